@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything public. */
+#ifndef TM_TIDEMILL_TIDEMILL_H
+#define TM_TIDEMILL_TIDEMILL_H
+
+#include "tidemill/bundle.h"
+#include "tidemill/err.h"
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A growing byte buffer born with its maximum, and a reader over bytes that cannot run past the end.
+ * An append that fails leaves a mark (`failed`), so that a writer may check once at the end.
+ */
+#ifndef TM_BASE_BUF_H
+#define TM_BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "tidemill/err.h"
+
+typedef struct tm_buf {
+    uint8_t *data; /* [len], owned; a NUL follows the last byte when data is not NULL */
+    size_t len;
+    size_t capacity;
+    size_t size_max;
+    bool failed; /* an append did not fit or memory ran out; later appends do nothing */
+} tm_buf;
+
+/** An empty buffer that will not grow past size_max bytes. */
+void tm__buf_init(tm_buf *buf, size_t size_max);
+/** Append; false (and buf->failed) when the maximum is passed or memory ran out. */
+bool tm__buf_append(tm_buf *buf, const void *data, size_t len);
+bool tm__buf_text(tm_buf *buf, const char *text);
+bool tm__buf_byte(tm_buf *buf, uint8_t byte);
+bool tm__buf_printf(tm_buf *buf, const char *fmt, ...) TM_PRINTF(2, 3);
+/** Little-endian numbers; f64 is its IEEE bits with NaN made canonical. */
+bool tm__buf_u8(tm_buf *buf, uint8_t value);
+bool tm__buf_u16(tm_buf *buf, uint16_t value);
+bool tm__buf_u32(tm_buf *buf, uint32_t value);
+bool tm__buf_u64(tm_buf *buf, uint64_t value);
+bool tm__buf_i64(tm_buf *buf, int64_t value);
+bool tm__buf_f64(tm_buf *buf, double value);
+/** u32 length, then the bytes. */
+bool tm__buf_str(tm_buf *buf, tm_str text);
+/** Zero bytes until len is a multiple of align (a power of two). */
+bool tm__buf_align(tm_buf *buf, size_t align);
+/** Make room for len more bytes and return where they start; len is not changed. NULL on failure. */
+uint8_t *tm__buf_reserve(tm_buf *buf, size_t len);
+/** Keep the capacity, forget the bytes and the failure. */
+void tm__buf_reset(tm_buf *buf);
+/** Move the bytes out; the caller ends them with tm__mem_free(). */
+uint8_t *tm__buf_take(tm_buf *buf, size_t *out_len);
+void tm__buf_done(tm_buf *buf);
+
+/* Reads what tm_buf wrote. A read past the end sets `failed` and gives zeros. */
+typedef struct tm_reader {
+    const uint8_t *data; /* borrowed */
+    size_t len;
+    size_t pos;
+    bool failed;
+} tm_reader;
+
+void tm__reader_init(tm_reader *reader, const void *data, size_t len);
+uint8_t tm__reader_u8(tm_reader *reader);
+uint16_t tm__reader_u16(tm_reader *reader);
+uint32_t tm__reader_u32(tm_reader *reader);
+uint64_t tm__reader_u64(tm_reader *reader);
+int64_t tm__reader_i64(tm_reader *reader);
+double tm__reader_f64(tm_reader *reader);
+/** View into the reader's bytes. */
+tm_str tm__reader_str(tm_reader *reader);
+/** View of n * size bytes and step over them; NULL (and failed) when there are fewer. */
+const void *tm__reader_view(tm_reader *reader, uint64_t n, size_t size);
+/** Step to the next multiple of align from the start. */
+void tm__reader_align(tm_reader *reader, size_t align);
+/** True when everything was read and nothing failed. */
+bool tm__reader_is_done(const tm_reader *reader);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JSON by jansson behind limits: depth, size, no duplicate keys, no NUL, UTF-8 only. Output keeps doubles
+ * exactly (17 significant digits at most, shortest that reads back). Include this and use jansson's values.
+ */
+#ifndef TM_BASE_JSON_H
+#define TM_BASE_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "tidemill/err.h"
+
+/** Parse one document (any JSON value); TM_E_DATA with line and column in the message, TM_E_LIMIT past depth_max. */
+TM_NODISCARD tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max, json_t **out, tm_err *err);
+
+#define TM_JSON_PRETTY 1u /* two blanks an indent                */
+#define TM_JSON_SORTED 2u /* keys in byte order: canonical bytes */
+/** Append a value as text; doubles shortest-exact, NaN and infinities as null. */
+bool tm__json_write(tm_buf *buf, const json_t *value, unsigned flags);
+/** Append a JSON string literal with its quotes. */
+bool tm__json_write_text(tm_buf *buf, tm_str text);
+
+/** Getters with defaults; a missing or mistyped member gives the default. */
+const char *tm__json_text(const json_t *object, const char *name, const char *otherwise);
+int64_t tm__json_i64(const json_t *object, const char *name, int64_t otherwise);
+double tm__json_f64(const json_t *object, const char *name, double otherwise);
+bool tm__json_bool(const json_t *object, const char *name, bool otherwise);
+/** A number as JSON: null when not finite. New reference. */
+json_t *tm__json_number(double value);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The only caller of malloc. Sizes are products checked for overflow; blocks of 4 KiB and more are
+ * 64-byte aligned. Tests make the n-th allocation fail. All functions: any thread.
+ */
+#ifndef TM_BASE_MEM_H
+#define TM_BASE_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Product of two sizes; false on overflow, *out untouched. */
+bool tm__size_mul(size_t a, size_t b, size_t *out);
+
+/** n * size bytes, not cleared, 64-byte aligned; NULL when out of memory or on overflow. n = 0 gives a block. */
+void *tm__mem_alloc(size_t n, size_t size);
+/** Same, cleared. */
+void *tm__mem_zalloc(size_t n, size_t size);
+/** Grow or shrink a block of tm__mem_alloc or NULL; on failure NULL and the old block stays. Alignment is kept. */
+void *tm__mem_realloc(void *block, size_t n, size_t size);
+/** End a block; NULL is a no-op. */
+void tm__mem_free(void *block);
+/** NUL-terminated copies; NULL when out of memory. */
+char *tm__mem_strdup(const char *text);
+char *tm__mem_strndup(const char *text, size_t len);
+
+/** Tests: let allocation number `nth` (1-based, from now) fail, once or for ever; 0 switches off. */
+void tm__mem_fail_at(uint64_t nth, bool forever);
+/** Number of allocations asked for since the start of the process, and blocks alive now. */
+uint64_t tm__mem_calls(void);
+uint64_t tm__mem_alive(void);
+
+#endif
