@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Predict with a model file inside a program: open, describe, score rows. The answers have the same 64 bits as those of the
- * command line and the server. Not for training, which is the program's `tidemill train`.
+ * Predict with a model file inside a program: open, describe, score rows. The answers have the same
+ * 64 bits as those of the command line and the server. Not for training, which is the program's
+ * `tidemill train`.
  */
 #ifndef TM_TIDEMILL_BUNDLE_H
 #define TM_TIDEMILL_BUNDLE_H
@@ -21,8 +22,8 @@ typedef struct tm_row tm_row;
  * out_bundle  on success a bundle that the caller ends with tm_bundle_close().
  *
  * Owns:    keeps the file mapped, no pointer into path.
- * Errors:  TM_E_NOT_FOUND, TM_E_INTEGRITY (which section), TM_E_UNSUPPORTED (a newer format), TM_E_NOMEM.
- * Threads: any; a bundle may be used from any number of threads at once.
+ * Errors:  TM_E_NOT_FOUND, TM_E_INTEGRITY (which section), TM_E_UNSUPPORTED (a newer format),
+ * TM_E_NOMEM. Threads: any; a bundle may be used from any number of threads at once.
  */
 TM_API TM_NODISCARD tm_status tm_bundle_open(const char *path, tm_bundle **out_bundle, tm_err *err);
 
@@ -44,8 +45,9 @@ TM_API uint32_t tm_bundle_columns(const tm_bundle *bundle);
  * Errors:  TM_E_INVALID when col is out of range.
  * Threads: any.
  */
-TM_API TM_NODISCARD tm_status tm_bundle_column(const tm_bundle *bundle, uint32_t col, const char **out_name,
-                                               const char **out_type, tm_err *err);
+TM_API TM_NODISCARD tm_status tm_bundle_column(const tm_bundle *bundle, uint32_t col,
+                                               const char **out_name, const char **out_type,
+                                               tm_err *err);
 
 /**
  * Answers a row: 1 for a probability of the positive class or a value, k for k classes.
@@ -57,7 +59,8 @@ TM_API TM_NODISCARD tm_status tm_bundle_column(const tm_bundle *bundle, uint32_t
 TM_API uint32_t tm_bundle_outputs(const tm_bundle *bundle);
 
 /**
- * Text of a class, or NULL for a regression or an index out of range; for two classes, index 1 is the positive one.
+ * Text of a class, or NULL for a regression or an index out of range; for two classes, index 1 is
+ * the positive one.
  *
  * Owns:    the result lives as long as the bundle.
  * Errors:  none.
@@ -86,7 +89,8 @@ TM_API void tm_bundle_hash(const tm_bundle *bundle, char *out);
 TM_API void tm_bundle_close(tm_bundle *bundle);
 
 /**
- * A row to fill for one bundle: every column starts as missing. Reuse it: predicting allocates nothing.
+ * A row to fill for one bundle: every column starts as missing. Reuse it: predicting allocates
+ * nothing.
  *
  * Owns:    the caller ends it with tm_row_free().
  * Errors:  TM_E_NOMEM.
@@ -104,16 +108,18 @@ TM_API TM_NODISCARD tm_status tm_row_create(const tm_bundle *bundle, tm_row **ou
 TM_API void tm_row_reset(tm_row *row);
 
 /**
- * Set a column from text as a CSV file would hold it; a number, date or truth value is read from it when the column has that type.
+ * Set a column from text as a CSV file would hold it; a number, date or truth value is read from it
+ * when the column has that type.
  *
  * col    below tm_bundle_columns().
  * text   [len] UTF-8; NULL makes the column missing.
  *
  * Owns:    copies the text.
- * Errors:  TM_E_DATA (not of the column's type), TM_E_INVALID (col), TM_E_LIMIT (longer than 1 MiB); the row is as before.
- * Threads: owner thread.
+ * Errors:  TM_E_DATA (not of the column's type), TM_E_INVALID (col), TM_E_LIMIT (longer than 1
+ * MiB); the row is as before. Threads: owner thread.
  */
-TM_API TM_NODISCARD tm_status tm_row_set_text(tm_row *row, uint32_t col, const char *text, size_t len, tm_err *err);
+TM_API TM_NODISCARD tm_status tm_row_set_text(tm_row *row, uint32_t col, const char *text,
+                                              size_t len, tm_err *err);
 
 /**
  * Set a column from a number; a date or time column takes microseconds since 1970-01-01 UTC.
@@ -125,7 +131,8 @@ TM_API TM_NODISCARD tm_status tm_row_set_text(tm_row *row, uint32_t col, const c
  * Errors:  TM_E_DATA, TM_E_INVALID; the row is as before.
  * Threads: owner thread.
  */
-TM_API TM_NODISCARD tm_status tm_row_set_number(tm_row *row, uint32_t col, double value, tm_err *err);
+TM_API TM_NODISCARD tm_status tm_row_set_number(tm_row *row, uint32_t col, double value,
+                                                tm_err *err);
 
 /**
  * Score the row.

@@ -27,14 +27,14 @@ typedef enum tm_status {
 } tm_status;
 
 typedef struct tm_err {
-    tm_status status;      /* what a program branches on                          */
-    char message[256];     /* what failed: cannot read column 'age'               */
-    char hint[192];        /* what to do about it; may be empty                   */
-    const char *src_file;  /* where in Tidemill; static storage                   */
-    int src_line;          /* where in Tidemill                                   */
-    char data_path[512];   /* where in the user's input; empty if nowhere         */
-    uint64_t data_row;     /* 1-based record, 0 = not known                       */
-    uint32_t data_col;     /* 1-based field, 0 = not known                        */
+    tm_status status;     /* what a program branches on                          */
+    char message[256];    /* what failed: cannot read column 'age'               */
+    char hint[192];       /* what to do about it; may be empty                   */
+    const char *src_file; /* where in Tidemill; static storage                   */
+    int src_line;         /* where in Tidemill                                   */
+    char data_path[512];  /* where in the user's input; empty if nowhere         */
+    uint64_t data_row;    /* 1-based record, 0 = not known                       */
+    uint32_t data_col;    /* 1-based field, 0 = not known                        */
 } tm_err;
 
 /**
@@ -86,7 +86,8 @@ TM_API tm_status tm_err_set(tm_err *err, tm_status status, const char *src_file,
 TM_API void tm_err_hint(tm_err *err, const char *fmt, ...) TM_PRINTF(2, 3);
 
 /**
- * Say where in the user's input an error lies. A NULL path, row 0 or col 0 leaves that part as it is.
+ * Say where in the user's input an error lies. A NULL path, row 0 or col 0 leaves that part as it
+ * is.
  *
  * row   1-based record.
  * col   1-based field.

@@ -18,7 +18,8 @@ typedef struct tm_arena_mark {
 
 /** An arena that refuses to grow past size_max bytes; NULL when out of memory. */
 tm_arena *tm__arena_create(size_t size_max);
-/** n * size bytes aligned to 16 (64 when the block is over a cache line); NULL when out of memory. */
+/** n * size bytes aligned to 16 (64 when the block is over a cache line); NULL when out of memory.
+ */
 void *tm__arena_alloc(tm_arena *arena, size_t n, size_t size);
 /** Same, cleared. */
 void *tm__arena_zalloc(tm_arena *arena, size_t n, size_t size);

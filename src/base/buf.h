@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A growing byte buffer born with its maximum, and a reader over bytes that cannot run past the end.
- * An append that fails leaves a mark (`failed`), so that a writer may check once at the end.
+ * A growing byte buffer born with its maximum, and a reader over bytes that cannot run past the
+ * end. An append that fails leaves a mark (`failed`), so that a writer may check once at the end.
  */
 #ifndef TM_BASE_BUF_H
 #define TM_BASE_BUF_H
@@ -39,7 +39,8 @@ bool tm__buf_f64(tm_buf *buf, double value);
 bool tm__buf_str(tm_buf *buf, tm_str text);
 /** Zero bytes until len is a multiple of align (a power of two). */
 bool tm__buf_align(tm_buf *buf, size_t align);
-/** Make room for len more bytes and return where they start; len is not changed. NULL on failure. */
+/** Make room for len more bytes and return where they start; len is not changed. NULL on failure.
+ */
 uint8_t *tm__buf_reserve(tm_buf *buf, size_t len);
 /** Keep the capacity, forget the bytes and the failure. */
 void tm__buf_reset(tm_buf *buf);

@@ -12,23 +12,25 @@
 
 #include "base/str.h"
 
-int64_t tm__now_us(void);        /* wall clock                   */
-uint64_t tm__mono_ns(void);      /* for durations and deadlines  */
+int64_t tm__now_us(void);   /* wall clock                   */
+uint64_t tm__mono_ns(void); /* for durations and deadlines  */
 void tm__sleep_ms(uint32_t ms);
-/** Tests: a fixed wall clock (INT64_MIN: the real one again), also from TIDEMILL_NOW=ISO at start of the program. */
+/** Tests: a fixed wall clock (INT64_MIN: the real one again), also from TIDEMILL_NOW=ISO at start
+ * of the program. */
 void tm__clock_fix(int64_t now_us);
 
 typedef struct tm_civil {
     int64_t year;
-    uint32_t month, day;            /* 1-12, 1-31 */
+    uint32_t month, day; /* 1-12, 1-31 */
     uint32_t hour, minute, second, us;
-    uint32_t weekday;               /* 0 = Monday */
-    uint32_t yearday;               /* 0-based    */
+    uint32_t weekday; /* 0 = Monday */
+    uint32_t yearday; /* 0-based    */
 } tm_civil;
 
 void tm__civil_from_us(int64_t us, tm_civil *out);
 int64_t tm__us_from_civil(int64_t year, uint32_t month, uint32_t day); /* midnight */
-/** ISO 8601: date, or date and time with 'T' or blank, fraction up to 6 digits, optional Z or +hh:mm. */
+/** ISO 8601: date, or date and time with 'T' or blank, fraction up to 6 digits, optional Z or
+ * +hh:mm. */
 bool tm__time_parse(tm_str text, int64_t *out_us);
 /** "2001-01-01T00:01:00Z", fraction only when there is one; out holds at least 40 bytes. */
 size_t tm__time_to_text(int64_t us, char *out);

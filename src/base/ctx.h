@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What travels with every long call: pool, arenas, log, cancellation, budget and progress. No globals.
+ * What travels with every long call: pool, arenas, log, cancellation, budget and progress. No
+ * globals.
  *
- * Budget. Work is counted in units (one unit = one row times one feature visited; see each learner) at
- * checkpoints that depend on the data alone. A run ends at the first checkpoint where work_used >= work_limit,
- * or where the clock passed the deadline. work_used at that point, given back as work_limit, ends a repeated run at the
- * same checkpoint: a run cut by the clock can be repeated without a clock.
+ * Budget. Work is counted in units (one unit = one row times one feature visited; see each learner)
+ * at checkpoints that depend on the data alone. A run ends at the first checkpoint where work_used
+ * >= work_limit, or where the clock passed the deadline. work_used at that point, given back as
+ * work_limit, ends a repeated run at the same checkpoint: a run cut by the clock can be repeated
+ * without a clock.
  */
 #ifndef TM_BASE_CTX_H
 #define TM_BASE_CTX_H
@@ -18,33 +20,39 @@ struct tm_log;
 struct tm_pool;
 
 typedef struct tm_budget {
-    uint64_t work_limit;  /* 0: no limit                                  */
+    uint64_t work_limit; /* 0: no limit                                  */
     uint64_t work_used;
     uint64_t deadline_ns; /* tm__mono_ns() at which to stop; 0: none      */
     bool is_cut;          /* a checkpoint ended the run before its natural end */
     bool clock_cut;       /* and it was the clock                          */
 } tm_budget;
 
-/* Called from the owner thread at checkpoints: stage is a static word ("fit", "search"), done of total (0: unknown). */
-typedef void (*tm_progress_fn)(void *arg, const char *stage, uint64_t done, uint64_t total, const char *note);
+/* Called from the owner thread at checkpoints: stage is a static word ("fit", "search"), done of
+ * total (0: unknown). */
+typedef void (*tm_progress_fn)(void *arg, const char *stage, uint64_t done, uint64_t total,
+                               const char *note);
 
 typedef struct tm_ctx {
-    struct tm_pool *pool;     /* may be NULL: one thread */
-    struct tm_arena *run;     /* lives as long as the whole run; may be NULL where a call does not name it */
-    struct tm_arena *scratch; /* of the owner thread; mark on entry, roll back before return; may be NULL */
-    const struct tm_log *log; /* may be NULL */
+    struct tm_pool *pool; /* may be NULL: one thread */
+    struct tm_arena
+        *run; /* lives as long as the whole run; may be NULL where a call does not name it */
+    struct tm_arena
+        *scratch; /* of the owner thread; mark on entry, roll back before return; may be NULL */
+    const struct tm_log *log;      /* may be NULL */
     volatile _Atomic bool *cancel; /* may be NULL */
-    tm_budget *budget;        /* may be NULL: none */
-    tm_progress_fn progress;  /* may be NULL */
+    tm_budget *budget;             /* may be NULL: none */
+    tm_progress_fn progress;       /* may be NULL */
     void *progress_arg;
 } tm_ctx;
 
 /** True when the run was asked to stop; poll once a chunk. */
 bool tm__ctx_cancelled(const tm_ctx *ctx);
-/** Add work at a checkpoint; true when the budget is spent and the stage must end with what it has. */
+/** Add work at a checkpoint; true when the budget is spent and the stage must end with what it has.
+ */
 bool tm__ctx_spend(tm_ctx *ctx, uint64_t work);
 /** True when the budget is spent already. */
 bool tm__ctx_is_spent(const tm_ctx *ctx);
-void tm__ctx_progress(const tm_ctx *ctx, const char *stage, uint64_t done, uint64_t total, const char *note);
+void tm__ctx_progress(const tm_ctx *ctx, const char *stage, uint64_t done, uint64_t total,
+                      const char *note);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Elementary functions whose bits do not depend on the CPU, the libc or the compiler: plain C with a fixed
- * order of operations, no FMA. Error at most 1 ulp for exp and log, 2 ulp for the others, over all doubles.
- * NaN gives the canonical NaN. Any thread.
+ * Elementary functions whose bits do not depend on the CPU, the libc or the compiler: plain C with
+ * a fixed order of operations, no FMA. Error at most 1 ulp for exp and log, 2 ulp for the others,
+ * over all doubles. NaN gives the canonical NaN. Any thread.
  */
 #ifndef TM_BASE_FMATH_H
 #define TM_BASE_FMATH_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files: the only caller of open, write, fsync and rename. An fsync that fails is never retried: the file is
- * poisoned and every later call on it fails. Tests fail the n-th write or fsync through tm__fs_fail_at().
- * Errors name the path. Paths are bytes, relative ones are below the working folder.
+ * Files: the only caller of open, write, fsync and rename. An fsync that fails is never retried:
+ * the file is poisoned and every later call on it fails. Tests fail the n-th write or fsync through
+ * tm__fs_fail_at(). Errors name the path. Paths are bytes, relative ones are below the working
+ * folder.
  */
 #ifndef TM_BASE_FS_H
 #define TM_BASE_FS_H
@@ -18,22 +19,28 @@ typedef struct tm_file tm_file;
 
 typedef enum tm_open_mode {
     TM_OPEN_READ,
-    TM_OPEN_CREATE, /* write; must not exist; mode 0600 */
-    TM_OPEN_APPEND, /* write at the end; made when missing; mode 0600 */
-    TM_OPEN_TRUNCATE /* write from the start; made when missing; mode 0644 (results that a user asked for) */
+    TM_OPEN_CREATE,  /* write; must not exist; mode 0600 */
+    TM_OPEN_APPEND,  /* write at the end; made when missing; mode 0600 */
+    TM_OPEN_TRUNCATE /* write from the start; made when missing; mode 0644 (results that a user
+                        asked for) */
 } tm_open_mode;
 
-TM_NODISCARD tm_status tm__file_open(const char *path, tm_open_mode mode, tm_file **out_file, tm_err *err);
-TM_NODISCARD tm_status tm__file_read(tm_file *file, void *out, size_t len, size_t *out_len, tm_err *err);
+TM_NODISCARD tm_status tm__file_open(const char *path, tm_open_mode mode, tm_file **out_file,
+                                     tm_err *err);
+TM_NODISCARD tm_status tm__file_read(tm_file *file, void *out, size_t len, size_t *out_len,
+                                     tm_err *err);
 TM_NODISCARD tm_status tm__file_write(tm_file *file, const void *data, size_t len, tm_err *err);
 TM_NODISCARD tm_status tm__file_sync(tm_file *file, tm_err *err);
 void tm__file_close(tm_file *file);
 
-/** Whole file into buf (appended); TM_E_LIMIT past buf->size_max. A folder is TM_E_DATA with a hint. */
+/** Whole file into buf (appended); TM_E_LIMIT past buf->size_max. A folder is TM_E_DATA with a
+ * hint. */
 TM_NODISCARD tm_status tm__fs_read_all(const char *path, tm_buf *buf, tm_err *err);
-/** Temporary file beside path, fsync, rename over path, fsync of the folder: path is old or new, never half. */
+/** Temporary file beside path, fsync, rename over path, fsync of the folder: path is old or new,
+ * never half. */
 TM_NODISCARD tm_status tm__fs_publish(const char *path, const void *data, size_t len, tm_err *err);
-/** Copy a finished temporary of another library through the seam to path with the same guarantee. */
+/** Copy a finished temporary of another library through the seam to path with the same guarantee.
+ */
 TM_NODISCARD tm_status tm__fs_publish_file(const char *from, const char *path, tm_err *err);
 /** Same folder, no error when it is there; parents are made too; mode 0700. */
 TM_NODISCARD tm_status tm__fs_mkdir(const char *path, tm_err *err);
@@ -47,10 +54,13 @@ typedef struct tm_path_info {
 } tm_path_info;
 /** What stands at a path (links are followed); TM_PATH_NONE when nothing does. */
 tm_path_info tm__fs_info(const char *path);
-/** Names of a folder's entries in byte order, one call each; a callback that returns false ends the walk. */
-TM_NODISCARD tm_status tm__fs_list(const char *dir, bool (*fn)(void *arg, const char *name), void *arg, tm_err *err);
+/** Names of a folder's entries in byte order, one call each; a callback that returns false ends the
+ * walk. */
+TM_NODISCARD tm_status tm__fs_list(const char *dir, bool (*fn)(void *arg, const char *name),
+                                   void *arg, tm_err *err);
 /** Paths that match a glob (*, ?, [..]) in byte order, one call each; *out_n counts them. */
-TM_NODISCARD tm_status tm__fs_glob(const char *pattern, bool (*fn)(void *arg, const char *path), void *arg, uint64_t *out_n, tm_err *err);
+TM_NODISCARD tm_status tm__fs_glob(const char *pattern, bool (*fn)(void *arg, const char *path),
+                                   void *arg, uint64_t *out_n, tm_err *err);
 /** Absolute path without links; the caller frees with tm__mem_free(). */
 TM_NODISCARD tm_status tm__fs_real_path(const char *path, char **out_path, tm_err *err);
 /** dir + "/" + name in a fresh block; NULL when out of memory. */
@@ -64,14 +74,17 @@ typedef struct tm_map {
 TM_NODISCARD tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *err);
 void tm__map_close(tm_map *map);
 
-/** Advisory lock on a file, held until closed or the process ends; TM_E_CONFLICT when another process has it. */
+/** Advisory lock on a file, held until closed or the process ends; TM_E_CONFLICT when another
+ * process has it. */
 TM_NODISCARD tm_status tm__lock_open(const char *path, tm_file **out_lock, tm_err *err);
 
-/** Tests: writes and fsyncs are counted together; the n-th from now fails (short write or EIO). 0 switches off. */
+/** Tests: writes and fsyncs are counted together; the n-th from now fails (short write or EIO). 0
+ * switches off. */
 void tm__fs_fail_at(uint64_t nth, bool forever);
 uint64_t tm__fs_calls(void);
 
-/** Register the SQLite VFS "tidemill" (over the unix VFS; its writes and syncs pass the same counters). Any thread, once or more. */
+/** Register the SQLite VFS "tidemill" (over the unix VFS; its writes and syncs pass the same
+ * counters). Any thread, once or more. */
 TM_NODISCARD tm_status tm__sqlite_vfs_init(tm_err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of things (BLAKE2b-256), checks of bytes (CRC32C) and hash tables (SipHash-2-4). Any thread. */
+/* Names of things (BLAKE2b-256), checks of bytes (CRC32C) and hash tables (SipHash-2-4). Any
+ * thread. */
 #ifndef TM_BASE_HASH_H
 #define TM_BASE_HASH_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON by jansson behind limits: depth, size, no duplicate keys, no NUL, UTF-8 only. Output keeps doubles
- * exactly (17 significant digits at most, shortest that reads back). Include this and use jansson's values.
+ * JSON by jansson behind limits: depth, size, no duplicate keys, no NUL, UTF-8 only. Output keeps
+ * doubles exactly (17 significant digits at most, shortest that reads back). Include this and use
+ * jansson's values.
  */
 #ifndef TM_BASE_JSON_H
 #define TM_BASE_JSON_H
@@ -14,8 +15,10 @@
 #include "base/buf.h"
 #include "tidemill/err.h"
 
-/** Parse one document (any JSON value); TM_E_DATA with line and column in the message, TM_E_LIMIT past depth_max. */
-TM_NODISCARD tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max, json_t **out, tm_err *err);
+/** Parse one document (any JSON value); TM_E_DATA with line and column in the message, TM_E_LIMIT
+ * past depth_max. */
+TM_NODISCARD tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max,
+                                      json_t **out, tm_err *err);
 
 #define TM_JSON_PRETTY 1u /* two blanks an indent                */
 #define TM_JSON_SORTED 2u /* keys in byte order: canonical bytes */

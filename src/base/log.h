@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A log line is an event name and fields, one JSON object a line on stderr (or logfmt-like text on a terminal).
- * error = a person must act, warn = worked around, info = a change of state, debug. No user values, tokens
- * or rows in any level. Only cli, serve and loop log above debug. Any thread.
+ * A log line is an event name and fields, one JSON object a line on stderr (or logfmt-like text on
+ * a terminal). error = a person must act, warn = worked around, info = a change of state, debug. No
+ * user values, tokens or rows in any level. Only cli, serve and loop log above debug. Any thread.
  */
 #ifndef TM_BASE_LOG_H
 #define TM_BASE_LOG_H
@@ -28,7 +28,8 @@ typedef struct tm_log {
     int fd;             /* 2 = stderr */
 } tm_log;
 
-void tm__log_write(const tm_log *log, tm_log_level level, const char *event, const tm_log_field *fields, uint32_t n_fields);
+void tm__log_write(const tm_log *log, tm_log_level level, const char *event,
+                   const tm_log_field *fields, uint32_t n_fields);
 /* tm_log_event(log, TM_INFO, "model.promoted", TM_FT("model", name), TM_FI("version", 3)) */
 #define tm_log_event(log, level, event, ...)                                                       \
     tm__log_write((log), (level), (event), (tm_log_field[]){__VA_ARGS__},                          \

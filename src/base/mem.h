@@ -13,11 +13,13 @@
 /** Product of two sizes; false on overflow, *out untouched. */
 bool tm__size_mul(size_t a, size_t b, size_t *out);
 
-/** n * size bytes, not cleared, 64-byte aligned; NULL when out of memory or on overflow. n = 0 gives a block. */
+/** n * size bytes, not cleared, 64-byte aligned; NULL when out of memory or on overflow. n = 0
+ * gives a block. */
 void *tm__mem_alloc(size_t n, size_t size);
 /** Same, cleared. */
 void *tm__mem_zalloc(size_t n, size_t size);
-/** Grow or shrink a block of tm__mem_alloc or NULL; on failure NULL and the old block stays. Alignment is kept. */
+/** Grow or shrink a block of tm__mem_alloc or NULL; on failure NULL and the old block stays.
+ * Alignment is kept. */
 void *tm__mem_realloc(void *block, size_t n, size_t size);
 /** End a block; NULL is a no-op. */
 void tm__mem_free(void *block);
@@ -25,7 +27,8 @@ void tm__mem_free(void *block);
 char *tm__mem_strdup(const char *text);
 char *tm__mem_strndup(const char *text, size_t len);
 
-/** Tests: let allocation number `nth` (1-based, from now) fail, once or for ever; 0 switches off. */
+/** Tests: let allocation number `nth` (1-based, from now) fail, once or for ever; 0 switches off.
+ */
 void tm__mem_fail_at(uint64_t nth, bool forever);
 /** Number of allocations asked for since the start of the process, and blocks alive now. */
 uint64_t tm__mem_calls(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sockets, epoll, signals and terminals: the only callers of these parts of the system.
- * File descriptors are ints as the system gives them; -1 is none. Nothing here blocks unless it says so.
+ * File descriptors are ints as the system gives them; -1 is none. Nothing here blocks unless it
+ * says so.
  */
 #ifndef TM_BASE_NET_H
 #define TM_BASE_NET_H
@@ -12,18 +13,24 @@
 
 #include "tidemill/err.h"
 
-/** Listen on "HOST:PORT", "[::1]:PORT" or "unix:PATH"; port 0 picks one. out_addr (>= 128 bytes) gets the address in use. */
-TM_NODISCARD tm_status tm__net_listen(const char *address, int *out_fd, char *out_addr, size_t addr_size, tm_err *err);
+/** Listen on "HOST:PORT", "[::1]:PORT" or "unix:PATH"; port 0 picks one. out_addr (>= 128 bytes)
+ * gets the address in use. */
+TM_NODISCARD tm_status tm__net_listen(const char *address, int *out_fd, char *out_addr,
+                                      size_t addr_size, tm_err *err);
 /** True when an address text binds loopback or a unix socket only. */
 bool tm__net_is_loopback(const char *address);
-/** Accept one connection, non-blocking, TCP_NODELAY; -1 when there is none. peer (>= 64 bytes) gets the peer's address. */
+/** Accept one connection, non-blocking, TCP_NODELAY; -1 when there is none. peer (>= 64 bytes) gets
+ * the peer's address. */
 int tm__net_accept(int listen_fd, char *peer, size_t peer_size);
-/** Connect to HOST:PORT, blocking, with a limit; used by clients of this program (replay, health check). */
-TM_NODISCARD tm_status tm__net_connect(const char *address, uint32_t timeout_ms, int *out_fd, tm_err *err);
+/** Connect to HOST:PORT, blocking, with a limit; used by clients of this program (replay, health
+ * check). */
+TM_NODISCARD tm_status tm__net_connect(const char *address, uint32_t timeout_ms, int *out_fd,
+                                       tm_err *err);
 
-#define TM_NET_AGAIN (-1) /* nothing now */
+#define TM_NET_AGAIN (-1)  /* nothing now */
 #define TM_NET_CLOSED (-2) /* the peer is gone, or an error */
-/** Bytes moved, TM_NET_AGAIN or TM_NET_CLOSED (read gives TM_NET_CLOSED at the end of the stream). */
+/** Bytes moved, TM_NET_AGAIN or TM_NET_CLOSED (read gives TM_NET_CLOSED at the end of the stream).
+ */
 int64_t tm__net_read(int fd, void *out, size_t len);
 int64_t tm__net_write(int fd, const void *data, size_t len);
 void tm__net_shutdown_write(int fd);
@@ -47,11 +54,13 @@ int tm__wake_open(void);
 void tm__wake_signal(int fd);
 void tm__wake_clear(int fd);
 
-/** Catch SIGINT, SIGTERM, SIGHUP; SIGPIPE is ignored. Returns the fd that becomes readable (signals are read with tm__signal_next). */
+/** Catch SIGINT, SIGTERM, SIGHUP; SIGPIPE is ignored. Returns the fd that becomes readable (signals
+ * are read with tm__signal_next). */
 int tm__signal_open(void);
 /** Number of the next caught signal, 0 when none. */
 int tm__signal_next(int fd);
-/** For commands without a loop: the first SIGINT or SIGTERM sets *flag, the second ends the process. */
+/** For commands without a loop: the first SIGINT or SIGTERM sets *flag, the second ends the
+ * process. */
 void tm__signal_cancel(volatile _Atomic bool *flag, volatile _Atomic int *out_signal);
 
 bool tm__tty_is(int fd);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fork/join pool. Work is cut into items by data size, never by thread count; workers take the next item from
- * one counter, spin briefly, then park. The caller works too. One caller at a time; no nesting (a nested
- * call runs its items on the calling thread).
+ * A fork/join pool. Work is cut into items by data size, never by thread count; workers take the
+ * next item from one counter, spin briefly, then park. The caller works too. One caller at a time;
+ * no nesting (a nested call runs its items on the calling thread).
  */
 #ifndef TM_BASE_POOL_H
 #define TM_BASE_POOL_H
@@ -14,7 +14,8 @@ typedef struct tm_pool tm_pool;
 /** item: 0 .. n_items-1, each exactly once. worker: 0 .. n_threads-1, for scratch of one's own. */
 typedef void (*tm_pool_fn)(void *arg, uint64_t item, uint32_t worker);
 
-/** n_threads includes the caller; 0 means the number of usable CPUs. NULL when threads cannot be made. */
+/** n_threads includes the caller; 0 means the number of usable CPUs. NULL when threads cannot be
+ * made. */
 tm_pool *tm__pool_create(uint32_t n_threads);
 uint32_t tm__pool_threads(const tm_pool *pool); /* 1 for NULL */
 /** Run fn for all items and wait. pool NULL runs them in order on the caller. */
@@ -26,7 +27,8 @@ void tm__pool_free(tm_pool *pool);
 /** Number of CPUs this process may use (affinity and cgroup quota). */
 uint32_t tm__cpu_count(void);
 
-/* Threads, locks and conditions for the few places with a thread of their own (writer of a database, server). */
+/* Threads, locks and conditions for the few places with a thread of their own (writer of a
+ * database, server). */
 typedef struct tm_thread tm_thread;
 typedef struct tm_mutex tm_mutex;
 typedef struct tm_cond tm_cond;

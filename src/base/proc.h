@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Children. A supervisor is forked before the first thread; over a socketpair it starts programs on request
- * with limits and a group of their own, and all of them die with the parent. Results come back as files and exit codes.
+ * Children. A supervisor is forked before the first thread; over a socketpair it starts programs on
+ * request with limits and a group of their own, and all of them die with the parent. Results come
+ * back as files and exit codes.
  */
 #ifndef TM_BASE_PROC_H
 #define TM_BASE_PROC_H
@@ -14,31 +15,34 @@
 typedef struct tm_supervisor tm_supervisor;
 
 typedef struct tm_child_spec {
-    const char *const *argv;      /* NULL-terminated; argv[0] is a path; the environment is inherited */
-    const char *stdout_path;      /* file that takes the child's stdout; NULL: /dev/null */
-    const char *stderr_path;      /* same for stderr */
-    uint64_t memory_bytes_max;    /* RLIMIT_AS; 0: none */
-    uint32_t seconds_max;         /* wall clock; then SIGTERM, 5 s later SIGKILL; 0: none */
+    const char *const *argv; /* NULL-terminated; argv[0] is a path; the environment is inherited */
+    const char *stdout_path; /* file that takes the child's stdout; NULL: /dev/null */
+    const char *stderr_path; /* same for stderr */
+    uint64_t memory_bytes_max; /* RLIMIT_AS; 0: none */
+    uint32_t seconds_max;      /* wall clock; then SIGTERM, 5 s later SIGKILL; 0: none */
 } tm_child_spec;
 
 typedef struct tm_child_state {
     bool is_running;
-    int exit_code;    /* -1 when killed by a signal */
-    int signal;       /* 0 when it exited */
+    int exit_code; /* -1 when killed by a signal */
+    int signal;    /* 0 when it exited */
 } tm_child_state;
 
 /** Fork the supervisor; call before any thread exists. */
 TM_NODISCARD tm_status tm__supervisor_open(tm_supervisor **out_supervisor, tm_err *err);
 /** Start a child; *out_id names it from then on. Any thread. */
-TM_NODISCARD tm_status tm__child_start(tm_supervisor *supervisor, const tm_child_spec *spec, uint64_t *out_id, tm_err *err);
+TM_NODISCARD tm_status tm__child_start(tm_supervisor *supervisor, const tm_child_spec *spec,
+                                       uint64_t *out_id, tm_err *err);
 /** State of a child; TM_E_NOT_FOUND for an id that never was. Any thread. */
-TM_NODISCARD tm_status tm__child_state(tm_supervisor *supervisor, uint64_t id, tm_child_state *out_state, tm_err *err);
+TM_NODISCARD tm_status tm__child_state(tm_supervisor *supervisor, uint64_t id,
+                                       tm_child_state *out_state, tm_err *err);
 /** Ask a child to stop (SIGTERM, then SIGKILL after 5 s). */
 TM_NODISCARD tm_status tm__child_stop(tm_supervisor *supervisor, uint64_t id, tm_err *err);
 /** End the supervisor and all children. */
 void tm__supervisor_close(tm_supervisor *supervisor);
 
-/** Absolute path of the running program; static storage after the first call, which must come before threads. */
+/** Absolute path of the running program; static storage after the first call, which must come
+ * before threads. */
 const char *tm__program_path(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counter-based random numbers: value number i of a stream is a pure function of (key, i), so threads,
- * chunks and ranks cannot change it. Not for secrets: those come from tm__random_bytes().
+ * Counter-based random numbers: value number i of a stream is a pure function of (key, i), so
+ * threads, chunks and ranks cannot change it. Not for secrets: those come from tm__random_bytes().
  */
 #ifndef TM_BASE_RNG_H
 #define TM_BASE_RNG_H

@@ -26,25 +26,29 @@ bool tm__str_has_suffix(tm_str a, const char *suffix);
 int tm__str_compare(tm_str a, tm_str b);
 /** Without ASCII white space at both ends. */
 tm_str tm__str_trim(tm_str a);
-/** Cut at the first `separator`: returns the part before it and moves *rest behind it; at the end *rest is empty. */
+/** Cut at the first `separator`: returns the part before it and moves *rest behind it; at the end
+ * *rest is empty. */
 tm_str tm__str_cut(tm_str *rest, char separator);
 /** True when the bytes are valid UTF-8 (no overlong forms, no surrogates). */
 bool tm__str_is_utf8(tm_str a);
 
-/** Whole text as a number (decimal, correctly rounded, no locale, no hexadecimal, "nan"/"inf" refused); false when it is not one. */
+/** Whole text as a number (decimal, correctly rounded, no locale, no hexadecimal, "nan"/"inf"
+ * refused); false when it is not one. */
 bool tm__str_to_f64(tm_str a, double *out);
 bool tm__str_to_i64(tm_str a, int64_t *out);
 bool tm__str_to_u64(tm_str a, uint64_t *out);
 /** A duration in microseconds: 90s, 15m, 24h, 7d, 2w, 500ms; a bare number is seconds. */
 bool tm__str_to_duration_us(tm_str a, int64_t *out);
-/** Shortest decimal text that reads back as the same double; returns its length. out holds at least 32 bytes. */
+/** Shortest decimal text that reads back as the same double; returns its length. out holds at least
+ * 32 bytes. */
 size_t tm__f64_to_text(double value, char *out);
 
 /** Copy with a NUL, cut to size - 1 bytes; returns false when it was cut. */
 bool tm__str_copy(char *out, size_t size, tm_str text);
 /** Edits between two texts, at most `limit` + 1. */
 uint32_t tm__str_distance(tm_str a, tm_str b, uint32_t limit);
-/** The nearest of n names within a third of its length (at least 2 edits), or NULL: for "did you mean". */
+/** The nearest of n names within a third of its length (at least 2 edits), or NULL: for "did you
+ * mean". */
 const char *tm__str_nearest(tm_str name, const char *const *names, uint32_t n);
 
 #endif

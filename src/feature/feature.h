@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feature programs: fitted transforms as one straight list of steps that turns input columns into numbers. The same step code runs on a
- * column and on one row, so the bits are the same. Fitted on training rows only.
+ * Feature programs: fitted transforms as one straight list of steps that turns input columns into
+ * numbers. The same step code runs on a column and on one row, so the bits are the same. Fitted on
+ * training rows only.
  *
- * Output of a program: n_features dense columns of doubles (missing = NaN), each numeric or categorical (codes 0 .. n_levels-1 as doubles; an unseen
- * or missing category has the code the step says), and n_terms sparse text columns (term frequencies weighted and normalised), which the linear
- * learner uses.
+ * Output of a program: n_features dense columns of doubles (missing = NaN), each numeric or
+ * categorical (codes 0 .. n_levels-1 as doubles; an unseen or missing category has the code the
+ * step says), and n_terms sparse text columns (term frequencies weighted and normalised), which the
+ * linear learner uses.
  */
 #ifndef TM_FEATURE_FEATURE_H
 #define TM_FEATURE_FEATURE_H
@@ -22,12 +24,12 @@
 typedef struct tm_program tm_program;
 
 typedef struct tm_feature {
-    const char *name;      /* "date.minute_of_day", "origin" */
-    uint32_t input;        /* index of the schema column it comes from */
+    const char *name; /* "date.minute_of_day", "origin" */
+    uint32_t input;   /* index of the schema column it comes from */
     bool is_categorical;
-    uint32_t n_levels;     /* categorical: codes are below it */
-    bool has_missing;      /* NaN may occur */
-    double weight_hint;    /* reserved for selection; 1 */
+    uint32_t n_levels;  /* categorical: codes are below it */
+    bool has_missing;   /* NaN may occur */
+    double weight_hint; /* reserved for selection; 1 */
 } tm_feature;
 
 /* Sparse rows (CSR). */
@@ -42,9 +44,9 @@ typedef struct tm_sparse {
 typedef struct tm_view {
     uint64_t n_rows;
     uint32_t n_cols;
-    const double *const *cols;    /* [n_cols][n_rows] */
-    const tm_feature *features;   /* [n_cols] */
-    const tm_sparse *sparse;      /* NULL when there is no text */
+    const double *const *cols;  /* [n_cols][n_rows] */
+    const tm_feature *features; /* [n_cols] */
+    const tm_sparse *sparse;    /* NULL when there is no text */
 } tm_view;
 
 typedef struct tm_matrix tm_matrix; /* owns what a view borrows */
@@ -53,29 +55,38 @@ void tm__matrix_free(tm_matrix *matrix);
 
 typedef struct tm_program_options {
     tm_task task;
-    uint32_t n_classes;     /* BINARY 2, MULTICLASS k, else 0 */
-    bool is_time_ordered;   /* the split is by time: date parts that cannot repeat in the future are left out */
-    uint32_t max_levels;    /* categorical features keep at most this many levels (default 254); rarer ones are pooled; more get target statistics besides */
-    uint32_t max_terms;     /* sparse text terms (default 1 << 18, hashed) */
+    uint32_t n_classes;   /* BINARY 2, MULTICLASS k, else 0 */
+    bool is_time_ordered; /* the split is by time: date parts that cannot repeat in the future are
+                             left out */
+    uint32_t max_levels;  /* categorical features keep at most this many levels (default 254); rarer
+                             ones are pooled; more get target statistics besides */
+    uint32_t max_terms;   /* sparse text terms (default 1 << 18, hashed) */
     uint64_t seed;
 } tm_program_options;
 
 /**
- * Fit on `rows` of a table whose columns are those of `schema` in order; only TM_ROLE_FEATURE and TM_ROLE_TIME columns are inputs.
- * y [n table rows]: class index or value. out_matrix (optional): features of the fitted rows in the order of `rows`, where every use of
- * the target is out of fold, so that nothing of a row's own target is in it.
+ * Fit on `rows` of a table whose columns are those of `schema` in order; only TM_ROLE_FEATURE and
+ * TM_ROLE_TIME columns are inputs. y [n table rows]: class index or value. out_matrix (optional):
+ * features of the fitted rows in the order of `rows`, where every use of the target is out of fold,
+ * so that nothing of a row's own target is in it.
  */
-TM_NODISCARD tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *schema, const double *y, const uint32_t *rows,
-                                       uint64_t n_rows, const tm_program_options *options, tm_program **out, tm_matrix **out_matrix, tm_err *err);
-/** Features of rows (NULL: all) of a table. Columns are found by name; a column that is missing is TM_E_DATA unless nullable: then all missing. */
-TM_NODISCARD tm_status tm__program_apply(tm_ctx *ctx, const tm_program *program, const tm_table *table, const uint32_t *rows, uint64_t n_rows,
-                                         tm_matrix **out, tm_err *err);
+TM_NODISCARD tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *schema,
+                                       const double *y, const uint32_t *rows, uint64_t n_rows,
+                                       const tm_program_options *options, tm_program **out,
+                                       tm_matrix **out_matrix, tm_err *err);
+/** Features of rows (NULL: all) of a table. Columns are found by name; a column that is missing is
+ * TM_E_DATA unless nullable: then all missing. */
+TM_NODISCARD tm_status tm__program_apply(tm_ctx *ctx, const tm_program *program,
+                                         const tm_table *table, const uint32_t *rows,
+                                         uint64_t n_rows, tm_matrix **out, tm_err *err);
 
 /* One row: no allocation after scratch is made. */
 typedef struct tm_row_scratch tm_row_scratch;
 tm_row_scratch *tm__row_scratch_create(const tm_program *program);
-/** cells [n inputs]: one for each schema column with role FEATURE or TIME, in schema order, already fitted to its type. The view lives until the next call. */
-const tm_view *tm__program_apply_row(const tm_program *program, tm_row_scratch *scratch, const tm_cell *cells);
+/** cells [n inputs]: one for each schema column with role FEATURE or TIME, in schema order, already
+ * fitted to its type. The view lives until the next call. */
+const tm_view *tm__program_apply_row(const tm_program *program, tm_row_scratch *scratch,
+                                     const tm_cell *cells);
 void tm__row_scratch_free(tm_row_scratch *scratch);
 
 uint32_t tm__program_inputs(const tm_program *program);
@@ -83,11 +94,13 @@ uint32_t tm__program_inputs(const tm_program *program);
 const tm_schema *tm__program_schema(const tm_program *program);
 uint32_t tm__program_features(const tm_program *program);
 const tm_feature *tm__program_feature(const tm_program *program, uint32_t feature);
-/** What each step does and why, and what was left out and why: [{"input","feature","step","reason"}]. New reference. */
+/** What each step does and why, and what was left out and why:
+ * [{"input","feature","step","reason"}]. New reference. */
 json_t *tm__program_to_json(const tm_program *program);
 TM_NODISCARD tm_status tm__program_save(const tm_program *program, tm_buf *out, tm_err *err);
 /** Every byte is checked; the program borrows nothing of data. */
-TM_NODISCARD tm_status tm__program_load(const void *data, size_t len, tm_program **out, tm_err *err);
+TM_NODISCARD tm_status tm__program_load(const void *data, size_t len, tm_program **out,
+                                        tm_err *err);
 void tm__program_free(tm_program *program);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what. Keys are random, shown once, stored as BLAKE2b hashes; a role is a set of permissions; every route and every changing
- * command names one permission. Deny by default. Storage of keys is registry's.
+ * Who may do what. Keys are random, shown once, stored as BLAKE2b hashes; a role is a set of
+ * permissions; every route and every changing command names one permission. Deny by default.
+ * Storage of keys is registry's.
  */
 #ifndef TM_GUARD_GUARD_H
 #define TM_GUARD_GUARD_H
@@ -12,22 +13,29 @@
 #include "base/hash.h"
 #include "base/str.h"
 
-typedef enum tm_permission { /* numbers are stored: never reuse one */
-    TM_PERMISSION_NONE = 0,    /* nobody: a route that was not given one */
-    TM_PERMISSION_PUBLIC = 1,  /* health only */
-    TM_PERMISSION_PREDICT = 2,
-    TM_PERMISSION_LABEL = 3,
-    TM_PERMISSION_READ = 4,    /* models, history, metrics, status */
-    TM_PERMISSION_PROMOTE = 5,
-    TM_PERMISSION_TRAIN = 6,
-    TM_PERMISSION_ADMIN = 7,   /* keys */
-    TM_PERMISSION_INGEST = 8
+typedef enum tm_permission {                           /* numbers are stored: never reuse one */
+                             TM_PERMISSION_NONE = 0,   /* nobody: a route that was not given one */
+                             TM_PERMISSION_PUBLIC = 1, /* health only */
+                             TM_PERMISSION_PREDICT = 2,
+                             TM_PERMISSION_LABEL = 3,
+                             TM_PERMISSION_READ = 4, /* models, history, metrics, status */
+                             TM_PERMISSION_PROMOTE = 5,
+                             TM_PERMISSION_TRAIN = 6,
+                             TM_PERMISSION_ADMIN = 7, /* keys */
+                             TM_PERMISSION_INGEST = 8
 } tm_permission;
 const char *tm__permission_text(tm_permission permission);
 tm_permission tm__permission_from_text(const char *text);
 
-typedef enum tm_guard_role { TM_GUARD_NOBODY = 0, TM_GUARD_CLIENT = 1, TM_GUARD_VIEWER = 2, TM_GUARD_OPERATOR = 3, TM_GUARD_ADMIN = 4 } tm_guard_role;
-/* client: predict, label, ingest; viewer: read; operator: client + viewer + promote + train; admin: all */
+typedef enum tm_guard_role {
+    TM_GUARD_NOBODY = 0,
+    TM_GUARD_CLIENT = 1,
+    TM_GUARD_VIEWER = 2,
+    TM_GUARD_OPERATOR = 3,
+    TM_GUARD_ADMIN = 4
+} tm_guard_role;
+/* client: predict, label, ingest; viewer: read; operator: client + viewer + promote + train; admin:
+ * all */
 const char *tm__guard_role_text(tm_guard_role role);
 tm_guard_role tm__guard_role_from_text(const char *text);
 bool tm__guard_role_can(tm_guard_role role, tm_permission permission);
@@ -45,7 +53,8 @@ bool tm__key_parse(tm_str text, tm_key *out);
 /** Constant-time comparison. */
 bool tm__key_matches(const tm_key *presented, const tm_hash *stored);
 
-/** A random id for a prediction, request or job: 26 characters, sorts by time (48 bits of ms, 80 random bits, Crockford base 32). out holds 27 bytes. */
+/** A random id for a prediction, request or job: 26 characters, sorts by time (48 bits of ms, 80
+ * random bits, Crockford base 32). out holds 27 bytes. */
 void tm__id_create(char *out);
 
 #endif

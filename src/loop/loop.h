@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The closed loop: retrain on what is new, gate, promote or refuse, and say why in the history. A daemon runs it in a child process.
- * docs/architecture.md follows one retraining through the house.
+ * The closed loop: retrain on what is new, gate, promote or refuse, and say why in the history. A
+ * daemon runs it in a child process. docs/architecture.md follows one retraining through the house.
  */
 #ifndef TM_LOOP_LOOP_H
 #define TM_LOOP_LOOP_H
@@ -12,26 +12,31 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/proc.h"
-#include "store/home.h"
 #include "registry/registry.h"
+#include "store/home.h"
 
 typedef struct tm_retrain_options {
     const char *model;
-    bool promote;        /* promote when the gate opens (default of the command) */
-    uint64_t work;       /* 0: as the recipe says */
-    uint64_t budget_ms;  /* 0: as the recipe says */
-    const char *actor;   /* who asked: "cli:root", "loop:schedule" */
+    bool promote;       /* promote when the gate opens (default of the command) */
+    uint64_t work;      /* 0: as the recipe says */
+    uint64_t budget_ms; /* 0: as the recipe says */
+    const char *actor;  /* who asked: "cli:root", "loop:schedule" */
 } tm_retrain_options;
 /**
- * Read the recipe's source again, add the labelled answers that are newer than the champion's snapshot, hold out the newest of them, train, score candidate and
- * champion on the held-out rows, judge by the gate, promote or refuse, write the history. *out: {"model","version","from","is_open","reason","candidate","champion","rows",...}.
- * Nothing new to learn from is TM_E_REFUSED with a hint.
+ * Read the recipe's source again, add the labelled answers that are newer than the champion's
+ * snapshot, hold out the newest of them, train, score candidate and champion on the held-out rows,
+ * judge by the gate, promote or refuse, write the history. *out:
+ * {"model","version","from","is_open","reason","candidate","champion","rows",...}. Nothing new to
+ * learn from is TM_E_REFUSED with a hint.
  */
-TM_NODISCARD tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_options *options, json_t **out, tm_err *err);
+TM_NODISCARD tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home,
+                                        const tm_retrain_options *options, json_t **out,
+                                        tm_err *err);
 
 /* The schedule of a daemon: which model is due when. Owner thread: a thread of `tidemill run`. */
 typedef struct tm_loop tm_loop;
-TM_NODISCARD tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const struct tm_log *log, tm_loop **out, tm_err *err);
+TM_NODISCARD tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor,
+                                     const struct tm_log *log, tm_loop **out, tm_err *err);
 /** One look at what is due; starts or reaps children. Returns milliseconds until the next look. */
 uint32_t tm__loop_step(tm_loop *loop);
 void tm__loop_close(tm_loop *loop);

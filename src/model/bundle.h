@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The model file: schema + feature program + model + what a server and a person must know, in one artifact that is mapped, checked and
- * never executed. docs/formats/bundle.md has the bytes. A bundle is immutable and shared by reference; predict from any thread.
+ * The model file: schema + feature program + model + what a server and a person must know, in one
+ * artifact that is mapped, checked and never executed. docs/formats/bundle.md has the bytes. A
+ * bundle is immutable and shared by reference; predict from any thread.
  *
- * info is a canonical JSON object inside the hash: {"model","task","target","positive","classes",[..],"metric","learner","params",
+ * info is a canonical JSON object inside the hash:
+ * {"model","task","target","positive","classes",[..],"metric","learner","params",
  * "threshold":{"value","reason"},"recipe":{..},"snapshot","split","validation":{..},"test":{..},"baseline":{..},"importance":[..],
- * "leaderboard":[..],"program":[..],"columns":n,"rows":n,"seed":n}. notes is outside the hash: {"created","host","compiler","threads","seconds":{..}}.
+ * "leaderboard":[..],"program":[..],"columns":n,"rows":n,"seed":n}. notes is outside the hash:
+ * {"created","host","compiler","threads","seconds":{..}}.
  */
 #ifndef TM_MODEL_BUNDLE_H
 #define TM_MODEL_BUNDLE_H
@@ -20,43 +23,55 @@ typedef struct tm_bundle tm_bundle;
 typedef struct tm_bundle_parts {
     const tm_program *program;
     const tm_model *model;
-    const json_t *info;   /* canonicalised when written; the caller keeps it */
+    const json_t *info; /* canonicalised when written; the caller keeps it */
     const json_t *notes;
     const void *reference; /* bytes of monitor's reference sketches, inside the hash; may be NULL */
     size_t reference_len;
 } tm_bundle_parts;
 
 /** Bytes of a bundle and its hash. */
-TM_NODISCARD tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *out_hash, tm_err *err);
-/** Map and check a file: magic, version, lengths, CRC32C of each section, BLAKE2b over all; TM_E_INTEGRITY says which section. */
+TM_NODISCARD tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out,
+                                        tm_hash *out_hash, tm_err *err);
+/** Map and check a file: magic, version, lengths, CRC32C of each section, BLAKE2b over all;
+ * TM_E_INTEGRITY says which section. */
 TM_NODISCARD tm_status tm__bundle_open(const char *path, tm_bundle **out, tm_err *err);
 /** Same from memory (copied). */
 TM_NODISCARD tm_status tm__bundle_load(const void *data, size_t len, tm_bundle **out, tm_err *err);
 
 const tm_hash *tm__bundle_hash(const tm_bundle *bundle);
-const json_t *tm__bundle_info(const tm_bundle *bundle);   /* borrowed */
+const json_t *tm__bundle_info(const tm_bundle *bundle); /* borrowed */
 const json_t *tm__bundle_notes(const tm_bundle *bundle);
 const tm_program *tm__bundle_program(const tm_bundle *bundle);
 const tm_model *tm__bundle_model(const tm_bundle *bundle);
 const tm_schema *tm__bundle_schema(const tm_bundle *bundle); /* input columns in order */
 tm_task tm__bundle_task(const tm_bundle *bundle);
-uint32_t tm__bundle_classes(const tm_bundle *bundle);         /* BINARY 2, REGRESSION 0 */
-const char *tm__bundle_class(const tm_bundle *bundle, uint32_t index); /* BINARY: 0 negative, 1 positive */
+uint32_t tm__bundle_classes(const tm_bundle *bundle); /* BINARY 2, REGRESSION 0 */
+const char *tm__bundle_class(const tm_bundle *bundle,
+                             uint32_t index); /* BINARY: 0 negative, 1 positive */
 const char *tm__bundle_target(const tm_bundle *bundle);
 double tm__bundle_threshold(const tm_bundle *bundle);
-uint32_t tm__bundle_outputs(const tm_bundle *bundle);         /* answers a row: BINARY 1 (probability of class 1), MULTICLASS k, REGRESSION 1 */
+uint32_t tm__bundle_outputs(const tm_bundle *bundle); /* answers a row: BINARY 1 (probability of
+                                                         class 1), MULTICLASS k, REGRESSION 1 */
 const void *tm__bundle_reference(const tm_bundle *bundle, size_t *out_len);
 
-/** Answers for rows of a table (NULL rows: all): out [n_rows x outputs]. Table columns are found by name. */
-TM_NODISCARD tm_status tm__bundle_predict(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table, const uint32_t *rows, uint64_t n_rows, double *out, tm_err *err);
+/** Answers for rows of a table (NULL rows: all): out [n_rows x outputs]. Table columns are found by
+ * name. */
+TM_NODISCARD tm_status tm__bundle_predict(tm_ctx *ctx, const tm_bundle *bundle,
+                                          const tm_table *table, const uint32_t *rows,
+                                          uint64_t n_rows, double *out, tm_err *err);
 
-/* One row, same bits, no allocation after the scratch is made; a scratch belongs to one thread and one bundle. */
+/* One row, same bits, no allocation after the scratch is made; a scratch belongs to one thread and
+ * one bundle. */
 typedef struct tm_bundle_scratch tm_bundle_scratch;
 tm_bundle_scratch *tm__bundle_scratch_create(const tm_bundle *bundle);
-void tm__bundle_predict_row(const tm_bundle *bundle, tm_bundle_scratch *scratch, const tm_cell *cells, double *out);
-/** Contribution of each input column (schema order) to the raw score of one output, and *out_base: sums to *out_raw. */
-TM_NODISCARD tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle_scratch *scratch, const tm_cell *cells, uint32_t output,
-                                              double *out_contributions, double *out_base, double *out_raw, tm_err *err);
+void tm__bundle_predict_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,
+                            const tm_cell *cells, double *out);
+/** Contribution of each input column (schema order) to the raw score of one output, and *out_base:
+ * sums to *out_raw. */
+TM_NODISCARD tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,
+                                              const tm_cell *cells, uint32_t output,
+                                              double *out_contributions, double *out_base,
+                                              double *out_raw, tm_err *err);
 void tm__bundle_scratch_free(tm_bundle_scratch *scratch);
 
 tm_bundle *tm__bundle_ref(tm_bundle *bundle);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Learners behind one ops table. A fitted model is immutable, gives raw scores (margins: log-odds for BINARY, one logit a class for MULTICLASS,
- * the value for REGRESSION) and never sees names, text or files: it works on the numbers of a tm_view.
+ * Learners behind one ops table. A fitted model is immutable, gives raw scores (margins: log-odds
+ * for BINARY, one logit a class for MULTICLASS, the value for REGRESSION) and never sees names,
+ * text or files: it works on the numbers of a tm_view.
  */
 #ifndef TM_MODEL_MODEL_H
 #define TM_MODEL_MODEL_H
@@ -18,14 +19,15 @@
 
 typedef enum tm_param_kind { TM_PARAM_INT, TM_PARAM_FLOAT } tm_param_kind;
 typedef struct tm_param_def {
-    const char *name;    /* "n_trees" */
+    const char *name; /* "n_trees" */
     tm_param_kind kind;
-    double otherwise;    /* default */
-    double min, max;     /* inclusive */
-    const char *doc;     /* one sentence, with source where there is one */
+    double otherwise; /* default */
+    double min, max;  /* inclusive */
+    const char *doc;  /* one sentence, with source where there is one */
 } tm_param_def;
 
-/* Parameters of one learner by position of its definition list; open: zero-initialised is not default, use tm__params_init. */
+/* Parameters of one learner by position of its definition list; open: zero-initialised is not
+ * default, use tm__params_init. */
 #define TM_MAX_PARAMS 24u
 typedef struct tm_params {
     double values[TM_MAX_PARAMS];
@@ -36,47 +38,53 @@ typedef struct tm_model_ops tm_model_ops;
 
 typedef struct tm_fit_input {
     tm_task task;
-    uint32_t n_classes;        /* MULTICLASS */
+    uint32_t n_classes; /* MULTICLASS */
     const tm_view *x;
-    const double *y;           /* [x->n_rows] class index or value */
-    const double *weights;     /* [x->n_rows] or NULL */
-    const tm_view *x_valid;    /* for early stopping; NULL: none */
+    const double *y;        /* [x->n_rows] class index or value */
+    const double *weights;  /* [x->n_rows] or NULL */
+    const tm_view *x_valid; /* for early stopping; NULL: none */
     const double *y_valid;
     const double *weights_valid;
     uint64_t seed;
 } tm_fit_input;
 
 struct tm_model_ops {
-    const char *name;          /* "gbdt"; also the name in files and the API */
+    const char *name; /* "gbdt"; also the name in files and the API */
     uint32_t abi;
     const tm_param_def *params; /* ends with name NULL */
     /* required */
-    tm_status (*fit)(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params, tm_model **out_model, tm_err *err);
-    /* out [n_rows x n_outputs] row-major raw scores. The same row gives the same bits alone and in any batch. */
-    tm_status (*predict)(tm_ctx *ctx, const tm_model *model, const tm_view *x, double *out, tm_err *err);
+    tm_status (*fit)(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
+                     tm_model **out_model, tm_err *err);
+    /* out [n_rows x n_outputs] row-major raw scores. The same row gives the same bits alone and in
+     * any batch. */
+    tm_status (*predict)(tm_ctx *ctx, const tm_model *model, const tm_view *x, double *out,
+                         tm_err *err);
     tm_status (*save)(const tm_model *model, tm_buf *out, tm_err *err);
     tm_status (*load)(const void *data, size_t len, tm_model **out_model, tm_err *err);
     void (*free)(tm_model *model);
     /* out [n_outputs]: raw scores of one row; no allocation. */
     void (*predict_row)(const tm_model *model, const tm_view *row, double *out);
     /* optional: NULL means TM_E_UNSUPPORTED, and tm__model_can_explain() tells beforehand */
-    /* out [n_outputs x (n_cols + 1)]: what each dense column adds to the raw score, then the mean; sums to the score. Sparse terms are the column after: see n_explained. */
+    /* out [n_outputs x (n_cols + 1)]: what each dense column adds to the raw score, then the mean;
+     * sums to the score. Sparse terms are the column after: see n_explained. */
     tm_status (*explain)(const tm_model *model, const tm_view *row, double *out, tm_err *err);
-    /* gain or |weight| share of each dense column, and of the text terms as one last value: out [n_cols + 1] */
+    /* gain or |weight| share of each dense column, and of the text terms as one last value: out
+     * [n_cols + 1] */
     void (*importance)(const tm_model *model, double *out);
-    json_t *(*describe)(const tm_model *model); /* what a person wants to know: {"n_trees": 120, ...} */
+    json_t *(*describe)(
+        const tm_model *model); /* what a person wants to know: {"n_trees": 120, ...} */
 };
 
 struct tm_model { /* every state struct starts with this */
     const tm_model_ops *ops;
     tm_task task;
-    uint32_t n_outputs;  /* MULTICLASS: n_classes, else 1 */
-    uint32_t n_cols;     /* dense columns of its view */
-    uint32_t n_terms;    /* sparse terms it may read; 0: none */
-    uint64_t work_used;  /* units that fitting took */
-    double seconds_fit;  /* not saved: time of the last stage (boosting) and of binning */
+    uint32_t n_outputs; /* MULTICLASS: n_classes, else 1 */
+    uint32_t n_cols;    /* dense columns of its view */
+    uint32_t n_terms;   /* sparse terms it may read; 0: none */
+    uint64_t work_used; /* units that fitting took */
+    double seconds_fit; /* not saved: time of the last stage (boosting) and of binning */
     double seconds_bin;
-    uint32_t n_rounds;   /* rounds kept (early stopping), 0 where it has no meaning */
+    uint32_t n_rounds; /* rounds kept (early stopping), 0 where it has no meaning */
 };
 
 /** NULL-terminated list of all learners; find by name. */
@@ -85,18 +93,24 @@ const tm_model_ops *tm__model_find(const char *name);
 
 void tm__params_init(const tm_model_ops *ops, tm_params *out);
 /** Set by name from text; TM_E_USAGE with nearest name or the range. */
-TM_NODISCARD tm_status tm__params_set(const tm_model_ops *ops, tm_params *params, const char *name, const char *text, tm_err *err);
+TM_NODISCARD tm_status tm__params_set(const tm_model_ops *ops, tm_params *params, const char *name,
+                                      const char *text, tm_err *err);
 double tm__params_get(const tm_model_ops *ops, const tm_params *params, const char *name);
 json_t *tm__params_to_json(const tm_model_ops *ops, const tm_params *params);
-TM_NODISCARD tm_status tm__params_from_json(const tm_model_ops *ops, const json_t *json, tm_params *out, tm_err *err);
+TM_NODISCARD tm_status tm__params_from_json(const tm_model_ops *ops, const json_t *json,
+                                            tm_params *out, tm_err *err);
 
 /* Checked calls; callers never use ops directly. */
-TM_NODISCARD tm_status tm__model_fit(tm_ctx *ctx, const tm_model_ops *ops, const tm_fit_input *in, const tm_params *params, tm_model **out, tm_err *err);
-TM_NODISCARD tm_status tm__model_predict(tm_ctx *ctx, const tm_model *model, const tm_view *x, double *out, tm_err *err);
+TM_NODISCARD tm_status tm__model_fit(tm_ctx *ctx, const tm_model_ops *ops, const tm_fit_input *in,
+                                     const tm_params *params, tm_model **out, tm_err *err);
+TM_NODISCARD tm_status tm__model_predict(tm_ctx *ctx, const tm_model *model, const tm_view *x,
+                                         double *out, tm_err *err);
 void tm__model_predict_row(const tm_model *model, const tm_view *row, double *out);
 bool tm__model_can_explain(const tm_model *model);
-TM_NODISCARD tm_status tm__model_explain(const tm_model *model, const tm_view *row, double *out, tm_err *err);
-/** Raw scores to answers, in place: sigmoid, softmax or nothing. raw [n_rows x n_outputs]. Deterministic bits. */
+TM_NODISCARD tm_status tm__model_explain(const tm_model *model, const tm_view *row, double *out,
+                                         tm_err *err);
+/** Raw scores to answers, in place: sigmoid, softmax or nothing. raw [n_rows x n_outputs].
+ * Deterministic bits. */
 void tm__model_link(tm_task task, uint32_t n_outputs, uint64_t n_rows, double *raw);
 void tm__model_free(tm_model *model);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was answered, what came true, and how good the answers are: log.db. Predictions are appended by one writer thread in group commits;
- * labels join by prediction id, or by entity and time; the live score comes from the joined rows by the time of the prediction.
+ * What was answered, what came true, and how good the answers are: log.db. Predictions are appended
+ * by one writer thread in group commits; labels join by prediction id, or by entity and time; the
+ * live score comes from the joined rows by the time of the prediction.
  */
 #ifndef TM_MONITOR_MONITOR_H
 #define TM_MONITOR_MONITOR_H
@@ -16,22 +17,24 @@
 typedef struct tm_monitor tm_monitor;
 
 typedef struct tm_monitor_options {
-    bool can_write;      /* start the writer thread; one process at a time */
-    uint32_t queue_max;  /* answers waiting to be written (default 65,536); past it answers are dropped and counted */
+    bool can_write;     /* start the writer thread; one process at a time */
+    uint32_t queue_max; /* answers waiting to be written (default 65,536); past it answers are
+                           dropped and counted */
 } tm_monitor_options;
-TM_NODISCARD tm_status tm__monitor_open(const tm_home *home, const tm_monitor_options *options, tm_monitor **out, tm_err *err);
+TM_NODISCARD tm_status tm__monitor_open(const tm_home *home, const tm_monitor_options *options,
+                                        tm_monitor **out, tm_err *err);
 /** Writes what waits, then closes. */
 void tm__monitor_close(tm_monitor *monitor);
 
 typedef struct tm_answer {
     char id[27];
-    int64_t at_us;           /* when it was answered */
-    int64_t event_us;        /* value of the time column; TM_INT_MISSING when there is none */
+    int64_t at_us;    /* when it was answered */
+    int64_t event_us; /* value of the time column; TM_INT_MISSING when there is none */
     const char *route, *model;
     uint32_t version;
-    const char *entity;      /* value of the entity column as text; NULL when there is none */
-    const char *row_json;    /* the row as it was scored: object by column, canonical */
-    const double *outputs;   /* [n_outputs] */
+    const char *entity;    /* value of the entity column as text; NULL when there is none */
+    const char *row_json;  /* the row as it was scored: object by column, canonical */
+    const double *outputs; /* [n_outputs] */
     uint32_t n_outputs;
     uint32_t latency_us;
 } tm_answer;
@@ -43,33 +46,48 @@ typedef struct tm_label {
     const char *model;         /* needed with entity; else may be NULL */
     const char *entity;
     int64_t event_us;
-    const char *value;         /* text of the true class or number */
-    int64_t observed_us;       /* when it became known; TM_INT_MISSING: now */
+    const char *value;   /* text of the true class or number */
+    int64_t observed_us; /* when it became known; TM_INT_MISSING: now */
 } tm_label;
-typedef enum tm_label_result { TM_LABEL_JOINED, TM_LABEL_WAITING, TM_LABEL_DUPLICATE, TM_LABEL_CONFLICT } tm_label_result;
-/** Store labels durably in one commit before it returns; each joins once (a second equal one is a duplicate, a different one a conflict that is kept out). Any thread. */
-TM_NODISCARD tm_status tm__monitor_labels(tm_monitor *monitor, const tm_label *labels, uint64_t n, tm_label_result *out_results, tm_err *err);
+typedef enum tm_label_result {
+    TM_LABEL_JOINED,
+    TM_LABEL_WAITING,
+    TM_LABEL_DUPLICATE,
+    TM_LABEL_CONFLICT
+} tm_label_result;
+/** Store labels durably in one commit before it returns; each joins once (a second equal one is a
+ * duplicate, a different one a conflict that is kept out). Any thread. */
+TM_NODISCARD tm_status tm__monitor_labels(tm_monitor *monitor, const tm_label *labels, uint64_t n,
+                                          tm_label_result *out_results, tm_err *err);
 
 /** Wait until everything queued so far is on disk. */
 TM_NODISCARD tm_status tm__monitor_sync(tm_monitor *monitor, tm_err *err);
 
 typedef struct tm_live {
     uint64_t n_answers, n_labelled, n_dropped;
-    double coverage;     /* labelled / answered */
-    json_t *scores;      /* metric report over labelled rows; owned; NULL when there are none */
+    double coverage; /* labelled / answered */
+    json_t *scores;  /* metric report over labelled rows; owned; NULL when there are none */
     int64_t first_us, last_us;
 } tm_live;
-/** Live score of a version (0: all versions) over answers since since_us, in the bundle's classes. */
-TM_NODISCARD tm_status tm__monitor_live(tm_monitor *monitor, const tm_bundle *bundle, const char *model, uint32_t version, int64_t since_us, tm_live *out, tm_err *err);
+/** Live score of a version (0: all versions) over answers since since_us, in the bundle's classes.
+ */
+TM_NODISCARD tm_status tm__monitor_live(tm_monitor *monitor, const tm_bundle *bundle,
+                                        const char *model, uint32_t version, int64_t since_us,
+                                        tm_live *out, tm_err *err);
 void tm__live_done(tm_live *live);
 
 /**
- * Labelled answers as rows to learn from, oldest first: the columns of the schema (roles FEATURE, TIME, ENTITY, ...) and the target as text/number column
- * named `target`. n = 0 rows gives a NULL table.
+ * Labelled answers as rows to learn from, oldest first: the columns of the schema (roles FEATURE,
+ * TIME, ENTITY, ...) and the target as text/number column named `target`. n = 0 rows gives a NULL
+ * table.
  */
-TM_NODISCARD tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle, const char *model, int64_t after_us, tm_table **out, tm_err *err);
-/** The logged answer of an id: {"id","at","model","version","route","row":{},"outputs":[]}; TM_E_NOT_FOUND. */
-TM_NODISCARD tm_status tm__monitor_find(tm_monitor *monitor, const char *id, json_t **out, tm_err *err);
+TM_NODISCARD tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle,
+                                            const char *model, int64_t after_us, tm_table **out,
+                                            tm_err *err);
+/** The logged answer of an id: {"id","at","model","version","route","row":{},"outputs":[]};
+ * TM_E_NOT_FOUND. */
+TM_NODISCARD tm_status tm__monitor_find(tm_monitor *monitor, const char *id, json_t **out,
+                                        tm_err *err);
 /** Exact counters: answers, written, dropped, labels by result. New reference. */
 json_t *tm__monitor_counters(tm_monitor *monitor);
 

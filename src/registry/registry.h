@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Models, versions, aliases, gates, routes, keys, jobs and the history of every move, in meta.db. A version never changes; aliases move;
- * history is append-only and hash-chained. Promote and rollback are one transaction each. A registry handle has one owner thread.
+ * Models, versions, aliases, gates, routes, keys, jobs and the history of every move, in meta.db. A
+ * version never changes; aliases move; history is append-only and hash-chained. Promote and
+ * rollback are one transaction each. A registry handle has one owner thread.
  */
 #ifndef TM_REGISTRY_REGISTRY_H
 #define TM_REGISTRY_REGISTRY_H
@@ -23,80 +24,109 @@ TM_NODISCARD tm_status tm__registry_generation(tm_registry *registry, int64_t *o
 
 typedef struct tm_version {
     char model[129];
-    uint32_t number;        /* from 1 */
+    uint32_t number; /* from 1 */
     tm_hash bundle_hash;
     int64_t created_us;
     char snapshot[TM_HASH_TEXT]; /* empty when it has none */
-    char aliases[256];      /* space-separated: "champion" */
-    char state[16];         /* "ready", "refused" (by a gate; may be forced) */
-    json_t *info;           /* info of the bundle; owned */
+    char aliases[256];           /* space-separated: "champion" */
+    char state[16];              /* "ready", "refused" (by a gate; may be forced) */
+    json_t *info;                /* info of the bundle; owned */
 } tm_version;
 void tm__version_done(tm_version *version);
 
 /* Who did it and why; recorded in history. */
 typedef struct tm_actor {
-    const char *name;    /* "cli:root", "key:1A2B3C4D", "loop" */
-    const char *reason;  /* may be NULL */
+    const char *name;   /* "cli:root", "key:1A2B3C4D", "loop" */
+    const char *reason; /* may be NULL */
 } tm_actor;
 
 /**
- * Register a bundle whose file is already in the home. Makes the model when it is new; its first version becomes champion and gets a route of the
- * model's name. recipe (may be NULL) is stored for retraining.
+ * Register a bundle whose file is already in the home. Makes the model when it is new; its first
+ * version becomes champion and gets a route of the model's name. recipe (may be NULL) is stored for
+ * retraining.
  */
-TM_NODISCARD tm_status tm__registry_add(tm_registry *registry, const char *model, const tm_bundle *bundle, const json_t *recipe, const tm_actor *actor, tm_version *out, tm_err *err);
+TM_NODISCARD tm_status tm__registry_add(tm_registry *registry, const char *model,
+                                        const tm_bundle *bundle, const json_t *recipe,
+                                        const tm_actor *actor, tm_version *out, tm_err *err);
 
-/** "late", "late@3", "late@champion"; a bare name is the champion. TM_E_NOT_FOUND lists the nearest name in the hint. */
-TM_NODISCARD tm_status tm__registry_find(tm_registry *registry, const char *name, tm_version *out, tm_err *err);
+/** "late", "late@3", "late@champion"; a bare name is the champion. TM_E_NOT_FOUND lists the nearest
+ * name in the hint. */
+TM_NODISCARD tm_status tm__registry_find(tm_registry *registry, const char *name, tm_version *out,
+                                         tm_err *err);
 /** Open the bundle of a version and check its hash. */
-TM_NODISCARD tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, tm_bundle **out, tm_err *err);
+TM_NODISCARD tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version,
+                                           tm_bundle **out, tm_err *err);
 /** [{"model","champion","versions","created","target","task","metric","score"}] New reference. */
 TM_NODISCARD tm_status tm__registry_models(tm_registry *registry, json_t **out, tm_err *err);
 /** [{"version","bundle_hash","created","aliases","state","learner","test"}] newest first. */
-TM_NODISCARD tm_status tm__registry_versions(tm_registry *registry, const char *model, json_t **out, tm_err *err);
+TM_NODISCARD tm_status tm__registry_versions(tm_registry *registry, const char *model, json_t **out,
+                                             tm_err *err);
 /** [{"at","event","version","from","actor","reason","details"}] oldest first. */
-TM_NODISCARD tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out, tm_err *err);
-/** Append an event of the loop ("retrain.started", "gate.refused", ...) to a model's history. details may be NULL. */
-TM_NODISCARD tm_status tm__registry_note(tm_registry *registry, const char *model, const char *event, uint32_t version, const tm_actor *actor, const json_t *details, tm_err *err);
+TM_NODISCARD tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out,
+                                            tm_err *err);
+/** Append an event of the loop ("retrain.started", "gate.refused", ...) to a model's history.
+ * details may be NULL. */
+TM_NODISCARD tm_status tm__registry_note(tm_registry *registry, const char *model,
+                                         const char *event, uint32_t version, const tm_actor *actor,
+                                         const json_t *details, tm_err *err);
 /** Walk the chain of hashes; TM_E_INTEGRITY names the first broken record. out_n counts records. */
-TM_NODISCARD tm_status tm__registry_history_check(tm_registry *registry, uint64_t *out_n, tm_err *err);
+TM_NODISCARD tm_status tm__registry_history_check(tm_registry *registry, uint64_t *out_n,
+                                                  tm_err *err);
 /** Check each version's file against its hash. */
-TM_NODISCARD tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t **out, tm_err *err);
+TM_NODISCARD tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t **out,
+                                           tm_err *err);
 
 /* The gate: what a version must meet. Stored with the model (from tidemill.yaml or the recipe). */
 typedef struct tm_gate {
     bool better_than_champion; /* on the newest rows both can be scored on */
     double by;                 /* at least this much, in the metric's own direction */
     char metric[32];           /* empty: the model's */
-    char min_metric[32];       /* e.g. "auc": floor (ceiling for a loss) on the version's own test score; empty: none */
+    char min_metric[32]; /* e.g. "auc": floor (ceiling for a loss) on the version's own test score;
+                            empty: none */
     double min_value;
 } tm_gate;
 typedef struct tm_gate_scores {
     bool has_comparison;
     double candidate, champion; /* on the same rows */
     uint64_t n_rows;
-    const char *rows;           /* "1,204 newest labelled rows" */
+    const char *rows; /* "1,204 newest labelled rows" */
 } tm_gate_scores;
 typedef struct tm_gate_verdict {
     bool is_open;
-    char reason[512];           /* in words, with the figures */
+    char reason[512]; /* in words, with the figures */
 } tm_gate_verdict;
-void tm__gate_check(const tm_gate *gate, const tm_version *candidate, const tm_gate_scores *scores, tm_gate_verdict *out);
-TM_NODISCARD tm_status tm__registry_gate(tm_registry *registry, const char *model, tm_gate *out, tm_err *err);
-TM_NODISCARD tm_status tm__registry_set_gate(tm_registry *registry, const char *model, const tm_gate *gate, const tm_actor *actor, tm_err *err);
-/** The recipe of a model (as given when it was last trained or applied), or JSON null. New reference. */
-TM_NODISCARD tm_status tm__registry_recipe(tm_registry *registry, const char *model, json_t **out, tm_err *err);
-TM_NODISCARD tm_status tm__registry_set_recipe(tm_registry *registry, const char *model, const json_t *recipe, const tm_actor *actor, tm_err *err);
+void tm__gate_check(const tm_gate *gate, const tm_version *candidate, const tm_gate_scores *scores,
+                    tm_gate_verdict *out);
+TM_NODISCARD tm_status tm__registry_gate(tm_registry *registry, const char *model, tm_gate *out,
+                                         tm_err *err);
+TM_NODISCARD tm_status tm__registry_set_gate(tm_registry *registry, const char *model,
+                                             const tm_gate *gate, const tm_actor *actor,
+                                             tm_err *err);
+/** The recipe of a model (as given when it was last trained or applied), or JSON null. New
+ * reference. */
+TM_NODISCARD tm_status tm__registry_recipe(tm_registry *registry, const char *model, json_t **out,
+                                           tm_err *err);
+TM_NODISCARD tm_status tm__registry_set_recipe(tm_registry *registry, const char *model,
+                                               const json_t *recipe, const tm_actor *actor,
+                                               tm_err *err);
 /** Record a gate's verdict on a version (history "gate.opened" / "gate.refused", state). */
-TM_NODISCARD tm_status tm__registry_judge(tm_registry *registry, const char *model, uint32_t version, const tm_gate_verdict *verdict, const tm_actor *actor, tm_err *err);
+TM_NODISCARD tm_status tm__registry_judge(tm_registry *registry, const char *model,
+                                          uint32_t version, const tm_gate_verdict *verdict,
+                                          const tm_actor *actor, tm_err *err);
 
 typedef struct tm_promotion {
     uint32_t version;
-    bool force;            /* overrides a refusing gate; recorded */
+    bool force; /* overrides a refusing gate; recorded */
 } tm_promotion;
-/** Move `champion`. Refuses (TM_E_REFUSED) a version whose last verdict is a refusal unless forced; TM_E_CONFLICT when it is champion already. */
-TM_NODISCARD tm_status tm__registry_promote(tm_registry *registry, const char *model, const tm_promotion *promotion, const tm_actor *actor, uint32_t *out_from, tm_err *err);
+/** Move `champion`. Refuses (TM_E_REFUSED) a version whose last verdict is a refusal unless forced;
+ * TM_E_CONFLICT when it is champion already. */
+TM_NODISCARD tm_status tm__registry_promote(tm_registry *registry, const char *model,
+                                            const tm_promotion *promotion, const tm_actor *actor,
+                                            uint32_t *out_from, tm_err *err);
 /** Move `champion` back to the version that held it before; TM_E_CONFLICT when there is none. */
-TM_NODISCARD tm_status tm__registry_rollback(tm_registry *registry, const char *model, const tm_actor *actor, uint32_t *out_from, uint32_t *out_to, tm_err *err);
+TM_NODISCARD tm_status tm__registry_rollback(tm_registry *registry, const char *model,
+                                             const tm_actor *actor, uint32_t *out_from,
+                                             uint32_t *out_to, tm_err *err);
 
 /* Routes: a served name and its arm (one today). */
 typedef struct tm_route {
@@ -106,21 +136,33 @@ typedef struct tm_route {
     tm_hash bundle_hash;
 } tm_route;
 /** Callback per route in name order. */
-TM_NODISCARD tm_status tm__registry_routes(tm_registry *registry, bool (*fn)(void *arg, const tm_route *route), void *arg, tm_err *err);
+TM_NODISCARD tm_status tm__registry_routes(tm_registry *registry,
+                                           bool (*fn)(void *arg, const tm_route *route), void *arg,
+                                           tm_err *err);
 
 /* Keys. */
-TM_NODISCARD tm_status tm__registry_key_add(tm_registry *registry, const tm_key *key, tm_guard_role role, const char *name, const tm_actor *actor, tm_err *err);
-TM_NODISCARD tm_status tm__registry_key_revoke(tm_registry *registry, const char *id, const tm_actor *actor, tm_err *err);
+TM_NODISCARD tm_status tm__registry_key_add(tm_registry *registry, const tm_key *key,
+                                            tm_guard_role role, const char *name,
+                                            const tm_actor *actor, tm_err *err);
+TM_NODISCARD tm_status tm__registry_key_revoke(tm_registry *registry, const char *id,
+                                               const tm_actor *actor, tm_err *err);
 /** [{"id","role","name","created","revoked"}] */
 TM_NODISCARD tm_status tm__registry_keys(tm_registry *registry, json_t **out, tm_err *err);
 /** All live keys: callback with id, role, hash. */
-TM_NODISCARD tm_status tm__registry_key_list(tm_registry *registry, bool (*fn)(void *arg, const char *id, tm_guard_role role, const tm_hash *hash), void *arg, tm_err *err);
+TM_NODISCARD tm_status tm__registry_key_list(tm_registry *registry,
+                                             bool (*fn)(void *arg, const char *id,
+                                                        tm_guard_role role, const tm_hash *hash),
+                                             void *arg, tm_err *err);
 
 /* Jobs: children's work, with the epoch that a late writer must still hold. */
-TM_NODISCARD tm_status tm__registry_job_add(tm_registry *registry, const char *kind, const char *model, char *out_id /* 27 bytes */, tm_err *err);
-TM_NODISCARD tm_status tm__registry_job_end(tm_registry *registry, const char *id, const char *state, const json_t *result, tm_err *err);
+TM_NODISCARD tm_status tm__registry_job_add(tm_registry *registry, const char *kind,
+                                            const char *model, char *out_id /* 27 bytes */,
+                                            tm_err *err);
+TM_NODISCARD tm_status tm__registry_job_end(tm_registry *registry, const char *id,
+                                            const char *state, const json_t *result, tm_err *err);
 TM_NODISCARD tm_status tm__registry_jobs(tm_registry *registry, json_t **out, tm_err *err);
 /** At start of serve/run: a new epoch; jobs left running by an older one become "lost". */
-TM_NODISCARD tm_status tm__registry_epoch_begin(tm_registry *registry, int64_t *out_epoch, tm_err *err);
+TM_NODISCARD tm_status tm__registry_epoch_begin(tm_registry *registry, int64_t *out_epoch,
+                                                tm_err *err);
 
 #endif

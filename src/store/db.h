@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite behind base's VFS: WAL, synchronous=FULL, foreign keys, busy timeout, strict tables, numbered migrations in one
- * transaction under an exclusive lock. A connection has one owner at a time; writers of one database in a process share one thread.
- * A commit that returned TM_OK is durable.
+ * SQLite behind base's VFS: WAL, synchronous=FULL, foreign keys, busy timeout, strict tables,
+ * numbered migrations in one transaction under an exclusive lock. A connection has one owner at a
+ * time; writers of one database in a process share one thread. A commit that returned TM_OK is
+ * durable.
  */
 #ifndef TM_STORE_DB_H
 #define TM_STORE_DB_H
@@ -22,17 +23,20 @@ typedef struct tm_migration {
     const char *sql;
 } tm_migration;
 
-/** Open (and make when create is set), then bring to the last version. A newer file than this program knows is TM_E_UNSUPPORTED. */
+/** Open (and make when create is set), then bring to the last version. A newer file than this
+ * program knows is TM_E_UNSUPPORTED. */
 typedef struct tm_db_options {
     bool create;
     bool read_only;
     const tm_migration *migrations; /* ends with version 0 */
     uint32_t application_id;        /* a file of another kind is TM_E_DATA */
 } tm_db_options;
-TM_NODISCARD tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **out, tm_err *err);
+TM_NODISCARD tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **out,
+                                   tm_err *err);
 void tm__db_close(tm_db *db);
 
-/** Transactions: BEGIN IMMEDIATE, COMMIT, ROLLBACK (no-op outside one). A failed commit has been rolled back. */
+/** Transactions: BEGIN IMMEDIATE, COMMIT, ROLLBACK (no-op outside one). A failed commit has been
+ * rolled back. */
 TM_NODISCARD tm_status tm__db_begin(tm_db *db, tm_err *err);
 TM_NODISCARD tm_status tm__db_commit(tm_db *db, tm_err *err);
 void tm__db_rollback(tm_db *db);
@@ -43,7 +47,8 @@ TM_NODISCARD tm_status tm__db_data_version(tm_db *db, int64_t *out, tm_err *err)
 int64_t tm__db_last_id(const tm_db *db);
 uint64_t tm__db_changes(const tm_db *db);
 
-/** A statement from the connection's cache, reset and unbound; give it back with tm__stmt_done(). sql is a literal. */
+/** A statement from the connection's cache, reset and unbound; give it back with tm__stmt_done().
+ * sql is a literal. */
 TM_NODISCARD tm_status tm__stmt_init(tm_db *db, const char *sql, tm_stmt **out, tm_err *err);
 /** Bind parameter i (1-based). Text and blobs are copied. */
 void tm__stmt_bind_i64(tm_stmt *stmt, int index, int64_t value);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DuckDB's C API behind dlopen: files, SQL, Parquet. Sealed: no extension is fetched or loaded, and only the files and
- * folders named can be read or written. Opened when first needed. Owner thread. A daemon uses it only in a child.
+ * DuckDB's C API behind dlopen: files, SQL, Parquet. Sealed: no extension is fetched or loaded, and
+ * only the files and folders named can be read or written. Opened when first needed. Owner thread.
+ * A daemon uses it only in a child.
  */
 #ifndef TM_STORE_DUCK_H
 #define TM_STORE_DUCK_H
@@ -15,7 +16,8 @@
 typedef struct tm_duck tm_duck;
 
 typedef struct tm_duck_options {
-    const char *const *paths;  /* real paths (files or folders) that may be read; NULL: whatever the user can read */
+    const char *const *paths; /* real paths (files or folders) that may be read; NULL: whatever the
+                                 user can read */
     uint32_t n_paths;
     const char *temp_dir;      /* where it may spill; NULL: it may not */
     uint64_t memory_bytes_max; /* 0: half of the machine's */
@@ -26,18 +28,26 @@ TM_NODISCARD tm_status tm__duck_open(const tm_duck_options *options, tm_duck **o
 /** Run statements without a result (of our own making, never a user's). */
 TM_NODISCARD tm_status tm__duck_exec(tm_duck *duck, const char *sql, tm_err *err);
 /**
- * Run one SELECT and materialise its rows in order. Types of DuckDB that have no own type become: DECIMAL, HUGEINT and unsigned 64 bits
- * -> FLOAT, ENUM/UUID/BLOB/INTERVAL/TIME -> TEXT; LIST and STRUCT -> TEXT of their JSON. n_rows_max: TM_E_LIMIT past it.
- * Errors of the query: TM_E_DATA (or TM_E_USAGE for its text) with DuckDB's words, shortened, and line, column or row when it names them.
+ * Run one SELECT and materialise its rows in order. Types of DuckDB that have no own type become:
+ * DECIMAL, HUGEINT and unsigned 64 bits
+ * -> FLOAT, ENUM/UUID/BLOB/INTERVAL/TIME -> TEXT; LIST and STRUCT -> TEXT of their JSON.
+ * n_rows_max: TM_E_LIMIT past it. Errors of the query: TM_E_DATA (or TM_E_USAGE for its text) with
+ * DuckDB's words, shortened, and line, column or row when it names them.
  */
-TM_NODISCARD tm_status tm__duck_query(tm_duck *duck, const char *sql, uint64_t n_rows_max, tm_table **out, tm_err *err);
-/** Same as a stream: fn gets tables of up to some thousand rows in order (it does not own them) and ends the run by a failure. */
-TM_NODISCARD tm_status tm__duck_stream(tm_duck *duck, const char *sql, tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err), void *arg, tm_err *err);
+TM_NODISCARD tm_status tm__duck_query(tm_duck *duck, const char *sql, uint64_t n_rows_max,
+                                      tm_table **out, tm_err *err);
+/** Same as a stream: fn gets tables of up to some thousand rows in order (it does not own them) and
+ * ends the run by a failure. */
+TM_NODISCARD tm_status tm__duck_stream(tm_duck *duck, const char *sql,
+                                       tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err),
+                                       void *arg, tm_err *err);
 /** Write a table as Parquet (zstd) to a path: a temporary, to be published through base/fs. */
-TM_NODISCARD tm_status tm__duck_write_parquet(tm_duck *duck, const tm_table *table, const char *path, tm_err *err);
+TM_NODISCARD tm_status tm__duck_write_parquet(tm_duck *duck, const tm_table *table,
+                                              const char *path, tm_err *err);
 void tm__duck_close(tm_duck *duck);
 
 /** Version text of the library that would be used, or NULL and err. For doctor and version. */
-TM_NODISCARD tm_status tm__duck_version(const char **out_version, const char **out_path, tm_err *err);
+TM_NODISCARD tm_status tm__duck_version(const char **out_version, const char **out_path,
+                                        tm_err *err);
 
 #endif

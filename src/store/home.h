@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The folder .tidemill: where everything lies, made on first need with mode 0700. docs/formats/home.md has the layout. */
+/* The folder .tidemill: where everything lies, made on first need with mode 0700.
+ * docs/formats/home.md has the layout. */
 #ifndef TM_STORE_HOME_H
 #define TM_STORE_HOME_H
 
@@ -10,19 +11,21 @@
 
 typedef struct tm_home tm_home;
 
-/** Find or make a home. path NULL: $TIDEMILL_HOME, else .tidemill in this folder. create false and absent: TM_E_NOT_FOUND with a hint. */
+/** Find or make a home. path NULL: $TIDEMILL_HOME, else .tidemill in this folder. create false and
+ * absent: TM_E_NOT_FOUND with a hint. */
 TM_NODISCARD tm_status tm__home_open(const char *path, bool create, tm_home **out, tm_err *err);
-const char *tm__home_path(const tm_home *home);       /* absolute */
+const char *tm__home_path(const tm_home *home); /* absolute */
 const char *tm__home_meta_db(const tm_home *home);
 const char *tm__home_log_db(const tm_home *home);
-const char *tm__home_snapshots(const tm_home *home);  /* folder */
-const char *tm__home_bundles(const tm_home *home);    /* folder */
-const char *tm__home_jobs(const tm_home *home);       /* folder: logs and results of children */
-const char *tm__home_temp(const tm_home *home);       /* folder, 0700, emptied at start of serve */
+const char *tm__home_snapshots(const tm_home *home); /* folder */
+const char *tm__home_bundles(const tm_home *home);   /* folder */
+const char *tm__home_jobs(const tm_home *home);      /* folder: logs and results of children */
+const char *tm__home_temp(const tm_home *home);      /* folder, 0700, emptied at start of serve */
 /** Path of a bundle by hash; the caller frees with tm__mem_free(). */
 char *tm__home_bundle_path(const tm_home *home, const tm_hash *hash);
 /** Write bytes under their hash unless they are there. */
-TM_NODISCARD tm_status tm__home_bundle_save(const tm_home *home, const tm_hash *hash, const void *data, size_t len, tm_err *err);
+TM_NODISCARD tm_status tm__home_bundle_save(const tm_home *home, const tm_hash *hash,
+                                            const void *data, size_t len, tm_err *err);
 void tm__home_close(tm_home *home);
 
 #endif

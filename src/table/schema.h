@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of a table's columns: type, role, whether missing values were seen, the range or the number of levels. A bundle
- * carries the schema of its input columns, and requests are checked against it.
+ * What is known of a table's columns: type, role, whether missing values were seen, the range or
+ * the number of levels. A bundle carries the schema of its input columns, and requests are checked
+ * against it.
  */
 #ifndef TM_TABLE_SCHEMA_H
 #define TM_TABLE_SCHEMA_H
@@ -13,23 +14,23 @@
 #include "table/table.h"
 
 typedef enum tm_role { /* numbers are stored in files */
-    TM_ROLE_FEATURE = 0,
-    TM_ROLE_TARGET = 1,
-    TM_ROLE_TIME = 2,    /* orders the rows; its parts may be features too */
-    TM_ROLE_ENTITY = 3,  /* rows of one entity stay on one side of a split */
-    TM_ROLE_WEIGHT = 4,
-    TM_ROLE_GROUP = 5,
-    TM_ROLE_DROPPED = 6  /* not used: reason says why */
+                       TM_ROLE_FEATURE = 0,
+                       TM_ROLE_TARGET = 1,
+                       TM_ROLE_TIME = 2,   /* orders the rows; its parts may be features too */
+                       TM_ROLE_ENTITY = 3, /* rows of one entity stay on one side of a split */
+                       TM_ROLE_WEIGHT = 4,
+                       TM_ROLE_GROUP = 5,
+                       TM_ROLE_DROPPED = 6 /* not used: reason says why */
 } tm_role;
 
 typedef struct tm_schema_column {
     char *name;
     tm_type type;
     tm_role role;
-    bool is_nullable;   /* missing values were seen in training */
-    double min, max;    /* over training rows; NaN when there are none or for text */
-    uint32_t n_levels;  /* distinct values of text and bool; 0: not counted */
-    char *reason;       /* why a column has its role, for people; may be NULL */
+    bool is_nullable;  /* missing values were seen in training */
+    double min, max;   /* over training rows; NaN when there are none or for text */
+    uint32_t n_levels; /* distinct values of text and bool; 0: not counted */
+    char *reason;      /* why a column has its role, for people; may be NULL */
 } tm_schema_column;
 
 typedef struct tm_schema {
@@ -47,11 +48,13 @@ TM_NODISCARD tm_status tm__schema_from_json(const json_t *json, tm_schema *out, 
 void tm__schema_done(tm_schema *schema);
 
 /**
- * Fit a value to the type of its column as a request may give it: text that holds a number becomes the number, 2.0 becomes 2, 0/1/true/"yes"
- * become bool, ISO text becomes a date or time, a number becomes the text of a coded category. *coerced is set when a change was needed.
- * text_buf holds 32 bytes for a number made text; the cell may point into it.
- * TM_E_DATA "column 'x' wants an int, got a text" otherwise; the value itself is never repeated.
+ * Fit a value to the type of its column as a request may give it: text that holds a number becomes
+ * the number, 2.0 becomes 2, 0/1/true/"yes" become bool, ISO text becomes a date or time, a number
+ * becomes the text of a coded category. *coerced is set when a change was needed. text_buf holds 32
+ * bytes for a number made text; the cell may point into it. TM_E_DATA "column 'x' wants an int, got
+ * a text" otherwise; the value itself is never repeated.
  */
-TM_NODISCARD tm_status tm__cell_fit(const tm_schema_column *column, tm_cell *cell, char *text_buf, bool *coerced, tm_err *err);
+TM_NODISCARD tm_status tm__cell_fit(const tm_schema_column *column, tm_cell *cell, char *text_buf,
+                                    bool *coerced, tm_err *err);
 
 #endif

@@ -3,10 +3,11 @@
  * Columns in memory: typed, immutable once built, shared by reference.
  *
  * Invariants. Every column has n_rows values in the storage of its type:
- *   BOOL, INT, DATE, TIME   int64 (DATE and TIME: microseconds since 1970 UTC; DATE at midnight); missing = TM_INT_MISSING
- *   FLOAT                   double; missing = the canonical NaN; infinities are kept
- *   TEXT                    uint32 code into the column's dictionary; missing = TM_CODE_MISSING
- * Dictionaries hold each text once, in order of first appearance. Column names are unique, valid UTF-8.
+ *   BOOL, INT, DATE, TIME   int64 (DATE and TIME: microseconds since 1970 UTC; DATE at midnight);
+ * missing = TM_INT_MISSING FLOAT                   double; missing = the canonical NaN; infinities
+ * are kept TEXT                    uint32 code into the column's dictionary; missing =
+ * TM_CODE_MISSING Dictionaries hold each text once, in order of first appearance. Column names are
+ * unique, valid UTF-8.
  */
 #ifndef TM_TABLE_TABLE_H
 #define TM_TABLE_TABLE_H
@@ -19,13 +20,13 @@
 #include "tidemill/err.h"
 
 typedef enum tm_type { /* numbers are stored in files: never reuse one */
-    TM_TYPE_NONE = 0,
-    TM_TYPE_BOOL = 1,
-    TM_TYPE_INT = 2,
-    TM_TYPE_FLOAT = 3,
-    TM_TYPE_TEXT = 4,
-    TM_TYPE_DATE = 5,
-    TM_TYPE_TIME = 6
+                       TM_TYPE_NONE = 0,
+                       TM_TYPE_BOOL = 1,
+                       TM_TYPE_INT = 2,
+                       TM_TYPE_FLOAT = 3,
+                       TM_TYPE_TEXT = 4,
+                       TM_TYPE_DATE = 5,
+                       TM_TYPE_TIME = 6
 } tm_type;
 
 #define TM_INT_MISSING INT64_MIN
@@ -60,10 +61,10 @@ typedef struct tm_table tm_table;
 
 /* One value of any type; what a row is made of. */
 typedef struct tm_cell {
-    tm_type type;  /* type of the value as given: TM_TYPE_NONE is missing */
-    int64_t i64;   /* BOOL INT DATE TIME */
-    double f64;    /* FLOAT */
-    tm_str text;   /* TEXT, borrowed */
+    tm_type type; /* type of the value as given: TM_TYPE_NONE is missing */
+    int64_t i64;  /* BOOL INT DATE TIME */
+    double f64;   /* FLOAT */
+    tm_str text;  /* TEXT, borrowed */
 } tm_cell;
 
 uint64_t tm__table_rows(const tm_table *table);
@@ -74,13 +75,18 @@ uint32_t tm__table_find(const tm_table *table, const char *name);
 tm_cell tm__column_cell(const tm_column *column, uint64_t row);
 bool tm__column_is_missing(const tm_column *column, uint64_t row);
 /** A fresh table with the rows named, in that order (text columns share the dictionary). */
-TM_NODISCARD tm_status tm__table_take_rows(tm_table *table, const uint32_t *rows, uint64_t n_rows, tm_table **out, tm_err *err);
-/** A fresh table: rows of a, then rows of b; columns by name and type, those of a; b may lack none. INT widens to FLOAT. */
-TM_NODISCARD tm_status tm__table_concat(const tm_table *a, const tm_table *b, tm_table **out, tm_err *err);
-/** Hash of names, types and all values in row order: the name of a snapshot. Does not depend on dictionaries' codes or on how rows came. */
+TM_NODISCARD tm_status tm__table_take_rows(tm_table *table, const uint32_t *rows, uint64_t n_rows,
+                                           tm_table **out, tm_err *err);
+/** A fresh table: rows of a, then rows of b; columns by name and type, those of a; b may lack none.
+ * INT widens to FLOAT. */
+TM_NODISCARD tm_status tm__table_concat(const tm_table *a, const tm_table *b, tm_table **out,
+                                        tm_err *err);
+/** Hash of names, types and all values in row order: the name of a snapshot. Does not depend on
+ * dictionaries' codes or on how rows came. */
 void tm__table_hash(const tm_table *table, tm_hash *out);
 /** Hash of each row over the columns named: for finding duplicates. out [n_rows]. */
-void tm__table_row_hashes(const tm_table *table, const uint32_t *cols, uint32_t n_cols, uint64_t *out);
+void tm__table_row_hashes(const tm_table *table, const uint32_t *cols, uint32_t n_cols,
+                          uint64_t *out);
 tm_table *tm__table_ref(tm_table *table);
 void tm__table_unref(tm_table *table);
 
@@ -88,7 +94,8 @@ void tm__table_unref(tm_table *table);
 typedef struct tm_table_builder tm_table_builder;
 tm_table_builder *tm__builder_create(void);
 /** TM_E_DATA for a duplicate name, TM_E_LIMIT past TM_MAX_COLS. */
-TM_NODISCARD tm_status tm__builder_add_column(tm_table_builder *builder, const char *name, tm_type type, tm_err *err);
+TM_NODISCARD tm_status tm__builder_add_column(tm_table_builder *builder, const char *name,
+                                              tm_type type, tm_err *err);
 /** Room for at least n_rows rows in all, to write columns directly. */
 TM_NODISCARD tm_status tm__builder_reserve(tm_table_builder *builder, uint64_t n_rows, tm_err *err);
 /** Direct access: storage of a column (capacity >= reserved), the dictionary of a text column. */
@@ -99,7 +106,8 @@ tm_dict *tm__builder_dict(tm_table_builder *builder, uint32_t col);
 /** State how many rows are filled after direct access. */
 void tm__builder_set_rows(tm_table_builder *builder, uint64_t n_rows);
 /** Append one row of cells [n_cols]; a cell's type must fit its column (INT fits FLOAT). */
-TM_NODISCARD tm_status tm__builder_add_row(tm_table_builder *builder, const tm_cell *cells, tm_err *err);
+TM_NODISCARD tm_status tm__builder_add_row(tm_table_builder *builder, const tm_cell *cells,
+                                           tm_err *err);
 /** Ends the builder in every case; counts missing values. */
 TM_NODISCARD tm_status tm__builder_finish(tm_table_builder *builder, tm_table **out, tm_err *err);
 void tm__builder_free(tm_table_builder *builder);

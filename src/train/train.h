@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a table to a bundle: task, roles, split, features, a search between learners, refit, scores, threshold, report. Knows nothing of registry
- * or monitor: it takes tables and gives a bundle's bytes.
+ * From a table to a bundle: task, roles, split, features, a search between learners, refit, scores,
+ * threshold, report. Knows nothing of registry or monitor: it takes tables and gives a bundle's
+ * bytes.
  */
 #ifndef TM_TRAIN_TRAIN_H
 #define TM_TRAIN_TRAIN_H
@@ -14,52 +15,71 @@
 #include "metric/metric.h"
 #include "model/bundle.h"
 
-typedef enum tm_split_kind { TM_SPLIT_AUTO, TM_SPLIT_RANDOM, TM_SPLIT_LAST, TM_SPLIT_TIME, TM_SPLIT_TIME_AT, TM_SPLIT_GROUP, TM_SPLIT_MOD, TM_SPLIT_NONE } tm_split_kind;
+typedef enum tm_split_kind {
+    TM_SPLIT_AUTO,
+    TM_SPLIT_RANDOM,
+    TM_SPLIT_LAST,
+    TM_SPLIT_TIME,
+    TM_SPLIT_TIME_AT,
+    TM_SPLIT_GROUP,
+    TM_SPLIT_MOD,
+    TM_SPLIT_NONE
+} tm_split_kind;
 
 typedef struct tm_split {
     tm_split_kind kind;
-    double share;        /* of the test rows */
-    char column[257];    /* TIME, TIME_AT, GROUP */
-    int64_t at_us;       /* TIME_AT */
-    uint32_t mod, rest;  /* MOD */
+    double share;       /* of the test rows */
+    char column[257];   /* TIME, TIME_AT, GROUP */
+    int64_t at_us;      /* TIME_AT */
+    uint32_t mod, rest; /* MOD */
 } tm_split;
 /** "random:0.2", "last:0.2", "time:COL:0.2", "time:COL:2015-03-01", "group:COL:0.2", "mod:5:4". */
 TM_NODISCARD tm_status tm__split_parse(const char *text, tm_split *out, tm_err *err);
 
 typedef struct tm_train_options {
-    const char *model;            /* name, for info */
+    const char *model; /* name, for info */
     const char *target;
-    tm_task task;                 /* NONE: infer */
-    const char *positive;         /* NULL: true, 1, yes, else the rarer */
-    const char *metric;           /* that decides; NULL: default of the task */
-    const char *learners;         /* comma-separated; NULL: all */
-    const char *const *params;    /* "gbdt.n_trees=500" */
+    tm_task task;              /* NONE: infer */
+    const char *positive;      /* NULL: true, 1, yes, else the rarer */
+    const char *metric;        /* that decides; NULL: default of the task */
+    const char *learners;      /* comma-separated; NULL: all */
+    const char *const *params; /* "gbdt.n_trees=500" */
     uint32_t n_params;
-    const char *const *drop;      /* column names */
+    const char *const *drop; /* column names */
     uint32_t n_drop;
     const char *time, *entity, *weight, *group; /* column names or NULL */
     tm_split split;
     uint64_t seed;
-    uint64_t work;                /* 0: by the data alone */
-    uint64_t budget_ms;           /* 0: none */
-    const json_t *source;         /* recipe's source part, stored in info.recipe: {"path"} or {"sql"}; may be NULL */
-    char snapshot[TM_HASH_TEXT];  /* of the training table; empty: none */
+    uint64_t work;      /* 0: by the data alone */
+    uint64_t budget_ms; /* 0: none */
+    const json_t
+        *source; /* recipe's source part, stored in info.recipe: {"path"} or {"sql"}; may be NULL */
+    char snapshot[TM_HASH_TEXT]; /* of the training table; empty: none */
 } tm_train_options;
 
 /* One finished run. */
 typedef struct tm_train_result {
-    tm_buf bundle;      /* bytes */
+    tm_buf bundle; /* bytes */
     tm_hash bundle_hash;
-    json_t *report;     /* what train --json prints, less model version and name: task metric learner rows columns seed bundle_hash seconds validation test leaderboard importance ... */
+    json_t
+        *report; /* what train --json prints, less model version and name: task metric learner rows
+                    columns seed bundle_hash seconds validation test leaderboard importance ... */
 } tm_train_result;
 
-/** test: rows that are only scored (same columns), or NULL: held out by the split. Seconds of loading are the caller's to add. */
-TM_NODISCARD tm_status tm__train_run(tm_ctx *ctx, tm_table *table, tm_table *test, const tm_train_options *options, tm_train_result *out, tm_err *err);
+/** test: rows that are only scored (same columns), or NULL: held out by the split. Seconds of
+ * loading are the caller's to add. */
+TM_NODISCARD tm_status tm__train_run(tm_ctx *ctx, tm_table *table, tm_table *test,
+                                     const tm_train_options *options, tm_train_result *out,
+                                     tm_err *err);
 void tm__train_result_done(tm_train_result *result);
 
 /** Score a bundle on a table that has the target: metric report. New reference in *out. */
-TM_NODISCARD tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table, json_t **out, tm_err *err);
-/** Target column of a table as class indices or values by the bundle's classes; rows whose target is missing are left out of out_rows. Arrays end with tm__mem_free(). */
-TM_NODISCARD tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table, double **out_y, uint32_t **out_rows, uint64_t *out_n, tm_err *err);
+TM_NODISCARD tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle,
+                                          const tm_table *table, json_t **out, tm_err *err);
+/** Target column of a table as class indices or values by the bundle's classes; rows whose target
+ * is missing are left out of out_rows. Arrays end with tm__mem_free(). */
+TM_NODISCARD tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table,
+                                        double **out_y, uint32_t **out_rows, uint64_t *out_n,
+                                        tm_err *err);
 
 #endif
