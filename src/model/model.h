@@ -60,13 +60,16 @@ struct tm_model_ops {
     tm_status (*predict)(tm_ctx *ctx, const tm_model *model, const tm_view *x, double *out,
                          tm_err *err);
     tm_status (*save)(const tm_model *model, tm_buf *out, tm_err *err);
+    /* data is 64-byte aligned and outlives the model, which may borrow it. Every byte is checked:
+     * TM_E_INTEGRITY for what save() cannot have written. */
     tm_status (*load)(const void *data, size_t len, tm_model **out_model, tm_err *err);
     void (*free)(tm_model *model);
     /* out [n_outputs]: raw scores of one row; no allocation. */
     void (*predict_row)(const tm_model *model, const tm_view *row, double *out);
     /* optional: NULL means TM_E_UNSUPPORTED, and tm__model_can_explain() tells beforehand */
-    /* out [n_outputs x (n_cols + 1)]: what each dense column adds to the raw score, then the mean;
-     * sums to the score. Sparse terms are the column after: see n_explained. */
+    /* out [n_outputs x (n_cols + 2)]: dense columns, text terms, mean. What each dense column adds
+     * to the raw score, then what all text terms add together (0 for a learner without terms), then
+     * the mean raw score of training; a row of out sums to the raw score. */
     tm_status (*explain)(const tm_model *model, const tm_view *row, double *out, tm_err *err);
     /* gain or |weight| share of each dense column, and of the text terms as one last value: out
      * [n_cols + 1] */
@@ -100,7 +103,8 @@ json_t *tm__params_to_json(const tm_model_ops *ops, const tm_params *params);
 TM_NODISCARD tm_status tm__params_from_json(const tm_model_ops *ops, const json_t *json,
                                             tm_params *out, tm_err *err);
 
-/* Checked calls; callers never use ops directly. */
+/* Checked calls; callers never use ops directly. Fitting wants finite y below n_classes (also in
+ * y_valid: leave out rows of a class that training has not), weights finite and not all 0. */
 TM_NODISCARD tm_status tm__model_fit(tm_ctx *ctx, const tm_model_ops *ops, const tm_fit_input *in,
                                      const tm_params *params, tm_model **out, tm_err *err);
 TM_NODISCARD tm_status tm__model_predict(tm_ctx *ctx, const tm_model *model, const tm_view *x,
