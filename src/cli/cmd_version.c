@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include <sodium.h>
+#include <sqlite3.h>
+
+#include "cli/machine.h"
+#include "store/duck.h"
+#include "tidemill/bundle.h"
+
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+tm_status cmd_version(tm_cli *cli, tm_err *err) {
+    if (!cli->json) {
+        tm__cli_print(cli, "tidemill %s\n", tm_version_text());
+        return TM_OK;
+    }
+    const char *duck = NULL;
+    const char *duck_path = NULL;
+    if (tm__duck_version(&duck, &duck_path, NULL) != TM_OK) {
+        duck = NULL; /* said as null: the program works without it where no file is read */
+    }
+    json_t *value = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s, s:s}}", "schema",
+                              "tidemill.version/1", "version", tm_version_text(), "compiler",
+                              COMPILER, "simd", tm__simd_text(), "libraries", "duckdb", duck,
+                              "sqlite", sqlite3_libversion(), "libsodium", sodium_version_string());
+    if (value == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    tm__cli_print_json(cli, value);
+    json_decref(value);
+    return TM_OK;
+}
