@@ -7,6 +7,7 @@
 #ifndef TM_BASE_FMATH_H
 #define TM_BASE_FMATH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 double tm__exp(double x);
@@ -18,6 +19,9 @@ double tm__sin(double x);
 double tm__cos(double x);
 /** 1 / (1 + exp(-x)), without overflow. */
 double tm__sigmoid(double x);
+/** The same for n values, bit for bit; out may be x. */
+void tm__exp_array(const double *x, double *out, size_t n);
+void tm__sigmoid_array(const double *x, double *out, size_t n);
 /** sqrt is exact in IEEE 754. */
 double tm__sqrt(double x);
 /** The one NaN that Tidemill stores: 0x7FF8000000000000. */

@@ -30,6 +30,8 @@ bool tm__hash_eq(const tm_hash *a, const tm_hash *b);
 
 /** CRC32C (Castagnoli) of data continuing from crc (0 to start). */
 uint32_t tm__crc32c(uint32_t crc, const void *data, size_t len);
+/** Same without special instructions: what tests compare with. */
+uint32_t tm__crc32c_plain(uint32_t crc, const void *data, size_t len);
 /** Keyed 64-bit hash for tables. The key is fixed, so that results may decide bytes of a model. */
 uint64_t tm__hash64(const void *data, size_t len, uint64_t key);
 

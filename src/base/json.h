@@ -15,6 +15,9 @@
 #include "base/buf.h"
 #include "tidemill/err.h"
 
+/** Give jansson our allocator. Called by all functions here; call it at the start of a program that
+ * makes values before. */
+void tm__json_init(void);
 /** Parse one document (any JSON value); TM_E_DATA with line and column in the message, TM_E_LIMIT
  * past depth_max. */
 TM_NODISCARD tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max,

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEM_ALIGN 64u
+
+/* The allocation seam. These counters are the state of the process's heap, not of a caller. */
+static _Atomic uint64_t n_calls;
+static _Atomic uint64_t n_alive;
+static _Atomic uint64_t fail_at; /* value of n_calls that fails; 0: none */
+static _Atomic bool fail_forever;
+
+bool tm__size_mul(size_t a, size_t b, size_t *out) {
+    size_t product;
+    if (__builtin_mul_overflow(a, b, &product)) {
+        return false;
+    }
+    *out = product;
+    return true;
+}
+
+/* Count an allocation; false when a test wants it to fail. */
+static bool count_call(void) {
+    const uint64_t call = atomic_fetch_add_explicit(&n_calls, 1, memory_order_relaxed) + 1;
+    const uint64_t nth = atomic_load_explicit(&fail_at, memory_order_relaxed);
+    if (nth == 0 || call < nth) {
+        return true;
+    }
+    return call > nth && !atomic_load_explicit(&fail_forever, memory_order_relaxed);
+}
+
+static void *count_block(void *block) {
+    if (block != NULL) {
+        atomic_fetch_add_explicit(&n_alive, 1, memory_order_relaxed);
+    }
+    return block;
+}
+
+static void *alloc_aligned(size_t bytes) {
+    void *block = NULL;
+    if (bytes > PTRDIFF_MAX || posix_memalign(&block, MEM_ALIGN, bytes == 0 ? 1 : bytes) != 0) {
+        return NULL;
+    }
+    return block;
+}
+
+void *tm__mem_alloc(size_t n, size_t size) {
+    size_t bytes;
+    if (!count_call() || !tm__size_mul(n, size, &bytes)) {
+        return NULL;
+    }
+    return count_block(alloc_aligned(bytes));
+}
+
+void *tm__mem_zalloc(size_t n, size_t size) {
+    void *block = tm__mem_alloc(n, size);
+    if (block != NULL) {
+        memset(block, 0, n * size);
+    }
+    return block;
+}
+
+void *tm__mem_small(size_t bytes) {
+    if (!count_call() || bytes > PTRDIFF_MAX) {
+        return NULL;
+    }
+    return count_block(malloc(bytes == 0 ? 1 : bytes));
+}
+
+void *tm__mem_realloc(void *block, size_t n, size_t size) {
+    if (block == NULL) {
+        return tm__mem_alloc(n, size);
+    }
+    size_t bytes;
+    if (!count_call() || !tm__size_mul(n, size, &bytes)) {
+        return NULL;
+    }
+    /* realloc() does not keep the alignment, so a block that must move is copied by hand. */
+    const size_t usable = malloc_usable_size(block);
+    if (bytes <= usable && bytes >= usable / 2) {
+        return block;
+    }
+    void *moved = alloc_aligned(bytes);
+    if (moved != NULL) {
+        memcpy(moved, block, usable < bytes ? usable : bytes);
+        free(block);
+    }
+    return moved;
+}
+
+void tm__mem_free(void *block) {
+    if (block != NULL) {
+        atomic_fetch_sub_explicit(&n_alive, 1, memory_order_relaxed);
+        free(block);
+    }
+}
+
+char *tm__mem_strndup(const char *text, size_t len) {
+    if (len == SIZE_MAX) {
+        return NULL;
+    }
+    char *copy = tm__mem_alloc(len + 1, 1);
+    if (copy != NULL) {
+        if (len > 0) {
+            memcpy(copy, text, len);
+        }
+        copy[len] = '\0';
+    }
+    return copy;
+}
+
+char *tm__mem_strdup(const char *text) {
+    return tm__mem_strndup(text, strlen(text));
+}
+
+void tm__mem_fail_at(uint64_t nth, bool forever) {
+    atomic_store_explicit(&fail_forever, forever, memory_order_relaxed);
+    const uint64_t now = atomic_load_explicit(&n_calls, memory_order_relaxed);
+    atomic_store_explicit(&fail_at, nth == 0 ? 0 : now + nth, memory_order_relaxed);
+}
+
+uint64_t tm__mem_calls(void) {
+    return atomic_load_explicit(&n_calls, memory_order_relaxed);
+}
+
+uint64_t tm__mem_alive(void) {
+    return atomic_load_explicit(&n_alive, memory_order_relaxed);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/rng.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/sodium_priv.h"
+
+#define GOLDEN UINT64_C(0x9E3779B97F4A7C15)
+
+/*
+ * The finaliser of SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195; constants
+ * of Stafford's variant 13). SplitMix64 alone walks one cycle whatever the seed, so that two
+ * streams could overlap; here the key enters twice, before each of two rounds, and streams of
+ * different keys are different functions of the counter.
+ */
+static uint64_t mix(uint64_t x) {
+    x ^= x >> 30;
+    x *= UINT64_C(0xBF58476D1CE4E5B9);
+    x ^= x >> 27;
+    x *= UINT64_C(0x94D049BB133111EB);
+    return x ^ (x >> 31);
+}
+
+uint64_t tm__rng_at(uint64_t key, uint64_t counter) {
+    const uint64_t turned = (key << 32) | (key >> 32);
+    return mix(mix(counter * GOLDEN + key) ^ (turned + GOLDEN));
+}
+
+tm_rng tm__rng_split(uint64_t seed, const char *stage, uint64_t index) {
+    const uint64_t named = tm__hash64(stage, strlen(stage), seed);
+    return (tm_rng){.key = tm__rng_at(named, index), .counter = 0};
+}
+
+uint64_t tm__rng_u64(tm_rng *rng) {
+    return tm__rng_at(rng->key, rng->counter++);
+}
+
+/* High and low half of a product: the one place that needs 128 bits here. */
+static uint64_t multiply(uint64_t a, uint64_t b, uint64_t *out_low) {
+    __extension__ typedef unsigned __int128 wide;
+    const wide product = (wide)a * b;
+    *out_low = (uint64_t)product;
+    return (uint64_t)(product >> 64);
+}
+
+/* Lemire 2019, doi:10.1145/3230636: a product instead of a division, and the few values that would
+ * make some results likelier are drawn again. */
+uint64_t tm__rng_below(tm_rng *rng, uint64_t n) {
+    TM_ASSERT(n > 0);
+    uint64_t low;
+    uint64_t high = multiply(tm__rng_u64(rng), n, &low);
+    if (low < n) {
+        const uint64_t biased = (0 - n) % n;
+        while (low < biased) {
+            high = multiply(tm__rng_u64(rng), n, &low);
+        }
+    }
+    return high;
+}
+
+double tm__rng_f64(tm_rng *rng) {
+    return (double)(tm__rng_u64(rng) >> 11) * 0x1p-53;
+}
+
+void tm__random_bytes(void *out, size_t len) {
+    tm__sodium_init();
+    randombytes_buf(out, len);
+}
