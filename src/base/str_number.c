@@ -286,7 +286,7 @@ size_t tm__f64_to_text(double value, char *out) {
     }
     /* Every decimal of 15 digits survives a normal double; subnormal ones hold fewer. */
     for (int digits = magnitude < 0x1p-1022 ? 1 : 15;; digits++) {
-        char text[32];
+        char text[48];
         snprintf(text, sizeof(text), "%.*g", digits, magnitude);
         const size_t end = len + plain_point(text, out + len);
         if (digits == 17 || strtod_l(out + len, NULL, c_locale()) == magnitude) {
