@@ -27,8 +27,8 @@ typedef struct tm_schema_column {
     char *name;
     tm_type type;
     tm_role role;
-    bool is_nullable;  /* missing values were seen in training */
-    double min, max;   /* over training rows; NaN when there are none or for text */
+    bool is_nullable; /* missing values were seen in training */
+    double min, max;  /* over finite values of training rows; NaN when there are none or for text */
     uint32_t n_levels; /* distinct values of text and bool; 0: not counted */
     char *reason;      /* why a column has its role, for people; may be NULL */
 } tm_schema_column;
@@ -37,6 +37,10 @@ typedef struct tm_schema {
     uint32_t n_cols;
     tm_schema_column *cols; /* owned */
 } tm_schema;
+
+/** "feature", "target", ...; false when a text names no role, *out untouched. */
+const char *tm__role_text(tm_role role);
+bool tm__role_from_text(const char *text, tm_role *out);
 
 /** Schema of a table: types, nullability, ranges; every role is TM_ROLE_FEATURE. */
 TM_NODISCARD tm_status tm__schema_from_table(const tm_table *table, tm_schema *out, tm_err *err);
@@ -56,5 +60,11 @@ void tm__schema_done(tm_schema *schema);
  */
 TM_NODISCARD tm_status tm__cell_fit(const tm_schema_column *column, tm_cell *cell, char *text_buf,
                                     bool *coerced, tm_err *err);
+
+/** Words that stand for a missing value in files and requests, white space around them ignored:
+ * nothing, NA, N/A, #N/A, null, NaN, none, nil, ?, -, --, a dot; in any case of letters. */
+bool tm__text_is_missing(tm_str text);
+/** true, t, yes, y, 1 and their opposites in any case of letters. */
+bool tm__text_to_bool(tm_str text, bool *out);
 
 #endif

@@ -3,11 +3,12 @@
  * Columns in memory: typed, immutable once built, shared by reference.
  *
  * Invariants. Every column has n_rows values in the storage of its type:
- *   BOOL, INT, DATE, TIME   int64 (DATE and TIME: microseconds since 1970 UTC; DATE at midnight);
- * missing = TM_INT_MISSING FLOAT                   double; missing = the canonical NaN; infinities
- * are kept TEXT                    uint32 code into the column's dictionary; missing =
- * TM_CODE_MISSING Dictionaries hold each text once, in order of first appearance. Column names are
- * unique, valid UTF-8.
+ *   BOOL, INT, DATE, TIME   int64; missing = TM_INT_MISSING
+ *                           (DATE and TIME: microseconds since 1970 UTC; DATE at midnight)
+ *   FLOAT                   double; missing = the canonical NaN; infinities are kept
+ *   TEXT                    uint32 code into the column's dictionary; missing = TM_CODE_MISSING
+ * Dictionaries hold each text once, in order of first appearance. Column names are unique, valid
+ * UTF-8.
  */
 #ifndef TM_TABLE_TABLE_H
 #define TM_TABLE_TABLE_H

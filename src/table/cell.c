@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fitting one value to its column, as a request or a file may give it.
+ *
+ *              wants  bool        int           float     text      date       time
+ *     bool            as is       0, 1          0, 1      word      -          -
+ *     int             0, 1        as is         as is     digits    -          -
+ *     float           0.0, 1.0    if whole      as is     shortest  -          -
+ *     text            word        a number      a number  as is     ISO        ISO
+ *     date            -           -             -         ISO       as is      midnight
+ *     time            -           -             -         ISO       its day    as is
+ *
+ * A NaN and, but for text columns, a word for "missing" is a missing value.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "table/schema.h"
+#include "table/table_priv.h"
+
+#define DAY_US INT64_C(86400000000)
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: beyond it a double does not name one integer */
+
+bool tm__text_is_missing(tm_str text) {
+    static const char *const words[] = {"",     "na",  "n/a", "#n/a", "null", "nan",
+                                        "none", "nil", "?",   "-",    "--",   "."};
+    const tm_str bare = tm__str_trim(text);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && bare.len <= 4; i++) {
+        if (tm__str_is_nocase(bare, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tm__text_to_bool(tm_str text, bool *out) {
+    static const char *const yes[] = {"true", "t", "yes", "y", "1"};
+    static const char *const no[] = {"false", "f", "no", "n", "0"};
+    const tm_str bare = tm__str_trim(text);
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]) && bare.len <= 5; i++) {
+        if (tm__str_is_nocase(bare, yes[i]) || tm__str_is_nocase(bare, no[i])) {
+            *out = tm__str_is_nocase(bare, yes[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t midnight(int64_t us) {
+    const int64_t into_day = us % DAY_US;
+    return us - (into_day < 0 ? into_day + DAY_US : into_day);
+}
+
+static tm_status misfit(const tm_schema_column *column, tm_type got, const char *why, tm_err *err) {
+    return TM_FAIL(err, TM_E_DATA, "column '%s' wants %s, got %s%s", column->name,
+                   tm__type_noun(column->type), tm__type_noun(got), why);
+}
+
+static tm_status fit_bool(const tm_schema_column *column, tm_cell *cell, tm_err *err) {
+    bool value = false;
+    if (cell->type == TM_TYPE_INT && (cell->i64 == 0 || cell->i64 == 1)) {
+        value = cell->i64 == 1;
+    } else if (cell->type == TM_TYPE_FLOAT && (cell->f64 == 0.0 || cell->f64 == 1.0)) {
+        value = cell->f64 == 1.0;
+    } else if (cell->type != TM_TYPE_TEXT || !tm__text_to_bool(cell->text, &value)) {
+        const bool is_number = cell->type == TM_TYPE_INT || cell->type == TM_TYPE_FLOAT;
+        (void)misfit(column, cell->type,
+                     is_number                    ? " other than 0 and 1"
+                     : cell->type == TM_TYPE_TEXT ? " that is neither true nor false"
+                                                  : "",
+                     err);
+        tm_err_hint(err, "Give true, false, 1, 0, \"yes\" or \"no\".");
+        return TM_E_DATA;
+    }
+    *cell = (tm_cell){.type = TM_TYPE_BOOL, .i64 = value};
+    return TM_OK;
+}
+
+static tm_status fit_int(const tm_schema_column *column, tm_cell *cell, tm_err *err) {
+    double number = cell->f64;
+    int64_t value = cell->i64;
+    if (cell->type == TM_TYPE_TEXT) {
+        const tm_str bare = tm__str_trim(cell->text);
+        if (tm__str_to_i64(bare, &value) && value != TM_INT_MISSING) {
+            *cell = (tm_cell){.type = TM_TYPE_INT, .i64 = value};
+            return TM_OK;
+        }
+        if (!tm__str_to_f64(bare, &number)) {
+            return misfit(column, cell->type, " that is not a number", err);
+        }
+    } else if (cell->type != TM_TYPE_FLOAT && cell->type != TM_TYPE_BOOL) {
+        return misfit(column, cell->type, "", err);
+    }
+    if (cell->type != TM_TYPE_BOOL) {
+        if (number != floor(number)) {
+            return misfit(column, cell->type, " with a fraction", err);
+        }
+        if (!(fabs(number) <= WHOLE_MAX)) {
+            return misfit(column, cell->type, " beyond the integers", err);
+        }
+        value = (int64_t)number;
+    }
+    *cell = (tm_cell){.type = TM_TYPE_INT, .i64 = value};
+    return TM_OK;
+}
+
+static tm_status fit_float(const tm_schema_column *column, tm_cell *cell, tm_err *err) {
+    double value = (double)cell->i64;
+    if (cell->type == TM_TYPE_TEXT) {
+        if (!tm__str_to_f64(tm__str_trim(cell->text), &value)) {
+            return misfit(column, cell->type, " that is not a number", err);
+        }
+    } else if (cell->type != TM_TYPE_INT && cell->type != TM_TYPE_BOOL) {
+        return misfit(column, cell->type, "", err);
+    }
+    *cell = (tm_cell){.type = TM_TYPE_FLOAT, .f64 = value};
+    return TM_OK;
+}
+
+static void fit_text(tm_cell *cell, char *text_buf) {
+    size_t len = 0;
+    char long_text[64] = ""; /* a time of year 300000 is longer than text_buf */
+    if (cell->type == TM_TYPE_BOOL) {
+        len = (size_t)snprintf(text_buf, 32, "%s", cell->i64 != 0 ? "true" : "false");
+    } else if (cell->type == TM_TYPE_DATE) {
+        (void)tm__date_to_text(cell->i64, long_text);
+        (void)tm__str_copy(text_buf, 32, tm__str(long_text));
+        len = strlen(text_buf);
+    } else if (cell->type == TM_TYPE_TIME) {
+        (void)tm__time_to_text(cell->i64, long_text);
+        (void)tm__str_copy(text_buf, 32, tm__str(long_text));
+        len = strlen(text_buf);
+    } else if (cell->type == TM_TYPE_INT ||
+               (cell->f64 == floor(cell->f64) && fabs(cell->f64) <= WHOLE_MAX)) {
+        /* 2.0 for a code: the category is "2". */
+        const int64_t whole = cell->type == TM_TYPE_INT ? cell->i64 : (int64_t)cell->f64;
+        len = (size_t)snprintf(text_buf, 32, "%" PRId64, whole);
+    } else {
+        len = tm__f64_to_text(cell->f64, text_buf);
+    }
+    *cell = (tm_cell){.type = TM_TYPE_TEXT, .text = {text_buf, len}};
+}
+
+static tm_status fit_time(const tm_schema_column *column, tm_cell *cell, tm_err *err) {
+    int64_t us = cell->i64;
+    if (cell->type == TM_TYPE_TEXT) {
+        if (!tm__time_parse(tm__str_trim(cell->text), &us) || us == TM_INT_MISSING) {
+            (void)misfit(column, cell->type, " that is not ISO 8601", err);
+            tm_err_hint(err, "Write 2001-12-31 or 2001-12-31T23:59:59Z.");
+            return TM_E_DATA;
+        }
+    } else if (cell->type != TM_TYPE_DATE && cell->type != TM_TYPE_TIME) {
+        (void)misfit(column, cell->type, "", err);
+        tm_err_hint(err, "Write 2001-12-31 or 2001-12-31T23:59:59Z, as a text.");
+        return TM_E_DATA;
+    }
+    *cell =
+        (tm_cell){.type = column->type, .i64 = column->type == TM_TYPE_DATE ? midnight(us) : us};
+    return TM_OK;
+}
+
+static bool is_missing(const tm_schema_column *column, const tm_cell *cell) {
+    return (cell->type == TM_TYPE_FLOAT && isnan(cell->f64)) ||
+           (cell->type == TM_TYPE_TEXT && column->type != TM_TYPE_TEXT &&
+            tm__text_is_missing(cell->text));
+}
+
+tm_status tm__cell_fit(const tm_schema_column *column, tm_cell *cell, char *text_buf, bool *coerced,
+                       tm_err *err) {
+    if (cell->type == TM_TYPE_NONE) {
+        *coerced = false;
+        return TM_OK;
+    }
+    if (is_missing(column, cell)) {
+        *coerced = cell->type == TM_TYPE_TEXT;
+        *cell = (tm_cell){.type = TM_TYPE_NONE};
+        return TM_OK;
+    }
+    if (cell->type == column->type) {
+        *coerced = false;
+        return TM_OK;
+    }
+    /* A whole number is an ordinary value of a float column: JSON has one kind of number. */
+    const bool is_plain = column->type == TM_TYPE_FLOAT && cell->type == TM_TYPE_INT;
+    switch (column->type) {
+    case TM_TYPE_BOOL:
+        TM_TRY(fit_bool(column, cell, err));
+        break;
+    case TM_TYPE_INT:
+        TM_TRY(fit_int(column, cell, err));
+        break;
+    case TM_TYPE_FLOAT:
+        TM_TRY(fit_float(column, cell, err));
+        break;
+    case TM_TYPE_TEXT:
+        fit_text(cell, text_buf);
+        break;
+    default:
+        TM_TRY(fit_time(column, cell, err));
+        break;
+    }
+    *coerced = !is_plain;
+    return TM_OK;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dictionaries of texts.
+ *
+ *     entries  [n]         text view and hash of code 0, 1, ...
+ *     slots    [n_slots]   open addressing, linear probing; code + 1, 0 is free; a power of two
+ *     block -> block -> .. bytes of the texts, each with a NUL behind it
+ *
+ * 1. A text's bytes never move, because views of them live as long as the dictionary.
+ * 2. At most two thirds of the slots are taken.
+ */
+#include "table/table_priv.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+#define FIRST_SLOTS 64u
+#define FIRST_BLOCK 1024u
+#define BLOCK_MAX (1u << 20)
+#define HASH_KEY UINT64_C(0x7469646574657874)
+
+typedef struct block {
+    struct block *next;
+    size_t used, size;
+    char bytes[];
+} block;
+
+typedef struct entry {
+    tm_str text;
+    uint64_t hash;
+} entry;
+
+struct tm_dict {
+    atomic_uint refs;
+    uint32_t n, capacity;
+    uint32_t n_slots;
+    entry *entries;
+    uint32_t *slots;
+    block *blocks; /* the newest first */
+};
+
+tm_dict *tm__dict_create(void) {
+    tm_dict *const dict = tm__mem_zalloc(1, sizeof(*dict));
+    if (dict != NULL) {
+        atomic_init(&dict->refs, 1);
+    }
+    return dict;
+}
+
+tm_dict *tm__dict_ref(const tm_dict *dict) {
+    tm_dict *const shared = (tm_dict *)(uintptr_t)dict;
+    atomic_fetch_add_explicit(&shared->refs, 1, memory_order_relaxed);
+    return shared;
+}
+
+static bool grow_slots(tm_dict *dict) {
+    const uint32_t n_slots = dict->n_slots == 0 ? FIRST_SLOTS : dict->n_slots * 2;
+    uint32_t *const slots = tm__mem_zalloc(n_slots, sizeof(*slots));
+    if (n_slots == 0 || slots == NULL) {
+        tm__mem_free(slots);
+        return false;
+    }
+    for (uint32_t code = 0; code < dict->n; code++) {
+        uint32_t at = (uint32_t)dict->entries[code].hash & (n_slots - 1);
+        while (slots[at] != 0) {
+            at = (at + 1) & (n_slots - 1);
+        }
+        slots[at] = code + 1;
+    }
+    tm__mem_free(dict->slots);
+    dict->slots = slots;
+    dict->n_slots = n_slots;
+    return true;
+}
+
+static bool grow_entries(tm_dict *dict) {
+    const uint32_t capacity = dict->capacity == 0 ? FIRST_SLOTS / 2 : dict->capacity * 2;
+    entry *const entries = tm__mem_realloc(dict->entries, capacity, sizeof(*entries));
+    if (entries == NULL) {
+        return false;
+    }
+    dict->entries = entries;
+    dict->capacity = capacity;
+    return true;
+}
+
+/* Room for len bytes and a NUL that never moves; NULL when out of memory. */
+static char *take_bytes(tm_dict *dict, size_t len) {
+    block *last = dict->blocks;
+    if (last == NULL || last->size - last->used < len + 1) {
+        size_t size = last == NULL ? FIRST_BLOCK : last->size * 2;
+        size = size > BLOCK_MAX ? BLOCK_MAX : size;
+        size = size < len + 1 ? len + 1 : size;
+        last = tm__mem_alloc(1, sizeof(block) + size);
+        if (last == NULL) {
+            return NULL;
+        }
+        *last = (block){.next = dict->blocks, .size = size};
+        dict->blocks = last;
+    }
+    char *const out = last->bytes + last->used;
+    last->used += len + 1;
+    return out;
+}
+
+/* Slot of a text, or the free slot where it belongs. */
+static uint32_t find_slot(const tm_dict *dict, tm_str text, uint64_t hash) {
+    uint32_t at = (uint32_t)hash & (dict->n_slots - 1);
+    for (; dict->slots[at] != 0; at = (at + 1) & (dict->n_slots - 1)) {
+        const entry *const e = &dict->entries[dict->slots[at] - 1];
+        if (e->hash == hash && e->text.len == text.len &&
+            memcmp(e->text.ptr, text.ptr, text.len) == 0) {
+            break;
+        }
+    }
+    return at;
+}
+
+uint32_t tm__dict_add(tm_dict *dict, tm_str text) {
+    const char *const from = text.ptr == NULL ? "" : text.ptr;
+    const tm_str key = {from, text.len};
+    const uint64_t hash = tm__hash64(key.ptr, key.len, HASH_KEY);
+    if (dict->n_slots != 0) {
+        const uint32_t at = find_slot(dict, key, hash);
+        if (dict->slots[at] != 0) {
+            return dict->slots[at] - 1;
+        }
+    }
+    if (dict->n == TM_CODE_MISSING - 1) {
+        return TM_CODE_MISSING;
+    }
+    /* Invariant 2, in 64 bits because 3 n passes 32. */
+    if ((uint64_t)dict->n * 3 + 3 > (uint64_t)dict->n_slots * 2 && !grow_slots(dict)) {
+        return TM_CODE_MISSING;
+    }
+    if (dict->n == dict->capacity && !grow_entries(dict)) {
+        return TM_CODE_MISSING;
+    }
+    char *const bytes = take_bytes(dict, key.len);
+    if (bytes == NULL) {
+        return TM_CODE_MISSING;
+    }
+    memcpy(bytes, key.ptr, key.len);
+    bytes[key.len] = '\0';
+    const uint32_t code = dict->n++;
+    dict->entries[code] = (entry){{bytes, key.len}, hash};
+    dict->slots[find_slot(dict, dict->entries[code].text, hash)] = code + 1;
+    return code;
+}
+
+uint32_t tm__dict_find(const tm_dict *dict, tm_str text) {
+    if (dict->n_slots == 0) {
+        return TM_CODE_MISSING;
+    }
+    const tm_str key = {text.ptr == NULL ? "" : text.ptr, text.len};
+    const uint32_t at = find_slot(dict, key, tm__hash64(key.ptr, key.len, HASH_KEY));
+    return dict->slots[at] == 0 ? TM_CODE_MISSING : dict->slots[at] - 1;
+}
+
+tm_str tm__dict_get(const tm_dict *dict, uint32_t code) {
+    TM_ASSERT(code < dict->n);
+    return dict->entries[code].text;
+}
+
+uint64_t tm__dict_hash(const tm_dict *dict, uint32_t code) {
+    TM_ASSERT(code < dict->n);
+    return dict->entries[code].hash;
+}
+
+uint32_t tm__dict_count(const tm_dict *dict) {
+    return dict->n;
+}
+
+void tm__dict_free(tm_dict *dict) {
+    if (dict == NULL || atomic_fetch_sub_explicit(&dict->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    for (block *b = dict->blocks, *next; b != NULL; b = next) {
+        next = b->next;
+        tm__mem_free(b);
+    }
+    tm__mem_free(dict->entries);
+    tm__mem_free(dict->slots);
+    tm__mem_free(dict);
+}

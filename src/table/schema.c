@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Schemas: made from a table, to JSON and back. The JSON is part of a bundle, so its order and its
+ * words never change: {"columns": [{"name", "type", "role", "nullable", "min", "max", "levels",
+ * "reason"}]}. min and max are null when there are none, reason is left out then.
+ */
+#include "table/schema.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "table/table_priv.h"
+
+static const char *const role_names[] = {"feature", "target", "time",   "entity",
+                                         "weight",  "group",  "dropped"};
+#define N_ROLES (sizeof(role_names) / sizeof(role_names[0]))
+
+const char *tm__role_text(tm_role role) {
+    return (unsigned)role < N_ROLES ? role_names[role] : "none";
+}
+
+bool tm__role_from_text(const char *text, tm_role *out) {
+    for (unsigned i = 0; i < N_ROLES; i++) {
+        if (strcmp(text, role_names[i]) == 0) {
+            *out = (tm_role)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void tm__schema_done(tm_schema *schema) {
+    for (uint32_t col = 0; col < schema->n_cols; col++) {
+        tm__mem_free(schema->cols[col].name);
+        tm__mem_free(schema->cols[col].reason);
+    }
+    tm__mem_free(schema->cols);
+    *schema = (tm_schema){0};
+}
+
+uint32_t tm__schema_find(const tm_schema *schema, tm_str name) {
+    for (uint32_t col = 0; col < schema->n_cols; col++) {
+        if (tm__str_is(name, schema->cols[col].name)) {
+            return col;
+        }
+    }
+    return UINT32_MAX;
+}
+
+/* Room for n columns, all zero. */
+static tm_status schema_init(tm_schema *schema, uint32_t n_cols, tm_err *err) {
+    schema->cols = tm__mem_zalloc(n_cols, sizeof(*schema->cols));
+    if (schema->cols == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a schema");
+    }
+    schema->n_cols = n_cols;
+    return TM_OK;
+}
+
+tm_status tm__schema_copy(const tm_schema *schema, tm_schema *out, tm_err *err) {
+    tm_schema copy = {0};
+    TM_TRY(schema_init(&copy, schema->n_cols, err));
+    for (uint32_t col = 0; col < schema->n_cols; col++) {
+        const tm_schema_column *const from = &schema->cols[col];
+        tm_schema_column *const to = &copy.cols[col];
+        *to = *from;
+        to->name = tm__mem_strdup(from->name);
+        to->reason = from->reason == NULL ? NULL : tm__mem_strdup(from->reason);
+        if (to->name == NULL || (from->reason != NULL && to->reason == NULL)) {
+            /* Columns after this one hold nothing yet. */
+            tm__schema_done(&copy);
+            return TM_FAIL(err, TM_E_NOMEM, "no memory for a schema");
+        }
+    }
+    *out = copy;
+    return TM_OK;
+}
+
+static void widen(tm_schema_column *column, double value) {
+    if (isfinite(value)) {
+        column->min = isnan(column->min) || value < column->min ? value : column->min;
+        column->max = isnan(column->max) || value > column->max ? value : column->max;
+    }
+}
+
+static void scan_ints(const tm_column *from, uint64_t n_rows, tm_schema_column *to) {
+    int64_t min = INT64_MAX, max = INT64_MIN;
+    for (uint64_t row = 0; row < n_rows; row++) {
+        const int64_t value = from->ints[row];
+        const int64_t low = value == TM_INT_MISSING ? INT64_MAX : value;
+        min = low < min ? low : min;
+        max = value > max ? value : max; /* a missing value is the least of all */
+    }
+    if (max != INT64_MIN) {
+        to->min = (double)min;
+        to->max = (double)max;
+        to->n_levels = from->type == TM_TYPE_BOOL ? (min == max ? 1 : 2) : 0;
+    }
+}
+
+static tm_status count_levels(const tm_column *from, uint64_t n_rows, uint32_t *out, tm_err *err) {
+    const uint32_t n_codes = tm__dict_count(from->dict);
+    uint8_t *const seen = tm__mem_zalloc(n_codes, 1);
+    if (seen == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to count the levels of column '%s'", from->name);
+    }
+    uint32_t n = 0;
+    for (uint64_t row = 0; row < n_rows; row++) {
+        const uint32_t code = from->codes[row];
+        if (code != TM_CODE_MISSING && seen[code] == 0) {
+            seen[code] = 1;
+            n++;
+        }
+    }
+    tm__mem_free(seen);
+    *out = n;
+    return TM_OK;
+}
+
+tm_status tm__schema_from_table(const tm_table *table, tm_schema *out, tm_err *err) {
+    tm_schema schema = {0};
+    tm_status st = schema_init(&schema, tm__table_cols(table), err);
+    for (uint32_t col = 0; col < schema.n_cols && st == TM_OK; col++) {
+        const tm_column *const from = tm__table_column(table, col);
+        tm_schema_column *const to = &schema.cols[col];
+        *to = (tm_schema_column){.type = from->type,
+                                 .is_nullable = from->n_missing > 0,
+                                 .min = tm__nan(),
+                                 .max = tm__nan()};
+        to->name = tm__mem_strdup(from->name);
+        if (to->name == NULL) {
+            st = TM_FAIL(err, TM_E_NOMEM, "no memory for a schema");
+        } else if (from->type == TM_TYPE_TEXT) {
+            st = count_levels(from, tm__table_rows(table), &to->n_levels, err);
+        } else if (from->type == TM_TYPE_FLOAT) {
+            for (uint64_t row = 0; row < tm__table_rows(table); row++) {
+                widen(to, from->floats[row]);
+            }
+        } else {
+            scan_ints(from, tm__table_rows(table), to);
+        }
+    }
+    if (st != TM_OK) {
+        tm__schema_done(&schema);
+        return st;
+    }
+    *out = schema;
+    return TM_OK;
+}
+
+static json_t *column_to_json(const tm_schema_column *c) {
+    json_t *const json = json_object();
+    int bad = json_object_set_new(json, "name", json_string(c->name));
+    bad |= json_object_set_new(json, "type", json_string(tm__type_text(c->type)));
+    bad |= json_object_set_new(json, "role", json_string(tm__role_text(c->role)));
+    bad |= json_object_set_new(json, "nullable", json_boolean(c->is_nullable));
+    bad |= json_object_set_new(json, "min", tm__json_number(c->min));
+    bad |= json_object_set_new(json, "max", tm__json_number(c->max));
+    bad |= json_object_set_new(json, "levels", json_integer(c->n_levels));
+    if (c->reason != NULL) {
+        bad |= json_object_set_new(json, "reason", json_string(c->reason));
+    }
+    if (bad != 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+json_t *tm__schema_to_json(const tm_schema *schema) {
+    json_t *const columns = json_array();
+    int bad = 0;
+    for (uint32_t col = 0; col < schema->n_cols; col++) {
+        bad |= json_array_append_new(columns, column_to_json(&schema->cols[col]));
+    }
+    json_t *const json = json_object();
+    bad |= json_object_set_new(json, "columns", columns);
+    if (bad != 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+static tm_status column_from_json(const json_t *json, uint32_t number, tm_schema_column *out,
+                                  tm_err *err) {
+    const char *const name = tm__json_text(json, "name", "");
+    const char *const reason = tm__json_text(json, "reason", NULL);
+    const int64_t levels = tm__json_i64(json, "levels", 0);
+    out->type = tm__type_from_text(tm__json_text(json, "type", ""));
+    if (!json_is_object(json) || name[0] == '\0' || strlen(name) > TM_MAX_COLUMN_NAME) {
+        return TM_FAIL(err, TM_E_DATA, "column %u of the schema has no usable name", number);
+    }
+    if (out->type == TM_TYPE_NONE) {
+        return TM_FAIL(err, TM_E_DATA, "column '%s' of the schema has no known type", name);
+    }
+    if (!tm__role_from_text(tm__json_text(json, "role", "feature"), &out->role)) {
+        return TM_FAIL(err, TM_E_DATA, "column '%s' of the schema has no known role", name);
+    }
+    if (levels < 0 || levels > UINT32_MAX) {
+        return TM_FAIL(err, TM_E_DATA, "column '%s' of the schema has a wrong count of levels",
+                       name);
+    }
+    out->is_nullable = tm__json_bool(json, "nullable", true);
+    out->min = tm__json_f64(json, "min", tm__nan());
+    out->max = tm__json_f64(json, "max", tm__nan());
+    out->n_levels = (uint32_t)levels;
+    out->name = tm__mem_strdup(name);
+    out->reason = reason == NULL ? NULL : tm__mem_strdup(reason);
+    if (out->name == NULL || (reason != NULL && out->reason == NULL)) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a schema");
+    }
+    return TM_OK;
+}
+
+static tm_status check_unique(const tm_schema *schema, tm_err *err) {
+    tm_dict *const names = tm__dict_create();
+    tm_status st = names == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a schema") : TM_OK;
+    for (uint32_t col = 0; col < schema->n_cols && st == TM_OK; col++) {
+        const uint32_t code = tm__dict_add(names, tm__str(schema->cols[col].name));
+        if (code == TM_CODE_MISSING) {
+            st = TM_FAIL(err, TM_E_NOMEM, "no memory for a schema");
+        } else if (code != col) {
+            st = TM_FAIL(err, TM_E_DATA, "the schema names column '%s' twice",
+                         schema->cols[col].name);
+        }
+    }
+    tm__dict_free(names);
+    return st;
+}
+
+tm_status tm__schema_from_json(const json_t *json, tm_schema *out, tm_err *err) {
+    const json_t *const columns = json_object_get(json, "columns");
+    const size_t n_cols = json_array_size(columns);
+    if (!json_is_array(columns)) {
+        return TM_FAIL(err, TM_E_DATA, "the schema has no list 'columns'");
+    }
+    if (n_cols > TM_MAX_COLS) {
+        return TM_FAIL(err, TM_E_LIMIT, "the schema has more than %u columns", TM_MAX_COLS);
+    }
+    tm_schema schema = {0};
+    tm_status st = schema_init(&schema, (uint32_t)n_cols, err);
+    for (uint32_t col = 0; col < schema.n_cols && st == TM_OK; col++) {
+        st = column_from_json(json_array_get(columns, col), col + 1, &schema.cols[col], err);
+    }
+    if (st == TM_OK) {
+        st = check_unique(&schema, err);
+    }
+    if (st != TM_OK) {
+        tm__schema_done(&schema);
+        return st;
+    }
+    *out = schema;
+    return TM_OK;
+}

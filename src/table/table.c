@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables once built: columns are plain arrays (see table.h for what each type stores), so learners
+ * read them without a call.
+ *
+ * 1. A table never changes after tm__builder_finish(); what derives from it is a fresh table.
+ * 2. Tables share dictionaries: a dictionary may hold texts that no row of this table has, so
+ *    whoever counts levels counts codes.
+ * 3. The content hash runs over columns in order, each as its name, its type and its values in row
+ *    order; a text is its length and bytes, so codes do not show. Little-endian.
+ */
+#include "table/table_priv.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/fmath.h"
+#include "base/mem.h"
+
+#define HASH_MAGIC "tidemill.table/1"
+#define HASH_BUFFER 32768u
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are hashed as they lie");
+
+static const char *const type_names[] = {"none", "bool", "int", "float", "text", "date", "time"};
+static const char *const type_nouns[] = {"nothing", "a bool", "an int", "a float",
+                                         "a text",  "a date", "a time"};
+
+const char *tm__type_text(tm_type type) {
+    return (unsigned)type < sizeof(type_names) / sizeof(type_names[0]) ? type_names[type] : "none";
+}
+
+const char *tm__type_noun(tm_type type) {
+    return (unsigned)type < sizeof(type_nouns) / sizeof(type_nouns[0]) ? type_nouns[type]
+                                                                       : "nothing";
+}
+
+tm_type tm__type_from_text(const char *text) {
+    for (unsigned i = 1; i < sizeof(type_names) / sizeof(type_names[0]); i++) {
+        if (strcmp(text, type_names[i]) == 0) {
+            return (tm_type)i;
+        }
+    }
+    return TM_TYPE_NONE;
+}
+
+size_t tm__type_size(tm_type type) {
+    return type == TM_TYPE_TEXT ? sizeof(uint32_t) : sizeof(int64_t);
+}
+
+uint64_t tm__table_rows(const tm_table *table) {
+    return table->n_rows;
+}
+
+uint32_t tm__table_cols(const tm_table *table) {
+    return table->n_cols;
+}
+
+const tm_column *tm__table_column(const tm_table *table, uint32_t col) {
+    TM_ASSERT(col < table->n_cols);
+    return &table->cols[col];
+}
+
+uint32_t tm__table_find(const tm_table *table, const char *name) {
+    return tm__dict_find(table->names, tm__str(name));
+}
+
+bool tm__column_is_missing(const tm_column *column, uint64_t row) {
+    switch (column->type) {
+    case TM_TYPE_TEXT:
+        return column->codes[row] == TM_CODE_MISSING;
+    case TM_TYPE_FLOAT:
+        return column->floats[row] != column->floats[row];
+    default:
+        return column->ints[row] == TM_INT_MISSING;
+    }
+}
+
+tm_cell tm__column_cell(const tm_column *column, uint64_t row) {
+    tm_cell cell = {.type = TM_TYPE_NONE};
+    if (tm__column_is_missing(column, row)) {
+        return cell;
+    }
+    cell.type = column->type;
+    if (column->type == TM_TYPE_TEXT) {
+        cell.text = tm__dict_get(column->dict, column->codes[row]);
+    } else if (column->type == TM_TYPE_FLOAT) {
+        cell.f64 = column->floats[row];
+    } else {
+        cell.i64 = column->ints[row];
+    }
+    return cell;
+}
+
+tm_table *tm__table_ref(tm_table *table) {
+    atomic_fetch_add_explicit(&table->refs, 1, memory_order_relaxed);
+    return table;
+}
+
+void tm__table_unref(tm_table *table) {
+    if (table == NULL || atomic_fetch_sub_explicit(&table->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    for (uint32_t col = 0; col < table->n_cols; col++) {
+        tm_column *const c = &table->cols[col];
+        tm__mem_free((void *)(uintptr_t)c->ints);
+        tm__mem_free((void *)(uintptr_t)c->floats);
+        tm__mem_free((void *)(uintptr_t)c->codes);
+        tm__dict_free((tm_dict *)(uintptr_t)c->dict);
+    }
+    tm__mem_free(table->cols);
+    tm__dict_free(table->names);
+    tm__mem_free(table);
+}
+
+/* --- fresh tables from others --- */
+
+static void take_values(tm_table_builder *b, uint32_t col, const tm_column *from,
+                        const uint32_t *rows, uint64_t n_rows) {
+    if (from->type == TM_TYPE_TEXT) {
+        uint32_t *const out = tm__builder_codes(b, col);
+        for (uint64_t i = 0; i < n_rows; i++) {
+            out[i] = from->codes[rows[i]];
+        }
+    } else if (from->type == TM_TYPE_FLOAT) {
+        double *const out = tm__builder_floats(b, col);
+        for (uint64_t i = 0; i < n_rows; i++) {
+            out[i] = from->floats[rows[i]];
+        }
+    } else {
+        int64_t *const out = tm__builder_ints(b, col);
+        for (uint64_t i = 0; i < n_rows; i++) {
+            out[i] = from->ints[rows[i]];
+        }
+    }
+}
+
+tm_status tm__table_take_rows(tm_table *table, const uint32_t *rows, uint64_t n_rows,
+                              tm_table **out, tm_err *err) {
+    for (uint64_t i = 0; i < n_rows; i++) {
+        TM_ASSERT(rows[i] < table->n_rows);
+    }
+    tm_status st = TM_OK;
+    tm_table_builder *b = tm__builder_create();
+    if (b == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
+    }
+    for (uint32_t col = 0; col < table->n_cols && st == TM_OK; col++) {
+        const tm_column *const c = &table->cols[col];
+        st = c->type == TM_TYPE_TEXT ? tm__builder_add_shared(b, c->name, c->dict, err)
+                                     : tm__builder_add_column(b, c->name, c->type, err);
+    }
+    if (st == TM_OK) {
+        st = tm__builder_reserve(b, n_rows, err);
+    }
+    if (st != TM_OK) {
+        tm__builder_free(b);
+        return st;
+    }
+    for (uint32_t col = 0; col < table->n_cols; col++) {
+        take_values(b, col, &table->cols[col], rows, n_rows);
+    }
+    tm__builder_set_rows(b, n_rows);
+    return tm__builder_finish(b, out, err);
+}
+
+/* Type of a column that holds values of both; TM_TYPE_NONE when there is none. */
+static tm_type joint_type(tm_type a, tm_type b) {
+    if (a == b) {
+        return a;
+    }
+    const bool are_numbers =
+        (a == TM_TYPE_INT || a == TM_TYPE_FLOAT) && (b == TM_TYPE_INT || b == TM_TYPE_FLOAT);
+    return are_numbers ? TM_TYPE_FLOAT : TM_TYPE_NONE;
+}
+
+static tm_status concat_columns(tm_table_builder *builder, const tm_table *a, const tm_table *b,
+                                tm_err *err) {
+    for (uint32_t col = 0; col < a->n_cols; col++) {
+        const tm_column *const c = &a->cols[col];
+        const uint32_t other = tm__table_find(b, c->name);
+        if (other == UINT32_MAX) {
+            return TM_FAIL(err, TM_E_DATA, "the rows to add lack column '%s'", c->name);
+        }
+        const tm_column *const d = &b->cols[other];
+        const tm_type type = joint_type(c->type, d->type);
+        if (type == TM_TYPE_NONE) {
+            return TM_FAIL(err, TM_E_DATA, "column '%s' is %s, but %s in the rows to add", c->name,
+                           tm__type_noun(c->type), tm__type_noun(d->type));
+        }
+        TM_TRY(type == TM_TYPE_TEXT && c->dict == d->dict
+                   ? tm__builder_add_shared(builder, c->name, c->dict, err)
+                   : tm__builder_add_column(builder, c->name, type, err));
+    }
+    return tm__builder_reserve(builder, a->n_rows + b->n_rows, err);
+}
+
+/* Codes of a column in the builder's dictionary. */
+static tm_status append_codes(tm_dict *dict, uint32_t *out, const tm_column *from, uint64_t n_rows,
+                              tm_err *err) {
+    if (dict == from->dict) {
+        memcpy(out, from->codes, n_rows * sizeof(*out));
+        return TM_OK;
+    }
+    const uint32_t n_codes = tm__dict_count(from->dict);
+    uint32_t *const map = tm__mem_alloc(n_codes, sizeof(*map));
+    bool failed = map == NULL;
+    for (uint32_t code = 0; code < n_codes && !failed; code++) {
+        map[code] = tm__dict_add(dict, tm__dict_get(from->dict, code));
+        failed = map[code] == TM_CODE_MISSING;
+    }
+    for (uint64_t row = 0; row < n_rows && !failed; row++) {
+        out[row] = from->codes[row] == TM_CODE_MISSING ? TM_CODE_MISSING : map[from->codes[row]];
+    }
+    tm__mem_free(map);
+    return failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for the texts of column '%s'", from->name)
+                  : TM_OK;
+}
+
+static tm_status append_values(tm_table_builder *builder, uint32_t col, uint64_t at,
+                               const tm_column *from, uint64_t n_rows, tm_err *err) {
+    if (from->type == TM_TYPE_TEXT) {
+        return append_codes(tm__builder_dict(builder, col), tm__builder_codes(builder, col) + at,
+                            from, n_rows, err);
+    }
+    double *const floats = tm__builder_floats(builder, col);
+    if (floats == NULL) {
+        memcpy(tm__builder_ints(builder, col) + at, from->ints, n_rows * sizeof(int64_t));
+    } else if (from->type == TM_TYPE_FLOAT) {
+        memcpy(floats + at, from->floats, n_rows * sizeof(double));
+    } else {
+        for (uint64_t row = 0; row < n_rows; row++) {
+            floats[at + row] =
+                from->ints[row] == TM_INT_MISSING ? tm__nan() : (double)from->ints[row];
+        }
+    }
+    return TM_OK;
+}
+
+tm_status tm__table_concat(const tm_table *a, const tm_table *b, tm_table **out, tm_err *err) {
+    tm_table_builder *const builder = tm__builder_create();
+    if (builder == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
+    }
+    tm_status st = concat_columns(builder, a, b, err);
+    for (uint32_t col = 0; col < a->n_cols && st == TM_OK; col++) {
+        const tm_column *const c = &a->cols[col];
+        st = append_values(builder, col, 0, c, a->n_rows, err);
+        if (st == TM_OK) {
+            st = append_values(builder, col, a->n_rows, &b->cols[tm__table_find(b, c->name)],
+                               b->n_rows, err);
+        }
+    }
+    if (st != TM_OK) {
+        tm__builder_free(builder);
+        return st;
+    }
+    tm__builder_set_rows(builder, a->n_rows + b->n_rows);
+    return tm__builder_finish(builder, out, err);
+}
+
+/* --- hashes --- */
+
+typedef struct sink {
+    tm_hasher hasher;
+    size_t len;
+    uint8_t buffer[HASH_BUFFER];
+} sink;
+
+static void sink_flush(sink *s) {
+    tm__hasher_update(&s->hasher, s->buffer, s->len);
+    s->len = 0;
+}
+
+static void sink_add(sink *s, const void *data, size_t len) {
+    if (len > HASH_BUFFER - s->len) {
+        sink_flush(s);
+    }
+    if (len > HASH_BUFFER / 4) {
+        sink_flush(s);
+        tm__hasher_update(&s->hasher, data, len);
+        return;
+    }
+    memcpy(s->buffer + s->len, data, len);
+    s->len += len;
+}
+
+static void sink_text(sink *s, tm_str text) {
+    const uint32_t len = (uint32_t)text.len;
+    sink_add(s, &len, sizeof(len));
+    sink_add(s, text.ptr, text.len);
+}
+
+static void hash_texts(sink *s, const tm_column *column, uint64_t n_rows) {
+    const uint32_t missing = TM_CODE_MISSING;
+    for (uint64_t row = 0; row < n_rows; row++) {
+        if (column->codes[row] == TM_CODE_MISSING) {
+            sink_add(s, &missing, sizeof(missing));
+        } else {
+            sink_text(s, tm__dict_get(column->dict, column->codes[row]));
+        }
+    }
+}
+
+void tm__table_hash(const tm_table *table, tm_hash *out) {
+    sink s;
+    tm__hasher_init(&s.hasher);
+    s.len = 0;
+    sink_text(&s, TM_STR(HASH_MAGIC));
+    sink_add(&s, &table->n_cols, sizeof(table->n_cols));
+    sink_add(&s, &table->n_rows, sizeof(table->n_rows));
+    for (uint32_t col = 0; col < table->n_cols; col++) {
+        const tm_column *const c = &table->cols[col];
+        const uint32_t type = (uint32_t)c->type;
+        sink_text(&s, tm__str(c->name));
+        sink_add(&s, &type, sizeof(type));
+        if (c->type == TM_TYPE_TEXT) {
+            hash_texts(&s, c, table->n_rows);
+        } else {
+            /* Storage is canonical already: one missing value, one NaN. */
+            sink_add(&s, c->type == TM_TYPE_FLOAT ? (const void *)c->floats : (const void *)c->ints,
+                     table->n_rows * sizeof(int64_t));
+        }
+    }
+    sink_flush(&s);
+    tm__hasher_final(&s.hasher, out);
+}
+
+/* The finaliser of MurmurHash3: every bit of the input moves about half of the output. */
+static uint64_t mix(uint64_t x) {
+    x ^= x >> 33;
+    x *= UINT64_C(0xff51afd7ed558ccd);
+    x ^= x >> 33;
+    x *= UINT64_C(0xc4ceb9fe1a85ec53);
+    return x ^ (x >> 33);
+}
+
+/* 64 bits of one value, equal for equal values of the same type. */
+static uint64_t value_bits(const tm_column *column, uint64_t row) {
+    if (column->type == TM_TYPE_TEXT) {
+        const uint32_t code = column->codes[row];
+        return code == TM_CODE_MISSING ? (uint64_t)TM_INT_MISSING
+                                       : tm__dict_hash(column->dict, code);
+    }
+    return column->type == TM_TYPE_FLOAT ? tm__f64_bits(column->floats[row])
+                                         : (uint64_t)column->ints[row];
+}
+
+void tm__table_row_hashes(const tm_table *table, const uint32_t *cols, uint32_t n_cols,
+                          uint64_t *out) {
+    memset(out, 0, table->n_rows * sizeof(*out));
+    for (uint32_t i = 0; i < n_cols; i++) {
+        const tm_column *const c = tm__table_column(table, cols[i]);
+        for (uint64_t row = 0; row < table->n_rows; row++) {
+            out[row] =
+                mix(out[row] * UINT64_C(0x9e3779b97f4a7c15) + mix(value_bits(c, row) + i + 1));
+        }
+    }
+}
