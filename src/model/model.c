@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Parameters by name, and the calls that check their arguments once before a learner sees them.
+ *
+ * Invariants.
+ * 1. Past tm__model_fit's checks a learner may index by class and divide by the sum of weights.
+ * 2. A failed call leaves its outputs as they were: a learner's model is handed out only when its
+ *    shape is that of the input.
+ */
+#include "model/model.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/fmath.h"
+#include "base/limits.h"
+
+/* ---- parameters ---- */
+
+static uint32_t count_params(const tm_model_ops *ops) {
+    uint32_t n = 0;
+    while (ops->params != NULL && ops->params[n].name != NULL) {
+        n++;
+    }
+    TM_ASSERT(n <= TM_MAX_PARAMS);
+    return n;
+}
+
+static uint32_t find_param(const tm_model_ops *ops, const char *name) {
+    const uint32_t n = count_params(ops);
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(ops->params[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+void tm__params_init(const tm_model_ops *ops, tm_params *out) {
+    const uint32_t n = count_params(ops);
+    memset(out, 0, sizeof(*out));
+    for (uint32_t i = 0; i < n; i++) {
+        out->values[i] = ops->params[i].otherwise;
+    }
+}
+
+static tm_status fail_unknown(const tm_model_ops *ops, const char *name, tm_err *err) {
+    const char *names[TM_MAX_PARAMS] = {0};
+    const uint32_t n = count_params(ops);
+    for (uint32_t i = 0; i < n; i++) {
+        names[i] = ops->params[i].name;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' has no parameter '%s'", ops->name, name);
+    const char *near = tm__str_nearest(tm__str(name), names, n);
+    if (near != NULL) {
+        tm_err_hint(err, "Did you mean '%s.%s'?", ops->name, near);
+    } else if (n > 0) {
+        tm_err_hint(err, "Run 'tidemill help params' for the parameters of each learner.");
+    }
+    return st;
+}
+
+static tm_status check_value(const tm_model_ops *ops, const tm_param_def *def, double value,
+                             tm_err *err) {
+    const bool is_whole = def->kind != TM_PARAM_INT || floor(value) == value;
+    /* The negation also refuses NaN. */
+    if (is_whole && value >= def->min && value <= def->max) {
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "parameter '%s.%s' is out of range: %.17g",
+                                 ops->name, def->name, value);
+    tm_err_hint(err, "Give %s from %.10g to %.10g; the default is %.10g.",
+                def->kind == TM_PARAM_INT ? "an integer" : "a number", def->min, def->max,
+                def->otherwise);
+    return st;
+}
+
+tm_status tm__params_set(const tm_model_ops *ops, tm_params *params, const char *name,
+                         const char *text, tm_err *err) {
+    const uint32_t at = find_param(ops, name);
+    double value = 0.0;
+    if (at == UINT32_MAX) {
+        return fail_unknown(ops, name, err);
+    }
+    if (!tm__str_to_f64(tm__str(text), &value)) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "parameter '%s.%s' is not a number: '%.40s'",
+                                     ops->name, name, text);
+        tm_err_hint(err, "Write it as %s.%s=%.10g.", ops->name, name, ops->params[at].otherwise);
+        return st;
+    }
+    TM_TRY(check_value(ops, &ops->params[at], value, err));
+    params->values[at] = value;
+    return TM_OK;
+}
+
+double tm__params_get(const tm_model_ops *ops, const tm_params *params, const char *name) {
+    const uint32_t at = find_param(ops, name);
+    TM_ASSERT(at != UINT32_MAX);
+    return params->values[at];
+}
+
+json_t *tm__params_to_json(const tm_model_ops *ops, const tm_params *params) {
+    const uint32_t n = count_params(ops);
+    json_t *out = json_object();
+    for (uint32_t i = 0; out != NULL && i < n; i++) {
+        const double value = params->values[i];
+        json_t *number = ops->params[i].kind == TM_PARAM_INT ? json_integer((json_int_t)value)
+                                                             : tm__json_number(value);
+        if (json_object_set_new(out, ops->params[i].name, number) != 0) {
+            json_decref(out);
+            out = NULL;
+        }
+    }
+    return out;
+}
+
+tm_status tm__params_from_json(const tm_model_ops *ops, const json_t *json, tm_params *out,
+                               tm_err *err) {
+    tm_params params;
+    const char *name = NULL;
+    json_t *value = NULL;
+    if (!json_is_object(json)) {
+        return TM_FAIL(err, TM_E_DATA, "parameters of '%s' are not an object", ops->name);
+    }
+    tm__params_init(ops, &params);
+    /* jansson iterates through a pointer that is not const and changes nothing. */
+    json_object_foreach((json_t *)(uintptr_t)json, name, value) {
+        const uint32_t at = find_param(ops, name);
+        if (at == UINT32_MAX) {
+            return fail_unknown(ops, name, err);
+        }
+        if (!json_is_number(value)) {
+            return TM_FAIL(err, TM_E_DATA, "parameter '%s.%s' is not a number", ops->name, name);
+        }
+        TM_TRY(check_value(ops, &ops->params[at], json_number_value(value), err));
+        params.values[at] = json_number_value(value);
+    }
+    *out = params;
+    return TM_OK;
+}
+
+/* ---- checked calls ---- */
+
+static tm_status check_targets(const tm_fit_input *in, const double *y, uint64_t n_rows,
+                               tm_err *err) {
+    double top = 0.0; /* classes are below it; 0: not a classification */
+    if (in->task == TM_TASK_BINARY) {
+        top = 2.0;
+    } else if (in->task == TM_TASK_MULTICLASS) {
+        top = (double)in->n_classes;
+    }
+    for (uint64_t i = 0; i < n_rows; i++) {
+        if (!isfinite(y[i])) {
+            return TM_FAIL(err, TM_E_INVALID, "target of row %llu is not finite",
+                           (unsigned long long)(i + 1));
+        }
+        if (top > 0.0 && !(y[i] >= 0.0 && y[i] < top && floor(y[i]) == y[i])) {
+            return TM_FAIL(err, TM_E_INVALID, "target of row %llu is not a class",
+                           (unsigned long long)(i + 1));
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status check_weights(const double *weights, uint64_t n_rows, tm_err *err) {
+    double sum = 0.0;
+    if (weights == NULL) {
+        return TM_OK;
+    }
+    for (uint64_t i = 0; i < n_rows; i++) {
+        if (!isfinite(weights[i]) || weights[i] < 0.0) {
+            return TM_FAIL(err, TM_E_INVALID, "weight of row %llu is negative or not finite",
+                           (unsigned long long)(i + 1));
+        }
+        sum += weights[i];
+    }
+    if (!(sum > 0.0 && isfinite(sum))) {
+        return TM_FAIL(err, TM_E_INVALID, "weights have no finite sum above 0");
+    }
+    return TM_OK;
+}
+
+static uint32_t view_terms(const tm_view *x) {
+    return x->sparse == NULL ? 0 : x->sparse->n_terms;
+}
+
+static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_err *err) {
+    if (ops->abi != TM_MODEL_ABI) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' was written for interface %u, not %u",
+                       ops->name, ops->abi, TM_MODEL_ABI);
+    }
+    if (in->task < TM_TASK_BINARY || in->task > TM_TASK_RANKING) {
+        return TM_FAIL(err, TM_E_INVALID, "fitting needs a task");
+    }
+    if (in->task == TM_TASK_MULTICLASS && (in->n_classes < 2 || in->n_classes > TM_MAX_CLASSES)) {
+        return TM_FAIL(err, TM_E_INVALID, "%u classes are not 2 to %u", in->n_classes,
+                       TM_MAX_CLASSES);
+    }
+    if (in->x->n_rows == 0) {
+        return TM_FAIL(err, TM_E_DATA, "no rows to learn from");
+    }
+    if (in->x->n_rows > TM_MAX_ROWS) {
+        return TM_FAIL(err, TM_E_LIMIT, "%llu rows are more than %u",
+                       (unsigned long long)in->x->n_rows, TM_MAX_ROWS);
+    }
+    TM_TRY(check_targets(in, in->y, in->x->n_rows, err));
+    TM_TRY(check_weights(in->weights, in->x->n_rows, err));
+    if (in->x_valid == NULL) {
+        return TM_OK;
+    }
+    if (in->x_valid->n_cols != in->x->n_cols || view_terms(in->x_valid) != view_terms(in->x)) {
+        return TM_FAIL(err, TM_E_INVALID, "validation rows have other columns than training rows");
+    }
+    if (in->x_valid->n_rows == 0) {
+        return TM_FAIL(err, TM_E_DATA, "no validation rows");
+    }
+    TM_TRY(check_targets(in, in->y_valid, in->x_valid->n_rows, err));
+    return check_weights(in->weights_valid, in->x_valid->n_rows, err);
+}
+
+tm_status tm__model_fit(tm_ctx *ctx, const tm_model_ops *ops, const tm_fit_input *in,
+                        const tm_params *params, tm_model **out, tm_err *err) {
+    tm_model *model = NULL;
+    const uint32_t n = count_params(ops);
+    for (uint32_t i = 0; i < n; i++) {
+        TM_TRY(check_value(ops, &ops->params[i], params->values[i], err));
+    }
+    TM_TRY(check_fit(ops, in, err));
+    TM_TRY(ops->fit(ctx, in, params, &model, err));
+    TM_ASSERT(model != NULL && model->ops == ops && model->task == in->task);
+    TM_ASSERT(model->n_outputs == (in->task == TM_TASK_MULTICLASS ? in->n_classes : 1));
+    TM_ASSERT(model->n_cols == in->x->n_cols && model->n_terms <= view_terms(in->x));
+    *out = model;
+    return TM_OK;
+}
+
+static tm_status check_view(const tm_model *model, const tm_view *x, tm_err *err) {
+    if (x->n_cols != model->n_cols || (model->n_terms > 0 && view_terms(x) != model->n_terms)) {
+        return TM_FAIL(err, TM_E_INVALID,
+                       "rows have %u columns and %u terms, the model was fitted on %u and %u",
+                       x->n_cols, view_terms(x), model->n_cols, model->n_terms);
+    }
+    return TM_OK;
+}
+
+tm_status tm__model_predict(tm_ctx *ctx, const tm_model *model, const tm_view *x, double *out,
+                            tm_err *err) {
+    TM_TRY(check_view(model, x, err));
+    return model->ops->predict(ctx, model, x, out, err);
+}
+
+void tm__model_predict_row(const tm_model *model, const tm_view *row, double *out) {
+    TM_ASSERT(row->n_rows == 1 && row->n_cols == model->n_cols);
+    TM_ASSERT(model->n_terms == 0 || view_terms(row) == model->n_terms);
+    model->ops->predict_row(model, row, out);
+}
+
+bool tm__model_can_explain(const tm_model *model) {
+    return model->ops->explain != NULL;
+}
+
+tm_status tm__model_explain(const tm_model *model, const tm_view *row, double *out, tm_err *err) {
+    if (model->ops->explain == NULL) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' cannot explain its answers",
+                       model->ops->name);
+    }
+    if (row->n_rows != 1) {
+        return TM_FAIL(err, TM_E_INVALID, "one row is explained at a time");
+    }
+    TM_TRY(check_view(model, row, err));
+    return model->ops->explain(model, row, out, err);
+}
+
+static void softmax(uint32_t n, double *z) {
+    double top = z[0], sum = 0.0;
+    for (uint32_t k = 1; k < n; k++) {
+        top = z[k] > top ? z[k] : top;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        z[k] = tm__exp(z[k] - top);
+        sum += z[k];
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        z[k] /= sum;
+    }
+}
+
+void tm__model_link(tm_task task, uint32_t n_outputs, uint64_t n_rows, double *raw) {
+    if (task == TM_TASK_BINARY) {
+        for (uint64_t i = 0; i < n_rows; i++) {
+            raw[i] = tm__sigmoid(raw[i]);
+        }
+    } else if (task == TM_TASK_MULTICLASS) {
+        for (uint64_t i = 0; i < n_rows; i++) {
+            softmax(n_outputs, raw + i * n_outputs);
+        }
+    }
+}
+
+void tm__model_free(tm_model *model) {
+    if (model != NULL) {
+        model->ops->free(model);
+    }
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every learner, in one readable list: a new one is a folder and a line here. */
+#include "model/model.h"
+
+#include <string.h>
+
+#include "model/baseline/baseline.h"
+
+static const tm_model_ops *const models[] = {
+    &tm__baseline_ops,
+    NULL,
+};
+
+const tm_model_ops *const *tm__model_list(void) {
+    return models;
+}
+
+const tm_model_ops *tm__model_find(const char *name) {
+    for (uint32_t i = 0; models[i] != NULL; i++) {
+        if (strcmp(models[i]->name, name) == 0) {
+            return models[i];
+        }
+    }
+    return NULL;
+}
