@@ -33,6 +33,16 @@ TM_NODISCARD tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home,
                                         const tm_retrain_options *options, json_t **out,
                                         tm_err *err);
 
+/**
+ * Judge a fresh version by its model's gate, if it has one (*out_judged says so): candidate and
+ * champion are scored on the newest labelled answers (at most 20,000, none that the candidate
+ * learned from), or, when there are fewer than 200, only the floor on its own test score counts.
+ * The verdict is recorded by tm__registry_judge().
+ */
+TM_NODISCARD tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                                      const tm_version *version, const tm_actor *actor,
+                                      tm_gate_verdict *out, bool *out_judged, tm_err *err);
+
 /* The schedule of a daemon: which model is due when. Owner thread: a thread of `tidemill run`. */
 typedef struct tm_loop tm_loop;
 TM_NODISCARD tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor,

@@ -60,6 +60,10 @@ TM_NODISCARD tm_status tm__bundle_predict(tm_ctx *ctx, const tm_bundle *bundle,
                                           const tm_table *table, const uint32_t *rows,
                                           uint64_t n_rows, double *out, tm_err *err);
 
+/** The class that an answer names: BINARY 1 when out[0] >= the threshold, MULTICLASS the first
+ * largest; REGRESSION 0. */
+uint32_t tm__bundle_decide(const tm_bundle *bundle, const double *out);
+
 /* One row, same bits, no allocation after the scratch is made; a scratch belongs to one thread and
  * one bundle. */
 typedef struct tm_bundle_scratch tm_bundle_scratch;
