@@ -35,6 +35,9 @@ int64_t tm__net_read(int fd, void *out, size_t len);
 int64_t tm__net_write(int fd, const void *data, size_t len);
 void tm__net_shutdown_write(int fd);
 void tm__net_close(int fd);
+/** Raise the limit of open files as far as the system allows; returns it. tm__net_accept() gives -1
+ * at the limit, so keep fewer connections than that. */
+uint64_t tm__net_raise_limit(void);
 
 typedef struct tm_poller tm_poller;
 typedef struct tm_poll_event {

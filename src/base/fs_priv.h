@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of fs share. */
+#ifndef TM_BASE_FS_PRIV_H
+#define TM_BASE_FS_PRIV_H
+
+#include <stdbool.h>
+
+#include "tidemill/err.h"
+
+/** Count a write or fsync; true when a test wants it to fail. */
+bool tm__fs_count(void);
+/** Error of a system call: "cannot <verb> '<path>': <why>", with a status and hint by errno. */
+TM_NODISCARD tm_status tm__fs_errno(tm_err *err, int number, const char *verb, const char *path);
+
+#endif

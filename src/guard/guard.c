@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guard/guard.h"
+
+#include <string.h>
+
+#define BIT(permission) (1u << (permission))
+#define CLIENT_CAN                                                                                 \
+    (BIT(TM_PERMISSION_PREDICT) | BIT(TM_PERMISSION_LABEL) | BIT(TM_PERMISSION_INGEST))
+#define VIEWER_CAN BIT(TM_PERMISSION_READ)
+#define OPERATOR_CAN                                                                               \
+    (CLIENT_CAN | VIEWER_CAN | BIT(TM_PERMISSION_PROMOTE) | BIT(TM_PERMISSION_TRAIN))
+#define ADMIN_CAN (OPERATOR_CAN | BIT(TM_PERMISSION_ADMIN))
+
+static const char *const permission_names[] = {
+    [TM_PERMISSION_NONE] = "none",       [TM_PERMISSION_PUBLIC] = "public",
+    [TM_PERMISSION_PREDICT] = "predict", [TM_PERMISSION_LABEL] = "label",
+    [TM_PERMISSION_READ] = "read",       [TM_PERMISSION_PROMOTE] = "promote",
+    [TM_PERMISSION_TRAIN] = "train",     [TM_PERMISSION_ADMIN] = "admin",
+    [TM_PERMISSION_INGEST] = "ingest",
+};
+#define N_PERMISSIONS (sizeof(permission_names) / sizeof(permission_names[0]))
+
+static const struct {
+    const char *name;
+    unsigned can; /* a bit a permission; everybody may do what is public */
+} roles[] = {
+    [TM_GUARD_NOBODY] = {"nobody", 0},          [TM_GUARD_CLIENT] = {"client", CLIENT_CAN},
+    [TM_GUARD_VIEWER] = {"viewer", VIEWER_CAN}, [TM_GUARD_OPERATOR] = {"operator", OPERATOR_CAN},
+    [TM_GUARD_ADMIN] = {"admin", ADMIN_CAN},
+};
+#define N_ROLES (sizeof(roles) / sizeof(roles[0]))
+
+const char *tm__permission_text(tm_permission permission) {
+    return (unsigned)permission < N_PERMISSIONS ? permission_names[permission] : "none";
+}
+
+tm_permission tm__permission_from_text(const char *text) {
+    for (unsigned i = 0; i < N_PERMISSIONS; i++) {
+        if (strcmp(text, permission_names[i]) == 0) {
+            return (tm_permission)i;
+        }
+    }
+    return TM_PERMISSION_NONE;
+}
+
+const char *tm__guard_role_text(tm_guard_role role) {
+    return (unsigned)role < N_ROLES ? roles[role].name : "nobody";
+}
+
+tm_guard_role tm__guard_role_from_text(const char *text) {
+    for (unsigned i = 0; i < N_ROLES; i++) {
+        if (strcmp(text, roles[i].name) == 0) {
+            return (tm_guard_role)i;
+        }
+    }
+    return TM_GUARD_NOBODY;
+}
+
+bool tm__guard_role_can(tm_guard_role role, tm_permission permission) {
+    if (permission == TM_PERMISSION_PUBLIC) {
+        return true;
+    }
+    if ((unsigned)role >= N_ROLES || (unsigned)permission >= N_PERMISSIONS) {
+        return false;
+    }
+    return (roles[role].can & BIT((unsigned)permission)) != 0;
+}

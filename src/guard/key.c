@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sodium.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include "guard/guard.h"
+
+#define ID_BYTES 6u      /* 8 characters of base64url  */
+#define SECRET_BYTES 32u /* 43 characters of base64url */
+#define ID_TEXT 8u
+#define SECRET_TEXT 43u
+#define SECRET_AT (3u + ID_TEXT + 1u)
+#define KEY_LEN (SECRET_AT + SECRET_TEXT)
+
+_Static_assert(KEY_LEN + 1 == TM_KEY_TEXT, "tm_ + id + _ + secret + NUL");
+
+static void key_finish(tm_key *key) {
+    memcpy(key->id, key->text + 3, ID_TEXT);
+    key->id[ID_TEXT] = '\0';
+    tm__hash_bytes(key->text, KEY_LEN, &key->hash);
+}
+
+void tm__key_create(tm_key *out) {
+    uint8_t id[ID_BYTES], secret[SECRET_BYTES];
+    tm_key key = {.text = "tm_"};
+    tm__random_bytes(id, sizeof(id));
+    tm__random_bytes(secret, sizeof(secret));
+    const int variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
+    (void)sodium_bin2base64(key.text + 3, ID_TEXT + 1, id, sizeof(id), variant);
+    key.text[3 + ID_TEXT] = '_';
+    (void)sodium_bin2base64(key.text + SECRET_AT, SECRET_TEXT + 1, secret, sizeof(secret), variant);
+    key_finish(&key);
+    *out = key;
+    sodium_memzero(&key, sizeof(key));
+    sodium_memzero(secret, sizeof(secret));
+}
+
+static bool is_base64url(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           c == '_';
+}
+
+bool tm__key_parse(tm_str text, tm_key *out) {
+    if (text.len != KEY_LEN || !tm__str_has_prefix(text, "tm_") || text.ptr[3 + ID_TEXT] != '_') {
+        return false;
+    }
+    for (size_t i = 3; i < KEY_LEN; i++) {
+        if (!is_base64url(text.ptr[i])) {
+            return false;
+        }
+    }
+    memcpy(out->text, text.ptr, KEY_LEN);
+    out->text[KEY_LEN] = '\0';
+    key_finish(out);
+    return true;
+}
+
+bool tm__key_matches(const tm_key *presented, const tm_hash *stored) {
+    return sodium_memcmp(presented->hash.bytes, stored->bytes, TM_HASH_BYTES) == 0;
+}
+
+/* 48 bits of milliseconds and 80 random bits, five bits a character, most significant first: byte
+ * order is time order. */
+void tm__id_create(char *out) {
+    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    uint8_t bytes[16];
+    const int64_t now_us = tm__now_us();
+    const uint64_t ms = now_us < 0 ? 0 : (uint64_t)now_us / 1000;
+    for (unsigned i = 0; i < 6; i++) {
+        bytes[i] = (uint8_t)(ms >> (8 * (5 - i)));
+    }
+    tm__random_bytes(bytes + 6, 10);
+    /* 26 characters hold 130 bits: two zero bits come first. */
+    unsigned held = 0, n_held = 2;
+    size_t len = 0;
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        held = (held << 8) | bytes[i];
+        n_held += 8;
+        while (n_held >= 5) {
+            n_held -= 5;
+            out[len++] = digits[(held >> n_held) & 31u];
+        }
+        held &= (1u << n_held) - 1;
+    }
+    TM_ASSERT(len == 26 && n_held == 0);
+    out[len] = '\0';
+}
