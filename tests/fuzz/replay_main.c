@@ -7,8 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static int feed(const char *path)
-{
+static int feed(const char *path) {
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
         return 0;
@@ -24,8 +23,7 @@ static int feed(const char *path)
     return 1;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int n_fed = 0;
     LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
     for (int i = 1; i < argc; i++) {
