@@ -100,7 +100,7 @@ static void tables_align_numbers_right(void **state) {
     tm__cli_cell(&table, "a\nb");
     tm__cli_cell(&table, "longer name");
     tm__cli_cell_number(&table, NAN, 3);
-    tm__cli_cell(&table, "");
+    tm__cli_cell(&table, "%s", "");
     capture_begin(1);
     tm__cli_table_print(&cli, &table);
     assert_string_equal(capture_end(1), "name           auc  note\n"
