@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bytes of a program, little-endian, without gaps:
+ *
+ *   magic version | inputs | level tables | texts | steps | notes | CRC32C of all before
+ *
+ * Every list begins with its u32 count; texts are u32 length and bytes. Hash tables are built at
+ * load. The checksum finds damage; each field is checked all the same, because a checksum can be
+ * made again: what load accepts keeps the invariants of feature_priv.h.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "feature/feature_priv.h"
+
+#define MAGIC UINT32_C(0x50464d54) /* "TMFP" */
+#define VERSION 1u
+#define NAME_MAX_BYTES 1024u /* a feature's name: a column's and what was made of it */
+#define REASON_MAX_BYTES 4096u
+
+static void put_f32(tm_buf *out, float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    tm__buf_u32(out, bits);
+}
+
+/* A text or none. */
+static void put_text(tm_buf *out, const char *text) {
+    tm__buf_u8(out, text != NULL);
+    tm__buf_str(out, tm__str(text));
+}
+
+static void put_input(tm_buf *out, const tm_schema_column *column) {
+    tm__buf_str(out, tm__str(column->name));
+    tm__buf_u8(out, (uint8_t)column->type);
+    tm__buf_u8(out, (uint8_t)column->role);
+    tm__buf_u8(out, column->is_nullable);
+    tm__buf_f64(out, column->min);
+    tm__buf_f64(out, column->max);
+    tm__buf_u32(out, column->n_levels);
+    put_text(out, column->reason);
+}
+
+static void put_table(tm_buf *out, const tm_levels *table) {
+    tm__buf_u32(out, table->input);
+    tm__buf_u8(out, (uint8_t)table->derive);
+    tm__buf_u32(out, table->n);
+    for (uint32_t i = 0; i <= table->n; i++)
+        tm__buf_u32(out, table->starts[i]);
+    tm__buf_append(out, table->bytes, table->starts[table->n]);
+}
+
+static void put_words(tm_buf *out, const tm_text *text) {
+    tm__buf_u32(out, text->input);
+    tm__buf_u32(out, text->n_terms);
+    tm__buf_u32(out, text->n_scores);
+    for (uint32_t i = 0; i < text->n_terms; i++)
+        tm__buf_u64(out, text->hashes[i]);
+    for (uint32_t i = 0; i < text->n_terms; i++)
+        put_f32(out, text->idf[i]);
+    tm__buf_append(out, text->is_word, text->n_terms);
+    for (size_t i = 0; i < (size_t)text->n_terms * text->n_scores; i++)
+        put_f32(out, text->scores[i]);
+}
+
+static void put_step(tm_buf *out, const tm_program *program, const tm_step *step) {
+    tm__buf_u8(out, (uint8_t)step->kind);
+    tm__buf_u8(out, step->part);
+    tm__buf_u32(out, step->feature.input);
+    tm__buf_u32(out, step->from);
+    tm__buf_u32(out, step->item);
+    tm__buf_u8(out, step->feature.has_missing);
+    tm__buf_str(out, tm__str(step->name));
+    put_text(out, step->reason);
+    if (step->kind == TM_STEP_LEVEL) {
+        for (uint32_t i = 0; i < program->tables[step->from].n + 2; i++)
+            tm__buf_f64(out, step->values[i]);
+    }
+}
+
+tm_status tm__program_save(const tm_program *program, tm_buf *out, tm_err *err) {
+    const size_t start = out->len;
+    tm__buf_u32(out, MAGIC);
+    tm__buf_u32(out, VERSION);
+    tm__buf_u32(out, program->schema.n_cols);
+    for (uint32_t i = 0; i < program->schema.n_cols; i++)
+        put_input(out, &program->schema.cols[i]);
+    tm__buf_u32(out, program->n_tables);
+    for (uint32_t i = 0; i < program->n_tables; i++)
+        put_table(out, &program->tables[i]);
+    tm__buf_u32(out, program->n_texts);
+    for (uint32_t i = 0; i < program->n_texts; i++)
+        put_words(out, &program->texts[i]);
+    tm__buf_u32(out, program->n_steps);
+    for (uint32_t i = 0; i < program->n_steps; i++)
+        put_step(out, program, &program->steps[i]);
+    tm__buf_u32(out, program->n_notes);
+    for (uint32_t i = 0; i < program->n_notes; i++) {
+        tm__buf_u32(out, program->notes[i].input);
+        tm__buf_str(out, tm__str(program->notes[i].reason));
+    }
+    if (!out->failed)
+        tm__buf_u32(out, tm__crc32c(0, out->data + start, out->len - start));
+    if (out->failed)
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for the feature program");
+    return TM_OK;
+}
+
+static tm_status bad(tm_err *err, const char *what) {
+    return TM_FAIL(err, TM_E_DATA, "feature program: %s", what);
+}
+
+static bool get_flag(tm_reader *in, bool *out) {
+    const uint8_t value = tm__reader_u8(in);
+    *out = value == 1;
+    return value <= 1;
+}
+
+static bool get_f32(tm_reader *in, float *out) {
+    const uint32_t bits = tm__reader_u32(in);
+    memcpy(out, &bits, sizeof(bits));
+    return isfinite(*out);
+}
+
+/* A NUL-terminated copy of a valid text; TM_E_DATA or TM_E_NOMEM. */
+static tm_status get_name(tm_reader *in, size_t len_max, char **out, tm_err *err) {
+    const tm_str text = tm__reader_str(in);
+    if (in->failed || text.len > len_max || !tm__str_is_utf8(text) ||
+        (text.len > 0 && memchr(text.ptr, 0, text.len) != NULL))
+        return bad(err, "a text is not valid");
+    *out = tm__mem_strndup(text.len > 0 ? text.ptr : "", text.len);
+    return *out != NULL ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory for a text");
+}
+
+static tm_status get_text(tm_reader *in, size_t len_max, char **out, tm_err *err) {
+    bool is_there;
+    if (!get_flag(in, &is_there))
+        return bad(err, "a text is not valid");
+    TM_TRY(get_name(in, len_max, out, err));
+    if (!is_there) {
+        tm__mem_free(*out);
+        *out = NULL;
+    }
+    return TM_OK;
+}
+
+static tm_status get_input(tm_reader *in, const tm_schema *before, tm_schema_column *out,
+                           tm_err *err) {
+    TM_TRY(get_name(in, TM_MAX_COLUMN_NAME, &out->name, err));
+    if (tm__schema_find(before, tm__str(out->name)) != UINT32_MAX)
+        return bad(err, "an input is there twice");
+    const uint8_t type = tm__reader_u8(in), role = tm__reader_u8(in);
+    if (type < TM_TYPE_BOOL || type > TM_TYPE_TIME || role > TM_ROLE_DROPPED)
+        return bad(err, "the type or role of an input is unknown");
+    out->type = (tm_type)type;
+    out->role = (tm_role)role;
+    if (!get_flag(in, &out->is_nullable))
+        return bad(err, "a flag of an input is wrong");
+    out->min = tm__reader_f64(in);
+    out->max = tm__reader_f64(in);
+    out->n_levels = tm__reader_u32(in);
+    return get_text(in, REASON_MAX_BYTES, &out->reason, err);
+}
+
+static tm_status get_inputs(tm_reader *in, tm_program *program, tm_err *err) {
+    const uint32_t n = tm__reader_u32(in);
+    if (n == 0 || n > TM_MAX_COLS || n > in->len)
+        return bad(err, "the number of inputs is wrong");
+    program->schema.cols = tm__mem_zalloc(n, sizeof(tm_schema_column));
+    if (program->schema.cols == NULL)
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for inputs");
+    for (uint32_t i = 0; i < n; i++) {
+        tm_schema_column *column = &program->schema.cols[i];
+        const tm_status status = get_input(in, &program->schema, column, err);
+        program->schema.n_cols = i + 1; /* what it owns goes with the program from here on */
+        if (status != TM_OK)
+            return status;
+    }
+    return TM_OK;
+}
+
+static tm_status get_table(tm_reader *in, const tm_program *program, tm_levels *out, tm_err *err) {
+    out->input = tm__reader_u32(in);
+    out->derive = (tm_derive)tm__reader_u8(in);
+    out->n = tm__reader_u32(in);
+    if (in->failed || out->input >= program->schema.n_cols ||
+        program->schema.cols[out->input].type != TM_TYPE_TEXT ||
+        (out->derive != TM_DERIVE_WHOLE && out->derive != TM_DERIVE_PREFIX))
+        return bad(err, "a level table is wrong");
+    const size_t at = in->pos;
+    if (tm__reader_view(in, (uint64_t)out->n + 1, sizeof(uint32_t)) == NULL)
+        return bad(err, "a level table is cut");
+    in->pos = at;
+    out->starts = tm__mem_alloc((size_t)out->n + 1, sizeof(uint32_t));
+    if (out->starts == NULL)
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
+    for (uint32_t i = 0; i <= out->n; i++) {
+        out->starts[i] = tm__reader_u32(in);
+        if (i == 0 ? out->starts[0] != 0 : out->starts[i] < out->starts[i - 1])
+            return bad(err, "a level table is out of order");
+    }
+    const uint32_t n_bytes = out->starts[out->n];
+    const void *bytes = tm__reader_view(in, n_bytes, 1);
+    if (bytes == NULL)
+        return bad(err, "a level table is cut");
+    out->bytes = tm__mem_alloc(n_bytes, 1);
+    if (out->bytes == NULL)
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
+    if (n_bytes > 0)
+        memcpy(out->bytes, bytes, n_bytes);
+    for (uint32_t i = 0; i < out->n; i++) {
+        if (!tm__str_is_utf8(
+                (tm_str){out->bytes + out->starts[i], out->starts[i + 1] - out->starts[i]}))
+            return bad(err, "a level is not UTF-8");
+    }
+    return tm__levels_index(out, err);
+}
+
+static tm_status get_terms(tm_reader *in, tm_text *out, tm_err *err) {
+    const size_t n = out->n_terms, n_scores = n * out->n_scores;
+    out->hashes = tm__mem_alloc(n, sizeof(uint64_t));
+    out->idf = tm__mem_alloc(n, sizeof(float));
+    out->is_word = tm__mem_alloc(n, 1);
+    out->scores = tm__mem_alloc(n_scores, sizeof(float));
+    if (out->hashes == NULL || out->idf == NULL || out->is_word == NULL || out->scores == NULL)
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+    for (size_t i = 0; i < n; i++)
+        out->hashes[i] = tm__reader_u64(in);
+    for (size_t i = 0; i < n; i++) {
+        if (!get_f32(in, &out->idf[i]) || !(out->idf[i] > 0))
+            return bad(err, "the weight of a term is wrong");
+    }
+    for (size_t i = 0; i < n; i++) {
+        out->is_word[i] = tm__reader_u8(in);
+        if (out->is_word[i] > 1)
+            return bad(err, "a flag of a term is wrong");
+    }
+    for (size_t i = 0; i < n_scores; i++) {
+        if (!get_f32(in, &out->scores[i]))
+            return bad(err, "the score of a term is not a number");
+    }
+    return tm__text_index(out, err);
+}
+
+static tm_status get_words(tm_reader *in, const tm_program *program, tm_text *out, tm_err *err) {
+    out->input = tm__reader_u32(in);
+    out->n_terms = tm__reader_u32(in);
+    out->n_scores = tm__reader_u32(in);
+    if (in->failed || out->input >= program->schema.n_cols ||
+        program->schema.cols[out->input].type != TM_TYPE_TEXT || out->n_scores > TM_MAX_CLASSES ||
+        out->n_terms > UINT32_MAX - program->n_terms)
+        return bad(err, "a text is wrong");
+    for (uint32_t i = 0; i < program->n_texts; i++) {
+        if (program->texts[i].input == out->input)
+            return bad(err, "a text is there twice");
+    }
+    const size_t at = in->pos;
+    const size_t term_bytes = 13 + 4 * (size_t)out->n_scores;
+    if (tm__reader_view(in, out->n_terms, term_bytes) == NULL)
+        return bad(err, "a text is cut");
+    in->pos = at;
+    return get_terms(in, out, err);
+}
+
+static bool is_number(const tm_schema_column *column) {
+    return column->type == TM_TYPE_BOOL || column->type == TM_TYPE_INT ||
+           column->type == TM_TYPE_FLOAT;
+}
+
+/* Invariants 1 and 2. */
+static bool is_step_valid(const tm_program *program, const tm_step *step) {
+    const uint32_t input = step->feature.input;
+    if (input >= program->schema.n_cols)
+        return false;
+    const tm_schema_column *column = &program->schema.cols[input];
+    const tm_levels *table = step->from < program->n_tables ? &program->tables[step->from] : NULL;
+    const tm_text *text = step->from < program->n_texts ? &program->texts[step->from] : NULL;
+    switch (step->kind) {
+    case TM_STEP_NUMBER:
+        return is_number(column);
+    case TM_STEP_DATE:
+        return (column->type == TM_TYPE_DATE || column->type == TM_TYPE_TIME) && step->part >= 1 &&
+               step->part <= TM_PART_DAYS;
+    case TM_STEP_CATEGORY:
+        return table != NULL && table->input == input && step->item <= table->n &&
+               step->item <= UINT32_MAX - 2;
+    case TM_STEP_LEVEL:
+        return table != NULL && table->input == input && step->part >= 1 &&
+               step->part <= TM_LEVEL_COUNT;
+    case TM_STEP_TEXT:
+        return text != NULL && text->input == input && step->part >= 1 &&
+               step->part <= TM_TEXT_TERM &&
+               (step->part != TM_TEXT_TERM || step->item < text->n_terms) &&
+               (step->part != TM_TEXT_SCORE || step->item < text->n_scores);
+    }
+    return false;
+}
+
+static tm_status get_values(tm_reader *in, const tm_levels *table, tm_step *out, tm_err *err) {
+    const uint32_t n = table->n + 2;
+    const size_t at = in->pos;
+    if (tm__reader_view(in, n, sizeof(double)) == NULL)
+        return bad(err, "a step is cut");
+    in->pos = at;
+    out->values = tm__mem_alloc(n, sizeof(double));
+    if (out->values == NULL)
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a step");
+    for (uint32_t i = 0; i < n; i++) {
+        out->values[i] = tm__reader_f64(in);
+        if (!isfinite(out->values[i]) && !(i == n - 1 && isnan(out->values[i])))
+            return bad(err, "a value of a level is not a number");
+    }
+    return TM_OK;
+}
+
+static tm_status get_step(tm_reader *in, const tm_program *program, tm_step *out, tm_err *err) {
+    out->kind = (tm_step_kind)tm__reader_u8(in);
+    out->part = tm__reader_u8(in);
+    out->feature.input = tm__reader_u32(in);
+    out->from = tm__reader_u32(in);
+    out->item = tm__reader_u32(in);
+    if (!get_flag(in, &out->feature.has_missing) || in->failed || !is_step_valid(program, out))
+        return bad(err, "a step is wrong");
+    out->feature.is_categorical = out->kind == TM_STEP_CATEGORY;
+    out->feature.n_levels = out->feature.is_categorical ? out->item + 2 : 0;
+    TM_TRY(get_name(in, NAME_MAX_BYTES, &out->name, err));
+    TM_TRY(get_text(in, REASON_MAX_BYTES, &out->reason, err));
+    if (out->kind == TM_STEP_LEVEL)
+        TM_TRY(get_values(in, &program->tables[out->from], out, err));
+    return TM_OK;
+}
+
+static tm_status get_parts(tm_reader *in, tm_program *program, tm_err *err) {
+    const uint32_t n_tables = tm__reader_u32(in);
+    for (uint32_t i = 0; i < n_tables; i++) {
+        tm_levels table = {0};
+        const tm_status status = get_table(in, program, &table, err);
+        if (status != TM_OK) {
+            tm__levels_done(&table);
+            return status;
+        }
+        TM_TRY(tm__program_add_table(program, &table, err));
+    }
+    const uint32_t n_texts = tm__reader_u32(in);
+    for (uint32_t i = 0; i < n_texts; i++) {
+        tm_text text = {0};
+        const tm_status status = get_words(in, program, &text, err);
+        if (status != TM_OK) {
+            tm__text_done(&text);
+            return status;
+        }
+        TM_TRY(tm__program_add_text(program, &text, err));
+    }
+    const uint32_t n_steps = tm__reader_u32(in);
+    for (uint32_t i = 0; i < n_steps; i++) {
+        tm_step step = {0};
+        const tm_status status = get_step(in, program, &step, err);
+        if (status != TM_OK) {
+            tm__step_done(&step);
+            return status;
+        }
+        TM_TRY(tm__program_add_step(program, &step, err));
+    }
+    const uint32_t n_notes = tm__reader_u32(in);
+    for (uint32_t i = 0; i < n_notes; i++) {
+        char *reason = NULL;
+        const uint32_t input = tm__reader_u32(in);
+        if (in->failed || input >= program->schema.n_cols)
+            return bad(err, "a note is wrong");
+        TM_TRY(get_name(in, REASON_MAX_BYTES, &reason, err));
+        TM_TRY(tm__program_add_note(program, input, reason, err));
+    }
+    return TM_OK;
+}
+
+tm_status tm__program_load(const void *data, size_t len, tm_program **out, tm_err *err) {
+    tm_reader in, end;
+    if (len < 16)
+        return TM_FAIL(err, TM_E_INTEGRITY, "feature program: too short");
+    tm__reader_init(&end, (const uint8_t *)data + len - 4, 4);
+    if (tm__crc32c(0, data, len - 4) != tm__reader_u32(&end))
+        return TM_FAIL(err, TM_E_INTEGRITY, "feature program: its checksum is wrong");
+    tm__reader_init(&in, data, len - 4);
+    if (tm__reader_u32(&in) != MAGIC)
+        return bad(err, "its first bytes are wrong");
+    if (tm__reader_u32(&in) != VERSION)
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "feature program: its version is not known");
+    tm_program *program = tm__program_create();
+    if (program == NULL)
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a feature program");
+    tm_status status = get_inputs(&in, program, err);
+    if (status == TM_OK)
+        status = get_parts(&in, program, err);
+    if (status == TM_OK && !tm__reader_is_done(&in))
+        status = bad(err, "its length is wrong");
+    if (status != TM_OK) {
+        tm__program_free(program);
+        return status;
+    }
+    *out = program;
+    return TM_OK;
+}

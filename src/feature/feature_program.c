@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "feature/feature_priv.h"
+
+char *tm__text_printf(const char *fmt, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    const int len = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    return len < 0 ? NULL : tm__mem_strdup(text);
+}
+
+tm_program *tm__program_create(void) {
+    return tm__mem_zalloc(1, sizeof(tm_program));
+}
+
+/* Makes room for one more element; false when out of memory. */
+static bool grow(void **items, uint32_t n, uint32_t *n_max, size_t size) {
+    if (n < *n_max)
+        return true;
+    const uint32_t wanted = *n_max == 0 ? 8 : *n_max * 2;
+    void *grown = tm__mem_realloc(*items, wanted, size);
+    if (grown == NULL)
+        return false;
+    *items = grown;
+    *n_max = wanted;
+    return true;
+}
+
+void tm__step_done(tm_step *step) {
+    tm__mem_free(step->values);
+    tm__mem_free(step->reason);
+    tm__mem_free(step->name);
+    memset(step, 0, sizeof(*step));
+}
+
+tm_status tm__program_add_step(tm_program *program, tm_step *step, tm_err *err) {
+    if (step->name == NULL ||
+        !grow((void **)&program->steps, program->n_steps, &program->steps_max, sizeof(tm_step))) {
+        tm__step_done(step);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a feature");
+    }
+    step->feature.name = step->name;
+    step->feature.weight_hint = 1;
+    program->steps[program->n_steps++] = *step;
+    memset(step, 0, sizeof(*step));
+    return TM_OK;
+}
+
+tm_status tm__program_add_table(tm_program *program, tm_levels *table, tm_err *err) {
+    if (!grow((void **)&program->tables, program->n_tables, &program->tables_max,
+              sizeof(tm_levels))) {
+        tm__levels_done(table);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
+    }
+    program->tables[program->n_tables++] = *table;
+    memset(table, 0, sizeof(*table));
+    return TM_OK;
+}
+
+tm_status tm__program_add_text(tm_program *program, tm_text *text, tm_err *err) {
+    if (!grow((void **)&program->texts, program->n_texts, &program->texts_max, sizeof(tm_text))) {
+        tm__text_done(text);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+    }
+    text->first_term = program->n_terms;
+    program->n_terms += text->n_terms;
+    program->texts[program->n_texts++] = *text;
+    memset(text, 0, sizeof(*text));
+    return TM_OK;
+}
+
+tm_status tm__program_add_note(tm_program *program, uint32_t input, char *reason, tm_err *err) {
+    if (reason == NULL ||
+        !grow((void **)&program->notes, program->n_notes, &program->notes_max, sizeof(tm_note))) {
+        tm__mem_free(reason);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a reason");
+    }
+    program->notes[program->n_notes++] = (tm_note){.input = input, .reason = reason};
+    return TM_OK;
+}
+
+void tm__program_free(tm_program *program) {
+    if (program == NULL)
+        return;
+    for (uint32_t i = 0; i < program->n_steps; i++)
+        tm__step_done(&program->steps[i]);
+    for (uint32_t i = 0; i < program->n_tables; i++)
+        tm__levels_done(&program->tables[i]);
+    for (uint32_t i = 0; i < program->n_texts; i++)
+        tm__text_done(&program->texts[i]);
+    for (uint32_t i = 0; i < program->n_notes; i++)
+        tm__mem_free(program->notes[i].reason);
+    tm__mem_free(program->steps);
+    tm__mem_free(program->tables);
+    tm__mem_free(program->texts);
+    tm__mem_free(program->notes);
+    tm__schema_done(&program->schema);
+    tm__mem_free(program);
+}
+
+uint32_t tm__program_inputs(const tm_program *program) {
+    return program->schema.n_cols;
+}
+
+const tm_schema *tm__program_schema(const tm_program *program) {
+    return &program->schema;
+}
+
+uint32_t tm__program_term_input(const tm_program *program) {
+    return program->n_texts == 0 ? UINT32_MAX : program->texts[0].input;
+}
+
+uint32_t tm__program_features(const tm_program *program) {
+    return program->n_steps;
+}
+
+const tm_feature *tm__program_feature(const tm_program *program, uint32_t feature) {
+    TM_ASSERT(feature < program->n_steps);
+    return &program->steps[feature].feature;
+}
+
+static const char *step_text(const tm_step *step) {
+    static const char *const dates[] = {
+        "", "minute of day", "hour", "day of week", "day of month", "month", "days"};
+    static const char *const texts[] = {
+        "", "length", "words", "share of digits", "share of capitals", "text score", "term"};
+    switch (step->kind) {
+    case TM_STEP_NUMBER:
+        return "number";
+    case TM_STEP_DATE:
+        return dates[step->part];
+    case TM_STEP_CATEGORY:
+        return "category";
+    case TM_STEP_LEVEL:
+        return step->part == TM_LEVEL_MEAN ? "target mean" : "count";
+    case TM_STEP_TEXT:
+        return texts[step->part];
+    }
+    return "";
+}
+
+static bool append_entry(json_t *list, const char *input, const char *feature, const char *step,
+                         const char *reason) {
+    json_t *entry = json_object();
+    bool ok = entry != NULL && json_object_set_new(entry, "input", json_string(input)) == 0;
+    ok = ok && json_object_set_new(entry, "feature",
+                                   feature == NULL ? json_null() : json_string(feature)) == 0;
+    ok = ok && json_object_set_new(entry, "step", json_string(step)) == 0;
+    ok = ok && json_object_set_new(entry, "reason", json_string(reason == NULL ? "" : reason)) == 0;
+    if (!ok) {
+        json_decref(entry);
+        return false;
+    }
+    return json_array_append_new(list, entry) == 0;
+}
+
+json_t *tm__program_to_json(const tm_program *program) {
+    json_t *list = json_array();
+    bool ok = list != NULL;
+    for (uint32_t input = 0; ok && input < program->schema.n_cols; input++) {
+        const char *name = program->schema.cols[input].name;
+        for (uint32_t i = 0; ok && i < program->n_steps; i++) {
+            const tm_step *step = &program->steps[i];
+            if (step->feature.input == input)
+                ok = append_entry(list, name, step->name, step_text(step), step->reason);
+        }
+        for (uint32_t i = 0; ok && i < program->n_texts; i++) {
+            if (program->texts[i].input == input)
+                ok = append_entry(list, name, NULL, "terms",
+                                  "weights of words and parts of words, for linear learners");
+        }
+        for (uint32_t i = 0; ok && i < program->n_notes; i++) {
+            if (program->notes[i].input == input)
+                ok = append_entry(list, name, NULL, "left out", program->notes[i].reason);
+        }
+    }
+    if (!ok) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+tm_matrix *tm__matrix_create(const tm_program *program, uint64_t n_rows) {
+    const uint32_t n = program->n_steps;
+    tm_matrix *matrix = tm__mem_zalloc(1, sizeof(tm_matrix));
+    if (matrix == NULL)
+        return NULL;
+    matrix->cols = tm__mem_zalloc(n, sizeof(double *));
+    matrix->features = tm__mem_zalloc(n, sizeof(tm_feature));
+    matrix->names = tm__mem_zalloc(n, sizeof(char *));
+    bool ok = matrix->cols != NULL && matrix->features != NULL && matrix->names != NULL;
+    if (ok)
+        matrix->view.n_cols = n;
+    for (uint32_t i = 0; ok && i < n; i++) {
+        matrix->cols[i] = tm__mem_alloc(n_rows, sizeof(double));
+        matrix->names[i] = tm__mem_strdup(program->steps[i].name);
+        matrix->features[i] = program->steps[i].feature;
+        matrix->features[i].name = matrix->names[i];
+        ok = matrix->cols[i] != NULL && matrix->names[i] != NULL;
+    }
+    if (!ok) {
+        tm__matrix_free(matrix);
+        return NULL;
+    }
+    matrix->view.n_rows = n_rows;
+    matrix->view.cols = (const double *const *)matrix->cols;
+    matrix->view.features = matrix->features;
+    return matrix;
+}
+
+const tm_view *tm__matrix_view(const tm_matrix *matrix) {
+    return &matrix->view;
+}
+
+void tm__matrix_free(tm_matrix *matrix) {
+    if (matrix == NULL)
+        return;
+    for (uint32_t i = 0; i < matrix->view.n_cols; i++) {
+        tm__mem_free(matrix->cols[i]);
+        tm__mem_free(matrix->names[i]);
+    }
+    tm__mem_free(matrix->cols);
+    tm__mem_free(matrix->names);
+    tm__mem_free(matrix->features);
+    tm__mem_free(matrix->starts);
+    tm__mem_free(matrix->terms);
+    tm__mem_free(matrix->values);
+    tm__mem_free(matrix);
+}
