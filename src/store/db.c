@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection to one SQLite file.
+ *
+ *   tm_db ── handle (sqlite3, NOMUTEX: one owner at a time)
+ *         └─ cached[] ── tm_stmt ── handle (sqlite3_stmt)      found by the text of its SQL
+ *
+ * 1. Every write passes base's VFS "tidemill", so that tests can fail it.
+ * 2. A commit that returned TM_OK is durable: WAL with synchronous=FULL syncs the log.
+ * 3. A failed sync is never retried: the connection is poisoned, and each later call on it fails
+ *    until the file is opened anew, which recovers it from its log.
+ * 4. Whoever opens a fresh file first makes its tables in one exclusive transaction; the others
+ * wait for it and then find the last version in user_version.
+ */
+#include "store/db.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+
+#define TM_DB_BUSY_MS 10000
+#define TM_DB_CACHED_MAX 96u /* more different statements than any one user of a file has */
+
+struct tm_stmt {
+    tm_db *db;
+    char *sql;
+    sqlite3_stmt *handle;
+    int bind_rc; /* first failure of a bind; shown by the next step */
+    bool is_cached;
+    bool in_use;
+};
+
+struct tm_db {
+    sqlite3 *handle;
+    char *path;
+    tm_stmt *cached[TM_DB_CACHED_MAX];
+    uint32_t n_cached;
+    bool is_poisoned; /* invariant 3 */
+};
+
+/* ---- Errors ---- */
+
+static bool is_disk_full(int system_errno) {
+    return system_errno == ENOSPC || system_errno == EDQUOT;
+}
+
+static tm_status db_fail_status(const tm_db *db, int rc) {
+    switch (rc & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_CONSTRAINT:
+        return TM_E_CONFLICT;
+    case SQLITE_FULL:
+        return TM_E_UNAVAILABLE;
+    case SQLITE_IOERR:
+        if (rc == SQLITE_IOERR_NOMEM) {
+            return TM_E_NOMEM;
+        }
+        return is_disk_full(sqlite3_system_errno(db->handle)) ? TM_E_UNAVAILABLE : TM_E_IO;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return TM_E_INTEGRITY;
+    case SQLITE_NOMEM:
+        return TM_E_NOMEM;
+    case SQLITE_CANTOPEN:
+        return TM_E_IO;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return TM_E_NOT_ALLOWED;
+    case SQLITE_TOOBIG:
+        return TM_E_LIMIT;
+    case SQLITE_INTERRUPT:
+        return TM_E_CANCELLED;
+    default:
+        return TM_E_INTERNAL;
+    }
+}
+
+static tm_status db_fail(tm_db *db, int rc, const char *doing, tm_err *err) {
+    const tm_status st = db_fail_status(db, rc);
+    if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC) {
+        db->is_poisoned = true;
+    }
+    switch (st) {
+    case TM_E_CONFLICT:
+        if ((rc & 0xff) == SQLITE_CONSTRAINT) {
+            TM_FAIL(err, st, "cannot %s '%s': a rule of its tables forbids it (%s)", doing,
+                    db->path, sqlite3_errmsg(db->handle));
+        } else {
+            TM_FAIL(err, st, "cannot %s '%s': another process holds it", doing, db->path);
+            tm_err_hint(err, "Try again when the other command has ended.");
+        }
+        break;
+    case TM_E_UNAVAILABLE:
+        TM_FAIL(err, st, "cannot %s '%s': the disk is full", doing, db->path);
+        tm_err_hint(err, "Free some space on the disk of the home and try again.");
+        break;
+    case TM_E_INTEGRITY:
+        TM_FAIL(err, st, "cannot %s '%s': the file is damaged (%s)", doing, db->path,
+                sqlite3_errstr(rc));
+        tm_err_hint(err, "Restore the home from a backup.");
+        break;
+    case TM_E_NOMEM:
+        TM_FAIL(err, st, "cannot %s '%s': out of memory", doing, db->path);
+        break;
+    case TM_E_NOT_ALLOWED:
+        TM_FAIL(err, st, "cannot %s '%s': it may not be written", doing, db->path);
+        tm_err_hint(err, "Run the command as the owner of the home.");
+        break;
+    case TM_E_INTERNAL:
+        TM_FAIL(err, st, "cannot %s '%s': %s", doing, db->path, sqlite3_errmsg(db->handle));
+        break;
+    default:
+        TM_FAIL(err, st, "cannot %s '%s': %s", doing, db->path, sqlite3_errstr(rc));
+        break;
+    }
+    tm_err_at(err, db->path, 0, 0);
+    return st;
+}
+
+static tm_status db_check(const tm_db *db, tm_err *err) {
+    if (!db->is_poisoned) {
+        return TM_OK;
+    }
+    const tm_status st =
+        TM_FAIL(err, TM_E_IO, "'%s' is closed to use after a failed sync", db->path);
+    tm_err_hint(err, "Check the disk, then start the program again.");
+    tm_err_at(err, db->path, 0, 0);
+    return st;
+}
+
+/* ---- Statements ---- */
+
+static void stmt_free(tm_stmt *stmt) {
+    if (stmt != NULL) {
+        sqlite3_finalize(stmt->handle);
+        tm__mem_free(stmt->sql);
+        tm__mem_free(stmt);
+    }
+}
+
+static tm_status stmt_create(tm_db *db, const char *sql, tm_stmt **out, tm_err *err) {
+    tm_status st = TM_OK;
+    tm_stmt *stmt = tm__mem_zalloc(1, sizeof(*stmt));
+    if (stmt == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    stmt->db = db;
+    stmt->sql = tm__mem_strdup(sql);
+    if (stmt->sql == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
+        goto out;
+    }
+    const char *tail = NULL;
+    const int rc =
+        sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt->handle, &tail);
+    if (rc != SQLITE_OK) {
+        st = db_fail(db, rc, "use", err);
+        goto out;
+    }
+    TM_ASSERT(stmt->handle != NULL);
+    *out = stmt;
+    stmt = NULL;
+out:
+    stmt_free(stmt);
+    return st;
+}
+
+tm_status tm__stmt_init(tm_db *db, const char *sql, tm_stmt **out, tm_err *err) {
+    TM_TRY(db_check(db, err));
+    bool is_busy = false; /* the same statement is running: this one stays out of the cache */
+    for (uint32_t i = 0; i < db->n_cached; i++) {
+        tm_stmt *stmt = db->cached[i];
+        if (strcmp(stmt->sql, sql) == 0) {
+            if (!stmt->in_use) {
+                stmt->in_use = true;
+                stmt->bind_rc = SQLITE_OK;
+                *out = stmt;
+                return TM_OK;
+            }
+            is_busy = true;
+        }
+    }
+    tm_stmt *stmt = NULL;
+    TM_TRY(stmt_create(db, sql, &stmt, err));
+    stmt->in_use = true;
+    if (!is_busy && db->n_cached < TM_DB_CACHED_MAX) {
+        stmt->is_cached = true;
+        db->cached[db->n_cached++] = stmt;
+    }
+    *out = stmt;
+    return TM_OK;
+}
+
+static void stmt_bound(tm_stmt *stmt, int rc) {
+    if (rc != SQLITE_OK && stmt->bind_rc == SQLITE_OK) {
+        stmt->bind_rc = rc;
+    }
+}
+
+void tm__stmt_bind_i64(tm_stmt *stmt, int index, int64_t value) {
+    stmt_bound(stmt, sqlite3_bind_int64(stmt->handle, index, value));
+}
+
+void tm__stmt_bind_f64(tm_stmt *stmt, int index, double value) {
+    stmt_bound(stmt, sqlite3_bind_double(stmt->handle, index, value));
+}
+
+void tm__stmt_bind_text(tm_stmt *stmt, int index, const char *value) {
+    if (value == NULL) {
+        tm__stmt_bind_null(stmt, index);
+    } else {
+        tm__stmt_bind_str(stmt, index, tm__str(value));
+    }
+}
+
+void tm__stmt_bind_str(tm_stmt *stmt, int index, tm_str value) {
+    const char *text = value.ptr == NULL ? "" : value.ptr; /* NULL would bind null */
+    stmt_bound(stmt, sqlite3_bind_text64(stmt->handle, index, text, value.len, SQLITE_TRANSIENT,
+                                         SQLITE_UTF8));
+}
+
+void tm__stmt_bind_blob(tm_stmt *stmt, int index, const void *data, size_t len) {
+    const void *bytes = data == NULL ? "" : data;
+    stmt_bound(stmt, sqlite3_bind_blob64(stmt->handle, index, bytes, len, SQLITE_TRANSIENT));
+}
+
+void tm__stmt_bind_null(tm_stmt *stmt, int index) {
+    stmt_bound(stmt, sqlite3_bind_null(stmt->handle, index));
+}
+
+tm_status tm__stmt_step(tm_stmt *stmt, bool *out_row, tm_err *err) {
+    tm_db *db = stmt->db;
+    TM_TRY(db_check(db, err));
+    if (stmt->bind_rc != SQLITE_OK) {
+        return db_fail(db, stmt->bind_rc, "use", err);
+    }
+    const int rc = sqlite3_step(stmt->handle);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+        return db_fail(db, rc, sqlite3_stmt_readonly(stmt->handle) ? "read" : "write", err);
+    }
+    *out_row = rc == SQLITE_ROW;
+    return TM_OK;
+}
+
+tm_status tm__stmt_run(tm_stmt *stmt, tm_err *err) {
+    bool has_row = false;
+    TM_TRY(tm__stmt_step(stmt, &has_row, err));
+    TM_ASSERT(!has_row);
+    /* Ready for the next set of values. */
+    (void)sqlite3_reset(stmt->handle);
+    return TM_OK;
+}
+
+int64_t tm__stmt_i64(tm_stmt *stmt, int col) {
+    return sqlite3_column_int64(stmt->handle, col);
+}
+
+double tm__stmt_f64(tm_stmt *stmt, int col) {
+    return sqlite3_column_double(stmt->handle, col);
+}
+
+const char *tm__stmt_text(tm_stmt *stmt, int col) {
+    return (const char *)sqlite3_column_text(stmt->handle, col);
+}
+
+tm_str tm__stmt_blob(tm_stmt *stmt, int col) {
+    const void *data = sqlite3_column_blob(stmt->handle, col);
+    const int len = sqlite3_column_bytes(stmt->handle, col);
+    return (tm_str){data == NULL ? "" : data, data == NULL ? 0 : (size_t)len};
+}
+
+bool tm__stmt_is_null(tm_stmt *stmt, int col) {
+    return sqlite3_column_type(stmt->handle, col) == SQLITE_NULL;
+}
+
+void tm__stmt_done(tm_stmt *stmt) {
+    if (stmt == NULL) {
+        return;
+    }
+    if (!stmt->is_cached) {
+        stmt_free(stmt);
+        return;
+    }
+    (void)sqlite3_reset(stmt->handle); /* repeats the failure that the step gave */
+    (void)sqlite3_clear_bindings(stmt->handle);
+    stmt->in_use = false;
+}
+
+/* ---- Transactions ---- */
+
+tm_status tm__db_exec(tm_db *db, const char *sql, tm_err *err) {
+    TM_TRY(db_check(db, err));
+    const int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? TM_OK : db_fail(db, rc, "write", err);
+}
+
+tm_status tm__db_begin(tm_db *db, tm_err *err) {
+    TM_ASSERT(sqlite3_get_autocommit(db->handle) != 0);
+    return tm__db_exec(db, "BEGIN IMMEDIATE", err);
+}
+
+tm_status tm__db_commit(tm_db *db, tm_err *err) {
+    TM_TRY(db_check(db, err));
+    TM_ASSERT(sqlite3_get_autocommit(db->handle) == 0);
+    const tm_status st = tm__db_exec(db, "COMMIT", err);
+    if (st != TM_OK) {
+        tm__db_rollback(db);
+    }
+    return st;
+}
+
+void tm__db_rollback(tm_db *db) {
+    if (sqlite3_get_autocommit(db->handle) == 0) {
+        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    }
+}
+
+tm_status tm__db_data_version(tm_db *db, int64_t *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, "PRAGMA data_version", &stmt, err));
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        *out = has_row ? tm__stmt_i64(stmt, 0) : 0;
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+int64_t tm__db_last_id(const tm_db *db) {
+    return sqlite3_last_insert_rowid(db->handle);
+}
+
+uint64_t tm__db_changes(const tm_db *db) {
+    return (uint64_t)sqlite3_changes64(db->handle);
+}
+
+/* ---- Opening ---- */
+
+static tm_status db_number(tm_db *db, const char *sql, int64_t *out, tm_err *err) {
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db->handle, sql, -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+    }
+    tm_status st = TM_OK;
+    if (rc == SQLITE_ROW) {
+        *out = sqlite3_column_int64(stmt, 0);
+    } else {
+        st = db_fail(db, rc, "open", err);
+    }
+    sqlite3_finalize(stmt);
+    return st;
+}
+
+/* The change to WAL needs the file alone and does not wait for it under the busy handler. */
+static tm_status db_use_wal(tm_db *db, tm_err *err) {
+    const uint64_t deadline_ns = tm__mono_ns() + (uint64_t)TM_DB_BUSY_MS * 1000000u;
+    sqlite3_stmt *stmt = NULL;
+    tm_status st = TM_OK;
+    int rc = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
+    while (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        if ((rc & 0xff) == SQLITE_BUSY && tm__mono_ns() < deadline_ns) {
+            tm__sleep_ms(5);
+            (void)sqlite3_reset(stmt);
+            rc = SQLITE_OK;
+        }
+    }
+    if (rc != SQLITE_ROW) {
+        st = db_fail(db, rc, "open", err);
+    } else if (!tm__str_is(tm__str((const char *)sqlite3_column_text(stmt, 0)), "wal")) {
+        st = TM_FAIL(err, TM_E_UNSUPPORTED, "cannot use a write-ahead log for '%s'", db->path);
+        tm_err_hint(err, "Keep the home on a local disk, not on a network share.");
+    }
+    sqlite3_finalize(stmt);
+    return st;
+}
+
+static tm_status db_configure(tm_db *db, bool read_only, tm_err *err) {
+    sqlite3 *handle = db->handle;
+    (void)sqlite3_extended_result_codes(handle, 1);
+    (void)sqlite3_busy_timeout(handle, TM_DB_BUSY_MS);
+    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    (void)sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
+    if (!read_only) {
+        TM_TRY(db_use_wal(db, err));
+    }
+    /* The log of a busy file is cut back to this size after a checkpoint. */
+    const int rc = sqlite3_exec(handle,
+                                "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+                                "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                                "PRAGMA journal_size_limit=67108864",
+                                NULL, NULL, NULL);
+    return rc == SQLITE_OK ? TM_OK : db_fail(db, rc, "open", err);
+}
+
+/* What the file says it is. */
+typedef struct tm_db_label {
+    int64_t application_id, version;
+    bool is_fresh; /* nobody has made a table in it */
+} tm_db_label;
+
+static tm_status db_label(tm_db *db, tm_db_label *out, tm_err *err) {
+    int64_t n_objects = 0;
+    TM_TRY(db_number(db, "PRAGMA application_id", &out->application_id, err));
+    TM_TRY(db_number(db, "PRAGMA user_version", &out->version, err));
+    TM_TRY(db_number(db, "SELECT count(*) FROM sqlite_schema", &n_objects, err));
+    out->is_fresh = out->application_id == 0 && out->version == 0 && n_objects == 0;
+    return TM_OK;
+}
+
+static tm_status db_label_check(const tm_db *db, const tm_db_options *options,
+                                const tm_db_label *label, uint32_t version_last, tm_err *err) {
+    if (!label->is_fresh && label->application_id != (int64_t)options->application_id) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_DATA, "'%s' is a database of another program", db->path);
+        tm_err_hint(err, "Name another home with --home.");
+        tm_err_at(err, db->path, 0, 0);
+        return st;
+    }
+    if (label->version > (int64_t)version_last) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_UNSUPPORTED, "'%s' has format %lld and this program knows up to %u",
+                    db->path, (long long)label->version, version_last);
+        tm_err_hint(err, "Use the release of tidemill that wrote it, or a newer one.");
+        tm_err_at(err, db->path, 0, 0);
+        return st;
+    }
+    return TM_OK;
+}
+
+static tm_status db_migrate_locked(tm_db *db, const tm_db_options *options, uint32_t version_last,
+                                   tm_err *err) {
+    tm_db_label label = {0};
+    TM_TRY(db_label(db, &label, err));
+    TM_TRY(db_label_check(db, options, &label, version_last, err));
+    for (const tm_migration *m = options->migrations; m->version != 0; m++) {
+        if ((int64_t)m->version > label.version) {
+            TM_TRY(tm__db_exec(db, m->sql, err));
+        }
+    }
+    tm_buf text;
+    tm__buf_init(&text, 128);
+    tm_status st = TM_OK;
+    if (tm__buf_printf(&text, "PRAGMA application_id=%u; PRAGMA user_version=%u",
+                       options->application_id, version_last)) {
+        st = tm__db_exec(db, (const char *)text.data, err);
+    } else {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    tm__buf_done(&text);
+    return st;
+}
+
+static tm_status db_migrate(tm_db *db, const tm_db_options *options, tm_err *err) {
+    uint32_t version_last = 0;
+    for (const tm_migration *m = options->migrations; m->version != 0; m++) {
+        TM_ASSERT(m->version == version_last + 1);
+        version_last = m->version;
+    }
+    tm_db_label label = {0};
+    TM_TRY(db_label(db, &label, err));
+    TM_TRY(db_label_check(db, options, &label, version_last, err));
+    if (label.version == (int64_t)version_last) {
+        return TM_OK;
+    }
+    if (options->read_only) {
+        const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED, "'%s' has format %lld and needs %u",
+                                     db->path, (long long)label.version, version_last);
+        tm_err_hint(err, "Open it once with a command that writes, such as 'tidemill serve'.");
+        return st;
+    }
+    TM_TRY(tm__db_exec(db, "BEGIN EXCLUSIVE", err));
+    const tm_status st = db_migrate_locked(db, options, version_last, err);
+    if (st != TM_OK) {
+        tm__db_rollback(db);
+        return st;
+    }
+    return tm__db_commit(db, err);
+}
+
+tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **out, tm_err *err) {
+    TM_ASSERT(options->migrations != NULL);
+    TM_ASSERT(!(options->create && options->read_only));
+    TM_TRY(tm__sqlite_vfs_init(err));
+    if (!options->create && tm__fs_info(path).kind == TM_PATH_NONE) {
+        const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no '%s'", path);
+        tm_err_at(err, path, 0, 0);
+        return st;
+    }
+    tm_status st = TM_OK;
+    tm_db *db = tm__mem_zalloc(1, sizeof(*db));
+    if (db == NULL || (db->path = tm__mem_strdup(path)) == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
+        goto out;
+    }
+    const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
+                      (options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                      (options->create ? SQLITE_OPEN_CREATE : 0);
+    const int rc = sqlite3_open_v2(path, &db->handle, flags, "tidemill");
+    if (rc != SQLITE_OK) {
+        st = db->handle == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                : db_fail(db, rc, "open", err);
+        goto out;
+    }
+    st = db_configure(db, options->read_only, err);
+    if (st == TM_OK) {
+        st = db_migrate(db, options, err);
+    }
+    if (st == TM_OK) {
+        *out = db;
+        db = NULL;
+    }
+out:
+    tm__db_close(db);
+    return st;
+}
+
+void tm__db_close(tm_db *db) {
+    if (db == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < db->n_cached; i++) {
+        stmt_free(db->cached[i]);
+    }
+    if (db->handle != NULL) {
+        tm__db_rollback(db);
+        (void)sqlite3_close(db->handle);
+    }
+    tm__mem_free(db->path);
+    tm__mem_free(db);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/home.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/mem.h"
+
+struct tm_home {
+    char *path;
+    char *meta_db, *log_db;
+    char *snapshots, *bundles, *jobs, *temp;
+};
+
+static const char *home_name(const char *path) {
+    if (path != NULL) {
+        return path;
+    }
+    const char *from_env = getenv("TIDEMILL_HOME");
+    return from_env != NULL && from_env[0] != '\0' ? from_env : ".tidemill";
+}
+
+/* The folder of bundles is the mark of a home: it is made with it and never removed. */
+static bool is_home(const char *path) {
+    char *bundles = tm__fs_join(path, "bundles");
+    const bool answer = bundles != NULL && tm__fs_info(bundles).kind == TM_PATH_DIR;
+    tm__mem_free(bundles);
+    return answer;
+}
+
+static tm_status home_find(const char *name, bool create, tm_err *err) {
+    const tm_path_info info = tm__fs_info(name);
+    if (info.kind != TM_PATH_NONE && info.kind != TM_PATH_DIR) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "the home '%s' is not a folder", name);
+        tm_err_hint(err, "Name a folder with --home.");
+        return st;
+    }
+    if (create) {
+        return tm__fs_mkdir(name, err);
+    }
+    if (info.kind == TM_PATH_NONE || !is_home(name)) {
+        const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no home at '%s'", name);
+        tm_err_hint(err, "Run 'tidemill train DATA --target COL' to make one, or name it with "
+                         "--home DIR.");
+        return st;
+    }
+    return TM_OK;
+}
+
+static tm_status home_paths(tm_home *home, tm_err *err) {
+    home->meta_db = tm__fs_join(home->path, "meta.db");
+    home->log_db = tm__fs_join(home->path, "log.db");
+    home->snapshots = tm__fs_join(home->path, "snapshots");
+    home->bundles = tm__fs_join(home->path, "bundles");
+    home->jobs = tm__fs_join(home->path, "jobs");
+    home->temp = tm__fs_join(home->path, "temp");
+    if (home->meta_db == NULL || home->log_db == NULL || home->snapshots == NULL ||
+        home->bundles == NULL || home->jobs == NULL || home->temp == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    return TM_OK;
+}
+
+static tm_status home_make(const tm_home *home, tm_err *err) {
+    TM_TRY(tm__fs_mkdir(home->snapshots, err));
+    TM_TRY(tm__fs_mkdir(home->jobs, err));
+    TM_TRY(tm__fs_mkdir(home->temp, err));
+    return tm__fs_mkdir(home->bundles, err); /* last: see is_home() */
+}
+
+tm_status tm__home_open(const char *path, bool create, tm_home **out, tm_err *err) {
+    const char *name = home_name(path);
+    TM_TRY(home_find(name, create, err));
+    tm_status st = TM_OK;
+    tm_home *home = tm__mem_zalloc(1, sizeof(*home));
+    if (home == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    st = tm__fs_real_path(name, &home->path, err);
+    if (st == TM_OK) {
+        st = home_paths(home, err);
+    }
+    if (st == TM_OK && create) {
+        st = home_make(home, err);
+    }
+    if (st == TM_OK) {
+        *out = home;
+        home = NULL;
+    }
+    tm__home_close(home);
+    return st;
+}
+
+const char *tm__home_path(const tm_home *home) {
+    return home->path;
+}
+
+const char *tm__home_meta_db(const tm_home *home) {
+    return home->meta_db;
+}
+
+const char *tm__home_log_db(const tm_home *home) {
+    return home->log_db;
+}
+
+const char *tm__home_snapshots(const tm_home *home) {
+    return home->snapshots;
+}
+
+const char *tm__home_bundles(const tm_home *home) {
+    return home->bundles;
+}
+
+const char *tm__home_jobs(const tm_home *home) {
+    return home->jobs;
+}
+
+const char *tm__home_temp(const tm_home *home) {
+    return home->temp;
+}
+
+char *tm__home_bundle_path(const tm_home *home, const tm_hash *hash) {
+    char text[TM_HASH_TEXT];
+    char *path = NULL;
+    tm__hash_to_text(hash, text);
+    tm_buf name;
+    tm__buf_init(&name, TM_HASH_TEXT + 8);
+    if (tm__buf_printf(&name, "%s.tmb", text)) {
+        path = tm__fs_join(home->bundles, (const char *)name.data);
+    }
+    tm__buf_done(&name);
+    return path;
+}
+
+tm_status tm__home_bundle_save(const tm_home *home, const tm_hash *hash, const void *data,
+                               size_t len, tm_err *err) {
+    char *path = tm__home_bundle_path(home, hash);
+    if (path == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    /* Publishing is atomic, so a file that is there is whole; its notes may differ from these. */
+    tm_status st = TM_OK;
+    if (tm__fs_info(path).kind != TM_PATH_FILE) {
+        st = tm__fs_publish(path, data, len, err);
+    }
+    tm__mem_free(path);
+    return st;
+}
+
+void tm__home_close(tm_home *home) {
+    if (home == NULL) {
+        return;
+    }
+    tm__mem_free(home->path);
+    tm__mem_free(home->meta_db);
+    tm__mem_free(home->log_db);
+    tm__mem_free(home->snapshots);
+    tm__mem_free(home->bundles);
+    tm__mem_free(home->jobs);
+    tm__mem_free(home->temp);
+    tm__mem_free(home);
+}

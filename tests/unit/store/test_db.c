@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "store/db.h"
+
+static char folder[64];
+static char path[128];
+
+static const tm_migration first[] = {
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;"},
+    {0, NULL}};
+static const tm_migration second[] = {
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;"},
+    {2, "ALTER TABLE t ADD COLUMN extra TEXT; CREATE INDEX t_extra ON t(extra);"},
+    {0, NULL}};
+static const tm_migration broken[] = {
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;"},
+    {2, "CREATE TABLE half(id INTEGER); CREATE TABLE t(id INTEGER);"},
+    {0, NULL}};
+
+static const tm_db_options make = {.create = true, .migrations = first, .application_id = 77};
+
+static int set_up(void **state) {
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/tm_db_XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        return 1;
+    }
+    snprintf(path, sizeof(path), "%s/a.db", folder);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[128];
+    tm__fs_fail_at(0, false);
+    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static tm_db *open_ok(const tm_db_options *options) {
+    tm_db *db = NULL;
+    tm_err err = {0};
+    if (tm__db_open(path, options, &db, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    return db;
+}
+
+static int64_t number(tm_db *db, const char *sql) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    assert_int_equal(tm__stmt_init(db, sql, &stmt, NULL), TM_OK);
+    assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
+    assert_true(has_row);
+    const int64_t value = tm__stmt_i64(stmt, 0);
+    tm__stmt_done(stmt);
+    return value;
+}
+
+static tm_status insert(tm_db *db, const char *name, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, "INSERT INTO t(name, x, b) VALUES(?, ?, ?)", &stmt, err));
+    tm__stmt_bind_text(stmt, 1, name);
+    tm__stmt_bind_f64(stmt, 2, 0.1);
+    tm__stmt_bind_blob(stmt, 3, "\0\1", 2);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static void values_come_back_as_they_went_in(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    assert_int_equal(insert(db, "a", NULL), TM_OK);
+    assert_int_equal(tm__db_last_id(db), 1);
+    assert_int_equal(tm__db_changes(db), 1);
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    assert_int_equal(
+        tm__stmt_init(db, "SELECT name, x, b, NULL FROM t WHERE name = ?", &stmt, NULL), TM_OK);
+    tm__stmt_bind_str(stmt, 1, TM_STR("a"));
+    assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
+    assert_true(has_row);
+    assert_string_equal(tm__stmt_text(stmt, 0), "a");
+    assert_true(tm__stmt_f64(stmt, 1) == 0.1);
+    assert_int_equal(tm__stmt_blob(stmt, 2).len, 2);
+    assert_memory_equal(tm__stmt_blob(stmt, 2).ptr, "\0\1", 2);
+    assert_true(tm__stmt_is_null(stmt, 3));
+    assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
+    assert_false(has_row);
+    tm__stmt_done(stmt);
+    tm__db_close(db);
+}
+
+static void a_file_opens_with_the_safe_settings(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    assert_int_equal(number(db, "PRAGMA synchronous"), 2);
+    assert_int_equal(number(db, "PRAGMA foreign_keys"), 1);
+    assert_int_equal(number(db, "PRAGMA trusted_schema"), 0);
+    assert_int_equal(number(db, "PRAGMA cell_size_check"), 1);
+    assert_int_equal(number(db, "PRAGMA user_version"), 1);
+    assert_int_equal(number(db, "PRAGMA application_id"), 77);
+    tm__db_close(db);
+}
+
+static void a_statement_in_use_may_be_started_again(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    tm_stmt *a = NULL, *b = NULL;
+    bool has_row = false;
+    const char *sql = "SELECT ? + 1";
+    assert_int_equal(tm__stmt_init(db, sql, &a, NULL), TM_OK);
+    assert_int_equal(tm__stmt_init(db, sql, &b, NULL), TM_OK);
+    assert_ptr_not_equal(a, b);
+    tm__stmt_bind_i64(a, 1, 1);
+    tm__stmt_bind_i64(b, 1, 2);
+    assert_int_equal(tm__stmt_step(a, &has_row, NULL), TM_OK);
+    assert_int_equal(tm__stmt_step(b, &has_row, NULL), TM_OK);
+    assert_int_equal(tm__stmt_i64(a, 0), 2);
+    assert_int_equal(tm__stmt_i64(b, 0), 3);
+    tm__stmt_done(a);
+    tm__stmt_done(b);
+    tm_stmt *c = NULL;
+    assert_int_equal(tm__stmt_init(db, sql, &c, NULL), TM_OK);
+    assert_ptr_equal(a, c);
+    /* Nothing stays bound. */
+    assert_int_equal(tm__stmt_step(c, &has_row, NULL), TM_OK);
+    assert_true(tm__stmt_is_null(c, 0));
+    tm__stmt_done(c);
+    tm__db_close(db);
+}
+
+static void a_rolled_back_transaction_leaves_nothing(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    assert_int_equal(tm__db_begin(db, NULL), TM_OK);
+    assert_int_equal(insert(db, "a", NULL), TM_OK);
+    tm__db_rollback(db);
+    tm__db_rollback(db);
+    assert_int_equal(number(db, "SELECT count(*) FROM t"), 0);
+    tm__db_close(db);
+}
+
+static void data_version_moves_with_the_commits_of_others(void **state) {
+    (void)state;
+    tm_db *a = open_ok(&make), *b = open_ok(&make);
+    int64_t before = 0, after = 0;
+    assert_int_equal(tm__db_data_version(a, &before, NULL), TM_OK);
+    assert_int_equal(insert(b, "b", NULL), TM_OK);
+    assert_int_equal(tm__db_data_version(a, &after, NULL), TM_OK);
+    assert_true(after > before);
+    tm__db_close(a);
+    tm__db_close(b);
+}
+
+static void a_second_equal_name_is_a_conflict(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    tm_err err = {0};
+    assert_int_equal(insert(db, "a", NULL), TM_OK);
+    assert_int_equal(insert(db, "a", &err), TM_E_CONFLICT);
+    assert_non_null(strstr(err.message, path));
+    assert_int_equal(insert(db, "b", NULL), TM_OK);
+    tm__db_close(db);
+}
+
+static void migrations_are_applied_once_and_whole(void **state) {
+    (void)state;
+    tm_db_options options = make;
+    tm__db_close(open_ok(&options));
+    tm_db *db = NULL;
+    options.migrations = broken;
+    assert_int_not_equal(tm__db_open(path, &options, &db, NULL), TM_OK);
+    assert_null(db);
+    options.migrations = first;
+    db = open_ok(&options);
+    assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
+    assert_int_equal(number(db, "PRAGMA user_version"), 1);
+    tm__db_close(db);
+    options.migrations = second;
+    db = open_ok(&options);
+    assert_int_equal(number(db, "PRAGMA user_version"), 2);
+    tm__db_close(db);
+    tm__db_close(open_ok(&options));
+}
+
+static void a_newer_or_foreign_or_damaged_file_is_refused(void **state) {
+    (void)state;
+    tm_db *db = NULL;
+    tm_err err = {0};
+    tm_db_options options = make;
+    options.create = false;
+    assert_int_equal(tm__db_open(path, &options, &db, &err), TM_E_NOT_FOUND);
+    options.create = true;
+    options.migrations = second;
+    tm__db_close(open_ok(&options));
+    options.migrations = first;
+    assert_int_equal(tm__db_open(path, &options, &db, &err), TM_E_UNSUPPORTED);
+    options.application_id = 78;
+    assert_int_equal(tm__db_open(path, &options, &db, &err), TM_E_DATA);
+    assert_int_equal(tm__fs_remove(path, NULL), TM_OK);
+    assert_int_equal(
+        tm__fs_publish(path, "this is no database, but long enough for a header", 49, NULL), TM_OK);
+    assert_int_equal(tm__db_open(path, &make, &db, &err), TM_E_INTEGRITY);
+    assert_string_equal(err.data_path, path);
+    assert_null(db);
+}
+
+static void a_read_only_connection_sees_what_is_written(void **state) {
+    (void)state;
+    tm_db *writer = open_ok(&make);
+    tm_db_options options = make;
+    options.create = false;
+    options.read_only = true;
+    tm_db *reader = open_ok(&options);
+    assert_int_equal(insert(writer, "a", NULL), TM_OK);
+    assert_int_equal(number(reader, "SELECT count(*) FROM t"), 1);
+    assert_int_equal(insert(reader, "b", NULL), TM_E_NOT_ALLOWED);
+    tm__db_close(reader);
+    tm__db_close(writer);
+}
+
+static void many_processes_make_a_fresh_file_at_once(void **state) {
+    (void)state;
+    enum { n_processes = 16 };
+    int gate[2];
+    pid_t pids[n_processes];
+    assert_int_equal(pipe(gate), 0);
+    for (int i = 0; i < n_processes; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            char go, name[16];
+            tm_db *db = NULL;
+            close(gate[1]);
+            (void)!read(gate[0], &go, 1); /* all start when the other end closes */
+            tm_db_options options = make;
+            options.migrations = second;
+            snprintf(name, sizeof(name), "p%d", i);
+            int code = tm__db_open(path, &options, &db, NULL) == TM_OK ? 0 : 1;
+            if (code == 0) {
+                code = insert(db, name, NULL) == TM_OK ? 0 : 2;
+                tm__db_close(db);
+            }
+            _exit(code);
+        }
+    }
+    close(gate[0]);
+    close(gate[1]);
+    for (int i = 0; i < n_processes; i++) {
+        int status = 0;
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    tm_db_options options = make;
+    options.migrations = second;
+    tm_db *db = open_ok(&options);
+    assert_int_equal(number(db, "SELECT count(*) FROM t"), n_processes);
+    tm__db_close(db);
+}
+
+/* Whatever write fails: an insert that was acknowledged is there, and one that failed is not half.
+ */
+static void a_failed_write_never_loses_an_acknowledged_row(void **state) {
+    (void)state;
+    for (uint64_t n = 1; n < 200; n++) {
+        (void)tear_down(NULL);
+        (void)set_up(NULL);
+        tm_db *db = open_ok(&make);
+        assert_int_equal(insert(db, "before", NULL), TM_OK);
+        tm__fs_fail_at(n, false);
+        tm_err err = {0};
+        const tm_status st = insert(db, "during", &err);
+        tm__fs_fail_at(0, false);
+        if (st != TM_OK) {
+            assert_true(st == TM_E_IO || st == TM_E_UNAVAILABLE);
+            assert_non_null(strstr(err.message, path));
+        }
+        tm__db_close(db);
+        db = open_ok(&make);
+        assert_int_equal(number(db, "SELECT count(*) FROM t WHERE name = 'before'"), 1);
+        if (st == TM_OK) {
+            assert_int_equal(number(db, "SELECT count(*) FROM t"), 2);
+            tm__db_close(db);
+            assert_true(n > 1);
+            return;
+        }
+        assert_int_equal(number(db, "SELECT count(*) FROM pragma_integrity_check WHERE "
+                                    "integrity_check = 'ok'"),
+                         1);
+        tm__db_close(db);
+    }
+    fail_msg("the insert never succeeded");
+}
+
+static void opening_leaks_nothing_when_memory_runs_out(void **state) {
+    (void)state;
+    tm__db_close(open_ok(&make));
+    for (uint64_t n = 1; n < 100; n++) {
+        tm_db *db = NULL;
+        const uint64_t alive = tm__mem_alive();
+        tm__mem_fail_at(n, false);
+        const tm_status st = tm__db_open(path, &make, &db, NULL);
+        tm__mem_fail_at(0, false);
+        if (st == TM_OK) {
+            tm__db_close(db);
+            return;
+        }
+        assert_null(db);
+        assert_int_equal(tm__mem_alive(), alive);
+    }
+    fail_msg("opening never succeeded");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(values_come_back_as_they_went_in),
+        TEST(a_file_opens_with_the_safe_settings),
+        TEST(a_statement_in_use_may_be_started_again),
+        TEST(a_rolled_back_transaction_leaves_nothing),
+        TEST(data_version_moves_with_the_commits_of_others),
+        TEST(a_second_equal_name_is_a_conflict),
+        TEST(migrations_are_applied_once_and_whole),
+        TEST(a_newer_or_foreign_or_damaged_file_is_refused),
+        TEST(a_read_only_connection_sees_what_is_written),
+        TEST(many_processes_make_a_fresh_file_at_once),
+        TEST(a_failed_write_never_loses_an_acknowledged_row),
+        TEST(opening_leaks_nothing_when_memory_runs_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
