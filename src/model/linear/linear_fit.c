@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fitting: rows, strength of the penalty, coefficients.
+ *
+ * Strength matters more than anything else, and its best value spans six decades. It is searched on
+ * a path of 13 values from strong to weak, each started at the minimum of the one before, and ended
+ * once two in a row were worse on rows held out:
+ *   validation rows given   they decide, and the coefficients at the best strength are the answer
+ *   none given              parts of the training rows decide (5 parts up to 20,000 rows, else one
+ *                           fifth), then all rows are fitted at the best strength
+ *
+ * Invariants.
+ * 1. Rows, parts and path are functions of the input and the seed alone.
+ * 2. Whatever the budget, there is an answer: the best so far.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/linear/linear_priv.h"
+
+#define N_PATH 13u
+#define N_PARTS 5u
+#define PARTS_ROWS_MAX 20000u
+#define SEARCH_ROWS_MIN 20u
+#define STRENGTH_OTHERWISE 0.1 /* for fewer rows than that, or when the budget ended the search */
+#define PATIENCE 2u
+
+static const double path[N_PATH] = {1.0,      0.3162, 0.1,      0.03162, 0.01,     0.003162, 0.001,
+                                    3.162e-4, 1e-4,   3.162e-5, 1e-5,    3.162e-6, 1e-6};
+
+/* One fit from start to end. */
+typedef struct fit_state {
+    tm_ctx *ctx;
+    const tm_fit_input *in;
+    const double *params;
+    uint32_t *rows;
+    uint64_t n_rows;
+    double y_mean, y_sd;
+    tm_linear_code code;
+    tm_design design; /* of all rows */
+    double *theta;
+    double strength;
+    uint64_t work;
+} fit_state;
+
+static uint32_t *spread_rows(uint64_t n, uint64_t n_max, uint64_t seed, uint64_t *out_n) {
+    const uint64_t n_kept = n < n_max ? n : n_max;
+    const tm_rng rng = tm__rng_split(seed, "linear.rows", 0);
+    uint32_t *rows = tm__mem_alloc(n_kept, sizeof(*rows));
+    for (uint64_t i = 0; rows != NULL && i < n_kept; i++) {
+        /* One row at random out of each stretch, so that no period of the data is caught. */
+        const uint64_t stretch = n / n_kept;
+        rows[i] = (uint32_t)(i * n / n_kept + tm__rng_at(rng.key, i) % stretch);
+    }
+    *out_n = n_kept;
+    return rows;
+}
+
+static void fit_target(fit_state *fit) {
+    const tm_fit_input *in = fit->in;
+    double weight = 0.0, sum = 0.0, square = 0.0;
+    fit->y_mean = 0.0;
+    fit->y_sd = 1.0;
+    if (in->task == TM_TASK_BINARY || in->task == TM_TASK_MULTICLASS) {
+        return;
+    }
+    for (uint64_t i = 0; i < fit->n_rows; i++) {
+        const double w = in->weights == NULL ? 1.0 : in->weights[fit->rows[i]];
+        weight += w;
+        sum += w * in->y[fit->rows[i]];
+    }
+    fit->y_mean = weight > 0.0 ? sum / weight : 0.0;
+    for (uint64_t i = 0; i < fit->n_rows; i++) {
+        const double off = in->y[fit->rows[i]] - fit->y_mean;
+        square += (in->weights == NULL ? 1.0 : in->weights[fit->rows[i]]) * (off * off);
+    }
+    const double sd = weight > 0.0 ? sqrt(square / weight) : 0.0;
+    fit->y_sd = sd > 0.0 && isfinite(sd) ? sd : 1.0;
+}
+
+static tm_design_spec spec_of(const fit_state *fit, const uint32_t *rows, uint64_t n_rows) {
+    return (tm_design_spec){.in = fit->in,
+                            .x = fit->in->x,
+                            .y = fit->in->y,
+                            .weights = fit->in->weights,
+                            .rows = rows,
+                            .n_rows = n_rows,
+                            .y_mean = fit->y_mean,
+                            .y_sd = fit->y_sd,
+                            .with_gradient = true};
+}
+
+static tm_status solve(fit_state *fit, tm_solver *solver, double strength, double *theta,
+                       tm_err *err) {
+    const tm_solve_options options = {.strength = strength,
+                                      .l1_ratio = fit->params[TM_LINEAR_L1],
+                                      .tol = fit->params[TM_LINEAR_TOL],
+                                      .iter_max = (uint32_t)fit->params[TM_LINEAR_ITER]};
+    uint32_t n_iterations = 0;
+    return tm__solver_run(fit->ctx, solver, &options, theta, &n_iterations, &fit->work, err);
+}
+
+/* Walk the path on one design, scoring on another: losses [N_PATH] (infinite where the walk did not
+ * get), best_theta (may be NULL) that of the least loss. */
+static tm_status walk_path(fit_state *fit, const tm_design *train, const tm_design *held,
+                           double *losses, double *best_theta, tm_err *err) {
+    const size_t n = tm__design_params(train);
+    tm_solver *solver = tm__solver_create(fit->ctx, train);
+    tm_loss *loss = tm__loss_create(fit->ctx, held);
+    double *theta = tm__mem_zalloc(n, sizeof(double)), best = INFINITY;
+    uint32_t n_worse = 0;
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; i < N_PATH; i++) {
+        losses[i] = INFINITY;
+    }
+    if (solver == NULL || loss == NULL || theta == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory for %zu coefficients", n);
+        goto out;
+    }
+    for (uint32_t i = 0; i < N_PATH && n_worse < PATIENCE; i++) {
+        st = solve(fit, solver, path[i], theta, err);
+        if (st != TM_OK) {
+            goto out;
+        }
+        losses[i] = tm__loss_eval(fit->ctx, loss, theta, NULL);
+        fit->work += held->work;
+        const bool is_spent = tm__ctx_spend(fit->ctx, held->work);
+        n_worse = losses[i] < best ? 0 : n_worse + 1;
+        if (losses[i] < best || i == 0) {
+            best = losses[i];
+            if (best_theta != NULL) {
+                memcpy(best_theta, theta, n * sizeof(double));
+            }
+        }
+        if (is_spent) {
+            break;
+        }
+    }
+out:
+    tm__solver_free(solver);
+    tm__loss_free(loss);
+    tm__mem_free(theta);
+    return st;
+}
+
+static double best_of(const double *losses) {
+    uint32_t best = N_PATH;
+    for (uint32_t i = 0; i < N_PATH; i++) {
+        if (isfinite(losses[i]) && (best == N_PATH || losses[i] < losses[best])) {
+            best = i;
+        }
+    }
+    return best == N_PATH ? STRENGTH_OTHERWISE : path[best];
+}
+
+/* The caller's validation rows choose; theta is done then. */
+static tm_status search_on_valid(fit_state *fit, tm_err *err) {
+    const tm_fit_input *in = fit->in;
+    double losses[N_PATH];
+    tm_design held = {0};
+    tm_design_spec spec = {.in = in,
+                           .x = in->x_valid,
+                           .y = in->y_valid,
+                           .weights = in->weights_valid,
+                           .y_mean = fit->y_mean,
+                           .y_sd = fit->y_sd};
+    uint32_t *rows = spread_rows(in->x_valid->n_rows, (uint64_t)fit->params[TM_LINEAR_ROWS],
+                                 in->seed, &spec.n_rows);
+    spec.rows = rows;
+    if (rows == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for validation rows");
+    }
+    tm_status st = tm__design_create(fit->ctx, &spec, &fit->code, &held, err);
+    if (st == TM_OK) {
+        st = walk_path(fit, &fit->design, &held, losses, fit->theta, err);
+    }
+    if (st == TM_OK) {
+        fit->strength = best_of(losses);
+    }
+    tm__design_done(&held);
+    tm__mem_free(rows);
+    return st;
+}
+
+/* Losses of one part held out, added to sums. */
+static tm_status search_part(fit_state *fit, uint32_t part, double *sums, tm_err *err) {
+    const tm_rng rng = tm__rng_split(fit->in->seed, "linear.parts", 0);
+    uint32_t *rows = tm__mem_alloc(fit->n_rows, sizeof(*rows));
+    uint64_t n_train = 0, n_held = 0;
+    double losses[N_PATH];
+    tm_design train = {0}, held = {0};
+    if (rows == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for parts of the rows");
+    }
+    /* Training rows fill from the front, held rows from the back. */
+    for (uint64_t i = 0; i < fit->n_rows; i++) {
+        if (tm__rng_at(rng.key, i) % N_PARTS == part) {
+            rows[fit->n_rows - ++n_held] = fit->rows[i];
+        } else {
+            rows[n_train++] = fit->rows[i];
+        }
+    }
+    tm_status st = TM_OK;
+    if (n_held == 0 || n_train == 0) {
+        goto out;
+    }
+    const tm_design_spec train_spec = spec_of(fit, rows, n_train);
+    tm_design_spec held_spec = spec_of(fit, rows + n_train, n_held);
+    held_spec.with_gradient = false;
+    st = tm__design_create(fit->ctx, &train_spec, &fit->code, &train, err);
+    if (st == TM_OK) {
+        st = tm__design_create(fit->ctx, &held_spec, &fit->code, &held, err);
+    }
+    if (st == TM_OK) {
+        st = walk_path(fit, &train, &held, losses, NULL, err);
+    }
+    for (uint32_t i = 0; st == TM_OK && i < N_PATH; i++) {
+        sums[i] += losses[i];
+    }
+out:
+    tm__design_done(&train);
+    tm__design_done(&held);
+    tm__mem_free(rows);
+    return st;
+}
+
+static tm_status search_on_parts(fit_state *fit, tm_err *err) {
+    const uint32_t n_parts = fit->n_rows <= PARTS_ROWS_MAX ? N_PARTS : 1;
+    double sums[N_PATH] = {0};
+    for (uint32_t part = 0; part < n_parts && !tm__ctx_is_spent(fit->ctx); part++) {
+        tm__ctx_progress(fit->ctx, "fit", part, n_parts, "strength");
+        TM_TRY(search_part(fit, part, sums, err));
+    }
+    fit->strength = best_of(sums);
+    return TM_OK;
+}
+
+static tm_status fit_theta(fit_state *fit, tm_err *err) {
+    fit->strength = fit->params[TM_LINEAR_STRENGTH];
+    if (fit->strength == 0.0 && fit->in->x_valid != NULL) {
+        return search_on_valid(fit, err);
+    }
+    if (fit->strength == 0.0) {
+        fit->strength = STRENGTH_OTHERWISE;
+        if (fit->n_rows >= SEARCH_ROWS_MIN) {
+            TM_TRY(search_on_parts(fit, err));
+        }
+    }
+    tm_solver *solver = tm__solver_create(fit->ctx, &fit->design);
+    if (solver == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for the solver");
+    }
+    const tm_status st = solve(fit, solver, fit->strength, fit->theta, err);
+    tm__solver_free(solver);
+    return st;
+}
+
+/* ---- theta to model ---- */
+
+/* Rows of a number: slope, shift, answer for NaN; what they add has mean 0. */
+static double place_number(const fit_state *fit, uint32_t j, const double *squares, uint32_t o,
+                           tm_linear *model) {
+    const tm_linear_col *col = &fit->code.cols[j];
+    const size_t k = model->base.n_outputs;
+    double *rows = model->coefs + model->parts[j].row * k + o;
+    const double *theta = fit->theta + col->slot * k + o;
+    const double at_median = (col->median - col->mean) * col->inv_sd * theta[0] * fit->y_sd;
+    const double jump = col->has_missing ? theta[k] * fit->y_sd : 0.0;
+    const double share = col->has_missing ? squares[col->slot + 1] : 0.0;
+    rows[0] = theta[0] * col->inv_sd * fit->y_sd;
+    rows[k] = -share * jump;
+    rows[2 * k] = at_median + jump - share * jump;
+    model->bias[o] += share * jump;
+    return fabs(theta[0]) * sqrt(squares[col->slot]) * fit->y_sd +
+           2.0 * share * (1.0 - share) * fabs(jump);
+}
+
+/* Rows of a category; a level that training rows do not have adds what the mean row gets: 0. */
+static double place_category(const fit_state *fit, uint32_t j, const double *squares, uint32_t o,
+                             tm_linear *model) {
+    const tm_linear_col *col = &fit->code.cols[j];
+    const size_t k = model->base.n_outputs;
+    double *rows = model->coefs + model->parts[j].row * k + o;
+    const double *theta = fit->theta + col->slot * k + o, *weights = squares + col->slot;
+    double mean = 0.0, share = 0.0;
+    for (uint32_t c = 0; c <= col->n_levels; c++) {
+        mean += weights[c] * theta[c * k];
+    }
+    for (uint32_t c = 0; c <= col->n_levels; c++) {
+        const double value = weights[c] > 0.0 ? (theta[c * k] - mean) * fit->y_sd : 0.0;
+        rows[c * k] = value;
+        share += weights[c] * fabs(value);
+    }
+    model->bias[o] += mean * fit->y_sd;
+    return share;
+}
+
+/* Mean of each active term over the training rows, by weight. */
+static void term_means(const tm_design *design, double *out) {
+    for (uint64_t i = 0; i < design->n_rows; i++) {
+        for (uint64_t e = design->starts[i]; e < design->starts[i + 1]; e++) {
+            out[design->terms[e]] += design->w[i] * (double)design->values[e];
+        }
+    }
+}
+
+static double place_terms(const fit_state *fit, const double *means, tm_linear *model) {
+    const size_t k = model->base.n_outputs;
+    const double *theta = fit->theta + fit->code.n_dense * k;
+    double share = 0.0;
+    for (uint32_t t = 0; t < fit->code.n_active; t++) {
+        model->active[t] = fit->code.active[t];
+        model->term_slot[fit->code.active[t]] = t;
+        for (size_t o = 0; o < k; o++) {
+            const double value = theta[t * k + o] * fit->y_sd;
+            model->term_coefs[t * k + o] = value;
+            model->term_mean[o] += value * means[t];
+            share += fabs(value * means[t]);
+        }
+    }
+    return share;
+}
+
+static void place_shares(tm_linear *model) {
+    const uint32_t n = model->base.n_cols + 1;
+    double sum = 0.0;
+    for (uint32_t j = 0; j < n; j++) {
+        sum += model->shares[j];
+    }
+    for (uint32_t j = 0; j < n && sum > 0.0; j++) {
+        model->shares[j] /= sum;
+    }
+}
+
+/* Cut points and rows of the coefficient table; returns the number of rows. */
+static uint64_t lay_out(const tm_linear_code *code, tm_linear_part *parts) {
+    uint64_t row = 0;
+    for (uint32_t j = 0; j < code->n_cols; j++) {
+        const tm_linear_col *col = &code->cols[j];
+        if (parts != NULL) {
+            parts[j] = (tm_linear_part){.is_categorical = col->is_categorical,
+                                        .n_levels = col->is_categorical ? col->n_levels : 0,
+                                        .row = (uint32_t)row,
+                                        .lo = col->lo,
+                                        .hi = col->hi,
+                                        .mean = col->mean};
+        }
+        row += col->is_categorical ? (uint64_t)col->n_levels + 1 : 3;
+    }
+    return row;
+}
+
+static tm_status make_model(const fit_state *fit, tm_model **out_model, tm_err *err) {
+    const tm_linear_code *code = &fit->code;
+    const uint32_t k = fit->design.n_outputs;
+    const tm_model shape = {.task = fit->in->task,
+                            .n_outputs = k,
+                            .n_cols = code->n_cols,
+                            .n_terms = code->n_active > 0 ? code->n_terms_all : 0,
+                            .work_used = fit->work};
+    const size_t n_slots = (size_t)code->n_dense + code->n_active;
+    double *squares = tm__mem_alloc(n_slots, sizeof(double));
+    double *means = tm__mem_zalloc(code->n_active, sizeof(double));
+    tm_linear *model = tm__linear_create(&shape, (uint32_t)lay_out(code, NULL), code->n_active);
+    if (squares == NULL || means == NULL || model == NULL) {
+        tm__mem_free(squares);
+        tm__mem_free(means);
+        tm__linear_free(model == NULL ? NULL : &model->base);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a linear model");
+    }
+    (void)lay_out(code, model->parts);
+    tm__design_squares(&fit->design, squares);
+    model->strength = fit->strength;
+    for (uint32_t o = 0; o < k; o++) {
+        model->bias[o] = fit->theta[n_slots * k + o] * fit->y_sd + fit->y_mean;
+        for (uint32_t j = 0; j < code->n_cols; j++) {
+            model->shares[j] += code->cols[j].is_categorical
+                                    ? place_category(fit, j, squares, o, model)
+                                    : place_number(fit, j, squares, o, model);
+        }
+    }
+    if (code->n_active > 0) {
+        term_means(&fit->design, means);
+        model->shares[code->n_cols] = place_terms(fit, means, model);
+    }
+    place_shares(model);
+    tm__mem_free(squares);
+    tm__mem_free(means);
+    *out_model = &model->base;
+    return TM_OK;
+}
+
+tm_status tm__linear_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
+                         tm_model **out_model, tm_err *err) {
+    fit_state fit = {.ctx = ctx, .in = in, .params = params->values};
+    tm_model *model = NULL;
+    const uint64_t started = tm__mono_ns();
+    fit.rows =
+        spread_rows(in->x->n_rows, (uint64_t)params->values[TM_LINEAR_ROWS], in->seed, &fit.n_rows);
+    if (fit.rows == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for %llu rows",
+                       (unsigned long long)in->x->n_rows);
+    }
+    fit_target(&fit);
+    const tm_design_spec spec = spec_of(&fit, fit.rows, fit.n_rows);
+    tm_status st = tm__linear_code_fit(ctx, &spec, &fit.code, err);
+    if (st == TM_OK) {
+        st = tm__design_create(ctx, &spec, &fit.code, &fit.design, err);
+    }
+    if (st != TM_OK) {
+        goto out;
+    }
+    if (tm__design_params(&fit.design) > TM_LINEAR_PARAMS_MAX) {
+        st = TM_FAIL(err, TM_E_LIMIT, "a linear model would have more than %u coefficients",
+                     TM_LINEAR_PARAMS_MAX);
+        goto out;
+    }
+    const uint64_t binned = tm__mono_ns();
+    fit.theta = tm__mem_zalloc(tm__design_params(&fit.design), sizeof(double));
+    if (fit.theta == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory for coefficients");
+        goto out;
+    }
+    st = fit_theta(&fit, err);
+    if (st == TM_OK) {
+        st = make_model(&fit, &model, err);
+    }
+    if (st == TM_OK) {
+        model->seconds_bin = (double)(binned - started) * 1e-9;
+        model->seconds_fit = (double)(tm__mono_ns() - binned) * 1e-9;
+        *out_model = model;
+    }
+out:
+    tm__design_done(&fit.design);
+    tm__linear_code_done(&fit.code);
+    tm__mem_free(fit.theta);
+    tm__mem_free(fit.rows);
+    return st;
+}

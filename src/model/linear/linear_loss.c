@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass over a design: margins, losses, residuals, gradient.
+ *
+ *   chunk of rows (>= 4096, at most 64 of them) -> blocks of 256 rows
+ *     margins   z[256 x k] column by column, then terms
+ *     residuals r = w * dloss/dz, in place of z
+ *     gradient  dense slots into the chunk's own sums; terms later from all residuals, by term
+ *
+ * Invariants.
+ * 1. Chunks depend on the shape of the design alone; their sums are added in chunk order, and a sum
+ *    over the rows of a block has 8 lanes in the source: no thread count or SIMD width can show.
+ * 2. A term's gradient is one sum in row order.
+ */
+#include "model/linear/linear_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "base/mem.h"
+#include "base/pool.h"
+
+#define BLOCK 256u
+#define LANES 8u
+#define CHUNK_MIN 4096u
+#define CHUNKS_MAX 64u
+#define SUMS_MAX (UINT64_C(1) << 25) /* doubles in all chunks' sums: 256 MiB */
+#define TERMS_AN_ITEM 1024u
+
+struct tm_loss {
+    const tm_design *design;
+    uint64_t chunk_rows;
+    uint32_t n_chunks;
+    size_t n_sums;     /* of a chunk: dense slots and the intercept, times outputs */
+    double *sums;      /* [n_chunks x n_sums] */
+    double *losses;    /* [n_chunks] */
+    double *scratch;   /* [n_threads x BLOCK x n_outputs] margins, then residuals */
+    double *residuals; /* [n_rows x n_outputs], NULL without terms */
+    const double *theta;
+    double *gradient; /* of the pass that runs; NULL: loss only */
+};
+
+tm_loss *tm__loss_create(const tm_ctx *ctx, const tm_design *design) {
+    const size_t k = design->n_outputs;
+    tm_loss *self = tm__mem_zalloc(1, sizeof(*self));
+    if (self == NULL) {
+        return NULL;
+    }
+    self->design = design;
+    self->n_sums = ((size_t)design->code->n_dense + 1) * k;
+    uint64_t n_chunks = (design->n_rows + CHUNK_MIN - 1) / CHUNK_MIN;
+    const uint64_t room = SUMS_MAX / self->n_sums;
+    n_chunks = n_chunks > CHUNKS_MAX ? CHUNKS_MAX : n_chunks;
+    n_chunks = n_chunks > room ? room : n_chunks;
+    n_chunks = n_chunks == 0 ? 1 : n_chunks;
+    const uint64_t even = (design->n_rows + n_chunks - 1) / n_chunks;
+    self->chunk_rows = (even + BLOCK - 1) / BLOCK * BLOCK;
+    self->n_chunks = (uint32_t)((design->n_rows + self->chunk_rows - 1) / self->chunk_rows);
+    self->sums = tm__mem_alloc(self->n_chunks * self->n_sums, sizeof(double));
+    self->losses = tm__mem_alloc(self->n_chunks, sizeof(double));
+    self->scratch = tm__mem_alloc(tm__pool_threads(ctx->pool) * BLOCK * k, sizeof(double));
+    if (design->term_starts != NULL) {
+        self->residuals = tm__mem_alloc(design->n_rows * k, sizeof(double));
+    }
+    if (self->sums == NULL || self->losses == NULL || self->scratch == NULL ||
+        (design->term_starts != NULL && self->residuals == NULL)) {
+        tm__loss_free(self);
+        return NULL;
+    }
+    return self;
+}
+
+void tm__loss_free(tm_loss *loss) {
+    if (loss != NULL) {
+        tm__mem_free(loss->sums);
+        tm__mem_free(loss->losses);
+        tm__mem_free(loss->scratch);
+        tm__mem_free(loss->residuals);
+        tm__mem_free(loss);
+    }
+}
+
+/* ---- margins ---- */
+
+static void add_number(const float *x, const double *theta, uint64_t n, size_t k, double *z) {
+    if (k == 1) {
+        const double slope = theta[0];
+        for (uint64_t i = 0; i < n; i++) {
+            z[i] += slope * (double)x[i];
+        }
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        for (size_t o = 0; o < k; o++) {
+            z[i * k + o] += theta[o] * (double)x[i];
+        }
+    }
+}
+
+static void add_code(const uint32_t *codes, const double *theta, uint64_t n, size_t k, double *z) {
+    for (uint64_t i = 0; i < n; i++) {
+        for (size_t o = 0; o < k; o++) {
+            z[i * k + o] += theta[codes[i] * k + o];
+        }
+    }
+}
+
+static void add_missing(const uint8_t *missing, const double *theta, uint64_t n, size_t k,
+                        double *z) {
+    for (uint64_t i = 0; i < n; i++) {
+        for (size_t o = 0; missing[i] != 0 && o < k; o++) {
+            z[i * k + o] += theta[o];
+        }
+    }
+}
+
+static void add_terms(const tm_design *design, const double *theta, uint64_t row, uint64_t n,
+                      double *z) {
+    const size_t k = design->n_outputs;
+    const double *first = theta + design->code->n_dense * k;
+    for (uint64_t i = 0; i < n; i++) {
+        for (uint64_t e = design->starts[row + i]; e < design->starts[row + i + 1]; e++) {
+            const double value = (double)design->values[e];
+            for (size_t o = 0; o < k; o++) {
+                z[i * k + o] += value * first[design->terms[e] * k + o];
+            }
+        }
+    }
+}
+
+static void margins(const tm_design *design, const double *theta, uint64_t row, uint64_t n,
+                    double *z) {
+    const tm_linear_code *code = design->code;
+    const size_t k = design->n_outputs;
+    const double *bias = theta + ((size_t)code->n_dense + code->n_active) * k;
+    for (uint64_t i = 0; i < n; i++) {
+        for (size_t o = 0; o < k; o++) {
+            z[i * k + o] = bias[o];
+        }
+    }
+    for (uint32_t j = 0; j < code->n_cols; j++) {
+        const double *first = theta + code->cols[j].slot * k;
+        if (design->codes[j] != NULL) {
+            add_code(design->codes[j] + row, first, n, k, z);
+            continue;
+        }
+        add_number(design->numbers[j] + row, first, n, k, z);
+        if (design->missing[j] != NULL) {
+            add_missing(design->missing[j] + row, first + k, n, k, z);
+        }
+    }
+    if (design->starts != NULL) {
+        add_terms(design, theta, row, n, z);
+    }
+}
+
+/* ---- losses; z becomes the weighted residual ---- */
+
+static double logistic(const double *y, const double *w, uint64_t n, double *z) {
+    double sum = 0.0;
+    for (uint64_t i = 0; i < n; i++) {
+        const double e = tm__exp(-fabs(z[i]));
+        const double p = z[i] >= 0.0 ? 1.0 / (1.0 + e) : e / (1.0 + e);
+        sum += w[i] * (tm__log1p(e) + (z[i] > 0.0 ? z[i] : 0.0) - y[i] * z[i]);
+        z[i] = w[i] * (p - y[i]);
+    }
+    return sum;
+}
+
+static double squared(const double *y, const double *w, uint64_t n, double *z) {
+    double sum = 0.0;
+    for (uint64_t i = 0; i < n; i++) {
+        const double off = z[i] - y[i];
+        sum += w[i] * (0.5 * off * off);
+        z[i] = w[i] * off;
+    }
+    return sum;
+}
+
+static double softmax(const double *y, const double *w, uint64_t n, size_t k, double *z) {
+    double loss = 0.0;
+    for (uint64_t i = 0; i < n; i++, z += k) {
+        const size_t truth = (size_t)y[i];
+        double top = z[0], sum = 0.0;
+        for (size_t o = 1; o < k; o++) {
+            top = z[o] > top ? z[o] : top;
+        }
+        const double at_truth = z[truth] - top;
+        for (size_t o = 0; o < k; o++) {
+            z[o] = tm__exp(z[o] - top);
+            sum += z[o];
+        }
+        loss += w[i] * (tm__log(sum) - at_truth);
+        for (size_t o = 0; o < k; o++) {
+            z[o] = w[i] * (z[o] / sum - (o == truth ? 1.0 : 0.0));
+        }
+    }
+    return loss;
+}
+
+static double residuals(const tm_design *design, uint64_t row, uint64_t n, double *z) {
+    const double *y = design->y + row, *w = design->w + row;
+    switch (design->task) {
+    case TM_TASK_BINARY:
+        return logistic(y, w, n, z);
+    case TM_TASK_MULTICLASS:
+        return softmax(y, w, n, design->n_outputs, z);
+    default:
+        return squared(y, w, n, z);
+    }
+}
+
+/* ---- gradients ---- */
+
+/* Sum of r[i] * x[i] in eight lanes that the source fixes. */
+static double dot_lanes(const float *x, const double *r, uint64_t n) {
+    double lanes[LANES] = {0};
+    uint64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (uint32_t l = 0; l < LANES; l++) {
+            lanes[l] += r[i + l] * (double)x[i + l];
+        }
+    }
+    for (uint32_t l = 0; i < n; i++, l++) {
+        lanes[l] += r[i] * (double)x[i];
+    }
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
+           ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+static void gather_number(const float *x, const double *r, uint64_t n, size_t k, double *sums) {
+    if (k == 1) {
+        sums[0] += dot_lanes(x, r, n);
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        for (size_t o = 0; o < k; o++) {
+            sums[o] += r[i * k + o] * (double)x[i];
+        }
+    }
+}
+
+static void gather_dense(const tm_design *design, uint64_t row, uint64_t n, const double *r,
+                         double *sums) {
+    const tm_linear_code *code = design->code;
+    const size_t k = design->n_outputs;
+    for (uint32_t j = 0; j < code->n_cols; j++) {
+        double *first = sums + code->cols[j].slot * k;
+        if (design->codes[j] != NULL) {
+            const uint32_t *codes = design->codes[j] + row;
+            for (uint64_t i = 0; i < n; i++) {
+                for (size_t o = 0; o < k; o++) {
+                    first[codes[i] * k + o] += r[i * k + o];
+                }
+            }
+            continue;
+        }
+        gather_number(design->numbers[j] + row, r, n, k, first);
+        const uint8_t *missing = design->missing[j] == NULL ? NULL : design->missing[j] + row;
+        for (uint64_t i = 0; missing != NULL && i < n; i++) {
+            for (size_t o = 0; missing[i] != 0 && o < k; o++) {
+                first[k + o] += r[i * k + o];
+            }
+        }
+    }
+    double *bias = sums + code->n_dense * k;
+    for (uint64_t i = 0; i < n; i++) {
+        for (size_t o = 0; o < k; o++) {
+            bias[o] += r[i * k + o];
+        }
+    }
+}
+
+static void pass_chunk(void *arg, uint64_t item, uint32_t worker) {
+    tm_loss *self = arg;
+    const tm_design *design = self->design;
+    const size_t k = design->n_outputs;
+    const uint64_t from = item * self->chunk_rows, last = from + self->chunk_rows;
+    const uint64_t end = last < design->n_rows ? last : design->n_rows;
+    double *sums = self->sums + item * self->n_sums;
+    double *z = self->scratch + worker * BLOCK * k;
+    double loss = 0.0;
+    if (self->gradient != NULL) {
+        memset(sums, 0, self->n_sums * sizeof(double));
+    }
+    for (uint64_t row = from; row < end; row += BLOCK) {
+        const uint64_t n = row + BLOCK < end ? BLOCK : end - row;
+        margins(design, self->theta, row, n, z);
+        loss += residuals(design, row, n, z);
+        if (self->gradient == NULL) {
+            continue;
+        }
+        gather_dense(design, row, n, z, sums);
+        if (self->residuals != NULL) {
+            memcpy(self->residuals + row * k, z, n * k * sizeof(double));
+        }
+    }
+    self->losses[item] = loss;
+}
+
+static void pass_terms(void *arg, uint64_t item, uint32_t worker) {
+    tm_loss *self = arg;
+    const tm_design *design = self->design;
+    const size_t k = design->n_outputs;
+    const uint64_t from = item * TERMS_AN_ITEM, last = from + TERMS_AN_ITEM;
+    const uint64_t end = last < design->code->n_active ? last : design->code->n_active;
+    (void)worker;
+    for (uint64_t t = from; t < end; t++) {
+        double *out = self->gradient + (design->code->n_dense + t) * k;
+        memset(out, 0, k * sizeof(double));
+        for (uint64_t e = design->term_starts[t]; e < design->term_starts[t + 1]; e++) {
+            const double *r = self->residuals + design->term_rows[e] * k;
+            for (size_t o = 0; o < k; o++) {
+                out[o] += r[o] * (double)design->term_values[e];
+            }
+        }
+    }
+}
+
+double tm__loss_eval(const tm_ctx *ctx, tm_loss *loss, const double *theta, double *out_gradient) {
+    const tm_linear_code *code = loss->design->code;
+    const size_t k = loss->design->n_outputs, n_dense = code->n_dense * k;
+    double total = 0.0;
+    loss->theta = theta;
+    loss->gradient = out_gradient;
+    tm__pool_run(ctx->pool, loss->n_chunks, pass_chunk, loss);
+    for (uint32_t c = 0; c < loss->n_chunks; c++) {
+        total += loss->losses[c];
+    }
+    if (out_gradient == NULL) {
+        return total;
+    }
+    double *bias = out_gradient + n_dense + code->n_active * k;
+    memset(out_gradient, 0, n_dense * sizeof(double));
+    memset(bias, 0, k * sizeof(double));
+    for (uint32_t c = 0; c < loss->n_chunks; c++) {
+        const double *sums = loss->sums + c * loss->n_sums;
+        for (size_t i = 0; i < n_dense; i++) {
+            out_gradient[i] += sums[i];
+        }
+        for (size_t o = 0; o < k; o++) {
+            bias[o] += sums[n_dense + o];
+        }
+    }
+    if (loss->residuals != NULL) {
+        const uint64_t n_items = (code->n_active + TERMS_AN_ITEM - 1) / TERMS_AN_ITEM;
+        tm__pool_run(ctx->pool, n_items, pass_terms, loss);
+    }
+    return total;
+}
+
+/* ---- curvature ---- */
+
+void tm__loss_curvature(const tm_design *design, double *out) {
+    const tm_linear_code *code = design->code;
+    const size_t k = design->n_outputs, n_slots = (size_t)code->n_dense + code->n_active;
+    /* The second derivative of the logistic loss is at most 1/4, that of the squared loss is 1. */
+    const bool is_class = design->task == TM_TASK_BINARY || design->task == TM_TASK_MULTICLASS;
+    tm__design_squares(design, out);
+    out[n_slots] = 1.0;
+    /* Spread slot by slot to all outputs, from the end, in place. */
+    for (size_t s = n_slots + 1; s-- > 0;) {
+        const double bound = (is_class ? 0.25 : 1.0) * out[s] + 1e-12;
+        for (size_t o = k; o-- > 0;) {
+            out[s * k + o] = bound;
+        }
+    }
+}

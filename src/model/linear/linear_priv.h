@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the files of linear/.
+ *
+ *   linear_design.c   view -> design: rows chosen, columns scaled, levels and terms as slots
+ *   linear_loss.c     design, theta -> loss and gradient
+ *   linear_solve.c    the minimum of loss + penalty
+ *   linear_fit.c      strength of the penalty; theta -> model
+ *   linear.c          what a fitted model does
+ *
+ * theta is [n_params]: slot by slot n_outputs coefficients, then n_outputs intercepts. Slots: each
+ * dense column's in order (see tm_linear_col), then one for each active term.
+ */
+#ifndef TM_MODEL_LINEAR_LINEAR_PRIV_H
+#define TM_MODEL_LINEAR_LINEAR_PRIV_H
+
+#include "model/linear/linear.h"
+
+#define TM_LINEAR_TERMS_MAX (1u << 26)
+#define TM_LINEAR_PARAMS_MAX (1u << 23) /* the solver keeps 18 vectors of them: about 1 GiB */
+
+enum { TM_LINEAR_STRENGTH, TM_LINEAR_L1, TM_LINEAR_ITER, TM_LINEAR_TOL, TM_LINEAR_ROWS };
+
+/* How a dense column becomes slots: a number is one slot, and one more when it has missing values;
+ * a category has one for each level and a last one for a missing value. */
+typedef struct tm_linear_col {
+    bool is_categorical;
+    bool has_missing; /* numbers: NaN among the training rows */
+    uint32_t n_levels;
+    uint32_t slot; /* first of its own */
+    double lo, hi; /* values are cut to it: three times the span of the middle 98 % */
+    double median; /* stands for a missing value */
+    double mean, inv_sd;
+} tm_linear_col;
+
+/* The encoding, learned from training rows; designs of other rows follow it. */
+typedef struct tm_linear_code {
+    uint32_t n_cols;
+    tm_linear_col *cols;
+    uint32_t n_dense; /* slots of dense columns */
+    uint32_t n_active;
+    uint32_t n_terms_all;
+    uint32_t *active;      /* [n_active] terms seen in training, rising */
+    uint32_t *active_slot; /* [n_terms_all] place in active, or UINT32_MAX */
+} tm_linear_code;
+
+/* Rows made ready for the solver. */
+typedef struct tm_design {
+    tm_task task;
+    uint32_t n_outputs;
+    uint64_t n_rows;
+    const tm_linear_code *code;
+    float **numbers;   /* [n_cols] of [n_rows], NULL for categories */
+    uint8_t **missing; /* [n_cols] of [n_rows], NULL without missing values */
+    uint32_t **codes;  /* [n_cols] of [n_rows], NULL for numbers */
+    double *y;         /* [n_rows] class or standardised value */
+    double *w;         /* [n_rows], sums to 1 */
+    uint64_t *starts;  /* CSR of active terms, NULL without terms */
+    uint32_t *terms;
+    float *values;
+    uint64_t *term_starts; /* the same by term, for gradients */
+    uint32_t *term_rows;
+    float *term_values;
+    uint64_t work; /* units of one pass */
+} tm_design;
+
+/* Rows of a fit input to use; y is shifted and scaled by these for regression. */
+typedef struct tm_design_spec {
+    const tm_fit_input *in;
+    const tm_view *x;
+    const double *y, *weights;
+    const uint32_t *rows; /* [n_rows] */
+    uint64_t n_rows;
+    double y_mean, y_sd;
+    bool with_gradient; /* false: for scoring only */
+} tm_design_spec;
+
+TM_NODISCARD tm_status tm__linear_code_fit(tm_ctx *ctx, const tm_design_spec *spec,
+                                           tm_linear_code *out, tm_err *err);
+void tm__linear_code_done(tm_linear_code *code);
+TM_NODISCARD tm_status tm__design_create(tm_ctx *ctx, const tm_design_spec *spec,
+                                         const tm_linear_code *code, tm_design *out, tm_err *err);
+void tm__design_done(tm_design *design);
+uint64_t tm__design_params(const tm_design *design);
+/** Sum of w * x^2 of each slot (x is 1 for indicators): out [n_slots], cleared first. */
+void tm__design_squares(const tm_design *design, double *out);
+
+/* Room for the passes over one design. */
+typedef struct tm_loss tm_loss;
+tm_loss *tm__loss_create(const tm_ctx *ctx, const tm_design *design);
+/** Mean loss at theta; its gradient too unless out_gradient is NULL. Neither has the penalty. */
+double tm__loss_eval(const tm_ctx *ctx, tm_loss *loss, const double *theta, double *out_gradient);
+/** Upper bounds on the diagonal of the Hessian, all above 0: out [n_params]. */
+void tm__loss_curvature(const tm_design *design, double *out);
+void tm__loss_free(tm_loss *loss);
+
+typedef struct tm_solver tm_solver;
+typedef struct tm_solve_options {
+    double strength, l1_ratio, tol;
+    uint32_t iter_max;
+} tm_solve_options;
+tm_solver *tm__solver_create(const tm_ctx *ctx, const tm_design *design);
+/** Move theta to the minimum; *io_work counts units. Ends early, with the best theta so far, when
+ * ctx's budget is spent. TM_E_CANCELLED. */
+TM_NODISCARD tm_status tm__solver_run(tm_ctx *ctx, tm_solver *solver,
+                                      const tm_solve_options *options, double *theta,
+                                      uint32_t *out_iterations, uint64_t *io_work, tm_err *err);
+void tm__solver_free(tm_solver *solver);
+
+/* ---- the fitted model ---- */
+
+/* Rows of the coefficient table: a number has three (slope, shift, answer when missing), a category
+ * n_levels + 1. */
+typedef struct tm_linear_part {
+    bool is_categorical;
+    uint32_t n_levels;
+    uint32_t row; /* first of its own */
+    double lo, hi, mean;
+} tm_linear_part;
+
+typedef struct tm_linear {
+    tm_model base;
+    uint32_t n_coef_rows;
+    uint32_t n_active;
+    double strength;       /* that was used */
+    tm_linear_part *parts; /* [n_cols] */
+    double *coefs;         /* [n_coef_rows x n_outputs] */
+    double *bias;          /* [n_outputs] */
+    double *term_mean;     /* [n_outputs] mean of what terms add in training */
+    double *shares;        /* [n_cols + 1] importance */
+    uint32_t *active;      /* [n_active] rising */
+    uint32_t *term_slot;   /* [n_terms] or UINT32_MAX; made from active */
+    double *term_coefs;    /* [n_active x n_outputs] */
+} tm_linear;
+
+tm_linear *tm__linear_create(const tm_model *shape, uint32_t n_coef_rows, uint32_t n_active);
+void tm__linear_free(tm_model *model);
+tm_status tm__linear_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
+                         tm_model **out_model, tm_err *err);
+
+#endif
