@@ -76,7 +76,7 @@ static tm_status fail_unknown_option(const tm_command *command, tm_str name, tm_
     return st;
 }
 
-static tm_status fail_unknown_command(const char *word, tm_err *err) {
+tm_status tm__cli_unknown_command(const char *word, tm_err *err) {
     const char *names[NAMES_MAX];
     uint32_t n;
     const tm_command *all = tm__commands(&n);
@@ -299,7 +299,7 @@ static tm_status word_take(tm_cli *cli, tm_words *words, const char *word, tm_er
         words->first = word;
         return TM_OK;
     }
-    return fail_unknown_command(name, err);
+    return tm__cli_unknown_command(name, err);
 }
 
 static tm_status words_take(tm_cli *cli, tm_words *words, tm_err *err) {

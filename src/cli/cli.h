@@ -162,6 +162,8 @@ const tm_command *tm__commands(uint32_t *out_n);
 /** Options that every command has. */
 const tm_option *tm__common_options(uint32_t *out_n);
 const tm_command *tm__command_find(const char *name);
+/** Fail because there is no such command; the hint names the nearest one. */
+TM_NODISCARD tm_status tm__cli_unknown_command(const char *name, tm_err *err);
 
 /** Parse argv into a zeroed cli. For help without a command, cli->command stays NULL. TM_E_USAGE
  * with a hint. `cli` ends with tm__cli_done() also after a failure. */

@@ -31,8 +31,7 @@ tm_status cmd_help(tm_cli *cli, tm_err *err) {
                                     all[i].name[strlen(name)] == ' ');
         }
         if (cli->n_args > 0 && !is_group) {
-            st = TM_FAIL(err, TM_E_USAGE, "unknown command '%s'", name);
-            tm_err_hint(err, "`tidemill help` lists the commands.");
+            st = tm__cli_unknown_command(name, err);
         } else {
             tm__help_list(cli->n_args > 0 ? name : NULL, width, &text);
         }

@@ -66,7 +66,7 @@ static bool is_pair(const tm_command *command) {
 
 static void first_words_write(tm_buf *out, const tm_command *all, uint32_t n, bool only_pairs,
                               const char *separator) {
-    const char *before = "";
+    const char *before = only_pairs ? separator : "";
     for (uint32_t i = 0; i < n; i++) {
         if (is_new_word(all, i) && (!only_pairs || is_pair(&all[i]))) {
             const tm_str word = first_word(all[i].name);
@@ -115,7 +115,8 @@ static void posix_write(tm_buf *out) {
     uint32_t n, n_common;
     const tm_command *all = tm__commands(&n);
     const tm_option *common = tm__common_options(&n_common);
-    tm__buf_text(out, "    case $first in\n    ");
+    /* The first pattern matches nothing, so that the list may be empty. */
+    tm__buf_text(out, "    case $first in\n    /");
     first_words_write(out, all, n, true, "|");
     tm__buf_text(out, ") command=\"$first $second\" ;;\n    esac\n    case $command in\n"
                       "    '') list='");

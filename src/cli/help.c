@@ -134,7 +134,7 @@ void tm__help_list(const char *first_word, uint32_t width, tm_buf *out) {
     if (first_word == NULL) {
         tm__buf_text(out,
                      "Tidemill learns from tables, serves predictions and keeps them right.\n\n"
-                     "Start:\n"
+                     "In two commands:\n"
                      "  tidemill train data.csv --target COLUMN\n"
                      "  tidemill serve\n");
     }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-int main(void) {
-    return 0;
+#include "cli/cli.h"
+
+int main(int argc, char **argv) {
+    return tm__cli_main(argc, (const char *const *)argv);
 }
