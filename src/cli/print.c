@@ -258,7 +258,7 @@ static void table_measure(const tm_cli_table *table, uint32_t *widths, bool *is_
 void tm__cli_table_print(tm_cli *cli, tm_cli_table *table) {
     uint32_t widths[COLS_MAX] = {0};
     bool is_right[COLS_MAX];
-    if (!cli->json && !table->text.failed && table->n_cells > 0) {
+    if (!cli->json && !table->text.failed && table->n_cells > 0 && table->n_cols > 0) {
         bar_clear(cli);
         for (uint32_t i = 0; i < table->n_cols; i++) {
             is_right[i] = true;

@@ -62,7 +62,6 @@ static void put_words(tm_buf *out, const tm_text *text) {
         tm__buf_u64(out, text->hashes[i]);
     for (uint32_t i = 0; i < text->n_terms; i++)
         put_f32(out, text->idf[i]);
-    tm__buf_append(out, text->is_word, text->n_terms);
     for (size_t i = 0; i < (size_t)text->n_terms * text->n_scores; i++)
         put_f32(out, text->scores[i]);
 }
@@ -224,20 +223,14 @@ static tm_status get_terms(tm_reader *in, tm_text *out, tm_err *err) {
     const size_t n = out->n_terms, n_scores = n * out->n_scores;
     out->hashes = tm__mem_alloc(n, sizeof(uint64_t));
     out->idf = tm__mem_alloc(n, sizeof(float));
-    out->is_word = tm__mem_alloc(n, 1);
     out->scores = tm__mem_alloc(n_scores, sizeof(float));
-    if (out->hashes == NULL || out->idf == NULL || out->is_word == NULL || out->scores == NULL)
+    if (out->hashes == NULL || out->idf == NULL || out->scores == NULL)
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
     for (size_t i = 0; i < n; i++)
         out->hashes[i] = tm__reader_u64(in);
     for (size_t i = 0; i < n; i++) {
         if (!get_f32(in, &out->idf[i]) || !(out->idf[i] > 0))
             return bad(err, "the weight of a term is wrong");
-    }
-    for (size_t i = 0; i < n; i++) {
-        out->is_word[i] = tm__reader_u8(in);
-        if (out->is_word[i] > 1)
-            return bad(err, "a flag of a term is wrong");
     }
     for (size_t i = 0; i < n_scores; i++) {
         if (!get_f32(in, &out->scores[i]))
@@ -259,7 +252,7 @@ static tm_status get_words(tm_reader *in, const tm_program *program, tm_text *ou
             return bad(err, "a text is there twice");
     }
     const size_t at = in->pos;
-    const size_t term_bytes = 13 + 4 * (size_t)out->n_scores;
+    const size_t term_bytes = 12 + 4 * (size_t)out->n_scores;
     if (tm__reader_view(in, out->n_terms, term_bytes) == NULL)
         return bad(err, "a text is cut");
     in->pos = at;

@@ -263,7 +263,7 @@ static tm_status fit_leftovers(tm_fit *fit, tm_err *err) {
     program->n_notes = 0;
     for (uint32_t input = 0; input < program->schema.n_cols; input++)
         TM_TRY(fit_input(fit, input, true, err));
-    if (program->n_steps == 0) {
+    if (program->n_steps == 0 && program->n_texts == 0) {
         const tm_status status = TM_FAIL(err, TM_E_DATA, "no column has anything to learn from");
         tm_err_hint(err, "Give at least one column that varies between rows.");
         return status;
@@ -390,14 +390,15 @@ static tm_status fit_steps(tm_fit *fit, tm_err *err) {
     }
     for (uint32_t i = 0; i < n; i++)
         TM_TRY(fit_input(fit, i, false, err));
-    if (program->n_steps == 0)
+    if (program->n_steps == 0 && program->n_texts == 0)
         TM_TRY(fit_leftovers(fit, err));
+    TM_TRY(tm__fit_text_steps(fit, err));
     fit->held = tm__mem_zalloc(program->n_steps, sizeof(double *));
     if (fit->held == NULL)
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for features");
     fit->n_held = program->n_steps;
     TM_TRY(tm__fit_levels(fit, err));
-    TM_TRY(tm__fit_text_scores(fit, err));
+    TM_TRY(tm__fit_text_held(fit, err));
     TM_TRY(loosen_inputs(program, err));
     return tm__ctx_cancelled(fit->ctx) ? TM_FAIL(err, TM_E_CANCELLED, "cancelled") : TM_OK;
 }
@@ -418,7 +419,10 @@ tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *s
     fit.program = tm__program_create();
     fit.columns = tm__mem_zalloc(schema->n_cols, sizeof(tm_column *));
     fit.profiles = tm__mem_zalloc(schema->n_cols, sizeof(tm_profile));
-    if (fit.program == NULL || fit.columns == NULL || fit.profiles == NULL) {
+    fit.text_sums = tm__mem_zalloc(schema->n_cols, sizeof(double *));
+    fit.text_words = tm__mem_zalloc(schema->n_cols, sizeof(tm_words));
+    if (fit.program == NULL || fit.columns == NULL || fit.profiles == NULL ||
+        fit.text_sums == NULL || fit.text_words == NULL) {
         status = TM_FAIL(err, TM_E_NOMEM, "out of memory for features");
         goto out;
     }
@@ -440,6 +444,14 @@ out:
         tm__mem_free(fit.held[s]);
     for (uint32_t i = 0; fit.profiles != NULL && i < schema->n_cols; i++)
         tm__profile_done(&fit.profiles[i]);
+    for (uint32_t t = 0; t < schema->n_cols; t++) {
+        if (fit.text_sums != NULL)
+            tm__mem_free(fit.text_sums[t]);
+        if (fit.text_words != NULL)
+            tm__words_done(&fit.text_words[t]);
+    }
+    tm__mem_free((void *)fit.text_sums);
+    tm__mem_free(fit.text_words);
     tm__mem_free(fit.held);
     tm__mem_free(fit.profiles);
     tm__mem_free((void *)fit.columns);

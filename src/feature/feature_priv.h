@@ -72,7 +72,6 @@ typedef struct tm_text {
     uint32_t n_scores; /* classes that have a score: 1 for BINARY and REGRESSION */
     uint64_t *hashes;  /* [n_terms] names of the terms, ascending */
     float *idf;        /* [n_terms] */
-    uint8_t *is_word;  /* [n_terms] words and pairs of words: only these count for scores */
     float *scores;     /* [n_terms][n_scores] */
     uint32_t n_slots;
     uint32_t *slots; /* [n_slots] term + 1; 0 is free */
@@ -242,7 +241,12 @@ void tm__profile_done(tm_profile *profile);
 
 /* feature_fit.c: what fitting passes around. */
 #define TM_FOLDS 5u
-#define TM_MAX_STATS 16u /* classes that have statistics */
+#define TM_MAX_STATS 16u  /* classes that have statistics */
+typedef struct tm_words { /* what only fitting knows of the terms of a text */
+    uint8_t *is_word;     /* [n_terms] words and pairs of words: these have names */
+    uint32_t *n_docs;     /* [n_terms] texts they are in */
+} tm_words;
+
 typedef struct tm_fit {
     tm_ctx *ctx;
     const tm_table *table;
@@ -261,15 +265,30 @@ typedef struct tm_fit {
     double **held; /* [n_steps] columns of the fitted rows that are not what the step gives; NULL:
                       as the step gives */
     uint32_t n_held;
+    double **text_sums;   /* [n_texts] see feature_scores.c */
+    tm_words *text_words; /* [n_texts] */
 } tm_fit;
+/** What a target adds to the statistic of a class, or of all. */
+double tm__fit_part(const tm_fit *fit, uint32_t class, double y);
 /** Fold of each fitted row, made when first asked for. */
 TM_NODISCARD tm_status tm__fit_folds(tm_fit *fit, tm_err *err);
 
 /* feature_target.c: values of the LEVEL steps, and held-out columns of them. */
 TM_NODISCARD tm_status tm__fit_levels(tm_fit *fit, tm_err *err);
 
-/* feature_vocabulary.c: adds a text of an input to the program with its steps. */
+/* feature_vocabulary.c: terms that the texts of a column share. */
+TM_NODISCARD tm_status tm__vocabulary_fit(const tm_fit *fit, tm_text *text, tm_words *words,
+                                          uint32_t n_terms_max);
+void tm__words_done(tm_words *words);
+/** Names of some terms as the texts write them, lower-cased: out [n], each of its own; NULL where
+ * memory ran out. */
+void tm__vocabulary_name(const tm_fit *fit, const tm_text *text, const uint32_t *terms, uint32_t n,
+                         char **out);
+
+/* feature_scores.c: an input that is free text. First all are noted, then their terms and steps
+ * are made, then what the steps need. */
 TM_NODISCARD tm_status tm__fit_text(tm_fit *fit, uint32_t input, const char *reason, tm_err *err);
-TM_NODISCARD tm_status tm__fit_text_scores(tm_fit *fit, tm_err *err);
+TM_NODISCARD tm_status tm__fit_text_steps(tm_fit *fit, tm_err *err);
+TM_NODISCARD tm_status tm__fit_text_held(tm_fit *fit, tm_err *err);
 
 #endif

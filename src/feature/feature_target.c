@@ -56,8 +56,7 @@ static uint32_t level_of(const tm_levels *table, const uint32_t *map, uint32_t c
     return code == TM_CODE_MISSING ? table->n + 1 : map[code];
 }
 
-/* What a target adds to a statistic. */
-static double part_of(const tm_fit *fit, uint32_t class, double y) {
+double tm__fit_part(const tm_fit *fit, uint32_t class, double y) {
     const bool is_class =
         fit->options->task == TM_TASK_BINARY || fit->options->task == TM_TASK_MULTICLASS;
     return is_class ? (double)(y == (double)class) : y;
@@ -100,7 +99,7 @@ static bool fit_mean(tm_fit *fit, uint32_t s, const uint32_t *map, level_sums *s
     memset(sums->all_counts, 0, sizeof(sums->all_counts));
     for (uint64_t i = 0; i < fit->n_rows; i++) {
         const size_t at = (size_t)fit->folds[i] * n + level_of(table, map, codes[fit->rows[i]]);
-        const double part = part_of(fit, step->item, fit->y[fit->rows[i]]);
+        const double part = tm__fit_part(fit, step->item, fit->y[fit->rows[i]]);
         sums->sums[at] += part;
         sums->counts[at] += 1;
         sums->all_sums[fit->folds[i]] += part;

@@ -141,7 +141,6 @@ tm_status tm__text_index(tm_text *text, tm_err *err) {
 void tm__text_done(tm_text *text) {
     tm__mem_free(text->hashes);
     tm__mem_free(text->idf);
-    tm__mem_free(text->is_word);
     tm__mem_free(text->scores);
     tm__mem_free(text->slots);
     memset(text, 0, sizeof(*text));
@@ -252,15 +251,11 @@ void tm__text_read(tm_text_scratch *scratch, const tm_text *text, const tm_str *
 double tm__text_score(const tm_text_scratch *scratch, const tm_text *text, const float *scores,
                       uint32_t k) {
     double sum = 0;
-    uint32_t n = 0;
     for (uint32_t i = 0; i < scratch->n_touched; i++) {
         const uint32_t term = scratch->touched[i];
-        if (!text->is_word[term])
-            continue;
         sum += (double)scores[(size_t)term * text->n_scores + k];
-        n++;
     }
-    return n == 0 ? 0 : sum / (double)n;
+    return scratch->n_touched == 0 ? 0 : sum / (double)scratch->n_touched;
 }
 
 double tm__text_value(const tm_text_scratch *scratch, const tm_text *text, const tm_step *step) {

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "model/baseline/baseline.h"
+#include "model/gbdt/gbdt.h"
 #include "model/linear/linear.h"
 
 static const tm_model_ops *const models[] = {
+    &tm__gbdt_ops,
     &tm__linear_ops,
     &tm__baseline_ops,
     NULL,

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fitted model: what can be done with one, and its bytes.
+ *
+ *     magic version task n_outputs n_cols n_rounds (u32), work_used (u64), gains [n_cols] (f64),
+ *     then the forest
+ */
+#include "model/gbdt/gbdt.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/gbdt/gbdt_priv.h"
+
+#define MAGIC UINT32_C(0x42474D54) /* "TMGB" */
+#define VERSION 1u
+
+static const tm_param_def params[] = {
+#define TM_GBDT_PARAM(id, name, kind, otherwise, min, max, doc)                                    \
+    {name, kind, otherwise, min, max, doc},
+#include "model/gbdt/gbdt_params.def"
+#undef TM_GBDT_PARAM
+    {.name = NULL}};
+
+_Static_assert(TM_GBDT_PARAMS <= TM_MAX_PARAMS, "parameters have a place each");
+
+tm_gbdt *tm__gbdt_create(tm_task task, uint32_t n_outputs, uint32_t n_cols) {
+    tm_gbdt *self = tm__mem_zalloc(1, sizeof(*self));
+    if (self == NULL) {
+        return NULL;
+    }
+    self->base =
+        (tm_model){.ops = &tm__gbdt_ops, .task = task, .n_outputs = n_outputs, .n_cols = n_cols};
+    self->gains = tm__mem_zalloc(n_cols, sizeof(double));
+    if (self->gains == NULL || tm__forest_init(&self->forest, n_outputs, n_cols, NULL) != TM_OK) {
+        tm__gbdt_free(&self->base);
+        return NULL;
+    }
+    return self;
+}
+
+void tm__gbdt_free(tm_model *model) {
+    if (model != NULL) {
+        tm_gbdt *self = (tm_gbdt *)model;
+        tm__forest_done(&self->forest);
+        tm__mem_free(self->gains);
+        tm__mem_free(self);
+    }
+}
+
+static tm_status gbdt_predict(tm_ctx *ctx, const tm_model *model, const tm_view *x, double *out,
+                              tm_err *err) {
+    return tm__forest_predict(ctx, &((const tm_gbdt *)model)->forest, x, out, err);
+}
+
+static void gbdt_predict_row(const tm_model *model, const tm_view *row, double *out) {
+    tm__forest_predict_row(&((const tm_gbdt *)model)->forest, row->cols, 0, out);
+}
+
+static tm_status gbdt_explain(const tm_model *model, const tm_view *row, double *out, tm_err *err) {
+    return tm__forest_explain(&((const tm_gbdt *)model)->forest, row->cols, out, err);
+}
+
+static void gbdt_importance(const tm_model *model, double *out) {
+    const double *gains = ((const tm_gbdt *)model)->gains;
+    double sum = 0;
+    for (uint32_t c = 0; c < model->n_cols; c++) {
+        sum += gains[c];
+    }
+    for (uint32_t c = 0; c < model->n_cols; c++) {
+        out[c] = sum > 0 ? gains[c] / sum : 0;
+    }
+    out[model->n_cols] = 0; /* text terms are not seen by trees */
+}
+
+static json_t *gbdt_describe(const tm_model *model) {
+    const tm_forest *forest = &((const tm_gbdt *)model)->forest;
+    uint32_t n_leaves = 0, max_leaves = 0;
+    for (uint32_t t = 0; t < forest->n_trees; t++) {
+        const uint32_t leaves = tm__forest_leaves(forest, t);
+        n_leaves += leaves;
+        max_leaves = leaves > max_leaves ? leaves : max_leaves;
+    }
+    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "n_trees", (json_int_t)forest->n_trees, "n_rounds",
+                     (json_int_t)model->n_rounds, "n_leaves", (json_int_t)n_leaves, "max_leaves",
+                     (json_int_t)max_leaves, "max_depth", (json_int_t)forest->depth_max);
+}
+
+static tm_status gbdt_save(const tm_model *model, tm_buf *out, tm_err *err) {
+    const tm_gbdt *self = (const tm_gbdt *)model;
+    tm__buf_u32(out, MAGIC);
+    tm__buf_u32(out, VERSION);
+    tm__buf_u32(out, (uint32_t)model->task);
+    tm__buf_u32(out, model->n_outputs);
+    tm__buf_u32(out, model->n_cols);
+    tm__buf_u32(out, model->n_rounds);
+    tm__buf_u64(out, model->work_used);
+    for (uint32_t c = 0; c < model->n_cols; c++) {
+        tm__buf_f64(out, self->gains[c]);
+    }
+    return tm__forest_save(&self->forest, out, err);
+}
+
+static bool outputs_fit(uint32_t task, uint32_t n_outputs) {
+    if (task == TM_TASK_MULTICLASS) {
+        return n_outputs >= 2 && n_outputs <= TM_MAX_CLASSES;
+    }
+    return (task == TM_TASK_BINARY || task == TM_TASK_REGRESSION) && n_outputs == 1;
+}
+
+static tm_status gbdt_load(const void *data, size_t len, tm_model **out_model, tm_err *err) {
+    tm_reader reader;
+    tm_gbdt *self = NULL;
+    tm__reader_init(&reader, data, len);
+    if (tm__reader_u32(&reader) != MAGIC || tm__reader_u32(&reader) != VERSION) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "these bytes are not boosted trees of version %u",
+                       VERSION);
+    }
+    const uint32_t task = tm__reader_u32(&reader);
+    const uint32_t n_outputs = tm__reader_u32(&reader);
+    const uint32_t n_cols = tm__reader_u32(&reader);
+    const uint32_t n_rounds = tm__reader_u32(&reader);
+    const uint64_t work_used = tm__reader_u64(&reader);
+    if (reader.failed || !outputs_fit(task, n_outputs) || n_cols > TM_MAX_COLS) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "boosted trees have a bad head");
+    }
+    self = tm__gbdt_create((tm_task)task, n_outputs, n_cols);
+    if (self == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for boosted trees");
+    }
+    self->base.n_rounds = n_rounds;
+    self->base.work_used = work_used;
+    bool ok = true;
+    for (uint32_t c = 0; c < n_cols; c++) {
+        self->gains[c] = tm__reader_f64(&reader);
+        ok = ok && self->gains[c] >= 0 && isfinite(self->gains[c]);
+    }
+    tm_forest forest = {0};
+    tm_status st = tm__forest_load(&reader, n_outputs, n_cols, &forest, err);
+    if (st == TM_OK) {
+        tm__forest_done(&self->forest);
+        self->forest = forest;
+        if (!ok || !tm__reader_is_done(&reader) ||
+            (uint64_t)n_rounds * n_outputs != forest.n_trees) {
+            st = TM_FAIL(err, TM_E_INTEGRITY, "boosted trees have bad gains or a bad end");
+        }
+    }
+    if (st != TM_OK) {
+        tm__gbdt_free(&self->base);
+        return st;
+    }
+    *out_model = &self->base;
+    return TM_OK;
+}
+
+const tm_model_ops tm__gbdt_ops = {
+    .name = "gbdt",
+    .abi = TM_MODEL_ABI,
+    .params = params,
+    .fit = tm__gbdt_fit,
+    .predict = gbdt_predict,
+    .save = gbdt_save,
+    .load = gbdt_load,
+    .free = tm__gbdt_free,
+    .predict_row = gbdt_predict_row,
+    .explain = gbdt_explain,
+    .importance = gbdt_importance,
+    .describe = gbdt_describe,
+};

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Columns as bytes: each value of a view is replaced by the number of the range it lies in. Stored
+ * twice: by row, because histograms add a whole row at a time, and by column, because a split looks
+ * at one column of many rows.
+ */
+#ifndef TM_MODEL_GBDT_BIN_H
+#define TM_MODEL_GBDT_BIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "feature/feature.h"
+
+#define TM_BIN_LEVELS_MAX 255u /* a categorical column with more levels is cut like a number */
+
+typedef struct tm_bin_column {
+    uint32_t col;    /* column of the view */
+    uint32_t n_bins; /* bins of values; bin n_bins holds missing values */
+    bool is_categorical;
+    const double *cuts; /* numeric: [n_bins - 1] ascending; bin b has x <= cuts[b] */
+} tm_bin_column;
+
+typedef struct tm_bins {
+    uint64_t n_rows;
+    uint32_t n_columns; /* columns that can split rows at all; the others are left out */
+    uint32_t stride;    /* cells of one column in a histogram: over every n_bins, multiple of 8 */
+    uint32_t row_bytes; /* of by_row: over n_columns, multiple of 4 */
+    tm_bin_column *columns;
+    double *cuts;
+    uint8_t *by_row;    /* [n_rows x row_bytes], zero after the last column */
+    uint8_t *by_column; /* [n_columns x n_rows] */
+} tm_bins;
+
+/**
+ * Cut the columns of a view into at most max_bins ranges each and bin all rows. A column with at
+ * most max_bins different values gets one bin for each; else bins hold about as many rows each.
+ * Rows past a fixed number are sampled by the hash of their number.
+ *
+ * Errors:  TM_E_NOMEM, TM_E_CANCELLED.
+ * Threads: uses ctx->pool; the result does not depend on it.
+ */
+TM_NODISCARD tm_status tm__bins_fit(tm_ctx *ctx, const tm_view *x, uint32_t max_bins, uint64_t seed,
+                                    tm_bins *out, tm_err *err);
+void tm__bins_done(tm_bins *bins);
+
+/** Upper bound of a bin: what x <= threshold means "bin <= b"; +infinity for the last. */
+double tm__bin_threshold(const tm_bin_column *column, uint32_t bin);
+
+/**
+ * Cuts between at most max_bins ranges of values sorted ascending; out_cuts [max_bins - 1]. Returns
+ * how many. Exposed for tests.
+ */
+uint32_t tm__bin_cuts(const double *values, uint64_t n, uint32_t max_bins, double *out_cuts);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design. Bin once, then rounds: gradients of the scores so far, one tree for each output, the
+ * trees' answers added to the scores (Friedman 2001, doi:10.1214/aos/1013203451, Algorithm 1; with
+ * second derivatives as in Chen and Guestrin 2016).
+ *
+ * The outputs of a round do not depend on each other: all see the scores of its start. With many
+ * classes and few rows, threads take whole trees ("lanes", each with a grower of one thread); else
+ * one tree at a time is grown by all threads. Trees are the same either way.
+ *
+ * Invariants:
+ *   1. scores are those of the forest's trees on the training rows, added in the order of trees.
+ *   2. The forest holds whole rounds: a budget or a cancel takes effect between them. A budget that
+ *      is spent leaves at least one round.
+ *   3. Random streams are named by round and output, never by thread.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "model/gbdt/gbdt_bin.h"
+#include "model/gbdt/gbdt_grow.h"
+#include "model/gbdt/gbdt_loss.h"
+#include "model/gbdt/gbdt_priv.h"
+
+enum {
+    LANES_MAX = 64,
+    LANE_ROWS = 200000 /* with more rows a tree keeps all threads busy, and lanes cost memory */
+};
+
+typedef struct boost_lane {
+    tm_gradients gradients;
+    tm_grower *grower;
+    bool *columns; /* sample of columns, or NULL */
+} boost_lane;
+
+typedef struct boost_valid {
+    tm_loss loss;
+    double *scores; /* [n_outputs x n_valid] */
+    double *norms;
+    double *chunks;
+    double best; /* least loss so far, after best_rounds rounds */
+    uint32_t best_rounds;
+} boost_valid;
+
+typedef struct boost {
+    tm_ctx *ctx;
+    const tm_fit_input *in;
+    const double *params;
+    tm_bins bins;
+    tm_loss loss;
+    double *scores; /* [n_outputs x n_rows] */
+    double *norms;  /* [n_rows], MULTICLASS */
+    uint64_t *rows; /* sample of rows as a bit set, or NULL */
+    uint32_t n_lanes;
+    boost_lane *lanes;
+    bool has_valid;
+    boost_valid valid;
+    double *best_gains; /* [n_cols] of the best round */
+    uint32_t round;
+    uint32_t output; /* of the first lane */
+    tm_gbdt *model;
+} boost;
+
+static tm_status nomem(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory for boosting");
+}
+
+/* ---- set up ---- */
+
+static tm_status lanes_init(boost *b, tm_err *err) {
+    const uint64_t n_rows = b->bins.n_rows;
+    const uint32_t n_outputs = b->model->base.n_outputs;
+    uint32_t n_lanes = tm__pool_threads(b->ctx->pool);
+    n_lanes = n_lanes < LANES_MAX ? n_lanes : LANES_MAX;
+    n_lanes = n_rows > LANE_ROWS ? 1 : n_lanes;
+    n_lanes = n_lanes < n_outputs ? n_lanes : n_outputs;
+    b->lanes = tm__mem_zalloc(n_lanes, sizeof(boost_lane));
+    if (b->lanes == NULL) {
+        return nomem(err);
+    }
+    b->n_lanes = n_lanes;
+    const tm_grow_options options = {.max_leaves = (uint32_t)b->params[TM_GBDT_LEAVES],
+                                     .max_depth = (uint32_t)b->params[TM_GBDT_DEPTH],
+                                     .min_rows = b->params[TM_GBDT_MIN_ROWS],
+                                     .l1 = b->params[TM_GBDT_L1],
+                                     .l2 = b->params[TM_GBDT_L2],
+                                     .learning_rate = b->params[TM_GBDT_RATE]};
+    for (uint32_t i = 0; i < n_lanes; i++) {
+        boost_lane *lane = &b->lanes[i];
+        TM_TRY(tm__gradients_init(n_rows, &lane->gradients, err));
+        lane->grower = tm__grower_create(n_lanes > 1 ? NULL : b->ctx->pool, &b->bins, &options);
+        if (b->params[TM_GBDT_COLUMN_SAMPLE] < 1) {
+            lane->columns = tm__mem_alloc(b->bins.n_columns, sizeof(bool));
+        }
+        if (lane->grower == NULL ||
+            (lane->columns == NULL && b->params[TM_GBDT_COLUMN_SAMPLE] < 1)) {
+            return nomem(err);
+        }
+    }
+    return TM_OK;
+}
+
+static void scores_fill(double *scores, uint32_t n_outputs, uint64_t n_rows, const double *base) {
+    for (uint32_t k = 0; k < n_outputs; k++) {
+        for (uint64_t row = 0; row < n_rows; row++) {
+            scores[k * n_rows + row] = base[k];
+        }
+    }
+}
+
+static tm_status valid_init(boost *b, tm_err *err) {
+    const tm_fit_input *in = b->in;
+    boost_valid *valid = &b->valid;
+    const uint32_t k = b->model->base.n_outputs;
+    const uint64_t n_rows = in->x_valid->n_rows;
+    TM_TRY(tm__loss_init(in->task, k, n_rows, in->y_valid, in->weights_valid, &valid->loss, err));
+    b->has_valid = true;
+    valid->scores = tm__mem_alloc((size_t)n_rows * k, sizeof(double));
+    valid->norms = tm__mem_alloc(n_rows, sizeof(double));
+    valid->chunks = tm__mem_alloc(n_rows / TM_LOSS_CHUNK + 1, sizeof(double));
+    b->best_gains = tm__mem_zalloc(b->model->base.n_cols, sizeof(double));
+    if (valid->scores == NULL || valid->norms == NULL || valid->chunks == NULL ||
+        b->best_gains == NULL) {
+        return nomem(err);
+    }
+    valid->best = (double)INFINITY;
+    scores_fill(valid->scores, k, n_rows, b->model->forest.base);
+    return TM_OK;
+}
+
+static tm_status boost_init(boost *b, tm_err *err) {
+    const tm_fit_input *in = b->in;
+    const uint64_t n_rows = in->x->n_rows;
+    const uint32_t k = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
+    TM_TRY(tm__loss_init(in->task, k, n_rows, in->y, in->weights, &b->loss, err));
+    b->model = tm__gbdt_create(in->task, k, in->x->n_cols);
+    if (b->model == NULL) {
+        return nomem(err);
+    }
+    const uint64_t start_ns = tm__mono_ns();
+    TM_TRY(tm__bins_fit(b->ctx, in->x, (uint32_t)b->params[TM_GBDT_BINS], in->seed, &b->bins, err));
+    b->model->base.seconds_bin = (double)(tm__mono_ns() - start_ns) * 1e-9;
+    tm__loss_base(&b->loss, b->model->forest.base);
+    b->scores = tm__mem_alloc((size_t)n_rows * k, sizeof(double));
+    b->norms = tm__mem_alloc(k > 1 ? n_rows : 0, sizeof(double));
+    if (b->params[TM_GBDT_ROW_SAMPLE] < 1) {
+        b->rows = tm__mem_alloc(n_rows / 64 + 1, sizeof(uint64_t));
+    }
+    if (b->scores == NULL || b->norms == NULL ||
+        (b->rows == NULL && b->params[TM_GBDT_ROW_SAMPLE] < 1)) {
+        return nomem(err);
+    }
+    scores_fill(b->scores, k, n_rows, b->model->forest.base);
+    TM_TRY(lanes_init(b, err));
+    return in->x_valid != NULL && b->params[TM_GBDT_STOPPING] > 0 ? valid_init(b, err) : TM_OK;
+}
+
+static void boost_done(boost *b) {
+    for (uint32_t i = 0; i < b->n_lanes; i++) {
+        tm__gradients_done(&b->lanes[i].gradients);
+        tm__grower_free(b->lanes[i].grower);
+        tm__mem_free(b->lanes[i].columns);
+    }
+    tm__mem_free(b->lanes);
+    tm__mem_free(b->scores);
+    tm__mem_free(b->norms);
+    tm__mem_free(b->rows);
+    tm__mem_free(b->valid.scores);
+    tm__mem_free(b->valid.norms);
+    tm__mem_free(b->valid.chunks);
+    tm__mem_free(b->best_gains);
+    tm__loss_done(&b->valid.loss);
+    tm__loss_done(&b->loss);
+    tm__bins_done(&b->bins);
+    if (b->model != NULL) {
+        tm__gbdt_free(&b->model->base);
+    }
+}
+
+/* ---- samples ---- */
+
+static void rows_task(void *arg, uint64_t item, uint32_t worker) {
+    const boost *b = arg;
+    const tm_rng rng = tm__rng_split(b->in->seed, "gbdt.rows", b->round);
+    const uint64_t limit = (uint64_t)(0x1p64 * b->params[TM_GBDT_ROW_SAMPLE]);
+    const uint64_t n_rows = b->bins.n_rows;
+    const uint64_t end = n_rows / 64 + 1 < (item + 1) * 64 ? n_rows / 64 + 1 : (item + 1) * 64;
+    (void)worker;
+    for (uint64_t word = item * 64; word < end; word++) {
+        uint64_t bits = 0;
+        for (uint64_t i = 0; i < 64 && word * 64 + i < n_rows; i++) {
+            bits |= (uint64_t)(tm__rng_at(rng.key, word * 64 + i) < limit) << i;
+        }
+        b->rows[word] = bits;
+    }
+}
+
+static void rows_sample(boost *b) {
+    const uint64_t n_words = b->bins.n_rows / 64 + 1;
+    uint64_t any = 0;
+    tm__pool_run(b->ctx->pool, (n_words + 63) / 64, rows_task, b);
+    for (uint64_t word = 0; word < n_words; word++) {
+        any |= b->rows[word];
+    }
+    b->rows[0] |= any == 0; /* a tree has a row at least */
+}
+
+/* The columns with the smallest random numbers of this tree. */
+static void columns_sample(const boost *b, uint32_t output, bool *out) {
+    const uint32_t n = b->bins.n_columns;
+    const uint64_t tree = (uint64_t)b->round * b->model->base.n_outputs + output;
+    tm_rng rng = tm__rng_split(b->in->seed, "gbdt.columns", tree);
+    uint32_t left = (uint32_t)ceil((double)n * b->params[TM_GBDT_COLUMN_SAMPLE]);
+    for (uint32_t c = 0; c < n; c++) {
+        out[c] = tm__rng_below(&rng, n - c) < left; /* left of the n - c columns to come */
+        left -= out[c];
+    }
+}
+
+/* ---- rounds ---- */
+
+static void lane_task(void *arg, uint64_t item, uint32_t worker) {
+    const boost *b = arg;
+    boost_lane *lane = &b->lanes[item];
+    const uint32_t output = b->output + (uint32_t)item;
+    const uint64_t tree = (uint64_t)b->round * b->model->base.n_outputs + output;
+    struct tm_pool *pool = b->n_lanes > 1 ? NULL : b->ctx->pool;
+    (void)worker;
+    if (lane->columns != NULL) {
+        columns_sample(b, output, lane->columns);
+    }
+    tm__gradients_fit(pool, &b->loss, output, b->scores, b->norms,
+                      tm__rng_split(b->in->seed, "gbdt.rounding", tree).key, &lane->gradients);
+    const tm_grow_input input = {.gradients = &lane->gradients,
+                                 .scale = b->loss.scale,
+                                 .rows = b->rows,
+                                 .columns = lane->columns};
+    tm__grower_fit(lane->grower, &input);
+    tm__grower_add_scores(lane->grower, b->scores + output * b->bins.n_rows);
+}
+
+/* One tree for each output. *out_grew: one of them has a split. */
+static tm_status round_run(boost *b, bool *out_grew, tm_err *err) {
+    const uint32_t n_outputs = b->model->base.n_outputs;
+    *out_grew = false;
+    if (b->rows != NULL) {
+        rows_sample(b);
+    }
+    tm__loss_norms(b->ctx->pool, &b->loss, b->scores, b->norms);
+    for (b->output = 0; b->output < n_outputs; b->output += b->n_lanes) {
+        const uint32_t left = n_outputs - b->output;
+        const uint32_t n_lanes = left < b->n_lanes ? left : b->n_lanes;
+        tm__pool_run(b->ctx->pool, n_lanes, lane_task, b);
+        for (uint32_t i = 0; i < n_lanes; i++) {
+            const tm_tree_draft draft = tm__grower_view(b->lanes[i].grower);
+            *out_grew = *out_grew || draft.n_nodes > 1;
+            tm__grower_add_gains(b->lanes[i].grower, b->model->gains);
+            TM_TRY(tm__forest_add(&b->model->forest, &draft, err));
+        }
+        if (tm__ctx_cancelled(b->ctx)) {
+            return TM_FAIL(err, TM_E_CANCELLED, "boosting was cancelled");
+        }
+    }
+    return TM_OK;
+}
+
+static void valid_task(void *arg, uint64_t chunk, uint32_t worker) {
+    const boost *b = arg;
+    const tm_forest *forest = &b->model->forest;
+    const tm_view *x = b->in->x_valid;
+    const uint64_t begin = chunk * TM_LOSS_CHUNK;
+    const uint64_t end = x->n_rows - begin < TM_LOSS_CHUNK ? x->n_rows : begin + TM_LOSS_CHUNK;
+    (void)worker;
+    for (uint32_t k = 0; k < forest->n_outputs; k++) {
+        tm__forest_add_scores(forest, forest->n_trees - forest->n_outputs + k, x, begin, end,
+                              b->valid.scores + k * x->n_rows);
+    }
+}
+
+/* Score the validation rows after a round; true when the best round is long past. */
+static bool valid_check(boost *b) {
+    boost_valid *valid = &b->valid;
+    const uint64_t n_chunks = (b->in->x_valid->n_rows + TM_LOSS_CHUNK - 1) / TM_LOSS_CHUNK;
+    struct tm_pool *pool = b->ctx->pool;
+    tm__pool_run(pool, n_chunks, valid_task, b);
+    tm__loss_norms(pool, &valid->loss, valid->scores, valid->norms);
+    const double loss =
+        tm__loss_mean(pool, &valid->loss, valid->scores, valid->norms, valid->chunks);
+    const uint32_t n_rounds = b->round + 1;
+    if (loss < valid->best || valid->best_rounds == 0) {
+        valid->best = loss;
+        valid->best_rounds = n_rounds;
+        memcpy(b->best_gains, b->model->gains, b->model->base.n_cols * sizeof(double));
+    }
+    return n_rounds - valid->best_rounds >= (uint32_t)b->params[TM_GBDT_STOPPING];
+}
+
+static tm_status rounds_run(boost *b, tm_err *err) {
+    tm_model *model = &b->model->base;
+    const uint32_t n_rounds = (uint32_t)b->params[TM_GBDT_TREES];
+    const bool is_sampled = b->rows != NULL || b->params[TM_GBDT_COLUMN_SAMPLE] < 1;
+    const uint64_t work = b->bins.n_rows * model->n_cols * model->n_outputs;
+    for (b->round = 0; b->round < n_rounds; b->round++) {
+        bool grew;
+        TM_TRY(round_run(b, &grew, err));
+        if (!grew && !is_sampled && b->round > 0) {
+            /* Nothing is left to learn, and all rounds to come would be the same. */
+            tm__forest_truncate(&b->model->forest, b->round * model->n_outputs);
+            break;
+        }
+        model->n_rounds = b->round + 1;
+        model->work_used += work;
+        const bool is_spent = tm__ctx_spend(b->ctx, work);
+        const bool is_past_best = b->has_valid && valid_check(b);
+        tm__ctx_progress(b->ctx, "fit", b->round + 1, n_rounds, "trees");
+        if (is_spent || is_past_best) {
+            break;
+        }
+    }
+    if (b->has_valid) {
+        model->n_rounds = b->valid.best_rounds;
+        tm__forest_truncate(&b->model->forest, model->n_rounds * model->n_outputs);
+        memcpy(b->model->gains, b->best_gains, model->n_cols * sizeof(double));
+    }
+    return TM_OK;
+}
+
+tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
+                       tm_model **out_model, tm_err *err) {
+    boost b = {.ctx = ctx, .in = in, .params = params->values};
+    if (in->task == TM_TASK_RANKING) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "boosted trees cannot rank yet");
+    }
+    tm_status st = boost_init(&b, err);
+    if (st == TM_OK) {
+        const uint64_t start_ns = tm__mono_ns();
+        st = rounds_run(&b, err);
+        b.model->base.seconds_fit = (double)(tm__mono_ns() - start_ns) * 1e-9;
+    }
+    if (st == TM_OK) {
+        *out_model = &b.model->base;
+        b.model = NULL;
+    }
+    boost_done(&b);
+    return st;
+}

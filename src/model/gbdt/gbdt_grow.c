@@ -1,0 +1,754 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design. Rows are dealt to parts (one a thread, blocks of DEAL_ROWS in turn). Each part keeps its
+ * rows as indices sorted by leaf and, within a leaf, ascending:
+ *
+ *     rows of part p:  [ leaf 0 ....][ leaf 3 ..][ leaf 1 ......]     segment(leaf, p) = begin,
+ * count
+ *
+ * A split is two steps over all threads. First each part divides its segment of the leaf in two and
+ * adds the rows of the smaller side to a histogram of its own. Then each column merges the parts'
+ * histograms, takes the smaller side's from the parent's to get the larger side's, and searches the
+ * best split of both. Leaves with little work stay on the calling thread.
+ *
+ * Invariants:
+ *   1. Histograms and all sums that decide a tree are integers: the number of parts, who works on
+ *      what, and which side is built cannot change a tree. Nothing else is shared between rows.
+ *   2. A leaf that may be split owns a slot (its histogram) or none: when slots run out, that of
+ * the leaf with the least gain is taken, and its histogram is built again if it is ever split.
+ *   3. Every node has rows (a side's hessian is over 0 only if it has).
+ *
+ * Leaf values come from the exact gradients (floats), summed as fixed-point integers.
+ */
+#include "model/gbdt/gbdt_grow.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "model/gbdt/gbdt_hist.h"
+#include "model/gbdt/gbdt_split.h"
+
+enum {
+    DEAL_ROWS = 4096,
+    PARTS_MAX = 64,
+    SLOT_NONE = -1,
+    /* Less work than this is done sooner by one thread than handed out; in units of a cell added.
+     */
+    FORK_WORK = 1 << 15
+};
+#define SLOTS_BYTES_MAX (UINT64_C(512) << 20)
+
+typedef struct segment {
+    uint32_t begin; /* in rows */
+    uint32_t count;
+} segment;
+
+typedef struct grow_leaf {
+    uint32_t node;
+    uint32_t depth;
+    int32_t slot;
+    double l2_extra; /* asked for by the split above it */
+    tm_split_leaf stats;
+    tm_split best;
+} grow_leaf;
+
+typedef struct grow_node {
+    uint32_t left, right; /* nodes; 0 in a leaf */
+    uint64_t n_rows;
+    double value; /* leaf */
+    tm_split split;
+} grow_node;
+
+struct tm_grower {
+    struct tm_pool *pool;
+    const tm_bins *bins;
+    tm_grow_options options;
+    uint32_t n_parts;
+    uint32_t *rows;  /* [n_rows] */
+    uint32_t *spare; /* [n_rows] right sides on their way */
+    uint64_t part_begin[PARTS_MAX + 1];
+    segment *segments; /* [max_leaves x n_parts] */
+    grow_leaf *leaves;
+    uint32_t n_leaves;
+    grow_node *nodes; /* [2 max_leaves - 1] */
+    uint32_t n_nodes;
+    /* Histograms: n_slots of leaves, then n_parts - 1 of parts. */
+    int64_t *cells;
+    uint64_t hist_cells; /* of one */
+    int32_t n_slots;
+    int32_t *free_slots;
+    int32_t n_free;
+    tm_hist_source source;
+    tm_split *found; /* [2 x n_columns] */
+    int64_t *sums;   /* [n_parts x max_leaves x 2] fixed-point gradients and hessians of leaves */
+    /* The tree of the last fit. */
+    tm_grow_input in;
+    tm_split_rules rules;
+    tm_tree_node *draft_nodes;
+    double *draft_values;
+    uint32_t *draft_covers;
+    tm_tree_set *draft_sets;
+    uint32_t *draft_from; /* node of each place */
+};
+
+/* ---- make and end ---- */
+
+static void parts_deal(tm_grower *grower) {
+    const uint64_t n_rows = grower->bins->n_rows;
+    const uint64_t n_deals = (n_rows + DEAL_ROWS - 1) / DEAL_ROWS;
+    uint64_t n_parts = tm__pool_threads(grower->pool);
+    n_parts = n_parts < PARTS_MAX ? n_parts : PARTS_MAX;
+    n_parts = n_parts < n_deals ? n_parts : n_deals;
+    grower->n_parts = (uint32_t)(n_parts > 0 ? n_parts : 1);
+    for (uint32_t p = 0; p < grower->n_parts; p++) {
+        uint64_t count = 0;
+        for (uint64_t deal = p; deal < n_deals; deal += grower->n_parts) {
+            const uint64_t begin = deal * DEAL_ROWS;
+            count += n_rows - begin < DEAL_ROWS ? n_rows - begin : (uint64_t)DEAL_ROWS;
+        }
+        grower->part_begin[p + 1] = grower->part_begin[p] + count;
+    }
+}
+
+static bool slots_alloc(tm_grower *grower) {
+    const tm_bins *bins = grower->bins;
+    const uint32_t columns = (bins->n_columns + 3) / 4 * 4;
+    grower->hist_cells = (uint64_t)columns * bins->stride;
+    const uint64_t bytes = grower->hist_cells * sizeof(int64_t) + 1;
+    uint64_t n_slots = SLOTS_BYTES_MAX / bytes;
+    n_slots = n_slots < grower->options.max_leaves ? n_slots : grower->options.max_leaves;
+    n_slots = n_slots < bins->n_rows ? n_slots : bins->n_rows;
+    n_slots = n_slots < 4 ? 4 : n_slots;
+    grower->n_slots = (int32_t)n_slots;
+    grower->cells =
+        tm__mem_alloc((n_slots + grower->n_parts - 1) * grower->hist_cells, sizeof(int64_t));
+    grower->free_slots = tm__mem_alloc(n_slots, sizeof(int32_t));
+    grower->source = (tm_hist_source){.by_row = bins->by_row,
+                                      .row_bytes = bins->row_bytes,
+                                      .n_columns = columns,
+                                      .stride = bins->stride};
+    return grower->cells != NULL && grower->free_slots != NULL;
+}
+
+tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
+                             const tm_grow_options *options) {
+    tm_grower *grower = tm__mem_zalloc(1, sizeof(*grower));
+    if (grower == NULL) {
+        return NULL;
+    }
+    grower->pool = pool;
+    grower->bins = bins;
+    grower->options = *options;
+    if (bins->n_rows < options->max_leaves) {
+        grower->options.max_leaves = (uint32_t)bins->n_rows;
+    }
+    const uint32_t max_leaves = grower->options.max_leaves, max_nodes = 2 * max_leaves - 1;
+    parts_deal(grower);
+    grower->rows = tm__mem_alloc(bins->n_rows, sizeof(uint32_t));
+    grower->spare = tm__mem_alloc(bins->n_rows, sizeof(uint32_t));
+    grower->segments = tm__mem_zalloc((size_t)max_leaves * grower->n_parts, sizeof(segment));
+    grower->leaves = tm__mem_zalloc(max_leaves, sizeof(grow_leaf));
+    grower->nodes = tm__mem_zalloc(max_nodes, sizeof(grow_node));
+    grower->found = tm__mem_zalloc((size_t)bins->n_columns * 2, sizeof(tm_split));
+    grower->sums = tm__mem_zalloc((size_t)max_leaves * grower->n_parts * 2, sizeof(int64_t));
+    grower->draft_nodes = tm__mem_zalloc(max_nodes, sizeof(tm_tree_node));
+    grower->draft_values = tm__mem_zalloc(max_nodes, sizeof(double));
+    grower->draft_covers = tm__mem_zalloc(max_nodes, sizeof(uint32_t));
+    grower->draft_sets = tm__mem_zalloc(max_leaves, sizeof(tm_tree_set));
+    grower->draft_from = tm__mem_zalloc(max_nodes, sizeof(uint32_t));
+    if (!slots_alloc(grower) || grower->rows == NULL || grower->spare == NULL ||
+        grower->segments == NULL || grower->leaves == NULL || grower->nodes == NULL ||
+        grower->found == NULL || grower->sums == NULL || grower->draft_nodes == NULL ||
+        grower->draft_values == NULL || grower->draft_covers == NULL ||
+        grower->draft_sets == NULL || grower->draft_from == NULL) {
+        tm__grower_free(grower);
+        return NULL;
+    }
+    return grower;
+}
+
+void tm__grower_free(tm_grower *grower) {
+    if (grower == NULL) {
+        return;
+    }
+    tm__mem_free(grower->rows);
+    tm__mem_free(grower->spare);
+    tm__mem_free(grower->segments);
+    tm__mem_free(grower->leaves);
+    tm__mem_free(grower->nodes);
+    tm__mem_free(grower->cells);
+    tm__mem_free(grower->free_slots);
+    tm__mem_free(grower->found);
+    tm__mem_free(grower->sums);
+    tm__mem_free(grower->draft_nodes);
+    tm__mem_free(grower->draft_values);
+    tm__mem_free(grower->draft_covers);
+    tm__mem_free(grower->draft_sets);
+    tm__mem_free(grower->draft_from);
+    tm__mem_free(grower);
+}
+
+/* ---- slots ---- */
+
+static int64_t *slot_cells(const tm_grower *grower, int32_t slot) {
+    return grower->cells + (uint64_t)slot * grower->hist_cells;
+}
+
+/* Where part p adds when parts work at the same time. */
+static int64_t *part_cells(const tm_grower *grower, uint32_t part, int32_t slot) {
+    return slot_cells(grower, part == 0 ? slot : grower->n_slots + (int32_t)part - 1);
+}
+
+static void slot_give(tm_grower *grower, grow_leaf *leaf) {
+    if (leaf->slot != SLOT_NONE) {
+        grower->free_slots[grower->n_free++] = leaf->slot;
+        leaf->slot = SLOT_NONE;
+    }
+}
+
+/* A free slot; taken from the leaf that is least likely to need it when there is none. */
+static int32_t slot_take(tm_grower *grower, const grow_leaf *keep) {
+    grow_leaf *victim = NULL;
+    for (uint32_t i = 0; i < grower->n_leaves && grower->n_free == 0; i++) {
+        grow_leaf *leaf = &grower->leaves[i];
+        if (leaf->slot != SLOT_NONE && leaf != keep &&
+            (victim == NULL || leaf->best.gain < victim->best.gain)) {
+            victim = leaf;
+        }
+    }
+    if (victim != NULL) {
+        slot_give(grower, victim);
+    }
+    return grower->free_slots[--grower->n_free];
+}
+
+/* ---- rows of leaves ---- */
+
+static segment *segment_of(const tm_grower *grower, uint32_t leaf, uint32_t part) {
+    return &grower->segments[(size_t)leaf * grower->n_parts + part];
+}
+
+static void deal_task(void *arg, uint64_t part, uint32_t worker) {
+    tm_grower *grower = arg;
+    const uint64_t n_rows = grower->bins->n_rows;
+    const uint64_t *set = grower->in.rows;
+    uint32_t *rows = grower->rows + grower->part_begin[part];
+    uint32_t count = 0;
+    (void)worker;
+    for (uint64_t begin = part * DEAL_ROWS; begin < n_rows;
+         begin += (uint64_t)grower->n_parts * DEAL_ROWS) {
+        const uint64_t end = n_rows - begin < DEAL_ROWS ? n_rows : begin + DEAL_ROWS;
+        for (uint64_t row = begin; row < end; row++) {
+            rows[count] = (uint32_t)row;
+            count += set == NULL || ((set[row >> 6] >> (row & 63)) & 1) != 0;
+        }
+    }
+    *segment_of(grower, 0, (uint32_t)part) =
+        (segment){.begin = (uint32_t)grower->part_begin[part], .count = count};
+}
+
+typedef struct split_job {
+    tm_grower *grower;
+    uint32_t leaf;  /* becomes the left side */
+    uint32_t right; /* new leaf; UINT32_MAX: build only */
+    uint32_t build; /* leaf whose rows are added, UINT32_MAX for none */
+    int32_t slot;   /* where to */
+    bool is_forked; /* parts add to histograms of their own */
+    const uint8_t *column;
+    uint8_t goes_left[256]; /* by bin */
+} split_job;
+
+/* Divide the part's rows, keeping their order. No branch depends on where a row goes. */
+static void segment_split(const split_job *job, uint32_t part) {
+    tm_grower *grower = job->grower;
+    segment *left = segment_of(grower, job->leaf, part);
+    uint32_t *rows = grower->rows + left->begin, *spare = grower->spare + left->begin;
+    uint32_t n_left = 0, n_right = 0;
+    for (uint32_t i = 0; i < left->count; i++) {
+        const uint32_t row = rows[i];
+        const uint32_t goes = job->goes_left[job->column[row]];
+        rows[n_left] = row;
+        spare[n_right] = row;
+        n_left += goes;
+        n_right += 1 - goes;
+    }
+    memcpy(rows + n_left, spare, n_right * sizeof(uint32_t));
+    *segment_of(grower, job->right, part) =
+        (segment){.begin = left->begin + n_left, .count = n_right};
+    left->count = n_left;
+}
+
+static void segment_build(const split_job *job, uint32_t part) {
+    tm_grower *grower = job->grower;
+    int64_t *cells = part_cells(grower, job->is_forked ? part : 0, job->slot);
+    const segment *rows = segment_of(grower, job->build, part);
+    if (job->is_forked || part == 0) {
+        memset(cells, 0, grower->hist_cells * sizeof(int64_t));
+    }
+    tm__hist_add(&grower->source, grower->rows + rows->begin, rows->count, cells);
+}
+
+static void split_task(void *arg, uint64_t part, uint32_t worker) {
+    const split_job *job = arg;
+    (void)worker;
+    if (job->right != UINT32_MAX) {
+        segment_split(job, (uint32_t)part);
+    }
+    if (job->build != UINT32_MAX) {
+        segment_build(job, (uint32_t)part);
+    }
+}
+
+static void split_run(split_job *job, uint64_t n_rows) {
+    tm_grower *grower = job->grower;
+    const uint64_t work = n_rows * (grower->source.n_columns + 4);
+    job->is_forked = grower->n_parts > 1 && work >= FORK_WORK;
+    tm__pool_run(job->is_forked ? grower->pool : NULL, grower->n_parts, split_task, job);
+}
+
+static uint64_t leaf_rows(const tm_grower *grower, uint32_t leaf) {
+    uint64_t n = 0;
+    for (uint32_t p = 0; p < grower->n_parts; p++) {
+        n += segment_of(grower, leaf, p)->count;
+    }
+    return n;
+}
+
+/* ---- search ---- */
+
+typedef struct search_job {
+    tm_grower *grower;
+    uint32_t leaves[2]; /* to search; UINT32_MAX: none */
+    int32_t small;      /* slot that was just built; SLOT_NONE: none */
+    int32_t large;      /* slot to take `small` from; SLOT_NONE: none */
+    uint32_t n_merge;   /* parts to add up into `small` */
+    uint32_t per_item;  /* columns */
+} search_job;
+
+static void search_column(const search_job *job, uint32_t column) {
+    tm_grower *grower = job->grower;
+    const uint32_t stride = grower->bins->stride;
+    const uint64_t at = (uint64_t)column * stride;
+    if (job->small != SLOT_NONE) {
+        int64_t *small = slot_cells(grower, job->small) + at;
+        for (uint32_t p = 1; p < job->n_merge; p++) {
+            const int64_t *part = part_cells(grower, p, job->small) + at;
+            for (uint32_t b = 0; b < stride; b++) {
+                small[b] += part[b];
+            }
+        }
+        if (job->large != SLOT_NONE) {
+            int64_t *large = slot_cells(grower, job->large) + at;
+            for (uint32_t b = 0; b < stride; b++) {
+                large[b] -= small[b];
+            }
+        }
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        tm_split *found = &grower->found[(size_t)i * grower->bins->n_columns + column];
+        *found = (tm_split){0};
+        if (job->leaves[i] != UINT32_MAX &&
+            (grower->in.columns == NULL || grower->in.columns[column])) {
+            const grow_leaf *leaf = &grower->leaves[job->leaves[i]];
+            tm__split_find(&grower->rules, &grower->bins->columns[column], column,
+                           slot_cells(grower, leaf->slot) + at, &leaf->stats, found);
+        }
+    }
+}
+
+static void search_task(void *arg, uint64_t item, uint32_t worker) {
+    const search_job *job = arg;
+    const uint32_t n_columns = job->grower->bins->n_columns;
+    const uint32_t begin = (uint32_t)item * job->per_item;
+    const uint32_t end = n_columns - begin < job->per_item ? n_columns : begin + job->per_item;
+    (void)worker;
+    for (uint32_t column = begin; column < end; column++) {
+        search_column(job, column);
+    }
+}
+
+static void search_run(search_job *job) {
+    tm_grower *grower = job->grower;
+    const uint32_t n_columns = grower->bins->n_columns;
+    job->per_item = n_columns / 64 + 1;
+    const bool is_forked = (uint64_t)n_columns * grower->bins->stride * 8 >= FORK_WORK;
+    tm__pool_run(is_forked ? grower->pool : NULL, (n_columns + job->per_item - 1) / job->per_item,
+                 search_task, job);
+    for (uint32_t i = 0; i < 2; i++) {
+        if (job->leaves[i] == UINT32_MAX) {
+            continue;
+        }
+        tm_split *best = &grower->leaves[job->leaves[i]].best;
+        for (uint32_t column = 0; column < n_columns; column++) {
+            const tm_split *found = &grower->found[(size_t)i * n_columns + column];
+            if (found->gain > best->gain) {
+                *best = *found;
+            }
+        }
+    }
+}
+
+/* ---- growing ---- */
+
+static bool leaf_may_split(const tm_grower *grower, const grow_leaf *leaf) {
+    return (double)leaf->stats.n_rows >= 2 * grower->options.min_rows && leaf->stats.n_rows >= 2 &&
+           (grower->options.max_depth == 0 || leaf->depth < grower->options.max_depth);
+}
+
+static void goes_left_fill(const tm_grower *grower, const tm_split *split, uint8_t *goes_left) {
+    const uint32_t n_bins = grower->bins->columns[split->column].n_bins;
+    memset(goes_left, 0, 256);
+    for (uint32_t b = 0; b <= n_bins; b++) {
+        const bool value_left = split->is_categorical
+                                    ? ((split->set.bits[b >> 6] >> (b & 63)) & 1) != 0
+                                    : b <= split->bin;
+        goes_left[b] = b == n_bins ? split->missing_left : value_left;
+    }
+}
+
+/* Replace a leaf by a node with two leaves; sums are known, rows are not yet. */
+static uint32_t leaf_open(tm_grower *grower, uint32_t leaf) {
+    const uint32_t right = grower->n_leaves++;
+    grow_leaf *l = &grower->leaves[leaf], *r = &grower->leaves[right];
+    grow_node *node = &grower->nodes[l->node];
+    node->split = l->best;
+    node->left = grower->n_nodes++;
+    node->right = grower->n_nodes++;
+    *r = (grow_leaf){.node = node->right, .depth = l->depth + 1, .slot = SLOT_NONE};
+    r->l2_extra = l->best.is_sorted ? TM_SPLIT_SORTED_L2 : 0;
+    r->stats.sum = l->stats.sum - l->best.left;
+    l->stats.sum = l->best.left;
+    l->node = node->left;
+    l->depth++;
+    l->l2_extra = r->l2_extra;
+    l->best = (tm_split){0};
+    grower->nodes[node->left] = (grow_node){0};
+    grower->nodes[node->right] = (grow_node){0};
+    return right;
+}
+
+static void leaf_count(tm_grower *grower, uint32_t leaf) {
+    grow_leaf *l = &grower->leaves[leaf];
+    l->stats.n_rows = leaf_rows(grower, leaf);
+    grower->nodes[l->node].n_rows = l->stats.n_rows;
+    TM_ASSERT(l->stats.n_rows > 0); /* invariant 3 */
+}
+
+/* Histogram of a leaf from its rows, into a slot that it gets. Parts are merged here. */
+static void leaf_build(tm_grower *grower, uint32_t leaf, const grow_leaf *keep) {
+    grow_leaf *l = &grower->leaves[leaf];
+    l->slot = slot_take(grower, keep);
+    split_job job = {
+        .grower = grower, .leaf = leaf, .right = UINT32_MAX, .build = leaf, .slot = l->slot};
+    split_run(&job, l->stats.n_rows);
+    search_job merge = {.grower = grower,
+                        .leaves = {UINT32_MAX, UINT32_MAX},
+                        .small = l->slot,
+                        .large = SLOT_NONE,
+                        .n_merge = job.is_forked ? grower->n_parts : 1};
+    search_run(&merge);
+}
+
+/* Search the two sides of a split whose parent had no histogram. */
+static void sides_search_anew(tm_grower *grower, uint32_t left, uint32_t right) {
+    search_job job = {.grower = grower,
+                      .leaves = {UINT32_MAX, UINT32_MAX},
+                      .small = SLOT_NONE,
+                      .large = SLOT_NONE};
+    const uint32_t sides[2] = {left, right};
+    for (uint32_t i = 0; i < 2; i++) {
+        if (leaf_may_split(grower, &grower->leaves[sides[i]])) {
+            leaf_build(grower, sides[i], &grower->leaves[sides[1 - i]]);
+            job.leaves[i] = sides[i];
+        }
+    }
+    search_run(&job);
+}
+
+/* Search the two sides of a split: the built one, and the parent's histogram less that. */
+static void sides_search(tm_grower *grower, const split_job *split, int32_t parent) {
+    search_job job = {.grower = grower,
+                      .leaves = {split->leaf, split->right},
+                      .small = split->slot,
+                      .large = parent,
+                      .n_merge = split->is_forked ? grower->n_parts : 1};
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!leaf_may_split(grower, &grower->leaves[job.leaves[i]])) {
+            job.leaves[i] = UINT32_MAX;
+        }
+    }
+    if (job.leaves[0] != UINT32_MAX || job.leaves[1] != UINT32_MAX) {
+        search_run(&job);
+    }
+}
+
+/* Split a leaf by its best split and search both sides. */
+static void leaf_split(tm_grower *grower, uint32_t leaf) {
+    const tm_split split = grower->leaves[leaf].best;
+    const uint64_t n_rows = grower->leaves[leaf].stats.n_rows;
+    const int32_t parent = grower->leaves[leaf].slot;
+    const uint32_t right = leaf_open(grower, leaf);
+    grow_leaf *sides[2] = {&grower->leaves[leaf], &grower->leaves[right]};
+    const bool is_last = grower->n_leaves == grower->options.max_leaves;
+    /* The side with less hessian most likely has fewer rows; a wrong guess costs only time. */
+    const bool left_small =
+        (sides[0]->stats.sum & 0xFFFFFFFF) <= (sides[1]->stats.sum & 0xFFFFFFFF);
+    split_job job = {.grower = grower,
+                     .leaf = leaf,
+                     .right = right,
+                     .build = UINT32_MAX,
+                     .column = grower->bins->by_column + split.column * grower->bins->n_rows};
+    goes_left_fill(grower, &split, job.goes_left);
+    const bool with_build = !is_last && parent != SLOT_NONE;
+    if (with_build) {
+        job.build = left_small ? leaf : right;
+        job.slot = slot_take(grower, sides[0]);
+    }
+    split_run(&job, n_rows);
+    leaf_count(grower, leaf);
+    leaf_count(grower, right);
+    sides[0]->slot = SLOT_NONE;
+    if (!with_build) {
+        if (parent != SLOT_NONE) {
+            grower->free_slots[grower->n_free++] = parent;
+        }
+        if (!is_last) {
+            sides_search_anew(grower, leaf, right);
+        }
+    } else {
+        sides[left_small ? 0 : 1]->slot = job.slot;
+        sides[left_small ? 1 : 0]->slot = parent;
+        sides_search(grower, &job, parent);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!(sides[i]->best.gain > 0)) {
+            slot_give(grower, sides[i]);
+        }
+    }
+}
+
+/* Sum of the packed gradients of all rows that take part: any column's cells hold it. */
+static int64_t root_sum(const tm_grower *grower, int32_t slot) {
+    const int64_t *cells = slot_cells(grower, slot);
+    int64_t sum = 0;
+    for (uint32_t b = 0; b < grower->bins->stride; b++) {
+        sum += cells[b];
+    }
+    return sum;
+}
+
+static void root_open(tm_grower *grower) {
+    grower->n_leaves = 1;
+    grower->n_nodes = 1;
+    grower->nodes[0] = (grow_node){0};
+    grower->leaves[0] = (grow_leaf){.slot = SLOT_NONE};
+    grower->n_free = 0;
+    for (int32_t slot = grower->n_slots; slot-- > 0;) {
+        grower->free_slots[grower->n_free++] = slot;
+    }
+    tm__pool_run(grower->pool, grower->n_parts, deal_task, grower);
+    grow_leaf *root = &grower->leaves[0];
+    root->stats.n_rows = leaf_rows(grower, 0);
+    grower->nodes[0].n_rows = root->stats.n_rows;
+    if (grower->options.max_leaves < 2 || grower->bins->n_columns == 0 ||
+        !leaf_may_split(grower, root)) {
+        return;
+    }
+    leaf_build(grower, 0, NULL);
+    root->stats.sum = root_sum(grower, root->slot);
+    search_job search = {
+        .grower = grower, .leaves = {0, UINT32_MAX}, .small = SLOT_NONE, .large = SLOT_NONE};
+    search_run(&search);
+}
+
+/* ---- leaf values ---- */
+
+/* Exponent by which sums of up to `total` fit 62 bits. */
+static int fixed_point(double total) {
+    int exponent = 0;
+    frexp(total, &exponent);
+    return total > 0 ? 61 - exponent : 0;
+}
+
+static void sums_task(void *arg, uint64_t part, uint32_t worker) {
+    tm_grower *grower = arg;
+    const tm_gradients *gradients = grower->in.gradients;
+    const double per_g = ldexp(1, fixed_point(gradients->sum_abs_g));
+    const double per_h = ldexp(1, fixed_point(gradients->sum_h));
+    (void)worker;
+    for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
+        const segment *seg = segment_of(grower, leaf, (uint32_t)part);
+        const uint32_t *rows = grower->rows + seg->begin;
+        int64_t g = 0, h = 0;
+        for (uint32_t i = 0; i < seg->count; i++) {
+            g += (int64_t)((double)gradients->g[rows[i]] * per_g);
+            h += (int64_t)((double)gradients->h[rows[i]] * per_h);
+        }
+        int64_t *sums = grower->sums + (part * grower->options.max_leaves + leaf) * 2;
+        sums[0] = g;
+        sums[1] = h;
+    }
+}
+
+static void values_fit(tm_grower *grower) {
+    const tm_grow_options *options = &grower->options;
+    const tm_gradients *gradients = grower->in.gradients;
+    /* Penalties are in the units of gradients as the user sees them: not divided by scale. */
+    const double l1 = options->l1 / grower->in.scale;
+    tm__pool_run(grower->pool, grower->n_parts, sums_task, grower);
+    for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
+        int64_t sums[2] = {0, 0};
+        for (uint32_t p = 0; p < grower->n_parts; p++) {
+            const int64_t *part = grower->sums + ((size_t)p * options->max_leaves + leaf) * 2;
+            sums[0] += part[0];
+            sums[1] += part[1];
+        }
+        const double g = ldexp((double)sums[0], -fixed_point(gradients->sum_abs_g));
+        const double h = ldexp((double)sums[1], -fixed_point(gradients->sum_h));
+        const double below = h + options->l2 + grower->leaves[leaf].l2_extra;
+        const double shrunk = copysign(fmax(fabs(g) - l1, 0), g);
+        const double value = -options->learning_rate * shrunk / below * grower->in.scale;
+        grower->nodes[grower->leaves[leaf].node].value = below > 0 && isfinite(value) ? value : 0;
+    }
+}
+
+uint32_t tm__grower_fit(tm_grower *grower, const tm_grow_input *in) {
+    grower->in = *in;
+    grower->source.packed = in->gradients->packed;
+    grower->rules = (tm_split_rules){.min_rows = grower->options.min_rows,
+                                     .l1 = grower->options.l1 / in->scale,
+                                     .l2 = grower->options.l2,
+                                     .unit_g = in->gradients->unit_g,
+                                     .unit_h = in->gradients->unit_h};
+    root_open(grower);
+    while (grower->n_leaves < grower->options.max_leaves) {
+        uint32_t best = 0;
+        for (uint32_t leaf = 1; leaf < grower->n_leaves; leaf++) {
+            if (grower->leaves[leaf].best.gain > grower->leaves[best].best.gain) {
+                best = leaf;
+            }
+        }
+        if (!(grower->leaves[best].best.gain > 0)) {
+            break;
+        }
+        leaf_split(grower, best);
+    }
+    values_fit(grower);
+    return grower->n_leaves;
+}
+
+/* ---- use of a tree ---- */
+
+typedef struct scores_job {
+    tm_grower *grower;
+    double *scores;
+} scores_job;
+
+static void scores_task(void *arg, uint64_t part, uint32_t worker) {
+    const scores_job *job = arg;
+    const tm_grower *grower = job->grower;
+    (void)worker;
+    for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
+        const segment *seg = segment_of(grower, leaf, (uint32_t)part);
+        const uint32_t *rows = grower->rows + seg->begin;
+        const double value = grower->nodes[grower->leaves[leaf].node].value;
+        for (uint32_t i = 0; i < seg->count; i++) {
+            job->scores[rows[i]] += value;
+        }
+    }
+}
+
+/* Rows that took no part walk the tree on their bins. */
+static void others_task(void *arg, uint64_t deal, uint32_t worker) {
+    const scores_job *job = arg;
+    const tm_grower *grower = job->grower;
+    const tm_bins *bins = grower->bins;
+    const uint64_t begin = deal * DEAL_ROWS;
+    const uint64_t end = bins->n_rows - begin < DEAL_ROWS ? bins->n_rows : begin + DEAL_ROWS;
+    (void)worker;
+    for (uint64_t row = begin; row < end; row++) {
+        if (((grower->in.rows[row >> 6] >> (row & 63)) & 1) != 0) {
+            continue;
+        }
+        const grow_node *node = &grower->nodes[0];
+        while (node->left != 0) {
+            const tm_split *split = &node->split;
+            const uint32_t bin = bins->by_row[row * bins->row_bytes + split->column];
+            bool left = split->is_categorical ? ((split->set.bits[bin >> 6] >> (bin & 63)) & 1) != 0
+                                              : bin <= split->bin;
+            left = bin == bins->columns[split->column].n_bins ? split->missing_left : left;
+            node = &grower->nodes[left ? node->left : node->right];
+        }
+        job->scores[row] += node->value;
+    }
+}
+
+void tm__grower_add_scores(tm_grower *grower, double *scores) {
+    scores_job job = {.grower = grower, .scores = scores};
+    tm__pool_run(grower->pool, grower->n_parts, scores_task, &job);
+    if (grower->in.rows != NULL) {
+        tm__pool_run(grower->pool, (grower->bins->n_rows + DEAL_ROWS - 1) / DEAL_ROWS, others_task,
+                     &job);
+    }
+}
+
+void tm__grower_add_gains(const tm_grower *grower, double *gains) {
+    for (uint32_t i = 0; i < grower->n_nodes; i++) {
+        const grow_node *node = &grower->nodes[i];
+        if (node->left != 0) {
+            gains[grower->bins->columns[node->split.column].col] += node->split.gain;
+        }
+    }
+}
+
+/* A node of the draft for one that splits; `left` is the place of its left child. */
+static tm_tree_node draft_node(tm_grower *grower, const tm_split *split, uint32_t left,
+                               uint32_t *n_sets) {
+    const tm_bin_column *column = &grower->bins->columns[split->column];
+    tm_tree_node node = {.left = left, .meta = column->col};
+    node.meta |= split->missing_left ? TM_NODE_MISSING_LEFT : 0;
+    if (!split->is_categorical) {
+        node.threshold = tm__bin_threshold(column, split->bin);
+        return node;
+    }
+    /* Codes that are no level go where missing values go, as they did in binning. */
+    tm_tree_set set = split->set;
+    for (uint32_t code = column->n_bins; code < 256; code++) {
+        const uint64_t bit = UINT64_C(1) << (code & 63);
+        set.bits[code >> 6] =
+            split->missing_left ? set.bits[code >> 6] | bit : set.bits[code >> 6] & ~bit;
+    }
+    grower->draft_sets[*n_sets] = set;
+    node.meta |= TM_NODE_CATEGORICAL;
+    node.set = (*n_sets)++;
+    return node;
+}
+
+tm_tree_draft tm__grower_view(tm_grower *grower) {
+    uint32_t n = 1, n_sets = 0;
+    grower->draft_from[0] = 0;
+    for (uint32_t at = 0; at < n; at++) {
+        const grow_node *node = &grower->nodes[grower->draft_from[at]];
+        grower->draft_covers[at] = (uint32_t)node->n_rows;
+        grower->draft_values[at] = 0;
+        if (node->left == 0) {
+            grower->draft_values[at] = node->value;
+            grower->draft_nodes[at] = (tm_tree_node){.threshold = (double)INFINITY,
+                                                     .left = at,
+                                                     .meta = TM_NODE_LEAF | TM_NODE_MISSING_LEFT};
+            continue;
+        }
+        grower->draft_nodes[at] = draft_node(grower, &node->split, n, &n_sets);
+        grower->draft_from[n++] = node->left;
+        grower->draft_from[n++] = node->right;
+    }
+    return (tm_tree_draft){.n_nodes = n,
+                           .n_sets = n_sets,
+                           .nodes = grower->draft_nodes,
+                           .values = grower->draft_values,
+                           .covers = grower->draft_covers,
+                           .sets = grower->draft_sets};
+}

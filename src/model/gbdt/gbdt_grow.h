@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Grows one tree at a time on binned rows. Everything is allocated once; growing cannot fail.
+ * A grower belongs to one caller; several may share the bins.
+ */
+#ifndef TM_MODEL_GBDT_GROW_H
+#define TM_MODEL_GBDT_GROW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/gbdt/gbdt_bin.h"
+#include "model/gbdt/gbdt_loss.h"
+#include "model/tree/tree.h"
+#include "tidemill/err.h"
+
+struct tm_pool;
+
+typedef struct tm_grow_options {
+    uint32_t max_leaves;
+    uint32_t max_depth; /* 0: no limit */
+    double min_rows;
+    double l1, l2;
+    double learning_rate;
+} tm_grow_options;
+
+/* What one tree is grown from. */
+typedef struct tm_grow_input {
+    const tm_gradients *gradients;
+    double scale;         /* leaf values are multiplied by it (tm_loss.scale) */
+    const uint64_t *rows; /* bit set of rows that take part; NULL: all */
+    const bool *columns;  /* [n_columns] that may split; NULL: all */
+} tm_grow_input;
+
+typedef struct tm_grower tm_grower;
+
+/** pool may be NULL. The bins must outlive the grower. NULL when out of memory. */
+tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
+                             const tm_grow_options *options);
+/**
+ * Grow a tree, best leaf first, and fit its leaf values to the exact gradients. Returns its number
+ * of leaves: 1 when no split helps.
+ */
+uint32_t tm__grower_fit(tm_grower *grower, const tm_grow_input *in);
+/** Add the tree's values to scores [n_rows], rows that did not take part included. */
+void tm__grower_add_scores(tm_grower *grower, double *scores);
+/** Add the gain of each split to gains [columns of the view]. */
+void tm__grower_add_gains(const tm_grower *grower, double *gains);
+/** The tree; valid until the grower's next call. */
+tm_tree_draft tm__grower_view(tm_grower *grower);
+void tm__grower_free(tm_grower *grower);
+
+#endif

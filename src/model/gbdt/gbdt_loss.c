@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Design. One pass computes gradients as floats with the sums of their sizes; these give the units,
+ * and a second pass rounds to integers. The units use the whole range of a 32-bit sum whatever the
+ * data: with 700 rows a mean gradient has 21 bits, with a million 11, with 2^30 one.
+ *
+ * Rounding is at random (up with the probability of the fraction), so that a sum of many rounded
+ * gradients has no bias; the random number of a row depends on the stream and the row alone.
+ *
+ * Source: Shi, Ke, Chen, Zheng, Liu 2022, "Quantized training of gradient boosting decision trees",
+ * arXiv:2207.09682, for stochastic rounding; here with as many bits as fit instead of 2 to 5.
+ */
+#include "model/gbdt/gbdt_loss.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/fmath.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+
+/* A probability of 0 in training data must not become an infinite score. */
+static const double PROBABILITY_MIN = 1e-15;
+
+typedef struct loss_job {
+    const tm_loss *loss;
+    uint32_t output;
+    uint64_t key;
+    const double *scores;
+    const double *norms;
+    double *norms_out;
+    double *chunks;
+    tm_gradients *gradients;
+} loss_job;
+
+static uint64_t chunk_count(uint64_t n_rows) {
+    return (n_rows + TM_LOSS_CHUNK - 1) / TM_LOSS_CHUNK;
+}
+
+static uint64_t chunk_end(uint64_t n_rows, uint64_t chunk) {
+    const uint64_t end = (chunk + 1) * TM_LOSS_CHUNK;
+    return end < n_rows ? end : n_rows;
+}
+
+/* Sum of weights (or of weights times y, or of those where y is `is`) in chunk order. */
+static double rows_sum(const tm_loss *loss, bool with_y, double center) {
+    double sum = 0;
+    for (uint64_t chunk = 0; chunk < chunk_count(loss->n_rows); chunk++) {
+        double part = 0;
+        for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(loss->n_rows, chunk); row++) {
+            const double w = loss->weights != NULL ? loss->weights[row] : 1;
+            part += with_y ? w * (loss->y[row] - center) : w;
+        }
+        sum += part;
+    }
+    return sum;
+}
+
+static tm_status weights_init(tm_loss *loss, const double *weights, tm_err *err) {
+    double max = 0;
+    for (uint64_t row = 0; row < loss->n_rows; row++) {
+        max = weights[row] > max ? weights[row] : max;
+    }
+    loss->weights = tm__mem_alloc(loss->n_rows, sizeof(double));
+    if (loss->weights == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for weights");
+    }
+    for (uint64_t row = 0; row < loss->n_rows; row++) {
+        loss->weights[row] = weights[row] / max;
+    }
+    const double mean = rows_sum(loss, false, 0) / (double)loss->n_rows;
+    for (uint64_t row = 0; row < loss->n_rows; row++) {
+        loss->weights[row] /= mean;
+    }
+    return TM_OK;
+}
+
+/* A power of two over all |y - mean|, so that gradients are below 1 and dividing is exact. */
+static double scale_of(const tm_loss *loss) {
+    double center = 0, spread = 0;
+    int exponent = 0;
+    tm__loss_base(loss, &center);
+    for (uint64_t row = 0; row < loss->n_rows; row++) {
+        spread = fmax(spread, fabs(loss->y[row] - center));
+    }
+    frexp(spread, &exponent);
+    return spread > 0 ? ldexp(1, exponent) : 1;
+}
+
+tm_status tm__loss_init(tm_task task, uint32_t n_outputs, uint64_t n_rows, const double *y,
+                        const double *weights, tm_loss *out, tm_err *err) {
+    tm_loss loss = {.task = task, .n_outputs = n_outputs, .n_rows = n_rows, .y = y, .scale = 1};
+    if (n_rows == 0 || n_rows > TM_LOSS_MAX_ROWS) {
+        return TM_FAIL(err, n_rows == 0 ? TM_E_INVALID : TM_E_LIMIT,
+                       "boosting takes 1 to %llu rows, got %llu",
+                       (unsigned long long)TM_LOSS_MAX_ROWS, (unsigned long long)n_rows);
+    }
+    for (uint64_t row = 0; row < n_rows && task == TM_TASK_REGRESSION; row++) {
+        if (!(fabs(y[row]) <= 1e300)) {
+            return TM_FAIL(err, TM_E_INVALID, "the target of row %llu is too large to be squared",
+                           (unsigned long long)(row + 1));
+        }
+    }
+    if (weights != NULL) {
+        const tm_status st = weights_init(&loss, weights, err);
+        if (st != TM_OK) {
+            tm__loss_done(&loss);
+            return st;
+        }
+    }
+    if (task == TM_TASK_REGRESSION) {
+        loss.scale = scale_of(&loss);
+    }
+    *out = loss;
+    return TM_OK;
+}
+
+void tm__loss_done(tm_loss *loss) {
+    tm__mem_free(loss->weights);
+    *loss = (tm_loss){0};
+}
+
+void tm__loss_base(const tm_loss *loss, double *out) {
+    const double n = rows_sum(loss, false, 0);
+    if (loss->task == TM_TASK_MULTICLASS) {
+        memset(out, 0, loss->n_outputs * sizeof(double));
+        for (uint64_t row = 0; row < loss->n_rows; row++) {
+            out[(uint32_t)loss->y[row]] += loss->weights != NULL ? loss->weights[row] : 1;
+        }
+        for (uint32_t k = 0; k < loss->n_outputs; k++) {
+            out[k] = tm__log(fmax(out[k] / n, PROBABILITY_MIN));
+        }
+        return;
+    }
+    /* Around the first value, so that a large mean does not drown small differences. */
+    const double center = loss->task == TM_TASK_REGRESSION ? loss->y[0] : 0;
+    const double mean = center + rows_sum(loss, true, center) / n;
+    if (loss->task == TM_TASK_REGRESSION) {
+        out[0] = mean;
+        return;
+    }
+    const double p = fmin(fmax(mean, PROBABILITY_MIN), 1 - PROBABILITY_MIN);
+    out[0] = tm__log(p / (1 - p));
+}
+
+static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
+    const loss_job *job = arg;
+    const uint64_t n = job->loss->n_rows;
+    (void)worker;
+    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(n, chunk); row++) {
+        double max = job->scores[row], sum = 0;
+        for (uint32_t k = 1; k < job->loss->n_outputs; k++) {
+            max = fmax(max, job->scores[k * n + row]);
+        }
+        for (uint32_t k = 0; k < job->loss->n_outputs; k++) {
+            sum += tm__exp(job->scores[k * n + row] - max);
+        }
+        job->norms_out[row] = max + tm__log(sum);
+    }
+}
+
+void tm__loss_norms(struct tm_pool *pool, const tm_loss *loss, const double *scores, double *out) {
+    if (loss->task == TM_TASK_MULTICLASS) {
+        loss_job job = {.loss = loss, .scores = scores, .norms_out = out};
+        tm__pool_run(pool, chunk_count(loss->n_rows), norms_task, &job);
+    }
+}
+
+static double row_loss(const loss_job *job, uint64_t row) {
+    const tm_loss *loss = job->loss;
+    const double y = loss->y[row], s = job->scores[row];
+    if (loss->task == TM_TASK_REGRESSION) {
+        const double d = (s - y) / loss->scale; /* cannot overflow when squared */
+        return d * d;
+    }
+    if (loss->task == TM_TASK_BINARY) {
+        return fmax(s, 0) - s * y + tm__log1p(tm__exp(-fabs(s)));
+    }
+    return job->norms[row] - job->scores[(uint64_t)y * loss->n_rows + row];
+}
+
+static void loss_task(void *arg, uint64_t chunk, uint32_t worker) {
+    const loss_job *job = arg;
+    const tm_loss *loss = job->loss;
+    double sum = 0;
+    (void)worker;
+    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(loss->n_rows, chunk); row++) {
+        const double w = loss->weights != NULL ? loss->weights[row] : 1;
+        sum += w * row_loss(job, row);
+    }
+    job->chunks[chunk] = sum;
+}
+
+double tm__loss_mean(struct tm_pool *pool, const tm_loss *loss, const double *scores,
+                     const double *norms, double *chunks) {
+    const uint64_t n_chunks = chunk_count(loss->n_rows);
+    loss_job job = {.loss = loss, .scores = scores, .norms = norms, .chunks = chunks};
+    tm__pool_run(pool, n_chunks, loss_task, &job);
+    double sum = 0;
+    for (uint64_t chunk = 0; chunk < n_chunks; chunk++) {
+        sum += chunks[chunk];
+    }
+    return sum / (double)loss->n_rows * loss->scale * loss->scale;
+}
+
+tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err) {
+    tm_gradients gradients = {.n_rows = n_rows};
+    gradients.g = tm__mem_alloc(n_rows, sizeof(float));
+    gradients.h = tm__mem_alloc(n_rows, sizeof(float));
+    gradients.packed = tm__mem_alloc(n_rows, sizeof(int64_t));
+    gradients.chunks = tm__mem_alloc(chunk_count(n_rows) * 2, sizeof(double));
+    if (gradients.g == NULL || gradients.h == NULL || gradients.packed == NULL ||
+        gradients.chunks == NULL) {
+        tm__gradients_done(&gradients);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for the gradients of %llu rows",
+                       (unsigned long long)n_rows);
+    }
+    *out = gradients;
+    return TM_OK;
+}
+
+void tm__gradients_done(tm_gradients *gradients) {
+    tm__mem_free(gradients->g);
+    tm__mem_free(gradients->h);
+    tm__mem_free(gradients->packed);
+    tm__mem_free(gradients->chunks);
+    *gradients = (tm_gradients){0};
+}
+
+/* Gradient and hessian of one row without its weight. */
+static inline void row_gradient(const loss_job *job, uint64_t row, double *g, double *h) {
+    const tm_loss *loss = job->loss;
+    const double s = job->scores[job->output * loss->n_rows + row];
+    const double y = loss->y[row];
+    if (loss->task == TM_TASK_REGRESSION) {
+        *g = (s - y) / loss->scale;
+        *h = 1;
+    } else if (loss->task == TM_TASK_BINARY) {
+        const double p = tm__sigmoid(s);
+        *g = p - y;
+        *h = p * (1 - p);
+    } else {
+        const double p = tm__exp(s - job->norms[row]);
+        const double k = (double)loss->n_outputs;
+        *g = p - (y == (double)job->output ? 1 : 0);
+        *h = k / (k - 1) * p * (1 - p); /* Friedman 2001, sec. 4.6: scores have one freedom less */
+        *h = *h > 0 ? *h : 0;           /* p may be an ulp over 1 */
+    }
+}
+
+static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
+    const loss_job *job = arg;
+    const tm_loss *loss = job->loss;
+    tm_gradients *out = job->gradients;
+    double sum_g = 0, sum_h = 0;
+    (void)worker;
+    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(loss->n_rows, chunk); row++) {
+        double g, h;
+        row_gradient(job, row, &g, &h);
+        if (loss->weights != NULL) {
+            g *= loss->weights[row];
+            h *= loss->weights[row];
+        }
+        out->g[row] = (float)g;
+        out->h[row] = (float)h;
+        sum_g += fabs((double)out->g[row]);
+        sum_h += (double)out->h[row];
+    }
+    out->chunks[2 * chunk] = sum_g;
+    out->chunks[2 * chunk + 1] = sum_h;
+}
+
+static void pack_task(void *arg, uint64_t chunk, uint32_t worker) {
+    const loss_job *job = arg;
+    const tm_gradients *out = job->gradients;
+    const double per_g = out->unit_g > 0 ? 1 / out->unit_g : 0;
+    const double per_h = out->unit_h > 0 ? 1 / out->unit_h : 0;
+    const double bias = 0x1p31; /* makes a gradient positive, so that the cast rounds down */
+    (void)worker;
+    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(out->n_rows, chunk); row++) {
+        const uint64_t random = tm__rng_at(job->key, row);
+        const double up_g = (double)(int64_t)(random & 0xFFFFFFFFu) * 0x1p-32;
+        const double up_h = (double)(int64_t)(random >> 32) * 0x1p-32;
+        const int64_t g = (int64_t)((double)out->g[row] * per_g + up_g + bias) - (INT64_C(1) << 31);
+        int64_t h = (int64_t)((double)out->h[row] * per_h + up_h);
+        h += h == 0 && out->h[row] > 0; /* rows with a weight can be counted by hessians over 0 */
+        out->packed[row] = g * (INT64_C(1) << 32) + h;
+    }
+}
+
+void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
+                       const double *scores, const double *norms, uint64_t key, tm_gradients *out) {
+    TM_ASSERT(out->n_rows == loss->n_rows && loss->n_rows <= TM_LOSS_MAX_ROWS);
+    loss_job job = {.loss = loss,
+                    .output = output,
+                    .key = key,
+                    .scores = scores,
+                    .norms = norms,
+                    .gradients = out};
+    const uint64_t n_chunks = chunk_count(loss->n_rows);
+    tm__pool_run(pool, n_chunks, gradients_task, &job);
+    out->sum_abs_g = 0;
+    out->sum_h = 0;
+    for (uint64_t chunk = 0; chunk < n_chunks; chunk++) {
+        out->sum_abs_g += out->chunks[2 * chunk];
+        out->sum_h += out->chunks[2 * chunk + 1];
+    }
+    /* Rounding adds less than 1 to each row; what is left is shared in proportion. */
+    const double n = (double)loss->n_rows;
+    out->unit_g = out->sum_abs_g / (0x1p31 - 2 - n);
+    out->unit_h = out->sum_h / (0x1p32 - 2 - n);
+    if (loss->task == TM_TASK_REGRESSION && loss->weights == NULL) {
+        out->unit_h = 1; /* hessians are counts */
+    }
+    tm__pool_run(pool, n_chunks, pack_task, &job);
+}

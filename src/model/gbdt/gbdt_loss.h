@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Losses: base scores, gradients and values; gradients also as integers, for histograms.
+ *
+ * Scores are [n_outputs x n_rows], one output after the other. Sums of doubles over rows go by
+ * chunks of TM_LOSS_CHUNK rows, added in the order of the chunks.
+ */
+#ifndef TM_MODEL_GBDT_LOSS_H
+#define TM_MODEL_GBDT_LOSS_H
+
+#include <stdint.h>
+
+#include "table/task.h"
+#include "tidemill/err.h"
+
+struct tm_pool;
+
+#define TM_LOSS_CHUNK 4096u
+/* Packed gradients hold one row each or more, so that 31 bits hold the sum over all rows. */
+#define TM_LOSS_MAX_ROWS (UINT64_C(1) << 30)
+
+typedef struct tm_loss {
+    tm_task task;
+    uint32_t n_outputs;
+    uint64_t n_rows;
+    const double *y; /* borrowed */
+    double *weights; /* with mean 1; NULL: all 1 */
+    double scale;    /* REGRESSION: a power of two over the spread of y; gradients are divided by
+                        it, and leaf values multiplied; else 1 */
+} tm_loss;
+
+/**
+ * Targets and weights were checked by tm__model_fit().
+ * Errors: TM_E_INVALID (a target too large to be squared), TM_E_LIMIT, TM_E_NOMEM.
+ */
+TM_NODISCARD tm_status tm__loss_init(tm_task task, uint32_t n_outputs, uint64_t n_rows,
+                                     const double *y, const double *weights, tm_loss *out,
+                                     tm_err *err);
+/** The best score that is the same for all rows, for each output: out [n_outputs]. */
+void tm__loss_base(const tm_loss *loss, double *out);
+/** MULTICLASS: log of the sum of exp of a row's scores, out [n_rows]. Else nothing is done. */
+void tm__loss_norms(struct tm_pool *pool, const tm_loss *loss, const double *scores, double *out);
+/** Mean over rows: log-loss, or squared error. norms as above; chunks [chunks of n_rows]. */
+double tm__loss_mean(struct tm_pool *pool, const tm_loss *loss, const double *scores,
+                     const double *norms, double *chunks);
+
+/*
+ * First and second derivatives of one output's loss by its score, and both in one integer: the
+ * gradient in the upper 32 bits, the hessian in the lower. Any sum of packed rows is exact: units
+ * are chosen so that the sum of all |gradients| stays below 2^31 and of all hessians below 2^32.
+ */
+typedef struct tm_gradients {
+    uint64_t n_rows;
+    float *g;        /* [n_rows] */
+    float *h;        /* [n_rows] */
+    int64_t *packed; /* [n_rows] */
+    double *chunks;  /* [2 x chunks] sums on their way */
+    double sum_abs_g;
+    double sum_h;
+    double unit_g; /* gradient = unit_g * integer */
+    double unit_h;
+} tm_gradients;
+
+TM_NODISCARD tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err);
+/** Fill everything from scores; integers are rounded at random by stream `key`, without bias. */
+void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
+                       const double *scores, const double *norms, uint64_t key, tm_gradients *out);
+void tm__gradients_done(tm_gradients *gradients);
+void tm__loss_done(tm_loss *loss);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The best split of one column's histogram. */
+#ifndef TM_MODEL_GBDT_SPLIT_H
+#define TM_MODEL_GBDT_SPLIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/gbdt/gbdt_bin.h"
+#include "model/tree/tree.h"
+
+typedef struct tm_split_rules {
+    double min_rows;
+    double l1, l2;
+    double unit_g, unit_h; /* of the packed sums */
+} tm_split_rules;
+
+typedef struct tm_split_leaf {
+    int64_t sum; /* packed, of all its rows */
+    uint64_t n_rows;
+} tm_split_leaf;
+
+typedef struct tm_split {
+    double gain;     /* what the loss falls by, doubled; 0: no split */
+    uint32_t column; /* of tm_bins */
+    uint32_t bin;    /* numeric: bins up to it go left */
+    bool missing_left;
+    bool is_categorical;
+    bool is_sorted;  /* categorical: chosen along sorted categories, which asks for a penalty */
+    tm_tree_set set; /* categorical: bins that go left, the one of missing values among them */
+    int64_t left;    /* packed sum of the left side */
+} tm_split;
+
+/* Penalty on leaf values below a split along sorted categories, in units of the hessian: categories
+ * were put in order by what they are then rewarded for. Value as in LightGBM (cat_l2). */
+#define TM_SPLIT_SORTED_L2 10.0
+
+/** Replace *best when this column has a split with a larger gain. cells [n_bins + 1]. */
+void tm__split_find(const tm_split_rules *rules, const tm_bin_column *column, uint32_t column_index,
+                    const int64_t *cells, const tm_split_leaf *leaf, tm_split *best);
+
+/** Gradient and hessian of a packed sum. */
+static inline double tm__packed_g(int64_t sum) {
+    return (double)(int32_t)(sum >> 32);
+}
+static inline double tm__packed_h(int64_t sum) {
+    return (double)(sum & 0xFFFFFFFF);
+}
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/proc.h"
+#include "store/duck_priv.h"
+
+#define PATH_SIZE 4096u
+
+typedef struct entry {
+    const char *name;
+    size_t offset;
+} entry;
+
+static const entry entries[] = {
+#define X(name) {"duckdb_" #name, offsetof(tm_duck_api, name)},
+    TM_DUCK_FUNCTIONS(X)
+#undef X
+};
+
+/* Below the folder of the program: a build folder in the tree, the tests' folder in a build
+ * folder, an installation. */
+static const char *const places[] = {"../third_party/duckdb/libduckdb.so",
+                                     "../../third_party/duckdb/libduckdb.so",
+                                     "../lib/tidemill/libduckdb.so"};
+
+static bool find_library(char *out, size_t size) {
+    const char *const program = tm__program_path();
+    const char *const slash = program == NULL ? NULL : strrchr(program, '/');
+    for (size_t i = 0; slash != NULL && i < sizeof(places) / sizeof(places[0]); i++) {
+        tm_buf path;
+        tm__buf_init(&path, size - 1);
+        (void)tm__buf_append(&path, program, (size_t)(slash - program) + 1);
+        const bool fits = tm__buf_text(&path, places[i]);
+        const bool is_there = fits && tm__fs_info((const char *)path.data).kind == TM_PATH_FILE &&
+                              tm__str_copy(out, size, (tm_str){(const char *)path.data, path.len});
+        tm__buf_done(&path);
+        if (is_there) {
+            return true;
+        }
+    }
+    return false;
+}
+
+tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err) {
+    char path[PATH_SIZE] = "libduckdb.so";
+    const char *const named = getenv("TIDEMILL_DUCKDB");
+    if (named != NULL && named[0] != '\0') {
+        (void)tm__str_copy(path, sizeof(path), tm__str(named));
+    } else {
+        (void)find_library(path, sizeof(path));
+    }
+    tm_module *module = NULL;
+    if (tm__module_open(path, &module, NULL) != TM_OK) {
+        (void)TM_FAIL(err, TM_E_UNAVAILABLE, "cannot load DuckDB from '%s'", path);
+        tm_err_hint(err, "Run ./run setup to fetch it, or name libduckdb.so in TIDEMILL_DUCKDB. "
+                         "CSV files are read without it.");
+        return TM_E_UNAVAILABLE;
+    }
+    tm_duck_api api;
+    for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+        const tm_module_fn fn = tm__module_find(module, entries[i].name);
+        if (fn == NULL) {
+            (void)TM_FAIL(err, TM_E_UNAVAILABLE, "'%s' has no function '%s'", path,
+                          entries[i].name);
+            tm_err_hint(err, "Run ./run setup to fetch the version Tidemill was made for.");
+            tm__module_close(module);
+            return TM_E_UNAVAILABLE;
+        }
+        memcpy((char *)&api + entries[i].offset, &fn, sizeof(fn));
+    }
+    if (out_path != NULL) {
+        /* The loader keeps the library's path as long as it is loaded, which is for good. */
+        void *symbol = NULL;
+        Dl_info info = {0};
+        memcpy(&symbol, &api.library_version, sizeof(symbol));
+        *out_path = dladdr(symbol, &info) != 0 ? info.dli_fname : "libduckdb.so";
+    }
+    *out = api;
+    return TM_OK;
+}
+
+tm_status tm__duck_version(const char **out_version, const char **out_path, tm_err *err) {
+    tm_duck_api api;
+    const char *path = NULL;
+    TM_TRY(tm__duck_api_load(&api, &path, err));
+    *out_version = api.library_version();
+    *out_path = path;
+    return TM_OK;
+}

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What end-to-end tests share: the program in a folder of its own, and a server of it."""
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = pathlib.Path(os.environ.get("TIDEMILL_PROGRAM", ROOT / "build" / "tidemill"))
+
+
+class Result:
+    """What a command printed and how it ended."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self):
+        """stdout as the one JSON object that it must be."""
+        return json.loads(self.out)
+
+
+class Tidemill:
+    """The program in a folder: tm("train", "x.csv", ...) runs it there; tm.ok(...) also asks for exit code 0."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("TIDEMILL", "TM_"))}
+        self.env.update(NO_COLOR="1", PATH=f"{PROGRAM.parent}:{self.env.get('PATH', '/usr/bin:/bin')}")
+
+    def __call__(self, *words, stdin=None, timeout=120, env=None):
+        done = subprocess.run([str(PROGRAM), *map(str, words)], cwd=self.folder, env={**self.env, **(env or {})}, input=stdin,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *words, **options):
+        result = self(*words, **options)
+        assert result.code == 0, f"tidemill {' '.join(map(str, words))} exits {result.code}:\n{result.err}{result.out}"
+        return result
+
+    def write(self, name, text):
+        """A file in the folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+class Server:
+    """A running `tidemill serve` (or run) of a folder, on a free port of loopback."""
+
+    def __init__(self, tm, *words, command="serve"):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.log = open(tm.folder / f"server-{self.port}.log", "w+", encoding="utf-8")
+        self.process = subprocess.Popen([str(PROGRAM), command, "--listen", self.address, *words], cwd=tm.folder, env=tm.env,
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+        self.wait_ready()
+
+    def wait_ready(self, seconds=10):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            try:
+                if self.request("GET", "/readyz")[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.01)
+        self.log.seek(0)
+        raise AssertionError(f"the server is not ready:\n{self.log.read()}")
+
+    def request(self, method, path, body=None, headers=None, timeout=10):
+        """(status, headers, body); body is decoded when it is JSON. A body that is no text or bytes is sent as JSON."""
+        headers = dict(headers or {})
+        if body is not None and not isinstance(body, (str, bytes)):
+            body = json.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            data = answer.read()
+        finally:
+            connection.close()
+        if "json" in (answer.getheader("Content-Type") or ""):
+            data = json.loads(data)
+        return answer.status, answer.headers, data
+
+    def stop(self, number=signal.SIGTERM):
+        """Ask the server to end; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        finally:
+            self.log.close()
+
+
+@pytest.fixture(name="tm")
+def fixture_tm(tmp_path):
+    """The program in an empty folder."""
+    return Tidemill(tmp_path)
+
+
+@pytest.fixture(name="serve")
+def fixture_serve(tm):
+    """serve() starts a server of the folder; all end with the test."""
+    servers = []
+
+    def start(*words, **options):
+        servers.append(Server(tm, *words, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@pytest.fixture(scope="session", name="root")
+def fixture_root():
+    """Root of the tree."""
+    return ROOT

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line's own behaviour: help, errors, exit codes, completion."""
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+
+def test_no_words_show_short_help_and_exit_2(tm):
+    result = tm()
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("Usage: tidemill COMMAND")
+
+
+def test_help_lists_every_command(tm, root):
+    text = tm.ok("help").out
+    for path in (root / "api" / "cli").glob("*.json"):
+        command = json.loads(path.read_text(encoding="utf-8"))
+        if path.name != "common.json":
+            assert f"\n  {command['name']} " in text, command["name"]
+
+
+def test_help_of_a_command_is_the_same_both_ways(tm):
+    assert tm.ok("help", "completion").out == tm.ok("completion", "--help").out
+
+
+def test_help_shows_examples_before_options(tm):
+    text = tm.ok("doctor", "--help").out
+    assert text.index("Examples:") < text.index("Usage:") < text.index("Options of every command:")
+
+
+def test_help_is_quick(tm):
+    best = 1.0
+    for _ in range(20):
+        start = time.monotonic()
+        tm.ok("--help")
+        best = min(best, time.monotonic() - start)
+    assert best < 0.05  # with the start of a process from Python; the program itself takes less than 5 ms
+
+
+@pytest.mark.parametrize("words, message, hint", [
+    (["docter"], "unknown command 'docter'", "Did you mean `tidemill doctor`?"),
+    (["doctor", "--jsn"], "unknown option '--jsn'", "Did you mean --json?"),
+    (["doctor", "extra"], "one word too many: 'extra'", "`tidemill doctor --help` shows how to use it."),
+    (["completion"], "SHELL is missing", "`tidemill completion --help` shows how to use it."),
+])
+def test_wrong_use_says_what_to_do(tm, words, message, hint):
+    result = tm(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"error: {message}\n  hint: {hint}\n"
+    result = tm(*words, "--json")
+    assert result.code == 2
+    assert result.json == {"schema": "tidemill.error/1", "error": {
+        "status": "usage", "message": message, "hint": hint, "path": None, "row": None, "column": None}}
+
+
+def test_version_names_what_it_was_built_with(tm):
+    assert tm.ok("version").out == tm.ok("--version").out
+    value = tm.ok("version", "--json").json
+    assert value["schema"] == "tidemill.version/1"
+    assert value["libraries"]["duckdb"].lstrip("v").startswith("1.4.4")
+
+
+def test_doctor_is_content_here(tm):
+    result = tm("doctor", "--json")
+    assert {c["name"] for c in result.json["checks"]} >= {"processor", "memory", "clock", "home", "disk", "duckdb", "sqlite"}
+    assert all(c["ok"] for c in result.json["checks"]), result.json
+    assert result.code == 0
+
+
+def test_doctor_names_a_home_that_cannot_be_written(tm):
+    tm.write("home", "a file, no folder")
+    result = tm("doctor", "--home", "home", "--json")
+    assert result.code == 1
+    assert [c["name"] for c in result.json["checks"] if not c["ok"]][0] == "home"
+    assert result.err.startswith("error: ")
+
+
+def test_output_that_cannot_be_written_is_a_failure(tm):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([tm_path(tm), "help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 6
+    assert done.stderr.startswith("error: cannot write to stdout")
+
+
+def tm_path(tm):
+    return next(os.path.join(p, "tidemill") for p in tm.env["PATH"].split(":"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_names_commands(tm, shell):
+    text = tm.ok("completion", shell).out
+    assert "doctor" in text and "tidemill" in text
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+def test_completion_completes_in_bash(tm):
+    script = tm.ok("completion", "bash").out + """
+COMP_WORDS=(tidemill doc); COMP_CWORD=1; _tidemill; echo "${COMPREPLY[@]}"
+COMP_WORDS=(tidemill doctor --jso); COMP_CWORD=2; _tidemill; echo "${COMPREPLY[@]}"
+"""
+    done = subprocess.run(["bash"], input=script, stdout=subprocess.PIPE, text=True, check=True, cwd=tm.folder)
+    assert done.stdout == "doctor\n--json\n"
