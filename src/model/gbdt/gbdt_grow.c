@@ -39,7 +39,7 @@ enum {
      */
     FORK_WORK = 1 << 15
 };
-#define SLOTS_BYTES_MAX (UINT64_C(512) << 20)
+#define HIST_BYTES_MAX (UINT64_C(512) << 20)
 
 typedef struct segment {
     uint32_t begin; /* in rows */
@@ -118,7 +118,8 @@ static bool slots_alloc(tm_grower *grower) {
     const uint32_t columns = (bins->n_columns + 3) / 4 * 4;
     grower->hist_cells = (uint64_t)columns * bins->stride;
     const uint64_t bytes = grower->hist_cells * sizeof(int64_t) + 1;
-    uint64_t n_slots = SLOTS_BYTES_MAX / bytes;
+    const uint64_t given = grower->options.hist_bytes_max;
+    uint64_t n_slots = (given > 0 ? given : HIST_BYTES_MAX) / bytes;
     n_slots = n_slots < grower->options.max_leaves ? n_slots : grower->options.max_leaves;
     n_slots = n_slots < bins->n_rows ? n_slots : bins->n_rows;
     n_slots = n_slots < 4 ? 4 : n_slots;

@@ -22,6 +22,7 @@ typedef struct tm_grow_options {
     double min_rows;
     double l1, l2;
     double learning_rate;
+    uint64_t hist_bytes_max; /* for histograms of leaves; 0: the default, 512 MiB */
 } tm_grow_options;
 
 /* What one tree is grown from. */

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "made_data.h"
+#include "model/gbdt/gbdt_priv.h"
+
+typedef struct fit_data {
+    made_data made;
+    uint64_t n_rows;
+    double *y;
+    double *out; /* [n_rows x 3] */
+} fit_data;
+
+static void data_init(fit_data *d, tm_task task, const made_options *options) {
+    made_init(&d->made, options);
+    d->n_rows = options->n_rows;
+    d->y = tm__mem_alloc(d->n_rows, sizeof(double));
+    d->out = tm__mem_alloc(d->n_rows * 3, sizeof(double));
+    for (uint64_t row = 0; row < d->n_rows; row++) {
+        const double a = d->made.cols[0][row], b = d->made.cols[1][row];
+        const double f = (isnan(a) ? 2 : a * 1.5) + (b > 0 ? 1 : b);
+        const double u = made_random(31, row);
+        d->y[row] = f + u;
+        if (task == TM_TASK_BINARY) {
+            d->y[row] = u < tm__sigmoid(2 * f);
+        } else if (task == TM_TASK_MULTICLASS) {
+            d->y[row] = f + u < -1 ? 0 : (f + u < 1.5 ? 1 : 2);
+        }
+    }
+}
+
+static void data_done(fit_data *d) {
+    tm__mem_free(d->y);
+    tm__mem_free(d->out);
+    made_done(&d->made);
+}
+
+static const made_options small = {
+    .n_rows = 900, .n_cols = 3, .levels = {0, 0, 9}, .missing = {0.1, 0, 0.1}, .seed = 2};
+static const tm_task tasks[] = {TM_TASK_BINARY, TM_TASK_MULTICLASS, TM_TASK_REGRESSION};
+
+static tm_fit_input input_of(const fit_data *d, tm_task task) {
+    return (tm_fit_input){.task = task, .n_classes = 3, .x = &d->made.view, .y = d->y, .seed = 7};
+}
+
+static void params_init(tm_params *params, double n_trees) {
+    tm__params_init(&tm__gbdt_ops, params);
+    params->values[TM_GBDT_TREES] = n_trees;
+}
+
+static tm_model *fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params) {
+    tm_model *model = NULL;
+    tm_err err = {0};
+    if (tm__model_fit(ctx, &tm__gbdt_ops, in, params, &model, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    return model;
+}
+
+/* Mean loss of a model on the rows of d, in its own task. */
+static double loss_of(const tm_model *model, const fit_data *d) {
+    tm_ctx ctx = {0};
+    const uint32_t k = model->n_outputs;
+    double sum = 0;
+    assert_int_equal(tm__model_predict(&ctx, model, &d->made.view, d->out, NULL), TM_OK);
+    tm__model_link(model->task, k, d->n_rows, d->out);
+    for (uint64_t row = 0; row < d->n_rows; row++) {
+        const double *p = d->out + row * k;
+        if (model->task == TM_TASK_REGRESSION) {
+            sum += (p[0] - d->y[row]) * (p[0] - d->y[row]);
+        } else if (model->task == TM_TASK_BINARY) {
+            sum -= tm__log(fmax(d->y[row] > 0 ? p[0] : 1 - p[0], 1e-15));
+        } else {
+            sum -= tm__log(fmax(p[(uint32_t)d->y[row]], 1e-15));
+        }
+    }
+    return sum / (double)d->n_rows;
+}
+
+static void bytes_of(const tm_model *model, tm_buf *out) {
+    tm__buf_init(out, 1 << 26);
+    assert_int_equal(model->ops->save(model, out, NULL), TM_OK);
+}
+
+static void each_round_lowers_the_training_loss(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d;
+        tm_ctx ctx = {0};
+        data_init(&d, tasks[t], &small);
+        const tm_fit_input in = input_of(&d, tasks[t]);
+        double before = INFINITY, first = 0;
+        for (uint32_t n = 1; n < 60; n += 4) {
+            tm_params params;
+            params_init(&params, n);
+            tm_model *model = fit(&ctx, &in, &params);
+            const double loss = loss_of(model, &d);
+            assert_int_equal(model->n_rounds, n);
+            assert_true(model->work_used == (uint64_t)n * 900 * 3 * model->n_outputs);
+            assert_true(loss < before);
+            first = n == 1 ? loss : first;
+            before = loss;
+            tm__model_free(model);
+        }
+        assert_true(before < 0.6 * first);
+        data_done(&d);
+    }
+}
+
+static void threads_do_not_change_a_byte(void **state) {
+    (void)state;
+    const made_options large = {
+        .n_rows = 30000, .n_cols = 6, .levels = {0, 0, 40}, .missing = {0.1, 0, 0.1}, .seed = 2};
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d;
+        data_init(&d, tasks[t], &large);
+        tm_buf first = {0};
+        for (uint32_t n = 1; n <= 3; n++) {
+            tm_ctx ctx = {.pool = tm__pool_create(n)};
+            tm_params params;
+            params_init(&params, 4);
+            params.values[TM_GBDT_ROW_SAMPLE] = 0.8;
+            params.values[TM_GBDT_COLUMN_SAMPLE] = 0.7;
+            tm_fit_input in = input_of(&d, tasks[t]);
+            in.x_valid = &d.made.view;
+            in.y_valid = d.y;
+            tm_model *model = fit(&ctx, &in, &params);
+            tm_buf buf;
+            bytes_of(model, &buf);
+            if (n == 1) {
+                first = buf;
+            } else {
+                assert_int_equal(buf.len, first.len);
+                assert_memory_equal(buf.data, first.data, buf.len);
+                tm__buf_done(&buf);
+            }
+            tm__model_free(model);
+            tm__pool_free(ctx.pool);
+        }
+        tm__buf_done(&first);
+        data_done(&d);
+    }
+}
+
+static void early_stopping_keeps_the_best_round(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d, valid;
+        made_options other = small;
+        other.seed = 1000;
+        tm_ctx ctx = {0};
+        data_init(&d, tasks[t], &small);
+        data_init(&valid, tasks[t], &other);
+        tm_fit_input in = input_of(&d, tasks[t]);
+        in.x_valid = &valid.made.view;
+        in.y_valid = valid.y;
+        tm_params params;
+        params_init(&params, 300);
+        params.values[TM_GBDT_STOPPING] = 10;
+        tm_model *best = fit(&ctx, &in, &params);
+        assert_true(best->n_rounds > 3 && best->n_rounds < 290);
+        const double loss = loss_of(best, &valid);
+        in.x_valid = NULL;
+        for (uint32_t n = best->n_rounds - 2; n <= best->n_rounds + 5; n++) {
+            params_init(&params, n);
+            tm_model *model = fit(&ctx, &in, &params);
+            assert_true(loss_of(model, &valid) >= loss * (1 - 1e-12));
+            tm_buf a, b;
+            bytes_of(best, &a);
+            bytes_of(model, &b);
+            if (n == best->n_rounds) { /* all but the work, bytes 24 to 31 */
+                assert_int_equal(a.len, b.len);
+                assert_memory_equal(a.data + 32, b.data + 32, a.len - 32);
+            }
+            tm__buf_done(&a);
+            tm__buf_done(&b);
+            tm__model_free(model);
+        }
+        tm__model_free(best);
+        data_done(&d);
+        data_done(&valid);
+    }
+}
+
+static void a_spent_budget_keeps_the_trees_so_far_and_repeats(void **state) {
+    (void)state;
+    fit_data d;
+    data_init(&d, TM_TASK_BINARY, &small);
+    const tm_fit_input in = input_of(&d, TM_TASK_BINARY);
+    tm_params params;
+    params_init(&params, 50);
+    tm_budget budget = {.work_limit = 900 * 3 * 6 - 1};
+    tm_ctx ctx = {.budget = &budget};
+    tm_model *model = fit(&ctx, &in, &params);
+    assert_true(model->n_rounds == 6 && budget.is_cut && !budget.clock_cut);
+    tm__model_free(model);
+    budget = (tm_budget){.work_limit = 1}; /* one round at least */
+    model = fit(&ctx, &in, &params);
+    assert_int_equal(model->n_rounds, 1);
+    tm__model_free(model);
+    data_done(&d);
+}
+
+static void a_cancelled_fit_says_so(void **state) {
+    (void)state;
+    fit_data d;
+    data_init(&d, TM_TASK_BINARY, &small);
+    const tm_fit_input in = input_of(&d, TM_TASK_BINARY);
+    volatile _Atomic bool cancel = true;
+    tm_ctx ctx = {.cancel = &cancel};
+    tm_params params;
+    tm_model *model = NULL;
+    params_init(&params, 5);
+    assert_int_equal(tm__model_fit(&ctx, &tm__gbdt_ops, &in, &params, &model, NULL),
+                     TM_E_CANCELLED);
+    assert_null(model);
+    data_done(&d);
+}
+
+static void a_weight_of_two_is_a_row_given_twice(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d;
+        tm_ctx ctx = {0};
+        made_options options = small;
+        options.n_rows = 1200; /* the last 400 repeat the first */
+        data_init(&d, tasks[t], &options);
+        for (uint32_t c = 0; c < 3; c++) {
+            double *cells = d.made.cells + c * 1200;
+            memcpy(cells + 800, cells, 400 * sizeof(double));
+        }
+        memcpy(d.y + 800, d.y, 400 * sizeof(double));
+        tm_params params;
+        params_init(&params, 20);
+        params.values[TM_GBDT_MIN_ROWS] = 1;
+        params.values[TM_GBDT_LEAVES] = 8;
+        tm_fit_input in = input_of(&d, tasks[t]);
+        tm_model *twice = fit(&ctx, &in, &params);
+        double weights[800];
+        tm_view view = d.made.view;
+        const double *cols[3];
+        for (uint32_t row = 0; row < 800; row++) {
+            weights[row] = row < 400 ? 6 : 3; /* only ratios count */
+        }
+        for (uint32_t c = 0; c < 3; c++) {
+            cols[c] = d.made.cols[c];
+        }
+        view.n_rows = 800;
+        view.cols = cols;
+        in.x = &view;
+        in.weights = weights;
+        tm_model *weighted = fit(&ctx, &in, &params);
+        const double a = loss_of(twice, &d), b = loss_of(weighted, &d);
+        assert_true(fabs(a - b) < 0.02 * a);
+        tm__model_free(twice);
+        tm__model_free(weighted);
+        data_done(&d);
+    }
+}
+
+static void a_target_of_one_value_is_answered_with_it(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d;
+        tm_ctx ctx = {0};
+        data_init(&d, tasks[t], &small);
+        for (uint64_t row = 0; row < d.n_rows; row++) {
+            d.y[row] = 1;
+        }
+        const tm_fit_input in = input_of(&d, tasks[t]);
+        tm_params params;
+        params_init(&params, 20);
+        tm_model *model = fit(&ctx, &in, &params);
+        assert_true(loss_of(model, &d) < 1e-9);
+        assert_int_equal(model->n_rounds, 1);
+        tm__model_free(model);
+        data_done(&d);
+    }
+}
+
+static void odd_shapes_are_learned_from(void **state) {
+    (void)state;
+    const made_options shapes[] = {
+        {.n_rows = 1, .n_cols = 2},
+        {.n_rows = 2, .n_cols = 2},
+        {.n_rows = 65, .n_cols = 2, .missing = {1, 1}},
+        {.n_rows = 65, .n_cols = 2, .levels = {1, 300}},
+    };
+    for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++) {
+        for (uint32_t t = 0; t < 3; t++) {
+            fit_data d;
+            tm_ctx ctx = {0};
+            data_init(&d, tasks[t], &shapes[s]);
+            for (uint64_t row = 0; row < d.n_rows; row++) {
+                d.y[row] = isfinite(d.y[row]) ? d.y[row] : 0;
+            }
+            tm_fit_input in = input_of(&d, tasks[t]);
+            tm_params params;
+            params_init(&params, 3);
+            params.values[TM_GBDT_MIN_ROWS] = 1;
+            params.values[TM_GBDT_ROW_SAMPLE] = 0.01;
+            tm_model *model = fit(&ctx, &in, &params);
+            assert_true(isfinite(loss_of(model, &d)));
+            tm__model_free(model);
+            tm_view empty = {.n_rows = d.n_rows}; /* text only: no dense column at all */
+            in.x = &empty;
+            model = fit(&ctx, &in, &params);
+            assert_true(model->n_rounds > 0);
+            tm__model_free(model);
+            data_done(&d);
+        }
+    }
+}
+
+/* 60 categories, 20 rows each: half of them mean yes. A number can only say so with many splits. */
+static void categories_are_learned_faster_than_their_codes(void **state) {
+    (void)state;
+    double loss[2];
+    for (uint32_t as_number = 0; as_number < 2; as_number++) {
+        made_options options = {.n_rows = 4000, .n_cols = 2, .levels = {60}, .seed = 3};
+        fit_data d;
+        tm_ctx ctx = {0};
+        data_init(&d, TM_TASK_REGRESSION, &options);
+        for (uint64_t row = 0; row < d.n_rows; row++) {
+            const double yes = made_random(50, (uint64_t)d.made.cols[0][row]) < 0.5;
+            d.y[row] = made_random(51, row) < 0.2 + 0.6 * yes;
+        }
+        d.made.features[0].is_categorical = as_number == 0;
+        const tm_fit_input in = input_of(&d, TM_TASK_BINARY);
+        tm_params params;
+        params_init(&params, 10);
+        params.values[TM_GBDT_LEAVES] = 4;
+        tm_model *model = fit(&ctx, &in, &params);
+        loss[as_number] = loss_of(model, &d);
+        tm__model_free(model);
+        data_done(&d);
+    }
+    assert_true(loss[0] < loss[1] - 0.05);
+}
+
+static void what_is_missing_is_learned(void **state) {
+    (void)state;
+    made_options options = {.n_rows = 3000, .n_cols = 2, .missing = {0.3}, .seed = 3};
+    fit_data d;
+    tm_ctx ctx = {0};
+    data_init(&d, TM_TASK_REGRESSION, &options);
+    for (uint64_t row = 0; row < d.n_rows; row++) {
+        const double x = d.made.cols[0][row];
+        d.y[row] = isnan(x) ? 5 : (x > 1 ? 5 : 0); /* missing goes with the large ones */
+    }
+    const tm_fit_input in = input_of(&d, TM_TASK_REGRESSION);
+    tm_params params;
+    params_init(&params, 1);
+    params.values[TM_GBDT_LEAVES] = 2;
+    params.values[TM_GBDT_RATE] = 1;
+    tm_model *model = fit(&ctx, &in, &params);
+    assert_true(loss_of(model, &d) < 0.05);
+    tm__model_free(model);
+    data_done(&d);
+}
+
+static void it_fails_cleanly_at_each_allocation(void **state) {
+    (void)state;
+    made_options options = small;
+    options.n_rows = 60;
+    fit_data d;
+    tm_ctx ctx = {0};
+    data_init(&d, TM_TASK_MULTICLASS, &options);
+    tm_fit_input in = input_of(&d, TM_TASK_MULTICLASS);
+    in.x_valid = in.x;
+    in.y_valid = in.y;
+    tm_params params;
+    params_init(&params, 2);
+    params.values[TM_GBDT_ROW_SAMPLE] = 0.9;
+    params.values[TM_GBDT_COLUMN_SAMPLE] = 0.9;
+    const uint64_t alive = tm__mem_alive();
+    tm_model *model = NULL;
+    tm_status st = TM_E_NOMEM;
+    uint64_t n = 1;
+    for (; st != TM_OK; n++) {
+        tm__mem_fail_at(n, false);
+        st = tm__model_fit(&ctx, &tm__gbdt_ops, &in, &params, &model, NULL);
+        tm__mem_fail_at(0, false);
+        assert_true(st == TM_OK || (st == TM_E_NOMEM && model == NULL && tm__mem_alive() == alive));
+    }
+    assert_true(n > 30);
+    tm__model_free(model);
+    data_done(&d);
+}
+
+static void explanations_sum_to_the_score(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d;
+        tm_ctx ctx = {0};
+        data_init(&d, tasks[t], &small);
+        const tm_fit_input in = input_of(&d, tasks[t]);
+        tm_params params;
+        params_init(&params, 30);
+        tm_model *model = fit(&ctx, &in, &params);
+        for (uint64_t row = 0; row < 50; row++) {
+            const double *cols[MADE_COLS_MAX];
+            double out[3 * 5], raw[3];
+            const tm_view view = made_row(&d.made, row, cols);
+            assert_int_equal(tm__model_explain(model, &view, out, NULL), TM_OK);
+            tm__model_predict_row(model, &view, raw);
+            for (uint32_t k = 0; k < model->n_outputs; k++) {
+                const double *line = out + k * 5;
+                assert_true(line[3] == 0);
+                assert_true(fabs(line[0] + line[1] + line[2] + line[4] - raw[k]) < 1e-9);
+            }
+        }
+        tm__model_free(model);
+        data_done(&d);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_round_lowers_the_training_loss),
+        cmocka_unit_test(threads_do_not_change_a_byte),
+        cmocka_unit_test(early_stopping_keeps_the_best_round),
+        cmocka_unit_test(a_spent_budget_keeps_the_trees_so_far_and_repeats),
+        cmocka_unit_test(a_cancelled_fit_says_so),
+        cmocka_unit_test(a_weight_of_two_is_a_row_given_twice),
+        cmocka_unit_test(a_target_of_one_value_is_answered_with_it),
+        cmocka_unit_test(odd_shapes_are_learned_from),
+        cmocka_unit_test(categories_are_learned_faster_than_their_codes),
+        cmocka_unit_test(what_is_missing_is_learned),
+        cmocka_unit_test(it_fails_cleanly_at_each_allocation),
+        cmocka_unit_test(explanations_sum_to_the_score),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/gbdt/gbdt_hist.h"
+
+/* Columns, cells of a column, rows in the table, rows added. */
+typedef struct hist_case {
+    const char *name;
+    uint32_t n_columns, stride;
+    uint64_t n_rows, n_added;
+} hist_case;
+
+static const hist_case cases[] = {
+    {"no rows", 4, 8, 10, 0},           {"one row", 4, 8, 10, 1},
+    {"less than ahead", 8, 16, 30, 20}, {"more than ahead", 8, 256, 500, 333},
+    {"all rows", 28, 256, 700, 700},    {"wider than a tile", 600, 256, 90, 77},
+};
+
+static void the_kernel_adds_what_the_plain_loop_adds(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const hist_case *c = &cases[i];
+        const size_t n_cells = (size_t)c->n_columns * c->stride;
+        uint8_t *by_row = tm__mem_alloc(c->n_rows, c->n_columns);
+        int64_t *packed = tm__mem_alloc(c->n_rows, sizeof(int64_t));
+        uint32_t *rows = tm__mem_alloc(c->n_rows, sizeof(uint32_t));
+        int64_t *fast = tm__mem_zalloc(n_cells, sizeof(int64_t));
+        int64_t *plain = tm__mem_zalloc(n_cells, sizeof(int64_t));
+        for (uint64_t b = 0; b < c->n_rows * c->n_columns; b++) {
+            by_row[b] = (uint8_t)(tm__rng_at(1, b) % c->stride);
+        }
+        uint32_t n = 0;
+        for (uint64_t row = 0; row < c->n_rows; row++) {
+            packed[row] = (int64_t)(tm__rng_at(2, row) >> 16) - (INT64_C(1) << 47);
+            const uint64_t left = c->n_rows - row;
+            if (tm__rng_at(3, row) % left < c->n_added - n) {
+                rows[n++] = (uint32_t)row;
+            }
+        }
+        assert_int_equal(n, c->n_added);
+        const tm_hist_source source = {.by_row = by_row,
+                                       .row_bytes = c->n_columns,
+                                       .n_columns = c->n_columns,
+                                       .stride = c->stride,
+                                       .packed = packed};
+        tm__hist_add(&source, rows, n, fast);
+        tm__hist_add_ref(&source, rows, n, plain);
+        if (memcmp(fast, plain, n_cells * sizeof(int64_t)) != 0) {
+            fail_msg("cells differ: %s", c->name);
+        }
+        tm__mem_free(by_row);
+        tm__mem_free(packed);
+        tm__mem_free(rows);
+        tm__mem_free(fast);
+        tm__mem_free(plain);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_kernel_adds_what_the_plain_loop_adds)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
