@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * 1. len <= capacity <= size_max, and data has capacity + 1 bytes: data[len] is always 0.
+ * 2. After a failure nothing more is appended, so what is there is a clean beginning.
+ * Numbers are put together byte by byte: the bytes do not depend on the machine, and compilers make
+ * one load or store of it.
+ */
 #include "base/buf.h"
 
 #include <stdarg.h>

@@ -61,9 +61,25 @@ static int64_t floor_div(int64_t value, int64_t divisor) {
     return value / divisor - (value % divisor < 0 ? 1 : 0);
 }
 
+static int64_t days_from_civil(int64_t year, uint32_t month, uint32_t day) {
+    const int64_t year_from_march = year - (month <= 2 ? 1 : 0);
+    const int64_t era = floor_div(year_from_march, 400);
+    const int64_t year_of_era = year_from_march - era * 400;
+    const int64_t month_from_march = month <= 2 ? (int64_t)month + 9 : (int64_t)month - 3;
+    const int64_t day_of_year = (153 * month_from_march + 2) / 5 + (int64_t)day - 1;
+    const int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * ERA_DAYS + day_of_era - EPOCH_DAYS;
+}
+
+int64_t tm__us_from_civil(int64_t year, uint32_t month, uint32_t day) {
+    return days_from_civil(year, month, day) * DAY_US;
+}
+
 void tm__civil_from_us(int64_t us, tm_civil *out) {
     const int64_t days = floor_div(us, DAY_US);
-    const uint64_t in_day = (uint64_t)(us - days * DAY_US);
+    const int64_t rest = us % DAY_US;
+    const uint64_t in_day = (uint64_t)(rest < 0 ? rest + DAY_US : rest);
     const int64_t shifted = days + EPOCH_DAYS;
     const int64_t era = floor_div(shifted, ERA_DAYS);
     const int64_t day_of_era = shifted - era * ERA_DAYS;
@@ -85,19 +101,8 @@ void tm__civil_from_us(int64_t us, tm_civil *out) {
         .us = (uint32_t)(in_day % 1000000),
         /* 1970-01-01 was a Thursday. */
         .weekday = (uint32_t)(days + 3 - floor_div(days + 3, 7) * 7),
-        .yearday = (uint32_t)(days - tm__us_from_civil(year, 1, 1) / DAY_US),
+        .yearday = (uint32_t)(days - days_from_civil(year, 1, 1)),
     };
-}
-
-int64_t tm__us_from_civil(int64_t year, uint32_t month, uint32_t day) {
-    const int64_t year_from_march = year - (month <= 2 ? 1 : 0);
-    const int64_t era = floor_div(year_from_march, 400);
-    const int64_t year_of_era = year_from_march - era * 400;
-    const int64_t month_from_march = month <= 2 ? (int64_t)month + 9 : (int64_t)month - 3;
-    const int64_t day_of_year = (153 * month_from_march + 2) / 5 + (int64_t)day - 1;
-    const int64_t day_of_era =
-        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return (era * ERA_DAYS + day_of_era - EPOCH_DAYS) * DAY_US;
 }
 
 /* A reader of fixed-width digits over a text. */

@@ -12,8 +12,7 @@
 #include <cmocka.h>
 
 /* `./run test table/csv.quotes` runs the cases whose names hold "quotes". */
-static inline void test_filter(void)
-{
+static inline void test_filter(void) {
     const char *pattern = getenv("TM_TEST_FILTER");
     if (pattern != NULL && pattern[0] != '\0') {
         cmocka_set_test_filter(pattern);
@@ -22,7 +21,7 @@ static inline void test_filter(void)
 
 #undef cmocka_run_group_tests
 #define cmocka_run_group_tests(tests, setup, teardown)                                             \
-    (test_filter(), _cmocka_run_group_tests(#tests, tests, sizeof(tests) / sizeof((tests)[0]),     \
-                                            setup, teardown))
+    (test_filter(),                                                                                \
+     _cmocka_run_group_tests(#tests, tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown))
 
 #endif

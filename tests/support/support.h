@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Folders, contexts and faults for tests. */
+#ifndef TM_SUPPORT_SUPPORT_H
+#define TM_SUPPORT_SUPPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+
+/* A folder of one test, removed with all that is in it. */
+typedef struct test_folder {
+    char path[64];
+} test_folder;
+
+void test_folder_make(test_folder *folder);
+/** Path of a name in the folder; out holds size bytes. */
+const char *test_folder_join(const test_folder *folder, const char *name, char *out, size_t size);
+void test_folder_remove(test_folder *folder);
+
+/** A context with a pool of n_threads (1: none) and both arenas; ends the test when memory runs
+ * out.
+ */
+tm_ctx *test_ctx_make(uint32_t n_threads);
+void test_ctx_free(tm_ctx *ctx);
+
+/**
+ * Call fn with the first, second, ... allocation failing until it succeeds. fn returns whether it
+ * succeeded and has freed all that it made either way; a block left alive fails the test.
+ */
+void test_each_mem_fault(bool (*fn)(void *arg), void *arg);
+
+#endif

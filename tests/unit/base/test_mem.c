@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static void blocks_are_aligned_and_counted(void **state) {
+    (void)state;
+    const uint64_t n_alive = tm__mem_alive();
+    for (size_t n = 0; n < 300; n += 7) {
+        uint8_t *block = tm__mem_alloc(n, 3);
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % 64, 0);
+        memset(block, 1, n * 3);
+        assert_int_equal(tm__mem_alive(), n_alive + 1);
+        tm__mem_free(block);
+    }
+    assert_int_equal(tm__mem_alive(), n_alive);
+    tm__mem_free(NULL);
+    assert_int_equal(tm__mem_alive(), n_alive);
+}
+
+static void zalloc_clears(void **state) {
+    (void)state;
+    uint8_t *block = tm__mem_zalloc(1000, 1);
+    assert_non_null(block);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(block[i], 0);
+    }
+    tm__mem_free(block);
+}
+
+static void realloc_keeps_bytes_and_alignment(void **state) {
+    (void)state;
+    const uint64_t n_alive = tm__mem_alive();
+    uint32_t *block = tm__mem_realloc(NULL, 10, sizeof(*block));
+    assert_non_null(block);
+    for (uint32_t i = 0; i < 10; i++) {
+        block[i] = i * i;
+    }
+    const size_t sizes[] = {20, 5000, 100000, 40, 11};
+    for (unsigned s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        block = tm__mem_realloc(block, sizes[s], sizeof(*block));
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % 64, 0);
+        for (uint32_t i = 0; i < 10; i++) {
+            assert_int_equal(block[i], i * i);
+        }
+    }
+    assert_int_equal(tm__mem_alive(), n_alive + 1);
+    tm__mem_free(block);
+}
+
+static void products_that_overflow_are_refused(void **state) {
+    (void)state;
+    size_t out = 5;
+    assert_false(tm__size_mul(SIZE_MAX / 2, 3, &out));
+    assert_int_equal(out, 5);
+    assert_true(tm__size_mul(6, 7, &out));
+    assert_int_equal(out, 42);
+    assert_null(tm__mem_alloc(SIZE_MAX, 2));
+    assert_null(tm__mem_zalloc(SIZE_MAX / 4, 8));
+    assert_null(tm__mem_alloc(SIZE_MAX, 1));
+    assert_null(tm__mem_small(SIZE_MAX));
+    char *block = tm__mem_alloc(4, 1);
+    assert_null(tm__mem_realloc(block, SIZE_MAX, 2));
+    tm__mem_free(block);
+    assert_null(tm__mem_strndup("", SIZE_MAX));
+}
+
+static void the_nth_allocation_fails_once_or_for_ever(void **state) {
+    (void)state;
+    const uint64_t n_calls = tm__mem_calls();
+    tm__mem_fail_at(2, false);
+    char *a = tm__mem_strdup("abc");
+    assert_non_null(a);
+    assert_null(tm__mem_strdup("abc"));
+    char *b = tm__mem_small(3);
+    assert_non_null(b);
+    assert_int_equal(tm__mem_calls(), n_calls + 3);
+    tm__mem_fail_at(1, true);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_null(tm__mem_realloc(a, 1000, 1000));
+        assert_null(tm__mem_zalloc(1, 1));
+    }
+    assert_string_equal(a, "abc");
+    tm__mem_fail_at(0, false);
+    tm__mem_free(a);
+    tm__mem_free(b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_aligned_and_counted),
+        cmocka_unit_test(zalloc_clears),
+        cmocka_unit_test(realloc_keeps_bytes_and_alignment),
+        cmocka_unit_test(products_that_overflow_are_refused),
+        cmocka_unit_test(the_nth_allocation_fails_once_or_for_ever),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
