@@ -134,8 +134,11 @@ static bool join_job(tm_pool *pool) {
     return false;
 }
 
-static void leave_job(tm_pool *pool) {
-    atomic_fetch_add_explicit(&pool->n_finished, 1, memory_order_release);
+static void leave_job(tm_pool *pool, uint32_t number) {
+    /* Only those that had pinned items count: the quota is of them. */
+    if (pool->is_pinned && number < pool->n_items) {
+        atomic_fetch_add_explicit(&pool->n_finished, 1, memory_order_release);
+    }
     atomic_fetch_sub_explicit(&pool->gate, 1, memory_order_release);
     atomic_fetch_add_explicit(&pool->left, 1, memory_order_seq_cst);
     if (atomic_load_explicit(&pool->caller_sleeps, memory_order_seq_cst)) {
@@ -164,7 +167,7 @@ static void *worker_main(void *arg) {
              * the generation is its own. */
             seen = atomic_load_explicit(&pool->generation, memory_order_acquire);
             run_items(pool, self->number);
-            leave_job(pool);
+            leave_job(pool, self->number);
         }
     }
 }
