@@ -408,7 +408,7 @@ tm_status tm__fs_mkdir(const char *path, tm_err *err) {
     if (part == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory while making '%s'", path);
     }
-    tm_status st = TM_OK;
+    tm_status st = path[0] == '\0' ? tm__fs_errno(err, ENOENT, "make the folder", path) : TM_OK;
     for (size_t i = 1; st == TM_OK && part[i - 1] != '\0'; i++) {
         if ((part[i] == '/' && part[i - 1] != '/') || (part[i] == '\0' && part[i - 1] != '/')) {
             const char end = part[i];

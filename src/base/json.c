@@ -16,11 +16,20 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
+/* jansson reports some failed allocations as syntax errors, so they are noted here. */
+static _Thread_local bool alloc_failed;
+
+static void *alloc_value(size_t bytes) {
+    void *block = tm__mem_small(bytes);
+    alloc_failed = alloc_failed || block == NULL;
+    return block;
+}
+
 void tm__json_init(void) {
     /* jansson keeps its allocator in a global: set before its first value is made. */
     static _Atomic bool is_ready;
     if (!atomic_load_explicit(&is_ready, memory_order_acquire)) {
-        json_set_alloc_funcs(tm__mem_small, tm__mem_free);
+        json_set_alloc_funcs(alloc_value, tm__mem_free);
         atomic_store_explicit(&is_ready, true, memory_order_release);
     }
 }
@@ -76,38 +85,53 @@ tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max, json_
         return TM_FAIL(err, TM_E_LIMIT, "json nests deeper than %u at byte %zu", depth, deep);
     }
     json_error_t error;
+    alloc_failed = false;
     json_t *value =
         json_loadb(len == 0 ? "" : data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (value != NULL) {
         *out = value;
         return TM_OK;
     }
-    if (json_error_code(&error) == json_error_out_of_memory) {
+    if (alloc_failed || json_error_code(&error) == json_error_out_of_memory) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory while reading json");
     }
     return TM_FAIL(err, TM_E_DATA, "%s (line %d, column %d)", message_of(&error), error.line,
                    error.column);
 }
 
-bool tm__json_write_text(tm_buf *buf, tm_str text) {
+/* The escape of a character that may not stand in a string as it is. */
+static void write_escape(tm_buf *buf, uint8_t c) {
     static const char digits[] = "0123456789abcdef";
+    static const char pairs[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+    for (size_t i = 0; pairs[i] != '\0'; i += 2) {
+        if (pairs[i] == (char)c) {
+            const char escape[2] = {'\\', pairs[i + 1]};
+            (void)tm__buf_append(buf, escape, sizeof(escape));
+            return;
+        }
+    }
+    const char escape[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
+    (void)tm__buf_append(buf, escape, sizeof(escape));
+}
+
+bool tm__json_write_text(tm_buf *buf, tm_str text) {
     (void)tm__buf_byte(buf, '"');
-    size_t start = 0;
-    for (size_t i = 0; i < text.len; i++) {
+    size_t start = 0; /* of what is not written yet and needs no escape */
+    for (size_t i = 0; i < text.len;) {
         const uint8_t c = (uint8_t)text.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\') {
+        const bool is_plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+        const size_t n = is_plain ? 1 : tm__str_utf8_char((tm_str){text.ptr + i, text.len - i});
+        if (is_plain || n > 1) {
+            i += n;
             continue;
         }
         (void)tm__buf_append(buf, text.ptr + start, i - start);
-        start = i + 1;
-        const char *found = c == 0 ? NULL : strchr("\"\"\\\\\bb\ff\nn\rr\tt", c);
-        if (found != NULL) {
-            const char escape[2] = {'\\', found[1]};
-            (void)tm__buf_append(buf, escape, 2);
+        if (n == 1) {
+            write_escape(buf, c);
         } else {
-            const char escape[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
-            (void)tm__buf_append(buf, escape, 6);
+            (void)tm__buf_text(buf, "\xEF\xBF\xBD"); /* U+FFFD in the place of a stray byte */
         }
+        start = ++i;
     }
     if (text.len > start) {
         (void)tm__buf_append(buf, text.ptr + start, text.len - start);

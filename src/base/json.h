@@ -27,7 +27,7 @@ TM_NODISCARD tm_status tm__json_parse(const void *data, size_t len, uint32_t dep
 #define TM_JSON_SORTED 2u /* keys in byte order: canonical bytes */
 /** Append a value as text; doubles shortest-exact, NaN and infinities as null. */
 bool tm__json_write(tm_buf *buf, const json_t *value, unsigned flags);
-/** Append a JSON string literal with its quotes. */
+/** Append a JSON string literal with its quotes; bytes that are not UTF-8 become U+FFFD. */
 bool tm__json_write_text(tm_buf *buf, tm_str text);
 
 /** Getters with defaults; a missing or mistyped member gives the default. */

@@ -80,15 +80,18 @@ tm_str tm__str_cut(tm_str *rest, char separator) {
     return (tm_str){all.ptr, len};
 }
 
-/* Length of the valid UTF-8 character at the start of bytes, 0 when there is none (Unicode 15,
- * table 3-7). */
-static size_t utf8_char(const uint8_t *bytes, size_t len) {
+/* Unicode 15, table 3-7. */
+size_t tm__str_utf8_char(tm_str a) {
+    if (a.len == 0) {
+        return 0;
+    }
+    const uint8_t *bytes = (const uint8_t *)a.ptr;
     const uint8_t first = bytes[0];
     if (first < 0x80) {
         return 1;
     }
     const size_t n = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    if (first < 0xC2 || first > 0xF4 || len < n) {
+    if (first < 0xC2 || first > 0xF4 || a.len < n) {
         return 0;
     }
     const uint8_t low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
@@ -117,7 +120,7 @@ bool tm__str_is_utf8(tm_str a) {
                 continue;
             }
         }
-        const size_t n = utf8_char(bytes + pos, a.len - pos);
+        const size_t n = tm__str_utf8_char((tm_str){a.ptr + pos, a.len - pos});
         if (n == 0) {
             return false;
         }

@@ -31,6 +31,8 @@ tm_str tm__str_trim(tm_str a);
 tm_str tm__str_cut(tm_str *rest, char separator);
 /** True when the bytes are valid UTF-8 (no overlong forms, no surrogates). */
 bool tm__str_is_utf8(tm_str a);
+/** Bytes of the valid UTF-8 character that a starts with; 0 when it starts with none. */
+size_t tm__str_utf8_char(tm_str a);
 
 /** Whole text as a number (decimal, correctly rounded, no locale, no hexadecimal, "nan"/"inf"
  * refused); false when it is not one. */

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "support.h"
+
+static test_folder folder;
+
+static void make(const char *name, const char *content) {
+    char path[128];
+    test_folder_join(&folder, name, path, sizeof(path));
+    assert_int_equal(tm__fs_publish(path, content, strlen(content), NULL), TM_OK);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    test_folder_make(&folder);
+    make("b.csv", "x");
+    make("a.csv", "");
+    make("C.csv", "x");
+    make("d[1].txt", "x");
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    test_folder_remove(&folder);
+    return 0;
+}
+
+typedef struct names {
+    char text[1000];
+    unsigned n_max;
+} names;
+
+static bool add_name(void *arg, const char *name) {
+    names *all = arg;
+    const char *slash = strrchr(name, '/');
+    const size_t len = strlen(all->text);
+    snprintf(all->text + len, sizeof(all->text) - len, "%s ", slash == NULL ? name : slash + 1);
+    return --all->n_max > 0;
+}
+
+static void entries_come_in_byte_order(void **state) {
+    (void)state;
+    names all = {.n_max = 100};
+    assert_int_equal(tm__fs_list(folder.path, add_name, &all, NULL), TM_OK);
+    assert_string_equal(all.text, "C.csv a.csv b.csv d[1].txt ");
+    names two = {.n_max = 2};
+    assert_int_equal(tm__fs_list(folder.path, add_name, &two, NULL), TM_OK);
+    assert_string_equal(two.text, "C.csv a.csv ");
+    tm_err err = {0};
+    assert_int_equal(tm__fs_list("/nowhere", add_name, &two, &err), TM_E_NOT_FOUND);
+    assert_non_null(strstr(err.message, "'/nowhere'"));
+}
+
+static void globs_match_in_byte_order(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern, *want;
+        uint64_t n;
+    } cases[] = {
+        {"*.csv", "C.csv a.csv b.csv ", 3}, {"[ab].csv", "a.csv b.csv ", 2},
+        {"?.csv", "C.csv a.csv b.csv ", 3}, {"a.csv", "a.csv ", 1},
+        {"d[1].txt", "d[1].txt ", 1},       {"*.parquet", "", 0},
+    };
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char pattern[128];
+        names all = {.n_max = 100};
+        uint64_t n = 99;
+        test_folder_join(&folder, cases[i].pattern, pattern, sizeof(pattern));
+        assert_int_equal(tm__fs_glob(pattern, add_name, &all, &n, NULL), TM_OK);
+        assert_string_equal(all.text, cases[i].want);
+        assert_int_equal(n, cases[i].n);
+    }
+}
+
+static void a_path_says_what_stands_there(void **state) {
+    (void)state;
+    char path[128];
+    const tm_path_info file = tm__fs_info(test_folder_join(&folder, "b.csv", path, sizeof(path)));
+    assert_int_equal(file.kind, TM_PATH_FILE);
+    assert_int_equal(file.size_bytes, 1);
+    assert_true(file.modified_us > tm__now_us() - INT64_C(3600000000));
+    assert_int_equal(tm__fs_info(folder.path).kind, TM_PATH_DIR);
+    assert_int_equal(tm__fs_info("/dev/null").kind, TM_PATH_OTHER);
+    assert_int_equal(tm__fs_info("/nowhere").kind, TM_PATH_NONE);
+}
+
+static void files_are_mapped(void **state) {
+    (void)state;
+    char path[128];
+    tm_map map = {0};
+    assert_int_equal(
+        tm__map_open(test_folder_join(&folder, "b.csv", path, sizeof(path)), &map, NULL), TM_OK);
+    assert_int_equal(map.len, 1);
+    assert_int_equal(map.data[0], 'x');
+    tm__map_close(&map);
+    tm__map_close(&map);
+    assert_int_equal(
+        tm__map_open(test_folder_join(&folder, "a.csv", path, sizeof(path)), &map, NULL), TM_OK);
+    assert_int_equal(map.len, 0);
+    tm__map_close(&map);
+    tm_err err = {0};
+    assert_int_equal(tm__map_open(folder.path, &map, &err), TM_E_DATA);
+    assert_int_equal(tm__map_open("/nowhere", &map, &err), TM_E_NOT_FOUND);
+}
+
+static void paths_are_joined_and_resolved(void **state) {
+    (void)state;
+    char *joined = tm__fs_join("a", "b/c");
+    assert_string_equal(joined, "a/b/c");
+    tm__mem_free(joined);
+    char link[128], target[128];
+    char *real = NULL;
+    test_folder_join(&folder, "b.csv", target, sizeof(target));
+    test_folder_join(&folder, "link", link, sizeof(link));
+    assert_int_equal(symlink("b.csv", link), 0);
+    assert_int_equal(tm__fs_real_path(link, &real, NULL), TM_OK);
+    assert_string_equal(real, target);
+    tm__mem_free(real);
+    assert_int_equal(tm__fs_real_path("/nowhere", &real, NULL), TM_E_NOT_FOUND);
+}
+
+static bool use_folder(void *arg) {
+    (void)arg;
+    names all = {.n_max = 100};
+    char *real = NULL;
+    char *joined = tm__fs_join("a", "b");
+    const bool is_done = joined != NULL &&
+                         tm__fs_list(folder.path, add_name, &all, NULL) == TM_OK &&
+                         tm__fs_real_path(folder.path, &real, NULL) == TM_OK;
+    tm__mem_free(joined);
+    tm__mem_free(real);
+    return is_done;
+}
+
+static void running_out_of_memory_is_reported(void **state) {
+    (void)state;
+    test_each_mem_fault(use_folder, NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(entries_come_in_byte_order),    TEST(globs_match_in_byte_order),
+        TEST(a_path_says_what_stands_there), TEST(files_are_mapped),
+        TEST(paths_are_joined_and_resolved), TEST(running_out_of_memory_is_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
