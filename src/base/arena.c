@@ -154,7 +154,7 @@ void tm__arena_rollback(tm_arena *arena, tm_arena_mark mark) {
     }
     arena_block *block = &arena->blocks[mark.block];
     TM_ASSERT(mark.used <= block->used);
-#ifdef TM_DEBUG
+#ifdef TM_DEBUG_BUILD
     UNPOISON(block->data + mark.used, block->used - mark.used);
     memset(block->data + mark.used, 0xA5, block->used - mark.used);
 #endif

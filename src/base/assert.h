@@ -7,7 +7,7 @@
 __attribute__((noreturn)) void tm__assert_fail(const char *fact, const char *file, int line);
 
 #define TM_ASSERT(fact) ((fact) ? (void)0 : tm__assert_fail(#fact, __FILE__, __LINE__))
-#ifdef TM_DEBUG
+#ifdef TM_DEBUG_BUILD
 #define TM_ASSERT_SLOW(fact) TM_ASSERT(fact)
 #else
 #define TM_ASSERT_SLOW(fact) ((void)0)
