@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows for tests of learners: reproducible in Python (tests/golden/model/make_expected.py). */
+/* Rows for tests of learners: reproducible in Python (tests/golden/model/make_coefficients.py). */
 #ifndef TM_SUPPORT_MODEL_DATA_H
 #define TM_SUPPORT_MODEL_DATA_H
 

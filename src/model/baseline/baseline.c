@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One raw score for each output, whatever the row.
+ *
+ *   bytes: magic, version, task, n_outputs, n_cols, 0 (u32), work_used (u64), scores (f64)
+ *
+ * Invariant: every score is finite, also when a class has no rows (see baseline_fit).
+ */
 #include "model/baseline/baseline.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Expected coefficients: tests/golden/model/make_expected.py. */
+/* Expected coefficients: tests/golden/model/make_coefficients.py. */
 #include "test.h"
 
 #include <math.h>

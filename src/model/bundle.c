@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bundle in memory: mapped bytes, what was made from them, and a count of references.
+ *
+ * Invariants.
+ * 1. Everything was checked before the first reference went out; nothing changes after.
+ * 2. info, model and program agree: classes with outputs, the learner's name, columns with
+ * features.
+ * 3. The model may borrow the bytes, so they end last.
+ */
+#include "model/bundle.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/bundle_priv.h"
+
+#define NAME 64u /* see bundle_file.c */
+
+/* ---- what info says of the answers ---- */
+
+static tm_status bad_info(const char *what, tm_err *err) {
+    return TM_FAIL(err, TM_E_INTEGRITY, "bundle's info is wrong: %s", what);
+}
+
+static uint32_t classes_of(const tm_model *model) {
+    if (model->task == TM_TASK_BINARY) {
+        return 2;
+    }
+    return model->task == TM_TASK_MULTICLASS ? model->n_outputs : 0;
+}
+
+static tm_status read_classes(const json_t *info, tm_bundle_answers *out, tm_err *err) {
+    const json_t *classes = json_object_get(info, "classes");
+    if (json_array_size(classes) != out->n_classes) {
+        return bad_info("'classes' do not have the model's number", err);
+    }
+    out->classes = tm__mem_zalloc(out->n_classes, sizeof(*out->classes));
+    if (out->classes == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for %u classes", out->n_classes);
+    }
+    for (uint32_t k = 0; k < out->n_classes; k++) {
+        out->classes[k] = json_string_value(json_array_get(classes, k));
+        if (out->classes[k] == NULL) {
+            tm__mem_free(out->classes);
+            out->classes = NULL;
+            return bad_info("'classes' are not texts", err);
+        }
+    }
+    return TM_OK;
+}
+
+tm_status tm__bundle_answers_read(const json_t *info, const tm_model *model, tm_bundle_answers *out,
+                                  tm_err *err) {
+    tm_bundle_answers answers = {.task = model->task, .n_classes = classes_of(model)};
+    const char *task = tm__json_text(info, "task", "");
+    const char *learner = tm__json_text(info, "learner", model->ops->name);
+    if (strcmp(task, tm__task_text(model->task)) != 0) {
+        return bad_info("'task' is not the model's", err);
+    }
+    if (strcmp(learner, model->ops->name) != 0) {
+        return bad_info("'learner' is not the model's", err);
+    }
+    answers.target = tm__json_text(info, "target", NULL);
+    if (answers.target == NULL) {
+        return bad_info("'target' is not a text", err);
+    }
+    answers.threshold = tm__json_f64(json_object_get(info, "threshold"), "value", 0.5);
+    if (!(answers.threshold >= 0.0 && answers.threshold <= 1.0)) {
+        return bad_info("'threshold' is not from 0 to 1", err);
+    }
+    TM_TRY(read_classes(info, &answers, err));
+    *out = answers;
+    return TM_OK;
+}
+
+/* ---- load ---- */
+
+static tm_status load_json(tm_bytes bytes, const char *what, json_t **out, tm_err *err) {
+    json_t *value = NULL;
+    tm_err cause = {0};
+    const tm_status st = tm__json_parse(bytes.data, bytes.len, TM_MAX_JSON_DEPTH, &value, &cause);
+    if (st == TM_E_NOMEM) {
+        return TM_FAIL(err, st, "out of memory for a bundle's %s", what);
+    }
+    if (st != TM_OK || !json_is_object(value)) {
+        json_decref(value);
+        return TM_FAIL(err, TM_E_INTEGRITY, "bundle's %s is not an object: %.100s", what,
+                       st == TM_OK ? "other JSON" : cause.message);
+    }
+    *out = value;
+    return TM_OK;
+}
+
+static tm_status load_model(tm_bytes bytes, tm_model **out, tm_err *err) {
+    if (bytes.len < NAME || bytes.data[NAME - 1] != 0) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "bundle's model has no name");
+    }
+    const char *name = (const char *)bytes.data;
+    for (size_t i = strlen(name); i < NAME; i++) {
+        if (bytes.data[i] != 0) {
+            return TM_FAIL(err, TM_E_INTEGRITY, "bundle's model has a wrong name");
+        }
+    }
+    const tm_model_ops *ops = tm__model_find(name);
+    if (ops == NULL) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_UNSUPPORTED, "bundle needs a learner that is not here: '%s'", name);
+        tm_err_hint(err, "Use the release of tidemill that wrote it, or a later one.");
+        return st;
+    }
+    return ops->load(bytes.data + NAME, bytes.len - NAME, out, err);
+}
+
+/* The features of a row are what the model reads. One row without values shows it. */
+static tm_status check_shapes(const tm_bundle *self, tm_err *err) {
+    const uint32_t n_inputs = tm__program_inputs(self->program);
+    tm_row_scratch *scratch = tm__row_scratch_create(self->program);
+    tm_cell *cells = tm__mem_zalloc(n_inputs, sizeof(*cells));
+    tm_status st = TM_OK;
+    if (scratch == NULL || cells == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory for a row");
+    } else {
+        const tm_view *row = tm__program_apply_row(self->program, scratch, cells);
+        const uint32_t n_terms = row->sparse == NULL ? 0 : row->sparse->n_terms;
+        if (row->n_cols != self->model->n_cols ||
+            (self->model->n_terms != 0 && self->model->n_terms != n_terms)) {
+            st = TM_FAIL(err, TM_E_INTEGRITY, "bundle's program and model do not fit together");
+        }
+    }
+    tm__row_scratch_free(scratch);
+    tm__mem_free(cells);
+    return st;
+}
+
+static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_err *err) {
+    TM_TRY(tm__bundle_file_check(data, len, &self->file, err));
+    const tm_bytes *sections = self->file.sections;
+    TM_TRY(load_json(sections[TM_SECTION_INFO], "info", &self->info, err));
+    if (sections[TM_SECTION_NOTES].data != NULL) {
+        TM_TRY(load_json(sections[TM_SECTION_NOTES], "notes", &self->notes, err));
+    }
+    TM_TRY(tm__program_load(sections[TM_SECTION_PROGRAM].data, sections[TM_SECTION_PROGRAM].len,
+                            &self->program, err));
+    TM_TRY(load_model(sections[TM_SECTION_MODEL], &self->model, err));
+    TM_TRY(tm__bundle_answers_read(self->info, self->model, &self->answers, err));
+    return check_shapes(self, err);
+}
+
+static void bundle_free(tm_bundle *self) {
+    if (self != NULL) {
+        tm__mem_free(self->answers.classes);
+        tm__model_free(self->model);
+        tm__program_free(self->program);
+        json_decref(self->info);
+        json_decref(self->notes);
+        tm__mem_free(self->own);
+        tm__map_close(&self->map);
+        tm__mem_free(self);
+    }
+}
+
+tm_status tm__bundle_open(const char *path, tm_bundle **out, tm_err *err) {
+    tm_bundle *self = tm__mem_zalloc(1, sizeof(*self));
+    if (self == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a bundle");
+    }
+    atomic_init(&self->n_refs, 1);
+    tm_status st = tm__map_open(path, &self->map, err);
+    if (st == TM_OK) {
+        st = load_parts(self, self->map.data, self->map.len, err);
+        if (st != TM_OK) {
+            tm_err_at(err, path, 0, 0);
+        }
+    }
+    if (st != TM_OK) {
+        bundle_free(self);
+        return st;
+    }
+    *out = self;
+    return TM_OK;
+}
+
+tm_status tm__bundle_load(const void *data, size_t len, tm_bundle **out, tm_err *err) {
+    if (len > TM_MAX_BUNDLE_BYTES) {
+        return TM_FAIL(err, TM_E_LIMIT, "a bundle of %zu bytes is too large", len);
+    }
+    tm_bundle *self = tm__mem_zalloc(1, sizeof(*self));
+    if (self == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a bundle");
+    }
+    atomic_init(&self->n_refs, 1);
+    self->own = tm__mem_alloc(len, 1);
+    tm_status st = TM_OK;
+    if (self->own == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory for a bundle of %zu bytes", len);
+    } else {
+        memcpy(self->own, data, len);
+        st = load_parts(self, self->own, len, err);
+    }
+    if (st != TM_OK) {
+        bundle_free(self);
+        return st;
+    }
+    *out = self;
+    return TM_OK;
+}
+
+tm_bundle *tm__bundle_ref(tm_bundle *bundle) {
+    const unsigned before = atomic_fetch_add_explicit(&bundle->n_refs, 1, memory_order_relaxed);
+    TM_ASSERT(before > 0);
+    return bundle;
+}
+
+void tm__bundle_unref(tm_bundle *bundle) {
+    if (bundle == NULL) {
+        return;
+    }
+    const unsigned before = atomic_fetch_sub_explicit(&bundle->n_refs, 1, memory_order_acq_rel);
+    TM_ASSERT(before > 0);
+    if (before == 1) {
+        bundle_free(bundle);
+    }
+}
+
+/* ---- what is in it ---- */
+
+const tm_hash *tm__bundle_hash(const tm_bundle *bundle) {
+    return &bundle->file.hash;
+}
+
+const json_t *tm__bundle_info(const tm_bundle *bundle) {
+    return bundle->info;
+}
+
+const json_t *tm__bundle_notes(const tm_bundle *bundle) {
+    return bundle->notes;
+}
+
+const tm_program *tm__bundle_program(const tm_bundle *bundle) {
+    return bundle->program;
+}
+
+const tm_model *tm__bundle_model(const tm_bundle *bundle) {
+    return bundle->model;
+}
+
+const tm_schema *tm__bundle_schema(const tm_bundle *bundle) {
+    return tm__program_schema(bundle->program);
+}
+
+tm_task tm__bundle_task(const tm_bundle *bundle) {
+    return bundle->answers.task;
+}
+
+uint32_t tm__bundle_classes(const tm_bundle *bundle) {
+    return bundle->answers.n_classes;
+}
+
+const char *tm__bundle_class(const tm_bundle *bundle, uint32_t index) {
+    return index < bundle->answers.n_classes ? bundle->answers.classes[index] : NULL;
+}
+
+const char *tm__bundle_target(const tm_bundle *bundle) {
+    return bundle->answers.target;
+}
+
+double tm__bundle_threshold(const tm_bundle *bundle) {
+    return bundle->answers.threshold;
+}
+
+uint32_t tm__bundle_outputs(const tm_bundle *bundle) {
+    return bundle->model->n_outputs;
+}
+
+const void *tm__bundle_reference(const tm_bundle *bundle, size_t *out_len) {
+    *out_len = bundle->file.sections[TM_SECTION_REFERENCE].len;
+    return bundle->file.sections[TM_SECTION_REFERENCE].data;
+}

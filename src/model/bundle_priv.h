@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of the bundle: bytes (bundle_file.c), state (bundle.c), answers
+ * (bundle_predict.c). */
+#ifndef TM_MODEL_BUNDLE_PRIV_H
+#define TM_MODEL_BUNDLE_PRIV_H
+
+#include <stdatomic.h>
+
+#include "base/fs.h"
+#include "model/bundle.h"
+
+/* Numbers are stored in files: never reuse one. */
+typedef enum tm_section {
+    TM_SECTION_NONE = 0,
+    TM_SECTION_INFO = 1,
+    TM_SECTION_PROGRAM = 2,
+    TM_SECTION_MODEL = 3,
+    TM_SECTION_REFERENCE = 4,
+    TM_SECTION_NOTES = 5,
+    TM_SECTION_SIGNATURE = 6, /* reserved */
+    TM_SECTION_END = 7
+} tm_section;
+
+typedef struct tm_bytes {
+    const uint8_t *data; /* NULL: the section is not there */
+    size_t len;
+} tm_bytes;
+
+/* Checked bytes of a file. */
+typedef struct tm_bundle_file {
+    tm_bytes sections[TM_SECTION_END];
+    tm_hash hash;
+} tm_bundle_file;
+
+/** Find and check every section; nothing is copied. */
+TM_NODISCARD tm_status tm__bundle_file_check(const void *data, size_t len, tm_bundle_file *out,
+                                             tm_err *err);
+
+/* What info says of the answers; texts live in info. */
+typedef struct tm_bundle_answers {
+    tm_task task;
+    uint32_t n_classes;
+    const char **classes; /* [n_classes], owned */
+    const char *target;
+    double threshold;
+} tm_bundle_answers;
+
+/** Read and check info against the model it describes. */
+TM_NODISCARD tm_status tm__bundle_answers_read(const json_t *info, const tm_model *model,
+                                               tm_bundle_answers *out, tm_err *err);
+
+struct tm_bundle {
+    atomic_uint n_refs;
+    tm_map map;   /* of a file, or */
+    uint8_t *own; /* a copy */
+    tm_bundle_file file;
+    json_t *info, *notes;
+    tm_program *program;
+    tm_model *model;
+    tm_bundle_answers answers;
+};
+
+#endif
