@@ -234,8 +234,15 @@ static tm_status prepare(query *q, const char *sql, tm_err *err) {
     return st;
 }
 
-/* How a column without a type of ours is selected. */
-static const char *conversion(duckdb_type type) {
+/* How a column without a type of ours is selected; NULL for one that has it. */
+static const char *conversion(const tm_duck_api *api, duckdb_logical_type logical) {
+    const duckdb_type type = api->get_type_id(logical);
+    char *const alias = api->logical_type_get_alias(logical);
+    const bool is_json = alias != NULL && strcmp(alias, "JSON") == 0;
+    api->free(alias);
+    if (is_json) {
+        return "json_extract_string(c%u, '$')"; /* a text without its quotes */
+    }
     switch (type) {
     case DUCKDB_TYPE_LIST:
     case DUCKDB_TYPE_ARRAY:
@@ -246,7 +253,7 @@ static const char *conversion(duckdb_type type) {
     case DUCKDB_TYPE_BIGNUM:
         return "CAST(c%u AS DOUBLE)";
     default:
-        return tm__duck_type(type) == TM_TYPE_NONE ? "CAST(c%u AS VARCHAR)" : "c%u";
+        return tm__duck_type(type) == TM_TYPE_NONE ? "CAST(c%u AS VARCHAR)" : NULL;
     }
 }
 
@@ -256,7 +263,8 @@ static void append_wrapped(const query *q, uint32_t n_cols, tm_buf *sql) {
         duckdb_logical_type type =
             q->api->prepared_statement_column_logical_type(q->statement, col);
         const char *const name = q->api->prepared_statement_column_name(q->statement, col);
-        const char *const how = conversion(q->api->get_type_id(type));
+        const char *const found = conversion(q->api, type);
+        const char *const how = found != NULL ? found : "c%u";
         const char *const mark = strstr(how, "c%u");
         (void)tm__buf_printf(sql, "%s%.*sc%u%s AS ", col == 0 ? "" : ", ", (int)(mark - how), how,
                              col, mark + 3);
@@ -284,7 +292,7 @@ static tm_status wrap(query *q, tm_err *err) {
     for (uint32_t col = 0; col < n_cols; col++) {
         duckdb_logical_type type =
             q->api->prepared_statement_column_logical_type(q->statement, col);
-        is_needed |= tm__duck_type(q->api->get_type_id(type)) == TM_TYPE_NONE;
+        is_needed |= conversion(q->api, type) != NULL;
         q->api->destroy_logical_type(&type);
     }
     if (!is_needed) {

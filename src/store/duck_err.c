@@ -174,6 +174,7 @@ static tm_status fail_value(const kind *k, const char *text, tm_err *err) {
         tm_err_hint(err, "Copy it again: it was cut short, or is of another kind.");
     } else if (after_last(text, "Malformed JSON") != NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "malformed JSON");
+        tm_err_hint(err, "Correct the record, or remove it.");
     } else if (take_until(after_last(text, "\nError when converting column \""), "\"\n", column,
                           sizeof(column))) {
         (void)TM_FAIL(err, TM_E_DATA, "a value of column '%s' cannot become %s", column,

@@ -48,6 +48,7 @@
     X(get_type_id)                                                                                 \
     X(hugeint_to_double)                                                                           \
     X(library_version)                                                                             \
+    X(logical_type_get_alias)                                                                      \
     X(nparams)                                                                                     \
     X(open_ext)                                                                                    \
     X(pending_error)                                                                               \

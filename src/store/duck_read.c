@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Vectors of DuckDB to columns of a table: one switch on the type for a whole vector, then one pass
+ * over the validity mask for missing values.
+ *
+ * Values without a place in our types are missing: infinite dates, times beyond microseconds in
+ * 64 bits, and the least BIGINT, which is our missing value.
+ */
 #include <string.h>
 
 #include "base/fmath.h"

@@ -104,6 +104,12 @@ int64_t *tm__builder_ints(tm_table_builder *builder, uint32_t col);
 double *tm__builder_floats(tm_table_builder *builder, uint32_t col);
 uint32_t *tm__builder_codes(tm_table_builder *builder, uint32_t col);
 tm_dict *tm__builder_dict(tm_table_builder *builder, uint32_t col);
+/** Move a whole column in: values [n_rows] of tm__mem_alloc() in the storage of its type, and the
+ * dictionary of a text column. On success the builder owns both. All columns of a table come this
+ * way then, each with the same n_rows, which is stated once more by tm__builder_set_rows(). */
+TM_NODISCARD tm_status tm__builder_give_column(tm_table_builder *builder, const char *name,
+                                               tm_type type, void *values, tm_dict *dict,
+                                               uint64_t n_rows, tm_err *err);
 /** State how many rows are filled after direct access. */
 void tm__builder_set_rows(tm_table_builder *builder, uint64_t n_rows);
 /** Append one row of cells [n_cols]; a cell's type must fit its column (INT fits FLOAT). */

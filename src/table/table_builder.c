@@ -99,7 +99,7 @@ static bool grow_columns(tm_table_builder *builder) {
     return true;
 }
 
-/* Takes the dictionary in every case. */
+/* Takes the values and the dictionary in every case. */
 static tm_status add_column(tm_table_builder *builder, const char *name, build_column column,
                             tm_err *err) {
     TM_ASSERT(builder->n_rows == 0);
@@ -111,7 +111,7 @@ static tm_status add_column(tm_table_builder *builder, const char *name, build_c
         st = TM_FAIL(err, TM_E_NOMEM, "no memory for column '%s'", name);
         goto out;
     }
-    if (builder->capacity > 0) {
+    if (builder->capacity > 0 && column.values == NULL) {
         column.values = tm__mem_alloc(builder->capacity, tm__type_size(column.type));
     }
     if ((builder->capacity > 0 && column.values == NULL) ||
@@ -144,6 +144,21 @@ tm_status tm__builder_add_shared(tm_table_builder *builder, const char *name, co
                                  tm_err *err) {
     return add_column(builder, name,
                       (build_column){.type = TM_TYPE_TEXT, .dict = tm__dict_ref(dict)}, err);
+}
+
+tm_status tm__builder_give_column(tm_table_builder *builder, const char *name, tm_type type,
+                                  void *values, tm_dict *dict, uint64_t n_rows, tm_err *err) {
+    TM_ASSERT(values != NULL && (dict != NULL) == (type == TM_TYPE_TEXT));
+    TM_ASSERT(builder->n_cols == 0 || builder->capacity == n_rows);
+    TM_TRY(check_name(builder, name, err));
+    if (!grow_columns(builder) ||
+        tm__dict_add(builder->names, tm__str(name)) == TM_CODE_MISSING) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for column '%s'", name);
+    }
+    builder->cols[builder->n_cols++] =
+        (build_column){.type = type, .values = values, .dict = dict};
+    builder->capacity = n_rows;
+    return TM_OK;
 }
 
 tm_status tm__builder_reserve(tm_table_builder *builder, uint64_t n_rows, tm_err *err) {

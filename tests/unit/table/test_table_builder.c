@@ -87,6 +87,28 @@ static void columns_can_be_written_directly(void **state) {
     tm__table_unref(table);
 }
 
+static void whole_columns_can_be_moved_in(void **state) {
+    (void)state;
+    tm_table_builder *const b = tm__builder_create();
+    int64_t *const ints = tm__mem_alloc(2, sizeof(*ints));
+    uint32_t *const codes = tm__mem_alloc(2, sizeof(*codes));
+    tm_dict *const dict = tm__dict_create();
+    ints[0] = 7;
+    ints[1] = TM_INT_MISSING;
+    codes[0] = codes[1] = tm__dict_add(dict, TM_STR("x"));
+    assert_int_equal(tm__builder_give_column(b, "n", TM_TYPE_INT, ints, NULL, 2, NULL), TM_OK);
+    assert_int_equal(tm__builder_give_column(b, "n", TM_TYPE_TEXT, codes, dict, 2, NULL),
+                     TM_E_DATA);
+    assert_int_equal(tm__builder_give_column(b, "t", TM_TYPE_TEXT, codes, dict, 2, NULL), TM_OK);
+    tm__builder_set_rows(b, 2);
+    tm_table *table = NULL;
+    assert_int_equal(tm__builder_finish(b, &table, NULL), TM_OK);
+    assert_ptr_equal(tm__table_column(table, 0)->ints, ints);
+    assert_int_equal(tm__table_column(table, 0)->n_missing, 1);
+    assert_true(tm__str_is(tm__column_cell(tm__table_column(table, 1), 1).text, "x"));
+    tm__table_unref(table);
+}
+
 static void a_table_without_rows_or_columns_is_a_table(void **state) {
     (void)state;
     tm_table *table = NULL;
@@ -170,6 +192,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_cells_become_columns),
         cmocka_unit_test(columns_can_be_written_directly),
+        cmocka_unit_test(whole_columns_can_be_moved_in),
         cmocka_unit_test(a_table_without_rows_or_columns_is_a_table),
         cmocka_unit_test(bad_names_are_refused),
         cmocka_unit_test(columns_past_the_limit_are_refused),

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One column of a CSV file, block by block. Columns do not know each other, so threads share the
+ * columns of a block and no result depends on their number.
+ *
+ *     learning --(the first block with values settles a type)--> reading
+ *         ^                                                        |
+ *         +----------------(a cell does not fit the type)----------+
+ *
+ * 1. `kinds` is what all cells so far can be; the type of a column is a function of the kinds of
+ *    all its cells, so it depends neither on blocks nor on which pass reads the values.
+ * 2. A column that falls back to learning is read again in a further pass over the files, where
+ *    its type is known. Two changes need no pass, since the values stay what they are: an int
+ *    column becomes float, a date column gets times of day.
+ * 3. A column whose type is given never changes it; a cell that does not fit is a failure.
+ */
+#include <string.h>
+
+#include "base/fmath.h"
+#include "base/mem.h"
+#include "source/csv_priv.h"
+
+#define DAY_US INT64_C(86400000000)
+#define NUMBERS (TM_CAN_INT | TM_CAN_FLOAT | TM_CAN_BIG)
+#define ABSENT (TM_CAN_MISSING | TM_CAN_MARK)
+
+static void fail(tm_csv_column *c, tm_status status, uint64_t record) {
+    if (c->status == TM_OK) {
+        c->status = status;
+        c->bad_record = record;
+    }
+}
+
+tm_str tm__csv_column_text(tm_csv_column *c, const tm_csv_block *b, uint64_t record) {
+    const tm_csv_field field = b->fields[record * b->n_cols + c->field];
+    if ((field.len & TM_CSV_DOUBLED) != 0 && (field.len & ~TM_CSV_DOUBLED) > c->room_size) {
+        const size_t size = field.len & ~TM_CSV_DOUBLED;
+        char *const room = tm__mem_realloc(c->room, size * 2, 1);
+        if (room == NULL) {
+            fail(c, TM_E_NOMEM, record);
+            return (tm_str){"", 0};
+        }
+        c->room = room;
+        c->room_size = size * 2;
+    }
+    return tm__csv_text(b->scanner, field, c->room);
+}
+
+/* --- values --- */
+
+static size_t value_size(tm_type type) {
+    return type == TM_TYPE_TEXT ? sizeof(uint32_t) : sizeof(int64_t);
+}
+
+static void fill_missing(tm_csv_column *c, uint64_t row, uint64_t row_end) {
+    for (; row < row_end; row++) {
+        if (c->type == TM_TYPE_TEXT) {
+            ((uint32_t *)c->values)[row] = TM_CODE_MISSING;
+        } else if (c->type == TM_TYPE_FLOAT) {
+            ((double *)c->values)[row] = tm__nan();
+        } else {
+            ((int64_t *)c->values)[row] = TM_INT_MISSING;
+        }
+    }
+}
+
+static bool grow(tm_csv_column *c, uint64_t n_rows) {
+    if (c->type == TM_TYPE_TEXT && c->dict == NULL) {
+        c->dict = tm__dict_create();
+        if (c->dict == NULL) {
+            return false;
+        }
+    }
+    if (n_rows <= c->capacity) {
+        return true;
+    }
+    const uint64_t capacity = c->capacity == 0 ? n_rows : n_rows + n_rows / 2;
+    void *const values = tm__mem_realloc(c->values, capacity, value_size(c->type));
+    if (values == NULL) {
+        return false;
+    }
+    c->values = values;
+    c->capacity = capacity;
+    return true;
+}
+
+bool tm__csv_column_fit(tm_csv_column *c, uint64_t n_rows) {
+    if (c->values == NULL) {
+        /* No cell had a value, so the column never started. */
+        if (!grow(c, n_rows)) {
+            return false;
+        }
+        fill_missing(c, 0, n_rows);
+    }
+    if (n_rows < c->capacity - c->capacity / 8) {
+        void *const values = tm__mem_realloc(c->values, n_rows, value_size(c->type));
+        c->values = values != NULL ? values : c->values;
+    }
+    c->capacity = n_rows;
+    return true;
+}
+
+void tm__csv_column_reset(tm_csv_column *c) {
+    tm__mem_free(c->values);
+    tm__dict_free(c->dict);
+    c->values = NULL;
+    c->dict = NULL;
+    c->capacity = 0;
+}
+
+void tm__csv_column_done(tm_csv_column *c) {
+    tm__csv_column_reset(c);
+    tm__mem_free(c->name);
+    tm__mem_free(c->room);
+    *c = (tm_csv_column){0};
+}
+
+/* --- reading --- */
+
+static void store_number(tm_csv_column *c, uint64_t row, const tm_csv_value *value) {
+    if (c->type == TM_TYPE_FLOAT) {
+        ((double *)c->values)[row] = value->f64;
+    } else {
+        ((int64_t *)c->values)[row] = value->i64;
+    }
+}
+
+/* True when a cell of these kinds has a value of the column's type. */
+static bool store(tm_csv_column *c, uint64_t row, uint32_t kinds, const tm_csv_value *value) {
+    int64_t us = value->i64;
+    switch (c->type) {
+    case TM_TYPE_INT:
+        if (kinds != TM_CAN_INT) {
+            return false;
+        }
+        break;
+    case TM_TYPE_FLOAT:
+        if ((kinds & NUMBERS) == 0) {
+            return false;
+        }
+        break;
+    case TM_TYPE_BOOL:
+        if (kinds != TM_CAN_BOOL) {
+            return false;
+        }
+        break;
+    default:
+        if ((kinds & TM_CAN_DATE) == 0) {
+            return false;
+        }
+        if ((kinds & TM_CAN_NATIONAL) != 0) {
+            if ((!c->is_day_first && !c->is_month_first) ||
+                (c->is_day_first && (kinds & TM_CAN_MONTH_FIRST) != 0) ||
+                (c->is_month_first && (kinds & TM_CAN_DAY_FIRST) != 0)) {
+                return false;
+            }
+            us = c->is_month_first ? value->month_first_us : us;
+        }
+        if (c->wanted != NULL && c->type == TM_TYPE_DATE) {
+            us -= us % DAY_US < 0 ? us % DAY_US + DAY_US : us % DAY_US;
+        }
+        ((int64_t *)c->values)[row] = us;
+        return true;
+    }
+    store_number(c, row, value);
+    return true;
+}
+
+/* The type is given, and the plain reading does not fit: "yes", 2.0 for an int, ... */
+static bool store_fitted(tm_csv_column *c, uint64_t row, tm_str text) {
+    char room[32];
+    bool is_coerced = false;
+    tm_cell cell = {.type = TM_TYPE_TEXT, .text = text};
+    if (tm__cell_fit(c->wanted, &cell, room, &is_coerced, NULL) != TM_OK) {
+        return false;
+    }
+    if (cell.type == TM_TYPE_NONE) {
+        fill_missing(c, row, row + 1);
+    } else {
+        store_number(c, row, &(tm_csv_value){.i64 = cell.i64, .f64 = cell.f64});
+    }
+    return true;
+}
+
+static void widen(tm_csv_column *c, uint64_t n_rows) {
+    for (uint64_t row = 0; row < n_rows; row++) {
+        int64_t value;
+        memcpy(&value, (int64_t *)c->values + row, sizeof(value));
+        const double number = value == TM_INT_MISSING ? tm__nan() : (double)value;
+        memcpy((double *)c->values + row, &number, sizeof(number));
+    }
+    c->type = TM_TYPE_FLOAT;
+}
+
+/* A cell does not fit: widen, or go back to learning; false ends the reading of this block. */
+static bool adapt(tm_csv_column *c, const tm_csv_block *b, uint64_t record, uint32_t kinds,
+                  const tm_csv_value *value) {
+    const uint64_t row = b->row + (record - b->record);
+    if (c->wanted != NULL) {
+        if ((kinds & TM_CAN_NATIONAL) != 0 && !c->needs_pass && !c->is_day_first &&
+            !c->is_month_first && (c->type == TM_TYPE_DATE || c->type == TM_TYPE_TIME)) {
+            c->is_learning = true;
+            c->needs_pass = true;
+            return false;
+        }
+        if (store_fitted(c, row, tm__csv_column_text(c, b, record))) {
+            return true;
+        }
+        fail(c, TM_E_DATA, record);
+        return false;
+    }
+    if (c->type == TM_TYPE_INT && tm__csv_decide(c->kinds) == TM_TYPE_FLOAT) {
+        widen(c, row);
+        return store(c, row, kinds, value);
+    }
+    c->is_learning = true;
+    c->needs_pass = true;
+    return false;
+}
+
+/* Record where reading stopped: all were read when it is block->record_end. */
+static uint64_t read_values(tm_csv_column *c, const tm_csv_block *b) {
+    for (uint64_t record = b->record; record < b->record_end; record++) {
+        const uint64_t row = b->row + (record - b->record);
+        tm_csv_value value;
+        const uint32_t kinds = tm__csv_examine(tm__csv_column_text(c, b, record), &value);
+        c->kinds |= kinds;
+        if ((kinds & ABSENT) != 0) {
+            fill_missing(c, row, row + 1);
+        } else if (!store(c, row, kinds, &value) && !adapt(c, b, record, kinds, &value)) {
+            return record;
+        }
+    }
+    return b->record_end;
+}
+
+static void read_texts(tm_csv_column *c, const tm_csv_block *b) {
+    uint32_t *const codes = c->values;
+    for (uint64_t record = b->record; record < b->record_end && c->status == TM_OK; record++) {
+        const tm_str text = tm__csv_column_text(c, b, record);
+        uint32_t *const code = &codes[b->row + (record - b->record)];
+        if (text.len <= 4 || text.ptr[0] == ' ') {
+            if (tm__csv_is_missing(text)) {
+                *code = TM_CODE_MISSING;
+                continue;
+            }
+        }
+        const uint32_t n_before = tm__dict_count(c->dict);
+        *code = tm__dict_add(c->dict, text);
+        if (*code == TM_CODE_MISSING) {
+            fail(c, TM_E_NOMEM, record);
+        } else if (*code == n_before && !tm__str_is_utf8(text)) {
+            fail(c, TM_E_DATA, record);
+        }
+    }
+}
+
+/* --- learning --- */
+
+static void learn(tm_csv_column *c, const tm_csv_block *b, uint64_t record) {
+    for (; record < b->record_end && (c->kinds & TM_CAN_TEXT) == 0; record++) {
+        tm_csv_value value;
+        c->kinds |= tm__csv_examine(tm__csv_column_text(c, b, record), &value);
+    }
+}
+
+static void settle_order(tm_csv_column *c) {
+    c->is_day_first = (c->kinds & TM_CAN_DAY_FIRST) != 0;
+    c->is_month_first = !c->is_day_first && (c->kinds & TM_CAN_MONTH_FIRST) != 0;
+}
+
+/* Whether the kinds so far settle a type that later cells can only confirm or refuse. Numbers of
+ * many digits do not: a point in a later one makes them floats. */
+static bool can_start(const tm_csv_column *c, uint32_t kinds_before) {
+    return (kinds_before & ~TM_CAN_MISSING) == 0 && (c->kinds & ~ABSENT) != 0 &&
+           tm__csv_decide(c->kinds) != TM_TYPE_NONE &&
+           ((c->kinds & TM_CAN_BIG) == 0 || (c->kinds & (TM_CAN_FLOAT | TM_CAN_TEXT)) != 0);
+}
+
+void tm__csv_column_block(tm_csv_column *c, const tm_csv_block *b) {
+    if (!c->is_active || c->status != TM_OK) {
+        return;
+    }
+    if (c->is_learning) {
+        const uint32_t kinds_before = c->kinds;
+        learn(c, b, b->record);
+        if (b->is_learning_only || c->needs_pass || !can_start(c, kinds_before)) {
+            c->needs_pass |= (c->kinds & ~TM_CAN_MISSING) != 0;
+            return;
+        }
+        c->is_learning = false;
+        c->type = tm__csv_decide(c->kinds);
+        settle_order(c);
+        if (!grow(c, b->row + (b->record_end - b->record))) {
+            fail(c, TM_E_NOMEM, b->record);
+            return;
+        }
+        fill_missing(c, 0, b->row);
+    }
+    if (!grow(c, b->row + (b->record_end - b->record))) {
+        fail(c, TM_E_NOMEM, b->record);
+    } else if (c->type == TM_TYPE_TEXT) {
+        read_texts(c, b);
+    } else {
+        const uint64_t stop = read_values(c, b);
+        if (stop < b->record_end && c->is_learning) {
+            tm__csv_column_reset(c);
+            learn(c, b, stop);
+        }
+    }
+}
+
+tm_status tm__csv_column_settle(tm_csv_column *c, tm_err *err) {
+    settle_order(c);
+    if (c->wanted == NULL) {
+        c->type = tm__csv_decide(c->kinds);
+        c->type = c->type == TM_TYPE_NONE ? TM_TYPE_TEXT : c->type;
+    } else if ((c->kinds & TM_CAN_NATIONAL) != 0 && c->type != TM_TYPE_TEXT && !c->is_day_first &&
+               !c->is_month_first) {
+        (void)TM_FAIL(err, TM_E_DATA, "dates of column '%s' may start with the day or the month",
+                      c->name);
+        tm_err_hint(err, "Write dates as 2001-12-31.");
+        return TM_E_DATA;
+    }
+    c->is_learning = false;
+    return TM_OK;
+}
+
+tm_status tm__csv_column_fail(tm_csv_column *c, const tm_csv_block *b, const char *path,
+                              tm_err *err) {
+    const tm_csv_field field = b->fields[c->bad_record * b->n_cols + c->field];
+    tm_status st = c->status;
+    if (st == TM_E_NOMEM) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for column '%s'", c->name);
+    }
+    if (c->type == TM_TYPE_TEXT) {
+        st = TM_FAIL(err, TM_E_DATA, "a text of column '%s' is not UTF-8", c->name);
+        tm_err_hint(err, "Convert the file: iconv -f LATIN1 -t UTF-8 FILE > NEW.");
+    } else {
+        char room[32];
+        bool is_coerced = false;
+        tm_cell cell = {.type = TM_TYPE_TEXT, .text = tm__csv_column_text(c, b, c->bad_record)};
+        st = tm__cell_fit(c->wanted, &cell, room, &is_coerced, err);
+    }
+    tm_err_at(err, path, tm__csv_line(b->scanner, field), c->field + 1);
+    return st;
+}

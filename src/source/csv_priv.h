@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CSV reader, from bytes to columns:
+ *
+ *     csv_input.c  bytes of a file, unpacked
+ *     csv_scan.c   blocks of whole records, cut into fields; the dialect
+ *     csv_cell.c   what one field can be, and its value
+ *     csv.c        files to columns: header, types, passes
+ */
+#ifndef TM_SOURCE_CSV_PRIV_H
+#define TM_SOURCE_CSV_PRIV_H
+
+#include "base/limits.h"
+#include "source/source.h"
+
+/* --- input --- */
+
+typedef struct tm_input tm_input;
+
+/** Open a file; gzip and Zstandard are recognised by their first bytes. */
+TM_NODISCARD tm_status tm__input_open(const char *path, tm_input **out, tm_err *err);
+/** Fill `out` as far as the file goes; *out_len < len is the end. TM_E_DATA for packed bytes that
+ * are cut short or damaged. */
+TM_NODISCARD tm_status tm__input_read(tm_input *input, void *out, size_t len, size_t *out_len,
+                                      tm_err *err);
+/** Bytes of the file itself read so far. */
+uint64_t tm__input_pos(const tm_input *input);
+void tm__input_close(tm_input *input);
+
+/* --- records --- */
+
+typedef struct tm_csv_dialect {
+    char delimiter;
+    char quote;        /* 0: none */
+    bool skips_blanks; /* blanks behind a delimiter do not count */
+} tm_csv_dialect;
+
+#define TM_CSV_DOUBLED (1u << 31)
+typedef struct tm_csv_field {
+    uint32_t start; /* in the block's data */
+    uint32_t len;   /* TM_CSV_DOUBLED is set when quotes in it are doubled */
+} tm_csv_field;
+
+typedef struct tm_csv_scanner tm_csv_scanner;
+
+/** Open a file, find its dialect. TM_E_DATA when it is empty or not text. */
+TM_NODISCARD tm_status tm__csv_open(const char *path, tm_csv_scanner **out, tm_err *err);
+tm_csv_dialect tm__csv_dialect(const tm_csv_scanner *scanner);
+/** Columns, known after the first block. */
+uint32_t tm__csv_cols(const tm_csv_scanner *scanner);
+/** Cut the next block into records; *out_n_records is 0 at the end. All records, the header among
+ * them, have as many fields as the first; other ones are TM_E_DATA with their place. */
+TM_NODISCARD tm_status tm__csv_next(tm_csv_scanner *scanner, uint64_t *out_n_records, tm_err *err);
+/** Fields of the block, [record x column]; valid until the next block. */
+const tm_csv_field *tm__csv_fields(const tm_csv_scanner *scanner);
+/** Line of the file, from 1, in which a field of the block starts. */
+uint64_t tm__csv_line(const tm_csv_scanner *scanner, tm_csv_field field);
+uint64_t tm__csv_pos(const tm_csv_scanner *scanner);
+void tm__csv_close(tm_csv_scanner *scanner);
+
+/** Text of a field. One with doubled quotes is made plain in `room`, which holds its length. */
+tm_str tm__csv_text(const tm_csv_scanner *scanner, tm_csv_field field, char *room);
+
+/* --- cells --- */
+
+/* What a text can be; a column's set is the union over its cells. */
+#define TM_CAN_INT 1u
+#define TM_CAN_FLOAT 2u       /* a number that is not an int */
+#define TM_CAN_BIG 4u         /* more digits than an int has */
+#define TM_CAN_BOOL 8u        /* true or false, in letters */
+#define TM_CAN_DATE 16u       /* with or without a time of day */
+#define TM_CAN_TIME 32u       /* the time of day is not midnight */
+#define TM_CAN_NATIONAL 64u   /* day and month in one of two orders, with TM_CAN_DATE */
+#define TM_CAN_DAY_FIRST 128u /* and this order must be it */
+#define TM_CAN_MONTH_FIRST 256u
+#define TM_CAN_MARK 512u     /* missing unless the column is text: None, -, ... */
+#define TM_CAN_MISSING 1024u /* missing in every column */
+#define TM_CAN_TEXT 2048u    /* nothing but text */
+
+typedef struct tm_csv_value {
+    int64_t i64; /* BOOL INT DATE TIME; with TM_CAN_NATIONAL if the day comes first */
+    int64_t month_first_us;
+    double f64; /* numbers */
+} tm_csv_value;
+
+/** What a text can be, and its value as that. */
+uint32_t tm__csv_examine(tm_str text, tm_csv_value *out);
+/** Missing in a text column too: nothing, NA, N/A, #N/A, null, NaN, ?. */
+bool tm__csv_is_missing(tm_str text);
+/** Type of a column with cells of these kinds; TM_TYPE_NONE when the order of day and month is
+ * open, TM_TYPE_TEXT when all are missing. */
+tm_type tm__csv_decide(uint32_t kinds);
+
+/* --- columns --- */
+
+/* One column on its way from fields to values: see csv_column.c. */
+typedef struct tm_csv_column {
+    char *name;
+    const tm_schema_column *wanted;    /* its type is given; NULL: found out */
+    uint32_t field;                    /* where it stands in records of the file being read */
+    bool is_active;                    /* has a part in this pass */
+    bool is_learning;                  /* kinds are collected, values are not */
+    bool needs_pass;                   /* values have to be read by a further pass */
+    tm_type type;                      /* of values; NONE before they are read */
+    uint32_t kinds;                    /* of all cells so far */
+    bool is_month_first, is_day_first; /* of national dates, once settled */
+    void *values;                      /* [capacity] */
+    uint64_t capacity;
+    tm_dict *dict;
+    char *room; /* for a text without its doubled quotes */
+    size_t room_size;
+    tm_status status;    /* the first failure of this block */
+    uint64_t bad_record; /* and its record */
+} tm_csv_column;
+
+/* One block, for all columns. */
+typedef struct tm_csv_block {
+    const tm_csv_scanner *scanner;
+    const tm_csv_field *fields; /* [record x n_cols] */
+    uint32_t n_cols;
+    uint64_t record, record_end; /* of the block, without the header */
+    uint64_t row;                /* row of values where the first one goes */
+    bool is_learning_only;       /* no column starts to read */
+} tm_csv_block;
+
+/** Learn from a block or read its values. A failure is in column->status. Owner thread of the
+ * column. */
+void tm__csv_column_block(tm_csv_column *column, const tm_csv_block *block);
+/** Text of a record's field; valid until the next one of this column. Empty when out of memory. */
+tm_str tm__csv_column_text(tm_csv_column *column, const tm_csv_block *block, uint64_t record);
+/** Fill the error for column->status. */
+tm_status tm__csv_column_fail(tm_csv_column *column, const tm_csv_block *block, const char *path,
+                              tm_err *err);
+/** Settle the type after all cells were seen; TM_E_DATA when a date's order stays open. */
+TM_NODISCARD tm_status tm__csv_column_settle(tm_csv_column *column, tm_err *err);
+/** Make the values n_rows long, to be moved out; false when out of memory. */
+bool tm__csv_column_fit(tm_csv_column *column, uint64_t n_rows);
+/** Forget values, keep what was learnt. */
+void tm__csv_column_reset(tm_csv_column *column);
+void tm__csv_column_done(tm_csv_column *column);
+
+/** All rows of CSV files, in the order given. */
+TM_NODISCARD tm_status tm__csv_read(tm_ctx *ctx, const tm_source_spec *spec,
+                                    const char *const *paths, uint32_t n_paths, tm_table **out,
+                                    tm_err *err);
+/** Same rows as tables in order. */
+TM_NODISCARD tm_status tm__csv_stream(tm_ctx *ctx, const tm_source_spec *spec,
+                                      const char *const *paths, uint32_t n_paths,
+                                      tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err),
+                                      void *arg, tm_err *err);
+
+#endif

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks of records cut into fields.
+ *
+ *     data   [....|record|record|record|rec]\n      the last byte is a sentinel of ours
+ *            0    start                 end  len    end .. len is moved to the front next time
+ *     fields [record x column] of start and length in data
+ *
+ * 1. A record is a line, but a field that starts with a quote goes to its closing quote, over
+ *    delimiters and line ends; a quote inside such a field is doubled. A quote amid an unquoted
+ *    field is an ordinary byte (5" pipe).
+ * 2. Every record has as many fields as the first one. Nothing is padded, cut or dropped, but for
+ *    lines without a byte in files of two columns and more. In a file of one column such a line is
+ *    a missing value, unless only such lines follow.
+ * 3. The dialect is found in the first block by trying: the delimiter that cuts most records into
+ *    as many fields as the first one, at least two; more fields win a tie.
+ * 4. Lines end in \n or \r\n.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "source/csv_priv.h"
+
+#define BLOCK_BYTES (4u << 20)
+#define RECORD_BYTES_MAX (1u << 30) /* field offsets are 32 bits with one to spare */
+#define SAMPLE_BYTES (1u << 20)
+#define N_CANDIDATES 4
+
+struct tm_csv_scanner {
+    char path[512];
+    tm_input *input;
+    tm_csv_dialect dialect;
+    uint32_t n_cols; /* 0 until the first record */
+    char *data;
+    size_t start, end, len, capacity; /* capacity leaves room for the sentinel */
+    bool at_end;                      /* of the input */
+    uint64_t line;                    /* of data[start] */
+    tm_csv_field *fields;
+    size_t n_fields, fields_capacity;
+    uint8_t is_special[256]; /* bytes that end a run of an unquoted field */
+};
+
+/* --- one record --- */
+
+typedef enum outcome {
+    RECORD,      /* whole: next is behind it */
+    MORE,        /* goes on behind the data */
+    AFTER_QUOTE, /* a byte follows the closing quote */
+    UNCLOSED,    /* the file ends amid a quoted field */
+    NUL_BYTE,
+    LONG_FIELD,
+    NO_MEMORY
+} outcome;
+
+typedef struct record {
+    size_t at;      /* where scanning stands; behind the record in the end */
+    uint32_t n;     /* fields */
+    bool is_blank;  /* a line without a byte */
+    size_t trouble; /* where the field in trouble starts */
+} record;
+
+static bool push_field(tm_csv_scanner *s, size_t start, size_t len, bool is_doubled) {
+    if (s->n_fields == s->fields_capacity) {
+        const size_t capacity = s->fields_capacity == 0 ? 4096 : s->fields_capacity * 2;
+        tm_csv_field *const fields = tm__mem_realloc(s->fields, capacity, sizeof(*fields));
+        if (fields == NULL) {
+            return false;
+        }
+        s->fields = fields;
+        s->fields_capacity = capacity;
+    }
+    s->fields[s->n_fields++] =
+        (tm_csv_field){(uint32_t)start, (uint32_t)len | (is_doubled ? TM_CSV_DOUBLED : 0)};
+    return true;
+}
+
+/* From behind the opening quote to behind the closing one. */
+static outcome scan_quoted(tm_csv_scanner *s, size_t from, size_t *out_at, bool *out_doubled) {
+    const char quote = s->dialect.quote;
+    size_t at = from;
+    *out_doubled = false;
+    for (;;) {
+        const char *const found = memchr(s->data + at, quote, s->len - at);
+        if (found == NULL) {
+            if (s->len - from > TM_MAX_TEXT_BYTES) {
+                return LONG_FIELD;
+            }
+            return s->at_end ? UNCLOSED : MORE;
+        }
+        at = (size_t)(found - s->data) + 1;
+        if (at == s->len && !s->at_end) {
+            return MORE;
+        }
+        if (at == s->len || s->data[at] != quote) {
+            *out_at = at;
+            return at - from > TM_MAX_TEXT_BYTES ? LONG_FIELD : RECORD;
+        }
+        *out_doubled = true;
+        at++;
+    }
+}
+
+/* What stands at `at`: 0 a byte of a field, 1 a delimiter, 2 a line end (its length is added). */
+static int boundary(const tm_csv_scanner *s, size_t at, size_t *out_next) {
+    const char c = s->data[at];
+    if (c == s->dialect.delimiter && at < s->len) {
+        *out_next = at + 1;
+        return 1;
+    }
+    if (c == '\n') {
+        *out_next = at < s->len ? at + 1 : at;
+        return 2;
+    }
+    if (c == '\r' && s->data[at + 1] == '\n') {
+        *out_next = at + 1 < s->len ? at + 2 : at + 1;
+        return 2;
+    }
+    return 0;
+}
+
+/* More data can change what stands at `at`. */
+static bool is_cut(const tm_csv_scanner *s, size_t at) {
+    return !s->at_end && (at >= s->len || (s->data[at] == '\r' && at + 1 >= s->len));
+}
+
+/* Scan one field; *out_end_kind is 1 when a delimiter ended it, 2 for a line end. */
+static outcome scan_field(tm_csv_scanner *s, record *r, int *out_end_kind) {
+    size_t at = r->at, next = 0;
+    r->trouble = at;
+    if (s->dialect.skips_blanks) {
+        at += strspn(s->data + at, " ");
+    }
+    if (s->dialect.quote != '\0' && s->data[at] == s->dialect.quote && at < s->len) {
+        const size_t from = at + 1;
+        bool is_doubled = false;
+        const outcome result = scan_quoted(s, from, &at, &is_doubled);
+        if (result != RECORD) {
+            return result;
+        }
+        const size_t len = at - 1 - from;
+        at += strspn(s->data + at, " ");
+        *out_end_kind = boundary(s, at, &next);
+        if (is_cut(s, at)) {
+            return MORE;
+        }
+        if (*out_end_kind == 0) {
+            return AFTER_QUOTE;
+        }
+        r->at = next;
+        return push_field(s, from, len, is_doubled) ? RECORD : NO_MEMORY;
+    }
+    const size_t from = at;
+    for (;; at++) {
+        while (s->is_special[(unsigned char)s->data[at]] == 0) {
+            at++;
+        }
+        if (s->data[at] == '\0' && at < s->len) {
+            return NUL_BYTE;
+        }
+        *out_end_kind = boundary(s, at, &next);
+        if (*out_end_kind != 0) {
+            break;
+        }
+    }
+    if (is_cut(s, at)) {
+        return MORE;
+    }
+    if (at - from > TM_MAX_TEXT_BYTES) {
+        return LONG_FIELD;
+    }
+    r->at = next;
+    return push_field(s, from, at - from, false) ? RECORD : NO_MEMORY;
+}
+
+static outcome scan_record(tm_csv_scanner *s, record *r) {
+    const size_t first = r->at;
+    int end_kind = 1;
+    r->n = 0;
+    while (end_kind == 1) {
+        const outcome result = scan_field(s, r, &end_kind);
+        if (result != RECORD) {
+            return result;
+        }
+        r->n++;
+    }
+    const char *const text = s->data + first + strspn(s->data + first, " ");
+    r->is_blank = r->n == 1 && (text[0] == '\n' || (text[0] == '\r' && text[1] == '\n'));
+    return RECORD;
+}
+
+/* --- errors --- */
+
+static uint64_t line_at(const tm_csv_scanner *s, size_t at) {
+    uint64_t line = s->line;
+    for (const char *from = s->data + s->start; from < s->data + at; line++) {
+        from = memchr(from, '\n', (size_t)(s->data + at - from));
+        if (from == NULL) {
+            break;
+        }
+        from++;
+    }
+    return line;
+}
+
+static tm_status trouble(const tm_csv_scanner *s, outcome what, const record *r, tm_err *err) {
+    switch (what) {
+    case AFTER_QUOTE:
+        (void)TM_FAIL(err, TM_E_DATA, "text follows a closing quote");
+        tm_err_hint(err, "Double the quotes inside a quoted field, or read the file by --sql with "
+                         "read_csv(..., quote = '').");
+        break;
+    case UNCLOSED:
+        (void)TM_FAIL(err, TM_E_DATA, "a quoted field is not closed");
+        tm_err_hint(err, "Close the quote, or read the file by --sql with read_csv(..., quote = "
+                         "'').");
+        break;
+    case NUL_BYTE:
+        (void)TM_FAIL(err, TM_E_DATA, "a zero byte: the file is not text");
+        tm_err_hint(err, "Give CSV, JSON lines or Parquet; text must be UTF-8.");
+        break;
+    case LONG_FIELD:
+        (void)TM_FAIL(err, TM_E_DATA, "a field has more than %u bytes", TM_MAX_TEXT_BYTES);
+        tm_err_hint(err, "A quote may be open from here on; close it, or shorten the text.");
+        break;
+    default:
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", s->path);
+    }
+    tm_err_at(err, s->path, line_at(s, r->trouble), r->n + 1);
+    return TM_E_DATA;
+}
+
+static tm_status ragged(const tm_csv_scanner *s, size_t start, uint32_t n, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_DATA, "the row has %u field%s, the first row has %u", n,
+                  n == 1 ? "" : "s", s->n_cols);
+    if (n > s->n_cols) {
+        tm_err_hint(err, "Quote fields that hold the delimiter, or remove what is too much.");
+    } else {
+        tm_err_hint(err, "Add the fields that are missing, or remove the row.");
+    }
+    tm_err_at(err, s->path, line_at(s, start), n < s->n_cols ? n + 1 : s->n_cols + 1);
+    return TM_E_DATA;
+}
+
+/* --- blocks --- */
+
+/* Move what is left to the front and fill up to `size` bytes. */
+static tm_status fill(tm_csv_scanner *s, size_t size, tm_err *err) {
+    s->line = line_at(s, s->end);
+    memmove(s->data, s->data + s->end, s->len - s->end);
+    s->len -= s->end;
+    s->start = 0;
+    s->end = 0;
+    if (size > s->capacity) {
+        char *const data = tm__mem_realloc(s->data, size + 2, 1);
+        if (data == NULL) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", s->path);
+        }
+        s->data = data;
+        s->capacity = size;
+    }
+    while (!s->at_end && s->len < size) {
+        size_t n = 0;
+        TM_TRY(tm__input_read(s->input, s->data + s->len, size - s->len, &n, err));
+        s->at_end = n == 0;
+        s->len += n;
+    }
+    s->data[s->len] = '\n';
+    s->data[s->len + 1] = '\0';
+    return TM_OK;
+}
+
+static bool push_missing(tm_csv_scanner *s, uint64_t *n, size_t at) {
+    for (; *n > 0; (*n)--) {
+        if (!push_field(s, at, 0, false)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Field n_before and on are a record of one value behind blank lines: put those first. */
+static bool insert_missing(tm_csv_scanner *s, size_t n_before, uint64_t *n_blank, size_t at) {
+    const tm_csv_field value = s->fields[n_before];
+    s->n_fields = n_before;
+    return push_missing(s, n_blank, at) && push_field(s, value.start, value.len & ~TM_CSV_DOUBLED,
+                                                      (value.len & TM_CSV_DOUBLED) != 0);
+}
+
+/* The first record says how many columns there are. */
+static tm_status set_columns(tm_csv_scanner *s, const record *r, tm_err *err) {
+    if (r->n > TM_MAX_COLS) {
+        (void)TM_FAIL(err, TM_E_LIMIT, "the file has %u columns, the most is %u", r->n,
+                      TM_MAX_COLS);
+        tm_err_hint(err, "Select the columns you need, or store rows where columns are.");
+        tm_err_at(err, s->path, line_at(s, r->trouble), TM_MAX_COLS + 1);
+        return TM_E_LIMIT;
+    }
+    s->n_cols = r->n;
+    return TM_OK;
+}
+
+/* Cut the whole records of the data from start on; s->end is behind the last. */
+static tm_status cut(tm_csv_scanner *s, tm_err *err) {
+    record r = {.at = s->start};
+    uint64_t n_blank = 0; /* of one column: lines that are missing values if a value follows */
+    s->n_fields = 0;
+    s->end = s->start;
+    while (r.at < s->len) {
+        const size_t start = r.at;
+        const size_t n_before = s->n_fields;
+        const outcome result = scan_record(s, &r);
+        if (result == MORE) {
+            s->n_fields = n_before;
+            return TM_OK;
+        }
+        if (result != RECORD) {
+            return trouble(s, result, &r, err);
+        }
+        if (r.is_blank) {
+            s->n_fields = n_before;
+            n_blank += s->n_cols == 1;
+        } else {
+            if (s->n_cols == 0) {
+                TM_TRY(set_columns(s, &r, err));
+            }
+            if (r.n != s->n_cols) {
+                return ragged(s, start, r.n, err);
+            }
+            if (n_blank > 0 && !insert_missing(s, n_before, &n_blank, start)) {
+                return trouble(s, NO_MEMORY, &r, err);
+            }
+        }
+        /* Blank lines of one column stay unread until a value follows or the file ends. */
+        s->end = n_blank == 0 || s->at_end ? r.at : s->end;
+    }
+    return TM_OK;
+}
+
+tm_status tm__csv_next(tm_csv_scanner *s, uint64_t *out_n_records, tm_err *err) {
+    size_t size = BLOCK_BYTES;
+    s->line = line_at(s, s->end);
+    s->start = s->end;
+    TM_TRY(cut(s, err));
+    while (s->n_fields == 0 && !s->at_end) {
+        const size_t left = s->len - s->end;
+        size = left * 2 > size ? left * 2 : size;
+        if (left > RECORD_BYTES_MAX / 2) {
+            (void)TM_FAIL(err, TM_E_DATA, "a row has more than %u bytes", RECORD_BYTES_MAX / 2);
+            tm_err_at(err, s->path, line_at(s, s->end), 0);
+            return TM_E_DATA;
+        }
+        TM_TRY(fill(s, size, err));
+        TM_TRY(cut(s, err));
+    }
+    *out_n_records = s->n_cols == 0 ? 0 : s->n_fields / s->n_cols;
+    return TM_OK;
+}
+
+/* --- the dialect --- */
+
+static void set_dialect(tm_csv_scanner *s, tm_csv_dialect dialect) {
+    s->dialect = dialect;
+    memset(s->is_special, 0, sizeof(s->is_special));
+    s->is_special[(unsigned char)dialect.delimiter] = 1;
+    s->is_special['\n'] = 1;
+    s->is_special['\r'] = 1;
+    s->is_special['\0'] = 1;
+}
+
+typedef struct trial {
+    uint32_t n_cols;
+    uint64_t n, n_same; /* records, those with n_cols fields */
+    bool is_broken;     /* by a quote */
+    bool has_blanks;    /* each field behind a delimiter starts with a blank */
+} trial;
+
+static bool all_start_blank(const tm_csv_scanner *s) {
+    for (size_t i = 1; i < s->n_fields; i++) {
+        if (s->fields[i].start == 0 || s->data[s->fields[i].start] != ' ') {
+            return false;
+        }
+    }
+    return s->n_fields > 1;
+}
+
+static trial try_dialect(tm_csv_scanner *s, tm_csv_dialect dialect) {
+    trial t = {.has_blanks = true};
+    record r = {.at = s->start};
+    const size_t limit = s->len < SAMPLE_BYTES ? s->len : SAMPLE_BYTES;
+    set_dialect(s, dialect);
+    while (r.at < limit) {
+        s->n_fields = 0;
+        const outcome result = scan_record(s, &r);
+        if (result != RECORD) {
+            t.is_broken = result == AFTER_QUOTE || result == UNCLOSED || result == LONG_FIELD;
+            break;
+        }
+        if (r.is_blank) {
+            continue;
+        }
+        t.n_cols = t.n == 0 ? r.n : t.n_cols;
+        t.n++;
+        t.n_same += r.n == t.n_cols;
+        t.has_blanks = t.has_blanks && all_start_blank(s);
+    }
+    s->n_fields = 0;
+    return t;
+}
+
+/* Share of records like the first, of a million; nothing when there is only one field. */
+static uint64_t score(const trial *t) {
+    return t->n_cols < 2 ? 0 : t->n_same * 1000000 / t->n - (t->is_broken ? t->n_same > 0 : 0);
+}
+
+static tm_csv_dialect find_delimiter(tm_csv_scanner *s, char quote, trial *out) {
+    static const char candidates[N_CANDIDATES] = {',', '\t', ';', '|'};
+    tm_csv_dialect best = {.delimiter = ',', .quote = quote};
+    *out = try_dialect(s, best);
+    for (size_t i = 1; i < N_CANDIDATES; i++) {
+        const tm_csv_dialect dialect = {.delimiter = candidates[i], .quote = quote};
+        const trial t = try_dialect(s, dialect);
+        if (score(&t) > score(out) || (score(&t) == score(out) && t.n_cols > out->n_cols)) {
+            best = dialect;
+            *out = t;
+        }
+    }
+    return best;
+}
+
+static void find_dialect(tm_csv_scanner *s) {
+    trial quoted, bare;
+    tm_csv_dialect dialect = find_delimiter(s, '"', &quoted);
+    if (quoted.has_blanks && quoted.n_cols > 1) {
+        dialect.skips_blanks = true;
+        quoted = try_dialect(s, dialect);
+    }
+    if (quoted.is_broken || quoted.n_same < quoted.n) {
+        /* Files without a quoting rule: quotes are ordinary, and then all records agree. */
+        const tm_csv_dialect other = find_delimiter(s, '\0', &bare);
+        if (bare.n_cols > 1 && bare.n_same == bare.n) {
+            dialect = other;
+        }
+    }
+    set_dialect(s, dialect);
+}
+
+/* --- opening --- */
+
+/* What a file is by its first bytes, when it is not text. */
+static const char *find_kind(const char *data, size_t len) {
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *name;
+    } kinds[] = {{"\x89PNG", 4, "a PNG image"},
+                 {"\xff\xd8\xff", 3, "a JPEG image"},
+                 {"GIF8", 4, "a GIF image"},
+                 {"%PDF", 4, "a PDF document"},
+                 {"PK\x03\x04", 4, "a ZIP archive or a spreadsheet"},
+                 {"\xd0\xcf\x11\xe0", 4, "an old spreadsheet"},
+                 {"PAR1", 4, "a damaged Parquet file"},
+                 {"ARROW1", 6, "an Arrow file"},
+                 {"ORC", 3, "an ORC file"},
+                 {"SQLite format 3", 15, "an SQLite database"},
+                 {"\x89HDF", 4, "an HDF5 file"},
+                 {"BZh", 3, "a bzip2 file"},
+                 {"\xfd"
+                  "7zXZ",
+                  5, "an xz file"},
+                 {"\x7f"
+                  "ELF",
+                  4, "a program"},
+                 {"\xff\xfe", 2, "UTF-16 text"},
+                 {"\xfe\xff", 2, "UTF-16 text"}};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (len >= kinds[i].len && memcmp(data, kinds[i].bytes, kinds[i].len) == 0) {
+            return kinds[i].name;
+        }
+    }
+    return memchr(data, '\0', len < 4096 ? len : 4096) != NULL ? "binary" : NULL;
+}
+
+static tm_status check_text(tm_csv_scanner *s, tm_err *err) {
+    const char *const kind = find_kind(s->data, s->len);
+    if (kind != NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "the file is %s, not CSV", kind);
+        tm_err_hint(err, "Give CSV, JSON lines or Parquet; text must be UTF-8.");
+    } else if (strspn(s->data, "\r\n \t") >= s->len) {
+        (void)TM_FAIL(err, TM_E_DATA, "the file is empty");
+        tm_err_hint(err, "Give a file with a header and rows.");
+    } else if (memchr(s->data, '\r', s->len) != NULL && memchr(s->data, '\n', s->len) == NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "lines end in CR alone");
+        tm_err_hint(err, "Convert them: tr '\\r' '\\n' < FILE > NEW.");
+    } else {
+        return TM_OK;
+    }
+    tm_err_at(err, s->path, 0, 0);
+    return TM_E_DATA;
+}
+
+tm_status tm__csv_open(const char *path, tm_csv_scanner **out, tm_err *err) {
+    tm_csv_scanner *const s = tm__mem_zalloc(1, sizeof(*s));
+    if (s == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", path);
+    }
+    (void)tm__str_copy(s->path, sizeof(s->path), tm__str(path));
+    s->line = 1;
+    tm_status st = tm__input_open(path, &s->input, err);
+    if (st == TM_OK) {
+        st = fill(s, BLOCK_BYTES, err);
+    }
+    if (st == TM_OK) {
+        st = check_text(s, err);
+    }
+    if (st != TM_OK) {
+        tm__csv_close(s);
+        return st;
+    }
+    if (s->len >= 3 && memcmp(s->data, "\xef\xbb\xbf", 3) == 0) {
+        s->start = s->end = 3; /* a byte order mark */
+    }
+    find_dialect(s);
+    *out = s;
+    return TM_OK;
+}
+
+void tm__csv_close(tm_csv_scanner *s) {
+    if (s == NULL) {
+        return;
+    }
+    tm__input_close(s->input);
+    tm__mem_free(s->data);
+    tm__mem_free(s->fields);
+    tm__mem_free(s);
+}
+
+/* --- inspection --- */
+
+tm_csv_dialect tm__csv_dialect(const tm_csv_scanner *s) {
+    return s->dialect;
+}
+
+uint32_t tm__csv_cols(const tm_csv_scanner *s) {
+    return s->n_cols;
+}
+
+const tm_csv_field *tm__csv_fields(const tm_csv_scanner *s) {
+    return s->fields;
+}
+
+uint64_t tm__csv_line(const tm_csv_scanner *s, tm_csv_field field) {
+    return line_at(s, field.start);
+}
+
+uint64_t tm__csv_pos(const tm_csv_scanner *s) {
+    return tm__input_pos(s->input);
+}
+
+tm_str tm__csv_text(const tm_csv_scanner *s, tm_csv_field field, char *room) {
+    const size_t len = field.len & ~TM_CSV_DOUBLED;
+    const char *const from = s->data + field.start;
+    if ((field.len & TM_CSV_DOUBLED) == 0) {
+        return (tm_str){from, len};
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        room[n++] = from[i];
+        i += from[i] == s->dialect.quote; /* the second of two */
+    }
+    return (tm_str){room, n};
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "source/source.h"
+#include "store/duck.h"
+
+/* dir/<hash><suffix> in a fresh block. */
+static char *make_path(const char *dir, const tm_hash *hash, const char *suffix) {
+    char name[TM_HASH_TEXT + 64];
+    char text[TM_HASH_TEXT];
+    tm__hash_to_text(hash, text);
+    (void)snprintf(name, sizeof(name), "%s%s", text, suffix);
+    return tm__fs_join(dir, name);
+}
+
+static tm_status write_file(tm_ctx *ctx, const tm_table *table, const char *temp, const char *path,
+                            tm_err *err) {
+    tm_duck *duck = NULL;
+    const uint32_t n_threads = ctx->pool == NULL ? 0 : tm__pool_threads(ctx->pool);
+    tm_status st = tm__duck_open(&(tm_duck_options){.n_threads = n_threads}, &duck, err);
+    if (st == TM_OK) {
+        st = tm__duck_write_parquet(duck, table, temp, err);
+    }
+    tm__duck_close(duck);
+    if (st == TM_OK) {
+        st = tm__fs_publish_file(temp, path, err);
+    }
+    return st;
+}
+
+tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table, tm_hash *out_hash,
+                            tm_err *err) {
+    tm_hash hash;
+    char suffix[48];
+    uint64_t number = 0;
+    tm__table_hash(table, &hash);
+    tm__random_bytes(&number, sizeof(number));
+    (void)snprintf(suffix, sizeof(suffix), ".%016" PRIx64 ".tmp", number);
+    char *const path = make_path(dir, &hash, ".parquet");
+    char *const temp = make_path(dir, &hash, suffix);
+    tm_status st = path == NULL || temp == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory for a snapshot")
+                       : tm__fs_mkdir(dir, err);
+    if (st == TM_OK && tm__fs_info(path).kind != TM_PATH_FILE) {
+        st = write_file(ctx, table, temp, path, err);
+        const tm_status removed = tm__fs_remove(temp, st == TM_OK ? err : NULL);
+        st = st != TM_OK ? st : removed;
+    }
+    tm__mem_free(path);
+    tm__mem_free(temp);
+    if (st == TM_OK) {
+        *out_hash = hash;
+    }
+    return st;
+}
+
+static tm_status damaged(const char *path, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_INTEGRITY, "the snapshot does not hold the rows that its name says");
+    tm_err_hint(err, "Restore the file from a backup, or train on the source again.");
+    tm_err_at(err, path, 0, 0);
+    return TM_E_INTEGRITY;
+}
+
+static tm_status read_file(tm_ctx *ctx, const char *path, const tm_hash *hash, tm_table **out,
+                           tm_err *err) {
+    const tm_source_spec spec = {.path = path};
+    tm_table *table = NULL;
+    tm_err inner = {0};
+    tm_hash found;
+    tm_status st = tm__source_read(ctx, &spec, &table, &inner);
+    if (st == TM_E_DATA || st == TM_E_LIMIT) {
+        return damaged(path, err);
+    }
+    if (st != TM_OK) {
+        if (err != NULL) {
+            *err = inner;
+        }
+        return st;
+    }
+    tm__table_hash(table, &found);
+    if (!tm__hash_eq(&found, hash)) {
+        tm__table_unref(table);
+        return damaged(path, err);
+    }
+    *out = table;
+    return TM_OK;
+}
+
+tm_status tm__snapshot_load(tm_ctx *ctx, const char *dir, const tm_hash *hash, tm_table **out,
+                            tm_err *err) {
+    char *const path = make_path(dir, hash, ".parquet");
+    if (path == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a snapshot");
+    }
+    tm_status st = TM_OK;
+    if (tm__fs_info(path).kind == TM_PATH_NONE) {
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "no snapshot '%s'", path);
+        tm_err_hint(err, "It was deleted or never written; train on the source again.");
+    } else {
+        st = read_file(ctx, path, hash, out, err);
+    }
+    tm__mem_free(path);
+    return st;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what a user names to rows:
+ *
+ *     path, folder, glob --> files in byte order --> CSV       our reader, csv.c
+ *                                                --> JSON      DuckDB, sealed to these files
+ *                                                --> Parquet   DuckDB, sealed to these files
+ *     SQL ------------------------------------------------->   DuckDB, reads what the user can
+ *
+ * Rows of DuckDB keep DuckDB's types, and are fitted to a schema afterwards.
+ */
+#include "source/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "source/csv_priv.h"
+#include "store/duck.h"
+
+#define FILES_MAX 100000u
+#define SQL_MAX (64u << 20)
+#define NAME_HINTS 4096u
+
+typedef enum kind { KIND_CSV, KIND_JSON, KIND_PARQUET } kind;
+
+static const struct {
+    const char *suffix;
+    kind kind;
+} suffixes[] = {{".csv", KIND_CSV},    {".tsv", KIND_CSV},     {".json", KIND_JSON},
+                {".jsonl", KIND_JSON}, {".ndjson", KIND_JSON}, {".parquet", KIND_PARQUET},
+                {".pq", KIND_PARQUET}};
+#define N_SUFFIXES (sizeof(suffixes) / sizeof(suffixes[0]))
+
+typedef tm_status (*chunk_fn)(void *arg, tm_table *chunk, tm_err *err);
+
+/* --- files --- */
+
+typedef struct file_list {
+    char **paths; /* owned, in byte order */
+    uint32_t n, capacity;
+    const char *dir; /* of a folder's names */
+    bool failed;
+} file_list;
+
+static void list_done(file_list *list) {
+    for (uint32_t i = 0; i < list->n; i++) {
+        tm__mem_free(list->paths[i]);
+    }
+    tm__mem_free(list->paths);
+    *list = (file_list){0};
+}
+
+/* Takes the path. */
+static bool list_add(file_list *list, char *path) {
+    if (path != NULL && list->n == list->capacity) {
+        const uint32_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        char **const paths = tm__mem_realloc(list->paths, capacity, sizeof(*paths));
+        if (paths != NULL) {
+            list->paths = paths;
+            list->capacity = capacity;
+        }
+    }
+    if (path == NULL || list->n == list->capacity) {
+        tm__mem_free(path);
+        list->failed = true;
+        return false;
+    }
+    list->paths[list->n++] = path;
+    return list->n < FILES_MAX;
+}
+
+static tm_str bare_name(const char *path) {
+    tm_str name = tm__str(path);
+    if (tm__str_has_suffix(name, ".gz")) {
+        name.len -= 3;
+    } else if (tm__str_has_suffix(name, ".zst")) {
+        name.len -= 4;
+    }
+    return name;
+}
+
+/* True and the kind when a name ends like a data file. */
+static bool find_suffix(const char *path, kind *out) {
+    const tm_str name = bare_name(path);
+    for (size_t i = 0; i < N_SUFFIXES; i++) {
+        const size_t len = strlen(suffixes[i].suffix);
+        if (name.len > len &&
+            tm__str_is_nocase((tm_str){name.ptr + name.len - len, len}, suffixes[i].suffix)) {
+            *out = suffixes[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool add_entry(void *arg, const char *name) {
+    file_list *const list = arg;
+    kind ignored;
+    if (name[0] == '.' || !find_suffix(name, &ignored)) {
+        return true;
+    }
+    char *const path = tm__fs_join(list->dir, name);
+    if (path != NULL && tm__fs_info(path).kind != TM_PATH_FILE) {
+        tm__mem_free(path);
+        return true;
+    }
+    return list_add(list, path);
+}
+
+static bool add_match(void *arg, const char *path) {
+    file_list *const list = arg;
+    return tm__fs_info(path).kind != TM_PATH_FILE || list_add(list, tm__mem_strdup(path));
+}
+
+/* --- a name that is not there --- */
+
+typedef struct near_names {
+    char *names[NAME_HINTS];
+    uint32_t n;
+} near_names;
+
+static bool add_name(void *arg, const char *name) {
+    near_names *const near = arg;
+    char *const copy = tm__mem_strdup(name);
+    if (copy != NULL) {
+        near->names[near->n++] = copy;
+    }
+    return copy != NULL && near->n < NAME_HINTS;
+}
+
+static tm_status fail_missing(const char *path, tm_err *err) {
+    char dir[1024] = ".";
+    const char *const slash = strrchr(path, '/');
+    const char *const name = slash == NULL ? path : slash + 1;
+    near_names *const near = tm__mem_zalloc(1, sizeof(*near));
+    if (slash != NULL) {
+        (void)tm__str_copy(dir, sizeof(dir), (tm_str){path, (size_t)(slash - path) + 1});
+    }
+    (void)TM_FAIL(err, TM_E_NOT_FOUND, "no file '%s'", path);
+    tm_err_hint(err, "Paths are relative to the folder the command runs in.");
+    if (near != NULL && tm__fs_list(dir, add_name, near, NULL) == TM_OK) {
+        const char *const nearest =
+            tm__str_nearest(tm__str(name), (const char *const *)near->names, near->n);
+        if (nearest != NULL) {
+            tm_err_hint(err, "Did you mean '%s%s'?", slash == NULL ? "" : dir, nearest);
+        }
+    }
+    for (uint32_t i = 0; near != NULL && i < near->n; i++) {
+        tm__mem_free(near->names[i]);
+    }
+    tm__mem_free(near);
+    return TM_E_NOT_FOUND;
+}
+
+static tm_status check_list(const char *path, const file_list *list, const char *what,
+                            tm_err *err) {
+    if (list->failed) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to list '%s'", path);
+    }
+    if (list->n == 0) {
+        (void)TM_FAIL(err, TM_E_NOT_FOUND, "%s '%s'", what, path);
+        tm_err_hint(err,
+                    "Data files end in .csv, .tsv, .jsonl, .ndjson, .json or .parquet, and may "
+                    "be packed as .gz or .zst.");
+        return TM_E_NOT_FOUND;
+    }
+    if (list->n >= FILES_MAX) {
+        return TM_FAIL(err, TM_E_LIMIT, "more than %u files in '%s'", FILES_MAX, path);
+    }
+    return TM_OK;
+}
+
+static tm_status list_files(const char *path, file_list *list, tm_err *err) {
+    const tm_path_kind what = tm__fs_info(path).kind;
+    if (what == TM_PATH_FILE) {
+        return list_add(list, tm__mem_strdup(path))
+                   ? TM_OK
+                   : TM_FAIL(err, TM_E_NOMEM, "no memory to list '%s'", path);
+    }
+    if (what == TM_PATH_DIR) {
+        list->dir = path;
+        TM_TRY(tm__fs_list(path, add_entry, list, err));
+        return check_list(path, list, "no data files in folder", err);
+    }
+    if (what == TM_PATH_OTHER) {
+        (void)TM_FAIL(err, TM_E_DATA, "'%s' is neither a file nor a folder", path);
+        tm_err_hint(err, "Give a regular file: it may be read more than once.");
+        return TM_E_DATA;
+    }
+    if (strpbrk(path, "*?[") == NULL) {
+        return fail_missing(path, err);
+    }
+    uint64_t n = 0;
+    TM_TRY(tm__fs_glob(path, add_match, list, &n, err));
+    return check_list(path, list, "no file matches", err);
+}
+
+/* --- kinds --- */
+
+/* Parquet is known by its first bytes under any name; a file that is cut lacks the last ones. */
+static tm_status check_parquet(const char *path, bool is_named, bool *out, tm_err *err) {
+    tm_map map = {0};
+    *out = is_named;
+    if (tm__fs_info(path).size_bytes == 0) {
+        if (!is_named) {
+            return TM_OK; /* its reader says so */
+        }
+        (void)TM_FAIL(err, TM_E_DATA, "the file is empty");
+        tm_err_at(err, path, 0, 0);
+        tm_err_hint(err, "Copy it again.");
+        return TM_E_DATA;
+    }
+    TM_TRY(tm__map_open(path, &map, err));
+    const bool starts = map.len >= 4 && memcmp(map.data, "PAR1", 4) == 0;
+    const bool ends = map.len >= 12 && memcmp(map.data + map.len - 4, "PAR1", 4) == 0;
+    tm__map_close(&map);
+    *out = starts && (ends || is_named);
+    if (is_named && !starts) {
+        (void)TM_FAIL(err, TM_E_DATA, "the file is named like Parquet, but is not");
+        tm_err_hint(err, "Rename it by its kind, or convert it.");
+    } else if (is_named && !ends) {
+        (void)TM_FAIL(err, TM_E_DATA, "the Parquet file is cut short");
+        tm_err_hint(err, "Copy or download the file again.");
+    } else {
+        return TM_OK;
+    }
+    tm_err_at(err, path, 0, 0);
+    return TM_E_DATA;
+}
+
+static tm_status find_kind(const file_list *list, kind *out, tm_err *err) {
+    kind first = KIND_CSV;
+    for (uint32_t i = 0; i < list->n; i++) {
+        kind found = KIND_CSV;
+        bool is_parquet = false;
+        const bool is_known = find_suffix(list->paths[i], &found);
+        TM_TRY(check_parquet(list->paths[i], is_known && found == KIND_PARQUET, &is_parquet, err));
+        found = is_parquet ? KIND_PARQUET : found;
+        if (i > 0 && found != first) {
+            (void)TM_FAIL(err, TM_E_DATA, "'%.100s' and '%.100s' are files of different kinds",
+                          list->paths[0], list->paths[i]);
+            tm_err_hint(err, "Name files of one kind, for example by a glob.");
+            return TM_E_DATA;
+        }
+        first = found;
+    }
+    *out = first;
+    return TM_OK;
+}
+
+/* --- rows of DuckDB --- */
+
+typedef struct run {
+    tm_ctx *ctx;
+    const tm_source_spec *spec;
+    const file_list *files; /* NULL for SQL */
+    uint64_t n_rows;
+    chunk_fn fn; /* of the caller's stream */
+    void *arg;
+} run;
+
+static uint64_t rows_max(const tm_source_spec *spec) {
+    return spec->n_rows_max == 0 ? TM_MAX_ROWS : spec->n_rows_max;
+}
+
+static void append_sql(const file_list *files, kind what, tm_buf *sql) {
+    (void)tm__buf_text(sql, what == KIND_JSON ? "SELECT * FROM read_json(["
+                                              : "SELECT * FROM read_parquet([");
+    for (uint32_t i = 0; i < files->n; i++) {
+        (void)tm__buf_text(sql, i == 0 ? "'" : ", '");
+        for (const char *c = files->paths[i]; *c != '\0'; c++) {
+            (void)tm__buf_text(sql, *c == '\'' ? "'" : "");
+            (void)tm__buf_byte(sql, (uint8_t)*c);
+        }
+        (void)tm__buf_byte(sql, '\'');
+    }
+    /* All rows decide a JSON column's type, and values below the first level become text. */
+    (void)tm__buf_text(sql, what == KIND_JSON ? "], sample_size = -1, maximum_depth = 2)" : "])");
+}
+
+static tm_status open_duck(const run *r, tm_duck **out, tm_err *err) {
+    char temp[1024];
+    const char *dir = r->spec->temp_dir;
+    if (dir == NULL) {
+        dir = getenv("TMPDIR");
+        dir = dir == NULL || dir[0] == '\0' ? "/tmp" : dir;
+    }
+    uint64_t number = 0;
+    tm__random_bytes(&number, sizeof(number));
+    /* A folder of its own, which DuckDB makes when it must spill and removes in the end. */
+    (void)snprintf(temp, sizeof(temp), "%s/tidemill-%016" PRIx64, dir, number);
+    const tm_duck_options options = {
+        .paths = r->files == NULL ? NULL : (const char *const *)r->files->paths,
+        .n_paths = r->files == NULL ? 0 : r->files->n,
+        .temp_dir = temp,
+        .n_threads = r->ctx->pool == NULL ? 0 : tm__pool_threads(r->ctx->pool)};
+    return tm__duck_open(&options, out, err);
+}
+
+/* A column as the schema has it. */
+static tm_status fit_column(const tm_column *from, uint64_t n_rows, uint64_t first_row,
+                            const tm_schema_column *wanted, tm_table_builder *to, uint32_t col,
+                            tm_err *err) {
+    tm_dict *const dict = tm__builder_dict(to, col);
+    for (uint64_t row = 0; row < n_rows; row++) {
+        char room[32];
+        bool is_coerced = false;
+        tm_cell cell = tm__column_cell(from, row);
+        const tm_status st = tm__cell_fit(wanted, &cell, room, &is_coerced, err);
+        if (st != TM_OK) {
+            tm_err_at(err, NULL, first_row + row + 1, 0);
+            return st;
+        }
+        const bool is_missing = cell.type == TM_TYPE_NONE;
+        if (wanted->type == TM_TYPE_TEXT) {
+            const uint32_t code = is_missing ? TM_CODE_MISSING : tm__dict_add(dict, cell.text);
+            if (code == TM_CODE_MISSING && !is_missing) {
+                return TM_FAIL(err, TM_E_NOMEM, "no memory for column '%s'", from->name);
+            }
+            tm__builder_codes(to, col)[row] = code;
+        } else if (wanted->type == TM_TYPE_FLOAT) {
+            tm__builder_floats(to, col)[row] = is_missing ? __builtin_nan("") : cell.f64;
+        } else {
+            tm__builder_ints(to, col)[row] = is_missing ? TM_INT_MISSING : cell.i64;
+        }
+    }
+    return TM_OK;
+}
+
+static const tm_schema_column *find_wanted(const tm_schema *schema, const tm_column *column) {
+    const uint32_t at = tm__schema_find(schema, tm__str(column->name));
+    return at == UINT32_MAX ? NULL : &schema->cols[at];
+}
+
+static tm_status fill_fitted(const tm_table *table, const tm_schema *schema, uint64_t first_row,
+                             tm_table_builder *to, tm_err *err) {
+    const uint64_t n_rows = tm__table_rows(table);
+    for (uint32_t col = 0; col < tm__table_cols(table); col++) {
+        const tm_column *const c = tm__table_column(table, col);
+        const tm_schema_column *const wanted = find_wanted(schema, c);
+        TM_TRY(tm__builder_add_column(to, c->name, wanted != NULL ? wanted->type : c->type, err));
+    }
+    TM_TRY(tm__builder_reserve(to, n_rows, err));
+    for (uint32_t col = 0; col < tm__table_cols(table); col++) {
+        const tm_column *const c = tm__table_column(table, col);
+        const tm_schema_column own = {.name = (char *)(uintptr_t)c->name, .type = c->type};
+        const tm_schema_column *const wanted = find_wanted(schema, c);
+        TM_TRY(fit_column(c, n_rows, first_row, wanted != NULL ? wanted : &own, to, col, err));
+    }
+    tm__builder_set_rows(to, n_rows);
+    return TM_OK;
+}
+
+/* The same rows with the types of the schema; the table itself when it has them. */
+static tm_status fit_table(tm_table *table, const tm_schema *schema, uint64_t first_row,
+                           tm_table **out, tm_err *err) {
+    bool fits = true;
+    for (uint32_t col = 0; schema != NULL && col < tm__table_cols(table); col++) {
+        const tm_column *const c = tm__table_column(table, col);
+        const tm_schema_column *const wanted = find_wanted(schema, c);
+        fits = fits && (wanted == NULL || wanted->type == c->type);
+    }
+    if (fits) {
+        *out = tm__table_ref(table);
+        return TM_OK;
+    }
+    tm_table_builder *const to = tm__builder_create();
+    if (to == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
+    }
+    const tm_status st = fill_fitted(table, schema, first_row, to, err);
+    if (st != TM_OK) {
+        tm__builder_free(to);
+        return st;
+    }
+    return tm__builder_finish(to, out, err);
+}
+
+static tm_status fail_empty(const run *r, tm_err *err) {
+    if (r->files == NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "the query gives no rows");
+        tm_err_hint(err, "Check its WHERE and JOIN conditions.");
+    } else {
+        (void)TM_FAIL(err, TM_E_DATA, "the file has no rows");
+        tm_err_hint(err, "Give a file with rows.");
+        tm_err_at(err, r->files->paths[0], 0, 0);
+    }
+    return TM_E_DATA;
+}
+
+static tm_status give_chunk(void *arg, tm_table *chunk, tm_err *err) {
+    run *const r = arg;
+    tm_table *fitted = NULL;
+    if (tm__ctx_cancelled(r->ctx)) {
+        return TM_FAIL(err, TM_E_CANCELLED, "reading was cancelled");
+    }
+    TM_TRY(fit_table(chunk, r->spec->schema, r->n_rows, &fitted, err));
+    r->n_rows += tm__table_rows(chunk);
+    tm_status st = TM_OK;
+    if (r->n_rows > rows_max(r->spec)) {
+        st = TM_FAIL(err, TM_E_LIMIT, "more than %" PRIu64 " rows", rows_max(r->spec));
+        tm_err_hint(err, "Select fewer rows with --sql.");
+    } else {
+        st = r->fn(r->arg, fitted, err);
+    }
+    tm__table_unref(fitted);
+    return st;
+}
+
+/* Errors of DuckDB about a single file need its name. */
+static void name_file(const run *r, tm_err *err) {
+    if (err != NULL && r->files != NULL && r->files->n == 1 &&
+        (err->data_path[0] == '\0' || strcmp(err->data_path, "query") == 0)) {
+        tm_err_at(err, r->files->paths[0], 0, 0);
+        err->data_row = 0;
+        err->data_col = 0;
+    }
+}
+
+static tm_status read_duck(run *r, const char *sql, tm_table **out, tm_err *err) {
+    tm_duck *duck = NULL;
+    tm_table *table = NULL;
+    tm_status st = open_duck(r, &duck, err);
+    if (st == TM_OK && r->fn != NULL) {
+        st = tm__duck_stream(duck, sql, give_chunk, r, err);
+        st = st == TM_OK && r->n_rows == 0 && r->files != NULL ? fail_empty(r, err) : st;
+    } else if (st == TM_OK) {
+        tm__ctx_progress(r->ctx, "load", 0, 0, NULL);
+        st = tm__duck_query(duck, sql, rows_max(r->spec), &table, err);
+        if (st == TM_OK && tm__table_rows(table) == 0) {
+            st = fail_empty(r, err);
+        }
+    }
+    tm__duck_close(duck);
+    if (st != TM_OK) {
+        if (st == TM_E_DATA || st == TM_E_USAGE) {
+            name_file(r, err);
+        }
+    } else if (r->fn == NULL) {
+        st = fit_table(table, r->spec->schema, 0, out, err);
+    }
+    tm__table_unref(table);
+    return st;
+}
+
+static tm_status read_files(run *r, tm_table **out, tm_err *err) {
+    file_list files = {0};
+    kind what = KIND_CSV;
+    tm_buf sql;
+    tm__buf_init(&sql, SQL_MAX);
+    tm_status st = list_files(r->spec->path, &files, err);
+    if (st == TM_OK) {
+        st = find_kind(&files, &what, err);
+    }
+    if (st != TM_OK) {
+        goto out;
+    }
+    if (what == KIND_CSV) {
+        const char *const *const paths = (const char *const *)files.paths;
+        st = r->fn != NULL ? tm__csv_stream(r->ctx, r->spec, paths, files.n, r->fn, r->arg, err)
+                           : tm__csv_read(r->ctx, r->spec, paths, files.n, out, err);
+        goto out;
+    }
+    r->files = &files;
+    append_sql(&files, what, &sql);
+    st = sql.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for a query")
+                    : read_duck(r, (const char *)sql.data, out, err);
+out:
+    tm__buf_done(&sql);
+    list_done(&files);
+    return st;
+}
+
+static tm_status read_any(run *r, tm_table **out, tm_err *err) {
+    if ((r->spec->path == NULL) == (r->spec->sql == NULL)) {
+        (void)TM_FAIL(err, TM_E_USAGE, "either a file or a query is needed");
+        tm_err_hint(err, "Name a file, or give --sql QUERY.");
+        return TM_E_USAGE;
+    }
+    return r->spec->sql != NULL ? read_duck(r, r->spec->sql, out, err) : read_files(r, out, err);
+}
+
+tm_status tm__source_read(tm_ctx *ctx, const tm_source_spec *spec, tm_table **out, tm_err *err) {
+    run r = {.ctx = ctx, .spec = spec};
+    return read_any(&r, out, err);
+}
+
+tm_status tm__source_stream(tm_ctx *ctx, const tm_source_spec *spec,
+                            tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err), void *arg,
+                            tm_err *err) {
+    run r = {.ctx = ctx, .spec = spec, .fn = fn, .arg = arg};
+    return read_any(&r, NULL, err);
+}
