@@ -76,14 +76,26 @@ TM_NODISCARD tm_status tm__monitor_live(tm_monitor *monitor, const tm_bundle *bu
                                         tm_live *out, tm_err *err);
 void tm__live_done(tm_live *live);
 
+/** Labels that joined up to now: an upper bound for tm__monitor_labelled_span(), and an after_us
+ * for the next time. 0 when there are none. */
+TM_NODISCARD tm_status tm__monitor_labelled_until(tm_monitor *monitor, int64_t *out_us,
+                                                  tm_err *err);
 /**
  * Labelled answers as rows to learn from, oldest first: the columns of the schema (roles FEATURE,
  * TIME, ENTITY, ...) and the target as text/number column named `target`. n = 0 rows gives a NULL
- * table.
+ * table. after_us is when a label joined, so that a late label of an old answer is new. Rows that
+ * do not fit the bundle's schema (logged by a version with another one) are left out.
  */
 TM_NODISCARD tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle,
                                             const char *model, int64_t after_us, tm_table **out,
                                             tm_err *err);
+/* Same for labels that joined after after_us and up to until_us. */
+typedef struct tm_span {
+    int64_t after_us, until_us;
+} tm_span;
+TM_NODISCARD tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle,
+                                                 const char *model, tm_span span, tm_table **out,
+                                                 tm_err *err);
 /** The logged answer of an id: {"id","at","model","version","route","row":{},"outputs":[]};
  * TM_E_NOT_FOUND. */
 TM_NODISCARD tm_status tm__monitor_find(tm_monitor *monitor, const char *id, json_t **out,

@@ -43,7 +43,8 @@ typedef struct tm_actor {
 /**
  * Register a bundle whose file is already in the home. Makes the model when it is new; its first
  * version becomes champion and gets a route of the model's name. recipe (may be NULL) is stored for
- * retraining.
+ * retraining when the model has none; that of a later version counts once it is promoted. The same
+ * bundle may be registered again: a new version of the same file.
  */
 TM_NODISCARD tm_status tm__registry_add(tm_registry *registry, const char *model,
                                         const tm_bundle *bundle, const json_t *recipe,
@@ -102,7 +103,8 @@ TM_NODISCARD tm_status tm__registry_gate(tm_registry *registry, const char *mode
 TM_NODISCARD tm_status tm__registry_set_gate(tm_registry *registry, const char *model,
                                              const tm_gate *gate, const tm_actor *actor,
                                              tm_err *err);
-/** The recipe of a model (as given when it was last trained or applied), or JSON null. New
+/** The recipe of a model, or JSON null: that of its champion (info.recipe, taken over by every
+ * promotion and rollback with the keys "retrain" and "owner" kept), or what was set since. New
  * reference. */
 TM_NODISCARD tm_status tm__registry_recipe(tm_registry *registry, const char *model, json_t **out,
                                            tm_err *err);
@@ -116,14 +118,16 @@ TM_NODISCARD tm_status tm__registry_judge(tm_registry *registry, const char *mod
 
 typedef struct tm_promotion {
     uint32_t version;
-    bool force; /* overrides a refusing gate; recorded */
+    bool force;        /* overrides a refusing gate; recorded */
+    uint32_t champion; /* not 0: TM_E_CONFLICT unless this version is the champion now */
 } tm_promotion;
 /** Move `champion`. Refuses (TM_E_REFUSED) a version whose last verdict is a refusal unless forced;
  * TM_E_CONFLICT when it is champion already. */
 TM_NODISCARD tm_status tm__registry_promote(tm_registry *registry, const char *model,
                                             const tm_promotion *promotion, const tm_actor *actor,
                                             uint32_t *out_from, tm_err *err);
-/** Move `champion` back to the version that held it before; TM_E_CONFLICT when there is none. */
+/** Undo the last promotion that was not undone: `champion` goes back to the version that it
+ * replaced; TM_E_CONFLICT when there is none. A second rollback undoes the one before. */
 TM_NODISCARD tm_status tm__registry_rollback(tm_registry *registry, const char *model,
                                              const tm_actor *actor, uint32_t *out_from,
                                              uint32_t *out_to, tm_err *err);
@@ -161,6 +165,9 @@ TM_NODISCARD tm_status tm__registry_job_add(tm_registry *registry, const char *k
 TM_NODISCARD tm_status tm__registry_job_end(tm_registry *registry, const char *id,
                                             const char *state, const json_t *result, tm_err *err);
 TM_NODISCARD tm_status tm__registry_jobs(tm_registry *registry, json_t **out, tm_err *err);
+/** When a job of a model last began or gave a version; 0 when never. */
+TM_NODISCARD tm_status tm__registry_last_run(tm_registry *registry, const char *model,
+                                             int64_t *out_us, tm_err *err);
 /** At start of serve/run: a new epoch; jobs left running by an older one become "lost". */
 TM_NODISCARD tm_status tm__registry_epoch_begin(tm_registry *registry, int64_t *out_epoch,
                                                 tm_err *err);

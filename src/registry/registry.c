@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Models and versions in meta.db.
+ *
+ *   models 1 ── n versions (immutable)  1 ── 0..1 verdicts
+ *          1 ── n aliases ── version    champion: exactly one; challenger: the newest other
+ *          1 ── n routes                served with the champion
+ *
+ * 1. A version's file is in the home, whole, before its row exists.
+ * 2. Every move and its history record are one transaction.
+ * 3. A model has a champion from its first version on.
+ */
+#include "registry/registry.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "registry/registry_priv.h"
+
+#define TM_META_APPLICATION_ID 0x544D4D45u /* "TMME" */
+#define TM_INFO_BYTES_MAX (64u << 20)
+
+static const tm_migration meta_migrations[] = {
+    {1,
+     "CREATE TABLE models(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+     " created_us INTEGER NOT NULL, gate TEXT, recipe TEXT) STRICT;"
+     "CREATE TABLE versions(model_id INTEGER NOT NULL REFERENCES models(id),"
+     " number INTEGER NOT NULL CHECK(number > 0), bundle_hash BLOB NOT NULL"
+     " CHECK(length(bundle_hash) = 32), created_us INTEGER NOT NULL, snapshot TEXT NOT NULL,"
+     " info TEXT NOT NULL, PRIMARY KEY(model_id, number)) STRICT;"
+     "CREATE TRIGGER versions_update BEFORE UPDATE ON versions"
+     " BEGIN SELECT RAISE(ABORT, 'a version never changes'); END;"
+     "CREATE TRIGGER versions_delete BEFORE DELETE ON versions"
+     " BEGIN SELECT RAISE(ABORT, 'a version is never removed'); END;"
+     "CREATE TABLE verdicts(model_id INTEGER NOT NULL, number INTEGER NOT NULL,"
+     " is_open INTEGER NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL,"
+     " PRIMARY KEY(model_id, number),"
+     " FOREIGN KEY(model_id, number) REFERENCES versions(model_id, number)) STRICT;"
+     "CREATE TABLE aliases(model_id INTEGER NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL,"
+     " PRIMARY KEY(model_id, name),"
+     " FOREIGN KEY(model_id, number) REFERENCES versions(model_id, number)) STRICT;"
+     "CREATE TABLE routes(name TEXT NOT NULL PRIMARY KEY, model_id INTEGER NOT NULL"
+     " REFERENCES models(id), created_us INTEGER NOT NULL) STRICT;"
+     "CREATE TABLE keys(id TEXT NOT NULL PRIMARY KEY, hash BLOB NOT NULL CHECK(length(hash) = 32),"
+     " role INTEGER NOT NULL, name TEXT NOT NULL, created_us INTEGER NOT NULL,"
+     " revoked_us INTEGER) STRICT;"
+     "CREATE TABLE jobs(id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL,"
+     " state TEXT NOT NULL, epoch INTEGER NOT NULL, started_us INTEGER NOT NULL,"
+     " ended_us INTEGER, result TEXT) STRICT;"
+     "CREATE INDEX jobs_running ON jobs(state) WHERE state = 'running';"
+     "CREATE INDEX jobs_model ON jobs(model, kind, started_us);"
+     "CREATE TABLE epoch(number INTEGER NOT NULL, begun_us INTEGER NOT NULL) STRICT;"
+     "INSERT INTO epoch VALUES(0, 0);"
+     "CREATE TABLE history(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, model TEXT NOT NULL,"
+     " event TEXT NOT NULL, version INTEGER, from_version INTEGER, actor TEXT NOT NULL,"
+     " reason TEXT, details TEXT, prev BLOB NOT NULL, hash BLOB NOT NULL) STRICT;"
+     "CREATE INDEX history_model ON history(model, event);"
+     "CREATE TRIGGER history_update BEFORE UPDATE ON history"
+     " BEGIN SELECT RAISE(ABORT, 'history never changes'); END;"
+     "CREATE TRIGGER history_delete BEFORE DELETE ON history"
+     " BEGIN SELECT RAISE(ABORT, 'history is never removed'); END;"
+     "CREATE TABLE chain(n INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;"
+     "INSERT INTO chain VALUES(0, zeroblob(32));"},
+    {0, NULL}};
+
+tm_status tm__registry_open(const tm_home *home, tm_registry **out, tm_err *err) {
+    tm_registry *registry = tm__mem_zalloc(1, sizeof(*registry));
+    if (registry == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    registry->home = home;
+    const tm_db_options options = {
+        .create = true,
+        .migrations = meta_migrations,
+        .application_id = TM_META_APPLICATION_ID,
+    };
+    const tm_status st = tm__db_open(tm__home_meta_db(home), &options, &registry->db, err);
+    if (st == TM_OK) {
+        *out = registry;
+        registry = NULL;
+    }
+    tm__registry_close(registry);
+    return st;
+}
+
+void tm__registry_close(tm_registry *registry) {
+    if (registry != NULL) {
+        tm__db_close(registry->db);
+        tm__mem_free(registry);
+    }
+}
+
+tm_status tm__registry_generation(tm_registry *registry, int64_t *out, tm_err *err) {
+    /* data_version counts the commits of others, total_changes one's own: the sum never falls. */
+    int64_t others = 0;
+    TM_TRY(tm__db_data_version(registry->db, &others, err));
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db, "SELECT total_changes()", &stmt, err));
+    bool has_row = false;
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        *out = others + tm__stmt_i64(stmt, 0);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__registry_transact(tm_registry *registry,
+                                tm_status (*fn)(tm_registry *registry, void *arg, tm_err *err),
+                                void *arg, tm_err *err) {
+    TM_TRY(tm__db_begin(registry->db, err));
+    const tm_status st = fn(registry, arg, err);
+    if (st != TM_OK) {
+        tm__db_rollback(registry->db);
+        return st;
+    }
+    return tm__db_commit(registry->db, err);
+}
+
+/* ---- Small things ---- */
+
+tm_status tm__registry_json_text(const json_t *value, char **out, tm_err *err) {
+    if (value == NULL || json_is_null(value)) {
+        *out = NULL;
+        return TM_OK;
+    }
+    tm_buf buf;
+    tm__buf_init(&buf, TM_INFO_BYTES_MAX);
+    tm_status st = TM_OK;
+    if (tm__json_write(&buf, value, TM_JSON_SORTED)) {
+        size_t len = 0;
+        *out = (char *)tm__buf_take(&buf, &len);
+    } else {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    tm__buf_done(&buf);
+    return st;
+}
+
+tm_status tm__registry_json(const char *text, json_t **out, tm_err *err) {
+    if (text == NULL) {
+        *out = json_null();
+        return TM_OK;
+    }
+    return tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, out, err);
+}
+
+json_t *tm__registry_time(int64_t us) {
+    char text[48];
+    tm__time_to_text(us, text);
+    return json_string(text);
+}
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+/* ---- Finding ---- */
+
+static tm_status model_names(tm_registry *registry, json_t *out_names, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db, "SELECT name FROM models ORDER BY name", &stmt, err));
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK && has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st == TM_OK && has_row &&
+            json_array_append_new(out_names, json_string(tm__stmt_text(stmt, 0))) != 0) {
+            st = no_memory(err);
+        }
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status model_absent(tm_registry *registry, const char *model, tm_err *err) {
+    json_t *names = json_array();
+    const char **list = NULL;
+    const char *nearest = NULL;
+    if (model_names(registry, names, NULL) == TM_OK) {
+        const size_t n = json_array_size(names);
+        list = tm__mem_alloc(n, sizeof(*list));
+        for (size_t i = 0; list != NULL && i < n; i++) {
+            list[i] = json_string_value(json_array_get(names, i));
+        }
+        if (list != NULL) {
+            nearest = tm__str_nearest(tm__str(model), list, (uint32_t)n);
+        }
+    }
+    const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no model '%s'", model);
+    if (nearest != NULL) {
+        tm_err_hint(err, "Did you mean '%s'?", nearest);
+    } else {
+        tm_err_hint(err, "List the models with 'tidemill model ls'.");
+    }
+    tm__mem_free(list);
+    json_decref(names);
+    return st;
+}
+
+tm_status tm__registry_model_id(tm_registry *registry, const char *model, int64_t *out_id,
+                                tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db, "SELECT id FROM models WHERE name = ?", &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    bool has_row = false;
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        *out_id = tm__stmt_i64(stmt, 0);
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK && !has_row) {
+        st = model_absent(registry, model, err);
+    }
+    return st;
+}
+
+tm_status tm__registry_alias(tm_registry *registry, int64_t model_id, const char *name,
+                             uint32_t *out_number, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db, "SELECT number FROM aliases WHERE model_id = ? AND name = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_text(stmt, 2, name);
+    bool has_row = false;
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        *out_number = has_row ? (uint32_t)tm__stmt_i64(stmt, 0) : 0;
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+#define TM_VERSION_COLUMNS                                                                         \
+    "m.name, v.number, v.bundle_hash, v.created_us, v.snapshot, v.info, coalesce(d.is_open, 1),"   \
+    " coalesce((SELECT group_concat(name, ' ') FROM (SELECT name FROM aliases a"                   \
+    " WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY name)), '')"                  \
+    " FROM versions v JOIN models m ON m.id = v.model_id"                                          \
+    " LEFT JOIN verdicts d ON d.model_id = v.model_id AND d.number = v.number"
+
+static tm_status version_read(tm_stmt *stmt, tm_version *out, tm_err *err) {
+    tm_version version = {.number = (uint32_t)tm__stmt_i64(stmt, 1),
+                          .created_us = tm__stmt_i64(stmt, 3)};
+    const tm_str hash = tm__stmt_blob(stmt, 2);
+    TM_ASSERT(hash.len == TM_HASH_BYTES);
+    memcpy(version.bundle_hash.bytes, hash.ptr, TM_HASH_BYTES);
+    (void)tm__str_copy(version.model, sizeof(version.model), tm__str(tm__stmt_text(stmt, 0)));
+    (void)tm__str_copy(version.snapshot, sizeof(version.snapshot), tm__str(tm__stmt_text(stmt, 4)));
+    (void)tm__str_copy(version.aliases, sizeof(version.aliases), tm__str(tm__stmt_text(stmt, 7)));
+    (void)tm__str_copy(version.state, sizeof(version.state),
+                       tm__str(tm__stmt_i64(stmt, 6) != 0 ? "ready" : "refused"));
+    TM_TRY(tm__registry_json(tm__stmt_text(stmt, 5), &version.info, err));
+    *out = version;
+    return TM_OK;
+}
+
+static tm_status version_absent(tm_registry *registry, int64_t model_id, uint32_t number,
+                                tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT m.name, coalesce(max(v.number), 0) FROM models m"
+                         " LEFT JOIN versions v ON v.model_id = m.id WHERE m.id = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    bool has_row = false;
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no version %u of '%s'", number,
+                     tm__stmt_text(stmt, 0));
+        tm_err_hint(err, "Its versions are 1 to %lld.", (long long)tm__stmt_i64(stmt, 1));
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__registry_load(tm_registry *registry, int64_t model_id, uint32_t number,
+                            tm_version *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT " TM_VERSION_COLUMNS " WHERE v.model_id = ? AND v.number = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_i64(stmt, 2, number);
+    bool has_row = false;
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        st = version_read(stmt, out, err);
+    } else if (st == TM_OK) {
+        st = version_absent(registry, model_id, number, err);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+void tm__version_done(tm_version *version) {
+    json_decref(version->info);
+    version->info = NULL;
+}
+
+static tm_status find_number(tm_registry *registry, int64_t model_id, tm_str name,
+                             uint32_t *out_number, tm_err *err) {
+    uint64_t number = 0;
+    char alias[TM_MAX_NAME + 1];
+    if (tm__str_to_u64(name, &number)) {
+        *out_number = number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
+        return TM_OK;
+    }
+    (void)tm__str_copy(alias, sizeof(alias), name);
+    uint32_t found = 0;
+    TM_TRY(tm__registry_alias(registry, model_id, alias, &found, err));
+    if (found == 0) {
+        const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no alias '%s'", alias);
+        tm_err_hint(err, "Name a version number, 'champion' or 'challenger' after the '@'.");
+        return st;
+    }
+    *out_number = found;
+    return TM_OK;
+}
+
+tm_status tm__registry_find(tm_registry *registry, const char *name, tm_version *out, tm_err *err) {
+    tm_str rest = tm__str(name);
+    char model[TM_MAX_NAME + 1];
+    const tm_str first = tm__str_cut(&rest, '@');
+    const bool is_bare = first.len == strlen(name);
+    if (!tm__str_copy(model, sizeof(model), first)) {
+        return TM_FAIL(err, TM_E_NOT_FOUND, "there is no model with so long a name");
+    }
+    int64_t model_id = 0;
+    uint32_t number = 0;
+    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
+    TM_TRY(find_number(registry, model_id, is_bare ? TM_STR("champion") : rest, &number, err));
+    return tm__registry_load(registry, model_id, number, out, err);
+}
+
+/* ---- Bundles ---- */
+
+static tm_status bundle_open(tm_registry *registry, const tm_hash *hash, tm_bundle **out,
+                             tm_err *err) {
+    tm_bundle *bundle = NULL;
+    char *path = tm__home_bundle_path(registry->home, hash);
+    if (path == NULL) {
+        return no_memory(err);
+    }
+    tm_status st = TM_OK;
+    if (tm__fs_info(path).kind != TM_PATH_FILE) {
+        st = TM_FAIL(err, TM_E_INTEGRITY, "the model file '%s' is gone", path);
+        tm_err_hint(err, "Restore it from a backup, or train the model again.");
+        goto out;
+    }
+    st = tm__bundle_open(path, &bundle, err);
+    if (st == TM_OK && !tm__hash_eq(tm__bundle_hash(bundle), hash)) {
+        st = TM_FAIL(err, TM_E_INTEGRITY, "the model file '%s' is not the one of its name", path);
+        tm_err_hint(err, "Restore it from a backup, or train the model again.");
+    }
+    if (st == TM_OK) {
+        *out = bundle;
+        bundle = NULL;
+    }
+out:
+    tm__bundle_unref(bundle);
+    tm__mem_free(path);
+    return st;
+}
+
+tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, tm_bundle **out,
+                              tm_err *err) {
+    return bundle_open(registry, &version->bundle_hash, out, err);
+}
+
+/* ---- Registering ---- */
+
+static tm_status name_check(const char *name, tm_err *err) {
+    const size_t len = strlen(name);
+    bool is_good = len > 0 && len <= TM_MAX_NAME;
+    for (size_t i = 0; is_good && i < len; i++) {
+        const char c = name[i];
+        const bool is_word =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        is_good = is_word || (i > 0 && (c == '-' || c == '.'));
+    }
+    if (is_good) {
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.64s' cannot be the name of a model", name);
+    tm_err_hint(err,
+                "Use up to %u letters, digits, '_', '-' and '.', starting with a letter or a "
+                "digit.",
+                TM_MAX_NAME);
+    return st;
+}
+
+typedef struct tm_adding {
+    const char *model;
+    const tm_bundle *bundle;
+    const json_t *recipe;
+    const tm_actor *actor;
+    char *info, *recipe_text; /* canonical; recipe_text may be NULL */
+    tm_version version;       /* filled */
+} tm_adding;
+
+static tm_status add_model_locked(tm_registry *registry, const tm_adding *in, int64_t *out_id,
+                                  tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "INSERT INTO models(name, created_us, recipe) VALUES(?1, ?2, ?3)"
+                         " ON CONFLICT(name) DO UPDATE SET recipe = coalesce(recipe, ?3)"
+                         " RETURNING id",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, in->model);
+    tm__stmt_bind_i64(stmt, 2, tm__now_us());
+    tm__stmt_bind_text(stmt, 3, in->recipe_text);
+    bool has_row = false;
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        TM_ASSERT(has_row);
+        *out_id = tm__stmt_i64(stmt, 0);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status add_version_locked(tm_registry *registry, const tm_adding *in, int64_t model_id,
+                                    uint32_t *out_number, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(
+        registry->db,
+        "INSERT INTO versions(model_id, number, bundle_hash, created_us, snapshot, info)"
+        " VALUES(?1, 1 + coalesce((SELECT max(number) FROM versions WHERE model_id = ?1), 0),"
+        " ?2, ?3, ?4, ?5) RETURNING number",
+        &stmt, err));
+    const tm_hash *hash = tm__bundle_hash(in->bundle);
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_blob(stmt, 2, hash->bytes, TM_HASH_BYTES);
+    tm__stmt_bind_i64(stmt, 3, tm__now_us());
+    tm__stmt_bind_text(stmt, 4, tm__json_text(tm__bundle_info(in->bundle), "snapshot", ""));
+    tm__stmt_bind_text(stmt, 5, in->info);
+    bool has_row = false;
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        TM_ASSERT(has_row);
+        *out_number = (uint32_t)tm__stmt_i64(stmt, 0);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status add_route_locked(tm_registry *registry, const char *name, int64_t model_id,
+                                  tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "INSERT INTO routes(name, model_id, created_us) VALUES(?, ?, ?)", &stmt,
+                         err));
+    tm__stmt_bind_text(stmt, 1, name);
+    tm__stmt_bind_i64(stmt, 2, model_id);
+    tm__stmt_bind_i64(stmt, 3, tm__now_us());
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status note_added_locked(tm_registry *registry, const tm_adding *in, uint32_t number,
+                                   tm_err *err) {
+    const json_t *info = tm__bundle_info(in->bundle);
+    const char *metric = tm__json_text(info, "metric", "");
+    char hash[TM_HASH_TEXT];
+    double score = 0;
+    tm__hash_to_text(tm__bundle_hash(in->bundle), hash);
+    json_t *details = json_object();
+    int rc = json_object_set_new(details, "bundle_hash", json_string(hash));
+    rc |= json_object_set_new(details, "learner", json_string(tm__json_text(info, "learner", "")));
+    if (tm__registry_score(info, metric, &score)) {
+        rc |= json_object_set_new(details, metric, tm__json_number(score));
+    }
+    const tm_event event = {.model = in->model,
+                            .event = "registered",
+                            .version = number,
+                            .actor = in->actor,
+                            .details = details};
+    const tm_status st =
+        rc == 0 ? tm__history_append_locked(registry, &event, err) : no_memory(err);
+    json_decref(details);
+    return st;
+}
+
+static tm_status add_locked(tm_registry *registry, void *arg, tm_err *err) {
+    tm_adding *in = arg;
+    int64_t model_id = 0;
+    uint32_t number = 0, champion = 0;
+    TM_TRY(add_model_locked(registry, in, &model_id, err));
+    TM_TRY(add_version_locked(registry, in, model_id, &number, err));
+    TM_TRY(note_added_locked(registry, in, number, err));
+    TM_TRY(tm__registry_alias(registry, model_id, "champion", &champion, err));
+    if (champion == 0) {
+        champion = number;
+        TM_TRY(add_route_locked(registry, in->model, model_id, err));
+        const tm_event event = {.model = in->model,
+                                .event = "promoted",
+                                .version = number,
+                                .actor = in->actor,
+                                .reason = "first version"};
+        TM_TRY(tm__history_append_locked(registry, &event, err));
+    }
+    TM_TRY(tm__registry_move_locked(registry, model_id, champion, err));
+    return tm__registry_load(registry, model_id, number, &in->version, err);
+}
+
+tm_status tm__registry_add(tm_registry *registry, const char *model, const tm_bundle *bundle,
+                           const json_t *recipe, const tm_actor *actor, tm_version *out,
+                           tm_err *err) {
+    TM_TRY(name_check(model, err));
+    tm_bundle *stored = NULL;
+    TM_TRY(bundle_open(registry, tm__bundle_hash(bundle), &stored, err)); /* invariant 1 */
+    tm__bundle_unref(stored);
+    tm_adding in = {.model = model, .bundle = bundle, .recipe = recipe, .actor = actor};
+    tm_status st = tm__registry_json_text(tm__bundle_info(bundle), &in.info, err);
+    if (st == TM_OK) {
+        st = tm__registry_json_text(recipe, &in.recipe_text, err);
+    }
+    if (st == TM_OK) {
+        st = tm__registry_transact(registry, add_locked, &in, err);
+    }
+    if (st == TM_OK) {
+        *out = in.version;
+        in.version.info = NULL;
+    }
+    tm__version_done(&in.version);
+    tm__mem_free(in.info);
+    tm__mem_free(in.recipe_text);
+    return st;
+}
+
+/* ---- Lists ---- */
+
+static tm_status model_item(tm_stmt *stmt, json_t *list, tm_err *err) {
+    json_t *info = NULL;
+    TM_TRY(tm__registry_json(tm__stmt_text(stmt, 4), &info, err));
+    const char *metric = tm__json_text(info, "metric", "");
+    double score = 0;
+    json_t *item = json_object();
+    int rc = json_object_set_new(item, "model", json_string(tm__stmt_text(stmt, 0)));
+    rc |= json_object_set_new(item, "champion", json_integer(tm__stmt_i64(stmt, 1)));
+    rc |= json_object_set_new(item, "versions", json_integer(tm__stmt_i64(stmt, 2)));
+    rc |= json_object_set_new(item, "created", tm__registry_time(tm__stmt_i64(stmt, 3)));
+    rc |= json_object_set_new(item, "target", json_string(tm__json_text(info, "target", "")));
+    rc |= json_object_set_new(item, "task", json_string(tm__json_text(info, "task", "")));
+    rc |= json_object_set_new(item, "metric", json_string(metric));
+    rc |= json_object_set_new(item, "score",
+                              tm__registry_score(info, metric, &score) ? tm__json_number(score)
+                                                                       : json_null());
+    rc |= json_array_append_new(list, item);
+    json_decref(info);
+    return rc == 0 ? TM_OK : no_memory(err);
+}
+
+static tm_status version_item(tm_stmt *stmt, json_t *list, tm_err *err) {
+    tm_version version = {0};
+    TM_TRY(version_read(stmt, &version, err));
+    char hash[TM_HASH_TEXT];
+    tm__hash_to_text(&version.bundle_hash, hash);
+    json_t *test = json_object_get(version.info, "test");
+    json_t *item = json_object();
+    int rc = json_object_set_new(item, "version", json_integer(version.number));
+    rc |= json_object_set_new(item, "bundle_hash", json_string(hash));
+    rc |= json_object_set_new(item, "created", tm__registry_time(version.created_us));
+    rc |= json_object_set_new(item, "aliases", json_string(version.aliases));
+    rc |= json_object_set_new(item, "state", json_string(version.state));
+    rc |= json_object_set_new(item, "learner",
+                              json_string(tm__json_text(version.info, "learner", "")));
+    rc |= json_object_set_new(item, "test", test != NULL ? json_incref(test) : json_null());
+    rc |= json_array_append_new(list, item);
+    tm__version_done(&version);
+    return rc == 0 ? TM_OK : no_memory(err);
+}
+
+/* All rows of a bound statement as a list; ends the statement. */
+static tm_status list_rows(tm_stmt *stmt,
+                           tm_status (*item)(tm_stmt *stmt, json_t *list, tm_err *err),
+                           json_t **out, tm_err *err) {
+    tm_status st = TM_OK;
+    json_t *list = json_array();
+    if (list == NULL) {
+        st = no_memory(err);
+    }
+    for (bool has_row = true; st == TM_OK && has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st == TM_OK && has_row) {
+            st = item(stmt, list, err);
+        }
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK) {
+        *out = list;
+        list = NULL;
+    }
+    json_decref(list);
+    return st;
+}
+
+tm_status tm__registry_models(tm_registry *registry, json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT m.name, a.number, (SELECT count(*) FROM versions n WHERE"
+                         " n.model_id = m.id), m.created_us, v.info FROM models m"
+                         " JOIN aliases a ON a.model_id = m.id AND a.name = 'champion'"
+                         " JOIN versions v ON v.model_id = m.id AND v.number = a.number"
+                         " ORDER BY m.name",
+                         &stmt, err));
+    return list_rows(stmt, model_item, out, err);
+}
+
+tm_status tm__registry_versions(tm_registry *registry, const char *model, json_t **out,
+                                tm_err *err) {
+    int64_t model_id = 0;
+    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(
+        registry->db, "SELECT " TM_VERSION_COLUMNS " WHERE v.model_id = ? ORDER BY v.number DESC",
+        &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    return list_rows(stmt, version_item, out, err);
+}
+
+tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t **out, tm_err *err) {
+    json_t *list = NULL;
+    TM_TRY(tm__registry_versions(registry, model, &list, err));
+    json_t *answer = json_array();
+    tm_status st = TM_OK;
+    int rc = answer == NULL;
+    for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
+        const json_t *version = json_array_get(list, i);
+        tm_hash hash;
+        tm_bundle *bundle = NULL;
+        tm_err found = {0};
+        const char *text = tm__json_text(version, "bundle_hash", "");
+        const bool is_hash = tm__hash_from_text(text, &hash);
+        TM_ASSERT(is_hash);
+        const bool is_ok = bundle_open(registry, &hash, &bundle, &found) == TM_OK;
+        tm__bundle_unref(bundle);
+        json_t *item = json_object();
+        rc |= json_object_set(item, "version", json_object_get(version, "version"));
+        rc |= json_object_set_new(item, "bundle_hash", json_string(text));
+        rc |= json_object_set_new(item, "ok", json_boolean(is_ok));
+        rc |= json_object_set_new(item, "error", is_ok ? json_null() : json_string(found.message));
+        rc |= json_array_append_new(answer, item);
+    }
+    if (rc != 0) {
+        st = no_memory(err);
+    } else {
+        *out = answer;
+        answer = NULL;
+    }
+    json_decref(answer);
+    json_decref(list);
+    return st;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Routes, keys and jobs. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "registry/registry_priv.h"
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+tm_status tm__registry_routes(tm_registry *registry, bool (*fn)(void *arg, const tm_route *route),
+                              void *arg, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT r.name, m.name, v.number, v.bundle_hash FROM routes r"
+                         " JOIN models m ON m.id = r.model_id"
+                         " JOIN aliases a ON a.model_id = m.id AND a.name = 'champion'"
+                         " JOIN versions v ON v.model_id = m.id AND v.number = a.number"
+                         " ORDER BY r.name",
+                         &stmt, err));
+    tm_status st = TM_OK;
+    for (bool has_row = true; has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        tm_route route = {.version = (uint32_t)tm__stmt_i64(stmt, 2)};
+        const tm_str hash = tm__stmt_blob(stmt, 3);
+        TM_ASSERT(hash.len == TM_HASH_BYTES);
+        memcpy(route.bundle_hash.bytes, hash.ptr, TM_HASH_BYTES);
+        (void)tm__str_copy(route.name, sizeof(route.name), tm__str(tm__stmt_text(stmt, 0)));
+        (void)tm__str_copy(route.model, sizeof(route.model), tm__str(tm__stmt_text(stmt, 1)));
+        has_row = fn(arg, &route);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* ---- Keys ---- */
+
+typedef struct tm_keying {
+    const tm_key *key; /* adding */
+    tm_guard_role role;
+    const char *name;
+    const char *id; /* revoking */
+    const tm_actor *actor;
+} tm_keying;
+
+static tm_status key_note_locked(tm_registry *registry, const char *event, const char *id,
+                                 const tm_keying *in, tm_err *err) {
+    json_t *details = json_pack("{s:s}", "key", id);
+    if (details == NULL) {
+        return no_memory(err);
+    }
+    if (in->key != NULL &&
+        (json_object_set_new(details, "role", json_string(tm__guard_role_text(in->role))) != 0 ||
+         json_object_set_new(details, "name", json_string(in->name)) != 0)) {
+        json_decref(details);
+        return no_memory(err);
+    }
+    const tm_event record = {.model = "", .event = event, .actor = in->actor, .details = details};
+    const tm_status st = tm__history_append_locked(registry, &record, err);
+    json_decref(details);
+    return st;
+}
+
+static tm_status key_add_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const tm_keying *in = arg;
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "INSERT INTO keys(id, hash, role, name, created_us) VALUES(?,?,?,?,?)",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, in->key->id);
+    tm__stmt_bind_blob(stmt, 2, in->key->hash.bytes, TM_HASH_BYTES);
+    tm__stmt_bind_i64(stmt, 3, (int64_t)in->role);
+    tm__stmt_bind_text(stmt, 4, in->name);
+    tm__stmt_bind_i64(stmt, 5, tm__now_us());
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    TM_TRY(st);
+    return key_note_locked(registry, "key.created", in->key->id, in, err);
+}
+
+tm_status tm__registry_key_add(tm_registry *registry, const tm_key *key, tm_guard_role role,
+                               const char *name, const tm_actor *actor, tm_err *err) {
+    TM_ASSERT(role != TM_GUARD_NOBODY);
+    tm_keying in = {.key = key, .role = role, .name = name == NULL ? "" : name, .actor = actor};
+    return tm__registry_transact(registry, key_add_locked, &in, err);
+}
+
+static tm_status key_absent(const char *id, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no live key '%.16s'", id);
+    tm_err_hint(err, "List the keys with 'tidemill key ls'.");
+    return st;
+}
+
+static tm_status key_revoke_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const tm_keying *in = arg;
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "UPDATE keys SET revoked_us = ? WHERE id = ? AND revoked_us IS NULL",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, tm__now_us());
+    tm__stmt_bind_text(stmt, 2, in->id);
+    tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    if (st == TM_OK && tm__db_changes(registry->db) == 0) {
+        st = key_absent(in->id, err);
+    }
+    TM_TRY(st);
+    return key_note_locked(registry, "key.revoked", in->id, in, err);
+}
+
+tm_status tm__registry_key_revoke(tm_registry *registry, const char *id, const tm_actor *actor,
+                                  tm_err *err) {
+    tm_keying in = {.id = id, .actor = actor};
+    return tm__registry_transact(registry, key_revoke_locked, &in, err);
+}
+
+/* All rows of a bound statement as a list; ends the statement. */
+static tm_status list_rows(tm_stmt *stmt, json_t *(*item)(tm_stmt *stmt), json_t **out,
+                           tm_err *err) {
+    tm_status st = TM_OK;
+    json_t *list = json_array();
+    if (list == NULL) {
+        st = no_memory(err);
+    }
+    for (bool has_row = true; st == TM_OK && has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st == TM_OK && has_row && json_array_append_new(list, item(stmt)) != 0) {
+            st = no_memory(err);
+        }
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK) {
+        *out = list;
+        list = NULL;
+    }
+    json_decref(list);
+    return st;
+}
+
+static json_t *time_or_null(tm_stmt *stmt, int col) {
+    return tm__stmt_is_null(stmt, col) ? json_null() : tm__registry_time(tm__stmt_i64(stmt, col));
+}
+
+/* The object, or NULL when a member could not be set. */
+static json_t *object_if(json_t *object, int rc) {
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static json_t *key_item(tm_stmt *stmt) {
+    json_t *item = json_object();
+    const tm_guard_role role = (tm_guard_role)tm__stmt_i64(stmt, 1);
+    int rc = json_object_set_new(item, "id", json_string(tm__stmt_text(stmt, 0)));
+    rc |= json_object_set_new(item, "role", json_string(tm__guard_role_text(role)));
+    rc |= json_object_set_new(item, "name", json_string(tm__stmt_text(stmt, 2)));
+    rc |= json_object_set_new(item, "created", time_or_null(stmt, 3));
+    rc |= json_object_set_new(item, "revoked", time_or_null(stmt, 4));
+    return object_if(item, rc);
+}
+
+tm_status tm__registry_keys(tm_registry *registry, json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT id, role, name, created_us, revoked_us FROM keys"
+                         " ORDER BY created_us, id",
+                         &stmt, err));
+    return list_rows(stmt, key_item, out, err);
+}
+
+tm_status tm__registry_key_list(tm_registry *registry,
+                                bool (*fn)(void *arg, const char *id, tm_guard_role role,
+                                           const tm_hash *hash),
+                                void *arg, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT id, role, hash FROM keys WHERE revoked_us IS NULL ORDER BY id",
+                         &stmt, err));
+    tm_status st = TM_OK;
+    for (bool has_row = true; has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        tm_hash hash;
+        const tm_str bytes = tm__stmt_blob(stmt, 2);
+        TM_ASSERT(bytes.len == TM_HASH_BYTES);
+        memcpy(hash.bytes, bytes.ptr, TM_HASH_BYTES);
+        has_row = fn(arg, tm__stmt_text(stmt, 0), (tm_guard_role)tm__stmt_i64(stmt, 1), &hash);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* ---- Jobs ---- */
+
+tm_status tm__registry_job_add(tm_registry *registry, const char *kind, const char *model,
+                               char *out_id, tm_err *err) {
+    char id[27];
+    tm__id_create(id);
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "INSERT INTO jobs(id, kind, model, state, epoch, started_us)"
+                         " VALUES(?, ?, ?, 'running', (SELECT number FROM epoch), ?)",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, id);
+    tm__stmt_bind_text(stmt, 2, kind);
+    tm__stmt_bind_text(stmt, 3, model == NULL ? "" : model);
+    tm__stmt_bind_i64(stmt, 4, tm__now_us());
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    if (st == TM_OK) {
+        memcpy(out_id, id, sizeof(id));
+    }
+    return st;
+}
+
+tm_status tm__registry_job_end(tm_registry *registry, const char *id, const char *state,
+                               const json_t *result, tm_err *err) {
+    char *text = NULL;
+    TM_TRY(tm__registry_json_text(result, &text, err));
+    tm_stmt *stmt = NULL;
+    tm_status st = tm__stmt_init(registry->db,
+                                 "UPDATE jobs SET state = ?, ended_us = ?, result = ? WHERE id = ?"
+                                 " AND state = 'running' AND epoch = (SELECT number FROM epoch)",
+                                 &stmt, err);
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, state);
+        tm__stmt_bind_i64(stmt, 2, tm__now_us());
+        tm__stmt_bind_text(stmt, 3, text);
+        tm__stmt_bind_text(stmt, 4, id);
+        st = tm__stmt_run(stmt, err);
+        tm__stmt_done(stmt);
+    }
+    if (st == TM_OK && tm__db_changes(registry->db) == 0) {
+        st = TM_FAIL(err, TM_E_CONFLICT, "job '%.26s' is not running in this epoch", id);
+        tm_err_hint(err, "Another server took over the home; start the job again there.");
+    }
+    tm__mem_free(text);
+    return st;
+}
+
+tm_status tm__registry_last_run(tm_registry *registry, const char *model, int64_t *out_us,
+                                tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT max(coalesce((SELECT max(started_us) FROM jobs WHERE model = ?1),"
+                         " 0), coalesce((SELECT max(v.created_us) FROM versions v JOIN models m"
+                         " ON m.id = v.model_id WHERE m.name = ?1), 0))",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    bool has_row = false;
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        TM_ASSERT(has_row);
+        *out_us = tm__stmt_i64(stmt, 0);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static json_t *job_item(tm_stmt *stmt) {
+    json_t *result = NULL;
+    if (tm__registry_json(tm__stmt_text(stmt, 6), &result, NULL) != TM_OK) {
+        return NULL;
+    }
+    json_t *item = json_object();
+    int rc = json_object_set_new(item, "id", json_string(tm__stmt_text(stmt, 0)));
+    rc |= json_object_set_new(item, "kind", json_string(tm__stmt_text(stmt, 1)));
+    rc |= json_object_set_new(item, "model", json_string(tm__stmt_text(stmt, 2)));
+    rc |= json_object_set_new(item, "state", json_string(tm__stmt_text(stmt, 3)));
+    rc |= json_object_set_new(item, "started", time_or_null(stmt, 4));
+    rc |= json_object_set_new(item, "ended", time_or_null(stmt, 5));
+    rc |= json_object_set_new(item, "result", result);
+    return object_if(item, rc);
+}
+
+tm_status tm__registry_jobs(tm_registry *registry, json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT id, kind, model, state, started_us, ended_us, result FROM jobs"
+                         " ORDER BY started_us DESC, id DESC LIMIT 1000",
+                         &stmt, err));
+    return list_rows(stmt, job_item, out, err);
+}
+
+static tm_status epoch_locked(tm_registry *registry, void *arg, tm_err *err) {
+    int64_t *out_epoch = arg;
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "UPDATE epoch SET number = number + 1, begun_us = ? RETURNING number",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, tm__now_us());
+    bool has_row = false;
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        TM_ASSERT(has_row);
+        *out_epoch = tm__stmt_i64(stmt, 0);
+    }
+    tm__stmt_done(stmt);
+    TM_TRY(st);
+    TM_TRY(tm__stmt_init(registry->db,
+                         "UPDATE jobs SET state = 'lost', ended_us = ? WHERE state = 'running'",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, tm__now_us());
+    st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__registry_epoch_begin(tm_registry *registry, int64_t *out_epoch, tm_err *err) {
+    int64_t epoch = 0;
+    TM_TRY(tm__registry_transact(registry, epoch_locked, &epoch, err));
+    *out_epoch = epoch;
+    return TM_OK;
+}

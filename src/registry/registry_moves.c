@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Moves of the champion, verdicts, gates and recipes: each is one transaction with its record. */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "metric/metric.h"
+#include "registry/registry_priv.h"
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+static tm_status alias_save_locked(tm_registry *registry, int64_t model_id, uint32_t number,
+                                   tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "INSERT INTO aliases(model_id, name, number) VALUES(?, 'champion', ?)"
+                         " ON CONFLICT(model_id, name) DO UPDATE SET number = excluded.number",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_i64(stmt, 2, number);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__registry_move_locked(tm_registry *registry, int64_t model_id, uint32_t number,
+                                   tm_err *err) {
+    TM_TRY(alias_save_locked(registry, model_id, number, err));
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "INSERT INTO aliases(model_id, name, number)"
+                         " SELECT model_id, 'challenger', number FROM versions"
+                         " WHERE model_id = ?1 AND number != ?2 ORDER BY number DESC LIMIT 1"
+                         " ON CONFLICT(model_id, name) DO UPDATE SET number = excluded.number",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_i64(stmt, 2, number);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* ---- The recipe follows the champion ---- */
+
+static tm_status recipe_load(tm_registry *registry, int64_t model_id, json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db, "SELECT recipe FROM models WHERE id = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    bool has_row = false;
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        st = tm__registry_json(has_row ? tm__stmt_text(stmt, 0) : NULL, out, err);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status recipe_save_locked(tm_registry *registry, int64_t model_id, const json_t *recipe,
+                                    tm_err *err) {
+    char *text = NULL;
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__registry_json_text(recipe, &text, err));
+    tm_status st =
+        tm__stmt_init(registry->db, "UPDATE models SET recipe = ? WHERE id = ?", &stmt, err);
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, text);
+        tm__stmt_bind_i64(stmt, 2, model_id);
+        st = tm__stmt_run(stmt, err);
+        tm__stmt_done(stmt);
+    }
+    tm__mem_free(text);
+    return st;
+}
+
+/* A refused or rolled-back version must not decide what the next retraining reads. */
+static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, uint32_t number,
+                                     tm_err *err) {
+    static const char *const kept[] = {"retrain", "owner"};
+    tm_version version = {0};
+    json_t *before = NULL, *after = NULL;
+    TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
+    tm_status st = TM_OK;
+    const json_t *recipe = json_object_get(version.info, "recipe");
+    if (!json_is_object(recipe)) {
+        goto out;
+    }
+    st = recipe_load(registry, model_id, &before, err);
+    if (st != TM_OK) {
+        goto out;
+    }
+    after = json_copy((json_t *)(uintptr_t)recipe);
+    if (after == NULL) {
+        st = no_memory(err);
+        goto out;
+    }
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        json_t *value = json_object_get(before, kept[i]);
+        if (value != NULL && json_object_set(after, kept[i], value) != 0) {
+            st = no_memory(err);
+            goto out;
+        }
+    }
+    st = recipe_save_locked(registry, model_id, after, err);
+out:
+    json_decref(before);
+    json_decref(after);
+    tm__version_done(&version);
+    return st;
+}
+
+/* ---- Promote ---- */
+
+typedef struct tm_moving {
+    const char *model;
+    const tm_promotion *promotion; /* NULL: a rollback */
+    const tm_actor *actor;
+    uint32_t from, to; /* filled */
+} tm_moving;
+
+/* Reason of a refusal that stands, or "" in out. */
+static tm_status refusal(tm_registry *registry, int64_t model_id, uint32_t number, tm_buf *out,
+                         tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(
+        registry->db,
+        "SELECT reason FROM verdicts WHERE model_id = ? AND number = ? AND is_open = 0", &stmt,
+        err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_i64(stmt, 2, number);
+    bool has_row = false;
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row && !tm__buf_text(out, tm__stmt_text(stmt, 0))) {
+        st = no_memory(err);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* A version that answers another question than the champion does would break its clients. */
+static tm_status same_question(tm_registry *registry, int64_t model_id, const tm_moving *move,
+                               tm_buf *out, tm_err *err) {
+    tm_version now = {0}, next = {0};
+    tm_status st = tm__registry_load(registry, model_id, move->from, &now, err);
+    if (st == TM_OK) {
+        st = tm__registry_load(registry, model_id, move->to, &next, err);
+    }
+    if (st == TM_OK) {
+        static const char *const names[] = {"target", "task"};
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+            const char *a = tm__json_text(now.info, names[i], "");
+            const char *b = tm__json_text(next.info, names[i], "");
+            if (out->len == 0 && strcmp(a, b) != 0 &&
+                !tm__buf_printf(out, "its %s is '%.64s' and the champion's is '%.64s'", names[i], b,
+                                a)) {
+                st = no_memory(err);
+            }
+        }
+    }
+    tm__version_done(&now);
+    tm__version_done(&next);
+    return st;
+}
+
+static tm_status promote_check(tm_registry *registry, int64_t model_id, tm_moving *move,
+                               tm_buf *out_refusal, tm_err *err) {
+    tm_version version = {0};
+    TM_TRY(tm__registry_load(registry, model_id, move->to, &version, err));
+    tm__version_done(&version);
+    TM_TRY(tm__registry_alias(registry, model_id, "champion", &move->from, err));
+    if (move->from == move->to) {
+        return TM_FAIL(err, TM_E_CONFLICT, "version %u of '%s' is its champion already", move->to,
+                       move->model);
+    }
+    const uint32_t expected = move->promotion->champion;
+    if (expected != 0 && expected != move->from) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT, "the champion of '%s' is version %u now, not %u",
+                    move->model, move->from, expected);
+        tm_err_hint(err, "Compare the version with the new champion and promote it then.");
+        return st;
+    }
+    TM_TRY(refusal(registry, model_id, move->to, out_refusal, err));
+    if (out_refusal->len == 0) {
+        TM_TRY(same_question(registry, model_id, move, out_refusal, err));
+    }
+    if (out_refusal->len > 0 && !move->promotion->force) {
+        const tm_status st = TM_FAIL(err, TM_E_REFUSED, "the gate refuses version %u of '%s': %s",
+                                     move->to, move->model, (const char *)out_refusal->data);
+        tm_err_hint(err, "Promote it with --force to override the gate; history records that.");
+        return st;
+    }
+    return TM_OK;
+}
+
+static tm_status promote_locked(tm_registry *registry, void *arg, tm_err *err) {
+    tm_moving *move = arg;
+    int64_t model_id = 0;
+    TM_TRY(tm__registry_model_id(registry, move->model, &model_id, err));
+    tm_buf why;
+    tm__buf_init(&why, 4096);
+    json_t *details = NULL;
+    tm_status st = promote_check(registry, model_id, move, &why, err);
+    if (st == TM_OK) {
+        st = tm__registry_move_locked(registry, model_id, move->to, err);
+    }
+    if (st == TM_OK) {
+        st = adopt_recipe_locked(registry, model_id, move->to, err);
+    }
+    if (st == TM_OK && why.len > 0) {
+        details = json_pack("{s:b, s:s}", "forced", 1, "overridden", (const char *)why.data);
+        if (details == NULL) {
+            st = no_memory(err);
+        }
+    }
+    if (st == TM_OK) {
+        const tm_event event = {.model = move->model,
+                                .event = "promoted",
+                                .version = move->to,
+                                .from = move->from,
+                                .actor = move->actor,
+                                .details = details};
+        st = tm__history_append_locked(registry, &event, err);
+    }
+    json_decref(details);
+    tm__buf_done(&why);
+    return st;
+}
+
+/* The file of a version is whole: nothing else may become champion, forced or not. */
+static tm_status file_check(tm_registry *registry, const char *model, uint32_t number,
+                            tm_err *err) {
+    int64_t model_id = 0;
+    tm_version version = {0};
+    tm_bundle *bundle = NULL;
+    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
+    TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
+    const tm_status st = tm__registry_bundle(registry, &version, &bundle, err);
+    tm__bundle_unref(bundle);
+    tm__version_done(&version);
+    return st;
+}
+
+tm_status tm__registry_promote(tm_registry *registry, const char *model,
+                               const tm_promotion *promotion, const tm_actor *actor,
+                               uint32_t *out_from, tm_err *err) {
+    TM_TRY(file_check(registry, model, promotion->version, err));
+    tm_moving move = {
+        .model = model, .promotion = promotion, .actor = actor, .to = promotion->version};
+    TM_TRY(tm__registry_transact(registry, promote_locked, &move, err));
+    *out_from = move.from;
+    return TM_OK;
+}
+
+/* ---- Roll back ---- */
+
+/* The version that the last promotion still standing replaced; 0 when there is none. Each rollback
+ * cancels the next older promotion. */
+static tm_status earlier_champion(tm_registry *registry, const char *model, uint32_t *out_number,
+                                  tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT event, from_version FROM history WHERE model = ?"
+                         " AND event IN ('promoted', 'rolled_back') ORDER BY seq DESC",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    tm_status st = TM_OK;
+    uint64_t n_undone = 0;
+    uint32_t number = 0;
+    for (bool has_row = true;;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        if (strcmp(tm__stmt_text(stmt, 0), "rolled_back") == 0) {
+            n_undone++;
+        } else if (n_undone > 0) {
+            n_undone--;
+        } else {
+            number = (uint32_t)tm__stmt_i64(stmt, 1); /* null, the first version's, gives 0 */
+            break;
+        }
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK) {
+        *out_number = number;
+    }
+    return st;
+}
+
+static tm_status rollback_locked(tm_registry *registry, void *arg, tm_err *err) {
+    tm_moving *move = arg;
+    int64_t model_id = 0;
+    uint32_t to = 0;
+    TM_TRY(tm__registry_model_id(registry, move->model, &model_id, err));
+    TM_TRY(tm__registry_alias(registry, model_id, "champion", &move->from, err));
+    TM_TRY(earlier_champion(registry, move->model, &to, err));
+    if (to != move->to) {
+        return TM_FAIL(err, TM_E_CONFLICT, "the champion of '%s' has just been moved", move->model);
+    }
+    TM_TRY(tm__registry_move_locked(registry, model_id, to, err));
+    TM_TRY(adopt_recipe_locked(registry, model_id, to, err));
+    const tm_event event = {.model = move->model,
+                            .event = "rolled_back",
+                            .version = to,
+                            .from = move->from,
+                            .actor = move->actor};
+    return tm__history_append_locked(registry, &event, err);
+}
+
+tm_status tm__registry_rollback(tm_registry *registry, const char *model, const tm_actor *actor,
+                                uint32_t *out_from, uint32_t *out_to, tm_err *err) {
+    int64_t model_id = 0;
+    tm_moving move = {.model = model, .actor = actor};
+    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
+    TM_TRY(earlier_champion(registry, model, &move.to, err));
+    if (move.to == 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT, "'%s' has no earlier champion to go back to", model);
+        tm_err_hint(err, "Look at its moves with 'tidemill model history %.100s'.", model);
+        return st;
+    }
+    TM_TRY(file_check(registry, model, move.to, err));
+    TM_TRY(tm__registry_transact(registry, rollback_locked, &move, err));
+    *out_from = move.from;
+    *out_to = move.to;
+    return TM_OK;
+}
+
+/* ---- Verdicts ---- */
+
+typedef struct tm_judging {
+    const char *model;
+    uint32_t version;
+    const tm_gate_verdict *verdict;
+    const tm_actor *actor;
+} tm_judging;
+
+static tm_status judge_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const tm_judging *in = arg;
+    int64_t model_id = 0;
+    TM_TRY(tm__registry_model_id(registry, in->model, &model_id, err));
+    tm_version version = {0};
+    TM_TRY(tm__registry_load(registry, model_id, in->version, &version, err));
+    tm__version_done(&version);
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "INSERT INTO verdicts(model_id, number, is_open, reason, at_us)"
+                         " VALUES(?, ?, ?, ?, ?) ON CONFLICT(model_id, number) DO UPDATE SET"
+                         " is_open = excluded.is_open, reason = excluded.reason,"
+                         " at_us = excluded.at_us",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_i64(stmt, 2, in->version);
+    tm__stmt_bind_i64(stmt, 3, in->verdict->is_open);
+    tm__stmt_bind_text(stmt, 4, in->verdict->reason);
+    tm__stmt_bind_i64(stmt, 5, tm__now_us());
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    TM_TRY(st);
+    const tm_event event = {.model = in->model,
+                            .event = in->verdict->is_open ? "gate.opened" : "gate.refused",
+                            .version = in->version,
+                            .actor = in->actor,
+                            .reason = in->verdict->reason};
+    return tm__history_append_locked(registry, &event, err);
+}
+
+tm_status tm__registry_judge(tm_registry *registry, const char *model, uint32_t version,
+                             const tm_gate_verdict *verdict, const tm_actor *actor, tm_err *err) {
+    tm_judging in = {.model = model, .version = version, .verdict = verdict, .actor = actor};
+    return tm__registry_transact(registry, judge_locked, &in, err);
+}
+
+/* ---- Gate and recipe: JSON in a column of the model ---- */
+
+typedef struct tm_setting {
+    const char *model;
+    const char *sql; /* UPDATE models SET x = ? WHERE id = ? */
+    const char *event;
+    const json_t *value; /* NULL or null: none */
+    const tm_actor *actor;
+} tm_setting;
+
+static tm_status set_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const tm_setting *in = arg;
+    int64_t model_id = 0;
+    char *text = NULL;
+    TM_TRY(tm__registry_model_id(registry, in->model, &model_id, err));
+    TM_TRY(tm__registry_json_text(in->value, &text, err));
+    tm_stmt *stmt = NULL;
+    tm_status st = tm__stmt_init(registry->db, in->sql, &stmt, err);
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, text);
+        tm__stmt_bind_i64(stmt, 2, model_id);
+        st = tm__stmt_run(stmt, err);
+        tm__stmt_done(stmt);
+    }
+    if (st == TM_OK) {
+        const tm_event event = {
+            .model = in->model, .event = in->event, .actor = in->actor, .details = in->value};
+        st = tm__history_append_locked(registry, &event, err);
+    }
+    tm__mem_free(text);
+    return st;
+}
+
+/* Column of a model as JSON, null when it was never set. sql is a literal. */
+static tm_status setting_load(tm_registry *registry, const char *model, const char *sql,
+                              json_t **out, tm_err *err) {
+    int64_t model_id = 0;
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
+    TM_TRY(tm__stmt_init(registry->db, sql, &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    bool has_row = false;
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        st = tm__registry_json(has_row ? tm__stmt_text(stmt, 0) : NULL, out, err);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__registry_recipe(tm_registry *registry, const char *model, json_t **out, tm_err *err) {
+    return setting_load(registry, model, "SELECT recipe FROM models WHERE id = ?", out, err);
+}
+
+tm_status tm__registry_set_recipe(tm_registry *registry, const char *model, const json_t *recipe,
+                                  const tm_actor *actor, tm_err *err) {
+    tm_setting in = {.model = model,
+                     .sql = "UPDATE models SET recipe = ? WHERE id = ?",
+                     .event = "recipe.set",
+                     .value = recipe,
+                     .actor = actor};
+    return tm__registry_transact(registry, set_locked, &in, err);
+}
+
+static tm_status gate_check_metric(const char *name, tm_err *err) {
+    if (name[0] == '\0' || tm__metric_find(name) != NULL) {
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "a gate names the metric '%s'", name);
+    tm_err_hint(err, "Use a metric such as auc, logloss, accuracy, rmse, mae or r2.");
+    return st;
+}
+
+static json_t *gate_to_json(const tm_gate *gate) {
+    json_t *object = json_object();
+    int rc = object == NULL;
+    if (gate->better_than_champion) {
+        rc |= json_object_set_new(object, "better_than", json_string("champion"));
+        rc |= json_object_set_new(object, "by", tm__json_number(gate->by));
+    }
+    if (gate->metric[0] != '\0') {
+        rc |= json_object_set_new(object, "metric", json_string(gate->metric));
+    }
+    if (gate->min_metric[0] != '\0') {
+        json_t *min = json_object();
+        rc |= json_object_set_new(min, gate->min_metric, tm__json_number(gate->min_value));
+        rc |= json_object_set_new(object, "min", min);
+    }
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static void gate_from_json(const json_t *json, tm_gate *out) {
+    tm_gate gate = {0};
+    gate.better_than_champion = strcmp(tm__json_text(json, "better_than", ""), "champion") == 0;
+    gate.by = tm__json_f64(json, "by", 0);
+    (void)tm__str_copy(gate.metric, sizeof(gate.metric),
+                       tm__str(tm__json_text(json, "metric", "")));
+    void *iter = json_object_iter(json_object_get(json, "min"));
+    if (iter != NULL) {
+        (void)tm__str_copy(gate.min_metric, sizeof(gate.min_metric),
+                           tm__str(json_object_iter_key(iter)));
+        gate.min_value = json_number_value(json_object_iter_value(iter));
+    }
+    *out = gate;
+}
+
+tm_status tm__registry_gate(tm_registry *registry, const char *model, tm_gate *out, tm_err *err) {
+    json_t *json = NULL;
+    TM_TRY(setting_load(registry, model, "SELECT gate FROM models WHERE id = ?", &json, err));
+    gate_from_json(json, out);
+    json_decref(json);
+    return TM_OK;
+}
+
+tm_status tm__registry_set_gate(tm_registry *registry, const char *model, const tm_gate *gate,
+                                const tm_actor *actor, tm_err *err) {
+    TM_TRY(gate_check_metric(gate->metric, err));
+    TM_TRY(gate_check_metric(gate->min_metric, err));
+    if (!isfinite(gate->by) || gate->by < 0 || !isfinite(gate->min_value)) {
+        return TM_FAIL(err, TM_E_USAGE, "a gate's 'by' is negative or not a number");
+    }
+    json_t *json = gate_to_json(gate);
+    if (json == NULL) {
+        return no_memory(err);
+    }
+    tm_setting in = {.model = model,
+                     .sql = "UPDATE models SET gate = ? WHERE id = ?",
+                     .event = "gate.set",
+                     .value = json,
+                     .actor = actor};
+    const tm_status st = tm__registry_transact(registry, set_locked, &in, err);
+    json_decref(json);
+    return st;
+}

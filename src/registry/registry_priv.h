@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the registry share. A function that ends in _locked runs inside a transaction.
+ */
+#ifndef TM_REGISTRY_REGISTRY_PRIV_H
+#define TM_REGISTRY_REGISTRY_PRIV_H
+
+#include "registry/registry.h"
+#include "store/db.h"
+
+struct tm_registry {
+    tm_db *db;
+    const tm_home *home; /* borrowed */
+};
+
+/** Run fn inside one transaction: all of it or nothing. */
+TM_NODISCARD tm_status tm__registry_transact(tm_registry *registry,
+                                             tm_status (*fn)(tm_registry *registry, void *arg,
+                                                             tm_err *err),
+                                             void *arg, tm_err *err);
+
+/** Row id of a model; TM_E_NOT_FOUND with the nearest name. */
+TM_NODISCARD tm_status tm__registry_model_id(tm_registry *registry, const char *model,
+                                             int64_t *out_id, tm_err *err);
+/** Number behind an alias, 0 when there is none. */
+TM_NODISCARD tm_status tm__registry_alias(tm_registry *registry, int64_t model_id, const char *name,
+                                          uint32_t *out_number, tm_err *err);
+/** Fill a version; TM_E_NOT_FOUND. */
+TM_NODISCARD tm_status tm__registry_load(tm_registry *registry, int64_t model_id, uint32_t number,
+                                         tm_version *out, tm_err *err);
+/** Point `champion` at a version and `challenger` at the newest other one. */
+TM_NODISCARD tm_status tm__registry_move_locked(tm_registry *registry, int64_t model_id,
+                                                uint32_t number, tm_err *err);
+
+/* One record of the history. */
+typedef struct tm_event {
+    const char *model; /* "" when it concerns none */
+    const char *event;
+    uint32_t version, from; /* 0: none */
+    const tm_actor *actor;
+    const char *reason;    /* NULL: the actor's */
+    const json_t *details; /* may be NULL */
+} tm_event;
+TM_NODISCARD tm_status tm__history_append_locked(tm_registry *registry, const tm_event *event,
+                                                 tm_err *err);
+
+/** Canonical text of a value in a fresh block; TM_E_NOMEM. NULL or JSON null gives NULL. */
+TM_NODISCARD tm_status tm__registry_json_text(const json_t *value, char **out, tm_err *err);
+/** Parse text that this module wrote; NULL gives JSON null. */
+TM_NODISCARD tm_status tm__registry_json(const char *text, json_t **out, tm_err *err);
+/** Time as JSON text; NULL when out of memory. */
+json_t *tm__registry_time(int64_t us);
+/** Score of a bundle by its info: on its test rows, else in validation; false when it has none. */
+bool tm__registry_score(const json_t *info, const char *metric, double *out);
+
+#endif

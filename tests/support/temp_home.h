@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A home in a folder of its own for one test. */
+#ifndef TM_SUPPORT_TEMP_HOME_H
+#define TM_SUPPORT_TEMP_HOME_H
+
+#include "store/home.h"
+
+/** Set-up and tear-down of cmocka: *state is a tm_home *. */
+int tm__temp_home_open(void **state);
+int tm__temp_home_close(void **state);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A small real bundle for tests of whatever stores, serves or watches one. */
+#ifndef TM_SUPPORT_TINY_BUNDLE_H
+#define TM_SUPPORT_TINY_BUNDLE_H
+
+#include "model/bundle.h"
+#include "store/home.h"
+
+typedef struct tm_tiny_bundle {
+    const char *model;  /* NULL: "tiny" */
+    const char *target; /* NULL: "y" */
+    const char *task;   /* NULL: "binary"; or "regression" */
+    double auc;         /* test score in its info; tells bundles apart */
+    const char *recipe; /* JSON; may be NULL */
+} tm_tiny_bundle;
+
+/**
+ * Fit the baseline on twenty rows of x (float), c (text), day (date), y, save the bundle in the
+ * home and open it. Fails the test on any error. The caller ends it with tm__bundle_unref().
+ */
+tm_bundle *tm__tiny_bundle_create(const tm_home *home, const tm_tiny_bundle *options);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "registry/registry.h"
+#include "temp_home.h"
+#include "tiny_bundle.h"
+
+static const tm_actor actor = {.name = "test"};
+
+static tm_registry *open_registry(const tm_home *home) {
+    tm_registry *registry = NULL;
+    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
+    return registry;
+}
+
+static void add(tm_registry *registry, const tm_home *home, const char *model, double auc) {
+    tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = auc});
+    tm_version version = {0};
+    assert_int_equal(tm__registry_add(registry, model, bundle, NULL, &actor, &version, NULL),
+                     TM_OK);
+    tm__version_done(&version);
+    tm__bundle_unref(bundle);
+}
+
+typedef struct tm_seen {
+    char text[200];
+    uint32_t n, n_max;
+} tm_seen;
+
+static bool see_route(void *arg, const tm_route *route) {
+    tm_seen *seen = arg;
+    const size_t used = strlen(seen->text);
+    snprintf(seen->text + used, sizeof(seen->text) - used, "%s=%s@%u ", route->name, route->model,
+             route->version);
+    seen->n++;
+    return seen->n < seen->n_max;
+}
+
+static void routes_come_in_name_order_with_their_champion(void **state) {
+    tm_registry *registry = open_registry(*state);
+    uint32_t from = 0;
+    const tm_promotion second = {.version = 2};
+    add(registry, *state, "b", 0.7);
+    add(registry, *state, "b", 0.8);
+    add(registry, *state, "a", 0.7);
+    assert_int_equal(tm__registry_promote(registry, "b", &second, &actor, &from, NULL), TM_OK);
+    tm_seen seen = {.n_max = 10};
+    assert_int_equal(tm__registry_routes(registry, see_route, &seen, NULL), TM_OK);
+    assert_string_equal(seen.text, "a=a@1 b=b@2 ");
+    tm_seen one = {.n_max = 1};
+    assert_int_equal(tm__registry_routes(registry, see_route, &one, NULL), TM_OK);
+    assert_int_equal(one.n, 1);
+    tm__registry_close(registry);
+}
+
+static bool see_key(void *arg, const char *id, tm_guard_role role, const tm_hash *hash) {
+    tm_seen *seen = arg;
+    (void)hash;
+    snprintf(seen->text, sizeof(seen->text), "%s %s", id, tm__guard_role_text(role));
+    seen->n++;
+    return true;
+}
+
+static void a_revoked_key_is_listed_and_not_live(void **state) {
+    tm_registry *registry = open_registry(*state);
+    tm_key key, other;
+    tm__key_create(&key);
+    tm__key_create(&other);
+    assert_int_equal(tm__registry_key_add(registry, &key, TM_GUARD_ADMIN, "laptop", &actor, NULL),
+                     TM_OK);
+    assert_int_equal(tm__registry_key_add(registry, &other, TM_GUARD_CLIENT, NULL, &actor, NULL),
+                     TM_OK);
+    assert_int_equal(tm__registry_key_revoke(registry, key.id, &actor, NULL), TM_OK);
+    assert_int_equal(tm__registry_key_revoke(registry, key.id, &actor, NULL), TM_E_NOT_FOUND);
+    tm_seen seen = {0};
+    char want[64];
+    assert_int_equal(tm__registry_key_list(registry, see_key, &seen, NULL), TM_OK);
+    assert_int_equal(seen.n, 1);
+    snprintf(want, sizeof(want), "%s client", other.id);
+    assert_string_equal(seen.text, want);
+    json_t *keys = NULL;
+    uint64_t n = 0;
+    assert_int_equal(tm__registry_keys(registry, &keys, NULL), TM_OK);
+    assert_int_equal(json_array_size(keys), 2);
+    json_decref(keys);
+    assert_int_equal(tm__registry_history_check(registry, &n, NULL), TM_OK);
+    assert_int_equal(n, 3);
+    tm__registry_close(registry);
+}
+
+static void a_job_of_an_older_epoch_is_lost(void **state) {
+    tm_registry *registry = open_registry(*state);
+    char first[27], second[27];
+    int64_t epoch = 0, next = 0;
+    json_t *result = json_pack("{s:i}", "version", 2);
+    assert_int_equal(tm__registry_epoch_begin(registry, &epoch, NULL), TM_OK);
+    assert_int_equal(tm__registry_job_add(registry, "retrain", "late", first, NULL), TM_OK);
+    assert_int_equal(tm__registry_job_add(registry, "retrain", "late", second, NULL), TM_OK);
+    assert_int_equal(tm__registry_job_end(registry, first, "done", result, NULL), TM_OK);
+    assert_int_equal(tm__registry_job_end(registry, first, "done", result, NULL), TM_E_CONFLICT);
+    assert_int_equal(tm__registry_epoch_begin(registry, &next, NULL), TM_OK);
+    assert_int_equal(next, epoch + 1);
+    assert_int_equal(tm__registry_job_end(registry, second, "done", result, NULL), TM_E_CONFLICT);
+    json_t *jobs = NULL;
+    assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);
+    assert_int_equal(json_array_size(jobs), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *job = json_array_get(jobs, i);
+        const bool is_first = strcmp(tm__json_text(job, "id", ""), first) == 0;
+        assert_string_equal(tm__json_text(job, "state", ""), is_first ? "done" : "lost");
+        assert_int_equal(tm__json_i64(json_object_get(job, "result"), "version", 0),
+                         is_first ? 2 : 0);
+    }
+    json_decref(jobs);
+    json_decref(result);
+    tm__registry_close(registry);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(routes_come_in_name_order_with_their_champion),
+        TEST(a_revoked_key_is_listed_and_not_live),
+        TEST(a_job_of_an_older_epoch_is_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
