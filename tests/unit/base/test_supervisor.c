@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "children.h"
+
+static test_folder folder;
+static char path[128];
+
+static int set_up(void **state) {
+    (void)state;
+    test_folder_make(&folder);
+    test_folder_join(&folder, "pid", path, sizeof(path));
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    test_folder_remove(&folder);
+    return 0;
+}
+
+static bool ends_soon(int pid) {
+    for (unsigned i = 0; i < 3000; i++) {
+        if (kill(pid, 0) != 0 && errno == ESRCH) {
+            return true;
+        }
+        tm__sleep_ms(2);
+    }
+    return false;
+}
+
+static void a_limit_of_time_ends_a_child(void **state) {
+    (void)state;
+    tm_supervisor *supervisor = NULL;
+    assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
+    const uint64_t start = tm__mono_ns();
+    const uint64_t id =
+        start_shell(supervisor, "exec sleep 100", (tm_child_spec){.seconds_max = 1});
+    const tm_child_state ended = await_child(supervisor, id);
+    assert_int_equal(ended.signal, SIGTERM);
+    assert_true(tm__mono_ns() - start >= UINT64_C(990000000));
+    tm__supervisor_close(supervisor);
+}
+
+static void a_limit_of_memory_is_kept(void **state) {
+    (void)state;
+    tm_supervisor *supervisor = NULL;
+    assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
+    /* tail keeps the line that never ends. */
+    const char *script = "head -c 300000000 /dev/zero | tail -n 1 > /dev/null";
+    const tm_child_spec small = {.memory_bytes_max = (uint64_t)64 << 20};
+    assert_int_not_equal(await_child(supervisor, start_shell(supervisor, script, small)).exit_code,
+                         0);
+    tm__supervisor_close(supervisor);
+}
+
+static void the_group_ends_with_its_leader(void **state) {
+    (void)state;
+    tm_supervisor *supervisor = NULL;
+    assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
+    const uint64_t id =
+        start_shell(supervisor, "sleep 100 & echo $!", (tm_child_spec){.stdout_path = path});
+    const int grandchild = await_number(path);
+    assert_int_equal(await_child(supervisor, id).exit_code, 0);
+    assert_true(ends_soon(grandchild));
+    tm__supervisor_close(supervisor);
+}
+
+static void closing_ends_all_children(void **state) {
+    (void)state;
+    tm_supervisor *supervisor = NULL;
+    assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
+    (void)start_shell(supervisor, "echo $$; exec sleep 100", (tm_child_spec){.stdout_path = path});
+    const int child = await_number(path);
+    tm__supervisor_close(supervisor);
+    assert_int_equal(kill(child, 0), -1);
+    tm__supervisor_close(NULL);
+}
+
+/* A program that starts a child which ignores SIGTERM, and then is killed. */
+static void children_die_with_the_program(void **state) {
+    (void)state;
+    const pid_t program = fork();
+    if (program == 0) {
+        tm_supervisor *supervisor = NULL;
+        const char *const argv[] = {
+            "/bin/sh", "-c", "trap '' TERM; (trap '' TERM; sleep 100) & echo $$; wait", NULL};
+        const tm_child_spec spec = {.argv = argv, .stdout_path = path};
+        uint64_t id;
+        if (tm__supervisor_open(&supervisor, NULL) != TM_OK ||
+            tm__child_start(supervisor, &spec, &id, NULL) != TM_OK) {
+            _exit(1);
+        }
+        for (;;) {
+            pause();
+        }
+    }
+    const int child = await_number(path);
+    assert_int_equal(kill(child, 0), 0);
+    assert_int_equal(kill(program, SIGKILL), 0);
+    assert_int_equal(waitpid(program, NULL, 0), program);
+    assert_true(ends_soon(child));
+}
+
+static void the_end_of_the_supervisor_is_noticed(void **state) {
+    (void)state;
+    tm_supervisor *supervisor = NULL;
+    assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
+    const uint64_t id =
+        start_shell(supervisor, "echo $PPID; exec sleep 100", (tm_child_spec){.stdout_path = path});
+    const int pid = await_number(path);
+    assert_int_equal(kill(pid, SIGTERM), 0); /* only the program may end it */
+    tm_child_state now;
+    assert_int_equal(tm__child_state(supervisor, id, &now, NULL), TM_OK);
+    assert_true(now.is_running);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    tm_err err = {0};
+    const char *const argv[] = {"/bin/true", NULL};
+    const tm_child_spec spec = {.argv = argv};
+    uint64_t other;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(tm__child_state(supervisor, id, &now, &err), TM_E_UNAVAILABLE);
+        assert_int_equal(tm__child_start(supervisor, &spec, &other, &err), TM_E_UNAVAILABLE);
+    }
+    tm__supervisor_close(supervisor);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_limit_of_time_ends_a_child),   TEST(a_limit_of_memory_is_kept),
+        TEST(the_group_ends_with_its_leader), TEST(closing_ends_all_children),
+        TEST(children_die_with_the_program),  TEST(the_end_of_the_supervisor_is_noticed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

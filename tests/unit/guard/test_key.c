@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "guard/guard.h"
+
+static void a_key_is_recognised_by_its_hash(void **state) {
+    (void)state;
+    tm_key key, other, parsed;
+    tm__key_create(&key);
+    tm__key_create(&other);
+    assert_int_equal(strlen(key.text), TM_KEY_TEXT - 1);
+    assert_int_equal(strncmp(key.text, "tm_", 3), 0);
+    assert_int_equal(strlen(key.id), 8);
+    assert_memory_equal(key.text + 3, key.id, 8);
+    assert_string_not_equal(key.text + 12, other.text + 12);
+    assert_true(tm__key_parse(tm__str(key.text), &parsed));
+    assert_string_equal(parsed.id, key.id);
+    assert_true(tm__key_matches(&parsed, &key.hash));
+    assert_false(tm__key_matches(&parsed, &other.hash));
+    /* The hash is of the whole text: an id alone opens nothing. */
+    tm_hash hash;
+    tm__hash_bytes(key.text, strlen(key.text), &hash);
+    assert_true(tm__hash_eq(&hash, &key.hash));
+    key.text[54] = key.text[54] == 'A' ? 'B' : 'A';
+    assert_true(tm__key_parse(tm__str(key.text), &parsed));
+    assert_false(tm__key_matches(&parsed, &key.hash));
+}
+
+static void what_does_not_look_like_a_key_is_refused(void **state) {
+    (void)state;
+    tm_key key, parsed;
+    tm__key_create(&key);
+    assert_false(tm__key_parse(tm__str(""), &parsed));
+    assert_false(tm__key_parse((tm_str){NULL, 0}, &parsed));
+    assert_false(tm__key_parse((tm_str){key.text, TM_KEY_TEXT - 2}, &parsed));
+    assert_false(tm__key_parse((tm_str){key.text, TM_KEY_TEXT}, &parsed));
+    const size_t places[] = {0, 2, 5, 11, 20, 54};
+    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        const char before = key.text[places[i]];
+        key.text[places[i]] = '+';
+        assert_false(tm__key_parse(tm__str(key.text), &parsed));
+        key.text[places[i]] = before;
+    }
+    assert_true(tm__key_parse(tm__str(key.text), &parsed));
+}
+
+static void ids_sort_by_time(void **state) {
+    (void)state;
+    static const int64_t times[] = {
+        -5, 0, 1000, 31000, 32000, 1700000000000000, 1700000000001000, INT64_C(253402300799999000)};
+    char last[27] = "", id[27];
+    for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        tm__clock_fix(times[i]);
+        tm__id_create(id);
+        assert_int_equal(strlen(id), 26);
+        assert_int_equal(strspn(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ"), 26);
+        if (i > 1) {
+            assert_true(strcmp(last, id) < 0);
+        }
+        memcpy(last, id, sizeof(id));
+    }
+    tm__clock_fix(INT64_C(1469918176385000)); /* the example of the ULID specification */
+    tm__id_create(id);
+    assert_memory_equal(id, "01ARYZ6S41", 10);
+    tm__id_create(last);
+    assert_string_not_equal(id, last);
+    tm__clock_fix(INT64_MIN);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_is_recognised_by_its_hash),
+        cmocka_unit_test(what_does_not_look_like_a_key_is_refused),
+        cmocka_unit_test(ids_sort_by_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
