@@ -30,8 +30,8 @@ static void civil_dates_agree_with_the_system(void **state) {
     (void)state;
     tm_rng rng = tm__rng_split(1, "civil", 0);
     for (unsigned i = 0; i < 100000; i++) {
-        const int64_t us = (int64_t)tm__rng_below(&rng, UINT64_C(18000000000000000000)) -
-                           INT64_C(9000000000000000000);
+        const int64_t us = (int64_t)(tm__rng_below(&rng, UINT64_C(18000000000000000000)) -
+                                     UINT64_C(9000000000000000000));
         tm_civil civil;
         tm__civil_from_us(us, &civil);
         time_t seconds = (time_t)(us / 1000000 - (us % 1000000 < 0 ? 1 : 0));
