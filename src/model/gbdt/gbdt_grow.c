@@ -58,7 +58,8 @@ typedef struct grow_leaf {
 typedef struct grow_node {
     uint32_t left, right; /* nodes; 0 in a leaf */
     uint64_t n_rows;
-    double value; /* leaf */
+    uint32_t leaf; /* its number, in a leaf */
+    double value;  /* leaf */
     tm_split split;
 } grow_node;
 
@@ -82,8 +83,10 @@ struct tm_grower {
     int32_t *free_slots;
     int32_t n_free;
     tm_hist_source source;
-    tm_split *found; /* [2 x n_columns] */
-    int64_t *sums;   /* [n_parts x max_leaves x 2] fixed-point gradients and hessians of leaves */
+    tm_split *found;   /* [2 x n_columns] */
+    uint16_t *leaf_of; /* [n_rows] once the tree is grown */
+    double *values;    /* [max_leaves] of leaves */
+    int64_t *sums;     /* [n_parts x max_leaves x 2] fixed-point gradients and hessians of leaves */
     /* The tree of the last fit. */
     tm_grow_input in;
     tm_split_rules rules;
@@ -154,6 +157,8 @@ tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
     grower->leaves = tm__mem_zalloc(max_leaves, sizeof(grow_leaf));
     grower->nodes = tm__mem_zalloc(max_nodes, sizeof(grow_node));
     grower->found = tm__mem_zalloc((size_t)bins->n_columns * 2, sizeof(tm_split));
+    grower->leaf_of = tm__mem_alloc(bins->n_rows, sizeof(uint16_t));
+    grower->values = tm__mem_alloc(max_leaves, sizeof(double));
     grower->sums = tm__mem_zalloc((size_t)max_leaves * grower->n_parts * 2, sizeof(int64_t));
     grower->draft_nodes = tm__mem_zalloc(max_nodes, sizeof(tm_tree_node));
     grower->draft_values = tm__mem_zalloc(max_nodes, sizeof(double));
@@ -162,9 +167,9 @@ tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
     grower->draft_from = tm__mem_zalloc(max_nodes, sizeof(uint32_t));
     if (!slots_alloc(grower) || grower->rows == NULL || grower->spare == NULL ||
         grower->segments == NULL || grower->leaves == NULL || grower->nodes == NULL ||
-        grower->found == NULL || grower->sums == NULL || grower->draft_nodes == NULL ||
-        grower->draft_values == NULL || grower->draft_covers == NULL ||
-        grower->draft_sets == NULL || grower->draft_from == NULL) {
+        grower->found == NULL || grower->leaf_of == NULL || grower->values == NULL ||
+        grower->sums == NULL || grower->draft_nodes == NULL || grower->draft_values == NULL ||
+        grower->draft_covers == NULL || grower->draft_sets == NULL || grower->draft_from == NULL) {
         tm__grower_free(grower);
         return NULL;
     }
@@ -183,6 +188,8 @@ void tm__grower_free(tm_grower *grower) {
     tm__mem_free(grower->cells);
     tm__mem_free(grower->free_slots);
     tm__mem_free(grower->found);
+    tm__mem_free(grower->leaf_of);
+    tm__mem_free(grower->values);
     tm__mem_free(grower->sums);
     tm__mem_free(grower->draft_nodes);
     tm__mem_free(grower->draft_values);
@@ -232,6 +239,11 @@ static segment *segment_of(const tm_grower *grower, uint32_t leaf, uint32_t part
     return &grower->segments[(size_t)leaf * grower->n_parts + part];
 }
 
+static uint64_t deal_end(const tm_grower *grower, uint64_t begin) {
+    const uint64_t n_rows = grower->bins->n_rows;
+    return n_rows - begin < DEAL_ROWS ? n_rows : begin + DEAL_ROWS;
+}
+
 static void deal_task(void *arg, uint64_t part, uint32_t worker) {
     tm_grower *grower = arg;
     const uint64_t n_rows = grower->bins->n_rows;
@@ -241,7 +253,7 @@ static void deal_task(void *arg, uint64_t part, uint32_t worker) {
     (void)worker;
     for (uint64_t begin = part * DEAL_ROWS; begin < n_rows;
          begin += (uint64_t)grower->n_parts * DEAL_ROWS) {
-        const uint64_t end = n_rows - begin < DEAL_ROWS ? n_rows : begin + DEAL_ROWS;
+        const uint64_t end = deal_end(grower, begin);
         for (uint64_t row = begin; row < end; row++) {
             rows[count] = (uint32_t)row;
             count += set == NULL || ((set[row >> 6] >> (row & 63)) & 1) != 0;
@@ -262,23 +274,24 @@ typedef struct split_job {
     uint8_t goes_left[256]; /* by bin */
 } split_job;
 
-/* Divide the part's rows, keeping their order. No branch depends on where a row goes. */
+/* Divide the part's rows, keeping their order. No branch depends on where a row goes: it is written
+ * to both sides, and one of them moves on. */
 static void segment_split(const split_job *job, uint32_t part) {
     tm_grower *grower = job->grower;
     segment *left = segment_of(grower, job->leaf, part);
     uint32_t *rows = grower->rows + left->begin, *spare = grower->spare + left->begin;
-    uint32_t n_left = 0, n_right = 0;
-    for (uint32_t i = 0; i < left->count; i++) {
+    const uint8_t *column = job->column, *goes_left = job->goes_left;
+    const uint32_t count = left->count;
+    uint32_t n_left = 0;
+    for (uint32_t i = 0; i < count; i++) {
         const uint32_t row = rows[i];
-        const uint32_t goes = job->goes_left[job->column[row]];
         rows[n_left] = row;
-        spare[n_right] = row;
-        n_left += goes;
-        n_right += 1 - goes;
+        spare[i - n_left] = row;
+        n_left += goes_left[column[row]];
     }
-    memcpy(rows + n_left, spare, n_right * sizeof(uint32_t));
+    memcpy(rows + n_left, spare, (count - n_left) * sizeof(uint32_t));
     *segment_of(grower, job->right, part) =
-        (segment){.begin = left->begin + n_left, .count = n_right};
+        (segment){.begin = left->begin + n_left, .count = count - n_left};
     left->count = n_left;
 }
 
@@ -574,23 +587,57 @@ static int fixed_point(double total) {
     return total > 0 ? 61 - exponent : 0;
 }
 
+/* The leaf that a row ends in, by its bins. */
+static uint16_t leaf_find(const tm_grower *grower, uint64_t row) {
+    const tm_bins *bins = grower->bins;
+    const grow_node *node = &grower->nodes[0];
+    while (node->left != 0) {
+        const tm_split *split = &node->split;
+        const uint32_t bin = bins->by_row[row * bins->row_bytes + split->column];
+        bool left = split->is_categorical ? ((split->set.bits[bin >> 6] >> (bin & 63)) & 1) != 0
+                                          : bin <= split->bin;
+        left = bin == bins->columns[split->column].n_bins ? split->missing_left : left;
+        node = &grower->nodes[left ? node->left : node->right];
+    }
+    return (uint16_t)node->leaf;
+}
+
+/*
+ * Leaves of the part's rows by row, and sums over them. A leaf's rows are spread over all rows, so
+ * that gathering their gradients would miss the cache at each; writing the leaf's number there
+ * touches two bytes, and all else is in order.
+ */
 static void sums_task(void *arg, uint64_t part, uint32_t worker) {
     tm_grower *grower = arg;
     const tm_gradients *gradients = grower->in.gradients;
     const double per_g = ldexp(1, fixed_point(gradients->sum_abs_g));
     const double per_h = ldexp(1, fixed_point(gradients->sum_h));
+    const float *g = gradients->g, *h = gradients->h;
+    const uint64_t n_rows = grower->bins->n_rows, *set = grower->in.rows;
+    uint16_t *leaf_of = grower->leaf_of;
+    int64_t *sums = grower->sums + part * grower->options.max_leaves * 2;
     (void)worker;
+    memset(sums, 0, grower->n_leaves * 2 * sizeof(int64_t));
     for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
         const segment *seg = segment_of(grower, leaf, (uint32_t)part);
-        const uint32_t *rows = grower->rows + seg->begin;
-        int64_t g = 0, h = 0;
-        for (uint32_t i = 0; i < seg->count; i++) {
-            g += (int64_t)((double)gradients->g[rows[i]] * per_g);
-            h += (int64_t)((double)gradients->h[rows[i]] * per_h);
+        const uint32_t *rows = grower->rows + seg->begin, count = seg->count;
+        grower->nodes[grower->leaves[leaf].node].leaf = leaf;
+        for (uint32_t i = 0; i < count; i++) {
+            leaf_of[rows[i]] = (uint16_t)leaf;
         }
-        int64_t *sums = grower->sums + (part * grower->options.max_leaves + leaf) * 2;
-        sums[0] = g;
-        sums[1] = h;
+    }
+    for (uint64_t begin = part * DEAL_ROWS; begin < n_rows;
+         begin += (uint64_t)grower->n_parts * DEAL_ROWS) {
+        const uint64_t end = deal_end(grower, begin);
+        for (uint64_t row = begin; row < end; row++) {
+            if (set != NULL && ((set[row >> 6] >> (row & 63)) & 1) == 0) {
+                leaf_of[row] = leaf_find(grower, row);
+                continue;
+            }
+            int64_t *sum = sums + 2 * leaf_of[row];
+            sum[0] += (int64_t)((double)g[row] * per_g);
+            sum[1] += (int64_t)((double)h[row] * per_h);
+        }
     }
 }
 
@@ -612,7 +659,8 @@ static void values_fit(tm_grower *grower) {
         const double below = h + options->l2 + grower->leaves[leaf].l2_extra;
         const double shrunk = copysign(fmax(fabs(g) - l1, 0), g);
         const double value = -options->learning_rate * shrunk / below * grower->in.scale;
-        grower->nodes[grower->leaves[leaf].node].value = below > 0 && isfinite(value) ? value : 0;
+        grower->values[leaf] = below > 0 && isfinite(value) ? value : 0;
+        grower->nodes[grower->leaves[leaf].node].value = grower->values[leaf];
     }
 }
 
@@ -651,49 +699,20 @@ typedef struct scores_job {
 static void scores_task(void *arg, uint64_t part, uint32_t worker) {
     const scores_job *job = arg;
     const tm_grower *grower = job->grower;
+    const uint64_t n_rows = grower->bins->n_rows;
     (void)worker;
-    for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
-        const segment *seg = segment_of(grower, leaf, (uint32_t)part);
-        const uint32_t *rows = grower->rows + seg->begin;
-        const double value = grower->nodes[grower->leaves[leaf].node].value;
-        for (uint32_t i = 0; i < seg->count; i++) {
-            job->scores[rows[i]] += value;
+    for (uint64_t begin = part * DEAL_ROWS; begin < n_rows;
+         begin += (uint64_t)grower->n_parts * DEAL_ROWS) {
+        const uint64_t end = deal_end(grower, begin);
+        for (uint64_t row = begin; row < end; row++) {
+            job->scores[row] += grower->values[grower->leaf_of[row]];
         }
-    }
-}
-
-/* Rows that took no part walk the tree on their bins. */
-static void others_task(void *arg, uint64_t deal, uint32_t worker) {
-    const scores_job *job = arg;
-    const tm_grower *grower = job->grower;
-    const tm_bins *bins = grower->bins;
-    const uint64_t begin = deal * DEAL_ROWS;
-    const uint64_t end = bins->n_rows - begin < DEAL_ROWS ? bins->n_rows : begin + DEAL_ROWS;
-    (void)worker;
-    for (uint64_t row = begin; row < end; row++) {
-        if (((grower->in.rows[row >> 6] >> (row & 63)) & 1) != 0) {
-            continue;
-        }
-        const grow_node *node = &grower->nodes[0];
-        while (node->left != 0) {
-            const tm_split *split = &node->split;
-            const uint32_t bin = bins->by_row[row * bins->row_bytes + split->column];
-            bool left = split->is_categorical ? ((split->set.bits[bin >> 6] >> (bin & 63)) & 1) != 0
-                                              : bin <= split->bin;
-            left = bin == bins->columns[split->column].n_bins ? split->missing_left : left;
-            node = &grower->nodes[left ? node->left : node->right];
-        }
-        job->scores[row] += node->value;
     }
 }
 
 void tm__grower_add_scores(tm_grower *grower, double *scores) {
     scores_job job = {.grower = grower, .scores = scores};
     tm__pool_run(grower->pool, grower->n_parts, scores_task, &job);
-    if (grower->in.rows != NULL) {
-        tm__pool_run(grower->pool, (grower->bins->n_rows + DEAL_ROWS - 1) / DEAL_ROWS, others_task,
-                     &job);
-    }
 }
 
 void tm__grower_add_gains(const tm_grower *grower, double *gains) {

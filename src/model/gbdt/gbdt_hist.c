@@ -25,18 +25,17 @@ static inline void row_add(const uint8_t *bins, uint32_t n_columns, uint64_t str
 static void tile_add(const tm_hist_source *source, uint32_t first, uint32_t n_columns,
                      const uint32_t *rows, uint64_t n, int64_t *cells) {
     const uint8_t *by_row = source->by_row + first;
-    const uint64_t bytes = source->row_bytes;
+    const int64_t *packed = source->packed;
+    const uint64_t bytes = source->row_bytes, stride = source->stride;
     uint64_t i = 0;
     for (; i + AHEAD < n; i++) {
-        const uint64_t next = rows[i + AHEAD];
+        const uint64_t next = rows[i + AHEAD], row = rows[i];
         __builtin_prefetch(by_row + next * bytes);
-        __builtin_prefetch(source->packed + next);
-        row_add(by_row + rows[i] * bytes, n_columns, source->stride, source->packed[rows[i]],
-                cells);
+        __builtin_prefetch(packed + next);
+        row_add(by_row + row * bytes, n_columns, stride, packed[row], cells);
     }
     for (; i < n; i++) {
-        row_add(by_row + rows[i] * bytes, n_columns, source->stride, source->packed[rows[i]],
-                cells);
+        row_add(by_row + rows[i] * bytes, n_columns, stride, packed[rows[i]], cells);
     }
 }
 

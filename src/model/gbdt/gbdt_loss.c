@@ -21,6 +21,8 @@
 #include "base/pool.h"
 #include "base/rng.h"
 
+enum { BLOCK = 256 };
+
 /* A probability of 0 in training data must not become an infinite score. */
 static const double PROBABILITY_MIN = 1e-15;
 
@@ -229,24 +231,36 @@ void tm__gradients_done(tm_gradients *gradients) {
     *gradients = (tm_gradients){0};
 }
 
-/* Gradient and hessian of one row without its weight. */
-static inline void row_gradient(const loss_job *job, uint64_t row, double *g, double *h) {
+/* Gradients and hessians of n <= BLOCK rows without their weights. Loops of one kind a block, so
+ * that each is a loop over arrays. */
+static void block_gradients(const loss_job *job, uint64_t row, uint32_t n, double *g, double *h) {
     const tm_loss *loss = job->loss;
-    const double s = job->scores[job->output * loss->n_rows + row];
-    const double y = loss->y[row];
+    const double *s = job->scores + job->output * loss->n_rows + row, *y = loss->y + row;
     if (loss->task == TM_TASK_REGRESSION) {
-        *g = (s - y) / loss->scale;
-        *h = 1;
+        const double per_scale = 1 / loss->scale; /* exact: a power of two */
+        for (uint32_t i = 0; i < n; i++) {
+            g[i] = (s[i] - y[i]) * per_scale;
+            h[i] = 1;
+        }
     } else if (loss->task == TM_TASK_BINARY) {
-        const double p = tm__sigmoid(s);
-        *g = p - y;
-        *h = p * (1 - p);
+        tm__sigmoid_array(s, h, n);
+        for (uint32_t i = 0; i < n; i++) {
+            g[i] = h[i] - y[i];
+            h[i] = h[i] * (1 - h[i]);
+        }
     } else {
-        const double p = tm__exp(s - job->norms[row]);
         const double k = (double)loss->n_outputs;
-        *g = p - (y == (double)job->output ? 1 : 0);
-        *h = k / (k - 1) * p * (1 - p); /* Friedman 2001, sec. 4.6: scores have one freedom less */
-        *h = *h > 0 ? *h : 0;           /* p may be an ulp over 1 */
+        /* Friedman 2001, sec. 4.6: scores have one freedom less. */
+        const double factor = k / (k - 1);
+        for (uint32_t i = 0; i < n; i++) {
+            g[i] = s[i] - job->norms[row + i];
+        }
+        tm__exp_array(g, g, n);
+        for (uint32_t i = 0; i < n; i++) {
+            const double p = g[i];
+            g[i] = p - (y[i] == (double)job->output ? 1 : 0);
+            h[i] = fmax(factor * p * (1 - p), 0); /* p may be an ulp over 1 */
+        }
     }
 }
 
@@ -254,19 +268,22 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
     const loss_job *job = arg;
     const tm_loss *loss = job->loss;
     tm_gradients *out = job->gradients;
-    double sum_g = 0, sum_h = 0;
+    const uint64_t end = chunk_end(loss->n_rows, chunk);
+    double g[BLOCK], h[BLOCK], sum_g = 0, sum_h = 0;
     (void)worker;
-    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(loss->n_rows, chunk); row++) {
-        double g, h;
-        row_gradient(job, row, &g, &h);
-        if (loss->weights != NULL) {
-            g *= loss->weights[row];
-            h *= loss->weights[row];
+    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
+        const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
+        block_gradients(job, row, n, g, h);
+        for (uint32_t i = 0; i < n && loss->weights != NULL; i++) {
+            g[i] *= loss->weights[row + i];
+            h[i] *= loss->weights[row + i];
         }
-        out->g[row] = (float)g;
-        out->h[row] = (float)h;
-        sum_g += fabs((double)out->g[row]);
-        sum_h += (double)out->h[row];
+        for (uint32_t i = 0; i < n; i++) {
+            out->g[row + i] = (float)g[i];
+            out->h[row + i] = (float)h[i];
+            sum_g += fabs((double)out->g[row + i]);
+            sum_h += (double)out->h[row + i];
+        }
     }
     out->chunks[2 * chunk] = sum_g;
     out->chunks[2 * chunk + 1] = sum_h;

@@ -96,7 +96,8 @@ static void many_categories_are_grouped_by_their_gradients(void **state) {
     int64_t cells[BINS + 1];
     tm_split_leaf leaf = {0};
     for (uint32_t b = 0; b <= BINS; b++) { /* odd categories and missing values go together */
-        cells[b] = packed((b % 2 == 1 || b == BINS ? 100 : -100) * (200 + b), 200 + b);
+        const int64_t rows = 200 + b;
+        cells[b] = packed((b % 2 == 1 || b == BINS ? 100 : -100) * rows, rows);
         leaf.sum += cells[b];
     }
     leaf.n_rows = (uint64_t)(leaf.sum & 0xFFFFFFFF);
