@@ -3,11 +3,10 @@
  * Fitting: rows, strength of the penalty, coefficients.
  *
  * Strength matters more than anything else, and its best value spans six decades. It is searched on
- * a path of 13 values from strong to weak, each started at the minimum of the one before, and ended
- * once two in a row were worse on rows held out:
- *   validation rows given   they decide, and the coefficients at the best strength are the answer
- *   none given              parts of the training rows decide (5 parts up to 20,000 rows, else one
- *                           fifth), then all rows are fitted at the best strength
+ * a path of 13 values from strong to weak, each started at the minimum of the one before and
+ * solved loosely, and ended once two in a row were hardly better on rows held out. These are the
+ * validation rows, or when there are none parts of the training rows in turn. Then all training
+ * rows are fitted at the best strength, started where the search was.
  *
  * Invariants.
  * 1. Rows, parts and path are functions of the input and the seed alone.
@@ -22,8 +21,11 @@
 #include "model/linear/linear_priv.h"
 
 #define N_PATH 13u
-#define N_PARTS 5u
-#define PARTS_ROWS_MAX 20000u
+#define N_PARTS 5u            /* of which are tried: */
+#define ALL_PARTS_ROWS 2000u  /* all up to so many rows, */
+#define TWO_PARTS_ROWS 20000u /* two up to so many, else one */
+#define SEARCH_TOL 1e-4       /* finer minima do not change which strength is best */
+#define GAIN_MIN 1e-3         /* share of the loss that counts as better */
 #define SEARCH_ROWS_MIN 20u
 #define STRENGTH_OTHERWISE 0.1 /* for fewer rows than that, or when the budget ended the search */
 #define PATIENCE 2u
@@ -93,11 +95,11 @@ static tm_design_spec spec_of(const fit_state *fit, const uint32_t *rows, uint64
                             .with_gradient = true};
 }
 
-static tm_status solve(fit_state *fit, tm_solver *solver, double strength, double *theta,
-                       tm_err *err) {
+static tm_status solve(fit_state *fit, tm_solver *solver, double strength, double tol,
+                       double *theta, tm_err *err) {
     const tm_solve_options options = {.strength = strength,
                                       .l1_ratio = fit->params[TM_LINEAR_L1],
-                                      .tol = fit->params[TM_LINEAR_TOL],
+                                      .tol = tol,
                                       .iter_max = (uint32_t)fit->params[TM_LINEAR_ITER]};
     uint32_t n_iterations = 0;
     return tm__solver_run(fit->ctx, solver, &options, theta, &n_iterations, &fit->work, err);
@@ -121,14 +123,14 @@ static tm_status walk_path(fit_state *fit, const tm_design *train, const tm_desi
         goto out;
     }
     for (uint32_t i = 0; i < N_PATH && n_worse < PATIENCE; i++) {
-        st = solve(fit, solver, path[i], theta, err);
+        st = solve(fit, solver, path[i], fmax(SEARCH_TOL, fit->params[TM_LINEAR_TOL]), theta, err);
         if (st != TM_OK) {
             goto out;
         }
         losses[i] = tm__loss_eval(fit->ctx, loss, theta, NULL);
         fit->work += held->work;
         const bool is_spent = tm__ctx_spend(fit->ctx, held->work);
-        n_worse = losses[i] < best ? 0 : n_worse + 1;
+        n_worse = losses[i] < best - GAIN_MIN * fabs(best) || i == 0 ? 0 : n_worse + 1;
         if (losses[i] < best || i == 0) {
             best = losses[i];
             if (best_theta != NULL) {
@@ -156,7 +158,7 @@ static double best_of(const double *losses) {
     return best == N_PATH ? STRENGTH_OTHERWISE : path[best];
 }
 
-/* The caller's validation rows choose; theta is done then. */
+/* The caller's validation rows choose; theta is near its minimum then. */
 static tm_status search_on_valid(fit_state *fit, tm_err *err) {
     const tm_fit_input *in = fit->in;
     double losses[N_PATH];
@@ -228,7 +230,8 @@ out:
 }
 
 static tm_status search_on_parts(fit_state *fit, tm_err *err) {
-    const uint32_t n_parts = fit->n_rows <= PARTS_ROWS_MAX ? N_PARTS : 1;
+    const uint32_t few = fit->n_rows <= TWO_PARTS_ROWS ? 2 : 1;
+    const uint32_t n_parts = fit->n_rows <= ALL_PARTS_ROWS ? N_PARTS : few;
     double sums[N_PATH] = {0};
     for (uint32_t part = 0; part < n_parts && !tm__ctx_is_spent(fit->ctx); part++) {
         tm__ctx_progress(fit->ctx, "fit", part, n_parts, "strength");
@@ -241,9 +244,8 @@ static tm_status search_on_parts(fit_state *fit, tm_err *err) {
 static tm_status fit_theta(fit_state *fit, tm_err *err) {
     fit->strength = fit->params[TM_LINEAR_STRENGTH];
     if (fit->strength == 0.0 && fit->in->x_valid != NULL) {
-        return search_on_valid(fit, err);
-    }
-    if (fit->strength == 0.0) {
+        TM_TRY(search_on_valid(fit, err));
+    } else if (fit->strength == 0.0) {
         fit->strength = STRENGTH_OTHERWISE;
         if (fit->n_rows >= SEARCH_ROWS_MIN) {
             TM_TRY(search_on_parts(fit, err));
@@ -253,7 +255,8 @@ static tm_status fit_theta(fit_state *fit, tm_err *err) {
     if (solver == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the solver");
     }
-    const tm_status st = solve(fit, solver, fit->strength, fit->theta, err);
+    const double tol = fit->params[TM_LINEAR_TOL];
+    const tm_status st = solve(fit, solver, fit->strength, tol, fit->theta, err);
     tm__solver_free(solver);
     return st;
 }
