@@ -13,7 +13,8 @@
  *    lines without a byte in files of two columns and more. In a file of one column such a line is
  *    a missing value, unless only such lines follow.
  * 3. The dialect is found in the first block by trying: the delimiter that cuts most records into
- *    as many fields as the first one, at least two; more fields win a tie.
+ *    as many fields as the first one, at least two; more fields win a tie. Between tabs or bars
+ *    quotes are ordinary bytes if only then all records agree.
  * 4. Lines end in \n or \r\n.
  */
 #include <stdio.h>
@@ -436,9 +437,11 @@ static void find_dialect(tm_csv_scanner *s) {
         quoted = try_dialect(s, dialect);
     }
     if (quoted.is_broken || quoted.n_same < quoted.n) {
-        /* Files without a quoting rule: quotes are ordinary, and then all records agree. */
+        /* Files without a quoting rule: quotes are ordinary, and then all records agree. With
+         * commas an odd quote is more likely a damaged field. */
         const tm_csv_dialect other = find_delimiter(s, '\0', &bare);
-        if (bare.n_cols > 1 && bare.n_same == bare.n) {
+        const bool is_usual = other.delimiter == '\t' || other.delimiter == '|';
+        if (is_usual && bare.n_cols > 1 && bare.n_same == bare.n) {
             dialect = other;
         }
     }

@@ -23,8 +23,8 @@ static char *make_path(const char *dir, const tm_hash *hash, const char *suffix)
 static tm_status write_file(tm_ctx *ctx, const tm_table *table, const char *temp, const char *path,
                             tm_err *err) {
     tm_duck *duck = NULL;
-    const uint32_t n_threads = ctx->pool == NULL ? 0 : tm__pool_threads(ctx->pool);
-    tm_status st = tm__duck_open(&(tm_duck_options){.n_threads = n_threads}, &duck, err);
+    const tm_duck_options options = {.n_threads = tm__pool_threads(ctx->pool)};
+    tm_status st = tm__duck_open(&options, &duck, err);
     if (st == TM_OK) {
         st = tm__duck_write_parquet(duck, table, temp, err);
     }
@@ -70,12 +70,16 @@ static tm_status damaged(const char *path, tm_err *err) {
 
 static tm_status read_file(tm_ctx *ctx, const char *path, const tm_hash *hash, tm_table **out,
                            tm_err *err) {
-    const tm_source_spec spec = {.path = path};
+    const tm_duck_options options = {
+        .paths = &path, .n_paths = 1, .n_threads = tm__pool_threads(ctx->pool)};
+    tm_duck *duck = NULL;
     tm_table *table = NULL;
-    tm_err inner = {0};
     tm_hash found;
-    tm_status st = tm__source_read(ctx, &spec, &table, &inner);
-    if (st == TM_E_DATA || st == TM_E_LIMIT) {
+    tm_err inner = {0};
+    TM_TRY(tm__duck_open(&options, &duck, err));
+    tm_status st = tm__duck_read_parquet(duck, path, &table, &inner);
+    tm__duck_close(duck);
+    if (st == TM_E_DATA || st == TM_E_USAGE || st == TM_E_LIMIT) {
         return damaged(path, err);
     }
     if (st != TM_OK) {

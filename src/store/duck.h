@@ -30,7 +30,8 @@ TM_NODISCARD tm_status tm__duck_exec(tm_duck *duck, const char *sql, tm_err *err
 /**
  * Run one SELECT and materialise its rows in order. Types of DuckDB that have no own type become:
  * DECIMAL, HUGEINT and unsigned 64 bits
- * -> FLOAT, ENUM/UUID/BLOB/INTERVAL/TIME -> TEXT; LIST and STRUCT -> TEXT of their JSON.
+ * -> FLOAT, ENUM/UUID/BLOB/INTERVAL/TIME -> TEXT; LIST and STRUCT -> TEXT of their JSON. Infinite
+ * dates and times are missing.
  * n_rows_max: TM_E_LIMIT past it. Errors of the query: TM_E_DATA (or TM_E_USAGE for its text) with
  * DuckDB's words, shortened, and line, column or row when it names them.
  */
@@ -44,6 +45,9 @@ TM_NODISCARD tm_status tm__duck_stream(tm_duck *duck, const char *sql,
 /** Write a table as Parquet (zstd) to a path: a temporary, to be published through base/fs. */
 TM_NODISCARD tm_status tm__duck_write_parquet(tm_duck *duck, const tm_table *table,
                                               const char *path, tm_err *err);
+/** Read a file of tm__duck_write_parquet() back, with the very names of its columns. */
+TM_NODISCARD tm_status tm__duck_read_parquet(tm_duck *duck, const char *path, tm_table **out,
+                                             tm_err *err);
 void tm__duck_close(tm_duck *duck);
 
 /** Version text of the library that would be used, or NULL and err. For doctor and version. */

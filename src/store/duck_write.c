@@ -4,14 +4,19 @@
  * which COPY then compresses on all threads in the rows' order. A table function would save that
  * copy, but its callbacks get no pointer of ours before they call DuckDB, so they would need
  * a global.
+ *
+ * DuckDB does not tell names apart by case and writes `a` and `A` as `a` and `A_1`, so the file's
+ * metadata hold the names as they are.
  */
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "store/duck_priv.h"
 
 #define SQL_MAX (16u << 20)
+#define COLUMNS_KEY "tidemill_columns"
 #define TABLE_NAME "tidemill_table"
 #define DAY_US INT64_C(86400000000)
 
@@ -145,33 +150,110 @@ static tm_status exec(tm_duck *duck, tm_buf *sql, tm_err *err) {
     return st;
 }
 
+static void append_create(const tm_table *table, tm_buf *sql) {
+    (void)tm__buf_text(sql, "CREATE OR REPLACE TEMP TABLE " TABLE_NAME "(");
+    for (uint32_t col = 0; col < tm__table_cols(table); col++) {
+        (void)tm__buf_printf(sql, "%sc%u %s", col == 0 ? "" : ", ", col,
+                             sql_type(tm__table_column(table, col)->type));
+    }
+    (void)tm__buf_text(sql, ")");
+}
+
+static void append_copy(const tm_table *table, const char *path, tm_buf *sql, tm_buf *names) {
+    (void)tm__buf_text(sql, "COPY (SELECT ");
+    for (uint32_t col = 0; col < tm__table_cols(table); col++) {
+        const char *const name = tm__table_column(table, col)->name;
+        (void)tm__buf_printf(sql, "%sc%u AS ", col == 0 ? "" : ", ", col);
+        tm__duck_quote(sql, name, '"');
+        (void)tm__buf_text(names, col == 0 ? "[" : ",");
+        (void)tm__json_write_text(names, tm__str(name));
+    }
+    (void)tm__buf_text(names, "]");
+    (void)tm__buf_text(sql, " FROM " TABLE_NAME ") TO ");
+    tm__duck_quote(sql, path, '\'');
+    (void)tm__buf_text(sql, " (FORMAT parquet, COMPRESSION zstd, KV_METADATA {" COLUMNS_KEY ": ");
+    if (!names->failed) {
+        tm__duck_quote(sql, (const char *)names->data, '\'');
+    }
+    (void)tm__buf_text(sql, "})");
+}
+
 tm_status tm__duck_write_parquet(tm_duck *duck, const tm_table *table, const char *path,
                                  tm_err *err) {
     if (tm__table_cols(table) == 0) {
         return TM_FAIL(err, TM_E_DATA, "a table without columns cannot be written");
     }
-    tm_buf sql;
+    tm_buf sql, names;
     tm__buf_init(&sql, SQL_MAX);
-    (void)tm__buf_text(&sql, "CREATE OR REPLACE TEMP TABLE " TABLE_NAME "(");
-    for (uint32_t col = 0; col < tm__table_cols(table); col++) {
-        const tm_column *const c = tm__table_column(table, col);
-        (void)tm__buf_text(&sql, col == 0 ? "" : ", ");
-        tm__duck_quote(&sql, c->name, '"');
-        (void)tm__buf_printf(&sql, " %s", sql_type(c->type));
-    }
-    (void)tm__buf_text(&sql, ")");
+    tm__buf_init(&names, SQL_MAX);
+    append_create(table, &sql);
     tm_status st = exec(duck, &sql, err);
     if (st == TM_OK) {
         st = append_table(duck, table, err);
     }
     if (st == TM_OK) {
-        (void)tm__buf_text(&sql, "COPY " TABLE_NAME " TO ");
-        tm__duck_quote(&sql, path, '\'');
-        (void)tm__buf_text(&sql, " (FORMAT parquet, COMPRESSION zstd)");
-        st = exec(duck, &sql, err);
+        append_copy(table, path, &sql, &names);
+        st = names.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory to write a table")
+                          : exec(duck, &sql, err);
     }
     const tm_status dropped =
         tm__duck_exec(duck, "DROP TABLE IF EXISTS " TABLE_NAME, st == TM_OK ? err : NULL);
     tm__buf_done(&sql);
+    tm__buf_done(&names);
     return st != TM_OK ? st : dropped;
+}
+
+/* Names that the file was written with; NULL in *out when it does not say. */
+static tm_status read_names(tm_duck *duck, const char *path, json_t **out, tm_err *err) {
+    tm_buf sql;
+    tm_table *table = NULL;
+    tm__buf_init(&sql, SQL_MAX);
+    (void)tm__buf_text(&sql, "SELECT decode(value) FROM parquet_kv_metadata(");
+    tm__duck_quote(&sql, path, '\'');
+    (void)tm__buf_text(&sql, ") WHERE decode(key) = '" COLUMNS_KEY "'");
+    tm_status st = sql.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", path)
+                              : tm__duck_query(duck, (const char *)sql.data, 1, &table, err);
+    tm__buf_done(&sql);
+    if (st != TM_OK) {
+        return st;
+    }
+    *out = NULL;
+    if (tm__table_rows(table) == 1) {
+        const tm_str text = tm__column_cell(tm__table_column(table, 0), 0).text;
+        st = tm__json_parse(text.ptr, text.len, 2, out, err);
+    }
+    tm__table_unref(table);
+    return st;
+}
+
+static void append_select(const json_t *names, const char *path, tm_buf *sql) {
+    const size_t n = json_array_size(names);
+    (void)tm__buf_text(sql, n == 0 ? "SELECT *" : "SELECT ");
+    for (size_t col = 0; col < n; col++) {
+        const char *const name = json_string_value(json_array_get(names, col));
+        (void)tm__buf_printf(sql, "%sc%zu AS ", col == 0 ? "" : ", ", col);
+        tm__duck_quote(sql, name == NULL ? "" : name, '"');
+    }
+    (void)tm__buf_text(sql, " FROM read_parquet(");
+    tm__duck_quote(sql, path, '\'');
+    (void)tm__buf_text(sql, ")");
+    for (size_t col = 0; col < n; col++) {
+        (void)tm__buf_printf(sql, "%sc%zu", col == 0 ? " AS t(" : ", ", col);
+    }
+    (void)tm__buf_text(sql, n == 0 ? "" : ")");
+}
+
+tm_status tm__duck_read_parquet(tm_duck *duck, const char *path, tm_table **out, tm_err *err) {
+    json_t *names = NULL;
+    tm_buf sql;
+    tm__buf_init(&sql, SQL_MAX);
+    tm_status st = read_names(duck, path, &names, err);
+    if (st == TM_OK) {
+        append_select(names, path, &sql);
+        st = sql.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", path)
+                        : tm__duck_query(duck, (const char *)sql.data, 0, out, err);
+    }
+    tm__buf_done(&sql);
+    json_decref(names);
+    return st;
 }
