@@ -211,11 +211,6 @@ static tm_status get_table(tm_reader *in, const tm_program *program, tm_levels *
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
     if (n_bytes > 0)
         memcpy(out->bytes, bytes, n_bytes);
-    for (uint32_t i = 0; i < out->n; i++) {
-        if (!tm__str_is_utf8(
-                (tm_str){out->bytes + out->starts[i], out->starts[i + 1] - out->starts[i]}))
-            return bad(err, "a level is not UTF-8");
-    }
     return tm__levels_index(out, err);
 }
 

@@ -169,6 +169,7 @@ double tm__date_part(tm_date_part part, int64_t us);
 typedef struct tm_text_scratch {
     uint32_t *counts;  /* [largest vocabulary] of the terms in the text being read, else 0 */
     uint32_t *touched; /* [n_touched] the text's terms, ascending */
+    uint64_t *bits;    /* one for each term of the vocabulary; 0 between calls */
     uint32_t n_touched;
     bool is_missing;
     uint64_t n_chars, n_words, n_digits, n_letters, n_upper;

@@ -171,7 +171,8 @@ static void name_term(void *arg, uint64_t hash, bool is_word, tm_str part) {
     for (uint32_t i = 0; is_word && i < m->n; i++) {
         if (m->text->hashes[m->terms[i]] != hash || m->out[i] != NULL)
             continue;
-        m->out[i] = tm__mem_strndup(part.ptr, part.len < 100 ? part.len : 0);
+        const bool is_name = part.len < 100 && tm__str_is_utf8(part);
+        m->out[i] = is_name ? tm__mem_strndup(part.ptr, part.len) : tm__mem_strdup("(long)");
         m->n_named++;
         for (char *p = m->out[i]; p != NULL && *p != 0; p++) {
             if (*p >= 'A' && *p <= 'Z')
