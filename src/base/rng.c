@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/pow10_priv.h"
 #include "base/sodium_priv.h"
 
 #define GOLDEN UINT64_C(0x9E3779B97F4A7C15)
@@ -38,27 +39,18 @@ uint64_t tm__rng_u64(tm_rng *rng) {
     return tm__rng_at(rng->key, rng->counter++);
 }
 
-/* High and low half of a product: the one place that needs 128 bits here. */
-static uint64_t multiply(uint64_t a, uint64_t b, uint64_t *out_low) {
-    __extension__ typedef unsigned __int128 wide;
-    const wide product = (wide)a * b;
-    *out_low = (uint64_t)product;
-    return (uint64_t)(product >> 64);
-}
-
 /* Lemire 2019, doi:10.1145/3230636: a product instead of a division, and the few values that would
  * make some results likelier are drawn again. */
 uint64_t tm__rng_below(tm_rng *rng, uint64_t n) {
     TM_ASSERT(n > 0);
-    uint64_t low;
-    uint64_t high = multiply(tm__rng_u64(rng), n, &low);
-    if (low < n) {
+    tm_wide product = tm__wide_product(tm__rng_u64(rng), n);
+    if (product.low < n) {
         const uint64_t biased = (0 - n) % n;
-        while (low < biased) {
-            high = multiply(tm__rng_u64(rng), n, &low);
+        while (product.low < biased) {
+            product = tm__wide_product(tm__rng_u64(rng), n);
         }
     }
-    return high;
+    return product.high;
 }
 
 double tm__rng_f64(tm_rng *rng) {

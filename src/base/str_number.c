@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers from and to text without the locale of the process.
+ * Numbers from text without the locale of the process.
  *
  * Reading a double: the grammar is checked here ([+-] digits [. digits] [e [+-] digits], with a
- * digit on at least one side of the point). When the digits make an integer of at most 53 bits and
- * the power of ten is at most 22, both are exact doubles and one multiplication or division rounds
- * once, which is the correct result (Clinger 1990, doi:10.1145/93542.93557). All else goes to
- * strtod_l with the C locale, which glibc rounds correctly.
+ * digit on at least one side of the point). The value is digits * 10^exp10, and then
  *
- * Writing a double: what has at most six places is found by trying (the same exact division proves
- * it); the rest is the first of 15, 16 and 17 digits that reads back.
+ * 1. digits of at most 53 bits with |exp10| <= 22: both are exact doubles and one multiplication or
+ *    division rounds once, which is the correct result (Clinger 1990, doi:10.1145/93542.93557);
+ * 2. digits of at most 63 bits: the product with 128 bits of the power of ten is below the value
+ *    and at most one unit of the power times the digits away; when both ends round to the same
+ *    double, it is the correct one (after Lemire 2021, doi:10.1002/spe.2984);
+ * 3. all else (more digits, subnormal numbers, what 2 cannot tell) goes to strtod_l with the C
+ *    locale, which glibc rounds correctly.
  */
 #include <locale.h>
 #include <math.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/pow10_priv.h"
 #include "base/str.h"
 
 #define NUMBER_BYTES_MAX 400u /* 1e-320 written out has 340 */
 #define EXACT_MAX (UINT64_C(1) << 53)
+#define DIGITS_MAX ((UINT64_MAX - 9) / 10) /* another digit still fits */
 
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -44,7 +47,7 @@ typedef struct decimal {
     uint64_t digits; /* significant digits without trailing zeros */
     int64_t exp10;
     bool is_negative;
-    bool is_exact; /* digits holds all of them */
+    bool is_exact; /* digits holds all of them: at least the first 19 */
 } decimal;
 
 static bool is_digit(char c) {
@@ -60,10 +63,10 @@ static size_t scan_digits(tm_str a, size_t pos, decimal *out, uint64_t *n_zeros,
             continue;
         }
         for (; *n_zeros > 0 && out->is_exact; (*n_zeros)--) {
-            out->is_exact = out->digits < EXACT_MAX;
-            out->digits *= 10;
+            out->is_exact = out->digits <= DIGITS_MAX;
+            out->digits *= out->is_exact ? 10 : 1;
         }
-        out->is_exact = out->is_exact && out->digits < EXACT_MAX;
+        out->is_exact = out->is_exact && out->digits <= DIGITS_MAX;
         if (out->is_exact) {
             out->digits = out->digits * 10 + (uint64_t)(a.ptr[pos] - '0');
         }
@@ -112,6 +115,51 @@ static bool scan_decimal(tm_str a, decimal *out) {
     return pos == a.len;
 }
 
+/* Bits of the double nearest to (high * 2^128 + middle * 2^64 + low) * 2^exponent, ties to even; 0
+ * when it is no normal number. The top bit of high or the one below it is set. */
+static uint64_t round_bits(tm_wide top, uint64_t low, int exponent) {
+    if (top.high >> 63 == 0) {
+        top.high = top.high << 1 | top.low >> 63;
+        top.low = top.low << 1 | low >> 63;
+        low <<= 1;
+        exponent--;
+    }
+    uint64_t mantissa = top.high >> 11;
+    const uint64_t rest = top.high & 0x7FF;
+    const bool is_tie = rest == 0x400 && top.low == 0 && low == 0;
+    mantissa += is_tie ? mantissa & 1u : rest >> 10;
+    /* 2^53 rounds up to the next power of two; the sum below carries into the exponent. */
+    const int biased = exponent + 191 + 1023;
+    if (biased < 1 || biased > 2045) {
+        return 0;
+    }
+    return ((uint64_t)biased << 52) + (mantissa - (UINT64_C(1) << 52));
+}
+
+/* Way 2; false when the ends of the interval round to two doubles. */
+static bool multiply_wide(uint64_t digits, int exp10, double *out) {
+    const int n_shift = __builtin_clzll(digits);
+    const uint64_t w = digits << n_shift;
+    const tm_wide power = tm__pow10(exp10);
+    tm_wide top = tm__wide_product(w, power.high);
+    const tm_wide bottom = tm__wide_product(w, power.low);
+    top.high += __builtin_add_overflow(top.low, bottom.high, &top.low) ? 1 : 0;
+    const int exponent = tm__pow10_exponent(exp10) - 127 - n_shift;
+    const uint64_t bits = round_bits(top, bottom.low, exponent);
+    if (exp10 < 0 || exp10 > TM_POW10_EXACT) {
+        uint64_t low;
+        if (__builtin_add_overflow(bottom.low, w, &low)) {
+            top.high += ++top.low == 0 ? 1 : 0;
+        }
+        /* The value lies between the ends and is neither, so that a tie at one end is none. */
+        if (round_bits(top, low, exponent) != bits) {
+            return false;
+        }
+    }
+    memcpy(out, &bits, sizeof(bits));
+    return bits != 0;
+}
+
 bool tm__str_to_f64(tm_str a, double *out) {
     decimal number;
     if (a.len == 0 || a.len > NUMBER_BYTES_MAX || !scan_decimal(a, &number)) {
@@ -124,6 +172,12 @@ bool tm__str_to_f64(tm_str a, double *out) {
             value = number.exp10 < 0 ? value / powers[-number.exp10] : value * powers[number.exp10];
         }
         *out = number.is_negative ? -value : value;
+        return true;
+    }
+    double near;
+    if (number.is_exact && number.exp10 >= TM_POW10_MIN && number.exp10 <= 308 &&
+        multiply_wide(number.digits, (int)number.exp10, &near)) {
+        *out = number.is_negative ? -near : near;
         return true;
     }
     char text[NUMBER_BYTES_MAX + 1];
@@ -205,92 +259,4 @@ bool tm__str_to_duration_us(tm_str a, int64_t *out) {
     }
     *out = (int64_t)floor(value * (double)us + 0.5);
     return true;
-}
-
-/* Digits of a whole number, most significant first; returns how many. */
-static size_t write_digits(uint64_t value, char *out) {
-    char reversed[20];
-    size_t n = 0;
-    do {
-        reversed[n++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    for (size_t i = 0; i < n; i++) {
-        out[i] = reversed[n - 1 - i];
-    }
-    return n;
-}
-
-/* Write a value with at most six places; 0 when it has more or is large. The fewest places that
- * read back make the shortest text, because the digits before the point are given. */
-static size_t write_short(double value, char *out) {
-    if (value != 0 && (value < 1e-3 || value >= 1e15)) {
-        return 0;
-    }
-    for (unsigned places = 0; places <= 6; places++) {
-        const double scaled = floor(value * powers[places] + 0.5);
-        if (scaled >= 1e15) {
-            return 0;
-        }
-        if (scaled / powers[places] != value) {
-            continue;
-        }
-        const uint64_t digits = (uint64_t)scaled;
-        const uint64_t unit = (uint64_t)powers[places];
-        size_t len = write_digits(digits / unit, out);
-        if (places > 0) {
-            out[len++] = '.';
-            uint64_t fraction = digits % unit;
-            for (unsigned i = places; i > 0; i--) {
-                out[len + i - 1] = (char)('0' + fraction % 10);
-                fraction /= 10;
-            }
-            len += places;
-        }
-        return len;
-    }
-    return 0;
-}
-
-/* What printf wrote in the locale of the process, with a plain point. */
-static size_t plain_point(const char *text, char *out) {
-    size_t len = 0;
-    for (const char *c = text; *c != '\0'; c++) {
-        if (is_digit(*c) || *c == '-' || *c == '+' || *c == 'e') {
-            out[len++] = *c;
-        } else if (len > 0 && out[len - 1] != '.') {
-            out[len++] = '.';
-        }
-    }
-    out[len] = '\0';
-    return len;
-}
-
-size_t tm__f64_to_text(double value, char *out) {
-    if (!isfinite(value)) {
-        const tm_str word = isnan(value) ? TM_STR("nan")
-                            : value < 0  ? TM_STR("-inf")
-                                         : TM_STR("inf");
-        tm__str_copy(out, 32, word);
-        return word.len;
-    }
-    size_t len = 0;
-    if (signbit(value)) {
-        out[len++] = '-';
-    }
-    const double magnitude = fabs(value);
-    const size_t n = write_short(magnitude, out + len);
-    if (n > 0) {
-        out[len + n] = '\0';
-        return len + n;
-    }
-    /* Every decimal of 15 digits survives a normal double; subnormal ones hold fewer. */
-    for (int digits = magnitude < 0x1p-1022 ? 1 : 15;; digits++) {
-        char text[48];
-        snprintf(text, sizeof(text), "%.*g", digits, magnitude);
-        const size_t end = len + plain_point(text, out + len);
-        if (digits == 17 || strtod_l(out + len, NULL, c_locale()) == magnitude) {
-            return end;
-        }
-    }
 }

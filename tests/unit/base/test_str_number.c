@@ -82,15 +82,16 @@ static void reading_rounds_correctly(void **state) {
     for (unsigned i = 0; i < 200000; i++) {
         char text[64];
         const int n_digits = 1 + (int)tm__rng_below(&rng, 19);
-        const int exponent = (int)tm__rng_below(&rng, 60) - 40;
+        const int exponent =
+            i % 4 == 0 ? (int)tm__rng_below(&rng, 60) - 40 : (int)tm__rng_below(&rng, 630) - 340;
         snprintf(text, sizeof(text), "%.*f", (int)tm__rng_below(&rng, 12), tm__rng_f64(&rng) * 1e6);
         if (i % 2 == 0) {
             snprintf(text, sizeof(text), "%.*llue%d", n_digits,
                      (unsigned long long)tm__rng_u64(&rng), exponent);
         }
-        double value;
-        if (!tm__str_to_f64(tm__str(text), &value) ||
-            tm__f64_bits(value) != tm__f64_bits(strtod(text, NULL))) {
+        double value = INFINITY; /* what is too large is refused */
+        const bool is_read = tm__str_to_f64(tm__str(text), &value);
+        if (is_read == isinf(value) || tm__f64_bits(value) != tm__f64_bits(strtod(text, NULL))) {
             fail_msg("'%s'", text);
         }
     }
@@ -143,72 +144,6 @@ static void durations_have_units(void **state) {
     }
 }
 
-static void doubles_are_written_short(void **state) {
-    (void)state;
-    static const struct {
-        double value;
-        const char *text;
-    } cases[] = {
-        {0, "0"},
-        {-0.0, "-0"},
-        {1, "1"},
-        {-1.5, "-1.5"},
-        {0.1, "0.1"},
-        {0.001, "0.001"},
-        {1e-5, "1e-05"},
-        {123456.789, "123456.789"},
-        {0.30000000000000004, "0.30000000000000004"},
-        {1e15, "1e+15"},
-        {999999999999999, "999999999999999"},
-        {1.0 / 3, "0.3333333333333333"},
-        {0x1p-1074, "5e-324"},
-        {0x1.fffffffffffffp1023, "1.7976931348623157e+308"},
-        {INFINITY, "inf"},
-        {-INFINITY, "-inf"},
-        {NAN, "nan"},
-    };
-    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char text[32];
-        const size_t len = tm__f64_to_text(cases[i].value, text);
-        assert_string_equal(text, cases[i].text);
-        assert_int_equal(len, strlen(text));
-    }
-}
-
-static void every_double_survives_its_text(void **state) {
-    (void)state;
-    tm_rng rng = tm__rng_split(1, "double", 0);
-    for (unsigned i = 0; i < 150000; i++) {
-        double value = tm__f64_from_bits(tm__rng_u64(&rng));
-        if (i % 3 == 0) {
-            value = tm__rng_f64(&rng);
-        } else if (i % 3 == 1) {
-            value = (double)tm__rng_below(&rng, 100000000) / 1000;
-        }
-        char text[32];
-        double back;
-        (void)tm__f64_to_text(value, text);
-        if (!isfinite(value)) {
-            continue;
-        }
-        if (!tm__str_to_f64(tm__str(text), &back) || tm__f64_bits(back) != tm__f64_bits(value)) {
-            fail_msg("%.17g becomes '%s'", value, text);
-        }
-        /* No shorter number of digits reads back. */
-        char shorter[400];
-        size_t n_digits = 0;
-        for (const char *c = text; *c != '\0' && *c != 'e'; c++) {
-            n_digits += (*c >= '1' && *c <= '9') || (*c == '0' && n_digits > 0) ? 1u : 0u;
-        }
-        if (n_digits > 1 && value != floor(value)) {
-            snprintf(shorter, sizeof(shorter), "%.*g", (int)n_digits - 1, value);
-            if (strtod(shorter, NULL) == value) {
-                fail_msg("'%s' is shorter than '%s'", shorter, text);
-            }
-        }
-    }
-}
-
 static void the_locale_does_not_matter(void **state) {
     (void)state;
     const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "C.UTF-8"};
@@ -230,8 +165,6 @@ int main(void) {
         cmocka_unit_test(reading_rounds_correctly),
         cmocka_unit_test(whole_numbers_are_read_to_their_ends),
         cmocka_unit_test(durations_have_units),
-        cmocka_unit_test(doubles_are_written_short),
-        cmocka_unit_test(every_double_survives_its_text),
         cmocka_unit_test(the_locale_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
