@@ -247,8 +247,10 @@ static tm_status ragged(const tm_csv_scanner *s, size_t start, uint32_t n, tm_er
 
 /* Move what is left to the front and fill up to `size` bytes. */
 static tm_status fill(tm_csv_scanner *s, size_t size, tm_err *err) {
-    s->line = line_at(s, s->end);
-    memmove(s->data, s->data + s->end, s->len - s->end);
+    if (s->data != NULL) { /* else nothing was read yet */
+        s->line = line_at(s, s->end);
+        memmove(s->data, s->data + s->end, s->len - s->end);
+    }
     s->len -= s->end;
     s->start = 0;
     s->end = 0;
