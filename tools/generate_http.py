@@ -1,12 +1,133 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables and documents of api/http/*.json."""
+"""Tables and documents of api/http/*.json: one file for each endpoint, `_schemas.json` for what they share.
+
+An endpoint says name, method, path (a segment is a word, {param} or {param}:verb), permission, handler and summary; further
+description, query, request (by content type), body_optional, responses, desk (it may wait for a disk, so it does not run on the
+loop) and before (a handler that runs on the loop first). An endpoint without a known permission fails the build.
+"""
+import json
+import os
+import re
+
+PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest"}
+KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "before"}
+METHODS = {"GET": "TM_GET", "POST": "TM_POST"}
+PROBLEM = {"description": "A problem document.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def fail(file, text):
+    raise SystemExit(f"{file}: {text}")
+
+
+def check(file, e):
+    if e.get("permission") not in PERMISSIONS:
+        fail(file, "every endpoint must declare a permission: " + ", ".join(sorted(PERMISSIONS)))
+    for key in ("name", "method", "path", "handler", "summary", "responses"):
+        if key not in e:
+            fail(file, f"'{key}' is missing")
+    for key in e:
+        if key not in KEYS:
+            fail(file, f"unknown key '{key}'")
+    if e["method"] not in METHODS:
+        fail(file, "method must be one of " + ", ".join(METHODS))
+    if not re.fullmatch(r"(/([a-z0-9_.]+|\{[a-z]+\}(:[a-z]+)?))+", e["path"]):
+        fail(file, "path has a segment that is not a word, {param} or {param}:verb")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", e["handler"]) or not re.fullmatch(r"[a-z][a-z0-9_]*", e["name"]):
+        fail(file, "name and handler are words of C")
+    if e["permission"] == "public" and e["method"] != "GET":
+        fail(file, "what changes state cannot be public")
+    if len(re.findall(r"\{", e["path"])) > 2 or len(e.get("query", {})) > 4:
+        fail(file, "at most 2 parameters in a path and 4 in a query")
+    if e["name"] != os.path.splitext(os.path.basename(file))[0]:
+        fail(file, "the file is named after its endpoint")
+
+
+def load(folder):
+    endpoints, schemas, seen = [], {}, {}
+    for name in sorted(os.listdir(folder) if os.path.isdir(folder) else []):
+        if not name.endswith(".json"):
+            continue
+        file = os.path.join(folder, name)
+        with open(file, encoding="utf-8") as f:
+            data = json.load(f)
+        if name == "_schemas.json":
+            schemas = data
+            continue
+        check(file, data)
+        place = (data["method"], re.sub(r"\{[a-z]+\}", "{}", data["path"]))
+        if place in seen:
+            fail(file, f"same method and path as {seen[place]}")
+        seen[place] = file
+        endpoints.append(data)
+    return endpoints, schemas
+
+
+def openapi(endpoints, schemas):
+    paths = {}
+    for e in endpoints:
+        o = {"operationId": e["name"], "summary": e["summary"], "x-permission": e["permission"]}
+        if "description" in e:
+            o["description"] = e["description"]
+        params = [{"name": p, "in": "path", "required": True, "schema": {"type": "string", "maxLength": 128}} for p in re.findall(r"\{([a-z]+)\}", e["path"])]
+        params += [dict({"name": n, "in": "query"}, **q) for n, q in e.get("query", {}).items()]
+        if params:
+            o["parameters"] = params
+        if "request" in e:
+            o["requestBody"] = {"required": not e.get("body_optional", False), "content": e["request"]}
+        o["responses"] = dict(e["responses"], default=PROBLEM)
+        o["security"] = [] if e["permission"] == "public" else [{"bearer": []}, {"header": []}]
+        paths.setdefault(e["path"], {})[e["method"].lower()] = o
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tidemill", "version": "0.1.0", "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+                 "description": "Predictions, labels and the models behind them. Until a key exists the server answers on loopback only and refuses whatever changes models."},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}}},
+    }
 
 
 def tables(folder):
     """C text of the tables."""
-    return "/* Made from  by tools/generate: do not edit. */\n"
+    endpoints, schemas = load(folder)
+    out = ["/* Made from api/http by tools/generate: do not edit. */"]
+    out.append("static const tm_endpoint endpoints[] = {")
+    for e in endpoints:
+        fields = [f'.name = "{e["name"]}"', f".method = {METHODS[e['method']]}", f'.path = "{e["path"]}"', f".permission = TM_PERMISSION_{e['permission'].upper()}",
+                  f".handle = tm__handle_{e['handler']}"]
+        if "before" in e:
+            fields.append(f".before = tm__handle_{e['before']}")
+        if e.get("desk"):
+            fields.append(".on_desk = true")
+        if "request" in e:
+            fields.append(".takes_body = true")
+        if e.get("query"):
+            fields.append(".query = {" + ", ".join(f'"{q}"' for q in e["query"]) + "}")
+        out.append("    {" + ", ".join(fields) + "},")
+    out.append("};")
+    data = json.dumps(openapi(endpoints, schemas), ensure_ascii=True, separators=(",", ":")).encode()
+    out.append("static const unsigned char openapi_json[] = {")
+    out += ["    " + ", ".join(str(b) for b in data[i : i + 32]) + "," for i in range(0, len(data), 32)]
+    out.append("};")
+    return "\n".join(out) + "\n"
 
 
 def docs(folder):
     """Markdown of the reference page."""
-    return ""
+    endpoints, _ = load(folder)
+    out = ["<!-- Made from api/http by tools/generate: do not edit. -->", "# The HTTP API", "",
+           "Errors are problem documents (RFC 9457) that name row and column and never repeat a value. Every reply has an `X-Request-Id`.",
+           "A key is sent as `Authorization: Bearer KEY` or `X-Api-Key: KEY`. Until the first key is made (`tidemill key create`) the server answers",
+           "on loopback only, and what needs `promote`, `train`, `ingest` or `admin` is refused. `/openapi.json` has all of this for programs.", "",
+           "| endpoint | permission | what it does |", "|---|---|---|"]
+    out += [f"| [`{e['method']} {e['path']}`](#{e['name']}) | {e['permission']} | {e['summary']} |" for e in endpoints]
+    for e in endpoints:
+        out += ["", f'<a id="{e["name"]}"></a>', f"## {e['method']} {e['path']}", "", e["summary"]]
+        if "description" in e:
+            out += ["", e["description"]]
+        for n, q in e.get("query", {}).items():
+            out += ["", f"`?{n}`: {q['description']}"]
+        for title, content in [("Request", e.get("request", {}))] + [(f"Reply {code}", r.get("content", {})) for code, r in e["responses"].items()]:
+            for kind, c in content.items():
+                if "example" in c:
+                    out += ["", f"{title}, `{kind}`:", "", "```json", json.dumps(c["example"], ensure_ascii=False), "```"]
+    return "\n".join(out) + "\n"
