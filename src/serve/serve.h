@@ -15,13 +15,31 @@
 
 typedef struct tm_server tm_server;
 
+/* What one client may ask for. A field of 0 stands for its default, which is in serve/http.c. */
+typedef struct tm_serve_limits {
+    uint32_t header_bytes_max; /* request line and headers              */
+    uint32_t target_bytes_max; /* path and query                        */
+    uint32_t headers_max;
+    uint64_t body_bytes_max;   /* one request                           */
+    uint64_t bodies_bytes_max; /* all requests being read together      */
+    uint32_t chunks_max;       /* of a chunked body                     */
+    uint32_t rows_max;         /* in one prediction request             */
+    uint32_t connections_max;
+    uint32_t header_timeout_ms; /* first byte to end of headers          */
+    uint32_t io_timeout_ms;     /* between bytes, in and out             */
+    uint32_t idle_timeout_ms;   /* keep-alive without a request          */
+    uint32_t stop_delay_ms;     /* /readyz says no for this long before the listener closes */
+    uint32_t stop_timeout_ms;   /* then requests in flight have this long */
+} tm_serve_limits;
+
 typedef struct tm_serve_options {
     const char *listen; /* "127.0.0.1:8080"; not loopback needs a key to exist */
     const tm_log *log;
-    /* called every time the loop wakes or at the interval it returned; NULL: none. For `tidemill
-     * run`. */
+    /* called again and again, after as many milliseconds as it returned, from a thread of its own;
+     * NULL: none. For `tidemill run`. */
     uint32_t (*tick)(void *arg);
     void *tick_arg;
+    const tm_serve_limits *limits; /* NULL: the defaults; tests make them small */
 } tm_serve_options;
 
 /** Open home, registry and monitor, load the champions, listen. TM_E_CONFLICT when another server
@@ -33,6 +51,8 @@ const char *tm__server_address(const tm_server *server);
 /** Serve until SIGINT or SIGTERM: readyz fails, requests in flight end, then it returns the
  * signal's number in *out_signal. */
 TM_NODISCARD tm_status tm__server_run(tm_server *server, int *out_signal, tm_err *err);
+/** Ask a running server to end as a signal would (tests; any thread). *out_signal is then 0. */
+void tm__server_stop(tm_server *server);
 void tm__server_close(tm_server *server);
 
 #endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may call an endpoint. Deny by default: every way through ends in a decision made here. */
+#include <string.h>
+
+#include "base/net.h"
+#include "serve/serve_priv.h"
+
+/* What answers without a key, on loopback, as long as no key was ever made. */
+static bool is_open(tm_permission permission) {
+    return permission == TM_PERMISSION_PREDICT || permission == TM_PERMISSION_LABEL ||
+           permission == TM_PERMISSION_READ;
+}
+
+static tm_str without_port(tm_str host) {
+    if (host.len > 0 && host.ptr[0] == '[') {
+        const char *end = memchr(host.ptr, ']', host.len);
+        const size_t n = end == NULL ? host.len : (size_t)(end - host.ptr) + 1;
+        return n < host.len && host.ptr[n] != ':' ? host : (tm_str){host.ptr, n};
+    }
+    return tm__str_cut(&host, ':');
+}
+
+bool tm__access_host_is_ours(tm_str host, const char *address) {
+    const tm_str name = without_port(host);
+    return tm__str_is_nocase(name, "localhost") || tm__str_is(name, "127.0.0.1") ||
+           tm__str_is(name, "[::1]") ||
+           (name.len > 0 && tm__str_eq(name, without_port(tm__str(address))));
+}
+
+/* A page of another site may send a plain form or an image request here: browsers say so. */
+static bool origin_is_ours(tm_str origin, const char *address) {
+    if (origin.ptr == NULL) {
+        return true;
+    }
+    static const char scheme[] = "http://";
+    const size_t n = sizeof scheme - 1;
+    return tm__str_has_prefix(origin, scheme) &&
+           tm__access_host_is_ours((tm_str){origin.ptr + n, origin.len - n}, address);
+}
+
+static void deny(tm_access *out, unsigned status, const char *reason, const char *hint) {
+    *out = (tm_access){.status = status, .reason = reason, .hint = hint};
+}
+
+static void allow(tm_access *out, tm_guard_role role, const char *prefix, const char *id) {
+    *out = (tm_access){.status = 200, .role = role};
+    (void)tm__str_copy(out->actor, sizeof out->actor, tm__str(prefix));
+    const size_t n = strlen(out->actor);
+    (void)tm__str_copy(out->actor + n, sizeof out->actor - n, tm__str(id));
+}
+
+static void check_without_keys(const tm_access_request *r, tm_access *out) {
+    static const char create[] = "Make a key with 'tidemill key create' and send it as "
+                                 "'Authorization: Bearer KEY'.";
+    if (!r->peer_is_loopback) {
+        deny(out, 403, "without a key this server answers on loopback only", create);
+    } else if (r->host.ptr != NULL && !tm__access_host_is_ours(r->host, r->address)) {
+        deny(out, 403, "the Host header does not name this server",
+             "Call it as localhost or 127.0.0.1, or make a key with 'tidemill key create'.");
+    } else if (!origin_is_ours(r->origin, r->address)) {
+        deny(out, 403, "the request comes from a page of another site", create);
+    } else if (!is_open(r->permission)) {
+        deny(out, 403, "this changes state and needs a key", create);
+    } else {
+        allow(out, TM_GUARD_NOBODY, "http:", "local");
+    }
+}
+
+void tm__access_check(const tm_keyring *keys, const tm_access_request *r, tm_access *out) {
+    if (r->permission == TM_PERMISSION_PUBLIC) {
+        allow(out, TM_GUARD_NOBODY, "http:", "public");
+        return;
+    }
+    tm_str text = r->api_key;
+    if (r->authorization.ptr != NULL) {
+        tm_str rest = r->authorization;
+        const tm_str scheme = tm__str_cut(&rest, ' ');
+        text = tm__str_is_nocase(scheme, "bearer") ? tm__str_trim(rest) : (tm_str){"", 0};
+    }
+    if (text.ptr == NULL && !keys->ever) {
+        check_without_keys(r, out);
+        return;
+    }
+    if (text.ptr == NULL) {
+        deny(out, 401, "a key is needed",
+             "Send it as 'Authorization: Bearer KEY'; 'tidemill key create' makes one.");
+        return;
+    }
+    tm_key presented;
+    const tm_known_key *found = NULL;
+    if (tm__key_parse(text, &presented)) {
+        for (uint32_t i = 0; i < keys->n; i++) {
+            if (tm__key_matches(&presented, &keys->keys[i].hash)) {
+                found = &keys->keys[i];
+            }
+        }
+    }
+    if (found == NULL) {
+        deny(out, 401, "the key is not valid",
+             "It may be mistyped or revoked; 'tidemill key ls' lists the keys that are.");
+    } else if (!tm__guard_role_can(found->role, r->permission)) {
+        deny(out, 403, "the role of this key does not have the permission for this",
+             "Use a key of another role; 'tidemill key create --role ROLE' makes one.");
+    } else {
+        allow(out, found->role, "key:", found->id);
+    }
+}

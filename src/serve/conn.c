@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections.
+ *
+ *      OPEN --request for the desk--> BUSY --answered--> OPEN
+ *      OPEN --last reply flushed----> LINGER --end or 2 s--> gone
+ *      BUSY --peer gone-------------> DEAD --answered--> gone
+ *
+ * Invariants:
+ *   1. Requests of one connection are answered one after the other, in order; what came behind the
+ *      one being answered waits in `pending`, which is at most one read.
+ *   2. A connection that waits for anything has a deadline: headers and bodies cannot be dripped.
+ *   3. `out` grows by one reply at a time: the next request is looked at only when less than
+ *      OUT_BYTES_MAX waits to be read by the peer.
+ *   4. Who may call is decided when the head is known, before a byte of the body is kept.
+ */
+#include "serve/conn.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define OUT_BYTES_MAX (256u << 10)
+#define REPLY_BYTES_MAX (256u << 20)
+#define DISCARD_BYTES_MAX 65536u /* of a refused request, to keep its connection */
+#define LINGER_MS 2000u
+#define BODY_BYTES_PER_S 1024u /* slower than this, after the header timeout, is an attack */
+#define MS UINT64_C(1000000)
+
+static void later(tm_conn *conn, uint32_t ms) {
+    conn->deadline_ns = conn->conns->now_ns + ms * MS;
+}
+
+static size_t out_waiting(const tm_conn *conn) {
+    return conn->out.len - conn->out_pos;
+}
+
+static void unlink_conn(tm_conn *conn) {
+    tm_conns *conns = conn->conns;
+    if (conn->prev != NULL) {
+        conn->prev->next = conn->next;
+    } else {
+        conns->first = conn->next;
+    }
+    if (conn->next != NULL) {
+        conn->next->prev = conn->prev;
+    }
+    conns->n--;
+}
+
+static void free_conn(tm_conn *conn) {
+    tm__exchange_reset(&conn->x);
+    tm__buf_done(&conn->x.reply);
+    tm__http_done(&conn->http);
+    tm__buf_done(&conn->pending);
+    tm__buf_done(&conn->out);
+    unlink_conn(conn);
+    tm__mem_free(conn);
+}
+
+/* Close the socket; the rest goes too unless the desk works on it. */
+static void end_conn(tm_conn *conn) {
+    tm_conns *conns = conn->conns;
+    if (conn->fd >= 0) {
+        tm__poller_remove(conns->poller, conn->fd);
+        tm__net_close(conn->fd);
+        conn->fd = -1;
+    }
+    conns->body_bytes -= conn->body_counted;
+    conn->body_counted = 0;
+    const bool is_busy = conn->state == TM_CONN_BUSY;
+    conn->state = TM_CONN_DEAD;
+    conn->was_busy = is_busy;
+    if (!is_busy) {
+        free_conn(conn);
+    }
+}
+
+/* Watch for what the state needs; false when the connection had to end. */
+static bool watch(tm_conn *conn) {
+    const bool room = out_waiting(conn) < OUT_BYTES_MAX && conn->pending.len == 0;
+    const bool want_read =
+        !conn->at_end && (conn->state == TM_CONN_LINGER ||
+                          (conn->state == TM_CONN_OPEN && room && !conn->close_after_flush));
+    const bool want_write = out_waiting(conn) > 0;
+    if (conn->is_watched && want_read == conn->want_read && want_write == conn->want_write) {
+        return true;
+    }
+    conn->is_watched = true;
+    conn->want_read = want_read;
+    conn->want_write = want_write;
+    if (!tm__poller_set(conn->conns->poller, conn->fd, (uint64_t)(uintptr_t)conn, want_read,
+                        want_write)) {
+        end_conn(conn);
+        return false;
+    }
+    return true;
+}
+
+void tm__conn_open(tm_conns *conns, int fd, const char *peer) {
+    tm_conn *conn = tm__mem_zalloc(1, sizeof *conn);
+    if (conn == NULL) {
+        tm__net_close(fd);
+        return;
+    }
+    conn->conns = conns;
+    conn->fd = fd;
+    conn->is_fresh = true;
+    conn->peer_is_loopback = strncmp(conns->address, "unix:", 5) == 0 || tm__net_is_loopback(peer);
+    tm__http_init(&conn->http, &conns->limits);
+    tm__buf_init(&conn->pending, (size_t)2 * TM_CONN_READ_BYTES);
+    tm__buf_init(&conn->out, (size_t)REPLY_BYTES_MAX + OUT_BYTES_MAX + 65536);
+    tm__buf_init(&conn->x.reply, REPLY_BYTES_MAX);
+    conn->x.log = conns->log;
+    conn->x.limits = &conns->limits;
+    conn->x.http = &conn->http;
+    conn->x.desk = conns->desk;
+    conn->next = conns->first;
+    if (conns->first != NULL) {
+        conns->first->prev = conn;
+    }
+    conns->first = conn;
+    conns->n++;
+    later(conn, conns->limits.header_timeout_ms);
+    (void)watch(conn);
+}
+
+/* The id that a client gave, if it is a harmless word, else a fresh one. */
+static void name_request(tm_exchange *x) {
+    const tm_str given = x->http->fields[TM_HTTP_REQUEST_ID];
+    bool is_good = given.len > 0 && given.len < TM_REQUEST_ID_TEXT;
+    for (size_t i = 0; is_good && i < given.len; i++) {
+        const char c = given.ptr[i];
+        is_good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  c == '-' || c == '_' || c == '.';
+    }
+    if (is_good) {
+        (void)tm__str_copy(x->request_id, sizeof x->request_id, given);
+    } else {
+        tm__id_create(x->request_id);
+    }
+}
+
+static bool query_is_known(const tm_exchange *x, tm_str *out_name) {
+    tm_str rest = x->http->query;
+    while (rest.len > 0) {
+        tm_str pair = tm__str_cut(&rest, '&');
+        const tm_str name = tm__str_cut(&pair, '=');
+        bool found = name.len == 0;
+        for (uint32_t i = 0; !found && i < 4 && x->match.endpoint->query[i] != NULL; i++) {
+            found = tm__str_is(name, x->match.endpoint->query[i]);
+        }
+        if (!found) {
+            *out_name = name;
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_json(tm_str content_type) {
+    return tm__str_is_nocase(tm__str_trim(tm__str_cut(&content_type, ';')), "application/json");
+}
+
+/* What can be refused from the head alone; x->status says whether it was. */
+static void check_request(tm_conn *conn) {
+    tm_exchange *x = &conn->x;
+    const tm_http *http = &conn->http;
+    tm__endpoint_match(http->method, http->path, &x->match);
+    const tm_endpoint *endpoint = x->match.endpoint;
+    const tm_access_request request = {
+        .permission = endpoint != NULL ? endpoint->permission : TM_PERMISSION_PREDICT,
+        .authorization = http->fields[TM_HTTP_AUTHORIZATION],
+        .api_key = http->fields[TM_HTTP_API_KEY],
+        .host = http->fields[TM_HTTP_HOST],
+        .origin = http->fields[TM_HTTP_ORIGIN],
+        .peer_is_loopback = conn->peer_is_loopback,
+        .address = conn->conns->address,
+    };
+    tm__access_check(&x->current->keyring, &request, &x->access);
+    if (x->access.status == 401 || (endpoint != NULL && x->access.status != 200)) {
+        tm__problem_reply(x, x->access.status, x->access.status == 401 ? "no-valid-key" : "denied",
+                          x->access.reason, x->access.hint);
+        return;
+    }
+    if (endpoint == NULL) {
+        if (x->match.path_exists) {
+            tm__problem_reply(x, 405, "method", "the path does not take this method", NULL);
+        } else {
+            tm__problem_reply(x, 404, "no-such-path", "there is nothing at this path",
+                              "/openapi.json lists all paths.");
+        }
+        return;
+    }
+    tm_str unknown = {NULL, 0};
+    if (!query_is_known(x, &unknown)) {
+        tm__problem_reply(x, 400, "unknown-parameter",
+                          "the query has a parameter that is not known",
+                          "/openapi.json lists the parameters of each path.");
+    } else if (http->has_body &&
+               (!endpoint->takes_body || !is_json(http->fields[TM_HTTP_CONTENT_TYPE]))) {
+        tm__problem_reply(x, 415, "content-type",
+                          endpoint->takes_body ? "the body must be application/json"
+                                               : "this takes no body",
+                          endpoint->takes_body ? "Send 'Content-Type: application/json'." : NULL);
+    }
+}
+
+/* Write the reply of the exchange; the connection is ready for the next request afterwards. */
+static void finish(tm_conn *conn) {
+    tm_exchange *x = &conn->x;
+    tm_conns *conns = conn->conns;
+    const bool is_partial = conn->http.state != TM_HTTP_DONE;
+    bool close = is_partial || !conn->http.keep_alive || conn->http.is_http10 ||
+                 conns->is_stopping || conn->at_end;
+    tm__prom_request(conns->desk->prom, x->match.endpoint, x->status);
+    const tm_reply_frame frame = {
+        .close = close,
+        .is_head = conn->http.method == TM_HEAD && conn->http.state != TM_HTTP_BROKEN,
+        .now_us = tm__now_us(),
+        .allow = x->match.allow,
+    };
+    if (x->reply.failed) {
+        tm__problem_reply(x, 503, "out-of-memory", "the reply does not fit", "Ask for fewer rows.");
+    }
+    const size_t before = conn->out.len;
+    if (!tm__reply_write(x, &frame, &conn->out)) {
+        conn->out.len = before; /* half a reply is worse than none */
+        conn->out.failed = false;
+        close = true;
+    }
+    conn->close_after_flush = close;
+    tm__exchange_reset(x);
+    conns->body_bytes -= conn->body_counted;
+    conn->body_counted = 0;
+    if (!close) {
+        tm__http_next(&conn->http);
+        conn->is_fresh = false;
+    }
+    later(conn,
+          out_waiting(conn) > 0 ? conns->limits.io_timeout_ms : conns->limits.idle_timeout_ms);
+}
+
+/* The head is known. */
+static void begin(tm_conn *conn) {
+    tm_exchange *x = &conn->x;
+    tm_http *http = &conn->http;
+    name_request(x);
+    x->current = tm__current_ref(conn->conns->current);
+    check_request(conn);
+    later(conn, conn->conns->limits.io_timeout_ms);
+    conn->body_since_ns = conn->conns->now_ns;
+    if (x->status != 0) {
+        if (http->has_body && (http->length > DISCARD_BYTES_MAX || http->expects_continue)) {
+            finish(conn);
+        } else {
+            http->discard = true;
+        }
+    } else if (http->expects_continue) {
+        tm__buf_text(&conn->out, "HTTP/1.1 100 Continue\r\n\r\n");
+    }
+}
+
+/* The whole request is here. */
+static void dispatch(tm_conn *conn) {
+    tm_exchange *x = &conn->x;
+    if (x->status == 0) {
+        x->arrived_ns = tm__mono_ns();
+        const tm_endpoint *endpoint = x->match.endpoint;
+        if (endpoint->before != NULL) {
+            endpoint->before(x);
+        }
+        if (endpoint->on_desk) {
+            conn->state = TM_CONN_BUSY;
+            conn->deadline_ns = UINT64_MAX;
+            conn->conns->post(conn->conns->post_arg, conn);
+            return;
+        }
+        endpoint->handle(x);
+    }
+    finish(conn);
+}
+
+static void refuse_broken(tm_conn *conn) {
+    tm_exchange *x = &conn->x;
+    tm__exchange_reset(x);
+    name_request(x);
+    tm__prom_refused(conn->conns->desk->prom, conn->http.reason);
+    tm__problem_reply(x, conn->http.status, "bad-request", conn->http.reason, NULL);
+    x->retry_after_s = conn->http.status == 503 ? 1 : 0;
+    finish(conn);
+}
+
+static void count_body(tm_conn *conn) {
+    tm_conns *conns = conn->conns;
+    conns->body_bytes += conn->http.body.len - conn->body_counted;
+    conn->body_counted = conn->http.body.len;
+    if (conns->body_bytes > conns->limits.bodies_bytes_max && conn->http.state == TM_HTTP_BODY) {
+        conn->http.state = TM_HTTP_BROKEN;
+        conn->http.status = 503;
+        conn->http.reason = "too many large requests at once";
+    }
+}
+
+/* Parse and answer as far as invariants 1 and 3 allow; returns bytes used. */
+static size_t advance(tm_conn *conn, const char *data, size_t len) {
+    size_t pos = 0;
+    while (conn->state == TM_CONN_OPEN && !conn->close_after_flush) {
+        if (out_waiting(conn) >= OUT_BYTES_MAX) {
+            break;
+        }
+        const bool was_idle = tm__http_is_idle(&conn->http);
+        const size_t used = tm__http_feed(&conn->http, data + pos, len - pos);
+        pos += used;
+        switch (conn->http.state) {
+        case TM_HTTP_READY:
+            begin(conn);
+            break;
+        case TM_HTTP_DONE:
+            count_body(conn);
+            dispatch(conn);
+            break;
+        case TM_HTTP_BROKEN:
+            refuse_broken(conn);
+            break;
+        case TM_HTTP_BODY:
+            if (used > 0) {
+                later(conn, conn->conns->limits.io_timeout_ms);
+            }
+            count_body(conn);
+            if (conn->http.state == TM_HTTP_BROKEN) {
+                refuse_broken(conn);
+                break;
+            }
+            if (pos == len) {
+                return pos;
+            }
+            break;
+        case TM_HTTP_HEAD:
+        default:
+            if (was_idle && !tm__http_is_idle(&conn->http)) {
+                later(conn, conn->conns->limits.header_timeout_ms);
+            }
+            if (pos == len) {
+                return pos;
+            }
+            break;
+        }
+    }
+    return pos;
+}
+
+/* Send what waits; false when the connection had to end. */
+static bool flush(tm_conn *conn) {
+    while (out_waiting(conn) > 0) {
+        const int64_t n =
+            tm__net_write(conn->fd, conn->out.data + conn->out_pos, out_waiting(conn));
+        if (n == TM_NET_AGAIN) {
+            return true;
+        }
+        if (n < 0) {
+            end_conn(conn);
+            return false;
+        }
+        conn->out_pos += (size_t)n;
+        if (conn->state != TM_CONN_BUSY) {
+            later(conn, conn->conns->limits.io_timeout_ms);
+        }
+    }
+    if (conn->out.capacity > 65536) {
+        const size_t size_max = conn->out.size_max;
+        tm__buf_done(&conn->out);
+        tm__buf_init(&conn->out, size_max);
+    }
+    tm__buf_reset(&conn->out);
+    conn->out_pos = 0;
+    if (conn->state == TM_CONN_OPEN && conn->close_after_flush) {
+        if (conn->at_end) {
+            end_conn(conn);
+            return false;
+        }
+        tm__net_shutdown_write(conn->fd);
+        conn->state = TM_CONN_LINGER;
+        later(conn, LINGER_MS);
+    } else if (conn->state == TM_CONN_OPEN && tm__http_is_idle(&conn->http) && !conn->is_fresh) {
+        later(conn, conn->conns->limits.idle_timeout_ms);
+    }
+    return true;
+}
+
+/* Go on with what waits in pending, and send; false when the connection had to end. */
+static bool pump(tm_conn *conn) {
+    for (;;) {
+        if (conn->pending.len > 0 && conn->state == TM_CONN_OPEN) {
+            const size_t used = advance(conn, (const char *)conn->pending.data, conn->pending.len);
+            memmove(conn->pending.data, conn->pending.data + used, conn->pending.len - used);
+            conn->pending.len -= used;
+            if (conn->pending.len == 0 || conn->close_after_flush) {
+                tm__buf_done(&conn->pending);
+                tm__buf_init(&conn->pending, (size_t)2 * TM_CONN_READ_BYTES);
+            }
+        }
+        const size_t waiting = out_waiting(conn);
+        if (!flush(conn)) {
+            return false;
+        }
+        if (conn->pending.len == 0 || conn->state != TM_CONN_OPEN || out_waiting(conn) > 0 ||
+            waiting == 0) {
+            break;
+        }
+    }
+    if (conn->at_end && conn->state == TM_CONN_OPEN && out_waiting(conn) == 0) {
+        end_conn(conn);
+        return false;
+    }
+    return watch(conn);
+}
+
+static void read_some(tm_conn *conn) {
+    tm_conns *conns = conn->conns;
+    const int64_t n = tm__net_read(conn->fd, conns->scratch, TM_CONN_READ_BYTES);
+    if (n == TM_NET_AGAIN) {
+        return;
+    }
+    if (n < 0) {
+        conn->at_end = true;
+        if (conn->state == TM_CONN_LINGER) {
+            end_conn(conn);
+            return;
+        }
+        (void)pump(conn);
+        return;
+    }
+    if (conn->state == TM_CONN_LINGER) {
+        return;
+    }
+    const size_t used = advance(conn, conns->scratch, (size_t)n);
+    if (used < (size_t)n && !conn->close_after_flush &&
+        !tm__buf_append(&conn->pending, conns->scratch + used, (size_t)n - used)) {
+        end_conn(conn);
+        return;
+    }
+    (void)pump(conn);
+}
+
+void tm__conn_event(tm_conn *conn, const tm_poll_event *event) {
+    if (conn->state == TM_CONN_DEAD) {
+        return;
+    }
+    if (event->is_closed && (!event->can_read || !conn->want_read)) {
+        end_conn(conn);
+        return;
+    }
+    if (event->can_write && conn->want_write && !pump(conn)) {
+        return;
+    }
+    if (event->can_read && conn->want_read) {
+        read_some(conn);
+    }
+}
+
+void tm__conn_answered(tm_conn *conn) {
+    if (conn->state == TM_CONN_DEAD) {
+        tm__prom_request(conn->conns->desk->prom, conn->x.match.endpoint, conn->x.status);
+        free_conn(conn);
+        return;
+    }
+    conn->state = TM_CONN_OPEN;
+    finish(conn);
+    (void)pump(conn);
+}
+
+static void expire(tm_conn *conn) {
+    const bool is_reading =
+        conn->state == TM_CONN_OPEN && out_waiting(conn) == 0 && !tm__http_is_idle(&conn->http);
+    if (!is_reading || conn->http.state == TM_HTTP_BROKEN) {
+        end_conn(conn);
+        return;
+    }
+    conn->http.state = TM_HTTP_BROKEN;
+    conn->http.status = 408;
+    conn->http.reason = "the request took too long to arrive";
+    refuse_broken(conn);
+    (void)pump(conn);
+}
+
+void tm__conns_sweep(tm_conns *conns) {
+    for (tm_conn *conn = conns->first, *next = NULL; conn != NULL; conn = next) {
+        next = conn->next;
+        bool is_late = conns->now_ns >= conn->deadline_ns;
+        if (conn->state == TM_CONN_OPEN && conn->http.state == TM_HTTP_BODY) {
+            const uint64_t allowed_ns = conns->limits.header_timeout_ms * MS +
+                                        conn->http.received / BODY_BYTES_PER_S * 1000 * MS;
+            is_late = is_late || conns->now_ns - conn->body_since_ns > allowed_ns;
+        }
+        if (is_late && conn->state != TM_CONN_BUSY && conn->state != TM_CONN_DEAD) {
+            expire(conn);
+        }
+    }
+}
+
+void tm__conns_close_idle(tm_conns *conns) {
+    for (tm_conn *conn = conns->first, *next = NULL; conn != NULL; conn = next) {
+        next = conn->next;
+        if (conn->state == TM_CONN_OPEN && out_waiting(conn) == 0 && conn->pending.len == 0 &&
+            tm__http_is_idle(&conn->http)) {
+            end_conn(conn);
+        }
+    }
+}
+
+void tm__conns_close_all(tm_conns *conns) {
+    for (tm_conn *conn = conns->first, *next = NULL; conn != NULL; conn = next) {
+        next = conn->next;
+        if (conn->state == TM_CONN_DEAD) {
+            free_conn(conn);
+        } else {
+            conn->state = TM_CONN_OPEN;
+            end_conn(conn);
+        }
+    }
+}

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of a request as cells.
+ *
+ *      names:   inputs of the model | time and entity, when they are no inputs | other names
+ *      cells:   one for each of the first two; other names are stepped over
+ *
+ * A name is looked for first where it stood in the row before (clients repeat an order), then in a
+ * hash table. What a request may leave out, add or mistype is decided here and only here:
+ *
+ *   1. null is a missing value and always taken;
+ *   2. a column that lacked a value in training may be left out, any other must be named;
+ *   3. a name of the training data that the model does not read (target, dropped) is taken and not
+ *      used, so that a row of that table can be sent as it is; any other name is an error, because
+ *      a misspelt column would otherwise be a missing value that nobody sees;
+ *   4. a name may stand once in a row;
+ *   5. errors name row and column, never a value.
+ */
+#include "serve/decode.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define NONE UINT32_MAX
+#define SHOWN_BYTES 80u /* of a name, in an error */
+
+typedef struct plan_name {
+    char *name; /* owned */
+    size_t len;
+    char *key; /* inputs, time and entity: the name as JSON with its colon; owned */
+    size_t key_len;
+} plan_name;
+
+struct tm_plan {
+    const tm_schema *inputs; /* borrowed from the bundle */
+    uint32_t n_cells;        /* inputs, then time and entity when they are none */
+    uint32_t n_names;        /* cells, then names that are not used */
+    plan_name *names;
+    const char **shown; /* [n_names] names, for "did you mean" */
+    uint32_t *slots;    /* [n_slots] a name's index, or NONE */
+    uint32_t n_slots;
+    uint32_t time, entity; /* index of a cell, or NONE */
+};
+
+static uint32_t find_name(const tm_plan *plan, tm_str name) {
+    uint32_t slot = (uint32_t)tm__hash64(name.ptr, name.len, 0) & (plan->n_slots - 1);
+    for (;; slot = (slot + 1) & (plan->n_slots - 1)) {
+        const uint32_t i = plan->slots[slot];
+        if (i == NONE || (plan->names[i].len == name.len &&
+                          memcmp(plan->names[i].name, name.ptr, name.len) == 0)) {
+            return i;
+        }
+    }
+}
+
+/* Index of a name, added when it is new; NONE when out of memory. */
+static uint32_t add_name(tm_plan *plan, tm_str name) {
+    const uint32_t found = find_name(plan, name);
+    if (found != NONE) {
+        return found;
+    }
+    plan_name *n = &plan->names[plan->n_names];
+    tm_buf key;
+    tm__buf_init(&key, (size_t)6 * name.len + 8);
+    n->name = tm__mem_strndup(name.ptr, name.len);
+    n->len = name.len;
+    const bool ok = tm__json_write_text(&key, name) && tm__buf_byte(&key, ':');
+    n->key = (char *)tm__buf_take(&key, &n->key_len);
+    plan->shown[plan->n_names] = n->name;
+    plan->n_names++; /* also when it failed: tm__plan_free() ends it */
+    if (!ok || n->name == NULL || n->key == NULL) {
+        return NONE;
+    }
+    uint32_t slot = (uint32_t)tm__hash64(name.ptr, name.len, 0) & (plan->n_slots - 1);
+    while (plan->slots[slot] != NONE) {
+        slot = (slot + 1) & (plan->n_slots - 1);
+    }
+    plan->slots[slot] = plan->n_names - 1;
+    return plan->n_names - 1;
+}
+
+static bool fill_plan(tm_plan *plan, const tm_plan_parts *parts) {
+    for (uint32_t i = 0; i < parts->inputs->n_cols; i++) {
+        if (add_name(plan, tm__str(parts->inputs->cols[i].name)) != i) {
+            return false;
+        }
+    }
+    if (parts->time != NULL) {
+        plan->time = add_name(plan, tm__str(parts->time));
+    }
+    if (parts->entity != NULL) {
+        plan->entity = add_name(plan, tm__str(parts->entity));
+    }
+    plan->n_cells = plan->n_names;
+    bool ok = (parts->time == NULL || plan->time != NONE) &&
+              (parts->entity == NULL || plan->entity != NONE);
+    for (uint32_t i = 0; ok && i < parts->n_others; i++) {
+        ok = add_name(plan, tm__str(parts->others[i])) != NONE;
+    }
+    return ok;
+}
+
+tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err) {
+    tm_plan *plan = tm__mem_zalloc(1, sizeof *plan);
+    if (plan == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    const uint32_t n_max = parts->inputs->n_cols + parts->n_others + 2;
+    plan->inputs = parts->inputs;
+    plan->time = NONE;
+    plan->entity = NONE;
+    plan->n_slots = 16;
+    while (plan->n_slots < n_max * 2) {
+        plan->n_slots *= 2;
+    }
+    plan->names = tm__mem_zalloc(n_max, sizeof *plan->names);
+    plan->shown = tm__mem_zalloc(n_max, sizeof *plan->shown);
+    plan->slots = tm__mem_alloc(plan->n_slots, sizeof *plan->slots);
+    if (plan->slots != NULL) {
+        memset(plan->slots, 0xFF, plan->n_slots * sizeof *plan->slots);
+    }
+    if (plan->names == NULL || plan->shown == NULL || plan->slots == NULL ||
+        !fill_plan(plan, parts)) {
+        tm__plan_free(plan);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    *out = plan;
+    return TM_OK;
+}
+
+/* Names that the training data had and the model does not read: its target and what was left out.
+ */
+tm_status tm__plan_create(const tm_bundle *bundle, tm_plan **out, tm_err *err) {
+    const json_t *info = tm__bundle_info(bundle);
+    const json_t *recipe = json_object_get(info, "recipe");
+    const json_t *lists[] = {json_object_get(info, "left_out"), json_object_get(recipe, "drop")};
+    const size_t n_max = json_array_size(lists[0]) + json_array_size(lists[1]) + 3;
+    const char **others = tm__mem_zalloc(n_max, sizeof *others);
+    if (others == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    uint32_t n = 0;
+    others[n++] = tm__bundle_target(bundle);
+    for (size_t l = 0; l < 2; l++) {
+        for (size_t i = 0; i < json_array_size(lists[l]); i++) {
+            const json_t *item = json_array_get(lists[l], i);
+            const char *name = json_is_object(item) ? tm__json_text(item, "column", NULL)
+                                                    : json_string_value(item);
+            if (name != NULL) {
+                others[n++] = name;
+            }
+        }
+    }
+    const char *weight = tm__json_text(recipe, "weight", NULL);
+    const char *group = tm__json_text(recipe, "group", NULL);
+    if (weight != NULL) {
+        others[n++] = weight;
+    }
+    if (group != NULL) {
+        others[n++] = group;
+    }
+    const tm_plan_parts parts = {
+        .inputs = tm__bundle_schema(bundle),
+        .others = others,
+        .n_others = n,
+        .time = tm__json_text(info, "time", NULL),
+        .entity = tm__json_text(info, "entity", NULL),
+    };
+    const tm_status st = tm__plan_make(&parts, out, err);
+    tm__mem_free(others);
+    return st;
+}
+
+void tm__plan_free(tm_plan *plan) {
+    if (plan != NULL) {
+        for (uint32_t i = 0; plan->names != NULL && i < plan->n_names; i++) {
+            tm__mem_free(plan->names[i].name);
+            tm__mem_free(plan->names[i].key);
+        }
+        tm__mem_free(plan->names);
+        tm__mem_free(plan->shown);
+        tm__mem_free(plan->slots);
+        tm__mem_free(plan);
+    }
+}
+
+struct tm_decoder {
+    const tm_plan *plan;
+    const tm_rows_place *place;
+    tm_exchange *x;
+    char *p; /* RECORDS, SPLIT: at the next row; NULL behind the last */
+    uint64_t row;
+    bool is_started, is_full;
+    tm_cell *cells;    /* [n_cells] */
+    uint64_t *seen;    /* [n_cells + others] row + 1 in which a name stood last */
+    char *texts;       /* [n_cells][32] numbers made text */
+    uint32_t *columns; /* SPLIT, COLUMNS: name of each position */
+    char **cursors;    /* COLUMNS: at the next value */
+    uint32_t n_columns;
+    uint32_t expected; /* RECORDS: name to try first */
+    tm_decode_counts counts;
+};
+
+/* At most max bytes of a name, whole characters. */
+static tm_str shown(tm_str name, size_t max) {
+    if (name.len > max) {
+        name.len = max;
+        while (name.len > 0 && ((unsigned char)name.ptr[name.len] & 0xC0) == 0x80) {
+            name.len--;
+        }
+    }
+    return name;
+}
+
+static void row_error(tm_decoder *d, tm_str column, const char *hint, const char *fmt, ...)
+    TM_PRINTF(4, 5);
+
+static void row_error(tm_decoder *d, tm_str column, const char *hint, const char *fmt, ...) {
+    tm_row_error e = {.row = d->row, .has_row = d->is_started};
+    const tm_str short_name = shown(column, TM_MAX_COLUMN_NAME);
+    if (short_name.len > 0) {
+        (void)tm__str_copy(e.column, sizeof e.column, short_name);
+    }
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(e.detail, sizeof e.detail, fmt, args);
+    va_end(args);
+    (void)tm__str_copy(e.hint, sizeof e.hint, tm__str(hint));
+    if (!tm__problem_row(d->x, &e)) {
+        d->is_full = true;
+    }
+}
+
+/* "rows[3]" */
+static const char *where(const tm_decoder *d, char out[48]) {
+    if (d->is_started) {
+        (void)snprintf(out, 48, "%s[%llu]", d->place->path, (unsigned long long)d->row);
+    } else {
+        (void)snprintf(out, 48, "%s", d->place->path);
+    }
+    return out;
+}
+
+static void unknown_name(tm_decoder *d, tm_str name) {
+    char place[48];
+    const tm_str s = shown(name, SHOWN_BYTES);
+    const char *near =
+        tm__str_nearest(shown(name, TM_MAX_COLUMN_NAME), d->plan->shown, d->plan->inputs->n_cols);
+    char hint[128] = "The model's inputs are listed at /v1/models.";
+    if (near != NULL) {
+        const tm_str n = shown(tm__str(near), SHOWN_BYTES);
+        (void)snprintf(hint, sizeof hint, "Did you mean '%.*s'?", (int)n.len, n.ptr);
+    }
+    row_error(d, name, hint, "%s has a column '%.*s' that the model does not know", where(d, place),
+              (int)s.len, s.ptr);
+}
+
+/* Put a value into its cell, fitted to its column. */
+static void set_cell(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
+    const tm_plan *plan = d->plan;
+    const tm_str name = {plan->names[i].name, plan->names[i].len};
+    const tm_str s = shown(name, SHOWN_BYTES);
+    char place[48];
+    if (!ok || (cell->type == TM_TYPE_TEXT && cell->text.len > TM_MAX_TEXT_BYTES)) {
+        row_error(d, name, NULL, "%s.%.*s %s", where(d, place), (int)s.len, s.ptr,
+                  ok ? "is longer than a text may be"
+                     : "must be one value: a number that fits a double, a text, true, false or "
+                       "null");
+        return;
+    }
+    if (i < plan->inputs->n_cols) {
+        const tm_schema_column *column = &plan->inputs->cols[i];
+        /* A date is a text in JSON: it cannot come as anything else. */
+        const bool is_date = cell->type == TM_TYPE_TEXT &&
+                             (column->type == TM_TYPE_DATE || column->type == TM_TYPE_TIME);
+        bool coerced = false;
+        tm_err err = {0};
+        if (tm__cell_fit(column, cell, d->texts + (size_t)i * 32, &coerced, &err) != TM_OK) {
+            /* The message begins with "column 'NAME'", which the place says better. */
+            const size_t skip = strlen("column ''") + name.len;
+            const char *what = strlen(err.message) > skip ? err.message + skip : " does not fit";
+            row_error(d, name, err.hint, "%s.%.*s%s", where(d, place), (int)s.len, s.ptr, what);
+            return;
+        }
+        d->counts.n_nulls += cell->type == TM_TYPE_NONE ? 1 : 0;
+        d->counts.n_coerced += coerced && !is_date ? 1 : 0;
+    }
+    d->cells[i] = *cell;
+}
+
+/* True when the name may stand here: it is known and new in this row. */
+static bool take_name(tm_decoder *d, uint32_t i, tm_str name) {
+    if (i == NONE) {
+        unknown_name(d, name);
+        return false;
+    }
+    if (d->seen[i] == d->row + 1) {
+        char place[48];
+        const tm_str s = shown(name, SHOWN_BYTES);
+        row_error(d, name, NULL, "%s has the column '%.*s' twice", where(d, place), (int)s.len,
+                  s.ptr);
+        return false;
+    }
+    d->seen[i] = d->row + 1;
+    return true;
+}
+
+/* Read the value at p into cell i, or step over it when it is not used. */
+static char *read_value(tm_decoder *d, uint32_t i, char *p) {
+    if (i == NONE || i >= d->plan->n_cells) {
+        return tm__scan_skip(p);
+    }
+    tm_cell cell;
+    bool ok = false;
+    p = tm__scan_cell(p, &cell, &ok);
+    set_cell(d, i, &cell, ok);
+    return p;
+}
+
+static char *read_record(tm_decoder *d, char *p) {
+    char place[48];
+    if (*p != '{') {
+        row_error(d, (tm_str){NULL, 0}, NULL, "%s must be an object of values by column",
+                  where(d, place));
+        return tm__scan_skip(p);
+    }
+    char *after = p;
+    for (char *m = tm__scan_enter(p, &after); m != NULL && !d->is_full;) {
+        tm_str name;
+        char *value = tm__scan_name(m, &name);
+        uint32_t i = d->expected;
+        const plan_name *guess = i < d->plan->n_names ? &d->plan->names[i] : NULL;
+        if (guess == NULL || guess->len != name.len ||
+            memcmp(guess->name, name.ptr, name.len) != 0) {
+            i = find_name(d->plan, name);
+        }
+        d->expected = i == NONE ? 0 : i + 1;
+        value = read_value(d, take_name(d, i, name) ? i : NONE, value);
+        m = tm__scan_more(value, &after);
+    }
+    d->expected = 0;
+    return after;
+}
+
+static char *read_list(tm_decoder *d, char *p) {
+    char place[48];
+    if (*p != '[') {
+        row_error(d, (tm_str){NULL, 0}, NULL, "%s must be an array of values", where(d, place));
+        return tm__scan_skip(p);
+    }
+    char *after = p;
+    uint32_t position = 0;
+    for (char *m = tm__scan_enter(p, &after); m != NULL && !d->is_full; position++) {
+        m = position < d->n_columns ? read_value(d, d->columns[position], m) : tm__scan_skip(m);
+        m = tm__scan_more(m, &after);
+    }
+    if (position != d->n_columns && !d->is_full) {
+        row_error(d, (tm_str){NULL, 0}, NULL, "%s has %u values for %u columns", where(d, place),
+                  position, d->n_columns);
+    }
+    for (uint32_t c = 0; c < d->n_columns; c++) {
+        d->seen[d->columns[c]] = d->row + 1;
+    }
+    return after;
+}
+
+/* One step of every column's array; false when they are at their end. */
+static bool read_across(tm_decoder *d) {
+    uint32_t n_ended = 0;
+    for (uint32_t c = 0; c < d->n_columns && !d->is_full; c++) {
+        if (d->cursors[c] == NULL) {
+            n_ended++;
+            continue;
+        }
+        char *after = NULL;
+        d->seen[d->columns[c]] = d->row + 1;
+        d->cursors[c] = tm__scan_more(read_value(d, d->columns[c], d->cursors[c]), &after);
+    }
+    if (n_ended > 0 && n_ended < d->n_columns) {
+        row_error(d, (tm_str){NULL, 0}, NULL, "%s has arrays of different lengths", d->place->path);
+        d->is_full = true;
+    }
+    return n_ended == 0 && d->n_columns > 0;
+}
+
+/* Invariant 2, and a fresh missing value for what was left out. */
+static void check_absent(tm_decoder *d) {
+    char place[48];
+    for (uint32_t i = 0; i < d->plan->n_cells && !d->is_full; i++) {
+        if (d->seen[i] == d->row + 1) {
+            continue;
+        }
+        d->cells[i] = (tm_cell){.type = TM_TYPE_NONE};
+        if (i >= d->plan->inputs->n_cols) {
+            continue;
+        }
+        d->counts.n_nulls++;
+        if (!d->plan->inputs->cols[i].is_nullable) {
+            const tm_str name = {d->plan->names[i].name, d->plan->names[i].len};
+            const tm_str s = shown(name, SHOWN_BYTES);
+            row_error(d, name, "Name every column; null says that a value is not known.",
+                      "%s lacks the column '%.*s'", where(d, place), (int)s.len, s.ptr);
+        }
+    }
+}
+
+/* Positions to names for SPLIT, and cursors for COLUMNS. */
+static bool read_columns(tm_decoder *d, char *p, tm_arena *arena) {
+    const uint32_t n_max = d->plan->n_names;
+    d->columns = tm_arena_alloc(arena, uint32_t, n_max);
+    d->cursors = tm_arena_zalloc(arena, char *, n_max);
+    if (d->columns == NULL || d->cursors == NULL) {
+        return false;
+    }
+    const bool is_split = d->place->kind == TM_ROWS_SPLIT;
+    char *after = p;
+    for (char *m = tm__scan_enter(p, &after); m != NULL && !d->is_full;) {
+        tm_str name = {NULL, 0};
+        char *value = m;
+        if (!is_split) {
+            value = tm__scan_name(m, &name);
+        } else if (*m == '"') {
+            value = tm__scan_string(m, &name);
+        }
+        if ((is_split && *m != '"') || (!is_split && *value != '[')) {
+            row_error(d, name, NULL,
+                      is_split ? "a name of a column is not a text"
+                               : "a column's values are not an array");
+            d->is_full = true;
+            break;
+        }
+        const uint32_t i = find_name(d->plan, name);
+        if (take_name(d, i, name)) {
+            d->columns[d->n_columns] = i;
+            d->cursors[d->n_columns++] = is_split ? NULL : tm__scan_enter(value, &after);
+        }
+        m = tm__scan_more(is_split ? value : tm__scan_skip(value), &after);
+    }
+    memset(d->seen, 0, n_max * sizeof *d->seen);
+    return true;
+}
+
+tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, tm_exchange *x,
+                               tm_arena *arena) {
+    tm_decoder *d = tm_arena_zalloc(arena, tm_decoder, 1);
+    if (d == NULL) {
+        return NULL;
+    }
+    d->plan = plan;
+    d->place = place;
+    d->x = x;
+    d->cells = tm_arena_zalloc(arena, tm_cell, plan->n_cells + 1);
+    d->seen = tm_arena_zalloc(arena, uint64_t, plan->n_names + 1);
+    d->texts = tm_arena_alloc(arena, char, ((size_t)plan->n_cells + 1) * 32);
+    if (d->cells == NULL || d->seen == NULL || d->texts == NULL) {
+        return NULL;
+    }
+    char *after = place->rows;
+    if (place->kind == TM_ROWS_RECORDS) {
+        d->p = tm__scan_enter(place->rows, &after);
+        return d;
+    }
+    char *names = place->kind == TM_ROWS_SPLIT ? place->names : place->rows;
+    if (!read_columns(d, names, arena)) {
+        return NULL;
+    }
+    d->p = place->kind == TM_ROWS_SPLIT ? tm__scan_enter(place->rows, &after) : NULL;
+    return d;
+}
+
+bool tm__decoder_next(tm_decoder *d) {
+    if (d->is_full) {
+        return false;
+    }
+    d->row += d->is_started ? 1 : 0;
+    const bool was_started = d->is_started;
+    d->is_started = true;
+    if (d->place->kind == TM_ROWS_COLUMNS) {
+        if (!read_across(d)) {
+            return false;
+        }
+    } else if (d->p == NULL) {
+        d->is_started = was_started;
+        return false;
+    } else {
+        char *after = d->p;
+        char *end = d->place->kind == TM_ROWS_RECORDS ? read_record(d, d->p) : read_list(d, d->p);
+        if (d->is_full) {
+            return false;
+        }
+        d->p = tm__scan_more(end, &after);
+    }
+    check_absent(d);
+    d->counts.n_rows++;
+    return !d->is_full;
+}
+
+const tm_cell *tm__decoder_cells(const tm_decoder *d) {
+    return d->cells;
+}
+
+uint64_t tm__decoder_row(const tm_decoder *d) {
+    return d->row;
+}
+
+tm_decode_counts tm__decoder_counts(const tm_decoder *d) {
+    return d->counts;
+}
+
+bool tm__cell_write_json(const tm_cell *cell, tm_type type, tm_buf *out) {
+    char text[64];
+    switch (cell->type) {
+    case TM_TYPE_BOOL:
+        return tm__buf_text(out, cell->i64 != 0 ? "true" : "false");
+    case TM_TYPE_INT: {
+        char *end = text + sizeof text;
+        char *p = end;
+        uint64_t rest = cell->i64 < 0 ? 0 - (uint64_t)cell->i64 : (uint64_t)cell->i64;
+        do {
+            *--p = (char)('0' + rest % 10);
+            rest /= 10;
+        } while (rest > 0);
+        if (cell->i64 < 0) {
+            *--p = '-';
+        }
+        return tm__buf_append(out, p, (size_t)(end - p));
+    }
+    case TM_TYPE_FLOAT:
+        return cell->f64 - cell->f64 == 0.0
+                   ? tm__buf_append(out, text, tm__f64_to_text(cell->f64, text))
+                   : tm__buf_text(out, "null");
+    case TM_TYPE_TEXT:
+        return tm__json_write_text(out, cell->text);
+    case TM_TYPE_DATE:
+    case TM_TYPE_TIME: {
+        text[0] = '"';
+        size_t n = type == TM_TYPE_DATE ? tm__date_to_text(cell->i64, text + 1)
+                                        : tm__time_to_text(cell->i64, text + 1);
+        text[++n] = '"';
+        return tm__buf_append(out, text, n + 1);
+    }
+    case TM_TYPE_NONE:
+    default:
+        return tm__buf_text(out, "null");
+    }
+}
+
+bool tm__decoder_write_row(const tm_decoder *d, tm_buf *out) {
+    const tm_plan *plan = d->plan;
+    for (uint32_t i = 0; i < plan->n_cells; i++) {
+        tm__buf_byte(out, i == 0 ? '{' : ',');
+        tm__buf_append(out, plan->names[i].key, plan->names[i].key_len);
+        const tm_type type =
+            i < plan->inputs->n_cols ? plan->inputs->cols[i].type : d->cells[i].type;
+        tm__cell_write_json(&d->cells[i], type, out);
+    }
+    return tm__buf_text(out, plan->n_cells == 0 ? "{}" : "}");
+}
+
+int64_t tm__decoder_event_us(const tm_decoder *d) {
+    if (d->plan->time == NONE) {
+        return TM_INT_MISSING;
+    }
+    const tm_cell *cell = &d->cells[d->plan->time];
+    int64_t us = TM_INT_MISSING;
+    if (cell->type == TM_TYPE_DATE || cell->type == TM_TYPE_TIME || cell->type == TM_TYPE_INT) {
+        return cell->i64;
+    }
+    return cell->type == TM_TYPE_TEXT && tm__time_parse(cell->text, &us) ? us : TM_INT_MISSING;
+}
+
+bool tm__decoder_entity(const tm_decoder *d, tm_buf *out) {
+    if (d->plan->entity == NONE || d->cells[d->plan->entity].type == TM_TYPE_NONE) {
+        return false;
+    }
+    char name[] = "entity";
+    const tm_schema_column as_text = {.name = name, .type = TM_TYPE_TEXT};
+    tm_cell cell = d->cells[d->plan->entity];
+    char text[32];
+    bool coerced = false;
+    return tm__cell_fit(&as_text, &cell, text, &coerced, NULL) == TM_OK &&
+           tm__buf_append(out, cell.text.ptr, cell.text.len) && tm__buf_byte(out, 0);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes of a prediction request to cells of a model's input columns, without a tree in between, and
+ * rows back to canonical JSON for the log. A plan is made once per bundle and immutable; a decoder
+ * belongs to one request. The document is checked whole first (tm__scan_check), then read.
+ */
+#ifndef TM_SERVE_DECODE_H
+#define TM_SERVE_DECODE_H
+
+#include "serve/scan.h"
+#include "serve/serve_priv.h"
+
+/** Columns of a bundle by name, and the names of its training data that it does not read. */
+TM_NODISCARD tm_status tm__plan_create(const tm_bundle *bundle, tm_plan **out, tm_err *err);
+
+typedef struct tm_plan_parts {
+    const tm_schema *inputs;   /* in the order of cells */
+    const char *const *others; /* names that are taken and not used */
+    uint32_t n_others;
+    const char *time, *entity; /* NULL: none */
+} tm_plan_parts;
+/** Same from its parts. */
+TM_NODISCARD tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err);
+void tm__plan_free(tm_plan *plan);
+
+/* How the rows of a request lie in it. */
+typedef enum tm_rows_kind {
+    TM_ROWS_RECORDS, /* [{column: value}, ...]        */
+    TM_ROWS_SPLIT,   /* [[value, ...], ...] with names */
+    TM_ROWS_COLUMNS  /* {column: [value, ...], ...}    */
+} tm_rows_kind;
+
+typedef struct tm_rows_place {
+    tm_rows_kind kind;
+    char *rows;  /* first byte of the value with the rows; the document is rewritten in place */
+    char *names; /* SPLIT: of the array with the names */
+    const char *path; /* how the rows are called in errors: "rows" */
+} tm_rows_place;
+
+typedef struct tm_decoder tm_decoder;
+/** Made in an arena, which must outlive it; NULL when out of memory. Errors of rows and of names
+ * are collected in the exchange. */
+tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, tm_exchange *x,
+                               tm_arena *arena);
+/** Step to the next row; false at the end or when no more errors can be told. A row with errors is
+ * stepped to all the same, so that more can be found; its cells are not to be used. */
+bool tm__decoder_next(tm_decoder *decoder);
+/** [n inputs] of the current row, fitted to the types of the model's columns. */
+const tm_cell *tm__decoder_cells(const tm_decoder *decoder);
+/** Append the current row as an object, columns in the model's order, then the entity. */
+bool tm__decoder_write_row(const tm_decoder *decoder, tm_buf *out);
+/** Time of the current row; TM_INT_MISSING when there is none. */
+int64_t tm__decoder_event_us(const tm_decoder *decoder);
+/** Append the entity of the current row as text with a NUL behind it; false when it has none. */
+bool tm__decoder_entity(const tm_decoder *decoder, tm_buf *out);
+uint64_t tm__decoder_row(const tm_decoder *decoder); /* index of the current row */
+typedef struct tm_decode_counts {
+    uint64_t n_rows, n_nulls, n_coerced;
+} tm_decode_counts;
+tm_decode_counts tm__decoder_counts(const tm_decoder *decoder);
+
+/** Append one cell as a JSON value; a date or time by its type's text. */
+bool tm__cell_write_json(const tm_cell *cell, tm_type type, tm_buf *out);
+
+#endif

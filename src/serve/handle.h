@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What endpoints do; api/http names these. A handler sets x->status and x->reply and never fails
+ * to. Those of endpoints with "desk" run on the desk's thread, the others on the loop's.
+ */
+#ifndef TM_SERVE_HANDLE_H
+#define TM_SERVE_HANDLE_H
+
+#include "serve/serve_priv.h"
+
+void tm__handle_livez(tm_exchange *x);
+void tm__handle_readyz(tm_exchange *x);
+void tm__handle_version(tm_exchange *x);
+void tm__handle_openapi(tm_exchange *x);
+void tm__handle_metrics_counters(tm_exchange *x);
+void tm__handle_metrics(tm_exchange *x);
+void tm__handle_status(tm_exchange *x);
+
+void tm__handle_predict(tm_exchange *x);
+void tm__handle_invocations(tm_exchange *x);
+
+void tm__handle_labels(tm_exchange *x);
+void tm__handle_models(tm_exchange *x);
+void tm__handle_model(tm_exchange *x);
+void tm__handle_history(tm_exchange *x);
+void tm__handle_promote(tm_exchange *x);
+void tm__handle_rollback(tm_exchange *x);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Labels, models and their moves. All of it waits for a disk, so it runs on the desk's thread. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "serve/handle.h"
+
+#define REASON_BYTES_MAX 500u
+
+/* The body as a JSON object with no other members than these; NULL with the exchange answered.
+ * New reference. */
+static json_t *read_object(tm_exchange *x, const char *const *names, bool can_be_empty) {
+    tm_err err = {0};
+    json_t *object = NULL;
+    const tm_buf *body = &x->http->body;
+    if (body->len == 0 && can_be_empty) {
+        return json_object();
+    }
+    if (tm__json_parse(body->data, body->len, TM_MAX_JSON_DEPTH, &object, &err) != TM_OK) {
+        tm__problem_reply(x, tm_status_http(err.status), "bad-json", err.message, err.hint);
+        return NULL;
+    }
+    bool is_good = json_is_object(object);
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_object_foreach(object, key, value) {
+        bool known = false;
+        for (uint32_t i = 0; names[i] != NULL && !known; i++) {
+            known = strcmp(names[i], key) == 0;
+        }
+        is_good = is_good && known;
+    }
+    if (!is_good) {
+        json_decref(object);
+        tm__problem_reply(x, 400, "bad-request",
+                          "the body must be an object and has a member that is not known",
+                          "/openapi.json says what this takes.");
+        return NULL;
+    }
+    return object;
+}
+
+/* Text of a label's value or an entity, in the arena; NULL when it is not one value. */
+static const char *value_text(tm_arena *arena, const json_t *value) {
+    char number[32];
+    if (json_is_string(value)) {
+        return tm__arena_strndup(arena, json_string_value(value), json_string_length(value));
+    }
+    if (json_is_boolean(value)) {
+        return json_is_true(value) ? "true" : "false";
+    }
+    if (json_is_integer(value)) {
+        return tm__arena_printf(arena, "%lld", (long long)json_integer_value(value));
+    }
+    if (json_is_real(value)) {
+        return tm__arena_strndup(arena, number, tm__f64_to_text(json_real_value(value), number));
+    }
+    return NULL;
+}
+
+static bool read_time(const json_t *value, int64_t *out_us) {
+    if (json_is_integer(value)) {
+        *out_us = json_integer_value(value);
+        return true;
+    }
+    return json_is_string(value) && tm__time_parse(tm__str(json_string_value(value)), out_us);
+}
+
+/* One element of "labels"; what is wrong with it, or NULL. */
+static const char *read_label(tm_arena *arena, const json_t *item, tm_label *out) {
+    static const char *const names[] = {"prediction_id", "model", "entity",
+                                        "time",          "label", "observed_at"};
+    *out = (tm_label){.event_us = TM_INT_MISSING, .observed_us = TM_INT_MISSING};
+    if (!json_is_object(item)) {
+        return "must be an object";
+    }
+    size_t n_known = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        n_known += json_object_get(item, names[i]) != NULL ? 1 : 0;
+    }
+    if (n_known != json_object_size(item)) {
+        return "has a member that is not known";
+    }
+    out->prediction_id = tm__json_text(item, "prediction_id", NULL);
+    out->model = tm__json_text(item, "model", NULL);
+    out->value = value_text(arena, json_object_get(item, "label"));
+    out->entity = value_text(arena, json_object_get(item, "entity"));
+    if (out->value == NULL) {
+        return "needs a label: a text, a number, true or false";
+    }
+    const json_t *observed = json_object_get(item, "observed_at");
+    if (observed != NULL && !read_time(observed, &out->observed_us)) {
+        return "has an observed_at that is not a time";
+    }
+    const json_t *time = json_object_get(item, "time");
+    if (time != NULL && !read_time(time, &out->event_us)) {
+        return "has a time that is not a time";
+    }
+    if (out->prediction_id == NULL && (out->model == NULL || out->entity == NULL)) {
+        return "needs a prediction_id, or a model and an entity (and a time)";
+    }
+    return NULL;
+}
+
+static json_t *label_reply(const tm_label_result *results, size_t n) {
+    static const char *const words[] = {[TM_LABEL_JOINED] = "joined",
+                                        [TM_LABEL_WAITING] = "waiting",
+                                        [TM_LABEL_DUPLICATE] = "duplicate",
+                                        [TM_LABEL_CONFLICT] = "conflict"};
+    json_int_t counts[4] = {0};
+    json_t *list = json_array();
+    for (size_t i = 0; list != NULL && i < n; i++) {
+        counts[results[i]]++;
+        (void)json_array_append_new(list, json_string(words[results[i]]));
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:o}", "joined", counts[TM_LABEL_JOINED], "waiting",
+                     counts[TM_LABEL_WAITING], "duplicate", counts[TM_LABEL_DUPLICATE], "conflict",
+                     counts[TM_LABEL_CONFLICT], "results", list);
+}
+
+static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
+    const size_t n = json_array_size(list);
+    tm_label *labels = tm_arena_alloc(arena, tm_label, n + 1);
+    tm_label_result *results = tm_arena_zalloc(arena, tm_label_result, n + 1);
+    if (labels == NULL || results == NULL) {
+        tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *why = read_label(arena, json_array_get(list, i), &labels[i]);
+        if (why != NULL) {
+            tm_row_error e = {.row = i, .has_row = true};
+            (void)snprintf(e.detail, sizeof e.detail, "labels[%zu] %s", i, why);
+            if (!tm__problem_row(x, &e)) {
+                break;
+            }
+        }
+    }
+    tm_err err = {0};
+    if (x->n_errors > 0) {
+        tm__problem_reply(x, 400, "bad-labels", x->errors[0].detail, NULL);
+    } else if (tm__monitor_labels(x->desk->monitor, labels, n, results, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+    } else {
+        tm__reply_json(x, label_reply(results, n));
+    }
+}
+
+void tm__handle_labels(tm_exchange *x) {
+    static const char *const names[] = {"labels", NULL};
+    json_t *body = read_object(x, names, false);
+    if (body == NULL) {
+        return;
+    }
+    const json_t *list = json_object_get(body, "labels");
+    tm_arena *arena = tm__arena_create((size_t)256 << 20);
+    if (arena == NULL) {
+        tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
+    } else if (!json_is_array(list)) {
+        tm__problem_reply(x, 400, "bad-request", "labels must be an array",
+                          "Send {\"labels\": [{\"prediction_id\": ..., \"label\": ...}]}.");
+    } else if (json_array_size(list) > x->limits->rows_max) {
+        tm__problem_reply(x, 413, "too-many-labels", "too many labels at once",
+                          "Send them in several requests.");
+    } else {
+        store_labels(x, list, arena);
+    }
+    tm__arena_free(arena);
+    json_decref(body);
+}
+
+/* Answer with {"model": name, key: list}, or with the error; takes the list. */
+static void reply_list(tm_exchange *x, tm_status st, const char *key, json_t *list,
+                       const tm_err *err) {
+    if (st != TM_OK) {
+        tm__problem_from_err(x, err);
+        return;
+    }
+    tm__reply_json(x, json_pack("{s:s, s:o}", "model", x->match.params[0], key, list));
+}
+
+void tm__handle_models(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    if (tm__registry_models(x->desk->registry, &list, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    tm__reply_json(x, json_pack("{s:o}", "models", list));
+}
+
+void tm__handle_model(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    const char *model = x->match.params[0];
+    tm_status st = strchr(model, '@') != NULL
+                       ? TM_FAIL(&err, TM_E_NOT_FOUND, "there is no model of this name")
+                       : tm__registry_versions(x->desk->registry, model, &list, &err);
+    if (st != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    tm_version champion = {0};
+    json_t *number = json_null();
+    if (tm__registry_find(x->desk->registry, model, &champion, NULL) == TM_OK) {
+        number = json_integer(champion.number);
+        tm__version_done(&champion);
+    }
+    tm__reply_json(
+        x, json_pack("{s:s, s:o, s:o}", "model", model, "champion", number, "versions", list));
+}
+
+void tm__handle_history(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    const tm_status st = tm__registry_history(x->desk->registry, x->match.params[0], &list, &err);
+    reply_list(x, st, "history", list, &err);
+}
+
+/* A member's reason, or NULL; *ok false when it is not a short text. */
+static const char *read_reason(const json_t *body, bool *ok) {
+    const json_t *reason = json_object_get(body, "reason");
+    *ok = reason == NULL ||
+          (json_is_string(reason) && json_string_length(reason) <= REASON_BYTES_MAX);
+    return *ok ? json_string_value(reason) : NULL;
+}
+
+static void reply_move(tm_exchange *x, uint32_t version, uint32_t from) {
+    const char *model = x->match.params[0];
+    x->desk->refresh(x->desk->refresh_arg);
+    tm_log_event(x->log, TM_INFO, "model.moved", TM_FT("model", model), TM_FI("version", version),
+                 TM_FI("from", from), TM_FT("by", x->access.actor));
+    tm__reply_json(x, json_pack("{s:s, s:I, s:o}", "model", model, "version", (json_int_t)version,
+                                "from", from == 0 ? json_null() : json_integer(from)));
+}
+
+void tm__handle_promote(tm_exchange *x) {
+    static const char *const names[] = {"version", "force", "reason", NULL};
+    json_t *body = read_object(x, names, false);
+    if (body == NULL) {
+        return;
+    }
+    bool ok = false;
+    const tm_actor actor = {.name = x->access.actor, .reason = read_reason(body, &ok)};
+    const json_t *force = json_object_get(body, "force");
+    const int64_t number = tm__json_i64(body, "version", 0);
+    const tm_promotion promotion = {.version = (uint32_t)number, .force = json_is_true(force)};
+    tm_err err = {0};
+    uint32_t from = 0;
+    if (!ok || number < 1 || number > UINT32_MAX || (force != NULL && !json_is_boolean(force))) {
+        tm__problem_reply(x, 400, "bad-request",
+                          "promote wants a version from 1, force as true or false and a reason of "
+                          "at most 500 bytes",
+                          "Send {\"version\": 2, \"reason\": \"...\"}.");
+    } else if (tm__registry_promote(x->desk->registry, x->match.params[0], &promotion, &actor,
+                                    &from, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+    } else {
+        reply_move(x, promotion.version, from);
+    }
+    json_decref(body);
+}
+
+void tm__handle_rollback(tm_exchange *x) {
+    static const char *const names[] = {"reason", NULL};
+    json_t *body = read_object(x, names, true);
+    if (body == NULL) {
+        return;
+    }
+    bool ok = false;
+    const tm_actor actor = {.name = x->access.actor, .reason = read_reason(body, &ok)};
+    tm_err err = {0};
+    uint32_t from = 0;
+    uint32_t to = 0;
+    if (!ok) {
+        tm__problem_reply(x, 400, "bad-request", "the reason must be a text of at most 500 bytes",
+                          NULL);
+    } else if (tm__registry_rollback(x->desk->registry, x->match.params[0], &actor, &from, &to,
+                                     &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+    } else {
+        reply_move(x, to, from);
+    }
+    json_decref(body);
+}

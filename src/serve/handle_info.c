@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Health, metrics, status and the description of the interface.
+ *
+ * Metrics come in two steps, because each half belongs to a thread: the loop writes its counters
+ * into the reply, then the desk adds the live scores, which it reads from the log of answers at
+ * most every LIVE_NS.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "serve/handle.h"
+#include "tidemill/bundle.h"
+
+#define LIVE_NS UINT64_C(2000000000)
+#define LIVE_TEXT_BYTES_MAX (4u << 20)
+
+void tm__handle_livez(tm_exchange *x) {
+    x->status = 200;
+    x->content_type = "application/json";
+    tm__buf_text(&x->reply, "{\"status\":\"ok\"}");
+}
+
+void tm__handle_version(tm_exchange *x) {
+    tm__reply_json(x, json_pack("{s:s}", "version", tm_version_text()));
+}
+
+void tm__handle_openapi(tm_exchange *x) {
+    const tm_str text = tm__endpoint_openapi();
+    x->status = 200;
+    x->content_type = "application/json";
+    tm__buf_append(&x->reply, text.ptr, text.len);
+}
+
+/* Public, so it says how many and not which. */
+void tm__handle_readyz(tm_exchange *x) {
+    uint32_t n_broken = 0;
+    uint32_t n_stale = 0;
+    for (uint32_t i = 0; i < x->current->n; i++) {
+        n_broken += x->current->routes[i]->bundle == NULL ? 1 : 0;
+        n_stale += x->current->routes[i]->is_stale ? 1 : 0;
+    }
+    const bool is_stopping = x->desk->is_stopping;
+    const bool is_ready = !is_stopping && n_broken == 0;
+    char detail[128];
+    (void)snprintf(detail, sizeof detail, "%u routes, %u without a model, %u on an older version",
+                   x->current->n, n_broken, n_stale - n_broken);
+    tm__reply_json(x, json_pack("{s:s, s:[{s:s, s:b, s:s}, {s:s, s:b, s:s}]}", "status",
+                                is_ready ? "ready" : "not ready", "checks", "name", "models", "ok",
+                                n_broken == 0, "detail", detail, "name", "running", "ok",
+                                !is_stopping, "detail", is_stopping ? "stopping" : "yes"));
+    if (x->status == 200 && !is_ready) {
+        x->status = 503;
+    }
+}
+
+/* "VmRSS:  1234 kB" and the like; 0 when it is not there. */
+static uint64_t proc_number(const char *text, const char *name) {
+    const char *found = text == NULL ? NULL : strstr(text, name);
+    uint64_t value = 0;
+    for (const char *p = found == NULL ? "" : found + strlen(name); *p != '\0' && *p != '\n'; p++) {
+        value = *p >= '0' && *p <= '9' ? value * 10 + (uint64_t)(*p - '0') : value;
+    }
+    return value;
+}
+
+static void write_process(tm_exchange *x) {
+    tm_buf text;
+    tm__buf_init(&text, 65536);
+    tm_buf *out = &x->reply;
+    const bool ok = tm__fs_read_all("/proc/self/status", &text, NULL) == TM_OK;
+    const char *status = ok ? (const char *)text.data : NULL;
+    tm__buf_printf(out,
+                   "# HELP tidemill_build_info The running program.\n"
+                   "# TYPE tidemill_build_info gauge\n"
+                   "tidemill_build_info{version=\"%s\"} 1\n"
+                   "# HELP process_start_time_seconds When the server started.\n"
+                   "# TYPE process_start_time_seconds gauge\n"
+                   "process_start_time_seconds %.3f\n",
+                   tm_version_text(), (double)x->desk->started_us * 1e-6);
+    if (status != NULL) {
+        tm__buf_printf(out,
+                       "# HELP process_resident_memory_bytes Resident memory.\n"
+                       "# TYPE process_resident_memory_bytes gauge\n"
+                       "process_resident_memory_bytes %llu\n"
+                       "# HELP process_virtual_memory_bytes Virtual memory.\n"
+                       "# TYPE process_virtual_memory_bytes gauge\n"
+                       "process_virtual_memory_bytes %llu\n"
+                       "# HELP process_threads Threads.\n# TYPE process_threads gauge\n"
+                       "process_threads %llu\n",
+                       (unsigned long long)proc_number(status, "VmRSS:") * 1024,
+                       (unsigned long long)proc_number(status, "VmSize:") * 1024,
+                       (unsigned long long)proc_number(status, "Threads:"));
+    }
+    tm__buf_done(&text);
+}
+
+void tm__handle_metrics_counters(tm_exchange *x) {
+    tm__prom_write(x->desk->prom, &x->reply);
+    write_process(x);
+}
+
+static void write_live(tm_buf *out, const tm_served *served, const tm_live *live) {
+    const char *key = NULL;
+    json_t *value = NULL;
+    tm__buf_printf(out, "tidemill_labelled_answers{route=\"%s\",version=\"%u\"} %llu\n",
+                   served->route, served->version, (unsigned long long)live->n_labelled);
+    json_object_foreach(live->scores, key, value) {
+        if (json_is_real(value)) {
+            char number[32];
+            number[tm__f64_to_text(json_real_value(value), number)] = '\0';
+            tm__buf_printf(out,
+                           "tidemill_live_metric{route=\"%s\",version=\"%u\",metric=\"%s\"} %s\n",
+                           served->route, served->version, key, number);
+        }
+    }
+}
+
+/* Numbers of the monitor's counters, whatever they are: a group of them is a label. */
+static void write_counters(tm_buf *out, const json_t *counters) {
+    const char *key = NULL;
+    const char *inner = NULL;
+    json_t *value = NULL;
+    json_t *number = NULL;
+    json_object_foreach((json_t *)(uintptr_t)counters, key, value) {
+        if (json_is_integer(value)) {
+            tm__buf_printf(out,
+                           "# TYPE tidemill_log_%s_total counter\ntidemill_log_%s_total %lld\n",
+                           key, key, (long long)json_integer_value(value));
+        } else if (json_is_object(value)) {
+            tm__buf_printf(out, "# TYPE tidemill_log_%s_total counter\n", key);
+            json_object_foreach(value, inner, number) {
+                tm__buf_printf(out, "tidemill_log_%s_total{result=\"%s\"} %lld\n", key, inner,
+                               (long long)json_integer_value(number));
+            }
+        }
+    }
+}
+
+static void make_live_text(tm_exchange *x) {
+    tm_desk *desk = x->desk;
+    tm_buf *out = &desk->live_text;
+    if (out->size_max == 0) {
+        tm__buf_init(out, LIVE_TEXT_BYTES_MAX);
+    }
+    tm__buf_reset(out);
+    tm__buf_text(out, "# HELP tidemill_live_metric Score of answers whose truth is known.\n"
+                      "# TYPE tidemill_live_metric gauge\n"
+                      "# TYPE tidemill_labelled_answers gauge\n");
+    for (uint32_t i = 0; i < x->current->n; i++) {
+        const tm_served *served = x->current->routes[i];
+        tm_live live = {0};
+        if (served->bundle != NULL && tm__monitor_live(desk->monitor, served->bundle, served->model,
+                                                       served->version, 0, &live, NULL) == TM_OK) {
+            write_live(out, served, &live);
+        }
+        tm__live_done(&live);
+    }
+    json_t *counters = tm__monitor_counters(desk->monitor);
+    write_counters(out, counters);
+    json_decref(counters);
+}
+
+void tm__handle_metrics(tm_exchange *x) {
+    tm_desk *desk = x->desk;
+    const uint64_t now = tm__mono_ns();
+    if (desk->live_ns == 0 || now - desk->live_ns > LIVE_NS) {
+        make_live_text(x);
+        desk->live_ns = now;
+    }
+    tm__buf_append(&x->reply, desk->live_text.data, desk->live_text.len);
+    x->status = 200;
+    x->content_type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+static json_t *route_status(tm_exchange *x, const tm_served *served) {
+    json_t *live_json = json_null();
+    tm_live live = {0};
+    if (served->bundle != NULL && tm__monitor_live(x->desk->monitor, served->bundle, served->model,
+                                                   served->version, 0, &live, NULL) == TM_OK) {
+        live_json = json_pack("{s:I, s:I, s:o, s:O?}", "answers", (json_int_t)live.n_answers,
+                              "labelled", (json_int_t)live.n_labelled, "coverage",
+                              tm__json_number(live.coverage), "scores", live.scores);
+    }
+    tm__live_done(&live);
+    return json_pack("{s:s, s:s, s:I, s:s, s:b, s:b, s:o}", "route", served->route, "model",
+                     served->model, "version", (json_int_t)served->version, "arm", "champion",
+                     "is_loaded", served->bundle != NULL, "is_stale", served->is_stale, "live",
+                     live_json);
+}
+
+void tm__handle_status(tm_exchange *x) {
+    json_t *routes = json_array();
+    char started[40];
+    started[tm__time_to_text(x->desk->started_us, started)] = '\0';
+    for (uint32_t i = 0; routes != NULL && i < x->current->n; i++) {
+        (void)json_array_append_new(routes, route_status(x, x->current->routes[i]));
+    }
+    tm__reply_json(x,
+                   json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "schema", "tidemill.status/1",
+                             "version", tm_version_text(), "started", started, "uptime_s",
+                             (json_int_t)((tm__now_us() - x->desk->started_us) / 1000000),
+                             "has_keys", x->current->keyring.ever, "routes", routes, "log",
+                             tm__monitor_counters(x->desk->monitor)));
+}

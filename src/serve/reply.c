@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Replies: JSON, problem documents (RFC 9457) and the head of an HTTP response. A problem names
+ * what is wrong, the row and the column; never a value, a path or anything of the inside. What a
+ * 5xx means in detail is in the log, under the request's id.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "serve/serve_priv.h"
+
+static const struct {
+    unsigned status;
+    const char *title;
+} titles[] = {
+    {200, "OK"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {503, "Service Unavailable"},
+    {505, "HTTP Version Not Supported"},
+};
+
+const char *tm__problem_title(unsigned status) {
+    for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) {
+        if (titles[i].status == status) {
+            return titles[i].title;
+        }
+    }
+    return status < 400 ? "OK" : status < 500 ? "Bad Request" : "Internal Server Error";
+}
+
+static void member(tm_buf *out, const char *name, const char *value) {
+    tm__buf_printf(out, "\"%s\":", name);
+    tm__json_write_text(out, tm__str(value));
+}
+
+static void write_errors(tm_exchange *x) {
+    tm__buf_text(&x->reply, ",\"errors\":[");
+    for (uint32_t i = 0; i < x->n_errors; i++) {
+        const tm_row_error *e = &x->errors[i];
+        tm__buf_text(&x->reply, i == 0 ? "{" : ",{");
+        if (e->has_row) {
+            tm__buf_printf(&x->reply, "\"row\":%llu,", (unsigned long long)e->row);
+        }
+        if (e->column[0] != '\0') {
+            member(&x->reply, "column", e->column);
+            tm__buf_byte(&x->reply, ',');
+        }
+        member(&x->reply, "detail", e->detail);
+        tm__buf_byte(&x->reply, '}');
+    }
+    tm__buf_byte(&x->reply, ']');
+}
+
+void tm__problem_reply(tm_exchange *x, unsigned status, const char *slug, const char *detail,
+                       const char *hint) {
+    tm__buf_reset(&x->reply);
+    x->status = status;
+    x->content_type = "application/problem+json";
+    tm_buf *out = &x->reply;
+    tm__buf_printf(out, "{\"type\":\"urn:tidemill:problem:%s\",\"title\":\"%s\",\"status\":%u,",
+                   slug, tm__problem_title(status), status);
+    member(out, "detail", detail);
+    if (hint != NULL && hint[0] != '\0') {
+        tm__buf_byte(out, ',');
+        member(out, "hint", hint);
+    }
+    tm__buf_printf(out, ",\"instance\":\"urn:tidemill:request:%s\"", x->request_id);
+    if (x->n_errors > 0) {
+        write_errors(x);
+    }
+    tm__buf_byte(out, '}');
+}
+
+void tm__problem_from_err(tm_exchange *x, const tm_err *err) {
+    const unsigned status = tm_status_http(err->status);
+    char slug[32];
+    (void)tm__str_copy(slug, sizeof slug, tm__str(tm_status_text(err->status)));
+    for (char *p = slug; *p != '\0'; p++) {
+        *p = *p == ' ' ? '-' : *p;
+    }
+    if (status == 500 || err->status == TM_E_NOMEM) {
+        tm_log_event(x->log, TM_ERROR, "http.failed", TM_FT("request", x->request_id),
+                     TM_FT("error", err->message), TM_FT("status", tm_status_text(err->status)));
+        tm__problem_reply(x, status, slug, "the server could not do this",
+                          "The log of the server says why, under this request's id.");
+        return;
+    }
+    tm__problem_reply(x, status, slug, err->message, err->hint);
+}
+
+bool tm__problem_row(tm_exchange *x, const tm_row_error *error) {
+    if (x->errors == NULL) {
+        x->errors = tm__mem_alloc(TM_ERRORS_MAX, sizeof *x->errors);
+    }
+    if (x->errors == NULL || x->n_errors == TM_ERRORS_MAX) {
+        return false;
+    }
+    x->errors[x->n_errors++] = *error;
+    return x->n_errors < TM_ERRORS_MAX;
+}
+
+void tm__reply_json(tm_exchange *x, json_t *value) {
+    tm__buf_reset(&x->reply);
+    x->status = 200;
+    x->content_type = "application/json";
+    if (value == NULL || !tm__json_write(&x->reply, value, 0)) {
+        tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
+    }
+    json_decref(value);
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", RFC 9110, 5.6.7. */
+static void write_date(tm_buf *out, int64_t now_us) {
+    static const char days[] = "MonTueWedThuFriSatSun";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    tm_civil c;
+    tm__civil_from_us(now_us, &c);
+    tm__buf_printf(out, "Date: %.3s, %02u %.3s %04lld %02u:%02u:%02u GMT\r\n",
+                   days + (size_t)c.weekday * 3, c.day, months + (size_t)(c.month - 1) * 3,
+                   (long long)c.year, c.hour, c.minute, c.second);
+}
+
+bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *out) {
+    tm__buf_printf(out, "HTTP/1.1 %u %s\r\n", x->status, tm__problem_title(x->status));
+    write_date(out, frame->now_us);
+    tm__buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", x->content_type,
+                   x->reply.len);
+    tm__buf_printf(out, "X-Request-Id: %s\r\n", x->request_id);
+    tm__buf_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+    if (x->has_model) {
+        /* Names of models are checked when they are made; nothing else of a client stands here. */
+        tm__buf_printf(out,
+                       "X-Tidemill-Model: %s\r\nX-Tidemill-Version: %u\r\n"
+                       "X-Tidemill-Arm: champion\r\n",
+                       x->model, x->version);
+    }
+    if (x->status == 401) {
+        tm__buf_text(out, "WWW-Authenticate: Bearer\r\n");
+    }
+    if (x->status == 405 && frame->allow != NULL && frame->allow[0] != '\0') {
+        tm__buf_printf(out, "Allow: %s\r\n", frame->allow);
+    }
+    if (x->retry_after_s > 0) {
+        tm__buf_printf(out, "Retry-After: %u\r\n", x->retry_after_s);
+    }
+    tm__buf_text(out, frame->close ? "Connection: close\r\n\r\n" : "\r\n");
+    if (!frame->is_head) {
+        tm__buf_append(out, x->reply.data, x->reply.len);
+    }
+    return !out->failed;
+}
+
+void tm__exchange_reset(tm_exchange *x) {
+    if (x->reply.capacity > 65536) {
+        const size_t size_max = x->reply.size_max;
+        tm__buf_done(&x->reply);
+        tm__buf_init(&x->reply, size_max);
+    }
+    tm__buf_reset(&x->reply);
+    tm__current_unref(x->current);
+    tm__mem_free(x->errors);
+    x->current = NULL;
+    x->errors = NULL;
+    x->n_errors = 0;
+    x->status = 0;
+    x->has_model = false;
+    x->retry_after_s = 0;
+    x->content_type = "application/json";
+    memset(&x->match, 0, sizeof x->match);
+    memset(&x->access, 0, sizeof x->access);
+}

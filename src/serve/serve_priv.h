@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of serve/ share: an exchange (one request and its reply), the table of endpoints,
+ * who may call them, what is being served, and the counters. Only for this folder.
+ */
+#ifndef TM_SERVE_SERVE_PRIV_H
+#define TM_SERVE_SERVE_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "guard/guard.h"
+#include "model/bundle.h"
+#include "monitor/monitor.h"
+#include "registry/registry.h"
+#include "serve/http.h"
+#include "serve/serve.h"
+
+#define TM_REQUEST_ID_TEXT 65 /* with NUL */
+#define TM_ERRORS_MAX 16u     /* named in one problem document */
+
+typedef struct tm_exchange tm_exchange;
+typedef struct tm_plan tm_plan;
+
+/* One row of the table made from api/http. */
+typedef struct tm_endpoint {
+    const char *name;
+    tm_http_method method;
+    const char *path; /* "/v1/models/{model}:promote" */
+    tm_permission permission;
+    void (*handle)(tm_exchange *x);
+    void (*before)(tm_exchange *x); /* NULL, or runs on the loop before handle runs on the desk */
+    bool on_desk; /* may wait for a disk: runs on the desk's thread, not on the loop's */
+    bool takes_body;
+    const char *query[4]; /* names of parameters */
+} tm_endpoint;
+
+uint32_t tm__endpoint_count(void);
+const tm_endpoint *tm__endpoint_get(uint32_t index);
+uint32_t tm__endpoint_index(const tm_endpoint *endpoint);
+/** The OpenAPI document. */
+tm_str tm__endpoint_openapi(void);
+
+typedef struct tm_match {
+    const tm_endpoint *endpoint; /* NULL: no such path, or not with this method */
+    bool path_exists;            /* 405 rather than 404 */
+    char allow[16];              /* methods of the path */
+    char params[2][TM_MAX_NAME + 1];
+} tm_match;
+/** Find the endpoint of a request; HEAD is answered by GET. */
+void tm__endpoint_match(tm_http_method method, tm_str path, tm_match *out);
+
+/* Keys as the server knows them; part of a tm_current, immutable. */
+typedef struct tm_known_key {
+    char id[9];
+    tm_guard_role role;
+    tm_hash hash;
+} tm_known_key;
+typedef struct tm_keyring {
+    bool ever; /* a key was made once: from then on every request but health needs one */
+    uint32_t n;
+    tm_known_key *keys;
+} tm_keyring;
+
+typedef struct tm_access_request {
+    tm_permission permission;
+    tm_str authorization, api_key; /* headers; ptr NULL: absent */
+    tm_str host, origin;
+    bool peer_is_loopback;
+    const char *address; /* the server's own: its host is allowed in Host */
+} tm_access_request;
+typedef struct tm_access {
+    unsigned status; /* 200, 401 or 403 */
+    const char *reason, *hint;
+    tm_guard_role role;
+    char actor[20]; /* "key:1A2B3C4D" or "http:local" */
+} tm_access;
+/** Decide; deny by default. Pure. */
+void tm__access_check(const tm_keyring *keys, const tm_access_request *request, tm_access *out);
+/** True when a Host header names this machine's loopback or the address listened on. */
+bool tm__access_host_is_ours(tm_str host, const char *address);
+
+/* One route being served: immutable but for the scratch, which is the loop's. Shared by count. */
+typedef struct tm_served {
+    _Atomic uint32_t refs;
+    char route[TM_MAX_NAME + 1], model[TM_MAX_NAME + 1];
+    uint32_t version;
+    tm_hash hash;
+    tm_bundle *bundle; /* NULL: could not be loaded, and nothing older was there */
+    bool is_stale;     /* an older version than the registry wants, which cannot be loaded */
+    tm_plan *plan;
+    tm_bundle_scratch *scratch;
+    bool classes_are_bool, classes_are_int;
+} tm_served;
+
+/* What is served from one generation of the registry; immutable, shared by count. */
+typedef struct tm_current {
+    _Atomic uint32_t refs;
+    uint32_t n;
+    tm_served **routes; /* in name order */
+    tm_keyring keyring;
+} tm_current;
+/* What bundles may be taken from, so that a promotion and a rollback are a swap of pointers. */
+typedef struct tm_current_past {
+    const tm_current *latest, *before; /* NULL: none */
+} tm_current_past;
+/** Read routes and keys; bundles that the past has are shared with it. A bundle that cannot be
+ * loaded is logged, and what was served on that route stays. */
+TM_NODISCARD tm_status tm__current_load(tm_registry *registry, const tm_current_past *past,
+                                        const tm_log *log, tm_current **out, tm_err *err);
+tm_served *tm__current_find(const tm_current *current, const char *route);
+tm_current *tm__current_ref(tm_current *current);
+void tm__current_unref(tm_current *current);
+
+/* Counters of the loop. */
+typedef struct tm_prom tm_prom;
+tm_prom *tm__prom_create(void);
+void tm__prom_free(tm_prom *prom);
+void tm__prom_request(tm_prom *prom, const tm_endpoint *endpoint, unsigned status);
+typedef struct tm_prom_answers {
+    const char *route;
+    uint32_t version;
+    uint64_t n_rows, n_nulls, n_coerced, n_dropped;
+    uint64_t ns;
+} tm_prom_answers;
+void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers);
+void tm__prom_connections(tm_prom *prom, uint32_t n_open);
+void tm__prom_refused(tm_prom *prom, const char *reason); /* static text */
+void tm__prom_swap(tm_prom *prom);
+bool tm__prom_write(const tm_prom *prom, tm_buf *out);
+uint64_t tm__prom_total(const tm_prom *prom); /* requests answered */
+
+/* An error of one row of a request. */
+typedef struct tm_row_error {
+    uint64_t row;
+    bool has_row;
+    char column[TM_MAX_COLUMN_NAME + 1]; /* empty: the row itself */
+    char detail[256];
+    char hint[128]; /* may be empty */
+} tm_row_error;
+
+/* What handlers may use besides their request; each part belongs to one thread. */
+typedef struct tm_desk {
+    tm_registry *registry; /* desk's thread */
+    tm_monitor *monitor;   /* answers: any thread; the rest: desk's thread */
+    /* Make the loop serve what the registry says now, before this request is answered. */
+    void (*refresh)(void *arg);
+    void *refresh_arg;
+    tm_buf live_text; /* live scores for Prometheus, and when they were made; desk's thread */
+    uint64_t live_ns;
+    tm_prom *prom;    /* loop's thread */
+    tm_buf rows;      /* loop's thread: rows to be logged, as text */
+    tm_buf answers;   /* loop's thread: what else is logged of them */
+    tm_arena *arena;  /* loop's thread: reset for each request */
+    bool is_stopping; /* loop's thread */
+    int64_t started_us;
+} tm_desk;
+
+struct tm_exchange {
+    const tm_log *log;
+    const tm_serve_limits *limits;
+    tm_http *http;
+    tm_match match;
+    tm_access access;
+    char request_id[TM_REQUEST_ID_TEXT];
+    tm_current *current; /* a reference, from the match to the reply */
+    tm_desk *desk;
+    uint64_t arrived_ns;
+
+    unsigned status; /* 0: not answered yet */
+    const char *content_type;
+    tm_buf reply;
+    bool has_model;
+    char model[TM_MAX_NAME + 1];
+    uint32_t version;
+    uint32_t retry_after_s; /* 0: none */
+    uint32_t n_errors;
+    tm_row_error *errors; /* [TM_ERRORS_MAX], made when first needed */
+};
+
+/** Answer with a problem document; slug names the kind ("unknown-column"). hint may be NULL. */
+void tm__problem_reply(tm_exchange *x, unsigned status, const char *slug, const char *detail,
+                       const char *hint);
+/** Same from an error of the library; a 5xx says nothing of its inside but the log does. */
+void tm__problem_from_err(tm_exchange *x, const tm_err *err);
+const char *tm__problem_title(unsigned status);
+/** Remember an error of a row for the problem document; false when there is no more room. */
+bool tm__problem_row(tm_exchange *x, const tm_row_error *error);
+/** Answer 200 with a JSON value; takes the reference. */
+void tm__reply_json(tm_exchange *x, json_t *value);
+/** Status line, headers and body appended to out. */
+typedef struct tm_reply_frame {
+    bool close;
+    bool is_head;
+    int64_t now_us;
+    const char *allow; /* for 405 */
+} tm_reply_frame;
+bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *out);
+void tm__exchange_reset(tm_exchange *x);
+
+#endif

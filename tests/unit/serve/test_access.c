@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "serve/serve_priv.h"
+#include "test.h"
+
+static const char address[] = "127.0.0.1:8080";
+
+static tm_access ask(const tm_keyring *keys, tm_permission permission, const char *key) {
+    char bearer[128];
+    (void)snprintf(bearer, sizeof bearer, "Bearer %s", key != NULL ? key : "");
+    const tm_access_request r = {
+        .permission = permission,
+        .authorization = key != NULL ? tm__str(bearer) : (tm_str){NULL, 0},
+        .host = TM_STR("localhost:8080"),
+        .peer_is_loopback = true,
+        .address = address,
+    };
+    tm_access out;
+    tm__access_check(keys, &r, &out);
+    return out;
+}
+
+/* Every endpoint of the table with every role, without a key, with a wrong one and with a revoked
+ * one: what is allowed is exactly what the role's permissions say. */
+static void every_endpoint_and_every_role(void **state) {
+    (void)state;
+    tm_key keys[4];
+    tm_key revoked;
+    tm_known_key known[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        tm__key_create(&keys[i]);
+        known[i] = (tm_known_key){.role = (tm_guard_role)(i + 1), .hash = keys[i].hash};
+        memcpy(known[i].id, keys[i].id, sizeof known[i].id);
+    }
+    tm__key_create(&revoked);
+    const tm_keyring ring = {.ever = true, .n = 4, .keys = known};
+    const tm_keyring all_revoked = {.ever = true};
+    for (uint32_t e = 0; e < tm__endpoint_count(); e++) {
+        const tm_permission permission = tm__endpoint_get(e)->permission;
+        const bool is_public = permission == TM_PERMISSION_PUBLIC;
+        for (uint32_t i = 0; i < 4; i++) {
+            const tm_guard_role role = (tm_guard_role)(i + 1);
+            const bool can = is_public || tm__guard_role_can(role, permission);
+            const tm_access a = ask(&ring, permission, keys[i].text);
+            assert_int_equal(a.status, can ? 200 : 403);
+            if (can && !is_public) {
+                assert_int_equal(a.role, role);
+                assert_memory_equal(a.actor, "key:", 4);
+                assert_string_equal(a.actor + 4, keys[i].id);
+            }
+        }
+        assert_int_equal(ask(&ring, permission, NULL).status, is_public ? 200 : 401);
+        assert_int_equal(ask(&ring, permission, "wrong").status, is_public ? 200 : 401);
+        assert_int_equal(ask(&ring, permission, revoked.text).status, is_public ? 200 : 401);
+        assert_int_equal(ask(&all_revoked, permission, NULL).status, is_public ? 200 : 401);
+    }
+}
+
+static void without_keys_only_what_changes_nothing_is_open(void **state) {
+    (void)state;
+    const tm_keyring none = {0};
+    assert_int_equal(ask(&none, TM_PERMISSION_PREDICT, NULL).status, 200);
+    assert_int_equal(ask(&none, TM_PERMISSION_LABEL, NULL).status, 200);
+    assert_int_equal(ask(&none, TM_PERMISSION_READ, NULL).status, 200);
+    assert_int_equal(ask(&none, TM_PERMISSION_PROMOTE, NULL).status, 403);
+    assert_int_equal(ask(&none, TM_PERMISSION_TRAIN, NULL).status, 403);
+    assert_int_equal(ask(&none, TM_PERMISSION_ADMIN, NULL).status, 403);
+    assert_int_equal(ask(&none, TM_PERMISSION_INGEST, NULL).status, 403);
+    assert_int_equal(ask(&none, TM_PERMISSION_NONE, NULL).status, 403);
+    assert_int_equal(ask(&none, TM_PERMISSION_READ, "anything").status, 401);
+}
+
+typedef struct host_case {
+    const char *host;
+    bool ok;
+} host_case;
+
+static const host_case hosts[] = {
+    {"localhost", true},
+    {"LOCALHOST:1", true},
+    {"127.0.0.1:8080", true},
+    {"[::1]:8080", true},
+    {"[::1]", true},
+    {"evil.example", false},
+    {"localhost.evil", false},
+    {"127.0.0.1.evil:80", false},
+    {"", false},
+    {"127.0.0.2", false},
+    {"[::1].evil", false},
+};
+
+static void strange_hosts_and_origins_are_refused_while_there_is_no_key(void **state) {
+    (void)state;
+    const tm_keyring none = {0};
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        assert_int_equal(tm__access_host_is_ours(tm__str(hosts[i].host), address), hosts[i].ok);
+        tm_access_request r = {.permission = TM_PERMISSION_PREDICT,
+                               .host = tm__str(hosts[i].host),
+                               .peer_is_loopback = true,
+                               .address = address};
+        tm_access out;
+        tm__access_check(&none, &r, &out);
+        assert_int_equal(out.status, hosts[i].ok ? 200 : 403);
+        char origin[64];
+        (void)snprintf(origin, sizeof origin, "http://%s", hosts[i].host);
+        r.host = TM_STR("localhost");
+        r.origin = tm__str(origin);
+        tm__access_check(&none, &r, &out);
+        assert_int_equal(out.status, hosts[i].ok ? 200 : 403);
+    }
+    const tm_access_request null_origin = {.permission = TM_PERMISSION_LABEL,
+                                           .host = TM_STR("localhost"),
+                                           .origin = TM_STR("null"),
+                                           .peer_is_loopback = true,
+                                           .address = address};
+    tm_access out;
+    tm__access_check(&none, &null_origin, &out);
+    assert_int_equal(out.status, 403);
+    const tm_access_request far = {.permission = TM_PERMISSION_PREDICT,
+                                   .host = TM_STR("localhost"),
+                                   .peer_is_loopback = false,
+                                   .address = address};
+    tm__access_check(&none, &far, &out);
+    assert_int_equal(out.status, 403);
+}
+
+static void a_key_may_stand_in_either_header(void **state) {
+    (void)state;
+    tm_key key;
+    tm__key_create(&key);
+    tm_known_key known = {.role = TM_GUARD_ADMIN, .hash = key.hash};
+    const tm_keyring ring = {.ever = true, .n = 1, .keys = &known};
+    tm_access_request r = {.permission = TM_PERMISSION_ADMIN,
+                           .api_key = tm__str(key.text),
+                           .host = TM_STR("api.example"),
+                           .address = address};
+    tm_access out;
+    tm__access_check(&ring, &r, &out);
+    assert_int_equal(out.status, 200);
+    char text[128];
+    (void)snprintf(text, sizeof text, "bearer  %s ", key.text);
+    r.authorization = tm__str(text);
+    r.api_key = (tm_str){NULL, 0};
+    tm__access_check(&ring, &r, &out);
+    assert_int_equal(out.status, 200);
+    (void)snprintf(text, sizeof text, "Basic %s", key.text);
+    r.authorization = tm__str(text);
+    tm__access_check(&ring, &r, &out);
+    assert_int_equal(out.status, 401);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_endpoint_and_every_role),
+        cmocka_unit_test(without_keys_only_what_changes_nothing_is_open),
+        cmocka_unit_test(strange_hosts_and_origins_are_refused_while_there_is_no_key),
+        cmocka_unit_test(a_key_may_stand_in_either_header),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

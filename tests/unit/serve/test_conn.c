@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/net.h"
+#include "serve_case.h"
+#include "temp_home.h"
+#include "test.h"
+
+static const tm_serve_limits hasty = {.header_timeout_ms = 250,
+                                      .io_timeout_ms = 200,
+                                      .idle_timeout_ms = 400,
+                                      .stop_delay_ms = 1,
+                                      .connections_max = 8};
+
+/* Send `first`, then `drip` every 20 ms until the server closes; milliseconds that took. */
+static uint32_t drip_until_closed(serve_case *c, const char *first, const char *drip) {
+    int fd = -1;
+    assert_int_equal(tm__net_connect(tm__server_address(c->server), 1000, &fd, NULL), TM_OK);
+    tm_poller *poller = tm__poller_create();
+    assert_true(tm__poller_set(poller, fd, 1, true, false));
+    (void)tm__net_write(fd, first, strlen(first));
+    tm__buf_reset(&c->reply);
+    const uint64_t start = tm__mono_ns();
+    uint64_t now = start;
+    for (; now - start < UINT64_C(5000000000); now = tm__mono_ns()) {
+        tm_poll_event event;
+        char piece[4096];
+        if (tm__poller_wait(poller, &event, 1, 20) > 0) {
+            const int64_t n = tm__net_read(fd, piece, sizeof piece);
+            if (n == TM_NET_CLOSED) {
+                break;
+            }
+            assert_true(tm__buf_append(&c->reply, piece, n > 0 ? (size_t)n : 0));
+        } else if (drip[0] != '\0') {
+            (void)tm__net_write(fd, drip, strlen(drip));
+        }
+    }
+    assert_true(tm__buf_byte(&c->reply, 0));
+    tm__poller_free(poller);
+    tm__net_close(fd);
+    return (uint32_t)((now - start) / 1000000);
+}
+
+typedef struct slow_case {
+    const char *name, *first, *drip;
+    const char *reply; /* how it must begin; empty: nothing */
+} slow_case;
+
+static const slow_case slow_cases[] = {
+    {"a client that says nothing", "", "", ""},
+    {"half a request line", "GET /liv", "", "HTTP/1.1 408"},
+    {"headers without an end", "GET / HTTP/1.1\r\nHost: x\r\n", "A: b\r\n", "HTTP/1.1 408"},
+    {"a body that stops",
+     "POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+     "application/json\r\nContent-Length: 1000\r\n\r\n",
+     "", "HTTP/1.1 408"},
+    {"a body in drops",
+     "POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+     "application/json\r\nContent-Length: 1000\r\n\r\n",
+     " ", "HTTP/1.1 408"},
+    {"chunks in drops",
+     "POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+     "application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+     "1\r\n \r\n", "HTTP/1.1 408"},
+    {"a connection without a second request", "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "",
+     "HTTP/1.1 200"},
+};
+
+static void slow_clients_are_shown_the_door(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, &hasty);
+    for (size_t i = 0; i < sizeof slow_cases / sizeof slow_cases[0]; i++) {
+        const slow_case *s = &slow_cases[i];
+        const uint32_t ms = drip_until_closed(&c, s->first, s->drip);
+        if (ms > 1500) {
+            print_error("%s: %u ms\n", s->name, ms);
+        }
+        assert_true(ms <= 1500);
+        assert_int_equal(strncmp((const char *)c.reply.data, s->reply, strlen(s->reply)), 0);
+        assert_int_equal(c.reply.len > 1, s->reply[0] != '\0');
+    }
+    serve_case_close(&c);
+}
+
+static void a_client_that_does_not_read_is_dropped(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, &hasty);
+    int fd = -1;
+    assert_int_equal(tm__net_connect(tm__server_address(c.server), 1000, &fd, NULL), TM_OK);
+    static const char ask[] = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const uint64_t start = tm__mono_ns();
+    bool is_closed = false;
+    uint64_t sent = 0;
+    while (!is_closed && tm__mono_ns() - start < UINT64_C(5000000000) && sent < (64u << 20)) {
+        is_closed = tm__net_write(fd, ask, sizeof ask - 1) < 0;
+        sent += sizeof ask - 1;
+    }
+    assert_true(is_closed);
+    tm__net_close(fd);
+    assert_int_equal(serve_case_call(&c, "/livez", NULL, NULL), 200);
+    serve_case_close(&c);
+}
+
+static void connections_past_the_limit_are_told_so(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, &hasty);
+    int fds[8];
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(tm__net_connect(tm__server_address(c.server), 1000, &fds[i], NULL), TM_OK);
+    }
+    tm__sleep_ms(50);
+    serve_case_raw(&c, "", 0, 1000);
+    assert_int_equal(strncmp((const char *)c.reply.data, "HTTP/1.1 503", 12), 0);
+    for (int i = 0; i < 8; i++) {
+        tm__net_close(fds[i]);
+    }
+    tm__sleep_ms(50);
+    assert_int_equal(serve_case_call(&c, "/livez", NULL, NULL), 200);
+    serve_case_close(&c);
+}
+
+static void refused_bodies_do_not_break_what_follows(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    static const char bytes[] =
+        "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nGET /"
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    serve_case_raw(&c, bytes, sizeof bytes - 1, 1000);
+    char codes[64] = "";
+    size_t n = 0;
+    for (const char *p = (const char *)c.reply.data; (p = strstr(p, "HTTP/1.1 ")) != NULL; p += 9) {
+        n += (size_t)snprintf(codes + n, sizeof codes - n, "%.3s ", p + 9);
+    }
+    assert_string_equal(codes, "404 200 404 ");
+    serve_case_close(&c);
+}
+
+static void bodies_together_have_a_limit(void **state) {
+    const tm_serve_limits limits = {.bodies_bytes_max = 300000};
+    serve_case c;
+    serve_case_open(&c, *state, &limits);
+    tm_buf big;
+    tm__buf_init(&big, 1u << 20);
+    tm__buf_text(&big, "POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                       "application/json\r\nContent-Length: 500000\r\n\r\n");
+    for (int i = 0; i < 400000; i++) {
+        tm__buf_byte(&big, ' ');
+    }
+    serve_case_raw(&c, (const char *)big.data, big.len, 1000);
+    assert_int_equal(strncmp((const char *)c.reply.data, "HTTP/1.1 503", 12), 0);
+    assert_non_null(strstr((const char *)c.reply.data, "Retry-After: 1\r\n"));
+    assert_int_equal(serve_case_call(&c, "/livez", NULL, NULL), 200);
+    tm__buf_done(&big);
+    serve_case_close(&c);
+}
+
+#define IN_HOME(test) cmocka_unit_test_setup_teardown(test, tm__temp_home_open, tm__temp_home_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_HOME(slow_clients_are_shown_the_door),
+        IN_HOME(a_client_that_does_not_read_is_dropped),
+        IN_HOME(connections_past_the_limit_are_told_so),
+        IN_HOME(refused_bodies_do_not_break_what_follows),
+        IN_HOME(bodies_together_have_a_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

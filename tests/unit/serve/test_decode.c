@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "serve/decode.h"
+#include "test.h"
+
+static tm_schema_column columns[] = {
+    {.name = (char[]){"distance"}, .type = TM_TYPE_INT},
+    {.name = (char[]){"origin"}, .type = TM_TYPE_TEXT},
+    {.name = (char[]){"speed"}, .type = TM_TYPE_FLOAT, .is_nullable = true},
+    {.name = (char[]){"date"}, .type = TM_TYPE_TIME},
+    {.name = (char[]){"late \"x\""}, .type = TM_TYPE_BOOL, .is_nullable = true},
+};
+static const tm_schema schema = {.n_cols = 5, .cols = columns};
+static const char *const others[] = {"delay", "distance", "weight"};
+
+typedef struct fixture {
+    tm_plan *plan;
+    tm_arena *arena;
+    tm_exchange x;
+    tm_buf body;
+    tm_rows_place place;
+    tm_decoder *decoder;
+} fixture;
+
+static void open_rows(fixture *f, const char *entity, const char *text) {
+    const tm_plan_parts parts = {
+        .inputs = &schema, .others = others, .n_others = 3, .time = "date", .entity = entity};
+    memset(f, 0, sizeof *f);
+    assert_int_equal(tm__plan_make(&parts, &f->plan, NULL), TM_OK);
+    f->arena = tm__arena_create(1u << 24);
+    tm__buf_init(&f->body, 1u << 22);
+    tm__buf_text(&f->body, text);
+    tm_scan_error e;
+    assert_true(tm__scan_check((const char *)f->body.data, f->body.len, &e));
+    f->place =
+        (tm_rows_place){.kind = TM_ROWS_RECORDS, .path = "rows", .rows = (char *)f->body.data};
+}
+
+static void start(fixture *f) {
+    f->decoder = tm__decoder_create(f->plan, &f->place, &f->x, f->arena);
+    assert_non_null(f->decoder);
+}
+
+static void done(fixture *f) {
+    tm__plan_free(f->plan);
+    tm__arena_free(f->arena);
+    tm__buf_done(&f->body);
+    tm__mem_free(f->x.errors);
+}
+
+static void rows_become_cells_in_the_order_of_the_model(void **state) {
+    (void)state;
+    fixture f;
+    open_rows(
+        &f, "tail",
+        "[{\"speed\":1,\"origin\":\"O\\u0052D\",\"distance\":733,\"late "
+        "\\\"x\\\"\":true,\"date\":\"2001-06-01T18:20:00\",\"tail\":17},"
+        "{\"distance\":7e1,\"origin\":5,\"date\":\"2001-06-02\",\"delay\":{},\"tail\":\"N1\"}]");
+    start(&f);
+    assert_true(tm__decoder_next(f.decoder));
+    const tm_cell *c = tm__decoder_cells(f.decoder);
+    assert_int_equal(c[0].i64, 733);
+    assert_true(tm__str_is(c[1].text, "ORD"));
+    assert_true(c[2].type == TM_TYPE_FLOAT && c[2].f64 == 1.0);
+    assert_int_equal(c[3].type, TM_TYPE_TIME);
+    assert_int_equal(c[4].i64, 1);
+    assert_int_equal(tm__decoder_event_us(f.decoder), c[3].i64);
+    tm_buf out;
+    tm__buf_init(&out, 4096);
+    assert_true(tm__decoder_entity(f.decoder, &out));
+    assert_string_equal((const char *)out.data, "17");
+    tm__buf_reset(&out);
+    assert_true(tm__decoder_write_row(f.decoder, &out));
+    assert_string_equal((const char *)out.data,
+                        "{\"distance\":733,\"origin\":\"ORD\",\"speed\":1,\"date\":\"2001-06-01T18:"
+                        "20:00Z\",\"late \\\"x\\\"\":true,\"tail\":17}");
+    assert_true(tm__decoder_next(f.decoder));
+    c = tm__decoder_cells(f.decoder);
+    assert_int_equal(c[0].i64, 70);
+    assert_true(tm__str_is(c[1].text, "5"));
+    assert_int_equal(c[2].type, TM_TYPE_NONE);
+    assert_int_equal(c[4].type, TM_TYPE_NONE);
+    assert_false(tm__decoder_next(f.decoder));
+    assert_int_equal(f.x.n_errors, 0);
+    const tm_decode_counts n = tm__decoder_counts(f.decoder);
+    assert_int_equal(n.n_rows, 2);
+    assert_int_equal(n.n_coerced, 2);
+    assert_int_equal(n.n_nulls, 2);
+    tm__buf_done(&out);
+    done(&f);
+}
+
+typedef struct error_case {
+    const char *rows, *detail, *column, *hint;
+} error_case;
+
+static const error_case errors[] = {
+    {"[{\"distance\":\"far\",\"origin\":\"a\",\"date\":\"2001-01-01\"}]",
+     "rows[0].distance wants an int, got a text that is not a number", "distance", ""},
+    {"[{\"distanse\":1,\"distance\":1,\"origin\":\"a\",\"date\":\"2001-01-01\"}]",
+     "rows[0] has a column 'distanse' that the model does not know", "distanse",
+     "Did you mean 'distance'?"},
+    {"[{\"distance\":1,\"origin\":\"a\"}]", "rows[0] lacks the column 'date'", "date",
+     "Name every column; null says that a value is not known."},
+    {"[{\"distance\":1,\"origin\":\"a\",\"date\":null,\"distance\":2}]",
+     "rows[0] has the column 'distance' twice", "distance", ""},
+    {"[{\"distance\":[1],\"origin\":\"a\",\"date\":null}]",
+     "rows[0].distance must be one value: a number that fits a double, a text, true, false or null",
+     "distance", ""},
+    {"[{\"distance\":1e999,\"origin\":\"a\",\"date\":null}]",
+     "rows[0].distance must be one value: a number that fits a double, a text, true, false or null",
+     "distance", ""},
+    {"[{\"distance\":1,\"origin\":\"a\",\"date\":\"soon\"}]",
+     "rows[0].date wants a time, got a text that is not ISO 8601", "date",
+     "Write 2001-12-31 or 2001-12-31T23:59:59Z."},
+    {"[{\"distance\":null,\"origin\":null,\"date\":null},7]",
+     "rows[1] must be an object of values by column", "", ""},
+};
+
+static void an_error_names_row_and_column_and_no_value(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        fixture f;
+        open_rows(&f, NULL, errors[i].rows);
+        start(&f);
+        while (tm__decoder_next(f.decoder)) {
+        }
+        assert_true(f.x.n_errors >= 1);
+        assert_string_equal(f.x.errors[0].detail, errors[i].detail);
+        assert_string_equal(f.x.errors[0].column, errors[i].column);
+        assert_string_equal(f.x.errors[0].hint, errors[i].hint);
+        assert_true(f.x.errors[0].has_row);
+        done(&f);
+    }
+}
+
+static void null_is_always_a_missing_value(void **state) {
+    (void)state;
+    fixture f;
+    open_rows(&f, NULL, "[{\"distance\":null,\"origin\":null,\"date\":null}]");
+    start(&f);
+    assert_true(tm__decoder_next(f.decoder));
+    assert_int_equal(f.x.n_errors, 0);
+    assert_int_equal(tm__decoder_event_us(f.decoder), TM_INT_MISSING);
+    assert_int_equal(tm__decoder_counts(f.decoder).n_nulls, 5);
+    done(&f);
+}
+
+static void errors_stop_at_the_sixteenth(void **state) {
+    (void)state;
+    fixture f;
+    tm_buf text;
+    tm__buf_init(&text, 1u << 20);
+    for (int i = 0; i < 100; i++) {
+        tm__buf_text(&text, i == 0 ? "[{}" : ",{}");
+    }
+    tm__buf_text(&text, "]");
+    open_rows(&f, NULL, (const char *)text.data);
+    start(&f);
+    while (tm__decoder_next(f.decoder)) {
+    }
+    assert_int_equal(f.x.n_errors, TM_ERRORS_MAX);
+    tm__buf_done(&text);
+    done(&f);
+}
+
+static void a_long_name_is_cut_between_characters(void **state) {
+    (void)state;
+    fixture f;
+    tm_buf text;
+    tm__buf_init(&text, 1u << 20);
+    tm__buf_text(&text, "[{\"x");
+    for (int i = 0; i < 600; i++) {
+        tm__buf_text(&text, "\xC3\xA4");
+    }
+    tm__buf_text(&text, "\":1}]");
+    open_rows(&f, NULL, (const char *)text.data);
+    start(&f);
+    while (tm__decoder_next(f.decoder)) {
+    }
+    assert_true(f.x.n_errors >= 1);
+    assert_true(tm__str_is_utf8(tm__str(f.x.errors[0].detail)));
+    assert_true(tm__str_is_utf8(tm__str(f.x.errors[0].column)));
+    tm__buf_done(&text);
+    done(&f);
+}
+
+static void split_and_columns_give_the_same_cells_as_records(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "[{\"distance\":1,\"origin\":\"a\",\"date\":\"2001-01-01\"},{\"distance\":2,\"origin\":"
+        "\"b\","
+        "\"date\":null}]",
+        "{\"columns\":[\"origin\",\"distance\",\"delay\",\"date\"],\"data\":[[\"a\",1,9,\"2001-01-"
+        "01\"],[\"b\",2,9,null]]}",
+        "{\"date\":[\"2001-01-01\",null],\"origin\":[\"a\",\"\\u0062\"],\"delay\":[{},[]],"
+        "\"distance\":[1,2]}",
+    };
+    for (uint32_t kind = 0; kind < 3; kind++) {
+        fixture f;
+        open_rows(&f, NULL, texts[kind]);
+        f.place.kind = (tm_rows_kind)kind;
+        if (kind == TM_ROWS_SPLIT) {
+            f.place.names = strchr((char *)f.body.data, '[');
+            f.place.rows = strchr(strstr((char *)f.body.data, "data"), '[');
+        }
+        start(&f);
+        assert_true(tm__decoder_next(f.decoder));
+        assert_int_equal(tm__decoder_cells(f.decoder)[0].i64, 1);
+        assert_true(tm__str_is(tm__decoder_cells(f.decoder)[1].text, "a"));
+        assert_true(tm__decoder_next(f.decoder));
+        assert_int_equal(tm__decoder_cells(f.decoder)[0].i64, 2);
+        assert_true(tm__str_is(tm__decoder_cells(f.decoder)[1].text, "b"));
+        assert_int_equal(tm__decoder_cells(f.decoder)[3].type, TM_TYPE_NONE);
+        assert_false(tm__decoder_next(f.decoder));
+        assert_int_equal(f.x.n_errors, 0);
+        assert_int_equal(tm__decoder_counts(f.decoder).n_rows, 2);
+        done(&f);
+    }
+}
+
+static void ragged_arrays_are_errors(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "{\"columns\":[\"origin\",\"distance\",\"date\"],\"data\":[[\"a\",1]]}",
+        "{\"date\":[null],\"origin\":[\"a\",\"b\"],\"distance\":[1,2]}",
+        "{\"date\":[null],\"origin\":7,\"distance\":[1,2]}",
+    };
+    for (uint32_t i = 0; i < 3; i++) {
+        fixture f;
+        open_rows(&f, NULL, texts[i]);
+        f.place.kind = i == 0 ? TM_ROWS_SPLIT : TM_ROWS_COLUMNS;
+        if (i == 0) {
+            f.place.names = strchr((char *)f.body.data, '[');
+            f.place.rows = strchr(strstr((char *)f.body.data, "data"), '[');
+        }
+        start(&f);
+        while (tm__decoder_next(f.decoder)) {
+        }
+        assert_true(f.x.n_errors > 0);
+        done(&f);
+    }
+}
+
+/* Random records: what the decoder takes, written as a row, is what jansson reads from it. */
+static void a_written_row_says_what_was_read(void **state) {
+    (void)state;
+    tm_rng rng = tm__rng_split(11, "decode", 0);
+    for (int round = 0; round < 2000; round++) {
+        tm_buf text;
+        tm__buf_init(&text, 1u << 16);
+        const long long distance = (long long)tm__rng_below(&rng, 1u << 30) - (1 << 29);
+        char speed[32];
+        speed[tm__f64_to_text((tm__rng_f64(&rng) - 0.5) * 1e3, speed)] = '\0';
+        tm__buf_printf(&text, "[{\"origin\":\"a\\n%llx\\u00e9\",\"speed\":%s,\"distance\":%lld,",
+                       (unsigned long long)tm__rng_u64(&rng), speed, distance);
+        tm__buf_printf(&text, "\"date\":\"20%02u-0%u-11\"}]",
+                       (unsigned)tm__rng_below(&rng, 90) + 10,
+                       (unsigned)tm__rng_below(&rng, 9) + 1);
+        json_t *theirs = json_loadb((const char *)text.data, text.len, 0, NULL);
+        assert_non_null(theirs);
+        fixture f;
+        open_rows(&f, NULL, (const char *)text.data);
+        start(&f);
+        assert_true(tm__decoder_next(f.decoder));
+        assert_int_equal(f.x.n_errors, 0);
+        tm_buf out;
+        tm__buf_init(&out, 1u << 16);
+        assert_true(tm__decoder_write_row(f.decoder, &out));
+        json_t *ours = json_loadb((const char *)out.data, out.len, 0, NULL);
+        const json_t *row = json_array_get(theirs, 0);
+        assert_true(
+            json_equal(json_object_get(ours, "distance"), json_object_get(row, "distance")));
+        assert_true(json_equal(json_object_get(ours, "origin"), json_object_get(row, "origin")));
+        assert_true(json_number_value(json_object_get(ours, "speed")) ==
+                    json_number_value(json_object_get(row, "speed")));
+        assert_int_equal(strncmp(json_string_value(json_object_get(ours, "date")),
+                                 json_string_value(json_object_get(row, "date")), 10),
+                         0);
+        json_decref(ours);
+        json_decref(theirs);
+        tm__buf_done(&out);
+        tm__buf_done(&text);
+        done(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_become_cells_in_the_order_of_the_model),
+        cmocka_unit_test(an_error_names_row_and_column_and_no_value),
+        cmocka_unit_test(null_is_always_a_missing_value),
+        cmocka_unit_test(errors_stop_at_the_sixteenth),
+        cmocka_unit_test(a_long_name_is_cut_between_characters),
+        cmocka_unit_test(split_and_columns_give_the_same_cells_as_records),
+        cmocka_unit_test(ragged_arrays_are_errors),
+        cmocka_unit_test(a_written_row_says_what_was_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/net.h"
+#include "serve_case.h"
+#include "temp_home.h"
+#include "test.h"
+
+static const tm_log quiet = {.level = TM_ERROR, .fd = -1};
+static const tm_actor actor = {.name = "test"};
+
+static void a_home_has_one_server(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    const tm_serve_options options = {.listen = "127.0.0.1:0", .log = &quiet};
+    tm_server *second = NULL;
+    tm_err err = {0};
+    assert_int_equal(tm__server_open(c.home, &options, &second, &err), TM_E_CONFLICT);
+    assert_null(second);
+    assert_non_null(strstr(err.message, "another server"));
+    serve_case_close(&c);
+}
+
+static void an_open_address_needs_a_key(void **state) {
+    const tm_serve_options options = {.listen = "0.0.0.0:0", .log = &quiet};
+    tm_server *server = NULL;
+    tm_err err = {0};
+    assert_int_equal(tm__server_open(*state, &options, &server, &err), TM_E_NOT_ALLOWED);
+    assert_non_null(strstr(err.hint, "tidemill key create"));
+    tm_registry *registry = NULL;
+    tm_key key;
+    tm__key_create(&key);
+    assert_int_equal(tm__registry_open(*state, &registry, &err), TM_OK);
+    assert_int_equal(tm__registry_key_add(registry, &key, TM_GUARD_CLIENT, "test", &actor, &err),
+                     TM_OK);
+    tm__registry_close(registry);
+    assert_int_equal(tm__server_open(*state, &options, &server, &err), TM_OK);
+    tm__server_close(server);
+}
+
+static void a_home_without_models_is_served(void **state) {
+    const tm_serve_options options = {.listen = "127.0.0.1:0", .log = &quiet};
+    tm_server *server = NULL;
+    assert_int_equal(tm__server_open(*state, &options, &server, NULL), TM_OK);
+    assert_non_null(strstr(tm__server_address(server), "127.0.0.1:"));
+    tm__server_stop(server);
+    int signal = -1;
+    assert_int_equal(tm__server_run(server, &signal, NULL), TM_OK);
+    assert_int_equal(signal, 0);
+    tm__server_close(server);
+}
+
+static void a_move_by_another_process_is_served_in_a_moment(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    uint32_t from = 0;
+    uint32_t to = 0;
+    for (int i = 0; i < 5; i++) {
+        const tm_promotion promotion = {.version = 2};
+        assert_int_equal(tm__registry_promote(c.registry, "tiny", &promotion, &actor, &from, NULL),
+                         TM_OK);
+        assert_true(serve_case_wait_version(&c, 2, NULL));
+        assert_int_equal(tm__registry_rollback(c.registry, "tiny", &actor, &from, &to, NULL),
+                         TM_OK);
+        assert_true(serve_case_wait_version(&c, 1, NULL));
+    }
+    serve_case_close(&c);
+}
+
+static void readyz_says_no_before_the_end(void **state) {
+    const tm_serve_limits limits = {.stop_delay_ms = 500};
+    serve_case c;
+    serve_case_open(&c, *state, &limits);
+    assert_int_equal(serve_case_call(&c, "/readyz", NULL, NULL), 200);
+    tm__server_stop(c.server);
+    tm__sleep_ms(100);
+    assert_int_equal(serve_case_call(&c, "/readyz", NULL, NULL), 503);
+    assert_int_equal(serve_case_call(&c, "/livez", NULL, NULL), 200);
+    assert_int_equal(serve_case_call(&c, "/v1/routes/tiny/predict", "{\"rows\":[]}", NULL), 200);
+    const uint64_t start = tm__mono_ns();
+    tm__thread_join(c.thread);
+    c.thread = NULL;
+    assert_true(tm__mono_ns() - start < UINT64_C(2000000000));
+    int fd = -1;
+    assert_int_not_equal(tm__net_connect(tm__server_address(c.server), 200, &fd, NULL), TM_OK);
+    serve_case_close(&c);
+}
+
+typedef struct ticker {
+    _Atomic uint32_t n;
+} ticker;
+
+static uint32_t tick(void *arg) {
+    ticker *t = arg;
+    atomic_fetch_add(&t->n, 1);
+    return 5;
+}
+
+static void the_tick_is_called_again_and_again(void **state) {
+    ticker t = {0};
+    const tm_serve_options options = {
+        .listen = "127.0.0.1:0", .log = &quiet, .tick = tick, .tick_arg = &t};
+    tm_server *server = NULL;
+    assert_int_equal(tm__server_open(*state, &options, &server, NULL), TM_OK);
+    for (int i = 0; i < 200 && atomic_load(&t.n) < 3; i++) {
+        tm__sleep_ms(5);
+    }
+    assert_true(atomic_load(&t.n) >= 3);
+    tm__server_close(server);
+}
+
+#define IN_HOME(test) cmocka_unit_test_setup_teardown(test, tm__temp_home_open, tm__temp_home_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_HOME(a_home_has_one_server),
+        IN_HOME(an_open_address_needs_a_key),
+        IN_HOME(a_home_without_models_is_served),
+        IN_HOME(a_move_by_another_process_is_served_in_a_moment),
+        IN_HOME(readyz_says_no_before_the_end),
+        IN_HOME(the_tick_is_called_again_and_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
