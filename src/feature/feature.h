@@ -27,7 +27,8 @@ typedef struct tm_feature {
     const char *name; /* "date.minute_of_day", "origin" */
     uint32_t input;   /* index of the schema column it comes from */
     bool is_categorical;
-    uint32_t n_levels;  /* categorical: codes are below it */
+    uint32_t n_levels;  /* categorical: codes are below it: n_levels - 2 is a level that is rare or
+                           was never seen, n_levels - 1 is missing */
     bool has_missing;   /* NaN may occur */
     double weight_hint; /* reserved for selection; 1 */
 } tm_feature;
@@ -58,8 +59,9 @@ typedef struct tm_program_options {
     uint32_t n_classes;   /* BINARY 2, MULTICLASS k, else 0 */
     bool is_time_ordered; /* the split is by time: date parts that cannot repeat in the future are
                              left out */
-    uint32_t max_levels;  /* categorical features keep at most this many levels (default 254); rarer
-                             ones are pooled; more get target statistics besides */
+    uint32_t max_levels;  /* a categorical feature has at most this many codes for levels and for
+                             others (default 254), and one for missing: n_levels is at most one
+                             more; columns with more levels get target statistics besides */
     uint32_t max_terms;   /* sparse text terms (default 1 << 18, hashed) */
     uint64_t seed;
 } tm_program_options;

@@ -409,7 +409,9 @@ tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *s
                           tm_matrix **out_matrix, tm_err *err) {
     tm_fit fit = {.ctx = ctx, .table = table, .y = y, .rows = rows, .n_rows = n_rows};
     fit.options = options;
-    fit.max_levels = options->max_levels > 0 ? options->max_levels : 254;
+    /* With the codes of other and missing a category has one code more than max_levels: by default
+     * 255, which with the bin of NaN fits a byte. */
+    fit.max_levels = (options->max_levels > 0 ? options->max_levels : 254) - 1;
     fit.max_terms = options->max_terms > 0 ? options->max_terms : UINT32_C(1) << 18;
     fit.min_count = n_rows < FEW_ROWS ? 3 : 5;
     if (n_rows == 0)
