@@ -334,5 +334,5 @@ tm_wide tm__wide_product(uint64_t a, uint64_t b) {
 int tm__pow10_exponent(int k) {
     /* 1741647 / 2^19 is log2(10), near enough for |k| <= 1233; the sum keeps the shift of a
      * positive number. */
-    return (int)((uint32_t)(k * 1741647 + (4096 << 19)) >> 19) - 4096;
+    return (int)((INT64_C(1741647) * k + (INT64_C(4096) << 19)) >> 19) - 4096;
 }

@@ -29,8 +29,8 @@ static uint64_t round_to_odd(tm_wide power, uint64_t factor) {
 
 /* floor(q log10(2)), or floor(log10(3/4 * 2^q)); the sum keeps the shift of a positive number. */
 static int decimal_exponent(int q, bool is_power_of_two) {
-    const int scaled = q * 1262611 - (is_power_of_two ? 524031 : 0);
-    return (int)((uint32_t)(scaled + (512 << 22)) >> 22) - 512;
+    const int64_t scaled = INT64_C(1262611) * q - (is_power_of_two ? 524031 : 0);
+    return (int)((scaled + (INT64_C(512) << 22)) >> 22) - 512;
 }
 
 static shortest find_shortest(uint64_t bits) {
