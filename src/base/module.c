@@ -15,7 +15,8 @@ tm_status tm__module_open(const char *path, tm_module **out_module, tm_err *err)
     if (module == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory while opening library '%s'", path);
     }
-    module->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    /* A library may have threads and static state, so it stays mapped when it is closed. */
+    module->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (module->handle == NULL) {
         const char *why = dlerror();
         tm__mem_free(module);

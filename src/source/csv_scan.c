@@ -249,7 +249,9 @@ static tm_status ragged(const tm_csv_scanner *s, size_t start, uint32_t n, tm_er
 static tm_status fill(tm_csv_scanner *s, size_t size, tm_err *err) {
     if (s->data != NULL) { /* else nothing was read yet */
         s->line = line_at(s, s->end);
-        memmove(s->data, s->data + s->end, s->len - s->end);
+        if (s->end < s->len) {
+            memmove(s->data, s->data + s->end, s->len - s->end);
+        }
     }
     s->len -= s->end;
     s->start = 0;

@@ -71,6 +71,7 @@ tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err
         }
         memcpy((char *)&api + entries[i].offset, &fn, sizeof(fn));
     }
+    tm__module_close(module); /* its functions stay */
     if (out_path != NULL) {
         /* The loader keeps the library's path as long as it is loaded, which is for good. */
         void *symbol = NULL;

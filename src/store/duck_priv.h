@@ -81,8 +81,8 @@ struct tm_duck {
     duckdb_connection connection;
 };
 
-/** Open the library and find all of TM_DUCK_FUNCTIONS. The library stays loaded for good: it may
- * have threads and state of its own. */
+/** Open the library and find all of TM_DUCK_FUNCTIONS. It stays loaded for good. *out_path, which
+ * may be NULL, is storage of the loader. */
 TM_NODISCARD tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err);
 
 /** Append a text between quotes of SQL, quotes in it doubled. */
