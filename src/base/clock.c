@@ -16,6 +16,8 @@
 #define DAY_US INT64_C(86400000000)
 #define ERA_DAYS 146097
 #define EPOCH_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
+#define YEAR_0_US (-INT64_C(62167219200000000))
+#define YEAR_10000_US INT64_C(253402300800000000)
 #define CLOCK_REAL INT64_MIN
 #define CLOCK_UNASKED (INT64_MIN + 1)
 
@@ -224,7 +226,11 @@ bool tm__time_parse(tm_str text, int64_t *out_us) {
     if (in.pos != text.len) {
         return false;
     }
-    *out_us = date_us + time_us - offset_us;
+    const int64_t us = date_us + time_us - offset_us;
+    if (us < YEAR_0_US || us >= YEAR_10000_US) {
+        return false; /* An offset leads out of the years that have a text. */
+    }
+    *out_us = us;
     return true;
 }
 

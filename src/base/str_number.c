@@ -200,7 +200,7 @@ bool tm__str_to_u64(tm_str a, uint64_t *out) {
             return false;
         }
     }
-    if (a.len == start) {
+    if (a.len == start || a.len > NUMBER_BYTES_MAX) {
         return false;
     }
     *out = value;

@@ -73,6 +73,10 @@ static void what_is_no_decimal_is_refused(void **state) {
     text[1] = '.';
     assert_true(tm__str_to_f64((tm_str){text, 400}, &value));
     assert_false(tm__str_to_f64((tm_str){"1\0", 2}, &value));
+    int64_t whole;
+    memset(text, '0', sizeof(text));
+    assert_true(tm__str_to_i64((tm_str){text, 400}, &whole) && whole == 0);
+    assert_false(tm__str_to_i64((tm_str){text, 401}, &whole));
 }
 
 /* glibc's strtod rounds correctly and is the oracle. */
