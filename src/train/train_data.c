@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From tables and options to rows with roles, a target and a split. */
+#include "train/train_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+
+/* The column of a name, or a failure that says which is nearest. */
+static tm_status find_named(const tm_train_data *data, const char *name, const char *what,
+                            uint32_t *out, tm_err *err) {
+    const char *names[TM_MAX_COLS];
+    *out = UINT32_MAX;
+    if (name == NULL) {
+        return TM_OK;
+    }
+    *out = tm__table_find(data->table, name);
+    if (*out != UINT32_MAX) {
+        return TM_OK;
+    }
+    for (uint32_t c = 0; c < data->schema.n_cols; c++) {
+        names[c] = data->schema.cols[c].name;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "there is no %s column '%s'", what, name);
+    const char *near = tm__str_nearest(tm__str(name), names, data->schema.n_cols);
+    if (near != NULL) {
+        tm_err_hint(err, "Did you mean '%s'?", near);
+    } else {
+        tm_err_hint(err, "Run 'tidemill data profile' on the data to see its columns.");
+    }
+    return st;
+}
+
+static tm_status set_role(tm_train_data *data, uint32_t col, tm_role role, const char *reason,
+                          tm_err *err) {
+    if (col == UINT32_MAX) {
+        return TM_OK;
+    }
+    tm_schema_column *column = &data->schema.cols[col];
+    tm__mem_free(column->reason);
+    column->role = role;
+    column->reason = tm__mem_strdup(reason);
+    if (column->reason == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the schema");
+    }
+    return TM_OK;
+}
+
+static tm_status assign_roles(tm_train_data *data, const tm_train_options *options, tm_err *err) {
+    uint32_t group = UINT32_MAX;
+    TM_TRY(find_named(data, options->target, "target", &data->target, err));
+    TM_TRY(find_named(data, options->time, "time", &data->time, err));
+    TM_TRY(find_named(data, options->entity, "entity", &data->entity, err));
+    TM_TRY(find_named(data, options->weight, "weight", &data->weight, err));
+    TM_TRY(find_named(data, options->group, "group", &group, err));
+    for (uint32_t i = 0; i < options->n_drop; i++) {
+        uint32_t col = UINT32_MAX;
+        TM_TRY(find_named(data, options->drop[i], "dropped", &col, err));
+        TM_TRY(set_role(data, col, TM_ROLE_DROPPED, "dropped as asked", err));
+    }
+    TM_TRY(
+        set_role(data, data->entity, TM_ROLE_ENTITY, "names the entity, so it is no feature", err));
+    TM_TRY(set_role(data, group, TM_ROLE_GROUP, "names the group of a row", err));
+    TM_TRY(set_role(data, data->weight, TM_ROLE_WEIGHT, "weighs the rows", err));
+    TM_TRY(set_role(data, data->target, TM_ROLE_TARGET, "the target", err));
+    if (data->time != UINT32_MAX) {
+        const tm_type type = data->schema.cols[data->time].type;
+        if (type != TM_TYPE_DATE && type != TM_TYPE_TIME) {
+            return TM_FAIL(err, TM_E_USAGE, "the time column '%s' is %s, not a date or time",
+                           options->time, tm__type_text(type));
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status fill_weights(tm_train_data *data, tm_err *err) {
+    if (data->weight == UINT32_MAX) {
+        return TM_OK;
+    }
+    const tm_column *column = tm__table_column(data->table, data->weight);
+    data->weights = tm__mem_alloc(data->n_rows, sizeof(double));
+    if (data->weights == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the weights");
+    }
+    for (uint64_t row = 0; row < data->n_rows; row++) {
+        double value = NAN;
+        if (column->floats != NULL) {
+            value = column->floats[row];
+        } else if (column->ints != NULL && column->ints[row] != TM_INT_MISSING) {
+            value = (double)column->ints[row];
+        }
+        if (!(value >= 0.0) || isinf(value)) {
+            const tm_status st = TM_FAIL(
+                err, TM_E_DATA, "the weight '%s' is not a number of at least 0", column->name);
+            tm_err_at(err, NULL, row + 1, data->weight + 1);
+            return st;
+        }
+        data->weights[row] = value;
+    }
+    return TM_OK;
+}
+
+/* The time of a time-ordered run has its own role, so that transforms and logs know it. */
+static tm_status mark_time(tm_train_data *data, tm_err *err) {
+    if (data->time != UINT32_MAX && data->schema.cols[data->time].role == TM_ROLE_FEATURE) {
+        return set_role(data, data->time, TM_ROLE_TIME, "orders the rows", err);
+    }
+    return TM_OK;
+}
+
+tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *test,
+                              const tm_train_options *options, tm_err *err) {
+    tm_status st = TM_OK;
+    memset(data, 0, sizeof(*data));
+    data->n_own = tm__table_rows(table);
+    if (test != NULL) {
+        st = tm__table_concat(table, test, &data->table, err);
+    } else {
+        data->table = tm__table_ref(table);
+    }
+    if (st == TM_OK) {
+        data->n_rows = tm__table_rows(data->table);
+        /* Of the own rows only: what a test table holds must not reach the schema. */
+        st = tm__schema_from_table(table, &data->schema, err);
+    }
+    if (st == TM_OK && options->target == NULL) {
+        st = TM_FAIL(err, TM_E_USAGE, "no target column is named");
+        tm_err_hint(err, "Say which column to predict with --target COL.");
+    }
+    if (st == TM_OK) {
+        st = assign_roles(data, options, err);
+    }
+    if (st == TM_OK) {
+        st = tm__train_target_fit(data, options, err);
+    }
+    if (st == TM_OK) {
+        st = fill_weights(data, err);
+    }
+    if (st == TM_OK) {
+        st = tm__train_split_rows(data, options, err);
+    }
+    if (st == TM_OK) {
+        st = mark_time(data, err);
+    }
+    if (st != TM_OK) {
+        tm__train_data_done(data);
+    }
+    return st;
+}
+
+void tm__train_data_done(tm_train_data *data) {
+    tm__table_unref(data->table);
+    tm__schema_done(&data->schema);
+    for (uint32_t i = 0; data->classes != NULL && i < data->n_classes; i++) {
+        tm__mem_free(data->classes[i]);
+    }
+    tm__mem_free(data->classes);
+    tm__mem_free(data->y);
+    tm__mem_free(data->weights);
+    tm__mem_free(data->train);
+    tm__mem_free(data->test);
+    memset(data, 0, sizeof(*data));
+}
+
+uint32_t tm__train_outputs(const tm_train_data *data) {
+    return data->task == TM_TASK_MULTICLASS ? data->n_classes : 1;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows for fitting and rows for validation inside the training rows, and their numbers.
+ *
+ * Time-ordered runs validate on the latest fifth, as the test does. Others use five folds while
+ * that is cheap (fewer than 20,000 rows), two up to 60,000, and one held-out fifth beyond; rows of
+ * one entity share a fold.
+ */
+#include "train/train_priv.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+#define FIVE_FOLDS_CELLS 20000u
+#define TWO_FOLDS_CELLS 80000u
+#define HOLDOUT_PARTS 5u
+
+uint32_t tm__fold_count(const tm_train_data *data, uint64_t n_cells) {
+    if (data->is_time_ordered || n_cells >= TWO_FOLDS_CELLS) {
+        return 1;
+    }
+    return n_cells < FIVE_FOLDS_CELLS ? TM_MAX_FOLDS : 2;
+}
+
+static bool is_valid_row(const tm_train_data *data, uint64_t key, uint64_t position, uint64_t n,
+                         uint64_t entity, uint32_t n_folds, uint32_t fold) {
+    if (data->is_time_ordered) {
+        return position >= n - n / HOLDOUT_PARTS;
+    }
+    const uint32_t parts = n_folds == 1 ? HOLDOUT_PARTS : n_folds;
+    return tm__rng_at(key, entity) % parts == fold;
+}
+
+tm_status tm__fold_rows(const tm_train_data *data, const uint32_t *rows, uint64_t n_rows,
+                        uint32_t n_folds, uint32_t fold, uint64_t seed, uint32_t **out_fit,
+                        uint64_t *out_n_fit, uint32_t **out_valid, uint64_t *out_n_valid,
+                        tm_err *err) {
+    const uint64_t key = tm__rng_split(seed, "fold", 0).key;
+    uint32_t *fit = tm__mem_alloc(n_rows, sizeof(uint32_t));
+    uint32_t *valid = tm__mem_alloc(n_rows, sizeof(uint32_t));
+    uint64_t *entities = NULL;
+    uint64_t n_fit = 0;
+    uint64_t n_valid = 0;
+    if (data->entity != UINT32_MAX) {
+        entities = tm__mem_alloc(data->n_rows, sizeof(uint64_t));
+    }
+    if (fit == NULL || valid == NULL || (data->entity != UINT32_MAX && entities == NULL)) {
+        tm__mem_free(fit);
+        tm__mem_free(valid);
+        tm__mem_free(entities);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the validation rows");
+    }
+    if (entities != NULL) {
+        tm__table_row_hashes(data->table, &data->entity, 1, entities);
+    }
+    for (uint64_t i = 0; i < n_rows; i++) {
+        const uint64_t who = entities != NULL ? entities[rows[i]] : rows[i];
+        if (is_valid_row(data, key, i, n_rows, who, n_folds, fold)) {
+            valid[n_valid++] = rows[i];
+        } else {
+            fit[n_fit++] = rows[i];
+        }
+    }
+    tm__mem_free(entities);
+    *out_fit = fit;
+    *out_n_fit = n_fit;
+    *out_valid = valid;
+    *out_n_valid = n_valid;
+    return TM_OK;
+}
+
+static double *gather(const double *values, const uint32_t *rows, uint64_t n) {
+    double *out = tm__mem_alloc(n, sizeof(double));
+    for (uint64_t i = 0; out != NULL && i < n; i++) {
+        out[i] = values[rows[i]];
+    }
+    return out;
+}
+
+static tm_status gather_targets(tm_fold *fold, const tm_train_data *data, const uint32_t *fit_rows,
+                                tm_err *err) {
+    fold->y = gather(data->y, fit_rows, fold->n);
+    fold->y_valid = gather(data->y, fold->valid_rows, fold->n_valid);
+    if (data->weights != NULL) {
+        fold->weights = gather(data->weights, fit_rows, fold->n);
+        fold->weights_valid = gather(data->weights, fold->valid_rows, fold->n_valid);
+    }
+    if (fold->y == NULL || fold->y_valid == NULL ||
+        (data->weights != NULL && (fold->weights == NULL || fold->weights_valid == NULL))) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the target of a fold");
+    }
+    return TM_OK;
+}
+
+tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
+                        const uint32_t *fit_rows, uint64_t n_fit, const uint32_t *valid_rows,
+                        uint64_t n_valid, uint64_t seed, tm_err *err) {
+    const tm_program_options options = {
+        .task = data->task,
+        .n_classes = data->n_classes,
+        .is_time_ordered = data->is_time_ordered,
+        .seed = seed,
+    };
+    memset(fold, 0, sizeof(*fold));
+    fold->n = n_fit;
+    fold->n_valid = n_valid;
+    fold->valid_rows = tm__mem_alloc(n_valid, sizeof(uint32_t));
+    tm_status st = TM_OK;
+    if (fold->valid_rows == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory for the validation rows");
+    } else if (n_valid > 0) {
+        memcpy(fold->valid_rows, valid_rows, n_valid * sizeof(uint32_t));
+    }
+    if (st == TM_OK) {
+        st = gather_targets(fold, data, fit_rows, err);
+    }
+    if (st == TM_OK) {
+        st = tm__program_fit(ctx, data->table, &data->schema, data->y, fit_rows, n_fit, &options,
+                             &fold->program, &fold->x, err);
+    }
+    if (st == TM_OK && n_valid > 0) {
+        st = tm__program_apply(ctx, fold->program, data->table, fold->valid_rows, n_valid,
+                               &fold->x_valid, err);
+    }
+    if (st != TM_OK) {
+        tm__fold_done(fold);
+    }
+    return st;
+}
+
+void tm__fold_done(tm_fold *fold) {
+    tm__program_free(fold->program);
+    tm__matrix_free(fold->x);
+    tm__matrix_free(fold->x_valid);
+    tm__mem_free(fold->y);
+    tm__mem_free(fold->y_valid);
+    tm__mem_free(fold->weights);
+    tm__mem_free(fold->weights_valid);
+    tm__mem_free(fold->valid_rows);
+    memset(fold, 0, sizeof(*fold));
+}

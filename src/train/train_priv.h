@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One training run from inside: its rows, its target, its folds and its candidates. Not for other
+ * folders.
+ */
+#ifndef TM_TRAIN_TRAIN_PRIV_H
+#define TM_TRAIN_TRAIN_PRIV_H
+
+#include "train/train.h"
+
+#define TM_MAX_FOLDS 5u
+#define TM_MAX_CANDIDATES 64u
+
+/* What the rows are and where each goes. */
+typedef struct tm_train_data {
+    tm_table *table; /* training rows, then those of a separate test table; a reference of ours */
+    uint64_t n_rows;
+    uint64_t n_own; /* rows before the separate test table */
+    tm_schema schema;
+    uint32_t target, time, entity, weight; /* columns, UINT32_MAX when there is none */
+    tm_task task;
+    uint32_t n_classes;
+    char **classes;  /* [n_classes], owned */
+    double *y;       /* [n_rows]; NaN where the target is missing, n_classes for an unseen class */
+    double *weights; /* [n_rows] or NULL */
+    tm_split split;  /* with AUTO resolved */
+    const char *split_reason;
+    bool is_time_ordered;
+    uint32_t *train; /* rows to learn from, in time order when is_time_ordered */
+    uint64_t n_train;
+    uint32_t *test;
+    uint64_t n_test;
+    uint64_t n_target_missing;
+} tm_train_data;
+
+/* Numbers for one fit and its validation. */
+typedef struct tm_fold {
+    tm_program *program;
+    tm_matrix *x, *x_valid;
+    double *y, *y_valid;
+    double *weights, *weights_valid; /* NULL when there are none */
+    uint32_t *valid_rows;            /* rows of the table */
+    uint64_t n, n_valid;
+} tm_fold;
+
+/* A learner with its parameters, and how it did. */
+typedef struct tm_candidate {
+    const tm_model_ops *ops;
+    tm_params params;
+    double score;      /* of the deciding metric on validation rows; NaN before it was tried */
+    uint32_t n_rounds; /* mean over folds of the rounds that early stopping kept */
+    double
+        l2_chosen; /* geometric mean over folds of what the learner chose itself; 1e-12: nothing */
+    uint64_t n_rows; /* rows of the largest fit it was tried with */
+    bool is_cut;  /* the budget ended its last trial before its natural end */
+    uint64_t work; /* units its last trial took */
+    double seconds;
+} tm_candidate;
+
+typedef struct tm_search {
+    const tm_train_data *data;
+    const tm_train_options *options;
+    const tm_metric_ops *metric;
+    tm_candidate candidates[TM_MAX_CANDIDATES];
+    uint32_t n_candidates;
+    uint32_t best;
+    double *valid_pred; /* [n_valid x n_outputs] answers of the best candidate on validation rows */
+    double *valid_y;
+    double *valid_weights;
+    uint64_t n_valid;
+    double seconds_features;
+} tm_search;
+
+/* train_data.c */
+TM_NODISCARD tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *test,
+                                           const tm_train_options *options, tm_err *err);
+void tm__train_data_done(tm_train_data *data);
+/* train_target.c: task, classes and y. */
+TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_options *options,
+                                            tm_err *err);
+/** Text of a target cell as a class name, in out [>= 64 bytes or the text itself]. */
+tm_str tm__train_class_text(const tm_column *column, uint64_t row, char *out);
+/* train_split.c: train and test rows. */
+TM_NODISCARD tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *options,
+                                            tm_err *err);
+/* train_fold.c */
+TM_NODISCARD tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
+                                     const uint32_t *fit_rows, uint64_t n_fit,
+                                     const uint32_t *valid_rows, uint64_t n_valid, uint64_t seed,
+                                     tm_err *err);
+void tm__fold_done(tm_fold *fold);
+/** Number of answers a row. */
+uint32_t tm__train_outputs(const tm_train_data *data);
+/** Fold of each training row (by position): 0 .. n_folds-1; a time-ordered run has one fold, the
+ * last fifth. */
+uint32_t tm__fold_count(const tm_train_data *data, uint64_t n_cells);
+TM_NODISCARD tm_status tm__fold_rows(const tm_train_data *data, const uint32_t *rows,
+                                     uint64_t n_rows, uint32_t n_folds, uint32_t fold,
+                                     uint64_t seed, uint32_t **out_fit, uint64_t *out_n_fit,
+                                     uint32_t **out_valid, uint64_t *out_n_valid, tm_err *err);
+/* train_search.c */
+TM_NODISCARD tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err);
+void tm__search_done(tm_search *search);
+/** Fit the only candidate on a fold, keep the model, and keep its answers on the validation rows as
+ * the best. */
+TM_NODISCARD tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fold,
+                                           tm_model **out, tm_err *err);
+/* train_fit.c */
+typedef struct tm_final {
+    const tm_model_ops *ops;
+    tm_params params;
+    tm_program *program;
+    tm_model *model;
+    double seconds_features;
+} tm_final;
+TM_NODISCARD tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out,
+                                     tm_err *err);
+TM_NODISCARD tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
+void tm__final_done(tm_final *final);
+/* train_candidate.c */
+TM_NODISCARD tm_status tm__candidates_init(tm_search *search, tm_err *err);
+/** A further candidate near the best one; false when the list is full or the learner has nothing to
+ * vary. */
+bool tm__candidate_draw(tm_search *search, tm_candidate *out, uint32_t draw);
+/** "gbdt.n_trees=500" parts; true when any names this learner or none. */
+TM_NODISCARD tm_status tm__candidate_params(const tm_train_options *options,
+                                            const tm_model_ops *ops, tm_params *params,
+                                            uint32_t *out_n_set, tm_err *err);
+/* train_report.c */
+typedef struct tm_threshold {
+    double value;
+    double precision, recall; /* on validation rows at that threshold */
+    double rate;              /* share of rows called positive */
+} tm_threshold;
+void tm__threshold_fit(const double *y, const double *pred, const double *weights, uint64_t n,
+                       tm_threshold *out);
+/** [{"column","score"}]: input columns that alone reach AUC, accuracy or r2 of 0.98. New reference. */
+TM_NODISCARD tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed,
+                                       json_t **out, tm_err *err);
+/** [{"column","share"}] largest first; shares sum to 1. New reference; NULL when out of memory. */
+json_t *tm__train_importance(const tm_program *program, const tm_model *model);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run found, for people and programs: threshold, columns that matter, columns that give the target away. */
+#include "train/train_priv.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+#define LEAK_ROWS 20000u
+#define LEAK_TREES 10
+#define LEAK_SCORE 0.98
+
+typedef struct scored_row {
+    double pred, y, weight;
+    uint64_t row;
+} scored_row;
+
+static int compare_scored(const void *a, const void *b)
+{
+    const scored_row *x = a;
+    const scored_row *y = b;
+    if (x->pred != y->pred) {
+        return x->pred > y->pred ? -1 : 1;
+    }
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* The cut with the largest F1: walk the answers from the surest down and look at each place between two values. */
+void tm__threshold_fit(const double *y, const double *pred, const double *weights, uint64_t n,
+                       tm_threshold *out)
+{
+    double positives = 0.0;
+    double total = 0.0;
+    double caught = 0.0;
+    double called = 0.0;
+    double best = -1.0;
+    *out = (tm_threshold){.value = 0.5};
+    scored_row *rows = tm__mem_alloc(n, sizeof(*rows));
+    if (rows == NULL) {
+        return; /* one half is a threshold too, and the report says the counts it gives */
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        const double weight = weights != NULL ? weights[i] : 1.0;
+        rows[i] = (scored_row){pred[i], y[i], weight, i};
+        positives += y[i] == 1.0 ? weight : 0.0;
+        total += weight;
+    }
+    qsort(rows, n, sizeof(*rows), compare_scored);
+    for (uint64_t i = 0; i < n; i++) {
+        called += rows[i].weight;
+        caught += rows[i].y == 1.0 ? rows[i].weight : 0.0;
+        if (i + 1 < n && rows[i + 1].pred == rows[i].pred) {
+            continue;
+        }
+        const double f1 = 2.0 * caught / (called + positives);
+        if (f1 > best) {
+            best = f1;
+            out->value = rows[i].pred;
+            out->precision = called > 0 ? caught / called : 0.0;
+            out->recall = positives > 0 ? caught / positives : 0.0;
+            out->rate = total > 0 ? called / total : 0.0;
+        }
+    }
+    tm__mem_free(rows);
+}
+
+/* How well one input column alone tells the target, by a few small trees: AUC, accuracy or r2. */
+typedef struct leak_probe {
+    const tm_model_ops *ops;
+    tm_params params;
+    tm_fit_input in;
+    tm_view fit, valid;
+    const double *cols[64];
+    const double *cols_valid[64];
+    tm_feature features[64];
+} leak_probe;
+
+static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe *probe,
+                              const tm_fold *fold, uint32_t input, double *out_score, tm_err *err)
+{
+    const tm_view *x = tm__matrix_view(fold->x);
+    const tm_view *x_valid = tm__matrix_view(fold->x_valid);
+    uint32_t n = 0;
+    *out_score = 0.0;
+    for (uint32_t c = 0; c < x->n_cols && n < 64; c++) {
+        if (x->features[c].input == input) {
+            probe->cols[n] = x->cols[c];
+            probe->cols_valid[n] = x_valid->cols[c];
+            probe->features[n++] = x->features[c];
+        }
+    }
+    if (n == 0) {
+        return TM_OK;
+    }
+    probe->fit = (tm_view){.n_rows = x->n_rows, .n_cols = n, .cols = probe->cols,
+                           .features = probe->features};
+    probe->valid = (tm_view){.n_rows = x_valid->n_rows, .n_cols = n, .cols = probe->cols_valid,
+                             .features = probe->features};
+    tm_model *model = NULL;
+    double *pred = tm__mem_alloc(fold->n_valid * tm__train_outputs(data), sizeof(double));
+    tm_status st = pred == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to look for leaks")
+                                : tm__model_fit(ctx, probe->ops, &probe->in, &probe->params,
+                                                &model, err);
+    if (st == TM_OK) {
+        st = tm__model_predict(ctx, model, &probe->valid, pred, err);
+    }
+    if (st == TM_OK) {
+        const char *name = data->task == TM_TASK_BINARY       ? "auc"
+                           : data->task == TM_TASK_MULTICLASS ? "accuracy"
+                                                              : "r2";
+        tm__model_link(data->task, model->n_outputs, fold->n_valid, pred);
+        const tm_score_input in = {.task = data->task, .n_classes = data->n_classes,
+                                   .n_rows = fold->n_valid, .y = fold->y_valid, .pred = pred,
+                                   .weights = fold->weights_valid};
+        st = tm__metric_score(tm__metric_find(name), &in, out_score, err);
+    }
+    tm__model_free(model);
+    tm__mem_free(pred);
+    return st;
+}
+
+static tm_status probe_all(tm_ctx *ctx, const tm_train_data *data, const tm_fold *fold,
+                           json_t *found, tm_err *err)
+{
+    leak_probe *probe = tm__mem_zalloc(1, sizeof(*probe));
+    if (probe == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to look for leaks");
+    }
+    uint32_t n_set = 0;
+    const char *const params[] = {"gbdt.n_trees=10", "gbdt.max_leaves=8", "gbdt.learning_rate=0.5",
+                                  "gbdt.early_stopping=0"};
+    const tm_train_options options = {.params = params, .n_params = 4};
+    probe->ops = tm__model_find("gbdt");
+    tm__params_init(probe->ops, &probe->params);
+    tm_status st = tm__candidate_params(&options, probe->ops, &probe->params, &n_set, err);
+    probe->in = (tm_fit_input){.task = data->task, .n_classes = data->n_classes,
+                               .x = &probe->fit, .y = fold->y, .weights = fold->weights};
+    const tm_schema *schema = tm__program_schema(fold->program);
+    for (uint32_t i = 0; st == TM_OK && i < schema->n_cols; i++) {
+        double score = 0.0;
+        st = probe_column(ctx, data, probe, fold, i, &score, err);
+        if (st == TM_OK && score >= LEAK_SCORE) {
+            json_array_append_new(
+                found, json_pack("{s:s, s:o}", "column", schema->cols[i].name, "score",
+                                 tm__json_number(score)));
+        }
+    }
+    tm__mem_free(probe);
+    return st;
+}
+
+tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed, json_t **out,
+                          tm_err *err)
+{
+    tm_fold fold;
+    uint32_t *fit = NULL;
+    uint32_t *valid = NULL;
+    uint64_t n_fit = 0;
+    uint64_t n_valid = 0;
+    tm_budget *budget = ctx->budget;
+    *out = json_array();
+    if (*out == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to look for leaks");
+    }
+    if (data->task == TM_TASK_MULTICLASS && data->n_classes > 50) {
+        return TM_OK; /* a column that alone tells fifty classes apart would need its own look */
+    }
+    const uint64_t n = data->n_train < LEAK_ROWS ? data->n_train : LEAK_ROWS;
+    uint32_t *rows = tm__mem_alloc(n, sizeof(uint32_t));
+    tm_status st = rows == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to look for leaks") : TM_OK;
+    for (uint64_t i = 0; st == TM_OK && i < n; i++) {
+        rows[i] = data->train[i * data->n_train / n];
+    }
+    ctx->budget = NULL; /* a fixed, small amount of work */
+    if (st == TM_OK) {
+        st = tm__fold_rows(data, rows, n, 1, 0, seed, &fit, &n_fit, &valid, &n_valid, err);
+    }
+    if (st == TM_OK && n_fit > 0 && n_valid > 0) {
+        st = tm__fold_init(ctx, &fold, data, fit, n_fit, valid, n_valid, seed, err);
+        if (st == TM_OK) {
+            st = probe_all(ctx, data, &fold, *out, err);
+            tm__fold_done(&fold);
+        }
+    }
+    ctx->budget = budget;
+    tm__mem_free(rows);
+    tm__mem_free(fit);
+    tm__mem_free(valid);
+    if (st != TM_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+typedef struct weighed_column {
+    double share;
+    uint32_t input;
+} weighed_column;
+
+static int compare_weighed(const void *a, const void *b)
+{
+    const weighed_column *x = a;
+    const weighed_column *y = b;
+    if (x->share != y->share) {
+        return x->share > y->share ? -1 : 1;
+    }
+    return x->input < y->input ? -1 : x->input > y->input;
+}
+
+
+json_t *tm__train_importance(const tm_program *program, const tm_model *model)
+{
+    const uint32_t n_features = tm__program_features(program);
+    const tm_schema *schema = tm__program_schema(program);
+    double *shares = tm__mem_zalloc((size_t)n_features + 1, sizeof(double));
+    weighed_column *columns = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*columns));
+    json_t *out = json_array();
+    if (shares == NULL || columns == NULL || out == NULL || model->ops->importance == NULL) {
+        goto out;
+    }
+    model->ops->importance(model, shares);
+    for (uint32_t i = 0; i < schema->n_cols; i++) {
+        columns[i].input = i;
+    }
+    double total = 0.0;
+    for (uint32_t f = 0; f <= n_features; f++) {
+        const uint32_t input =
+            f < n_features ? tm__program_feature(program, f)->input : tm__program_term_input(program);
+        if (input < schema->n_cols) {
+            columns[input].share += shares[f];
+        }
+        total += shares[f];
+    }
+    qsort(columns, schema->n_cols, sizeof(*columns), compare_weighed);
+    for (uint32_t i = 0; i < schema->n_cols && total > 0; i++) {
+        json_array_append_new(out, json_pack("{s:s, s:o}", "column",
+                                             schema->cols[columns[i].input].name, "share",
+                                             tm__json_number(columns[i].share / total)));
+    }
+out:
+    tm__mem_free(shares);
+    tm__mem_free(columns);
+    return out;
+}

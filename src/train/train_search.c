@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The search between learners.
+ *
+ *   rung 0   every candidate on a sample of at most 100,000 rows, draws near the best while the
+ * budget lasts rung 1   the best three on at most 400,000 rows full     the best one on all rows,
+ * with early stopping on the validation rows
+ *
+ * The full fit is left out when rung 0 saw all rows and the budget did not cut the best one.
+ * Invariants:
+ *   1. What is tried next depends on scores and on the budget only, so the same work gives the same
+ * search.
+ *   2. Every candidate of a rung is scored on the same validation rows.
+ *   3. A candidate that the budget cut is scored with what it has.
+ * Shares of the budget: search 0.35, full fit 0.29, refit 0.36 of it (the refit has 5/4 of the
+ * rows).
+ */
+#include "train/train_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fmath.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+#define RUNG0_ROWS 100000u
+#define RUNG1_ROWS 400000u
+#define RUNG1_KEEP 3u
+#define DRAWS_DEFAULT 10u /* without a budget, for data of fewer than RUNG_DRAW_ROWS rows */
+#define RUNG_DRAW_ROWS 20000u
+
+/* The folds of one rung and the pooled truth of their validation rows. */
+typedef struct rung {
+    tm_fold folds[TM_MAX_FOLDS];
+    uint32_t n_folds;
+    uint64_t n_rows;
+    uint64_t n_valid;
+    double *y;
+    double *weights;
+} rung;
+
+static void rung_done(rung *r) {
+    for (uint32_t i = 0; i < r->n_folds; i++) {
+        tm__fold_done(&r->folds[i]);
+    }
+    tm__mem_free(r->y);
+    tm__mem_free(r->weights);
+    memset(r, 0, sizeof(*r));
+}
+
+static tm_status rung_pool(rung *r, bool weighted, tm_err *err) {
+    for (uint32_t i = 0; i < r->n_folds; i++) {
+        r->n_valid += r->folds[i].n_valid;
+    }
+    r->y = tm__mem_alloc(r->n_valid, sizeof(double));
+    r->weights = weighted ? tm__mem_alloc(r->n_valid, sizeof(double)) : NULL;
+    if (r->y == NULL || (weighted && r->weights == NULL)) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the validation rows");
+    }
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < r->n_folds; i++) {
+        const tm_fold *fold = &r->folds[i];
+        memcpy(r->y + at, fold->y_valid, fold->n_valid * sizeof(double));
+        if (weighted) {
+            memcpy(r->weights + at, fold->weights_valid, fold->n_valid * sizeof(double));
+        }
+        at += fold->n_valid;
+    }
+    return TM_OK;
+}
+
+/* A sample of the training rows that keeps their order: a pure function of (seed, row). */
+static uint64_t sample_rows(const tm_train_data *data, uint64_t seed, uint64_t n_max,
+                            uint32_t *out) {
+    const uint64_t key = tm__rng_split(seed, "rung", 0).key;
+    const double share = (double)n_max / (double)data->n_train;
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < data->n_train; i++) {
+        const uint32_t row = data->train[i];
+        if (share >= 1.0 || (double)(tm__rng_at(key, row) >> 11) * 0x1p-53 < share) {
+            out[n++] = row;
+        }
+    }
+    return n;
+}
+
+static tm_status rung_init(tm_ctx *ctx, rung *r, tm_search *search, uint64_t n_max, tm_err *err) {
+    const tm_train_data *data = search->data;
+    const uint64_t started = tm__mono_ns();
+    tm_status st = TM_OK;
+    memset(r, 0, sizeof(*r));
+    uint32_t *rows = tm__mem_alloc(data->n_train, sizeof(uint32_t));
+    if (rows == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a sample of the rows");
+    }
+    r->n_rows = sample_rows(data, search->options->seed, n_max, rows);
+    const uint32_t n_folds = tm__fold_count(data, r->n_rows * tm__train_outputs(data));
+    for (uint32_t i = 0; st == TM_OK && i < n_folds; i++) {
+        uint32_t *fit = NULL;
+        uint32_t *valid = NULL;
+        uint64_t n_fit = 0;
+        uint64_t n_valid = 0;
+        st = tm__fold_rows(data, rows, r->n_rows, n_folds, i, search->options->seed, &fit, &n_fit,
+                           &valid, &n_valid, err);
+        if (st == TM_OK) {
+            st = tm__fold_init(ctx, &r->folds[i], data, fit, n_fit, valid, n_valid,
+                               search->options->seed, err);
+        }
+        if (st == TM_OK) {
+            r->n_folds++;
+        }
+        tm__mem_free(fit);
+        tm__mem_free(valid);
+    }
+    if (st == TM_OK) {
+        st = rung_pool(r, data->weights != NULL, err);
+    }
+    tm__mem_free(rows);
+    if (st != TM_OK) {
+        rung_done(r);
+    }
+    search->seconds_features += (double)(tm__mono_ns() - started) * 1e-9;
+    return st;
+}
+
+static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *fold,
+                          const tm_candidate *candidate, tm_model **out, double *pred,
+                          tm_err *err) {
+    const tm_train_data *data = search->data;
+    const tm_fit_input in = {
+        .task = data->task,
+        .n_classes = data->n_classes,
+        .x = tm__matrix_view(fold->x),
+        .y = fold->y,
+        .weights = fold->weights,
+        .x_valid = tm__matrix_view(fold->x_valid),
+        .y_valid = fold->y_valid,
+        .weights_valid = fold->weights_valid,
+        .seed = search->options->seed,
+    };
+    tm_model *model = NULL;
+    TM_TRY(tm__model_fit(ctx, candidate->ops, &in, &candidate->params, &model, err));
+    const tm_status st = tm__model_predict(ctx, model, in.x_valid, pred, err);
+    if (st != TM_OK) {
+        tm__model_free(model);
+        return st;
+    }
+    tm__model_link(data->task, model->n_outputs, fold->n_valid, pred);
+    *out = model;
+    return TM_OK;
+}
+
+static tm_status score_pred(const tm_search *search, const rung *r, const double *pred, double *out,
+                            tm_err *err) {
+    const tm_score_input in = {
+        .task = search->data->task,
+        .n_classes = search->data->n_classes,
+        .n_rows = r->n_valid,
+        .y = r->y,
+        .pred = pred,
+        .weights = r->weights,
+    };
+    return tm__metric_score(search->metric, &in, out, err);
+}
+
+/* What a learner chose by itself on the validation rows and the refit needs: strength of its
+ * penalty. */
+static double chosen_l2(const tm_model *model) {
+    json_t *described = model->ops->describe != NULL ? model->ops->describe(model) : NULL;
+    const double l2 = tm__json_f64(described, "l2", tm__nan());
+    json_decref(described);
+    return l2;
+}
+
+/* A budget for one part: its share of what the whole has left. */
+static tm_budget part_budget(const tm_budget *whole, double share) {
+    tm_budget part = {0};
+    if (whole->work_limit > 0) {
+        const uint64_t left =
+            whole->work_limit > whole->work_used ? whole->work_limit - whole->work_used : 0;
+        part.work_limit = (uint64_t)((double)left * share);
+        part.work_limit = part.work_limit == 0 ? 1 : part.work_limit;
+    }
+    if (whole->deadline_ns > 0) {
+        const uint64_t now = tm__mono_ns();
+        const uint64_t left = whole->deadline_ns > now ? whole->deadline_ns - now : 0;
+        part.deadline_ns = now + (uint64_t)((double)left * share);
+    }
+    return part;
+}
+
+/* Fit on each fold, pool the answers, score them. The caller frees *out_pred. */
+static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
+                               tm_candidate *candidate, double **out_pred, tm_err *err) {
+    const uint64_t started = tm__mono_ns();
+    const uint32_t n_outputs = tm__train_outputs(search->data);
+    tm_status st = TM_OK;
+    uint64_t rounds = 0;
+    uint64_t at = 0;
+    double log_l2 = 0.0;
+    double *pred = tm__mem_alloc(r->n_valid * n_outputs, sizeof(double));
+    if (pred == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
+    }
+    tm_budget *trial = ctx->budget;
+    candidate->work = 0;
+    candidate->is_cut = false;
+    for (uint32_t i = 0; st == TM_OK && i < r->n_folds; i++) {
+        tm_model *model = NULL;
+        tm_budget share = part_budget(trial, 1.0 / (double)(r->n_folds - i));
+        ctx->budget = &share;
+        st = fit_fold(ctx, search, &r->folds[i], candidate, &model, pred + at * n_outputs, err);
+        trial->work_used += share.work_used;
+        candidate->is_cut = candidate->is_cut || share.is_cut;
+        if (st == TM_OK) {
+            rounds += model->n_rounds;
+            candidate->work += model->work_used;
+            log_l2 += tm__log(fmax(chosen_l2(model), 1e-12));
+            at += r->folds[i].n_valid;
+        }
+        tm__model_free(model);
+    }
+    ctx->budget = trial;
+    if (st == TM_OK) {
+        st = score_pred(search, r, pred, &candidate->score, err);
+    }
+    if (st != TM_OK) {
+        tm__mem_free(pred);
+        return st;
+    }
+    candidate->n_rounds = (uint32_t)((rounds + r->n_folds / 2) / r->n_folds);
+    candidate->l2_chosen = tm__exp(log_l2 / r->n_folds);
+    candidate->n_rows = r->n_rows;
+    candidate->seconds = (double)(tm__mono_ns() - started) * 1e-9;
+    *out_pred = pred;
+    return TM_OK;
+}
+
+/* Keep the answers of the candidate at `index` as those of the best. */
+static tm_status keep_best(tm_search *search, const rung *r, uint32_t index, double *pred,
+                           tm_err *err) {
+    double *y = tm__mem_alloc(r->n_valid, sizeof(double));
+    double *weights = r->weights != NULL ? tm__mem_alloc(r->n_valid, sizeof(double)) : NULL;
+    if (y == NULL || (r->weights != NULL && weights == NULL)) {
+        tm__mem_free(y);
+        tm__mem_free(weights);
+        tm__mem_free(pred);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
+    }
+    memcpy(y, r->y, r->n_valid * sizeof(double));
+    if (weights != NULL) {
+        memcpy(weights, r->weights, r->n_valid * sizeof(double));
+    }
+    tm__mem_free(search->valid_pred);
+    tm__mem_free(search->valid_y);
+    tm__mem_free(search->valid_weights);
+    search->valid_pred = pred;
+    search->valid_y = y;
+    search->valid_weights = weights;
+    search->n_valid = r->n_valid;
+    search->best = index;
+    return TM_OK;
+}
+
+tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fold, tm_model **out,
+                              tm_err *err) {
+    tm_candidate *only = &search->candidates[0];
+    rung r = {.n_folds = 1, .folds[0] = *fold, .n_rows = fold->n + fold->n_valid};
+    tm_model *model = NULL;
+    double *pred = tm__mem_alloc(fold->n_valid * tm__train_outputs(search->data), sizeof(double));
+    tm_status st = pred == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers")
+                                : rung_pool(&r, search->data->weights != NULL, err);
+    if (st == TM_OK) {
+        st = fit_fold(ctx, search, fold, only, &model, pred, err);
+    }
+    if (st == TM_OK) {
+        only->n_rounds = model->n_rounds;
+        only->n_rows = r.n_rows;
+        st = score_pred(search, &r, pred, &only->score, err);
+    }
+    if (st == TM_OK) {
+        st = keep_best(search, &r, 0, pred, err);
+        pred = NULL;
+    }
+    tm__mem_free(r.y);
+    tm__mem_free(r.weights);
+    tm__mem_free(pred);
+    if (st != TM_OK) {
+        tm__model_free(model);
+        return st;
+    }
+    *out = model;
+    return TM_OK;
+}
+
+static bool has_better(const tm_search *search, uint32_t index, bool any) {
+    return !any || tm__metric_gain(search->metric, search->candidates[index].score,
+                                   search->candidates[search->best].score) > 0;
+}
+
+/* Try one candidate within at most half of what the part has left. */
+static tm_status try_within(tm_ctx *ctx, tm_search *search, const rung *r, uint32_t index,
+                            tm_budget *part, double share, bool *any, tm_err *err) {
+    tm_budget trial = part_budget(part, share);
+    double *pred = NULL;
+    ctx->budget = &trial;
+    const tm_status st = try_candidate(ctx, search, r, &search->candidates[index], &pred, err);
+    part->work_used += trial.work_used;
+    ctx->budget = part;
+    if (st != TM_OK) {
+        return st;
+    }
+    if (!has_better(search, index, *any)) {
+        tm__mem_free(pred);
+        return TM_OK;
+    }
+    *any = true;
+    return keep_best(search, r, index, pred, err);
+}
+
+/* Draws near the best while the budget lasts; without a budget, a number that depends on the data
+ * alone. */
+static tm_status try_draws(tm_ctx *ctx, tm_search *search, const rung *r, tm_budget *part,
+                           bool has_budget, bool *any, tm_err *err) {
+    const uint32_t n_default = r->n_rows < RUNG_DRAW_ROWS ? DRAWS_DEFAULT : 0;
+    for (uint32_t draw = 0; search->n_candidates < TM_MAX_CANDIDATES; draw++) {
+        tm_candidate *next = &search->candidates[search->n_candidates];
+        if ((!has_budget && draw >= n_default) || tm__ctx_is_spent(ctx) ||
+            !tm__candidate_draw(search, next, draw)) {
+            break;
+        }
+        search->n_candidates++;
+        tm__ctx_progress(ctx, "search", search->n_candidates, TM_MAX_CANDIDATES, NULL);
+        TM_TRY(try_within(ctx, search, r, search->n_candidates - 1, part, 0.5, any, err));
+    }
+    return TM_OK;
+}
+
+static tm_status first_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, bool has_budget,
+                            tm_err *err) {
+    rung r;
+    bool any = false;
+    const uint32_t n_listed = search->n_candidates;
+    TM_TRY(rung_init(ctx, &r, search, RUNG0_ROWS, err));
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < n_listed; i++) {
+        if (any && tm__ctx_is_spent(ctx)) {
+            break;
+        }
+        tm__ctx_progress(ctx, "search", i, n_listed, search->candidates[i].ops->name);
+        st = try_within(ctx, search, &r, i, part, 1.0 / (double)(n_listed - i), &any, err);
+    }
+    if (st == TM_OK && n_listed > 1) {
+        st = try_draws(ctx, search, &r, part, has_budget, &any, err);
+    }
+    rung_done(&r);
+    return st;
+}
+
+/* Indices of the best candidates tried so far, best first. */
+static uint32_t rank_best(const tm_search *search, uint32_t *out, uint32_t n_max) {
+    uint32_t n = 0;
+    bool used[TM_MAX_CANDIDATES] = {false};
+    while (n < n_max) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t i = 0; i < search->n_candidates; i++) {
+            if (used[i] || isnan(search->candidates[i].score)) {
+                continue;
+            }
+            if (best == UINT32_MAX || tm__metric_gain(search->metric, search->candidates[i].score,
+                                                      search->candidates[best].score) > 0) {
+                best = i;
+            }
+        }
+        if (best == UINT32_MAX) {
+            break;
+        }
+        used[best] = true;
+        out[n++] = best;
+    }
+    return n;
+}
+
+/* The best few again on more rows: many leaves need many rows to show what they can do. */
+static tm_status next_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, uint64_t n_rows,
+                           uint32_t n_keep, tm_err *err) {
+    rung r;
+    uint32_t order[RUNG1_KEEP + 1];
+    uint32_t n = rank_best(search, order, n_keep);
+    if (n_keep > 1) {
+        uint32_t largest = order[0];
+        for (uint32_t i = 0; i < search->n_candidates; i++) {
+            const tm_candidate *c = &search->candidates[i];
+            const tm_candidate *l = &search->candidates[largest];
+            if (!isnan(c->score) && strcmp(c->ops->name, "gbdt") == 0 &&
+                (strcmp(l->ops->name, "gbdt") != 0 ||
+                 tm__params_get(c->ops, &c->params, "max_leaves") >
+                     tm__params_get(l->ops, &l->params, "max_leaves"))) {
+                largest = i;
+            }
+        }
+        bool listed = false;
+        for (uint32_t i = 0; i < n; i++) {
+            listed = listed || order[i] == largest;
+        }
+        if (!listed) {
+            order[n++] = largest;
+        }
+    }
+    TM_TRY(rung_init(ctx, &r, search, n_rows, err));
+    tm_status st = TM_OK;
+    bool any = false;
+    for (uint32_t i = 0; st == TM_OK && i < n; i++) {
+        if (any && tm__ctx_is_spent(ctx)) {
+            break;
+        }
+        tm__ctx_progress(ctx, n_keep > 1 ? "search" : "full fit", i, n, NULL);
+        st = try_within(ctx, search, &r, order[i], part, 1.0 / (double)(n - i), &any, err);
+    }
+    rung_done(&r);
+    return st;
+}
+
+tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {
+    tm_budget *whole = ctx->budget;
+    const uint64_t n = search->data->n_train;
+    const bool has_budget = search->options->work > 0 || search->options->budget_ms > 0;
+    TM_TRY(tm__candidates_init(search, err));
+    const bool sampled = n > RUNG0_ROWS;
+    const bool is_single = search->n_candidates == 1;
+    tm_status st = TM_OK;
+    if (!(is_single && sampled)) {
+        tm_budget part = part_budget(whole, sampled ? 0.18 : 0.6);
+        ctx->budget = &part;
+        st = first_rung(ctx, search, &part, has_budget, err);
+        whole->work_used += part.work_used;
+    } else {
+        search->candidates[0].score = 0.0; /* the only one: it needs no rank */
+    }
+    if (st == TM_OK && !is_single && n > RUNG1_ROWS) {
+        tm_budget part = part_budget(whole, 0.2);
+        ctx->budget = &part;
+        st = next_rung(ctx, search, &part, RUNG1_ROWS, RUNG1_KEEP, err);
+        whole->work_used += part.work_used;
+    }
+    if (st == TM_OK && (sampled || search->candidates[search->best].is_cut)) {
+        tm_budget part = part_budget(whole, 0.44);
+        ctx->budget = &part;
+        st = next_rung(ctx, search, &part, n, 1, err);
+        whole->work_used += part.work_used;
+    }
+    ctx->budget = whole;
+    return st;
+}
+
+void tm__search_done(tm_search *search) {
+    tm__mem_free(search->valid_pred);
+    tm__mem_free(search->valid_y);
+    tm__mem_free(search->valid_weights);
+    memset(search, 0, sizeof(*search));
+}
