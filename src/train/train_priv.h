@@ -52,8 +52,8 @@ typedef struct tm_candidate {
     double
         l2_chosen; /* geometric mean over folds of what the learner chose itself; 1e-12: nothing */
     uint64_t n_rows; /* rows of the largest fit it was tried with */
-    bool is_cut;  /* the budget ended its last trial before its natural end */
-    uint64_t work; /* units its last trial took */
+    bool is_cut;     /* the budget ended its last trial before its natural end */
+    uint64_t work;   /* units its last trial took */
     double seconds;
 } tm_candidate;
 
@@ -134,10 +134,17 @@ typedef struct tm_threshold {
 } tm_threshold;
 void tm__threshold_fit(const double *y, const double *pred, const double *weights, uint64_t n,
                        tm_threshold *out);
-/** [{"column","score"}]: input columns that alone reach AUC, accuracy or r2 of 0.98. New reference. */
+/** [{"column","score"}]: input columns that alone reach AUC, accuracy or r2 of 0.98. New reference.
+ */
 TM_NODISCARD tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed,
                                        json_t **out, tm_err *err);
 /** [{"column","share"}] largest first; shares sum to 1. New reference; NULL when out of memory. */
 json_t *tm__train_importance(const tm_program *program, const tm_model *model);
+/* train_info.c: new references. */
+json_t *tm__split_to_json(const tm_split *split);
+json_t *tm__train_recipe(const tm_train_options *options);
+json_t *tm__train_leaderboard(const tm_search *search);
+json_t *tm__train_split_info(const tm_train_data *data, uint64_t n_valid);
+json_t *tm__train_left_out(const tm_train_data *data, const json_t *program);
 
 #endif

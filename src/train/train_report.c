@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a run found, for people and programs: threshold, columns that matter, columns that give the target away. */
+/* What a run found, for people and programs: threshold, columns that matter, columns that give the
+ * target away. */
 #include "train/train_priv.h"
 
 #include <math.h>
@@ -19,8 +20,7 @@ typedef struct scored_row {
     uint64_t row;
 } scored_row;
 
-static int compare_scored(const void *a, const void *b)
-{
+static int compare_scored(const void *a, const void *b) {
     const scored_row *x = a;
     const scored_row *y = b;
     if (x->pred != y->pred) {
@@ -29,10 +29,10 @@ static int compare_scored(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* The cut with the largest F1: walk the answers from the surest down and look at each place between two values. */
+/* The cut with the largest F1: walk the answers from the surest down and look at each place between
+ * two values. */
 void tm__threshold_fit(const double *y, const double *pred, const double *weights, uint64_t n,
-                       tm_threshold *out)
-{
+                       tm_threshold *out) {
     double positives = 0.0;
     double total = 0.0;
     double caught = 0.0;
@@ -80,8 +80,7 @@ typedef struct leak_probe {
 } leak_probe;
 
 static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe *probe,
-                              const tm_fold *fold, uint32_t input, double *out_score, tm_err *err)
-{
+                              const tm_fold *fold, uint32_t input, double *out_score, tm_err *err) {
     const tm_view *x = tm__matrix_view(fold->x);
     const tm_view *x_valid = tm__matrix_view(fold->x_valid);
     uint32_t n = 0;
@@ -96,15 +95,17 @@ static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe
     if (n == 0) {
         return TM_OK;
     }
-    probe->fit = (tm_view){.n_rows = x->n_rows, .n_cols = n, .cols = probe->cols,
-                           .features = probe->features};
-    probe->valid = (tm_view){.n_rows = x_valid->n_rows, .n_cols = n, .cols = probe->cols_valid,
+    probe->fit = (tm_view){
+        .n_rows = x->n_rows, .n_cols = n, .cols = probe->cols, .features = probe->features};
+    probe->valid = (tm_view){.n_rows = x_valid->n_rows,
+                             .n_cols = n,
+                             .cols = probe->cols_valid,
                              .features = probe->features};
     tm_model *model = NULL;
     double *pred = tm__mem_alloc(fold->n_valid * tm__train_outputs(data), sizeof(double));
-    tm_status st = pred == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to look for leaks")
-                                : tm__model_fit(ctx, probe->ops, &probe->in, &probe->params,
-                                                &model, err);
+    tm_status st = pred == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory to look for leaks")
+                       : tm__model_fit(ctx, probe->ops, &probe->in, &probe->params, &model, err);
     if (st == TM_OK) {
         st = tm__model_predict(ctx, model, &probe->valid, pred, err);
     }
@@ -113,8 +114,11 @@ static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe
                            : data->task == TM_TASK_MULTICLASS ? "accuracy"
                                                               : "r2";
         tm__model_link(data->task, model->n_outputs, fold->n_valid, pred);
-        const tm_score_input in = {.task = data->task, .n_classes = data->n_classes,
-                                   .n_rows = fold->n_valid, .y = fold->y_valid, .pred = pred,
+        const tm_score_input in = {.task = data->task,
+                                   .n_classes = data->n_classes,
+                                   .n_rows = fold->n_valid,
+                                   .y = fold->y_valid,
+                                   .pred = pred,
                                    .weights = fold->weights_valid};
         st = tm__metric_score(tm__metric_find(name), &in, out_score, err);
     }
@@ -124,8 +128,7 @@ static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe
 }
 
 static tm_status probe_all(tm_ctx *ctx, const tm_train_data *data, const tm_fold *fold,
-                           json_t *found, tm_err *err)
-{
+                           json_t *found, tm_err *err) {
     leak_probe *probe = tm__mem_zalloc(1, sizeof(*probe));
     if (probe == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory to look for leaks");
@@ -137,16 +140,18 @@ static tm_status probe_all(tm_ctx *ctx, const tm_train_data *data, const tm_fold
     probe->ops = tm__model_find("gbdt");
     tm__params_init(probe->ops, &probe->params);
     tm_status st = tm__candidate_params(&options, probe->ops, &probe->params, &n_set, err);
-    probe->in = (tm_fit_input){.task = data->task, .n_classes = data->n_classes,
-                               .x = &probe->fit, .y = fold->y, .weights = fold->weights};
+    probe->in = (tm_fit_input){.task = data->task,
+                               .n_classes = data->n_classes,
+                               .x = &probe->fit,
+                               .y = fold->y,
+                               .weights = fold->weights};
     const tm_schema *schema = tm__program_schema(fold->program);
     for (uint32_t i = 0; st == TM_OK && i < schema->n_cols; i++) {
         double score = 0.0;
         st = probe_column(ctx, data, probe, fold, i, &score, err);
         if (st == TM_OK && score >= LEAK_SCORE) {
-            json_array_append_new(
-                found, json_pack("{s:s, s:o}", "column", schema->cols[i].name, "score",
-                                 tm__json_number(score)));
+            json_array_append_new(found, json_pack("{s:s, s:o}", "column", schema->cols[i].name,
+                                                   "score", tm__json_number(score)));
         }
     }
     tm__mem_free(probe);
@@ -154,8 +159,7 @@ static tm_status probe_all(tm_ctx *ctx, const tm_train_data *data, const tm_fold
 }
 
 tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed, json_t **out,
-                          tm_err *err)
-{
+                          tm_err *err) {
     tm_fold fold;
     uint32_t *fit = NULL;
     uint32_t *valid = NULL;
@@ -202,8 +206,7 @@ typedef struct weighed_column {
     uint32_t input;
 } weighed_column;
 
-static int compare_weighed(const void *a, const void *b)
-{
+static int compare_weighed(const void *a, const void *b) {
     const weighed_column *x = a;
     const weighed_column *y = b;
     if (x->share != y->share) {
@@ -212,9 +215,7 @@ static int compare_weighed(const void *a, const void *b)
     return x->input < y->input ? -1 : x->input > y->input;
 }
 
-
-json_t *tm__train_importance(const tm_program *program, const tm_model *model)
-{
+json_t *tm__train_importance(const tm_program *program, const tm_model *model) {
     const uint32_t n_features = tm__program_features(program);
     const tm_schema *schema = tm__program_schema(program);
     double *shares = tm__mem_zalloc((size_t)n_features + 1, sizeof(double));
@@ -229,8 +230,8 @@ json_t *tm__train_importance(const tm_program *program, const tm_model *model)
     }
     double total = 0.0;
     for (uint32_t f = 0; f <= n_features; f++) {
-        const uint32_t input =
-            f < n_features ? tm__program_feature(program, f)->input : tm__program_term_input(program);
+        const uint32_t input = f < n_features ? tm__program_feature(program, f)->input
+                                              : tm__program_term_input(program);
         if (input < schema->n_cols) {
             columns[input].share += shares[f];
         }
@@ -238,9 +239,9 @@ json_t *tm__train_importance(const tm_program *program, const tm_model *model)
     }
     qsort(columns, schema->n_cols, sizeof(*columns), compare_weighed);
     for (uint32_t i = 0; i < schema->n_cols && total > 0; i++) {
-        json_array_append_new(out, json_pack("{s:s, s:o}", "column",
-                                             schema->cols[columns[i].input].name, "share",
-                                             tm__json_number(columns[i].share / total)));
+        json_array_append_new(out,
+                              json_pack("{s:s, s:o}", "column", schema->cols[columns[i].input].name,
+                                        "share", tm__json_number(columns[i].share / total)));
     }
 out:
     tm__mem_free(shares);

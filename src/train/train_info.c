@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The record of a run as JSON: recipe, split, leaderboard and what else a bundle's info holds. */
+#include "train/train_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+json_t *tm__split_to_json(const tm_split *split) {
+    char share[32];
+    char when[48];
+    share[tm__f64_to_text(split->share, share)] = '\0';
+    switch (split->kind) {
+    case TM_SPLIT_RANDOM:
+        return json_sprintf("random:%s", share);
+    case TM_SPLIT_LAST:
+        return json_sprintf("last:%s", share);
+    case TM_SPLIT_TIME:
+        return json_sprintf("time:%s:%s", split->column, share);
+    case TM_SPLIT_TIME_AT:
+        when[tm__time_to_text(split->at_us, when)] = '\0';
+        return json_sprintf("time:%s:%s", split->column, when);
+    case TM_SPLIT_GROUP:
+        return json_sprintf("group:%s:%s", split->column, share);
+    case TM_SPLIT_MOD:
+        return json_sprintf("mod:%u:%u", split->mod, split->rest);
+    case TM_SPLIT_NONE:
+        return json_string("none");
+    default:
+        return json_string("auto");
+    }
+}
+
+static json_t *text_list(const char *const *texts, uint32_t n) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; list != NULL && i < n; i++) {
+        json_array_append_new(list, json_string(texts[i]));
+    }
+    return list;
+}
+
+static void set_text(json_t *object, const char *name, const char *text) {
+    if (text != NULL) {
+        json_object_set_new(object, name, json_string(text));
+    }
+}
+
+/* What was asked for, so that a later run can do the same on other rows. */
+json_t *tm__train_recipe(const tm_train_options *options) {
+    json_t *recipe = json_object();
+    if (recipe == NULL) {
+        return NULL;
+    }
+    if (options->source != NULL) {
+        json_object_set(recipe, "source", (json_t *)(uintptr_t)options->source);
+    }
+    set_text(recipe, "target", options->target);
+    set_text(recipe, "task", options->task == TM_TASK_NONE ? "auto" : tm__task_text(options->task));
+    set_text(recipe, "positive", options->positive);
+    set_text(recipe, "metric", options->metric);
+    set_text(recipe, "learners", options->learners);
+    json_object_set_new(recipe, "params", text_list(options->params, options->n_params));
+    json_object_set_new(recipe, "drop", text_list(options->drop, options->n_drop));
+    set_text(recipe, "time", options->time);
+    set_text(recipe, "entity", options->entity);
+    set_text(recipe, "weight", options->weight);
+    set_text(recipe, "group", options->group);
+    json_object_set_new(recipe, "split", tm__split_to_json(&options->split));
+    json_object_set_new(recipe, "seed", json_integer((json_int_t)options->seed));
+    json_object_set_new(recipe, "work", json_integer((json_int_t)options->work));
+    json_object_set_new(recipe, "budget_ms", json_integer((json_int_t)options->budget_ms));
+    return recipe;
+}
+
+/* Best first. Seconds are not part of it: they differ from run to run, and the record is hashed. */
+json_t *tm__train_leaderboard(const tm_search *search) {
+    json_t *board = json_array();
+    bool used[TM_MAX_CANDIDATES] = {false};
+    for (uint32_t place = 0; board != NULL && place < search->n_candidates; place++) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t i = 0; i < search->n_candidates; i++) {
+            const tm_candidate *c = &search->candidates[i];
+            if (used[i] || isnan(c->score)) {
+                continue;
+            }
+            /* More rows count first: a score on a larger sample is not comparable with one on a
+             * smaller. */
+            if (best == UINT32_MAX || c->n_rows > search->candidates[best].n_rows ||
+                (c->n_rows == search->candidates[best].n_rows &&
+                 tm__metric_gain(search->metric, c->score, search->candidates[best].score) > 0)) {
+                best = i;
+            }
+        }
+        if (best == UINT32_MAX) {
+            break;
+        }
+        used[best] = true;
+        const tm_candidate *c = &search->candidates[best];
+        json_array_append_new(board,
+                              json_pack("{s:s, s:o, s:o, s:I, s:I, s:b}", "learner", c->ops->name,
+                                        "score", tm__json_number(c->score), "params",
+                                        tm__params_to_json(c->ops, &c->params), "rounds",
+                                        (json_int_t)c->n_rounds, "rows", (json_int_t)c->n_rows,
+                                        "chosen", best == search->best));
+    }
+    return board;
+}
+
+json_t *tm__train_split_info(const tm_train_data *data, uint64_t n_valid) {
+    return json_pack("{s:o, s:s, s:b, s:I, s:I, s:I, s:I}", "split",
+                     tm__split_to_json(&data->split), "reason", data->split_reason, "time_ordered",
+                     data->is_time_ordered, "train_rows", (json_int_t)data->n_train,
+                     "validation_rows", (json_int_t)n_valid, "test_rows", (json_int_t)data->n_test,
+                     "without_target", (json_int_t)data->n_target_missing);
+}
+
+/* Columns that were not used, with the reason: for "what was left out and why". */
+json_t *tm__train_left_out(const tm_train_data *data, const json_t *program) {
+    json_t *out = json_array();
+    for (uint32_t c = 0; c < data->schema.n_cols; c++) {
+        const tm_schema_column *column = &data->schema.cols[c];
+        if (column->role != TM_ROLE_FEATURE && column->role != TM_ROLE_TARGET &&
+            column->role != TM_ROLE_TIME) {
+            json_array_append_new(out, json_pack("{s:s, s:s}", "column", column->name, "reason",
+                                                 column->reason != NULL ? column->reason : ""));
+        }
+    }
+    size_t i = 0;
+    json_t *step = NULL;
+    json_array_foreach((json_t *)(uintptr_t)program, i, step) {
+        if (json_object_get(step, "feature") == NULL ||
+            json_is_null(json_object_get(step, "feature"))) {
+            json_array_append_new(out, json_pack("{s:s, s:s}", "column",
+                                                 tm__json_text(step, "input", ""), "reason",
+                                                 tm__json_text(step, "reason", "")));
+        }
+    }
+    return out;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run from rows to a bundle's bytes:
+ *
+ *   data -> search (folds, rungs) -> final fit -> bundle without scores -> scores of that very
+ * bundle on the test rows, by the call that serving uses -> bundle with its record
+ *
+ * Invariants:
+ *   1. Test rows reach nothing but the scores.
+ *   2. One row alone and in a batch get the same bits, checked on rows of this very run before it
+ * is published.
+ *   3. Everything in `info` follows from rows, recipe, seed and work; times and hosts are in
+ * `notes`.
+ */
+#include "train/train_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/pool.h"
+
+/* Without a budget: about two minutes of boosting on two cores for a large table, seconds for a
+ * small one. */
+#define WORK_DEFAULT UINT64_C(12000000000)
+#define PARITY_ROWS 64u
+
+typedef struct run {
+    tm_ctx *ctx;
+    const tm_train_options *options;
+    tm_train_data data;
+    tm_search search;
+    tm_final final;
+    tm_budget budget;
+    tm_bundle *bundle;
+    double *test_pred;
+    double seconds_total, seconds_test;
+    tm_threshold threshold;
+    bool has_validation;
+    json_t *info;
+} run;
+
+static void run_done(run *r) {
+    tm__bundle_unref(r->bundle);
+    tm__final_done(&r->final);
+    tm__search_done(&r->search);
+    tm__train_data_done(&r->data);
+    tm__mem_free(r->test_pred);
+    json_decref(r->info);
+}
+
+static tm_status choose_metric(run *r, tm_err *err) {
+    const char *name =
+        r->options->metric != NULL ? r->options->metric : tm__metric_default(r->data.task);
+    r->search.metric = tm__metric_find(name);
+    if (r->search.metric == NULL || (r->search.metric->tasks & (1u << r->data.task)) == 0) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no metric for a %s target", name,
+                                     tm__task_text(r->data.task));
+        tm_err_hint(err, "Leave --metric out for the default, '%s'.",
+                    tm__metric_default(r->data.task));
+        return st;
+    }
+    return TM_OK;
+}
+
+/* Learn: search and refit, or the one fit that was asked for. */
+static tm_status learn(run *r, tm_err *err) {
+    const tm_train_options *options = r->options;
+    r->search.data = &r->data;
+    r->search.options = options;
+    TM_TRY(choose_metric(r, err));
+    r->budget.work_limit = options->work;
+    if (options->budget_ms > 0) {
+        r->budget.deadline_ns = tm__mono_ns() + options->budget_ms * UINT64_C(1000000);
+    } else if (options->work == 0) {
+        r->budget.work_limit = WORK_DEFAULT;
+    }
+    TM_TRY(tm__candidates_init(&r->search, err));
+    tm_params ignored;
+    uint32_t n_set = 0;
+    tm__params_init(r->search.candidates[0].ops, &ignored);
+    TM_TRY(tm__candidate_params(options, r->search.candidates[0].ops, &ignored, &n_set, err));
+    if (r->search.n_candidates == 1 && n_set > 0) {
+        /* What a person fixed is not cut short by a default. */
+        r->budget.work_limit = options->work;
+        r->ctx->budget = &r->budget;
+        return tm__single_fit(r->ctx, &r->search, &r->final, err);
+    }
+    r->ctx->budget = &r->budget;
+    TM_TRY(tm__search_run(r->ctx, &r->search, err));
+    tm__ctx_progress(r->ctx, "refit", 0, 1, NULL);
+    return tm__final_fit(r->ctx, &r->search, &r->final, err);
+}
+
+static tm_status validation_report(run *r, tm_err *err) {
+    const tm_search *s = &r->search;
+    r->has_validation = s->valid_pred != NULL;
+    r->threshold.value = 0.5;
+    if (!r->has_validation) {
+        json_object_set_new(r->info, "validation", json_null());
+        return TM_OK;
+    }
+    if (r->data.task == TM_TASK_BINARY) {
+        tm__threshold_fit(s->valid_y, s->valid_pred, s->valid_weights, s->n_valid, &r->threshold);
+    }
+    const tm_score_input in = {
+        .task = r->data.task,
+        .n_classes = r->data.n_classes,
+        .n_rows = s->n_valid,
+        .y = s->valid_y,
+        .pred = s->valid_pred,
+        .weights = s->valid_weights,
+        .threshold = r->threshold.value,
+    };
+    json_t *report = tm__metric_report(&in, err);
+    if (report == NULL) {
+        return TM_E_INTERNAL;
+    }
+    json_object_set_new(r->info, "validation", report);
+    return TM_OK;
+}
+
+static void describe_threshold(run *r) {
+    if (r->data.task != TM_TASK_BINARY) {
+        return;
+    }
+    json_object_set_new(
+        r->info, "threshold",
+        json_pack("{s:o, s:o, s:o, s:o, s:s}", "value", tm__json_number(r->threshold.value),
+                  "precision", tm__json_number(r->threshold.precision), "recall",
+                  tm__json_number(r->threshold.recall), "rate", tm__json_number(r->threshold.rate),
+                  "reason",
+                  r->has_validation
+                      ? "the best balance of precision and recall (F1) on the validation rows"
+                      : "one half: there were no validation rows to choose on"));
+}
+
+static tm_status describe_model(run *r, tm_err *err) {
+    const tm_train_data *data = &r->data;
+    json_t *info = r->info;
+    json_t *classes = json_array();
+    json_t *program = tm__program_to_json(r->final.program);
+    json_t *leaks = NULL;
+    for (uint32_t i = 0; i < data->n_classes; i++) {
+        json_array_append_new(classes, json_string(data->classes[i]));
+    }
+    json_object_set_new(info, "model", json_string(r->options->model));
+    json_object_set_new(info, "task", json_string(tm__task_text(data->task)));
+    json_object_set_new(info, "target", json_string(r->options->target));
+    json_object_set_new(
+        info, "target_type",
+        json_string(tm__type_text(tm__table_column(data->table, data->target)->type)));
+    json_object_set_new(info, "classes", classes);
+    if (data->task == TM_TASK_BINARY) {
+        json_object_set_new(info, "positive", json_string(data->classes[1]));
+    }
+    if (data->time != UINT32_MAX) {
+        json_object_set_new(info, "time", json_string(data->schema.cols[data->time].name));
+    }
+    if (data->entity != UINT32_MAX) {
+        json_object_set_new(info, "entity", json_string(data->schema.cols[data->entity].name));
+    }
+    json_object_set_new(info, "metric", json_string(r->search.metric->name));
+    json_object_set_new(info, "learner", json_string(r->final.ops->name));
+    json_object_set_new(info, "params", tm__params_to_json(r->final.ops, &r->final.params));
+    json_object_set_new(info, "recipe", tm__train_recipe(r->options));
+    json_object_set_new(info, "snapshot", json_string(r->options->snapshot));
+    json_object_set_new(info, "split", tm__train_split_info(data, r->search.n_valid));
+    json_object_set_new(info, "leaderboard", tm__train_leaderboard(&r->search));
+    json_object_set_new(info, "importance", tm__train_importance(r->final.program, r->final.model));
+    json_object_set_new(info, "left_out", tm__train_left_out(data, program));
+    json_object_set_new(info, "program", program);
+    json_object_set_new(info, "columns", json_integer(tm__program_inputs(r->final.program)));
+    json_object_set_new(info, "rows", json_integer((json_int_t)data->n_train));
+    json_object_set_new(info, "seed", json_integer((json_int_t)r->options->seed));
+    json_object_set_new(
+        info, "work_used",
+        json_integer((json_int_t)(r->options->budget_ms > 0 ? 0 : r->budget.work_used)));
+    TM_TRY(tm__train_leaks(r->ctx, data, r->options->seed, &leaks, err));
+    json_object_set_new(info, "leaks", leaks);
+    return TM_OK;
+}
+
+/* Bytes of the bundle with the info so far, opened again as serving does. */
+static tm_status seal(run *r, const json_t *notes, tm_buf *bytes, tm_hash *hash, tm_err *err) {
+    const tm_bundle_parts parts = {
+        .program = r->final.program,
+        .model = r->final.model,
+        .info = r->info,
+        .notes = notes,
+    };
+    tm__buf_reset(bytes);
+    TM_TRY(tm__bundle_write(&parts, bytes, hash, err));
+    tm__bundle_unref(r->bundle);
+    r->bundle = NULL;
+    return tm__bundle_load(bytes->data, bytes->len, &r->bundle, err);
+}
+
+/* Invariant 2: each row alone must give the bits that it got in the batch. */
+static tm_status check_parity(run *r, const uint32_t *rows, uint64_t n, const double *pred,
+                              tm_err *err) {
+    const tm_schema *schema = tm__bundle_schema(r->bundle);
+    const uint32_t n_outputs = tm__bundle_outputs(r->bundle);
+    tm_status st = TM_OK;
+    tm_bundle_scratch *scratch = tm__bundle_scratch_create(r->bundle);
+    tm_cell *cells = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*cells));
+    double *alone = tm__mem_alloc(n_outputs, sizeof(double));
+    if (scratch == NULL || cells == NULL || alone == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory to check the model");
+    }
+    for (uint64_t i = 0; st == TM_OK && i < n && i < PARITY_ROWS; i++) {
+        const uint64_t at = n <= PARITY_ROWS ? i : i * n / PARITY_ROWS;
+        for (uint32_t c = 0; c < schema->n_cols; c++) {
+            const uint32_t col = tm__table_find(r->data.table, schema->cols[c].name);
+            cells[c] = tm__column_cell(tm__table_column(r->data.table, col), rows[at]);
+        }
+        tm__bundle_predict_row(r->bundle, scratch, cells, alone);
+        if (memcmp(alone, pred + at * n_outputs, n_outputs * sizeof(double)) != 0) {
+            st = TM_FAIL(err, TM_E_INTERNAL, "a row alone and in a batch gave different answers");
+            tm_err_at(err, NULL, (uint64_t)rows[at] + 1, 0);
+        }
+    }
+    tm__bundle_scratch_free(scratch);
+    tm__mem_free(cells);
+    tm__mem_free(alone);
+    return st;
+}
+
+static tm_status report_rows(run *r, const uint32_t *rows, uint64_t n, const double *pred,
+                             json_t **out, tm_err *err) {
+    double *y = tm__mem_alloc(n, sizeof(double));
+    double *weights = r->data.weights != NULL ? tm__mem_alloc(n, sizeof(double)) : NULL;
+    if (y == NULL || (r->data.weights != NULL && weights == NULL)) {
+        tm__mem_free(y);
+        tm__mem_free(weights);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to score the test rows");
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        y[i] = r->data.y[rows[i]];
+        if (weights != NULL) {
+            weights[i] = r->data.weights[rows[i]];
+        }
+    }
+    const tm_score_input in = {
+        .task = r->data.task,
+        .n_classes = r->data.n_classes,
+        .n_rows = n,
+        .y = y,
+        .pred = pred,
+        .weights = weights,
+        .threshold = r->threshold.value,
+    };
+    *out = tm__metric_report(&in, err);
+    tm__mem_free(y);
+    tm__mem_free(weights);
+    return *out == NULL ? TM_E_INTERNAL : TM_OK;
+}
+
+/* What a constant answer reaches on the test rows: the floor that a model must beat. */
+static tm_status baseline_report(run *r, json_t **out, tm_err *err) {
+    const tm_train_data *data = &r->data;
+    const tm_model_ops *ops = tm__model_find("baseline");
+    const uint32_t n_outputs = tm__train_outputs(data);
+    tm_params params;
+    tm_model *model = NULL;
+    double *pred = tm__mem_alloc(data->n_test * n_outputs, sizeof(double));
+    double *y = tm__mem_alloc(data->n_train, sizeof(double));
+    tm_status st = pred == NULL || y == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory to score the test rows")
+                       : TM_OK;
+    for (uint64_t i = 0; st == TM_OK && i < data->n_train; i++) {
+        y[i] = data->y[data->train[i]];
+    }
+    const tm_view fit = {.n_rows = data->n_train};
+    const tm_view test = {.n_rows = data->n_test};
+    const tm_fit_input in = {.task = data->task, .n_classes = data->n_classes, .x = &fit, .y = y};
+    tm__params_init(ops, &params);
+    if (st == TM_OK) {
+        st = tm__model_fit(r->ctx, ops, &in, &params, &model, err);
+    }
+    if (st == TM_OK) {
+        st = tm__model_predict(r->ctx, model, &test, pred, err);
+    }
+    if (st == TM_OK) {
+        tm__model_link(data->task, n_outputs, data->n_test, pred);
+        st = report_rows(r, data->test, data->n_test, pred, out, err);
+    }
+    tm__model_free(model);
+    tm__mem_free(pred);
+    tm__mem_free(y);
+    return st;
+}
+
+static tm_status test_report(run *r, tm_err *err) {
+    const tm_train_data *data = &r->data;
+    const bool has_test = data->n_test > 0;
+    const uint32_t *rows = has_test ? data->test : data->train;
+    const uint64_t n = has_test                      ? data->n_test
+                       : data->n_train < PARITY_ROWS ? data->n_train
+                                                     : PARITY_ROWS;
+    json_t *report = NULL;
+    json_t *baseline = NULL;
+    r->test_pred = tm__mem_alloc(n * tm__bundle_outputs(r->bundle), sizeof(double));
+    if (r->test_pred == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to score the test rows");
+    }
+    tm__ctx_progress(r->ctx, "test", 0, 1, NULL);
+    r->ctx->budget = NULL;
+    TM_TRY(tm__bundle_predict(r->ctx, r->bundle, data->table, rows, n, r->test_pred, err));
+    TM_TRY(check_parity(r, rows, n, r->test_pred, err));
+    if (!has_test) {
+        json_object_set_new(r->info, "test", json_null());
+        json_object_set_new(r->info, "baseline", json_null());
+        return TM_OK;
+    }
+    TM_TRY(report_rows(r, rows, n, r->test_pred, &report, err));
+    json_object_set_new(r->info, "test", report);
+    TM_TRY(baseline_report(r, &baseline, err));
+    json_object_set_new(r->info, "baseline", baseline);
+    return TM_OK;
+}
+
+static double seconds_since(uint64_t started_ns) {
+    return (double)(tm__mono_ns() - started_ns) * 1e-9;
+}
+
+static json_t *make_notes(const run *r, double total) {
+    char created[48];
+    created[tm__time_to_text(tm__now_us(), created)] = '\0';
+    return json_pack("{s:s, s:s, s:I, s:{s:o, s:o, s:o, s:o}}", "created", created, "compiler",
+                     __VERSION__, "threads", (json_int_t)tm__pool_threads(r->ctx->pool), "seconds",
+                     "features",
+                     tm__json_number(r->search.seconds_features + r->final.seconds_features), "bin",
+                     tm__json_number(r->final.model->seconds_bin), "fit",
+                     tm__json_number(r->final.model->seconds_fit), "total", tm__json_number(total));
+}
+
+static json_t *make_report(const run *r, const json_t *notes, const tm_hash *hash) {
+    char text[TM_HASH_TEXT];
+    json_t *report = json_deep_copy(r->info);
+    tm__hash_to_text(hash, text);
+    json_object_set_new(report, "bundle_hash", json_string(text));
+    json_object_set(report, "seconds", json_object_get(notes, "seconds"));
+    json_object_set_new(report, "features", json_integer(tm__program_features(r->final.program)));
+    json_object_set_new(report, "clock_cut", json_boolean(r->budget.clock_cut));
+    return report;
+}
+
+static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_result *out,
+                         tm_err *err) {
+    const uint64_t started = tm__mono_ns();
+    TM_TRY(tm__train_data_init(&r->data, table, test, r->options, err));
+    TM_TRY(learn(r, err));
+    r->ctx->budget = NULL;
+    r->info = json_object();
+    if (r->info == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the record of the run");
+    }
+    TM_TRY(validation_report(r, err));
+    describe_threshold(r);
+    TM_TRY(describe_model(r, err));
+    json_t *notes = json_object();
+    tm_status st = seal(r, notes, &out->bundle, &out->bundle_hash, err);
+    json_decref(notes);
+    if (st == TM_OK) {
+        st = test_report(r, err);
+    }
+    if (st != TM_OK) {
+        return st;
+    }
+    notes = make_notes(r, seconds_since(started));
+    st = seal(r, notes, &out->bundle, &out->bundle_hash, err);
+    if (st == TM_OK) {
+        out->report = make_report(r, notes, &out->bundle_hash);
+    }
+    json_decref(notes);
+    return st;
+}
+
+tm_status tm__train_run(tm_ctx *ctx, tm_table *table, tm_table *test,
+                        const tm_train_options *options, tm_train_result *out, tm_err *err) {
+    run r = {.ctx = ctx, .options = options};
+    tm_train_result result = {0};
+    tm_budget *budget = ctx->budget;
+    tm__buf_init(&result.bundle, TM_MAX_BUNDLE_BYTES);
+    const tm_status st = run_all(&r, table, test, &result, err);
+    ctx->budget = budget;
+    run_done(&r);
+    if (st != TM_OK) {
+        tm__train_result_done(&result);
+        return st;
+    }
+    *out = result;
+    return TM_OK;
+}
+
+void tm__train_result_done(tm_train_result *result) {
+    tm__buf_done(&result->bundle);
+    json_decref(result->report);
+    result->report = NULL;
+}
