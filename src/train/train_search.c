@@ -427,7 +427,6 @@ tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {
     tm_budget *whole = ctx->budget;
     const uint64_t n = search->data->n_train;
     const bool has_budget = search->options->work > 0 || search->options->budget_ms > 0;
-    TM_TRY(tm__candidates_init(search, err));
     const bool sampled = n > RUNG0_ROWS;
     const bool is_single = search->n_candidates == 1;
     tm_status st = TM_OK;
