@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/model_args.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "source/source.h"
+
+tm_status tm__place_open(tm_cli *cli, bool create, tm_place *out, tm_err *err) {
+    tm_place place = {0};
+    TM_TRY(tm__home_open(cli->home, create, &place.home, err));
+    const tm_status st = tm__registry_open(place.home, &place.registry, err);
+    if (st != TM_OK) {
+        tm__place_close(&place);
+        return st;
+    }
+    *out = place;
+    return TM_OK;
+}
+
+tm_status tm__place_open_version(tm_cli *cli, const char *name, tm_place *out, tm_err *err) {
+    tm_place place = {0};
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    tm_status st = tm__registry_find(place.registry, name, &place.version, err);
+    if (st == TM_OK) {
+        st = tm__registry_bundle(place.registry, &place.version, &place.bundle, err);
+    }
+    if (st != TM_OK) {
+        tm__place_close(&place);
+        return st;
+    }
+    *out = place;
+    return TM_OK;
+}
+
+void tm__place_close(tm_place *place) {
+    tm__bundle_unref(place->bundle);
+    tm__version_done(&place->version);
+    tm__registry_close(place->registry);
+    tm__home_close(place->home);
+    memset(place, 0, sizeof(*place));
+}
+
+tm_actor tm__cli_actor(const char *reason, char *out, size_t size) {
+    const struct passwd *user = getpwuid(getuid());
+    (void)snprintf(out, size, "cli:%s", user != NULL ? user->pw_name : "unknown");
+    return (tm_actor){.name = out, .reason = reason};
+}
+
+tm_status tm__cli_check_source(const char *path, const char *sql, tm_err *err) {
+    if ((path == NULL) != (sql == NULL)) {
+        return TM_OK;
+    }
+    const tm_status st =
+        TM_FAIL(err, TM_E_USAGE, "%s",
+                path == NULL ? "no data is named" : "both a file and a query are named");
+    tm_err_hint(err, "Give a file or glob as DATA, or a query with --sql.");
+    return st;
+}
+
+tm_status tm__cli_read(tm_cli *cli, tm_ctx *ctx, const char *path, const char *sql,
+                       const tm_schema *schema, tm_table **out, tm_err *err) {
+    TM_TRY(tm__cli_check_source(path, sql, err));
+    const tm_source_spec spec = {
+        .path = path,
+        .sql = sql,
+        .no_header = tm__cli_flag(cli, "no-header"),
+        .schema = schema,
+    };
+    return tm__source_read(ctx, &spec, out, err);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What commands on models share: home and registry in one, who is acting, a version by its name, rows from DATA or --sql. */
+#ifndef TM_CLI_MODEL_ARGS_H
+#define TM_CLI_MODEL_ARGS_H
+
+#include "cli/cli.h"
+#include "registry/registry.h"
+#include "store/home.h"
+#include "table/table.h"
+
+/* A home with its registry, and a version with its bundle; zeroed fields are not open. */
+typedef struct tm_place {
+    tm_home *home;
+    tm_registry *registry;
+    tm_version version;
+    tm_bundle *bundle;
+} tm_place;
+
+/** Open the home of --home (made when create) and its registry. */
+TM_NODISCARD tm_status tm__place_open(tm_cli *cli, bool create, tm_place *out, tm_err *err);
+/** Same, and the version that a name such as late@3 means, with its checked bundle. */
+TM_NODISCARD tm_status tm__place_open_version(tm_cli *cli, const char *name, tm_place *out,
+                                              tm_err *err);
+/** End what is open; a no-op on a zeroed place. */
+void tm__place_close(tm_place *place);
+
+/** "cli:USER" in out, and the reason of --reason when the command has that option (or NULL). */
+tm_actor tm__cli_actor(const char *reason, char *out, size_t size);
+
+/** Exactly one of a path and a query, else TM_E_USAGE. */
+TM_NODISCARD tm_status tm__cli_check_source(const char *path, const char *sql, tm_err *err);
+/** Rows of DATA or --sql; schema NULL infers the types. */
+TM_NODISCARD tm_status tm__cli_read(tm_cli *cli, tm_ctx *ctx, const char *path, const char *sql,
+                                    const tm_schema *schema, tm_table **out, tm_err *err);
+
+#endif

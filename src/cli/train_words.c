@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/train_words.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fmath.h"
+
+const char *tm__count_text(int64_t count, char *out) {
+    char digits[32];
+    const int n = snprintf(digits, sizeof(digits), "%lld", (long long)count);
+    int at = 0;
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && digits[i - 1] != '-' && (n - i) % 3 == 0) {
+            out[at++] = ',';
+        }
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+    return out;
+}
+
+const char *tm__score_word(const char *task, const json_t *test, const json_t *baseline) {
+    /* A share of the way from the constant answer to a perfect one, whatever the task. */
+    double way;
+    if (strcmp(task, "binary") == 0) {
+        way = 2.0 * tm__json_f64(test, "auc", 0.5) - 1.0;
+    } else if (strcmp(task, "multiclass") == 0) {
+        const double floor_loss = tm__json_f64(baseline, "logloss", 1.0);
+        way = 1.0 - tm__json_f64(test, "logloss", floor_loss) / floor_loss;
+    } else {
+        way = tm__json_f64(test, "r2", 0.0);
+    }
+    return way < 0.1   ? "hardly better than guessing"
+           : way < 0.3 ? "weak, but better than guessing"
+           : way < 0.5 ? "fair"
+           : way < 0.8 ? "good"
+                       : "strong";
+}
+
+void tm__scores_print(tm_cli *cli, const json_t *scores, const json_t *other, const char *title,
+                      const char *other_title) {
+    tm_cli_table table;
+    const char *titles[] = {"  score", title, other_title};
+    tm__cli_table_init(&table, other != NULL ? 3 : 2, titles);
+    const char *name = NULL;
+    json_t *value = NULL;
+    json_object_foreach((json_t *)(uintptr_t)scores, name, value) {
+        if (!json_is_number(value) || strcmp(name, "n_rows") == 0) {
+            continue;
+        }
+        tm__cli_cell(&table, "  %s", name);
+        tm__cli_cell_number(&table, json_number_value(value), 5);
+        if (other != NULL) {
+            tm__cli_cell_number(&table, tm__json_f64(other, name, tm__nan()), 5);
+        }
+    }
+    tm__cli_table_print(cli, &table);
+}
+
+static void print_head(tm_cli *cli, const json_t *report) {
+    char train[32];
+    char test[32];
+    const json_t *split = json_object_get(report, "split");
+    tm__cli_print(cli, "%s version %lld%s%s: %s, predicts '%s'\n",
+                  tm__json_text(report, "model", ""), (long long)tm__json_i64(report, "version", 0),
+                  tm__json_text(report, "aliases", "")[0] != '\0' ? ", " : "",
+                  tm__json_text(report, "aliases", ""), tm__json_text(report, "task", ""),
+                  tm__json_text(report, "target", ""));
+    tm__cli_print(cli, "learned from %s rows; tested on %s that it never saw (%s)\n\n",
+                  tm__count_text(tm__json_i64(split, "train_rows", 0), train),
+                  tm__count_text(tm__json_i64(split, "test_rows", 0), test),
+                  tm__json_text(split, "reason", ""));
+}
+
+static void print_board(tm_cli *cli, const json_t *report) {
+    const json_t *board = json_object_get(report, "leaderboard");
+    const char *metric = tm__json_text(report, "metric", "score");
+    char title[64];
+    char rows[32];
+    (void)snprintf(title, sizeof(title), "%s", metric);
+    const char *titles[] = {"  learner", title, "leaves", "rate", "rounds", "rows", ""};
+    tm_cli_table table;
+    size_t i = 0;
+    json_t *entry = NULL;
+    if (json_array_size(board) < 2) {
+        return;
+    }
+    tm__cli_print(cli, "leaderboard (validation rows)\n");
+    tm__cli_table_init(&table, 7, titles);
+    json_array_foreach((json_t *)(uintptr_t)board, i, entry) {
+        if (i >= 5) {
+            break;
+        }
+        const json_t *params = json_object_get(entry, "params");
+        tm__cli_cell(&table, "  %s", tm__json_text(entry, "learner", ""));
+        tm__cli_cell_number(&table, tm__json_f64(entry, "score", tm__nan()), 5);
+        tm__cli_cell_number(&table, tm__json_f64(params, "max_leaves", tm__nan()), 3);
+        tm__cli_cell_number(&table, tm__json_f64(params, "learning_rate", tm__nan()), 3);
+        tm__cli_cell(&table, "%lld", (long long)tm__json_i64(entry, "rounds", 0));
+        tm__cli_cell(&table, "%s", tm__count_text(tm__json_i64(entry, "rows", 0), rows));
+        tm__cli_cell(&table, "%s", tm__json_bool(entry, "chosen", false) ? "<- chosen" : "");
+    }
+    tm__cli_table_print(cli, &table);
+    if (json_array_size(board) > 5) {
+        tm__cli_print(cli, "  and %zu more\n", json_array_size(board) - 5);
+    }
+    tm__cli_print(cli, "\n");
+}
+
+/* Counts of one hundred say more than a rate. */
+static void print_verdict(tm_cli *cli, const json_t *report) {
+    const json_t *test = json_object_get(report, "test");
+    const json_t *threshold = json_object_get(report, "threshold");
+    const char *task = tm__json_text(report, "task", "");
+    if (!json_is_object(test)) {
+        return;
+    }
+    tm__cli_print(cli, "verdict: %s\n",
+                  tm__score_word(task, test, json_object_get(report, "baseline")));
+    if (strcmp(task, "binary") == 0) {
+        tm__cli_print(
+            cli,
+            "  called %s from a probability of %.3g on (%s):\n"
+            "  of 100 rows that are %s it finds %.0f; of 100 that it calls %s, %.0f are\n",
+            tm__json_text(report, "positive", ""), tm__json_f64(threshold, "value", 0.5),
+            tm__json_text(threshold, "reason", ""), tm__json_text(report, "positive", ""),
+            100.0 * tm__json_f64(test, "recall", 0.0), tm__json_text(report, "positive", ""),
+            100.0 * tm__json_f64(test, "precision", 0.0));
+    } else if (strcmp(task, "multiclass") == 0) {
+        tm__cli_print(cli, "  of 100 rows it names the right class for %.0f\n",
+                      100.0 * tm__json_f64(test, "accuracy", 0.0));
+    } else {
+        tm__cli_print(cli, "  it is off by %.4g on average, a constant answer by %.4g\n",
+                      tm__json_f64(test, "mae", 0.0),
+                      tm__json_f64(json_object_get(report, "baseline"), "mae", 0.0));
+    }
+}
+
+static void print_columns(tm_cli *cli, const json_t *report) {
+    size_t i = 0;
+    json_t *entry = NULL;
+    const json_t *importance = json_object_get(report, "importance");
+    tm__cli_print(cli, "what matters:");
+    json_array_foreach((json_t *)(uintptr_t)importance, i, entry) {
+        const double share = tm__json_f64(entry, "share", 0.0);
+        if (i >= 6 || share < 0.005) {
+            break;
+        }
+        tm__cli_print(cli, "%s %s %.0f %%", i > 0 ? "," : "", tm__json_text(entry, "column", ""),
+                      100.0 * share);
+    }
+    tm__cli_print(cli, "\n");
+    const json_t *left_out = json_object_get(report, "left_out");
+    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+        if (i >= 8) {
+            tm__cli_print(cli, "  and %zu more\n", json_array_size(left_out) - i);
+            break;
+        }
+        tm__cli_print(cli, "%s %s: %s\n", i == 0 ? "left out:" : "         ",
+                      tm__json_text(entry, "column", ""), tm__json_text(entry, "reason", ""));
+    }
+    const json_t *leaks = json_object_get(report, "leaks");
+    json_array_foreach((json_t *)(uintptr_t)leaks, i, entry) {
+        tm__cli_warn(cli,
+                     "column '%s' alone gives the target away (score %.3f): is it known when the "
+                     "prediction is made? If not: --drop %s",
+                     tm__json_text(entry, "column", ""), tm__json_f64(entry, "score", 0.0),
+                     tm__json_text(entry, "column", ""));
+    }
+}
+
+void tm__train_words_print(tm_cli *cli, const json_t *report) {
+    const json_t *test = json_object_get(report, "test");
+    const json_t *gate = json_object_get(report, "gate");
+    const char *model = tm__json_text(report, "model", "");
+    const long long version = (long long)tm__json_i64(report, "version", 0);
+    print_head(cli, report);
+    print_board(cli, report);
+    if (json_is_object(test)) {
+        tm__scores_print(cli, test, json_object_get(report, "baseline"), "test", "constant answer");
+        tm__cli_print(cli, "\n");
+    }
+    print_verdict(cli, report);
+    print_columns(cli, report);
+    tm__cli_print(cli, "bundle %.16s, %.1f s\n", tm__json_text(report, "bundle_hash", ""),
+                  tm__json_f64(json_object_get(report, "seconds"), "total", 0.0));
+    if (gate != NULL) {
+        tm__cli_print(cli, "gate: %s: %s\n",
+                      tm__json_bool(gate, "open", false) ? "open" : "refused",
+                      tm__json_text(gate, "reason", ""));
+    }
+    if (version == 1) {
+        tm__cli_note(cli, "next: tidemill serve");
+    } else if (gate == NULL || tm__json_bool(gate, "open", false)) {
+        tm__cli_note(cli, "next: tidemill model promote %s@%lld", model, version);
+    }
+}
