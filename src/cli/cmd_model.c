@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `model ls`, `show`, `history`, `promote`, `rollback` and `verify`: each opens the registry, asks
+ * once and prints. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "cli/train_words.h"
+
+/* "{schema, key: list}" on stdout. */
+static void print_list(tm_cli *cli, const char *schema, const char *key, json_t *list) {
+    json_t *result = json_pack("{s:s, s:O}", "schema", schema, key, list);
+    tm__cli_print_json(cli, result);
+    json_decref(result);
+}
+
+tm_status cmd_model_ls(tm_cli *cli, tm_err *err) {
+    tm_place place = {0};
+    json_t *models = NULL;
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    const tm_status st = tm__registry_models(place.registry, &models, err);
+    if (st == TM_OK && cli->json) {
+        print_list(cli, "tidemill.model.ls/1", "models", models);
+    } else if (st == TM_OK && json_array_size(models) == 0) {
+        tm__cli_print(cli, "no models yet\n");
+        tm__cli_note(cli, "next: tidemill train DATA --target COL");
+    } else if (st == TM_OK) {
+        const char *titles[] = {"model", "champion", "versions", "target", "task", "score", ""};
+        tm_cli_table table;
+        size_t i = 0;
+        json_t *m = NULL;
+        tm__cli_table_init(&table, 7, titles);
+        json_array_foreach(models, i, m) {
+            tm__cli_cell(&table, "%s", tm__json_text(m, "model", ""));
+            tm__cli_cell(&table, "%lld", (long long)tm__json_i64(m, "champion", 0));
+            tm__cli_cell(&table, "%lld", (long long)tm__json_i64(m, "versions", 0));
+            tm__cli_cell(&table, "%s", tm__json_text(m, "target", ""));
+            tm__cli_cell(&table, "%s", tm__json_text(m, "task", ""));
+            tm__cli_cell_number(&table, tm__json_f64(m, "score", 0.0), 5);
+            tm__cli_cell(&table, "%s", tm__json_text(m, "metric", ""));
+        }
+        tm__cli_table_print(cli, &table);
+    }
+    json_decref(models);
+    tm__place_close(&place);
+    return st;
+}
+
+static void print_versions(tm_cli *cli, const json_t *versions) {
+    const char *titles[] = {"version", "alias", "state", "learner", "created", "bundle"};
+    tm_cli_table table;
+    size_t i = 0;
+    json_t *v = NULL;
+    tm__cli_table_init(&table, 6, titles);
+    json_array_foreach((json_t *)(uintptr_t)versions, i, v) {
+        tm__cli_cell(&table, "%lld", (long long)tm__json_i64(v, "version", 0));
+        tm__cli_cell(&table, "%s", tm__json_text(v, "aliases", ""));
+        tm__cli_cell(&table, "%s", tm__json_text(v, "state", ""));
+        tm__cli_cell(&table, "%s", tm__json_text(v, "learner", ""));
+        tm__cli_cell(&table, "%s", tm__json_text(v, "created", ""));
+        tm__cli_cell(&table, "%.16s", tm__json_text(v, "bundle_hash", ""));
+    }
+    tm__cli_table_print(cli, &table);
+}
+
+static tm_status show_version(tm_cli *cli, tm_registry *registry, const char *name, tm_err *err) {
+    tm_version version = {0};
+    TM_TRY(tm__registry_find(registry, name, &version, err));
+    char hash[TM_HASH_TEXT];
+    tm__hash_to_text(&version.bundle_hash, hash);
+    json_t *full = json_deep_copy(version.info);
+    json_object_set_new(full, "schema", json_string("tidemill.model.show/1"));
+    json_object_set_new(full, "version", json_integer(version.number));
+    json_object_set_new(full, "aliases", json_string(version.aliases));
+    json_object_set_new(full, "state", json_string(version.state));
+    json_object_set_new(full, "bundle_hash", json_string(hash));
+    if (cli->json) {
+        tm__cli_print_json(cli, full);
+    } else {
+        tm__train_words_print(cli, full);
+    }
+    json_decref(full);
+    tm__version_done(&version);
+    return TM_OK;
+}
+
+tm_status cmd_model_show(tm_cli *cli, tm_err *err) {
+    const char *name = tm__cli_arg(cli, "MODEL");
+    tm_place place = {0};
+    json_t *versions = NULL;
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    tm_status st;
+    if (strchr(name, '@') != NULL) {
+        st = show_version(cli, place.registry, name, err);
+    } else {
+        st = tm__registry_versions(place.registry, name, &versions, err);
+        if (st == TM_OK && cli->json) {
+            print_list(cli, "tidemill.model.versions/1", "versions", versions);
+        } else if (st == TM_OK) {
+            print_versions(cli, versions);
+        }
+    }
+    json_decref(versions);
+    tm__place_close(&place);
+    return st;
+}
+
+tm_status cmd_model_history(tm_cli *cli, tm_err *err) {
+    tm_place place = {0};
+    json_t *history = NULL;
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    const tm_status st =
+        tm__registry_history(place.registry, tm__cli_arg(cli, "MODEL"), &history, err);
+    if (st == TM_OK && cli->json) {
+        print_list(cli, "tidemill.model.history/1", "history", history);
+    } else if (st == TM_OK) {
+        const char *titles[] = {"at", "event", "version", "by", "why"};
+        tm_cli_table table;
+        size_t i = 0;
+        json_t *event = NULL;
+        tm__cli_table_init(&table, 5, titles);
+        json_array_foreach(history, i, event) {
+            const long long version = (long long)tm__json_i64(event, "version", 0);
+            tm__cli_cell(&table, "%.19s", tm__json_text(event, "at", ""));
+            tm__cli_cell(&table, "%s", tm__json_text(event, "event", ""));
+            tm__cli_cell(&table, version > 0 ? "%lld" : "", version);
+            tm__cli_cell(&table, "%s", tm__json_text(event, "actor", ""));
+            tm__cli_cell(&table, "%s", tm__json_text(event, "reason", ""));
+        }
+        tm__cli_table_print(cli, &table);
+    }
+    json_decref(history);
+    tm__place_close(&place);
+    return st;
+}
+
+static void print_move(tm_cli *cli, const char *model, uint32_t from, uint32_t to) {
+    if (cli->json) {
+        json_t *result =
+            json_pack("{s:s, s:s, s:I, s:I}", "schema", "tidemill.model.move/1", "model", model,
+                      "from", (json_int_t)from, "champion", (json_int_t)to);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+        return;
+    }
+    tm__cli_print(cli, "%s: version %u is the champion now, before it was %u\n", model, to, from);
+}
+
+tm_status cmd_model_promote(tm_cli *cli, tm_err *err) {
+    char user[80];
+    uint32_t from = 0;
+    tm_place place = {0};
+    const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), user, sizeof(user));
+    TM_TRY(tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err));
+    const tm_promotion promotion = {.version = place.version.number,
+                                    .force = tm__cli_flag(cli, "force")};
+    const tm_status st =
+        tm__registry_promote(place.registry, place.version.model, &promotion, &actor, &from, err);
+    if (st == TM_OK) {
+        print_move(cli, place.version.model, from, place.version.number);
+    }
+    tm__place_close(&place);
+    return st;
+}
+
+tm_status cmd_model_rollback(tm_cli *cli, tm_err *err) {
+    char user[80];
+    uint32_t from = 0;
+    uint32_t to = 0;
+    tm_place place = {0};
+    const char *model = tm__cli_arg(cli, "MODEL");
+    const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), user, sizeof(user));
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    const tm_status st = tm__registry_rollback(place.registry, model, &actor, &from, &to, err);
+    if (st == TM_OK) {
+        print_move(cli, model, from, to);
+    }
+    tm__place_close(&place);
+    return st;
+}
+
+static tm_status verify_models(tm_cli *cli, tm_registry *registry, json_t *results, tm_err *err) {
+    const char *only = tm__cli_arg(cli, "MODEL");
+    json_t *models = NULL;
+    size_t i = 0;
+    json_t *m = NULL;
+    tm_status st = tm__registry_models(registry, &models, err);
+    if (st != TM_OK) {
+        return st;
+    }
+    json_array_foreach(models, i, m) {
+        json_t *checked = NULL;
+        const char *name = tm__json_text(m, "model", "");
+        if (st != TM_OK || (only != NULL && strcmp(only, name) != 0)) {
+            continue;
+        }
+        st = tm__registry_verify(registry, name, &checked, err);
+        json_object_set(results, name, checked);
+        json_decref(checked);
+    }
+    json_decref(models);
+    return st;
+}
+
+tm_status cmd_model_verify(tm_cli *cli, tm_err *err) {
+    tm_place place = {0};
+    uint64_t n = 0;
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    json_t *results = json_object();
+    tm_status st = tm__registry_history_check(place.registry, &n, err);
+    if (st == TM_OK) {
+        st = verify_models(cli, place.registry, results, err);
+    }
+    if (st == TM_OK && cli->json) {
+        json_t *result = json_pack("{s:s, s:I, s:O}", "schema", "tidemill.model.verify/1",
+                                   "history_records", (json_int_t)n, "models", results);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    } else if (st == TM_OK) {
+        const char *name = NULL;
+        json_t *list = NULL;
+        json_object_foreach(results, name, list) {
+            tm__cli_print(cli, "%s: %zu versions whole\n", name, json_array_size(list));
+        }
+        tm__cli_print(cli, "history: chain of %llu records whole\n", (unsigned long long)n);
+    }
+    json_decref(results);
+    tm__place_close(&place);
+    return st;
+}
