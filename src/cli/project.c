@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libyaml gives the document with the place of every node; this file walks it against tables of
+ * known keys.
+ *
+ *   models:
+ *     NAME:
+ *       key: value          text, number, duration, truth value or list, by `keys`
+ *       gate: {...}         by `read_gate`
+ *       retrain: {every: 7d}
+ *
+ * Values land in the recipe JSON that `train` records and `retrain` reads, so there is one form of
+ * a recipe.
+ */
+#include "cli/project.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "metric/metric.h"
+#include "train/train.h"
+
+#define FILE_BYTES_MAX (1u << 20)
+#define MODELS_MAX 1000u
+
+typedef struct reader {
+    const char *path;
+    yaml_document_t document;
+    char *dir; /* folder of the file: relative paths start there */
+} reader;
+
+typedef enum value_kind {
+    VALUE_TEXT,
+    VALUE_LIST, /* of texts, or one text with commas */
+    VALUE_COUNT,
+    VALUE_DURATION_MS,
+    VALUE_CHOICE
+} value_kind;
+
+typedef struct model_key {
+    const char *name;   /* in the file */
+    const char *recipe; /* in the recipe */
+    value_kind kind;
+    const char *choices;
+} model_key;
+
+static const model_key keys[] = {
+    {"target", "target", VALUE_TEXT, NULL},
+    {"task", "task", VALUE_CHOICE, "auto binary multiclass regression"},
+    {"positive", "positive", VALUE_TEXT, NULL},
+    {"metric", "metric", VALUE_TEXT, NULL},
+    {"time", "time", VALUE_TEXT, NULL},
+    {"entity", "entity", VALUE_TEXT, NULL},
+    {"weight", "weight", VALUE_TEXT, NULL},
+    {"split", "split", VALUE_TEXT, NULL},
+    {"learner", "learners", VALUE_TEXT, NULL},
+    {"owner", "owner", VALUE_TEXT, NULL},
+    {"drop", "drop", VALUE_LIST, NULL},
+    {"param", "params", VALUE_LIST, NULL},
+    {"seed", "seed", VALUE_COUNT, NULL},
+    {"work", "work", VALUE_COUNT, NULL},
+    {"budget", "budget_ms", VALUE_DURATION_MS, NULL},
+};
+#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
+
+static tm_status fail_at(const reader *r, const yaml_node_t *node, tm_err *err) {
+    tm_err_at(err, r->path, node->start_mark.line + 1, (uint32_t)node->start_mark.column + 1);
+    return err != NULL ? err->status : TM_E_DATA;
+}
+
+static tm_str scalar(const yaml_node_t *node) {
+    return (tm_str){(const char *)node->data.scalar.value, node->data.scalar.length};
+}
+
+static tm_status want_map(const reader *r, const yaml_node_t *node, const char *what, tm_err *err) {
+    if (node->type == YAML_MAPPING_NODE) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_DATA, "'%s' must hold keys", what);
+    (void)fail_at(r, node, err);
+    return TM_E_DATA;
+}
+
+/* Keys of a map must be plain texts, each once. */
+static tm_status check_keys(reader *r, const yaml_node_t *map, tm_err *err) {
+    const yaml_node_pair_t *first = map->data.mapping.pairs.start;
+    const yaml_node_pair_t *end = map->data.mapping.pairs.top;
+    for (const yaml_node_pair_t *a = first; a < end; a++) {
+        const yaml_node_t *key = yaml_document_get_node(&r->document, a->key);
+        if (key->type != YAML_SCALAR_NODE || key->data.scalar.length == 0) {
+            (void)TM_FAIL(err, TM_E_DATA, "a key must be a word");
+            (void)fail_at(r, key, err);
+            return TM_E_DATA;
+        }
+        for (const yaml_node_pair_t *b = first; b < a; b++) {
+            const yaml_node_t *other = yaml_document_get_node(&r->document, b->key);
+            if (tm__str_eq(scalar(other), scalar(key))) {
+                (void)TM_FAIL(err, TM_E_DATA, "the key '%s' stands twice",
+                              (const char *)key->data.scalar.value);
+                (void)fail_at(r, key, err);
+                return TM_E_DATA;
+            }
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status unknown_key(const reader *r, const yaml_node_t *key, const char *const *names,
+                             uint32_t n, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_DATA, "unknown key '%s'", (const char *)key->data.scalar.value);
+    const char *near = tm__str_nearest(scalar(key), names, n);
+    if (near != NULL) {
+        tm_err_hint(err, "Did you mean '%s'?", near);
+    } else {
+        tm_err_hint(err, "docs/project-file.md lists the keys.");
+    }
+    (void)fail_at(r, key, err);
+    return TM_E_DATA;
+}
+
+/* A value as text, with ${VAR} taken from the environment. The caller frees. */
+static tm_status text_of(const reader *r, const yaml_node_t *node, char **out, tm_err *err) {
+    if (node->type != YAML_SCALAR_NODE) {
+        (void)TM_FAIL(err, TM_E_DATA, "one value is wanted here");
+        (void)fail_at(r, node, err);
+        return TM_E_DATA;
+    }
+    tm_buf text;
+    tm__buf_init(&text, FILE_BYTES_MAX);
+    tm_str rest = scalar(node);
+    tm_status st = TM_OK;
+    while (st == TM_OK && rest.len > 0) {
+        const char *dollar = memchr(rest.ptr, '$', rest.len);
+        const size_t plain = dollar != NULL ? (size_t)(dollar - rest.ptr) : rest.len;
+        (void)tm__buf_append(&text, rest.ptr, plain);
+        rest = (tm_str){rest.ptr + plain, rest.len - plain};
+        const char *close =
+            rest.len > 2 && rest.ptr[1] == '{' ? memchr(rest.ptr, '}', rest.len) : NULL;
+        if (close != NULL) {
+            char name[128];
+            const size_t len = (size_t)(close - rest.ptr) - 2;
+            (void)tm__str_copy(name, sizeof(name), (tm_str){rest.ptr + 2, len});
+            const char *value = getenv(name);
+            if (value == NULL) {
+                st = TM_FAIL(err, TM_E_DATA, "the environment has no variable '%s'", name);
+                (void)fail_at(r, node, err);
+            }
+            (void)tm__buf_text(&text, value != NULL ? value : "");
+            rest = (tm_str){close + 1, rest.len - len - 3};
+        } else if (rest.len > 0) {
+            (void)tm__buf_byte(&text, '$');
+            rest = (tm_str){rest.ptr + 1, rest.len - 1};
+        }
+    }
+    (void)tm__buf_append(&text, "", 1);
+    if (st == TM_OK && text.failed) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory for a value");
+    }
+    if (st == TM_OK) {
+        size_t len = 0;
+        *out = (char *)tm__buf_take(&text, &len);
+    }
+    tm__buf_done(&text);
+    return st;
+}
+
+static tm_status bad_value(const reader *r, const yaml_node_t *node, const char *key,
+                           const char *wanted, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_DATA, "'%s' wants %s", key, wanted);
+    (void)fail_at(r, node, err);
+    return TM_E_DATA;
+}
+
+static tm_status read_list(reader *r, const yaml_node_t *node, const model_key *key, json_t *recipe,
+                           tm_err *err) {
+    json_t *list = json_array();
+    json_object_set_new(recipe, key->recipe, list);
+    if (node->type == YAML_SCALAR_NODE) {
+        tm_str rest = scalar(node);
+        while (rest.len > 0) {
+            const tm_str part = tm__str_trim(tm__str_cut(&rest, ','));
+            json_array_append_new(list, json_stringn(part.ptr, part.len));
+        }
+        return TM_OK;
+    }
+    if (node->type != YAML_SEQUENCE_NODE) {
+        return bad_value(r, node, key->name, "a list", err);
+    }
+    for (const yaml_node_item_t *i = node->data.sequence.items.start;
+         i < node->data.sequence.items.top; i++) {
+        char *text = NULL;
+        TM_TRY(text_of(r, yaml_document_get_node(&r->document, *i), &text, err));
+        json_array_append_new(list, json_string(text));
+        tm__mem_free(text);
+    }
+    return TM_OK;
+}
+
+static bool is_choice(const char *choices, const char *text) {
+    tm_str rest = tm__str(choices);
+    while (rest.len > 0) {
+        if (tm__str_is(tm__str_cut(&rest, ' '), text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static tm_status read_value(reader *r, const yaml_node_t *node, const model_key *key,
+                            json_t *recipe, tm_err *err) {
+    uint64_t count = 0;
+    int64_t us = 0;
+    char *text = NULL;
+    if (key->kind == VALUE_LIST) {
+        return read_list(r, node, key, recipe, err);
+    }
+    TM_TRY(text_of(r, node, &text, err));
+    tm_status st = TM_OK;
+    json_t *value = NULL;
+    if (key->kind == VALUE_COUNT) {
+        if (!tm__str_to_u64(tm__str(text), &count) || count > INT64_MAX) {
+            st = bad_value(r, node, key->name, "a whole number", err);
+        }
+        value = json_integer((json_int_t)count);
+    } else if (key->kind == VALUE_DURATION_MS) {
+        if (!tm__str_to_duration_us(tm__str(text), &us) || us <= 0) {
+            st = bad_value(r, node, key->name, "a time such as 60s, 15m or 7d", err);
+        }
+        value = json_integer(us / 1000);
+    } else if (key->kind == VALUE_CHOICE && !is_choice(key->choices, text)) {
+        st = TM_FAIL(err, TM_E_DATA, "'%s' is one of: %s", key->name, key->choices);
+        (void)fail_at(r, node, err);
+    } else {
+        tm_split split;
+        value = json_string(text);
+        if (strcmp(key->name, "split") == 0) {
+            st = tm__split_parse(text, &split, err);
+        } else if (strcmp(key->name, "metric") == 0 && tm__metric_find(text) == NULL) {
+            st = TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", text);
+        }
+        if (st != TM_OK) {
+            (void)fail_at(r, node, err);
+        }
+    }
+    tm__mem_free(text);
+    if (st != TM_OK) {
+        json_decref(value);
+        return st;
+    }
+    json_object_set_new(recipe, key->recipe, value);
+    return TM_OK;
+}
+
+/* `from` is a query when it starts as one, else a path or glob below the file's folder. */
+static tm_status read_from(reader *r, const yaml_node_t *node, json_t *recipe, tm_err *err) {
+    char *text = NULL;
+    TM_TRY(text_of(r, node, &text, err));
+    const tm_str trimmed = tm__str_trim(tm__str(text));
+    const tm_str word = {trimmed.ptr, trimmed.len < 6 ? trimmed.len : 6};
+    const bool is_query = tm__str_is_nocase(word, "select") ||
+                          (word.len >= 4 && tm__str_is_nocase((tm_str){word.ptr, 4}, "with"));
+    json_t *source;
+    if (is_query) {
+        source = json_pack("{s:s, s:s}", "sql", text, "dir", r->dir);
+    } else {
+        char *full = text[0] == '/' ? tm__mem_strdup(text) : tm__fs_join(r->dir, text);
+        source = json_pack("{s:s, s:b}", "path", full != NULL ? full : text, "no_header", 0);
+        tm__mem_free(full);
+    }
+    tm__mem_free(text);
+    json_object_set_new(recipe, "source", source);
+    return source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
+}
+
+static tm_status read_number(const reader *r, const yaml_node_t *node, const char *key, double *out,
+                             tm_err *err) {
+    char *text = NULL;
+    TM_TRY(text_of(r, node, &text, err));
+    const bool is_number = tm__str_to_f64(tm__str(text), out);
+    tm__mem_free(text);
+    return is_number ? TM_OK : bad_value(r, node, key, "a number", err);
+}
+
+/* min: {auc: 0.7}: one floor (for a loss: one ceiling). */
+static tm_status read_min(reader *r, const yaml_node_t *node, tm_gate *gate, tm_err *err) {
+    TM_TRY(want_map(r, node, "min", err));
+    TM_TRY(check_keys(r, node, err));
+    if (node->data.mapping.pairs.top - node->data.mapping.pairs.start != 1) {
+        return bad_value(r, node, "min", "one score such as {auc: 0.7}", err);
+    }
+    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+    const yaml_node_t *key = yaml_document_get_node(&r->document, pair->key);
+    (void)tm__str_copy(gate->min_metric, sizeof(gate->min_metric), scalar(key));
+    if (tm__metric_find(gate->min_metric) == NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", gate->min_metric);
+        (void)fail_at(r, key, err);
+        return TM_E_DATA;
+    }
+    return read_number(r, yaml_document_get_node(&r->document, pair->value), gate->min_metric,
+                       &gate->min_value, err);
+}
+
+static tm_status read_gate(reader *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
+    static const char *const names[] = {"better_than", "by", "metric", "min"};
+    TM_TRY(want_map(r, map, "gate", err));
+    TM_TRY(check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
+        if (tm__str_is(scalar(key), "better_than")) {
+            if (value->type != YAML_SCALAR_NODE || !tm__str_is(scalar(value), "champion")) {
+                return bad_value(r, value, "better_than", "the word champion", err);
+            }
+            gate->better_than_champion = true;
+        } else if (tm__str_is(scalar(key), "by")) {
+            TM_TRY(read_number(r, value, "by", &gate->by, err));
+        } else if (tm__str_is(scalar(key), "metric")) {
+            if (value->type != YAML_SCALAR_NODE ||
+                !tm__str_copy(gate->metric, sizeof(gate->metric), scalar(value)) ||
+                tm__metric_find(gate->metric) == NULL) {
+                return bad_value(r, value, "metric", "the name of a score", err);
+            }
+        } else if (tm__str_is(scalar(key), "min")) {
+            TM_TRY(read_min(r, value, gate, err));
+        } else {
+            return unknown_key(r, key, names, 4, err);
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status read_retrain(reader *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
+    static const char *const names[] = {"every"};
+    int64_t us = 0;
+    TM_TRY(want_map(r, map, "retrain", err));
+    TM_TRY(check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
+        if (!tm__str_is(scalar(key), "every")) {
+            return unknown_key(r, key, names, 1, err);
+        }
+        if (value->type != YAML_SCALAR_NODE || !tm__str_to_duration_us(scalar(value), &us) ||
+            us < 1000000) {
+            return bad_value(r, value, "every", "a time such as 15m, 24h or 7d", err);
+        }
+        json_object_set_new(recipe, "retrain", json_pack("{s:I}", "every_s", us / 1000000));
+    }
+    return TM_OK;
+}
+
+static tm_status read_model_key(reader *r, const yaml_node_t *key, const yaml_node_t *value,
+                                tm_project_model *model, tm_err *err) {
+    const char *names[N_KEYS + 3];
+    for (uint32_t k = 0; k < N_KEYS; k++) {
+        names[k] = keys[k].name;
+        if (tm__str_is(scalar(key), keys[k].name)) {
+            return read_value(r, value, &keys[k], model->recipe, err);
+        }
+    }
+    if (tm__str_is(scalar(key), "from")) {
+        return read_from(r, value, model->recipe, err);
+    }
+    if (tm__str_is(scalar(key), "gate")) {
+        model->has_gate = true;
+        return read_gate(r, value, &model->gate, err);
+    }
+    if (tm__str_is(scalar(key), "retrain")) {
+        return read_retrain(r, value, model->recipe, err);
+    }
+    names[N_KEYS] = "from";
+    names[N_KEYS + 1] = "gate";
+    names[N_KEYS + 2] = "retrain";
+    return unknown_key(r, key, names, N_KEYS + 3, err);
+}
+
+static tm_status read_model(reader *r, const yaml_node_t *name, const yaml_node_t *map,
+                            tm_project_model *model, tm_err *err) {
+    TM_TRY(want_map(r, map, (const char *)name->data.scalar.value, err));
+    TM_TRY(check_keys(r, map, err));
+    if (name->data.scalar.length > TM_MAX_NAME) {
+        return bad_value(r, name, "models", "shorter names", err);
+    }
+    model->name = tm__mem_strdup((const char *)name->data.scalar.value);
+    model->recipe = json_object();
+    if (model->name == NULL || model->recipe == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
+    }
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        TM_TRY(read_model_key(r, yaml_document_get_node(&r->document, p->key),
+                              yaml_document_get_node(&r->document, p->value), model, err));
+    }
+    static const char *const needed[][2] = {{"source", "from"}, {"target", "target"}};
+    for (uint32_t i = 0; i < 2; i++) {
+        if (json_object_get(model->recipe, needed[i][0]) == NULL) {
+            (void)TM_FAIL(err, TM_E_DATA, "model '%s' has no '%s'", model->name, needed[i][1]);
+            (void)fail_at(r, name, err);
+            return TM_E_DATA;
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status read_root(reader *r, tm_project *project, tm_err *err) {
+    static const char *const names[] = {"models"};
+    const yaml_node_t *root = yaml_document_get_root_node(&r->document);
+    if (root == NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "the project file is empty");
+        tm_err_at(err, r->path, 1, 1);
+        return TM_E_DATA;
+    }
+    TM_TRY(want_map(r, root, "the project", err));
+    TM_TRY(check_keys(r, root, err));
+    for (const yaml_node_pair_t *p = root->data.mapping.pairs.start;
+         p < root->data.mapping.pairs.top; p++) {
+        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
+        if (!tm__str_is(scalar(key), "models")) {
+            return unknown_key(r, key, names, 1, err);
+        }
+        TM_TRY(want_map(r, value, "models", err));
+        TM_TRY(check_keys(r, value, err));
+        const size_t n = (size_t)(value->data.mapping.pairs.top - value->data.mapping.pairs.start);
+        if (n > MODELS_MAX) {
+            return bad_value(r, value, "models", "at most 1000 models", err);
+        }
+        project->models = tm__mem_zalloc(n + 1, sizeof(*project->models));
+        if (project->models == NULL) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
+        }
+        for (size_t i = 0; i < n; i++) {
+            const yaml_node_pair_t *m = value->data.mapping.pairs.start + i;
+            project->n_models = (uint32_t)i + 1;
+            TM_TRY(read_model(r, yaml_document_get_node(&r->document, m->key),
+                              yaml_document_get_node(&r->document, m->value), &project->models[i],
+                              err));
+        }
+    }
+    return TM_OK;
+}
+
+static char *folder_of(const char *path, tm_err *err) {
+    char *full = NULL;
+    if (tm__fs_real_path(path, &full, err) != TM_OK) {
+        return NULL;
+    }
+    *strrchr(full, '/') = '\0';
+    return full;
+}
+
+tm_status tm__project_read(const char *path, tm_project *out, tm_err *err) {
+    tm_project project = {0};
+    reader r = {.path = path};
+    yaml_parser_t parser;
+    tm_buf text;
+    tm__buf_init(&text, FILE_BYTES_MAX);
+    tm_status st = tm__fs_read_all(path, &text, err);
+    r.dir = st == TM_OK ? folder_of(path, err) : NULL;
+    if (st != TM_OK || r.dir == NULL || yaml_parser_initialize(&parser) == 0) {
+        tm__buf_done(&text);
+        tm__mem_free(r.dir);
+        return st != TM_OK ? st : TM_FAIL(err, TM_E_NOMEM, "cannot read '%s'", path);
+    }
+    yaml_parser_set_input_string(&parser, text.data, text.len);
+    if (yaml_parser_load(&parser, &r.document) == 0) {
+        st = TM_FAIL(err, TM_E_DATA, "the file is no YAML: %s",
+                     parser.problem != NULL ? parser.problem : "cannot be read");
+        tm_err_at(err, path, parser.problem_mark.line + 1,
+                  (uint32_t)parser.problem_mark.column + 1);
+    } else {
+        st = read_root(&r, &project, err);
+        yaml_document_delete(&r.document);
+    }
+    yaml_parser_delete(&parser);
+    tm__buf_done(&text);
+    tm__mem_free(r.dir);
+    if (st != TM_OK) {
+        tm__project_done(&project);
+        return st;
+    }
+    *out = project;
+    return TM_OK;
+}
+
+void tm__project_done(tm_project *project) {
+    for (uint32_t i = 0; i < project->n_models; i++) {
+        tm__mem_free(project->models[i].name);
+        json_decref(project->models[i].recipe);
+    }
+    tm__mem_free(project->models);
+    memset(project, 0, sizeof(*project));
+}
+
+const char *tm__project_template(void) {
+    return "# What this project learns and how it keeps right. `tidemill check` reads this file,\n"
+           "# `tidemill apply` brings the home to it, `tidemill retrain MODEL` learns by it.\n"
+           "models:\n"
+           "  churn:                       # a name of your own: also the route /v1/routes/churn\n"
+           "    from: data/customers.csv   # a file, a glob, or a query: SELECT * FROM "
+           "'a.parquet'\n"
+           "    target: churned            # the column to predict\n"
+           "    # time: signed_up_at       # orders the rows: the newest are the test\n"
+           "    # drop: [customer_id]      # columns to leave out\n"
+           "    # metric: logloss          # the score that decides\n"
+           "    # budget: 60s              # stop the search after a minute\n"
+           "    gate:                      # what a new version must meet before it serves\n"
+           "      better_than: champion    # on the newest labelled answers\n"
+           "      # by: 0.002              # by at least this much\n"
+           "      # min: {auc: 0.70}       # and never below this on its own test rows\n"
+           "    # retrain: {every: 7d}     # `tidemill run` learns again on this schedule\n"
+           "    # owner: ops@example.com\n";
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tidemill.yaml: what a project declares. Every key is checked, with its line and column; unknown
+ * and repeated keys are errors; ${VAR} takes a value from the environment. docs/project-file.md has
+ * all keys.
+ */
+#ifndef TM_CLI_PROJECT_H
+#define TM_CLI_PROJECT_H
+
+#include "base/json.h"
+#include "registry/registry.h"
+
+typedef struct tm_project_model {
+    char *name;
+    json_t *recipe; /* as train/ records it */
+    bool has_gate;
+    tm_gate gate;
+} tm_project_model;
+
+typedef struct tm_project {
+    tm_project_model *models; /* [n_models], owned */
+    uint32_t n_models;
+} tm_project;
+
+/** Read and check a file; err has path, line (data_row) and column of the first fault. */
+TM_NODISCARD tm_status tm__project_read(const char *path, tm_project *out, tm_err *err);
+void tm__project_done(tm_project *project);
+
+/** The commented file that `tidemill init` writes. */
+const char *tm__project_template(void);
+
+#endif
