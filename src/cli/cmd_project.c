@@ -154,18 +154,48 @@ tm_status cmd_apply(tm_cli *cli, tm_err *err) {
     return st;
 }
 
+/* How many models of the file the home has otherwise; a home that is not there yet differs in
+ * nothing. */
+static tm_status count_differences(tm_cli *cli, const tm_project *project, uint32_t *out_n,
+                                   tm_err *err) {
+    tm_place place = {0};
+    *out_n = 0;
+    const tm_status opened = tm__place_open(cli, false, &place, err);
+    if (opened != TM_OK) {
+        return opened == TM_E_NOT_FOUND ? TM_OK : opened;
+    }
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < project->n_models; i++) {
+        difference change;
+        st = compare(place.registry, &project->models[i], &change, err);
+        if (st == TM_OK && (change.recipe || change.gate)) {
+            (*out_n)++;
+            tm__cli_print(cli, "%s: %s\n", project->models[i].name, change_text(&change));
+        }
+    }
+    tm__place_close(&place);
+    return st;
+}
+
 tm_status cmd_check(tm_cli *cli, tm_err *err) {
     tm_project project = {0};
+    uint32_t n_different = 0;
     const char *path = tm__cli_text(cli, "file");
     TM_TRY(tm__project_read(path, &project, err));
-    if (cli->json) {
-        json_t *result = json_pack("{s:s, s:b, s:I}", "schema", "tidemill.check/1", "ok", 1,
-                                   "models", (json_int_t)project.n_models);
+    tm_status st = count_differences(cli, &project, &n_different, err);
+    if (st == TM_OK && cli->json) {
+        json_t *result =
+            json_pack("{s:s, s:b, s:I, s:I}", "schema", "tidemill.check/1", "ok", n_different == 0,
+                      "models", (json_int_t)project.n_models, "different", (json_int_t)n_different);
         tm__cli_print_json(cli, result);
         json_decref(result);
-    } else {
+    } else if (st == TM_OK) {
         tm__cli_print(cli, "%s: %u models, no faults\n", path, project.n_models);
     }
+    if (st == TM_OK && n_different > 0) {
+        st = TM_FAIL(err, TM_E_REFUSED, "the home differs in %u models", n_different);
+        tm_err_hint(err, "Bring it to the file with 'tidemill apply'.");
+    }
     tm__project_done(&project);
-    return TM_OK;
+    return st;
 }
