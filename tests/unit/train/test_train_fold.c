@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "train/train_priv.h"
+#include "train_case.h"
+
+static void init_data(const train_case *options, const tm_train_options *train,
+                      tm_train_data *data) {
+    tm_table *table = train_case_table(options, 1000);
+    assert_int_equal(tm__train_data_init(data, table, NULL, train, NULL), TM_OK);
+    tm__table_unref(table);
+}
+
+static void every_row_validates_once(void **state) {
+    (void)state;
+    const train_case options = {.is_shuffled = true};
+    const tm_train_options train = {.target = "label"};
+    tm_train_data data;
+    uint32_t seen[1000] = {0};
+    init_data(&options, &train, &data);
+    for (uint32_t fold = 0; fold < 5; fold++) {
+        uint32_t *fit = NULL;
+        uint32_t *valid = NULL;
+        uint64_t n_fit = 0;
+        uint64_t n_valid = 0;
+        assert_int_equal(tm__fold_rows(&data, data.train, data.n_train, 5, fold, 1, &fit, &n_fit,
+                                       &valid, &n_valid, NULL),
+                         TM_OK);
+        assert_int_equal(n_fit + n_valid, data.n_train);
+        for (uint64_t i = 0; i < n_valid; i++) {
+            seen[valid[i]]++;
+        }
+        tm__mem_free(fit);
+        tm__mem_free(valid);
+    }
+    for (uint64_t i = 0; i < data.n_train; i++) {
+        assert_int_equal(seen[data.train[i]], 1);
+    }
+    tm__train_data_done(&data);
+}
+
+static void time_ordered_rows_validate_on_the_latest_fifth(void **state) {
+    (void)state;
+    const train_case options = {0};
+    const tm_train_options train = {.target = "label"};
+    tm_train_data data;
+    uint32_t *fit = NULL;
+    uint32_t *valid = NULL;
+    uint64_t n_fit = 0;
+    uint64_t n_valid = 0;
+    init_data(&options, &train, &data);
+    assert_int_equal(tm__fold_count(&data, 1000), 1);
+    assert_int_equal(tm__fold_rows(&data, data.train, data.n_train, 1, 0, 1, &fit, &n_fit, &valid,
+                                   &n_valid, NULL),
+                     TM_OK);
+    assert_int_equal(n_valid, 160);
+    assert_int_equal(fit[n_fit - 1], 639);
+    assert_int_equal(valid[0], 640);
+    tm__mem_free(fit);
+    tm__mem_free(valid);
+    tm__train_data_done(&data);
+}
+
+static void a_fold_holds_numbers_of_its_rows(void **state) {
+    (void)state;
+    const train_case options = {.is_shuffled = true};
+    const tm_train_options train = {.target = "label"};
+    const uint32_t fit[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22};
+    const uint32_t valid[] = {1, 3};
+    tm_train_data data;
+    tm_ctx ctx = {0};
+    tm_fold fold;
+    init_data(&options, &train, &data);
+    assert_int_equal(tm__fold_init(&ctx, &fold, &data, fit, 12, valid, 2, 1, NULL), TM_OK);
+    assert_int_equal(tm__matrix_view(fold.x)->n_rows, 12);
+    assert_int_equal(tm__matrix_view(fold.x_valid)->n_rows, 2);
+    assert_true(fold.y[1] == data.y[2]);
+    assert_true(fold.y_valid[1] == data.y[3]);
+    tm__fold_done(&fold);
+    tm__train_data_done(&data);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_validates_once),
+        cmocka_unit_test(time_ordered_rows_validate_on_the_latest_fifth),
+        cmocka_unit_test(a_fold_holds_numbers_of_its_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
