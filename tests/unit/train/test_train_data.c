@@ -11,14 +11,14 @@ static void roles_are_given_with_reasons(void **state) {
     const train_case options = {0};
     const char *const drop[] = {"noise"};
     const tm_train_options train = {
-        .target = "label", .drop = drop, .n_drop = 1, .time = "at", .weight = "amount"};
+        .target = "label", .drop = drop, .n_drop = 1, .time = "at", .weight = "x"};
     tm_table *table = train_case_table(&options, 100);
     tm_train_data data;
     assert_int_equal(tm__train_data_init(&data, table, NULL, &train, NULL), TM_OK);
-    assert_int_equal(data.schema.cols[0].role, TM_ROLE_FEATURE);
+    assert_int_equal(data.schema.cols[4].role, TM_ROLE_FEATURE);
     assert_int_equal(data.schema.cols[1].role, TM_ROLE_DROPPED);
     assert_int_equal(data.schema.cols[3].role, TM_ROLE_TIME);
-    assert_int_equal(data.schema.cols[4].role, TM_ROLE_WEIGHT);
+    assert_int_equal(data.schema.cols[0].role, TM_ROLE_WEIGHT);
     assert_int_equal(data.schema.cols[5].role, TM_ROLE_TARGET);
     assert_non_null(data.schema.cols[1].reason);
     assert_non_null(data.weights);
