@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same 64 bits from `predict`, the server row by row and in batches, and the C library; the same bundle on any number of threads."""
+import csv
+import ctypes
+import json
+import os
+import struct
+import subprocess
+
+import conftest
+import made_data
+
+N_ROWS = 10000
+
+
+def bits(value):
+    return struct.pack("<d", float(value))
+
+
+def train(tm, *words, program=None, name="churn"):
+    command = ["train", "customers.csv", "--target", "churned", "--name", name, "--work", "30000000", "--seed", "1", "--json", *words]
+    if program is None:
+        return tm.ok(*command).json
+    done = subprocess.run([program, *command, "--home", "other"], cwd=tm.folder, env=tm.env, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def from_command_line(tm):
+    tm.ok("predict", "churn", "rows.csv", "-o", "out.csv")
+    with open(tm.folder / "out.csv", encoding="utf-8", newline="") as lines:
+        return [bits(row["probability"]) for row in csv.DictReader(lines)]
+
+
+def from_server(server, rows, batch):
+    answers = []
+    connection = conftest.http.client.HTTPConnection("127.0.0.1", server.port)
+    for at in range(0, len(rows), batch):
+        body = json.dumps({"rows": [made_data.request_row(r) for r in rows[at:at + batch]]})
+        connection.request("POST", "/v1/routes/churn/predict", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        answers += [bits(p["probability"]) for p in json.load(answer)["predictions"]]
+    connection.close()
+    return answers
+
+
+def from_library(bundle_path, rows):
+    library = ctypes.CDLL(str(conftest.PROGRAM.parent / "libtidemill.so"))
+    pointer = ctypes.c_void_p
+    library.tm_bundle_predict_row.argtypes = [pointer, pointer, ctypes.POINTER(ctypes.c_double)]
+    library.tm_bundle_predict_row.restype = None
+    library.tm_row_set_text.argtypes = [pointer, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t, pointer]
+    library.tm_row_reset.argtypes = [pointer]
+    library.tm_row_reset.restype = None
+    library.tm_bundle_columns.argtypes = [pointer]
+    library.tm_bundle_column.argtypes = [pointer, ctypes.c_uint32, ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(ctypes.c_char_p), pointer]
+    library.tm_row_free.argtypes = [pointer]
+    library.tm_bundle_close.argtypes = [pointer]
+    bundle, row = pointer(), pointer()
+    assert library.tm_bundle_open(str(bundle_path).encode(), ctypes.byref(bundle), None) == 0
+    assert library.tm_row_create(bundle, ctypes.byref(row), None) == 0
+    columns = {}
+    for col in range(library.tm_bundle_columns(bundle)):
+        name, kind = ctypes.c_char_p(), ctypes.c_char_p()
+        assert library.tm_bundle_column(bundle, col, ctypes.byref(name), ctypes.byref(kind), None) == 0
+        columns[name.value.decode()] = col
+    out = ctypes.c_double()
+    answers = []
+    for r in rows:
+        library.tm_row_reset(row)
+        for name, col in columns.items():
+            text = str(r[name]).encode()
+            if text:
+                assert library.tm_row_set_text(row, col, text, len(text), None) == 0
+        library.tm_bundle_predict_row(bundle, row, ctypes.byref(out))
+        answers.append(bits(out.value))
+    library.tm_row_free(row)
+    library.tm_bundle_close(bundle)
+    return answers
+
+
+def test_all_ways_give_the_same_bits(tm, serve):
+    tm.write("customers.csv", made_data.csv_text(made_data.churn_rows(3000)))
+    report = train(tm)
+    rows = made_data.churn_rows(N_ROWS, seed=5)
+    rows[17]["city"] = "Atlantis"  # never seen in training
+    tm.write("rows.csv", made_data.csv_text(rows))
+    wanted = from_command_line(tm)
+    assert len(wanted) == N_ROWS and len(set(wanted)) > 1000
+    server = serve()
+    assert from_server(server, rows, 500) == wanted
+    assert from_server(server, rows, 1) == wanted
+    assert from_library(tm.folder / ".tidemill" / "bundles" / f"{report['bundle_hash']}.tmb", rows) == wanted
+
+
+def test_the_bundle_is_the_same_on_any_number_of_threads(tm):
+    tm.write("customers.csv", made_data.csv_text(made_data.churn_rows(4000)))
+    hashes = {train(tm, "--threads", n)["bundle_hash"] for n in (1, 2, 3)}
+    assert len(hashes) == 1
+
+
+def test_the_bundle_is_the_same_from_gcc_and_clang(tm):
+    """`./run test --all` builds with clang and sets TM_CLANG_PROGRAM; without it this compares two runs of one program."""
+    tm.write("customers.csv", made_data.csv_text(made_data.churn_rows(4000)))
+    other = os.environ.get("TM_CLANG_PROGRAM", str(conftest.PROGRAM))
+    assert train(tm)["bundle_hash"] == train(tm, program=other)["bundle_hash"]
