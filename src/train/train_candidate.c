@@ -12,6 +12,9 @@
 #include "base/fmath.h"
 #include "base/rng.h"
 
+/* More than any search here keeps: early stopping or the budget ends a fit. */
+#define ROUNDS_MAX 3000
+
 typedef struct gbdt_choice {
     double max_leaves, learning_rate, min_rows_in_leaf, l2, row_sample, column_sample;
 } gbdt_choice;
@@ -30,6 +33,7 @@ static void set_number(const tm_model_ops *ops, tm_params *params, const char *n
 }
 
 static void set_choice(const tm_model_ops *ops, tm_params *params, const gbdt_choice *choice) {
+    set_number(ops, params, "n_trees", ROUNDS_MAX);
     set_number(ops, params, "max_leaves", choice->max_leaves);
     set_number(ops, params, "learning_rate", choice->learning_rate);
     set_number(ops, params, "min_rows_in_leaf", choice->min_rows_in_leaf);

@@ -43,8 +43,8 @@ static tm_status settle_params(const tm_candidate *best, tm_params *params, tm_e
         }
         TM_TRY(set_param(best->ops, params, "early_stopping", 0, err));
     }
-    if (strcmp(best->ops->name, "linear") == 0 && best->l2_chosen > 1e-12) {
-        TM_TRY(set_param(best->ops, params, "l2", best->l2_chosen, err));
+    if (strcmp(best->ops->name, "linear") == 0 && best->strength_chosen > 1e-12) {
+        TM_TRY(set_param(best->ops, params, "strength", best->strength_chosen, err));
     }
     return TM_OK;
 }

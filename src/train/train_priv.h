@@ -47,13 +47,13 @@ typedef struct tm_fold {
 typedef struct tm_candidate {
     const tm_model_ops *ops;
     tm_params params;
-    double score;      /* of the deciding metric on validation rows; NaN before it was tried */
-    uint32_t n_rounds; /* mean over folds of the rounds that early stopping kept */
-    double
-        l2_chosen; /* geometric mean over folds of what the learner chose itself; 1e-12: nothing */
-    uint64_t n_rows; /* rows of the largest fit it was tried with */
-    bool is_cut;     /* the budget ended its last trial before its natural end */
-    uint64_t work;   /* units its last trial took */
+    double score;           /* of the deciding metric on validation rows; NaN before it was tried */
+    uint32_t n_rounds;      /* mean over folds of the rounds that early stopping kept */
+    double strength_chosen; /* geometric mean over folds of what the learner chose itself; 1e-12:
+                               nothing */
+    uint64_t n_rows;        /* rows of the largest fit it was tried with */
+    bool is_cut;            /* the budget ended its last trial before its natural end */
+    uint64_t work;          /* units its last trial took */
     double seconds;
 } tm_candidate;
 

@@ -167,11 +167,11 @@ static tm_status score_pred(const tm_search *search, const rung *r, const double
 
 /* What a learner chose by itself on the validation rows and the refit needs: strength of its
  * penalty. */
-static double chosen_l2(const tm_model *model) {
+static double chosen_strength(const tm_model *model) {
     json_t *described = model->ops->describe != NULL ? model->ops->describe(model) : NULL;
-    const double l2 = tm__json_f64(described, "l2", tm__nan());
+    const double strength = tm__json_f64(described, "strength", tm__nan());
     json_decref(described);
-    return l2;
+    return strength;
 }
 
 /* A budget for one part: its share of what the whole has left. */
@@ -199,7 +199,7 @@ static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
     tm_status st = TM_OK;
     uint64_t rounds = 0;
     uint64_t at = 0;
-    double log_l2 = 0.0;
+    double log_strength = 0.0;
     double *pred = tm__mem_alloc(r->n_valid * n_outputs, sizeof(double));
     if (pred == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
@@ -217,7 +217,7 @@ static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
         if (st == TM_OK) {
             rounds += model->n_rounds;
             candidate->work += model->work_used;
-            log_l2 += tm__log(fmax(chosen_l2(model), 1e-12));
+            log_strength += tm__log(fmax(chosen_strength(model), 1e-12));
             at += r->folds[i].n_valid;
         }
         tm__model_free(model);
@@ -231,7 +231,7 @@ static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
         return st;
     }
     candidate->n_rounds = (uint32_t)((rounds + r->n_folds / 2) / r->n_folds);
-    candidate->l2_chosen = tm__exp(log_l2 / r->n_folds);
+    candidate->strength_chosen = tm__exp(log_strength / r->n_folds);
     candidate->n_rows = r->n_rows;
     candidate->seconds = (double)(tm__mono_ns() - started) * 1e-9;
     *out_pred = pred;

@@ -28,7 +28,7 @@ static void the_refit_has_a_tenth_more_rounds_and_no_early_stopping(void **state
     tm_ctx ctx = {0};
     init(&data, &search, &options);
     search.candidates[0].n_rounds = 20;
-    search.candidates[0].l2_chosen = 1e-12;
+    search.candidates[0].strength_chosen = 1e-12;
     assert_int_equal(tm__final_fit(&ctx, &search, &final, NULL), TM_OK);
     assert_true(tm__params_get(final.ops, &final.params, "n_trees") == 22.0);
     assert_true(tm__params_get(final.ops, &final.params, "early_stopping") == 0.0);
