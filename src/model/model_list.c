@@ -5,14 +5,12 @@
 #include <string.h>
 
 #include "model/baseline/baseline.h"
+#include "model/blend/blend.h"
 #include "model/gbdt/gbdt.h"
 #include "model/linear/linear.h"
 
 static const tm_model_ops *const models[] = {
-    &tm__gbdt_ops,
-    &tm__linear_ops,
-    &tm__baseline_ops,
-    NULL,
+    &tm__gbdt_ops, &tm__linear_ops, &tm__baseline_ops, &tm__blend_ops, NULL,
 };
 
 const tm_model_ops *const *tm__model_list(void) {

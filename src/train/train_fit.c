@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "model/blend/blend.h"
 
 /* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
  * rounds. */
@@ -49,13 +50,54 @@ static tm_status settle_params(const tm_candidate *best, tm_params *params, tm_e
     return TM_OK;
 }
 
+/* Record of one member: learner, share, parameters. */
+static json_t *describe_member(const tm_candidate *candidate, const tm_params *params) {
+    return json_pack("{s:s, s:o, s:o}", "learner", candidate->ops->name, "share",
+                     tm__json_number(candidate->share), "params",
+                     tm__params_to_json(candidate->ops, params));
+}
+
+/* Fit every candidate with a share on the same numbers; each gets an equal part of what the budget
+ * has left. */
+static tm_status fit_members(tm_ctx *ctx, const tm_search *search, const tm_fit_input *in,
+                             tm_model **members, double *shares, json_t *described, tm_err *err) {
+    tm_budget *whole = ctx->budget;
+    uint32_t n = 0;
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < search->n_candidates; i++) {
+        const tm_candidate *candidate = &search->candidates[i];
+        tm_params params;
+        if (!(candidate->share > 0.0)) {
+            continue;
+        }
+        tm_budget part = {0};
+        if (whole != NULL) {
+            part = tm__budget_part(whole, 1.0 / (double)(search->n_blend - n));
+        }
+        ctx->budget = whole != NULL ? &part : NULL;
+        st = settle_params(candidate, &params, err);
+        if (st == TM_OK) {
+            st = tm__model_fit(ctx, candidate->ops, in, &params, &members[n], err);
+        }
+        if (st == TM_OK) {
+            json_array_append_new(described, describe_member(candidate, &params));
+            shares[n++] = candidate->share;
+        }
+        if (whole != NULL) {
+            whole->work_used += part.work_used;
+            whole->clock_cut = whole->clock_cut || part.clock_cut;
+        }
+    }
+    ctx->budget = whole;
+    return st;
+}
+
 tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_err *err) {
     const tm_train_data *data = search->data;
-    const tm_candidate *best = &search->candidates[search->best];
+    tm_model *members[TM_MAX_CANDIDATES] = {NULL};
+    double shares[TM_MAX_CANDIDATES];
     tm_fold fold;
     memset(out, 0, sizeof(*out));
-    out->ops = best->ops;
-    TM_TRY(settle_params(best, &out->params, err));
     const uint64_t started = tm__mono_ns();
     TM_TRY(tm__fold_init(ctx, &fold, data, data->train, data->n_train, NULL, 0,
                          search->options->seed, err));
@@ -68,11 +110,26 @@ tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_
         .weights = fold.weights,
         .seed = search->options->seed,
     };
-    const tm_status st = tm__model_fit(ctx, best->ops, &in, &out->params, &out->model, err);
+    json_t *described = json_array();
+    tm_status st = described == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory for a record")
+                       : fit_members(ctx, search, &in, members, shares, described, err);
+    if (st == TM_OK && search->n_blend > 1) {
+        st = tm__blend_create(members, shares, search->n_blend, &out->model, err);
+        out->params = json_pack("{s:O}", "members", described);
+    } else if (st == TM_OK) {
+        out->model = members[0];
+        members[0] = NULL;
+        out->params = json_incref(json_object_get(json_array_get(described, 0), "params"));
+    }
     if (st == TM_OK) {
         out->program = fold.program;
         fold.program = NULL;
     }
+    for (uint32_t i = 0; i < search->n_blend; i++) {
+        tm__model_free(members[i]);
+    }
+    json_decref(described);
     tm__fold_done(&fold);
     return st;
 }
@@ -89,12 +146,13 @@ tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
     const bool stops = has_param(only->ops, "early_stopping") &&
                        tm__params_get(only->ops, &only->params, "early_stopping") > 0;
     if (!stops) {
+        only->share = 1.0;
+        search->n_blend = 1;
         return tm__final_fit(ctx, search, out, err);
     }
     memset(out, 0, sizeof(*out));
     memset(&fold, 0, sizeof(fold));
-    out->ops = only->ops;
-    out->params = only->params;
+    out->params = tm__params_to_json(only->ops, &only->params);
     const uint64_t started = tm__mono_ns();
     tm_status st = tm__fold_rows(data, data->train, data->n_train, 1, 0, search->options->seed,
                                  &fit, &n_fit, &valid, &n_valid, err);
@@ -119,5 +177,6 @@ tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
 void tm__final_done(tm_final *final) {
     tm__program_free(final->program);
     tm__model_free(final->model);
+    json_decref(final->params);
     memset(final, 0, sizeof(*final));
 }

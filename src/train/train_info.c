@@ -78,6 +78,13 @@ json_t *tm__train_recipe(const tm_train_options *options) {
 json_t *tm__train_leaderboard(const tm_search *search) {
     json_t *board = json_array();
     bool used[TM_MAX_CANDIDATES] = {false};
+    if (board != NULL && search->n_blend > 1) {
+        json_array_append_new(
+            board, json_pack("{s:s, s:o, s:o, s:I, s:I, s:b}", "learner", "blend", "score",
+                             tm__json_number(search->blend_score), "params", json_object(),
+                             "rounds", (json_int_t)0, "rows",
+                             (json_int_t)search->candidates[search->best].n_rows, "chosen", 1));
+    }
     for (uint32_t place = 0; board != NULL && place < search->n_candidates; place++) {
         uint32_t best = UINT32_MAX;
         for (uint32_t i = 0; i < search->n_candidates; i++) {
@@ -103,7 +110,7 @@ json_t *tm__train_leaderboard(const tm_search *search) {
                                         "score", tm__json_number(c->score), "params",
                                         tm__params_to_json(c->ops, &c->params), "rounds",
                                         (json_int_t)c->n_rounds, "rows", (json_int_t)c->n_rows,
-                                        "chosen", best == search->best));
+                                        "chosen", search->n_blend < 2 && best == search->best));
     }
     return board;
 }

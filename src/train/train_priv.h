@@ -47,8 +47,10 @@ typedef struct tm_fold {
 typedef struct tm_candidate {
     const tm_model_ops *ops;
     tm_params params;
-    double score;           /* of the deciding metric on validation rows; NaN before it was tried */
-    uint32_t n_rounds;      /* mean over folds of the rounds that early stopping kept */
+    double *raw;       /* [n_valid x n_outputs] raw answers on validation rows, or NULL; owned */
+    double share;      /* weight in the blend; 0: not in it */
+    double score;      /* of the deciding metric on validation rows; NaN before it was tried */
+    uint32_t n_rounds; /* mean over folds of the rounds that early stopping kept */
     double strength_chosen; /* geometric mean over folds of what the learner chose itself; 1e-12:
                                nothing */
     uint64_t n_rows;        /* rows of the largest fit it was tried with */
@@ -64,7 +66,10 @@ typedef struct tm_search {
     tm_candidate candidates[TM_MAX_CANDIDATES];
     uint32_t n_candidates;
     uint32_t best;
-    double *valid_pred; /* [n_valid x n_outputs] answers of the best candidate on validation rows */
+    uint32_t n_blend;   /* candidates with a share; 1: no blend, the best alone */
+    double blend_score; /* of the blend on validation rows */
+    double
+        *valid_pred; /* [n_valid x n_outputs] answers of the best or the blend on validation rows */
     double *valid_y;
     double *valid_weights;
     uint64_t n_valid;
@@ -105,10 +110,14 @@ void tm__search_done(tm_search *search);
  * the best. */
 TM_NODISCARD tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fold,
                                            tm_model **out, tm_err *err);
+/** A budget for one part: its share of what the whole has left. */
+tm_budget tm__budget_part(const tm_budget *whole, double share);
+/* train_blend.c */
+/** Give the candidates with raw answers their shares, and settle the validation answers. */
+TM_NODISCARD tm_status tm__blend_choose(tm_search *search, tm_err *err);
 /* train_fit.c */
 typedef struct tm_final {
-    const tm_model_ops *ops;
-    tm_params params;
+    json_t *params; /* of the model; of a blend: its members; owned */
     tm_program *program;
     tm_model *model;
     double seconds_features;

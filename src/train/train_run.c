@@ -164,8 +164,8 @@ static tm_status describe_model(run *r, tm_err *err) {
         json_object_set_new(info, "entity", json_string(data->schema.cols[data->entity].name));
     }
     json_object_set_new(info, "metric", json_string(r->search.metric->name));
-    json_object_set_new(info, "learner", json_string(r->final.ops->name));
-    json_object_set_new(info, "params", tm__params_to_json(r->final.ops, &r->final.params));
+    json_object_set_new(info, "learner", json_string(r->final.model->ops->name));
+    json_object_set(info, "params", r->final.params);
     json_object_set_new(info, "recipe", tm__train_recipe(r->options));
     json_object_set_new(info, "snapshot", json_string(r->options->snapshot));
     json_object_set_new(info, "split", tm__train_split_info(data, r->search.n_valid));

@@ -28,6 +28,7 @@
 #define RUNG0_ROWS 100000u
 #define RUNG1_ROWS 400000u
 #define RUNG1_KEEP 3u
+#define BLEND_POOL 8u
 #define DRAWS_DEFAULT 10u /* without a budget, for data of fewer than RUNG_DRAW_ROWS rows */
 #define RUNG_DRAW_ROWS 20000u
 
@@ -147,13 +148,20 @@ static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *f
         tm__model_free(model);
         return st;
     }
-    tm__model_link(data->task, model->n_outputs, fold->n_valid, pred);
     *out = model;
     return TM_OK;
 }
 
-static tm_status score_pred(const tm_search *search, const rung *r, const double *pred, double *out,
-                            tm_err *err) {
+/* Score of pooled raw answers: linked on a copy, because blending wants them raw. */
+static tm_status score_raw(const tm_search *search, const rung *r, const double *raw, double *out,
+                           tm_err *err) {
+    const uint32_t n_outputs = tm__train_outputs(search->data);
+    double *pred = tm__mem_alloc(r->n_valid * n_outputs, sizeof(double));
+    if (pred == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
+    }
+    memcpy(pred, raw, r->n_valid * n_outputs * sizeof(double));
+    tm__model_link(search->data->task, n_outputs, r->n_valid, pred);
     const tm_score_input in = {
         .task = search->data->task,
         .n_classes = search->data->n_classes,
@@ -162,7 +170,9 @@ static tm_status score_pred(const tm_search *search, const rung *r, const double
         .pred = pred,
         .weights = r->weights,
     };
-    return tm__metric_score(search->metric, &in, out, err);
+    const tm_status st = tm__metric_score(search->metric, &in, out, err);
+    tm__mem_free(pred);
+    return st;
 }
 
 /* What a learner chose by itself on the validation rows and the refit needs: strength of its
@@ -175,7 +185,7 @@ static double chosen_strength(const tm_model *model) {
 }
 
 /* A budget for one part: its share of what the whole has left. */
-static tm_budget part_budget(const tm_budget *whole, double share) {
+tm_budget tm__budget_part(const tm_budget *whole, double share) {
     tm_budget part = {0};
     if (whole->work_limit > 0) {
         const uint64_t left =
@@ -191,17 +201,17 @@ static tm_budget part_budget(const tm_budget *whole, double share) {
     return part;
 }
 
-/* Fit on each fold, pool the answers, score them. The caller frees *out_pred. */
+/* Fit on each fold, pool the raw answers, score them. */
 static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
-                               tm_candidate *candidate, double **out_pred, tm_err *err) {
+                               tm_candidate *candidate, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const uint32_t n_outputs = tm__train_outputs(search->data);
     tm_status st = TM_OK;
     uint64_t rounds = 0;
     uint64_t at = 0;
     double log_strength = 0.0;
-    double *pred = tm__mem_alloc(r->n_valid * n_outputs, sizeof(double));
-    if (pred == NULL) {
+    double *raw = tm__mem_alloc(r->n_valid * n_outputs, sizeof(double));
+    if (raw == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
     }
     tm_budget *trial = ctx->budget;
@@ -209,9 +219,9 @@ static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
     candidate->is_cut = false;
     for (uint32_t i = 0; st == TM_OK && i < r->n_folds; i++) {
         tm_model *model = NULL;
-        tm_budget share = part_budget(trial, 1.0 / (double)(r->n_folds - i));
+        tm_budget share = tm__budget_part(trial, 1.0 / (double)(r->n_folds - i));
         ctx->budget = &share;
-        st = fit_fold(ctx, search, &r->folds[i], candidate, &model, pred + at * n_outputs, err);
+        st = fit_fold(ctx, search, &r->folds[i], candidate, &model, raw + at * n_outputs, err);
         trial->work_used += share.work_used;
         candidate->is_cut = candidate->is_cut || share.is_cut;
         if (st == TM_OK) {
@@ -224,139 +234,38 @@ static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
     }
     ctx->budget = trial;
     if (st == TM_OK) {
-        st = score_pred(search, r, pred, &candidate->score, err);
+        st = score_raw(search, r, raw, &candidate->score, err);
     }
     if (st != TM_OK) {
-        tm__mem_free(pred);
+        tm__mem_free(raw);
         return st;
     }
     candidate->n_rounds = (uint32_t)((rounds + r->n_folds / 2) / r->n_folds);
     candidate->strength_chosen = tm__exp(log_strength / r->n_folds);
     candidate->n_rows = r->n_rows;
     candidate->seconds = (double)(tm__mono_ns() - started) * 1e-9;
-    *out_pred = pred;
+    tm__mem_free(candidate->raw);
+    candidate->raw = raw;
     return TM_OK;
 }
 
-/* Keep the answers of the candidate at `index` as those of the best. */
-static tm_status keep_best(tm_search *search, const rung *r, uint32_t index, double *pred,
-                           tm_err *err) {
-    double *y = tm__mem_alloc(r->n_valid, sizeof(double));
-    double *weights = r->weights != NULL ? tm__mem_alloc(r->n_valid, sizeof(double)) : NULL;
-    if (y == NULL || (r->weights != NULL && weights == NULL)) {
-        tm__mem_free(y);
-        tm__mem_free(weights);
-        tm__mem_free(pred);
-        return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
+static void forget_raw(tm_search *search) {
+    for (uint32_t i = 0; i < search->n_candidates; i++) {
+        tm__mem_free(search->candidates[i].raw);
+        search->candidates[i].raw = NULL;
     }
-    memcpy(y, r->y, r->n_valid * sizeof(double));
-    if (weights != NULL) {
-        memcpy(weights, r->weights, r->n_valid * sizeof(double));
-    }
-    tm__mem_free(search->valid_pred);
+}
+
+/* The truth of a rung's validation rows becomes the search's: raw answers of its candidates belong
+ * to it. */
+static void take_truth(tm_search *search, rung *r) {
     tm__mem_free(search->valid_y);
     tm__mem_free(search->valid_weights);
-    search->valid_pred = pred;
-    search->valid_y = y;
-    search->valid_weights = weights;
+    search->valid_y = r->y;
+    search->valid_weights = r->weights;
     search->n_valid = r->n_valid;
-    search->best = index;
-    return TM_OK;
-}
-
-tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fold, tm_model **out,
-                              tm_err *err) {
-    tm_candidate *only = &search->candidates[0];
-    rung r = {.n_folds = 1, .folds[0] = *fold, .n_rows = fold->n + fold->n_valid};
-    tm_model *model = NULL;
-    double *pred = tm__mem_alloc(fold->n_valid * tm__train_outputs(search->data), sizeof(double));
-    tm_status st = pred == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers")
-                                : rung_pool(&r, search->data->weights != NULL, err);
-    if (st == TM_OK) {
-        st = fit_fold(ctx, search, fold, only, &model, pred, err);
-    }
-    if (st == TM_OK) {
-        only->n_rounds = model->n_rounds;
-        only->n_rows = r.n_rows;
-        st = score_pred(search, &r, pred, &only->score, err);
-    }
-    if (st == TM_OK) {
-        st = keep_best(search, &r, 0, pred, err);
-        pred = NULL;
-    }
-    tm__mem_free(r.y);
-    tm__mem_free(r.weights);
-    tm__mem_free(pred);
-    if (st != TM_OK) {
-        tm__model_free(model);
-        return st;
-    }
-    *out = model;
-    return TM_OK;
-}
-
-static bool has_better(const tm_search *search, uint32_t index, bool any) {
-    return !any || tm__metric_gain(search->metric, search->candidates[index].score,
-                                   search->candidates[search->best].score) > 0;
-}
-
-/* Try one candidate within at most half of what the part has left. */
-static tm_status try_within(tm_ctx *ctx, tm_search *search, const rung *r, uint32_t index,
-                            tm_budget *part, double share, bool *any, tm_err *err) {
-    tm_budget trial = part_budget(part, share);
-    double *pred = NULL;
-    ctx->budget = &trial;
-    const tm_status st = try_candidate(ctx, search, r, &search->candidates[index], &pred, err);
-    part->work_used += trial.work_used;
-    ctx->budget = part;
-    if (st != TM_OK) {
-        return st;
-    }
-    if (!has_better(search, index, *any)) {
-        tm__mem_free(pred);
-        return TM_OK;
-    }
-    *any = true;
-    return keep_best(search, r, index, pred, err);
-}
-
-/* Draws near the best while the budget lasts; without a budget, a number that depends on the data
- * alone. */
-static tm_status try_draws(tm_ctx *ctx, tm_search *search, const rung *r, tm_budget *part,
-                           bool has_budget, bool *any, tm_err *err) {
-    const uint32_t n_default = r->n_rows < RUNG_DRAW_ROWS ? DRAWS_DEFAULT : 0;
-    for (uint32_t draw = 0; search->n_candidates < TM_MAX_CANDIDATES; draw++) {
-        tm_candidate *next = &search->candidates[search->n_candidates];
-        if ((!has_budget && draw >= n_default) || tm__ctx_is_spent(ctx) ||
-            !tm__candidate_draw(search, next, draw)) {
-            break;
-        }
-        search->n_candidates++;
-        tm__ctx_progress(ctx, "search", search->n_candidates, TM_MAX_CANDIDATES, NULL);
-        TM_TRY(try_within(ctx, search, r, search->n_candidates - 1, part, 0.5, any, err));
-    }
-    return TM_OK;
-}
-
-static tm_status first_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, bool has_budget,
-                            tm_err *err) {
-    rung r;
-    bool any = false;
-    const uint32_t n_listed = search->n_candidates;
-    TM_TRY(rung_init(ctx, &r, search, RUNG0_ROWS, err));
-    tm_status st = TM_OK;
-    for (uint32_t i = 0; st == TM_OK && i < n_listed; i++) {
-        if (any && tm__ctx_is_spent(ctx)) {
-            break;
-        }
-        tm__ctx_progress(ctx, "search", i, n_listed, search->candidates[i].ops->name);
-        st = try_within(ctx, search, &r, i, part, 1.0 / (double)(n_listed - i), &any, err);
-    }
-    if (st == TM_OK && n_listed > 1) {
-        st = try_draws(ctx, search, &r, part, has_budget, &any, err);
-    }
-    rung_done(&r);
-    return st;
+    r->y = NULL;
+    r->weights = NULL;
 }
 
 /* Indices of the best candidates tried so far, best first. */
@@ -381,6 +290,126 @@ static uint32_t rank_best(const tm_search *search, uint32_t *out, uint32_t n_max
         out[n++] = best;
     }
     return n;
+}
+
+/* Raw answers stay for the best few and for every learner but boosting: what a blend may use. */
+static void prune_raw(tm_search *search) {
+    uint32_t order[BLEND_POOL];
+    const uint32_t n = rank_best(search, order, BLEND_POOL);
+    for (uint32_t i = 0; i < search->n_candidates; i++) {
+        bool keep = strcmp(search->candidates[i].ops->name, "gbdt") != 0;
+        for (uint32_t k = 0; k < n; k++) {
+            keep = keep || order[k] == i;
+        }
+        if (!keep) {
+            tm__mem_free(search->candidates[i].raw);
+            search->candidates[i].raw = NULL;
+        }
+    }
+}
+
+tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fold, tm_model **out,
+                              tm_err *err) {
+    tm_candidate *only = &search->candidates[0];
+    rung r = {.n_folds = 1, .folds[0] = *fold, .n_rows = fold->n + fold->n_valid};
+    tm_model *model = NULL;
+    double *raw = tm__mem_alloc(fold->n_valid * tm__train_outputs(search->data), sizeof(double));
+    tm_status st = raw == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers")
+                               : rung_pool(&r, search->data->weights != NULL, err);
+    if (st == TM_OK) {
+        st = fit_fold(ctx, search, fold, only, &model, raw, err);
+    }
+    if (st == TM_OK) {
+        only->n_rounds = model->n_rounds;
+        only->n_rows = r.n_rows;
+        st = score_raw(search, &r, raw, &only->score, err);
+    }
+    if (st == TM_OK) {
+        only->raw = raw;
+        raw = NULL;
+        take_truth(search, &r);
+        st = tm__blend_choose(search, err);
+    }
+    tm__mem_free(r.y);
+    tm__mem_free(r.weights);
+    tm__mem_free(raw);
+    if (st != TM_OK) {
+        tm__model_free(model);
+        return st;
+    }
+    *out = model;
+    return TM_OK;
+}
+
+/* Try one candidate within a share of what the part has left. */
+static tm_status try_within(tm_ctx *ctx, tm_search *search, const rung *r, uint32_t index,
+                            tm_budget *part, double share, bool *any, tm_err *err) {
+    tm_budget trial = tm__budget_part(part, share);
+    ctx->budget = &trial;
+    const tm_status st = try_candidate(ctx, search, r, &search->candidates[index], err);
+    part->work_used += trial.work_used;
+    ctx->budget = part;
+    if (st != TM_OK) {
+        return st;
+    }
+    if (!*any || tm__metric_gain(search->metric, search->candidates[index].score,
+                                 search->candidates[search->best].score) > 0) {
+        search->best = index;
+    }
+    *any = true;
+    prune_raw(search);
+    return TM_OK;
+}
+
+/* Whether the part has room for another trial like the best one; a starved trial tells nothing. */
+static bool has_room(const tm_search *search, const tm_budget *part) {
+    const tm_candidate *best = &search->candidates[search->best];
+    const tm_budget left = tm__budget_part(part, 1.0);
+    if (left.work_limit > 0 && left.work_limit < best->work) {
+        return false;
+    }
+    return left.deadline_ns == 0 ||
+           (double)(left.deadline_ns - tm__mono_ns()) * 1e-9 > best->seconds;
+}
+
+/* Draws near the best while the budget lasts; without a budget, a number that depends on the data
+ * alone. */
+static tm_status try_draws(tm_ctx *ctx, tm_search *search, const rung *r, tm_budget *part,
+                           bool has_budget, bool *any, tm_err *err) {
+    const uint32_t n_default = r->n_rows < RUNG_DRAW_ROWS ? DRAWS_DEFAULT : 0;
+    for (uint32_t draw = 0; search->n_candidates < TM_MAX_CANDIDATES; draw++) {
+        tm_candidate *next = &search->candidates[search->n_candidates];
+        if ((!has_budget && draw >= n_default) || tm__ctx_is_spent(ctx) ||
+            !has_room(search, part) || !tm__candidate_draw(search, next, draw)) {
+            break;
+        }
+        search->n_candidates++;
+        tm__ctx_progress(ctx, "search", search->n_candidates, TM_MAX_CANDIDATES, NULL);
+        TM_TRY(try_within(ctx, search, r, search->n_candidates - 1, part, 0.3, any, err));
+    }
+    return TM_OK;
+}
+
+static tm_status first_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, bool has_budget,
+                            tm_err *err) {
+    rung r;
+    bool any = false;
+    const uint32_t n_listed = search->n_candidates;
+    TM_TRY(rung_init(ctx, &r, search, RUNG0_ROWS, err));
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < n_listed; i++) {
+        if (any && tm__ctx_is_spent(ctx)) {
+            break;
+        }
+        tm__ctx_progress(ctx, "search", i, n_listed, search->candidates[i].ops->name);
+        st = try_within(ctx, search, &r, i, part, 1.0 / (double)(n_listed - i), &any, err);
+    }
+    if (st == TM_OK && n_listed > 1) {
+        st = try_draws(ctx, search, &r, part, has_budget, &any, err);
+    }
+    take_truth(search, &r);
+    rung_done(&r);
+    return st;
 }
 
 /* The best few again on more rows: many leaves need many rows to show what they can do. */
@@ -410,6 +439,7 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, uint
         }
     }
     TM_TRY(rung_init(ctx, &r, search, n_rows, err));
+    forget_raw(search);
     tm_status st = TM_OK;
     bool any = false;
     for (uint32_t i = 0; st == TM_OK && i < n; i++) {
@@ -419,6 +449,7 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, uint
         tm__ctx_progress(ctx, n_keep > 1 ? "search" : "full fit", i, n, NULL);
         st = try_within(ctx, search, &r, order[i], part, 1.0 / (double)(n - i), &any, err);
     }
+    take_truth(search, &r);
     rung_done(&r);
     return st;
 }
@@ -431,7 +462,7 @@ tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {
     const bool is_single = search->n_candidates == 1;
     tm_status st = TM_OK;
     if (!(is_single && sampled)) {
-        tm_budget part = part_budget(whole, sampled ? 0.18 : 0.6);
+        tm_budget part = tm__budget_part(whole, sampled ? 0.18 : 0.6);
         ctx->budget = &part;
         st = first_rung(ctx, search, &part, has_budget, err);
         whole->work_used += part.work_used;
@@ -439,22 +470,23 @@ tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {
         search->candidates[0].score = 0.0; /* the only one: it needs no rank */
     }
     if (st == TM_OK && !is_single && n > RUNG1_ROWS) {
-        tm_budget part = part_budget(whole, 0.2);
+        tm_budget part = tm__budget_part(whole, 0.2);
         ctx->budget = &part;
         st = next_rung(ctx, search, &part, RUNG1_ROWS, RUNG1_KEEP, err);
         whole->work_used += part.work_used;
     }
     if (st == TM_OK && (sampled || search->candidates[search->best].is_cut)) {
-        tm_budget part = part_budget(whole, 0.44);
+        tm_budget part = tm__budget_part(whole, 0.44);
         ctx->budget = &part;
         st = next_rung(ctx, search, &part, n, 1, err);
         whole->work_used += part.work_used;
     }
     ctx->budget = whole;
-    return st;
+    return st == TM_OK ? tm__blend_choose(search, err) : st;
 }
 
 void tm__search_done(tm_search *search) {
+    forget_raw(search);
     tm__mem_free(search->valid_pred);
     tm__mem_free(search->valid_y);
     tm__mem_free(search->valid_weights);

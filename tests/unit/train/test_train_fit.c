@@ -29,9 +29,11 @@ static void the_refit_has_a_tenth_more_rounds_and_no_early_stopping(void **state
     init(&data, &search, &options);
     search.candidates[0].n_rounds = 20;
     search.candidates[0].strength_chosen = 1e-12;
+    search.candidates[0].share = 1.0;
+    search.n_blend = 1;
     assert_int_equal(tm__final_fit(&ctx, &search, &final, NULL), TM_OK);
-    assert_true(tm__params_get(final.ops, &final.params, "n_trees") == 22.0);
-    assert_true(tm__params_get(final.ops, &final.params, "early_stopping") == 0.0);
+    assert_true(tm__json_f64(final.params, "n_trees", 0) == 22.0);
+    assert_true(tm__json_f64(final.params, "early_stopping", 1) == 0.0);
     tm__final_done(&final);
     tm__search_done(&search);
     tm__train_data_done(&data);
