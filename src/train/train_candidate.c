@@ -187,6 +187,8 @@ bool tm__candidate_draw(tm_search *search, tm_candidate *out, uint32_t draw) {
     const tm_model_ops *ops = best->ops;
     *out = *best;
     out->score = tm__nan();
+    out->raw = NULL; /* the answers stay with the one that gave them */
+    out->share = 0.0;
     const gbdt_choice choice = {
         .max_leaves = fmax(4, floor(tm__params_get(ops, &best->params, "max_leaves") *
                                     pick(&rng, leaf_factors, 5))),

@@ -73,6 +73,7 @@ static void draws_stay_in_range_and_repeat(void **state) {
         assert_true(tm__candidate_draw(&search, &b, draw));
         assert_memory_equal(&a.params, &b.params, sizeof(a.params));
         assert_true(isnan(a.score));
+        assert_null(a.raw);
         for (uint32_t p = 0; a.ops->params[p].name != NULL; p++) {
             assert_true(a.params.values[p] >= a.ops->params[p].min);
             assert_true(a.params.values[p] <= a.ops->params[p].max);
