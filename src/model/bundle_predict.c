@@ -112,3 +112,15 @@ tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle_scratch *scr
     *out_raw = raw;
     return TM_OK;
 }
+
+uint32_t tm__bundle_decide(const tm_bundle *bundle, const double *out) {
+    const tm_task task = tm__bundle_task(bundle);
+    if (task == TM_TASK_BINARY) {
+        return out[0] >= tm__bundle_threshold(bundle) ? 1 : 0;
+    }
+    uint32_t best = 0;
+    for (uint32_t k = 1; task == TM_TASK_MULTICLASS && k < tm__bundle_outputs(bundle); k++) {
+        best = out[k] > out[best] ? k : best;
+    }
+    return best;
+}
