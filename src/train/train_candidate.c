@@ -85,18 +85,13 @@ static bool is_listed(const char *learners, const char *name) {
     return false;
 }
 
-/* A blend is put together from others. */
-static bool is_learner(const tm_model_ops *ops) {
-    return strcmp(ops->name, "blend") != 0;
-}
-
 static tm_status check_learners(const char *learners, tm_err *err) {
     tm_str rest = tm__str(learners);
     while (rest.len > 0) {
         const tm_str name = tm__str_trim(tm__str_cut(&rest, ','));
         bool is_known = false;
         for (const tm_model_ops *const *list = tm__model_list(); *list != NULL; list++) {
-            is_known = is_known || (is_learner(*list) && tm__str_is(name, (*list)->name));
+            is_known = is_known || tm__str_is(name, (*list)->name);
         }
         if (!is_known) {
             const tm_status st =
@@ -143,9 +138,8 @@ tm_status tm__candidates_init(tm_search *search, tm_err *err) {
         TM_TRY(check_learners(learners, err));
     }
     for (const tm_model_ops *const *list = tm__model_list(); *list != NULL; list++) {
-        const bool wanted = learners != NULL
-                                ? is_listed(learners, (*list)->name)
-                                : is_learner(*list) && strcmp((*list)->name, "baseline") != 0;
+        const bool wanted = learners != NULL ? is_listed(learners, (*list)->name)
+                                             : strcmp((*list)->name, "baseline") != 0;
         if (wanted) {
             TM_TRY(add_learner(search, *list, err));
         }
