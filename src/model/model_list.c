@@ -10,7 +10,10 @@
 #include "model/linear/linear.h"
 
 static const tm_model_ops *const models[] = {
-    &tm__gbdt_ops, &tm__linear_ops, &tm__baseline_ops, &tm__blend_ops, NULL,
+    &tm__gbdt_ops,
+    &tm__linear_ops,
+    &tm__baseline_ops,
+    NULL,
 };
 
 const tm_model_ops *const *tm__model_list(void) {
