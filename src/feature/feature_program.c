@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The program itself: its inputs, its straight list of steps and the features that they give, built
+ * by the fit or by the file reader, then immutable.
+ *
+ *     inputs [n]    schema of what a row must bring, in order
+ *     steps [m]     each reads one input and owns its values and its reason
+ *     features [k]  names and kinds of the numbers that steps write, in the order of the view
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
