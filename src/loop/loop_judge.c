@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two bundles on the same rows, and the verdict on a version that somebody trained by hand. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "loop/loop_priv.h"
+
+#define TM_JUDGE_ROWS_MAX 20000u
+#define TM_JUDGE_ROWS_MIN 200u
+
+tm_status tm__loop_learned(tm_registry *registry, const tm_version *version, tm_learned *out,
+                           tm_err *err) {
+    json_t *history = NULL, *item;
+    size_t i;
+    tm_learned learned = {0};
+    TM_TRY(tm__registry_history(registry, version->model, &history, err));
+    (void)tm__str_copy(learned.source_hash, sizeof(learned.source_hash),
+                       tm__str(version->snapshot));
+    json_array_foreach(history, i, item) {
+        if (strcmp(tm__json_text(item, "event", ""), "retrain.trained") == 0 &&
+            tm__json_i64(item, "version", 0) == (int64_t)version->number) {
+            const json_t *details = json_object_get(item, "details");
+            learned.until_us = tm__json_i64(details, "labelled_until_us", 0);
+            (void)tm__str_copy(learned.source_hash, sizeof(learned.source_hash),
+                               tm__str(tm__json_text(details, "source_hash", "")));
+        }
+    }
+    json_decref(history);
+    *out = learned;
+    return TM_OK;
+}
+
+/* ---- Two bundles on the same rows ---- */
+
+tm_status tm__loop_duel(tm_ctx *ctx, const tm_duel *duel, tm_gate_scores *out_scores,
+                        json_t **out_candidate, json_t **out_champion, tm_err *err) {
+    json_t *candidate = NULL, *champion = NULL;
+    tm_status st = tm__train_evaluate(ctx, duel->candidate, duel->rows, &candidate, err);
+    if (st == TM_OK) {
+        st = tm__train_evaluate(ctx, duel->champion, duel->rows, &champion, err);
+    }
+    if (st == TM_OK) {
+        *out_scores = (tm_gate_scores){
+            .has_comparison = true,
+            .candidate = tm__json_f64(candidate, duel->metric, NAN),
+            .champion = tm__json_f64(champion, duel->metric, NAN),
+            .n_rows = tm__table_rows(duel->rows),
+            .rows = duel->rows_text,
+        };
+        *out_candidate = candidate;
+        *out_champion = champion;
+        candidate = champion = NULL;
+    }
+    json_decref(candidate);
+    json_decref(champion);
+    return st;
+}
+
+/* ---- A verdict on a version ---- */
+
+typedef struct tm_judging_of {
+    const tm_home *home;
+    tm_registry *registry;
+    tm_monitor *monitor;
+    const tm_version *version;
+    tm_version champion;
+    tm_bundle *bundle, *champion_bundle;
+    tm_gate gate;
+    tm_table *rows; /* NULL: too few */
+    char rows_text[64];
+} tm_judging_of;
+
+/* Labelled rows less those that are in the snapshot the candidate learned from. */
+static tm_status unlearned(tm_ctx *ctx, tm_judging_of *j, int64_t after_us, tm_table **out,
+                           tm_err *err) {
+    tm_hash hash;
+    tm_table *rows = NULL, *snapshot = NULL, *fitted = NULL;
+    tm_row_list list = {0};
+    TM_TRY(tm__monitor_labelled(j->monitor, j->bundle, j->version->model, after_us, &rows, err));
+    if (rows == NULL || !tm__hash_from_text(j->version->snapshot, &hash)) {
+        *out = rows;
+        return TM_OK;
+    }
+    tm_status st = tm__snapshot_load(ctx, tm__home_snapshots(j->home), &hash, &snapshot, err);
+    if (st == TM_OK) {
+        st = tm__rows_fit(snapshot, rows, NULL, &fitted, err);
+    }
+    if (st == TM_OK) {
+        st = tm__rows_unknown(j->bundle, fitted, rows, &list, err);
+    }
+    if (st == TM_OK && list.n > 0) {
+        st = tm__table_take_rows(rows, list.rows, list.n, out, err);
+    }
+    tm__table_unref(rows);
+    tm__table_unref(snapshot);
+    tm__table_unref(fitted);
+    tm__row_list_done(&list);
+    return st;
+}
+
+/* The newest rows that the candidate did not learn from; if there are enough, the champion did not
+ * either, so that neither has an advantage. */
+static tm_status judge_rows(tm_ctx *ctx, tm_judging_of *j, tm_err *err) {
+    tm_learned mine = {0}, other = {0};
+    tm_table *rows = NULL;
+    TM_TRY(tm__loop_learned(j->registry, j->version, &mine, err));
+    TM_TRY(tm__loop_learned(j->registry, &j->champion, &other, err));
+    const int64_t later_us = mine.until_us > other.until_us ? mine.until_us : other.until_us;
+    TM_TRY(unlearned(ctx, j, later_us, &rows, err));
+    if (later_us > mine.until_us && (rows == NULL || tm__table_rows(rows) < TM_JUDGE_ROWS_MIN)) {
+        tm__table_unref(rows);
+        rows = NULL;
+        TM_TRY(unlearned(ctx, j, mine.until_us, &rows, err));
+    }
+    const uint64_t n = rows == NULL ? 0 : tm__table_rows(rows);
+    tm_status st = TM_OK;
+    if (n >= TM_JUDGE_ROWS_MIN) {
+        const uint64_t n_taken = n < TM_JUDGE_ROWS_MAX ? n : TM_JUDGE_ROWS_MAX;
+        uint32_t *taken = tm__mem_alloc(n_taken, sizeof(*taken));
+        char count[32];
+        for (uint64_t i = 0; taken != NULL && i < n_taken; i++) {
+            taken[i] = (uint32_t)(n - n_taken + i);
+        }
+        st = taken == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                           : tm__table_take_rows(rows, taken, n_taken, &j->rows, err);
+        tm__loop_count_text(n_taken, count);
+        snprintf(j->rows_text, sizeof(j->rows_text), "%s newest labelled rows", count);
+        tm__mem_free(taken);
+    }
+    tm__table_unref(rows);
+    return st;
+}
+
+static tm_status judge_open(tm_judging_of *j, tm_err *err) {
+    const tm_monitor_options reading = {.can_write = false};
+    TM_TRY(tm__registry_gate(j->registry, j->version->model, &j->gate, err));
+    TM_TRY(tm__registry_find(j->registry, j->version->model, &j->champion, err));
+    TM_TRY(tm__registry_bundle(j->registry, j->version, &j->bundle, err));
+    TM_TRY(tm__registry_bundle(j->registry, &j->champion, &j->champion_bundle, err));
+    return tm__monitor_open(j->home, &reading, &j->monitor, err);
+}
+
+static void judge_done(tm_judging_of *j) {
+    tm__table_unref(j->rows);
+    tm__monitor_close(j->monitor);
+    tm__bundle_unref(j->bundle);
+    tm__bundle_unref(j->champion_bundle);
+    tm__version_done(&j->champion);
+}
+
+static tm_status judge_check(tm_ctx *ctx, tm_judging_of *j, tm_gate_verdict *out, tm_err *err) {
+    tm_gate_scores scores = {0};
+    json_t *candidate = NULL, *champion = NULL;
+    if (j->rows != NULL) {
+        const tm_duel duel = {
+            .candidate = j->bundle,
+            .champion = j->champion_bundle,
+            .rows = j->rows,
+            .metric = j->gate.metric[0] != '\0' ? j->gate.metric
+                                                : tm__json_text(j->version->info, "metric", ""),
+            .rows_text = j->rows_text,
+        };
+        TM_TRY(tm__loop_duel(ctx, &duel, &scores, &candidate, &champion, err));
+    }
+    tm__gate_check(&j->gate, j->version, &scores, out);
+    json_decref(candidate);
+    json_decref(champion);
+    return TM_OK;
+}
+
+tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                         const tm_version *version, const tm_actor *actor, tm_gate_verdict *out,
+                         bool *out_judged, tm_err *err) {
+    tm_judging_of j = {.home = home, .registry = registry, .version = version};
+    tm_gate_verdict verdict = {0};
+    tm_status st = judge_open(&j, err);
+    bool is_asked = st == TM_OK && j.champion.number != version->number &&
+                    (j.gate.better_than_champion || j.gate.min_metric[0] != '\0');
+    if (st == TM_OK && is_asked && j.gate.better_than_champion) {
+        st = judge_rows(ctx, &j, err);
+        if (st == TM_OK && j.rows == NULL) {
+            j.gate.better_than_champion = false; /* too few rows: only the floor counts */
+            is_asked = j.gate.min_metric[0] != '\0';
+        }
+    }
+    if (st == TM_OK && is_asked) {
+        st = judge_check(ctx, &j, &verdict, err);
+    }
+    if (st == TM_OK && is_asked) {
+        st = tm__registry_judge(registry, version->model, version->number, &verdict, actor, err);
+    }
+    if (st == TM_OK) {
+        *out_judged = is_asked;
+        if (is_asked) {
+            *out = verdict;
+        }
+    }
+    judge_done(&j);
+    return st;
+}

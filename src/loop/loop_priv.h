@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the loop share. */
+#ifndef TM_LOOP_LOOP_PRIV_H
+#define TM_LOOP_LOOP_PRIV_H
+
+#include "loop/loop.h"
+#include "monitor/monitor.h"
+#include "source/source.h"
+#include "train/train.h"
+
+/* A retraining or a verdict stands on at least this many rows that are new. */
+#define TM_LOOP_ROWS_MIN 20u
+
+/* What a version knows: recorded when it was trained by the loop. */
+typedef struct tm_learned {
+    int64_t until_us;               /* labels that joined up to then; 0: none */
+    char source_hash[TM_HASH_TEXT]; /* of the source's rows; empty: not known */
+} tm_learned;
+TM_NODISCARD tm_status tm__loop_learned(tm_registry *registry, const tm_version *version,
+                                        tm_learned *out, tm_err *err);
+
+/** Rows with the columns of `like`, by name and fitted to its types; a column that is absent is
+ * missing, weights are 1. Rows that do not fit are left out. NULL rows give NULL. */
+TM_NODISCARD tm_status tm__rows_fit(tm_table *rows, const tm_table *like, const char *weight,
+                                    tm_table **out, tm_err *err);
+
+/* Indices of rows, owned. */
+typedef struct tm_row_list {
+    uint32_t *rows;
+    uint64_t n;
+} tm_row_list;
+void tm__row_list_done(tm_row_list *list);
+
+/** Rows of a table that `known` (same columns) does not hold, in order: each row of known stands
+ * for one equal row. Equal by the columns that the bundle reads, its target, and its recipe's
+ * entity and time. */
+TM_NODISCARD tm_status tm__rows_unknown(const tm_bundle *bundle, const tm_table *known,
+                                        const tm_table *table, tm_row_list *out, tm_err *err);
+
+/* What a retraining works on. */
+typedef struct tm_harvest {
+    tm_table *train; /* the source's rows and labelled answers, less those held out */
+    tm_table *held;  /* the newest of the new rows: for the gate */
+    uint64_t n_new;
+    int64_t until_us;
+    char source_hash[TM_HASH_TEXT];
+    char rows_text[64]; /* "1,204 newest labelled rows" */
+} tm_harvest;
+typedef struct tm_harvest_input {
+    const tm_home *home;
+    tm_registry *registry;
+    tm_monitor *monitor;
+    const tm_version *champion;
+    const tm_bundle *bundle; /* of the champion */
+    const json_t *recipe;
+} tm_harvest_input;
+/** TM_E_REFUSED when nothing is new. */
+TM_NODISCARD tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *out,
+                                        tm_err *err);
+void tm__harvest_done(tm_harvest *harvest);
+
+/** "1,204": digits in groups of three. out holds 32 bytes. */
+void tm__loop_count_text(uint64_t n, char *out);
+
+/** Score two bundles on the same rows: reports, and the scores of one metric in out_scores. */
+typedef struct tm_duel {
+    const tm_bundle *candidate, *champion;
+    tm_table *rows;
+    const char *metric;
+    const char *rows_text;
+} tm_duel;
+TM_NODISCARD tm_status tm__loop_duel(tm_ctx *ctx, const tm_duel *duel, tm_gate_scores *out_scores,
+                                     json_t **out_candidate, json_t **out_champion, tm_err *err);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One retraining, from the champion to the verdict.
+ *
+ *   open -> harvest -> note started -> train -> save -> register -> note trained
+ *        -> duel on the held-out rows -> judge -> promote or leave
+ *
+ * 1. Nothing is written before it is known that there is something new to learn from.
+ * 2. A crash leaves at most a version without a verdict: a challenger, never a champion.
+ * 3. Promotion names the champion that the candidate was compared with; if another one has taken
+ *    its place meanwhile, the promotion is a conflict.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "loop/loop_priv.h"
+
+typedef struct tm_retraining {
+    const tm_home *home;
+    const tm_retrain_options *options;
+    tm_actor actor;
+    tm_registry *registry;
+    tm_monitor *monitor;
+    tm_version champion, candidate;
+    tm_bundle *champion_bundle, *candidate_bundle;
+    json_t *recipe;
+    tm_harvest harvest;
+    tm_train_result result;
+    json_t *candidate_report, *champion_report;
+    tm_gate_verdict verdict;
+    const char *metric;
+    tm_gate gate;
+    bool is_promoted;
+} tm_retraining;
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+static tm_status retrain_open(tm_retraining *r, tm_err *err) {
+    const tm_monitor_options reading = {.can_write = false};
+    TM_TRY(tm__registry_open(r->home, &r->registry, err));
+    if (strchr(r->options->model, '@') != NULL) {
+        return TM_FAIL(err, TM_E_USAGE, "a retraining is of a model, not of a version");
+    }
+    TM_TRY(tm__registry_find(r->registry, r->options->model, &r->champion, err));
+    TM_TRY(tm__registry_bundle(r->registry, &r->champion, &r->champion_bundle, err));
+    TM_TRY(tm__registry_recipe(r->registry, r->options->model, &r->recipe, err));
+    return tm__monitor_open(r->home, &reading, &r->monitor, err);
+}
+
+/* ---- Training ---- */
+
+/* Texts of an array in the recipe; they live as long as the recipe. */
+static tm_status text_array(const json_t *recipe, const char *name, const char ***out,
+                            uint32_t *out_n, tm_err *err) {
+    const json_t *list = json_object_get(recipe, name);
+    const size_t n = json_array_size(list);
+    const char **texts = tm__mem_alloc(n, sizeof(*texts));
+    if (texts == NULL) {
+        return no_memory(err);
+    }
+    uint32_t n_texts = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (text != NULL) {
+            texts[n_texts++] = text;
+        }
+    }
+    *out = texts;
+    *out_n = n_texts;
+    return TM_OK;
+}
+
+static tm_status train_options(const tm_retraining *r, tm_train_options *o, tm_err *err) {
+    const json_t *recipe = r->recipe;
+    const tm_task task = tm__bundle_task(r->champion_bundle);
+    const bool is_set = r->options->work > 0 || r->options->budget_ms > 0;
+    *o = (tm_train_options){
+        .model = r->options->model,
+        .target = tm__bundle_target(r->champion_bundle),
+        /* The question stays the champion's, whatever the new rows would suggest. */
+        .task = task,
+        .positive = task == TM_TASK_BINARY ? tm__bundle_class(r->champion_bundle, 1) : NULL,
+        .metric = tm__json_text(recipe, "metric", NULL),
+        .learners = tm__json_text(recipe, "learners", NULL),
+        .time = tm__json_text(recipe, "time", NULL),
+        .entity = tm__json_text(recipe, "entity", NULL),
+        .weight = tm__json_text(recipe, "weight", NULL),
+        .group = tm__json_text(recipe, "group", NULL),
+        .seed = (uint64_t)tm__json_i64(recipe, "seed", 0),
+        .work = is_set ? r->options->work : (uint64_t)tm__json_i64(recipe, "work", 0),
+        .budget_ms =
+            is_set ? r->options->budget_ms : (uint64_t)tm__json_i64(recipe, "budget_ms", 0),
+        .source = json_object_get(recipe, "source"),
+    };
+    return tm__split_parse(tm__json_text(recipe, "split", "auto"), &o->split, err);
+}
+
+static tm_status train(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    tm_train_options options;
+    const char **params = NULL, **drop = NULL;
+    tm_hash snapshot;
+    TM_TRY(train_options(r, &options, err));
+    tm_status st = text_array(r->recipe, "params", &params, &options.n_params, err);
+    if (st == TM_OK) {
+        st = text_array(r->recipe, "drop", &drop, &options.n_drop, err);
+    }
+    if (st == TM_OK) {
+        st = tm__snapshot_save(ctx, tm__home_snapshots(r->home), r->harvest.train, &snapshot, err);
+    }
+    if (st == TM_OK) {
+        options.params = params;
+        options.drop = drop;
+        tm__hash_to_text(&snapshot, options.snapshot);
+        st = tm__train_run(ctx, r->harvest.train, r->harvest.held, &options, &r->result, err);
+    }
+    tm__mem_free(params);
+    tm__mem_free(drop);
+    return st;
+}
+
+/* ---- Registering ---- */
+
+static tm_status note(tm_retraining *r, const char *event, uint32_t version, json_t *details,
+                      tm_err *err) {
+    if (details == NULL) {
+        return no_memory(err);
+    }
+    const tm_status st =
+        tm__registry_note(r->registry, r->options->model, event, version, &r->actor, details, err);
+    json_decref(details);
+    return st;
+}
+
+static tm_status note_started(tm_retraining *r, tm_err *err) {
+    return note(r, "retrain.started", 0,
+                json_pack("{s:I, s:I, s:I, s:s}", "champion", (json_int_t)r->champion.number,
+                          "rows", (json_int_t)tm__table_rows(r->harvest.train), "new_rows",
+                          (json_int_t)r->harvest.n_new, "held_out", r->harvest.rows_text),
+                err);
+}
+
+static tm_status add(tm_retraining *r, tm_err *err) {
+    const tm_buf *bytes = &r->result.bundle;
+    TM_TRY(tm__home_bundle_save(r->home, &r->result.bundle_hash, bytes->data, bytes->len, err));
+    TM_TRY(tm__bundle_load(bytes->data, bytes->len, &r->candidate_bundle, err));
+    TM_TRY(tm__registry_add(r->registry, r->options->model, r->candidate_bundle, NULL, &r->actor,
+                            &r->candidate, err));
+    return note(r, "retrain.trained", r->candidate.number,
+                json_pack("{s:I, s:s, s:s}", "labelled_until_us", (json_int_t)r->harvest.until_us,
+                          "source_hash", r->harvest.source_hash, "learner",
+                          tm__json_text(r->candidate.info, "learner", "")),
+                err);
+}
+
+/* ---- Judging ---- */
+
+static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    tm_gate_scores scores = {0};
+    TM_TRY(tm__registry_gate(r->registry, r->options->model, &r->gate, err));
+    if (r->gate.min_metric[0] == '\0') {
+        r->gate.better_than_champion = true; /* nobody watches: at least it must not be worse */
+    }
+    r->metric =
+        r->gate.metric[0] != '\0' ? r->gate.metric : tm__json_text(r->candidate.info, "metric", "");
+    const tm_duel duel = {
+        .candidate = r->candidate_bundle,
+        .champion = r->champion_bundle,
+        .rows = r->harvest.held,
+        .metric = r->metric,
+        .rows_text = r->harvest.rows_text,
+    };
+    TM_TRY(tm__loop_duel(ctx, &duel, &scores, &r->candidate_report, &r->champion_report, err));
+    tm__gate_check(&r->gate, &r->candidate, &scores, &r->verdict);
+    return tm__registry_judge(r->registry, r->options->model, r->candidate.number, &r->verdict,
+                              &r->actor, err);
+}
+
+static tm_status promote(tm_retraining *r, tm_err *err) {
+    uint32_t from = 0;
+    if (!r->verdict.is_open || !r->options->promote) {
+        return TM_OK;
+    }
+    const tm_promotion promotion = {.version = r->candidate.number, .champion = r->champion.number};
+    const tm_actor actor = {.name = r->actor.name, .reason = r->verdict.reason};
+    TM_TRY(tm__registry_promote(r->registry, r->options->model, &promotion, &actor, &from, err));
+    r->is_promoted = true;
+    return TM_OK;
+}
+
+static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
+    char hash[TM_HASH_TEXT];
+    tm__hash_to_text(&r->result.bundle_hash, hash);
+    json_t *object = json_pack(
+        "{s:s, s:I, s:I, s:b, s:b, s:s, s:s, s:O, s:O, s:I, s:I, s:I, s:s, s:s}", "model",
+        r->options->model, "version", (json_int_t)r->candidate.number, "from",
+        (json_int_t)r->champion.number, "is_open", r->verdict.is_open, "promoted", r->is_promoted,
+        "reason", r->verdict.reason, "metric", r->metric, "candidate", r->candidate_report,
+        "champion", r->champion_report, "rows", (json_int_t)tm__table_rows(r->harvest.train),
+        "new_rows", (json_int_t)r->harvest.n_new, "gate_rows",
+        (json_int_t)tm__table_rows(r->harvest.held), "judged_on", r->harvest.rows_text,
+        "bundle_hash", hash);
+    if (object == NULL) {
+        return no_memory(err);
+    }
+    *out = object;
+    return TM_OK;
+}
+
+/* ---- The whole ---- */
+
+static tm_status learn_and_judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    TM_TRY(train(ctx, r, err));
+    TM_TRY(add(r, err));
+    TM_TRY(judge(ctx, r, err));
+    return promote(r, err);
+}
+
+static tm_status retrain(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    tm_err own = {0};
+    TM_TRY(retrain_open(r, err));
+    const tm_harvest_input in = {.home = r->home,
+                                 .registry = r->registry,
+                                 .monitor = r->monitor,
+                                 .champion = &r->champion,
+                                 .bundle = r->champion_bundle,
+                                 .recipe = r->recipe};
+    TM_TRY(tm__loop_harvest(ctx, &in, &r->harvest, err));
+    TM_TRY(note_started(r, err));
+    const tm_status st = learn_and_judge(ctx, r, &own);
+    if (st != TM_OK) {
+        /* The failure itself is what the caller must hear, whether it could be noted or not. */
+        const tm_status noted = note(r, "retrain.failed", r->candidate.number,
+                                     json_pack("{s:s}", "error", own.message), NULL);
+        (void)noted;
+        if (err != NULL) {
+            *err = own;
+        }
+    }
+    return st;
+}
+
+tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_options *options,
+                           json_t **out, tm_err *err) {
+    tm_retraining r = {
+        .home = home,
+        .options = options,
+        .actor = {.name = options->actor != NULL ? options->actor : "loop"},
+    };
+    tm_status st = retrain(ctx, &r, err);
+    if (st == TM_OK) {
+        st = story(&r, out, err);
+    }
+    json_decref(r.candidate_report);
+    json_decref(r.champion_report);
+    json_decref(r.recipe);
+    tm__train_result_done(&r.result);
+    tm__harvest_done(&r.harvest);
+    tm__bundle_unref(r.candidate_bundle);
+    tm__bundle_unref(r.champion_bundle);
+    tm__version_done(&r.candidate);
+    tm__version_done(&r.champion);
+    tm__monitor_close(r.monitor);
+    tm__registry_close(r.registry);
+    return st;
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which rows a retraining learns from and which judge it.
+ *
+ *   source read again ─┬─ known to the champion's snapshot ──────────┐
+ *                      └─ new ───────────────┐                       ├─> train
+ *   labelled answers ──┬─ learned before ────┼───────────────────────┘
+ *                      └─ new since then ────┴─ older 80 % ─> train, newest 20 % ─> held out
+ *
+ * 1. Labelled answers are what the world said, so they judge when there are enough of them;
+ *    otherwise the newest new rows of the source do.
+ * 2. An answer that has reached the source too is not learned twice.
+ * 3. Every labelled answer that is on record is learned again, not only the new ones: the model
+ *    starts anew and would forget the rest.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "loop/loop_priv.h"
+
+#define TM_HELD_SHARE 5u /* one in five of the new rows */
+#define TM_HELD_MIN 200u /* and no less than this, or half of them */
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+void tm__row_list_done(tm_row_list *list) {
+    tm__mem_free(list->rows);
+    *list = (tm_row_list){0};
+}
+
+void tm__loop_count_text(uint64_t n, char *out) {
+    char digits[24];
+    const int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
+    size_t at = 0;
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0) {
+            out[at++] = ',';
+        }
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+}
+
+/* ---- Rows in another table's columns ---- */
+
+typedef struct tm_fitting {
+    const tm_table *rows, *like;
+    const char *weight;        /* may be NULL */
+    uint32_t *from;            /* [cols of like]: column of rows, UINT32_MAX: absent */
+    tm_cell *cells;            /* [cols of like] */
+    char (*texts)[32];         /* [cols of like] */
+    tm_schema_column *columns; /* [cols of like]; names are the table's */
+} tm_fitting;
+
+static bool fit_row(const tm_fitting *fit, uint64_t row) {
+    const uint32_t n_cols = tm__table_cols(fit->like);
+    for (uint32_t i = 0; i < n_cols; i++) {
+        tm_cell *cell = &fit->cells[i];
+        bool is_changed = false;
+        *cell = (tm_cell){.type = TM_TYPE_NONE};
+        if (fit->from[i] != UINT32_MAX) {
+            *cell = tm__column_cell(tm__table_column(fit->rows, fit->from[i]), row);
+        } else if (fit->weight != NULL && strcmp(fit->columns[i].name, fit->weight) == 0) {
+            *cell = (tm_cell){.type = TM_TYPE_INT, .i64 = 1};
+        }
+        if (cell->type != TM_TYPE_NONE &&
+            tm__cell_fit(&fit->columns[i], cell, fit->texts[i], &is_changed, NULL) != TM_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static tm_status fit_rows(const tm_fitting *fit, tm_table_builder *builder, tm_err *err) {
+    const uint32_t n_cols = tm__table_cols(fit->like);
+    for (uint32_t i = 0; i < n_cols; i++) {
+        const tm_column *column = tm__table_column(fit->like, i);
+        fit->from[i] = tm__table_find(fit->rows, column->name);
+        fit->columns[i] =
+            (tm_schema_column){.name = (char *)(uintptr_t)column->name, .type = column->type};
+        TM_TRY(tm__builder_add_column(builder, column->name, column->type, err));
+    }
+    const uint64_t n_rows = tm__table_rows(fit->rows);
+    for (uint64_t row = 0; row < n_rows; row++) {
+        if (fit_row(fit, row)) {
+            TM_TRY(tm__builder_add_row(builder, fit->cells, err));
+        }
+    }
+    return TM_OK;
+}
+
+tm_status tm__rows_fit(tm_table *rows, const tm_table *like, const char *weight, tm_table **out,
+                       tm_err *err) {
+    if (rows == NULL) {
+        *out = NULL;
+        return TM_OK;
+    }
+    const size_t n_cols = tm__table_cols(like);
+    tm_fitting fit = {.rows = rows, .like = like, .weight = weight};
+    tm_table_builder *builder = tm__builder_create();
+    fit.from = tm__mem_alloc(n_cols, sizeof(*fit.from));
+    fit.cells = tm__mem_alloc(n_cols, sizeof(*fit.cells));
+    fit.texts = tm__mem_alloc(n_cols, sizeof(*fit.texts));
+    fit.columns = tm__mem_alloc(n_cols, sizeof(*fit.columns));
+    tm_status st = TM_OK;
+    if (builder == NULL || fit.from == NULL || fit.cells == NULL || fit.texts == NULL ||
+        fit.columns == NULL) {
+        st = no_memory(err);
+    }
+    if (st == TM_OK) {
+        st = fit_rows(&fit, builder, err);
+    }
+    if (st == TM_OK) {
+        st = tm__builder_finish(builder, out, err);
+        builder = NULL;
+    }
+    tm__builder_free(builder);
+    tm__mem_free(fit.from);
+    tm__mem_free(fit.cells);
+    tm__mem_free(fit.texts);
+    tm__mem_free(fit.columns);
+    return st;
+}
+
+/* ---- Rows that are not known yet ---- */
+
+/* Hashes of the rows looked at, each with how many equal rows are known. */
+typedef struct tm_tally_slot {
+    uint64_t hash;
+    uint32_t n_known;
+    bool is_used;
+} tm_tally_slot;
+
+typedef struct tm_tally_table {
+    tm_tally_slot *slots; /* [mask + 1] */
+    uint64_t mask;
+} tm_tally_table;
+
+static tm_tally_slot *slot_find(const tm_tally_table *tally, uint64_t hash) {
+    uint64_t at = hash & tally->mask;
+    while (tally->slots[at].is_used && tally->slots[at].hash != hash) {
+        at = (at + 1) & tally->mask;
+    }
+    return &tally->slots[at];
+}
+
+/* Columns that make two rows equal. */
+static void key_column(const tm_table *table, const char *name, uint32_t *cols, uint32_t *n) {
+    const uint32_t col = tm__table_find(table, name);
+    for (uint32_t i = 0; i < *n; i++) {
+        if (cols[i] == col) {
+            return;
+        }
+    }
+    if (col != UINT32_MAX) {
+        cols[(*n)++] = col;
+    }
+}
+
+static uint32_t key_columns(const tm_bundle *bundle, const tm_table *table, uint32_t *cols) {
+    const tm_schema *schema = tm__bundle_schema(bundle);
+    const json_t *recipe = json_object_get(tm__bundle_info(bundle), "recipe");
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < schema->n_cols; i++) {
+        key_column(table, schema->cols[i].name, cols, &n);
+    }
+    key_column(table, tm__bundle_target(bundle), cols, &n);
+    key_column(table, tm__json_text(recipe, "entity", ""), cols, &n);
+    key_column(table, tm__json_text(recipe, "time", ""), cols, &n);
+    return n;
+}
+
+static tm_status row_hashes(const tm_bundle *bundle, const tm_table *table, uint64_t **out,
+                            tm_err *err) {
+    const size_t n_max = (size_t)tm__bundle_schema(bundle)->n_cols + 3;
+    uint32_t *cols = tm__mem_alloc(n_max, sizeof(*cols));
+    uint64_t *hashes = tm__mem_alloc(tm__table_rows(table), sizeof(*hashes));
+    if (cols == NULL || hashes == NULL) {
+        tm__mem_free(cols);
+        tm__mem_free(hashes);
+        return no_memory(err);
+    }
+    tm__table_row_hashes(table, cols, key_columns(bundle, table, cols), hashes);
+    tm__mem_free(cols);
+    *out = hashes;
+    return TM_OK;
+}
+
+static void tally_known(tm_tally_table *tally, const uint64_t *hashes, uint64_t n_rows,
+                        const uint64_t *known, uint64_t n_known) {
+    for (uint64_t i = 0; i < n_rows; i++) {
+        tm_tally_slot *slot = slot_find(tally, hashes[i]);
+        slot->hash = hashes[i];
+        slot->is_used = true;
+    }
+    for (uint64_t i = 0; i < n_known; i++) {
+        tm_tally_slot *slot = slot_find(tally, known[i]);
+        if (slot->is_used) {
+            slot->n_known++;
+        }
+    }
+}
+
+tm_status tm__rows_unknown(const tm_bundle *bundle, const tm_table *known, const tm_table *table,
+                           tm_row_list *out, tm_err *err) {
+    const uint64_t n_rows = tm__table_rows(table);
+    uint64_t *hashes = NULL, *known_hashes = NULL;
+    tm_tally_table tally = {.mask = 15};
+    tm_row_list list = {0};
+    while (tally.mask + 1 < n_rows + n_rows / 2) {
+        tally.mask = tally.mask * 2 + 1;
+    }
+    tm_status st = row_hashes(bundle, table, &hashes, err);
+    if (st == TM_OK) {
+        st = row_hashes(bundle, known, &known_hashes, err);
+    }
+    if (st == TM_OK) {
+        tally.slots = tm__mem_zalloc(tally.mask + 1, sizeof(*tally.slots));
+        list.rows = tm__mem_alloc(n_rows, sizeof(*list.rows));
+        if (tally.slots == NULL || list.rows == NULL) {
+            st = no_memory(err);
+        }
+    }
+    if (st == TM_OK) {
+        tally_known(&tally, hashes, n_rows, known_hashes, tm__table_rows(known));
+        for (uint64_t i = 0; i < n_rows; i++) {
+            tm_tally_slot *slot = slot_find(&tally, hashes[i]);
+            if (slot->n_known > 0) {
+                slot->n_known--;
+            } else {
+                list.rows[list.n++] = (uint32_t)i;
+            }
+        }
+        *out = list;
+        list = (tm_row_list){0};
+    }
+    tm__row_list_done(&list);
+    tm__mem_free(tally.slots);
+    tm__mem_free(hashes);
+    tm__mem_free(known_hashes);
+    return st;
+}
+
+/* ---- The source ---- */
+
+/* The query of a recipe names files relative to the folder where it was first run. */
+static tm_status source_read_in(tm_ctx *ctx, const tm_source_spec *spec, const char *dir,
+                                tm_table **out, tm_err *err) {
+    char *here = NULL;
+    TM_TRY(tm__fs_real_path(".", &here, err));
+    tm_status st = TM_OK;
+    if (chdir(dir) != 0) {
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "cannot enter the folder '%.200s' of the recipe", dir);
+        tm_err_hint(err, "Train the model again from where its data lie now.");
+    } else {
+        st = tm__source_read(ctx, spec, out, err);
+        if (chdir(here) != 0 && st == TM_OK) {
+            tm__table_unref(*out);
+            *out = NULL;
+            st = TM_FAIL(err, TM_E_IO, "cannot go back to the folder '%.200s'", here);
+        }
+    }
+    tm__mem_free(here);
+    return st;
+}
+
+static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table **out, tm_err *err) {
+    const json_t *source = json_object_get(in->recipe, "source");
+    const char *dir = tm__json_text(source, "dir", NULL);
+    const tm_source_spec spec = {
+        .path = tm__json_text(source, "path", NULL),
+        .sql = tm__json_text(source, "sql", NULL),
+        .no_header = tm__json_bool(source, "no_header", false),
+        .schema = tm__bundle_schema(in->bundle),
+        .temp_dir = tm__home_temp(in->home),
+    };
+    if ((spec.path == NULL) == (spec.sql == NULL)) {
+        const tm_status st = TM_FAIL(err, TM_E_REFUSED, "model '%s' has no source to learn from",
+                                     in->champion->model);
+        tm_err_hint(err, "Train it from a file or a query with 'tidemill train --name %.60s'.",
+                    in->champion->model);
+        return st;
+    }
+    return dir != NULL ? source_read_in(ctx, &spec, dir, out, err)
+                       : tm__source_read(ctx, &spec, out, err);
+}
+
+/* Rows of the source that the champion has not seen. Without its snapshot nobody can tell, and then
+ * none is taken for new. */
+static tm_status source_news(tm_ctx *ctx, const tm_harvest_input *in, const tm_learned *learned,
+                             const tm_table *source, tm_harvest *harvest, tm_row_list *out,
+                             tm_err *err) {
+    tm_hash hash, snapshot_hash;
+    tm_table *snapshot = NULL, *fitted = NULL;
+    tm_err own = {0};
+    tm__table_hash(source, &hash);
+    tm__hash_to_text(&hash, harvest->source_hash);
+    if (strcmp(harvest->source_hash, learned->source_hash) == 0 ||
+        !tm__hash_from_text(in->champion->snapshot, &snapshot_hash)) {
+        return TM_OK;
+    }
+    tm_status st =
+        tm__snapshot_load(ctx, tm__home_snapshots(in->home), &snapshot_hash, &snapshot, &own);
+    if (st == TM_E_NOT_FOUND) {
+        return TM_OK;
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
+    if (st == TM_OK) {
+        st = tm__rows_fit(snapshot, source, NULL, &fitted, err);
+    }
+    if (st == TM_OK) {
+        st = tm__rows_unknown(in->bundle, fitted, source, out, err);
+    }
+    tm__table_unref(snapshot);
+    tm__table_unref(fitted);
+    return st;
+}
+
+/* ---- Labelled answers ---- */
+
+/* Labelled answers of a span in the source's columns, less those that are in the source; NULL when
+ * there are none. */
+static tm_status labelled_rows(const tm_harvest_input *in, const tm_table *source, tm_span span,
+                               tm_table **out, tm_err *err) {
+    tm_table *raw = NULL, *fitted = NULL;
+    tm_row_list unknown = {0};
+    const char *weight = tm__json_text(in->recipe, "weight", NULL);
+    tm_status st =
+        tm__monitor_labelled_span(in->monitor, in->bundle, in->champion->model, span, &raw, err);
+    if (st != TM_OK || raw == NULL) {
+        return st;
+    }
+    st = tm__rows_fit(raw, source, weight, &fitted, err);
+    if (st == TM_OK) {
+        st = tm__rows_unknown(in->bundle, source, fitted, &unknown, err);
+    }
+    if (st == TM_OK && unknown.n > 0) {
+        st = tm__table_take_rows(fitted, unknown.rows, unknown.n, out, err);
+    }
+    tm__table_unref(raw);
+    tm__table_unref(fitted);
+    tm__row_list_done(&unknown);
+    return st;
+}
+
+/* ---- Putting together ---- */
+
+static uint64_t held_count(uint64_t n_new) {
+    const uint64_t least = n_new / 2 < TM_HELD_MIN ? n_new / 2 : TM_HELD_MIN;
+    return n_new / TM_HELD_SHARE > least ? n_new / TM_HELD_SHARE : least;
+}
+
+/* Rows first .. end of a table; NULL for none. */
+static tm_status rows_between(tm_table *table, uint64_t first, uint64_t end, tm_table **out,
+                              tm_err *err) {
+    if (first == end) {
+        return TM_OK;
+    }
+    uint32_t *rows = tm__mem_alloc(end - first, sizeof(*rows));
+    if (rows == NULL) {
+        return no_memory(err);
+    }
+    for (uint64_t i = first; i < end; i++) {
+        rows[i - first] = (uint32_t)i;
+    }
+    const tm_status st = tm__table_take_rows(table, rows, end - first, out, err);
+    tm__mem_free(rows);
+    return st;
+}
+
+/* Rows of the source without those held out of it, which are ascending. */
+static tm_status source_without(tm_table *source, const uint32_t *held, uint64_t n_held,
+                                tm_table **out, tm_err *err) {
+    const uint64_t n_rows = tm__table_rows(source);
+    uint32_t *rows = tm__mem_alloc(n_rows, sizeof(*rows));
+    if (rows == NULL) {
+        return no_memory(err);
+    }
+    uint64_t n = 0, next = 0;
+    for (uint64_t i = 0; i < n_rows; i++) {
+        if (next < n_held && held[next] == i) {
+            next++;
+        } else {
+            rows[n++] = (uint32_t)i;
+        }
+    }
+    const tm_status st = tm__table_take_rows(source, rows, n, out, err);
+    tm__mem_free(rows);
+    return st;
+}
+
+/* Append rows to a table that the caller owns; NULL rows add nothing. */
+static tm_status append(tm_table **table, tm_table *rows, tm_err *err) {
+    if (rows == NULL) {
+        return TM_OK;
+    }
+    tm_table *both = NULL;
+    TM_TRY(tm__table_concat(*table, rows, &both, err));
+    tm__table_unref(*table);
+    *table = both;
+    return TM_OK;
+}
+
+/* What was read, before it is cut. */
+typedef struct tm_crop {
+    tm_table *source, *before, *fresh; /* labelled answers: learned before, new; may be NULL */
+    tm_row_list news;                  /* new rows of the source */
+} tm_crop;
+
+static void rows_text(tm_harvest *harvest, uint64_t n, const char *what) {
+    char count[32];
+    tm__loop_count_text(n, count);
+    snprintf(harvest->rows_text, sizeof(harvest->rows_text), "%s newest %s", count, what);
+}
+
+static tm_status cut_labelled(tm_crop *crop, tm_harvest *harvest, tm_err *err) {
+    const uint64_t n = tm__table_rows(crop->fresh);
+    const uint64_t n_held = held_count(n);
+    tm_table *older = NULL;
+    harvest->train = tm__table_ref(crop->source);
+    TM_TRY(rows_between(crop->fresh, n - n_held, n, &harvest->held, err));
+    TM_TRY(rows_between(crop->fresh, 0, n - n_held, &older, err));
+    tm_status st = append(&harvest->train, crop->before, err);
+    if (st == TM_OK) {
+        st = append(&harvest->train, older, err);
+    }
+    tm__table_unref(older);
+    rows_text(harvest, n_held, "labelled rows");
+    return st;
+}
+
+static tm_status cut_source(tm_crop *crop, tm_harvest *harvest, tm_err *err) {
+    const uint64_t n_held = held_count(crop->news.n);
+    const uint32_t *held = crop->news.rows + (crop->news.n - n_held);
+    TM_TRY(tm__table_take_rows(crop->source, held, n_held, &harvest->held, err));
+    TM_TRY(source_without(crop->source, held, n_held, &harvest->train, err));
+    TM_TRY(append(&harvest->train, crop->before, err));
+    TM_TRY(append(&harvest->train, crop->fresh, err));
+    rows_text(harvest, n_held, "rows of the source");
+    return TM_OK;
+}
+
+static tm_status cut(const tm_harvest_input *in, tm_crop *crop, tm_harvest *harvest, tm_err *err) {
+    const uint64_t n_fresh = crop->fresh == NULL ? 0 : tm__table_rows(crop->fresh);
+    harvest->n_new = n_fresh + crop->news.n;
+    if (harvest->n_new == 0) {
+        const tm_status st = TM_FAIL(err, TM_E_REFUSED, "nothing is new since version %u of '%s'",
+                                     in->champion->number, in->champion->model);
+        tm_err_hint(err, "Send labels to the server or add rows to the source, then try again.");
+        return st;
+    }
+    if (n_fresh >= TM_LOOP_ROWS_MIN) {
+        return cut_labelled(crop, harvest, err);
+    }
+    if (crop->news.n >= TM_LOOP_ROWS_MIN) {
+        return cut_source(crop, harvest, err);
+    }
+    const tm_status st =
+        TM_FAIL(err, TM_E_REFUSED, "only %llu rows are new since version %u of '%s'",
+                (unsigned long long)harvest->n_new, in->champion->number, in->champion->model);
+    tm_err_hint(err, "Wait until there are %u new rows.", TM_LOOP_ROWS_MIN);
+    return st;
+}
+
+tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *out, tm_err *err) {
+    tm_learned learned = {0};
+    tm_harvest harvest = {0};
+    tm_crop crop = {0};
+    TM_TRY(tm__loop_learned(in->registry, in->champion, &learned, err));
+    TM_TRY(tm__monitor_labelled_until(in->monitor, &harvest.until_us, err));
+    TM_TRY(source_read(ctx, in, &crop.source, err));
+    const tm_span before = {INT64_MIN, learned.until_us};
+    const tm_span fresh = {learned.until_us, harvest.until_us};
+    tm_status st = labelled_rows(in, crop.source, before, &crop.before, err);
+    if (st == TM_OK) {
+        st = labelled_rows(in, crop.source, fresh, &crop.fresh, err);
+    }
+    if (st == TM_OK) {
+        st = source_news(ctx, in, &learned, crop.source, &harvest, &crop.news, err);
+    }
+    if (st == TM_OK) {
+        st = cut(in, &crop, &harvest, err);
+    }
+    if (st == TM_OK) {
+        *out = harvest;
+    } else {
+        tm__harvest_done(&harvest);
+    }
+    tm__table_unref(crop.source);
+    tm__table_unref(crop.before);
+    tm__table_unref(crop.fresh);
+    tm__row_list_done(&crop.news);
+    return st;
+}
+
+void tm__harvest_done(tm_harvest *harvest) {
+    tm__table_unref(harvest->train);
+    tm__table_unref(harvest->held);
+    harvest->train = harvest->held = NULL;
+}

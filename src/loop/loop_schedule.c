@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The schedule of a daemon: a model whose recipe says {"retrain": {"every_s": N}} is retrained N
+ * seconds after its last job began or its newest version came, in a child of its own.
+ *
+ *   due ── job row, child `tidemill retrain` ──> running ── exit ──> done | refused | failed
+ *                                                        └─ a newer daemon ──> lost
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/loop_priv.h"
+
+#define TM_LOOP_MODELS_MAX 64u /* children at once; the rest wait for the next look */
+#define TM_LOOP_BUSY_MS 500u   /* between looks while a child runs */
+#define TM_LOOP_IDLE_MS 60000u /* between looks at the most: a new schedule is seen by then */
+#define TM_LOOP_RETRY_MS 5000u /* after a failure */
+#define TM_RESULT_BYTES_MAX (4u << 20)
+
+typedef struct tm_running {
+    char job[27];
+    char model[129];
+    uint64_t child;
+} tm_running;
+
+struct tm_loop {
+    const tm_home *home;
+    tm_supervisor *supervisor;
+    const struct tm_log *log; /* may be NULL */
+    tm_registry *registry;
+    tm_running running[TM_LOOP_MODELS_MAX];
+    uint32_t n_running;
+};
+
+tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const struct tm_log *log,
+                        tm_loop **out, tm_err *err) {
+    int64_t epoch = 0;
+    tm_loop *loop = tm__mem_zalloc(1, sizeof(*loop));
+    if (loop == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    loop->home = home;
+    loop->supervisor = supervisor;
+    loop->log = log;
+    tm_status st = tm__registry_open(home, &loop->registry, err);
+    if (st == TM_OK) {
+        st = tm__registry_epoch_begin(loop->registry, &epoch, err);
+    }
+    if (st == TM_OK) {
+        *out = loop;
+        loop = NULL;
+    }
+    tm__loop_close(loop);
+    return st;
+}
+
+static void log_failure(const tm_loop *loop, const char *model, const tm_err *err) {
+    if (loop->log != NULL) {
+        tm_log_event(loop->log, TM_WARN, "retrain.failed", TM_FT("model", model),
+                     TM_FT("error", err->message));
+    }
+}
+
+/* ---- Children that ended ---- */
+
+/* Path of a job's file; NULL when out of memory. */
+static char *job_path(const tm_loop *loop, const char *job, const char *suffix) {
+    char name[40];
+    snprintf(name, sizeof(name), "%s.%s", job, suffix);
+    return tm__fs_join(tm__home_jobs(loop->home), name);
+}
+
+/* What the child printed, as JSON; null when it printed none. */
+static json_t *job_result(const tm_loop *loop, const char *job) {
+    json_t *result = NULL;
+    tm_buf text;
+    char *path = job_path(loop, job, "out");
+    tm__buf_init(&text, TM_RESULT_BYTES_MAX);
+    if (path == NULL || tm__fs_read_all(path, &text, NULL) != TM_OK ||
+        tm__json_parse(text.data, text.len, 64, &result, NULL) != TM_OK) {
+        result = json_null();
+    }
+    tm__buf_done(&text);
+    tm__mem_free(path);
+    return result;
+}
+
+static const char *job_state(const tm_child_state *child) {
+    if (child->exit_code == 0) {
+        return "done";
+    }
+    return child->exit_code == 1 ? "refused" : "failed";
+}
+
+static void reap(tm_loop *loop, const tm_running *run, const tm_child_state *child) {
+    tm_err err = {0};
+    json_t *result = job_result(loop, run->job);
+    const char *state = job_state(child);
+    if (tm__registry_job_end(loop->registry, run->job, state, result, &err) != TM_OK) {
+        log_failure(loop, run->model, &err);
+    } else if (loop->log != NULL) {
+        tm_log_event(loop->log, TM_INFO, "retrain.ended", TM_FT("model", run->model),
+                     TM_FT("job", run->job), TM_FT("state", state),
+                     TM_FI("exit", child->exit_code));
+    }
+    json_decref(result);
+}
+
+static void reap_all(tm_loop *loop) {
+    uint32_t n_kept = 0;
+    for (uint32_t i = 0; i < loop->n_running; i++) {
+        const tm_running run = loop->running[i];
+        tm_child_state child = {.exit_code = -1};
+        if (tm__child_state(loop->supervisor, run.child, &child, NULL) == TM_OK &&
+            child.is_running) {
+            loop->running[n_kept++] = run;
+        } else {
+            reap(loop, &run, &child);
+        }
+    }
+    loop->n_running = n_kept;
+}
+
+/* ---- Models that are due ---- */
+
+static bool is_running(const tm_loop *loop, const char *model) {
+    for (uint32_t i = 0; i < loop->n_running; i++) {
+        if (strcmp(loop->running[i].model, model) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static tm_status child_start(tm_loop *loop, tm_running *run, tm_err *err) {
+    char *out_path = job_path(loop, run->job, "out");
+    char *err_path = job_path(loop, run->job, "err");
+    const char *const argv[] = {tm__program_path(),        "retrain", run->model, "--home",
+                                tm__home_path(loop->home), "--json",  NULL};
+    const tm_child_spec spec = {.argv = argv, .stdout_path = out_path, .stderr_path = err_path};
+    const tm_status st = out_path == NULL || err_path == NULL
+                             ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                             : tm__child_start(loop->supervisor, &spec, &run->child, err);
+    tm__mem_free(out_path);
+    tm__mem_free(err_path);
+    return st;
+}
+
+static tm_status start(tm_loop *loop, const char *model, tm_err *err) {
+    tm_running run = {0};
+    (void)tm__str_copy(run.model, sizeof(run.model), tm__str(model));
+    TM_TRY(tm__registry_job_add(loop->registry, "retrain", model, run.job, err));
+    const tm_status st = child_start(loop, &run, err);
+    if (st != TM_OK) {
+        const tm_status ended = tm__registry_job_end(loop->registry, run.job, "failed", NULL, NULL);
+        (void)ended; /* what matters is why it did not start */
+        return st;
+    }
+    loop->running[loop->n_running++] = run;
+    if (loop->log != NULL) {
+        tm_log_event(loop->log, TM_INFO, "retrain.started", TM_FT("model", model),
+                     TM_FT("job", run.job));
+    }
+    return TM_OK;
+}
+
+/* Milliseconds until a model is due; UINT32_MAX when it has no schedule. */
+static tm_status due_in(tm_loop *loop, const char *model, uint32_t *out_ms, tm_err *err) {
+    json_t *recipe = NULL;
+    int64_t last_us = 0;
+    *out_ms = UINT32_MAX;
+    TM_TRY(tm__registry_recipe(loop->registry, model, &recipe, err));
+    const int64_t every_s = tm__json_i64(json_object_get(recipe, "retrain"), "every_s", 0);
+    json_decref(recipe);
+    if (every_s <= 0 || every_s > INT64_MAX / 1000000) {
+        return TM_OK;
+    }
+    TM_TRY(tm__registry_last_run(loop->registry, model, &last_us, err));
+    const int64_t since_us = tm__now_us() - last_us;
+    const int64_t every_us = every_s * 1000000;
+    /* A clock that went back must not stop the schedule for ever. */
+    const int64_t left_us = since_us < 0 ? every_us : every_us - since_us;
+    const int64_t left_ms = left_us <= 0 ? 0 : left_us / 1000 + 1;
+    *out_ms = left_ms > TM_LOOP_IDLE_MS ? TM_LOOP_IDLE_MS : (uint32_t)left_ms;
+    return TM_OK;
+}
+
+/* Start a model that is due; milliseconds until it is worth another look. */
+static uint32_t look_at(tm_loop *loop, const char *model) {
+    tm_err err = {0};
+    uint32_t ms = UINT32_MAX;
+    if (is_running(loop, model) || loop->n_running == TM_LOOP_MODELS_MAX) {
+        return TM_LOOP_BUSY_MS;
+    }
+    tm_status st = due_in(loop, model, &ms, &err);
+    if (st == TM_OK && ms == 0) {
+        st = start(loop, model, &err);
+        ms = TM_LOOP_BUSY_MS;
+    }
+    if (st != TM_OK) {
+        log_failure(loop, model, &err);
+        return TM_LOOP_RETRY_MS;
+    }
+    return ms;
+}
+
+uint32_t tm__loop_step(tm_loop *loop) {
+    tm_err err = {0};
+    json_t *models = NULL, *model;
+    size_t i;
+    uint32_t next_ms = TM_LOOP_IDLE_MS;
+    reap_all(loop);
+    if (tm__registry_models(loop->registry, &models, &err) != TM_OK) {
+        log_failure(loop, "", &err);
+        return TM_LOOP_RETRY_MS;
+    }
+    json_array_foreach(models, i, model) {
+        const uint32_t ms = look_at(loop, tm__json_text(model, "model", ""));
+        next_ms = ms < next_ms ? ms : next_ms;
+    }
+    json_decref(models);
+    return next_ms;
+}
+
+void tm__loop_close(tm_loop *loop) {
+    if (loop == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < loop->n_running; i++) {
+        /* A child that cannot be stopped now dies with its supervisor. */
+        const tm_status stopped = tm__child_stop(loop->supervisor, loop->running[i].child, NULL);
+        const tm_status ended =
+            tm__registry_job_end(loop->registry, loop->running[i].job, "lost", NULL, NULL);
+        (void)stopped;
+        (void)ended;
+    }
+    tm__registry_close(loop->registry);
+    tm__mem_free(loop);
+}

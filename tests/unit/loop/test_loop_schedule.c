@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "loop/loop.h"
+#include "temp_home.h"
+#include "tiny_bundle.h"
+
+static const tm_actor actor = {.name = "test"};
+static tm_supervisor *supervisor;
+
+/* This program is its own child: `test_loop_schedule retrain MODEL --home DIR --json`. */
+static int play_child(int argc, char **argv) {
+    const bool is_asked_right =
+        argc == 6 && strcmp(argv[3], "--home") == 0 && strcmp(argv[5], "--json") == 0;
+    if (strcmp(argv[2], "slow") == 0) {
+        tm__sleep_ms(20000);
+    }
+    printf("{\"model\": \"%s\", \"right\": %s}\n", argv[2], is_asked_right ? "true" : "false");
+    return strcmp(argv[2], "worse") == 0 ? 1 : strcmp(argv[2], "broken") == 0 ? 7 : 0;
+}
+
+static void add(const tm_home *home, tm_registry *registry, const char *model, int every_s) {
+    tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.7});
+    tm_version version = {0};
+    json_t *recipe = json_pack("{s:{s:i}}", "retrain", "every_s", every_s);
+    assert_int_equal(tm__registry_add(registry, model, bundle, every_s > 0 ? recipe : NULL, &actor,
+                                      &version, NULL),
+                     TM_OK);
+    json_decref(recipe);
+    tm__version_done(&version);
+    tm__bundle_unref(bundle);
+}
+
+/* State of the only job of a model, "" when there is none; the test fails on two. */
+static void job_of(tm_registry *registry, const char *model, char out[16], bool *out_right) {
+    json_t *jobs = NULL, *job;
+    size_t i, n = 0;
+    out[0] = '\0';
+    assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);
+    json_array_foreach(jobs, i, job) {
+        if (strcmp(tm__json_text(job, "model", ""), model) == 0) {
+            snprintf(out, 16, "%s", tm__json_text(job, "state", ""));
+            *out_right = tm__json_bool(json_object_get(job, "result"), "right", false);
+            n++;
+        }
+    }
+    assert_true(n <= 1);
+    json_decref(jobs);
+}
+
+static void models_that_are_due_are_retrained_in_children(void **state) {
+    static const char *const want[][2] = {
+        {"good", "done"}, {"worse", "refused"}, {"broken", "failed"}, {"never", ""}};
+    tm_registry *registry = NULL;
+    tm_loop *loop = NULL;
+    char got[16] = "";
+    bool is_right = false;
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    tm__clock_fix(1000000000);
+    for (size_t i = 0; i < 4; i++) {
+        add(*state, registry, want[i][0], strcmp(want[i][0], "never") == 0 ? 0 : 60);
+    }
+    assert_int_equal(tm__loop_open(*state, supervisor, NULL, &loop, NULL), TM_OK);
+    assert_true(tm__loop_step(loop) > 500); /* nothing is due yet */
+    job_of(registry, "good", got, &is_right);
+    assert_string_equal(got, "");
+    tm__clock_fix(1000000000 + 61 * INT64_C(1000000));
+    for (int tries = 0; tries < 200; tries++) {
+        const uint32_t ms = tm__loop_step(loop);
+        if (ms > 500) {
+            break;
+        }
+        tm__sleep_ms(10);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        job_of(registry, want[i][0], got, &is_right);
+        assert_string_equal(got, want[i][1]);
+        assert_true(is_right || want[i][1][0] == '\0');
+    }
+    tm__loop_close(loop);
+    tm__registry_close(registry);
+}
+
+static void a_model_is_not_started_while_its_job_runs(void **state) {
+    tm_registry *registry = NULL;
+    tm_loop *loop = NULL;
+    char got[16] = "";
+    bool is_right = false;
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    tm__clock_fix(1000000000);
+    add(*state, registry, "slow", 1);
+    assert_int_equal(tm__loop_open(*state, supervisor, NULL, &loop, NULL), TM_OK);
+    for (int i = 1; i < 5; i++) {
+        tm__clock_fix(1000000000 + i * INT64_C(2000000));
+        (void)tm__loop_step(loop);
+    }
+    job_of(registry, "slow", got, &is_right); /* fails on a second job */
+    assert_string_equal(got, "running");
+    tm__loop_close(loop);
+    job_of(registry, "slow", got, &is_right);
+    assert_string_equal(got, "lost");
+    tm__registry_close(registry);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
+
+int main(int argc, char **argv) {
+    if (argc > 2 && strcmp(argv[1], "retrain") == 0) {
+        return play_child(argc, argv);
+    }
+    (void)tm__program_path();
+    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        TEST(models_that_are_due_are_retrained_in_children),
+        TEST(a_model_is_not_started_while_its_job_runs),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tm__supervisor_close(supervisor);
+    return failed;
+}
