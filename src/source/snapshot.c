@@ -23,7 +23,8 @@ static char *make_path(const char *dir, const tm_hash *hash, const char *suffix)
 static tm_status write_file(tm_ctx *ctx, const tm_table *table, const char *temp, const char *path,
                             tm_err *err) {
     tm_duck *duck = NULL;
-    const tm_duck_options options = {.n_threads = tm__pool_threads(ctx->pool)};
+    const tm_duck_options options = {.n_threads = tm__pool_threads(ctx->pool),
+                                     .cancel = ctx->cancel};
     tm_status st = tm__duck_open(&options, &duck, err);
     if (st == TM_OK) {
         st = tm__duck_write_parquet(duck, table, temp, err);
@@ -70,8 +71,10 @@ static tm_status damaged(const char *path, tm_err *err) {
 
 static tm_status read_file(tm_ctx *ctx, const char *path, const tm_hash *hash, tm_table **out,
                            tm_err *err) {
-    const tm_duck_options options = {
-        .paths = &path, .n_paths = 1, .n_threads = tm__pool_threads(ctx->pool)};
+    const tm_duck_options options = {.paths = &path,
+                                     .n_paths = 1,
+                                     .n_threads = tm__pool_threads(ctx->pool),
+                                     .cancel = ctx->cancel};
     tm_duck *duck = NULL;
     tm_table *table = NULL;
     tm_hash found;

@@ -300,7 +300,8 @@ static tm_status open_duck(const run *r, tm_duck **out, tm_err *err) {
         .paths = r->files == NULL ? NULL : (const char *const *)r->files->paths,
         .n_paths = r->files == NULL ? 0 : r->files->n,
         .temp_dir = temp,
-        .n_threads = tm__pool_threads(r->ctx->pool)};
+        .n_threads = tm__pool_threads(r->ctx->pool),
+        .cancel = r->ctx->cancel};
     return tm__duck_open(&options, out, err);
 }
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -136,6 +137,7 @@ tm_status tm__duck_open(const tm_duck_options *options, tm_duck **out, tm_err *e
         tm__mem_free(duck);
         return st;
     }
+    duck->cancel = options->cancel;
     st = open_database(duck, options, err);
     if (st == TM_OK) {
         st = seal(duck, options, err);
@@ -179,6 +181,7 @@ typedef struct query {
     const char *sql;       /* as given */
     const char *place_sql; /* for places in errors; NULL when the query was wrapped */
     duckdb_prepared_statement statement;
+    volatile _Atomic bool *cancel;
     bool has_result;
     duckdb_result result;
     uint32_t n_cols, n_inited;
@@ -327,8 +330,32 @@ static tm_status init_columns(query *q, tm_err *err) {
 }
 
 /* Run a query as a stream: some chunks of its result are in memory at a time. */
+static bool is_cancelled(const query *q) {
+    return q->cancel != NULL && *q->cancel;
+}
+
+/* Run until the first rows are there; other threads of DuckDB may have the last tasks. */
+static tm_status wait_for_rows(const query *q, duckdb_pending_result pending, tm_err *err) {
+    duckdb_pending_state state = DUCKDB_PENDING_RESULT_NOT_READY;
+    while (!q->api->pending_execution_is_finished(state)) {
+        if (is_cancelled(q)) {
+            q->api->interrupt(q->connection); /* its threads would finish the query first */
+            return TM_FAIL(err, TM_E_CANCELLED, "the query was cancelled");
+        }
+        state = q->api->pending_execute_task(pending);
+        if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE) {
+            tm__sleep_ms(1);
+        }
+    }
+    return TM_OK; /* or an error, which the result has */
+}
+
 static tm_status query_init(query *q, tm_duck *duck, const char *sql, tm_err *err) {
-    *q = (query){.api = &duck->api, .connection = duck->connection, .sql = sql, .place_sql = sql};
+    *q = (query){.api = &duck->api,
+                 .connection = duck->connection,
+                 .sql = sql,
+                 .place_sql = sql,
+                 .cancel = duck->cancel};
     TM_TRY(prepare(q, sql, err));
     TM_TRY(wrap(q, err));
     duckdb_pending_result pending = NULL;
@@ -336,6 +363,11 @@ static tm_status query_init(query *q, tm_duck *duck, const char *sql, tm_err *er
         const tm_status st = tm__duck_fail(q->api->pending_error(pending), q->place_sql, err);
         q->api->destroy_pending(&pending);
         return st;
+    }
+    const tm_status waited = wait_for_rows(q, pending, err);
+    if (waited != TM_OK) {
+        q->api->destroy_pending(&pending);
+        return waited;
     }
     const duckdb_state state = q->api->execute_pending(pending, &q->result);
     q->api->destroy_pending(&pending);
@@ -357,6 +389,10 @@ static tm_status add_columns(query *q, tm_table_builder *builder, tm_err *err) {
 /* Next rows, behind n_rows; *out_n is 0 at the end. */
 static tm_status fetch(query *q, tm_table_builder *builder, uint64_t n_rows, uint64_t *out_n,
                        tm_err *err) {
+    if (is_cancelled(q)) {
+        q->api->interrupt(q->connection);
+        return TM_FAIL(err, TM_E_CANCELLED, "the query was cancelled");
+    }
     duckdb_data_chunk chunk = q->api->fetch_chunk(q->result);
     if (chunk == NULL) {
         const char *const text = q->api->result_error(&q->result);

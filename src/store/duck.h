@@ -19,9 +19,10 @@ typedef struct tm_duck_options {
     const char *const *paths; /* real paths (files or folders) that may be read; NULL: whatever the
                                  user can read */
     uint32_t n_paths;
-    const char *temp_dir;      /* where it may spill; NULL: it may not */
-    uint64_t memory_bytes_max; /* 0: half of the machine's */
-    uint32_t n_threads;        /* 0: all */
+    const char *temp_dir;          /* where it may spill; NULL: it may not */
+    uint64_t memory_bytes_max;     /* 0: half of the machine's */
+    uint32_t n_threads;            /* 0: all */
+    volatile _Atomic bool *cancel; /* ends a query with TM_E_CANCELLED when set; may be NULL */
 } tm_duck_options;
 
 TM_NODISCARD tm_status tm__duck_open(const tm_duck_options *options, tm_duck **out, tm_err *err);

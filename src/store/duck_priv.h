@@ -47,11 +47,14 @@
     X(free)                                                                                        \
     X(get_type_id)                                                                                 \
     X(hugeint_to_double)                                                                           \
+    X(interrupt)                                                                                   \
     X(library_version)                                                                             \
     X(logical_type_get_alias)                                                                      \
     X(nparams)                                                                                     \
     X(open_ext)                                                                                    \
     X(pending_error)                                                                               \
+    X(pending_execute_task)                                                                        \
+    X(pending_execution_is_finished)                                                               \
     X(pending_prepared_streaming)                                                                  \
     X(prepare_error)                                                                               \
     X(prepare_extracted_statement)                                                                 \
@@ -79,6 +82,7 @@ struct tm_duck {
     tm_duck_api api;
     duckdb_database database;
     duckdb_connection connection;
+    volatile _Atomic bool *cancel;
 };
 
 /** Open the library and find all of TM_DUCK_FUNCTIONS. It stays loaded for good. *out_path, which

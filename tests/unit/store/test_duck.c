@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "test.h"
 
 static tm_duck *duck;
@@ -178,6 +180,37 @@ static void only_the_paths_named_can_be_read(void **state) {
     assert_int_equal(tm__fs_remove(outside, NULL), TM_OK);
 }
 
+static void set_after_a_while(void *arg) {
+    tm__sleep_ms(50);
+    *(volatile _Atomic bool *)arg = true;
+}
+
+static void a_long_query_can_be_cancelled(void **state) {
+    (void)state;
+    static volatile _Atomic bool cancel;
+    tm_duck *other = NULL;
+    tm_table *table = NULL;
+    tm_err err = {0};
+    assert_int_equal(
+        tm__duck_open(&(tm_duck_options){.n_threads = 2, .cancel = &cancel}, &other, NULL), TM_OK);
+    tm_thread *const thread =
+        tm__thread_create(set_after_a_while, (void *)(uintptr_t)&cancel, "cancel");
+    const uint64_t start_ns = tm__mono_ns();
+    assert_int_equal(tm__duck_query(other,
+                                    "SELECT count(*) AS n FROM range(200000) a, range(200000) b "
+                                    "WHERE a.range * 7 % 11 = b.range % 13",
+                                    0, &table, &err),
+                     TM_E_CANCELLED);
+    tm__thread_join(thread);
+    assert_string_equal(err.message, "the query was cancelled");
+    cancel = false;
+    /* The other threads of DuckDB have stopped too. */
+    assert_int_equal(tm__duck_query(other, "SELECT 1 AS a", 0, &table, &err), TM_OK);
+    tm__table_unref(table);
+    tm__duck_close(other);
+    assert_true(tm__mono_ns() - start_ns < UINT64_C(5000000000));
+}
+
 static void running_out_of_memory_leaks_nothing(void **state) {
     (void)state;
     const uint64_t alive = tm__mem_alive();
@@ -204,6 +237,7 @@ int main(void) {
         cmocka_unit_test(a_stream_gives_the_same_rows_in_parts),
         cmocka_unit_test(a_failure_amid_a_result_is_an_error),
         cmocka_unit_test(only_the_paths_named_can_be_read),
+        cmocka_unit_test(a_long_query_can_be_cancelled),
         cmocka_unit_test(running_out_of_memory_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, open_duck, close_duck);
