@@ -197,37 +197,39 @@ uint32_t tm__forest_leaves(const tm_forest *forest, uint32_t tree) {
     return (tree_end(forest, tree) - forest->roots[tree] + 1) / 2;
 }
 
-static inline uint32_t node_next(const tm_forest *forest, uint32_t at, const double *const *cols,
-                                 uint64_t row, bool has_sets) {
-    const tm_tree_node *node = &forest->nodes[at];
-    const double x = cols[node->meta & TM_NODE_COLUMN][row];
+/* What a walk reads; sets is NULL for a forest without any, which gets loops of its own. */
+typedef struct walk {
+    const tm_tree_node *nodes;
+    const tm_tree_set *sets;
+    const double *const *cols;
+} walk;
+
+#define TM_ALWAYS_INLINE __attribute__((always_inline)) static inline
+
+TM_ALWAYS_INLINE uint32_t node_next(walk w, uint32_t at, uint64_t row) {
+    const tm_tree_node *node = &w.nodes[at];
+    const double x = w.cols[node->meta & TM_NODE_COLUMN][row];
     const bool missing_left = (node->meta & TM_NODE_MISSING_LEFT) != 0;
-    if (has_sets && (node->meta & TM_NODE_CATEGORICAL) != 0) {
+    if (w.sets != NULL && (node->meta & TM_NODE_CATEGORICAL) != 0) {
         if (!(x >= 0 && x < 256)) {
             return node->left + !missing_left;
         }
         const uint32_t code = (uint32_t)x;
-        return node->left + !((forest->sets[node->set].bits[code >> 6] >> (code & 63)) & 1);
+        return node->left + !((w.sets[node->set].bits[code >> 6] >> (code & 63)) & 1);
     }
     /* NaN fails the comparison; bitwise operators keep this free of branches. */
     return node->left + (uint32_t)(!(x <= node->threshold) & !(isnan(x) & missing_left));
 }
 
-uint32_t tm__forest_next(const tm_forest *forest, uint32_t node, const double *const *cols,
-                         uint64_t row) {
-    return node_next(forest, node, cols, row, true);
-}
-
 /* Walk eight lanes to their leaves; at[] holds roots on entry. Lane k looks at row row + k * step.
  */
-static inline void walk_lanes(const tm_forest *forest, const double *const *cols, uint64_t row,
-                              uint64_t step, bool has_sets, uint32_t *at) {
+TM_ALWAYS_INLINE void lanes_walk(walk w, uint64_t row, uint64_t step, uint32_t *at) {
     uint32_t moved;
     do {
         moved = 0;
 #define TM_LANE(k)                                                                                 \
     {                                                                                              \
-        const uint32_t next = node_next(forest, at[k], cols, row + (k)*step, has_sets);            \
+        const uint32_t next = node_next(w, at[k], row + (k)*step);                                 \
         moved |= next ^ at[k];                                                                     \
         at[k] = next;                                                                              \
     }
@@ -236,35 +238,58 @@ static inline void walk_lanes(const tm_forest *forest, const double *const *cols
     } while (moved != 0);
 }
 
-static uint32_t walk_one(const tm_forest *forest, uint32_t root, const double *const *cols,
-                         uint64_t row) {
+static walk walk_of(const tm_forest *forest, const double *const *cols) {
+    return (walk){forest->nodes, forest->n_sets > 0 ? forest->sets : NULL, cols};
+}
+
+/* Eight trees, one row. */
+static void trees_walk(walk w, uint64_t row, uint32_t *at) {
+    if (w.sets != NULL) {
+        lanes_walk(w, row, 0, at);
+    } else {
+        lanes_walk((walk){w.nodes, NULL, w.cols}, row, 0, at);
+    }
+}
+
+/* One tree, eight rows. */
+static void rows_walk(walk w, uint64_t row, uint32_t *at) {
+    if (w.sets != NULL) {
+        lanes_walk(w, row, 1, at);
+    } else {
+        lanes_walk((walk){w.nodes, NULL, w.cols}, row, 1, at);
+    }
+}
+
+static uint32_t walk_one(walk w, uint32_t root, uint64_t row) {
     uint32_t at = root;
-    while ((forest->nodes[at].meta & TM_NODE_LEAF) == 0) {
-        at = node_next(forest, at, cols, row, true);
+    while ((w.nodes[at].meta & TM_NODE_LEAF) == 0) {
+        at = node_next(w, at, row);
     }
     return at;
 }
 
+uint32_t tm__forest_next(const tm_forest *forest, uint32_t node, const double *const *cols,
+                         uint64_t row) {
+    return node_next(walk_of(forest, cols), node, row);
+}
+
 void tm__forest_predict_row(const tm_forest *forest, const double *const *cols, uint64_t row,
                             double *out) {
+    const walk w = walk_of(forest, cols);
     memcpy(out, forest->base, forest->n_outputs * sizeof(double));
     uint32_t tree = 0, output = 0;
     /* Without columns every tree is one leaf, and there is nothing that a lane may look at. */
     for (; tree + LANES <= forest->n_trees && forest->n_cols > 0; tree += LANES) {
         uint32_t at[LANES];
         memcpy(at, forest->roots + tree, sizeof(at));
-        if (forest->n_sets > 0) {
-            walk_lanes(forest, cols, row, 0, true, at);
-        } else {
-            walk_lanes(forest, cols, row, 0, false, at);
-        }
+        trees_walk(w, row, at);
         for (uint32_t k = 0; k < LANES; k++) {
             out[output] += forest->values[at[k]];
             output = output + 1 == forest->n_outputs ? 0 : output + 1;
         }
     }
     for (; tree < forest->n_trees; tree++) {
-        out[output] += forest->values[walk_one(forest, forest->roots[tree], cols, row)];
+        out[output] += forest->values[walk_one(w, forest->roots[tree], row)];
         output = output + 1 == forest->n_outputs ? 0 : output + 1;
     }
 }
@@ -272,23 +297,20 @@ void tm__forest_predict_row(const tm_forest *forest, const double *const *cols, 
 /* Add one tree's values to rows [row_begin, row_end): out[(row - row_begin) * stride]. */
 static void tree_add(const tm_forest *forest, uint32_t tree, const tm_view *x, uint64_t row_begin,
                      uint64_t row_end, uint32_t stride, double *out) {
+    const walk w = walk_of(forest, x->cols);
     const uint32_t root = forest->roots[tree];
     uint64_t row = row_begin;
     if ((forest->nodes[root].meta & TM_NODE_LEAF) == 0) {
         for (; row + LANES <= row_end; row += LANES) {
             uint32_t at[LANES] = {root, root, root, root, root, root, root, root};
-            if (forest->n_sets > 0) {
-                walk_lanes(forest, x->cols, row, 1, true, at);
-            } else {
-                walk_lanes(forest, x->cols, row, 1, false, at);
-            }
+            rows_walk(w, row, at);
             for (uint32_t k = 0; k < LANES; k++) {
                 out[(row - row_begin + k) * stride] += forest->values[at[k]];
             }
         }
     }
     for (; row < row_end; row++) {
-        out[(row - row_begin) * stride] += forest->values[walk_one(forest, root, x->cols, row)];
+        out[(row - row_begin) * stride] += forest->values[walk_one(w, root, row)];
     }
 }
 
