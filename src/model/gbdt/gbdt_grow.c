@@ -9,7 +9,9 @@
  * A split is two steps over all threads. First each part divides its segment of the leaf in two and
  * adds the rows of the smaller side to a histogram of its own. Then each column merges the parts'
  * histograms, takes the smaller side's from the parent's to get the larger side's, and searches the
- * best split of both. Leaves with little work stay on the calling thread.
+ * best split of both. With many columns or few rows, histograms of parts would cost more than they
+ * gain: the smaller side's is built in the second step, some columns a thread. Steps with little
+ * work stay on the calling thread.
  *
  * Invariants:
  *   1. Histograms and all sums that decide a tree are integers: the number of parts, who works on
@@ -35,9 +37,12 @@ enum {
     DEAL_ROWS = 4096,
     PARTS_MAX = 64,
     SLOT_NONE = -1,
-    /* Less work than this is done sooner by one thread than handed out; in units of a cell added.
-     */
-    FORK_WORK = 1 << 15
+    WIDE_COLUMNS = 64, /* more are shared out to threads, not rows */
+    /* Work in units of a cell that one row is added to. Less than FORK_WORK is done sooner by one
+     * thread than handed out. */
+    FORK_WORK = 1 << 15,
+    SPLIT_WORK = 4, /* of a row that is sent left or right */
+    SEARCH_WORK = 8 /* of a cell that is searched, on both sides */
 };
 #define HIST_BYTES_MAX (UINT64_C(512) << 20)
 
@@ -78,7 +83,8 @@ struct tm_grower {
     uint32_t n_nodes;
     /* Histograms: n_slots of leaves, then n_parts - 1 of parts. */
     int64_t *cells;
-    uint64_t hist_cells; /* of one */
+    uint64_t hist_cells;   /* of one */
+    uint32_t hist_columns; /* a multiple of 4 */
     int32_t n_slots;
     int32_t *free_slots;
     int32_t n_free;
@@ -130,10 +136,9 @@ static bool slots_alloc(tm_grower *grower) {
     grower->cells =
         tm__mem_alloc((n_slots + grower->n_parts - 1) * grower->hist_cells, sizeof(int64_t));
     grower->free_slots = tm__mem_alloc(n_slots, sizeof(int32_t));
-    grower->source = (tm_hist_source){.by_row = bins->by_row,
-                                      .row_bytes = bins->row_bytes,
-                                      .n_columns = columns,
-                                      .stride = bins->stride};
+    grower->hist_columns = columns;
+    grower->source = (tm_hist_source){
+        .by_row = bins->by_row, .row_bytes = bins->row_bytes, .stride = bins->stride};
     return grower->cells != NULL && grower->free_slots != NULL;
 }
 
@@ -295,32 +300,38 @@ static void segment_split(const split_job *job, uint32_t part) {
     left->count = n_left;
 }
 
-static void segment_build(const split_job *job, uint32_t part) {
-    tm_grower *grower = job->grower;
-    int64_t *cells = part_cells(grower, job->is_forked ? part : 0, job->slot);
-    const segment *rows = segment_of(grower, job->build, part);
-    if (job->is_forked || part == 0) {
-        memset(cells, 0, grower->hist_cells * sizeof(int64_t));
-    }
-    tm__hist_add(&grower->source, grower->rows + rows->begin, rows->count, cells);
+/* Add the part's rows of a leaf to some columns' cells [columns.count x stride]. */
+static void segment_add(const tm_grower *grower, uint32_t leaf, uint32_t part,
+                        tm_hist_columns columns, int64_t *cells) {
+    const segment *seg = segment_of(grower, leaf, part);
+    tm__hist_add(&grower->source, columns, grower->rows + seg->begin, seg->count, cells);
 }
 
 static void split_task(void *arg, uint64_t part, uint32_t worker) {
     const split_job *job = arg;
+    const tm_grower *grower = job->grower;
     (void)worker;
     if (job->right != UINT32_MAX) {
         segment_split(job, (uint32_t)part);
     }
     if (job->build != UINT32_MAX) {
-        segment_build(job, (uint32_t)part);
+        int64_t *cells = part_cells(grower, (uint32_t)part, job->slot);
+        memset(cells, 0, grower->hist_cells * sizeof(int64_t));
+        segment_add(grower, job->build, (uint32_t)part, (tm_hist_columns){0, grower->hist_columns},
+                    cells);
     }
 }
 
-static void split_run(split_job *job, uint64_t n_rows) {
-    tm_grower *grower = job->grower;
-    const uint64_t work = n_rows * (grower->source.n_columns + 4);
-    job->is_forked = grower->n_parts > 1 && work >= FORK_WORK;
-    tm__pool_run(job->is_forked ? grower->pool : NULL, grower->n_parts, split_task, job);
+/* Worth more than handing it to other threads. */
+static bool is_much(uint64_t work) {
+    return work >= FORK_WORK;
+}
+
+/* Parts add to histograms of their own: not when they are long, and clearing and merging would be
+ * most of the work. Else threads share out the columns. */
+static bool builds_by_rows(const tm_grower *grower, uint64_t n_rows) {
+    return grower->n_parts > 1 && grower->hist_columns <= WIDE_COLUMNS &&
+           is_much(n_rows * grower->hist_columns);
 }
 
 static uint64_t leaf_rows(const tm_grower *grower, uint32_t leaf) {
@@ -333,34 +344,48 @@ static uint64_t leaf_rows(const tm_grower *grower, uint32_t leaf) {
 
 /* ---- search ---- */
 
+/* For each column: get the histograms of two leaves ready, and search them. */
 typedef struct search_job {
     tm_grower *grower;
     uint32_t leaves[2]; /* to search; UINT32_MAX: none */
-    int32_t small;      /* slot that was just built; SLOT_NONE: none */
+    uint32_t build;     /* leaf whose rows are added to `small` here; UINT32_MAX: none */
+    int32_t small;      /* slot that is new; SLOT_NONE: none */
     int32_t large;      /* slot to take `small` from; SLOT_NONE: none */
-    uint32_t n_merge;   /* parts to add up into `small` */
+    uint32_t n_merge;   /* parts' histograms to add up into `small` */
     uint32_t per_item;  /* columns */
 } search_job;
 
-static void search_column(const search_job *job, uint32_t column) {
-    tm_grower *grower = job->grower;
+static void columns_build(const search_job *job, tm_hist_columns columns) {
+    const tm_grower *grower = job->grower;
+    const uint64_t stride = grower->bins->stride;
+    int64_t *cells = slot_cells(grower, job->small) + columns.first * stride;
+    memset(cells, 0, columns.count * stride * sizeof(int64_t));
+    for (uint32_t p = 0; p < grower->n_parts; p++) {
+        segment_add(grower, job->build, p, columns, cells);
+    }
+}
+
+static void column_merge(const search_job *job, uint64_t at) {
+    const tm_grower *grower = job->grower;
     const uint32_t stride = grower->bins->stride;
-    const uint64_t at = (uint64_t)column * stride;
-    if (job->small != SLOT_NONE) {
-        int64_t *small = slot_cells(grower, job->small) + at;
-        for (uint32_t p = 1; p < job->n_merge; p++) {
-            const int64_t *part = part_cells(grower, p, job->small) + at;
-            for (uint32_t b = 0; b < stride; b++) {
-                small[b] += part[b];
-            }
-        }
-        if (job->large != SLOT_NONE) {
-            int64_t *large = slot_cells(grower, job->large) + at;
-            for (uint32_t b = 0; b < stride; b++) {
-                large[b] -= small[b];
-            }
+    int64_t *small = slot_cells(grower, job->small) + at;
+    for (uint32_t p = 1; p < job->n_merge; p++) {
+        const int64_t *part = part_cells(grower, p, job->small) + at;
+        for (uint32_t b = 0; b < stride; b++) {
+            small[b] += part[b];
         }
     }
+    if (job->large != SLOT_NONE) {
+        int64_t *large = slot_cells(grower, job->large) + at;
+        for (uint32_t b = 0; b < stride; b++) {
+            large[b] -= small[b];
+        }
+    }
+}
+
+static void column_search(const search_job *job, uint32_t column) {
+    tm_grower *grower = job->grower;
+    const uint64_t at = (uint64_t)column * grower->bins->stride;
     for (uint32_t i = 0; i < 2; i++) {
         tm_split *found = &grower->found[(size_t)i * grower->bins->n_columns + column];
         *found = (tm_split){0};
@@ -375,22 +400,36 @@ static void search_column(const search_job *job, uint32_t column) {
 
 static void search_task(void *arg, uint64_t item, uint32_t worker) {
     const search_job *job = arg;
-    const uint32_t n_columns = job->grower->bins->n_columns;
+    const tm_grower *grower = job->grower;
     const uint32_t begin = (uint32_t)item * job->per_item;
-    const uint32_t end = n_columns - begin < job->per_item ? n_columns : begin + job->per_item;
+    const uint32_t left = grower->hist_columns - begin;
+    const tm_hist_columns columns = {begin, left < job->per_item ? left : job->per_item};
     (void)worker;
-    for (uint32_t column = begin; column < end; column++) {
-        search_column(job, column);
+    if (job->build != UINT32_MAX) {
+        columns_build(job, columns);
+    }
+    for (uint32_t column = begin;
+         column < begin + columns.count && column < grower->bins->n_columns; column++) {
+        if (job->small != SLOT_NONE) {
+            column_merge(job, (uint64_t)column * grower->bins->stride);
+        }
+        column_search(job, column);
     }
 }
 
 static void search_run(search_job *job) {
     tm_grower *grower = job->grower;
     const uint32_t n_columns = grower->bins->n_columns;
-    job->per_item = n_columns / 64 + 1;
-    const bool is_forked = (uint64_t)n_columns * grower->bins->stride * 8 >= FORK_WORK;
-    tm__pool_run(is_forked ? grower->pool : NULL, (n_columns + job->per_item - 1) / job->per_item,
-                 search_task, job);
+    uint64_t work = grower->hist_cells * SEARCH_WORK;
+    job->per_item = grower->hist_columns / 64 + 1;
+    if (job->build != UINT32_MAX) {
+        /* An item reads all rows of the leaf: few of them, and aligned to cache lines if wide. */
+        work += grower->leaves[job->build].stats.n_rows * grower->hist_columns;
+        job->per_item = grower->hist_columns > WIDE_COLUMNS ? 64 : 16;
+        job->per_item = is_much(work) ? job->per_item : WIDE_COLUMNS;
+    }
+    tm__pool_run(is_much(work) ? grower->pool : NULL,
+                 (grower->hist_columns + job->per_item - 1) / job->per_item, search_task, job);
     for (uint32_t i = 0; i < 2; i++) {
         if (job->leaves[i] == UINT32_MAX) {
             continue;
@@ -451,51 +490,59 @@ static void leaf_count(tm_grower *grower, uint32_t leaf) {
     TM_ASSERT(l->stats.n_rows > 0); /* invariant 3 */
 }
 
-/* Histogram of a leaf from its rows, into a slot that it gets. Parts are merged here. */
+/* Histogram of a leaf from its rows alone, into a slot that it gets. */
 static void leaf_build(tm_grower *grower, uint32_t leaf, const grow_leaf *keep) {
     grow_leaf *l = &grower->leaves[leaf];
     l->slot = slot_take(grower, keep);
-    split_job job = {
-        .grower = grower, .leaf = leaf, .right = UINT32_MAX, .build = leaf, .slot = l->slot};
-    split_run(&job, l->stats.n_rows);
-    search_job merge = {.grower = grower,
-                        .leaves = {UINT32_MAX, UINT32_MAX},
-                        .small = l->slot,
-                        .large = SLOT_NONE,
-                        .n_merge = job.is_forked ? grower->n_parts : 1};
-    search_run(&merge);
-}
-
-/* Search the two sides of a split whose parent had no histogram. */
-static void sides_search_anew(tm_grower *grower, uint32_t left, uint32_t right) {
     search_job job = {.grower = grower,
                       .leaves = {UINT32_MAX, UINT32_MAX},
-                      .small = SLOT_NONE,
+                      .build = leaf,
+                      .small = l->slot,
                       .large = SLOT_NONE};
-    const uint32_t sides[2] = {left, right};
-    for (uint32_t i = 0; i < 2; i++) {
-        if (leaf_may_split(grower, &grower->leaves[sides[i]])) {
-            leaf_build(grower, sides[i], &grower->leaves[sides[1 - i]]);
-            job.leaves[i] = sides[i];
-        }
+    if (builds_by_rows(grower, l->stats.n_rows)) {
+        split_job parts = {.grower = grower, .right = UINT32_MAX, .build = leaf, .slot = l->slot};
+        tm__pool_run(grower->pool, grower->n_parts, split_task, &parts);
+        job.build = UINT32_MAX;
+        job.n_merge = grower->n_parts;
     }
     search_run(&job);
 }
 
-/* Search the two sides of a split: the built one, and the parent's histogram less that. */
-static void sides_search(tm_grower *grower, const split_job *split, int32_t parent) {
+/*
+ * Get the histograms of both sides of a split and search them. `parent` is the slot of the parent's
+ * histogram or none; `built` that of the smaller side if parts have filled it.
+ */
+static void sides_search(tm_grower *grower, const uint32_t sides[2], int32_t parent,
+                         int32_t built) {
+    grow_leaf *small = &grower->leaves[sides[0]], *large = &grower->leaves[sides[1]];
     search_job job = {.grower = grower,
-                      .leaves = {split->leaf, split->right},
-                      .small = split->slot,
-                      .large = parent,
-                      .n_merge = split->is_forked ? grower->n_parts : 1};
+                      .leaves = {UINT32_MAX, UINT32_MAX},
+                      .build = UINT32_MAX,
+                      .small = SLOT_NONE,
+                      .large = SLOT_NONE};
     for (uint32_t i = 0; i < 2; i++) {
-        if (!leaf_may_split(grower, &grower->leaves[job.leaves[i]])) {
-            job.leaves[i] = UINT32_MAX;
-        }
+        const grow_leaf *leaf = &grower->leaves[sides[i]];
+        job.leaves[i] = leaf_may_split(grower, leaf) ? sides[i] : UINT32_MAX;
     }
-    if (job.leaves[0] != UINT32_MAX || job.leaves[1] != UINT32_MAX) {
+    const bool any = job.leaves[0] != UINT32_MAX || job.leaves[1] != UINT32_MAX;
+    large->slot = parent;
+    small->slot = built;
+    if (any && parent != SLOT_NONE) {
+        small->slot = built != SLOT_NONE ? built : slot_take(grower, large);
+        job.build = built != SLOT_NONE ? UINT32_MAX : sides[0];
+        job.n_merge = built != SLOT_NONE ? grower->n_parts : 1;
+        job.small = small->slot;
+        job.large = parent;
         search_run(&job);
+    } else if (any) {
+        leaf_build(grower, sides[0], large);
+        leaf_build(grower, sides[1], small);
+        search_run(&job);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!(grower->leaves[sides[i]].best.gain > 0)) {
+            slot_give(grower, &grower->leaves[sides[i]]);
+        }
     }
 }
 
@@ -505,43 +552,31 @@ static void leaf_split(tm_grower *grower, uint32_t leaf) {
     const uint64_t n_rows = grower->leaves[leaf].stats.n_rows;
     const int32_t parent = grower->leaves[leaf].slot;
     const uint32_t right = leaf_open(grower, leaf);
-    grow_leaf *sides[2] = {&grower->leaves[leaf], &grower->leaves[right]};
-    const bool is_last = grower->n_leaves == grower->options.max_leaves;
+    const grow_leaf *l = &grower->leaves[leaf], *r = &grower->leaves[right];
     /* The side with less hessian most likely has fewer rows; a wrong guess costs only time. */
-    const bool left_small =
-        (sides[0]->stats.sum & 0xFFFFFFFF) <= (sides[1]->stats.sum & 0xFFFFFFFF);
+    const bool is_left_small = tm__packed_h(l->stats.sum) <= tm__packed_h(r->stats.sum);
+    const uint32_t sides[2] = {is_left_small ? leaf : right, is_left_small ? right : leaf};
     split_job job = {.grower = grower,
                      .leaf = leaf,
                      .right = right,
                      .build = UINT32_MAX,
+                     .slot = SLOT_NONE,
                      .column = grower->bins->by_column + split.column * grower->bins->n_rows};
     goes_left_fill(grower, &split, job.goes_left);
-    const bool with_build = !is_last && parent != SLOT_NONE;
-    if (with_build) {
-        job.build = left_small ? leaf : right;
-        job.slot = slot_take(grower, sides[0]);
+    const bool is_last = grower->n_leaves == grower->options.max_leaves;
+    if (!is_last && parent != SLOT_NONE && builds_by_rows(grower, n_rows)) {
+        job.build = sides[0];
+        job.slot = slot_take(grower, l);
     }
-    split_run(&job, n_rows);
+    const bool is_forked = grower->n_parts > 1 && is_much(n_rows * SPLIT_WORK);
+    tm__pool_run(is_forked || job.build != UINT32_MAX ? grower->pool : NULL, grower->n_parts,
+                 split_task, &job);
     leaf_count(grower, leaf);
     leaf_count(grower, right);
-    sides[0]->slot = SLOT_NONE;
-    if (!with_build) {
-        if (parent != SLOT_NONE) {
-            grower->free_slots[grower->n_free++] = parent;
-        }
-        if (!is_last) {
-            sides_search_anew(grower, leaf, right);
-        }
-    } else {
-        sides[left_small ? 0 : 1]->slot = job.slot;
-        sides[left_small ? 1 : 0]->slot = parent;
-        sides_search(grower, &job, parent);
+    if (is_last) {
+        return; /* slots are all free again for the next tree */
     }
-    for (uint32_t i = 0; i < 2; i++) {
-        if (!(sides[i]->best.gain > 0)) {
-            slot_give(grower, sides[i]);
-        }
-    }
+    sides_search(grower, sides, parent, job.slot);
 }
 
 /* Sum of the packed gradients of all rows that take part: any column's cells hold it. */
@@ -573,8 +608,11 @@ static void root_open(tm_grower *grower) {
     }
     leaf_build(grower, 0, NULL);
     root->stats.sum = root_sum(grower, root->slot);
-    search_job search = {
-        .grower = grower, .leaves = {0, UINT32_MAX}, .small = SLOT_NONE, .large = SLOT_NONE};
+    search_job search = {.grower = grower,
+                         .leaves = {0, UINT32_MAX},
+                         .build = UINT32_MAX,
+                         .small = SLOT_NONE,
+                         .large = SLOT_NONE};
     search_run(&search);
 }
 

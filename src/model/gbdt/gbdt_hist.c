@@ -4,8 +4,7 @@
 #include <string.h>
 
 enum {
-    AHEAD = 24,             /* rows from a prefetch to its use */
-    TILE_BYTES = 512 * 1024 /* cells that are worked on at a time stay in a core's cache */
+    AHEAD = 24 /* rows from a prefetch to its use */
 };
 
 /* Add one row to four columns a step: one load of four bins, then load, add, store for each. */
@@ -22,9 +21,9 @@ static inline void row_add(const uint8_t *bins, uint32_t n_columns, uint64_t str
     }
 }
 
-static void tile_add(const tm_hist_source *source, uint32_t first, uint32_t n_columns,
-                     const uint32_t *rows, uint64_t n, int64_t *cells) {
-    const uint8_t *by_row = source->by_row + first;
+void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, const uint32_t *rows,
+                  uint64_t n, int64_t *cells) {
+    const uint8_t *by_row = source->by_row + columns.first;
     const int64_t *packed = source->packed;
     const uint64_t bytes = source->row_bytes, stride = source->stride;
     uint64_t i = 0;
@@ -32,29 +31,20 @@ static void tile_add(const tm_hist_source *source, uint32_t first, uint32_t n_co
         const uint64_t next = rows[i + AHEAD], row = rows[i];
         __builtin_prefetch(by_row + next * bytes);
         __builtin_prefetch(packed + next);
-        row_add(by_row + row * bytes, n_columns, stride, packed[row], cells);
+        row_add(by_row + row * bytes, columns.count, stride, packed[row], cells);
     }
     for (; i < n; i++) {
-        row_add(by_row + rows[i] * bytes, n_columns, stride, packed[rows[i]], cells);
+        row_add(by_row + rows[i] * bytes, columns.count, stride, packed[rows[i]], cells);
     }
 }
 
-void tm__hist_add(const tm_hist_source *source, const uint32_t *rows, uint64_t n, int64_t *cells) {
-    uint32_t tile = (uint32_t)(TILE_BYTES / (source->stride * sizeof(int64_t))) & ~UINT32_C(3);
-    tile = tile < 4 ? 4 : tile;
-    for (uint32_t first = 0; first < source->n_columns; first += tile) {
-        const uint32_t left = source->n_columns - first;
-        tile_add(source, first, left < tile ? left : tile, rows, n,
-                 cells + (uint64_t)first * source->stride);
-    }
-}
-
-void tm__hist_add_ref(const tm_hist_source *source, const uint32_t *rows, uint64_t n,
-                      int64_t *cells) {
+void tm__hist_add_ref(const tm_hist_source *source, tm_hist_columns columns, const uint32_t *rows,
+                      uint64_t n, int64_t *cells) {
     for (uint64_t i = 0; i < n; i++) {
-        for (uint32_t j = 0; j < source->n_columns; j++) {
-            const uint8_t bin = source->by_row[(uint64_t)rows[i] * source->row_bytes + j];
-            cells[(uint64_t)j * source->stride + bin] += source->packed[rows[i]];
+        const uint8_t *bins = source->by_row + (uint64_t)rows[i] * source->row_bytes;
+        for (uint32_t j = 0; j < columns.count; j++) {
+            cells[(uint64_t)j * source->stride + bins[columns.first + j]] +=
+                source->packed[rows[i]];
         }
     }
 }

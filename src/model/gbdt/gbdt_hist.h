@@ -11,15 +11,22 @@
 typedef struct tm_hist_source {
     const uint8_t *by_row;
     uint32_t row_bytes;
-    uint32_t n_columns; /* multiple of 4, at most row_bytes: columns past the last count in bin 0 */
-    uint32_t stride;    /* cells of a column */
+    uint32_t stride; /* cells of a column */
     const int64_t *packed;
 } tm_hist_source;
 
-/** Add rows[0 .. n-1] to cells [n_columns x stride]. */
-void tm__hist_add(const tm_hist_source *source, const uint32_t *rows, uint64_t n, int64_t *cells);
+/* Multiples of 4, so that four bins are one load; columns past the last count in bin 0. */
+typedef struct tm_hist_columns {
+    uint32_t first;
+    uint32_t count;
+} tm_hist_columns;
+
+/** Add rows[0 .. n-1] of some columns to cells [columns.count x stride], those of the first one
+ * first. */
+void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, const uint32_t *rows,
+                  uint64_t n, int64_t *cells);
 /** The same, as plainly as it can be said. */
-void tm__hist_add_ref(const tm_hist_source *source, const uint32_t *rows, uint64_t n,
-                      int64_t *cells);
+void tm__hist_add_ref(const tm_hist_source *source, tm_hist_columns columns, const uint32_t *rows,
+                      uint64_t n, int64_t *cells);
 
 #endif
