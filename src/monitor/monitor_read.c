@@ -104,7 +104,7 @@ static void live_bind(tm_stmt *stmt, const tm_live_query *query) {
 static tm_status live_count(tm_db *db, tm_live_query *query, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT count(*), count(label), coalesce(min(at_us), 0),"
+                         "SELECT count(*), count(labelled_us), coalesce(min(at_us), 0),"
                          " coalesce(max(at_us), 0), (SELECT coalesce(sum(n), 0) FROM counters"
                          " WHERE model = ?1 AND name = 'dropped') FROM answers"
                          " WHERE model = ?1 AND (?2 = 0 OR version = ?2) AND at_us >= ?3",
