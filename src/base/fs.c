@@ -52,6 +52,15 @@ bool tm__fs_count(void) {
     return nth != 0 && (call == nth || (call > nth && atomic_load(&fail_forever)));
 }
 
+const char *tm__errno_text(int number, char *out) {
+    const char *text = strerrordesc_np(number);
+    (void)tm__str_copy(out, TM_ERRNO_TEXT, tm__str(text == NULL ? "unknown error" : text));
+    if (out[0] >= 'A' && out[0] <= 'Z') {
+        out[0] = (char)(out[0] - 'A' + 'a');
+    }
+    return out;
+}
+
 tm_status tm__fs_errno(tm_err *err, int number, const char *verb, const char *path) {
     tm_status status = TM_E_IO;
     const char *hint = NULL;
@@ -90,13 +99,8 @@ tm_status tm__fs_errno(tm_err *err, int number, const char *verb, const char *pa
     default:
         break;
     }
-    const char *text = strerrordesc_np(number);
-    char why[96];
-    (void)tm__str_copy(why, sizeof(why), tm__str(text == NULL ? "unknown error" : text));
-    if (why[0] >= 'A' && why[0] <= 'Z') {
-        why[0] = (char)(why[0] - 'A' + 'a');
-    }
-    status = TM_FAIL(err, status, "cannot %s '%s': %s", verb, path, why);
+    char why[TM_ERRNO_TEXT];
+    status = TM_FAIL(err, status, "cannot %s '%s': %s", verb, path, tm__errno_text(number, why));
     if (hint != NULL) {
         tm_err_hint(err, "%s", hint);
     }

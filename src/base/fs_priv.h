@@ -9,6 +9,9 @@
 
 /** Count a write or fsync; true when a test wants it to fail. */
 bool tm__fs_count(void);
+#define TM_ERRNO_TEXT 96
+/** Why a system call failed, in lower case; out holds TM_ERRNO_TEXT bytes and is returned. */
+const char *tm__errno_text(int number, char *out);
 /** Error of a system call: "cannot <verb> '<path>': <why>", with a status and hint by errno. */
 TM_NODISCARD tm_status tm__fs_errno(tm_err *err, int number, const char *verb, const char *path);
 

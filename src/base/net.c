@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs_priv.h"
 #include "base/str.h"
 
 #define HOST_BYTES 256u
@@ -67,9 +68,9 @@ static tm_status fail_address(const char *address, tm_err *err) {
 }
 
 static tm_status fail_socket(const char *verb, const char *address, int number, tm_err *err) {
-    const char *text = strerrordesc_np(number);
+    char why[TM_ERRNO_TEXT];
     const tm_status st = TM_FAIL(err, number == EADDRINUSE ? TM_E_CONFLICT : TM_E_UNAVAILABLE,
-                                 "cannot %s '%s': %s", verb, address, text == NULL ? "?" : text);
+                                 "cannot %s '%s': %s", verb, address, tm__errno_text(number, why));
     if (number == EADDRINUSE) {
         tm_err_hint(err, "Stop the other program, or choose another port.");
     } else if (number == EACCES) {

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs_priv.h"
 #include "base/mem.h"
 #include "base/proc_priv.h"
 
@@ -228,9 +229,9 @@ static tm_status start_child(supervisor *self, const start_request *request, tm_
     close(fds[0]);
     if (n > 0) {
         (void)waitpid(pid, NULL, 0);
-        const char *why = strerrordesc_np(failure.number);
+        char why[TM_ERRNO_TEXT];
         return TM_FAIL(err, TM_E_UNAVAILABLE, "cannot %s '%s': %s", failure.verb, request->argv[0],
-                       why == NULL ? "?" : why);
+                       tm__errno_text(failure.number, why));
     }
     *one = (child){.pid = pid, .is_running = true, .term_ns = NEVER, .kill_ns = NEVER};
     if (request->seconds_max != 0) {

@@ -88,6 +88,7 @@ static void a_taken_port_is_a_conflict(void **state) {
     assert_int_equal(tm__net_listen("127.0.0.1:0", &listener, bound, sizeof(bound), NULL), TM_OK);
     assert_int_equal(tm__net_listen(bound, &second, bound, sizeof(bound), &err), TM_E_CONFLICT);
     assert_non_null(strstr(err.hint, "another port"));
+    assert_non_null(strstr(err.message, ": address already in use"));
     assert_int_equal(second, -1);
     tm__net_close(listener);
     assert_int_equal(tm__net_connect(bound, 500, &second, &err), TM_E_UNAVAILABLE);
