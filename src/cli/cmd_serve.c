@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `serve` answers predictions; `run` does so and turns the loop: the schedule's steps run between
+ * requests. */
+#include "base/proc.h"
+#include "cli/cli.h"
+#include "loop/loop.h"
+#include "serve/serve.h"
+#include "store/home.h"
+
+static uint32_t turn_loop(void *arg) {
+    return tm__loop_step(arg);
+}
+
+static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *loop, tm_err *err) {
+    tm_server *server = NULL;
+    int signal = 0;
+    const tm_serve_options options = {
+        .listen = tm__cli_text(cli, "listen"),
+        .log = &cli->log,
+        .tick = loop != NULL ? turn_loop : NULL,
+        .tick_arg = loop,
+    };
+    TM_TRY(tm__server_open(home, &options, &server, err));
+    tm__cli_note(cli, "tidemill serves on http://%s (stop with Ctrl-C)",
+                 tm__server_address(server));
+    const tm_status st = tm__server_run(server, &signal, err);
+    tm__server_close(server);
+    return st;
+}
+
+tm_status cmd_serve(tm_cli *cli, tm_err *err) {
+    tm_home *home = NULL;
+    TM_TRY(tm__home_open(cli->home, true, &home, err));
+    const tm_status st = serve_until_stopped(cli, home, NULL, err);
+    tm__home_close(home);
+    return st;
+}
+
+tm_status cmd_run(tm_cli *cli, tm_err *err) {
+    tm_supervisor *supervisor = NULL;
+    tm_home *home = NULL;
+    tm_loop *loop = NULL;
+    TM_TRY(tm__supervisor_open(&supervisor, err)); /* before the first thread */
+    tm_status st = tm__home_open(cli->home, true, &home, err);
+    if (st == TM_OK) {
+        st = tm__loop_open(home, supervisor, &cli->log, &loop, err);
+    }
+    if (st == TM_OK) {
+        st = serve_until_stopped(cli, home, loop, err);
+    }
+    tm__loop_close(loop);
+    tm__home_close(home);
+    tm__supervisor_close(supervisor);
+    return st;
+}

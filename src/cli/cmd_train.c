@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "cli/train_words.h"
+#include "loop/loop.h"
+#include "source/source.h"
+#include "train/train.h"
+
+typedef struct training {
+    tm_cli *cli;
+    tm_ctx ctx;
+    tm_place place;
+    tm_table *table, *test;
+    json_t *source;
+    tm_train_options options;
+    tm_train_result result;
+    tm_version version;
+    tm_bundle *bundle;
+    double seconds_load;
+    char name[TM_MAX_NAME + 1];
+} training;
+
+static void training_done(training *t) {
+    tm__bundle_unref(t->bundle);
+    tm__version_done(&t->version);
+    tm__train_result_done(&t->result);
+    tm__table_unref(t->table);
+    tm__table_unref(t->test);
+    json_decref(t->source);
+    tm__place_close(&t->place);
+    tm__cli_ctx_done(&t->ctx);
+}
+
+/* --name, else the file's name up to its first dot, else the target; only what a route may be
+ * called. */
+static tm_status choose_name(training *t, tm_err *err) {
+    const char *given = tm__cli_text(t->cli, "name");
+    const char *path = tm__cli_arg(t->cli, "DATA");
+    const char *base = given;
+    size_t n = 0;
+    if (base == NULL && path != NULL) {
+        const char *slash = strrchr(path, '/');
+        base = slash != NULL ? slash + 1 : path;
+    }
+    base = base != NULL ? base : tm__cli_text(t->cli, "target");
+    for (const char *p = base; *p != '\0' && n < TM_MAX_NAME; p++) {
+        const bool is_plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                              (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
+        if (given == NULL && *p == '.') {
+            break;
+        }
+        if (given != NULL && !is_plain) {
+            const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no name for a model", given);
+            tm_err_hint(err, "Use letters, digits, '_' and '-'.");
+            return st;
+        }
+        if (is_plain) {
+            t->name[n++] = *p;
+        } else if (n > 0 && t->name[n - 1] != '-') {
+            t->name[n++] = '-';
+        }
+    }
+    while (n > 0 && t->name[n - 1] == '-') {
+        n--;
+    }
+    t->name[n] = '\0';
+    if (n == 0) {
+        (void)tm__str_copy(t->name, sizeof(t->name), TM_STR("model"));
+    }
+    return TM_OK;
+}
+
+/* Where the rows came from, for a later retraining: paths are made absolute, so that the folder
+ * does not matter. */
+static tm_status describe_source(training *t, tm_err *err) {
+    const char *path = tm__cli_arg(t->cli, "DATA");
+    const char *sql = tm__cli_text(t->cli, "sql");
+    char *here = NULL;
+    TM_TRY(tm__fs_real_path(".", &here, err));
+    if (sql != NULL) {
+        t->source = json_pack("{s:s, s:s}", "sql", sql, "dir", here);
+    } else {
+        char *full = path[0] == '/' ? tm__mem_strdup(path) : tm__fs_join(here, path);
+        t->source = json_pack("{s:s, s:b}", "path", full != NULL ? full : path, "no_header",
+                              tm__cli_flag(t->cli, "no-header"));
+        tm__mem_free(full);
+    }
+    tm__mem_free(here);
+    return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
+}
+
+static tm_status read_tables(training *t, tm_err *err) {
+    const uint64_t started = tm__mono_ns();
+    const char *test = tm__cli_text(t->cli, "test");
+    const char *test_sql = tm__cli_text(t->cli, "test-sql");
+    tm__ctx_progress(&t->ctx, "read", 0, 0, NULL);
+    TM_TRY(tm__cli_read(t->cli, &t->ctx, tm__cli_arg(t->cli, "DATA"), tm__cli_text(t->cli, "sql"),
+                        NULL, &t->table, err));
+    if (test != NULL || test_sql != NULL) {
+        tm_schema schema;
+        TM_TRY(tm__schema_from_table(t->table, &schema, err));
+        const tm_status st = tm__cli_read(t->cli, &t->ctx, test, test_sql, &schema, &t->test, err);
+        tm__schema_done(&schema);
+        TM_TRY(st);
+    }
+    tm_hash snapshot;
+    TM_TRY(tm__snapshot_save(&t->ctx, tm__home_snapshots(t->place.home), t->table, &snapshot, err));
+    tm__hash_to_text(&snapshot, t->options.snapshot);
+    t->seconds_load = (double)(tm__mono_ns() - started) * 1e-9;
+    return TM_OK;
+}
+
+static tm_status fill_options(training *t, tm_err *err) {
+    tm_cli *cli = t->cli;
+    tm_train_options *o = &t->options;
+    const char *task = tm__cli_text(cli, "task");
+    const char *split = tm__cli_text(cli, "split");
+    TM_TRY(choose_name(t, err));
+    o->model = t->name;
+    o->target = tm__cli_text(cli, "target");
+    o->task = tm__task_from_text(task);
+    o->positive = tm__cli_text(cli, "positive");
+    o->metric = tm__cli_text(cli, "metric");
+    o->learners = tm__cli_text(cli, "learner");
+    o->params = tm__cli_list(cli, "param", &o->n_params);
+    o->drop = tm__cli_list(cli, "drop", &o->n_drop);
+    o->time = tm__cli_text(cli, "time");
+    o->entity = tm__cli_text(cli, "entity");
+    o->weight = tm__cli_text(cli, "weight");
+    o->group = tm__cli_text(cli, "group");
+    o->seed = (uint64_t)tm__cli_i64(cli, "seed");
+    o->work = (uint64_t)tm__cli_i64(cli, "work");
+    o->budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000;
+    if (o->work > 0 && o->budget_ms > 0) {
+        return TM_FAIL(err, TM_E_USAGE, "--work and --budget cannot stand together");
+    }
+    if (split != NULL) {
+        TM_TRY(tm__split_parse(split, &o->split, err));
+    }
+    return TM_OK;
+}
+
+/* Bundle on disk, then one transaction that makes it a version. */
+static tm_status publish(training *t, tm_err *err) {
+    char user[80];
+    const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    TM_TRY(tm__home_bundle_save(t->place.home, &t->result.bundle_hash, t->result.bundle.data,
+                                t->result.bundle.len, err));
+    TM_TRY(tm__bundle_load(t->result.bundle.data, t->result.bundle.len, &t->bundle, err));
+    TM_TRY(tm__registry_add(t->place.registry, t->name, t->bundle,
+                            json_object_get(t->result.report, "recipe"), &actor, &t->version, err));
+    return TM_OK;
+}
+
+/* A later version is judged at once when its model has a gate, so that promoting it needs no second
+ * thought. */
+static tm_status judge(training *t, tm_gate_verdict *verdict, bool *judged, tm_err *err) {
+    char user[80];
+    const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    *judged = false;
+    if (t->version.number == 1) {
+        return TM_OK;
+    }
+    return tm__loop_judge(&t->ctx, t->place.home, t->place.registry, &t->version, &actor, verdict,
+                          judged, err);
+}
+
+static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool judged) {
+    json_t *report =
+        json_pack("{s:s, s:s, s:I, s:s}", "schema", "tidemill.train/1", "model", t->name, "version",
+                  (json_int_t)t->version.number, "aliases", t->version.aliases);
+    json_object_update_missing(report, t->result.report);
+    json_t *seconds = json_object_get(report, "seconds");
+    json_object_set_new(seconds, "load", tm__json_number(t->seconds_load));
+    json_object_set_new(seconds, "total",
+                        tm__json_number(t->seconds_load + tm__json_f64(seconds, "total", 0)));
+    if (judged) {
+        json_object_set_new(
+            report, "gate",
+            json_pack("{s:b, s:s}", "open", verdict->is_open, "reason", verdict->reason));
+    }
+    return report;
+}
+
+tm_status cmd_train(tm_cli *cli, tm_err *err) {
+    training t = {.cli = cli};
+    tm_gate_verdict verdict;
+    bool judged = false;
+    tm_status st = fill_options(&t, err);
+    if (st == TM_OK) {
+        st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &t.ctx, err);
+    }
+    if (st == TM_OK) {
+        st = tm__place_open(cli, true, &t.place, err);
+    }
+    if (st == TM_OK) {
+        st = read_tables(&t, err);
+    }
+    if (st == TM_OK) {
+        st = describe_source(&t, err);
+    }
+    if (st == TM_OK) {
+        t.options.source = t.source;
+        st = tm__train_run(&t.ctx, t.table, t.test, &t.options, &t.result, err);
+    }
+    if (st == TM_OK) {
+        st = publish(&t, err);
+    }
+    if (st == TM_OK) {
+        st = judge(&t, &verdict, &judged, err);
+    }
+    if (st == TM_OK) {
+        json_t *report = final_report(&t, &verdict, judged);
+        if (cli->json) {
+            tm__cli_print_json(cli, report);
+        } else {
+            tm__train_words_print(cli, report);
+        }
+        json_decref(report);
+    }
+    training_done(&t);
+    return st;
+}
