@@ -156,16 +156,30 @@ static tm_status send_labels(replay *r, tm_err *err) {
     return TM_OK;
 }
 
-/* What the server says of this model now. */
+/* The live scores of this route in the server's status, or NULL. Borrowed. */
+static const json_t *find_live(const replay *r, const json_t *status) {
+    const json_t *routes = json_object_get(status, "routes");
+    for (size_t i = 0; i < json_array_size(routes); i++) {
+        const json_t *route = json_array_get(routes, i);
+        if (strcmp(tm__json_text(route, "route", ""), r->model) == 0) {
+            return json_object_get(route, "live");
+        }
+    }
+    return NULL;
+}
+
+/* What the server says of this route now; a key that may not read says nothing. */
 static tm_status print_live(replay *r, tm_err *err) {
-    char path[256];
     char sent[32];
     char labelled[32];
-    json_t *model = NULL;
-    (void)snprintf(path, sizeof(path), "/v1/models/%s", r->model);
-    TM_TRY(tm__client_call(r->client, path, NULL, &r->reply, err));
-    TM_TRY(tm__json_parse(r->reply.data, r->reply.len, TM_MAX_JSON_DEPTH, &model, err));
-    const json_t *live = json_object_get(model, "live");
+    json_t *status = NULL;
+    const tm_status st = tm__client_call(r->client, "/v1/status", NULL, &r->reply, err);
+    if (st == TM_E_NOT_ALLOWED) {
+        return TM_OK;
+    }
+    TM_TRY(st);
+    TM_TRY(tm__json_parse(r->reply.data, r->reply.len, TM_MAX_JSON_DEPTH, &status, err));
+    const json_t *live = find_live(r, status);
     const json_t *scores = json_object_get(live, "scores");
     const char *name = json_object_get(scores, "auc") != NULL        ? "auc"
                        : json_object_get(scores, "accuracy") != NULL ? "accuracy"
@@ -178,7 +192,7 @@ static tm_status print_live(replay *r, tm_err *err) {
     } else {
         tm__cli_print(r->cli, "  %9s rows answered, no label yet\n", sent);
     }
-    json_decref(model);
+    json_decref(status);
     return TM_OK;
 }
 

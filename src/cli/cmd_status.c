@@ -8,24 +8,25 @@
 #include "cli/train_words.h"
 #include "monitor/monitor.h"
 
-/* Live state of one model's champion as JSON; a home without a log has none. */
+/* Test and live scores of one model's champion as JSON; a home without a log (monitor NULL) has no
+ * live ones. */
 static tm_status live_of(tm_place *place, tm_monitor *monitor, const char *model, json_t *entry,
                          tm_err *err) {
     tm_version version = {0};
     tm_bundle *bundle = NULL;
     tm_live live = {0};
     TM_TRY(tm__registry_find(place->registry, model, &version, err));
+    json_object_set(entry, "test", json_object_get(version.info, "test"));
     tm_status st = tm__registry_bundle(place->registry, &version, &bundle, err);
-    if (st == TM_OK) {
+    if (st == TM_OK && monitor != NULL) {
         st = tm__monitor_live(monitor, bundle, model, 0, INT64_MIN, &live, err);
     }
-    if (st == TM_OK) {
+    if (st == TM_OK && monitor != NULL) {
         json_object_set_new(entry, "answers", json_integer((json_int_t)live.n_answers));
         json_object_set_new(entry, "labelled", json_integer((json_int_t)live.n_labelled));
         json_object_set_new(entry, "dropped", json_integer((json_int_t)live.n_dropped));
         json_object_set_new(entry, "coverage", tm__json_number(live.coverage));
         json_object_set(entry, "live", live.scores != NULL ? live.scores : json_null());
-        json_object_set(entry, "test", json_object_get(version.info, "test"));
         tm__live_done(&live);
     }
     tm__bundle_unref(bundle);
@@ -71,7 +72,7 @@ tm_status cmd_status(tm_cli *cli, tm_err *err) {
     if (st == TM_OK && has_log) {
         st = tm__monitor_open(place.home, &options, &monitor, err);
     }
-    for (size_t i = 0; st == TM_OK && has_log && i < json_array_size(models); i++) {
+    for (size_t i = 0; st == TM_OK && i < json_array_size(models); i++) {
         json_t *entry = json_array_get(models, i);
         st = live_of(&place, monitor, tm__json_text(entry, "model", ""), entry, err);
     }

@@ -50,10 +50,9 @@ def test_the_wheel_turns_once(tm, serve):
 
     ids = answer_and_label(server, made_data.churn_rows(2000, seed=2))
     assert len(set(ids)) == 2000
-    status, _, model = server.request("GET", "/v1/models/churn")
-    assert status == 200
-    assert model["live"]["labelled"] == 2000
-    assert model["live"]["scores"]["auc"] > 0.8
+    live = server.request("GET", "/v1/status")[2]["routes"][0]["live"]
+    assert live["labelled"] == 2000
+    assert live["scores"]["auc"] > 0.8
     explained = tm.ok("explain", "churn", ids[0], "--json").json
     assert abs(explained["base"] + sum(r["contribution"] for r in explained["reasons"]) - explained["raw"]) < 1e-9
 
