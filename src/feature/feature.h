@@ -94,8 +94,8 @@ void tm__row_scratch_free(tm_row_scratch *scratch);
 uint32_t tm__program_inputs(const tm_program *program);
 /** Schema of the inputs, in order; lives as long as the program. */
 const tm_schema *tm__program_schema(const tm_program *program);
-/** Input column that the text terms come from (the first, if several); UINT32_MAX when there is no
- * text. */
+/** Input column that the text terms come from (the first, if several); UINT32_MAX when there are
+ * no terms. */
 uint32_t tm__program_term_input(const tm_program *program);
 uint32_t tm__program_features(const tm_program *program);
 const tm_feature *tm__program_feature(const tm_program *program, uint32_t feature);

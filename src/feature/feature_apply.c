@@ -242,7 +242,7 @@ static tm_status join_terms(apply_job *job, uint64_t n_pieces, tm_err *err) {
                                  .starts = matrix->starts,
                                  .terms = matrix->terms,
                                  .values = matrix->values};
-    matrix->view.sparse = &matrix->sparse;
+    matrix->view.sparse = job->program->n_terms > 0 ? &matrix->sparse : NULL;
     return TM_OK;
 }
 

@@ -122,7 +122,11 @@ const tm_schema *tm__program_schema(const tm_program *program) {
 }
 
 uint32_t tm__program_term_input(const tm_program *program) {
-    return program->n_texts == 0 ? UINT32_MAX : program->texts[0].input;
+    for (uint32_t i = 0; i < program->n_texts; i++) {
+        if (program->texts[i].n_terms > 0)
+            return program->texts[i].input;
+    }
+    return UINT32_MAX;
 }
 
 uint32_t tm__program_features(const tm_program *program) {
@@ -180,7 +184,7 @@ json_t *tm__program_to_json(const tm_program *program) {
                 ok = append_entry(list, name, step->name, step_text(step), step->reason);
         }
         for (uint32_t i = 0; ok && i < program->n_texts; i++) {
-            if (program->texts[i].input == input)
+            if (program->texts[i].input == input && program->texts[i].n_terms > 0)
                 ok = append_entry(list, name, NULL, "terms",
                                   "weights of words and parts of words, for linear learners");
         }

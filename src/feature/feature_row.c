@@ -50,7 +50,7 @@ tm_row_scratch *tm__row_scratch_create(const tm_program *program) {
                               .n_cols = n,
                               .cols = scratch->cols,
                               .features = scratch->features,
-                              .sparse = program->n_texts > 0 ? &scratch->sparse : NULL};
+                              .sparse = program->n_terms > 0 ? &scratch->sparse : NULL};
     return scratch;
 }
 

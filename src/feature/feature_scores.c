@@ -213,9 +213,18 @@ static double target_variance(const tm_fit *fit) {
     return (squares - sum * sum / n) / n;
 }
 
-/* The words that tell most, when they tell more than chance would over so many. */
-static tm_status find_telling(const tm_fit *fit, uint32_t t, uint32_t *out, uint32_t *out_n,
-                              tm_err *err) {
+/* Chance makes the largest of n such values about 2 log(n), and a little more with more classes. */
+static double chance_of(const tm_fit *fit, uint32_t n) {
+    return 2 * tm__log((double)n + 1) + 3 * (double)fit->n_stats;
+}
+
+typedef struct telling_terms {
+    uint32_t terms[TERM_STEPS]; /* words that tell more than chance, the most telling first */
+    uint32_t n;
+    bool has_any; /* some word or piece tells more than chance */
+} telling_terms;
+
+static tm_status find_telling(const tm_fit *fit, uint32_t t, telling_terms *out, tm_err *err) {
     const tm_text *text = &fit->program->texts[t];
     const uint8_t *is_word = fit->text_words[t].is_word;
     double all[1 + TM_MAX_STATS], sums[1 + TM_MAX_STATS];
@@ -226,35 +235,34 @@ static tm_status find_telling(const tm_fit *fit, uint32_t t, uint32_t *out, uint
     uint32_t n_words = 0, n = 0;
     for (uint32_t term = 0; term < text->n_terms; term++)
         n_words += is_word[term];
-    const double at_least = 2 * tm__log((double)n_words + 1) + 3 * (double)fit->n_stats;
+    const double of_words = chance_of(fit, n_words), of_all = chance_of(fit, text->n_terms);
+    *out = (telling_terms){.n = 0};
     add_folds(fit, t, text->n_terms, TM_FOLDS, all);
     for (uint32_t term = 0; term < text->n_terms; term++) {
-        if (!is_word[term])
-            continue;
         add_folds(fit, t, term, TM_FOLDS, sums);
         const double value = telling_of(fit, all, sums, variance);
-        if (value > at_least)
+        if (is_word[term] && value > of_words)
             list[n++] = (telling){.value = value, .term = term};
+        out->has_any = out->has_any || value > (is_word[term] ? of_words : of_all);
     }
     if (n > 1)
         qsort(list, n, sizeof(telling), compare_telling);
-    *out_n = n < TERM_STEPS ? n : TERM_STEPS;
-    for (uint32_t i = 0; i < *out_n; i++)
-        out[i] = list[i].term;
+    out->n = n < TERM_STEPS ? n : TERM_STEPS;
+    for (uint32_t i = 0; i < out->n; i++)
+        out->terms[i] = list[i].term;
     tm__mem_free(list);
     return TM_OK;
 }
 
-static tm_status add_telling_steps(tm_fit *fit, uint32_t t, tm_err *err) {
+static tm_status add_telling_steps(tm_fit *fit, uint32_t t, const telling_terms *found,
+                                   tm_err *err) {
     const tm_text *text = &fit->program->texts[t];
     const char *column = fit->program->schema.cols[text->input].name;
-    uint32_t terms[TERM_STEPS], n = 0;
     char *names[TERM_STEPS];
-    TM_TRY(find_telling(fit, t, terms, &n, err));
-    tm__vocabulary_name(fit, text, terms, n, names);
+    tm__vocabulary_name(fit, text, found->terms, found->n, names);
     tm_status status = TM_OK;
-    for (uint32_t i = 0; i < n; i++) {
-        tm_step step = {.part = TM_TEXT_TERM, .item = terms[i]};
+    for (uint32_t i = 0; i < found->n; i++) {
+        tm_step step = {.part = TM_TEXT_TERM, .item = found->terms[i]};
         if (status == TM_OK && names[i] == NULL)
             status = TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
         if (status == TM_OK)
@@ -281,6 +289,19 @@ static tm_status add_score_steps(tm_fit *fit, uint32_t t, tm_err *err) {
                              "what its words and their parts say of the target", err));
     }
     return TM_OK;
+}
+
+/* Terms that say nothing cost time, make learners guess and carry what people wrote: only the form
+ * of the text stays. */
+static tm_status forget_terms(tm_fit *fit, uint32_t t, tm_err *err) {
+    const uint32_t input = fit->program->texts[t].input;
+    tm_text text = {.input = input, .n_scores = fit->n_stats};
+    TM_TRY(tm__text_index(&text, err));
+    tm__text_done(&fit->program->texts[t]);
+    fit->program->texts[t] = text;
+    return tm__program_add_note(
+        fit->program, input,
+        tm__text_printf("terms: none tells more of the target than chance would"), err);
 }
 
 static tm_status check_all(const tm_status *statuses, uint32_t n, tm_err *err) {
@@ -321,11 +342,17 @@ tm_status tm__fit_text_steps(tm_fit *fit, tm_err *err) {
         return status;
     TM_TRY(tm__fit_folds(fit, err));
     for (uint32_t t = 0; t < program->n_texts; t++) {
+        telling_terms found;
+        TM_TRY(fit_sums(&job, t, err));
+        TM_TRY(find_telling(fit, t, &found, err));
+        if (found.has_any) {
+            TM_TRY(add_score_steps(fit, t, err));
+            TM_TRY(add_telling_steps(fit, t, &found, err));
+        } else {
+            TM_TRY(forget_terms(fit, t, err));
+        }
         program->texts[t].first_term = program->n_terms;
         program->n_terms += program->texts[t].n_terms;
-        TM_TRY(fit_sums(&job, t, err));
-        TM_TRY(add_score_steps(fit, t, err));
-        TM_TRY(add_telling_steps(fit, t, err));
     }
     return TM_OK;
 }
@@ -354,6 +381,8 @@ static void hold_fold(void *arg, uint64_t item, uint32_t worker) {
 tm_status tm__fit_text_held(tm_fit *fit, tm_err *err) {
     for (uint32_t t = 0; t < fit->program->n_texts; t++) {
         const tm_text *text = &fit->program->texts[t];
+        if (text->n_terms == 0)
+            continue;
         double *held[TM_MAX_STATS] = {NULL};
         tm_status statuses[TM_FOLDS] = {TM_OK};
         score_job job = {.fit = fit, .t = t, .statuses = statuses, .held = held};

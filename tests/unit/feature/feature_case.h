@@ -105,6 +105,17 @@ typedef struct fit_case {
     tm_matrix *matrix;
 } fit_case;
 
+static inline bool case_has_gull(const tm_column *column, uint64_t row) {
+    if (column->codes[row] == TM_CODE_MISSING)
+        return false;
+    const tm_str text = tm__dict_get(column->dict, column->codes[row]);
+    for (size_t i = 0; i + 4 <= text.len; i++) {
+        if (memcmp(text.ptr + i, "gull", 4) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A table with a target that the color and some words decide in part, not fitted yet. */
 static inline void case_init(fit_case *c, tm_task task, uint64_t n_rows) {
     memset(c, 0, sizeof(*c));
@@ -120,6 +131,8 @@ static inline void case_init(fit_case *c, tm_task task, uint64_t n_rows) {
         const double color = code == TM_CODE_MISSING ? 0 : code;
         const double noise = tm__rng_f64(&rng);
         c->y[i] = k == 0 ? color + noise : floor(fmod(color + noise * 2, (double)k));
+        if (noise < 0.85 && case_has_gull(tm__table_column(c->table, CASE_REMARK), i))
+            c->y[i] = 1;
         if (i % 4 != 3)
             c->rows[c->n_rows++] = (uint32_t)i;
     }
