@@ -26,4 +26,8 @@ void tm__handle_history(tm_exchange *x);
 void tm__handle_promote(tm_exchange *x);
 void tm__handle_rollback(tm_exchange *x);
 
+/** How good the answers of what is served were, as far as the truth is known; JSON null when
+ * nothing is served. New reference. Desk's thread. */
+json_t *tm__handle_live(tm_exchange *x, const tm_served *served);
+
 #endif

@@ -208,8 +208,9 @@ void tm__handle_model(tm_exchange *x) {
         number = json_integer(champion.number);
         tm__version_done(&champion);
     }
-    tm__reply_json(
-        x, json_pack("{s:s, s:o, s:o}", "model", model, "champion", number, "versions", list));
+    const tm_served *served = tm__current_find(x->current, model); /* routes have models' names */
+    tm__reply_json(x, json_pack("{s:s, s:o, s:o, s:o}", "model", model, "champion", number, "live",
+                                tm__handle_live(x, served), "versions", list));
 }
 
 void tm__handle_history(tm_exchange *x) {

@@ -176,20 +176,26 @@ void tm__handle_metrics(tm_exchange *x) {
     x->content_type = "text/plain; version=0.0.4; charset=utf-8";
 }
 
-static json_t *route_status(tm_exchange *x, const tm_served *served) {
-    json_t *live_json = json_null();
+json_t *tm__handle_live(tm_exchange *x, const tm_served *served) {
     tm_live live = {0};
-    if (served->bundle != NULL && tm__monitor_live(x->desk->monitor, served->bundle, served->model,
-                                                   served->version, 0, &live, NULL) == TM_OK) {
-        live_json = json_pack("{s:I, s:I, s:o, s:O?}", "answers", (json_int_t)live.n_answers,
-                              "labelled", (json_int_t)live.n_labelled, "coverage",
-                              tm__json_number(live.coverage), "scores", live.scores);
+    json_t *out = json_null();
+    if (served != NULL && served->bundle != NULL &&
+        tm__monitor_live(x->desk->monitor, served->bundle, served->model, served->version, 0, &live,
+                         NULL) == TM_OK) {
+        out = json_pack("{s:I, s:I, s:I, s:o, s:O?}", "version", (json_int_t)served->version,
+                        "answers", (json_int_t)live.n_answers, "labelled",
+                        (json_int_t)live.n_labelled, "coverage", tm__json_number(live.coverage),
+                        "scores", live.scores);
     }
     tm__live_done(&live);
+    return out;
+}
+
+static json_t *route_status(tm_exchange *x, const tm_served *served) {
     return json_pack("{s:s, s:s, s:I, s:s, s:b, s:b, s:o}", "route", served->route, "model",
                      served->model, "version", (json_int_t)served->version, "arm", "champion",
                      "is_loaded", served->bundle != NULL, "is_stale", served->is_stale, "live",
-                     live_json);
+                     tm__handle_live(x, served));
 }
 
 void tm__handle_status(tm_exchange *x) {

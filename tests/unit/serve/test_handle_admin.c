@@ -138,6 +138,7 @@ static void models_and_their_history_can_be_read(void **state) {
     assert_int_equal(serve_case_call(&c, "/v1/models/tiny", NULL, NULL), 200);
     json_t *v = json_loads(c.body, 0, NULL);
     assert_int_equal(tm__json_i64(v, "champion", 0), 1);
+    assert_int_equal(tm__json_i64(json_object_get(v, "live"), "labelled", -1), 0);
     assert_int_equal(json_array_size(json_object_get(v, "versions")), 2);
     json_decref(v);
     assert_int_equal(serve_case_call(&c, "/v1/models/tiny/history", NULL, NULL), 200);
