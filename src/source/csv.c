@@ -81,9 +81,27 @@ static bool are_numbered(const sample *s) {
     return n > 1;
 }
 
+/* False for a word over numbers, a date over numbers and the like: cells of different groups. */
+static bool fits_group(uint32_t first, uint32_t rest) {
+    static const uint32_t groups[] = {TM_CAN_INT | TM_CAN_FLOAT | TM_CAN_BIG, TM_CAN_DATE,
+                                      TM_CAN_BOOL};
+    const bool is_absent = (first & (TM_CAN_MISSING | TM_CAN_MARK)) != 0;
+    if (is_absent || (rest & TM_CAN_TEXT) != 0) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        const bool is_whole = (rest & (TM_CAN_DATE | TM_CAN_BOOL | groups[0]) & ~groups[i]) == 0;
+        if ((rest & groups[i]) != 0 && is_whole) {
+            return (first & groups[i]) != 0;
+        }
+    }
+    return true;
+}
+
 /* Whether the first record holds names. A column whose first cell is a word over numbers, dates or
- * bools says yes, and that settles it. Else a first cell that is a number or a date says no, and so
- * does one whose text comes again below: a header does not name one of its column's values. */
+ * bools, or a date over numbers, says yes, and that settles it. Else a first cell that is a number
+ * or a date says no, and so does one whose text comes again below: a header does not name one of
+ * its column's values. */
 static bool find_header(const sample *s) {
     bool is_refused = false;
     for (uint32_t col = 0; col < s->n_cols; col++) {
@@ -98,8 +116,7 @@ static bool find_header(const sample *s) {
             kinds |= tm__csv_examine(text, &value);
             n_again += fits && tm__str_is(text, first_text);
         }
-        const tm_type type = tm__csv_decide(kinds);
-        if (first == TM_CAN_TEXT && type != TM_TYPE_TEXT) {
+        if (!fits_group(first, kinds)) {
             return true;
         }
         is_refused |= is_value(first) || (first == TM_CAN_TEXT && n_again * 50 > s->n_records);

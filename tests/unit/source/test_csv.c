@@ -83,6 +83,8 @@ static void the_header_is_found(void **state) {
         {"a,b\nx,y\n", "a", 1, false},
         {"ham,hi\nspam,yo\nham,ho\nham,hey\n", "c0", 4, false},
         {"country,2019,2020,2021\nde,1,2,3\n", "country", 1, false},
+        {"country,2020-01-01,2020-02-01\nde,1,2\n", "country", 1, false},
+        {"2020-01-01,x\n2020-01-02,y\n", "c0", 2, false},
         {"country,pop,1999\nde,1,2\n", "country", 1, false},
         {",a\n0,5\n1,6\n", "c0", 2, false},
         {" a , b\n1,2\n", "a", 1, false},
