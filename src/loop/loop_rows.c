@@ -165,14 +165,14 @@ static void key_column(const tm_table *table, const char *name, uint32_t *cols, 
 
 static uint32_t key_columns(const tm_bundle *bundle, const tm_table *table, uint32_t *cols) {
     const tm_schema *schema = tm__bundle_schema(bundle);
-    const json_t *recipe = json_object_get(tm__bundle_info(bundle), "recipe");
+    const json_t *info = tm__bundle_info(bundle);
     uint32_t n = 0;
     for (uint32_t i = 0; i < schema->n_cols; i++) {
         key_column(table, schema->cols[i].name, cols, &n);
     }
     key_column(table, tm__bundle_target(bundle), cols, &n);
-    key_column(table, tm__json_text(recipe, "entity", ""), cols, &n);
-    key_column(table, tm__json_text(recipe, "time", ""), cols, &n);
+    key_column(table, tm__json_text(info, "entity", ""), cols, &n);
+    key_column(table, tm__json_text(info, "time", ""), cols, &n);
     return n;
 }
 

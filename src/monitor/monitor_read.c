@@ -287,8 +287,7 @@ static tm_status rows_add(tm_rows_query *query, tm_stmt *stmt, const json_t *row
 
 /* A column that the model does not read and a run needs: the bundle knows its name alone. */
 static void extra_column(tm_rows_query *query, const char *role_name, tm_schema_column column) {
-    const json_t *recipe = json_object_get(tm__bundle_info(query->bundle), "recipe");
-    const char *name = tm__json_text(recipe, role_name, "");
+    const char *name = tm__json_text(tm__bundle_info(query->bundle), role_name, "");
     if (name[0] != '\0' &&
         tm__schema_find(tm__bundle_schema(query->bundle), tm__str(name)) == UINT32_MAX) {
         column.name = (char *)(uintptr_t)name;

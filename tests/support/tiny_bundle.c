@@ -85,6 +85,9 @@ static json_t *info_create(const tm_tiny_bundle *options, const char *target, tm
         json_object_set_new(info, "positive", json_string("yes"));
         json_object_set_new(info, "threshold", json_pack("{s:f, s:s}", "value", 0.5, "reason", ""));
     }
+    if (options->entity != NULL) {
+        json_object_set_new(info, "entity", json_string(options->entity));
+    }
     if (options->recipe != NULL) {
         json_t *recipe = json_loads(options->recipe, 0, NULL);
         assert_non_null(recipe);

@@ -12,6 +12,7 @@ typedef struct tm_tiny_bundle {
     const char *task;   /* NULL: "binary"; or "regression" */
     double auc;         /* test score in its info; tells bundles apart */
     const char *recipe; /* JSON; may be NULL */
+    const char *entity; /* name of a column beside the inputs; may be NULL */
 } tm_tiny_bundle;
 
 /**

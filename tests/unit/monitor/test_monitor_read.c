@@ -119,8 +119,8 @@ static void labelled_rows_come_back_with_the_types_of_the_schema(void **state) {
         {1, 250, NO_TIME, NULL, "{\"x\":7}", 0.9, NULL},
     };
     tm_monitor *monitor = open_monitor(*state);
-    tm_bundle *bundle = tm__tiny_bundle_create(
-        *state, &(tm_tiny_bundle){.auc = 0.7, .recipe = "{\"entity\": \"ship\"}"});
+    tm_bundle *bundle =
+        tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7, .entity = "ship"});
     tm_table *table = NULL;
     assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", 0, &table, NULL), TM_OK);
     assert_null(table);
