@@ -182,7 +182,10 @@ tm_status cmd_model_rollback(tm_cli *cli, tm_err *err) {
     return st;
 }
 
-static tm_status verify_models(tm_cli *cli, tm_registry *registry, json_t *results, tm_err *err) {
+/* Check each version of the models asked for; *broken gets the words of the first that is not
+ * whole. */
+static tm_status verify_models(tm_cli *cli, tm_registry *registry, json_t *results, char *broken,
+                               size_t size, tm_err *err) {
     const char *only = tm__cli_arg(cli, "MODEL");
     json_t *models = NULL;
     size_t i = 0;
@@ -198,6 +201,14 @@ static tm_status verify_models(tm_cli *cli, tm_registry *registry, json_t *resul
             continue;
         }
         st = tm__registry_verify(registry, name, &checked, err);
+        for (size_t k = 0; k < json_array_size(checked) && broken[0] == '\0'; k++) {
+            const json_t *version = json_array_get(checked, k);
+            if (!tm__json_bool(version, "ok", false)) {
+                (void)snprintf(broken, size, "'%s' version %lld: %s", name,
+                               (long long)tm__json_i64(version, "version", 0),
+                               tm__json_text(version, "error", ""));
+            }
+        }
         json_object_set(results, name, checked);
         json_decref(checked);
     }
@@ -208,24 +219,29 @@ static tm_status verify_models(tm_cli *cli, tm_registry *registry, json_t *resul
 tm_status cmd_model_verify(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
     uint64_t n = 0;
+    char broken[300] = "";
     TM_TRY(tm__place_open(cli, false, &place, err));
     json_t *results = json_object();
     tm_status st = tm__registry_history_check(place.registry, &n, err);
     if (st == TM_OK) {
-        st = verify_models(cli, place.registry, results, err);
+        st = verify_models(cli, place.registry, results, broken, sizeof(broken), err);
     }
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack("{s:s, s:I, s:O}", "schema", "tidemill.model.verify/1",
                                    "history_records", (json_int_t)n, "models", results);
         tm__cli_print_json(cli, result);
         json_decref(result);
-    } else if (st == TM_OK) {
+    } else if (st == TM_OK && broken[0] == '\0') {
         const char *name = NULL;
         json_t *list = NULL;
         json_object_foreach(results, name, list) {
             tm__cli_print(cli, "%s: %zu versions whole\n", name, json_array_size(list));
         }
         tm__cli_print(cli, "history: chain of %llu records whole\n", (unsigned long long)n);
+    }
+    if (st == TM_OK && broken[0] != '\0') {
+        st = TM_FAIL(err, TM_E_INTEGRITY, "%s", broken);
+        tm_err_hint(err, "Restore the file from a copy, or roll back to another version.");
     }
     json_decref(results);
     tm__place_close(&place);

@@ -93,7 +93,7 @@ class Server:
             data = answer.read()
         finally:
             connection.close()
-        if "json" in (answer.getheader("Content-Type") or ""):
+        if data and "json" in (answer.getheader("Content-Type") or ""):
             data = json.loads(data)
         return answer.status, answer.headers, data
 

@@ -29,7 +29,7 @@ def test_a_missing_file(tm):
 
 def test_a_folder_without_data(tm):
     (tm.folder / "empty").mkdir()
-    refused(tm, train(tm, "empty"), 7, "empty", r"hint: ")
+    refused(tm, train(tm, "empty"), 3, "empty", r"hint: ")
 
 
 def test_a_target_that_is_not_there(tm):

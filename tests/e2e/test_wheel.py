@@ -57,12 +57,16 @@ def test_the_wheel_turns_once(tm, serve):
     assert abs(explained["base"] + sum(r["contribution"] for r in explained["reasons"]) - explained["raw"]) < 1e-9
 
     tm.write("tidemill.yaml", "models:\n  churn:\n    from: customers.csv\n    target: churned\n"
-                              "    gate: {better_than: champion, by: -0.2, min: {auc: 0.7}}\n")
+                              "    gate: {min: {auc: 0.7}}\n")
     assert "applied" in tm.ok("apply").out
     assert "as the file says" in tm.ok("apply", "--dry-run").out
     story = tm.ok("retrain", "churn", "--work", "20000000", "--json").json
     assert story["version"] == 2 and story["is_open"] and story["promoted"]
     wait_champion(server, 2)
+
+    tm.write("tidemill.yaml", "models:\n  churn:\n    from: customers.csv\n    target: churned\n"
+                              "    gate: {better_than: champion, min: {auc: 0.7}}\n")
+    assert "gate differs" in tm.ok("apply").out
 
     # A poisoned version: what the plans mean is swapped. The gate refuses, force overrides, rollback undoes.
     poisoned = train(tm, made_data.churn_rows(3000, seed=3, swap=True))
@@ -100,4 +104,5 @@ def test_a_changed_model_file_is_found(tm):
     path.write_bytes(data)
     result = tm("model", "verify", "--json")
     assert result.code == 8
-    assert json.loads(result.out)["error"]["status"] == "integrity"
+    assert json.loads(result.out)["models"]["churn"][0]["ok"] is False
+    assert "version 1" in result.err
