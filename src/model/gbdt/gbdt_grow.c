@@ -353,6 +353,7 @@ typedef struct search_job {
     int32_t large;      /* slot to take `small` from; SLOT_NONE: none */
     uint32_t n_merge;   /* parts' histograms to add up into `small` */
     uint32_t per_item;  /* columns */
+    tm_split_scan scans[2];
 } search_job;
 
 static void columns_build(const search_job *job, tm_hist_columns columns) {
@@ -392,8 +393,8 @@ static void column_search(const search_job *job, uint32_t column) {
         if (job->leaves[i] != UINT32_MAX &&
             (grower->in.columns == NULL || grower->in.columns[column])) {
             const grow_leaf *leaf = &grower->leaves[job->leaves[i]];
-            tm__split_find(&grower->rules, &grower->bins->columns[column], column,
-                           slot_cells(grower, leaf->slot) + at, &leaf->stats, found);
+            tm__split_find(&job->scans[i], &grower->bins->columns[column], column,
+                           slot_cells(grower, leaf->slot) + at, found);
         }
     }
 }
@@ -427,6 +428,12 @@ static void search_run(search_job *job) {
         work += grower->leaves[job->build].stats.n_rows * grower->hist_columns;
         job->per_item = grower->hist_columns > WIDE_COLUMNS ? 64 : 16;
         job->per_item = is_much(work) ? job->per_item : WIDE_COLUMNS;
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        if (job->leaves[i] != UINT32_MAX) {
+            job->scans[i] =
+                tm__split_scan_of(&grower->rules, &grower->leaves[job->leaves[i]].stats);
+        }
     }
     tm__pool_run(is_much(work) ? grower->pool : NULL,
                  (grower->hist_columns + job->per_item - 1) / job->per_item, search_task, job);

@@ -149,17 +149,32 @@ void tm__loss_base(const tm_loss *loss, double *out) {
 
 static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
     const loss_job *job = arg;
-    const uint64_t n = job->loss->n_rows;
+    const uint64_t n_rows = job->loss->n_rows, end = chunk_end(n_rows, chunk);
+    double max[BLOCK], sum[BLOCK], e[BLOCK];
     (void)worker;
-    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(n, chunk); row++) {
-        double max = job->scores[row], sum = 0;
+    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
+        const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
+        memcpy(max, job->scores + row, n * sizeof(double));
+        memset(sum, 0, sizeof(sum));
         for (uint32_t k = 1; k < job->loss->n_outputs; k++) {
-            max = fmax(max, job->scores[k * n + row]);
+            const double *s = job->scores + k * n_rows + row;
+            for (uint32_t i = 0; i < n; i++) {
+                max[i] = s[i] > max[i] ? s[i] : max[i];
+            }
         }
         for (uint32_t k = 0; k < job->loss->n_outputs; k++) {
-            sum += tm__exp(job->scores[k * n + row] - max);
+            const double *s = job->scores + k * n_rows + row;
+            for (uint32_t i = 0; i < n; i++) {
+                e[i] = s[i] - max[i];
+            }
+            tm__exp_array(e, e, n);
+            for (uint32_t i = 0; i < n; i++) {
+                sum[i] += e[i];
+            }
         }
-        job->norms_out[row] = max + tm__log(sum);
+        for (uint32_t i = 0; i < n; i++) {
+            job->norms_out[row + i] = max[i] + tm__log(sum[i]);
+        }
     }
 }
 

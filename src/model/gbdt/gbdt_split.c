@@ -8,7 +8,8 @@
  * (Chen and Guestrin 2016, eq. 7), and multiplied by unit_g^2 / unit_h in the end. H counts rows:
  * a side must have the share of the leaf's hessian that min_rows has of its rows.
  *
- * Numbers: bins in order, missing values tried on both sides. Both directions come from one pass.
+ * Numbers: cuts along the bins in order, with missing values on either side. Scores of all cuts are
+ * one loop over arrays.
  * Categories: few are tried one against the rest. Many are put in order of G / (H + smooth), and
  * only cuts along this order are tried: for one output the best subset is among them (Fisher 1958,
  * doi:10.1080/01621459.1958.10501479). That order is fitted to the same gradients, so small
@@ -30,101 +31,175 @@ enum {
     SET_MAX = 32,
     CATEGORY_ROWS = 10,
     GROUP_ROWS = 100,
-    CATEGORIES_MAX = 256
+    CATEGORIES_MAX = 256,
+    BINS_MAX = 256
 };
+#define TM_ALWAYS_INLINE __attribute__((always_inline)) static inline
+
 static const double CATEGORY_SMOOTH = 10; /* in units of the hessian */
 static const double HESSIAN_MIN = 1e-3;   /* of a side, in units of the hessian */
 static const double GAIN_MIN = 1e-9;      /* relative to the score of the leaf: noise of rounding */
 
-typedef struct scan {
-    double l1, l2; /* in packed units */
-    double g, h;   /* of the leaf */
-    double h_low;  /* least and greatest hessian of the left side */
-    double h_high;
-    double base; /* score of the leaf, with a margin for rounding */
-    double rows_per_h;
-    double best;  /* score of the best split so far */
-    int64_t left; /* and its left side; 0 never is one, because hessians are over 0 */
-} scan;
+/* The best split of one column so far. */
+typedef struct found {
+    double score;
+    int64_t left; /* 0: none, because hessians are over 0 */
+} found;
 
-static inline double shrink(double g, double l1) {
+TM_ALWAYS_INLINE double shrink(double g, double l1) {
     return l1 > 0 ? copysign(fmax(fabs(g) - l1, 0), g) : g;
 }
 
 /* Score of both sides; one division. */
-static inline double sides_score(const scan *s, double l2, int64_t left) {
-    const double gl = shrink(tm__packed_g(left), s->l1), hl = tm__packed_h(left) + l2;
-    const double gr = shrink(s->g - tm__packed_g(left), s->l1);
-    const double hr = s->h - tm__packed_h(left) + l2;
+TM_ALWAYS_INLINE double score_of(const tm_split_sides *s, double g, double h) {
+    const double gl = shrink(g, s->l1), hl = h + s->l2;
+    const double gr = shrink(s->g - g, s->l1), hr = s->h - h + s->l2;
     return (gl * gl * hr + gr * gr * hl) / (hl * hr);
 }
 
-static inline bool side_fits(const scan *s, int64_t left) {
+void tm__split_scores_ref(const tm_split_sides *s, const double *g, const double *h, uint32_t n,
+                          double *out) {
+    for (uint32_t i = 0; i < n; i++) {
+        const double left_g = g[i] + s->left_g, left_h = h[i] + s->left_h;
+        const bool fits = left_h >= s->h_low && left_h <= s->h_high;
+        out[i] = fits ? score_of(s, left_g, left_h) : 0;
+    }
+}
+
+/* The same without branches, for vectors: with and without l1, which is seldom asked for. */
+TM_ALWAYS_INLINE void scores_loop(const tm_split_sides *sides, const double *g, const double *h,
+                                  uint32_t n, double *out) {
+    const tm_split_sides s = *sides;
+    if (s.l1 > 0) {
+        tm__split_scores_ref(sides, g, h, n, out);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const double gl = g[i] + s.left_g, left_h = h[i] + s.left_h;
+        const double gr = s.g - gl, hl = left_h + s.l2, hr = s.h - left_h + s.l2;
+        const double score = (gl * gl * hr + gr * gr * hl) / (hl * hr);
+        out[i] = (left_h >= s.h_low) & (left_h <= s.h_high) ? score : 0;
+    }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void scores_avx2(const tm_split_sides *s, const double *g,
+                                                        const double *h, uint32_t n, double *out) {
+    scores_loop(s, g, h, n, out);
+}
+#endif
+
+void tm__split_scores(const tm_split_sides *s, const double *g, const double *h, uint32_t n,
+                      double *out) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        scores_avx2(s, g, h, n, out);
+        return;
+    }
+#endif
+    scores_loop(s, g, h, n, out);
+}
+
+static inline double sides_score(const tm_split_scan *s, double l2, int64_t left) {
+    const tm_split_sides sides = {.g = s->g, .h = s->h, .l1 = s->l1, .l2 = l2};
+    return score_of(&sides, tm__packed_g(left), tm__packed_h(left));
+}
+
+static inline bool side_fits(const tm_split_scan *s, int64_t left) {
     const double h = tm__packed_h(left);
     return h >= s->h_low && h <= s->h_high;
 }
 
-static scan scan_init(const tm_split_rules *rules, const tm_split_leaf *leaf) {
-    scan s = {.g = tm__packed_g(leaf->sum), .h = tm__packed_h(leaf->sum)};
+tm_split_scan tm__split_scan_of(const tm_split_rules *rules, const tm_split_leaf *leaf) {
+    tm_split_scan s = {
+        .g = tm__packed_g(leaf->sum), .h = tm__packed_h(leaf->sum), .unit_h = rules->unit_h};
+    if (!(rules->unit_h > 0) || !(s.h > 0)) {
+        return s;
+    }
+    s.gain_unit = rules->unit_g * rules->unit_g / rules->unit_h;
     s.l1 = rules->l1 > 0 && rules->unit_g > 0 ? rules->l1 / rules->unit_g : 0;
-    s.l2 = rules->unit_h > 0 ? rules->l2 / rules->unit_h : 0;
-    s.rows_per_h = s.h > 0 ? (double)leaf->n_rows / s.h : 0;
-    s.h_low = s.h > 0 ? ceil((rules->min_rows - 0.5) / s.rows_per_h) : 1;
-    s.h_low = fmax(s.h_low, rules->unit_h > 0 ? ceil(HESSIAN_MIN / rules->unit_h) : 1);
-    s.h_low = fmax(s.h_low, 1);
+    s.l2 = rules->l2 / rules->unit_h;
+    s.rows_per_h = (double)leaf->n_rows / s.h;
+    s.h_low = ceil((rules->min_rows - 0.5) / s.rows_per_h);
+    s.h_low = fmax(fmax(s.h_low, ceil(HESSIAN_MIN / rules->unit_h)), 1);
     s.h_high = s.h - s.h_low;
     const double g = shrink(s.g, s.l1);
-    s.base = s.h > 0 ? g * g / (s.h + s.l2) * (1 + GAIN_MIN) : 0;
-    s.best = s.base;
+    s.base = g * g / (s.h + s.l2) * (1 + GAIN_MIN);
     return s;
 }
 
-/* Take a split over when it is the best so far; gains of columns are compared in loss units. */
-static bool take(const tm_split_rules *rules, const scan *s, tm_split *best) {
-    const double gain = (s->best - s->base) * rules->unit_g * rules->unit_g / rules->unit_h;
-    if (s->left == 0 || !(gain > best->gain)) {
+/* Take a split over when it is the best so far of all columns. */
+static bool take(const tm_split_scan *s, const found *f, tm_split *best) {
+    const double gain = (f->score - s->base) * s->gain_unit;
+    if (f->left == 0 || !(gain > best->gain)) {
         return false;
     }
-    *best = (tm_split){.gain = gain, .left = s->left};
+    *best = (tm_split){.gain = gain, .left = f->left};
     return true;
 }
 
-static void find_numeric(const tm_split_rules *rules, uint32_t n_bins, uint32_t column_index,
-                         const int64_t *cells, const tm_split_leaf *leaf, tm_split *best) {
-    scan s = scan_init(rules, leaf);
-    const int64_t missing = cells[n_bins];
+/* Left sides along the bins of a number that have rows. */
+typedef struct cuts {
+    uint32_t n;
+    double g[BINS_MAX], h[BINS_MAX]; /* sums up to and with the bin */
+    double scores[BINS_MAX];
+    uint8_t bins[BINS_MAX];
+} cuts;
+
+static void cuts_fill(const int64_t *cells, uint32_t n_bins, cuts *out) {
     int64_t sum = 0;
-    uint32_t best_bin = 0;
-    bool missing_left = false;
+    uint32_t n = 0;
     for (uint32_t b = 0; b < n_bins; b++) {
-        if (cells[b] == 0) {
-            continue; /* the split before it was the same */
-        }
         sum += cells[b];
-        if (side_fits(&s, sum)) {
-            const double score = sides_score(&s, s.l2, sum);
-            if (score > s.best) {
-                s.best = score;
-                s.left = sum;
-                best_bin = b;
-                missing_left = false;
-            }
-        }
-        if (missing != 0 && side_fits(&s, sum + missing)) {
-            const double score = sides_score(&s, s.l2, sum + missing);
-            if (score > s.best) {
-                s.best = score;
-                s.left = sum + missing;
-                best_bin = b;
-                missing_left = true;
-            }
+        out->g[n] = tm__packed_g(sum);
+        out->h[n] = tm__packed_h(sum);
+        out->bins[n] = (uint8_t)b;
+        n += cells[b] != 0; /* an empty bin is written over: its cut is the one before */
+    }
+    out->n = n;
+}
+
+/* The best cut when `with` (missing values, or nothing) goes left too. */
+static void find_cut(const tm_split_scan *s, cuts *c, int64_t with, found *f, uint32_t *best_bin) {
+    const tm_split_sides sides = {.g = s->g,
+                                  .h = s->h,
+                                  .left_g = tm__packed_g(with),
+                                  .left_h = tm__packed_h(with),
+                                  .l1 = s->l1,
+                                  .l2 = s->l2,
+                                  .h_low = s->h_low,
+                                  .h_high = s->h_high};
+    tm__split_scores(&sides, c->g, c->h, c->n, c->scores);
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (c->scores[i] > f->score) {
+            f->score = c->scores[i];
+            best = i;
         }
     }
-    if (take(rules, &s, best)) {
+    if (best != UINT32_MAX) {
+        f->left = (int64_t)c->g[best] * (INT64_C(1) << 32) + (int64_t)c->h[best] + with;
+        *best_bin = c->bins[best];
+    }
+}
+
+static void find_numeric(const tm_split_scan *s, uint32_t n_bins, uint32_t column_index,
+                         const int64_t *cells, tm_split *best) {
+    cuts c;
+    found f = {.score = s->base};
+    const int64_t missing = cells[n_bins];
+    uint32_t bin = 0;
+    cuts_fill(cells, n_bins, &c);
+    find_cut(s, &c, 0, &f, &bin);
+    const double score_right = f.score;
+    if (missing != 0) {
+        find_cut(s, &c, missing, &f, &bin);
+    }
+    if (take(s, &f, best)) {
         best->column = column_index;
-        best->bin = best_bin;
+        best->bin = bin;
         /* Where none was missing, a missing value goes with most of the rows. */
-        best->missing_left = missing != 0 ? missing_left : tm__packed_h(s.left) * 2 > s.h;
+        best->missing_left = missing != 0 ? f.score > score_right : tm__packed_h(f.left) * 2 > s->h;
     }
 }
 
@@ -153,29 +228,38 @@ static void set_add(tm_tree_set *set, uint32_t bin) {
     set->bits[bin >> 6] |= UINT64_C(1) << (bin & 63);
 }
 
-static void find_one_hot(scan *s, const category *items, uint32_t n, const int64_t *cells,
-                         tm_tree_set *set) {
+static void find_one_hot(const tm_split_scan *s, found *f, const category *items, uint32_t n,
+                         const int64_t *cells, tm_tree_set *set) {
     for (uint32_t i = 0; i < n; i++) {
         const int64_t left = cells[items[i].bin];
         const double score = side_fits(s, left) ? sides_score(s, s->l2, left) : 0;
-        if (score > s->best) {
-            s->best = score;
-            s->left = left;
+        if (score > f->score) {
+            f->score = score;
+            f->left = left;
             *set = (tm_tree_set){{0}};
             set_add(set, items[i].bin);
         }
     }
 }
 
-/* Try cuts along the order from one end; the categories before the cut are the left side. */
-static void find_sorted(scan *s, double l2, const category *items, uint32_t n, bool from_end,
+/* Categories in their order, and from which end cuts are tried. */
+typedef struct category_order {
+    const category *items;
+    uint32_t n;
+    bool from_end;
+} category_order;
+
+/* The categories before a cut are the left side. */
+static void find_sorted(const tm_split_scan *s, found *f, const category_order *order,
                         const int64_t *cells, tm_tree_set *set) {
+    const uint32_t n = order->n;
     const uint32_t tries = (n + 1) / 2 < SET_MAX ? (n + 1) / 2 : SET_MAX;
+    const double l2 = s->l2 + TM_SPLIT_SORTED_L2 / s->unit_h;
     int64_t sum = 0;
     double group = 0;
     tm_tree_set left = {{0}};
     for (uint32_t i = 0; i < tries; i++) {
-        const uint32_t bin = items[from_end ? n - 1 - i : i].bin;
+        const uint32_t bin = order->items[order->from_end ? n - 1 - i : i].bin;
         sum += cells[bin];
         set_add(&left, bin);
         group += tm__packed_h(cells[bin]) * s->rows_per_h;
@@ -185,38 +269,37 @@ static void find_sorted(scan *s, double l2, const category *items, uint32_t n, b
         }
         group = 0;
         const double score = sides_score(s, l2, sum);
-        if (score > s->best) {
-            s->best = score;
-            s->left = sum;
+        if (score > f->score) {
+            f->score = score;
+            f->left = sum;
             *set = left;
         }
     }
 }
 
-static void find_categorical(const tm_split_rules *rules, uint32_t n_bins, uint32_t column_index,
-                             const int64_t *cells, const tm_split_leaf *leaf, tm_split *best) {
-    scan s = scan_init(rules, leaf);
+static void find_categorical(const tm_split_scan *s, uint32_t n_bins, uint32_t column_index,
+                             const int64_t *cells, tm_split *best) {
+    found f = {.score = s->base};
     category items[CATEGORIES_MAX], other[CATEGORIES_MAX];
-    const double smooth = CATEGORY_SMOOTH / rules->unit_h;
+    const double smooth = CATEGORY_SMOOTH / s->unit_h;
     uint32_t n = 0, n_seen = 0;
     tm_tree_set set = {{0}};
     for (uint32_t b = 0; b <= n_bins; b++) {
         const double h = tm__packed_h(cells[b]);
         n_seen += cells[b] != 0;
-        if (cells[b] != 0 && h * s.rows_per_h >= CATEGORY_ROWS) {
+        if (cells[b] != 0 && h * s->rows_per_h >= CATEGORY_ROWS) {
             items[n++] = (category){.ratio = tm__packed_g(cells[b]) / (h + smooth), .bin = b};
         }
     }
     const bool is_sorted = n_seen > ONE_HOT_MAX;
     if (is_sorted) {
-        const double l2 = s.l2 + TM_SPLIT_SORTED_L2 / rules->unit_h;
         categories_sort(items, other, n);
-        find_sorted(&s, l2, items, n, false, cells, &set);
-        find_sorted(&s, l2, items, n, true, cells, &set);
+        find_sorted(s, &f, &(category_order){items, n, false}, cells, &set);
+        find_sorted(s, &f, &(category_order){items, n, true}, cells, &set);
     } else {
-        find_one_hot(&s, items, n, cells, &set);
+        find_one_hot(s, &f, items, n, cells, &set);
     }
-    if (take(rules, &s, best)) {
+    if (take(s, &f, best)) {
         best->column = column_index;
         best->is_categorical = true;
         best->is_sorted = is_sorted;
@@ -225,14 +308,14 @@ static void find_categorical(const tm_split_rules *rules, uint32_t n_bins, uint3
     }
 }
 
-void tm__split_find(const tm_split_rules *rules, const tm_bin_column *column, uint32_t column_index,
-                    const int64_t *cells, const tm_split_leaf *leaf, tm_split *best) {
-    if (!(rules->unit_h > 0)) {
-        return; /* no row has a weight */
+void tm__split_find(const tm_split_scan *scan, const tm_bin_column *column, uint32_t column_index,
+                    const int64_t *cells, tm_split *best) {
+    if (!(scan->gain_unit > 0)) {
+        return; /* no row has a weight or a gradient */
     }
     if (column->is_categorical) {
-        find_categorical(rules, column->n_bins, column_index, cells, leaf, best);
+        find_categorical(scan, column->n_bins, column_index, cells, best);
     } else {
-        find_numeric(rules, column->n_bins, column_index, cells, leaf, best);
+        find_numeric(scan, column->n_bins, column_index, cells, best);
     }
 }

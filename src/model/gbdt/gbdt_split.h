@@ -35,9 +35,36 @@ typedef struct tm_split {
  * were put in order by what they are then rewarded for. Value as in LightGBM (cat_l2). */
 #define TM_SPLIT_SORTED_L2 10.0
 
+/* What the searches of one leaf's columns have in common, in packed units. */
+typedef struct tm_split_scan {
+    double g, h; /* of the leaf */
+    double l1, l2;
+    double h_low, h_high; /* least and greatest hessian of a left side */
+    double base;          /* score of the leaf, with a margin for rounding */
+    double rows_per_h;
+    double gain_unit; /* gains are scores times this; 0: no row has a weight */
+    double unit_h;
+} tm_split_scan;
+
+tm_split_scan tm__split_scan_of(const tm_split_rules *rules, const tm_split_leaf *leaf);
 /** Replace *best when this column has a split with a larger gain. cells [n_bins + 1]. */
-void tm__split_find(const tm_split_rules *rules, const tm_bin_column *column, uint32_t column_index,
-                    const int64_t *cells, const tm_split_leaf *leaf, tm_split *best);
+void tm__split_find(const tm_split_scan *scan, const tm_bin_column *column, uint32_t column_index,
+                    const int64_t *cells, tm_split *best);
+
+/* What many left sides of one leaf have in common, in packed units. */
+typedef struct tm_split_sides {
+    double g, h;           /* of the leaf */
+    double left_g, left_h; /* added to each left side */
+    double l1, l2;
+    double h_low, h_high; /* a left side outside has the score 0 */
+} tm_split_sides;
+
+/** Scores of splits with these left sides: out [n]. */
+void tm__split_scores(const tm_split_sides *sides, const double *g, const double *h, uint32_t n,
+                      double *out);
+/** The same bits, plainly. */
+void tm__split_scores_ref(const tm_split_sides *sides, const double *g, const double *h, uint32_t n,
+                          double *out);
 
 /** Gradient and hessian of a packed sum. */
 static inline double tm__packed_g(int64_t sum) {

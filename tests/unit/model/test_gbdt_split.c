@@ -24,6 +24,12 @@ static double gain_of(const tm_split_rules *rules, int64_t all, int64_t left) {
     return score(rules, 0, left) + score(rules, 0, all - left) - score(rules, 0, all);
 }
 
+static void split_find(const tm_split_rules *rules, const tm_bin_column *column,
+                       const int64_t *cells, const tm_split_leaf *leaf, tm_split *split) {
+    const tm_split_scan scan = tm__split_scan_of(rules, leaf);
+    tm__split_find(&scan, column, 3, cells, split);
+}
+
 /* A hessian of 1 a row: rows can be counted. */
 static tm_split_leaf cells_fill(uint64_t seed, bool with_missing, int64_t *cells) {
     tm_split_leaf leaf = {0};
@@ -61,7 +67,7 @@ static void a_number_gets_the_best_of_all_cuts_and_directions(void **state) {
             }
         }
         tm_split split = {0};
-        tm__split_find(&rules, &column, 3, cells, &leaf, &split);
+        split_find(&rules, &column, cells, &leaf, &split);
         assert_true(fabs(split.gain - best) <= 1e-6 * (1 + score(&rules, 0, leaf.sum)));
         if (split.gain > 0) {
             int64_t left = split.missing_left ? cells[BINS] : 0;
@@ -69,6 +75,30 @@ static void a_number_gets_the_best_of_all_cuts_and_directions(void **state) {
                 left += cells[b];
             }
             assert_true(split.column == 3 && split.left == left);
+        }
+    }
+}
+
+static void the_kernel_gives_the_bits_of_the_plain_loop(void **state) {
+    (void)state;
+    double g[255], h[255], fast[255], plain[255];
+    for (uint32_t i = 0; i < 255; i++) {
+        g[i] = floor((made_random(4, i) - 0.5) * 0x1p32);
+        h[i] = floor(i * 0x1p20 * made_random(5, i));
+    }
+    for (uint32_t n = 0; n <= 255; n += 1 + n / 4) {
+        for (uint32_t with = 0; with < 8; with++) {
+            const tm_split_sides sides = {.g = 12345678,
+                                          .h = 0x1p28,
+                                          .left_g = (with & 1) != 0 ? -98765432 : 0,
+                                          .left_h = (with & 1) != 0 ? 0x1p20 : 0,
+                                          .l1 = (with & 2) != 0 ? 0x1p20 : 0,
+                                          .l2 = (with & 4) != 0 ? 1e6 : 0,
+                                          .h_low = 0x1p19,
+                                          .h_high = 0x1p28 - 0x1p19};
+            tm__split_scores(&sides, g, h, n, fast);
+            tm__split_scores_ref(&sides, g, h, n, plain);
+            assert_memory_equal(fast, plain, n * sizeof(double));
         }
     }
 }
@@ -83,7 +113,7 @@ static void few_categories_are_tried_one_against_the_rest(void **state) {
     cells[9] = packed(150, 70);
     const tm_split_leaf leaf = {.sum = cells[1] + cells[4] + cells[9], .n_rows = 180};
     tm_split split = {0};
-    tm__split_find(&rules, &column, 0, cells, &leaf, &split);
+    split_find(&rules, &column, cells, &leaf, &split);
     assert_true(split.is_categorical && !split.is_sorted && !split.missing_left);
     assert_true(split.set.bits[0] == 1u << 4 && split.left == cells[4]);
     assert_true(fabs(split.gain - gain_of(&rules, leaf.sum, cells[4])) < 1e-6);
@@ -102,7 +132,7 @@ static void many_categories_are_grouped_by_their_gradients(void **state) {
     }
     leaf.n_rows = (uint64_t)(leaf.sum & 0xFFFFFFFF);
     tm_split split = {0};
-    tm__split_find(&rules, &column, 0, cells, &leaf, &split);
+    split_find(&rules, &column, cells, &leaf, &split);
     uint64_t odd = 0xAAA | (UINT64_C(1) << BINS);
     assert_true(split.is_sorted);
     if (!split.missing_left) {
@@ -123,7 +153,7 @@ static void small_categories_do_not_make_splits(void **state) {
     }
     leaf.n_rows = 800;
     tm_split split = {0};
-    tm__split_find(&rules, &column, 0, cells, &leaf, &split);
+    split_find(&rules, &column, cells, &leaf, &split);
     assert_true(split.gain == 0);
 }
 
@@ -136,25 +166,26 @@ static void a_pure_leaf_or_one_with_too_few_rows_is_not_split(void **state) {
     cells[7] = packed(1000, 100);
     const tm_split_leaf pure = {.sum = cells[0] + cells[7], .n_rows = 150};
     tm_split split = {0};
-    tm__split_find(&rules, &column, 0, cells, &pure, &split);
+    split_find(&rules, &column, cells, &pure, &split);
     assert_true(split.gain == 0);
     cells[7] = packed(-1000, 100);
     const tm_split_leaf leaf = {.sum = cells[0] + cells[7], .n_rows = 150};
     rules.min_rows = 51;
-    tm__split_find(&rules, &column, 0, cells, &leaf, &split);
+    split_find(&rules, &column, cells, &leaf, &split);
     assert_true(split.gain == 0);
     rules.min_rows = 50;
-    tm__split_find(&rules, &column, 0, cells, &leaf, &split);
+    split_find(&rules, &column, cells, &leaf, &split);
     assert_true(split.gain > 0 && split.bin == 0 && !split.missing_left);
     rules.unit_h = 0; /* no row has a weight */
     split = (tm_split){0};
-    tm__split_find(&rules, &column, 0, cells, &leaf, &split);
+    split_find(&rules, &column, cells, &leaf, &split);
     assert_true(split.gain == 0);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_number_gets_the_best_of_all_cuts_and_directions),
+        cmocka_unit_test(the_kernel_gives_the_bits_of_the_plain_loop),
         cmocka_unit_test(few_categories_are_tried_one_against_the_rest),
         cmocka_unit_test(many_categories_are_grouped_by_their_gradients),
         cmocka_unit_test(small_categories_do_not_make_splits),
