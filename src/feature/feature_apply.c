@@ -24,8 +24,9 @@ static bool is_text_step(const tm_step *step) {
 
 uint32_t tm__program_terms_max(const tm_program *program) {
     uint32_t n_max = 0;
-    for (uint32_t i = 0; i < program->n_texts; i++)
+    for (uint32_t i = 0; i < program->n_texts; i++) {
         n_max = program->texts[i].n_terms > n_max ? program->texts[i].n_terms : n_max;
+    }
     return n_max;
 }
 
@@ -65,15 +66,18 @@ static tm_status feed_convert(tm_feed *feed, const tm_schema_column *want, const
             }
         }
         const bool is_missing = cell.type == TM_TYPE_NONE;
-        if (ints != NULL)
+        if (ints != NULL) {
             ints[row] = is_missing ? TM_INT_MISSING : cell.i64;
-        if (floats != NULL)
+        }
+        if (floats != NULL) {
             floats[row] = is_missing ? (double)__builtin_nan("")
                                      : (cell.type == TM_TYPE_FLOAT ? cell.f64 : (double)cell.i64);
+        }
         if (codes != NULL) {
             codes[row] = is_missing ? TM_CODE_MISSING : tm__dict_add(feed->made_dict, cell.text);
-            if (!is_missing && codes[row] == TM_CODE_MISSING)
+            if (!is_missing && codes[row] == TM_CODE_MISSING) {
                 return TM_FAIL(err, TM_E_NOMEM, "out of memory for column '%s'", want->name);
+            }
         }
     }
     feed->column = &feed->made;
@@ -82,10 +86,12 @@ static tm_status feed_convert(tm_feed *feed, const tm_schema_column *want, const
 
 uint8_t *tm__program_used(const tm_program *program) {
     uint8_t *is_used = tm__mem_zalloc(program->schema.n_cols, 1);
-    for (uint32_t i = 0; is_used != NULL && i < program->n_steps; i++)
+    for (uint32_t i = 0; is_used != NULL && i < program->n_steps; i++) {
         is_used[program->steps[i].feature.input] = 1;
-    for (uint32_t i = 0; is_used != NULL && i < program->n_texts; i++)
+    }
+    for (uint32_t i = 0; is_used != NULL && i < program->n_texts; i++) {
         is_used[program->texts[i].input] = 1;
+    }
     return is_used;
 }
 
@@ -95,25 +101,29 @@ tm_status tm__feeds_open(const tm_program *program, const tm_table *table, tm_fe
     tm_feed *feeds = tm__mem_zalloc(n, sizeof(tm_feed));
     uint8_t *is_used = tm__program_used(program);
     tm_status status = TM_OK;
-    if (feeds == NULL || is_used == NULL)
+    if (feeds == NULL || is_used == NULL) {
         status = TM_FAIL(err, TM_E_NOMEM, "out of memory for features");
+    }
     for (uint32_t i = 0; i < n && status == TM_OK; i++) {
         const tm_schema_column *want = &program->schema.cols[i];
-        if (!is_used[i])
+        if (!is_used[i]) {
             continue;
+        }
         const uint32_t col = tm__table_find(table, want->name);
         if (col == UINT32_MAX) {
-            if (want->is_nullable)
+            if (want->is_nullable) {
                 continue;
+            }
             status = TM_FAIL(err, TM_E_DATA, "column '%s' is missing", want->name);
             tm_err_hint(err, "Give the column, it had a value in every training row.");
             break;
         }
         const tm_column *have = tm__table_column(table, col);
-        if (have->type == want->type)
+        if (have->type == want->type) {
             feeds[i].column = have;
-        else if (have->n_missing < tm__table_rows(table))
+        } else if (have->n_missing < tm__table_rows(table)) {
             status = feed_convert(&feeds[i], want, have, tm__table_rows(table), err);
+        }
     }
     tm__mem_free(is_used);
     if (status != TM_OK) {
@@ -154,8 +164,9 @@ typedef struct apply_job {
 static void apply_piece(void *arg, uint64_t item, uint32_t worker) {
     (void)worker;
     const apply_job *job = arg;
-    if (tm__ctx_cancelled(job->ctx))
+    if (tm__ctx_cancelled(job->ctx)) {
         return;
+    }
     const uint32_t s = job->steps[item / job->n_pieces];
     const tm_step *step = &job->program->steps[s];
     const uint64_t row = (item % job->n_pieces) * PIECE_ROWS;
@@ -179,18 +190,21 @@ static void apply_text(apply_job *job, uint32_t t, uint64_t i, uint64_t piece,
     const uint64_t row = job->rows == NULL ? i : job->rows[i];
     tm_str value = {NULL, 0};
     const bool is_missing = column == NULL || column->codes[row] == TM_CODE_MISSING;
-    if (!is_missing)
+    if (!is_missing) {
         value = tm__dict_get(column->dict, column->codes[row]);
+    }
     tm__text_read(scratch, text, is_missing ? NULL : &value);
     for (uint32_t s = 0; s < program->n_steps; s++) {
-        if (is_text_step(&program->steps[s]) && program->steps[s].from == t)
+        if (is_text_step(&program->steps[s]) && program->steps[s].from == t) {
             job->matrix->cols[s][i] = tm__text_value(scratch, text, &program->steps[s]);
+        }
     }
     const uint32_t n = scratch->n_touched;
     uint8_t *terms = tm__buf_reserve(&job->terms[piece], n * sizeof(uint32_t));
     uint8_t *values = tm__buf_reserve(&job->values[piece], n * sizeof(float));
-    if (terms == NULL || values == NULL)
+    if (terms == NULL || values == NULL) {
         return; /* the buffer remembers */
+    }
     tm__text_weights(scratch, text, (uint32_t *)(void *)terms, (float *)(void *)values);
     job->terms[piece].len += n * sizeof(uint32_t);
     job->values[piece].len += n * sizeof(float);
@@ -199,14 +213,16 @@ static void apply_text(apply_job *job, uint32_t t, uint64_t i, uint64_t piece,
 
 static void apply_text_piece(void *arg, uint64_t item, uint32_t worker) {
     apply_job *job = arg;
-    if (tm__ctx_cancelled(job->ctx))
+    if (tm__ctx_cancelled(job->ctx)) {
         return;
+    }
     const uint64_t row = item * TEXT_PIECE_ROWS;
     const uint64_t end = row + TEXT_PIECE_ROWS < job->n_rows ? row + TEXT_PIECE_ROWS : job->n_rows;
     for (uint64_t i = row; i < end; i++) {
         job->row_terms[i] = 0;
-        for (uint32_t t = 0; t < job->program->n_texts; t++)
+        for (uint32_t t = 0; t < job->program->n_texts; t++) {
             apply_text(job, t, i, item, &job->scratches[worker]);
+        }
     }
 }
 
@@ -215,15 +231,17 @@ static tm_status join_terms(apply_job *job, uint64_t n_pieces, tm_err *err) {
     tm_matrix *matrix = job->matrix;
     uint64_t n = 0;
     for (uint64_t p = 0; p < n_pieces; p++) {
-        if (job->terms[p].failed || job->values[p].failed)
+        if (job->terms[p].failed || job->values[p].failed) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+        }
         n += job->terms[p].len / sizeof(uint32_t);
     }
     matrix->starts = tm__mem_alloc(job->n_rows + 1, sizeof(uint64_t));
     matrix->terms = tm__mem_alloc(n, sizeof(uint32_t));
     matrix->values = tm__mem_alloc(n, sizeof(float));
-    if (matrix->starts == NULL || matrix->terms == NULL || matrix->values == NULL)
+    if (matrix->starts == NULL || matrix->terms == NULL || matrix->values == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+    }
     uint64_t at = 0;
     for (uint64_t p = 0; p < n_pieces; p++) {
         const size_t len = job->terms[p].len;
@@ -236,8 +254,9 @@ static tm_status join_terms(apply_job *job, uint64_t n_pieces, tm_err *err) {
         tm__buf_done(&job->values[p]);
     }
     matrix->starts[0] = 0;
-    for (uint64_t i = 0; i < job->n_rows; i++)
+    for (uint64_t i = 0; i < job->n_rows; i++) {
         matrix->starts[i + 1] = matrix->starts[i] + job->row_terms[i];
+    }
     matrix->sparse = (tm_sparse){.n_terms = job->program->n_terms,
                                  .starts = matrix->starts,
                                  .terms = matrix->terms,
@@ -267,18 +286,22 @@ static tm_status apply_texts(apply_job *job, tm_err *err) {
     }
     for (uint32_t i = 0; i < n_threads; i++) {
         status = tm__text_scratch_init(&job->scratches[i], n_terms_max, err);
-        if (status != TM_OK)
+        if (status != TM_OK) {
             goto out;
+        }
     }
     tm__pool_run(pool, n_pieces, apply_text_piece, job);
     status = join_terms(job, n_pieces, err);
 out:
-    for (uint32_t i = 0; job->scratches != NULL && i < n_threads; i++)
+    for (uint32_t i = 0; job->scratches != NULL && i < n_threads; i++) {
         tm__text_scratch_done(&job->scratches[i]);
-    for (uint64_t p = 0; job->terms != NULL && p < n_pieces; p++)
+    }
+    for (uint64_t p = 0; job->terms != NULL && p < n_pieces; p++) {
         tm__buf_done(&job->terms[p]);
-    for (uint64_t p = 0; job->values != NULL && p < n_pieces; p++)
+    }
+    for (uint64_t p = 0; job->values != NULL && p < n_pieces; p++) {
         tm__buf_done(&job->values[p]);
+    }
     tm__mem_free(job->scratches);
     tm__mem_free(job->terms);
     tm__mem_free(job->values);
@@ -291,17 +314,20 @@ static tm_status apply_plain(apply_job *job, tm_err *err) {
     struct tm_pool *pool = job->ctx == NULL ? NULL : job->ctx->pool;
     for (uint32_t t = 0; t < program->n_tables; t++) {
         const tm_column *column = job->feeds[program->tables[t].input].column;
-        if (column == NULL)
+        if (column == NULL) {
             continue;
+        }
         job->maps[t] = tm__mem_alloc(tm__dict_count(column->dict), sizeof(uint32_t));
-        if (job->maps[t] == NULL)
+        if (job->maps[t] == NULL) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
+        }
         tm__levels_map(job->ctx, &program->tables[t], column->dict, job->maps[t]);
     }
     uint64_t n_plain = 0;
     for (uint32_t s = 0; s < program->n_steps; s++) {
-        if (!is_text_step(&program->steps[s]))
+        if (!is_text_step(&program->steps[s])) {
             job->steps[n_plain++] = s;
+        }
     }
     job->n_pieces = (job->n_rows + PIECE_ROWS - 1) / PIECE_ROWS;
     tm__pool_run(pool, n_plain * job->n_pieces, apply_piece, job);
@@ -324,17 +350,20 @@ tm_status tm__program_apply(tm_ctx *ctx, const tm_program *program, const tm_tab
         goto out;
     }
     status = apply_plain(&job, err);
-    if (status == TM_OK && program->n_texts > 0)
+    if (status == TM_OK && program->n_texts > 0) {
         status = apply_texts(&job, err);
-    if (status == TM_OK && tm__ctx_cancelled(ctx))
+    }
+    if (status == TM_OK && tm__ctx_cancelled(ctx)) {
         status = TM_FAIL(err, TM_E_CANCELLED, "cancelled");
+    }
     if (status == TM_OK) {
         *out = job.matrix;
         job.matrix = NULL;
     }
 out:
-    for (uint32_t t = 0; job.maps != NULL && t < program->n_tables; t++)
+    for (uint32_t t = 0; job.maps != NULL && t < program->n_tables; t++) {
         tm__mem_free(job.maps[t]);
+    }
     tm__mem_free(job.maps);
     tm__mem_free(job.steps);
     tm__matrix_free(job.matrix);

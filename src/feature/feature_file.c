@@ -49,8 +49,9 @@ static void put_table(tm_buf *out, const tm_levels *table) {
     tm__buf_u32(out, table->input);
     tm__buf_u8(out, (uint8_t)table->derive);
     tm__buf_u32(out, table->n);
-    for (uint32_t i = 0; i <= table->n; i++)
+    for (uint32_t i = 0; i <= table->n; i++) {
         tm__buf_u32(out, table->starts[i]);
+    }
     tm__buf_append(out, table->bytes, table->starts[table->n]);
 }
 
@@ -58,12 +59,15 @@ static void put_words(tm_buf *out, const tm_text *text) {
     tm__buf_u32(out, text->input);
     tm__buf_u32(out, text->n_terms);
     tm__buf_u32(out, text->n_scores);
-    for (uint32_t i = 0; i < text->n_terms; i++)
+    for (uint32_t i = 0; i < text->n_terms; i++) {
         tm__buf_u64(out, text->hashes[i]);
-    for (uint32_t i = 0; i < text->n_terms; i++)
+    }
+    for (uint32_t i = 0; i < text->n_terms; i++) {
         put_f32(out, text->idf[i]);
-    for (size_t i = 0; i < (size_t)text->n_terms * text->n_scores; i++)
+    }
+    for (size_t i = 0; i < (size_t)text->n_terms * text->n_scores; i++) {
         put_f32(out, text->scores[i]);
+    }
 }
 
 static void put_step(tm_buf *out, const tm_program *program, const tm_step *step) {
@@ -76,8 +80,9 @@ static void put_step(tm_buf *out, const tm_program *program, const tm_step *step
     tm__buf_str(out, tm__str(step->name));
     put_text(out, step->reason);
     if (step->kind == TM_STEP_LEVEL) {
-        for (uint32_t i = 0; i < program->tables[step->from].n + 2; i++)
+        for (uint32_t i = 0; i < program->tables[step->from].n + 2; i++) {
             tm__buf_f64(out, step->values[i]);
+        }
     }
 }
 
@@ -86,26 +91,32 @@ tm_status tm__program_save(const tm_program *program, tm_buf *out, tm_err *err) 
     tm__buf_u32(out, MAGIC);
     tm__buf_u32(out, VERSION);
     tm__buf_u32(out, program->schema.n_cols);
-    for (uint32_t i = 0; i < program->schema.n_cols; i++)
+    for (uint32_t i = 0; i < program->schema.n_cols; i++) {
         put_input(out, &program->schema.cols[i]);
+    }
     tm__buf_u32(out, program->n_tables);
-    for (uint32_t i = 0; i < program->n_tables; i++)
+    for (uint32_t i = 0; i < program->n_tables; i++) {
         put_table(out, &program->tables[i]);
+    }
     tm__buf_u32(out, program->n_texts);
-    for (uint32_t i = 0; i < program->n_texts; i++)
+    for (uint32_t i = 0; i < program->n_texts; i++) {
         put_words(out, &program->texts[i]);
+    }
     tm__buf_u32(out, program->n_steps);
-    for (uint32_t i = 0; i < program->n_steps; i++)
+    for (uint32_t i = 0; i < program->n_steps; i++) {
         put_step(out, program, &program->steps[i]);
+    }
     tm__buf_u32(out, program->n_notes);
     for (uint32_t i = 0; i < program->n_notes; i++) {
         tm__buf_u32(out, program->notes[i].input);
         tm__buf_str(out, tm__str(program->notes[i].reason));
     }
-    if (!out->failed)
+    if (!out->failed) {
         tm__buf_u32(out, tm__crc32c(0, out->data + start, out->len - start));
-    if (out->failed)
+    }
+    if (out->failed) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the feature program");
+    }
     return TM_OK;
 }
 
@@ -129,16 +140,18 @@ static bool get_f32(tm_reader *in, float *out) {
 static tm_status get_name(tm_reader *in, size_t len_max, char **out, tm_err *err) {
     const tm_str text = tm__reader_str(in);
     if (in->failed || text.len > len_max || !tm__str_is_utf8(text) ||
-        (text.len > 0 && memchr(text.ptr, 0, text.len) != NULL))
+        (text.len > 0 && memchr(text.ptr, 0, text.len) != NULL)) {
         return bad(err, "a text is not valid");
+    }
     *out = tm__mem_strndup(text.len > 0 ? text.ptr : "", text.len);
     return *out != NULL ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory for a text");
 }
 
 static tm_status get_text(tm_reader *in, size_t len_max, char **out, tm_err *err) {
     bool is_there;
-    if (!get_flag(in, &is_there))
+    if (!get_flag(in, &is_there)) {
         return bad(err, "a text is not valid");
+    }
     TM_TRY(get_name(in, len_max, out, err));
     if (!is_there) {
         tm__mem_free(*out);
@@ -150,15 +163,18 @@ static tm_status get_text(tm_reader *in, size_t len_max, char **out, tm_err *err
 static tm_status get_input(tm_reader *in, const tm_schema *before, tm_schema_column *out,
                            tm_err *err) {
     TM_TRY(get_name(in, TM_MAX_COLUMN_NAME, &out->name, err));
-    if (tm__schema_find(before, tm__str(out->name)) != UINT32_MAX)
+    if (tm__schema_find(before, tm__str(out->name)) != UINT32_MAX) {
         return bad(err, "an input is there twice");
+    }
     const uint8_t type = tm__reader_u8(in), role = tm__reader_u8(in);
-    if (type < TM_TYPE_BOOL || type > TM_TYPE_TIME || role > TM_ROLE_DROPPED)
+    if (type < TM_TYPE_BOOL || type > TM_TYPE_TIME || role > TM_ROLE_DROPPED) {
         return bad(err, "the type or role of an input is unknown");
+    }
     out->type = (tm_type)type;
     out->role = (tm_role)role;
-    if (!get_flag(in, &out->is_nullable))
+    if (!get_flag(in, &out->is_nullable)) {
         return bad(err, "a flag of an input is wrong");
+    }
     out->min = tm__reader_f64(in);
     out->max = tm__reader_f64(in);
     out->n_levels = tm__reader_u32(in);
@@ -167,17 +183,20 @@ static tm_status get_input(tm_reader *in, const tm_schema *before, tm_schema_col
 
 static tm_status get_inputs(tm_reader *in, tm_program *program, tm_err *err) {
     const uint32_t n = tm__reader_u32(in);
-    if (n == 0 || n > TM_MAX_COLS || n > in->len)
+    if (n == 0 || n > TM_MAX_COLS || n > in->len) {
         return bad(err, "the number of inputs is wrong");
+    }
     program->schema.cols = tm__mem_zalloc(n, sizeof(tm_schema_column));
-    if (program->schema.cols == NULL)
+    if (program->schema.cols == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for inputs");
+    }
     for (uint32_t i = 0; i < n; i++) {
         tm_schema_column *column = &program->schema.cols[i];
         const tm_status status = get_input(in, &program->schema, column, err);
         program->schema.n_cols = i + 1; /* what it owns goes with the program from here on */
-        if (status != TM_OK)
+        if (status != TM_OK) {
             return status;
+        }
     }
     return TM_OK;
 }
@@ -188,29 +207,36 @@ static tm_status get_table(tm_reader *in, const tm_program *program, tm_levels *
     out->n = tm__reader_u32(in);
     if (in->failed || out->input >= program->schema.n_cols ||
         program->schema.cols[out->input].type != TM_TYPE_TEXT ||
-        (out->derive != TM_DERIVE_WHOLE && out->derive != TM_DERIVE_PREFIX))
+        (out->derive != TM_DERIVE_WHOLE && out->derive != TM_DERIVE_PREFIX)) {
         return bad(err, "a level table is wrong");
+    }
     const size_t at = in->pos;
-    if (tm__reader_view(in, (uint64_t)out->n + 1, sizeof(uint32_t)) == NULL)
+    if (tm__reader_view(in, (uint64_t)out->n + 1, sizeof(uint32_t)) == NULL) {
         return bad(err, "a level table is cut");
+    }
     in->pos = at;
     out->starts = tm__mem_alloc((size_t)out->n + 1, sizeof(uint32_t));
-    if (out->starts == NULL)
+    if (out->starts == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
+    }
     for (uint32_t i = 0; i <= out->n; i++) {
         out->starts[i] = tm__reader_u32(in);
-        if (i == 0 ? out->starts[0] != 0 : out->starts[i] < out->starts[i - 1])
+        if (i == 0 ? out->starts[0] != 0 : out->starts[i] < out->starts[i - 1]) {
             return bad(err, "a level table is out of order");
+        }
     }
     const uint32_t n_bytes = out->starts[out->n];
     const void *bytes = tm__reader_view(in, n_bytes, 1);
-    if (bytes == NULL)
+    if (bytes == NULL) {
         return bad(err, "a level table is cut");
+    }
     out->bytes = tm__mem_alloc(n_bytes, 1);
-    if (out->bytes == NULL)
+    if (out->bytes == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
-    if (n_bytes > 0)
+    }
+    if (n_bytes > 0) {
         memcpy(out->bytes, bytes, n_bytes);
+    }
     return tm__levels_index(out, err);
 }
 
@@ -219,17 +245,21 @@ static tm_status get_terms(tm_reader *in, tm_text *out, tm_err *err) {
     out->hashes = tm__mem_alloc(n, sizeof(uint64_t));
     out->idf = tm__mem_alloc(n, sizeof(float));
     out->scores = tm__mem_alloc(n_scores, sizeof(float));
-    if (out->hashes == NULL || out->idf == NULL || out->scores == NULL)
+    if (out->hashes == NULL || out->idf == NULL || out->scores == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
-    for (size_t i = 0; i < n; i++)
-        out->hashes[i] = tm__reader_u64(in);
+    }
     for (size_t i = 0; i < n; i++) {
-        if (!get_f32(in, &out->idf[i]) || !(out->idf[i] > 0))
+        out->hashes[i] = tm__reader_u64(in);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!get_f32(in, &out->idf[i]) || !(out->idf[i] > 0)) {
             return bad(err, "the weight of a term is wrong");
+        }
     }
     for (size_t i = 0; i < n_scores; i++) {
-        if (!get_f32(in, &out->scores[i]))
+        if (!get_f32(in, &out->scores[i])) {
             return bad(err, "the score of a term is not a number");
+        }
     }
     return tm__text_index(out, err);
 }
@@ -240,16 +270,19 @@ static tm_status get_words(tm_reader *in, const tm_program *program, tm_text *ou
     out->n_scores = tm__reader_u32(in);
     if (in->failed || out->input >= program->schema.n_cols ||
         program->schema.cols[out->input].type != TM_TYPE_TEXT || out->n_scores > TM_MAX_CLASSES ||
-        out->n_terms > UINT32_MAX - program->n_terms)
+        out->n_terms > UINT32_MAX - program->n_terms) {
         return bad(err, "a text is wrong");
+    }
     for (uint32_t i = 0; i < program->n_texts; i++) {
-        if (program->texts[i].input == out->input)
+        if (program->texts[i].input == out->input) {
             return bad(err, "a text is there twice");
+        }
     }
     const size_t at = in->pos;
     const size_t term_bytes = 12 + 4 * (size_t)out->n_scores;
-    if (tm__reader_view(in, out->n_terms, term_bytes) == NULL)
+    if (tm__reader_view(in, out->n_terms, term_bytes) == NULL) {
         return bad(err, "a text is cut");
+    }
     in->pos = at;
     return get_terms(in, out, err);
 }
@@ -262,8 +295,9 @@ static bool is_number(const tm_schema_column *column) {
 /* Invariants 1 and 2. */
 static bool is_step_valid(const tm_program *program, const tm_step *step) {
     const uint32_t input = step->feature.input;
-    if (input >= program->schema.n_cols)
+    if (input >= program->schema.n_cols) {
         return false;
+    }
     const tm_schema_column *column = &program->schema.cols[input];
     const tm_levels *table = step->from < program->n_tables ? &program->tables[step->from] : NULL;
     const tm_text *text = step->from < program->n_texts ? &program->texts[step->from] : NULL;
@@ -291,16 +325,19 @@ static bool is_step_valid(const tm_program *program, const tm_step *step) {
 static tm_status get_values(tm_reader *in, const tm_levels *table, tm_step *out, tm_err *err) {
     const uint32_t n = table->n + 2;
     const size_t at = in->pos;
-    if (tm__reader_view(in, n, sizeof(double)) == NULL)
+    if (tm__reader_view(in, n, sizeof(double)) == NULL) {
         return bad(err, "a step is cut");
+    }
     in->pos = at;
     out->values = tm__mem_alloc(n, sizeof(double));
-    if (out->values == NULL)
+    if (out->values == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a step");
+    }
     for (uint32_t i = 0; i < n; i++) {
         out->values[i] = tm__reader_f64(in);
-        if (!isfinite(out->values[i]) && !(i == n - 1 && isnan(out->values[i])))
+        if (!isfinite(out->values[i]) && !(i == n - 1 && isnan(out->values[i]))) {
             return bad(err, "a value of a level is not a number");
+        }
     }
     return TM_OK;
 }
@@ -311,14 +348,16 @@ static tm_status get_step(tm_reader *in, const tm_program *program, tm_step *out
     out->feature.input = tm__reader_u32(in);
     out->from = tm__reader_u32(in);
     out->item = tm__reader_u32(in);
-    if (!get_flag(in, &out->feature.has_missing) || in->failed || !is_step_valid(program, out))
+    if (!get_flag(in, &out->feature.has_missing) || in->failed || !is_step_valid(program, out)) {
         return bad(err, "a step is wrong");
+    }
     out->feature.is_categorical = out->kind == TM_STEP_CATEGORY;
     out->feature.n_levels = out->feature.is_categorical ? out->item + 2 : 0;
     TM_TRY(get_name(in, NAME_MAX_BYTES, &out->name, err));
     TM_TRY(get_text(in, REASON_MAX_BYTES, &out->reason, err));
-    if (out->kind == TM_STEP_LEVEL)
+    if (out->kind == TM_STEP_LEVEL) {
         TM_TRY(get_values(in, &program->tables[out->from], out, err));
+    }
     return TM_OK;
 }
 
@@ -357,8 +396,9 @@ static tm_status get_parts(tm_reader *in, tm_program *program, tm_err *err) {
     for (uint32_t i = 0; i < n_notes; i++) {
         char *reason = NULL;
         const uint32_t input = tm__reader_u32(in);
-        if (in->failed || input >= program->schema.n_cols)
+        if (in->failed || input >= program->schema.n_cols) {
             return bad(err, "a note is wrong");
+        }
         TM_TRY(get_name(in, REASON_MAX_BYTES, &reason, err));
         TM_TRY(tm__program_add_note(program, input, reason, err));
     }
@@ -367,24 +407,31 @@ static tm_status get_parts(tm_reader *in, tm_program *program, tm_err *err) {
 
 tm_status tm__program_load(const void *data, size_t len, tm_program **out, tm_err *err) {
     tm_reader in, end;
-    if (len < 16)
+    if (len < 16) {
         return TM_FAIL(err, TM_E_INTEGRITY, "feature program: too short");
+    }
     tm__reader_init(&end, (const uint8_t *)data + len - 4, 4);
-    if (tm__crc32c(0, data, len - 4) != tm__reader_u32(&end))
+    if (tm__crc32c(0, data, len - 4) != tm__reader_u32(&end)) {
         return TM_FAIL(err, TM_E_INTEGRITY, "feature program: its checksum is wrong");
+    }
     tm__reader_init(&in, data, len - 4);
-    if (tm__reader_u32(&in) != MAGIC)
+    if (tm__reader_u32(&in) != MAGIC) {
         return bad(err, "its first bytes are wrong");
-    if (tm__reader_u32(&in) != VERSION)
+    }
+    if (tm__reader_u32(&in) != VERSION) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "feature program: its version is not known");
+    }
     tm_program *program = tm__program_create();
-    if (program == NULL)
+    if (program == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a feature program");
+    }
     tm_status status = get_inputs(&in, program, err);
-    if (status == TM_OK)
+    if (status == TM_OK) {
         status = get_parts(&in, program, err);
-    if (status == TM_OK && !tm__reader_is_done(&in))
+    }
+    if (status == TM_OK && !tm__reader_is_done(&in)) {
         status = bad(err, "its length is wrong");
+    }
     if (status != TM_OK) {
         tm__program_free(program);
         return status;

@@ -68,8 +68,9 @@ static bool is_id_name(tm_str name) {
         "id", "rowname", "rownames", "index", "idx",     "row",  "rowid", "order",     "key",
         "nr", "no",      "number",   "seq",   "instant", "uuid", "pk",    "unnamed: 0"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (tm__str_is_nocase(name, words[i]))
+        if (tm__str_is_nocase(name, words[i])) {
             return true;
+        }
     }
     return tm__str_has_suffix(name, "_id") || tm__str_has_suffix(name, "Id") ||
            tm__str_has_suffix(name, "ID") || tm__str_has_suffix(name, ".id") ||
@@ -79,17 +80,21 @@ static bool is_id_name(tm_str name) {
 static tm_status fit_number(tm_fit *fit, uint32_t input, bool is_forced, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
     const tm_schema_column *column = input_of(fit, input);
-    if (profile->is_constant && profile->n_missing == 0)
+    if (profile->is_constant && profile->n_missing == 0) {
         return note(fit, input, "has the same value in every training row", err);
-    if (column->role == TM_ROLE_TIME && fit->options->is_time_ordered)
+    }
+    if (column->role == TM_ROLE_TIME && fit->options->is_time_ordered) {
         return note(fit, input, "orders the rows: the rows to predict have values never seen", err);
-    if (!is_forced && profile->is_card)
+    }
+    if (!is_forced && profile->is_card) {
         return note(fit, input, "looks like an identifier (payment card numbers)", err);
-    if (!is_forced && profile->is_id && is_id_name(tm__str(column->name)))
+    }
+    if (!is_forced && profile->is_id && is_id_name(tm__str(column->name))) {
         return note(fit, input,
                     "looks like an identifier: its name says so, no value comes twice "
                     "and it only grows or only falls",
                     err);
+    }
     return add_number(fit, input, err);
 }
 
@@ -105,11 +110,13 @@ static tm_status fit_date(tm_fit *fit, uint32_t input, tm_err *err) {
     const int64_t span_days = (profile->max_us - profile->min_us) / DAY_US;
     bool is_made = false, is_short = false;
     for (uint8_t part = 1; part <= TM_PART_DAYS; part++) {
-        if (!profile->parts[part])
+        if (!profile->parts[part]) {
             continue;
+        }
         if ((part == TM_PART_MINUTE_OF_DAY && !profile->has_minutes) ||
-            (part == TM_PART_HOUR && profile->has_minutes))
+            (part == TM_PART_HOUR && profile->has_minutes)) {
             continue; /* one of them says all */
+        }
         if (fit->options->is_time_ordered && span_days < days_needed[part]) {
             char *reason =
                 part == TM_PART_DAYS
@@ -126,8 +133,9 @@ static tm_status fit_date(tm_fit *fit, uint32_t input, tm_err *err) {
                         tm__text_printf("a part of the time that varies"), err));
         is_made = true;
     }
-    if (!is_made && !is_short)
+    if (!is_made && !is_short) {
         return note(fit, input, "has the same value in every training row", err);
+    }
     return TM_OK;
 }
 
@@ -142,8 +150,9 @@ static tm_status add_table(tm_fit *fit, uint32_t input, tm_derive derive, uint32
     n = n < n_max ? n : n_max;
     for (uint32_t i = 0; i < n; i++) { /* very long texts end the list early */
         n_bytes += counts[i].text.len;
-        if (n_bytes > ((size_t)1 << 26))
+        if (n_bytes > ((size_t)1 << 26)) {
             n = i;
+        }
     }
     tm_levels table = {.input = input, .derive = derive};
     TM_TRY(tm__levels_make(counts, n, &table, err));
@@ -191,8 +200,9 @@ static tm_status fit_levels(tm_fit *fit, uint32_t input, bool wants_numbers, tm_
     uint32_t table;
     TM_TRY(add_table(fit, input, TM_DERIVE_WHOLE, n_max, &table, err));
     TM_TRY(add_category(fit, input, table, "", err));
-    if (wants_numbers)
+    if (wants_numbers) {
         TM_TRY(add_level_steps(fit, input, table, err));
+    }
     const uint64_t n = profile->n_rows - profile->n_missing;
     if (profile->prefixes != NULL && profile->n_prefix_counts >= 2 &&
         profile->n_prefix_counts <= fit->max_levels &&
@@ -208,38 +218,45 @@ static tm_status fit_text(tm_fit *fit, uint32_t input, bool is_forced, tm_err *e
     const tm_profile *profile = &fit->profiles[input];
     const double n = (double)(profile->n_rows - profile->n_missing);
     const double n_distinct = (double)profile->n_distinct;
-    if (profile->is_constant && profile->n_missing == 0)
+    if (profile->is_constant && profile->n_missing == 0) {
         return note(fit, input, "has the same value in every training row", err);
+    }
     if (!is_forced && profile->pattern != NULL &&
-        !(profile->n_distinct <= fit->max_levels && n_distinct < 0.5 * n))
+        !(profile->n_distinct <= fit->max_levels && n_distinct < 0.5 * n)) {
         return tm__program_add_note(
             fit->program, input, tm__text_printf("looks like an identifier (%s)", profile->pattern),
             err);
+    }
     const bool is_phrases =
         (n_distinct >= 0.5 * n && profile->n_words_mean >= 1.5 && profile->n_distinct > 20) ||
         (profile->n_distinct > fit->max_levels && profile->n_words_mean >= 4);
     const bool is_repeated = (double)profile->n_in_counts >= REPEATED_SHARE * n;
     const bool is_unique = n_distinct > UNIQUE_SHARE * n && profile->n_distinct > 20;
     if (is_phrases) {
-        if (is_repeated && n_distinct < 0.5 * n)
+        if (is_repeated && n_distinct < 0.5 * n) {
             TM_TRY(fit_levels(fit, input, profile->n_distinct > fit->max_levels, err));
+        }
         return tm__fit_text(fit, input, "many different values of several words", err);
     }
-    if (is_forced)
+    if (is_forced) {
         return tm__fit_text(fit, input, "looks like an identifier, but there is nothing else", err);
-    if (is_unique)
+    }
+    if (is_unique) {
         return note(fit, input, "looks like an identifier: nearly no value comes twice", err);
+    }
     const bool has_prefixes = profile->prefixes != NULL && profile->n_prefix_counts >= 2 &&
                               (double)profile->n_in_prefixes >= PREFIX_SHARE * n;
-    if (!is_repeated && !has_prefixes)
+    if (!is_repeated && !has_prefixes) {
         return note(fit, input, "nearly no value comes often enough to learn from", err);
+    }
     return fit_levels(fit, input, profile->n_distinct > fit->max_levels, err);
 }
 
 static tm_status fit_input(tm_fit *fit, uint32_t input, bool is_forced, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
-    if (profile->n_missing == profile->n_rows)
+    if (profile->n_missing == profile->n_rows) {
         return note(fit, input, "has no value in the training rows", err);
+    }
     switch (input_of(fit, input)->type) {
     case TM_TYPE_TEXT:
         return fit_text(fit, input, is_forced, err);
@@ -256,13 +273,15 @@ static tm_status fit_leftovers(tm_fit *fit, tm_err *err) {
     tm_program *program = fit->program;
     for (uint32_t input = 0; input < program->schema.n_cols; input++) {
         for (uint32_t i = 0; i < program->n_notes; i++) {
-            if (program->notes[i].input == input)
+            if (program->notes[i].input == input) {
                 tm__mem_free(program->notes[i].reason);
+            }
         }
     }
     program->n_notes = 0;
-    for (uint32_t input = 0; input < program->schema.n_cols; input++)
+    for (uint32_t input = 0; input < program->schema.n_cols; input++) {
         TM_TRY(fit_input(fit, input, true, err));
+    }
     if (program->n_steps == 0 && program->n_texts == 0) {
         const tm_status status = TM_FAIL(err, TM_E_DATA, "no column has anything to learn from");
         tm_err_hint(err, "Give at least one column that varies between rows.");
@@ -274,22 +293,25 @@ static tm_status fit_leftovers(tm_fit *fit, tm_err *err) {
 static void profile_input(void *arg, uint64_t item, uint32_t worker) {
     (void)worker;
     tm_fit *fit = arg;
-    if (!tm__ctx_cancelled(fit->ctx))
+    if (!tm__ctx_cancelled(fit->ctx)) {
         tm__profile_column(fit->columns[item], fit->rows, fit->n_rows, fit->min_count,
                            &fit->profiles[item]);
+    }
 }
 
 /* Inputs are the columns of role FEATURE and TIME; the table's must be those of the schema. */
 static tm_status find_inputs(tm_fit *fit, const tm_schema *schema, tm_err *err) {
     tm_schema *inputs = &fit->program->schema;
-    if (tm__table_cols(fit->table) != schema->n_cols)
+    if (tm__table_cols(fit->table) != schema->n_cols) {
         return TM_FAIL(err, TM_E_INVALID, "the table does not have the columns of the schema");
+    }
     tm_schema all = {0};
     TM_TRY(tm__schema_copy(schema, &all, err));
     uint32_t n = 0; /* what is not an input moves to the end, and goes */
     for (uint32_t i = 0; i < all.n_cols; i++) {
-        if (all.cols[i].role != TM_ROLE_FEATURE && all.cols[i].role != TM_ROLE_TIME)
+        if (all.cols[i].role != TM_ROLE_FEATURE && all.cols[i].role != TM_ROLE_TIME) {
             continue;
+        }
         fit->columns[n] = tm__table_column(fit->table, i);
         const tm_schema_column swap = all.cols[n];
         all.cols[n] = all.cols[i];
@@ -303,9 +325,10 @@ static tm_status find_inputs(tm_fit *fit, const tm_schema *schema, tm_err *err) 
     all.n_cols = n;
     *inputs = all;
     for (uint32_t i = 0; i < n; i++) {
-        if (fit->columns[i]->type != inputs->cols[i].type)
+        if (fit->columns[i]->type != inputs->cols[i].type) {
             return TM_FAIL(err, TM_E_INVALID, "column '%s' does not have the type of the schema",
                            inputs->cols[i].name);
+        }
     }
     if (n == 0) {
         const tm_status status = TM_FAIL(err, TM_E_DATA, "there is no column to learn from");
@@ -319,31 +342,36 @@ static tm_status find_inputs(tm_fit *fit, const tm_schema *schema, tm_err *err) 
 static tm_status find_classes(tm_fit *fit, tm_err *err) {
     fit->n_stats = 1;
     fit->classes[0] = fit->options->task == TM_TASK_BINARY ? 1 : 0;
-    if (fit->options->task != TM_TASK_MULTICLASS)
+    if (fit->options->task != TM_TASK_MULTICLASS) {
         return TM_OK;
+    }
     const uint32_t k = fit->options->n_classes;
-    if (k < 2 || k > TM_MAX_CLASSES)
+    if (k < 2 || k > TM_MAX_CLASSES) {
         return TM_FAIL(err, TM_E_INVALID, "%u classes are not possible", k);
+    }
     uint64_t counts[TM_MAX_CLASSES] = {0};
     for (uint64_t i = 0; i < fit->n_rows; i++) {
         const double y = fit->y[fit->rows[i]];
-        if (!(y >= 0 && y < (double)k))
+        if (!(y >= 0 && y < (double)k)) {
             return TM_FAIL(err, TM_E_INVALID, "a target is not a class");
+        }
         counts[(uint32_t)y]++;
     }
     bool is_taken[TM_MAX_CLASSES] = {false};
     for (uint32_t n = 0; n < TM_MAX_STATS && n < k; n++) {
         uint32_t best = UINT32_MAX; /* ties go to the lower index */
         for (uint32_t c = 0; c < k; c++) {
-            if (!is_taken[c] && (best == UINT32_MAX || counts[c] > counts[best]))
+            if (!is_taken[c] && (best == UINT32_MAX || counts[c] > counts[best])) {
                 best = c;
+            }
         }
         is_taken[best] = true;
     }
     fit->n_stats = 0;
     for (uint32_t c = 0; c < k; c++) {
-        if (is_taken[c])
+        if (is_taken[c]) {
             fit->classes[fit->n_stats++] = c;
+        }
     }
     return TM_OK;
 }
@@ -351,11 +379,13 @@ static tm_status find_classes(tm_fit *fit, tm_err *err) {
 /* After the steps are known: what nobody uses may be missing from now on. */
 static tm_status loosen_inputs(tm_program *program, tm_err *err) {
     uint8_t *is_used = tm__program_used(program);
-    if (is_used == NULL)
+    if (is_used == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for features");
+    }
     for (uint32_t input = 0; input < program->schema.n_cols; input++) {
-        if (!is_used[input])
+        if (!is_used[input]) {
             program->schema.cols[input].is_nullable = true;
+        }
     }
     tm__mem_free(is_used);
     return TM_OK;
@@ -366,8 +396,9 @@ static tm_status fit_matrix(tm_fit *fit, tm_matrix **out, tm_err *err) {
     TM_TRY(tm__program_apply(fit->ctx, fit->program, fit->table, fit->rows, fit->n_rows, &matrix,
                              err));
     for (uint32_t s = 0; s < fit->program->n_steps; s++) {
-        if (fit->held[s] == NULL)
+        if (fit->held[s] == NULL) {
             continue;
+        }
         tm__mem_free(matrix->cols[s]);
         matrix->cols[s] = fit->held[s];
         fit->held[s] = NULL;
@@ -381,21 +412,26 @@ static tm_status fit_steps(tm_fit *fit, tm_err *err) {
     tm_program *program = fit->program;
     const uint32_t n = program->schema.n_cols;
     tm__pool_run(pool, n, profile_input, fit);
-    if (tm__ctx_cancelled(fit->ctx))
+    if (tm__ctx_cancelled(fit->ctx)) {
         return TM_FAIL(err, TM_E_CANCELLED, "cancelled");
+    }
     for (uint32_t i = 0; i < n; i++) {
-        if (fit->profiles[i].status != TM_OK)
+        if (fit->profiles[i].status != TM_OK) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory for column '%s'",
                            program->schema.cols[i].name);
+        }
     }
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         TM_TRY(fit_input(fit, i, false, err));
-    if (program->n_steps == 0 && program->n_texts == 0)
+    }
+    if (program->n_steps == 0 && program->n_texts == 0) {
         TM_TRY(fit_leftovers(fit, err));
+    }
     TM_TRY(tm__fit_text_steps(fit, err));
     fit->held = tm__mem_zalloc(program->n_steps, sizeof(double *));
-    if (fit->held == NULL)
+    if (fit->held == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for features");
+    }
     fit->n_held = program->n_steps;
     TM_TRY(tm__fit_levels(fit, err));
     TM_TRY(tm__fit_text_held(fit, err));
@@ -414,8 +450,9 @@ tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *s
     fit.max_levels = (options->max_levels > 0 ? options->max_levels : 254) - 1;
     fit.max_terms = options->max_terms > 0 ? options->max_terms : UINT32_C(1) << 18;
     fit.min_count = n_rows < FEW_ROWS ? 3 : 5;
-    if (n_rows == 0)
+    if (n_rows == 0) {
         return TM_FAIL(err, TM_E_DATA, "there are no rows to learn from");
+    }
     tm_matrix *matrix = NULL;
     tm_status status = TM_OK;
     fit.program = tm__program_create();
@@ -429,28 +466,36 @@ tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *s
         goto out;
     }
     status = find_inputs(&fit, schema, err);
-    if (status == TM_OK)
+    if (status == TM_OK) {
         status = find_classes(&fit, err);
-    if (status == TM_OK)
+    }
+    if (status == TM_OK) {
         status = fit_steps(&fit, err);
-    if (status == TM_OK && out_matrix != NULL)
+    }
+    if (status == TM_OK && out_matrix != NULL) {
         status = fit_matrix(&fit, &matrix, err);
+    }
     if (status == TM_OK) {
         *out = fit.program;
         fit.program = NULL;
-        if (out_matrix != NULL)
+        if (out_matrix != NULL) {
             *out_matrix = matrix;
+        }
     }
 out:
-    for (uint32_t s = 0; fit.held != NULL && s < fit.n_held; s++)
+    for (uint32_t s = 0; fit.held != NULL && s < fit.n_held; s++) {
         tm__mem_free(fit.held[s]);
-    for (uint32_t i = 0; fit.profiles != NULL && i < schema->n_cols; i++)
+    }
+    for (uint32_t i = 0; fit.profiles != NULL && i < schema->n_cols; i++) {
         tm__profile_done(&fit.profiles[i]);
+    }
     for (uint32_t t = 0; t < schema->n_cols; t++) {
-        if (fit.text_sums != NULL)
+        if (fit.text_sums != NULL) {
             tm__mem_free(fit.text_sums[t]);
-        if (fit.text_words != NULL)
+        }
+        if (fit.text_words != NULL) {
             tm__words_done(&fit.text_words[t]);
+        }
     }
     tm__mem_free((void *)fit.text_sums);
     tm__mem_free(fit.text_words);

@@ -10,11 +10,13 @@
 #define LEVEL_KEY UINT64_C(0x746d2d6c6576656c)
 
 tm_str tm__text_derive(tm_derive derive, tm_str text) {
-    if (derive == TM_DERIVE_WHOLE)
+    if (derive == TM_DERIVE_WHOLE) {
         return text;
+    }
     size_t len = 0;
-    while (len < text.len && !(text.ptr[len] >= '0' && text.ptr[len] <= '9'))
+    while (len < text.len && !(text.ptr[len] >= '0' && text.ptr[len] <= '9')) {
         len++;
+    }
     return tm__str_trim((tm_str){text.ptr, len});
 }
 
@@ -25,11 +27,13 @@ static tm_str level_text(const tm_levels *table, uint32_t level) {
 
 tm_status tm__levels_index(tm_levels *table, tm_err *err) {
     uint32_t n_slots = 8;
-    while (n_slots < UINT32_C(0x80000000) && n_slots / 2 <= table->n)
+    while (n_slots < UINT32_C(0x80000000) && n_slots / 2 <= table->n) {
         n_slots *= 2;
+    }
     uint32_t *slots = tm__mem_zalloc(n_slots, sizeof(uint32_t));
-    if (slots == NULL)
+    if (slots == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
+    }
     for (uint32_t level = 0; level < table->n; level++) {
         const tm_str text = level_text(table, level);
         uint32_t at = (uint32_t)tm__hash64(text.ptr, text.len, LEVEL_KEY) & (n_slots - 1);
@@ -52,8 +56,9 @@ uint32_t tm__levels_find(const tm_levels *table, tm_str text) {
     uint32_t at = (uint32_t)tm__hash64(key.ptr, key.len, LEVEL_KEY) & (table->n_slots - 1);
     while (table->slots[at] != 0) {
         const uint32_t level = table->slots[at] - 1;
-        if (tm__str_eq(level_text(table, level), key))
+        if (tm__str_eq(level_text(table, level), key)) {
             return level;
+        }
         at = (at + 1) & (table->n_slots - 1);
     }
     return table->n;
@@ -61,20 +66,23 @@ uint32_t tm__levels_find(const tm_levels *table, tm_str text) {
 
 static int compare_counts(const void *a, const void *b) {
     const tm_level_count *x = a, *y = b;
-    if (x->count != y->count)
+    if (x->count != y->count) {
         return x->count > y->count ? -1 : 1;
+    }
     return tm__str_compare(x->text, y->text);
 }
 
 void tm__levels_sort(tm_level_count *counts, uint32_t n) {
-    if (n > 1)
+    if (n > 1) {
         qsort(counts, n, sizeof(*counts), compare_counts);
+    }
 }
 
 tm_status tm__levels_make(const tm_level_count *counts, uint32_t n, tm_levels *out, tm_err *err) {
     size_t n_bytes = 0;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         n_bytes += counts[i].text.len;
+    }
     tm_levels table = *out;
     table.n = n;
     table.starts = tm__mem_alloc((size_t)n + 1, sizeof(uint32_t));
@@ -86,8 +94,9 @@ tm_status tm__levels_make(const tm_level_count *counts, uint32_t n, tm_levels *o
     uint32_t at = 0;
     for (uint32_t i = 0; i < n; i++) {
         table.starts[i] = at;
-        if (counts[i].text.len > 0)
+        if (counts[i].text.len > 0) {
             memcpy(table.bytes + at, counts[i].text.ptr, counts[i].text.len);
+        }
         at += (uint32_t)counts[i].text.len;
     }
     table.starts[n] = at;
@@ -120,8 +129,9 @@ static void map_chunk(void *arg, uint64_t item, uint32_t worker) {
     const map_job *job = arg;
     const uint64_t n = tm__dict_count(job->dict);
     const uint64_t end = (item + 1) * MAP_CHUNK < n ? (item + 1) * MAP_CHUNK : n;
-    for (uint64_t code = item * MAP_CHUNK; code < end; code++)
+    for (uint64_t code = item * MAP_CHUNK; code < end; code++) {
         job->out[code] = tm__levels_find(job->table, tm__dict_get(job->dict, (uint32_t)code));
+    }
 }
 
 void tm__levels_map(tm_ctx *ctx, const tm_levels *table, const tm_dict *dict, uint32_t *out) {

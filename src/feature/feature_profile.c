@@ -68,10 +68,11 @@ static void profile_parts(const tm_column *column, const uint32_t *rows, tm_prof
         double first = NAN;
         for (uint64_t i = 0; i < out->n_rows && !out->parts[part]; i++) {
             const double value = tm__date_part((tm_date_part)part, column->ints[rows[i]]);
-            if (isnan(first))
+            if (isnan(first)) {
                 first = value;
-            else
+            } else {
                 out->parts[part] = !isnan(value) && value != first;
+            }
         }
     }
     for (uint64_t i = 0; i < out->n_rows && !out->has_minutes; i++) {
@@ -97,8 +98,9 @@ static bool is_card_number(const uint8_t *digits, uint32_t n) {
 static bool is_card_int(int64_t value) {
     uint8_t digits[20];
     uint32_t n = 0;
-    for (; value > 0 && n < 20; value /= 10)
+    for (; value > 0 && n < 20; value /= 10) {
         digits[n++] = (uint8_t)(value % 10);
+    }
     for (uint32_t i = 0; i < n / 2; i++) {
         const uint8_t digit = digits[i];
         digits[i] = digits[n - 1 - i];
@@ -112,8 +114,9 @@ static void profile_cards(const tm_column *column, const uint32_t *rows, tm_prof
     uint32_t n = 0, n_cards = 0;
     for (uint64_t i = 0; i < out->n_rows; i += step) {
         const int64_t value = column->ints[rows[i]];
-        if (value == TM_INT_MISSING)
+        if (value == TM_INT_MISSING) {
             continue;
+        }
         n++;
         n_cards += is_card_int(value);
     }
@@ -134,8 +137,9 @@ static bool is_email(tm_str text) {
     bool has_dot = false;
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.ptr[i];
-        if (c == ' ')
+        if (c == ' ') {
             return false;
+        }
         if (c == '@') {
             n_at++;
             at = i;
@@ -153,10 +157,12 @@ static bool is_ip(tm_str text) {
         const bool is_digit = c >= '0' && c <= '9';
         n_dots += c == '.';
         n_colons += c == ':';
-        if (!is_digit && !is_hex && c != '.' && c != ':')
+        if (!is_digit && !is_hex && c != '.' && c != ':') {
             return false;
-        if (is_hex && n_dots > 0)
+        }
+        if (is_hex && n_dots > 0) {
             return false;
+        }
     }
     return text.len >= 3 && (n_dots == 3 || n_colons >= 2);
 }
@@ -168,8 +174,9 @@ static uint32_t paper_digits(tm_str text, uint8_t *out, bool *has_signs) {
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.ptr[i];
         if (c >= '0' && c <= '9') {
-            if (n == 20)
+            if (n == 20) {
                 return 0;
+            }
             out[n++] = (uint8_t)(c - '0');
         } else if (c == ' ' || c == '-' || c == '(' || c == ')' || c == '+' || c == '.') {
             *has_signs = true;
@@ -213,8 +220,9 @@ static void profile_forms(const tm_column *column, const uint32_t *counts, tm_pr
     uint32_t seen = 0, n = 0, matches[N_PATTERNS] = {0};
     uint64_t n_words = 0, n_digits = 0;
     for (uint32_t code = 0; code < n_codes; code++) {
-        if (counts[code] == 0 || seen++ % step != 0)
+        if (counts[code] == 0 || seen++ % step != 0) {
             continue;
+        }
         const tm_str text = tm__dict_get(column->dict, code);
         bool has_digit = false;
         n++;
@@ -222,13 +230,15 @@ static void profile_forms(const tm_column *column, const uint32_t *counts, tm_pr
         n_digits += has_digit;
         count_patterns(text, matches);
     }
-    if (n == 0)
+    if (n == 0) {
         return;
+    }
     out->n_words_mean = (double)n_words / n;
     out->digits_share = (double)n_digits / n;
     for (uint32_t p = 0; p < N_PATTERNS && out->pattern == NULL; p++) {
-        if (n > 20 && matches[p] >= n - n / 5)
+        if (n > 20 && matches[p] >= n - n / 5) {
             out->pattern = names[p];
+        }
     }
 }
 
@@ -237,17 +247,20 @@ static bool keep_counts(const tm_dict *dict, const uint32_t *counts, uint32_t mi
                         tm_level_count **out, uint32_t *out_n) {
     const uint32_t n_codes = tm__dict_count(dict);
     uint32_t n = 0;
-    for (uint32_t code = 0; code < n_codes; code++)
+    for (uint32_t code = 0; code < n_codes; code++) {
         n += counts[code] >= min_count;
+    }
     *out = tm__mem_alloc(n, sizeof(tm_level_count));
-    if (*out == NULL)
+    if (*out == NULL) {
         return false;
+    }
     *out_n = n;
     n = 0;
     for (uint32_t code = 0; code < n_codes; code++) {
-        if (counts[code] >= min_count)
+        if (counts[code] >= min_count) {
             (*out)[n++] = (tm_level_count){
                 .text = tm__dict_get(dict, code), .code = code, .count = counts[code]};
+        }
     }
     tm__levels_sort(*out, n);
     return true;
@@ -255,8 +268,9 @@ static bool keep_counts(const tm_dict *dict, const uint32_t *counts, uint32_t mi
 
 static uint64_t rows_of(const tm_level_count *counts, uint32_t n) {
     uint64_t n_rows = 0;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         n_rows += counts[i].count;
+    }
     return n_rows;
 }
 
@@ -268,18 +282,21 @@ static bool profile_prefixes(const tm_column *column, const uint32_t *counts, ui
     out->prefixes = tm__dict_create();
     bool ok = sums != NULL && out->prefixes != NULL;
     for (uint32_t code = 0; ok && code < n_codes; code++) {
-        if (counts[code] == 0)
+        if (counts[code] == 0) {
             continue;
+        }
         const uint32_t key = tm__dict_add(
             out->prefixes, tm__text_derive(TM_DERIVE_PREFIX, tm__dict_get(column->dict, code)));
         ok = key != TM_CODE_MISSING;
-        if (ok)
+        if (ok) {
             sums[key] += counts[code];
+        }
     }
     ok = ok &&
          keep_counts(out->prefixes, sums, min_count, &out->prefix_counts, &out->n_prefix_counts);
-    if (ok)
+    if (ok) {
         out->n_in_prefixes = rows_of(out->prefix_counts, out->n_prefix_counts);
+    }
     tm__mem_free(sums);
     return ok;
 }
@@ -292,24 +309,28 @@ static void profile_texts(const tm_column *column, const uint32_t *rows, uint32_
     if (ok) {
         for (uint64_t i = 0; i < out->n_rows; i++) {
             const uint32_t code = column->codes[rows[i]];
-            if (code == TM_CODE_MISSING)
+            if (code == TM_CODE_MISSING) {
                 out->n_missing++;
-            else
+            } else {
                 counts[code]++;
+            }
         }
-        for (uint32_t code = 0; code < n_codes; code++)
+        for (uint32_t code = 0; code < n_codes; code++) {
             out->n_distinct += counts[code] > 0;
+        }
         out->is_constant = out->n_distinct <= 1;
         profile_forms(column, counts, out);
         ok = keep_counts(column->dict, counts, min_count, &out->counts, &out->n_counts);
     }
     if (ok) {
         out->n_in_counts = rows_of(out->counts, out->n_counts);
-        if (out->digits_share >= PREFIX_SAMPLE_SHARE && out->n_words_mean < 1.5)
+        if (out->digits_share >= PREFIX_SAMPLE_SHARE && out->n_words_mean < 1.5) {
             ok = profile_prefixes(column, counts, min_count, out);
+        }
     }
-    if (!ok)
+    if (!ok) {
         out->status = TM_E_NOMEM;
+    }
     tm__mem_free(counts);
 }
 
@@ -331,8 +352,9 @@ void tm__profile_column(const tm_column *column, const uint32_t *rows, uint64_t 
         break;
     default:
         profile_ints(column, rows, out);
-        if (column->type == TM_TYPE_INT)
+        if (column->type == TM_TYPE_INT) {
             profile_cards(column, rows, out);
+        }
         break;
     }
 }

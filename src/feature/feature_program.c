@@ -30,12 +30,14 @@ tm_program *tm__program_create(void) {
 
 /* Makes room for one more element; false when out of memory. */
 static bool grow(void **items, uint32_t n, uint32_t *n_max, size_t size) {
-    if (n < *n_max)
+    if (n < *n_max) {
         return true;
+    }
     const uint32_t wanted = *n_max == 0 ? 8 : *n_max * 2;
     void *grown = tm__mem_realloc(*items, wanted, size);
-    if (grown == NULL)
+    if (grown == NULL) {
         return false;
+    }
     *items = grown;
     *n_max = wanted;
     return true;
@@ -95,16 +97,21 @@ tm_status tm__program_add_note(tm_program *program, uint32_t input, char *reason
 }
 
 void tm__program_free(tm_program *program) {
-    if (program == NULL)
+    if (program == NULL) {
         return;
-    for (uint32_t i = 0; i < program->n_steps; i++)
+    }
+    for (uint32_t i = 0; i < program->n_steps; i++) {
         tm__step_done(&program->steps[i]);
-    for (uint32_t i = 0; i < program->n_tables; i++)
+    }
+    for (uint32_t i = 0; i < program->n_tables; i++) {
         tm__levels_done(&program->tables[i]);
-    for (uint32_t i = 0; i < program->n_texts; i++)
+    }
+    for (uint32_t i = 0; i < program->n_texts; i++) {
         tm__text_done(&program->texts[i]);
-    for (uint32_t i = 0; i < program->n_notes; i++)
+    }
+    for (uint32_t i = 0; i < program->n_notes; i++) {
         tm__mem_free(program->notes[i].reason);
+    }
     tm__mem_free(program->steps);
     tm__mem_free(program->tables);
     tm__mem_free(program->texts);
@@ -123,8 +130,9 @@ const tm_schema *tm__program_schema(const tm_program *program) {
 
 uint32_t tm__program_term_input(const tm_program *program) {
     for (uint32_t i = 0; i < program->n_texts; i++) {
-        if (program->texts[i].n_terms > 0)
+        if (program->texts[i].n_terms > 0) {
             return program->texts[i].input;
+        }
     }
     return UINT32_MAX;
 }
@@ -180,17 +188,20 @@ json_t *tm__program_to_json(const tm_program *program) {
         const char *name = program->schema.cols[input].name;
         for (uint32_t i = 0; ok && i < program->n_steps; i++) {
             const tm_step *step = &program->steps[i];
-            if (step->feature.input == input)
+            if (step->feature.input == input) {
                 ok = append_entry(list, name, step->name, step_text(step), step->reason);
+            }
         }
         for (uint32_t i = 0; ok && i < program->n_texts; i++) {
-            if (program->texts[i].input == input && program->texts[i].n_terms > 0)
+            if (program->texts[i].input == input && program->texts[i].n_terms > 0) {
                 ok = append_entry(list, name, NULL, "terms",
                                   "weights of words and parts of words, for linear learners");
+            }
         }
         for (uint32_t i = 0; ok && i < program->n_notes; i++) {
-            if (program->notes[i].input == input)
+            if (program->notes[i].input == input) {
                 ok = append_entry(list, name, NULL, "left out", program->notes[i].reason);
+            }
         }
     }
     if (!ok) {
@@ -203,14 +214,16 @@ json_t *tm__program_to_json(const tm_program *program) {
 tm_matrix *tm__matrix_create(const tm_program *program, uint64_t n_rows) {
     const uint32_t n = program->n_steps;
     tm_matrix *matrix = tm__mem_zalloc(1, sizeof(tm_matrix));
-    if (matrix == NULL)
+    if (matrix == NULL) {
         return NULL;
+    }
     matrix->cols = tm__mem_zalloc(n, sizeof(double *));
     matrix->features = tm__mem_zalloc(n, sizeof(tm_feature));
     matrix->names = tm__mem_zalloc(n, sizeof(char *));
     bool ok = matrix->cols != NULL && matrix->features != NULL && matrix->names != NULL;
-    if (ok)
+    if (ok) {
         matrix->view.n_cols = n;
+    }
     for (uint32_t i = 0; ok && i < n; i++) {
         matrix->cols[i] = tm__mem_alloc(n_rows, sizeof(double));
         matrix->names[i] = tm__mem_strdup(program->steps[i].name);
@@ -233,8 +246,9 @@ const tm_view *tm__matrix_view(const tm_matrix *matrix) {
 }
 
 void tm__matrix_free(tm_matrix *matrix) {
-    if (matrix == NULL)
+    if (matrix == NULL) {
         return;
+    }
     for (uint32_t i = 0; i < matrix->view.n_cols; i++) {
         tm__mem_free(matrix->cols[i]);
         tm__mem_free(matrix->names[i]);

@@ -22,8 +22,9 @@ struct tm_row_scratch {
 tm_row_scratch *tm__row_scratch_create(const tm_program *program) {
     const uint32_t n = program->n_steps;
     tm_row_scratch *scratch = tm__mem_zalloc(1, sizeof(tm_row_scratch));
-    if (scratch == NULL)
+    if (scratch == NULL) {
         return NULL;
+    }
     scratch->program = program;
     scratch->values = tm__mem_zalloc(n, sizeof(double));
     scratch->cols = tm__mem_alloc(n, sizeof(double *));
@@ -62,8 +63,9 @@ static void apply_texts(const tm_program *program, tm_row_scratch *scratch, cons
         tm__text_read(&scratch->text, text, cell->type == TM_TYPE_NONE ? NULL : &cell->text);
         for (uint32_t s = 0; s < program->n_steps; s++) {
             const tm_step *step = &program->steps[s];
-            if (step->kind == TM_STEP_TEXT && step->from == t)
+            if (step->kind == TM_STEP_TEXT && step->from == t) {
                 scratch->values[s] = tm__text_value(&scratch->text, text, step);
+            }
         }
         n += tm__text_weights(&scratch->text, text, scratch->terms + n, scratch->weights + n);
     }
@@ -81,8 +83,9 @@ const tm_view *tm__program_apply_row(const tm_program *program, tm_row_scratch *
     }
     for (uint32_t s = 0; s < program->n_steps; s++) {
         const tm_step *step = &program->steps[s];
-        if (step->kind == TM_STEP_TEXT)
+        if (step->kind == TM_STEP_TEXT) {
             continue;
+        }
         const bool is_level = step->kind == TM_STEP_CATEGORY || step->kind == TM_STEP_LEVEL;
         scratch->values[s] = tm__step_cell(step, program->tables, &cells[step->feature.input],
                                            is_level ? scratch->levels[step->from] : 0);
@@ -92,8 +95,9 @@ const tm_view *tm__program_apply_row(const tm_program *program, tm_row_scratch *
 }
 
 void tm__row_scratch_free(tm_row_scratch *scratch) {
-    if (scratch == NULL)
+    if (scratch == NULL) {
         return;
+    }
     tm__mem_free(scratch->values);
     tm__mem_free(scratch->cols);
     tm__mem_free(scratch->features);

@@ -80,8 +80,9 @@ static void fit_vocabulary(void *arg, uint64_t item, uint32_t worker) {
 static bool read_row(const tm_fit *fit, const tm_text *text, tm_text_scratch *scratch, uint64_t i) {
     const tm_column *column = fit->columns[text->input];
     const uint32_t code = column->codes[fit->rows[i]];
-    if (code == TM_CODE_MISSING)
+    if (code == TM_CODE_MISSING) {
         return false;
+    }
     const tm_str value = tm__dict_get(column->dict, code);
     tm__text_read(scratch, text, &value);
     return true;
@@ -96,20 +97,24 @@ static void sum_fold(void *arg, uint64_t item, uint32_t worker) {
     double *sums = fit->text_sums[job->t];
     tm_text_scratch scratch;
     job->statuses[item] = tm__text_scratch_init(&scratch, text->n_terms, NULL);
-    if (job->statuses[item] != TM_OK)
+    if (job->statuses[item] != TM_OK) {
         return;
+    }
     double parts[1 + TM_MAX_STATS] = {1};
     for (uint64_t i = 0; i < fit->n_rows && !tm__ctx_cancelled(fit->ctx); i++) {
-        if (fit->folds[i] != fold || !read_row(fit, text, &scratch, i))
+        if (fit->folds[i] != fold || !read_row(fit, text, &scratch, i)) {
             continue;
-        for (uint32_t k = 0; k < fit->n_stats; k++)
+        }
+        for (uint32_t k = 0; k < fit->n_stats; k++) {
             parts[1 + k] = tm__fit_part(fit, fit->classes[k], fit->y[fit->rows[i]]);
+        }
         for (uint32_t j = 0; j <= scratch.n_touched; j++) {
             const uint32_t term =
                 j < scratch.n_touched ? scratch.touched[j] : text->n_terms; /* all texts */
             double *row = sums + sums_row(fit, text, fold, term);
-            for (uint32_t k = 0; k < width; k++)
+            for (uint32_t k = 0; k < width; k++) {
                 row[k] += parts[k];
+            }
         }
     }
     tm__text_scratch_done(&scratch);
@@ -118,14 +123,17 @@ static void sum_fold(void *arg, uint64_t item, uint32_t worker) {
 /* Sums of a term over the folds but one. */
 static void add_folds(const tm_fit *fit, uint32_t t, uint32_t term, uint32_t without, double *out) {
     const tm_text *text = &fit->program->texts[t];
-    for (uint32_t k = 0; k <= fit->n_stats; k++)
+    for (uint32_t k = 0; k <= fit->n_stats; k++) {
         out[k] = 0;
+    }
     for (uint32_t fold = 0; fold < TM_FOLDS; fold++) {
-        if (fold == without)
+        if (fold == without) {
             continue;
+        }
         const double *row = fit->text_sums[t] + sums_row(fit, text, fold, term);
-        for (uint32_t k = 0; k <= fit->n_stats; k++)
+        for (uint32_t k = 0; k <= fit->n_stats; k++) {
             out[k] += row[k];
+        }
     }
 }
 
@@ -169,8 +177,9 @@ typedef struct telling {
 
 static int compare_telling(const void *a, const void *b) {
     const telling *x = a, *y = b;
-    if (x->value != y->value)
+    if (x->value != y->value) {
         return x->value > y->value ? -1 : 1;
+    }
     return x->term < y->term ? -1 : x->term > y->term;
 }
 
@@ -183,8 +192,9 @@ static double ratio_part(double n, double expected) {
 static double telling_of(const tm_fit *fit, const double *all, const double *sums,
                          double variance) {
     const double n = sums[0], rest = all[0] - n;
-    if (n < 5 || rest < 5)
+    if (n < 5 || rest < 5) {
         return 0;
+    }
     if (!is_class_task(fit)) {
         const double shift = sums[1] / n - all[1] / all[0];
         return variance > 0 ? shift * shift / variance * n * all[0] / rest : 0;
@@ -229,27 +239,32 @@ static tm_status find_telling(const tm_fit *fit, uint32_t t, telling_terms *out,
     const uint8_t *is_word = fit->text_words[t].is_word;
     double all[1 + TM_MAX_STATS], sums[1 + TM_MAX_STATS];
     telling *list = tm__mem_alloc(text->n_terms, sizeof(telling));
-    if (list == NULL)
+    if (list == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+    }
     const double variance = is_class_task(fit) ? 0 : target_variance(fit);
     uint32_t n_words = 0, n = 0;
-    for (uint32_t term = 0; term < text->n_terms; term++)
+    for (uint32_t term = 0; term < text->n_terms; term++) {
         n_words += is_word[term];
+    }
     const double of_words = chance_of(fit, n_words), of_all = chance_of(fit, text->n_terms);
     *out = (telling_terms){.n = 0};
     add_folds(fit, t, text->n_terms, TM_FOLDS, all);
     for (uint32_t term = 0; term < text->n_terms; term++) {
         add_folds(fit, t, term, TM_FOLDS, sums);
         const double value = telling_of(fit, all, sums, variance);
-        if (is_word[term] && value > of_words)
+        if (is_word[term] && value > of_words) {
             list[n++] = (telling){.value = value, .term = term};
+        }
         out->has_any = out->has_any || value > (is_word[term] ? of_words : of_all);
     }
-    if (n > 1)
+    if (n > 1) {
         qsort(list, n, sizeof(telling), compare_telling);
+    }
     out->n = n < TERM_STEPS ? n : TERM_STEPS;
-    for (uint32_t i = 0; i < out->n; i++)
+    for (uint32_t i = 0; i < out->n; i++) {
         out->terms[i] = list[i].term;
+    }
     tm__mem_free(list);
     return TM_OK;
 }
@@ -263,11 +278,13 @@ static tm_status add_telling_steps(tm_fit *fit, uint32_t t, const telling_terms 
     tm_status status = TM_OK;
     for (uint32_t i = 0; i < found->n; i++) {
         tm_step step = {.part = TM_TEXT_TERM, .item = found->terms[i]};
-        if (status == TM_OK && names[i] == NULL)
+        if (status == TM_OK && names[i] == NULL) {
             status = TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
-        if (status == TM_OK)
+        }
+        if (status == TM_OK) {
             status = add_text_step(fit, &step, t, tm__text_printf("%s: %s", column, names[i]),
                                    "whether these words are in it", err);
+        }
         tm__mem_free(names[i]);
     }
     return status;
@@ -277,8 +294,9 @@ static tm_status add_score_steps(tm_fit *fit, uint32_t t, tm_err *err) {
     tm_text *text = &fit->program->texts[t];
     const char *column = fit->program->schema.cols[text->input].name;
     text->scores = tm__mem_alloc((size_t)text->n_terms * fit->n_stats, sizeof(float));
-    if (text->scores == NULL)
+    if (text->scores == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+    }
     make_scores(fit, t, TM_FOLDS, text->scores);
     for (uint32_t k = 0; k < fit->n_stats; k++) {
         tm_step step = {.part = TM_TEXT_SCORE, .item = k};
@@ -306,8 +324,9 @@ static tm_status forget_terms(tm_fit *fit, uint32_t t, tm_err *err) {
 
 static tm_status check_all(const tm_status *statuses, uint32_t n, tm_err *err) {
     for (uint32_t i = 0; i < n; i++) {
-        if (statuses[i] != TM_OK)
+        if (statuses[i] != TM_OK) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+        }
     }
     return TM_OK;
 }
@@ -317,8 +336,9 @@ static tm_status fit_sums(score_job *job, uint32_t t, tm_err *err) {
     tm_status statuses[TM_FOLDS] = {TM_OK};
     const size_t n = sums_row(fit, &fit->program->texts[t], TM_FOLDS, 0);
     fit->text_sums[t] = tm__mem_zalloc(n, sizeof(double));
-    if (fit->text_sums[t] == NULL)
+    if (fit->text_sums[t] == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+    }
     job->t = t;
     job->statuses = statuses;
     tm__pool_run(fit->ctx == NULL ? NULL : fit->ctx->pool, TM_FOLDS, sum_fold, job);
@@ -327,22 +347,25 @@ static tm_status fit_sums(score_job *job, uint32_t t, tm_err *err) {
 
 tm_status tm__fit_text_steps(tm_fit *fit, tm_err *err) {
     tm_program *program = fit->program;
-    if (program->n_texts == 0)
+    if (program->n_texts == 0) {
         return TM_OK;
+    }
     score_job job = {.fit = fit};
     const uint32_t share = fit->max_terms / program->n_texts, most = SUMS_MAX / fit->n_stats;
     job.n_terms_max = share < most ? share : most;
     job.statuses = tm__mem_zalloc(program->n_texts, sizeof(tm_status));
-    if (job.statuses == NULL)
+    if (job.statuses == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+    }
     tm__pool_run(fit->ctx == NULL ? NULL : fit->ctx->pool, program->n_texts, fit_vocabulary, &job);
     const tm_status status = check_all(job.statuses, program->n_texts, err);
     tm__mem_free(job.statuses);
-    if (status != TM_OK)
+    if (status != TM_OK) {
         return status;
+    }
     TM_TRY(tm__fit_folds(fit, err));
     for (uint32_t t = 0; t < program->n_texts; t++) {
-        telling_terms found;
+        telling_terms found = {.n = 0};
         TM_TRY(fit_sums(&job, t, err));
         TM_TRY(find_telling(fit, t, &found, err));
         if (found.has_any) {
@@ -365,15 +388,18 @@ static void hold_fold(void *arg, uint64_t item, uint32_t worker) {
     float *scores = job->scores + item * (size_t)text->n_terms * fit->n_stats;
     tm_text_scratch scratch;
     job->statuses[item] = tm__text_scratch_init(&scratch, text->n_terms, NULL);
-    if (job->statuses[item] != TM_OK)
+    if (job->statuses[item] != TM_OK) {
         return;
+    }
     make_scores(fit, job->t, (uint32_t)item, scores);
     for (uint64_t i = 0; i < fit->n_rows && !tm__ctx_cancelled(fit->ctx); i++) {
-        if (fit->folds[i] != item)
+        if (fit->folds[i] != item) {
             continue;
+        }
         const bool is_there = read_row(fit, text, &scratch, i);
-        for (uint32_t k = 0; k < fit->n_stats; k++)
+        for (uint32_t k = 0; k < fit->n_stats; k++) {
             job->held[k][i] = is_there ? tm__text_score(&scratch, text, scores, k) : tm__nan();
+        }
     }
     tm__text_scratch_done(&scratch);
 }
@@ -381,23 +407,27 @@ static void hold_fold(void *arg, uint64_t item, uint32_t worker) {
 tm_status tm__fit_text_held(tm_fit *fit, tm_err *err) {
     for (uint32_t t = 0; t < fit->program->n_texts; t++) {
         const tm_text *text = &fit->program->texts[t];
-        if (text->n_terms == 0)
+        if (text->n_terms == 0) {
             continue;
+        }
         double *held[TM_MAX_STATS] = {NULL};
         tm_status statuses[TM_FOLDS] = {TM_OK};
         score_job job = {.fit = fit, .t = t, .statuses = statuses, .held = held};
         for (uint32_t s = 0; s < fit->program->n_steps; s++) {
             const tm_step *step = &fit->program->steps[s];
-            if (step->kind != TM_STEP_TEXT || step->part != TM_TEXT_SCORE || step->from != t)
+            if (step->kind != TM_STEP_TEXT || step->part != TM_TEXT_SCORE || step->from != t) {
                 continue;
+            }
             fit->held[s] = tm__mem_alloc(fit->n_rows, sizeof(double));
-            if (fit->held[s] == NULL)
+            if (fit->held[s] == NULL) {
                 return TM_FAIL(err, TM_E_NOMEM, "out of memory for text scores");
+            }
             held[step->item] = fit->held[s];
         }
         job.scores = tm__mem_alloc((size_t)text->n_terms * fit->n_stats * TM_FOLDS, sizeof(float));
-        if (job.scores == NULL)
+        if (job.scores == NULL) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory for text scores");
+        }
         tm__pool_run(fit->ctx == NULL ? NULL : fit->ctx->pool, TM_FOLDS, hold_fold, &job);
         tm__mem_free(job.scores);
         TM_TRY(check_all(statuses, TM_FOLDS, err));

@@ -16,8 +16,9 @@ static inline double of_int(int64_t value) {
 }
 
 static inline uint32_t category(uint32_t level, uint32_t n_levels, uint32_t n_kept) {
-    if (level < n_kept)
+    if (level < n_kept) {
         return level;
+    }
     return level == n_levels + 1 ? n_kept + 1 : n_kept;
 }
 
@@ -27,8 +28,9 @@ static inline int64_t floor_div(int64_t a, int64_t b) {
 }
 
 double tm__date_part(tm_date_part part, int64_t us) {
-    if (us == TM_INT_MISSING)
+    if (us == TM_INT_MISSING) {
         return NAN;
+    }
     const int64_t day = floor_div(us, DAY_US);
     const int64_t in_day = us - day * DAY_US;
     tm_civil civil;
@@ -59,10 +61,12 @@ static inline double of_level(const tm_step *step, const tm_levels *table, uint3
 static void missing_column(const tm_step *step, const tm_levels *tables, const tm_piece *piece,
                            double *out) {
     double value = NAN;
-    if (step->kind == TM_STEP_CATEGORY || step->kind == TM_STEP_LEVEL)
+    if (step->kind == TM_STEP_CATEGORY || step->kind == TM_STEP_LEVEL) {
         value = of_level(step, &tables[step->from], tables[step->from].n + 1);
-    for (uint64_t i = piece->row; i < piece->row_end; i++)
+    }
+    for (uint64_t i = piece->row; i < piece->row_end; i++) {
         out[i] = value;
+    }
 }
 
 static void level_column(const tm_step *step, const tm_levels *table, const tm_piece *piece,
@@ -84,25 +88,31 @@ void tm__step_column(const tm_step *step, const tm_levels *tables, const tm_piec
     } else if (step->kind == TM_STEP_CATEGORY || step->kind == TM_STEP_LEVEL) {
         level_column(step, &tables[step->from], piece, out);
     } else if (step->kind == TM_STEP_DATE) {
-        for (uint64_t i = piece->row; i < piece->row_end; i++)
+        for (uint64_t i = piece->row; i < piece->row_end; i++) {
             out[i] =
                 tm__date_part((tm_date_part)step->part, column->ints[rows == NULL ? i : rows[i]]);
+        }
     } else if (column->floats != NULL) {
-        for (uint64_t i = piece->row; i < piece->row_end; i++)
+        for (uint64_t i = piece->row; i < piece->row_end; i++) {
             out[i] = of_float(column->floats[rows == NULL ? i : rows[i]]);
+        }
     } else {
-        for (uint64_t i = piece->row; i < piece->row_end; i++)
+        for (uint64_t i = piece->row; i < piece->row_end; i++) {
             out[i] = of_int(column->ints[rows == NULL ? i : rows[i]]);
+        }
     }
 }
 
 double tm__step_cell(const tm_step *step, const tm_levels *tables, const tm_cell *cell,
                      uint32_t level) {
-    if (step->kind == TM_STEP_CATEGORY || step->kind == TM_STEP_LEVEL)
+    if (step->kind == TM_STEP_CATEGORY || step->kind == TM_STEP_LEVEL) {
         return of_level(step, &tables[step->from], level);
-    if (cell->type == TM_TYPE_NONE)
+    }
+    if (cell->type == TM_TYPE_NONE) {
         return NAN;
-    if (step->kind == TM_STEP_DATE)
+    }
+    if (step->kind == TM_STEP_DATE) {
         return tm__date_part((tm_date_part)step->part, cell->i64);
+    }
     return cell->type == TM_TYPE_FLOAT ? of_float(cell->f64) : of_int(cell->i64);
 }

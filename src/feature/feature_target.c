@@ -29,16 +29,19 @@ static void fold_chunk(void *arg, uint64_t item, uint32_t worker) {
     const tm_fit *fit = job->fit;
     const uint64_t end =
         (item + 1) * FOLD_CHUNK < fit->n_rows ? (item + 1) * FOLD_CHUNK : fit->n_rows;
-    for (uint64_t i = item * FOLD_CHUNK; i < end; i++)
+    for (uint64_t i = item * FOLD_CHUNK; i < end; i++) {
         fit->folds[i] = (uint8_t)(tm__rng_at(job->key, fit->rows[i]) % TM_FOLDS);
+    }
 }
 
 tm_status tm__fit_folds(tm_fit *fit, tm_err *err) {
-    if (fit->folds != NULL)
+    if (fit->folds != NULL) {
         return TM_OK;
+    }
     fit->folds = tm__mem_alloc(fit->n_rows, 1);
-    if (fit->folds == NULL)
+    if (fit->folds == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for folds");
+    }
     fold_job job = {.fit = fit, .key = tm__rng_split(fit->options->seed, "feature folds", 0).key};
     tm__pool_run(fit->ctx == NULL ? NULL : fit->ctx->pool,
                  (fit->n_rows + FOLD_CHUNK - 1) / FOLD_CHUNK, fold_chunk, &job);
@@ -78,8 +81,9 @@ static double drawn(double sum, double count, double all_sum, double all_count) 
 static double level_mean(const level_sums *s, uint32_t n_levels, uint32_t level, uint32_t without) {
     double sum = 0, count = 0, all_sum = 0, all_count = 0;
     for (uint32_t f = 0; f < TM_FOLDS; f++) {
-        if (f == without)
+        if (f == without) {
             continue;
+        }
         sum += s->sums[(size_t)f * n_levels + level];
         count += s->counts[(size_t)f * n_levels + level];
         all_sum += s->all_sums[f];
@@ -111,12 +115,14 @@ static bool fit_mean(tm_fit *fit, uint32_t s, const uint32_t *map, level_sums *s
     const bool ok = step->values != NULL && without != NULL && fit->held[s] != NULL;
     for (uint32_t level = 0; ok && level < n; level++) {
         step->values[level] = level_mean(sums, n, level, TM_FOLDS);
-        for (uint32_t f = 0; f < TM_FOLDS; f++)
+        for (uint32_t f = 0; f < TM_FOLDS; f++) {
             without[(size_t)f * n + level] = level_mean(sums, n, level, f);
+        }
     }
-    for (uint64_t i = 0; ok && i < fit->n_rows; i++)
+    for (uint64_t i = 0; ok && i < fit->n_rows; i++) {
         fit->held[s][i] =
             without[(size_t)fit->folds[i] * n + level_of(table, map, codes[fit->rows[i]])];
+    }
     tm__mem_free(without);
     return ok;
 }
@@ -136,8 +142,9 @@ static bool fit_count(tm_fit *fit, uint32_t s, const uint32_t *map) {
     step->values = tm__mem_alloc(n, sizeof(double));
     fit->held[s] = tm__mem_alloc(fit->n_rows, sizeof(double));
     const bool ok = counts != NULL && less != NULL && step->values != NULL && fit->held[s] != NULL;
-    for (uint64_t i = 0; ok && i < fit->n_rows; i++)
+    for (uint64_t i = 0; ok && i < fit->n_rows; i++) {
         counts[level_of(table, map, codes[fit->rows[i]])]++;
+    }
     for (uint32_t level = 0; ok && level < table->n; level++) {
         step->values[level] = count_value(fit, counts[level]);
         less[level] = count_value(fit, counts[level] - 1);
@@ -146,8 +153,9 @@ static bool fit_count(tm_fit *fit, uint32_t s, const uint32_t *map) {
         step->values[n - 2] = less[n - 2] = 0;
         step->values[n - 1] = less[n - 1] = tm__nan();
     }
-    for (uint64_t i = 0; ok && i < fit->n_rows; i++)
+    for (uint64_t i = 0; ok && i < fit->n_rows; i++) {
         fit->held[s][i] = less[level_of(table, map, codes[fit->rows[i]])];
+    }
     tm__mem_free(counts);
     tm__mem_free(less);
     return ok;
@@ -164,8 +172,9 @@ static void fit_table(void *arg, uint64_t item, uint32_t worker) {
     bool ok = sums.sums != NULL && sums.counts != NULL;
     for (uint32_t s = 0; ok && s < fit->program->n_steps; s++) {
         const tm_step *step = &fit->program->steps[s];
-        if (step->kind != TM_STEP_LEVEL || step->from != t || tm__ctx_cancelled(fit->ctx))
+        if (step->kind != TM_STEP_LEVEL || step->from != t || tm__ctx_cancelled(fit->ctx)) {
             continue;
+        }
         ok = step->part == TM_LEVEL_MEAN ? fit_mean(fit, s, job->maps[item], &sums)
                                          : fit_count(fit, s, job->maps[item]);
     }
@@ -185,26 +194,33 @@ tm_status tm__fit_levels(tm_fit *fit, tm_err *err) {
     bool ok = job.tables != NULL && job.maps != NULL && job.statuses != NULL;
     for (uint32_t s = 0; ok && s < program->n_steps; s++) {
         const uint32_t t = program->steps[s].from;
-        if (program->steps[s].kind != TM_STEP_LEVEL || (n > 0 && job.tables[n - 1] == t))
+        if (program->steps[s].kind != TM_STEP_LEVEL || (n > 0 && job.tables[n - 1] == t)) {
             continue;
+        }
         const tm_dict *dict = fit->columns[program->tables[t].input]->dict;
         job.maps[n] = tm__mem_alloc(tm__dict_count(dict), sizeof(uint32_t));
         ok = job.maps[n] != NULL;
-        if (ok)
+        if (ok) {
             tm__levels_map(fit->ctx, &program->tables[t], dict, job.maps[n]);
+        }
         job.tables[n++] = t;
     }
-    if (!ok)
+    if (!ok) {
         status = TM_FAIL(err, TM_E_NOMEM, "out of memory for target means");
-    if (status == TM_OK && n > 0)
+    }
+    if (status == TM_OK && n > 0) {
         status = tm__fit_folds(fit, err);
-    if (status == TM_OK)
+    }
+    if (status == TM_OK) {
         tm__pool_run(fit->ctx == NULL ? NULL : fit->ctx->pool, n, fit_table, &job);
-    for (uint32_t i = 0; job.maps != NULL && i < n; i++)
+    }
+    for (uint32_t i = 0; job.maps != NULL && i < n; i++) {
         tm__mem_free(job.maps[i]);
+    }
     for (uint32_t i = 0; status == TM_OK && i < n; i++) {
-        if (job.statuses[i] != TM_OK)
+        if (job.statuses[i] != TM_OK) {
             status = TM_FAIL(err, TM_E_NOMEM, "out of memory for target means");
+        }
     }
     tm__mem_free(job.tables);
     tm__mem_free((void *)job.maps);

@@ -65,13 +65,15 @@ static void walk_words(tm_str value, uint64_t key, tm_term_fn fn, void *arg) {
         }
         const size_t start = at;
         uint64_t hash = key ^ SALT_WORD;
-        for (; at < value.len && is_word_byte((uint8_t)value.ptr[at]); at++)
+        for (; at < value.len && is_word_byte((uint8_t)value.ptr[at]); at++) {
             hash = (hash ^ lower((uint8_t)value.ptr[at])) * STEP_PRIME;
+        }
         hash = mix(hash);
         fn(arg, hash, true, (tm_str){value.ptr + start, at - start});
-        if (has_before)
+        if (has_before) {
             fn(arg, mix((before * 3) ^ hash ^ SALT_PAIR), true,
                (tm_str){value.ptr + before_start, at - before_start});
+        }
         before = hash;
         before_start = start;
         has_before = true;
@@ -81,22 +83,26 @@ static void walk_words(tm_str value, uint64_t key, tm_term_fn fn, void *arg) {
 /* Pieces of one blank-separated word: position 0 and len + 1 are blanks around it. */
 static void walk_pieces(const uint8_t *word, size_t len, uint64_t key, tm_term_fn fn, void *arg) {
     for (size_t start = 0; start <= len; start++) {
-        if (start > 0 && (word[start - 1] & 0xC0) == 0x80)
+        if (start > 0 && (word[start - 1] & 0xC0) == 0x80) {
             continue;
+        }
         uint64_t hash = key ^ SALT_PIECE;
         uint32_t n_chars = 0;
         for (size_t at = start; at <= len + 1; at++) {
             const uint8_t byte = at == 0 || at == len + 1 ? ' ' : word[at - 1];
             if ((byte & 0xC0) != 0x80) { /* a character begins: the piece before it is whole */
-                if (n_chars >= PIECE_MIN)
+                if (n_chars >= PIECE_MIN) {
                     fn(arg, mix(hash), false, (tm_str){NULL, 0});
-                if (n_chars == PIECE_MAX)
+                }
+                if (n_chars == PIECE_MAX) {
                     break;
+                }
                 n_chars++;
             }
             hash = (hash ^ lower(byte)) * STEP_PRIME;
-            if (at == len + 1 && n_chars >= PIECE_MIN)
+            if (at == len + 1 && n_chars >= PIECE_MIN) {
                 fn(arg, mix(hash), false, (tm_str){NULL, 0});
+            }
         }
     }
 }
@@ -110,27 +116,32 @@ void tm__text_walk(tm_str value, uint64_t key, tm_term_fn fn, void *arg) {
             continue;
         }
         const size_t start = at;
-        while (at < value.len && !is_blank((uint8_t)value.ptr[at]))
+        while (at < value.len && !is_blank((uint8_t)value.ptr[at])) {
             at++;
+        }
         walk_pieces((const uint8_t *)value.ptr + start, at - start, key, fn, arg);
     }
 }
 
 tm_status tm__text_index(tm_text *text, tm_err *err) {
     for (uint32_t i = 1; i < text->n_terms; i++) {
-        if (text->hashes[i] <= text->hashes[i - 1])
+        if (text->hashes[i] <= text->hashes[i - 1]) {
             return TM_FAIL(err, TM_E_DATA, "terms are not in order");
+        }
     }
     uint32_t n_slots = 8;
-    while (n_slots < UINT32_C(0x80000000) && n_slots / 2 <= text->n_terms)
+    while (n_slots < UINT32_C(0x80000000) && n_slots / 2 <= text->n_terms) {
         n_slots *= 2;
+    }
     uint32_t *slots = tm__mem_zalloc(n_slots, sizeof(uint32_t));
-    if (slots == NULL)
+    if (slots == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
+    }
     for (uint32_t i = 0; i < text->n_terms; i++) {
         uint32_t at = (uint32_t)text->hashes[i] & (n_slots - 1);
-        while (slots[at] != 0)
+        while (slots[at] != 0) {
             at = (at + 1) & (n_slots - 1);
+        }
         slots[at] = i + 1;
     }
     text->slots = slots;
@@ -179,8 +190,9 @@ static void count_term(void *arg, uint64_t hash, bool is_word, tm_str part) {
     while (text->slots[at] != 0) {
         const uint32_t term = text->slots[at] - 1;
         if (text->hashes[term] == hash) {
-            if (r->scratch->counts[term]++ == 0)
+            if (r->scratch->counts[term]++ == 0) {
                 r->scratch->touched[r->scratch->n_touched++] = term;
+            }
             return;
         }
         at = (at + 1) & (text->n_slots - 1);
@@ -195,20 +207,23 @@ static void sort_terms(tm_text_scratch *scratch, uint32_t n_terms) {
         for (uint32_t i = 1; i < scratch->n_touched; i++) {
             const uint32_t term = terms[i];
             uint32_t at = i;
-            for (; at > 0 && terms[at - 1] > term; at--)
+            for (; at > 0 && terms[at - 1] > term; at--) {
                 terms[at] = terms[at - 1];
+            }
             terms[at] = term;
         }
         return;
     }
-    for (uint32_t i = 0; i < scratch->n_touched; i++)
+    for (uint32_t i = 0; i < scratch->n_touched; i++) {
         scratch->bits[terms[i] / 64] |= UINT64_C(1) << (terms[i] % 64);
+    }
     uint32_t n = 0;
     for (uint32_t word = 0; word <= (n_terms - 1) / 64; word++) {
         uint64_t bits = scratch->bits[word];
         scratch->bits[word] = 0;
-        for (; bits != 0; bits &= bits - 1)
+        for (; bits != 0; bits &= bits - 1) {
             terms[n++] = word * 64 + (uint32_t)__builtin_ctzll(bits);
+        }
     }
 }
 
@@ -228,14 +243,16 @@ static void count_characters(tm_text_scratch *scratch, tm_str value) {
 }
 
 void tm__text_read(tm_text_scratch *scratch, const tm_text *text, const tm_str *value) {
-    for (uint32_t i = 0; i < scratch->n_touched; i++)
+    for (uint32_t i = 0; i < scratch->n_touched; i++) {
         scratch->counts[scratch->touched[i]] = 0;
+    }
     scratch->n_touched = 0;
     scratch->n_chars = scratch->n_words = scratch->n_digits = 0;
     scratch->n_letters = scratch->n_upper = 0;
     scratch->is_missing = value == NULL;
-    if (value == NULL)
+    if (value == NULL) {
         return;
+    }
     count_characters(scratch, *value);
     reading r = {.scratch = scratch, .text = text};
     tm__text_walk(*value, tm__text_key(text->input), count_term, &r);
@@ -253,10 +270,12 @@ double tm__text_score(const tm_text_scratch *scratch, const tm_text *text, const
 }
 
 double tm__text_value(const tm_text_scratch *scratch, const tm_text *text, const tm_step *step) {
-    if (step->part == TM_TEXT_TERM)
+    if (step->part == TM_TEXT_TERM) {
         return scratch->counts[step->item] > 0 ? 1 : 0;
-    if (scratch->is_missing)
+    }
+    if (scratch->is_missing) {
         return tm__nan();
+    }
     switch ((tm_text_part)step->part) {
     case TM_TEXT_CHARS:
         return (double)scratch->n_chars;
@@ -287,7 +306,8 @@ uint32_t tm__text_weights(const tm_text_scratch *scratch, const tm_text *text, u
         sum += weight * weight;
     }
     const double scale = sum > 0 ? 1 / tm__sqrt(sum) : 0;
-    for (uint32_t i = 0; i < scratch->n_touched; i++)
+    for (uint32_t i = 0; i < scratch->n_touched; i++) {
         out_values[i] = (float)((double)out_values[i] * scale);
+    }
     return scratch->n_touched;
 }

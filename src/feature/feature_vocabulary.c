@@ -35,20 +35,23 @@ typedef struct counter {
 
 static entry *find_slot(entry *entries, uint32_t n_slots, uint64_t hash) {
     uint32_t at = (uint32_t)hash & (n_slots - 1);
-    while (entries[at].n_docs != 0 && entries[at].hash != hash)
+    while (entries[at].n_docs != 0 && entries[at].hash != hash) {
         at = (at + 1) & (n_slots - 1);
+    }
     return &entries[at];
 }
 
 /* Moves the entries with more than n_docs_min texts to a table of n_slots. */
 static bool rebuild(counter *c, uint32_t n_slots, uint32_t n_docs_min) {
     entry *entries = tm__mem_zalloc(n_slots, sizeof(entry));
-    if (entries == NULL)
+    if (entries == NULL) {
         return false;
+    }
     uint32_t n_used = 0;
     for (uint32_t i = 0; i < c->n_slots; i++) {
-        if (c->entries[i].n_docs <= n_docs_min)
+        if (c->entries[i].n_docs <= n_docs_min) {
             continue;
+        }
         *find_slot(entries, n_slots, c->entries[i].hash) = c->entries[i];
         n_used++;
     }
@@ -62,13 +65,15 @@ static bool rebuild(counter *c, uint32_t n_slots, uint32_t n_docs_min) {
 static void count_term(void *arg, uint64_t hash, bool is_word, tm_str part) {
     (void)part;
     counter *c = arg;
-    if (c->failed)
+    if (c->failed) {
         return;
+    }
     if (c->n_used >= c->n_slots / 2) {
         const bool is_full = c->n_used >= ENTRIES_MAX;
         c->failed = !rebuild(c, is_full ? c->n_slots : c->n_slots * 2, is_full ? 1 : 0);
-        if (c->failed)
+        if (c->failed) {
             return;
+        }
     }
     entry *e = find_slot(c->entries, c->n_slots, hash);
     if (e->n_docs == 0) {
@@ -82,8 +87,9 @@ static void count_term(void *arg, uint64_t hash, bool is_word, tm_str part) {
 
 static int compare_frequent(const void *a, const void *b) {
     const entry *x = a, *y = b;
-    if (x->n_docs != y->n_docs)
+    if (x->n_docs != y->n_docs) {
         return x->n_docs > y->n_docs ? -1 : 1;
+    }
     return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
@@ -95,8 +101,9 @@ static int compare_hashes(const void *a, const void *b) {
 /* Text of a fitted row; false when missing. */
 static bool text_of(const tm_column *column, uint32_t row, tm_str *out) {
     const uint32_t code = column->codes[row];
-    if (code == TM_CODE_MISSING)
+    if (code == TM_CODE_MISSING) {
         return false;
+    }
     *out = tm__dict_get(column->dict, code);
     return true;
 }
@@ -109,8 +116,9 @@ static tm_status keep_terms(const entry *entries, uint32_t n, uint32_t n_docs, t
     words->is_word = tm__mem_alloc(n, 1);
     words->n_docs = tm__mem_alloc(n, sizeof(uint32_t));
     if (text->hashes == NULL || text->idf == NULL || words->is_word == NULL ||
-        words->n_docs == NULL)
+        words->n_docs == NULL) {
         return TM_E_NOMEM;
+    }
     for (uint32_t i = 0; i < n; i++) {
         text->hashes[i] = entries[i].hash;
         text->idf[i] = (float)(tm__log((1 + (double)n_docs) / (1 + (double)entries[i].n_docs)) + 1);
@@ -129,8 +137,9 @@ tm_status tm__vocabulary_fit(const tm_fit *fit, tm_text *text, tm_words *words,
     c.failed = c.entries == NULL;
     for (uint64_t i = 0; i < fit->n_rows && !c.failed && !tm__ctx_cancelled(fit->ctx); i += step) {
         tm_str value;
-        if (!text_of(column, fit->rows[i], &value))
+        if (!text_of(column, fit->rows[i], &value)) {
             continue;
+        }
         c.doc++;
         tm__text_walk(value, key, count_term, &c);
     }
@@ -139,8 +148,9 @@ tm_status tm__vocabulary_fit(const tm_fit *fit, tm_text *text, tm_words *words,
         const uint32_t n_docs_min = c.doc / 20000 > 2 ? c.doc / 20000 : 2;
         uint32_t n = 0;
         for (uint32_t i = 0; i < c.n_slots; i++) {
-            if (c.entries[i].n_docs >= n_docs_min)
+            if (c.entries[i].n_docs >= n_docs_min) {
                 c.entries[n++] = c.entries[i];
+            }
         }
         if (n > n_terms_max) {
             qsort(c.entries, n, sizeof(entry), compare_frequent);
@@ -169,16 +179,19 @@ typedef struct namer {
 static void name_term(void *arg, uint64_t hash, bool is_word, tm_str part) {
     namer *m = arg;
     for (uint32_t i = 0; is_word && i < m->n; i++) {
-        if (m->text->hashes[m->terms[i]] != hash || m->out[i] != NULL)
+        if (m->text->hashes[m->terms[i]] != hash || m->out[i] != NULL) {
             continue;
+        }
         const bool is_name = part.len < 100 && tm__str_is_utf8(part);
         m->out[i] = is_name ? tm__mem_strndup(part.ptr, part.len) : tm__mem_strdup("(long)");
         m->n_named++;
         for (char *p = m->out[i]; p != NULL && *p != 0; p++) {
-            if (*p >= 'A' && *p <= 'Z')
+            if (*p >= 'A' && *p <= 'Z') {
                 *p = (char)(*p + 32);
-            if ((uint8_t)*p < ' ')
+            }
+            if ((uint8_t)*p < ' ') {
                 *p = ' ';
+            }
         }
     }
 }
@@ -189,7 +202,8 @@ void tm__vocabulary_name(const tm_fit *fit, const tm_text *text, const uint32_t 
     memset((void *)out, 0, n * sizeof(char *));
     for (uint64_t i = 0; i < fit->n_rows && m.n_named < n; i++) {
         tm_str value;
-        if (text_of(fit->columns[text->input], fit->rows[i], &value))
+        if (text_of(fit->columns[text->input], fit->rows[i], &value)) {
             tm__text_walk(value, tm__text_key(text->input), name_term, &m);
+        }
     }
 }
