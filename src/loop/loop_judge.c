@@ -33,6 +33,34 @@ tm_status tm__loop_learned(tm_registry *registry, const tm_version *version, tm_
     return TM_OK;
 }
 
+static bool is_same(const json_t *details, const tm_learned *learned) {
+    return tm__json_i64(details, "labelled_until_us", -1) == learned->until_us &&
+           strcmp(tm__json_text(details, "source_hash", ""), learned->source_hash) == 0;
+}
+
+tm_status tm__loop_refused_before(tm_registry *registry, const char *model,
+                                  const tm_learned *learned, uint32_t *out_version, tm_err *err) {
+    json_t *history = NULL, *item;
+    size_t i;
+    uint32_t trained = 0, refused = 0;
+    TM_TRY(tm__registry_history(registry, model, &history, err));
+    json_array_foreach(history, i, item) {
+        const char *event = tm__json_text(item, "event", "");
+        const uint32_t version = (uint32_t)tm__json_i64(item, "version", 0);
+        if (strcmp(event, "retrain.trained") == 0) {
+            trained = is_same(json_object_get(item, "details"), learned) ? version : 0;
+            refused = 0;
+        } else if (strcmp(event, "gate.refused") == 0 && version == trained) {
+            refused = trained;
+        } else if (strncmp(event, "retrain.", 8) != 0) {
+            refused = 0; /* another recipe, gate or champion: it is worth another try */
+        }
+    }
+    json_decref(history);
+    *out_version = refused;
+    return TM_OK;
+}
+
 /* ---- Two bundles on the same rows ---- */
 
 tm_status tm__loop_duel(tm_ctx *ctx, const tm_duel *duel, tm_gate_scores *out_scores,

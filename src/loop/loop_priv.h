@@ -19,6 +19,12 @@ typedef struct tm_learned {
 TM_NODISCARD tm_status tm__loop_learned(tm_registry *registry, const tm_version *version,
                                         tm_learned *out, tm_err *err);
 
+/** Version that learned the same and was refused, with nothing changed since; 0 when there is none.
+ */
+TM_NODISCARD tm_status tm__loop_refused_before(tm_registry *registry, const char *model,
+                                               const tm_learned *learned, uint32_t *out_version,
+                                               tm_err *err);
+
 /** Rows with the columns of `like`, by name and fitted to its types; a column that is absent is
  * missing, weights are 1. Rows that do not fit are left out. NULL rows give NULL. */
 TM_NODISCARD tm_status tm__rows_fit(tm_table *rows, const tm_table *like, const char *weight,

@@ -212,6 +212,27 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
 
 /* ---- The whole ---- */
 
+/* The same rows, recipe and gate would only give the same version and the same verdict again; a
+ * schedule would pile them up. Another budget may give another version. */
+static tm_status repeat_check(const tm_retraining *r, tm_err *err) {
+    tm_learned learned = {.until_us = r->harvest.until_us};
+    uint32_t version = 0;
+    if (r->options->work > 0 || r->options->budget_ms > 0) {
+        return TM_OK;
+    }
+    (void)tm__str_copy(learned.source_hash, sizeof(learned.source_hash),
+                       tm__str(r->harvest.source_hash));
+    TM_TRY(tm__loop_refused_before(r->registry, r->options->model, &learned, &version, err));
+    if (version == 0) {
+        return TM_OK;
+    }
+    const tm_status st =
+        TM_FAIL(err, TM_E_REFUSED, "nothing is new since version %u of '%s', which was refused",
+                version, r->options->model);
+    tm_err_hint(err, "Send labels, add rows to the source or change its recipe, then try again.");
+    return st;
+}
+
 static tm_status learn_and_judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     TM_TRY(train(ctx, r, err));
     TM_TRY(add(r, err));
@@ -229,6 +250,7 @@ static tm_status retrain(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
                                  .bundle = r->champion_bundle,
                                  .recipe = r->recipe};
     TM_TRY(tm__loop_harvest(ctx, &in, &r->harvest, err));
+    TM_TRY(repeat_check(r, err));
     TM_TRY(note_started(r, err));
     const tm_status st = learn_and_judge(ctx, r, &own);
     if (st != TM_OK) {

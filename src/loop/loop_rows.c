@@ -475,7 +475,7 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
     tm_harvest harvest = {0};
     tm_crop crop = {0};
     TM_TRY(tm__loop_learned(in->registry, in->champion, &learned, err));
-    TM_TRY(tm__monitor_labelled_until(in->monitor, &harvest.until_us, err));
+    TM_TRY(tm__monitor_labelled_until(in->monitor, in->champion->model, &harvest.until_us, err));
     TM_TRY(source_read(ctx, in, &crop.source, err));
     const tm_span before = {INT64_MIN, learned.until_us};
     const tm_span fresh = {learned.until_us, harvest.until_us};

@@ -76,10 +76,10 @@ TM_NODISCARD tm_status tm__monitor_live(tm_monitor *monitor, const tm_bundle *bu
                                         tm_live *out, tm_err *err);
 void tm__live_done(tm_live *live);
 
-/** Labels that joined up to now: an upper bound for tm__monitor_labelled_span(), and an after_us
- * for the next time. 0 when there are none. */
-TM_NODISCARD tm_status tm__monitor_labelled_until(tm_monitor *monitor, int64_t *out_us,
-                                                  tm_err *err);
+/** When the last label of a model joined: an upper bound for tm__monitor_labelled_span(), and an
+ * after_us for the next time. 0 when there are none. */
+TM_NODISCARD tm_status tm__monitor_labelled_until(tm_monitor *monitor, const char *model,
+                                                  int64_t *out_us, tm_err *err);
 /**
  * Labelled answers as rows to learn from, oldest first: the columns of the schema (roles FEATURE,
  * TIME, ENTITY, ...) and the target as text/number column named `target`. n = 0 rows gives a NULL

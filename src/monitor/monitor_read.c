@@ -394,26 +394,33 @@ tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle, con
                                      err);
 }
 
+typedef struct tm_until_query {
+    const char *model;
+    int64_t until_us;
+} tm_until_query;
+
 static tm_status until_read(tm_db *db, void *arg, tm_err *err) {
-    int64_t *out_us = arg;
+    tm_until_query *query = arg;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT coalesce(max(n), 0) FROM counters"
-                         " WHERE model = '' AND name = 'stamp_us'",
+                         "SELECT max(labelled_us) FROM answers WHERE model = ?"
+                         " AND label IS NOT NULL",
                          &stmt, err));
+    tm__stmt_bind_text(stmt, 1, query->model);
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK) {
-        *out_us = has_row ? tm__stmt_i64(stmt, 0) : 0;
+        query->until_us = has_row ? tm__stmt_i64(stmt, 0) : 0; /* null gives 0 */
     }
     tm__stmt_done(stmt);
     return st;
 }
 
-tm_status tm__monitor_labelled_until(tm_monitor *monitor, int64_t *out_us, tm_err *err) {
-    int64_t until_us = 0;
-    TM_TRY(read_log(monitor, until_read, &until_us, err));
-    *out_us = until_us;
+tm_status tm__monitor_labelled_until(tm_monitor *monitor, const char *model, int64_t *out_us,
+                                     tm_err *err) {
+    tm_until_query query = {.model = model};
+    TM_TRY(read_log(monitor, until_read, &query, err));
+    *out_us = query.until_us;
     return TM_OK;
 }
 

@@ -154,13 +154,13 @@ static void a_late_label_of_an_old_answer_is_new(void **state) {
     int64_t until_us = -1, later_us = 0;
     tm_label_result result;
     tm__clock_fix(1000000); /* the clock stands still: the stamps must grow all the same */
-    assert_int_equal(tm__monitor_labelled_until(monitor, &until_us, NULL), TM_OK);
+    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &until_us, NULL), TM_OK);
     assert_int_equal(until_us, 0);
     log_answers(monitor, first, 2, 0);
-    assert_int_equal(tm__monitor_labelled_until(monitor, &until_us, NULL), TM_OK);
+    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &until_us, NULL), TM_OK);
     const tm_label late = {.prediction_id = "1", .value = "no", .observed_us = TM_INT_MISSING};
     assert_int_equal(tm__monitor_labels(monitor, &late, 1, &result, NULL), TM_OK);
-    assert_int_equal(tm__monitor_labelled_until(monitor, &later_us, NULL), TM_OK);
+    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &later_us, NULL), TM_OK);
     assert_true(later_us > until_us);
     assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", until_us, &table, NULL), TM_OK);
     assert_int_equal(tm__table_rows(table), 1);
