@@ -127,9 +127,11 @@ static void write_counters(tm_buf *out, const json_t *counters) {
     json_t *number = NULL;
     json_object_foreach((json_t *)(uintptr_t)counters, key, value) {
         if (json_is_integer(value)) {
-            tm__buf_printf(out,
-                           "# TYPE tidemill_log_%s_total counter\ntidemill_log_%s_total %lld\n",
-                           key, key, (long long)json_integer_value(value));
+            const bool is_level = strcmp(key, "queued") == 0; /* goes down too */
+            const char *suffix = is_level ? "" : "_total";
+            tm__buf_printf(out, "# TYPE tidemill_log_%s%s %s\ntidemill_log_%s%s %lld\n", key,
+                           suffix, is_level ? "gauge" : "counter", key, suffix,
+                           (long long)json_integer_value(value));
         } else if (json_is_object(value)) {
             tm__buf_printf(out, "# TYPE tidemill_log_%s_total counter\n", key);
             json_object_foreach(value, inner, number) {

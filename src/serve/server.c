@@ -354,10 +354,11 @@ tm_status tm__server_run(tm_server *server, int *out_signal, tm_err *err) {
     for (;;) {
         const uint32_t n = tm__poller_wait(conns->poller, events, EVENTS_MAX, TURN_MS);
         conns->now_ns = tm__mono_ns();
-        take_news(server);
+        /* Events before news and sweeps: these end connections that the events still name. */
         for (uint32_t i = 0; i < n; i++) {
             handle_event(server, &events[i], &signal);
         }
+        take_news(server);
         if (conns->now_ns - swept_ns > TURN_MS * UINT64_C(1000000)) {
             swept_ns = conns->now_ns;
             tm__conns_sweep(conns);
