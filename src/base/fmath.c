@@ -133,12 +133,14 @@ double tm__sigmoid(double x) {
 }
 
 static inline void exp_loop(const double *x, double *out, size_t n) {
+#pragma omp simd
     for (size_t i = 0; i < n; i++) {
         out[i] = exp_any(x[i]);
     }
 }
 
 static inline void sigmoid_loop(const double *x, double *out, size_t n) {
+#pragma omp simd
     for (size_t i = 0; i < n; i++) {
         out[i] = sigmoid_any(x[i]);
     }

@@ -372,12 +372,14 @@ static void column_merge(const search_job *job, uint64_t at) {
     int64_t *small = slot_cells(grower, job->small) + at;
     for (uint32_t p = 1; p < job->n_merge; p++) {
         const int64_t *part = part_cells(grower, p, job->small) + at;
+#pragma omp simd
         for (uint32_t b = 0; b < stride; b++) {
             small[b] += part[b];
         }
     }
     if (job->large != SLOT_NONE) {
         int64_t *large = slot_cells(grower, job->large) + at;
+#pragma omp simd
         for (uint32_t b = 0; b < stride; b++) {
             large[b] -= small[b];
         }

@@ -253,12 +253,14 @@ static void block_gradients(const loss_job *job, uint64_t row, uint32_t n, doubl
     const double *s = job->scores + job->output * loss->n_rows + row, *y = loss->y + row;
     if (loss->task == TM_TASK_REGRESSION) {
         const double per_scale = 1 / loss->scale; /* exact: a power of two */
+#pragma omp simd
         for (uint32_t i = 0; i < n; i++) {
             g[i] = (s[i] - y[i]) * per_scale;
             h[i] = 1;
         }
     } else if (loss->task == TM_TASK_BINARY) {
         tm__sigmoid_array(s, h, n);
+#pragma omp simd
         for (uint32_t i = 0; i < n; i++) {
             g[i] = h[i] - y[i];
             h[i] = h[i] * (1 - h[i]);
@@ -267,10 +269,12 @@ static void block_gradients(const loss_job *job, uint64_t row, uint32_t n, doubl
         const double k = (double)loss->n_outputs;
         /* Friedman 2001, sec. 4.6: scores have one freedom less. */
         const double factor = k / (k - 1);
+#pragma omp simd
         for (uint32_t i = 0; i < n; i++) {
             g[i] = s[i] - job->norms[row + i];
         }
         tm__exp_array(g, g, n);
+#pragma omp simd
         for (uint32_t i = 0; i < n; i++) {
             const double p = g[i];
             g[i] = p - (y[i] == (double)job->output ? 1 : 0);

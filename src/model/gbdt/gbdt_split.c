@@ -34,7 +34,7 @@ enum {
     CATEGORIES_MAX = 256,
     BINS_MAX = 256
 };
-#define TM_ALWAYS_INLINE __attribute__((always_inline)) static inline
+#define TM_ALWAYS_INLINE inline __attribute__((always_inline))
 
 static const double CATEGORY_SMOOTH = 10; /* in units of the hessian */
 static const double HESSIAN_MIN = 1e-3;   /* of a side, in units of the hessian */
@@ -46,12 +46,12 @@ typedef struct found {
     int64_t left; /* 0: none, because hessians are over 0 */
 } found;
 
-TM_ALWAYS_INLINE double shrink(double g, double l1) {
+static TM_ALWAYS_INLINE double shrink(double g, double l1) {
     return l1 > 0 ? copysign(fmax(fabs(g) - l1, 0), g) : g;
 }
 
 /* Score of both sides; one division. */
-TM_ALWAYS_INLINE double score_of(const tm_split_sides *s, double g, double h) {
+static TM_ALWAYS_INLINE double score_of(const tm_split_sides *s, double g, double h) {
     const double gl = shrink(g, s->l1), hl = h + s->l2;
     const double gr = shrink(s->g - g, s->l1), hr = s->h - h + s->l2;
     return (gl * gl * hr + gr * gr * hl) / (hl * hr);
@@ -67,13 +67,14 @@ void tm__split_scores_ref(const tm_split_sides *s, const double *g, const double
 }
 
 /* The same without branches, for vectors: with and without l1, which is seldom asked for. */
-TM_ALWAYS_INLINE void scores_loop(const tm_split_sides *sides, const double *g, const double *h,
-                                  uint32_t n, double *out) {
+static TM_ALWAYS_INLINE void scores_loop(const tm_split_sides *sides, const double *g,
+                                         const double *h, uint32_t n, double *out) {
     const tm_split_sides s = *sides;
     if (s.l1 > 0) {
         tm__split_scores_ref(sides, g, h, n, out);
         return;
     }
+#pragma omp simd
     for (uint32_t i = 0; i < n; i++) {
         const double gl = g[i] + s.left_g, left_h = h[i] + s.left_h;
         const double gr = s.g - gl, hl = left_h + s.l2, hr = s.h - left_h + s.l2;

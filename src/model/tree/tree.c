@@ -204,9 +204,9 @@ typedef struct walk {
     const double *const *cols;
 } walk;
 
-#define TM_ALWAYS_INLINE __attribute__((always_inline)) static inline
+#define TM_ALWAYS_INLINE inline __attribute__((always_inline))
 
-TM_ALWAYS_INLINE uint32_t node_next(walk w, uint32_t at, uint64_t row) {
+static TM_ALWAYS_INLINE uint32_t node_next(walk w, uint32_t at, uint64_t row) {
     const tm_tree_node *node = &w.nodes[at];
     const double x = w.cols[node->meta & TM_NODE_COLUMN][row];
     const bool missing_left = (node->meta & TM_NODE_MISSING_LEFT) != 0;
@@ -223,7 +223,7 @@ TM_ALWAYS_INLINE uint32_t node_next(walk w, uint32_t at, uint64_t row) {
 
 /* Walk eight lanes to their leaves; at[] holds roots on entry. Lane k looks at row row + k * step.
  */
-TM_ALWAYS_INLINE void lanes_walk(walk w, uint64_t row, uint64_t step, uint32_t *at) {
+static TM_ALWAYS_INLINE void lanes_walk(walk w, uint64_t row, uint64_t step, uint32_t *at) {
     uint32_t moved;
     do {
         moved = 0;
