@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Gradient-boosted trees: the learner "gbdt". Parameters and their meaning: gbdt_params.def.
- * Why it is built this way: README.md beside this file.
+ * Why it is built this way: ../README.md.
  */
 #ifndef TM_MODEL_GBDT_H
 #define TM_MODEL_GBDT_H

@@ -79,7 +79,8 @@ static TM_ALWAYS_INLINE void scores_loop(const tm_split_sides *sides, const doub
         const double gl = g[i] + s.left_g, left_h = h[i] + s.left_h;
         const double gr = s.g - gl, hl = left_h + s.l2, hr = s.h - left_h + s.l2;
         const double score = (gl * gl * hr + gr * gr * hl) / (hl * hr);
-        out[i] = (left_h >= s.h_low) & (left_h <= s.h_high) ? score : 0;
+        const bool fits = (left_h >= s.h_low) & (left_h <= s.h_high);
+        out[i] = fits ? score : 0;
     }
 }
 
