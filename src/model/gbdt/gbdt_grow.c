@@ -668,7 +668,6 @@ static void sums_task(void *arg, uint64_t part, uint32_t worker) {
     for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
         const segment *seg = segment_of(grower, leaf, (uint32_t)part);
         const uint32_t *rows = grower->rows + seg->begin, count = seg->count;
-        grower->nodes[grower->leaves[leaf].node].leaf = leaf;
         for (uint32_t i = 0; i < count; i++) {
             leaf_of[rows[i]] = (uint16_t)leaf;
         }
@@ -693,6 +692,9 @@ static void values_fit(tm_grower *grower) {
     const tm_gradients *gradients = grower->in.gradients;
     /* Penalties are in the units of gradients as the user sees them: not divided by scale. */
     const double l1 = options->l1 / grower->in.scale;
+    for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
+        grower->nodes[grower->leaves[leaf].node].leaf = leaf;
+    }
     tm__pool_run(grower->pool, grower->n_parts, sums_task, grower);
     for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
         int64_t sums[2] = {0, 0};
