@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `serve` answers predictions; `run` does so and turns the loop: the schedule's steps run between
- * requests. */
+/* `serve` answers predictions; `run` does so and turns the loop: the schedule's steps run on a
+ * thread of their own, so that no request waits for them. */
 #include "base/proc.h"
 #include "cli/cli.h"
 #include "loop/loop.h"

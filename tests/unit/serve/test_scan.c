@@ -103,9 +103,9 @@ static void depth_64_passes_and_65_does_not(void **state) {
     for (size_t depth = 64; depth <= 65; depth++) {
         memset(text, '[', depth);
         memset(text + depth, ']', depth);
+        text[depth * 2] = '\0';
         tm_scan_error e;
         assert_int_equal(tm__scan_check(text, depth * 2, &e), depth == 64);
-        text[depth * 2] = '\0';
     }
 }
 

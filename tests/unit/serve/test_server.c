@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/net.h"
+#include "serve/serve_priv.h"
 #include "serve_case.h"
 #include "temp_home.h"
 #include "test.h"
@@ -112,10 +113,52 @@ static void the_tick_is_called_again_and_again(void **state) {
     tm__server_close(server);
 }
 
+/* A call of an endpoint with names and a body that fit; what matters is who asked. */
+static uint32_t call_endpoint(serve_case *c, const tm_endpoint *endpoint, const char *key) {
+    char target[256];
+    const char *brace = strchr(endpoint->path, '{');
+    const char *end = brace == NULL ? NULL : strchr(brace, '}');
+    if (brace == NULL) {
+        (void)snprintf(target, sizeof target, "%s", endpoint->path);
+    } else {
+        (void)snprintf(target, sizeof target, "%.*stiny%s", (int)(brace - endpoint->path),
+                       endpoint->path, end + 1);
+    }
+    return serve_case_call(c, target, endpoint->method == TM_POST ? "{}" : NULL, key);
+}
+
+/* Over the wire: every endpoint of the table for every role, for nobody and for a wrong key. */
+static void every_endpoint_asks_every_role(void **state) {
+    serve_case c;
+    tm_key keys[4];
+    serve_case_open(&c, *state, NULL);
+    for (uint32_t i = 0; i < 4; i++) {
+        serve_case_key(&c, (tm_guard_role)(i + 1), &keys[i]);
+    }
+    for (int i = 0; i < 100 && serve_case_call(&c, "/version", NULL, keys[3].text) != 200; i++) {
+        tm__sleep_ms(10);
+    }
+    for (uint32_t e = 0; e < tm__endpoint_count(); e++) {
+        const tm_endpoint *endpoint = tm__endpoint_get(e);
+        const bool is_public = endpoint->permission == TM_PERMISSION_PUBLIC;
+        for (uint32_t i = 0; i < 4; i++) {
+            const bool can =
+                is_public || tm__guard_role_can((tm_guard_role)(i + 1), endpoint->permission);
+            const uint32_t status = call_endpoint(&c, endpoint, keys[i].text);
+            assert_int_not_equal(status, 401);
+            assert_int_equal(status != 403, can);
+        }
+        assert_int_equal(call_endpoint(&c, endpoint, NULL) == 401, !is_public);
+        assert_int_equal(call_endpoint(&c, endpoint, "tm_wrong") == 401, !is_public);
+    }
+    serve_case_close(&c);
+}
+
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        IN_HOME(every_endpoint_asks_every_role),
         IN_HOME(a_home_has_one_server),
         IN_HOME(an_open_address_needs_a_key),
         IN_HOME(a_home_without_models_is_served),
