@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * train: rows -> snapshot -> run -> bundle -> version -> verdict -> report.
+ *
+ * What the registry will name is on disk before it names it: the snapshot and the bundle are
+ * published first, then one transaction makes the version. A failure before that leaves at most
+ * files that nothing refers to.
+ */
 #include <string.h>
 
 #include "base/clock.h"

@@ -92,6 +92,59 @@ static tm_status fit_members(tm_ctx *ctx, const tm_search *search, const tm_fit_
     return st;
 }
 
+/* Columns that no feature comes from are no inputs: nobody should have to send an id that is not
+ * read. */
+static tm_status drop_unused(tm_train_data *data, const tm_program *program, uint32_t *out_n,
+                             tm_err *err) {
+    const tm_schema *inputs = tm__program_schema(program);
+    json_t *steps = tm__program_to_json(program);
+    *out_n = 0;
+    for (uint32_t i = 0; i < inputs->n_cols; i++) {
+        bool is_used =
+            tm__program_term_input(program) == i || inputs->cols[i].role != TM_ROLE_FEATURE;
+        for (uint32_t f = 0; f < tm__program_features(program) && !is_used; f++) {
+            is_used = tm__program_feature(program, f)->input == i;
+        }
+        const uint32_t col = tm__schema_find(&data->schema, tm__str(inputs->cols[i].name));
+        if (is_used || col == UINT32_MAX) {
+            continue;
+        }
+        const char *reason = "gives no feature";
+        size_t k = 0;
+        json_t *step = NULL;
+        json_array_foreach(steps, k, step) {
+            if (strcmp(tm__json_text(step, "input", ""), inputs->cols[i].name) == 0) {
+                reason = tm__json_text(step, "reason", reason);
+            }
+        }
+        data->schema.cols[col].role = TM_ROLE_DROPPED;
+        tm__mem_free(data->schema.cols[col].reason);
+        data->schema.cols[col].reason = tm__mem_strdup(reason);
+        (*out_n)++;
+    }
+    json_decref(steps);
+    return steps == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for features") : TM_OK;
+}
+
+/* Numbers of the final model: fitted once to see which columns are used, and again without the
+ * others. */
+static tm_status final_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_rows *rows,
+                            tm_fold *out, tm_err *err) {
+    uint32_t n_dropped = 0;
+    const uint64_t seed = search->options->seed;
+    TM_TRY(tm__fold_init(ctx, out, search->data, rows, seed, err));
+    if (tm__program_features(out->program) == 0) {
+        return TM_OK;
+    }
+    const tm_status st = drop_unused(search->data, out->program, &n_dropped, err);
+    if (st == TM_OK && n_dropped == 0) {
+        return TM_OK;
+    }
+    tm__fold_done(out);
+    TM_TRY(st);
+    return tm__fold_init(ctx, out, search->data, rows, seed, err);
+}
+
 tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_err *err) {
     const tm_train_data *data = search->data;
     tm_model *members[TM_MAX_CANDIDATES] = {NULL};
@@ -99,8 +152,8 @@ tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_
     tm_fold fold;
     memset(out, 0, sizeof(*out));
     const uint64_t started = tm__mono_ns();
-    TM_TRY(tm__fold_init(ctx, &fold, data, data->train, data->n_train, NULL, 0,
-                         search->options->seed, err));
+    const tm_fold_rows rows = {.fit = data->train, .n_fit = data->n_train};
+    TM_TRY(final_fold(ctx, search, &rows, &fold, err));
     out->seconds_features = (double)(tm__mono_ns() - started) * 1e-9;
     const tm_fit_input in = {
         .task = data->task,
@@ -139,10 +192,8 @@ tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
     const tm_train_data *data = search->data;
     tm_candidate *only = &search->candidates[0];
     tm_fold fold;
-    uint32_t *fit = NULL;
-    uint32_t *valid = NULL;
-    uint64_t n_fit = 0;
-    uint64_t n_valid = 0;
+    tm_fold_rows rows = {0};
+    const tm_fold_cut cut = {.n_folds = 1, .seed = search->options->seed};
     const bool stops = has_param(only->ops, "early_stopping") &&
                        tm__params_get(only->ops, &only->params, "early_stopping") > 0;
     if (!stops) {
@@ -154,11 +205,9 @@ tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
     memset(&fold, 0, sizeof(fold));
     out->params = tm__params_to_json(only->ops, &only->params);
     const uint64_t started = tm__mono_ns();
-    tm_status st = tm__fold_rows(data, data->train, data->n_train, 1, 0, search->options->seed,
-                                 &fit, &n_fit, &valid, &n_valid, err);
+    tm_status st = tm__fold_rows_init(&rows, data, data->train, data->n_train, &cut, err);
     if (st == TM_OK) {
-        st =
-            tm__fold_init(ctx, &fold, data, fit, n_fit, valid, n_valid, search->options->seed, err);
+        st = final_fold(ctx, search, &rows, &fold, err);
     }
     out->seconds_features = (double)(tm__mono_ns() - started) * 1e-9;
     if (st == TM_OK) {
@@ -169,8 +218,7 @@ tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
         fold.program = NULL;
     }
     tm__fold_done(&fold);
-    tm__mem_free(fit);
-    tm__mem_free(valid);
+    tm__fold_rows_done(&rows);
     return st;
 }
 

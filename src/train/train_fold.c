@@ -24,31 +24,24 @@ uint32_t tm__fold_count(const tm_train_data *data, uint64_t n_cells) {
     return n_cells < FIVE_FOLDS_CELLS ? TM_MAX_FOLDS : 2;
 }
 
-static bool is_valid_row(const tm_train_data *data, uint64_t key, uint64_t position, uint64_t n,
-                         uint64_t entity, uint32_t n_folds, uint32_t fold) {
-    if (data->is_time_ordered) {
-        return position >= n - n / HOLDOUT_PARTS;
-    }
-    const uint32_t parts = n_folds == 1 ? HOLDOUT_PARTS : n_folds;
-    return tm__rng_at(key, entity) % parts == fold;
+void tm__fold_rows_done(tm_fold_rows *rows) {
+    tm__mem_free(rows->fit);
+    tm__mem_free(rows->valid);
+    memset(rows, 0, sizeof(*rows));
 }
 
-tm_status tm__fold_rows(const tm_train_data *data, const uint32_t *rows, uint64_t n_rows,
-                        uint32_t n_folds, uint32_t fold, uint64_t seed, uint32_t **out_fit,
-                        uint64_t *out_n_fit, uint32_t **out_valid, uint64_t *out_n_valid,
-                        tm_err *err) {
-    const uint64_t key = tm__rng_split(seed, "fold", 0).key;
-    uint32_t *fit = tm__mem_alloc(n_rows, sizeof(uint32_t));
-    uint32_t *valid = tm__mem_alloc(n_rows, sizeof(uint32_t));
+tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data, const uint32_t *rows,
+                             uint64_t n_rows, const tm_fold_cut *cut, tm_err *err) {
+    const uint64_t key = tm__rng_split(cut->seed, "fold", 0).key;
+    tm_fold_rows made = {.fit = tm__mem_alloc(n_rows, sizeof(uint32_t)),
+                         .valid = tm__mem_alloc(n_rows, sizeof(uint32_t))};
     uint64_t *entities = NULL;
-    uint64_t n_fit = 0;
-    uint64_t n_valid = 0;
     if (data->entity != UINT32_MAX) {
         entities = tm__mem_alloc(data->n_rows, sizeof(uint64_t));
     }
-    if (fit == NULL || valid == NULL || (data->entity != UINT32_MAX && entities == NULL)) {
-        tm__mem_free(fit);
-        tm__mem_free(valid);
+    if (made.fit == NULL || made.valid == NULL ||
+        (data->entity != UINT32_MAX && entities == NULL)) {
+        tm__fold_rows_done(&made);
         tm__mem_free(entities);
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the validation rows");
     }
@@ -57,17 +50,17 @@ tm_status tm__fold_rows(const tm_train_data *data, const uint32_t *rows, uint64_
     }
     for (uint64_t i = 0; i < n_rows; i++) {
         const uint64_t who = entities != NULL ? entities[rows[i]] : rows[i];
-        if (is_valid_row(data, key, i, n_rows, who, n_folds, fold)) {
-            valid[n_valid++] = rows[i];
+        const uint32_t parts = cut->n_folds == 1 ? HOLDOUT_PARTS : cut->n_folds;
+        const bool is_valid = data->is_time_ordered ? i >= n_rows - n_rows / HOLDOUT_PARTS
+                                                    : tm__rng_at(key, who) % parts == cut->fold;
+        if (is_valid) {
+            made.valid[made.n_valid++] = rows[i];
         } else {
-            fit[n_fit++] = rows[i];
+            made.fit[made.n_fit++] = rows[i];
         }
     }
     tm__mem_free(entities);
-    *out_fit = fit;
-    *out_n_fit = n_fit;
-    *out_valid = valid;
-    *out_n_valid = n_valid;
+    *out = made;
     return TM_OK;
 }
 
@@ -95,8 +88,7 @@ static tm_status gather_targets(tm_fold *fold, const tm_train_data *data, const 
 }
 
 tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
-                        const uint32_t *fit_rows, uint64_t n_fit, const uint32_t *valid_rows,
-                        uint64_t n_valid, uint64_t seed, tm_err *err) {
+                        const tm_fold_rows *rows, uint64_t seed, tm_err *err) {
     const tm_program_options options = {
         .task = data->task,
         .n_classes = data->n_classes,
@@ -104,24 +96,24 @@ tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
         .seed = seed,
     };
     memset(fold, 0, sizeof(*fold));
-    fold->n = n_fit;
-    fold->n_valid = n_valid;
-    fold->valid_rows = tm__mem_alloc(n_valid, sizeof(uint32_t));
+    fold->n = rows->n_fit;
+    fold->n_valid = rows->n_valid;
+    fold->valid_rows = tm__mem_alloc(rows->n_valid, sizeof(uint32_t));
     tm_status st = TM_OK;
     if (fold->valid_rows == NULL) {
         st = TM_FAIL(err, TM_E_NOMEM, "no memory for the validation rows");
-    } else if (n_valid > 0) {
-        memcpy(fold->valid_rows, valid_rows, n_valid * sizeof(uint32_t));
+    } else if (rows->n_valid > 0) {
+        memcpy(fold->valid_rows, rows->valid, rows->n_valid * sizeof(uint32_t));
     }
     if (st == TM_OK) {
-        st = gather_targets(fold, data, fit_rows, err);
+        st = gather_targets(fold, data, rows->fit, err);
     }
     if (st == TM_OK) {
-        st = tm__program_fit(ctx, data->table, &data->schema, data->y, fit_rows, n_fit, &options,
-                             &fold->program, &fold->x, err);
+        st = tm__program_fit(ctx, data->table, &data->schema, data->y, rows->fit, rows->n_fit,
+                             &options, &fold->program, &fold->x, err);
     }
-    if (st == TM_OK && n_valid > 0) {
-        st = tm__program_apply(ctx, fold->program, data->table, fold->valid_rows, n_valid,
+    if (st == TM_OK && rows->n_valid > 0) {
+        st = tm__program_apply(ctx, fold->program, data->table, fold->valid_rows, rows->n_valid,
                                &fold->x_valid, err);
     }
     if (st != TM_OK) {

@@ -60,7 +60,7 @@ typedef struct tm_candidate {
 } tm_candidate;
 
 typedef struct tm_search {
-    const tm_train_data *data;
+    tm_train_data *data; /* the final fit drops columns that no feature comes from */
     const tm_train_options *options;
     const tm_metric_ops *metric;
     tm_candidate candidates[TM_MAX_CANDIDATES];
@@ -89,20 +89,28 @@ tm_str tm__train_class_text(const tm_column *column, uint64_t row, char *out);
 TM_NODISCARD tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);
 /* train_fold.c */
+/* Rows of the table to fit on and to validate on; owned. */
+typedef struct tm_fold_rows {
+    uint32_t *fit, *valid;
+    uint64_t n_fit, n_valid;
+} tm_fold_rows;
+void tm__fold_rows_done(tm_fold_rows *rows);
 TM_NODISCARD tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
-                                     const uint32_t *fit_rows, uint64_t n_fit,
-                                     const uint32_t *valid_rows, uint64_t n_valid, uint64_t seed,
-                                     tm_err *err);
+                                     const tm_fold_rows *rows, uint64_t seed, tm_err *err);
 void tm__fold_done(tm_fold *fold);
 /** Number of answers a row. */
 uint32_t tm__train_outputs(const tm_train_data *data);
 /** Fold of each training row (by position): 0 .. n_folds-1; a time-ordered run has one fold, the
  * last fifth. */
 uint32_t tm__fold_count(const tm_train_data *data, uint64_t n_cells);
-TM_NODISCARD tm_status tm__fold_rows(const tm_train_data *data, const uint32_t *rows,
-                                     uint64_t n_rows, uint32_t n_folds, uint32_t fold,
-                                     uint64_t seed, uint32_t **out_fit, uint64_t *out_n_fit,
-                                     uint32_t **out_valid, uint64_t *out_n_valid, tm_err *err);
+/* Which of how many folds to cut. */
+typedef struct tm_fold_cut {
+    uint32_t n_folds, fold;
+    uint64_t seed;
+} tm_fold_cut;
+TM_NODISCARD tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data,
+                                          const uint32_t *rows, uint64_t n_rows,
+                                          const tm_fold_cut *cut, tm_err *err);
 /* train_search.c */
 TM_NODISCARD tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err);
 void tm__search_done(tm_search *search);

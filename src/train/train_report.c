@@ -161,10 +161,8 @@ static tm_status probe_all(tm_ctx *ctx, const tm_train_data *data, const tm_fold
 tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed, json_t **out,
                           tm_err *err) {
     tm_fold fold;
-    uint32_t *fit = NULL;
-    uint32_t *valid = NULL;
-    uint64_t n_fit = 0;
-    uint64_t n_valid = 0;
+    tm_fold_rows part = {0};
+    const tm_fold_cut cut = {.n_folds = 1, .seed = seed};
     tm_budget *budget = ctx->budget;
     *out = json_array();
     if (*out == NULL) {
@@ -181,10 +179,10 @@ tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed,
     }
     ctx->budget = NULL; /* a fixed, small amount of work */
     if (st == TM_OK) {
-        st = tm__fold_rows(data, rows, n, 1, 0, seed, &fit, &n_fit, &valid, &n_valid, err);
+        st = tm__fold_rows_init(&part, data, rows, n, &cut, err);
     }
-    if (st == TM_OK && n_fit > 0 && n_valid > 0) {
-        st = tm__fold_init(ctx, &fold, data, fit, n_fit, valid, n_valid, seed, err);
+    if (st == TM_OK && part.n_fit > 0 && part.n_valid > 0) {
+        st = tm__fold_init(ctx, &fold, data, &part, seed, err);
         if (st == TM_OK) {
             st = probe_all(ctx, data, &fold, *out, err);
             tm__fold_done(&fold);
@@ -192,8 +190,7 @@ tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed,
     }
     ctx->budget = budget;
     tm__mem_free(rows);
-    tm__mem_free(fit);
-    tm__mem_free(valid);
+    tm__fold_rows_done(&part);
     if (st != TM_OK) {
         json_decref(*out);
         *out = NULL;

@@ -99,21 +99,16 @@ static tm_status rung_init(tm_ctx *ctx, rung *r, tm_search *search, uint64_t n_m
     r->n_rows = sample_rows(data, search->options->seed, n_max, rows);
     const uint32_t n_folds = tm__fold_count(data, r->n_rows * tm__train_outputs(data));
     for (uint32_t i = 0; st == TM_OK && i < n_folds; i++) {
-        uint32_t *fit = NULL;
-        uint32_t *valid = NULL;
-        uint64_t n_fit = 0;
-        uint64_t n_valid = 0;
-        st = tm__fold_rows(data, rows, r->n_rows, n_folds, i, search->options->seed, &fit, &n_fit,
-                           &valid, &n_valid, err);
+        tm_fold_rows part = {0};
+        const tm_fold_cut cut = {.n_folds = n_folds, .fold = i, .seed = search->options->seed};
+        st = tm__fold_rows_init(&part, data, rows, r->n_rows, &cut, err);
         if (st == TM_OK) {
-            st = tm__fold_init(ctx, &r->folds[i], data, fit, n_fit, valid, n_valid,
-                               search->options->seed, err);
+            st = tm__fold_init(ctx, &r->folds[i], data, &part, search->options->seed, err);
         }
         if (st == TM_OK) {
             r->n_folds++;
         }
-        tm__mem_free(fit);
-        tm__mem_free(valid);
+        tm__fold_rows_done(&part);
     }
     if (st == TM_OK) {
         st = rung_pool(r, data->weights != NULL, err);
@@ -341,22 +336,30 @@ tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fol
     return TM_OK;
 }
 
+/* The part of a budget that one rung may use, and whether any candidate was scored on the rung yet.
+ */
+typedef struct rung_run {
+    const rung *r;
+    tm_budget *part;
+    bool any;
+} rung_run;
+
 /* Try one candidate within a share of what the part has left. */
-static tm_status try_within(tm_ctx *ctx, tm_search *search, const rung *r, uint32_t index,
-                            tm_budget *part, double share, bool *any, tm_err *err) {
-    tm_budget trial = tm__budget_part(part, share);
+static tm_status try_within(tm_ctx *ctx, tm_search *search, rung_run *run, uint32_t index,
+                            double share, tm_err *err) {
+    tm_budget trial = tm__budget_part(run->part, share);
     ctx->budget = &trial;
-    const tm_status st = try_candidate(ctx, search, r, &search->candidates[index], err);
-    part->work_used += trial.work_used;
-    ctx->budget = part;
+    const tm_status st = try_candidate(ctx, search, run->r, &search->candidates[index], err);
+    run->part->work_used += trial.work_used;
+    ctx->budget = run->part;
     if (st != TM_OK) {
         return st;
     }
-    if (!*any || tm__metric_gain(search->metric, search->candidates[index].score,
-                                 search->candidates[search->best].score) > 0) {
+    if (!run->any || tm__metric_gain(search->metric, search->candidates[index].score,
+                                     search->candidates[search->best].score) > 0) {
         search->best = index;
     }
-    *any = true;
+    run->any = true;
     prune_raw(search);
     return TM_OK;
 }
@@ -374,18 +377,18 @@ static bool has_room(const tm_search *search, const tm_budget *part) {
 
 /* Draws near the best while the budget lasts; without a budget, a number that depends on the data
  * alone. */
-static tm_status try_draws(tm_ctx *ctx, tm_search *search, const rung *r, tm_budget *part,
-                           bool has_budget, bool *any, tm_err *err) {
-    const uint32_t n_default = r->n_rows < RUNG_DRAW_ROWS ? DRAWS_DEFAULT : 0;
+static tm_status try_draws(tm_ctx *ctx, tm_search *search, rung_run *run, bool has_budget,
+                           tm_err *err) {
+    const uint32_t n_default = run->r->n_rows < RUNG_DRAW_ROWS ? DRAWS_DEFAULT : 0;
     for (uint32_t draw = 0; search->n_candidates < TM_MAX_CANDIDATES; draw++) {
         tm_candidate *next = &search->candidates[search->n_candidates];
         if ((!has_budget && draw >= n_default) || tm__ctx_is_spent(ctx) ||
-            !has_room(search, part) || !tm__candidate_draw(search, next, draw)) {
+            !has_room(search, run->part) || !tm__candidate_draw(search, next, draw)) {
             break;
         }
         search->n_candidates++;
         tm__ctx_progress(ctx, "search", search->n_candidates, TM_MAX_CANDIDATES, NULL);
-        TM_TRY(try_within(ctx, search, r, search->n_candidates - 1, part, 0.3, any, err));
+        TM_TRY(try_within(ctx, search, run, search->n_candidates - 1, 0.3, err));
     }
     return TM_OK;
 }
@@ -393,19 +396,19 @@ static tm_status try_draws(tm_ctx *ctx, tm_search *search, const rung *r, tm_bud
 static tm_status first_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, bool has_budget,
                             tm_err *err) {
     rung r;
-    bool any = false;
     const uint32_t n_listed = search->n_candidates;
     TM_TRY(rung_init(ctx, &r, search, RUNG0_ROWS, err));
     tm_status st = TM_OK;
+    rung_run run = {.r = &r, .part = part};
     for (uint32_t i = 0; st == TM_OK && i < n_listed; i++) {
-        if (any && tm__ctx_is_spent(ctx)) {
+        if (run.any && tm__ctx_is_spent(ctx)) {
             break;
         }
         tm__ctx_progress(ctx, "search", i, n_listed, search->candidates[i].ops->name);
-        st = try_within(ctx, search, &r, i, part, 1.0 / (double)(n_listed - i), &any, err);
+        st = try_within(ctx, search, &run, i, 1.0 / (double)(n_listed - i), err);
     }
     if (st == TM_OK && n_listed > 1) {
-        st = try_draws(ctx, search, &r, part, has_budget, &any, err);
+        st = try_draws(ctx, search, &run, has_budget, err);
     }
     take_truth(search, &r);
     rung_done(&r);
@@ -441,13 +444,13 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, uint
     TM_TRY(rung_init(ctx, &r, search, n_rows, err));
     forget_raw(search);
     tm_status st = TM_OK;
-    bool any = false;
+    rung_run run = {.r = &r, .part = part};
     for (uint32_t i = 0; st == TM_OK && i < n; i++) {
-        if (any && tm__ctx_is_spent(ctx)) {
+        if (run.any && tm__ctx_is_spent(ctx)) {
             break;
         }
         tm__ctx_progress(ctx, n_keep > 1 ? "search" : "full fit", i, n, NULL);
-        st = try_within(ctx, search, &r, order[i], part, 1.0 / (double)(n - i), &any, err);
+        st = try_within(ctx, search, &run, order[i], 1.0 / (double)(n - i), err);
     }
     take_truth(search, &r);
     rung_done(&r);

@@ -22,19 +22,15 @@ static void every_row_validates_once(void **state) {
     uint32_t seen[1000] = {0};
     init_data(&options, &train, &data);
     for (uint32_t fold = 0; fold < 5; fold++) {
-        uint32_t *fit = NULL;
-        uint32_t *valid = NULL;
-        uint64_t n_fit = 0;
-        uint64_t n_valid = 0;
-        assert_int_equal(tm__fold_rows(&data, data.train, data.n_train, 5, fold, 1, &fit, &n_fit,
-                                       &valid, &n_valid, NULL),
+        tm_fold_rows rows;
+        const tm_fold_cut cut = {.n_folds = 5, .fold = fold, .seed = 1};
+        assert_int_equal(tm__fold_rows_init(&rows, &data, data.train, data.n_train, &cut, NULL),
                          TM_OK);
-        assert_int_equal(n_fit + n_valid, data.n_train);
-        for (uint64_t i = 0; i < n_valid; i++) {
-            seen[valid[i]]++;
+        assert_int_equal(rows.n_fit + rows.n_valid, data.n_train);
+        for (uint64_t i = 0; i < rows.n_valid; i++) {
+            seen[rows.valid[i]]++;
         }
-        tm__mem_free(fit);
-        tm__mem_free(valid);
+        tm__fold_rows_done(&rows);
     }
     for (uint64_t i = 0; i < data.n_train; i++) {
         assert_int_equal(seen[data.train[i]], 1);
@@ -47,20 +43,15 @@ static void time_ordered_rows_validate_on_the_latest_fifth(void **state) {
     const train_case options = {0};
     const tm_train_options train = {.target = "label"};
     tm_train_data data;
-    uint32_t *fit = NULL;
-    uint32_t *valid = NULL;
-    uint64_t n_fit = 0;
-    uint64_t n_valid = 0;
+    tm_fold_rows rows;
+    const tm_fold_cut cut = {.n_folds = 1, .seed = 1};
     init_data(&options, &train, &data);
     assert_int_equal(tm__fold_count(&data, 1000), 1);
-    assert_int_equal(tm__fold_rows(&data, data.train, data.n_train, 1, 0, 1, &fit, &n_fit, &valid,
-                                   &n_valid, NULL),
-                     TM_OK);
-    assert_int_equal(n_valid, 160);
-    assert_int_equal(fit[n_fit - 1], 639);
-    assert_int_equal(valid[0], 640);
-    tm__mem_free(fit);
-    tm__mem_free(valid);
+    assert_int_equal(tm__fold_rows_init(&rows, &data, data.train, data.n_train, &cut, NULL), TM_OK);
+    assert_int_equal(rows.n_valid, 160);
+    assert_int_equal(rows.fit[rows.n_fit - 1], 639);
+    assert_int_equal(rows.valid[0], 640);
+    tm__fold_rows_done(&rows);
     tm__train_data_done(&data);
 }
 
@@ -68,13 +59,14 @@ static void a_fold_holds_numbers_of_its_rows(void **state) {
     (void)state;
     const train_case options = {.is_shuffled = true};
     const tm_train_options train = {.target = "label"};
-    const uint32_t fit[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22};
-    const uint32_t valid[] = {1, 3};
+    uint32_t fit[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22};
+    uint32_t valid[] = {1, 3};
+    const tm_fold_rows rows = {.fit = fit, .n_fit = 12, .valid = valid, .n_valid = 2};
     tm_train_data data;
     tm_ctx ctx = {0};
     tm_fold fold;
     init_data(&options, &train, &data);
-    assert_int_equal(tm__fold_init(&ctx, &fold, &data, fit, 12, valid, 2, 1, NULL), TM_OK);
+    assert_int_equal(tm__fold_init(&ctx, &fold, &data, &rows, 1, NULL), TM_OK);
     assert_int_equal(tm__matrix_view(fold.x)->n_rows, 12);
     assert_int_equal(tm__matrix_view(fold.x_valid)->n_rows, 2);
     assert_true(fold.y[1] == data.y[2]);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "cli/project.h"
+#include "support.h"
+
+static test_folder folder;
+
+static int make_folder(void **state) {
+    (void)state;
+    test_folder_make(&folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    test_folder_remove(&folder);
+    return 0;
+}
+
+static tm_status read_text(const char *text, tm_project *out, tm_err *err) {
+    char path[512];
+    test_folder_join(&folder, "tidemill.yaml", path, sizeof(path));
+    assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
+    return tm__project_read(path, out, err);
+}
+
+static void the_template_is_a_valid_project(void **state) {
+    (void)state;
+    tm_project project;
+    assert_int_equal(read_text(tm__project_template(), &project, NULL), TM_OK);
+    assert_int_equal(project.n_models, 1);
+    assert_string_equal(project.models[0].name, "churn");
+    assert_true(project.models[0].has_gate);
+    assert_true(project.models[0].gate.better_than_champion);
+    tm__project_done(&project);
+}
+
+static void every_key_lands_in_the_recipe(void **state) {
+    (void)state;
+    tm_project project;
+    assert_int_equal(
+        read_text("models:\n"
+                  "  late:\n"
+                  "    from: |\n"
+                  "      SELECT * FROM 'a.csv'\n"
+                  "    target: late\n"
+                  "    positive: yes\n"
+                  "    task: binary\n"
+                  "    drop: [a, b]\n"
+                  "    metric: auc\n"
+                  "    budget: 90s\n"
+                  "    seed: 7\n"
+                  "    split: last:0.3\n"
+                  "    param: [gbdt.n_trees=5]\n"
+                  "    gate: {better_than: champion, by: 0.002, metric: auc, min: {auc: 0.7}}\n"
+                  "    retrain: {every: 7d}\n"
+                  "    owner: ops@example.com\n",
+                  &project, NULL),
+        TM_OK);
+    const json_t *recipe = project.models[0].recipe;
+    const tm_gate *gate = &project.models[0].gate;
+    assert_non_null(strstr(tm__json_text(json_object_get(recipe, "source"), "sql", ""), "SELECT"));
+    assert_string_equal(tm__json_text(recipe, "target", ""), "late");
+    assert_int_equal(tm__json_i64(recipe, "budget_ms", 0), 90000);
+    assert_int_equal(tm__json_i64(recipe, "seed", 0), 7);
+    assert_int_equal(json_array_size(json_object_get(recipe, "drop")), 2);
+    assert_int_equal(tm__json_i64(json_object_get(recipe, "retrain"), "every_s", 0), 7 * 86400);
+    assert_true(gate->by == 0.002 && gate->min_value == 0.7);
+    assert_string_equal(gate->metric, "auc");
+    assert_string_equal(gate->min_metric, "auc");
+    tm__project_done(&project);
+}
+
+static void faults_are_named_with_line_and_column(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *message, *hint;
+        uint64_t line;
+        uint32_t column;
+    } cases[] = {
+        {"", "empty", "", 1, 1},
+        {"modles:\n  a: {}\n", "unknown key 'modles'", "'models'", 1, 1},
+        {"models:\n  a:\n    from: x.csv\n    targt: y\n", "unknown key 'targt'", "'target'", 4, 5},
+        {"models:\n  a:\n    from: x.csv\n", "has no 'target'", "", 2, 3},
+        {"models:\n  a:\n    from: x\n    target: y\n    target: z\n", "stands twice", "", 5, 5},
+        {"models:\n  a:\n    from: x\n    target: y\n    seed: many\n", "whole number", "", 5, 11},
+        {"models:\n  a:\n    from: x\n    target: y\n    gate: {min: {aux: 1}}\n", "'aux'", "", 5,
+         17},
+        {"models:\n  a:\n    from: x\n    target: y\n    split: lst:0.2\n", "unknown split", "", 5,
+         12},
+        {"models:\n  a:\n    from: x\n    target: [y]\n", "one value", "", 4, 13},
+        {"models:\n  a:\n    from: ${TM_NO_SUCH_VARIABLE}\n    target: y\n", "no variable", "", 3,
+         11},
+        {"models: [\n", "no YAML", "", 2, 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_project project;
+        tm_err err = {0};
+        assert_int_equal(read_text(cases[i].text, &project, &err), TM_E_DATA);
+        if (strstr(err.message, cases[i].message) == NULL || err.data_row != cases[i].line ||
+            err.data_col != cases[i].column) {
+            fail_msg("case %zu: %s at %llu:%u", i, err.message, (unsigned long long)err.data_row,
+                     err.data_col);
+        }
+        assert_non_null(strstr(err.hint, cases[i].hint));
+        assert_true(err.data_path[0] != '\0');
+    }
+}
+
+static void variables_come_from_the_environment(void **state) {
+    (void)state;
+    tm_project project;
+    assert_int_equal(setenv("TM_TEST_COLUMN", "churned", 1), 0);
+    assert_int_equal(read_text("models:\n  a:\n    from: /x/y.csv\n    target: ${TM_TEST_COLUMN}\n",
+                               &project, NULL),
+                     TM_OK);
+    assert_string_equal(tm__json_text(project.models[0].recipe, "target", ""), "churned");
+    assert_string_equal(
+        tm__json_text(json_object_get(project.models[0].recipe, "source"), "path", ""), "/x/y.csv");
+    tm__project_done(&project);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_template_is_a_valid_project),
+        cmocka_unit_test(every_key_lands_in_the_recipe),
+        cmocka_unit_test(faults_are_named_with_line_and_column),
+        cmocka_unit_test(variables_come_from_the_environment),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
