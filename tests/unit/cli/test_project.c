@@ -90,7 +90,7 @@ static void faults_are_named_with_line_and_column(void **state) {
         {"models:\n  a:\n    from: x\n    target: y\n    target: z\n", "stands twice", "", 5, 5},
         {"models:\n  a:\n    from: x\n    target: y\n    seed: many\n", "whole number", "", 5, 11},
         {"models:\n  a:\n    from: x\n    target: y\n    gate: {min: {aux: 1}}\n", "'aux'", "", 5,
-         17},
+         18},
         {"models:\n  a:\n    from: x\n    target: y\n    split: lst:0.2\n", "unknown split", "", 5,
          12},
         {"models:\n  a:\n    from: x\n    target: [y]\n", "one value", "", 4, 13},
