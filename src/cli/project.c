@@ -245,6 +245,11 @@ static tm_status read_value(reader *r, const yaml_node_t *node, const model_key 
             st = TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", text);
         }
         if (st != TM_OK) {
+            if (err != NULL) {
+                err->status =
+                    TM_E_DATA; /* a wrong word on the command line, a wrong value in a file */
+            }
+            st = TM_E_DATA;
             (void)fail_at(r, node, err);
         }
     }
