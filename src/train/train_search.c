@@ -457,8 +457,26 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, tm_budget *part, uint
     return st;
 }
 
+/* Who hears of progress, while the search stands between. */
+typedef struct listener {
+    tm_progress_fn progress;
+    void *arg;
+} listener;
+
+/* A fit of a search ends by early stopping or budget: its largest number of rounds would promise a
+ * wrong end. */
+static void pass_on(void *arg, const char *stage, uint64_t done, uint64_t total, const char *note) {
+    const listener *l = arg;
+    if (l->progress != NULL) {
+        l->progress(l->arg, stage, done, strcmp(stage, "fit") == 0 ? 0 : total, note);
+    }
+}
+
 tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {
     tm_budget *whole = ctx->budget;
+    listener heard = {.progress = ctx->progress, .arg = ctx->progress_arg};
+    ctx->progress = pass_on;
+    ctx->progress_arg = &heard;
     const uint64_t n = search->data->n_train;
     const bool has_budget = search->options->work > 0 || search->options->budget_ms > 0;
     const bool sampled = n > RUNG0_ROWS;
@@ -485,6 +503,8 @@ tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {
         whole->work_used += part.work_used;
     }
     ctx->budget = whole;
+    ctx->progress = heard.progress;
+    ctx->progress_arg = heard.arg;
     return st == TM_OK ? tm__blend_choose(search, err) : st;
 }
 
