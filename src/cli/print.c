@@ -267,10 +267,16 @@ void tm__cli_table_print(tm_cli *cli, tm_cli_table *table) {
         const char *cell = (const char *)table->text.data;
         for (uint32_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
             const uint32_t col = i % table->n_cols;
-            const bool is_end = col + 1 == table->n_cols;
             const int pad = (int)(widths[col] - width_of(cell));
+            /* Nothing stands behind the last cell of a line, nor in front of an empty last one. */
+            const char *next = col + 1 < table->n_cols ? cell + strlen(cell) + 1 : "";
+            const bool is_end = col + 1 == table->n_cols;
+            const bool is_last = is_end || (col + 2 == table->n_cols && next[0] == '\0');
             printf("%*s%s%*s%s", is_right[col] ? pad : 0, "", cell,
-                   is_right[col] || is_end ? 0 : pad, "", is_end ? "\n" : "  ");
+                   is_right[col] || is_last ? 0 : pad, "",
+                   is_end    ? "\n"
+                   : is_last ? ""
+                             : "  ");
         }
     }
     tm__buf_done(&table->text);

@@ -105,7 +105,7 @@ static void tables_align_numbers_right(void **state) {
     tm__cli_table_print(&cli, &table);
     assert_string_equal(capture_end(1), "name           auc  note\n"
                                         "caf\xc3\xa9         0.712  a b\n"
-                                        "longer name      -  \n");
+                                        "longer name      -\n");
 }
 
 static void quiet_and_json_silence_the_right_lines(void **state) {
