@@ -21,6 +21,8 @@
 #include "base/pool.h"
 #include "base/rng.h"
 
+#define TM_ALWAYS_INLINE inline __attribute__((always_inline))
+
 enum { BLOCK = 256 };
 
 /* A probability of 0 in training data must not become an infinite score. */
@@ -308,21 +310,76 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
     out->chunks[2 * chunk + 1] = sum_h;
 }
 
+/*
+ * x rounded up or down at random, by 32 random bits. Adding 1.5 * 2^52 leaves the nearest integer
+ * in the low bits of a double; x is moved before by less than a half either way, so that an integer
+ * stays what it is.
+ */
+static TM_ALWAYS_INLINE int64_t round_random(double x, uint64_t random) {
+    const double magic = 0x1.8p52, one = 0x1p52;
+    double uniform, rounded;
+    uint64_t one_bits, magic_bits, bits;
+    memcpy(&one_bits, &one, sizeof(bits));
+    memcpy(&magic_bits, &magic, sizeof(bits));
+    bits = one_bits | random;
+    memcpy(&uniform, &bits, sizeof(bits));
+    rounded = x + (((uniform - one) + 0.5) * 0x1p-32 - 0.5) + magic;
+    memcpy(&bits, &rounded, sizeof(bits));
+    return (int64_t)(bits - magic_bits);
+}
+
+typedef struct pack_block {
+    const float *g, *h;
+    const uint64_t *random;
+    double per_g, per_h;
+    int64_t *out;
+} pack_block;
+
+static TM_ALWAYS_INLINE void pack_loop(pack_block b, uint32_t n) {
+#pragma omp simd
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t g = round_random((double)b.g[i] * b.per_g, b.random[i] & 0xFFFFFFFFu);
+        const int64_t h = round_random((double)b.h[i] * b.per_h, b.random[i] >> 32);
+        /* Rows with a weight can be counted by hessians over 0. */
+        const int64_t one = (h == 0) & (b.h[i] > 0);
+        b.out[i] = (int64_t)((uint64_t)g << 32) + h + one;
+    }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void pack_avx2(pack_block b, uint32_t n) {
+    pack_loop(b, n);
+}
+#endif
+
+static void pack_rows(pack_block b, uint32_t n) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        pack_avx2(b, n);
+        return;
+    }
+#endif
+    pack_loop(b, n);
+}
+
 static void pack_task(void *arg, uint64_t chunk, uint32_t worker) {
     const loss_job *job = arg;
     const tm_gradients *out = job->gradients;
-    const double per_g = out->unit_g > 0 ? 1 / out->unit_g : 0;
-    const double per_h = out->unit_h > 0 ? 1 / out->unit_h : 0;
-    const double bias = 0x1p31; /* makes a gradient positive, so that the cast rounds down */
+    const uint64_t end = chunk_end(out->n_rows, chunk);
+    uint64_t random[BLOCK];
     (void)worker;
-    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(out->n_rows, chunk); row++) {
-        const uint64_t random = tm__rng_at(job->key, row);
-        const double up_g = (double)(int64_t)(random & 0xFFFFFFFFu) * 0x1p-32;
-        const double up_h = (double)(int64_t)(random >> 32) * 0x1p-32;
-        const int64_t g = (int64_t)((double)out->g[row] * per_g + up_g + bias) - (INT64_C(1) << 31);
-        int64_t h = (int64_t)((double)out->h[row] * per_h + up_h);
-        h += h == 0 && out->h[row] > 0; /* rows with a weight can be counted by hessians over 0 */
-        out->packed[row] = g * (INT64_C(1) << 32) + h;
+    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
+        const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
+        for (uint32_t i = 0; i < n; i++) {
+            random[i] = tm__rng_at(job->key, row + i);
+        }
+        const pack_block block = {.g = out->g + row,
+                                  .h = out->h + row,
+                                  .random = random,
+                                  .per_g = out->unit_g > 0 ? 1 / out->unit_g : 0,
+                                  .per_h = out->unit_h > 0 ? 1 / out->unit_h : 0,
+                                  .out = out->packed + row};
+        pack_rows(block, n);
     }
 }
 
