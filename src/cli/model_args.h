@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What commands on models share: home and registry in one, who is acting, a version by its name, rows from DATA or --sql. */
+/* What commands on models share: home and registry in one, who is acting, a version by its name,
+ * rows from DATA or --sql. */
 #ifndef TM_CLI_MODEL_ARGS_H
 #define TM_CLI_MODEL_ARGS_H
 

@@ -474,6 +474,7 @@ static tm_status read_files(run *r, tm_table **out, tm_err *err) {
     st = sql.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for a query")
                     : read_duck(r, (const char *)sql.data, out, err);
 out:
+    r->files = NULL;
     tm__buf_done(&sql);
     list_done(&files);
     return st;

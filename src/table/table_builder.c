@@ -151,12 +151,10 @@ tm_status tm__builder_give_column(tm_table_builder *builder, const char *name, t
     TM_ASSERT(values != NULL && (dict != NULL) == (type == TM_TYPE_TEXT));
     TM_ASSERT(builder->n_cols == 0 || builder->capacity == n_rows);
     TM_TRY(check_name(builder, name, err));
-    if (!grow_columns(builder) ||
-        tm__dict_add(builder->names, tm__str(name)) == TM_CODE_MISSING) {
+    if (!grow_columns(builder) || tm__dict_add(builder->names, tm__str(name)) == TM_CODE_MISSING) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for column '%s'", name);
     }
-    builder->cols[builder->n_cols++] =
-        (build_column){.type = type, .values = values, .dict = dict};
+    builder->cols[builder->n_cols++] = (build_column){.type = type, .values = values, .dict = dict};
     builder->capacity = n_rows;
     return TM_OK;
 }
