@@ -23,9 +23,9 @@
 #include "base/mem.h"
 #include "base/pool.h"
 
-/* Without a budget: about two minutes of boosting on two cores for a large table, seconds for a
- * small one. */
-#define WORK_DEFAULT UINT64_C(12000000000)
+/* Without a budget: about a minute of boosting on two cores for a large table, less for a small
+ * one. */
+#define WORK_DEFAULT UINT64_C(6000000000)
 #define PARITY_ROWS 64u
 
 typedef struct run {
