@@ -84,6 +84,9 @@ tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max, json_
     if (deep < len) {
         return TM_FAIL(err, TM_E_LIMIT, "json nests deeper than %u at byte %zu", depth, deep);
     }
+    if (len > 0 && memchr(data, 0, len) != NULL) { /* jansson steps over one behind a number */
+        return TM_FAIL(err, TM_E_DATA, "the text holds a NUL");
+    }
     json_error_t error;
     alloc_failed = false;
     json_t *value =

@@ -50,6 +50,16 @@ static void what_is_read_is_written_back(void **state) {
     check_written("\"\\u20ac\"", 0, "\"\xE2\x82\xAC\"");
 }
 
+static void a_nul_byte_is_refused_anywhere(void **state) {
+    (void)state;
+    static const char *const texts[] = {"[1\0]", "[\0\0\0]", "1\0\0\0"};
+    for (unsigned i = 0; i < 3; i++) {
+        json_t *value = NULL;
+        tm_err err = {0};
+        assert_int_equal(tm__json_parse(texts[i], 4, 10, &value, &err), TM_E_DATA);
+    }
+}
+
 static void bad_documents_are_refused_with_their_place(void **state) {
     (void)state;
     static const struct {
@@ -179,6 +189,7 @@ static void running_out_of_memory_is_reported(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_written_back),
+        cmocka_unit_test(a_nul_byte_is_refused_anywhere),
         cmocka_unit_test(bad_documents_are_refused_with_their_place),
         cmocka_unit_test(brackets_in_strings_do_not_nest),
         cmocka_unit_test(depth_has_a_maximum_of_its_own),
