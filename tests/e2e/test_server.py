@@ -376,7 +376,7 @@ def test_swaps_under_load_fail_no_request(server):
 
 def test_a_promotion_is_visible_within_a_moment(server):
     server.tm.ok("model", "promote", "late@2")
-    deadline = time.monotonic() + 0.2
+    deadline = time.monotonic() + 2  # a watch looks every 20 ms; other work may share the machine
     while server.predict([ROW])[2]["version"] != 2:
         assert time.monotonic() < deadline
     server.tm.ok("model", "rollback", "late")
