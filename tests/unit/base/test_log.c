@@ -51,9 +51,7 @@ static void a_line_is_one_json_object(void **state) {
 static void a_terminal_gets_plain_text(void **state) {
     (void)state;
     const int master = posix_openpt(O_RDWR | O_NOCTTY);
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) {
-        skip();
-    }
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
     const int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
     assert_true(slave >= 0);
     const tm_log log = {.level = TM_DEBUG, .fd = slave};

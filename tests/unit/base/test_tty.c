@@ -23,9 +23,7 @@ static void a_pipe_is_no_terminal(void **state) {
 static void a_terminal_knows_its_width(void **state) {
     (void)state;
     const int master = posix_openpt(O_RDWR | O_NOCTTY);
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) {
-        skip();
-    }
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
     assert_true(tm__tty_is(master));
     assert_int_equal(tm__tty_width(master), 80);
     const struct winsize size = {.ws_col = 123, .ws_row = 10};
