@@ -83,22 +83,14 @@ static tm_status choose_name(training *t, tm_err *err) {
     return TM_OK;
 }
 
-/* Where the rows came from, for a later retraining: paths are made absolute, so that the folder
- * does not matter. */
+/* Where the rows came from, as it was typed: the folder it was typed in is the registry's to know,
+ * so that the same rows and recipe give the same bundle in every folder. */
 static tm_status describe_source(training *t, tm_err *err) {
     const char *path = tm__cli_arg(t->cli, "DATA");
     const char *sql = tm__cli_text(t->cli, "sql");
-    char *here = NULL;
-    TM_TRY(tm__fs_real_path(".", &here, err));
-    if (sql != NULL) {
-        t->source = json_pack("{s:s, s:s}", "sql", sql, "dir", here);
-    } else {
-        char *full = path[0] == '/' ? tm__mem_strdup(path) : tm__fs_join(here, path);
-        t->source = json_pack("{s:s, s:b}", "path", full != NULL ? full : path, "no_header",
-                              tm__cli_flag(t->cli, "no-header"));
-        tm__mem_free(full);
-    }
-    tm__mem_free(here);
+    t->source = sql != NULL ? json_pack("{s:s}", "sql", sql)
+                            : json_pack("{s:s, s:b}", "path", path, "no_header",
+                                        tm__cli_flag(t->cli, "no-header"));
     return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }
 
@@ -160,9 +152,15 @@ static tm_status publish(training *t, tm_err *err) {
     TM_TRY(tm__home_bundle_save(t->place.home, &t->result.bundle_hash, t->result.bundle.data,
                                 t->result.bundle.len, err));
     TM_TRY(tm__bundle_load(t->result.bundle.data, t->result.bundle.len, &t->bundle, err));
-    TM_TRY(tm__registry_add(t->place.registry, t->name, t->bundle,
-                            json_object_get(t->result.report, "recipe"), &actor, &t->version, err));
-    return TM_OK;
+    char *here = NULL;
+    TM_TRY(tm__fs_real_path(".", &here, err));
+    json_t *recipe = json_copy(json_object_get(t->result.report, "recipe"));
+    json_object_set_new(recipe, "dir", json_string(here));
+    const tm_status st =
+        tm__registry_add(t->place.registry, t->name, t->bundle, recipe, &actor, &t->version, err);
+    json_decref(recipe);
+    tm__mem_free(here);
+    return st;
 }
 
 /* A later version is judged at once when its model has a gate, so that promoting it needs no second

@@ -270,16 +270,11 @@ static tm_status read_from(reader *r, const yaml_node_t *node, json_t *recipe, t
     const tm_str word = {trimmed.ptr, trimmed.len < 6 ? trimmed.len : 6};
     const bool is_query = tm__str_is_nocase(word, "select") ||
                           (word.len >= 4 && tm__str_is_nocase((tm_str){word.ptr, 4}, "with"));
-    json_t *source;
-    if (is_query) {
-        source = json_pack("{s:s, s:s}", "sql", text, "dir", r->dir);
-    } else {
-        char *full = text[0] == '/' ? tm__mem_strdup(text) : tm__fs_join(r->dir, text);
-        source = json_pack("{s:s, s:b}", "path", full != NULL ? full : text, "no_header", 0);
-        tm__mem_free(full);
-    }
+    json_t *source = is_query ? json_pack("{s:s}", "sql", text)
+                              : json_pack("{s:s, s:b}", "path", text, "no_header", 0);
     tm__mem_free(text);
     json_object_set_new(recipe, "source", source);
+    json_object_set_new(recipe, "dir", json_string(r->dir));
     return source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }
 

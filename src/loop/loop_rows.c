@@ -272,7 +272,7 @@ static tm_status source_read_in(tm_ctx *ctx, const tm_source_spec *spec, const c
 
 static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table **out, tm_err *err) {
     const json_t *source = json_object_get(in->recipe, "source");
-    const char *dir = tm__json_text(source, "dir", NULL);
+    const char *dir = tm__json_text(in->recipe, "dir", tm__json_text(source, "dir", NULL));
     const tm_source_spec spec = {
         .path = tm__json_text(source, "path", NULL),
         .sql = tm__json_text(source, "sql", NULL),

@@ -104,3 +104,18 @@ if "TM_CLANG_PROGRAM" in os.environ:  # `./run test --all` builds with clang too
     def test_the_bundle_is_the_same_from_gcc_and_clang(tm):
         tm.write("customers.csv", made_data.csv_text(made_data.churn_rows(4000)))
         assert train(tm)["bundle_hash"] == train(tm, program=os.environ["TM_CLANG_PROGRAM"])["bundle_hash"]
+
+
+def test_the_bundle_is_the_same_in_every_folder_and_the_folder_is_remembered(tm):
+    text = made_data.csv_text(made_data.churn_rows(1000))
+    words = ["customers.csv", "--target", "churned", "--name", "churn", "--work", "2000000", "--json"]
+    hashes = set()
+    for folder in ("one", "two"):
+        tm.write(f"{folder}/customers.csv", text)
+        done = subprocess.run([str(conftest.PROGRAM), "train", *words, "--home", "home"], cwd=tm.folder / folder, env=tm.env,
+                              stdout=subprocess.PIPE, text=True, check=True)
+        hashes.add(json.loads(done.stdout)["bundle_hash"])
+    assert len(hashes) == 1
+    # From another folder a retraining still finds the file, and says that there is nothing new in it.
+    result = tm("retrain", "churn", "--home", "one/home")
+    assert result.code == 1 and "new" in result.err
