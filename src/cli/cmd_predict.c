@@ -306,6 +306,13 @@ static void print_summary(prediction *p, const char *out_path) {
     }
 }
 
+/* A file of its own needs no home. */
+static tm_status open_model(tm_cli *cli, const char *name, tm_place *place, tm_err *err) {
+    return tm__str_has_suffix(tm__str(name), ".tmb")
+               ? tm__bundle_open(name, &place->bundle, err)
+               : tm__place_open_version(cli, name, place, err);
+}
+
 tm_status cmd_predict(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_place place = {0};
@@ -317,7 +324,7 @@ tm_status cmd_predict(tm_cli *cli, tm_err *err) {
     p.started_ns = tm__mono_ns();
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
     if (st == TM_OK) {
-        st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
+        st = open_model(cli, tm__cli_arg(cli, "MODEL"), &place, err);
     }
     if (st == TM_OK) {
         p.bundle = place.bundle;

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same 64 bits from `predict`, the server row by row and in batches, and the C library; the same bundle on any number of threads."""
 import csv
-import ctypes
 import json
 import os
 import struct
 import subprocess
 
 import conftest
+import library
 import made_data
 
 N_ROWS = 10000
@@ -45,38 +45,7 @@ def from_server(server, rows, batch):
 
 
 def from_library(bundle_path, rows):
-    library = ctypes.CDLL(str(conftest.PROGRAM.parent / "libtidemill.so"))
-    pointer = ctypes.c_void_p
-    library.tm_bundle_predict_row.argtypes = [pointer, pointer, ctypes.POINTER(ctypes.c_double)]
-    library.tm_bundle_predict_row.restype = None
-    library.tm_row_set_text.argtypes = [pointer, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t, pointer]
-    library.tm_row_reset.argtypes = [pointer]
-    library.tm_row_reset.restype = None
-    library.tm_bundle_columns.argtypes = [pointer]
-    library.tm_bundle_column.argtypes = [pointer, ctypes.c_uint32, ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(ctypes.c_char_p), pointer]
-    library.tm_row_free.argtypes = [pointer]
-    library.tm_bundle_close.argtypes = [pointer]
-    bundle, row = pointer(), pointer()
-    assert library.tm_bundle_open(str(bundle_path).encode(), ctypes.byref(bundle), None) == 0
-    assert library.tm_row_create(bundle, ctypes.byref(row), None) == 0
-    columns = {}
-    for col in range(library.tm_bundle_columns(bundle)):
-        name, kind = ctypes.c_char_p(), ctypes.c_char_p()
-        assert library.tm_bundle_column(bundle, col, ctypes.byref(name), ctypes.byref(kind), None) == 0
-        columns[name.value.decode()] = col
-    out = ctypes.c_double()
-    answers = []
-    for r in rows:
-        library.tm_row_reset(row)
-        for name, col in columns.items():
-            text = str(r[name]).encode()
-            if text:
-                assert library.tm_row_set_text(row, col, text, len(text), None) == 0
-        library.tm_bundle_predict_row(bundle, row, ctypes.byref(out))
-        answers.append(bits(out.value))
-    library.tm_row_free(row)
-    library.tm_bundle_close(bundle)
-    return answers
+    return [bits(answer[0]) for answer in library.predict_rows(bundle_path, rows)]
 
 
 def test_all_ways_give_the_same_bits(tm, serve):

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every bundle and every home ever written is read, and answers with the bits that it had."""
+import csv
+import pathlib
+import shutil
+import struct
+
+import library
+import pytest
+
+COMPAT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "compat"
+BUNDLES = sorted(COMPAT.glob("v*/*.tmb"))
+HOMES = sorted(COMPAT.glob("v*/home"))
+
+
+def read_csv(path):
+    with open(path, encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def to_bits(answers):
+    return [" ".join(struct.pack(">d", float(x)).hex() for x in row) for row in answers]
+
+
+def test_the_corpus_has_every_learner_and_task_in_version_1():
+    wanted = {f"{task}_{learner}" for task in ("binary", "multiclass", "regression") for learner in ("gbdt", "linear", "baseline", "blend")}
+    assert {b.stem for b in BUNDLES if b.parent.name == "v1"} == wanted
+    assert HOMES
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda b: f"{b.parent.name}-{b.stem}")
+def test_a_bundle_answers_with_the_bits_that_it_had(tm, bundle):
+    wanted = bundle.with_suffix(".bits").read_text(encoding="ascii").splitlines()
+    rows = bundle.with_suffix(".csv")
+    tm.ok("predict", bundle, rows, "-o", "out.csv")
+    answers = [[v for k, v in row.items() if k.startswith("probability")] or [row["prediction"]] for row in read_csv(tm.folder / "out.csv")]
+    assert to_bits(answers) == wanted
+    assert to_bits(library.predict_rows(bundle, read_csv(rows))) == wanted
+
+
+@pytest.mark.parametrize("home", HOMES, ids=lambda h: h.parent.name)
+def test_a_home_is_read_and_served(tm, serve, home):
+    shutil.copytree(home, tm.folder / ".tidemill")
+    shown = tm.ok("model", "show", "churn", "--json").json
+    assert [(v["version"], v["aliases"]) for v in shown["versions"]] == [(2, "champion"), (1, "challenger")]
+    tm.ok("model", "verify", "churn")
+    server = serve()
+    key = {"Authorization": "Bearer " + home.with_suffix(".key").read_text(encoding="ascii").strip()}
+    status, _, body = server.request("POST", "/v1/routes/churn/predict", {"rows": [{"months": 3, "plan": "basic"}]}, key)
+    assert status == 200 and body["version"] == 2
+    assert server.request("POST", "/v1/routes/churn/predict", {"rows": [{"months": 3}]})[0] == 401
+    status, _, body = server.request("GET", "/v1/models/churn/history", headers=key)
+    assert status == 200 and [e["event"] for e in body["history"]][:4] == ["registered", "promoted"] * 2
