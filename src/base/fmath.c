@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/fmath_priv.h"
+#include "base/simd.h"
 
 #define SHIFTER 0x1.8p52 /* adding it leaves a rounded integer in the low bits */
 #define LN2_HIGH 0x1.62e42fefa0000p-1
@@ -33,13 +34,13 @@
 #define BITS_NAN UINT64_C(0x7FF8000000000000)
 #define BITS_ROOT_HALF UINT64_C(0x3FE6A09E667F3BCD)
 
-static inline uint64_t bits_of(double x) {
+static TM_ALWAYS_INLINE uint64_t bits_of(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof(bits));
     return bits;
 }
 
-static inline double from_bits(uint64_t bits) {
+static TM_ALWAYS_INLINE double from_bits(uint64_t bits) {
     double x;
     memcpy(&x, &bits, sizeof(x));
     return x;
@@ -68,7 +69,7 @@ typedef struct reduced {
     uint64_t biased_k;
 } reduced;
 
-static inline reduced reduce_exp(double x, double x_low) {
+static TM_ALWAYS_INLINE reduced reduce_exp(double x, double x_low) {
     const double shifted = x * ONE_OVER_LN2 + SHIFTER;
     const double k = shifted - SHIFTER;
     const double high = x - k * LN2_HIGH;
@@ -81,7 +82,7 @@ static inline reduced reduce_exp(double x, double x_low) {
 }
 
 /* r^2 Q(r) + c: exp(r + c) - 1 - r. */
-static inline double exp_tail(double r, double c) {
+static TM_ALWAYS_INLINE double exp_tail(double r, double c) {
     const double r2 = r * r;
     const double r4 = r2 * r2;
     const double q0 = (0x1.0000000000000p-1 + r * 0x1.5555555555557p-3) +
@@ -94,13 +95,13 @@ static inline double exp_tail(double r, double c) {
 }
 
 /* y * 2^k for a y near 1. */
-static inline double scale_by(double y, uint64_t biased_k) {
+static TM_ALWAYS_INLINE double scale_by(double y, uint64_t biased_k) {
     const uint64_t half = biased_k >> 1;
     return y * from_bits((half - 1) << 52) * from_bits((biased_k - half - 1) << 52);
 }
 
 /* exp(x + x_low); results outside the range of doubles become 0 or infinity. */
-static inline double exp_core(double x, double x_low) {
+static TM_ALWAYS_INLINE double exp_core(double x, double x_low) {
     double inside = x < -746.0 ? -746.0 : x;
     inside = inside > 710.0 ? 710.0 : inside;
     const reduced a = reduce_exp(inside, x_low);
@@ -109,7 +110,7 @@ static inline double exp_core(double x, double x_low) {
     return scale_by(y + (lost + exp_tail(a.r, a.c)), a.biased_k);
 }
 
-static inline double exp_any(double x) {
+static TM_ALWAYS_INLINE double exp_any(double x) {
     const double y = exp_core(x, 0.0);
     return x != x ? from_bits(BITS_NAN) : y;
 }
@@ -122,7 +123,7 @@ double tm__exp_sum(double x, double x_low) {
     return exp_core(x, x_low);
 }
 
-static inline double sigmoid_any(double x) {
+static TM_ALWAYS_INLINE double sigmoid_any(double x) {
     const double e = exp_core(x < 0 ? x : -x, 0.0);
     const double y = (x < 0 ? e : 1.0) / (1.0 + e);
     return x != x ? from_bits(BITS_NAN) : y;
@@ -132,49 +133,29 @@ double tm__sigmoid(double x) {
     return sigmoid_any(x);
 }
 
-static inline void exp_loop(const double *x, double *out, size_t n) {
+static TM_ALWAYS_INLINE void exp_of_loop(const double *x, double *out, size_t n) {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
         out[i] = exp_any(x[i]);
     }
 }
 
-static inline void sigmoid_loop(const double *x, double *out, size_t n) {
+static TM_ALWAYS_INLINE void sigmoid_of_loop(const double *x, double *out, size_t n) {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
         out[i] = sigmoid_any(x[i]);
     }
 }
 
-#if defined(__x86_64__)
-/* The same operations, four lanes at once; FMA stays off (invariant 1). */
-__attribute__((target("avx2"))) static void exp_avx2(const double *x, double *out, size_t n) {
-    exp_loop(x, out, n);
-}
-
-__attribute__((target("avx2"))) static void sigmoid_avx2(const double *x, double *out, size_t n) {
-    sigmoid_loop(x, out, n);
-}
-#endif
+TM_SIMD_KERNEL(exp_of, (const double *x, double *out, size_t n), (x, out, n));
+TM_SIMD_KERNEL(sigmoid_of, (const double *x, double *out, size_t n), (x, out, n));
 
 void tm__exp_array(const double *x, double *out, size_t n) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) {
-        exp_avx2(x, out, n);
-        return;
-    }
-#endif
-    exp_loop(x, out, n);
+    exp_of(x, out, n);
 }
 
 void tm__sigmoid_array(const double *x, double *out, size_t n) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) {
-        sigmoid_avx2(x, out, n);
-        return;
-    }
-#endif
-    sigmoid_loop(x, out, n);
+    sigmoid_of(x, out, n);
 }
 
 /* 2^k - 1 + 2^k (r + tail): the two large terms are added with their error. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/simd.h"
 #include "base/sodium_priv.h"
 
 _Static_assert(sizeof(crypto_generichash_state) <= sizeof(tm_hasher), "state of libsodium fits");
@@ -141,7 +142,7 @@ uint32_t tm__crc32c_plain(uint32_t crc, const void *data, size_t len) {
 
 uint32_t tm__crc32c(uint32_t crc, const void *data, size_t len) {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("sse4.2")) {
+    if (tm__simd() >= TM_SIMD_AVX2) {
         return ~crc_sse42(~crc, data, len);
     }
 #endif

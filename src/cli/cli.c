@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/net.h"
+#include "base/simd.h"
 
 static void text_print(FILE *stream, tm_buf *text) {
     if (text->data != NULL) {
@@ -61,7 +62,10 @@ int tm__cli_main(int argc, const char *const *argv) {
         static const char *const version[] = {"tidemill", "version", NULL};
         argv = version;
     }
-    tm_status st = tm__cli_parse(&cli, argc, argv, &err);
+    tm_status st = tm__simd_check(&err);
+    if (st == TM_OK) {
+        st = tm__cli_parse(&cli, argc, argv, &err);
+    }
     if (st != TM_OK) {
         cli.json = cli.json || wants_json(argc, argv);
     } else if (tm__cli_flag(&cli, "help")) {

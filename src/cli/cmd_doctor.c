@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/simd.h"
 #include "cli/machine.h"
 #include "store/duck.h"
 #include "store/home.h"
@@ -43,8 +44,11 @@ static tm_check *add(tm_checks *checks, const char *name, bool is_ok, const char
 static void check_machine(tm_checks *checks) {
     tm_check *check = add(checks, "processor", __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                           "Model files are little-endian: use another machine.");
-    snprintf(check->found, sizeof(check->found), "%u usable, vector instructions: %s",
-             tm__cpu_count(), tm__simd_text());
+    const tm_simd simd = tm__simd();
+    const tm_simd has = tm__simd_machine();
+    snprintf(check->found, sizeof(check->found), "%u usable, vector instructions: %s%s%s%s",
+             tm__cpu_count(), tm__simd_text(simd), simd < has ? " of " : "",
+             simd < has ? tm__simd_text(has) : "", simd < has ? ", by TIDEMILL_SIMD" : "");
     const uint64_t memory = tm__memory_bytes();
     check = add(checks, "memory", memory >= MEMORY_MIN, "Give the process at least 512 MiB.");
     snprintf(check->found, sizeof(check->found), "%.1f GiB", (double)memory / (double)(1u << 30));

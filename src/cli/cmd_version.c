@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <sqlite3.h>
 
-#include "cli/machine.h"
+#include "base/simd.h"
 #include "store/duck.h"
 #include "tidemill/bundle.h"
 
@@ -24,10 +24,10 @@ tm_status cmd_version(tm_cli *cli, tm_err *err) {
     if (tm__duck_version(&duck, &duck_path, NULL) != TM_OK) {
         duck = NULL; /* said as null: the program works without it where no file is read */
     }
-    json_t *value = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s, s:s}}", "schema",
-                              "tidemill.version/1", "version", tm_version_text(), "compiler",
-                              COMPILER, "simd", tm__simd_text(), "libraries", "duckdb", duck,
-                              "sqlite", sqlite3_libversion(), "libsodium", sodium_version_string());
+    json_t *value = json_pack(
+        "{s:s, s:s, s:s, s:s, s:{s:s?, s:s, s:s}}", "schema", "tidemill.version/1", "version",
+        tm_version_text(), "compiler", COMPILER, "simd", tm__simd_text(tm__simd()), "libraries",
+        "duckdb", duck, "sqlite", sqlite3_libversion(), "libsodium", sodium_version_string());
     if (value == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }

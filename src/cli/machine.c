@@ -8,17 +8,6 @@
 #include "base/fs.h"
 #include "base/str.h"
 
-const char *tm__simd_text(void) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) {
-        return "avx2 avx512f";
-    }
-    return __builtin_cpu_supports("avx2") ? "avx2" : "sse2";
-#else
-    return "none";
-#endif
-}
-
 /* A number alone in a file of the kernel; 0 when there is none. */
 static uint64_t kernel_number(const char *path) {
     tm_buf text;

@@ -113,3 +113,10 @@ def test_wrong_words(tm, words, code, pattern):
     assert result.code == code, result.err
     assert pattern in result.err
     assert result.err.startswith("error: ")
+
+
+def test_an_unknown_level_of_vector_instructions(tm):
+    result = tm("version", env={"TIDEMILL_SIMD": "sse9"})
+    assert result.code == 2 and result.out == ""
+    assert "TIDEMILL_SIMD" in result.err and "sse9" in result.err and "hint: " in result.err
+    assert tm.ok("version", "--json", env={"TIDEMILL_SIMD": "plain"}).json["simd"] == "plain"

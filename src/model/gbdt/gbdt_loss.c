@@ -20,8 +20,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
-
-#define TM_ALWAYS_INLINE inline __attribute__((always_inline))
+#include "base/simd.h"
 
 enum { BLOCK = 256 };
 
@@ -328,38 +327,31 @@ static TM_ALWAYS_INLINE int64_t round_random(double x, uint64_t random) {
     return (int64_t)(bits - magic_bits);
 }
 
-typedef struct pack_block {
-    const float *g, *h;
-    const uint64_t *random;
-    double per_g, per_h;
-    int64_t *out;
-} pack_block;
+void tm__gradients_pack_ref(const tm_pack *p, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t g = round_random((double)p->g[i] * p->per_g, p->random[i] & 0xFFFFFFFFu);
+        const int64_t h = round_random((double)p->h[i] * p->per_h, p->random[i] >> 32);
+        const bool counts = h == 0 && p->h[i] > 0;
+        p->out[i] = g * (INT64_C(1) << 32) + (counts ? 1 : h);
+    }
+}
 
-static TM_ALWAYS_INLINE void pack_loop(pack_block b, uint32_t n) {
+/* The same without branches, for vectors. */
+static TM_ALWAYS_INLINE void pack_loop(const tm_pack *pack, uint32_t n) {
+    const tm_pack p = *pack;
 #pragma omp simd
     for (uint32_t i = 0; i < n; i++) {
-        const int64_t g = round_random((double)b.g[i] * b.per_g, b.random[i] & 0xFFFFFFFFu);
-        const int64_t h = round_random((double)b.h[i] * b.per_h, b.random[i] >> 32);
-        /* Rows with a weight can be counted by hessians over 0. */
-        const int64_t one = (h == 0) & (b.h[i] > 0);
-        b.out[i] = (int64_t)((uint64_t)g << 32) + h + one;
+        const int64_t g = round_random((double)p.g[i] * p.per_g, p.random[i] & 0xFFFFFFFFu);
+        const int64_t h = round_random((double)p.h[i] * p.per_h, p.random[i] >> 32);
+        const int64_t one = (h == 0) & (p.h[i] > 0);
+        p.out[i] = (int64_t)((uint64_t)g << 32) + h + one;
     }
 }
 
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) static void pack_avx2(pack_block b, uint32_t n) {
-    pack_loop(b, n);
-}
-#endif
+TM_SIMD_KERNEL(pack, (const tm_pack *p, uint32_t n), (p, n));
 
-static void pack_rows(pack_block b, uint32_t n) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) {
-        pack_avx2(b, n);
-        return;
-    }
-#endif
-    pack_loop(b, n);
+void tm__gradients_pack(const tm_pack *p, uint32_t n) {
+    pack(p, n);
 }
 
 static void pack_task(void *arg, uint64_t chunk, uint32_t worker) {
@@ -373,13 +365,13 @@ static void pack_task(void *arg, uint64_t chunk, uint32_t worker) {
         for (uint32_t i = 0; i < n; i++) {
             random[i] = tm__rng_at(job->key, row + i);
         }
-        const pack_block block = {.g = out->g + row,
-                                  .h = out->h + row,
-                                  .random = random,
-                                  .per_g = out->unit_g > 0 ? 1 / out->unit_g : 0,
-                                  .per_h = out->unit_h > 0 ? 1 / out->unit_h : 0,
-                                  .out = out->packed + row};
-        pack_rows(block, n);
+        const tm_pack block = {.g = out->g + row,
+                               .h = out->h + row,
+                               .random = random,
+                               .per_g = out->unit_g > 0 ? 1 / out->unit_g : 0,
+                               .per_h = out->unit_h > 0 ? 1 / out->unit_h : 0,
+                               .out = out->packed + row};
+        tm__gradients_pack(&block, n);
     }
 }
 

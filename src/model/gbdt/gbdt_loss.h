@@ -66,6 +66,20 @@ TM_NODISCARD tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
                        const double *scores, const double *norms, uint64_t key, tm_gradients *out);
 void tm__gradients_done(tm_gradients *gradients);
+
+/* Rows whose gradients become integers. */
+typedef struct tm_pack {
+    const float *g, *h;     /* [n] */
+    const uint64_t *random; /* [n] */
+    double per_g, per_h;    /* integers a unit; 0: none */
+    int64_t *out;           /* [n] */
+} tm_pack;
+
+/** g and h times per_g and per_h, rounded at random, packed; a row with a hessian over 0 gets at
+ * least 1, so that rows with a weight can be counted by it. */
+void tm__gradients_pack(const tm_pack *p, uint32_t n);
+/** The same bits, plainly. */
+void tm__gradients_pack_ref(const tm_pack *p, uint32_t n);
 void tm__loss_done(tm_loss *loss);
 
 #endif

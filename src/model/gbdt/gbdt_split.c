@@ -26,6 +26,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/simd.h"
+
 enum {
     ONE_HOT_MAX = 4, /* categories that are tried one by one */
     SET_MAX = 32,
@@ -34,7 +36,6 @@ enum {
     CATEGORIES_MAX = 256,
     BINS_MAX = 256
 };
-#define TM_ALWAYS_INLINE inline __attribute__((always_inline))
 
 static const double CATEGORY_SMOOTH = 10; /* in units of the hessian */
 static const double HESSIAN_MIN = 1e-3;   /* of a side, in units of the hessian */
@@ -84,22 +85,13 @@ static TM_ALWAYS_INLINE void scores_loop(const tm_split_sides *sides, const doub
     }
 }
 
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) static void scores_avx2(const tm_split_sides *s, const double *g,
-                                                        const double *h, uint32_t n, double *out) {
-    scores_loop(s, g, h, n, out);
-}
-#endif
+TM_SIMD_KERNEL(scores,
+               (const tm_split_sides *s, const double *g, const double *h, uint32_t n, double *out),
+               (s, g, h, n, out));
 
 void tm__split_scores(const tm_split_sides *s, const double *g, const double *h, uint32_t n,
                       double *out) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) {
-        scores_avx2(s, g, h, n, out);
-        return;
-    }
-#endif
-    scores_loop(s, g, h, n, out);
+    scores(s, g, h, n, out);
 }
 
 static inline double sides_score(const tm_split_scan *s, double l2, int64_t left) {

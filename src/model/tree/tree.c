@@ -27,6 +27,7 @@
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/simd.h"
 
 enum {
     LANES = 8,
@@ -203,8 +204,6 @@ typedef struct walk {
     const tm_tree_set *sets;
     const double *const *cols;
 } walk;
-
-#define TM_ALWAYS_INLINE inline __attribute__((always_inline))
 
 static TM_ALWAYS_INLINE uint32_t node_next(walk w, uint32_t at, uint64_t row) {
     const tm_tree_node *node = &w.nodes[at];

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every kernel of TM_SIMD_KERNEL, at every level that this machine has, gives the bits of its plain
+ * reference: a new kernel is one line in `kernels`. */
+#include "test.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "base/simd.h"
+#include "model/gbdt/gbdt_loss.h"
+#include "model/gbdt/gbdt_split.h"
+
+enum { N_MAX = 517, CASES = 400 };
+
+/* Inputs of one case; a kernel takes what it needs. n is what is left of a vector of any width. */
+typedef struct inputs {
+    uint32_t n;
+    double x[N_MAX], y[N_MAX];
+    float f[N_MAX], positive[N_MAX];
+    uint64_t random[N_MAX];
+    double a, b;
+} inputs;
+
+typedef struct kernel {
+    const char *name;
+    void (*fast)(const inputs *in, void *out);
+    void (*plain)(const inputs *in, void *out);
+} kernel;
+
+static void exp_fast(const inputs *in, void *out) {
+    tm__exp_array(in->x, out, in->n);
+}
+
+static void exp_plain(const inputs *in, void *out) {
+    for (uint32_t i = 0; i < in->n; i++) {
+        ((double *)out)[i] = tm__exp(in->x[i]);
+    }
+}
+
+static void sigmoid_fast(const inputs *in, void *out) {
+    tm__sigmoid_array(in->x, out, in->n);
+}
+
+static void sigmoid_plain(const inputs *in, void *out) {
+    for (uint32_t i = 0; i < in->n; i++) {
+        ((double *)out)[i] = tm__sigmoid(in->x[i]);
+    }
+}
+
+static tm_pack pack_of(const inputs *in, void *out) {
+    return (tm_pack){.g = in->f,
+                     .h = in->positive,
+                     .random = in->random,
+                     .per_g = in->a * 1e6,
+                     .per_h = in->b < 0.05 ? 0 : in->b * 1e6,
+                     .out = out};
+}
+
+static void pack_fast(const inputs *in, void *out) {
+    const tm_pack pack = pack_of(in, out);
+    tm__gradients_pack(&pack, in->n);
+}
+
+static void pack_plain(const inputs *in, void *out) {
+    const tm_pack pack = pack_of(in, out);
+    tm__gradients_pack_ref(&pack, in->n);
+}
+
+/* Sums of a leaf as they come: g of either sign, h rising from 0 to that of the leaf. */
+static tm_split_sides sides_of(const inputs *in, double *g, double *h) {
+    const double total = 1e6;
+    for (uint32_t i = 0; i < in->n; i++) {
+        g[i] = rint(in->y[i] * 1e6);
+        h[i] = rint(total * (i + 1) / in->n);
+    }
+    return (tm_split_sides){.g = rint(in->a * 1e5),
+                            .h = total,
+                            .left_g = in->n % 2 == 0 ? rint(in->b * 100) : 0,
+                            .left_h = in->n % 2 == 0 ? 7 : 0,
+                            .l1 = in->n % 5 == 0 ? 12.5 : 0,
+                            .l2 = in->n % 3 == 0 ? in->b : 0,
+                            .h_low = total * in->b / 4,
+                            .h_high = total * (1 - in->b / 4)};
+}
+
+static void scores_fast(const inputs *in, void *out) {
+    double g[N_MAX], h[N_MAX];
+    const tm_split_sides sides = sides_of(in, g, h);
+    tm__split_scores(&sides, g, h, in->n, out);
+}
+
+static void scores_plain(const inputs *in, void *out) {
+    double g[N_MAX], h[N_MAX];
+    const tm_split_sides sides = sides_of(in, g, h);
+    tm__split_scores_ref(&sides, g, h, in->n, out);
+}
+
+static void crc_fast(const inputs *in, void *out) {
+    const uint32_t crc = tm__crc32c(in->n, (const uint8_t *)in->random + in->n % 8, in->n * 3);
+    memcpy(out, &crc, sizeof(crc));
+}
+
+static void crc_plain(const inputs *in, void *out) {
+    const uint32_t crc =
+        tm__crc32c_plain(in->n, (const uint8_t *)in->random + in->n % 8, in->n * 3);
+    memcpy(out, &crc, sizeof(crc));
+}
+
+static const kernel kernels[] = {
+    {"exp", exp_fast, exp_plain},
+    {"sigmoid", sigmoid_fast, sigmoid_plain},
+    {"packed gradients", pack_fast, pack_plain},
+    {"scores of splits", scores_fast, scores_plain},
+    {"crc32c", crc_fast, crc_plain},
+};
+
+static void inputs_fill(inputs *in, uint64_t number) {
+    tm_rng rng = tm__rng_split(number, "kernel", 0);
+    memset(in, 0, sizeof(*in));
+    in->n = number < 70 ? (uint32_t)number : (uint32_t)(tm__rng_u64(&rng) % N_MAX);
+    in->a = tm__rng_f64(&rng);
+    in->b = tm__rng_f64(&rng);
+    for (uint32_t i = 0; i < N_MAX; i++) {
+        /* Any bits at all among numbers of every size: subnormal, infinite and NaN too. */
+        const uint64_t bits = tm__rng_u64(&rng);
+        in->x[i] = i % 7 == 0 ? tm__f64_from_bits(bits) : (tm__rng_f64(&rng) - 0.5) * 1600;
+        in->x[i] = i % 3 == 0 ? (tm__rng_f64(&rng) - 0.5) * 20 : in->x[i];
+        in->y[i] = tm__rng_f64(&rng) * 2 - 1;
+        in->f[i] = (float)(tm__rng_f64(&rng) * 2 - 1);
+        in->positive[i] = i % 11 == 0 ? 0 : (float)(tm__rng_f64(&rng) * 1e-6 * (i % 2 ? 1 : 1e6));
+        in->random[i] = i % 13 == 0 ? (i % 2 ? 0 : UINT64_MAX) : tm__rng_u64(&rng);
+    }
+}
+
+static void every_level_gives_the_bits_of_the_plain_reference(void **state) {
+    (void)state;
+    static inputs in;
+    static double fast[N_MAX + 1], plain[N_MAX + 1];
+    for (uint64_t number = 0; number < CASES; number++) {
+        inputs_fill(&in, number);
+        for (unsigned k = 0; k < sizeof(kernels) / sizeof(kernels[0]); k++) {
+            memset(plain, 0x5A, sizeof(plain));
+            kernels[k].plain(&in, plain);
+            for (tm_simd level = TM_SIMD_PLAIN; level <= tm__simd_machine(); level++) {
+                tm__simd_limit(level);
+                memset(fast, 0x5A, sizeof(fast));
+                kernels[k].fast(&in, fast);
+                if (memcmp(fast, plain, sizeof(fast)) != 0) {
+                    fail_msg("%s: %s differs from the reference in case %llu of %u",
+                             kernels[k].name, tm__simd_text(level), (unsigned long long)number,
+                             in.n);
+                }
+            }
+        }
+    }
+    tm__simd_limit(TM_SIMD_AVX512);
+}
+
+/* The machine that runs the tests has what they claim to compare. */
+static void levels_follow_the_processor(void **state) {
+    (void)state;
+#if defined(__x86_64__)
+    assert_true((tm__simd_machine() >= TM_SIMD_AVX2) == (__builtin_cpu_supports("avx2") != 0));
+#else
+    assert_int_equal(tm__simd_machine(), TM_SIMD_PLAIN);
+#endif
+    for (tm_simd level = TM_SIMD_PLAIN; level <= tm__simd_machine(); level++) {
+        tm__simd_limit(level);
+        assert_int_equal(tm__simd(), level);
+    }
+    tm__simd_limit(TM_SIMD_AVX512);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_level_gives_the_bits_of_the_plain_reference),
+        cmocka_unit_test(levels_follow_the_processor),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
