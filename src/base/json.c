@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading: a scan of the bytes finds nesting past the limit before jansson recurses; jansson then
- * refuses duplicate keys, NUL and bad UTF-8. Its own messages quote the input, so messages are made
- * here from its error codes.
+ * Reading: our own, over the scanner that requests go through; only the values are jansson's. Its
+ * parser (2.14) keeps the text of a token in a buffer that grows byte by byte, and the lexer does
+ * not look whether a byte got in: when memory runs out there, it loses digits of a number, aborts
+ * in an assertion when it puts a byte back, or looks for the quote that ends a text past the
+ * buffer's end.
  *
  * Writing: our own, because jansson formats doubles with a fixed number of digits.
  */
@@ -13,23 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "base/limits.h"
 #include "base/mem.h"
-
-/* jansson reports some failed allocations as syntax errors, so they are noted here. */
-static _Thread_local bool alloc_failed;
-
-static void *alloc_value(size_t bytes) {
-    void *block = tm__mem_small(bytes);
-    alloc_failed = alloc_failed || block == NULL;
-    return block;
-}
 
 void tm__json_init(void) {
     /* jansson keeps its allocator in a global: set before its first value is made. */
     static _Atomic bool is_ready;
     if (!atomic_load_explicit(&is_ready, memory_order_acquire)) {
-        json_set_alloc_funcs(alloc_value, tm__mem_free);
+        json_set_alloc_funcs(tm__mem_small, tm__mem_free);
         atomic_store_explicit(&is_ready, true, memory_order_release);
     }
 }
@@ -56,24 +50,117 @@ static size_t find_too_deep(const char *text, size_t len, uint32_t depth_max) {
     return len;
 }
 
-static const char *message_of(const json_error_t *error) {
-    switch (json_error_code(error)) {
-    case json_error_premature_end_of_input:
-        return "the text ends too early";
-    case json_error_end_of_input_expected:
-        return "something follows the end of the value";
-    case json_error_invalid_utf8:
-        return "the text is not valid UTF-8";
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
-        return "a string holds a NUL";
-    case json_error_duplicate_key:
-        return "a key appears twice in one object";
-    case json_error_numeric_overflow:
-        return "a number is too large";
-    default:
-        return "the text is not valid JSON";
+/* A document that passed the check, on its way to values. */
+typedef struct reader {
+    char *p;            /* the next value; the steps rewrite texts in place */
+    const char *reason; /* why the document is refused; NULL: it is not */
+    const char *at;     /* where */
+} reader;
+
+static json_t *read_value(reader *r);
+
+static json_t *refuse(reader *r, const char *reason, const char *at) {
+    r->reason = reason;
+    r->at = at;
+    return NULL;
+}
+
+static json_t *read_number(reader *r) {
+    tm_scan_number number;
+    const char *start = r->p;
+    r->p = tm__scan_number(r->p, &number);
+    if (number.is_whole ? !number.is_int : !number.is_finite) {
+        return refuse(r, "a number is too large or too long", start);
     }
+    return number.is_int ? json_integer(number.int64) : json_real(number.number);
+}
+
+static json_t *read_scalar(reader *r) {
+    tm_str text;
+    switch (*r->p) {
+    case '"':
+        r->p = tm__scan_string(r->p, &text);
+        return json_stringn_nocheck(text.ptr, text.len);
+    case 't':
+        r->p += 4;
+        return json_true();
+    case 'f':
+        r->p += 5;
+        return json_false();
+    case 'n':
+        r->p += 4;
+        return json_null();
+    default:
+        return read_number(r);
+    }
+}
+
+/* One member of an array (name NULL) or of an object; takes the value. */
+static bool add_member(json_t *into, const tm_str *name, json_t *value) {
+    return (name == NULL ? json_array_append_new(into, value)
+                         : json_object_setn_new_nocheck(into, name->ptr, name->len, value)) == 0;
+}
+
+static bool read_members(reader *r, json_t *into, bool is_object) {
+    char *after = NULL;
+    char *member = tm__scan_enter(r->p, &after);
+    for (; member != NULL; member = tm__scan_more(r->p, &after)) {
+        tm_str name = {0};
+        r->p = is_object ? tm__scan_name(member, &name) : member;
+        if (is_object && json_object_getn(into, name.ptr, name.len) != NULL) {
+            refuse(r, "a key appears twice in one object", member);
+            return false;
+        }
+        json_t *value = read_value(r);
+        if (value == NULL || !add_member(into, is_object ? &name : NULL, value)) {
+            return false;
+        }
+    }
+    r->p = after;
+    return true;
+}
+
+static json_t *read_value(reader *r) {
+    const bool is_object = *r->p == '{';
+    if (!is_object && *r->p != '[') {
+        return read_scalar(r);
+    }
+    json_t *out = is_object ? json_object() : json_array();
+    if (out != NULL && !read_members(r, out, is_object)) {
+        json_decref(out);
+        out = NULL;
+    }
+    return out;
+}
+
+/* Fail at a byte of the document, counted in lines and bytes. */
+static tm_status fail_at(tm_err *err, const char *reason, const char *data, size_t at) {
+    size_t line = 1;
+    size_t column = 1;
+    for (size_t i = 0; i < at; i++) {
+        column = data[i] == '\n' ? 1 : column + 1;
+        line += data[i] == '\n' ? 1 : 0;
+    }
+    return TM_FAIL(err, TM_E_DATA, "%s (line %zu, column %zu)", reason, line, column);
+}
+
+static tm_status read_document(const char *data, size_t len, char *copy, json_t **out,
+                               tm_err *err) {
+    tm_scan_error wrong;
+    if (!tm__scan_check(copy, len, &wrong)) {
+        return TM_FAIL(err, TM_E_DATA, "%s (line %zu, column %zu)", wrong.reason, wrong.line,
+                       wrong.column);
+    }
+    reader r = {.p = tm__scan_space(copy)};
+    json_t *value = read_value(&r);
+    if (value == NULL && r.reason != NULL) {
+        return fail_at(err, r.reason, data, (size_t)(r.at - copy));
+    }
+    if (value == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while reading json");
+    }
+    *out = value;
+    return TM_OK;
 }
 
 tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max, json_t **out,
@@ -84,22 +171,16 @@ tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max, json_
     if (deep < len) {
         return TM_FAIL(err, TM_E_LIMIT, "json nests deeper than %u at byte %zu", depth, deep);
     }
-    if (len > 0 && memchr(data, 0, len) != NULL) { /* jansson steps over one behind a number */
+    if (len > 0 && memchr(data, 0, len) != NULL) { /* to the scanner a NUL is the end */
         return TM_FAIL(err, TM_E_DATA, "the text holds a NUL");
     }
-    json_error_t error;
-    alloc_failed = false;
-    json_t *value =
-        json_loadb(len == 0 ? "" : data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (value != NULL) {
-        *out = value;
-        return TM_OK;
-    }
-    if (alloc_failed || json_error_code(&error) == json_error_out_of_memory) {
+    char *copy = tm__mem_strndup(data, len);
+    if (copy == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory while reading json");
     }
-    return TM_FAIL(err, TM_E_DATA, "%s (line %d, column %d)", message_of(&error), error.line,
-                   error.column);
+    const tm_status st = read_document(data, len, copy, out, err);
+    tm__mem_free(copy);
+    return st;
 }
 
 /* The escape of a character that may not stand in a string as it is. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON by jansson behind limits: depth, size, no duplicate keys, no NUL, UTF-8 only. Output keeps
- * doubles exactly (17 significant digits at most, shortest that reads back). Include this and use
- * jansson's values.
+ * JSON text from and to jansson's values. Input has limits: depth, no duplicate keys, no NUL, UTF-8
+ * only. Output keeps doubles exactly (17 significant digits at most, shortest that reads back).
+ * Include this and use jansson's values.
  */
 #ifndef TM_BASE_JSON_H
 #define TM_BASE_JSON_H

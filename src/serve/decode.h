@@ -7,7 +7,7 @@
 #ifndef TM_SERVE_DECODE_H
 #define TM_SERVE_DECODE_H
 
-#include "serve/scan.h"
+#include "base/json_scan.h"
 #include "serve/serve_priv.h"
 
 /** Columns of a bundle by name, and the names of its training data that it does not read. */

@@ -58,16 +58,23 @@ void test_ctx_free(tm_ctx *ctx) {
     }
 }
 
+/* Returns whether fn succeeded although allocation nth failed, or there is no such allocation. */
+static bool try_mem_fault(bool (*fn)(void *arg), void *arg, uint64_t nth, bool forever) {
+    const uint64_t n_alive = tm__mem_alive();
+    tm__mem_fail_at(nth, forever);
+    const bool is_done = fn(arg);
+    tm__mem_fail_at(0, false);
+    if (tm__mem_alive() != n_alive) {
+        fail_msg("allocation %llu failing %s leaks", (unsigned long long)nth,
+                 forever ? "for ever" : "once");
+    }
+    return is_done;
+}
+
 void test_each_mem_fault(bool (*fn)(void *arg), void *arg) {
     for (uint64_t nth = 1; nth < FAULTS_MAX; nth++) {
-        const uint64_t n_alive = tm__mem_alive();
-        tm__mem_fail_at(nth, false);
-        const bool is_done = fn(arg);
-        tm__mem_fail_at(0, false);
-        if (tm__mem_alive() != n_alive) {
-            fail_msg("allocation %llu failing leaks", (unsigned long long)nth);
-        }
-        if (is_done) {
+        const bool once = try_mem_fault(fn, arg, nth, false);
+        if (try_mem_fault(fn, arg, nth, true) && once) {
             return;
         }
     }

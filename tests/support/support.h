@@ -26,7 +26,8 @@ tm_ctx *test_ctx_make(uint32_t n_threads);
 void test_ctx_free(tm_ctx *ctx);
 
 /**
- * Call fn with the first, second, ... allocation failing until it succeeds. fn returns whether it
+ * Call fn with the first, second, ... allocation failing, once and from there on, until it succeeds
+ * both times. fn returns whether it
  * succeeded and has freed all that it made either way; a block left alive fails the test.
  */
 void test_each_mem_fault(bool (*fn)(void *arg), void *arg);

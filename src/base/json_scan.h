@@ -4,19 +4,28 @@
  * through one that was checked. The steps trust the check and rewrite strings with escapes in
  * place. Any thread; one owner of a document.
  */
-#ifndef TM_SERVE_SCAN_H
-#define TM_SERVE_SCAN_H
+#ifndef TM_BASE_JSON_SCAN_H
+#define TM_BASE_JSON_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "table/table.h"
+#include "base/str.h"
 
 typedef struct tm_scan_error {
     const char *reason;  /* static text; NULL: the document is well formed */
     size_t line, column; /* 1-based; column counts bytes */
     bool is_limit;       /* too deep, rather than malformed */
 } tm_scan_error;
+
+typedef struct tm_scan_number {
+    bool is_whole;  /* neither a point nor an exponent */
+    bool is_int;    /* whole and within int64: int64 holds it, and number is not set */
+    bool is_finite; /* an int, or within the range of a double */
+    int64_t int64;
+    double number;
+} tm_scan_number;
 
 /** Check data[len], which a NUL byte follows (data[len] == 0). */
 bool tm__scan_check(const char *data, size_t len, tm_scan_error *out);
@@ -26,10 +35,9 @@ char *tm__scan_space(char *p); /* to the next byte that is no white space */
 char *tm__scan_skip(char *p);  /* behind the value */
 /** p at the opening quote; text is unescaped in place. */
 char *tm__scan_string(char *p, tm_str *out);
-/** A value that is not an array or an object, as a cell: int64 whole numbers, other numbers as
- * float, text, bool, NONE for null. *ok false for an array, an object or a number that is too
- * large. */
-char *tm__scan_cell(char *p, tm_cell *out, bool *ok);
+/** p at a number, which becomes the double nearest to it, and an integer when it is whole and of 64
+ * bits. */
+char *tm__scan_number(char *p, tm_scan_number *out);
 /** Into an object or array: p at '{' or '[' -> first member, or NULL when empty (*after is then
  * behind it). */
 char *tm__scan_enter(char *p, char **after);

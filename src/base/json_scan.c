@@ -14,8 +14,9 @@
  * Unescaping shortens a string, so it happens in place: \uXXXX (6 bytes) gives at most 3 bytes of
  * UTF-8 and a pair of them (12) gives 4. A string is unescaped once; steps never go back.
  */
-#include "serve/scan.h"
+#include "base/json_scan.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -405,7 +406,7 @@ static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
 
 /* Whole numbers of int64, decimals of up to 15 digits by one exact division or multiplication
  * (Clinger 1990, doi:10.1145/93542.93557), the rest by base. */
-static char *scan_number(char *p, tm_cell *out, bool *ok) {
+char *tm__scan_number(char *p, tm_scan_number *out) {
     char *start = p;
     const bool is_negative = *p == '-';
     p += is_negative ? 1 : 0;
@@ -433,46 +434,19 @@ static char *scan_number(char *p, tm_cell *out, bool *ok) {
         }
     }
     const tm_str text = {start, (size_t)(p - start)};
-    *out = (tm_cell){.type = TM_TYPE_FLOAT};
-    *ok = true;
+    *out = (tm_scan_number){.is_whole = is_whole, .is_int = true, .is_finite = true};
     if (is_whole && n_digits <= 18) {
-        out->type = TM_TYPE_INT;
-        out->i64 = is_negative ? -(int64_t)digits : (int64_t)digits;
-    } else if (is_whole && tm__str_to_i64(text, &out->i64) && out->i64 != TM_INT_MISSING) {
-        out->type = TM_TYPE_INT;
-    } else if (is_plain && n_digits <= 15 && exponent >= -22) {
-        const double value = (double)digits / tens[-exponent];
-        out->f64 = is_negative ? -value : value;
-    } else {
-        *ok = tm__str_to_f64(text, &out->f64) && out->f64 <= 1.7976931348623157e308 &&
-              out->f64 >= -1.7976931348623157e308;
+        out->int64 = is_negative ? -(int64_t)digits : (int64_t)digits;
+    } else if (!is_whole || !tm__str_to_i64(text, &out->int64)) {
+        out->is_int = false;
+        if (is_plain && n_digits <= 15 && exponent >= -22) {
+            const double value = (double)digits / tens[-exponent];
+            out->number = is_negative ? -value : value;
+        } else {
+            out->is_finite = tm__str_to_f64(text, &out->number) && isfinite(out->number);
+        }
     }
     return p;
-}
-
-char *tm__scan_cell(char *p, tm_cell *out, bool *ok) {
-    *ok = true;
-    switch (*p) {
-    case '"':
-        *out = (tm_cell){.type = TM_TYPE_TEXT};
-        return tm__scan_string(p, &out->text);
-    case 't':
-        *out = (tm_cell){.type = TM_TYPE_BOOL, .i64 = 1};
-        return p + 4;
-    case 'f':
-        *out = (tm_cell){.type = TM_TYPE_BOOL, .i64 = 0};
-        return p + 5;
-    case 'n':
-        *out = (tm_cell){.type = TM_TYPE_NONE};
-        return p + 4;
-    case '{':
-    case '[':
-        *out = (tm_cell){.type = TM_TYPE_NONE};
-        *ok = false;
-        return tm__scan_skip(p);
-    default:
-        return scan_number(p, out, ok);
-    }
 }
 
 char *tm__scan_enter(char *p, char **after) {
