@@ -12,7 +12,11 @@
  * 2. A worker inside has seen all fields of the job (the open is a release, joining an acquire).
  * 3. The caller returns only after the gate is closed and empty (leaving is a release), so the
  *    results of all items are visible to it.
- * 4. Pinned jobs have a quota of workers that must have finished before the gate may close.
+ *
+ * Whoever waits spins for as long as a join usually follows the last one, then sleeps. A spinning
+ * thread that finds itself put aside (the clock jumped between two looks) shares its CPU with
+ * another process: spinning would only take that CPU from whoever has work, so for a while nobody
+ * in the pool spins.
  *
  * A nested call is known by a thread-local mark and runs on the calling worker under its own
  * number; callers from several threads take turns.
@@ -34,7 +38,9 @@
 
 #define GATE_OPEN (UINT64_C(1) << 63)
 #define GATE_INSIDE UINT64_C(0xFFFFFFFF)
-#define SPIN_NS 30000u /* about what falling asleep and waking up costs */
+#define SPIN_NS 55000u  /* of joins less than 50 us apart none costs a sleep and a waking, 30 us */
+#define JUMP_NS 100000u /* between two looks at the clock lies 1 us, or another process */
+#define CALM_NS 100000000u /* without spinning after a jump: many turns of the scheduler */
 #define THREADS_MAX 1024u
 
 struct tm_pool {
@@ -42,17 +48,15 @@ struct tm_pool {
     tm_pool_fn fn;
     void *arg;
     uint64_t n_items;
-    uint32_t n_quota;
-    bool is_pinned;
 
     _Alignas(64) _Atomic uint64_t next; /* item to take */
     _Alignas(64) _Atomic uint64_t gate;
-    _Atomic uint32_t n_finished;
     _Alignas(64) _Atomic uint32_t generation; /* futex of the workers */
     _Atomic uint32_t n_asleep;
     _Alignas(64) _Atomic uint32_t left; /* futex of the caller: raised when a worker leaves */
     _Atomic bool caller_sleeps;
     _Atomic bool is_ending;
+    _Atomic uint64_t calm_end_ns; /* nobody spins before */
 
     pthread_mutex_t turn; /* of callers */
     uint32_t n_threads;
@@ -86,11 +90,15 @@ static void relax(void) {
 }
 
 /* Wait a while for the word to change; false when it did not. */
-static bool spin_changed(const tm_pool *pool, _Atomic uint32_t *word, uint32_t seen) {
+static bool spin_changed(tm_pool *pool, _Atomic uint32_t *word, uint32_t seen) {
     if (!pool->may_spin) {
         return false;
     }
-    const uint64_t end = tm__mono_ns() + SPIN_NS;
+    const uint64_t start = tm__mono_ns();
+    if (start < atomic_load_explicit(&pool->calm_end_ns, memory_order_relaxed)) {
+        return false;
+    }
+    uint64_t now = start, before;
     do {
         for (unsigned i = 0; i < 32; i++) {
             if (atomic_load_explicit(word, memory_order_acquire) != seen) {
@@ -98,7 +106,13 @@ static bool spin_changed(const tm_pool *pool, _Atomic uint32_t *word, uint32_t s
             }
             relax();
         }
-    } while (tm__mono_ns() < end);
+        before = now;
+        now = tm__mono_ns();
+        if (now - before > JUMP_NS) {
+            atomic_store_explicit(&pool->calm_end_ns, now + CALM_NS, memory_order_relaxed);
+            return false;
+        }
+    } while (now - start < SPIN_NS);
     return false;
 }
 
@@ -107,16 +121,10 @@ static void run_items(tm_pool *pool, uint32_t number) {
     const uint32_t outer_number = inside_number;
     inside_pool = pool;
     inside_number = number;
-    if (pool->is_pinned) {
-        for (uint64_t item = number; item < pool->n_items; item += pool->n_threads) {
-            pool->fn(pool->arg, item, number);
-        }
-    } else {
-        uint64_t item;
-        while ((item = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) <
-               pool->n_items) {
-            pool->fn(pool->arg, item, number);
-        }
+    uint64_t item;
+    while ((item = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) <
+           pool->n_items) {
+        pool->fn(pool->arg, item, number);
     }
     inside_pool = outer_pool;
     inside_number = outer_number;
@@ -134,11 +142,7 @@ static bool join_job(tm_pool *pool) {
     return false;
 }
 
-static void leave_job(tm_pool *pool, uint32_t number) {
-    /* Only those that had pinned items count: the quota is of them. */
-    if (pool->is_pinned && number < pool->n_items) {
-        atomic_fetch_add_explicit(&pool->n_finished, 1, memory_order_release);
-    }
+static void leave_job(tm_pool *pool) {
     atomic_fetch_sub_explicit(&pool->gate, 1, memory_order_release);
     atomic_fetch_add_explicit(&pool->left, 1, memory_order_seq_cst);
     if (atomic_load_explicit(&pool->caller_sleeps, memory_order_seq_cst)) {
@@ -167,7 +171,7 @@ static void *worker_main(void *arg) {
              * the generation is its own. */
             seen = atomic_load_explicit(&pool->generation, memory_order_acquire);
             run_items(pool, self->number);
-            leave_job(pool, self->number);
+            leave_job(pool);
         }
     }
 }
@@ -179,18 +183,11 @@ static void raise_generation(tm_pool *pool) {
     }
 }
 
-static bool is_waiting(tm_pool *pool, bool is_closed) {
-    if (!is_closed) {
-        return atomic_load_explicit(&pool->n_finished, memory_order_acquire) < pool->n_quota;
-    }
-    return (atomic_load_explicit(&pool->gate, memory_order_acquire) & GATE_INSIDE) != 0;
-}
-
-/* Wait until the quota is met (gate open) or the last worker left (gate closed). */
-static void wait_workers(tm_pool *pool, bool is_closed) {
+/* Wait until the last worker left. */
+static void wait_workers(tm_pool *pool) {
     for (;;) {
         const uint32_t seen = atomic_load_explicit(&pool->left, memory_order_seq_cst);
-        if (!is_waiting(pool, is_closed)) {
+        if ((atomic_load_explicit(&pool->gate, memory_order_acquire) & GATE_INSIDE) == 0) {
             return;
         }
         if (spin_changed(pool, &pool->left, seen)) {
@@ -210,7 +207,7 @@ static void run_inline(uint64_t n_items, tm_pool_fn fn, void *arg, uint32_t numb
     }
 }
 
-static void run_job(tm_pool *pool, uint64_t n_items, tm_pool_fn fn, void *arg, bool is_pinned) {
+void tm__pool_run(tm_pool *pool, uint64_t n_items, tm_pool_fn fn, void *arg) {
     if (pool == NULL || pool->n_threads == 1 || n_items <= 1 || inside_pool == pool) {
         run_inline(n_items, fn, arg, pool != NULL && inside_pool == pool ? inside_number : 0);
         return;
@@ -220,30 +217,13 @@ static void run_job(tm_pool *pool, uint64_t n_items, tm_pool_fn fn, void *arg, b
     pool->fn = fn;
     pool->arg = arg;
     pool->n_items = n_items;
-    pool->is_pinned = is_pinned;
-    pool->n_quota = 0;
-    if (is_pinned) {
-        pool->n_quota = (n_items < pool->n_threads ? (uint32_t)n_items : pool->n_threads) - 1;
-    }
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->n_finished, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->gate, GATE_OPEN, memory_order_release);
     raise_generation(pool);
     run_items(pool, 0);
-    if (is_pinned) {
-        wait_workers(pool, false);
-    }
     atomic_fetch_and_explicit(&pool->gate, ~GATE_OPEN, memory_order_acq_rel);
-    wait_workers(pool, true);
+    wait_workers(pool);
     pthread_mutex_unlock(&pool->turn);
-}
-
-void tm__pool_run(tm_pool *pool, uint64_t n_items, tm_pool_fn fn, void *arg) {
-    run_job(pool, n_items, fn, arg, false);
-}
-
-void tm__pool_run_pinned(tm_pool *pool, uint64_t n_items, tm_pool_fn fn, void *arg) {
-    run_job(pool, n_items, fn, arg, true);
 }
 
 uint32_t tm__pool_threads(const tm_pool *pool) {

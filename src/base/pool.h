@@ -20,8 +20,6 @@ tm_pool *tm__pool_create(uint32_t n_threads);
 uint32_t tm__pool_threads(const tm_pool *pool); /* 1 for NULL */
 /** Run fn for all items and wait. pool NULL runs them in order on the caller. */
 void tm__pool_run(tm_pool *pool, uint64_t n_items, tm_pool_fn fn, void *arg);
-/** Same, but item i always runs on worker i % n_threads: for state that must stay on a core. */
-void tm__pool_run_pinned(tm_pool *pool, uint64_t n_items, tm_pool_fn fn, void *arg);
 void tm__pool_free(tm_pool *pool);
 
 /** Number of CPUs this process may use (affinity and cgroup quota). */

@@ -63,28 +63,6 @@ static void many_small_jobs_follow_each_other(void **state) {
     tm__pool_free(pool);
 }
 
-static void check_home(void *arg, uint64_t item, uint32_t worker) {
-    counts *all = arg;
-    assert_int_equal(worker, item % all->n_threads);
-    atomic_fetch_add(&all->n_runs[item], 1);
-    all->by_worker[worker]++;
-}
-
-static void pinned_items_stay_on_their_worker(void **state) {
-    (void)state;
-    for (uint32_t n_threads = 1; n_threads <= 5; n_threads++) {
-        tm_pool *pool = tm__pool_create(n_threads);
-        counts all = {.n_threads = n_threads};
-        for (unsigned round = 0; round < 300; round++) {
-            tm__pool_run_pinned(pool, round % 12, check_home, &all);
-        }
-        for (uint64_t i = 0; i < 12; i++) {
-            assert_int_equal(all.n_runs[i], 300 / 12 * (11 - i));
-        }
-        tm__pool_free(pool);
-    }
-}
-
 static void add_inner(void *arg, uint64_t item, uint32_t worker) {
     counts *all = arg;
     atomic_fetch_add(&all->sum, item);
@@ -203,7 +181,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_item_runs_once),
         cmocka_unit_test(many_small_jobs_follow_each_other),
-        cmocka_unit_test(pinned_items_stay_on_their_worker),
         cmocka_unit_test(a_nested_call_runs_on_its_worker),
         cmocka_unit_test(callers_of_several_threads_take_turns),
         cmocka_unit_test(without_a_pool_items_run_in_order),
