@@ -2,11 +2,13 @@
 /*
  * Files and publishing.
  *
- * 1. Every write and fsync passes tm__fs_count(), so that tests can fail each of them.
+ * 1. Every change of the disk is told to tm__disk_tell() before it is made, so that tests can
+ *    record it, fail it, and build the disk that a power failure would leave.
  * 2. A write or fsync that failed poisons the file: what the disk holds is unknown then, and a
  *    second fsync that succeeds would prove nothing (the kernel may have dropped the pages).
  * 3. Publishing: temporary file beside the path, fsync, rename, fsync of the folder. A failure
- *    before the rename leaves the old file and no temporary.
+ *    before the rename leaves the old file and no temporary; when only the fsync of the folder
+ *    fails, a file that is new is taken away again, or a later run would find it and rely on it.
  */
 #include "base/fs.h"
 
@@ -29,27 +31,21 @@
 struct tm_file {
     int fd;
     bool is_poisoned;
+    uint64_t size_bytes; /* where the next write goes */
+    const char *shown;   /* the path that errors name */
     char path[];
 };
 
 /* The file seam: state of the process, for tests. */
-static _Atomic uint64_t n_calls;
-static _Atomic uint64_t fail_at;
-static _Atomic bool fail_forever;
+static tm_disk_fn _Atomic disk_fn;
 
-void tm__fs_fail_at(uint64_t nth, bool forever) {
-    atomic_store(&fail_forever, forever);
-    atomic_store(&fail_at, nth == 0 ? 0 : atomic_load(&n_calls) + nth);
+void tm__disk_watch(tm_disk_fn fn) {
+    atomic_store(&disk_fn, fn);
 }
 
-uint64_t tm__fs_calls(void) {
-    return atomic_load(&n_calls);
-}
-
-bool tm__fs_count(void) {
-    const uint64_t call = atomic_fetch_add(&n_calls, 1) + 1;
-    const uint64_t nth = atomic_load(&fail_at);
-    return nth != 0 && (call == nth || (call > nth && atomic_load(&fail_forever)));
+int tm__disk_tell(const tm_disk_event *event) {
+    const tm_disk_fn fn = atomic_load_explicit(&disk_fn, memory_order_relaxed);
+    return fn == NULL ? 0 : fn(event);
 }
 
 const char *tm__errno_text(int number, char *out) {
@@ -107,20 +103,6 @@ tm_status tm__fs_errno(tm_err *err, int number, const char *verb, const char *pa
     return status;
 }
 
-/* Take ownership of fd. */
-static tm_status make_file(int fd, const char *path, tm_file **out_file, tm_err *err) {
-    const size_t len = strlen(path);
-    tm_file *file = tm__mem_alloc(1, sizeof(*file) + len + 1);
-    if (file == NULL) {
-        close(fd);
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory while opening '%s'", path);
-    }
-    *file = (tm_file){.fd = fd};
-    memcpy(file->path, path, len + 1);
-    *out_file = file;
-    return TM_OK;
-}
-
 static int open_retry(const char *path, int flags, mode_t mode) {
     int fd;
     do {
@@ -129,20 +111,66 @@ static int open_retry(const char *path, int flags, mode_t mode) {
     return fd;
 }
 
+/* Take ownership of fd. shown NULL: errors name the path itself, else a text that outlives the
+ * file. */
+static tm_status make_file(int fd, const char *path, const char *shown, tm_file **out_file,
+                           tm_err *err) {
+    const size_t len = strlen(path);
+    tm_file *file = tm__mem_alloc(1, sizeof(*file) + len + 1);
+    if (file == NULL) {
+        close(fd);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while opening '%s'", path);
+    }
+    *file = (tm_file){.fd = fd};
+    memcpy(file->path, path, len + 1);
+    file->shown = shown != NULL ? shown : file->path;
+    *out_file = file;
+    return TM_OK;
+}
+
+/* Tell and make one change of names; 0 or an errno. */
+static int rename_path(const char *from, const char *to) {
+    const int number =
+        tm__disk_tell(&(tm_disk_event){.op = TM_DISK_RENAME, .path = from, .to = to});
+    if (number != 0) {
+        return number;
+    }
+    return rename(from, to) == 0 ? 0 : errno;
+}
+
+/* remove() takes files and empty folders. */
+static int remove_path(const char *path) {
+    const int number = tm__disk_tell(&(tm_disk_event){.op = TM_DISK_REMOVE, .path = path});
+    if (number != 0) {
+        return number;
+    }
+    return remove(path) == 0 ? 0 : errno;
+}
+
+/* Make a file that must not exist; a descriptor, or minus an errno. */
+static int create_path(const char *path, mode_t mode) {
+    const int number = tm__disk_tell(&(tm_disk_event){.op = TM_DISK_CREATE, .path = path});
+    const int fd = number != 0 ? -1 : open_retry(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+    return fd >= 0 ? fd : number != 0 ? -number : -errno;
+}
+
 tm_status tm__file_open(const char *path, tm_open_mode mode, tm_file **out_file, tm_err *err) {
-    static const struct {
-        int flags;
-        mode_t mode;
-        const char *verb;
-    } modes[] = {
-        [TM_OPEN_READ] = {O_RDONLY, 0, "open"},
-        [TM_OPEN_CREATE] = {O_WRONLY | O_CREAT | O_EXCL, 0600, "create"},
-        [TM_OPEN_APPEND] = {O_WRONLY | O_CREAT | O_APPEND, 0600, "open"},
-        [TM_OPEN_TRUNCATE] = {O_WRONLY | O_CREAT | O_TRUNC, 0644, "write"},
-    };
-    const int fd = open_retry(path, modes[mode].flags, modes[mode].mode);
+    const bool is_new = mode == TM_OPEN_CREATE;
+    if (mode == TM_OPEN_TRUNCATE) {
+        const int number = tm__disk_tell(&(tm_disk_event){.op = TM_DISK_TRUNCATE, .path = path});
+        if (number != 0) {
+            return tm__fs_errno(err, number, "write", path);
+        }
+    }
+    int fd = is_new                     ? create_path(path, 0600)
+             : mode == TM_OPEN_TRUNCATE ? open_retry(path, O_WRONLY | O_CREAT | O_TRUNC, 0644)
+                                        : open_retry(path, O_RDONLY, 0);
     if (fd < 0) {
-        return tm__fs_errno(err, errno, modes[mode].verb, path);
+        return tm__fs_errno(err, is_new ? -fd : errno,
+                            is_new                     ? "create"
+                            : mode == TM_OPEN_TRUNCATE ? "write"
+                                                       : "open",
+                            path);
     }
     struct stat info;
     if (fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
@@ -150,11 +178,11 @@ tm_status tm__file_open(const char *path, tm_open_mode mode, tm_file **out_file,
         close(fd);
         return tm__fs_errno(err, number, "read", path);
     }
-    return make_file(fd, path, out_file, err);
+    return make_file(fd, path, NULL, out_file, err);
 }
 
 static tm_status fail_poisoned(const tm_file *file, tm_err *err) {
-    return TM_FAIL(err, TM_E_IO, "cannot use '%s': an earlier write of it failed", file->path);
+    return TM_FAIL(err, TM_E_IO, "cannot use '%s': an earlier write of it failed", file->shown);
 }
 
 tm_status tm__file_read(tm_file *file, void *out, size_t len, size_t *out_len, tm_err *err) {
@@ -168,7 +196,7 @@ tm_status tm__file_read(tm_file *file, void *out, size_t len, size_t *out_len, t
             continue;
         }
         if (n < 0) {
-            return tm__fs_errno(err, errno, "read", file->path);
+            return tm__fs_errno(err, errno, "read", file->shown);
         }
         if (n == 0) {
             break;
@@ -180,11 +208,16 @@ tm_status tm__file_read(tm_file *file, void *out, size_t len, size_t *out_len, t
 }
 
 /* 0 or an errno. A write that a test fails is cut short: the first half reaches the file. */
-static int write_all(int fd, const uint8_t *bytes, size_t len) {
-    const bool must_fail = tm__fs_count();
-    len = must_fail ? len / 2 : len;
+static int write_all(tm_file *file, const uint8_t *bytes, size_t len) {
+    const tm_disk_event event = {.op = TM_DISK_WRITE,
+                                 .path = file->path,
+                                 .data = bytes,
+                                 .len = len,
+                                 .offset = file->size_bytes};
+    const int failure = tm__disk_tell(&event);
+    len = failure != 0 ? len / 2 : len;
     while (len > 0) {
-        const ssize_t n = write(fd, bytes, len);
+        const ssize_t n = write(file->fd, bytes, len);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -193,15 +226,9 @@ static int write_all(int fd, const uint8_t *bytes, size_t len) {
         }
         bytes += n;
         len -= (size_t)n;
+        file->size_bytes += (uint64_t)n;
     }
-    return must_fail ? EIO : 0;
-}
-
-static int sync_fd(int fd) {
-    if (tm__fs_count()) {
-        return EIO;
-    }
-    return fsync(fd) == 0 ? 0 : errno;
+    return failure;
 }
 
 tm_status tm__file_write(tm_file *file, const void *data, size_t len, tm_err *err) {
@@ -211,10 +238,10 @@ tm_status tm__file_write(tm_file *file, const void *data, size_t len, tm_err *er
     if (len == 0) {
         return TM_OK;
     }
-    const int number = write_all(file->fd, data, len);
+    const int number = write_all(file, data, len);
     if (number != 0) {
         file->is_poisoned = true;
-        return tm__fs_errno(err, number, "write", file->path);
+        return tm__fs_errno(err, number, "write", file->shown);
     }
     return TM_OK;
 }
@@ -223,10 +250,13 @@ tm_status tm__file_sync(tm_file *file, tm_err *err) {
     if (file->is_poisoned) {
         return fail_poisoned(file, err);
     }
-    const int number = sync_fd(file->fd);
+    int number = tm__disk_tell(&(tm_disk_event){.op = TM_DISK_SYNC, .path = file->path});
+    if (number == 0 && fsync(file->fd) != 0) {
+        number = errno;
+    }
     if (number != 0) {
         file->is_poisoned = true;
-        return tm__fs_errno(err, number, "sync", file->path);
+        return tm__fs_errno(err, number, "sync", file->shown);
     }
     return TM_OK;
 }
@@ -282,9 +312,13 @@ tm_status tm__fs_read_all(const char *path, tm_buf *buf, tm_err *err) {
     return st;
 }
 
-/* Folder of a path in a fresh block; NULL when out of memory. */
+/* Folder that holds a path, in a fresh block; NULL when out of memory. */
 static char *folder_of(const char *path) {
-    const char *slash = strrchr(path, '/');
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    const char *slash = memrchr(path, '/', len);
     if (slash == NULL) {
         return tm__mem_strdup(".");
     }
@@ -298,7 +332,13 @@ static tm_status sync_folder_of(const char *path, tm_err *err) {
     }
     tm_status st = TM_OK;
     const int fd = open_retry(folder, O_RDONLY | O_DIRECTORY, 0);
-    const int number = fd < 0 ? errno : sync_fd(fd);
+    int number = fd < 0 ? errno : 0;
+    if (number == 0) {
+        number = tm__disk_tell(&(tm_disk_event){.op = TM_DISK_SYNC_FOLDER, .path = folder});
+    }
+    if (number == 0 && fsync(fd) != 0) {
+        number = errno;
+    }
     if (number != 0) {
         st = tm__fs_errno(err, number, "sync the folder of", path);
     }
@@ -325,15 +365,14 @@ static tm_status publish_begin(const char *path, publication *out, tm_err *err) 
         return TM_FAIL(err, TM_E_NOMEM, "out of memory while writing '%s'", path);
     }
     snprintf(out->temp, size, "%s.tmp-%016llx", path, (unsigned long long)random);
-    const int fd = open_retry(out->temp, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    const int fd = create_path(out->temp, 0644);
     if (fd < 0) {
-        const int number = errno;
         tm__mem_free(out->temp);
-        return tm__fs_errno(err, number, "write", path);
+        return tm__fs_errno(err, -fd, "write", path);
     }
-    const tm_status st = make_file(fd, path, &out->file, err);
+    const tm_status st = make_file(fd, out->temp, path, &out->file, err);
     if (st != TM_OK) {
-        (void)unlink(out->temp);
+        (void)remove_path(out->temp);
         tm__mem_free(out->temp);
     }
     return st;
@@ -346,13 +385,18 @@ static tm_status publish_end(publication *in, tm_status so_far, tm_err *err) {
         st = tm__file_sync(in->file, err);
     }
     tm__file_close(in->file);
-    if (st == TM_OK && rename(in->temp, in->path) != 0) {
-        st = tm__fs_errno(err, errno, "write", in->path);
+    const bool is_new = tm__fs_info(in->path).kind == TM_PATH_NONE;
+    if (st == TM_OK) {
+        const int number = rename_path(in->temp, in->path);
+        st = number == 0 ? TM_OK : tm__fs_errno(err, number, "write", in->path);
     }
     if (st != TM_OK) {
-        (void)unlink(in->temp);
+        (void)remove_path(in->temp);
     } else {
         st = sync_folder_of(in->path, err);
+        if (st != TM_OK && is_new) {
+            (void)remove_path(in->path);
+        }
     }
     tm__mem_free(in->temp);
     return st;
@@ -392,21 +436,47 @@ out:
     return st;
 }
 
+tm_status tm__fs_ensure(const char *path, tm_err *err) {
+    tm_file *file = NULL;
+    TM_TRY(tm__file_open(path, TM_OPEN_READ, &file, err));
+    tm_status st = tm__file_sync(file, err);
+    tm__file_close(file);
+    if (st == TM_OK) {
+        st = sync_folder_of(path, err);
+    }
+    return st;
+}
+
+/* A folder that stands there may be fresh, and its maker stopped before it synced the parent. A
+ * parent that may not be read cannot be synced, and was not written by us either. */
+static tm_status ensure_folder(const char *path, tm_err *err) {
+    tm_err own = {0};
+    const tm_status st = sync_folder_of(path, &own);
+    if (st == TM_OK || st == TM_E_NOT_ALLOWED) {
+        return TM_OK;
+    }
+    if (err != NULL) {
+        *err = own;
+    }
+    return st;
+}
+
 /* Make one folder; no error when it stands there already. */
 static tm_status make_folder(const char *path, tm_err *err) {
-    if (mkdir(path, 0700) == 0) {
+    int number = tm__disk_tell(&(tm_disk_event){.op = TM_DISK_MKDIR, .path = path});
+    if (number == 0 && mkdir(path, 0700) == 0) {
         return sync_folder_of(path, err);
     }
-    const int number = errno;
+    number = number != 0 ? number : errno;
     if (number == EEXIST && tm__fs_info(path).kind == TM_PATH_DIR) {
-        return TM_OK;
+        return ensure_folder(path, err);
     }
     return tm__fs_errno(err, number, "make the folder", path);
 }
 
 tm_status tm__fs_mkdir(const char *path, tm_err *err) {
     if (tm__fs_info(path).kind == TM_PATH_DIR) {
-        return TM_OK;
+        return ensure_folder(path, err);
     }
     char *part = tm__mem_strdup(path);
     if (part == NULL) {
@@ -417,7 +487,7 @@ tm_status tm__fs_mkdir(const char *path, tm_err *err) {
         if ((part[i] == '/' && part[i - 1] != '/') || (part[i] == '\0' && part[i - 1] != '/')) {
             const char end = part[i];
             part[i] = '\0';
-            st = make_folder(part, err);
+            st = tm__fs_info(part).kind == TM_PATH_DIR ? TM_OK : make_folder(part, err);
             part[i] = end;
         }
     }
@@ -426,11 +496,8 @@ tm_status tm__fs_mkdir(const char *path, tm_err *err) {
 }
 
 tm_status tm__fs_remove(const char *path, tm_err *err) {
-    /* remove() takes files and empty folders. */
-    if (remove(path) != 0 && errno != ENOENT) {
-        return tm__fs_errno(err, errno, "remove", path);
-    }
-    return TM_OK;
+    const int number = remove_path(path);
+    return number == 0 || number == ENOENT ? TM_OK : tm__fs_errno(err, number, "remove", path);
 }
 
 tm_status tm__lock_open(const char *path, tm_file **out_lock, tm_err *err) {
@@ -453,5 +520,5 @@ tm_status tm__lock_open(const char *path, tm_file **out_lock, tm_err *err) {
         }
         return tm__fs_errno(err, number, "lock", path);
     }
-    return make_file(fd, path, out_lock, err);
+    return make_file(fd, path, NULL, out_lock, err);
 }

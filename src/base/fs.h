@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files: the only caller of open, write, fsync and rename. An fsync that fails is never retried:
- * the file is poisoned and every later call on it fails. Tests fail the n-th write or fsync through
- * tm__fs_fail_at(). Errors name the path. Paths are bytes, relative ones are below the working
+ * the file is poisoned and every later call on it fails. Tests stand in the seam tm__disk_watch().
+ * Errors name the path. Paths are bytes, relative ones are below the working
  * folder.
  */
 #ifndef TM_BASE_FS_H
@@ -20,7 +20,6 @@ typedef struct tm_file tm_file;
 typedef enum tm_open_mode {
     TM_OPEN_READ,
     TM_OPEN_CREATE,  /* write; must not exist; mode 0600 */
-    TM_OPEN_APPEND,  /* write at the end; made when missing; mode 0600 */
     TM_OPEN_TRUNCATE /* write from the start; made when missing; mode 0644 (results that a user
                         asked for) */
 } tm_open_mode;
@@ -42,6 +41,9 @@ TM_NODISCARD tm_status tm__fs_publish(const char *path, const void *data, size_t
 /** Copy a finished temporary of another library through the seam to path with the same guarantee.
  */
 TM_NODISCARD tm_status tm__fs_publish_file(const char *from, const char *path, tm_err *err);
+/** Make sure that a published file which was found at its path is durable: its publisher may have
+ * been stopped, or may still be, between its rename and its fsync of the folder. */
+TM_NODISCARD tm_status tm__fs_ensure(const char *path, tm_err *err);
 /** Same folder, no error when it is there; parents are made too; mode 0700. */
 TM_NODISCARD tm_status tm__fs_mkdir(const char *path, tm_err *err);
 TM_NODISCARD tm_status tm__fs_remove(const char *path, tm_err *err); /* absent is no error */
@@ -78,13 +80,33 @@ void tm__map_close(tm_map *map);
  * process has it. */
 TM_NODISCARD tm_status tm__lock_open(const char *path, tm_file **out_lock, tm_err *err);
 
-/** Tests: writes and fsyncs are counted together; the n-th from now fails (short write or EIO). 0
- * switches off. */
-void tm__fs_fail_at(uint64_t nth, bool forever);
-uint64_t tm__fs_calls(void);
+/* One change of the disk that is about to be made. */
+typedef enum tm_disk_op {
+    TM_DISK_CREATE,     /* path: an empty file */
+    TM_DISK_WRITE,      /* path, data, len, offset */
+    TM_DISK_TRUNCATE,   /* path, offset: the new size; a missing file is made */
+    TM_DISK_SYNC,       /* path: a file */
+    TM_DISK_MKDIR,      /* path */
+    TM_DISK_RENAME,     /* path, to */
+    TM_DISK_REMOVE,     /* path */
+    TM_DISK_SYNC_FOLDER /* path: a folder */
+} tm_disk_op;
+typedef struct tm_disk_event {
+    tm_disk_op op;
+    const char *path; /* as the caller named it; NULL for a file without a name */
+    const char *to;
+    const void *data;
+    size_t len;
+    uint64_t offset;
+} tm_disk_event;
+/** Called before each change, from the thread that makes it. 0 lets it happen; an errno fails it
+ * (of a write, the first half still reaches the file). */
+typedef int (*tm_disk_fn)(const tm_disk_event *event);
+/** Tests: stand in the seam of this process; NULL leaves it. */
+void tm__disk_watch(tm_disk_fn fn);
 
-/** Register the SQLite VFS "tidemill" (over the unix VFS; its writes and syncs pass the same
- * counters). Any thread, once or more. */
+/** Register the SQLite VFS "tidemill" (over the unix VFS; its changes pass the same seam). Any
+ * thread, once or more. */
 TM_NODISCARD tm_status tm__sqlite_vfs_init(tm_err *err);
 
 #endif

@@ -3,12 +3,10 @@
 #ifndef TM_BASE_FS_PRIV_H
 #define TM_BASE_FS_PRIV_H
 
-#include <stdbool.h>
+#include "base/fs.h"
 
-#include "tidemill/err.h"
-
-/** Count a write or fsync; true when a test wants it to fail. */
-bool tm__fs_count(void);
+/** Tell the seam of a change; 0 or the errno that it must fail with. */
+int tm__disk_tell(const tm_disk_event *event);
 #define TM_ERRNO_TEXT 96
 /** Why a system call failed, in lower case; out holds TM_ERRNO_TEXT bytes and is returned. */
 const char *tm__errno_text(int number, char *out);

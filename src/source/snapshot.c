@@ -49,7 +49,9 @@ tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table,
     tm_status st = path == NULL || temp == NULL
                        ? TM_FAIL(err, TM_E_NOMEM, "no memory for a snapshot")
                        : tm__fs_mkdir(dir, err);
-    if (st == TM_OK && tm__fs_info(path).kind != TM_PATH_FILE) {
+    if (st == TM_OK && tm__fs_info(path).kind == TM_PATH_FILE) {
+        st = tm__fs_ensure(path, err);
+    } else if (st == TM_OK) {
         st = write_file(ctx, table, temp, path, err);
         const tm_status removed = tm__fs_remove(temp, st == TM_OK ? err : NULL);
         st = st != TM_OK ? st : removed;

@@ -141,10 +141,9 @@ tm_status tm__home_bundle_save(const tm_home *home, const tm_hash *hash, const v
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     /* Publishing is atomic, so a file that is there is whole; its notes may differ from these. */
-    tm_status st = TM_OK;
-    if (tm__fs_info(path).kind != TM_PATH_FILE) {
-        st = tm__fs_publish(path, data, len, err);
-    }
+    const tm_status st = tm__fs_info(path).kind == TM_PATH_FILE
+                             ? tm__fs_ensure(path, err)
+                             : tm__fs_publish(path, data, len, err);
     tm__mem_free(path);
     return st;
 }

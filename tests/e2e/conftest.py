@@ -30,15 +30,22 @@ class Result:
 class Tidemill:
     """The program in a folder: tm("train", "x.csv", ...) runs it there; tm.ok(...) also asks for exit code 0."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, program=PROGRAM):
+        self.folder, self.program = folder, program
+        self.popen = subprocess.Popen  # what starts programs; a test may put its own here
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("TIDEMILL", "TM_"))}
-        self.env.update(NO_COLOR="1", PATH=f"{PROGRAM.parent}:{self.env.get('PATH', '/usr/bin:/bin')}")
+        self.env.update(NO_COLOR="1", PATH=f"{program.parent}:{self.env.get('PATH', '/usr/bin:/bin')}")
 
     def __call__(self, *words, stdin=None, timeout=120, env=None):
-        done = subprocess.run([str(PROGRAM), *map(str, words)], cwd=self.folder, env={**self.env, **(env or {})}, input=stdin,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
-        return Result(done.returncode, done.stdout, done.stderr)
+        with self.popen([str(self.program), *map(str, words)], cwd=self.folder, env={**self.env, **(env or {})},
+                        stdin=None if stdin is None else subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                        text=True) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return Result(process.returncode, out, err)
 
     def ok(self, *words, **options):
         result = self(*words, **options)
@@ -62,7 +69,7 @@ class Server:
             self.port = free.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.log = open(tm.folder / f"server-{self.port}.log", "w+", encoding="utf-8")
-        self.process = subprocess.Popen([str(PROGRAM), command, "--listen", self.address, *words], cwd=tm.folder, env=tm.env,
+        self.process = tm.popen([str(tm.program), command, "--listen", self.address, *words], cwd=tm.folder, env=tm.env,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
         self.wait_ready()
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "failing_disk.h"
 
 int tm__temp_home_open(void **state) {
     char path[] = "/tmp/tm_home_XXXXXX";
@@ -24,7 +25,7 @@ int tm__temp_home_close(void **state) {
     char command[600];
     tm_home *home = *state;
     tm__mem_fail_at(0, false);
-    tm__fs_fail_at(0, false);
+    test_disk_fail_at(0, false);
     tm__clock_fix(INT64_MIN);
     snprintf(command, sizeof(command), "rm -rf '%s'", tm__home_path(home));
     tm__home_close(home);

@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "failing_disk.h"
 #include "support.h"
 
 static test_folder folder;
@@ -23,7 +24,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    tm__fs_fail_at(0, false);
+    test_disk_fail_at(0, false);
     tm__mem_fail_at(0, false);
     test_folder_remove(&folder);
     return 0;
@@ -57,7 +58,9 @@ static void files_are_written_and_read(void **state) {
     tm__file_close(file);
     assert_int_equal(mode_of(path), 0600);
     assert_int_equal(tm__file_open(path, TM_OPEN_CREATE, &file, &err), TM_E_CONFLICT);
-    assert_int_equal(tm__file_open(path, TM_OPEN_APPEND, &file, &err), TM_OK);
+    check_content("hello ");
+    assert_int_equal(tm__file_open(path, TM_OPEN_TRUNCATE, &file, &err), TM_OK);
+    assert_int_equal(tm__file_write(file, "hello ", 6, &err), TM_OK);
     assert_int_equal(tm__file_write(file, "world", 5, &err), TM_OK);
     tm__file_close(file);
     check_content("hello world");
@@ -87,13 +90,13 @@ static void a_file_that_failed_is_never_used_again(void **state) {
     char byte;
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(tm__file_open(path, TM_OPEN_TRUNCATE, &file, NULL), TM_OK);
-        tm__fs_fail_at(1, false);
+        test_disk_fail_at(1, false);
         if (i == 0) {
             assert_int_equal(tm__file_write(file, "0123456789", 10, NULL), TM_E_IO);
         } else {
             assert_int_equal(tm__file_sync(file, NULL), TM_E_IO);
         }
-        tm__fs_fail_at(0, false);
+        test_disk_fail_at(0, false);
         tm_err err = {0};
         assert_int_equal(tm__file_sync(file, &err), TM_E_IO);
         assert_non_null(strstr(err.message, "earlier"));
@@ -116,10 +119,10 @@ static void a_published_file_is_old_or_new(void **state) {
     check_content("old");
     unsigned n_failures = 0;
     for (uint64_t nth = 1;; nth++) {
-        tm__fs_fail_at(nth, true);
+        test_disk_fail_at(nth, true);
         tm_err err = {0};
         const tm_status st = tm__fs_publish(path, "newer", 5, &err);
-        tm__fs_fail_at(0, false);
+        test_disk_fail_at(0, false);
         assert_int_equal(tm__fs_list(folder.path, no_other_file, NULL, NULL), TM_OK);
         if (st == TM_OK) {
             break;
@@ -155,7 +158,7 @@ static void a_finished_file_is_copied_whole(void **state) {
         tm__buf_done(&buf);
         tm__mem_free(bytes);
     }
-    tm__fs_fail_at(2, false);
+    test_disk_fail_at(2, false);
     assert_int_equal(tm__fs_publish_file(from, path, NULL), TM_E_IO);
     assert_int_equal(tm__fs_publish_file("/nowhere", path, NULL), TM_E_NOT_FOUND);
 }
@@ -226,7 +229,7 @@ static bool use_files(void *arg) {
     tm__buf_init(&buf, 1000);
     char deep[160];
     test_folder_join(&folder, "x/y", deep, sizeof(deep));
-    bool is_done = tm__file_open(path, TM_OPEN_APPEND, &file, NULL) == TM_OK;
+    bool is_done = tm__file_open(path, TM_OPEN_TRUNCATE, &file, NULL) == TM_OK;
     tm__file_close(file);
     is_done = is_done && tm__fs_publish(path, "abc", 3, NULL) == TM_OK &&
               tm__fs_publish_file(path, path, NULL) == TM_OK &&

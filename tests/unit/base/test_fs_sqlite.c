@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/fs.h"
+#include "failing_disk.h"
 #include "support.h"
 
 static test_folder folder;
@@ -19,7 +20,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    tm__fs_fail_at(0, false);
+    test_disk_fail_at(0, false);
     test_folder_remove(&folder);
     return 0;
 }
@@ -57,11 +58,11 @@ static void it_registers_once_or_more(void **state) {
 static void writes_and_syncs_pass_the_seam(void **state) {
     (void)state;
     sqlite3 *db = open_db("WAL");
-    const uint64_t n_calls = tm__fs_calls();
+    const uint64_t n_calls = test_disk_calls();
     assert_int_equal(
         sqlite3_exec(db, "CREATE TABLE t(x, y); INSERT INTO t VALUES (2, 1)", NULL, NULL, NULL),
         SQLITE_OK);
-    assert_true(tm__fs_calls() > n_calls + 3);
+    assert_true(test_disk_calls() > n_calls + 3);
     assert_int_equal(count_rows(db), 1);
     sqlite3_close(db);
 }
@@ -77,12 +78,12 @@ static void a_transaction_is_whole_whatever_fails(void **state) {
     for (uint64_t nth = 1;; nth++) {
         db = open_db(journal);
         assert_int_equal(count_rows(db), n_rows);
-        tm__fs_fail_at(nth, true);
+        test_disk_fail_at(nth, true);
         const int result = sqlite3_exec(
             db, "BEGIN; INSERT INTO t VALUES (4, 2); INSERT INTO t VALUES (6, 3); COMMIT", NULL,
             NULL, NULL);
         sqlite3_close(db);
-        tm__fs_fail_at(0, false);
+        test_disk_fail_at(0, false);
         db = open_db(journal);
         const int n_now = count_rows(db);
         assert_true(n_now == n_rows || n_now == n_rows + 2);

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "failing_disk.h"
 #include "monitor/monitor.h"
 #include "temp_home.h"
 
@@ -275,10 +276,10 @@ static void a_failed_write_never_loses_an_acknowledged_label(void **state) {
         tm_monitor *monitor = open_monitor(home, true);
         snprintf(id, sizeof(id), "id%d", (int)n);
         const tm_label one = by_id(id, "yes");
-        tm__fs_fail_at(n, false);
+        test_disk_fail_at(n, false);
         const bool was_queued = answer(monitor, id, NULL, TM_INT_MISSING);
         const tm_status st = tm__monitor_labels(monitor, &one, 1, &result, NULL);
-        tm__fs_fail_at(0, false);
+        test_disk_fail_at(0, false);
         assert_true(was_queued);
         tm__monitor_close(monitor);
         monitor = open_monitor(home, true);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "failing_disk.h"
 #include "registry/registry.h"
 #include "temp_home.h"
 #include "tiny_bundle.h"
@@ -213,9 +214,9 @@ static void a_failed_write_leaves_no_half_promotion(void **state) {
         const uint32_t before = number_of(registry, "late");
         const uint32_t next = before == 1 ? 2 : 1;
         assert_int_equal(tm__registry_history_check(registry, &n_before, NULL), TM_OK);
-        tm__fs_fail_at(n, false);
+        test_disk_fail_at(n, false);
         const tm_status st = promote(registry, next, false, NULL);
-        tm__fs_fail_at(0, false);
+        test_disk_fail_at(0, false);
         tm__registry_close(registry);
         registry = open_registry(home);
         const uint32_t after = number_of(registry, "late");

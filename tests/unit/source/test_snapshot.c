@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "failing_disk.h"
 #include "source/source.h"
 #include "test.h"
 
@@ -107,9 +108,9 @@ static void a_failed_write_leaves_no_file(void **state) {
         tm_hash hash;
         uint32_t n_files = 0;
         char path[256];
-        tm__fs_fail_at(nth, false);
+        test_disk_fail_at(nth, false);
         st = tm__snapshot_save(&ctx, DIR, table, &hash, NULL);
-        tm__fs_fail_at(0, false);
+        test_disk_fail_at(0, false);
         if (st == TM_OK) {
             path_of(&hash, path, sizeof(path));
             assert_int_equal(tm__fs_remove(path, NULL), TM_OK);

@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "failing_disk.h"
 #include "store/db.h"
 
 static char folder[64];
@@ -41,7 +42,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     char command[128];
-    tm__fs_fail_at(0, false);
+    test_disk_fail_at(0, false);
     snprintf(command, sizeof(command), "rm -rf '%s'", folder);
     return system(command);
 }
@@ -278,10 +279,10 @@ static void a_failed_write_never_loses_an_acknowledged_row(void **state) {
         (void)set_up(NULL);
         tm_db *db = open_ok(&make);
         assert_int_equal(insert(db, "before", NULL), TM_OK);
-        tm__fs_fail_at(n, false);
+        test_disk_fail_at(n, false);
         tm_err err = {0};
         const tm_status st = insert(db, "during", &err);
-        tm__fs_fail_at(0, false);
+        test_disk_fail_at(0, false);
         if (st != TM_OK) {
             assert_true(st == TM_E_IO || st == TM_E_UNAVAILABLE);
             assert_non_null(strstr(err.message, path));
