@@ -402,6 +402,24 @@ static tm_status publish_end(publication *in, tm_status so_far, tm_err *err) {
     return st;
 }
 
+tm_status tm__fs_move(const char *from, const char *to, tm_err *err) {
+    const int number = rename_path(from, to);
+    if (number != 0) {
+        return tm__fs_errno(err, number == ENOTEMPTY ? EEXIST : number, "make", to);
+    }
+    return sync_folder_of(to, err);
+}
+
+tm_status tm__fs_sync_folder(const char *dir, tm_err *err) {
+    char *inside = tm__fs_join(dir, ".");
+    if (inside == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while writing '%s'", dir);
+    }
+    const tm_status st = sync_folder_of(inside, err);
+    tm__mem_free(inside);
+    return st;
+}
+
 tm_status tm__fs_publish(const char *path, const void *data, size_t len, tm_err *err) {
     publication to;
     TM_TRY(publish_begin(path, &to, err));

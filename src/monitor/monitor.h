@@ -100,6 +100,13 @@ TM_NODISCARD tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_b
  * TM_E_NOT_FOUND. */
 TM_NODISCARD tm_status tm__monitor_find(tm_monitor *monitor, const char *id, json_t **out,
                                         tm_err *err);
+/** Copy log.db as it stands at this moment into a new file; see tm__db_copy(). TM_E_NOT_FOUND when
+ * there is no log. */
+TM_NODISCARD tm_status tm__monitor_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
+                                        tm_err *err);
+/** Check every page, row and index of log.db, which is brought to the last format before.
+ * TM_E_NOT_FOUND when there is none. */
+TM_NODISCARD tm_status tm__monitor_check(const tm_home *home, uint32_t *out_format, tm_err *err);
 /** Exact counters: answers, written, dropped, labels by result. New reference. */
 json_t *tm__monitor_counters(tm_monitor *monitor);
 

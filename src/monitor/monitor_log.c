@@ -412,3 +412,27 @@ tm_status tm__log_label_locked(tm_db *db, const tm_label *label, tm_tally *tally
     *out = result;
     return TM_OK;
 }
+
+/* ---- The log as a whole ---- */
+
+tm_status tm__monitor_copy(const tm_home *home, const tm_ctx *ctx, const char *to, tm_err *err) {
+    tm_db *db = NULL;
+    TM_TRY(tm__log_open(tm__home_log_db(home), false, &db, err));
+    const tm_status st = tm__db_copy(db, ctx, to, err);
+    tm__db_close(db);
+    return st;
+}
+
+tm_status tm__monitor_check(const tm_home *home, uint32_t *out_format, tm_err *err) {
+    /* Not read-only: the last connection to close then takes in the write-ahead log. */
+    const tm_db_options options = {.migrations = log_migrations,
+                                   .application_id = TM_LOG_APPLICATION_ID};
+    tm_db *db = NULL;
+    TM_TRY(tm__db_open(tm__home_log_db(home), &options, &db, err));
+    tm_status st = tm__db_check(db, err);
+    if (st == TM_OK) {
+        st = tm__db_format(db, out_format, err);
+    }
+    tm__db_close(db);
+    return st;
+}

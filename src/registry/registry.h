@@ -77,6 +77,17 @@ TM_NODISCARD tm_status tm__registry_history_check(tm_registry *registry, uint64_
 TM_NODISCARD tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t **out,
                                            tm_err *err);
 
+/** The files that versions refer to, each once: {"bundles":[hash],"snapshots":[hash]} in order. New
+ * reference. */
+TM_NODISCARD tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err);
+/** Copy meta.db as it stands at this moment into a new file; see tm__db_copy(). */
+TM_NODISCARD tm_status tm__registry_copy(tm_registry *registry, const tm_ctx *ctx, const char *to,
+                                         tm_err *err);
+/** Check every page, row and index of meta.db. */
+TM_NODISCARD tm_status tm__registry_check(tm_registry *registry, tm_err *err);
+/** Format of the open meta.db. */
+TM_NODISCARD tm_status tm__registry_format(tm_registry *registry, uint32_t *out, tm_err *err);
+
 /* The gate: what a version must meet. Stored with the model (from tidemill.yaml or the recipe). */
 typedef struct tm_gate {
     bool better_than_champion; /* on the newest rows both can be scored on */

@@ -124,7 +124,7 @@ static tm_status db_fail(tm_db *db, int rc, const char *doing, tm_err *err) {
     return st;
 }
 
-static tm_status db_check(const tm_db *db, tm_err *err) {
+static tm_status db_usable(const tm_db *db, tm_err *err) {
     if (!db->is_poisoned) {
         return TM_OK;
     }
@@ -173,7 +173,7 @@ out:
 }
 
 tm_status tm__stmt_init(tm_db *db, const char *sql, tm_stmt **out, tm_err *err) {
-    TM_TRY(db_check(db, err));
+    TM_TRY(db_usable(db, err));
     bool is_busy = false; /* the same statement is running: this one stays out of the cache */
     for (uint32_t i = 0; i < db->n_cached; i++) {
         tm_stmt *stmt = db->cached[i];
@@ -237,7 +237,7 @@ void tm__stmt_bind_null(tm_stmt *stmt, int index) {
 
 tm_status tm__stmt_step(tm_stmt *stmt, bool *out_row, tm_err *err) {
     tm_db *db = stmt->db;
-    TM_TRY(db_check(db, err));
+    TM_TRY(db_usable(db, err));
     if (stmt->bind_rc != SQLITE_OK) {
         return db_fail(db, stmt->bind_rc, "use", err);
     }
@@ -296,7 +296,7 @@ void tm__stmt_done(tm_stmt *stmt) {
 /* ---- Transactions ---- */
 
 tm_status tm__db_exec(tm_db *db, const char *sql, tm_err *err) {
-    TM_TRY(db_check(db, err));
+    TM_TRY(db_usable(db, err));
     const int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? TM_OK : db_fail(db, rc, "write", err);
 }
@@ -307,7 +307,7 @@ tm_status tm__db_begin(tm_db *db, tm_err *err) {
 }
 
 tm_status tm__db_commit(tm_db *db, tm_err *err) {
-    TM_TRY(db_check(db, err));
+    TM_TRY(db_usable(db, err));
     TM_ASSERT(sqlite3_get_autocommit(db->handle) == 0);
     const tm_status st = tm__db_exec(db, "COMMIT", err);
     if (st != TM_OK) {
@@ -524,6 +524,90 @@ tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **ou
 out:
     tm__db_close(db);
     return st;
+}
+
+/* ---- Copying and checking ---- */
+
+/* Pages between two looks at the cancel flag. */
+#define TM_DB_COPY_PAGES 256
+
+/* The snapshot that a reader began with stays as it is, so the copy never starts anew. */
+static tm_status copy_pages(tm_db *from, const tm_ctx *ctx, tm_db *to, tm_err *err) {
+    sqlite3_backup *backup = sqlite3_backup_init(to->handle, "main", from->handle, "main");
+    if (backup == NULL) {
+        return db_fail(to, sqlite3_extended_errcode(to->handle), "write", err);
+    }
+    tm_status st = TM_OK;
+    int rc = SQLITE_OK;
+    while (st == TM_OK && rc == SQLITE_OK) {
+        rc = sqlite3_backup_step(backup, TM_DB_COPY_PAGES);
+        const int total = sqlite3_backup_pagecount(backup);
+        tm__ctx_progress(ctx, "copying", (uint64_t)(total - sqlite3_backup_remaining(backup)),
+                         (uint64_t)total, "pages");
+        if (rc == SQLITE_OK && tm__ctx_cancelled(ctx)) {
+            st = TM_FAIL(err, TM_E_CANCELLED, "the copy of '%s' was stopped", from->path);
+        }
+    }
+    const int finish_rc = sqlite3_backup_finish(backup);
+    if (st == TM_OK && rc != SQLITE_DONE) {
+        st = db_fail(to, rc == SQLITE_OK ? finish_rc : rc, "copy", err);
+    }
+    return st;
+}
+
+tm_status tm__db_copy(tm_db *db, const tm_ctx *ctx, const char *to, tm_err *err) {
+    TM_TRY(db_usable(db, err));
+    tm_db copy = {0};
+    tm_status st = TM_OK;
+    copy.path = tm__mem_strdup(to);
+    if (copy.path == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    const int rc = sqlite3_open_v2(to, &copy.handle,
+                                   SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
+                                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                                   "tidemill");
+    if (rc != SQLITE_OK) {
+        st = copy.handle == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                 : db_fail(&copy, rc, "make", err);
+        goto out;
+    }
+    (void)sqlite3_extended_result_codes(copy.handle, 1);
+    st = tm__db_exec(&copy, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF", err);
+    if (st == TM_OK) {
+        st = tm__db_exec(db, "BEGIN; SELECT count(*) FROM sqlite_schema", err);
+    }
+    if (st == TM_OK) {
+        st = copy_pages(db, ctx, &copy, err);
+    }
+    tm__db_rollback(db);
+out:
+    (void)sqlite3_close(copy.handle);
+    tm__mem_free(copy.path);
+    return st;
+}
+
+tm_status tm__db_check(tm_db *db, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, "PRAGMA quick_check(1)", &stmt, err));
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && (!has_row || !tm__str_is(tm__str(tm__stmt_text(stmt, 0)), "ok"))) {
+        /* SQLite's words name pages and tables, never a value. */
+        st = TM_FAIL(err, TM_E_INTEGRITY, "'%s' is damaged: %.100s", db->path,
+                     has_row ? tm__stmt_text(stmt, 0) : "it cannot be checked");
+        tm_err_hint(err, "Restore the home from a backup.");
+        tm_err_at(err, db->path, 0, 0);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__db_format(tm_db *db, uint32_t *out, tm_err *err) {
+    int64_t version = 0;
+    TM_TRY(db_number(db, "PRAGMA user_version", &version, err));
+    *out = (uint32_t)version;
+    return TM_OK;
 }
 
 void tm__db_close(tm_db *db) {

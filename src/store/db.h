@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/ctx.h"
 #include "base/str.h"
 #include "tidemill/err.h"
 
@@ -46,6 +47,15 @@ TM_NODISCARD tm_status tm__db_exec(tm_db *db, const char *sql, tm_err *err);
 TM_NODISCARD tm_status tm__db_data_version(tm_db *db, int64_t *out, tm_err *err);
 int64_t tm__db_last_id(const tm_db *db);
 uint64_t tm__db_changes(const tm_db *db);
+
+/** Copy the database as it stands at this moment into a new file, while others read and write it.
+ * The copy is one file, not synced. TM_E_CANCELLED by ctx, which also hears of the progress in
+ * pages. A copy that failed is not removed. */
+TM_NODISCARD tm_status tm__db_copy(tm_db *db, const tm_ctx *ctx, const char *to, tm_err *err);
+/** Check every page, row and index; TM_E_INTEGRITY. Reads the whole file. */
+TM_NODISCARD tm_status tm__db_check(tm_db *db, tm_err *err);
+/** The file's format: the version of its last migration. */
+TM_NODISCARD tm_status tm__db_format(tm_db *db, uint32_t *out, tm_err *err);
 
 /** A statement from the connection's cache, reset and unbound; give it back with tm__stmt_done().
  * sql is a literal. */

@@ -14,7 +14,7 @@ struct tm_home {
     char *snapshots, *bundles, *jobs, *temp;
 };
 
-static const char *home_name(const char *path) {
+const char *tm__home_name(const char *path) {
     if (path != NULL) {
         return path;
     }
@@ -71,7 +71,7 @@ static tm_status home_make(const tm_home *home, tm_err *err) {
 }
 
 tm_status tm__home_open(const char *path, bool create, tm_home **out, tm_err *err) {
-    const char *name = home_name(path);
+    const char *name = tm__home_name(path);
     TM_TRY(home_find(name, create, err));
     tm_status st = TM_OK;
     tm_home *home = tm__mem_zalloc(1, sizeof(*home));

@@ -14,6 +14,8 @@ typedef struct tm_home tm_home;
 /** Find or make a home. path NULL: $TIDEMILL_HOME, else .tidemill in this folder. create false and
  * absent: TM_E_NOT_FOUND with a hint. */
 TM_NODISCARD tm_status tm__home_open(const char *path, bool create, tm_home **out, tm_err *err);
+/** Where tm__home_open() looks: path, else $TIDEMILL_HOME, else ".tidemill". Borrowed. */
+const char *tm__home_name(const char *path);
 const char *tm__home_path(const tm_home *home); /* absolute */
 const char *tm__home_meta_db(const tm_home *home);
 const char *tm__home_log_db(const tm_home *home);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,6 +305,81 @@ static void a_failed_write_never_loses_an_acknowledged_row(void **state) {
     fail_msg("the insert never succeeded");
 }
 
+static void a_copy_is_whole_while_another_process_writes(void **state) {
+    (void)state;
+    char to[160];
+    tm_db *db = open_ok(&make);
+    snprintf(to, sizeof(to), "%s/copy.db", folder);
+    const pid_t writer = fork();
+    if (writer == 0) {
+        /* Pairs: each commit adds one row and takes nothing away, so that rows and marks agree. */
+        tm_db *own = NULL;
+        if (tm__db_open(path, &make, &own, NULL) != TM_OK) {
+            _exit(1);
+        }
+        for (int i = 0;; i++) {
+            char sql[160];
+            snprintf(sql, sizeof(sql),
+                     "INSERT INTO t(name, x) VALUES('row%d', 1); INSERT INTO t(name, x)"
+                     " VALUES('mark%d', 2)",
+                     i, i);
+            if (tm__db_begin(own, NULL) != TM_OK || tm__db_exec(own, sql, NULL) != TM_OK ||
+                tm__db_commit(own, NULL) != TM_OK) {
+                _exit(1);
+            }
+        }
+    }
+    for (int round = 0; round < 20; round++) {
+        const tm_ctx ctx = {0};
+        const int64_t before = number(db, "SELECT count(*) FROM t");
+        tm_err err = {0};
+        if (tm__db_copy(db, &ctx, to, &err) != TM_OK) {
+            fail_msg("%s", err.message);
+        }
+        const tm_db_options as_copy = {
+            .read_only = true, .migrations = first, .application_id = 77};
+        tm_db *copy = NULL;
+        assert_int_equal(tm__db_open(to, &as_copy, &copy, NULL), TM_OK);
+        assert_int_equal(tm__db_check(copy, NULL), TM_OK);
+        assert_true(number(copy, "SELECT count(*) FROM t") >= before);
+        assert_int_equal(number(copy, "SELECT count(*) FROM t WHERE x = 1"),
+                         number(copy, "SELECT count(*) FROM t WHERE x = 2"));
+        tm__db_close(copy);
+        assert_int_equal(remove(to), 0);
+    }
+    assert_int_equal(kill(writer, SIGKILL), 0);
+    assert_int_equal(waitpid(writer, NULL, 0), writer);
+    assert_true(number(db, "SELECT count(*) FROM t") > 0);
+    tm__db_close(db);
+}
+
+static void a_damaged_page_shows_in_a_check(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    uint32_t format = 0;
+    tm_err err = {0};
+    assert_int_equal(tm__db_format(db, &format, NULL), TM_OK);
+    assert_int_equal(format, 1);
+    assert_int_equal(tm__db_check(db, NULL), TM_OK);
+    for (int i = 0; i < 300; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "name%d", i);
+        assert_int_equal(insert(db, name, NULL), TM_OK);
+    }
+    tm__db_close(db);
+    /* Zeros over a page in the middle. */
+    FILE *file = fopen(path, "r+b");
+    static const char zeros[4096];
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 4 * 4096, SEEK_SET), 0);
+    assert_int_equal(fwrite(zeros, 1, sizeof(zeros), file), sizeof(zeros));
+    assert_int_equal(fclose(file), 0);
+    db = open_ok(&make);
+    assert_int_equal(tm__db_check(db, &err), TM_E_INTEGRITY);
+    assert_non_null(strstr(err.message, "a.db"));
+    tm__db_close(db);
+}
+
 static void opening_leaks_nothing_when_memory_runs_out(void **state) {
     (void)state;
     tm__db_close(open_ok(&make));
@@ -338,6 +414,8 @@ int main(void) {
         TEST(a_read_only_connection_sees_what_is_written),
         TEST(many_processes_make_a_fresh_file_at_once),
         TEST(a_failed_write_never_loses_an_acknowledged_row),
+        TEST(a_copy_is_whole_while_another_process_writes),
+        TEST(a_damaged_page_shows_in_a_check),
         TEST(opening_leaks_nothing_when_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

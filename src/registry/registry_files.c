@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* meta.db as a whole: which files it refers to, its copy, its check. */
+#include "base/mem.h"
+#include "registry/registry_priv.h"
+
+static tm_status hashes_append(tm_registry *registry, const char *sql, json_t *list, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    tm_status st = TM_OK;
+    TM_TRY(tm__stmt_init(registry->db, sql, &stmt, err));
+    for (bool has_row = true;;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        if (json_array_append_new(list, json_string(tm__stmt_text(stmt, 0))) != 0) {
+            st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
+            break;
+        }
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err) {
+    json_t *bundles = json_array();
+    json_t *snapshots = json_array();
+    json_t *files = json_object();
+    tm_status st = TM_OK;
+    if (json_object_set_new(files, "bundles", bundles) != 0 ||
+        json_object_set_new(files, "snapshots", snapshots) != 0) {
+        json_decref(files);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    st = hashes_append(registry, "SELECT DISTINCT lower(hex(bundle_hash)) FROM versions ORDER BY 1",
+                       bundles, err);
+    if (st == TM_OK) {
+        st = hashes_append(registry,
+                           "SELECT DISTINCT snapshot FROM versions WHERE snapshot != '' ORDER BY 1",
+                           snapshots, err);
+    }
+    if (st == TM_OK) {
+        *out = files;
+        files = NULL;
+    }
+    json_decref(files);
+    return st;
+}
+
+tm_status tm__registry_copy(tm_registry *registry, const tm_ctx *ctx, const char *to, tm_err *err) {
+    return tm__db_copy(registry->db, ctx, to, err);
+}
+
+tm_status tm__registry_check(tm_registry *registry, tm_err *err) {
+    return tm__db_check(registry->db, err);
+}
+
+tm_status tm__registry_format(tm_registry *registry, uint32_t *out, tm_err *err) {
+    return tm__db_format(registry->db, out, err);
+}
