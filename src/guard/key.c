@@ -25,10 +25,12 @@ static void key_finish(tm_key *key) {
 void tm__key_create(tm_key *out) {
     uint8_t id[ID_BYTES], secret[SECRET_BYTES];
     tm_key key = {.text = "tm_"};
-    tm__random_bytes(id, sizeof(id));
     tm__random_bytes(secret, sizeof(secret));
     const int variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
-    (void)sodium_bin2base64(key.text + 3, ID_TEXT + 1, id, sizeof(id), variant);
+    do {
+        tm__random_bytes(id, sizeof(id));
+        (void)sodium_bin2base64(key.text + 3, ID_TEXT + 1, id, sizeof(id), variant);
+    } while (key.text[3] == '-'); /* `key revoke ID` would take it for an option */
     key.text[3 + ID_TEXT] = '_';
     (void)sodium_bin2base64(key.text + SECRET_AT, SECRET_TEXT + 1, secret, sizeof(secret), variant);
     key_finish(&key);

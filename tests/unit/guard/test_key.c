@@ -29,6 +29,15 @@ static void a_key_is_recognised_by_its_hash(void **state) {
     assert_false(tm__key_matches(&parsed, &key.hash));
 }
 
+static void an_id_can_be_typed_as_a_word(void **state) {
+    (void)state;
+    for (int i = 0; i < 2000; i++) {
+        tm_key key;
+        tm__key_create(&key);
+        assert_int_not_equal(key.id[0], '-');
+    }
+}
+
 static void what_does_not_look_like_a_key_is_refused(void **state) {
     (void)state;
     tm_key key, parsed;
@@ -73,6 +82,7 @@ static void ids_sort_by_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_recognised_by_its_hash),
+        cmocka_unit_test(an_id_can_be_typed_as_a_word),
         cmocka_unit_test(what_does_not_look_like_a_key_is_refused),
         cmocka_unit_test(ids_sort_by_time),
     };
