@@ -4,10 +4,38 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 
 bool tm__ctx_cancelled(const tm_ctx *ctx) {
     return ctx->cancel != NULL && atomic_load_explicit(ctx->cancel, memory_order_relaxed);
+}
+
+static bool clock_is_late(const tm_budget *budget, uint64_t need_ns) {
+    const uint64_t now = tm__mono_ns();
+    return now >= budget->deadline_ns || need_ns > budget->deadline_ns - now;
+}
+
+bool tm__budget_is_late(tm_budget *budget, uint64_t need_ns) {
+    tm_stops *stops = budget->stops;
+    if (budget->deadline_ns == 0) {
+        return false;
+    }
+    if (stops == NULL) {
+        return clock_is_late(budget, need_ns);
+    }
+    stops->n_asked++;
+    if (stops->is_repeat) {
+        const bool is_late = stops->next < stops->n && stops->at[stops->next] == stops->n_asked;
+        stops->next += is_late ? 1 : 0;
+        return is_late;
+    }
+    const bool is_late = clock_is_late(budget, need_ns);
+    if (is_late) {
+        TM_ASSERT(stops->n < TM_MAX_STOPS);
+        stops->at[stops->n++] = stops->n_asked;
+    }
+    return is_late;
 }
 
 bool tm__ctx_spend(tm_ctx *ctx, uint64_t work) {
@@ -23,7 +51,7 @@ bool tm__ctx_spend(tm_ctx *ctx, uint64_t work) {
     }
     if (budget->work_limit != 0 && budget->work_used >= budget->work_limit) {
         budget->is_cut = true;
-    } else if (budget->deadline_ns != 0 && tm__mono_ns() >= budget->deadline_ns) {
+    } else if (tm__budget_is_late(budget, 0)) {
         budget->is_cut = true;
         budget->clock_cut = true;
     }

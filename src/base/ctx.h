@@ -5,9 +5,12 @@
  *
  * Budget. Work is counted in units (one unit = one row times one feature visited; see each learner)
  * at checkpoints that depend on the data alone. A run ends at the first checkpoint where work_used
- * >= work_limit, or where the clock passed the deadline. work_used at that point, given back as
- * work_limit, ends a repeated run at the same checkpoint: a run cut by the clock can be repeated
- * without a clock.
+ * >= work_limit, or where the clock passed the deadline.
+ *
+ * Stops. A run with a deadline hears one thing from the clock: yes or no, at questions that are
+ * numbered from 1 and follow from the data and the answers before. tm_stops keeps the numbers of
+ * those that were answered with yes. Given back, they answer in place of the clock, so that a run
+ * that the clock cut, and every part of a search that it cut, ends again where it ended.
  */
 #ifndef TM_BASE_CTX_H
 #define TM_BASE_CTX_H
@@ -15,14 +18,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/limits.h"
+
 struct tm_arena;
 struct tm_log;
 struct tm_pool;
+
+typedef struct tm_stops {
+    bool is_repeat;   /* the answers come from `at`, not from the clock */
+    uint64_t n_asked; /* questions so far */
+    uint32_t n;       /* of `at` */
+    uint32_t next;    /* of `at` to answer with, when is_repeat */
+    uint64_t at[TM_MAX_STOPS];
+} tm_stops;
 
 typedef struct tm_budget {
     uint64_t work_limit; /* 0: no limit                                  */
     uint64_t work_used;
     uint64_t deadline_ns; /* tm__mono_ns() at which to stop; 0: none      */
+    tm_stops *stops;      /* what the clock said, shared by the parts of a run; NULL: not kept */
     bool is_cut;          /* a checkpoint ended the run before its natural end */
     bool clock_cut;       /* and it was the clock                          */
 } tm_budget;
@@ -50,6 +64,9 @@ bool tm__ctx_cancelled(const tm_ctx *ctx);
 /** Add work at a checkpoint; true when the budget is spent and the stage must end with what it has.
  */
 bool tm__ctx_spend(tm_ctx *ctx, uint64_t work);
+/** Ask the clock whether the deadline is less than need_ns away; false without a deadline. Every
+ * question is one of those that tm_stops numbers. */
+bool tm__budget_is_late(tm_budget *budget, uint64_t need_ns);
 /** True when the budget is spent already. */
 bool tm__ctx_is_spent(const tm_ctx *ctx);
 void tm__ctx_progress(const tm_ctx *ctx, const char *stage, uint64_t done, uint64_t total,

@@ -15,6 +15,8 @@
     (1u << 20)                /* one text cell                                                  */
 #define TM_MAX_JSON_DEPTH 64u /* nested arrays and objects; deeper input is an attack           */
 #define TM_MAX_BUNDLE_BYTES (UINT64_C(4) << 30)
+#define TM_MAX_STOPS                                                                               \
+    1024u /* at most one a fit of a search: 64 candidates in 5 folds, three rungs, 64 members */
 #define TM_MAX_HEADER_BYTES                                                                        \
     65536u /* request line and headers of one request                        */
 #define TM_MAX_HEADERS 100u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * train: rows -> snapshot -> run -> bundle -> version -> verdict -> report.
+ * train: rows -> snapshots -> run -> bundle -> version -> verdict -> report.
  *
  * What the registry will name is on disk before it names it: the snapshot and the bundle are
  * published first, then one transaction makes the version. A failure before that leaves at most
@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
+#include "cli/train_repeat.h"
 #include "cli/train_words.h"
 #include "loop/loop.h"
 #include "source/source.h"
@@ -108,9 +109,14 @@ static tm_status read_tables(training *t, tm_err *err) {
         tm__schema_done(&schema);
         TM_TRY(st);
     }
+    const char *dir = tm__home_snapshots(t->place.home);
     tm_hash snapshot;
-    TM_TRY(tm__snapshot_save(&t->ctx, tm__home_snapshots(t->place.home), t->table, &snapshot, err));
+    TM_TRY(tm__snapshot_save(&t->ctx, dir, t->table, &snapshot, err));
     tm__hash_to_text(&snapshot, t->options.snapshot);
+    if (t->test != NULL) {
+        TM_TRY(tm__snapshot_save(&t->ctx, dir, t->test, &snapshot, err));
+        tm__hash_to_text(&snapshot, t->options.test_snapshot);
+    }
     t->seconds_load = (double)(tm__mono_ns() - started) * 1e-9;
     return TM_OK;
 }
@@ -120,6 +126,11 @@ static tm_status fill_options(training *t, tm_err *err) {
     tm_train_options *o = &t->options;
     const char *task = tm__cli_text(cli, "task");
     const char *split = tm__cli_text(cli, "split");
+    if (!tm__cli_has(cli, "target")) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "option '--target COL' is missing");
+        tm_err_hint(err, "`tidemill train --help` shows how to use it.");
+        return st;
+    }
     TM_TRY(choose_name(t, err));
     o->model = t->name;
     o->target = tm__cli_text(cli, "target");
@@ -194,6 +205,9 @@ static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool ju
 }
 
 tm_status cmd_train(tm_cli *cli, tm_err *err) {
+    if (tm__cli_has(cli, "repeat")) {
+        return tm__train_repeat(cli, err);
+    }
     training t = {.cli = cli};
     tm_gate_verdict verdict;
     bool judged = false;

@@ -53,72 +53,43 @@ static tm_status retrain_open(tm_retraining *r, tm_err *err) {
 
 /* ---- Training ---- */
 
-/* Texts of an array in the recipe; they live as long as the recipe. */
-static tm_status text_array(const json_t *recipe, const char *name, const char ***out,
-                            uint32_t *out_n, tm_err *err) {
-    const json_t *list = json_object_get(recipe, name);
-    const size_t n = json_array_size(list);
-    const char **texts = tm__mem_alloc(n, sizeof(*texts));
-    if (texts == NULL) {
-        return no_memory(err);
+/* What the recipe asks for; the question stays the champion's, whatever the new rows would suggest.
+ */
+static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err) {
+    const tm_task task = tm__bundle_task(r->champion_bundle);
+    TM_TRY(tm__recipe_init(out, r->recipe, err));
+    tm_train_options *o = &out->options;
+    o->model = r->options->model;
+    o->target = tm__bundle_target(r->champion_bundle);
+    o->task = task;
+    o->positive = task == TM_TASK_BINARY ? tm__bundle_class(r->champion_bundle, 1) : NULL;
+    if (r->options->work > 0 || r->options->budget_ms > 0) {
+        o->work = r->options->work;
+        o->budget_ms = r->options->budget_ms;
     }
-    uint32_t n_texts = 0;
-    for (size_t i = 0; i < n; i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-        if (text != NULL) {
-            texts[n_texts++] = text;
-        }
-    }
-    *out = texts;
-    *out_n = n_texts;
     return TM_OK;
 }
 
-static tm_status train_options(const tm_retraining *r, tm_train_options *o, tm_err *err) {
-    const json_t *recipe = r->recipe;
-    const tm_task task = tm__bundle_task(r->champion_bundle);
-    const bool is_set = r->options->work > 0 || r->options->budget_ms > 0;
-    *o = (tm_train_options){
-        .model = r->options->model,
-        .target = tm__bundle_target(r->champion_bundle),
-        /* The question stays the champion's, whatever the new rows would suggest. */
-        .task = task,
-        .positive = task == TM_TASK_BINARY ? tm__bundle_class(r->champion_bundle, 1) : NULL,
-        .metric = tm__json_text(recipe, "metric", NULL),
-        .learners = tm__json_text(recipe, "learners", NULL),
-        .time = tm__json_text(recipe, "time", NULL),
-        .entity = tm__json_text(recipe, "entity", NULL),
-        .weight = tm__json_text(recipe, "weight", NULL),
-        .group = tm__json_text(recipe, "group", NULL),
-        .seed = (uint64_t)tm__json_i64(recipe, "seed", 0),
-        .work = is_set ? r->options->work : (uint64_t)tm__json_i64(recipe, "work", 0),
-        .budget_ms =
-            is_set ? r->options->budget_ms : (uint64_t)tm__json_i64(recipe, "budget_ms", 0),
-        .source = json_object_get(recipe, "source"),
-    };
-    return tm__split_parse(tm__json_text(recipe, "split", "auto"), &o->split, err);
+/* Both tables are kept: only with them can the run be repeated. */
+static tm_status save_rows(tm_ctx *ctx, const tm_retraining *r, tm_train_options *o, tm_err *err) {
+    const char *dir = tm__home_snapshots(r->home);
+    tm_hash train, held;
+    TM_TRY(tm__snapshot_save(ctx, dir, r->harvest.train, &train, err));
+    TM_TRY(tm__snapshot_save(ctx, dir, r->harvest.held, &held, err));
+    tm__hash_to_text(&train, o->snapshot);
+    tm__hash_to_text(&held, o->test_snapshot);
+    return TM_OK;
 }
 
 static tm_status train(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
-    tm_train_options options;
-    const char **params = NULL, **drop = NULL;
-    tm_hash snapshot;
-    TM_TRY(train_options(r, &options, err));
-    tm_status st = text_array(r->recipe, "params", &params, &options.n_params, err);
+    tm_recipe recipe;
+    TM_TRY(read_recipe(r, &recipe, err));
+    tm_status st = save_rows(ctx, r, &recipe.options, err);
     if (st == TM_OK) {
-        st = text_array(r->recipe, "drop", &drop, &options.n_drop, err);
+        st =
+            tm__train_run(ctx, r->harvest.train, r->harvest.held, &recipe.options, &r->result, err);
     }
-    if (st == TM_OK) {
-        st = tm__snapshot_save(ctx, tm__home_snapshots(r->home), r->harvest.train, &snapshot, err);
-    }
-    if (st == TM_OK) {
-        options.params = params;
-        options.drop = drop;
-        tm__hash_to_text(&snapshot, options.snapshot);
-        st = tm__train_run(ctx, r->harvest.train, r->harvest.held, &options, &r->result, err);
-    }
-    tm__mem_free(params);
-    tm__mem_free(drop);
+    tm__recipe_done(&recipe);
     return st;
 }
 

@@ -54,8 +54,27 @@ typedef struct tm_train_options {
     uint64_t budget_ms; /* 0: none */
     const json_t
         *source; /* recipe's source part, stored in info.recipe: {"path"} or {"sql"}; may be NULL */
-    char snapshot[TM_HASH_TEXT]; /* of the training table; empty: none */
+    char snapshot[TM_HASH_TEXT];      /* of the training table; empty: none */
+    char test_snapshot[TM_HASH_TEXT]; /* of the separate test table; empty: none */
+    bool is_repeat;                   /* of a run with budget_ms: `stops` stand for the clock */
+    const uint64_t *stops;            /* [n_stops] info.stops of that run */
+    uint32_t n_stops;
 } tm_train_options;
+
+/* Options that were read from a record; their texts are borrowed from it. */
+typedef struct tm_recipe {
+    tm_train_options options;
+    const char **params, **drop;
+    uint64_t *stops;
+} tm_recipe;
+/** What a recipe (info.recipe, or the model's in the registry) asks for. TM_E_USAGE when its split
+ * is none. */
+TM_NODISCARD tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err);
+/** Everything but the rows that a finished run's bytes follow from, read from its info: a run with
+ * these options on its snapshots gives its bundle again. TM_E_NOT_FOUND when the record, of an
+ * earlier release, does not hold it. */
+TM_NODISCARD tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err);
+void tm__recipe_done(tm_recipe *recipe);
 
 /* One finished run. */
 typedef struct tm_train_result {

@@ -85,7 +85,6 @@ static tm_status fit_members(tm_ctx *ctx, const tm_search *search, const tm_fit_
         }
         if (whole != NULL) {
             whole->work_used += part.work_used;
-            whole->clock_cut = whole->clock_cut || part.clock_cut;
         }
     }
     ctx->budget = whole;

@@ -74,6 +74,14 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     return recipe;
 }
 
+json_t *tm__train_stops(const tm_stops *stops) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; list != NULL && i < stops->n; i++) {
+        json_array_append_new(list, json_integer((json_int_t)stops->at[i]));
+    }
+    return list;
+}
+
 /* Best first. Seconds are not part of it: they differ from run to run, and the record is hashed. */
 json_t *tm__train_leaderboard(const tm_search *search) {
     json_t *board = json_array();

@@ -160,6 +160,7 @@ json_t *tm__train_importance(const tm_program *program, const tm_model *model);
 /* train_info.c: new references. */
 json_t *tm__split_to_json(const tm_split *split);
 json_t *tm__train_recipe(const tm_train_options *options);
+json_t *tm__train_stops(const tm_stops *stops);
 json_t *tm__train_leaderboard(const tm_search *search);
 json_t *tm__train_split_info(const tm_train_data *data, uint64_t n_valid);
 json_t *tm__train_left_out(const tm_train_data *data, const json_t *program);

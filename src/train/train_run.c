@@ -9,8 +9,8 @@
  *   1. Test rows reach nothing but the scores.
  *   2. One row alone and in a batch get the same bits, checked on rows of this very run before it
  * is published.
- *   3. Everything in `info` follows from rows, recipe, seed and work; times and hosts are in
- * `notes`.
+ *   3. Everything in `info` follows from rows, recipe, seed, work and, with a budget of time, from
+ * the stops of the clock, which it names; times and hosts are in `notes`.
  */
 #include "train/train_priv.h"
 
@@ -35,6 +35,7 @@ typedef struct run {
     tm_search search;
     tm_final final;
     tm_budget budget;
+    tm_stops stops; /* of a run with a budget of time */
     tm_bundle *bundle;
     double *test_pred;
     double seconds_total, seconds_test;
@@ -66,18 +67,34 @@ static tm_status choose_metric(run *r, tm_err *err) {
     return TM_OK;
 }
 
+/* Work, or a clock with what it says kept, or what it said of an earlier run in its place. */
+static tm_status set_budget(run *r, tm_err *err) {
+    const tm_train_options *options = r->options;
+    r->budget.work_limit = options->work;
+    if (options->budget_ms == 0) {
+        r->budget.work_limit = options->work == 0 ? WORK_DEFAULT : options->work;
+        return TM_OK;
+    }
+    r->budget.stops = &r->stops;
+    r->stops.is_repeat = options->is_repeat;
+    r->budget.deadline_ns = tm__mono_ns() + options->budget_ms * UINT64_C(1000000);
+    if (options->n_stops > TM_MAX_STOPS) {
+        return TM_FAIL(err, TM_E_DATA, "the record holds %u stops, at most %u are possible",
+                       options->n_stops, TM_MAX_STOPS);
+    }
+    for (uint32_t i = 0; options->is_repeat && i < options->n_stops; i++) {
+        r->stops.at[r->stops.n++] = options->stops[i];
+    }
+    return TM_OK;
+}
+
 /* Learn: search and refit, or the one fit that was asked for. */
 static tm_status learn(run *r, tm_err *err) {
     const tm_train_options *options = r->options;
     r->search.data = &r->data;
     r->search.options = options;
     TM_TRY(choose_metric(r, err));
-    r->budget.work_limit = options->work;
-    if (options->budget_ms > 0) {
-        r->budget.deadline_ns = tm__mono_ns() + options->budget_ms * UINT64_C(1000000);
-    } else if (options->work == 0) {
-        r->budget.work_limit = WORK_DEFAULT;
-    }
+    TM_TRY(set_budget(r, err));
     TM_TRY(tm__candidates_init(&r->search, err));
     tm_params ignored;
     uint32_t n_set = 0;
@@ -176,9 +193,13 @@ static tm_status describe_model(run *r, tm_err *err) {
     json_object_set_new(info, "columns", json_integer(tm__program_inputs(r->final.program)));
     json_object_set_new(info, "rows", json_integer((json_int_t)data->n_train));
     json_object_set_new(info, "seed", json_integer((json_int_t)r->options->seed));
-    json_object_set_new(
-        info, "work_used",
-        json_integer((json_int_t)(r->options->budget_ms > 0 ? 0 : r->budget.work_used)));
+    json_object_set_new(info, "work_used", json_integer((json_int_t)r->budget.work_used));
+    if (r->options->budget_ms > 0) {
+        json_object_set_new(info, "stops", tm__train_stops(&r->stops));
+    }
+    if (r->options->test_snapshot[0] != '\0') {
+        json_object_set_new(info, "test_snapshot", json_string(r->options->test_snapshot));
+    }
     TM_TRY(tm__train_leaks(r->ctx, data, r->options->seed, &leaks, err));
     json_object_set_new(info, "leaks", leaks);
     return TM_OK;
@@ -345,7 +366,7 @@ static json_t *make_report(const run *r, const json_t *notes, const tm_hash *has
     json_object_set_new(report, "bundle_hash", json_string(text));
     json_object_set(report, "seconds", json_object_get(notes, "seconds"));
     json_object_set_new(report, "features", json_integer(tm__program_features(r->final.program)));
-    json_object_set_new(report, "clock_cut", json_boolean(r->budget.clock_cut));
+    json_object_set_new(report, "clock_cut", json_boolean(r->stops.n > 0));
     return report;
 }
 

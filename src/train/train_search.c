@@ -181,14 +181,16 @@ static double chosen_strength(const tm_model *model) {
 
 /* A budget for one part: its share of what the whole has left. */
 tm_budget tm__budget_part(const tm_budget *whole, double share) {
-    tm_budget part = {0};
+    tm_budget part = {.stops = whole->stops};
     if (whole->work_limit > 0) {
         const uint64_t left =
             whole->work_limit > whole->work_used ? whole->work_limit - whole->work_used : 0;
         part.work_limit = (uint64_t)((double)left * share);
         part.work_limit = part.work_limit == 0 ? 1 : part.work_limit;
     }
-    if (whole->deadline_ns > 0) {
+    if (whole->stops != NULL && whole->stops->is_repeat) {
+        part.deadline_ns = whole->deadline_ns; /* never looked at: the stops answer */
+    } else if (whole->deadline_ns > 0) {
         const uint64_t now = tm__mono_ns();
         const uint64_t left = whole->deadline_ns > now ? whole->deadline_ns - now : 0;
         part.deadline_ns = now + (uint64_t)((double)left * share);
@@ -365,14 +367,13 @@ static tm_status try_within(tm_ctx *ctx, tm_search *search, rung_run *run, uint3
 }
 
 /* Whether the part has room for another trial like the best one; a starved trial tells nothing. */
-static bool has_room(const tm_search *search, const tm_budget *part) {
+static bool has_room(const tm_search *search, tm_budget *part) {
     const tm_candidate *best = &search->candidates[search->best];
     const tm_budget left = tm__budget_part(part, 1.0);
     if (left.work_limit > 0 && left.work_limit < best->work) {
         return false;
     }
-    return left.deadline_ns == 0 ||
-           (double)(left.deadline_ns - tm__mono_ns()) * 1e-9 > best->seconds;
+    return !tm__budget_is_late(part, (uint64_t)(best->seconds * 1e9));
 }
 
 /* Draws near the best while the budget lasts; without a budget, a number that depends on the data

@@ -50,6 +50,59 @@ static void a_run_cut_by_the_clock_repeats_without_one(void **state) {
     assert_false(again.clock_cut);
 }
 
+/* A run of parts, as a search: how far each came. */
+static void run_parts(tm_stops *stops, uint64_t deadline_ns, unsigned sleep_every, unsigned *out) {
+    for (unsigned part = 0; part < 5; part++) {
+        tm_budget budget = {.deadline_ns = deadline_ns, .stops = stops};
+        tm_ctx ctx = {.budget = &budget};
+        out[part] = 0;
+        while (!tm__ctx_spend(&ctx, 1) && out[part] < 7) {
+            out[part]++;
+            if (sleep_every > 0 && out[part] % sleep_every == 0) {
+                tm__sleep_ms(1);
+            }
+        }
+        if (tm__budget_is_late(&budget, 1000)) {
+            out[part] += 100;
+        }
+    }
+}
+
+static void stops_answer_in_place_of_the_clock(void **state) {
+    (void)state;
+    unsigned first[5], again[5];
+    tm_stops stops = {0};
+    run_parts(&stops, tm__mono_ns() + 10000000, 1, first);
+    assert_int_equal(first[0], 7); /* the first part was not cut, the last was at once */
+    assert_int_equal(first[4], 100);
+    assert_true(stops.n >= 2 && stops.n_asked > stops.n);
+    /* No deadline passes in an hour, and one has passed long ago: neither is looked at. */
+    const uint64_t deadlines[] = {tm__mono_ns() + UINT64_C(3600000000000), 1};
+    for (unsigned i = 0; i < 2; i++) {
+        tm_stops repeat = stops;
+        repeat.is_repeat = true;
+        repeat.n_asked = 0;
+        run_parts(&repeat, deadlines[i], 0, again);
+        assert_memory_equal(first, again, sizeof(first));
+        assert_int_equal(repeat.next, stops.n);
+        assert_true(repeat.n_asked == stops.n_asked);
+    }
+}
+
+static void without_a_deadline_no_question_is_asked(void **state) {
+    (void)state;
+    tm_stops stops = {0};
+    tm_budget budget = {.work_limit = 10, .stops = &stops};
+    tm_ctx ctx = {.budget = &budget};
+    assert_false(tm__ctx_spend(&ctx, 1));
+    assert_false(tm__budget_is_late(&budget, UINT64_MAX));
+    assert_true(stops.n_asked == 0 && stops.n == 0);
+    budget.deadline_ns = tm__mono_ns() + UINT64_C(3600000000000);
+    assert_false(tm__budget_is_late(&budget, 0));
+    assert_true(tm__budget_is_late(&budget, UINT64_C(3600000000001)));
+    assert_true(stops.n == 1 && stops.at[0] == 2);
+}
+
 static void only_a_checkpoint_looks_at_the_clock(void **state) {
     (void)state;
     tm_budget budget = {.deadline_ns = 1};
@@ -87,6 +140,8 @@ int main(void) {
         cmocka_unit_test(without_parts_nothing_ends_a_run),
         cmocka_unit_test(a_limit_of_work_ends_at_a_checkpoint),
         cmocka_unit_test(a_run_cut_by_the_clock_repeats_without_one),
+        cmocka_unit_test(stops_answer_in_place_of_the_clock),
+        cmocka_unit_test(without_a_deadline_no_question_is_asked),
         cmocka_unit_test(only_a_checkpoint_looks_at_the_clock),
         cmocka_unit_test(a_flag_cancels),
         cmocka_unit_test(progress_reaches_who_asked),

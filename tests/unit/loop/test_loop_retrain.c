@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/pool.h"
 #include "loop/loop.h"
+#include "source/source.h"
 #include "temp_home.h"
+#include "train/train.h"
 #include "trained_home.h"
 
 static const tm_retrain_options promoting = {.model = "made", .promote = true, .actor = "test"};
@@ -115,6 +118,42 @@ static void when_the_world_moved_the_new_version_is_promoted(void **state) {
     tm__registry_close(registry);
 }
 
+static tm_table *snapshot(const tm_home *home, const char *text) {
+    tm_ctx ctx = {0};
+    tm_hash hash;
+    tm_table *table = NULL;
+    assert_true(tm__hash_from_text(text, &hash));
+    assert_int_equal(tm__snapshot_load(&ctx, tm__home_snapshots(home), &hash, &table, NULL), TM_OK);
+    return table;
+}
+
+/* The rows of a retraining are put together from source and labels; their snapshots must hold all
+ * that its bytes follow from. */
+static void a_retrained_version_follows_from_its_record(void **state) {
+    tm_registry *registry = trained(*state);
+    tm_version version = {0};
+    tm_recipe recipe;
+    tm_train_result again;
+    traffic(*state, &(tm_made_rows){.first = 1000, .n = 3000, .is_flipped = true});
+    json_decref(retrain(*state));
+    assert_int_equal(tm__registry_find(registry, "made@2", &version, NULL), TM_OK);
+    assert_int_equal(tm__recipe_init_repeat(&recipe, version.info, NULL), TM_OK);
+    tm_table *train = snapshot(*state, recipe.options.snapshot);
+    tm_table *held = snapshot(*state, recipe.options.test_snapshot);
+    assert_int_equal(tm__table_rows(train), 3000);
+    assert_int_equal(tm__table_rows(held), 600);
+    tm_ctx ctx = {.pool = tm__pool_create(3)};
+    assert_int_equal(tm__train_run(&ctx, train, held, &recipe.options, &again, NULL), TM_OK);
+    assert_true(tm__hash_eq(&again.bundle_hash, &version.bundle_hash));
+    tm__pool_free(ctx.pool);
+    tm__train_result_done(&again);
+    tm__table_unref(train);
+    tm__table_unref(held);
+    tm__recipe_done(&recipe);
+    tm__version_done(&version);
+    tm__registry_close(registry);
+}
+
 static void a_gate_that_asks_for_too_much_keeps_the_champion(void **state) {
     tm_registry *registry = trained(*state);
     const tm_actor actor = {.name = "test"};
@@ -178,6 +217,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(without_news_it_is_refused_and_nothing_is_noted),
         TEST(when_the_world_moved_the_new_version_is_promoted),
+        TEST(a_retrained_version_follows_from_its_record),
         TEST(a_gate_that_asks_for_too_much_keeps_the_champion),
         TEST(new_rows_of_the_source_are_learned_and_judge),
         TEST(an_answer_that_reached_the_source_is_not_learned_twice),

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the record of a run back to its options. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "train/train_priv.h"
+
+/* Texts of an array; they live as long as the record. */
+static tm_status read_texts(const json_t *recipe, const char *name, const char ***out,
+                            uint32_t *out_n, tm_err *err) {
+    const json_t *list = json_object_get(recipe, name);
+    const size_t n = json_array_size(list);
+    const char **texts = tm__mem_alloc(n, sizeof(*texts));
+    if (texts == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe");
+    }
+    uint32_t n_texts = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (text != NULL) {
+            texts[n_texts++] = text;
+        }
+    }
+    *out = texts;
+    *out_n = n_texts;
+    return TM_OK;
+}
+
+tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
+    tm_recipe read = {.options = {
+                          .target = tm__json_text(recipe, "target", NULL),
+                          .task = tm__task_from_text(tm__json_text(recipe, "task", "auto")),
+                          .positive = tm__json_text(recipe, "positive", NULL),
+                          .metric = tm__json_text(recipe, "metric", NULL),
+                          .learners = tm__json_text(recipe, "learners", NULL),
+                          .time = tm__json_text(recipe, "time", NULL),
+                          .entity = tm__json_text(recipe, "entity", NULL),
+                          .weight = tm__json_text(recipe, "weight", NULL),
+                          .group = tm__json_text(recipe, "group", NULL),
+                          .seed = (uint64_t)tm__json_i64(recipe, "seed", 0),
+                          .work = (uint64_t)tm__json_i64(recipe, "work", 0),
+                          .budget_ms = (uint64_t)tm__json_i64(recipe, "budget_ms", 0),
+                          .source = json_object_get(recipe, "source"),
+                      }};
+    tm_train_options *o = &read.options;
+    tm_status st = tm__split_parse(tm__json_text(recipe, "split", "auto"), &o->split, err);
+    if (st == TM_OK) {
+        st = read_texts(recipe, "params", &read.params, &o->n_params, err);
+    }
+    if (st == TM_OK) {
+        st = read_texts(recipe, "drop", &read.drop, &o->n_drop, err);
+    }
+    if (st != TM_OK) {
+        tm__recipe_done(&read);
+        return st;
+    }
+    o->params = read.params;
+    o->drop = read.drop;
+    *out = read;
+    return TM_OK;
+}
+
+static tm_status not_in_record(const char *what, tm_err *err) {
+    const tm_status st =
+        TM_FAIL(err, TM_E_NOT_FOUND, "the record of the run does not hold %s", what);
+    tm_err_hint(err, "An earlier release wrote it; versions trained from now on can be repeated.");
+    return st;
+}
+
+static tm_status read_stops(tm_recipe *recipe, const json_t *info, tm_err *err) {
+    const json_t *list = json_object_get(info, "stops");
+    const size_t n = json_array_size(list);
+    if (!json_is_array(list) || n > TM_MAX_STOPS) {
+        return not_in_record("where the clock ended it", err);
+    }
+    recipe->stops = tm__mem_alloc(n, sizeof(*recipe->stops));
+    if (recipe->stops == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe");
+    }
+    for (size_t i = 0; i < n; i++) {
+        recipe->stops[i] = (uint64_t)json_integer_value(json_array_get(list, i));
+    }
+    recipe->options.stops = recipe->stops;
+    recipe->options.n_stops = (uint32_t)n;
+    return TM_OK;
+}
+
+tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err) {
+    const json_t *recipe = json_object_get(info, "recipe");
+    const json_t *split = json_object_get(info, "split");
+    const char *snapshot = tm__json_text(info, "snapshot", "");
+    const char *test = tm__json_text(info, "test_snapshot", "");
+    const bool is_kept = strlen(test) == TM_HASH_TEXT - 1;
+    const bool has_test_table = strcmp(tm__json_text(split, "split", ""), "none") == 0 &&
+                                tm__json_i64(split, "test_rows", 0) > 0;
+    tm_recipe read;
+    if (!json_is_object(recipe) || strlen(snapshot) != TM_HASH_TEXT - 1) {
+        return not_in_record("its rows", err);
+    }
+    if (has_test_table && !is_kept) {
+        return not_in_record("its test rows", err);
+    }
+    TM_TRY(tm__recipe_init(&read, recipe, err));
+    tm_train_options *o = &read.options;
+    o->model = tm__json_text(info, "model", NULL);
+    o->is_repeat = true;
+    memcpy(o->snapshot, snapshot, TM_HASH_TEXT);
+    if (is_kept) {
+        memcpy(o->test_snapshot, test, TM_HASH_TEXT);
+    }
+    const tm_status st = o->budget_ms > 0 ? read_stops(&read, info, err) : TM_OK;
+    if (st != TM_OK) {
+        tm__recipe_done(&read);
+        return st;
+    }
+    *out = read;
+    return TM_OK;
+}
+
+void tm__recipe_done(tm_recipe *recipe) {
+    tm__mem_free(recipe->params);
+    tm__mem_free(recipe->drop);
+    tm__mem_free(recipe->stops);
+    *recipe = (tm_recipe){0};
+}
