@@ -50,17 +50,23 @@ static void a_run_cut_by_the_clock_repeats_without_one(void **state) {
     assert_false(again.clock_cut);
 }
 
-/* A run of parts, as a search: how far each came. */
-static void run_parts(tm_stops *stops, uint64_t deadline_ns, unsigned sleep_every, unsigned *out) {
-    for (unsigned part = 0; part < 5; part++) {
-        tm_budget budget = {.deadline_ns = deadline_ns, .stops = stops};
+#define HOUR_NS UINT64_C(3600000000000)
+
+/* A run of parts, as a search: how far each came. The clock passes the deadline of a part after
+ * late_after[part] checkpoints, if it has one. */
+static void run_parts(tm_stops *stops, const unsigned *late_after, unsigned *out) {
+    for (unsigned part = 0; part < 4; part++) {
+        tm_budget budget = {.deadline_ns = tm__mono_ns() + HOUR_NS, .stops = stops};
         tm_ctx ctx = {.budget = &budget};
         out[part] = 0;
-        while (!tm__ctx_spend(&ctx, 1) && out[part] < 7) {
-            out[part]++;
-            if (sleep_every > 0 && out[part] % sleep_every == 0) {
-                tm__sleep_ms(1);
+        while (out[part] < 7) {
+            if (late_after != NULL && out[part] == late_after[part]) {
+                budget.deadline_ns = 1;
             }
+            if (tm__ctx_spend(&ctx, 1)) {
+                break;
+            }
+            out[part]++;
         }
         if (tm__budget_is_late(&budget, 1000)) {
             out[part] += 100;
@@ -70,20 +76,20 @@ static void run_parts(tm_stops *stops, uint64_t deadline_ns, unsigned sleep_ever
 
 static void stops_answer_in_place_of_the_clock(void **state) {
     (void)state;
-    unsigned first[5], again[5];
+    static const unsigned late_after[] = {9, 3, 0, 9}, early[] = {0, 0, 0, 0};
+    static const unsigned want[] = {7, 103, 100, 7};
+    unsigned out[4];
     tm_stops stops = {0};
-    run_parts(&stops, tm__mono_ns() + 10000000, 1, first);
-    assert_int_equal(first[0], 7); /* the first part was not cut, the last was at once */
-    assert_int_equal(first[4], 100);
-    assert_true(stops.n >= 2 && stops.n_asked > stops.n);
-    /* No deadline passes in an hour, and one has passed long ago: neither is looked at. */
-    const uint64_t deadlines[] = {tm__mono_ns() + UINT64_C(3600000000000), 1};
+    run_parts(&stops, late_after, out);
+    assert_memory_equal(out, want, sizeof(want));
+    assert_int_equal(stops.n, 4);
+    /* No deadline passes, and every one has passed: neither is looked at. */
     for (unsigned i = 0; i < 2; i++) {
         tm_stops repeat = stops;
         repeat.is_repeat = true;
         repeat.n_asked = 0;
-        run_parts(&repeat, deadlines[i], 0, again);
-        assert_memory_equal(first, again, sizeof(first));
+        run_parts(&repeat, i == 0 ? NULL : early, out);
+        assert_memory_equal(out, want, sizeof(want));
         assert_int_equal(repeat.next, stops.n);
         assert_true(repeat.n_asked == stops.n_asked);
     }
@@ -97,9 +103,9 @@ static void without_a_deadline_no_question_is_asked(void **state) {
     assert_false(tm__ctx_spend(&ctx, 1));
     assert_false(tm__budget_is_late(&budget, UINT64_MAX));
     assert_true(stops.n_asked == 0 && stops.n == 0);
-    budget.deadline_ns = tm__mono_ns() + UINT64_C(3600000000000);
+    budget.deadline_ns = tm__mono_ns() + HOUR_NS;
     assert_false(tm__budget_is_late(&budget, 0));
-    assert_true(tm__budget_is_late(&budget, UINT64_C(3600000000001)));
+    assert_true(tm__budget_is_late(&budget, HOUR_NS + 1));
     assert_true(stops.n == 1 && stops.at[0] == 2);
 }
 
