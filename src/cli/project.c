@@ -14,6 +14,7 @@
  */
 #include "cli/project.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,12 @@
 #include "train/train.h"
 
 #define FILE_BYTES_MAX (1u << 20)
-#define MODELS_MAX 1000u
+#define KEYS_MAX 1000u /* of one map: models, or what a model says */
 
 typedef struct reader {
     const char *path;
     yaml_document_t document;
-    char *dir; /* folder of the file: relative paths start there */
+    const char *dir; /* folder of the file: relative paths start there */
 } reader;
 
 typedef enum value_kind {
@@ -91,6 +92,11 @@ static tm_status want_map(const reader *r, const yaml_node_t *node, const char *
 static tm_status check_keys(reader *r, const yaml_node_t *map, tm_err *err) {
     const yaml_node_pair_t *first = map->data.mapping.pairs.start;
     const yaml_node_pair_t *end = map->data.mapping.pairs.top;
+    if (end - first > KEYS_MAX) { /* each key is held against those before it */
+        (void)TM_FAIL(err, TM_E_DATA, "more than %u keys", KEYS_MAX);
+        (void)fail_at(r, map, err);
+        return TM_E_DATA;
+    }
     for (const yaml_node_pair_t *a = first; a < end; a++) {
         const yaml_node_t *key = yaml_document_get_node(&r->document, a->key);
         if (key->type != YAML_SCALAR_NODE || key->data.scalar.length == 0) {
@@ -145,9 +151,12 @@ static tm_status text_of(const reader *r, const yaml_node_t *node, char **out, t
         if (close != NULL) {
             char name[128];
             const size_t len = (size_t)(close - rest.ptr) - 2;
-            (void)tm__str_copy(name, sizeof(name), (tm_str){rest.ptr + 2, len});
-            const char *value = getenv(name);
-            if (value == NULL) {
+            const bool fits = tm__str_copy(name, sizeof(name), (tm_str){rest.ptr + 2, len});
+            const char *value = fits ? getenv(name) : NULL;
+            if (value != NULL && !tm__str_is_utf8(tm__str(value))) {
+                st = TM_FAIL(err, TM_E_DATA, "the variable '%s' is not UTF-8", name);
+                (void)fail_at(r, node, err);
+            } else if (value == NULL) {
                 st = TM_FAIL(err, TM_E_DATA, "the environment has no variable '%s'", name);
                 (void)fail_at(r, node, err);
             }
@@ -282,7 +291,7 @@ static tm_status read_number(const reader *r, const yaml_node_t *node, const cha
                              tm_err *err) {
     char *text = NULL;
     TM_TRY(text_of(r, node, &text, err));
-    const bool is_number = tm__str_to_f64(tm__str(text), out);
+    const bool is_number = tm__str_to_f64(tm__str(text), out) && isfinite(*out);
     tm__mem_free(text);
     return is_number ? TM_OK : bad_value(r, node, key, "a number", err);
 }
@@ -410,6 +419,19 @@ static tm_status read_model(reader *r, const yaml_node_t *name, const yaml_node_
     return TM_OK;
 }
 
+/* A zero byte in quotes ("a\\0") would cut a text off where it is used. */
+static tm_status check_texts(reader *r, tm_err *err) {
+    for (const yaml_node_t *node = r->document.nodes.start; node < r->document.nodes.top; node++) {
+        if (node->type == YAML_SCALAR_NODE && node->data.scalar.length > 0 &&
+            memchr(node->data.scalar.value, 0, node->data.scalar.length) != NULL) {
+            (void)TM_FAIL(err, TM_E_DATA, "a zero byte in a text");
+            (void)fail_at(r, node, err);
+            return TM_E_DATA;
+        }
+    }
+    return TM_OK;
+}
+
 static tm_status read_root(reader *r, tm_project *project, tm_err *err) {
     static const char *const names[] = {"models"};
     const yaml_node_t *root = yaml_document_get_root_node(&r->document);
@@ -418,6 +440,7 @@ static tm_status read_root(reader *r, tm_project *project, tm_err *err) {
         tm_err_at(err, r->path, 1, 1);
         return TM_E_DATA;
     }
+    TM_TRY(check_texts(r, err));
     TM_TRY(want_map(r, root, "the project", err));
     TM_TRY(check_keys(r, root, err));
     for (const yaml_node_pair_t *p = root->data.mapping.pairs.start;
@@ -430,9 +453,6 @@ static tm_status read_root(reader *r, tm_project *project, tm_err *err) {
         TM_TRY(want_map(r, value, "models", err));
         TM_TRY(check_keys(r, value, err));
         const size_t n = (size_t)(value->data.mapping.pairs.top - value->data.mapping.pairs.start);
-        if (n > MODELS_MAX) {
-            return bad_value(r, value, "models", "at most 1000 models", err);
-        }
         project->models = tm__mem_zalloc(n + 1, sizeof(*project->models));
         if (project->models == NULL) {
             return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
@@ -457,20 +477,16 @@ static char *folder_of(const char *path, tm_err *err) {
     return full;
 }
 
-tm_status tm__project_read(const char *path, tm_project *out, tm_err *err) {
+tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_project *out,
+                            tm_err *err) {
     tm_project project = {0};
-    reader r = {.path = path};
+    reader r = {.path = path, .dir = dir};
     yaml_parser_t parser;
-    tm_buf text;
-    tm__buf_init(&text, FILE_BYTES_MAX);
-    tm_status st = tm__fs_read_all(path, &text, err);
-    r.dir = st == TM_OK ? folder_of(path, err) : NULL;
-    if (st != TM_OK || r.dir == NULL || yaml_parser_initialize(&parser) == 0) {
-        tm__buf_done(&text);
-        tm__mem_free(r.dir);
-        return st != TM_OK ? st : TM_FAIL(err, TM_E_NOMEM, "cannot read '%s'", path);
+    tm_status st = TM_OK;
+    if (yaml_parser_initialize(&parser) == 0) {
+        return TM_FAIL(err, TM_E_NOMEM, "cannot read '%s'", path);
     }
-    yaml_parser_set_input_string(&parser, text.data, text.len);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
     if (yaml_parser_load(&parser, &r.document) == 0) {
         st = TM_FAIL(err, TM_E_DATA, "the file is no YAML: %s",
                      parser.problem != NULL ? parser.problem : "cannot be read");
@@ -481,14 +497,27 @@ tm_status tm__project_read(const char *path, tm_project *out, tm_err *err) {
         yaml_document_delete(&r.document);
     }
     yaml_parser_delete(&parser);
-    tm__buf_done(&text);
-    tm__mem_free(r.dir);
     if (st != TM_OK) {
         tm__project_done(&project);
         return st;
     }
     *out = project;
     return TM_OK;
+}
+
+tm_status tm__project_read(const char *path, tm_project *out, tm_err *err) {
+    tm_buf text;
+    tm__buf_init(&text, FILE_BYTES_MAX);
+    tm_status st = tm__fs_read_all(path, &text, err);
+    char *dir = st == TM_OK ? folder_of(path, err) : NULL;
+    if (st == TM_OK) {
+        st = dir == NULL ? TM_FAIL(err, TM_E_NOMEM, "cannot read '%s'", path)
+                         : tm__project_parse((tm_str){(const char *)text.data, text.len}, path, dir,
+                                             out, err);
+    }
+    tm__buf_done(&text);
+    tm__mem_free(dir);
+    return st;
 }
 
 void tm__project_done(tm_project *project) {

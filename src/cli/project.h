@@ -24,6 +24,9 @@ typedef struct tm_project {
 
 /** Read and check a file; err has path, line (data_row) and column of the first fault. */
 TM_NODISCARD tm_status tm__project_read(const char *path, tm_project *out, tm_err *err);
+/** Same of a text; dir is the folder that relative paths start in. */
+TM_NODISCARD tm_status tm__project_parse(tm_str text, const char *path, const char *dir,
+                                         tm_project *out, tm_err *err);
 void tm__project_done(tm_project *project);
 
 /** The commented file that `tidemill init` writes. */

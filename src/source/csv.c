@@ -139,7 +139,12 @@ static tm_status sample_init(const reader *r, uint64_t n_records, sample *out, t
                 .fields = tm__csv_fields(r->scanner),
                 .n_cols = tm__csv_cols(r->scanner),
                 .n_records = n_records < SAMPLE_RECORDS ? n_records : SAMPLE_RECORDS};
-    s.room = tm__mem_alloc(TM_MAX_TEXT_BYTES, 1);
+    size_t room = 1;
+    for (uint64_t i = 0; i < s.n_records * s.n_cols; i++) {
+        const size_t len = s.fields[i].len & ~TM_CSV_DOUBLED;
+        room = len > room ? len : room;
+    }
+    s.room = tm__mem_alloc(room, 1);
     if (s.room == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", r->path);
     }
@@ -355,7 +360,7 @@ static tm_status run_block(reader *r, uint64_t first, uint64_t n_records, tm_err
 static tm_status open_file(reader *r, uint32_t number, uint64_t *out_n_records, tm_err *err) {
     sample s = {0};
     r->path = r->paths[number];
-    TM_TRY(tm__csv_open(r->path, &r->scanner, err));
+    TM_TRY(tm__csv_open(r->path, r->spec->block_bytes, &r->scanner, err));
     r->block.scanner = r->scanner;
     TM_TRY(tm__csv_next(r->scanner, out_n_records, err));
     if (*out_n_records == 0) {

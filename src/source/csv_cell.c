@@ -213,12 +213,9 @@ static uint32_t examine_national(tm_str text, tm_csv_value *out) {
 bool tm__csv_is_missing(tm_str text) {
     static const char *const words[] = {"NA",   "N/A", "n/a", "#N/A", "null", "NULL",
                                         "Null", "nan", "NaN", "NAN",  "?"};
+    text = tm__str_trim(text); /* as tm__csv_examine does */
     if (text.len == 0) {
         return true;
-    }
-    if (text.ptr[0] == ' ' || text.ptr[0] == '\t') {
-        text = tm__str_trim(text);
-        return text.len == 0 || tm__csv_is_missing(text);
     }
     for (size_t i = 0; text.len <= 4 && i < sizeof(words) / sizeof(words[0]); i++) {
         if (tm__str_is(text, words[i])) {

@@ -239,11 +239,12 @@ static void read_texts(tm_csv_column *c, const tm_csv_block *b) {
     for (uint64_t record = b->record; record < b->record_end && c->status == TM_OK; record++) {
         const tm_str text = tm__csv_column_text(c, b, record);
         uint32_t *const code = &codes[b->row + (record - b->record)];
-        if (text.len <= 4 || text.ptr[0] == ' ') {
-            if (tm__csv_is_missing(text)) {
-                *code = TM_CODE_MISSING;
-                continue;
-            }
+        /* Most texts are longer than any mark and have no blanks around them. */
+        if ((text.len <= 4 || (uint8_t)text.ptr[0] <= ' ' ||
+             (uint8_t)text.ptr[text.len - 1] <= ' ') &&
+            tm__csv_is_missing(text)) {
+            *code = TM_CODE_MISSING;
+            continue;
         }
         const uint32_t n_before = tm__dict_count(c->dict);
         *code = tm__dict_add(c->dict, text);

@@ -9,6 +9,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/assert.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/module.h"
@@ -31,8 +32,8 @@ struct tm_input {
     tm_file *file;
     packing packing;
     uint64_t pos;
-    uint8_t *packed; /* [PACKED_BYTES]; bytes packed_pos .. packed_len are unread */
-    size_t packed_pos, packed_len;
+    uint8_t *packed; /* [packed_size]; bytes packed_pos .. packed_len are unread */
+    size_t packed_pos, packed_len, packed_size;
     bool at_end;  /* of the file */
     bool is_open; /* amid a member or frame */
     tm_module *zlib_module;
@@ -48,10 +49,10 @@ static tm_status refill(tm_input *input, tm_err *err) {
     }
     input->packed_pos = 0;
     input->packed_len = 0;
-    while (input->packed_len < PACKED_BYTES && !input->at_end) {
+    while (input->packed_len < input->packed_size && !input->at_end) {
         size_t n = 0;
         TM_TRY(tm__file_read(input->file, input->packed + input->packed_len,
-                             PACKED_BYTES - input->packed_len, &n, err));
+                             input->packed_size - input->packed_len, &n, err));
         input->at_end = n == 0;
         input->packed_len += n;
     }
@@ -97,16 +98,19 @@ static tm_status open_packing(tm_input *input, tm_err *err) {
     return TM_OK;
 }
 
-tm_status tm__input_open(const char *path, tm_input **out, tm_err *err) {
+tm_status tm__input_open(const char *path, size_t block_bytes, tm_input **out, tm_err *err) {
+    const size_t size = block_bytes < PACKED_BYTES ? block_bytes : PACKED_BYTES;
     tm_input *const input = tm__mem_zalloc(1, sizeof(*input));
-    uint8_t *const packed = tm__mem_alloc(PACKED_BYTES, 1);
+    uint8_t *const packed = tm__mem_alloc(size, 1);
     tm_status st = TM_OK;
     if (input == NULL || packed == NULL) {
         tm__mem_free(input);
         tm__mem_free(packed);
         return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", path);
     }
+    TM_ASSERT(size >= 16); /* the first bytes tell the packing */
     input->packed = packed;
+    input->packed_size = size;
     (void)tm__str_copy(input->path, sizeof(input->path), tm__str(path));
     st = tm__file_open(path, TM_OPEN_READ, &input->file, err);
     if (st == TM_OK) {

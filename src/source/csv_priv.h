@@ -17,8 +17,10 @@
 
 typedef struct tm_input tm_input;
 
-/** Open a file; gzip and Zstandard are recognised by their first bytes. */
-TM_NODISCARD tm_status tm__input_open(const char *path, tm_input **out, tm_err *err);
+/** Open a file, to be read by at most block_bytes (16 or more) at a time; gzip and Zstandard are
+ * recognised by their first bytes. */
+TM_NODISCARD tm_status tm__input_open(const char *path, size_t block_bytes, tm_input **out,
+                                      tm_err *err);
 /** Fill `out` as far as the file goes; *out_len < len is the end. TM_E_DATA for packed bytes that
  * are cut short or damaged. */
 TM_NODISCARD tm_status tm__input_read(tm_input *input, void *out, size_t len, size_t *out_len,
@@ -43,8 +45,10 @@ typedef struct tm_csv_field {
 
 typedef struct tm_csv_scanner tm_csv_scanner;
 
-/** Open a file, find its dialect. TM_E_DATA when it is empty or not text. */
-TM_NODISCARD tm_status tm__csv_open(const char *path, tm_csv_scanner **out, tm_err *err);
+/** Open a file, find its dialect. TM_E_DATA when it is empty or not text. block_bytes is how much
+ * is cut at a time, 0 for 4 MiB; the dialect and the header are found in the first block. */
+TM_NODISCARD tm_status tm__csv_open(const char *path, size_t block_bytes, tm_csv_scanner **out,
+                                    tm_err *err);
 tm_csv_dialect tm__csv_dialect(const tm_csv_scanner *scanner);
 /** Columns, known after the first block. */
 uint32_t tm__csv_cols(const tm_csv_scanner *scanner);

@@ -35,8 +35,9 @@ struct tm_csv_scanner {
     uint32_t n_cols; /* 0 until the first record */
     char *data;
     size_t start, end, len, capacity; /* capacity leaves room for the sentinel */
-    bool at_end;                      /* of the input */
-    uint64_t line;                    /* of data[start] */
+    size_t block_bytes;
+    bool at_end;   /* of the input */
+    uint64_t line; /* of data[start] */
     tm_csv_field *fields;
     size_t n_fields, fields_capacity;
     uint8_t is_special[256]; /* bytes that end a run of an unquoted field */
@@ -63,7 +64,7 @@ typedef struct record {
 
 static bool push_field(tm_csv_scanner *s, size_t start, size_t len, bool is_doubled) {
     if (s->n_fields == s->fields_capacity) {
-        const size_t capacity = s->fields_capacity == 0 ? 4096 : s->fields_capacity * 2;
+        const size_t capacity = s->fields_capacity == 0 ? 512 : s->fields_capacity * 2;
         tm_csv_field *const fields = tm__mem_realloc(s->fields, capacity, sizeof(*fields));
         if (fields == NULL) {
             return false;
@@ -343,7 +344,7 @@ static tm_status cut(tm_csv_scanner *s, tm_err *err) {
 }
 
 tm_status tm__csv_next(tm_csv_scanner *s, uint64_t *out_n_records, tm_err *err) {
-    size_t size = BLOCK_BYTES;
+    size_t size = s->block_bytes;
     s->line = line_at(s, s->end);
     s->start = s->end;
     TM_TRY(cut(s, err));
@@ -506,16 +507,17 @@ static tm_status check_text(tm_csv_scanner *s, tm_err *err) {
     return TM_E_DATA;
 }
 
-tm_status tm__csv_open(const char *path, tm_csv_scanner **out, tm_err *err) {
+tm_status tm__csv_open(const char *path, size_t block_bytes, tm_csv_scanner **out, tm_err *err) {
     tm_csv_scanner *const s = tm__mem_zalloc(1, sizeof(*s));
     if (s == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", path);
     }
     (void)tm__str_copy(s->path, sizeof(s->path), tm__str(path));
     s->line = 1;
-    tm_status st = tm__input_open(path, &s->input, err);
+    s->block_bytes = block_bytes != 0 ? block_bytes : BLOCK_BYTES;
+    tm_status st = tm__input_open(path, s->block_bytes, &s->input, err);
     if (st == TM_OK) {
-        st = fill(s, BLOCK_BYTES, err);
+        st = fill(s, s->block_bytes, err);
     }
     if (st == TM_OK) {
         st = check_text(s, err);

@@ -26,6 +26,7 @@ typedef struct tm_source_spec {
                                 Columns it lacks are inferred. */
     const char *temp_dir;    /* NULL: the system's */
     uint64_t n_rows_max;     /* 0: TM_MAX_ROWS */
+    size_t block_bytes;      /* CSV: bytes read at a time, 0: 4 MiB; tests make it small */
 } tm_source_spec;
 
 /** All rows. Fails on: missing file, folder without data files, empty file, header only, ragged

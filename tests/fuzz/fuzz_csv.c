@@ -1,54 +1,180 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a CSV file: fields stay inside the block, records have one width. */
+/*
+ * Any bytes as a CSV file, to columns. Read whole, in small blocks, as a stream of chunks and by
+ * more threads it is the same table; fields stay inside their block. The first byte says whether
+ * there is a header and which of these is tried, the second how small blocks are.
+ *
+ * The dialect and the header are found in the first block, which may be wrong in a block of a few
+ * bytes; so what was read with another dialect or header is not compared.
+ */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "base/pool.h"
 #include "source/csv_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static void walk(tm_csv_scanner *scanner) {
-    uint64_t n_records = 0;
-    uint64_t n_bytes = 0;
-    tm_err err = {0};
-    while (tm__csv_next(scanner, &n_records, &err) == TM_OK && n_records > 0) {
-        const uint32_t n_cols = tm__csv_cols(scanner);
+static void must(bool fact) {
+    if (!fact) {
+        abort();
+    }
+}
+
+/* A file without a disk, the same for all inputs. */
+static const char *file_of(const uint8_t *data, size_t len) {
+    static int fd = -1;
+    static char path[64];
+    if (fd < 0) {
+        fd = memfd_create("fuzz", 0);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    }
+    must(fd >= 0 && ftruncate(fd, 0) == 0 && pwrite(fd, data, len, 0) == (ssize_t)len);
+    return path;
+}
+
+static bool same_cell(const tm_cell *a, const tm_cell *b) {
+    return a->type == b->type && a->i64 == b->i64 &&
+           memcmp(&a->f64, &b->f64, sizeof(a->f64)) == 0 && tm__str_eq(a->text, b->text);
+}
+
+static bool same_columns(const tm_table *a, const tm_table *b) {
+    bool same = tm__table_cols(a) == tm__table_cols(b);
+    for (uint32_t c = 0; same && c < tm__table_cols(a); c++) {
+        same = strcmp(tm__table_column(a, c)->name, tm__table_column(b, c)->name) == 0;
+    }
+    return same;
+}
+
+/* All rows of `part` are those of `whole` from `row` on. */
+static void compare(const tm_table *whole, uint64_t row, const tm_table *part) {
+    must(row + tm__table_rows(part) <= tm__table_rows(whole));
+    for (uint32_t c = 0; c < tm__table_cols(whole); c++) {
+        const tm_column *a = tm__table_column(whole, c), *b = tm__table_column(part, c);
+        must(a->type == b->type);
+        for (uint64_t i = 0; i < tm__table_rows(part); i++) {
+            const tm_cell x = tm__column_cell(a, row + i), y = tm__column_cell(b, i);
+            must(same_cell(&x, &y));
+        }
+    }
+}
+
+/* Every field of every block can be read. */
+static tm_csv_dialect walk(const char *path, size_t block_bytes) {
+    tm_csv_scanner *scanner = NULL;
+    tm_csv_dialect dialect = {0};
+    uint64_t n_records = 0, n_bytes = 0;
+    static char room[1u << 16];
+    if (tm__csv_open(path, block_bytes, &scanner, NULL) != TM_OK) {
+        return dialect;
+    }
+    dialect = tm__csv_dialect(scanner);
+    while (tm__csv_next(scanner, &n_records, NULL) == TM_OK && n_records > 0) {
         const tm_csv_field *fields = tm__csv_fields(scanner);
-        for (uint64_t i = 0; i < n_records * n_cols; i++) {
-            const uint32_t size = fields[i].len & ~TM_CSV_DOUBLED;
-            char *room = tm__mem_alloc(size > 0 ? size : 1, 1);
-            if (room == NULL) {
-                abort();
-            }
+        for (uint64_t i = 0; i < n_records * tm__csv_cols(scanner); i++) {
+            must((fields[i].len & ~TM_CSV_DOUBLED) < sizeof(room));
             const tm_str text = tm__csv_text(scanner, fields[i], room);
             for (size_t at = 0; at < text.len; at++) {
                 n_bytes += (uint8_t)text.ptr[at];
             }
             n_bytes += tm__csv_line(scanner, fields[i]);
-            tm__mem_free(room);
         }
     }
-    if (n_bytes == UINT64_MAX) {
-        abort(); /* keeps the reads */
+    must(n_bytes != UINT64_MAX); /* keeps the reads */
+    tm__csv_close(scanner);
+    return dialect;
+}
+
+static tm_status read_table(tm_pool *pool, const char *path, const tm_source_spec *spec,
+                            tm_table **out) {
+    tm_ctx ctx = {.pool = pool};
+    tm_err err = {0};
+    const tm_status st = tm__csv_read(&ctx, spec, &path, 1, out, &err);
+    must(st == TM_OK || err.message[0] != '\0');
+    return st;
+}
+
+typedef struct stream {
+    const tm_table *whole;
+    uint64_t row;
+    bool differs; /* in columns: another header was found */
+} stream;
+
+static tm_status take_chunk(void *arg, tm_table *chunk, tm_err *err) {
+    stream *s = arg;
+    (void)err;
+    s->differs = s->differs || !same_columns(s->whole, chunk);
+    if (!s->differs) {
+        compare(s->whole, s->row, chunk);
+        s->row += tm__table_rows(chunk);
     }
+    return TM_OK;
+}
+
+static void check_stream(const char *path, const tm_table *whole, const tm_source_spec *spec) {
+    tm_ctx ctx = {0};
+    stream s = {.whole = whole};
+    must(tm__csv_stream(&ctx, spec, &path, 1, take_chunk, &s, NULL) == TM_OK);
+    must(!s.differs && s.row == tm__table_rows(whole));
+}
+
+/* By small blocks, when they find the same dialect and header. */
+static void check_blocks(const char *path, const tm_table *whole, const tm_source_spec *spec,
+                         const tm_source_spec *small) {
+    tm_table *table = NULL;
+    const tm_csv_dialect a = walk(path, spec->block_bytes), b = walk(path, small->block_bytes);
+    if (a.delimiter != b.delimiter || a.quote != b.quote || a.skips_blanks != b.skips_blanks) {
+        return;
+    }
+    if (read_table(NULL, path, small, &table) != TM_OK) {
+        must(!small->no_header); /* a name that is a value elsewhere may be wrong */
+        return;
+    }
+    if (same_columns(whole, table)) {
+        must(tm__table_rows(whole) == tm__table_rows(table));
+        compare(whole, 0, table);
+    }
+    check_stream(path, table, small);
+    tm__table_unref(table);
+}
+
+static void check_threads(const char *path, const tm_table *whole, const tm_source_spec *spec) {
+    static tm_pool *pool;
+    tm_table *table = NULL;
+    if (pool == NULL) {
+        pool = tm__pool_create(3);
+        must(pool != NULL);
+    }
+    must(read_table(pool, path, spec, &table) == TM_OK && same_columns(whole, table));
+    must(tm__table_rows(whole) == tm__table_rows(table));
+    compare(whole, 0, table);
+    tm__table_unref(table);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
-    char path[64];
-    tm_csv_scanner *scanner = NULL;
-    tm_err err = {0};
-    const int fd = memfd_create("fuzz", 0);
-    if (fd < 0 || write(fd, data, len) != (ssize_t)len) {
-        abort();
+    tm_table *whole = NULL;
+    if (len < 2) {
+        return 0;
     }
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (tm__csv_open(path, &scanner, &err) == TM_OK) {
-        walk(scanner);
+    const char *path = file_of(data + 2, len - 2);
+    const tm_source_spec spec = {.no_header = (data[0] & 1) != 0, .block_bytes = 4096};
+    tm_source_spec small = spec;
+    small.block_bytes = 16 + data[1] % 64;
+    if (read_table(NULL, path, &spec, &whole) == TM_OK) {
+        if ((data[0] & 2) != 0) {
+            check_blocks(path, whole, &spec, &small);
+        } else if (data[0] >> 2 == 1) {
+            check_threads(path, whole, &spec);
+        } else {
+            check_stream(path, whole, &spec);
+        }
+    } else {
+        (void)walk(path, small.block_bytes);
     }
-    tm__csv_close(scanner);
-    close(fd);
+    tm__table_unref(whole);
     return 0;
 }

@@ -97,7 +97,14 @@ static void faults_are_named_with_line_and_column(void **state) {
         {"models:\n  a:\n    from: ${TM_NO_SUCH_VARIABLE}\n    target: y\n", "no variable", "", 3,
          11},
         {"models: [\n", "no YAML", "", 2, 1},
+        {"models: {a: {from: x, target: \"y\\0z\"}}\n", "zero byte", "", 1, 31},
+        {"models: {\"a\\0b\": {from: x, target: y}, a: {from: x, target: y}}\n", "zero byte", "", 1,
+         10},
+        {"models: {a: {from: x, target: y, gate: {by: nan}}}\n", "a number", "", 1, 45},
+        {"models: {a: {from: x, target: y, gate: {min: {auc: inf}}}}\n", "a number", "", 1, 52},
+        {"models: {a: {from: x, target: \"${TM_TEST_LATIN1}\"}}\n", "not UTF-8", "", 1, 31},
     };
+    assert_int_equal(setenv("TM_TEST_LATIN1", "caf\xe9", 1), 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_project project;
         tm_err err = {0};

@@ -251,6 +251,30 @@ static void types_known_late_are_the_same_in_every_way_of_reading(void **state) 
     }
 }
 
+/* A cell of blanks is missing, also behind a tab or in CR and VT, whether a column is read as text
+ * or never had a value; so is a mark with blanks around it. */
+static void cells_of_blanks_are_missing_in_every_way_of_reading(void **state) {
+    (void)state;
+    static const char text[] = "a,b,c,d\n"
+                               "x,\t \t  \t,\r\v,NA      \n"
+                               "y,\t \t  \t,\r\v,word\n"
+                               "z,\t \t  \t,\r\v,\t\t\tnull\n";
+    assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
+    for (uint32_t way = 0; way < 4; way++) {
+        const tm_source_spec spec = {.block_bytes = way < 2 ? 0 : 64};
+        tm_ctx ctx = {0};
+        tm_table *table = NULL;
+        const tm_status st = way % 2 == 0 ? tm__csv_read(&ctx, &spec, one, 1, &table, NULL)
+                                          : tm__csv_stream(&ctx, &spec, one, 1, join, &table, NULL);
+        assert_int_equal(st, TM_OK);
+        assert_column(table, 0, "a", TM_TYPE_TEXT, 0);
+        assert_column(table, 1, "b", TM_TYPE_TEXT, 3);
+        assert_column(table, 2, "c", TM_TYPE_TEXT, 3);
+        assert_column(table, 3, "d", TM_TYPE_TEXT, 2);
+        tm__table_unref(table);
+    }
+}
+
 static tm_status count(void *arg, tm_table *chunk, tm_err *err) {
     uint64_t *const n = arg;
     *n += tm__table_rows(chunk);
@@ -343,6 +367,7 @@ int main(void) {
         cmocka_unit_test(files_follow_each_other),
         cmocka_unit_test(files_with_other_columns_are_refused),
         cmocka_unit_test(types_known_late_are_the_same_in_every_way_of_reading),
+        cmocka_unit_test(cells_of_blanks_are_missing_in_every_way_of_reading),
         cmocka_unit_test(a_stream_with_a_schema_ends_when_its_reader_does),
         cmocka_unit_test(more_rows_than_asked_for_are_refused),
         cmocka_unit_test(a_run_can_be_cancelled),

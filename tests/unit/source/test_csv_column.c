@@ -19,7 +19,7 @@ static fixture open_text(const char *text, uint64_t row) {
     fixture f = {0};
     uint64_t n = 0;
     assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
-    assert_int_equal(tm__csv_open(PATH, &f.scanner, NULL), TM_OK);
+    assert_int_equal(tm__csv_open(PATH, 0, &f.scanner, NULL), TM_OK);
     assert_int_equal(tm__csv_next(f.scanner, &n, NULL), TM_OK);
     f.block = (tm_csv_block){.scanner = f.scanner,
                              .fields = tm__csv_fields(f.scanner),

@@ -21,7 +21,7 @@ static void write_file(const void *data, size_t len) {
 /* All bytes of the file, read in steps. */
 static tm_status read_file(size_t step, tm_buf *out, tm_err *err) {
     tm_input *input = NULL;
-    TM_TRY(tm__input_open(PATH, &input, err));
+    TM_TRY(tm__input_open(PATH, 1u << 18, &input, err));
     tm_status st = TM_OK;
     size_t n = step;
     while (st == TM_OK && n == step) {
@@ -122,7 +122,7 @@ static void running_out_of_memory_leaks_nothing(void **state) {
     for (uint64_t nth = 1; st != TM_OK; nth++) {
         tm_input *input = NULL;
         tm__mem_fail_at(nth, false);
-        st = tm__input_open(PATH, &input, NULL);
+        st = tm__input_open(PATH, 1u << 18, &input, NULL);
         tm__mem_fail_at(0, false);
         tm__input_close(input);
         assert_true(st == TM_OK || st == TM_E_NOMEM || st == TM_E_UNAVAILABLE);

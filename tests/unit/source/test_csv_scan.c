@@ -18,7 +18,7 @@ static tm_status cut(const char *text, tm_buf *out, tm_csv_dialect *dialect, tm_
     tm_csv_scanner *s = NULL;
     uint64_t n = 1;
     write_text(text);
-    TM_TRY(tm__csv_open(PATH, &s, err));
+    TM_TRY(tm__csv_open(PATH, 0, &s, err));
     *dialect = tm__csv_dialect(s);
     tm_status st = TM_OK;
     while (st == TM_OK && n > 0) {
@@ -95,7 +95,7 @@ static void the_dialect_is_found(void **state) {
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_csv_scanner *s = NULL;
         write_text(cases[i].text);
-        assert_int_equal(tm__csv_open(PATH, &s, NULL), TM_OK);
+        assert_int_equal(tm__csv_open(PATH, 0, &s, NULL), TM_OK);
         const tm_csv_dialect got = tm__csv_dialect(s);
         assert_int_equal(got.delimiter, cases[i].want.delimiter);
         assert_int_equal(got.quote, cases[i].want.quote);
@@ -147,7 +147,7 @@ static void blocks_do_not_show(void **state) {
     assert_int_equal(tm__fs_publish(PATH, file.data, file.len, NULL), TM_OK);
     tm__buf_done(&file);
     tm_csv_scanner *s = NULL;
-    assert_int_equal(tm__csv_open(PATH, &s, NULL), TM_OK);
+    assert_int_equal(tm__csv_open(PATH, 0, &s, NULL), TM_OK);
     uint64_t n = 1, row = 0;
     for (bool is_first = true; n > 0; is_first = false) {
         assert_int_equal(tm__csv_next(s, &n, NULL), TM_OK);
@@ -180,7 +180,7 @@ static void a_field_without_end_is_refused_before_memory_is(void **state) {
     tm_csv_scanner *s = NULL;
     uint64_t n = 0;
     tm_err err = {0};
-    assert_int_equal(tm__csv_open(PATH, &s, NULL), TM_OK);
+    assert_int_equal(tm__csv_open(PATH, 0, &s, NULL), TM_OK);
     tm_status st = tm__csv_next(s, &n, &err);
     assert_int_equal(st, TM_E_DATA);
     assert_string_equal(err.message, "a field has more than 1048576 bytes");
@@ -202,7 +202,7 @@ static void more_columns_than_the_limit_are_refused(void **state) {
     tm_csv_scanner *s = NULL;
     uint64_t n = 0;
     tm_err err = {0};
-    assert_int_equal(tm__csv_open(PATH, &s, NULL), TM_OK);
+    assert_int_equal(tm__csv_open(PATH, 0, &s, NULL), TM_OK);
     assert_int_equal(tm__csv_next(s, &n, &err), TM_E_LIMIT);
     assert_string_equal(err.message, "the file has 16385 columns, the most is 16384");
     tm__csv_close(s);
