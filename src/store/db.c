@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/system.h"
 
 #define TM_DB_BUSY_MS 10000
 #define TM_DB_CACHED_MAX 96u /* more different statements than any one user of a file has */
@@ -82,6 +83,30 @@ static tm_status db_fail_status(const tm_db *db, int rc) {
     }
 }
 
+/* Where SQLite locks the one writer of a write-ahead log: a byte of the shared memory's file. */
+#define TM_DB_WRITER_BYTE 120
+
+/* Say who it is when the kernel does. */
+static void busy_fail(const tm_db *db, const char *doing, tm_err *err) {
+    tm_buf path;
+    char name[32] = "";
+    int64_t pid = 0;
+    tm__buf_init(&path, 1u << 16);
+    if (tm__buf_printf(&path, "%s-shm", db->path)) {
+        pid = tm__lock_holder((const char *)path.data, TM_DB_WRITER_BYTE, name, sizeof(name));
+    }
+    tm__buf_done(&path);
+    if (pid == 0) {
+        TM_FAIL(err, TM_E_CONFLICT, "cannot %s '%s': another process holds it", doing, db->path);
+        tm_err_hint(err, "Try again when the other command has ended.");
+    } else {
+        TM_FAIL(err, TM_E_CONFLICT, "cannot %s '%s': process %lld (%s) holds it", doing, db->path,
+                (long long)pid, name);
+        tm_err_hint(err, "Try again when that process has ended; if it is stopped, let it go on or "
+                         "end it.");
+    }
+}
+
 static tm_status db_fail(tm_db *db, int rc, const char *doing, tm_err *err) {
     const tm_status st = db_fail_status(db, rc);
     if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC) {
@@ -93,8 +118,7 @@ static tm_status db_fail(tm_db *db, int rc, const char *doing, tm_err *err) {
             TM_FAIL(err, st, "cannot %s '%s': a rule of its tables forbids it (%s)", doing,
                     db->path, sqlite3_errmsg(db->handle));
         } else {
-            TM_FAIL(err, st, "cannot %s '%s': another process holds it", doing, db->path);
-            tm_err_hint(err, "Try again when the other command has ended.");
+            busy_fail(db, doing, err);
         }
         break;
     case TM_E_UNAVAILABLE:

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * 1. Whatever cannot be learnt has a value that says so; nothing here fails.
+ * 2. Files of the kernel are read by tm__fs_read_all(): they have no size, and an absent one is an
+ *    older kernel or a container that hides it.
+ * 3. Locks are read from /proc/locks. Asking by fcntl() would mean to open the locked file, and
+ *    closing it again would end this process's own locks on it.
+ */
+#include "base/system.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/str.h"
+
+/* ---- Files of the kernel ---- */
+
+/* Text of a small file, cut to size; empty when it cannot be read. */
+static tm_str kernel_text(const char *path, tm_buf *buf) {
+    tm__buf_init(buf, 1u << 20);
+    if (tm__fs_read_all(path, buf, NULL) != TM_OK) {
+        return (tm_str){0};
+    }
+    return (tm_str){(const char *)buf->data, buf->len};
+}
+
+/* A number alone in a file; 0 when there is none ("max"). */
+static uint64_t kernel_number(const char *path) {
+    tm_buf buf;
+    uint64_t value = 0;
+    if (!tm__str_to_u64(tm__str_trim(kernel_text(path, &buf)), &value)) {
+        value = 0;
+    }
+    tm__buf_done(&buf);
+    return value;
+}
+
+/* ---- Limits and memory ---- */
+
+static tm_limit limit_of(__rlimit_resource_t resource) {
+    struct rlimit limit;
+    if (getrlimit(resource, &limit) != 0) {
+        return (tm_limit){UINT64_MAX, UINT64_MAX};
+    }
+    return (tm_limit){
+        .now = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur,
+        .most = limit.rlim_max == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_max,
+    };
+}
+
+void tm__system_limits(tm_limits *out) {
+    *out = (tm_limits){.open_files = limit_of(RLIMIT_NOFILE),
+                       .processes = limit_of(RLIMIT_NPROC),
+                       .address_bytes = limit_of(RLIMIT_AS)};
+}
+
+/* The least memory.max of this process's cgroup and those above it; 0: none. */
+static uint64_t cgroup_memory(void) {
+    tm_buf buf;
+    char folder[256] = "", path[320];
+    tm_str rest = kernel_text("/proc/self/cgroup", &buf);
+    while (rest.len > 0) {
+        const tm_str line = tm__str_cut(&rest, '\n');
+        if (tm__str_has_prefix(line, "0::/")) {
+            (void)tm__str_copy(folder, sizeof(folder), (tm_str){line.ptr + 3, line.len - 3});
+        }
+    }
+    tm__buf_done(&buf);
+    uint64_t least = kernel_number("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    for (;;) {
+        (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", folder);
+        const uint64_t limit = kernel_number(path);
+        least = limit != 0 && (least == 0 || limit < least) ? limit : least;
+        char *slash = strrchr(folder, '/');
+        if (slash == NULL) {
+            return least;
+        }
+        *slash = '\0';
+    }
+}
+
+uint64_t tm__memory_bytes(bool *out_is_cgroup) {
+    const long pages = sysconf(_SC_PHYS_PAGES);
+    const long page = sysconf(_SC_PAGESIZE);
+    const uint64_t machine = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    const uint64_t group = cgroup_memory();
+    const bool is_cgroup = group > 0 && (machine == 0 || group < machine);
+    if (out_is_cgroup != NULL) {
+        *out_is_cgroup = is_cgroup;
+    }
+    return is_cgroup ? group : machine;
+}
+
+uint32_t tm__cpu_affinity(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) {
+        return 1;
+    }
+    return (uint32_t)CPU_COUNT(&set);
+}
+
+const char *tm__huge_pages(void) {
+    static const char *const words[] = {"always", "madvise", "never"};
+    tm_buf buf;
+    const char *found = "unknown";
+    tm_str rest = kernel_text("/sys/kernel/mm/transparent_hugepage/enabled", &buf);
+    while (rest.len > 0) {
+        const tm_str word = tm__str_trim(tm__str_cut(&rest, ' '));
+        for (size_t i = 0; word.len > 2 && word.ptr[0] == '[' && i < 3; i++) {
+            if (tm__str_is((tm_str){word.ptr + 1, word.len - 2}, words[i])) {
+                found = words[i];
+            }
+        }
+    }
+    tm__buf_done(&buf);
+    return found;
+}
+
+/* ---- Disks ---- */
+
+bool tm__disk_info(const char *path, tm_disk *out) {
+    /* Numbers of statfs(2). */
+    static const struct {
+        uint32_t number;
+        const char *name;
+        tm_disk_kind kind;
+    } kinds[] = {
+        {0xEF53, "ext", TM_DISK_LOCAL},         {0x58465342, "xfs", TM_DISK_LOCAL},
+        {0x9123683E, "btrfs", TM_DISK_LOCAL},   {0x2FC12FC1, "zfs", TM_DISK_LOCAL},
+        {0xF2F52010, "f2fs", TM_DISK_LOCAL},    {0xCA451A4E, "bcachefs", TM_DISK_LOCAL},
+        {0x01021994, "tmpfs", TM_DISK_MEMORY},  {0x858458F6, "ramfs", TM_DISK_MEMORY},
+        {0x794C7630, "overlay", TM_DISK_LAYER}, {0x6969, "nfs", TM_DISK_NETWORK},
+        {0xFF534D42, "cifs", TM_DISK_NETWORK},  {0xFE534D42, "smb2", TM_DISK_NETWORK},
+        {0x517B, "smb", TM_DISK_NETWORK},       {0x00C36400, "ceph", TM_DISK_NETWORK},
+        {0x47504653, "gpfs", TM_DISK_NETWORK},  {0x0BD00BD0, "lustre", TM_DISK_NETWORK},
+        {0x5346414F, "afs", TM_DISK_NETWORK},   {0x65735546, "fuse", TM_DISK_UNSURE},
+        {0x01021997, "9p", TM_DISK_UNSURE},     {0x6A656A63, "virtiofs", TM_DISK_UNSURE},
+        {0x4D44, "vfat", TM_DISK_UNSURE},       {0x2011BAB0, "exfat", TM_DISK_UNSURE},
+    };
+    struct statfs info;
+    if (statfs(path, &info) != 0) {
+        return false;
+    }
+    const uint32_t number = (uint32_t)info.f_type;
+    tm_disk disk = {.kind = TM_DISK_UNSURE,
+                    .free_bytes = (uint64_t)info.f_bavail * (uint64_t)info.f_frsize,
+                    .total_bytes = (uint64_t)info.f_blocks * (uint64_t)info.f_frsize,
+                    .free_files = (uint64_t)info.f_ffree,
+                    .total_files = (uint64_t)info.f_files};
+    (void)snprintf(disk.name, sizeof(disk.name), "type %x", number);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (kinds[i].number == number) {
+            (void)snprintf(disk.name, sizeof(disk.name), "%s", kinds[i].name);
+            disk.kind = kinds[i].kind;
+        }
+    }
+    *out = disk;
+    return true;
+}
+
+bool tm__access_info(const char *path, tm_access *out) {
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return false;
+    }
+    *out = (tm_access){.mode = (uint32_t)info.st_mode & 07777u, .is_own = info.st_uid == geteuid()};
+    return true;
+}
+
+/* ---- Clock ---- */
+
+tm_clock_state tm__clock_state(void) {
+    struct timex state = {.modes = 0};
+    const int result = adjtimex(&state);
+    if (result < 0) {
+        return TM_CLOCK_UNKNOWN;
+    }
+    return result == TIME_ERROR || (state.status & STA_UNSYNC) != 0 ? TM_CLOCK_FREE
+                                                                    : TM_CLOCK_SYNCED;
+}
+
+/* ---- Locks ---- */
+
+/* "1: POSIX  ADVISORY  WRITE 13855 fe:00:10027304 120 120": the process when the line is a write
+ * lock of the file over the byte, else 0. A waiter's line has "->" as its second word. */
+static int64_t line_holder(tm_str line, uint64_t inode, uint64_t byte) {
+    tm_str words[8] = {{0}};
+    uint32_t n = 0;
+    while (line.len > 0 && n < 8) {
+        const tm_str word = tm__str_cut(&line, ' ');
+        if (word.len > 0) {
+            words[n++] = word;
+        }
+    }
+    uint64_t number = 0, start = 0, end = UINT64_MAX;
+    int64_t pid = 0;
+    if (n != 8 || !tm__str_is(words[3], "WRITE") || !tm__str_to_i64(words[4], &pid)) {
+        return 0;
+    }
+    tm_str place = words[5];
+    (void)tm__str_cut(&place, ':');
+    (void)tm__str_cut(&place, ':');
+    if (!tm__str_to_u64(place, &number) || number != inode || !tm__str_to_u64(words[6], &start) ||
+        (!tm__str_is(words[7], "EOF") && !tm__str_to_u64(words[7], &end))) {
+        return 0;
+    }
+    return byte >= start && byte <= end && pid > 0 ? pid : 0;
+}
+
+int64_t tm__lock_holder(const char *path, uint64_t byte, char *out_name, size_t size) {
+    struct stat info;
+    tm_buf buf;
+    int64_t pid = 0;
+    if (stat(path, &info) != 0) {
+        return 0;
+    }
+    tm_str rest = kernel_text("/proc/locks", &buf);
+    while (rest.len > 0 && pid == 0) {
+        pid = line_holder(tm__str_cut(&rest, '\n'), (uint64_t)info.st_ino, byte);
+    }
+    tm__buf_done(&buf);
+    if (pid != 0) {
+        char comm[64];
+        (void)snprintf(comm, sizeof(comm), "/proc/%lld/comm", (long long)pid);
+        (void)tm__str_copy(out_name, size, tm__str_trim(kernel_text(comm, &buf)));
+        tm__buf_done(&buf);
+    }
+    return pid;
+}
