@@ -71,7 +71,8 @@ static tm_status log_facts(const tm_home *home, json_t *facts, json_t *formats, 
         TM_TRY(tm__monitor_open(home, &options, &monitor, err));
         json_t *counters = tm__monitor_counters(monitor);
         tm__monitor_close(monitor);
-        const tm_status st = tm__monitor_check(home, &format, err);
+        /* Not read-only: the last connection to close then takes in the write-ahead log. */
+        const tm_status st = tm__monitor_check(home, false, &format, err);
         if (st != TM_OK) {
             json_decref(counters);
             return st;

@@ -104,9 +104,10 @@ TM_NODISCARD tm_status tm__monitor_find(tm_monitor *monitor, const char *id, jso
  * there is no log. */
 TM_NODISCARD tm_status tm__monitor_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
                                         tm_err *err);
-/** Check every page, row and index of log.db, which is brought to the last format before.
- * TM_E_NOT_FOUND when there is none. */
-TM_NODISCARD tm_status tm__monitor_check(const tm_home *home, uint32_t *out_format, tm_err *err);
+/** Check every page, row and index of log.db; read_only leaves an older format and the write-ahead
+ * log as they are. TM_E_NOT_FOUND when there is none. */
+TM_NODISCARD tm_status tm__monitor_check(const tm_home *home, bool read_only, uint32_t *out_format,
+                                         tm_err *err);
 /** Exact counters: answers, written, dropped, labels by result. New reference. */
 json_t *tm__monitor_counters(tm_monitor *monitor);
 

@@ -423,9 +423,10 @@ tm_status tm__monitor_copy(const tm_home *home, const tm_ctx *ctx, const char *t
     return st;
 }
 
-tm_status tm__monitor_check(const tm_home *home, uint32_t *out_format, tm_err *err) {
-    /* Not read-only: the last connection to close then takes in the write-ahead log. */
-    const tm_db_options options = {.migrations = log_migrations,
+tm_status tm__monitor_check(const tm_home *home, bool read_only, uint32_t *out_format,
+                            tm_err *err) {
+    const tm_db_options options = {.read_only = read_only,
+                                   .migrations = log_migrations,
                                    .application_id = TM_LOG_APPLICATION_ID};
     tm_db *db = NULL;
     TM_TRY(tm__db_open(tm__home_log_db(home), &options, &db, err));

@@ -67,14 +67,16 @@ static const tm_migration meta_migrations[] = {
      "INSERT INTO chain VALUES(0, zeroblob(32));"},
     {0, NULL}};
 
-tm_status tm__registry_open(const tm_home *home, tm_registry **out, tm_err *err) {
+static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,
+                               tm_err *err) {
     tm_registry *registry = tm__mem_zalloc(1, sizeof(*registry));
     if (registry == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     registry->home = home;
     const tm_db_options options = {
-        .create = true,
+        .create = !read_only,
+        .read_only = read_only,
         .migrations = meta_migrations,
         .application_id = TM_META_APPLICATION_ID,
     };
@@ -85,6 +87,14 @@ tm_status tm__registry_open(const tm_home *home, tm_registry **out, tm_err *err)
     }
     tm__registry_close(registry);
     return st;
+}
+
+tm_status tm__registry_open(const tm_home *home, tm_registry **out, tm_err *err) {
+    return registry_open(home, false, out, err);
+}
+
+tm_status tm__registry_open_read(const tm_home *home, tm_registry **out, tm_err *err) {
+    return registry_open(home, true, out, err);
 }
 
 void tm__registry_close(tm_registry *registry) {

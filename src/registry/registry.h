@@ -18,6 +18,9 @@
 typedef struct tm_registry tm_registry;
 
 TM_NODISCARD tm_status tm__registry_open(const tm_home *home, tm_registry **out, tm_err *err);
+/** Same to read only: makes nothing and migrates nothing. TM_E_NOT_FOUND when there is no meta.db.
+ */
+TM_NODISCARD tm_status tm__registry_open_read(const tm_home *home, tm_registry **out, tm_err *err);
 void tm__registry_close(tm_registry *registry);
 /** Grows when anything in meta.db changes, also by another process. */
 TM_NODISCARD tm_status tm__registry_generation(tm_registry *registry, int64_t *out, tm_err *err);

@@ -2,6 +2,7 @@
 """The command line's own behaviour: help, errors, exit codes, completion."""
 import json
 import os
+import sqlite3
 import subprocess
 import time
 
@@ -66,8 +67,12 @@ def test_version_names_what_it_was_built_with(tm):
 
 def test_doctor_is_content_here(tm):
     result = tm("doctor", "--json")
-    assert {c["name"] for c in result.json["checks"]} >= {"processor", "memory", "clock", "home", "disk", "duckdb", "sqlite"}
-    assert all(c["ok"] for c in result.json["checks"]), result.json
+    assert {c["name"] for c in result.json["checks"]} >= {
+        "simd", "cpus", "memory", "open_files", "address_space", "clock", "clock_sync", "home", "sync", "disk", "inodes", "file_system", "duckdb",
+        "sqlite", "zstd", "libsodium", "libyaml", "jansson", "llhttp", "libc"}
+    for c in result.json["checks"]:
+        assert c["state"] in ("ok", "warn") and c["ok"] and c["found"], c
+        assert (c["advice"] is None) == (c["state"] == "ok"), c
     assert result.code == 0
 
 
@@ -77,6 +82,25 @@ def test_doctor_names_a_home_that_cannot_be_written(tm):
     assert result.code == 1
     assert [c["name"] for c in result.json["checks"] if not c["ok"]][0] == "home"
     assert result.err.startswith("error: ")
+
+
+def test_doctor_looks_into_the_home(tm):
+    tm.write("d.csv", "x,y\n" + "".join(f"{i % 17},{'yes' if i % 17 > 8 else 'no'}\n" for i in range(200)))
+    tm.ok("train", "d.csv", "--target", "y", "--name", "m", "--learner", "baseline")
+    states = {c["name"]: c for c in tm.ok("doctor", "--json").json["checks"]}
+    for name in ("mode", "meta.db", "log.db", "history", "bundles", "snapshots", "orphans"):
+        assert states[name]["state"] == "ok", states[name]
+    meta = sqlite3.connect(tm.folder / ".tidemill" / "meta.db")
+    meta.executescript("DROP TRIGGER history_update; UPDATE history SET reason = 'SECRET' WHERE seq = 1")
+    meta.close()
+    bundle = next((tm.folder / ".tidemill" / "bundles").iterdir())
+    bundle.unlink()
+    result = tm("doctor", "--json")
+    bad = {c["name"]: c for c in result.json["checks"] if c["state"] == "bad"}
+    assert result.code == 1 and set(bad) == {"history", "bundles"} and result.json["bad"] == 2 and not result.json["ok"]
+    assert "record 1" in bad["history"]["found"] and "SECRET" not in result.out
+    assert "backup" in bad["history"]["advice"]
+    assert "\nbad  history" in tm("doctor").out
 
 
 def test_output_that_cannot_be_written_is_a_failure(tm):

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The checks of `tidemill doctor`: each adds lines and changes nothing but a probe file that it
+ * removes again. No line holds a value of anybody's data. */
+#ifndef TM_CLI_DOCTOR_H
+#define TM_CLI_DOCTOR_H
+
+#include "cli/cli.h"
+
+#define TM_CHECKS_MAX 48u
+
+typedef enum tm_check_state { TM_CHECK_OK, TM_CHECK_WARN, TM_CHECK_BAD } tm_check_state;
+
+typedef struct tm_check {
+    const char *name; /* a stable key */
+    tm_check_state state;
+    char found[256];
+    const char *advice; /* when it is not ok */
+} tm_check;
+
+typedef struct tm_checks {
+    tm_check list[TM_CHECKS_MAX];
+    uint32_t n;
+} tm_checks;
+
+/** Add a line; advice (static) is shown when it is not ok. */
+void tm__check_add(tm_checks *checks, const char *name, tm_check_state state, const char *advice,
+                   const char *fmt, ...) TM_PRINTF(5, 6);
+/** "3.2 GiB", "140 KiB"; out is returned. */
+const char *tm__bytes_text(uint64_t bytes, char *out, size_t size);
+
+/** Processor, memory, limits, clocks. */
+void tm__check_machine(tm_checks *checks);
+/** The folder and the disk of a home, or of where one would be made. */
+void tm__check_place(tm_checks *checks, const char *home_name);
+/** What the home holds, when there is one: databases, files, history. */
+void tm__check_home(tm_checks *checks, const char *home_name);
+/** Versions of the libraries in use, and whether they are those of the build. */
+void tm__check_libraries(tm_checks *checks);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The home: its folder and disk, its databases, and the files that they refer to. Databases are
+ * opened to read only, so that a check neither makes nor migrates anything.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/system.h"
+#include "cli/doctor.h"
+#include "monitor/monitor.h"
+#include "registry/registry.h"
+#include "store/home.h"
+
+#define DISK_MIN (UINT64_C(200) << 20) /* databases and some bundles */
+#define FILES_MIN 1000u
+#define N_SYNCS 9u
+#define SYNC_US_MIN 15.0    /* no disk that keeps its word is faster */
+#define SYNC_US_MAX 50000.0 /* each label and move waits for one or two */
+
+/* ---- The folder ---- */
+
+static int compare_doubles(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Write and sync a block some times; the median in microseconds. */
+static tm_status probe_sync(const char *path, double *out_us, tm_err *err) {
+    static const uint8_t block[4096] = {1};
+    double us[N_SYNCS];
+    tm_file *file = NULL;
+    tm_status st = TM_OK;
+    TM_TRY(tm__file_open(path, TM_OPEN_CREATE, &file, err));
+    for (uint32_t i = 0; st == TM_OK && i < N_SYNCS; i++) {
+        st = tm__file_write(file, block, sizeof(block), err);
+        const uint64_t start_ns = tm__mono_ns();
+        if (st == TM_OK) {
+            st = tm__file_sync(file, err);
+        }
+        us[i] = (double)(tm__mono_ns() - start_ns) / 1000;
+    }
+    tm__file_close(file);
+    const tm_status removed = tm__fs_remove(path, st == TM_OK ? err : NULL);
+    st = st == TM_OK ? removed : st;
+    if (st == TM_OK) {
+        qsort(us, N_SYNCS, sizeof(*us), compare_doubles);
+        *out_us = us[N_SYNCS / 2];
+    }
+    return st;
+}
+
+static void check_writing(tm_checks *checks, const char *dir, const char *label) {
+    char name[64];
+    tm_err err = {0};
+    double us = 0;
+    (void)snprintf(name, sizeof(name), ".doctor-%llu", (unsigned long long)tm__mono_ns());
+    char *path = tm__fs_join(dir, name);
+    const tm_status st =
+        path == NULL ? TM_FAIL(&err, TM_E_NOMEM, "out of memory") : probe_sync(path, &us, &err);
+    tm__mem_free(path);
+    if (st != TM_OK) {
+        tm__check_add(checks, "home", TM_CHECK_BAD,
+                      "Allow this user to write the folder, or choose another with --home.", "%s",
+                      err.message);
+        return;
+    }
+    tm__check_add(checks, "home", TM_CHECK_OK, NULL, "%s", label);
+    tm__check_add(
+        checks, "sync", us < SYNC_US_MIN || us > SYNC_US_MAX ? TM_CHECK_WARN : TM_CHECK_OK,
+        us < SYNC_US_MIN
+            ? "The disk says that data is durable before it can be: what was acknowledged "
+              "may be lost with the power."
+            : "Labels and moves wait for this disk: use a faster one.",
+        "%.0f us for a block", us);
+}
+
+static void check_disk(tm_checks *checks, const char *dir) {
+    static const struct {
+        tm_check_state state;
+        const char *words, *advice;
+    } kinds[] = {
+        [TM_DISK_LOCAL] = {TM_CHECK_OK, "", NULL},
+        [TM_DISK_NETWORK] = {TM_CHECK_BAD, ", a network share",
+                             "Keep the home on a local disk: the databases' write-ahead log does "
+                             "not work over a network."},
+        [TM_DISK_MEMORY] = {TM_CHECK_WARN, ", in memory",
+                            "What is kept here ends with the machine: use a disk."},
+        [TM_DISK_LAYER] = {TM_CHECK_WARN, ", a layer of a container",
+                           "What is kept here ends with the container: use a volume."},
+        [TM_DISK_UNSURE] = {TM_CHECK_WARN, ", which may be a share",
+                            "Make sure that it is a local disk that keeps its word on fsync."},
+    };
+    tm_disk disk;
+    char free_text[32], total_text[32];
+    if (!tm__disk_info(dir, &disk)) {
+        tm__check_add(checks, "disk", TM_CHECK_BAD, "Choose another folder with --home.",
+                      "not known");
+        return;
+    }
+    tm__check_add(checks, "disk", disk.free_bytes >= DISK_MIN ? TM_CHECK_OK : TM_CHECK_BAD,
+                  "Make room, or choose another folder with --home.", "%s free of %s",
+                  tm__bytes_text(disk.free_bytes, free_text, sizeof(free_text)),
+                  tm__bytes_text(disk.total_bytes, total_text, sizeof(total_text)));
+    const bool has_files = disk.total_files == 0 || disk.free_files >= FILES_MIN;
+    tm__check_add(checks, "inodes", has_files ? TM_CHECK_OK : TM_CHECK_BAD,
+                  "Remove files from this disk, or choose another folder with --home.",
+                  disk.total_files == 0 ? "without a limit" : "%llu free",
+                  (unsigned long long)disk.free_files);
+    tm__check_add(checks, "file_system", kinds[disk.kind].state, kinds[disk.kind].advice, "%s%s",
+                  disk.name, kinds[disk.kind].words);
+}
+
+static void check_mode(tm_checks *checks, const char *dir) {
+    tm_access access;
+    if (!tm__access_info(dir, &access)) {
+        return;
+    }
+    tm__check_add(
+        checks, "mode", (access.mode & 077) != 0 || !access.is_own ? TM_CHECK_WARN : TM_CHECK_OK,
+        "Rows and hashes of keys lie here: chmod 0700, and let the user of the server own "
+        "it.",
+        "%04o%s", access.mode, access.is_own ? "" : ", of another user");
+}
+
+void tm__check_place(tm_checks *checks, const char *home_name) {
+    tm_err err = {0};
+    tm_home *home = NULL;
+    const tm_status st = tm__home_open(home_name, false, &home, &err);
+    if (st != TM_OK && st != TM_E_NOT_FOUND) {
+        tm__check_add(checks, "home", TM_CHECK_BAD, "Choose another folder with --home.", "%s",
+                      err.message);
+        return;
+    }
+    const char *dir = st == TM_OK ? tm__home_path(home) : ".";
+    check_writing(checks, dir, st == TM_OK ? dir : "none yet; the first train makes it here");
+    if (st == TM_OK) {
+        check_mode(checks, dir);
+    }
+    check_disk(checks, dir);
+    tm__home_close(home);
+}
+
+/* ---- What it holds ---- */
+
+/* A later or older format is not damage. */
+static tm_check_state state_of(tm_status status) {
+    return status == TM_E_INTEGRITY || status == TM_E_UNSUPPORTED || status == TM_E_DATA
+               ? TM_CHECK_BAD
+               : TM_CHECK_WARN;
+}
+
+static const char *advice_of(tm_status status) {
+    switch (status) {
+    case TM_E_INTEGRITY:
+        return "Restore the home from a backup: tidemill restore FILE.";
+    case TM_E_UNSUPPORTED:
+        return "Use the release of tidemill that wrote it, or a newer one.";
+    default:
+        return "Try again when no other command works on the home.";
+    }
+}
+
+static void add_failure(tm_checks *checks, const char *name, const tm_err *err) {
+    tm__check_add(checks, name, state_of(err->status), advice_of(err->status), "%s", err->message);
+}
+
+/* Files of a folder that no version refers to. */
+typedef struct tm_orphans {
+    const char *dir;
+    const json_t *names; /* texts of hashes that are referred to */
+    uint64_t n, bytes;
+} tm_orphans;
+
+static bool count_orphan(void *arg, const char *name) {
+    tm_orphans *orphans = arg;
+    char hash[TM_HASH_TEXT];
+    (void)tm__str_copy(hash, sizeof(hash), tm__str(name));
+    for (size_t i = 0; i < json_array_size(orphans->names); i++) {
+        const char *known = json_string_value(json_array_get(orphans->names, i));
+        const char *rest = name + strlen(hash);
+        if (strcmp(known, hash) == 0 &&
+            (strcmp(rest, ".tmb") == 0 || strcmp(rest, ".parquet") == 0)) {
+            return true;
+        }
+    }
+    char *path = tm__fs_join(orphans->dir, name);
+    if (path != NULL) {
+        orphans->n++;
+        orphans->bytes += tm__fs_info(path).size_bytes;
+    }
+    tm__mem_free(path);
+    return true;
+}
+
+static void check_orphans(tm_checks *checks, const tm_home *home, const json_t *files) {
+    char text[32];
+    const json_t *none = NULL;
+    tm_orphans folders[] = {
+        {.dir = tm__home_bundles(home), .names = json_object_get(files, "bundles")},
+        {.dir = tm__home_snapshots(home), .names = json_object_get(files, "snapshots")},
+        {.dir = tm__home_temp(home), .names = none},
+    };
+    uint64_t n = 0, bytes = 0;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        const tm_status st = tm__fs_list(folders[i].dir, count_orphan, &folders[i], NULL);
+        (void)st; /* a folder that is not there holds none */
+        n += folders[i].n;
+        bytes += folders[i].bytes;
+    }
+    tm__check_add(checks, "orphans", TM_CHECK_OK, NULL, "%llu file%s that no version refers to, %s",
+                  (unsigned long long)n, n == 1 ? "" : "s",
+                  tm__bytes_text(bytes, text, sizeof(text)));
+}
+
+static void check_bundles(tm_checks *checks, tm_registry *registry, const json_t *files) {
+    const json_t *list = json_object_get(files, "bundles");
+    size_t n_broken = 0;
+    tm_err first = {0};
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        tm_err err = {0};
+        tm_version version = {.number = 0};
+        tm_bundle *bundle = NULL;
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!tm__hash_from_text(text, &version.bundle_hash) ||
+            tm__registry_bundle(registry, &version, &bundle, &err) != TM_OK) {
+            first = n_broken == 0 ? err : first;
+            n_broken++;
+        }
+        tm__bundle_unref(bundle);
+    }
+    if (n_broken == 0) {
+        tm__check_add(checks, "bundles", TM_CHECK_OK, NULL, "%zu, all whole",
+                      json_array_size(list));
+    } else {
+        tm__check_add(checks, "bundles", TM_CHECK_BAD,
+                      "Restore the file from a backup, or roll back to another version.",
+                      "%zu of %zu broken: %.160s", n_broken, json_array_size(list), first.message);
+    }
+}
+
+static void check_snapshots(tm_checks *checks, const tm_home *home, const json_t *files) {
+    const json_t *list = json_object_get(files, "snapshots");
+    char text[32], name[TM_HASH_TEXT + 16];
+    size_t n_gone = 0;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        (void)snprintf(name, sizeof(name), "%.64s.parquet",
+                       json_string_value(json_array_get(list, i)));
+        char *path = tm__fs_join(tm__home_snapshots(home), name);
+        const tm_path_info info = path == NULL ? (tm_path_info){0} : tm__fs_info(path);
+        n_gone += info.kind != TM_PATH_FILE;
+        bytes += info.size_bytes;
+        tm__mem_free(path);
+    }
+    tm__check_add(checks, "snapshots", n_gone == 0 ? TM_CHECK_OK : TM_CHECK_WARN,
+                  "Runs on them cannot be repeated; restore them from a backup.",
+                  n_gone == 0 ? "%zu, %s" : "%zu, %s; %zu are gone", json_array_size(list),
+                  tm__bytes_text(bytes, text, sizeof(text)), n_gone);
+}
+
+static void check_history(tm_checks *checks, tm_registry *registry) {
+    tm_err err = {0};
+    uint64_t n = 0;
+    if (tm__registry_history_check(registry, &n, &err) == TM_OK) {
+        tm__check_add(checks, "history", TM_CHECK_OK, NULL, "%llu records, the chain is whole",
+                      (unsigned long long)n);
+    } else {
+        add_failure(checks, "history", &err);
+    }
+}
+
+static void check_registry(tm_checks *checks, const tm_home *home) {
+    tm_err err = {0};
+    tm_registry *registry = NULL;
+    json_t *files = NULL;
+    uint32_t format = 0;
+    tm_status st = tm__registry_open_read(home, &registry, &err);
+    if (st == TM_E_NOT_FOUND) {
+        tm__check_add(checks, "meta.db", TM_CHECK_OK, NULL, "none yet");
+        return;
+    }
+    if (st == TM_OK) {
+        st = tm__registry_check(registry, &err);
+    }
+    if (st == TM_OK) {
+        st = tm__registry_format(registry, &format, &err);
+    }
+    if (st == TM_OK) {
+        st = tm__registry_files(registry, &files, &err);
+    }
+    if (st != TM_OK) {
+        add_failure(checks, "meta.db", &err);
+        tm__registry_close(registry);
+        return;
+    }
+    tm__check_add(checks, "meta.db", TM_CHECK_OK, NULL, "format %u, every page is whole", format);
+    check_history(checks, registry);
+    check_bundles(checks, registry, files);
+    check_snapshots(checks, home, files);
+    check_orphans(checks, home, files);
+    json_decref(files);
+    tm__registry_close(registry);
+}
+
+void tm__check_home(tm_checks *checks, const char *home_name) {
+    tm_err err = {0};
+    tm_home *home = NULL;
+    uint32_t format = 0;
+    if (tm__home_open(home_name, false, &home, NULL) != TM_OK) {
+        return; /* said by tm__check_place() */
+    }
+    check_registry(checks, home);
+    const tm_status st = tm__monitor_check(home, true, &format, &err);
+    if (st == TM_OK) {
+        tm__check_add(checks, "log.db", TM_CHECK_OK, NULL, "format %u, every page is whole",
+                      format);
+    } else if (st == TM_E_NOT_FOUND) {
+        tm__check_add(checks, "log.db", TM_CHECK_OK, NULL, "none yet; the first server makes it");
+    } else {
+        add_failure(checks, "log.db", &err);
+    }
+    tm__home_close(home);
+}
