@@ -55,7 +55,7 @@ void tm__poller_free(tm_poller *poller);
 /** An fd that becomes readable when another thread calls tm__wake_signal(). */
 int tm__wake_open(void);
 void tm__wake_signal(int fd);
-void tm__wake_clear(int fd);
+void tm__wake_reset(int fd);
 
 /** Catch SIGINT, SIGTERM, SIGHUP; SIGPIPE is ignored. Returns the fd that becomes readable (signals
  * are read with tm__signal_next). */

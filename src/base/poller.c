@@ -75,7 +75,7 @@ void tm__wake_signal(int fd) {
     }
 }
 
-void tm__wake_clear(int fd) {
+void tm__wake_reset(int fd) {
     uint64_t count;
     while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR) {
     }

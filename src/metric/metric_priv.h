@@ -33,8 +33,9 @@ static inline double tm__score_weight(const tm_score_input *in, uint64_t row) {
  * tm__mem_free(). */
 uint32_t *tm__score_order(const double *pred, uint64_t n_rows);
 
-tm_status tm__score_auc(const tm_score_input *in, double *out, tm_err *err);
-tm_status tm__score_average_precision(const tm_score_input *in, double *out, tm_err *err);
-tm_status tm__score_ndcg10(const tm_score_input *in, double *out, tm_err *err);
+TM_NODISCARD tm_status tm__score_auc(const tm_score_input *in, double *out, tm_err *err);
+TM_NODISCARD tm_status tm__score_average_precision(const tm_score_input *in, double *out,
+                                                   tm_err *err);
+TM_NODISCARD tm_status tm__score_ndcg10(const tm_score_input *in, double *out, tm_err *err);
 
 #endif

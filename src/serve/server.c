@@ -255,7 +255,7 @@ static void install(tm_server *server, tm_current *fresh) {
 
 /* What the other threads left for the loop; `fresh` first (invariant 3). */
 static void take_news(tm_server *server) {
-    tm__wake_clear(server->wake_fd);
+    tm__wake_reset(server->wake_fd);
     tm__mutex_lock(server->lock);
     tm_conn *done = server->done;
     tm_current *fresh = server->fresh;

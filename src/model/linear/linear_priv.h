@@ -135,7 +135,7 @@ typedef struct tm_linear {
 
 tm_linear *tm__linear_create(const tm_model *shape, uint32_t n_coef_rows, uint32_t n_active);
 void tm__linear_free(tm_model *model);
-tm_status tm__linear_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
-                         tm_model **out_model, tm_err *err);
+TM_NODISCARD tm_status tm__linear_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
+                                      tm_model **out_model, tm_err *err);
 
 #endif

@@ -55,8 +55,8 @@ static void another_thread_wakes_the_loop(void **state) {
     tm_thread *thread = tm__thread_create(wake, &fd, "wake");
     assert_int_equal(tm__poller_wait(poller, &event, 1, 5000), 1);
     tm__thread_join(thread);
-    tm__wake_clear(fd);
-    tm__wake_clear(fd);
+    tm__wake_reset(fd);
+    tm__wake_reset(fd);
     assert_int_equal(tm__poller_wait(poller, &event, 1, 0), 0);
     tm__poller_free(poller);
     tm__net_close(fd);
