@@ -7,6 +7,7 @@
  */
 #include "base/buf.h"
 
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -193,13 +194,16 @@ const void *tm__reader_view(tm_reader *reader, uint64_t n, size_t size) {
     return view;
 }
 
-static uint64_t read_le(tm_reader *reader, size_t len) {
-    const uint8_t *bytes = tm__reader_view(reader, len, 1);
-    uint64_t value = 0;
-    for (size_t i = 0; bytes != NULL && i < len; i++) {
-        value |= (uint64_t)bytes[i] << (8 * i);
+/* Inlined with a constant length, it is one load: files of models are millions of these. */
+static inline uint64_t read_le(tm_reader *reader, size_t len) {
+    if (reader->failed || len > reader->len - reader->pos) {
+        reader->failed = true;
+        return 0;
     }
-    return value;
+    uint64_t value = 0;
+    memcpy(&value, reader->data + reader->pos, len);
+    reader->pos += len;
+    return le64toh(value);
 }
 
 uint8_t tm__reader_u8(tm_reader *reader) {
