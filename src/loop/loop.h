@@ -43,7 +43,8 @@ TM_NODISCARD tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_regis
                                       const tm_version *version, const tm_actor *actor,
                                       tm_gate_verdict *out, bool *out_judged, tm_err *err);
 
-/* The schedule of a daemon: which model is due when. Owner thread: a thread of `tidemill run`. */
+/* The schedule of a daemon: which model is due when. Owner thread: a thread of `tidemill run`.
+ * Opening changes nothing: whoever holds the home (the server) begins the epoch of its jobs. */
 typedef struct tm_loop tm_loop;
 TM_NODISCARD tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor,
                                      const struct tm_log *log, tm_loop **out, tm_err *err);

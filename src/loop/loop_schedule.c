@@ -39,7 +39,6 @@ struct tm_loop {
 
 tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const struct tm_log *log,
                         tm_loop **out, tm_err *err) {
-    int64_t epoch = 0;
     tm_loop *loop = tm__mem_zalloc(1, sizeof(*loop));
     if (loop == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -47,10 +46,7 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->home = home;
     loop->supervisor = supervisor;
     loop->log = log;
-    tm_status st = tm__registry_open(home, &loop->registry, err);
-    if (st == TM_OK) {
-        st = tm__registry_epoch_begin(loop->registry, &epoch, err);
-    }
+    const tm_status st = tm__registry_open(home, &loop->registry, err);
     if (st == TM_OK) {
         *out = loop;
         loop = NULL;

@@ -35,7 +35,9 @@ tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err) {
                        bundles, err);
     if (st == TM_OK) {
         st = hashes_append(registry,
-                           "SELECT DISTINCT snapshot FROM versions WHERE snapshot != '' ORDER BY 1",
+                           "SELECT snapshot FROM versions WHERE snapshot != '' UNION"
+                           " SELECT json_extract(info, '$.test_snapshot') FROM versions"
+                           " WHERE json_extract(info, '$.test_snapshot') != '' ORDER BY 1",
                            snapshots, err);
     }
     if (st == TM_OK) {

@@ -410,18 +410,19 @@ static tm_status open_home(tm_server *server, tm_err *err) {
         tm_err_hint(err, "Stop it first, or choose another home with --home.");
     }
     TM_TRY(st);
+    /* Both databases are admitted before anything changes. */
+    int64_t epoch = 0;
+    const tm_monitor_options options = {.can_write = true};
+    TM_TRY(tm__registry_open(server->home, &server->watch_registry, err));
+    TM_TRY(tm__registry_open(server->home, &server->desk.registry, err));
+    TM_TRY(tm__monitor_open(server->home, &options, &server->desk.monitor, err));
     char *temp = tm__mem_strdup(tm__home_temp(server->home));
     if (temp != NULL && tm__fs_info(temp).kind == TM_PATH_DIR) {
         const tm_status listed = tm__fs_list(temp, remove_temp, temp, NULL);
         (void)listed;
     }
     tm__mem_free(temp);
-    int64_t epoch = 0;
-    TM_TRY(tm__registry_open(server->home, &server->watch_registry, err));
-    TM_TRY(tm__registry_open(server->home, &server->desk.registry, err));
     TM_TRY(tm__registry_epoch_begin(server->desk.registry, &epoch, err));
-    const tm_monitor_options options = {.can_write = true};
-    TM_TRY(tm__monitor_open(server->home, &options, &server->desk.monitor, err));
     TM_TRY(tm__registry_generation(server->watch_registry, &server->generation, err));
     return refresh(server, server->watch_registry, err);
 }

@@ -11,6 +11,8 @@
  *    until the file is opened anew, which recovers it from its log.
  * 4. Whoever opens a fresh file first makes its tables in one exclusive transaction; the others
  * wait for it and then find the last version in user_version.
+ * 5. A program that runs on while a newer one migrates the file writes nothing more: each
+ *    transaction looks at the version first.
  */
 #include "store/db.h"
 
@@ -42,6 +44,8 @@ struct tm_db {
     tm_stmt *cached[TM_DB_CACHED_MAX];
     uint32_t n_cached;
     bool is_poisoned; /* invariant 3 */
+    bool has_log;     /* another program left a write-ahead log */
+    uint32_t version; /* last one that this program knows; that of the file once it is open */
 };
 
 /* ---- Errors ---- */
@@ -325,9 +329,32 @@ tm_status tm__db_exec(tm_db *db, const char *sql, tm_err *err) {
     return rc == SQLITE_OK ? TM_OK : db_fail(db, rc, "write", err);
 }
 
+/* Invariant 5. */
+static tm_status db_check_version(tm_db *db, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, "PRAGMA user_version", &stmt, err));
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    const long long version = has_row ? (long long)tm__stmt_i64(stmt, 0) : 0;
+    tm__stmt_done(stmt);
+    if (st == TM_OK && version != (long long)db->version) {
+        st = TM_FAIL(err, TM_E_UNSUPPORTED,
+                     "'%s' has format %lld now and this program knows up to %u", db->path, version,
+                     db->version);
+        tm_err_hint(err, "A newer release brought it there: stop this program and start that one.");
+        tm_err_at(err, db->path, 0, 0);
+    }
+    return st;
+}
+
 tm_status tm__db_begin(tm_db *db, tm_err *err) {
     TM_ASSERT(sqlite3_get_autocommit(db->handle) != 0);
-    return tm__db_exec(db, "BEGIN IMMEDIATE", err);
+    TM_TRY(tm__db_exec(db, "BEGIN IMMEDIATE", err));
+    const tm_status st = db_check_version(db, err);
+    if (st != TM_OK) {
+        tm__db_rollback(db);
+    }
+    return st;
 }
 
 tm_status tm__db_commit(tm_db *db, tm_err *err) {
@@ -408,7 +435,8 @@ static tm_status db_use_wal(tm_db *db, tm_err *err) {
     return st;
 }
 
-static tm_status db_configure(tm_db *db, bool read_only, tm_err *err) {
+/* Settings of the connection, none of which touches the file. */
+static tm_status db_configure(tm_db *db, tm_err *err) {
     sqlite3 *handle = db->handle;
     (void)sqlite3_extended_result_codes(handle, 1);
     (void)sqlite3_busy_timeout(handle, TM_DB_BUSY_MS);
@@ -416,9 +444,6 @@ static tm_status db_configure(tm_db *db, bool read_only, tm_err *err) {
     (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     (void)sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
-    if (!read_only) {
-        TM_TRY(db_use_wal(db, err));
-    }
     /* The log of a busy file is cut back to this size after a checkpoint. */
     const int rc = sqlite3_exec(handle,
                                 "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
@@ -434,13 +459,21 @@ typedef struct tm_db_label {
     bool is_fresh; /* nobody has made a table in it */
 } tm_db_label;
 
-static tm_status db_label(tm_db *db, tm_db_label *out, tm_err *err) {
+static tm_status db_label_locked(tm_db *db, tm_db_label *out, tm_err *err) {
     int64_t n_objects = 0;
     TM_TRY(db_number(db, "PRAGMA application_id", &out->application_id, err));
     TM_TRY(db_number(db, "PRAGMA user_version", &out->version, err));
     TM_TRY(db_number(db, "SELECT count(*) FROM sqlite_schema", &n_objects, err));
     out->is_fresh = out->application_id == 0 && out->version == 0 && n_objects == 0;
     return TM_OK;
+}
+
+/* In one transaction: a program that makes the file at this moment shows before or after. */
+static tm_status db_label(tm_db *db, tm_db_label *out, tm_err *err) {
+    TM_TRY(tm__db_exec(db, "BEGIN", err));
+    const tm_status st = db_label_locked(db, out, err);
+    tm__db_rollback(db);
+    return st;
 }
 
 static tm_status db_label_check(const tm_db *db, const tm_db_options *options,
@@ -466,7 +499,7 @@ static tm_status db_label_check(const tm_db *db, const tm_db_options *options,
 static tm_status db_migrate_locked(tm_db *db, const tm_db_options *options, uint32_t version_last,
                                    tm_err *err) {
     tm_db_label label = {0};
-    TM_TRY(db_label(db, &label, err));
+    TM_TRY(db_label_locked(db, &label, err));
     TM_TRY(db_label_check(db, options, &label, version_last, err));
     for (const tm_migration *m = options->migrations; m->version != 0; m++) {
         if ((int64_t)m->version > label.version) {
@@ -486,31 +519,64 @@ static tm_status db_migrate_locked(tm_db *db, const tm_db_options *options, uint
     return st;
 }
 
-static tm_status db_migrate(tm_db *db, const tm_db_options *options, tm_err *err) {
+static uint32_t version_last_of(const tm_migration *migrations) {
     uint32_t version_last = 0;
-    for (const tm_migration *m = options->migrations; m->version != 0; m++) {
+    for (const tm_migration *m = migrations; m->version != 0; m++) {
         TM_ASSERT(m->version == version_last + 1);
         version_last = m->version;
     }
-    tm_db_label label = {0};
-    TM_TRY(db_label(db, &label, err));
-    TM_TRY(db_label_check(db, options, &label, version_last, err));
-    if (label.version == (int64_t)version_last) {
-        return TM_OK;
+    return version_last;
+}
+
+/* A file that is not ours, or of a later release, stays as it is: a write-ahead log that its own
+ * program left is not taken in either. */
+static tm_status db_admit(tm_db *db, const tm_db_options *options, tm_db_label *label,
+                          tm_err *err) {
+    tm_status st = db_label(db, label, err);
+    if (st == TM_OK) {
+        st = db_label_check(db, options, label, db->version, err);
     }
-    if (options->read_only) {
-        const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED, "'%s' has format %lld and needs %u",
-                                     db->path, (long long)label.version, version_last);
-        tm_err_hint(err, "Open it once with a command that writes, such as 'tidemill serve'.");
-        return st;
+    if (st != TM_OK && db->has_log) {
+        (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
+    return st;
+}
+
+static tm_status db_migrate(tm_db *db, const tm_db_options *options, tm_err *err) {
     TM_TRY(tm__db_exec(db, "BEGIN EXCLUSIVE", err));
-    const tm_status st = db_migrate_locked(db, options, version_last, err);
+    const tm_status st = db_migrate_locked(db, options, db->version, err);
     if (st != TM_OK) {
         tm__db_rollback(db);
         return st;
     }
     return tm__db_commit(db, err);
+}
+
+static tm_status db_bring_up(tm_db *db, const tm_db_options *options, tm_err *err) {
+    tm_db_label label = {0};
+    TM_TRY(db_configure(db, err));
+    TM_TRY(db_admit(db, options, &label, err));
+    const bool is_current = label.version == (int64_t)db->version;
+    if (options->read_only && !is_current) {
+        const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED, "'%s' has format %lld and needs %u",
+                                     db->path, (long long)label.version, db->version);
+        tm_err_hint(err, "Open it once with a command that writes, such as 'tidemill serve'.");
+        return st;
+    }
+    if (options->read_only) {
+        return TM_OK;
+    }
+    TM_TRY(db_use_wal(db, err));
+    return is_current ? TM_OK : db_migrate(db, options, err);
+}
+
+static bool has_log(const char *path) {
+    tm_buf name;
+    tm__buf_init(&name, 1u << 16);
+    const bool answer = tm__buf_printf(&name, "%s-wal", path) &&
+                        tm__fs_info((const char *)name.data).size_bytes > 0;
+    tm__buf_done(&name);
+    return answer;
 }
 
 tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **out, tm_err *err) {
@@ -528,6 +594,8 @@ tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **ou
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
         goto out;
     }
+    db->version = version_last_of(options->migrations);
+    db->has_log = has_log(path);
     const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
                       (options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                       (options->create ? SQLITE_OPEN_CREATE : 0);
@@ -537,10 +605,7 @@ tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **ou
                                 : db_fail(db, rc, "open", err);
         goto out;
     }
-    st = db_configure(db, options->read_only, err);
-    if (st == TM_OK) {
-        st = db_migrate(db, options, err);
-    }
+    st = db_bring_up(db, options, err);
     if (st == TM_OK) {
         *out = db;
         db = NULL;

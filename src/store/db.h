@@ -25,7 +25,7 @@ typedef struct tm_migration {
 } tm_migration;
 
 /** Open (and make when create is set), then bring to the last version. A newer file than this
- * program knows is TM_E_UNSUPPORTED. */
+ * program knows is TM_E_UNSUPPORTED; a file that is refused keeps every byte. */
 typedef struct tm_db_options {
     bool create;
     bool read_only;
@@ -37,7 +37,7 @@ TM_NODISCARD tm_status tm__db_open(const char *path, const tm_db_options *option
 void tm__db_close(tm_db *db);
 
 /** Transactions: BEGIN IMMEDIATE, COMMIT, ROLLBACK (no-op outside one). A failed commit has been
- * rolled back. */
+ * rolled back. TM_E_UNSUPPORTED when a newer program has migrated the file meanwhile. */
 TM_NODISCARD tm_status tm__db_begin(tm_db *db, tm_err *err);
 TM_NODISCARD tm_status tm__db_commit(tm_db *db, tm_err *err);
 void tm__db_rollback(tm_db *db);

@@ -85,6 +85,20 @@ def test_a_restored_home_answers_as_the_old_one(made, tmp_path):
         assert server.stop() == 0
 
 
+def test_a_restored_home_repeats_its_trainings(tm):
+    tm.write("data.csv", csv_text(churn_rows(400)))
+    tm.write("test.csv", csv_text(churn_rows(200, seed=9)))
+    made = train(tm, "--test", "test.csv")
+    report = tm.ok("backup", "home.tar.zst", "--json").json
+    assert report["snapshots"] == 2 and report["absent"] == []
+    tm.ok("restore", "home.tar.zst", "--home", "again")
+    shutil.rmtree(tm.folder / ".tidemill")
+    for name in ("data.csv", "test.csv"):
+        (tm.folder / name).unlink()
+    repeated = tm.ok("train", "--repeat", f"churn@{made['version']}", "--home", "again", "--json").json
+    assert repeated["bundle_hash"] == made["bundle_hash"]
+
+
 def test_a_folder_takes_a_file_named_after_the_time(made, tmp_path):
     report = made.ok("backup", tmp_path, "--json").json
     assert entries(tmp_path) == [pathlib.Path(report["file"]).name]

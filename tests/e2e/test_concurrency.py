@@ -49,6 +49,21 @@ def fixture_made(tmp_path_factory):
     return tm
 
 
+@pytest.fixture(name="serve_in")
+def fixture_serve_in():
+    """serve_in(tm, ...) starts a server of a folder; all end with the test."""
+    servers = []
+
+    def start(tm, *words, **options):
+        servers.append(Server(tm, *words, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
+
+
 def history(tm, model="churn", home=".tidemill"):
     return tm.ok("model", "history", model, "--json", "--home", home).json["history"]
 
@@ -164,9 +179,27 @@ def test_one_server_at_a_time(made):
     for s in servers:
         if s is not left[0]:
             assert s.returncode == 5 and "another server" in s.communicate()[1]
+    while "serves on" not in left[0].stderr.readline():
+        assert left[0].poll() is None
     left[0].send_signal(signal.SIGTERM)
     assert left[0].wait(timeout=10) == 0
     left[0].communicate()
+
+
+@pytest.mark.parametrize("command", ["serve", "run"])
+def test_a_second_server_takes_no_job_from_the_first(made, serve_in, command):
+    """Beginning an epoch makes jobs of the one before lost: only who has the home may do that."""
+    home = made.folder / ".tidemill"
+    serve_in(made, command="run")
+    meta = sqlite3.connect(home / "meta.db", timeout=10)
+    meta.execute("INSERT INTO jobs(id, kind, model, state, epoch, started_us) SELECT ?, 'retrain', 'other', 'running', number, 1 FROM epoch", (f"job-{command}",))
+    meta.commit()
+    before = meta.execute("SELECT number FROM epoch").fetchone()
+    second = made(command, "--listen", "127.0.0.1:0")
+    assert second.code == 5 and "another server" in second.err
+    assert meta.execute("SELECT state FROM jobs WHERE id = ?", (f"job-{command}",)).fetchone() == ("running",)
+    assert meta.execute("SELECT number FROM epoch").fetchone() == before
+    meta.close()
 
 
 def lock_holder(home, name="meta.db"):

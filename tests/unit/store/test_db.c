@@ -218,6 +218,194 @@ static void a_newer_or_foreign_or_damaged_file_is_refused(void **state) {
     assert_null(db);
 }
 
+/* Bytes of the file; the caller frees them. */
+static char *file_bytes(size_t *out_len) {
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *out_len = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = malloc(*out_len);
+    assert_non_null(bytes);
+    assert_int_equal(fread(bytes, 1, *out_len, file), *out_len);
+    assert_int_equal(fclose(file), 0);
+    return bytes;
+}
+
+static void a_refused_file_keeps_every_byte(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t application_id;
+        const tm_migration *migrations;
+        tm_status want;
+    } cases[] = {
+        {"newer", 77, first, TM_E_UNSUPPORTED},
+        {"foreign", 78, second, TM_E_DATA},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_db_options options = make;
+        tm_db *db = NULL;
+        size_t len = 0, len_after = 0;
+        options.migrations = second;
+        db = open_ok(&options);
+        /* A later release, or another program, need not keep a write-ahead log. */
+        assert_int_equal(tm__db_exec(db, "PRAGMA journal_mode=DELETE", NULL), TM_OK);
+        tm__db_close(db);
+        char *before = file_bytes(&len);
+        options.application_id = cases[i].application_id;
+        options.migrations = cases[i].migrations;
+        print_message("%s\n", cases[i].name);
+        assert_int_equal(tm__db_open(path, &options, &db, NULL), cases[i].want);
+        char *after = file_bytes(&len_after);
+        assert_int_equal(len, len_after);
+        assert_memory_equal(before, after, len);
+        free(before);
+        free(after);
+    }
+}
+
+static void a_refused_file_keeps_its_write_ahead_log(void **state) {
+    (void)state;
+    char log[160];
+    tm_db *db = NULL;
+    tm_db_options options = make;
+    options.migrations = second;
+    snprintf(log, sizeof(log), "%s-wal", path);
+    const pid_t writer = fork();
+    if (writer == 0) { /* ends without closing, as a killed program does */
+        _exit(tm__db_open(path, &options, &db, NULL) == TM_OK && insert(db, "a", NULL) == TM_OK
+                  ? 0
+                  : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    assert_int_equal(status, 0);
+    const uint64_t size_bytes = tm__fs_info(log).size_bytes;
+    assert_true(size_bytes > 0);
+    assert_int_equal(tm__db_open(path, &make, &db, NULL), TM_E_UNSUPPORTED);
+    assert_int_equal(tm__fs_info(log).size_bytes, size_bytes);
+    db = open_ok(&options);
+    assert_int_equal(number(db, "SELECT count(*) FROM t"), 1);
+    tm__db_close(db);
+}
+
+static void an_older_program_stops_writing_when_a_newer_one_migrates(void **state) {
+    (void)state;
+    tm_err err = {0};
+    tm_db_options newer = make;
+    newer.migrations = second;
+    tm_db *old = open_ok(&make);
+    assert_int_equal(insert(old, "before", NULL), TM_OK);
+    tm__db_close(open_ok(&newer));
+    assert_int_equal(tm__db_begin(old, &err), TM_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "format 2"));
+    assert_non_null(strstr(err.message, path));
+    assert_int_equal(tm__db_begin(old, NULL), TM_E_UNSUPPORTED);
+    tm__db_close(old);
+    tm_db *new = open_ok(&newer);
+    assert_int_equal(tm__db_begin(new, NULL), TM_OK);
+    assert_int_equal(insert(new, "after", NULL), TM_OK);
+    assert_int_equal(tm__db_commit(new, NULL), TM_OK);
+    tm__db_close(new);
+}
+
+/* Long enough to be hit by a signal, and of several statements: rows are copied, counted, and the
+ * old table goes. */
+static const tm_migration rebuilt[] = {
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;"},
+    {2, "CREATE TABLE runs(n INTEGER); INSERT INTO runs SELECT count(*) FROM t;"
+        "CREATE TABLE t2(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB, y REAL) STRICT;"
+        "INSERT INTO t2 SELECT id, name, x, b, x * 2 FROM t; DROP TABLE t;"
+        "ALTER TABLE t2 RENAME TO t; CREATE INDEX t_y ON t(y, name);"},
+    {0, NULL}};
+
+static void fill(int n) {
+    tm_db *db = open_ok(&make);
+    char sql[200];
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO t(name, x) SELECT 'n' || value, value FROM (WITH RECURSIVE c(value) AS"
+             " (SELECT 1 UNION ALL SELECT value + 1 FROM c WHERE value < %d) SELECT * FROM c)",
+             n);
+    assert_int_equal(tm__db_exec(db, sql, NULL), TM_OK);
+    tm__db_close(db);
+}
+
+static void an_older_file_is_migrated_once_by_sixteen_programs(void **state) {
+    (void)state;
+    enum { n_programs = 16 };
+    tm_db_options newer = make;
+    pid_t pids[n_programs];
+    int gate[2];
+    newer.migrations = rebuilt;
+    fill(3000);
+    assert_int_equal(pipe(gate), 0);
+    for (int i = 0; i < n_programs; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            char go;
+            tm_db *db = NULL;
+            close(gate[1]);
+            (void)!read(gate[0], &go, 1);
+            const bool ok = tm__db_open(path, &newer, &db, NULL) == TM_OK &&
+                            number(db, "SELECT count(*) FROM runs") == 1 &&
+                            number(db, "SELECT count(*) FROM t WHERE y = 2 * x") == 3000;
+            tm__db_close(db);
+            _exit(ok ? 0 : 1);
+        }
+    }
+    close(gate[0]);
+    close(gate[1]);
+    for (int i = 0; i < n_programs; i++) {
+        int status = 0;
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+    }
+}
+
+static void a_killed_migration_leaves_the_old_or_the_new(void **state) {
+    (void)state;
+    tm_db_options newer = make;
+    int n_old = 0, n_new = 0;
+    newer.migrations = rebuilt;
+    for (int round = 0; round < 40; round++) {
+        fill(4000);
+        const pid_t child = fork();
+        if (child == 0) {
+            tm_db *db = NULL;
+            _exit(tm__db_open(path, &newer, &db, NULL) == TM_OK ? 0 : 1);
+        }
+        usleep((useconds_t)(round * 700));
+        (void)kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        const tm_db_options reading = {
+            .read_only = true, .migrations = rebuilt, .application_id = 77};
+        tm_db *db = NULL;
+        const tm_status st = tm__db_open(path, &reading, &db, NULL);
+        assert_true(st == TM_OK || st == TM_E_UNSUPPORTED); /* the latter: still the old format */
+        st == TM_OK ? n_new++ : n_old++;
+        tm__db_close(db);
+        db = open_ok(st == TM_OK ? &newer : &make);
+        assert_int_equal(tm__db_check(db, NULL), TM_OK);
+        assert_int_equal(number(db, "SELECT count(*) FROM t"), 4000);
+        assert_int_equal(
+            number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('t2', 'runs')"),
+            st == TM_OK ? 1 : 0);
+        tm__db_close(db);
+        db = open_ok(&newer);
+        assert_int_equal(number(db, "SELECT n FROM runs"), 4000);
+        tm__db_close(db);
+        char other[160];
+        static const char *const suffixes[] = {"", "-wal", "-shm"};
+        for (size_t i = 0; i < 3; i++) {
+            snprintf(other, sizeof(other), "%s%s", path, suffixes[i]);
+            assert_int_equal(tm__fs_remove(other, NULL), TM_OK);
+        }
+    }
+    print_message("killed: %d left the old format, %d the new\n", n_old, n_new);
+    assert_true(n_old > 0);
+}
+
 static void a_read_only_connection_sees_what_is_written(void **state) {
     (void)state;
     tm_db *writer = open_ok(&make);
@@ -329,6 +517,9 @@ static void a_copy_is_whole_while_another_process_writes(void **state) {
             }
         }
     }
+    while (number(db, "SELECT count(*) FROM t") == 0) {
+        assert_int_equal(waitpid(writer, NULL, WNOHANG), 0); /* it runs until it is killed */
+    }
     for (int round = 0; round < 20; round++) {
         const tm_ctx ctx = {0};
         const int64_t before = number(db, "SELECT count(*) FROM t");
@@ -414,6 +605,11 @@ int main(void) {
         TEST(a_read_only_connection_sees_what_is_written),
         TEST(many_processes_make_a_fresh_file_at_once),
         TEST(a_failed_write_never_loses_an_acknowledged_row),
+        TEST(a_refused_file_keeps_every_byte),
+        TEST(a_refused_file_keeps_its_write_ahead_log),
+        TEST(an_older_program_stops_writing_when_a_newer_one_migrates),
+        TEST(an_older_file_is_migrated_once_by_sixteen_programs),
+        TEST(a_killed_migration_leaves_the_old_or_the_new),
         TEST(a_copy_is_whole_while_another_process_writes),
         TEST(a_damaged_page_shows_in_a_check),
         TEST(opening_leaks_nothing_when_memory_runs_out),
