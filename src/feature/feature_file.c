@@ -252,7 +252,8 @@ static tm_status get_terms(tm_reader *in, tm_text *out, tm_err *err) {
         out->hashes[i] = tm__reader_u64(in);
     }
     for (size_t i = 0; i < n; i++) {
-        if (!get_f32(in, &out->idf[i]) || !(out->idf[i] > 0)) {
+        /* Past the bound the square of a weight is no float. */
+        if (!get_f32(in, &out->idf[i]) || !(out->idf[i] > 0 && out->idf[i] <= 1e6F)) {
             return bad(err, "the weight of a term is wrong");
         }
     }

@@ -37,7 +37,11 @@ tm_status tm__levels_index(tm_levels *table, tm_err *err) {
     for (uint32_t level = 0; level < table->n; level++) {
         const tm_str text = level_text(table, level);
         uint32_t at = (uint32_t)tm__hash64(text.ptr, text.len, LEVEL_KEY) & (n_slots - 1);
-        while (slots[at] != 0) {
+        for (uint32_t n_probes = 0; slots[at] != 0; n_probes++) {
+            if (n_probes > TM_PROBES_MAX) {
+                tm__mem_free(slots);
+                return TM_FAIL(err, TM_E_DATA, "levels share too many bits");
+            }
             if (tm__str_eq(level_text(table, slots[at] - 1), text)) {
                 tm__mem_free(slots);
                 return TM_FAIL(err, TM_E_DATA, "a level is there twice");

@@ -53,6 +53,10 @@ typedef enum tm_derive { /* how a text becomes a key of a level table; numbers a
                          TM_DERIVE_PREFIX = 2 /* the bytes before the first digit: "PC 17599" */
 } tm_derive;
 
+/* A table half full of hashes that nobody chose needs some tens of probes for its worst entry.
+ * Hashes that were chosen could make a file of some megabytes take hours to load. */
+#define TM_PROBES_MAX 512u
+
 /* Levels of a text column, the most frequent first, found by an open hash table. */
 typedef struct tm_levels {
     uint32_t input;

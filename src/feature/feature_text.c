@@ -138,9 +138,13 @@ tm_status tm__text_index(tm_text *text, tm_err *err) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");
     }
     for (uint32_t i = 0; i < text->n_terms; i++) {
-        uint32_t at = (uint32_t)text->hashes[i] & (n_slots - 1);
+        uint32_t at = (uint32_t)text->hashes[i] & (n_slots - 1), n_probes = 0;
         while (slots[at] != 0) {
             at = (at + 1) & (n_slots - 1);
+            if (++n_probes > TM_PROBES_MAX) {
+                tm__mem_free(slots);
+                return TM_FAIL(err, TM_E_DATA, "terms share too many bits");
+            }
         }
         slots[at] = i + 1;
     }

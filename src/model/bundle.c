@@ -19,10 +19,14 @@
 
 #define NAME 64u /* see bundle_file.c */
 
+#define DAMAGE_HINT "Take the file from a backup or train again; nothing of it was used."
+
 /* ---- what info says of the answers ---- */
 
 static tm_status bad_info(const char *what, tm_err *err) {
-    return TM_FAIL(err, TM_E_INTEGRITY, "bundle's info is wrong: %s", what);
+    (void)TM_FAIL(err, TM_E_INTEGRITY, "bundle is damaged in section 'info': %s", what);
+    tm_err_hint(err, DAMAGE_HINT);
+    return TM_E_INTEGRITY;
 }
 
 static uint32_t classes_of(const tm_model *model) {
@@ -78,17 +82,35 @@ tm_status tm__bundle_answers_read(const json_t *info, const tm_model *model, tm_
 
 /* ---- load ---- */
 
+/* Say which section it was. What a section cannot be is damage, whatever its reader calls it. */
+static tm_status fail_section(const char *section, const tm_err *cause, tm_err *err) {
+    tm_status st = cause->status;
+    if (st == TM_E_NOMEM || st == TM_E_UNSUPPORTED) {
+        st = TM_FAIL(err, st, "bundle's section '%s' cannot be read: %.180s", section,
+                     cause->message);
+    } else {
+        st = TM_FAIL(err, TM_E_INTEGRITY, "bundle is damaged in section '%s': %.180s", section,
+                     cause->message);
+    }
+    if (st == TM_E_UNSUPPORTED) {
+        tm_err_hint(err, "Use the release of tidemill that wrote it, or a later one.");
+    } else if (st == TM_E_INTEGRITY) {
+        tm_err_hint(err, DAMAGE_HINT);
+    }
+    return st;
+}
+
 static tm_status load_json(tm_bytes bytes, const char *what, json_t **out, tm_err *err) {
     json_t *value = NULL;
     tm_err cause = {0};
     const tm_status st = tm__json_parse(bytes.data, bytes.len, TM_MAX_JSON_DEPTH, &value, &cause);
-    if (st == TM_E_NOMEM) {
-        return TM_FAIL(err, st, "out of memory for a bundle's %s", what);
+    if (st != TM_OK) {
+        return fail_section(what, &cause, err);
     }
-    if (st != TM_OK || !json_is_object(value)) {
+    if (!json_is_object(value)) {
         json_decref(value);
-        return TM_FAIL(err, TM_E_INTEGRITY, "bundle's %s is not an object: %.100s", what,
-                       st == TM_OK ? "other JSON" : cause.message);
+        (void)TM_FAIL(&cause, TM_E_INTEGRITY, "not an object");
+        return fail_section(what, &cause, err);
     }
     *out = value;
     return TM_OK;
@@ -96,20 +118,18 @@ static tm_status load_json(tm_bytes bytes, const char *what, json_t **out, tm_er
 
 static tm_status load_model(tm_bytes bytes, tm_model **out, tm_err *err) {
     if (bytes.len < NAME || bytes.data[NAME - 1] != 0) {
-        return TM_FAIL(err, TM_E_INTEGRITY, "bundle's model has no name");
+        return TM_FAIL(err, TM_E_INTEGRITY, "no name of a learner");
     }
     const char *name = (const char *)bytes.data;
     for (size_t i = strlen(name); i < NAME; i++) {
         if (bytes.data[i] != 0) {
-            return TM_FAIL(err, TM_E_INTEGRITY, "bundle's model has a wrong name");
+            return TM_FAIL(err, TM_E_INTEGRITY, "a wrong name of a learner");
         }
     }
     const tm_model_ops *ops = tm__model_find(name);
     if (ops == NULL) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_UNSUPPORTED, "bundle needs a learner that is not here: '%s'", name);
-        tm_err_hint(err, "Use the release of tidemill that wrote it, or a later one.");
-        return st;
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "there is no learner '%s'",
+                       tm__str_is_utf8(tm__str(name)) ? name : "?");
     }
     return ops->load(bytes.data + NAME, bytes.len - NAME, out, err);
 }
@@ -127,7 +147,9 @@ static tm_status check_shapes(const tm_bundle *self, tm_err *err) {
         const uint32_t n_terms = row->sparse == NULL ? 0 : row->sparse->n_terms;
         if (row->n_cols != self->model->n_cols ||
             (self->model->n_terms != 0 && self->model->n_terms != n_terms)) {
-            st = TM_FAIL(err, TM_E_INTEGRITY, "bundle's program and model do not fit together");
+            const tm_err cause = {.status = TM_E_INTEGRITY,
+                                  .message = "its columns are not the program's features"};
+            st = fail_section("model", &cause, err);
         }
     }
     tm__row_scratch_free(scratch);
@@ -142,9 +164,14 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
     if (sections[TM_SECTION_NOTES].data != NULL) {
         TM_TRY(load_json(sections[TM_SECTION_NOTES], "notes", &self->notes, err));
     }
-    TM_TRY(tm__program_load(sections[TM_SECTION_PROGRAM].data, sections[TM_SECTION_PROGRAM].len,
-                            &self->program, err));
-    TM_TRY(load_model(sections[TM_SECTION_MODEL], &self->model, err));
+    tm_err cause = {0};
+    if (tm__program_load(sections[TM_SECTION_PROGRAM].data, sections[TM_SECTION_PROGRAM].len,
+                         &self->program, &cause) != TM_OK) {
+        return fail_section("program", &cause, err);
+    }
+    if (load_model(sections[TM_SECTION_MODEL], &self->model, &cause) != TM_OK) {
+        return fail_section("model", &cause, err);
+    }
     TM_TRY(tm__bundle_answers_read(self->info, self->model, &self->answers, err));
     return check_shapes(self, err);
 }

@@ -17,6 +17,10 @@
 
 #define TM_MODEL_ABI 1u
 
+/* No row may get a raw score beyond it: load() refuses a model whose parts could add up to more. So
+ * sums of scores, and what the link makes of them, are finite. */
+#define TM_MODEL_SCORE_MAX 1e300
+
 typedef enum tm_param_kind { TM_PARAM_INT, TM_PARAM_FLOAT } tm_param_kind;
 typedef struct tm_param_def {
     const char *name; /* "n_trees" */

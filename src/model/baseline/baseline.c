@@ -154,12 +154,12 @@ static tm_status baseline_load(const void *data, size_t len, tm_model **out_mode
     if (self == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the baseline");
     }
-    bool is_finite = true;
+    bool is_right = true;
     for (uint32_t k = 0; k < n; k++) {
         self->scores[k] = tm__reader_f64(&in);
-        is_finite = is_finite && isfinite(self->scores[k]);
+        is_right = is_right && fabs(self->scores[k]) <= TM_MODEL_SCORE_MAX;
     }
-    if (!is_finite || !tm__reader_is_done(&in)) {
+    if (!is_right || !tm__reader_is_done(&in)) {
         baseline_free(&self->base);
         return TM_FAIL(err, TM_E_INTEGRITY, "baseline model has wrong values or a wrong length");
     }

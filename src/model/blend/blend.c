@@ -4,7 +4,8 @@
  * its own format.
  *
  * Invariants.
- *   1. Members have the blend's task, outputs and dense columns; weights are finite and positive.
+ *   1. Members have the blend's task, outputs and dense columns; weights are shares: over 0, at
+ * most 1.
  *   2. Sums run over members in their order, so a row alone and in a batch get the same bits.
  *   3. A member is no blend.
  */
@@ -51,8 +52,8 @@ static tm_status check_member(const blend *self, const tm_model *member, double 
         member->n_cols != self->base.n_cols || member->ops == &tm__blend_ops) {
         return TM_FAIL(err, TM_E_INVALID, "the members of a blend do not answer the same question");
     }
-    if (!(weight > 0.0) || !isfinite(weight)) {
-        return TM_FAIL(err, TM_E_INVALID, "a member's weight is not a positive number");
+    if (!(weight > 0.0 && weight <= 1.0)) {
+        return TM_FAIL(err, TM_E_INVALID, "a member's weight is not a share from 0 to 1");
     }
     return TM_OK;
 }
@@ -220,8 +221,14 @@ static tm_status load(const void *data, size_t len, tm_model **out_model, tm_err
     const uint32_t version = tm__reader_u32(&reader);
     const uint32_t n_members = tm__reader_u32(&reader);
     tm_status st = TM_OK;
-    if (magic != MAGIC || version != VERSION || n_members == 0 || n_members > TM_MAX_BLEND) {
-        st = TM_FAIL(err, TM_E_INTEGRITY, "the bytes are no blend of version %u", VERSION);
+    if (reader.failed || magic != MAGIC) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "not a blend");
+    }
+    if (version != VERSION) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "blend has version %u, not %u", version, VERSION);
+    }
+    if (n_members == 0 || n_members > TM_MAX_BLEND) {
+        st = TM_FAIL(err, TM_E_INTEGRITY, "a blend has 1 to %u members", TM_MAX_BLEND);
     }
     while (st == TM_OK && n < n_members) {
         st = load_member(&reader, &members[n], &weights[n], err);

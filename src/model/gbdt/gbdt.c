@@ -114,8 +114,12 @@ static tm_status gbdt_load(const void *data, size_t len, tm_model **out_model, t
     tm_reader reader;
     tm_gbdt *self = NULL;
     tm__reader_init(&reader, data, len);
-    if (tm__reader_u32(&reader) != MAGIC || tm__reader_u32(&reader) != VERSION) {
-        return TM_FAIL(err, TM_E_INTEGRITY, "these bytes are not boosted trees of version %u",
+    const uint32_t magic = tm__reader_u32(&reader), version = tm__reader_u32(&reader);
+    if (reader.failed || magic != MAGIC) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "not boosted trees");
+    }
+    if (version != VERSION) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "boosted trees have version %u, not %u", version,
                        VERSION);
     }
     const uint32_t task = tm__reader_u32(&reader);

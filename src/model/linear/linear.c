@@ -301,6 +301,40 @@ static bool load_terms(tm_reader *in, tm_linear *self) {
     return true;
 }
 
+/* The largest thing that column j can add to output o. */
+static double part_most(const tm_linear *self, const tm_linear_part *part, size_t o) {
+    const size_t k = self->base.n_outputs;
+    const double *rows = self->coefs + part->row * k + o;
+    double most = 0;
+    if (!part->is_categorical) {
+        const double reach = fmax(fabs(part->lo), fabs(part->hi)) + fabs(part->mean);
+        return fmax(reach * fabs(rows[0]) + fabs(rows[k]), fabs(rows[2 * k]));
+    }
+    for (uint32_t level = 0; level <= part->n_levels; level++) {
+        most = fmax(most, fabs(rows[level * k]));
+    }
+    return most;
+}
+
+/* Whether some row could get a score that is not finite, or too large to be added to others. The
+ * weights of a row's terms are at most 1. */
+static bool overflows(const tm_linear *self) {
+    const size_t k = self->base.n_outputs;
+    for (size_t o = 0; o < k; o++) {
+        double sum = fabs(self->bias[o]) + fabs(self->term_mean[o]);
+        for (uint32_t j = 0; j < self->base.n_cols; j++) {
+            sum += part_most(self, &self->parts[j], o);
+        }
+        for (uint32_t t = 0; t < self->n_active; t++) {
+            sum += fabs(self->term_coefs[t * k + o]);
+        }
+        if (!(sum <= TM_MODEL_SCORE_MAX)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool load_body(tm_reader *in, tm_linear *self) {
     const size_t k = self->base.n_outputs;
     return load_parts(in, self) && load_numbers(in, self->bias, k) &&
@@ -308,7 +342,7 @@ static bool load_body(tm_reader *in, tm_linear *self) {
            load_numbers(in, self->shares, (size_t)self->base.n_cols + 1) &&
            load_numbers(in, self->coefs, self->n_coef_rows * k) &&
            load_numbers(in, self->term_coefs, self->n_active * k) && load_terms(in, self) &&
-           tm__reader_is_done(in);
+           tm__reader_is_done(in) && !overflows(self);
 }
 
 /* A shape whose bytes are exactly len; so a wrong one cannot ask for much memory. */

@@ -16,7 +16,7 @@
 
 #include "model/linear/linear.h"
 
-#define TM_LINEAR_TERMS_MAX (1u << 26)
+#define TM_LINEAR_TERMS_MAX (1u << 22)
 #define TM_LINEAR_PARAMS_MAX (1u << 23) /* the solver keeps 18 vectors of them: about 1 GiB */
 
 enum { TM_LINEAR_STRENGTH, TM_LINEAR_L1, TM_LINEAR_ITER, TM_LINEAR_TOL, TM_LINEAR_ROWS };

@@ -457,6 +457,25 @@ static const char *forest_load_trees(tm_reader *reader, tm_forest *forest, uint3
     return reader->failed ? "an early end" : NULL;
 }
 
+/* Whether some row could get a score that is not finite, or too large to be added to others. */
+static bool forest_overflows(const tm_forest *forest) {
+    for (uint32_t k = 0; k < forest->n_outputs; k++) {
+        double sum = fabs(forest->base[k]);
+        for (uint32_t t = k; t < forest->n_trees; t += forest->n_outputs) {
+            double most = 0;
+            for (uint32_t i = forest->roots[t]; i < tree_end(forest, t); i++) {
+                const double value = fabs(forest->values[i]);
+                most = value > most ? value : most;
+            }
+            sum += most;
+        }
+        if (!(sum <= TM_TREE_SCORE_MAX)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 tm_status tm__forest_load(tm_reader *reader, uint32_t n_outputs, uint32_t n_cols, tm_forest *out,
                           tm_err *err) {
     tm_forest forest = {0};
@@ -479,6 +498,9 @@ tm_status tm__forest_load(tm_reader *reader, uint32_t n_outputs, uint32_t n_cols
         goto out;
     }
     fault = forest_load_trees(reader, &forest, n_trees, n_nodes);
+    if (fault == NULL && forest_overflows(&forest)) {
+        fault = "values that add up to too much";
+    }
     if (fault == NULL) {
         *out = forest;
         return TM_OK;

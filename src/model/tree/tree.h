@@ -24,6 +24,9 @@
 /* Nodes of one forest: 2^28 of them are 9 GiB, past what a bundle may hold. */
 #define TM_TREE_MAX_NODES (UINT32_C(1) << 28)
 
+/* Raw scores of a forest that was read are below it: that of model.h. */
+#define TM_TREE_SCORE_MAX 1e300
+
 #define TM_NODE_COLUMN 0xFFFFu          /* low bits of meta: column of the view */
 #define TM_NODE_MISSING_LEFT (1u << 16) /* a missing value goes left            */
 #define TM_NODE_CATEGORICAL (1u << 17)  /* goes left when the code is in the set */
