@@ -27,15 +27,24 @@ def say(text):
 def points(options, folder):
     """Power failures after each change of a session, four ways, with several seeds for what is torn."""
     trace = recorded.record(folder)
-    total = failed = 0
-    for seed in range(options.seed, options.seed + options.seeds):
-        summary, output = recorded.crash_points(trace, seed, 1)
-        found = re.match(r"(\d+) crash points over (\d+) changes, seed \d+: (\d+) failed", summary)
-        total, failed = total + int(found.group(1)), failed + int(found.group(3))
-        if int(found.group(3)):
+    totals = {"once": [0, 0], "twice": [0, 0]}
+
+    def add(kind, found):
+        points_, failed_, output = found
+        totals[kind][0] += points_
+        totals[kind][1] += failed_
+        if failed_:
             say(output)
-    say(f"points: {total} power failures over {found.group(2)} changes, seeds {options.seed} to {seed}: {failed} failed")
-    return failed
+
+    for seed in range(options.seed, options.seed + options.seeds):
+        add("once", recorded.crash_points(trace, seed, 1))
+    n_changes = int(re.search(r"over (\d+) changes", recorded.crash_points(trace, 1, 10**6)[2]).group(1))
+    rng = random.Random(options.seed)
+    for _ in range(options.twice):
+        add("twice", recorded.crash_again(trace, folder / "twice", rng.randrange(1, n_changes), rng.randrange(10**9)))
+    say(f"points: {totals['once'][0]} power failures over {n_changes} changes, {options.seeds} seeds from {options.seed}:"
+        f" {totals['once'][1]} failed; {totals['twice'][0]} more during {options.twice} recoveries: {totals['twice'][1]} failed")
+    return totals["once"][1] + totals["twice"][1]
 
 
 def faults(options, folder):
@@ -52,7 +61,7 @@ def faults(options, folder):
         shutil.rmtree(sound)
         n = int(count.read_text(encoding="utf-8"))
         start = time.monotonic()
-        for at in range(1, n + 1):
+        for at in range(1, n + 1, options.every):
             for fail, kind in ((f"{at}", "EIO"), (f"{at}+", "EIO"), (f"{at}+", "ENOSPC")):
                 total += 1
                 problem = recorded.broken_disk(base, folder / "broken", step, {"TM_DISK_FAIL": fail, "TM_DISK_ERRNO": kind})
@@ -136,8 +145,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=["points", "faults", "kills", []], help="only these")
     parser.add_argument("--seeds", type=int, default=10, help="seeds of torn writes")
+    parser.add_argument("--twice", type=int, default=50, help="recoveries to fail in")
     parser.add_argument("--kills", type=int, default=200, help="kills of each step")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every", type=int, default=1, help="take each N-th change only")
     options = parser.parse_args()
     failed = 0
     for part in options.parts or ["points", "faults", "kills"]:

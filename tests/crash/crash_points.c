@@ -2,7 +2,11 @@
 /*
  * Power failures at each change of a recorded disk, and what the program finds after them.
  *
- * usage: crash_points TRACE FOLDER SEED EVERY
+ * usage: crash_points TRACE FOLDER SEED EVERY [START]
+ *        crash_points --leave TRACE FOLDER SEED N [START]
+ *
+ * START is a folder with what was on the disk before the trace. With --leave, the disk after a
+ * failure at change N (torn at 512 bytes) is left in FOLDER, and what was acknowledged is printed.
  *
  * The trace (virtual_disk.h) holds every change that a session of commands made and, as marks, what
  * had been acknowledged by then: "project" (tidemill.yaml stands), "history N" (records of all
@@ -336,9 +340,27 @@ static void describe(char *out, size_t size, const virtual_failure *failure, uin
              failure->block_bytes, failure->seed);
 }
 
+static int leave(checker *self, size_t at, uint64_t seed) {
+    const char *mark;
+    for (size_t i = 0; i < at; i++) {
+        (void)virtual_disk_step(self->disk, &mark);
+        if (mark != NULL) {
+            note_mark(self, mark);
+        }
+    }
+    const virtual_failure failure = {.loss = VIRTUAL_TEAR, .block_bytes = 512, .seed = seed};
+    virtual_disk_fail(self->disk, &failure, self->folder);
+    printf("%s\nhistory %" PRIu64 "\nlabels %" PRIu64 "\n", self->has_project ? "project" : "",
+           self->n_history, self->n_labels);
+    return 0;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 5) {
-        fprintf(stderr, "usage: crash_points TRACE FOLDER SEED EVERY\n");
+    const bool leaves = argc > 1 && strcmp(argv[1], "--leave") == 0;
+    argv += leaves ? 1 : 0;
+    argc -= leaves ? 1 : 0;
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: crash_points [--leave] TRACE FOLDER SEED EVERY [START]\n");
         return 2;
     }
     const uint64_t seed = strtoull(argv[3], NULL, 10);
@@ -347,9 +369,12 @@ int main(int argc, char **argv) {
     if (self == NULL) {
         return 3;
     }
-    self->disk = virtual_disk_open(argv[1]);
-    self->end = virtual_disk_open(argv[1]);
+    self->disk = virtual_disk_open(argv[1], argc == 6 ? argv[5] : NULL);
+    self->end = virtual_disk_open(argv[1], argc == 6 ? argv[5] : NULL);
     self->folder = argv[2];
+    if (leaves) {
+        return leave(self, every, seed);
+    }
     snprintf(self->home, sizeof(self->home), "%s/.tidemill", argv[2]);
     const size_t length = virtual_disk_length(self->disk);
     const char *mark;

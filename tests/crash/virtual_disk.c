@@ -10,6 +10,7 @@
  */
 #include "virtual_disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -302,6 +303,11 @@ static void apply(virtual_disk *disk, const virtual_record *record, const char *
     }
 }
 
+static size_t record_size(const virtual_record *record) {
+    const size_t size = sizeof(*record) + record->path_len + record->to_len + record->data_len;
+    return (size + 7) / 8 * 8;
+}
+
 const virtual_record *virtual_disk_step(virtual_disk *disk, const char **out_mark) {
     const virtual_record *record = (const virtual_record *)(const void *)(disk->trace + disk->at);
     const uint8_t *bytes_at = disk->trace + disk->at + sizeof(*record);
@@ -315,8 +321,7 @@ const virtual_record *virtual_disk_step(virtual_disk *disk, const char **out_mar
     disk->text[record->to_len] = '\0';
     *out_mark = record->op == VIRTUAL_MARK ? disk->path : NULL;
     apply(disk, record, disk->text, bytes_at + record->path_len + record->to_len);
-    const size_t size = sizeof(*record) + record->path_len + record->to_len + record->data_len;
-    disk->at += (size + 7) / 8 * 8;
+    disk->at += record_size(record);
     return record;
 }
 
@@ -324,7 +329,7 @@ const char *virtual_disk_path(const virtual_disk *disk) {
     return disk->path;
 }
 
-void virtual_disk_rewind(virtual_disk *disk) {
+void virtual_disk_close(virtual_disk *disk) {
     for (size_t i = 0; i < disk->n_files; i++) {
         free(disk->files[i].now.data);
         free(disk->files[i].certain.data);
@@ -336,37 +341,80 @@ void virtual_disk_rewind(virtual_disk *disk) {
     }
     names_done(&disk->now);
     names_done(&disk->certain);
-    disk->n_files = disk->n_pending = disk->at = 0;
-}
-
-virtual_disk *virtual_disk_open(const char *trace_path) {
-    virtual_disk *disk = calloc(1, sizeof(*disk));
-    FILE *in = fopen(trace_path, "rb");
-    struct stat info;
-    if (disk == NULL || in == NULL || fstat(fileno(in), &info) != 0) {
-        die(trace_path);
-    }
-    disk->trace_len = (size_t)info.st_size;
-    disk->trace = malloc(disk->trace_len + 1);
-    if (disk->trace == NULL || fread(disk->trace, 1, disk->trace_len, in) != disk->trace_len) {
-        die(trace_path);
-    }
-    fclose(in);
-    while (disk->at < disk->trace_len) {
-        const char *mark;
-        (void)virtual_disk_step(disk, &mark);
-        disk->length++;
-    }
-    virtual_disk_rewind(disk);
-    return disk;
-}
-
-void virtual_disk_close(virtual_disk *disk) {
-    virtual_disk_rewind(disk);
     free(disk->files);
     free(disk->pending);
     free(disk->trace);
     free(disk);
+}
+
+static void read_into(const char *path, bytes *out) {
+    struct stat info;
+    FILE *in = fopen(path, "rb");
+    if (in == NULL || fstat(fileno(in), &info) != 0) {
+        die(path);
+    }
+    bytes_resize(out, (size_t)info.st_size);
+    if (fread(out->data, 1, out->len, in) != out->len) {
+        die(path);
+    }
+    fclose(in);
+}
+
+/* All below a folder, as files and names that are certain. */
+static void load_folder(virtual_disk *disk, const char *root, const char *below) {
+    char path[VIRTUAL_PATH_MAX * 2];
+    snprintf(path, sizeof(path), "%s/%s", root, below);
+    DIR *dir = opendir(path);
+    if (dir == NULL) {
+        die(path);
+    }
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        char inner[VIRTUAL_PATH_MAX], real[VIRTUAL_PATH_MAX * 2];
+        struct stat info;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        if (snprintf(inner, sizeof(inner), "%s%s%s", below, below[0] == '\0' ? "" : "/",
+                     entry->d_name) >= (int)sizeof(inner)) {
+            die(entry->d_name);
+        }
+        snprintf(real, sizeof(real), "%s/%s", root, inner);
+        if (stat(real, &info) != 0) {
+            die(real);
+        }
+        if (S_ISDIR(info.st_mode)) {
+            names_set(&disk->now, inner, FOLDER);
+            names_set(&disk->certain, inner, FOLDER);
+            load_folder(disk, root, inner);
+            continue;
+        }
+        disk->files = grown(disk->files, disk->n_files, &disk->capacity, sizeof(*disk->files));
+        file *one = &disk->files[disk->n_files];
+        *one = (file){0};
+        read_into(real, &one->certain);
+        bytes_copy(&one->now, &one->certain);
+        names_set(&disk->now, inner, (uint32_t)disk->n_files);
+        names_set(&disk->certain, inner, (uint32_t)disk->n_files++);
+    }
+    closedir(dir);
+}
+
+virtual_disk *virtual_disk_open(const char *trace_path, const char *start) {
+    virtual_disk *disk = calloc(1, sizeof(*disk));
+    bytes trace = {0};
+    if (disk == NULL) {
+        die("memory");
+    }
+    read_into(trace_path, &trace);
+    disk->trace = trace.data;
+    disk->trace_len = trace.len;
+    for (size_t at = 0; at < disk->trace_len; disk->length++) {
+        at += record_size((const virtual_record *)(const void *)(disk->trace + at));
+    }
+    if (start != NULL) {
+        load_folder(disk, start, "");
+    }
+    return disk;
 }
 
 size_t virtual_disk_length(const virtual_disk *disk) {

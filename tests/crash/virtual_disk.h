@@ -43,16 +43,15 @@ typedef struct virtual_failure {
 
 typedef struct virtual_disk virtual_disk;
 
-/** Read a trace; ends the program when it cannot. The disk stands before its first change. */
-virtual_disk *virtual_disk_open(const char *trace_path);
+/** Read a trace; ends the program when it cannot. The disk stands before its first change: empty,
+ * or with all that start (a folder; may be NULL) holds, which is certain. */
+virtual_disk *virtual_disk_open(const char *trace_path, const char *start);
 void virtual_disk_close(virtual_disk *disk);
 size_t virtual_disk_length(const virtual_disk *disk);
 /** Make the next change; its record. *out_mark is its text when it is a mark, else NULL. */
 const virtual_record *virtual_disk_step(virtual_disk *disk, const char **out_mark);
 /** Path of the change made last. */
 const char *virtual_disk_path(const virtual_disk *disk);
-/** Back before the first change. */
-void virtual_disk_rewind(virtual_disk *disk);
 /** Write what a failure now may leave to an empty folder. */
 void virtual_disk_fail(const virtual_disk *disk, const virtual_failure *failure,
                        const char *folder);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps of a session on a watched disk: recorded, failing, or killed. Each step returns only when it was acknowledged."""
 import contextlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -27,30 +28,40 @@ class Session:
         self.tm.env.update(TIDEMILL_DUCKDB=str(conftest.ROOT / "third_party" / "duckdb" / "libduckdb.so"),
                            TM_DISK_ROOT=str(self.folder), **env)
         self.n_labels = 0
+        self.ends = []  # exit codes of all programs
+
+    def run(self, *words):
+        result = self.tm(*words)
+        self.ends.append(result.code)
+        return result
+
+    def mark(self, text):
+        """From here on in the trace, this is acknowledged."""
+        subprocess.run([str(RECORDED), "--mark", text], env=self.tm.env, check=True)
 
     # The steps: each takes the session from one acknowledged state to the next, and says whether it was acknowledged.
 
     def init(self):
-        return self.tm("init").code == 0
+        return self.run("init").code == 0
 
     def train(self, seed=1):
         rows = made_data.churn_rows(400, seed=seed)
         (self.inputs / "customers.csv").write_text(made_data.csv_text(rows), encoding="utf-8")
-        return self.tm("train", "../data/customers.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param",
+        return self.run("train", "../data/customers.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param",
                        "gbdt.n_trees=12", "--seed", seed, "--threads", 1).code == 0
 
     def promote(self, number=2):
-        return self.tm("model", "promote", f"churn@{number}", "--force").code == 0
+        return self.run("model", "promote", f"churn@{number}", "--force").code == 0
 
     def rollback(self):
-        return self.tm("model", "rollback", "churn", "--reason", "a test").code == 0
+        return self.run("model", "rollback", "churn", "--reason", "a test").code == 0
 
     def apply(self, floor=0.6):
         (self.inputs / "tidemill.yaml").write_text(PROJECT % floor, encoding="utf-8")
-        return self.tm("apply", "--file", "../data/tidemill.yaml").code == 0
+        return self.run("apply", "--file", "../data/tidemill.yaml").code == 0
 
     def retrain(self):
-        return self.tm("retrain", "churn", "--threads", 1).code in (0, 1)
+        return self.run("retrain", "churn", "--threads", 1).code in (0, 1)
 
     def label(self, groups=1):
         """A server answers groups of rows and takes their labels; False when it ended before all were acknowledged."""
@@ -63,7 +74,7 @@ class Session:
         except OSError:
             return False
         finally:
-            server.stop()
+            self.ends.append(server.stop())
 
     def label_group(self, server, seed):
         rows = made_data.churn_rows(LABEL_GROUP, seed=seed)
@@ -144,20 +155,17 @@ def record(folder):
     trace = folder / "trace"
     session = Session(folder, TM_DISK_TRACE=str(trace))
 
-    def mark(text):
-        subprocess.run([str(RECORDED), "--mark", text], env=session.tm.env, check=True)
-
     def acknowledged(is_done):
         assert is_done
-        mark(f"history {session.records()}")
+        session.mark(f"history {session.records()}")
 
     assert session.init()
-    mark("project")
+    session.mark("project")
     acknowledged(session.train(1))
     server = conftest.Server(session.tm)
     for group in range(4):
         assert session.label_group(server, group)
-        mark(f"labels {session.n_labels}")
+        session.mark(f"labels {session.n_labels}")
     assert server.stop() == 0
     acknowledged(session.train(2))
     acknowledged(session.promote(2))
@@ -168,12 +176,32 @@ def record(folder):
     return trace
 
 
-def crash_points(trace, seed, every):
-    """Last line of crash_points, and all that it printed. The disks after the failures stand in memory."""
+def crash_points(trace, seed, every, start=None):
+    """(points, failed, all that crash_points printed). The disks after the failures stand in memory."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        done = subprocess.run([str(BUILT / "crash_points"), str(trace), folder, str(seed), str(every)], stdout=subprocess.PIPE,
-                              text=True, check=True)
-    return done.stdout.strip().splitlines()[-1], done.stdout
+        done = subprocess.run([str(BUILT / "crash_points"), str(trace), folder, str(seed), str(every)] +
+                              ([str(start)] if start else []), stdout=subprocess.PIPE, text=True, check=True)
+    summary = re.search(r"^(\d+) crash points over .*: (\d+) failed", done.stdout, re.M)
+    return int(summary.group(1)), int(summary.group(2)), done.stdout
+
+
+def crash_again(trace, folder, at, seed):
+    """A failure at change `at`, then failures during the recovery from it; as crash_points()."""
+    left = folder / "left" / "project"
+    left.mkdir(parents=True)
+    done = subprocess.run([str(BUILT / "crash_points"), "--leave", str(trace), str(left), str(seed), str(at)],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    again = folder / "again-trace"
+    session = copy_of(Session(folder / "left"), folder / "recovered", TM_DISK_TRACE=str(again))
+    for mark in done.stdout.split("\n"):
+        if mark:
+            session.mark(mark)
+    session.run("model", "ls")
+    if (session.folder / ".tidemill" / "bundles").exists():
+        session.label(0)  # a server starts and stops
+    found = crash_points(again, seed, 1, left)
+    shutil.rmtree(folder)
+    return found
 
 
 def broken_disk(base, folder, step, fault):
@@ -184,6 +212,8 @@ def broken_disk(base, folder, step, fault):
     labels = session.n_labels
     done = run(session)
     problem = session.problem(conftest.PROGRAM, session.records() if done else records, session.n_labels if done else labels)
+    if not problem and any(code < 0 or code == 70 for code in session.ends):
+        problem = f"a failing disk is no reason to end with {session.ends}"
     if not problem and not done:
         # The same step, on a sound disk, goes through. A version that an unlucky step registered may stand already.
         again = Session(folder)

@@ -12,8 +12,11 @@ def fixture_base(tmp_path_factory):
 
 def test_power_failures_leave_a_whole_home(tmp_path):
     trace = recorded.record(tmp_path)
-    summary, output = recorded.crash_points(trace, seed=1, every=3)
-    assert ": 0 failed" in summary, output
+    points, failed, output = recorded.crash_points(trace, seed=1, every=3)
+    assert points > 600 and failed == 0, output
+    for at in (60, 250, 450):
+        points, failed, output = recorded.crash_again(trace, tmp_path / "twice", at, seed=1)
+        assert points > 20 and failed == 0, output
 
 
 @pytest.mark.parametrize("step", recorded.STEPS, ids=[s[0] for s in recorded.STEPS])
