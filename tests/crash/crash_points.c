@@ -10,7 +10,8 @@
  *
  * The trace (virtual_disk.h) holds every change that a session of commands made and, as marks, what
  * had been acknowledged by then: "project" (tidemill.yaml stands), "history N" (records of all
- * models), "labels N" (joined labels). After each EVERY-th change, and in four ways (all that is
+ * models), "labels N" (joined labels), "backup" (copy.tar.zst stands), "restored" (so does the home
+ * `other`, made from it). After each EVERY-th change, and in four ways (all that is
  * not certain is lost; it survives; it is torn at 512 bytes; at 4 KiB), the disk is written to
  * FOLDER and the home on it is opened by the library:
  *
@@ -48,10 +49,10 @@ typedef struct checker {
     virtual_disk *disk; /* at the moment of the failure */
     virtual_disk *end;  /* after the last change: what whole files look like */
     const char *folder;
-    char home[PATH_MAX];
     /* Acknowledged so far. */
-    bool has_project;
+    bool has_project, has_backup, is_restored;
     uint64_t n_history, n_labels;
+    uint64_t n_history_backup, n_labels_backup;
     /* Hash of meta.db's content by number of history records, once seen. */
     tm_hash content[HISTORY_MAX];
     bool is_known[HISTORY_MAX];
@@ -108,11 +109,23 @@ static bool check_named(void *arg, const char *name) {
     return true;
 }
 
+/* Absent, or as it is at the end; there when it was acknowledged. */
+static void check_file(checker *self, const char *name, bool is_acknowledged) {
+    char path[PATH_MAX * 2];
+    snprintf(path, sizeof(path), "%s/%s", self->folder, name);
+    if (!is_whole(self, name) && (is_acknowledged || tm__fs_info(path).kind != TM_PATH_NONE)) {
+        found(self, "a file is lost or half", name);
+    }
+}
+
 static void check_files(checker *self) {
     const struct {
         const char *dir, *ending;
-    } kinds[] = {{".tidemill/bundles", ".tmb"}, {".tidemill/snapshots", ".parquet"}};
-    for (unsigned i = 0; i < 2; i++) {
+    } kinds[] = {{".tidemill/bundles", ".tmb"},
+                 {".tidemill/snapshots", ".parquet"},
+                 {"other/bundles", ".tmb"},
+                 {"other/snapshots", ".parquet"}};
+    for (unsigned i = 0; i < 4; i++) {
         char path[PATH_MAX * 2];
         listing list = {self, kinds[i].dir, kinds[i].ending};
         snprintf(path, sizeof(path), "%s/%s", self->folder, kinds[i].dir);
@@ -121,12 +134,8 @@ static void check_files(checker *self) {
             found(self, "a folder cannot be listed", kinds[i].dir);
         }
     }
-    const bool has_project = is_whole(self, "tidemill.yaml");
-    char path[PATH_MAX * 2];
-    snprintf(path, sizeof(path), "%s/tidemill.yaml", self->folder);
-    if (!has_project && (self->has_project || tm__fs_info(path).kind != TM_PATH_NONE)) {
-        found(self, "tidemill.yaml is lost or half", "");
-    }
+    check_file(self, "tidemill.yaml", self->has_project);
+    check_file(self, "copy.tar.zst", self->has_backup);
 }
 
 /* ---- Databases ---- */
@@ -225,7 +234,7 @@ static void check_version(checker *self, tm_registry *registry, const char *name
     tm__version_done(&version);
 }
 
-static void check_registry(checker *self, const tm_home *home) {
+static void check_registry(checker *self, const tm_home *home, uint64_t n_acknowledged) {
     static const tm_actor actor = {.name = "test"};
     tm_err err = {0};
     tm_registry *registry = NULL;
@@ -236,10 +245,10 @@ static void check_registry(checker *self, const tm_home *home) {
         tm__registry_close(registry);
         return;
     }
-    if (n_history < self->n_history) {
+    if (n_history < n_acknowledged) {
         found(self, "an acknowledged move is lost", "");
     }
-    sqlite3 *db = open_db(self->home, "meta.db");
+    sqlite3 *db = open_db(tm__home_path(home), "meta.db");
     if (db == NULL || !integrity_is_ok(db)) {
         found(self, "meta.db is damaged", "");
     } else {
@@ -262,12 +271,12 @@ static void check_registry(checker *self, const tm_home *home) {
     tm__registry_close(registry);
 }
 
-static void check_log(checker *self, const tm_home *home) {
+static void check_log(checker *self, const tm_home *home, uint64_t n_acknowledged) {
     tm_err err = {0};
     tm_monitor *monitor = NULL;
     const tm_monitor_options options = {.can_write = true};
     if (tm__fs_info(tm__home_log_db(home)).kind == TM_PATH_NONE) {
-        if (self->n_labels > 0) {
+        if (n_acknowledged > 0) {
             found(self, "log.db is lost", "");
         }
         return;
@@ -276,13 +285,13 @@ static void check_log(checker *self, const tm_home *home) {
         found(self, "log.db does not open", err.message);
         return;
     }
-    sqlite3 *db = open_db(self->home, "log.db");
+    sqlite3 *db = open_db(tm__home_path(home), "log.db");
     const char *joined = "SELECT count(*) FROM labels l JOIN answers a ON a.seq = l.answer_seq"
                          " WHERE l.state = 1 AND a.label = l.value";
     const int64_t n_labels = db == NULL ? -1 : count(db, "SELECT count(*) FROM labels");
     if (db == NULL || !integrity_is_ok(db)) {
         found(self, "log.db is damaged", "");
-    } else if (n_labels < (int64_t)self->n_labels) {
+    } else if (n_labels < (int64_t)n_acknowledged) {
         found(self, "an acknowledged label is lost", "");
     } else if (n_labels % LABEL_GROUP != 0 || count(db, joined) != n_labels) {
         found(self, "labels are half there", "");
@@ -297,23 +306,38 @@ static int remove_one(const char *path, const struct stat *info, int kind, struc
     return at->level == 0 ? 0 : remove(path);
 }
 
-static void check_point(checker *self, const virtual_failure *failure) {
+/* False when there is no home, and none was acknowledged. */
+static bool check_home(checker *self, const char *name, uint64_t n_history, uint64_t n_labels) {
+    char path[PATH_MAX * 2];
     tm_home *home = NULL;
     tm_err err = {0};
+    snprintf(path, sizeof(path), "%s/%s", self->folder, name);
+    if (tm__home_open(path, false, &home, &err) != TM_OK) {
+        if (n_history > 0 || n_labels > 0) {
+            found(self, "a home does not open", err.message);
+        }
+        return false;
+    }
+    check_registry(self, home, n_history);
+    check_log(self, home, n_labels);
+    tm__home_close(home);
+    return true;
+}
+
+static void check_point(checker *self, const virtual_failure *failure) {
     nftw(self->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     virtual_disk_fail(self->disk, failure, self->folder);
     self->n_points++;
     check_files(self);
-    if (tm__home_open(self->home, false, &home, &err) != TM_OK) {
+    if (!check_home(self, ".tidemill", self->n_history, self->n_labels)) {
         self->n_without_home++;
-        if (self->n_history > 0 || self->n_labels > 0) {
-            found(self, "the home does not open", err.message);
-        }
-        return;
     }
-    check_registry(self, home);
-    check_log(self, home);
-    tm__home_close(home);
+    /* A restored home has its name only when it is whole. */
+    char path[PATH_MAX * 2];
+    snprintf(path, sizeof(path), "%s/other", self->folder);
+    if (self->is_restored || tm__fs_info(path).kind != TM_PATH_NONE) {
+        (void)check_home(self, "other", self->n_history_backup, self->n_labels_backup);
+    }
 }
 
 static void note_mark(checker *self, const char *mark) {
@@ -322,6 +346,12 @@ static void note_mark(checker *self, const char *mark) {
         self->has_project = true;
     } else if (sscanf(mark, "history %" SCNu64, &n) == 1) {
         self->n_history = n;
+    } else if (strcmp(mark, "backup") == 0) {
+        self->has_backup = true;
+        self->n_history_backup = self->n_history;
+        self->n_labels_backup = self->n_labels;
+    } else if (strcmp(mark, "restored") == 0) {
+        self->is_restored = true;
     } else if (sscanf(mark, "labels %" SCNu64, &n) == 1) {
         self->n_labels = n;
     } else {
@@ -375,7 +405,6 @@ int main(int argc, char **argv) {
     if (leaves) {
         return leave(self, every, seed);
     }
-    snprintf(self->home, sizeof(self->home), "%s/.tidemill", argv[2]);
     const size_t length = virtual_disk_length(self->disk);
     const char *mark;
     for (size_t i = 0; i < length; i++) {

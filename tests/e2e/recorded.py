@@ -63,6 +63,12 @@ class Session:
     def retrain(self):
         return self.run("retrain", "churn", "--threads", 1).code in (0, 1)
 
+    def backup(self, path="copy.tar.zst"):
+        return self.run("backup", path).code == 0
+
+    def restore(self):
+        return self.run("restore", "../data/earlier.tar.zst", "--home", "other").code == 0
+
     def label(self, groups=1):
         """A server answers groups of rows and takes their labels; False when it ended before all were acknowledged."""
         try:
@@ -97,10 +103,15 @@ class Session:
             return db.execute("SELECT n FROM chain").fetchone()[0]
 
     def problem(self, program, records, labels):
-        """What is wrong with the home, looked at by a sound program on a sound disk; "" when nothing is."""
+        """What is wrong with the folder, looked at by a sound program on a sound disk; "" when nothing is."""
+        sound = conftest.Tidemill(self.folder, program)
+        for path in self.folder.glob("*.tar.zst"):
+            if sound("restore", path, "--check").code != 0:
+                return f"{path.name} has its name and is not whole"
+        if (self.folder / "other").exists() and sound("model", "verify", "--home", "other").code != 0:
+            return "a restored home has its name and is not whole"
         if records + labels == 0 and not (self.folder / ".tidemill" / "bundles").exists():
             return ""
-        sound = conftest.Tidemill(self.folder, program)
         verify = sound("model", "verify", "--json")
         if verify.code != 0:
             return f"model verify exits {verify.code}: {verify.err}"
@@ -132,6 +143,8 @@ STEPS = [
     ("label", False, Session.label),
     ("retrain", False, Session.retrain),
     ("apply", False, lambda s: s.apply(0.7)),
+    ("backup", False, Session.backup),
+    ("restore", False, Session.restore),
 ]
 
 
@@ -139,6 +152,7 @@ def prepare(folder):
     """A home to break steps on: two versions, the second promoted, two groups of labels, a gate."""
     session = Session(folder)
     assert session.init() and session.train(1) and session.label(2) and session.train(2) and session.promote(2) and session.apply(0.6)
+    assert session.backup("../data/earlier.tar.zst")
     return session
 
 
@@ -173,6 +187,11 @@ def record(folder):
     acknowledged(session.apply())
     acknowledged(session.retrain())
     acknowledged(session.promote(1))
+    assert session.backup()
+    session.mark("backup")
+    shutil.copy(session.folder / "copy.tar.zst", session.inputs / "earlier.tar.zst")
+    assert session.restore()
+    session.mark("restored")
     return trace
 
 
@@ -219,7 +238,7 @@ def broken_disk(base, folder, step, fault):
         again = Session(folder)
         again.n_labels = session.n_labels
         done = run(again)
-        problem = "" if done or name in ("init", "promote", "rollback") else "the step does not go through afterwards"
+        problem = "" if done or name in ("init", "promote", "rollback", "backup", "restore") else "the step does not go through afterwards"
         problem = problem or again.problem(conftest.PROGRAM, records, labels)
     shutil.rmtree(folder)
     return problem
