@@ -407,7 +407,11 @@ tm_status tm__fs_move(const char *from, const char *to, tm_err *err) {
     if (number != 0) {
         return tm__fs_errno(err, number == ENOTEMPTY ? EEXIST : number, "make", to);
     }
-    return sync_folder_of(to, err);
+    const tm_status st = sync_folder_of(to, err);
+    if (st != TM_OK) {
+        (void)rename_path(to, from); /* what was not acknowledged is not there */
+    }
+    return st;
 }
 
 tm_status tm__fs_sync_folder(const char *dir, tm_err *err) {

@@ -45,7 +45,7 @@ TM_NODISCARD tm_status tm__fs_publish_file(const char *from, const char *path, t
  * been stopped, or may still be, between its rename and its fsync of the folder. */
 TM_NODISCARD tm_status tm__fs_ensure(const char *path, tm_err *err);
 /** Rename a finished, synced temporary to its path and sync the folder. A folder takes the place of
- * an empty one; TM_E_CONFLICT when another stands there. */
+ * an empty one; TM_E_CONFLICT when another stands there. After a failure it has its old name. */
 TM_NODISCARD tm_status tm__fs_move(const char *from, const char *to, tm_err *err);
 /** Make the names in a folder durable. */
 TM_NODISCARD tm_status tm__fs_sync_folder(const char *dir, tm_err *err);

@@ -25,7 +25,7 @@
 #include "base/rng.h"
 
 #define BLOCK 512u
-#define CHUNK ((size_t)1 << 18)
+#define CHUNK ((size_t)1 << 16)
 #define LEVEL 3       /* 2 to 3 times as fast as 9, and most of what is saved is packed already */
 #define WINDOW_LOG 23 /* 8 MiB; level 3 needs less */
 #define SKIPPABLE 0x184D2A50u

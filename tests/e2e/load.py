@@ -23,7 +23,7 @@ class Load:
     def __init__(self, tm, server, key, seed=1, model="churn"):
         self.tm, self.server, self.key, self.model, self.seed = tm, server, key, model, seed
         self.rows = [request_row(r) for r in churn_rows(200, seed=seed)]
-        self.stopping = threading.Event()
+        self.stopping, self.ending = threading.Event(), threading.Event()
         self.lock = threading.Lock()
         self.threads, self.errors = [], []
         self.answers, self.labels, self.moves, self.keys, self.versions = [], {}, [], {}, []
@@ -31,7 +31,10 @@ class Load:
 
     def count(self, name, n=1):
         with self.lock:
-            self.counts[name] = self.counts.get(name, 0) + n
+            self.count_locked(name, n)
+
+    def count_locked(self, name, n=1):
+        self.counts[name] = self.counts.get(name, 0) + n
 
     def start(self, kind, times=1, **options):
         for _ in range(times):
@@ -43,8 +46,15 @@ class Load:
     def guarded(self, run, rng, **options):
         try:
             run(rng, **options)
+        except (OSError, http.client.HTTPException) as error:
+            if not self.ending.is_set():
+                self.errors.append(f"{run.__name__}: {type(error).__name__}: {error}")
         except Exception as error:  # pylint: disable=broad-except
             self.errors.append(f"{run.__name__}: {type(error).__name__}: {error}")
+
+    def expect_end(self):
+        """From now on the server may end under the clients, who go on: a connection that breaks is no fault then."""
+        self.ending.set()
 
     def stop(self, seconds=60):
         self.stopping.set()
@@ -70,7 +80,7 @@ class Load:
 
     # ---- Clients ----
 
-    def predict(self, rng, rows_max=20):
+    def predict(self, rng, rows_max=20, pause=0.0):
         """One connection, one request after another; the ids of answers go into the book."""
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
         while not self.stopping.is_set():
@@ -81,6 +91,7 @@ class Load:
             with self.lock:
                 self.answers += [(a["id"], value["version"]) for a in value["predictions"]]
             self.count("predict")
+            time.sleep(pause)
         connection.close()
 
     def break_off(self, rng):
@@ -106,9 +117,13 @@ class Load:
             labels = {a[0]: rng.choice(["yes", "no"]) for a in some}
             status, value = self.call("POST", "/v1/labels", {"labels": [{"prediction_id": i, "label": v} for i, v in labels.items()]})
             assert status == 200, (status, value)
+            assert len(value["results"]) == len(labels)
             with self.lock:
-                for number, text in labels.items():
-                    self.labels.setdefault(number, text)
+                for (number, text), result in zip(labels.items(), value["results"]):
+                    if result in ("joined", "waiting", "duplicate"):
+                        assert self.labels.setdefault(number, text) == text
+                    else:
+                        self.count_locked("label conflict")
             self.count("label", len(labels))
 
     def move(self, rng, by="http"):
@@ -151,7 +166,8 @@ class Load:
         while not self.stopping.is_set():
             path = rng.choice(paths)
             status, value = self.call("GET", path)
-            assert status == 200 and value, (path, status, value)
+            is_stopping = path == "/readyz" and status == 503 and self.ending.is_set()
+            assert (status == 200 or is_stopping) and value, (path, status, value)
             self.count("read")
             time.sleep(0.002)
 

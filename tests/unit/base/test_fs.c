@@ -246,12 +246,41 @@ static void running_out_of_memory_is_reported(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void a_moved_folder_takes_the_place_of_an_empty_one(void **state) {
+    (void)state;
+    test_folder place;
+    char from[128], to[128], inside[160];
+    test_folder_make(&place);
+    test_folder_join(&place, "from", from, sizeof(from));
+    test_folder_join(&place, "to", to, sizeof(to));
+    assert_int_equal(tm__fs_mkdir(from, NULL), TM_OK);
+    assert_int_equal(tm__fs_mkdir(to, NULL), TM_OK);
+    snprintf(inside, sizeof(inside), "%s/x", from);
+    assert_int_equal(tm__fs_publish(inside, "x", 1, NULL), TM_OK);
+    assert_int_equal(tm__fs_sync_folder(from, NULL), TM_OK);
+    assert_int_equal(tm__fs_move(from, to, NULL), TM_OK);
+    snprintf(inside, sizeof(inside), "%s/x", to);
+    assert_int_equal(tm__fs_info(inside).size_bytes, 1);
+    assert_int_equal(tm__fs_info(from).kind, TM_PATH_NONE);
+    assert_int_equal(tm__fs_mkdir(from, NULL), TM_OK);
+    assert_int_equal(tm__fs_move(from, to, NULL), TM_E_CONFLICT);
+    assert_int_equal(tm__fs_info(from).kind, TM_PATH_DIR);
+    assert_int_equal(tm__fs_move("no/such/folder", to, NULL), TM_E_NOT_FOUND);
+    assert_int_equal(tm__fs_sync_folder("no/such/folder", NULL), TM_E_NOT_FOUND);
+    test_folder_remove(&place);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(files_are_written_and_read),     TEST(a_file_that_failed_is_never_used_again),
-        TEST(a_published_file_is_old_or_new), TEST(a_finished_file_is_copied_whole),
-        TEST(reading_stops_at_the_maximum),   TEST(folders_are_made_with_their_parents),
-        TEST(a_lock_has_one_holder),          TEST(running_out_of_memory_is_reported),
+        TEST(files_are_written_and_read),
+        TEST(a_file_that_failed_is_never_used_again),
+        TEST(a_published_file_is_old_or_new),
+        TEST(a_finished_file_is_copied_whole),
+        TEST(reading_stops_at_the_maximum),
+        TEST(folders_are_made_with_their_parents),
+        TEST(a_lock_has_one_holder),
+        TEST(a_moved_folder_takes_the_place_of_an_empty_one),
+        TEST(running_out_of_memory_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

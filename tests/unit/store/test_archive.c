@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,8 +114,8 @@ static tm_status archive_read(uint32_t *out_n, tm_err *err) {
 
 static void files_come_back_with_their_bytes_and_hashes(void **state) {
     (void)state;
-    static const size_t sizes[] = {0,    1,      511,    512,    513,     5000,
-                                   5120, 262143, 262144, 262145, 1000000, 1048576};
+    static const size_t sizes[] = {0,     1,    511,    512,    513,    5000,    65535,  65536,
+                                   65537, 5120, 262143, 262144, 262145, 1000000, 1048576};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         uint32_t n = 0;
         tm_err err = {0};
@@ -243,6 +244,96 @@ static void a_file_that_came_to_be_meanwhile_is_kept(void **state) {
     assert_int_equal(tm__fs_info(archive_path).size_bytes, 4);
 }
 
+/* The disk as tests of publishing see it: what was asked of it, and which change fails. */
+static uint32_t n_changes, fail_at;
+static tm_disk_op changes[64];
+
+static int watch(const tm_disk_event *event) {
+    if (n_changes < sizeof(changes) / sizeof(changes[0])) {
+        changes[n_changes] = event->op;
+    }
+    n_changes++;
+    return n_changes == fail_at ? EIO : 0;
+}
+
+static tm_status archive_try(void) {
+    tm_archive_writer *writer = NULL;
+    tm_member member;
+    uint64_t size_bytes = 0;
+    tm_hash hash;
+    tm_status st = tm__archive_create(archive_path, &writer, NULL);
+    if (st == TM_OK) {
+        st = tm__archive_add_file(writer, &ctx, "meta.db", source_path, &member, NULL);
+    }
+    if (st == TM_OK) {
+        st = tm__archive_add(writer, "manifest.json", "{}", 2, NULL);
+    }
+    if (st == TM_OK) {
+        st = tm__archive_publish(writer, &size_bytes, &hash, NULL);
+    }
+    tm__archive_writer_close(writer);
+    return st;
+}
+
+static void a_failing_disk_leaves_no_backup(void **state) {
+    (void)state;
+    source_write(100000);
+    for (uint32_t n = 1; n < 100; n++) {
+        uint32_t n_members = 0;
+        n_changes = 0;
+        fail_at = n;
+        tm__disk_watch(watch);
+        const tm_status st = archive_try();
+        tm__disk_watch(NULL);
+        if (st == TM_OK) {
+            assert_true(n > 5); /* create, writes, sync, rename, sync of the folder */
+            assert_int_equal(archive_read(&n_members, NULL), TM_OK);
+            assert_int_equal(n_members, 2);
+            return;
+        }
+        assert_int_equal(tm__fs_info(archive_path).kind, TM_PATH_NONE);
+    }
+    fail_msg("the backup never succeeded");
+}
+
+static void a_backup_has_its_name_after_it_is_durable(void **state) {
+    (void)state;
+    source_write(1000);
+    n_changes = 0;
+    fail_at = 0;
+    tm__disk_watch(watch);
+    assert_int_equal(archive_try(), TM_OK);
+    tm__disk_watch(NULL);
+    assert_true(n_changes > 5 && n_changes < sizeof(changes) / sizeof(changes[0]));
+    assert_int_equal(changes[0], TM_DISK_CREATE);
+    for (uint32_t i = 1; i < n_changes - 3; i++) {
+        assert_int_equal(changes[i], TM_DISK_WRITE);
+    }
+    assert_int_equal(changes[n_changes - 3], TM_DISK_SYNC);
+    assert_int_equal(changes[n_changes - 2], TM_DISK_RENAME);
+    assert_int_equal(changes[n_changes - 1], TM_DISK_SYNC_FOLDER);
+}
+
+static bool add_without_memory(void *arg) {
+    (void)arg;
+    const bool ok = archive_try() == TM_OK;
+    return tm__fs_remove(archive_path, NULL) == TM_OK && ok;
+}
+
+static bool read_without_memory(void *arg) {
+    uint32_t n = 0;
+    (void)arg;
+    return archive_read(&n, NULL) == TM_OK;
+}
+
+static void memory_that_runs_out_is_no_leak(void **state) {
+    (void)state;
+    source_write(1000);
+    test_each_mem_fault(add_without_memory, NULL);
+    assert_int_equal(archive_try(), TM_OK);
+    test_each_mem_fault(read_without_memory, NULL);
+}
+
 static void a_request_to_stop_is_heard(void **state) {
     (void)state;
     volatile _Atomic bool cancel = true;
@@ -270,6 +361,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_not_published_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_came_to_be_meanwhile_is_kept, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_failing_disk_leaves_no_backup, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_backup_has_its_name_after_it_is_durable, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(memory_that_runs_out_is_no_leak, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_request_to_stop_is_heard, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
