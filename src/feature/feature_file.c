@@ -154,8 +154,10 @@ static tm_status get_text(tm_reader *in, size_t len_max, char **out, tm_err *err
     }
     TM_TRY(get_name(in, len_max, out, err));
     if (!is_there) {
+        const bool is_empty = **out == '\0';
         tm__mem_free(*out);
         *out = NULL;
+        return is_empty ? TM_OK : bad(err, "a text is not valid");
     }
     return TM_OK;
 }

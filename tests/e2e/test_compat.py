@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every bundle and every home ever written is read, and answers with the bits that it had."""
 import csv
+import math
 import pathlib
 import shutil
 import struct
 
+import bundle_reader
 import library
 import pytest
 
@@ -51,3 +53,16 @@ def test_a_home_is_read_and_served(tm, serve, home):
     assert server.request("POST", "/v1/routes/churn/predict", {"rows": [{"months": 3}]})[0] == 401
     status, _, body = server.request("GET", "/v1/models/churn/history", headers=key)
     assert status == 200 and [e["event"] for e in body["history"]][:4] == ["registered", "promoted"] * 2
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda b: f"{b.parent.name}-{b.stem}")
+def test_a_reader_made_from_the_documents_answers_the_same(bundle):
+    data = bundle.read_bytes()
+    read = bundle_reader.Bundle(data)
+    assert data[32:64].hex() == read.hash and bundle_reader.mend(data) == data
+    wanted = [[struct.unpack(">d", bytes.fromhex(w))[0] for w in line.split()] for line in bundle.with_suffix(".bits").read_text("ascii").splitlines()]
+    answers = [read.predict(row) for row in read_csv(bundle.with_suffix(".csv"))]
+    # The other exp and log may be off by a unit in the last place, and a softmax by a few of them; a regression of trees has no such thing.
+    n_units = 0 if bundle.stem in ("regression_gbdt", "regression_baseline") else 4
+    for answer, want in zip(answers, wanted, strict=True):
+        assert all(abs(a - w) <= n_units * math.ulp(w) for a, w in zip(answer, want, strict=True)), (answer, want)

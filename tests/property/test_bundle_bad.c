@@ -153,6 +153,7 @@ static const bad_field bad_fields[] = {
     {NULL, {"input.nullable", 0, 2, 0, NULL}, DAMAGED, "flag"},
     {NULL, {"input.has_reason", 0, 2, 0, NULL}, DAMAGED, "text"},
     {NULL, {"input.reason", 0, 5000, 0, NULL}, DAMAGED, "text"},
+    {NULL, {"input.has_reason", 1, 0, 0, NULL}, DAMAGED, "text"}, /* a reason behind "none" */
     {NULL, {"tables.n", 0, 3, 0, NULL}, DAMAGED, ""},
     {NULL, {"tables.n", 0, HUGE, 0, NULL}, DAMAGED, ""},
     {NULL, {"tables.n", 0, 0, 0, NULL}, DAMAGED, ""},
@@ -439,9 +440,15 @@ static void any_field_with_any_value_is_refused_or_harmless(void **state) {
         tm_bundle_plan plan = {.learner = learners[i / 3], .task = (tm_task)(i % 3 + 1)};
         tm_buf buf;
         tm__buf_init(&buf, 1u << 20);
+        bool is_program = false;
         bundle_maker_make(&plan, &buf, &made);
         for (uint32_t f = 0; f < made.n_fields; f++) {
             const tm_made_field *field = &made.fields[f];
+            is_program = strcmp(field->name, "program.magic") == 0 ||
+                         (is_program && strcmp(field->name, "program.rest") != 0);
+            if (is_program && i > 0) {
+                continue; /* the same for all learners */
+            }
             /* Of many fields of a name, the first few and the last are as good as all. */
             const bool is_last =
                 f + 1 == made.n_fields || strcmp(made.fields[f + 1].name, field->name) != 0;
@@ -464,7 +471,7 @@ static void any_field_with_any_value_is_refused_or_harmless(void **state) {
         tm__buf_done(&buf);
     }
     print_message("%u refused, %u harmless\n", n_refused, n_taken);
-    assert_true(n_refused > 3000 && n_taken > 500);
+    assert_true(n_refused > 3000 && n_taken > 2000);
 }
 
 /* ---- info and notes ---- */

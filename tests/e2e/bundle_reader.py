@@ -1,0 +1,448 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model files, read as docs/formats/ describes them and not as the program does it: for comparing the two."""
+import datetime
+import hashlib
+import json
+import math
+import struct
+
+M64 = (1 << 64) - 1
+NAN = float("nan")
+SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes"}
+TASKS = {1: "binary", 2: "multiclass", 3: "regression"}
+BLANKS = b" \t\n\v\f\r"
+
+
+def crc_table():
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+CRC_TABLE = crc_table()
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+class Damage(Exception):
+    """What a file cannot be."""
+
+
+def want(fact, what):
+    if not fact:
+        raise Damage(what)
+
+
+def f32(x):
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+class Fields:
+    """One number or text after the other."""
+
+    def __init__(self, data, at=0):
+        self.data, self.at = data, at
+
+    def take(self, code):
+        value = struct.unpack_from("<" + code, self.data, self.at)
+        self.at += struct.calcsize("<" + code)
+        return value[0] if len(value) == 1 else value
+
+    def u8(self):
+        return self.take("B")
+
+    def u32(self, n=None):
+        return self.take("I") if n is None else list(struct.unpack("<%dI" % n, self.raw(4 * n)))
+
+    def u64(self, n=None):
+        return self.take("Q") if n is None else list(struct.unpack("<%dQ" % n, self.raw(8 * n)))
+
+    def f64(self, n=None):
+        return self.take("d") if n is None else list(struct.unpack("<%dd" % n, self.raw(8 * n)))
+
+    def f32s(self, n):
+        return list(struct.unpack("<%df" % n, self.raw(4 * n)))
+
+    def raw(self, n):
+        want(n <= len(self.data) - self.at, "cut short")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def text(self):
+        return self.raw(self.u32()).decode()
+
+    def optional(self):
+        flag, text = self.u8(), self.text()
+        return text if flag else None
+
+    def end(self):
+        want(self.at == len(self.data), "bytes are left over")
+
+
+def aligned(n):
+    return (n + 63) // 64 * 64
+
+
+def read_sections(data):
+    """Sections by name, and the hash; every rule of header and directory is checked."""
+    want(data[:8] == b"TMBUNDLE", "magic")
+    version, n, length, directory_crc, header_crc = struct.unpack_from("<IIQII", data, 8)
+    want(header_crc == crc32c(data[:28] + data[32:64]), "header checksum")
+    want(version == 1 and n < 64 and length == len(data), "header")
+    want(directory_crc == crc32c(data[64:64 + 32 * n]), "directory checksum")
+    at, last, sections, hasher = aligned(64 + 32 * n), 0, {}, hashlib.blake2b(digest_size=32)
+    want(not any(data[64 + 32 * n:at]), "zeros behind the directory")
+    for i in range(n):
+        kind, crc, start, size, zero = struct.unpack_from("<IIQQQ", data, 64 + 32 * i)
+        want(kind > last and zero == 0 and kind in SECTIONS and start == at, "directory")
+        body = data[start:start + size]
+        want(len(body) == size and crc == crc32c(body), SECTIONS[kind])
+        last, at = kind, aligned(start + size)
+        want(not any(data[start + size:at]), "zeros behind a section")
+        sections[SECTIONS[kind]] = body
+        if kind != 5:
+            hasher.update(struct.pack("<IQ", kind, size) + body)
+    want(at == len(data) and data[32:64] == hasher.digest(), "length or hash")
+    return sections, hasher.hexdigest()
+
+
+def mend(data):
+    """The same bytes with all sums and the hash put right, as far as header and directory lead to them."""
+    data = bytearray(data)
+    n, hasher = min(struct.unpack_from("<I", data, 12)[0], 63), hashlib.blake2b(digest_size=32)
+    for entry in range(64, min(64 + 32 * n, len(data) - 31), 32):
+        kind, _, start, size = struct.unpack_from("<IIQQ", data, entry)
+        if start + size > len(data):
+            continue
+        if kind == 2 and size >= 4:
+            struct.pack_into("<I", data, start + size - 4, crc32c(data[start:start + size - 4]))
+        struct.pack_into("<I", data, entry + 4, crc32c(data[start:start + size]))
+        if kind != 5:
+            hasher.update(struct.pack("<IQ", kind, size) + data[start:start + size])
+    data[32:64] = hasher.digest()
+    struct.pack_into("<I", data, 24, crc32c(data[64:64 + 32 * n]))
+    struct.pack_into("<I", data, 28, crc32c(data[:28] + data[32:64]))
+    return bytes(data)
+
+
+# ---- the program ----
+
+
+def mix(x):
+    x ^= x >> 32
+    x = x * 0xD6E8FEB86659FD93 & M64
+    x ^= x >> 29
+    x = x * 0xD6E8FEB86659FD93 & M64
+    return x ^ x >> 32
+
+
+def hash_of(begin, data):
+    for byte in data:
+        begin = (begin ^ byte) * 0x100000001B3 & M64
+    return mix(begin)
+
+
+def is_word_byte(byte):
+    return byte >= 128 or chr(byte).isalnum()
+
+
+def split_bytes(data, is_part):
+    """Runs of bytes of which is_part is true."""
+    runs, run = [], bytearray()
+    for byte in data:
+        if is_part(byte):
+            run.append(byte)
+        elif run:
+            runs.append(bytes(run))
+            run = bytearray()
+    return runs + [bytes(run)] if run else runs
+
+
+def terms_of(text, position):
+    """Times of each term of a text, by its hash."""
+    key, counts, before = mix((0x7464696D696C6C00 + position) & M64), {}, None
+    data = bytes(b + 32 if 65 <= b <= 90 else b for b in text.encode())
+
+    def count(term):
+        counts[term] = counts.get(term, 0) + 1
+
+    for word in split_bytes(data, is_word_byte):
+        term = hash_of(key ^ 0x9AE16A3B2F90404F, word)
+        count(term)
+        if before is not None:
+            count(mix(3 * before & M64 ^ term ^ 0xC949C7DEFEB0ED1D))
+        before = term
+    for part in split_bytes(data, lambda b: b not in BLANKS):
+        chars = list(" " + part.decode() + " ")
+        for size in (2, 3, 4):
+            for at in range(len(chars) - size + 1):
+                count(hash_of(key ^ 0xB492B66FBE98F273, "".join(chars[at:at + size]).encode()))
+    return counts
+
+
+class Program:
+    """Cells of a row to features and weights of terms."""
+
+    def __init__(self, data):
+        f = Fields(data)
+        want(f.raw(4) == b"TMFP" and f.u32() == 1, "program")
+        self.inputs = []
+        for _ in range(f.u32()):
+            name, (kind, role, nullable) = f.text(), f.take("BBB")
+            f.f64(2)
+            f.u32()
+            f.optional()
+            want(1 <= kind <= 6 and role <= 6 and nullable <= 1, "input")
+            self.inputs.append((name, kind))
+        self.tables, self.texts, self.steps = [], [], []
+        for _ in range(f.u32()):
+            position, derive, n = f.take("IBI")
+            starts = f.u32(n + 1)
+            body = f.raw(starts[-1])
+            self.tables.append((position, derive, {body[a:b]: i for i, (a, b) in enumerate(zip(starts, starts[1:]))}, n))
+        for _ in range(f.u32()):
+            position, n, n_scores = f.u32(3)
+            self.texts.append((position, f.u64(n), f.f32s(n), [f.f32s(n_scores) for _ in range(n)]))
+        for _ in range(f.u32()):
+            kind, part, position, source, item, flag = f.take("BBIIIB")
+            f.text()
+            f.optional()
+            want(flag <= 1, "step")
+            self.steps.append((kind, part, position, source, item, f.f64(self.tables[source][3] + 2) if kind == 4 else None))
+        for _ in range(f.u32()):
+            f.u32()
+            f.text()
+        want(f.u32() == crc32c(data[:-4]), "program checksum")
+        f.end()
+
+    def cells(self, row):
+        """Cells of a row of texts: what CSV without oddities gives."""
+        return [cell_of(row.get(name, ""), kind) for name, kind in self.inputs]
+
+    def level(self, table, cell):
+        _, derive, levels, n = table
+        if cell is None:
+            return n + 1
+        key = cell.encode()
+        if derive == 2:
+            key = key[:next((i for i, b in enumerate(key) if 48 <= b <= 57), len(key))].strip(BLANKS)
+        return levels.get(key, n)
+
+    def feature(self, step, cells, found):
+        kind, part, position, source, item, values = step
+        cell = cells[position]
+        if kind == 1:
+            return NAN if cell is None or math.isinf(cell) else float(cell)
+        if kind == 2:
+            return NAN if cell is None else date_part(part, cell)
+        if kind in (3, 4):
+            level = self.level(self.tables[source], cell)
+            if kind == 4:
+                return values[level]
+            return float(level if level < item else item + (level == self.tables[source][3] + 1))
+        terms = found[source]
+        if part == 6:
+            return float(item in terms)
+        return NAN if cell is None else self.text_number(part, cell.encode(), terms, self.texts[source][3], item)
+
+    @staticmethod
+    def text_number(part, data, terms, scores, item):
+        n_chars = sum(b & 0xC0 != 0x80 for b in data)
+        letters = [b for b in data if 65 <= b <= 90 or 97 <= b <= 122]
+        if part == 1:
+            return float(n_chars)
+        if part == 2:
+            return float(len(split_bytes(data, is_word_byte)))
+        if part == 3:
+            return sum(48 <= b <= 57 for b in data) / n_chars if n_chars else 0.0
+        if part == 4:
+            return sum(b <= 90 for b in letters) / len(letters) if letters else 0.0
+        total = 0.0
+        for term in terms:
+            total += scores[term][item]
+        return total / len(terms) if terms else 0.0
+
+    def run(self, cells):
+        """Features in the order of the steps, and (term, weight) rising."""
+        found, weights, first = [], [], 0
+        for position, hashes, frequencies, _ in self.texts:
+            counts = terms_of(cells[position], position) if cells[position] is not None else {}
+            terms = [i for i, h in enumerate(hashes) if h in counts]
+            exact = [(1 + math.log(counts[hashes[i]])) * frequencies[i] for i in terms]
+            square = 0.0
+            for w in exact:
+                square += w * w
+            scale = 1 / math.sqrt(square) if square > 0 else 0.0
+            weights += [(first + i, f32(f32(w) * scale)) for i, w in zip(terms, exact)]
+            found.append(terms)
+            first += len(hashes)
+        return [self.feature(step, cells, found) for step in self.steps], weights, first
+
+
+def cell_of(text, kind):
+    if text == "":
+        return None
+    if kind in (1, 2, 3):
+        return {"true": 1, "false": 0}[text] if kind == 1 else int(text) if kind == 2 else float(text)
+    if kind == 4:
+        return text
+    since = datetime.datetime.fromisoformat(text.rstrip("Z")) - datetime.datetime(1970, 1, 1)
+    return (since.days * 86400 + since.seconds) * 1000000 + since.microseconds
+
+
+def date_part(part, us):
+    day, rest = divmod(us, 86400000000)
+    date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
+    return float([rest // 60000000, rest // 3600000000, date.weekday(), date.day, date.month, day + rest / 86400000000][part - 1])
+
+
+# ---- learners: raw scores ----
+
+
+class Gbdt:
+    """docs/formats/gbdt.md"""
+
+    def __init__(self, data):
+        f = Fields(data)
+        want(f.raw(4) == b"TMGB" and f.u32() == 1, "gbdt")
+        self.task, self.k, self.n_cols, rounds = f.u32(4)
+        f.u64()
+        f.f64(self.n_cols)
+        n_trees, n_nodes, n_sets = f.u32(3)
+        self.base, sizes, self.n_terms, self.trees = f.f64(self.k), f.u32(n_trees), 0, []
+        want(n_trees == rounds * self.k and sum(sizes) == n_nodes, "trees")
+        for size in sizes:
+            self.trees.append([(*f.take("III"), f.raw(8)) for _ in range(size)])
+        self.sets = [f.u64(4) for _ in range(n_sets)]
+        f.end()
+
+    def leaf(self, tree, x):
+        at = 0
+        while True:
+            left, meta, _, value = tree[at]
+            if meta & 1 << 18:
+                return struct.unpack("<d", value)[0]
+            v = x[meta & 0xFFFF]
+            if meta & 1 << 17:
+                if 0 <= v < 256:
+                    goes = self.sets[struct.unpack("<Q", value)[0]][int(v) // 64] >> int(v) % 64 & 1
+                else:
+                    goes = meta >> 16 & 1
+            else:
+                goes = meta >> 16 & 1 if math.isnan(v) else v <= struct.unpack("<d", value)[0]
+            at = left if goes else left + 1
+
+    def score(self, x, _):
+        out = list(self.base)
+        for t, tree in enumerate(self.trees):
+            out[t % self.k] += self.leaf(tree, x)
+        return out
+
+
+class Linear:
+    """docs/formats/linear.md"""
+
+    def __init__(self, data):
+        f = Fields(data)
+        want(f.raw(4) == b"TLIN" and f.u32() == 1, "linear")
+        self.task, self.k, self.n_cols, self.n_terms, rows, active = f.u32(6)
+        f.u64()
+        f.f64()
+        self.columns = [f.take("IIddd") for _ in range(self.n_cols)]
+        self.bias, _, _ = f.f64(self.k), f.f64(self.k), f.f64(self.n_cols + 1)
+        self.table = [f.f64(self.k) for _ in range(rows)]
+        coefficients = [f.f64(self.k) for _ in range(active)]
+        self.active = dict(zip(f.u32(active), coefficients))
+        f.end()
+
+    def score(self, x, weights):
+        out, row = list(self.bias), 0
+        for v, (is_category, n, low, high, mean) in zip(x, self.columns):
+            rows = self.table[row:row + (n + 1 if is_category else 3)]
+            row += len(rows)
+            for o in range(self.k):
+                if is_category:
+                    out[o] += rows[int(v) if 0 <= v < n else n][o]
+                elif math.isnan(v):
+                    out[o] += rows[2][o]
+                else:
+                    out[o] += (min(max(v, low), high) - mean) * rows[0][o] + rows[1][o]
+        for term, weight in weights:
+            for o, coefficient in enumerate(self.active.get(term, ())):
+                out[o] += weight * coefficient
+        return out
+
+
+class Baseline:
+    """docs/formats/bundle.md"""
+
+    def __init__(self, data):
+        f = Fields(data)
+        want(f.raw(4) == b"TBSL" and f.u32() == 1, "baseline")
+        self.task, self.k, self.n_cols, zero = f.u32(4)
+        f.u64()
+        self.scores, self.n_terms = f.f64(self.k), 0
+        want(zero == 0, "baseline")
+        f.end()
+
+    def score(self, *_):
+        return self.scores
+
+
+class Blend:
+    """docs/formats/bundle.md"""
+
+    def __init__(self, data):
+        f = Fields(data)
+        want(f.raw(4) == b"BLND" and f.u32() == 1, "blend")
+        self.members = []
+        for _ in range(f.u32()):
+            weight, name, size = f.f64(), f.text(), f.u64()
+            want(not any(f.raw(aligned(f.at) - f.at)), "zeros before a member")
+            self.members.append((weight, LEARNERS[name](f.raw(size))))
+        f.end()
+        self.task, self.k, self.n_cols = self.members[0][1].task, self.members[0][1].k, self.members[0][1].n_cols
+        self.n_terms = max(m.n_terms for _, m in self.members)
+
+    def score(self, x, weights):
+        out = [0.0] * self.k
+        for weight, member in self.members:
+            out = [a + weight * b for a, b in zip(out, member.score(x, weights))]
+        return out
+
+
+LEARNERS = {"gbdt": Gbdt, "linear": Linear, "baseline": Baseline, "blend": Blend}
+
+
+class Bundle:
+    """A model file; predict() answers a row of texts."""
+
+    def __init__(self, data):
+        sections, self.hash = read_sections(data)
+        self.info, self.program = json.loads(sections["info"]), Program(sections["program"])
+        name = sections["model"][:64].rstrip(b"\0").decode()
+        self.model = LEARNERS[name](sections["model"][64:])
+        want(TASKS[self.model.task] == self.info["task"] and self.info.get("learner", name) == name, "info")
+        want(self.model.n_cols == len(self.program.steps), "features")
+        self.classes = self.info.get("classes", [])
+
+    def predict(self, row):
+        x, weights, _ = self.program.run(self.program.cells(row))
+        raw = self.model.score(x, weights)
+        if self.info["task"] == "regression":
+            return raw
+        if self.info["task"] == "binary":
+            e = math.exp(-abs(raw[0]))
+            return [(1.0 if raw[0] >= 0 else e) / (1 + e)]
+        parts, total = [math.exp(z - max(raw)) for z in raw], 0.0
+        for part in parts:
+            total += part
+        return [part / total for part in parts]
