@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/fs_priv.h"
 #include "base/mem.h"
 #include "failing_disk.h"
 #include "support.h"
@@ -222,6 +224,34 @@ static void a_lock_has_one_holder(void **state) {
     tm__file_close(second);
 }
 
+static void each_cause_has_its_status_and_its_hint(void **state) {
+    (void)state;
+    static const struct {
+        int number;
+        tm_status status;
+        const char *hint;
+    } cases[] = {
+        {ENOENT, TM_E_NOT_FOUND, "Check the path"},
+        {EACCES, TM_E_NOT_ALLOWED, "Give the user of this process the right"},
+        {EROFS, TM_E_NOT_ALLOWED, "Give the user of this process the right"},
+        {EEXIST, TM_E_CONFLICT, "Choose another path"},
+        {EISDIR, TM_E_DATA, "Name a file"},
+        {ENOSPC, TM_E_IO, "Free some space"},
+        {EDQUOT, TM_E_IO, "Free some space"},
+        {EMFILE, TM_E_UNAVAILABLE, "Raise the limit of open files"},
+        {ENOMEM, TM_E_NOMEM, ""},
+        {EIO, TM_E_IO, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_err err = {0};
+        assert_int_equal(tm__fs_errno(&err, cases[i].number, "open", "a/b"), cases[i].status);
+        assert_int_equal(err.status, cases[i].status);
+        assert_int_equal(strncmp(err.message, "cannot open 'a/b': ", 19), 0);
+        assert_int_equal(strncmp(err.hint, cases[i].hint, strlen(cases[i].hint)), 0);
+        assert_true(cases[i].hint[0] != '\0' || err.hint[0] == '\0');
+    }
+}
+
 static bool use_files(void *arg) {
     (void)arg;
     tm_file *file = NULL;
@@ -280,6 +310,7 @@ int main(void) {
         TEST(folders_are_made_with_their_parents),
         TEST(a_lock_has_one_holder),
         TEST(a_moved_folder_takes_the_place_of_an_empty_one),
+        TEST(each_cause_has_its_status_and_its_hint),
         TEST(running_out_of_memory_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "registry/registry.h"
 #include "temp_home.h"
@@ -72,6 +73,13 @@ static void what_is_not_there_is_named_with_the_nearest(void **state) {
     assert_int_equal(tm__registry_find(registry, "flights@nobody", &version, &err), TM_E_NOT_FOUND);
     assert_int_equal(tm__registry_find(registry, "flights@", &version, &err), TM_E_NOT_FOUND);
     assert_int_equal(tm__registry_find(registry, "", &version, &err), TM_E_NOT_FOUND);
+    char longest[TM_MAX_NAME + 8];
+    memset(longest, 'x', sizeof(longest));
+    for (size_t len = TM_MAX_NAME - 1; len < sizeof(longest); len++) {
+        longest[len] = '\0';
+        assert_int_equal(tm__registry_find(registry, longest, &version, &err), TM_E_NOT_FOUND);
+        longest[len] = 'x';
+    }
     assert_null(version.info);
     tm__registry_close(registry);
 }

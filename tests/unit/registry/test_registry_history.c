@@ -75,6 +75,8 @@ static void tampering_shows(void **state) {
          "history record 3 is missing"},
         {"DROP TRIGGER history_delete; DELETE FROM history WHERE seq = 4",
          "history ends at record 3 and should end at 4"},
+        {"DELETE FROM chain", "the history has lost its head"},
+        {"UPDATE chain SET hash = x'00'", "the history has lost its head"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_registry *registry = NULL;

@@ -406,6 +406,17 @@ static void a_killed_migration_leaves_the_old_or_the_new(void **state) {
     assert_true(n_old > 0);
 }
 
+static void a_read_only_connection_does_not_migrate(void **state) {
+    (void)state;
+    tm__db_close(open_ok(&make));
+    const tm_db_options newer = {.read_only = true, .migrations = second, .application_id = 77};
+    tm_db *db = NULL;
+    tm_err err = {0};
+    assert_int_equal(tm__db_open(path, &newer, &db, &err), TM_E_UNSUPPORTED);
+    assert_null(db);
+    assert_non_null(strstr(err.message, "has format 1 and needs 2"));
+}
+
 static void a_read_only_connection_sees_what_is_written(void **state) {
     (void)state;
     tm_db *writer = open_ok(&make);
@@ -463,6 +474,7 @@ static void many_processes_make_a_fresh_file_at_once(void **state) {
  */
 static void a_failed_write_never_loses_an_acknowledged_row(void **state) {
     (void)state;
+    unsigned n_closed = 0;
     for (uint64_t n = 1; n < 200; n++) {
         (void)tear_down(NULL);
         (void)set_up(NULL);
@@ -476,13 +488,24 @@ static void a_failed_write_never_loses_an_acknowledged_row(void **state) {
             assert_true(st == TM_E_IO || st == TM_E_UNAVAILABLE);
             assert_non_null(strstr(err.message, path));
         }
+        /* After a failed sync nothing more goes through this connection, though the disk is sound.
+         */
+        const bool is_closed = st != TM_OK && insert(db, "after", &err) != TM_OK;
+        if (is_closed) {
+            n_closed++;
+            assert_int_equal(err.status, TM_E_IO);
+            assert_non_null(strstr(err.message, "is closed to use after a failed sync"));
+            assert_int_equal(tm__db_begin(db, &err), TM_E_IO);
+        }
         tm__db_close(db);
         db = open_ok(&make);
+        assert_int_equal(number(db, "SELECT count(*) FROM t WHERE name = 'after'"),
+                         st != TM_OK && !is_closed);
         assert_int_equal(number(db, "SELECT count(*) FROM t WHERE name = 'before'"), 1);
         if (st == TM_OK) {
             assert_int_equal(number(db, "SELECT count(*) FROM t"), 2);
             tm__db_close(db);
-            assert_true(n > 1);
+            assert_true(n > 1 && n_closed > 0);
             return;
         }
         assert_int_equal(number(db, "SELECT count(*) FROM pragma_integrity_check WHERE "
@@ -603,6 +626,7 @@ int main(void) {
         TEST(migrations_are_applied_once_and_whole),
         TEST(a_newer_or_foreign_or_damaged_file_is_refused),
         TEST(a_read_only_connection_sees_what_is_written),
+        TEST(a_read_only_connection_does_not_migrate),
         TEST(many_processes_make_a_fresh_file_at_once),
         TEST(a_failed_write_never_loses_an_acknowledged_row),
         TEST(a_refused_file_keeps_every_byte),

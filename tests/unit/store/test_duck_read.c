@@ -96,6 +96,37 @@ static void infinite_dates_are_missing(void **state) {
     tm__table_unref(table);
 }
 
+/* DuckDB holds the places of its values in one, two or four bytes. */
+static void an_enum_of_any_width_gives_its_texts(void **state) {
+    (void)state;
+    static char sql[1500000];
+    static const uint32_t widths[] = {200, 300, 70000};
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        const uint32_t n = widths[i];
+        size_t len = (size_t)snprintf(sql, sizeof(sql), "SELECT v::ENUM('w0'");
+        for (uint32_t k = 1; k < n; k++) {
+            len += (size_t)snprintf(sql + len, sizeof(sql) - len, ",'w%u'", k);
+        }
+        (void)snprintf(sql + len, sizeof(sql) - len,
+                       ") AS e FROM (VALUES ('w0'), ('w%u'), (NULL), ('w%u')) AS t(v)", n - 1,
+                       n / 2);
+        tm_table *table = NULL;
+        tm_err err = {0};
+        if (tm__duck_query(duck, sql, 0, &table, &err) != TM_OK) {
+            fail_msg("%u values: %s", n, err.message);
+        }
+        char last[16], middle[16];
+        snprintf(last, sizeof(last), "w%u", n - 1);
+        snprintf(middle, sizeof(middle), "w%u", n / 2);
+        const tm_column *const c = tm__table_column(table, 0);
+        assert_true(tm__str_is(tm__column_cell(c, 0).text, "w0"));
+        assert_true(tm__str_is(tm__column_cell(c, 1).text, last));
+        assert_true(tm__column_is_missing(c, 2));
+        assert_true(tm__str_is(tm__column_cell(c, 3).text, middle));
+        tm__table_unref(table);
+    }
+}
+
 static void a_text_past_the_limit_names_its_column(void **state) {
     (void)state;
     tm_table *table = NULL;
@@ -109,6 +140,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_type_becomes_one_of_ours),
         cmocka_unit_test(infinite_dates_are_missing),
+        cmocka_unit_test(an_enum_of_any_width_gives_its_texts),
         cmocka_unit_test(a_text_past_the_limit_names_its_column),
     };
     return cmocka_run_group_tests(tests, open_duck, close_duck);
