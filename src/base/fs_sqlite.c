@@ -17,6 +17,7 @@
 
 #include "base/fs.h"
 #include "base/fs_priv.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 typedef struct shim_file {
@@ -218,7 +219,13 @@ static void register_vfs(void) {
 }
 
 tm_status tm__sqlite_vfs_init(tm_err *err) {
+    static pthread_once_t once_memory = PTHREAD_ONCE_INIT;
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once_memory, tm__mem_sqlite_init);
+    /* May be called again when memory ran out, and does nothing when all is set up. */
+    if (sqlite3_initialize() != SQLITE_OK) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while starting sqlite");
+    }
     pthread_once(&once, register_vfs);
     if (register_result != SQLITE_OK) {
         return TM_FAIL(err, TM_E_UNAVAILABLE, "sqlite refuses the vfs 'tidemill' (code %d)",

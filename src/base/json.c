@@ -6,6 +6,10 @@
  * in an assertion when it puts a byte back, or looks for the quote that ends a text past the
  * buffer's end.
  *
+ * Values that could not be made: jansson's setters take NULL as a value and refuse it, and hardly a
+ * caller looks, so that out of memory a key would just be missing from a record. Instead of a check
+ * at each of some 200 places, the allocator notes a failure for its thread, and writing refuses.
+ *
  * Writing: our own, because jansson formats doubles with a fixed number of digits.
  */
 #include "base/json.h"
@@ -19,11 +23,39 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
+/* Whether a value could not be made since the thread's last reset. It is the thread's, because
+ * jansson gives its allocator no argument. */
+static _Thread_local bool has_lost;
+
+static void *alloc_value(size_t bytes) {
+    void *block = tm__mem_small(bytes);
+    has_lost = has_lost || block == NULL;
+    return block;
+}
+
+void tm__json_reset(void) {
+    tm__json_init();
+    has_lost = false;
+}
+
+json_t *tm__json_lost(void) {
+    has_lost = true;
+    return NULL;
+}
+
+bool tm__json_is_whole(void) {
+    return !has_lost;
+}
+
+tm_status tm__json_check(tm_err *err) {
+    return has_lost ? TM_FAIL(err, TM_E_NOMEM, "out of memory while making a record") : TM_OK;
+}
+
 void tm__json_init(void) {
     /* jansson keeps its allocator in a global: set before its first value is made. */
     static _Atomic bool is_ready;
     if (!atomic_load_explicit(&is_ready, memory_order_acquire)) {
-        json_set_alloc_funcs(tm__mem_small, tm__mem_free);
+        json_set_alloc_funcs(alloc_value, tm__mem_free);
         atomic_store_explicit(&is_ready, true, memory_order_release);
     }
 }
@@ -361,6 +393,7 @@ static void write_value(const writer *out, const json_t *value, unsigned depth) 
 bool tm__json_write(tm_buf *buf, const json_t *value, unsigned flags) {
     const writer out = {.buf = buf, .flags = flags};
     write_value(&out, value, 0);
+    buf->failed = buf->failed || has_lost;
     return !buf->failed;
 }
 

@@ -18,6 +18,20 @@
 /** Give jansson our allocator. Called by all functions here; call it at the start of a program that
  * makes values before. */
 void tm__json_init(void);
+/**
+ * Values that could not be made. Out of memory a json_*() call gives NULL, and a setter leaves the
+ * key out; neither need be checked. The thread remembers it until the next reset: until then
+ * tm__json_write() fails, and whoever uses values without writing them calls tm__json_check()
+ * (TM_E_NOMEM) once when all are made. tm__json_reset() stands at the start of a piece of work: a
+ * command, a request, a batch, a turn of a loop.
+ */
+void tm__json_reset(void);
+bool tm__json_is_whole(void);
+/** NULL for a value that could not be made for want of memory elsewhere; remembered all the same.
+ */
+json_t *tm__json_lost(void);
+TM_NODISCARD tm_status tm__json_check(tm_err *err);
+
 /** Parse one document (any JSON value); TM_E_DATA with line and column in the message, TM_E_LIMIT
  * past depth_max. */
 TM_NODISCARD tm_status tm__json_parse(const void *data, size_t len, uint32_t depth_max,
@@ -25,7 +39,8 @@ TM_NODISCARD tm_status tm__json_parse(const void *data, size_t len, uint32_t dep
 
 #define TM_JSON_PRETTY 1u /* two blanks an indent                */
 #define TM_JSON_SORTED 2u /* keys in byte order: canonical bytes */
-/** Append a value as text; doubles shortest-exact, NaN and infinities as null. */
+/** Append a value as text; false when it does not fit or a value was lost; doubles shortest-exact,
+ * NaN and infinities as null. */
 bool tm__json_write(tm_buf *buf, const json_t *value, unsigned flags);
 /** Append a JSON string literal with its quotes; bytes that are not UTF-8 become U+FFFD. */
 bool tm__json_write_text(tm_buf *buf, tm_str text);

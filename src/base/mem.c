@@ -79,6 +79,16 @@ void *tm__mem_small(size_t bytes) {
     return count_block(malloc(bytes == 0 ? 1 : bytes));
 }
 
+void *tm__mem_small_realloc(void *block, size_t bytes) {
+    if (block == NULL) {
+        return tm__mem_small(bytes);
+    }
+    if (!count_call() || bytes > PTRDIFF_MAX) {
+        return NULL;
+    }
+    return realloc(block, bytes == 0 ? 1 : bytes);
+}
+
 void *tm__mem_realloc(void *block, size_t n, size_t size) {
     if (block == NULL) {
         return tm__mem_alloc(n, size);

@@ -24,11 +24,16 @@ void *tm__mem_realloc(void *block, size_t n, size_t size);
 /** For many small things (JSON values): bytes aligned to 16 only, which is faster; not for
  * tm__mem_realloc(). NULL when out of memory. */
 void *tm__mem_small(size_t bytes);
+/** Grow or shrink a block of tm__mem_small() or NULL; on failure NULL and the old block stays. */
+void *tm__mem_small_realloc(void *block, size_t bytes);
 /** End a block; NULL is a no-op. */
 void tm__mem_free(void *block);
 /** NUL-terminated copies; NULL when out of memory. */
 char *tm__mem_strdup(const char *text);
 char *tm__mem_strndup(const char *text, size_t len);
+
+/** Give SQLite this allocator; before its first use. */
+void tm__mem_sqlite_init(void);
 
 /** Tests: let allocation number `nth` (1-based, from now) fail, once or for ever; 0 switches off.
  */

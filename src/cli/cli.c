@@ -10,15 +10,16 @@
 #include "base/net.h"
 #include "base/simd.h"
 
-static void text_print(FILE *stream, tm_buf *text) {
-    if (text->data != NULL) {
+static void text_print(tm_cli *cli, FILE *stream, tm_buf *text) {
+    cli->is_cut = text->failed;
+    if (text->data != NULL && !text->failed) {
         fwrite(text->data, 1, text->len, stream);
     }
     tm__buf_done(text);
 }
 
 /* Help that was asked for goes to stdout and is a success; help in place of a command is not. */
-static int help_print(const tm_cli *cli, bool is_asked) {
+static int help_print(tm_cli *cli, bool is_asked) {
     tm_buf text;
     tm__buf_init(&text, 1u << 20);
     const uint32_t width = tm__tty_width(1);
@@ -31,7 +32,7 @@ static int help_print(const tm_cli *cli, bool is_asked) {
     } else {
         tm__help_short(&text);
     }
-    text_print(is_asked ? stdout : stderr, &text);
+    text_print(cli, is_asked ? stdout : stderr, &text);
     return is_asked ? 0 : (int)tm_status_exit(TM_E_USAGE);
 }
 
@@ -45,8 +46,11 @@ static bool wants_json(int argc, const char *const *argv) {
     return false;
 }
 
-/* A result that could not be written is no success. */
-static tm_status output_flush(tm_err *err) {
+/* A result that could not be made or written as a whole is no success. */
+static tm_status output_flush(const tm_cli *cli, tm_err *err) {
+    if (cli->is_cut || !tm__json_is_whole()) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory: the result is not shown as a whole");
+    }
     errno = 0;
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         return TM_FAIL(err, TM_E_IO, "cannot write to stdout: %s", strerror(errno));
@@ -58,6 +62,7 @@ int tm__cli_main(int argc, const char *const *argv) {
     tm_cli cli = {0};
     tm_err err = {0};
     int code = 0;
+    tm__json_reset();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         static const char *const version[] = {"tidemill", "version", NULL};
         argv = version;
@@ -76,10 +81,14 @@ int tm__cli_main(int argc, const char *const *argv) {
         st = cli.command->run(&cli, &err);
     }
     if (st == TM_OK) {
-        st = output_flush(&err);
+        st = output_flush(&cli, &err);
     }
     if (st != TM_OK) {
         err.status = st;
+        if (cli.did[0] != '\0') {
+            const size_t len = strlen(err.message);
+            (void)snprintf(err.message + len, sizeof(err.message) - len, "; %s", cli.did);
+        }
         code = tm__cli_fail(&cli, &err);
         fflush(stdout);
     }

@@ -95,6 +95,8 @@ struct tm_cli {
     volatile _Atomic bool cancel; /* set by the first SIGINT or SIGTERM          */
     volatile _Atomic int signal;  /* its number                                  */
     tm_cli_bar bar;
+    char did[160];   /* what is done for good; an error after it says so; empty: nothing */
+    bool is_cut;     /* output was lost for want of memory */
     bool has_result; /* an object was printed: an error after it goes to stderr */
 };
 
@@ -133,6 +135,9 @@ void tm__cli_print_json(tm_cli *cli, const json_t *value);
 /** A result in words on stdout, for people: nothing with --json. Control characters but newline and
  * tab become '?', so that names in data cannot speak to the terminal. */
 void tm__cli_print(tm_cli *cli, const char *fmt, ...) TM_PRINTF(2, 3);
+/** Say what is durable from here on, such as "version 3 of 'late' is registered": an error that
+ * comes after it names it. Needs no memory. */
+void tm__cli_did(tm_cli *cli, const char *fmt, ...) TM_PRINTF(2, 3);
 /** A remark on stderr; nothing with -q. */
 void tm__cli_note(tm_cli *cli, const char *fmt, ...) TM_PRINTF(2, 3);
 /** A warning on stderr, also with -q. */

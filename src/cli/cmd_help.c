@@ -36,7 +36,10 @@ tm_status cmd_help(tm_cli *cli, tm_err *err) {
             tm__help_list(cli->n_args > 0 ? name : NULL, width, &text);
         }
     }
-    if (text.data != NULL) {
+    if (text.failed && st == TM_OK) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory for the help");
+    }
+    if (st == TM_OK && text.data != NULL) {
         fwrite(text.data, 1, text.len, stdout);
     }
     tm__buf_done(&text);

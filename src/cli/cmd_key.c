@@ -17,6 +17,9 @@ tm_status cmd_key_create(tm_cli *cli, tm_err *err) {
     tm__key_create(&key);
     const tm_status st =
         tm__registry_key_add(place.registry, &key, role, name != NULL ? name : "", &actor, err);
+    if (st == TM_OK) {
+        tm__cli_did(cli, "the key %s is made: revoke it, for it was not shown", key.id);
+    }
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack("{s:s, s:s, s:s, s:s}", "schema", "tidemill.key.create/1", "id",
                                    key.id, "role", tm__guard_role_text(role), "key", key.text);
@@ -66,6 +69,9 @@ tm_status cmd_key_revoke(tm_cli *cli, tm_err *err) {
     const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
     TM_TRY(tm__place_open(cli, false, &place, err));
     const tm_status st = tm__registry_key_revoke(place.registry, id, &actor, err);
+    if (st == TM_OK) {
+        tm__cli_did(cli, "the key %s is revoked", id);
+    }
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack("{s:s, s:s}", "schema", "tidemill.key.revoke/1", "revoked", id);
         tm__cli_print_json(cli, result);

@@ -138,6 +138,7 @@ tm_status cmd_model_history(tm_cli *cli, tm_err *err) {
 }
 
 static void print_move(tm_cli *cli, const char *model, uint32_t from, uint32_t to) {
+    tm__cli_did(cli, "version %u of '%s' is the champion now", to, model);
     if (cli->json) {
         json_t *result =
             json_pack("{s:s, s:s, s:I, s:I}", "schema", "tidemill.model.move/1", "model", model,

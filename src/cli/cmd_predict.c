@@ -17,6 +17,7 @@
 #include "source/source.h"
 
 #define OUT_BYTES_MAX (UINT64_C(1) << 30) /* text of one chunk */
+#define TEMP_PATH_MAX 8192u
 #define N_REASONS 3u
 
 typedef struct prediction {
@@ -25,6 +26,7 @@ typedef struct prediction {
     const tm_bundle *bundle;
     tm_bundle_scratch *scratch;
     tm_file *file; /* NULL: stdout */
+    char *temp;    /* name of file until all is in it; NULL: file is no ordinary one */
     bool is_json;
     bool explain;
     bool has_head;
@@ -138,6 +140,7 @@ static void put_head(prediction *p, const tm_table *chunk) {
         (void)tm__buf_printf(&name, "probability_%s", tm__bundle_class(p->bundle, k));
         (void)tm__buf_byte(&p->text, ',');
         csv_text(&p->text, (tm_str){(const char *)name.data, name.len});
+        p->text.failed = p->text.failed || name.failed;
         tm__buf_done(&name);
     }
     (void)tm__buf_text(&p->text, p->explain ? ",reasons\n" : "\n");
@@ -192,6 +195,7 @@ static tm_status put_reasons(prediction *p, const tm_cell *cells, uint32_t outpu
     if (st == TM_OK) {
         put_name(p, "reasons", false);
         put_text(p, (tm_str){(const char *)text.data, text.len});
+        p->text.failed = p->text.failed || text.failed;
     }
     tm__buf_done(&text);
     tm__mem_free(parts);
@@ -289,7 +293,39 @@ static tm_status open_out(prediction *p, const char *path, tm_err *err) {
         tm_err_hint(err, "Let the name of --out end in .csv, .jsonl or .ndjson.");
         return st;
     }
-    return tm__file_open(path, TM_OPEN_TRUNCATE, &p->file, err);
+    const tm_path_kind kind = tm__fs_info(path).kind;
+    if (kind != TM_PATH_NONE && kind != TM_PATH_FILE) { /* a pipe or a device */
+        return tm__file_open(path, TM_OPEN_TRUNCATE, &p->file, err);
+    }
+    tm_buf temp;
+    tm__buf_init(&temp, TEMP_PATH_MAX);
+    if (!tm__buf_printf(&temp, "%s.tmp-%llx", path, (unsigned long long)tm__now_us())) {
+        tm__buf_done(&temp);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the name of a file");
+    }
+    size_t len;
+    p->temp = (char *)tm__buf_take(&temp, &len);
+    return tm__file_open(p->temp, TM_OPEN_TRUNCATE, &p->file, err);
+}
+
+/* Give the answers their name when all are there; else nothing of them stays. */
+static tm_status close_out(prediction *p, tm_status st, const char *path, tm_err *err) {
+    if (st == TM_OK && p->temp != NULL) {
+        st = tm__file_sync(p->file, err);
+    }
+    tm__file_close(p->file);
+    if (p->temp == NULL) {
+        return st;
+    }
+    if (st == TM_OK) {
+        st = tm__fs_move(p->temp, path, err);
+    }
+    if (st != TM_OK) {
+        const tm_status removed = tm__fs_remove(p->temp, NULL);
+        (void)removed; /* the first error counts */
+    }
+    tm__mem_free(p->temp);
+    return st;
 }
 
 static void print_summary(prediction *p, const char *out_path) {
@@ -342,10 +378,10 @@ tm_status cmd_predict(tm_cli *cli, tm_err *err) {
                                      .schema = tm__bundle_schema(place.bundle)};
         st = tm__source_stream(&ctx, &spec, score_chunk, &p, err);
     }
+    st = close_out(&p, st, out_path, err);
     if (st == TM_OK) {
         print_summary(&p, out_path);
     }
-    tm__file_close(p.file);
     tm__bundle_scratch_free(p.scratch);
     tm__buf_done(&p.text);
     tm__mem_free(p.pred);

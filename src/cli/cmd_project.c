@@ -62,7 +62,8 @@ static tm_status compare(tm_registry *registry, const tm_project_model *model, d
     json_t *recipe = NULL;
     tm_gate gate;
     *out = (difference){0};
-    const tm_status st = tm__registry_recipe(registry, model->name, &recipe, NULL);
+    tm_err own = {0}; /* what is not there is no error */
+    const tm_status st = tm__registry_recipe(registry, model->name, &recipe, &own);
     if (st == TM_E_NOT_FOUND) {
         out->is_new = true;
         out->recipe = true;
@@ -70,7 +71,8 @@ static tm_status compare(tm_registry *registry, const tm_project_model *model, d
         return TM_OK;
     }
     if (st != TM_OK) {
-        return tm__registry_recipe(registry, model->name, &recipe, err);
+        *err = own;
+        return st;
     }
     out->recipe = recipe_differs(model->recipe, recipe);
     json_decref(recipe);
@@ -85,13 +87,18 @@ static tm_status apply_model(tm_registry *registry, const tm_project_model *mode
                              const difference *change, const tm_actor *actor, tm_err *err) {
     if (change->recipe) {
         json_t *merged = NULL;
-        if (change->is_new || tm__registry_recipe(registry, model->name, &merged, NULL) != TM_OK ||
-            !json_is_object(merged)) {
+        if (!change->is_new) {
+            TM_TRY(tm__registry_recipe(registry, model->name, &merged, err));
+        }
+        if (!json_is_object(merged)) {
             json_decref(merged);
             merged = json_object();
         }
         json_object_update(merged, model->recipe);
-        const tm_status st = tm__registry_set_recipe(registry, model->name, merged, actor, err);
+        tm_status st = tm__json_check(err);
+        if (st == TM_OK) {
+            st = tm__registry_set_recipe(registry, model->name, merged, actor, err);
+        }
         json_decref(merged);
         TM_TRY(st);
     }

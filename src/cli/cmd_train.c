@@ -171,6 +171,9 @@ static tm_status publish(training *t, tm_err *err) {
         tm__registry_add(t->place.registry, t->name, t->bundle, recipe, &actor, &t->version, err);
     json_decref(recipe);
     tm__mem_free(here);
+    if (st == TM_OK) {
+        tm__cli_did(t->cli, "version %u of '%s' is registered", t->version.number, t->name);
+    }
     return st;
 }
 

@@ -21,7 +21,11 @@ tm_status cmd_version(tm_cli *cli, tm_err *err) {
     }
     const char *duck = NULL;
     const char *duck_path = NULL;
-    if (tm__duck_version(&duck, &duck_path, NULL) != TM_OK) {
+    const tm_status st = tm__duck_version(&duck, &duck_path, err);
+    if (st == TM_E_NOMEM) {
+        return st;
+    }
+    if (st != TM_OK) {
         duck = NULL; /* said as null: the program works without it where no file is read */
     }
     json_t *value = json_pack(

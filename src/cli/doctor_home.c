@@ -54,6 +54,13 @@ static tm_status probe_sync(const char *path, double *out_us, tm_err *err) {
     return st;
 }
 
+tm_status tm__check_note(tm_status status) {
+    if (status == TM_E_NOMEM) {
+        (void)tm__json_lost();
+    }
+    return status;
+}
+
 static void check_writing(tm_checks *checks, const char *dir, const char *label) {
     char name[64];
     tm_err err = {0};
@@ -63,7 +70,7 @@ static void check_writing(tm_checks *checks, const char *dir, const char *label)
     const tm_status st =
         path == NULL ? TM_FAIL(&err, TM_E_NOMEM, "out of memory") : probe_sync(path, &us, &err);
     tm__mem_free(path);
-    if (st != TM_OK) {
+    if (tm__check_note(st) != TM_OK) {
         tm__check_add(checks, "home", TM_CHECK_BAD,
                       "Allow this user to write the folder, or choose another with --home.", "%s",
                       err.message);
@@ -130,7 +137,7 @@ static void check_mode(tm_checks *checks, const char *dir) {
 void tm__check_place(tm_checks *checks, const char *home_name) {
     tm_err err = {0};
     tm_home *home = NULL;
-    const tm_status st = tm__home_open(home_name, false, &home, &err);
+    const tm_status st = tm__check_note(tm__home_open(home_name, false, &home, &err));
     if (st != TM_OK && st != TM_E_NOT_FOUND) {
         tm__check_add(checks, "home", TM_CHECK_BAD, "Choose another folder with --home.", "%s",
                       err.message);
@@ -166,6 +173,8 @@ static const char *advice_of(tm_status status) {
 }
 
 static void add_failure(tm_checks *checks, const char *name, const tm_err *err) {
+    const tm_status noted = tm__check_note(err->status);
+    (void)noted;
     tm__check_add(checks, name, state_of(err->status), advice_of(err->status), "%s", err->message);
 }
 
@@ -189,7 +198,8 @@ static bool count_orphan(void *arg, const char *name) {
         }
     }
     char *path = tm__fs_join(orphans->dir, name);
-    if (path != NULL) {
+    const tm_status st = tm__check_note(path == NULL ? TM_E_NOMEM : TM_OK);
+    if (st == TM_OK && path != NULL) {
         orphans->n++;
         orphans->bytes += tm__fs_info(path).size_bytes;
     }
@@ -207,8 +217,10 @@ static void check_orphans(tm_checks *checks, const tm_home *home, const json_t *
     };
     uint64_t n = 0, bytes = 0;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        const tm_status st = tm__fs_list(folders[i].dir, count_orphan, &folders[i], NULL);
-        (void)st; /* a folder that is not there holds none */
+        /* A folder that is not there holds none. */
+        const tm_status st =
+            tm__check_note(tm__fs_list(folders[i].dir, count_orphan, &folders[i], NULL));
+        (void)st;
         n += folders[i].n;
         bytes += folders[i].bytes;
     }
@@ -227,7 +239,7 @@ static void check_bundles(tm_checks *checks, tm_registry *registry, const json_t
         tm_bundle *bundle = NULL;
         const char *text = json_string_value(json_array_get(list, i));
         if (!tm__hash_from_text(text, &version.bundle_hash) ||
-            tm__registry_bundle(registry, &version, &bundle, &err) != TM_OK) {
+            tm__check_note(tm__registry_bundle(registry, &version, &bundle, &err)) != TM_OK) {
             first = n_broken == 0 ? err : first;
             n_broken++;
         }
@@ -252,6 +264,8 @@ static void check_snapshots(tm_checks *checks, const tm_home *home, const json_t
         (void)snprintf(name, sizeof(name), "%.64s.parquet",
                        json_string_value(json_array_get(list, i)));
         char *path = tm__fs_join(tm__home_snapshots(home), name);
+        const tm_status st = tm__check_note(path == NULL ? TM_E_NOMEM : TM_OK);
+        (void)st;
         const tm_path_info info = path == NULL ? (tm_path_info){0} : tm__fs_info(path);
         n_gone += info.kind != TM_PATH_FILE;
         bytes += info.size_bytes;
@@ -311,7 +325,7 @@ void tm__check_home(tm_checks *checks, const char *home_name) {
     tm_err err = {0};
     tm_home *home = NULL;
     uint32_t format = 0;
-    if (tm__home_open(home_name, false, &home, NULL) != TM_OK) {
+    if (tm__check_note(tm__home_open(home_name, false, &home, NULL)) != TM_OK) {
         return; /* said by tm__check_place() */
     }
     check_registry(checks, home);

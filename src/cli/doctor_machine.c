@@ -165,7 +165,7 @@ void tm__check_libraries(tm_checks *checks) {
     const char *version = NULL;
     const char *path = NULL;
     char text[32];
-    if (tm__duck_version(&version, &path, &err) == TM_OK) {
+    if (tm__check_note(tm__duck_version(&version, &path, &err)) == TM_OK) {
         tm__check_add(checks, "duckdb", TM_CHECK_OK, NULL, "%s, %s", version, path);
     } else {
         tm__check_add(checks, "duckdb", TM_CHECK_BAD,

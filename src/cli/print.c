@@ -31,14 +31,16 @@ static void clean(uint8_t *text, size_t len) {
     }
 }
 
-/* Format, clean and write to a stream; a text past TEXT_MAX is cut. */
-static void put(FILE *stream, const char *prefix, const char *fmt, va_list args)
+/* Format, clean and write to a stream; false when a text past TEXT_MAX was cut, or a long one for
+ * want of memory. */
+static bool put(FILE *stream, const char *prefix, const char *fmt, va_list args)
     __attribute__((format(printf, 3, 0)));
-static void put(FILE *stream, const char *prefix, const char *fmt, va_list args) {
+static bool put(FILE *stream, const char *prefix, const char *fmt, va_list args) {
     char small[1024];
     va_list again;
     va_copy(again, args);
     const int len = vsnprintf(small, sizeof(small), fmt, args);
+    bool is_whole = len >= 0;
     tm_buf large;
     tm__buf_init(&large, TEXT_MAX);
     uint8_t *text = (uint8_t *)small;
@@ -50,6 +52,7 @@ static void put(FILE *stream, const char *prefix, const char *fmt, va_list args)
             text = room;
         } else {
             n = sizeof(small) - 1;
+            is_whole = false;
         }
     }
     va_end(again);
@@ -57,6 +60,17 @@ static void put(FILE *stream, const char *prefix, const char *fmt, va_list args)
     fputs(prefix, stream);
     fwrite(text, 1, n, stream);
     tm__buf_done(&large);
+    return is_whole;
+}
+
+/* The message alone, which takes no memory. */
+static void put_error(const tm_err *err) {
+    char text[sizeof(err->message) + 16];
+    const int len = snprintf(text, sizeof(text), "error: %s\n",
+                             err->message[0] != '\0' ? err->message : tm_status_text(err->status));
+    const size_t n = len > 0 && (size_t)len < sizeof(text) ? (size_t)len : 0;
+    clean((uint8_t *)text, n);
+    fwrite(text, 1, n, stderr);
 }
 
 /* Wipe a bar that stands on the terminal's last line. */
@@ -75,6 +89,8 @@ void tm__cli_print_json(tm_cli *cli, const json_t *value) {
     if (tm__json_write(&text, value, TM_JSON_PRETTY)) {
         fwrite(text.data, 1, text.len, stdout);
         fputc('\n', stdout);
+    } else {
+        cli->is_cut = true;
     }
     tm__buf_done(&text);
 }
@@ -86,7 +102,14 @@ void tm__cli_print(tm_cli *cli, const char *fmt, ...) {
     va_list args;
     bar_clear(cli);
     va_start(args, fmt);
-    put(stdout, "", fmt, args);
+    cli->is_cut = !put(stdout, "", fmt, args) || cli->is_cut;
+    va_end(args);
+}
+
+void tm__cli_did(tm_cli *cli, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(cli->did, sizeof(cli->did), fmt, args);
     va_end(args);
 }
 
@@ -98,7 +121,7 @@ void tm__cli_note(tm_cli *cli, const char *fmt, ...) {
     bar_clear(cli);
     fflush(stdout);
     va_start(args, fmt);
-    put(stderr, "", fmt, args);
+    (void)put(stderr, "", fmt, args);
     va_end(args);
     fputc('\n', stderr);
 }
@@ -108,7 +131,7 @@ void tm__cli_warn(tm_cli *cli, const char *fmt, ...) {
     bar_clear(cli);
     fflush(stdout);
     va_start(args, fmt);
-    put(stderr, tm__cli_has_colour(2) ? "\033[33mwarning:\033[0m " : "warning: ", fmt, args);
+    (void)put(stderr, tm__cli_has_colour(2) ? "\033[33mwarning:\033[0m " : "warning: ", fmt, args);
     va_end(args);
     fputc('\n', stderr);
 }
@@ -167,15 +190,21 @@ json_t *tm__cli_error_json(const tm_err *err) {
 int tm__cli_fail(tm_cli *cli, const tm_err *err) {
     bar_clear(cli);
     fflush(stdout);
+    json_t *value = NULL;
     if (cli->json && !cli->has_result) {
-        json_t *value = tm__cli_error_json(err);
+        tm__json_reset();
+        value = tm__cli_error_json(err);
+    }
+    if (value != NULL) {
         tm__cli_print_json(cli, value);
         json_decref(value);
     } else {
         tm_buf text;
         tm__buf_init(&text, 65536);
         tm__cli_error_text(err, tm__cli_has_colour(2), &text);
-        if (text.data != NULL) {
+        if (text.failed) { /* no memory even for that */
+            put_error(err);
+        } else {
             fwrite(text.data, 1, text.len, stderr);
         }
         tm__buf_done(&text);
@@ -258,6 +287,7 @@ static void table_measure(const tm_cli_table *table, uint32_t *widths, bool *is_
 void tm__cli_table_print(tm_cli *cli, tm_cli_table *table) {
     uint32_t widths[COLS_MAX] = {0};
     bool is_right[COLS_MAX];
+    cli->is_cut = cli->is_cut || table->text.failed;
     if (!cli->json && !table->text.failed && table->n_cells > 0 && table->n_cols > 0) {
         bar_clear(cli);
         for (uint32_t i = 0; i < table->n_cols; i++) {

@@ -30,7 +30,7 @@ tm_status tm__cli_ctx_init(tm_cli *cli, uint32_t n_threads, tm_ctx *ctx, tm_err 
     ctx->scratch = tm__arena_create(SCRATCH_BYTES_MAX);
     if (ctx->pool == NULL || ctx->run == NULL || ctx->scratch == NULL) {
         tm__cli_ctx_done(ctx);
-        return TM_FAIL(err, TM_E_NOMEM, "cannot start %u threads", n_threads);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while starting threads");
     }
     tm__signal_cancel(&cli->cancel, &cli->signal);
     return TM_OK;

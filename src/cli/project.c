@@ -468,13 +468,12 @@ static tm_status read_root(reader *r, tm_project *project, tm_err *err) {
     return TM_OK;
 }
 
-static char *folder_of(const char *path, tm_err *err) {
+static tm_status folder_of(const char *path, char **out, tm_err *err) {
     char *full = NULL;
-    if (tm__fs_real_path(path, &full, err) != TM_OK) {
-        return NULL;
-    }
+    TM_TRY(tm__fs_real_path(path, &full, err));
     *strrchr(full, '/') = '\0';
-    return full;
+    *out = full;
+    return TM_OK;
 }
 
 tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_project *out,
@@ -484,16 +483,21 @@ tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_p
     yaml_parser_t parser;
     tm_status st = TM_OK;
     if (yaml_parser_initialize(&parser) == 0) {
-        return TM_FAIL(err, TM_E_NOMEM, "cannot read '%s'", path);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while reading '%s'", path);
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
-    if (yaml_parser_load(&parser, &r.document) == 0) {
+    if (yaml_parser_load(&parser, &r.document) == 0 && parser.error == YAML_MEMORY_ERROR) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory while reading '%s'", path);
+    } else if (parser.error != YAML_NO_ERROR) {
         st = TM_FAIL(err, TM_E_DATA, "the file is no YAML: %s",
                      parser.problem != NULL ? parser.problem : "cannot be read");
         tm_err_at(err, path, parser.problem_mark.line + 1,
                   (uint32_t)parser.problem_mark.column + 1);
     } else {
         st = read_root(&r, &project, err);
+        if (st == TM_OK) {
+            st = tm__json_check(err);
+        }
         yaml_document_delete(&r.document);
     }
     yaml_parser_delete(&parser);
@@ -509,11 +513,12 @@ tm_status tm__project_read(const char *path, tm_project *out, tm_err *err) {
     tm_buf text;
     tm__buf_init(&text, FILE_BYTES_MAX);
     tm_status st = tm__fs_read_all(path, &text, err);
-    char *dir = st == TM_OK ? folder_of(path, err) : NULL;
+    char *dir = NULL;
     if (st == TM_OK) {
-        st = dir == NULL ? TM_FAIL(err, TM_E_NOMEM, "cannot read '%s'", path)
-                         : tm__project_parse((tm_str){(const char *)text.data, text.len}, path, dir,
-                                             out, err);
+        st = folder_of(path, &dir, err);
+    }
+    if (st == TM_OK) {
+        st = tm__project_parse((tm_str){(const char *)text.data, text.len}, path, dir, out, err);
     }
     tm__buf_done(&text);
     tm__mem_free(dir);

@@ -370,12 +370,10 @@ tm_status tm__metric_score(const tm_metric_ops *metric, const tm_score_input *in
     return metric->score(in, out, err);
 }
 
-json_t *tm__metric_report(const tm_score_input *in, tm_err *err) {
-    if (check_input(in, err) != TM_OK) {
-        return NULL;
-    }
-    json_t *out = json_object();
-    bool is_whole = out != NULL;
+tm_status tm__metric_report(const tm_score_input *in, json_t **out, tm_err *err) {
+    TM_TRY(check_input(in, err));
+    json_t *report = json_object();
+    bool is_whole = report != NULL;
     for (uint32_t i = 0; is_whole && metrics[i] != NULL; i++) {
         double value = 0.0;
         if ((metrics[i]->tasks & (1u << in->task)) == 0) {
@@ -387,13 +385,13 @@ json_t *tm__metric_report(const tm_score_input *in, tm_err *err) {
             is_whole = false;
             break;
         }
-        is_whole = json_object_set_new(out, metrics[i]->name,
+        is_whole = json_object_set_new(report, metrics[i]->name,
                                        st == TM_OK ? tm__json_number(value) : json_null()) == 0;
     }
-    if (!is_whole || json_object_set_new(out, "n_rows", json_integer((json_int_t)in->n_rows))) {
-        json_decref(out);
-        (void)TM_FAIL(err, TM_E_NOMEM, "out of memory for a report of scores");
-        return NULL;
+    if (!is_whole || json_object_set_new(report, "n_rows", json_integer((json_int_t)in->n_rows))) {
+        json_decref(report);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a report of scores");
     }
-    return out;
+    *out = report;
+    return TM_OK;
 }

@@ -47,8 +47,7 @@ TM_NODISCARD tm_status tm__metric_score(const tm_metric_ops *metric, const tm_sc
 const char *tm__metric_default(tm_task task);
 /** Difference in the direction of better: positive when a is better than b. */
 double tm__metric_gain(const tm_metric_ops *metric, double a, double b);
-/** The object of train --json: all metrics of the task and n_rows. New reference; NULL on failure.
- */
-json_t *tm__metric_report(const tm_score_input *in, tm_err *err);
+/** The object of train --json: all metrics of the task and n_rows. New reference. */
+TM_NODISCARD tm_status tm__metric_report(const tm_score_input *in, json_t **out, tm_err *err);
 
 #endif

@@ -247,8 +247,9 @@ static tm_status writer_open(tm_monitor *monitor, const tm_home *home, uint32_t 
         return no_memory(err);
     }
     monitor->thread = tm__thread_create(writer_main, monitor, "log-writer");
-    return monitor->thread != NULL ? TM_OK
-                                   : TM_FAIL(err, TM_E_UNAVAILABLE, "cannot start a thread");
+    return monitor->thread != NULL
+               ? TM_OK
+               : TM_FAIL(err, TM_E_UNAVAILABLE, "no memory or no room for a thread");
 }
 
 tm_status tm__monitor_open(const tm_home *home, const tm_monitor_options *options, tm_monitor **out,

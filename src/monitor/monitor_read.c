@@ -173,8 +173,7 @@ static tm_status live_score(tm_live_query *query, tm_err *err) {
         .pred = query->pred,
         .threshold = tm__bundle_threshold(query->bundle),
     };
-    query->live.scores = tm__metric_report(&in, err);
-    return query->live.scores != NULL ? TM_OK : err != NULL ? err->status : TM_E_NOMEM;
+    return tm__metric_report(&in, &query->live.scores, err);
 }
 
 static tm_status live_read(tm_db *db, void *arg, tm_err *err) {

@@ -647,8 +647,10 @@ tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t *
         const char *text = tm__json_text(version, "bundle_hash", "");
         const bool is_hash = tm__hash_from_text(text, &hash);
         TM_ASSERT(is_hash);
-        const bool is_ok = bundle_open(registry, &hash, &bundle, &found) == TM_OK;
+        const tm_status opened = bundle_open(registry, &hash, &bundle, &found);
+        const bool is_ok = opened == TM_OK;
         tm__bundle_unref(bundle);
+        rc |= opened == TM_E_NOMEM; /* says nothing of the file */
         json_t *item = json_object();
         rc |= json_object_set(item, "version", json_object_get(version, "version"));
         rc |= json_object_set_new(item, "bundle_hash", json_string(text));

@@ -22,6 +22,7 @@
 #include "base/mem.h"
 
 #define OUT_BYTES_MAX (256u << 10)
+#define REPLY_BYTES_MIN 1024u
 #define REPLY_BYTES_MAX (256u << 20)
 #define DISCARD_BYTES_MAX 65536u /* of a refused request, to keep its connection */
 #define LINGER_MS 2000u
@@ -112,6 +113,7 @@ void tm__conn_open(tm_conns *conns, int fd, const char *peer) {
     tm__buf_init(&conn->pending, (size_t)2 * TM_CONN_READ_BYTES);
     tm__buf_init(&conn->out, (size_t)REPLY_BYTES_MAX + OUT_BYTES_MAX + 65536);
     tm__buf_init(&conn->x.reply, REPLY_BYTES_MAX);
+    conn->x.out = &conn->out;
     conn->x.log = conns->log;
     conn->x.limits = &conns->limits;
     conn->x.http = &conn->http;
@@ -207,6 +209,9 @@ static void check_request(tm_conn *conn) {
     }
 }
 
+static const char no_memory[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                                "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
+
 /* Write the reply of the exchange; the connection is ready for the next request afterwards. */
 static void finish(tm_conn *conn) {
     tm_exchange *x = &conn->x;
@@ -222,13 +227,19 @@ static void finish(tm_conn *conn) {
         .allow = x->match.allow,
     };
     if (x->reply.failed) {
-        tm__problem_reply(x, 503, "out-of-memory", "the reply does not fit", "Ask for fewer rows.");
+        tm__problem_reply(x, 503, "out-of-memory", "no memory for the reply, or it does not fit",
+                          "Ask for fewer rows.");
     }
     const size_t before = conn->out.len;
     if (!tm__reply_write(x, &frame, &conn->out)) {
         conn->out.len = before; /* half a reply is worse than none */
         conn->out.failed = false;
         close = true;
+        /* Of what may have been done nothing is said: then the end of the connection is the reply.
+         */
+        if (out_waiting(conn) == 0 && (x->status >= 400 || conn->http.method == TM_GET)) {
+            (void)tm__net_write(conn->fd, no_memory, sizeof no_memory - 1);
+        }
     }
     conn->close_after_flush = close;
     tm__exchange_reset(x);
@@ -267,7 +278,17 @@ static void dispatch(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     if (x->status == 0) {
         x->arrived_ns = tm__mono_ns();
+        tm__json_reset();
         const tm_endpoint *endpoint = x->match.endpoint;
+        /* Room for a short reply comes first: what is done durably must not lack the memory to say
+         * so. */
+        if (tm__buf_reserve(&x->reply, REPLY_BYTES_MIN) == NULL ||
+            tm__buf_reserve(&conn->out, 2 * REPLY_BYTES_MIN) == NULL) {
+            conn->out.failed = false;
+            tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
+            finish(conn);
+            return;
+        }
         if (endpoint->before != NULL) {
             endpoint->before(x);
         }

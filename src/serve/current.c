@@ -162,8 +162,13 @@ static tm_served *make_served(loader *l, const tm_route *route) {
     served->version = route->version;
     served->hash = route->bundle_hash;
     tm_err err = {0};
-    if (open_served(l, route, served, &err) == TM_OK) {
+    const tm_status st = open_served(l, route, served, &err);
+    if (st == TM_OK) {
         return served;
+    }
+    if (st == TM_E_NOMEM) { /* says nothing of the model: the load as a whole is tried again */
+        served_unref(served);
+        return NULL;
     }
     tm_log_event(l->log, TM_ERROR, "model.broken", TM_FT("model", route->model),
                  TM_FI("version", route->version), TM_FT("error", err.message));

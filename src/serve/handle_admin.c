@@ -204,9 +204,12 @@ void tm__handle_model(tm_exchange *x) {
     }
     tm_version champion = {0};
     json_t *number = json_null();
-    if (tm__registry_find(x->desk->registry, model, &champion, NULL) == TM_OK) {
+    st = tm__registry_find(x->desk->registry, model, &champion, NULL);
+    if (st == TM_OK) {
         number = json_integer(champion.number);
         tm__version_done(&champion);
+    } else if (st == TM_E_NOMEM) {
+        number = tm__json_lost();
     }
     const tm_served *served = tm__current_find(x->current, model); /* routes have models' names */
     tm__reply_json(x, json_pack("{s:s, s:o, s:o, s:o}", "model", model, "champion", number, "live",
@@ -233,8 +236,15 @@ static void reply_move(tm_exchange *x, uint32_t version, uint32_t from) {
     x->desk->refresh(x->desk->refresh_arg);
     tm_log_event(x->log, TM_INFO, "model.moved", TM_FT("model", model), TM_FI("version", version),
                  TM_FI("from", from), TM_FT("by", x->access.actor));
-    tm__reply_json(x, json_pack("{s:s, s:I, s:o}", "model", model, "version", (json_int_t)version,
-                                "from", from == 0 ? json_null() : json_integer(from)));
+    /* It is done: the reply has its room already and is written without a value in between. */
+    tm_buf *out = &x->reply;
+    tm__buf_reset(out);
+    x->status = 200;
+    x->content_type = "application/json";
+    tm__buf_text(out, "{\"model\":");
+    tm__json_write_text(out, tm__str(model));
+    tm__buf_printf(out, ",\"version\":%u,\"from\":", version);
+    tm__buf_printf(out, from == 0 ? "null}" : "%u}", from);
 }
 
 void tm__handle_promote(tm_exchange *x) {

@@ -71,7 +71,9 @@ static void write_process(tm_exchange *x) {
     tm_buf text;
     tm__buf_init(&text, 65536);
     tm_buf *out = &x->reply;
-    const bool ok = tm__fs_read_all("/proc/self/status", &text, NULL) == TM_OK;
+    const tm_status st = tm__fs_read_all("/proc/self/status", &text, NULL);
+    const bool ok = st == TM_OK;
+    out->failed = out->failed || st == TM_E_NOMEM;
     const char *status = ok ? (const char *)text.data : NULL;
     tm__buf_printf(out,
                    "# HELP tidemill_build_info The running program.\n"
@@ -155,14 +157,19 @@ static void make_live_text(tm_exchange *x) {
     for (uint32_t i = 0; i < x->current->n; i++) {
         const tm_served *served = x->current->routes[i];
         tm_live live = {0};
-        if (served->bundle != NULL && tm__monitor_live(desk->monitor, served->bundle, served->model,
-                                                       served->version, 0, &live, NULL) == TM_OK) {
+        const tm_status st = served->bundle == NULL
+                                 ? TM_E_NOT_FOUND
+                                 : tm__monitor_live(desk->monitor, served->bundle, served->model,
+                                                    served->version, 0, &live, NULL);
+        if (st == TM_OK) {
             write_live(out, served, &live);
         }
+        out->failed = out->failed || st == TM_E_NOMEM;
         tm__live_done(&live);
     }
     json_t *counters = tm__monitor_counters(desk->monitor);
     write_counters(out, counters);
+    out->failed = out->failed || !tm__json_is_whole();
     json_decref(counters);
 }
 
@@ -171,9 +178,10 @@ void tm__handle_metrics(tm_exchange *x) {
     const uint64_t now = tm__mono_ns();
     if (desk->live_ns == 0 || now - desk->live_ns > LIVE_NS) {
         make_live_text(x);
-        desk->live_ns = now;
+        desk->live_ns = desk->live_text.failed ? 0 : now;
     }
     tm__buf_append(&x->reply, desk->live_text.data, desk->live_text.len);
+    x->reply.failed = x->reply.failed || desk->live_text.failed;
     x->status = 200;
     x->content_type = "text/plain; version=0.0.4; charset=utf-8";
 }
@@ -181,9 +189,13 @@ void tm__handle_metrics(tm_exchange *x) {
 json_t *tm__handle_live(tm_exchange *x, const tm_served *served) {
     tm_live live = {0};
     json_t *out = json_null();
-    if (served != NULL && served->bundle != NULL &&
-        tm__monitor_live(x->desk->monitor, served->bundle, served->model, served->version, 0, &live,
-                         NULL) == TM_OK) {
+    const tm_status st = served == NULL || served->bundle == NULL
+                             ? TM_E_NOT_FOUND
+                             : tm__monitor_live(x->desk->monitor, served->bundle, served->model,
+                                                served->version, 0, &live, NULL);
+    if (st == TM_E_NOMEM) {
+        out = tm__json_lost();
+    } else if (st == TM_OK) {
         out = json_pack("{s:I, s:I, s:I, s:o, s:O?}", "version", (json_int_t)served->version,
                         "answers", (json_int_t)live.n_answers, "labelled",
                         (json_int_t)live.n_labelled, "coverage", tm__json_number(live.coverage),

@@ -18,6 +18,7 @@
 
 #define EXPLAIN_ROWS_MAX 1000u /* reasons cost a thousand times a score: the loop must go on */
 #define REASONS_MAX 10u
+#define HEAD_BYTES 1024u /* of a reply, at the most */
 
 /* One answer to be logged; its outputs follow it in desk->answers. */
 typedef struct answered {
@@ -254,6 +255,12 @@ static void score(scoring *s) {
         return;
     }
     tm__buf_text(&x->reply, "]}");
+    /* An answer that cannot be sent is none, so none is logged. */
+    if (x->reply.failed || tm__buf_reserve(x->out, x->reply.len + HEAD_BYTES) == NULL) {
+        x->out->failed = false;
+        fail_memory(x);
+        return;
+    }
     const uint64_t elapsed_ns = tm__mono_ns() - x->arrived_ns;
     const tm_decode_counts counts = tm__decoder_counts(s->decoder);
     const tm_prom_answers answers = {

@@ -173,6 +173,7 @@ struct tm_exchange {
     unsigned status; /* 0: not answered yet */
     const char *content_type;
     tm_buf reply;
+    tm_buf *out; /* of the connection, for room ahead of time; the loop\'s */
     bool has_model;
     char model[TM_MAX_NAME + 1];
     uint32_t version;

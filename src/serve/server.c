@@ -156,6 +156,7 @@ static void watch_main(void *arg) {
         }
         int64_t generation = server->generation;
         tm_err err = {0};
+        tm__json_reset();
         tm_status st = tm__registry_generation(server->watch_registry, &generation, &err);
         if (st == TM_OK && generation != server->generation) {
             st = refresh(server, server->watch_registry, &err);
@@ -181,6 +182,7 @@ static void desk_main(void *arg) {
         if (conn == NULL) {
             return;
         }
+        tm__json_reset();
         conn->x.match.endpoint->handle(&conn->x);
         tm__mutex_lock(server->lock);
         conn->next_job = server->done;
@@ -193,6 +195,7 @@ static void desk_main(void *arg) {
 static void tick_main(void *arg) {
     tm_server *server = arg;
     for (;;) {
+        tm__json_reset();
         const uint32_t wait_ms = server->tick(server->tick_arg);
         const uint64_t until = tm__mono_ns() + wait_ms * UINT64_C(1000000);
         bool is_ending = false;
@@ -483,7 +486,7 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
     server->tick_thread = ticks ? tm__thread_create(tick_main, server, "tm-tick") : NULL;
     if (server->watch_thread == NULL || server->desk_thread == NULL ||
         (ticks && server->tick_thread == NULL)) {
-        return TM_FAIL(err, TM_E_UNAVAILABLE, "cannot start a thread");
+        return TM_FAIL(err, TM_E_UNAVAILABLE, "no memory or no room for a thread");
     }
     return TM_OK;
 }
@@ -518,8 +521,9 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     return TM_OK;
 }
 
+/* Threads exist only when all that they share does. */
 static void join_threads(tm_server *server) {
-    if (server->lock != NULL) {
+    if (server->lock != NULL && server->desk_cond != NULL && server->watch_cond != NULL) {
         tm__mutex_lock(server->lock);
         server->is_ending = true;
         tm__mutex_unlock(server->lock);

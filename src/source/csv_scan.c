@@ -33,6 +33,7 @@ struct tm_csv_scanner {
     tm_input *input;
     tm_csv_dialect dialect;
     uint32_t n_cols; /* 0 until the first record */
+    bool no_memory;  /* for a field: what was found out about the file does not count */
     char *data;
     size_t start, end, len, capacity; /* capacity leaves room for the sentinel */
     size_t block_bytes;
@@ -67,6 +68,7 @@ static bool push_field(tm_csv_scanner *s, size_t start, size_t len, bool is_doub
         const size_t capacity = s->fields_capacity == 0 ? 512 : s->fields_capacity * 2;
         tm_csv_field *const fields = tm__mem_realloc(s->fields, capacity, sizeof(*fields));
         if (fields == NULL) {
+            s->no_memory = true;
             return false;
         }
         s->fields = fields;
@@ -530,6 +532,10 @@ tm_status tm__csv_open(const char *path, size_t block_bytes, tm_csv_scanner **ou
         s->start = s->end = 3; /* a byte order mark */
     }
     find_dialect(s);
+    if (s->no_memory) {
+        tm__csv_close(s);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", path);
+    }
     *out = s;
     return TM_OK;
 }

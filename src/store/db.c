@@ -23,6 +23,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/system.h"
 
@@ -43,9 +44,11 @@ struct tm_db {
     char *path;
     tm_stmt *cached[TM_DB_CACHED_MAX];
     uint32_t n_cached;
-    bool is_poisoned; /* invariant 3 */
-    bool has_log;     /* another program left a write-ahead log */
-    uint32_t version; /* last one that this program knows; that of the file once it is open */
+    bool has_log;           /* another program left a write-ahead log */
+    uint32_t version;       /* last one that this program knows; that of the file once it is open */
+    sqlite3_stmt *rollback; /* made at the start, so that it takes no memory when it is needed */
+    bool is_poisoned;       /* invariant 3 */
+    bool has_lost;          /* a text of this transaction could not be read for want of memory */
 };
 
 /* ---- Errors ---- */
@@ -294,13 +297,29 @@ double tm__stmt_f64(tm_stmt *stmt, int col) {
     return sqlite3_column_double(stmt->handle, col);
 }
 
+/* Out of memory SQLite gives NULL for a text, as it does for null. A record made of it would lack
+ * something, so it counts as a lost value of the thread, and no commit follows. */
+static void column_lost(tm_stmt *stmt) {
+    stmt->db->has_lost = true;
+    (void)tm__json_lost();
+}
+
 const char *tm__stmt_text(tm_stmt *stmt, int col) {
-    return (const char *)sqlite3_column_text(stmt->handle, col);
+    const int type = sqlite3_column_type(stmt->handle, col);
+    const char *text = (const char *)sqlite3_column_text(stmt->handle, col);
+    if (text == NULL && type != SQLITE_NULL) {
+        column_lost(stmt);
+    }
+    return text;
 }
 
 tm_str tm__stmt_blob(tm_stmt *stmt, int col) {
+    const int stored = sqlite3_column_bytes(stmt->handle, col);
     const void *data = sqlite3_column_blob(stmt->handle, col);
     const int len = sqlite3_column_bytes(stmt->handle, col);
+    if (data == NULL && stored > 0) {
+        column_lost(stmt);
+    }
     return (tm_str){data == NULL ? "" : data, data == NULL ? 0 : (size_t)len};
 }
 
@@ -348,6 +367,8 @@ static tm_status db_check_version(tm_db *db, tm_err *err) {
 }
 
 tm_status tm__db_begin(tm_db *db, tm_err *err) {
+    TM_TRY(db_usable(db, err)); /* one whose rollback failed is still in a transaction */
+    db->has_lost = false;
     TM_ASSERT(sqlite3_get_autocommit(db->handle) != 0);
     TM_TRY(tm__db_exec(db, "BEGIN IMMEDIATE", err));
     const tm_status st = db_check_version(db, err);
@@ -360,7 +381,9 @@ tm_status tm__db_begin(tm_db *db, tm_err *err) {
 tm_status tm__db_commit(tm_db *db, tm_err *err) {
     TM_TRY(db_usable(db, err));
     TM_ASSERT(sqlite3_get_autocommit(db->handle) == 0);
-    const tm_status st = tm__db_exec(db, "COMMIT", err);
+    const tm_status st =
+        db->has_lost ? TM_FAIL(err, TM_E_NOMEM, "out of memory while reading '%s'", db->path)
+                     : tm__db_exec(db, "COMMIT", err);
     if (st != TM_OK) {
         tm__db_rollback(db);
     }
@@ -368,8 +391,11 @@ tm_status tm__db_commit(tm_db *db, tm_err *err) {
 }
 
 void tm__db_rollback(tm_db *db) {
-    if (sqlite3_get_autocommit(db->handle) == 0) {
-        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (db->rollback != NULL && sqlite3_get_autocommit(db->handle) == 0) {
+        (void)sqlite3_step(db->rollback);
+        (void)sqlite3_reset(db->rollback);
+        /* Half a transaction must not end up in the next one's commit. */
+        db->is_poisoned = db->is_poisoned || sqlite3_get_autocommit(db->handle) == 0;
     }
 }
 
@@ -450,7 +476,11 @@ static tm_status db_configure(tm_db *db, tm_err *err) {
                                 "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
                                 "PRAGMA journal_size_limit=67108864",
                                 NULL, NULL, NULL);
-    return rc == SQLITE_OK ? TM_OK : db_fail(db, rc, "open", err);
+    const int made = rc != SQLITE_OK
+                         ? rc
+                         : sqlite3_prepare_v3(handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT,
+                                              &db->rollback, NULL);
+    return made == SQLITE_OK ? TM_OK : db_fail(db, made, "open", err);
 }
 
 /* What the file says it is. */
@@ -708,6 +738,7 @@ void tm__db_close(tm_db *db) {
     }
     if (db->handle != NULL) {
         tm__db_rollback(db);
+        (void)sqlite3_finalize(db->rollback);
         (void)sqlite3_close(db->handle);
     }
     tm__mem_free(db->path);

@@ -26,7 +26,7 @@ static const char *const places[] = {"../third_party/duckdb/libduckdb.so",
                                      "../../third_party/duckdb/libduckdb.so",
                                      "../lib/tidemill/libduckdb.so"};
 
-static bool find_library(char *out, size_t size) {
+static tm_status find_library(char *out, size_t size, tm_err *err) {
     const char *const program = tm__program_path();
     const char *const slash = program == NULL ? NULL : strrchr(program, '/');
     for (size_t i = 0; slash != NULL && i < sizeof(places) / sizeof(places[0]); i++) {
@@ -34,14 +34,18 @@ static bool find_library(char *out, size_t size) {
         tm__buf_init(&path, size - 1);
         (void)tm__buf_append(&path, program, (size_t)(slash - program) + 1);
         const bool fits = tm__buf_text(&path, places[i]);
+        const bool no_memory = path.failed && path.len + strlen(places[i]) < size - 1;
         const bool is_there = fits && tm__fs_info((const char *)path.data).kind == TM_PATH_FILE &&
                               tm__str_copy(out, size, (tm_str){(const char *)path.data, path.len});
         tm__buf_done(&path);
+        if (no_memory) {
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory while looking for DuckDB");
+        }
         if (is_there) {
-            return true;
+            break;
         }
     }
-    return false;
+    return TM_OK; /* else the loader looks where it looks for libraries */
 }
 
 tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err) {
@@ -50,10 +54,14 @@ tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err
     if (named != NULL && named[0] != '\0') {
         (void)tm__str_copy(path, sizeof(path), tm__str(named));
     } else {
-        (void)find_library(path, sizeof(path));
+        TM_TRY(find_library(path, sizeof(path), err));
     }
     tm_module *module = NULL;
-    if (tm__module_open(path, &module, NULL) != TM_OK) {
+    const tm_status opened = tm__module_open(path, &module, NULL);
+    if (opened == TM_E_NOMEM) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while loading DuckDB");
+    }
+    if (opened != TM_OK) {
         (void)TM_FAIL(err, TM_E_UNAVAILABLE, "cannot load DuckDB from '%s'", path);
         tm_err_hint(err, "Run ./run setup to fetch it, or name libduckdb.so in TIDEMILL_DUCKDB. "
                          "CSV files are read without it.");

@@ -23,11 +23,14 @@ const char *tm__home_name(const char *path) {
 }
 
 /* The folder of bundles is the mark of a home: it is made with it and never removed. */
-static bool is_home(const char *path) {
+static tm_status is_home(const char *path, bool *out, tm_err *err) {
     char *bundles = tm__fs_join(path, "bundles");
-    const bool answer = bundles != NULL && tm__fs_info(bundles).kind == TM_PATH_DIR;
+    if (bundles == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    *out = tm__fs_info(bundles).kind == TM_PATH_DIR;
     tm__mem_free(bundles);
-    return answer;
+    return TM_OK;
 }
 
 static tm_status home_find(const char *name, bool create, tm_err *err) {
@@ -40,7 +43,11 @@ static tm_status home_find(const char *name, bool create, tm_err *err) {
     if (create) {
         return tm__fs_mkdir(name, err);
     }
-    if (info.kind == TM_PATH_NONE || !is_home(name)) {
+    bool is_there = false;
+    if (info.kind == TM_PATH_DIR) {
+        TM_TRY(is_home(name, &is_there, err));
+    }
+    if (!is_there) {
         const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no home at '%s'", name);
         tm_err_hint(err, "Run 'tidemill train DATA --target COL' to make one, or name it with "
                          "--home DIR.");

@@ -83,7 +83,6 @@ tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_tabl
     double *pred = NULL;
     uint32_t *rows = NULL;
     uint64_t n = 0;
-    json_t *report = NULL;
     TM_TRY(tm__train_target(bundle, table, &y, &rows, &n, err));
     tm_status st = TM_OK;
     if (n == 0) {
@@ -107,12 +106,7 @@ tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_tabl
         .pred = pred,
         .threshold = tm__bundle_threshold(bundle),
     };
-    report = tm__metric_report(&in, err);
-    if (report == NULL) {
-        st = TM_E_INTERNAL;
-        goto out;
-    }
-    *out = report;
+    st = tm__metric_report(&in, out, err);
 out:
     tm__mem_free(y);
     tm__mem_free(rows);

@@ -132,10 +132,8 @@ static tm_status validation_report(run *r, tm_err *err) {
         .weights = s->valid_weights,
         .threshold = r->threshold.value,
     };
-    json_t *report = tm__metric_report(&in, err);
-    if (report == NULL) {
-        return TM_E_INTERNAL;
-    }
+    json_t *report = NULL;
+    TM_TRY(tm__metric_report(&in, &report, err));
     json_object_set_new(r->info, "validation", report);
     return TM_OK;
 }
@@ -214,6 +212,7 @@ static tm_status seal(run *r, const json_t *notes, tm_buf *bytes, tm_hash *hash,
         .notes = notes,
     };
     tm__buf_reset(bytes);
+    TM_TRY(tm__json_check(err)); /* a record that lacks a key would be another model */
     TM_TRY(tm__bundle_write(&parts, bytes, hash, err));
     tm__bundle_unref(r->bundle);
     r->bundle = NULL;
@@ -274,10 +273,10 @@ static tm_status report_rows(run *r, const uint32_t *rows, uint64_t n, const dou
         .weights = weights,
         .threshold = r->threshold.value,
     };
-    *out = tm__metric_report(&in, err);
+    const tm_status st = tm__metric_report(&in, out, err);
     tm__mem_free(y);
     tm__mem_free(weights);
-    return *out == NULL ? TM_E_INTERNAL : TM_OK;
+    return st;
 }
 
 /* What a constant answer reaches on the test rows: the floor that a model must beat. */
@@ -396,6 +395,7 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
     st = seal(r, notes, &out->bundle, &out->bundle_hash, err);
     if (st == TM_OK) {
         out->report = make_report(r, notes, &out->bundle_hash);
+        st = tm__json_check(err);
     }
     json_decref(notes);
     return st;

@@ -23,6 +23,18 @@ def refused(tm, result, code, *patterns):
     assert models.code == 3 or models.json["models"] == []
 
 
+def test_answers_that_break_off_leave_the_file_of_the_last_time(tm):
+    tm.write("good.csv", GOOD)
+    assert train(tm, "good.csv", "--name", "m").code == 0
+    tm.ok("predict", "m", "good.csv", "-o", "out.csv")
+    before = (tm.folder / "out.csv").read_bytes()
+    tm.write("bad.csv", GOOD + "one,field,too,many,is,here,now\n")
+    assert tm("predict", "m", "bad.csv", "-o", "out.csv").code == 7
+    assert (tm.folder / "out.csv").read_bytes() == before
+    assert tm("predict", "m", "bad.csv", "-o", "fresh.csv").code == 7
+    assert [p.name for p in tm.folder.glob("*.csv*")] and not list(tm.folder.glob("fresh.csv*")) and not list(tm.folder.glob("*.tmp-*"))
+
+
 def test_a_missing_file(tm):
     refused(tm, train(tm, "absent.csv"), 3, r"absent\.csv", r"hint: ")
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "test.h"
@@ -61,9 +62,11 @@ void test_ctx_free(tm_ctx *ctx) {
 /* Returns whether fn succeeded although allocation nth failed, or there is no such allocation. */
 static bool try_mem_fault(bool (*fn)(void *arg), void *arg, uint64_t nth, bool forever) {
     const uint64_t n_alive = tm__mem_alive();
+    tm__json_reset();
     tm__mem_fail_at(nth, forever);
     const bool is_done = fn(arg);
     tm__mem_fail_at(0, false);
+    tm__json_reset();
     if (tm__mem_alive() != n_alive) {
         fail_msg("allocation %llu failing %s leaks", (unsigned long long)nth,
                  forever ? "for ever" : "once");

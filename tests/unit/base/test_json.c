@@ -198,6 +198,34 @@ static void running_out_of_memory_is_reported(void **state) {
     }
 }
 
+static void a_lost_value_is_not_written_around(void **state) {
+    (void)state;
+    tm_buf buf;
+    tm_err err = {0};
+    tm__buf_init(&buf, 1000);
+    tm__json_reset();
+    json_t *object = json_object();
+    assert_int_equal(tm__json_check(&err), TM_OK);
+    tm__mem_fail_at(1, false);
+    (void)json_object_set_new(object, "lost", json_string("x"));
+    tm__mem_fail_at(0, false);
+    (void)json_object_set_new(object, "kept", json_string("y"));
+    assert_int_equal(json_object_size(object), 1);
+    assert_false(tm__json_is_whole());
+    assert_int_equal(tm__json_check(&err), TM_E_NOMEM);
+    assert_false(tm__json_write(&buf, object, 0));
+    assert_true(buf.failed);
+    tm__json_reset();
+    tm__buf_reset(&buf);
+    assert_true(tm__json_write(&buf, object, 0));
+    assert_string_equal((char *)buf.data, "{\"kept\":\"y\"}");
+    assert_null(tm__json_lost());
+    assert_int_equal(tm__json_check(NULL), TM_E_NOMEM);
+    tm__json_reset();
+    json_decref(object);
+    tm__buf_done(&buf);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_written_back),
@@ -210,6 +238,7 @@ int main(void) {
         cmocka_unit_test(getters_give_defaults),
         cmocka_unit_test(a_full_buffer_is_reported),
         cmocka_unit_test(running_out_of_memory_is_reported),
+        cmocka_unit_test(a_lost_value_is_not_written_around),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

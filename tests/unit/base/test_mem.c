@@ -52,6 +52,26 @@ static void realloc_keeps_bytes_and_alignment(void **state) {
     tm__mem_free(block);
 }
 
+static void small_blocks_grow_and_shrink(void **state) {
+    (void)state;
+    const uint64_t n_alive = tm__mem_alive();
+    char *block = tm__mem_small_realloc(NULL, 10);
+    assert_non_null(block);
+    memset(block, 3, 10);
+    tm__mem_fail_at(1, false);
+    assert_null(tm__mem_small_realloc(block, 1000000));
+    tm__mem_fail_at(0, false);
+    block = tm__mem_small_realloc(block, 1000000);
+    assert_non_null(block);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(block[i], 3);
+    }
+    assert_null(tm__mem_small_realloc(block, SIZE_MAX));
+    assert_int_equal(tm__mem_alive(), n_alive + 1);
+    tm__mem_free(block);
+    assert_int_equal(tm__mem_alive(), n_alive);
+}
+
 static void products_that_overflow_are_refused(void **state) {
     (void)state;
     size_t out = 5;
@@ -95,6 +115,7 @@ int main(void) {
         cmocka_unit_test(blocks_are_aligned_and_counted),
         cmocka_unit_test(zalloc_clears),
         cmocka_unit_test(realloc_keeps_bytes_and_alignment),
+        cmocka_unit_test(small_blocks_grow_and_shrink),
         cmocka_unit_test(products_that_overflow_are_refused),
         cmocka_unit_test(the_nth_allocation_fails_once_or_for_ever),
     };

@@ -169,21 +169,21 @@ static void a_report_has_every_score_of_its_task_and_null_where_undefined(void *
     const double y[] = {0, 0}, p[] = {0.1, 0.2};
     tm_score_input in = input_of(TM_TASK_BINARY, false);
     tm_err err = {0};
-    json_t *report = tm__metric_report(&in, &err);
-    assert_non_null(report);
+    json_t *report = NULL;
+    assert_int_equal(tm__metric_report(&in, &report, &err), TM_OK);
     assert_int_equal(json_object_size(report), 10);
     assert_int_equal(json_integer_value(json_object_get(report, "n_rows")), 12);
     assert_true(fabs(json_real_value(json_object_get(report, "auc")) - 0.8333333333) < 1e-9);
     json_decref(report);
     in = (tm_score_input){.task = TM_TASK_BINARY, .n_rows = 2, .y = y, .pred = p};
-    report = tm__metric_report(&in, &err);
-    assert_non_null(report);
+    assert_int_equal(tm__metric_report(&in, &report, &err), TM_OK);
     assert_true(json_is_null(json_object_get(report, "auc")));
     assert_int_equal(err.status, TM_OK);
     json_decref(report);
     in.n_rows = 0;
-    assert_null(tm__metric_report(&in, &err));
-    assert_int_equal(err.status, TM_E_DATA);
+    report = NULL;
+    assert_int_equal(tm__metric_report(&in, &report, &err), TM_E_DATA);
+    assert_null(report);
 }
 
 static void running_out_of_memory_leaves_nothing_behind(void **state) {

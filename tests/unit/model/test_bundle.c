@@ -76,6 +76,7 @@ static void running_out_of_memory_while_loading_leaves_nothing_behind(void **sta
         tm__mem_fail_at(nth, false);
         st = tm__bundle_load(buf.data, buf.len, &bundle, &err);
         tm__mem_fail_at(0, false);
+        tm__json_reset();
         if (st != TM_OK && st != TM_E_NOMEM) {
             fail_msg("allocation %u: %s", (unsigned)nth, err.message);
         }

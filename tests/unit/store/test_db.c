@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "failing_disk.h"
 #include "store/db.h"
+#include "support.h"
 
 static char folder[64];
 static char path[128];
@@ -594,23 +596,68 @@ static void a_damaged_page_shows_in_a_check(void **state) {
     tm__db_close(db);
 }
 
+static bool open_and_close(void *arg) {
+    (void)arg;
+    tm_db *db = NULL;
+    const tm_status st = tm__db_open(path, &make, &db, NULL);
+    assert_true(st == TM_OK || (st == TM_E_NOMEM && db == NULL));
+    tm__db_close(db);
+    return st == TM_OK;
+}
+
 static void opening_leaks_nothing_when_memory_runs_out(void **state) {
     (void)state;
     tm__db_close(open_ok(&make));
-    for (uint64_t n = 1; n < 100; n++) {
-        tm_db *db = NULL;
-        const uint64_t alive = tm__mem_alive();
-        tm__mem_fail_at(n, false);
-        const tm_status st = tm__db_open(path, &make, &db, NULL);
+    test_each_mem_fault(open_and_close, NULL);
+}
+
+static void what_failed_for_want_of_memory_is_not_in_the_next_commit(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    for (int forever = 0; forever < 2; forever++) {
+        assert_int_equal(tm__db_begin(db, NULL), TM_OK);
+        assert_int_equal(tm__db_exec(db, "INSERT INTO t(name) VALUES('half')", NULL), TM_OK);
+        tm__mem_fail_at(1, forever == 1);
+        assert_int_equal(tm__db_exec(db, "INSERT INTO t(name) VALUES('rest')", NULL), TM_E_NOMEM);
+        tm__db_rollback(db);
         tm__mem_fail_at(0, false);
-        if (st == TM_OK) {
-            tm__db_close(db);
-            return;
-        }
-        assert_null(db);
-        assert_int_equal(tm__mem_alive(), alive);
+        assert_int_equal(tm__db_begin(db, NULL), TM_OK);
+        assert_int_equal(tm__db_commit(db, NULL), TM_OK);
+        assert_int_equal(number(db, "SELECT count(*) FROM t"), 0);
     }
-    fail_msg("opening never succeeded");
+    tm__db_close(db);
+}
+
+/* SQLite gives NULL for a value that it has no memory for, which must not be taken for null. */
+static void a_value_that_was_lost_stops_the_commit(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    tm_err err = {0};
+    assert_int_equal(tm__db_begin(db, NULL), TM_OK);
+    /* A number read as a text takes memory, from a small store of SQLite's own first. */
+    char sql[8000] = "SELECT 1";
+    for (size_t len = strlen(sql); len + 3 < sizeof(sql) && len < 3000; len += 2) {
+        memcpy(sql + len, ",1", 3);
+    }
+    assert_int_equal(tm__stmt_init(db, sql, &stmt, NULL), TM_OK);
+    assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
+    tm__json_reset();
+    tm__mem_fail_at(1, true);
+    int n_read = 0;
+    while (n_read < 1400 && tm__stmt_text(stmt, n_read) != NULL) {
+        n_read++;
+    }
+    tm__mem_fail_at(0, false);
+    assert_true(n_read < 1400);
+    tm__stmt_done(stmt);
+    assert_false(tm__json_is_whole());
+    tm__json_reset();
+    assert_int_equal(tm__db_commit(db, &err), TM_E_NOMEM);
+    assert_int_equal(tm__db_begin(db, NULL), TM_OK);
+    assert_int_equal(tm__db_commit(db, NULL), TM_OK);
+    tm__db_close(db);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -637,6 +684,8 @@ int main(void) {
         TEST(a_copy_is_whole_while_another_process_writes),
         TEST(a_damaged_page_shows_in_a_check),
         TEST(opening_leaks_nothing_when_memory_runs_out),
+        TEST(what_failed_for_want_of_memory_is_not_in_the_next_commit),
+        TEST(a_value_that_was_lost_stops_the_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fault_case.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/pool.h"
+#include "cli/cli.h"
+#include "fault_home.h"
+#include "monitor/monitor.h"
+#include "registry/registry.h"
+#include "serve/handle.h"
+#include "serve/serve.h"
+
+#define DEADLINE_MS 20000
+#define ROW "{\"x\":0.7,\"c\":\"a\"}"
+#define TRAIN "train", "data.csv", "--target", "y", "--name", "made", "--entity", "id"
+#define SMALL "--learner", "gbdt", "--param", "gbdt.n_trees=5", "--threads", "1"
+
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+const fault_case fault_cases[] = {
+    {"init", "empty", {"init", "new"}, .want = 0},
+    {"doctor", "full", {"doctor", "--json"}, .want = 0},
+    {"train first", "empty", {TRAIN, SMALL}, .says = "is registered", .want = 0},
+    {"train next", "full", {TRAIN, SMALL, "--json"}, .says = "is registered", .want = 0},
+    {"train search",
+     "full",
+     {TRAIN, "--work", "1", "--threads", "2"},
+     .says = "is registered",
+     .want = 0},
+    {"train sql",
+     "full",
+     {"train", "--sql", "SELECT * FROM 'data.csv'", "--target", "y", "--name", "other", SMALL},
+     .says = "is registered",
+     .want = 0},
+    {"predict", "full", {"predict", "made", "new.csv", "-o", "out.csv"}, .want = 0},
+    {"predict jsonl",
+     "full",
+     {"predict", "made", "new.csv", "--explain", "-o", "out.jsonl", "--threads", "1"},
+     .want = 0},
+    {"predict gz", "full", {"predict", "made@2", "new.csv.gz", "--threads", "1"}, .want = 0},
+    {"evaluate", "full", {"evaluate", "made", "new.csv", "--json"}, .want = 0},
+    {"explain", "full", {"explain", "made", ROW, "--json"}, .want = 0},
+    {"model ls", "full", {"model", "ls", "--json"}, .want = 0},
+    {"model show", "full", {"model", "show", "made", "--json"}, .want = 0},
+    {"model show version", "full", {"model", "show", "made@2", "--json"}, .want = 0},
+    {"model history", "full", {"model", "history", "made", "--json"}, .want = 0},
+    {"model promote",
+     "full",
+     {"model", "promote", "made@2", "--reason", "trial"},
+     .says = "is the champion",
+     .want = 0},
+    {"model rollback",
+     "moved",
+     {"model", "rollback", "made", "--json"},
+     .says = "is the champion",
+     .want = 0},
+    {"model verify", "full", {"model", "verify", "--json"}, .want = 0},
+    {"serve", "keyed", {"serve", "--listen", "ADDRESS"}, .is_serving = true, .want = 0},
+    {"run",
+     "keyed",
+     {"run", "--listen", "ADDRESS"},
+     .is_serving = true,
+     .changes_early = true,
+     .want = 0},
+    {"status", "full", {"status", "--json"}, .want = 0},
+    {"retrain",
+     "full",
+     {"retrain", "made", "--threads", "1", "--json"},
+     .changes_early = true, /* its story is told in the history step by step */
+     .want = 1},
+    {"replay",
+     "full",
+     {"replay", "made", "new.csv", "--labels", "y", "--server", "ADDRESS"},
+     .is_served = true,
+     .changes_early = true,
+     .want = 0},
+    {"key create",
+     "full",
+     {"key", "create", "--role", "client", "--name", "shop"},
+     .says = "is made",
+     .want = 0},
+    {"key create json",
+     "full",
+     {"key", "create", "--role", "client", "--json"},
+     .says = "is made",
+     .want = 0},
+    {"key ls", "keyed", {"key", "ls", "--json"}, .want = 0},
+    {"key revoke", "keyed", {"key", "revoke", "KEYID"}, .says = "is revoked", .want = 0},
+    {"data profile", "full", {"data", "profile", "data.csv", "--json"}, .want = 0},
+    {"data check", "full", {"data", "check", "made", "new.csv", "--json"}, .want = 0},
+    {"backup", "full", {"backup", "copy.tar.zst"}, .want = 0},
+    {"restore", "full", {"restore", "home.tar.zst", "--home", "again"}, .want = 0},
+    {"restore check", "full", {"restore", "home.tar.zst", "--check", "--json"}, .want = 0},
+    {"check", "full", {"check", "--json"}, .want = 1},
+    {"apply", "full", {"apply"}, .changes_early = true, .want = 0}, /* setting by setting */
+    {"completion", "empty", {"completion", "bash"}, .want = 0},
+    {"help", "empty", {"help", "train"}, .want = 0},
+    {"help all", "empty", {"help"}, .want = 0},
+    {"version", "empty", {"version", "--json"}, .want = 0},
+    {"recover status", "hot", {"status", "--json"}, .want = 0},
+    {"recover serve",
+     "hot",
+     {"serve", "--listen", "ADDRESS"},
+     .is_serving = true,
+     .changes_early = true,
+     .want = 0},
+    {"recover promote",
+     "hot",
+     {"model", "promote", "made@2"},
+     .says = "is the champion",
+     .want = 0},
+    {"http livez", "keyed", .method = "GET", .target = "/livez", .want = 200},
+    {"http ping", "keyed", .method = "GET", .target = "/ping", .want = 200},
+    {"http readyz", "keyed", .method = "GET", .target = "/readyz", .want = 200},
+    {"http version", "keyed", .method = "GET", .target = "/version", .want = 200},
+    {"http openapi", "keyed", .method = "GET", .target = "/openapi.json", .want = 200},
+    {"http metrics", "keyed", .method = "GET", .target = "/metrics", .want = 200},
+    {"http status", "keyed", .method = "GET", .target = "/v1/status", .want = 200},
+    {"http models", "keyed", .method = "GET", .target = "/v1/models", .want = 200},
+    {"http model", "keyed", .method = "GET", .target = "/v1/models/made", .want = 200},
+    {"http history", "keyed", .method = "GET", .target = "/v1/models/made/history", .want = 200},
+    {"http predict", "keyed", .method = "POST", .target = "/v1/routes/made/predict?explain=true",
+     .body = "{\"rows\":[" ROW "," ROW "]}", .want = 200},
+    {"http invocations", "keyed", .method = "POST", .target = "/invocations",
+     .body = "{\"dataframe_split\":{\"columns\":[\"x\",\"c\"],\"data\":[[0.2,\"b\"]]}}",
+     .want = 200},
+    {"http labels", "keyed", .method = "POST", .target = "/v1/labels",
+     .body = "{\"labels\":[{\"model\":\"made\",\"entity\":\"r1\",\"time\":\"2024-01-01\","
+             "\"label\":\"yes\"}]}",
+     .want = 200},
+    {"http promote", "keyed", .method = "POST", .target = "/v1/models/made:promote",
+     .body = "{\"version\":2,\"reason\":\"trial\"}", .want = 200},
+    {"http rollback", "moved", .method = "POST", .target = "/v1/models/made:rollback",
+     .body = "{\"reason\":\"trial\"}", .want = 200},
+};
+const uint32_t fault_n_cases = sizeof(fault_cases) / sizeof(fault_cases[0]);
+
+static void must(bool ok, const char *what) {
+    if (!ok) {
+        perror(what);
+        abort();
+    }
+}
+
+static void sleep_ms(long ms) {
+    const struct timespec wait = {ms / 1000, ms % 1000 * 1000000};
+    (void)nanosleep(&wait, NULL);
+}
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- Sockets of the test's own ---- */
+
+static uint16_t free_port(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    must(fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0 &&
+             getsockname(fd, (struct sockaddr *)&at, &len) == 0,
+         "port");
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+static int connect_to(uint16_t port) {
+    const struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    const struct timeval limit = {.tv_sec = 5};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof(at)) != 0) {
+        close(fd);
+        return -1;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    return fd;
+}
+
+static bool wait_for(uint16_t port, int limit_ms) {
+    for (const int64_t end = now_ms() + limit_ms; now_ms() < end;) {
+        const int fd = connect_to(port);
+        if (fd >= 0) {
+            close(fd);
+            return true;
+        }
+        sleep_ms(3);
+    }
+    return false;
+}
+
+/* The reply's status, its bytes in out; 0 when the connection was closed or nothing came. */
+static int request(const fault_case *c, uint16_t port, const char *key, char *out, size_t size) {
+    const int fd = connect_to(port);
+    size_t len = (size_t)snprintf(out, size,
+                                  "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                                  "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
+                                  "Content-Length: %zu\r\n\r\n%s",
+                                  c->method, c->target, key, c->body != NULL ? strlen(c->body) : 0,
+                                  c->body != NULL ? c->body : "");
+    if (fd < 0) {
+        return 0;
+    }
+    (void)send(fd, out, len, MSG_NOSIGNAL);
+    len = 0;
+    for (ssize_t n = 1; n > 0 && len + 1 < size; len += n > 0 ? (size_t)n : 0) {
+        n = recv(fd, out + len, size - len - 1, 0);
+    }
+    out[len] = '\0';
+    close(fd);
+    return strncmp(out, "HTTP/1.1 ", 9) == 0 ? atoi(out + 9) : 0;
+}
+
+/* ---- In the child ---- */
+
+static void write_text(const char *path, const char *text) {
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), path);
+    close(fd);
+}
+
+static void to_file(const char *path, int fd) {
+    const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    must(file >= 0 && dup2(file, fd) == fd, path);
+    close(file);
+}
+
+static int command(const char *const *words) {
+    const char *argv[FAULT_WORDS_MAX + 2] = {"tidemill"};
+    int n = 1;
+    for (; words[n - 1] != NULL; n++) {
+        argv[n] = words[n - 1];
+    }
+    return tm__cli_main(n, argv);
+}
+
+/* Wait until the server of the command answers connections, or has no hope to; then end it. */
+static void *end_server(void *arg) {
+    fault_exempt(true);
+    if (wait_for(*(uint16_t *)arg, 250)) {
+        sleep_ms(30); /* so that each of its threads has had a turn */
+    }
+    kill(getpid(), SIGINT);
+    return NULL;
+}
+
+static void run_command(const fault_case *c, const fault_plan *plan, fault_result *out) {
+    const char *words[FAULT_WORDS_MAX + 1] = {NULL};
+    char address[32], key[64] = "";
+    uint16_t port = 0;
+    pid_t server = 0;
+    pthread_t ender;
+    char *text = fault_read("keyid");
+    (void)snprintf(key, sizeof(key), "%.40s", text);
+    free(text);
+    if (c->is_served || c->is_serving) {
+        port = free_port();
+        (void)snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+    }
+    for (uint32_t i = 0; i < FAULT_WORDS_MAX && c->words[i] != NULL; i++) {
+        words[i] = strcmp(c->words[i], "ADDRESS") == 0 ? address
+                   : strcmp(c->words[i], "KEYID") == 0 ? key
+                                                       : c->words[i];
+    }
+    if (c->is_served && (server = fork()) == 0) {
+        const char *const serve[] = {"serve", "--listen", address, NULL};
+        to_file(".server", 2);
+        _exit(command(serve));
+    }
+    must(server == 0 || wait_for(port, 5000), "server");
+    if (c->is_serving) {
+        must(pthread_create(&ender, NULL, end_server, &port) == 0, "thread");
+    }
+    const uint64_t n_alive = tm__mem_alive();
+    fault_arm(plan);
+    out->code = command(words);
+    fault_disarm(&out->count);
+    out->alive = (int64_t)(tm__mem_alive() - n_alive);
+    if (c->is_serving) {
+        pthread_join(ender, NULL);
+    }
+    if (server > 0) {
+        kill(server, SIGINT);
+        (void)waitpid(server, NULL, 0);
+    }
+}
+
+static void serve_thread(void *arg) {
+    tm_err err = {0};
+    int number = 0;
+    must(tm__server_run(arg, &number, &err) == TM_OK, err.message);
+}
+
+static void run_request(const fault_case *c, const fault_plan *plan, fault_result *out) {
+    static const tm_log quiet = {.level = TM_ERROR, .fd = -1};
+    static const tm_serve_limits limits = {.stop_delay_ms = 1};
+    const tm_serve_options options = {.listen = "127.0.0.1:0", .log = &quiet, .limits = &limits};
+    static const fault_case first = {"first", .method = "GET", .target = "/livez"};
+    tm_err err = {0};
+    tm_home *home = NULL;
+    tm_server *server = NULL;
+    char *key = fault_read("key");
+    char *reply = calloc(FAULT_TEXT_MAX, 1);
+    must(reply != NULL, "reply");
+    key[strcspn(key, "\n")] = '\0';
+    fault_exempt(true);
+    const uint64_t n_alive = tm__mem_alive();
+    must(tm__home_open(".tidemill", false, &home, &err) == TM_OK, err.message);
+    must(tm__server_open(home, &options, &server, &err) == TM_OK, err.message);
+    const uint16_t port = (uint16_t)atoi(strchr(tm__server_address(server), ':') + 1);
+    tm_thread *thread = tm__thread_create(serve_thread, server, "server");
+    must(thread != NULL && request(&first, port, key, reply, FAULT_TEXT_MAX) == 200, "server");
+    fault_arm(plan);
+    out->code = request(c, port, key, reply, FAULT_TEXT_MAX);
+    if (c->body != NULL) {
+        sleep_ms(15); /* answers are written after the reply */
+    }
+    fault_disarm(&out->count);
+    char *const body = strstr(reply, "\r\n\r\n");
+    write_text(".out", body != NULL ? body + 4 : reply);
+    for (out->is_paused = true; !out->may_go_on;) {
+        sleep_ms(1);
+    }
+    out->code_after = request(c, port, key, reply, FAULT_TEXT_MAX);
+    tm__server_stop(server);
+    tm__thread_join(thread);
+    tm__server_close(server);
+    tm__home_close(home);
+    out->alive = (int64_t)(tm__mem_alive() - n_alive);
+    free(reply);
+    free(key);
+}
+
+static void run_child(const fault_case *c, const char *folder, const fault_plan *plan,
+                      fault_result *out) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    must(chdir(folder) == 0, folder);
+    to_file(".out", 1);
+    to_file(".err", 2);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    fault_prepare();
+    tm__json_init();
+    if (c->words[0] != NULL) {
+        run_command(c, plan, out);
+    } else {
+        run_request(c, plan, out);
+    }
+    if (__lsan_do_recoverable_leak_check != NULL) {
+        out->has_leak = __lsan_do_recoverable_leak_check() != 0;
+    }
+    out->is_done = true;
+}
+
+int fault_run(const fault_case *c, const char *folder, const fault_plan *plan, fault_result *shared,
+              void (*look)(void *arg), void *arg) {
+    memset(shared, 0, sizeof(*shared));
+    const pid_t child = fork();
+    must(child >= 0, "fork");
+    if (child == 0) {
+        setpgid(0, 0);
+        run_child(c, folder, plan, shared);
+        _exit(0);
+    }
+    setpgid(child, child);
+    int status = -1;
+    const int64_t end = now_ms() + DEADLINE_MS;
+    long wait_us = 200;
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        if (shared->is_paused && !shared->may_go_on) {
+            if (look != NULL) {
+                look(arg);
+            }
+            shared->may_go_on = true;
+        }
+        if (now_ms() > end) {
+            kill(-child, SIGKILL);
+            (void)waitpid(child, &status, 0);
+            return -1;
+        }
+        const struct timespec wait = {0, wait_us * 1000};
+        (void)nanosleep(&wait, NULL);
+        wait_us = wait_us < 2000 ? wait_us * 2 : wait_us;
+    }
+    kill(-child, SIGKILL); /* what it may have left behind */
+    if (look != NULL && !shared->is_paused) {
+        look(arg);
+    }
+    return status;
+}
+
+/* ---- Templates ---- */
+
+static void run_plain(const char *folder, const char *const *words, const char *out_path) {
+    fflush(stdout);
+    const pid_t child = fork();
+    int status = -1;
+    must(child >= 0, "fork");
+    if (child == 0) {
+        must(chdir(folder) == 0, folder);
+        to_file(out_path != NULL ? out_path : ".out", 1);
+        _exit(command(words));
+    }
+    must(waitpid(child, &status, 0) == child, "wait");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fprintf(stderr, "a template cannot be made: %s %s\n", words[0], words[1]);
+        abort();
+    }
+}
+
+static void write_rows(const char *path, uint32_t first, uint32_t n) {
+    FILE *file = fopen(path, "w");
+    must(file != NULL, path);
+    fprintf(file, "id,x,c,y\n");
+    uint64_t state = 4711 + first;
+    for (uint32_t i = first; i < first + n; i++) {
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        const unsigned x = (unsigned)(state >> 48) % 10000;
+        const bool is_noise = (state >> 40 & 7) == 0;
+        fprintf(file, "r%u,0.%04u,%c,%s\n", i, x, "ab"[i % 2],
+                (x > 5000) != is_noise ? "yes" : "no");
+    }
+    must(fclose(file) == 0, path);
+}
+
+static const char *path_of(const char *root, const char *name) {
+    static char path[1024];
+    must(snprintf(path, sizeof(path), "%s/%s", root, name) < (int)sizeof(path), name);
+    return path;
+}
+
+static void make_full(const char *folder) {
+    static const char *const train1[] = {TRAIN, SMALL, NULL};
+    static const char *const train2[] = {TRAIN, "--learner", "linear", "--threads", "1", NULL};
+    static const char *const backup[] = {"backup", "home.tar.zst", NULL};
+    static const fault_case replay = {
+        "replay",
+        "",
+        {"replay", "made", "live.csv", "--labels", "y", "--server", "ADDRESS"},
+        .is_served = true};
+    static const fault_plan none = {0};
+    fault_result *result = calloc(1, sizeof(*result));
+    must(result != NULL, "result");
+    run_plain(folder, train1, NULL);
+    run_plain(folder, train2, NULL);
+    write_rows(path_of(folder, "live.csv"), 500, 60);
+    const int status = fault_run(&replay, folder, &none, result, NULL, NULL);
+    must(WIFEXITED(status) && WEXITSTATUS(status) == 0, "replay");
+    run_plain(folder, backup, NULL);
+    free(result);
+}
+
+/* Files of a home whose last owner was killed: hot logs, a running job, an unfinished file. */
+static void make_hot(const char *folder) {
+    fflush(stdout);
+    const pid_t child = fork();
+    int status = -1;
+    must(child >= 0, "fork");
+    if (child == 0) {
+        tm_err err = {0};
+        tm_home *home = NULL;
+        tm_registry *registry = NULL;
+        tm_monitor *monitor = NULL;
+        tm_key key;
+        char job[27];
+        int64_t epoch = 0;
+        static const tm_actor actor = {.name = "test"};
+        static const tm_monitor_options options = {.can_write = true};
+        static const tm_label label = {
+            .model = "made", .entity = "r7", .event_us = 1, .value = "yes", .observed_us = 2};
+        tm_label_result joined;
+        must(chdir(folder) == 0, folder);
+        must(tm__home_open(".tidemill", false, &home, &err) == TM_OK, err.message);
+        must(tm__registry_open(home, &registry, &err) == TM_OK, err.message);
+        must(tm__registry_epoch_begin(registry, &epoch, &err) == TM_OK, err.message);
+        must(tm__registry_job_add(registry, "retrain", "made", job, &err) == TM_OK, err.message);
+        tm__key_create(&key);
+        must(tm__registry_key_add(registry, &key, TM_GUARD_ADMIN, "hot", &actor, &err) == TM_OK,
+             err.message);
+        must(tm__monitor_open(home, &options, &monitor, &err) == TM_OK, err.message);
+        must(tm__monitor_labels(monitor, &label, 1, &joined, &err) == TM_OK, err.message);
+        write_text(".tidemill/temp/unfinished", "half");
+        _exit(0);
+    }
+    must(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+         "hot");
+}
+
+void fault_templates(const char *root) {
+    static const char *const create[] = {"key", "create", "--role", "admin", "--json", NULL};
+    static const char *const promote[] = {"model", "promote", "made@2", NULL};
+    char from[1024], to[1024];
+    (void)snprintf(from, sizeof(from), "%s/empty", root);
+    must(mkdir(from, 0700) == 0, from);
+    write_rows(path_of(from, "data.csv"), 0, 80);
+    write_rows(path_of(from, "new.csv"), 200, 30);
+    write_text(path_of(from, "tidemill.yaml"),
+               "models:\n  made:\n    from: data.csv\n    target: y\n    entity: id\n"
+               "    gate: {better_than: champion, min: {auc: 0.1}}\n    retrain: {every: 7d}\n");
+    char shell[2048];
+    (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", from);
+    must(system(shell) == 0, "gzip");
+    (void)snprintf(to, sizeof(to), "%s/full", root);
+    fault_copy(from, to);
+    make_full(to);
+    (void)snprintf(from, sizeof(from), "%s/full", root);
+    (void)snprintf(to, sizeof(to), "%s/hot", root);
+    fault_copy(from, to);
+    make_hot(to);
+    (void)snprintf(to, sizeof(to), "%s/keyed", root);
+    fault_copy(from, to);
+    run_plain(to, create, "created");
+    char *text = fault_read(path_of(to, "created"));
+    json_error_t e;
+    json_t *made = json_loads(text, 0, &e);
+    must(made != NULL, "key");
+    write_text(path_of(to, "key"), json_string_value(json_object_get(made, "key")));
+    write_text(path_of(to, "keyid"), json_string_value(json_object_get(made, "id")));
+    json_decref(made);
+    free(text);
+    (void)snprintf(from, sizeof(from), "%s/keyed", root);
+    (void)snprintf(to, sizeof(to), "%s/moved", root);
+    fault_copy(from, to);
+    run_plain(to, promote, NULL);
+}
+
+/* ---- Coverage ---- */
+
+static bool runs_command(const fault_case *c, const char *name) {
+    char words[128] = "";
+    for (uint32_t i = 0; i < 2 && c->words[i] != NULL; i++) {
+        (void)strcat(strcat(words, i > 0 ? " " : ""), c->words[i]);
+    }
+    const size_t n = strlen(name);
+    return strncmp(words, name, n) == 0 && (words[n] == '\0' || words[n] == ' ');
+}
+
+bool fault_covers_all(void) {
+    bool is_all = true;
+    uint32_t n = 0;
+    const tm_command *commands = tm__commands(&n);
+    for (uint32_t i = 0; i < n; i++) {
+        bool is_run = false;
+        for (uint32_t k = 0; k < fault_n_cases; k++) {
+            is_run = is_run || (fault_cases[k].words[0] != NULL &&
+                                runs_command(&fault_cases[k], commands[i].name));
+        }
+        if (!is_run) {
+            printf("no case runs the command '%s'\n", commands[i].name);
+        }
+        is_all = is_all && is_run;
+    }
+    for (uint32_t i = 0; i < tm__endpoint_count(); i++) {
+        bool is_run = false;
+        for (uint32_t k = 0; k < fault_n_cases; k++) {
+            is_run = is_run || (strncmp(fault_cases[k].name, "http ", 5) == 0 &&
+                                strcmp(fault_cases[k].name + 5, tm__endpoint_get(i)->name) == 0);
+        }
+        if (!is_run) {
+            printf("no case calls the endpoint '%s'\n", tm__endpoint_get(i)->name);
+        }
+        is_all = is_all && is_run;
+    }
+    return is_all;
+}
