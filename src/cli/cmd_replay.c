@@ -30,7 +30,8 @@ typedef struct replay {
     uint64_t batch;
     uint64_t n_rows;
     uint64_t n_sent;     /* rows answered */
-    uint64_t n_labelled; /* labels sent */
+    uint64_t n_labelled; /* rows whose label was sent or is missing */
+    uint64_t n_labels;   /* labels sent */
     char (*ids)[ID_TEXT];
     uint64_t *due_ns; /* when a row's label may be sent */
     uint64_t label_delay_ns;
@@ -135,23 +136,25 @@ static tm_status send_labels(replay *r, tm_err *err) {
     const tm_column *column = tm__table_column(r->table, r->label);
     const uint64_t now = tm__mono_ns();
     uint64_t row = r->n_labelled;
-    bool first = true;
+    uint64_t n_labels = 0;
     tm__buf_reset(&r->body);
     (void)tm__buf_text(&r->body, "{\"labels\": [");
     for (; row < r->n_sent && row - r->n_labelled < r->batch && r->due_ns[row] <= now; row++) {
         if (tm__column_is_missing(column, row)) {
             continue;
         }
-        (void)tm__buf_printf(
-            &r->body, "%s{\"prediction_id\": \"%s\", \"label\": ", first ? "" : ", ", r->ids[row]);
+        (void)tm__buf_printf(&r->body,
+                             "%s{\"prediction_id\": \"%s\", \"label\": ", n_labels == 0 ? "" : ", ",
+                             r->ids[row]);
         put_value(&r->body, column, row);
         (void)tm__buf_byte(&r->body, '}');
-        first = false;
+        n_labels++;
     }
     (void)tm__buf_text(&r->body, "]}");
-    if (!first) {
+    if (n_labels > 0) {
         TM_TRY(tm__client_call(r->client, "/v1/labels", &r->body, &r->reply, err));
     }
+    r->n_labels += n_labels;
     r->n_labelled = row;
     return TM_OK;
 }
@@ -241,7 +244,7 @@ static void print_summary(replay *r, double seconds) {
         json_t *result =
             json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "schema", "tidemill.replay/1",
                       "model", r->model, "rows", (json_int_t)r->n_sent, "labels",
-                      (json_int_t)r->n_labelled, "requests", (json_int_t)r->n_requests, "seconds",
+                      (json_int_t)r->n_labels, "requests", (json_int_t)r->n_requests, "seconds",
                       seconds, "latency_ms_p50", p50, "latency_ms_p99", p99);
         tm__cli_print_json(r->cli, result);
         json_decref(result);
