@@ -12,6 +12,7 @@
  *     decoder, which refuses it where it reads names;
  *   - depth: 2048 there, TM_MAX_JSON_DEPTH here.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static char names[][16] = {"distance", "origin", "speed", "date", "late", "is_new", "since"};
+
+static const tm_type types[] = {TM_TYPE_INT,  TM_TYPE_TEXT, TM_TYPE_FLOAT,
+                                TM_TYPE_TIME, TM_TYPE_BOOL, TM_TYPE_DATE};
 
 static void must(bool fact) {
     if (!fact) {
@@ -36,7 +40,21 @@ static void check_row(const tm_decoder *decoder) {
     json_t *row = json_loadb((const char *)out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     must(row != NULL);
     json_decref(row);
+    tm__buf_reset(&out);
+    if (tm__decoder_entity(decoder, &out)) {
+        must(strlen((const char *)out.data) + 1 == out.len);
+    }
     tm__buf_done(&out);
+    const int64_t us = tm__decoder_event_us(decoder);
+    must(us == TM_INT_MISSING || (us > INT64_MIN / 2 && us < INT64_MAX / 2));
+    const tm_cell *cells = tm__decoder_cells(decoder);
+    for (uint32_t i = 0; i < 6; i++) { /* fitted to the columns' types */
+        must(cells[i].type == TM_TYPE_NONE || cells[i].type == types[i]);
+        must(cells[i].type != TM_TYPE_FLOAT || !isnan(cells[i].f64));
+        must(cells[i].type != TM_TYPE_TEXT || tm__str_is_utf8(cells[i].text));
+    }
+    const tm_decode_counts counts = tm__decoder_counts(decoder);
+    must(counts.n_rows == tm__decoder_row(decoder) + 1);
 }
 
 static void decode(const tm_plan *plan, tm_rows_place *place) {
@@ -162,11 +180,11 @@ static void compare(const tm_buf *text, const uint8_t *data, size_t len, const t
 static const tm_plan *the_plan(void) {
     static tm_schema_column columns[] = {
         {.name = names[0], .type = TM_TYPE_INT},
-        {.name = names[1], .type = TM_TYPE_TEXT},
+        {.name = names[1], .type = TM_TYPE_TEXT, .is_nullable = true},
         {.name = names[2], .type = TM_TYPE_FLOAT, .is_nullable = true},
-        {.name = names[3], .type = TM_TYPE_TIME},
-        {.name = names[5], .type = TM_TYPE_BOOL},
-        {.name = names[6], .type = TM_TYPE_DATE},
+        {.name = names[3], .type = TM_TYPE_TIME, .is_nullable = true},
+        {.name = names[5], .type = TM_TYPE_BOOL, .is_nullable = true},
+        {.name = names[6], .type = TM_TYPE_DATE, .is_nullable = true},
     };
     static const tm_schema schema = {.n_cols = 6, .cols = columns};
     static const char *others[] = {names[4]};

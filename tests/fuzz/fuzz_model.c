@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as the model section of a bundle. The first byte picks the learner. What is taken must
- * predict, and save to bytes that load again.
+ * predict finite scores, and save to bytes that load again.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "model/model.h"
+#include "model/blend/blend.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -23,6 +24,12 @@ static void predict(const tm_model *model) {
     if (cols == NULL || features == NULL || out == NULL) {
         abort();
     }
+    double *shares = tm__mem_alloc((size_t)model->n_cols + 1, sizeof(*shares));
+    if (shares == NULL) {
+        abort();
+    }
+    model->ops->importance(model, shares);
+    tm__mem_free(shares);
     for (uint32_t round = 0; round < 5; round++) {
         for (uint32_t i = 0; i < model->n_cols; i++) {
             cols[i] = &cells[(i + round) % 5];
@@ -33,6 +40,11 @@ static void predict(const tm_model *model) {
                               .features = features,
                               .sparse = &no_terms};
         tm__model_predict_row(model, &view, out);
+        for (uint32_t k = 0; k < model->n_outputs; k++) {
+            if (!(fabs(out[k]) <= 1e302)) { /* a blend of 16 */
+                abort();
+            }
+        }
     }
     tm__mem_free((void *)cols);
     tm__mem_free(features);
@@ -48,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     if (len < 1) {
         return 0;
     }
-    const tm_model_ops *ops = list[data[0] % n];
+    const tm_model_ops *ops = data[0] % (n + 1) < n ? list[data[0] % (n + 1)] : &tm__blend_ops;
     uint8_t *copy = tm__mem_alloc(len, 1); /* aligned, as a bundle's section is */
     tm_model *model = NULL;
     tm_model *again = NULL;

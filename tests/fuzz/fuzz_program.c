@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a feature program: what is taken must run on a row, and save to bytes that load. */
+/*
+ * Any bytes as a feature program, which the target ends with the right sum: what is taken must run
+ * on a row, and save to as many bytes, which load.
+ */
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "bundle_bytes.h"
 #include "feature/feature.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -43,17 +47,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     tm_program *program = NULL;
     tm_program *again = NULL;
     tm_err err = {0};
-    tm_buf saved;
+    tm_buf bytes, saved;
+    tm__buf_init(&bytes, len + 4);
     tm__buf_init(&saved, 256u << 20);
-    if (tm__program_load(data, len, &program, &err) == TM_OK) {
+    if (!tm__buf_append(&bytes, data, len) || !tm__buf_u32(&bytes, 0)) {
+        abort();
+    }
+    bundle_bytes_mend_program(bytes.data, bytes.len);
+    if (tm__program_load(bytes.data, bytes.len, &program, &err) == TM_OK) {
         run(program);
-        if (tm__program_save(program, &saved, &err) != TM_OK ||
+        if (tm__program_save(program, &saved, &err) != TM_OK || saved.len != bytes.len ||
             tm__program_load(saved.data, saved.len, &again, &err) != TM_OK) {
             abort();
         }
     }
     tm__program_free(again);
     tm__program_free(program);
+    tm__buf_done(&bytes);
     tm__buf_done(&saved);
     return 0;
 }

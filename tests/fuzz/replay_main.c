@@ -12,14 +12,19 @@ static int feed(const char *path) {
     if (file == NULL) {
         return 0;
     }
-    uint8_t *data = malloc(16u << 20);
-    const size_t len = data != NULL ? fread(data, 1, 16u << 20, file) : 0;
-    fclose(file);
+    const long size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : 0;
+    rewind(file);
+    if (size < 0 || size > 64l << 20) {
+        fclose(file);
+        return 0;
+    }
     /* A block of the exact size, so that the sanitizers see a read past the end. */
-    uint8_t *exact = realloc(data, len > 0 ? len : 1);
+    uint8_t *data = malloc(size > 0 ? (size_t)size : 1);
+    const size_t len = data != NULL && size > 0 ? fread(data, 1, (size_t)size, file) : 0;
+    fclose(file);
     fprintf(stderr, "%s\n", path);
-    LLVMFuzzerTestOneInput(exact, len);
-    free(exact);
+    LLVMFuzzerTestOneInput(data, len);
+    free(data);
     return 1;
 }
 
