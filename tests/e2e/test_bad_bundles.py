@@ -170,3 +170,18 @@ def test_a_bad_champion_behind_the_server_s_back_leaves_the_good_one_at_work(tm,
     status, _, body = server.request("GET", "/readyz")
     assert status == 200 and "1 on an older version" in json.dumps(body)
     assert server.stop() == 0
+
+
+def test_a_file_that_is_cut_or_overwritten_while_it_serves_changes_no_answer(tm, serve, home):
+    path = bundle_of(tm, 1)
+    server = serve()
+    first = answer(server)
+    assert first[:2] == (200, 1) and home.exists()
+    path.chmod(0o600)
+    with open(path, "r+b") as file:
+        file.write(b"x" * path.stat().st_size)
+    assert answer(server) == first
+    with open(path, "r+b") as file:
+        file.truncate(100)
+    status, _, body = server.request("POST", "/v1/routes/churn/predict?explain=true", {"rows": [ROW]})
+    assert status == 200 and [p["probability"] for p in body["predictions"]] == first[2]
