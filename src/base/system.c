@@ -9,6 +9,7 @@
 #include "base/system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,14 +21,60 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/str.h"
+
+/* ---- The user ---- */
+
+/* "name:password:uid:..." of the user wanted. */
+static bool is_user(tm_str line, uint64_t uid, char *out, size_t size) {
+    uint64_t found = 0;
+    const tm_str name = tm__str_cut(&line, ':');
+    (void)tm__str_cut(&line, ':');
+    return tm__str_to_u64(tm__str_cut(&line, ':'), &found) && found == uid && name.len > 0 &&
+           tm__str_copy(out, size, name);
+}
+
+/* getpwuid() may load modules, and glibc's (2.36) aborts when it has no memory for that. */
+void tm__user_name(char *out, size_t size) {
+    char block[4096];
+    size_t len = 0;
+    const int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    bool is_found = false;
+    for (ssize_t n = 1; fd >= 0 && n > 0 && !is_found;) {
+        n = read(fd, block + len, sizeof(block) - len);
+        len += n > 0 ? (size_t)n : 0;
+        const char *end = memchr(block, '\n', len);
+        for (size_t at = 0; !is_found && end != NULL; end = memchr(block + at, '\n', len - at)) {
+            const size_t next = (size_t)(end - block) + 1;
+            is_found = is_user((tm_str){block + at, next - at - 1}, getuid(), out, size);
+            at = next;
+            if (memchr(block + at, '\n', len - at) == NULL) { /* the rest moves to the front */
+                memmove(block, block + at, len - at);
+                len -= at;
+                break;
+            }
+        }
+        len = len == sizeof(block) ? 0 : len; /* a line of 4 KiB is no user's */
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!is_found) {
+        (void)snprintf(out, size, "uid %u", (unsigned)getuid());
+    }
+}
 
 /* ---- Files of the kernel ---- */
 
 /* Text of a small file, cut to size; empty when it cannot be read. */
 static tm_str kernel_text(const char *path, tm_buf *buf) {
     tm__buf_init(buf, 1u << 20);
-    if (tm__fs_read_all(path, buf, NULL) != TM_OK) {
+    const tm_status st = tm__fs_read_all(path, buf, NULL);
+    if (st == TM_E_NOMEM) {
+        (void)tm__json_lost(); /* that it is not known would be wrong */
+    }
+    if (st != TM_OK) {
         return (tm_str){0};
     }
     return (tm_str){(const char *)buf->data, buf->len};

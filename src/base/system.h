@@ -49,6 +49,9 @@ typedef struct tm_access {
 } tm_access;
 bool tm__access_info(const char *path, tm_access *out);
 
+/** Name of the user of this process as /etc/passwd has it, else "uid N". Takes no memory. */
+void tm__user_name(char *out, size_t size);
+
 typedef enum tm_clock_state {
     TM_CLOCK_SYNCED,
     TM_CLOCK_FREE, /* nobody disciplines it */

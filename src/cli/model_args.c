@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/model_args.h"
 
-#include <pwd.h>
+#include "base/system.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,8 +45,9 @@ void tm__place_close(tm_place *place) {
 }
 
 tm_actor tm__cli_actor(const char *reason, char *out, size_t size) {
-    const struct passwd *user = getpwuid(getuid());
-    (void)snprintf(out, size, "cli:%s", user != NULL ? user->pw_name : "unknown");
+    static const char prefix[] = "cli:";
+    (void)tm__str_copy(out, size, tm__str(prefix));
+    tm__user_name(out + sizeof(prefix) - 1, size - sizeof(prefix) + 1);
     return (tm_actor){.name = out, .reason = reason};
 }
 

@@ -486,9 +486,11 @@ tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_p
         return TM_FAIL(err, TM_E_NOMEM, "out of memory while reading '%s'", path);
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
-    if (yaml_parser_load(&parser, &r.document) == 0 && parser.error == YAML_MEMORY_ERROR) {
+    /* libyaml does not name each lack of memory an error. */
+    const bool is_loaded = yaml_parser_load(&parser, &r.document) != 0;
+    if (!is_loaded && (parser.error == YAML_MEMORY_ERROR || parser.error == YAML_NO_ERROR)) {
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory while reading '%s'", path);
-    } else if (parser.error != YAML_NO_ERROR) {
+    } else if (!is_loaded) {
         st = TM_FAIL(err, TM_E_DATA, "the file is no YAML: %s",
                      parser.problem != NULL ? parser.problem : "cannot be read");
         tm_err_at(err, path, parser.problem_mark.line + 1,

@@ -104,20 +104,28 @@ static const char *read_label(tm_arena *arena, const json_t *item, tm_label *out
     return NULL;
 }
 
-static json_t *label_reply(const tm_label_result *results, size_t n) {
+/* The labels are stored: the reply has its room already and is written without values between. */
+static void label_reply(tm_exchange *x, const tm_label_result *results, size_t n) {
     static const char *const words[] = {[TM_LABEL_JOINED] = "joined",
                                         [TM_LABEL_WAITING] = "waiting",
                                         [TM_LABEL_DUPLICATE] = "duplicate",
                                         [TM_LABEL_CONFLICT] = "conflict"};
-    json_int_t counts[4] = {0};
-    json_t *list = json_array();
-    for (size_t i = 0; list != NULL && i < n; i++) {
+    tm_buf *out = &x->reply;
+    size_t counts[4] = {0};
+    x->status = 200;
+    x->content_type = "application/json";
+    for (size_t i = 0; i < n; i++) {
         counts[results[i]]++;
-        (void)json_array_append_new(list, json_string(words[results[i]]));
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:o}", "joined", counts[TM_LABEL_JOINED], "waiting",
-                     counts[TM_LABEL_WAITING], "duplicate", counts[TM_LABEL_DUPLICATE], "conflict",
-                     counts[TM_LABEL_CONFLICT], "results", list);
+    tm__buf_byte(out, '{');
+    for (size_t k = 0; k < 4; k++) {
+        tm__buf_printf(out, "\"%s\":%zu,", words[k], counts[k]);
+    }
+    tm__buf_text(out, "\"results\":[");
+    for (size_t i = 0; i < n; i++) {
+        tm__buf_printf(out, i == 0 ? "\"%s\"" : ",\"%s\"", words[results[i]]);
+    }
+    tm__buf_text(out, "]}");
 }
 
 static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
@@ -141,10 +149,12 @@ static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
     tm_err err = {0};
     if (x->n_errors > 0) {
         tm__problem_reply(x, 400, "bad-labels", x->errors[0].detail, NULL);
+    } else if (tm__buf_reserve(&x->reply, 128 + n * 16) == NULL) {
+        tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
     } else if (tm__monitor_labels(x->desk->monitor, labels, n, results, &err) != TM_OK) {
         tm__problem_from_err(x, &err);
     } else {
-        tm__reply_json(x, label_reply(results, n));
+        label_reply(x, results, n);
     }
 }
 

@@ -306,6 +306,26 @@ static void serve_thread(void *arg) {
     must(tm__server_run(arg, &number, &err) == TM_OK, err.message);
 }
 
+/* Answers are written after the reply, and again when that failed: wait until none is left. Returns
+ * how many were dropped, which the server counts. */
+static long wait_for_log(uint16_t port, const char *key) {
+    static const fault_case status = {"status", .method = "GET", .target = "/v1/status"};
+    char *text = calloc(FAULT_TEXT_MAX, 1);
+    long n_dropped = 0;
+    must(text != NULL, "status");
+    for (int i = 0; i < 500; i++) {
+        const int code = request(&status, port, key, text, FAULT_TEXT_MAX);
+        const char *dropped = strstr(text, "\"dropped\":");
+        if (code == 200 && dropped != NULL && strstr(text, "\"queued\":0") != NULL) {
+            n_dropped = strtol(dropped + 10, NULL, 10);
+            break;
+        }
+        sleep_ms(5);
+    }
+    free(text);
+    return n_dropped;
+}
+
 static void run_request(const fault_case *c, const fault_plan *plan, fault_result *out) {
     static const tm_log quiet = {.level = TM_ERROR, .fd = -1};
     static const tm_serve_limits limits = {.stop_delay_ms = 1};
@@ -333,6 +353,7 @@ static void run_request(const fault_case *c, const fault_plan *plan, fault_resul
     fault_disarm(&out->count);
     char *const body = strstr(reply, "\r\n\r\n");
     write_text(".out", body != NULL ? body + 4 : reply);
+    out->n_dropped = wait_for_log(port, key);
     for (out->is_paused = true; !out->may_go_on;) {
         sleep_ms(1);
     }
@@ -462,7 +483,11 @@ static void make_full(const char *folder) {
     run_plain(folder, train2, NULL);
     write_rows(path_of(folder, "live.csv"), 500, 60);
     const int status = fault_run(&replay, folder, &none, result, NULL, NULL);
-    must(WIFEXITED(status) && WEXITSTATUS(status) == 0, "replay");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || result->code != 0) {
+        fprintf(stderr, "a template cannot be made: replay gives %d, status %d: %s\n", result->code,
+                status, fault_read(path_of(folder, ".err")));
+        abort();
+    }
     run_plain(folder, backup, NULL);
     free(result);
 }

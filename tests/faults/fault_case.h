@@ -34,6 +34,7 @@ typedef struct fault_result {
     _Atomic bool is_paused, may_go_on; /* a request was answered, and the folder was looked at */
     bool is_done;                      /* the child came to its end */
     int code;                          /* exit code or HTTP status; 0: a request without a reply */
+    long n_dropped;                    /* answers that the server counted as not logged */
     int code_after;                    /* of the same request again, without a fault */
     int64_t alive;                     /* blocks of the seam more than before */
     bool has_leak;                     /* said LeakSanitizer */

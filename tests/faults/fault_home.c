@@ -87,25 +87,38 @@ char *fault_read(const char *path) {
     return text;
 }
 
-/* A word with a digit becomes '#', so do its neighbours joined by the signs of numbers and times;
- * blanks that align columns become one. */
+#define RANDOM_MIN 24 /* no word of ours is as long as a key without a digit in it */
+
+static bool is_word(char c) {
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* End of the word at p, with what the signs of numbers, times and keys join to it. */
+static const char *word_end(const char *p, bool *out_digit) {
+    *out_digit = false;
+    while (is_word(*p) ||
+           (*p != '\0' && strchr(".:-+", *p) != NULL && (is_word(p[1]) || p[1] == '-'))) {
+        *out_digit = *out_digit || isdigit((unsigned char)*p);
+        p++;
+    }
+    return p;
+}
+
+/* A word with a digit becomes '#', so does a very long one; blanks that align columns become one.
+ */
 void fault_level(char *text) {
     char *out = text;
     for (const char *p = text; *p != '\0';) {
-        if (isalnum((unsigned char)*p)) {
+        if (is_word(*p)) {
             bool has_digit = false;
-            const char *start = p;
-            for (; isalnum((unsigned char)*p) ||
-                   (strchr(".:-+", *p) != NULL && *p != '\0' && isalnum((unsigned char)p[1]));
-                 p++) {
-                has_digit = has_digit || isdigit((unsigned char)*p);
-            }
-            if (has_digit) {
+            const char *end = word_end(p, &has_digit);
+            if (has_digit || end - p >= RANDOM_MIN) {
                 *out++ = '#';
             } else {
-                memmove(out, start, (size_t)(p - start));
-                out += p - start;
+                memmove(out, p, (size_t)(end - p));
+                out += end - p;
             }
+            p = end;
         } else if (*p == '-' && isdigit((unsigned char)p[1])) {
             p++;
         } else if (*p == ' ' && p[1] == ' ') {

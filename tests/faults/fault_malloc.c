@@ -8,10 +8,12 @@
  */
 #include "fault_malloc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <link.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__has_feature)
@@ -19,7 +21,10 @@
 #define FAULT_ASAN 1
 #endif
 #endif
-#if defined(FAULT_ASAN) || defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) && !defined(FAULT_ASAN)
+#define FAULT_ASAN 1
+#endif
+#ifdef FAULT_ASAN
 #define REAL(name) __interceptor_##name
 #else
 #define REAL(name) __libc_##name
@@ -30,17 +35,20 @@ void *REAL(calloc)(size_t n, size_t size);
 void *REAL(realloc)(void *block, size_t size);
 void *REAL(memalign)(size_t align, size_t size);
 
-void *malloc(size_t size);
-void *calloc(size_t n, size_t size);
-void *realloc(void *block, size_t size);
-void *memalign(size_t align, size_t size);
-void *aligned_alloc(size_t align, size_t size);
-int posix_memalign(void **out, size_t align, size_t size);
+/* What is hidden in the program is not what its libraries call. */
+#define FOR_ALL __attribute__((visibility("default")))
+FOR_ALL void *malloc(size_t size);
+FOR_ALL void *calloc(size_t n, size_t size);
+FOR_ALL void *realloc(void *block, size_t size);
+FOR_ALL void *memalign(size_t align, size_t size);
+FOR_ALL void *aligned_alloc(size_t align, size_t size);
+FOR_ALL int posix_memalign(void **out, size_t align, size_t size);
 
 #define RANGES_MAX 16u
 
 static struct { uintptr_t start, end; } excluded[RANGES_MAX];
 static uint32_t n_excluded;
+static uintptr_t libc_start, libc_end; /* its code */
 
 static _Atomic bool is_armed;
 static _Atomic uint64_t n_calls, n_failed;
@@ -76,6 +84,17 @@ static bool must_fail(void *caller) {
     return true;
 }
 
+/* AddressSanitizer asks libc for the stack of each new thread and ends the program when that fails,
+ * which is by a realloc() of libc's. */
+static bool is_sanitizers(void *caller) {
+#ifdef FAULT_ASAN
+    return (uintptr_t)caller >= libc_start && (uintptr_t)caller < libc_end;
+#else
+    (void)caller;
+    return false;
+#endif
+}
+
 void *malloc(size_t size) {
     return must_fail(__builtin_return_address(0)) ? NULL : REAL(malloc)(size);
 }
@@ -86,7 +105,8 @@ void *calloc(size_t n, size_t size) {
 
 void *realloc(void *block, size_t size) {
     /* With size 0 it frees, which does not fail. */
-    return (block == NULL || size > 0) && must_fail(__builtin_return_address(0))
+    return (block == NULL || size > 0) && !is_sanitizers(__builtin_return_address(0)) &&
+                   must_fail(__builtin_return_address(0))
                ? NULL
                : REAL(realloc)(block, size);
 }
@@ -130,6 +150,13 @@ void fault_exempt(bool wanted) {
 static int note_library(struct dl_phdr_info *info, size_t size, void *arg) {
     (void)size;
     (void)arg;
+    for (uint16_t i = 0; strstr(info->dlpi_name, "/libc.so") != NULL && i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        if (part->p_type == PT_LOAD && (part->p_flags & PF_X) != 0) {
+            libc_start = info->dlpi_addr + part->p_vaddr;
+            libc_end = libc_start + part->p_memsz;
+        }
+    }
     if (strstr(info->dlpi_name, "libduckdb") == NULL &&
         strstr(info->dlpi_name, "libstdc++") == NULL) {
         return 0;
@@ -145,8 +172,24 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *arg) {
     return 0;
 }
 
+/* A call in libc that takes memory must be seen. */
+static bool sees_libc(void) {
+    static const fault_plan none = {0};
+    fault_count count;
+    fault_arm(&none);
+    DIR *const dir = opendir("/");
+    fault_disarm(&count);
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return count.n_calls > 0;
+}
+
 void fault_prepare(void) {
     void *frames[4];
+    if (!sees_libc()) {
+        abort();
+    }
     (void)backtrace(frames, 4);
     n_excluded = 0;
     (void)dl_iterate_phdr(note_library, NULL);

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -108,6 +109,35 @@ static void the_holder_of_a_lock_has_a_number_and_a_name(void **state) {
     test_folder_remove(&folder);
 }
 
+/* The system's own answer, asked where there is memory. */
+static void the_user_has_the_name_that_the_system_gives(void **state) {
+    (void)state;
+    char name[80];
+    char small[4];
+    const struct passwd *user = getpwuid(getuid());
+    tm__user_name(name, sizeof(name));
+    if (user != NULL) {
+        assert_string_equal(name, user->pw_name);
+    } else {
+        assert_int_equal(strncmp(name, "uid ", 4), 0);
+    }
+    tm__user_name(small, sizeof(small));
+    assert_true(strlen(small) < sizeof(small));
+    /* A user from beyond the file, in a child that may become it. */
+    const pid_t child = fork();
+    if (child == 0) {
+        if (geteuid() != 0) {
+            _exit(0);
+        }
+        const bool is_changed = setresuid(64321, 64321, 64321) == 0;
+        tm__user_name(name, sizeof(name));
+        _exit(is_changed && strcmp(name, "uid 64321") == 0 ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_those_of_the_process),
@@ -115,6 +145,7 @@ int main(void) {
         cmocka_unit_test(a_disk_has_a_name_and_room),
         cmocka_unit_test(access_is_told),
         cmocka_unit_test(the_clock_has_a_state),
+        cmocka_unit_test(the_user_has_the_name_that_the_system_gives),
         cmocka_unit_test(the_holder_of_a_lock_has_a_number_and_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
