@@ -442,18 +442,22 @@ static tm_status db_use_wal(tm_db *db, tm_err *err) {
     const uint64_t deadline_ns = tm__mono_ns() + (uint64_t)TM_DB_BUSY_MS * 1000000u;
     sqlite3_stmt *stmt = NULL;
     tm_status st = TM_OK;
+    bool is_wal = false;
     int rc = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
-    while (rc == SQLITE_OK) {
+    /* The row says what the mode will be; the step after it commits that, and can fail. */
+    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
         rc = sqlite3_step(stmt);
-        if ((rc & 0xff) == SQLITE_BUSY && tm__mono_ns() < deadline_ns) {
+        if (rc == SQLITE_ROW) {
+            is_wal = tm__str_is(tm__str((const char *)sqlite3_column_text(stmt, 0)), "wal");
+        } else if ((rc & 0xff) == SQLITE_BUSY && tm__mono_ns() < deadline_ns) {
             tm__sleep_ms(5);
             (void)sqlite3_reset(stmt);
             rc = SQLITE_OK;
         }
     }
-    if (rc != SQLITE_ROW) {
+    if (rc != SQLITE_DONE) {
         st = db_fail(db, rc, "open", err);
-    } else if (!tm__str_is(tm__str((const char *)sqlite3_column_text(stmt, 0)), "wal")) {
+    } else if (!is_wal) {
         st = TM_FAIL(err, TM_E_UNSUPPORTED, "cannot use a write-ahead log for '%s'", db->path);
         tm_err_hint(err, "Keep the home on a local disk, not on a network share.");
     }

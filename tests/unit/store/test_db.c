@@ -472,6 +472,33 @@ static void many_processes_make_a_fresh_file_at_once(void **state) {
     tm__db_close(db);
 }
 
+/* Whatever write or sync fails, once: the file is not opened, or it is in the mode it must be in.
+ */
+static void a_file_that_cannot_change_its_mode_is_not_opened(void **state) {
+    (void)state;
+    unsigned n_failed = 0;
+    for (uint64_t n = 1; n < 200; n++) {
+        (void)tear_down(NULL);
+        (void)set_up(NULL);
+        tm_db *db = NULL;
+        test_disk_fail_at(n, false);
+        const tm_status st = tm__db_open(path, &make, &db, NULL);
+        test_disk_fail_at(0, false);
+        if (st == TM_OK) {
+            tm_stmt *stmt = NULL;
+            bool has_row = false;
+            assert_int_equal(tm__stmt_init(db, "PRAGMA journal_mode", &stmt, NULL), TM_OK);
+            assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
+            assert_string_equal(tm__stmt_text(stmt, 0), "wal");
+            tm__stmt_done(stmt);
+            tm__db_close(db);
+            break;
+        }
+        n_failed++;
+    }
+    assert_true(n_failed > 10);
+}
+
 /* Whatever write fails: an insert that was acknowledged is there, and one that failed is not half.
  */
 static void a_failed_write_never_loses_an_acknowledged_row(void **state) {
@@ -675,6 +702,7 @@ int main(void) {
         TEST(a_read_only_connection_sees_what_is_written),
         TEST(a_read_only_connection_does_not_migrate),
         TEST(many_processes_make_a_fresh_file_at_once),
+        TEST(a_file_that_cannot_change_its_mode_is_not_opened),
         TEST(a_failed_write_never_loses_an_acknowledged_row),
         TEST(a_refused_file_keeps_every_byte),
         TEST(a_refused_file_keeps_its_write_ahead_log),
