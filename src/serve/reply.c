@@ -96,7 +96,9 @@ void tm__problem_from_err(tm_exchange *x, const tm_err *err) {
     if (status == 500 || err->status == TM_E_NOMEM) {
         tm_log_event(x->log, TM_ERROR, "http.failed", TM_FT("request", x->request_id),
                      TM_FT("error", err->message), TM_FT("status", tm_status_text(err->status)));
-        tm__problem_reply(x, status, slug, "the server could not do this",
+        tm__problem_reply(x, status, slug,
+                          err->status == TM_E_NOMEM ? "the server has no memory for this"
+                                                    : "the server could not do this",
                           "The log of the server says why, under this request's id.");
         return;
     }

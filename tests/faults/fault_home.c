@@ -87,7 +87,7 @@ char *fault_read(const char *path) {
     return text;
 }
 
-#define RANDOM_MIN 24 /* no word of ours is as long as a key without a digit in it */
+#define RANDOM_MIN 40 /* no word of ours is as long as a key without a digit in it */
 
 static bool is_word(char c) {
     return isalnum((unsigned char)c) || c == '_';
