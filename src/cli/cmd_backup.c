@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/doctor.h"
 #include "cli/model_args.h"
 #include "cli/staging.h"
 #include "monitor/monitor.h"
@@ -201,7 +202,7 @@ static tm_status add_manifest(tm_backup *b, const char *created, tm_err *err) {
 
 static tm_status report(const tm_backup *b, bool has_project, uint64_t size_bytes, const char *hash,
                         tm_err *err) {
-    char text[128];
+    char text[128], size[32];
     tm_cli *cli = b->cli;
     const size_t n_absent = json_array_size(b->absent);
     const size_t n_bundles = json_array_size(json_object_get(b->files, "bundles"));
@@ -220,9 +221,9 @@ static tm_status report(const tm_backup *b, bool has_project, uint64_t size_byte
         }
         tm__cli_print_json(cli, b->facts);
     }
-    tm__cli_print(cli, "%s: %s%s, %.1f MiB\n", b->path,
-                  tm__staging_facts_text(b->facts, text, sizeof(text)),
-                  has_project ? ", tidemill.yaml" : "", (double)size_bytes / (1 << 20));
+    tm__cli_print(
+        cli, "%s: %s%s, %s\n", b->path, tm__staging_facts_text(b->facts, text, sizeof(text)),
+        has_project ? ", tidemill.yaml" : "", tm__bytes_text(size_bytes, size, sizeof(size)));
     if (n_absent > 0) {
         tm__cli_warn(cli, "%zu snapshots are gone from the home and are not in the backup",
                      n_absent);
