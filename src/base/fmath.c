@@ -19,6 +19,10 @@
  */
 #include "base/fmath.h"
 
+#ifdef __FAST_MATH__
+#error "-ffast-math would change the bits of model files"
+#endif
+
 #include <string.h>
 
 #include "base/fmath_priv.h"
