@@ -36,6 +36,21 @@ void test_folder_remove(test_folder *folder) {
     assert_int_equal(nftw(folder->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+int test_folder_enter(void **state) {
+    test_folder *folder = malloc(sizeof(*folder));
+    assert_non_null(folder);
+    test_folder_make(folder);
+    *state = folder;
+    return chdir(folder->path);
+}
+
+int test_folder_leave(void **state) {
+    const int result = chdir("/");
+    test_folder_remove(*state);
+    free(*state);
+    return result;
+}
+
 tm_ctx *test_ctx_make(uint32_t n_threads) {
     tm_ctx *ctx = tm__mem_zalloc(1, sizeof(*ctx));
     assert_non_null(ctx);

@@ -18,6 +18,10 @@ void test_folder_make(test_folder *folder);
 /** Path of a name in the folder; out holds size bytes. */
 const char *test_folder_join(const test_folder *folder, const char *name, char *out, size_t size);
 void test_folder_remove(test_folder *folder);
+/** Set-up and tear-down of a group whose files have relative names: it works in a folder of its
+ * own, so that other checkouts may run the same test at the same time. */
+int test_folder_enter(void **state);
+int test_folder_leave(void **state);
 
 /** A context with a pool of n_threads (1: none) and both arenas; ends the test when memory runs
  * out.

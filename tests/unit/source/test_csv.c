@@ -7,10 +7,11 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "source/csv_priv.h"
+#include "support.h"
 #include "test.h"
 
-#define PATH "/tmp/tidemill-csv-a"
-#define PATH_B "/tmp/tidemill-csv-b"
+#define PATH "csv-a"
+#define PATH_B "csv-b"
 
 static const char *const one[] = {PATH};
 static const char *const two[] = {PATH, PATH_B};
@@ -353,11 +354,6 @@ static void running_out_of_memory_leaks_nothing(void **state) {
     }
 }
 
-static int remove_files(void **state) {
-    (void)state;
-    return tm__fs_remove(PATH, NULL) == TM_OK && tm__fs_remove(PATH_B, NULL) == TM_OK ? 0 : 1;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_are_found),
@@ -374,5 +370,5 @@ int main(void) {
         cmocka_unit_test(five_thousand_columns_are_read),
         cmocka_unit_test(running_out_of_memory_leaks_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, remove_files);
+    return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
 }

@@ -5,9 +5,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/csv_priv.h"
+#include "support.h"
 #include "test.h"
 
-#define PATH "/tmp/tidemill-csv-column"
+#define PATH "csv-column"
 
 /* A block over a text of one column and its header. */
 typedef struct fixture {
@@ -121,11 +122,6 @@ static void a_given_type_keeps(void **state) {
     tm__csv_column_done(&c);
 }
 
-static int remove_file(void **state) {
-    (void)state;
-    return tm__fs_remove(PATH, NULL) == TM_OK ? 0 : 1;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ints_become_floats_without_another_pass),
@@ -134,5 +130,5 @@ int main(void) {
         cmocka_unit_test(dates_wait_for_their_order),
         cmocka_unit_test(a_given_type_keeps),
     };
-    return cmocka_run_group_tests(tests, NULL, remove_file);
+    return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
 }

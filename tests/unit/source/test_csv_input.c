@@ -5,9 +5,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/csv_priv.h"
+#include "support.h"
 #include "test.h"
 
-#define PATH "/tmp/tidemill-csv-input"
+#define PATH "csv-input"
 
 /* "hello\n" by gzip. */
 static const uint8_t hello_gz[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
@@ -130,11 +131,6 @@ static void running_out_of_memory_leaks_nothing(void **state) {
     }
 }
 
-static int remove_file(void **state) {
-    (void)state;
-    return tm__fs_remove(PATH, NULL) == TM_OK ? 0 : 1;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_bytes_come_as_they_are),
@@ -144,5 +140,5 @@ int main(void) {
         cmocka_unit_test(damaged_packed_bytes_are_an_error),
         cmocka_unit_test(running_out_of_memory_leaks_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, remove_file);
+    return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
 }

@@ -5,9 +5,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/csv_priv.h"
+#include "support.h"
 #include "test.h"
 
-#define PATH "/tmp/tidemill-csv-scan"
+#define PATH "csv-scan"
 
 static void write_text(const char *text) {
     assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
@@ -208,11 +209,6 @@ static void more_columns_than_the_limit_are_refused(void **state) {
     tm__csv_close(s);
 }
 
-static int remove_file(void **state) {
-    (void)state;
-    return tm__fs_remove(PATH, NULL) == TM_OK ? 0 : 1;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_cut_as_they_are_meant),
@@ -222,5 +218,5 @@ int main(void) {
         cmocka_unit_test(a_field_without_end_is_refused_before_memory_is),
         cmocka_unit_test(more_columns_than_the_limit_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, remove_file);
+    return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
 }

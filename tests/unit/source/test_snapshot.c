@@ -6,9 +6,10 @@
 #include "base/mem.h"
 #include "failing_disk.h"
 #include "source/source.h"
+#include "support.h"
 #include "test.h"
 
-#define DIR "/tmp/tidemill-snapshots"
+#define DIR "snapshots"
 
 static tm_ctx ctx;
 
@@ -135,5 +136,5 @@ int main(void) {
         cmocka_unit_test(rows_under_another_hash_are_an_integrity_error),
         cmocka_unit_test(a_failed_write_leaves_no_file),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
 }

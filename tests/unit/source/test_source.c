@@ -10,7 +10,7 @@
 #include "test.h"
 
 #define BAD "tests/golden/bad/"
-#define DIR "/tmp/tidemill-source"
+#define DIR "build/test-source"
 
 static tm_ctx ctx;
 
