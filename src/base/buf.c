@@ -22,6 +22,10 @@ void tm__buf_init(tm_buf *buf, size_t size_max) {
     *buf = (tm_buf){.size_max = size_max};
 }
 
+tm_status tm__buf_status(const tm_buf *buf) {
+    return !buf->failed ? TM_OK : buf->no_memory ? TM_E_NOMEM : TM_E_LIMIT;
+}
+
 uint8_t *tm__buf_reserve(tm_buf *buf, size_t len) {
     if (buf->failed || len > buf->size_max - buf->len) {
         buf->failed = true;
@@ -38,6 +42,7 @@ uint8_t *tm__buf_reserve(tm_buf *buf, size_t len) {
         uint8_t *data = capacity == SIZE_MAX ? NULL : tm__mem_realloc(buf->data, capacity + 1, 1);
         if (data == NULL) {
             buf->failed = true;
+            buf->no_memory = true;
             return NULL;
         }
         data[buf->len] = 0;
@@ -158,6 +163,7 @@ bool tm__buf_align(tm_buf *buf, size_t align) {
 void tm__buf_reset(tm_buf *buf) {
     buf->len = 0;
     buf->failed = false;
+    buf->no_memory = false;
     if (buf->data != NULL) {
         buf->data[0] = 0;
     }

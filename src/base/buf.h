@@ -18,11 +18,14 @@ typedef struct tm_buf {
     size_t len;
     size_t capacity;
     size_t size_max;
-    bool failed; /* an append did not fit or memory ran out; later appends do nothing */
+    bool failed;    /* an append did not fit or memory ran out; later appends do nothing */
+    bool no_memory; /* it was memory */
 } tm_buf;
 
 /** An empty buffer that will not grow past size_max bytes. */
 void tm__buf_init(tm_buf *buf, size_t size_max);
+/** Why the buffer failed: TM_E_NOMEM, or TM_E_LIMIT when its maximum was passed. */
+TM_NODISCARD tm_status tm__buf_status(const tm_buf *buf);
 /** Append; false (and buf->failed) when the maximum is passed or memory ran out. */
 bool tm__buf_append(tm_buf *buf, const void *data, size_t len);
 bool tm__buf_text(tm_buf *buf, const char *text);

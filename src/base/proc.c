@@ -142,6 +142,9 @@ static tm_status read_reply(const tm_buf *message, reply *out, tm_err *err) {
 }
 
 static tm_status ask(tm_supervisor *supervisor, const tm_buf *request, reply *out, tm_err *err) {
+    if (request->no_memory) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for the command of a child");
+    }
     if (request->failed) {
         return TM_FAIL(err, TM_E_LIMIT, "the command of a child is too long");
     }

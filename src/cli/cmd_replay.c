@@ -116,6 +116,9 @@ static tm_status send_batch(replay *r, tm_err *err) {
     const uint64_t row_end = r->n_sent + (left < r->batch ? left : r->batch);
     (void)snprintf(path, sizeof(path), "/v1/routes/%s/predict", r->model);
     put_rows(r, row_end);
+    if (r->body.no_memory) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a batch of rows");
+    }
     if (r->body.failed) {
         return TM_FAIL(err, TM_E_LIMIT, "a batch of rows is larger than a request may be");
     }

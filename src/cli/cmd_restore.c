@@ -78,7 +78,9 @@ static tm_status member_read(tm_restore *r, tm_file *file, tm_buf *text, tm_err 
             TM_TRY(tm__file_write(file, r->chunk, n, err));
         }
         if (text != NULL && !tm__buf_append(text, r->chunk, n)) {
-            return TM_FAIL(err, TM_E_LIMIT, "a file of the backup is too long");
+            return text->no_memory
+                       ? TM_FAIL(err, TM_E_NOMEM, "out of memory for a file of the backup")
+                       : TM_FAIL(err, TM_E_LIMIT, "a file of the backup is too long");
         }
         r->done_bytes += n;
         tm__ctx_progress(&r->ctx, r->only_check ? "checking" : "restoring", r->done_bytes >> 20,

@@ -76,7 +76,12 @@ static tm_status send_request(tm_client *client, const char *path, const tm_buf 
     } else {
         (void)tm__buf_text(&request, "\r\n");
     }
-    tm_status st = request.failed ? TM_FAIL(err, TM_E_LIMIT, "the request is too large") : TM_OK;
+    tm_status st = tm__buf_status(&request);
+    if (st != TM_OK) {
+        st = TM_FAIL(err, st,
+                     st == TM_E_NOMEM ? "out of memory for the request"
+                                      : "the request is too large");
+    }
     for (size_t at = 0; st == TM_OK && at < request.len;) {
         const int64_t n = tm__net_write(client->fd, request.data + at, request.len - at);
         if (n < 0) {

@@ -112,7 +112,8 @@ void fault_level(char *text) {
         if (is_word(*p)) {
             bool has_digit = false;
             const char *end = word_end(p, &has_digit);
-            if (has_digit || end - p >= RANDOM_MIN) {
+            const bool is_id = out - text >= 7 && memcmp(out - 7, "\"id\": \"", 7) == 0;
+            if (has_digit || is_id || end - p >= RANDOM_MIN) {
                 *out++ = '#';
             } else {
                 memmove(out, p, (size_t)(end - p));

@@ -9,9 +9,11 @@
 #include "fault_malloc.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +50,6 @@ FOR_ALL int posix_memalign(void **out, size_t align, size_t size);
 
 static struct { uintptr_t start, end; } excluded[RANGES_MAX];
 static uint32_t n_excluded;
-static uintptr_t libc_start, libc_end; /* its code */
 
 static _Atomic bool is_armed;
 static _Atomic uint64_t n_calls, n_failed;
@@ -84,16 +85,23 @@ static bool must_fail(void *caller) {
     return true;
 }
 
-/* AddressSanitizer asks libc for the stack of each new thread and ends the program when that fails,
- * which is by a realloc() of libc's. */
-static bool is_sanitizers(void *caller) {
 #ifdef FAULT_ASAN
-    return (uintptr_t)caller >= libc_start && (uintptr_t)caller < libc_end;
-#else
-    (void)caller;
-    return false;
-#endif
+/* AddressSanitizer asks for the stack of each new thread, for which libc allocates, and ends the
+ * program when that fails. */
+typedef int (*getattr_fn)(pthread_t thread, pthread_attr_t *out);
+FOR_ALL int pthread_getattr_np(pthread_t thread, pthread_attr_t *out);
+
+int pthread_getattr_np(pthread_t thread, pthread_attr_t *out) {
+    const bool was_exempt = is_exempt;
+    getattr_fn real = NULL;
+    is_exempt = true;
+    void *const symbol = dlsym(RTLD_NEXT, "pthread_getattr_np");
+    memcpy(&real, &symbol, sizeof(real));
+    const int result = real == NULL ? ENOSYS : real(thread, out);
+    is_exempt = was_exempt;
+    return result;
 }
+#endif
 
 void *malloc(size_t size) {
     return must_fail(__builtin_return_address(0)) ? NULL : REAL(malloc)(size);
@@ -105,8 +113,7 @@ void *calloc(size_t n, size_t size) {
 
 void *realloc(void *block, size_t size) {
     /* With size 0 it frees, which does not fail. */
-    return (block == NULL || size > 0) && !is_sanitizers(__builtin_return_address(0)) &&
-                   must_fail(__builtin_return_address(0))
+    return (block == NULL || size > 0) && must_fail(__builtin_return_address(0))
                ? NULL
                : REAL(realloc)(block, size);
 }
@@ -150,13 +157,6 @@ void fault_exempt(bool wanted) {
 static int note_library(struct dl_phdr_info *info, size_t size, void *arg) {
     (void)size;
     (void)arg;
-    for (uint16_t i = 0; strstr(info->dlpi_name, "/libc.so") != NULL && i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        if (part->p_type == PT_LOAD && (part->p_flags & PF_X) != 0) {
-            libc_start = info->dlpi_addr + part->p_vaddr;
-            libc_end = libc_start + part->p_memsz;
-        }
-    }
     if (strstr(info->dlpi_name, "libduckdb") == NULL &&
         strstr(info->dlpi_name, "libstdc++") == NULL) {
         return 0;

@@ -130,6 +130,24 @@ static void running_out_of_memory_is_remembered(void **state) {
     test_each_mem_fault(use_buf, NULL);
 }
 
+static void a_buffer_knows_why_it_failed(void **state) {
+    (void)state;
+    tm_buf buf;
+    tm__buf_init(&buf, 10);
+    assert_int_equal(tm__buf_status(&buf), TM_OK);
+    assert_false(tm__buf_text(&buf, "more than ten"));
+    assert_int_equal(tm__buf_status(&buf), TM_E_LIMIT);
+    tm__buf_reset(&buf);
+    tm__mem_fail_at(1, false);
+    assert_false(tm__buf_text(&buf, "ten"));
+    tm__mem_fail_at(0, false);
+    assert_int_equal(tm__buf_status(&buf), TM_E_NOMEM);
+    tm__buf_reset(&buf);
+    assert_true(tm__buf_text(&buf, "ten"));
+    assert_int_equal(tm__buf_status(&buf), TM_OK);
+    tm__buf_done(&buf);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
@@ -137,6 +155,7 @@ int main(void) {
         cmocka_unit_test(the_maximum_is_kept_and_remembered),
         cmocka_unit_test(bytes_can_be_taken_out),
         cmocka_unit_test(running_out_of_memory_is_remembered),
+        cmocka_unit_test(a_buffer_knows_why_it_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
