@@ -80,8 +80,9 @@ int tm__cli_main(int argc, const char *const *argv) {
     } else {
         st = cli.command->run(&cli, &err);
     }
-    if (st == TM_OK) {
-        st = output_flush(&cli, &err);
+    if (st == TM_OK || st == TM_E_REFUSED) { /* a refusal has its result, too */
+        const tm_status shown = output_flush(&cli, &err);
+        st = shown != TM_OK ? shown : st;
     }
     if (st != TM_OK) {
         err.status = st;

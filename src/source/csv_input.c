@@ -8,6 +8,7 @@
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/assert.h"
 #include "base/fs.h"
@@ -63,7 +64,11 @@ static tm_status refill(tm_input *input, tm_err *err) {
 static tm_status open_gzip(tm_input *input, tm_err *err) {
     static const char *const names[] = {"inflateInit2_", "inflate", "inflateReset", "inflateEnd"};
     tm_module_fn fns[4] = {NULL};
-    if (tm__module_open("libz.so.1", &input->zlib_module, NULL) != TM_OK) {
+    const tm_status opened = tm__module_open("libz.so.1", &input->zlib_module, NULL);
+    if (opened == TM_E_NOMEM) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while loading zlib");
+    }
+    if (opened != TM_OK) {
         (void)TM_FAIL(err, TM_E_UNAVAILABLE, "cannot load zlib to unpack '%s'", input->path);
         tm_err_hint(err, "Install zlib, or unpack the file with gunzip.");
         return TM_E_UNAVAILABLE;
@@ -139,6 +144,9 @@ static tm_status unpack_gzip(tm_input *input, uint8_t *out, size_t len, size_t *
     z->next_out = out;
     z->avail_out = (uInt)len;
     const int code = input->zlib.run(z, Z_NO_FLUSH);
+    if (code == Z_MEM_ERROR) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while unpacking a file");
+    }
     input->packed_pos = input->packed_len - z->avail_in;
     *out_len = len - z->avail_out;
     if (code == Z_STREAM_END) {
@@ -154,6 +162,9 @@ static tm_status unpack_zstd(tm_input *input, uint8_t *out, size_t len, size_t *
     ZSTD_inBuffer from = {input->packed, input->packed_len, input->packed_pos};
     ZSTD_outBuffer to = {out, len, 0};
     const size_t left = ZSTD_decompressStream(input->zstd, &to, &from);
+    if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while unpacking a file");
+    }
     if (ZSTD_isError(left)) {
         return damaged(input, "damaged", err);
     }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/assert.h"
 #include "base/buf.h"
@@ -501,6 +502,9 @@ static tm_status unpack(tm_archive *archive, void *out, size_t len, tm_err *err)
         }
         TM_TRY(packed_fill(archive, &is_end, err));
         const size_t left = ZSTD_decompressStream(archive->zstd, &to, &archive->in);
+        if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) {
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory while unpacking the backup");
+        }
         if (ZSTD_isError(left) || (is_end && left != 0 && to.pos < len)) {
             return member_damaged(archive, err);
         }
@@ -517,6 +521,9 @@ static tm_status frame_end(tm_archive *archive, tm_err *err) {
         TM_TRY(packed_fill(archive, &is_end, err));
         const size_t before = archive->in.pos;
         const size_t left = ZSTD_decompressStream(archive->zstd, &none, &archive->in);
+        if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) {
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory while unpacking the backup");
+        }
         if (ZSTD_isError(left) || (left != 0 && archive->in.pos == before)) {
             return member_damaged(archive, err);
         }
