@@ -28,7 +28,8 @@ static const char *bound_text(const tm_schema_column *column, double value, char
     return out;
 }
 
-/* Distinct values, exact: a hash of each row's value in one set. */
+/* Distinct values, exact: a hash of each row's value in one set. Without memory for it the command
+ * fails as with a lost value. */
 static uint64_t count_distinct(const tm_table *table, uint32_t col) {
     const tm_column *column = tm__table_column(table, col);
     const uint64_t n = tm__table_rows(table);
@@ -42,18 +43,22 @@ static uint64_t count_distinct(const tm_table *table, uint32_t col) {
                 used++;
             }
         }
+        (void)(seen == NULL ? tm__json_lost() : NULL);
         tm__mem_free(seen);
         return used;
     }
     tm_dict *dict = tm__dict_create();
+    bool is_whole = dict != NULL;
     for (uint64_t row = 0; dict != NULL && row < n; row++) {
         if (!tm__column_is_missing(column, row)) {
             const void *value = column->floats != NULL ? (const void *)&column->floats[row]
                                                        : (const void *)&column->ints[row];
-            (void)tm__dict_add(dict, (tm_str){value, sizeof(uint64_t)});
+            is_whole = tm__dict_add(dict, (tm_str){value, sizeof(uint64_t)}) != TM_CODE_MISSING &&
+                       is_whole;
         }
     }
     const uint64_t distinct = dict != NULL ? tm__dict_count(dict) : 0;
+    (void)(is_whole ? NULL : tm__json_lost());
     tm__dict_free(dict);
     return distinct;
 }
