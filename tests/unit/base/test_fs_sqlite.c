@@ -98,6 +98,21 @@ static void a_transaction_is_whole_whatever_fails(void **state) {
     assert_true(n_failures >= 3);
 }
 
+static void a_file_whose_sync_failed_is_never_used_again(void **state) {
+    (void)state;
+    sqlite3 *db = open_db("DELETE");
+    sqlite3_file *file = NULL;
+    assert_int_equal(sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file), SQLITE_OK);
+    test_disk_fail_at(1, false);
+    assert_int_equal(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_IOERR_FSYNC);
+    test_disk_fail_at(0, false);
+    const uint64_t n_calls = test_disk_calls();
+    assert_int_equal(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_IOERR_FSYNC);
+    assert_int_equal(file->pMethods->xWrite(file, "x", 1, 0), SQLITE_IOERR_WRITE);
+    assert_int_equal(test_disk_calls(), n_calls);
+    sqlite3_close(db);
+}
+
 static char wal[] = "WAL";
 static char rollback[] = "DELETE";
 
@@ -105,6 +120,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_registers_once_or_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writes_and_syncs_pass_the_seam, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_whose_sync_failed_is_never_used_again, set_up,
+                                        tear_down),
         {"a_transaction_in_the_wal_is_whole_whatever_fails", a_transaction_is_whole_whatever_fails,
          set_up, tear_down, wal},
         {"a_transaction_with_a_journal_is_whole_whatever_fails",
