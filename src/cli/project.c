@@ -408,6 +408,7 @@ static tm_status read_model(reader *r, const yaml_node_t *name, const yaml_node_
         TM_TRY(read_model_key(r, yaml_document_get_node(&r->document, p->key),
                               yaml_document_get_node(&r->document, p->value), model, err));
     }
+    TM_TRY(tm__json_check(err)); /* what memory ran out for is not what the file lacks */
     static const char *const needed[][2] = {{"source", "from"}, {"target", "target"}};
     for (uint32_t i = 0; i < 2; i++) {
         if (json_object_get(model->recipe, needed[i][0]) == NULL) {
