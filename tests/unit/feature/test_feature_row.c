@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
 #include "feature_case.h"
 
 static void rows_and_columns_give_the_same_bits(void **state) {
@@ -32,10 +33,32 @@ static void a_row_of_nothing_has_every_feature(void **state) {
     case_done(&c);
 }
 
+/* Each of its allocations is needed: with any of them failing there is no scratch, and no leak. */
+static void a_scratch_is_whole_or_not_there(void **state) {
+    (void)state;
+    fit_case c;
+    case_init(&c, TM_TASK_BINARY, 300);
+    assert_int_equal(case_fit(&c, NULL), TM_OK);
+    const uint64_t n_before = tm__mem_calls();
+    tm__row_scratch_free(tm__row_scratch_create(c.program));
+    const uint64_t n_calls = tm__mem_calls() - n_before;
+    const uint64_t n_alive = tm__mem_alive();
+    assert_true(n_calls > 6);
+    for (uint64_t nth = 1; nth <= n_calls; nth++) {
+        tm__mem_fail_at(nth, false);
+        tm_row_scratch *scratch = tm__row_scratch_create(c.program);
+        tm__mem_fail_at(0, false);
+        assert_null(scratch);
+        assert_int_equal(tm__mem_alive(), n_alive);
+    }
+    case_done(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_and_columns_give_the_same_bits),
         cmocka_unit_test(a_row_of_nothing_has_every_feature),
+        cmocka_unit_test(a_scratch_is_whole_or_not_there),
     };
     return cmocka_run_group_tests_name("feature_row", tests, NULL, NULL);
 }
