@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/fs.h"
 #include "base/proc.h"
 #include "store/duck_priv.h"
@@ -67,7 +68,7 @@ tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err
                          "CSV files are read without it.");
         return TM_E_UNAVAILABLE;
     }
-    tm_duck_api api;
+    tm_duck_api api = {0};
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
         const tm_module_fn fn = tm__module_find(module, entries[i].name);
         if (fn == NULL) {
@@ -92,9 +93,10 @@ tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err
 }
 
 tm_status tm__duck_version(const char **out_version, const char **out_path, tm_err *err) {
-    tm_duck_api api;
+    tm_duck_api api = {0};
     const char *path = NULL;
     TM_TRY(tm__duck_api_load(&api, &path, err));
+    TM_ASSERT(api.library_version != NULL);
     *out_version = api.library_version();
     *out_path = path;
     return TM_OK;
