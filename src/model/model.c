@@ -185,6 +185,27 @@ static uint32_t view_terms(const tm_view *x) {
     return x->sparse == NULL ? 0 : x->sparse->n_terms;
 }
 
+static tm_status check_rules(const tm_model_ops *ops, const tm_fit_input *in, tm_err *err) {
+    if (!ops->keeps_rules) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' cannot keep rules of columns",
+                       ops->name);
+    }
+    for (uint32_t c = 0; c < in->x->n_cols; c++) {
+        if (in->rules[c].monotone == 0) {
+            continue;
+        }
+        if (in->x->features[c].is_categorical) {
+            return TM_FAIL(err, TM_E_INVALID, "column '%s' has categories, which have no order",
+                           in->x->features[c].name);
+        }
+        if (in->task == TM_TASK_MULTICLASS) {
+            return TM_FAIL(err, TM_E_UNSUPPORTED,
+                           "answers for more than two classes cannot be monotone in a column");
+        }
+    }
+    return TM_OK;
+}
+
 static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_err *err) {
     if (ops->abi != TM_MODEL_ABI) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' was written for interface %u, not %u",
@@ -203,6 +224,9 @@ static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_e
     if (in->x->n_rows > TM_MAX_ROWS) {
         return TM_FAIL(err, TM_E_LIMIT, "%llu rows are more than %u",
                        (unsigned long long)in->x->n_rows, TM_MAX_ROWS);
+    }
+    if (in->rules != NULL) {
+        TM_TRY(check_rules(ops, in, err));
     }
     TM_TRY(check_targets(in, in->y, in->x->n_rows, err));
     TM_TRY(check_weights(in->weights, in->x->n_rows, err));

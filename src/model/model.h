@@ -37,6 +37,14 @@ typedef struct tm_params {
     double values[TM_MAX_PARAMS];
 } tm_params;
 
+/* What a person demands of answers along one column of a view. */
+#define TM_MAX_COLUMN_GROUPS 63u
+typedef struct tm_column_rule {
+    int8_t monotone; /* 1: the raw score never falls as the column grows; -1: never rises; 0 */
+    uint32_t input;  /* columns of one input may always act together */
+    uint64_t groups; /* bit set of the groups of columns that it may act together with; 0: none */
+} tm_column_rule;
+
 typedef struct tm_model tm_model;
 typedef struct tm_model_ops tm_model_ops;
 
@@ -50,12 +58,16 @@ typedef struct tm_fit_input {
     const double *y_valid;
     const double *weights_valid;
     uint64_t seed;
+    const tm_column_rule *rules; /* [x->n_cols]; NULL: none. TM_E_UNSUPPORTED for a learner that
+                                    cannot keep them */
+    bool has_groups;             /* columns may act together only within groups */
 } tm_fit_input;
 
 struct tm_model_ops {
     const char *name; /* "gbdt"; also the name in files and the API */
     uint32_t abi;
     const tm_param_def *params; /* ends with name NULL */
+    bool keeps_rules;           /* tm_fit_input.rules are no error */
     /* required */
     tm_status (*fit)(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                      tm_model **out_model, tm_err *err);

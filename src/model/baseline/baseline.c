@@ -201,6 +201,7 @@ const tm_model_ops tm__baseline_ops = {
     .name = "baseline",
     .abi = TM_MODEL_ABI,
     .params = params,
+    .keeps_rules = true, /* the answer is one for all rows */
     .fit = baseline_fit,
     .predict = baseline_predict,
     .save = baseline_save,

@@ -71,6 +71,15 @@ static tm_status nomem(tm_err *err) {
 
 /* ---- set up ---- */
 
+static bool has_monotone(const tm_fit_input *in) {
+    for (uint32_t c = 0; in->rules != NULL && c < in->x->n_cols; c++) {
+        if (in->rules[c].monotone != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static tm_status lanes_init(boost *b, tm_err *err) {
     const uint64_t n_rows = b->bins.n_rows;
     const uint32_t n_outputs = b->model->base.n_outputs;
@@ -88,7 +97,13 @@ static tm_status lanes_init(boost *b, tm_err *err) {
                                      .min_rows = b->params[TM_GBDT_MIN_ROWS],
                                      .l1 = b->params[TM_GBDT_L1],
                                      .l2 = b->params[TM_GBDT_L2],
-                                     .learning_rate = b->params[TM_GBDT_RATE]};
+                                     .learning_rate = b->params[TM_GBDT_RATE],
+                                     .min_hessian = b->params[TM_GBDT_MIN_HESSIAN],
+                                     .min_gain = b->params[TM_GBDT_MIN_GAIN],
+                                     .value_max = b->params[TM_GBDT_VALUE_MAX],
+                                     .columns = b->in->rules,
+                                     .is_monotone = has_monotone(b->in),
+                                     .has_groups = b->in->rules != NULL && b->in->has_groups};
     for (uint32_t i = 0; i < n_lanes; i++) {
         boost_lane *lane = &b->lanes[i];
         TM_TRY(tm__gradients_init(n_rows, &lane->gradients, err));

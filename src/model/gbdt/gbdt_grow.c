@@ -481,7 +481,12 @@ static uint32_t leaf_open(tm_grower *grower, uint32_t leaf) {
     node->right = grower->n_nodes++;
     *r = (grow_leaf){.node = node->right, .depth = l->depth + 1, .slot = SLOT_NONE};
     r->l2_extra = l->best.is_sorted ? TM_SPLIT_SORTED_L2 : 0;
+    tm_split_limits limits[2];
+    tm__split_limits_next(&grower->rules, &l->stats, &l->best,
+                          grower->bins->columns[l->best.column].col, limits);
     r->stats.sum = l->stats.sum - l->best.left;
+    r->stats.limits = limits[1];
+    l->stats.limits = limits[0];
     l->stats.sum = l->best.left;
     l->node = node->left;
     l->depth++;
@@ -609,6 +614,7 @@ static void root_open(tm_grower *grower) {
     }
     tm__pool_run(grower->pool, grower->n_parts, deal_task, grower);
     grow_leaf *root = &grower->leaves[0];
+    root->stats.limits = tm__split_limits_root(&grower->rules);
     root->stats.n_rows = leaf_rows(grower, 0);
     grower->nodes[0].n_rows = root->stats.n_rows;
     if (grower->options.max_leaves < 2 || grower->bins->n_columns == 0 ||
@@ -687,6 +693,14 @@ static void sums_task(void *arg, uint64_t part, uint32_t worker) {
     }
 }
 
+/* Limits came from sums of rounded gradients: a value from exact ones may lie outside. */
+static double value_within(const tm_grower *grower, uint32_t leaf, double value) {
+    const tm_split_limits *limits = &grower->leaves[leaf].stats.limits;
+    const double within = fmin(fmax(isfinite(value) ? value : 0, limits->low), limits->high);
+    const double out = grower->options.learning_rate * within * grower->in.scale;
+    return isfinite(out) ? out : 0;
+}
+
 static void values_fit(tm_grower *grower) {
     const tm_grow_options *options = &grower->options;
     const tm_gradients *gradients = grower->in.gradients;
@@ -709,6 +723,9 @@ static void values_fit(tm_grower *grower) {
         const double shrunk = copysign(fmax(fabs(g) - l1, 0), g);
         const double value = -options->learning_rate * shrunk / below * grower->in.scale;
         grower->values[leaf] = below > 0 && isfinite(value) ? value : 0;
+        if (grower->rules.is_bounded) {
+            grower->values[leaf] = value_within(grower, leaf, below > 0 ? -shrunk / below : 0);
+        }
         grower->nodes[grower->leaves[leaf].node].value = grower->values[leaf];
     }
 }
@@ -716,11 +733,18 @@ static void values_fit(tm_grower *grower) {
 uint32_t tm__grower_fit(tm_grower *grower, const tm_grow_input *in) {
     grower->in = *in;
     grower->source.packed = in->gradients->packed;
-    grower->rules = (tm_split_rules){.min_rows = grower->options.min_rows,
-                                     .l1 = grower->options.l1 / in->scale,
-                                     .l2 = grower->options.l2,
-                                     .unit_g = in->gradients->unit_g,
-                                     .unit_h = in->gradients->unit_h};
+    grower->rules =
+        (tm_split_rules){.min_rows = grower->options.min_rows,
+                         .l1 = grower->options.l1 / in->scale,
+                         .l2 = grower->options.l2,
+                         .unit_g = in->gradients->unit_g,
+                         .unit_h = in->gradients->unit_h,
+                         .min_hessian = grower->options.min_hessian,
+                         .min_gain = grower->options.min_gain / in->scale / in->scale,
+                         .is_bounded = grower->options.is_monotone || grower->options.value_max > 0,
+                         .value_max = grower->options.value_max / in->scale,
+                         .has_groups = grower->options.has_groups,
+                         .columns = grower->options.columns};
     root_open(grower);
     while (grower->n_leaves < grower->options.max_leaves) {
         uint32_t best = 0;

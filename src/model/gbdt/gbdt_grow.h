@@ -11,6 +11,7 @@
 
 #include "model/gbdt/gbdt_bin.h"
 #include "model/gbdt/gbdt_loss.h"
+#include "model/model.h"
 #include "model/tree/tree.h"
 #include "tidemill/err.h"
 
@@ -22,6 +23,12 @@ typedef struct tm_grow_options {
     double min_rows;
     double l1, l2;
     double learning_rate;
+    double min_hessian;
+    double min_gain;               /* in units of the loss */
+    double value_max;              /* of a leaf, before the learning rate; 0: any */
+    const tm_column_rule *columns; /* [columns of the view], outlives the grower; NULL: none */
+    bool is_monotone;              /* one of them is */
+    bool has_groups;
     uint64_t hist_bytes_max; /* for histograms of leaves; 0: the default, 512 MiB */
 } tm_grow_options;
 

@@ -18,6 +18,18 @@
  * get TM_SPLIT_SORTED_L2. The rules and values are those of LightGBM's documentation ("Advanced
  * Topics", "Parameters": cat_smooth, max_cat_threshold, min_data_per_group, max_cat_to_onehot).
  *
+ * Rules of columns. A column that may not act together with those above the leaf is passed over.
+ * When values of leaves have limits, a side's value w = -G / (H + l2) is brought within them and
+ * scores
+ *
+ *     score(G, H, w) = -(2 G w + (H + l2) w^2 + 2 l1 |w|)
+ *
+ * and a cut along a monotone column counts only if its sides' values are in order. Its middle is
+ * then a limit of all leaves below: on one side they lie under it, on the other over it. Two rows
+ * that differ in that column alone part at such a cut or end in the same leaf, so a tree is
+ * monotone whatever grows below, and so is a sum of trees: rounded sums of ordered numbers are
+ * ordered.
+ *
  * The order of columns, bins and directions is fixed and a later split must be better, not equal:
  * ties cannot depend on threads.
  */
@@ -94,7 +106,41 @@ void tm__split_scores(const tm_split_sides *s, const double *g, const double *h,
     scores(s, g, h, n, out);
 }
 
+/* Value of a side, within the limits of its leaf. */
+static inline double side_value(const tm_split_scan *s, double l2, double g, double h) {
+    return fmin(fmax(-shrink(g, s->l1) / (h + l2), s->low), s->high);
+}
+
+static inline double value_score(const tm_split_scan *s, double l2, double g, double h, double w) {
+    return -(2 * g * w + (h + l2) * w * w + 2 * s->l1 * fabs(w));
+}
+
+/* Scores of left sides whose values have limits, and an order when `way` is not 0; 0 is no score
+ * here: a leaf far from its limits may have less. */
+static void bounded_scores(const tm_split_scan *s, const tm_split_sides *sides, int way,
+                           const double *g, const double *h, uint32_t n, double *out) {
+    for (uint32_t i = 0; i < n; i++) {
+        const double gl = g[i] + sides->left_g, hl = h[i] + sides->left_h;
+        const double gr = s->g - gl, hr = s->h - hl;
+        out[i] = -(double)INFINITY;
+        if (!(hl >= s->h_low && hl <= s->h_high)) {
+            continue;
+        }
+        const double wl = side_value(s, s->l2, gl, hl), wr = side_value(s, s->l2, gr, hr);
+        if ((way > 0 && wl > wr) || (way < 0 && wl < wr)) {
+            continue;
+        }
+        out[i] = value_score(s, s->l2, gl, hl, wl) + value_score(s, s->l2, gr, hr, wr);
+    }
+}
+
 static inline double sides_score(const tm_split_scan *s, double l2, int64_t left) {
+    if (s->is_bounded) {
+        const double g = tm__packed_g(left), h = tm__packed_h(left);
+        const double gr = s->g - g, hr = s->h - h;
+        return value_score(s, l2, g, h, side_value(s, l2, g, h)) +
+               value_score(s, l2, gr, hr, side_value(s, l2, gr, hr));
+    }
     const tm_split_sides sides = {.g = s->g, .h = s->h, .l1 = s->l1, .l2 = l2};
     return score_of(&sides, tm__packed_g(left), tm__packed_h(left));
 }
@@ -105,8 +151,13 @@ static inline bool side_fits(const tm_split_scan *s, int64_t left) {
 }
 
 tm_split_scan tm__split_scan_of(const tm_split_rules *rules, const tm_split_leaf *leaf) {
-    tm_split_scan s = {
-        .g = tm__packed_g(leaf->sum), .h = tm__packed_h(leaf->sum), .unit_h = rules->unit_h};
+    tm_split_scan s = {.g = tm__packed_g(leaf->sum),
+                       .h = tm__packed_h(leaf->sum),
+                       .unit_h = rules->unit_h,
+                       .min_gain = rules->min_gain,
+                       .columns = rules->columns,
+                       .has_groups = rules->has_groups,
+                       .limits = leaf->limits};
     if (!(rules->unit_h > 0) || !(s.h > 0)) {
         return s;
     }
@@ -115,17 +166,65 @@ tm_split_scan tm__split_scan_of(const tm_split_rules *rules, const tm_split_leaf
     s.l2 = rules->l2 / rules->unit_h;
     s.rows_per_h = (double)leaf->n_rows / s.h;
     s.h_low = ceil((rules->min_rows - 0.5) / s.rows_per_h);
-    s.h_low = fmax(fmax(s.h_low, ceil(HESSIAN_MIN / rules->unit_h)), 1);
+    s.h_low = fmax(fmax(s.h_low, ceil(fmax(rules->min_hessian, HESSIAN_MIN) / rules->unit_h)), 1);
     s.h_high = s.h - s.h_low;
     const double g = shrink(s.g, s.l1);
     s.base = g * g / (s.h + s.l2) * (1 + GAIN_MIN);
+    if (rules->is_bounded && rules->unit_g > 0) {
+        const double per_value = rules->unit_h / rules->unit_g;
+        s.is_bounded = true;
+        s.low = leaf->limits.low * per_value;
+        s.high = leaf->limits.high * per_value;
+        s.base = value_score(&s, s.l2, s.g, s.h, side_value(&s, s.l2, s.g, s.h));
+        s.base += fabs(s.base) * GAIN_MIN;
+    }
     return s;
+}
+
+tm_split_limits tm__split_limits_root(const tm_split_rules *rules) {
+    const double most = rules->value_max > 0 ? rules->value_max : (double)INFINITY;
+    return (tm_split_limits){.low = -most, .high = most, .groups = UINT64_MAX};
+}
+
+void tm__split_limits_next(const tm_split_rules *rules, const tm_split_leaf *leaf,
+                           const tm_split *split, uint32_t col, tm_split_limits out[2]) {
+    out[0] = out[1] = leaf->limits;
+    if (rules->columns == NULL) {
+        return;
+    }
+    const tm_column_rule *rule = &rules->columns[col];
+    if (rules->has_groups) {
+        out[0].groups = out[1].groups = leaf->limits.groups & rule->groups;
+        out[0].input = out[1].input = rule->input;
+    }
+    if (rule->monotone == 0 || !rules->is_bounded) {
+        return;
+    }
+    const tm_split_scan s = tm__split_scan_of(rules, leaf);
+    const double g = tm__packed_g(split->left), h = tm__packed_h(split->left);
+    const double left = side_value(&s, s.l2, g, h);
+    const double right = side_value(&s, s.l2, s.g - g, s.h - h);
+    double middle = (left / 2 + right / 2) * (rules->unit_g / rules->unit_h);
+    middle = fmin(fmax(middle, leaf->limits.low), leaf->limits.high);
+    const uint32_t under = rule->monotone > 0 ? 0 : 1; /* the side with the lesser values */
+    out[under].high = middle;
+    out[1 - under].low = middle;
+}
+
+/* Whether a column may split a leaf, by the columns above it. */
+static bool column_may(const tm_split_scan *s, uint32_t col) {
+    if (!s->has_groups || s->limits.groups == UINT64_MAX) {
+        return true;
+    }
+    const tm_column_rule *rule = &s->columns[col];
+    return s->limits.groups == 0 ? rule->input == s->limits.input
+                                 : (rule->groups & s->limits.groups) != 0;
 }
 
 /* Take a split over when it is the best so far of all columns. */
 static bool take(const tm_split_scan *s, const found *f, tm_split *best) {
     const double gain = (f->score - s->base) * s->gain_unit;
-    if (f->left == 0 || !(gain > best->gain)) {
+    if (f->left == 0 || !(gain > best->gain && gain > s->min_gain)) {
         return false;
     }
     *best = (tm_split){.gain = gain, .left = f->left};
@@ -154,7 +253,8 @@ static void cuts_fill(const int64_t *cells, uint32_t n_bins, cuts *out) {
 }
 
 /* The best cut when `with` (missing values, or nothing) goes left too. */
-static void find_cut(const tm_split_scan *s, cuts *c, int64_t with, found *f, uint32_t *best_bin) {
+static void find_cut(const tm_split_scan *s, cuts *c, int64_t with, int way, found *f,
+                     uint32_t *best_bin) {
     const tm_split_sides sides = {.g = s->g,
                                   .h = s->h,
                                   .left_g = tm__packed_g(with),
@@ -163,7 +263,11 @@ static void find_cut(const tm_split_scan *s, cuts *c, int64_t with, found *f, ui
                                   .l2 = s->l2,
                                   .h_low = s->h_low,
                                   .h_high = s->h_high};
-    tm__split_scores(&sides, c->g, c->h, c->n, c->scores);
+    if (s->is_bounded) {
+        bounded_scores(s, &sides, way, c->g, c->h, c->n, c->scores);
+    } else {
+        tm__split_scores(&sides, c->g, c->h, c->n, c->scores);
+    }
     uint32_t best = UINT32_MAX;
     for (uint32_t i = 0; i < c->n; i++) {
         if (c->scores[i] > f->score) {
@@ -177,17 +281,19 @@ static void find_cut(const tm_split_scan *s, cuts *c, int64_t with, found *f, ui
     }
 }
 
-static void find_numeric(const tm_split_scan *s, uint32_t n_bins, uint32_t column_index,
+static void find_numeric(const tm_split_scan *s, const tm_bin_column *column, uint32_t column_index,
                          const int64_t *cells, tm_split *best) {
     cuts c;
+    const uint32_t n_bins = column->n_bins;
+    const int way = s->columns != NULL ? s->columns[column->col].monotone : 0;
     found f = {.score = s->base};
     const int64_t missing = cells[n_bins];
     uint32_t bin = 0;
     cuts_fill(cells, n_bins, &c);
-    find_cut(s, &c, 0, &f, &bin);
+    find_cut(s, &c, 0, way, &f, &bin);
     const double score_right = f.score;
     if (missing != 0) {
-        find_cut(s, &c, missing, &f, &bin);
+        find_cut(s, &c, missing, way, &f, &bin);
     }
     if (take(s, &f, best)) {
         best->column = column_index;
@@ -226,7 +332,10 @@ static void find_one_hot(const tm_split_scan *s, found *f, const category *items
                          const int64_t *cells, tm_tree_set *set) {
     for (uint32_t i = 0; i < n; i++) {
         const int64_t left = cells[items[i].bin];
-        const double score = side_fits(s, left) ? sides_score(s, s->l2, left) : 0;
+        if (!side_fits(s, left)) {
+            continue;
+        }
+        const double score = sides_score(s, s->l2, left);
         if (score > f->score) {
             f->score = score;
             f->left = left;
@@ -304,12 +413,12 @@ static void find_categorical(const tm_split_scan *s, uint32_t n_bins, uint32_t c
 
 void tm__split_find(const tm_split_scan *scan, const tm_bin_column *column, uint32_t column_index,
                     const int64_t *cells, tm_split *best) {
-    if (!(scan->gain_unit > 0)) {
-        return; /* no row has a weight or a gradient */
+    if (!(scan->gain_unit > 0) || !column_may(scan, column->col)) {
+        return; /* no row has a weight or a gradient, or a rule forbids it */
     }
     if (column->is_categorical) {
         find_categorical(scan, column->n_bins, column_index, cells, best);
     } else {
-        find_numeric(scan, column->n_bins, column_index, cells, best);
+        find_numeric(scan, column, column_index, cells, best);
     }
 }
