@@ -140,6 +140,8 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->learners = tm__cli_text(cli, "learner");
     o->params = tm__cli_list(cli, "param", &o->n_params);
     o->drop = tm__cli_list(cli, "drop", &o->n_drop);
+    o->monotone = tm__cli_list(cli, "monotone", &o->n_monotone);
+    o->interact = tm__cli_list(cli, "interact", &o->n_interact);
     o->time = tm__cli_text(cli, "time");
     o->entity = tm__cli_text(cli, "entity");
     o->weight = tm__cli_text(cli, "weight");

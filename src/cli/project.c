@@ -63,6 +63,8 @@ static const model_key keys[] = {
     {"learner", "learners", VALUE_TEXT, NULL},
     {"owner", "owner", VALUE_TEXT, NULL},
     {"drop", "drop", VALUE_LIST, NULL},
+    {"monotone", "monotone", VALUE_LIST, NULL},
+    {"interact", "interact", VALUE_LIST, NULL},
     {"param", "params", VALUE_LIST, NULL},
     {"seed", "seed", VALUE_COUNT, NULL},
     {"work", "work", VALUE_COUNT, NULL},

@@ -47,6 +47,11 @@ typedef struct tm_train_options {
     uint32_t n_params;
     const char *const *drop; /* column names */
     uint32_t n_drop;
+    const char *const *monotone; /* "age:+1": answers never fall as age grows; -1: never rise */
+    uint32_t n_monotone;
+    const char *const *interact; /* "age+income": a group of columns; when there are any, columns
+                                    act together only within one, and others each alone */
+    uint32_t n_interact;
     const char *time, *entity, *weight, *group; /* column names or NULL */
     tm_split split;
     uint64_t seed;
@@ -64,7 +69,7 @@ typedef struct tm_train_options {
 /* Options that were read from a record; their texts are borrowed from it. */
 typedef struct tm_recipe {
     tm_train_options options;
-    const char **params, **drop;
+    const char **params, **drop, **monotone, **interact;
     uint64_t *stops;
 } tm_recipe;
 /** What a recipe (info.recipe, or the model's in the registry) asks for. TM_E_USAGE when its split

@@ -154,6 +154,11 @@ tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_
     const tm_fold_rows rows = {.fit = data->train, .n_fit = data->n_train};
     TM_TRY(final_fold(ctx, search, &rows, &fold, err));
     out->seconds_features = (double)(tm__mono_ns() - started) * 1e-9;
+    tm_column_rule *rules = NULL;
+    json_t *described = json_array();
+    tm_status st = described == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory for a record")
+                       : tm__train_rules_init(search->options, fold.program, &rules, err);
     const tm_fit_input in = {
         .task = data->task,
         .n_classes = data->n_classes,
@@ -161,11 +166,13 @@ tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_
         .y = fold.y,
         .weights = fold.weights,
         .seed = search->options->seed,
+        .rules = rules,
+        .has_groups = search->options->n_interact > 0,
     };
-    json_t *described = json_array();
-    tm_status st = described == NULL
-                       ? TM_FAIL(err, TM_E_NOMEM, "no memory for a record")
-                       : fit_members(ctx, search, &in, members, shares, described, err);
+    if (st == TM_OK) {
+        st = fit_members(ctx, search, &in, members, shares, described, err);
+    }
+    tm__mem_free(rules);
     if (st == TM_OK && search->n_blend > 1) {
         st = tm__blend_create(members, shares, search->n_blend, &out->model, err);
         out->params = json_pack("{s:O}", "members", described);

@@ -63,6 +63,12 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     set_text(recipe, "learners", options->learners);
     json_object_set_new(recipe, "params", text_list(options->params, options->n_params));
     json_object_set_new(recipe, "drop", text_list(options->drop, options->n_drop));
+    if (options->n_monotone > 0) {
+        json_object_set_new(recipe, "monotone", text_list(options->monotone, options->n_monotone));
+    }
+    if (options->n_interact > 0) {
+        json_object_set_new(recipe, "interact", text_list(options->interact, options->n_interact));
+    }
     set_text(recipe, "time", options->time);
     set_text(recipe, "entity", options->entity);
     set_text(recipe, "weight", options->weight);

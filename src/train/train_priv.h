@@ -143,6 +143,15 @@ bool tm__candidate_draw(tm_search *search, tm_candidate *out, uint32_t draw);
 TM_NODISCARD tm_status tm__candidate_params(const tm_train_options *options,
                                             const tm_model_ops *ops, tm_params *params,
                                             uint32_t *out_n_set, tm_err *err);
+/* train_rules.c */
+bool tm__train_has_rules(const tm_train_options *options);
+/** Rules name features of the data, monotone ones numbers. TM_E_USAGE. */
+TM_NODISCARD tm_status tm__train_rules_check(const tm_train_data *data,
+                                             const tm_train_options *options, tm_err *err);
+/** Rules of a program's features, in *out, which the caller frees; NULL when there are none. */
+TM_NODISCARD tm_status tm__train_rules_init(const tm_train_options *options,
+                                            const tm_program *program, tm_column_rule **out,
+                                            tm_err *err);
 /* train_report.c */
 typedef struct tm_threshold {
     double value;

@@ -50,12 +50,20 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
     if (st == TM_OK) {
         st = read_texts(recipe, "drop", &read.drop, &o->n_drop, err);
     }
+    if (st == TM_OK) {
+        st = read_texts(recipe, "monotone", &read.monotone, &o->n_monotone, err);
+    }
+    if (st == TM_OK) {
+        st = read_texts(recipe, "interact", &read.interact, &o->n_interact, err);
+    }
     if (st != TM_OK) {
         tm__recipe_done(&read);
         return st;
     }
     o->params = read.params;
     o->drop = read.drop;
+    o->monotone = read.monotone;
+    o->interact = read.interact;
     *out = read;
     return TM_OK;
 }
@@ -120,6 +128,8 @@ tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err
 void tm__recipe_done(tm_recipe *recipe) {
     tm__mem_free(recipe->params);
     tm__mem_free(recipe->drop);
+    tm__mem_free(recipe->monotone);
+    tm__mem_free(recipe->interact);
     tm__mem_free(recipe->stops);
     *recipe = (tm_recipe){0};
 }

@@ -373,6 +373,7 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
                          tm_err *err) {
     const uint64_t started = tm__mono_ns();
     TM_TRY(tm__train_data_init(&r->data, table, test, r->options, err));
+    TM_TRY(tm__train_rules_check(&r->data, r->options, err));
     TM_TRY(learn(r, err));
     r->ctx->budget = NULL;
     r->info = json_object();

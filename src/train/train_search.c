@@ -125,6 +125,8 @@ static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *f
                           const tm_candidate *candidate, tm_model **out, double *pred,
                           tm_err *err) {
     const tm_train_data *data = search->data;
+    tm_column_rule *rules = NULL;
+    TM_TRY(tm__train_rules_init(search->options, fold->program, &rules, err));
     const tm_fit_input in = {
         .task = data->task,
         .n_classes = data->n_classes,
@@ -135,10 +137,14 @@ static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *f
         .y_valid = fold->y_valid,
         .weights_valid = fold->weights_valid,
         .seed = search->options->seed,
+        .rules = rules,
+        .has_groups = search->options->n_interact > 0,
     };
     tm_model *model = NULL;
-    TM_TRY(tm__model_fit(ctx, candidate->ops, &in, &candidate->params, &model, err));
-    const tm_status st = tm__model_predict(ctx, model, in.x_valid, pred, err);
+    tm_status st = tm__model_fit(ctx, candidate->ops, &in, &candidate->params, &model, err);
+    tm__mem_free(rules);
+    TM_TRY(st);
+    st = tm__model_predict(ctx, model, in.x_valid, pred, err);
     if (st != TM_OK) {
         tm__model_free(model);
         return st;

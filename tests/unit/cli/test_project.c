@@ -52,6 +52,8 @@ static void every_key_lands_in_the_recipe(void **state) {
                   "    positive: yes\n"
                   "    task: binary\n"
                   "    drop: [a, b]\n"
+                  "    monotone: [a:-1, b:+1]\n"
+                  "    interact: a+b, c\n"
                   "    metric: auc\n"
                   "    budget: 90s\n"
                   "    seed: 7\n"
@@ -69,6 +71,11 @@ static void every_key_lands_in_the_recipe(void **state) {
     assert_int_equal(tm__json_i64(recipe, "budget_ms", 0), 90000);
     assert_int_equal(tm__json_i64(recipe, "seed", 0), 7);
     assert_int_equal(json_array_size(json_object_get(recipe, "drop")), 2);
+    const json_t *monotone = json_object_get(recipe, "monotone");
+    assert_string_equal(json_string_value(json_array_get(monotone, 0)), "a:-1");
+    const json_t *interact = json_object_get(recipe, "interact");
+    assert_int_equal(json_array_size(interact), 2);
+    assert_string_equal(json_string_value(json_array_get(interact, 0)), "a+b");
     assert_int_equal(tm__json_i64(json_object_get(recipe, "retrain"), "every_s", 0), 7 * 86400);
     assert_true(gate->by == 0.002 && gate->min_value == 0.7);
     assert_string_equal(gate->metric, "auc");

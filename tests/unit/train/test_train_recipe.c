@@ -11,6 +11,7 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
     (void)state;
     const char *const params[] = {"gbdt.n_trees=7", "linear.strength=0.5"};
     const char *const drop[] = {"a", "b,c", ""};
+    const char *const monotone[] = {"a:+1", "b:c:-1"}, *const interact[] = {"a+b"};
     json_t *source = json_pack("{s:s}", "path", "a.csv");
     tm_train_options cases[4] = {
         {.target = "t"},
@@ -22,6 +23,10 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
          .n_params = 2,
          .drop = drop,
          .n_drop = 3,
+         .monotone = monotone,
+         .n_monotone = 2,
+         .interact = interact,
+         .n_interact = 1,
          .time = "at",
          .entity = "id",
          .weight = "w",
