@@ -305,7 +305,10 @@ static uint32_t row_bytes(uint32_t n_columns) {
     while (bytes < n_columns && bytes < 32) {
         bytes *= 2;
     }
-    return n_columns <= bytes ? bytes : (n_columns + 7) / 8 * 8;
+    if (n_columns > 64) {
+        return (n_columns + 63) / 64 * 64; /* histograms of long rows go by blocks of 64 */
+    }
+    return n_columns <= bytes ? bytes : (n_columns + 15) / 16 * 16;
 }
 
 static tm_status bins_fill(bin_job *job, tm_err *err) {
@@ -317,10 +320,10 @@ static tm_status bins_fill(bin_job *job, tm_err *err) {
             widest = job->columns[c].n_bins > widest ? job->columns[c].n_bins : widest;
         }
     }
-    bins->stride = (widest + 1 + 7) / 8 * 8;
+    bins->stride = widest < 64 ? 64 : widest < 128 ? 128 : 256;
     bins->row_bytes = row_bytes(bins->n_columns);
     bins->by_row = tm__mem_zalloc(bins->n_rows + 1, bins->row_bytes);
-    bins->by_column = tm__mem_alloc(bins->n_rows, bins->n_columns);
+    bins->by_column = tm__mem_alloc((size_t)bins->n_rows * bins->n_columns + 3, 1);
     if (bins->by_row == NULL || bins->by_column == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for %llu rows of %u columns",
                        (unsigned long long)bins->n_rows, bins->n_columns);

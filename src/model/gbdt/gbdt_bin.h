@@ -25,12 +25,12 @@ typedef struct tm_bin_column {
 typedef struct tm_bins {
     uint64_t n_rows;
     uint32_t n_columns; /* columns that can split rows at all; the others are left out */
-    uint32_t stride;    /* cells of one column in a histogram: over every n_bins, multiple of 8 */
+    uint32_t stride;    /* cells of one column in a histogram, over every n_bins: 64, 128 or 256 */
     uint32_t row_bytes; /* of by_row: over n_columns, multiple of 4 */
     tm_bin_column *columns;
     double *cuts;
     uint8_t *by_row;    /* [n_rows x row_bytes], zero after the last column */
-    uint8_t *by_column; /* [n_columns x n_rows] */
+    uint8_t *by_column; /* [n_columns x n_rows], and 3 bytes that may be read */
 } tm_bins;
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design. Rows are dealt to parts (one a thread, blocks of DEAL_ROWS in turn). Each part keeps its
- * rows as indices sorted by leaf and, within a leaf, ascending:
+ * Design. Rows are dealt to parts (one a thread, blocks of TM_DEAL_ROWS in turn). Each part keeps
+ * its rows as indices sorted by leaf and, within a leaf, ascending:
  *
  *     rows of part p:  [ leaf 0 ....][ leaf 3 ..][ leaf 1 ......]     segment(leaf, p) = begin,
  * count
@@ -31,11 +31,10 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "model/gbdt/gbdt_hist.h"
+#include "model/gbdt/gbdt_rows.h"
 #include "model/gbdt/gbdt_split.h"
 
 enum {
-    DEAL_ROWS = 4096,
-    PARTS_MAX = 64,
     SLOT_NONE = -1,
     WIDE_COLUMNS = 64, /* more are shared out to threads, not rows */
     /* Work in units of a cell that one row is added to. Less than FORK_WORK is done sooner by one
@@ -45,11 +44,6 @@ enum {
     SEARCH_WORK = 8 /* of a cell that is searched, on both sides */
 };
 #define HIST_BYTES_MAX (UINT64_C(512) << 20)
-
-typedef struct segment {
-    uint32_t begin; /* in rows */
-    uint32_t count;
-} segment;
 
 typedef struct grow_leaf {
     uint32_t node;
@@ -73,10 +67,7 @@ struct tm_grower {
     const tm_bins *bins;
     tm_grow_options options;
     uint32_t n_parts;
-    uint32_t *rows;  /* [n_rows] */
-    uint32_t *spare; /* [n_rows] right sides on their way */
-    uint64_t part_begin[PARTS_MAX + 1];
-    segment *segments; /* [max_leaves x n_parts] */
+    tm_leaf_rows rows;
     grow_leaf *leaves;
     uint32_t n_leaves;
     grow_node *nodes; /* [2 max_leaves - 1] */
@@ -104,23 +95,6 @@ struct tm_grower {
 };
 
 /* ---- make and end ---- */
-
-static void parts_deal(tm_grower *grower) {
-    const uint64_t n_rows = grower->bins->n_rows;
-    const uint64_t n_deals = (n_rows + DEAL_ROWS - 1) / DEAL_ROWS;
-    uint64_t n_parts = tm__pool_threads(grower->pool);
-    n_parts = n_parts < PARTS_MAX ? n_parts : PARTS_MAX;
-    n_parts = n_parts < n_deals ? n_parts : n_deals;
-    grower->n_parts = (uint32_t)(n_parts > 0 ? n_parts : 1);
-    for (uint32_t p = 0; p < grower->n_parts; p++) {
-        uint64_t count = 0;
-        for (uint64_t deal = p; deal < n_deals; deal += grower->n_parts) {
-            const uint64_t begin = deal * DEAL_ROWS;
-            count += n_rows - begin < DEAL_ROWS ? n_rows - begin : (uint64_t)DEAL_ROWS;
-        }
-        grower->part_begin[p + 1] = grower->part_begin[p] + count;
-    }
-}
 
 static bool slots_alloc(tm_grower *grower) {
     const tm_bins *bins = grower->bins;
@@ -155,10 +129,9 @@ tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
         grower->options.max_leaves = (uint32_t)bins->n_rows;
     }
     const uint32_t max_leaves = grower->options.max_leaves, max_nodes = 2 * max_leaves - 1;
-    parts_deal(grower);
-    grower->rows = tm__mem_alloc(bins->n_rows, sizeof(uint32_t));
-    grower->spare = tm__mem_alloc(bins->n_rows, sizeof(uint32_t));
-    grower->segments = tm__mem_zalloc((size_t)max_leaves * grower->n_parts, sizeof(segment));
+    const bool has_rows =
+        tm__leaf_rows_init(bins->n_rows, tm__pool_threads(pool), max_leaves, &grower->rows);
+    grower->n_parts = grower->rows.n_parts;
     grower->leaves = tm__mem_zalloc(max_leaves, sizeof(grow_leaf));
     grower->nodes = tm__mem_zalloc(max_nodes, sizeof(grow_node));
     grower->found = tm__mem_zalloc((size_t)bins->n_columns * 2, sizeof(tm_split));
@@ -170,8 +143,7 @@ tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
     grower->draft_covers = tm__mem_zalloc(max_nodes, sizeof(uint32_t));
     grower->draft_sets = tm__mem_zalloc(max_leaves, sizeof(tm_tree_set));
     grower->draft_from = tm__mem_zalloc(max_nodes, sizeof(uint32_t));
-    if (!slots_alloc(grower) || grower->rows == NULL || grower->spare == NULL ||
-        grower->segments == NULL || grower->leaves == NULL || grower->nodes == NULL ||
+    if (!has_rows || !slots_alloc(grower) || grower->leaves == NULL || grower->nodes == NULL ||
         grower->found == NULL || grower->leaf_of == NULL || grower->values == NULL ||
         grower->sums == NULL || grower->draft_nodes == NULL || grower->draft_values == NULL ||
         grower->draft_covers == NULL || grower->draft_sets == NULL || grower->draft_from == NULL) {
@@ -185,9 +157,7 @@ void tm__grower_free(tm_grower *grower) {
     if (grower == NULL) {
         return;
     }
-    tm__mem_free(grower->rows);
-    tm__mem_free(grower->spare);
-    tm__mem_free(grower->segments);
+    tm__leaf_rows_done(&grower->rows);
     tm__mem_free(grower->leaves);
     tm__mem_free(grower->nodes);
     tm__mem_free(grower->cells);
@@ -240,32 +210,10 @@ static int32_t slot_take(tm_grower *grower, const grow_leaf *keep) {
 
 /* ---- rows of leaves ---- */
 
-static segment *segment_of(const tm_grower *grower, uint32_t leaf, uint32_t part) {
-    return &grower->segments[(size_t)leaf * grower->n_parts + part];
-}
-
-static uint64_t deal_end(const tm_grower *grower, uint64_t begin) {
-    const uint64_t n_rows = grower->bins->n_rows;
-    return n_rows - begin < DEAL_ROWS ? n_rows : begin + DEAL_ROWS;
-}
-
 static void deal_task(void *arg, uint64_t part, uint32_t worker) {
     tm_grower *grower = arg;
-    const uint64_t n_rows = grower->bins->n_rows;
-    const uint64_t *set = grower->in.rows;
-    uint32_t *rows = grower->rows + grower->part_begin[part];
-    uint32_t count = 0;
     (void)worker;
-    for (uint64_t begin = part * DEAL_ROWS; begin < n_rows;
-         begin += (uint64_t)grower->n_parts * DEAL_ROWS) {
-        const uint64_t end = deal_end(grower, begin);
-        for (uint64_t row = begin; row < end; row++) {
-            rows[count] = (uint32_t)row;
-            count += set == NULL || ((set[row >> 6] >> (row & 63)) & 1) != 0;
-        }
-    }
-    *segment_of(grower, 0, (uint32_t)part) =
-        (segment){.begin = (uint32_t)grower->part_begin[part], .count = count};
+    tm__leaf_rows_deal(&grower->rows, (uint32_t)part, grower->in.rows);
 }
 
 typedef struct split_job {
@@ -274,45 +222,25 @@ typedef struct split_job {
     uint32_t right; /* new leaf; UINT32_MAX: build only */
     uint32_t build; /* leaf whose rows are added, UINT32_MAX for none */
     int32_t slot;   /* where to */
-    bool is_forked; /* parts add to histograms of their own */
     const uint8_t *column;
-    uint8_t goes_left[256]; /* by bin */
+    tm_tree_set left; /* bins that go left */
 } split_job;
-
-/* Divide the part's rows, keeping their order. No branch depends on where a row goes: it is written
- * to both sides, and one of them moves on. */
-static void segment_split(const split_job *job, uint32_t part) {
-    tm_grower *grower = job->grower;
-    segment *left = segment_of(grower, job->leaf, part);
-    uint32_t *rows = grower->rows + left->begin, *spare = grower->spare + left->begin;
-    const uint8_t *column = job->column, *goes_left = job->goes_left;
-    const uint32_t count = left->count;
-    uint32_t n_left = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t row = rows[i];
-        rows[n_left] = row;
-        spare[i - n_left] = row;
-        n_left += goes_left[column[row]];
-    }
-    memcpy(rows + n_left, spare, (count - n_left) * sizeof(uint32_t));
-    *segment_of(grower, job->right, part) =
-        (segment){.begin = left->begin + n_left, .count = count - n_left};
-    left->count = n_left;
-}
 
 /* Add the part's rows of a leaf to some columns' cells [columns.count x stride]. */
 static void segment_add(const tm_grower *grower, uint32_t leaf, uint32_t part,
                         tm_hist_columns columns, int64_t *cells) {
-    const segment *seg = segment_of(grower, leaf, part);
-    tm__hist_add(&grower->source, columns, grower->rows + seg->begin, seg->count, cells);
+    const tm_row_run run = *tm__leaf_rows_run(&grower->rows, leaf, part);
+    tm__hist_add(&grower->source, columns, tm__leaf_rows_begin(&grower->rows, run), run.count,
+                 cells);
 }
 
 static void split_task(void *arg, uint64_t part, uint32_t worker) {
     const split_job *job = arg;
-    const tm_grower *grower = job->grower;
+    tm_grower *grower = job->grower;
     (void)worker;
     if (job->right != UINT32_MAX) {
-        segment_split(job, (uint32_t)part);
+        tm__leaf_rows_split(&grower->rows, (uint32_t)part, job->leaf, job->right, job->column,
+                            &job->left);
     }
     if (job->build != UINT32_MAX) {
         int64_t *cells = part_cells(grower, (uint32_t)part, job->slot);
@@ -330,16 +258,8 @@ static bool is_much(uint64_t work) {
 /* Parts add to histograms of their own: not when they are long, and clearing and merging would be
  * most of the work. Else threads share out the columns. */
 static bool builds_by_rows(const tm_grower *grower, uint64_t n_rows) {
-    return grower->n_parts > 1 && grower->hist_columns <= WIDE_COLUMNS &&
-           is_much(n_rows * grower->hist_columns);
-}
-
-static uint64_t leaf_rows(const tm_grower *grower, uint32_t leaf) {
-    uint64_t n = 0;
-    for (uint32_t p = 0; p < grower->n_parts; p++) {
-        n += segment_of(grower, leaf, p)->count;
-    }
-    return n;
+    return grower->hist_columns <= WIDE_COLUMNS &&
+           (grower->n_parts == 1 || is_much(n_rows * grower->hist_columns));
 }
 
 /* ---- search ---- */
@@ -460,15 +380,19 @@ static bool leaf_may_split(const tm_grower *grower, const grow_leaf *leaf) {
            (grower->options.max_depth == 0 || leaf->depth < grower->options.max_depth);
 }
 
-static void goes_left_fill(const tm_grower *grower, const tm_split *split, uint8_t *goes_left) {
-    const uint32_t n_bins = grower->bins->columns[split->column].n_bins;
-    memset(goes_left, 0, 256);
-    for (uint32_t b = 0; b <= n_bins; b++) {
-        const bool value_left = split->is_categorical
-                                    ? ((split->set.bits[b >> 6] >> (b & 63)) & 1) != 0
-                                    : b <= split->bin;
-        goes_left[b] = b == n_bins ? split->missing_left : value_left;
+/* Bins that a split sends left. */
+static tm_tree_set left_bins(const tm_grower *grower, const tm_split *split) {
+    const uint32_t missing = grower->bins->columns[split->column].n_bins;
+    tm_tree_set set = split->set;
+    for (uint32_t w = 0; w < 4 && !split->is_categorical; w++) {
+        const uint32_t first = w * 64; /* bins up to split->bin */
+        const uint32_t n = split->bin + 1 > first ? split->bin + 1 - first : 0;
+        set.bits[w] = n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
     }
+    const uint64_t bit = UINT64_C(1) << (missing & 63);
+    set.bits[missing >> 6] &= ~bit;
+    set.bits[missing >> 6] |= split->missing_left ? bit : 0;
+    return set;
 }
 
 /* Replace a leaf by a node with two leaves; sums are known, rows are not yet. */
@@ -499,7 +423,7 @@ static uint32_t leaf_open(tm_grower *grower, uint32_t leaf) {
 
 static void leaf_count(tm_grower *grower, uint32_t leaf) {
     grow_leaf *l = &grower->leaves[leaf];
-    l->stats.n_rows = leaf_rows(grower, leaf);
+    l->stats.n_rows = tm__leaf_rows_count(&grower->rows, leaf);
     grower->nodes[l->node].n_rows = l->stats.n_rows;
     TM_ASSERT(l->stats.n_rows > 0); /* invariant 3 */
 }
@@ -575,8 +499,8 @@ static void leaf_split(tm_grower *grower, uint32_t leaf) {
                      .right = right,
                      .build = UINT32_MAX,
                      .slot = SLOT_NONE,
-                     .column = grower->bins->by_column + split.column * grower->bins->n_rows};
-    goes_left_fill(grower, &split, job.goes_left);
+                     .column = grower->bins->by_column + split.column * grower->bins->n_rows,
+                     .left = left_bins(grower, &split)};
     const bool is_last = grower->n_leaves == grower->options.max_leaves;
     if (!is_last && parent != SLOT_NONE && builds_by_rows(grower, n_rows)) {
         job.build = sides[0];
@@ -615,7 +539,7 @@ static void root_open(tm_grower *grower) {
     tm__pool_run(grower->pool, grower->n_parts, deal_task, grower);
     grow_leaf *root = &grower->leaves[0];
     root->stats.limits = tm__split_limits_root(&grower->rules);
-    root->stats.n_rows = leaf_rows(grower, 0);
+    root->stats.n_rows = tm__leaf_rows_count(&grower->rows, 0);
     grower->nodes[0].n_rows = root->stats.n_rows;
     if (grower->options.max_leaves < 2 || grower->bins->n_columns == 0 ||
         !leaf_may_split(grower, root)) {
@@ -672,15 +596,15 @@ static void sums_task(void *arg, uint64_t part, uint32_t worker) {
     (void)worker;
     memset(sums, 0, grower->n_leaves * 2 * sizeof(int64_t));
     for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
-        const segment *seg = segment_of(grower, leaf, (uint32_t)part);
-        const uint32_t *rows = grower->rows + seg->begin, count = seg->count;
-        for (uint32_t i = 0; i < count; i++) {
+        const tm_row_run run = *tm__leaf_rows_run(&grower->rows, leaf, (uint32_t)part);
+        const uint32_t *rows = tm__leaf_rows_begin(&grower->rows, run);
+        for (uint32_t i = 0; i < run.count; i++) {
             leaf_of[rows[i]] = (uint16_t)leaf;
         }
     }
-    for (uint64_t begin = part * DEAL_ROWS; begin < n_rows;
-         begin += (uint64_t)grower->n_parts * DEAL_ROWS) {
-        const uint64_t end = deal_end(grower, begin);
+    for (uint64_t begin = part * TM_DEAL_ROWS; begin < n_rows;
+         begin += (uint64_t)grower->n_parts * TM_DEAL_ROWS) {
+        const uint64_t end = tm__deal_end(&grower->rows, begin);
         for (uint64_t row = begin; row < end; row++) {
             if (set != NULL && ((set[row >> 6] >> (row & 63)) & 1) == 0) {
                 leaf_of[row] = leaf_find(grower, row);
@@ -774,9 +698,9 @@ static void scores_task(void *arg, uint64_t part, uint32_t worker) {
     const tm_grower *grower = job->grower;
     const uint64_t n_rows = grower->bins->n_rows;
     (void)worker;
-    for (uint64_t begin = part * DEAL_ROWS; begin < n_rows;
-         begin += (uint64_t)grower->n_parts * DEAL_ROWS) {
-        const uint64_t end = deal_end(grower, begin);
+    for (uint64_t begin = part * TM_DEAL_ROWS; begin < n_rows;
+         begin += (uint64_t)grower->n_parts * TM_DEAL_ROWS) {
+        const uint64_t end = tm__deal_end(&grower->rows, begin);
         for (uint64_t row = begin; row < end; row++) {
             job->scores[row] += grower->values[grower->leaf_of[row]];
         }

@@ -11,7 +11,7 @@
 typedef struct tm_hist_source {
     const uint8_t *by_row;
     uint32_t row_bytes;
-    uint32_t stride; /* cells of a column */
+    uint32_t stride; /* cells of a column: 64, 128 or 256 */
     const int64_t *packed;
 } tm_hist_source;
 
