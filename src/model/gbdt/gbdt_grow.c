@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design. Rows are dealt to parts (one a thread, blocks of TM_DEAL_ROWS in turn). Each part keeps
- * its rows as indices sorted by leaf and, within a leaf, ascending:
- *
- *     rows of part p:  [ leaf 0 ....][ leaf 3 ..][ leaf 1 ......]     segment(leaf, p) = begin,
- * count
- *
- * A split is two steps over all threads. First each part divides its segment of the leaf in two and
- * adds the rows of the smaller side to a histogram of its own. Then each column merges the parts'
- * histograms, takes the smaller side's from the parent's to get the larger side's, and searches the
- * best split of both. With many columns or few rows, histograms of parts would cost more than they
+ * Design. Rows are dealt to parts, one a thread (gbdt_rows.h). A split is two steps over all
+ * threads. First each part divides its rows of the leaf in two and adds those of the smaller side
+ * to a histogram of its own. Then each column merges the parts' histograms, takes the smaller
+ * side's from the parent's to get the larger side's, and searches the best split of both. With many
+ * columns or few rows, histograms of parts would cost more than they
  * gain: the smaller side's is built in the second step, some columns a thread. Steps with little
  * work stay on the calling thread.
  *
@@ -213,7 +208,8 @@ static int32_t slot_take(tm_grower *grower, const grow_leaf *keep) {
 static void deal_task(void *arg, uint64_t part, uint32_t worker) {
     tm_grower *grower = arg;
     (void)worker;
-    tm__leaf_rows_deal(&grower->rows, (uint32_t)part, grower->in.rows);
+    tm__leaf_rows_deal(&grower->rows, (uint32_t)part, grower->in.rows,
+                       grower->in.gradients->packed);
 }
 
 typedef struct split_job {
@@ -226,12 +222,23 @@ typedef struct split_job {
     tm_tree_set left; /* bins that go left */
 } split_job;
 
+/* Cells of a column that are used: of its bins, and up to a multiple of 8. */
+static uint32_t column_cells(const tm_grower *grower, uint32_t column) {
+    const tm_bins *bins = grower->bins;
+    return column < bins->n_columns ? (bins->columns[column].n_bins + 1 + 7) / 8 * 8 : 8;
+}
+
+static void columns_clear(const tm_grower *grower, tm_hist_columns columns, int64_t *cells) {
+    for (uint32_t j = 0; j < columns.count; j++) {
+        memset(cells + (uint64_t)j * grower->bins->stride, 0,
+               column_cells(grower, columns.first + j) * sizeof(int64_t));
+    }
+}
+
 /* Add the part's rows of a leaf to some columns' cells [columns.count x stride]. */
-static void segment_add(const tm_grower *grower, uint32_t leaf, uint32_t part,
-                        tm_hist_columns columns, int64_t *cells) {
-    const tm_row_run run = *tm__leaf_rows_run(&grower->rows, leaf, part);
-    tm__hist_add(&grower->source, columns, tm__leaf_rows_begin(&grower->rows, run), run.count,
-                 cells);
+static void part_add(const tm_grower *grower, uint32_t leaf, uint32_t part, tm_hist_columns columns,
+                     int64_t *cells) {
+    tm__hist_add(&grower->source, columns, tm__leaf_rows_of(&grower->rows, leaf, part), cells);
 }
 
 static void split_task(void *arg, uint64_t part, uint32_t worker) {
@@ -244,9 +251,9 @@ static void split_task(void *arg, uint64_t part, uint32_t worker) {
     }
     if (job->build != UINT32_MAX) {
         int64_t *cells = part_cells(grower, (uint32_t)part, job->slot);
-        memset(cells, 0, grower->hist_cells * sizeof(int64_t));
-        segment_add(grower, job->build, (uint32_t)part, (tm_hist_columns){0, grower->hist_columns},
-                    cells);
+        const tm_hist_columns all = {0, grower->hist_columns};
+        columns_clear(grower, all, cells);
+        part_add(grower, job->build, (uint32_t)part, all, cells);
     }
 }
 
@@ -278,29 +285,30 @@ typedef struct search_job {
 
 static void columns_build(const search_job *job, tm_hist_columns columns) {
     const tm_grower *grower = job->grower;
-    const uint64_t stride = grower->bins->stride;
-    int64_t *cells = slot_cells(grower, job->small) + columns.first * stride;
-    memset(cells, 0, columns.count * stride * sizeof(int64_t));
+    int64_t *cells =
+        slot_cells(grower, job->small) + (uint64_t)columns.first * grower->bins->stride;
+    columns_clear(grower, columns, cells);
     for (uint32_t p = 0; p < grower->n_parts; p++) {
-        segment_add(grower, job->build, p, columns, cells);
+        part_add(grower, job->build, p, columns, cells);
     }
 }
 
-static void column_merge(const search_job *job, uint64_t at) {
+static void column_merge(const search_job *job, uint32_t column) {
     const tm_grower *grower = job->grower;
-    const uint32_t stride = grower->bins->stride;
+    const uint64_t at = (uint64_t)column * grower->bins->stride;
+    const uint32_t n_cells = column_cells(grower, column);
     int64_t *small = slot_cells(grower, job->small) + at;
     for (uint32_t p = 1; p < job->n_merge; p++) {
         const int64_t *part = part_cells(grower, p, job->small) + at;
 #pragma omp simd
-        for (uint32_t b = 0; b < stride; b++) {
+        for (uint32_t b = 0; b < n_cells; b++) {
             small[b] += part[b];
         }
     }
     if (job->large != SLOT_NONE) {
         int64_t *large = slot_cells(grower, job->large) + at;
 #pragma omp simd
-        for (uint32_t b = 0; b < stride; b++) {
+        for (uint32_t b = 0; b < n_cells; b++) {
             large[b] -= small[b];
         }
     }
@@ -334,7 +342,7 @@ static void search_task(void *arg, uint64_t item, uint32_t worker) {
     for (uint32_t column = begin;
          column < begin + columns.count && column < grower->bins->n_columns; column++) {
         if (job->small != SLOT_NONE) {
-            column_merge(job, (uint64_t)column * grower->bins->stride);
+            column_merge(job, column);
         }
         column_search(job, column);
     }
@@ -521,7 +529,7 @@ static void leaf_split(tm_grower *grower, uint32_t leaf) {
 static int64_t root_sum(const tm_grower *grower, int32_t slot) {
     const int64_t *cells = slot_cells(grower, slot);
     int64_t sum = 0;
-    for (uint32_t b = 0; b < grower->bins->stride; b++) {
+    for (uint32_t b = 0; b <= grower->bins->columns[0].n_bins; b++) {
         sum += cells[b];
     }
     return sum;
@@ -596,10 +604,9 @@ static void sums_task(void *arg, uint64_t part, uint32_t worker) {
     (void)worker;
     memset(sums, 0, grower->n_leaves * 2 * sizeof(int64_t));
     for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
-        const tm_row_run run = *tm__leaf_rows_run(&grower->rows, leaf, (uint32_t)part);
-        const uint32_t *rows = tm__leaf_rows_begin(&grower->rows, run);
-        for (uint32_t i = 0; i < run.count; i++) {
-            leaf_of[rows[i]] = (uint16_t)leaf;
+        const tm_hist_rows rows = tm__leaf_rows_of(&grower->rows, leaf, (uint32_t)part);
+        for (uint64_t i = 0; i < rows.n; i++) {
+            leaf_of[rows.rows[i]] = (uint16_t)leaf;
         }
     }
     for (uint64_t begin = part * TM_DEAL_ROWS; begin < n_rows;
@@ -656,7 +663,6 @@ static void values_fit(tm_grower *grower) {
 
 uint32_t tm__grower_fit(tm_grower *grower, const tm_grow_input *in) {
     grower->in = *in;
-    grower->source.packed = in->gradients->packed;
     grower->rules =
         (tm_split_rules){.min_rows = grower->options.min_rows,
                          .l1 = grower->options.l1 / in->scale,

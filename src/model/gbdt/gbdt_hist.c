@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/simd.h"
+#include "model/gbdt/gbdt_loss.h"
 
 enum {
     AHEAD = 24 /* rows from a prefetch to its use */
@@ -36,42 +37,40 @@ static TM_ALWAYS_INLINE void row_add(const uint8_t *bins, uint32_t n_columns, ui
 }
 
 static TM_ALWAYS_INLINE void rows_add(const tm_hist_source *source, tm_hist_columns columns,
-                                      uint64_t stride, const uint32_t *rows, uint64_t n,
-                                      int64_t *cells) {
+                                      uint64_t stride, tm_hist_rows r, int64_t *cells) {
     const uint8_t *by_row = source->by_row + columns.first;
-    const int64_t *packed = source->packed;
     const uint64_t bytes = source->row_bytes;
     uint64_t i = 0;
-    for (; i + AHEAD < n; i++) {
-        const uint64_t next = rows[i + AHEAD], row = rows[i];
-        __builtin_prefetch(by_row + next * bytes);
-        __builtin_prefetch(packed + next);
-        row_add(by_row + row * bytes, columns.count, stride, packed[row], cells);
+    for (; i + AHEAD < r.n; i++) {
+        __builtin_prefetch(by_row + r.rows[i + AHEAD] * bytes);
+        row_add(by_row + r.rows[i] * bytes, columns.count, stride, tm__packed_wide(r.packed[i]),
+                cells);
     }
-    for (; i < n; i++) {
-        row_add(by_row + rows[i] * bytes, columns.count, stride, packed[rows[i]], cells);
+    for (; i < r.n; i++) {
+        row_add(by_row + r.rows[i] * bytes, columns.count, stride, tm__packed_wide(r.packed[i]),
+                cells);
     }
 }
 
-void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, const uint32_t *rows,
-                  uint64_t n, int64_t *cells) {
+void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
+                  int64_t *cells) {
     /* A stride known to the compiler is part of an address; else it is an addition each. */
     if (source->stride == 256) {
-        rows_add(source, columns, 256, rows, n, cells);
+        rows_add(source, columns, 256, rows, cells);
     } else if (source->stride == 128) {
-        rows_add(source, columns, 128, rows, n, cells);
+        rows_add(source, columns, 128, rows, cells);
     } else {
-        rows_add(source, columns, 64, rows, n, cells);
+        rows_add(source, columns, 64, rows, cells);
     }
 }
 
-void tm__hist_add_ref(const tm_hist_source *source, tm_hist_columns columns, const uint32_t *rows,
-                      uint64_t n, int64_t *cells) {
-    for (uint64_t i = 0; i < n; i++) {
-        const uint8_t *bins = source->by_row + (uint64_t)rows[i] * source->row_bytes;
+void tm__hist_add_ref(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
+                      int64_t *cells) {
+    for (uint64_t i = 0; i < rows.n; i++) {
+        const uint8_t *bins = source->by_row + (uint64_t)rows.rows[i] * source->row_bytes;
         for (uint32_t j = 0; j < columns.count; j++) {
             cells[(uint64_t)j * source->stride + bins[columns.first + j]] +=
-                source->packed[rows[i]];
+                tm__packed_wide(rows.packed[i]);
         }
     }
 }

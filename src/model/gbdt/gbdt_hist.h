@@ -12,7 +12,6 @@ typedef struct tm_hist_source {
     const uint8_t *by_row;
     uint32_t row_bytes;
     uint32_t stride; /* cells of a column: 64, 128 or 256 */
-    const int64_t *packed;
 } tm_hist_source;
 
 /* Multiples of 4, so that four bins are one load; columns past the last count in bin 0. */
@@ -21,12 +20,18 @@ typedef struct tm_hist_columns {
     uint32_t count;
 } tm_hist_columns;
 
-/** Add rows[0 .. n-1] of some columns to cells [columns.count x stride], those of the first one
- * first. */
-void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, const uint32_t *rows,
-                  uint64_t n, int64_t *cells);
+/* Rows and their packed gradients. */
+typedef struct tm_hist_rows {
+    const uint32_t *rows;  /* [n] */
+    const int32_t *packed; /* [n] */
+    uint64_t n;
+} tm_hist_rows;
+
+/** Add rows to the cells of some columns [columns.count x stride], those of the first one first. */
+void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
+                  int64_t *cells);
 /** The same, as plainly as it can be said. */
-void tm__hist_add_ref(const tm_hist_source *source, tm_hist_columns columns, const uint32_t *rows,
-                      uint64_t n, int64_t *cells);
+void tm__hist_add_ref(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
+                      int64_t *cells);
 
 #endif

@@ -227,8 +227,8 @@ tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err) {
     tm_gradients gradients = {.n_rows = n_rows};
     gradients.g = tm__mem_alloc(n_rows, sizeof(float));
     gradients.h = tm__mem_alloc(n_rows, sizeof(float));
-    gradients.packed = tm__mem_alloc(n_rows, sizeof(int64_t));
-    gradients.chunks = tm__mem_alloc(chunk_count(n_rows) * 2, sizeof(double));
+    gradients.packed = tm__mem_alloc(n_rows, sizeof(int32_t));
+    gradients.chunks = tm__mem_alloc(chunk_count(n_rows) * 4, sizeof(double));
     if (gradients.g == NULL || gradients.h == NULL || gradients.packed == NULL ||
         gradients.chunks == NULL) {
         tm__gradients_done(&gradients);
@@ -289,7 +289,7 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
     const tm_loss *loss = job->loss;
     tm_gradients *out = job->gradients;
     const uint64_t end = chunk_end(loss->n_rows, chunk);
-    double g[BLOCK], h[BLOCK], sum_g = 0, sum_h = 0;
+    double g[BLOCK], h[BLOCK], sum_g = 0, sum_h = 0, max_g = 0, max_h = 0;
     (void)worker;
     for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
@@ -304,9 +304,17 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
             sum_g += fabs((double)out->g[row + i]);
             sum_h += (double)out->h[row + i];
         }
+        for (uint32_t i = 0; i < n; i++) {
+            const double size = fabs((double)out->g[row + i]), weight = (double)out->h[row + i];
+            max_g = size > max_g ? size : max_g;
+            max_h = weight > max_h ? weight : max_h;
+        }
     }
-    out->chunks[2 * chunk] = sum_g;
-    out->chunks[2 * chunk + 1] = sum_h;
+    double *sums = out->chunks + 4 * chunk;
+    sums[0] = sum_g;
+    sums[1] = sum_h;
+    sums[2] = max_g;
+    sums[3] = max_h;
 }
 
 /*
@@ -332,7 +340,7 @@ void tm__gradients_pack_ref(const tm_pack *p, uint32_t n) {
         const int64_t g = round_random((double)p->g[i] * p->per_g, p->random[i] & 0xFFFFFFFFu);
         const int64_t h = round_random((double)p->h[i] * p->per_h, p->random[i] >> 32);
         const bool counts = h == 0 && p->h[i] > 0;
-        p->out[i] = g * (INT64_C(1) << 32) + (counts ? 1 : h);
+        p->out[i] = (int32_t)(g * (1 << 16) + (counts ? 1 : h));
     }
 }
 
@@ -344,7 +352,7 @@ static TM_ALWAYS_INLINE void pack_loop(const tm_pack *pack, uint32_t n) {
         const int64_t g = round_random((double)p.g[i] * p.per_g, p.random[i] & 0xFFFFFFFFu);
         const int64_t h = round_random((double)p.h[i] * p.per_h, p.random[i] >> 32);
         const int64_t one = (h == 0) & (p.h[i] > 0);
-        p.out[i] = (int64_t)((uint64_t)g << 32) + h + one;
+        p.out[i] = (int32_t)(((uint32_t)g << 16) + (uint32_t)(h + one));
     }
 }
 
@@ -386,16 +394,19 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
                     .gradients = out};
     const uint64_t n_chunks = chunk_count(loss->n_rows);
     tm__pool_run(pool, n_chunks, gradients_task, &job);
-    out->sum_abs_g = 0;
-    out->sum_h = 0;
+    out->sum_abs_g = out->sum_h = out->max_abs_g = out->max_h = 0;
     for (uint64_t chunk = 0; chunk < n_chunks; chunk++) {
-        out->sum_abs_g += out->chunks[2 * chunk];
-        out->sum_h += out->chunks[2 * chunk + 1];
+        const double *sums = out->chunks + 4 * chunk;
+        out->sum_abs_g += sums[0];
+        out->sum_h += sums[1];
+        out->max_abs_g = fmax(out->max_abs_g, sums[2]);
+        out->max_h = fmax(out->max_h, sums[3]);
     }
-    /* Rounding adds less than 1 to each row; what is left is shared in proportion. */
+    /* A row fits 16 bits, and all rows 32. Rounding adds less than 1 to each row; what is left is
+     * shared in proportion. */
     const double n = (double)loss->n_rows;
-    out->unit_g = out->sum_abs_g / (0x1p31 - 2 - n);
-    out->unit_h = out->sum_h / (0x1p32 - 2 - n);
+    out->unit_g = fmax(out->sum_abs_g / (0x1p31 - 2 - n), out->max_abs_g / (0x1p15 - 2));
+    out->unit_h = fmax(out->sum_h / (0x1p32 - 2 - n), out->max_h / (0x1p16 - 2));
     if (loss->task == TM_TASK_REGRESSION && loss->weights == NULL) {
         out->unit_h = 1; /* hessians are counts */
     }

@@ -46,20 +46,26 @@ double tm__loss_mean(struct tm_pool *pool, const tm_loss *loss, const double *sc
 
 /*
  * First and second derivatives of one output's loss by its score, and both in one integer: the
- * gradient in the upper 32 bits, the hessian in the lower. Any sum of packed rows is exact: units
- * are chosen so that the sum of all |gradients| stays below 2^31 and of all hessians below 2^32.
+ * gradient in the upper 16 bits, the hessian in the lower. Units are chosen so that the sum of all
+ * |gradients| stays below 2^31 and of all hessians below 2^32: with each half widened to 32 bits
+ * (tm__packed_wide) any sum of rows is exact.
  */
 typedef struct tm_gradients {
     uint64_t n_rows;
     float *g;        /* [n_rows] */
     float *h;        /* [n_rows] */
-    int64_t *packed; /* [n_rows] */
-    double *chunks;  /* [2 x chunks] sums on their way */
-    double sum_abs_g;
-    double sum_h;
+    int32_t *packed; /* [n_rows] */
+    double *chunks;  /* [4 x chunks] sums and maxima on their way */
+    double sum_abs_g, max_abs_g;
+    double sum_h, max_h;
     double unit_g; /* gradient = unit_g * integer */
     double unit_h;
 } tm_gradients;
+
+/** The same with 32 bits for each: what is added up. */
+static inline int64_t tm__packed_wide(int32_t packed) {
+    return (int64_t)((uint64_t)(uint32_t)(packed >> 16) << 32) + (packed & 0xFFFF);
+}
 
 TM_NODISCARD tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err);
 /** Fill everything from scores; integers are rounded at random by stream `key`, without bias. */
@@ -72,7 +78,7 @@ typedef struct tm_pack {
     const float *g, *h;     /* [n] */
     const uint64_t *random; /* [n] */
     double per_g, per_h;    /* integers a unit; 0: none */
-    int64_t *out;           /* [n] */
+    int32_t *out;           /* [n] */
 } tm_pack;
 
 /** g and h times per_g and per_h, rounded at random, packed; a row with a hessian over 0 gets at

@@ -38,161 +38,183 @@ bool tm__leaf_rows_init(uint64_t n_rows, uint32_t n_threads, uint32_t max_leaves
         }
         out->part_begin[p + 1] = out->part_begin[p] + count;
     }
-    out->buffers[0] = tm__mem_alloc(n_rows, sizeof(uint32_t));
-    out->buffers[1] = tm__mem_alloc(n_rows, sizeof(uint32_t));
+    for (uint32_t i = 0; i < 2; i++) {
+        out->rows[i] = tm__mem_alloc(n_rows, sizeof(uint32_t));
+        out->packed[i] = tm__mem_alloc(n_rows, sizeof(int32_t));
+    }
     out->runs = tm__mem_zalloc((size_t)max_leaves * out->n_parts, sizeof(tm_row_run));
-    return out->buffers[0] != NULL && out->buffers[1] != NULL && out->runs != NULL;
+    return out->rows[0] != NULL && out->rows[1] != NULL && out->packed[0] != NULL &&
+           out->packed[1] != NULL && out->runs != NULL;
 }
 
 void tm__leaf_rows_done(tm_leaf_rows *rows) {
-    tm__mem_free(rows->buffers[0]);
-    tm__mem_free(rows->buffers[1]);
+    for (uint32_t i = 0; i < 2; i++) {
+        tm__mem_free(rows->rows[i]);
+        tm__mem_free(rows->packed[i]);
+    }
     tm__mem_free(rows->runs);
     *rows = (tm_leaf_rows){0};
 }
 
-void tm__leaf_rows_deal(tm_leaf_rows *rows, uint32_t part, const uint64_t *set) {
+void tm__leaf_rows_deal(tm_leaf_rows *rows, uint32_t part, const uint64_t *set,
+                        const int32_t *packed) {
     const uint64_t step = (uint64_t)rows->n_parts * TM_DEAL_ROWS;
-    uint32_t *out = rows->buffers[0] + rows->part_begin[part];
+    uint32_t *out = rows->rows[0] + rows->part_begin[part];
+    int32_t *out_packed = rows->packed[0] + rows->part_begin[part];
     uint32_t count = 0;
     for (uint64_t begin = (uint64_t)part * TM_DEAL_ROWS; begin < rows->n_rows; begin += step) {
         const uint64_t end = tm__deal_end(rows, begin);
         for (uint64_t row = begin; row < end; row++) {
             out[count] = (uint32_t)row;
+            out_packed[count] = packed[row];
             count += set == NULL || ((set[row >> 6] >> (row & 63)) & 1) != 0;
         }
     }
     rows->runs[part] = (tm_row_run){.begin = (uint32_t)rows->part_begin[part], .count = count};
 }
 
+tm_hist_rows tm__leaf_rows_of(const tm_leaf_rows *rows, uint32_t leaf, uint32_t part) {
+    const tm_row_run run = rows->runs[(uint64_t)leaf * rows->n_parts + part];
+    return (tm_hist_rows){rows->rows[run.buffer] + run.begin, rows->packed[run.buffer] + run.begin,
+                          run.count};
+}
+
 void tm__leaf_rows_split(tm_leaf_rows *rows, uint32_t part, uint32_t leaf, uint32_t right,
                          const uint8_t *column, const tm_tree_set *left) {
     tm_row_run *run = &rows->runs[(uint64_t)leaf * rows->n_parts + part];
-    const uint32_t n_left =
-        tm__rows_divide(column, left, tm__leaf_rows_begin(rows, *run), run->count,
-                        rows->buffers[1 - run->buffer] + run->begin);
-    run->buffer = 1 - run->buffer;
-    rows->runs[(uint64_t)right * rows->n_parts + part] = (tm_row_run){
-        .begin = run->begin + n_left, .count = run->count - n_left, .buffer = run->buffer};
+    const uint32_t to = 1 - run->buffer;
+    const tm_divide divide = {.column = column,
+                              .left = *left,
+                              .in = tm__leaf_rows_of(rows, leaf, part),
+                              .rows = rows->rows[to] + run->begin,
+                              .packed = rows->packed[to] + run->begin};
+    const uint32_t n_left = tm__rows_divide(&divide);
+    run->buffer = to;
+    rows->runs[(uint64_t)right * rows->n_parts + part] =
+        (tm_row_run){.begin = run->begin + n_left, .count = run->count - n_left, .buffer = to};
     run->count = n_left;
 }
 
 uint64_t tm__leaf_rows_count(const tm_leaf_rows *rows, uint32_t leaf) {
     uint64_t n = 0;
     for (uint32_t p = 0; p < rows->n_parts; p++) {
-        n += tm__leaf_rows_run(rows, leaf, p)->count;
+        n += tm__leaf_rows_of(rows, leaf, p).n;
     }
     return n;
 }
 
 /* ---- dividing ---- */
 
-uint32_t tm__rows_divide_ref(const uint8_t *column, const tm_tree_set *left, const uint32_t *rows,
-                             uint32_t n, uint32_t *out) {
+static inline bool set_has(const tm_tree_set *set, uint32_t bin) {
+    return ((set->bits[bin >> 6] >> (bin & 63)) & 1) != 0;
+}
+
+uint32_t tm__rows_divide_ref(const tm_divide *d) {
     uint32_t n_left = 0, n_right = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t bin = column[rows[i]];
-        if (((left->bits[bin >> 6] >> (bin & 63)) & 1) != 0) {
-            out[n_left++] = rows[i];
-        } else {
-            out[n - ++n_right] = rows[i];
-        }
+    for (uint64_t i = 0; i < d->in.n; i++) {
+        const bool is_left = set_has(&d->left, d->column[d->in.rows[i]]);
+        const uint64_t to = is_left ? n_left++ : d->in.n - ++n_right;
+        d->rows[to] = d->in.rows[i];
+        d->packed[to] = d->in.packed[i];
     }
     return n_left;
 }
 
 /* Rows of the leaf are that far apart, on average. */
-static bool is_sparse(const uint32_t *rows, uint32_t n) {
-    const uint32_t a = n > 0 ? rows[0] : 0, b = n > 0 ? rows[n - 1] : 0;
-    return (a < b ? b - a : a - b) / SPARSE_ROWS >= n;
+static bool is_sparse(tm_hist_rows in) {
+    const uint32_t a = in.n > 0 ? in.rows[0] : 0, b = in.n > 0 ? in.rows[in.n - 1] : 0;
+    return (a < b ? b - a : a - b) / SPARSE_ROWS >= in.n;
 }
 
 /* A row is written to both sides, and one of them moves on. */
-static uint32_t divide_plain(const uint8_t *column, const tm_tree_set *left, const uint32_t *rows,
-                             uint32_t n, uint32_t *out) {
+static uint32_t divide_plain(const tm_divide *divide) {
+    const tm_divide d = *divide;
+    const uint64_t ahead = is_sparse(d.in) && d.in.n > AHEAD ? d.in.n - AHEAD : 0;
     uint8_t goes_left[256];
+    uint32_t n_left = 0;
     for (uint32_t bin = 0; bin < 256; bin++) {
-        goes_left[bin] = (left->bits[bin >> 6] >> (bin & 63)) & 1;
+        goes_left[bin] = set_has(&d.left, bin);
     }
-    const bool sparse = is_sparse(rows, n);
-    uint32_t n_left = 0, i = 0;
-    for (; sparse && i + AHEAD < n; i++) {
-        const uint32_t row = rows[i];
-        __builtin_prefetch(column + rows[i + AHEAD]);
-        out[n_left] = row;
-        out[n - 1 - i + n_left] = row;
-        n_left += goes_left[column[row]];
-    }
-    for (; i < n; i++) {
-        const uint32_t row = rows[i];
-        out[n_left] = row;
-        out[n - 1 - i + n_left] = row;
-        n_left += goes_left[column[row]];
+    for (uint64_t i = 0; i < d.in.n; i++) {
+        const uint32_t row = d.in.rows[i];
+        const uint64_t right = d.in.n - 1 - i + n_left;
+        if (i < ahead) {
+            __builtin_prefetch(d.column + d.in.rows[i + AHEAD]);
+        }
+        d.rows[n_left] = d.rows[right] = row;
+        d.packed[n_left] = d.packed[right] = d.in.packed[i];
+        n_left += goes_left[d.column[row]];
     }
     return n_left;
 }
 
 #if defined(__x86_64__)
 
-typedef struct divided {
-    uint32_t *left, *right; /* where the next rows go: from here, and before here */
-} divided;
-
-/* Sixteen rows. What is not yet read is at least as long as the gap between both sides, so a store
- * of sixteen to the left stays in the gap. */
-TM_TARGET_AVX512 static inline divided divide_16(const uint8_t *column, __m512i left, __m512i rows,
-                                                 divided to) {
+/*
+ * Sixteen rows from i on. What is not yet read is as long as the gap between both sides, so that a
+ * store of sixteen to the left stays in the gap. n_left: so far; returns it after these.
+ */
+TM_TARGET_AVX512 static inline uint32_t divide_16(const tm_divide *d, __m512i left, uint64_t i,
+                                                  uint32_t n_left) {
     const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i rows = _mm512_loadu_si512(d->in.rows + i);
+    const __m512i packed = _mm512_loadu_si512(d->in.packed + i);
     const __m512i bins =
-        _mm512_and_si512(_mm512_i32gather_epi32(rows, column, 1), _mm512_set1_epi32(255));
+        _mm512_and_si512(_mm512_i32gather_epi32(rows, d->column, 1), _mm512_set1_epi32(255));
     const __m512i words = _mm512_permutexvar_epi32(_mm512_srli_epi32(bins, 5), left);
     const __m512i bits = _mm512_srlv_epi32(words, _mm512_and_si512(bins, _mm512_set1_epi32(31)));
     const __mmask16 is_left = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(1));
-    const int n_left = __builtin_popcount(is_left), n_right = 16 - n_left;
-    _mm512_storeu_si512(to.left, _mm512_maskz_compress_epi32(is_left, rows));
-    const __m512i reverse = _mm512_sub_epi32(_mm512_set1_epi32(n_right - 1), lanes);
-    const __m512i others =
-        _mm512_permutexvar_epi32(reverse, _mm512_maskz_compress_epi32((__mmask16)~is_left, rows));
-    to.left += n_left;
-    to.right -= n_right;
-    _mm512_mask_storeu_epi32(to.right, (__mmask16)((1u << n_right) - 1), others);
-    return to;
+    const __mmask16 is_right = (__mmask16)~is_left;
+    const uint32_t here = (uint32_t)__builtin_popcount(is_left);
+    _mm512_storeu_si512(d->rows + n_left, _mm512_maskz_compress_epi32(is_left, rows));
+    _mm512_storeu_si512(d->packed + n_left, _mm512_maskz_compress_epi32(is_left, packed));
+    /* The others in reverse order, before those of the right side so far. */
+    const __m512i reverse = _mm512_sub_epi32(_mm512_set1_epi32(15 - (int)here), lanes);
+    const __mmask16 n_right = (__mmask16)((1u << (16 - here)) - 1);
+    const uint64_t right = d->in.n - 16 - i + n_left + here;
+    _mm512_mask_storeu_epi32(
+        d->rows + right, n_right,
+        _mm512_permutexvar_epi32(reverse, _mm512_maskz_compress_epi32(is_right, rows)));
+    _mm512_mask_storeu_epi32(
+        d->packed + right, n_right,
+        _mm512_permutexvar_epi32(reverse, _mm512_maskz_compress_epi32(is_right, packed)));
+    return n_left + here;
 }
 
-TM_TARGET_AVX512 static uint32_t divide_avx512(const uint8_t *column, const tm_tree_set *left,
-                                               const uint32_t *rows, uint32_t n, uint32_t *out) {
-    const __m512i set = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)left->bits));
-    const bool sparse = is_sparse(rows, n);
-    divided to = {out, out + n};
-    uint32_t i = 0;
-    for (; sparse && i + 16 + AHEAD <= n; i += 16) {
-        for (uint32_t k = 0; k < 16; k++) {
-            __builtin_prefetch(column + rows[i + AHEAD + k]);
-        }
-        to = divide_16(column, set, _mm512_loadu_si512(rows + i), to);
-    }
-    for (; i + 16 <= n; i += 16) {
-        to = divide_16(column, set, _mm512_loadu_si512(rows + i), to);
-    }
-    for (; i < n; i++) {
-        const uint32_t bin = column[rows[i]];
-        if (((left->bits[bin >> 6] >> (bin & 63)) & 1) != 0) {
-            *to.left++ = rows[i];
-        } else {
-            *--to.right = rows[i];
+TM_TARGET_AVX512 static uint32_t divide_avx512(const tm_divide *divide) {
+    const tm_divide d = *divide;
+    const __m512i left = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)d.left.bits));
+    uint32_t n_left = 0;
+    uint64_t i = 0;
+    if (is_sparse(d.in)) {
+        for (; i + 16 + AHEAD <= d.in.n; i += 16) {
+            for (uint32_t k = 0; k < 16; k++) {
+                __builtin_prefetch(d.column + d.in.rows[i + AHEAD + k]);
+            }
+            n_left = divide_16(&d, left, i, n_left);
         }
     }
-    return (uint32_t)(to.left - out);
+    for (; i + 16 <= d.in.n; i += 16) {
+        n_left = divide_16(&d, left, i, n_left);
+    }
+    for (; i < d.in.n; i++) {
+        const uint64_t right = d.in.n - 1 - i + n_left;
+        const bool is_left = set_has(&d.left, d.column[d.in.rows[i]]);
+        const uint64_t to = is_left ? n_left : right;
+        d.rows[to] = d.in.rows[i];
+        d.packed[to] = d.in.packed[i];
+        n_left += is_left;
+    }
+    return n_left;
 }
 
 #endif
 
-uint32_t tm__rows_divide(const uint8_t *column, const tm_tree_set *left, const uint32_t *rows,
-                         uint32_t n, uint32_t *out) {
+uint32_t tm__rows_divide(const tm_divide *d) {
 #if defined(__x86_64__)
     if (tm__simd() == TM_SIMD_AVX512) {
-        return divide_avx512(column, left, rows, n, out);
+        return divide_avx512(d);
     }
 #endif
-    return divide_plain(column, left, rows, n, out);
+    return divide_plain(d);
 }

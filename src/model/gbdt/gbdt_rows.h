@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which rows are in which leaf of a growing tree. Rows are dealt to parts (one a thread) in blocks
- * of TM_DEAL_ROWS in turn; each part keeps the rows of each leaf as a run of indices.
+ * of TM_DEAL_ROWS in turn; each part keeps the rows of each leaf as a run of indices, and
+ * beside them the rows' packed gradients, which histograms would else have to gather.
  */
 #ifndef TM_MODEL_GBDT_ROWS_H
 #define TM_MODEL_GBDT_ROWS_H
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/gbdt/gbdt_hist.h"
 #include "model/tree/tree.h"
 
 #define TM_DEAL_ROWS 4096u
@@ -24,8 +26,9 @@ typedef struct tm_leaf_rows {
     uint64_t n_rows;
     uint32_t n_parts;
     uint64_t part_begin[TM_PARTS_MAX + 1];
-    uint32_t *buffers[2]; /* [n_rows] */
-    tm_row_run *runs;     /* [max_leaves x n_parts] */
+    uint32_t *rows[2];  /* [n_rows] */
+    int32_t *packed[2]; /* [n_rows] */
+    tm_row_run *runs;   /* [max_leaves x n_parts] */
 } tm_leaf_rows;
 
 /** False when out of memory; done() is to be called all the same. */
@@ -33,8 +36,10 @@ bool tm__leaf_rows_init(uint64_t n_rows, uint32_t n_threads, uint32_t max_leaves
                         tm_leaf_rows *out);
 void tm__leaf_rows_done(tm_leaf_rows *rows);
 
-/** Leaf 0 gets the part's rows; `set` is a bit set of those that take part, NULL for all. */
-void tm__leaf_rows_deal(tm_leaf_rows *rows, uint32_t part, const uint64_t *set);
+/** Leaf 0 gets the part's rows; `set` is a bit set of those that take part, NULL for all. packed
+ * [n_rows]. */
+void tm__leaf_rows_deal(tm_leaf_rows *rows, uint32_t part, const uint64_t *set,
+                        const int32_t *packed);
 /**
  * The part's rows of a leaf whose bin is in `left` stay, the others go to the leaf `right`.
  * column [n_rows + 3 that may be read].
@@ -43,27 +48,27 @@ void tm__leaf_rows_split(tm_leaf_rows *rows, uint32_t part, uint32_t leaf, uint3
                          const uint8_t *column, const tm_tree_set *left);
 
 uint64_t tm__leaf_rows_count(const tm_leaf_rows *rows, uint32_t leaf);
-static inline const tm_row_run *tm__leaf_rows_run(const tm_leaf_rows *rows, uint32_t leaf,
-                                                  uint32_t part) {
-    return &rows->runs[(uint64_t)leaf * rows->n_parts + part];
-}
-static inline const uint32_t *tm__leaf_rows_begin(const tm_leaf_rows *rows, tm_row_run run) {
-    return rows->buffers[run.buffer] + run.begin;
-}
+/** The part's rows of a leaf; valid until the leaf is split. */
+tm_hist_rows tm__leaf_rows_of(const tm_leaf_rows *rows, uint32_t leaf, uint32_t part);
 /** End of the block of a part that begins at row `begin`; the part's next begins n_parts blocks on.
  */
 static inline uint64_t tm__deal_end(const tm_leaf_rows *rows, uint64_t begin) {
     return rows->n_rows - begin < TM_DEAL_ROWS ? rows->n_rows : begin + TM_DEAL_ROWS;
 }
 
-/**
- * Rows whose bin is in `left` to the begin of out in their order, the others to its end in reverse
- * order; returns how many are left. out [n] does not overlap rows.
- */
-uint32_t tm__rows_divide(const uint8_t *column, const tm_tree_set *left, const uint32_t *rows,
-                         uint32_t n, uint32_t *out);
+/* Rows to be divided: each has its bin in `column`, and goes with its packed gradient. */
+typedef struct tm_divide {
+    const uint8_t *column;
+    tm_tree_set left; /* bins that go left */
+    tm_hist_rows in;
+    uint32_t *rows;  /* [in.n] out; does not overlap in */
+    int32_t *packed; /* [in.n] out */
+} tm_divide;
+
+/** Rows that go left to the begin of the output in their order, the others to its end in reverse
+ * order; returns how many go left. */
+uint32_t tm__rows_divide(const tm_divide *d);
 /** The same, plainly. */
-uint32_t tm__rows_divide_ref(const uint8_t *column, const tm_tree_set *left, const uint32_t *rows,
-                             uint32_t n, uint32_t *out);
+uint32_t tm__rows_divide_ref(const tm_divide *d);
 
 #endif

@@ -15,9 +15,13 @@ typedef struct hist_case {
 } hist_case;
 
 static const hist_case cases[] = {
-    {"no rows", 4, 8, 10, 0},           {"one row", 4, 8, 10, 1},
-    {"less than ahead", 8, 16, 30, 20}, {"more than ahead", 8, 256, 500, 333},
-    {"all rows", 28, 256, 700, 700},    {"a wide table", 600, 256, 90, 77},
+    {"no rows", 4, 64, 10, 0},
+    {"one row", 4, 64, 10, 1},
+    {"less than ahead", 8, 128, 30, 20},
+    {"more than ahead", 8, 256, 500, 333},
+    {"all rows", 28, 256, 700, 700},
+    {"a wide table", 600, 256, 90, 77},
+    {"half a load left", 12, 64, 99, 50},
 };
 
 static void the_kernel_adds_what_the_plain_loop_adds(void **state) {
@@ -26,7 +30,7 @@ static void the_kernel_adds_what_the_plain_loop_adds(void **state) {
         const hist_case *c = &cases[i];
         const size_t n_cells = (size_t)c->n_columns * c->stride;
         uint8_t *by_row = tm__mem_alloc(c->n_rows, c->n_columns);
-        int64_t *packed = tm__mem_alloc(c->n_rows, sizeof(int64_t));
+        int32_t *packed = tm__mem_alloc(c->n_rows, sizeof(int32_t));
         uint32_t *rows = tm__mem_alloc(c->n_rows, sizeof(uint32_t));
         int64_t *fast = tm__mem_zalloc(n_cells, sizeof(int64_t));
         int64_t *plain = tm__mem_zalloc(n_cells, sizeof(int64_t));
@@ -35,7 +39,7 @@ static void the_kernel_adds_what_the_plain_loop_adds(void **state) {
         }
         uint32_t n = 0;
         for (uint64_t row = 0; row < c->n_rows; row++) {
-            packed[row] = (int64_t)(tm__rng_at(2, row) >> 16) - (INT64_C(1) << 47);
+            packed[row] = (int32_t)(uint32_t)tm__rng_at(2, row);
             const uint64_t left = c->n_rows - row;
             if (tm__rng_at(3, row) % left < c->n_added - n) {
                 rows[n++] = (uint32_t)row;
@@ -43,12 +47,13 @@ static void the_kernel_adds_what_the_plain_loop_adds(void **state) {
         }
         assert_int_equal(n, c->n_added);
         const tm_hist_source source = {
-            .by_row = by_row, .row_bytes = c->n_columns, .stride = c->stride, .packed = packed};
+            .by_row = by_row, .row_bytes = c->n_columns, .stride = c->stride};
+        const tm_hist_rows added = {rows, packed, n};
         const tm_hist_columns all = {0, c->n_columns}, tail = {4, c->n_columns - 4};
-        tm__hist_add(&source, all, rows, n, fast);
-        tm__hist_add_ref(&source, all, rows, n, plain);
-        tm__hist_add(&source, tail, rows, n, fast);
-        tm__hist_add_ref(&source, tail, rows, n, plain);
+        tm__hist_add(&source, all, added, fast);
+        tm__hist_add_ref(&source, all, added, plain);
+        tm__hist_add(&source, tail, added, fast);
+        tm__hist_add_ref(&source, tail, added, plain);
         if (memcmp(fast, plain, n_cells * sizeof(int64_t)) != 0) {
             fail_msg("cells differ: %s", c->name);
         }

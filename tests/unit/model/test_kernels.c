@@ -11,9 +11,10 @@
 #include "base/rng.h"
 #include "base/simd.h"
 #include "model/gbdt/gbdt_loss.h"
+#include "model/gbdt/gbdt_rows.h"
 #include "model/gbdt/gbdt_split.h"
 
-enum { N_MAX = 517, CASES = 400 };
+enum { N_MAX = 517, CASES = 400, ROWS_MAX = N_MAX * 41 };
 
 /* Inputs of one case; a kernel takes what it needs. n is what is left of a vector of any width. */
 typedef struct inputs {
@@ -54,8 +55,8 @@ static tm_pack pack_of(const inputs *in, void *out) {
     return (tm_pack){.g = in->f,
                      .h = in->positive,
                      .random = in->random,
-                     .per_g = in->a * 1e6,
-                     .per_h = in->b < 0.05 ? 0 : in->b * 1e6,
+                     .per_g = in->a * 32000,
+                     .per_h = in->b < 0.05 ? 0 : in->b * 65000,
                      .out = out};
 }
 
@@ -109,11 +110,48 @@ static void crc_plain(const inputs *in, void *out) {
     memcpy(out, &crc, sizeof(crc));
 }
 
+/* Rows of a leaf, close together or far apart, in either direction, divided by any set of bins. */
+static tm_divide divide_of(const inputs *in, uint32_t *rows, uint8_t *column, void *out) {
+    const uint32_t step = in->n % 3 == 0 ? 40 : 3, n = in->n;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        at += 1 + (uint32_t)(in->random[i] % step);
+        rows[in->n % 2 == 0 ? i : n - 1 - i] = at;
+    }
+    for (uint32_t i = 0; i < ROWS_MAX; i++) {
+        column[i] = (uint8_t)(in->random[i % N_MAX] >> (i / N_MAX % 7 * 8));
+    }
+    tm_divide divide = {.column = column,
+                        .in = {rows, (const int32_t *)in->random, n},
+                        .rows = out,
+                        .packed = (int32_t *)out + N_MAX};
+    const uint64_t sets[4] = {0, UINT64_MAX, in->random[1], in->random[2]};
+    for (uint32_t w = 0; w < 4; w++) {
+        divide.left.bits[w] = n % 5 == 0 ? sets[n / 5 % 2] : sets[w % 4] ^ sets[3];
+    }
+    return divide;
+}
+
+static void divide_fast(const inputs *in, void *out) {
+    static uint32_t rows[N_MAX];
+    static uint8_t column[ROWS_MAX + 3];
+    const tm_divide divide = divide_of(in, rows, column, out);
+    ((uint32_t *)out)[2 * N_MAX] = tm__rows_divide(&divide);
+}
+
+static void divide_plain(const inputs *in, void *out) {
+    static uint32_t rows[N_MAX];
+    static uint8_t column[ROWS_MAX + 3];
+    const tm_divide divide = divide_of(in, rows, column, out);
+    ((uint32_t *)out)[2 * N_MAX] = tm__rows_divide_ref(&divide);
+}
+
 static const kernel kernels[] = {
     {"exp", exp_fast, exp_plain},
     {"sigmoid", sigmoid_fast, sigmoid_plain},
     {"packed gradients", pack_fast, pack_plain},
     {"scores of splits", scores_fast, scores_plain},
+    {"rows of a leaf", divide_fast, divide_plain},
     {"crc32c", crc_fast, crc_plain},
 };
 
