@@ -2,7 +2,6 @@
 #include "base/simd.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -77,6 +76,14 @@ tm_simd tm__simd(void) {
         level = atomic_load_explicit(&settled, memory_order_relaxed);
     }
     return (tm_simd)(level - 1);
+}
+
+bool tm__simd_bytes(void) {
+#if defined(__x86_64__)
+    return tm__simd() == TM_SIMD_AVX512 && __builtin_cpu_supports("avx512vbmi");
+#else
+    return false;
+#endif
 }
 
 void tm__simd_limit(tm_simd level) {

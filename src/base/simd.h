@@ -19,6 +19,7 @@
 #ifndef TM_BASE_SIMD_H
 #define TM_BASE_SIMD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tidemill/err.h"
@@ -31,6 +32,8 @@ typedef enum tm_simd {
 
 /** What kernels use: the least of the processor's, the environment's and tm__simd_limit(). */
 tm_simd tm__simd(void);
+/** Whether AVX-512 kernels may permute bytes (VBMI). */
+bool tm__simd_bytes(void);
 /** What the processor has. */
 tm_simd tm__simd_machine(void);
 /** Use at most this level from now on: for tests, before threads run. */

@@ -151,6 +151,9 @@ static tm_status gbdt_load(const void *data, size_t len, tm_model **out_model, t
             st = TM_FAIL(err, TM_E_INTEGRITY, "boosted trees have bad gains or a bad end");
         }
     }
+    if (st == TM_OK) {
+        st = tm__forest_settle(&self->forest, err);
+    }
     if (st != TM_OK) {
         tm__gbdt_free(&self->base);
         return st;

@@ -357,6 +357,9 @@ tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *par
         b.model->base.seconds_fit = (double)(tm__mono_ns() - start_ns) * 1e-9;
     }
     if (st == TM_OK) {
+        st = tm__forest_settle(&b.model->forest, err);
+    }
+    if (st == TM_OK) {
         *out_model = &b.model->base;
         b.model = NULL;
     }

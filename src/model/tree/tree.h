@@ -58,6 +58,9 @@ typedef struct tm_tree_draft {
     const tm_tree_set *sets; /* [n_sets], indices of nodes[].set              */
 } tm_tree_draft;
 
+/* The forest as small integers, for prediction: tree_codes.h. */
+typedef struct tm_forest_codes tm_forest_codes;
+
 /* Open for reading. Tree t adds to output t % n_outputs. */
 typedef struct tm_forest {
     uint32_t n_outputs;
@@ -65,13 +68,14 @@ typedef struct tm_forest {
     uint32_t n_trees;
     uint32_t n_nodes;
     uint32_t n_sets;
-    uint32_t depth_max;  /* edges on the longest path */
-    double *base;        /* [n_outputs] score before the first tree */
-    uint32_t *roots;     /* [n_trees] */
-    tm_tree_node *nodes; /* [n_nodes] */
-    double *values;      /* [n_nodes] */
-    uint32_t *covers;    /* [n_nodes] */
-    tm_tree_set *sets;   /* [n_sets]  */
+    uint32_t depth_max;     /* edges on the longest path */
+    double *base;           /* [n_outputs] score before the first tree */
+    uint32_t *roots;        /* [n_trees] */
+    tm_tree_node *nodes;    /* [n_nodes] */
+    double *values;         /* [n_nodes] */
+    uint32_t *covers;       /* [n_nodes] */
+    tm_tree_set *sets;      /* [n_sets]  */
+    tm_forest_codes *codes; /* NULL: prediction walks the nodes */
     uint32_t trees_capacity;
     uint32_t nodes_capacity;
     uint32_t sets_capacity;
@@ -86,12 +90,18 @@ TM_NODISCARD tm_status tm__forest_add(tm_forest *forest, const tm_tree_draft *dr
 void tm__forest_truncate(tm_forest *forest, uint32_t n_trees);
 void tm__forest_done(tm_forest *forest);
 
+/** Choose how to predict, once all trees are there; without it, nodes are walked. A change of the
+ * forest takes it back. */
+TM_NODISCARD tm_status tm__forest_settle(tm_forest *forest, tm_err *err);
 /** out [n_rows x n_outputs]; any thread may call it, with the pool of its own context. */
 TM_NODISCARD tm_status tm__forest_predict(tm_ctx *ctx, const tm_forest *forest, const tm_view *x,
                                           double *out, tm_err *err);
 /** Same bits for row `row` of the columns; out [n_outputs]. */
 void tm__forest_predict_row(const tm_forest *forest, const double *const *cols, uint64_t row,
                             double *out);
+/** Same bits, one tree after the other: the reference. */
+void tm__forest_predict_row_ref(const tm_forest *forest, const double *const *cols, uint64_t row,
+                                double *out);
 /** The child that row `row` goes to from a node; a leaf is its own. */
 uint32_t tm__forest_next(const tm_forest *forest, uint32_t node, const double *const *cols,
                          uint64_t row);
