@@ -206,6 +206,19 @@ static tm_status check_rules(const tm_model_ops *ops, const tm_fit_input *in, tm
     return TM_OK;
 }
 
+static tm_status check_base(const tm_model_ops *ops, const tm_fit_input *in, tm_err *err) {
+    const tm_model *base = in->base;
+    if (!ops->continues || base->ops != ops) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' cannot go on from a model of '%s'",
+                       ops->name, base->ops->name);
+    }
+    if (base->task != in->task || base->n_cols != in->x->n_cols ||
+        (in->task == TM_TASK_MULTICLASS && base->n_outputs != in->n_classes)) {
+        return TM_FAIL(err, TM_E_INVALID, "the model to go on from has another task or shape");
+    }
+    return TM_OK;
+}
+
 static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_err *err) {
     if (ops->abi != TM_MODEL_ABI) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' was written for interface %u, not %u",
@@ -227,6 +240,9 @@ static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_e
     }
     if (in->rules != NULL) {
         TM_TRY(check_rules(ops, in, err));
+    }
+    if (in->base != NULL) {
+        TM_TRY(check_base(ops, in, err));
     }
     TM_TRY(check_targets(in, in->y, in->x->n_rows, err));
     TM_TRY(check_weights(in->weights, in->x->n_rows, err));

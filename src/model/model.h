@@ -61,6 +61,9 @@ typedef struct tm_fit_input {
     const tm_column_rule *rules; /* [x->n_cols]; NULL: none. TM_E_UNSUPPORTED for a learner that
                                     cannot keep them */
     bool has_groups;             /* columns may act together only within groups */
+    const tm_model
+        *base; /* of the same learner, task and columns: it is kept, and what is learned
+                  is added to it; NULL: none. TM_E_UNSUPPORTED for a learner that cannot */
 } tm_fit_input;
 
 struct tm_model_ops {
@@ -68,6 +71,7 @@ struct tm_model_ops {
     uint32_t abi;
     const tm_param_def *params; /* ends with name NULL */
     bool keeps_rules;           /* tm_fit_input.rules are no error */
+    bool continues;             /* tm_fit_input.base is none */
     /* required */
     tm_status (*fit)(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                      tm_model **out_model, tm_err *err);

@@ -167,6 +167,7 @@ const tm_model_ops tm__gbdt_ops = {
     .abi = TM_MODEL_ABI,
     .params = params,
     .keeps_rules = true,
+    .continues = true,
     .fit = tm__gbdt_fit,
     .predict = gbdt_predict,
     .save = gbdt_save,

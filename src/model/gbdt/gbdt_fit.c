@@ -8,6 +8,11 @@
  * classes and few rows, threads take whole trees ("lanes", each with a grower of one thread); else
  * one tree at a time is grown by all threads. Trees are the same either way.
  *
+ * A fit may start from the trees of a model: their answers are added to the scores tree by tree, as
+ * when they were grown, and rounds are counted on. Streams are named by round, so that k rounds and
+ * then n - k more are the n rounds at once, to the byte, on the same rows and parameters. Bins are
+ * cut anew, because thresholds of trees are values.
+ *
  * Invariants:
  *   1. scores are those of the forest's trees on the training rows, added in the order of trees.
  *   2. The forest holds whole rounds: a budget or a cancel takes effect between them. A budget that
@@ -127,6 +132,53 @@ static void scores_fill(double *scores, uint32_t n_outputs, uint64_t n_rows, con
     }
 }
 
+/* ---- trees to start from ---- */
+
+typedef struct replay_job {
+    const tm_forest *forest;
+    const tm_view *x;
+    double *scores;
+} replay_job;
+
+static void replay_task(void *arg, uint64_t chunk, uint32_t worker) {
+    const replay_job *job = arg;
+    const uint64_t n_rows = job->x->n_rows, begin = chunk * TM_LOSS_CHUNK;
+    const uint64_t end = n_rows - begin < TM_LOSS_CHUNK ? n_rows : begin + TM_LOSS_CHUNK;
+    (void)worker;
+    for (uint32_t t = 0; t < job->forest->n_trees; t++) {
+        tm__forest_add_scores(job->forest, t, job->x, begin, end,
+                              job->scores + (t % job->forest->n_outputs) * n_rows);
+    }
+}
+
+/* Scores of the model so far. */
+static void scores_start(const boost *b, const tm_view *x, double *scores) {
+    const tm_forest *forest = &b->model->forest;
+    replay_job job = {.forest = forest, .x = x, .scores = scores};
+    scores_fill(scores, forest->n_outputs, x->n_rows, forest->base);
+    tm__pool_run(b->ctx->pool, (x->n_rows + TM_LOSS_CHUNK - 1) / TM_LOSS_CHUNK, replay_task, &job);
+}
+
+/* The model begins as another one. */
+static tm_status model_start(boost *b, const tm_gbdt *from, tm_err *err) {
+    tm_forest forest;
+    TM_TRY(tm__forest_copy(&from->forest, &forest, err));
+    tm__forest_done(&b->model->forest);
+    b->model->forest = forest;
+    memcpy(b->model->gains, from->gains, from->base.n_cols * sizeof(double));
+    b->model->base.n_rounds = from->base.n_rounds;
+    b->model->base.work_used = from->base.work_used;
+    b->round = from->base.n_rounds;
+    return TM_OK;
+}
+
+static double valid_loss(const boost *b) {
+    const boost_valid *valid = &b->valid;
+    struct tm_pool *pool = b->ctx->pool;
+    tm__loss_norms(pool, &valid->loss, valid->scores, valid->norms);
+    return tm__loss_mean(pool, &valid->loss, valid->scores, valid->norms, valid->chunks);
+}
+
 static tm_status valid_init(boost *b, tm_err *err) {
     const tm_fit_input *in = b->in;
     boost_valid *valid = &b->valid;
@@ -142,8 +194,10 @@ static tm_status valid_init(boost *b, tm_err *err) {
         b->best_gains == NULL) {
         return nomem(err);
     }
-    valid->best = (double)INFINITY;
-    scores_fill(valid->scores, k, n_rows, b->model->forest.base);
+    scores_start(b, in->x_valid, valid->scores);
+    valid->best = b->round > 0 ? valid_loss(b) : (double)INFINITY;
+    valid->best_rounds = b->round;
+    memcpy(b->best_gains, b->model->gains, b->model->base.n_cols * sizeof(double));
     return TM_OK;
 }
 
@@ -159,7 +213,11 @@ static tm_status boost_init(boost *b, tm_err *err) {
     const uint64_t start_ns = tm__mono_ns();
     TM_TRY(tm__bins_fit(b->ctx, in->x, (uint32_t)b->params[TM_GBDT_BINS], in->seed, &b->bins, err));
     b->model->base.seconds_bin = (double)(tm__mono_ns() - start_ns) * 1e-9;
-    tm__loss_base(&b->loss, b->model->forest.base);
+    if (in->base != NULL) {
+        TM_TRY(model_start(b, (const tm_gbdt *)in->base, err));
+    } else {
+        tm__loss_base(&b->loss, b->model->forest.base);
+    }
     b->scores = tm__mem_alloc((size_t)n_rows * k, sizeof(double));
     b->norms = tm__mem_alloc(k > 1 ? n_rows : 0, sizeof(double));
     if (b->params[TM_GBDT_ROW_SAMPLE] < 1) {
@@ -169,7 +227,7 @@ static tm_status boost_init(boost *b, tm_err *err) {
         (b->rows == NULL && b->params[TM_GBDT_ROW_SAMPLE] < 1)) {
         return nomem(err);
     }
-    scores_fill(b->scores, k, n_rows, b->model->forest.base);
+    scores_start(b, in->x, b->scores);
     TM_TRY(lanes_init(b, err));
     return in->x_valid != NULL && b->params[TM_GBDT_STOPPING] > 0 ? valid_init(b, err) : TM_OK;
 }
@@ -300,11 +358,8 @@ static void valid_task(void *arg, uint64_t chunk, uint32_t worker) {
 static bool valid_check(boost *b) {
     boost_valid *valid = &b->valid;
     const uint64_t n_chunks = (b->in->x_valid->n_rows + TM_LOSS_CHUNK - 1) / TM_LOSS_CHUNK;
-    struct tm_pool *pool = b->ctx->pool;
-    tm__pool_run(pool, n_chunks, valid_task, b);
-    tm__loss_norms(pool, &valid->loss, valid->scores, valid->norms);
-    const double loss =
-        tm__loss_mean(pool, &valid->loss, valid->scores, valid->norms, valid->chunks);
+    tm__pool_run(b->ctx->pool, n_chunks, valid_task, b);
+    const double loss = valid_loss(b);
     const uint32_t n_rounds = b->round + 1;
     if (loss < valid->best || valid->best_rounds == 0) {
         valid->best = loss;
@@ -316,10 +371,10 @@ static bool valid_check(boost *b) {
 
 static tm_status rounds_run(boost *b, tm_err *err) {
     tm_model *model = &b->model->base;
-    const uint32_t n_rounds = (uint32_t)b->params[TM_GBDT_TREES];
+    const uint32_t n_rounds = b->round + (uint32_t)b->params[TM_GBDT_TREES];
     const bool is_sampled = b->rows != NULL || b->params[TM_GBDT_COLUMN_SAMPLE] < 1;
     const uint64_t work = b->bins.n_rows * model->n_cols * model->n_outputs;
-    for (b->round = 0; b->round < n_rounds; b->round++) {
+    for (; b->round < n_rounds; b->round++) {
         bool grew;
         TM_TRY(round_run(b, &grew, err));
         if (!grew && !is_sampled && b->round > 0) {

@@ -193,6 +193,31 @@ tm_status tm__forest_add(tm_forest *forest, const tm_tree_draft *draft, tm_err *
     return TM_OK;
 }
 
+tm_status tm__forest_copy(const tm_forest *forest, tm_forest *out, tm_err *err) {
+    tm_forest copy = {0};
+    TM_TRY(tm__forest_init(&copy, forest->n_outputs, forest->n_cols, err));
+    if (!forest_reserve(&copy, forest->n_trees, forest->n_nodes, forest->n_sets)) {
+        tm__forest_done(&copy);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for %u trees", forest->n_trees);
+    }
+    memcpy(copy.base, forest->base, forest->n_outputs * sizeof(double));
+    if (forest->n_trees > 0) {
+        memcpy(copy.roots, forest->roots, forest->n_trees * sizeof(uint32_t));
+        memcpy(copy.nodes, forest->nodes, forest->n_nodes * sizeof(tm_tree_node));
+        memcpy(copy.values, forest->values, forest->n_nodes * sizeof(double));
+        memcpy(copy.covers, forest->covers, forest->n_nodes * sizeof(uint32_t));
+    }
+    if (forest->n_sets > 0) {
+        memcpy(copy.sets, forest->sets, forest->n_sets * sizeof(tm_tree_set));
+    }
+    copy.n_trees = forest->n_trees;
+    copy.n_nodes = forest->n_nodes;
+    copy.n_sets = forest->n_sets;
+    copy.depth_max = forest->depth_max;
+    *out = copy;
+    return TM_OK;
+}
+
 void tm__forest_truncate(tm_forest *forest, uint32_t n_trees) {
     TM_ASSERT(n_trees <= forest->n_trees);
     if (n_trees == forest->n_trees) {

@@ -86,6 +86,8 @@ TM_NODISCARD tm_status tm__forest_init(tm_forest *forest, uint32_t n_outputs, ui
                                        tm_err *err);
 /** Copy a tree in. On failure the forest is as before. */
 TM_NODISCARD tm_status tm__forest_add(tm_forest *forest, const tm_tree_draft *draft, tm_err *err);
+/** A forest of its own with the same trees, to which more can be added. */
+TM_NODISCARD tm_status tm__forest_copy(const tm_forest *forest, tm_forest *out, tm_err *err);
 /** Keep the first n_trees trees. */
 void tm__forest_truncate(tm_forest *forest, uint32_t n_trees);
 void tm__forest_done(tm_forest *forest);

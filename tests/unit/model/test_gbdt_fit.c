@@ -421,6 +421,116 @@ static void explanations_sum_to_the_score(void **state) {
     }
 }
 
+static void some_rounds_and_then_more_are_all_at_once(void **state) {
+    (void)state;
+    const made_options shape = {
+        .n_rows = 5000, .n_cols = 4, .levels = {0, 0, 40}, .missing = {0.1, 0, 0.1}, .seed = 2};
+    for (uint32_t t = 0; t < 9; t++) {
+        const tm_task task = tasks[t % 3];
+        fit_data d;
+        data_init(&d, task, &shape);
+        tm_fit_input in = input_of(&d, task);
+        tm_params params;
+        tm_buf once, parts;
+        tm_ctx ctx = {.pool = tm__pool_create(1 + t % 2)};
+        const uint32_t n = 12, cut = 1 + 5 * (t / 3), second = cut == 11 ? 12 : cut + 2;
+        params_init(&params, n);
+        params.values[TM_GBDT_ROW_SAMPLE] = t % 2 == 0 ? 0.7 : 1;
+        params.values[TM_GBDT_COLUMN_SAMPLE] = t % 4 == 0 ? 0.5 : 1;
+        tm_model *whole = fit(&ctx, &in, &params);
+        bytes_of(whole, &once);
+        const uint32_t stops[] = {cut, second, n};
+        tm_model *model = NULL;
+        for (uint32_t s = 0; s < 3 && (model == NULL || model->n_rounds < n); s++) {
+            params.values[TM_GBDT_TREES] = stops[s] - (model != NULL ? model->n_rounds : 0);
+            in.base = model;
+            tm_model *next = fit(&ctx, &in, &params);
+            assert_int_equal(next->n_rounds, stops[s]);
+            tm__model_free(model);
+            model = next;
+        }
+        bytes_of(model, &parts);
+        assert_int_equal(once.len, parts.len);
+        assert_memory_equal(once.data, parts.data, once.len);
+        tm__buf_done(&once);
+        tm__buf_done(&parts);
+        tm__model_free(whole);
+        tm__model_free(model);
+        tm__pool_free(ctx.pool);
+        data_done(&d);
+    }
+}
+
+static void a_model_goes_on_with_new_rows_and_keeps_its_trees(void **state) {
+    (void)state;
+    made_options other = small;
+    other.seed = 99;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d, fresh;
+        tm_ctx ctx = {0};
+        tm_params params;
+        data_init(&d, tasks[t], &small);
+        data_init(&fresh, tasks[t], &other);
+        for (uint64_t row = 0; row < fresh.n_rows; row++) { /* the world has turned */
+            fresh.y[row] = tasks[t] == TM_TASK_REGRESSION   ? 20 - fresh.y[row]
+                           : tasks[t] == TM_TASK_MULTICLASS ? 2 - fresh.y[row]
+                                                            : 1 - fresh.y[row];
+        }
+        tm_fit_input in = input_of(&d, tasks[t]);
+        params_init(&params, 15);
+        tm_model *old = fit(&ctx, &in, &params);
+        in = input_of(&fresh, tasks[t]);
+        in.base = old;
+        in.x_valid = &fresh.made.view;
+        in.y_valid = fresh.y;
+        params_init(&params, 40);
+        tm_model *model = fit(&ctx, &in, &params);
+        const tm_forest *a = &((const tm_gbdt *)old)->forest,
+                        *b = &((const tm_gbdt *)model)->forest;
+        assert_int_equal(model->n_rounds, 55);
+        assert_memory_equal(a->nodes, b->nodes, a->n_nodes * sizeof(tm_tree_node));
+        assert_memory_equal(a->values, b->values, a->n_nodes * sizeof(double));
+        assert_true(loss_of(model, &fresh) < 0.6 * loss_of(old, &fresh));
+        tm__model_free(model);
+        in.x_valid = &d.made.view; /* no new tree helps on the old rows: none is kept */
+        in.y_valid = d.y;
+        model = fit(&ctx, &in, &params);
+        assert_int_equal(model->n_rounds, 15);
+        assert_true(loss_of(model, &d) == loss_of(old, &d));
+        tm__model_free(model);
+        tm__model_free(old);
+        data_done(&d);
+        data_done(&fresh);
+    }
+}
+
+static void what_a_fit_cannot_go_on_from_is_refused(void **state) {
+    (void)state;
+    fit_data d;
+    tm_ctx ctx = {0};
+    tm_params params;
+    tm_model *model = NULL;
+    data_init(&d, TM_TASK_BINARY, &small);
+    tm_fit_input in = input_of(&d, TM_TASK_BINARY);
+    params_init(&params, 2);
+    tm_model *old = fit(&ctx, &in, &params);
+    in.base = old;
+    tm_view narrow = d.made.view;
+    narrow.n_cols = 2;
+    in.x = &narrow;
+    assert_int_equal(tm__model_fit(&ctx, &tm__gbdt_ops, &in, &params, &model, NULL), TM_E_INVALID);
+    in.x = &d.made.view;
+    in.task = TM_TASK_REGRESSION;
+    assert_int_equal(tm__model_fit(&ctx, &tm__gbdt_ops, &in, &params, &model, NULL), TM_E_INVALID);
+    in.task = TM_TASK_BINARY;
+    const tm_model_ops *linear = tm__model_find("linear");
+    tm__params_init(linear, &params);
+    assert_int_equal(tm__model_fit(&ctx, linear, &in, &params, &model, NULL), TM_E_UNSUPPORTED);
+    assert_null(model);
+    tm__model_free(old);
+    data_done(&d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_round_lowers_the_training_loss),
@@ -435,6 +545,9 @@ int main(void) {
         cmocka_unit_test(what_is_missing_is_learned),
         cmocka_unit_test(it_fails_cleanly_at_each_allocation),
         cmocka_unit_test(explanations_sum_to_the_score),
+        cmocka_unit_test(some_rounds_and_then_more_are_all_at_once),
+        cmocka_unit_test(a_model_goes_on_with_new_rows_and_keeps_its_trees),
+        cmocka_unit_test(what_a_fit_cannot_go_on_from_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
