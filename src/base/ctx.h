@@ -21,6 +21,7 @@
 #include "base/limits.h"
 
 struct tm_arena;
+struct tm_checkpoint;
 struct tm_log;
 struct tm_pool;
 
@@ -57,6 +58,8 @@ typedef struct tm_ctx {
     tm_budget *budget;             /* may be NULL: none */
     tm_progress_fn progress;       /* may be NULL */
     void *progress_arg;
+    struct tm_checkpoint
+        *checkpoint; /* of model/checkpoint.h: fits keep their state; may be NULL */
 } tm_ctx;
 
 /** True when the run was asked to stop; poll once a chunk. */

@@ -17,6 +17,7 @@
 #include "cli/train_repeat.h"
 #include "cli/train_words.h"
 #include "loop/loop.h"
+#include "model/checkpoint.h"
 #include "source/source.h"
 #include "train/train.h"
 
@@ -30,6 +31,7 @@ typedef struct training {
     tm_train_result result;
     tm_version version;
     tm_bundle *bundle;
+    tm_checkpoint *checkpoint;
     double seconds_load;
     char name[TM_MAX_NAME + 1];
 } training;
@@ -41,6 +43,7 @@ static void training_done(training *t) {
     tm__table_unref(t->table);
     tm__table_unref(t->test);
     json_decref(t->source);
+    tm__checkpoint_close(t->checkpoint);
     tm__place_close(&t->place);
     tm__cli_ctx_done(&t->ctx);
 }
@@ -149,6 +152,12 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->seed = (uint64_t)tm__cli_i64(cli, "seed");
     o->work = (uint64_t)tm__cli_i64(cli, "work");
     o->budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000;
+    if (tm__cli_has(cli, "checkpoint") && o->budget_ms > 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "--checkpoint and --budget cannot stand together");
+        tm_err_hint(err, "What a clock cut does not come again; use --work.");
+        return st;
+    }
     if (o->work > 0 && o->budget_ms > 0) {
         return TM_FAIL(err, TM_E_USAGE, "--work and --budget cannot stand together");
     }
@@ -156,6 +165,22 @@ static tm_status fill_options(training *t, tm_err *err) {
         TM_TRY(tm__split_parse(split, &o->split, err));
     }
     return TM_OK;
+}
+
+/* The rows and the options are known: whether an earlier run of the same was stopped is, too. */
+static tm_status open_checkpoint(training *t, tm_err *err) {
+    if (!tm__cli_has(t->cli, "checkpoint")) {
+        return TM_OK;
+    }
+    char *dir = tm__fs_join(tm__home_path(t->place.home), "checkpoints");
+    if (dir == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
+    }
+    const uint64_t every_ns = (uint64_t)tm__cli_duration_us(t->cli, "checkpoint") * 1000;
+    const tm_status st = tm__train_checkpoint_open(&t->options, dir, every_ns, &t->checkpoint, err);
+    tm__mem_free(dir);
+    t->ctx.checkpoint = t->checkpoint;
+    return st;
 }
 
 /* Bundle on disk, then one transaction that makes it a version. */
@@ -201,6 +226,10 @@ static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool ju
     json_object_set_new(seconds, "load", tm__json_number(t->seconds_load));
     json_object_set_new(seconds, "total",
                         tm__json_number(t->seconds_load + tm__json_f64(seconds, "total", 0)));
+    if (t->checkpoint != NULL) {
+        json_object_set_new(report, "fits_resumed",
+                            json_integer(tm__checkpoint_found(t->checkpoint)));
+    }
     if (judged) {
         json_object_set_new(
             report, "gate",
@@ -231,10 +260,16 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK) {
         t.options.source = t.source;
+        st = open_checkpoint(&t, err);
+    }
+    if (st == TM_OK) {
         st = tm__train_run(&t.ctx, t.table, t.test, &t.options, &t.result, err);
     }
     if (st == TM_OK) {
         st = publish(&t, err);
+    }
+    if (st == TM_OK && t.checkpoint != NULL) {
+        st = tm__checkpoint_remove(t.checkpoint, err);
     }
     if (st == TM_OK) {
         st = judge(&t, &verdict, &judged, err);

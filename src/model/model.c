@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/fmath.h"
 #include "base/limits.h"
+#include "model/checkpoint.h"
 
 /* ---- parameters ---- */
 
@@ -267,7 +268,8 @@ tm_status tm__model_fit(tm_ctx *ctx, const tm_model_ops *ops, const tm_fit_input
         TM_TRY(check_value(ops, &ops->params[i], params->values[i], err));
     }
     TM_TRY(check_fit(ops, in, err));
-    TM_TRY(ops->fit(ctx, in, params, &model, err));
+    TM_TRY(ctx->checkpoint != NULL ? tm__checkpoint_fit(ctx, ops, in, params, &model, err)
+                                   : ops->fit(ctx, in, params, &model, err));
     TM_ASSERT(model != NULL && model->ops == ops && model->task == in->task);
     TM_ASSERT(model->n_outputs == (in->task == TM_TASK_MULTICLASS ? in->n_classes : 1));
     TM_ASSERT(model->n_cols == in->x->n_cols && model->n_terms <= view_terms(in->x));

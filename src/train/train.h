@@ -96,6 +96,13 @@ TM_NODISCARD tm_status tm__train_run(tm_ctx *ctx, tm_table *table, tm_table *tes
                                      const tm_train_options *options, tm_train_result *out,
                                      tm_err *err);
 void tm__train_result_done(tm_train_result *result);
+/**
+ * Checkpoints of a run with these options on their snapshots, in dir; for ctx->checkpoint. The same
+ * run started again finds them. Not for a budget of time: what a clock cut does not come again.
+ */
+TM_NODISCARD tm_status tm__train_checkpoint_open(const tm_train_options *options, const char *dir,
+                                                 uint64_t every_ns, struct tm_checkpoint **out,
+                                                 tm_err *err);
 
 /** Score a bundle on a table that has the target: metric report. New reference in *out. */
 TM_NODISCARD tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the record of a run back to its options. */
+/* From the record of a run back to its options, and the name that its checkpoints have. */
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/checkpoint.h"
 #include "train/train_priv.h"
 
 /* Texts of an array; they live as long as the record. */
@@ -132,4 +133,28 @@ void tm__recipe_done(tm_recipe *recipe) {
     tm__mem_free(recipe->interact);
     tm__mem_free(recipe->stops);
     *recipe = (tm_recipe){0};
+}
+
+tm_status tm__train_checkpoint_open(const tm_train_options *options, const char *dir,
+                                    uint64_t every_ns, struct tm_checkpoint **out, tm_err *err) {
+    char name[TM_HASH_TEXT];
+    tm_hash hash;
+    tm_hasher hasher;
+    tm_buf text;
+    tm__buf_init(&text, (size_t)1 << 24);
+    json_t *recipe = tm__train_recipe(options);
+    const bool ok = recipe != NULL && tm__json_write(&text, recipe, TM_JSON_SORTED);
+    json_decref(recipe);
+    if (!ok) {
+        tm__buf_done(&text);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
+    }
+    tm__hasher_init(&hasher);
+    tm__hasher_update(&hasher, text.data, text.len);
+    tm__hasher_update(&hasher, options->snapshot, sizeof(options->snapshot));
+    tm__hasher_update(&hasher, options->test_snapshot, sizeof(options->test_snapshot));
+    tm__hasher_final(&hasher, &hash);
+    tm__hash_to_text(&hash, name);
+    tm__buf_done(&text);
+    return tm__checkpoint_open(dir, name, every_ns, out, err);
 }

@@ -13,6 +13,9 @@
  * then n - k more are the n rounds at once, to the byte, on the same rows and parameters. Bins are
  * cut anew, because thresholds of trees are values.
  *
+ * A checkpoint is the model after a round and what early stopping knows of it; a fit that is taken
+ * up again starts from there as from any model.
+ *
  * Invariants:
  *   1. scores are those of the forest's trees on the training rows, added in the order of trees.
  *   2. The forest holds whole rounds: a budget or a cancel takes effect between them. A budget that
@@ -23,9 +26,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "model/checkpoint.h"
 #include "model/gbdt/gbdt_bin.h"
 #include "model/gbdt/gbdt_grow.h"
 #include "model/gbdt/gbdt_loss.h"
@@ -66,6 +71,7 @@ typedef struct boost {
     boost_valid valid;
     double *best_gains; /* [n_cols] of the best round */
     uint32_t round;
+    bool is_resumed; /* from a checkpoint of this very fit */
     uint32_t output; /* of the first lane */
     tm_gbdt *model;
 } boost;
@@ -172,6 +178,73 @@ static tm_status model_start(boost *b, const tm_gbdt *from, tm_err *err) {
     return TM_OK;
 }
 
+/*
+ * State of a checkpoint: the model's bytes; then least validation loss (f64) and gains then
+ * [n_cols], rounds of the least loss and 0 (u32), length of the model's bytes (u64).
+ */
+static size_t state_tail(const boost *b) {
+    return (size_t)b->model->base.n_cols * 8 + 24;
+}
+
+static tm_status state_save(const boost *b, tm_err *err) {
+    const tm_model *model = &b->model->base;
+    tm_buf bytes;
+    tm__buf_init(&bytes, TM_MAX_BUNDLE_BYTES);
+    tm_status st = tm__gbdt_ops.save(model, &bytes, err);
+    const uint64_t len = bytes.len;
+    tm__buf_f64(&bytes, b->valid.best);
+    for (uint32_t c = 0; c < model->n_cols; c++) {
+        tm__buf_f64(&bytes, b->best_gains != NULL ? b->best_gains[c] : 0);
+    }
+    tm__buf_u32(&bytes, b->valid.best_rounds);
+    tm__buf_u32(&bytes, 0);
+    tm__buf_u64(&bytes, len);
+    if (st == TM_OK && tm__buf_status(&bytes) != TM_OK) {
+        st = TM_FAIL(err, tm__buf_status(&bytes), "no room for the state of boosting");
+    }
+    if (st == TM_OK) {
+        st = tm__checkpoint_save(b->ctx, bytes.data, bytes.len, err);
+    }
+    tm__buf_done(&bytes);
+    return st;
+}
+
+/* Begin where an earlier process stopped, if one did. */
+static tm_status state_load(boost *b, tm_err *err) {
+    size_t len = 0;
+    tm_model *from = NULL;
+    const uint8_t *state = tm__checkpoint_state(b->ctx->checkpoint, &len);
+    if (state == NULL) {
+        return TM_OK;
+    }
+    tm_reader reader;
+    tm__reader_init(&reader, state + (len < 8 ? 0 : len - 8), len < 8 ? 0 : 8);
+    if (len <= state_tail(b) || tm__reader_u64(&reader) != len - state_tail(b)) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "a checkpoint holds no state of boosting");
+    }
+    TM_TRY(tm__gbdt_ops.load(state, len - state_tail(b), &from, err));
+    const tm_model *model = &b->model->base;
+    tm_status st = from->task != model->task || from->n_outputs != model->n_outputs ||
+                           from->n_cols != model->n_cols
+                       ? TM_FAIL(err, TM_E_INTEGRITY, "a checkpoint is of another model")
+                       : model_start(b, (const tm_gbdt *)from, err);
+    tm__gbdt_free(from);
+    b->is_resumed = st == TM_OK;
+    return st;
+}
+
+static void state_read_valid(boost *b) {
+    size_t len = 0;
+    const uint8_t *state = tm__checkpoint_state(b->ctx->checkpoint, &len);
+    tm_reader reader;
+    tm__reader_init(&reader, state + len - state_tail(b), state_tail(b));
+    b->valid.best = tm__reader_f64(&reader);
+    for (uint32_t c = 0; c < b->model->base.n_cols; c++) {
+        b->best_gains[c] = tm__reader_f64(&reader);
+    }
+    b->valid.best_rounds = tm__reader_u32(&reader);
+}
+
 static double valid_loss(const boost *b) {
     const boost_valid *valid = &b->valid;
     struct tm_pool *pool = b->ctx->pool;
@@ -195,6 +268,10 @@ static tm_status valid_init(boost *b, tm_err *err) {
         return nomem(err);
     }
     scores_start(b, in->x_valid, valid->scores);
+    if (b->is_resumed) {
+        state_read_valid(b);
+        return TM_OK;
+    }
     valid->best = b->round > 0 ? valid_loss(b) : (double)INFINITY;
     valid->best_rounds = b->round;
     memcpy(b->best_gains, b->model->gains, b->model->base.n_cols * sizeof(double));
@@ -217,6 +294,9 @@ static tm_status boost_init(boost *b, tm_err *err) {
         TM_TRY(model_start(b, (const tm_gbdt *)in->base, err));
     } else {
         tm__loss_base(&b->loss, b->model->forest.base);
+    }
+    if (b->ctx->checkpoint != NULL) {
+        TM_TRY(state_load(b, err));
     }
     b->scores = tm__mem_alloc((size_t)n_rows * k, sizeof(double));
     b->norms = tm__mem_alloc(k > 1 ? n_rows : 0, sizeof(double));
@@ -316,6 +396,19 @@ static void lane_task(void *arg, uint64_t item, uint32_t worker) {
     tm__grower_add_scores(lane->grower, b->scores + output * b->bins.n_rows);
 }
 
+static tm_status cancelled(tm_err *err) {
+    return TM_FAIL(err, TM_E_CANCELLED, "boosting was cancelled");
+}
+
+/* Between rounds: save the state when it is time, or when this is the last chance. */
+static tm_status round_end(const boost *b, tm_err *err) {
+    const bool is_cancelled = tm__ctx_cancelled(b->ctx);
+    if (b->ctx->checkpoint != NULL && (is_cancelled || tm__checkpoint_is_due(b->ctx->checkpoint))) {
+        TM_TRY(state_save(b, err));
+    }
+    return is_cancelled ? cancelled(err) : TM_OK;
+}
+
 /* One tree for each output. *out_grew: one of them has a split. */
 static tm_status round_run(boost *b, bool *out_grew, tm_err *err) {
     const uint32_t n_outputs = b->model->base.n_outputs;
@@ -334,8 +427,8 @@ static tm_status round_run(boost *b, bool *out_grew, tm_err *err) {
             tm__grower_add_gains(b->lanes[i].grower, b->model->gains);
             TM_TRY(tm__forest_add(&b->model->forest, &draft, err));
         }
-        if (tm__ctx_cancelled(b->ctx)) {
-            return TM_FAIL(err, TM_E_CANCELLED, "boosting was cancelled");
+        if (b->output + n_lanes < n_outputs && tm__ctx_cancelled(b->ctx)) {
+            return cancelled(err);
         }
     }
     return TM_OK;
@@ -371,7 +464,8 @@ static bool valid_check(boost *b) {
 
 static tm_status rounds_run(boost *b, tm_err *err) {
     tm_model *model = &b->model->base;
-    const uint32_t n_rounds = b->round + (uint32_t)b->params[TM_GBDT_TREES];
+    const uint32_t n_first = b->in->base != NULL ? b->in->base->n_rounds : 0;
+    const uint32_t n_rounds = n_first + (uint32_t)b->params[TM_GBDT_TREES];
     const bool is_sampled = b->rows != NULL || b->params[TM_GBDT_COLUMN_SAMPLE] < 1;
     const uint64_t work = b->bins.n_rows * model->n_cols * model->n_outputs;
     for (; b->round < n_rounds; b->round++) {
@@ -390,6 +484,7 @@ static tm_status rounds_run(boost *b, tm_err *err) {
         if (is_spent || is_past_best) {
             break;
         }
+        TM_TRY(round_end(b, err));
     }
     if (b->has_valid) {
         model->n_rounds = b->valid.best_rounds;
