@@ -8,7 +8,7 @@
  *   1. cuts are strictly ascending and never NaN; a value equal to a cut lies below it.
  *   2. bin(x) <= b exactly when x <= cuts[b]: a split on bins and one on values send each row the
  *      same way.
- *   3. A missing value, and a code that is no level, lie in bin n_bins.
+ *   3. A missing value, and a code that is no level or past the first 255, lie in bin n_bins.
  */
 #include "model/gbdt/gbdt_bin.h"
 
@@ -168,7 +168,7 @@ static void cuts_task(void *arg, uint64_t item, uint32_t worker) {
     }
     tm_bin_column *column = &job->columns[item];
     *column = (tm_bin_column){.col = (uint32_t)item, .cuts = cuts};
-    column->is_categorical = feature->is_categorical && feature->n_levels <= TM_BIN_LEVELS_MAX;
+    column->is_categorical = feature->is_categorical;
     for (uint64_t i = 0; i < job->n_sample; i++) {
         const double value = x[job->sample != NULL ? job->sample[i] : i];
         if (isnan(value)) {
@@ -178,7 +178,8 @@ static void cuts_task(void *arg, uint64_t item, uint32_t worker) {
         }
     }
     if (column->is_categorical) {
-        column->n_bins = feature->n_levels;
+        column->n_bins =
+            feature->n_levels < TM_BIN_LEVELS_MAX ? feature->n_levels : TM_BIN_LEVELS_MAX;
     } else {
         const uint64_t *sorted = keys_sort(scratch->keys, scratch->other, scratch->counts, n);
         for (uint64_t i = 0; i < n; i++) {

@@ -13,7 +13,10 @@
 #include "base/ctx.h"
 #include "feature/feature.h"
 
-#define TM_BIN_LEVELS_MAX 255u /* a categorical column with more levels is cut like a number */
+/* Codes of a category that have a bin of their own, and what a tree's set can tell apart. Levels
+ * come most frequent first, so that what lies beyond, in the bin of missing values, is the rarest.
+ * Their means of the target are a number's work (feature_target.c). */
+#define TM_BIN_LEVELS_MAX 255u
 
 typedef struct tm_bin_column {
     uint32_t col;    /* column of the view */

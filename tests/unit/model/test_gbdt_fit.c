@@ -344,6 +344,55 @@ static void categories_are_learned_faster_than_their_codes(void **state) {
     assert_true(loss[0] < loss[1] - 0.05);
 }
 
+/* 70,000 levels, the most frequent first, each with an answer of its own: as codes of a category
+ * the frequent ones are told apart; as a number they are not, because neighbours have nothing in
+ * common. */
+static void seventy_thousand_categories_are_no_number(void **state) {
+    (void)state;
+    const uint32_t levels = 70000, n_rows = 60000;
+    double loss[2];
+    for (uint32_t as_number = 0; as_number < 2; as_number++) {
+        made_options options = {.n_rows = n_rows, .n_cols = 2, .levels = {levels}, .seed = 3};
+        fit_data d;
+        tm_ctx ctx = {.pool = tm__pool_create(2)};
+        data_init(&d, TM_TASK_REGRESSION, &options);
+        for (uint64_t row = 0; row < n_rows; row++) {
+            const double u = made_random(60, row); /* of about 11 decades: few are frequent */
+            const double code = floor(tm__exp(u * tm__log(levels + 1.0))) - 1;
+            d.made.cells[row] = fmin(fmax(code, 0), levels - 1);
+            d.y[row] = 4 * made_random(61, (uint64_t)d.made.cells[row]) + made_random(62, row);
+        }
+        d.made.features[0].is_categorical = as_number == 0;
+        const tm_fit_input in = input_of(&d, TM_TASK_REGRESSION);
+        tm_params params;
+        params_init(&params, 20);
+        tm_model *model = fit(&ctx, &in, &params);
+        loss[as_number] = loss_of(model, &d);
+        if (as_number == 0) {
+            /* Rows alone and in a batch agree, and what is rare is one with what is missing. */
+            double rare = 0, missing = 0;
+            for (uint64_t row = 0; row < 2000; row++) {
+                const double *cols[MADE_COLS_MAX];
+                double out, x;
+                const tm_view view = made_row(&d.made, row, cols);
+                tm__model_predict_row(model, &view, &out);
+                assert_true(out == d.out[row]);
+                cols[0] = &x;
+                x = 69999 - (double)row * 30;
+                tm__model_predict_row(model, &view, &rare);
+                x = NAN;
+                tm__model_predict_row(model, &view, &missing);
+                assert_true(rare == missing);
+            }
+        }
+        tm__model_free(model);
+        tm__pool_free(ctx.pool);
+        data_done(&d);
+    }
+    /* What nobody can know: the spread of the half of the rows whose levels are rare, and noise. */
+    assert_true(loss[0] < 1.03 * (0.503 * 16.0 / 12 + 1.0 / 12) && loss[0] < 0.85 * loss[1]);
+}
+
 static void what_is_missing_is_learned(void **state) {
     (void)state;
     made_options options = {.n_rows = 3000, .n_cols = 2, .missing = {0.3}, .seed = 3};
@@ -542,6 +591,7 @@ int main(void) {
         cmocka_unit_test(a_target_of_one_value_is_answered_with_it),
         cmocka_unit_test(odd_shapes_are_learned_from),
         cmocka_unit_test(categories_are_learned_faster_than_their_codes),
+        cmocka_unit_test(seventy_thousand_categories_are_no_number),
         cmocka_unit_test(what_is_missing_is_learned),
         cmocka_unit_test(it_fails_cleanly_at_each_allocation),
         cmocka_unit_test(explanations_sum_to_the_score),
