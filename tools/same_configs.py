@@ -79,11 +79,13 @@ def make_table(rng, path, n_rows, task, is_mixed):
     return names
 
 
-def gbdt_params(rng):
+def gbdt_params(rng, task):
     """Parameters of one boosted fit, each given half of the time."""
     choices = {"n_trees": [5, 30, 80], "max_leaves": [2, 7, 31, 120], "max_depth": [0, 3, 8], "max_bins": [2, 16, 63, 255],
                "learning_rate": [0.03, 0.1, 0.7], "min_rows_in_leaf": [1, 5, 40], "l1": [0, 0.3, 5], "l2": [0, 0.01, 3],
                "row_sample": [1, 0.5, 0.8], "column_sample": [1, 0.4, 0.7], "early_stopping": [0, 3, 20]}
+    if task == "regression":
+        choices.update(objective=["squared", "absolute", "huber", "quantile"], quantile_alpha=[0.1, 0.7], huber_delta=[0.01, 5])
     return [f"gbdt.{name}={rng.choice(values)}" for name, values in choices.items() if name == "n_trees" or rng.random() < 0.5]
 
 
@@ -92,11 +94,11 @@ def linear_params(rng):
     return [f"linear.{name}={rng.choice(values)}" for name, values in choices.items() if name == "strength" or rng.random() < 0.5]
 
 
-def make_recipe(rng, kind):
+def make_recipe(rng, kind, task):
     """A recipe of one of the kinds: a fit of a learner, or a search among some (which may end in a blend)."""
     recipe = {"seed": rng.randint(0, 10 ** 12), "params": [], "drop": []}
     if kind == "gbdt":
-        recipe.update(learners="gbdt", params=gbdt_params(rng))
+        recipe.update(learners="gbdt", params=gbdt_params(rng, task))
     elif kind == "linear":
         recipe.update(learners="linear", params=linear_params(rng))
     elif kind == "clock":
@@ -117,7 +119,7 @@ def made_config(seed, number, folder, is_quick):
     task = rng.choice(["binary", "multiclass", "regression"])
     n_rows = rng.choice([150, 300, 700, 4400] if is_quick else [150, 400, 900, 1500, 5000, 9000])
     kind = KINDS[number % len(KINDS)]
-    recipe = make_recipe(rng, kind)
+    recipe = make_recipe(rng, kind, task)
     if is_quick and "work" in recipe:
         recipe["work"] = min(recipe["work"], 1000000)
     path = os.path.join(folder, f"made-{number}.csv")
@@ -142,7 +144,7 @@ def real_config(seed, number, path, rows):
     """A table of a folder with a column drawn as its target."""
     rng = random.Random(f"real {seed} {number} {os.path.basename(path)}")
     kind = KINDS[rng.randrange(len(KINDS))]
-    recipe = make_recipe(rng, kind)
+    recipe = make_recipe(rng, kind, "auto")
     recipe.update(task="auto", split=rng.choice(["auto", "random:0.2", "last:0.2", "mod:4:1"]))
     if "budget_ms" not in recipe and not recipe["params"]:
         recipe["work"] = min(recipe["work"], 20000000)

@@ -121,7 +121,9 @@ static void print_parts(tm_cli *cli, const tm_place *place, const part *parts, u
         tm__cli_print(cli, "%s version %u answers %.6g\n", place->version.model,
                       place->version.number, answer[0]);
     }
-    tm__cli_print(cli, "starting from %+.4f%s\n", sums[0], decision != NULL ? " (log-odds)" : "");
+    const bool is_log = tm__model_link_of(tm__bundle_model(bundle)) == TM_LINK_EXP;
+    tm__cli_print(cli, "starting from %+.4f%s\n", sums[0],
+                  decision != NULL ? " (log-odds)" : (is_log ? " (of its log)" : ""));
     const char *titles[] = {"  column", "adds"};
     tm_cli_table table;
     tm__cli_table_init(&table, 2, titles);

@@ -21,7 +21,7 @@ static tm_status predict_slice(tm_ctx *ctx, const tm_bundle *bundle, const tm_ta
     TM_TRY(tm__program_apply(ctx, bundle->program, table, rows, n_rows, &matrix, err));
     const tm_status st = tm__model_predict(ctx, bundle->model, tm__matrix_view(matrix), out, err);
     if (st == TM_OK) {
-        tm__model_link(bundle->model->task, bundle->model->n_outputs, n_rows, out);
+        tm__model_link(tm__model_link_of(bundle->model), bundle->model->n_outputs, n_rows, out);
     }
     tm__matrix_free(matrix);
     return st;
@@ -82,7 +82,7 @@ void tm__bundle_predict_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,
                             const tm_cell *cells, double *out) {
     const tm_view *row = tm__program_apply_row(bundle->program, scratch->row, cells);
     tm__model_predict_row(bundle->model, row, out);
-    tm__model_link(bundle->model->task, bundle->model->n_outputs, 1, out);
+    tm__model_link(tm__model_link_of(bundle->model), bundle->model->n_outputs, 1, out);
 }
 
 tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,

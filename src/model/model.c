@@ -17,6 +17,9 @@
 #include "base/limits.h"
 #include "model/checkpoint.h"
 
+/* What a model of logs answers stays a finite number over 0. */
+#define EXP_MAX 700.0
+
 /* ---- parameters ---- */
 
 static uint32_t count_params(const tm_model_ops *ops) {
@@ -62,8 +65,44 @@ static tm_status fail_unknown(const tm_model_ops *ops, const char *name, tm_err 
     return st;
 }
 
+/* Name `index` of a choice; empty when there are fewer. */
+static tm_str choice_name(const tm_param_def *def, uint32_t index) {
+    tm_str rest = tm__str(def->choices), name = tm__str_cut(&rest, '|');
+    while (index > 0 && name.len > 0) {
+        name = tm__str_cut(&rest, '|');
+        index--;
+    }
+    return name;
+}
+
+static uint32_t count_choices(const tm_param_def *def) {
+    uint32_t n = 0;
+    while (choice_name(def, n).len > 0) {
+        n++;
+    }
+    return n;
+}
+
+static tm_status set_choice(const tm_model_ops *ops, const tm_param_def *def, tm_str text,
+                            double *out, tm_err *err) {
+    for (uint32_t i = 0; i < count_choices(def); i++) {
+        if (tm__str_eq(text, choice_name(def, i))) {
+            *out = i;
+            return TM_OK;
+        }
+    }
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "parameter '%s.%s' cannot be '%.*s'", ops->name,
+                                 def->name, text.len < 40 ? (int)text.len : 40, text.ptr);
+    tm_err_hint(err, "It is one of %s.", def->choices);
+    return st;
+}
+
 static tm_status check_value(const tm_model_ops *ops, const tm_param_def *def, double value,
                              tm_err *err) {
+    if (def->kind == TM_PARAM_CHOICE) {
+        TM_ASSERT(value >= 0 && value < count_choices(def) && floor(value) == value);
+        return TM_OK;
+    }
     const bool is_whole = def->kind != TM_PARAM_INT || floor(value) == value;
     /* The negation also refuses NaN. */
     if (is_whole && value >= def->min && value <= def->max) {
@@ -83,6 +122,11 @@ tm_status tm__params_set(const tm_model_ops *ops, tm_params *params, const char 
     double value = 0.0;
     if (at == UINT32_MAX) {
         return fail_unknown(ops, name, err);
+    }
+    if (ops->params[at].kind == TM_PARAM_CHOICE) {
+        TM_TRY(set_choice(ops, &ops->params[at], tm__str(text), &value, err));
+        params->values[at] = value;
+        return TM_OK;
     }
     if (!tm__str_to_f64(tm__str(text), &value)) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "parameter '%s.%s' is not a number: '%.40s'",
@@ -105,10 +149,14 @@ json_t *tm__params_to_json(const tm_model_ops *ops, const tm_params *params) {
     const uint32_t n = count_params(ops);
     json_t *out = json_object();
     for (uint32_t i = 0; out != NULL && i < n; i++) {
+        const tm_param_def *def = &ops->params[i];
         const double value = params->values[i];
-        json_t *number = ops->params[i].kind == TM_PARAM_INT ? json_integer((json_int_t)value)
-                                                             : tm__json_number(value);
-        if (json_object_set_new(out, ops->params[i].name, number) != 0) {
+        const tm_str name =
+            def->kind == TM_PARAM_CHOICE ? choice_name(def, (uint32_t)value) : (tm_str){"", 0};
+        json_t *json = def->kind == TM_PARAM_CHOICE ? json_stringn(name.ptr, name.len)
+                       : def->kind == TM_PARAM_INT  ? json_integer((json_int_t)value)
+                                                    : tm__json_number(value);
+        if (json_object_set_new(out, def->name, json) != 0) {
             json_decref(out);
             out = NULL;
         }
@@ -131,8 +179,14 @@ tm_status tm__params_from_json(const tm_model_ops *ops, const json_t *json, tm_p
         if (at == UINT32_MAX) {
             return fail_unknown(ops, name, err);
         }
-        if (!json_is_number(value)) {
-            return TM_FAIL(err, TM_E_DATA, "parameter '%s.%s' is not a number", ops->name, name);
+        if (ops->params[at].kind == TM_PARAM_CHOICE && json_is_string(value)) {
+            const tm_str text = {json_string_value(value), json_string_length(value)};
+            TM_TRY(set_choice(ops, &ops->params[at], text, &params.values[at], err));
+            continue;
+        }
+        if (!json_is_number(value) || ops->params[at].kind == TM_PARAM_CHOICE) {
+            return TM_FAIL(err, TM_E_DATA, "parameter '%s.%s' is not a %s", ops->name, name,
+                           ops->params[at].kind == TM_PARAM_CHOICE ? "name" : "number");
         }
         TM_TRY(check_value(ops, &ops->params[at], json_number_value(value), err));
         params.values[at] = json_number_value(value);
@@ -328,12 +382,23 @@ static void softmax(uint32_t n, double *z) {
     }
 }
 
-void tm__model_link(tm_task task, uint32_t n_outputs, uint64_t n_rows, double *raw) {
-    if (task == TM_TASK_BINARY) {
+tm_link tm__model_link_of(const tm_model *model) {
+    return model->task == TM_TASK_BINARY       ? TM_LINK_SIGMOID
+           : model->task == TM_TASK_MULTICLASS ? TM_LINK_SOFTMAX
+           : model->is_log                     ? TM_LINK_EXP
+                                               : TM_LINK_NONE;
+}
+
+void tm__model_link(tm_link link, uint32_t n_outputs, uint64_t n_rows, double *raw) {
+    if (link == TM_LINK_SIGMOID) {
         for (uint64_t i = 0; i < n_rows; i++) {
             raw[i] = tm__sigmoid(raw[i]);
         }
-    } else if (task == TM_TASK_MULTICLASS) {
+    } else if (link == TM_LINK_EXP) {
+        for (uint64_t i = 0; i < n_rows; i++) {
+            raw[i] = tm__exp(fmin(fmax(raw[i], -EXP_MAX), EXP_MAX));
+        }
+    } else if (link == TM_LINK_SOFTMAX) {
         for (uint64_t i = 0; i < n_rows; i++) {
             softmax(n_outputs, raw + i * n_outputs);
         }

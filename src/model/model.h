@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Learners behind one ops table. A fitted model is immutable, gives raw scores (margins: log-odds
- * for BINARY, one logit a class for MULTICLASS, the value for REGRESSION) and never sees names,
- * text or files: it works on the numbers of a tm_view.
+ * for BINARY, one logit a class for MULTICLASS, the value or its log for REGRESSION, what a query's
+ * rows are sorted by for RANKING) and never sees names, text or files: it works on the numbers of a
+ * tm_view.
  */
 #ifndef TM_MODEL_MODEL_H
 #define TM_MODEL_MODEL_H
@@ -21,13 +22,18 @@
  * sums of scores, and what the link makes of them, are finite. */
 #define TM_MODEL_SCORE_MAX 1e300
 
-typedef enum tm_param_kind { TM_PARAM_INT, TM_PARAM_FLOAT } tm_param_kind;
+typedef enum tm_param_kind {
+    TM_PARAM_INT,
+    TM_PARAM_FLOAT,
+    TM_PARAM_CHOICE /* the value is the place of a name in `choices` */
+} tm_param_kind;
 typedef struct tm_param_def {
     const char *name; /* "n_trees" */
     tm_param_kind kind;
-    double otherwise; /* default */
-    double min, max;  /* inclusive */
-    const char *doc;  /* one sentence, with source where there is one */
+    double otherwise;    /* default */
+    double min, max;     /* inclusive */
+    const char *doc;     /* one sentence, with source where there is one */
+    const char *choices; /* CHOICE: names with | between */
 } tm_param_def;
 
 /* Parameters of one learner by position of its definition list; open: zero-initialised is not
@@ -58,6 +64,7 @@ typedef struct tm_fit_input {
     const double *y_valid;
     const double *weights_valid;
     uint64_t seed;
+    const struct tm_metric_ops *metric; /* that early stopping looks at; NULL: the learner's own */
     const tm_column_rule *rules; /* [x->n_cols]; NULL: none. TM_E_UNSUPPORTED for a learner that
                                     cannot keep them */
     bool has_groups;             /* columns may act together only within groups */
@@ -96,12 +103,25 @@ struct tm_model_ops {
     void (*importance)(const tm_model *model, double *out);
     json_t *(*describe)(
         const tm_model *model); /* what a person wants to know: {"n_trees": 120, ...} */
+    /* Targets that a fit with these parameters would refuse, NaN passed over: TM_E_INVALID names
+     * the row. NULL: any number will do. */
+    tm_status (*check_targets)(const tm_params *params, tm_task task, const double *y,
+                               uint64_t n_rows, tm_err *err);
 };
+
+/* How a raw score becomes an answer. */
+typedef enum tm_link {
+    TM_LINK_NONE,
+    TM_LINK_SIGMOID, /* BINARY */
+    TM_LINK_SOFTMAX, /* MULTICLASS */
+    TM_LINK_EXP      /* REGRESSION, of a model of the log */
+} tm_link;
 
 struct tm_model { /* every state struct starts with this */
     const tm_model_ops *ops;
     tm_task task;
     uint32_t n_outputs; /* MULTICLASS: n_classes, else 1 */
+    bool is_log;        /* REGRESSION: raw scores are logs of answers */
     uint32_t n_cols;    /* dense columns of its view */
     uint32_t n_terms;   /* sparse terms it may read; 0: none */
     uint64_t work_used; /* units that fitting took */
@@ -133,9 +153,10 @@ void tm__model_predict_row(const tm_model *model, const tm_view *row, double *ou
 bool tm__model_can_explain(const tm_model *model);
 TM_NODISCARD tm_status tm__model_explain(const tm_model *model, const tm_view *row, double *out,
                                          tm_err *err);
-/** Raw scores to answers, in place: sigmoid, softmax or nothing. raw [n_rows x n_outputs].
- * Deterministic bits. */
-void tm__model_link(tm_task task, uint32_t n_outputs, uint64_t n_rows, double *raw);
+tm_link tm__model_link_of(const tm_model *model);
+/** Raw scores to answers, in place. raw [n_rows x n_outputs]. Deterministic bits; answers are
+ * finite: EXP ends at the exp of 700 either way. */
+void tm__model_link(tm_link link, uint32_t n_outputs, uint64_t n_rows, double *raw);
 void tm__model_free(tm_model *model);
 
 #endif

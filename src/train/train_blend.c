@@ -30,6 +30,11 @@ typedef struct mixer {
     uint32_t counts[TM_MAX_CANDIDATES];
 } mixer;
 
+/* Of the best candidate: raw answers of another kind do not add up with its. */
+static tm_link link_of(const mixer *m) {
+    return m->search->candidates[m->search->best].link;
+}
+
 /* Loss that selection looks at: smooth ones only, whatever decides the search. */
 static tm_status loss_of(const mixer *m, const double *pred, double *out, tm_err *err) {
     const tm_search *search = m->search;
@@ -52,7 +57,7 @@ static tm_status try_mix(mixer *m, uint32_t index, uint32_t n_chosen, double *ou
     for (uint64_t i = 0; i < m->n; i++) {
         m->trial[i] = (m->sum[i] + (raw != NULL ? raw[i] : 0.0)) * scale;
     }
-    tm__model_link(m->search->data->task, m->n_outputs, m->search->n_valid, m->trial);
+    tm__model_link(link_of(m), m->n_outputs, m->search->n_valid, m->trial);
     return loss_of(m, m->trial, out, err);
 }
 
@@ -82,7 +87,9 @@ static tm_status select_members(mixer *m, double *out_first, double *out_last, t
         const bool is_full = count_members(m) >= MEMBERS_MAX;
         for (uint32_t i = 0; i < m->search->n_candidates; i++) {
             double loss = 0.0;
-            if (m->search->candidates[i].raw == NULL || (is_full && m->counts[i] == 0)) {
+            const tm_candidate *candidate = &m->search->candidates[i];
+            if (candidate->raw == NULL || candidate->link != link_of(m) ||
+                (is_full && m->counts[i] == 0)) {
                 continue;
             }
             TM_TRY(try_mix(m, i, step, &loss, err));
@@ -114,7 +121,7 @@ static tm_status settle(mixer *m, tm_err *err) {
     for (uint64_t i = 0; i < m->n; i++) {
         m->sum[i] /= (double)n_chosen;
     }
-    tm__model_link(search->data->task, m->n_outputs, search->n_valid, m->sum);
+    tm__model_link(link_of(m), m->n_outputs, search->n_valid, m->sum);
     tm__mem_free(search->valid_pred);
     search->valid_pred = m->sum;
     m->sum = NULL;

@@ -47,6 +47,7 @@ typedef struct tm_fold {
 typedef struct tm_candidate {
     const tm_model_ops *ops;
     tm_params params;
+    tm_link link;      /* of its raw answers */
     double *raw;       /* [n_valid x n_outputs] raw answers on validation rows, or NULL; owned */
     double share;      /* weight in the blend; 0: not in it */
     double score;      /* of the deciding metric on validation rows; NaN before it was tried */

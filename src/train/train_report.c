@@ -113,7 +113,7 @@ static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe
         const char *name = data->task == TM_TASK_BINARY       ? "auc"
                            : data->task == TM_TASK_MULTICLASS ? "accuracy"
                                                               : "r2";
-        tm__model_link(data->task, model->n_outputs, fold->n_valid, pred);
+        tm__model_link(tm__model_link_of(model), model->n_outputs, fold->n_valid, pred);
         const tm_score_input in = {.task = data->task,
                                    .n_classes = data->n_classes,
                                    .n_rows = fold->n_valid,

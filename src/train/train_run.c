@@ -88,6 +88,18 @@ static tm_status set_budget(run *r, tm_err *err) {
     return TM_OK;
 }
 
+/* Before any work, and by the rows of the table: a fit would name those of a fold. */
+static tm_status check_targets(const run *r, tm_err *err) {
+    for (uint32_t i = 0; i < r->search.n_candidates; i++) {
+        const tm_candidate *candidate = &r->search.candidates[i];
+        if (candidate->ops->check_targets != NULL) {
+            TM_TRY(candidate->ops->check_targets(&candidate->params, r->data.task, r->data.y,
+                                                 r->data.n_rows, err));
+        }
+    }
+    return TM_OK;
+}
+
 /* Learn: search and refit, or the one fit that was asked for. */
 static tm_status learn(run *r, tm_err *err) {
     const tm_train_options *options = r->options;
@@ -96,6 +108,7 @@ static tm_status learn(run *r, tm_err *err) {
     TM_TRY(choose_metric(r, err));
     TM_TRY(set_budget(r, err));
     TM_TRY(tm__candidates_init(&r->search, err));
+    TM_TRY(check_targets(r, err));
     tm_params ignored;
     uint32_t n_set = 0;
     tm__params_init(r->search.candidates[0].ops, &ignored);
@@ -305,7 +318,7 @@ static tm_status baseline_report(run *r, json_t **out, tm_err *err) {
         st = tm__model_predict(r->ctx, model, &test, pred, err);
     }
     if (st == TM_OK) {
-        tm__model_link(data->task, n_outputs, data->n_test, pred);
+        tm__model_link(tm__model_link_of(model), n_outputs, data->n_test, pred);
         st = report_rows(r, data->test, data->n_test, pred, out, err);
     }
     tm__model_free(model);

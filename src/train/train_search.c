@@ -139,6 +139,7 @@ static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *f
         .seed = search->options->seed,
         .rules = rules,
         .has_groups = search->options->n_interact > 0,
+        .metric = search->options->metric != NULL ? search->metric : NULL,
     };
     tm_model *model = NULL;
     tm_status st = tm__model_fit(ctx, candidate->ops, &in, &candidate->params, &model, err);
@@ -154,15 +155,15 @@ static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *f
 }
 
 /* Score of pooled raw answers: linked on a copy, because blending wants them raw. */
-static tm_status score_raw(const tm_search *search, const rung *r, const double *raw, double *out,
-                           tm_err *err) {
+static tm_status score_raw(const tm_search *search, const rung *r, tm_link link, const double *raw,
+                           double *out, tm_err *err) {
     const uint32_t n_outputs = tm__train_outputs(search->data);
     double *pred = tm__mem_alloc(r->n_valid * n_outputs, sizeof(double));
     if (pred == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
     }
     memcpy(pred, raw, r->n_valid * n_outputs * sizeof(double));
-    tm__model_link(search->data->task, n_outputs, r->n_valid, pred);
+    tm__model_link(link, n_outputs, r->n_valid, pred);
     const tm_score_input in = {
         .task = search->data->task,
         .n_classes = search->data->n_classes,
@@ -228,6 +229,7 @@ static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
         trial->work_used += share.work_used;
         candidate->is_cut = candidate->is_cut || share.is_cut;
         if (st == TM_OK) {
+            candidate->link = tm__model_link_of(model);
             rounds += model->n_rounds;
             candidate->work += model->work_used;
             log_strength += tm__log(fmax(chosen_strength(model), 1e-12));
@@ -237,7 +239,7 @@ static tm_status try_candidate(tm_ctx *ctx, tm_search *search, const rung *r,
     }
     ctx->budget = trial;
     if (st == TM_OK) {
-        st = score_raw(search, r, raw, &candidate->score, err);
+        st = score_raw(search, r, candidate->link, raw, &candidate->score, err);
     }
     if (st != TM_OK) {
         tm__mem_free(raw);
@@ -323,9 +325,10 @@ tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fol
         st = fit_fold(ctx, search, fold, only, &model, raw, err);
     }
     if (st == TM_OK) {
+        only->link = tm__model_link_of(model);
         only->n_rounds = model->n_rounds;
         only->n_rows = r.n_rows;
-        st = score_raw(search, &r, raw, &only->score, err);
+        st = score_raw(search, &r, only->link, raw, &only->score, err);
     }
     if (st == TM_OK) {
         only->raw = raw;

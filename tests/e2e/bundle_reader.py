@@ -9,7 +9,7 @@ import struct
 M64 = (1 << 64) - 1
 NAN = float("nan")
 SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes"}
-TASKS = {1: "binary", 2: "multiclass", 3: "regression"}
+TASKS = {1: "binary", 2: "multiclass", 3: "regression", 4: "ranking"}
 BLANKS = b" \t\n\v\f\r"
 
 
@@ -312,8 +312,13 @@ class Gbdt:
 
     def __init__(self, data):
         f = Fields(data)
-        want(f.raw(4) == b"TMGB" and f.u32() == 1, "gbdt")
+        want(f.raw(4) == b"TMGB", "gbdt")
+        version = f.u32()
+        want(version in (1, 2), "version")
         self.task, self.k, self.n_cols, rounds = f.u32(4)
+        objective = f.u32() if version == 2 else {1: 8, 2: 9, 3: 1, 4: 10}[self.task]
+        want(version == 1 or objective in {3: range(2, 8), 4: [1]}.get(self.task, []), "objective")
+        self.is_log = objective in (5, 6, 7)
         f.u64()
         f.f64(self.n_cols)
         n_trees, n_nodes, n_sets = f.u32(3)
@@ -410,6 +415,7 @@ class Blend:
             self.members.append((weight, LEARNERS[name](f.raw(size))))
         f.end()
         self.task, self.k, self.n_cols = self.members[0][1].task, self.members[0][1].k, self.members[0][1].n_cols
+        self.is_log = getattr(self.members[0][1], "is_log", False)
         self.n_terms = max(m.n_terms for _, m in self.members)
 
     def score(self, x, weights):
@@ -437,8 +443,8 @@ class Bundle:
     def predict(self, row):
         x, weights, _ = self.program.run(self.program.cells(row))
         raw = self.model.score(x, weights)
-        if self.info["task"] == "regression":
-            return raw
+        if self.info["task"] in ("regression", "ranking"):
+            return [math.exp(min(max(raw[0], -700), 700))] if getattr(self.model, "is_log", False) else raw
         if self.info["task"] == "binary":
             e = math.exp(-abs(raw[0]))
             return [(1.0 if raw[0] >= 0 else e) / (1 + e)]

@@ -249,7 +249,7 @@ static const bad_field bad_fields[] = {
     /* boosted trees */
     {"gbdt", {"model.rest", 0, 0, 0, NULL}, DAMAGED, "end"},
     {"gbdt", {"gbdt.magic", 0, 1, 0, NULL}, DAMAGED, "not boosted trees"},
-    {"gbdt", {"gbdt.version", 0, 2, 0, NULL}, NEWER, "version 2"},
+    {"gbdt", {"gbdt.version", 0, 3, 0, NULL}, NEWER, "version 3"},
     {"gbdt", {"gbdt.task", 0, 0, 0, NULL}, DAMAGED, "head"},
     {"gbdt", {"gbdt.task", 0, 2, 0, NULL}, DAMAGED, "head"},
     {"gbdt", {"gbdt.task", 0, 9, 0, NULL}, DAMAGED, "head"},

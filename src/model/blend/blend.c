@@ -48,7 +48,7 @@ static void free_blend(tm_model *model) {
 
 static tm_status check_member(const blend *self, const tm_model *member, double weight,
                               tm_err *err) {
-    if (member->task != self->base.task || member->n_outputs != self->base.n_outputs ||
+    if (member->task != self->base.task || member->is_log != self->base.is_log || member->n_outputs != self->base.n_outputs ||
         member->n_cols != self->base.n_cols || member->ops == &tm__blend_ops) {
         return TM_FAIL(err, TM_E_INVALID, "the members of a blend do not answer the same question");
     }

@@ -4,6 +4,9 @@
  *
  *     magic version task n_outputs n_cols n_rounds (u32), work_used (u64), gains [n_cols] (f64),
  *     then the forest
+ *
+ * Version 2 has the objective (u32) after n_rounds. It is written only for an objective that is not
+ * the task's own, so that other models keep their bytes and earlier releases read them.
  */
 #include "model/gbdt/gbdt.h"
 
@@ -16,23 +19,46 @@
 
 #define MAGIC UINT32_C(0x42474D54) /* "TMGB" */
 #define VERSION 1u
+#define VERSION_OBJECTIVE 2u
 
-static const tm_param_def params[] = {
+static const tm_param_def definitions[] = {
 #define TM_GBDT_PARAM(id, name, kind, otherwise, min, max, doc)                                    \
-    {name, kind, otherwise, min, max, doc},
+    {name, kind, otherwise, min, max, doc, NULL},
+#define TM_GBDT_CHOICE(id, name, choices, doc) {name, TM_PARAM_CHOICE, 0, 0, 0, doc, choices},
 #include "model/gbdt/gbdt_params.def"
+#undef TM_GBDT_CHOICE
 #undef TM_GBDT_PARAM
     {.name = NULL}};
 
 _Static_assert(TM_GBDT_PARAMS <= TM_MAX_PARAMS, "parameters have a place each");
 
-tm_gbdt *tm__gbdt_create(tm_task task, uint32_t n_outputs, uint32_t n_cols) {
+tm_loss_spec tm__gbdt_loss_spec(tm_task task, uint32_t n_outputs, const tm_params *params) {
+    const double *values = params->values;
+    return (tm_loss_spec){.task = task,
+                          .objective = (tm_objective)values[TM_GBDT_OBJECTIVE],
+                          .n_outputs = n_outputs,
+                          .quantile = values[TM_GBDT_QUANTILE],
+                          .huber_delta = values[TM_GBDT_HUBER],
+                          .tweedie_power = values[TM_GBDT_TWEEDIE]};
+}
+
+static tm_status gbdt_check_targets(const tm_params *params, tm_task task, const double *y,
+                                    uint64_t n_rows, tm_err *err) {
+    tm_objective objective = (tm_objective)params->values[TM_GBDT_OBJECTIVE];
+    TM_TRY(tm__objective_resolve(task, &objective, err));
+    return tm__objective_check(objective, y, n_rows, err);
+}
+
+tm_gbdt *tm__gbdt_create(tm_task task, tm_objective objective, uint32_t n_outputs,
+                         uint32_t n_cols) {
     tm_gbdt *self = tm__mem_zalloc(1, sizeof(*self));
     if (self == NULL) {
         return NULL;
     }
     self->base =
         (tm_model){.ops = &tm__gbdt_ops, .task = task, .n_outputs = n_outputs, .n_cols = n_cols};
+    self->base.is_log = tm__objective_is_log(objective);
+    self->objective = objective;
     self->gains = tm__mem_zalloc(n_cols, sizeof(double));
     if (self->gains == NULL || tm__forest_init(&self->forest, n_outputs, n_cols, NULL) != TM_OK) {
         tm__gbdt_free(&self->base);
@@ -83,19 +109,30 @@ static json_t *gbdt_describe(const tm_model *model) {
         n_leaves += leaves;
         max_leaves = leaves > max_leaves ? leaves : max_leaves;
     }
-    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "n_trees", (json_int_t)forest->n_trees, "n_rounds",
-                     (json_int_t)model->n_rounds, "n_leaves", (json_int_t)n_leaves, "max_leaves",
-                     (json_int_t)max_leaves, "max_depth", (json_int_t)forest->depth_max);
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "objective",
+                     tm__objective_text(((const tm_gbdt *)model)->objective), "n_trees",
+                     (json_int_t)forest->n_trees, "n_rounds", (json_int_t)model->n_rounds,
+                     "n_leaves", (json_int_t)n_leaves, "max_leaves", (json_int_t)max_leaves,
+                     "max_depth", (json_int_t)forest->depth_max);
+}
+
+static bool is_own_objective(tm_task task, tm_objective objective) {
+    tm_objective own = TM_OBJECTIVE_AUTO;
+    return tm__objective_resolve(task, &own, NULL) == TM_OK && own == objective;
 }
 
 static tm_status gbdt_save(const tm_model *model, tm_buf *out, tm_err *err) {
     const tm_gbdt *self = (const tm_gbdt *)model;
+    const bool is_own = is_own_objective(model->task, self->objective);
     tm__buf_u32(out, MAGIC);
-    tm__buf_u32(out, VERSION);
+    tm__buf_u32(out, is_own ? VERSION : VERSION_OBJECTIVE);
     tm__buf_u32(out, (uint32_t)model->task);
     tm__buf_u32(out, model->n_outputs);
     tm__buf_u32(out, model->n_cols);
     tm__buf_u32(out, model->n_rounds);
+    if (!is_own) {
+        tm__buf_u32(out, (uint32_t)self->objective);
+    }
     tm__buf_u64(out, model->work_used);
     for (uint32_t c = 0; c < model->n_cols; c++) {
         tm__buf_f64(out, self->gains[c]);
@@ -107,7 +144,24 @@ static bool outputs_fit(uint32_t task, uint32_t n_outputs) {
     if (task == TM_TASK_MULTICLASS) {
         return n_outputs >= 2 && n_outputs <= TM_MAX_CLASSES;
     }
-    return (task == TM_TASK_BINARY || task == TM_TASK_REGRESSION) && n_outputs == 1;
+    return (task == TM_TASK_BINARY || task == TM_TASK_REGRESSION || task == TM_TASK_RANKING) &&
+           n_outputs == 1;
+}
+
+/* The objective of a file: that of the task, or another one that it names. */
+static bool read_objective(tm_reader *reader, uint32_t version, tm_task task, tm_objective *out) {
+    tm_objective objective = TM_OBJECTIVE_AUTO;
+    if (version == VERSION) {
+        return tm__objective_resolve(task, out, NULL) == TM_OK;
+    }
+    const uint32_t stored = tm__reader_u32(reader);
+    if (stored == TM_OBJECTIVE_AUTO || stored >= TM_OBJECTIVE_END) {
+        return false;
+    }
+    objective = (tm_objective)stored;
+    *out = objective;
+    return tm__objective_resolve(task, &objective, NULL) == TM_OK &&
+           !is_own_objective(task, objective);
 }
 
 static tm_status gbdt_load(const void *data, size_t len, tm_model **out_model, tm_err *err) {
@@ -118,19 +172,22 @@ static tm_status gbdt_load(const void *data, size_t len, tm_model **out_model, t
     if (reader.failed || magic != MAGIC) {
         return TM_FAIL(err, TM_E_INTEGRITY, "not boosted trees");
     }
-    if (version != VERSION) {
-        return TM_FAIL(err, TM_E_UNSUPPORTED, "boosted trees have version %u, not %u", version,
-                       VERSION);
+    if (version != VERSION && version != VERSION_OBJECTIVE) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "boosted trees have version %u, not %u or %u",
+                       version, VERSION, VERSION_OBJECTIVE);
     }
+    tm_objective objective = TM_OBJECTIVE_AUTO;
     const uint32_t task = tm__reader_u32(&reader);
     const uint32_t n_outputs = tm__reader_u32(&reader);
     const uint32_t n_cols = tm__reader_u32(&reader);
     const uint32_t n_rounds = tm__reader_u32(&reader);
+    const bool is_known = !reader.failed && outputs_fit(task, n_outputs) &&
+                          read_objective(&reader, version, (tm_task)task, &objective);
     const uint64_t work_used = tm__reader_u64(&reader);
-    if (reader.failed || !outputs_fit(task, n_outputs) || n_cols > TM_MAX_COLS) {
+    if (reader.failed || !is_known || n_cols > TM_MAX_COLS) {
         return TM_FAIL(err, TM_E_INTEGRITY, "boosted trees have a bad head");
     }
-    self = tm__gbdt_create((tm_task)task, n_outputs, n_cols);
+    self = tm__gbdt_create((tm_task)task, objective, n_outputs, n_cols);
     if (self == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for boosted trees");
     }
@@ -165,7 +222,7 @@ static tm_status gbdt_load(const void *data, size_t len, tm_model **out_model, t
 const tm_model_ops tm__gbdt_ops = {
     .name = "gbdt",
     .abi = TM_MODEL_ABI,
-    .params = params,
+    .params = definitions,
     .keeps_rules = true,
     .continues = true,
     .fit = tm__gbdt_fit,
@@ -177,4 +234,5 @@ const tm_model_ops tm__gbdt_ops = {
     .explain = gbdt_explain,
     .importance = gbdt_importance,
     .describe = gbdt_describe,
+    .check_targets = gbdt_check_targets,
 };

@@ -30,14 +30,17 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "metric/metric.h"
 #include "model/checkpoint.h"
 #include "model/gbdt/gbdt_bin.h"
 #include "model/gbdt/gbdt_grow.h"
 #include "model/gbdt/gbdt_loss.h"
 #include "model/gbdt/gbdt_priv.h"
+#include "model/gbdt/gbdt_renew.h"
 
 enum {
     LANES_MAX = 64,
+    LEAVES_MAX = 1024, /* of the parameter */
     LANE_ROWS = 200000 /* with more rows a tree keeps all threads busy, and lanes cost memory */
 };
 
@@ -52,7 +55,8 @@ typedef struct boost_valid {
     double *scores; /* [n_outputs x n_valid] */
     double *norms;
     double *chunks;
-    double best; /* least loss so far, after best_rounds rounds */
+    double *answers; /* [n_valid x n_outputs] for a metric that is not the loss itself */
+    double best;     /* best loss or metric so far, after best_rounds rounds */
     uint32_t best_rounds;
 } boost_valid;
 
@@ -62,9 +66,10 @@ typedef struct boost {
     const double *params;
     tm_bins bins;
     tm_loss loss;
-    double *scores; /* [n_outputs x n_rows] */
-    double *norms;  /* [n_rows], MULTICLASS */
-    uint64_t *rows; /* sample of rows as a bit set, or NULL */
+    tm_renewal renewal; /* where the objective renews */
+    double *scores;     /* [n_outputs x n_rows] */
+    double *norms;      /* [n_rows], MULTICLASS */
+    uint64_t *rows;     /* sample of rows as a bit set, or NULL */
     uint32_t n_lanes;
     boost_lane *lanes;
     bool has_valid;
@@ -225,7 +230,8 @@ static tm_status state_load(boost *b, tm_err *err) {
     TM_TRY(tm__gbdt_ops.load(state, len - state_tail(b), &from, err));
     const tm_model *model = &b->model->base;
     tm_status st = from->task != model->task || from->n_outputs != model->n_outputs ||
-                           from->n_cols != model->n_cols
+                           from->n_cols != model->n_cols ||
+                           ((const tm_gbdt *)from)->objective != b->model->objective
                        ? TM_FAIL(err, TM_E_INTEGRITY, "a checkpoint is of another model")
                        : model_start(b, (const tm_gbdt *)from, err);
     tm__gbdt_free(from);
@@ -245,11 +251,43 @@ static void state_read_valid(boost *b) {
     b->valid.best_rounds = tm__reader_u32(&reader);
 }
 
-static double valid_loss(const boost *b) {
+/* Early stopping goes by a metric that is not the loss itself. */
+static bool is_by_metric(const boost *b) {
+    const tm_objective o = b->loss.spec.objective;
+    const char *own = o == TM_OBJECTIVE_SQUARED ? "rmse" : "logloss";
+    return b->in->metric != NULL && strcmp(b->in->metric->name, own) != 0;
+}
+
+/* The metric of the scores so far. */
+static tm_status valid_metric(boost *b, double *out, tm_err *err) {
+    boost_valid *valid = &b->valid;
+    const uint64_t n_rows = b->in->x_valid->n_rows;
+    const uint32_t k = b->model->base.n_outputs;
+    for (uint32_t output = 0; output < k; output++) {
+        for (uint64_t row = 0; row < n_rows; row++) {
+            valid->answers[row * k + output] = valid->scores[output * n_rows + row];
+        }
+    }
+    tm__model_link(tm__model_link_of(&b->model->base), k, n_rows, valid->answers);
+    const tm_score_input in = {.task = b->in->task,
+                               .n_classes = b->in->n_classes,
+                               .n_rows = n_rows,
+                               .y = b->in->y_valid,
+                               .pred = valid->answers,
+                               .weights = b->in->weights_valid};
+    return tm__metric_score(b->in->metric, &in, out, err);
+}
+
+/* What early stopping looks at. */
+static tm_status valid_score(boost *b, double *out, tm_err *err) {
     const boost_valid *valid = &b->valid;
     struct tm_pool *pool = b->ctx->pool;
+    if (is_by_metric(b)) {
+        return valid_metric(b, out, err);
+    }
     tm__loss_norms(pool, &valid->loss, valid->scores, valid->norms);
-    return tm__loss_mean(pool, &valid->loss, valid->scores, valid->norms, valid->chunks);
+    *out = tm__loss_mean(pool, &valid->loss, valid->scores, valid->norms, valid->chunks);
+    return TM_OK;
 }
 
 static tm_status valid_init(boost *b, tm_err *err) {
@@ -257,14 +295,20 @@ static tm_status valid_init(boost *b, tm_err *err) {
     boost_valid *valid = &b->valid;
     const uint32_t k = b->model->base.n_outputs;
     const uint64_t n_rows = in->x_valid->n_rows;
-    TM_TRY(tm__loss_init(in->task, k, n_rows, in->y_valid, in->weights_valid, &valid->loss, err));
+    const tm_status st =
+        tm__loss_init(&b->loss.spec, n_rows, in->y_valid, in->weights_valid, &valid->loss, err);
+    if (st != TM_OK) {
+        tm_err_hint(err, "The row is one of the validation rows.");
+        return st;
+    }
     b->has_valid = true;
     valid->scores = tm__mem_alloc((size_t)n_rows * k, sizeof(double));
     valid->norms = tm__mem_alloc(n_rows, sizeof(double));
     valid->chunks = tm__mem_alloc(n_rows / TM_LOSS_CHUNK + 1, sizeof(double));
     b->best_gains = tm__mem_zalloc(b->model->base.n_cols, sizeof(double));
+    valid->answers = is_by_metric(b) ? tm__mem_alloc((size_t)n_rows * k, sizeof(double)) : NULL;
     if (valid->scores == NULL || valid->norms == NULL || valid->chunks == NULL ||
-        b->best_gains == NULL) {
+        b->best_gains == NULL || (valid->answers == NULL && is_by_metric(b))) {
         return nomem(err);
     }
     scores_start(b, in->x_valid, valid->scores);
@@ -272,28 +316,44 @@ static tm_status valid_init(boost *b, tm_err *err) {
         state_read_valid(b);
         return TM_OK;
     }
-    valid->best = b->round > 0 ? valid_loss(b) : (double)INFINITY;
+    if (b->round > 0) {
+        TM_TRY(valid_score(b, &valid->best, err));
+    }
     valid->best_rounds = b->round;
     memcpy(b->best_gains, b->model->gains, b->model->base.n_cols * sizeof(double));
     return TM_OK;
 }
 
-static tm_status boost_init(boost *b, tm_err *err) {
+static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
     const tm_fit_input *in = b->in;
     const uint64_t n_rows = in->x->n_rows;
     const uint32_t k = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
-    TM_TRY(tm__loss_init(in->task, k, n_rows, in->y, in->weights, &b->loss, err));
-    b->model = tm__gbdt_create(in->task, k, in->x->n_cols);
+    const tm_loss_spec spec = tm__gbdt_loss_spec(in->task, k, params);
+    TM_TRY(tm__loss_init(&spec, n_rows, in->y, in->weights, &b->loss, err));
+    const tm_objective objective = b->loss.spec.objective;
+    if (tm__objective_renews(objective)) {
+        if (has_monotone(in)) {
+            return TM_FAIL(err, TM_E_UNSUPPORTED, "objective '%s' cannot be monotone in a column",
+                           tm__objective_text(objective));
+        }
+        TM_TRY(tm__renewal_init(&b->loss, (uint32_t)b->params[TM_GBDT_LEAVES], &b->renewal, err));
+    }
+    b->model = tm__gbdt_create(in->task, objective, k, in->x->n_cols);
     if (b->model == NULL) {
         return nomem(err);
     }
     const uint64_t start_ns = tm__mono_ns();
     TM_TRY(tm__bins_fit(b->ctx, in->x, (uint32_t)b->params[TM_GBDT_BINS], in->seed, &b->bins, err));
     b->model->base.seconds_bin = (double)(tm__mono_ns() - start_ns) * 1e-9;
+    if (in->base != NULL && ((const tm_gbdt *)in->base)->objective != objective) {
+        return TM_FAIL(err, TM_E_INVALID, "trees of objective '%s' cannot go on with '%s'",
+                       tm__objective_text(((const tm_gbdt *)in->base)->objective),
+                       tm__objective_text(objective));
+    }
     if (in->base != NULL) {
         TM_TRY(model_start(b, (const tm_gbdt *)in->base, err));
     } else {
-        tm__loss_base(&b->loss, b->model->forest.base);
+        TM_TRY(tm__loss_base(&b->loss, b->model->forest.base, err));
     }
     if (b->ctx->checkpoint != NULL) {
         TM_TRY(state_load(b, err));
@@ -325,7 +385,9 @@ static void boost_done(boost *b) {
     tm__mem_free(b->valid.scores);
     tm__mem_free(b->valid.norms);
     tm__mem_free(b->valid.chunks);
+    tm__mem_free(b->valid.answers);
     tm__mem_free(b->best_gains);
+    tm__renewal_done(&b->renewal);
     tm__loss_done(&b->valid.loss);
     tm__loss_done(&b->loss);
     tm__bins_done(&b->bins);
@@ -376,6 +438,16 @@ static void columns_sample(const boost *b, uint32_t output, bool *out) {
 
 /* ---- rounds ---- */
 
+/* Values of the tree's leaves from the residuals of their rows. */
+static void lane_renew(const boost *b, struct tm_pool *pool, boost_lane *lane, uint32_t n_leaves) {
+    double values[LEAVES_MAX];
+    const tm_renewal_leaves leaves = {
+        .leaf_of = tm__grower_leaf_of(lane->grower), .rows = b->rows, .n_leaves = n_leaves};
+    tm_renewal renewal = b->renewal; /* the same arrays */
+    tm__renewal_fit(pool, &renewal, &b->loss, b->scores, &leaves, values);
+    tm__grower_set_values(lane->grower, values);
+}
+
 static void lane_task(void *arg, uint64_t item, uint32_t worker) {
     const boost *b = arg;
     boost_lane *lane = &b->lanes[item];
@@ -390,9 +462,13 @@ static void lane_task(void *arg, uint64_t item, uint32_t worker) {
                       tm__rng_split(b->in->seed, "gbdt.rounding", tree).key, &lane->gradients);
     const tm_grow_input input = {.gradients = &lane->gradients,
                                  .scale = b->loss.scale,
+                                 .power = tm__objective_power(&b->loss.spec),
                                  .rows = b->rows,
                                  .columns = lane->columns};
-    tm__grower_fit(lane->grower, &input);
+    const uint32_t n_leaves = tm__grower_fit(lane->grower, &input);
+    if (tm__objective_renews(b->loss.spec.objective)) {
+        lane_renew(b, pool, lane, n_leaves);
+    }
     tm__grower_add_scores(lane->grower, b->scores + output * b->bins.n_rows);
 }
 
@@ -447,19 +523,24 @@ static void valid_task(void *arg, uint64_t chunk, uint32_t worker) {
     }
 }
 
-/* Score the validation rows after a round; true when the best round is long past. */
-static bool valid_check(boost *b) {
+/* Score the validation rows after a round; *out: the best round is long past. */
+static tm_status valid_check(boost *b, bool *out, tm_err *err) {
     boost_valid *valid = &b->valid;
     const uint64_t n_chunks = (b->in->x_valid->n_rows + TM_LOSS_CHUNK - 1) / TM_LOSS_CHUNK;
-    tm__pool_run(b->ctx->pool, n_chunks, valid_task, b);
-    const double loss = valid_loss(b);
+    struct tm_pool *pool = b->ctx->pool;
     const uint32_t n_rounds = b->round + 1;
-    if (loss < valid->best || valid->best_rounds == 0) {
-        valid->best = loss;
+    double score = 0;
+    tm__pool_run(pool, n_chunks, valid_task, b);
+    TM_TRY(valid_score(b, &score, err));
+    const bool is_better = is_by_metric(b) ? tm__metric_gain(b->in->metric, score, valid->best) > 0
+                                           : score < valid->best;
+    if (is_better || valid->best_rounds == 0) {
+        valid->best = score;
         valid->best_rounds = n_rounds;
         memcpy(b->best_gains, b->model->gains, b->model->base.n_cols * sizeof(double));
     }
-    return n_rounds - valid->best_rounds >= (uint32_t)b->params[TM_GBDT_STOPPING];
+    *out = n_rounds - valid->best_rounds >= (uint32_t)b->params[TM_GBDT_STOPPING];
+    return TM_OK;
 }
 
 static tm_status rounds_run(boost *b, tm_err *err) {
@@ -479,7 +560,10 @@ static tm_status rounds_run(boost *b, tm_err *err) {
         model->n_rounds = b->round + 1;
         model->work_used += work;
         const bool is_spent = tm__ctx_spend(b->ctx, work);
-        const bool is_past_best = b->has_valid && valid_check(b);
+        bool is_past_best = false;
+        if (b->has_valid) {
+            TM_TRY(valid_check(b, &is_past_best, err));
+        }
         tm__ctx_progress(b->ctx, "fit", b->round + 1, n_rounds, "trees");
         if (is_spent || is_past_best) {
             break;
@@ -500,7 +584,7 @@ tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *par
     if (in->task == TM_TASK_RANKING) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "boosted trees cannot rank yet");
     }
-    tm_status st = boost_init(&b, err);
+    tm_status st = boost_init(&b, params, err);
     if (st == TM_OK) {
         const uint64_t start_ns = tm__mono_ns();
         st = rounds_run(&b, err);

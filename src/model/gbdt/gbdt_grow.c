@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "model/gbdt/gbdt_hist.h"
@@ -632,6 +633,16 @@ static double value_within(const tm_grower *grower, uint32_t leaf, double value)
     return isfinite(out) ? out : 0;
 }
 
+/*
+ * Not past the best constant of a log objective's leaf, log(up / down): a step of Newton up
+ * overshoots it where the leaf's mean is many times the answer. Both sums follow from gradient and
+ * hessian: g = down - up, h = (2 - p) down + (p - 1) up.
+ */
+static double within_log(double step, double power, double g, double h) {
+    const double up = h - (2 - power) * g, down = h + (power - 1) * g;
+    return step > 0 && up > down && down > 0 ? fmin(step, tm__log(up / down)) : step;
+}
+
 static void values_fit(tm_grower *grower) {
     const tm_grow_options *options = &grower->options;
     const tm_gradients *gradients = grower->in.gradients;
@@ -652,10 +663,15 @@ static void values_fit(tm_grower *grower) {
         const double h = ldexp((double)sums[1], -fixed_point(gradients->sum_h));
         const double below = h + options->l2 + grower->leaves[leaf].l2_extra;
         const double shrunk = copysign(fmax(fabs(g) - l1, 0), g);
-        const double value = -options->learning_rate * shrunk / below * grower->in.scale;
+        double value = -options->learning_rate * shrunk / below * grower->in.scale;
+        double step = -shrunk / below;
+        if (grower->in.power > 0) {
+            step = within_log(step, grower->in.power, g, h);
+            value = options->learning_rate * step;
+        }
         grower->values[leaf] = below > 0 && isfinite(value) ? value : 0;
         if (grower->rules.is_bounded) {
-            grower->values[leaf] = value_within(grower, leaf, below > 0 ? -shrunk / below : 0);
+            grower->values[leaf] = value_within(grower, leaf, below > 0 ? step : 0);
         }
         grower->nodes[grower->leaves[leaf].node].value = grower->values[leaf];
     }
@@ -693,6 +709,21 @@ uint32_t tm__grower_fit(tm_grower *grower, const tm_grow_input *in) {
 }
 
 /* ---- use of a tree ---- */
+
+const uint16_t *tm__grower_leaf_of(const tm_grower *grower) {
+    return grower->leaf_of;
+}
+
+void tm__grower_set_values(tm_grower *grower, const double *values) {
+    for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
+        const double value = grower->options.learning_rate * values[leaf];
+        grower->values[leaf] = grower->rules.is_bounded
+                                   ? value_within(grower, leaf, values[leaf] / grower->in.scale)
+                               : isfinite(value) ? value
+                                                 : 0;
+        grower->nodes[grower->leaves[leaf].node].value = grower->values[leaf];
+    }
+}
 
 typedef struct scores_job {
     tm_grower *grower;

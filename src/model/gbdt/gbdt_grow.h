@@ -36,6 +36,7 @@ typedef struct tm_grow_options {
 typedef struct tm_grow_input {
     const tm_gradients *gradients;
     double scale;         /* leaf values are multiplied by it (tm_loss.scale) */
+    double power;         /* of a log objective's variance (gbdt_objective.h); 0: another one */
     const uint64_t *rows; /* bit set of rows that take part; NULL: all */
     const bool *columns;  /* [n_columns] that may split; NULL: all */
 } tm_grow_input;
@@ -50,6 +51,11 @@ tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
  * of leaves: 1 when no split helps.
  */
 uint32_t tm__grower_fit(tm_grower *grower, const tm_grow_input *in);
+/** The leaf of each row [n_rows], until the next fit. */
+const uint16_t *tm__grower_leaf_of(const tm_grower *grower);
+/** Give the leaves values that were fitted elsewhere [leaves], before the learning rate; limits of
+ * values hold. */
+void tm__grower_set_values(tm_grower *grower, const double *values);
 /** Add the tree's values to scores [n_rows], rows that did not take part included. */
 void tm__grower_add_scores(tm_grower *grower, double *scores);
 /** Add the gain of each split to gains [columns of the view]. */

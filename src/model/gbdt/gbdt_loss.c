@@ -21,11 +21,15 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "base/simd.h"
+#include "model/gbdt/gbdt_renew.h"
 
 enum { BLOCK = 256 };
 
 /* A probability of 0 in training data must not become an infinite score. */
 static const double PROBABILITY_MIN = 1e-15;
+
+/* A gradient is a float: past this score no exp of it would be one with targets up to 1e15. */
+static const double SCORE_MAX = 50;
 
 typedef struct loss_job {
     const tm_loss *loss;
@@ -80,11 +84,10 @@ static tm_status weights_init(tm_loss *loss, const double *weights, tm_err *err)
     return TM_OK;
 }
 
-/* A power of two over all |y - mean|, so that gradients are below 1 and dividing is exact. */
-static double scale_of(const tm_loss *loss) {
-    double center = 0, spread = 0;
+/* A power of two over all |y - y[0]|, so that differences divided by it are below 1, exactly. */
+static double spread_of(const tm_loss *loss, double center) {
+    double spread = 0;
     int exponent = 0;
-    tm__loss_base(loss, &center);
     for (uint64_t row = 0; row < loss->n_rows; row++) {
         spread = fmax(spread, fabs(loss->y[row] - center));
     }
@@ -92,20 +95,38 @@ static double scale_of(const tm_loss *loss) {
     return spread > 0 ? ldexp(1, exponent) : 1;
 }
 
-tm_status tm__loss_init(tm_task task, uint32_t n_outputs, uint64_t n_rows, const double *y,
+/* Around the first value, so that a large mean does not drown small differences. */
+static double mean_of(const tm_loss *loss, double center) {
+    return center + rows_sum(loss, true, center) / rows_sum(loss, false, 0);
+}
+
+static void scale_init(tm_loss *loss) {
+    int exponent = 0;
+    loss->spread = spread_of(loss, mean_of(loss, loss->y[0]));
+    if (loss->spec.objective == TM_OBJECTIVE_SQUARED) {
+        loss->scale = loss->spread;
+    } else if (loss->spec.objective == TM_OBJECTIVE_HUBER) {
+        /* Gradients end at delta: they would vanish beside a spread that is far over it. */
+        frexp(loss->spec.huber_delta, &exponent);
+        loss->scale = fmin(loss->spread, ldexp(1, exponent));
+    }
+}
+
+static bool has_classes(const tm_loss *loss) {
+    return loss->spec.objective == TM_OBJECTIVE_LOGISTIC ||
+           loss->spec.objective == TM_OBJECTIVE_SOFTMAX;
+}
+
+tm_status tm__loss_init(const tm_loss_spec *spec, uint64_t n_rows, const double *y,
                         const double *weights, tm_loss *out, tm_err *err) {
-    tm_loss loss = {.task = task, .n_outputs = n_outputs, .n_rows = n_rows, .y = y, .scale = 1};
+    tm_loss loss = {.spec = *spec, .n_rows = n_rows, .y = y, .spread = 1, .scale = 1};
     if (n_rows == 0 || n_rows > TM_LOSS_MAX_ROWS) {
         return TM_FAIL(err, n_rows == 0 ? TM_E_INVALID : TM_E_LIMIT,
                        "boosting takes 1 to %llu rows, got %llu",
                        (unsigned long long)TM_LOSS_MAX_ROWS, (unsigned long long)n_rows);
     }
-    for (uint64_t row = 0; row < n_rows && task == TM_TASK_REGRESSION; row++) {
-        if (!(fabs(y[row]) <= 1e300)) {
-            return TM_FAIL(err, TM_E_INVALID, "the target of row %llu is too large to be squared",
-                           (unsigned long long)(row + 1));
-        }
-    }
+    TM_TRY(tm__objective_resolve(spec->task, &loss.spec.objective, err));
+    TM_TRY(tm__objective_check(loss.spec.objective, y, n_rows, err));
     if (weights != NULL) {
         const tm_status st = weights_init(&loss, weights, err);
         if (st != TM_OK) {
@@ -113,8 +134,8 @@ tm_status tm__loss_init(tm_task task, uint32_t n_outputs, uint64_t n_rows, const
             return st;
         }
     }
-    if (task == TM_TASK_REGRESSION) {
-        loss.scale = scale_of(&loss);
+    if (!has_classes(&loss) && !tm__objective_is_log(loss.spec.objective)) {
+        scale_init(&loss);
     }
     *out = loss;
     return TM_OK;
@@ -125,27 +146,90 @@ void tm__loss_done(tm_loss *loss) {
     *loss = (tm_loss){0};
 }
 
-void tm__loss_base(const tm_loss *loss, double *out) {
+static void base_of_classes(const tm_loss *loss, double *out) {
+    const uint32_t n_outputs = loss->spec.n_outputs;
     const double n = rows_sum(loss, false, 0);
-    if (loss->task == TM_TASK_MULTICLASS) {
-        memset(out, 0, loss->n_outputs * sizeof(double));
+    memset(out, 0, n_outputs * sizeof(double));
+    for (uint64_t row = 0; row < loss->n_rows; row++) {
+        out[(uint32_t)loss->y[row]] += loss->weights != NULL ? loss->weights[row] : 1;
+    }
+    for (uint32_t k = 0; k < n_outputs; k++) {
+        out[k] = tm__log(fmax(out[k] / n, PROBABILITY_MIN));
+    }
+}
+
+/* The c where sum of w * clamp(y - c, delta) is 0: the sum falls with c, so halving finds it. */
+static double base_of_huber(const tm_loss *loss) {
+    const double delta = loss->spec.huber_delta;
+    double low = loss->y[0], high = loss->y[0];
+    for (uint64_t row = 1; row < loss->n_rows; row++) {
+        low = fmin(low, loss->y[row]);
+        high = fmax(high, loss->y[row]);
+    }
+    for (uint32_t step = 0; step < 64; step++) {
+        const double c = low / 2 + high / 2;
+        double sum = 0;
         for (uint64_t row = 0; row < loss->n_rows; row++) {
-            out[(uint32_t)loss->y[row]] += loss->weights != NULL ? loss->weights[row] : 1;
+            const double w = loss->weights != NULL ? loss->weights[row] : 1;
+            sum += w * fmin(fmax((loss->y[row] - c) / loss->scale, -delta / loss->scale),
+                            delta / loss->scale);
         }
-        for (uint32_t k = 0; k < loss->n_outputs; k++) {
-            out[k] = tm__log(fmax(out[k] / n, PROBABILITY_MIN));
+        if (sum == 0) {
+            return c;
         }
-        return;
+        low = sum > 0 ? c : low;
+        high = sum > 0 ? high : c;
     }
-    /* Around the first value, so that a large mean does not drown small differences. */
-    const double center = loss->task == TM_TASK_REGRESSION ? loss->y[0] : 0;
-    const double mean = center + rows_sum(loss, true, center) / n;
-    if (loss->task == TM_TASK_REGRESSION) {
-        out[0] = mean;
-        return;
+    return low / 2 + high / 2;
+}
+
+static tm_status base_of_quantile(const tm_loss *loss, double share, double *out, tm_err *err) {
+    double *values = tm__mem_alloc(loss->n_rows, sizeof(double));
+    double *weights = loss->weights != NULL ? tm__mem_alloc(loss->n_rows, sizeof(double)) : NULL;
+    if (values == NULL || (loss->weights != NULL && weights == NULL)) {
+        tm__mem_free(values);
+        tm__mem_free(weights);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a quantile of the target");
     }
-    const double p = fmin(fmax(mean, PROBABILITY_MIN), 1 - PROBABILITY_MIN);
-    out[0] = tm__log(p / (1 - p));
+    memcpy(values, loss->y, loss->n_rows * sizeof(double));
+    if (weights != NULL) {
+        memcpy(weights, loss->weights, loss->n_rows * sizeof(double));
+    }
+    *out = tm__quantile(values, weights, loss->n_rows, share);
+    tm__mem_free(values);
+    tm__mem_free(weights);
+    return TM_OK;
+}
+
+tm_status tm__loss_base(const tm_loss *loss, double *out, tm_err *err) {
+    double p;
+    switch (loss->spec.objective) {
+    case TM_OBJECTIVE_SOFTMAX:
+        base_of_classes(loss, out);
+        return TM_OK;
+    case TM_OBJECTIVE_LOGISTIC:
+        p = fmin(fmax(mean_of(loss, 0), PROBABILITY_MIN), 1 - PROBABILITY_MIN);
+        out[0] = tm__log(p / (1 - p));
+        return TM_OK;
+    case TM_OBJECTIVE_POISSON:
+    case TM_OBJECTIVE_GAMMA:
+    case TM_OBJECTIVE_TWEEDIE:
+        out[0] = tm__log(fmax(mean_of(loss, 0), PROBABILITY_MIN));
+        return TM_OK;
+    case TM_OBJECTIVE_LAMBDARANK:
+        out[0] = 0; /* only differences count */
+        return TM_OK;
+    case TM_OBJECTIVE_HUBER:
+        out[0] = base_of_huber(loss);
+        return TM_OK;
+    case TM_OBJECTIVE_ABSOLUTE:
+        return base_of_quantile(loss, 0.5, out, err);
+    case TM_OBJECTIVE_QUANTILE:
+        return base_of_quantile(loss, loss->spec.quantile, out, err);
+    default:
+        out[0] = mean_of(loss, loss->y[0]);
+        return TM_OK;
+    }
 }
 
 static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
@@ -157,13 +241,13 @@ static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
         memcpy(max, job->scores + row, n * sizeof(double));
         memset(sum, 0, sizeof(sum));
-        for (uint32_t k = 1; k < job->loss->n_outputs; k++) {
+        for (uint32_t k = 1; k < job->loss->spec.n_outputs; k++) {
             const double *s = job->scores + k * n_rows + row;
             for (uint32_t i = 0; i < n; i++) {
                 max[i] = s[i] > max[i] ? s[i] : max[i];
             }
         }
-        for (uint32_t k = 0; k < job->loss->n_outputs; k++) {
+        for (uint32_t k = 0; k < job->loss->spec.n_outputs; k++) {
             const double *s = job->scores + k * n_rows + row;
             for (uint32_t i = 0; i < n; i++) {
                 e[i] = s[i] - max[i];
@@ -180,23 +264,57 @@ static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
 }
 
 void tm__loss_norms(struct tm_pool *pool, const tm_loss *loss, const double *scores, double *out) {
-    if (loss->task == TM_TASK_MULTICLASS) {
+    if (loss->spec.objective == TM_OBJECTIVE_SOFTMAX) {
         loss_job job = {.loss = loss, .scores = scores, .norms_out = out};
         tm__pool_run(pool, chunk_count(loss->n_rows), norms_task, &job);
     }
 }
 
+/*
+ * Of the log objectives: -y e^{(1-p) s} / (1-p) + e^{(2-p) s} / (2-p), where a power of 1 or 2 is
+ * its limit (Jorgensen 1987, "Exponential dispersion models").
+ */
+static double log_loss_of(double p, double y, double s) {
+    s = fmin(fmax(s, -SCORE_MAX), SCORE_MAX);
+    if (p == 1) {
+        return tm__exp(s) - y * s;
+    }
+    if (p == 2) {
+        return y * tm__exp(-s) + s;
+    }
+    return y * tm__exp((1 - p) * s) / (p - 1) + tm__exp((2 - p) * s) / (2 - p);
+}
+
 static double row_loss(const loss_job *job, uint64_t row) {
     const tm_loss *loss = job->loss;
     const double y = loss->y[row], s = job->scores[row];
-    if (loss->task == TM_TASK_REGRESSION) {
-        const double d = (s - y) / loss->scale; /* cannot overflow when squared */
+    const double d = (s - y) / loss->spread; /* cannot overflow when squared */
+    const double delta = loss->spec.huber_delta / loss->spread;
+    switch (loss->spec.objective) {
+    case TM_OBJECTIVE_LOGISTIC:
+        return fmax(s, 0) - s * y + tm__log1p(tm__exp(-fabs(s)));
+    case TM_OBJECTIVE_SOFTMAX:
+        return job->norms[row] - job->scores[(uint64_t)y * loss->n_rows + row];
+    case TM_OBJECTIVE_ABSOLUTE:
+        return fabs(d);
+    case TM_OBJECTIVE_QUANTILE:
+        return d >= 0 ? (1 - loss->spec.quantile) * d : -loss->spec.quantile * d;
+    case TM_OBJECTIVE_HUBER:
+        return fabs(d) <= delta ? d * d / 2 : delta * (fabs(d) - delta / 2);
+    case TM_OBJECTIVE_POISSON:
+    case TM_OBJECTIVE_GAMMA:
+    case TM_OBJECTIVE_TWEEDIE:
+        return log_loss_of(tm__objective_power(&loss->spec), y, s);
+    default:
         return d * d;
     }
-    if (loss->task == TM_TASK_BINARY) {
-        return fmax(s, 0) - s * y + tm__log1p(tm__exp(-fabs(s)));
-    }
-    return job->norms[row] - job->scores[(uint64_t)y * loss->n_rows + row];
+}
+
+/* What a sum of row_loss is multiplied by. */
+static double loss_unit(const tm_loss *loss) {
+    const tm_objective o = loss->spec.objective;
+    const bool is_square = o == TM_OBJECTIVE_SQUARED || o == TM_OBJECTIVE_HUBER;
+    return is_square ? loss->spread * loss->spread : loss->spread;
 }
 
 static void loss_task(void *arg, uint64_t chunk, uint32_t worker) {
@@ -220,7 +338,7 @@ double tm__loss_mean(struct tm_pool *pool, const tm_loss *loss, const double *sc
     for (uint64_t chunk = 0; chunk < n_chunks; chunk++) {
         sum += chunks[chunk];
     }
-    return sum / (double)loss->n_rows * loss->scale * loss->scale;
+    return sum / (double)loss->n_rows * loss_unit(loss);
 }
 
 tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err) {
@@ -247,40 +365,127 @@ void tm__gradients_done(tm_gradients *gradients) {
     *gradients = (tm_gradients){0};
 }
 
-/* Gradients and hessians of n <= BLOCK rows without their weights. Loops of one kind a block, so
- * that each is a loop over arrays. */
-static void block_gradients(const loss_job *job, uint64_t row, uint32_t n, double *g, double *h) {
-    const tm_loss *loss = job->loss;
-    const double *s = job->scores + job->output * loss->n_rows + row, *y = loss->y + row;
-    if (loss->task == TM_TASK_REGRESSION) {
-        const double per_scale = 1 / loss->scale; /* exact: a power of two */
+/* Rows of one output whose gradients are wanted. */
+typedef struct row_block {
+    const tm_loss *loss;
+    const double *s, *y, *norms; /* [n] */
+    uint32_t output, n;
+    double *g, *h; /* [n] */
+} row_block;
+
+static void squared_gradients(const row_block *b) {
+    const double per_scale = 1 / b->loss->scale; /* exact: a power of two */
 #pragma omp simd
-        for (uint32_t i = 0; i < n; i++) {
-            g[i] = (s[i] - y[i]) * per_scale;
-            h[i] = 1;
-        }
-    } else if (loss->task == TM_TASK_BINARY) {
-        tm__sigmoid_array(s, h, n);
+    for (uint32_t i = 0; i < b->n; i++) {
+        b->g[i] = (b->s[i] - b->y[i]) * per_scale;
+        b->h[i] = 1;
+    }
+}
+
+/* SQUARED up to delta. */
+static void huber_gradients(const row_block *b) {
+    const double delta = b->loss->spec.huber_delta / b->loss->scale;
+    squared_gradients(b);
 #pragma omp simd
-        for (uint32_t i = 0; i < n; i++) {
-            g[i] = h[i] - y[i];
-            h[i] = h[i] * (1 - h[i]);
-        }
-    } else {
-        const double k = (double)loss->n_outputs;
-        /* Friedman 2001, sec. 4.6: scores have one freedom less. */
-        const double factor = k / (k - 1);
+    for (uint32_t i = 0; i < b->n; i++) {
+        const double g = b->g[i] > delta ? delta : b->g[i];
+        b->g[i] = g < -delta ? -delta : g;
+    }
+}
+
+/* ABSOLUTE is twice the quantile of one half. At the target itself 0 is one of the slopes. */
+static void quantile_gradients(const row_block *b, double above, double below) {
 #pragma omp simd
-        for (uint32_t i = 0; i < n; i++) {
-            g[i] = s[i] - job->norms[row + i];
-        }
-        tm__exp_array(g, g, n);
+    for (uint32_t i = 0; i < b->n; i++) {
+        const double d = b->s[i] - b->y[i];
+        const double g = d > 0 ? above : 0;
+        b->g[i] = d < 0 ? below : g;
+        b->h[i] = 1;
+    }
+}
+
+static void logistic_gradients(const row_block *b) {
+    tm__sigmoid_array(b->s, b->h, b->n);
 #pragma omp simd
-        for (uint32_t i = 0; i < n; i++) {
-            const double p = g[i];
-            g[i] = p - (y[i] == (double)job->output ? 1 : 0);
-            h[i] = fmax(factor * p * (1 - p), 0); /* p may be an ulp over 1 */
-        }
+    for (uint32_t i = 0; i < b->n; i++) {
+        b->g[i] = b->h[i] - b->y[i];
+        b->h[i] = b->h[i] * (1 - b->h[i]);
+    }
+}
+
+static void softmax_gradients(const row_block *b) {
+    const double k = (double)b->loss->spec.n_outputs, output = (double)b->output;
+    /* Friedman 2001, sec. 4.6: scores have one freedom less. */
+    const double factor = k / (k - 1);
+#pragma omp simd
+    for (uint32_t i = 0; i < b->n; i++) {
+        b->g[i] = b->s[i] - b->norms[i];
+    }
+    tm__exp_array(b->g, b->g, b->n);
+#pragma omp simd
+    for (uint32_t i = 0; i < b->n; i++) {
+        const double p = b->g[i];
+        b->g[i] = p - (b->y[i] == output ? 1 : 0);
+        b->h[i] = fmax(factor * p * (1 - p), 0); /* p may be an ulp over 1 */
+    }
+}
+
+/*
+ * With up = y e^{(1-p) s} and down = e^{(2-p) s}: g = down - up, h = (2-p) down + (p-1) up. A power
+ * of 1 needs one exp, of 2 the other.
+ */
+static void log_gradients(const row_block *b) {
+    const double p = tm__objective_power(&b->loss->spec);
+    double up[BLOCK], down[BLOCK];
+#pragma omp simd
+    for (uint32_t i = 0; i < b->n; i++) {
+        const double s = b->s[i] > SCORE_MAX ? SCORE_MAX : b->s[i];
+        const double within = s < -SCORE_MAX ? -SCORE_MAX : s;
+        up[i] = (1 - p) * within;
+        down[i] = (2 - p) * within;
+    }
+    if (p > 1) {
+        tm__exp_array(up, up, b->n);
+    }
+    if (p < 2) {
+        tm__exp_array(down, down, b->n);
+    }
+#pragma omp simd
+    for (uint32_t i = 0; i < b->n; i++) {
+        const double u = b->y[i] * (p > 1 ? up[i] : 1), d = p < 2 ? down[i] : 1;
+        b->g[i] = d - u;
+        b->h[i] = (2 - p) * d + (p - 1) * u;
+    }
+}
+
+/* Gradients and hessians without their weights. Loops of one kind a block, so that each is a loop
+ * over arrays. */
+static void block_gradients(const row_block *b) {
+    const tm_loss *loss = b->loss;
+    switch (loss->spec.objective) {
+    case TM_OBJECTIVE_LOGISTIC:
+        logistic_gradients(b);
+        break;
+    case TM_OBJECTIVE_SOFTMAX:
+        softmax_gradients(b);
+        break;
+    case TM_OBJECTIVE_ABSOLUTE:
+        quantile_gradients(b, 1, -1);
+        break;
+    case TM_OBJECTIVE_QUANTILE:
+        quantile_gradients(b, 1 - loss->spec.quantile, -loss->spec.quantile);
+        break;
+    case TM_OBJECTIVE_HUBER:
+        huber_gradients(b);
+        break;
+    case TM_OBJECTIVE_POISSON:
+    case TM_OBJECTIVE_GAMMA:
+    case TM_OBJECTIVE_TWEEDIE:
+        log_gradients(b);
+        break;
+    default:
+        squared_gradients(b);
+        break;
     }
 }
 
@@ -293,7 +498,16 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
     (void)worker;
     for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
-        block_gradients(job, row, n, g, h);
+        const row_block b = {
+            .loss = loss,
+            .s = job->scores + job->output * loss->n_rows + row,
+            .y = loss->y + row,
+            .norms = loss->spec.objective == TM_OBJECTIVE_SOFTMAX ? job->norms + row : NULL,
+            .output = job->output,
+            .n = n,
+            .g = g,
+            .h = h};
+        block_gradients(&b);
         for (uint32_t i = 0; i < n && loss->weights != NULL; i++) {
             g[i] *= loss->weights[row + i];
             h[i] *= loss->weights[row + i];
@@ -383,6 +597,12 @@ static void pack_task(void *arg, uint64_t chunk, uint32_t worker) {
     }
 }
 
+/* Every hessian is 1. */
+static bool has_counts(const tm_loss *loss) {
+    const tm_objective o = loss->spec.objective;
+    return loss->weights == NULL && (o == TM_OBJECTIVE_SQUARED || tm__objective_renews(o));
+}
+
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
                        const double *scores, const double *norms, uint64_t key, tm_gradients *out) {
     TM_ASSERT(out->n_rows == loss->n_rows && loss->n_rows <= TM_LOSS_MAX_ROWS);
@@ -407,7 +627,7 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
     const double n = (double)loss->n_rows;
     out->unit_g = fmax(out->sum_abs_g / (0x1p31 - 2 - n), out->max_abs_g / (0x1p15 - 2));
     out->unit_h = fmax(out->sum_h / (0x1p32 - 2 - n), out->max_h / (0x1p16 - 2));
-    if (loss->task == TM_TASK_REGRESSION && loss->weights == NULL) {
+    if (has_counts(loss)) {
         out->unit_h = 1; /* hessians are counts */
     }
     tm__pool_run(pool, n_chunks, pack_task, &job);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Losses: base scores, gradients and values; gradients also as integers, for histograms.
+ * Which there are: gbdt_objective.h.
  *
  * Scores are [n_outputs x n_rows], one output after the other. Sums of doubles over rows go by
  * chunks of TM_LOSS_CHUNK rows, added in the order of the chunks.
@@ -10,7 +11,7 @@
 
 #include <stdint.h>
 
-#include "table/task.h"
+#include "model/gbdt/gbdt_objective.h"
 #include "tidemill/err.h"
 
 struct tm_pool;
@@ -20,27 +21,28 @@ struct tm_pool;
 #define TM_LOSS_MAX_ROWS (UINT64_C(1) << 30)
 
 typedef struct tm_loss {
-    tm_task task;
-    uint32_t n_outputs;
+    tm_loss_spec spec; /* with the objective resolved */
     uint64_t n_rows;
     const double *y; /* borrowed */
     double *weights; /* with mean 1; NULL: all 1 */
-    double scale;    /* REGRESSION: a power of two over the spread of y; gradients are divided by
-                        it, and leaf values multiplied; else 1 */
+    double spread;   /* a power of two over the spread of y, where an answer is no log; else 1 */
+    double scale;    /* SQUARED, HUBER: gradients are divided by it, and leaf values multiplied; a
+                        power of two; else 1 */
 } tm_loss;
 
 /**
  * Targets and weights were checked by tm__model_fit().
- * Errors: TM_E_INVALID (a target too large to be squared), TM_E_LIMIT, TM_E_NOMEM.
+ * Errors: TM_E_USAGE (an objective that is not for the task), TM_E_INVALID (a target that it cannot
+ * take), TM_E_LIMIT, TM_E_NOMEM.
  */
-TM_NODISCARD tm_status tm__loss_init(tm_task task, uint32_t n_outputs, uint64_t n_rows,
-                                     const double *y, const double *weights, tm_loss *out,
-                                     tm_err *err);
+TM_NODISCARD tm_status tm__loss_init(const tm_loss_spec *spec, uint64_t n_rows, const double *y,
+                                     const double *weights, tm_loss *out, tm_err *err);
 /** The best score that is the same for all rows, for each output: out [n_outputs]. */
-void tm__loss_base(const tm_loss *loss, double *out);
-/** MULTICLASS: log of the sum of exp of a row's scores, out [n_rows]. Else nothing is done. */
+TM_NODISCARD tm_status tm__loss_base(const tm_loss *loss, double *out, tm_err *err);
+/** SOFTMAX: log of the sum of exp of a row's scores, out [n_rows]. Else nothing is done. */
 void tm__loss_norms(struct tm_pool *pool, const tm_loss *loss, const double *scores, double *out);
-/** Mean over rows: log-loss, or squared error. norms as above; chunks [chunks of n_rows]. */
+/** Mean over rows of the loss; SQUARED without the half. norms as above; chunks [chunks of n_rows].
+ * Not for LAMBDARANK, which has gradients only. */
 double tm__loss_mean(struct tm_pool *pool, const tm_loss *loss, const double *scores,
                      const double *norms, double *chunks);
 

@@ -34,14 +34,16 @@
 
 static const tm_param_def params[] = {
     {"strength", TM_PARAM_FLOAT, 0.0, 0.0, 1e6,
-     "Weight of the penalty beside the mean loss; 0 chooses it on validation rows."},
+     "Weight of the penalty beside the mean loss; 0 chooses it on validation rows.", NULL},
     {"l1_ratio", TM_PARAM_FLOAT, 0.0, 0.0, 1.0,
-     "Share of the l1 part in the penalty: 0 is ridge, 1 is lasso (Zou and Hastie 2005)."},
-    {"max_iter", TM_PARAM_INT, 200.0, 1.0, 100000.0, "Steps of the solver for each strength."},
+     "Share of the l1 part in the penalty: 0 is ridge, 1 is lasso (Zou and Hastie 2005).", NULL},
+    {"max_iter", TM_PARAM_INT, 200.0, 1.0, 100000.0, "Steps of the solver for each strength.",
+     NULL},
     {"tol", TM_PARAM_FLOAT, 1e-6, 0.0, 1.0,
-     "Stop when two steps lower the objective by less than this share."},
+     "Stop when two steps lower the objective by less than this share.", NULL},
     {"max_rows", TM_PARAM_INT, 500000.0, 1000.0, 4e9,
-     "Learn from at most this many rows, evenly spaced: more do not change so few coefficients."},
+     "Learn from at most this many rows, evenly spaced: more do not change so few coefficients.",
+     NULL},
     {.name = NULL},
 };
 

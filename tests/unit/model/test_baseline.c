@@ -33,12 +33,12 @@ static void answers_are_shares_and_means_of_the_weighted_rows(void **state) {
     double out[15];
     tm_model *model = fit(TM_TASK_BINARY, 2, y2, NULL);
     assert_int_equal(tm__model_predict(&ctx, model, &view, out, NULL), TM_OK);
-    tm__model_link(TM_TASK_BINARY, 1, 5, out);
+    tm__model_link(TM_LINK_SIGMOID, 1, 5, out);
     assert_true(fabs(out[0] - 3.5 / 6.0) < 1e-15 && out[4] == out[0]);
     tm__model_free(model);
     model = fit(TM_TASK_MULTICLASS, 3, y3, NULL);
     assert_int_equal(tm__model_predict(&ctx, model, &view, out, NULL), TM_OK);
-    tm__model_link(TM_TASK_MULTICLASS, 3, 5, out);
+    tm__model_link(TM_LINK_SOFTMAX, 3, 5, out);
     assert_true(fabs(out[2] - 3.5 / 6.5) < 1e-15);
     assert_true(fabs(out[12] + out[13] + out[14] - 1.0) < 1e-15);
     tm__model_free(model);

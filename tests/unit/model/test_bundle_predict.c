@@ -99,7 +99,7 @@ static void contributions_by_input_sum_to_the_raw_score(void **state) {
             assert_true(fabs(sum - raw) < 1e-12 * fmax(1.0, fabs(raw)));
             scores[o] = raw;
         }
-        tm__model_link(TM_TASK_MULTICLASS, 3, 1, scores);
+        tm__model_link(TM_LINK_SOFTMAX, 3, 1, scores);
         tm__bundle_predict_row(bundle, scratch, cells, answer);
         for (uint32_t o = 0; o < 3; o++) {
             assert_true(fabs(scores[o] - answer[o]) < 1e-12);

@@ -69,7 +69,7 @@ static double loss_of(const tm_model *model, const fit_data *d) {
     const uint32_t k = model->n_outputs;
     double sum = 0;
     assert_int_equal(tm__model_predict(&ctx, model, &d->made.view, d->out, NULL), TM_OK);
-    tm__model_link(model->task, k, d->n_rows, d->out);
+    tm__model_link(tm__model_link_of(model), k, d->n_rows, d->out);
     for (uint64_t row = 0; row < d->n_rows; row++) {
         const double *p = d->out + row * k;
         if (model->task == TM_TASK_REGRESSION) {

@@ -32,7 +32,8 @@ static void data_init(grow_data *d) {
                     ((uint32_t)(isnan(c) ? 0 : c) % 3 == 1 ? 3 : 0);
     }
     assert_int_equal(tm__bins_fit(&ctx, &d->data.view, 64, 1, &d->bins, NULL), TM_OK);
-    assert_int_equal(tm__loss_init(TM_TASK_REGRESSION, 1, ROWS, d->y, NULL, &d->loss, NULL), TM_OK);
+    const tm_loss_spec spec = {.task = TM_TASK_REGRESSION, .n_outputs = 1};
+    assert_int_equal(tm__loss_init(&spec, ROWS, d->y, NULL, &d->loss, NULL), TM_OK);
     assert_int_equal(tm__gradients_init(ROWS, &d->gradients, NULL), TM_OK);
     tm__gradients_fit(NULL, &d->loss, 0, d->scores, NULL, 5, &d->gradients);
 }

@@ -7,8 +7,9 @@
 #include "model/model.h"
 
 static const tm_param_def defs[] = {
-    {"depth", TM_PARAM_INT, 6, 1, 12, "how deep"},
-    {"rate", TM_PARAM_FLOAT, 0.5, 0, 1, "how fast"},
+    {"depth", TM_PARAM_INT, 6, 1, 12, "how deep", NULL},
+    {"rate", TM_PARAM_FLOAT, 0.5, 0, 1, "how fast", NULL},
+    {"way", TM_PARAM_CHOICE, 0, 0, 0, "where to", "left|right|up"},
     {.name = NULL},
 };
 
@@ -75,6 +76,9 @@ static void a_wrong_parameter_is_refused_with_what_would_be_right(void **state) 
         {"depth", "13", "Give an integer from 1 to 12; the default is 6."},
         {"rate", "-1", "Give a number from 0 to 1; the default is 0.5."},
         {"rate", "fast", "Write it as echo.rate=0.5."},
+        {"way", "down", "It is one of left|right|up."},
+        {"way", "", "It is one of left|right|up."},
+        {"way", "1", "It is one of left|right|up."},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_params params;
@@ -92,11 +96,18 @@ static void parameters_pass_through_json(void **state) {
     tm_params params, again;
     tm__params_init(&echo, &params);
     assert_int_equal(tm__params_set(&echo, &params, "rate", "0.125", NULL), TM_OK);
+    assert_int_equal(tm__params_set(&echo, &params, "way", "right", NULL), TM_OK);
     json_t *json = tm__params_to_json(&echo, &params);
     assert_non_null(json);
     assert_true(json_is_integer(json_object_get(json, "depth")));
+    assert_string_equal(tm__json_text(json, "way", ""), "right");
     assert_int_equal(tm__params_from_json(&echo, json, &again, NULL), TM_OK);
     assert_memory_equal(&params, &again, sizeof(params));
+    json_object_set_new(json, "way", json_string("down"));
+    assert_int_equal(tm__params_from_json(&echo, json, &again, NULL), TM_E_USAGE);
+    json_object_set_new(json, "way", json_integer(1));
+    assert_int_equal(tm__params_from_json(&echo, json, &again, NULL), TM_E_DATA);
+    json_object_set_new(json, "way", json_string("up"));
     json_object_set_new(json, "depth", json_integer(99));
     assert_int_equal(tm__params_from_json(&echo, json, &again, NULL), TM_E_USAGE);
     json_object_set_new(json, "depth", json_string("3"));
@@ -170,12 +181,16 @@ static void links_give_probabilities_without_overflow(void **state) {
     (void)state;
     double z[] = {0.0, 800.0, -800.0}, k[] = {1000.0, 1000.0, -1000.0, 1.0, 2.0, 3.0};
     double value[] = {5.0};
-    tm__model_link(TM_TASK_BINARY, 1, 3, z);
+    tm__model_link(TM_LINK_SIGMOID, 1, 3, z);
     assert_true(z[0] == 0.5 && z[1] == 1.0 && z[2] >= 0.0 && z[2] < 1e-300);
-    tm__model_link(TM_TASK_MULTICLASS, 3, 2, k);
+    tm__model_link(TM_LINK_SOFTMAX, 3, 2, k);
     assert_true(k[0] == 0.5 && k[1] == 0.5 && k[2] == 0.0);
     assert_true(fabs(k[3] - 0.090030573170380462) < 1e-15);
-    tm__model_link(TM_TASK_REGRESSION, 1, 1, value);
+    double logs[] = {0, 2, -1e300, 1e300};
+    tm__model_link(TM_LINK_EXP, 1, 4, logs);
+    assert_true(logs[0] == 1 && fabs(logs[1] - exp(2)) < 1e-14);
+    assert_true(logs[2] > 0 && isfinite(logs[3]) && logs[3] > 1e300);
+    tm__model_link(TM_LINK_NONE, 1, 1, value);
     assert_true(value[0] == 5.0);
 }
 

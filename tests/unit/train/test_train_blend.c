@@ -27,6 +27,7 @@ static void init(tm_search *search, tm_train_data *data, const tm_train_options 
     search->valid_y = tm__mem_alloc(N, sizeof(double));
     for (uint32_t k = 0; k < n; k++) {
         search->candidates[k].ops = tm__model_find("gbdt");
+        search->candidates[k].link = TM_LINK_SIGMOID;
         search->candidates[k].raw = tm__mem_alloc(N, sizeof(double));
     }
     for (uint32_t i = 0; i < N; i++) {
@@ -87,11 +88,27 @@ static void one_learner_asked_for_is_one_model(void **state) {
     done(&search);
 }
 
+static void raw_answers_of_another_kind_stay_out(void **state) {
+    (void)state;
+    const tm_train_options options = {0};
+    const double errors[] = {4.0, 4.0, 4.0};
+    tm_search search;
+    tm_train_data data;
+    init(&search, &data, &options, errors, 3);
+    search.candidates[1].link = TM_LINK_EXP;
+    search.candidates[2].link = TM_LINK_EXP;
+    assert_int_equal(tm__blend_choose(&search, NULL), TM_OK);
+    assert_int_equal(search.n_blend, 1);
+    assert_true(search.candidates[0].share == 1.0);
+    done(&search);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(candidates_with_own_errors_are_blended),
         cmocka_unit_test(what_adds_nothing_stays_out),
         cmocka_unit_test(one_learner_asked_for_is_one_model),
+        cmocka_unit_test(raw_answers_of_another_kind_stay_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
