@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prediction of forests in the shape of boosting on physics data: 28 columns, 255 thresholds each,
  * trees grown leaf by leaf. Microseconds for one row, rows a second for batches, milliseconds to
- * choose the layout. "walk" is the walk over nodes, which small forests keep. */
+ * make the codes, microseconds for the Shapley values of a row. "walk" is the walk over nodes,
+ * which small forests keep. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,15 @@
 #include "model/tree/tree.h"
 #include "model/tree/tree_codes.h"
 
-enum { ROWS = 100000, COLS = 28, BINS = 255, RUNS = 9, ROW_CALLS = 20000, LEAVES_MAX = 255 };
+enum {
+    ROWS = 100000,
+    COLS = 28,
+    BINS = 255,
+    RUNS = 9,
+    ROW_CALLS = 20000,
+    EXPLAIN_CALLS = 20,
+    LEAVES_MAX = 255
+};
 
 typedef struct shape {
     uint32_t n_trees;
@@ -130,6 +139,24 @@ static void time_batch(shape s, const char *name, const tm_forest *forest, const
     tm__pool_free(ctx.pool);
 }
 
+static void time_explain(shape s, const tm_forest *forest, const double *rows) {
+    double us[RUNS], out[COLS + 2];
+    for (int run = 0; run < RUNS; run++) {
+        const uint64_t start_ns = tm__mono_ns();
+        for (uint32_t row = 0; row < EXPLAIN_CALLS; row++) {
+            const double *cols[COLS];
+            for (uint32_t c = 0; c < COLS; c++) {
+                cols[c] = rows + (size_t)row * COLS + c;
+            }
+            if (tm__forest_explain(forest, cols, out, NULL) != TM_OK) {
+                exit(1);
+            }
+        }
+        us[run] = (double)(tm__mono_ns() - start_ns) * 1e-3 / EXPLAIN_CALLS;
+    }
+    report(s, "explain one row", "us", us);
+}
+
 static void time_shape(shape s, const tm_view *x, const double *rows) {
     tm_forest forest;
     double ms[RUNS];
@@ -152,6 +179,7 @@ static void time_shape(shape s, const tm_view *x, const double *rows) {
     time_row(s, "codes, one row", &forest, rows);
     time_batch(s, "codes, batch", &forest, x, 1);
     time_batch(s, "codes, batch on 2 threads", &forest, x, 2);
+    time_explain(s, &forest, rows);
     tm__forest_done(&forest);
 }
 

@@ -115,11 +115,15 @@ void tm__forest_add_scores(const tm_forest *forest, uint32_t tree, const tm_view
  * Shapley values of row 0 under the path-dependent expectation: out [n_outputs x (n_cols + 2)]:
  * columns, 0 for text terms, the expected score; a line sums to the raw score.
  *
- * Cost:    O(leaves * depth^2).
- * Source:  Lundberg, Erion, Lee 2018, arXiv:1802.03888, Algorithm 2.
+ * Cost:    O(nodes * depth), 32 * depth^2 bytes; a depth counts as n_cols at most.
+ * Errors:  TM_E_NOMEM.
+ * Source:  Owen 1972, doi:10.1287/mnsc.18.5.64; the game is that of arXiv:1802.03888.
  */
 TM_NODISCARD tm_status tm__forest_explain(const tm_forest *forest, const double *const *cols,
                                           double *out, tm_err *err);
+/** Same bits, without vectors. */
+TM_NODISCARD tm_status tm__forest_explain_ref(const tm_forest *forest, const double *const *cols,
+                                              double *out, tm_err *err);
 /** Leaves of a tree, and edges on its longest path. */
 uint32_t tm__forest_leaves(const tm_forest *forest, uint32_t tree);
 

@@ -13,9 +13,6 @@
  * A block keeps its codes and sums in the first cache while the trees pass, 16 at a time. All sums
  * are taken in the order of trees: the bits are those of a single row, of any kernel, and of
  * tm__forest_predict_row_ref().
- *
- * AVX2 has its gathers in the search for codes only: eight lanes of gathers were no faster than
- * eight scalar walks. Leaving finished lanes and sorting trees by depth gained nothing.
  */
 #include <math.h>
 #include <string.h>

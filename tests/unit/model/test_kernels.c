@@ -13,6 +13,7 @@
 #include "model/gbdt/gbdt_loss.h"
 #include "model/gbdt/gbdt_rows.h"
 #include "model/gbdt/gbdt_split.h"
+#include "model/tree/tree.h"
 
 enum { N_MAX = 517, CASES = 400, ROWS_MAX = N_MAX * 41 };
 
@@ -146,7 +147,48 @@ static void divide_plain(const inputs *in, void *out) {
     ((uint32_t *)out)[2 * N_MAX] = tm__rows_divide_ref(&divide);
 }
 
+/* A path of splits at the first numbers of the inputs, each with the share of rows that another
+ * number says. */
+static void explain_with(const inputs *in, void *out,
+                         tm_status (*explain)(const tm_forest *, const double *const *, double *,
+                                              tm_err *)) {
+    enum { COLS = 40 };
+    const uint32_t n = in->n < COLS ? in->n : COLS;
+    tm_tree_node nodes[2 * COLS + 1];
+    double values[2 * COLS + 1];
+    uint32_t covers[2 * COLS + 1] = {1000000000};
+    const double *cols[COLS];
+    tm_forest forest;
+    for (uint32_t i = 0; i <= 2 * n; i++) {
+        const tm_tree_node split = {.threshold = in->y[i], .left = i + 1, .meta = i / 2};
+        const tm_tree_node leaf = {
+            .threshold = (double)INFINITY, .left = i, .meta = TM_NODE_LEAF | TM_NODE_MISSING_LEFT};
+        const bool is_leaf = i % 2 == 1 || i == 2 * n;
+        nodes[i] = is_leaf ? leaf : split;
+        values[i] = is_leaf ? in->y[i + 100] : 0;
+        cols[i / 2 < COLS ? i / 2 : 0] = &in->x[i / 2];
+        if (!is_leaf) {
+            covers[i + 1] = 1 + (uint32_t)(fabs(in->y[i + 200]) / 4 * (covers[i] - 2));
+            covers[i + 2] = covers[i] - covers[i + 1];
+        }
+    }
+    const tm_tree_draft draft = {2 * n + 1, 0, nodes, values, covers, NULL};
+    assert_int_equal(tm__forest_init(&forest, 1, COLS, NULL), TM_OK);
+    assert_int_equal(tm__forest_add(&forest, &draft, NULL), TM_OK);
+    assert_int_equal(explain(&forest, cols, out, NULL), TM_OK);
+    tm__forest_done(&forest);
+}
+
+static void explain_fast(const inputs *in, void *out) {
+    explain_with(in, out, tm__forest_explain);
+}
+
+static void explain_plain(const inputs *in, void *out) {
+    explain_with(in, out, tm__forest_explain_ref);
+}
+
 static const kernel kernels[] = {
+    {"parts of a score", explain_fast, explain_plain},
     {"exp", exp_fast, exp_plain},
     {"sigmoid", sigmoid_fast, sigmoid_plain},
     {"packed gradients", pack_fast, pack_plain},
