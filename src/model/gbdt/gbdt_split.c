@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design. Everything is computed in units of the packed integers: with G and H the sums of a side,
+ * Design. Everything is computed in units of the packed integers; scores of both sides (gbdt_cut.h)
+ * less that of the leaf are the gain, multiplied by unit_g^2 / unit_h in the end. H counts rows: a
+ * side must have the share of the leaf's hessian that min_rows has of its rows.
  *
- *     score(G, H) = max(|G| - l1, 0)^2 / (H + l2)        gain = score(left) + score(right) -
- * score(all)
- *
- * (Chen and Guestrin 2016, eq. 7), and multiplied by unit_g^2 / unit_h in the end. H counts rows:
- * a side must have the share of the leaf's hessian that min_rows has of its rows.
- *
- * Numbers: cuts along the bins in order, with missing values on either side. Scores of all cuts are
- * one loop over arrays.
+ * Numbers: cuts along the bins in order, with missing values on either side.
  * Categories: few are tried one against the rest. Many are put in order of G / (H + smooth), and
  * only cuts along this order are tried: for one output the best subset is among them (Fisher 1958,
  * doi:10.1080/01621459.1958.10501479). That order is fitted to the same gradients, so small
@@ -45,8 +40,7 @@ enum {
     SET_MAX = 32,
     CATEGORY_ROWS = 10,
     GROUP_ROWS = 100,
-    CATEGORIES_MAX = 256,
-    BINS_MAX = 256
+    CATEGORIES_MAX = 256
 };
 
 static const double CATEGORY_SMOOTH = 10; /* in units of the hessian */
@@ -63,49 +57,6 @@ static TM_ALWAYS_INLINE double shrink(double g, double l1) {
     return l1 > 0 ? copysign(fmax(fabs(g) - l1, 0), g) : g;
 }
 
-/* Score of both sides; one division. */
-static TM_ALWAYS_INLINE double score_of(const tm_split_sides *s, double g, double h) {
-    const double gl = shrink(g, s->l1), hl = h + s->l2;
-    const double gr = shrink(s->g - g, s->l1), hr = s->h - h + s->l2;
-    return (gl * gl * hr + gr * gr * hl) / (hl * hr);
-}
-
-void tm__split_scores_ref(const tm_split_sides *s, const double *g, const double *h, uint32_t n,
-                          double *out) {
-    for (uint32_t i = 0; i < n; i++) {
-        const double left_g = g[i] + s->left_g, left_h = h[i] + s->left_h;
-        const bool fits = left_h >= s->h_low && left_h <= s->h_high;
-        out[i] = fits ? score_of(s, left_g, left_h) : 0;
-    }
-}
-
-/* The same without branches, for vectors: with and without l1, which is seldom asked for. */
-static TM_ALWAYS_INLINE void scores_loop(const tm_split_sides *sides, const double *g,
-                                         const double *h, uint32_t n, double *out) {
-    const tm_split_sides s = *sides;
-    if (s.l1 > 0) {
-        tm__split_scores_ref(sides, g, h, n, out);
-        return;
-    }
-#pragma omp simd
-    for (uint32_t i = 0; i < n; i++) {
-        const double gl = g[i] + s.left_g, left_h = h[i] + s.left_h;
-        const double gr = s.g - gl, hl = left_h + s.l2, hr = s.h - left_h + s.l2;
-        const double score = (gl * gl * hr + gr * gr * hl) / (hl * hr);
-        const bool fits = (left_h >= s.h_low) & (left_h <= s.h_high);
-        out[i] = fits ? score : 0;
-    }
-}
-
-TM_SIMD_KERNEL(scores,
-               (const tm_split_sides *s, const double *g, const double *h, uint32_t n, double *out),
-               (s, g, h, n, out));
-
-void tm__split_scores(const tm_split_sides *s, const double *g, const double *h, uint32_t n,
-                      double *out) {
-    scores(s, g, h, n, out);
-}
-
 /* Value of a side, within the limits of its leaf. */
 static inline double side_value(const tm_split_scan *s, double l2, double g, double h) {
     return fmin(fmax(-shrink(g, s->l1) / (h + l2), s->low), s->high);
@@ -115,25 +66,6 @@ static inline double value_score(const tm_split_scan *s, double l2, double g, do
     return -(2 * g * w + (h + l2) * w * w + 2 * s->l1 * fabs(w));
 }
 
-/* Scores of left sides whose values have limits, and an order when `way` is not 0; 0 is no score
- * here: a leaf far from its limits may have less. */
-static void bounded_scores(const tm_split_scan *s, const tm_split_sides *sides, int way,
-                           const double *g, const double *h, uint32_t n, double *out) {
-    for (uint32_t i = 0; i < n; i++) {
-        const double gl = g[i] + sides->left_g, hl = h[i] + sides->left_h;
-        const double gr = s->g - gl, hr = s->h - hl;
-        out[i] = -(double)INFINITY;
-        if (!(hl >= s->h_low && hl <= s->h_high)) {
-            continue;
-        }
-        const double wl = side_value(s, s->l2, gl, hl), wr = side_value(s, s->l2, gr, hr);
-        if ((way > 0 && wl > wr) || (way < 0 && wl < wr)) {
-            continue;
-        }
-        out[i] = value_score(s, s->l2, gl, hl, wl) + value_score(s, s->l2, gr, hr, wr);
-    }
-}
-
 static inline double sides_score(const tm_split_scan *s, double l2, int64_t left) {
     if (s->is_bounded) {
         const double g = tm__packed_g(left), h = tm__packed_h(left);
@@ -141,8 +73,8 @@ static inline double sides_score(const tm_split_scan *s, double l2, int64_t left
         return value_score(s, l2, g, h, side_value(s, l2, g, h)) +
                value_score(s, l2, gr, hr, side_value(s, l2, gr, hr));
     }
-    const tm_split_sides sides = {.g = s->g, .h = s->h, .l1 = s->l1, .l2 = l2};
-    return score_of(&sides, tm__packed_g(left), tm__packed_h(left));
+    const tm_cut_rules rules = {.g = s->g, .h = s->h, .l1 = s->l1, .l2 = l2};
+    return tm__cut_score(&rules, tm__packed_g(left), tm__packed_h(left));
 }
 
 static inline bool side_fits(const tm_split_scan *s, int64_t left) {
@@ -231,73 +163,61 @@ static bool take(const tm_split_scan *s, const found *f, tm_split *best) {
     return true;
 }
 
-/* Left sides along the bins of a number that have rows. */
-typedef struct cuts {
-    uint32_t n;
-    double g[BINS_MAX], h[BINS_MAX]; /* sums up to and with the bin */
-    double scores[BINS_MAX];
-    uint8_t bins[BINS_MAX];
-} cuts;
-
-static void cuts_fill(const int64_t *cells, uint32_t n_bins, cuts *out) {
-    int64_t sum = 0;
-    uint32_t n = 0;
+/* The best cut of sides whose values have limits, and an order when `way` is not 0. A leaf far from
+ * its limits may score less than 0. */
+static void find_bounded(const tm_split_scan *s, int way, int64_t with, const int64_t *cells,
+                         uint32_t n_bins, tm_cut *best) {
+    int64_t sum = with;
     for (uint32_t b = 0; b < n_bins; b++) {
         sum += cells[b];
-        out->g[n] = tm__packed_g(sum);
-        out->h[n] = tm__packed_h(sum);
-        out->bins[n] = (uint8_t)b;
-        n += cells[b] != 0; /* an empty bin is written over: its cut is the one before */
+        const double gl = tm__packed_g(sum), hl = tm__packed_h(sum);
+        const double gr = s->g - gl, hr = s->h - hl;
+        if (!side_fits(s, sum)) {
+            continue;
+        }
+        const double wl = side_value(s, s->l2, gl, hl), wr = side_value(s, s->l2, gr, hr);
+        if ((way > 0 && wl > wr) || (way < 0 && wl < wr)) {
+            continue;
+        }
+        const double score = value_score(s, s->l2, gl, hl, wl) + value_score(s, s->l2, gr, hr, wr);
+        if (score > best->score) {
+            *best = (tm_cut){.score = score, .bin = b, .left = sum};
+        }
     }
-    out->n = n;
 }
 
 /* The best cut when `with` (missing values, or nothing) goes left too. */
-static void find_cut(const tm_split_scan *s, cuts *c, int64_t with, int way, found *f,
-                     uint32_t *best_bin) {
-    const tm_split_sides sides = {.g = s->g,
-                                  .h = s->h,
-                                  .left_g = tm__packed_g(with),
-                                  .left_h = tm__packed_h(with),
-                                  .l1 = s->l1,
-                                  .l2 = s->l2,
-                                  .h_low = s->h_low,
-                                  .h_high = s->h_high};
+static void find_cut(const tm_split_scan *s, int way, int64_t with, const int64_t *cells,
+                     uint32_t n_bins, tm_cut *best) {
+    const tm_cut_rules rules = {.g = s->g,
+                                .h = s->h,
+                                .with = with,
+                                .l1 = s->l1,
+                                .l2 = s->l2,
+                                .h_low = s->h_low,
+                                .h_high = s->h_high};
     if (s->is_bounded) {
-        bounded_scores(s, &sides, way, c->g, c->h, c->n, c->scores);
+        find_bounded(s, way, with, cells, n_bins, best);
     } else {
-        tm__split_scores(&sides, c->g, c->h, c->n, c->scores);
-    }
-    uint32_t best = UINT32_MAX;
-    for (uint32_t i = 0; i < c->n; i++) {
-        if (c->scores[i] > f->score) {
-            f->score = c->scores[i];
-            best = i;
-        }
-    }
-    if (best != UINT32_MAX) {
-        f->left = (int64_t)c->g[best] * (INT64_C(1) << 32) + (int64_t)c->h[best] + with;
-        *best_bin = c->bins[best];
+        tm__cut_find(&rules, cells, n_bins, best);
     }
 }
 
 static void find_numeric(const tm_split_scan *s, const tm_bin_column *column, uint32_t column_index,
                          const int64_t *cells, tm_split *best) {
-    cuts c;
     const uint32_t n_bins = column->n_bins;
     const int way = s->columns != NULL ? s->columns[column->col].monotone : 0;
-    found f = {.score = s->base};
     const int64_t missing = cells[n_bins];
-    uint32_t bin = 0;
-    cuts_fill(cells, n_bins, &c);
-    find_cut(s, &c, 0, way, &f, &bin);
-    const double score_right = f.score;
+    tm_cut cut = {.score = s->base};
+    find_cut(s, way, 0, cells, n_bins, &cut);
+    const double score_right = cut.score;
     if (missing != 0) {
-        find_cut(s, &c, missing, way, &f, &bin);
+        find_cut(s, way, missing, cells, n_bins, &cut);
     }
+    const found f = {.score = cut.score, .left = cut.left};
     if (take(s, &f, best)) {
         best->column = column_index;
-        best->bin = bin;
+        best->bin = cut.bin;
         /* Where none was missing, a missing value goes with most of the rows. */
         best->missing_left = missing != 0 ? f.score > score_right : tm__packed_h(f.left) * 2 > s->h;
     }

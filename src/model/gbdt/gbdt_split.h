@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "model/gbdt/gbdt_bin.h"
+#include "model/gbdt/gbdt_cut.h"
 #include "model/model.h"
 #include "model/tree/tree.h"
 
@@ -69,7 +70,8 @@ typedef struct tm_split_scan {
 } tm_split_scan;
 
 tm_split_scan tm__split_scan_of(const tm_split_rules *rules, const tm_split_leaf *leaf);
-/** Replace *best when this column has a split with a larger gain. cells [n_bins + 1]. */
+/** Replace *best when this column has a split with a larger gain. cells [n_bins + 1, up to a
+ * multiple of 8]. */
 void tm__split_find(const tm_split_scan *scan, const tm_bin_column *column, uint32_t column_index,
                     const int64_t *cells, tm_split *best);
 
@@ -77,28 +79,5 @@ tm_split_limits tm__split_limits_root(const tm_split_rules *rules);
 /** Limits of the left and the right side of a split of a leaf. `col` is the column of the view. */
 void tm__split_limits_next(const tm_split_rules *rules, const tm_split_leaf *leaf,
                            const tm_split *split, uint32_t col, tm_split_limits out[2]);
-
-/* What many left sides of one leaf have in common, in packed units. */
-typedef struct tm_split_sides {
-    double g, h;           /* of the leaf */
-    double left_g, left_h; /* added to each left side */
-    double l1, l2;
-    double h_low, h_high; /* a left side outside has the score 0 */
-} tm_split_sides;
-
-/** Scores of splits with these left sides: out [n]. */
-void tm__split_scores(const tm_split_sides *sides, const double *g, const double *h, uint32_t n,
-                      double *out);
-/** The same bits, plainly. */
-void tm__split_scores_ref(const tm_split_sides *sides, const double *g, const double *h, uint32_t n,
-                          double *out);
-
-/** Gradient and hessian of a packed sum. */
-static inline double tm__packed_g(int64_t sum) {
-    return (double)(int32_t)(sum >> 32);
-}
-static inline double tm__packed_h(int64_t sum) {
-    return (double)(sum & 0xFFFFFFFF);
-}
 
 #endif

@@ -10,9 +10,9 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "base/simd.h"
+#include "model/gbdt/gbdt_cut.h"
 #include "model/gbdt/gbdt_loss.h"
 #include "model/gbdt/gbdt_rows.h"
-#include "model/gbdt/gbdt_split.h"
 #include "model/tree/tree.h"
 
 enum { N_MAX = 517, CASES = 400, ROWS_MAX = N_MAX * 41 };
@@ -71,33 +71,47 @@ static void pack_plain(const inputs *in, void *out) {
     tm__gradients_pack_ref(&pack, in->n);
 }
 
-/* Sums of a leaf as they come: g of either sign, h rising from 0 to that of the leaf. */
-static tm_split_sides sides_of(const inputs *in, double *g, double *h) {
-    const double total = 1e6;
-    for (uint32_t i = 0; i < in->n; i++) {
-        g[i] = rint(in->y[i] * 1e6);
-        h[i] = rint(total * (i + 1) / in->n);
+/* Cells of a column: many rows or few, some bins empty, with and without what goes left anyhow. */
+static tm_cut_rules cut_of(const inputs *in, int64_t *cells, tm_cut *best) {
+    const uint32_t n = in->n % 257;
+    int64_t sum = 0;
+    for (uint32_t b = 0; b < 264; b++) {
+        const uint64_t bits = in->random[b];
+        const int64_t g = (int64_t)(bits & 0xFFFFF) - 0x80000, h = (int64_t)(bits >> 40 & 0xFFFFF);
+        cells[b] = in->n % 2 == 0 && bits % 3 != 0 ? 0 : g * (INT64_C(1) << 32) + h;
+        sum += b < n ? cells[b] : 0;
     }
-    return (tm_split_sides){.g = rint(in->a * 1e5),
-                            .h = total,
-                            .left_g = in->n % 2 == 0 ? rint(in->b * 100) : 0,
-                            .left_h = in->n % 2 == 0 ? 7 : 0,
-                            .l1 = in->n % 5 == 0 ? 12.5 : 0,
-                            .l2 = in->n % 3 == 0 ? in->b : 0,
-                            .h_low = total * in->b / 4,
-                            .h_high = total * (1 - in->b / 4)};
+    const int64_t with = in->n % 3 == 0 ? INT64_C(77) << 32 | 12345 : 0;
+    sum += with;
+    *best = (tm_cut){.score = in->n % 7 == 0 ? 1e30 : 0};
+    const double h = tm__packed_h(sum);
+    return (tm_cut_rules){.g = tm__packed_g(sum),
+                          .h = h,
+                          .with = with,
+                          .l1 = in->n % 5 == 0 ? 12.5 : 0,
+                          .l2 = in->n % 3 == 0 ? in->b : 0,
+                          .h_low = rint(h * in->b / 4) + 1,
+                          .h_high = rint(h * (1 - in->b / 4)) - 1};
 }
 
-static void scores_fast(const inputs *in, void *out) {
-    double g[N_MAX], h[N_MAX];
-    const tm_split_sides sides = sides_of(in, g, h);
-    tm__split_scores(&sides, g, h, in->n, out);
+static void cut_fast(const inputs *in, void *out) {
+    int64_t cells[264];
+    tm_cut best;
+    const tm_cut_rules rules = cut_of(in, cells, &best);
+    tm__cut_find(&rules, cells, in->n % 257, &best);
+    memcpy(out, &best.score, 8);
+    memcpy((char *)out + 8, &best.left, 8);
+    memcpy((char *)out + 16, &best.bin, 4);
 }
 
-static void scores_plain(const inputs *in, void *out) {
-    double g[N_MAX], h[N_MAX];
-    const tm_split_sides sides = sides_of(in, g, h);
-    tm__split_scores_ref(&sides, g, h, in->n, out);
+static void cut_plain(const inputs *in, void *out) {
+    int64_t cells[264];
+    tm_cut best;
+    const tm_cut_rules rules = cut_of(in, cells, &best);
+    tm__cut_find_ref(&rules, cells, in->n % 257, &best);
+    memcpy(out, &best.score, 8);
+    memcpy((char *)out + 8, &best.left, 8);
+    memcpy((char *)out + 16, &best.bin, 4);
 }
 
 static void crc_fast(const inputs *in, void *out) {
@@ -192,7 +206,7 @@ static const kernel kernels[] = {
     {"exp", exp_fast, exp_plain},
     {"sigmoid", sigmoid_fast, sigmoid_plain},
     {"packed gradients", pack_fast, pack_plain},
-    {"scores of splits", scores_fast, scores_plain},
+    {"cut of a number", cut_fast, cut_plain},
     {"rows of a leaf", divide_fast, divide_plain},
     {"crc32c", crc_fast, crc_plain},
 };
