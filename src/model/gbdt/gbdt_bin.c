@@ -223,7 +223,6 @@ static void bin_task(void *arg, uint64_t item, uint32_t worker) {
         const tm_bin_column *column = &bins->columns[j];
         const double *x = job->x->cols[column->col] + row_begin;
         uint8_t *by_column = bins->by_column + j * bins->n_rows + row_begin;
-        uint8_t *by_row = bins->by_row + row_begin * bins->row_bytes + j;
         uint32_t half = 1;
         while (half * 2 < column->n_bins) {
             half *= 2;
@@ -232,8 +231,25 @@ static void bin_task(void *arg, uint64_t item, uint32_t worker) {
             by_column[i] = column->is_categorical ? bin_of_code(column, x[i])
                                                   : bin_of_number(column, half, x[i]);
         }
+    }
+}
+
+static void row_task(void *arg, uint64_t item, uint32_t worker) {
+    const bin_job *job = arg;
+    const tm_bins *bins = job->bins;
+    const uint64_t row_begin = item * CHUNK_ROWS;
+    const uint64_t n =
+        bins->n_rows - row_begin < CHUNK_ROWS ? bins->n_rows - row_begin : (uint64_t)CHUNK_ROWS;
+    (void)worker;
+    for (uint32_t j = 0; j < bins->bundles.n_bundles && !tm__ctx_cancelled(job->ctx); j++) {
+        const tm_bundle *bundle = &bins->bundles.bundles[j];
+        const uint32_t column = bins->bundles.columns[bundle->first];
+        const uint8_t *codes = bundle->codes != NULL
+                                   ? bundle->codes
+                                   : bins->by_column + (uint64_t)column * bins->n_rows;
+        uint8_t *by_row = bins->by_row + row_begin * bins->row_bytes + j;
         for (uint64_t i = 0; i < n; i++) {
-            by_row[i * bins->row_bytes] = by_column[i];
+            by_row[i * bins->row_bytes] = codes[row_begin + i];
         }
     }
 }
@@ -312,25 +328,54 @@ static uint32_t row_bytes(uint32_t n_columns) {
     return n_columns <= bytes ? bytes : (n_columns + 15) / 16 * 16;
 }
 
+/* Bundles of the columns, and rows of their codes. */
+static tm_status rows_fill(bin_job *job, tm_err *err) {
+    tm_bins *bins = job->bins;
+    uint32_t *n_bins = tm__mem_alloc(bins->n_columns, sizeof(uint32_t));
+    uint32_t most = 1;
+    if (n_bins == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for %u columns", bins->n_columns);
+    }
+    for (uint32_t c = 0; c < bins->n_columns; c++) {
+        n_bins[c] = bins->columns[c].n_bins + 1;
+    }
+    const tm_bundle_input input = {.n_rows = bins->n_rows,
+                                   .n_columns = bins->n_columns,
+                                   .by_column = bins->by_column,
+                                   .n_bins = n_bins};
+    const tm_status st = tm__bundles_fit(job->ctx, &input, &bins->bundles, err);
+    tm__mem_free(n_bins);
+    TM_TRY(st);
+    for (uint32_t j = 0; j < bins->bundles.n_bundles; j++) {
+        const uint32_t n_codes = bins->bundles.bundles[j].n_codes;
+        most = n_codes > most ? n_codes : most;
+    }
+    bins->stride = most <= 64 ? 64 : most <= 128 ? 128 : 256;
+    bins->row_bytes = row_bytes(bins->bundles.n_bundles);
+    bins->by_row = tm__mem_zalloc(bins->n_rows + 1, bins->row_bytes);
+    if (bins->by_row == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for %llu rows of %u bytes",
+                       (unsigned long long)bins->n_rows, bins->row_bytes);
+    }
+    tm__pool_run(job->ctx->pool, (bins->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS, row_task, job);
+    tm__bundles_trim(&bins->bundles);
+    return TM_OK;
+}
+
 static tm_status bins_fill(bin_job *job, tm_err *err) {
     tm_bins *bins = job->bins;
-    uint32_t widest = 1;
     for (uint32_t c = 0; c < job->x->n_cols; c++) {
         if (job->columns[c].n_bins > 0) {
             bins->columns[bins->n_columns++] = job->columns[c];
-            widest = job->columns[c].n_bins > widest ? job->columns[c].n_bins : widest;
         }
     }
-    bins->stride = widest < 64 ? 64 : widest < 128 ? 128 : 256;
-    bins->row_bytes = row_bytes(bins->n_columns);
-    bins->by_row = tm__mem_zalloc(bins->n_rows + 1, bins->row_bytes);
     bins->by_column = tm__mem_alloc((size_t)bins->n_rows * bins->n_columns + 3, 1);
-    if (bins->by_row == NULL || bins->by_column == NULL) {
+    if (bins->by_column == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for %llu rows of %u columns",
                        (unsigned long long)bins->n_rows, bins->n_columns);
     }
     tm__pool_run(job->ctx->pool, (bins->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS, bin_task, job);
-    return TM_OK;
+    return rows_fill(job, err);
 }
 
 tm_status tm__bins_fit(tm_ctx *ctx, const tm_view *x, uint32_t max_bins, uint64_t seed,
@@ -372,6 +417,7 @@ out:
 void tm__bins_done(tm_bins *bins) {
     tm__mem_free(bins->columns);
     tm__mem_free(bins->cuts);
+    tm__bundles_done(&bins->bundles);
     tm__mem_free(bins->by_row);
     tm__mem_free(bins->by_column);
     *bins = (tm_bins){0};

@@ -12,6 +12,7 @@
 
 #include "base/ctx.h"
 #include "feature/feature.h"
+#include "model/gbdt/gbdt_bundle.h"
 
 /* Codes of a category that have a bin of their own, and what a tree's set can tell apart. Levels
  * come most frequent first, so that what lies beyond, in the bin of missing values, is the rarest.
@@ -28,11 +29,12 @@ typedef struct tm_bin_column {
 typedef struct tm_bins {
     uint64_t n_rows;
     uint32_t n_columns; /* columns that can split rows at all; the others are left out */
-    uint32_t stride;    /* cells of one column in a histogram, over every n_bins: 64, 128 or 256 */
-    uint32_t row_bytes; /* of by_row: over n_columns, multiple of 4 */
+    uint32_t stride;    /* cells of one bundle in a histogram, enough for each: 64, 128 or 256 */
+    uint32_t row_bytes; /* of by_row: enough for all bundles, multiple of 4 */
     tm_bin_column *columns;
     double *cuts;
-    uint8_t *by_row;    /* [n_rows x row_bytes], zero after the last column */
+    tm_bundles bundles;
+    uint8_t *by_row;    /* [n_rows x row_bytes] codes of bundles, zero after the last */
     uint8_t *by_column; /* [n_columns x n_rows], and 3 bytes that may be read */
 } tm_bins;
 

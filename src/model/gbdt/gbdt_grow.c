@@ -94,7 +94,7 @@ struct tm_grower {
 
 static bool slots_alloc(tm_grower *grower) {
     const tm_bins *bins = grower->bins;
-    const uint32_t columns = (bins->n_columns + 3) / 4 * 4;
+    const uint32_t columns = (bins->bundles.n_bundles + 3) / 4 * 4;
     grower->hist_cells = (uint64_t)columns * bins->stride;
     const uint64_t bytes = grower->hist_cells * sizeof(int64_t) + 1;
     const uint64_t given = grower->options.hist_bytes_max;
@@ -223,16 +223,16 @@ typedef struct split_job {
     tm_tree_set left; /* bins that go left */
 } split_job;
 
-/* Cells of a column that are used: of its bins, and up to a multiple of 8. */
-static uint32_t column_cells(const tm_grower *grower, uint32_t column) {
-    const tm_bins *bins = grower->bins;
-    return column < bins->n_columns ? (bins->columns[column].n_bins + 1 + 7) / 8 * 8 : 8;
+/* Cells of a bundle that are used, up to a multiple of 8. */
+static uint32_t bundle_cells(const tm_grower *grower, uint32_t bundle) {
+    const tm_bundles *bundles = &grower->bins->bundles;
+    return bundle < bundles->n_bundles ? (bundles->bundles[bundle].n_codes + 7) / 8 * 8 : 8;
 }
 
 static void columns_clear(const tm_grower *grower, tm_hist_columns columns, int64_t *cells) {
     for (uint32_t j = 0; j < columns.count; j++) {
         memset(cells + (uint64_t)j * grower->bins->stride, 0,
-               column_cells(grower, columns.first + j) * sizeof(int64_t));
+               bundle_cells(grower, columns.first + j) * sizeof(int64_t));
     }
 }
 
@@ -294,10 +294,10 @@ static void columns_build(const search_job *job, tm_hist_columns columns) {
     }
 }
 
-static void column_merge(const search_job *job, uint32_t column) {
+static void bundle_merge(const search_job *job, uint32_t bundle) {
     const tm_grower *grower = job->grower;
-    const uint64_t at = (uint64_t)column * grower->bins->stride;
-    const uint32_t n_cells = column_cells(grower, column);
+    const uint64_t at = (uint64_t)bundle * grower->bins->stride;
+    const uint32_t n_cells = bundle_cells(grower, bundle);
     int64_t *small = slot_cells(grower, job->small) + at;
     for (uint32_t p = 1; p < job->n_merge; p++) {
         const int64_t *part = part_cells(grower, p, job->small) + at;
@@ -315,18 +315,28 @@ static void column_merge(const search_job *job, uint32_t column) {
     }
 }
 
-static void column_search(const search_job *job, uint32_t column) {
+/* Search the columns of a bundle. */
+static void bundle_search(const search_job *job, uint32_t at) {
     tm_grower *grower = job->grower;
-    const uint64_t at = (uint64_t)column * grower->bins->stride;
-    for (uint32_t i = 0; i < 2; i++) {
-        tm_split *found = &grower->found[(size_t)i * grower->bins->n_columns + column];
+    const tm_bins *bins = grower->bins;
+    const tm_bundle *bundle = &bins->bundles.bundles[at];
+    for (uint32_t member = 0; member < bundle->count * 2; member++) {
+        const uint32_t column = bins->bundles.columns[bundle->first + member / 2], i = member % 2;
+        tm_split *found = &grower->found[(size_t)i * bins->n_columns + column];
         *found = (tm_split){0};
-        if (job->leaves[i] != UINT32_MAX &&
-            (grower->in.columns == NULL || grower->in.columns[column])) {
-            const grow_leaf *leaf = &grower->leaves[job->leaves[i]];
-            tm__split_find(&job->scans[i], &grower->bins->columns[column], column,
-                           slot_cells(grower, leaf->slot) + at, found);
+        if (job->leaves[i] == UINT32_MAX ||
+            (grower->in.columns != NULL && !grower->in.columns[column])) {
+            continue;
         }
+        const grow_leaf *leaf = &grower->leaves[job->leaves[i]];
+        const int64_t *cells = slot_cells(grower, leaf->slot) + (uint64_t)at * bins->stride;
+        int64_t own[TM_BUNDLE_CODES];
+        if (bundle->count > 1) {
+            tm__bundle_unfold(&bins->bundles, bundle, column, cells,
+                              bins->columns[column].n_bins + 1, own);
+            cells = own;
+        }
+        tm__split_find(&job->scans[i], &bins->columns[column], column, cells, found);
     }
 }
 
@@ -340,12 +350,12 @@ static void search_task(void *arg, uint64_t item, uint32_t worker) {
     if (job->build != UINT32_MAX) {
         columns_build(job, columns);
     }
-    for (uint32_t column = begin;
-         column < begin + columns.count && column < grower->bins->n_columns; column++) {
+    for (uint32_t at = begin; at < begin + columns.count && at < grower->bins->bundles.n_bundles;
+         at++) {
         if (job->small != SLOT_NONE) {
-            column_merge(job, column);
+            bundle_merge(job, at);
         }
-        column_search(job, column);
+        bundle_search(job, at);
     }
 }
 
@@ -530,7 +540,7 @@ static void leaf_split(tm_grower *grower, uint32_t leaf) {
 static int64_t root_sum(const tm_grower *grower, int32_t slot) {
     const int64_t *cells = slot_cells(grower, slot);
     int64_t sum = 0;
-    for (uint32_t b = 0; b <= grower->bins->columns[0].n_bins; b++) {
+    for (uint32_t b = 0; b < grower->bins->bundles.bundles[0].n_codes; b++) {
         sum += cells[b];
     }
     return sum;
@@ -579,7 +589,7 @@ static uint16_t leaf_find(const tm_grower *grower, uint64_t row) {
     const grow_node *node = &grower->nodes[0];
     while (node->left != 0) {
         const tm_split *split = &node->split;
-        const uint32_t bin = bins->by_row[row * bins->row_bytes + split->column];
+        const uint32_t bin = bins->by_column[split->column * bins->n_rows + row];
         bool left = split->is_categorical ? ((split->set.bits[bin >> 6] >> (bin & 63)) & 1) != 0
                                           : bin <= split->bin;
         left = bin == bins->columns[split->column].n_bins ? split->missing_left : left;

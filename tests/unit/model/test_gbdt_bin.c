@@ -77,12 +77,22 @@ static void bins_and_thresholds_send_each_row_the_same_way(void **state) {
     assert_int_equal(bins.n_columns, 3); /* the constant and the missing one are left out */
     assert_true(bins.columns[0].n_bins == 40 && bins.columns[1].n_bins == 3);
     assert_true(bins.columns[2].col == 3 && bins.stride == 64 && bins.row_bytes == 4);
+    for (uint32_t j = 0; j < bins.bundles.n_bundles; j++) {
+        const tm_bundle *bundle = &bins.bundles.bundles[j];
+        for (uint32_t i = 0; i < bundle->count; i++) {
+            const uint32_t column = bins.bundles.columns[bundle->first + i];
+            for (uint64_t row = 0; row < 3000; row++) {
+                const uint8_t code = bins.by_row[row * bins.row_bytes + j];
+                assert_int_equal(bins.by_column[column * 3000 + row],
+                                 bins.bundles.bins[column * TM_BUNDLE_CODES + code]);
+            }
+        }
+    }
     for (uint32_t j = 0; j < bins.n_columns; j++) {
         const tm_bin_column *column = &bins.columns[j];
         const double *x = data.view.cols[column->col];
         for (uint64_t row = 0; row < 3000; row++) {
             const uint32_t bin = bins.by_column[j * 3000 + row];
-            assert_int_equal(bin, bins.by_row[row * bins.row_bytes + j]);
             if (isnan(x[row]) || (column->is_categorical && !(x[row] >= 0 && x[row] < 3))) {
                 assert_int_equal(bin, column->n_bins);
             } else if (column->is_categorical) {
