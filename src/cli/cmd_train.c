@@ -32,6 +32,10 @@ typedef struct training {
     tm_version version;
     tm_bundle *bundle;
     tm_checkpoint *checkpoint;
+    tm_version base; /* to go on from */
+    tm_bundle *base_bundle;
+    json_t *base_recipe;
+    tm_recipe recipe; /* read from base_recipe */
     double seconds_load;
     char name[TM_MAX_NAME + 1];
 } training;
@@ -44,6 +48,10 @@ static void training_done(training *t) {
     tm__table_unref(t->test);
     json_decref(t->source);
     tm__checkpoint_close(t->checkpoint);
+    tm__recipe_done(&t->recipe);
+    json_decref(t->base_recipe);
+    tm__bundle_unref(t->base_bundle);
+    tm__version_done(&t->base);
     tm__place_close(&t->place);
     tm__cli_ctx_done(&t->ctx);
 }
@@ -98,13 +106,54 @@ static tm_status describe_source(training *t, tm_err *err) {
     return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }
 
+/* What the model to go on from decides cannot be said again. */
+static tm_status check_continue(const tm_cli *cli, tm_err *err) {
+    static const char *const decided[] = {"target", "task",   "positive", "metric",   "learner",
+                                          "drop",   "time",   "entity",   "weight",   "group",
+                                          "budget", "repeat", "monotone", "interact", "seed"};
+    for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
+        if (tm__cli_has(cli, decided[i])) {
+            const tm_status st =
+                TM_FAIL(err, TM_E_USAGE, "'--%s' and --continue cannot stand together", decided[i]);
+            tm_err_hint(err,
+                        "The record of the model says it; rows, --param, --split, --test, --work "
+                        "and --name are free.");
+            return st;
+        }
+    }
+    return TM_OK;
+}
+
+/* Options of a training that goes on: the model's recipe, and what is free. */
+static tm_status continue_options(training *t, tm_err *err) {
+    tm_cli *cli = t->cli;
+    uint32_t n_params = 0;
+    const char *const *params = tm__cli_list(cli, "param", &n_params);
+    const char *split = tm__cli_text(cli, "split");
+    TM_TRY(tm__registry_find(t->place.registry, tm__cli_text(cli, "continue"), &t->base, err));
+    TM_TRY(tm__registry_bundle(t->place.registry, &t->base, &t->base_bundle, err));
+    TM_TRY(tm__train_base_recipe(t->base_bundle, params, n_params, &t->base_recipe, err));
+    TM_TRY(tm__recipe_init(&t->recipe, t->base_recipe, err));
+    t->options = t->recipe.options;
+    t->options.base = t->base_bundle;
+    t->options.work = (uint64_t)tm__cli_i64(cli, "work");
+    if (tm__cli_has(cli, "name")) {
+        TM_TRY(choose_name(t, err));
+    } else {
+        (void)tm__str_copy(t->name, sizeof(t->name), tm__str(t->base.model));
+    }
+    t->options.model = t->name;
+    return split != NULL ? tm__split_parse(split, &t->options.split, err) : TM_OK;
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
     const char *test_sql = tm__cli_text(t->cli, "test-sql");
     tm__ctx_progress(&t->ctx, "read", 0, 0, NULL);
+    const tm_schema *known = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL;
     TM_TRY(tm__cli_read(t->cli, &t->ctx, tm__cli_arg(t->cli, "DATA"), tm__cli_text(t->cli, "sql"),
-                        NULL, &t->table, err));
+                        known, &t->table, err));
     if (test != NULL || test_sql != NULL) {
         tm_schema schema;
         TM_TRY(tm__schema_from_table(t->table, &schema, err));
@@ -129,6 +178,9 @@ static tm_status fill_options(training *t, tm_err *err) {
     tm_train_options *o = &t->options;
     const char *task = tm__cli_text(cli, "task");
     const char *split = tm__cli_text(cli, "split");
+    if (tm__cli_has(cli, "continue")) {
+        return check_continue(cli, err);
+    }
     if (!tm__cli_has(cli, "target")) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "option '--target COL' is missing");
         tm_err_hint(err, "`tidemill train --help` shows how to use it.");
@@ -192,7 +244,10 @@ static tm_status publish(training *t, tm_err *err) {
     TM_TRY(tm__bundle_load(t->result.bundle.data, t->result.bundle.len, &t->bundle, err));
     char *here = NULL;
     TM_TRY(tm__fs_real_path(".", &here, err));
-    json_t *recipe = json_copy(json_object_get(t->result.report, "recipe"));
+    /* A retraining learns anew: as the model that was gone on from did. */
+    const json_t *told =
+        t->base_bundle != NULL ? tm__bundle_info(t->base_bundle) : t->result.report;
+    json_t *recipe = json_copy(json_object_get(told, "recipe"));
     json_object_set_new(recipe, "dir", json_string(here));
     const tm_status st =
         tm__registry_add(t->place.registry, t->name, t->bundle, recipe, &actor, &t->version, err);
@@ -251,6 +306,9 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK) {
         st = tm__place_open(cli, true, &t.place, err);
+    }
+    if (st == TM_OK && tm__cli_has(cli, "continue")) {
+        st = continue_options(&t, err);
     }
     if (st == TM_OK) {
         st = read_tables(&t, err);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/mem.h"
 #include "cli/model_args.h"
 #include "cli/train_repeat.h"
 #include "source/source.h"
@@ -17,6 +18,7 @@ typedef struct repeat {
     tm_place place;
     tm_recipe recipe;
     tm_table *table, *test;
+    tm_bundle *base; /* that it went on from */
     tm_train_result result;
     json_t *differs; /* members of the record that came out otherwise */
     bool is_same;
@@ -28,6 +30,7 @@ static void repeat_done(repeat *r) {
     tm__table_unref(r->table);
     tm__table_unref(r->test);
     tm__recipe_done(&r->recipe);
+    tm__bundle_unref(r->base);
     tm__place_close(&r->place);
     tm__cli_ctx_done(&r->ctx);
 }
@@ -61,8 +64,27 @@ static tm_status load_rows(repeat *r, const char *text, tm_table **out, tm_err *
     return tm__snapshot_load(&r->ctx, tm__home_snapshots(r->place.home), &hash, out, err);
 }
 
+/* The model that this one went on from is a file under its hash. */
+static tm_status load_base(repeat *r, tm_err *err) {
+    const json_t *continues = json_object_get(r->place.version.info, "continues");
+    tm_hash hash;
+    if (continues == NULL) {
+        return TM_OK;
+    }
+    if (!tm__hash_from_text(tm__json_text(continues, "bundle_hash", ""), &hash)) {
+        return TM_FAIL(err, TM_E_DATA, "the record does not name the model it went on from");
+    }
+    char *path = tm__home_bundle_path(r->place.home, &hash);
+    const tm_status st = path != NULL ? tm__bundle_open(path, &r->base, err)
+                                      : TM_FAIL(err, TM_E_NOMEM, "no memory for a path");
+    tm__mem_free(path);
+    r->recipe.options.base = r->base;
+    return st;
+}
+
 static tm_status run_again(repeat *r, tm_err *err) {
     const tm_train_options *o = &r->recipe.options;
+    TM_TRY(load_base(r, err));
     TM_TRY(load_rows(r, o->snapshot, &r->table, err));
     if (o->test_snapshot[0] != '\0') {
         TM_TRY(load_rows(r, o->test_snapshot, &r->test, err));

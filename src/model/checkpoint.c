@@ -22,6 +22,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "metric/metric.h"
 
 #define MAGIC UINT32_C(0x4B434D54) /* "TMCK" */
 #define VERSION 1u
@@ -175,6 +176,8 @@ static tm_status key_of(const tm_model_ops *ops, const tm_fit_input *in, const t
     tm__hasher_init(&hasher);
     tm__hasher_update(&hasher, TM_VERSION, sizeof(TM_VERSION));
     tm__hasher_update(&hasher, ops->name, strlen(ops->name) + 1);
+    const char *metric = in->metric != NULL ? in->metric->name : "";
+    tm__hasher_update(&hasher, metric, strlen(metric) + 1);
     for (uint32_t i = 0; ops->params[i].name != NULL; i++) {
         tm__hasher_update(&hasher, &params->values[i], sizeof(double));
     }

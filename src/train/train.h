@@ -61,6 +61,7 @@ typedef struct tm_train_options {
         *source; /* recipe's source part, stored in info.recipe: {"path"} or {"sql"}; may be NULL */
     char snapshot[TM_HASH_TEXT];      /* of the training table; empty: none */
     char test_snapshot[TM_HASH_TEXT]; /* of the separate test table; empty: none */
+    const tm_bundle *base;            /* go on from this model; NULL: learn anew */
     bool is_repeat;                   /* of a run with budget_ms: `stops` stand for the clock */
     const uint64_t *stops;            /* [n_stops] info.stops of that run */
     uint32_t n_stops;
@@ -75,6 +76,13 @@ typedef struct tm_recipe {
 /** What a recipe (info.recipe, or the model's in the registry) asks for. TM_E_USAGE when its split
  * is none. */
 TM_NODISCARD tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err);
+/**
+ * The recipe of a training that goes on from a model: the model's own, its learner and parameters,
+ * then those given. A new reference in *out. TM_E_DATA when the model does not say how it was
+ * trained.
+ */
+TM_NODISCARD tm_status tm__train_base_recipe(const tm_bundle *base, const char *const *params,
+                                             uint32_t n_params, json_t **out, tm_err *err);
 /** Everything but the rows that a finished run's bytes follow from, read from its info: a run with
  * these options on its snapshots gives its bundle again. TM_E_NOT_FOUND when the record, of an
  * earlier release, does not hold it. */

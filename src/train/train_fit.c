@@ -127,8 +127,8 @@ static tm_status drop_unused(tm_train_data *data, const tm_program *program, uin
 
 /* Numbers of the final model: fitted once to see which columns are used, and again without the
  * others. */
-static tm_status final_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_rows *rows,
-                            tm_fold *out, tm_err *err) {
+static tm_status own_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_rows *rows,
+                          tm_fold *out, tm_err *err) {
     uint32_t n_dropped = 0;
     const uint64_t seed = search->options->seed;
     TM_TRY(tm__fold_init(ctx, out, search->data, rows, seed, err));
@@ -142,6 +142,16 @@ static tm_status final_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_
     tm__fold_done(out);
     TM_TRY(st);
     return tm__fold_init(ctx, out, search->data, rows, seed, err);
+}
+
+static tm_status final_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_rows *rows,
+                            tm_fold *out, tm_err *err) {
+    TM_TRY(own_fold(ctx, search, rows, out, err));
+    const tm_status st = tm__train_base_fold(ctx, search->data, search->options, rows, out, err);
+    if (st != TM_OK) {
+        tm__fold_done(out);
+    }
+    return st;
 }
 
 tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_err *err) {
@@ -168,6 +178,7 @@ tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_
         .seed = search->options->seed,
         .rules = rules,
         .has_groups = search->options->n_interact > 0,
+        .base = tm__train_base_model(search->options),
     };
     if (st == TM_OK) {
         st = fit_members(ctx, search, &in, members, shares, described, err);

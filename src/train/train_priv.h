@@ -153,6 +153,17 @@ TM_NODISCARD tm_status tm__train_rules_check(const tm_train_data *data,
 TM_NODISCARD tm_status tm__train_rules_init(const tm_train_options *options,
                                             const tm_program *program, tm_column_rule **out,
                                             tm_err *err);
+/* train_continue.c; nothing is done without options->base */
+TM_NODISCARD tm_status tm__train_base_check(const tm_train_data *data,
+                                            const tm_train_options *options, tm_err *err);
+/** The model to go on from, or NULL. */
+const tm_model *tm__train_base_model(const tm_train_options *options);
+/** Give a fold the features of the model to go on from. */
+TM_NODISCARD tm_status tm__train_base_fold(tm_ctx *ctx, const tm_train_data *data,
+                                           const tm_train_options *options,
+                                           const tm_fold_rows *rows, tm_fold *fold, tm_err *err);
+/** {"bundle_hash", "rounds"} of the model gone on from. New reference. */
+json_t *tm__train_base_info(const tm_train_options *options);
 /* train_report.c */
 typedef struct tm_threshold {
     double value;

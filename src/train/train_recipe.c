@@ -153,6 +153,9 @@ tm_status tm__train_checkpoint_open(const tm_train_options *options, const char 
     tm__hasher_update(&hasher, text.data, text.len);
     tm__hasher_update(&hasher, options->snapshot, sizeof(options->snapshot));
     tm__hasher_update(&hasher, options->test_snapshot, sizeof(options->test_snapshot));
+    if (options->base != NULL) {
+        tm__hasher_update(&hasher, tm__bundle_hash(options->base)->bytes, TM_HASH_BYTES);
+    }
     tm__hasher_final(&hasher, &hash);
     tm__hash_to_text(&hash, name);
     tm__buf_done(&text);

@@ -208,6 +208,9 @@ static tm_status describe_model(run *r, tm_err *err) {
     if (r->options->budget_ms > 0) {
         json_object_set_new(info, "stops", tm__train_stops(&r->stops));
     }
+    if (r->options->base != NULL) {
+        json_object_set_new(info, "continues", tm__train_base_info(r->options));
+    }
     if (r->options->test_snapshot[0] != '\0') {
         json_object_set_new(info, "test_snapshot", json_string(r->options->test_snapshot));
     }
@@ -387,6 +390,7 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
     const uint64_t started = tm__mono_ns();
     TM_TRY(tm__train_data_init(&r->data, table, test, r->options, err));
     TM_TRY(tm__train_rules_check(&r->data, r->options, err));
+    TM_TRY(tm__train_base_check(&r->data, r->options, err));
     TM_TRY(learn(r, err));
     r->ctx->budget = NULL;
     r->info = json_object();

@@ -336,6 +336,10 @@ static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
             return TM_FAIL(err, TM_E_UNSUPPORTED, "objective '%s' cannot be monotone in a column",
                            tm__objective_text(objective));
         }
+        if (b->params[TM_GBDT_VALUE_MAX] > 0) {
+            return TM_FAIL(err, TM_E_UNSUPPORTED, "objective '%s' knows no max_leaf_value",
+                           tm__objective_text(objective));
+        }
         TM_TRY(tm__renewal_init(&b->loss, (uint32_t)b->params[TM_GBDT_LEAVES], &b->renewal, err));
     }
     b->model = tm__gbdt_create(in->task, objective, k, in->x->n_cols);
