@@ -13,16 +13,18 @@ import hashlib
 import json
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-PROGRAM = ROOT / "build" / "bench" / "gbdt" / "gbdt_run"
-FIELDS = ["time", "commit", "part", "data", "rows", "columns", "seed", "round", "config", "version", "threads", "trees", "leaves", "bins",
+BUILT = ROOT / "build" / "bench" / "gbdt"
+PROGRAM = BUILT / "gbdt_run"
+FIELDS = ["time", "commit", "part", "data", "rows", "train_rows", "columns", "seed", "round", "config", "version", "threads", "trees", "leaves", "bins",
           "bin_s", "boost_s", "total_s", "cpu_s", "memory_mib", "input_mib", "n_rounds", "score_name", "score", "score2_name", "score2",
           "bayes_auc", "row_us_p50", "row_us_p99", "krows_s", "other_cpus", "status"]
 KEY = ["commit", "part", "data", "rows", "seed", "round", "config", "threads", "trees", "leaves", "bins"]
@@ -35,9 +37,13 @@ CONFIGS = {"tidemill": ("tidemill", {}),
            "xgboost-depth": ("xgboost", {"grow_policy": "depthwise"}),
            "catboost": ("catboost", {"grow_policy": "Lossguide"}),
            "catboost-sym": ("catboost", {"grow_policy": "SymmetricTree"}),
-           "sklearn": ("sklearn", {})}
+           "sklearn": ("sklearn", {}),
+           "onnxruntime": ("onnxruntime", {})}
+OF_PREDICT, OF_USER = ["lightgbm", "xgboost", "onnxruntime"], ["lightgbm", "xgboost"]
+CURVE_TREES = [10, 25, 50, 100, 200, 400]
+SAID = ["bin_s", "boost_s", "total_s", "cpu_s", "memory_mib", "score", "row_us_p50", "krows_s", "other_cpus"]
 DISTURBED_CPUS = 0.25  # used by other processes during a run
-PARTS = ["higgs", "airline", "wide", "small"]
+PARTS = ["higgs", "airline", "wide", "small", "predict", "user", "real", "curve"]
 
 
 def say(*words):
@@ -69,6 +75,7 @@ def parse_words(arguments):
     parser = argparse.ArgumentParser(prog="./run bench gbdt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="DIR", type=pathlib.Path, help="folder with real sets; without it only generated ones are measured")
     parser.add_argument("--only", metavar="PART,...", type=words(PARTS), default=PARTS, help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--sets", metavar="NAME,...", type=lambda text: text.split(","), help="of the real sets; default: all that are there")
     parser.add_argument("--peers", metavar="NAME,...", type=words(list(CONFIGS)), default=list(CONFIGS), help=f"of {', '.join(CONFIGS)}; tidemill always runs")
     parser.add_argument("--variant", metavar="NAME:PARAM=VALUE,...", type=variant, action="append", default=[], help="Tidemill once more with these parameters")
     parser.add_argument("--rows", metavar="N,...", type=numbers, default=[10_000, 100_000, 1_000_000], help="of higgs and airline, and of wide up to 100,000; 10e6 is there too")
@@ -82,12 +89,13 @@ def parse_words(arguments):
     parser.add_argument("--retries", metavar="N", type=int, default=1, help="of a run in which other processes used over a quarter of a CPU; the quietest counts")
     parser.add_argument("--work", metavar="DIR", type=pathlib.Path, default=ROOT / "build" / "bench" / "gbdt", help="virtual environment, data, runs.csv")
     parser.add_argument("--report", action="store_true", help="run nothing: tables of what is in runs.csv for this commit")
-    parser.add_argument("--quick", action="store_true", help="tiny data, one round: does it work at all")
+    parser.add_argument("--quick", action="store_true", help="tiny data, one round, one thread: does it work at all; its runs are kept apart")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.rows, options.trees, options.leaves, options.rounds = [2000], 5, 31, 1
+        options.rows, options.trees, options.leaves, options.rounds, options.threads, options.retries = [2000], 5, 31, 1, [1], 0
+        options.sets = options.sets or ["california" if options.data else "digits"]
     options.seeds = options.seeds or options.rounds
-    options.configs = ["tidemill", *(name for name, _ in options.variant), *(c for c in CONFIGS if c in options.peers and c != "tidemill")]
+    options.peers = [c for c in CONFIGS if c in options.peers and c != "tidemill"]
     options.limit_at = time.monotonic() + 60 * options.limit_minutes if options.limit_minutes else float("inf")
     return options
 
@@ -129,23 +137,45 @@ def versions():
 
 
 class Plan:
-    """One set to learn from: what all configurations have in common."""
+    """One set to learn from, and what all configurations have in common."""
 
-    def __init__(self, part, name, rows, trees, leaves, bins=255, repeats=1, n_test=None):
-        self.part, self.name, self.rows, self.trees, self.leaves, self.bins = part, name, rows, trees, leaves, bins
-        self.repeats, self.n_test = repeats, n_test
+    def __init__(self, options, part, name, rows, trees, leaves=None, **more):
+        self.part, self.name, self.rows, self.trees, self.leaves, self.bins = part, name, rows, trees, leaves or options.leaves, 255
+        self.repeats = 1  # of the fit, or of the prediction, in one process
+        self.n_test = 2000 if options.quick else None
+        self.threads, self.rounds = options.threads, options.rounds
+        self.source = None  # folder of a real set
+        self.peers = [c for c in options.peers if c != "onnxruntime" and (c != "lightgbm-ordinal" or name == "airline")]
+        self.__dict__.update(more)
+
+    def configs(self, options):
+        return ["tidemill", *(name for name, _ in options.variant), *self.peers]
 
 
 def plans(options):
-    n_test = 2000 if options.quick else None
-    made = []
+    """The sets of a round, in order."""
+    import real_sets
+    made, quick = [], options.quick
+    most = [max(options.threads)]
     for part in options.only:
         if part in ("higgs", "airline", "wide"):
-            for rows in options.rows:
-                if part != "wide" or rows <= 100_000:
-                    made.append(Plan(part, part, rows, options.trees, options.leaves, n_test=n_test))
+            made += [Plan(options, part, part, rows, options.trees) for rows in options.rows if part != "wide" or rows <= 100_000]
         elif part == "small":
-            made.append(Plan(part, part, 1000, options.trees, 31, bins=64, repeats=3 if options.quick else 30, n_test=n_test))
+            made.append(Plan(options, part, part, 1000, options.trees, 31, bins=64, repeats=3 if quick else 30))
+        elif part == "predict":
+            for trees, leaves in ((5, 31),) if quick else ((100, 31), (500, 255)):
+                made.append(Plan(options, part, "higgs", 2000 if quick else 100_000, trees, leaves, repeats=3 if quick else 7,
+                                 peers=[c for c in OF_PREDICT if c in options.peers]))
+        elif part == "user":
+            for rows in sorted(r for r in options.rows if r <= 1_000_000)[-2:]:
+                made += [Plan(options, part, name, rows, options.trees, peers=[c for c in OF_USER if c in options.peers]) for name in ("higgs", "airline")]
+        elif part == "real":
+            names = options.sets or real_sets.there(options.data)[0]
+            made += [Plan(options, part, name, 0, options.trees, 31, n_test=None, threads=most, source=options.data) for name in names]
+        elif part == "curve":
+            rows = max((r for r in options.rows if r <= 1_000_000), default=1_000_000)
+            peers = [c for c in options.peers if c not in ("lightgbm-ordinal", "onnxruntime") and (c == "lightgbm" or not quick)]
+            made += [Plan(options, part, "higgs", rows, trees, threads=most, rounds=1, peers=peers) for trees in ([2, 5] if quick else CURVE_TREES)]
     return made
 
 
@@ -153,11 +183,10 @@ def runs_of(options, commit):
     """Every run, first all of round 0."""
     for round_number in range(options.rounds):
         for plan in plans(options):
-            for threads in options.threads:
-                at = round_number % len(options.configs)
-                for config in options.configs[at:] + options.configs[:at]:
-                    if config == "lightgbm-ordinal" and plan.part != "airline":
-                        continue
+            configs = plan.configs(options)
+            at = round_number % len(configs)
+            for threads in plan.threads if round_number < plan.rounds else []:
+                for config in configs[at:] + configs[:at]:
                     yield plan, {"commit": commit, "part": plan.part, "data": plan.name, "rows": plan.rows, "seed": round_number % options.seeds,
                                  "round": round_number, "config": config, "threads": threads, "trees": plan.trees, "leaves": plan.leaves,
                                  "bins": plan.bins}
@@ -166,11 +195,17 @@ def runs_of(options, commit):
 def set_folder(options, plan, seed):
     """The folder of a set, made when it is not there."""
     import data
-    folder = options.work / "data" / f"{plan.name}-{plan.rows}-{plan.n_test or 'all'}-{seed}"
+    import real_sets
+    folder = options.work / "data" / (f"{plan.name}-{seed}" if plan.part == "real" else f"{plan.name}-{plan.rows}-{plan.n_test or 'all'}-{seed}")
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         say(f"bench: making {folder.name}")
-        data.make_generated(str(folder), plan.name, plan.rows, seed, plan.n_test)
+        if plan.part == "real":
+            real_sets.make(str(folder), plan.source, plan.name, seed)
+        else:
+            data.make_generated(str(folder), plan.name, plan.rows, seed, plan.n_test)
+    if plan.part == "user" and not (folder / "test.csv").exists():
+        data.write_csv(str(folder))
     return folder
 
 
@@ -181,36 +216,56 @@ def busy_seconds():
     return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def children_seconds():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 def execute(command, threads, timeout):
-    """(stdout's last line as JSON, CPUs that others used meanwhile); RuntimeError with the reason."""
+    """(the JSON that it printed, what the process took); RuntimeError with the reason."""
     cpus = sorted(os.sched_getaffinity(0))
     mine = cpus[-threads:] if threads < len(cpus) else cpus
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "OPENBLAS_", "MKL_"))}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "OPENBLAS_", "MKL_", "TIDEMILL"))}
     environment.update(OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS="1")
-    start, busy, own = time.monotonic(), busy_seconds(), children_seconds()
-    try:
-        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, env=environment,
-                              preexec_fn=lambda: os.sched_setaffinity(0, mine), check=False)
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"took more than {timeout:g} s") from None
-    wall = time.monotonic() - start
-    others = max(0.0, (busy_seconds() - busy - (children_seconds() - own)) / wall)
-    if done.returncode != 0:
-        raise RuntimeError((done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][:200])
-    return json.loads(done.stdout.strip().splitlines()[-1]), others
+    start, busy = time.monotonic(), busy_seconds()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=err, env=environment, preexec_fn=lambda: os.sched_setaffinity(0, mine))
+        watch = threading.Timer(timeout, process.kill)
+        watch.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.monotonic() - start
+        is_late = not watch.is_alive()
+        watch.cancel()
+        out.seek(0)
+        err.seek(0)
+        printed, said = out.read(), err.read()
+    cpu = usage.ru_utime + usage.ru_stime
+    if is_late:
+        raise RuntimeError(f"took more than {timeout:g} s")
+    if process.returncode != 0:
+        raise RuntimeError((said.strip().splitlines() or [f"ended with {process.returncode}"])[-1][:200])
+    found = json.loads(printed[printed.index("{"):])
+    return found, {"total_s": wall, "cpu_s": cpu, "memory_mib": usage.ru_maxrss / 1024, "other_cpus": max(0.0, (busy_seconds() - busy - cpu) / wall)}
 
 
-def our_words(plan, run, variants):
+def our_words(run, variants):
     """Parameters of Tidemill that say the same as those of the peers."""
     given = {"n_trees": run["trees"], "max_leaves": run["leaves"], "max_bins": run["bins"], "learning_rate": 0.1, "min_rows_in_leaf": 20,
              "l1": 0, "l2": 0, "early_stopping": 0}
     given.update(variants.get(run["config"], {}))
     return [f"{name}={value}" for name, value in given.items()]
+
+
+def command_of(options, plan, run, what, folder, out):
+    """Words that run one fit or prediction."""
+    if run["config"].startswith("tidemill"):
+        return [PROGRAM, what, folder, run["threads"], plan.repeats, out, *our_words(run, dict(options.variant))]
+    lib, special = CONFIGS[run["config"]]
+    request = {"what": what, "lib": lib, "folder": str(folder), "threads": run["threads"], "repeats": plan.repeats, "trees": run["trees"],
+               "leaves": run["leaves"], "bins": run["bins"], "options": special, "out": str(out), "program": str(BUILT / "lightgbm_predict")}
+    return [sys.executable, HERE / "peers.py", json.dumps(request)]
+
+
+def named_scores(found):
+    """The columns of the file for {score: value}."""
+    (name, value), *rest = found.items()
+    return {"score_name": name, "score": value, **({"score2_name": rest[0][0], "score2": rest[0][1]} if rest else {})}
 
 
 def fit(options, plan, run):
@@ -222,23 +277,42 @@ def fit(options, plan, run):
     rows = data.Set(folder)
     out = options.work / "answers.f64"
     out.unlink(missing_ok=True)
-    if run["config"].startswith("tidemill"):
-        command = [PROGRAM, "fit", folder, run["threads"], plan.repeats, out, *our_words(plan, run, dict(options.variant))]
-    else:
-        lib, special = CONFIGS[run["config"]]
-        request = {"lib": lib, "folder": str(folder), "threads": run["threads"], "repeats": plan.repeats, "trees": run["trees"], "leaves": run["leaves"],
-                   "bins": run["bins"], "options": special, "out": str(out)}
-        command = [sys.executable, HERE / "peers.py", json.dumps(request)]
-    result, others = execute(command, run["threads"], options.timeout)
+    result, usage = execute(command_of(options, plan, run, "fit", folder, out), run["threads"], options.timeout)
     answers = np.fromfile(out, dtype="<f8")
     y = rows.y_test
     if rows.task == "multiclass":
         answers = answers.reshape(len(y), -1)
-    found = list(scores.score(rows.task, y, answers).items())
-    result.update(columns=rows.meta["n_columns"], score_name=found[0][0], score=found[0][1], bayes_auc=rows.meta.get("bayes_auc"), other_cpus=others)
-    if len(found) > 1:
-        result.update(score2_name=found[1][0], score2=found[1][1])
-    return result
+    return {**result, "columns": rows.meta["n_columns"], "train_rows": rows.meta["n_train"], "bayes_auc": rows.meta.get("bayes_auc"),
+            "other_cpus": usage["other_cpus"], **named_scores(scores.score(rows.task, y, answers))}
+
+
+def predict(options, plan, run):
+    """Results of predictions."""
+    folder = set_folder(options, plan, run["seed"])
+    result, usage = execute(command_of(options, plan, run, "predict", folder, "-"), run["threads"], options.timeout)
+    return {**result, "other_cpus": usage["other_cpus"]}
+
+
+def use(options, plan, run):
+    """Results of what a user does: from the CSV file to the saved model and its test scores, the whole process."""
+    import data
+    folder = set_folder(options, plan, run["seed"])
+    home = options.work / "user"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    if run["config"].startswith("tidemill"):
+        command = [ROOT / "build" / "tidemill", "train", folder / "train.csv", "--test", folder / "test.csv", "--target", "y", "--home", home,
+                   "--learner", "gbdt", "--threads", run["threads"], "--json", "-q"]
+        for word in our_words(run, dict(options.variant)):
+            command += ["--param", f"gbdt.{word}"]
+    else:
+        command = [sys.executable, HERE / "user.py", CONFIGS[run["config"]][0], folder / "train.csv", folder / "test.csv", home / "model", run["trees"],
+                   run["leaves"], run["threads"]]
+    result, usage = execute(command, run["threads"], options.timeout)
+    shutil.rmtree(home)
+    meta = data.Set(folder).meta
+    found = {name: result["test"][name] for name in ("auc", "logloss")}
+    return {**usage, "columns": meta["n_columns"], "train_rows": meta["n_train"], "bayes_auc": meta["bayes_auc"], **named_scores(found)}
 
 
 class Runs:
@@ -277,11 +351,11 @@ def perform(options, runs, commit):
     known = versions()
     took = {}  # seconds of the last run of a kind
     for at, (plan, run) in enumerate(missing):
-        kind = tuple(run[name] for name in ("data", "rows", "config", "threads", "trees", "leaves"))
+        kind = tuple(run[name] for name in KEY if name not in ("commit", "seed", "round"))
         if time.monotonic() + took.get(kind, 0) > options.limit_at:
             say(f"bench: the time is up; {len(missing) - at} runs are left for the next time")
             return
-        name = f"[{at + 1}/{len(missing)}] {run['data']} {run['rows']:,} t{run['threads']} {run['config']} r{run['round']}"
+        name = f"[{at + 1}/{len(missing)}] {run['part']} {run['data']} {run['rows'] or ''} {run['trees']}x{run['leaves']} t{run['threads']} {run['config']} r{run['round']}"
         run.update(version=known.get(CONFIGS.get(run["config"], ("",))[0], commit))
         for _ in range(1 + options.retries):
             start = time.monotonic()
@@ -291,8 +365,7 @@ def perform(options, runs, commit):
             if result["status"] != "ok":
                 say(f"{name}: {result['status']}")
                 break
-            say(f"{name}: bin {result['bin_s']:.3f} s, boost {result['boost_s']:.3f} s, {result['score_name']} {result['score']:.5f}, "
-                f"others {result['other_cpus']:.2f}")
+            say(f"{name}: " + ", ".join(f"{key} {result[key]:.5g}" for key in SAID if result.get(key) is not None))
             if result["other_cpus"] <= DISTURBED_CPUS or time.monotonic() + took[kind] > options.limit_at:
                 break
 
@@ -301,7 +374,7 @@ def attempt(options, plan, run):
     """The run with its results, or with why there are none."""
     result = dict(run, time=datetime.datetime.now().isoformat(timespec="seconds"), status="ok")
     try:
-        result.update(fit(options, plan, run))
+        result.update({"predict": predict, "user": use}.get(plan.part, fit)(options, plan, run))
     except RuntimeError as error:
         result["status"] = f"failed: {error}"
     return result
@@ -322,12 +395,19 @@ def report(options, runs, commit):
     print(f"Tidemill {commit}; " + ", ".join(f"{name} {version}" for name, version in known.items()))
     disturbed = sum((run["other_cpus"] or 0) > DISTURBED_CPUS for run in chosen)
     print(f"{len(chosen)} runs, {sum(run['status'] != 'ok' for run in chosen)} failed; in {disturbed} of them other processes used over {DISTURBED_CPUS} CPUs")
-    configs = sorted({run["config"] for run in chosen}, key=lambda c: ([*CONFIGS].index(c.split(":")[0]), c))
-    for key, group in sorted(table.groups(chosen).items(), key=lambda item: (PARTS.index(item[0][0]), item[0][1:])):
-        print()
-        print("\n".join(table.fit_table(key, group, configs)))
     print()
-    print("\n".join(table.target_table(chosen)))
+    print("\n".join(table.target_table(chosen, options.trees, options.leaves)))
+    configs = sorted({run["config"] for run in chosen}, key=lambda c: ([*CONFIGS].index(c.split(":")[0]), c))
+    found = sorted(table.groups(chosen).items(), key=lambda item: (PARTS.index(item[0][0]), item[0][1:]))
+    print("\n".join(table.summary(found, configs)))
+    for key, group in found:
+        print()
+        print("\n".join((table.predict_table if key[0] == "predict" else table.fit_table)(key, group, configs)))
+    curve = [run for run in chosen if run["part"] == "curve" and run["status"] == "ok"]
+    if curve:
+        import curves
+        curves.write(options.work, curve, configs)
+        print("\n".join(["", *table.curve_table(curve, configs)]))
 
 
 def main():
@@ -335,9 +415,15 @@ def main():
     enter_environment(options.work)
     sys.path.insert(0, str(HERE))
     commit = commit_of_measured()
-    runs = Runs(options.work / "runs.csv")
-    if options.data is None and not options.report:
-        say("bench: without --data no real sets but those of scikit-learn are measured")
+    runs = Runs(options.work / ("quick.csv" if options.quick else "runs.csv"))
+    if not options.report and "real" in options.only:
+        import real_sets
+        names, missing = real_sets.there(options.data)
+        unknown = [name for name in options.sets or [] if name not in names]
+        if unknown:
+            sys.exit(f"bench: no set {', '.join(unknown)} is there; those are: {', '.join(names)}")
+        if missing:
+            say(f"bench: {'without --data' if options.data is None else f'in {options.data}'} these sets are missing: {', '.join(missing)}")
     if not options.report:
         perform(options, runs, commit)
     report(options, runs, commit)

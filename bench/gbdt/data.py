@@ -74,3 +74,20 @@ class Set:
     @property
     def y_test(self):
         return np.fromfile(os.path.join(self.folder, "test_y.f32"), dtype="<f4")
+
+
+def write_csv(folder):
+    """train.csv and test.csv of a set as a user has them: c0, c1, ..., y with a header; categories are text."""
+    import pyarrow
+    from pyarrow import csv
+    rows = Set(folder)
+    for name in ("train", "test"):
+        x, y = rows.part(name)
+        columns = {}
+        for c in range(x.shape[1]):
+            n = rows.levels.get(c)
+            columns[f"c{c}"] = pyarrow.array(x[:, c] if n is None else np.array([f"v{level}" for level in range(n)])[x[:, c].astype(int)])
+        columns["y"] = pyarrow.array(y.astype(np.int8))
+        path = os.path.join(folder, f"{name}.csv")
+        csv.write_csv(pyarrow.table(columns), f"{path}.part")
+        os.rename(f"{path}.part", path)

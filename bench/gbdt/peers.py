@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run of a peer, measured, in a process of its own: python peers.py REQUEST, a JSON object; prints one line of JSON.
 
-REQUEST: lib, folder, threads, repeats, trees, leaves, bins, options (of the peer), out (file for the test answers).
+REQUEST: what (fit or predict), lib, folder, threads, repeats, trees, leaves, bins, options (of the peer); for fit out, the file for the test
+answers; for predict program, lightgbm_predict.
 """
+import itertools
 import json
 import os
 import resource
@@ -205,9 +207,101 @@ def fit(request):
             "input_mib": input_mib, "n_rounds": peer.rounds()}
 
 
+def median_seconds(call, repeats):
+    call()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def onnx_of(model, n_columns):
+    """A LightGBM model of numbers as an ONNX tree ensemble that gives its raw score."""
+    import onnx
+    found = {name: [] for name in ("nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_values", "nodes_modes", "nodes_truenodeids",
+                                   "nodes_falsenodeids", "target_treeids", "target_nodeids", "target_ids", "target_weights")}
+
+    def add(tree, node, numbers):
+        number = next(numbers)
+        found["nodes_treeids"].append(tree)
+        found["nodes_nodeids"].append(number)
+        at = len(found["nodes_values"])
+        is_leaf = "leaf_value" in node
+        threshold = 0.0 if is_leaf else float(np.float32(node["threshold"]))
+        if not is_leaf and threshold > node["threshold"]:  # rows are float32: the same side for all of them
+            threshold = float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
+        found["nodes_values"].append(threshold)
+        found["nodes_modes"].append("LEAF" if is_leaf else "BRANCH_LEQ")
+        found["nodes_featureids"].append(0 if is_leaf else node["split_feature"])
+        found["nodes_truenodeids"].append(0)
+        found["nodes_falsenodeids"].append(0)
+        if is_leaf:
+            for name, value in (("treeids", tree), ("nodeids", number), ("ids", 0), ("weights", node["leaf_value"])):
+                found[f"target_{name}"].append(value)
+        else:
+            found["nodes_truenodeids"][at] = add(tree, node["left_child"], numbers)
+            found["nodes_falsenodeids"][at] = add(tree, node["right_child"], numbers)
+        return number
+
+    for tree in model.dump_model()["tree_info"]:
+        add(tree["tree_index"], tree["tree_structure"], itertools.count())
+    node = onnx.helper.make_node("TreeEnsembleRegressor", ["x"], ["score"], domain="ai.onnx.ml", n_targets=1, aggregate_function="SUM", **found)
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph([node], "trees", [value("x", onnx.TensorProto.FLOAT, [None, n_columns])],
+                                   [value("score", onnx.TensorProto.FLOAT, [None, 1])])
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("ai.onnx.ml", 3), onnx.helper.make_opsetid("", 17)])
+    made.ir_version = 8
+    return made.SerializeToString()
+
+
+def lightgbm_model(request):
+    """The model of LightGBM that the predictions are of, fitted once for a folder."""
+    import lightgbm
+    path = os.path.join(request["folder"], f"lightgbm-{request['trees']}x{request['leaves']}.txt")
+    if not os.path.exists(path):
+        rows = data.Set(request["folder"])
+        peer = LightGBM({**request, "lib": "lightgbm", "options": {}}, rows)
+        peer.bin(*rows.part("train"))
+        peer.boost()
+        peer.model.save_model(f"{path}.part")
+        os.rename(f"{path}.part", path)
+    return lightgbm.Booster(model_file=path), path
+
+
+def predict(request):
+    """Time of one row where the library has a call for it in C, and rows a second of all test rows at once, raw scores."""
+    rows = data.Set(request["folder"])
+    x = rows.part("test")[0]
+    lib = request["lib"]
+    if lib == "lightgbm":
+        import lightgbm
+        model, path = lightgbm_model(request)
+        library = os.path.join(os.path.dirname(lightgbm.__file__), "lib", "lib_lightgbm.so")
+        words = [request["program"], library, path, os.path.join(request["folder"], "test_x.f32"), x.shape[1], request["threads"], request["repeats"]]
+        os.execv(request["program"], [str(word) for word in words])
+    if lib == "xgboost":
+        peer = XGBoost(request, rows)
+        peer.bin(*rows.part("train"))
+        peer.boost()
+        peer.model.set_param({"nthread": request["threads"]})
+        seconds = median_seconds(lambda: peer.model.inplace_predict(x, predict_type="margin"), request["repeats"])
+        return {"krows_s": len(x) / seconds / 1000}
+    import onnxruntime
+    model, _ = lightgbm_model(request)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = request["threads"]
+    session = onnxruntime.InferenceSession(onnx_of(model, x.shape[1]), options, providers=["CPUExecutionProvider"])
+    answers = session.run(None, {"x": x[:1000]})[0][:, 0]
+    if np.abs(answers - model.predict(x[:1000], raw_score=True)).max() > 1e-3:
+        raise ValueError("the ONNX model answers otherwise than the model it was made from")
+    return {"krows_s": len(x) / median_seconds(lambda: session.run(None, {"x": x}), request["repeats"]) / 1000}
+
+
 def main():
     request = json.loads(sys.argv[1])
-    print(json.dumps(fit(request)), flush=True)
+    print(json.dumps(predict(request) if request["what"] == "predict" else fit(request)), flush=True)
     # Libraries that end their threads slowly are no part of the run.
     os._exit(0)
 

@@ -3,8 +3,8 @@
 
 Ratio: peer / Tidemill of the same round (they ran minutes apart, on the same rows), so over 1 means that Tidemill is faster; the table shows
 the median of the rounds and the range. Noise of a score: the runs of a peer and of Tidemill on the same seed form a difference; with two seeds
-or more the noise is the half-width of the 95 % interval of the mean difference (Student), with one it is the fixed FLOOR. "RED" marks a peer
-whose score is better than Tidemill's by more than that.
+or more the noise is the half-width of the 95 % interval of the mean difference (Student). "RED" marks a peer whose score is better than
+Tidemill's by more than that. One seed shows no noise: the fixed FLOOR stands for it, and the mark is "red?".
 """
 import math
 import statistics
@@ -15,13 +15,13 @@ FLOOR = {"auc": lambda _: 0.001, "accuracy": lambda _: 0.002, "logloss": lambda 
 STUDENT = [math.inf, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 1.96]
 OURS = "tidemill"
 GROUP = ("part", "data", "rows", "trees", "leaves", "bins", "threads")
-NUMBERS = {"rows": int, "seed": int, "round": int, "threads": int, "trees": int, "leaves": int, "bins": int, "columns": int, "n_rounds": int}
+NUMBERS = {"rows": int, "seed": int, "round": int, "threads": int, "trees": int, "leaves": int, "bins": int, "columns": int, "train_rows": int, "n_rounds": int}
 TEXTS = {"time", "commit", "part", "data", "config", "version", "status", "score_name", "score2_name"}
 
 
 def parse(row):
     """A row of the file with its numbers; an empty cell is None."""
-    return {key: value if key in TEXTS else None if value in ("", None) else NUMBERS.get(key, float)(value) for key, value in row.items()}
+    return {key: None if value in ("", None) else value if key in TEXTS else NUMBERS.get(key, float)(value) for key, value in row.items()}
 
 
 def quietest(runs, key):
@@ -79,8 +79,11 @@ def compare(runs, config, name, key="score", ours=OURS):
     return mean, STUDENT[min(n - 1, len(STUDENT) - 1)] * statistics.stdev(ahead) / math.sqrt(n), n
 
 
-def is_red(compared):
-    return compared is not None and compared[0] < -compared[1]
+def mark(compared):
+    """RED, red? or nothing."""
+    if compared is None or compared[0] >= -compared[1]:
+        return ""
+    return "RED" if compared[2] > 1 else "red?"
 
 
 def number(value, digits=None):
@@ -98,6 +101,10 @@ def ranged(found):
     return number(found[0]) if found[1] == found[2] else f"{number(found[0])} [{number(found[1])}-{number(found[2])}]"
 
 
+def threads_of(n):
+    return f"{n} thread{'s' if n > 1 else ''}"
+
+
 def lines(rows, right):
     """Columns of text, padded; right: numbers of the columns that end flush."""
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
@@ -106,7 +113,7 @@ def lines(rows, right):
 
 def fit_table(key, runs, configs):
     """Lines of one comparison."""
-    _, data, rows, trees, leaves, bins, threads = key
+    part, data, rows, trees, leaves, bins, threads = key
     shown = [c for c in configs if any(run["config"] == c for run in runs)]
     first = next((run for run in runs if run["status"] == "ok"), runs[0])
     name, second = first["score_name"], first["score2_name"]
@@ -125,10 +132,11 @@ def fit_table(key, runs, configs):
         beside = [ranged(spread(ratios(runs, config, key))) if config != OURS else "" for key in ("boost_s", "total_s", "cpu_s")]
         body.append([config, *cells, *beside,
                      number(statistics.mean(scores.values()), 5) if scores else "-", f"{compared[0]:+.5f}" if compared else "",
-                     number(compared[1], 5) if compared else "", "RED" if is_red(compared) else "",
+                     number(compared[1], 5) if compared else "", mark(compared),
                      number(statistics.mean(seconds.values()), 5) if seconds else ""])
     n_rounds, n_seeds = len({run["round"] for run in runs}), len({run["seed"] for run in runs})
-    title = f"{data}: {rows:,} rows x {first['columns'] or '?'}, {trees} trees of {leaves} leaves, {bins} bins, {threads} thread{'s'[:threads > 1]}; {n_rounds} rounds, {n_seeds} seeds"
+    rows = first["train_rows"] or rows
+    title = f"{data}{' from a CSV file to a model' if part == 'user' else ''}: {rows:,} rows x {first['columns'] or '?'}, {trees} trees of {leaves} leaves, {bins} bins, {threads_of(threads)}; {n_rounds} rounds, {n_seeds} seeds"
     if first["bayes_auc"]:
         title += f"; the best AUC that can be is {first['bayes_auc']:.4f}"
     most = max(run["other_cpus"] or 0 for run in runs)
@@ -146,8 +154,73 @@ def predict_table(key, runs, configs):
             body.append([config, *(ranged(spread([run[k] for run in own if run[k] is not None])) for k in ("row_us_p50", "row_us_p99", "krows_s"))])
         elif any(run["config"] == config for run in runs):
             body.append([config, next(run["status"] for run in runs if run["config"] == config)[:60], "", ""])
-    title = f"{data}: prediction, {trees} trees of {leaves} leaves, {threads} thread{'s'[:threads > 1]}; {len({run['round'] for run in runs})} rounds"
+    title = f"{data}: prediction, {trees} trees of {leaves} leaves, {threads_of(threads)}; {len({run['round'] for run in runs})} rounds"
     return [title, *lines([head, *body], {1, 2, 3})]
+
+
+def summary(found, configs):
+    """Three tables with a line for each comparison and a column for each peer: times of boosting and in all, and what is between the scores."""
+    peers = [c for c in configs if c != OURS]
+    fits = [(key, runs) for key, runs in found if key[0] not in ("predict", "curve")]
+    out = []
+
+    def name(key):
+        part, data, rows, trees, leaves, _, threads = key
+        return [f"{data}{' (CSV)' if part == 'user' else ''}", f"{rows:,}" if rows else "", f"{trees} x {leaves}", str(threads)]
+
+    def difference(runs, config):
+        own = good(runs, config)
+        compared = compare(runs, config, own[0]["score_name"]) if own else None
+        if compared is None:
+            return "-"
+        of = statistics.mean(by_seed(runs, OURS, "score").values()) / 100 if own[0]["score_name"] == "rmse" else 1
+        return f"{compared[0] / of:+.{2 if of != 1 else 4}f}{' %' if of != 1 else ''} {mark(compared)}".rstrip()
+
+    def ratio(measure):
+        return lambda runs, config: number(statistics.median(values)) if (values := ratios(runs, config, measure)) else "-"
+
+    for title, cell in (("Boosting: times Tidemill", ratio("boost_s")), ("Binning and boosting: times Tidemill", ratio("total_s")),
+                        ("CPU seconds: times Tidemill", ratio("cpu_s")), ("Score (AUC, logloss of more classes, RMSE in %): what Tidemill is ahead by; RED where it is behind by more than the noise", difference)):
+        body = [row for row in ([*name(key), *(cell(runs, peer) for peer in peers)] for key, runs in fits) if set(row[4:]) != {"-"}]
+        if body:
+            out += ["", title, *lines([["", "rows", "trees", "threads", *peers], *body], set(range(1, 4 + len(peers))))]
+    return out
+
+
+def seconds_until(points, score, name):
+    """Seconds at which a curve of (seconds, score) reaches a score, straight between its points; None when it does not."""
+    sign = 1 if HIGHER_IS_BETTER[name] else -1
+    before = None
+    for seconds, value in sorted(points):
+        if sign * value >= sign * score:
+            if before is None:
+                return seconds
+            share = (score - before[1]) / (value - before[1])
+            return before[0] + share * (seconds - before[0])
+        before = (seconds, value)
+    return None
+
+
+def curve_points(runs, config):
+    """(seconds in all, score) by number of trees."""
+    found = {}
+    for run in good(runs, config):
+        found.setdefault(run["trees"], []).append((run["total_s"], run["score"]))
+    return [tuple(statistics.median(values) for values in zip(*found[trees])) for trees in sorted(found)]
+
+
+def curve_table(runs, configs):
+    """Seconds to the scores that LightGBM has with its numbers of trees."""
+    base = curve_points(runs, "lightgbm")
+    first = runs[0]
+    title = f"{first['data']}: seconds in all until a test {first['score_name']}, {threads_of(first['threads'])}, {first['rows']:,} rows"
+    body = []
+    for config in configs:
+        points = curve_points(runs, config)
+        if points:
+            reached = [seconds_until(points, score, first["score_name"]) for _, score in base]
+            body.append([config, *("never" if s is None else number(s) for s in reached)])
+    return [title, *lines([["", *(number(score, 5) for _, score in base)], *body], set(range(1, 1 + len(base))))]
 
 
 def pick(found, part, data, trees, leaves, threads, rows=None):
@@ -173,8 +246,8 @@ def best_quality(runs):
     return min(near, key=lambda p: median_of(runs, p, "boost_s"))
 
 
-def targets(runs):
-    """(target, bar, measured, verdict) of each; measured None where the runs for it are missing."""
+def targets(runs, trees=100, leaves=255):
+    """(target, bar, measured, verdict) of each. The bars are for 100 trees of 255 leaves; other numbers are for a quick look."""
     found, out = groups(runs), []
 
     def add(what, bar, measured, is_met, shown=None):
@@ -191,14 +264,14 @@ def targets(runs):
     def at_most(bar):
         return lambda value: value <= bar
 
-    higgs = {threads: pick(found, "higgs", "higgs", 100, 255, threads) for threads in (1, 2)}
+    higgs = {threads: pick(found, "higgs", "higgs", trees, leaves, threads) for threads in (1, 2)}
     rows = {threads: f"{group[0]['rows']:,} rows" if group else "(no runs)" for threads, group in higgs.items()}
     for config, bar in (("lightgbm", 2.6), ("lightgbm-quant", 2.0), ("xgboost", 2.4)):
         add(f"higgs {rows[1]}, boosting, 1 thread: times {config}", f"{bar}", ratio(higgs[1], config), at_least(bar))
     for threads in (1, 2):
         ahead = [compare(higgs[threads], c, "auc") for c in ("lightgbm", "lightgbm-quant", "xgboost")]
         ahead = [a[0] for a in ahead if a]
-        add(f"higgs {rows[threads]}, {threads} thread{'s'[:threads > 1]}: AUC less the best of these", "-0.001", min(ahead) if ahead else None, at_least(-0.001),
+        add(f"higgs {rows[threads]}, {threads_of(threads)}: AUC less the best of these", "-0.001", min(ahead) if ahead else None, at_least(-0.001),
             f"{min(ahead):+.5f}" if ahead else None)
     add(f"higgs {rows[2]}, boosting, 2 threads: times lightgbm", "3", ratio(higgs[2], "lightgbm"), at_least(3))
     faster = [r for r in (ratio(higgs[2], "lightgbm-quant"), ratio(higgs[2], "xgboost")) if r]
@@ -207,27 +280,27 @@ def targets(runs):
     same_rows = bool(higgs[1] and higgs[2]) and higgs[1][0]["rows"] == higgs[2][0]["rows"]
     add("higgs, boosting: 1 thread / 2 threads", "1.8", alone / both if alone and both and same_rows else None, at_least(1.8))
     for data in ("wide", "airline"):
-        group = pick(found, data, data, 100, 255, 2)
+        group = pick(found, data, data, trees, leaves, 2)
         best = best_quality(group) if group and good(group, OURS) else None
         add(f"{data}, boosting, 2 threads: times the fastest peer at the best quality{f' ({best})' if best else ''}", "2",
             ratio(group, best) if best else None, at_least(2))
-    airline = pick(found, "airline", "airline", 100, 255, 2)
+    airline = pick(found, "airline", "airline", trees, leaves, 2)
     scores = by_seed(airline, OURS, "score").values()
     add("airline: AUC", "0.745", statistics.mean(scores) if scores else None, at_least(0.745), number(statistics.mean(scores), 5) if scores else None)
     for threads in (1, 2):
         own, other = (median_of(higgs[threads], c, "memory_mib") for c in (OURS, "lightgbm"))
-        add(f"higgs {rows[threads]}, {threads} thread{'s'[:threads > 1]}: memory over the input, MiB", f"lightgbm {number(other)}" if other else "lightgbm",
+        add(f"higgs {rows[threads]}, {threads_of(threads)}: memory over the input, MiB", f"lightgbm {number(other)}" if other else "lightgbm",
             own if other else None, at_most(other or 0))
     small = pick(found, "small", "small", 100, 31, 1)
     total = median_of(small, OURS, "total_s")
     add("small 1,000 x 10, 100 trees of 31 leaves: whole fit, ms", "10", 1000 * total if total else None, at_most(10))
-    for trees, leaves, bar in ((100, 31, 1.2), (500, 255, 7)):
-        add(f"one row, {trees} x {leaves}: p50 us", f"{bar}", median_of(pick(found, "predict", "higgs", trees, leaves, 1), OURS, "row_us_p50"), at_most(bar))
+    for shape, bar in (((100, 31), 1.2), ((500, 255), 7)):
+        add(f"one row, {shape[0]} x {shape[1]}: p50 us", f"{bar}", median_of(pick(found, "predict", "higgs", *shape, 1), OURS, "row_us_p50"), at_most(bar))
     for threads, bar in ((1, 170), (2, 320)):
-        add(f"batch, 500 x 255, {threads} thread{'s'[:threads > 1]}: 1000 rows/s", f"{bar}", median_of(pick(found, "predict", "higgs", 500, 255, threads), OURS, "krows_s"), at_least(bar))
+        add(f"batch, 500 x 255, {threads_of(threads)}: 1000 rows/s", f"{bar}", median_of(pick(found, "predict", "higgs", 500, 255, threads), OURS, "krows_s"), at_least(bar))
     return out
 
 
-def target_table(runs):
-    rows = [("target", "bar", "measured", ""), *targets(runs)]
+def target_table(runs, trees, leaves):
+    rows = [(f"target, with {trees} trees of {leaves} leaves", "bar", "measured", ""), *targets(runs, trees, leaves)]
     return lines([list(row) for row in rows], {1, 2})

@@ -15,6 +15,7 @@ sys.path.insert(0, str(FOLDER))
 import bench  # noqa: E402 # pylint: disable=wrong-import-position
 import data  # noqa: E402
 import made_sets  # noqa: E402
+import real_sets  # noqa: E402
 import scores  # noqa: E402
 import table  # noqa: E402
 
@@ -41,17 +42,17 @@ def test_ratios_pair_the_runs_of_a_round():
 def test_a_score_is_red_only_beyond_its_noise():
     steady = [run("tidemill", r, 1, 0.80 + 0.01 * r) for r in range(5)] + [run("lightgbm", r, 1, 0.803 + 0.01 * r + 0.0001 * (r % 2)) for r in range(5)]
     ahead, noise, n = table.compare(steady, "lightgbm", "auc")
-    assert n == 5 and ahead == pytest.approx(-0.00304) and table.is_red((ahead, noise, n))
+    assert n == 5 and ahead == pytest.approx(-0.00304) and table.mark((ahead, noise, n)) == "RED"
     differences = [0.003, 0.0031, 0.003, 0.0031, 0.003]
     assert noise == pytest.approx(2.776 * np.std(differences, ddof=1) / math.sqrt(5))
     noisy = [run("tidemill", r, 1, 0.80) for r in range(5)] + [run("lightgbm", r, 1, 0.80 + s) for r, s in enumerate((0.01, -0.01, 0.02, -0.01, 0.001))]
-    assert not table.is_red(table.compare(noisy, "lightgbm", "auc"))
+    assert table.mark(table.compare(noisy, "lightgbm", "auc")) == ""
     alone = [run("tidemill", 0, 1, 0.8), run("lightgbm", 0, 1, 0.8005)]
-    assert not table.is_red(table.compare(alone, "lightgbm", "auc"))
+    assert table.mark(table.compare(alone, "lightgbm", "auc")) == ""
     alone[1]["score"] = 0.8015
-    assert table.is_red(table.compare(alone, "lightgbm", "auc"))
+    assert table.mark(table.compare(alone, "lightgbm", "auc")) == "red?"
     less = [run("tidemill", 0, 1, 50.0, score_name="rmse"), run("lightgbm", 0, 1, 51.0, score_name="rmse")]
-    assert table.compare(less, "lightgbm", "rmse")[0] == 1.0 and not table.is_red(table.compare(less, "lightgbm", "rmse"))
+    assert table.compare(less, "lightgbm", "rmse")[0] == 1.0 and table.mark(table.compare(less, "lightgbm", "rmse")) == ""
 
 
 def test_the_quietest_of_repeated_runs_counts():
@@ -66,7 +67,7 @@ def test_the_table_shows_ratios_and_what_is_red():
     title, head, ours, peer, failed = table.fit_table(key, group, ["tidemill", "lightgbm", "xgboost"])
     assert "1,000 rows x 28, 100 trees of 255 leaves" in title and "0.8400" in title and "boost ratio" in head
     assert ours.split()[0] == "tidemill" and "RED" not in ours
-    assert "3.00" in peer.split() and "2.33" in peer.split() and "-0.01000" in peer.split() and "RED" in peer.split()
+    assert "3.00" in peer.split() and "2.33" in peer.split() and "-0.01000" in peer.split() and "red?" in peer.split()
     assert "no memory" in failed
 
 
@@ -84,6 +85,59 @@ def test_targets_are_met_not_met_or_not_measured():
     assert found["airline: AUC"][1:] == ("not measured", "-")
     assert found["small 1,000 x 10, 100 trees of 31 leaves: whole fit, ms"][1:] == ("not measured", "-")
     assert {verdict for _, _, verdict in found.values()} <= {"met", "NOT MET", "-"}
+
+
+def test_the_summary_has_a_line_for_each_comparison():
+    runs = [run("tidemill", r, 1.0, 50.0, data="x", score_name="rmse") for r in range(3)]
+    runs += [run("lightgbm", r, 3.0, 49.0 + 0.1 * r, data="x", score_name="rmse") for r in range(3)]
+    text = table.summary(list(table.groups(runs).items()), ["tidemill", "lightgbm", "xgboost"])
+    cells = [line.split() for line in text if line.startswith("x ")]
+    assert [line[-2] for line in cells[:3]] == ["3.00", "2.33", "3.00"] and {line[-1] for line in cells} == {"-"}
+    assert cells[3][-4:] == ["-1.80", "%", "RED", "-"]
+
+
+def test_a_curve_gives_the_seconds_to_a_score():
+    points = [(1.0, 0.70), (2.0, 0.74), (4.0, 0.75)]
+    assert table.seconds_until(points, 0.72, "auc") == pytest.approx(1.5)
+    assert table.seconds_until(points, 0.69, "auc") == 1.0 and table.seconds_until(points, 0.76, "auc") is None
+    assert table.seconds_until([(1.0, 5.0), (3.0, 3.0)], 4.0, "rmse") == pytest.approx(2.0)
+    runs = [run(c, 0, s, a, part="curve", trees=t, total_s=s) for c, s, a, t in (("tidemill", 1, 0.7, 10), ("tidemill", 2, 0.8, 20), ("lightgbm", 4, 0.75, 10),
+                                                                              ("lightgbm", 9, 0.81, 20))]
+    text = table.curve_table(runs, ["tidemill", "lightgbm"])
+    assert text[1].split() == ["0.75000", "0.81000"] and text[2].split() == ["tidemill", "1.50", "never"] and text[3].split() == ["lightgbm", "4.00", "9.00"]
+
+
+def test_real_rows_are_split_by_seed_and_never_learned_from_and_tested_on():
+    for is_ordered in (False, True):
+        train, test = real_sets.split(1000, is_ordered, 0)
+        assert len(test) == 200 and not set(train) & set(test)
+        assert np.array_equal(train, real_sets.split(1000, is_ordered, 0)[0]) and not np.array_equal(train, real_sets.split(1000, is_ordered, 1)[0])
+    assert list(test) == list(range(800, 1000)) and len(train) == 720 and max(train) < 800  # the newest rows are the test
+
+
+def test_sets_that_are_missing_are_said(tmp_path):
+    names, missing = real_sets.there(None)
+    assert names == ["breast_cancer", "diabetes", "digits"] and "adult" in missing
+    (tmp_path / "ames.csv").touch()
+    assert "ames" in real_sets.there(tmp_path)[0] and "ames" not in real_sets.there(tmp_path)[1]
+
+
+def test_the_plan_rotates_and_has_every_configuration_once_a_round():
+    options = bench.parse_words(["--only", "higgs,small", "--rows", "1000,1e4", "--peers", "lightgbm,xgboost", "--variant", "half:row_sample=0.5", "--rounds", "3"])
+    runs = [r for _, r in bench.runs_of(options, "c")]
+    assert len(runs) == 3 * 3 * 2 * 4 and len({bench.Runs.key(r) for r in runs}) == len(runs)
+    first = [[r["config"] for r in runs if (r["round"], r["rows"], r["threads"]) == (n, 10_000, 1)] for n in range(3)]
+    assert first[0] == ["tidemill", "tidemill:half", "lightgbm", "xgboost"] and first[1] == first[0][1:] + first[0][:1]
+    assert bench.our_words(runs[1], dict(options.variant))[-1] == "row_sample=0.5" and {r["seed"] for r in runs} == {0, 1, 2}
+
+
+def test_runs_are_kept_and_a_failed_one_is_not_there(tmp_path):
+    runs = bench.Runs(tmp_path / "runs.csv")
+    runs.add(run("tidemill", 0, 1.25, other_cpus=0.125))
+    runs.add(run("lightgbm", 0, 0.0, status="failed: no memory, none"))
+    again = bench.Runs(tmp_path / "runs.csv")
+    assert again.rows == runs.rows and len(again.rows) == 2
+    assert bench.Runs.key(run("tidemill", 0, 9.0)) in again.done and bench.Runs.key(run("lightgbm", 0, 9.0)) not in again.done
 
 
 @pytest.mark.parametrize("name, bayes, positive", [("higgs", 0.8395, 0.50), ("airline", 0.7715, 0.26), ("wide", 0.896, 0.50), ("small", 0.852, 0.50)])
