@@ -215,7 +215,7 @@ static void save_answers(tm_ctx *ctx, const data *d, const tm_model *model, cons
     if (tm__model_predict(ctx, model, &d->test.view, out, &err) != TM_OK) {
         die("predict", err.message);
     }
-    tm__model_link(model->task, model->n_outputs, n_rows, out);
+    tm__model_link(tm__model_link_of(model), model->n_outputs, n_rows, out);
     if (tm__file_open(path, TM_OPEN_TRUNCATE, &file, &err) != TM_OK ||
         tm__file_write(file, out, n * sizeof(double), &err) != TM_OK) {
         die(path, err.message);
