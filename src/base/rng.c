@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/pow10_priv.h"
+#include "base/simd.h"
 #include "base/sodium_priv.h"
 
 #define GOLDEN UINT64_C(0x9E3779B97F4A7C15)
@@ -17,7 +18,7 @@
  * streams could overlap; here the key enters twice, before each of two rounds, and streams of
  * different keys are different functions of the counter.
  */
-static uint64_t mix(uint64_t x) {
+static TM_ALWAYS_INLINE uint64_t mix(uint64_t x) {
     x ^= x >> 30;
     x *= UINT64_C(0xBF58476D1CE4E5B9);
     x ^= x >> 27;
@@ -25,9 +26,27 @@ static uint64_t mix(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-uint64_t tm__rng_at(uint64_t key, uint64_t counter) {
+static TM_ALWAYS_INLINE uint64_t value_at(uint64_t key, uint64_t counter) {
     const uint64_t turned = (key << 32) | (key >> 32);
     return mix(mix(counter * GOLDEN + key) ^ (turned + GOLDEN));
+}
+
+uint64_t tm__rng_at(uint64_t key, uint64_t counter) {
+    return value_at(key, counter);
+}
+
+static TM_ALWAYS_INLINE void fill_loop(uint64_t key, uint64_t counter, uint32_t n, uint64_t *out) {
+#pragma omp simd
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = value_at(key, counter + i);
+    }
+}
+
+TM_SIMD_KERNEL(fill, (uint64_t key, uint64_t counter, uint32_t n, uint64_t *out),
+               (key, counter, n, out));
+
+void tm__rng_fill(uint64_t key, uint64_t counter, uint32_t n, uint64_t *out) {
+    fill(key, counter, n, out);
 }
 
 tm_rng tm__rng_split(uint64_t seed, const char *stage, uint64_t index) {

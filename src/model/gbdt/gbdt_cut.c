@@ -5,8 +5,8 @@
  *     score(left) + score(right),  score(G, H) = max(|G| - l1, 0)^2 / (H + l2)
  *
  * (Chen and Guestrin 2016, doi:10.1145/2939672.2939785, eq. 7), with both fractions over one
- * denominator. Packed sums are added as they are, and unpacked when they are scored. An empty bin
- * repeats the cut before it, which is kept because it comes first.
+ * denominator. Packed sums are added as they are, and unpacked when they are scored. There is a cut
+ * after each bin that has rows: an empty one would repeat the cut before it.
  */
 #include "model/gbdt/gbdt_cut.h"
 
@@ -40,7 +40,7 @@ void tm__cut_find_ref(const tm_cut_rules *rules, const int64_t *cells, uint32_t 
     for (uint32_t b = 0; b < n_bins; b++) {
         sum += cells[b];
         const double g = tm__packed_g(sum), h = tm__packed_h(sum);
-        if (h >= rules->h_low && h <= rules->h_high) {
+        if (cells[b] != 0 && h >= rules->h_low && h <= rules->h_high) {
             const double score = score_of(rules, g, h);
             if (score > best->score) {
                 *best = (tm_cut){.score = score, .bin = b, .left = sum};
@@ -64,7 +64,7 @@ static TM_ALWAYS_INLINE void find_loop(const tm_cut_rules *rules, const int64_t 
         const double g = tm__packed_g(sums[b]), h = tm__packed_h(sums[b]);
         const double gr = r.g - g, hl = h + r.l2, hr = r.h - h + r.l2;
         const double score = (g * g * hr + gr * gr * hl) / (hl * hr);
-        const bool fits = (h >= r.h_low) & (h <= r.h_high);
+        const bool fits = (cells[b] != 0) & (h >= r.h_low) & (h <= r.h_high);
         scores[b] = fits ? score : 0;
     }
 #pragma omp simd reduction(max : most)
@@ -103,10 +103,15 @@ TM_TARGET_AVX512 static void find_avx512(const tm_cut_rules *rules, const int64_
     __m512i before = _mm512_set1_epi64(rules->with);
     __m512d most = _mm512_set1_pd(best->score);
     for (uint32_t b = 0; b < n_bins; b += 8) {
-        const __m512i sums = _mm512_add_epi64(sums_8(_mm512_loadu_si512(cells + b)), before);
+        const __m512i here = _mm512_loadu_si512(cells + b);
+        const __mmask8 in = n_bins - b < 8 ? (__mmask8)((1u << (n_bins - b)) - 1) : 0xFF;
+        const __mmask8 there = _mm512_mask_test_epi64_mask(in, here, here);
+        if (there == 0) {
+            continue;
+        }
+        const __m512i sums = _mm512_add_epi64(sums_8(here), before);
         before = _mm512_permutexvar_epi64(last, sums);
         const __m512d h = _mm512_cvtepi64_pd(_mm512_and_si512(sums, _mm512_set1_epi64(0xFFFFFFFF)));
-        const __mmask8 there = n_bins - b < 8 ? (__mmask8)((1u << (n_bins - b)) - 1) : 0xFF;
         const __mmask8 fits = _mm512_mask_cmp_pd_mask(
             _mm512_mask_cmp_pd_mask(there, h, h_low, _CMP_GE_OQ), h, h_high, _CMP_LE_OQ);
         if (fits == 0) {

@@ -26,12 +26,14 @@
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/simd.h"
 #include "model/gbdt/gbdt_hist.h"
 #include "model/gbdt/gbdt_rows.h"
 #include "model/gbdt/gbdt_split.h"
 
 enum {
     SLOT_NONE = -1,
+    FIXED_ROWS = 256,  /* a block of numbers on their way to sums */
     WIDE_COLUMNS = 64, /* more are shared out to threads, not rows */
     /* Work in units of a cell that one row is added to. Less than FORK_WORK is done sooner by one
      * thread than handed out. */
@@ -598,6 +600,17 @@ static uint16_t leaf_find(const tm_grower *grower, uint64_t row) {
     return (uint16_t)node->leaf;
 }
 
+/* Fixed-point numbers: out [n]. */
+static TM_ALWAYS_INLINE void fixed_loop(const float *x, double per_unit, uint32_t n, int64_t *out) {
+#pragma omp simd
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = (int64_t)((double)x[i] * per_unit);
+    }
+}
+
+TM_SIMD_KERNEL(fixed, (const float *x, double per_unit, uint32_t n, int64_t *out),
+               (x, per_unit, n, out));
+
 /*
  * Leaves of the part's rows by row, and sums over them. A leaf's rows are spread over all rows, so
  * that gathering their gradients would miss the cache at each; writing the leaf's number there
@@ -623,14 +636,21 @@ static void sums_task(void *arg, uint64_t part, uint32_t worker) {
     for (uint64_t begin = part * TM_DEAL_ROWS; begin < n_rows;
          begin += (uint64_t)grower->n_parts * TM_DEAL_ROWS) {
         const uint64_t end = tm__deal_end(&grower->rows, begin);
-        for (uint64_t row = begin; row < end; row++) {
-            if (set != NULL && ((set[row >> 6] >> (row & 63)) & 1) == 0) {
-                leaf_of[row] = leaf_find(grower, row);
-                continue;
+        for (uint64_t row = begin; row < end; row += FIXED_ROWS) {
+            const uint32_t n = end - row < FIXED_ROWS ? (uint32_t)(end - row) : FIXED_ROWS;
+            int64_t fixed_g[FIXED_ROWS], fixed_h[FIXED_ROWS];
+            fixed(g + row, per_g, n, fixed_g);
+            fixed(h + row, per_h, n, fixed_h);
+            for (uint32_t i = 0; i < n; i++) {
+                const uint64_t at = row + i;
+                if (set != NULL && ((set[at >> 6] >> (at & 63)) & 1) == 0) {
+                    leaf_of[at] = leaf_find(grower, at);
+                    continue;
+                }
+                int64_t *sum = sums + 2 * leaf_of[at];
+                sum[0] += fixed_g[i];
+                sum[1] += fixed_h[i];
             }
-            int64_t *sum = sums + 2 * leaf_of[row];
-            sum[0] += (int64_t)((double)g[row] * per_g);
-            sum[1] += (int64_t)((double)h[row] * per_h);
         }
     }
 }

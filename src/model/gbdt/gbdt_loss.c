@@ -489,12 +489,48 @@ static void block_gradients(const row_block *b) {
     }
 }
 
+void tm__gradients_narrow_ref(const double *x, uint32_t n, float *out, tm_sum_lanes *sums) {
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t lane = i % TM_SUM_LANES;
+        out[i] = (float)x[i];
+        const double size = fabs((double)out[i]);
+        sums->sum[lane] += size;
+        sums->max[lane] = size > sums->max[lane] ? size : sums->max[lane];
+    }
+}
+
+/* The same, a vector of lanes a step. */
+static TM_ALWAYS_INLINE void narrow_loop(const double *x, uint32_t n, float *out,
+                                         tm_sum_lanes *sums) {
+    tm_sum_lanes s = *sums;
+    uint32_t i = 0;
+    for (; i + TM_SUM_LANES <= n; i += TM_SUM_LANES) {
+#pragma omp simd
+        for (uint32_t lane = 0; lane < TM_SUM_LANES; lane++) {
+            out[i + lane] = (float)x[i + lane];
+            const double size = fabs((double)out[i + lane]);
+            s.sum[lane] += size;
+            s.max[lane] = size > s.max[lane] ? size : s.max[lane];
+        }
+    }
+    *sums = s;
+    tm__gradients_narrow_ref(x + i, n - i, out + i, sums);
+}
+
+TM_SIMD_KERNEL(narrow, (const double *x, uint32_t n, float *out, tm_sum_lanes *sums),
+               (x, n, out, sums));
+
+void tm__gradients_narrow(const double *x, uint32_t n, float *out, tm_sum_lanes *sums) {
+    narrow(x, n, out, sums);
+}
+
 static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
     const loss_job *job = arg;
     const tm_loss *loss = job->loss;
     tm_gradients *out = job->gradients;
     const uint64_t end = chunk_end(loss->n_rows, chunk);
-    double g[BLOCK], h[BLOCK], sum_g = 0, sum_h = 0, max_g = 0, max_h = 0;
+    double g[BLOCK], h[BLOCK];
+    tm_sum_lanes sums_g = {0}, sums_h = {0};
     (void)worker;
     for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
@@ -512,23 +548,17 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
             g[i] *= loss->weights[row + i];
             h[i] *= loss->weights[row + i];
         }
-        for (uint32_t i = 0; i < n; i++) {
-            out->g[row + i] = (float)g[i];
-            out->h[row + i] = (float)h[i];
-            sum_g += fabs((double)out->g[row + i]);
-            sum_h += (double)out->h[row + i];
-        }
-        for (uint32_t i = 0; i < n; i++) {
-            const double size = fabs((double)out->g[row + i]), weight = (double)out->h[row + i];
-            max_g = size > max_g ? size : max_g;
-            max_h = weight > max_h ? weight : max_h;
-        }
+        tm__gradients_narrow(g, n, out->g + row, &sums_g);
+        tm__gradients_narrow(h, n, out->h + row, &sums_h);
     }
     double *sums = out->chunks + 4 * chunk;
-    sums[0] = sum_g;
-    sums[1] = sum_h;
-    sums[2] = max_g;
-    sums[3] = max_h;
+    sums[0] = sums[1] = sums[2] = sums[3] = 0;
+    for (uint32_t lane = 0; lane < TM_SUM_LANES; lane++) {
+        sums[0] += sums_g.sum[lane];
+        sums[1] += sums_h.sum[lane];
+        sums[2] = fmax(sums[2], sums_g.max[lane]);
+        sums[3] = fmax(sums[3], sums_h.max[lane]);
+    }
 }
 
 /*
@@ -584,9 +614,7 @@ static void pack_task(void *arg, uint64_t chunk, uint32_t worker) {
     (void)worker;
     for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
-        for (uint32_t i = 0; i < n; i++) {
-            random[i] = tm__rng_at(job->key, row + i);
-        }
+        tm__rng_fill(job->key, row, n, random);
         const tm_pack block = {.g = out->g + row,
                                .h = out->h + row,
                                .random = random,

@@ -75,6 +75,18 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
                        const double *scores, const double *norms, uint64_t key, tm_gradients *out);
 void tm__gradients_done(tm_gradients *gradients);
 
+/* Sums and maxima of sizes, in lanes: value i is in lane i % TM_SUM_LANES, so that the order of
+ * additions is the same for vectors of any width. */
+#define TM_SUM_LANES 8u
+typedef struct tm_sum_lanes {
+    double sum[TM_SUM_LANES], max[TM_SUM_LANES];
+} tm_sum_lanes;
+
+/** x as floats, whose sizes are added to sums. */
+void tm__gradients_narrow(const double *x, uint32_t n, float *out, tm_sum_lanes *sums);
+/** The same bits, plainly. */
+void tm__gradients_narrow_ref(const double *x, uint32_t n, float *out, tm_sum_lanes *sums);
+
 /* Rows whose gradients become integers. */
 typedef struct tm_pack {
     const float *g, *h;     /* [n] */

@@ -114,6 +114,32 @@ static void cut_plain(const inputs *in, void *out) {
     memcpy((char *)out + 16, &best.bin, 4);
 }
 
+static void random_fast(const inputs *in, void *out) {
+    tm__rng_fill(in->random[0], in->random[1], in->n, out);
+}
+
+static void random_plain(const inputs *in, void *out) {
+    for (uint32_t i = 0; i < in->n; i++) {
+        ((uint64_t *)out)[i] = tm__rng_at(in->random[0], in->random[1] + i);
+    }
+}
+
+/* Floats, then sums and maxima that go on from others. */
+static void narrow_by(void (*kernel)(const double *, uint32_t, float *, tm_sum_lanes *),
+                      const inputs *in, void *out) {
+    tm_sum_lanes sums = {.sum = {in->a}, .max = {0, in->b}};
+    kernel(in->y, in->n, out, &sums);
+    memcpy((char *)out + N_MAX * sizeof(float) + 4, &sums, sizeof(sums));
+}
+
+static void narrow_fast(const inputs *in, void *out) {
+    narrow_by(tm__gradients_narrow, in, out);
+}
+
+static void narrow_plain(const inputs *in, void *out) {
+    narrow_by(tm__gradients_narrow_ref, in, out);
+}
+
 static void crc_fast(const inputs *in, void *out) {
     const uint32_t crc = tm__crc32c(in->n, (const uint8_t *)in->random + in->n % 8, in->n * 3);
     memcpy(out, &crc, sizeof(crc));
@@ -208,6 +234,8 @@ static const kernel kernels[] = {
     {"packed gradients", pack_fast, pack_plain},
     {"cut of a number", cut_fast, cut_plain},
     {"rows of a leaf", divide_fast, divide_plain},
+    {"random numbers", random_fast, random_plain},
+    {"floats and sums", narrow_fast, narrow_plain},
     {"crc32c", crc_fast, crc_plain},
 };
 
