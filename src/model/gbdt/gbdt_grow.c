@@ -73,7 +73,7 @@ struct tm_grower {
     /* Histograms: n_slots of leaves, then n_parts - 1 of parts. */
     int64_t *cells;
     uint64_t hist_cells;   /* of one */
-    uint32_t hist_columns; /* a multiple of 4 */
+    uint32_t hist_columns; /* bundles */
     int32_t n_slots;
     int32_t *free_slots;
     int32_t n_free;
@@ -96,7 +96,7 @@ struct tm_grower {
 
 static bool slots_alloc(tm_grower *grower) {
     const tm_bins *bins = grower->bins;
-    const uint32_t columns = (bins->bundles.n_bundles + 3) / 4 * 4;
+    const uint32_t columns = bins->bundles.n_bundles;
     grower->hist_cells = (uint64_t)columns * bins->stride;
     const uint64_t bytes = grower->hist_cells * sizeof(int64_t) + 1;
     const uint64_t given = grower->options.hist_bytes_max;
@@ -227,8 +227,7 @@ typedef struct split_job {
 
 /* Cells of a bundle that are used, up to a multiple of 8. */
 static uint32_t bundle_cells(const tm_grower *grower, uint32_t bundle) {
-    const tm_bundles *bundles = &grower->bins->bundles;
-    return bundle < bundles->n_bundles ? (bundles->bundles[bundle].n_codes + 7) / 8 * 8 : 8;
+    return (grower->bins->bundles.bundles[bundle].n_codes + 7) / 8 * 8;
 }
 
 static void columns_clear(const tm_grower *grower, tm_hist_columns columns, int64_t *cells) {
@@ -352,8 +351,7 @@ static void search_task(void *arg, uint64_t item, uint32_t worker) {
     if (job->build != UINT32_MAX) {
         columns_build(job, columns);
     }
-    for (uint32_t at = begin; at < begin + columns.count && at < grower->bins->bundles.n_bundles;
-         at++) {
+    for (uint32_t at = begin; at < begin + columns.count; at++) {
         if (job->small != SLOT_NONE) {
             bundle_merge(job, at);
         }

@@ -10,32 +10,44 @@ enum {
     AHEAD = 16 /* rows from a prefetch to its use */
 };
 
-/* Add one row to its columns' cells: one load of four bins, then load, add and store for each. */
-static TM_ALWAYS_INLINE void row_add(const uint8_t *bins, uint32_t n_columns, uint64_t stride,
-                                     int64_t value, int64_t *cells) {
+/* Add one row to its columns' cells: one load of four bins, then load, add and store for each. The
+ * last one to three of the columns come one by one. */
+static TM_ALWAYS_INLINE void row_add(const uint8_t *bins, uint32_t n_fours, uint32_t n_rest,
+                                     uint64_t stride, int64_t value, int64_t *cells) {
 #pragma GCC unroll 16
-    for (uint32_t j = 0; j < n_columns; j += 4, cells += 4 * stride) {
+    for (uint32_t j = 0; j < n_fours; j++, bins += 4, cells += 4 * stride) {
         uint32_t four;
-        memcpy(&four, bins + j, sizeof(four));
+        memcpy(&four, bins, sizeof(four));
         cells[four & 255] += value;
         cells[stride + ((four >> 8) & 255)] += value;
         cells[2 * stride + ((four >> 16) & 255)] += value;
         cells[3 * stride + (four >> 24)] += value;
     }
+    if (n_rest > 0) {
+        cells[bins[0]] += value;
+    }
+    if (n_rest > 1) {
+        cells[stride + bins[1]] += value;
+    }
+    if (n_rest > 2) {
+        cells[2 * stride + bins[2]] += value;
+    }
 }
 
 static TM_ALWAYS_INLINE void rows_add(const tm_hist_source *source, tm_hist_columns columns,
-                                      uint64_t stride, tm_hist_rows r, int64_t *cells) {
+                                      uint32_t n_fours, uint64_t stride, tm_hist_rows r,
+                                      int64_t *cells) {
     const uint8_t *by_row = source->by_row + columns.first;
     const uint64_t bytes = source->row_bytes;
+    const uint32_t n_rest = columns.count % 4;
     uint64_t i = 0;
     for (; i + AHEAD < r.n; i++) {
         __builtin_prefetch(by_row + r.rows[i + AHEAD] * bytes);
-        row_add(by_row + r.rows[i] * bytes, columns.count, stride, tm__packed_wide(r.packed[i]),
+        row_add(by_row + r.rows[i] * bytes, n_fours, n_rest, stride, tm__packed_wide(r.packed[i]),
                 cells);
     }
     for (; i < r.n; i++) {
-        row_add(by_row + r.rows[i] * bytes, columns.count, stride, tm__packed_wide(r.packed[i]),
+        row_add(by_row + r.rows[i] * bytes, n_fours, n_rest, stride, tm__packed_wide(r.packed[i]),
                 cells);
     }
 }
@@ -47,33 +59,33 @@ static TM_ALWAYS_INLINE void rows_add(const tm_hist_source *source, tm_hist_colu
 void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
                   int64_t *cells) {
     if (source->stride != 256) {
-        rows_add(source, columns, source->stride, rows, cells);
+        rows_add(source, columns, columns.count / 4, source->stride, rows, cells);
         return;
     }
-    switch (columns.count) {
+    switch (columns.count / 4) {
 #define TM_CASE(n)                                                                                 \
     case n:                                                                                        \
-        rows_add(source, (tm_hist_columns){columns.first, n}, 256, rows, cells);                   \
+        rows_add(source, columns, n, 256, rows, cells);                                            \
         return;
+        TM_CASE(1)
+        TM_CASE(2)
+        TM_CASE(3)
         TM_CASE(4)
+        TM_CASE(5)
+        TM_CASE(6)
+        TM_CASE(7)
         TM_CASE(8)
+        TM_CASE(9)
+        TM_CASE(10)
+        TM_CASE(11)
         TM_CASE(12)
+        TM_CASE(13)
+        TM_CASE(14)
+        TM_CASE(15)
         TM_CASE(16)
-        TM_CASE(20)
-        TM_CASE(24)
-        TM_CASE(28)
-        TM_CASE(32)
-        TM_CASE(36)
-        TM_CASE(40)
-        TM_CASE(44)
-        TM_CASE(48)
-        TM_CASE(52)
-        TM_CASE(56)
-        TM_CASE(60)
-        TM_CASE(64)
 #undef TM_CASE
     default:
-        rows_add(source, columns, 256, rows, cells);
+        rows_add(source, columns, columns.count / 4, 256, rows, cells);
     }
 }
 

@@ -14,7 +14,6 @@ typedef struct tm_hist_source {
     uint32_t stride; /* cells of a column: 64, 128 or 256 */
 } tm_hist_source;
 
-/* Multiples of 4, so that four bins are one load; columns past the last count in bin 0. */
 typedef struct tm_hist_columns {
     uint32_t first;
     uint32_t count;

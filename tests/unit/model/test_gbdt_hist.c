@@ -22,6 +22,10 @@ static const hist_case cases[] = {
     {"all rows", 28, 256, 700, 700},
     {"a wide table", 600, 256, 90, 77},
     {"half a load left", 12, 64, 99, 50},
+    {"one column left over", 9, 256, 400, 399},
+    {"two left over", 6, 256, 400, 399},
+    {"three left over, of many", 67, 256, 400, 399},
+    {"three alone", 3, 128, 400, 399},
 };
 
 static void the_kernel_adds_what_the_plain_loop_adds(void **state) {
@@ -49,7 +53,8 @@ static void the_kernel_adds_what_the_plain_loop_adds(void **state) {
         const tm_hist_source source = {
             .by_row = by_row, .row_bytes = c->n_columns, .stride = c->stride};
         const tm_hist_rows added = {rows, packed, n};
-        const tm_hist_columns all = {0, c->n_columns}, tail = {4, c->n_columns - 4};
+        const tm_hist_columns all = {0, c->n_columns},
+                              tail = {c->n_columns / 8 * 4, c->n_columns - c->n_columns / 8 * 4};
         tm__hist_add(&source, all, added, fast);
         tm__hist_add_ref(&source, all, added, plain);
         tm__hist_add(&source, tail, added, fast);
