@@ -8,8 +8,11 @@
  *
  * FOLDER holds meta.json (task, n_classes, n_columns, n_train, n_test, levels: {column: count}) and
  * {train,test}_{x,y}.f32, rows of float32, as data.py writes them. OUT gets the answers for the
- * test rows, doubles by row. The columns of doubles that the library learns from are the input:
- * memory counts from when they are there.
+ * test rows, doubles by row.
+ *
+ * The input, from which on memory and time count: columns of doubles where all columns are numbers;
+ * a table with text columns where some are categories, since the library makes numbers of them by
+ * a feature program, whose seconds are those of binning here.
  */
 #include <math.h>
 #include <stdio.h>
@@ -41,14 +44,25 @@ static void *memory(size_t n, size_t size) {
 }
 
 typedef struct part {
-    tm_view view;
+    tm_view view;    /* all columns are numbers */
+    tm_table *table; /* some are not */
+    uint64_t n_rows;
     double *y;
 } part;
+
+/* A model and what makes its columns. */
+typedef struct fitted {
+    tm_program *program; /* NULL: the columns are the input's */
+    tm_model *model;
+    double seconds_features;
+} fitted;
 
 typedef struct data {
     tm_task task;
     uint32_t n_classes;
     uint32_t n_cols;
+    uint32_t *n_levels; /* [n_cols] 0: a number */
+    bool has_categories;
     tm_feature *features;
     part train, test;
 } data;
@@ -67,14 +81,8 @@ static tm_map map_file(const char *folder, const char *name, size_t bytes) {
     return map;
 }
 
-/* Rows of float32 become columns of doubles; a missing category gets the code that stands for it.
- */
-static void read_part(const data *d, const char *folder, const char *name, uint64_t n_rows,
-                      part *out) {
-    char file[64];
-    snprintf(file, sizeof(file), "%s_x.f32", name);
-    tm_map map = map_file(folder, file, n_rows * d->n_cols * sizeof(float));
-    const float *x = (const float *)(const void *)map.data;
+/* Rows of float32 become columns of doubles. */
+static void read_view(const data *d, const float *x, uint64_t n_rows, part *out) {
     double *cells = memory(n_rows * d->n_cols, sizeof(double));
     const double **cols = memory(d->n_cols, sizeof(*cols));
     for (uint32_t c = 0; c < d->n_cols; c++) {
@@ -83,24 +91,70 @@ static void read_part(const data *d, const char *folder, const char *name, uint6
     for (uint64_t start = 0; start < n_rows; start += 256) {
         const uint64_t end = start + 256 < n_rows ? start + 256 : n_rows;
         for (uint32_t c = 0; c < d->n_cols; c++) {
-            const double missing =
-                d->features[c].is_categorical ? d->features[c].n_levels - 1 : NAN;
             for (uint64_t row = start; row < end; row++) {
-                const double value = (double)x[row * d->n_cols + c];
-                cells[(size_t)c * n_rows + row] = isnan(value) ? missing : value;
+                cells[(size_t)c * n_rows + row] = (double)x[row * d->n_cols + c];
             }
         }
+    }
+    out->view =
+        (tm_view){.n_rows = n_rows, .n_cols = d->n_cols, .cols = cols, .features = d->features};
+}
+
+/* Same, but a category becomes the text that write_csv() of data.py writes: "v17". */
+static void read_table(const data *d, const float *x, uint64_t n_rows, part *out) {
+    tm_table_builder *builder = tm__builder_create();
+    tm_err err = {0};
+    bool ok = builder != NULL;
+    for (uint32_t c = 0; ok && c < d->n_cols; c++) {
+        char name[16];
+        snprintf(name, sizeof(name), "c%u", c);
+        ok = tm__builder_add_column(
+                 builder, name, d->n_levels[c] > 0 ? TM_TYPE_TEXT : TM_TYPE_FLOAT, &err) == TM_OK;
+    }
+    if (!ok || tm__builder_reserve(builder, n_rows, &err) != TM_OK) {
+        die("table", err.message);
+    }
+    for (uint32_t c = 0; c < d->n_cols; c++) {
+        for (uint64_t row = 0; row < n_rows; row++) {
+            const float value = x[row * d->n_cols + c];
+            if (d->n_levels[c] == 0) {
+                tm__builder_floats(builder, c)[row] = isnan(value) ? NAN : (double)value;
+                continue;
+            }
+            char text[16];
+            const int len = snprintf(text, sizeof(text), "v%.0f", (double)value);
+            tm__builder_codes(builder, c)[row] =
+                isnan(value) ? TM_CODE_MISSING
+                             : tm__dict_add(tm__builder_dict(builder, c),
+                                            (tm_str){.ptr = text, .len = (size_t)len});
+        }
+    }
+    tm__builder_set_rows(builder, n_rows);
+    if (tm__builder_finish(builder, &out->table, &err) != TM_OK) {
+        die("table", err.message);
+    }
+}
+
+static void read_part(const data *d, const char *folder, const char *name, uint64_t n_rows,
+                      part *out) {
+    char file[64];
+    snprintf(file, sizeof(file), "%s_x.f32", name);
+    tm_map map = map_file(folder, file, n_rows * d->n_cols * sizeof(float));
+    const float *x = (const float *)(const void *)map.data;
+    if (d->has_categories) {
+        read_table(d, x, n_rows, out);
+    } else {
+        read_view(d, x, n_rows, out);
     }
     tm__map_close(&map);
     snprintf(file, sizeof(file), "%s_y.f32", name);
     map = map_file(folder, file, n_rows * sizeof(float));
+    out->n_rows = n_rows;
     out->y = memory(n_rows, sizeof(double));
     for (uint64_t row = 0; row < n_rows; row++) {
         out->y[row] = (double)((const float *)(const void *)map.data)[row];
     }
     tm__map_close(&map);
-    out->view =
-        (tm_view){.n_rows = n_rows, .n_cols = d->n_cols, .cols = cols, .features = d->features};
 }
 
 static void read_data(const char *folder, data *d) {
@@ -118,17 +172,15 @@ static void read_data(const char *folder, data *d) {
     d->n_classes = (uint32_t)tm__json_i64(meta, "n_classes", 0);
     d->n_cols = (uint32_t)tm__json_i64(meta, "n_columns", 0);
     d->features = memory(d->n_cols, sizeof(tm_feature));
+    d->n_levels = memory(d->n_cols, sizeof(uint32_t));
     const json_t *levels = json_object_get(meta, "levels");
     for (uint32_t c = 0; c < d->n_cols; c++) {
         char key[16];
         snprintf(key, sizeof(key), "%u", c);
-        const int64_t n = tm__json_i64(levels, key, 0);
-        d->features[c] = (tm_feature){.name = "x",
-                                      .input = c,
-                                      .is_categorical = n > 0,
-                                      .n_levels = n > 0 ? (uint32_t)n + 2 : 0,
-                                      .has_missing = true,
-                                      .weight_hint = 1};
+        d->n_levels[c] = (uint32_t)tm__json_i64(levels, key, 0);
+        d->has_categories = d->has_categories || d->n_levels[c] > 0;
+        d->features[c] =
+            (tm_feature){.name = "x", .input = c, .has_missing = true, .weight_hint = 1};
     }
     read_part(d, folder, "train", (uint64_t)tm__json_i64(meta, "n_train", 0), &d->train);
     read_part(d, folder, "test", (uint64_t)tm__json_i64(meta, "n_test", 0), &d->test);
@@ -192,72 +244,113 @@ static void set_params(const tm_model_ops *ops, tm_params *params, int n, char *
     }
 }
 
-static tm_model *fit(tm_ctx *ctx, const data *d, const tm_params *params) {
-    const tm_fit_input in = {.task = d->task,
-                             .n_classes = d->n_classes,
-                             .x = &d->train.view,
-                             .y = d->train.y,
-                             .seed = 1};
-    tm_model *model = NULL;
+static fitted fit(tm_ctx *ctx, const data *d, const tm_params *params) {
+    const tm_program_options options = {.task = d->task, .n_classes = d->n_classes, .seed = 1};
+    fitted out = {0};
+    tm_matrix *matrix = NULL;
     tm_err err = {0};
-    if (tm__model_fit(ctx, tm__model_find("gbdt"), &in, params, &model, &err) != TM_OK) {
+    const tm_view *view = &d->train.view;
+    if (d->has_categories) {
+        const uint64_t start_ns = tm__mono_ns();
+        tm_schema schema = {0};
+        uint32_t *rows = memory(d->train.n_rows, sizeof(uint32_t));
+        for (uint32_t row = 0; row < d->train.n_rows; row++) {
+            rows[row] = row;
+        }
+        if (tm__schema_from_table(d->train.table, &schema, &err) != TM_OK ||
+            tm__program_fit(ctx, d->train.table, &schema, d->train.y, rows, d->train.n_rows,
+                            &options, &out.program, &matrix, &err) != TM_OK) {
+            die("features", err.message);
+        }
+        tm__mem_free(rows);
+        tm__schema_done(&schema);
+        view = tm__matrix_view(matrix);
+        out.seconds_features = (double)(tm__mono_ns() - start_ns) * 1e-9;
+    }
+    const tm_fit_input in = {
+        .task = d->task, .n_classes = d->n_classes, .x = view, .y = d->train.y, .seed = 1};
+    if (tm__model_fit(ctx, tm__model_find("gbdt"), &in, params, &out.model, &err) != TM_OK) {
         die("fit", err.message);
     }
-    return model;
+    tm__matrix_free(matrix);
+    return out;
 }
 
-static void save_answers(tm_ctx *ctx, const data *d, const tm_model *model, const char *path) {
-    const uint64_t n_rows = d->test.view.n_rows;
-    const size_t n = n_rows * model->n_outputs;
+static void fitted_done(fitted *f) {
+    tm__model_free(f->model);
+    tm__program_free(f->program);
+    *f = (fitted){0};
+}
+
+static void save_answers(tm_ctx *ctx, const data *d, const fitted *f, const char *path) {
+    const tm_model *model = f->model;
+    const size_t n = d->test.n_rows * model->n_outputs;
     double *out = memory(n, sizeof(double));
     tm_err err = {0};
     tm_file *file = NULL;
-    if (tm__model_predict(ctx, model, &d->test.view, out, &err) != TM_OK) {
+    tm_matrix *matrix = NULL;
+    const tm_view *view = &d->test.view;
+    if (f->program != NULL) {
+        if (tm__program_apply(ctx, f->program, d->test.table, NULL, d->test.n_rows, &matrix,
+                              &err) != TM_OK) {
+            die("features", err.message);
+        }
+        view = tm__matrix_view(matrix);
+    }
+    if (tm__model_predict(ctx, model, view, out, &err) != TM_OK) {
         die("predict", err.message);
     }
-    tm__model_link(tm__model_link_of(model), model->n_outputs, n_rows, out);
+    tm__model_link(tm__model_link_of(model), model->n_outputs, d->test.n_rows, out);
     if (tm__file_open(path, TM_OPEN_TRUNCATE, &file, &err) != TM_OK ||
         tm__file_write(file, out, n * sizeof(double), &err) != TM_OK) {
         die(path, err.message);
     }
     tm__file_close(file);
+    tm__matrix_free(matrix);
     tm__mem_free(out);
 }
 
 static void run_fit(tm_ctx *ctx, const data *d, const tm_params *params, int repeats,
                     const char *out_path) {
     double bin[REPEATS_MAX], boost[REPEATS_MAX], total[REPEATS_MAX];
-    tm_model *model = NULL;
+    fitted f = {0};
     if (repeats > 1) { /* times of less than a second: the first is slower and not counted */
-        tm__model_free(fit(ctx, d, params));
+        f = fit(ctx, d, params);
     }
     reset_peak();
     const double before_mib = status_mib("VmRSS:"), before_cpu = cpu_seconds();
     for (int run = 0; run < repeats; run++) {
-        tm__model_free(model);
+        fitted_done(&f);
         const uint64_t start_ns = tm__mono_ns();
-        model = fit(ctx, d, params);
+        f = fit(ctx, d, params);
         total[run] = (double)(tm__mono_ns() - start_ns) * 1e-9;
-        bin[run] = model->seconds_bin;
-        boost[run] = model->seconds_fit;
+        bin[run] = f.seconds_features + f.model->seconds_bin;
+        boost[run] = f.model->seconds_fit;
     }
     const double cpu = (cpu_seconds() - before_cpu) / repeats;
     const double mib = status_mib("VmHWM:") - before_mib;
-    const double input_mib =
-        (double)d->train.view.n_rows * (d->n_cols + 1) * sizeof(double) / (1 << 20);
-    save_answers(ctx, d, model, out_path);
+    double input_bytes = (double)d->train.n_rows * sizeof(double);
+    for (uint32_t c = 0; c < d->n_cols; c++) {
+        input_bytes += (double)d->train.n_rows *
+                       (double)(d->n_levels[c] > 0 ? sizeof(uint32_t) : sizeof(double));
+    }
+    save_answers(ctx, d, &f, out_path);
     const size_t n = (size_t)repeats;
     printf("{\"bin_s\": %.6f, \"boost_s\": %.6f, \"total_s\": %.6f, \"cpu_s\": %.6f, "
            "\"memory_mib\": %.1f, \"input_mib\": %.1f, \"n_rounds\": %u}\n",
-           median(bin, n), median(boost, n), median(total, n), cpu, mib, input_mib,
-           model->n_rounds);
-    tm__model_free(model);
+           median(bin, n), median(boost, n), median(total, n), cpu, mib, input_bytes / (1 << 20),
+           f.model->n_rounds);
+    fitted_done(&f);
 }
 
 /* One call a row with the clock around it, then all test rows at once. */
 static void run_predict(tm_ctx *ctx, const data *d, const tm_params *params, int repeats) {
-    tm_model *model = fit(ctx, d, params);
-    const uint64_t n_rows = d->test.view.n_rows;
+    if (d->has_categories) {
+        die("predict", "wants numbers only");
+    }
+    fitted f = fit(ctx, d, params);
+    const tm_model *model = f.model;
+    const uint64_t n_rows = d->test.n_rows;
     const uint64_t n_alone = n_rows < ROWS_ALONE ? n_rows : ROWS_ALONE;
     const double **cols = memory(d->n_cols, sizeof(*cols));
     double *row = memory(d->n_cols, sizeof(double));
@@ -298,7 +391,7 @@ static void run_predict(tm_ctx *ctx, const data *d, const tm_params *params, int
     }
     printf("{\"row_us_p50\": %.3f, \"row_us_p99\": %.3f, \"krows_s\": %.2f}\n", us[n_alone / 2],
            us[n_alone * 99 / 100], (double)n_rows / median(batch, (size_t)repeats) * 1e-3);
-    tm__model_free(model);
+    fitted_done(&f);
 }
 
 int main(int argc, char **argv) {

@@ -175,5 +175,7 @@ def test_a_run_of_the_library_is_measured_and_answers_the_test_rows(tmp_path):
     assert result["n_rounds"] == 10 and 0 < result["boost_s"] <= result["total_s"] and result["memory_mib"] > 0
     found = scores.score("binary", rows.y_test, np.fromfile(tmp_path / "out"))
     assert 0.55 < found["auc"] < rows.meta["bayes_auc"]
+    folder = tmp_path / "small"
+    data.make_generated(str(folder), "small", 2000, 0, 500)
     done = subprocess.run([bench.PROGRAM, "predict", folder, "1", "2", "-", "n_trees=10"], stdout=subprocess.PIPE, check=True)
     assert 0 < json.loads(done.stdout)["row_us_p50"] <= json.loads(done.stdout)["row_us_p99"]
