@@ -101,6 +101,8 @@ struct tm_model_ops {
     /* gain or |weight| share of each dense column, and of the text terms as one last value: out
      * [n_cols + 1] */
     void (*importance)(const tm_model *model, double *out);
+    /* splits of trees by each dense column are added to sums [n_cols] */
+    void (*splits)(const tm_model *model, double *sums);
     json_t *(*describe)(
         const tm_model *model); /* what a person wants to know: {"n_trees": 120, ...} */
     /* Targets that a fit with these parameters would refuse, NaN passed over: TM_E_INVALID names

@@ -115,6 +115,18 @@ TM_NODISCARD tm_status tm__train_checkpoint_open(const tm_train_options *options
 /** Score a bundle on a table that has the target: metric report. New reference in *out. */
 TM_NODISCARD tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle,
                                           const tm_table *table, json_t **out, tm_err *err);
+typedef struct tm_columns_options {
+    const char *metric; /* NULL: the one that decided in training */
+    uint64_t seed;
+} tm_columns_options;
+/** What each input column is worth: {metric, score, rows, repeats, seed, columns: [{column, loses,
+ * spread, share, splits}]}, most first. loses: what the score gets worse by when the column is
+ * shuffled among the rows, on average; spread: its standard deviation over the repeats; share: of
+ * gain or weights in training; splits: of trees, for learners that have any. TM_E_USAGE for a
+ * metric that is not of the task. New reference in *out. */
+TM_NODISCARD tm_status tm__train_columns(tm_ctx *ctx, const tm_bundle *bundle,
+                                         const tm_table *table, const tm_columns_options *options,
+                                         json_t **out, tm_err *err);
 /** Target column of a table as class indices or values by the bundle's classes; rows whose target
  * is missing are left out of out_rows. Arrays end with tm__mem_free(). */
 TM_NODISCARD tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table,

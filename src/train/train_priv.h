@@ -177,6 +177,9 @@ void tm__threshold_fit(const double *y, const double *pred, const double *weight
 TM_NODISCARD tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed,
                                        json_t **out, tm_err *err);
 /** [{"column","share"}] largest first; shares sum to 1. New reference; NULL when out of memory. */
+/** Share of each input in what the model learned: out [inputs], sums to 1, or 0 when it learned
+ * nothing; false when out of memory. */
+bool tm__train_shares(const tm_program *program, const tm_model *model, double *out);
 json_t *tm__train_importance(const tm_program *program, const tm_model *model);
 /* train_info.c: new references. */
 json_t *tm__split_to_json(const tm_split *split);

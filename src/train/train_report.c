@@ -212,33 +212,53 @@ static int compare_weighed(const void *a, const void *b) {
     return x->input < y->input ? -1 : x->input > y->input;
 }
 
-json_t *tm__train_importance(const tm_program *program, const tm_model *model) {
+bool tm__train_shares(const tm_program *program, const tm_model *model, double *out) {
     const uint32_t n_features = tm__program_features(program);
-    const tm_schema *schema = tm__program_schema(program);
+    const uint32_t n_inputs = tm__program_inputs(program);
+    memset(out, 0, n_inputs * sizeof(double));
+    if (model->ops->importance == NULL) {
+        return true;
+    }
     double *shares = tm__mem_zalloc((size_t)n_features + 1, sizeof(double));
-    weighed_column *columns = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*columns));
-    json_t *out = json_array();
-    if (shares == NULL || columns == NULL || out == NULL || model->ops->importance == NULL) {
-        goto out;
+    if (shares == NULL) {
+        return false;
     }
     model->ops->importance(model, shares);
-    for (uint32_t i = 0; i < schema->n_cols; i++) {
-        columns[i].input = i;
-    }
     double total = 0.0;
     for (uint32_t f = 0; f <= n_features; f++) {
         const uint32_t input = f < n_features ? tm__program_feature(program, f)->input
                                               : tm__program_term_input(program);
-        if (input < schema->n_cols) {
-            columns[input].share += shares[f];
+        if (input < n_inputs) {
+            out[input] += shares[f];
         }
         total += shares[f];
+    }
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        out[i] = total > 0 ? out[i] / total : 0;
+    }
+    tm__mem_free(shares);
+    return true;
+}
+
+json_t *tm__train_importance(const tm_program *program, const tm_model *model) {
+    const tm_schema *schema = tm__program_schema(program);
+    double *shares = tm__mem_alloc(schema->n_cols, sizeof(double));
+    weighed_column *columns = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*columns));
+    json_t *out = json_array();
+    double total = 0.0;
+    if (shares == NULL || columns == NULL || out == NULL ||
+        !tm__train_shares(program, model, shares)) {
+        goto out;
+    }
+    for (uint32_t i = 0; i < schema->n_cols; i++) {
+        columns[i] = (weighed_column){.share = shares[i], .input = i};
+        total += shares[i];
     }
     qsort(columns, schema->n_cols, sizeof(*columns), compare_weighed);
     for (uint32_t i = 0; i < schema->n_cols && total > 0; i++) {
         json_array_append_new(out,
                               json_pack("{s:s, s:o}", "column", schema->cols[columns[i].input].name,
-                                        "share", tm__json_number(columns[i].share / total)));
+                                        "share", tm__json_number(columns[i].share)));
     }
 out:
     tm__mem_free(shares);

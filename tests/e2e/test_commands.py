@@ -67,6 +67,25 @@ def test_an_evaluation_is_what_the_predictions_give(churn):
     assert "360 rows with a target" in churn.ok("evaluate", "churn", "b.csv").out
 
 
+def test_columns_are_worth_what_the_score_loses_without_them(churn):
+    words = ["evaluate", "churn", "b.csv", "--columns"]
+    result = churn.ok(*words, "--json").json
+    worth = result["worth"]
+    assert (worth["rows"], worth["repeats"], worth["seed"]) == (360, 5, 0)
+    assert worth["score"] == result["scores"][worth["metric"]]
+    assert sum(c["share"] for c in worth["columns"]) == pytest.approx(1)
+    losses = [c["loses"] for c in worth["columns"]]
+    assert losses == sorted(losses, reverse=True) and losses[0] > 0
+    assert churn.ok(*words, "--json", "--threads", "1").json["worth"] == worth
+    assert churn.ok(*words, "--json", "--seed", "1").json["worth"] != worth
+    auc = churn.ok(*words, "--metric", "auc", "--json").json
+    assert auc["worth"]["metric"] == "auc" and auc["worth"]["score"] == auc["scores"]["auc"]
+    shown = churn.ok(*words).out
+    assert "loses when a column is shuffled among 360 rows, 5 times" in shown and worth["columns"][0]["column"] in shown
+    assert churn(*words, "--metric", "rmse").code == 2
+    assert churn("evaluate", "churn", "b.csv", "--metric", "auc").code == 2
+
+
 def test_a_replay_sends_rows_and_their_labels(churn, serve):
     server = serve()
     words = ["replay", "churn", "b.csv", "--server", server.address, "--batch", "64"]

@@ -48,8 +48,9 @@ static void free_blend(tm_model *model) {
 
 static tm_status check_member(const blend *self, const tm_model *member, double weight,
                               tm_err *err) {
-    if (member->task != self->base.task || member->is_log != self->base.is_log || member->n_outputs != self->base.n_outputs ||
-        member->n_cols != self->base.n_cols || member->ops == &tm__blend_ops) {
+    if (member->task != self->base.task || member->is_log != self->base.is_log ||
+        member->n_outputs != self->base.n_outputs || member->n_cols != self->base.n_cols ||
+        member->ops == &tm__blend_ops) {
         return TM_FAIL(err, TM_E_INVALID, "the members of a blend do not answer the same question");
     }
     if (!(weight > 0.0 && weight <= 1.0)) {
@@ -158,6 +159,15 @@ static void importance(const tm_model *model, double *out) {
     tm__mem_free(one);
 }
 
+static void splits(const tm_model *model, double *sums) {
+    const blend *self = (const blend *)model;
+    for (uint32_t m = 0; m < self->n; m++) {
+        if (self->members[m]->ops->splits != NULL) {
+            self->members[m]->ops->splits(self->members[m], sums);
+        }
+    }
+}
+
 static json_t *describe(const tm_model *model) {
     const blend *self = (const blend *)model;
     json_t *members = json_array();
@@ -264,5 +274,6 @@ const tm_model_ops tm__blend_ops = {
     .free = free_blend,
     .explain = explain,
     .importance = importance,
+    .splits = splits,
     .describe = describe,
 };

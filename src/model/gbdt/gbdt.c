@@ -101,6 +101,10 @@ static void gbdt_importance(const tm_model *model, double *out) {
     out[model->n_cols] = 0; /* text terms are not seen by trees */
 }
 
+static void gbdt_splits(const tm_model *model, double *sums) {
+    tm__forest_add_splits(&((const tm_gbdt *)model)->forest, sums);
+}
+
 static json_t *gbdt_describe(const tm_model *model) {
     const tm_forest *forest = &((const tm_gbdt *)model)->forest;
     uint32_t n_leaves = 0, max_leaves = 0;
@@ -233,6 +237,7 @@ const tm_model_ops tm__gbdt_ops = {
     .predict_row = gbdt_predict_row,
     .explain = gbdt_explain,
     .importance = gbdt_importance,
+    .splits = gbdt_splits,
     .describe = gbdt_describe,
     .check_targets = gbdt_check_targets,
 };

@@ -124,7 +124,9 @@ TM_NODISCARD tm_status tm__forest_explain(const tm_forest *forest, const double 
 /** Same bits, without vectors. */
 TM_NODISCARD tm_status tm__forest_explain_ref(const tm_forest *forest, const double *const *cols,
                                               double *out, tm_err *err);
-/** Leaves of a tree, and edges on its longest path. */
+/** Add the number of splits by each column to sums [n_cols]. */
+void tm__forest_add_splits(const tm_forest *forest, double *sums);
+/** Leaves of a tree. */
 uint32_t tm__forest_leaves(const tm_forest *forest, uint32_t tree);
 
 TM_NODISCARD tm_status tm__forest_save(const tm_forest *forest, tm_buf *out, tm_err *err);
