@@ -38,8 +38,10 @@ enum {
     /* Work in units of a cell that one row is added to. Less than FORK_WORK is done sooner by one
      * thread than handed out. */
     FORK_WORK = 1 << 16,
-    SPLIT_WORK = 4, /* of a row that is sent left or right */
-    SEARCH_WORK = 8 /* of a cell that is searched, on both sides */
+    SPLIT_WORK = 4,         /* of a row that is sent left or right */
+    SEARCH_WORK = 8,        /* of a cell that is searched, on both sides */
+    CACHE_BYTES = 16 << 20, /* histograms of a tree that stay near */
+    FAR_CELL_WORK = 5       /* of a cell that comes from memory and goes back */
 };
 #define HIST_BYTES_MAX (UINT64_C(512) << 20)
 
@@ -73,6 +75,8 @@ struct tm_grower {
     /* Histograms: n_slots of leaves, then n_parts - 1 of parts. */
     int64_t *cells;
     uint64_t hist_cells;   /* of one */
+    uint64_t hist_used;    /* cells of one that belong to a bin */
+    int64_t *scratch;      /* [n_threads x scratch_cells()] */
     uint32_t hist_columns; /* bundles */
     int32_t n_slots;
     int32_t *free_slots;
@@ -94,6 +98,13 @@ struct tm_grower {
 
 /* ---- make and end ---- */
 
+/* Cells that a thread has for leaves without a slot. */
+static uint64_t scratch_cells(const tm_grower *grower) {
+    const uint64_t columns =
+        grower->hist_columns < WIDE_COLUMNS ? grower->hist_columns : (uint64_t)WIDE_COLUMNS;
+    return columns * grower->bins->stride;
+}
+
 static bool slots_alloc(tm_grower *grower) {
     const tm_bins *bins = grower->bins;
     const uint32_t columns = bins->bundles.n_bundles;
@@ -109,9 +120,14 @@ static bool slots_alloc(tm_grower *grower) {
         tm__mem_alloc((n_slots + grower->n_parts - 1) * grower->hist_cells, sizeof(int64_t));
     grower->free_slots = tm__mem_alloc(n_slots, sizeof(int32_t));
     grower->hist_columns = columns;
+    for (uint32_t at = 0; at < columns; at++) {
+        grower->hist_used += bins->bundles.bundles[at].n_codes;
+    }
+    grower->scratch =
+        tm__mem_alloc(tm__pool_threads(grower->pool) * scratch_cells(grower), sizeof(int64_t));
     grower->source = (tm_hist_source){
         .by_row = bins->by_row, .row_bytes = bins->row_bytes, .stride = bins->stride};
-    return grower->cells != NULL && grower->free_slots != NULL;
+    return grower->cells != NULL && grower->free_slots != NULL && grower->scratch != NULL;
 }
 
 tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
@@ -160,6 +176,7 @@ void tm__grower_free(tm_grower *grower) {
     tm__mem_free(grower->nodes);
     tm__mem_free(grower->cells);
     tm__mem_free(grower->free_slots);
+    tm__mem_free(grower->scratch);
     tm__mem_free(grower->found);
     tm__mem_free(grower->leaf_of);
     tm__mem_free(grower->values);
@@ -277,6 +294,7 @@ static bool builds_by_rows(const tm_grower *grower, uint64_t n_rows) {
 typedef struct search_job {
     tm_grower *grower;
     uint32_t leaves[2]; /* to search; UINT32_MAX: none */
+    bool is_direct;     /* their rows are added here, to cells that are not kept */
     uint32_t build;     /* leaf whose rows are added to `small` here; UINT32_MAX: none */
     int32_t small;      /* slot that is new; SLOT_NONE: none */
     int32_t large;      /* slot to take `small` from; SLOT_NONE: none */
@@ -316,28 +334,42 @@ static void bundle_merge(const search_job *job, uint32_t bundle) {
     }
 }
 
-/* Search the columns of a bundle. */
-static void bundle_search(const search_job *job, uint32_t at) {
+/* Search the columns of a bundle for the best split of one of the leaves. */
+static void bundle_search(const search_job *job, uint32_t at, uint32_t leaf, const int64_t *cells) {
     tm_grower *grower = job->grower;
     const tm_bins *bins = grower->bins;
     const tm_bundle *bundle = &bins->bundles.bundles[at];
-    for (uint32_t member = 0; member < bundle->count * 2; member++) {
-        const uint32_t column = bins->bundles.columns[bundle->first + member / 2], i = member % 2;
-        tm_split *found = &grower->found[(size_t)i * bins->n_columns + column];
-        *found = (tm_split){0};
-        if (job->leaves[i] == UINT32_MAX ||
-            (grower->in.columns != NULL && !grower->in.columns[column])) {
+    for (uint32_t member = 0; member < bundle->count; member++) {
+        const uint32_t column = bins->bundles.columns[bundle->first + member];
+        tm_split *found = &grower->found[(size_t)leaf * bins->n_columns + column];
+        found->gain = 0;
+        if (grower->in.columns != NULL && !grower->in.columns[column]) {
             continue;
         }
-        const grow_leaf *leaf = &grower->leaves[job->leaves[i]];
-        const int64_t *cells = slot_cells(grower, leaf->slot) + (uint64_t)at * bins->stride;
         int64_t own[TM_BUNDLE_CODES];
         if (bundle->count > 1) {
             tm__bundle_unfold(&bins->bundles, bundle, column, cells,
                               bins->columns[column].n_bins + 1, own);
-            cells = own;
         }
-        tm__split_find(&job->scans[i], &bins->columns[column], column, cells, found);
+        tm__split_find(&job->scans[leaf], &bins->columns[column], column,
+                       bundle->count > 1 ? own : cells, found);
+    }
+}
+
+/* Columns of leaves that get no slot. */
+static void columns_search(const search_job *job, tm_hist_columns columns, int64_t *cells) {
+    const tm_grower *grower = job->grower;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (job->leaves[i] == UINT32_MAX) {
+            continue;
+        }
+        columns_clear(grower, columns, cells);
+        for (uint32_t p = 0; p < grower->n_parts; p++) {
+            part_add(grower, job->leaves[i], p, columns, cells);
+        }
+        for (uint32_t j = 0; j < columns.count; j++) {
+            bundle_search(job, columns.first + j, i, cells + (uint64_t)j * grower->bins->stride);
+        }
     }
 }
 
@@ -347,7 +379,10 @@ static void search_task(void *arg, uint64_t item, uint32_t worker) {
     const uint32_t begin = (uint32_t)item * job->per_item;
     const uint32_t left = grower->hist_columns - begin;
     const tm_hist_columns columns = {begin, left < job->per_item ? left : job->per_item};
-    (void)worker;
+    if (job->is_direct) {
+        columns_search(job, columns, grower->scratch + worker * scratch_cells(grower));
+        return;
+    }
     if (job->build != UINT32_MAX) {
         columns_build(job, columns);
     }
@@ -355,7 +390,13 @@ static void search_task(void *arg, uint64_t item, uint32_t worker) {
         if (job->small != SLOT_NONE) {
             bundle_merge(job, at);
         }
-        bundle_search(job, at);
+        for (uint32_t i = 0; i < 2; i++) {
+            if (job->leaves[i] != UINT32_MAX) {
+                const int32_t slot = grower->leaves[job->leaves[i]].slot;
+                bundle_search(job, at, i,
+                              slot_cells(grower, slot) + (uint64_t)at * grower->bins->stride);
+            }
+        }
     }
 }
 
@@ -364,9 +405,13 @@ static void search_run(search_job *job) {
     const uint32_t n_columns = grower->bins->n_columns;
     uint64_t work = grower->hist_cells * SEARCH_WORK;
     job->per_item = grower->hist_columns / 64 + 1;
-    if (job->build != UINT32_MAX) {
+    uint64_t n_rows = job->build != UINT32_MAX ? grower->leaves[job->build].stats.n_rows : 0;
+    for (uint32_t i = 0; i < 2 && job->is_direct; i++) {
+        n_rows += job->leaves[i] != UINT32_MAX ? grower->leaves[job->leaves[i]].stats.n_rows : 0;
+    }
+    if (n_rows > 0) {
         /* An item reads all rows of the leaf: few of them, and aligned to cache lines if wide. */
-        work += grower->leaves[job->build].stats.n_rows * grower->hist_columns;
+        work += n_rows * grower->hist_columns;
         job->per_item = grower->hist_columns > WIDE_COLUMNS ? 64 : 16;
         job->per_item = is_much(work) ? job->per_item : WIDE_COLUMNS;
     }
@@ -390,6 +435,14 @@ static void search_run(search_job *job) {
             }
         }
     }
+}
+
+/* Whether adding all rows of both sides costs less than to keep histograms: the smaller side's is
+ * written, and the larger side's read and written. */
+static bool is_direct(const tm_grower *grower, uint64_t n_rows) {
+    const uint64_t bytes = grower->hist_cells * sizeof(int64_t) * (uint64_t)grower->n_slots;
+    const uint64_t work_per_cell = bytes > CACHE_BYTES ? FAR_CELL_WORK : 1;
+    return n_rows * grower->hist_columns <= grower->hist_used * work_per_cell;
 }
 
 /* ---- growing ---- */
@@ -503,6 +556,25 @@ static void sides_search(tm_grower *grower, const uint32_t sides[2], int32_t par
     }
 }
 
+static void sides_search_direct(tm_grower *grower, const uint32_t sides[2]) {
+    search_job job = {.grower = grower,
+                      .leaves = {UINT32_MAX, UINT32_MAX},
+                      .is_direct = true,
+                      .build = UINT32_MAX,
+                      .small = SLOT_NONE,
+                      .large = SLOT_NONE};
+    bool any = false;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (leaf_may_split(grower, &grower->leaves[sides[i]])) {
+            job.leaves[i] = sides[i];
+            any = true;
+        }
+    }
+    if (any) {
+        search_run(&job);
+    }
+}
+
 /* Split a leaf by its best split and search both sides. */
 static void leaf_split(tm_grower *grower, uint32_t leaf) {
     const tm_split split = grower->leaves[leaf].best;
@@ -521,7 +593,8 @@ static void leaf_split(tm_grower *grower, uint32_t leaf) {
                      .column = grower->bins->by_column + split.column * grower->bins->n_rows,
                      .left = left_bins(grower, &split)};
     const bool is_last = grower->n_leaves == grower->options.max_leaves;
-    if (!is_last && parent != SLOT_NONE && builds_by_rows(grower, n_rows)) {
+    const bool direct = is_direct(grower, n_rows);
+    if (!is_last && !direct && parent != SLOT_NONE && builds_by_rows(grower, n_rows)) {
         job.build = sides[0];
         job.slot = slot_take(grower, l);
     }
@@ -533,7 +606,13 @@ static void leaf_split(tm_grower *grower, uint32_t leaf) {
     if (is_last) {
         return; /* slots are all free again for the next tree */
     }
-    sides_search(grower, sides, parent, job.slot);
+    if (direct) {
+        grower->leaves[leaf].slot = parent;
+        slot_give(grower, &grower->leaves[leaf]);
+        sides_search_direct(grower, sides);
+    } else {
+        sides_search(grower, sides, parent, job.slot);
+    }
 }
 
 /* Sum of the packed gradients of all rows that take part: any column's cells hold it. */

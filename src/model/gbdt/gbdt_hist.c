@@ -7,7 +7,12 @@
 #include "model/gbdt/gbdt_loss.h"
 
 enum {
-    AHEAD = 16 /* rows from a prefetch to its use */
+    AHEAD = 16,        /* rows from a prefetch to its use */
+    NEAR_COLUMNS = 32, /* whose cells are about what the first cache holds */
+    /* More go by tiles: the cells of a tile's columns stay in the first cache, the bins of its rows
+     * in the second. */
+    TILE_COLUMNS = 16,
+    TILE_ROWS = 2048
 };
 
 /* Add one row to its columns' cells: one load of four bins, then load, add and store for each. The
@@ -56,8 +61,8 @@ static TM_ALWAYS_INLINE void rows_add(const tm_hist_source *source, tm_hist_colu
  * A stride and a number of columns known to the compiler make straight code in which each address
  * has a constant in it: on sparse leaves a quarter faster, because more rows are under way.
  */
-void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
-                  int64_t *cells) {
+static void columns_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
+                        int64_t *cells) {
     if (source->stride != 256) {
         rows_add(source, columns, columns.count / 4, source->stride, rows, cells);
         return;
@@ -75,17 +80,27 @@ void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist
         TM_CASE(6)
         TM_CASE(7)
         TM_CASE(8)
-        TM_CASE(9)
-        TM_CASE(10)
-        TM_CASE(11)
-        TM_CASE(12)
-        TM_CASE(13)
-        TM_CASE(14)
-        TM_CASE(15)
-        TM_CASE(16)
 #undef TM_CASE
     default:
         rows_add(source, columns, columns.count / 4, 256, rows, cells);
+    }
+}
+
+void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
+                  int64_t *cells) {
+    if (columns.count <= NEAR_COLUMNS) {
+        columns_add(source, columns, rows, cells);
+        return;
+    }
+    for (uint64_t i = 0; i < rows.n; i += TILE_ROWS) {
+        const uint64_t n = rows.n - i < TILE_ROWS ? rows.n - i : (uint64_t)TILE_ROWS;
+        const tm_hist_rows tile = {rows.rows + i, rows.packed + i, n};
+        for (uint32_t j = 0; j < columns.count; j += TILE_COLUMNS) {
+            const uint32_t left = columns.count - j;
+            const tm_hist_columns some = {columns.first + j,
+                                          left < TILE_COLUMNS ? left : (uint32_t)TILE_COLUMNS};
+            columns_add(source, some, tile, cells + (uint64_t)j * source->stride);
+        }
     }
 }
 
