@@ -99,7 +99,8 @@ static void print_parts(tm_cli *cli, const tm_place *place, const part *parts, u
     const tm_task task = tm__bundle_task(bundle);
     const uint32_t decided = tm__bundle_decide(bundle, answer);
     const uint32_t output = task == TM_TASK_MULTICLASS ? decided : 0;
-    const char *decision = task == TM_TASK_REGRESSION ? NULL : tm__bundle_class(bundle, decided);
+    const char *decision =
+        tm__bundle_classes(bundle) == 0 ? NULL : tm__bundle_class(bundle, decided);
     if (cli->json) {
         json_t *result = json_pack(
             "{s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "schema", "tidemill.explain/1", "model",

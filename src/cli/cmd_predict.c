@@ -148,7 +148,7 @@ static void put_head(prediction *p, const tm_table *chunk) {
 
 static void put_answer(prediction *p, const double *out) {
     const tm_task task = tm__bundle_task(p->bundle);
-    if (task == TM_TASK_REGRESSION) {
+    if (task == TM_TASK_REGRESSION || task == TM_TASK_RANKING) {
         put_number(p, out[0]);
         return;
     }

@@ -53,7 +53,7 @@ typedef struct model_key {
 
 static const model_key keys[] = {
     {"target", "target", VALUE_TEXT, NULL},
-    {"task", "task", VALUE_CHOICE, "auto binary multiclass regression"},
+    {"task", "task", VALUE_CHOICE, "auto binary multiclass regression ranking"},
     {"positive", "positive", VALUE_TEXT, NULL},
     {"metric", "metric", VALUE_TEXT, NULL},
     {"time", "time", VALUE_TEXT, NULL},

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run in words, from its report alone: what train --json prints holds all that is said here.
+ */
 #include "cli/train_words.h"
 
 #include <math.h>
@@ -29,6 +32,10 @@ const char *tm__score_word(const char *task, const json_t *test, const json_t *b
     } else if (strcmp(task, "multiclass") == 0) {
         const double floor_loss = tm__json_f64(baseline, "logloss", 1.0);
         way = 1.0 - tm__json_f64(test, "logloss", floor_loss) / floor_loss;
+    } else if (strcmp(task, "ranking") == 0) {
+        const double by_chance = tm__json_f64(baseline, "ndcg@10", 0.5);
+        way =
+            by_chance < 1 ? (tm__json_f64(test, "ndcg@10", 0.0) - by_chance) / (1 - by_chance) : 0;
     } else {
         way = tm__json_f64(test, "r2", 0.0);
     }
@@ -131,6 +138,10 @@ static void print_verdict(tm_cli *cli, const json_t *report) {
     } else if (strcmp(task, "multiclass") == 0) {
         tm__cli_print(cli, "  of 100 rows it names the right class for %.0f\n",
                       100.0 * tm__json_f64(test, "accuracy", 0.0));
+    } else if (strcmp(task, "ranking") == 0) {
+        tm__cli_print(cli, "  ndcg@10 is %.3f on test queries; rows in any order have %.3f\n",
+                      tm__json_f64(test, "ndcg@10", 0.0),
+                      tm__json_f64(json_object_get(report, "baseline"), "ndcg@10", 0.0));
     } else {
         tm__cli_print(cli, "  it is off by %.4g on average, a constant answer by %.4g\n",
                       tm__json_f64(test, "mae", 0.0),

@@ -236,6 +236,17 @@ static tm_status check_weights(const double *weights, uint64_t n_rows, tm_err *e
     return TM_OK;
 }
 
+static tm_status check_queries(const uint32_t *queries, uint64_t n_rows, tm_err *err) {
+    for (uint64_t i = 1; queries != NULL && i < n_rows; i++) {
+        if (queries[i] < queries[i - 1]) {
+            return TM_FAIL(err, TM_E_INVALID,
+                           "the query of row %llu has a lower number than the last",
+                           (unsigned long long)(i + 1));
+        }
+    }
+    return TM_OK;
+}
+
 static uint32_t view_terms(const tm_view *x) {
     return x->sparse == NULL ? 0 : x->sparse->n_terms;
 }
@@ -301,6 +312,7 @@ static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_e
     }
     TM_TRY(check_targets(in, in->y, in->x->n_rows, err));
     TM_TRY(check_weights(in->weights, in->x->n_rows, err));
+    TM_TRY(check_queries(in->queries, in->x->n_rows, err));
     if (in->x_valid == NULL) {
         return TM_OK;
     }
@@ -311,6 +323,7 @@ static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_e
         return TM_FAIL(err, TM_E_DATA, "no validation rows");
     }
     TM_TRY(check_targets(in, in->y_valid, in->x_valid->n_rows, err));
+    TM_TRY(check_queries(in->queries_valid, in->x_valid->n_rows, err));
     return check_weights(in->weights_valid, in->x_valid->n_rows, err);
 }
 

@@ -63,6 +63,8 @@ typedef struct tm_fit_input {
     const tm_view *x_valid; /* for early stopping; NULL: none */
     const double *y_valid;
     const double *weights_valid;
+    /* RANKING: [rows] number of each row's query, rising; a learner may do without */
+    const uint32_t *queries, *queries_valid;
     uint64_t seed;
     const struct tm_metric_ops *metric; /* that early stopping looks at; NULL: the learner's own */
     const tm_column_rule *rules; /* [x->n_cols]; NULL: none. TM_E_UNSUPPORTED for a learner that

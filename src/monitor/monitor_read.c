@@ -193,7 +193,9 @@ static tm_status live_read(tm_db *db, void *arg, tm_err *err) {
         return no_memory(err);
     }
     TM_TRY(live_rows(db, query, err));
-    return query->n_rows > 0 ? live_score(query, err) : TM_OK;
+    /* Answers of a ranking are logged without their queries: there is no live score of them. */
+    const bool has_score = tm__bundle_task(query->bundle) != TM_TASK_RANKING;
+    return query->n_rows > 0 && has_score ? live_score(query, err) : TM_OK;
 }
 
 tm_status tm__monitor_live(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
@@ -298,7 +300,7 @@ static void rows_columns(tm_rows_query *query) {
     const tm_schema *schema = tm__bundle_schema(query->bundle);
     const char *type_text = tm__json_text(tm__bundle_info(query->bundle), "target_type", "text");
     const tm_type type = tm__type_from_text(type_text);
-    const bool is_value = tm__bundle_task(query->bundle) == TM_TASK_REGRESSION;
+    const bool is_value = tm__bundle_classes(query->bundle) == 0;
     memcpy(query->columns, schema->cols, schema->n_cols * sizeof(*query->columns));
     query->n_cols = schema->n_cols;
     extra_column(query, "entity", (tm_schema_column){.type = TM_TYPE_TEXT, .role = TM_ROLE_ENTITY});

@@ -35,10 +35,13 @@ static tm_link link_of(const mixer *m) {
     return m->search->candidates[m->search->best].link;
 }
 
-/* Loss that selection looks at: smooth ones only, whatever decides the search. */
+/* Loss that selection looks at: smooth ones where there are, whatever decides the search. */
 static tm_status loss_of(const mixer *m, const double *pred, double *out, tm_err *err) {
     const tm_search *search = m->search;
-    const bool is_value = search->data->task == TM_TASK_REGRESSION;
+    const tm_task task = search->data->task;
+    const char *name = task == TM_TASK_REGRESSION ? "rmse"
+                       : task == TM_TASK_RANKING  ? "ndcg@10"
+                                                  : "logloss";
     const tm_score_input in = {
         .task = search->data->task,
         .n_classes = search->data->n_classes,
@@ -46,8 +49,11 @@ static tm_status loss_of(const mixer *m, const double *pred, double *out, tm_err
         .y = search->valid_y,
         .pred = pred,
         .weights = search->valid_weights,
+        .groups = search->valid_queries,
     };
-    return tm__metric_score(tm__metric_find(is_value ? "rmse" : "logloss"), &in, out, err);
+    TM_TRY(tm__metric_score(tm__metric_find(name), &in, out, err));
+    *out = task == TM_TASK_RANKING ? 1.0 - *out : *out;
+    return TM_OK;
 }
 
 /* Loss of the mean of `sum` and, when it is not UINT32_MAX, one more of candidate `index`. */
@@ -132,6 +138,7 @@ static tm_status settle(mixer *m, tm_err *err) {
         .y = search->valid_y,
         .pred = search->valid_pred,
         .weights = search->valid_weights,
+        .groups = search->valid_queries,
     };
     return tm__metric_score(search->metric, &in, &search->blend_score, err);
 }

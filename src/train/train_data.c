@@ -49,12 +49,11 @@ static tm_status set_role(tm_train_data *data, uint32_t col, tm_role role, const
 }
 
 static tm_status assign_roles(tm_train_data *data, const tm_train_options *options, tm_err *err) {
-    uint32_t group = UINT32_MAX;
     TM_TRY(find_named(data, options->target, "target", &data->target, err));
     TM_TRY(find_named(data, options->time, "time", &data->time, err));
     TM_TRY(find_named(data, options->entity, "entity", &data->entity, err));
     TM_TRY(find_named(data, options->weight, "weight", &data->weight, err));
-    TM_TRY(find_named(data, options->group, "group", &group, err));
+    TM_TRY(find_named(data, options->group, "group", &data->group, err));
     for (uint32_t i = 0; i < options->n_drop; i++) {
         uint32_t col = UINT32_MAX;
         TM_TRY(find_named(data, options->drop[i], "dropped", &col, err));
@@ -62,7 +61,7 @@ static tm_status assign_roles(tm_train_data *data, const tm_train_options *optio
     }
     TM_TRY(
         set_role(data, data->entity, TM_ROLE_ENTITY, "names the entity, so it is no feature", err));
-    TM_TRY(set_role(data, group, TM_ROLE_GROUP, "names the group of a row", err));
+    TM_TRY(set_role(data, data->group, TM_ROLE_GROUP, "names the group of a row", err));
     TM_TRY(set_role(data, data->weight, TM_ROLE_WEIGHT, "weighs the rows", err));
     TM_TRY(set_role(data, data->target, TM_ROLE_TARGET, "the target", err));
     if (data->time != UINT32_MAX) {
@@ -139,6 +138,9 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
         st = fill_weights(data, err);
     }
     if (st == TM_OK) {
+        st = tm__queries_init(data, err);
+    }
+    if (st == TM_OK) {
         st = tm__train_split_rows(data, options, err);
     }
     if (st == TM_OK) {
@@ -159,6 +161,7 @@ void tm__train_data_done(tm_train_data *data) {
     tm__mem_free(data->classes);
     tm__mem_free(data->y);
     tm__mem_free(data->weights);
+    tm__mem_free(data->queries);
     tm__mem_free(data->train);
     tm__mem_free(data->test);
     memset(data, 0, sizeof(*data));

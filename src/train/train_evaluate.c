@@ -40,7 +40,7 @@ tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table, doubl
                            uint32_t **out_rows, uint64_t *out_n, tm_err *err) {
     const uint64_t n_rows = tm__table_rows(table);
     const uint32_t col = tm__table_find(table, tm__bundle_target(bundle));
-    const bool is_value = tm__bundle_task(bundle) == TM_TASK_REGRESSION;
+    const bool is_value = tm__bundle_classes(bundle) == 0;
     if (col == UINT32_MAX) {
         return TM_FAIL(err, TM_E_DATA, "the data has no target column '%s'",
                        tm__bundle_target(bundle));
@@ -77,11 +77,43 @@ tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table, doubl
     return TM_OK;
 }
 
+/* Rows of a query together, targets with them; *out: the number of each row's query. */
+static tm_status gather_queries(const tm_bundle *bundle, const tm_table *table, uint32_t *rows,
+                                double *y, uint64_t n, uint32_t **out, tm_err *err) {
+    const char *name = tm__json_text(tm__bundle_info(bundle), "group", "");
+    const uint32_t group = tm__table_find(table, name);
+    const uint64_t n_rows = tm__table_rows(table);
+    uint64_t *queries = NULL;
+    if (group == UINT32_MAX) {
+        return TM_FAIL(err, TM_E_DATA, "the data has no column '%s', which tells queries apart",
+                       name);
+    }
+    TM_TRY(tm__queries_read(table, group, &queries, err));
+    double *by_row = tm__mem_alloc(n_rows, sizeof(double));
+    tm_status st = by_row == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the queries") : TM_OK;
+    for (uint64_t i = 0; st == TM_OK && i < n; i++) {
+        by_row[rows[i]] = y[i];
+    }
+    if (st == TM_OK) {
+        st = tm__queries_gather(queries, rows, n, err);
+    }
+    for (uint64_t i = 0; st == TM_OK && i < n; i++) {
+        y[i] = by_row[rows[i]];
+    }
+    if (st == TM_OK) {
+        *out = tm__queries_number(queries, rows, n);
+        st = *out == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the queries") : TM_OK;
+    }
+    tm__mem_free(queries);
+    tm__mem_free(by_row);
+    return st;
+}
+
 tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table,
                              json_t **out, tm_err *err) {
     double *y = NULL;
     double *pred = NULL;
-    uint32_t *rows = NULL;
+    uint32_t *rows = NULL, *queries = NULL;
     uint64_t n = 0;
     TM_TRY(tm__train_target(bundle, table, &y, &rows, &n, err));
     tm_status st = TM_OK;
@@ -94,7 +126,12 @@ tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_tabl
         st = TM_FAIL(err, TM_E_NOMEM, "no memory for %llu answers", (unsigned long long)n);
         goto out;
     }
-    st = tm__bundle_predict(ctx, bundle, table, rows, n, pred, err);
+    if (tm__bundle_task(bundle) == TM_TASK_RANKING) {
+        st = gather_queries(bundle, table, rows, y, n, &queries, err);
+    }
+    if (st == TM_OK) {
+        st = tm__bundle_predict(ctx, bundle, table, rows, n, pred, err);
+    }
     if (st != TM_OK) {
         goto out;
     }
@@ -104,12 +141,14 @@ tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_tabl
         .n_rows = n,
         .y = y,
         .pred = pred,
+        .groups = queries,
         .threshold = tm__bundle_threshold(bundle),
     };
     st = tm__metric_report(&in, out, err);
 out:
     tm__mem_free(y);
     tm__mem_free(rows);
+    tm__mem_free(queries);
     tm__mem_free(pred);
     return st;
 }

@@ -175,6 +175,7 @@ tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_
         .x = tm__matrix_view(fold.x),
         .y = fold.y,
         .weights = fold.weights,
+        .queries = fold.queries,
         .seed = search->options->seed,
         .rules = rules,
         .has_groups = search->options->n_interact > 0,

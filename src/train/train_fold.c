@@ -4,7 +4,7 @@
  *
  * Time-ordered runs validate on the latest fifth, as the test does. Others use five folds while
  * that is cheap (fewer than 20,000 rows), two up to 60,000, and one held-out fifth beyond; rows of
- * one entity share a fold.
+ * one entity share a fold, and those of a query.
  */
 #include "train/train_priv.h"
 
@@ -30,6 +30,16 @@ void tm__fold_rows_done(tm_fold_rows *rows) {
     memset(rows, 0, sizeof(*rows));
 }
 
+/* Where the latest fifth begins; not within a query. */
+static uint64_t latest_from(const tm_train_data *data, const uint32_t *rows, uint64_t n_rows) {
+    uint64_t from = n_rows - n_rows / HOLDOUT_PARTS;
+    while (data->queries != NULL && from > 0 && from < n_rows &&
+           data->queries[rows[from]] == data->queries[rows[from - 1]]) {
+        from--;
+    }
+    return from;
+}
+
 tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data, const uint32_t *rows,
                              uint64_t n_rows, const tm_fold_cut *cut, tm_err *err) {
     const uint64_t key = tm__rng_split(cut->seed, "fold", 0).key;
@@ -48,11 +58,14 @@ tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data, const
     if (entities != NULL) {
         tm__table_row_hashes(data->table, &data->entity, 1, entities);
     }
+    const uint64_t latest = latest_from(data, rows, n_rows);
     for (uint64_t i = 0; i < n_rows; i++) {
-        const uint64_t who = entities != NULL ? entities[rows[i]] : rows[i];
+        const uint64_t who = data->queries != NULL ? data->queries[rows[i]]
+                             : entities != NULL    ? entities[rows[i]]
+                                                   : rows[i];
         const uint32_t parts = cut->n_folds == 1 ? HOLDOUT_PARTS : cut->n_folds;
-        const bool is_valid = data->is_time_ordered ? i >= n_rows - n_rows / HOLDOUT_PARTS
-                                                    : tm__rng_at(key, who) % parts == cut->fold;
+        const bool is_valid =
+            data->is_time_ordered ? i >= latest : tm__rng_at(key, who) % parts == cut->fold;
         if (is_valid) {
             made.valid[made.n_valid++] = rows[i];
         } else {
@@ -108,6 +121,13 @@ tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
     if (st == TM_OK) {
         st = gather_targets(fold, data, rows->fit, err);
     }
+    if (st == TM_OK && data->queries != NULL) {
+        fold->queries = tm__queries_number(data->queries, rows->fit, fold->n);
+        fold->queries_valid = tm__queries_number(data->queries, fold->valid_rows, fold->n_valid);
+        if (fold->queries == NULL || fold->queries_valid == NULL) {
+            st = TM_FAIL(err, TM_E_NOMEM, "no memory for the queries of a fold");
+        }
+    }
     if (st == TM_OK) {
         st = tm__program_fit(ctx, data->table, &data->schema, data->y, rows->fit, rows->n_fit,
                              &options, &fold->program, &fold->x, err);
@@ -130,6 +150,8 @@ void tm__fold_done(tm_fold *fold) {
     tm__mem_free(fold->y_valid);
     tm__mem_free(fold->weights);
     tm__mem_free(fold->weights_valid);
+    tm__mem_free(fold->queries);
+    tm__mem_free(fold->queries_valid);
     tm__mem_free(fold->valid_rows);
     memset(fold, 0, sizeof(*fold));
 }

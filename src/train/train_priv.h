@@ -17,13 +17,14 @@ typedef struct tm_train_data {
     uint64_t n_rows;
     uint64_t n_own; /* rows before the separate test table */
     tm_schema schema;
-    uint32_t target, time, entity, weight; /* columns, UINT32_MAX when there is none */
+    uint32_t target, time, entity, weight, group; /* columns, UINT32_MAX when there is none */
     tm_task task;
     uint32_t n_classes;
     char **classes;  /* [n_classes], owned */
     double *y;       /* [n_rows]; NaN where the target is missing, n_classes for an unseen class */
     double *weights; /* [n_rows] or NULL */
-    tm_split split;  /* with AUTO resolved */
+    uint64_t *queries; /* RANKING: [n_rows] what tells queries apart; else NULL */
+    tm_split split;    /* with AUTO resolved */
     const char *split_reason;
     bool is_time_ordered;
     uint32_t *train; /* rows to learn from, in time order when is_time_ordered */
@@ -38,8 +39,9 @@ typedef struct tm_fold {
     tm_program *program;
     tm_matrix *x, *x_valid;
     double *y, *y_valid;
-    double *weights, *weights_valid; /* NULL when there are none */
-    uint32_t *valid_rows;            /* rows of the table */
+    double *weights, *weights_valid;   /* NULL when there are none */
+    uint32_t *queries, *queries_valid; /* RANKING: rising numbers; else NULL */
+    uint32_t *valid_rows;              /* rows of the table */
     uint64_t n, n_valid;
 } tm_fold;
 
@@ -73,6 +75,7 @@ typedef struct tm_search {
         *valid_pred; /* [n_valid x n_outputs] answers of the best or the blend on validation rows */
     double *valid_y;
     double *valid_weights;
+    uint32_t *valid_queries; /* RANKING */
     uint64_t n_valid;
     double seconds_features;
 } tm_search;
@@ -86,6 +89,19 @@ TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_
                                             tm_err *err);
 /** Text of a target cell as a class name, in out [>= 64 bytes or the text itself]. */
 tm_str tm__train_class_text(const tm_column *column, uint64_t row, char *out);
+/* train_query.c: queries of a ranking; nothing is done for another task. */
+TM_NODISCARD tm_status tm__queries_init(tm_train_data *data, tm_err *err);
+/** Each query on one side only, and its rows together: after the split. */
+TM_NODISCARD tm_status tm__queries_settle(tm_train_data *data, tm_err *err);
+/** What tells the queries of a table's rows apart; ends with tm__mem_free(). TM_E_DATA names a row
+ * without one. */
+TM_NODISCARD tm_status tm__queries_read(const tm_table *table, uint32_t group, uint64_t **out,
+                                        tm_err *err);
+/** Rows of a query together, queries in the order of their first rows. */
+TM_NODISCARD tm_status tm__queries_gather(const uint64_t *queries, uint32_t *rows, uint64_t n,
+                                          tm_err *err);
+/** Rising numbers of gathered rows' queries [n]; NULL when out of memory. */
+uint32_t *tm__queries_number(const uint64_t *queries, const uint32_t *rows, uint64_t n);
 /* train_split.c: train and test rows. */
 TM_NODISCARD tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);

@@ -110,11 +110,11 @@ static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe
         st = tm__model_predict(ctx, model, &probe->valid, pred, err);
     }
     if (st == TM_OK) {
-        const char *name = data->task == TM_TASK_BINARY       ? "auc"
-                           : data->task == TM_TASK_MULTICLASS ? "accuracy"
-                                                              : "r2";
+        const char *name = probe->in.task == TM_TASK_BINARY       ? "auc"
+                           : probe->in.task == TM_TASK_MULTICLASS ? "accuracy"
+                                                                  : "r2";
         tm__model_link(tm__model_link_of(model), model->n_outputs, fold->n_valid, pred);
-        const tm_score_input in = {.task = data->task,
+        const tm_score_input in = {.task = probe->in.task,
                                    .n_classes = data->n_classes,
                                    .n_rows = fold->n_valid,
                                    .y = fold->y_valid,
@@ -140,7 +140,9 @@ static tm_status probe_all(tm_ctx *ctx, const tm_train_data *data, const tm_fold
     probe->ops = tm__model_find("gbdt");
     tm__params_init(probe->ops, &probe->params);
     tm_status st = tm__candidate_params(&options, probe->ops, &probe->params, &n_set, err);
-    probe->in = (tm_fit_input){.task = data->task,
+    /* A relevance is told by points: what gives it away does so without its query. */
+    const bool ranks = data->task == TM_TASK_RANKING;
+    probe->in = (tm_fit_input){.task = ranks ? TM_TASK_REGRESSION : data->task,
                                .n_classes = data->n_classes,
                                .x = &probe->fit,
                                .y = fold->y,

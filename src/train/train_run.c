@@ -143,6 +143,7 @@ static tm_status validation_report(run *r, tm_err *err) {
         .y = s->valid_y,
         .pred = s->valid_pred,
         .weights = s->valid_weights,
+        .groups = s->valid_queries,
         .threshold = r->threshold.value,
     };
     json_t *report = NULL;
@@ -190,6 +191,9 @@ static tm_status describe_model(run *r, tm_err *err) {
     }
     if (data->entity != UINT32_MAX) {
         json_object_set_new(info, "entity", json_string(data->schema.cols[data->entity].name));
+    }
+    if (data->queries != NULL) {
+        json_object_set_new(info, "group", json_string(data->schema.cols[data->group].name));
     }
     json_object_set_new(info, "metric", json_string(r->search.metric->name));
     json_object_set_new(info, "learner", json_string(r->final.model->ops->name));
@@ -269,9 +273,13 @@ static tm_status report_rows(run *r, const uint32_t *rows, uint64_t n, const dou
                              json_t **out, tm_err *err) {
     double *y = tm__mem_alloc(n, sizeof(double));
     double *weights = r->data.weights != NULL ? tm__mem_alloc(n, sizeof(double)) : NULL;
-    if (y == NULL || (r->data.weights != NULL && weights == NULL)) {
+    uint32_t *queries =
+        r->data.queries != NULL ? tm__queries_number(r->data.queries, rows, n) : NULL;
+    if (y == NULL || (r->data.weights != NULL && weights == NULL) ||
+        (r->data.queries != NULL && queries == NULL)) {
         tm__mem_free(y);
         tm__mem_free(weights);
+        tm__mem_free(queries);
         return TM_FAIL(err, TM_E_NOMEM, "no memory to score the test rows");
     }
     for (uint64_t i = 0; i < n; i++) {
@@ -287,11 +295,13 @@ static tm_status report_rows(run *r, const uint32_t *rows, uint64_t n, const dou
         .y = y,
         .pred = pred,
         .weights = weights,
+        .groups = queries,
         .threshold = r->threshold.value,
     };
     const tm_status st = tm__metric_report(&in, out, err);
     tm__mem_free(y);
     tm__mem_free(weights);
+    tm__mem_free(queries);
     return st;
 }
 

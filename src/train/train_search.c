@@ -40,6 +40,7 @@ typedef struct rung {
     uint64_t n_valid;
     double *y;
     double *weights;
+    uint32_t *queries; /* RANKING: rising over all folds */
 } rung;
 
 static void rung_done(rung *r) {
@@ -48,6 +49,7 @@ static void rung_done(rung *r) {
     }
     tm__mem_free(r->y);
     tm__mem_free(r->weights);
+    tm__mem_free(r->queries);
     memset(r, 0, sizeof(*r));
 }
 
@@ -57,22 +59,30 @@ static tm_status rung_pool(rung *r, bool weighted, tm_err *err) {
     }
     r->y = tm__mem_alloc(r->n_valid, sizeof(double));
     r->weights = weighted ? tm__mem_alloc(r->n_valid, sizeof(double)) : NULL;
-    if (r->y == NULL || (weighted && r->weights == NULL)) {
+    const bool ranks = r->n_folds > 0 && r->folds[0].queries_valid != NULL;
+    r->queries = ranks ? tm__mem_alloc(r->n_valid, sizeof(uint32_t)) : NULL;
+    if (r->y == NULL || (weighted && r->weights == NULL) || (ranks && r->queries == NULL)) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the validation rows");
     }
     uint64_t at = 0;
+    uint32_t first = 0; /* number of the fold's first query */
     for (uint32_t i = 0; i < r->n_folds; i++) {
         const tm_fold *fold = &r->folds[i];
         memcpy(r->y + at, fold->y_valid, fold->n_valid * sizeof(double));
         if (weighted) {
             memcpy(r->weights + at, fold->weights_valid, fold->n_valid * sizeof(double));
         }
+        for (uint64_t k = 0; ranks && k < fold->n_valid; k++) {
+            r->queries[at + k] = first + fold->queries_valid[k];
+        }
         at += fold->n_valid;
+        first = ranks && at > 0 ? r->queries[at - 1] + 1 : 0;
     }
     return TM_OK;
 }
 
-/* A sample of the training rows that keeps their order: a pure function of (seed, row). */
+/* A sample of the training rows that keeps their order: a pure function of (seed, row), or of the
+ * query in its place. */
 static uint64_t sample_rows(const tm_train_data *data, uint64_t seed, uint64_t n_max,
                             uint32_t *out) {
     const uint64_t key = tm__rng_split(seed, "rung", 0).key;
@@ -80,7 +90,8 @@ static uint64_t sample_rows(const tm_train_data *data, uint64_t seed, uint64_t n
     uint64_t n = 0;
     for (uint64_t i = 0; i < data->n_train; i++) {
         const uint32_t row = data->train[i];
-        if (share >= 1.0 || (double)(tm__rng_at(key, row) >> 11) * 0x1p-53 < share) {
+        const uint64_t who = data->queries != NULL ? data->queries[row] : row;
+        if (share >= 1.0 || (double)(tm__rng_at(key, who) >> 11) * 0x1p-53 < share) {
             out[n++] = row;
         }
     }
@@ -136,6 +147,8 @@ static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *f
         .x_valid = tm__matrix_view(fold->x_valid),
         .y_valid = fold->y_valid,
         .weights_valid = fold->weights_valid,
+        .queries = fold->queries,
+        .queries_valid = fold->queries_valid,
         .seed = search->options->seed,
         .rules = rules,
         .has_groups = search->options->n_interact > 0,
@@ -172,6 +185,7 @@ static tm_status score_raw(const tm_search *search, const rung *r, tm_link link,
         .y = r->y,
         .pred = pred,
         .weights = r->weights,
+        .groups = r->queries,
     };
     const tm_status st = tm__metric_score(search->metric, &in, out, err);
     tm__mem_free(pred);
@@ -267,11 +281,14 @@ static void forget_raw(tm_search *search) {
 static void take_truth(tm_search *search, rung *r) {
     tm__mem_free(search->valid_y);
     tm__mem_free(search->valid_weights);
+    tm__mem_free(search->valid_queries);
     search->valid_y = r->y;
     search->valid_weights = r->weights;
+    search->valid_queries = r->queries;
     search->n_valid = r->n_valid;
     r->y = NULL;
     r->weights = NULL;
+    r->queries = NULL;
 }
 
 /* Indices of the best candidates tried so far, best first. */
@@ -339,6 +356,7 @@ tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fol
     }
     tm__mem_free(r.y);
     tm__mem_free(r.weights);
+    tm__mem_free(r.queries);
     tm__mem_free(raw);
     if (st != TM_OK) {
         tm__model_free(model);
@@ -524,5 +542,6 @@ void tm__search_done(tm_search *search) {
     tm__mem_free(search->valid_pred);
     tm__mem_free(search->valid_y);
     tm__mem_free(search->valid_weights);
+    tm__mem_free(search->valid_queries);
     memset(search, 0, sizeof(*search));
 }

@@ -4,7 +4,8 @@
  *
  * A split must look like the use: rows that come later are the test when rows have an order in
  * time, whole entities are the test when rows of one entity repeat, else rows are drawn. Draws are
- * pure functions of (seed, row or entity), so the same row goes the same way on every machine.
+ * pure functions of (seed, row or entity), so the same row goes the same way on every machine. A
+ * query of a ranking goes where its first row goes.
  */
 #include "train/train_priv.h"
 
@@ -185,7 +186,9 @@ static tm_status resolve(tm_train_data *data, const tm_train_options *options, t
         data->split_reason = "rows have an entity, so none is on both sides";
     } else {
         split->kind = TM_SPLIT_RANDOM;
-        data->split_reason = "rows have no time and no entity, so they are drawn";
+        data->split_reason = data->queries != NULL
+                                 ? "queries have no time, so they are drawn whole"
+                                 : "rows have no time and no entity, so they are drawn";
     }
     return TM_OK;
 }
@@ -258,7 +261,7 @@ static void cut_rows(tm_train_data *data, const tm_train_options *options,
             row >= data->n_own || (!has_test_table && is_test(data, row, entities, &draw));
         if (to_test) {
             data->test[data->n_test++] = (uint32_t)row;
-        } else if (data->task == TM_TASK_REGRESSION || data->y[row] < data->n_classes) {
+        } else if (data->n_classes == 0 || data->y[row] < data->n_classes) {
             data->train[data->n_train++] = (uint32_t)row;
         }
     }
@@ -339,6 +342,7 @@ tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *opti
     cut_rows(data, options, entities);
     tm__mem_free(entities);
     TM_TRY(order_rows(data, err));
+    TM_TRY(tm__queries_settle(data, err));
     if (data->n_train < 10) {
         const tm_status st = TM_FAIL(err, TM_E_DATA, "%llu rows are left to learn from",
                                      (unsigned long long)data->n_train);

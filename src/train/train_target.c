@@ -4,7 +4,7 @@
  *
  * Text, truth values and at most 20 distinct integers are classes; other numbers are values. With
  * two classes the positive one is true, 1 or yes, else the rarer. More classes stand in the order
- * of their numbers, or of their bytes.
+ * of their numbers, or of their bytes. A relevance is a number; no column is taken for one unasked.
  */
 #include "train/train_priv.h"
 
@@ -18,6 +18,7 @@
 #include "base/mem.h"
 
 #define MAX_INT_CLASSES 20u
+#define RELEVANCE_MAX 31.0 /* its gain is 2^relevance - 1 */
 
 tm_str tm__train_class_text(const tm_column *column, uint64_t row, char *out) {
     if (column->type == TM_TYPE_TEXT) {
@@ -235,6 +236,12 @@ static tm_status fit_values(tm_train_data *data, const tm_column *column, tm_err
             tm_err_at(err, NULL, row + 1, 0);
             return st;
         }
+        if (data->task == TM_TASK_RANKING && !(value >= 0.0 && value <= RELEVANCE_MAX)) {
+            const tm_status st = TM_FAIL(err, TM_E_DATA, "the relevance '%s' is not from 0 to %g",
+                                         column->name, RELEVANCE_MAX);
+            tm_err_at(err, NULL, row + 1, data->target + 1);
+            return st;
+        }
         data->y[row] = value;
         varies = varies || (!isnan(first) && value != first);
         first = isnan(first) ? value : first;
@@ -248,7 +255,7 @@ static tm_status fit_values(tm_train_data *data, const tm_column *column, tm_err
         tm_err_hint(err, "There is nothing to predict; check the column and the rows chosen.");
         return st;
     }
-    data->task = TM_TASK_REGRESSION;
+    data->task = data->task == TM_TASK_RANKING ? TM_TASK_RANKING : TM_TASK_REGRESSION;
     return TM_OK;
 }
 
@@ -285,15 +292,12 @@ static bool looks_like_classes(const tm_train_data *data, const tm_column *colum
 
 tm_status tm__train_target_fit(tm_train_data *data, const tm_train_options *options, tm_err *err) {
     const tm_column *column = tm__table_column(data->table, data->target);
-    if (options->task == TM_TASK_RANKING) {
-        return TM_FAIL(err, TM_E_UNSUPPORTED, "ranking is not learned yet");
-    }
     data->task = options->task;
     data->y = tm__mem_alloc(data->n_rows, sizeof(double));
     if (data->y == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the target");
     }
-    if (data->task == TM_TASK_REGRESSION ||
+    if (data->task == TM_TASK_REGRESSION || data->task == TM_TASK_RANKING ||
         (data->task == TM_TASK_NONE && !looks_like_classes(data, column))) {
         TM_TRY(fit_values(data, column, err));
     } else {

@@ -39,7 +39,8 @@ tm_loss_spec tm__gbdt_loss_spec(tm_task task, uint32_t n_outputs, const tm_param
                           .n_outputs = n_outputs,
                           .quantile = values[TM_GBDT_QUANTILE],
                           .huber_delta = values[TM_GBDT_HUBER],
-                          .tweedie_power = values[TM_GBDT_TWEEDIE]};
+                          .tweedie_power = values[TM_GBDT_TWEEDIE],
+                          .rank_depth = (uint32_t)values[TM_GBDT_RANK_DEPTH]};
 }
 
 static tm_status gbdt_check_targets(const tm_params *params, tm_task task, const double *y,

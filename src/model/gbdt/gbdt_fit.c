@@ -73,6 +73,7 @@ typedef struct boost {
     uint32_t n_lanes;
     boost_lane *lanes;
     bool has_valid;
+    const tm_metric_ops *metric; /* of early stopping; NULL: the loss */
     boost_valid valid;
     double *best_gains; /* [n_cols] of the best round */
     uint32_t round;
@@ -255,7 +256,7 @@ static void state_read_valid(boost *b) {
 static bool is_by_metric(const boost *b) {
     const tm_objective o = b->loss.spec.objective;
     const char *own = o == TM_OBJECTIVE_SQUARED ? "rmse" : "logloss";
-    return b->in->metric != NULL && strcmp(b->in->metric->name, own) != 0;
+    return b->metric != NULL && strcmp(b->metric->name, own) != 0;
 }
 
 /* The metric of the scores so far. */
@@ -274,8 +275,9 @@ static tm_status valid_metric(boost *b, double *out, tm_err *err) {
                                .n_rows = n_rows,
                                .y = b->in->y_valid,
                                .pred = valid->answers,
+                               .groups = b->in->queries_valid,
                                .weights = b->in->weights_valid};
-    return tm__metric_score(b->in->metric, &in, out, err);
+    return tm__metric_score(b->metric, &in, out, err);
 }
 
 /* What early stopping looks at. */
@@ -295,8 +297,14 @@ static tm_status valid_init(boost *b, tm_err *err) {
     boost_valid *valid = &b->valid;
     const uint32_t k = b->model->base.n_outputs;
     const uint64_t n_rows = in->x_valid->n_rows;
+    tm_loss_spec spec = b->loss.spec;
+    spec.query = in->queries_valid;
+    b->metric = in->metric;
+    if (in->task == TM_TASK_RANKING && in->metric == NULL) {
+        b->metric = tm__metric_find(tm__metric_default(in->task)); /* gradients have no loss */
+    }
     const tm_status st =
-        tm__loss_init(&b->loss.spec, n_rows, in->y_valid, in->weights_valid, &valid->loss, err);
+        tm__loss_init(&spec, n_rows, in->y_valid, in->weights_valid, &valid->loss, err);
     if (st != TM_OK) {
         tm_err_hint(err, "The row is one of the validation rows.");
         return st;
@@ -328,7 +336,8 @@ static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
     const tm_fit_input *in = b->in;
     const uint64_t n_rows = in->x->n_rows;
     const uint32_t k = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
-    const tm_loss_spec spec = tm__gbdt_loss_spec(in->task, k, params);
+    tm_loss_spec spec = tm__gbdt_loss_spec(in->task, k, params);
+    spec.query = in->queries;
     TM_TRY(tm__loss_init(&spec, n_rows, in->y, in->weights, &b->loss, err));
     const tm_objective objective = b->loss.spec.objective;
     if (tm__objective_renews(objective)) {
@@ -536,8 +545,8 @@ static tm_status valid_check(boost *b, bool *out, tm_err *err) {
     double score = 0;
     tm__pool_run(pool, n_chunks, valid_task, b);
     TM_TRY(valid_score(b, &score, err));
-    const bool is_better = is_by_metric(b) ? tm__metric_gain(b->in->metric, score, valid->best) > 0
-                                           : score < valid->best;
+    const bool is_better =
+        is_by_metric(b) ? tm__metric_gain(b->metric, score, valid->best) > 0 : score < valid->best;
     if (is_better || valid->best_rounds == 0) {
         valid->best = score;
         valid->best_rounds = n_rounds;
@@ -585,8 +594,9 @@ static tm_status rounds_run(boost *b, tm_err *err) {
 tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                        tm_model **out_model, tm_err *err) {
     boost b = {.ctx = ctx, .in = in, .params = params->values};
-    if (in->task == TM_TASK_RANKING) {
-        return TM_FAIL(err, TM_E_UNSUPPORTED, "boosted trees cannot rank yet");
+    if (in->task == TM_TASK_RANKING &&
+        (in->queries == NULL || (in->x_valid != NULL && in->queries_valid == NULL))) {
+        return TM_FAIL(err, TM_E_INVALID, "ranking needs the query of each row");
     }
     tm_status st = boost_init(&b, params, err);
     if (st == TM_OK) {

@@ -21,6 +21,7 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "base/simd.h"
+#include "model/gbdt/gbdt_rank.h"
 #include "model/gbdt/gbdt_renew.h"
 
 enum { BLOCK = 256 };
@@ -32,6 +33,7 @@ static const double PROBABILITY_MIN = 1e-15;
 static const double SCORE_MAX = 50;
 
 typedef struct loss_job {
+    const double *rank_g, *rank_h; /* [n_rows] LAMBDARANK */
     const tm_loss *loss;
     uint32_t output;
     uint64_t key;
@@ -112,9 +114,9 @@ static void scale_init(tm_loss *loss) {
     }
 }
 
-static bool has_classes(const tm_loss *loss) {
-    return loss->spec.objective == TM_OBJECTIVE_LOGISTIC ||
-           loss->spec.objective == TM_OBJECTIVE_SOFTMAX;
+static bool has_scale(const tm_loss *loss) {
+    const tm_objective o = loss->spec.objective;
+    return o == TM_OBJECTIVE_SQUARED || tm__objective_renews(o);
 }
 
 tm_status tm__loss_init(const tm_loss_spec *spec, uint64_t n_rows, const double *y,
@@ -134,7 +136,15 @@ tm_status tm__loss_init(const tm_loss_spec *spec, uint64_t n_rows, const double 
             return st;
         }
     }
-    if (!has_classes(&loss) && !tm__objective_is_log(loss.spec.objective)) {
+    if (loss.spec.objective == TM_OBJECTIVE_LAMBDARANK) {
+        const tm_status st =
+            tm__rank_create(spec->query, y, n_rows, spec->rank_depth, &loss.rank, err);
+        if (st != TM_OK) {
+            tm__loss_done(&loss);
+            return st;
+        }
+    }
+    if (has_scale(&loss)) {
         scale_init(&loss);
     }
     *out = loss;
@@ -143,6 +153,7 @@ tm_status tm__loss_init(const tm_loss_spec *spec, uint64_t n_rows, const double 
 
 void tm__loss_done(tm_loss *loss) {
     tm__mem_free(loss->weights);
+    tm__rank_free(loss->rank);
     *loss = (tm_loss){0};
 }
 
@@ -543,7 +554,12 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
             .n = n,
             .g = g,
             .h = h};
-        block_gradients(&b);
+        if (job->rank_g != NULL) {
+            memcpy(g, job->rank_g + row, n * sizeof(double));
+            memcpy(h, job->rank_h + row, n * sizeof(double));
+        } else {
+            block_gradients(&b);
+        }
         for (uint32_t i = 0; i < n && loss->weights != NULL; i++) {
             g[i] *= loss->weights[row + i];
             h[i] *= loss->weights[row + i];
@@ -641,6 +657,9 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
                     .norms = norms,
                     .gradients = out};
     const uint64_t n_chunks = chunk_count(loss->n_rows);
+    if (loss->rank != NULL) {
+        tm__rank_fit(pool, loss->rank, scores, &job.rank_g, &job.rank_h);
+    }
     tm__pool_run(pool, n_chunks, gradients_task, &job);
     out->sum_abs_g = out->sum_h = out->max_abs_g = out->max_h = 0;
     for (uint64_t chunk = 0; chunk < n_chunks; chunk++) {

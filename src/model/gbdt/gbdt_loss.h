@@ -26,8 +26,9 @@ typedef struct tm_loss {
     const double *y; /* borrowed */
     double *weights; /* with mean 1; NULL: all 1 */
     double spread;   /* a power of two over the spread of y, where an answer is no log; else 1 */
-    double scale;    /* SQUARED, HUBER: gradients are divided by it, and leaf values multiplied; a
-                        power of two; else 1 */
+    struct tm_rank *rank; /* LAMBDARANK: its queries */
+    double scale; /* SQUARED, HUBER: gradients are divided by it, and leaf values multiplied; a
+                power of two; else 1 */
 } tm_loss;
 
 /**
