@@ -285,6 +285,37 @@ static tm_status check_base(const tm_model_ops *ops, const tm_fit_input *in, tm_
     return TM_OK;
 }
 
+static tm_status check_scores(const double *scores, uint64_t n_rows, uint32_t n_outputs,
+                              tm_err *err) {
+    for (uint64_t i = 0; i < n_rows * n_outputs; i++) {
+        if (!(fabs(scores[i]) <= TM_MODEL_SCORE_MAX)) {
+            return TM_FAIL(err, TM_E_INVALID, "the initial score of row %llu is not finite",
+                           (unsigned long long)(i / n_outputs + 1));
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status check_init_scores(const tm_model_ops *ops, const tm_fit_input *in, tm_err *err) {
+    const uint32_t n_outputs = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
+    if (in->init_scores == NULL && in->init_scores_valid == NULL) {
+        return TM_OK;
+    }
+    if (!ops->takes_scores) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' cannot start from scores", ops->name);
+    }
+    if (in->init_scores == NULL || (in->x_valid != NULL && in->init_scores_valid == NULL) ||
+        in->base != NULL) {
+        return TM_FAIL(
+            err, TM_E_INVALID,
+            "initial scores are for all rows, and not for those of a model to go on from");
+    }
+    TM_TRY(check_scores(in->init_scores, in->x->n_rows, n_outputs, err));
+    return in->x_valid != NULL
+               ? check_scores(in->init_scores_valid, in->x_valid->n_rows, n_outputs, err)
+               : TM_OK;
+}
+
 static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_err *err) {
     if (ops->abi != TM_MODEL_ABI) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' was written for interface %u, not %u",
@@ -310,6 +341,7 @@ static tm_status check_fit(const tm_model_ops *ops, const tm_fit_input *in, tm_e
     if (in->base != NULL) {
         TM_TRY(check_base(ops, in, err));
     }
+    TM_TRY(check_init_scores(ops, in, err));
     TM_TRY(check_targets(in, in->y, in->x->n_rows, err));
     TM_TRY(check_weights(in->weights, in->x->n_rows, err));
     TM_TRY(check_queries(in->queries, in->x->n_rows, err));

@@ -65,6 +65,10 @@ typedef struct tm_fit_input {
     const double *weights_valid;
     /* RANKING: [rows] number of each row's query, rising; a learner may do without */
     const uint32_t *queries, *queries_valid;
+    /* [rows x outputs], row-major, or NULL: raw scores that training starts from in place of a
+     * constant. They are no part of the model: who gives them adds those of a row to the raw scores
+     * that the model predicts for it. TM_E_UNSUPPORTED for a learner that cannot. */
+    const double *init_scores, *init_scores_valid;
     uint64_t seed;
     const struct tm_metric_ops *metric; /* that early stopping looks at; NULL: the learner's own */
     const tm_column_rule *rules; /* [x->n_cols]; NULL: none. TM_E_UNSUPPORTED for a learner that
@@ -80,6 +84,7 @@ struct tm_model_ops {
     uint32_t abi;
     const tm_param_def *params; /* ends with name NULL */
     bool keeps_rules;           /* tm_fit_input.rules are no error */
+    bool takes_scores;          /* tm_fit_input.init_scores are no error */
     bool continues;             /* tm_fit_input.base is none */
     /* required */
     tm_status (*fit)(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,

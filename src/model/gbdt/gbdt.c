@@ -229,6 +229,7 @@ const tm_model_ops tm__gbdt_ops = {
     .abi = TM_MODEL_ABI,
     .params = definitions,
     .keeps_rules = true,
+    .takes_scores = true,
     .continues = true,
     .fit = tm__gbdt_fit,
     .predict = gbdt_predict,

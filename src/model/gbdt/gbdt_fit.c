@@ -37,6 +37,7 @@
 #include "model/gbdt/gbdt_loss.h"
 #include "model/gbdt/gbdt_priv.h"
 #include "model/gbdt/gbdt_renew.h"
+#include "model/gbdt/gbdt_weights.h"
 
 enum {
     LANES_MAX = 64,
@@ -164,10 +165,15 @@ static void replay_task(void *arg, uint64_t chunk, uint32_t worker) {
 }
 
 /* Scores of the model so far. */
-static void scores_start(const boost *b, const tm_view *x, double *scores) {
+static void scores_start(const boost *b, const tm_view *x, const double *init, double *scores) {
     const tm_forest *forest = &b->model->forest;
     replay_job job = {.forest = forest, .x = x, .scores = scores};
     scores_fill(scores, forest->n_outputs, x->n_rows, forest->base);
+    for (uint64_t row = 0; init != NULL && row < x->n_rows; row++) {
+        for (uint32_t k = 0; k < forest->n_outputs; k++) {
+            scores[k * x->n_rows + row] = init[row * forest->n_outputs + k]; /* the base is 0 */
+        }
+    }
     tm__pool_run(b->ctx->pool, (x->n_rows + TM_LOSS_CHUNK - 1) / TM_LOSS_CHUNK, replay_task, &job);
 }
 
@@ -319,7 +325,7 @@ static tm_status valid_init(boost *b, tm_err *err) {
         b->best_gains == NULL || (valid->answers == NULL && is_by_metric(b))) {
         return nomem(err);
     }
-    scores_start(b, in->x_valid, valid->scores);
+    scores_start(b, in->x_valid, in->init_scores_valid, valid->scores);
     if (b->is_resumed) {
         state_read_valid(b);
         return TM_OK;
@@ -332,13 +338,26 @@ static tm_status valid_init(boost *b, tm_err *err) {
     return TM_OK;
 }
 
+/* The loss of the training rows, weighed by their classes too. */
+static tm_status loss_start(boost *b, const tm_loss_spec *spec, tm_err *err) {
+    const tm_fit_input *in = b->in;
+    const tm_class_weights classes = {.is_balanced = b->params[TM_GBDT_CLASS_WEIGHTS] > 0,
+                                      .positive = b->params[TM_GBDT_POSITIVE]};
+    double *weights = NULL;
+    TM_TRY(tm__class_weights_apply(in, &classes, &weights, err));
+    const tm_status st = tm__loss_init(spec, in->x->n_rows, in->y,
+                                       weights != NULL ? weights : in->weights, &b->loss, err);
+    tm__mem_free(weights);
+    return st;
+}
+
 static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
     const tm_fit_input *in = b->in;
     const uint64_t n_rows = in->x->n_rows;
     const uint32_t k = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
     tm_loss_spec spec = tm__gbdt_loss_spec(in->task, k, params);
     spec.query = in->queries;
-    TM_TRY(tm__loss_init(&spec, n_rows, in->y, in->weights, &b->loss, err));
+    TM_TRY(loss_start(b, &spec, err));
     const tm_objective objective = b->loss.spec.objective;
     if (tm__objective_renews(objective)) {
         if (has_monotone(in)) {
@@ -365,7 +384,7 @@ static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
     }
     if (in->base != NULL) {
         TM_TRY(model_start(b, (const tm_gbdt *)in->base, err));
-    } else {
+    } else if (in->init_scores == NULL) {
         TM_TRY(tm__loss_base(&b->loss, b->model->forest.base, err));
     }
     if (b->ctx->checkpoint != NULL) {
@@ -380,7 +399,7 @@ static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
         (b->rows == NULL && b->params[TM_GBDT_ROW_SAMPLE] < 1)) {
         return nomem(err);
     }
-    scores_start(b, in->x, b->scores);
+    scores_start(b, in->x, in->init_scores, b->scores);
     TM_TRY(lanes_init(b, err));
     return in->x_valid != NULL && b->params[TM_GBDT_STOPPING] > 0 ? valid_init(b, err) : TM_OK;
 }
