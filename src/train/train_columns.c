@@ -38,6 +38,7 @@ typedef struct columns_job {
     const tm_view *x;
     double *y; /* [n] */
     uint32_t *rows;
+    uint32_t *queries; /* [n] of a ranking, else NULL */
     uint64_t n;
     double *pred;        /* [n x outputs] */
     double *moved;       /* [features of one input x n] */
@@ -58,6 +59,7 @@ static tm_status score(const columns_job *job, const tm_view *x, double *out, tm
                                .n_rows = job->n,
                                .y = job->y,
                                .pred = job->pred,
+                               .groups = job->queries,
                                .threshold = tm__bundle_threshold(job->bundle)};
     return tm__metric_score(job->metric, &in, out, err);
 }
@@ -129,9 +131,28 @@ static tm_status input_measure(columns_job *job, uint32_t input, double whole, t
     return TM_OK;
 }
 
+/* About ROWS_MAX rows of whole queries, in their order. */
+static void queries_sample(columns_job *job) {
+    const uint64_t key = tm__rng_split(job->seed, "train.columns.rows", 0).key;
+    const double share = (double)ROWS_MAX / (double)job->n;
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < job->n; i++) {
+        if ((double)(tm__rng_at(key, job->queries[i]) >> 11) * 0x1p-53 < share) {
+            job->rows[kept] = job->rows[i];
+            job->queries[kept] = job->queries[i];
+            job->y[kept++] = job->y[i];
+        }
+    }
+    job->n = kept > 0 ? kept : job->n;
+}
+
 /* At most ROWS_MAX of the rows, in their order. */
 static void rows_sample(columns_job *job) {
     if (job->n <= ROWS_MAX) {
+        return;
+    }
+    if (job->queries != NULL) {
+        queries_sample(job);
         return;
     }
     tm_rng rng = tm__rng_split(job->seed, "train.columns.rows", 0);
@@ -261,9 +282,14 @@ tm_status tm__train_columns(tm_ctx *ctx, const tm_bundle *bundle, const tm_table
                        tm__task_text(tm__bundle_task(bundle)));
     }
     TM_TRY(tm__train_target(bundle, table, &job.y, &job.rows, &job.n, err));
-    rows_sample(&job);
     tm_status st = TM_OK;
-    if (job.n == 0) {
+    if (job.n > 0) {
+        st = tm__queries_of_bundle(bundle, table, job.rows, job.y, job.n, &job.queries, err);
+    }
+    if (st == TM_OK) {
+        rows_sample(&job);
+    }
+    if (st == TM_OK && job.n == 0) {
         st = TM_FAIL(err, TM_E_DATA, "no row has a target '%s'", tm__bundle_target(bundle));
     }
     if (st == TM_OK) {
@@ -279,6 +305,7 @@ tm_status tm__train_columns(tm_ctx *ctx, const tm_bundle *bundle, const tm_table
     tm__matrix_free(matrix);
     tm__mem_free(job.y);
     tm__mem_free(job.rows);
+    tm__mem_free(job.queries);
     tm__mem_free(job.pred);
     tm__mem_free(job.moved);
     tm__mem_free(job.cols);

@@ -77,13 +77,15 @@ tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table, doubl
     return TM_OK;
 }
 
-/* Rows of a query together, targets with them; *out: the number of each row's query. */
-static tm_status gather_queries(const tm_bundle *bundle, const tm_table *table, uint32_t *rows,
+tm_status tm__queries_of_bundle(const tm_bundle *bundle, const tm_table *table, uint32_t *rows,
                                 double *y, uint64_t n, uint32_t **out, tm_err *err) {
     const char *name = tm__json_text(tm__bundle_info(bundle), "group", "");
     const uint32_t group = tm__table_find(table, name);
     const uint64_t n_rows = tm__table_rows(table);
     uint64_t *queries = NULL;
+    if (tm__bundle_task(bundle) != TM_TASK_RANKING) {
+        return TM_OK;
+    }
     if (group == UINT32_MAX) {
         return TM_FAIL(err, TM_E_DATA, "the data has no column '%s', which tells queries apart",
                        name);
@@ -126,9 +128,7 @@ tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_tabl
         st = TM_FAIL(err, TM_E_NOMEM, "no memory for %llu answers", (unsigned long long)n);
         goto out;
     }
-    if (tm__bundle_task(bundle) == TM_TASK_RANKING) {
-        st = gather_queries(bundle, table, rows, y, n, &queries, err);
-    }
+    st = tm__queries_of_bundle(bundle, table, rows, y, n, &queries, err);
     if (st == TM_OK) {
         st = tm__bundle_predict(ctx, bundle, table, rows, n, pred, err);
     }

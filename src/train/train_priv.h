@@ -100,6 +100,11 @@ TM_NODISCARD tm_status tm__queries_read(const tm_table *table, uint32_t group, u
 /** Rows of a query together, queries in the order of their first rows. */
 TM_NODISCARD tm_status tm__queries_gather(const uint64_t *queries, uint32_t *rows, uint64_t n,
                                           tm_err *err);
+/** A ranking's rows gathered, their targets with them; *out: numbers of their queries, ends with
+ * tm__mem_free(). Nothing is done for another task. TM_E_DATA when the group column is not there. */
+TM_NODISCARD tm_status tm__queries_of_bundle(const tm_bundle *bundle, const tm_table *table,
+                                             uint32_t *rows, double *y, uint64_t n, uint32_t **out,
+                                             tm_err *err);
 /** Rising numbers of gathered rows' queries [n]; NULL when out of memory. */
 uint32_t *tm__queries_number(const uint64_t *queries, const uint32_t *rows, uint64_t n);
 /* train_split.c: train and test rows. */

@@ -68,6 +68,8 @@ def test_a_ranking_is_learned_predicted_and_scored(tm):
     evaluated = tm.ok("evaluate", "rank", "test.csv", "--json").json["scores"]
     assert evaluated["ndcg@10"] == pairs["test"]["ndcg@10"] and evaluated["n_rows"] == len(test_rows)
     assert tm("evaluate", "rank", "plain.csv").code != 0
+    worth = {c["column"]: c["loses"] for c in tm.ok("evaluate", "rank", "test.csv", "--columns", "--json").json["worth"]["columns"]}
+    assert worth["a"] > worth["b"] > 0 and worth["a"] > 0.1
     reasons = tm.ok("explain", "rank", json.dumps(plain[0]), "--json").json
     assert abs(reasons["prediction"] - scores[0]) < 1e-9 and abs(reasons["base"] + sum(r["contribution"] for r in reasons["reasons"]) - scores[0]) < 1e-9
 
