@@ -185,6 +185,10 @@ json_t *tm__cli_error_json(const tm_err *err);
 /** Help of a command, of the commands that start with a word, or (NULL) of all. */
 void tm__help_command(const tm_command *command, uint32_t width, tm_buf *out);
 void tm__help_list(const char *first_word, uint32_t width, tm_buf *out);
+/** Parameters of all learners. */
+void tm__help_params(uint32_t width, tm_buf *out);
+/** The same: {"schema", "learners": {NAME: [{"name", "default", "doc", ...}]}}. New reference. */
+json_t *tm__help_params_json(void);
 void tm__help_short(tm_buf *out);
 /** A completion script; false for an unknown shell. */
 bool tm__completion_write(const char *shell, tm_buf *out);

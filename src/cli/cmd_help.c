@@ -15,12 +15,24 @@ tm_status cmd_help(tm_cli *cli, tm_err *err) {
         len += (size_t)snprintf(name + len, sizeof(name) - len, "%s%s", i > 0 ? " " : "",
                                 cli->args[i]);
     }
+    const bool is_params = strcmp(name, "params") == 0;
+    if (is_params && cli->json) {
+        json_t *params = tm__help_params_json();
+        const tm_status checked = tm__json_check(err);
+        if (checked == TM_OK) {
+            tm__cli_print_json(cli, params);
+        }
+        json_decref(params);
+        return checked;
+    }
     const tm_command *command = tm__command_find(name);
     const uint32_t width = tm__tty_width(1);
     tm_buf text;
     tm__buf_init(&text, 1u << 20);
     tm_status st = TM_OK;
-    if (command != NULL) {
+    if (is_params) {
+        tm__help_params(width, &text);
+    } else if (command != NULL) {
         tm__help_command(command, width, &text);
     } else {
         uint32_t n;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "model/model.h"
 
 #define WIDTH_MAX 100u
 #define DOC_AT_MAX 30u /* column where explanations start at the most */
@@ -150,6 +151,70 @@ void tm__help_list(const char *first_word, uint32_t width, tm_buf *out) {
         row(out, all[i].name, all[i].summary, 18, width);
     }
     tm__buf_text(out, "\n`tidemill help COMMAND` shows examples and options.\n");
+}
+
+/* "gbdt.n_trees=200"; a choice with all its names. */
+static void param_write(const tm_model_ops *ops, const tm_param_def *def, uint32_t width,
+                        tm_buf *out) {
+    char left[96], doc[768];
+    if (def->kind == TM_PARAM_CHOICE) {
+        const tm_str first = tm__str_cut(&(tm_str){def->choices, strlen(def->choices)}, '|');
+        snprintf(left, sizeof(left), "%s.%s=%.*s", ops->name, def->name, (int)first.len, first.ptr);
+        int len = snprintf(doc, sizeof(doc), "%s One of", def->doc);
+        for (const char *p = def->choices; *p != '\0' && (size_t)len + 3 < sizeof(doc); p++) {
+            if (p == def->choices || *p == '|') {
+                doc[len++] = ' ';
+            }
+            doc[len] = '\0';
+            len += *p != '|' ? snprintf(doc + len, 2, "%c", *p) : 0;
+        }
+        snprintf(doc + len, sizeof(doc) - (size_t)len, ".");
+    } else {
+        snprintf(left, sizeof(left), "%s.%s=%.10g", ops->name, def->name, def->otherwise);
+        snprintf(doc, sizeof(doc), "%s [%.10g to %.10g]", def->doc, def->min, def->max);
+    }
+    row(out, left, doc, DOC_AT_MAX, width);
+}
+
+void tm__help_params(uint32_t width, tm_buf *out) {
+    width = width > WIDTH_MAX ? WIDTH_MAX : width;
+    tm__buf_text(out,
+                 "Parameters of learners for `tidemill train --param`, with their defaults:\n");
+    for (const tm_model_ops *const *list = tm__model_list(); *list != NULL; list++) {
+        for (uint32_t i = 0; (*list)->params[i].name != NULL; i++) {
+            tm__buf_text(out, i == 0 ? "\n" : "");
+            param_write(*list, &(*list)->params[i], width, out);
+        }
+    }
+}
+
+static json_t *param_to_json(const tm_param_def *def) {
+    if (def->kind == TM_PARAM_CHOICE) {
+        tm_str rest = tm__str(def->choices);
+        json_t *choices = json_array();
+        while (rest.len > 0) {
+            const tm_str name = tm__str_cut(&rest, '|');
+            json_array_append_new(choices, json_stringn(name.ptr, name.len));
+        }
+        return json_pack("{s:s, s:O, s:o, s:s}", "name", def->name, "default",
+                         json_array_get(choices, 0), "choices", choices, "doc", def->doc);
+    }
+    return json_pack("{s:s, s:o, s:o, s:o, s:b, s:s}", "name", def->name, "default",
+                     tm__json_number(def->otherwise), "min", tm__json_number(def->min), "max",
+                     tm__json_number(def->max), "whole", def->kind == TM_PARAM_INT, "doc",
+                     def->doc);
+}
+
+json_t *tm__help_params_json(void) {
+    json_t *learners = json_object();
+    for (const tm_model_ops *const *list = tm__model_list(); *list != NULL; list++) {
+        json_t *params = json_array();
+        for (uint32_t i = 0; (*list)->params[i].name != NULL; i++) {
+            json_array_append_new(params, param_to_json(&(*list)->params[i]));
+        }
+        json_object_set_new(learners, (*list)->name, params);
+    }
+    return json_pack("{s:s, s:o}", "schema", "tidemill.params/1", "learners", learners);
 }
 
 void tm__help_short(tm_buf *out) {

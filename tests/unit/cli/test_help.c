@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <stdio.h>
+
 #include "base/buf.h"
+#include "base/json.h"
 #include "own_tables.h"
 
 static void examples_come_before_options(void **state) {
@@ -50,11 +53,39 @@ static void a_first_word_lists_its_commands(void **state) {
     tm__buf_done(&text);
 }
 
+static void every_parameter_is_listed_with_its_default_and_range(void **state) {
+    (void)state;
+    tm_buf text;
+    tm__buf_init(&text, 65536);
+    tm__help_params(80, &text);
+    tm__buf_byte(&text, '\0');
+    const char *help = (const char *)text.data;
+    json_t *all = tm__help_params_json(),
+           *gbdt = json_object_get(json_object_get(all, "learners"), "gbdt");
+    size_t i = 0;
+    json_t *param = NULL;
+    assert_true(json_array_size(gbdt) > 15);
+    json_array_foreach(gbdt, i, param) {
+        char want[96];
+        (void)snprintf(want, sizeof(want), "gbdt.%s=", tm__json_text(param, "name", "?"));
+        assert_non_null(strstr(help, want));
+        assert_true(json_is_array(json_object_get(param, "choices")) !=
+                    json_is_number(json_object_get(param, "min")));
+    }
+    assert_non_null(strstr(help, "gbdt.n_trees=200"));
+    assert_non_null(strstr(help, "[1 to 100000]"));
+    assert_non_null(strstr(help, "gbdt.objective=auto"));
+    assert_non_null(strstr(help, "linear.strength=0"));
+    json_decref(all);
+    tm__buf_done(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(examples_come_before_options),
         cmocka_unit_test(no_line_is_wider_than_asked),
         cmocka_unit_test(a_first_word_lists_its_commands),
+        cmocka_unit_test(every_parameter_is_listed_with_its_default_and_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
