@@ -19,9 +19,10 @@
  * tree order in both, so that a row has the same bits alone and in a batch.
  *
  * tm__forest_settle() makes a second layout (tree_codes.c) that asks more of a row before the first
- * tree and less at each node. It pays when an average row visits enough nodes for each code it
- * needs. Measured by bench/model_tree on forests of 2 to 500 trees and 7 to 255 leaves, 28 columns:
- * equal times at 2 nodes a code in batches and 6 for one row with AVX-512, at 8 and 16 without.
+ * tree and less at each node. It pays when an average row visits enough nodes for each code
+ * searched. Measured by bench/model_tree on forests of 2 to 500 trees and 7 to 255 leaves, 28
+ * columns: equal times at 2 nodes a code in batches and 6 for one row with AVX-512, at 8 and 16
+ * without.
  */
 #include "model/tree/tree.h"
 
@@ -460,10 +461,15 @@ tm_status tm__forest_settle(tm_forest *forest, tm_err *err) {
         return TM_OK;
     }
     TM_TRY(tm__forest_codes_create(forest, err));
-    if (forest->codes != NULL) {
-        const double per_slot = visits / forest->codes->n_slots;
-        forest->codes->for_rows = per_slot >= (is_vector ? 6 : 16);
-        if (per_slot < (is_vector ? 2 : 8)) {
+    const tm_forest_codes *codes = forest->codes;
+    if (codes != NULL) {
+        uint32_t n_searches = 0;
+        for (uint32_t s = 0; s < codes->n_slots; s++) {
+            n_searches += !codes->slots[s].is_twin;
+        }
+        const double per_search = visits / n_searches;
+        forest->codes->for_rows = per_search >= (is_vector ? 6 : 16);
+        if (per_search < (is_vector ? 2 : 8)) {
             forest_unsettle(forest);
         }
     }

@@ -22,7 +22,8 @@
  *      0 has cuts (none, if need be).
  *   2. slots [0, n_numbers) have cuts, in order of n_steps, so that searches of equal length follow
  *      each other.
- *   3. Nodes of the forest hold left children from the first node, those here from the tree's root.
+ *   3. The slot for missing values that go right follows the one for left, if the column has both.
+ *   4. Nodes of the forest hold left children from the first node, those here from the tree's root.
  *
  * Thresholds are found equal by a hash table of their bits (adding 0.0 makes -0.0 and 0.0 one): to
  * sort those of all nodes took 30 times longer than to sort the different ones.
@@ -201,10 +202,13 @@ static uint32_t slots_number(build *b, uint64_t *out_cuts, uint32_t *out_classes
     for (uint32_t n_steps = 0; n_steps <= 16; n_steps++) {
         for (uint32_t c = 0; c < n_cols; c++) {
             const uint32_t n = b->cuts_begin[c + 1] - b->cuts_begin[c];
-            for (uint32_t side = 0; side < 2 && steps_of(n) == n_steps; side++) {
+            if (b->uses[c] == 0 || steps_of(n) != n_steps) {
+                continue;
+            }
+            *out_cuts += (UINT64_C(1) << n_steps) - 1;
+            for (uint32_t side = 0; side < 2; side++) {
                 if ((b->uses[c] & (side == 0 ? LEFT : RIGHT)) != 0) {
                     b->slot_of[3 * c + side] = n_slots++;
-                    *out_cuts += (UINT64_C(1) << n_steps) - 1;
                 }
             }
         }
@@ -225,15 +229,24 @@ static uint32_t slots_number(build *b, uint64_t *out_cuts, uint32_t *out_classes
     return n_slots;
 }
 
-static void slot_fill_cuts(const build *b, uint32_t column, uint32_t side, uint32_t first) {
+/* The cuts of a column, and its one slot or two. */
+static uint32_t slot_fill_cuts(const build *b, uint32_t column, uint32_t first) {
     tm_forest_codes *codes = b->codes;
     const uint32_t begin = b->cuts_begin[column], n = b->cuts_begin[column + 1] - begin;
     const uint16_t n_steps = steps_of(n);
-    codes->slots[b->slot_of[3 * column + side]] =
-        (tm_code_slot){column, first, n_steps, side == 0 ? 0 : UINT16_MAX};
-    for (uint32_t i = 0; i < (UINT32_C(1) << n_steps) - 1; i++) {
+    const uint32_t n_filled = (UINT32_C(1) << n_steps) - 1;
+    const uint32_t left = b->slot_of[3 * column], right = b->slot_of[3 * column + 1];
+    if (left != UINT32_MAX) {
+        codes->slots[left] = (tm_code_slot){column, first, n_steps, 0, false};
+    }
+    if (right != UINT32_MAX) {
+        codes->slots[right] =
+            (tm_code_slot){column, first, n_steps, UINT16_MAX, left != UINT32_MAX};
+    }
+    for (uint32_t i = 0; i < n_filled; i++) {
         codes->cuts[first + i] = i < n ? b->cuts[b->order[begin + i]].threshold : (double)INFINITY;
     }
+    return n_filled;
 }
 
 static void slot_fill_classes(const build *b, uint32_t column, uint32_t first) {
@@ -254,11 +267,8 @@ static void slot_fill_classes(const build *b, uint32_t column, uint32_t first) {
 static void slots_fill(const build *b) {
     uint32_t first_cut = 0, first_class = 0;
     for (uint32_t c = 0; c < b->forest->n_cols; c++) {
-        for (uint32_t side = 0; side < 2; side++) {
-            if (b->slot_of[3 * c + side] != UINT32_MAX) {
-                slot_fill_cuts(b, c, side, first_cut);
-                first_cut += (UINT32_C(1) << steps_of(b->cuts_begin[c + 1] - b->cuts_begin[c])) - 1;
-            }
+        if (b->uses[c] != 0) {
+            first_cut += slot_fill_cuts(b, c, first_cut);
         }
         if (b->slot_of[3 * c + 2] != UINT32_MAX) {
             slot_fill_classes(b, c, first_class);

@@ -24,6 +24,7 @@ typedef struct tm_code_slot {
     uint32_t first; /* of its 2^n_steps - 1 cuts, filled up with +infinity; or of its 257 classes */
     uint16_t n_steps; /* of the search among cuts */
     uint16_t missing; /* bits that a missing value adds to its code 0: none, or all */
+    bool is_twin;     /* the slot before has the same cuts and adds none: its code will do */
 } tm_code_slot;
 
 /* Node i of the forest is node i here: values, roots and positions are shared. */

@@ -127,7 +127,11 @@ static void block_fill(const tm_forest_codes *codes, const double *const *cols, 
     for (uint32_t s = 0; s < codes->n_slots; s++) {
         const tm_code_slot *slot = &codes->slots[s];
         const double *x = cols[slot->column] + row;
-        if (s < codes->n_numbers) {
+        if (slot->is_twin) {
+            for (uint32_t i = 0; i < n; i++) {
+                column[i] |= isnan(x[i]) ? slot->missing : 0u;
+            }
+        } else if (s < codes->n_numbers) {
             numbers(codes->cuts + slot->first, slot, x, n, column);
         } else {
             for (uint32_t i = 0; i < n; i++) {
@@ -149,12 +153,14 @@ static void block_fill(const tm_forest_codes *codes, const double *const *cols, 
 /* Codes of one row. */
 static void row_fill(const tm_forest_codes *codes, const double *const *cols, uint64_t row,
                      uint8_t *out) {
+    uint32_t code = 0;
     memset(out, 0, row_bytes(codes));
     for (uint32_t s = 0; s < codes->n_slots; s++) {
         const tm_code_slot *slot = &codes->slots[s];
         const double x = cols[slot->column][row];
-        uint32_t code = 0;
-        if (s < codes->n_numbers) {
+        if (slot->is_twin) {
+            code |= isnan(x) ? slot->missing : 0u;
+        } else if (s < codes->n_numbers) {
             code = number_code(codes->cuts + slot->first, slot, x);
         } else {
             code = class_of(codes->classes + slot->first, x);

@@ -95,6 +95,38 @@ static void what_codes_cannot_express_goes_without(void **state) {
     }
 }
 
+/* A layout for batches pays before one for single rows does; stumps keep their nodes. */
+static void a_forest_gets_the_layout_that_its_visits_pay_for(void **state) {
+    (void)state;
+    made_forest_options some = {
+        .n_cols = 10, .nodes_max = 101, .thresholds = 200, .codes = 1, .seed = 9};
+    uint32_t n_batches = 0, n_rows = 0;
+    for (some.n_trees = 1; some.n_trees < 200; some.n_trees += 2) {
+        tm_forest forest;
+        made_forest_init(&forest, &some);
+        assert_int_equal(tm__forest_settle(&forest, NULL), TM_OK);
+        const bool for_batches = forest.codes != NULL;
+        const bool for_rows = for_batches && forest.codes->for_rows;
+        assert_true(some.n_trees > 1 || !for_batches);
+        n_batches = for_batches && n_batches == 0 ? some.n_trees : n_batches;
+        n_rows = for_rows && n_rows == 0 ? some.n_trees : n_rows;
+        assert_true(for_batches == (n_batches > 0) && for_rows == (n_rows > 0));
+        for (uint64_t row = 0; row < 20; row++) {
+            double cells[10], want, got;
+            const double *cols[10];
+            made_forest_row(&some, row, cells);
+            for (uint32_t c = 0; c < 10; c++) {
+                cols[c] = &cells[c];
+            }
+            tm__forest_predict_row_ref(&forest, cols, 0, &want);
+            tm__forest_predict_row(&forest, cols, 0, &got);
+            assert_true(want == got);
+        }
+        tm__forest_done(&forest);
+    }
+    assert_true(n_batches > 0 && n_rows > n_batches);
+}
+
 static void making_codes_fails_cleanly_at_each_allocation(void **state) {
     (void)state;
     tm_forest forest;
@@ -117,6 +149,7 @@ int main(void) {
         cmocka_unit_test(a_column_has_a_slot_for_each_way_of_its_missing_values),
         cmocka_unit_test(a_file_has_the_same_bytes_with_codes),
         cmocka_unit_test(what_codes_cannot_express_goes_without),
+        cmocka_unit_test(a_forest_gets_the_layout_that_its_visits_pay_for),
         cmocka_unit_test(making_codes_fails_cleanly_at_each_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
