@@ -89,6 +89,7 @@ def parse_words(arguments):
     parser.add_argument("--retries", metavar="N", type=int, default=1, help="of a run in which other processes used over a quarter of a CPU; the quietest counts")
     parser.add_argument("--work", metavar="DIR", type=pathlib.Path, default=ROOT / "build" / "bench" / "gbdt", help="virtual environment, data, runs.csv")
     parser.add_argument("--report", action="store_true", help="run nothing: tables of what is in runs.csv for this commit")
+    parser.add_argument("--record", action="store_true", help="keep the runs, tables and curve in bench/gbdt/results and print the summary alone")
     parser.add_argument("--quick", action="store_true", help="tiny data, one round, one thread: does it work at all; its runs are kept apart")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -121,7 +122,8 @@ def enter_environment(work):
 
 def commit_of_measured():
     """The last commit of what is measured and of how; with the hash of what is not committed yet."""
-    paths = ["src", "include", "meson.build", "bench/gbdt/gbdt_run.c", "bench/gbdt/peers.py", "bench/gbdt/made_sets.py", "bench/gbdt/requirements.txt"]
+    measuring = ["gbdt_run.c", "lightgbm_predict.c", "peers.py", "user.py", "made_sets.py", "real_sets.py", "data.py", "scores.py", "requirements.txt"]
+    paths = ["src", "include", "meson.build", *(f"bench/gbdt/{name}" for name in measuring)]
 
     def git(*arguments):
         return subprocess.run(["git", "-C", ROOT, *arguments], stdout=subprocess.PIPE, check=True).stdout
@@ -196,7 +198,10 @@ def set_folder(options, plan, seed):
     """The folder of a set, made when it is not there."""
     import data
     import real_sets
-    folder = options.work / "data" / (f"{plan.name}-{seed}" if plan.part == "real" else f"{plan.name}-{plan.rows}-{plan.n_test or 'all'}-{seed}")
+    made_by = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("made_sets.py", "real_sets.py", "data.py")))
+    if plan.part == "real":
+        made_by.update(real_sets.stamp(plan.source, plan.name).encode())
+    folder = options.work / "data" / f"{plan.name}-{plan.rows or 'real'}-{plan.n_test or 'all'}-{seed}-{made_by.hexdigest()[:8]}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         say(f"bench: making {folder.name}")
@@ -315,6 +320,10 @@ def use(options, plan, run):
     return {**usage, "columns": meta["n_columns"], "train_rows": meta["n_train"], "bayes_auc": meta["bayes_auc"], **named_scores(found)}
 
 
+def as_text(run):
+    return {name: f"{value:.7g}" if isinstance(value, float) else value for name, value in run.items()}
+
+
 class Runs:
     """The file of runs."""
 
@@ -337,7 +346,7 @@ class Runs:
             writer = csv.DictWriter(out, FIELDS)
             if fresh:
                 writer.writeheader()
-            writer.writerow({name: f"{value:.7g}" if isinstance(value, float) else value for name, value in run.items()})
+            writer.writerow(as_text(run))
         self.rows.append({name: run.get(name) for name in FIELDS})
         if run["status"] == "ok":
             self.done.add(self.key(run))
@@ -380,34 +389,58 @@ def attempt(options, plan, run):
     return result
 
 
-def report(options, runs, commit):
+def chosen_runs(options, runs, commit):
+    """The runs to report: those of the plan, or all of the commit."""
     import table
-    chosen = runs.rows
     if options.report:
-        chosen = [run for run in chosen if run["commit"] == commit]
+        chosen = [run for run in runs.rows if run["commit"] == commit]
     else:
         keys = {runs.key(run) for _, run in runs_of(options, commit)}
-        chosen = [run for run in chosen if runs.key(run) in keys]
-    chosen = table.quietest(chosen, runs.key)
+        chosen = [run for run in runs.rows if runs.key(run) in keys]
     if not chosen:
-        sys.exit(f"there are no runs of commit {commit}")
+        sys.exit(f"bench: there are no runs of commit {commit}")
+    return table.quietest(chosen, runs.key)
+
+
+def report(options, runs, commit):
+    import table
+    chosen = chosen_runs(options, runs, commit)
     known = versions()
-    print(f"Tidemill {commit}; " + ", ".join(f"{name} {version}" for name, version in known.items()))
     disturbed = sum((run["other_cpus"] or 0) > DISTURBED_CPUS for run in chosen)
-    print(f"{len(chosen)} runs, {sum(run['status'] != 'ok' for run in chosen)} failed; in {disturbed} of them other processes used over {DISTURBED_CPUS} CPUs")
-    print()
-    print("\n".join(table.target_table(chosen, options.trees, options.leaves)))
+    short = [f"Tidemill {commit}; " + ", ".join(f"{name} {version}" for name, version in known.items()),
+             f"{len(chosen)} runs, {sum(run['status'] != 'ok' for run in chosen)} failed; in {disturbed} of them other processes used over "
+             f"{DISTURBED_CPUS} CPUs", "", *table.target_table(chosen, options.trees, options.leaves)]
     configs = sorted({run["config"] for run in chosen}, key=lambda c: ([*CONFIGS].index(c.split(":")[0]), c))
     found = sorted(table.groups(chosen).items(), key=lambda item: (PARTS.index(item[0][0]), item[0][1:]))
-    print("\n".join(table.summary(found, configs)))
+    short += table.summary(found, configs)
     for key, group in found:
-        print()
-        print("\n".join((table.predict_table if key[0] == "predict" else table.fit_table)(key, group, configs)))
+        if key[0] == "predict":
+            short += ["", *table.predict_table(key, group, configs)]
+    full = []
+    for key, group in found:
+        if key[0] != "predict":
+            full += ["", *table.fit_table(key, group, configs)]
     curve = [run for run in chosen if run["part"] == "curve" and run["status"] == "ok"]
     if curve:
         import curves
         curves.write(options.work, curve, configs)
-        print("\n".join(["", *table.curve_table(curve, configs)]))
+        short += ["", *table.curve_table(curve, configs)]
+    if options.record:
+        keep(options, chosen, [*short, *full], bool(curve))
+    print("\n".join(short if options.record else [*short, *full]))
+
+
+def keep(options, chosen, tables, has_curve):
+    """Copy what a table in the documents was made from into the tree."""
+    folder = HERE / "results"
+    folder.mkdir(exist_ok=True)
+    with open(folder / "runs.csv", "w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, FIELDS)
+        writer.writeheader()
+        writer.writerows(as_text(run) for run in chosen)
+    (folder / "tables.txt").write_text("\n".join(tables) + "\n", encoding="utf-8")
+    for name in ("curve.csv", "curve.svg") if has_curve else ():
+        shutil.copyfile(options.work / name, folder / name)
 
 
 def main():

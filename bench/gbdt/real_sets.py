@@ -94,6 +94,15 @@ def there(folder):
     return names, [n for n in SETS if n not in names]
 
 
+def stamp(folder, name):
+    """What tells one file of a set from another: its path, size and time."""
+    if SETS[name][0] is None:
+        return "scikit-learn"
+    path = os.path.join(folder, SETS[name][0])
+    found = os.stat(path)
+    return f"{os.path.realpath(path)} {found.st_size} {found.st_mtime_ns}"
+
+
 def encode(frame, target, task):
     """(x float32, y float32, levels, n_classes); rows without a target are left out."""
     frame = frame[frame[target].notna()]

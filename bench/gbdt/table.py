@@ -164,8 +164,9 @@ def summary(found, configs):
     fits = [(key, runs) for key, runs in found if key[0] not in ("predict", "curve")]
     out = []
 
-    def name(key):
-        part, data, rows, trees, leaves, _, threads = key
+    def name(key, runs):
+        part, data, _, trees, leaves, _, threads = key
+        rows = next((run["train_rows"] for run in runs if run["train_rows"]), None)
         return [f"{data}{' (CSV)' if part == 'user' else ''}", f"{rows:,}" if rows else "", f"{trees} x {leaves}", str(threads)]
 
     def difference(runs, config):
@@ -181,7 +182,7 @@ def summary(found, configs):
 
     for title, cell in (("Boosting: times Tidemill", ratio("boost_s")), ("Binning and boosting: times Tidemill", ratio("total_s")),
                         ("CPU seconds: times Tidemill", ratio("cpu_s")), ("Score (AUC, logloss of more classes, RMSE in %): what Tidemill is ahead by; RED where it is behind by more than the noise", difference)):
-        body = [row for row in ([*name(key), *(cell(runs, peer) for peer in peers)] for key, runs in fits) if set(row[4:]) != {"-"}]
+        body = [row for row in ([*name(key, runs), *(cell(runs, peer) for peer in peers)] for key, runs in fits) if set(row[4:]) != {"-"}]
         if body:
             out += ["", title, *lines([["", "rows", "trees", "threads", *peers], *body], set(range(1, 4 + len(peers))))]
     return out

@@ -23,7 +23,7 @@ import table  # noqa: E402
 def run(config, round_number, boost_s, score=0.8, **more):
     """A run as runs.csv has it."""
     made = {name: None for name in bench.FIELDS}
-    made.update({"commit": "c", "part": "higgs", "data": "higgs", "rows": 1000, "columns": 28, "seed": round_number, "round": round_number,
+    made.update({"commit": "c", "part": "higgs", "data": "higgs", "rows": 1000, "train_rows": 1000, "columns": 28, "seed": round_number, "round": round_number,
                  "config": config, "threads": 1, "trees": 100, "leaves": 255, "bins": 255, "bin_s": 0.5, "boost_s": boost_s, "total_s": boost_s + 0.5,
                  "cpu_s": boost_s, "memory_mib": 10.0, "score_name": "auc", "score": score, "score2_name": "logloss", "score2": 0.5,
                  "bayes_auc": 0.84, "other_cpus": 0.0, "status": "ok"})
@@ -122,6 +122,13 @@ def test_sets_that_are_missing_are_said(tmp_path):
     assert "ames" in real_sets.there(tmp_path)[0] and "ames" not in real_sets.there(tmp_path)[1]
 
 
+@pytest.mark.parametrize("words", [["--only", "higs"], ["--peers", "lightgbm,x"], ["--variant", "a"], ["--rows", "many"]])
+def test_words_that_say_nothing_are_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        bench.parse_words(words)
+    assert words[0] in capsys.readouterr().err
+
+
 def test_the_plan_rotates_and_has_every_configuration_once_a_round():
     options = bench.parse_words(["--only", "higgs,small", "--rows", "1000,1e4", "--peers", "lightgbm,xgboost", "--variant", "half:row_sample=0.5", "--rounds", "3"])
     runs = [r for _, r in bench.runs_of(options, "c")]
@@ -129,6 +136,25 @@ def test_the_plan_rotates_and_has_every_configuration_once_a_round():
     first = [[r["config"] for r in runs if (r["round"], r["rows"], r["threads"]) == (n, 10_000, 1)] for n in range(3)]
     assert first[0] == ["tidemill", "tidemill:half", "lightgbm", "xgboost"] and first[1] == first[0][1:] + first[0][:1]
     assert bench.our_words(runs[1], dict(options.variant))[-1] == "row_sample=0.5" and {r["seed"] for r in runs} == {0, 1, 2}
+
+
+def test_a_report_is_of_the_commit_and_can_be_kept(tmp_path, monkeypatch, capsys):
+    runs = bench.Runs(tmp_path / "runs.csv")
+    for round_number in range(2):
+        runs.add(run("tidemill", round_number, 1.0))
+        runs.add(run("lightgbm", round_number, 2.0))
+        runs.add(run("lightgbm", round_number, 99.0, commit="other"))
+    monkeypatch.setattr(bench, "HERE", tmp_path)
+    monkeypatch.setattr(bench, "versions", lambda: {"lightgbm": "4"})
+    monkeypatch.setitem(sys.modules, "curves", None)  # needs matplotlib; there is no curve
+    options = bench.parse_words(["--report", "--record", "--work", str(tmp_path)])
+    bench.report(options, runs, "c")
+    short, full = capsys.readouterr().out, (tmp_path / "results" / "tables.txt").read_text()
+    assert "Tidemill c; lightgbm 4" in short and "4 runs, 0 failed" in short and "99" not in full
+    assert full.startswith(short.rstrip()) and "2.00" in short and "boost ratio" in full and "boost ratio" not in short
+    assert bench.Runs(tmp_path / "results" / "runs.csv").rows == [r for r in runs.rows if r["commit"] == "c"]
+    with pytest.raises(SystemExit, match="no runs of commit d"):
+        bench.report(options, runs, "d")
 
 
 def test_runs_are_kept_and_a_failed_one_is_not_there(tmp_path):
