@@ -35,6 +35,12 @@ uint64_t tm__rng_at(uint64_t key, uint64_t counter) {
     return value_at(key, counter);
 }
 
+void tm__rng_fill_ref(uint64_t key, uint64_t counter, uint32_t n, uint64_t *out) {
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = value_at(key, counter + i);
+    }
+}
+
 static TM_ALWAYS_INLINE void fill_loop(uint64_t key, uint64_t counter, uint32_t n, uint64_t *out) {
 #pragma omp simd
     for (uint32_t i = 0; i < n; i++) {

@@ -20,6 +20,8 @@ tm_rng tm__rng_split(uint64_t seed, const char *stage, uint64_t index);
 uint64_t tm__rng_at(uint64_t key, uint64_t counter);
 /** Values counter .. counter + n - 1 of the stream. */
 void tm__rng_fill(uint64_t key, uint64_t counter, uint32_t n, uint64_t *out);
+/** The same, one by one. */
+void tm__rng_fill_ref(uint64_t key, uint64_t counter, uint32_t n, uint64_t *out);
 /** Next values of a sequential stream. */
 uint64_t tm__rng_u64(tm_rng *rng);
 /** Uniform below n (n > 0), without bias. */

@@ -26,7 +26,6 @@
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
-#include "base/simd.h"
 #include "model/gbdt/gbdt_hist.h"
 #include "model/gbdt/gbdt_rows.h"
 #include "model/gbdt/gbdt_split.h"
@@ -677,17 +676,6 @@ static uint16_t leaf_find(const tm_grower *grower, uint64_t row) {
     return (uint16_t)node->leaf;
 }
 
-/* Fixed-point numbers: out [n]. */
-static TM_ALWAYS_INLINE void fixed_loop(const float *x, double per_unit, uint32_t n, int64_t *out) {
-#pragma omp simd
-    for (uint32_t i = 0; i < n; i++) {
-        out[i] = (int64_t)((double)x[i] * per_unit);
-    }
-}
-
-TM_SIMD_KERNEL(fixed, (const float *x, double per_unit, uint32_t n, int64_t *out),
-               (x, per_unit, n, out));
-
 /*
  * Leaves of the part's rows by row, and sums over them. A leaf's rows are spread over all rows, so
  * that gathering their gradients would miss the cache at each; writing the leaf's number there
@@ -716,8 +704,8 @@ static void sums_task(void *arg, uint64_t part, uint32_t worker) {
         for (uint64_t row = begin; row < end; row += FIXED_ROWS) {
             const uint32_t n = end - row < FIXED_ROWS ? (uint32_t)(end - row) : FIXED_ROWS;
             int64_t fixed_g[FIXED_ROWS], fixed_h[FIXED_ROWS];
-            fixed(g + row, per_g, n, fixed_g);
-            fixed(h + row, per_h, n, fixed_h);
+            tm__gradients_fixed(g + row, per_g, n, fixed_g);
+            tm__gradients_fixed(h + row, per_h, n, fixed_h);
             for (uint32_t i = 0; i < n; i++) {
                 const uint64_t at = row + i;
                 if (set != NULL && ((set[at >> 6] >> (at & 63)) & 1) == 0) {

@@ -535,6 +535,26 @@ void tm__gradients_narrow(const double *x, uint32_t n, float *out, tm_sum_lanes 
     narrow(x, n, out, sums);
 }
 
+void tm__gradients_fixed_ref(const float *x, double per_unit, uint32_t n, int64_t *out) {
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = (int64_t)((double)x[i] * per_unit);
+    }
+}
+
+static TM_ALWAYS_INLINE void fixed_loop(const float *x, double per_unit, uint32_t n, int64_t *out) {
+#pragma omp simd
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = (int64_t)((double)x[i] * per_unit);
+    }
+}
+
+TM_SIMD_KERNEL(fixed, (const float *x, double per_unit, uint32_t n, int64_t *out),
+               (x, per_unit, n, out));
+
+void tm__gradients_fixed(const float *x, double per_unit, uint32_t n, int64_t *out) {
+    fixed(x, per_unit, n, out);
+}
+
 static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
     const loss_job *job = arg;
     const tm_loss *loss = job->loss;

@@ -88,6 +88,11 @@ void tm__gradients_narrow(const double *x, uint32_t n, float *out, tm_sum_lanes 
 /** The same bits, plainly. */
 void tm__gradients_narrow_ref(const double *x, uint32_t n, float *out, tm_sum_lanes *sums);
 
+/** x times per_unit as integers, cut off towards 0: out [n]. */
+void tm__gradients_fixed(const float *x, double per_unit, uint32_t n, int64_t *out);
+/** The same bits, plainly. */
+void tm__gradients_fixed_ref(const float *x, double per_unit, uint32_t n, int64_t *out);
+
 /* Rows whose gradients become integers. */
 typedef struct tm_pack {
     const float *g, *h;     /* [n] */

@@ -119,8 +119,9 @@ static void random_fast(const inputs *in, void *out) {
 }
 
 static void random_plain(const inputs *in, void *out) {
+    tm__rng_fill_ref(in->random[0], in->random[1], in->n, out);
     for (uint32_t i = 0; i < in->n; i++) {
-        ((uint64_t *)out)[i] = tm__rng_at(in->random[0], in->random[1] + i);
+        assert_true(((uint64_t *)out)[i] == tm__rng_at(in->random[0], in->random[1] + i));
     }
 }
 
@@ -130,6 +131,14 @@ static void narrow_by(void (*kernel)(const double *, uint32_t, float *, tm_sum_l
     tm_sum_lanes sums = {.sum = {in->a}, .max = {0, in->b}};
     kernel(in->y, in->n, out, &sums);
     memcpy((char *)out + N_MAX * sizeof(float) + 4, &sums, sizeof(sums));
+}
+
+static void fixed_fast(const inputs *in, void *out) {
+    tm__gradients_fixed(in->f, in->a * 0x1p60, in->n, out);
+}
+
+static void fixed_plain(const inputs *in, void *out) {
+    tm__gradients_fixed_ref(in->f, in->a * 0x1p60, in->n, out);
 }
 
 static void narrow_fast(const inputs *in, void *out) {
@@ -236,6 +245,7 @@ static const kernel kernels[] = {
     {"rows of a leaf", divide_fast, divide_plain},
     {"random numbers", random_fast, random_plain},
     {"floats and sums", narrow_fast, narrow_plain},
+    {"fixed-point numbers", fixed_fast, fixed_plain},
     {"crc32c", crc_fast, crc_plain},
 };
 
