@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #define MEM_ALIGN 64u
+#define LARGE ((size_t)4096) /* what is smaller is not worth counting */
 /* Large arrays are walked in any order: with pages of 4 KiB each step would miss the TLB. */
 #define HUGE_PAGE ((size_t)2 << 20)
 #define HUGE_MIN (2 * HUGE_PAGE)
@@ -15,6 +16,8 @@
 /* The allocation seam. These counters are the state of the process's heap, not of a caller. */
 static _Atomic uint64_t n_calls;
 static _Atomic uint64_t n_alive;
+static _Atomic uint64_t n_bytes; /* of blocks of LARGE and more */
+static _Atomic uint64_t n_bytes_peak;
 static _Atomic uint64_t fail_at; /* value of n_calls that fails; 0: none */
 static _Atomic bool fail_forever;
 
@@ -37,9 +40,30 @@ static bool count_call(void) {
     return call > nth && !atomic_load_explicit(&fail_forever, memory_order_relaxed);
 }
 
+static void count_bytes(void *block) {
+    const size_t bytes = malloc_usable_size(block);
+    if (bytes < LARGE) {
+        return;
+    }
+    const uint64_t now = atomic_fetch_add_explicit(&n_bytes, bytes, memory_order_relaxed) + bytes;
+    uint64_t peak = atomic_load_explicit(&n_bytes_peak, memory_order_relaxed);
+    while (now > peak &&
+           !atomic_compare_exchange_weak_explicit(&n_bytes_peak, &peak, now, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+    }
+}
+
+static void uncount_bytes(void *block) {
+    const size_t bytes = malloc_usable_size(block);
+    if (bytes >= LARGE) {
+        atomic_fetch_sub_explicit(&n_bytes, bytes, memory_order_relaxed);
+    }
+}
+
 static void *count_block(void *block) {
     if (block != NULL) {
         atomic_fetch_add_explicit(&n_alive, 1, memory_order_relaxed);
+        count_bytes(block);
     }
     return block;
 }
@@ -86,7 +110,10 @@ void *tm__mem_small_realloc(void *block, size_t bytes) {
     if (!count_call() || bytes > PTRDIFF_MAX) {
         return NULL;
     }
-    return realloc(block, bytes == 0 ? 1 : bytes);
+    uncount_bytes(block);
+    void *moved = realloc(block, bytes == 0 ? 1 : bytes);
+    count_bytes(moved != NULL ? moved : block);
+    return moved;
 }
 
 void *tm__mem_realloc(void *block, size_t n, size_t size) {
@@ -105,6 +132,8 @@ void *tm__mem_realloc(void *block, size_t n, size_t size) {
     void *moved = alloc_aligned(bytes);
     if (moved != NULL) {
         memcpy(moved, block, usable < bytes ? usable : bytes);
+        count_bytes(moved);
+        uncount_bytes(block);
         free(block);
     }
     return moved;
@@ -113,6 +142,7 @@ void *tm__mem_realloc(void *block, size_t n, size_t size) {
 void tm__mem_free(void *block) {
     if (block != NULL) {
         atomic_fetch_sub_explicit(&n_alive, 1, memory_order_relaxed);
+        uncount_bytes(block);
         free(block);
     }
 }
@@ -147,4 +177,16 @@ uint64_t tm__mem_calls(void) {
 
 uint64_t tm__mem_alive(void) {
     return atomic_load_explicit(&n_alive, memory_order_relaxed);
+}
+
+uint64_t tm__mem_bytes(void) {
+    return atomic_load_explicit(&n_bytes, memory_order_relaxed);
+}
+
+uint64_t tm__mem_bytes_peak(void) {
+    return atomic_load_explicit(&n_bytes_peak, memory_order_relaxed);
+}
+
+void tm__mem_bytes_reset(void) {
+    atomic_store_explicit(&n_bytes_peak, tm__mem_bytes(), memory_order_relaxed);
 }

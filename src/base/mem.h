@@ -32,6 +32,12 @@ void tm__mem_free(void *block);
 char *tm__mem_strdup(const char *text);
 char *tm__mem_strndup(const char *text, size_t len);
 
+/** Bytes of large blocks (4 KiB and more) alive now, and the most since the start or the last
+ * reset. */
+uint64_t tm__mem_bytes(void);
+uint64_t tm__mem_bytes_peak(void);
+void tm__mem_bytes_reset(void);
+
 /** Give SQLite this allocator; before its first use. */
 void tm__mem_sqlite_init(void);
 

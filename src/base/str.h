@@ -41,6 +41,8 @@ bool tm__str_to_i64(tm_str a, int64_t *out);
 bool tm__str_to_u64(tm_str a, uint64_t *out);
 /** A duration in microseconds: 90s, 15m, 24h, 7d, 2w, 500ms; a bare number is seconds. */
 bool tm__str_to_duration_us(tm_str a, int64_t *out);
+/** A size in bytes: 512M, 1.5G, 800k (powers of 1024, in either case); a bare number is bytes. */
+bool tm__str_to_bytes(tm_str a, uint64_t *out);
 /** Shortest decimal text that reads back as the same double; returns its length. out holds at least
  * 32 bytes. */
 size_t tm__f64_to_text(double value, char *out);

@@ -260,3 +260,20 @@ bool tm__str_to_duration_us(tm_str a, int64_t *out) {
     *out = (int64_t)floor(value * (double)us + 0.5);
     return true;
 }
+
+bool tm__str_to_bytes(tm_str a, uint64_t *out) {
+    static const char suffixes[] = "kKmMgGtT";
+    double value, unit = 1;
+    const char *found = a.len > 0 ? memchr(suffixes, a.ptr[a.len - 1], sizeof(suffixes) - 1) : NULL;
+    if (found != NULL) {
+        for (long power = (found - suffixes) / 2; power >= 0; power--) {
+            unit *= 1024;
+        }
+        a.len--;
+    }
+    if (!tm__str_to_f64(a, &value) || !(value >= 0 && value * unit < 0x1p63)) {
+        return false;
+    }
+    *out = (uint64_t)floor(value * unit + 0.5);
+    return true;
+}

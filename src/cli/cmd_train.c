@@ -36,6 +36,7 @@ typedef struct training {
     tm_bundle *base_bundle;
     json_t *base_recipe;
     tm_recipe recipe; /* read from base_recipe */
+    uint64_t memory_limit;
     double seconds_load;
     char name[TM_MAX_NAME + 1];
 } training;
@@ -104,6 +105,18 @@ static tm_status describe_source(training *t, tm_err *err) {
                             : json_pack("{s:s, s:b}", "path", path, "no_header",
                                         tm__cli_flag(t->cli, "no-header"));
     return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
+}
+
+static tm_status read_memory_limit(training *t, tm_err *err) {
+    const char *text = tm__cli_text(t->cli, "memory-limit");
+    if (text != NULL &&
+        (!tm__str_to_bytes(tm__str(text), &t->memory_limit) || t->memory_limit == 0)) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "option '--memory-limit' takes a size, not '%.40s'", text);
+        tm_err_hint(err, "Write a size as 800M or 2G.");
+        return st;
+    }
+    return TM_OK;
 }
 
 /* What the model to go on from decides cannot be said again. */
@@ -178,6 +191,7 @@ static tm_status fill_options(training *t, tm_err *err) {
     tm_train_options *o = &t->options;
     const char *task = tm__cli_text(cli, "task");
     const char *split = tm__cli_text(cli, "split");
+    TM_TRY(read_memory_limit(t, err));
     if (tm__cli_has(cli, "continue")) {
         return check_continue(cli, err);
     }
@@ -304,6 +318,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     if (st == TM_OK) {
         st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &t.ctx, err);
     }
+    t.ctx.memory_limit = t.memory_limit;
     if (st == TM_OK) {
         st = tm__place_open(cli, true, &t.place, err);
     }

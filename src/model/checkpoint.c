@@ -168,6 +168,14 @@ static void hash_rows(tm_hasher *hasher, const double *values, uint64_t n) {
     }
 }
 
+static void hash_queries(tm_hasher *hasher, const uint32_t *queries, uint64_t n) {
+    const uint64_t is_there = queries != NULL;
+    tm__hasher_update(hasher, &is_there, sizeof(is_there));
+    if (queries != NULL) {
+        tm__hasher_update(hasher, queries, n * sizeof(*queries));
+    }
+}
+
 static tm_status key_of(const tm_model_ops *ops, const tm_fit_input *in, const tm_params *params,
                         tm_hash *out, tm_err *err) {
     tm_hasher hasher;
@@ -185,10 +193,12 @@ static tm_status key_of(const tm_model_ops *ops, const tm_fit_input *in, const t
     hash_view(&hasher, in->x);
     hash_rows(&hasher, in->y, in->x->n_rows);
     hash_rows(&hasher, in->weights, in->x->n_rows);
+    hash_queries(&hasher, in->queries, in->x->n_rows);
     if (in->x_valid != NULL) {
         hash_view(&hasher, in->x_valid);
         hash_rows(&hasher, in->y_valid, in->x_valid->n_rows);
         hash_rows(&hasher, in->weights_valid, in->x_valid->n_rows);
+        hash_queries(&hasher, in->queries_valid, in->x_valid->n_rows);
     }
     for (uint32_t c = 0; in->rules != NULL && c < in->x->n_cols; c++) {
         const uint64_t rule[] = {(uint64_t)(in->rules[c].monotone + 1), in->rules[c].input,

@@ -136,7 +136,9 @@ struct tm_model { /* every state struct starts with this */
     uint64_t work_used; /* units that fitting took */
     double seconds_fit; /* not saved: time of the last stage (boosting) and of binning */
     double seconds_bin;
-    uint32_t n_rounds; /* rounds kept (early stopping), 0 where it has no meaning */
+    uint64_t bytes_planned; /* not saved: memory at the most while it was fitted, all that was held
+                               then included; 0: not known */
+    uint32_t n_rounds;      /* rounds kept (early stopping), 0 where it has no meaning */
 };
 
 /** NULL-terminated list of all learners. Find by name knows blends too, which are no learners. */

@@ -390,6 +390,10 @@ static json_t *make_report(const run *r, const json_t *notes, const tm_hash *has
     tm__hash_to_text(hash, text);
     json_object_set_new(report, "bundle_hash", json_string(text));
     json_object_set(report, "seconds", json_object_get(notes, "seconds"));
+    json_object_set_new(report, "memory",
+                        json_pack("{s:I, s:I}", "planned",
+                                  (json_int_t)r->final.model->bytes_planned, "peak",
+                                  (json_int_t)tm__mem_bytes_peak()));
     json_object_set_new(report, "features", json_integer(tm__program_features(r->final.program)));
     json_object_set_new(report, "clock_cut", json_boolean(r->stops.n > 0));
     return report;

@@ -73,6 +73,7 @@ tm_status tm__blend_create(tm_model **members, const double *weights, uint32_t n
     self->base.n_terms = 0;
     self->base.work_used = 0;
     self->base.seconds_fit = 0.0;
+    self->base.bytes_planned = 0;
     self->base.seconds_bin = 0.0;
     self->base.n_rounds = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -84,6 +85,9 @@ tm_status tm__blend_create(tm_model **members, const double *weights, uint32_t n
         self->base.n_terms =
             members[i]->n_terms > self->base.n_terms ? members[i]->n_terms : self->base.n_terms;
         self->base.work_used += members[i]->work_used;
+        const uint64_t planned = members[i]->bytes_planned;
+        self->base.bytes_planned =
+            planned > self->base.bytes_planned ? planned : self->base.bytes_planned;
         self->base.seconds_fit += members[i]->seconds_fit;
         self->base.seconds_bin += members[i]->seconds_bin;
         self->base.n_rounds += members[i]->n_rounds;

@@ -35,6 +35,7 @@
 #include "model/gbdt/gbdt_bin.h"
 #include "model/gbdt/gbdt_grow.h"
 #include "model/gbdt/gbdt_loss.h"
+#include "model/gbdt/gbdt_plan.h"
 #include "model/gbdt/gbdt_priv.h"
 #include "model/gbdt/gbdt_renew.h"
 #include "model/gbdt/gbdt_weights.h"
@@ -65,6 +66,7 @@ typedef struct boost {
     tm_ctx *ctx;
     const tm_fit_input *in;
     const double *params;
+    tm_gbdt_plan plan;
     tm_bins bins;
     tm_loss loss;
     tm_renewal renewal; /* where the objective renews */
@@ -98,13 +100,16 @@ static bool has_monotone(const tm_fit_input *in) {
     return false;
 }
 
-static tm_status lanes_init(boost *b, tm_err *err) {
-    const uint64_t n_rows = b->bins.n_rows;
-    const uint32_t n_outputs = b->model->base.n_outputs;
-    uint32_t n_lanes = tm__pool_threads(b->ctx->pool);
-    n_lanes = n_lanes < LANES_MAX ? n_lanes : LANES_MAX;
+uint32_t tm__gbdt_lanes(uint64_t n_rows, uint32_t n_outputs, uint32_t n_threads) {
+    uint32_t n_lanes = n_threads < LANES_MAX ? n_threads : LANES_MAX;
     n_lanes = n_rows > LANE_ROWS ? 1 : n_lanes;
     n_lanes = n_lanes < n_outputs ? n_lanes : n_outputs;
+    return n_lanes > 1 ? n_lanes : 1;
+}
+
+static tm_status lanes_init(boost *b, tm_err *err) {
+    const uint64_t n_rows = b->bins.n_rows;
+    const uint32_t n_lanes = b->plan.n_lanes;
     b->lanes = tm__mem_zalloc(n_lanes, sizeof(boost_lane));
     if (b->lanes == NULL) {
         return nomem(err);
@@ -121,7 +126,8 @@ static tm_status lanes_init(boost *b, tm_err *err) {
                                      .value_max = b->params[TM_GBDT_VALUE_MAX],
                                      .columns = b->in->rules,
                                      .is_monotone = has_monotone(b->in),
-                                     .has_groups = b->in->rules != NULL && b->in->has_groups};
+                                     .has_groups = b->in->rules != NULL && b->in->has_groups,
+                                     .hist_bytes_max = b->plan.slots_bytes};
     for (uint32_t i = 0; i < n_lanes; i++) {
         boost_lane *lane = &b->lanes[i];
         TM_TRY(tm__gradients_init(n_rows, &lane->gradients, err));
@@ -617,8 +623,15 @@ tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *par
         (in->queries == NULL || (in->x_valid != NULL && in->queries_valid == NULL))) {
         return TM_FAIL(err, TM_E_INVALID, "ranking needs the query of each row");
     }
+    uint64_t allowed = 0;
+    const uint64_t held = tm__mem_bytes();
+    if (ctx->memory_limit > 0) {
+        allowed = ctx->memory_limit > held ? ctx->memory_limit - held : 1;
+    }
+    TM_TRY(tm__gbdt_plan(in, params, tm__pool_threads(ctx->pool), allowed, &b.plan, err));
     tm_status st = boost_init(&b, params, err);
     if (st == TM_OK) {
+        b.model->base.bytes_planned = held + b.plan.total_bytes;
         const uint64_t start_ns = tm__mono_ns();
         st = rounds_run(&b, err);
         b.model->base.seconds_fit = (double)(tm__mono_ns() - start_ns) * 1e-9;

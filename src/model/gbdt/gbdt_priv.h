@@ -26,6 +26,8 @@ typedef struct tm_gbdt {
 tm_gbdt *tm__gbdt_create(tm_task task, tm_objective objective, uint32_t n_outputs, uint32_t n_cols);
 /** The objective that parameters ask for, not resolved yet. */
 tm_loss_spec tm__gbdt_loss_spec(tm_task task, uint32_t n_outputs, const tm_params *params);
+/** Trees that grow at the same time, a thread each; 1: one after the other, by all threads. */
+uint32_t tm__gbdt_lanes(uint64_t n_rows, uint32_t n_outputs, uint32_t n_threads);
 /** tm_model_ops.fit and .free. */
 TM_NODISCARD tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                                     tm_model **out_model, tm_err *err);

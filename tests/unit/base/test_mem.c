@@ -110,6 +110,26 @@ static void the_nth_allocation_fails_once_or_for_ever(void **state) {
     tm__mem_free(b);
 }
 
+static void large_blocks_are_counted_in_bytes(void **state) {
+    (void)state;
+    const uint64_t before = tm__mem_bytes();
+    tm__mem_bytes_reset();
+    assert_true(tm__mem_bytes_peak() == before);
+    void *small = tm__mem_alloc(100, 1), *large = tm__mem_alloc(1 << 20, 1);
+    void *other = tm__mem_small(1 << 16);
+    const uint64_t held = tm__mem_bytes() - before;
+    assert_true(held >= (1 << 20) + (1 << 16) && held < (1 << 20) + (1 << 16) + 16384);
+    large = tm__mem_realloc(large, 3 << 20, 1); /* both stand while one is copied */
+    other = tm__mem_small_realloc(other, 1 << 17);
+    assert_true(tm__mem_bytes() - before >= (3 << 20) + (1 << 17));
+    assert_true(tm__mem_bytes_peak() - before >= (4 << 20) + (1 << 16));
+    tm__mem_free(large);
+    tm__mem_free(other);
+    tm__mem_free(small);
+    assert_true(tm__mem_bytes() == before);
+    assert_true(tm__mem_bytes_peak() - before < (6 << 20));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_and_counted),
@@ -118,6 +138,7 @@ int main(void) {
         cmocka_unit_test(small_blocks_grow_and_shrink),
         cmocka_unit_test(products_that_overflow_are_refused),
         cmocka_unit_test(the_nth_allocation_fails_once_or_for_ever),
+        cmocka_unit_test(large_blocks_are_counted_in_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,6 +162,36 @@ static void the_locale_does_not_matter(void **state) {
     setlocale(LC_ALL, "C");
 }
 
+static void sizes_have_units(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool ok;
+        uint64_t want;
+    } cases[] = {
+        {"0", true, 0},
+        {"17", true, 17},
+        {"4k", true, 4096},
+        {"4K", true, 4096},
+        {"512M", true, 536870912},
+        {"1.5g", true, 1610612736},
+        {"2G", true, 2147483648},
+        {"1T", true, 1099511627776},
+        {"", false, 0},
+        {"G", false, 0},
+        {"-1M", false, 0},
+        {"1MB", false, 0},
+        {"nanG", false, 0},
+        {"9999999T", false, 0},
+        {"1 G", false, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t got = 0;
+        assert_int_equal(tm__str_to_bytes(tm__str(cases[i].text), &got), cases[i].ok);
+        assert_true(got == cases[i].want);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decimals_are_read),
@@ -169,6 +199,7 @@ int main(void) {
         cmocka_unit_test(reading_rounds_correctly),
         cmocka_unit_test(whole_numbers_are_read_to_their_ends),
         cmocka_unit_test(durations_have_units),
+        cmocka_unit_test(sizes_have_units),
         cmocka_unit_test(the_locale_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
