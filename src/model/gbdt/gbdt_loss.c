@@ -86,12 +86,27 @@ static tm_status weights_init(tm_loss *loss, const double *weights, tm_err *err)
     return TM_OK;
 }
 
-/* A power of two over all |y - y[0]|, so that differences divided by it are below 1, exactly. */
+/* Whether a row counts: one of no weight must not reach a sum, where its target could be infinite
+ * beside the others, nor a scale. */
+static bool counts(const tm_loss *loss, uint64_t row) {
+    return loss->weights == NULL || loss->weights[row] > 0;
+}
+
+/* The first target that counts. */
+static double first_of(const tm_loss *loss) {
+    uint64_t row = 0;
+    while (row + 1 < loss->n_rows && !counts(loss, row)) {
+        row++;
+    }
+    return loss->y[row];
+}
+
+/* A power of two over all |y - center|, so that differences divided by it are below 1, exactly. */
 static double spread_of(const tm_loss *loss, double center) {
     double spread = 0;
     int exponent = 0;
     for (uint64_t row = 0; row < loss->n_rows; row++) {
-        spread = fmax(spread, fabs(loss->y[row] - center));
+        spread = counts(loss, row) ? fmax(spread, fabs(loss->y[row] - center)) : spread;
     }
     frexp(spread, &exponent);
     return spread > 0 ? ldexp(1, exponent) : 1;
@@ -104,7 +119,7 @@ static double mean_of(const tm_loss *loss, double center) {
 
 static void scale_init(tm_loss *loss) {
     int exponent = 0;
-    loss->spread = spread_of(loss, mean_of(loss, loss->y[0]));
+    loss->spread = spread_of(loss, mean_of(loss, first_of(loss)));
     if (loss->spec.objective == TM_OBJECTIVE_SQUARED) {
         loss->scale = loss->spread;
     } else if (loss->spec.objective == TM_OBJECTIVE_HUBER) {
@@ -172,10 +187,10 @@ static void base_of_classes(const tm_loss *loss, double *out) {
 /* The c where sum of w * clamp(y - c, delta) is 0: the sum falls with c, so halving finds it. */
 static double base_of_huber(const tm_loss *loss) {
     const double delta = loss->spec.huber_delta;
-    double low = loss->y[0], high = loss->y[0];
+    double low = first_of(loss), high = low;
     for (uint64_t row = 1; row < loss->n_rows; row++) {
-        low = fmin(low, loss->y[row]);
-        high = fmax(high, loss->y[row]);
+        low = counts(loss, row) ? fmin(low, loss->y[row]) : low;
+        high = counts(loss, row) ? fmax(high, loss->y[row]) : high;
     }
     for (uint32_t step = 0; step < 64; step++) {
         const double c = low / 2 + high / 2;
@@ -238,7 +253,7 @@ tm_status tm__loss_base(const tm_loss *loss, double *out, tm_err *err) {
     case TM_OBJECTIVE_QUANTILE:
         return base_of_quantile(loss, loss->spec.quantile, out, err);
     default:
-        out[0] = mean_of(loss, loss->y[0]);
+        out[0] = mean_of(loss, first_of(loss));
         return TM_OK;
     }
 }
@@ -335,7 +350,7 @@ static void loss_task(void *arg, uint64_t chunk, uint32_t worker) {
     (void)worker;
     for (uint64_t row = chunk * TM_LOSS_CHUNK; row < chunk_end(loss->n_rows, chunk); row++) {
         const double w = loss->weights != NULL ? loss->weights[row] : 1;
-        sum += w * row_loss(job, row);
+        sum += w > 0 ? w * row_loss(job, row) : 0;
     }
     job->chunks[chunk] = sum;
 }
@@ -581,8 +596,9 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
             block_gradients(&b);
         }
         for (uint32_t i = 0; i < n && loss->weights != NULL; i++) {
-            g[i] *= loss->weights[row + i];
-            h[i] *= loss->weights[row + i];
+            const double w = loss->weights[row + i];
+            g[i] = w > 0 ? g[i] * w : 0;
+            h[i] = w > 0 ? h[i] * w : 0;
         }
         tm__gradients_narrow(g, n, out->g + row, &sums_g);
         tm__gradients_narrow(h, n, out->h + row, &sums_h);

@@ -42,8 +42,10 @@ static uint64_t shared_bytes(const tm_fit_input *in, const tm_params *params, ui
     const uint64_t sample = min_u64(n, SAMPLE_ROWS);
     const uint64_t sorting = n_threads * (sample * 24 + SORT_COUNT_BYTES) + sample * 4;
     uint64_t bytes = columns + (bins > sorting ? bins : sorting);
-    bytes += n * 8 * (k + (k > 1) + (in->weights != NULL)); /* scores, norms, weights */
-    bytes += n / 8 + 8;                                     /* sample of rows */
+    const bool has_weights = in->weights != NULL || params->values[TM_GBDT_CLASS_WEIGHTS] > 0 ||
+                             params->values[TM_GBDT_POSITIVE] != 1;
+    bytes += n * 8 * (k + (k > 1) + has_weights); /* scores, norms, weights */
+    bytes += n / 8 + 8;                           /* sample of rows */
     if (tm__objective_renews((tm_objective)params->values[TM_GBDT_OBJECTIVE])) {
         bytes += n * 8 * (in->weights != NULL ? 2 : 1); /* residuals of rows and their weights */
         bytes += (uint64_t)params->values[TM_GBDT_LEAVES] * 16;

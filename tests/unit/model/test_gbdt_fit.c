@@ -284,6 +284,165 @@ static void a_target_of_one_value_is_answered_with_it(void **state) {
     }
 }
 
+static void rows_of_no_weight_say_nothing(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d;
+        tm_ctx ctx = {0};
+        tm_buf bytes[2];
+        double weights[900];
+        data_init(&d, tasks[t], &small);
+        for (uint32_t row = 0; row < 900; row++) {
+            weights[row] = row % 3 == 0 ? 0 : 1 + row % 5;
+        }
+        for (uint32_t i = 0; i < 2; i++) {
+            tm_params params;
+            params_init(&params, 10);
+            tm_fit_input in = input_of(&d, tasks[t]);
+            in.weights = weights;
+            tm_model *model = fit(&ctx, &in, &params);
+            bytes_of(model, &bytes[i]);
+            tm__model_free(model);
+            for (uint32_t row = 0; row < 900; row += 3) { /* what they say is turned round */
+                d.y[row] = tasks[t] == TM_TASK_REGRESSION   ? -1e298 * d.y[row]
+                           : tasks[t] == TM_TASK_MULTICLASS ? 2 - d.y[row]
+                                                            : 1 - d.y[row];
+            }
+        }
+        assert_int_equal(bytes[0].len, bytes[1].len);
+        assert_memory_equal(bytes[0].data, bytes[1].data, bytes[0].len);
+        tm__buf_done(&bytes[0]);
+        tm__buf_done(&bytes[1]);
+        data_done(&d);
+    }
+}
+
+/* One row of 10^30 beside rows of 1, or all rows of 10^30, or of 10^-30: answers are finite, and
+ * are those of the heavy rows. */
+static void weights_of_any_size_give_answers(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 9; t++) {
+        const tm_task task = tasks[t % 3];
+        fit_data d;
+        tm_ctx ctx = {0};
+        double weights[900], raw[900 * 3];
+        data_init(&d, task, &small);
+        for (uint32_t row = 0; row < 900; row++) {
+            weights[row] = t < 3 ? (row == 17 ? 1e30 : 1) : t < 6 ? 1e30 : 1e-30;
+        }
+        tm_params params;
+        params_init(&params, 10);
+        tm_fit_input in = input_of(&d, task);
+        in.weights = weights;
+        tm_model *model = fit(&ctx, &in, &params);
+        assert_int_equal(tm__model_predict(&ctx, model, in.x, raw, NULL), TM_OK);
+        for (uint32_t i = 0; i < 900 * model->n_outputs; i++) {
+            assert_true(isfinite(raw[i]));
+        }
+        if (t < 3 && task == TM_TASK_REGRESSION) {
+            assert_true(fabs(raw[17] - d.y[17]) < 1e-6);
+        }
+        if (t >= 3) { /* only ratios count */
+            const double heavy = loss_of(model, &d);
+            tm__model_free(model);
+            in.weights = NULL;
+            model = fit(&ctx, &in, &params);
+            assert_true(fabs(loss_of(model, &d) - heavy) < 0.02 * heavy);
+        }
+        tm__model_free(model);
+        data_done(&d);
+    }
+}
+
+static void columns_of_one_value_are_passed_over(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d;
+        tm_ctx ctx = {0};
+        tm_params params;
+        data_init(&d, tasks[t], &small);
+        for (uint32_t c = 0; c < 3; c++) {
+            for (uint64_t row = 0; row < d.n_rows; row++) {
+                d.made.cells[c * d.n_rows + row] = c == 1 ? INFINITY : 3;
+            }
+        }
+        const tm_fit_input in = input_of(&d, tasks[t]);
+        params_init(&params, 10);
+        tm_model *model = fit(&ctx, &in, &params);
+        const tm_forest *forest = &((const tm_gbdt *)model)->forest;
+        assert_int_equal(forest->n_nodes, forest->n_trees); /* trees of one leaf each */
+        assert_true(isfinite(loss_of(model, &d)));
+        assert_int_equal(model->n_rounds, 1);
+        tm__model_free(model);
+        data_done(&d);
+    }
+}
+
+/* 40 rows and trees of up to 1024 leaves, and 40 rows of which a leaf wants 30. */
+static void leaves_are_no_more_than_rows_allow(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 6; t++) {
+        made_options options = small;
+        options.n_rows = 40;
+        fit_data d;
+        tm_ctx ctx = {.pool = tm__pool_create(3)};
+        tm_params params;
+        data_init(&d, tasks[t % 3], &options);
+        const tm_fit_input in = input_of(&d, tasks[t % 3]);
+        params_init(&params, 5);
+        params.values[TM_GBDT_LEAVES] = 1024;
+        params.values[TM_GBDT_MIN_ROWS] = t < 3 ? 1 : 30;
+        tm_model *model = fit(&ctx, &in, &params);
+        const tm_forest *forest = &((const tm_gbdt *)model)->forest;
+        for (uint32_t tree = 0; tree < forest->n_trees; tree++) {
+            const uint32_t leaves = tm__forest_leaves(forest, tree);
+            assert_true(t < 3 ? leaves > 1 && leaves <= 40 : leaves == 1);
+        }
+        assert_int_equal(model->n_rounds, t < 3 ? 5 : 1);
+        tm__model_free(model);
+        tm__pool_free(ctx.pool);
+        data_done(&d);
+    }
+}
+
+typedef struct stop_at {
+    volatile _Atomic bool cancel;
+    uint32_t left;
+} stop_at;
+
+static void count_down(void *arg, const char *stage, uint64_t done, uint64_t total,
+                       const char *note) {
+    stop_at *s = arg;
+    (void)stage;
+    (void)done;
+    (void)total;
+    (void)note;
+    s->cancel = --s->left == 0;
+}
+
+static void a_fit_may_be_cancelled_after_each_round(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < 3; t++) {
+        fit_data d;
+        tm_params params;
+        data_init(&d, tasks[t], &small);
+        tm_fit_input in = input_of(&d, tasks[t]);
+        in.x_valid = in.x;
+        in.y_valid = in.y;
+        params_init(&params, 8);
+        for (uint32_t at = 1; at <= 8; at++) {
+            stop_at stop = {.left = at};
+            tm_ctx ctx = {.cancel = &stop.cancel, .progress = count_down, .progress_arg = &stop};
+            tm_model *model = NULL;
+            const uint64_t alive = tm__mem_alive();
+            assert_int_equal(tm__model_fit(&ctx, &tm__gbdt_ops, &in, &params, &model, NULL),
+                             TM_E_CANCELLED);
+            assert_true(model == NULL && tm__mem_alive() == alive && stop.left == 0);
+        }
+        data_done(&d);
+    }
+}
+
 static void odd_shapes_are_learned_from(void **state) {
     (void)state;
     const made_options shapes[] = {
@@ -589,6 +748,11 @@ int main(void) {
         cmocka_unit_test(a_cancelled_fit_says_so),
         cmocka_unit_test(a_weight_of_two_is_a_row_given_twice),
         cmocka_unit_test(a_target_of_one_value_is_answered_with_it),
+        cmocka_unit_test(rows_of_no_weight_say_nothing),
+        cmocka_unit_test(weights_of_any_size_give_answers),
+        cmocka_unit_test(columns_of_one_value_are_passed_over),
+        cmocka_unit_test(leaves_are_no_more_than_rows_allow),
+        cmocka_unit_test(a_fit_may_be_cancelled_after_each_round),
         cmocka_unit_test(odd_shapes_are_learned_from),
         cmocka_unit_test(categories_are_learned_faster_than_their_codes),
         cmocka_unit_test(seventy_thousand_categories_are_no_number),

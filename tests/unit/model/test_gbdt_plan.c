@@ -16,18 +16,19 @@ typedef struct plan_case {
     uint32_t n_cols, levels, n_threads, n_classes;
     double trees, leaves, sample;
     bool weights;
-    const char *objective;
+    const char *param[2]; /* and its value */
 } plan_case;
 
 static const plan_case cases[] = {
-    {TM_TASK_BINARY, 50000, 0, 8, 0, 1, 2, 5, 31, 1, false, NULL},
-    {TM_TASK_BINARY, 50000, 20000, 8, 40, 3, 2, 5, 255, 0.5, true, NULL},
-    {TM_TASK_REGRESSION, 300000, 0, 3, 0, 2, 0, 3, 63, 1, true, NULL},
-    {TM_TASK_REGRESSION, 40000, 9000, 5, 0, 2, 0, 4, 31, 1, true, "quantile"},
-    {TM_TASK_MULTICLASS, 20000, 5000, 6, 9, 4, 7, 4, 31, 1, false, NULL},
-    {TM_TASK_BINARY, 3000, 0, 16, 200, 2, 2, 60, 1024, 1, false, NULL},
-    {TM_TASK_REGRESSION, 200, 0, 2, 0, 1, 0, 2, 1024, 1, false, NULL},
-    {TM_TASK_RANKING, 30000, 8000, 4, 0, 2, 0, 3, 31, 1, false, NULL},
+    {TM_TASK_BINARY, 50000, 0, 8, 0, 1, 2, 5, 31, 1, false, {NULL}},
+    {TM_TASK_BINARY, 50000, 20000, 8, 40, 3, 2, 5, 255, 0.5, true, {NULL}},
+    {TM_TASK_REGRESSION, 300000, 0, 3, 0, 2, 0, 3, 63, 1, true, {NULL}},
+    {TM_TASK_REGRESSION, 40000, 9000, 5, 0, 2, 0, 4, 31, 1, true, {"objective", "quantile"}},
+    {TM_TASK_MULTICLASS, 20000, 5000, 6, 9, 4, 7, 4, 31, 1, false, {NULL}},
+    {TM_TASK_BINARY, 3000, 0, 16, 200, 2, 2, 60, 1024, 1, false, {NULL}},
+    {TM_TASK_REGRESSION, 200, 0, 2, 0, 1, 0, 2, 1024, 1, false, {NULL}},
+    {TM_TASK_BINARY, 60000, 0, 2, 0, 1, 2, 2, 8, 1, false, {"class_weights", "balanced"}},
+    {TM_TASK_RANKING, 30000, 8000, 4, 0, 2, 0, 3, 31, 1, false, {NULL}},
 };
 
 typedef struct plan_data {
@@ -177,7 +178,7 @@ static void a_smaller_pool_of_histograms_is_tried_before_it_is_refused(void **st
     (void)state;
     plan_data d;
     tm_gbdt_plan all, least;
-    const plan_case c = {TM_TASK_BINARY, 3000, 0, 16, 0, 1, 2, 3, 255, 1, false, NULL};
+    const plan_case c = {TM_TASK_BINARY, 3000, 0, 16, 0, 1, 2, 3, 255, 1, false, {NULL}};
     data_init(&d, &c);
     assert_int_equal(tm__gbdt_plan(&d.in, &d.params, 1, 0, &all, NULL), TM_OK);
     const uint64_t hist = 16 * 256 * 8;
