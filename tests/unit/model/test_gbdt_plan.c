@@ -72,8 +72,8 @@ static void data_init(plan_data *d, const plan_case *c) {
     d->params.values[TM_GBDT_LEAVES] = c->leaves;
     d->params.values[TM_GBDT_MIN_ROWS] = 1;
     d->params.values[TM_GBDT_ROW_SAMPLE] = c->sample;
-    if (c->objective != NULL) {
-        assert_int_equal(tm__params_set(&tm__gbdt_ops, &d->params, "objective", c->objective, NULL),
+    if (c->param[0] != NULL) {
+        assert_int_equal(tm__params_set(&tm__gbdt_ops, &d->params, c->param[0], c->param[1], NULL),
                          TM_OK);
     }
     d->in = (tm_fit_input){.task = c->task,
