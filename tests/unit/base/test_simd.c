@@ -48,6 +48,21 @@ static void an_unknown_level_is_an_error_of_the_program_and_no_vectors(void **st
     (void)level_with(NULL);
 }
 
+/* Bytes are permuted by AVX-512 kernels alone. */
+static void bytes_are_permuted_at_the_highest_level_or_not_at_all(void **state) {
+    (void)state;
+    (void)level_with("avx512");
+    assert_true(!tm__simd_bytes() || tm__simd() == TM_SIMD_AVX512);
+#if defined(__x86_64__)
+    if (tm__simd_machine() == TM_SIMD_AVX512) {
+        assert_int_equal(tm__simd_bytes(), __builtin_cpu_supports("avx512vbmi") != 0);
+    }
+#endif
+    (void)level_with("avx2");
+    assert_false(tm__simd_bytes());
+    (void)level_with(NULL);
+}
+
 static void a_limit_lowers_the_level_of_the_environment(void **state) {
     (void)state;
     (void)level_with("avx2");
@@ -62,6 +77,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_environment_lowers_the_level_and_cannot_raise_it),
         cmocka_unit_test(an_unknown_level_is_an_error_of_the_program_and_no_vectors),
+        cmocka_unit_test(bytes_are_permuted_at_the_highest_level_or_not_at_all),
         cmocka_unit_test(a_limit_lowers_the_level_of_the_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
