@@ -41,6 +41,8 @@ def target_text(rng, task, signal, n_classes, scale):
     noisy = signal + rng.gauss(0, 0.6)
     if task == "binary":
         return "yes" if noisy > 0.2 else "no"
+    if task == "ranking":
+        return str(max(0, min(4, int(2 + 2 * signal))))
     if task == "multiclass":
         return "class-%d" % (int((noisy + 3) * n_classes / 6) % n_classes)
     return repr(noisy * scale + scale / 3)
@@ -84,6 +86,10 @@ def gbdt_params(rng, task):
     choices = {"n_trees": [5, 30, 80], "max_leaves": [2, 7, 31, 120], "max_depth": [0, 3, 8], "max_bins": [2, 16, 63, 255],
                "learning_rate": [0.03, 0.1, 0.7], "min_rows_in_leaf": [1, 5, 40], "l1": [0, 0.3, 5], "l2": [0, 0.01, 3],
                "row_sample": [1, 0.5, 0.8], "column_sample": [1, 0.4, 0.7], "early_stopping": [0, 3, 20]}
+    if task == "ranking":
+        choices.update(objective=["lambdarank", "squared"], rank_truncation=[2, 30])
+    if task in ("binary", "multiclass"):
+        choices.update(class_weights=["none", "balanced"])
     if task == "regression":
         choices.update(objective=["squared", "absolute", "huber", "quantile"], quantile_alpha=[0.1, 0.7], huber_delta=[0.01, 5])
     return [f"gbdt.{name}={rng.choice(values)}" for name, values in choices.items() if name == "n_trees" or rng.random() < 0.5]
@@ -116,7 +122,7 @@ KINDS = ("gbdt", "gbdt", "gbdt", "linear", "gbdt,linear", "all", "gbdt,linear,ba
 def made_config(seed, number, folder, is_quick):
     """Configuration `number` of a seed on a table of its own; some have more rows than a chunk of a parallel sum (4096)."""
     rng = random.Random(f"same {seed} {number}")
-    task = rng.choice(["binary", "multiclass", "regression"])
+    task = rng.choice(["binary", "multiclass", "regression", "ranking"])
     n_rows = rng.choice([150, 300, 700, 4400] if is_quick else [150, 400, 900, 1500, 5000, 9000])
     kind = KINDS[number % len(KINDS)]
     recipe = make_recipe(rng, kind, task)
@@ -124,8 +130,10 @@ def made_config(seed, number, folder, is_quick):
         recipe["work"] = min(recipe["work"], 1000000)
     path = os.path.join(folder, f"made-{number}.csv")
     names = make_table(rng, path, n_rows, task, "," in kind or kind == "all")
-    recipe.update(target="target", task=rng.choice(["auto", task]))
+    recipe.update(target="target", task="ranking" if task == "ranking" else rng.choice(["auto", task]))
     recipe["drop"] = [n for n in ["who", "at"] + names if rng.random() < (0.4 if n in ("who", "at") else 0.08)]
+    if task == "ranking":
+        recipe.update(group="who", drop=[n for n in recipe["drop"] if n != "who"])
     free = [n for n in ("who", "at") if n not in recipe["drop"]]
     if rng.random() < 0.4:
         recipe["weight"] = "weight"
