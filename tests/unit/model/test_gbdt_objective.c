@@ -504,6 +504,41 @@ static void trees_go_on_with_their_objective_only(void **state) {
     data_done(&d);
 }
 
+static void a_fit_survives_every_failed_allocation(void **state) {
+    (void)state;
+    fit_data d;
+    data_init(&d, TM_OBJECTIVE_QUANTILE, 12);
+    for (uint32_t i = 0; i < N_VALUES; i++) {
+        tm_params params;
+        tm_model *model = NULL;
+        uint64_t n_failed = 0;
+        if (tm__objective_is_log(values[i])) {
+            continue; /* nothing of their own is allocated */
+        }
+        params_init(&params, values[i], 2);
+        const tm_fit_input in = {.task = TM_TASK_REGRESSION,
+                                 .x = &d.made.view,
+                                 .y = d.y,
+                                 .weights = d.weights,
+                                 .x_valid = &d.made.view,
+                                 .y_valid = d.y,
+                                 .metric = tm__metric_find("mae")};
+        const uint64_t alive = tm__mem_alive();
+        for (uint64_t n = 1; model == NULL; n++) {
+            tm_ctx ctx = {0};
+            tm__mem_fail_at(n, false);
+            const tm_status st = tm__model_fit(&ctx, &tm__gbdt_ops, &in, &params, &model, NULL);
+            tm__mem_fail_at(0, false);
+            assert_true(st == TM_OK ||
+                        (st == TM_E_NOMEM && model == NULL && tm__mem_alive() == alive));
+            n_failed += st != TM_OK;
+        }
+        assert_true(n_failed > 30);
+        tm__model_free(model);
+    }
+    data_done(&d);
+}
+
 /* ---- what stops ---- */
 
 /* Score of the model of n rounds, without early stopping. */
@@ -596,6 +631,7 @@ int main(void) {
         cmocka_unit_test(bad_targets_and_weights_are_refused_or_answered_right),
         cmocka_unit_test(an_objective_of_another_task_or_with_a_wrong_target_is_refused),
         cmocka_unit_test(trees_go_on_with_their_objective_only),
+        cmocka_unit_test(a_fit_survives_every_failed_allocation),
         cmocka_unit_test(the_metric_that_is_asked_for_stops_in_its_direction),
         cmocka_unit_test(a_metric_that_the_validation_rows_do_not_define_is_an_error),
     };

@@ -356,6 +356,36 @@ static void a_ranking_without_queries_or_with_a_wrong_relevance_is_refused(void 
     ranking_done(&r);
 }
 
+static void a_ranking_fit_survives_every_failed_allocation(void **state) {
+    (void)state;
+    ranking r;
+    tm_params params;
+    tm_model *model = NULL;
+    uint64_t n_failed = 0;
+    ranking_init(&r, 5);
+    tm__params_init(&tm__gbdt_ops, &params);
+    params.values[TM_GBDT_TREES] = 2;
+    const tm_fit_input in = {.task = TM_TASK_RANKING,
+                             .x = &r.made.view,
+                             .y = r.y,
+                             .queries = r.queries,
+                             .x_valid = &r.made.view,
+                             .y_valid = r.y,
+                             .queries_valid = r.queries};
+    const uint64_t alive = tm__mem_alive();
+    for (uint64_t n = 1; model == NULL; n++) {
+        tm_ctx ctx = {0};
+        tm__mem_fail_at(n, false);
+        const tm_status st = tm__model_fit(&ctx, &tm__gbdt_ops, &in, &params, &model, NULL);
+        tm__mem_fail_at(0, false);
+        assert_true(st == TM_OK || (st == TM_E_NOMEM && model == NULL && tm__mem_alive() == alive));
+        n_failed += st != TM_OK;
+    }
+    assert_true(n_failed > 40);
+    tm__model_free(model);
+    ranking_done(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_slopes_of_pairs_at_the_weights_they_have),
@@ -364,6 +394,7 @@ int main(void) {
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(ranks_are_learned_better_by_pairs_than_by_points),
         cmocka_unit_test(a_ranking_has_the_same_bytes_on_any_threads_and_through_a_file),
+        cmocka_unit_test(a_ranking_fit_survives_every_failed_allocation),
         cmocka_unit_test(a_ranking_without_queries_or_with_a_wrong_relevance_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

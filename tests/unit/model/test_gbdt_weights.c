@@ -288,11 +288,29 @@ static void wrong_scores_are_refused(void **state) {
     data_free(d);
 }
 
+static void weights_of_classes_survive_failed_allocations(void **state) {
+    (void)state;
+    const double y[] = {0, 1, 1};
+    const tm_view x = {.n_rows = 3};
+    const tm_fit_input in = {.task = TM_TASK_BINARY, .x = &x, .y = y};
+    const tm_class_weights classes = {.is_balanced = true, .positive = 1};
+    double *made = NULL;
+    for (uint64_t n = 1; n <= 3; n++) {
+        tm__mem_fail_at(n, false);
+        const tm_status st = tm__class_weights_apply(&in, &classes, &made, NULL);
+        tm__mem_fail_at(0, false);
+        assert_int_equal(st, n < 3 ? TM_E_NOMEM : TM_OK);
+        assert_int_equal(made != NULL, n == 3);
+    }
+    tm__mem_free(made);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_by_hand),
         cmocka_unit_test(a_weight_of_the_positive_class_is_a_weight_of_its_rows),
         cmocka_unit_test(balanced_classes_start_even),
+        cmocka_unit_test(weights_of_classes_survive_failed_allocations),
         cmocka_unit_test(training_starts_from_the_scores_given),
         cmocka_unit_test(scores_of_classes_are_by_row),
         cmocka_unit_test(wrong_scores_are_refused),
