@@ -34,9 +34,9 @@ struct tm_rank {
     double *gains;     /* [n_rows] */
     double *discounts; /* [rows of the longest query] by place */
     placed *places;    /* [n_rows] rows of a query by falling score */
-    double *placed_gains, *placed_g, *placed_h; /* [n_rows] by place */
-    double *g, *h;                              /* [n_rows] by row */
-    const double *scores;                       /* of the call */
+    double *placed_scores, *placed_gains, *placed_g, *placed_h; /* [n_rows] by place */
+    double *g, *h;                                              /* [n_rows] by row */
+    const double *scores;                                       /* of the call */
 };
 
 static int by_gain(const void *a, const void *b) {
@@ -74,14 +74,16 @@ static bool rank_alloc(tm_rank *rank, uint64_t n_longest) {
     rank->discounts = tm__mem_alloc(n_longest, sizeof(double));
     rank->gains = tm__mem_alloc(n, sizeof(double));
     rank->places = tm__mem_alloc(n, sizeof(placed));
+    rank->placed_scores = tm__mem_alloc(n, sizeof(double));
     rank->placed_gains = tm__mem_alloc(n, sizeof(double));
     rank->placed_g = tm__mem_alloc(n, sizeof(double));
     rank->placed_h = tm__mem_alloc(n, sizeof(double));
     rank->g = tm__mem_zalloc(n, sizeof(double));
     rank->h = tm__mem_zalloc(n, sizeof(double));
     return rank->starts != NULL && rank->per_best != NULL && rank->discounts != NULL &&
-           rank->gains != NULL && rank->places != NULL && rank->placed_gains != NULL &&
-           rank->placed_g != NULL && rank->placed_h != NULL && rank->g != NULL && rank->h != NULL;
+           rank->gains != NULL && rank->places != NULL && rank->placed_scores != NULL &&
+           rank->placed_gains != NULL && rank->placed_g != NULL && rank->placed_h != NULL &&
+           rank->g != NULL && rank->h != NULL;
 }
 
 tm_status tm__rank_create(const uint32_t *query, const double *y, uint64_t n_rows, uint32_t depth,
@@ -130,6 +132,7 @@ void tm__rank_free(tm_rank *rank) {
         tm__mem_free(rank->discounts);
         tm__mem_free(rank->gains);
         tm__mem_free(rank->places);
+        tm__mem_free(rank->placed_scores);
         tm__mem_free(rank->placed_gains);
         tm__mem_free(rank->placed_g);
         tm__mem_free(rank->placed_h);
@@ -141,8 +144,7 @@ void tm__rank_free(tm_rank *rank) {
 
 /* A query's rows by place. */
 typedef struct query_view {
-    const placed *places;
-    const double *gains, *discounts;
+    const double *scores, *gains, *discounts;
     double *g, *h;
     double per_best;
     bool is_spread; /* scores differ */
@@ -151,26 +153,36 @@ typedef struct query_view {
 /* Pairs of place i with places from `from` to from + n - 1 below it. Returns the sum of the sizes
  * of their slopes. */
 static double add_pairs(const query_view *v, uint64_t i, uint64_t from, uint32_t n) {
-    double way[BLOCK], weight[BLOCK], p[BLOCK] = {0}, sum = 0;
+    const double *scores = v->scores + from, *gains = v->gains + from;
+    const double *discounts = v->discounts + from;
+    const double score = v->scores[i], gain = v->gains[i], discount = v->discounts[i];
+    const double near = v->is_spread ? NEAR : 1, far = v->is_spread ? 1 : 0;
+    double *g = v->g + from, *h = v->h + from, sum = 0, sum_g = 0, sum_h = 0;
+    double weight[BLOCK], p[BLOCK] = {0};
+#pragma omp simd
     for (uint32_t k = 0; k < n; k++) {
-        const uint64_t j = from + k;
-        const double off = v->places[i].score - v->places[j].score; /* at least 0 */
-        const double gain = v->gains[i] - v->gains[j];
-        way[k] = gain > 0 ? 1 : -1;
-        p[k] = -way[k] * off;
-        weight[k] = fabs(gain) * (v->discounts[i] - v->discounts[j]) * v->per_best /
-                    (v->is_spread ? NEAR + off : 1);
+        const double off = score - scores[k]; /* at least 0 */
+        const double more = gain - gains[k];  /* signed: which of both should be above */
+        p[k] = more > 0 ? -off : off;
+        weight[k] = more * ((discount - discounts[k]) * v->per_best) / (near + far * off);
     }
     tm__sigmoid_array(p, p, n); /* the chance that the pair is in the wrong order */
+#pragma omp simd
     for (uint32_t k = 0; k < n; k++) {
-        const double slope = p[k] * weight[k], bend = slope * (1 - p[k]);
-        v->g[i] -= way[k] * slope;
-        v->h[i] += bend;
-        v->g[from + k] += way[k] * slope;
-        v->h[from + k] += bend;
-        sum += 2 * slope;
+        const double slope = p[k] * weight[k], size = fabs(slope), bend = size * (1 - p[k]);
+        g[k] += slope;
+        h[k] += bend;
+        weight[k] = slope;
+        p[k] = bend;
     }
-    return sum;
+    for (uint32_t k = 0; k < n; k++) {
+        sum_g += weight[k];
+        sum_h += p[k];
+        sum += fabs(weight[k]);
+    }
+    v->g[i] -= sum_g;
+    v->h[i] += sum_h;
+    return 2 * sum;
 }
 
 static void query_fit(tm_rank *rank, uint64_t q) {
@@ -184,7 +196,7 @@ static void query_fit(tm_rank *rank, uint64_t q) {
         places[i] = (placed){rank->scores[begin + i], (uint32_t)i};
     }
     qsort(places, n, sizeof(*places), by_score);
-    const query_view view = {.places = places,
+    const query_view view = {.scores = rank->placed_scores + begin,
                              .gains = gains,
                              .discounts = rank->discounts,
                              .g = rank->placed_g + begin,
@@ -192,6 +204,7 @@ static void query_fit(tm_rank *rank, uint64_t q) {
                              .per_best = rank->per_best[q],
                              .is_spread = places[0].score != places[n - 1].score};
     for (uint64_t i = 0; i < n; i++) {
+        rank->placed_scores[begin + i] = places[i].score;
         gains[i] = rank->gains[begin + places[i].row];
         view.g[i] = view.h[i] = 0;
     }
