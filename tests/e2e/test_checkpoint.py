@@ -28,25 +28,39 @@ def files(tm):
     return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
 
-def stop(tm, number, after_s, *command):
-    """Start a command, send it a signal after some seconds; its exit code."""
-    process = tm.popen([str(tm.program), *command], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(after_s)
+def start(tm, *command):
+    return tm.popen([str(tm.program), *command], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def stop(process, number):
+    """Send a signal; the exit code."""
     process.send_signal(number)
     return process.wait(timeout=60)
 
 
+def changes(tm, process, n):
+    """Wait until the checkpoints have changed n times, or the process has ended."""
+    folder, seen = tm.folder / ".tidemill" / "checkpoints", None
+    while process.poll() is None and n > 0:
+        try:
+            now = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+        except FileNotFoundError:  # not there yet, or just replaced
+            continue
+        n -= seen is not None and now != seen
+        seen = now
+
+
 @pytest.mark.parametrize("options", [FIT, SEARCH], ids=["one fit", "search"])
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(home, options):
-    began = time.monotonic()
     want = home.ok(*words(options, "--home", "other")).json
-    whole_s = time.monotonic() - began
     dice = random.Random(7)
-    n_killed, resumed = 0, None
-    for turn in range(12):
+    n_killed, resumed, code = 0, None, None
+    for turn in range(8):
         # Threads differ from turn to turn: a state of one is a state of all.
-        command = words(options, "--checkpoint", "0s", "--threads", str(1 + turn % 3))
-        code = stop(home, signal.SIGKILL, dice.uniform(0.1, 1) * whole_s, *command)
+        process = start(home, *words(options, "--checkpoint", "0s", "--threads", str(1 + turn % 3)))
+        changes(home, process, dice.randint(1, 12))
+        time.sleep(dice.uniform(0, 0.02))
+        code = stop(process, signal.SIGKILL)
         if code == 0:
             break  # it came to its end before the kill
         assert code == -signal.SIGKILL
@@ -65,13 +79,16 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(home, options):
 
 def test_a_polite_stop_keeps_the_last_round_whatever_the_time_between(home):
     want = home.ok(*words(FIT, "--home", "other")).json
-    after_s = 0.3
-    for _ in range(8):
-        code = stop(home, signal.SIGTERM, after_s, *words(FIT, "--checkpoint", "1h"))
-        if code == 143 and files(home):
+    after_s, code, names = 0.1, None, []
+    for _ in range(30):
+        process = start(home, *words(FIT, "--checkpoint", "1h"))
+        while process.poll() is None and not files(home):
+            pass  # the lock is made when the rows are read
+        time.sleep(after_s)
+        code, names = stop(process, signal.SIGTERM), files(home)
+        if code == 143 and names[0].endswith(".1"):
             break
-        after_s *= 1.3 if code == 143 else 0.6  # too early, or it was done
-    names = files(home)
+        after_s *= 0.6 if code == 0 else 1.4  # it was done, or had no round yet
     assert code == 143 and names[0].endswith(".1") and names[-1].endswith(".lock")
     last = home.ok(*words(FIT, "--checkpoint", "1h")).json
     assert last["bundle_hash"] == want["bundle_hash"] and last["fits_resumed"] >= 1
@@ -79,8 +96,11 @@ def test_a_polite_stop_keeps_the_last_round_whatever_the_time_between(home):
 
 
 def test_other_options_and_other_rows_have_checkpoints_of_their_own(home):
-    stop(home, signal.SIGKILL, 0.6, *words(FIT, "--checkpoint", "0s"))
+    process = start(home, *words(FIT, "--checkpoint", "0s"))
+    changes(home, process, 5)
+    assert stop(process, signal.SIGKILL) == -signal.SIGKILL
     before = files(home)
+    assert any(name.endswith(".1") for name in before)
     other = home.ok(*words(FIT, "--checkpoint", "0s", "--seed", "5")).json
     assert other["fits_resumed"] == 0
     home.write("c.csv", made_data.csv_text(made_data.churn_rows(4000, seed=9)))
