@@ -43,7 +43,9 @@ OF_PREDICT, OF_USER = ["lightgbm", "xgboost", "onnxruntime"], ["lightgbm", "xgbo
 CURVE_TREES = [10, 25, 50, 100, 200, 400]
 SAID = ["bin_s", "boost_s", "total_s", "cpu_s", "memory_mib", "score", "row_us_p50", "krows_s", "other_cpus"]
 DISTURBED_CPUS = 0.25  # used by other processes during a run
-PARTS = ["higgs", "airline", "wide", "small", "predict", "user", "real", "curve"]
+PARTS = {"higgs": "28 numbers", "airline": "6 categories of 8 columns", "wide": "500 columns", "small": "1,000 rows, 100 trees of 31 leaves, 64 bins",
+         "predict": "one row and batches", "user": "from a CSV file to a saved and scored model", "real": "sets of --data and of scikit-learn",
+         "curve": "score against seconds"}
 
 
 def say(*words):
@@ -74,11 +76,11 @@ def variant(text):
 def parse_words(arguments):
     parser = argparse.ArgumentParser(prog="./run bench gbdt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="DIR", type=pathlib.Path, help="folder with real sets; without it only generated ones are measured")
-    parser.add_argument("--only", metavar="PART,...", type=words(PARTS), default=PARTS, help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--only", metavar="PART,...", type=words(list(PARTS)), default=list(PARTS), help="; ".join(f"{name}: {what}" for name, what in PARTS.items()))
     parser.add_argument("--sets", metavar="NAME,...", type=lambda text: text.split(","), help="of the real sets; default: all that are there")
     parser.add_argument("--peers", metavar="NAME,...", type=words(list(CONFIGS)), default=list(CONFIGS), help=f"of {', '.join(CONFIGS)}; tidemill always runs")
     parser.add_argument("--variant", metavar="NAME:PARAM=VALUE,...", type=variant, action="append", default=[], help="Tidemill once more with these parameters")
-    parser.add_argument("--rows", metavar="N,...", type=numbers, default=[10_000, 100_000, 1_000_000], help="of higgs and airline, and of wide up to 100,000; 10e6 is there too")
+    parser.add_argument("--rows", metavar="N,...", type=numbers, default=[10_000, 100_000, 1_000_000], help="of higgs, airline, wide (at most 100,000), user (at most 1,000,000, the two largest) and curve; default 1e4,1e5,1e6, and 1e7 is possible")
     parser.add_argument("--threads", metavar="N,...", type=numbers, default=[1, 2])
     parser.add_argument("--trees", metavar="N", type=int, default=100)
     parser.add_argument("--leaves", metavar="N", type=int, default=255, help="of generated sets (small: 31)")
@@ -154,6 +156,11 @@ class Plan:
         return ["tidemill", *(name for name, _ in options.variant), *self.peers]
 
 
+def up_to(most, rows):
+    """Numbers of rows, none over most."""
+    return sorted({min(n, most) for n in rows})
+
+
 def plans(options):
     """The sets of a round, in order."""
     import real_sets
@@ -161,7 +168,7 @@ def plans(options):
     most = [max(options.threads)]
     for part in options.only:
         if part in ("higgs", "airline", "wide"):
-            made += [Plan(options, part, part, rows, options.trees) for rows in options.rows if part != "wide" or rows <= 100_000]
+            made += [Plan(options, part, part, rows, options.trees) for rows in (up_to(100_000, options.rows) if part == "wide" else options.rows)]
         elif part == "small":
             made.append(Plan(options, part, part, 1000, options.trees, 31, bins=64, repeats=3 if quick else 30))
         elif part == "predict":
@@ -169,13 +176,13 @@ def plans(options):
                 made.append(Plan(options, part, "higgs", 2000 if quick else 100_000, trees, leaves, repeats=3 if quick else 7,
                                  peers=[c for c in OF_PREDICT if c in options.peers]))
         elif part == "user":
-            for rows in sorted(r for r in options.rows if r <= 1_000_000)[-2:]:
+            for rows in up_to(1_000_000, options.rows)[-2:]:
                 made += [Plan(options, part, name, rows, options.trees, peers=[c for c in OF_USER if c in options.peers]) for name in ("higgs", "airline")]
         elif part == "real":
             names = options.sets or real_sets.there(options.data)[0]
             made += [Plan(options, part, name, 0, options.trees, 31, n_test=None, threads=most, source=options.data) for name in names]
         elif part == "curve":
-            rows = max((r for r in options.rows if r <= 1_000_000), default=1_000_000)
+            rows = max(up_to(1_000_000, options.rows))
             peers = [c for c in options.peers if c not in ("lightgbm-ordinal", "onnxruntime") and (c == "lightgbm" or not quick)]
             made += [Plan(options, part, "higgs", rows, trees, threads=most, rounds=1, peers=peers) for trees in ([2, 5] if quick else CURVE_TREES)]
     return made
@@ -411,7 +418,7 @@ def report(options, runs, commit):
              f"{len(chosen)} runs, {sum(run['status'] != 'ok' for run in chosen)} failed; in {disturbed} of them other processes used over "
              f"{DISTURBED_CPUS} CPUs", "", *table.target_table(chosen, options.trees, options.leaves)]
     configs = sorted({run["config"] for run in chosen}, key=lambda c: ([*CONFIGS].index(c.split(":")[0]), c))
-    found = sorted(table.groups(chosen).items(), key=lambda item: (PARTS.index(item[0][0]), item[0][1:]))
+    found = sorted(table.groups(chosen).items(), key=lambda item: (list(PARTS).index(item[0][0]), item[0][1:]))
     short += table.summary(found, configs)
     for key, group in found:
         if key[0] == "predict":

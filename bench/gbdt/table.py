@@ -160,8 +160,8 @@ def predict_table(key, runs, configs):
 
 def summary(found, configs):
     """Three tables with a line for each comparison and a column for each peer: times of boosting and in all, and what is between the scores."""
-    peers = [c for c in configs if c != OURS]
     fits = [(key, runs) for key, runs in found if key[0] not in ("predict", "curve")]
+    peers = [c for c in configs if c != OURS and any(run["config"] == c for _, runs in fits for run in runs)]
     out = []
 
     def name(key, runs):
