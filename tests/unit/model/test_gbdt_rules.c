@@ -341,6 +341,55 @@ static void rules_that_demand_nothing_change_no_byte(void **state) {
     made_done(&d.made);
 }
 
+static void threads_do_not_change_a_byte_of_trees_with_rules(void **state) {
+    (void)state;
+    const made_options options = {.n_rows = 20000,
+                                  .n_cols = COLS,
+                                  .levels = {0, 0, 40, 0},
+                                  .missing = {0.05, 0, 0.1, 0.3},
+                                  .seed = 9};
+    const tm_column_rule rules[COLS] = {{1, 0, 1}, {-1, 1, 3}, {0, 2, 2}, {0, 3, 1}};
+    made_data made;
+    tm_params params;
+    tm_buf first = {0};
+    made_init(&made, &options);
+    double *y = tm__mem_alloc(options.n_rows, sizeof(double));
+    for (uint64_t row = 0; row < options.n_rows; row++) {
+        y[row] = made.cols[1][row] - 2 * made_random(1, row) * made.cols[3][row];
+        y[row] = isnan(y[row]) ? 3 : y[row];
+    }
+    tm__params_init(&tm__gbdt_ops, &params);
+    params.values[TM_GBDT_TREES] = 8;
+    params.values[TM_GBDT_VALUE_MAX] = 0.5;
+    params.values[TM_GBDT_MIN_GAIN] = 0.1;
+    for (uint32_t n = 1; n <= 4; n++) {
+        tm_ctx ctx = {.pool = tm__pool_create(n)};
+        const tm_fit_input in = {.task = TM_TASK_REGRESSION,
+                                 .x = &made.view,
+                                 .y = y,
+                                 .rules = rules,
+                                 .has_groups = true};
+        tm_model *model = NULL;
+        tm_buf bytes;
+        assert_int_equal(tm__model_fit(&ctx, &tm__gbdt_ops, &in, &params, &model, NULL), TM_OK);
+        tm__buf_init(&bytes, 1 << 26);
+        assert_int_equal(model->ops->save(model, &bytes, NULL), TM_OK);
+        assert_true(leaves_of(model) > 40);
+        if (n == 1) {
+            first = bytes;
+        } else {
+            assert_int_equal(bytes.len, first.len);
+            assert_memory_equal(bytes.data, first.data, bytes.len);
+            tm__buf_done(&bytes);
+        }
+        tm__model_free(model);
+        tm__pool_free(ctx.pool);
+    }
+    tm__buf_done(&first);
+    tm__mem_free(y);
+    made_done(&made);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_monotone_column_is_monotone_for_every_row),
@@ -349,6 +398,7 @@ int main(void) {
         cmocka_unit_test(a_tree_worked_by_hand_has_these_leaves),
         cmocka_unit_test(a_monotone_tree_worked_by_hand),
         cmocka_unit_test(rules_that_demand_nothing_change_no_byte),
+        cmocka_unit_test(threads_do_not_change_a_byte_of_trees_with_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
