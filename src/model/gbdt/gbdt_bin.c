@@ -209,6 +209,18 @@ static inline uint8_t bin_of_number(const tm_bin_column *column, uint32_t half, 
     return (uint8_t)(isnan(x) ? column->n_bins : at);
 }
 
+void tm__bin_values(const tm_bin_column *column, const double *x, uint64_t n, uint8_t *out,
+                    uint64_t stride) {
+    uint32_t half = 1;
+    while (half * 2 < column->n_bins) {
+        half *= 2;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        out[i * stride] =
+            column->is_categorical ? bin_of_code(column, x[i]) : bin_of_number(column, half, x[i]);
+    }
+}
+
 static void bin_task(void *arg, uint64_t item, uint32_t worker) {
     const bin_job *job = arg;
     const tm_bins *bins = job->bins;
@@ -223,14 +235,7 @@ static void bin_task(void *arg, uint64_t item, uint32_t worker) {
         const tm_bin_column *column = &bins->columns[j];
         const double *x = job->x->cols[column->col] + row_begin;
         uint8_t *by_column = bins->by_column + j * bins->n_rows + row_begin;
-        uint32_t half = 1;
-        while (half * 2 < column->n_bins) {
-            half *= 2;
-        }
-        for (uint64_t i = 0; i < n; i++) {
-            by_column[i] = column->is_categorical ? bin_of_code(column, x[i])
-                                                  : bin_of_number(column, half, x[i]);
-        }
+        tm__bin_values(column, x, n, by_column, 1);
     }
 }
 

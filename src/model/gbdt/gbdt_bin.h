@@ -50,6 +50,10 @@ TM_NODISCARD tm_status tm__bins_fit(tm_ctx *ctx, const tm_view *x, uint32_t max_
                                     tm_bins *out, tm_err *err);
 void tm__bins_done(tm_bins *bins);
 
+/** Bins of values of a column, every `stride` bytes from out on. */
+void tm__bin_values(const tm_bin_column *column, const double *x, uint64_t n, uint8_t *out,
+                    uint64_t stride);
+
 /** Upper bound of a bin: what x <= threshold means "bin <= b"; +infinity for the last. */
 double tm__bin_threshold(const tm_bin_column *column, uint32_t bin);
 

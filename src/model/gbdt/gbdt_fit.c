@@ -54,6 +54,7 @@ typedef struct boost_lane {
 
 typedef struct boost_valid {
     tm_loss loss;
+    tm_binned_rows rows;
     double *scores; /* [n_outputs x n_valid] */
     double *norms;
     double *chunks;
@@ -322,6 +323,7 @@ static tm_status valid_init(boost *b, tm_err *err) {
         return st;
     }
     b->has_valid = true;
+    TM_TRY(tm__binned_init(b->ctx->pool, &b->bins, in->x_valid, &valid->rows, err));
     valid->scores = tm__mem_alloc((size_t)n_rows * k, sizeof(double));
     valid->norms = tm__mem_alloc(n_rows, sizeof(double));
     valid->chunks = tm__mem_alloc(n_rows / TM_LOSS_CHUNK + 1, sizeof(double));
@@ -420,6 +422,7 @@ static void boost_done(boost *b) {
     tm__mem_free(b->scores);
     tm__mem_free(b->norms);
     tm__mem_free(b->rows);
+    tm__binned_done(&b->valid.rows);
     tm__mem_free(b->valid.scores);
     tm__mem_free(b->valid.norms);
     tm__mem_free(b->valid.chunks);
@@ -540,6 +543,12 @@ static tm_status round_run(boost *b, bool *out_grew, tm_err *err) {
             *out_grew = *out_grew || draft.n_nodes > 1;
             tm__grower_add_gains(b->lanes[i].grower, b->model->gains);
             TM_TRY(tm__forest_add(&b->model->forest, &draft, err));
+            if (b->has_valid) {
+                const uint64_t n_valid = b->valid.rows.n_rows;
+                tm__binned_add_scores(b->ctx->pool, &b->valid.rows,
+                                      tm__grower_view_binned(b->lanes[i].grower),
+                                      b->valid.scores + (b->output + i) * n_valid);
+            }
         }
         if (b->output + n_lanes < n_outputs && tm__ctx_cancelled(b->ctx)) {
             return cancelled(err);
@@ -548,27 +557,11 @@ static tm_status round_run(boost *b, bool *out_grew, tm_err *err) {
     return TM_OK;
 }
 
-static void valid_task(void *arg, uint64_t chunk, uint32_t worker) {
-    const boost *b = arg;
-    const tm_forest *forest = &b->model->forest;
-    const tm_view *x = b->in->x_valid;
-    const uint64_t begin = chunk * TM_LOSS_CHUNK;
-    const uint64_t end = x->n_rows - begin < TM_LOSS_CHUNK ? x->n_rows : begin + TM_LOSS_CHUNK;
-    (void)worker;
-    for (uint32_t k = 0; k < forest->n_outputs; k++) {
-        tm__forest_add_scores(forest, forest->n_trees - forest->n_outputs + k, x, begin, end,
-                              b->valid.scores + k * x->n_rows);
-    }
-}
-
 /* Score the validation rows after a round; *out: the best round is long past. */
 static tm_status valid_check(boost *b, bool *out, tm_err *err) {
     boost_valid *valid = &b->valid;
-    const uint64_t n_chunks = (b->in->x_valid->n_rows + TM_LOSS_CHUNK - 1) / TM_LOSS_CHUNK;
-    struct tm_pool *pool = b->ctx->pool;
     const uint32_t n_rounds = b->round + 1;
     double score = 0;
-    tm__pool_run(pool, n_chunks, valid_task, b);
     TM_TRY(valid_score(b, &score, err));
     const bool is_better =
         is_by_metric(b) ? tm__metric_gain(b->metric, score, valid->best) > 0 : score < valid->best;

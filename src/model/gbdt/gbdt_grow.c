@@ -93,6 +93,7 @@ struct tm_grower {
     uint32_t *draft_covers;
     tm_tree_set *draft_sets;
     uint32_t *draft_from; /* node of each place */
+    tm_binned_node *binned_nodes;
 };
 
 /* ---- make and end ---- */
@@ -156,10 +157,12 @@ tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
     grower->draft_covers = tm__mem_zalloc(max_nodes, sizeof(uint32_t));
     grower->draft_sets = tm__mem_zalloc(max_leaves, sizeof(tm_tree_set));
     grower->draft_from = tm__mem_zalloc(max_nodes, sizeof(uint32_t));
+    grower->binned_nodes = tm__mem_zalloc(max_nodes, sizeof(tm_binned_node));
     if (!has_rows || !slots_alloc(grower) || grower->leaves == NULL || grower->nodes == NULL ||
         grower->found == NULL || grower->leaf_of == NULL || grower->values == NULL ||
         grower->sums == NULL || grower->draft_nodes == NULL || grower->draft_values == NULL ||
-        grower->draft_covers == NULL || grower->draft_sets == NULL || grower->draft_from == NULL) {
+        grower->draft_covers == NULL || grower->draft_sets == NULL || grower->draft_from == NULL ||
+        grower->binned_nodes == NULL) {
         tm__grower_free(grower);
         return NULL;
     }
@@ -185,6 +188,7 @@ void tm__grower_free(tm_grower *grower) {
     tm__mem_free(grower->draft_covers);
     tm__mem_free(grower->draft_sets);
     tm__mem_free(grower->draft_from);
+    tm__mem_free(grower->binned_nodes);
     tm__mem_free(grower);
 }
 
@@ -900,4 +904,22 @@ tm_tree_draft tm__grower_view(tm_grower *grower) {
                            .values = grower->draft_values,
                            .covers = grower->draft_covers,
                            .sets = grower->draft_sets};
+}
+
+tm_binned_tree tm__grower_view_binned(tm_grower *grower) {
+    uint32_t n = 1;
+    for (uint32_t at = 0; at < n; at++) { /* places as in the draft */
+        const grow_node *node = &grower->nodes[grower->draft_from[at]];
+        tm_binned_node *binned = &grower->binned_nodes[at];
+        if (node->left == 0) {
+            *binned = (tm_binned_node){.left = at};
+            memset(&binned->left_bins, 0xFF, sizeof(binned->left_bins));
+        } else {
+            *binned = (tm_binned_node){.left_bins = left_bins(grower, &node->split),
+                                       .left = n,
+                                       .column = node->split.column};
+            n += 2;
+        }
+    }
+    return (tm_binned_tree){.nodes = grower->binned_nodes, .values = grower->draft_values};
 }

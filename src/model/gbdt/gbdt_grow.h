@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "model/gbdt/gbdt_bin.h"
+#include "model/gbdt/gbdt_binned.h"
 #include "model/gbdt/gbdt_loss.h"
 #include "model/model.h"
 #include "model/tree/tree.h"
@@ -62,6 +63,8 @@ void tm__grower_add_scores(tm_grower *grower, double *scores);
 void tm__grower_add_gains(const tm_grower *grower, double *gains);
 /** The tree; valid until the grower's next call. */
 tm_tree_draft tm__grower_view(tm_grower *grower);
+/** The same tree by bins; valid as long as the last view. */
+tm_binned_tree tm__grower_view_binned(tm_grower *grower);
 void tm__grower_free(tm_grower *grower);
 
 #endif
