@@ -75,7 +75,7 @@ def variant(text):
 
 def parse_words(arguments):
     parser = argparse.ArgumentParser(prog="./run bench gbdt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", metavar="DIR", type=pathlib.Path, help="folder with real sets; without it only generated ones are measured")
+    parser.add_argument("--data", metavar="DIR", type=pathlib.Path, help="folder with real sets; without it only generated ones and those of scikit-learn are measured")
     parser.add_argument("--only", metavar="PART,...", type=words(list(PARTS)), default=list(PARTS), help="; ".join(f"{name}: {what}" for name, what in PARTS.items()))
     parser.add_argument("--sets", metavar="NAME,...", type=lambda text: text.split(","), help="of the real sets; default: all that are there")
     parser.add_argument("--peers", metavar="NAME,...", type=words(list(CONFIGS)), default=list(CONFIGS), help=f"of {', '.join(CONFIGS)}; tidemill always runs")
