@@ -31,16 +31,16 @@ TM_NODISCARD tm_status tm__checkpoint_fit(tm_ctx *ctx, const tm_model_ops *ops,
                                           const tm_fit_input *in, const tm_params *params,
                                           tm_model **out, tm_err *err);
 /** In a fit: the state that an earlier process left of it, or NULL. It lives until the fit ends. */
-const void *tm__checkpoint_state(const tm_checkpoint *checkpoint, size_t *out_len);
+const void *tm__checkpoint_state(const tm_checkpoint *self, size_t *out_len);
 /** In a fit: whether a state should be saved now. */
 bool tm__checkpoint_is_due(const tm_checkpoint *checkpoint);
 /** In a fit: replace its state. */
 TM_NODISCARD tm_status tm__checkpoint_save(tm_ctx *ctx, const void *state, size_t len, tm_err *err);
 /** Fits that were taken from disk, and rounds of work that a state saved. */
-uint32_t tm__checkpoint_found(const tm_checkpoint *checkpoint);
+uint32_t tm__checkpoint_found(const tm_checkpoint *self);
 /** The training is done: its files are of no use any more. */
 TM_NODISCARD tm_status tm__checkpoint_remove(tm_checkpoint *checkpoint, tm_err *err);
 /** Models that were loaded from it end before it. */
-void tm__checkpoint_close(tm_checkpoint *checkpoint);
+void tm__checkpoint_close(tm_checkpoint *self);
 
 #endif

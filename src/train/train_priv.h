@@ -101,7 +101,8 @@ TM_NODISCARD tm_status tm__queries_read(const tm_table *table, uint32_t group, u
 TM_NODISCARD tm_status tm__queries_gather(const uint64_t *queries, uint32_t *rows, uint64_t n,
                                           tm_err *err);
 /** A ranking's rows gathered, their targets with them; *out: numbers of their queries, ends with
- * tm__mem_free(). Nothing is done for another task. TM_E_DATA when the group column is not there. */
+ * tm__mem_free(). Nothing is done for another task. TM_E_DATA when the group column is not there.
+ */
 TM_NODISCARD tm_status tm__queries_of_bundle(const tm_bundle *bundle, const tm_table *table,
                                              uint32_t *rows, double *y, uint64_t n, uint32_t **out,
                                              tm_err *err);

@@ -137,8 +137,8 @@ tm_status tm__train_rules_init(const tm_train_options *options, const tm_program
         rules[f].input = tm__program_feature(program, f)->input;
         const char *name = inputs->cols[rules[f].input].name;
         for (uint32_t i = 0; i < options->n_monotone; i++) {
-            tm_str column;
-            int8_t way;
+            tm_str column = {0};
+            int8_t way = 0;
             const tm_status st = read_monotone(options->monotone[i], &column, &way, err);
             if (st != TM_OK) {
                 tm__mem_free(rules);

@@ -231,8 +231,7 @@ static int32_t slot_take(tm_grower *grower, const grow_leaf *keep) {
 static void deal_task(void *arg, uint64_t part, uint32_t worker) {
     tm_grower *grower = arg;
     (void)worker;
-    tm__leaf_rows_deal(&grower->rows, (uint32_t)part, grower->in.rows,
-                       grower->in.gradients->packed);
+    tm__leaf_rows_deal(&grower->rows, (uint32_t)part, grower->in.rows, grower->in.gradients);
 }
 
 typedef struct split_job {

@@ -36,7 +36,6 @@ typedef struct loss_job {
     const double *rank_g, *rank_h; /* [n_rows] LAMBDARANK */
     const tm_loss *loss;
     uint32_t output;
-    uint64_t key;
     const double *scores;
     const double *norms;
     double *norms_out;
@@ -371,10 +370,8 @@ tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err) {
     tm_gradients gradients = {.n_rows = n_rows};
     gradients.g = tm__mem_alloc(n_rows, sizeof(float));
     gradients.h = tm__mem_alloc(n_rows, sizeof(float));
-    gradients.packed = tm__mem_alloc(n_rows, sizeof(int32_t));
     gradients.chunks = tm__mem_alloc(chunk_count(n_rows) * 4, sizeof(double));
-    if (gradients.g == NULL || gradients.h == NULL || gradients.packed == NULL ||
-        gradients.chunks == NULL) {
+    if (gradients.g == NULL || gradients.h == NULL || gradients.chunks == NULL) {
         tm__gradients_done(&gradients);
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the gradients of %llu rows",
                        (unsigned long long)n_rows);
@@ -386,7 +383,6 @@ tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err) {
 void tm__gradients_done(tm_gradients *gradients) {
     tm__mem_free(gradients->g);
     tm__mem_free(gradients->h);
-    tm__mem_free(gradients->packed);
     tm__mem_free(gradients->chunks);
     *gradients = (tm_gradients){0};
 }
@@ -658,21 +654,18 @@ void tm__gradients_pack(const tm_pack *p, uint32_t n) {
     pack(p, n);
 }
 
-static void pack_task(void *arg, uint64_t chunk, uint32_t worker) {
-    const loss_job *job = arg;
-    const tm_gradients *out = job->gradients;
-    const uint64_t end = chunk_end(out->n_rows, chunk);
+void tm__gradients_pack_rows(const tm_gradients *gradients, uint64_t begin, uint64_t end,
+                             int32_t *out) {
     uint64_t random[BLOCK];
-    (void)worker;
-    for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
+    for (uint64_t row = begin; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
-        tm__rng_fill(job->key, row, n, random);
-        const tm_pack block = {.g = out->g + row,
-                               .h = out->h + row,
+        tm__rng_fill(gradients->key, row, n, random);
+        const tm_pack block = {.g = gradients->g + row,
+                               .h = gradients->h + row,
                                .random = random,
-                               .per_g = out->unit_g > 0 ? 1 / out->unit_g : 0,
-                               .per_h = out->unit_h > 0 ? 1 / out->unit_h : 0,
-                               .out = out->packed + row};
+                               .per_g = gradients->unit_g > 0 ? 1 / gradients->unit_g : 0,
+                               .per_h = gradients->unit_h > 0 ? 1 / gradients->unit_h : 0,
+                               .out = out + (row - begin)};
         tm__gradients_pack(&block, n);
     }
 }
@@ -686,12 +679,8 @@ static bool has_counts(const tm_loss *loss) {
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
                        const double *scores, const double *norms, uint64_t key, tm_gradients *out) {
     TM_ASSERT(out->n_rows == loss->n_rows && loss->n_rows <= TM_LOSS_MAX_ROWS);
-    loss_job job = {.loss = loss,
-                    .output = output,
-                    .key = key,
-                    .scores = scores,
-                    .norms = norms,
-                    .gradients = out};
+    loss_job job = {
+        .loss = loss, .output = output, .scores = scores, .norms = norms, .gradients = out};
     const uint64_t n_chunks = chunk_count(loss->n_rows);
     if (loss->rank != NULL) {
         tm__rank_fit(pool, loss->rank, scores, &job.rank_g, &job.rank_h);
@@ -713,5 +702,5 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
     if (has_counts(loss)) {
         out->unit_h = 1; /* hessians are counts */
     }
-    tm__pool_run(pool, n_chunks, pack_task, &job);
+    out->key = key;
 }

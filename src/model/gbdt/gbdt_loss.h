@@ -55,10 +55,10 @@ double tm__loss_mean(struct tm_pool *pool, const tm_loss *loss, const double *sc
  */
 typedef struct tm_gradients {
     uint64_t n_rows;
-    float *g;        /* [n_rows] */
-    float *h;        /* [n_rows] */
-    int32_t *packed; /* [n_rows] */
-    double *chunks;  /* [4 x chunks] sums and maxima on their way */
+    float *g;       /* [n_rows] */
+    float *h;       /* [n_rows] */
+    uint64_t key;   /* of the random numbers of rounding */
+    double *chunks; /* [4 x chunks] sums and maxima on their way */
     double sum_abs_g, max_abs_g;
     double sum_h, max_h;
     double unit_g; /* gradient = unit_g * integer */
@@ -71,9 +71,12 @@ static inline int64_t tm__packed_wide(int32_t packed) {
 }
 
 TM_NODISCARD tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err);
-/** Fill everything from scores; integers are rounded at random by stream `key`, without bias. */
+/** Fill everything from scores. */
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
                        const double *scores, const double *norms, uint64_t key, tm_gradients *out);
+/** Packed integers of rows [begin, end): rounded at random, without bias, by the row's number. */
+void tm__gradients_pack_rows(const tm_gradients *gradients, uint64_t begin, uint64_t end,
+                             int32_t *out);
 void tm__gradients_done(tm_gradients *gradients);
 
 /* Sums and maxima of sizes, in lanes: value i is in lane i % TM_SUM_LANES, so that the order of

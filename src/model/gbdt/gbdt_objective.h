@@ -44,7 +44,7 @@ typedef struct tm_loss_spec {
 } tm_loss_spec;
 
 /** "squared". */
-const char *tm__objective_text(tm_objective objective);
+const char *tm__objective_text(tm_objective which);
 /** AUTO becomes the task's; TM_E_USAGE for one that is not for the task. */
 TM_NODISCARD tm_status tm__objective_resolve(tm_task task, tm_objective *io, tm_err *err);
 /** Scores are logs of the answer. */

@@ -64,7 +64,7 @@ static uint64_t shared_bytes(const tm_fit_input *in, const tm_params *params, ui
 /* Of a lane, without the histograms of its leaves. */
 static uint64_t lane_bytes(const tm_fit_input *in, uint64_t leaves, uint32_t n_parts) {
     const uint64_t n = in->x->n_rows, c = in->x->n_cols;
-    const uint64_t gradients = 12 * n + n / TM_LOSS_CHUNK * 32 + 32;
+    const uint64_t gradients = 8 * n + n / TM_LOSS_CHUNK * 32 + 32;
     const uint64_t rows = 18 * n;
     const uint64_t tree = leaves * (1360 + 80 * (uint64_t)n_parts);
     return gradients + rows + tree + c * 2 * 256;

@@ -57,17 +57,21 @@ void tm__leaf_rows_done(tm_leaf_rows *rows) {
 }
 
 void tm__leaf_rows_deal(tm_leaf_rows *rows, uint32_t part, const uint64_t *set,
-                        const int32_t *packed) {
+                        const tm_gradients *gradients) {
     const uint64_t step = (uint64_t)rows->n_parts * TM_DEAL_ROWS;
     uint32_t *out = rows->rows[0] + rows->part_begin[part];
-    int32_t *out_packed = rows->packed[0] + rows->part_begin[part];
+    int32_t *out_packed = rows->packed[0] + rows->part_begin[part], packed[TM_DEAL_ROWS];
     uint32_t count = 0;
     for (uint64_t begin = (uint64_t)part * TM_DEAL_ROWS; begin < rows->n_rows; begin += step) {
         const uint64_t end = tm__deal_end(rows, begin);
-        for (uint64_t row = begin; row < end; row++) {
+        tm__gradients_pack_rows(gradients, begin, end, set == NULL ? out_packed + count : packed);
+        for (uint64_t row = begin; row < end && set == NULL; row++) {
+            out[count++] = (uint32_t)row;
+        }
+        for (uint64_t row = begin; row < end && set != NULL; row++) {
             out[count] = (uint32_t)row;
-            out_packed[count] = packed[row];
-            count += set == NULL || ((set[row >> 6] >> (row & 63)) & 1) != 0;
+            out_packed[count] = packed[row - begin];
+            count += ((set[row >> 6] >> (row & 63)) & 1) != 0;
         }
     }
     rows->runs[part] = (tm_row_run){.begin = (uint32_t)rows->part_begin[part], .count = count};

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "model/gbdt/gbdt_hist.h"
+#include "model/gbdt/gbdt_loss.h"
 #include "model/tree/tree.h"
 
 #define TM_DEAL_ROWS 4096u
@@ -36,10 +37,9 @@ bool tm__leaf_rows_init(uint64_t n_rows, uint32_t n_threads, uint32_t max_leaves
                         tm_leaf_rows *out);
 void tm__leaf_rows_done(tm_leaf_rows *rows);
 
-/** Leaf 0 gets the part's rows; `set` is a bit set of those that take part, NULL for all. packed
- * [n_rows]. */
+/** Leaf 0 gets the part's rows; `set` is a bit set of those that take part, NULL for all. */
 void tm__leaf_rows_deal(tm_leaf_rows *rows, uint32_t part, const uint64_t *set,
-                        const int32_t *packed);
+                        const tm_gradients *gradients);
 /**
  * The part's rows of a leaf whose bin is in `left` stay, the others go to the leaf `right`.
  * column [n_rows + 3 that may be read].

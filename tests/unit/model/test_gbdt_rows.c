@@ -11,6 +11,7 @@ enum { ROWS = 3 * TM_DEAL_ROWS + 77, LEAVES = 9 };
 
 typedef struct table {
     uint8_t columns[LEAVES][ROWS + 3];
+    float g[ROWS], h[ROWS];
     int32_t packed[ROWS];
     uint64_t set[ROWS / 64 + 1];
     uint16_t leaf_of[ROWS]; /* UINT16_MAX: takes no part */
@@ -49,13 +50,17 @@ static void splits(uint32_t n_threads, bool is_sampled) {
         const bool takes_part = !is_sampled || tm__rng_at(1, row) % 3 == 0;
         t->set[row / 64] |= (uint64_t)takes_part << (row % 64);
         t->leaf_of[row] = takes_part ? 0 : UINT16_MAX;
-        t->packed[row] = (int32_t)(uint32_t)tm__rng_at(2, row);
+        t->g[row] = (float)(tm__rng_at(2, row) >> 40);
+        t->h[row] = 1;
         for (uint32_t c = 0; c < LEAVES; c++) {
             t->columns[c][row] = (uint8_t)tm__rng_at(3 + c, row);
         }
     }
+    const tm_gradients gradients = {
+        .n_rows = ROWS, .g = t->g, .h = t->h, .key = 5, .unit_g = 1 << 10, .unit_h = 1};
+    tm__gradients_pack_rows(&gradients, 0, ROWS, t->packed);
     for (uint32_t part = 0; part < rows.n_parts; part++) {
-        tm__leaf_rows_deal(&rows, part, is_sampled ? t->set : NULL, t->packed);
+        tm__leaf_rows_deal(&rows, part, is_sampled ? t->set : NULL, &gradients);
     }
     check(t, &rows, 1);
     for (uint32_t right = 1; right < LEAVES; right++) {
