@@ -36,7 +36,7 @@ enum {
     WIDE_COLUMNS = 64, /* more are shared out to threads, not rows */
     /* Work in units of a cell that one row is added to. Less than FORK_WORK is done sooner by one
      * thread than handed out. */
-    FORK_WORK = 1 << 16,
+    FORK_WORK = 1 << 15,
     SPLIT_WORK = 4,         /* of a row that is sent left or right */
     SEARCH_WORK = 8,        /* of a cell that is searched, on both sides */
     CACHE_BYTES = 16 << 20, /* histograms of a tree that stay near */
