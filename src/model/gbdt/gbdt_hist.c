@@ -7,7 +7,7 @@
 #include "model/gbdt/gbdt_loss.h"
 
 enum {
-    AHEAD = 16,        /* rows from a prefetch to its use */
+    AHEAD = 40,        /* rows from a prefetch to its use */
     NEAR_COLUMNS = 32, /* whose cells are about what the first cache holds */
     /* More go by tiles: the cells of a tile's columns stay in the first cache, the bins of its rows
      * in the second. */

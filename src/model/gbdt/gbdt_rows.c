@@ -22,7 +22,7 @@
 
 enum {
     AHEAD = 64,     /* rows from a prefetch to its use */
-    SPARSE_ROWS = 8 /* when only one row in so many is of the leaf, its bin is fetched ahead */
+    SPARSE_ROWS = 4 /* when only one row in so many is of the leaf, its bin is fetched ahead */
 };
 
 bool tm__leaf_rows_init(uint64_t n_rows, uint32_t n_threads, uint32_t max_leaves,
