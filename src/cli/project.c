@@ -59,6 +59,8 @@ static const model_key keys[] = {
     {"time", "time", VALUE_TEXT, NULL},
     {"entity", "entity", VALUE_TEXT, NULL},
     {"weight", "weight", VALUE_TEXT, NULL},
+    {"group", "group", VALUE_TEXT, NULL},
+    {"level_means", "level_means", VALUE_CHOICE, "held-out ordered"},
     {"split", "split", VALUE_TEXT, NULL},
     {"learner", "learners", VALUE_TEXT, NULL},
     {"owner", "owner", VALUE_TEXT, NULL},

@@ -54,6 +54,17 @@ typedef struct tm_matrix tm_matrix; /* owns what a view borrows */
 const tm_view *tm__matrix_view(const tm_matrix *matrix);
 void tm__matrix_free(tm_matrix *matrix);
 
+/* What a fitted row gets for the mean of the target of its level; new rows get the mean of all. */
+typedef enum tm_level_means {
+    TM_MEANS_HELD_OUT = 0, /* of the rows in the other folds */
+    TM_MEANS_ORDERED = 1   /* of the rows before it in an order at random */
+} tm_level_means;
+
+/** "ordered"; numbers are not stored. */
+const char *tm__level_means_text(tm_level_means means);
+/** false for a text that names none. */
+bool tm__level_means_from_text(const char *text, tm_level_means *out);
+
 typedef struct tm_program_options {
     tm_task task;
     uint32_t n_classes;   /* BINARY 2, MULTICLASS k, else 0 */
@@ -63,6 +74,7 @@ typedef struct tm_program_options {
                              others (default 254), and one for missing: n_levels is at most one
                              more; columns with more levels get target statistics besides */
     uint32_t max_terms;   /* sparse text terms (default 1 << 18, hashed) */
+    tm_level_means level_means;
     uint64_t seed;
 } tm_program_options;
 

@@ -503,6 +503,7 @@ out:
     tm__mem_free(fit.profiles);
     tm__mem_free((void *)fit.columns);
     tm__mem_free(fit.folds);
+    tm__mem_free(fit.order);
     tm__program_free(fit.program);
     return status;
 }

@@ -265,6 +265,8 @@ typedef struct tm_fit {
                                        index */
     uint32_t n_stats;               /* 1 for BINARY, REGRESSION and RANKING */
     uint8_t *folds;                 /* [n_rows] */
+    uint32_t *order;                /* [n_rows] of ordered means: positions in rows, in the order at
+                                       random; NULL: held out by folds */
     tm_profile *profiles;           /* [n inputs] */
     tm_program *program;
     double **held; /* [n_steps] columns of the fitted rows that are not what the step gives; NULL:

@@ -54,6 +54,7 @@ typedef struct tm_train_options {
     uint32_t n_interact;
     const char *time, *entity, *weight, *group; /* column names or NULL */
     tm_split split;
+    tm_level_means level_means; /* of columns with many levels */
     uint64_t seed;
     uint64_t work;      /* 0: by the data alone */
     uint64_t budget_ms; /* 0: none */

@@ -73,6 +73,9 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     set_text(recipe, "entity", options->entity);
     set_text(recipe, "weight", options->weight);
     set_text(recipe, "group", options->group);
+    if (options->level_means != TM_MEANS_HELD_OUT) {
+        set_text(recipe, "level_means", tm__level_means_text(options->level_means));
+    }
     json_object_set_new(recipe, "split", tm__split_to_json(&options->split));
     json_object_set_new(recipe, "seed", json_integer((json_int_t)options->seed));
     json_object_set_new(recipe, "work", json_integer((json_int_t)options->work));

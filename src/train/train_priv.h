@@ -27,6 +27,7 @@ typedef struct tm_train_data {
     tm_split split;    /* with AUTO resolved */
     const char *split_reason;
     bool is_time_ordered;
+    tm_level_means level_means;
     uint32_t *train; /* rows to learn from, in time order when is_time_ordered */
     uint64_t n_train;
     uint32_t *test;

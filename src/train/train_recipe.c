@@ -45,6 +45,10 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
                       }};
     tm_train_options *o = &read.options;
     tm_status st = tm__split_parse(tm__json_text(recipe, "split", "auto"), &o->split, err);
+    const char *means = tm__json_text(recipe, "level_means", "held-out");
+    if (st == TM_OK && !tm__level_means_from_text(means, &o->level_means)) {
+        st = TM_FAIL(err, TM_E_USAGE, "means of levels '%.40s' are not known", means);
+    }
     if (st == TM_OK) {
         st = read_texts(recipe, "params", &read.params, &o->n_params, err);
     }

@@ -54,6 +54,8 @@ static void every_key_lands_in_the_recipe(void **state) {
                   "    drop: [a, b]\n"
                   "    monotone: [a:-1, b:+1]\n"
                   "    interact: a+b, c\n"
+                  "    group: g\n"
+                  "    level_means: ordered\n"
                   "    metric: auc\n"
                   "    budget: 90s\n"
                   "    seed: 7\n"
@@ -68,6 +70,8 @@ static void every_key_lands_in_the_recipe(void **state) {
     const tm_gate *gate = &project.models[0].gate;
     assert_non_null(strstr(tm__json_text(json_object_get(recipe, "source"), "sql", ""), "SELECT"));
     assert_string_equal(tm__json_text(recipe, "target", ""), "late");
+    assert_string_equal(tm__json_text(recipe, "group", ""), "g");
+    assert_string_equal(tm__json_text(recipe, "level_means", ""), "ordered");
     assert_int_equal(tm__json_i64(recipe, "budget_ms", 0), 90000);
     assert_int_equal(tm__json_i64(recipe, "seed", 0), 7);
     assert_int_equal(json_array_size(json_object_get(recipe, "drop")), 2);

@@ -31,6 +31,7 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
          .entity = "id",
          .weight = "w",
          .group = "g",
+         .level_means = TM_MEANS_ORDERED,
          .seed = 123456789012345,
          .work = 77,
          .source = source},
@@ -56,6 +57,14 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
 static void a_recipe_without_a_split_that_can_be_read_is_refused(void **state) {
     (void)state;
     json_t *recipe = json_pack("{s:s, s:s}", "target", "t", "split", "sideways:0.2");
+    tm_recipe read;
+    assert_int_equal(tm__recipe_init(&read, recipe, NULL), TM_E_USAGE);
+    json_decref(recipe);
+}
+
+static void a_recipe_with_means_that_nobody_knows_is_refused(void **state) {
+    (void)state;
+    json_t *recipe = json_pack("{s:s, s:s}", "target", "t", "level_means", "sideways");
     tm_recipe read;
     assert_int_equal(tm__recipe_init(&read, recipe, NULL), TM_E_USAGE);
     json_decref(recipe);
@@ -133,6 +142,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recipe_reads_back_as_it_was_written),
         cmocka_unit_test(a_recipe_without_a_split_that_can_be_read_is_refused),
+        cmocka_unit_test(a_recipe_with_means_that_nobody_knows_is_refused),
         cmocka_unit_test(a_record_gives_everything_but_the_rows),
         cmocka_unit_test(a_record_that_lacks_something_is_refused),
         cmocka_unit_test(what_a_run_did_not_have_is_not_asked_for),
