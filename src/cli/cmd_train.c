@@ -122,8 +122,9 @@ static tm_status read_memory_limit(training *t, tm_err *err) {
 /* What the model to go on from decides cannot be said again. */
 static tm_status check_continue(const tm_cli *cli, tm_err *err) {
     static const char *const decided[] = {
-        "target", "task",  "positive", "metric", "learner",  "drop",     "time", "entity",
-        "weight", "group", "budget",   "repeat", "monotone", "interact", "seed", "level-means"};
+        "target",   "task",     "positive", "metric",      "learner",     "drop",
+        "time",     "entity",   "weight",   "group",       "budget",      "repeat",
+        "monotone", "interact", "seed",     "level-means", "class-weight"};
     for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
         if (tm__cli_has(cli, decided[i])) {
             const tm_status st =
@@ -211,6 +212,7 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->drop = tm__cli_list(cli, "drop", &o->n_drop);
     o->monotone = tm__cli_list(cli, "monotone", &o->n_monotone);
     o->interact = tm__cli_list(cli, "interact", &o->n_interact);
+    o->class_weights = tm__cli_list(cli, "class-weight", &o->n_class_weights);
     o->time = tm__cli_text(cli, "time");
     o->entity = tm__cli_text(cli, "entity");
     o->weight = tm__cli_text(cli, "weight");

@@ -67,6 +67,7 @@ static const model_key keys[] = {
     {"drop", "drop", VALUE_LIST, NULL},
     {"monotone", "monotone", VALUE_LIST, NULL},
     {"interact", "interact", VALUE_LIST, NULL},
+    {"class_weight", "class_weights", VALUE_LIST, NULL},
     {"param", "params", VALUE_LIST, NULL},
     {"seed", "seed", VALUE_COUNT, NULL},
     {"work", "work", VALUE_COUNT, NULL},

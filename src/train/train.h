@@ -52,6 +52,8 @@ typedef struct tm_train_options {
     const char *const *interact; /* "age+income": a group of columns; when there are any, columns
                                     act together only within one, and others each alone */
     uint32_t n_interact;
+    const char *const *class_weights; /* "yes=5", or "balanced" alone: what training rows count */
+    uint32_t n_class_weights;
     const char *time, *entity, *weight, *group; /* column names or NULL */
     tm_split split;
     tm_level_means level_means; /* of columns with many levels */
@@ -71,7 +73,7 @@ typedef struct tm_train_options {
 /* Options that were read from a record; their texts are borrowed from it. */
 typedef struct tm_recipe {
     tm_train_options options;
-    const char **params, **drop, **monotone, **interact;
+    const char **params, **drop, **monotone, **interact, **class_weights;
     uint64_t *stops;
 } tm_recipe;
 /** What a recipe (info.recipe, or the model's in the registry) asks for. TM_E_USAGE when its split

@@ -139,6 +139,9 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
         st = fill_weights(data, err);
     }
     if (st == TM_OK) {
+        st = tm__class_weights_init(data, options, err);
+    }
+    if (st == TM_OK) {
         st = tm__queries_init(data, err);
     }
     if (st == TM_OK) {
@@ -162,6 +165,7 @@ void tm__train_data_done(tm_train_data *data) {
     tm__mem_free(data->classes);
     tm__mem_free(data->y);
     tm__mem_free(data->weights);
+    tm__mem_free(data->class_weights);
     tm__mem_free(data->queries);
     tm__mem_free(data->train);
     tm__mem_free(data->test);

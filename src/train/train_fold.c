@@ -97,7 +97,7 @@ static tm_status gather_targets(tm_fold *fold, const tm_train_data *data, const 
         (data->weights != NULL && (fold->weights == NULL || fold->weights_valid == NULL))) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the target of a fold");
     }
-    return TM_OK;
+    return tm__class_weights_fold(data, fold, err);
 }
 
 tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,

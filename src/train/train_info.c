@@ -69,6 +69,10 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     if (options->n_interact > 0) {
         json_object_set_new(recipe, "interact", text_list(options->interact, options->n_interact));
     }
+    if (options->n_class_weights > 0) {
+        json_object_set_new(recipe, "class_weights",
+                            text_list(options->class_weights, options->n_class_weights));
+    }
     set_text(recipe, "time", options->time);
     set_text(recipe, "entity", options->entity);
     set_text(recipe, "weight", options->weight);

@@ -23,8 +23,10 @@ typedef struct tm_train_data {
     char **classes;  /* [n_classes], owned */
     double *y;       /* [n_rows]; NaN where the target is missing, n_classes for an unseen class */
     double *weights; /* [n_rows] or NULL */
-    uint64_t *queries; /* RANKING: [n_rows] what tells queries apart; else NULL */
-    tm_split split;    /* with AUTO resolved */
+    double *class_weights; /* [n_classes] what a row counts in fitting besides; NULL: 1 */
+    bool is_balanced;      /* class_weights follow from the rows of each fit */
+    uint64_t *queries;     /* RANKING: [n_rows] what tells queries apart; else NULL */
+    tm_split split;        /* with AUTO resolved */
     const char *split_reason;
     bool is_time_ordered;
     tm_level_means level_means;
@@ -90,6 +92,13 @@ TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_
                                             tm_err *err);
 /** Text of a target cell as a class name, in out [>= 64 bytes or the text itself]. */
 tm_str tm__train_class_text(const tm_column *column, uint64_t row, char *out);
+/* train_weights.c: weights of classes; nothing is done when there are none. */
+TM_NODISCARD tm_status tm__class_weights_init(tm_train_data *data, const tm_train_options *options,
+                                              tm_err *err);
+/** Weights of both sides of a fold are multiplied by those of the classes; balanced ones follow from
+ * the rows to fit on. */
+TM_NODISCARD tm_status tm__class_weights_fold(const tm_train_data *data, tm_fold *fold,
+                                              tm_err *err);
 /* train_query.c: queries of a ranking; nothing is done for another task. */
 TM_NODISCARD tm_status tm__queries_init(tm_train_data *data, tm_err *err);
 /** Each query on one side only, and its rows together: after the split. */

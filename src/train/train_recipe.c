@@ -61,10 +61,14 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
     if (st == TM_OK) {
         st = read_texts(recipe, "interact", &read.interact, &o->n_interact, err);
     }
+    if (st == TM_OK) {
+        st = read_texts(recipe, "class_weights", &read.class_weights, &o->n_class_weights, err);
+    }
     if (st != TM_OK) {
         tm__recipe_done(&read);
         return st;
     }
+    o->class_weights = read.class_weights;
     o->params = read.params;
     o->drop = read.drop;
     o->monotone = read.monotone;
@@ -135,6 +139,7 @@ void tm__recipe_done(tm_recipe *recipe) {
     tm__mem_free(recipe->drop);
     tm__mem_free(recipe->monotone);
     tm__mem_free(recipe->interact);
+    tm__mem_free(recipe->class_weights);
     tm__mem_free(recipe->stops);
     *recipe = (tm_recipe){0};
 }

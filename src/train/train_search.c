@@ -53,7 +53,8 @@ static void rung_done(rung *r) {
     memset(r, 0, sizeof(*r));
 }
 
-static tm_status rung_pool(rung *r, bool weighted, tm_err *err) {
+static tm_status rung_pool(rung *r, tm_err *err) {
+    const bool weighted = r->n_folds > 0 && r->folds[0].weights_valid != NULL;
     for (uint32_t i = 0; i < r->n_folds; i++) {
         r->n_valid += r->folds[i].n_valid;
     }
@@ -122,7 +123,7 @@ static tm_status rung_init(tm_ctx *ctx, rung *r, tm_search *search, uint64_t n_m
         tm__fold_rows_done(&part);
     }
     if (st == TM_OK) {
-        st = rung_pool(r, data->weights != NULL, err);
+        st = rung_pool(r, err);
     }
     tm__mem_free(rows);
     if (st != TM_OK) {
@@ -338,7 +339,7 @@ tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fol
     tm_model *model = NULL;
     double *raw = tm__mem_alloc(fold->n_valid * tm__train_outputs(search->data), sizeof(double));
     tm_status st = raw == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers")
-                               : rung_pool(&r, search->data->weights != NULL, err);
+                               : rung_pool(&r, err);
     if (st == TM_OK) {
         st = fit_fold(ctx, search, fold, only, &model, raw, err);
     }

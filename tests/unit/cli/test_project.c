@@ -55,6 +55,7 @@ static void every_key_lands_in_the_recipe(void **state) {
                   "    monotone: [a:-1, b:+1]\n"
                   "    interact: a+b, c\n"
                   "    group: g\n"
+                  "    class_weight: [yes=5, no=1]\n"
                   "    level_means: ordered\n"
                   "    metric: auc\n"
                   "    budget: 90s\n"
@@ -71,6 +72,9 @@ static void every_key_lands_in_the_recipe(void **state) {
     assert_non_null(strstr(tm__json_text(json_object_get(recipe, "source"), "sql", ""), "SELECT"));
     assert_string_equal(tm__json_text(recipe, "target", ""), "late");
     assert_string_equal(tm__json_text(recipe, "group", ""), "g");
+    const json_t *weights = json_object_get(recipe, "class_weights");
+    assert_int_equal(json_array_size(weights), 2);
+    assert_string_equal(json_string_value(json_array_get(weights, 0)), "yes=5");
     assert_string_equal(tm__json_text(recipe, "level_means", ""), "ordered");
     assert_int_equal(tm__json_i64(recipe, "budget_ms", 0), 90000);
     assert_int_equal(tm__json_i64(recipe, "seed", 0), 7);

@@ -12,6 +12,7 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
     const char *const params[] = {"gbdt.n_trees=7", "linear.strength=0.5"};
     const char *const drop[] = {"a", "b,c", ""};
     const char *const monotone[] = {"a:+1", "b:c:-1"}, *const interact[] = {"a+b"};
+    const char *const class_weights[] = {"yes=5", "no=0.5"};
     json_t *source = json_pack("{s:s}", "path", "a.csv");
     tm_train_options cases[4] = {
         {.target = "t"},
@@ -27,6 +28,8 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
          .n_monotone = 2,
          .interact = interact,
          .n_interact = 1,
+         .class_weights = class_weights,
+         .n_class_weights = 2,
          .time = "at",
          .entity = "id",
          .weight = "w",
