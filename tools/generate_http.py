@@ -2,15 +2,15 @@
 """Tables and documents of api/http/*.json: one file for each endpoint, `_schemas.json` for what they share.
 
 An endpoint says name, method, path (a segment is a word, {param} or {param}:verb), permission, handler and summary; further
-description, query, request (by content type), body_optional, responses, desk (it may wait for a disk, so it does not run on the
-loop) and before (a handler that runs on the loop first). An endpoint without a known permission fails the build.
+description, query, request (by content type), body_optional, responses, desk (it may wait for a disk, so it does not run on a
+worker). An endpoint without a known permission fails the build.
 """
 import json
 import os
 import re
 
 PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest"}
-KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "before"}
+KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk"}
 METHODS = {"GET": "TM_GET", "POST": "TM_POST"}
 PROBLEM = {"description": "A problem document.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
@@ -94,8 +94,6 @@ def tables(folder):
     for e in endpoints:
         fields = [f'.name = "{e["name"]}"', f".method = {METHODS[e['method']]}", f'.path = "{e["path"]}"', f".permission = TM_PERMISSION_{e['permission'].upper()}",
                   f".handle = tm__handle_{e['handler']}"]
-        if "before" in e:
-            fields.append(f".before = tm__handle_{e['before']}")
         if e.get("desk"):
             fields.append(".on_desk = true")
         if "request" in e:

@@ -2,7 +2,7 @@
 /*
  * Connections.
  *
- *      OPEN --request for the desk--> BUSY --answered--> OPEN
+ *      OPEN --handed over-----------> BUSY --answered--> OPEN
  *      OPEN --last reply flushed----> LINGER --end or 2 s--> gone
  *      BUSY --peer gone-------------> DEAD --answered--> gone
  *
@@ -13,14 +13,20 @@
  *   3. `out` grows by one reply at a time: the next request is looked at only when less than
  *      OUT_BYTES_MAX waits to be read by the peer.
  *   4. Who may call is decided when the head is known, before a byte of the body is kept.
+ *   5. While a batch thread has the exchange, `out` is its too (it makes room there), and nothing
+ *      is sent.
  */
 #include "serve/conn.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define BATCH_BYTES 32768u        /* larger bodies are answered by a batch thread */
+#define BATCH_EXPLAIN_BYTES 2048u /* and these when they ask for reasons */
+#define LARGE_BODY_BYTES 16384u   /* smaller ones are not counted together with others' */
 #define OUT_BYTES_MAX (256u << 10)
 #define REPLY_BYTES_MIN 1024u
 #define REPLY_BYTES_MAX (256u << 20)
@@ -37,6 +43,11 @@ static size_t out_waiting(const tm_conn *conn) {
     return conn->out.len - conn->out_pos;
 }
 
+/* Invariant 5. */
+static bool has_lent_out(const tm_conn *conn) {
+    return conn->state == TM_CONN_BUSY && conn->is_batch;
+}
+
 static void unlink_conn(tm_conn *conn) {
     tm_conns *conns = conn->conns;
     if (conn->prev != NULL) {
@@ -48,6 +59,7 @@ static void unlink_conn(tm_conn *conn) {
         conn->next->prev = conn->prev;
     }
     conns->n--;
+    atomic_fetch_sub(conns->n_open, 1);
 }
 
 static void free_conn(tm_conn *conn) {
@@ -60,7 +72,14 @@ static void free_conn(tm_conn *conn) {
     tm__mem_free(conn);
 }
 
-/* Close the socket; the rest goes too unless the desk works on it. */
+static void uncount_body(tm_conn *conn) {
+    if (conn->body_counted > 0) {
+        atomic_fetch_sub(conn->conns->body_bytes, conn->body_counted);
+        conn->body_counted = 0;
+    }
+}
+
+/* Close the socket; the rest goes too unless another thread works on it. */
 static void end_conn(tm_conn *conn) {
     tm_conns *conns = conn->conns;
     if (conn->fd >= 0) {
@@ -68,8 +87,7 @@ static void end_conn(tm_conn *conn) {
         tm__net_close(conn->fd);
         conn->fd = -1;
     }
-    conns->body_bytes -= conn->body_counted;
-    conn->body_counted = 0;
+    uncount_body(conn);
     const bool is_busy = conn->state == TM_CONN_BUSY;
     conn->state = TM_CONN_DEAD;
     conn->was_busy = is_busy;
@@ -80,11 +98,11 @@ static void end_conn(tm_conn *conn) {
 
 /* Watch for what the state needs; false when the connection had to end. */
 static bool watch(tm_conn *conn) {
-    const bool room = out_waiting(conn) < OUT_BYTES_MAX && conn->pending.len == 0;
     const bool want_read =
         !conn->at_end && (conn->state == TM_CONN_LINGER ||
-                          (conn->state == TM_CONN_OPEN && room && !conn->close_after_flush));
-    const bool want_write = out_waiting(conn) > 0;
+                          (conn->state == TM_CONN_OPEN && out_waiting(conn) < OUT_BYTES_MAX &&
+                           conn->pending.len == 0 && !conn->close_after_flush));
+    const bool want_write = !has_lent_out(conn) && out_waiting(conn) > 0;
     if (conn->is_watched && want_read == conn->want_read && want_write == conn->want_write) {
         return true;
     }
@@ -99,11 +117,11 @@ static bool watch(tm_conn *conn) {
     return true;
 }
 
-void tm__conn_open(tm_conns *conns, int fd, const char *peer) {
+tm_conn *tm__conn_create(tm_conns *conns, int fd, const char *peer) {
     tm_conn *conn = tm__mem_zalloc(1, sizeof *conn);
     if (conn == NULL) {
         tm__net_close(fd);
-        return;
+        return NULL;
     }
     conn->conns = conns;
     conn->fd = fd;
@@ -118,6 +136,11 @@ void tm__conn_open(tm_conns *conns, int fd, const char *peer) {
     conn->x.limits = &conns->limits;
     conn->x.http = &conn->http;
     conn->x.desk = conns->desk;
+    return conn;
+}
+
+void tm__conn_begin(tm_conn *conn) {
+    tm_conns *conns = conn->conns;
     conn->next = conns->first;
     if (conns->first != NULL) {
         conns->first->prev = conn;
@@ -180,7 +203,8 @@ static void check_request(tm_conn *conn) {
         .peer_is_loopback = conn->peer_is_loopback,
         .address = conn->conns->address,
     };
-    tm__access_check(&x->current->keyring, &request, &x->access);
+    const tm_current *current = tm__published_view(conn->conns->published);
+    tm__access_check(&current->keyring, &request, &x->access);
     if (x->access.status == 401 || (endpoint != NULL && x->access.status != 200)) {
         tm__problem_reply(x, x->access.status, x->access.status == 401 ? "no-valid-key" : "denied",
                           x->access.reason, x->access.hint);
@@ -243,8 +267,7 @@ static void finish(tm_conn *conn) {
     }
     conn->close_after_flush = close;
     tm__exchange_reset(x);
-    conns->body_bytes -= conn->body_counted;
-    conn->body_counted = 0;
+    uncount_body(conn);
     if (!close) {
         tm__http_next(&conn->http);
         conn->is_fresh = false;
@@ -258,7 +281,6 @@ static void begin(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     tm_http *http = &conn->http;
     name_request(x);
-    x->current = tm__current_ref(conn->conns->current);
     check_request(conn);
     later(conn, conn->conns->limits.io_timeout_ms);
     conn->body_since_ns = conn->conns->now_ns;
@@ -273,11 +295,33 @@ static void begin(tm_conn *conn) {
     }
 }
 
+/* True when others would wait too long for this one. */
+static bool is_batch(const tm_exchange *x) {
+    const tm_buf *body = &x->http->body;
+    if (x->match.endpoint->permission != TM_PERMISSION_PREDICT) {
+        return false;
+    }
+    return body->len > BATCH_BYTES || (body->len > BATCH_EXPLAIN_BYTES &&
+                                       (tm__http_query(x->http->query, "explain").ptr != NULL ||
+                                        memmem(body->data, body->len, "\"explain\"", 9) != NULL));
+}
+
+static void hand_over(tm_conn *conn, tm_queue queue) {
+    tm_exchange *x = &conn->x;
+    (void)tm__current_ref(x->current);
+    x->holds_current = true;
+    conn->state = TM_CONN_BUSY;
+    conn->is_batch = queue == TM_QUEUE_BATCH;
+    conn->deadline_ns = UINT64_MAX;
+    conn->conns->post(conn->conns->post_arg, conn, queue);
+}
+
 /* The whole request is here. */
 static void dispatch(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     if (x->status == 0) {
         x->arrived_ns = tm__mono_ns();
+        x->current = tm__published_view(conn->conns->published);
         tm__json_reset();
         const tm_endpoint *endpoint = x->match.endpoint;
         /* Room for a short reply comes first: what is done durably must not lack the memory to say
@@ -289,13 +333,8 @@ static void dispatch(tm_conn *conn) {
             finish(conn);
             return;
         }
-        if (endpoint->before != NULL) {
-            endpoint->before(x);
-        }
-        if (endpoint->on_desk) {
-            conn->state = TM_CONN_BUSY;
-            conn->deadline_ns = UINT64_MAX;
-            conn->conns->post(conn->conns->post_arg, conn);
+        if (endpoint->on_desk || is_batch(x)) {
+            hand_over(conn, endpoint->on_desk ? TM_QUEUE_DESK : TM_QUEUE_BATCH);
             return;
         }
         endpoint->handle(x);
@@ -315,9 +354,13 @@ static void refuse_broken(tm_conn *conn) {
 
 static void count_body(tm_conn *conn) {
     tm_conns *conns = conn->conns;
-    conns->body_bytes += conn->http.body.len - conn->body_counted;
+    if (conn->http.body.len < LARGE_BODY_BYTES || conn->http.body.len == conn->body_counted) {
+        return;
+    }
+    const uint64_t more = conn->http.body.len - conn->body_counted;
+    const uint64_t all = atomic_fetch_add(conns->body_bytes, more) + more;
     conn->body_counted = conn->http.body.len;
-    if (conns->body_bytes > conns->limits.bodies_bytes_max && conn->http.state == TM_HTTP_BODY) {
+    if (all > conns->limits.bodies_bytes_max && conn->http.state == TM_HTTP_BODY) {
         conn->http.state = TM_HTTP_BROKEN;
         conn->http.status = 503;
         conn->http.reason = "too many large requests at once";
@@ -422,6 +465,9 @@ static bool pump(tm_conn *conn) {
                 tm__buf_init(&conn->pending, (size_t)2 * TM_CONN_READ_BYTES);
             }
         }
+        if (has_lent_out(conn)) {
+            break;
+        }
         const size_t waiting = out_waiting(conn);
         if (!flush(conn)) {
             return false;
@@ -482,6 +528,7 @@ void tm__conn_event(tm_conn *conn, const tm_poll_event *event) {
 }
 
 void tm__conn_answered(tm_conn *conn) {
+    conn->x.desk = conn->conns->desk;
     if (conn->state == TM_CONN_DEAD) {
         tm__prom_request(conn->conns->desk->prom, conn->x.match.endpoint, conn->x.status);
         free_conn(conn);

@@ -1,53 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connection of the loop: bytes in, exchanges, bytes out, deadlines. All on the loop's thread,
- * but for the exchange while the desk has it.
+ * One connection of a worker: bytes in, exchanges, bytes out, deadlines. All on the worker's
+ * thread, but for the exchange while another thread has it.
  */
 #ifndef TM_SERVE_CONN_H
 #define TM_SERVE_CONN_H
 
 #include "base/net.h"
+#include "serve/published.h"
 #include "serve/serve_priv.h"
 
 typedef enum tm_conn_state {
     TM_CONN_OPEN,   /* reading and answering */
-    TM_CONN_BUSY,   /* the desk has the exchange */
+    TM_CONN_BUSY,   /* the desk or a batch thread has the exchange */
     TM_CONN_LINGER, /* all is said; what still comes is read and dropped, so that the reply
                        arrives before a reset does */
-    TM_CONN_DEAD    /* no socket any more; waits for the desk or for its end */
+    TM_CONN_DEAD    /* no socket any more; waits for who has the exchange */
 } tm_conn_state;
 
 typedef struct tm_conn tm_conn;
 
-/* What connections share with their loop. */
+/* Who answers an exchange that its worker does not. */
+typedef enum tm_queue {
+    TM_QUEUE_DESK, /* it waits for a disk */
+    TM_QUEUE_BATCH /* it is so large that others would wait for it */
+} tm_queue;
+
+/* What the connections of one worker share. */
 typedef struct tm_conns {
     tm_poller *poller;
     tm_serve_limits limits;
     const tm_log *log;
     const char *address;
-    tm_current *current; /* what requests that begin now are answered from */
+    tm_published *published; /* the worker is in while it works */
     tm_desk *desk;
-    void (*post)(void *arg, tm_conn *conn); /* hand an exchange to the desk */
+    void (*post)(void *arg, tm_conn *conn, tm_queue queue); /* hand an exchange over */
     void *post_arg;
     char *scratch; /* [TM_CONN_READ_BYTES] */
     tm_conn *first;
     uint32_t n;
-    uint64_t body_bytes; /* held by all requests being read */
-    uint64_t now_ns;     /* of this turn of the loop */
-    bool is_stopping;    /* replies close their connections */
+    _Atomic uint32_t *n_open;     /* this worker's, also those on their way to it */
+    _Atomic uint64_t *body_bytes; /* of large bodies, of all workers */
+    uint64_t now_ns;              /* of this turn of the loop */
+    bool is_stopping;             /* replies close their connections */
 } tm_conns;
 
 #define TM_CONN_READ_BYTES 65536u
 
 struct tm_conn {
     tm_conn *prev, *next; /* of conns->first */
-    tm_conn *next_job;    /* the desk's */
+    tm_conn *next_job;    /* of the queue it is in */
     tm_conns *conns;
     int fd;
     tm_conn_state state;
     bool peer_is_loopback;
     bool is_fresh; /* no request yet */
-    bool was_busy; /* DEAD: the desk still has it */
+    bool is_batch; /* BUSY: `out` belongs to the batch thread too */
+    bool was_busy; /* DEAD: another thread still has the exchange */
     bool at_end;   /* the peer will send no more */
     bool close_after_flush;
     bool is_watched, want_read, want_write;
@@ -61,17 +70,19 @@ struct tm_conn {
     tm_exchange x;
 };
 
-/** Take over a socket; closed at once when memory is out. */
-void tm__conn_open(tm_conns *conns, int fd, const char *peer);
+/** Take over a socket; NULL, and it is closed, when memory is out. Any thread. */
+tm_conn *tm__conn_create(tm_conns *conns, int fd, const char *peer);
+/** Begin to serve it. From here on everything is on the worker's thread. */
+void tm__conn_begin(tm_conn *conn);
 /** What the poller saw. The connection may be gone afterwards. */
 void tm__conn_event(tm_conn *conn, const tm_poll_event *event);
-/** The desk answered the exchange. */
+/** Another thread answered the exchange. */
 void tm__conn_answered(tm_conn *conn);
 /** End connections whose time is over. */
 void tm__conns_sweep(tm_conns *conns);
 /** End connections that wait for a request (the server stops). */
 void tm__conns_close_idle(tm_conns *conns);
-/** End all; none may be with the desk. */
+/** End all; none may be with another thread. */
 void tm__conns_close_all(tm_conns *conns);
 
 #endif

@@ -8,9 +8,17 @@
 #include "serve/decode.h"
 #include "serve/serve_priv.h"
 
+static void free_scratches(tm_served *served) {
+    for (uint32_t i = 0; served->scratches != NULL && i < served->n_scratches; i++) {
+        tm__bundle_scratch_free(served->scratches[i]);
+    }
+    tm__mem_free(served->scratches);
+    served->scratches = NULL;
+}
+
 static void served_unref(tm_served *served) {
     if (served != NULL && atomic_fetch_sub(&served->refs, 1) == 1) {
-        tm__bundle_scratch_free(served->scratch);
+        free_scratches(served);
         tm__plan_free(served->plan);
         tm__bundle_unref(served->bundle);
         tm__mem_free(served);
@@ -114,6 +122,18 @@ static void look_at_classes(tm_served *served) {
     }
 }
 
+/* One for each thread that predicts. */
+static bool make_scratches(const loader *l, tm_served *served) {
+    served->n_scratches = l->past->n_desks > 0 ? l->past->n_desks : 1;
+    served->scratches = tm__mem_zalloc(served->n_scratches, sizeof(tm_bundle_scratch *));
+    bool ok = served->scratches != NULL;
+    for (uint32_t i = 0; ok && i < served->n_scratches; i++) {
+        served->scratches[i] = tm__bundle_scratch_create(served->bundle);
+        ok = served->scratches[i] != NULL;
+    }
+    return ok;
+}
+
 static tm_status open_served(loader *l, const tm_route *route, tm_served *served, tm_err *err) {
     char name[TM_MAX_NAME + 16];
     (void)snprintf(name, sizeof name, "%s@%u", route->model, route->version);
@@ -124,8 +144,7 @@ static tm_status open_served(loader *l, const tm_route *route, tm_served *served
     if (st != TM_OK) {
         return st;
     }
-    served->scratch = tm__bundle_scratch_create(served->bundle);
-    if (served->scratch == NULL) {
+    if (!make_scratches(l, served)) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     TM_TRY(tm__plan_create(served->bundle, &served->plan, err));
@@ -172,9 +191,8 @@ static tm_served *make_served(loader *l, const tm_route *route) {
     }
     tm_log_event(l->log, TM_ERROR, "model.broken", TM_FT("model", route->model),
                  TM_FI("version", route->version), TM_FT("error", err.message));
-    tm__bundle_scratch_free(served->scratch);
+    free_scratches(served);
     tm__bundle_unref(served->bundle);
-    served->scratch = NULL;
     served->bundle = NULL;
     served->is_stale = true;
     tm_served *older = find_past(l->past->latest, route, false);
@@ -182,8 +200,7 @@ static tm_served *make_served(loader *l, const tm_route *route) {
         served->version = older->version;
         served->hash = older->hash;
         served->bundle = tm__bundle_ref(older->bundle);
-        served->scratch = tm__bundle_scratch_create(served->bundle);
-        if (served->scratch == NULL || tm__plan_create(served->bundle, &served->plan, &err)) {
+        if (!make_scratches(l, served) || tm__plan_create(served->bundle, &served->plan, &err)) {
             served_unref(served);
             return NULL;
         }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What endpoints do; api/http names these. A handler sets x->status and x->reply and never fails
- * to. Those of endpoints with "desk" run on the desk's thread, the others on the loop's.
+ * to. Those of endpoints with "desk" run on the desk's thread, the others on a worker or, when
+ * there is much to do, on a batch thread.
  */
 #ifndef TM_SERVE_HANDLE_H
 #define TM_SERVE_HANDLE_H
@@ -12,7 +13,6 @@ void tm__handle_livez(tm_exchange *x);
 void tm__handle_readyz(tm_exchange *x);
 void tm__handle_version(tm_exchange *x);
 void tm__handle_openapi(tm_exchange *x);
-void tm__handle_metrics_counters(tm_exchange *x);
 void tm__handle_metrics(tm_exchange *x);
 void tm__handle_status(tm_exchange *x);
 

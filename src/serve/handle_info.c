@@ -2,10 +2,10 @@
 /*
  * Health, metrics, status and the description of the interface.
  *
- * Metrics come in two steps, because each half belongs to a thread: the loop writes its counters
- * into the reply, then the desk adds the live scores, which it reads from the log of answers at
- * most every LIVE_NS.
+ * Metrics are made on the desk: the counters of all threads are read as they stand, and the live
+ * scores come from the log of answers at most every LIVE_NS.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,7 +43,7 @@ void tm__handle_readyz(tm_exchange *x) {
         n_broken += x->current->routes[i]->bundle == NULL ? 1 : 0;
         n_stale += x->current->routes[i]->is_stale ? 1 : 0;
     }
-    const bool is_stopping = x->desk->is_stopping;
+    const bool is_stopping = atomic_load(x->desk->is_stopping);
     const bool is_ready = !is_stopping && n_broken == 0;
     char detail[128];
     (void)snprintf(detail, sizeof detail, "%u routes, %u without a model, %u on an older version",
@@ -98,11 +98,6 @@ static void write_process(tm_exchange *x) {
                        (unsigned long long)proc_number(status, "Threads:"));
     }
     tm__buf_done(&text);
-}
-
-void tm__handle_metrics_counters(tm_exchange *x) {
-    tm__prom_write(x->desk->prom, &x->reply);
-    write_process(x);
 }
 
 static void write_live(tm_buf *out, const tm_served *served, const tm_live *live) {
@@ -176,6 +171,8 @@ static void make_live_text(tm_exchange *x) {
 void tm__handle_metrics(tm_exchange *x) {
     tm_desk *desk = x->desk;
     const uint64_t now = tm__mono_ns();
+    tm__prom_write(desk->proms, desk->n_proms, &x->reply);
+    write_process(x);
     if (desk->live_ns == 0 || now - desk->live_ns > LIVE_NS) {
         make_live_text(x);
         desk->live_ns = desk->live_text.failed ? 0 : now;

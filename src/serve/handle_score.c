@@ -6,7 +6,7 @@
  *
  * All rows are answered or none: the reply and the rows to be logged are built in buffers, and only
  * when the last row was good are the answers handed to the monitor. Both buffers and the arena
- * belong to the loop and are used again, so a request of one row allocates nothing but its reply.
+ * belong to the thread and are used again, so a request of one row allocates nothing but its reply.
  */
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "serve/decode.h"
 #include "serve/handle.h"
 
-#define EXPLAIN_ROWS_MAX 1000u /* reasons cost a thousand times a score: the loop must go on */
+#define EXPLAIN_ROWS_MAX 1000u /* reasons cost a thousand times a score: others must go on */
 #define REASONS_MAX 10u
 #define HEAD_BYTES 1024u /* of a reply, at the most */
 
@@ -35,6 +35,7 @@ typedef struct scoring {
     bool explain;
     bool is_plain; /* MLflow: predictions only */
     tm_decoder *decoder;
+    tm_bundle_scratch *scratch;
     uint32_t n_outputs;
     double *outputs;       /* [n_outputs] */
     double *contributions; /* [n inputs], when explained */
@@ -90,8 +91,8 @@ static bool write_reasons(const scoring *s, uint32_t output, tm_buf *out, tm_err
     const tm_schema *inputs = tm__bundle_schema(s->served->bundle);
     double base = 0;
     double raw = 0;
-    if (tm__bundle_explain_row(s->served->bundle, s->served->scratch, tm__decoder_cells(s->decoder),
-                               output, s->contributions, &base, &raw, err) != TM_OK) {
+    if (tm__bundle_explain_row(s->served->bundle, s->scratch, tm__decoder_cells(s->decoder), output,
+                               s->contributions, &base, &raw, err) != TM_OK) {
         return false;
     }
     tm__buf_text(out, ",\"reasons\":[");
@@ -124,7 +125,7 @@ static bool score_row(scoring *s, tm_err *err) {
     const tm_task task = tm__bundle_task(s->served->bundle);
     const bool has_classes = task == TM_TASK_BINARY || task == TM_TASK_MULTICLASS;
     answered a = {.event_us = tm__decoder_event_us(s->decoder), .row_at = desk->rows.len};
-    tm__bundle_predict_row(s->served->bundle, s->served->scratch, tm__decoder_cells(s->decoder),
+    tm__bundle_predict_row(s->served->bundle, s->scratch, tm__decoder_cells(s->decoder),
                            s->outputs);
     const uint32_t chosen = has_classes ? chosen_class(s) : 0;
     tm__id_create(a.id);
@@ -235,6 +236,7 @@ static void score(scoring *s) {
     tm__arena_reset(desk->arena);
     tm__buf_reset(&desk->rows);
     tm__buf_reset(&desk->answers);
+    s->scratch = s->served->scratches[desk->index];
     s->n_outputs = tm__bundle_outputs(bundle);
     s->outputs = tm_arena_alloc(desk->arena, double, s->n_outputs);
     s->contributions = tm_arena_alloc(desk->arena, double, tm__bundle_schema(bundle)->n_cols + 1);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters of the loop and their text for Prometheus (format 0.0.4). One thread, so plain numbers:
- * the text is made on the loop too. Labels are names that this side chose (paths of the table,
- * routes of the registry), never something a request brought.
+ * Counters and their text for Prometheus (format 0.0.4). Each thread has its own and alone changes
+ * them, with plain loads and stores that happen to be atomic: no thread waits for another's cache
+ * line, and whoever makes the text may read them all at any time. Labels are names that this side
+ * chose (paths of the table, routes of the registry), never something a request brought.
  *
  *      requests[endpoint][status]     one row more for requests that match no endpoint
- *      series[]                       one for each route and version that answered
+ *      series -> series -> ...        one for each route and version that answered; once in the
+ *                                     list, one never moves and never goes
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -14,7 +17,7 @@
 #include "serve/serve_priv.h"
 
 #define N_BUCKETS 14u
-#define N_REASONS 8u
+#define N_REASONS 32u
 
 static const double bounds_s[N_BUCKETS] = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                            0.01,    0.025,  0.05,    0.1,    0.25,  1,      5};
@@ -22,26 +25,37 @@ static const unsigned codes[] = {200, 400, 401, 403, 404, 405, 408, 409, 413,
                                  414, 415, 417, 429, 431, 500, 501, 503, 505};
 #define N_CODES ((uint32_t)(sizeof codes / sizeof codes[0]))
 
-typedef struct series {
+typedef _Atomic uint64_t counter;
+
+typedef struct series series;
+struct series {
+    series *_Atomic next;
     char route[TM_MAX_NAME + 1];
     uint32_t version;
-    uint64_t n_rows, n_nulls, n_coerced, n_dropped;
-    uint64_t buckets[N_BUCKETS + 1];
-    uint64_t n_requests, ns;
-} series;
+    counter n_rows, n_nulls, n_coerced, n_dropped;
+    counter buckets[N_BUCKETS + 1];
+    counter n_requests, ns;
+};
 
 struct tm_prom {
-    uint64_t (*requests)[sizeof codes / sizeof codes[0]]; /* [n endpoints + 1] */
-    uint64_t total;
-    series *all; /* [n_series] */
-    uint32_t n_series, capacity;
+    counter (*requests)[N_CODES]; /* [n endpoints + 1] */
+    counter total;
+    series *_Atomic all;
     struct {
-        const char *reason;
-        uint64_t n;
+        const char *_Atomic reason;
+        counter n;
     } refused[N_REASONS];
-    uint32_t n_open;
-    uint64_t n_swaps;
+    counter n_open, n_swaps;
 };
+
+static void add(counter *c, uint64_t n) {
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static uint64_t get(counter *c) {
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
 
 tm_prom *tm__prom_create(void) {
     tm_prom *prom = tm__mem_zalloc(1, sizeof *prom);
@@ -56,133 +70,172 @@ tm_prom *tm__prom_create(void) {
 }
 
 void tm__prom_free(tm_prom *prom) {
-    if (prom != NULL) {
-        tm__mem_free(prom->requests);
-        tm__mem_free(prom->all);
-        tm__mem_free(prom);
+    if (prom == NULL) {
+        return;
     }
+    for (series *s = atomic_load(&prom->all), *next = NULL; s != NULL; s = next) {
+        next = atomic_load(&s->next);
+        tm__mem_free(s);
+    }
+    tm__mem_free(prom->requests);
+    tm__mem_free(prom);
 }
 
 void tm__prom_request(tm_prom *prom, const tm_endpoint *endpoint, unsigned status) {
     const uint32_t row = endpoint == NULL ? tm__endpoint_count() : tm__endpoint_index(endpoint);
-    prom->total++;
+    add(&prom->total, 1);
     for (uint32_t i = 0; i < N_CODES; i++) {
         if (codes[i] == status) {
-            prom->requests[row][i]++;
+            add(&prom->requests[row][i], 1);
             return;
         }
     }
 }
 
 static series *find_series(tm_prom *prom, const char *route, uint32_t version) {
-    for (uint32_t i = prom->n_series; i > 0; i--) {
-        series *s = &prom->all[i - 1];
-        if (s->version == version && strcmp(s->route, route) == 0) {
-            return s;
-        }
+    series *s = atomic_load_explicit(&prom->all, memory_order_acquire);
+    while (s != NULL && (s->version != version || strcmp(s->route, route) != 0)) {
+        s = atomic_load_explicit(&s->next, memory_order_acquire);
     }
-    if (prom->n_series == prom->capacity) {
-        const uint32_t capacity = prom->capacity == 0 ? 8 : prom->capacity * 2;
-        series *grown = tm__mem_realloc(prom->all, capacity, sizeof *grown);
-        if (grown == NULL) {
-            return NULL;
-        }
-        prom->all = grown;
-        prom->capacity = capacity;
+    return s;
+}
+
+/* The newest first, since it is asked for most. */
+static series *get_series(tm_prom *prom, const char *route, uint32_t version) {
+    series *s = find_series(prom, route, version);
+    if (s == NULL && (s = tm__mem_zalloc(1, sizeof *s)) != NULL) {
+        (void)tm__str_copy(s->route, sizeof s->route, tm__str(route));
+        s->version = version;
+        atomic_store(&s->next, atomic_load(&prom->all));
+        atomic_store_explicit(&prom->all, s, memory_order_release);
     }
-    series *s = &prom->all[prom->n_series++];
-    memset(s, 0, sizeof *s);
-    (void)tm__str_copy(s->route, sizeof s->route, tm__str(route));
-    s->version = version;
     return s;
 }
 
 void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers) {
-    series *s = find_series(prom, answers->route, answers->version);
+    series *s = get_series(prom, answers->route, answers->version);
     if (s == NULL) {
         return;
     }
-    s->n_rows += answers->n_rows;
-    s->n_nulls += answers->n_nulls;
-    s->n_coerced += answers->n_coerced;
-    s->n_dropped += answers->n_dropped;
-    s->n_requests++;
-    s->ns += answers->ns;
+    add(&s->n_rows, answers->n_rows);
+    add(&s->n_nulls, answers->n_nulls);
+    add(&s->n_coerced, answers->n_coerced);
+    add(&s->n_dropped, answers->n_dropped);
+    add(&s->n_requests, 1);
+    add(&s->ns, answers->ns);
     uint32_t b = 0;
     while (b < N_BUCKETS && (double)answers->ns * 1e-9 > bounds_s[b]) {
         b++;
     }
-    s->buckets[b]++;
+    add(&s->buckets[b], 1);
 }
 
 void tm__prom_connections(tm_prom *prom, uint32_t n_open) {
-    prom->n_open = n_open;
+    atomic_store_explicit(&prom->n_open, n_open, memory_order_relaxed);
 }
 
 void tm__prom_refused(tm_prom *prom, const char *reason) {
     for (uint32_t i = 0; i < N_REASONS; i++) {
-        if (prom->refused[i].reason == NULL || strcmp(prom->refused[i].reason, reason) == 0) {
-            prom->refused[i].reason = reason;
-            prom->refused[i].n++;
+        const char *known = atomic_load_explicit(&prom->refused[i].reason, memory_order_relaxed);
+        if (known == NULL) {
+            atomic_store_explicit(&prom->refused[i].reason, reason, memory_order_release);
+        }
+        if (known == NULL || strcmp(known, reason) == 0) {
+            add(&prom->refused[i].n, 1);
             return;
         }
     }
 }
 
 void tm__prom_swap(tm_prom *prom) {
-    prom->n_swaps++;
+    add(&prom->n_swaps, 1);
 }
 
-uint64_t tm__prom_total(const tm_prom *prom) {
-    return prom->total;
+uint64_t tm__prom_total(tm_prom *const *proms, uint32_t n) {
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        total += get(&proms[i]->total);
+    }
+    return total;
 }
+
+/* All threads' counters, while the text is made. */
+typedef struct sums {
+    tm_prom *const *proms;
+    uint32_t n;
+    tm_buf *out;
+} sums;
 
 static void family(tm_buf *out, const char *name, const char *type, const char *help) {
     tm__buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void write_requests(const tm_prom *prom, tm_buf *out) {
-    family(out, "tidemill_http_requests_total", "counter", "Requests answered, by endpoint.");
+static void write_requests(const sums *all) {
+    family(all->out, "tidemill_http_requests_total", "counter", "Requests answered, by endpoint.");
     const uint32_t n = tm__endpoint_count();
     for (uint32_t row = 0; row <= n; row++) {
         const char *path = row < n ? tm__endpoint_get(row)->path : "other";
         const char *method = row < n && tm__endpoint_get(row)->method == TM_POST ? "POST" : "GET";
         for (uint32_t i = 0; i < N_CODES; i++) {
-            if (prom->requests[row][i] > 0) {
+            uint64_t value = 0;
+            for (uint32_t p = 0; p < all->n; p++) {
+                value += get(&all->proms[p]->requests[row][i]);
+            }
+            if (value > 0) {
                 tm__buf_printf(
-                    out,
+                    all->out,
                     "tidemill_http_requests_total{route=\"%s\",method=\"%s\",code=\"%u\"} %llu\n",
-                    path, row < n ? method : "other", codes[i],
-                    (unsigned long long)prom->requests[row][i]);
+                    path, row < n ? method : "other", codes[i], (unsigned long long)value);
             }
         }
     }
 }
 
-static void write_histogram(const tm_prom *prom, tm_buf *out) {
-    family(out, "tidemill_predict_duration_seconds", "histogram",
-           "Time from a whole prediction request to its reply, by route.");
-    for (uint32_t i = 0; i < prom->n_series; i++) {
-        const series *s = &prom->all[i];
-        uint64_t below = 0;
-        for (uint32_t b = 0; b <= N_BUCKETS; b++) {
-            char bound[32] = "+Inf";
-            if (b < N_BUCKETS) {
-                bound[tm__f64_to_text(bounds_s[b], bound)] = '\0';
-            }
-            below += s->buckets[b];
-            tm__buf_printf(out,
-                           "tidemill_predict_duration_seconds_bucket{route=\"%s\",version=\"%u\","
-                           "le=\"%s\"} %llu\n",
-                           s->route, s->version, bound, (unsigned long long)below);
-        }
-        tm__buf_printf(out,
-                       "tidemill_predict_duration_seconds_sum{route=\"%s\",version=\"%u\"} %.9f\n"
-                       "tidemill_predict_duration_seconds_count{route=\"%s\",version=\"%u\"} "
-                       "%llu\n",
-                       s->route, s->version, (double)s->ns * 1e-9, s->route, s->version,
-                       (unsigned long long)s->n_requests);
+/* A counter of a route and version, over all threads; offset is its place in a series. */
+static uint64_t sum_series(const sums *all, const series *s, size_t offset) {
+    uint64_t value = 0;
+    for (uint32_t p = 0; p < all->n; p++) {
+        series *same = find_series(all->proms[p], s->route, s->version);
+        value += same == NULL ? 0 : get((counter *)(void *)((char *)same + offset));
     }
+    return value;
+}
+
+/* Call fn once for each route and version that any thread answered for. */
+static void each_series(const sums *all, void (*fn)(const sums *all, const series *s, void *arg),
+                        void *arg) {
+    for (uint32_t p = 0; p < all->n; p++) {
+        for (series *s = atomic_load(&all->proms[p]->all); s != NULL; s = atomic_load(&s->next)) {
+            bool is_known = false;
+            for (uint32_t q = 0; q < p && !is_known; q++) {
+                is_known = find_series(all->proms[q], s->route, s->version) != NULL;
+            }
+            if (!is_known) {
+                fn(all, s, arg);
+            }
+        }
+    }
+}
+
+static void write_histogram(const sums *all, const series *s, void *arg) {
+    (void)arg;
+    uint64_t below = 0;
+    for (uint32_t b = 0; b <= N_BUCKETS; b++) {
+        char bound[32] = "+Inf";
+        if (b < N_BUCKETS) {
+            bound[tm__f64_to_text(bounds_s[b], bound)] = '\0';
+        }
+        below += sum_series(all, s, offsetof(series, buckets) + b * sizeof(counter));
+        tm__buf_printf(all->out,
+                       "tidemill_predict_duration_seconds_bucket{route=\"%s\",version=\"%u\","
+                       "le=\"%s\"} %llu\n",
+                       s->route, s->version, bound, (unsigned long long)below);
+    }
+    tm__buf_printf(all->out,
+                   "tidemill_predict_duration_seconds_sum{route=\"%s\",version=\"%u\"} %.9f\n"
+                   "tidemill_predict_duration_seconds_count{route=\"%s\",version=\"%u\"} %llu\n",
+                   s->route, s->version, (double)sum_series(all, s, offsetof(series, ns)) * 1e-9,
+                   s->route, s->version, (unsigned long long)below);
 }
 
 typedef struct counter_of_series {
@@ -200,33 +253,59 @@ static const counter_of_series series_counters[] = {
      offsetof(series, n_dropped)},
 };
 
-static void write_series(const tm_prom *prom, tm_buf *out) {
-    for (size_t c = 0; c < sizeof series_counters / sizeof series_counters[0]; c++) {
-        const counter_of_series *k = &series_counters[c];
-        family(out, k->name, "counter", k->help);
-        for (uint32_t i = 0; i < prom->n_series; i++) {
-            const series *s = &prom->all[i];
-            uint64_t value = 0;
-            memcpy(&value, (const char *)s + k->offset, sizeof value);
-            tm__buf_printf(out, "%s{route=\"%s\",version=\"%u\",arm=\"champion\"} %llu\n", k->name,
-                           s->route, s->version, (unsigned long long)value);
+static void write_counter(const sums *all, const series *s, void *arg) {
+    const counter_of_series *k = arg;
+    tm__buf_printf(all->out, "%s{route=\"%s\",version=\"%u\",arm=\"champion\"} %llu\n", k->name,
+                   s->route, s->version, (unsigned long long)sum_series(all, s, k->offset));
+}
+
+static uint64_t sum_refused(const sums *all, const char *reason, uint32_t p_end) {
+    uint64_t value = 0;
+    for (uint32_t p = 0; p < p_end; p++) {
+        for (uint32_t i = 0; i < N_REASONS; i++) {
+            const char *known = atomic_load(&all->proms[p]->refused[i].reason);
+            value +=
+                known != NULL && strcmp(known, reason) == 0 ? get(&all->proms[p]->refused[i].n) : 0;
+        }
+    }
+    return value;
+}
+
+static void write_refused(const sums *all) {
+    family(all->out, "tidemill_http_refused_total", "counter",
+           "Connections and requests refused before an endpoint was known.");
+    for (uint32_t p = 0; p < all->n; p++) {
+        for (uint32_t i = 0; i < N_REASONS; i++) {
+            const char *reason = atomic_load(&all->proms[p]->refused[i].reason);
+            if (reason != NULL && sum_refused(all, reason, p) == 0) {
+                tm__buf_printf(all->out, "tidemill_http_refused_total{reason=\"%s\"} %llu\n",
+                               reason, (unsigned long long)sum_refused(all, reason, all->n));
+            }
         }
     }
 }
 
-bool tm__prom_write(const tm_prom *prom, tm_buf *out) {
-    write_requests(prom, out);
-    write_histogram(prom, out);
-    write_series(prom, out);
-    family(out, "tidemill_http_refused_total", "counter",
-           "Connections and requests refused before an endpoint was known.");
-    for (uint32_t i = 0; i < N_REASONS && prom->refused[i].reason != NULL; i++) {
-        tm__buf_printf(out, "tidemill_http_refused_total{reason=\"%s\"} %llu\n",
-                       prom->refused[i].reason, (unsigned long long)prom->refused[i].n);
+bool tm__prom_write(tm_prom *const *proms, uint32_t n, tm_buf *out) {
+    const sums all = {.proms = proms, .n = n, .out = out};
+    uint64_t n_open = 0;
+    uint64_t n_swaps = 0;
+    write_requests(&all);
+    family(out, "tidemill_predict_duration_seconds", "histogram",
+           "Time from a whole prediction request to its reply, by route.");
+    each_series(&all, write_histogram, NULL);
+    for (size_t c = 0; c < sizeof series_counters / sizeof series_counters[0]; c++) {
+        counter_of_series k = series_counters[c];
+        family(out, k.name, "counter", k.help);
+        each_series(&all, write_counter, &k);
+    }
+    write_refused(&all);
+    for (uint32_t p = 0; p < n; p++) {
+        n_open += get(&proms[p]->n_open);
+        n_swaps += get(&proms[p]->n_swaps);
     }
     family(out, "tidemill_http_connections", "gauge", "Connections open now.");
-    tm__buf_printf(out, "tidemill_http_connections %u\n", prom->n_open);
+    tm__buf_printf(out, "tidemill_http_connections %llu\n", (unsigned long long)n_open);
     family(out, "tidemill_model_swaps_total", "counter", "Changes of what is served.");
-    tm__buf_printf(out, "tidemill_model_swaps_total %llu\n", (unsigned long long)prom->n_swaps);
+    tm__buf_printf(out, "tidemill_model_swaps_total %llu\n", (unsigned long long)n_swaps);
     return !out->failed;
 }

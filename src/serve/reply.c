@@ -174,9 +174,12 @@ void tm__exchange_reset(tm_exchange *x) {
         tm__buf_init(&x->reply, size_max);
     }
     tm__buf_reset(&x->reply);
-    tm__current_unref(x->current);
+    if (x->holds_current) {
+        tm__current_unref(x->current);
+    }
     tm__mem_free(x->errors);
     x->current = NULL;
+    x->holds_current = false;
     x->errors = NULL;
     x->n_errors = 0;
     x->status = 0;

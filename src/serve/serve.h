@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP server: one epoll loop, llhttp, bounded everything. Routes, permissions and documents
+ * The HTTP server: epoll threads, llhttp, bounded everything. Routes, permissions and documents
  * come from api/http/. Not for TLS yet.
  */
 #ifndef TM_SERVE_SERVE_H
@@ -34,6 +34,7 @@ typedef struct tm_serve_limits {
 
 typedef struct tm_serve_options {
     const char *listen; /* "127.0.0.1:8080"; not loopback needs a key to exist */
+    uint32_t threads;   /* that answer; 0: one for each CPU */
     const tm_log *log;
     /* called again and again, after as many milliseconds as it returned, from a thread of its own;
      * NULL: none. For `tidemill run`. */

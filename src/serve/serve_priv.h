@@ -32,8 +32,7 @@ typedef struct tm_endpoint {
     const char *path; /* "/v1/models/{model}:promote" */
     tm_permission permission;
     void (*handle)(tm_exchange *x);
-    void (*before)(tm_exchange *x); /* NULL, or runs on the loop before handle runs on the desk */
-    bool on_desk; /* may wait for a disk: runs on the desk's thread, not on the loop's */
+    bool on_desk; /* may wait for a disk: runs on the desk's thread, not on a worker */
     bool takes_body;
     const char *query[4]; /* names of parameters */
 } tm_endpoint;
@@ -83,7 +82,8 @@ void tm__access_check(const tm_keyring *keys, const tm_access_request *request, 
 /** True when a Host header names this machine's loopback or the address listened on. */
 bool tm__access_host_is_ours(tm_str host, const char *address);
 
-/* One route being served: immutable but for the scratch, which is the loop's. Shared by count. */
+/* One route being served: immutable but for the scratches, one for each thread that predicts
+ * (tm_desk.index). Shared by count. */
 typedef struct tm_served {
     _Atomic uint32_t refs;
     char route[TM_MAX_NAME + 1], model[TM_MAX_NAME + 1];
@@ -92,7 +92,8 @@ typedef struct tm_served {
     tm_bundle *bundle; /* NULL: could not be loaded, and nothing older was there */
     bool is_stale;     /* an older version than the registry wants, which cannot be loaded */
     tm_plan *plan;
-    tm_bundle_scratch *scratch;
+    tm_bundle_scratch **scratches; /* [n_scratches] */
+    uint32_t n_scratches;
     bool classes_are_bool, classes_are_int;
 } tm_served;
 
@@ -102,10 +103,13 @@ typedef struct tm_current {
     uint32_t n;
     tm_served **routes; /* in name order */
     tm_keyring keyring;
+    struct tm_current *next_retired; /* the server's: no longer published, perhaps still read */
+    uint64_t retired_epoch;
 } tm_current;
 /* What bundles may be taken from, so that a promotion and a rollback are a swap of pointers. */
 typedef struct tm_current_past {
     const tm_current *latest, *before; /* NULL: none */
+    uint32_t n_desks;                  /* threads that predict; 0 stands for 1 */
 } tm_current_past;
 /** Read routes and keys; bundles that the past has are shared with it. A bundle that cannot be
  * loaded is logged, and what was served on that route stays. */
@@ -115,7 +119,8 @@ tm_served *tm__current_find(const tm_current *current, const char *route);
 tm_current *tm__current_ref(tm_current *current);
 void tm__current_unref(tm_current *current);
 
-/* Counters of the loop. */
+/* Counters of one thread. It alone changes them; any thread may read them, all threads' together.
+ */
 typedef struct tm_prom tm_prom;
 tm_prom *tm__prom_create(void);
 void tm__prom_free(tm_prom *prom);
@@ -130,8 +135,9 @@ void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers);
 void tm__prom_connections(tm_prom *prom, uint32_t n_open);
 void tm__prom_refused(tm_prom *prom, const char *reason); /* static text */
 void tm__prom_swap(tm_prom *prom);
-bool tm__prom_write(const tm_prom *prom, tm_buf *out);
-uint64_t tm__prom_total(const tm_prom *prom); /* requests answered */
+/** The sums over threads as text. */
+bool tm__prom_write(tm_prom *const *proms, uint32_t n, tm_buf *out);
+uint64_t tm__prom_total(tm_prom *const *proms, uint32_t n); /* requests answered */
 
 /* An error of one row of a request. */
 typedef struct tm_row_error {
@@ -142,20 +148,24 @@ typedef struct tm_row_error {
     char hint[128]; /* may be empty */
 } tm_row_error;
 
-/* What handlers may use besides their request; each part belongs to one thread. */
+/* What handlers may use besides their request. Every thread that answers (workers, batch threads,
+ * the desk) has one of its own, and an exchange points to that of the thread that has it. */
 typedef struct tm_desk {
-    tm_registry *registry; /* desk's thread */
-    tm_monitor *monitor;   /* answers: any thread; the rest: desk's thread */
-    /* Make the loop serve what the registry says now, before this request is answered. */
+    uint32_t index;        /* of this thread's scratch in a tm_served */
+    tm_registry *registry; /* the desk's only; NULL elsewhere */
+    tm_monitor *monitor;   /* answers: any thread; the rest: the desk */
+    /* The desk's only: serve what the registry says now, before this request is answered. */
     void (*refresh)(void *arg);
     void *refresh_arg;
-    tm_buf live_text; /* live scores for Prometheus, and when they were made; desk's thread */
+    tm_buf live_text; /* the desk's: live scores for Prometheus, and when they were made */
     uint64_t live_ns;
-    tm_prom *prom;    /* loop's thread */
-    tm_buf rows;      /* loop's thread: rows to be logged, as text */
-    tm_buf answers;   /* loop's thread: what else is logged of them */
-    tm_arena *arena;  /* loop's thread: reset for each request */
-    bool is_stopping; /* loop's thread */
+    tm_prom *prom;         /* what this thread counts */
+    tm_prom *const *proms; /* [n_proms] of all threads, to read */
+    uint32_t n_proms;
+    tm_buf rows;               /* rows to be logged, as text */
+    tm_buf answers;            /* what else is logged of them */
+    tm_arena *arena;           /* reset for each request */
+    _Atomic bool *is_stopping; /* the server's */
     int64_t started_us;
 } tm_desk;
 
@@ -166,14 +176,15 @@ struct tm_exchange {
     tm_match match;
     tm_access access;
     char request_id[TM_REQUEST_ID_TEXT];
-    tm_current *current; /* a reference, from the match to the reply */
-    tm_desk *desk;
+    tm_current *current; /* what answers: borrowed on a worker, a reference elsewhere */
+    bool holds_current;
+    tm_desk *desk; /* of the thread that has the exchange */
     uint64_t arrived_ns;
 
     unsigned status; /* 0: not answered yet */
     const char *content_type;
     tm_buf reply;
-    tm_buf *out; /* of the connection, for room ahead of time; the loop\'s */
+    tm_buf *out; /* of the connection, for room ahead of time */
     bool has_model;
     char model[TM_MAX_NAME + 1];
     uint32_t version;

@@ -2,22 +2,27 @@
 /*
  * The server: threads and how they meet.
  *
- *      loop     sockets, parsing, predictions, health, counters
- *      desk     one request after the other that waits for a disk: labels, models, moves, live
- *               scores. The exchange is the desk's from the post until it is on the done list.
- *      watch    looks at the registry every WATCH_MS and loads what changed, so that no request
- *               waits for a model file; frees what is no longer served
- *      tick     only for a caller's own work (the closed loop's schedule)
+ *      acceptor   the caller's thread: takes connections and signals, gives each connection to the
+ *                 worker that has fewest, and sees the end through
+ *      workers    epoll loops: parsing, predictions, health (worker.c)
+ *      batch      as many threads: large predictions, so that no connection waits for another's
+ *      desk       one request after the other that waits for a disk: labels, models, moves, live
+ *                 scores, counters (jobs.c has these two queues)
+ *      watch      looks at the registry every WATCH_MS and loads what changed, so that no request
+ *                 waits for a model file; frees what is no longer served
+ *      tick       only for a caller's own work (the closed loop's schedule)
  *
- *      watch, desk --refresh()--> `fresh` --wake--> loop installs it as conns.current
+ *      watch, desk --refresh()--> published pointer <--view-- workers
  *
  * Invariants:
- *   1. conns.current is read and changed by the loop only; what it points to never changes.
- *   2. refresh() runs under refresh_lock, so generations are installed in order; `latest` and
+ *   1. What is published never changes, and goes when no worker can still look at it
+ *      (published.c) and no exchange holds a reference.
+ *   2. refresh() runs under refresh_lock, so generations are published in order; `latest` and
  *      `before` are what it builds on, and keep the version before resident for a rollback.
- *   3. The desk puts an exchange on the done list after refresh() has put `fresh`, and the loop
- *      takes `fresh` before it takes the done list: who was told of a promotion is served by it.
- *   4. The lock `lock` is held for a few pointers only, never over work.
+ *   3. The desk answers after refresh() has published: who was told of a promotion is served by it,
+ *      on whatever connection.
+ *   4. Locks are held for a few pointers only, but refresh_lock, which no request of a worker
+ * needs.
  *   5. An end is in order: /readyz says no, the listener closes, requests in flight are answered,
  *      threads join, the monitor writes what waits.
  */
@@ -28,47 +33,61 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
-#include "serve/conn.h"
+#include "serve/jobs.h"
+#include "serve/worker.h"
 
 #define WATCH_MS 20u
-#define TURN_MS 50
-#define EVENTS_MAX 256u
-#define RETIRED_MAX 16u
+#define STOP_TURN_MS 5
+#define EVENTS_MAX 16u
+#define THREADS_MAX 256u
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define LOGGED_BYTES_MAX ((size_t)512 << 20)
 
-enum { TAG_LISTEN = 1, TAG_WAKE = 2, TAG_SIGNAL = 3 }; /* no connection lies at these addresses */
+enum { TAG_LISTEN = 1, TAG_WAKE = 2, TAG_SIGNAL = 3 };
 
 struct tm_server {
     const tm_home *home;
     const tm_log *log;
     tm_file *lock_file;
-    tm_conns conns;
-    tm_desk desk;
-    tm_registry *watch_registry;
+    tm_serve_limits limits;
     char address[128];
+    tm_poller *poller;
     int listen_fd, wake_fd, signal_fd;
     uint32_t (*tick)(void *arg);
     void *tick_arg;
 
-    tm_mutex *refresh_lock; /* around latest, before and generation */
-    tm_current *latest, *before;
-    int64_t generation;
+    /* Desks of the workers, of the batch threads and of the desk, in this order; so the counters,
+     * with those of the acceptor behind them. */
+    uint32_t n_workers, n_desks;
+    tm_desk *desks;  /* [n_desks] */
+    tm_prom **proms; /* [n_desks + 1] */
+    tm_worker_shared shared;
+    tm_worker **workers; /* [n_workers] */
+    tm_jobs *batch_jobs, *desk_jobs;
+    _Atomic bool is_stopping;
+
+    tm_monitor *monitor;
+    tm_registry *watch_registry;
+    tm_mutex *refresh_lock; /* around what follows */
+    tm_current *latest, *before, *retired;
+    int64_t generation; /* watch's alone */
     bool is_refresh_failing;
 
-    tm_mutex *lock; /* around the rest */
-    tm_cond *desk_cond, *watch_cond;
-    tm_current *fresh;
-    tm_current *retired[RETIRED_MAX];
-    uint32_t n_retired;
-    tm_conn *jobs, **jobs_end, *done;
+    tm_mutex *end_lock; /* around is_ending */
+    tm_cond *end_cond;
     bool is_ending;
-
-    tm_thread *desk_thread, *watch_thread, *tick_thread;
+    tm_thread *watch_thread, *tick_thread;
     _Atomic bool stop_asked;
-    bool is_closing; /* the listener is closed */
     uint64_t stop_ns, end_ns;
 };
+
+static tm_desk *the_desk(tm_server *server) {
+    return &server->desks[server->n_desks - 1];
+}
+
+static tm_prom *acceptors_prom(tm_server *server) {
+    return server->proms[server->n_desks];
+}
 
 /* True when nothing that is served changed: a history entry or a job is not worth an install. */
 static bool is_same(const tm_current *a, const tm_current *b) {
@@ -90,33 +109,59 @@ static bool is_same(const tm_current *a, const tm_current *b) {
     return true;
 }
 
-/* Read the registry and give the loop what it says. Desk or watch, each with its own handle. */
+/* Say what a swap changes. */
+static void log_swap(tm_server *server, const tm_current *old, const tm_current *new) {
+    for (uint32_t i = 0; i < new->n; i++) {
+        const tm_served *now = new->routes[i];
+        if (old != NULL && now != tm__current_find(old, now->route)) {
+            tm__prom_swap(acceptors_prom(server)); /* nobody else changes this one */
+            tm_log_event(server->log, TM_INFO, "model.serving", TM_FT("route", now->route),
+                         TM_FT("model", now->model), TM_FI("version", now->version));
+        }
+    }
+}
+
+static void publish_locked(tm_server *server, tm_current *current) {
+    tm_current *old = tm__published_swap(server->shared.published, tm__current_ref(current));
+    if (old != NULL) {
+        old->next_retired = server->retired;
+        server->retired = old;
+    }
+    log_swap(server, old, current);
+    tm__current_unref(server->before);
+    server->before = server->latest;
+    server->latest = current;
+}
+
+/* Read the registry and publish what it says. Desk or watch, each with its own handle. */
 static tm_status refresh(tm_server *server, tm_registry *registry, tm_err *err) {
     tm__mutex_lock(server->refresh_lock);
     tm_current *current = NULL;
-    const tm_current_past past = {.latest = server->latest, .before = server->before};
+    const tm_current_past past = {
+        .latest = server->latest, .before = server->before, .n_desks = server->n_desks};
     const tm_status st = tm__current_load(registry, &past, server->log, &current, err);
-    const bool is_new =
-        st == TM_OK && (server->latest == NULL || !is_same(server->latest, current));
-    if (st == TM_OK && !is_new) {
+    if (st == TM_OK && server->latest != NULL && is_same(server->latest, current)) {
         tm__current_unref(current);
-    }
-    if (is_new) {
-        tm__current_unref(server->before);
-        server->before = server->latest;
-        server->latest = current;
-        tm_current *older = NULL;
-        tm__mutex_lock(server->lock);
-        older = server->fresh;
-        server->fresh = tm__current_ref(current);
-        tm__mutex_unlock(server->lock);
-        tm__current_unref(older);
+    } else if (st == TM_OK) {
+        publish_locked(server, current);
     }
     tm__mutex_unlock(server->refresh_lock);
-    if (is_new) {
-        tm__wake_signal(server->wake_fd);
-    }
     return st;
+}
+
+/* Let go of what nobody looks at any more (invariant 1). */
+static void free_retired(tm_server *server) {
+    tm__mutex_lock(server->refresh_lock);
+    for (tm_current **at = &server->retired; *at != NULL;) {
+        tm_current *old = *at;
+        if (tm__published_is_past(server->shared.published, old->retired_epoch)) {
+            *at = old->next_retired;
+            tm__current_unref(old);
+        } else {
+            at = &old->next_retired;
+        }
+    }
+    tm__mutex_unlock(server->refresh_lock);
 }
 
 /* Once when it begins to fail, not at every look. */
@@ -130,30 +175,26 @@ static void log_refresh(tm_server *server, tm_status st, const tm_err *err) {
 static void refresh_from_desk(void *arg) {
     tm_server *server = arg;
     tm_err err = {0};
-    if (refresh(server, server->desk.registry, &err) != TM_OK) {
+    if (refresh(server, the_desk(server)->registry, &err) != TM_OK) {
         tm_log_event(server->log, TM_WARN, "registry.unreadable", TM_FT("error", err.message));
     }
 }
 
+/* True when the server ends within wait_ms. */
+static bool wait_for_end(tm_server *server, uint32_t wait_ms) {
+    tm__mutex_lock(server->end_lock);
+    if (!server->is_ending && wait_ms > 0) {
+        tm__cond_wait(server->end_cond, server->end_lock, wait_ms);
+    }
+    const bool is_ending = server->is_ending;
+    tm__mutex_unlock(server->end_lock);
+    return is_ending;
+}
+
 static void watch_main(void *arg) {
     tm_server *server = arg;
-    for (;;) {
-        tm_current *retired[RETIRED_MAX];
-        tm__mutex_lock(server->lock);
-        if (!server->is_ending) {
-            tm__cond_wait(server->watch_cond, server->lock, WATCH_MS);
-        }
-        const uint32_t n_retired = server->n_retired;
-        memcpy(retired, server->retired, sizeof retired);
-        server->n_retired = 0;
-        const bool is_ending = server->is_ending;
-        tm__mutex_unlock(server->lock);
-        for (uint32_t i = 0; i < n_retired; i++) {
-            tm__current_unref(retired[i]);
-        }
-        if (is_ending) {
-            return;
-        }
+    while (!wait_for_end(server, WATCH_MS)) {
+        free_retired(server);
         int64_t generation = server->generation;
         tm_err err = {0};
         tm__json_reset();
@@ -166,217 +207,140 @@ static void watch_main(void *arg) {
     }
 }
 
-static void desk_main(void *arg) {
-    tm_server *server = arg;
-    for (;;) {
-        tm__mutex_lock(server->lock);
-        while (server->jobs == NULL && !server->is_ending) {
-            tm__cond_wait(server->desk_cond, server->lock, UINT32_MAX);
-        }
-        tm_conn *conn = server->jobs;
-        if (conn != NULL) {
-            server->jobs = conn->next_job;
-            server->jobs_end = server->jobs == NULL ? &server->jobs : server->jobs_end;
-        }
-        tm__mutex_unlock(server->lock);
-        if (conn == NULL) {
-            return;
-        }
-        tm__json_reset();
-        conn->x.match.endpoint->handle(&conn->x);
-        tm__mutex_lock(server->lock);
-        conn->next_job = server->done;
-        server->done = conn;
-        tm__mutex_unlock(server->lock);
-        tm__wake_signal(server->wake_fd);
-    }
-}
-
 static void tick_main(void *arg) {
     tm_server *server = arg;
-    for (;;) {
+    bool is_ending = false;
+    while (!is_ending) {
         tm__json_reset();
         const uint32_t wait_ms = server->tick(server->tick_arg);
         const uint64_t until = tm__mono_ns() + wait_ms * UINT64_C(1000000);
-        bool is_ending = false;
-        while (!is_ending && tm__mono_ns() < until) {
-            const uint64_t left_ms = (until - tm__mono_ns()) / 1000000 + 1;
-            tm__mutex_lock(server->lock);
-            if (!server->is_ending) {
-                tm__cond_wait(server->watch_cond, server->lock,
-                              left_ms < 200 ? (uint32_t)left_ms : 200u);
-            }
-            is_ending = server->is_ending;
-            tm__mutex_unlock(server->lock);
-        }
-        tm__mutex_lock(server->lock);
-        is_ending = server->is_ending;
-        tm__mutex_unlock(server->lock);
-        if (is_ending) {
-            return;
+        uint64_t now = tm__mono_ns();
+        is_ending = wait_for_end(server, 0);
+        for (; !is_ending && now < until; now = tm__mono_ns()) {
+            const uint64_t left_ms = (until - now) / 1000000 + 1;
+            is_ending = wait_for_end(server, left_ms < 200 ? (uint32_t)left_ms : 200u);
         }
     }
 }
 
-static void post(void *arg, tm_conn *conn) {
+static void post(void *arg, tm_conn *conn, tm_queue queue) {
     tm_server *server = arg;
-    conn->next_job = NULL;
-    tm__mutex_lock(server->lock);
-    *server->jobs_end = conn;
-    server->jobs_end = &conn->next_job;
-    tm__mutex_unlock(server->lock);
-    tm__cond_signal_all(server->desk_cond);
+    tm__jobs_post(queue == TM_QUEUE_DESK ? server->desk_jobs : server->batch_jobs, conn);
 }
 
-/* Say what a swap changes. */
-static void log_swap(tm_server *server, const tm_current *old, const tm_current *new) {
-    for (uint32_t i = 0; i < new->n; i++) {
-        const tm_served *now = new->routes[i];
-        if (now != tm__current_find(old, now->route)) {
-            tm__prom_swap(server->desk.prom);
-            tm_log_event(server->log, TM_INFO, "model.serving", TM_FT("route", now->route),
-                         TM_FT("model", now->model), TM_FI("version", now->version));
-        }
+static uint32_t count_open(tm_server *server) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < server->n_workers; i++) {
+        n += tm__worker_load(server->workers[i]);
     }
+    return n;
 }
 
-/* Serve from fresh; the old is let go of by watch, where it costs no request time. */
-static void install(tm_server *server, tm_current *fresh) {
-    tm_current *old = server->conns.current;
-    server->conns.current = fresh;
-    log_swap(server, old, fresh);
-    tm__mutex_lock(server->lock);
-    const bool has_room = server->n_retired < RETIRED_MAX;
-    if (has_room) {
-        server->retired[server->n_retired++] = old;
-    }
-    tm__mutex_unlock(server->lock);
-    if (!has_room) {
-        tm__current_unref(old);
-    }
-}
-
-/* What the other threads left for the loop; `fresh` first (invariant 3). */
-static void take_news(tm_server *server) {
-    tm__wake_reset(server->wake_fd);
-    tm__mutex_lock(server->lock);
-    tm_conn *done = server->done;
-    tm_current *fresh = server->fresh;
-    server->done = NULL;
-    server->fresh = NULL;
-    tm__mutex_unlock(server->lock);
-    if (fresh != NULL) {
-        install(server, fresh);
-    }
-    while (done != NULL) {
-        tm_conn *next = done->next_job;
-        tm__conn_answered(done);
-        done = next;
-    }
-}
-
-static void accept_some(tm_server *server) {
+/* Returns false when nobody waits to be accepted. */
+static bool accept_one(tm_server *server) {
     static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                                "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
-    for (uint32_t i = 0; i < 64; i++) {
-        char peer[128] = "";
-        const int fd = tm__net_accept(server->listen_fd, peer, sizeof peer);
-        if (fd < 0) {
-            return;
+    char peer[128] = "";
+    const int fd = tm__net_accept(server->listen_fd, peer, sizeof peer);
+    if (fd < 0) {
+        return false;
+    }
+    tm_worker *least = NULL;
+    uint32_t n_least = UINT32_MAX;
+    uint32_t n_all = 0;
+    for (uint32_t i = 0; i < server->n_workers; i++) {
+        const uint32_t n = tm__worker_load(server->workers[i]);
+        n_all += n;
+        if (n < n_least) {
+            n_least = n;
+            least = server->workers[i];
         }
-        if (server->conns.n >= server->conns.limits.connections_max) {
-            tm__prom_refused(server->desk.prom, "too many connections");
-            (void)tm__net_write(fd, full, sizeof full - 1);
-            tm__net_close(fd);
-            continue;
-        }
-        tm__conn_open(&server->conns, fd, peer);
+    }
+    if (n_all >= server->limits.connections_max) {
+        tm__prom_refused(acceptors_prom(server), "too many connections");
+        (void)tm__net_write(fd, full, sizeof full - 1);
+        tm__net_close(fd);
+    } else {
+        tm__worker_give(least, fd, peer);
+    }
+    return true;
+}
+
+static void set_stage(tm_server *server, tm_stage stage) {
+    atomic_store(&server->shared.stage, (int)stage);
+    for (uint32_t i = 0; i < server->n_workers; i++) {
+        tm__worker_wake(server->workers[i]);
     }
 }
 
 static void begin_stop(tm_server *server, uint32_t delay_ms) {
-    if (server->conns.is_stopping) {
-        server->end_ns = server->conns.now_ns; /* asked again: at once */
+    const uint64_t now_ns = tm__mono_ns();
+    if (atomic_load(&server->is_stopping)) {
+        server->end_ns = now_ns; /* asked again: at once */
         return;
     }
-    server->conns.is_stopping = true;
-    server->desk.is_stopping = true;
-    server->stop_ns = server->conns.now_ns + delay_ms * UINT64_C(1000000);
-    server->end_ns = server->stop_ns + server->conns.limits.stop_timeout_ms * UINT64_C(1000000);
-    tm_log_event(server->log, TM_INFO, "server.stopping", TM_FI("connections", server->conns.n));
+    atomic_store(&server->is_stopping, true);
+    server->stop_ns = now_ns + delay_ms * UINT64_C(1000000);
+    server->end_ns = server->stop_ns + server->limits.stop_timeout_ms * UINT64_C(1000000);
+    set_stage(server, TM_STAGE_STOPPING);
+    tm_log_event(server->log, TM_INFO, "server.stopping", TM_FI("connections", count_open(server)));
 }
 
 /* True when nothing is left to wait for. */
 static bool step_stop(tm_server *server) {
-    tm_conns *conns = &server->conns;
-    if (!conns->is_stopping || conns->now_ns < server->stop_ns) {
+    const uint64_t now_ns = tm__mono_ns();
+    if (!atomic_load(&server->is_stopping) || now_ns < server->stop_ns) {
         return false;
     }
-    if (!server->is_closing) {
-        server->is_closing = true;
-        tm__poller_remove(conns->poller, server->listen_fd);
+    if (server->listen_fd >= 0) {
+        while (accept_one(server)) { /* who is connected already is answered */
+        }
+        tm__poller_remove(server->poller, server->listen_fd);
         tm__net_close(server->listen_fd);
         server->listen_fd = -1;
+        set_stage(server, TM_STAGE_DRAINING);
     }
-    tm__conns_close_idle(conns);
-    return conns->n == 0 || conns->now_ns >= server->end_ns;
+    return count_open(server) == 0 || now_ns >= server->end_ns;
 }
 
-static void handle_event(tm_server *server, const tm_poll_event *event, int *signal) {
+static void take_signals(tm_server *server, int *signal) {
     int number = 0;
-    switch (event->tag) {
-    case TAG_LISTEN:
-        accept_some(server);
-        break;
-    case TAG_WAKE:
-        break; /* the news are taken each turn */
-    case TAG_SIGNAL:
-        while ((number = tm__signal_next(server->signal_fd)) != 0) {
-            if (number == 2 || number == 15) { /* SIGINT, SIGTERM: numbers of POSIX */
-                *signal = *signal != 0 ? *signal : number;
-                begin_stop(server, number == 2 ? 0 : server->conns.limits.stop_delay_ms);
-            }
+    while ((number = tm__signal_next(server->signal_fd)) != 0) {
+        if (number == 2 || number == 15) { /* SIGINT, SIGTERM: numbers of POSIX */
+            *signal = *signal != 0 ? *signal : number;
+            begin_stop(server, number == 2 ? 0 : server->limits.stop_delay_ms);
         }
-        break;
-    default:
-        tm__conn_event((tm_conn *)(uintptr_t)event->tag, event);
-        break;
     }
 }
 
 tm_status tm__server_run(tm_server *server, int *out_signal, tm_err *err) {
-    tm_conns *conns = &server->conns;
-    tm_poll_event *events = tm__mem_alloc(EVENTS_MAX, sizeof *events);
-    uint64_t swept_ns = 0;
     int signal = 0;
-    if (events == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    }
+    (void)err;
+    tm__mutex_lock(server->refresh_lock);
+    const uint32_t n_routes = server->latest->n;
+    tm__mutex_unlock(server->refresh_lock);
     tm_log_event(server->log, TM_INFO, "server.started", TM_FT("address", server->address),
-                 TM_FI("routes", conns->current->n));
-    for (;;) {
-        const uint32_t n = tm__poller_wait(conns->poller, events, EVENTS_MAX, TURN_MS);
-        conns->now_ns = tm__mono_ns();
-        /* Events before news and sweeps: these end connections that the events still name. */
+                 TM_FI("routes", n_routes), TM_FI("threads", server->n_workers));
+    do {
+        tm_poll_event events[EVENTS_MAX];
+        const uint32_t n = tm__poller_wait(server->poller, events, EVENTS_MAX,
+                                           atomic_load(&server->is_stopping) ? STOP_TURN_MS : -1);
         for (uint32_t i = 0; i < n; i++) {
-            handle_event(server, &events[i], &signal);
+            if (events[i].tag == TAG_LISTEN) {
+                for (uint32_t k = 0; k < 64 && accept_one(server); k++) {
+                }
+            } else if (events[i].tag == TAG_SIGNAL) {
+                take_signals(server, &signal);
+            } else {
+                tm__wake_reset(server->wake_fd);
+            }
         }
-        take_news(server);
-        if (conns->now_ns - swept_ns > TURN_MS * UINT64_C(1000000)) {
-            swept_ns = conns->now_ns;
-            tm__conns_sweep(conns);
+        if (atomic_load(&server->stop_asked) && !atomic_load(&server->is_stopping)) {
+            begin_stop(server, server->limits.stop_delay_ms);
         }
-        tm__prom_connections(server->desk.prom, conns->n);
-        if (atomic_load(&server->stop_asked) && !conns->is_stopping) {
-            begin_stop(server, conns->limits.stop_delay_ms);
-        }
-        if (step_stop(server)) {
-            break;
-        }
-    }
-    tm__mem_free(events);
+    } while (!step_stop(server));
     tm_log_event(server->log, TM_INFO, "server.stopped",
-                 TM_FI("requests", tm__prom_total(server->desk.prom)));
+                 TM_FI("requests", tm__prom_total(server->proms, server->n_desks + 1)));
     *out_signal = signal;
     return TM_OK;
 }
@@ -417,21 +381,24 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     int64_t epoch = 0;
     const tm_monitor_options options = {.can_write = true};
     TM_TRY(tm__registry_open(server->home, &server->watch_registry, err));
-    TM_TRY(tm__registry_open(server->home, &server->desk.registry, err));
-    TM_TRY(tm__monitor_open(server->home, &options, &server->desk.monitor, err));
+    TM_TRY(tm__registry_open(server->home, &the_desk(server)->registry, err));
+    TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
+    for (uint32_t i = 0; i < server->n_desks; i++) {
+        server->desks[i].monitor = server->monitor;
+    }
     char *temp = tm__mem_strdup(tm__home_temp(server->home));
     if (temp != NULL && tm__fs_info(temp).kind == TM_PATH_DIR) {
         const tm_status listed = tm__fs_list(temp, remove_temp, temp, NULL);
         (void)listed;
     }
     tm__mem_free(temp);
-    TM_TRY(tm__registry_epoch_begin(server->desk.registry, &epoch, err));
+    TM_TRY(tm__registry_epoch_begin(the_desk(server)->registry, &epoch, err));
     TM_TRY(tm__registry_generation(server->watch_registry, &server->generation, err));
     return refresh(server, server->watch_registry, err);
 }
 
 static tm_status open_listener(tm_server *server, const char *listen, tm_err *err) {
-    if (!tm__net_is_loopback(listen) && server->conns.current->keyring.n == 0) {
+    if (!tm__net_is_loopback(listen) && server->latest->keyring.n == 0) {
         (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "'%s' is not loopback, and there is no key to ask for",
                       listen);
         tm_err_hint(err, "Make a key with 'tidemill key create', or listen on 127.0.0.1.");
@@ -439,63 +406,104 @@ static tm_status open_listener(tm_server *server, const char *listen, tm_err *er
     }
     TM_TRY(
         tm__net_listen(listen, &server->listen_fd, server->address, sizeof server->address, err));
-    server->conns.address = server->address;
     server->signal_fd = tm__signal_open();
-    const bool ok =
-        tm__poller_set(server->conns.poller, server->listen_fd, TAG_LISTEN, true, false) &&
-        tm__poller_set(server->conns.poller, server->wake_fd, TAG_WAKE, true, false) &&
-        (server->signal_fd < 0 ||
-         tm__poller_set(server->conns.poller, server->signal_fd, TAG_SIGNAL, true, false));
+    const bool ok = tm__poller_set(server->poller, server->listen_fd, TAG_LISTEN, true, false) &&
+                    tm__poller_set(server->poller, server->wake_fd, TAG_WAKE, true, false) &&
+                    (server->signal_fd < 0 ||
+                     tm__poller_set(server->poller, server->signal_fd, TAG_SIGNAL, true, false));
     return ok ? TM_OK : TM_FAIL(err, TM_E_UNAVAILABLE, "cannot watch sockets");
 }
 
-static tm_status open_parts(tm_server *server, tm_err *err) {
-    tm_conns *conns = &server->conns;
-    server->lock = tm__mutex_create();
-    server->refresh_lock = tm__mutex_create();
-    server->desk_cond = tm__cond_create();
-    server->watch_cond = tm__cond_create();
-    server->desk.prom = tm__prom_create();
-    server->desk.arena = tm__arena_create(ARENA_BYTES_MAX);
-    server->wake_fd = tm__wake_open();
-    conns->poller = tm__poller_create();
-    conns->scratch = tm__mem_alloc(1, TM_CONN_READ_BYTES);
-    if (server->lock == NULL || server->refresh_lock == NULL || server->desk_cond == NULL ||
-        server->watch_cond == NULL || server->desk.prom == NULL || server->desk.arena == NULL ||
-        server->wake_fd < 0 || conns->poller == NULL || conns->scratch == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+static tm_status open_desks(tm_server *server, tm_err *err) {
+    server->desks = tm__mem_zalloc(server->n_desks, sizeof *server->desks);
+    server->proms = tm__mem_zalloc(server->n_desks + 1, sizeof(tm_prom *));
+    if (server->desks == NULL || server->proms == NULL) {
+        return no_memory(err);
     }
-    tm__buf_init(&server->desk.rows, LOGGED_BYTES_MAX);
-    tm__buf_init(&server->desk.answers, LOGGED_BYTES_MAX);
-    server->jobs_end = &server->jobs;
-    server->desk.refresh = refresh_from_desk;
-    server->desk.refresh_arg = server;
-    server->desk.started_us = tm__now_us();
-    conns->desk = &server->desk;
-    conns->log = server->log;
-    conns->post = post;
-    conns->post_arg = server;
-    conns->now_ns = tm__mono_ns();
+    for (uint32_t i = 0; i <= server->n_desks; i++) {
+        server->proms[i] = tm__prom_create();
+        if (server->proms[i] == NULL) {
+            return no_memory(err);
+        }
+    }
+    for (uint32_t i = 0; i < server->n_desks; i++) {
+        server->desks[i] = (tm_desk){
+            .index = i,
+            .prom = server->proms[i],
+            .proms = server->proms,
+            .n_proms = server->n_desks + 1,
+            .arena = tm__arena_create(ARENA_BYTES_MAX),
+            .is_stopping = &server->is_stopping,
+            .started_us = tm__now_us(),
+        };
+        tm__buf_init(&server->desks[i].rows, LOGGED_BYTES_MAX);
+        tm__buf_init(&server->desks[i].answers, LOGGED_BYTES_MAX);
+        if (server->desks[i].arena == NULL) {
+            return no_memory(err);
+        }
+    }
+    the_desk(server)->refresh = refresh_from_desk;
+    the_desk(server)->refresh_arg = server;
     return TM_OK;
 }
 
-static tm_status open_threads(tm_server *server, tm_err *err) {
-    server->watch_thread = tm__thread_create(watch_main, server, "tm-watch");
-    server->desk_thread = tm__thread_create(desk_main, server, "tm-desk");
-    const bool ticks = server->tick != NULL;
-    server->tick_thread = ticks ? tm__thread_create(tick_main, server, "tm-tick") : NULL;
-    if (server->watch_thread == NULL || server->desk_thread == NULL ||
-        (ticks && server->tick_thread == NULL)) {
-        return TM_FAIL(err, TM_E_UNAVAILABLE, "no memory or no room for a thread");
+static tm_status open_parts(tm_server *server, tm_err *err) {
+    server->refresh_lock = tm__mutex_create();
+    server->end_lock = tm__mutex_create();
+    server->end_cond = tm__cond_create();
+    server->wake_fd = tm__wake_open();
+    server->poller = tm__poller_create();
+    server->shared.limits = &server->limits;
+    server->shared.log = server->log;
+    server->shared.address = server->address;
+    server->shared.post = post;
+    server->shared.post_arg = server;
+    server->shared.published = tm__published_create(server->n_workers);
+    server->workers = tm__mem_zalloc(server->n_workers, sizeof(tm_worker *));
+    if (server->refresh_lock == NULL || server->end_lock == NULL || server->end_cond == NULL ||
+        server->wake_fd < 0 || server->poller == NULL || server->shared.published == NULL ||
+        server->workers == NULL) {
+        return no_memory(err);
     }
-    return TM_OK;
+    return open_desks(server, err);
+}
+
+/* Last, when all that threads share exists (and after tm__signal_open(), whose mask they inherit).
+ */
+static tm_status open_threads(tm_server *server, tm_err *err) {
+    const uint32_t n = server->n_workers;
+    for (uint32_t i = 0; i < n; i++) {
+        server->workers[i] = tm__worker_create(&server->shared, &server->desks[i]);
+        if (server->workers[i] == NULL) {
+            return no_memory(err);
+        }
+    }
+    server->batch_jobs = tm__jobs_create("tm-batch", &server->desks[n], n);
+    server->desk_jobs = tm__jobs_create("tm-desk", the_desk(server), 1);
+    bool ok = server->batch_jobs != NULL && server->desk_jobs != NULL;
+    for (uint32_t i = 0; ok && i < n; i++) {
+        ok = tm__worker_start(server->workers[i]);
+    }
+    if (ok) {
+        server->watch_thread = tm__thread_create(watch_main, server, "tm-watch");
+        ok = server->watch_thread != NULL;
+    }
+    if (ok && server->tick != NULL) {
+        server->tick_thread = tm__thread_create(tick_main, server, "tm-tick");
+        ok = server->tick_thread != NULL;
+    }
+    return ok ? TM_OK : TM_FAIL(err, TM_E_UNAVAILABLE, "no memory or no room for a thread");
 }
 
 tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, tm_server **out,
                           tm_err *err) {
     tm_server *server = tm__mem_zalloc(1, sizeof *server);
     if (server == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+        return no_memory(err);
     }
     server->home = home;
     server->log = options->log;
@@ -504,14 +512,13 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->listen_fd = -1;
     server->wake_fd = -1;
     server->signal_fd = -1;
-    tm__serve_limits_init(&server->conns.limits, options->limits);
+    server->n_workers = options->threads > 0 ? options->threads : tm__cpu_count();
+    server->n_workers = server->n_workers > THREADS_MAX ? THREADS_MAX : server->n_workers;
+    server->n_desks = 2 * server->n_workers + 1;
+    tm__serve_limits_init(&server->limits, options->limits);
     tm_status st = open_parts(server, err);
     st = st != TM_OK ? st : open_home(server, err);
-    if (st == TM_OK) {
-        server->conns.current = server->fresh;
-        server->fresh = NULL;
-        st = open_listener(server, options->listen, err);
-    }
+    st = st != TM_OK ? st : open_listener(server, options->listen, err);
     st = st != TM_OK ? st : open_threads(server, err);
     if (st != TM_OK) {
         tm__server_close(server);
@@ -521,18 +528,48 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     return TM_OK;
 }
 
-/* Threads exist only when all that they share does. */
+/* Workers first: then nobody posts any more. What the queues still have is answered, into nothing
+ * if need be, before connections are freed. */
 static void join_threads(tm_server *server) {
-    if (server->lock != NULL && server->desk_cond != NULL && server->watch_cond != NULL) {
-        tm__mutex_lock(server->lock);
+    if (server->end_lock != NULL && server->end_cond != NULL) {
+        tm__mutex_lock(server->end_lock);
         server->is_ending = true;
-        tm__mutex_unlock(server->lock);
-        tm__cond_signal_all(server->desk_cond);
-        tm__cond_signal_all(server->watch_cond);
+        tm__mutex_unlock(server->end_lock);
+        tm__cond_signal_all(server->end_cond);
     }
-    tm__thread_join(server->desk_thread);
+    atomic_store(&server->shared.stage, (int)TM_STAGE_ENDING);
+    for (uint32_t i = 0; server->workers != NULL && i < server->n_workers; i++) {
+        if (server->workers[i] != NULL) {
+            tm__worker_wake(server->workers[i]);
+            tm__worker_join(server->workers[i]);
+        }
+    }
+    tm__jobs_free(server->batch_jobs);
+    tm__jobs_free(server->desk_jobs);
     tm__thread_join(server->watch_thread);
     tm__thread_join(server->tick_thread);
+}
+
+static void free_desks(tm_server *server) {
+    for (uint32_t i = 0; server->desks != NULL && i < server->n_desks; i++) {
+        tm_desk *desk = &server->desks[i];
+        tm__registry_close(desk->registry);
+        tm__arena_free(desk->arena);
+        tm__buf_done(&desk->rows);
+        tm__buf_done(&desk->answers);
+        tm__buf_done(&desk->live_text);
+    }
+    for (uint32_t i = 0; server->proms != NULL && i <= server->n_desks; i++) {
+        tm__prom_free(server->proms[i]);
+    }
+    tm__mem_free(server->proms);
+    tm__mem_free(server->desks);
+}
+
+static void close_fd(int fd) {
+    if (fd >= 0) {
+        tm__net_close(fd);
+    }
 }
 
 void tm__server_close(tm_server *server) {
@@ -540,36 +577,26 @@ void tm__server_close(tm_server *server) {
         return;
     }
     join_threads(server);
-    tm__conns_close_all(&server->conns);
-    for (uint32_t i = 0; i < server->n_retired; i++) {
-        tm__current_unref(server->retired[i]);
+    for (uint32_t i = 0; server->workers != NULL && i < server->n_workers; i++) {
+        tm__worker_free(server->workers[i]);
     }
-    tm__current_unref(server->conns.current);
-    tm__current_unref(server->fresh);
+    for (tm_current *old = server->retired, *next = NULL; old != NULL; old = next) {
+        next = old->next_retired;
+        tm__current_unref(old);
+    }
+    tm__published_free(server->shared.published);
     tm__current_unref(server->latest);
     tm__current_unref(server->before);
-    tm__monitor_close(server->desk.monitor);
-    tm__registry_close(server->desk.registry);
+    tm__monitor_close(server->monitor);
+    free_desks(server);
     tm__registry_close(server->watch_registry);
-    if (server->listen_fd >= 0) {
-        tm__net_close(server->listen_fd);
-    }
-    if (server->signal_fd >= 0) {
-        tm__net_close(server->signal_fd);
-    }
-    if (server->wake_fd >= 0) {
-        tm__net_close(server->wake_fd);
-    }
-    tm__poller_free(server->conns.poller);
-    tm__mem_free(server->conns.scratch);
-    tm__prom_free(server->desk.prom);
-    tm__arena_free(server->desk.arena);
-    tm__buf_done(&server->desk.rows);
-    tm__buf_done(&server->desk.answers);
-    tm__buf_done(&server->desk.live_text);
-    tm__cond_free(server->desk_cond);
-    tm__cond_free(server->watch_cond);
-    tm__mutex_free(server->lock);
+    close_fd(server->listen_fd);
+    close_fd(server->signal_fd);
+    close_fd(server->wake_fd);
+    tm__poller_free(server->poller);
+    tm__mem_free(server->workers);
+    tm__cond_free(server->end_cond);
+    tm__mutex_free(server->end_lock);
     tm__mutex_free(server->refresh_lock);
     tm__file_close(server->lock_file);
     tm__mem_free(server);

@@ -23,19 +23,29 @@ static void counters_become_lines(void **state) {
     }
     tm_buf out;
     tm__buf_init(&out, 1u << 20);
-    assert_true(tm__prom_write(prom, &out));
+    tm_prom *other = tm__prom_create(); /* of another thread */
+    tm__prom_request(other, m.endpoint, 200);
+    tm__prom_refused(other, "a bare line feed");
+    tm__prom_connections(other, 4);
+    const tm_prom_answers more = {.route = "late", .version = 20, .n_rows = 5, .ns = 1000};
+    const tm_prom_answers alone = {.route = "other", .version = 1, .n_rows = 7, .ns = 1000};
+    tm__prom_predict(other, &more);
+    tm__prom_predict(other, &alone);
+    tm_prom *const proms[] = {prom, other};
+    assert_true(tm__prom_write(proms, 2, &out));
     static const char *const lines[] = {
-        "tidemill_http_requests_total{route=\"/livez\",method=\"GET\",code=\"200\"} 2\n",
+        "tidemill_http_requests_total{route=\"/livez\",method=\"GET\",code=\"200\"} 3\n",
         "tidemill_http_requests_total{route=\"other\",method=\"other\",code=\"404\"} 1\n",
-        "tidemill_http_refused_total{reason=\"a bare line feed\"} 1\n",
-        "tidemill_http_connections 3\n",
+        "tidemill_http_refused_total{reason=\"a bare line feed\"} 2\n",
+        "tidemill_http_connections 7\n",
         "tidemill_model_swaps_total 1\n",
-        "tidemill_predictions_total{route=\"late\",version=\"20\",arm=\"champion\"} 10\n",
+        "tidemill_predictions_total{route=\"late\",version=\"20\",arm=\"champion\"} 15\n",
+        "tidemill_predictions_total{route=\"other\",version=\"1\",arm=\"champion\"} 7\n",
         "tidemill_input_nulls_total{route=\"late\",version=\"1\",arm=\"champion\"} 2\n",
         "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"1\",le=\"0.0001\"} 1\n",
-        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"20\",le=\"0.001\"} 0\n",
-        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"20\",le=\"+Inf\"} 1\n",
-        "tidemill_predict_duration_seconds_count{route=\"late\",version=\"20\"} 1\n",
+        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"20\",le=\"0.001\"} 1\n",
+        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"20\",le=\"+Inf\"} 2\n",
+        "tidemill_predict_duration_seconds_count{route=\"late\",version=\"20\"} 2\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (strstr((const char *)out.data, lines[i]) == NULL) {
@@ -43,8 +53,9 @@ static void counters_become_lines(void **state) {
         }
         assert_non_null(strstr((const char *)out.data, lines[i]));
     }
-    assert_int_equal(tm__prom_total(prom), 3);
+    assert_int_equal(tm__prom_total(proms, 2), 4);
     tm__buf_done(&out);
+    tm__prom_free(other);
     tm__prom_free(prom);
 }
 
@@ -52,7 +63,7 @@ static void a_status_without_a_column_is_only_counted_in_all(void **state) {
     (void)state;
     tm_prom *prom = tm__prom_create();
     tm__prom_request(prom, NULL, 299);
-    assert_int_equal(tm__prom_total(prom), 1);
+    assert_int_equal(tm__prom_total(&prom, 1), 1);
     tm__prom_free(prom);
     tm__prom_free(NULL);
 }

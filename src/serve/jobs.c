@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/jobs.h"
+
+#include "base/mem.h"
+#include "serve/worker.h"
+
+typedef struct job_thread {
+    tm_jobs *jobs;
+    tm_desk *desk;
+    tm_thread *thread;
+} job_thread;
+
+struct tm_jobs {
+    tm_mutex *lock; /* around what follows; never held over work */
+    tm_cond *cond;
+    tm_conn *first, **end;
+    bool is_ending;
+    uint32_t n_threads;
+    job_thread *threads; /* [n_threads] */
+};
+
+static tm_conn *wait_for_job(tm_jobs *jobs) {
+    tm__mutex_lock(jobs->lock);
+    while (jobs->first == NULL && !jobs->is_ending) {
+        tm__cond_wait(jobs->cond, jobs->lock, UINT32_MAX);
+    }
+    tm_conn *conn = jobs->first;
+    if (conn != NULL) {
+        jobs->first = conn->next_job;
+        jobs->end = jobs->first == NULL ? &jobs->first : jobs->end;
+    }
+    tm__mutex_unlock(jobs->lock);
+    return conn;
+}
+
+static void job_main(void *arg) {
+    const job_thread *self = arg;
+    for (tm_conn *conn; (conn = wait_for_job(self->jobs)) != NULL;) {
+        tm__json_reset();
+        conn->x.desk = self->desk;
+        conn->x.match.endpoint->handle(&conn->x);
+        tm__worker_answered(conn);
+    }
+}
+
+tm_jobs *tm__jobs_create(const char *name, tm_desk *desks, uint32_t n_desks) {
+    tm_jobs *jobs = tm__mem_zalloc(1, sizeof *jobs);
+    if (jobs == NULL) {
+        return NULL;
+    }
+    jobs->lock = tm__mutex_create();
+    jobs->cond = tm__cond_create();
+    jobs->end = &jobs->first;
+    jobs->threads = tm__mem_zalloc(n_desks, sizeof *jobs->threads);
+    bool ok = jobs->lock != NULL && jobs->cond != NULL && jobs->threads != NULL;
+    for (uint32_t i = 0; ok && i < n_desks; i++) {
+        jobs->threads[i] = (job_thread){.jobs = jobs, .desk = &desks[i]};
+        jobs->threads[i].thread = tm__thread_create(job_main, &jobs->threads[i], name);
+        ok = jobs->threads[i].thread != NULL;
+        jobs->n_threads += ok ? 1 : 0;
+    }
+    if (!ok) {
+        tm__jobs_free(jobs);
+        return NULL;
+    }
+    return jobs;
+}
+
+void tm__jobs_post(tm_jobs *jobs, tm_conn *conn) {
+    conn->next_job = NULL;
+    tm__mutex_lock(jobs->lock);
+    *jobs->end = conn;
+    jobs->end = &conn->next_job;
+    tm__cond_signal_all(jobs->cond);
+    tm__mutex_unlock(jobs->lock);
+}
+
+void tm__jobs_free(tm_jobs *jobs) {
+    if (jobs == NULL) {
+        return;
+    }
+    if (jobs->n_threads > 0) {
+        tm__mutex_lock(jobs->lock);
+        jobs->is_ending = true;
+        tm__mutex_unlock(jobs->lock);
+        tm__cond_signal_all(jobs->cond);
+    }
+    for (uint32_t i = 0; i < jobs->n_threads; i++) {
+        tm__thread_join(jobs->threads[i].thread);
+    }
+    tm__cond_free(jobs->cond);
+    tm__mutex_free(jobs->lock);
+    tm__mem_free(jobs->threads);
+    tm__mem_free(jobs);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A queue of exchanges and the threads that answer them: one for the desk, a few for batches. An
+ * exchange belongs to the queue from the post until its worker has it back.
+ */
+#ifndef TM_SERVE_JOBS_H
+#define TM_SERVE_JOBS_H
+
+#include "serve/conn.h"
+
+typedef struct tm_jobs tm_jobs;
+
+/** One thread for each desk; NULL when memory or room for threads is out. */
+tm_jobs *tm__jobs_create(const char *name, tm_desk *desks, uint32_t n_desks);
+/** Any thread. */
+void tm__jobs_post(tm_jobs *jobs, tm_conn *conn);
+/** Answer what waits, then end the threads. NULL is a no-op. */
+void tm__jobs_free(tm_jobs *jobs);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "serve/jobs.h"
+#include "test.h"
+#include "worker_case.h"
+
+static const char models[] = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/* Endpoints of the test answer in the place of those that a path names. */
+typedef struct job_case {
+    worker_case c;
+    tm_jobs *jobs;
+    const tm_endpoint *endpoint;
+    tm_desk desks[2];
+} job_case;
+
+static void post(void *arg, tm_conn *conn, tm_queue queue) {
+    job_case *j = arg;
+    (void)queue;
+    conn->x.match.endpoint = j->endpoint;
+    tm__jobs_post(j->jobs, conn);
+}
+
+static _Atomic int n_waiting;
+static _Atomic bool may_go_on;
+
+static void answer_when_two_wait(tm_exchange *x) {
+    atomic_fetch_add(&n_waiting, 1);
+    for (int i = 0; i < 5000 && !(atomic_load(&n_waiting) >= 2 && atomic_load(&may_go_on)); i++) {
+        tm__sleep_ms(1);
+    }
+    x->match.endpoint = tm__endpoint_get(0); /* the counters want one of the table */
+    x->status = 200;
+    tm__buf_printf(&x->reply, "{\"desk\":%u}", x->desk->index);
+}
+
+static void open_case(job_case *j, const tm_endpoint *endpoint, uint32_t n_threads) {
+    memset(j, 0, sizeof *j);
+    atomic_store(&n_waiting, 0);
+    atomic_store(&may_go_on, false);
+    j->endpoint = endpoint;
+    j->desks[0].index = 7;
+    j->desks[1].index = 8;
+    j->jobs = tm__jobs_create("test", j->desks, n_threads);
+    assert_non_null(j->jobs);
+    worker_case_open(&j->c, post, j);
+}
+
+static void close_case(job_case *j) {
+    tm__jobs_free(j->jobs);
+    worker_case_close(&j->c);
+}
+
+static void two_threads_answer_two_at_once_each_with_its_own_desk(void **state) {
+    (void)state;
+    static const tm_endpoint endpoint = {.handle = answer_when_two_wait};
+    job_case j;
+    open_case(&j, &endpoint, 2);
+    const int one = worker_case_connect(&j.c);
+    const int two = worker_case_connect(&j.c);
+    (void)tm__net_write(one, models, sizeof models - 1);
+    (void)tm__net_write(two, models, sizeof models - 1);
+    for (int i = 0; i < 5000 && atomic_load(&n_waiting) < 2; i++) {
+        tm__sleep_ms(1);
+    }
+    assert_int_equal(atomic_load(&n_waiting), 2);
+    atomic_store(&may_go_on, true);
+    worker_case_expect(one, "", "{\"desk\":");
+    worker_case_expect(two, "", "{\"desk\":");
+    tm__net_close(one);
+    tm__net_close(two);
+    close_case(&j);
+}
+
+static void answer_in_order(tm_exchange *x) {
+    x->match.endpoint = tm__endpoint_get(0);
+    x->status = 200;
+    tm__buf_printf(&x->reply, "{\"number\":%d}", atomic_fetch_add(&n_waiting, 1));
+}
+
+static void what_waits_is_answered_in_order_also_at_the_end(void **state) {
+    (void)state;
+    static const tm_endpoint endpoint = {.handle = answer_in_order};
+    job_case j;
+    open_case(&j, &endpoint, 1);
+    const int fd = worker_case_connect(&j.c);
+    for (int i = 0; i < 10; i++) {
+        char want[32];
+        (void)snprintf(want, sizeof want, "{\"number\":%d}", i);
+        worker_case_expect(fd, models, want);
+    }
+    (void)tm__net_write(fd, models, sizeof models - 1);
+    for (int i = 0; i < 5000 && atomic_load(&n_waiting) < 11; i++) {
+        tm__sleep_ms(1);
+    }
+    tm__net_close(fd);
+    close_case(&j);
+    assert_int_equal(atomic_load(&n_waiting), 11);
+    tm__jobs_free(NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_threads_answer_two_at_once_each_with_its_own_desk),
+        cmocka_unit_test(what_waits_is_answered_in_order_also_at_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
