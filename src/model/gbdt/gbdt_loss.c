@@ -426,13 +426,22 @@ static void quantile_gradients(const row_block *b, double above, double below) {
     }
 }
 
-static void logistic_gradients(const row_block *b) {
-    tm__sigmoid_array(b->s, b->h, b->n);
+/* b->h holds probabilities. */
+static TM_ALWAYS_INLINE void of_probabilities_loop(const row_block *b) {
+    const double *y = b->y;
+    double *g = b->g, *h = b->h;
 #pragma omp simd
     for (uint32_t i = 0; i < b->n; i++) {
-        b->g[i] = b->h[i] - b->y[i];
-        b->h[i] = b->h[i] * (1 - b->h[i]);
+        g[i] = h[i] - y[i];
+        h[i] = h[i] * (1 - h[i]);
     }
+}
+
+TM_SIMD_KERNEL(of_probabilities, (const row_block *b), (b));
+
+static void logistic_gradients(const row_block *b) {
+    tm__sigmoid_array(b->s, b->h, b->n);
+    of_probabilities(b);
 }
 
 static void softmax_gradients(const row_block *b) {
@@ -511,39 +520,61 @@ static void block_gradients(const row_block *b) {
     }
 }
 
-void tm__gradients_narrow_ref(const double *x, uint32_t n, float *out, tm_sum_lanes *sums) {
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t lane = i % TM_SUM_LANES;
-        out[i] = (float)x[i];
-        const double size = fabs((double)out[i]);
-        sums->sum[lane] += size;
-        sums->max[lane] = size > sums->max[lane] ? size : sums->max[lane];
-    }
-}
-
-/* The same, a vector of lanes a step. */
-static TM_ALWAYS_INLINE void narrow_loop(const double *x, uint32_t n, float *out,
-                                         tm_sum_lanes *sums) {
-    tm_sum_lanes s = *sums;
-    uint32_t i = 0;
-    for (; i + TM_SUM_LANES <= n; i += TM_SUM_LANES) {
-#pragma omp simd
-        for (uint32_t lane = 0; lane < TM_SUM_LANES; lane++) {
-            out[i + lane] = (float)x[i + lane];
-            const double size = fabs((double)out[i + lane]);
-            s.sum[lane] += size;
-            s.max[lane] = size > s.max[lane] ? size : s.max[lane];
+void tm__gradients_narrow_ref(const tm_narrow *narrow, uint32_t n) {
+    for (uint32_t k = 0; k < 2; k++) {
+        tm_sum_lanes *sums = narrow->sums[k];
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t lane = i % TM_SUM_LANES;
+            narrow->out[k][i] = (float)narrow->x[k][i];
+            const double size = fabs((double)narrow->out[k][i]);
+            sums->sum[lane] += size;
+            sums->max[lane] = size > sums->max[lane] ? size : sums->max[lane];
         }
     }
-    *sums = s;
-    tm__gradients_narrow_ref(x + i, n - i, out + i, sums);
 }
 
-TM_SIMD_KERNEL(narrow, (const double *x, uint32_t n, float *out, tm_sum_lanes *sums),
-               (x, n, out, sums));
+typedef double lanes_f64 __attribute__((vector_size(TM_SUM_LANES * sizeof(double))));
+typedef float lanes_f32 __attribute__((vector_size(TM_SUM_LANES * sizeof(float))));
+typedef int64_t lanes_i64 __attribute__((vector_size(TM_SUM_LANES * sizeof(int64_t))));
 
-void tm__gradients_narrow(const double *x, uint32_t n, float *out, tm_sum_lanes *sums) {
-    narrow(x, n, out, sums);
+/* The same, a vector of lanes a step: sums wait for each other, those of both arrays do not. */
+static TM_ALWAYS_INLINE void narrow_both_loop(const tm_narrow *narrow, uint32_t n) {
+    const lanes_i64 no_sign = (lanes_i64){0} + INT64_MAX;
+    const tm_narrow to = *narrow;
+    lanes_f64 sum[2], max[2];
+    uint32_t i = 0;
+    for (uint32_t k = 0; k < 2; k++) {
+        memcpy(&sum[k], to.sums[k]->sum, sizeof(sum[k]));
+        memcpy(&max[k], to.sums[k]->max, sizeof(max[k]));
+    }
+    for (; i + TM_SUM_LANES <= n; i += TM_SUM_LANES) {
+#pragma GCC unroll 2
+        for (uint32_t k = 0; k < 2; k++) {
+            lanes_f64 size;
+            memcpy(&size, to.x[k] + i, sizeof(size));
+            const lanes_f32 rounded = __builtin_convertvector(size, lanes_f32);
+            memcpy(to.out[k] + i, &rounded, sizeof(rounded));
+            size = __builtin_convertvector(rounded, lanes_f64);
+            size = (lanes_f64)((lanes_i64)size & no_sign);
+            sum[k] += size;
+            const lanes_i64 is_more = size > max[k];
+            max[k] = (lanes_f64)(((lanes_i64)size & is_more) | ((lanes_i64)max[k] & ~is_more));
+        }
+    }
+    for (uint32_t k = 0; k < 2; k++) {
+        memcpy(to.sums[k]->sum, &sum[k], sizeof(sum[k]));
+        memcpy(to.sums[k]->max, &max[k], sizeof(max[k]));
+    }
+    const tm_narrow rest = {.x = {to.x[0] + i, to.x[1] + i},
+                            .out = {to.out[0] + i, to.out[1] + i},
+                            .sums = {to.sums[0], to.sums[1]}};
+    tm__gradients_narrow_ref(&rest, n - i);
+}
+
+TM_SIMD_KERNEL(narrow_both, (const tm_narrow *narrow, uint32_t n), (narrow, n));
+
+void tm__gradients_narrow(const tm_narrow *narrow, uint32_t n) {
+    narrow_both(narrow, n);
 }
 
 void tm__gradients_fixed_ref(const float *x, double per_unit, uint32_t n, int64_t *out) {
@@ -596,8 +627,9 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
             g[i] = w > 0 ? g[i] * w : 0;
             h[i] = w > 0 ? h[i] * w : 0;
         }
-        tm__gradients_narrow(g, n, out->g + row, &sums_g);
-        tm__gradients_narrow(h, n, out->h + row, &sums_h);
+        const tm_narrow narrow = {
+            .x = {g, h}, .out = {out->g + row, out->h + row}, .sums = {&sums_g, &sums_h}};
+        tm__gradients_narrow(&narrow, n);
     }
     double *sums = out->chunks + 4 * chunk;
     sums[0] = sums[1] = sums[2] = sums[3] = 0;

@@ -86,10 +86,17 @@ typedef struct tm_sum_lanes {
     double sum[TM_SUM_LANES], max[TM_SUM_LANES];
 } tm_sum_lanes;
 
-/** x as floats, whose sizes are added to sums. */
-void tm__gradients_narrow(const double *x, uint32_t n, float *out, tm_sum_lanes *sums);
+/* Two arrays, gradients and hessians, on their way to floats and sums of sizes. */
+typedef struct tm_narrow {
+    const double *x[2];    /* [n] */
+    float *out[2];         /* [n] */
+    tm_sum_lanes *sums[2]; /* added to */
+} tm_narrow;
+
+/** Both x as floats, whose sizes are added to sums. */
+void tm__gradients_narrow(const tm_narrow *narrow, uint32_t n);
 /** The same bits, plainly. */
-void tm__gradients_narrow_ref(const double *x, uint32_t n, float *out, tm_sum_lanes *sums);
+void tm__gradients_narrow_ref(const tm_narrow *narrow, uint32_t n);
 
 /** x times per_unit as integers, cut off towards 0: out [n]. */
 void tm__gradients_fixed(const float *x, double per_unit, uint32_t n, int64_t *out);

@@ -126,11 +126,14 @@ static void random_plain(const inputs *in, void *out) {
 }
 
 /* Floats, then sums and maxima that go on from others. */
-static void narrow_by(void (*kernel)(const double *, uint32_t, float *, tm_sum_lanes *),
-                      const inputs *in, void *out) {
-    tm_sum_lanes sums = {.sum = {in->a}, .max = {0, in->b}};
-    kernel(in->y, in->n, out, &sums);
-    memcpy((char *)out + N_MAX * sizeof(float) + 4, &sums, sizeof(sums));
+static void narrow_by(void (*kernel)(const tm_narrow *, uint32_t), const inputs *in, void *out) {
+    tm_sum_lanes sums[2] = {{.sum = {in->a}, .max = {0, in->b}}, {.sum = {0, in->b}}};
+    float *floats = out;
+    const uint32_t n = in->n / 3;
+    const tm_narrow narrow = {
+        .x = {in->y, in->y + n + 1}, .out = {floats, floats + n + 1}, .sums = {&sums[0], &sums[1]}};
+    kernel(&narrow, n);
+    memcpy(floats + N_MAX, sums, sizeof(sums));
 }
 
 static void fixed_fast(const inputs *in, void *out) {
