@@ -17,7 +17,9 @@
  * up again starts from there as from any model.
  *
  * Invariants:
- *   1. scores are those of the forest's trees on the training rows, added in the order of trees.
+ *   1. scores are those of the forest's trees on the training rows, added in the order of trees. Of
+ *      a single output, the last tree's are added when the next one's gradients are made
+ *      (has_step).
  *   2. The forest holds whole rounds: a budget or a cancel takes effect between them. A budget that
  *      is spent leaves at least one round.
  *   3. Random streams are named by round and output, never by thread.
@@ -82,6 +84,7 @@ typedef struct boost {
     double *best_gains; /* [n_cols] of the best round */
     uint32_t round;
     bool is_resumed; /* from a checkpoint of this very fit */
+    bool has_step;   /* the last tree is not in the scores yet */
     uint32_t output; /* of the first lane */
     tm_gbdt *model;
 } boost;
@@ -489,6 +492,11 @@ static void lane_renew(const boost *b, struct tm_pool *pool, boost_lane *lane, u
     tm__grower_set_values(lane->grower, values);
 }
 
+/* The scores are asked for only when the next gradients are made. */
+static bool steps_later(const boost *b) {
+    return b->model->base.n_outputs == 1 && b->loss.rank == NULL;
+}
+
 static void lane_task(void *arg, uint64_t item, uint32_t worker) {
     const boost *b = arg;
     boost_lane *lane = &b->lanes[item];
@@ -499,7 +507,8 @@ static void lane_task(void *arg, uint64_t item, uint32_t worker) {
     if (lane->columns != NULL) {
         columns_sample(b, output, lane->columns);
     }
-    tm__gradients_fit(pool, &b->loss, output, b->scores, b->norms,
+    const tm_score_step step = tm__grower_step(lane->grower);
+    tm__gradients_fit(pool, &b->loss, output, b->has_step ? &step : NULL, b->scores, b->norms,
                       tm__rng_split(b->in->seed, "gbdt.rounding", tree).key, &lane->gradients);
     const tm_grow_input input = {.gradients = &lane->gradients,
                                  .scale = b->loss.scale,
@@ -510,7 +519,9 @@ static void lane_task(void *arg, uint64_t item, uint32_t worker) {
     if (tm__objective_renews(b->loss.spec.objective)) {
         lane_renew(b, pool, lane, n_leaves);
     }
-    tm__grower_add_scores(lane->grower, b->scores + output * b->bins.n_rows);
+    if (!steps_later(b)) {
+        tm__grower_add_scores(lane->grower, b->scores + output * b->bins.n_rows);
+    }
 }
 
 static tm_status cancelled(tm_err *err) {
@@ -538,6 +549,7 @@ static tm_status round_run(boost *b, bool *out_grew, tm_err *err) {
         const uint32_t left = n_outputs - b->output;
         const uint32_t n_lanes = left < b->n_lanes ? left : b->n_lanes;
         tm__pool_run(b->ctx->pool, n_lanes, lane_task, b);
+        b->has_step = steps_later(b);
         for (uint32_t i = 0; i < n_lanes; i++) {
             const tm_tree_draft draft = tm__grower_view(b->lanes[i].grower);
             *out_grew = *out_grew || draft.n_nodes > 1;

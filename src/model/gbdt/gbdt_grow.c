@@ -823,6 +823,10 @@ void tm__grower_set_values(tm_grower *grower, const double *values) {
     }
 }
 
+tm_score_step tm__grower_step(const tm_grower *grower) {
+    return (tm_score_step){.leaf_of = grower->leaf_of, .values = grower->values};
+}
+
 typedef struct scores_job {
     tm_grower *grower;
     double *scores;

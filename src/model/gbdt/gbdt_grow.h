@@ -57,7 +57,9 @@ const uint16_t *tm__grower_leaf_of(const tm_grower *grower);
 /** Give the leaves values that were fitted elsewhere [leaves], before the learning rate; limits of
  * values hold. */
 void tm__grower_set_values(tm_grower *grower, const double *values);
-/** Add the tree's values to scores [n_rows], rows that did not take part included. */
+/** The tree's answers for all rows, those that did not take part included, until the next fit. */
+tm_score_step tm__grower_step(const tm_grower *grower);
+/** Add them to scores [n_rows]. */
 void tm__grower_add_scores(tm_grower *grower, double *scores);
 /** Add the gain of each split to gains [columns of the view]. */
 void tm__grower_add_gains(const tm_grower *grower, double *gains);

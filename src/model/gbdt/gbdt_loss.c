@@ -37,6 +37,8 @@ typedef struct loss_job {
     const tm_loss *loss;
     uint32_t output;
     const double *scores;
+    double *step_scores; /* of the output; NULL: no step */
+    tm_score_step step;
     const double *norms;
     double *norms_out;
     double *chunks;
@@ -607,6 +609,9 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
     (void)worker;
     for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
+        for (uint32_t i = 0; i < n && job->step_scores != NULL; i++) {
+            job->step_scores[row + i] += job->step.values[job->step.leaf_of[row + i]];
+        }
         const row_block b = {
             .loss = loss,
             .s = job->scores + job->output * loss->n_rows + row,
@@ -709,10 +714,16 @@ static bool has_counts(const tm_loss *loss) {
 }
 
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
-                       const double *scores, const double *norms, uint64_t key, tm_gradients *out) {
+                       const tm_score_step *step, double *scores, const double *norms, uint64_t key,
+                       tm_gradients *out) {
     TM_ASSERT(out->n_rows == loss->n_rows && loss->n_rows <= TM_LOSS_MAX_ROWS);
+    TM_ASSERT(step == NULL || loss->rank == NULL);
     loss_job job = {
         .loss = loss, .output = output, .scores = scores, .norms = norms, .gradients = out};
+    if (step != NULL) {
+        job.step = *step;
+        job.step_scores = scores + output * loss->n_rows;
+    }
     const uint64_t n_chunks = chunk_count(loss->n_rows);
     if (loss->rank != NULL) {
         tm__rank_fit(pool, loss->rank, scores, &job.rank_g, &job.rank_h);

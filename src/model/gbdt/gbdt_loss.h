@@ -71,9 +71,17 @@ static inline int64_t tm__packed_wide(int32_t packed) {
 }
 
 TM_NODISCARD tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err);
-/** Fill everything from scores. */
+/* A tree's answers that scores lack yet: row r has values[leaf_of[r]]. */
+typedef struct tm_score_step {
+    const uint16_t *leaf_of; /* [n_rows] */
+    const double *values;    /* of leaves */
+} tm_score_step;
+
+/** Fill everything from scores. step (NULL: none) is added to the output's scores on the way, which
+ * spares a pass over them; not for LAMBDARANK. */
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
-                       const double *scores, const double *norms, uint64_t key, tm_gradients *out);
+                       const tm_score_step *step, double *scores, const double *norms, uint64_t key,
+                       tm_gradients *out);
 /** Packed integers of rows [begin, end): rounded at random, without bias, by the row's number. */
 void tm__gradients_pack_rows(const tm_gradients *gradients, uint64_t begin, uint64_t end,
                              int32_t *out);
