@@ -508,8 +508,11 @@ static void lane_task(void *arg, uint64_t item, uint32_t worker) {
         columns_sample(b, output, lane->columns);
     }
     const tm_score_step step = tm__grower_step(lane->grower);
-    tm__gradients_fit(pool, &b->loss, output, b->has_step ? &step : NULL, b->scores, b->norms,
-                      tm__rng_split(b->in->seed, "gbdt.rounding", tree).key, &lane->gradients);
+    const tm_gradients_from from = {.scores = b->scores,
+                                    .norms = b->norms,
+                                    .step = b->has_step ? &step : NULL,
+                                    .key = tm__rng_split(b->in->seed, "gbdt.rounding", tree).key};
+    tm__gradients_fit(pool, &b->loss, output, &from, &lane->gradients);
     const tm_grow_input input = {.gradients = &lane->gradients,
                                  .scale = b->loss.scale,
                                  .power = tm__objective_power(&b->loss.spec),

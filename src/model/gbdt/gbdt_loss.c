@@ -714,19 +714,21 @@ static bool has_counts(const tm_loss *loss) {
 }
 
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
-                       const tm_score_step *step, double *scores, const double *norms, uint64_t key,
-                       tm_gradients *out) {
+                       const tm_gradients_from *from, tm_gradients *out) {
     TM_ASSERT(out->n_rows == loss->n_rows && loss->n_rows <= TM_LOSS_MAX_ROWS);
-    TM_ASSERT(step == NULL || loss->rank == NULL);
-    loss_job job = {
-        .loss = loss, .output = output, .scores = scores, .norms = norms, .gradients = out};
-    if (step != NULL) {
-        job.step = *step;
-        job.step_scores = scores + output * loss->n_rows;
+    TM_ASSERT(from->step == NULL || loss->rank == NULL);
+    loss_job job = {.loss = loss,
+                    .output = output,
+                    .scores = from->scores,
+                    .norms = from->norms,
+                    .gradients = out};
+    if (from->step != NULL) {
+        job.step = *from->step;
+        job.step_scores = from->scores + output * loss->n_rows;
     }
     const uint64_t n_chunks = chunk_count(loss->n_rows);
     if (loss->rank != NULL) {
-        tm__rank_fit(pool, loss->rank, scores, &job.rank_g, &job.rank_h);
+        tm__rank_fit(pool, loss->rank, from->scores, &job.rank_g, &job.rank_h);
     }
     tm__pool_run(pool, n_chunks, gradients_task, &job);
     out->sum_abs_g = out->sum_h = out->max_abs_g = out->max_h = 0;
@@ -745,5 +747,5 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
     if (has_counts(loss)) {
         out->unit_h = 1; /* hessians are counts */
     }
-    out->key = key;
+    out->key = from->key;
 }

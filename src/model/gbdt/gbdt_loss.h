@@ -77,11 +77,18 @@ typedef struct tm_score_step {
     const double *values;    /* of leaves */
 } tm_score_step;
 
-/** Fill everything from scores. step (NULL: none) is added to the output's scores on the way, which
- * spares a pass over them; not for LAMBDARANK. */
+/* What gradients are made from. */
+typedef struct tm_gradients_from {
+    double *scores;            /* [n_outputs x n_rows] */
+    const double *norms;       /* of SOFTMAX */
+    const tm_score_step *step; /* added to the output's scores on the way, which spares a pass over
+                                  them; not for LAMBDARANK; NULL: none */
+    uint64_t key;              /* of the random numbers of rounding */
+} tm_gradients_from;
+
+/** Fill everything for one output. */
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
-                       const tm_score_step *step, double *scores, const double *norms, uint64_t key,
-                       tm_gradients *out);
+                       const tm_gradients_from *from, tm_gradients *out);
 /** Packed integers of rows [begin, end): rounded at random, without bias, by the row's number. */
 void tm__gradients_pack_rows(const tm_gradients *gradients, uint64_t begin, uint64_t end,
                              int32_t *out);

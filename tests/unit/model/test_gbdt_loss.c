@@ -97,7 +97,8 @@ static void data_done(loss_data *d) {
 
 static void gradients_fit(loss_data *d, uint32_t output) {
     tm__loss_norms(NULL, &d->loss, d->scores, d->norms);
-    tm__gradients_fit(NULL, &d->loss, output, NULL, d->scores, d->norms, 99, &d->gradients);
+    tm__gradients_fit(NULL, &d->loss, output, &(tm_gradients_from){d->scores, d->norms, NULL, 99},
+                      &d->gradients);
 }
 
 /* Sum of the loss over rows, as a function of the scores. */
@@ -299,8 +300,8 @@ static void threads_change_nothing(void **state) {
     assert_int_equal(tm__loss_init(&spec, n, y, NULL, &loss, NULL), TM_OK);
     assert_int_equal(tm__gradients_init(n, &one, NULL), TM_OK);
     assert_int_equal(tm__gradients_init(n, &three, NULL), TM_OK);
-    tm__gradients_fit(NULL, &loss, 0, NULL, scores, NULL, 1, &one);
-    tm__gradients_fit(pool, &loss, 0, NULL, scores, NULL, 1, &three);
+    tm__gradients_fit(NULL, &loss, 0, &(tm_gradients_from){scores, NULL, NULL, 1}, &one);
+    tm__gradients_fit(pool, &loss, 0, &(tm_gradients_from){scores, NULL, NULL, 1}, &three);
     assert_memory_equal(one.g, three.g, n * sizeof(float));
     assert_memory_equal(one.h, three.h, n * sizeof(float));
     assert_true(one.unit_g == three.unit_g && one.unit_h == three.unit_h);
