@@ -262,14 +262,18 @@ static tm_status score_chunk(void *arg, tm_table *chunk, tm_err *err) {
             return TM_FAIL(err, TM_E_NOMEM, "no memory for %llu answers", (unsigned long long)n);
         }
     }
-    TM_TRY(tm__bundle_predict(p->ctx, p->bundle, chunk, NULL, n, p->pred, err));
+    tm_status st = tm__bundle_predict(p->ctx, p->bundle, chunk, NULL, n, p->pred, err);
+    if (st != TM_OK) {
+        err->data_row += err->data_row > 0 ? p->n_rows : 0; /* of the chunk */
+        return st;
+    }
     if (!p->has_head && !p->is_json) {
         put_head(p, chunk);
     }
     p->has_head = true;
     tm_cell *cells =
         tm__mem_zalloc((size_t)tm__bundle_schema(p->bundle)->n_cols + 1, sizeof(*cells));
-    tm_status st = cells == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a row") : TM_OK;
+    st = cells == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a row") : TM_OK;
     for (uint64_t row = 0; st == TM_OK && row < n; row++) {
         st = put_row(p, chunk, row, cells, err);
     }

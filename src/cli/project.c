@@ -60,6 +60,7 @@ static const model_key keys[] = {
     {"entity", "entity", VALUE_TEXT, NULL},
     {"weight", "weight", VALUE_TEXT, NULL},
     {"group", "group", VALUE_TEXT, NULL},
+    {"init_score", "init_score", VALUE_TEXT, NULL},
     {"level_means", "level_means", VALUE_CHOICE, "held-out ordered"},
     {"split", "split", VALUE_TEXT, NULL},
     {"learner", "learners", VALUE_TEXT, NULL},

@@ -169,7 +169,7 @@ static tm_status get_input(tm_reader *in, const tm_schema *before, tm_schema_col
         return bad(err, "an input is there twice");
     }
     const uint8_t type = tm__reader_u8(in), role = tm__reader_u8(in);
-    if (type < TM_TYPE_BOOL || type > TM_TYPE_TIME || role > TM_ROLE_DROPPED) {
+    if (type < TM_TYPE_BOOL || type > TM_TYPE_TIME || role > TM_ROLE_SCORE) {
         return bad(err, "the type or role of an input is unknown");
     }
     out->type = (tm_type)type;

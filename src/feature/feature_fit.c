@@ -254,6 +254,9 @@ static tm_status fit_text(tm_fit *fit, uint32_t input, bool is_forced, tm_err *e
 
 static tm_status fit_input(tm_fit *fit, uint32_t input, bool is_forced, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
+    if (input_of(fit, input)->role == TM_ROLE_SCORE) {
+        return TM_OK; /* see add_score */
+    }
     if (profile->n_missing == profile->n_rows) {
         return note(fit, input, "has no value in the training rows", err);
     }
@@ -266,6 +269,20 @@ static tm_status fit_input(tm_fit *fit, uint32_t input, bool is_forced, tm_err *
     default:
         return fit_number(fit, input, is_forced, err);
     }
+}
+
+/* The last feature is no feature: the score that a row brings along. */
+static tm_status add_score(tm_fit *fit, tm_err *err) {
+    tm_schema *inputs = &fit->program->schema;
+    for (uint32_t input = 0; input < inputs->n_cols; input++) {
+        if (inputs->cols[input].role == TM_ROLE_SCORE) {
+            inputs->cols[input].is_nullable = false;
+            tm_step step = {.kind = TM_STEP_NUMBER};
+            return add_step(fit, &step, input, tm__text_printf("%s", inputs->cols[input].name),
+                            tm__text_printf("what the model's score is added to"), err);
+        }
+    }
+    return TM_OK;
 }
 
 /* What looked like an identifier is better than nothing. */
@@ -309,7 +326,8 @@ static tm_status find_inputs(tm_fit *fit, const tm_schema *schema, tm_err *err) 
     TM_TRY(tm__schema_copy(schema, &all, err));
     uint32_t n = 0; /* what is not an input moves to the end, and goes */
     for (uint32_t i = 0; i < all.n_cols; i++) {
-        if (all.cols[i].role != TM_ROLE_FEATURE && all.cols[i].role != TM_ROLE_TIME) {
+        const tm_role role = all.cols[i].role;
+        if (role != TM_ROLE_FEATURE && role != TM_ROLE_TIME && role != TM_ROLE_SCORE) {
             continue;
         }
         fit->columns[n] = tm__table_column(fit->table, i);
@@ -428,6 +446,7 @@ static tm_status fit_steps(tm_fit *fit, tm_err *err) {
         TM_TRY(fit_leftovers(fit, err));
     }
     TM_TRY(tm__fit_text_steps(fit, err));
+    TM_TRY(add_score(fit, err));
     fit->held = tm__mem_zalloc(program->n_steps, sizeof(double *));
     if (fit->held == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for features");

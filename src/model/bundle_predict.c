@@ -20,6 +20,9 @@ static tm_status predict_slice(tm_ctx *ctx, const tm_bundle *bundle, const tm_ta
     tm_matrix *matrix = NULL;
     TM_TRY(tm__program_apply(ctx, bundle->program, table, rows, n_rows, &matrix, err));
     const tm_status st = tm__model_predict(ctx, bundle->model, tm__matrix_view(matrix), out, err);
+    if (st != TM_OK && err != NULL && err->data_row > 0) { /* of the view */
+        err->data_row = (uint64_t)rows[err->data_row - 1] + 1;
+    }
     if (st == TM_OK) {
         tm__model_link(tm__model_link_of(bundle->model), bundle->model->n_outputs, n_rows, out);
     }

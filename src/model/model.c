@@ -441,7 +441,7 @@ void tm__model_link(tm_link link, uint32_t n_outputs, uint64_t n_rows, double *r
         }
     } else if (link == TM_LINK_EXP) {
         for (uint64_t i = 0; i < n_rows; i++) {
-            raw[i] = tm__exp(fmin(fmax(raw[i], -EXP_MAX), EXP_MAX));
+            raw[i] = isnan(raw[i]) ? raw[i] : tm__exp(fmin(fmax(raw[i], -EXP_MAX), EXP_MAX));
         }
     } else if (link == TM_LINK_SOFTMAX) {
         for (uint64_t i = 0; i < n_rows; i++) {

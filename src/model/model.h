@@ -141,7 +141,7 @@ struct tm_model { /* every state struct starts with this */
     uint32_t n_rounds;      /* rounds kept (early stopping), 0 where it has no meaning */
 };
 
-/** NULL-terminated list of all learners. Find by name knows blends too, which are no learners. */
+/** NULL-terminated list of all learners. Find by name knows blends and offsets too, which are no learners. */
 const tm_model_ops *const *tm__model_list(void);
 const tm_model_ops *tm__model_find(const char *name);
 

@@ -8,6 +8,7 @@
 #include "model/blend/blend.h"
 #include "model/gbdt/gbdt.h"
 #include "model/linear/linear.h"
+#include "model/offset/offset.h"
 
 static const tm_model_ops *const models[] = {
     &tm__gbdt_ops,
@@ -26,6 +27,8 @@ const tm_model_ops *tm__model_find(const char *name) {
             return models[i];
         }
     }
-    /* A blend is put together from others: files may hold one, nobody fits one by name. */
-    return strcmp(tm__blend_ops.name, name) == 0 ? &tm__blend_ops : NULL;
+    /* Put together from others: files may hold one, nobody fits one by name. */
+    return strcmp(tm__blend_ops.name, name) == 0    ? &tm__blend_ops
+           : strcmp(tm__offset_ops.name, name) == 0 ? &tm__offset_ops
+                                                    : NULL;
 }

@@ -170,13 +170,18 @@ static bool is_missing(const tm_schema_column *column, const tm_cell *cell) {
 
 tm_status tm__cell_fit(const tm_schema_column *column, tm_cell *cell, char *text_buf, bool *coerced,
                        tm_err *err) {
-    if (cell->type == TM_TYPE_NONE) {
-        *coerced = false;
-        return TM_OK;
-    }
+    const bool is_text = cell->type == TM_TYPE_TEXT;
     if (is_missing(column, cell)) {
-        *coerced = cell->type == TM_TYPE_TEXT;
         *cell = (tm_cell){.type = TM_TYPE_NONE};
+    }
+    if (cell->type == TM_TYPE_NONE && column->role == TM_ROLE_SCORE) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_DATA, "column '%s' wants a value, got none", column->name);
+        tm_err_hint(err, "It is the score that the answer starts from; each row has its own.");
+        return st;
+    }
+    if (cell->type == TM_TYPE_NONE) {
+        *coerced = is_text;
         return TM_OK;
     }
     if (cell->type == column->type) {

@@ -20,7 +20,8 @@ typedef enum tm_role { /* numbers are stored in files */
                        TM_ROLE_ENTITY = 3, /* rows of one entity stay on one side of a split */
                        TM_ROLE_WEIGHT = 4,
                        TM_ROLE_GROUP = 5,
-                       TM_ROLE_DROPPED = 6 /* not used: reason says why */
+                       TM_ROLE_DROPPED = 6, /* not used: reason says why */
+                       TM_ROLE_SCORE = 7    /* a raw score that the model's is added to */
 } tm_role;
 
 typedef struct tm_schema_column {

@@ -55,6 +55,8 @@ typedef struct tm_train_options {
     const char *const *class_weights; /* "yes=5", or "balanced" alone: what training rows count */
     uint32_t n_class_weights;
     const char *time, *entity, *weight, *group; /* column names or NULL */
+    const char
+        *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
     tm_split split;
     tm_level_means level_means; /* of columns with many levels */
     uint64_t seed;

@@ -138,9 +138,17 @@ tm_status tm__candidates_init(tm_search *search, tm_err *err) {
         TM_TRY(check_learners(learners, err));
     }
     for (const tm_model_ops *const *list = tm__model_list(); *list != NULL; list++) {
-        const bool keeps = (*list)->keeps_rules || !tm__train_has_rules(search->options);
+        const bool has_score = search->options->init_score != NULL;
+        const bool keeps = ((*list)->keeps_rules || !tm__train_has_rules(search->options)) &&
+                           ((*list)->takes_scores || !has_score);
         const bool wanted = learners != NULL ? is_listed(learners, (*list)->name)
                                              : keeps && strcmp((*list)->name, "baseline") != 0;
+        if (wanted && has_score && !(*list)->takes_scores) {
+            const tm_status st =
+                TM_FAIL(err, TM_E_USAGE, "learner '%s' cannot start from scores", (*list)->name);
+            tm_err_hint(err, "Leave it out of --learner, or train without --init-score.");
+            return st;
+        }
         if (wanted && !keeps) {
             const tm_status st = TM_FAIL(
                 err, TM_E_USAGE, "learner '%s' cannot keep rules of columns", (*list)->name);

@@ -25,7 +25,8 @@ tm_status tm__train_base_check(const tm_train_data *data, const tm_train_options
     if (!model->ops->continues) {
         const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED,
                                      "a model of '%s' cannot be gone on from", model->ops->name);
-        tm_err_hint(err, "Train with --learner gbdt and a --param, which gives a model that can.");
+        tm_err_hint(err, "Train with --learner gbdt and a --param, and without --init-score, which "
+                         "gives a model that can.");
         return st;
     }
     bool is_same =

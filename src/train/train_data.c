@@ -54,11 +54,13 @@ static tm_status assign_roles(tm_train_data *data, const tm_train_options *optio
     TM_TRY(find_named(data, options->entity, "entity", &data->entity, err));
     TM_TRY(find_named(data, options->weight, "weight", &data->weight, err));
     TM_TRY(find_named(data, options->group, "group", &data->group, err));
+    TM_TRY(find_named(data, options->init_score, "score", &data->score, err));
     for (uint32_t i = 0; i < options->n_drop; i++) {
         uint32_t col = UINT32_MAX;
         TM_TRY(find_named(data, options->drop[i], "dropped", &col, err));
         TM_TRY(set_role(data, col, TM_ROLE_DROPPED, "dropped as asked", err));
     }
+    TM_TRY(set_role(data, data->score, TM_ROLE_SCORE, "the score that answers start from", err));
     TM_TRY(
         set_role(data, data->entity, TM_ROLE_ENTITY, "names the entity, so it is no feature", err));
     TM_TRY(set_role(data, data->group, TM_ROLE_GROUP, "names the group of a row", err));
@@ -97,6 +99,42 @@ static tm_status fill_weights(tm_train_data *data, tm_err *err) {
             return st;
         }
         data->weights[row] = value;
+    }
+    return TM_OK;
+}
+
+/* A score of a row that is used must be there; its number is that of the target's row. */
+static tm_status check_scores(const tm_train_data *data, tm_err *err) {
+    if (data->score == UINT32_MAX) {
+        return TM_OK;
+    }
+    const tm_column *column = tm__table_column(data->table, data->score);
+    const tm_role role = data->schema.cols[data->score].role;
+    if (role != TM_ROLE_SCORE) {
+        return TM_FAIL(err, TM_E_USAGE, "column '%s' cannot be the %s and the initial score",
+                       column->name, tm__role_text(role));
+    }
+    if (data->task == TM_TASK_MULTICLASS) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "one column cannot hold initial scores of %u classes",
+                    data->n_classes);
+        tm_err_hint(err, "Initial scores are for two classes, a number or a ranking.");
+        return st;
+    }
+    if (column->floats == NULL && column->ints == NULL) {
+        return TM_FAIL(err, TM_E_USAGE, "the initial score '%s' is %s, not a number", column->name,
+                       tm__type_text(column->type));
+    }
+    for (uint64_t row = 0; row < data->n_rows; row++) {
+        const double value = column->floats != NULL                ? column->floats[row]
+                             : column->ints[row] == TM_INT_MISSING ? NAN
+                                                                   : (double)column->ints[row];
+        if (!isnan(data->y[row]) && !(fabs(value) <= TM_MODEL_SCORE_MAX)) {
+            const tm_status st =
+                TM_FAIL(err, TM_E_DATA, "the initial score '%s' is not a number", column->name);
+            tm_err_at(err, NULL, row + 1, data->score + 1);
+            return st;
+        }
     }
     return TM_OK;
 }
@@ -140,6 +178,9 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
     }
     if (st == TM_OK) {
         st = tm__class_weights_init(data, options, err);
+    }
+    if (st == TM_OK) {
+        st = check_scores(data, err);
     }
     if (st == TM_OK) {
         st = tm__queries_init(data, err);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "model/blend/blend.h"
+#include "model/offset/offset.h"
 
 /* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
  * rounds. */
@@ -154,6 +155,22 @@ static tm_status final_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_
     return st;
 }
 
+/* What was fitted beside scores adds them; the program goes with the model. */
+static tm_status add_scores(tm_fold *fold, tm_final *out, tm_err *err) {
+    if (fold->has_scores) {
+        tm_model *inner = out->model;
+        out->model = NULL;
+        const tm_status st = tm__offset_create(&inner, &out->model, err);
+        if (st != TM_OK) {
+            tm__model_free(inner);
+            return st;
+        }
+    }
+    out->program = fold->program;
+    fold->program = NULL;
+    return TM_OK;
+}
+
 tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_err *err) {
     const tm_train_data *data = search->data;
     tm_model *members[TM_MAX_CANDIDATES] = {NULL};
@@ -169,10 +186,12 @@ tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_
     tm_status st = described == NULL
                        ? TM_FAIL(err, TM_E_NOMEM, "no memory for a record")
                        : tm__train_rules_init(search->options, fold.program, &rules, err);
+    const tm_view x = tm__fold_view(&fold, fold.x);
     const tm_fit_input in = {
         .task = data->task,
         .n_classes = data->n_classes,
-        .x = tm__matrix_view(fold.x),
+        .x = &x,
+        .init_scores = tm__fold_scores(&fold, fold.x),
         .y = fold.y,
         .weights = fold.weights,
         .queries = fold.queries,
@@ -194,8 +213,7 @@ tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_
         out->params = json_incref(json_object_get(json_array_get(described, 0), "params"));
     }
     if (st == TM_OK) {
-        out->program = fold.program;
-        fold.program = NULL;
+        st = add_scores(&fold, out, err);
     }
     for (uint32_t i = 0; i < search->n_blend; i++) {
         tm__model_free(members[i]);
@@ -232,8 +250,7 @@ tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
         st = tm__search_fit_kept(ctx, search, &fold, &out->model, err);
     }
     if (st == TM_OK) {
-        out->program = fold.program;
-        fold.program = NULL;
+        st = add_scores(&fold, out, err);
     }
     tm__fold_done(&fold);
     tm__fold_rows_done(&rows);

@@ -112,6 +112,7 @@ tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
     memset(fold, 0, sizeof(*fold));
     fold->n = rows->n_fit;
     fold->n_valid = rows->n_valid;
+    fold->has_scores = data->score != UINT32_MAX;
     fold->valid_rows = tm__mem_alloc(rows->n_valid, sizeof(uint32_t));
     tm_status st = TM_OK;
     if (fold->valid_rows == NULL) {
@@ -141,6 +142,17 @@ tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
         tm__fold_done(fold);
     }
     return st;
+}
+
+tm_view tm__fold_view(const tm_fold *fold, const tm_matrix *matrix) {
+    tm_view view = *tm__matrix_view(matrix);
+    view.n_cols -= fold->has_scores ? 1 : 0;
+    return view;
+}
+
+const double *tm__fold_scores(const tm_fold *fold, const tm_matrix *matrix) {
+    const tm_view *view = tm__matrix_view(matrix);
+    return fold->has_scores ? view->cols[view->n_cols - 1] : NULL;
 }
 
 void tm__fold_done(tm_fold *fold) {

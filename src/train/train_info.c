@@ -77,6 +77,7 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     set_text(recipe, "entity", options->entity);
     set_text(recipe, "weight", options->weight);
     set_text(recipe, "group", options->group);
+    set_text(recipe, "init_score", options->init_score);
     if (options->level_means != TM_MEANS_HELD_OUT) {
         set_text(recipe, "level_means", tm__level_means_text(options->level_means));
     }
@@ -150,7 +151,7 @@ json_t *tm__train_left_out(const tm_train_data *data, const json_t *program) {
     for (uint32_t c = 0; c < data->schema.n_cols; c++) {
         const tm_schema_column *column = &data->schema.cols[c];
         if (column->role != TM_ROLE_FEATURE && column->role != TM_ROLE_TARGET &&
-            column->role != TM_ROLE_TIME) {
+            column->role != TM_ROLE_TIME && column->role != TM_ROLE_SCORE) {
             json_array_append_new(out, json_pack("{s:s, s:s}", "column", column->name, "reason",
                                                  column->reason != NULL ? column->reason : ""));
         }

@@ -17,7 +17,7 @@ typedef struct tm_train_data {
     uint64_t n_rows;
     uint64_t n_own; /* rows before the separate test table */
     tm_schema schema;
-    uint32_t target, time, entity, weight, group; /* columns, UINT32_MAX when there is none */
+    uint32_t target, time, entity, weight, group, score; /* columns, UINT32_MAX: there is none */
     tm_task task;
     uint32_t n_classes;
     char **classes;  /* [n_classes], owned */
@@ -45,6 +45,7 @@ typedef struct tm_fold {
     double *weights, *weights_valid;   /* NULL when there are none */
     uint32_t *queries, *queries_valid; /* RANKING: rising numbers; else NULL */
     uint32_t *valid_rows;              /* rows of the table */
+    bool has_scores;                   /* the last column is what fitting starts from */
     uint64_t n, n_valid;
 } tm_fold;
 
@@ -95,8 +96,8 @@ tm_str tm__train_class_text(const tm_column *column, uint64_t row, char *out);
 /* train_weights.c: weights of classes; nothing is done when there are none. */
 TM_NODISCARD tm_status tm__class_weights_init(tm_train_data *data, const tm_train_options *options,
                                               tm_err *err);
-/** Weights of both sides of a fold are multiplied by those of the classes; balanced ones follow from
- * the rows to fit on. */
+/** Weights of both sides of a fold are multiplied by those of the classes; balanced ones follow
+ * from the rows to fit on. */
 TM_NODISCARD tm_status tm__class_weights_fold(const tm_train_data *data, tm_fold *fold,
                                               tm_err *err);
 /* train_query.c: queries of a ranking; nothing is done for another task. */
@@ -131,6 +132,10 @@ void tm__fold_rows_done(tm_fold_rows *rows);
 TM_NODISCARD tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
                                      const tm_fold_rows *rows, uint64_t seed, tm_err *err);
 void tm__fold_done(tm_fold *fold);
+/** What learners see of a fold's numbers: all but the initial score, which is the last column. */
+tm_view tm__fold_view(const tm_fold *fold, const tm_matrix *matrix);
+/** Initial scores of the rows, or NULL. */
+const double *tm__fold_scores(const tm_fold *fold, const tm_matrix *matrix);
 /** Number of answers a row. */
 uint32_t tm__train_outputs(const tm_train_data *data);
 /** Fold of each training row (by position): 0 .. n_folds-1; a time-ordered run has one fold, the

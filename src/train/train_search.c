@@ -139,13 +139,16 @@ static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *f
     const tm_train_data *data = search->data;
     tm_column_rule *rules = NULL;
     TM_TRY(tm__train_rules_init(search->options, fold->program, &rules, err));
+    const tm_view x = tm__fold_view(fold, fold->x), x_valid = tm__fold_view(fold, fold->x_valid);
     const tm_fit_input in = {
         .task = data->task,
         .n_classes = data->n_classes,
-        .x = tm__matrix_view(fold->x),
+        .x = &x,
         .y = fold->y,
         .weights = fold->weights,
-        .x_valid = tm__matrix_view(fold->x_valid),
+        .init_scores = tm__fold_scores(fold, fold->x),
+        .init_scores_valid = tm__fold_scores(fold, fold->x_valid),
+        .x_valid = &x_valid,
         .y_valid = fold->y_valid,
         .weights_valid = fold->weights_valid,
         .queries = fold->queries,
@@ -164,6 +167,9 @@ static tm_status fit_fold(tm_ctx *ctx, const tm_search *search, const tm_fold *f
     if (st != TM_OK) {
         tm__model_free(model);
         return st;
+    }
+    for (uint64_t i = 0; in.init_scores_valid != NULL && i < fold->n_valid; i++) {
+        pred[i] += in.init_scores_valid[i]; /* one output */
     }
     *out = model;
     return TM_OK;

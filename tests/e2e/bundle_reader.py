@@ -200,7 +200,7 @@ class Program:
             f.f64(2)
             f.u32()
             f.optional()
-            want(1 <= kind <= 6 and role <= 6 and nullable <= 1, "input")
+            want(1 <= kind <= 6 and role <= 7 and nullable <= 1, "input")
             self.inputs.append((name, kind))
         self.tables, self.texts, self.steps = [], [], []
         for _ in range(f.u32()):
@@ -425,7 +425,24 @@ class Blend:
         return out
 
 
-LEARNERS = {"gbdt": Gbdt, "linear": Linear, "baseline": Baseline, "blend": Blend}
+class Offset:
+    """docs/formats/bundle.md"""
+
+    def __init__(self, data):
+        f = Fields(data)
+        want(f.raw(4) == b"OFST" and f.u32() == 1, "offset")
+        name, size = f.text(), f.u64()
+        want(not any(f.raw(aligned(f.at) - f.at)), "zeros before the model")
+        self.inner = LEARNERS[name](f.raw(size))
+        f.end()
+        self.task, self.k, self.n_cols, self.n_terms = self.inner.task, self.inner.k, self.inner.n_cols + 1, self.inner.n_terms
+        self.is_log = getattr(self.inner, "is_log", False)
+
+    def score(self, x, weights):
+        return [self.inner.score(x[:-1], weights)[0] + x[-1]]
+
+
+LEARNERS = {"gbdt": Gbdt, "linear": Linear, "baseline": Baseline, "blend": Blend, "offset": Offset}
 
 
 class Bundle:

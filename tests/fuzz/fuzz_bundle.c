@@ -107,7 +107,7 @@ static uint8_t *append(tm_buf *buf, const void *data, size_t len) {
 
 /* A file of parts, each with the length that it says as far as there are bytes. */
 static void load_parts(const uint8_t *data, size_t len) {
-    static const char names[4][64] = {"gbdt", "linear", "baseline", "blend"};
+    static const char names[5][64] = {"gbdt", "linear", "baseline", "blend", "offset"};
     static const uint8_t no_sum[4];
     static tm_buf program, model, file; /* kept from one input to the next */
     tm_bytes sections[TM_SECTION_END] = {{NULL, 0}};
@@ -136,7 +136,7 @@ static void load_parts(const uint8_t *data, size_t len) {
     if (sizes[2] > 0) {
         sections[TM_SECTION_NOTES] = (tm_bytes){notes, sizes[2]};
     }
-    (void)append(&model, names[data[1] % 4], sizeof(names[0]));
+    (void)append(&model, names[data[1] == UINT8_MAX ? 4 : data[1] % 4], sizeof(names[0]));
     (void)append(&model, data + at, len - at);
     sections[TM_SECTION_MODEL] = (tm_bytes){model.data, model.len};
     must(bundle_bytes_pack(sections, &file));

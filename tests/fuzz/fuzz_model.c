@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "model/blend/blend.h"
+#include "model/offset/offset.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -60,7 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     if (len < 1) {
         return 0;
     }
-    const tm_model_ops *ops = data[0] % (n + 1) < n ? list[data[0] % (n + 1)] : &tm__blend_ops;
+    const tm_model_ops *ops = data[0] == UINT8_MAX    ? &tm__offset_ops
+                              : data[0] % (n + 1) < n ? list[data[0] % (n + 1)]
+                                                      : &tm__blend_ops;
     uint8_t *copy = tm__mem_alloc(len, 1); /* aligned, as a bundle's section is */
     tm_model *model = NULL;
     tm_model *again = NULL;

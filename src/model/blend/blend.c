@@ -7,7 +7,7 @@
  *   1. Members have the blend's task, outputs and dense columns; weights are shares: over 0, at
  * most 1.
  *   2. Sums run over members in their order, so a row alone and in a batch get the same bits.
- *   3. A member is no blend.
+ *   3. A member is a learner's model, so that nothing nests.
  */
 #include "model/blend/blend.h"
 
@@ -46,11 +46,20 @@ static void free_blend(tm_model *model) {
     tm__mem_free(self);
 }
 
+/* One that fits: no blend, and nothing else that is put together. */
+static bool is_learner(const tm_model_ops *ops) {
+    const tm_model_ops *const *list = tm__model_list();
+    while (*list != NULL && *list != ops) {
+        list++;
+    }
+    return *list != NULL;
+}
+
 static tm_status check_member(const blend *self, const tm_model *member, double weight,
                               tm_err *err) {
     if (member->task != self->base.task || member->is_log != self->base.is_log ||
         member->n_outputs != self->base.n_outputs || member->n_cols != self->base.n_cols ||
-        member->ops == &tm__blend_ops) {
+        !is_learner(member->ops)) {
         return TM_FAIL(err, TM_E_INVALID, "the members of a blend do not answer the same question");
     }
     if (!(weight > 0.0 && weight <= 1.0)) {
@@ -219,7 +228,7 @@ static tm_status load_member(tm_reader *reader, tm_model **out, double *out_weig
         return TM_FAIL(err, TM_E_INTEGRITY, "the blend ends in the middle of a member");
     }
     const tm_model_ops *ops = tm__model_find(name);
-    if (ops == NULL || ops == &tm__blend_ops) {
+    if (!is_learner(ops)) {
         return TM_FAIL(err, TM_E_INTEGRITY, "the blend names a learner that is not there");
     }
     return ops->load(data, len, out, err);

@@ -9,6 +9,7 @@ again: a release that answers otherwise is wrong, not the file.
 import csv
 import http.client
 import json
+import math
 import pathlib
 import random
 import shutil
@@ -35,6 +36,7 @@ TASKS = {"binary": "churned", "multiclass": "channel", "regression": "value"}
 # Boosted trees of other objectives, and a ranking: task, target, more words.
 OWN_CASES = {"poisson": ("regression", "claims", ["--param", "gbdt.objective=poisson"]),
              "quantile": ("regression", "value", ["--param", "gbdt.objective=quantile", "--param", "gbdt.quantile_alpha=0.8"]),
+             "offset": ("regression", "claims", ["--param", "gbdt.objective=poisson", "--init-score", "score"]),
              "ranking": ("ranking", "claims", ["--group", "shop"])}
 
 
@@ -51,6 +53,7 @@ def rows_of(n, seed):
         months, plan, city = rng.randrange(60), rng.choice(["basic", "plus", "pro"]), rng.choice(cities())
         spend, active = round(rng.expovariate(1 / 40), 2), rng.random() < 0.6
         words = rng.sample(WORDS, 5)
+        exposure = round(math.log(1 + months), 3)
         score = months / 20 - (plan == "pro") * 1.5 + ("refund" in words) * 2 - active + (len(city) % 3) / 2 + rng.gauss(0, 0.6) - 1
         row = {
             "months": months, "spend": spend, "active": str(active).lower(), "plan": plan, "city": city,
@@ -60,7 +63,7 @@ def rows_of(n, seed):
             "note": " ".join(words),
         }
         row = {k: ("" if rng.random() < 0.04 else v) for k, v in row.items()}
-        row.update(churned="yes" if score > 0 else "no", value=round(10 * score + spend / 9 + 8 * (months // 12 % 2), 3),
+        row.update(score=exposure, churned="yes" if score > 0 else "no", value=round(10 * score + spend / 9 + 8 * (months // 12 % 2), 3),
                    claims=max(0, min(9, round(2 * score + 2))), shop=f"s{len(rows) % 60}", channel="phone" if score > 0.8 else "post" if "thanks" in words else "web, app")
         rows.append(row)
     return rows
@@ -72,7 +75,7 @@ def rows_asked():
     for i, change in enumerate([
             {"plan": "gold", "city": "Atlantis"}, {"months": "-5", "spend": "1e300"}, {"since": "1899-12-31", "seen": "2199-01-01T00:00:00"},
             {"note": "refund refund refund CANCEL of invoice 12, 13 and 14: thanks! café"}, {"ticket": "77", "note": "zzz"},
-            {c: "" for c in COLUMNS}]):
+            {c: "" for c in COLUMNS}]):  # the score of a row must be there
         rows[i].update(change)
     return rows
 
@@ -103,8 +106,8 @@ def train(program, task, learner, folder):
     folder = pathlib.Path(folder)
     data, home = folder / "train.csv", folder / f"home_{task}_{learner}"
     task, target, own = OWN_CASES.get(learner, (task, TASKS.get(task), []))
-    learner = "gbdt" if own else learner
-    write_csv(data, COLUMNS + [target] + ["shop"] * ("--group" in own), rows_of(3000, 1)[:BLEND_ROWS if learner == "blend" else None])
+    learner, made = "gbdt" if own else learner, "offset" if "--init-score" in own else "gbdt" if own else learner
+    write_csv(data, COLUMNS + [target] + ["shop"] * ("--group" in own) + ["score"] * ("--init-score" in own), rows_of(3000, 1)[:BLEND_ROWS if learner == "blend" else None])
     drop = ["--drop", BLEND_DROPS[task]] if learner == "blend" else []
     subprocess.run([program, "train", data.name, "--target", target, "--name", "compat", "--task", task, "--home", home, "--seed", "1",
                     "--threads", "1", "-q", *drop, *own, *LEARNERS[learner]], check=True, stdout=subprocess.DEVNULL, cwd=folder)
@@ -112,8 +115,8 @@ def train(program, task, learner, folder):
     data = bundle.read_bytes()
     for entry in range(64, 64 + 32 * struct.unpack_from("<I", data, 12)[0], 32):
         kind, _, at = struct.unpack_from("<IIQ", data, entry)
-        if kind == 3 and not data[at:].startswith(learner.encode() + b"\0"):
-            sys.exit(f"{task}: the search did not give a {learner}")
+        if kind == 3 and not data[at:].startswith(made.encode() + b"\0"):
+            sys.exit(f"{task}: the search did not give a {made}")
     return bundle
 
 
@@ -197,7 +200,7 @@ def main():
                 continue
             place.parent.mkdir(exist_ok=True)
             place.with_suffix(".tmb").write_bytes(bundle.read_bytes())
-            write_csv(place.with_suffix(".csv"), COLUMNS, rows_asked())
+            write_csv(place.with_suffix(".csv"), COLUMNS + ["score"] * (learner == "offset"), rows_asked())
             place.with_suffix(".bits").write_text(predict(program, bundle, place.with_suffix(".csv"), folder), encoding="ascii")
             print(f"added {place.relative_to(HERE)}")
         if not (HERE / f"v{version}" / "home").exists():

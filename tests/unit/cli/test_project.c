@@ -55,6 +55,7 @@ static void every_key_lands_in_the_recipe(void **state) {
                   "    monotone: [a:-1, b:+1]\n"
                   "    interact: a+b, c\n"
                   "    group: g\n"
+                  "    init_score: s\n"
                   "    class_weight: [yes=5, no=1]\n"
                   "    level_means: ordered\n"
                   "    metric: auc\n"
@@ -72,6 +73,7 @@ static void every_key_lands_in_the_recipe(void **state) {
     assert_non_null(strstr(tm__json_text(json_object_get(recipe, "source"), "sql", ""), "SELECT"));
     assert_string_equal(tm__json_text(recipe, "target", ""), "late");
     assert_string_equal(tm__json_text(recipe, "group", ""), "g");
+    assert_string_equal(tm__json_text(recipe, "init_score", ""), "s");
     const json_t *weights = json_object_get(recipe, "class_weights");
     assert_int_equal(json_array_size(weights), 2);
     assert_string_equal(json_string_value(json_array_get(weights, 0)), "yes=5");

@@ -119,12 +119,35 @@ static void an_identifier_is_better_than_nothing(void **state) {
     case_done(&c);
 }
 
+static void a_score_is_the_last_feature_and_wanted_of_every_row(void **state) {
+    (void)state;
+    fit_case c;
+    tm_buf bytes;
+    tm_program *again = NULL;
+    case_init(&c, TM_TASK_BINARY, 600);
+    c.schema.cols[CASE_INT].role = TM_ROLE_SCORE;
+    assert_int_equal(case_fit(&c, NULL), TM_OK);
+    const uint32_t last = tm__program_features(c.program) - 1;
+    assert_int_equal(case_feature(c.program, "size"), last);
+    const uint32_t input = tm__program_feature(c.program, last)->input;
+    assert_int_equal(tm__program_schema(c.program)->cols[input].role, TM_ROLE_SCORE);
+    assert_false(tm__program_schema(c.program)->cols[input].is_nullable);
+    tm__buf_init(&bytes, (size_t)1 << 24);
+    assert_int_equal(tm__program_save(c.program, &bytes, NULL), TM_OK);
+    assert_int_equal(tm__program_load(bytes.data, bytes.len, &again, NULL), TM_OK);
+    assert_int_equal(tm__program_schema(again)->cols[input].role, TM_ROLE_SCORE);
+    tm__program_free(again);
+    tm__buf_done(&bytes);
+    case_done(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_input_has_steps_or_a_reason),
         cmocka_unit_test(the_number_of_threads_changes_nothing),
         cmocka_unit_test(parts_that_cannot_come_again_are_left_out),
         cmocka_unit_test(a_failed_allocation_leaves_nothing_behind),
+        cmocka_unit_test(a_score_is_the_last_feature_and_wanted_of_every_row),
         cmocka_unit_test(an_identifier_is_better_than_nothing),
     };
     return cmocka_run_group_tests_name("feature_fit", tests, NULL, NULL);

@@ -118,6 +118,25 @@ static void values_that_do_not_fit_say_why_without_the_value(void **state) {
     }
 }
 
+static void a_score_to_start_from_is_never_missing(void **state) {
+    (void)state;
+    const tm_schema_column score = {
+        .name = (char[]){"s"}, .type = TM_TYPE_FLOAT, .role = TM_ROLE_SCORE, .is_nullable = false};
+    tm_cell cells[] = {{.type = TM_TYPE_NONE},
+                       {.type = TM_TYPE_FLOAT, .f64 = NAN},
+                       {.type = TM_TYPE_TEXT, .text = TM_STR("n/a")},
+                       {.type = TM_TYPE_INT, .i64 = 2}};
+    for (size_t i = 0; i < 4; i++) {
+        char text[32];
+        bool coerced = false;
+        tm_err err = {0};
+        const tm_status st = tm__cell_fit(&score, &cells[i], text, &coerced, &err);
+        assert_int_equal(st, i < 3 ? TM_E_DATA : TM_OK);
+        assert_string_equal(err.message, i < 3 ? "column 's' wants a value, got none" : "");
+    }
+    assert_true(cells[3].type == TM_TYPE_FLOAT && cells[3].f64 == 2);
+}
+
 static void words_for_missing_and_bool_are_known(void **state) {
     (void)state;
     const char *const missing[] = {"",    " ",   "NA",   "N/A", "n/a", "null", "NULL",
@@ -136,6 +155,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_that_fit_are_made_the_type_of_their_column),
         cmocka_unit_test(values_that_do_not_fit_say_why_without_the_value),
+        cmocka_unit_test(a_score_to_start_from_is_never_missing),
         cmocka_unit_test(words_for_missing_and_bool_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
          .entity = "id",
          .weight = "w",
          .group = "g",
+         .init_score = "s",
          .level_means = TM_MEANS_ORDERED,
          .seed = 123456789012345,
          .work = 77,
