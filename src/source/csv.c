@@ -5,8 +5,7 @@
  *
  *     read     pass 1: columns learn their types and read values at once
  *              pass 2: those columns whose type was settled too late, if there are any
- *     stream   pass 1: columns without a given type learn, if there are any
- *              pass 2: every block becomes a table
+ *     stream   see csv_pipe.c
  *
  * 1. Both give the same values and types, because a type depends on all cells and nothing else.
  * 2. The first file says which columns there are and whether there is a header; the others must
@@ -22,26 +21,7 @@
 
 #define SAMPLE_RECORDS 1000u
 
-typedef tm_status (*chunk_fn)(void *arg, tm_table *chunk, tm_err *err);
-
-typedef struct reader {
-    tm_ctx *ctx;
-    const tm_source_spec *spec;
-    const char *const *paths;
-    uint32_t n_paths;
-    uint64_t bytes, bytes_done; /* of all files, of those behind */
-    tm_csv_column *cols;
-    uint32_t n_cols;
-    bool has_header;
-    uint64_t n_rows; /* of this pass */
-    /* streams */
-    chunk_fn fn;
-    void *arg;
-    /* the file being read */
-    tm_csv_scanner *scanner;
-    const char *path;
-    tm_csv_block block;
-} reader;
+typedef tm_csv_reader reader;
 
 /* --- the header --- */
 
@@ -282,26 +262,29 @@ static void run_column(void *arg, uint64_t item, uint32_t worker) {
     tm__csv_column_block(&r->cols[item], &r->block);
 }
 
-/* The failure of the first record; of its first field when there are several. */
-static tm_status check_columns(reader *r, tm_err *err) {
+tm_status tm__csv_columns_check(tm_csv_column *cols, const tm_csv_block *block, const char *path,
+                                tm_err *err) {
     tm_csv_column *first = NULL;
-    for (uint32_t col = 0; col < r->n_cols; col++) {
-        tm_csv_column *const c = &r->cols[col];
+    for (uint32_t col = 0; col < block->n_cols; col++) {
+        tm_csv_column *const c = &cols[col];
         if (c->status != TM_OK &&
             (first == NULL || c->bad_record < first->bad_record ||
              (c->bad_record == first->bad_record && c->field < first->field))) {
             first = c;
         }
     }
-    return first == NULL ? TM_OK : tm__csv_column_fail(first, &r->block, r->path, err);
+    return first == NULL ? TM_OK : tm__csv_column_fail(first, block, path, err);
 }
 
-/* The values of all columns as a table; the columns are empty then. */
-static tm_status make_table(reader *r, uint64_t n_rows, tm_table **out, tm_err *err) {
+tm_status tm__csv_table(tm_csv_column *cols, uint32_t n_cols, uint64_t n_rows, tm_table **out,
+                        tm_err *err) {
     tm_table_builder *const b = tm__builder_create();
     tm_status st = b == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a table") : TM_OK;
-    for (uint32_t col = 0; col < r->n_cols && st == TM_OK; col++) {
-        tm_csv_column *const c = &r->cols[col];
+    for (uint32_t col = 0; col < n_cols && st == TM_OK; col++) {
+        tm_csv_column *const c = &cols[col];
+        if (c->is_raw) {
+            continue;
+        }
         if (!tm__csv_column_fit(c, n_rows)) {
             st = TM_FAIL(err, TM_E_NOMEM, "no memory for column '%s'", c->name);
             break;
@@ -313,6 +296,9 @@ static tm_status make_table(reader *r, uint64_t n_rows, tm_table **out, tm_err *
             c->capacity = 0;
         }
     }
+    if (st == TM_OK) {
+        st = tm__builder_reserve(b, n_rows, err); /* where no column was read */
+    }
     if (st != TM_OK) {
         tm__builder_free(b);
         return st;
@@ -321,17 +307,8 @@ static tm_status make_table(reader *r, uint64_t n_rows, tm_table **out, tm_err *
     return tm__builder_finish(b, out, err);
 }
 
-static tm_status give_chunk(reader *r, tm_err *err) {
-    tm_table *table = NULL;
-    TM_TRY(make_table(r, r->block.record_end - r->block.record, &table, err));
-    const tm_status st = r->fn(r->arg, table, err);
-    tm__table_unref(table);
-    return st;
-}
-
 static tm_status run_block(reader *r, uint64_t first, uint64_t n_records, tm_err *err) {
     const uint64_t most = r->spec->n_rows_max == 0 ? TM_MAX_ROWS : r->spec->n_rows_max;
-    const bool gives = r->fn != NULL && !r->block.is_learning_only;
     if (r->n_rows + (n_records - first) > most) {
         (void)TM_FAIL(err, TM_E_LIMIT, "more than %llu rows", (unsigned long long)most);
         tm_err_hint(err, "Select fewer rows with --sql.");
@@ -348,16 +325,15 @@ static tm_status run_block(reader *r, uint64_t first, uint64_t n_records, tm_err
     r->block.n_cols = r->n_cols;
     r->block.record = first;
     r->block.record_end = n_records;
-    r->block.row = gives ? 0 : r->n_rows;
+    r->block.row = r->n_rows;
     tm__pool_run(r->ctx->pool, r->n_cols, run_column, r);
-    TM_TRY(check_columns(r, err));
+    TM_TRY(tm__csv_columns_check(r->cols, &r->block, r->path, err));
     r->n_rows += n_records - first;
     tm__ctx_progress(r->ctx, "load", r->bytes_done + tm__csv_pos(r->scanner), r->bytes, NULL);
-    return gives ? give_chunk(r, err) : TM_OK;
+    return TM_OK;
 }
 
-/* Open a file and cut its first block; columns are made by the first file, matched by the rest. */
-static tm_status open_file(reader *r, uint32_t number, uint64_t *out_n_records, tm_err *err) {
+tm_status tm__csv_reader_open(reader *r, uint32_t number, uint64_t *out_n_records, tm_err *err) {
     sample s = {0};
     r->path = r->paths[number];
     TM_TRY(tm__csv_open(r->path, r->spec->block_bytes, &r->scanner, err));
@@ -375,7 +351,7 @@ static tm_status open_file(reader *r, uint32_t number, uint64_t *out_n_records, 
     return st;
 }
 
-static void close_file(reader *r) {
+void tm__csv_reader_close(reader *r) {
     if (r->scanner != NULL) {
         r->bytes_done += tm__csv_pos(r->scanner);
     }
@@ -385,7 +361,7 @@ static void close_file(reader *r) {
 
 static tm_status run_file(reader *r, uint32_t number, tm_err *err) {
     uint64_t n_records = 0;
-    TM_TRY(open_file(r, number, &n_records, err));
+    TM_TRY(tm__csv_reader_open(r, number, &n_records, err));
     TM_TRY(run_block(r, r->has_header ? 1 : 0, n_records, err));
     for (;;) {
         TM_TRY(tm__csv_next(r->scanner, &n_records, err));
@@ -396,27 +372,31 @@ static tm_status run_file(reader *r, uint32_t number, tm_err *err) {
     }
 }
 
+tm_status tm__csv_reader_check(const reader *r, tm_err *err) {
+    if (r->n_rows > 0) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_DATA, "the file has a header but no rows");
+    tm_err_hint(err, "Give a file with rows, or pass --no-header if the line holds values.");
+    tm_err_at(err, r->paths[0], 0, 0);
+    return TM_E_DATA;
+}
+
 /* One pass over all files for the columns that are active. */
 static tm_status run_files(reader *r, tm_err *err) {
     r->n_rows = 0;
     r->bytes_done = 0;
     for (uint32_t number = 0; number < r->n_paths; number++) {
         const tm_status st = run_file(r, number, err);
-        close_file(r);
+        tm__csv_reader_close(r);
         TM_TRY(st);
     }
-    if (r->n_rows == 0) {
-        (void)TM_FAIL(err, TM_E_DATA, "the file has a header but no rows");
-        tm_err_hint(err, "Give a file with rows, or pass --no-header if the line holds values.");
-        tm_err_at(err, r->paths[0], 0, 0);
-        return TM_E_DATA;
-    }
-    return TM_OK;
+    return tm__csv_reader_check(r, err);
 }
 
 /* --- passes --- */
 
-static tm_status settle(reader *r, bool *out_needs_pass, tm_err *err) {
+tm_status tm__csv_reader_settle(reader *r, bool *out_needs_pass, tm_err *err) {
     *out_needs_pass = false;
     for (uint32_t col = 0; col < r->n_cols; col++) {
         tm_csv_column *const c = &r->cols[col];
@@ -430,7 +410,7 @@ static tm_status settle(reader *r, bool *out_needs_pass, tm_err *err) {
     return TM_OK;
 }
 
-static void reader_done(reader *r) {
+void tm__csv_reader_done(reader *r) {
     tm__csv_close(r->scanner);
     for (uint32_t col = 0; col < r->n_cols; col++) {
         tm__csv_column_done(&r->cols[col]);
@@ -438,8 +418,8 @@ static void reader_done(reader *r) {
     tm__mem_free(r->cols);
 }
 
-static reader make_reader(tm_ctx *ctx, const tm_source_spec *spec, const char *const *paths,
-                          uint32_t n_paths) {
+reader tm__csv_reader_make(tm_ctx *ctx, const tm_source_spec *spec, const char *const *paths,
+                           uint32_t n_paths) {
     reader r = {.ctx = ctx, .spec = spec, .paths = paths, .n_paths = n_paths};
     for (uint32_t number = 0; number < n_paths; number++) {
         r.bytes += tm__fs_info(paths[number]).size_bytes;
@@ -449,11 +429,11 @@ static reader make_reader(tm_ctx *ctx, const tm_source_spec *spec, const char *c
 
 tm_status tm__csv_read(tm_ctx *ctx, const tm_source_spec *spec, const char *const *paths,
                        uint32_t n_paths, tm_table **out, tm_err *err) {
-    reader r = make_reader(ctx, spec, paths, n_paths);
+    reader r = tm__csv_reader_make(ctx, spec, paths, n_paths);
     bool needs_pass = false;
     tm_status st = run_files(&r, err);
     if (st == TM_OK) {
-        st = settle(&r, &needs_pass, err);
+        st = tm__csv_reader_settle(&r, &needs_pass, err);
     }
     if (st == TM_OK && needs_pass) {
         for (uint32_t col = 0; col < r.n_cols; col++) {
@@ -465,52 +445,8 @@ tm_status tm__csv_read(tm_ctx *ctx, const tm_source_spec *spec, const char *cons
         st = run_files(&r, err);
     }
     if (st == TM_OK) {
-        st = make_table(&r, r.n_rows, out, err);
+        st = tm__csv_table(r.cols, r.n_cols, r.n_rows, out, err);
     }
-    reader_done(&r);
-    return st;
-}
-
-/* Columns by the first file; those without a given type, and dates, whose order may be open, are to
- * learn. */
-static tm_status open_stream(reader *r, bool *out_learns, tm_err *err) {
-    uint64_t n_records = 0;
-    const tm_status st = open_file(r, 0, &n_records, err);
-    close_file(r);
-    *out_learns = false;
-    for (uint32_t col = 0; col < r->n_cols && st == TM_OK; col++) {
-        tm_csv_column *const c = &r->cols[col];
-        c->is_active =
-            c->type == TM_TYPE_NONE || c->type == TM_TYPE_DATE || c->type == TM_TYPE_TIME;
-        c->is_learning = c->is_active;
-        *out_learns |= c->is_active;
-    }
-    return st;
-}
-
-tm_status tm__csv_stream(tm_ctx *ctx, const tm_source_spec *spec, const char *const *paths,
-                         uint32_t n_paths, tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err),
-                         void *arg, tm_err *err) {
-    reader r = make_reader(ctx, spec, paths, n_paths);
-    bool learns = false, needs_pass = false;
-    tm_status st = open_stream(&r, &learns, err);
-    r.fn = fn;
-    r.arg = arg;
-    if (st == TM_OK && learns) {
-        r.block.is_learning_only = true;
-        st = run_files(&r, err);
-        r.block.is_learning_only = false;
-    }
-    if (st == TM_OK) {
-        st = settle(&r, &needs_pass, err);
-    }
-    if (st == TM_OK) {
-        for (uint32_t col = 0; col < r.n_cols; col++) {
-            r.cols[col].is_active = true;
-            tm__csv_column_reset(&r.cols[col]);
-        }
-        st = run_files(&r, err);
-    }
-    reader_done(&r);
+    tm__csv_reader_done(&r);
     return st;
 }

@@ -38,11 +38,57 @@ static uint32_t examine_integer(tm_str text, size_t n_sign, uint64_t digits, tm_
     return TM_CAN_INT;
 }
 
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* The number that eight digits are, the first one in the lowest byte; *out_digits is false when one
+ * is no digit. Pairs, then fours, then all are joined by one product each. */
+static uint64_t join_digits(uint64_t text, bool *out_digits) {
+    const uint64_t digits = text ^ UINT64_C(0x3030303030303030);
+    /* A byte above 9 carries into its high bit when 118 is added, or has it. */
+    *out_digits = (((digits & UINT64_C(0x7f7f7f7f7f7f7f7f)) + UINT64_C(0x7676767676767676)) &
+                   UINT64_C(0x8080808080808080)) == 0 &&
+                  (digits & UINT64_C(0x8080808080808080)) == 0;
+    const uint64_t pairs = (digits * 10 + (digits >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
+    const uint64_t fours = (pairs * 100 + (pairs >> 16)) & UINT64_C(0x0000ffff0000ffff);
+    return (fours * 10000 + (fours >> 32)) & UINT64_C(0xffffffff);
+}
+
+/* Most numbers of files: [-] 1 to 7 digits, a point, 1 to 7 digits, 8 bytes or more. The fraction
+ * is read at once from the last eight bytes. False: examine_number() looks. */
+static bool examine_short(tm_str text, tm_csv_value *out) {
+    const bool is_negative = text.ptr[0] == '-';
+    const char *const first = text.ptr + is_negative;
+    const char *const end = text.ptr + text.len;
+    uint64_t last, whole = 0;
+    if (text.len < 8 || text.len > 16 || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) {
+        return false;
+    }
+    const char *point = first;
+    for (; point < end && is_digit(*point); point++) {
+        whole = whole * 10 + (uint64_t)(*point - '0');
+    }
+    const size_t n_whole = (size_t)(point - first), n = (size_t)(end - point) - 1;
+    if (point == end || *point != '.' || n_whole - 1 > 6 || n - 1 > 6 ||
+        (n_whole > 1 && *first == '0')) {
+        return false;
+    }
+    memcpy(&last, end - 8, sizeof(last));
+    /* The bytes before the fraction become zeros: they are digits of no weight. */
+    const uint64_t unread = (UINT64_C(1) << (64 - 8 * n)) - 1;
+    bool are_digits = false;
+    const uint64_t fraction =
+        join_digits((last & ~unread) | (UINT64_C(0x3030303030303030) & unread), &are_digits);
+    static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    /* At most 14 digits are exact, and so is the power: the quotient rounds once. */
+    const double value = (double)(int64_t)(whole * tens[n] + fraction) / powers[n];
+    out->f64 = is_negative ? -value : value;
+    return are_digits;
+}
+
 /* 123, -1.5, .5, 1e-3: 0 when the text is no number. */
 static uint32_t examine_number(tm_str text, tm_csv_value *out) {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     const size_t n_sign = text.ptr[0] == '-' || text.ptr[0] == '+';
     uint64_t digits = 0;
     size_t at = n_sign;
@@ -259,6 +305,9 @@ uint32_t tm__csv_examine(tm_str text, tm_csv_value *out) {
     const char first = text.ptr[0];
     if (!is_digit(first) && first != '-' && first != '+' && first != '.') {
         return examine_word(text, out);
+    }
+    if (examine_short(text, out)) {
+        return TM_CAN_FLOAT;
     }
     uint32_t kind = examine_number(text, out);
     if (kind == 0 && is_digit(first)) {

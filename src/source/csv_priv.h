@@ -6,6 +6,7 @@
  *     csv_scan.c   blocks of whole records, cut into fields; the dialect
  *     csv_cell.c   what one field can be, and its value
  *     csv.c        files to columns: header, types, passes
+ *     csv_pipe.c   files to parts that threads work on and that leave in order
  */
 #ifndef TM_SOURCE_CSV_PRIV_H
 #define TM_SOURCE_CSV_PRIV_H
@@ -62,6 +63,20 @@ uint64_t tm__csv_line(const tm_csv_scanner *scanner, tm_csv_field field);
 uint64_t tm__csv_pos(const tm_csv_scanner *scanner);
 void tm__csv_close(tm_csv_scanner *scanner);
 
+/* Parts: the records of a file, cut by other threads than the one that reads. */
+
+/** Forget that the first block was cut: its records come again. */
+void tm__csv_rewind(tm_csv_scanner *scanner);
+/** A part with the dialect of a scanner whose first block was cut, without records; it ends with
+ * tm__csv_close(). NULL when out of memory. */
+tm_csv_scanner *tm__csv_part_create(const tm_csv_scanner *scanner, size_t block_bytes);
+/** Hand the next whole records to a part, at most block_bytes unless one is longer; *out_more is
+ * false when there are none. */
+TM_NODISCARD tm_status tm__csv_hand(tm_csv_scanner *scanner, tm_csv_scanner *part, bool *out_more,
+                                    tm_err *err);
+/** Cut what a part was handed; its fields are valid until it is handed more. */
+TM_NODISCARD tm_status tm__csv_cut(tm_csv_scanner *part, uint64_t *out_n_records, tm_err *err);
+
 /** Text of a field. One with doubled quotes is made plain in `room`, which holds its length. */
 tm_str tm__csv_text(const tm_csv_scanner *scanner, tm_csv_field field, char *room);
 
@@ -102,6 +117,7 @@ typedef struct tm_csv_column {
     char *name;
     const tm_schema_column *wanted;    /* its type is given; NULL: found out */
     uint32_t field;                    /* where it stands in records of the file being read */
+    bool is_raw;                       /* never read: handed on as the text it is */
     bool is_active;                    /* has a part in this pass */
     bool is_learning;                  /* kinds are collected, values are not */
     bool needs_pass;                   /* values have to be read by a further pass */
@@ -143,14 +159,51 @@ bool tm__csv_column_fit(tm_csv_column *column, uint64_t n_rows);
 void tm__csv_column_reset(tm_csv_column *column);
 void tm__csv_column_done(tm_csv_column *column);
 
+/* --- files --- */
+
+typedef struct tm_csv_reader {
+    tm_ctx *ctx;
+    const tm_source_spec *spec;
+    const char *const *paths;
+    uint32_t n_paths;
+    uint64_t bytes, bytes_done; /* of all files, of those behind */
+    tm_csv_column *cols;
+    uint32_t n_cols;
+    bool has_header;
+    uint64_t n_rows; /* of this pass */
+    /* the file being read */
+    tm_csv_scanner *scanner;
+    const char *path;
+    tm_csv_block block;
+} tm_csv_reader;
+
+tm_csv_reader tm__csv_reader_make(tm_ctx *ctx, const tm_source_spec *spec, const char *const *paths,
+                                  uint32_t n_paths);
+/** Open a file and cut its first block; columns are made by the first file, matched by the rest. */
+TM_NODISCARD tm_status tm__csv_reader_open(tm_csv_reader *reader, uint32_t number,
+                                           uint64_t *out_n_records, tm_err *err);
+void tm__csv_reader_close(tm_csv_reader *reader);
+/** TM_E_DATA when a pass saw no row. */
+TM_NODISCARD tm_status tm__csv_reader_check(const tm_csv_reader *reader, tm_err *err);
+/** Settle the types of all columns after a pass. */
+TM_NODISCARD tm_status tm__csv_reader_settle(tm_csv_reader *reader, bool *out_needs_pass,
+                                             tm_err *err);
+void tm__csv_reader_done(tm_csv_reader *reader);
+
+/** The failure of a block's first record; of its first field when there are several. */
+TM_NODISCARD tm_status tm__csv_columns_check(tm_csv_column *cols, const tm_csv_block *block,
+                                             const char *path, tm_err *err);
+/** The values of all columns that are not raw as a table; the columns are empty then. */
+TM_NODISCARD tm_status tm__csv_table(tm_csv_column *cols, uint32_t n_cols, uint64_t n_rows,
+                                     tm_table **out, tm_err *err);
+
 /** All rows of CSV files, in the order given. */
 TM_NODISCARD tm_status tm__csv_read(tm_ctx *ctx, const tm_source_spec *spec,
                                     const char *const *paths, uint32_t n_paths, tm_table **out,
                                     tm_err *err);
-/** Same rows as tables in order. */
-TM_NODISCARD tm_status tm__csv_stream(tm_ctx *ctx, const tm_source_spec *spec,
-                                      const char *const *paths, uint32_t n_paths,
-                                      tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err),
-                                      void *arg, tm_err *err);
+/** Same rows in parts. */
+TM_NODISCARD tm_status tm__csv_pipe(tm_ctx *ctx, const tm_source_spec *spec,
+                                    const char *const *paths, uint32_t n_paths,
+                                    const tm_source_sink *sink, tm_err *err);
 
 #endif

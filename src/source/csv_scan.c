@@ -38,6 +38,7 @@ struct tm_csv_scanner {
     size_t start, end, len, capacity; /* capacity leaves room for the sentinel */
     size_t block_bytes;
     bool at_end;   /* of the input */
+    bool is_fresh; /* no part was handed its first record yet */
     uint64_t line; /* of data[start] */
     tm_csv_field *fields;
     size_t n_fields, fields_capacity;
@@ -193,6 +194,44 @@ static outcome scan_record(tm_csv_scanner *s, record *r) {
     return RECORD;
 }
 
+/* Same for a record without quotes, blanks to skip and other bytes that need a look, which most
+ * are; false leaves everything as it was. Each boundary is found by one load and one test a byte.
+ */
+static bool scan_plain(tm_csv_scanner *s, record *r) {
+    const char *const data = s->data;
+    const char delimiter = s->dialect.delimiter, quote = s->dialect.quote;
+    if (s->dialect.skips_blanks || s->fields_capacity - s->n_fields < s->n_cols) {
+        return false;
+    }
+    tm_csv_field *const fields = s->fields + s->n_fields;
+    size_t start = r->at, next = 0;
+    uint32_t n = 0;
+    while (n < s->n_cols && (quote == '\0' || data[start] != quote)) {
+        size_t at = start;
+        while (s->is_special[(unsigned char)data[at]] == 0) {
+            at++;
+        }
+        const char c = data[at];
+        if (at >= s->len || at - start > TM_MAX_TEXT_BYTES) {
+            return false;
+        }
+        fields[n++] = (tm_csv_field){(uint32_t)start, (uint32_t)(at - start)};
+        if (c == delimiter) {
+            start = at + 1;
+            continue;
+        }
+        next = c == '\n' ? at + 1 : at + 2;
+        if ((c != '\n' && (c != '\r' || data[at + 1] != '\n')) || next > s->len || n < s->n_cols ||
+            (n == 1 && (at == r->at || data[r->at] == ' '))) {
+            return false;
+        }
+        s->n_fields += n;
+        *r = (record){.at = next, .n = n, .trouble = start};
+        return true;
+    }
+    return false;
+}
+
 /* --- errors --- */
 
 static uint64_t line_at(const tm_csv_scanner *s, size_t at) {
@@ -317,7 +356,7 @@ static tm_status cut(tm_csv_scanner *s, tm_err *err) {
     while (r.at < s->len) {
         const size_t start = r.at;
         const size_t n_before = s->n_fields;
-        const outcome result = scan_record(s, &r);
+        const outcome result = scan_plain(s, &r) ? RECORD : scan_record(s, &r);
         if (result == MORE) {
             s->n_fields = n_before;
             return TM_OK;
@@ -453,6 +492,185 @@ static void find_dialect(tm_csv_scanner *s) {
         }
     }
     set_dialect(s, dialect);
+}
+
+/* --- parts --- */
+
+void tm__csv_rewind(tm_csv_scanner *s) {
+    s->end = s->start;
+    s->n_fields = 0;
+    s->is_fresh = true;
+}
+
+tm_csv_scanner *tm__csv_part_create(const tm_csv_scanner *s, size_t block_bytes) {
+    tm_csv_scanner *const part = tm__mem_zalloc(1, sizeof(*part));
+    if (part != NULL) {
+        (void)tm__str_copy(part->path, sizeof(part->path), tm__str(s->path));
+        part->block_bytes = block_bytes;
+        part->at_end = true;
+        set_dialect(part, s->dialect);
+    }
+    return part;
+}
+
+static bool make_room(tm_csv_scanner *s, size_t size) {
+    if (size > s->capacity || s->data == NULL) {
+        char *const data = tm__mem_realloc(s->data, size + 2, 1);
+        if (data == NULL) {
+            return false;
+        }
+        s->data = data;
+        s->capacity = size;
+    }
+    return true;
+}
+
+/* Bytes that are left, then bytes of the file, up to `size`. */
+static tm_status take_bytes(tm_csv_scanner *s, tm_csv_scanner *part, size_t size, tm_err *err) {
+    if (!make_room(part, size)) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", s->path);
+    }
+    const size_t left = s->len - s->end;
+    part->len = left < size ? left : size;
+    if (part->len > 0) {
+        memcpy(part->data, s->data + s->end, part->len);
+    }
+    while (!s->at_end && part->len < size) {
+        size_t n = 0;
+        TM_TRY(tm__input_read(s->input, part->data + part->len, size - part->len, &n, err));
+        s->at_end = n == 0;
+        part->len += n;
+    }
+    part->data[part->len] = '\n';
+    part->data[part->len + 1] = '\0';
+    return TM_OK;
+}
+
+/* Give back what stands behind `end`: the file's bytes up to there were taken. */
+static bool give_back(tm_csv_scanner *s, tm_csv_scanner *part, size_t end) {
+    const size_t left = s->len - s->end;
+    if (part->len <= left) {
+        s->end += end;
+    } else {
+        const size_t n = part->len - end;
+        if (!make_room(s, n)) {
+            return false;
+        }
+        if (n > 0) {
+            memcpy(s->data, part->data + end, n);
+        }
+        s->end = 0;
+        s->len = n;
+    }
+    part->len = end;
+    part->data[end] = '\n';
+    part->data[end + 1] = '\0';
+    return true;
+}
+
+/* Behind the last whole record that is in the data. A line without a quote is a record; the others
+ * are scanned. Where a record is bad all are in: whoever cuts them finds it. */
+static size_t find_end(tm_csv_scanner *part) {
+    const char *const data = part->data;
+    const char quote = part->dialect.quote;
+    if (part->len == 0) {
+        return 0;
+    }
+    const char *const last = memrchr(data, '\n', part->len);
+    if (last == NULL) {
+        return 0;
+    }
+    const size_t end = (size_t)(last - data) + 1;
+    if (quote == '\0' || memchr(data, quote, end) == NULL) {
+        return end;
+    }
+    size_t at = 0;
+    part->at_end = false;
+    while (at < end) {
+        const char *const line_end = memchr(data + at, '\n', end - at);
+        const size_t n = (size_t)(line_end - (data + at));
+        if (memchr(data + at, quote, n) == NULL) {
+            at += n + 1;
+            continue;
+        }
+        record r = {.at = at};
+        part->n_fields = 0;
+        const outcome result = scan_record(part, &r);
+        if (result == MORE) {
+            break;
+        }
+        at = result == RECORD ? r.at : part->len;
+    }
+    part->at_end = true;
+    part->n_fields = 0;
+    return at;
+}
+
+/* Before the lines without a byte, or with blanks alone, that stand last. */
+static size_t trim_blank_lines(const tm_csv_scanner *part, size_t end) {
+    while (end > 0) {
+        const char *const before = end > 1 ? memrchr(part->data, '\n', end - 1) : NULL;
+        const size_t start = before == NULL ? 0 : (size_t)(before - part->data) + 1;
+        const char *text = part->data + start + strspn(part->data + start, " ");
+        text += text[0] == '\r';
+        if (text != part->data + end - 1) {
+            return end;
+        }
+        end = start;
+    }
+    return 0;
+}
+
+static uint64_t count_lines(const char *data, size_t len) {
+    uint64_t n = 0;
+#pragma omp simd reduction(+ : n)
+    for (size_t i = 0; i < len; i++) {
+        n += data[i] == '\n';
+    }
+    return n;
+}
+
+tm_status tm__csv_hand(tm_csv_scanner *s, tm_csv_scanner *part, bool *out_more, tm_err *err) {
+    size_t size = part->block_bytes, end = 0;
+    for (;;) {
+        TM_TRY(take_bytes(s, part, size, err));
+        const bool is_all = s->at_end && part->len >= s->len - s->end;
+        end = is_all ? part->len : find_end(part);
+        if (part->no_memory) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", s->path);
+        }
+        if (!is_all && (s->n_cols == 1 || s->is_fresh)) {
+            end = trim_blank_lines(part, end); /* what follows says what they are */
+        }
+        if (end > 0 || is_all) {
+            break;
+        }
+        if (size > RECORD_BYTES_MAX / 2) {
+            (void)TM_FAIL(err, TM_E_DATA, "a row has more than %u bytes", RECORD_BYTES_MAX / 2);
+            tm_err_at(err, s->path, s->line, 0);
+            return TM_E_DATA;
+        }
+        if (!give_back(s, part, 0)) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", s->path);
+        }
+        size *= 2;
+    }
+    if (!give_back(s, part, end)) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", s->path);
+    }
+    part->n_cols = s->is_fresh ? 0 : s->n_cols;
+    part->line = s->line;
+    part->start = part->end = 0;
+    s->is_fresh = s->is_fresh && end == 0;
+    s->line += count_lines(part->data, part->len);
+    *out_more = end > 0;
+    return TM_OK;
+}
+
+tm_status tm__csv_cut(tm_csv_scanner *part, uint64_t *out_n_records, tm_err *err) {
+    TM_TRY(cut(part, err));
+    *out_n_records = part->n_cols == 0 ? 0 : part->n_fields / part->n_cols;
+    return TM_OK;
 }
 
 /* --- opening --- */

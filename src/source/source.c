@@ -27,6 +27,7 @@
 #define FILES_MAX 100000u
 #define SQL_MAX (64u << 20)
 #define NAME_HINTS 4096u
+#define OUT_BYTES_MAX ((size_t)1 << 30) /* of one table */
 
 typedef enum kind { KIND_CSV, KIND_JSON, KIND_PARQUET } kind;
 
@@ -38,7 +39,7 @@ static const struct {
                 {".pq", KIND_PARQUET}};
 #define N_SUFFIXES (sizeof(suffixes) / sizeof(suffixes[0]))
 
-typedef tm_status (*chunk_fn)(void *arg, tm_table *chunk, tm_err *err);
+#define BATCH_MAX 64u
 
 /* --- files --- */
 
@@ -257,13 +258,24 @@ static tm_status find_kind(const file_list *list, kind *out, tm_err *err) {
 
 /* --- rows of DuckDB --- */
 
+/* Tables of a stream that threads work on at once, and what becomes of them. */
+typedef struct batch {
+    struct run *run;
+    tm_table *tables[BATCH_MAX];
+    uint64_t first_rows[BATCH_MAX];
+    tm_buf outs[BATCH_MAX];
+    tm_status statuses[BATCH_MAX];
+    tm_err errs[BATCH_MAX];
+    uint32_t n, n_max;
+} batch;
+
 typedef struct run {
     tm_ctx *ctx;
     const tm_source_spec *spec;
     const file_list *files; /* NULL for SQL */
     uint64_t n_rows;
-    chunk_fn fn; /* of the caller's stream */
-    void *arg;
+    const tm_source_sink *sink; /* NULL: one table of all rows */
+    batch *batch;
 } run;
 
 static uint64_t rows_max(const tm_source_spec *spec) {
@@ -396,23 +408,92 @@ static tm_status fail_empty(const run *r, tm_err *err) {
     return TM_E_DATA;
 }
 
-static tm_status give_chunk(void *arg, tm_table *chunk, tm_err *err) {
-    run *const r = arg;
+static tm_status work_table(batch *b, uint32_t i, uint32_t worker, tm_err *err) {
+    const run *const r = b->run;
     tm_table *fitted = NULL;
-    if (tm__ctx_cancelled(r->ctx)) {
-        return TM_FAIL(err, TM_E_CANCELLED, "reading was cancelled");
-    }
-    TM_TRY(fit_table(chunk, r->spec->schema, r->n_rows, &fitted, err));
-    r->n_rows += tm__table_rows(chunk);
-    tm_status st = TM_OK;
-    if (r->n_rows > rows_max(r->spec)) {
-        st = TM_FAIL(err, TM_E_LIMIT, "more than %" PRIu64 " rows", rows_max(r->spec));
-        tm_err_hint(err, "Select fewer rows with --sql.");
-    } else {
-        st = r->fn(r->arg, fitted, err);
+    TM_TRY(fit_table(b->tables[i], r->spec->schema, b->first_rows[i], &fitted, err));
+    const tm_source_part part = {.table = fitted, .n_rows = tm__table_rows(fitted)};
+    tm_status st = r->sink->work(r->sink->arg, &part, worker, &b->outs[i], err);
+    if (st != TM_OK) {
+        err->data_row += err->data_row > 0 ? b->first_rows[i] : 0;
+    } else if (b->outs[i].failed) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory for what becomes of some rows");
     }
     tm__table_unref(fitted);
     return st;
+}
+
+static void run_table(void *arg, uint64_t item, uint32_t worker) {
+    batch *const b = arg;
+    b->statuses[item] = work_table(b, (uint32_t)item, worker, &b->errs[item]);
+}
+
+/* Work on the tables at hand and write what becomes of them, in order. */
+static tm_status run_batch(batch *b, tm_err *err) {
+    run *const r = b->run;
+    tm_status st = TM_OK;
+    tm__pool_run(r->ctx->pool, b->n, run_table, b);
+    for (uint32_t i = 0; i < b->n; i++) {
+        const uint64_t n_rows = tm__table_rows(b->tables[i]);
+        if (st == TM_OK && b->statuses[i] != TM_OK) {
+            st = b->statuses[i];
+            if (err != NULL) {
+                *err = b->errs[i];
+            }
+        }
+        if (st == TM_OK) {
+            st = r->sink->write(r->sink->arg, &b->outs[i], n_rows, err);
+            tm__ctx_progress(r->ctx, r->sink->stage, b->first_rows[i] + n_rows, 0, NULL);
+        }
+        tm__buf_reset(&b->outs[i]);
+        tm__table_unref(b->tables[i]);
+    }
+    b->n = 0;
+    return st;
+}
+
+static tm_status give_chunk(void *arg, tm_table *chunk, tm_err *err) {
+    run *const r = arg;
+    batch *const b = r->batch;
+    if (tm__ctx_cancelled(r->ctx)) {
+        return TM_FAIL(err, TM_E_CANCELLED, "reading was cancelled");
+    }
+    b->tables[b->n] = tm__table_ref(chunk);
+    b->first_rows[b->n++] = r->n_rows;
+    r->n_rows += tm__table_rows(chunk);
+    if (r->n_rows > rows_max(r->spec)) {
+        (void)TM_FAIL(err, TM_E_LIMIT, "more than %" PRIu64 " rows", rows_max(r->spec));
+        tm_err_hint(err, "Select fewer rows with --sql.");
+        return TM_E_LIMIT;
+    }
+    return b->n == b->n_max ? run_batch(b, err) : TM_OK;
+}
+
+static tm_status stream_duck(run *r, tm_duck *duck, const char *sql, tm_err *err) {
+    batch *const b = tm__mem_zalloc(1, sizeof(*b));
+    if (b == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to read rows");
+    }
+    const uint32_t n_threads = tm__pool_threads(r->ctx->pool);
+    b->run = r;
+    b->n_max = n_threads > BATCH_MAX ? BATCH_MAX : n_threads;
+    for (uint32_t i = 0; i < b->n_max; i++) {
+        tm__buf_init(&b->outs[i], OUT_BYTES_MAX);
+    }
+    r->batch = b;
+    tm_status st = tm__duck_stream(duck, sql, give_chunk, r, err);
+    if (st == TM_OK) {
+        st = run_batch(b, err);
+    }
+    for (uint32_t i = 0; i < b->n; i++) {
+        tm__table_unref(b->tables[i]);
+    }
+    for (uint32_t i = 0; i < b->n_max; i++) {
+        tm__buf_done(&b->outs[i]);
+    }
+    tm__mem_free(b);
+    r->batch = NULL;
+    return st == TM_OK && r->n_rows == 0 && r->files != NULL ? fail_empty(r, err) : st;
 }
 
 /* Errors of DuckDB about a single file need its name. */
@@ -429,9 +510,8 @@ static tm_status read_duck(run *r, const char *sql, tm_table **out, tm_err *err)
     tm_duck *duck = NULL;
     tm_table *table = NULL;
     tm_status st = open_duck(r, &duck, err);
-    if (st == TM_OK && r->fn != NULL) {
-        st = tm__duck_stream(duck, sql, give_chunk, r, err);
-        st = st == TM_OK && r->n_rows == 0 && r->files != NULL ? fail_empty(r, err) : st;
+    if (st == TM_OK && r->sink != NULL) {
+        st = stream_duck(r, duck, sql, err);
     } else if (st == TM_OK) {
         tm__ctx_progress(r->ctx, "load", 0, 0, NULL);
         st = tm__duck_query(duck, sql, rows_max(r->spec), &table, err);
@@ -444,7 +524,7 @@ static tm_status read_duck(run *r, const char *sql, tm_table **out, tm_err *err)
         if (st == TM_E_DATA || st == TM_E_USAGE) {
             name_file(r, err);
         }
-    } else if (r->fn == NULL) {
+    } else if (r->sink == NULL) {
         st = fit_table(table, r->spec->schema, 0, out, err);
     }
     tm__table_unref(table);
@@ -465,8 +545,8 @@ static tm_status read_files(run *r, tm_table **out, tm_err *err) {
     }
     if (what == KIND_CSV) {
         const char *const *const paths = (const char *const *)files.paths;
-        st = r->fn != NULL ? tm__csv_stream(r->ctx, r->spec, paths, files.n, r->fn, r->arg, err)
-                           : tm__csv_read(r->ctx, r->spec, paths, files.n, out, err);
+        st = r->sink != NULL ? tm__csv_pipe(r->ctx, r->spec, paths, files.n, r->sink, err)
+                             : tm__csv_read(r->ctx, r->spec, paths, files.n, out, err);
         goto out;
     }
     r->files = &files;
@@ -494,9 +574,8 @@ tm_status tm__source_read(tm_ctx *ctx, const tm_source_spec *spec, tm_table **ou
     return read_any(&r, out, err);
 }
 
-tm_status tm__source_stream(tm_ctx *ctx, const tm_source_spec *spec,
-                            tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err), void *arg,
-                            tm_err *err) {
-    run r = {.ctx = ctx, .spec = spec, .fn = fn, .arg = arg};
+tm_status tm__source_pipe(tm_ctx *ctx, const tm_source_spec *spec, const tm_source_sink *sink,
+                          tm_err *err) {
+    run r = {.ctx = ctx, .spec = spec, .sink = sink};
     return read_any(&r, NULL, err);
 }

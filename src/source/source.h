@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/ctx.h"
 #include "base/hash.h"
 #include "table/schema.h"
@@ -26,17 +27,42 @@ typedef struct tm_source_spec {
                                 Columns it lacks are inferred. */
     const char *temp_dir;    /* NULL: the system's */
     uint64_t n_rows_max;     /* 0: TM_MAX_ROWS */
-    size_t block_bytes;      /* CSV: bytes read at a time, 0: 4 MiB; tests make it small */
+    size_t block_bytes;      /* CSV: bytes read at a time, 0: 4 MiB, of parts 1 MiB; tests make it
+                                small */
 } tm_source_spec;
 
 /** All rows. Fails on: missing file, folder without data files, empty file, header only, ragged
  * rows, binary that is not Parquet, cut Parquet, duplicate names. */
 TM_NODISCARD tm_status tm__source_read(tm_ctx *ctx, const tm_source_spec *spec, tm_table **out,
                                        tm_err *err);
-/** Same rows as chunks in order, in bounded memory. */
-TM_NODISCARD tm_status tm__source_stream(tm_ctx *ctx, const tm_source_spec *spec,
-                                         tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err),
-                                         void *arg, tm_err *err);
+/* Some rows of a source that follow each other, as one thread works on them. */
+typedef struct tm_source_part {
+    tm_table *table; /* columns that were read */
+    uint64_t n_rows;
+    uint32_t n_raw; /* columns that were not: their texts stand as they are in the source */
+    const char *const *raw_names;
+    void *raw_from;
+} tm_source_part;
+/** Text of a raw column in a row of the part; valid until the next one of this column. */
+tm_str tm__source_part_raw(const tm_source_part *part, uint32_t raw, uint64_t row);
+
+typedef struct tm_source_sink {
+    const char *stage; /* a static word for progress */
+    bool wants_raw;    /* columns that the schema lacks are not read; only of CSV */
+    /* Appends to out what becomes of a part. Several threads at a time; worker is below the threads
+     * of the pool, and no two parts have the same one at once. A row in an error is one of the
+     * part, from 1; the caller is told its place in the source. */
+    tm_status (*work)(void *arg, const tm_source_part *part, uint32_t worker, tm_buf *out,
+                      tm_err *err);
+    /* One call at a time, in the order of the rows, on any thread. */
+    tm_status (*write)(void *arg, const tm_buf *out, uint64_t n_rows, tm_err *err);
+    void *arg;
+} tm_source_sink;
+
+/** Same rows in parts, on all threads of the pool and in bounded memory. The first failure in the
+ * order of the rows is the one that is told; write() got all that stands before its part. */
+TM_NODISCARD tm_status tm__source_pipe(tm_ctx *ctx, const tm_source_spec *spec,
+                                       const tm_source_sink *sink, tm_err *err);
 
 /** Write the rows once under `dir`/<hash>.parquet and name them by the hash of their values;
  * already there is fine. */

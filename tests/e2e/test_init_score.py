@@ -64,7 +64,9 @@ def test_no_answer_is_given_without_the_score(home):
     assert result.code != 0 and "column 'log_years' is missing" in result.err
     write(home, "gap.csv", [{**r, "log_years": "" if i == 1 else 0} for i, r in enumerate(rows)])
     result = home("predict", "claims", "gap.csv")
-    assert result.code != 0 and "a row has no initial score 'log_years'" in result.err and "row 2" in result.err
+    assert result.code != 0 and "a row has no initial score 'log_years'" in result.err and "at gap.csv:3\n" in result.err
+    result = home("predict", "claims", "--sql", "SELECT * FROM 'gap.csv'")
+    assert result.code != 0 and "row 2" in result.err
     write(home, "gap.csv", [{**r, "log_years": "" if i == 1 else 0, "claims": 1} for i, r in enumerate(rows)])
     result = home("evaluate", "claims", "gap.csv")
     assert result.code != 0 and "row 2" in result.err

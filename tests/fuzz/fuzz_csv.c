@@ -16,6 +16,7 @@
 
 #include "base/pool.h"
 #include "source/csv_priv.h"
+#include "stream_tables.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -117,10 +118,19 @@ static tm_status take_chunk(void *arg, tm_table *chunk, tm_err *err) {
     return TM_OK;
 }
 
+static tm_status stream_csv(tm_ctx *ctx, const tm_source_spec *spec, const char *const *paths,
+                            tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err), void *arg) {
+    stream_tables s;
+    stream_tables_init(&s, fn, arg);
+    const tm_status st = tm__csv_pipe(ctx, spec, paths, 1, &s.sink, NULL);
+    stream_tables_done(&s);
+    return st;
+}
+
 static void check_stream(const char *path, const tm_table *whole, const tm_source_spec *spec) {
     tm_ctx ctx = {0};
     stream s = {.whole = whole};
-    must(tm__csv_stream(&ctx, spec, &path, 1, take_chunk, &s, NULL) == TM_OK);
+    must(stream_csv(&ctx, spec, &path, take_chunk, &s) == TM_OK);
     must(!s.differs && s.row == tm__table_rows(whole));
 }
 

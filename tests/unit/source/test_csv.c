@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "source/csv_priv.h"
+#include "stream_tables.h"
 #include "support.h"
 #include "test.h"
 
@@ -18,6 +19,15 @@ static const char *const two[] = {PATH, PATH_B};
 
 static void write_text(const char *path, const char *text) {
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
+}
+
+static tm_status stream_csv(tm_ctx *ctx, const tm_source_spec *spec, const char *const *paths,
+                            tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err), void *arg) {
+    stream_tables s;
+    stream_tables_init(&s, fn, arg);
+    const tm_status st = tm__csv_pipe(ctx, spec, paths, 1, &s.sink, NULL);
+    stream_tables_done(&s);
+    return st;
 }
 
 static tm_table *read_text(const char *text, const tm_source_spec *spec) {
@@ -236,7 +246,7 @@ static void types_known_late_are_the_same_in_every_way_of_reading(void **state) 
         tm_ctx ctx = {.pool = pool};
         tm_table *table = NULL;
         const tm_status st = way < 2 ? tm__csv_read(&ctx, &spec, one, 1, &table, NULL)
-                                     : tm__csv_stream(&ctx, &spec, one, 1, join, &table, NULL);
+                                     : stream_csv(&ctx, &spec, one, join, &table);
         assert_int_equal(st, TM_OK);
         assert_column(table, 0, "f", TM_TYPE_FLOAT, 0);
         assert_column(table, 1, "t", TM_TYPE_TEXT, 0);
@@ -266,7 +276,7 @@ static void cells_of_blanks_are_missing_in_every_way_of_reading(void **state) {
         tm_ctx ctx = {0};
         tm_table *table = NULL;
         const tm_status st = way % 2 == 0 ? tm__csv_read(&ctx, &spec, one, 1, &table, NULL)
-                                          : tm__csv_stream(&ctx, &spec, one, 1, join, &table, NULL);
+                                          : stream_csv(&ctx, &spec, one, join, &table);
         assert_int_equal(st, TM_OK);
         assert_column(table, 0, "a", TM_TYPE_TEXT, 0);
         assert_column(table, 1, "b", TM_TYPE_TEXT, 3);
@@ -291,7 +301,7 @@ static void a_stream_with_a_schema_ends_when_its_reader_does(void **state) {
     uint64_t n = 0;
     write_late();
     const tm_source_spec spec = {.schema = &schema};
-    assert_int_equal(tm__csv_stream(&ctx, &spec, one, 1, count, &n, NULL), TM_E_CANCELLED);
+    assert_int_equal(stream_csv(&ctx, &spec, one, count, &n), TM_E_CANCELLED);
     assert_true(n > 10 && n < 120000);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/rng.h"
 #include "source/csv_priv.h"
 #include "test.h"
 
@@ -132,8 +133,49 @@ static void a_column_is_what_all_its_cells_can_be(void **state) {
     }
 }
 
+/* Every shape of [-]digits.digits, with a byte that is no digit in each place too. */
+static void decimals_are_what_the_plain_reader_says(void **state) {
+    (void)state;
+    tm_rng rng = tm__rng_split(7, "decimals", 0);
+    uint64_t n_numbers = 0;
+    for (uint32_t i = 0; i < 200000; i++) {
+        char text[40];
+        size_t n = 0;
+        const uint64_t n_whole = tm__rng_below(&rng, 9), n_fraction = tm__rng_below(&rng, 9);
+        if (tm__rng_below(&rng, 2) == 0) {
+            text[n++] = '-';
+        }
+        for (uint64_t k = 0; k < n_whole; k++) {
+            text[n++] = (char)('0' + tm__rng_below(&rng, 10));
+        }
+        text[n++] = '.';
+        for (uint64_t k = 0; k < n_fraction; k++) {
+            text[n++] = (char)('0' + tm__rng_below(&rng, 10));
+        }
+        if (i % 4 == 0) {
+            text[tm__rng_below(&rng, n)] = (char)(1 + tm__rng_below(&rng, 255));
+        }
+        tm_csv_value value;
+        double plain = 0;
+        const tm_str view = {text, n};
+        const uint32_t kinds = tm__csv_examine(view, &value);
+        const bool is_number = tm__str_to_f64(tm__str_trim(view), &plain);
+        if ((kinds & (TM_CAN_FLOAT | TM_CAN_INT)) != 0) {
+            assert_true(is_number && memcmp(&plain, &value.f64, sizeof(plain)) == 0);
+            n_numbers++;
+        } else {
+            /* Only leading zeros and plus signs make a number a text. */
+            const char *first = text + (text[0] == '-' || text[0] == '+');
+            assert_true(!is_number || first[0] == '0' || text[0] <= ' ' || kinds == TM_CAN_BIG ||
+                        text[0] == '+');
+        }
+    }
+    assert_true(n_numbers > 100000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decimals_are_what_the_plain_reader_says),
         cmocka_unit_test(each_text_is_what_people_mean),
         cmocka_unit_test(dates_have_a_value_in_each_order),
         cmocka_unit_test(a_column_is_what_all_its_cells_can_be),

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "store/duck.h"
+#include "stream_tables.h"
 #include "test.h"
 
 #define BAD "tests/golden/bad/"
@@ -96,12 +97,20 @@ static tm_status join(void *arg, tm_table *chunk, tm_err *err) {
     return TM_OK;
 }
 
+static tm_status stream(tm_ctx *c, const tm_source_spec *spec, tm_table **out, tm_err *err) {
+    stream_tables s;
+    stream_tables_init(&s, join, out);
+    const tm_status st = tm__source_pipe(c, spec, &s.sink, err);
+    stream_tables_done(&s);
+    return st;
+}
+
 /* Reads and streams: both must agree. */
 static tm_table *read_spec(const tm_source_spec *spec) {
     tm_table *table = NULL, *streamed = NULL;
     tm_hash a, b;
     assert_int_equal(tm__source_read(&ctx, spec, &table, NULL), TM_OK);
-    assert_int_equal(tm__source_stream(&ctx, spec, join, &streamed, NULL), TM_OK);
+    assert_int_equal(stream(&ctx, spec, &streamed, NULL), TM_OK);
     tm__table_hash(table, &a);
     tm__table_hash(streamed, &b);
     assert_true(tm__hash_eq(&a, &b));
@@ -204,7 +213,7 @@ static void queries_fail_with_their_place(void **state) {
     assert_int_equal(tm__source_read(&ctx, &(tm_source_spec){0}, &table, &err), TM_E_USAGE);
     const tm_source_spec many = {.sql = "SELECT 1 AS a FROM range(9)", .n_rows_max = 8};
     assert_int_equal(tm__source_read(&ctx, &many, &table, &err), TM_E_LIMIT);
-    assert_int_equal(tm__source_stream(&ctx, &many, join, &table, &err), TM_E_LIMIT);
+    assert_int_equal(stream(&ctx, &many, &table, &err), TM_E_LIMIT);
 }
 
 static int make_folder(void **state) {

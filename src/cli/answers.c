@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is the same in every row (names, separators, classes) is text before the first one; a row is
+ * then copies and its numbers.
+ *
+ *     CSV    id , name | False , 0.25          passed columns, class, probability
+ *     JSON   {"id": 7, "name": "x", "prediction": "no", "probability": 0.25}
+ */
+#include "cli/answers.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define N_REASONS 3u
+#define WORDS_MAX (UINT64_C(1) << 28)
+
+struct tm_answer_pen {
+    const tm_answers *answers;
+    tm_bundle_scratch *scratch;
+    double *pred; /* [pred_rows][n_outputs] */
+    uint64_t pred_rows;
+    uint32_t n_classes;
+    tm_str *classes; /* [n_classes] as they stand in a line; views of words */
+    tm_buf words;
+    uint32_t *passed; /* [n_passed] columns of the part that are passed on */
+    uint32_t n_passed, passed_max;
+    tm_cell *cells; /* [n inputs + 1] of a row that is explained */
+    double *shares; /* [n inputs + 1] */
+    tm_buf reasons;
+};
+
+static void csv_text(tm_buf *out, tm_str text) {
+    bool quote = false;
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.ptr[i];
+        quote = quote || c == ',' || c == '"' || c == '\n' || c == '\r';
+    }
+    if (!quote) {
+        (void)tm__buf_append(out, text.ptr, text.len);
+        return;
+    }
+    (void)tm__buf_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '"') {
+            (void)tm__buf_byte(out, '"');
+        }
+        (void)tm__buf_byte(out, (uint8_t)text.ptr[i]);
+    }
+    (void)tm__buf_byte(out, '"');
+}
+
+static void put_text(const tm_answers *a, tm_str text, tm_buf *out) {
+    if (a->is_json) {
+        (void)tm__json_write_text(out, text);
+    } else {
+        csv_text(out, text);
+    }
+}
+
+static void put_number(const tm_answers *a, double value, tm_buf *out) {
+    char text[32];
+    if (isfinite(value)) {
+        (void)tm__buf_append(out, text, tm__f64_to_text(value, text));
+    } else if (a->is_json) {
+        (void)tm__buf_text(out, "null");
+    }
+}
+
+static void put_int(int64_t value, tm_buf *out) {
+    char text[20];
+    char *p = text + sizeof(text);
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        *--p = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) {
+        *--p = '-';
+    }
+    (void)tm__buf_append(out, p, (size_t)(text + sizeof(text) - p));
+}
+
+static void put_cell(const tm_answers *a, const tm_cell *cell, tm_buf *out) {
+    char text[64];
+    switch (cell->type) {
+    case TM_TYPE_NONE:
+        (void)tm__buf_text(out, a->is_json ? "null" : "");
+        break;
+    case TM_TYPE_BOOL:
+        (void)tm__buf_text(out, cell->i64 != 0 ? "true" : "false");
+        break;
+    case TM_TYPE_INT:
+        put_int(cell->i64, out);
+        break;
+    case TM_TYPE_FLOAT:
+        put_number(a, cell->f64, out);
+        break;
+    case TM_TYPE_TEXT:
+        put_text(a, cell->text, out);
+        break;
+    case TM_TYPE_DATE:
+        put_text(a, (tm_str){text, tm__date_to_text(cell->i64, text)}, out);
+        break;
+    case TM_TYPE_TIME:
+        put_text(a, (tm_str){text, tm__time_to_text(cell->i64, text)}, out);
+        break;
+    }
+}
+
+/* Start of a field: its name for JSON, a separator for CSV. */
+static void put_name(const tm_answers *a, const char *name, bool is_first, tm_buf *out) {
+    if (a->is_json) {
+        (void)tm__buf_text(out, is_first ? "{" : ", ");
+        (void)tm__json_write_text(out, tm__str(name));
+        (void)tm__buf_text(out, ": ");
+    } else if (!is_first) {
+        (void)tm__buf_byte(out, ',');
+    }
+}
+
+/* --- columns that are passed on --- */
+
+static uint32_t part_cols(const tm_source_part *part) {
+    return part->n_raw > 0 ? part->n_raw : tm__table_cols(part->table);
+}
+
+static const char *part_name(const tm_source_part *part, uint32_t col) {
+    return part->n_raw > 0 ? part->raw_names[col] : tm__table_column(part->table, col)->name;
+}
+
+static bool is_passed(const tm_answers *a, const char *name) {
+    return tm__schema_find(tm__bundle_schema(a->bundle), tm__str(name)) == UINT32_MAX &&
+           strcmp(name, tm__bundle_target(a->bundle)) != 0;
+}
+
+void tm__answers_head(const tm_answers *a, const tm_source_part *part, tm_buf *out) {
+    bool first = true;
+    for (uint32_t c = 0; c < part_cols(part); c++) {
+        if (is_passed(a, part_name(part, c))) {
+            put_name(a, "", first, out);
+            csv_text(out, tm__str(part_name(part, c)));
+            first = false;
+        }
+    }
+    put_name(a, "", first, out);
+    (void)tm__buf_text(out, "prediction");
+    const tm_task task = tm__bundle_task(a->bundle);
+    if (task == TM_TASK_BINARY) {
+        (void)tm__buf_text(out, ",probability");
+    }
+    for (uint32_t k = 0; task == TM_TASK_MULTICLASS && k < tm__bundle_outputs(a->bundle); k++) {
+        tm_buf name;
+        tm__buf_init(&name, 65536);
+        (void)tm__buf_printf(&name, "probability_%s", tm__bundle_class(a->bundle, k));
+        (void)tm__buf_byte(out, ',');
+        csv_text(out, (tm_str){(const char *)name.data, name.len});
+        out->failed = out->failed || name.failed;
+        tm__buf_done(&name);
+    }
+    (void)tm__buf_text(out, a->explain ? ",reasons\n" : "\n");
+}
+
+/* --- pens --- */
+
+void tm__answer_pen_free(tm_answer_pen *pen) {
+    if (pen != NULL) {
+        tm__bundle_scratch_free(pen->scratch);
+        tm__buf_done(&pen->words);
+        tm__buf_done(&pen->reasons);
+        tm__mem_free(pen->pred);
+        tm__mem_free(pen->classes);
+        tm__mem_free(pen->passed);
+        tm__mem_free(pen->cells);
+        tm__mem_free(pen->shares);
+        tm__mem_free(pen);
+    }
+}
+
+tm_answer_pen *tm__answer_pen_create(const tm_answers *a) {
+    tm_answer_pen *const pen = tm__mem_zalloc(1, sizeof(*pen));
+    const size_t n_inputs = tm__bundle_schema(a->bundle)->n_cols;
+    if (pen == NULL) {
+        return NULL;
+    }
+    pen->answers = a;
+    tm__buf_init(&pen->words, WORDS_MAX);
+    tm__buf_init(&pen->reasons, WORDS_MAX);
+    const tm_task task = tm__bundle_task(a->bundle);
+    const bool has_classes = task == TM_TASK_BINARY || task == TM_TASK_MULTICLASS;
+    pen->n_classes = has_classes ? tm__bundle_classes(a->bundle) : 0;
+    pen->scratch = tm__bundle_scratch_create(a->bundle);
+    pen->classes = tm__mem_alloc(pen->n_classes, sizeof(*pen->classes));
+    pen->cells = tm__mem_zalloc(n_inputs + 1, sizeof(*pen->cells));
+    pen->shares = tm__mem_alloc(n_inputs + 1, sizeof(*pen->shares));
+    bool ok =
+        pen->scratch != NULL && pen->classes != NULL && pen->cells != NULL && pen->shares != NULL;
+    for (uint32_t k = 0; ok && k < pen->n_classes; k++) {
+        const size_t start = pen->words.len;
+        put_text(a, tm__str(tm__bundle_class(a->bundle, k)), &pen->words);
+        pen->classes[k].len = pen->words.len - start;
+    }
+    ok = ok && !pen->words.failed;
+    for (uint32_t k = 0, at = 0; ok && k < pen->n_classes; k++) { /* the bytes stand still now */
+        pen->classes[k].ptr = (const char *)pen->words.data + at;
+        at += (uint32_t)pen->classes[k].len;
+    }
+    if (!ok) {
+        tm__answer_pen_free(pen);
+        return NULL;
+    }
+    return pen;
+}
+
+/* --- rows --- */
+
+static void put_answer(const tm_answer_pen *pen, const double *pred, tm_buf *out) {
+    const tm_answers *const a = pen->answers;
+    const tm_task task = tm__bundle_task(a->bundle);
+    if (task != TM_TASK_BINARY && task != TM_TASK_MULTICLASS) {
+        put_number(a, pred[0], out);
+        return;
+    }
+    const tm_str chosen = pen->classes[tm__bundle_decide(a->bundle, pred)];
+    (void)tm__buf_append(out, chosen.ptr, chosen.len);
+    if (task == TM_TASK_BINARY) {
+        put_name(a, "probability", false, out);
+        put_number(a, pred[0], out);
+        return;
+    }
+    if (a->is_json) {
+        put_name(a, "probability", false, out);
+    }
+    for (uint32_t k = 0; k < pen->n_classes; k++) {
+        put_name(a, tm__bundle_class(a->bundle, k), a->is_json && k == 0, out);
+        put_number(a, pred[k], out);
+    }
+    if (a->is_json) {
+        (void)tm__buf_byte(out, '}');
+    }
+}
+
+/* The columns that moved the answer most, as "name +0.31; other -0.20". */
+static tm_status put_reasons(tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
+                             const double *pred, tm_buf *out, tm_err *err) {
+    const tm_answers *const a = pen->answers;
+    const tm_schema *schema = tm__bundle_schema(a->bundle);
+    const uint32_t output =
+        tm__bundle_task(a->bundle) == TM_TASK_MULTICLASS ? tm__bundle_decide(a->bundle, pred) : 0;
+    double base = 0.0;
+    double raw = 0.0;
+    for (uint32_t c = 0; c < schema->n_cols; c++) {
+        const uint32_t col = tm__table_find(part->table, schema->cols[c].name);
+        pen->cells[c] = col == UINT32_MAX
+                            ? (tm_cell){0}
+                            : tm__column_cell(tm__table_column(part->table, col), row);
+    }
+    TM_TRY(tm__bundle_explain_row(a->bundle, pen->scratch, pen->cells, output, pen->shares, &base,
+                                  &raw, err));
+    tm__buf_reset(&pen->reasons);
+    for (uint32_t i = 0; i < N_REASONS && i < schema->n_cols; i++) {
+        uint32_t top = 0;
+        for (uint32_t c = 1; c < schema->n_cols; c++) {
+            top = fabs(pen->shares[c]) > fabs(pen->shares[top]) ? c : top;
+        }
+        (void)tm__buf_printf(&pen->reasons, "%s%s %+.3g", i > 0 ? "; " : "", schema->cols[top].name,
+                             pen->shares[top]);
+        pen->shares[top] = 0.0;
+    }
+    put_name(a, "reasons", false, out);
+    put_text(a, (tm_str){(const char *)pen->reasons.data, pen->reasons.len}, out);
+    out->failed = out->failed || pen->reasons.failed;
+    return TM_OK;
+}
+
+static void put_passed(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
+                       tm_buf *out) {
+    for (uint32_t i = 0; i < pen->n_passed; i++) {
+        const uint32_t c = pen->passed[i];
+        put_name(pen->answers, part_name(part, c), i == 0, out);
+        if (part->n_raw > 0) {
+            csv_text(out, tm__source_part_raw(part, c, row));
+        } else {
+            const tm_cell cell = tm__column_cell(tm__table_column(part->table, c), row);
+            put_cell(pen->answers, &cell, out);
+        }
+    }
+}
+
+/* Room for the answers of a part and the list of its columns that are passed on. */
+static tm_status prepare(tm_answer_pen *pen, const tm_source_part *part, tm_err *err) {
+    const uint32_t n_cols = part_cols(part);
+    const uint32_t n_outputs = tm__bundle_outputs(pen->answers->bundle);
+    if (part->n_rows > pen->pred_rows) {
+        tm__mem_free(pen->pred);
+        pen->pred = tm__mem_alloc(part->n_rows * n_outputs, sizeof(double));
+        pen->pred_rows = pen->pred != NULL ? part->n_rows : 0;
+    }
+    if (n_cols > pen->passed_max) {
+        tm__mem_free(pen->passed);
+        pen->passed = tm__mem_alloc(n_cols, sizeof(*pen->passed));
+        pen->passed_max = pen->passed != NULL ? n_cols : 0;
+    }
+    if (pen->pred_rows < part->n_rows || pen->passed_max < n_cols) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for %llu answers",
+                       (unsigned long long)part->n_rows);
+    }
+    pen->n_passed = 0;
+    for (uint32_t c = 0; c < n_cols; c++) {
+        if (is_passed(pen->answers, part_name(part, c))) {
+            pen->passed[pen->n_passed++] = c;
+        }
+    }
+    return TM_OK;
+}
+
+tm_status tm__answers_write(tm_answer_pen *pen, const tm_source_part *part, tm_buf *out,
+                            tm_err *err) {
+    const tm_answers *const a = pen->answers;
+    const uint32_t n_outputs = tm__bundle_outputs(a->bundle);
+    tm_ctx ctx = {0}; /* other parts have the other threads */
+    TM_TRY(prepare(pen, part, err));
+    TM_TRY(tm__bundle_predict(&ctx, a->bundle, part->table, NULL, part->n_rows, pen->pred, err));
+    for (uint64_t row = 0; row < part->n_rows && !out->failed; row++) {
+        const double *pred = pen->pred + row * n_outputs;
+        put_passed(pen, part, row, out);
+        put_name(a, "prediction", pen->n_passed == 0, out);
+        put_answer(pen, pred, out);
+        if (a->explain) {
+            TM_TRY(put_reasons(pen, part, row, pred, out, err));
+        }
+        (void)tm__buf_text(out, a->is_json ? "}\n" : "\n");
+    }
+    return out->failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for the answers of some rows") : TM_OK;
+}

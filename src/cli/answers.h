@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers for the rows of a file, as CSV or JSON lines: the input's columns that the model does not
+ * read (ids), the prediction, and its probabilities. Threads format parts at once, each with a pen
+ * of its own.
+ */
+#ifndef TM_CLI_ANSWERS_H
+#define TM_CLI_ANSWERS_H
+
+#include "model/bundle.h"
+#include "source/source.h"
+
+typedef struct tm_answers {
+    const tm_bundle *bundle;
+    bool is_json; /* lines of JSON, else CSV */
+    bool explain;
+} tm_answers;
+
+typedef struct tm_answer_pen tm_answer_pen;
+/** NULL when out of memory. */
+tm_answer_pen *tm__answer_pen_create(const tm_answers *answers);
+void tm__answer_pen_free(tm_answer_pen *pen);
+
+/** Append the line of names of a CSV file whose parts are like this one. */
+void tm__answers_head(const tm_answers *answers, const tm_source_part *part, tm_buf *out);
+/** Score a part's rows and append a line each. Owner thread of the pen. */
+TM_NODISCARD tm_status tm__answers_write(tm_answer_pen *pen, const tm_source_part *part,
+                                         tm_buf *out, tm_err *err);
+
+#endif

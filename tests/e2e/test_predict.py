@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tidemill predict`: rows of any source stream through with their ids, in order, the same on any number of threads."""
+import csv
+import json
+import random
+import re
+import subprocess
+import sys
+
+import made_data
+import pytest
+
+COLUMNS = ["id", "plan", "months", "spend", "joined", "city", "note"]
+
+
+@pytest.fixture(name="home")
+def fixture_home(tm):
+    tm.write("train.csv", made_data.csv_text(made_data.churn_rows(400)))
+    tm.ok("train", "train.csv", "--target", "churned", "--name", "m", "--learner", "gbdt", "--param", "gbdt.n_trees=8")
+    return tm
+
+
+def many_rows(n):
+    """Rows with ids and notes that no reader may change."""
+    rng = random.Random(5)
+    rows = made_data.churn_rows(n, seed=3)
+    for i, row in enumerate(rows):
+        row["id"] = rng.choice([f"{i:07}", f"{i}.50", f" {i}", "NA"])
+        row["note"] = rng.choice(["", "a,b", 'say "hi"', "two\nlines", "ü", "1e999"])
+    return rows
+
+
+def test_ids_pass_as_they_stand_and_threads_do_not_show(home):
+    rows = many_rows(30000)  # some megabytes: several parts
+    home.write("rows.csv", made_data.csv_text(rows, COLUMNS))
+    outs = []
+    for threads in (1, 2, 5):
+        home.ok("predict", "m", "rows.csv", "-o", "out.csv", "--threads", threads)
+        outs.append((home.folder / "out.csv").read_bytes())
+    assert outs[0] == outs[1] == outs[2]
+    assert home.ok("predict", "m", "rows.csv").out.encode() == outs[0]
+    with open(home.folder / "out.csv", newline="", encoding="utf-8") as file:
+        answers = list(csv.DictReader(file))
+    assert list(answers[0]) == ["id", "note", "prediction", "probability"]
+    assert [(a["id"], a["note"]) for a in answers] == [(r["id"], r["note"]) for r in rows]
+
+
+def test_the_formats_of_rows_give_the_same_answers(home):
+    rows = many_rows(3000)
+    for i, row in enumerate(rows):
+        row.update(id=i, note="n")
+    home.write("rows.csv", made_data.csv_text(rows, COLUMNS))
+    home.write("rows.jsonl", "".join(json.dumps(made_data.request_row(r)) + "\n" for r in rows))
+    home.ok("predict", "m", "rows.csv", "-o", "a.csv")
+    expected = [(r["id"], r["prediction"], float(r["probability"])) for r in csv.DictReader(open(home.folder / "a.csv", encoding="utf-8"))]
+    home.ok("predict", "m", "rows.jsonl", "-o", "b.csv")
+    assert [(r["id"], r["prediction"], float(r["probability"])) for r in csv.DictReader(open(home.folder / "b.csv", encoding="utf-8"))] == expected
+    for words in (["rows.csv"], ["rows.jsonl"], ["--sql", "SELECT * FROM read_csv('rows.csv', parallel=false)"]):
+        home.ok("predict", "m", *words, "-o", "c.jsonl")
+        lines = [json.loads(line) for line in open(home.folder / "c.jsonl", encoding="utf-8")]
+        assert [(str(r["id"]), r["prediction"], r["probability"]) for r in lines] == expected
+
+
+@pytest.mark.parametrize("bad, words", [
+    ("x,basic,many,1.5,2024-01-01,Oslo,n\n", r"months(.|\n)*at rows\.csv:20002:3\n"),
+    ("x,basic,3\n", r"has 3 fields(.|\n)*at rows\.csv:20002:4\n"),
+    ('x,basic,3,1.5,2024-01-01,Oslo,"n\n', r"not closed\n.*at rows\.csv:20002:7\n"),
+])
+def test_a_bad_row_names_its_place_and_nothing_is_half_done(home, bad, words):
+    rows = many_rows(20000)
+    for row in rows:
+        row["note"] = "n"
+    home.write("rows.csv", made_data.csv_text(rows, COLUMNS) + bad + "y,plus,1,2,2024-01-01,Oslo,n\n" * 1000)
+    before = sorted(p.name for p in home.folder.iterdir())
+    for threads in (1, 3):
+        result = home("predict", "m", "rows.csv", "-o", "out.csv", "--threads", threads)
+        assert result.code == 7 and re.search(words, result.err), result.err
+        assert sorted(p.name for p in home.folder.iterdir()) == before
+
+
+def test_memory_is_that_of_some_parts_not_of_the_file(home):
+    """900,000 rows of 37 MB."""
+    rows = made_data.csv_text(made_data.churn_rows(3000))
+    head, body = rows.split("\n", 1)
+    with open(home.folder / "rows.csv", "w", encoding="utf-8") as file:
+        file.write(head + "\n")
+        for _ in range(300):
+            file.write(body)
+    # A child's peak counts what its parent had when it forked, so a small program starts it.
+    script = ("import resource, subprocess, sys\n"
+              "code = subprocess.call(sys.argv[1:], stderr=subprocess.DEVNULL)\n"
+              "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+    words = [sys.executable, "-c", script, home.program, "predict", "m", "rows.csv", "-o", "out.csv", "--threads", "2"]
+    code, peak_kb = map(int, subprocess.run(words, cwd=home.folder, env=home.env, capture_output=True, check=True, text=True).stdout.split())
+    assert code == 0 and (home.folder / "rows.csv").stat().st_size > 37 << 20
+    assert peak_kb < 34 << 10, f"{peak_kb} KiB"
+    assert sum(1 for _ in open(home.folder / "out.csv", "rb")) == 900001
+
+
+def test_answers_that_nobody_reads_end_the_program(home):
+    rows = many_rows(30000)
+    home.write("rows.csv", made_data.csv_text(rows, COLUMNS))
+    done = subprocess.run(f"'{home.program}' predict m rows.csv | head -n 1", shell=True, cwd=home.folder, env=home.env, capture_output=True, check=False,
+                          text=True, timeout=60)
+    assert done.stdout == "id,note,prediction,probability\n"
