@@ -154,6 +154,69 @@ static uint32_t divide_plain(const tm_divide *divide) {
 
 #if defined(__x86_64__)
 
+/* For each set of eight lanes: the numbers of those in it, in order, a byte each. */
+#define TM_LANE(m, k)                                                                              \
+    ((((m) >> (k)) & 1) != 0                                                                       \
+         ? (uint64_t)(k) << (8 * __builtin_popcount((unsigned)((m) & ((1 << (k)) - 1))))           \
+         : 0)
+#define TM_LANES(m)                                                                                \
+    (TM_LANE(m, 0) | TM_LANE(m, 1) | TM_LANE(m, 2) | TM_LANE(m, 3) | TM_LANE(m, 4) |               \
+     TM_LANE(m, 5) | TM_LANE(m, 6) | TM_LANE(m, 7))
+#define TM_LANES_4(m) TM_LANES(m), TM_LANES((m) + 1), TM_LANES((m) + 2), TM_LANES((m) + 3)
+#define TM_LANES_16(m) TM_LANES_4(m), TM_LANES_4((m) + 4), TM_LANES_4((m) + 8), TM_LANES_4((m) + 12)
+#define TM_LANES_64(m)                                                                             \
+    TM_LANES_16(m), TM_LANES_16((m) + 16), TM_LANES_16((m) + 32), TM_LANES_16((m) + 48)
+static const uint64_t lanes_of[256] = {TM_LANES_64(0), TM_LANES_64(64), TM_LANES_64(128),
+                                       TM_LANES_64(192)};
+
+/* The 8 lanes of x in an order of byte numbers. */
+TM_TARGET_AVX2 static inline __m256i permuted(__m256i x, uint64_t order) {
+    return _mm256_permutevar8x32_epi32(x, _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)order)));
+}
+
+/*
+ * Eight rows a step, as divide_16() below has them; without compressing stores. Both sides are
+ * stored whole: what is too much lies in the gap between them and is written over later, as long as
+ * sixteen rows are to come.
+ */
+TM_TARGET_AVX2 static uint32_t divide_avx2(const tm_divide *divide) {
+    const tm_divide d = *divide;
+    const bool sparse = is_sparse(d.in);
+    const __m256i left = _mm256_loadu_si256((const __m256i *)d.left.bits);
+    uint32_t n_left = 0;
+    uint64_t i = 0;
+    for (; i + AHEAD + 16 <= d.in.n; i += 8) {
+        for (uint32_t k = 0; k < 8 && sparse; k++) {
+            __builtin_prefetch(d.column + d.in.rows[i + AHEAD + k]);
+        }
+        const __m256i rows = _mm256_loadu_si256((const __m256i *)(d.in.rows + i));
+        const __m256i packed = _mm256_loadu_si256((const __m256i *)(d.in.packed + i));
+        const __m256i bins = _mm256_and_si256(
+            _mm256_i32gather_epi32((const int *)d.column, rows, 1), _mm256_set1_epi32(255));
+        const __m256i words = _mm256_permutevar8x32_epi32(left, _mm256_srli_epi32(bins, 5));
+        /* The bin's bit becomes the sign. */
+        const __m256i up = _mm256_andnot_si256(bins, _mm256_set1_epi32(31));
+        const __m256i signs = _mm256_sllv_epi32(words, up);
+        const uint32_t is_left = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(signs));
+        const uint32_t here = (uint32_t)__builtin_popcount(is_left);
+        const uint64_t to_left = lanes_of[is_left];
+        /* The others in reverse order, at the upper end. */
+        const uint64_t to_right = __builtin_bswap64(lanes_of[is_left ^ 255]);
+        const uint64_t right = d.in.n - 8 - i + n_left; /* end of the right side, less 8 */
+        _mm256_storeu_si256((__m256i *)(d.rows + n_left), permuted(rows, to_left));
+        _mm256_storeu_si256((__m256i *)(d.packed + n_left), permuted(packed, to_left));
+        _mm256_storeu_si256((__m256i *)(d.rows + right), permuted(rows, to_right));
+        _mm256_storeu_si256((__m256i *)(d.packed + right), permuted(packed, to_right));
+        n_left += here;
+    }
+    const tm_divide rest = {.column = d.column,
+                            .left = d.left,
+                            .in = {d.in.rows + i, d.in.packed + i, d.in.n - i},
+                            .rows = d.rows + n_left,
+                            .packed = d.packed + n_left};
+    return n_left + divide_plain(&rest);
+}
+
 /*
  * Sixteen rows from i on. What is not yet read is as long as the gap between both sides, so that a
  * store of sixteen to the left stays in the gap. n_left: so far; returns it after these.
@@ -216,8 +279,13 @@ TM_TARGET_AVX512 static uint32_t divide_avx512(const tm_divide *divide) {
 
 uint32_t tm__rows_divide(const tm_divide *d) {
 #if defined(__x86_64__)
-    if (tm__simd() == TM_SIMD_AVX512) {
+    switch (tm__simd()) {
+    case TM_SIMD_AVX512:
         return divide_avx512(d);
+    case TM_SIMD_AVX2:
+        return divide_avx2(d);
+    default:
+        break;
     }
 #endif
     return divide_plain(d);
