@@ -3,11 +3,12 @@
  * Design. Rows become codes (tree_codes.c has why), trees compare them. A walk is a chain of
  * dependent loads, so walks go side by side:
  *
- *     plain, AVX2     8 trees of one row; 8 rows of one tree
+ *     plain           8 trees of one row; 8 rows of one tree
+ *     AVX2            8 trees a register and 4 registers; in a block, 8 trees of each of 4 rows
  *     AVX-512         16 trees a register and 4 registers; in a block, 16 trees of each of 4 rows
  *
- * With AVX-512 a step of 16 walks is one gather of nodes. The codes of the row are in registers
- * when the processor permutes bytes (VBMI) and 128 slots do; else they are gathered too. Lanes
+ * With vectors a step of all lanes is one gather of nodes and one of codes. With AVX-512 the codes
+ * of the row are in registers when the processor permutes bytes (VBMI) and 128 slots do. Lanes
  * without a tree walk the first one in vain.
  *
  * A block keeps its codes and sums in the first cache while the trees pass, 16 at a time. All sums
@@ -296,6 +297,157 @@ static const kernels *plain_kernels(const tm_forest_codes *codes) {
     return codes->sets != NULL ? &plain_narrow_sets : &plain_narrow;
 }
 
+/* ---- AVX2 ---- */
+
+#if defined(__x86_64__)
+
+/* Lanes at categorical nodes: whether they go right; the others as they are in `right`. */
+TM_TARGET_AVX2 static TM_ALWAYS_INLINE __m256i sets_right_8(const tm_forest_codes *codes,
+                                                            __m256i lanes, __m256i at, __m256i code,
+                                                            __m256i right) {
+    const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1);
+    const __m256i set = _mm256_mask_i32gather_epi32(zero, (const int *)codes->set_of, at, lanes, 4);
+    const __m256i where = _mm256_add_epi32(set, _mm256_srli_epi32(code, 5));
+    const __m256i word =
+        _mm256_mask_i32gather_epi32(zero, (const int *)codes->sets, where, lanes, 4);
+    const __m256i bit = _mm256_srlv_epi32(word, _mm256_and_si256(code, _mm256_set1_epi32(31)));
+    const __m256i is_out = _mm256_cmpeq_epi32(_mm256_and_si256(bit, one), zero);
+    return _mm256_blendv_epi8(right, is_out, lanes);
+}
+
+TM_TARGET_AVX2 static TM_ALWAYS_INLINE __m256i eight_step(const tm_forest_codes *codes, shape s,
+                                                          const uint8_t *row, __m256i roots,
+                                                          __m256i at) {
+    const __m256i mask = _mm256_set1_epi32(s.is_wide ? 0xFFFF : 0xFF);
+    __m256i slot, code, node, left;
+    if (s.is_wide) {
+        const int *low = (const int *)(const void *)codes->wide;
+        const __m256i twice = _mm256_slli_epi32(at, 1);
+        node = _mm256_i32gather_epi32(low, twice, 4);
+        left = _mm256_i32gather_epi32(low + 1, twice, 4);
+        slot = _mm256_srli_epi32(node, 16);
+        code = _mm256_i32gather_epi32((const int *)(const void *)row, slot, 2);
+    } else {
+        node = _mm256_i32gather_epi32((const int *)codes->narrow, at, 4);
+        left = _mm256_srli_epi32(node, 16);
+        slot = _mm256_and_si256(_mm256_srli_epi32(node, 8), mask);
+        code = _mm256_i32gather_epi32((const int *)(const void *)row, slot, 1);
+    }
+    code = _mm256_and_si256(code, mask);
+    __m256i right = _mm256_cmpgt_epi32(code, _mm256_and_si256(node, mask));
+    if (s.has_sets) {
+        const __m256i lanes =
+            _mm256_cmpgt_epi32(slot, _mm256_set1_epi32((int)codes->n_numbers - 1));
+        if (!_mm256_testz_si256(lanes, lanes)) {
+            right = sets_right_8(codes, lanes, at, code, right);
+        }
+    }
+    return _mm256_sub_epi32(_mm256_add_epi32(left, roots), right);
+}
+
+/* Walks of four registers to their leaves. */
+TM_TARGET_AVX2 static TM_ALWAYS_INLINE void thirty_two_walk(const tm_forest_codes *codes, shape s,
+                                                            const uint8_t *const *rows,
+                                                            const __m256i *roots, uint32_t sure,
+                                                            uint32_t *out) {
+    __m256i at[4] = {roots[0], roots[1], roots[2], roots[3]};
+    for (uint32_t i = 0; i < sure; i++) {
+#pragma GCC unroll 4
+        for (uint32_t k = 0; k < 4; k++) {
+            at[k] = eight_step(codes, s, rows[k], roots[k], at[k]);
+        }
+    }
+    __m256i moved;
+    do {
+        moved = _mm256_setzero_si256();
+#pragma GCC unroll 4
+        for (uint32_t k = 0; k < 4; k++) {
+            const __m256i next = eight_step(codes, s, rows[k], roots[k], at[k]);
+            moved = _mm256_or_si256(moved, _mm256_xor_si256(next, at[k]));
+            at[k] = next;
+        }
+    } while (!_mm256_testz_si256(moved, moved));
+    for (uint32_t k = 0; k < 4; k++) {
+        _mm256_storeu_si256((__m256i *)(void *)(out + LANES * (size_t)k), at[k]);
+    }
+}
+
+/* Roots of eight trees; those that the forest lacks are its first. */
+TM_TARGET_AVX2 static TM_ALWAYS_INLINE __m256i eight_roots(const tm_forest *forest, uint32_t tree) {
+    uint32_t roots[LANES];
+    for (uint32_t k = 0; k < LANES; k++) {
+        roots[k] = forest->roots[tree + k < forest->n_trees ? tree + k : 0];
+    }
+    return _mm256_loadu_si256((const __m256i *)(const void *)roots);
+}
+
+TM_TARGET_AVX2 static TM_ALWAYS_INLINE void row_eights_loop(const tm_forest *forest, shape s,
+                                                            const uint8_t *row, double *out) {
+    const tm_forest_codes *codes = forest->codes;
+    const uint8_t *const rows[4] = {row, row, row, row};
+    uint32_t output = 0;
+    for (uint32_t tree = 0; tree < forest->n_trees; tree += 4 * LANES) {
+        const uint32_t left = forest->n_trees - tree;
+        const uint32_t n = left < 4 * LANES ? left : 4 * LANES;
+        uint32_t at[4 * LANES], sure = codes->sure[tree / TM_CODES_GROUP];
+        __m256i roots[4];
+        for (uint32_t k = 0; k < 4; k++) {
+            roots[k] = eight_roots(forest, tree + k * LANES);
+        }
+        if (n > TM_CODES_GROUP && codes->sure[tree / TM_CODES_GROUP + 1] > sure) {
+            sure = codes->sure[tree / TM_CODES_GROUP + 1];
+        }
+        thirty_two_walk(codes, s, rows, roots, sure, at);
+        for (uint32_t k = 0; k < n; k++) {
+            out[output] += forest->values[at[k]];
+            output = output + 1 == forest->n_outputs ? 0 : output + 1;
+        }
+    }
+}
+
+TM_TARGET_AVX2 static TM_ALWAYS_INLINE void block_eights_loop(const tm_forest *forest, shape s,
+                                                              const uint8_t *block, uint32_t n_rows,
+                                                              double *out) {
+    const tm_forest_codes *codes = forest->codes;
+    const size_t line = row_bytes(codes);
+    const uint32_t n_outputs = forest->n_outputs;
+    for (uint32_t tree = 0; tree < forest->n_trees; tree += LANES) {
+        const __m256i root = eight_roots(forest, tree);
+        const __m256i roots[4] = {root, root, root, root};
+        const uint32_t n = forest->n_trees - tree < LANES ? forest->n_trees - tree : LANES;
+        const uint32_t sure = codes->sure[tree / TM_CODES_GROUP];
+        for (uint32_t row = 0; row < n_rows; row += 4) {
+            const uint8_t *rows[4];
+            uint32_t at[4 * LANES];
+            for (uint32_t k = 0; k < 4; k++) {
+                rows[k] = block + (row + k) * line;
+            }
+            thirty_two_walk(codes, s, rows, roots, sure, at);
+            for (uint32_t k = 0; k < 4 && row + k < n_rows; k++) {
+                double *sums = out + (size_t)(row + k) * n_outputs;
+                for (uint32_t t = 0, o = tree % n_outputs; t < n; t++) {
+                    sums[o] += forest->values[at[k * LANES + t]];
+                    o = o + 1 == n_outputs ? 0 : o + 1;
+                }
+            }
+        }
+    }
+}
+
+TM_WALK_KERNELS(eights_narrow, TM_TARGET_AVX2, eights_loop, false, false, 0);
+TM_WALK_KERNELS(eights_narrow_sets, TM_TARGET_AVX2, eights_loop, false, true, 0);
+TM_WALK_KERNELS(eights_wide, TM_TARGET_AVX2, eights_loop, true, false, 0);
+TM_WALK_KERNELS(eights_wide_sets, TM_TARGET_AVX2, eights_loop, true, true, 0);
+
+static const kernels *eights_kernels(const tm_forest_codes *codes) {
+    if (codes->is_wide) {
+        return codes->sets != NULL ? &eights_wide_sets : &eights_wide;
+    }
+    return codes->sets != NULL ? &eights_narrow_sets : &eights_narrow;
+}
+
+#endif
+
 /* ---- AVX-512 ---- */
 
 #if defined(__x86_64__)
@@ -507,18 +659,22 @@ static const kernels *vector_kernels(const tm_forest_codes *codes) {
     return has_sets ? &one_register_sets : &one_register;
 }
 
-#else
-
-static const kernels *vector_kernels(const tm_forest_codes *codes) {
-    return plain_kernels(codes);
-}
-
 #endif
 
 /* ---- predictions ---- */
 
 static const kernels *kernels_of(const tm_forest_codes *codes) {
-    return tm__simd() == TM_SIMD_AVX512 ? vector_kernels(codes) : plain_kernels(codes);
+#if defined(__x86_64__)
+    switch (tm__simd()) {
+    case TM_SIMD_AVX512:
+        return vector_kernels(codes);
+    case TM_SIMD_AVX2:
+        return eights_kernels(codes);
+    default:
+        break;
+    }
+#endif
+    return plain_kernels(codes);
 }
 
 static TM_ALWAYS_INLINE void row_predict(const tm_forest *forest, const double *const *cols,
