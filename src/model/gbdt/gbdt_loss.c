@@ -259,6 +259,33 @@ tm_status tm__loss_base(const tm_loss *loss, double *out, tm_err *err) {
     }
 }
 
+static TM_ALWAYS_INLINE void larger_loop(const double *s, uint32_t n, double *max) {
+#pragma omp simd
+    for (uint32_t i = 0; i < n; i++) {
+        max[i] = s[i] > max[i] ? s[i] : max[i];
+    }
+}
+
+TM_SIMD_KERNEL(larger, (const double *s, uint32_t n, double *max), (s, n, max));
+
+static TM_ALWAYS_INLINE void less_loop(const double *s, const double *by, uint32_t n, double *out) {
+#pragma omp simd
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = s[i] - by[i];
+    }
+}
+
+TM_SIMD_KERNEL(less, (const double *s, const double *by, uint32_t n, double *out), (s, by, n, out));
+
+static TM_ALWAYS_INLINE void more_loop(const double *by, uint32_t n, double *sum) {
+#pragma omp simd
+    for (uint32_t i = 0; i < n; i++) {
+        sum[i] += by[i];
+    }
+}
+
+TM_SIMD_KERNEL(more, (const double *by, uint32_t n, double *sum), (by, n, sum));
+
 static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
     const loss_job *job = arg;
     const uint64_t n_rows = job->loss->n_rows, end = chunk_end(n_rows, chunk);
@@ -269,20 +296,12 @@ static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
         memcpy(max, job->scores + row, n * sizeof(double));
         memset(sum, 0, sizeof(sum));
         for (uint32_t k = 1; k < job->loss->spec.n_outputs; k++) {
-            const double *s = job->scores + k * n_rows + row;
-            for (uint32_t i = 0; i < n; i++) {
-                max[i] = s[i] > max[i] ? s[i] : max[i];
-            }
+            larger(job->scores + k * n_rows + row, n, max);
         }
         for (uint32_t k = 0; k < job->loss->spec.n_outputs; k++) {
-            const double *s = job->scores + k * n_rows + row;
-            for (uint32_t i = 0; i < n; i++) {
-                e[i] = s[i] - max[i];
-            }
+            less(job->scores + k * n_rows + row, max, n, e);
             tm__exp_array(e, e, n);
-            for (uint32_t i = 0; i < n; i++) {
-                sum[i] += e[i];
-            }
+            more(e, n, sum);
         }
         for (uint32_t i = 0; i < n; i++) {
             job->norms_out[row + i] = max[i] + tm__log(sum[i]);
@@ -446,21 +465,26 @@ static void logistic_gradients(const row_block *b) {
     of_probabilities(b);
 }
 
+/* b->g holds probabilities of the output. */
+static TM_ALWAYS_INLINE void of_classes_loop(const row_block *b, double factor, double output) {
+    const double *y = b->y;
+    double *g = b->g, *h = b->h;
+#pragma omp simd
+    for (uint32_t i = 0; i < b->n; i++) {
+        const double p = g[i], curve = factor * p * (1 - p);
+        g[i] = p - (y[i] == output ? 1 : 0);
+        h[i] = curve > 0 ? curve : 0; /* p may be an ulp over 1 */
+    }
+}
+
+TM_SIMD_KERNEL(of_classes, (const row_block *b, double factor, double output), (b, factor, output));
+
 static void softmax_gradients(const row_block *b) {
-    const double k = (double)b->loss->spec.n_outputs, output = (double)b->output;
-    /* Friedman 2001, sec. 4.6: scores have one freedom less. */
-    const double factor = k / (k - 1);
-#pragma omp simd
-    for (uint32_t i = 0; i < b->n; i++) {
-        b->g[i] = b->s[i] - b->norms[i];
-    }
+    const double k = (double)b->loss->spec.n_outputs;
+    less(b->s, b->norms, b->n, b->g);
     tm__exp_array(b->g, b->g, b->n);
-#pragma omp simd
-    for (uint32_t i = 0; i < b->n; i++) {
-        const double p = b->g[i];
-        b->g[i] = p - (b->y[i] == output ? 1 : 0);
-        b->h[i] = fmax(factor * p * (1 - p), 0); /* p may be an ulp over 1 */
-    }
+    /* Friedman 2001, sec. 4.6: scores have one freedom less. */
+    of_classes(b, k / (k - 1), (double)b->output);
 }
 
 /*

@@ -4,8 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/simd.h"
 #include "made_data.h"
 #include "model/gbdt/gbdt_loss.h"
 
@@ -315,6 +317,48 @@ static void threads_change_nothing(void **state) {
     tm__mem_free(scores);
 }
 
+/* Classes in plain loops over one row: norm, gradient and hessian. */
+static double plain_norm(const loss_data *d, uint32_t row) {
+    double max = d->scores[row], sum = 0;
+    for (uint32_t k = 1; k < K; k++)
+        max = d->scores[k * ROWS + row] > max ? d->scores[k * ROWS + row] : max;
+    for (uint32_t k = 0; k < K; k++)
+        sum += tm__exp(d->scores[k * ROWS + row] - max);
+    return max + tm__log(sum);
+}
+
+static void every_level_gives_the_gradients_of_plain_loops(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static float g[ROWS], h[ROWS];
+        loss_data d;
+        data_init(&cases[i], &d);
+        d.scores[5] = d.scores[ROWS + 5] = -200; /* a probability that is 1 or an ulp over */
+        d.scores[2 * ROWS + 5] = 200;
+        for (tm_simd level = TM_SIMD_PLAIN; level <= tm__simd_machine(); level++) {
+            tm__simd_limit(level);
+            gradients_fit(&d, cases[i].n_outputs - 1);
+            if (level == TM_SIMD_PLAIN) {
+                memcpy(g, d.gradients.g, sizeof(g));
+                memcpy(h, d.gradients.h, sizeof(h));
+            }
+            assert_memory_equal(g, d.gradients.g, sizeof(g));
+            assert_memory_equal(h, d.gradients.h, sizeof(h));
+            for (uint32_t row = 0; row < ROWS && cases[i].n_outputs == K; row++) {
+                const double norm = plain_norm(&d, row);
+                const double p = tm__exp(d.scores[(K - 1) * ROWS + row] - norm);
+                const double w = cases[i].is_weighted ? d.loss.weights[row] : 1;
+                const double factor = (double)K / (K - 1);
+                assert_memory_equal(&norm, &d.norms[row], sizeof(norm));
+                assert_true(g[row] == (float)((p - (d.y[row] == K - 1)) * w));
+                assert_true(h[row] == (float)(fmax(factor * p * (1 - p), 0) * w));
+            }
+        }
+        tm__simd_limit(TM_SIMD_AVX512);
+        data_done(&d);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_the_slopes_of_the_loss),
@@ -324,6 +368,7 @@ int main(void) {
         cmocka_unit_test(targets_of_one_class_or_one_value_give_finite_numbers),
         cmocka_unit_test(a_target_that_cannot_be_squared_is_refused),
         cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(every_level_gives_the_gradients_of_plain_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
