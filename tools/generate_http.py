@@ -116,6 +116,9 @@ def docs(folder):
            "Errors are problem documents (RFC 9457) that name row and column and never repeat a value. Every reply has an `X-Request-Id`.",
            "A key is sent as `Authorization: Bearer KEY` or `X-Api-Key: KEY`. Until the first key is made (`tidemill key create`) the server answers",
            "on loopback only, and what needs `promote`, `train`, `ingest` or `admin` is refused. `/openapi.json` has all of this for programs.", "",
+           "When there is more to do than can be answered in time, predictions are refused with 503 and `Retry-After`, within milliseconds.",
+           "`X-Request-Timeout-Ms: N` says how long the client waits: what would come later is refused at once, and not worked on. A request with a",
+           "W3C `traceparent` gets one back with this server's span, and both stand in the access log.", "",
            "| endpoint | permission | what it does |", "|---|---|---|"]
     out += [f"| [`{e['method']} {e['path']}`](#{e['name']}) | {e['permission']} | {e['summary']} |" for e in endpoints]
     for e in endpoints:

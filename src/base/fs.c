@@ -154,15 +154,32 @@ static int create_path(const char *path, mode_t mode) {
     return fd >= 0 ? fd : number != 0 ? -number : -errno;
 }
 
+/* A file descriptor, or a negative errno. */
+static int open_append(const char *path) {
+    int fd = open_retry(path, O_WRONLY | O_APPEND, 0);
+    if (fd < 0 && errno == ENOENT) {
+        const int made = create_path(path, 0600);
+        if (made < 0 && made != -EEXIST) {
+            return made;
+        }
+        if (made >= 0) {
+            close(made);
+        }
+        fd = open_retry(path, O_WRONLY | O_APPEND, 0);
+    }
+    return fd >= 0 ? fd : -errno;
+}
+
 tm_status tm__file_open(const char *path, tm_open_mode mode, tm_file **out_file, tm_err *err) {
-    const bool is_new = mode == TM_OPEN_CREATE;
+    const bool is_new = mode == TM_OPEN_CREATE || mode == TM_OPEN_APPEND;
     if (mode == TM_OPEN_TRUNCATE) {
         const int number = tm__disk_tell(&(tm_disk_event){.op = TM_DISK_TRUNCATE, .path = path});
         if (number != 0) {
             return tm__fs_errno(err, number, "write", path);
         }
     }
-    int fd = is_new                     ? create_path(path, 0600)
+    int fd = mode == TM_OPEN_APPEND     ? open_append(path)
+             : is_new                   ? create_path(path, 0600)
              : mode == TM_OPEN_TRUNCATE ? open_retry(path, O_WRONLY | O_CREAT | O_TRUNC, 0644)
                                         : open_retry(path, O_RDONLY, 0);
     if (fd < 0) {

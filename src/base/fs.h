@@ -19,9 +19,10 @@ typedef struct tm_file tm_file;
 
 typedef enum tm_open_mode {
     TM_OPEN_READ,
-    TM_OPEN_CREATE,  /* write; must not exist; mode 0600 */
-    TM_OPEN_TRUNCATE /* write from the start; made when missing; mode 0644 (results that a user
-                        asked for) */
+    TM_OPEN_CREATE,   /* write; must not exist; mode 0600 */
+    TM_OPEN_TRUNCATE, /* write from the start; made when missing; mode 0644 (results that a user
+                         asked for) */
+    TM_OPEN_APPEND    /* write at the end, whoever else does; made when missing; mode 0600 */
 } tm_open_mode;
 
 TM_NODISCARD tm_status tm__file_open(const char *path, tm_open_mode mode, tm_file **out_file,

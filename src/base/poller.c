@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/net.h"
 
-#define EVENTS_MAX 256u
+#define EVENTS_MAX 1024u
 
 struct tm_poller {
     int fd;

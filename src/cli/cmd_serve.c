@@ -17,6 +17,7 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *
     const tm_serve_options options = {
         .listen = tm__cli_text(cli, "listen"),
         .threads = (uint32_t)tm__cli_i64(cli, "threads"),
+        .access_log = tm__cli_text(cli, "access-log"),
         .log = &cli->log,
         .tick = loop != NULL ? turn_loop : NULL,
         .tick_arg = loop,

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "serve/access_log.h"
 
 #define BATCH_BYTES 32768u        /* larger bodies are answered by a batch thread */
 #define BATCH_EXPLAIN_BYTES 2048u /* and these when they ask for reasons */
@@ -32,6 +33,7 @@
 #define REPLY_BYTES_MAX (256u << 20)
 #define DISCARD_BYTES_MAX 65536u /* of a refused request, to keep its connection */
 #define LINGER_MS 2000u
+#define DEADLINE_MS_MAX 3600000u
 #define BODY_BYTES_PER_S 1024u /* slower than this, after the header timeout, is an attack */
 #define MS UINT64_C(1000000)
 
@@ -126,6 +128,7 @@ tm_conn *tm__conn_create(tm_conns *conns, int fd, const char *peer) {
     conn->conns = conns;
     conn->fd = fd;
     conn->is_fresh = true;
+    (void)tm__str_copy(conn->peer, sizeof conn->peer, tm__str(peer));
     conn->peer_is_loopback = strncmp(conns->address, "unix:", 5) == 0 || tm__net_is_loopback(peer);
     tm__http_init(&conn->http, &conns->limits);
     tm__buf_init(&conn->pending, (size_t)2 * TM_CONN_READ_BYTES);
@@ -188,6 +191,49 @@ static bool is_json(tm_str content_type) {
     return tm__str_is_nocase(tm__str_trim(tm__str_cut(&content_type, ';')), "application/json");
 }
 
+/* How long the client waits, if it says so; false when what it says is no time. */
+static bool read_deadline(tm_conn *conn) {
+    const tm_str text = conn->http.fields[TM_HTTP_TIMEOUT];
+    uint64_t ms = 0;
+    conn->x.deadline_ns = UINT64_MAX;
+    if (text.ptr == NULL) {
+        return true;
+    }
+    if (!tm__str_to_u64(text, &ms) || ms < 1 || ms > DEADLINE_MS_MAX) {
+        return false;
+    }
+    conn->x.deadline_ns = conn->conns->now_ns + ms * MS;
+    return true;
+}
+
+/* How long this exchange may wait for its turn from now on. */
+static uint64_t patience_ns(const tm_conn *conn, uint64_t now_ns) {
+    const uint64_t most = conn->conns->limits.wait_ms_max * MS;
+    const uint64_t left = conn->x.deadline_ns > now_ns ? conn->x.deadline_ns - now_ns : 0;
+    return left < most ? left : most;
+}
+
+/* Costs microseconds, so that the answers that can still be in time get the rest. */
+static void refuse_overload(tm_conn *conn, const char *reason) {
+    tm_exchange *x = &conn->x;
+    tm__prom_refused(conn->conns->desk->prom, reason);
+    x->retry_after_s = 1;
+    tm__problem_reply(x, 503, "overloaded", reason, "Send it again later, or send less at once.");
+}
+
+static bool queue_takes(tm_conn *conn, tm_queue queue) {
+    tm_conns *conns = conn->conns;
+    /* What waits for a disk is not worth less when it is late: the desk takes all that has room. */
+    const uint64_t wait_ns = queue == TM_QUEUE_DESK ? UINT64_MAX : patience_ns(conn, conns->now_ns);
+    if (!conns->can_take(conns->post_arg, queue, wait_ns)) {
+        refuse_overload(conn, queue == TM_QUEUE_DESK
+                                  ? "too many requests wait for the disk"
+                                  : "more large batches than can be scored in time");
+        return false;
+    }
+    return true;
+}
+
 /* What can be refused from the head alone; x->status says whether it was. */
 static void check_request(tm_conn *conn) {
     tm_exchange *x = &conn->x;
@@ -220,7 +266,10 @@ static void check_request(tm_conn *conn) {
         return;
     }
     tm_str unknown = {NULL, 0};
-    if (!query_is_known(x, &unknown)) {
+    if (!read_deadline(conn)) {
+        tm__problem_reply(x, 400, "bad-request",
+                          "X-Request-Timeout-Ms is not a number from 1 to 3600000", NULL);
+    } else if (!query_is_known(x, &unknown)) {
         tm__problem_reply(x, 400, "unknown-parameter",
                           "the query has a parameter that is not known",
                           "/openapi.json lists the parameters of each path.");
@@ -230,11 +279,25 @@ static void check_request(tm_conn *conn) {
                           endpoint->takes_body ? "the body must be application/json"
                                                : "this takes no body",
                           endpoint->takes_body ? "Send 'Content-Type: application/json'." : NULL);
+    } else if (endpoint->permission == TM_PERMISSION_PREDICT && http->length != UINT64_MAX &&
+               http->length > BATCH_BYTES) {
+        (void)queue_takes(conn, TM_QUEUE_BATCH); /* before the body comes */
     }
 }
 
 static const char no_memory[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                                 "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
+
+static void log_access(tm_conn *conn, size_t out_bytes) {
+    tm_conns *conns = conn->conns;
+    if (conns->has_access_log) {
+        const tm_access_entry entry = {.peer = conn->peer,
+                                       .out_bytes = out_bytes,
+                                       .now_ns = tm__mono_ns(),
+                                       .now_us = tm__now_us()};
+        tm__access_log_write(&conn->x, &entry, &conns->lines);
+    }
+}
 
 /* Write the reply of the exchange; the connection is ready for the next request afterwards. */
 static void finish(tm_conn *conn) {
@@ -266,6 +329,7 @@ static void finish(tm_conn *conn) {
         }
     }
     conn->close_after_flush = close;
+    log_access(conn, conn->out.len - before);
     tm__exchange_reset(x);
     uncount_body(conn);
     if (!close) {
@@ -281,6 +345,8 @@ static void begin(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     tm_http *http = &conn->http;
     name_request(x);
+    x->arrived_ns = 0;
+    tm__trace_init(&x->trace, http->fields[TM_HTTP_TRACEPARENT]);
     check_request(conn);
     later(conn, conn->conns->limits.io_timeout_ms);
     conn->body_since_ns = conn->conns->now_ns;
@@ -304,6 +370,14 @@ static bool is_batch(const tm_exchange *x) {
     return body->len > BATCH_BYTES || (body->len > BATCH_EXPLAIN_BYTES &&
                                        (tm__http_query(x->http->query, "explain").ptr != NULL ||
                                         memmem(body->data, body->len, "\"explain\"", 9) != NULL));
+}
+
+/* The kernel does not say when a request came, but it came after the last time that the worker
+ * asked. */
+static bool has_waited_too_long(const tm_conn *conn) {
+    const tm_exchange *x = &conn->x;
+    return x->arrived_ns > x->deadline_ns ||
+           x->arrived_ns - conn->conns->ready_ns > conn->conns->limits.wait_ms_max * MS;
 }
 
 static void hand_over(tm_conn *conn, tm_queue queue) {
@@ -334,10 +408,16 @@ static void dispatch(tm_conn *conn) {
             return;
         }
         if (endpoint->on_desk || is_batch(x)) {
-            hand_over(conn, endpoint->on_desk ? TM_QUEUE_DESK : TM_QUEUE_BATCH);
-            return;
+            const tm_queue queue = endpoint->on_desk ? TM_QUEUE_DESK : TM_QUEUE_BATCH;
+            if (queue_takes(conn, queue)) {
+                hand_over(conn, queue);
+                return;
+            }
+        } else if (endpoint->permission == TM_PERMISSION_PREDICT && has_waited_too_long(conn)) {
+            refuse_overload(conn, "more requests than can be answered in time");
+        } else {
+            endpoint->handle(x);
         }
-        endpoint->handle(x);
     }
     finish(conn);
 }
@@ -531,6 +611,7 @@ void tm__conn_answered(tm_conn *conn) {
     conn->x.desk = conn->conns->desk;
     if (conn->state == TM_CONN_DEAD) {
         tm__prom_request(conn->conns->desk->prom, conn->x.match.endpoint, conn->x.status);
+        log_access(conn, 0);
         free_conn(conn);
         return;
     }

@@ -35,13 +35,18 @@ typedef struct tm_conns {
     tm_published *published; /* the worker is in while it works */
     tm_desk *desk;
     void (*post)(void *arg, tm_conn *conn, tm_queue queue); /* hand an exchange over */
+    /* True when a queue has room and its next turn comes within wait_ns_max. */
+    bool (*can_take)(void *arg, tm_queue queue, uint64_t wait_ns_max);
     void *post_arg;
+    bool has_access_log;
+    tm_buf lines;  /* of the access log, until the end of the turn */
     char *scratch; /* [TM_CONN_READ_BYTES] */
     tm_conn *first;
     uint32_t n;
     _Atomic uint32_t *n_open;     /* this worker's, also those on their way to it */
     _Atomic uint64_t *body_bytes; /* of large bodies, of all workers */
     uint64_t now_ns;              /* of this turn of the loop */
+    uint64_t ready_ns;            /* what is read in this turn came no earlier */
     bool is_stopping;             /* replies close their connections */
 } tm_conns;
 
@@ -53,6 +58,7 @@ struct tm_conn {
     tm_conns *conns;
     int fd;
     tm_conn_state state;
+    char peer[64];
     bool peer_is_loopback;
     bool is_fresh; /* no request yet */
     bool is_batch; /* BUSY: `out` belongs to the batch thread too */

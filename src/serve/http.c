@@ -36,6 +36,8 @@ static const char *const field_names[TM_HTTP_N_FIELDS] = {
     [TM_HTTP_ORIGIN] = "origin",
     [TM_HTTP_ROUTE] = "x-tidemill-route",
     [TM_HTTP_TRANSFER_ENCODING] = "transfer-encoding",
+    [TM_HTTP_TRACEPARENT] = "traceparent",
+    [TM_HTTP_TIMEOUT] = "x-request-timeout-ms",
 };
 
 void tm__serve_limits_init(tm_serve_limits *out, const tm_serve_limits *from) {
@@ -51,6 +53,8 @@ void tm__serve_limits_init(tm_serve_limits *out, const tm_serve_limits *from) {
         .header_timeout_ms = TM_HEADER_TIMEOUT_MS,
         .io_timeout_ms = TM_IO_TIMEOUT_MS,
         .idle_timeout_ms = TM_IDLE_TIMEOUT_MS,
+        .wait_ms_max = TM_WAIT_MS,
+        .in_flight_max = TM_MAX_IN_FLIGHT,
         .stop_delay_ms = 300,
         .stop_timeout_ms = 8000,
     };
@@ -69,6 +73,8 @@ void tm__serve_limits_init(tm_serve_limits *out, const tm_serve_limits *from) {
     TAKE(header_timeout_ms);
     TAKE(io_timeout_ms);
     TAKE(idle_timeout_ms);
+    TAKE(wait_ms_max);
+    TAKE(in_flight_max);
     TAKE(stop_delay_ms);
     TAKE(stop_timeout_ms);
 #undef TAKE

@@ -32,6 +32,8 @@ typedef enum tm_http_field {
     TM_HTTP_ORIGIN,
     TM_HTTP_ROUTE,
     TM_HTTP_TRANSFER_ENCODING,
+    TM_HTTP_TRACEPARENT,
+    TM_HTTP_TIMEOUT,
     TM_HTTP_N_FIELDS
 } tm_http_field;
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/jobs.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "serve/worker.h"
+
+#define LEARN_RATE 0.125 /* of what a byte of a request costs */
 
 typedef struct job_thread {
     tm_jobs *jobs;
@@ -14,10 +17,17 @@ struct tm_jobs {
     tm_mutex *lock; /* around what follows; never held over work */
     tm_cond *cond;
     tm_conn *first, **end;
+    uint32_t n_waiting, n_running;
+    uint64_t waiting_bytes; /* of bodies */
+    double ns_per_byte;     /* measured, so it knows of other load too */
     bool is_ending;
     uint32_t n_threads;
     job_thread *threads; /* [n_threads] */
 };
+
+static uint64_t size_of(const tm_conn *conn) {
+    return conn->http.body.len + 1;
+}
 
 static tm_conn *wait_for_job(tm_jobs *jobs) {
     tm__mutex_lock(jobs->lock);
@@ -28,19 +38,49 @@ static tm_conn *wait_for_job(tm_jobs *jobs) {
     if (conn != NULL) {
         jobs->first = conn->next_job;
         jobs->end = jobs->first == NULL ? &jobs->first : jobs->end;
+        jobs->n_waiting--;
+        jobs->n_running++;
+        jobs->waiting_bytes -= size_of(conn);
     }
     tm__mutex_unlock(jobs->lock);
     return conn;
 }
 
+static void learn(tm_jobs *jobs, uint64_t bytes, uint64_t ns) {
+    const double cost = (double)ns / (double)bytes;
+    tm__mutex_lock(jobs->lock);
+    jobs->n_running--;
+    jobs->ns_per_byte += (cost - jobs->ns_per_byte) * (jobs->ns_per_byte > 0 ? LEARN_RATE : 1);
+    tm__mutex_unlock(jobs->lock);
+}
+
 static void job_main(void *arg) {
     const job_thread *self = arg;
     for (tm_conn *conn; (conn = wait_for_job(self->jobs)) != NULL;) {
+        tm_exchange *x = &conn->x;
+        const uint64_t start_ns = tm__mono_ns();
+        const uint64_t bytes = size_of(conn);
         tm__json_reset();
-        conn->x.desk = self->desk;
-        conn->x.match.endpoint->handle(&conn->x);
+        x->desk = self->desk;
+        if (start_ns > x->deadline_ns) {
+            x->retry_after_s = 1;
+            tm__problem_reply(x, 503, "deadline", "the time that the request gave was over", NULL);
+        } else {
+            x->match.endpoint->handle(x);
+        }
+        learn(self->jobs, bytes, tm__mono_ns() - start_ns);
         tm__worker_answered(conn);
     }
+}
+
+bool tm__jobs_can_take(tm_jobs *jobs, uint32_t n_max, uint64_t wait_ns_max) {
+    tm__mutex_lock(jobs->lock);
+    const double wait_ns =
+        (double)jobs->waiting_bytes * jobs->ns_per_byte / (double)jobs->n_threads;
+    const bool is_free = jobs->n_waiting == 0 && jobs->n_running < jobs->n_threads;
+    const bool can = is_free || (jobs->n_waiting < n_max && wait_ns <= (double)wait_ns_max);
+    tm__mutex_unlock(jobs->lock);
+    return can;
 }
 
 tm_jobs *tm__jobs_create(const char *name, tm_desk *desks, uint32_t n_desks) {
@@ -71,6 +111,8 @@ void tm__jobs_post(tm_jobs *jobs, tm_conn *conn) {
     tm__mutex_lock(jobs->lock);
     *jobs->end = conn;
     jobs->end = &conn->next_job;
+    jobs->n_waiting++;
+    jobs->waiting_bytes += size_of(conn);
     tm__cond_signal_all(jobs->cond);
     tm__mutex_unlock(jobs->lock);
 }

@@ -12,6 +12,9 @@ typedef struct tm_jobs tm_jobs;
 
 /** One thread for each desk; NULL when memory or room for threads is out. */
 tm_jobs *tm__jobs_create(const char *name, tm_desk *desks, uint32_t n_desks);
+/** True when there is room for one more and its turn would come within wait_ns_max, as far as the
+ * speed of the exchanges before it tells. Any thread; racing callers may each be told yes. */
+bool tm__jobs_can_take(tm_jobs *jobs, uint32_t n_max, uint64_t wait_ns_max);
 /** Any thread. */
 void tm__jobs_post(tm_jobs *jobs, tm_conn *conn);
 /** Answer what waits, then end the threads. NULL is a no-op. */

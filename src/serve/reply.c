@@ -160,6 +160,10 @@ bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *
     if (x->retry_after_s > 0) {
         tm__buf_printf(out, "Retry-After: %u\r\n", x->retry_after_s);
     }
+    if (x->trace.trace_id[0] != '\0') {
+        tm__buf_printf(out, "traceparent: 00-%s-%s-%s\r\n", x->trace.trace_id, x->trace.span_id,
+                       x->trace.flags);
+    }
     tm__buf_text(out, frame->close ? "Connection: close\r\n\r\n" : "\r\n");
     if (!frame->is_head) {
         tm__buf_append(out, x->reply.data, x->reply.len);
@@ -180,6 +184,7 @@ void tm__exchange_reset(tm_exchange *x) {
     tm__mem_free(x->errors);
     x->current = NULL;
     x->holds_current = false;
+    x->trace.trace_id[0] = '\0';
     x->errors = NULL;
     x->n_errors = 0;
     x->status = 0;

@@ -28,6 +28,8 @@ typedef struct tm_serve_limits {
     uint32_t header_timeout_ms; /* first byte to end of headers          */
     uint32_t io_timeout_ms;     /* between bytes, in and out             */
     uint32_t idle_timeout_ms;   /* keep-alive without a request          */
+    uint32_t wait_ms_max;       /* of a prediction for its turn: past it, 503 */
+    uint32_t in_flight_max;     /* handed over and not answered, in each queue */
     uint32_t stop_delay_ms;     /* /readyz says no for this long before the listener closes */
     uint32_t stop_timeout_ms;   /* then requests in flight have this long */
 } tm_serve_limits;
@@ -36,6 +38,7 @@ typedef struct tm_serve_options {
     const char *listen; /* "127.0.0.1:8080"; not loopback needs a key to exist */
     uint32_t threads;   /* that answer; 0: one for each CPU */
     const tm_log *log;
+    const char *access_log; /* a file that gets a line for each request; NULL: none */
     /* called again and again, after as many milliseconds as it returned, from a thread of its own;
      * NULL: none. For `tidemill run`. */
     uint32_t (*tick)(void *arg);
@@ -49,8 +52,8 @@ TM_NODISCARD tm_status tm__server_open(const tm_home *home, const tm_serve_optio
                                        tm_server **out, tm_err *err);
 /** Address in use, "127.0.0.1:8080". */
 const char *tm__server_address(const tm_server *server);
-/** Serve until SIGINT or SIGTERM: readyz fails, requests in flight end, then it returns the
- * signal's number in *out_signal. */
+/** Serve until SIGINT or SIGTERM (SIGHUP: look at the home and open the access log anew): readyz
+ * fails, requests in flight end, then it returns the signal's number in *out_signal. */
 TM_NODISCARD tm_status tm__server_run(tm_server *server, int *out_signal, tm_err *err);
 /** Ask a running server to end as a signal would (tests; any thread). *out_signal is then 0. */
 void tm__server_stop(tm_server *server);

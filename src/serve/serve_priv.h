@@ -25,6 +25,15 @@
 typedef struct tm_exchange tm_exchange;
 typedef struct tm_plan tm_plan;
 
+/* W3C trace context: the trace that a request belongs to, and this server's part of it. */
+typedef struct tm_trace {
+    char trace_id[33]; /* empty: the request brought none */
+    char span_id[17];
+    char flags[3];
+} tm_trace;
+/** Take a traceparent field; what is not well-formed is none, as the standard wants. */
+void tm__trace_init(tm_trace *trace, tm_str traceparent);
+
 /* One row of the table made from api/http. */
 typedef struct tm_endpoint {
     const char *name;
@@ -178,8 +187,10 @@ struct tm_exchange {
     char request_id[TM_REQUEST_ID_TEXT];
     tm_current *current; /* what answers: borrowed on a worker, a reference elsewhere */
     bool holds_current;
-    tm_desk *desk; /* of the thread that has the exchange */
-    uint64_t arrived_ns;
+    tm_desk *desk;        /* of the thread that has the exchange */
+    uint64_t arrived_ns;  /* the whole request was here */
+    uint64_t deadline_ns; /* the client's; UINT64_MAX: it named none */
+    tm_trace trace;
 
     unsigned status; /* 0: not answered yet */
     const char *content_type;

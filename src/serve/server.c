@@ -70,6 +70,7 @@ struct tm_server {
     tm_registry *watch_registry;
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *before, *retired;
+    _Atomic bool must_refresh;
     int64_t generation; /* watch's alone */
     bool is_refresh_failing;
 
@@ -199,7 +200,8 @@ static void watch_main(void *arg) {
         tm_err err = {0};
         tm__json_reset();
         tm_status st = tm__registry_generation(server->watch_registry, &generation, &err);
-        if (st == TM_OK && generation != server->generation) {
+        const bool must_refresh = atomic_exchange(&server->must_refresh, false);
+        if (st == TM_OK && (must_refresh || generation != server->generation)) {
             st = refresh(server, server->watch_registry, &err);
             server->generation = st == TM_OK ? generation : server->generation;
         }
@@ -226,6 +228,12 @@ static void tick_main(void *arg) {
 static void post(void *arg, tm_conn *conn, tm_queue queue) {
     tm_server *server = arg;
     tm__jobs_post(queue == TM_QUEUE_DESK ? server->desk_jobs : server->batch_jobs, conn);
+}
+
+static bool can_take(void *arg, tm_queue queue, uint64_t wait_ns_max) {
+    tm_server *server = arg;
+    return tm__jobs_can_take(queue == TM_QUEUE_DESK ? server->desk_jobs : server->batch_jobs,
+                             server->limits.in_flight_max, wait_ns_max);
 }
 
 static uint32_t count_open(tm_server *server) {
@@ -303,12 +311,23 @@ static bool step_stop(tm_server *server) {
     return count_open(server) == 0 || now_ns >= server->end_ns;
 }
 
+/* SIGHUP. */
+static void reload(tm_server *server) {
+    if (server->shared.access_log != NULL) {
+        tm__access_log_reopen(server->shared.access_log);
+    }
+    atomic_store(&server->must_refresh, true);
+    tm_log_event(server->log, TM_INFO, "server.reloading", TM_FT("address", server->address));
+}
+
 static void take_signals(tm_server *server, int *signal) {
     int number = 0;
     while ((number = tm__signal_next(server->signal_fd)) != 0) {
         if (number == 2 || number == 15) { /* SIGINT, SIGTERM: numbers of POSIX */
             *signal = *signal != 0 ? *signal : number;
             begin_stop(server, number == 2 ? 0 : server->limits.stop_delay_ms);
+        } else if (number == 1) { /* SIGHUP */
+            reload(server);
         }
     }
 }
@@ -461,6 +480,7 @@ static tm_status open_parts(tm_server *server, tm_err *err) {
     server->shared.log = server->log;
     server->shared.address = server->address;
     server->shared.post = post;
+    server->shared.can_take = can_take;
     server->shared.post_arg = server;
     server->shared.published = tm__published_create(server->n_workers);
     server->workers = tm__mem_zalloc(server->n_workers, sizeof(tm_worker *));
@@ -519,6 +539,9 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     tm_status st = open_parts(server, err);
     st = st != TM_OK ? st : open_home(server, err);
     st = st != TM_OK ? st : open_listener(server, options->listen, err);
+    if (st == TM_OK && options->access_log != NULL) {
+        st = tm__access_log_open(options->access_log, server->log, &server->shared.access_log, err);
+    }
     st = st != TM_OK ? st : open_threads(server, err);
     if (st != TM_OK) {
         tm__server_close(server);
@@ -580,6 +603,7 @@ void tm__server_close(tm_server *server) {
     for (uint32_t i = 0; server->workers != NULL && i < server->n_workers; i++) {
         tm__worker_free(server->workers[i]);
     }
+    tm__access_log_close(server->shared.access_log);
     for (tm_current *old = server->retired, *next = NULL; old != NULL; old = next) {
         next = old->next_retired;
         tm__current_unref(old);

@@ -18,7 +18,9 @@
 #include "base/mem.h"
 
 #define TURN_MS 50
-#define EVENTS_MAX 256u
+#define EVENTS_MAX 1024u
+#define LINES_BYTES_MAX ((size_t)1 << 20)
+#define SLEPT_NS UINT64_C(2000000) /* a wait that took longer was one for events */
 
 enum { TAG_WAKE = 1 }; /* no connection lies at this address */
 
@@ -39,6 +41,11 @@ static void post(void *arg, tm_conn *conn, tm_queue queue) {
     worker->shared->post(worker->shared->post_arg, conn, queue);
 }
 
+static bool can_take(void *arg, tm_queue queue, uint64_t wait_ns_max) {
+    tm_worker *worker = arg;
+    return worker->shared->can_take(worker->shared->post_arg, queue, wait_ns_max);
+}
+
 tm_worker *tm__worker_create(tm_worker_shared *shared, tm_desk *desk) {
     tm_worker *worker = tm__mem_zalloc(1, sizeof *worker);
     if (worker == NULL) {
@@ -57,6 +64,9 @@ tm_worker *tm__worker_create(tm_worker_shared *shared, tm_desk *desk) {
     conns->published = shared->published;
     conns->desk = desk;
     conns->post = post;
+    conns->can_take = can_take;
+    conns->has_access_log = shared->access_log != NULL;
+    tm__buf_init(&conns->lines, LINES_BYTES_MAX);
     conns->post_arg = worker;
     conns->n_open = &worker->n_open;
     conns->body_bytes = &shared->body_bytes;
@@ -89,10 +99,13 @@ static void take_news(tm_worker *worker) {
     }
 }
 
-static void turn(tm_worker *worker, uint32_t n_events) {
+static void turn(tm_worker *worker, uint32_t n_events, uint64_t waited_from_ns) {
     tm_conns *conns = &worker->conns;
     bool has_news = false;
+    /* When the wait was one, what is here came at its end; else since the turn before began. */
+    const uint64_t before_ns = conns->now_ns;
     conns->now_ns = tm__mono_ns();
+    conns->ready_ns = conns->now_ns - waited_from_ns > SLEPT_NS ? conns->now_ns : before_ns;
     for (uint32_t i = 0; i < n_events; i++) {
         const tm_poll_event *event = &worker->events[i];
         if (event->tag == TAG_WAKE) {
@@ -114,16 +127,20 @@ static void turn(tm_worker *worker, uint32_t n_events) {
         tm__conns_close_idle(conns);
     }
     tm__prom_connections(conns->desk->prom, conns->n);
+    if (conns->lines.len > 0) {
+        tm__access_log_give(worker->shared->access_log, &conns->lines);
+    }
 }
 
 static void worker_main(void *arg) {
     tm_worker *worker = arg;
     tm_conns *conns = &worker->conns;
     while (atomic_load(&worker->shared->stage) < TM_STAGE_ENDING) {
+        const uint64_t waited_from_ns = tm__mono_ns();
         const uint32_t n =
             tm__poller_wait(conns->poller, worker->events, EVENTS_MAX, conns->n > 0 ? TURN_MS : -1);
         tm__published_enter(conns->published, conns->desk->index);
-        turn(worker, n);
+        turn(worker, n, waited_from_ns);
         tm__published_leave(conns->published, conns->desk->index);
     }
 }
@@ -181,6 +198,7 @@ void tm__worker_free(tm_worker *worker) {
     }
     tm__poller_free(worker->conns.poller);
     tm__mem_free(worker->conns.scratch);
+    tm__buf_done(&worker->conns.lines);
     tm__mem_free(worker->events);
     tm__mutex_free(worker->lock);
     tm__mem_free(worker);

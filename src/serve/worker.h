@@ -7,6 +7,7 @@
 #define TM_SERVE_WORKER_H
 
 #include "base/pool.h"
+#include "serve/access_log.h"
 #include "serve/conn.h"
 
 typedef struct tm_worker tm_worker;
@@ -27,7 +28,9 @@ typedef struct tm_worker_shared {
     tm_published *published;
     _Atomic int stage; /* a tm_stage */
     _Atomic uint64_t body_bytes;
+    tm_access_log *access_log;                              /* NULL: none */
     void (*post)(void *arg, tm_conn *conn, tm_queue queue); /* any worker's thread */
+    bool (*can_take)(void *arg, tm_queue queue, uint64_t wait_ns_max);
     void *post_arg;
 } tm_worker_shared;
 

@@ -7,11 +7,18 @@
 #include "base/mem.h"
 #include "test.h"
 
-void worker_case_open(worker_case *c, void (*post)(void *arg, tm_conn *conn, tm_queue queue),
-                      void *arg) {
+static bool take_all(void *arg, tm_queue queue, uint64_t wait_ns_max) {
+    (void)arg;
+    (void)queue;
+    (void)wait_ns_max;
+    return true;
+}
+
+void worker_case_open(worker_case *c, const tm_serve_limits *limits,
+                      void (*post)(void *arg, tm_conn *conn, tm_queue queue), void *arg) {
     memset(c, 0, sizeof *c);
     c->log = (tm_log){.level = TM_ERROR, .fd = -1};
-    tm__serve_limits_init(&c->limits, NULL);
+    tm__serve_limits_init(&c->limits, limits);
     assert_int_equal(
         tm__net_listen("127.0.0.1:0", &c->listen_fd, c->address, sizeof c->address, NULL), TM_OK);
     c->prom = tm__prom_create();
@@ -21,6 +28,7 @@ void worker_case_open(worker_case *c, void (*post)(void *arg, tm_conn *conn, tm_
     c->shared.log = &c->log;
     c->shared.address = c->address;
     c->shared.post = post;
+    c->shared.can_take = take_all;
     c->shared.post_arg = arg;
     c->shared.published = tm__published_create(1);
     tm_current *nothing = tm__mem_zalloc(1, sizeof *nothing);

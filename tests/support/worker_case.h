@@ -16,9 +16,10 @@ typedef struct worker_case {
     tm_worker *worker;
 } worker_case;
 
-/** Nothing is served, nobody has a key. post gets what the worker hands over. */
-void worker_case_open(worker_case *c, void (*post)(void *arg, tm_conn *conn, tm_queue queue),
-                      void *arg);
+/** Nothing is served, nobody has a key; limits may be NULL. post gets what the worker hands over.
+ */
+void worker_case_open(worker_case *c, const tm_serve_limits *limits,
+                      void (*post)(void *arg, tm_conn *conn, tm_queue queue), void *arg);
 /** A connection to the worker; blocking, reads wait for at most five seconds. */
 int worker_case_connect(worker_case *c);
 /** Send bytes and read until `want` arrived; fails the test when it does not. */

@@ -46,6 +46,22 @@ static unsigned mode_of(const char *name) {
     return info.st_mode & 0777u;
 }
 
+static void what_is_appended_stands_at_the_end(void **state) {
+    (void)state;
+    tm_file *one = NULL;
+    tm_file *two = NULL;
+    assert_int_equal(tm__file_open(path, TM_OPEN_APPEND, &one, NULL), TM_OK);
+    assert_int_equal(tm__file_open(path, TM_OPEN_APPEND, &two, NULL), TM_OK);
+    assert_int_equal(tm__file_write(one, "a", 1, NULL), TM_OK);
+    assert_int_equal(tm__file_write(two, "b", 1, NULL), TM_OK);
+    assert_int_equal(tm__file_write(one, "c", 1, NULL), TM_OK);
+    tm__file_close(one);
+    tm__file_close(two);
+    check_content("abc");
+    assert_int_equal(mode_of(path), 0600);
+    assert_int_equal(tm__file_open("/nowhere/file", TM_OPEN_APPEND, &one, NULL), TM_E_NOT_FOUND);
+}
+
 static void files_are_written_and_read(void **state) {
     (void)state;
     tm_file *file = NULL;
@@ -302,6 +318,7 @@ static void a_moved_folder_takes_the_place_of_an_empty_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(what_is_appended_stands_at_the_end),
         TEST(files_are_written_and_read),
         TEST(a_file_that_failed_is_never_used_again),
         TEST(a_published_file_is_old_or_new),

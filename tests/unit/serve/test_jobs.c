@@ -47,7 +47,7 @@ static void open_case(job_case *j, const tm_endpoint *endpoint, uint32_t n_threa
     j->desks[1].index = 8;
     j->jobs = tm__jobs_create("test", j->desks, n_threads);
     assert_non_null(j->jobs);
-    worker_case_open(&j->c, post, j);
+    worker_case_open(&j->c, NULL, post, j);
 }
 
 static void close_case(job_case *j) {
@@ -103,10 +103,97 @@ static void what_waits_is_answered_in_order_also_at_the_end(void **state) {
     tm__jobs_free(NULL);
 }
 
+static void wait_until(uint32_t n) {
+    for (int i = 0; i < 5000 && (uint32_t)atomic_load(&n_waiting) < n; i++) {
+        tm__sleep_ms(1);
+    }
+    assert_int_equal(atomic_load(&n_waiting), n);
+}
+
+static void a_queue_says_when_a_turn_would_come_too_late(void **state) {
+    (void)state;
+    static const tm_endpoint endpoint = {.handle = answer_when_two_wait};
+    job_case j;
+    open_case(&j, &endpoint, 1);
+    const int one = worker_case_connect(&j.c);
+    const int two = worker_case_connect(&j.c);
+    assert_true(tm__jobs_can_take(j.jobs, 1, 0)); /* nobody is before it */
+    (void)tm__net_write(one, models, sizeof models - 1);
+    wait_until(1);                                /* the thread has it */
+    assert_true(tm__jobs_can_take(j.jobs, 1, 0)); /* nothing is known of its cost yet */
+    (void)tm__net_write(two, models, sizeof models - 1);
+    for (int i = 0; i < 5000 && tm__jobs_can_take(j.jobs, 1, UINT64_MAX); i++) {
+        tm__sleep_ms(1);
+    }
+    assert_false(tm__jobs_can_take(j.jobs, 1, UINT64_MAX)); /* one waits, and more may not */
+    assert_true(tm__jobs_can_take(j.jobs, 2, 0));
+    atomic_fetch_add(&n_waiting, 1);
+    tm__sleep_ms(2);
+    atomic_store(&may_go_on, true);
+    worker_case_expect(one, "", "{\"desk\":");
+    worker_case_expect(two, "", "{\"desk\":");
+    /* Now a byte is known to cost at least a thousandth of a millisecond. */
+    atomic_store(&may_go_on, false);
+    (void)tm__net_write(one, models, sizeof models - 1);
+    wait_until(4);
+    (void)tm__net_write(two, models, sizeof models - 1);
+    for (int i = 0; i < 5000 && tm__jobs_can_take(j.jobs, 9, 0); i++) {
+        tm__sleep_ms(1);
+    }
+    assert_false(tm__jobs_can_take(j.jobs, 9, 0));
+    assert_true(tm__jobs_can_take(j.jobs, 9, UINT64_C(100000000000)));
+    atomic_store(&may_go_on, true);
+    worker_case_expect(one, "", "{\"desk\":");
+    worker_case_expect(two, "", "{\"desk\":");
+    tm__net_close(one);
+    tm__net_close(two);
+    close_case(&j);
+}
+
+static _Atomic bool was_handled;
+
+static void hold_then_note(tm_exchange *x) {
+    if (atomic_fetch_add(&n_waiting, 1) == 0) {
+        for (int i = 0; i < 5000 && !atomic_load(&may_go_on); i++) {
+            tm__sleep_ms(1);
+        }
+    } else {
+        atomic_store(&was_handled, true);
+    }
+    x->match.endpoint = tm__endpoint_get(0);
+    x->status = 200;
+    tm__buf_text(&x->reply, "{\"done\":true}");
+}
+
+static void what_is_too_late_is_not_done(void **state) {
+    (void)state;
+    static const tm_endpoint endpoint = {.handle = hold_then_note};
+    static const char hurried[] = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n"
+                                  "X-Request-Timeout-Ms: 5\r\n\r\n";
+    job_case j;
+    open_case(&j, &endpoint, 1);
+    const int one = worker_case_connect(&j.c);
+    const int two = worker_case_connect(&j.c);
+    (void)tm__net_write(one, models, sizeof models - 1);
+    wait_until(1);
+    j.endpoint = tm__endpoint_get(0); /* is not called */
+    (void)tm__net_write(two, hurried, sizeof hurried - 1);
+    tm__sleep_ms(30);
+    atomic_store(&may_go_on, true);
+    worker_case_expect(one, "", "{\"done\":true}");
+    worker_case_expect(two, "", "problem:deadline");
+    assert_false(atomic_load(&was_handled));
+    tm__net_close(one);
+    tm__net_close(two);
+    close_case(&j);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_threads_answer_two_at_once_each_with_its_own_desk),
         cmocka_unit_test(what_waits_is_answered_in_order_also_at_the_end),
+        cmocka_unit_test(a_queue_says_when_a_turn_would_come_too_late),
+        cmocka_unit_test(what_is_too_late_is_not_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
