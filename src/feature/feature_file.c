@@ -306,7 +306,7 @@ static bool is_step_valid(const tm_program *program, const tm_step *step) {
     const tm_text *text = step->from < program->n_texts ? &program->texts[step->from] : NULL;
     switch (step->kind) {
     case TM_STEP_NUMBER:
-        return is_number(column);
+        return is_number(column) && step->part <= TM_NUMBER_ZERO;
     case TM_STEP_DATE:
         return (column->type == TM_TYPE_DATE || column->type == TM_TYPE_TIME) && step->part >= 1 &&
                step->part <= TM_PART_DAYS;
@@ -315,7 +315,7 @@ static bool is_step_valid(const tm_program *program, const tm_step *step) {
                step->item <= UINT32_MAX - 2;
     case TM_STEP_LEVEL:
         return table != NULL && table->input == input && step->part >= 1 &&
-               step->part <= TM_LEVEL_COUNT;
+               step->part <= TM_LEVEL_CODE;
     case TM_STEP_TEXT:
         return text != NULL && text->input == input && step->part >= 1 &&
                step->part <= TM_TEXT_TERM &&

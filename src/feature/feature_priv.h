@@ -17,7 +17,7 @@
 #include "feature/feature.h"
 
 typedef enum tm_step_kind {                       /* numbers are stored in files: never reuse one */
-                            TM_STEP_NUMBER = 1,   /* BOOL INT FLOAT: the value */
+                            TM_STEP_NUMBER = 1,   /* BOOL INT FLOAT: the value, tm_number_part */
                             TM_STEP_DATE = 2,     /* a part of a DATE or TIME */
                             TM_STEP_CATEGORY = 3, /* code of a level */
                             TM_STEP_LEVEL = 4,    /* a number that belongs to a level */
@@ -33,9 +33,17 @@ typedef enum tm_date_part { /* numbers are stored in files */
                             TM_PART_DAYS = 6 /* since 1970, with a fraction */
 } tm_date_part;
 
-typedef enum tm_level_part {                    /* numbers are stored in files */
-                             TM_LEVEL_MEAN = 1, /* mean of the target of the level's rows */
-                             TM_LEVEL_COUNT = 2 /* log of the number of the level's rows */
+/* The last two are for models that were fitted elsewhere. */
+typedef enum tm_number_part {                      /* numbers are stored in files */
+                              TM_NUMBER_PLAIN = 0, /* infinities count as missing */
+                              TM_NUMBER_WHOLE = 1, /* infinities are kept */
+                              TM_NUMBER_ZERO = 2   /* and what is next to zero is missing */
+} tm_number_part;
+
+typedef enum tm_level_part {                     /* numbers are stored in files */
+                             TM_LEVEL_MEAN = 1,  /* mean of the target of the level's rows */
+                             TM_LEVEL_COUNT = 2, /* log of the number of the level's rows */
+                             TM_LEVEL_CODE = 3   /* what another library's model calls it */
 } tm_level_part;
 
 typedef enum tm_text_part { /* numbers are stored in files */
@@ -83,7 +91,7 @@ typedef struct tm_text {
 
 typedef struct tm_step {
     tm_step_kind kind;
-    uint8_t part;   /* tm_date_part, tm_level_part or tm_text_part */
+    uint8_t part;   /* tm_number_part, tm_date_part, tm_level_part or tm_text_part */
     uint32_t from;  /* level table or text; else 0 */
     uint32_t item;  /* CATEGORY: levels kept; LEVEL MEAN and TEXT SCORE: class; TEXT TERM: term of
                        the text */

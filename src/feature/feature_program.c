@@ -159,7 +159,9 @@ static const char *step_text(const tm_step *step) {
     case TM_STEP_CATEGORY:
         return "category";
     case TM_STEP_LEVEL:
-        return step->part == TM_LEVEL_MEAN ? "target mean" : "count";
+        return step->part == TM_LEVEL_MEAN    ? "target mean"
+               : step->part == TM_LEVEL_COUNT ? "count"
+                                              : "code";
     case TM_STEP_TEXT:
         return texts[step->part];
     }

@@ -11,6 +11,15 @@ static inline double of_float(double value) {
     return isfinite(value) ? value : NAN;
 }
 
+/* What LightGBM takes for zero: at most 1e-35 in single precision. */
+#define NEAR_ZERO ((double)1e-35F)
+
+static inline double of_number(uint8_t part, double value) {
+    return part == TM_NUMBER_PLAIN                              ? of_float(value)
+           : part == TM_NUMBER_ZERO && fabs(value) <= NEAR_ZERO ? NAN
+                                                                : value;
+}
+
 static inline double of_int(int64_t value) {
     return value == TM_INT_MISSING ? NAN : (double)value;
 }
@@ -94,11 +103,11 @@ void tm__step_column(const tm_step *step, const tm_levels *tables, const tm_piec
         }
     } else if (column->floats != NULL) {
         for (uint64_t i = piece->row; i < piece->row_end; i++) {
-            out[i] = of_float(column->floats[rows == NULL ? i : rows[i]]);
+            out[i] = of_number(step->part, column->floats[rows == NULL ? i : rows[i]]);
         }
     } else {
         for (uint64_t i = piece->row; i < piece->row_end; i++) {
-            out[i] = of_int(column->ints[rows == NULL ? i : rows[i]]);
+            out[i] = of_number(step->part, of_int(column->ints[rows == NULL ? i : rows[i]]));
         }
     }
 }
@@ -114,5 +123,5 @@ double tm__step_cell(const tm_step *step, const tm_levels *tables, const tm_cell
     if (step->kind == TM_STEP_DATE) {
         return tm__date_part((tm_date_part)step->part, cell->i64);
     }
-    return cell->type == TM_TYPE_FLOAT ? of_float(cell->f64) : of_int(cell->i64);
+    return of_number(step->part, cell->type == TM_TYPE_FLOAT ? cell->f64 : of_int(cell->i64));
 }

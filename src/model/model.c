@@ -19,6 +19,8 @@
 
 /* What a model of logs answers stays a finite number over 0. */
 #define EXP_MAX 700.0
+/* Its square is the greatest score. */
+#define SQUARE_MAX 1e150
 
 /* ---- parameters ---- */
 
@@ -428,7 +430,8 @@ static void softmax(uint32_t n, double *z) {
 }
 
 tm_link tm__model_link_of(const tm_model *model) {
-    return model->task == TM_TASK_BINARY       ? TM_LINK_SIGMOID
+    return model->has_link                     ? model->link
+           : model->task == TM_TASK_BINARY     ? TM_LINK_SIGMOID
            : model->task == TM_TASK_MULTICLASS ? TM_LINK_SOFTMAX
            : model->is_log                     ? TM_LINK_EXP
                                                : TM_LINK_NONE;
@@ -436,7 +439,7 @@ tm_link tm__model_link_of(const tm_model *model) {
 
 void tm__model_link(tm_link link, uint32_t n_outputs, uint64_t n_rows, double *raw) {
     if (link == TM_LINK_SIGMOID) {
-        for (uint64_t i = 0; i < n_rows; i++) {
+        for (uint64_t i = 0; i < n_rows * n_outputs; i++) {
             raw[i] = tm__sigmoid(raw[i]);
         }
     } else if (link == TM_LINK_EXP) {
@@ -446,6 +449,15 @@ void tm__model_link(tm_link link, uint32_t n_outputs, uint64_t n_rows, double *r
     } else if (link == TM_LINK_SOFTMAX) {
         for (uint64_t i = 0; i < n_rows; i++) {
             softmax(n_outputs, raw + i * n_outputs);
+        }
+    } else if (link == TM_LINK_SQUARE) {
+        for (uint64_t i = 0; i < n_rows; i++) {
+            const double x = fmin(fmax(raw[i], -SQUARE_MAX), SQUARE_MAX);
+            raw[i] = copysign(x * x, x);
+        }
+    } else if (link == TM_LINK_SOFTPLUS) {
+        for (uint64_t i = 0; i < n_rows; i++) {
+            raw[i] = fmax(raw[i], 0) + tm__log1p(tm__exp(-fabs(raw[i])));
         }
     }
 }

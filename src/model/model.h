@@ -118,12 +118,15 @@ struct tm_model_ops {
                                uint64_t n_rows, tm_err *err);
 };
 
-/* How a raw score becomes an answer. */
+/* How a raw score becomes an answer. Numbers are stored in files of imported models. */
 typedef enum tm_link {
     TM_LINK_NONE,
-    TM_LINK_SIGMOID, /* BINARY */
+    TM_LINK_SIGMOID, /* BINARY; of several outputs: each for itself */
     TM_LINK_SOFTMAX, /* MULTICLASS */
-    TM_LINK_EXP      /* REGRESSION, of a model of the log */
+    TM_LINK_EXP,     /* REGRESSION, of a model of the log */
+    /* of imported models alone */
+    TM_LINK_SQUARE,  /* sign(x) * x^2 */
+    TM_LINK_SOFTPLUS /* log(1 + exp(x)) */
 } tm_link;
 
 struct tm_model { /* every state struct starts with this */
@@ -131,6 +134,8 @@ struct tm_model { /* every state struct starts with this */
     tm_task task;
     uint32_t n_outputs; /* MULTICLASS: n_classes, else 1 */
     bool is_log;        /* REGRESSION: raw scores are logs of answers */
+    bool has_link;      /* link is how its raw scores become answers; else the task says */
+    tm_link link;
     uint32_t n_cols;    /* dense columns of its view */
     uint32_t n_terms;   /* sparse terms it may read; 0: none */
     uint64_t work_used; /* units that fitting took */
@@ -141,7 +146,8 @@ struct tm_model { /* every state struct starts with this */
     uint32_t n_rounds;      /* rounds kept (early stopping), 0 where it has no meaning */
 };
 
-/** NULL-terminated list of all learners. Find by name knows blends and offsets too, which are no learners. */
+/** NULL-terminated list of all learners. Find by name knows blends, offsets and imported models
+ * too, which are no learners. */
 const tm_model_ops *const *tm__model_list(void);
 const tm_model_ops *tm__model_find(const char *name);
 

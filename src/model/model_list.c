@@ -7,6 +7,7 @@
 #include "model/baseline/baseline.h"
 #include "model/blend/blend.h"
 #include "model/gbdt/gbdt.h"
+#include "model/imported/imported.h"
 #include "model/linear/linear.h"
 #include "model/offset/offset.h"
 
@@ -27,8 +28,10 @@ const tm_model_ops *tm__model_find(const char *name) {
             return models[i];
         }
     }
-    /* Put together from others: files may hold one, nobody fits one by name. */
-    return strcmp(tm__blend_ops.name, name) == 0    ? &tm__blend_ops
-           : strcmp(tm__offset_ops.name, name) == 0 ? &tm__offset_ops
-                                                    : NULL;
+    /* Put together from others, or fitted elsewhere: files may hold one, nobody fits one by name.
+     */
+    return strcmp(tm__blend_ops.name, name) == 0      ? &tm__blend_ops
+           : strcmp(tm__offset_ops.name, name) == 0   ? &tm__offset_ops
+           : strcmp(tm__imported_ops.name, name) == 0 ? &tm__imported_ops
+                                                      : NULL;
 }

@@ -120,6 +120,8 @@ TM_NODISCARD tm_status tm__train_checkpoint_open(const tm_train_options *options
 /** Score a bundle on a table that has the target: metric report. New reference in *out. */
 TM_NODISCARD tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle,
                                           const tm_table *table, json_t **out, tm_err *err);
+/** [{"column","share"}] of what the model learned, most first. New reference. */
+json_t *tm__train_importance(const tm_program *program, const tm_model *model);
 typedef struct tm_columns_options {
     const char *metric; /* NULL: the one that decided in training */
     uint64_t seed;

@@ -217,7 +217,6 @@ TM_NODISCARD tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, u
 /** Share of each input in what the model learned: out [inputs], sums to 1, or 0 when it learned
  * nothing; false when out of memory. */
 bool tm__train_shares(const tm_program *program, const tm_model *model, double *out);
-json_t *tm__train_importance(const tm_program *program, const tm_model *model);
 /* train_info.c: new references. */
 json_t *tm__split_to_json(const tm_split *split);
 json_t *tm__train_recipe(const tm_train_options *options);

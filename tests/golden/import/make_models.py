@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Models of other libraries, rows, and what the libraries answer for them.
+
+usage: make_models.py OUT [--rows N] [--rounds N] [--only NAME]
+
+Writes OUT/CASE/{model.EXT, rows.csv, answers.csv, words}: words are options for `tidemill model import`. The files beside this
+script are those of 60 rows and 4 rounds; tests/golden/import/requirements.txt has the versions that wrote them.
+"""
+import argparse
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+CASES = {}
+
+
+def case(name, *words):
+    def keep(function):
+        CASES[name] = (function, words)
+        return function
+    return keep
+
+
+class World:
+    """Rows with gaps, zeros and categories, and targets of every kind."""
+
+    def __init__(self, n, seed=7):
+        rng = np.random.default_rng(seed)
+        table = pd.DataFrame({
+            "amount": rng.normal(size=n) * 10,
+            "age": rng.integers(18, 90, n).astype(float),
+            "spent": np.where(rng.random(n) < 0.5, 0, rng.normal(size=n)),
+            "city": pd.Categorical(rng.choice([f"town {i}" for i in range(max(8, min(400, n // 10)))], n)),
+            "kind": pd.Categorical(rng.integers(0, 8, n)),
+        })
+        table.loc[rng.random(n) < 0.1, "amount"] = np.nan
+        self.score = (np.nan_to_num(table["amount"]) / 8 + np.sin(table["city"].cat.codes.to_numpy()) + (table["spent"] > 0.2)
+                      + table["age"] / 60 + 0.3 * rng.normal(size=n)).to_numpy()
+        table.loc[rng.random(n) < 0.1, "city"] = None
+        self.train = table
+        self.binary = (self.score > np.median(self.score)).astype(int)
+        self.four = np.digitize(self.score, np.quantile(self.score, [0.25, 0.5, 0.75]))
+        # Rows to predict have gaps where training had none, and numbers next to zero.
+        later = table.copy()
+        later.loc[rng.random(n) < 0.1, "age"] = np.nan
+        later.loc[rng.random(n) < 0.1, "spent"] = np.nan
+        later["spent"] = np.where(rng.random(n) < 0.05, 1e-36, later["spent"])
+        later["spent"] = np.where(rng.random(n) < 0.05, -2e-35, later["spent"])
+        self.later = later
+
+
+def lightgbm(world, rounds, target, raw=False, columns=None, **params):
+    """(write, answers, rows) of a LightGBM model."""
+    import lightgbm as lgb
+    group = params.pop("group", None)
+    train, later = (world.train, world.later) if columns is None else (world.train[columns], world.later[columns])
+    params = {"verbosity": -1, "num_threads": 2, "seed": 1, "min_data_in_leaf": 5, "num_leaves": 15, "min_data_per_group": 3, **params}
+    booster = lgb.train(params, lgb.Dataset(train, target, group=group), rounds)
+    return lambda folder: booster.save_model(folder / "model.txt"), booster.predict(later, raw_score=raw), later
+
+
+@case("lightgbm_binary")
+def lightgbm_binary(world, rounds):
+    return lightgbm(world, rounds, world.binary, objective="binary")
+
+
+@case("lightgbm_sigmoid", "--classes", "stays,leaves")
+def lightgbm_sigmoid(world, rounds):
+    return lightgbm(world, rounds, world.binary, objective="binary", sigmoid=2.0)
+
+
+@case("lightgbm_raw", "--raw")
+def lightgbm_raw(world, rounds):
+    return lightgbm(world, rounds, world.binary, raw=True, objective="binary")
+
+
+@case("lightgbm_zero_as_missing")
+def lightgbm_zero_as_missing(world, rounds):
+    return lightgbm(world, rounds, world.binary, objective="binary", zero_as_missing=True)
+
+
+@case("lightgbm_no_missing")
+def lightgbm_no_missing(world, rounds):
+    return lightgbm(world, rounds, world.binary, objective="binary", use_missing=False)
+
+
+@case("lightgbm_regression")
+def lightgbm_regression(world, rounds):
+    return lightgbm(world, rounds, world.score, objective="regression")
+
+
+@case("lightgbm_sqrt")
+def lightgbm_sqrt(world, rounds):
+    return lightgbm(world, rounds, world.score, objective="regression", reg_sqrt=True)
+
+
+@case("lightgbm_tweedie")
+def lightgbm_tweedie(world, rounds):
+    return lightgbm(world, rounds, np.exp(world.score / 4), objective="tweedie")
+
+
+@case("lightgbm_cross_entropy")
+def lightgbm_cross_entropy(world, rounds):
+    return lightgbm(world, rounds, 1 / (1 + np.exp(-world.score)), objective="cross_entropy")
+
+
+@case("lightgbm_cross_entropy_lambda")
+def lightgbm_cross_entropy_lambda(world, rounds):
+    return lightgbm(world, rounds, 1 / (1 + np.exp(-world.score)), objective="cross_entropy_lambda")
+
+
+@case("lightgbm_multiclass")
+def lightgbm_multiclass(world, rounds):
+    return lightgbm(world, max(2, rounds // 2), world.four, objective="multiclass", num_class=4)
+
+
+@case("lightgbm_multiclassova")
+def lightgbm_multiclassova(world, rounds):
+    return lightgbm(world, max(2, rounds // 2), world.four, objective="multiclassova", num_class=4)
+
+
+@case("lightgbm_forest")
+def lightgbm_forest(world, rounds):
+    return lightgbm(world, rounds, world.binary, objective="binary", boosting="rf", bagging_freq=1, bagging_fraction=0.5)
+
+
+@case("lightgbm_dart")
+def lightgbm_dart(world, rounds):
+    return lightgbm(world, rounds, world.score, objective="regression", boosting="dart")
+
+
+@case("lightgbm_rank")
+def lightgbm_rank(world, rounds):
+    return lightgbm(world, rounds, world.four, objective="lambdarank", group=[20] * (len(world.four) // 20))
+
+
+def write(name, out, rows, rounds):
+    function, words = CASES[name]
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    save, answers, later = function(World(rows), rounds)
+    save(folder)
+    answers = np.asarray(answers)
+    titles = ["prediction"] if answers.ndim == 1 else [f"c{i}" for i in range(answers.shape[1])]
+    later.to_csv(folder / "rows.csv", index=False, float_format="%.17g")
+    pd.DataFrame(answers.astype(float)).to_csv(folder / "answers.csv", index=False, float_format="%.17g", header=titles)
+    (folder / "words").write_text("".join(word + "\n" for word in words), encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--rows", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--only")
+    options = parser.parse_args()
+    for name in CASES:
+        if options.only is None or name.startswith(options.only):
+            write(name, options.out, options.rows, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
