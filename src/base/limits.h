@@ -14,6 +14,8 @@
 #define TM_MAX_TEXT_BYTES                                                                          \
     (1u << 20)                /* one text cell                                                  */
 #define TM_MAX_JSON_DEPTH 64u /* nested arrays and objects; deeper input is an attack           */
+/* A training that was stopped is taken up soon, or never: holidays included. */
+#define TM_CHECKPOINT_DAYS 30
 #define TM_MAX_BUNDLE_BYTES (UINT64_C(4) << 30)
 #define TM_MAX_STOPS                                                                               \
     1024u /* at most one a fit of a search: 64 candidates in 5 folds, three rungs, 64 members */

@@ -35,6 +35,8 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
         .promote = !tm__cli_flag(cli, "no-promote"),
         .work = (uint64_t)tm__cli_i64(cli, "work"),
         .budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000,
+        .keeps_state = tm__cli_has(cli, "checkpoint"),
+        .checkpoint_ns = (uint64_t)tm__cli_duration_us(cli, "checkpoint") * 1000,
         .actor = actor.name,
     };
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);

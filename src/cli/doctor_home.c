@@ -9,9 +9,11 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/system.h"
 #include "cli/doctor.h"
+#include "model/checkpoint.h"
 #include "monitor/monitor.h"
 #include "registry/registry.h"
 #include "store/home.h"
@@ -229,6 +231,27 @@ static void check_orphans(tm_checks *checks, const tm_home *home, const json_t *
                   tm__bytes_text(bytes, text, sizeof(text)));
 }
 
+static void check_checkpoints(tm_checks *checks, const tm_home *home) {
+    char text[32];
+    tm_err err = {0};
+    tm_checkpoint_rest rest = {0};
+    char *dir = tm__fs_join(tm__home_path(home), "checkpoints");
+    const tm_status st = dir == NULL ? TM_FAIL(&err, TM_E_NOMEM, "out of memory")
+                                     : tm__checkpoint_clean(dir, false, &rest, &err);
+    tm__mem_free(dir);
+    if (tm__check_note(st) != TM_OK) {
+        add_failure(checks, "checkpoints", &err);
+    } else if (rest.n == 0) {
+        tm__check_add(checks, "checkpoints", TM_CHECK_OK, NULL, "no training was stopped");
+    } else {
+        tm__check_add(checks, "checkpoints", TM_CHECK_OK, NULL,
+                      "%u training%s running or stopped, %s: the same command goes on; after %d "
+                      "days the next one with a checkpoint removes them",
+                      rest.n, rest.n == 1 ? "" : "s",
+                      tm__bytes_text(rest.bytes, text, sizeof(text)), TM_CHECKPOINT_DAYS);
+    }
+}
+
 static void check_bundles(tm_checks *checks, tm_registry *registry, const json_t *files) {
     const json_t *list = json_object_get(files, "bundles");
     size_t n_broken = 0;
@@ -317,6 +340,7 @@ static void check_registry(tm_checks *checks, const tm_home *home) {
     check_bundles(checks, registry, files);
     check_snapshots(checks, home, files);
     check_orphans(checks, home, files);
+    check_checkpoints(checks, home);
     json_decref(files);
     tm__registry_close(registry);
 }

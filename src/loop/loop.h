@@ -20,7 +20,9 @@ typedef struct tm_retrain_options {
     bool promote;       /* promote when the gate opens (default of the command) */
     uint64_t work;      /* 0: as the recipe says */
     uint64_t budget_ms; /* 0: as the recipe says */
-    const char *actor;  /* who asked: "cli:root", "loop:schedule" */
+    bool keeps_state;   /* of the training in the home, every checkpoint_ns, to go on from */
+    uint64_t checkpoint_ns;
+    const char *actor; /* who asked: "cli:root", "loop:schedule" */
 } tm_retrain_options;
 /**
  * Read the recipe's source again, add the labelled answers that are newer than the champion's

@@ -14,8 +14,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "loop/loop_priv.h"
+#include "model/checkpoint.h"
 
 typedef struct tm_retraining {
     const tm_home *home;
@@ -33,6 +35,7 @@ typedef struct tm_retraining {
     const char *metric;
     tm_gate gate;
     bool is_promoted;
+    uint32_t n_resumed; /* fits that a checkpoint gave */
 } tm_retraining;
 
 static tm_status no_memory(tm_err *err) {
@@ -70,6 +73,22 @@ static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err
     return TM_OK;
 }
 
+/* Before rows are read: a budget of time, asked for or of the recipe, leaves nothing to go on from.
+ */
+static tm_status check_options(const tm_retraining *r, tm_err *err) {
+    tm_recipe recipe;
+    TM_TRY(read_recipe(r, &recipe, err));
+    const bool has_clock = recipe.options.budget_ms > 0;
+    tm__recipe_done(&recipe);
+    if (r->options->keeps_state && has_clock) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "--checkpoint and a budget of time cannot stand together");
+        tm_err_hint(err, "What a clock cut does not come again; use --work.");
+        return st;
+    }
+    return TM_OK;
+}
+
 /* Both tables are kept: only with them can the run be repeated. */
 static tm_status save_rows(tm_ctx *ctx, const tm_retraining *r, tm_train_options *o, tm_err *err) {
     const char *dir = tm__home_snapshots(r->home);
@@ -81,10 +100,27 @@ static tm_status save_rows(tm_ctx *ctx, const tm_retraining *r, tm_train_options
     return TM_OK;
 }
 
+/* The rows are known: an earlier retraining on the same ones may have been stopped. */
+static tm_status open_checkpoint(tm_ctx *ctx, const tm_retraining *r, const tm_train_options *o,
+                                 tm_err *err) {
+    if (!r->options->keeps_state) {
+        return TM_OK;
+    }
+    char *dir = tm__fs_join(tm__home_path(r->home), "checkpoints");
+    const tm_status st = dir == NULL ? no_memory(err)
+                                     : tm__train_checkpoint_open(o, dir, r->options->checkpoint_ns,
+                                                                 &ctx->checkpoint, err);
+    tm__mem_free(dir);
+    return st;
+}
+
 static tm_status train(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_recipe recipe;
     TM_TRY(read_recipe(r, &recipe, err));
     tm_status st = save_rows(ctx, r, &recipe.options, err);
+    if (st == TM_OK) {
+        st = open_checkpoint(ctx, r, &recipe.options, err);
+    }
     if (st == TM_OK) {
         st =
             tm__train_run(ctx, r->harvest.train, r->harvest.held, &recipe.options, &r->result, err);
@@ -177,6 +213,9 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
     if (object == NULL) {
         return no_memory(err);
     }
+    if (r->options->keeps_state) {
+        json_object_set_new(object, "fits_resumed", json_integer(r->n_resumed));
+    }
     *out = object;
     return TM_OK;
 }
@@ -207,6 +246,10 @@ static tm_status repeat_check(const tm_retraining *r, tm_err *err) {
 static tm_status learn_and_judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     TM_TRY(train(ctx, r, err));
     TM_TRY(add(r, err));
+    if (ctx->checkpoint != NULL) {
+        r->n_resumed = tm__checkpoint_found(ctx->checkpoint);
+        TM_TRY(tm__checkpoint_remove(ctx->checkpoint, err));
+    }
     TM_TRY(judge(ctx, r, err));
     return promote(r, err);
 }
@@ -214,6 +257,7 @@ static tm_status learn_and_judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 static tm_status retrain(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_err own = {0};
     TM_TRY(retrain_open(r, err));
+    TM_TRY(check_options(r, err));
     const tm_harvest_input in = {.home = r->home,
                                  .registry = r->registry,
                                  .monitor = r->monitor,
@@ -251,6 +295,8 @@ tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_op
     json_decref(r.champion_report);
     json_decref(r.recipe);
     tm__train_result_done(&r.result);
+    tm__checkpoint_close(ctx->checkpoint);
+    ctx->checkpoint = NULL;
     tm__harvest_done(&r.harvest);
     tm__bundle_unref(r.candidate_bundle);
     tm__bundle_unref(r.champion_bundle);

@@ -85,6 +85,79 @@ static tm_status files_remove(const tm_checkpoint *self, const char *part, tm_er
     return r.status;
 }
 
+/* ---- trainings that were stopped ---- */
+
+#define DAY_US INT64_C(86400000000)
+
+/* Files of one training after the other: names are in order. */
+typedef struct leftovers {
+    const char *dir;
+    bool can_remove;
+    char name[TM_HASH_TEXT + 64]; /* of the training at hand; empty: none yet */
+    uint64_t bytes;
+    uint32_t n_files;    /* besides its lock */
+    int64_t modified_us; /* the latest */
+    tm_checkpoint_rest rest;
+} leftovers;
+
+/* Whether it is gone. Its lock keeps others from taking it up meanwhile. */
+static bool training_remove(const leftovers *l) {
+    char *dir = tm__mem_strdup(l->dir), *name = tm__mem_strdup(l->name);
+    const tm_checkpoint self = {.dir = dir, .name = name};
+    tm_file *lock = NULL;
+    char *path = dir != NULL && name != NULL ? path_of(&self, "lock") : NULL;
+    const bool is_gone = path != NULL && tm__lock_open(path, &lock, NULL) == TM_OK &&
+                         files_remove(&self, "", NULL) == TM_OK;
+    tm__file_close(lock);
+    tm__mem_free(path);
+    tm__mem_free(dir);
+    tm__mem_free(name);
+    return is_gone;
+}
+
+static void training_end(leftovers *l) {
+    const bool is_stale = tm__now_us() - l->modified_us > TM_CHECKPOINT_DAYS * DAY_US;
+    if (l->name[0] != '\0' && !(l->can_remove && is_stale && training_remove(l))) {
+        l->rest.n += l->n_files > 0;
+        l->rest.bytes += l->bytes;
+    }
+    l->name[0] = '\0';
+    l->bytes = 0;
+    l->n_files = 0;
+    l->modified_us = INT64_MIN;
+}
+
+static bool file_see(void *arg, const char *file) {
+    leftovers *l = arg;
+    const char *dot = strchr(file, '.');
+    const size_t n = dot != NULL ? (size_t)(dot - file) : 0;
+    if (n == 0 || n >= sizeof(l->name)) {
+        return true; /* not ours */
+    }
+    if (strncmp(l->name, file, n) != 0 || l->name[n] != '\0') {
+        training_end(l);
+        (void)tm__str_copy(l->name, sizeof(l->name), (tm_str){file, n});
+    }
+    char *path = tm__fs_join(l->dir, file);
+    const tm_path_info info = path != NULL ? tm__fs_info(path) : (tm_path_info){0};
+    tm__mem_free(path);
+    l->bytes += info.size_bytes;
+    l->n_files += strcmp(dot, ".lock") != 0;
+    l->modified_us = info.modified_us > l->modified_us ? info.modified_us : l->modified_us;
+    return path != NULL;
+}
+
+tm_status tm__checkpoint_clean(const char *dir, bool can_remove, tm_checkpoint_rest *out,
+                               tm_err *err) {
+    leftovers l = {.dir = dir, .can_remove = can_remove, .modified_us = INT64_MIN};
+    if (tm__fs_info(dir).kind != TM_PATH_NONE) {
+        TM_TRY(tm__fs_list(dir, file_see, &l, err));
+        training_end(&l);
+    }
+    *out = l.rest;
+    return TM_OK;
+}
+
 tm_status tm__checkpoint_open(const char *dir, const char *name, uint64_t every_ns,
                               tm_checkpoint **out, tm_err *err) {
     tm_checkpoint *self = tm__mem_zalloc(1, sizeof(*self));
@@ -179,6 +252,7 @@ static void hash_queries(tm_hasher *hasher, const uint32_t *queries, uint64_t n)
 static tm_status key_of(const tm_model_ops *ops, const tm_fit_input *in, const tm_params *params,
                         tm_hash *out, tm_err *err) {
     tm_hasher hasher;
+    const uint32_t n_outputs = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
     const uint64_t numbers[] = {(uint64_t)in->task, in->n_classes, in->seed, in->has_groups,
                                 in->rules != NULL};
     tm__hasher_init(&hasher);
@@ -193,11 +267,13 @@ static tm_status key_of(const tm_model_ops *ops, const tm_fit_input *in, const t
     hash_view(&hasher, in->x);
     hash_rows(&hasher, in->y, in->x->n_rows);
     hash_rows(&hasher, in->weights, in->x->n_rows);
+    hash_rows(&hasher, in->init_scores, in->x->n_rows * n_outputs);
     hash_queries(&hasher, in->queries, in->x->n_rows);
     if (in->x_valid != NULL) {
         hash_view(&hasher, in->x_valid);
         hash_rows(&hasher, in->y_valid, in->x_valid->n_rows);
         hash_rows(&hasher, in->weights_valid, in->x_valid->n_rows);
+        hash_rows(&hasher, in->init_scores_valid, in->x_valid->n_rows * n_outputs);
         hash_queries(&hasher, in->queries_valid, in->x_valid->n_rows);
     }
     for (uint32_t c = 0; in->rules != NULL && c < in->x->n_cols; c++) {

@@ -26,6 +26,15 @@ typedef struct tm_checkpoint tm_checkpoint;
  */
 TM_NODISCARD tm_status tm__checkpoint_open(const char *dir, const char *name, uint64_t every_ns,
                                            tm_checkpoint **out, tm_err *err);
+/* What trainings that were stopped left in a folder. */
+typedef struct tm_checkpoint_rest {
+    uint32_t n; /* trainings */
+    uint64_t bytes;
+} tm_checkpoint_rest;
+/** Look, and with can_remove end what nobody took up in TM_CHECKPOINT_DAYS and no process holds;
+ * *out: what is left. A folder that is not there holds nothing. */
+TM_NODISCARD tm_status tm__checkpoint_clean(const char *dir, bool can_remove,
+                                            tm_checkpoint_rest *out, tm_err *err);
 /** A fit of a learner, or what is left of it; for tm__model_fit(). */
 TM_NODISCARD tm_status tm__checkpoint_fit(tm_ctx *ctx, const tm_model_ops *ops,
                                           const tm_fit_input *in, const tm_params *params,

@@ -169,5 +169,9 @@ tm_status tm__train_checkpoint_open(const tm_train_options *options, const char 
     tm__hasher_final(&hasher, &hash);
     tm__hash_to_text(&hash, name);
     tm__buf_done(&text);
-    return tm__checkpoint_open(dir, name, every_ns, out, err);
+    TM_TRY(tm__checkpoint_open(dir, name, every_ns, out, err));
+    tm_checkpoint_rest rest; /* others that nobody took up; what cannot be removed does no harm */
+    const tm_status cleaned = tm__checkpoint_clean(dir, true, &rest, NULL);
+    (void)cleaned;
+    return TM_OK;
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`train --checkpoint`: killed at any moment and run again, a training ends in the bytes of one that was never stopped."""
+import datetime
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -111,3 +113,39 @@ def test_other_options_and_other_rows_have_checkpoints_of_their_own(home):
 def test_a_clock_cannot_be_taken_up_again(home):
     result = home(*words(FIT, "--checkpoint", "1s", "--budget", "5s"))
     assert result.code == 2 and "--checkpoint and --budget cannot stand together" in result.out + result.err
+
+
+def test_a_retraining_that_was_killed_goes_on(home):
+    home.ok(*words(["--learner", "baseline", "--name", "m"]))
+    home.write("tidemill.yaml", "models:\n  m:\n    from: c.csv\n    target: churned\n    learner: gbdt\n    param: [gbdt.n_trees=150, gbdt.max_leaves=63, "
+               "gbdt.min_rows_in_leaf=5, gbdt.early_stopping=0]\n")
+    home.ok("apply")
+    home.write("c.csv", made_data.csv_text(made_data.churn_rows(5000)))
+    shutil.copytree(home.folder / ".tidemill", home.folder / "other")
+    want = home.ok("retrain", "m", "--home", "other", "--json").json
+    for _ in range(20):
+        process = start(home, "retrain", "m", "--checkpoint", "0s", "--threads", "1")
+        changes(home, process, 8)
+        code = stop(process, signal.SIGKILL)
+        if code == -signal.SIGKILL and any(name.endswith(".1") for name in files(home)):
+            break
+    assert code == -signal.SIGKILL
+    stopped = [c for c in home("doctor", "--json").json["checks"] if c["name"] == "checkpoints"]
+    assert "1 training running or stopped" in stopped[0]["found"]
+    got = home.ok("retrain", "m", "--checkpoint", "0s", "--json").json
+    assert got["bundle_hash"] == want["bundle_hash"] and got["fits_resumed"] >= 1
+    assert files(home) == []
+    result = home("retrain", "m", "--checkpoint", "0s", "--budget", "5s")
+    assert result.code != 0 and "cannot stand together" in result.err
+
+
+def test_what_nobody_took_up_is_removed_by_the_next_training(home):
+    process = start(home, *words(FIT, "--checkpoint", "0s"))
+    changes(home, process, 5)
+    assert stop(process, signal.SIGKILL) == -signal.SIGKILL
+    assert files(home)
+    home.ok(*words(["--learner", "baseline", "--checkpoint", "1h"]))
+    assert files(home)  # it is young
+    later = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=40)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    home.ok(*words(["--learner", "baseline", "--seed", "1", "--checkpoint", "1h"]), env={"TIDEMILL_NOW": later})
+    assert files(home) == []

@@ -74,6 +74,26 @@ static void files_without_a_version_are_counted(void **state) {
     tm__mem_free(path);
 }
 
+static void trainings_that_were_stopped_are_counted(void **state) {
+    const tm_home *home = *state;
+    add_version(home);
+    char *dir = tm__fs_join(tm__home_path(home), "checkpoints");
+    const tm_checks before = checks_of(home);
+    assert_string_equal(find(&before, "checkpoints")->found, "no training was stopped");
+    assert_int_equal(tm__fs_mkdir(dir, NULL), TM_OK);
+    static const char *const names[] = {"aa.1", "aa.2", "aa.lock", "ab.lock", "b.1"};
+    for (size_t i = 0; i < 5; i++) {
+        char *path = tm__fs_join(dir, names[i]);
+        assert_int_equal(tm__fs_publish(path, "1234", 4, NULL), TM_OK);
+        tm__mem_free(path);
+    }
+    const tm_checks checks = checks_of(home);
+    assert_int_equal(find(&checks, "checkpoints")->state, TM_CHECK_OK);
+    assert_non_null(strstr(find(&checks, "checkpoints")->found,
+                           "2 trainings running or stopped, 20 bytes: the same command goes on"));
+    tm__mem_free(dir);
+}
+
 static bool spoil(void *arg, const char *name) {
     char *path = tm__fs_join(arg, name);
     FILE *file = fopen(path, "r+b");
@@ -107,11 +127,9 @@ static void a_foreign_database_is_bad(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(an_empty_home_is_fine_and_stays_empty),
-        TEST(open_doors_are_a_warning),
-        TEST(files_without_a_version_are_counted),
-        TEST(a_spoiled_bundle_is_bad_and_named),
-        TEST(a_foreign_database_is_bad),
+        TEST(an_empty_home_is_fine_and_stays_empty), TEST(open_doors_are_a_warning),
+        TEST(files_without_a_version_are_counted),   TEST(trainings_that_were_stopped_are_counted),
+        TEST(a_spoiled_bundle_is_bad_and_named),     TEST(a_foreign_database_is_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -337,6 +338,73 @@ static void one_process_at_a_time_has_it(void **state) {
     test_folder_remove(&folder);
 }
 
+static void put(const char *dir, const char *name) {
+    char *path = tm__fs_join(dir, name);
+    assert_int_equal(tm__fs_publish(path, "12345", 5, NULL), TM_OK);
+    tm__mem_free(path);
+}
+
+static void what_nobody_took_up_is_removed_when_it_is_old(void **state) {
+    (void)state;
+    const int64_t day_us = INT64_C(86400000000), now_us = tm__now_us();
+    test_folder folder;
+    tm_checkpoint *running = NULL;
+    tm_checkpoint_rest rest = {0};
+    test_folder_make(&folder);
+    assert_int_equal(tm__checkpoint_clean("/no/such/folder", true, &rest, NULL), TM_OK);
+    assert_int_equal(rest.n, 0);
+    assert_int_equal(tm__checkpoint_open(folder.path, "held", 0, &running, NULL), TM_OK);
+    put(folder.path, "held.1");
+    put(folder.path, "left.1");
+    put(folder.path, "left.2");
+    put(folder.path, "left.lock");
+    put(folder.path, "lefty.1");
+    tm__clock_fix(now_us + 29 * day_us);
+    assert_int_equal(tm__checkpoint_clean(folder.path, true, &rest, NULL), TM_OK);
+    assert_int_equal(rest.n, 3);
+    assert_int_equal(rest.bytes, 25);
+    tm__clock_fix(now_us + 31 * day_us);
+    assert_int_equal(tm__checkpoint_clean(folder.path, false, &rest, NULL), TM_OK);
+    assert_int_equal(rest.n, 3); /* only looked at */
+    assert_int_equal(files_in(folder.path), 6);
+    assert_int_equal(tm__checkpoint_clean(folder.path, true, &rest, NULL), TM_OK);
+    assert_int_equal(rest.n, 1); /* the one that a process holds */
+    assert_int_equal(files_in(folder.path), 2);
+    tm__clock_fix(INT64_MIN);
+    tm__checkpoint_close(running);
+    test_folder_remove(&folder);
+}
+
+static void a_fit_from_other_scores_starts_over(void **state) {
+    (void)state;
+    training t;
+    test_folder folder;
+    double scores[ROWS] = {0};
+    uint32_t n_found[3];
+    training_init(&t, TM_TASK_BINARY, 1, 0);
+    test_folder_make(&folder);
+    for (uint32_t i = 0; i < 3; i++) { /* of no scores, of others, of the same again */
+        const tm_model_ops *ops = tm__model_find("gbdt");
+        tm_checkpoint *checkpoint = NULL;
+        tm_params params;
+        tm_model *model = NULL;
+        tm__params_init(ops, &params);
+        params.values[TM_GBDT_TREES] = 3;
+        scores[5] = 1;
+        assert_int_equal(tm__checkpoint_open(folder.path, "t", 0, &checkpoint, NULL), TM_OK);
+        tm_ctx ctx = {.checkpoint = checkpoint};
+        const tm_fit_input in = {
+            .task = t.task, .x = &t.made.view, .y = t.y, .init_scores = i == 0 ? NULL : scores};
+        assert_int_equal(tm__model_fit(&ctx, ops, &in, &params, &model, NULL), TM_OK);
+        n_found[i] = tm__checkpoint_found(checkpoint);
+        tm__model_free(model);
+        tm__checkpoint_close(checkpoint);
+    }
+    assert_true(n_found[0] == 0 && n_found[1] == 0 && n_found[2] == 1);
+    training_done(&t);
+    test_folder_remove(&folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_training_stopped_after_any_round_ends_in_the_same_bytes),
@@ -344,6 +412,8 @@ int main(void) {
         cmocka_unit_test(a_damaged_checkpoint_is_an_error_that_names_it),
         cmocka_unit_test(a_disk_that_fails_stops_the_training_and_what_it_took_counts),
         cmocka_unit_test(it_fails_cleanly_at_each_allocation),
+        cmocka_unit_test(what_nobody_took_up_is_removed_when_it_is_old),
+        cmocka_unit_test(a_fit_from_other_scores_starts_over),
         cmocka_unit_test(one_process_at_a_time_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
