@@ -243,6 +243,9 @@ tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
     const uint64_t started = tm__mono_ns();
     tm_status st = tm__fold_rows_init(&rows, data, data->train, data->n_train, &cut, err);
     if (st == TM_OK) {
+        st = tm__fold_check(data, &rows, err);
+    }
+    if (st == TM_OK) {
         st = final_fold(ctx, search, &rows, &fold, err);
     }
     out->seconds_features = (double)(tm__mono_ns() - started) * 1e-9;

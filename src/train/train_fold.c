@@ -32,17 +32,58 @@ void tm__fold_rows_done(tm_fold_rows *rows) {
 
 /* Where the latest fifth begins; not within a query. */
 static uint64_t latest_from(const tm_train_data *data, const uint32_t *rows, uint64_t n_rows) {
-    uint64_t from = n_rows - n_rows / HOLDOUT_PARTS;
-    while (data->queries != NULL && from > 0 && from < n_rows &&
-           data->queries[rows[from]] == data->queries[rows[from - 1]]) {
-        from--;
+    const uint64_t from = n_rows - n_rows / HOLDOUT_PARTS;
+    return data->queries != NULL ? tm__queries_cut(data->queries, rows, n_rows, from) : from;
+}
+
+/* What is not cut apart: a query, the rows of an entity, a row. */
+typedef struct fold_units {
+    const tm_train_data *data;
+    const uint64_t *entities; /* or NULL */
+    uint64_t key;             /* of the draw */
+} fold_units;
+
+static uint64_t draw_of(const fold_units *u, uint32_t row) {
+    return tm__rng_at(u->key, u->data->queries != NULL ? u->data->queries[row]
+                              : u->entities != NULL    ? u->entities[row]
+                                                       : row);
+}
+
+static void fold_add(tm_fold_rows *rows, uint32_t row, bool is_valid) {
+    if (is_valid) {
+        rows->valid[rows->n_valid++] = row;
+    } else {
+        rows->fit[rows->n_fit++] = row;
     }
-    return from;
+}
+
+/* The draw left one side empty: of few units, one is held out. */
+static void hold_one(const fold_units *u, tm_fold_rows *out, const uint32_t *rows, uint64_t n) {
+    uint64_t least = UINT64_MAX;
+    for (uint64_t i = 0; i < n; i++) {
+        const uint64_t draw = draw_of(u, rows[i]);
+        least = draw < least ? draw : least;
+    }
+    out->n_fit = out->n_valid = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        fold_add(out, rows[i], draw_of(u, rows[i]) == least);
+    }
+}
+
+tm_status tm__fold_check(const tm_train_data *data, const tm_fold_rows *rows, tm_err *err) {
+    if (rows->n_fit > 0 && rows->n_valid > 0) {
+        return TM_OK;
+    }
+    const tm_status st =
+        TM_FAIL(err, TM_E_DATA, "no rows can be held out for validation: all are of one %s",
+                data->queries != NULL ? "query" : "entity");
+    tm_err_hint(err, "Give rows of others, too; or train without validation rows: --learner gbdt "
+                     "--param gbdt.early_stopping=0.");
+    return st;
 }
 
 tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data, const uint32_t *rows,
                              uint64_t n_rows, const tm_fold_cut *cut, tm_err *err) {
-    const uint64_t key = tm__rng_split(cut->seed, "fold", 0).key;
     tm_fold_rows made = {.fit = tm__mem_alloc(n_rows, sizeof(uint32_t)),
                          .valid = tm__mem_alloc(n_rows, sizeof(uint32_t))};
     uint64_t *entities = NULL;
@@ -58,19 +99,17 @@ tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data, const
     if (entities != NULL) {
         tm__table_row_hashes(data->table, &data->entity, 1, entities);
     }
+    const fold_units units = {
+        .data = data, .entities = entities, .key = tm__rng_split(cut->seed, "fold", 0).key};
     const uint64_t latest = latest_from(data, rows, n_rows);
+    const uint32_t parts = cut->n_folds == 1 ? HOLDOUT_PARTS : cut->n_folds;
     for (uint64_t i = 0; i < n_rows; i++) {
-        const uint64_t who = data->queries != NULL ? data->queries[rows[i]]
-                             : entities != NULL    ? entities[rows[i]]
-                                                   : rows[i];
-        const uint32_t parts = cut->n_folds == 1 ? HOLDOUT_PARTS : cut->n_folds;
-        const bool is_valid =
-            data->is_time_ordered ? i >= latest : tm__rng_at(key, who) % parts == cut->fold;
-        if (is_valid) {
-            made.valid[made.n_valid++] = rows[i];
-        } else {
-            made.fit[made.n_fit++] = rows[i];
-        }
+        fold_add(&made, rows[i],
+                 data->is_time_ordered ? i >= latest
+                                       : draw_of(&units, rows[i]) % parts == cut->fold);
+    }
+    if (cut->n_folds == 1 && !data->is_time_ordered && (made.n_fit == 0 || made.n_valid == 0)) {
+        hold_one(&units, &made, rows, n_rows);
     }
     tm__mem_free(entities);
     *out = made;

@@ -117,6 +117,9 @@ TM_NODISCARD tm_status tm__queries_gather(const uint64_t *queries, uint32_t *row
 TM_NODISCARD tm_status tm__queries_of_bundle(const tm_bundle *bundle, const tm_table *table,
                                              uint32_t *rows, double *y, uint64_t n, uint32_t **out,
                                              tm_err *err);
+/** Place of a cut of gathered rows near `from` that divides no query: before it when a query is
+ * before it, else behind the first one; n when all rows are of one query. */
+uint64_t tm__queries_cut(const uint64_t *queries, const uint32_t *rows, uint64_t n, uint64_t from);
 /** Rising numbers of gathered rows' queries [n]; NULL when out of memory. */
 uint32_t *tm__queries_number(const uint64_t *queries, const uint32_t *rows, uint64_t n);
 /* train_split.c: train and test rows. */
@@ -146,6 +149,9 @@ typedef struct tm_fold_cut {
     uint32_t n_folds, fold;
     uint64_t seed;
 } tm_fold_cut;
+/** A side of a fold is empty: TM_E_DATA. A fold of many may be: it is passed over. */
+TM_NODISCARD tm_status tm__fold_check(const tm_train_data *data, const tm_fold_rows *rows,
+                                      tm_err *err);
 TM_NODISCARD tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data,
                                           const uint32_t *rows, uint64_t n_rows,
                                           const tm_fold_cut *cut, tm_err *err);

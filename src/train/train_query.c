@@ -158,15 +158,57 @@ static tm_status move_whole(tm_train_data *data, tm_err *err) {
     return sorted == NULL ? no_memory(err) : TM_OK;
 }
 
+/* The last queries, by their first rows, with about the share of the rows. */
+static tm_status cut_last(tm_train_data *data, tm_err *err) {
+    const uint64_t n = data->n_train + data->n_test;
+    uint32_t *all = tm__mem_alloc(n, sizeof(*all));
+    if (all == NULL) {
+        return no_memory(err);
+    }
+    memcpy(all, data->train, data->n_train * sizeof(*all));
+    memcpy(all + data->n_train, data->test, data->n_test * sizeof(*all));
+    const tm_status st = tm__queries_gather(data->queries, all, n, err);
+    if (st == TM_OK) {
+        const uint64_t from = (uint64_t)((double)n * (1.0 - data->split.share) + 1e-9);
+        const uint64_t cut = tm__queries_cut(data->queries, all, n, from < n ? from : n - 1);
+        data->n_train = cut;
+        data->n_test = n - cut;
+        memcpy(data->train, all, data->n_train * sizeof(*all));
+        memcpy(data->test, all + cut, data->n_test * sizeof(*all));
+    }
+    tm__mem_free(all);
+    return st;
+}
+
+static tm_status settle_drawn(tm_train_data *data, tm_err *err) {
+    TM_TRY(move_whole(data, err));
+    TM_TRY(tm__queries_gather(data->queries, data->train, data->n_train, err));
+    return tm__queries_gather(data->queries, data->test, data->n_test, err);
+}
+
 tm_status tm__queries_settle(tm_train_data *data, tm_err *err) {
     if (data->queries == NULL) {
         return TM_OK;
     }
+    const bool has_order = data->split.kind == TM_SPLIT_LAST || data->split.kind == TM_SPLIT_TIME;
     if (data->n_rows == data->n_own) { /* a separate test table keeps its rows */
-        TM_TRY(move_whole(data, err));
+        return has_order ? cut_last(data, err) : settle_drawn(data, err);
     }
     TM_TRY(tm__queries_gather(data->queries, data->train, data->n_train, err));
     return tm__queries_gather(data->queries, data->test, data->n_test, err);
+}
+
+uint64_t tm__queries_cut(const uint64_t *queries, const uint32_t *rows, uint64_t n, uint64_t from) {
+    uint64_t cut = from;
+    while (cut > 0 && cut < n && queries[rows[cut]] == queries[rows[cut - 1]]) {
+        cut--;
+    }
+    if (cut > 0) {
+        return cut;
+    }
+    for (cut = 1; cut < n && queries[rows[cut]] == queries[rows[cut - 1]]; cut++) {
+    }
+    return cut;
 }
 
 uint32_t *tm__queries_number(const uint64_t *queries, const uint32_t *rows, uint64_t n) {

@@ -99,6 +99,21 @@ static uint64_t sample_rows(const tm_train_data *data, uint64_t seed, uint64_t n
     return n;
 }
 
+/* One fold more, unless a side of it is empty: few queries or entities do not fill all of many. */
+static tm_status rung_fold(tm_ctx *ctx, rung *r, const tm_search *search, const uint32_t *rows,
+                           const tm_fold_cut *cut, tm_err *err) {
+    tm_fold_rows part = {0};
+    TM_TRY(tm__fold_rows_init(&part, search->data, rows, r->n_rows, cut, err));
+    const bool is_empty = part.n_fit == 0 || part.n_valid == 0;
+    tm_status st = cut->n_folds == 1 ? tm__fold_check(search->data, &part, err) : TM_OK;
+    if (st == TM_OK && !is_empty) {
+        st = tm__fold_init(ctx, &r->folds[r->n_folds], search->data, &part, cut->seed, err);
+        r->n_folds += st == TM_OK;
+    }
+    tm__fold_rows_done(&part);
+    return st;
+}
+
 static tm_status rung_init(tm_ctx *ctx, rung *r, tm_search *search, uint64_t n_max, tm_err *err) {
     const tm_train_data *data = search->data;
     const uint64_t started = tm__mono_ns();
@@ -111,16 +126,12 @@ static tm_status rung_init(tm_ctx *ctx, rung *r, tm_search *search, uint64_t n_m
     r->n_rows = sample_rows(data, search->options->seed, n_max, rows);
     const uint32_t n_folds = tm__fold_count(data, r->n_rows * tm__train_outputs(data));
     for (uint32_t i = 0; st == TM_OK && i < n_folds; i++) {
-        tm_fold_rows part = {0};
         const tm_fold_cut cut = {.n_folds = n_folds, .fold = i, .seed = search->options->seed};
-        st = tm__fold_rows_init(&part, data, rows, r->n_rows, &cut, err);
-        if (st == TM_OK) {
-            st = tm__fold_init(ctx, &r->folds[i], data, &part, search->options->seed, err);
-        }
-        if (st == TM_OK) {
-            r->n_folds++;
-        }
-        tm__fold_rows_done(&part);
+        st = rung_fold(ctx, r, search, rows, &cut, err);
+    }
+    if (st == TM_OK && r->n_folds == 0) { /* all of few queries or entities are in one fold */
+        const tm_fold_cut cut = {.n_folds = 1, .seed = search->options->seed};
+        st = rung_fold(ctx, r, search, rows, &cut, err);
     }
     if (st == TM_OK) {
         st = rung_pool(r, err);

@@ -267,13 +267,20 @@ static void cut_rows(tm_train_data *data, const tm_train_options *options,
     }
 }
 
-/* The last share of the ordered rows; equal times stay together on the training side's end. */
+/* The last share of the ordered rows; equal times stay together, on the training side's end if some
+ * are later. */
 static void cut_time(tm_train_data *data) {
     const int64_t *times = tm__table_column(data->table, data->time)->ints;
     uint64_t cut = (uint64_t)((double)data->n_train * (1.0 - data->split.share));
+    const uint64_t from = cut;
     while (cut > 0 && cut < data->n_train &&
            times[data->train[cut]] == times[data->train[cut - 1]]) {
         cut++;
+    }
+    if (cut == data->n_train) { /* they are all of the last time: they are the test rows */
+        for (cut = from; cut > 0 && times[data->train[cut]] == times[data->train[cut - 1]];) {
+            cut--;
+        }
     }
     data->n_test = data->n_train - cut;
     memcpy(data->test, data->train + cut, data->n_test * sizeof(uint32_t));
@@ -323,6 +330,48 @@ static tm_status order_rows(tm_train_data *data, tm_err *err) {
     return TM_OK;
 }
 
+static tm_status no_test(const tm_train_data *data, tm_err *err) {
+    const tm_status st =
+        TM_FAIL(err, TM_E_DATA, "the split leaves no row to test on of %llu with a target",
+                (unsigned long long)data->n_train);
+    tm_err_hint(err, data->queries != NULL
+                         ? "Queries are never cut: give more of them, a larger share, or --test."
+                         : "Give a larger share, another --split, or test rows with --test.");
+    return st;
+}
+
+/* The draw chose no test row: of few rows, entities or queries, the one with the least number. */
+static tm_status draw_one(tm_train_data *data, const tm_train_options *options, tm_err *err) {
+    const uint64_t key = tm__rng_split(options->seed, "split", 0).key;
+    const bool is_drawn = data->split.kind == TM_SPLIT_RANDOM || data->split.kind == TM_SPLIT_GROUP;
+    uint64_t *entities = NULL;
+    if (data->split.kind == TM_SPLIT_GROUP && data->queries == NULL) {
+        entities = tm__mem_alloc(data->n_rows, sizeof(uint64_t));
+        if (entities == NULL) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory to split the rows");
+        }
+        tm__table_row_hashes(data->table, &data->entity, 1, entities);
+    }
+    const uint64_t *units = data->queries != NULL ? data->queries : entities;
+    uint64_t least = UINT64_MAX, n_train = 0;
+    for (uint64_t i = 0; is_drawn && i < data->n_train; i++) {
+        const uint32_t row = data->train[i];
+        const uint64_t draw = tm__rng_at(key, units != NULL ? units[row] : row);
+        least = draw < least ? draw : least;
+    }
+    for (uint64_t i = 0; is_drawn && i < data->n_train; i++) {
+        const uint32_t row = data->train[i];
+        if (tm__rng_at(key, units != NULL ? units[row] : row) == least) {
+            data->test[data->n_test++] = row;
+        } else {
+            data->train[n_train++] = row;
+        }
+    }
+    data->n_train = is_drawn && n_train > 0 ? n_train : data->n_train;
+    tm__mem_free(entities);
+    return data->n_test == 0 || n_train == 0 ? no_test(data, err) : TM_OK;
+}
+
 tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *options, tm_err *err) {
     uint64_t *entities = NULL;
     TM_TRY(resolve(data, options, err));
@@ -343,6 +392,9 @@ tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *opti
     tm__mem_free(entities);
     TM_TRY(order_rows(data, err));
     TM_TRY(tm__queries_settle(data, err));
+    if (data->n_test == 0 && data->split.kind != TM_SPLIT_NONE) {
+        TM_TRY(draw_one(data, options, err));
+    }
     if (data->n_train < 10) {
         const tm_status st = TM_FAIL(err, TM_E_DATA, "%llu rows are left to learn from",
                                      (unsigned long long)data->n_train);

@@ -88,7 +88,7 @@ static void every_split_keeps_queries_whole(void **state) {
         is_gathered(&data, data.train, data.n_train);
         is_gathered(&data, data.test, data.n_test);
         assert_false(shares_a_query(&data, data.train, data.n_train, data.test, data.n_test));
-        if (strncmp(splits[i], "last", 4) != 0 && strcmp(splits[i], "none") != 0) {
+        if (strcmp(splits[i], "none") != 0) {
             assert_true(data.n_test > 50 && data.n_test < 600);
         }
         for (uint32_t n_folds = 1; n_folds < 4; n_folds++) {
@@ -147,10 +147,21 @@ static void a_row_without_a_query_or_with_a_wrong_relevance_is_named(void **stat
     }
 }
 
+static void a_cut_divides_no_query(void **state) {
+    (void)state;
+    static const uint64_t queries[] = {7, 7, 7, 2, 2, 9};
+    static const uint32_t rows[] = {0, 1, 2, 3, 4, 5};
+    static const uint64_t want[] = {3, 3, 3, 3, 3, 5};
+    for (uint64_t from = 0; from < 6; from++)
+        assert_int_equal(tm__queries_cut(queries, rows, 6, from), want[from]);
+    assert_int_equal(tm__queries_cut(queries, rows, 3, 2), 3); /* one query: no cut */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_split_keeps_queries_whole),
         cmocka_unit_test(a_separate_table_of_test_rows_keeps_its_rows),
+        cmocka_unit_test(a_cut_divides_no_query),
         cmocka_unit_test(a_row_without_a_query_or_with_a_wrong_relevance_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,87 @@ static void a_separate_test_table_holds_out_nothing(void **state) {
     tm__table_unref(test);
 }
 
+/* Of few rows a draw of one in five may choose none: then the one with the least number is it. */
+static void a_draw_has_a_test_row_and_leaves_rows_to_learn_from(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        const train_case shuffled = {.is_shuffled = true};
+        tm_table *table = train_case_table(&shuffled, 24);
+        tm_train_options options = {.target = "amount", .task = TM_TASK_REGRESSION, .seed = seed};
+        tm_train_data data;
+        assert_int_equal(tm__split_parse("random:0.05", &options.split, NULL), TM_OK);
+        assert_int_equal(tm__train_data_init(&data, table, NULL, &options, NULL), TM_OK);
+        assert_true(data.n_test > 0 && data.n_train >= 10);
+        assert_int_equal(data.n_test + data.n_train, 24);
+        tm__train_data_done(&data);
+        tm__table_unref(table);
+    }
+}
+
+static void an_entity_is_the_test_when_none_was_drawn(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        const train_case shuffled = {.is_shuffled = true};
+        tm_table *table = train_case_table(&shuffled, 100);
+        tm_train_options options = {
+            .target = "amount", .task = TM_TASK_REGRESSION, .entity = "city", .seed = seed};
+        tm_train_data data;
+        assert_int_equal(tm__split_parse("group:city:0.01", &options.split, NULL), TM_OK);
+        assert_int_equal(tm__train_data_init(&data, table, NULL, &options, NULL), TM_OK);
+        assert_true(data.n_test > 0 && data.n_train > 0);
+        const uint32_t *codes = tm__table_column(table, 2)->codes;
+        for (uint64_t i = 0; i < data.n_train; i++)
+            assert_int_not_equal(codes[data.train[i]], codes[data.test[0]]);
+        tm__train_data_done(&data);
+        tm__table_unref(table);
+    }
+}
+
+static void a_split_without_test_rows_is_refused(void **state) {
+    (void)state;
+    static const char *const splits[] = {"time:at:2100-01-01", "last:0.001", "mod:1000:999"};
+    for (size_t i = 0; i < 3; i++) {
+        tm_table *table = train_case_table(&(train_case){0}, 50);
+        tm_train_options options = {.target = "label"};
+        tm_train_data data;
+        tm_err err = {0};
+        assert_int_equal(tm__split_parse(splits[i], &options.split, NULL), TM_OK);
+        const tm_status st = tm__train_data_init(&data, table, NULL, &options, &err);
+        if (i == 1) { /* the last row is a part of it */
+            assert_int_equal(st, TM_OK);
+            assert_int_equal(data.n_test, 1);
+            tm__train_data_done(&data);
+        } else {
+            assert_int_equal(st, TM_E_DATA);
+            assert_non_null(strstr(err.message, "the split leaves no row to test on of 50"));
+            assert_non_null(strstr(err.hint, "--test"));
+        }
+        tm__table_unref(table);
+    }
+}
+
+/* The last fifth has one time: rows of it are the test, and not none. */
+static void many_rows_of_the_last_time_are_the_test(void **state) {
+    (void)state;
+    tm_table_builder *builder = tm__builder_create();
+    tm_table *table = NULL;
+    assert_int_equal(tm__builder_add_column(builder, "at", TM_TYPE_TIME, NULL), TM_OK);
+    assert_int_equal(tm__builder_add_column(builder, "y", TM_TYPE_FLOAT, NULL), TM_OK);
+    for (int64_t row = 0; row < 100; row++) {
+        const tm_cell cells[] = {{.type = TM_TYPE_TIME, .i64 = (row < 60 ? row : 60) * 3600000000},
+                                 {.type = TM_TYPE_FLOAT, .f64 = (double)(row % 7)}};
+        assert_int_equal(tm__builder_add_row(builder, cells, NULL), TM_OK);
+    }
+    assert_int_equal(tm__builder_finish(builder, &table, NULL), TM_OK);
+    const tm_train_options options = {.target = "y", .task = TM_TASK_REGRESSION, .time = "at"};
+    tm_train_data data;
+    assert_int_equal(tm__train_data_init(&data, table, NULL, &options, NULL), TM_OK);
+    assert_int_equal(data.n_train, 60);
+    assert_int_equal(data.n_test, 40);
+    tm__train_data_done(&data);
+    tm__table_unref(table);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_become_splits),
@@ -163,6 +244,10 @@ int main(void) {
         cmocka_unit_test(rows_sorted_by_their_only_time_are_split_by_it),
         cmocka_unit_test(a_time_split_of_shuffled_rows_tests_on_the_latest),
         cmocka_unit_test(no_entity_is_on_both_sides),
+        cmocka_unit_test(a_draw_has_a_test_row_and_leaves_rows_to_learn_from),
+        cmocka_unit_test(an_entity_is_the_test_when_none_was_drawn),
+        cmocka_unit_test(a_split_without_test_rows_is_refused),
+        cmocka_unit_test(many_rows_of_the_last_time_are_the_test),
         cmocka_unit_test(a_separate_test_table_holds_out_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
