@@ -14,6 +14,9 @@ const char *tm__import_format(const void *data, size_t len) {
     if (tm__str_has_prefix(text, "tree\n") || tm__str_has_prefix(text, "tree\r\n")) {
         return "lightgbm";
     }
+    if (text.len > 1 && text.ptr[0] == '{') {
+        return memchr("LlIiU#$", text.ptr[1], 7) != NULL ? "xgboost-ubj" : "xgboost";
+    }
     return NULL;
 }
 
@@ -21,7 +24,18 @@ static tm_status read_format(tm_buf *bytes, tm_import_draft *draft, tm_err *err)
     if (strcmp(draft->format, "lightgbm") == 0) {
         return tm__import_lightgbm((const char *)bytes->data, bytes->len, draft, err);
     }
-    return TM_FAIL(err, TM_E_UNSUPPORTED, "models of '%s' cannot be read", draft->format);
+    if (strcmp(draft->format, "xgboost") == 0) {
+        return tm__import_xgboost(bytes, draft, err);
+    }
+    tm_buf text;
+    tm__buf_init(&text, TM_MAX_BUNDLE_BYTES);
+    tm_status st = tm__import_ubjson(bytes->data, bytes->len, &text, err);
+    if (st == TM_OK) {
+        tm__buf_done(bytes);
+        st = tm__import_xgboost(&text, draft, err);
+    }
+    tm__buf_done(&text);
+    return st;
 }
 
 /* ---- classes ---- */

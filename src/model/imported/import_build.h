@@ -8,6 +8,7 @@
 
 #define TM_SET_CLASSES 255u
 #define TM_SET_GROUPS_MAX 4096u
+#define TM_SET_CELLS_MAX (UINT64_C(1) << 27) /* groups times codes of a column */
 
 /* Classes of codes that some sets of a column treat alike. */
 typedef struct tm_set_group {

@@ -94,7 +94,11 @@ double tm__import_below(float t);
 double tm__import_at_most(float t);
 
 /** Readers of one format each: fill a draft. data[len] is a NUL byte. */
+TM_NODISCARD tm_status tm__import_xgboost(tm_buf *bytes, tm_import_draft *draft, tm_err *err);
 TM_NODISCARD tm_status tm__import_lightgbm(const char *data, size_t len, tm_import_draft *draft,
                                            tm_err *err);
+
+/** UBJSON as JSON text, appended to out. */
+TM_NODISCARD tm_status tm__import_ubjson(const void *data, size_t len, tm_buf *out, tm_err *err);
 
 #endif

@@ -73,7 +73,8 @@ static tm_set_group *group_add(tm_column_sets *sets) {
 tm_status tm__sets_add(tm_column_sets *sets, const uint32_t *words, uint32_t n_words,
                        uint32_t *out_group, tm_err *err) {
     if (sets->n_groups == 0 || !refine(&sets->groups[sets->n_groups - 1], words, n_words)) {
-        if (sets->n_groups >= TM_SET_GROUPS_MAX) {
+        if (sets->n_groups >= TM_SET_GROUPS_MAX ||
+            (uint64_t)sets->n_groups * sets->n_codes > TM_SET_CELLS_MAX) {
             return TM_FAIL(err, TM_E_LIMIT, "a column has too many different sets of categories");
         }
         tm_set_group *group = group_add(sets);

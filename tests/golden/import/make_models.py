@@ -136,6 +136,102 @@ def lightgbm_rank(world, rounds):
     return lightgbm(world, rounds, world.four, objective="lambdarank", group=[20] * (len(world.four) // 20))
 
 
+def xgboost(world, rounds, target, margin=False, columns=None, ext="json", ends=None, **params):
+    """(write, answers, rows) of an XGBoost model."""
+    import xgboost as xgb
+    group = params.pop("group", None)
+    train, later = (world.train, world.later) if columns is None else (world.train[columns], world.later[columns])
+    params = {"nthread": 2, "seed": 1, "max_depth": 5, "tree_method": "hist", "max_cat_to_onehot": 3, **params}
+    if params.get("booster") == "gblinear":
+        for name in ("max_depth", "tree_method", "max_cat_to_onehot"):
+            del params[name]
+    data = xgb.DMatrix(train, target, enable_categorical=True)
+    if group is not None:
+        data.set_group(group)
+    booster = xgb.train(params, data, rounds)
+    answers = booster.predict(xgb.DMatrix(later, enable_categorical=True), output_margin=margin,
+                              iteration_range=(0, ends) if ends else (0, 0))
+    return lambda folder: booster.save_model(folder / f"model.{ext}"), answers, later
+
+
+@case("xgboost_binary")
+def xgboost_binary(world, rounds):
+    return xgboost(world, rounds, world.binary, objective="binary:logistic")
+
+
+@case("xgboost_ubj", "--raw")
+def xgboost_ubj(world, rounds):
+    return xgboost(world, rounds, world.binary, margin=True, ext="ubj", objective="binary:logistic")
+
+
+@case("xgboost_rounds", "--rounds", "2")
+def xgboost_rounds(world, rounds):
+    return xgboost(world, rounds, world.score, ends=2, objective="reg:squarederror", num_parallel_tree=2, subsample=0.7)
+
+
+@case("xgboost_numbers")
+def xgboost_numbers(world, rounds):
+    return xgboost(world, rounds, world.score, columns=["amount", "age", "spent"], objective="reg:pseudohubererror")
+
+
+@case("xgboost_multiclass")
+def xgboost_multiclass(world, rounds):
+    return xgboost(world, max(2, rounds // 2), world.four, objective="multi:softprob", num_class=4, ext="ubj")
+
+
+@case("xgboost_tweedie")
+def xgboost_tweedie(world, rounds):
+    return xgboost(world, rounds, np.exp(world.score / 4), objective="reg:tweedie")
+
+
+@case("xgboost_poisson")
+def xgboost_poisson(world, rounds):
+    return xgboost(world, rounds, np.exp(world.score / 4), objective="count:poisson", ext="ubj")
+
+
+@case("xgboost_logitraw")
+def xgboost_logitraw(world, rounds):
+    return xgboost(world, rounds, world.binary, objective="binary:logitraw")
+
+
+@case("xgboost_dart")
+def xgboost_dart(world, rounds):
+    return xgboost(world, rounds, world.score, objective="reg:squarederror", booster="dart", rate_drop=0.5)
+
+
+@case("xgboost_linear")
+def xgboost_linear(world, rounds):
+    return xgboost(world, rounds, world.score, columns=["amount", "age", "spent"], objective="reg:squarederror", booster="gblinear")
+
+
+@case("xgboost_linear_classes")
+def xgboost_linear_classes(world, rounds):
+    return xgboost(world, rounds, world.four, columns=["amount", "age", "spent"], objective="multi:softprob", num_class=4, booster="gblinear")
+
+
+@case("xgboost_leaves", "--raw")
+def xgboost_leaves(world, rounds):
+    """Not the library's sum in single precision, but the exact one of the leaves that it says each row reaches."""
+    import json
+    import tempfile
+    import xgboost as xgb
+    params = {"objective": "reg:squarederror", "nthread": 2, "seed": 1, "max_depth": 6, "tree_method": "hist", "max_cat_to_onehot": 3}
+    booster = xgb.train(params, xgb.DMatrix(world.train, world.score, enable_categorical=True), rounds)
+    reached = booster.predict(xgb.DMatrix(world.later, enable_categorical=True), pred_leaf=True).astype(int)
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        booster.save_model(file.name)
+        told = json.load(file)["learner"]
+    total = np.full(len(reached), float(np.float32(told["learner_model_param"]["base_score"].strip("[]"))))
+    for number, tree in enumerate(told["gradient_booster"]["model"]["trees"]):
+        total += np.array(tree["split_conditions"], dtype=np.float32).astype(float)[reached[:, number]]
+    return lambda folder: booster.save_model(folder / "model.json"), total, world.later
+
+
+@case("xgboost_rank")
+def xgboost_rank(world, rounds):
+    return xgboost(world, rounds, world.four, objective="rank:ndcg", group=[20] * (len(world.four) // 20))
+
+
 def write(name, out, rows, rounds):
     function, words = CASES[name]
     folder = out / name

@@ -9,6 +9,8 @@ static const char leaf[] =
 static void files_are_known_by_their_first_bytes(void **state) {
     (void)state;
     assert_string_equal(tm__import_format(leaf, strlen(leaf)), "lightgbm");
+    assert_string_equal(tm__import_format("{ \"learner\"", 11), "xgboost");
+    assert_string_equal(tm__import_format("{L\0\0", 4), "xgboost-ubj");
     assert_null(tm__import_format("tree", 4));
     assert_null(tm__import_format("", 0));
     tm_import import = {0};
