@@ -210,6 +210,61 @@ bool tm__net_is_loopback(const char *address) {
     return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
+/* An IPv4 or IPv6 address as the 16 bytes of an IPv6 one. */
+static bool parse_ip(const char *text, uint8_t *out, bool *out_is_v4) {
+    *out_is_v4 = inet_pton(AF_INET, text, out + 12) == 1;
+    if (*out_is_v4) {
+        memset(out, 0, 10);
+        out[10] = out[11] = 0xFF;
+        return true;
+    }
+    return inet_pton(AF_INET6, text, out) == 1;
+}
+
+static bool has_bit(const uint8_t *bytes, uint32_t bit) {
+    return (bytes[bit / 8] >> (7 - bit % 8) & 1) != 0;
+}
+
+bool tm__net_range_parse(const char *text, tm_net_range *out) {
+    char host[HOST_BYTES];
+    tm_net_range range = {.n_bits = 128};
+    tm_str bits = tm__str(text);
+    const tm_str ip = tm__str_cut(&bits, '/');
+    bool is_v4 = false;
+    if (!tm__str_copy(host, sizeof(host), ip) || !parse_ip(host, range.bytes, &is_v4)) {
+        return false;
+    }
+    if (strchr(text, '/') != NULL) {
+        uint64_t n = 0;
+        if (!tm__str_to_u64(bits, &n) || n > (is_v4 ? 32u : 128u)) {
+            return false;
+        }
+        range.n_bits = (uint32_t)n + (is_v4 ? 96u : 0u);
+    }
+    for (uint32_t i = range.n_bits; i < 128; i++) {
+        if (has_bit(range.bytes, i)) {
+            return false; /* 10.0.0.1/8: meant is 10.0.0.0/8, or one address? */
+        }
+    }
+    *out = range;
+    return true;
+}
+
+bool tm__net_range_has(const tm_net_range *range, const char *peer) {
+    endpoint at;
+    uint8_t bytes[16];
+    bool is_v4 = false;
+    if (!parse_endpoint(peer, &at) || at.is_unix || !parse_ip(at.host, bytes, &is_v4)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < range->n_bits; i++) {
+        if (has_bit(range->bytes, i) != has_bit(bytes, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int tm__net_accept(int listen_fd, char *peer, size_t peer_size) {
     struct sockaddr_storage from = {0};
     int fd;

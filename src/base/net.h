@@ -19,6 +19,15 @@ TM_NODISCARD tm_status tm__net_listen(const char *address, int *out_fd, char *ou
                                       size_t addr_size, tm_err *err);
 /** True when an address text binds loopback or a unix socket only. */
 bool tm__net_is_loopback(const char *address);
+/* Addresses "10.0.0.0/8" or "fd00::/8"; without a length, one address. */
+typedef struct tm_net_range {
+    uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
+    uint32_t n_bits;   /* of the 128 */
+} tm_net_range;
+/** False when the text is no range, or has bits behind its length. */
+bool tm__net_range_parse(const char *text, tm_net_range *out);
+/** True when a peer's address, as tm__net_accept() gives it, lies in the range. */
+bool tm__net_range_has(const tm_net_range *range, const char *peer);
 /** Accept one connection, non-blocking, TCP_NODELAY; -1 when there is none. peer (>= 64 bytes) gets
  * the peer's address. */
 int tm__net_accept(int listen_fd, char *peer, size_t peer_size);

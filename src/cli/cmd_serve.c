@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `serve` answers predictions; `run` does so and turns the loop: the schedule's steps run on a
  * thread of their own, so that no request waits for them. */
+#include <string.h>
+
 #include "base/proc.h"
 #include "cli/cli.h"
 #include "loop/loop.h"
@@ -16,6 +18,10 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *
     int signal = 0;
     const tm_serve_options options = {
         .listen = tm__cli_text(cli, "listen"),
+        .tls_cert = tm__cli_text(cli, "tls-cert"),
+        .tls_key = tm__cli_text(cli, "tls-key"),
+        .tls_client_ca = tm__cli_text(cli, "tls-client-ca"),
+        .behind_proxy = tm__cli_text(cli, "behind-proxy"),
         .threads = (uint32_t)tm__cli_i64(cli, "threads"),
         .access_log = tm__cli_text(cli, "access-log"),
         .log = &cli->log,
@@ -23,8 +29,12 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *
         .tick_arg = loop,
     };
     TM_TRY(tm__server_open(home, &options, &server, err));
-    tm__cli_note(cli, "tidemill serves on http://%s (stop with Ctrl-C)",
-                 tm__server_address(server));
+    const char *address = tm__server_address(server);
+    tm__cli_note(cli, "tidemill serves on %s%s (stop with Ctrl-C)",
+                 strncmp(address, "unix:", 5) == 0 ? ""
+                 : tm__server_has_tls(server)      ? "https://"
+                                                   : "http://",
+                 address);
     const tm_status st = tm__server_run(server, &signal, err);
     tm__server_close(server);
     return st;

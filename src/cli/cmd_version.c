@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include "base/simd.h"
+#include "base/tls.h"
 #include "store/duck.h"
 #include "tidemill/bundle.h"
 
@@ -28,10 +29,11 @@ tm_status cmd_version(tm_cli *cli, tm_err *err) {
     if (st != TM_OK) {
         duck = NULL; /* said as null: the program works without it where no file is read */
     }
-    json_t *value = json_pack(
-        "{s:s, s:s, s:s, s:s, s:{s:s?, s:s, s:s}}", "schema", "tidemill.version/1", "version",
-        tm_version_text(), "compiler", COMPILER, "simd", tm__simd_text(tm__simd()), "libraries",
-        "duckdb", duck, "sqlite", sqlite3_libversion(), "libsodium", sodium_version_string());
+    json_t *value = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s, s:s, s:s}}", "schema",
+                              "tidemill.version/1", "version", tm_version_text(), "compiler",
+                              COMPILER, "simd", tm__simd_text(tm__simd()), "libraries", "duckdb",
+                              duck, "sqlite", sqlite3_libversion(), "libsodium",
+                              sodium_version_string(), "openssl", tm__tls_version());
     if (value == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }

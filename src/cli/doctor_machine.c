@@ -16,6 +16,7 @@
 #include "base/pool.h"
 #include "base/simd.h"
 #include "base/system.h"
+#include "base/tls.h"
 #include "cli/doctor.h"
 #include "store/duck.h"
 
@@ -185,6 +186,7 @@ void tm__check_libraries(tm_checks *checks) {
     } else {
         check_library(checks, "libsodium", sodium_version_string(), SODIUM_VERSION_STRING);
     }
+    check_library(checks, "openssl", tm__tls_version(), NULL);
     check_library(checks, "libyaml", yaml_get_version_string(), NULL);
     check_library(checks, "jansson", jansson_version_str(), JANSSON_VERSION);
     (void)snprintf(text, sizeof(text), "%d.%d.%d", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,

@@ -32,10 +32,10 @@ static bool origin_is_ours(tm_str origin, const char *address) {
     if (origin.ptr == NULL) {
         return true;
     }
-    static const char scheme[] = "http://";
-    const size_t n = sizeof scheme - 1;
-    return tm__str_has_prefix(origin, scheme) &&
-           tm__access_host_is_ours((tm_str){origin.ptr + n, origin.len - n}, address);
+    const size_t n = tm__str_has_prefix(origin, "http://")    ? 7
+                     : tm__str_has_prefix(origin, "https://") ? 8
+                                                              : 0;
+    return n > 0 && tm__access_host_is_ours((tm_str){origin.ptr + n, origin.len - n}, address);
 }
 
 static void deny(tm_access *out, unsigned status, const char *reason, const char *hint) {

@@ -37,6 +37,19 @@
 #define BODY_BYTES_PER_S 1024u /* slower than this, after the header timeout, is an attack */
 #define MS UINT64_C(1000000)
 
+static int64_t read_bytes(tm_conn *conn, void *out, size_t len) {
+    return conn->tls != NULL ? tm__tls_read(conn->tls, out, len) : tm__net_read(conn->fd, out, len);
+}
+
+static int64_t write_bytes(tm_conn *conn, const void *data, size_t len) {
+    return conn->tls != NULL ? tm__tls_write(conn->tls, data, len)
+                             : tm__net_write(conn->fd, data, len);
+}
+
+static bool tls_wants_write(const tm_conn *conn) {
+    return conn->tls != NULL && tm__tls_wants_write(conn->tls);
+}
+
 static void later(tm_conn *conn, uint32_t ms) {
     conn->deadline_ns = conn->conns->now_ns + ms * MS;
 }
@@ -86,6 +99,11 @@ static void end_conn(tm_conn *conn) {
     tm_conns *conns = conn->conns;
     if (conn->fd >= 0) {
         tm__poller_remove(conns->poller, conn->fd);
+        if (conn->tls != NULL) {
+            tm__tls_finish(conn->tls);
+            tm__tls_free(conn->tls);
+            conn->tls = NULL;
+        }
         tm__net_close(conn->fd);
         conn->fd = -1;
     }
@@ -104,7 +122,8 @@ static bool watch(tm_conn *conn) {
         !conn->at_end && (conn->state == TM_CONN_LINGER ||
                           (conn->state == TM_CONN_OPEN && out_waiting(conn) < OUT_BYTES_MAX &&
                            conn->pending.len == 0 && !conn->close_after_flush));
-    const bool want_write = !has_lent_out(conn) && out_waiting(conn) > 0;
+    const bool want_write =
+        (!has_lent_out(conn) && out_waiting(conn) > 0) || (want_read && tls_wants_write(conn));
     if (conn->is_watched && want_read == conn->want_read && want_write == conn->want_write) {
         return true;
     }
@@ -119,17 +138,25 @@ static bool watch(tm_conn *conn) {
     return true;
 }
 
-tm_conn *tm__conn_create(tm_conns *conns, int fd, const char *peer) {
+tm_conn *tm__conn_create(tm_conns *conns, const tm_accepted *accepted) {
     tm_conn *conn = tm__mem_zalloc(1, sizeof *conn);
+    if (conn != NULL && accepted->tls != NULL) {
+        conn->tls = tm__tls_accept(accepted->tls, accepted->fd);
+        if (conn->tls == NULL) {
+            tm__mem_free(conn);
+            conn = NULL;
+        }
+    }
+    tm__tls_unref(accepted->tls);
     if (conn == NULL) {
-        tm__net_close(fd);
+        tm__net_close(accepted->fd);
         return NULL;
     }
     conn->conns = conns;
-    conn->fd = fd;
+    conn->fd = accepted->fd;
+    conn->is_local = accepted->is_local;
     conn->is_fresh = true;
-    (void)tm__str_copy(conn->peer, sizeof conn->peer, tm__str(peer));
-    conn->peer_is_loopback = strncmp(conns->address, "unix:", 5) == 0 || tm__net_is_loopback(peer);
+    (void)tm__str_copy(conn->peer, sizeof conn->peer, tm__str(accepted->peer));
     tm__http_init(&conn->http, &conns->limits);
     tm__buf_init(&conn->pending, (size_t)2 * TM_CONN_READ_BYTES);
     tm__buf_init(&conn->out, (size_t)REPLY_BYTES_MAX + OUT_BYTES_MAX + 65536);
@@ -246,7 +273,7 @@ static void check_request(tm_conn *conn) {
         .api_key = http->fields[TM_HTTP_API_KEY],
         .host = http->fields[TM_HTTP_HOST],
         .origin = http->fields[TM_HTTP_ORIGIN],
-        .peer_is_loopback = conn->peer_is_loopback,
+        .peer_is_loopback = conn->is_local,
         .address = conn->conns->address,
     };
     const tm_current *current = tm__published_view(conn->conns->published);
@@ -325,7 +352,7 @@ static void finish(tm_conn *conn) {
         /* Of what may have been done nothing is said: then the end of the connection is the reply.
          */
         if (out_waiting(conn) == 0 && (x->status >= 400 || conn->http.method == TM_GET)) {
-            (void)tm__net_write(conn->fd, no_memory, sizeof no_memory - 1);
+            (void)write_bytes(conn, no_memory, sizeof no_memory - 1);
         }
     }
     conn->close_after_flush = close;
@@ -498,8 +525,7 @@ static size_t advance(tm_conn *conn, const char *data, size_t len) {
 /* Send what waits; false when the connection had to end. */
 static bool flush(tm_conn *conn) {
     while (out_waiting(conn) > 0) {
-        const int64_t n =
-            tm__net_write(conn->fd, conn->out.data + conn->out_pos, out_waiting(conn));
+        const int64_t n = write_bytes(conn, conn->out.data + conn->out_pos, out_waiting(conn));
         if (n == TM_NET_AGAIN) {
             return true;
         }
@@ -523,6 +549,9 @@ static bool flush(tm_conn *conn) {
         if (conn->at_end) {
             end_conn(conn);
             return false;
+        }
+        if (conn->tls != NULL) {
+            tm__tls_finish(conn->tls);
         }
         tm__net_shutdown_write(conn->fd);
         conn->state = TM_CONN_LINGER;
@@ -566,8 +595,9 @@ static bool pump(tm_conn *conn) {
 
 static void read_some(tm_conn *conn) {
     tm_conns *conns = conn->conns;
-    const int64_t n = tm__net_read(conn->fd, conns->scratch, TM_CONN_READ_BYTES);
+    const int64_t n = read_bytes(conn, conns->scratch, TM_CONN_READ_BYTES);
     if (n == TM_NET_AGAIN) {
+        (void)watch(conn); /* a handshake may have to write now */
         return;
     }
     if (n < 0) {
@@ -602,7 +632,7 @@ void tm__conn_event(tm_conn *conn, const tm_poll_event *event) {
     if (event->can_write && conn->want_write && !pump(conn)) {
         return;
     }
-    if (event->can_read && conn->want_read) {
+    if ((event->can_read || (event->can_write && tls_wants_write(conn))) && conn->want_read) {
         read_some(conn);
     }
 }

@@ -7,6 +7,7 @@
 #define TM_SERVE_CONN_H
 
 #include "base/net.h"
+#include "base/tls.h"
 #include "serve/published.h"
 #include "serve/serve_priv.h"
 
@@ -52,14 +53,23 @@ typedef struct tm_conns {
 
 #define TM_CONN_READ_BYTES 65536u
 
+/* A socket that was let in. */
+typedef struct tm_accepted {
+    int fd;
+    const char *peer; /* address */
+    tm_tls *tls;      /* a reference; NULL: plain */
+    bool is_local;    /* from this machine, and nobody passes it on for others */
+} tm_accepted;
+
 struct tm_conn {
     tm_conn *prev, *next; /* of conns->first */
     tm_conn *next_job;    /* of the queue it is in */
     tm_conns *conns;
     int fd;
     tm_conn_state state;
+    tm_tls_conn *tls; /* NULL: plain */
     char peer[64];
-    bool peer_is_loopback;
+    bool is_local;
     bool is_fresh; /* no request yet */
     bool is_batch; /* BUSY: `out` belongs to the batch thread too */
     bool was_busy; /* DEAD: another thread still has the exchange */
@@ -76,8 +86,9 @@ struct tm_conn {
     tm_exchange x;
 };
 
-/** Take over a socket; NULL, and it is closed, when memory is out. Any thread. */
-tm_conn *tm__conn_create(tm_conns *conns, int fd, const char *peer);
+/** Take over a socket and its reference; NULL, and they are let go, when memory is out. Any thread.
+ */
+tm_conn *tm__conn_create(tm_conns *conns, const tm_accepted *accepted);
 /** Begin to serve it. From here on everything is on the worker's thread. */
 void tm__conn_begin(tm_conn *conn);
 /** What the poller saw. The connection may be gone afterwards. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The HTTP server: epoll threads, llhttp, bounded everything. Routes, permissions and documents
- * come from api/http/. Not for TLS yet.
+ * come from api/http/.
  */
 #ifndef TM_SERVE_SERVE_H
 #define TM_SERVE_SERVE_H
@@ -35,8 +35,11 @@ typedef struct tm_serve_limits {
 } tm_serve_limits;
 
 typedef struct tm_serve_options {
-    const char *listen; /* "127.0.0.1:8080"; not loopback needs a key to exist */
-    uint32_t threads;   /* that answer; 0: one for each CPU */
+    const char *listen; /* "127.0.0.1:8080"; not loopback needs a key, and TLS or a proxy */
+    const char *tls_cert, *tls_key; /* PEM files; both or neither */
+    const char *tls_client_ca;      /* PEM: clients must show a certificate of these; NULL: none */
+    const char *behind_proxy;       /* CIDR ranges: plain HTTP from there only; NULL: no proxy */
+    uint32_t threads;               /* that answer; 0: one for each CPU */
     const tm_log *log;
     const char *access_log; /* a file that gets a line for each request; NULL: none */
     /* called again and again, after as many milliseconds as it returned, from a thread of its own;
@@ -52,6 +55,7 @@ TM_NODISCARD tm_status tm__server_open(const tm_home *home, const tm_serve_optio
                                        tm_server **out, tm_err *err);
 /** Address in use, "127.0.0.1:8080". */
 const char *tm__server_address(const tm_server *server);
+bool tm__server_has_tls(const tm_server *server);
 /** Serve until SIGINT or SIGTERM (SIGHUP: look at the home and open the access log anew): readyz
  * fails, requests in flight end, then it returns the signal's number in *out_signal. */
 TM_NODISCARD tm_status tm__server_run(tm_server *server, int *out_signal, tm_err *err);

@@ -33,6 +33,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "serve/door.h"
 #include "serve/jobs.h"
 #include "serve/worker.h"
 
@@ -50,9 +51,9 @@ struct tm_server {
     const tm_log *log;
     tm_file *lock_file;
     tm_serve_limits limits;
-    char address[128];
+    tm_door *door;
     tm_poller *poller;
-    int listen_fd, wake_fd, signal_fd;
+    int wake_fd, signal_fd;
     uint32_t (*tick)(void *arg);
     void *tick_arg;
 
@@ -194,6 +195,7 @@ static bool wait_for_end(tm_server *server, uint32_t wait_ms) {
 
 static void watch_main(void *arg) {
     tm_server *server = arg;
+    uint32_t n_turns = 0;
     while (!wait_for_end(server, WATCH_MS)) {
         free_retired(server);
         int64_t generation = server->generation;
@@ -201,6 +203,9 @@ static void watch_main(void *arg) {
         tm__json_reset();
         tm_status st = tm__registry_generation(server->watch_registry, &generation, &err);
         const bool must_refresh = atomic_exchange(&server->must_refresh, false);
+        if (must_refresh || ++n_turns % (1000 / WATCH_MS) == 0) {
+            tm__door_reload(server->door, must_refresh, server->log);
+        }
         if (st == TM_OK && (must_refresh || generation != server->generation)) {
             st = refresh(server, server->watch_registry, &err);
             server->generation = st == TM_OK ? generation : server->generation;
@@ -248,10 +253,13 @@ static uint32_t count_open(tm_server *server) {
 static bool accept_one(tm_server *server) {
     static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                                "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
-    char peer[128] = "";
-    const int fd = tm__net_accept(server->listen_fd, peer, sizeof peer);
-    if (fd < 0) {
-        return false;
+    tm_accepted accepted;
+    const tm_door_result result = tm__door_accept(server->door, &accepted);
+    if (result != TM_DOOR_LET_IN) {
+        if (result == TM_DOOR_SENT_AWAY) {
+            tm__prom_refused(acceptors_prom(server), "not from the proxy");
+        }
+        return result != TM_DOOR_NOBODY;
     }
     tm_worker *least = NULL;
     uint32_t n_least = UINT32_MAX;
@@ -266,10 +274,13 @@ static bool accept_one(tm_server *server) {
     }
     if (n_all >= server->limits.connections_max) {
         tm__prom_refused(acceptors_prom(server), "too many connections");
-        (void)tm__net_write(fd, full, sizeof full - 1);
-        tm__net_close(fd);
+        if (accepted.tls == NULL) {
+            (void)tm__net_write(accepted.fd, full, sizeof full - 1);
+        }
+        tm__tls_unref(accepted.tls);
+        tm__net_close(accepted.fd);
     } else {
-        tm__worker_give(least, fd, peer);
+        tm__worker_give(least, &accepted);
     }
     return true;
 }
@@ -300,12 +311,11 @@ static bool step_stop(tm_server *server) {
     if (!atomic_load(&server->is_stopping) || now_ns < server->stop_ns) {
         return false;
     }
-    if (server->listen_fd >= 0) {
+    if (tm__door_fd(server->door) >= 0) {
         while (accept_one(server)) { /* who is connected already is answered */
         }
-        tm__poller_remove(server->poller, server->listen_fd);
-        tm__net_close(server->listen_fd);
-        server->listen_fd = -1;
+        tm__poller_remove(server->poller, tm__door_fd(server->door));
+        tm__door_shut(server->door);
         set_stage(server, TM_STAGE_DRAINING);
     }
     return count_open(server) == 0 || now_ns >= server->end_ns;
@@ -317,7 +327,8 @@ static void reload(tm_server *server) {
         tm__access_log_reopen(server->shared.access_log);
     }
     atomic_store(&server->must_refresh, true);
-    tm_log_event(server->log, TM_INFO, "server.reloading", TM_FT("address", server->address));
+    tm_log_event(server->log, TM_INFO, "server.reloading",
+                 TM_FT("address", tm__door_address(server->door)));
 }
 
 static void take_signals(tm_server *server, int *signal) {
@@ -338,8 +349,9 @@ tm_status tm__server_run(tm_server *server, int *out_signal, tm_err *err) {
     tm__mutex_lock(server->refresh_lock);
     const uint32_t n_routes = server->latest->n;
     tm__mutex_unlock(server->refresh_lock);
-    tm_log_event(server->log, TM_INFO, "server.started", TM_FT("address", server->address),
-                 TM_FI("routes", n_routes), TM_FI("threads", server->n_workers));
+    tm_log_event(server->log, TM_INFO, "server.started",
+                 TM_FT("address", tm__door_address(server->door)), TM_FI("routes", n_routes),
+                 TM_FI("threads", server->n_workers));
     do {
         tm_poll_event events[EVENTS_MAX];
         const uint32_t n = tm__poller_wait(server->poller, events, EVENTS_MAX,
@@ -370,7 +382,11 @@ void tm__server_stop(tm_server *server) {
 }
 
 const char *tm__server_address(const tm_server *server) {
-    return server->address;
+    return tm__door_address(server->door);
+}
+
+bool tm__server_has_tls(const tm_server *server) {
+    return tm__door_has_tls(server->door);
 }
 
 static bool remove_temp(void *arg, const char *name) {
@@ -416,20 +432,15 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     return refresh(server, server->watch_registry, err);
 }
 
-static tm_status open_listener(tm_server *server, const char *listen, tm_err *err) {
-    if (!tm__net_is_loopback(listen) && server->latest->keyring.n == 0) {
-        (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "'%s' is not loopback, and there is no key to ask for",
-                      listen);
-        tm_err_hint(err, "Make a key with 'tidemill key create', or listen on 127.0.0.1.");
-        return TM_E_NOT_ALLOWED;
-    }
-    TM_TRY(
-        tm__net_listen(listen, &server->listen_fd, server->address, sizeof server->address, err));
+static tm_status open_door(tm_server *server, const tm_serve_options *options, tm_err *err) {
+    TM_TRY(tm__door_open(options, server->latest->keyring.n > 0, &server->door, err));
+    server->shared.address = tm__door_address(server->door);
     server->signal_fd = tm__signal_open();
-    const bool ok = tm__poller_set(server->poller, server->listen_fd, TAG_LISTEN, true, false) &&
-                    tm__poller_set(server->poller, server->wake_fd, TAG_WAKE, true, false) &&
-                    (server->signal_fd < 0 ||
-                     tm__poller_set(server->poller, server->signal_fd, TAG_SIGNAL, true, false));
+    const bool ok =
+        tm__poller_set(server->poller, tm__door_fd(server->door), TAG_LISTEN, true, false) &&
+        tm__poller_set(server->poller, server->wake_fd, TAG_WAKE, true, false) &&
+        (server->signal_fd < 0 ||
+         tm__poller_set(server->poller, server->signal_fd, TAG_SIGNAL, true, false));
     return ok ? TM_OK : TM_FAIL(err, TM_E_UNAVAILABLE, "cannot watch sockets");
 }
 
@@ -478,7 +489,6 @@ static tm_status open_parts(tm_server *server, tm_err *err) {
     server->poller = tm__poller_create();
     server->shared.limits = &server->limits;
     server->shared.log = server->log;
-    server->shared.address = server->address;
     server->shared.post = post;
     server->shared.can_take = can_take;
     server->shared.post_arg = server;
@@ -529,7 +539,6 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->log = options->log;
     server->tick = options->tick;
     server->tick_arg = options->tick_arg;
-    server->listen_fd = -1;
     server->wake_fd = -1;
     server->signal_fd = -1;
     server->n_workers = options->threads > 0 ? options->threads : tm__cpu_count();
@@ -538,7 +547,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     tm__serve_limits_init(&server->limits, options->limits);
     tm_status st = open_parts(server, err);
     st = st != TM_OK ? st : open_home(server, err);
-    st = st != TM_OK ? st : open_listener(server, options->listen, err);
+    st = st != TM_OK ? st : open_door(server, options, err);
     if (st == TM_OK && options->access_log != NULL) {
         st = tm__access_log_open(options->access_log, server->log, &server->shared.access_log, err);
     }
@@ -614,7 +623,7 @@ void tm__server_close(tm_server *server) {
     tm__monitor_close(server->monitor);
     free_desks(server);
     tm__registry_close(server->watch_registry);
-    close_fd(server->listen_fd);
+    tm__door_free(server->door);
     close_fd(server->signal_fd);
     close_fd(server->wake_fd);
     tm__poller_free(server->poller);

@@ -162,8 +162,8 @@ static void push(tm_worker *worker, tm_conn **list, tm_conn *conn) {
     tm__wake_signal(worker->wake_fd);
 }
 
-void tm__worker_give(tm_worker *worker, int fd, const char *peer) {
-    tm_conn *conn = tm__conn_create(&worker->conns, fd, peer);
+void tm__worker_give(tm_worker *worker, const tm_accepted *accepted) {
+    tm_conn *conn = tm__conn_create(&worker->conns, accepted);
     if (conn != NULL) {
         atomic_fetch_add(&worker->n_open, 1);
         push(worker, &worker->inbox, conn);

@@ -42,7 +42,7 @@ bool tm__worker_start(tm_worker *worker);
 /** Connections that it has, or is about to have. Any thread. */
 uint32_t tm__worker_load(tm_worker *worker);
 /** Give it a socket. One caller. */
-void tm__worker_give(tm_worker *worker, int fd, const char *peer);
+void tm__worker_give(tm_worker *worker, const tm_accepted *accepted);
 /** An exchange of one of its connections was answered elsewhere. Any thread. */
 void tm__worker_answered(tm_conn *conn);
 /** Look at the stage. Any thread. */

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server's front door: many threads, the access log, deadlines, what it does when there is too much to do."""
+import http.client
 import json
 import signal
+import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -147,3 +151,107 @@ def test_more_batches_than_can_be_scored_are_refused_at_once_and_health_goes_on(
     for code in (200, 503):
         assert f'tidemill_http_requests_total{{route="/v1/routes/{{route}}/predict",method="POST",code="{code}"}} {seen.count(code)}\n' in text
     assert server.predict([ROW])[0] == 200
+
+
+def make_certificate(folder, name):
+    cert, key = folder / f"{name}.pem", folder / f"{name}-key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out", str(cert),
+                    "-days", "1", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    return cert, key
+
+
+class TlsClient(Client):
+    """The same over TLS; context says whom it trusts."""
+
+    def request(self, method, path, body=None, headers=None, timeout=10):
+        if body is not None and not isinstance(body, (str, bytes)):
+            body = json.dumps(body)
+        connection = http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=self.context)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            data = answer.read()
+        finally:
+            connection.close()
+        return answer.status, answer.headers, json.loads(data) if "json" in (answer.getheader("Content-Type") or "") else data
+
+
+def open_tls(home, cert, key, *words, client=None):
+    TlsClient.context = ssl.create_default_context(cafile=str(cert))
+    if client:
+        TlsClient.context.load_cert_chain(*map(str, client))
+    server = TlsClient(home, "--tls-cert", cert, "--tls-key", key, *words)
+    server.tm = home
+    return server
+
+
+def test_tls_serves_large_and_small_and_takes_a_new_certificate_without_a_restart(home):
+    cert, key = make_certificate(home.folder, "one")
+    server = open_tls(home, cert, key)
+    try:
+        assert server.predict([ROW])[0] == 200
+        status, _, value = server.predict([dict(ROW, distance=d % 3000 + 50) for d in range(20000)])
+        assert status == 200 and len(value["predictions"]) == 20000
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as plain:
+            plain.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            try:
+                assert b"HTTP" not in plain.recv(100)  # an alert of TLS or nothing
+            except ConnectionResetError:
+                pass
+        old = ssl.create_default_context(cafile=str(cert))
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw, pytest.raises(ssl.SSLError):
+            old.wrap_socket(raw, server_hostname="localhost")
+        make_certificate(home.folder, "one")  # the same files, another key
+        server.process.send_signal(signal.SIGHUP)
+        TlsClient.context = ssl.create_default_context(cafile=str(cert))
+
+        def is_new():
+            try:
+                return server.predict([ROW])[0] == 200
+            except ssl.SSLError:
+                return False
+
+        wait_for(is_new)
+    finally:
+        assert server.stop() == 0
+
+
+def test_clients_of_another_authority_do_not_get_in(home):
+    cert, key = make_certificate(home.folder, "server")
+    client = make_certificate(home.folder, "client")
+    server = open_tls(home, cert, key, "--tls-client-ca", client[0], client=client)
+    try:
+        assert server.predict([ROW])[0] == 200
+        TlsClient.context = ssl.create_default_context(cafile=str(cert))
+        with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
+            server.predict([ROW])
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_unix_socket_answers_and_is_gone_afterwards(home):
+    path = home.folder / "s"
+    with open(home.folder / "unix.log", "w", encoding="utf-8") as log:
+        process = home.popen([str(home.program), "serve", "--listen", "unix:s"], cwd=home.folder, env=home.env, stdout=log, stderr=log)
+    try:
+        wait_for(path.exists)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(path))
+            s.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert s.recv(1000).startswith(b"HTTP/1.1 200")
+        assert path.stat().st_mode & 0o007 == 0
+    finally:
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    assert not path.exists()
+
+
+def test_an_open_address_wants_a_key_and_tls(home):
+    """In a home of its own: there a key is made."""
+    home.ok("model", "ls")
+    done = home("serve", "--listen", "0.0.0.0:0", "--home", "empty")
+    assert done.code == 4 and "tidemill key create" in done.err
+    home.ok("key", "create", "--role", "client", "--home", "empty")
+    done = home("serve", "--listen", "0.0.0.0:0", "--home", "empty")
+    assert done.code == 4 and "--tls-cert" in done.err and "--behind-proxy" in done.err

@@ -51,7 +51,8 @@ int worker_case_connect(worker_case *c) {
     tm__poller_free(poller);
     const int accepted = tm__net_accept(c->listen_fd, peer, sizeof peer);
     assert_true(accepted >= 0);
-    tm__worker_give(c->worker, accepted, peer);
+    const tm_accepted given = {.fd = accepted, .peer = peer, .is_local = true};
+    tm__worker_give(c->worker, &given);
     return fd;
 }
 

@@ -51,6 +51,42 @@ static void check_talk(const char *address, const char *want_peer) {
     tm__net_close(-1);
 }
 
+static void ranges_hold_addresses(void **state) {
+    (void)state;
+    static const struct {
+        const char *range, *peer;
+        bool is_range, has;
+    } cases[] = {
+        {"10.0.0.0/8", "10.1.2.3:5000", true, true},
+        {"10.0.0.0/8", "11.1.2.3:5000", true, false},
+        {"10.0.0.0/8", "[::ffff:10.9.9.9]:80", true, true},
+        {"10.1.2.3", "10.1.2.3:1", true, true},
+        {"10.1.2.3", "10.1.2.2:1", true, false},
+        {"0.0.0.0/0", "255.1.2.3:1", true, true},
+        {"0.0.0.0/0", "[2001:db8::1]:1", true, false},
+        {"::/0", "1.2.3.4:1", true, true},
+        {"fd00::/8", "[fd12::1]:443", true, true},
+        {"fd00::/8", "[fe80::1]:443", true, false},
+        {"127.0.0.1/32", "unix", true, false},
+        {"127.0.0.1/32", "", true, false},
+        {"10.0.0.1/8", "", false, false},
+        {"10.0.0.0/33", "", false, false},
+        {"10.0.0.0/", "", false, false},
+        {"10.0.0.0/-1", "", false, false},
+        {"10.0.0/8", "", false, false},
+        {"localhost", "", false, false},
+        {"", "", false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tm_net_range range;
+        const bool ok = tm__net_range_parse(cases[i].range, &range);
+        if (ok != cases[i].is_range ||
+            (ok && tm__net_range_has(&range, cases[i].peer) != cases[i].has)) {
+            fail_msg("'%s' and '%s'", cases[i].range, cases[i].peer);
+        }
+    }
+}
+
 static void both_ends_talk_over_tcp(void **state) {
     (void)state;
     check_talk("127.0.0.1:0", "127.0.0.1:");
@@ -161,6 +197,7 @@ static void the_limit_of_files_is_raised(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranges_hold_addresses),
         cmocka_unit_test(both_ends_talk_over_tcp),
         cmocka_unit_test(both_ends_talk_over_a_unix_socket),
         cmocka_unit_test(a_taken_port_is_a_conflict),

@@ -38,7 +38,11 @@ static void an_open_address_needs_a_key(void **state) {
     assert_int_equal(tm__registry_key_add(registry, &key, TM_GUARD_CLIENT, "test", &actor, &err),
                      TM_OK);
     tm__registry_close(registry);
-    assert_int_equal(tm__server_open(*state, &options, &server, &err), TM_OK);
+    assert_int_equal(tm__server_open(*state, &options, &server, &err), TM_E_NOT_ALLOWED);
+    assert_non_null(strstr(err.hint, "--tls-cert"));
+    tm_serve_options behind = options;
+    behind.behind_proxy = "127.0.0.0/8";
+    assert_int_equal(tm__server_open(*state, &behind, &server, &err), TM_OK);
     tm__server_close(server);
 }
 
