@@ -85,6 +85,7 @@ static tm_status fill_weights(tm_train_data *data, tm_err *err) {
     if (data->weights == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the weights");
     }
+    bool any = false;
     for (uint64_t row = 0; row < data->n_rows; row++) {
         double value = NAN;
         if (column->floats != NULL) {
@@ -99,6 +100,13 @@ static tm_status fill_weights(tm_train_data *data, tm_err *err) {
             return st;
         }
         data->weights[row] = value;
+        any = any || value > 0;
+    }
+    if (!any) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_DATA, "the weight '%s' is 0 in every row", column->name);
+        tm_err_hint(err, "A row of weight 0 does not count; give some rows another.");
+        return st;
     }
     return TM_OK;
 }

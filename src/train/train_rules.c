@@ -81,8 +81,12 @@ static tm_status check_monotone(const tm_train_data *data, const tm_train_option
         is_named[col] = true;
     }
     if (options->n_monotone > 0 && data->task == TM_TASK_MULTICLASS) {
-        return TM_FAIL(err, TM_E_USAGE,
-                       "answers for more than two classes cannot be monotone in a column");
+        /* Raw scores could be, each of its own; probabilities share one sum and still fall. */
+        const tm_status st = TM_FAIL(
+            err, TM_E_USAGE, "answers for more than two classes cannot be monotone in a column");
+        tm_err_hint(err, "Probabilities sum to 1: when one rises others fall. Train a yes-or-no "
+                         "target of the class that must rise, or a number.");
+        return st;
     }
     return TM_OK;
 }

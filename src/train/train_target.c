@@ -218,6 +218,9 @@ out:
 static tm_status fit_values(tm_train_data *data, const tm_column *column, tm_err *err) {
     double first = tm__nan();
     bool varies = false;
+    if (column->n_missing == data->n_rows) { /* of any type: no value shows one */
+        return TM_FAIL(err, TM_E_DATA, "the target '%s' is missing in every row", column->name);
+    }
     if (column->type == TM_TYPE_TEXT) {
         const tm_status st =
             TM_FAIL(err, TM_E_DATA, "the target '%s' holds text, not numbers", column->name);

@@ -55,6 +55,25 @@ static void rules_that_cannot_be_kept_are_refused_by_name(void **state) {
     tm__table_unref(table);
 }
 
+static void probabilities_of_many_classes_are_not_monotone(void **state) {
+    (void)state;
+    tm_table *table = train_case_table(&(train_case){0}, 60);
+    const char *const monotone[] = {"x:+1"};
+    const tm_train_options options = {.model = "m",
+                                      .target = "city",
+                                      .task = TM_TASK_MULTICLASS,
+                                      .monotone = monotone,
+                                      .n_monotone = 1};
+    tm_ctx ctx = {0};
+    tm_train_result result;
+    tm_err err = {0};
+    assert_int_equal(tm__train_run(&ctx, table, NULL, &options, &result, &err), TM_E_USAGE);
+    assert_string_equal(err.message,
+                        "answers for more than two classes cannot be monotone in a column");
+    assert_non_null(strstr(err.hint, "Train a yes-or-no target"));
+    tm__table_unref(table);
+}
+
 /* Steps of the answer against the order along `x`, over rows and a grid of its values. */
 static uint32_t falls(const tm_train_result *result, tm_table *table, int way) {
     tm_bundle *bundle = NULL;
@@ -162,6 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_that_cannot_be_kept_are_refused_by_name),
         cmocka_unit_test(trained_answers_are_monotone),
+        cmocka_unit_test(probabilities_of_many_classes_are_not_monotone),
         cmocka_unit_test(features_get_the_rules_of_their_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
