@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "bundle_data.h"
 #include "serve/decode.h"
 #include "test.h"
 
@@ -116,6 +117,20 @@ static const error_case errors[] = {
     {"[{\"distance\":1e999,\"origin\":\"a\",\"date\":null}]",
      "rows[0].distance must be one value: a number that fits a double, a text, true, false or null",
      "distance", ""},
+    {"[{\"distance\":-1e999,\"origin\":\"a\",\"date\":null}]",
+     "rows[0].distance must be one value: a number that fits a double, a text, true, false or null",
+     "distance", ""},
+    {"[{\"distance\":1,\"origin\":\"a\",\"date\":null,\"speed\":\"1e999\"}]",
+     "rows[0].speed wants a float, got a text that is not a number", "speed", ""},
+    {"[{\"distance\":2.5,\"origin\":\"a\",\"date\":null}]",
+     "rows[0].distance wants an int, got a float with a fraction", "distance", ""},
+    {"[{\"distance\":123456789012345678901234567890,\"origin\":\"a\",\"date\":null}]",
+     "rows[0].distance wants an int, got a float beyond the integers", "distance", ""},
+    {"[{\"distance\":1,\"origin\":\"a\",\"date\":null,\"late \\\"x\\\"\":7}]",
+     "rows[0].late \"x\" wants a bool, got an int", "late \"x\"", ""},
+    {"[{\"distance\":1,\"origin\":{\"a\":[[]]},\"date\":null}]",
+     "rows[0].origin must be one value: a number that fits a double, a text, true, false or null",
+     "origin", ""},
     {"[{\"distance\":1,\"origin\":\"a\",\"date\":\"soon\"}]",
      "rows[0].date wants a time, got a text that is not ISO 8601", "date",
      "Write 2001-12-31 or 2001-12-31T23:59:59Z."},
@@ -291,6 +306,104 @@ static void a_written_row_says_what_was_read(void **state) {
     }
 }
 
+/* Numbers as texts, -0, the least int and marks of missing values, as cells. */
+static void odd_values_have_one_meaning(void **state) {
+    (void)state;
+    static const struct {
+        const char *value;
+        tm_type type;
+        double number;
+    } cases[] = {
+        {"\"12.5\"", TM_TYPE_FLOAT, 12.5}, {"-0", TM_TYPE_FLOAT, 0.0},
+        {"-0.0", TM_TYPE_FLOAT, -0.0},     {"\"-0\"", TM_TYPE_FLOAT, -0.0},
+        {"5e-324", TM_TYPE_FLOAT, 5e-324}, {"1e-999", TM_TYPE_FLOAT, 0.0},
+        {"\"\"", TM_TYPE_NONE, 0},         {"\"NaN\"", TM_TYPE_NONE, 0},
+        {"\"NA\"", TM_TYPE_NONE, 0},       {"null", TM_TYPE_NONE, 0},
+        {"true", TM_TYPE_FLOAT, 1.0},      {"-9223372036854775808", TM_TYPE_FLOAT, -0x1p63},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fixture f;
+        char text[200];
+        (void)snprintf(text, sizeof text,
+                       "[{\"speed\":%s,\"distance\":1,\"origin\":null,\"date\":null}]",
+                       cases[i].value);
+        open_rows(&f, NULL, text);
+        start(&f);
+        assert_true(tm__decoder_next(f.decoder));
+        if (f.x.n_errors > 0) {
+            fail_msg("%s: %s", cases[i].value, f.x.errors[0].detail);
+        }
+        const tm_cell *cell = &tm__decoder_cells(f.decoder)[2];
+        assert_int_equal(cell->type, cases[i].type);
+        if (cell->type == TM_TYPE_FLOAT && cell->f64 != cases[i].number) {
+            fail_msg("%s: %g", cases[i].value, cell->f64);
+        }
+        done(&f);
+    }
+}
+
+/* The same body again and again: once the arena has its block, rows of every form become scores
+ * without a call of the allocator. */
+static void a_request_becomes_scores_without_an_allocation(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        "[{\"age\":\"31.5\",\"city\":\"O\\u0073lo\",\"day\":\"2001-06-01\",\"note\":\"a good day\","
+        "\"id\":7,\"ok\":true},"
+        "{\"age\":null,\"city\":5,\"day\":\"2001-06-01\",\"note\":\"rain\",\"id\":8.0,\"ok\":"
+        "\"no\"}]",
+        "{\"columns\":[\"id\",\"ok\",\"note\",\"day\",\"city\",\"age\"],"
+        "\"data\":[[7,true,\"a good day\",\"2001-06-01\",\"Oslo\",31.5]]}",
+        "{\"age\":[1,2],\"city\":[\"Oslo\",null],\"day\":[null,null],\"note\":[\"x\",\"\"],"
+        "\"id\":[1,2],\"ok\":[false,null]}",
+    };
+    bundle_data *data = bundle_data_create(300, TM_TASK_BINARY, "gbdt");
+    tm_buf file;
+    tm_hash hash;
+    tm_bundle *bundle = NULL;
+    tm_plan *plan = NULL;
+    bundle_data_write(data, &file, &hash);
+    assert_int_equal(tm__bundle_load(file.data, file.len, &bundle, NULL), TM_OK);
+    assert_int_equal(tm__plan_create(bundle, &plan, NULL), TM_OK);
+    tm_bundle_scratch *scratch = tm__bundle_scratch_create(bundle);
+    tm_arena *arena = tm__arena_create(1u << 24);
+    for (uint32_t kind = 0; kind < 3; kind++) {
+        double answers[2][3] = {{0}};
+        uint64_t n_rows = 0;
+        for (uint32_t round = 0; round < 2; round++) {
+            char body[1024];
+            const size_t len = strlen(bodies[kind]);
+            memcpy(body, bodies[kind], len + 1);
+            tm_exchange x = {0};
+            tm_rows_place place = {.kind = (tm_rows_kind)kind, .path = "rows", .rows = body};
+            if (kind == TM_ROWS_SPLIT) {
+                place.names = strchr(body, '[');
+                place.rows = strchr(strstr(body, "data"), '[');
+            }
+            const uint64_t n_before = tm__mem_calls();
+            tm_scan_error e;
+            assert_true(tm__scan_check(body, len, &e));
+            tm__arena_reset(arena);
+            tm_decoder *d = tm__decoder_create(plan, &place, &x, arena);
+            for (n_rows = 0; tm__decoder_next(d); n_rows++) {
+                tm__bundle_predict_row(bundle, scratch, tm__decoder_cells(d),
+                                       &answers[round][n_rows]);
+            }
+            if (x.n_errors > 0) {
+                fail_msg("%s", x.errors[0].detail);
+            }
+            assert_true(round == 0 || tm__mem_calls() == n_before);
+        }
+        assert_int_equal(n_rows, kind == TM_ROWS_SPLIT ? 1 : 2);
+        assert_memory_equal(answers[0], answers[1], sizeof answers[0]);
+    }
+    tm__arena_free(arena);
+    tm__bundle_scratch_free(scratch);
+    tm__plan_free(plan);
+    tm__bundle_unref(bundle);
+    tm__buf_done(&file);
+    bundle_data_free(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_become_cells_in_the_order_of_the_model),
@@ -301,6 +414,8 @@ int main(void) {
         cmocka_unit_test(split_and_columns_give_the_same_cells_as_records),
         cmocka_unit_test(ragged_arrays_are_errors),
         cmocka_unit_test(a_written_row_says_what_was_read),
+        cmocka_unit_test(odd_values_have_one_meaning),
+        cmocka_unit_test(a_request_becomes_scores_without_an_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
