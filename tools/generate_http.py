@@ -2,7 +2,7 @@
 """Tables and documents of api/http/*.json: one file for each endpoint, `_schemas.json` for what they share.
 
 An endpoint says name, method, path (a segment is a word, {param} or {param}:verb), permission, handler and summary; further
-description, query, request (by content type), body_optional, responses, desk (it may wait for a disk, so it does not run on a
+description, query, request (by content type), body_optional, errors (their shape), responses, desk (it may wait for a disk, so it does not run on a
 worker). An endpoint without a known permission fails the build.
 """
 import json
@@ -10,7 +10,9 @@ import os
 import re
 
 PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest"}
-KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk"}
+KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "errors"}
+MEDIA = {"application/json": "TM_MEDIA_JSON", "application/x-ndjson": "TM_MEDIA_LINES", "text/csv": "TM_MEDIA_CSV", "application/octet-stream": "TM_MEDIA_BYTES"}
+SHAPES = {"v2": "TM_ERRORS_V2", "mlflow": "TM_ERRORS_MLFLOW"}  # of other protocols' errors; the schemas V2Error and MlflowError
 METHODS = {"GET": "TM_GET", "POST": "TM_POST"}
 PROBLEM = {"description": "A problem document.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
@@ -38,6 +40,10 @@ def check(file, e):
         fail(file, "what changes state cannot be public")
     if len(re.findall(r"\{", e["path"])) > 2 or len(e.get("query", {})) > 4:
         fail(file, "at most 2 parameters in a path and 4 in a query")
+    if e.get("errors", "v2") not in SHAPES:
+        fail(file, "errors must be one of " + ", ".join(SHAPES))
+    if not set(e.get("request", {})) <= set(MEDIA):
+        fail(file, "the type of a body must be one of " + ", ".join(MEDIA))
     if e["name"] != os.path.splitext(os.path.basename(file))[0]:
         fail(file, "the file is named after its endpoint")
 
@@ -62,6 +68,14 @@ def load(folder):
     return endpoints, schemas
 
 
+def problem(e):
+    """What an error looks like: what stands before the endpoint is known (a request that is no HTTP) is a problem document everywhere."""
+    if "errors" not in e:
+        return PROBLEM
+    schema = {"$ref": "#/components/schemas/" + {"v2": "V2Error", "mlflow": "MlflowError"}[e["errors"]]}
+    return {"description": "An error of this protocol.", "content": {"application/json": {"schema": schema}, **PROBLEM["content"]}}
+
+
 def openapi(endpoints, schemas):
     paths = {}
     for e in endpoints:
@@ -74,7 +88,7 @@ def openapi(endpoints, schemas):
             o["parameters"] = params
         if "request" in e:
             o["requestBody"] = {"required": not e.get("body_optional", False), "content": e["request"]}
-        o["responses"] = dict(e["responses"], default=PROBLEM)
+        o["responses"] = dict(e["responses"], default=problem(e))
         o["security"] = [] if e["permission"] == "public" else [{"bearer": []}, {"header": []}]
         paths.setdefault(e["path"], {})[e["method"].lower()] = o
     return {
@@ -97,7 +111,9 @@ def tables(folder):
         if e.get("desk"):
             fields.append(".on_desk = true")
         if "request" in e:
-            fields.append(".takes_body = true")
+            fields.append(".media = " + " | ".join(MEDIA[m] for m in e["request"]))
+        if "errors" in e:
+            fields.append(f".errors = {SHAPES[e['errors']]}")
         if e.get("query"):
             fields.append(".query = {" + ", ".join(f'"{q}"' for q in e["query"]) + "}")
         out.append("    {" + ", ".join(fields) + "},")
@@ -130,5 +146,6 @@ def docs(folder):
         for title, content in [("Request", e.get("request", {}))] + [(f"Reply {code}", r.get("content", {})) for code, r in e["responses"].items()]:
             for kind, c in content.items():
                 if "example" in c:
-                    out += ["", f"{title}, `{kind}`:", "", "```json", json.dumps(c["example"], ensure_ascii=False), "```"]
+                    text = c["example"] if isinstance(c["example"], str) else json.dumps(c["example"], ensure_ascii=False)
+                    out += ["", f"{title}, `{kind}`:", "", "```json" if "json" in kind else "```", text.rstrip("\n"), "```"]
     return "\n".join(out) + "\n"

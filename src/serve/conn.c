@@ -214,8 +214,41 @@ static bool query_is_known(const tm_exchange *x, tm_str *out_name) {
     return true;
 }
 
-static bool is_json(tm_str content_type) {
-    return tm__str_is_nocase(tm__str_trim(tm__str_cut(&content_type, ';')), "application/json");
+/* What a body is said to be; one of the kinds that the endpoint takes, or NONE. */
+static tm_media find_media(const tm_endpoint *endpoint, tm_str content_type) {
+    static const struct {
+        const char *name;
+        tm_media media;
+    } kinds[] = {
+        {"application/json", TM_MEDIA_JSON},
+        {"application/x-ndjson", TM_MEDIA_LINES},
+        {"application/jsonl", TM_MEDIA_LINES},
+        {"text/csv", TM_MEDIA_CSV},
+        {"", TM_MEDIA_BYTES},
+        {"application/octet-stream", TM_MEDIA_BYTES},
+    };
+    const tm_str name = tm__str_trim(tm__str_cut(&content_type, ';'));
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (tm__str_is_nocase(name, kinds[i].name)) {
+            return (endpoint->media & kinds[i].media) != 0 ? kinds[i].media : TM_MEDIA_NONE;
+        }
+    }
+    return TM_MEDIA_NONE;
+}
+
+static void refuse_media(tm_exchange *x) {
+    const unsigned media = x->match.endpoint->media;
+    char hint[128] = "";
+    if (media != 0) {
+        (void)snprintf(hint, sizeof hint, "Send 'Content-Type: application/json'%s%s.",
+                       (media & TM_MEDIA_LINES) != 0 ? " or 'application/x-ndjson'" : "",
+                       (media & TM_MEDIA_CSV) != 0 ? " or 'text/csv'" : "");
+    }
+    tm__problem_reply(x, 415, "content-type",
+                      media == TM_MEDIA_JSON ? "the body must be application/json"
+                      : media != 0           ? "the body is of a type that is not taken here"
+                                             : "this takes no body",
+                      hint);
 }
 
 /* How long the client waits, if it says so; false when what it says is no time. */
@@ -300,15 +333,14 @@ static void check_request(tm_conn *conn) {
         tm__problem_reply(x, 400, "unknown-parameter",
                           "the query has a parameter that is not known",
                           "/openapi.json lists the parameters of each path.");
-    } else if (http->has_body &&
-               (!endpoint->takes_body || !is_json(http->fields[TM_HTTP_CONTENT_TYPE]))) {
-        tm__problem_reply(x, 415, "content-type",
-                          endpoint->takes_body ? "the body must be application/json"
-                                               : "this takes no body",
-                          endpoint->takes_body ? "Send 'Content-Type: application/json'." : NULL);
-    } else if (endpoint->permission == TM_PERMISSION_PREDICT && http->length != UINT64_MAX &&
-               http->length > BATCH_BYTES) {
-        (void)queue_takes(conn, TM_QUEUE_BATCH); /* before the body comes */
+    } else if (http->has_body) {
+        x->media = find_media(endpoint, http->fields[TM_HTTP_CONTENT_TYPE]);
+        if (x->media == TM_MEDIA_NONE) {
+            refuse_media(x);
+        } else if (endpoint->permission == TM_PERMISSION_PREDICT && http->length != UINT64_MAX &&
+                   http->length > BATCH_BYTES) {
+            (void)queue_takes(conn, TM_QUEUE_BATCH); /* before the body comes */
+        }
     }
 }
 

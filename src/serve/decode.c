@@ -16,7 +16,7 @@
  *   4. a name may stand once in a row;
  *   5. errors name row and column, never a value.
  */
-#include "serve/decode.h"
+#include "serve/decode_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,28 +25,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define NONE UINT32_MAX
+#define NONE TM_NAME_NONE
 #define SHOWN_BYTES 80u /* of a name, in an error */
 
-typedef struct plan_name {
-    char *name; /* owned */
-    size_t len;
-    char *key; /* inputs, time and entity: the name as JSON with its colon; owned */
-    size_t key_len;
-} plan_name;
-
-struct tm_plan {
-    const tm_schema *inputs; /* borrowed from the bundle */
-    uint32_t n_cells;        /* inputs, then time and entity when they are none */
-    uint32_t n_names;        /* cells, then names that are not used */
-    plan_name *names;
-    const char **shown; /* [n_names] names, for "did you mean" */
-    uint32_t *slots;    /* [n_slots] a name's index, or NONE */
-    uint32_t n_slots;
-    uint32_t time, entity; /* index of a cell, or NONE */
-};
-
-static uint32_t find_name(const tm_plan *plan, tm_str name) {
+uint32_t tm__plan_find(const tm_plan *plan, tm_str name) {
     uint32_t slot = (uint32_t)tm__hash64(name.ptr, name.len, 0) & (plan->n_slots - 1);
     for (;; slot = (slot + 1) & (plan->n_slots - 1)) {
         const uint32_t i = plan->slots[slot];
@@ -59,7 +41,7 @@ static uint32_t find_name(const tm_plan *plan, tm_str name) {
 
 /* Index of a name, added when it is new; NONE when out of memory. */
 static uint32_t add_name(tm_plan *plan, tm_str name) {
-    const uint32_t found = find_name(plan, name);
+    const uint32_t found = tm__plan_find(plan, name);
     if (found != NONE) {
         return found;
     }
@@ -188,23 +170,6 @@ void tm__plan_free(tm_plan *plan) {
     }
 }
 
-struct tm_decoder {
-    const tm_plan *plan;
-    const tm_rows_place *place;
-    tm_exchange *x;
-    char *p; /* RECORDS, SPLIT: at the next row; NULL behind the last */
-    uint64_t row;
-    bool is_started, is_full;
-    tm_cell *cells;    /* [n_cells] */
-    uint64_t *seen;    /* [n_cells + others] row + 1 in which a name stood last */
-    char *texts;       /* [n_cells][32] numbers made text */
-    uint32_t *columns; /* SPLIT, COLUMNS: name of each position */
-    char **cursors;    /* COLUMNS: at the next value */
-    uint32_t n_columns;
-    uint32_t expected; /* RECORDS: name to try first */
-    tm_decode_counts counts;
-};
-
 /* At most max bytes of a name, whole characters. */
 static tm_str shown(tm_str name, size_t max) {
     if (name.len > max) {
@@ -216,10 +181,7 @@ static tm_str shown(tm_str name, size_t max) {
     return name;
 }
 
-static void row_error(tm_decoder *d, tm_str column, const char *hint, const char *fmt, ...)
-    TM_PRINTF(4, 5);
-
-static void row_error(tm_decoder *d, tm_str column, const char *hint, const char *fmt, ...) {
+void tm__decoder_error(tm_decoder *d, tm_str column, const char *hint, const char *fmt, ...) {
     tm_row_error e = {.row = d->row, .has_row = d->is_started};
     const tm_str short_name = shown(column, TM_MAX_COLUMN_NAME);
     if (short_name.len > 0) {
@@ -255,21 +217,21 @@ static void unknown_name(tm_decoder *d, tm_str name) {
         const tm_str n = shown(tm__str(near), SHOWN_BYTES);
         (void)snprintf(hint, sizeof hint, "Did you mean '%.*s'?", (int)n.len, n.ptr);
     }
-    row_error(d, name, hint, "%s has a column '%.*s' that the model does not know", where(d, place),
-              (int)s.len, s.ptr);
+    tm__decoder_error(d, name, hint, "%s has a column '%.*s' that the model does not know",
+                      where(d, place), (int)s.len, s.ptr);
 }
 
-/* Put a value into its cell, fitted to its column. */
-static void set_cell(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
+void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
     const tm_plan *plan = d->plan;
     const tm_str name = {plan->names[i].name, plan->names[i].len};
     const tm_str s = shown(name, SHOWN_BYTES);
     char place[48];
     if (!ok || (cell->type == TM_TYPE_TEXT && cell->text.len > TM_MAX_TEXT_BYTES)) {
-        row_error(d, name, NULL, "%s.%.*s %s", where(d, place), (int)s.len, s.ptr,
-                  ok ? "is longer than a text may be"
-                     : "must be one value: a number that fits a double, a text, true, false or "
-                       "null");
+        tm__decoder_error(
+            d, name, NULL, "%s.%.*s %s", where(d, place), (int)s.len, s.ptr,
+            ok ? "is longer than a text may be"
+               : "must be one value: a number that fits a double, a text, true, false or "
+                 "null");
         return;
     }
     if (i < plan->inputs->n_cols) {
@@ -283,7 +245,8 @@ static void set_cell(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
             /* The message begins with "column 'NAME'", which the place says better. */
             const size_t skip = strlen("column ''") + name.len;
             const char *what = strlen(err.message) > skip ? err.message + skip : " does not fit";
-            row_error(d, name, err.hint, "%s.%.*s%s", where(d, place), (int)s.len, s.ptr, what);
+            tm__decoder_error(d, name, err.hint, "%s.%.*s%s", where(d, place), (int)s.len, s.ptr,
+                              what);
             return;
         }
         d->counts.n_nulls += cell->type == TM_TYPE_NONE ? 1 : 0;
@@ -292,26 +255,26 @@ static void set_cell(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
     d->cells[i] = *cell;
 }
 
-/* True when the name may stand here: it is known and new in this row. */
-static bool take_name(tm_decoder *d, uint32_t i, tm_str name) {
+bool tm__decoder_take(tm_decoder *d, uint32_t i, tm_str name) {
     if (i == NONE) {
-        unknown_name(d, name);
+        if (!d->place->ignores_unknown) {
+            unknown_name(d, name);
+        }
         return false;
     }
     if (d->seen[i] == d->row + 1) {
         char place[48];
         const tm_str s = shown(name, SHOWN_BYTES);
-        row_error(d, name, NULL, "%s has the column '%.*s' twice", where(d, place), (int)s.len,
-                  s.ptr);
+        tm__decoder_error(d, name, NULL, "%s has the column '%.*s' twice", where(d, place),
+                          (int)s.len, s.ptr);
         return false;
     }
     d->seen[i] = d->row + 1;
     return true;
 }
 
-/* A value that is not an array or an object, as a cell; *ok false for those two and for a number
- * that is too large. INT64_MIN is what a missing integer looks like, so it becomes a float. */
-static char *read_cell(char *p, tm_cell *out, bool *ok) {
+/* INT64_MIN is what a missing integer looks like, so it becomes a float. */
+char *tm__cell_read_json(char *p, tm_cell *out, bool *ok) {
     tm_scan_number number;
     *ok = true;
     switch (*p) {
@@ -352,16 +315,16 @@ static char *read_value(tm_decoder *d, uint32_t i, char *p) {
     }
     tm_cell cell;
     bool ok = false;
-    p = read_cell(p, &cell, &ok);
-    set_cell(d, i, &cell, ok);
+    p = tm__cell_read_json(p, &cell, &ok);
+    tm__decoder_set(d, i, &cell, ok);
     return p;
 }
 
-static char *read_record(tm_decoder *d, char *p) {
+char *tm__decoder_read_record(tm_decoder *d, char *p) {
     char place[48];
     if (*p != '{') {
-        row_error(d, (tm_str){NULL, 0}, NULL, "%s must be an object of values by column",
-                  where(d, place));
+        tm__decoder_error(d, (tm_str){NULL, 0}, NULL, "%s must be an object of values by column",
+                          where(d, place));
         return tm__scan_skip(p);
     }
     char *after = p;
@@ -372,10 +335,10 @@ static char *read_record(tm_decoder *d, char *p) {
         const plan_name *guess = i < d->plan->n_names ? &d->plan->names[i] : NULL;
         if (guess == NULL || guess->len != name.len ||
             memcmp(guess->name, name.ptr, name.len) != 0) {
-            i = find_name(d->plan, name);
+            i = tm__plan_find(d->plan, name);
         }
         d->expected = i == NONE ? 0 : i + 1;
-        value = read_value(d, take_name(d, i, name) ? i : NONE, value);
+        value = read_value(d, tm__decoder_take(d, i, name) ? i : NONE, value);
         m = tm__scan_more(value, &after);
     }
     d->expected = 0;
@@ -385,7 +348,8 @@ static char *read_record(tm_decoder *d, char *p) {
 static char *read_list(tm_decoder *d, char *p) {
     char place[48];
     if (*p != '[') {
-        row_error(d, (tm_str){NULL, 0}, NULL, "%s must be an array of values", where(d, place));
+        tm__decoder_error(d, (tm_str){NULL, 0}, NULL, "%s must be an array of values",
+                          where(d, place));
         return tm__scan_skip(p);
     }
     char *after = p;
@@ -395,8 +359,8 @@ static char *read_list(tm_decoder *d, char *p) {
         m = tm__scan_more(m, &after);
     }
     if (position != d->n_columns && !d->is_full) {
-        row_error(d, (tm_str){NULL, 0}, NULL, "%s has %u values for %u columns", where(d, place),
-                  position, d->n_columns);
+        tm__decoder_error(d, (tm_str){NULL, 0}, NULL, "%s has %u values for %u columns",
+                          where(d, place), position, d->n_columns);
     }
     for (uint32_t c = 0; c < d->n_columns; c++) {
         d->seen[d->columns[c]] = d->row + 1;
@@ -417,7 +381,8 @@ static bool read_across(tm_decoder *d) {
         d->cursors[c] = tm__scan_more(read_value(d, d->columns[c], d->cursors[c]), &after);
     }
     if (n_ended > 0 && n_ended < d->n_columns) {
-        row_error(d, (tm_str){NULL, 0}, NULL, "%s has arrays of different lengths", d->place->path);
+        tm__decoder_error(d, (tm_str){NULL, 0}, NULL, "%s has arrays of different lengths",
+                          d->place->path);
         d->is_full = true;
     }
     return n_ended == 0 && d->n_columns > 0;
@@ -438,8 +403,8 @@ static void check_absent(tm_decoder *d) {
         if (!d->plan->inputs->cols[i].is_nullable) {
             const tm_str name = {d->plan->names[i].name, d->plan->names[i].len};
             const tm_str s = shown(name, SHOWN_BYTES);
-            row_error(d, name, "Name every column; null says that a value is not known.",
-                      "%s lacks the column '%.*s'", where(d, place), (int)s.len, s.ptr);
+            tm__decoder_error(d, name, "Name every column; null says that a value is not known.",
+                              "%s lacks the column '%.*s'", where(d, place), (int)s.len, s.ptr);
         }
     }
 }
@@ -463,14 +428,14 @@ static bool read_columns(tm_decoder *d, char *p, tm_arena *arena) {
             value = tm__scan_string(m, &name);
         }
         if ((is_split && *m != '"') || (!is_split && *value != '[')) {
-            row_error(d, name, NULL,
-                      is_split ? "a name of a column is not a text"
-                               : "a column's values are not an array");
+            tm__decoder_error(d, name, NULL,
+                              is_split ? "a name of a column is not a text"
+                                       : "a column's values are not an array");
             d->is_full = true;
             break;
         }
-        const uint32_t i = find_name(d->plan, name);
-        if (take_name(d, i, name)) {
+        const uint32_t i = tm__plan_find(d->plan, name);
+        if (tm__decoder_take(d, i, name)) {
             d->columns[d->n_columns] = i;
             d->cursors[d->n_columns++] = is_split ? NULL : tm__scan_enter(value, &after);
         }
@@ -496,6 +461,16 @@ tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, 
         return NULL;
     }
     char *after = place->rows;
+    if (place->kind == TM_ROWS_TENSORS) {
+        return tm__decoder_open_tensors(d, arena) ? d : NULL;
+    }
+    if (place->kind == TM_ROWS_CSV) {
+        return tm__decoder_open_csv(d, arena) ? d : NULL;
+    }
+    if (place->kind == TM_ROWS_LINES) {
+        d->p = tm__lines_next(place->rows);
+        return d;
+    }
     if (place->kind == TM_ROWS_RECORDS) {
         d->p = tm__scan_enter(place->rows, &after);
         return d;
@@ -515,8 +490,9 @@ bool tm__decoder_next(tm_decoder *d) {
     d->row += d->is_started ? 1 : 0;
     const bool was_started = d->is_started;
     d->is_started = true;
-    if (d->place->kind == TM_ROWS_COLUMNS) {
-        if (!read_across(d)) {
+    const tm_rows_kind kind = d->place->kind;
+    if (kind == TM_ROWS_COLUMNS || kind == TM_ROWS_TENSORS) {
+        if (kind == TM_ROWS_COLUMNS ? !read_across(d) : !tm__decoder_read_tensors(d)) {
             return false;
         }
     } else if (d->p == NULL) {
@@ -524,11 +500,16 @@ bool tm__decoder_next(tm_decoder *d) {
         return false;
     } else {
         char *after = d->p;
-        char *end = d->place->kind == TM_ROWS_RECORDS ? read_record(d, d->p) : read_list(d, d->p);
+        if (kind == TM_ROWS_CSV || kind == TM_ROWS_LINES) {
+            d->p = kind == TM_ROWS_CSV ? tm__decoder_read_csv(d) : tm__decoder_read_line(d);
+        } else {
+            char *end =
+                kind == TM_ROWS_RECORDS ? tm__decoder_read_record(d, d->p) : read_list(d, d->p);
+            d->p = d->is_full ? NULL : tm__scan_more(end, &after);
+        }
         if (d->is_full) {
             return false;
         }
-        d->p = tm__scan_more(end, &after);
     }
     check_absent(d);
     d->counts.n_rows++;

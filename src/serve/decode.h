@@ -2,7 +2,8 @@
 /*
  * Bytes of a prediction request to cells of a model's input columns, without a tree in between, and
  * rows back to canonical JSON for the log. A plan is made once per bundle and immutable; a decoder
- * belongs to one request. The document is checked whole first (tm__scan_check), then read.
+ * belongs to one request. A document is checked whole first (tm__scan_check), then read; of lines
+ * each is checked as it is read.
  */
 #ifndef TM_SERVE_DECODE_H
 #define TM_SERVE_DECODE_H
@@ -27,14 +28,50 @@ void tm__plan_free(tm_plan *plan);
 typedef enum tm_rows_kind {
     TM_ROWS_RECORDS, /* [{column: value}, ...]        */
     TM_ROWS_SPLIT,   /* [[value, ...], ...] with names */
-    TM_ROWS_COLUMNS  /* {column: [value, ...], ...}    */
+    TM_ROWS_COLUMNS, /* {column: [value, ...], ...}    */
+    TM_ROWS_LINES,   /* an object a line               */
+    TM_ROWS_CSV,     /* names, then a row a line       */
+    TM_ROWS_TENSORS  /* a tensor a column, or one of all */
 } tm_rows_kind;
+
+typedef enum tm_datatype { /* of the Open Inference Protocol */
+                           TM_DATA_BOOL,
+                           TM_DATA_UINT8,
+                           TM_DATA_UINT16,
+                           TM_DATA_UINT32,
+                           TM_DATA_UINT64,
+                           TM_DATA_INT8,
+                           TM_DATA_INT16,
+                           TM_DATA_INT32,
+                           TM_DATA_INT64,
+                           TM_DATA_FP16,
+                           TM_DATA_FP32,
+                           TM_DATA_FP64,
+                           TM_DATA_BYTES
+} tm_datatype;
+/** False when the text names none. */
+bool tm__datatype_find(tm_str text, tm_datatype *out);
+/** Bytes of one value; 0 for BYTES, whose values have a length each. */
+size_t tm__datatype_size(tm_datatype type);
+
+typedef struct tm_tensor {
+    tm_str name;
+    tm_datatype type;
+    uint64_t n_rows, n_cols; /* of its shape; [n] has one column */
+    bool is_flat;            /* its shape has one dimension */
+    char *json;              /* its array of values, perhaps nested; or NULL */
+    const uint8_t *bytes;    /* [n_bytes] little-endian */
+    size_t n_bytes;
+} tm_tensor;
 
 typedef struct tm_rows_place {
     tm_rows_kind kind;
     char *rows;  /* first byte of the value with the rows; the document is rewritten in place */
     char *names; /* SPLIT: of the array with the names */
-    const char *path; /* how the rows are called in errors: "rows" */
+    const char *path;         /* how the rows are called in errors: "rows" */
+    const tm_tensor *tensors; /* TENSORS: [n_tensors], of the same number of rows */
+    uint32_t n_tensors;
+    bool ignores_unknown; /* names that the model does not know are no errors */
 } tm_rows_place;
 
 typedef struct tm_decoder tm_decoder;

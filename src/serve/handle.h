@@ -19,6 +19,13 @@ void tm__handle_status(tm_exchange *x);
 void tm__handle_predict(tm_exchange *x);
 void tm__handle_invocations(tm_exchange *x);
 
+void tm__handle_v2_server(tm_exchange *x);
+void tm__handle_v2_live(tm_exchange *x);
+void tm__handle_v2_ready(tm_exchange *x);
+void tm__handle_v2_model(tm_exchange *x);
+void tm__handle_v2_model_ready(tm_exchange *x);
+void tm__handle_v2_predict(tm_exchange *x);
+
 void tm__handle_labels(tm_exchange *x);
 void tm__handle_models(tm_exchange *x);
 void tm__handle_model(tm_exchange *x);

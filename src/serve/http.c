@@ -38,6 +38,8 @@ static const char *const field_names[TM_HTTP_N_FIELDS] = {
     [TM_HTTP_TRANSFER_ENCODING] = "transfer-encoding",
     [TM_HTTP_TRACEPARENT] = "traceparent",
     [TM_HTTP_TIMEOUT] = "x-request-timeout-ms",
+    [TM_HTTP_ACCEPT] = "accept",
+    [TM_HTTP_HEADER_LENGTH] = "inference-header-content-length",
 };
 
 void tm__serve_limits_init(tm_serve_limits *out, const tm_serve_limits *from) {
@@ -121,6 +123,9 @@ static int on_header_value_complete(llhttp_t *parser) {
     }
     for (uint32_t i = 0; i < TM_HTTP_N_FIELDS; i++) {
         if (tm__str_is_nocase(http->field_name, field_names[i])) {
+            if (http->fields[i].ptr != NULL && i == TM_HTTP_ACCEPT) {
+                break; /* a list may be cut in several fields: the first one counts */
+            }
             if (http->fields[i].ptr != NULL) {
                 refuse(http, 400, "a header field stands twice");
                 return -1;

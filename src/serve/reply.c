@@ -66,10 +66,63 @@ static void write_errors(tm_exchange *x) {
     tm__buf_byte(&x->reply, ']');
 }
 
+static tm_error_shape shape_of(const tm_exchange *x) {
+    if (x->match.endpoint != NULL) {
+        return x->match.endpoint->errors;
+    }
+    return x->http != NULL && tm__str_has_prefix(x->http->path, "/v2/") ? TM_ERRORS_V2
+                                                                        : TM_ERRORS_PROBLEM;
+}
+
+static const char *mlflow_code(unsigned status) {
+    switch (status) {
+    case 401:
+        return "UNAUTHENTICATED";
+    case 403:
+        return "PERMISSION_DENIED";
+    case 404:
+        return "RESOURCE_DOES_NOT_EXIST";
+    case 429:
+        return "REQUEST_LIMIT_EXCEEDED";
+    case 500:
+        return "INTERNAL_ERROR";
+    case 503:
+        return "TEMPORARILY_UNAVAILABLE";
+    default:
+        return "BAD_REQUEST";
+    }
+}
+
+/* An error as another protocol has it: what is wrong and what to do in one text. */
+static void reply_text(tm_exchange *x, tm_error_shape shape, const char *detail, const char *hint) {
+    tm_buf text;
+    tm__buf_init(&text, 4096);
+    tm__buf_text(&text, detail);
+    if (hint != NULL && hint[0] != '\0') {
+        tm__buf_printf(&text, ". %s", hint);
+    }
+    x->content_type = "application/json";
+    if (shape == TM_ERRORS_MLFLOW) {
+        tm__buf_printf(&x->reply, "{\"error_code\":\"%s\",\"message\":", mlflow_code(x->status));
+    } else {
+        tm__buf_text(&x->reply, "{\"error\":");
+    }
+    tm__json_write_text(&x->reply, text.failed ? tm__str(detail)
+                                               : (tm_str){(const char *)text.data, text.len});
+    tm__buf_byte(&x->reply, '}');
+    tm__buf_done(&text);
+}
+
 void tm__problem_reply(tm_exchange *x, unsigned status, const char *slug, const char *detail,
                        const char *hint) {
     tm__buf_reset(&x->reply);
     x->status = status;
+    x->header_len = 0;
+    const tm_error_shape shape = shape_of(x);
+    if (shape != TM_ERRORS_PROBLEM) {
+        reply_text(x, shape, detail, hint);
+        return;
+    }
     x->content_type = "application/problem+json";
     tm_buf *out = &x->reply;
     tm__buf_printf(out, "{\"type\":\"urn:tidemill:problem:%s\",\"title\":\"%s\",\"status\":%u,",
@@ -151,6 +204,9 @@ bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *
                        "X-Tidemill-Arm: champion\r\n",
                        x->model, x->version);
     }
+    if (x->header_len > 0) {
+        tm__buf_printf(out, "Inference-Header-Content-Length: %zu\r\n", x->header_len);
+    }
     if (x->status == 401) {
         tm__buf_text(out, "WWW-Authenticate: Bearer\r\n");
     }
@@ -189,6 +245,8 @@ void tm__exchange_reset(tm_exchange *x) {
     x->n_errors = 0;
     x->status = 0;
     x->has_model = false;
+    x->media = TM_MEDIA_NONE;
+    x->header_len = 0;
     x->retry_after_s = 0;
     x->content_type = "application/json";
     memset(&x->match, 0, sizeof x->match);

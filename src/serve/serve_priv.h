@@ -34,6 +34,22 @@ typedef struct tm_trace {
 /** Take a traceparent field; what is not well-formed is none, as the standard wants. */
 void tm__trace_init(tm_trace *trace, tm_str traceparent);
 
+/* What bodies are, as bits. */
+typedef enum tm_media {
+    TM_MEDIA_NONE = 0,
+    TM_MEDIA_JSON = 1,  /* application/json */
+    TM_MEDIA_LINES = 2, /* application/x-ndjson, application/jsonl */
+    TM_MEDIA_CSV = 4,   /* text/csv */
+    TM_MEDIA_BYTES = 8  /* application/octet-stream, and bodies that do not say what they are */
+} tm_media;
+
+/* How a protocol's errors look. */
+typedef enum tm_error_shape {
+    TM_ERRORS_PROBLEM, /* RFC 9457 */
+    TM_ERRORS_V2,      /* {"error"} */
+    TM_ERRORS_MLFLOW   /* {"error_code", "message"} */
+} tm_error_shape;
+
 /* One row of the table made from api/http. */
 typedef struct tm_endpoint {
     const char *name;
@@ -41,8 +57,9 @@ typedef struct tm_endpoint {
     const char *path; /* "/v1/models/{model}:promote" */
     tm_permission permission;
     void (*handle)(tm_exchange *x);
-    bool on_desk; /* may wait for a disk: runs on the desk's thread, not on a worker */
-    bool takes_body;
+    bool on_desk;   /* may wait for a disk: runs on the desk's thread, not on a worker */
+    unsigned media; /* kinds of bodies that it takes; 0: none */
+    tm_error_shape errors;
     const char *query[4]; /* names of parameters */
 } tm_endpoint;
 
@@ -192,8 +209,11 @@ struct tm_exchange {
     uint64_t deadline_ns; /* the client's; UINT64_MAX: it named none */
     tm_trace trace;
 
+    tm_media media; /* of the body */
+
     unsigned status; /* 0: not answered yet */
     const char *content_type;
+    size_t header_len; /* of a reply with bytes behind its JSON: Inference-Header-Content-Length */
     tm_buf reply;
     tm_buf *out; /* of the connection, for room ahead of time */
     bool has_model;

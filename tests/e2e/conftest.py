@@ -100,7 +100,7 @@ class Server:
             data = answer.read()
         finally:
             connection.close()
-        if data and "json" in (answer.getheader("Content-Type") or ""):
+        if data and (answer.getheader("Content-Type") or "").split(";")[0].endswith(("/json", "+json")):
             data = json.loads(data)
         return answer.status, answer.headers, data
 

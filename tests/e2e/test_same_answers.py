@@ -44,6 +44,45 @@ def from_server(server, rows, batch):
     return answers
 
 
+def from_lines(server, rows, is_csv):
+    """Lines of JSON in and CSV out, or CSV in and lines of JSON out."""
+    columns = [c for c in rows[0] if c != "churned"]
+    lines = "".join(json.dumps(made_data.request_row(r)) + "\n" for r in rows)
+    body, kind, accept = (made_data.csv_text(rows, columns), "text/csv", "application/x-ndjson") if is_csv else (lines, "application/x-ndjson", "text/csv")
+    status, _, data = server.request("POST", "/v1/routes/churn/predict", body.encode(), {"Content-Type": kind, "Accept": accept})
+    assert status == 200
+    if is_csv:
+        return [bits(json.loads(line)["probability"]) for line in data.decode().splitlines()]
+    return [bits(row["probability"]) for row in csv.DictReader(data.decode().splitlines())]
+
+
+def from_tensors(server, rows, binary):
+    """The Open Inference Protocol: numbers of columns as FP64, texts as BYTES, in JSON or as bytes behind it."""
+    inputs, tail = [], b""
+    for name in [c for c in rows[0] if c != "churned"]:
+        values = [made_data.request_row(r)[name] for r in rows]
+        tensor = {"name": name, "shape": [len(rows)], "datatype": "FP64" if name in ("months", "spend") else "BYTES"}
+        if binary and tensor["datatype"] == "FP64":
+            data = b"".join(struct.pack("<d", float("nan") if v is None else v) for v in values)
+            tensor["parameters"] = {"binary_data_size": len(data)}
+            tail += data
+        elif binary:
+            data = b"".join(struct.pack("<I", len(str(v).encode())) + str(v).encode() for v in values)
+            tensor["parameters"] = {"binary_data_size": len(data)}
+            tail += data
+        else:
+            tensor["data"] = values
+        inputs.append(tensor)
+    head = json.dumps({"inputs": inputs, "outputs": [{"name": "probability", "parameters": {"binary_data": binary}}]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))} if binary else {"Content-Type": "application/json"}
+    status, got, data = server.request("POST", "/v2/models/churn/infer", head + tail, headers)
+    assert status == 200, data
+    if binary:
+        at = int(got["Inference-Header-Content-Length"])
+        return [data[i:i + 8] for i in range(at, len(data), 8)]
+    return [bits(v) for v in data["outputs"][0]["data"]]
+
+
 def from_library(bundle_path, rows):
     return [bits(answer[0]) for answer in library.predict_rows(bundle_path, rows)]
 
@@ -58,6 +97,8 @@ def test_all_ways_give_the_same_bits(tm, serve):
     assert len(wanted) == N_ROWS and len(set(wanted)) > 1000
     server = serve()
     assert from_server(server, rows, 500) == wanted
+    assert from_lines(server, rows, True) == wanted and from_lines(server, rows, False) == wanted
+    assert from_tensors(server, rows, False) == wanted and from_tensors(server, rows, True) == wanted
     assert from_server(server, rows, 1) == wanted
     assert from_library(tm.folder / ".tidemill" / "bundles" / f"{report['bundle_hash']}.tmb", rows) == wanted
 

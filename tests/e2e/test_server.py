@@ -147,7 +147,7 @@ def test_mlflow_forms_agree(server):
     assert all(a[2] == answers[0][2] and len(a[2]["predictions"]) == 2 for a in answers)
     assert server.call("POST", "/invocations", bodies[0], {"X-Tidemill-Route": "late"})[0] == 200
     assert server.call("POST", "/invocations", bodies[0], {"X-Tidemill-Route": "nobody"})[0] == 404
-    assert server.call("POST", "/invocations", "a,b\n1,2\n", {"Content-Type": "text/csv"})[0] == 415
+    assert server.call("POST", "/invocations", "a,b\n1,2\n", {"Content-Type": "text/plain"})[0] == 415
     assert server.call("POST", "/invocations", {"instances": rows, "inputs": rows})[0] == 400
 
 

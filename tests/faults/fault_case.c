@@ -137,6 +137,18 @@ const fault_case fault_cases[] = {
     {"http invocations", "keyed", .method = "POST", .target = "/invocations",
      .body = "{\"dataframe_split\":{\"columns\":[\"x\",\"c\"],\"data\":[[0.2,\"b\"]]}}",
      .want = 200},
+    {"http v2", "keyed", .method = "GET", .target = "/v2", .want = 200},
+    {"http v2 live", "keyed", .method = "GET", .target = "/v2/health/live", .want = 200},
+    {"http v2 ready", "keyed", .method = "GET", .target = "/v2/health/ready", .want = 200},
+    {"http v2 model", "keyed", .method = "GET", .target = "/v2/models/made/versions/1",
+     .want = 200},
+    {"http v2 model ready", "keyed", .method = "GET", .target = "/v2/models/made/ready",
+     .want = 200},
+    {"http v2 infer", "keyed", .method = "POST", .target = "/v2/models/made/infer",
+     .body = "{\"parameters\":{\"binary_data_output\":true},\"inputs\":[{\"name\":\"x\","
+             "\"shape\":[1],\"datatype\":\"FP64\",\"data\":[0.2]},{\"name\":\"c\",\"shape\":[1],"
+             "\"datatype\":\"BYTES\",\"data\":[\"b\"]}]}",
+     .want = 200},
     {"http labels", "keyed", .method = "POST", .target = "/v1/labels",
      .body = "{\"labels\":[{\"model\":\"made\",\"entity\":\"r1\",\"time\":\"2024-01-01\","
              "\"label\":\"yes\"}]}",

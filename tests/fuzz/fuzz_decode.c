@@ -57,7 +57,7 @@ static void check_row(const tm_decoder *decoder) {
     must(counts.n_rows == tm__decoder_row(decoder) + 1);
 }
 
-static void decode(const tm_plan *plan, tm_rows_place *place) {
+static void decode(const tm_plan *plan, const tm_rows_place *place) {
     /* Kept from one input to the next: a new block costs more than a short input. */
     static tm_arena *arena;
     tm_exchange x = {0};
@@ -99,6 +99,43 @@ static void decode_as(const tm_plan *plan, const uint8_t *data, size_t len, tm_r
         decode(plan, &place);
     }
     tm__buf_done(&copy);
+}
+
+/* Any text as lines of JSON and as CSV. */
+static void decode_text(const tm_plan *plan, const uint8_t *data, size_t len, tm_rows_kind kind) {
+    tm_buf copy;
+    if (len == 0 || memchr(data, '\0', len) != NULL ||
+        !tm__str_is_utf8((tm_str){(const char *)data, len})) {
+        return; /* the handler refuses it */
+    }
+    tm__buf_init(&copy, len + 1);
+    must(tm__buf_append(&copy, data, len));
+    const tm_rows_place place = {.kind = kind, .path = "rows", .rows = (char *)copy.data};
+    decode(plan, &place);
+    tm__buf_done(&copy);
+}
+
+/* An array of JSON, or any bytes, as a tensor of one column and as one of all columns. */
+static void decode_tensor(const tm_plan *plan, const uint8_t *data, size_t len, bool is_json) {
+    for (uint32_t way = 0; way < 2; way++) {
+        tm_buf copy;
+        tm__buf_init(&copy, len + 1);
+        must(tm__buf_append(&copy, data, len));
+        tm_tensor tensor = {.name = tm__str(names[way == 0 ? 0 : 1]),
+                            .type = (tm_datatype)(len % 13),
+                            .n_rows = len % 7,
+                            .n_cols = way == 0 ? 1 : 6,
+                            .is_flat = way == 0,
+                            .bytes = copy.data,
+                            .n_bytes = len};
+        tensor.json = is_json ? (char *)copy.data : NULL;
+        if (copy.data != NULL) {
+            const tm_rows_place place = {
+                .kind = TM_ROWS_TENSORS, .path = "rows", .tensors = &tensor, .n_tensors = 1};
+            decode(plan, &place);
+        }
+        tm__buf_done(&copy);
+    }
 }
 
 /* A value that is no array and no object; returns behind it. */
@@ -207,6 +244,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     compare(&text, data, len, &e);
     for (uint32_t kind = 0; e.reason == NULL && kind < 3; kind++) {
         decode_as(the_plan(), data, len, (tm_rows_kind)kind);
+    }
+    decode_text(the_plan(), data, len, TM_ROWS_LINES);
+    decode_text(the_plan(), data, len, TM_ROWS_CSV);
+    decode_tensor(the_plan(), data, len, false);
+    if (e.reason == NULL && *tm__scan_space((char *)text.data) == '[') {
+        decode_tensor(the_plan(), data, len, true);
     }
     tm__buf_done(&text);
     return 0;

@@ -97,6 +97,30 @@ void serve_case_raw(serve_case *c, const char *bytes, size_t len, uint32_t timeo
     tm__net_close(fd);
 }
 
+static uint32_t call(serve_case *c, const tm_buf *request) {
+    serve_case_raw(c, (const char *)request->data, request->len, 5000);
+    c->headers = (const char *)c->reply.data;
+    c->body = strstr(c->headers, "\r\n\r\n");
+    assert_non_null(c->body);
+    c->body += 4;
+    assert_int_equal(strncmp(c->headers, "HTTP/1.1 ", 9), 0);
+    c->status = (uint32_t)strtoul(c->headers + 9, NULL, 10);
+    return c->status;
+}
+
+uint32_t serve_case_send(serve_case *c, const char *target, const char *headers, const void *body,
+                         size_t len) {
+    tm_buf request;
+    tm__buf_init(&request, 8u << 20);
+    tm__buf_printf(&request, "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",
+                   target);
+    tm__buf_printf(&request, "%sContent-Length: %zu\r\n\r\n", headers, len);
+    tm__buf_append(&request, body, len);
+    const uint32_t status = call(c, &request);
+    tm__buf_done(&request);
+    return status;
+}
+
 uint32_t serve_case_call(serve_case *c, const char *target, const char *body, const char *key) {
     tm_buf request;
     tm__buf_init(&request, 8u << 20);
@@ -111,15 +135,9 @@ uint32_t serve_case_call(serve_case *c, const char *target, const char *body, co
     }
     tm__buf_text(&request, "\r\n");
     tm__buf_text(&request, body != NULL ? body : "");
-    serve_case_raw(c, (const char *)request.data, request.len, 5000);
+    const uint32_t status = call(c, &request);
     tm__buf_done(&request);
-    c->headers = (const char *)c->reply.data;
-    c->body = strstr(c->headers, "\r\n\r\n");
-    assert_non_null(c->body);
-    c->body += 4;
-    assert_int_equal(strncmp(c->headers, "HTTP/1.1 ", 9), 0);
-    c->status = (uint32_t)strtoul(c->headers + 9, NULL, 10);
-    return c->status;
+    return status;
 }
 
 bool serve_case_wait_version(serve_case *c, uint32_t version, const char *key) {

@@ -28,6 +28,9 @@ void serve_case_close(serve_case *c);
 void serve_case_key(serve_case *c, tm_guard_role role, tm_key *out);
 /** One request on a connection of its own; key may be NULL. Gives the status. */
 uint32_t serve_case_call(serve_case *c, const char *target, const char *body, const char *key);
+/** Same with a body of any bytes; headers are whole lines, and say what it is. */
+uint32_t serve_case_send(serve_case *c, const char *target, const char *headers, const void *body,
+                         size_t len);
 /** Send bytes and read until the server closes or timeout_ms passed; the whole is in c->reply. */
 void serve_case_raw(serve_case *c, const char *bytes, size_t len, uint32_t timeout_ms);
 /** Wait until predictions come from a version; false when they do not within a second. */

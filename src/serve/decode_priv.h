@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the decoders of the forms of rows share: decode.c has JSON objects and arrays, decode_text.c
+ * lines of JSON and CSV, decode_tensor.c tensors.
+ */
+#ifndef TM_SERVE_DECODE_PRIV_H
+#define TM_SERVE_DECODE_PRIV_H
+
+#include "serve/decode.h"
+
+#define TM_NAME_NONE UINT32_MAX
+
+typedef struct plan_name {
+    char *name; /* owned */
+    size_t len;
+    char *key; /* inputs, time and entity: the name as JSON with its colon; owned */
+    size_t key_len;
+} plan_name;
+
+struct tm_plan {
+    const tm_schema *inputs; /* borrowed from the bundle */
+    uint32_t n_cells;        /* inputs, then time and entity when they are none */
+    uint32_t n_names;        /* cells, then names that are not used */
+    plan_name *names;
+    const char **shown; /* [n_names] names, for "did you mean" */
+    uint32_t *slots;    /* [n_slots] a name's index, or NONE */
+    uint32_t n_slots;
+    uint32_t time, entity; /* index of a cell, or NONE */
+};
+
+/** Index of a name, or TM_NAME_NONE. */
+uint32_t tm__plan_find(const tm_plan *plan, tm_str name);
+
+struct tm_decoder {
+    const tm_plan *plan;
+    const tm_rows_place *place;
+    tm_exchange *x;
+    char *p; /* RECORDS, SPLIT, LINES, CSV: at the next row; NULL behind the last */
+    uint64_t row;
+    bool is_started, is_full;
+    tm_cell *cells;    /* [n_cells] */
+    uint64_t *seen;    /* [n_cells + others] row + 1 in which a name stood last */
+    char *texts;       /* [n_cells][32] numbers made text */
+    uint32_t *columns; /* SPLIT, COLUMNS, CSV, TENSORS: name of each position */
+    char **cursors;    /* COLUMNS: at the next value */
+    uint32_t n_columns;
+    uint32_t expected;                /* RECORDS: name to try first */
+    struct tm_tensor_cursor *tensors; /* TENSORS: [n_tensors] */
+    bool is_matrix;                   /* TENSORS: one of them holds all columns */
+    tm_decode_counts counts;
+};
+
+/** Note an error of the current row, or of the whole when no row is being read. */
+void tm__decoder_error(tm_decoder *decoder, tm_str column, const char *hint, const char *fmt, ...)
+    TM_PRINTF(4, 5);
+/** Put a value into the cell of a name, fitted to its column; ok is false for what is no value. */
+void tm__decoder_set(tm_decoder *decoder, uint32_t name, tm_cell *cell, bool ok);
+/** True when the name may stand here: it is known and new in this row. */
+bool tm__decoder_take(tm_decoder *decoder, uint32_t index, tm_str name);
+/** A JSON value as a cell; returns what follows. *ok is false for an array, an object and a number
+ * that is too large. */
+char *tm__cell_read_json(char *p, tm_cell *out, bool *ok);
+/** Read an object of values by column; returns what follows. */
+char *tm__decoder_read_record(tm_decoder *decoder, char *p);
+
+/** At the next line that has a byte; NULL at the end. */
+char *tm__lines_next(char *p);
+/** Read one row; returns the next, or NULL. */
+char *tm__decoder_read_line(tm_decoder *decoder);
+char *tm__decoder_read_csv(tm_decoder *decoder);
+/** False when out of memory. */
+bool tm__decoder_open_csv(tm_decoder *decoder, tm_arena *arena);
+bool tm__decoder_open_tensors(tm_decoder *decoder, tm_arena *arena);
+/** One row; false at the end. */
+bool tm__decoder_read_tensors(tm_decoder *decoder);
+
+#endif

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *      place of the rows -> row by row: decode, score, form, row for the log -> end of the form
+ *
+ * All rows are answered or none: the reply and the rows to be logged are built in buffers, and only
+ * when the last row was good are the answers handed to the monitor. Both buffers and the arena
+ * belong to the thread and are used again, so a request of one row allocates nothing but its reply.
+ */
+#include "serve/score.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define EXPLAIN_ROWS_MAX 1000u /* reasons cost a thousand times a score: others must go on */
+#define REASONS_MAX 10u
+#define HEAD_BYTES 1024u /* of a reply, at the most */
+
+/* One answer to be logged; its outputs follow it in desk->answers. */
+typedef struct answered {
+    char id[27];
+    bool has_entity;
+    int64_t event_us;
+    size_t row_at, entity_at; /* offsets in desk->rows */
+} answered;
+
+typedef tm_scoring scoring;
+
+static void fail_memory(tm_exchange *x) {
+    tm__problem_reply(x, 503, "out-of-memory", "the request needs more memory than there is",
+                      "Send fewer rows at once.");
+}
+
+void tm__score_write_class(const scoring *s, uint32_t index, tm_buf *out) {
+    const char *text = tm__bundle_class(s->served->bundle, index);
+    if (s->served->classes_are_bool || s->served->classes_are_int) {
+        tm__buf_text(out, text);
+    } else {
+        tm__json_write_text(out, tm__str(text));
+    }
+}
+
+void tm__score_write_number(double value, tm_buf *out) {
+    const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = value};
+    tm__cell_write_json(&cell, TM_TYPE_FLOAT, out);
+}
+
+bool tm__score_has_classes(const scoring *s) {
+    const tm_task task = tm__bundle_task(s->served->bundle);
+    return task == TM_TASK_BINARY || task == TM_TASK_MULTICLASS;
+}
+
+uint32_t tm__score_chosen(const scoring *s, const double *outputs) {
+    if (s->has_threshold && tm__bundle_task(s->served->bundle) == TM_TASK_BINARY) {
+        return outputs[0] >= s->threshold ? 1 : 0;
+    }
+    return tm__bundle_decide(s->served->bundle, outputs);
+}
+
+void tm__score_write_probability(const scoring *s, const double *outputs, tm_buf *out) {
+    if (s->n_outputs == 1) {
+        tm__score_write_number(outputs[0], out);
+        return;
+    }
+    for (uint32_t i = 0; i < s->n_outputs; i++) {
+        tm__buf_byte(out, i == 0 ? '{' : ',');
+        tm__json_write_text(out, tm__str(tm__bundle_class(s->served->bundle, i)));
+        tm__buf_byte(out, ':');
+        tm__score_write_number(outputs[i], out);
+    }
+    tm__buf_byte(out, '}');
+}
+
+bool tm__score_write_reasons(const scoring *s, uint32_t output, tm_buf *out, tm_err *err) {
+    const tm_schema *inputs = tm__bundle_schema(s->served->bundle);
+    double base = 0;
+    double raw = 0;
+    if (tm__bundle_explain_row(s->served->bundle, s->scratch, tm__decoder_cells(s->decoder), output,
+                               s->contributions, &base, &raw, err) != TM_OK) {
+        return false;
+    }
+    tm__buf_text(out, ",\"reasons\":[");
+    for (uint32_t n = 0; n < REASONS_MAX && n < inputs->n_cols; n++) {
+        uint32_t best = 0;
+        for (uint32_t i = 1; i < inputs->n_cols; i++) {
+            if (fabs(s->contributions[i]) > fabs(s->contributions[best])) {
+                best = i;
+            }
+        }
+        if (s->contributions[best] == 0.0) {
+            break;
+        }
+        tm__buf_text(out, n == 0 ? "{\"column\":" : ",{\"column\":");
+        tm__json_write_text(out, tm__str(inputs->cols[best].name));
+        tm__buf_text(out, ",\"contribution\":");
+        tm__score_write_number(s->contributions[best], out);
+        tm__buf_byte(out, '}');
+        s->contributions[best] = 0.0;
+    }
+    tm__buf_byte(out, ']');
+    return true;
+}
+
+/* Score the decoder's row, append the answer to the reply and the row to what will be logged. */
+static bool score_row(scoring *s, tm_err *err) {
+    tm_exchange *x = s->x;
+    tm_desk *desk = x->desk;
+    answered a = {.event_us = tm__decoder_event_us(s->decoder), .row_at = desk->rows.len};
+    tm__bundle_predict_row(s->served->bundle, s->scratch, tm__decoder_cells(s->decoder),
+                           s->outputs);
+    tm__id_create(a.id);
+    tm__decoder_write_row(s->decoder, &desk->rows);
+    tm__buf_byte(&desk->rows, 0);
+    a.entity_at = desk->rows.len;
+    a.has_entity = tm__decoder_entity(s->decoder, &desk->rows);
+    tm__buf_append(&desk->answers, &a, sizeof a);
+    tm__buf_append(&desk->answers, s->outputs, s->n_outputs * sizeof *s->outputs);
+    if (s->form->row != NULL && !s->form->row(s, a.id, tm__score_chosen(s, s->outputs), err)) {
+        return false;
+    }
+    if (x->reply.failed || desk->rows.failed || desk->answers.failed) {
+        (void)TM_FAIL(err, TM_E_NOMEM, "out of memory");
+        return false;
+    }
+    return true;
+}
+
+bool tm__score_answer(const scoring *s, uint64_t i, char out_id[27], double *outputs) {
+    const tm_buf *answers = &s->x->desk->answers;
+    const size_t step = sizeof(answered) + s->n_outputs * sizeof(double);
+    if (i >= answers->len / step) {
+        return false;
+    }
+    answered a;
+    memcpy(&a, answers->data + i * step, sizeof a);
+    memcpy(out_id, a.id, sizeof a.id);
+    memcpy(outputs, answers->data + i * step + sizeof a, s->n_outputs * sizeof *outputs);
+    return true;
+}
+
+/* Hand the answers to the monitor. Returns how many it could not take. */
+static uint64_t log_answers(const scoring *s, uint64_t elapsed_ns) {
+    tm_desk *desk = s->x->desk;
+    const size_t step = sizeof(answered) + s->n_outputs * sizeof(double);
+    const int64_t now_us = tm__now_us();
+    uint64_t n_dropped = 0;
+    for (size_t at = 0; at + step <= desk->answers.len; at += step) {
+        answered a;
+        memcpy(&a, desk->answers.data + at, sizeof a);
+        memcpy(s->outputs, desk->answers.data + at + sizeof a, s->n_outputs * sizeof *s->outputs);
+        tm_answer answer = {
+            .at_us = now_us,
+            .event_us = a.event_us,
+            .route = s->served->route,
+            .model = s->served->model,
+            .version = s->served->version,
+            .entity = a.has_entity ? (const char *)desk->rows.data + a.entity_at : NULL,
+            .row_json = (const char *)desk->rows.data + a.row_at,
+            .outputs = s->outputs,
+            .n_outputs = s->n_outputs,
+            .latency_us =
+                elapsed_ns / 1000 > UINT32_MAX ? UINT32_MAX : (uint32_t)(elapsed_ns / 1000),
+        };
+        memcpy(answer.id, a.id, sizeof answer.id);
+        n_dropped += tm__monitor_answer(desk->monitor, &answer) ? 0 : 1;
+    }
+    return n_dropped;
+}
+
+static void reply_row_errors(tm_exchange *x) {
+    char detail[320];
+    const uint32_t more = x->n_errors - 1;
+    if (more > 0) {
+        (void)snprintf(detail, sizeof detail, "%s (and %s%u more)", x->errors[0].detail,
+                       x->n_errors == TM_ERRORS_MAX ? "at least " : "", more);
+    } else {
+        (void)snprintf(detail, sizeof detail, "%s", x->errors[0].detail);
+    }
+    tm__problem_reply(x, 400, "bad-rows", detail, x->errors[0].hint);
+}
+
+/* False when the exchange has its (bad) answer. */
+static bool score_rows(scoring *s) {
+    tm_exchange *x = s->x;
+    const uint64_t rows_max = s->explain ? EXPLAIN_ROWS_MAX : x->limits->rows_max;
+    while (tm__decoder_next(s->decoder)) {
+        tm_err err = {0};
+        if (tm__decoder_row(s->decoder) >= rows_max) {
+            char detail[96];
+            (void)snprintf(detail, sizeof detail, "at most %llu rows %s at once",
+                           (unsigned long long)rows_max,
+                           s->explain ? "can be explained" : "are answered");
+            tm__problem_reply(x, 413, "too-many-rows", detail, "Send them in several requests.");
+            return false;
+        }
+        if (x->n_errors == 0 && !score_row(s, &err)) {
+            tm__problem_from_err(x, &err);
+            return false;
+        }
+    }
+    if (x->n_errors > 0) {
+        reply_row_errors(x);
+        return false;
+    }
+    return true;
+}
+
+/* The version asked for is another one: true with the exchange answered. */
+static bool is_other_version(scoring *s) {
+    if (s->version == 0 || s->version == s->served->version) {
+        return false;
+    }
+    char detail[96];
+    (void)snprintf(detail, sizeof detail, "the route serves version %u, not the one asked for",
+                   s->served->version);
+    tm__problem_reply(s->x, 404, "no-such-version", detail, "Ask for it, or name no version.");
+    return true;
+}
+
+void tm__score_run(scoring *s) {
+    tm_exchange *x = s->x;
+    tm_desk *desk = x->desk;
+    const tm_bundle *bundle = s->served->bundle;
+    if (is_other_version(s)) {
+        return;
+    }
+    tm__buf_reset(&desk->rows);
+    tm__buf_reset(&desk->answers);
+    s->scratch = s->served->scratches[desk->index];
+    s->n_outputs = tm__bundle_outputs(bundle);
+    s->outputs = tm_arena_alloc(desk->arena, double, s->n_outputs);
+    s->contributions = tm_arena_alloc(desk->arena, double, tm__bundle_schema(bundle)->n_cols + 1);
+    s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
+    if (s->outputs == NULL || s->contributions == NULL || s->decoder == NULL) {
+        fail_memory(x);
+        return;
+    }
+    s->form->begin(s);
+    if (!score_rows(s)) {
+        return;
+    }
+    s->form->end(s);
+    /* An answer that cannot be sent is none, so none is logged. */
+    if (x->reply.failed || tm__buf_reserve(x->out, x->reply.len + HEAD_BYTES) == NULL) {
+        x->out->failed = false;
+        fail_memory(x);
+        return;
+    }
+    const uint64_t elapsed_ns = tm__mono_ns() - x->arrived_ns;
+    const tm_decode_counts counts = tm__decoder_counts(s->decoder);
+    const tm_prom_answers answers = {
+        .route = s->served->route,
+        .version = s->served->version,
+        .n_rows = counts.n_rows,
+        .n_nulls = counts.n_nulls,
+        .n_coerced = counts.n_coerced,
+        .n_dropped = log_answers(s, elapsed_ns),
+        .ns = elapsed_ns,
+    };
+    tm__prom_predict(desk->prom, &answers);
+    x->status = 200;
+    x->content_type = s->form->content_type;
+    x->has_model = true;
+    (void)tm__str_copy(x->model, sizeof x->model, tm__str(s->served->model));
+    x->version = s->served->version;
+}
+
+const tm_served *tm__score_find(tm_exchange *x, const char *route) {
+    const tm_served *served = tm__current_find(x->current, route);
+    if (served == NULL) {
+        tm__problem_reply(x, 404, "no-such-route", "there is no route of this name",
+                          "/v1/models lists what there is; the first version of a model makes a "
+                          "route of its name.");
+        return NULL;
+    }
+    if (served->bundle == NULL) {
+        x->retry_after_s = 5;
+        tm__problem_reply(x, 503, "model-broken", "the model of this route cannot be loaded",
+                          "The log of the server says why; 'tidemill model verify' checks files.");
+        return NULL;
+    }
+    tm__arena_reset(x->desk->arena);
+    return served;
+}
+
+char *tm__score_open_body(tm_exchange *x, bool *ok) {
+    tm_buf *body = &x->http->body;
+    tm_scan_error e = {.reason = "the body is empty", .line = 1, .column = 1};
+    *ok = body->len > 0 && tm__scan_check((const char *)body->data, body->len, &e);
+    if (!*ok) {
+        char detail[160];
+        (void)snprintf(detail, sizeof detail, "the body is not JSON: %s (line %zu, column %zu)",
+                       e.reason, e.line, e.column);
+        tm__problem_reply(x, 400, "bad-json", detail, NULL);
+        return NULL;
+    }
+    char *p = tm__scan_space((char *)body->data);
+    if (*p != '{') {
+        *ok = false;
+        tm__problem_reply(x, 400, "bad-request", "the body must be a JSON object", NULL);
+        return NULL;
+    }
+    char *after = NULL;
+    return tm__scan_enter(p, &after);
+}
+
+bool tm__score_refuse(tm_exchange *x, const char *detail, const char *hint) {
+    tm__problem_reply(x, 400, "bad-request", detail, hint);
+    return false;
+}
+
+static bool read_bool(tm_str text, bool *out) {
+    *out = tm__str_is(text, "true");
+    return *out || tm__str_is(text, "false");
+}
+
+bool tm__score_option(scoring *s, tm_str name, tm_str text) {
+    bool flag = false;
+    if (tm__str_is(name, "reasons") || tm__str_is(name, "explain")) {
+        return read_bool(text, &s->explain);
+    }
+    if (tm__str_is(name, "probabilities")) {
+        const bool ok = read_bool(text, &flag);
+        s->no_probability = !flag;
+        return ok;
+    }
+    if (tm__str_is(name, "threshold")) {
+        s->has_threshold = true;
+        return tm__str_to_f64(text, &s->threshold) && s->threshold >= 0.0 && s->threshold <= 1.0;
+    }
+    if (tm__str_is(name, "version")) {
+        return tm__str_to_u64(text, &s->version) && s->version > 0;
+    }
+    if (tm__str_is(name, "unknown_columns")) {
+        s->place.ignores_unknown = tm__str_is(text, "ignore");
+        return s->place.ignores_unknown || tm__str_is(text, "refuse");
+    }
+    return false;
+}
+
+static bool is_option(tm_str name) {
+    static const char *const names[] = {"reasons",   "explain", "probabilities",
+                                        "threshold", "version", "unknown_columns"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (tm__str_is(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+char *tm__score_options(scoring *s, char *object, bool ignores_others) {
+    char *after = NULL;
+    if (*object != '{') {
+        return NULL;
+    }
+    for (char *m = tm__scan_enter(object, &after); m != NULL;) {
+        tm_str name, text;
+        char *value = tm__scan_name(m, &name);
+        char *end = NULL;
+        if (*value == '"') {
+            end = tm__scan_string(value, &text);
+        } else {
+            end = tm__scan_skip(value);
+            text = (tm_str){value, (size_t)(end - value)};
+        }
+        if (is_option(name) ? !tm__score_option(s, name, text) : !ignores_others) {
+            return NULL;
+        }
+        m = tm__scan_more(end, &after);
+    }
+    return after;
+}

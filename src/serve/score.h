@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of a request to answers, whatever protocol they came by: a handler says where the rows lie
+ * (decode.h), what is asked for, and how answers look (a form). All rows are answered or none.
+ */
+#ifndef TM_SERVE_SCORE_H
+#define TM_SERVE_SCORE_H
+
+#include "serve/decode.h"
+
+typedef struct tm_scoring tm_scoring;
+
+/* How answers look. Each appends to the reply of the exchange. */
+typedef struct tm_score_form {
+    const char *content_type;
+    void (*begin)(tm_scoring *s);
+    /* One answer; NULL when all are written at the end. False with err set. */
+    bool (*row)(tm_scoring *s, const char *id, uint32_t chosen, tm_err *err);
+    void (*end)(tm_scoring *s);
+} tm_score_form;
+
+struct tm_scoring {
+    tm_exchange *x;
+    const tm_served *served;
+    tm_rows_place place;
+    const tm_score_form *form;
+    void *arg; /* the form's */
+    /* what is asked for */
+    bool explain;
+    bool no_probability;
+    bool has_threshold;
+    double threshold;
+    uint64_t version; /* 0: what the route serves */
+    /* made by tm__score_run() */
+    tm_decoder *decoder;
+    tm_bundle_scratch *scratch;
+    uint32_t n_outputs;
+    double *outputs;       /* [n_outputs] of the row at hand */
+    double *contributions; /* [n inputs], when explained */
+};
+
+/** Begin: what a route serves, or NULL with the exchange answered. The arena of the desk is empty
+ * then, and the request's until its end. */
+const tm_served *tm__score_find(tm_exchange *x, const char *route);
+/** Set an option by its name and text; false when there is none of this name, or not with this
+ * value. */
+bool tm__score_option(tm_scoring *s, tm_str name, tm_str text);
+/** Same for each member of a JSON object; ignores_others passes over names that are no options.
+ * Returns what follows the object, whose strings are rewritten: nobody may step over it again. NULL
+ * when an option is bad or the value is no object. */
+char *tm__score_options(tm_scoring *s, char *object, bool ignores_others);
+/** Decode, score, log and answer. */
+void tm__score_run(tm_scoring *s);
+
+/** For forms that write at the end: answer number i of those given; outputs [n_outputs] is filled.
+ * False behind the last. */
+bool tm__score_answer(const tm_scoring *s, uint64_t i, char out_id[27], double *outputs);
+/** The class that outputs name; 0 without classes. */
+uint32_t tm__score_chosen(const tm_scoring *s, const double *outputs);
+bool tm__score_has_classes(const tm_scoring *s);
+/** Append parts of an answer as JSON. */
+void tm__score_write_class(const tm_scoring *s, uint32_t index, tm_buf *out);
+void tm__score_write_number(double value, tm_buf *out);
+void tm__score_write_probability(const tm_scoring *s, const double *outputs, tm_buf *out);
+bool tm__score_write_reasons(const tm_scoring *s, uint32_t output, tm_buf *out, tm_err *err);
+
+/** The body as a JSON object: its first member, or NULL with *ok false and the exchange answered.
+ */
+char *tm__score_open_body(tm_exchange *x, bool *ok);
+/** Answer 400; returns false. */
+bool tm__score_refuse(tm_exchange *x, const char *detail, const char *hint);
+
+#endif
