@@ -3,14 +3,14 @@
 
 An endpoint says name, method, path (a segment is a word, {param} or {param}:verb), permission, handler and summary; further
 description, query, request (by content type), body_optional, errors (their shape), responses, desk (it may wait for a disk, so it does not run on a
-worker). An endpoint without a known permission fails the build.
+worker) and general (it says nothing of models, so keys of one model may ask too). An endpoint without a known permission fails the build.
 """
 import json
 import os
 import re
 
 PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest"}
-KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "errors"}
+KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "errors", "general"}
 MEDIA = {"application/json": "TM_MEDIA_JSON", "application/x-ndjson": "TM_MEDIA_LINES", "text/csv": "TM_MEDIA_CSV", "application/octet-stream": "TM_MEDIA_BYTES"}
 SHAPES = {"v2": "TM_ERRORS_V2", "mlflow": "TM_ERRORS_MLFLOW"}  # of other protocols' errors; the schemas V2Error and MlflowError
 METHODS = {"GET": "TM_GET", "POST": "TM_POST"}
@@ -110,6 +110,8 @@ def tables(folder):
                   f".handle = tm__handle_{e['handler']}"]
         if e.get("desk"):
             fields.append(".on_desk = true")
+        if e.get("general"):
+            fields.append(".is_general = true")
         if "request" in e:
             fields.append(".media = " + " | ".join(MEDIA[m] for m in e["request"]))
         if "errors" in e:
@@ -130,6 +132,7 @@ def docs(folder):
     endpoints, _ = load(folder)
     out = ["<!-- Made from api/http by tools/generate: do not edit. -->", "# The HTTP API", "",
            "Errors are problem documents (RFC 9457) that name row and column and never repeat a value. Every reply has an `X-Request-Id`.",
+           "A key of `--model` may ask for those models, and for what is about none; of what lists several, or labels, it gets 403. Past its rate: 429.",
            "A key is sent as `Authorization: Bearer KEY` or `X-Api-Key: KEY`. Until the first key is made (`tidemill key create`) the server answers",
            "on loopback only, and what needs `promote`, `train`, `ingest` or `admin` is refused. `/openapi.json` has all of this for programs.", "",
            "When there is more to do than can be answered in time, predictions are refused with 503 and `Retry-After`, within milliseconds.",

@@ -9,6 +9,9 @@
 #define VIEWER_CAN BIT(TM_PERMISSION_READ)
 #define OPERATOR_CAN                                                                               \
     (CLIENT_CAN | VIEWER_CAN | BIT(TM_PERMISSION_PROMOTE) | BIT(TM_PERMISSION_TRAIN))
+#define ANALYST_CAN (VIEWER_CAN | BIT(TM_PERMISSION_PREDICT))
+#define TRAINER_CAN (CLIENT_CAN | VIEWER_CAN | BIT(TM_PERMISSION_TRAIN))
+#define DEPLOYER_CAN (ANALYST_CAN | BIT(TM_PERMISSION_PROMOTE))
 #define ADMIN_CAN (OPERATOR_CAN | BIT(TM_PERMISSION_ADMIN))
 
 static const char *const permission_names[] = {
@@ -24,9 +27,15 @@ static const struct {
     const char *name;
     unsigned can; /* a bit a permission; everybody may do what is public */
 } roles[] = {
-    [TM_GUARD_NOBODY] = {"nobody", 0},          [TM_GUARD_CLIENT] = {"client", CLIENT_CAN},
-    [TM_GUARD_VIEWER] = {"viewer", VIEWER_CAN}, [TM_GUARD_OPERATOR] = {"operator", OPERATOR_CAN},
+    [TM_GUARD_NOBODY] = {"nobody", 0},
+    [TM_GUARD_CLIENT] = {"client", CLIENT_CAN},
+    [TM_GUARD_VIEWER] = {"viewer", VIEWER_CAN},
+    [TM_GUARD_OPERATOR] = {"operator", OPERATOR_CAN},
     [TM_GUARD_ADMIN] = {"admin", ADMIN_CAN},
+    [TM_GUARD_ANALYST] = {"analyst", ANALYST_CAN},
+    [TM_GUARD_TRAINER] = {"trainer", TRAINER_CAN},
+    [TM_GUARD_DEPLOYER] = {"deployer", DEPLOYER_CAN},
+    [TM_GUARD_AUDITOR] = {"auditor", VIEWER_CAN},
 };
 #define N_ROLES (sizeof(roles) / sizeof(roles[0]))
 

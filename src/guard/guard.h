@@ -32,10 +32,14 @@ typedef enum tm_guard_role {
     TM_GUARD_CLIENT = 1,
     TM_GUARD_VIEWER = 2,
     TM_GUARD_OPERATOR = 3,
-    TM_GUARD_ADMIN = 4
+    TM_GUARD_ADMIN = 4,
+    TM_GUARD_ANALYST = 5,
+    TM_GUARD_TRAINER = 6,
+    TM_GUARD_DEPLOYER = 7,
+    TM_GUARD_AUDITOR = 8
 } tm_guard_role;
-/* client: predict, label, ingest; viewer: read; operator: client + viewer + promote + train; admin:
- * all */
+/* client: predict, label, ingest; viewer, auditor: read; analyst: read, predict; trainer: analyst +
+ * label + ingest + train; deployer: analyst + promote; operator: trainer + deployer; admin: all */
 const char *tm__guard_role_text(tm_guard_role role);
 tm_guard_role tm__guard_role_from_text(const char *text);
 bool tm__guard_role_can(tm_guard_role role, tm_permission permission);
@@ -52,6 +56,29 @@ void tm__key_create(tm_key *out);
 bool tm__key_parse(tm_str text, tm_key *out);
 /** Constant-time comparison. */
 bool tm__key_matches(const tm_key *presented, const tm_hash *stored);
+
+/* What a key may do, beside its role. */
+typedef struct tm_key_terms {
+    tm_guard_role role;
+    const char *name;   /* whose it is; NULL: not said */
+    const char *models; /* names with commas; NULL or empty: all */
+    const char *rates;  /* "100/s,100000/day"; NULL or empty: no limit */
+    int64_t expires_us; /* 0: never */
+} tm_key_terms;
+/** True when a list of models is empty or names this one. */
+bool tm__key_models_have(const char *models, tm_str model);
+
+/* So many in a period, and at most as many at once after a pause. */
+typedef struct tm_rate {
+    uint64_t n;
+    uint64_t period_ns;
+} tm_rate;
+#define TM_KEY_RATES_MAX 2u
+/** "100/s", "5000/min", "20000/h", "100000/day"; two of them with a comma. An empty text is none.
+ */
+bool tm__rates_parse(tm_str text, tm_rate out[TM_KEY_RATES_MAX], uint32_t *out_n);
+/** Take one: 0, or nanoseconds until there is one again. state begins as 0. Any thread. */
+uint64_t tm__rate_take(const tm_rate *rate, _Atomic uint64_t *state, uint64_t now_ns);
 
 /** A random id for a prediction, request or job: 26 characters, sorts by time (48 bits of ms, 80
  * random bits, Crockford base 32). out holds 27 bytes. */

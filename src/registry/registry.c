@@ -65,6 +65,9 @@ static const tm_migration meta_migrations[] = {
      " BEGIN SELECT RAISE(ABORT, 'history is never removed'); END;"
      "CREATE TABLE chain(n INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;"
      "INSERT INTO chain VALUES(0, zeroblob(32));"},
+    {2, "ALTER TABLE keys ADD COLUMN models TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE keys ADD COLUMN rates TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE keys ADD COLUMN expires_us INTEGER NOT NULL DEFAULT 0;"},
     {0, NULL}};
 
 static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,

@@ -160,16 +160,26 @@ TM_NODISCARD tm_status tm__registry_routes(tm_registry *registry,
 
 /* Keys. */
 TM_NODISCARD tm_status tm__registry_key_add(tm_registry *registry, const tm_key *key,
-                                            tm_guard_role role, const char *name,
-                                            const tm_actor *actor, tm_err *err);
+                                            const tm_key_terms *terms, const tm_actor *actor,
+                                            tm_err *err);
 TM_NODISCARD tm_status tm__registry_key_revoke(tm_registry *registry, const char *id,
                                                const tm_actor *actor, tm_err *err);
-/** [{"id","role","name","created","revoked"}] */
+/** A key with the terms of a live one, which ends at until_us (or when it would have, if that is
+ * sooner). */
+TM_NODISCARD tm_status tm__registry_key_rotate(tm_registry *registry, const char *id,
+                                               const tm_key *key, int64_t until_us,
+                                               const tm_actor *actor, tm_err *err);
+/** [{"id","role","name","models","rate","created","expires","revoked"}] */
 TM_NODISCARD tm_status tm__registry_keys(tm_registry *registry, json_t **out, tm_err *err);
-/** All live keys: callback with id, role, hash. */
+/* A key as it is stored; its texts live for the callback. */
+typedef struct tm_stored_key {
+    const char *id;
+    tm_hash hash;
+    tm_key_terms terms;
+} tm_stored_key;
+/** All keys that are not revoked, in order of their ids; also those that have expired. */
 TM_NODISCARD tm_status tm__registry_key_list(tm_registry *registry,
-                                             bool (*fn)(void *arg, const char *id,
-                                                        tm_guard_role role, const tm_hash *hash),
+                                             bool (*fn)(void *arg, const tm_stored_key *key),
                                              void *arg, tm_err *err);
 
 /* Jobs: children's work, with the epoch that a late writer must still hold. */

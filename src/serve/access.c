@@ -66,6 +66,39 @@ static void check_without_keys(const tm_access_request *r, tm_access *out) {
     }
 }
 
+/* By its public id, then by its hash in constant time. */
+static const tm_known_key *find_key(const tm_keyring *keys, tm_str text) {
+    tm_key presented;
+    if (!tm__key_parse(text, &presented)) {
+        return NULL;
+    }
+    uint32_t low = 0;
+    for (uint32_t high = keys->n; low < high;) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (strcmp(keys->keys[middle].id, presented.id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    const tm_known_key *found = low < keys->n ? &keys->keys[low] : NULL;
+    return found != NULL && tm__key_matches(&presented, &found->hash) ? found : NULL;
+}
+
+static void take_rate(const tm_known_key *key, uint64_t now_ns, tm_access *out) {
+    for (uint32_t i = 0; i < key->n_rates; i++) {
+        const uint64_t wait_ns = tm__rate_take(&key->rates[i], &key->meter->used[i], now_ns);
+        if (wait_ns > 0) {
+            out->status = 429;
+            out->reason = "this key has used up its rate";
+            out->hint = "Retry-After says when there is more; 'tidemill key ls' shows rates.";
+            const uint64_t s = (wait_ns + 999999999) / 1000000000;
+            out->retry_after_s = s > UINT32_MAX ? UINT32_MAX : (uint32_t)s;
+            return;
+        }
+    }
+}
+
 void tm__access_check(const tm_keyring *keys, const tm_access_request *r, tm_access *out) {
     if (r->permission == TM_PERMISSION_PUBLIC) {
         allow(out, TM_GUARD_NOBODY, "http:", "public");
@@ -86,22 +119,21 @@ void tm__access_check(const tm_keyring *keys, const tm_access_request *r, tm_acc
              "Send it as 'Authorization: Bearer KEY'; 'tidemill key create' makes one.");
         return;
     }
-    tm_key presented;
-    const tm_known_key *found = NULL;
-    if (tm__key_parse(text, &presented)) {
-        for (uint32_t i = 0; i < keys->n; i++) {
-            if (tm__key_matches(&presented, &keys->keys[i].hash)) {
-                found = &keys->keys[i];
-            }
-        }
-    }
+    const tm_known_key *found = find_key(keys, text);
     if (found == NULL) {
         deny(out, 401, "the key is not valid",
              "It may be mistyped or revoked; 'tidemill key ls' lists the keys that are.");
+    } else if (found->expires_us != 0 && r->now_us >= found->expires_us) {
+        deny(out, 401, "the key has expired", "'tidemill key create' makes a new one.");
     } else if (!tm__guard_role_can(found->role, r->permission)) {
         deny(out, 403, "the role of this key does not have the permission for this",
              "Use a key of another role; 'tidemill key create --role ROLE' makes one.");
+    } else if (found->models != NULL && !r->is_general &&
+               (r->model.ptr == NULL || !tm__key_models_have(found->models, r->model))) {
+        deny(out, 403, "this key is for other models",
+             "'tidemill key create --model NAME' makes one for a model, without --model for all.");
     } else {
         allow(out, found->role, "key:", found->id);
+        take_rate(found, r->now_ns, out);
     }
 }

@@ -294,10 +294,38 @@ static bool queue_takes(tm_conn *conn, tm_queue queue) {
     return true;
 }
 
+/* The model that a request is about, from its head: that of the route or the model in its path, or
+ * that of the route which answers where none is named. */
+static tm_str asked_model(const tm_conn *conn, const tm_current *current) {
+    const tm_match *match = &conn->x.match;
+    tm_str name = {NULL, 0};
+    if (match->endpoint == NULL) {
+        return name;
+    }
+    if (strchr(match->endpoint->path, '{') != NULL) {
+        name = tm__str(match->params[0]);
+    } else if (match->endpoint->permission == TM_PERMISSION_PREDICT) {
+        name = conn->http.fields[TM_HTTP_ROUTE];
+        if (name.ptr == NULL && current->n == 1) {
+            name = tm__str(current->routes[0]->route);
+        }
+    }
+    /* In protocols that know no routes, {model} of what predicts is one. */
+    const bool is_model_itself = strstr(match->endpoint->path, "{model}") != NULL &&
+                                 match->endpoint->permission != TM_PERMISSION_PREDICT;
+    for (uint32_t i = 0; name.ptr != NULL && i < current->n; i++) {
+        if (tm__str_is(name, current->routes[i]->route) && !is_model_itself) {
+            return tm__str(current->routes[i]->model);
+        }
+    }
+    return name;
+}
+
 /* What can be refused from the head alone; x->status says whether it was. */
 static void check_request(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     const tm_http *http = &conn->http;
+    const tm_current *current = tm__published_view(conn->conns->published);
     tm__endpoint_match(http->method, http->path, &x->match);
     const tm_endpoint *endpoint = x->match.endpoint;
     const tm_access_request request = {
@@ -308,11 +336,19 @@ static void check_request(tm_conn *conn) {
         .origin = http->fields[TM_HTTP_ORIGIN],
         .peer_is_loopback = conn->is_local,
         .address = conn->conns->address,
+        .model = asked_model(conn, current),
+        .is_general = endpoint == NULL || endpoint->is_general,
+        .now_us = tm__now_us(),
+        .now_ns = conn->conns->now_ns,
     };
-    const tm_current *current = tm__published_view(conn->conns->published);
     tm__access_check(&current->keyring, &request, &x->access);
-    if (x->access.status == 401 || (endpoint != NULL && x->access.status != 200)) {
-        tm__problem_reply(x, x->access.status, x->access.status == 401 ? "no-valid-key" : "denied",
+    if (x->access.status == 401 || x->access.status == 429 ||
+        (endpoint != NULL && x->access.status != 200)) {
+        x->retry_after_s = x->access.retry_after_s;
+        tm__problem_reply(x, x->access.status,
+                          x->access.status == 401   ? "no-valid-key"
+                          : x->access.status == 429 ? "rate"
+                                                    : "denied",
                           x->access.reason, x->access.hint);
         return;
     }

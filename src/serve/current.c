@@ -30,6 +30,12 @@ static tm_served *served_ref(tm_served *served) {
     return served;
 }
 
+static void meter_unref(tm_key_meter *meter) {
+    if (meter != NULL && atomic_fetch_sub(&meter->refs, 1) == 1) {
+        tm__mem_free(meter);
+    }
+}
+
 tm_current *tm__current_ref(tm_current *current) {
     atomic_fetch_add(&current->refs, 1);
     return current;
@@ -41,6 +47,10 @@ void tm__current_unref(tm_current *current) {
             served_unref(current->routes[i]);
         }
         tm__mem_free(current->routes);
+        for (uint32_t i = 0; current->keyring.keys != NULL && i < current->keyring.n; i++) {
+            tm__mem_free(current->keyring.keys[i].models);
+            meter_unref(current->keyring.keys[i].meter);
+        }
         tm__mem_free(current->keyring.keys);
         tm__mem_free(current);
     }
@@ -82,7 +92,23 @@ static bool want_route(void *arg, const tm_route *route) {
     return true;
 }
 
-static bool want_key(void *arg, const char *id, tm_guard_role role, const tm_hash *hash) {
+/* What the key has used is remembered from one generation to the next; NULL: out of memory. */
+static tm_key_meter *get_meter(const tm_current *past, const char *id) {
+    for (uint32_t i = 0; past != NULL && i < past->keyring.n; i++) {
+        const tm_known_key *k = &past->keyring.keys[i];
+        if (k->meter != NULL && strcmp(k->id, id) == 0) {
+            atomic_fetch_add(&k->meter->refs, 1);
+            return k->meter;
+        }
+    }
+    tm_key_meter *meter = tm__mem_zalloc(1, sizeof *meter);
+    if (meter != NULL) {
+        atomic_init(&meter->refs, 1);
+    }
+    return meter;
+}
+
+static bool want_key(void *arg, const tm_stored_key *stored) {
     loader *l = arg;
     tm_keyring *ring = &l->current->keyring;
     if (ring->n == l->keys_capacity) {
@@ -95,11 +121,25 @@ static bool want_key(void *arg, const char *id, tm_guard_role role, const tm_has
         ring->keys = grown;
         l->keys_capacity = capacity;
     }
+    const tm_key_terms *terms = &stored->terms;
     tm_known_key *key = &ring->keys[ring->n++];
-    (void)tm__str_copy(key->id, sizeof key->id, tm__str(id));
-    key->role = role;
-    key->hash = *hash;
-    return true;
+    *key =
+        (tm_known_key){.role = terms->role, .hash = stored->hash, .expires_us = terms->expires_us};
+    (void)tm__str_copy(key->id, sizeof key->id, tm__str(stored->id));
+    if (terms->models[0] != '\0') {
+        key->models = tm__mem_strdup(terms->models);
+        l->out_of_memory = l->out_of_memory || key->models == NULL;
+    }
+    if (!tm__rates_parse(tm__str(terms->rates), key->rates, &key->n_rates)) {
+        key->role =
+            TM_GUARD_NOBODY; /* of a later release, perhaps: no limit would be the worse guess */
+        key->n_rates = 0;
+    }
+    if (key->n_rates > 0) {
+        key->meter = get_meter(l->past->latest, key->id);
+        l->out_of_memory = l->out_of_memory || key->meter == NULL;
+    }
+    return !l->out_of_memory;
 }
 
 /* How classes look in JSON: true and false, whole numbers, or texts. */

@@ -60,6 +60,7 @@ typedef struct tm_endpoint {
     bool on_desk;   /* may wait for a disk: runs on the desk's thread, not on a worker */
     unsigned media; /* kinds of bodies that it takes; 0: none */
     tm_error_shape errors;
+    bool is_general;      /* says nothing of models */
     const char *query[4]; /* names of parameters */
 } tm_endpoint;
 
@@ -79,15 +80,24 @@ typedef struct tm_match {
 void tm__endpoint_match(tm_http_method method, tm_str path, tm_match *out);
 
 /* Keys as the server knows them; part of a tm_current, immutable. */
+typedef struct tm_key_meter { /* what a key used up; shared by the generations that know the key */
+    _Atomic uint32_t refs;
+    _Atomic uint64_t used[TM_KEY_RATES_MAX];
+} tm_key_meter;
 typedef struct tm_known_key {
     char id[9];
     tm_guard_role role;
     tm_hash hash;
+    char *models;       /* names with commas; NULL: all */
+    int64_t expires_us; /* 0: never */
+    uint32_t n_rates;
+    tm_rate rates[TM_KEY_RATES_MAX];
+    tm_key_meter *meter; /* NULL when there is no rate */
 } tm_known_key;
 typedef struct tm_keyring {
     bool ever; /* a key was made once: from then on every request but health needs one */
     uint32_t n;
-    tm_known_key *keys;
+    tm_known_key *keys; /* in order of ids */
 } tm_keyring;
 
 typedef struct tm_access_request {
@@ -96,14 +106,19 @@ typedef struct tm_access_request {
     tm_str host, origin;
     bool peer_is_loopback;
     const char *address; /* the server's own: its host is allowed in Host */
+    tm_str model;        /* that it is about; ptr NULL: not one */
+    bool is_general;     /* says nothing of models: keys of one model may ask too */
+    int64_t now_us;      /* for the ends of keys */
+    uint64_t now_ns;     /* for their rates */
 } tm_access_request;
 typedef struct tm_access {
-    unsigned status; /* 200, 401 or 403 */
+    unsigned status; /* 200, 401, 403 or 429 */
+    uint32_t retry_after_s;
     const char *reason, *hint;
     tm_guard_role role;
     char actor[20]; /* "key:1A2B3C4D" or "http:local" */
 } tm_access;
-/** Decide; deny by default. Pure. */
+/** Decide; deny by default. Nothing but the key's rate changes by it. */
 void tm__access_check(const tm_keyring *keys, const tm_access_request *request, tm_access *out);
 /** True when a Host header names this machine's loopback or the address listened on. */
 bool tm__access_host_is_ours(tm_str host, const char *address);

@@ -99,7 +99,8 @@ static bool is_same(const tm_current *a, const tm_current *b) {
     for (uint32_t i = 0; i < a->keyring.n; i++) {
         const tm_known_key *k = &a->keyring.keys[i];
         const tm_known_key *l = &b->keyring.keys[i];
-        if (k->role != l->role || !tm__hash_eq(&k->hash, &l->hash)) {
+        if (k->role != l->role || k->expires_us != l->expires_us ||
+            !tm__hash_eq(&k->hash, &l->hash)) {
             return false;
         }
     }

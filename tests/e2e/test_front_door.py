@@ -255,3 +255,43 @@ def test_an_open_address_wants_a_key_and_tls(home):
     home.ok("key", "create", "--role", "client", "--home", "empty")
     done = home("serve", "--listen", "0.0.0.0:0", "--home", "empty")
     assert done.code == 4 and "--tls-cert" in done.err and "--behind-proxy" in done.err
+
+
+def test_keys_have_models_ends_and_rates(home, open_server):
+    """In the shared home: the last test of this file that goes without a key."""
+    server = open_server()
+
+    def make(*words):
+        return home.ok("key", "create", *words, "--json").json
+
+    def ask(key, path="/v1/routes/late/predict", body=None):
+        body = {"rows": [ROW]} if body is None and path.endswith("predict") else body
+        return server.call("POST" if body is not None else "GET", path, body, headers={"X-Api-Key": key})
+
+    late, other = make("--role", "analyst", "--model", "late")["key"], make("--role", "analyst", "--model", "churn")["key"]
+    wait_for(lambda: ask(other, "/version")[0] == 200)
+    assert ask(late)[0] == 200 and ask(late, "/v1/models/late")[0] == 200 and ask(late, "/openapi.json")[0] == 200
+    assert ask(late, "/v1/models")[0] == 403 and ask(late, "/v1/status")[0] == 403 and ask(late, "/metrics")[0] == 403
+    assert ask(other)[0] == 403 and ask(other, "/v1/models/late/history")[0] == 403
+    assert server.call("POST", "/invocations", {"inputs": [ROW]}, {"X-Api-Key": late})[0] == 200
+    assert server.call("POST", "/invocations", {"inputs": [ROW]}, {"X-Api-Key": other})[0] == 403
+    few = make("--role", "client", "--rate", "2/h")
+    wait_for(lambda: ask(few["key"], "/v1/models")[0] != 401)  # no rate is used by what the role refuses
+    seen = [ask(few["key"]) for _ in range(3)]
+    assert [s for s, _, _ in seen] == [200, 200, 429] and int(seen[2][1]["Retry-After"]) > 60
+    assert "few" not in json.dumps(seen[2][2]) and seen[2][2]["type"].endswith(":rate")
+    brief = make("--role", "client", "--expires", "1s")["key"]
+    wait_for(lambda: ask(brief)[0] == 200)
+    wait_for(lambda: ask(brief)[0] == 401)
+    old = make("--role", "client", "--name", "shop")
+    wait_for(lambda: ask(old["key"])[0] == 200)
+    new = home.ok("key", "rotate", old["id"], "--overlap", "2s", "--json").json
+    wait_for(lambda: ask(new["key"])[0] == 200)
+    assert ask(old["key"])[0] == 200
+    wait_for(lambda: ask(old["key"])[0] == 401)
+    assert ask(new["key"])[0] == 200
+    listed = {k["id"]: k for k in home.ok("key", "ls", "--json").json["keys"]}
+    assert listed[few["id"]]["rate"] == "2/h" and listed[new["id"]]["name"] == "shop" and listed[old["id"]]["expires"]
+    assert all(k not in json.dumps(listed) for k in (late, few["key"], new["key"]))
+    for words in (("--expires", "yesterday"), ("--expires", "2001-01-01"), ("--rate", "many"), ("--model", "")):
+        assert home("key", "create", "--role", "client", *words).code == 2, words

@@ -529,7 +529,9 @@ static void make_hot(const char *folder) {
         must(tm__registry_epoch_begin(registry, &epoch, &err) == TM_OK, err.message);
         must(tm__registry_job_add(registry, "retrain", "made", job, &err) == TM_OK, err.message);
         tm__key_create(&key);
-        must(tm__registry_key_add(registry, &key, TM_GUARD_ADMIN, "hot", &actor, &err) == TM_OK,
+        must(tm__registry_key_add(registry, &key,
+                                  &(tm_key_terms){.role = TM_GUARD_ADMIN, .name = "hot"}, &actor,
+                                  &err) == TM_OK,
              err.message);
         must(tm__monitor_open(home, &options, &monitor, &err) == TM_OK, err.message);
         must(tm__monitor_labels(monitor, &label, 1, &joined, &err) == TM_OK, err.message);

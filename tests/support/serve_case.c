@@ -59,7 +59,8 @@ void serve_case_close(serve_case *c) {
 void serve_case_key(serve_case *c, tm_guard_role role, tm_key *out) {
     tm_err err = {0};
     tm__key_create(out);
-    if (tm__registry_key_add(c->registry, out, role, "test", &actor, &err) != TM_OK) {
+    if (tm__registry_key_add(c->registry, out, &(tm_key_terms){.role = role}, &actor, &err) !=
+        TM_OK) {
         fail_msg("%s", err.message);
     }
 }

@@ -7,20 +7,20 @@ static void each_role_may_do_its_part_and_no_more(void **state) {
     (void)state;
     static const struct {
         tm_permission permission;
-        bool nobody, client, viewer, operator, admin;
+        bool nobody, client, viewer, operator, admin, analyst, trainer, deployer, auditor;
     } rows[] = {
-        {TM_PERMISSION_NONE, false, false, false, false, false},
-        {TM_PERMISSION_PUBLIC, true, true, true, true, true},
-        {TM_PERMISSION_PREDICT, false, true, false, true, true},
-        {TM_PERMISSION_LABEL, false, true, false, true, true},
-        {TM_PERMISSION_READ, false, false, true, true, true},
-        {TM_PERMISSION_PROMOTE, false, false, false, true, true},
-        {TM_PERMISSION_TRAIN, false, false, false, true, true},
-        {TM_PERMISSION_ADMIN, false, false, false, false, true},
-        {TM_PERMISSION_INGEST, false, true, false, true, true},
-        {(tm_permission)9, false, false, false, false, false},
-        {(tm_permission)33, false, false, false, false, false},
-        {(tm_permission)-1, false, false, false, false, false},
+        {TM_PERMISSION_NONE, false, false, false, false, false, false, false, false, false},
+        {TM_PERMISSION_PUBLIC, true, true, true, true, true, true, true, true, true},
+        {TM_PERMISSION_PREDICT, false, true, false, true, true, true, true, true, false},
+        {TM_PERMISSION_LABEL, false, true, false, true, true, false, true, false, false},
+        {TM_PERMISSION_READ, false, false, true, true, true, true, true, true, true},
+        {TM_PERMISSION_PROMOTE, false, false, false, true, true, false, false, true, false},
+        {TM_PERMISSION_TRAIN, false, false, false, true, true, false, true, false, false},
+        {TM_PERMISSION_ADMIN, false, false, false, false, true, false, false, false, false},
+        {TM_PERMISSION_INGEST, false, true, false, true, true, false, true, false, false},
+        {(tm_permission)9, false, false, false, false, false, false, false, false, false},
+        {(tm_permission)33, false, false, false, false, false, false, false, false, false},
+        {(tm_permission)-1, false, false, false, false, false, false, false, false, false},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const tm_permission permission = rows[i].permission;
@@ -29,7 +29,11 @@ static void each_role_may_do_its_part_and_no_more(void **state) {
         assert_int_equal(tm__guard_role_can(TM_GUARD_VIEWER, permission), rows[i].viewer);
         assert_int_equal(tm__guard_role_can(TM_GUARD_OPERATOR, permission), rows[i].operator);
         assert_int_equal(tm__guard_role_can(TM_GUARD_ADMIN, permission), rows[i].admin);
-        assert_int_equal(tm__guard_role_can((tm_guard_role)5, permission), rows[i].nobody);
+        assert_int_equal(tm__guard_role_can(TM_GUARD_ANALYST, permission), rows[i].analyst);
+        assert_int_equal(tm__guard_role_can(TM_GUARD_TRAINER, permission), rows[i].trainer);
+        assert_int_equal(tm__guard_role_can(TM_GUARD_DEPLOYER, permission), rows[i].deployer);
+        assert_int_equal(tm__guard_role_can(TM_GUARD_AUDITOR, permission), rows[i].auditor);
+        assert_int_equal(tm__guard_role_can((tm_guard_role)9, permission), rows[i].nobody);
         assert_int_equal(tm__guard_role_can((tm_guard_role)-1, permission), rows[i].nobody);
     }
 }
@@ -39,7 +43,7 @@ static void names_survive_both_ways(void **state) {
     for (int i = 0; i <= 8; i++) {
         assert_int_equal(tm__permission_from_text(tm__permission_text((tm_permission)i)), i);
     }
-    for (int i = 0; i <= 4; i++) {
+    for (int i = 0; i <= 8; i++) {
         assert_int_equal(tm__guard_role_from_text(tm__guard_role_text((tm_guard_role)i)), i);
     }
     assert_string_equal(tm__permission_text((tm_permission)99), "none");
@@ -54,6 +58,7 @@ static void stored_numbers_never_change(void **state) {
     assert_int_equal(TM_PERMISSION_PREDICT, 2);
     assert_int_equal(TM_PERMISSION_INGEST, 8);
     assert_int_equal(TM_GUARD_ADMIN, 4);
+    assert_int_equal(TM_GUARD_AUDITOR, 8);
 }
 
 int main(void) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "registry/registry.h"
 #include "temp_home.h"
 #include "tiny_bundle.h"
@@ -57,10 +58,10 @@ static void routes_come_in_name_order_with_their_champion(void **state) {
     tm__registry_close(registry);
 }
 
-static bool see_key(void *arg, const char *id, tm_guard_role role, const tm_hash *hash) {
+static bool see_key(void *arg, const tm_stored_key *key) {
     tm_seen *seen = arg;
-    (void)hash;
-    snprintf(seen->text, sizeof(seen->text), "%s %s", id, tm__guard_role_text(role));
+    snprintf(seen->text, sizeof(seen->text), "%s %s", key->id,
+             tm__guard_role_text(key->terms.role));
     seen->n++;
     return true;
 }
@@ -70,9 +71,12 @@ static void a_revoked_key_is_listed_and_not_live(void **state) {
     tm_key key, other;
     tm__key_create(&key);
     tm__key_create(&other);
-    assert_int_equal(tm__registry_key_add(registry, &key, TM_GUARD_ADMIN, "laptop", &actor, NULL),
+    assert_int_equal(tm__registry_key_add(registry, &key,
+                                          &(tm_key_terms){.role = TM_GUARD_ADMIN, .name = "laptop"},
+                                          &actor, NULL),
                      TM_OK);
-    assert_int_equal(tm__registry_key_add(registry, &other, TM_GUARD_CLIENT, NULL, &actor, NULL),
+    assert_int_equal(tm__registry_key_add(registry, &other,
+                                          &(tm_key_terms){.role = TM_GUARD_CLIENT}, &actor, NULL),
                      TM_OK);
     assert_int_equal(tm__registry_key_revoke(registry, key.id, &actor, NULL), TM_OK);
     assert_int_equal(tm__registry_key_revoke(registry, key.id, &actor, NULL), TM_E_NOT_FOUND);
@@ -87,6 +91,47 @@ static void a_revoked_key_is_listed_and_not_live(void **state) {
     assert_int_equal(tm__registry_keys(registry, &keys, NULL), TM_OK);
     assert_int_equal(json_array_size(keys), 2);
     json_decref(keys);
+    assert_int_equal(tm__registry_history_check(registry, &n, NULL), TM_OK);
+    assert_int_equal(n, 3);
+    tm__registry_close(registry);
+}
+
+static bool keep_terms(void *arg, const tm_stored_key *key) {
+    tm_seen *seen = arg;
+    const size_t n = strlen(seen->text);
+    snprintf(seen->text + n, sizeof(seen->text) - n, "%s %s %s %s %d;",
+             tm__guard_role_text(key->terms.role), key->terms.name, key->terms.models,
+             key->terms.rates, (int)(key->terms.expires_us != 0));
+    seen->n++;
+    return true;
+}
+
+static void a_rotated_key_hands_its_terms_on_and_ends(void **state) {
+    tm_registry *registry = open_registry(*state);
+    tm_key old, fresh, third;
+    tm__key_create(&old);
+    tm__key_create(&fresh);
+    tm__key_create(&third);
+    const tm_key_terms terms = {
+        .role = TM_GUARD_ANALYST, .name = "shop", .models = "late", .rates = "5/s"};
+    assert_int_equal(tm__registry_key_add(registry, &old, &terms, &actor, NULL), TM_OK);
+    const int64_t until_us = tm__now_us() + 60000000;
+    assert_int_equal(tm__registry_key_rotate(registry, "nobody", &fresh, until_us, &actor, NULL),
+                     TM_E_NOT_FOUND);
+    assert_int_equal(tm__registry_key_rotate(registry, old.id, &fresh, until_us, &actor, NULL),
+                     TM_OK);
+    tm_seen seen = {0};
+    assert_int_equal(tm__registry_key_list(registry, keep_terms, &seen, NULL), TM_OK);
+    assert_int_equal(seen.n, 2);
+    /* In order of ids, so either may come first; one of them ends. */
+    assert_non_null(strstr(seen.text, "analyst shop late 5/s 0;"));
+    assert_non_null(strstr(seen.text, "analyst shop late 5/s 1;"));
+    /* One that is over is not rotated. */
+    assert_int_equal(tm__registry_key_rotate(registry, old.id, &third, 1, &actor, NULL), TM_OK);
+    tm__key_create(&third);
+    assert_int_equal(tm__registry_key_rotate(registry, old.id, &third, until_us, &actor, NULL),
+                     TM_E_NOT_FOUND);
+    uint64_t n = 0;
     assert_int_equal(tm__registry_history_check(registry, &n, NULL), TM_OK);
     assert_int_equal(n, 3);
     tm__registry_close(registry);
@@ -125,6 +170,7 @@ static void a_job_of_an_older_epoch_is_lost(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(routes_come_in_name_order_with_their_champion),
+        TEST(a_rotated_key_hands_its_terms_on_and_ends),
         TEST(a_revoked_key_is_listed_and_not_live),
         TEST(a_job_of_an_older_epoch_is_lost),
     };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "serve/serve_priv.h"
@@ -22,25 +24,30 @@ static tm_access ask(const tm_keyring *keys, tm_permission permission, const cha
     return out;
 }
 
+static int by_id(const void *a, const void *b) {
+    return strcmp(((const tm_known_key *)a)->id, ((const tm_known_key *)b)->id);
+}
+
 /* Every endpoint of the table with every role, without a key, with a wrong one and with a revoked
  * one: what is allowed is exactly what the role's permissions say. */
 static void every_endpoint_and_every_role(void **state) {
     (void)state;
-    tm_key keys[4];
+    tm_key keys[TM_GUARD_AUDITOR];
     tm_key revoked;
-    tm_known_key known[4];
-    for (uint32_t i = 0; i < 4; i++) {
+    tm_known_key known[TM_GUARD_AUDITOR];
+    for (uint32_t i = 0; i < TM_GUARD_AUDITOR; i++) {
         tm__key_create(&keys[i]);
         known[i] = (tm_known_key){.role = (tm_guard_role)(i + 1), .hash = keys[i].hash};
         memcpy(known[i].id, keys[i].id, sizeof known[i].id);
     }
     tm__key_create(&revoked);
-    const tm_keyring ring = {.ever = true, .n = 4, .keys = known};
+    qsort(known, TM_GUARD_AUDITOR, sizeof known[0], by_id);
+    const tm_keyring ring = {.ever = true, .n = TM_GUARD_AUDITOR, .keys = known};
     const tm_keyring all_revoked = {.ever = true};
     for (uint32_t e = 0; e < tm__endpoint_count(); e++) {
         const tm_permission permission = tm__endpoint_get(e)->permission;
         const bool is_public = permission == TM_PERMISSION_PUBLIC;
-        for (uint32_t i = 0; i < 4; i++) {
+        for (uint32_t i = 0; i < TM_GUARD_AUDITOR; i++) {
             const tm_guard_role role = (tm_guard_role)(i + 1);
             const bool can = is_public || tm__guard_role_can(role, permission);
             const tm_access a = ask(&ring, permission, keys[i].text);
@@ -56,6 +63,68 @@ static void every_endpoint_and_every_role(void **state) {
         assert_int_equal(ask(&ring, permission, revoked.text).status, is_public ? 200 : 401);
         assert_int_equal(ask(&all_revoked, permission, NULL).status, is_public ? 200 : 401);
     }
+}
+
+static tm_access ask_about(const tm_keyring *ring, const char *key, const char *model,
+                           bool is_general, int64_t now_us) {
+    const tm_access_request r = {
+        .permission = TM_PERMISSION_PREDICT,
+        .api_key = tm__str(key),
+        .address = address,
+        .model = model == NULL ? (tm_str){NULL, 0} : tm__str(model),
+        .is_general = is_general,
+        .now_us = now_us,
+        .now_ns = 1,
+    };
+    tm_access out;
+    tm__access_check(ring, &r, &out);
+    return out;
+}
+
+static void a_key_of_one_model_is_for_that_model(void **state) {
+    (void)state;
+    tm_key key;
+    tm__key_create(&key);
+    char models[] = "late,churn";
+    tm_known_key known = {.role = TM_GUARD_CLIENT, .hash = key.hash, .models = models};
+    memcpy(known.id, key.id, sizeof known.id);
+    const tm_keyring ring = {.ever = true, .n = 1, .keys = &known};
+    assert_int_equal(ask_about(&ring, key.text, "late", false, 0).status, 200);
+    assert_int_equal(ask_about(&ring, key.text, "churn", false, 0).status, 200);
+    assert_int_equal(ask_about(&ring, key.text, "other", false, 0).status, 403);
+    assert_int_equal(ask_about(&ring, key.text, "", false, 0).status, 403);
+    assert_int_equal(ask_about(&ring, key.text, NULL, false, 0).status, 403);
+    assert_int_equal(ask_about(&ring, key.text, NULL, true, 0).status, 200);
+}
+
+static void a_key_ends_when_it_says(void **state) {
+    (void)state;
+    tm_key key;
+    tm__key_create(&key);
+    tm_known_key known = {.role = TM_GUARD_CLIENT, .hash = key.hash, .expires_us = 1000};
+    memcpy(known.id, key.id, sizeof known.id);
+    const tm_keyring ring = {.ever = true, .n = 1, .keys = &known};
+    assert_int_equal(ask_about(&ring, key.text, "late", false, 999).status, 200);
+    assert_int_equal(ask_about(&ring, key.text, "late", false, 1000).status, 401);
+}
+
+static void a_rate_that_is_used_up_says_when_to_come_again(void **state) {
+    (void)state;
+    tm_key key;
+    tm__key_create(&key);
+    tm_key_meter meter = {.refs = 1};
+    tm_known_key known = {.role = TM_GUARD_CLIENT,
+                          .hash = key.hash,
+                          .n_rates = 2,
+                          .rates = {{100, UINT64_C(1000000000)}, {2, UINT64_C(10000000000)}},
+                          .meter = &meter};
+    memcpy(known.id, key.id, sizeof known.id);
+    const tm_keyring ring = {.ever = true, .n = 1, .keys = &known};
+    assert_int_equal(ask_about(&ring, key.text, "late", false, 0).status, 200);
+    assert_int_equal(ask_about(&ring, key.text, "late", false, 0).status, 200);
+    const tm_access a = ask_about(&ring, key.text, "late", false, 0);
+    assert_int_equal(a.status, 429);
+    assert_int_equal(a.retry_after_s, 5);
 }
 
 static void without_keys_only_what_changes_nothing_is_open(void **state) {
@@ -131,6 +200,7 @@ static void a_key_may_stand_in_either_header(void **state) {
     tm_key key;
     tm__key_create(&key);
     tm_known_key known = {.role = TM_GUARD_ADMIN, .hash = key.hash};
+    memcpy(known.id, key.id, sizeof known.id);
     const tm_keyring ring = {.ever = true, .n = 1, .keys = &known};
     tm_access_request r = {.permission = TM_PERMISSION_ADMIN,
                            .api_key = tm__str(key.text),
@@ -154,6 +224,9 @@ static void a_key_may_stand_in_either_header(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_endpoint_and_every_role),
+        cmocka_unit_test(a_key_of_one_model_is_for_that_model),
+        cmocka_unit_test(a_key_ends_when_it_says),
+        cmocka_unit_test(a_rate_that_is_used_up_says_when_to_come_again),
         cmocka_unit_test(without_keys_only_what_changes_nothing_is_open),
         cmocka_unit_test(strange_hosts_and_origins_are_refused_while_there_is_no_key),
         cmocka_unit_test(a_key_may_stand_in_either_header),

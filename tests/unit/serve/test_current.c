@@ -99,7 +99,8 @@ static void keys_count_also_when_they_are_revoked(void **state) {
     tm__current_unref(c);
     tm_key key;
     tm__key_create(&key);
-    assert_int_equal(tm__registry_key_add(registry, &key, TM_GUARD_VIEWER, "k", &actor, NULL),
+    assert_int_equal(tm__registry_key_add(registry, &key, &(tm_key_terms){.role = TM_GUARD_VIEWER},
+                                          &actor, NULL),
                      TM_OK);
     c = load(registry, NULL, NULL);
     assert_true(c->keyring.ever);

@@ -35,7 +35,8 @@ static void an_open_address_needs_a_key(void **state) {
     tm_key key;
     tm__key_create(&key);
     assert_int_equal(tm__registry_open(*state, &registry, &err), TM_OK);
-    assert_int_equal(tm__registry_key_add(registry, &key, TM_GUARD_CLIENT, "test", &actor, &err),
+    assert_int_equal(tm__registry_key_add(registry, &key, &(tm_key_terms){.role = TM_GUARD_CLIENT},
+                                          &actor, &err),
                      TM_OK);
     tm__registry_close(registry);
     assert_int_equal(tm__server_open(*state, &options, &server, &err), TM_E_NOT_ALLOWED);
@@ -134,18 +135,20 @@ static uint32_t call_endpoint(serve_case *c, const tm_endpoint *endpoint, const 
 /* Over the wire: every endpoint of the table for every role, for nobody and for a wrong key. */
 static void every_endpoint_asks_every_role(void **state) {
     serve_case c;
-    tm_key keys[4];
+    tm_key keys[TM_GUARD_AUDITOR];
     serve_case_open(&c, *state, NULL);
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < TM_GUARD_AUDITOR; i++) {
         serve_case_key(&c, (tm_guard_role)(i + 1), &keys[i]);
     }
-    for (int i = 0; i < 100 && serve_case_call(&c, "/version", NULL, keys[3].text) != 200; i++) {
+    for (int i = 0;
+         i < 100 && serve_case_call(&c, "/version", NULL, keys[TM_GUARD_AUDITOR - 1].text) != 200;
+         i++) {
         tm__sleep_ms(10);
     }
     for (uint32_t e = 0; e < tm__endpoint_count(); e++) {
         const tm_endpoint *endpoint = tm__endpoint_get(e);
         const bool is_public = endpoint->permission == TM_PERMISSION_PUBLIC;
-        for (uint32_t i = 0; i < 4; i++) {
+        for (uint32_t i = 0; i < TM_GUARD_AUDITOR; i++) {
             const bool can =
                 is_public || tm__guard_role_can((tm_guard_role)(i + 1), endpoint->permission);
             const uint32_t status = call_endpoint(&c, endpoint, keys[i].text);
