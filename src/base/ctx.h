@@ -58,7 +58,7 @@ typedef struct tm_ctx {
     tm_budget *budget;             /* may be NULL: none */
     tm_progress_fn progress;       /* may be NULL */
     void *progress_arg;
-    uint64_t memory_limit; /* bytes that fits may bring tm__mem_bytes() to; 0: none */
+    uint64_t memory_limit; /* bytes that a training may bring tm__mem_bytes() to; 0: none */
     struct tm_checkpoint
         *checkpoint; /* of model/checkpoint.h: fits keep their state; may be NULL */
 } tm_ctx;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks are those of malloc. Large ones are counted by what malloc gave, before they go out and
+ * before they end, so that tm__mem_bytes() is what is held; a limit refuses a block before it is
+ * asked for. Counters are relaxed atomics: no order between them is promised.
+ */
 #include "base/mem.h"
 
 #include <malloc.h>
@@ -18,7 +23,9 @@ static _Atomic uint64_t n_calls;
 static _Atomic uint64_t n_alive;
 static _Atomic uint64_t n_bytes; /* of blocks of LARGE and more */
 static _Atomic uint64_t n_bytes_peak;
-static _Atomic uint64_t fail_at; /* value of n_calls that fails; 0: none */
+static _Atomic uint64_t bytes_max; /* of n_bytes; 0: any */
+static _Atomic uint64_t n_refused; /* blocks, for bytes_max */
+static _Atomic uint64_t fail_at;   /* value of n_calls that fails; 0: none */
 static _Atomic bool fail_forever;
 
 bool tm__size_mul(size_t a, size_t b, size_t *out) {
@@ -38,6 +45,20 @@ static bool count_call(void) {
         return true;
     }
     return call > nth && !atomic_load_explicit(&fail_forever, memory_order_relaxed);
+}
+
+/* Whether a block keeps the limit. What it replaces is alive until it has moved. */
+static bool keeps_limit(size_t bytes) {
+    const uint64_t max = atomic_load_explicit(&bytes_max, memory_order_relaxed);
+    if (max == 0 || bytes < LARGE) {
+        return true;
+    }
+    const uint64_t now = atomic_load_explicit(&n_bytes, memory_order_relaxed);
+    const bool keeps = now <= max && bytes <= max - now;
+    if (!keeps) {
+        atomic_fetch_add_explicit(&n_refused, 1, memory_order_relaxed);
+    }
+    return keeps;
 }
 
 static void count_bytes(void *block) {
@@ -82,7 +103,7 @@ static void *alloc_aligned(size_t bytes) {
 
 void *tm__mem_alloc(size_t n, size_t size) {
     size_t bytes;
-    if (!count_call() || !tm__size_mul(n, size, &bytes)) {
+    if (!count_call() || !tm__size_mul(n, size, &bytes) || !keeps_limit(bytes)) {
         return NULL;
     }
     return count_block(alloc_aligned(bytes));
@@ -97,7 +118,7 @@ void *tm__mem_zalloc(size_t n, size_t size) {
 }
 
 void *tm__mem_small(size_t bytes) {
-    if (!count_call() || bytes > PTRDIFF_MAX) {
+    if (!count_call() || bytes > PTRDIFF_MAX || !keeps_limit(bytes)) {
         return NULL;
     }
     return count_block(malloc(bytes == 0 ? 1 : bytes));
@@ -107,7 +128,7 @@ void *tm__mem_small_realloc(void *block, size_t bytes) {
     if (block == NULL) {
         return tm__mem_small(bytes);
     }
-    if (!count_call() || bytes > PTRDIFF_MAX) {
+    if (!count_call() || bytes > PTRDIFF_MAX || !keeps_limit(bytes)) {
         return NULL;
     }
     uncount_bytes(block);
@@ -129,7 +150,7 @@ void *tm__mem_realloc(void *block, size_t n, size_t size) {
     if (bytes <= usable && bytes >= usable / 2) {
         return block;
     }
-    void *moved = alloc_aligned(bytes);
+    void *moved = keeps_limit(bytes) ? alloc_aligned(bytes) : NULL;
     if (moved != NULL) {
         memcpy(moved, block, usable < bytes ? usable : bytes);
         count_bytes(moved);
@@ -163,6 +184,15 @@ char *tm__mem_strndup(const char *text, size_t len) {
 
 char *tm__mem_strdup(const char *text) {
     return tm__mem_strndup(text, strlen(text));
+}
+
+void tm__mem_limit(uint64_t bytes) {
+    atomic_store_explicit(&n_refused, 0, memory_order_relaxed);
+    atomic_store_explicit(&bytes_max, bytes, memory_order_relaxed);
+}
+
+uint64_t tm__mem_limit_refused(void) {
+    return atomic_load_explicit(&n_refused, memory_order_relaxed);
 }
 
 void tm__mem_fail_at(uint64_t nth, bool forever) {

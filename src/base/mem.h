@@ -37,6 +37,11 @@ char *tm__mem_strndup(const char *text, size_t len);
 uint64_t tm__mem_bytes(void);
 uint64_t tm__mem_bytes_peak(void);
 void tm__mem_bytes_reset(void);
+/** Refuse large blocks that would bring tm__mem_bytes() over a limit, from now on; 0: none. Threads
+ * that ask at the same moment may pass it by a block each. */
+void tm__mem_limit(uint64_t bytes);
+/** Blocks that were refused since the limit was set. */
+uint64_t tm__mem_limit_refused(void);
 
 /** Give SQLite this allocator; before its first use. */
 void tm__mem_sqlite_init(void);

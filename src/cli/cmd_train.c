@@ -311,6 +311,21 @@ static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool ju
     return report;
 }
 
+/* What is learned is published without a limit. Memory that was refused by it is not missing. */
+static tm_status lift_limit(const training *t, tm_status st, tm_err *err) {
+    const bool is_reached = st == TM_E_NOMEM && tm__mem_limit_refused() > 0;
+    tm__mem_limit(0);
+    if (!is_reached) {
+        return st;
+    }
+    char what[256];
+    (void)tm__str_copy(what, sizeof(what), tm__str(err->message));
+    const tm_status limit = TM_FAIL(err, TM_E_LIMIT, "the limit of %.0f MiB is reached: %.180s",
+                                    (double)t->memory_limit / (1 << 20), what);
+    tm_err_hint(err, "Raise --memory-limit, --drop columns, or give fewer rows.");
+    return limit;
+}
+
 tm_status cmd_train(tm_cli *cli, tm_err *err) {
     if (tm__cli_has(cli, "repeat")) {
         return tm__train_repeat(cli, err);
@@ -329,6 +344,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     if (st == TM_OK && tm__cli_has(cli, "continue")) {
         st = continue_options(&t, err);
     }
+    tm__mem_limit(t.memory_limit);
     if (st == TM_OK) {
         st = read_tables(&t, err);
     }
@@ -342,6 +358,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     if (st == TM_OK) {
         st = tm__train_run(&t.ctx, t.table, t.test, &t.options, &t.result, err);
     }
+    st = lift_limit(&t, st, err);
     if (st == TM_OK) {
         st = publish(&t, err);
     }

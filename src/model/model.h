@@ -112,6 +112,9 @@ struct tm_model_ops {
     void (*splits)(const tm_model *model, double *sums);
     json_t *(*describe)(
         const tm_model *model); /* what a person wants to know: {"n_trees": 120, ...} */
+    /* Bytes that a fit takes at the least, by rows, columns and parameters: cells are not looked
+     * at. NULL: not known. */
+    uint64_t (*needs)(const tm_fit_input *in, const tm_params *params, uint32_t n_threads);
     /* Targets that a fit with these parameters would refuse, NaN passed over: TM_E_INVALID names
      * the row. NULL: any number will do. */
     tm_status (*check_targets)(const tm_params *params, tm_task task, const double *y,

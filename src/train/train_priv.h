@@ -187,6 +187,18 @@ bool tm__candidate_draw(tm_search *search, tm_candidate *out, uint32_t draw);
 TM_NODISCARD tm_status tm__candidate_params(const tm_train_options *options,
                                             const tm_model_ops *ops, tm_params *params,
                                             uint32_t *out_n_set, tm_err *err);
+/* train_plan.c */
+/* Bytes at the moment that takes most. */
+typedef struct tm_train_plan {
+    uint64_t held;     /* the table, targets and splits */
+    uint64_t features; /* numbers of rows */
+    uint64_t fitting;  /* what the hungriest candidate takes at the least */
+    uint64_t answers;  /* of the rows to validate or test on */
+} tm_train_plan;
+/** What a training needs at the least, before it begins; TM_E_LIMIT when that is over
+ * ctx->memory_limit. Nothing is done without one. */
+TM_NODISCARD tm_status tm__train_plan_check(tm_ctx *ctx, const tm_search *search, bool is_single,
+                                            tm_train_plan *out, tm_err *err);
 /* train_rules.c */
 bool tm__train_has_rules(const tm_train_options *options);
 /** Rules name features of the data, monotone ones numbers. TM_E_USAGE. */

@@ -35,7 +35,8 @@ typedef struct run {
     tm_search search;
     tm_final final;
     tm_budget budget;
-    tm_stops stops; /* of a run with a budget of time */
+    tm_train_plan plan; /* with a limit of memory */
+    tm_stops stops;     /* of a run with a budget of time */
     tm_bundle *bundle;
     double *test_pred;
     double seconds_total, seconds_test;
@@ -113,7 +114,9 @@ static tm_status learn(run *r, tm_err *err) {
     uint32_t n_set = 0;
     tm__params_init(r->search.candidates[0].ops, &ignored);
     TM_TRY(tm__candidate_params(options, r->search.candidates[0].ops, &ignored, &n_set, err));
-    if (r->search.n_candidates == 1 && n_set > 0) {
+    const bool is_single = r->search.n_candidates == 1 && n_set > 0;
+    TM_TRY(tm__train_plan_check(r->ctx, &r->search, is_single, &r->plan, err));
+    if (is_single) {
         /* What a person fixed is not cut short by a default. */
         r->budget.work_limit = options->work;
         r->ctx->budget = &r->budget;
@@ -394,6 +397,13 @@ static json_t *make_report(const run *r, const json_t *notes, const tm_hash *has
                         json_pack("{s:I, s:I}", "planned",
                                   (json_int_t)r->final.model->bytes_planned, "peak",
                                   (json_int_t)tm__mem_bytes_peak()));
+    if (r->ctx->memory_limit > 0) {
+        json_t *needs =
+            json_pack("{s:I, s:I, s:I, s:I}", "table", (json_int_t)r->plan.held, "features",
+                      (json_int_t)r->plan.features, "fitting", (json_int_t)r->plan.fitting,
+                      "answers", (json_int_t)r->plan.answers);
+        json_object_set_new(json_object_get(report, "memory"), "needs", needs);
+    }
     json_object_set_new(report, "features", json_integer(tm__program_features(r->final.program)));
     json_object_set_new(report, "clock_cut", json_boolean(r->stops.n > 0));
     return report;

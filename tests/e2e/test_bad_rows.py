@@ -43,7 +43,7 @@ REFUSED = [
     ("a missing weight", table(60, w=at(20, "", 1.5)), ["--weight", "w"], 7, "the weight 'w' is not a number of at least 0"),
     ("every weight 0", table(60, w=lambda _: 0), ["--weight", "w"], 7, "the weight 'w' is 0 in every row"),
     ("trees of one leaf", table(60, ("x", "y")), ["--param", "gbdt.max_leaves=1"], 2, "2 to 1024"),
-    ("a limit below the need", table(60, ("x", "y")), ["--memory-limit", "1M"], None, "needs"),
+    ("a limit below the need", table(60, ("x", "y")), ["--memory-limit", "1M"], 7, "the limit of 1 MiB is reached"),
 ]
 
 

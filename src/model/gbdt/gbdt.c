@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "model/gbdt/gbdt_plan.h"
 #include "model/gbdt/gbdt_priv.h"
 
 #define MAGIC UINT32_C(0x42474D54) /* "TMGB" */
@@ -242,4 +243,5 @@ const tm_model_ops tm__gbdt_ops = {
     .splits = gbdt_splits,
     .describe = gbdt_describe,
     .check_targets = gbdt_check_targets,
+    .needs = tm__gbdt_plan_least,
 };

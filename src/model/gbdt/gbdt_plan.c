@@ -104,8 +104,9 @@ static tm_status refuse(const tm_gbdt_plan *plan, uint64_t allowed, tm_err *err)
     return st;
 }
 
-tm_status tm__gbdt_plan(const tm_fit_input *in, const tm_params *params, uint32_t n_threads,
-                        uint64_t allowed, tm_gbdt_plan *out, tm_err *err) {
+/* The plan that keeps what is allowed, else the least; false when that is more. */
+static bool plan_make(const tm_fit_input *in, const tm_params *params, uint32_t n_threads,
+                      uint64_t allowed, tm_gbdt_plan *out) {
     const uint64_t n = in->x->n_rows;
     const uint64_t k = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
     const uint64_t leaves = min_u64((uint64_t)params->values[TM_GBDT_LEAVES], n > 0 ? n : 1);
@@ -131,12 +132,26 @@ tm_status tm__gbdt_plan(const tm_fit_input *in, const tm_params *params, uint32_
         plan.slots_bytes = slots * (hist + 1);
         plan.hist_bytes = plan.n_lanes * (plan.slots_bytes + parts);
         plan.total_bytes = plan.row_bytes + plan.tree_bytes + plan.hist_bytes;
-        if (allowed == 0 || plan.total_bytes <= allowed) {
+        const bool keeps = allowed == 0 || plan.total_bytes <= allowed;
+        if (keeps || plan.n_lanes == 1) {
             *out = plan;
-            return TM_OK;
-        }
-        if (plan.n_lanes == 1) {
-            return refuse(&plan, allowed, err);
+            return keeps;
         }
     }
+}
+
+tm_status tm__gbdt_plan(const tm_fit_input *in, const tm_params *params, uint32_t n_threads,
+                        uint64_t allowed, tm_gbdt_plan *out, tm_err *err) {
+    tm_gbdt_plan plan;
+    if (!plan_make(in, params, n_threads, allowed, &plan)) {
+        return refuse(&plan, allowed, err);
+    }
+    *out = plan;
+    return TM_OK;
+}
+
+uint64_t tm__gbdt_plan_least(const tm_fit_input *in, const tm_params *params, uint32_t n_threads) {
+    tm_gbdt_plan plan;
+    (void)plan_make(in, params, n_threads, 1, &plan);
+    return plan.total_bytes;
 }

@@ -29,4 +29,7 @@ TM_NODISCARD tm_status tm__gbdt_plan(const tm_fit_input *in, const tm_params *pa
                                      uint32_t n_threads, uint64_t allowed, tm_gbdt_plan *out,
                                      tm_err *err);
 
+/** total_bytes of the least plan: what no limit can be below. */
+uint64_t tm__gbdt_plan_least(const tm_fit_input *in, const tm_params *params, uint32_t n_threads);
+
 #endif

@@ -130,6 +130,30 @@ static void large_blocks_are_counted_in_bytes(void **state) {
     assert_true(tm__mem_bytes_peak() - before < (6 << 20));
 }
 
+static void a_limit_refuses_large_blocks_over_it(void **state) {
+    (void)state;
+    const uint64_t held = tm__mem_bytes();
+    tm__mem_limit(held + (1 << 20));
+    void *half = tm__mem_alloc(600 << 10, 1);
+    assert_non_null(half);
+    assert_null(tm__mem_alloc(600 << 10, 1));
+    assert_null(tm__mem_zalloc(600 << 10, 1));
+    assert_null(tm__mem_small(600 << 10));
+    assert_null(tm__mem_realloc(half, 700 << 10, 1)); /* both would be alive */
+    assert_int_equal(tm__mem_limit_refused(), 4);
+    void *small = tm__mem_alloc(100, 1); /* is not counted */
+    assert_non_null(small);
+    assert_int_equal(tm__mem_limit_refused(), 4);
+    tm__mem_limit(0);
+    void *more = tm__mem_alloc(600 << 10, 1);
+    assert_non_null(more);
+    assert_int_equal(tm__mem_limit_refused(), 0);
+    tm__mem_free(more);
+    tm__mem_free(small);
+    tm__mem_free(half);
+    assert_int_equal(tm__mem_bytes(), held);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_and_counted),
@@ -138,6 +162,7 @@ int main(void) {
         cmocka_unit_test(small_blocks_grow_and_shrink),
         cmocka_unit_test(products_that_overflow_are_refused),
         cmocka_unit_test(the_nth_allocation_fails_once_or_for_ever),
+        cmocka_unit_test(a_limit_refuses_large_blocks_over_it),
         cmocka_unit_test(large_blocks_are_counted_in_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
