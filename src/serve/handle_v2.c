@@ -190,8 +190,12 @@ static char *read_inputs(infer *v, char *p) {
         if (parts.has_size && !take_bytes(v, &t, &parts)) {
             return NULL;
         }
-        if (v->n_tensors == TENSORS_MAX || !add_tensor(v, &t)) {
+        if (v->n_tensors == TENSORS_MAX) {
             tm__problem_reply(v->s.x, 413, "too-large", "the request has too many tensors", NULL);
+            return NULL;
+        }
+        if (!add_tensor(v, &t)) {
+            tm__problem_reply(v->s.x, 503, "out-of-memory", "out of memory", NULL);
             return NULL;
         }
         m = tm__scan_more(end, &after);

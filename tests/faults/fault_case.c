@@ -24,6 +24,10 @@
 #include "serve/serve.h"
 
 #define DEADLINE_MS 20000
+#define V2_BODY                                                                                    \
+    "{\"parameters\":{\"binary_data_output\":true},\"inputs\":[{\"name\":\"x\",\"shape\":[1],"     \
+    "\"datatype\":\"FP64\",\"data\":[0.2]},{\"name\":\"c\",\"shape\":[1],\"datatype\":\"BYTES\","  \
+    "\"data\":[\"b\"]}]}"
 #define ROW "{\"x\":0.7,\"c\":\"a\"}"
 #define TRAIN "train", "data.csv", "--target", "y", "--name", "made", "--entity", "id"
 #define SMALL "--learner", "gbdt", "--param", "gbdt.n_trees=5", "--threads", "1"
@@ -98,6 +102,7 @@ const fault_case fault_cases[] = {
      .says = "is made",
      .want = 0},
     {"key ls", "keyed", {"key", "ls", "--json"}, .want = 0},
+    {"key rotate", "keyed", {"key", "rotate", "KEYID"}, .says = "is made", .want = 0},
     {"key revoke", "keyed", {"key", "revoke", "KEYID"}, .says = "is revoked", .want = 0},
     {"data profile", "full", {"data", "profile", "data.csv", "--json"}, .want = 0},
     {"data check", "full", {"data", "check", "made", "new.csv", "--json"}, .want = 0},
@@ -137,18 +142,20 @@ const fault_case fault_cases[] = {
     {"http invocations", "keyed", .method = "POST", .target = "/invocations",
      .body = "{\"dataframe_split\":{\"columns\":[\"x\",\"c\"],\"data\":[[0.2,\"b\"]]}}",
      .want = 200},
-    {"http v2", "keyed", .method = "GET", .target = "/v2", .want = 200},
-    {"http v2 live", "keyed", .method = "GET", .target = "/v2/health/live", .want = 200},
-    {"http v2 ready", "keyed", .method = "GET", .target = "/v2/health/ready", .want = 200},
-    {"http v2 model", "keyed", .method = "GET", .target = "/v2/models/made/versions/1",
+    {"http v2_server", "keyed", .method = "GET", .target = "/v2", .want = 200},
+    {"http v2_live", "keyed", .method = "GET", .target = "/v2/health/live", .want = 200},
+    {"http v2_ready", "keyed", .method = "GET", .target = "/v2/health/ready", .want = 200},
+    {"http v2_model", "keyed", .method = "GET", .target = "/v2/models/made", .want = 200},
+    {"http v2_model_version", "keyed", .method = "GET", .target = "/v2/models/made/versions/1",
      .want = 200},
-    {"http v2 model ready", "keyed", .method = "GET", .target = "/v2/models/made/ready",
+    {"http v2_model_ready", "keyed", .method = "GET", .target = "/v2/models/made/ready",
      .want = 200},
-    {"http v2 infer", "keyed", .method = "POST", .target = "/v2/models/made/infer",
-     .body = "{\"parameters\":{\"binary_data_output\":true},\"inputs\":[{\"name\":\"x\","
-             "\"shape\":[1],\"datatype\":\"FP64\",\"data\":[0.2]},{\"name\":\"c\",\"shape\":[1],"
-             "\"datatype\":\"BYTES\",\"data\":[\"b\"]}]}",
+    {"http v2_model_version_ready", "keyed", .method = "GET",
+     .target = "/v2/models/made/versions/1/ready", .want = 200},
+    {"http v2_infer", "keyed", .method = "POST", .target = "/v2/models/made/infer", .body = V2_BODY,
      .want = 200},
+    {"http v2_infer_version", "keyed", .method = "POST",
+     .target = "/v2/models/made/versions/1/infer", .body = V2_BODY, .want = 200},
     {"http labels", "keyed", .method = "POST", .target = "/v1/labels",
      .body = "{\"labels\":[{\"model\":\"made\",\"entity\":\"r1\",\"time\":\"2024-01-01\","
              "\"label\":\"yes\"}]}",
