@@ -429,6 +429,17 @@ static void softmax(uint32_t n, double *z) {
     }
 }
 
+/* Nothing at all is shared alike. */
+static void shares(uint32_t n, double *z) {
+    double sum = 0.0;
+    for (uint32_t k = 0; k < n; k++) {
+        sum += z[k];
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        z[k] = sum > 0.0 ? z[k] / sum : 1.0 / n;
+    }
+}
+
 tm_link tm__model_link_of(const tm_model *model) {
     return model->has_link                     ? model->link
            : model->task == TM_TASK_BINARY     ? TM_LINK_SIGMOID
@@ -438,9 +449,12 @@ tm_link tm__model_link_of(const tm_model *model) {
 }
 
 void tm__model_link(tm_link link, uint32_t n_outputs, uint64_t n_rows, double *raw) {
-    if (link == TM_LINK_SIGMOID) {
+    if (link == TM_LINK_SIGMOID || link == TM_LINK_SHARES) {
         for (uint64_t i = 0; i < n_rows * n_outputs; i++) {
             raw[i] = tm__sigmoid(raw[i]);
+        }
+        for (uint64_t i = 0; link == TM_LINK_SHARES && i < n_rows; i++) {
+            shares(n_outputs, raw + i * n_outputs);
         }
     } else if (link == TM_LINK_EXP) {
         for (uint64_t i = 0; i < n_rows; i++) {

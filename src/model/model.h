@@ -128,8 +128,9 @@ typedef enum tm_link {
     TM_LINK_SOFTMAX, /* MULTICLASS */
     TM_LINK_EXP,     /* REGRESSION, of a model of the log */
     /* of imported models alone */
-    TM_LINK_SQUARE,  /* sign(x) * x^2 */
-    TM_LINK_SOFTPLUS /* log(1 + exp(x)) */
+    TM_LINK_SQUARE,   /* sign(x) * x^2 */
+    TM_LINK_SOFTPLUS, /* log(1 + exp(x)) */
+    TM_LINK_SHARES    /* MULTICLASS: sigmoid of each, then divided by their sum */
 } tm_link;
 
 struct tm_model { /* every state struct starts with this */

@@ -14,6 +14,10 @@ const char *tm__import_format(const void *data, size_t len) {
     if (tm__str_has_prefix(text, "tree\n") || tm__str_has_prefix(text, "tree\r\n")) {
         return "lightgbm";
     }
+    /* ir_version, the first field of every ONNX file. */
+    if (text.len > 2 && text.ptr[0] == 0x08 && text.ptr[1] > 0 && text.ptr[1] < 0x20) {
+        return "onnx";
+    }
     if (text.len > 1 && text.ptr[0] == '{') {
         return memchr("LlIiU#$", text.ptr[1], 7) != NULL ? "xgboost-ubj" : "xgboost";
     }
@@ -26,6 +30,9 @@ static tm_status read_format(tm_buf *bytes, tm_import_draft *draft, tm_err *err)
     }
     if (strcmp(draft->format, "xgboost") == 0) {
         return tm__import_xgboost(bytes, draft, err);
+    }
+    if (strcmp(draft->format, "onnx") == 0) {
+        return tm__import_onnx(bytes->data, bytes->len, draft, err);
     }
     tm_buf text;
     tm__buf_init(&text, TM_MAX_BUNDLE_BYTES);

@@ -418,13 +418,12 @@ static tm_status trees_add(build *b, tm_err *err) {
 
 /* ---- all of it ---- */
 
-static void front_copy(build *b) {
-    const tm_import_draft *d = b->draft;
-    const size_t bytes = d->n_columns * sizeof(float);
-    b->model->front.norm = d->front.norm;
-    memcpy(b->model->front.fill, d->front.fill, bytes);
-    memcpy(b->model->front.offset, d->front.offset, bytes);
-    memcpy(b->model->front.factor, d->front.factor, bytes);
+static tm_status front_copy(build *b, tm_err *err) {
+    const tm_front *front = &b->draft->front;
+    for (uint32_t i = 0; i < front->n_steps; i++) {
+        TM_TRY(tm__imported_add_step(b->model, front->steps[i].kind, front->steps[i].values, err));
+    }
+    return TM_OK;
 }
 
 static void weights_copy(build *b) {
@@ -454,7 +453,7 @@ static tm_status model_make(build *b, tm_err *err) {
     b->model->scale = d->scale;
     b->model->divide = d->divide;
     if (shape.has_front) {
-        front_copy(b);
+        TM_TRY(front_copy(b, err));
     }
     if (shape.kind == TM_IMPORTED_LINEAR) {
         weights_copy(b);

@@ -68,7 +68,7 @@ typedef struct tm_import_draft {
     uint32_t n_words, words_capacity;
     bool may_be_loose;     /* nodes that no path reaches are no fault */
     double *weights;       /* LINEAR [n_outputs x (n_columns + 1)] */
-    tm_front front;        /* arrays [n_columns], in the arena */
+    tm_front front;        /* values [n_columns] in the arena */
     const tm_str *classes; /* [n_outputs], 2 of BINARY; NULL: "0", "1", ... */
     json_t *notes;
 } tm_import_draft;
@@ -98,6 +98,8 @@ TM_NODISCARD tm_status tm__import_xgboost(tm_buf *bytes, tm_import_draft *draft,
 TM_NODISCARD tm_status tm__import_lightgbm(const char *data, size_t len, tm_import_draft *draft,
                                            tm_err *err);
 
+TM_NODISCARD tm_status tm__import_onnx(const void *data, size_t len, tm_import_draft *draft,
+                                       tm_err *err);
 /** UBJSON as JSON text, appended to out. */
 TM_NODISCARD tm_status tm__import_ubjson(const void *data, size_t len, tm_buf *out, tm_err *err);
 

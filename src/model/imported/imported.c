@@ -6,7 +6,7 @@
  * precision, and so the same kernels walk them.
  *
  * Invariants.
- *   1. Every number of a model is finite, but for `fill`, which may be NaN; divide is over 0.
+ *   1. Every number of a model is finite; divide is at least 1.
  *   2. Raw scores are within +-TM_MODEL_SCORE_MAX: sums are cut there.
  *   3. With a front there are at most TM_FRONT_COLS_MAX columns.
  */
@@ -44,23 +44,11 @@ tm_imported *tm__imported_create(const tm_imported_shape *shape) {
     self->scale = self->divide = 1;
     self->front.is_used = shape->has_front;
     const size_t n = shape->n_cols;
-    bool ok = true;
-    if (shape->has_front) {
-        self->front.fill = tm__mem_zalloc(n, sizeof(float));
-        self->front.offset = tm__mem_zalloc(n, sizeof(float));
-        self->front.factor = tm__mem_zalloc(n, sizeof(float));
-        ok = self->front.fill != NULL && self->front.offset != NULL && self->front.factor != NULL;
-        for (size_t c = 0; ok && c < n; c++) {
-            self->front.fill[c] = NAN;
-            self->front.factor[c] = 1;
-        }
-    }
     self->gains = tm__mem_zalloc(n, sizeof(double));
     if (shape->kind == TM_IMPORTED_LINEAR) {
         self->weights = tm__mem_zalloc(shape->n_outputs * (n + 1), sizeof(double));
     }
-    if (!ok || self->gains == NULL ||
-        (shape->kind == TM_IMPORTED_LINEAR && self->weights == NULL) ||
+    if (self->gains == NULL || (shape->kind == TM_IMPORTED_LINEAR && self->weights == NULL) ||
         tm__forest_init(&self->forest, shape->n_outputs, shape->n_cols, NULL) != TM_OK) {
         tm__imported_free(&self->base);
         return NULL;
@@ -72,9 +60,9 @@ void tm__imported_free(tm_model *model) {
     if (model != NULL) {
         tm_imported *self = (tm_imported *)model;
         tm__forest_done(&self->forest);
-        tm__mem_free(self->front.fill);
-        tm__mem_free(self->front.offset);
-        tm__mem_free(self->front.factor);
+        for (uint32_t i = 0; i < self->front.n_steps; i++) {
+            tm__mem_free(self->front.steps[i].values);
+        }
         tm__mem_free(self->weights);
         tm__mem_free(self->gains);
         tm__mem_free(self);
@@ -92,26 +80,72 @@ static tm_status fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *param
 
 /* ---- the front ---- */
 
+static bool is_norm(tm_front_kind kind) {
+    return kind >= TM_FRONT_NORM_MAX;
+}
+
+tm_status tm__imported_add_step(tm_imported *model, tm_front_kind kind, const float *values,
+                                tm_err *err) {
+    tm_front *front = &model->front;
+    TM_ASSERT(front->is_used);
+    if (front->n_steps == TM_FRONT_STEPS_MAX) {
+        return TM_FAIL(err, TM_E_LIMIT, "more than %u steps come before the model",
+                       TM_FRONT_STEPS_MAX);
+    }
+    float *copy = NULL;
+    if (!is_norm(kind)) {
+        copy = tm__mem_alloc(model->base.n_cols, sizeof(float));
+        if (copy == NULL) {
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory for a step");
+        }
+        memcpy(copy, values, model->base.n_cols * sizeof(float));
+    }
+    front->steps[front->n_steps++] = (tm_front_step){kind, copy};
+    return TM_OK;
+}
+
+static void norm_row(tm_front_kind kind, uint32_t n_cols, float *x) {
+    float sum = 0, most = 0;
+    for (uint32_t c = 0; c < n_cols; c++) {
+        most = fabsf(x[c]) > most ? fabsf(x[c]) : most;
+        sum += kind == TM_FRONT_NORM_L2 ? x[c] * x[c] : fabsf(x[c]);
+    }
+    const float by = kind == TM_FRONT_NORM_MAX  ? most
+                     : kind == TM_FRONT_NORM_L1 ? sum
+                                                : (float)tm__sqrt((double)sum);
+    for (uint32_t c = 0; by != 0 && c < n_cols; c++) {
+        x[c] /= by;
+    }
+}
+
+/* One step over a row. */
+static void step_row(const tm_front_step *step, uint32_t n_cols, float *x) {
+    const float *v = step->values;
+    for (uint32_t c = 0; c < n_cols && !is_norm(step->kind); c++) {
+        x[c] = step->kind == TM_FRONT_SUB   ? x[c] - v[c]
+               : step->kind == TM_FRONT_MUL ? x[c] * v[c]
+               : step->kind == TM_FRONT_ADD ? x[c] + v[c]
+               : step->kind == TM_FRONT_DIV ? x[c] / v[c]
+               : isnan(x[c])                ? v[c]
+                                            : x[c];
+    }
+    if (is_norm(step->kind)) {
+        norm_row(step->kind, n_cols, x);
+    }
+}
+
 /* Row `row` of cols becomes values [n_cols]. */
 static void front_row(const tm_front *front, uint32_t n_cols, const double *const *cols,
                       uint64_t row, double *values) {
-    float sum = 0, most = 0;
+    float x[TM_FRONT_COLS_MAX];
     for (uint32_t c = 0; c < n_cols; c++) {
-        float x = (float)cols[c][row];
-        x = (x - front->offset[c]) * front->factor[c];
-        x = isnan(x) ? front->fill[c] : x;
-        values[c] = (double)x;
-        most = fabsf(x) > most ? fabsf(x) : most;
-        sum += front->norm == TM_NORM_L2 ? x * x : fabsf(x);
+        x[c] = (float)cols[c][row];
     }
-    if (front->norm == TM_NORM_NONE) {
-        return;
+    for (uint32_t i = 0; i < front->n_steps; i++) {
+        step_row(&front->steps[i], n_cols, x);
     }
-    const float by = front->norm == TM_NORM_MAX  ? most
-                     : front->norm == TM_NORM_L1 ? sum
-                                                 : (float)tm__sqrt((double)sum);
-    for (uint32_t c = 0; by != 0 && c < n_cols; c++) {
-        values[c] = (double)((float)values[c] / by);
+    for (uint32_t c = 0; c < n_cols; c++) {
+        values[c] = (double)x[c];
     }
 }
 
@@ -339,7 +373,7 @@ static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
                               model->n_outputs,
                               model->n_cols,
                               model->n_rounds,
-                              self->front.is_used ? 1u + (uint32_t)self->front.norm : 0u};
+                              self->front.is_used ? 1u + self->front.n_steps : 0u};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         tm__buf_u32(out, words[i]);
     }
@@ -348,10 +382,12 @@ static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
     for (uint32_t c = 0; c < model->n_cols; c++) {
         tm__buf_f64(out, self->gains[c]);
     }
-    for (uint32_t c = 0; self->front.is_used && c < model->n_cols; c++) {
-        tm__buf_f64(out, (double)self->front.fill[c]);
-        tm__buf_f64(out, (double)self->front.offset[c]);
-        tm__buf_f64(out, (double)self->front.factor[c]);
+    for (uint32_t i = 0; i < self->front.n_steps; i++) {
+        const tm_front_step *step = &self->front.steps[i];
+        tm__buf_u32(out, (uint32_t)step->kind);
+        for (uint32_t c = 0; step->values != NULL && c < model->n_cols; c++) {
+            tm__buf_f64(out, (double)step->values[c]);
+        }
     }
     if (self->kind == TM_IMPORTED_TREES) {
         return tm__forest_save(&self->forest, out, err);
@@ -368,6 +404,7 @@ static bool link_fits(uint32_t task, uint32_t link) {
     case TM_LINK_SIGMOID:
         return true;
     case TM_LINK_SOFTMAX:
+    case TM_LINK_SHARES:
         return task == TM_TASK_MULTICLASS;
     case TM_LINK_EXP:
     case TM_LINK_SQUARE:
@@ -386,15 +423,24 @@ static bool outputs_fit(uint32_t task, uint32_t n_outputs) {
            n_outputs == 1;
 }
 
-/* A number of single precision; false when it is none, or is not finite and may not be NaN. */
-static bool read_f32(tm_reader *reader, bool may_be_nan, float *out) {
-    const double value = tm__reader_f64(reader);
-    *out = (float)value;
-    return isnan(value) ? may_be_nan : isfinite(*out) && (double)*out == value; /* exact */
+/* A step: values are finite numbers of single precision. */
+static tm_status read_step(tm_reader *reader, tm_imported *self, tm_err *err) {
+    const uint32_t kind = tm__reader_u32(reader);
+    float values[TM_FRONT_COLS_MAX];
+    bool ok = kind >= TM_FRONT_SUB && kind <= TM_FRONT_NORM_L2;
+    for (uint32_t c = 0; ok && kind < TM_FRONT_NORM_MAX && c < self->base.n_cols; c++) {
+        const double value = tm__reader_f64(reader);
+        values[c] = (float)value;
+        ok = isfinite(values[c]) && (double)values[c] == value && !reader->failed;
+    }
+    if (!ok) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "imported model has a bad step before it");
+    }
+    return tm__imported_add_step(self, (tm_front_kind)kind, values, err);
 }
 
 static tm_status read_head(tm_reader *reader, tm_imported_shape *shape, uint32_t *out_rounds,
-                           tm_norm *out_norm, tm_err *err) {
+                           uint32_t *out_steps, tm_err *err) {
     const uint32_t magic = tm__reader_u32(reader), version = tm__reader_u32(reader);
     if (reader->failed || magic != MAGIC) {
         return TM_FAIL(err, TM_E_INTEGRITY, "not an imported model");
@@ -411,7 +457,7 @@ static tm_status read_head(tm_reader *reader, tm_imported_shape *shape, uint32_t
     const uint32_t front = tm__reader_u32(reader);
     if (reader->failed || kind < TM_IMPORTED_TREES || kind > TM_IMPORTED_LINEAR ||
         !outputs_fit(task, shape->n_outputs) || !link_fits(task, link) ||
-        shape->n_cols > TM_MAX_COLS || front > 1 + TM_NORM_L2 ||
+        shape->n_cols > TM_MAX_COLS || front > 1 + TM_FRONT_STEPS_MAX ||
         (front > 0 && shape->n_cols > TM_FRONT_COLS_MAX) ||
         /* Before anything is allocated: as many bytes have to be there. */
         (uint64_t)shape->n_cols * 8 * (kind == TM_IMPORTED_LINEAR ? 1u + shape->n_outputs : 1u) >
@@ -422,11 +468,11 @@ static tm_status read_head(tm_reader *reader, tm_imported_shape *shape, uint32_t
     shape->task = (tm_task)task;
     shape->link = (tm_link)link;
     shape->has_front = front > 0;
-    *out_norm = front > 0 ? (tm_norm)(front - 1) : TM_NORM_NONE;
+    *out_steps = front > 0 ? front - 1 : 0;
     return TM_OK;
 }
 
-static tm_status read_body(tm_reader *reader, tm_imported *self, tm_err *err) {
+static tm_status read_body(tm_reader *reader, tm_imported *self, uint32_t n_steps, tm_err *err) {
     const uint32_t n_cols = self->base.n_cols;
     self->scale = tm__reader_f64(reader);
     self->divide = tm__reader_f64(reader);
@@ -435,10 +481,8 @@ static tm_status read_body(tm_reader *reader, tm_imported *self, tm_err *err) {
         self->gains[c] = tm__reader_f64(reader);
         ok = ok && self->gains[c] >= 0 && self->gains[c] <= 1e300;
     }
-    for (uint32_t c = 0; self->front.is_used && c < n_cols; c++) {
-        ok = read_f32(reader, true, &self->front.fill[c]) &&
-             read_f32(reader, false, &self->front.offset[c]) &&
-             read_f32(reader, false, &self->front.factor[c]) && ok;
+    for (uint32_t i = 0; i < n_steps; i++) {
+        TM_TRY(read_step(reader, self, err));
     }
     if (self->kind == TM_IMPORTED_TREES) {
         tm_forest forest = {0};
@@ -460,17 +504,15 @@ static tm_status read_body(tm_reader *reader, tm_imported *self, tm_err *err) {
 static tm_status load(const void *data, size_t len, tm_model **out_model, tm_err *err) {
     tm_reader reader;
     tm_imported_shape shape = {0};
-    uint32_t n_rounds = 0;
-    tm_norm norm = TM_NORM_NONE;
+    uint32_t n_rounds = 0, n_steps = 0;
     tm__reader_init(&reader, data, len);
-    TM_TRY(read_head(&reader, &shape, &n_rounds, &norm, err));
+    TM_TRY(read_head(&reader, &shape, &n_rounds, &n_steps, err));
     tm_imported *self = tm__imported_create(&shape);
     if (self == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for an imported model");
     }
     self->base.n_rounds = n_rounds;
-    self->front.norm = norm;
-    const tm_status st = read_body(&reader, self, err);
+    const tm_status st = read_body(&reader, self, n_steps, err);
     if (st != TM_OK) {
         tm__imported_free(&self->base);
         return st;

@@ -232,6 +232,135 @@ def xgboost_rank(world, rounds):
     return xgboost(world, rounds, world.four, objective="rank:ndcg", group=[20] * (len(world.four) // 20))
 
 
+def plain_number(value):
+    value = value.item() if isinstance(value, np.generic) else value
+    return int(value) if isinstance(value, bool) else value
+
+
+def onnx(world, model, target, gaps=False, runtime=False):
+    """(write, answers, rows) of a scikit-learn model, by skl2onnx; the answers are scikit-learn's or ONNX Runtime's. Rows are single
+    precision, as trees of scikit-learn see them."""
+    import onnx.helper
+    from skl2onnx import to_onnx
+    plain = onnx.helper.make_attribute
+    # skl2onnx hands numpy's numbers to onnx, which takes Python's alone.
+    onnx.helper.make_attribute = lambda key, value, *rest, **more: plain(
+        key, [plain_number(v) for v in value] if isinstance(value, (list, np.ndarray)) else value, *rest, **more)
+    train, later = world.train[["amount", "age", "spent"]].astype(np.float32), world.later[["amount", "age", "spent"]].astype(np.float32)
+    if not gaps:
+        train, later = train.fillna(0), later.fillna(0)
+    x = train.to_numpy()
+    model.fit(x, target)
+    made = to_onnx(model, x[:1], target_opset={"": 15, "ai.onnx.ml": 3})
+    onnx.helper.make_attribute = plain
+    if runtime:
+        import onnxruntime
+        named = onnxruntime.InferenceSession(made.SerializeToString()).run(None, {"X": later.to_numpy()})[1]
+        answers = np.array([list(row.values()) for row in named])[:, 1]
+        return lambda folder: (folder / "model.onnx").write_bytes(made.SerializeToString()), answers, later
+    answers = model.predict_proba(later.to_numpy()) if hasattr(model, "predict_proba") else model.predict(later.to_numpy())
+    answers = answers[:, 1] if answers.ndim == 2 and answers.shape[1] == 2 else answers
+    return lambda folder: (folder / "model.onnx").write_bytes(made.SerializeToString()), answers, later
+
+
+COLUMNS = ("--columns", "amount,age,spent")
+
+
+@case("onnx_forest", *COLUMNS)
+def onnx_forest(world, rounds):
+    from sklearn.ensemble import RandomForestClassifier
+    return onnx(world, RandomForestClassifier(rounds, max_depth=6, random_state=1), world.binary)
+
+
+@case("onnx_forest_gaps", *COLUMNS)
+def onnx_forest_gaps(world, rounds):
+    """skl2onnx 1.20 loses where a forest of scikit-learn sends gaps: the file answers as ONNX Runtime does, not as scikit-learn."""
+    from sklearn.ensemble import RandomForestClassifier
+    return onnx(world, RandomForestClassifier(rounds, max_depth=6, random_state=1), world.binary, gaps=True, runtime=True)
+
+
+@case("onnx_forest_classes", *COLUMNS)
+def onnx_forest_classes(world, rounds):
+    from sklearn.ensemble import RandomForestClassifier
+    return onnx(world, RandomForestClassifier(rounds, max_depth=6, random_state=1), np.array(["a", "b", "c", "d"])[world.four])
+
+
+@case("onnx_forest_regression", *COLUMNS)
+def onnx_forest_regression(world, rounds):
+    from sklearn.ensemble import ExtraTreesRegressor
+    return onnx(world, ExtraTreesRegressor(rounds, max_depth=6, random_state=1), world.score)
+
+
+@case("onnx_boosting", *COLUMNS)
+def onnx_boosting(world, rounds):
+    from sklearn.ensemble import GradientBoostingClassifier
+    return onnx(world, GradientBoostingClassifier(n_estimators=rounds, random_state=1), world.binary)
+
+
+@case("onnx_boosting_classes", *COLUMNS)
+def onnx_boosting_classes(world, rounds):
+    from sklearn.ensemble import GradientBoostingClassifier
+    return onnx(world, GradientBoostingClassifier(n_estimators=rounds, random_state=1), world.four)
+
+
+@case("onnx_boosting_regression", *COLUMNS)
+def onnx_boosting_regression(world, rounds):
+    from sklearn.ensemble import GradientBoostingRegressor
+    return onnx(world, GradientBoostingRegressor(n_estimators=rounds, random_state=1), world.score)
+
+
+@case("onnx_hist", *COLUMNS)
+def onnx_hist(world, rounds):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    return onnx(world, HistGradientBoostingClassifier(max_iter=rounds, min_samples_leaf=5), world.binary, gaps=True)
+
+
+@case("onnx_hist_classes", *COLUMNS)
+def onnx_hist_classes(world, rounds):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    return onnx(world, HistGradientBoostingClassifier(max_iter=rounds, min_samples_leaf=5), world.four, gaps=True)
+
+
+@case("onnx_hist_regression", *COLUMNS)
+def onnx_hist_regression(world, rounds):
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    return onnx(world, HistGradientBoostingRegressor(max_iter=rounds, min_samples_leaf=5), world.score, gaps=True)
+
+
+@case("onnx_logistic", *COLUMNS)
+def onnx_logistic(world, _):
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    return onnx(world, make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()), world.binary, gaps=True)
+
+
+@case("onnx_logistic_classes", *COLUMNS)
+def onnx_logistic_classes(world, _):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    return onnx(world, make_pipeline(StandardScaler(), LogisticRegression()), world.four)
+
+
+@case("onnx_ridge", *COLUMNS)
+def onnx_ridge(world, _):
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MaxAbsScaler, RobustScaler
+    return onnx(world, make_pipeline(MaxAbsScaler(), RobustScaler(), Ridge()), world.score)
+
+
+@case("onnx_scaled_forest", *COLUMNS)
+def onnx_scaled_forest(world, rounds):
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, Normalizer
+    return onnx(world, make_pipeline(MinMaxScaler(), Normalizer("l2"), RandomForestClassifier(rounds, max_depth=4, random_state=1)),
+                world.binary)
+
+
 def write(name, out, rows, rounds):
     function, words = CASES[name]
     folder = out / name

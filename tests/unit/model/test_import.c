@@ -11,6 +11,7 @@ static void files_are_known_by_their_first_bytes(void **state) {
     assert_string_equal(tm__import_format(leaf, strlen(leaf)), "lightgbm");
     assert_string_equal(tm__import_format("{ \"learner\"", 11), "xgboost");
     assert_string_equal(tm__import_format("{L\0\0", 4), "xgboost-ubj");
+    assert_string_equal(tm__import_format("\x08\x09\x12\x01", 4), "onnx");
     assert_null(tm__import_format("tree", 4));
     assert_null(tm__import_format("", 0));
     tm_import import = {0};

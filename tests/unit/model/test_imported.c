@@ -11,7 +11,7 @@
 enum { N = 300, COLS = 3 };
 
 /* Two outputs, a front, and trees or weights. */
-static tm_imported *make(tm_imported_kind kind, bool has_front, tm_norm norm) {
+static tm_imported *make(tm_imported_kind kind, bool has_front, int norm) {
     const tm_imported_shape shape = {.kind = kind,
                                      .task = TM_TASK_MULTICLASS,
                                      .link = TM_LINK_SIGMOID,
@@ -22,11 +22,12 @@ static tm_imported *make(tm_imported_kind kind, bool has_front, tm_norm norm) {
     assert_non_null(self);
     self->scale = 2;
     self->divide = 3;
-    self->front.norm = norm;
-    for (uint32_t c = 0; c < COLS && has_front; c++) {
-        self->front.fill[c] = c == 0 ? NAN : 0.5F;
-        self->front.offset[c] = 0.25F * (float)c;
-        self->front.factor[c] = 2;
+    for (int step = TM_FRONT_SUB; has_front && step <= TM_FRONT_FILL; step++) {
+        const float values[COLS] = {0.5F, 2, 3};
+        assert_int_equal(tm__imported_add_step(self, (tm_front_kind)step, values, NULL), TM_OK);
+    }
+    if (has_front && norm > 0) {
+        assert_int_equal(tm__imported_add_step(self, (tm_front_kind)norm, NULL, NULL), TM_OK);
     }
     for (uint32_t k = 0; kind == TM_IMPORTED_LINEAR && k < 2 * (COLS + 1); k++) {
         self->weights[k] = 0.5 * k - 1;
@@ -49,7 +50,7 @@ static tm_imported *make(tm_imported_kind kind, bool has_front, tm_norm norm) {
     return self;
 }
 
-static void check_one(tm_imported_kind kind, bool has_front, tm_norm norm) {
+static void check_one(tm_imported_kind kind, bool has_front, int norm) {
     static double x[COLS][N], batch[2 * N];
     tm_imported *self = make(kind, has_front, norm);
     tm_model *again = NULL;
@@ -93,9 +94,10 @@ static void check_one(tm_imported_kind kind, bool has_front, tm_norm norm) {
 static void a_row_has_the_bits_of_its_batch_and_bytes_load_again(void **state) {
     (void)state;
     for (int kind = TM_IMPORTED_TREES; kind <= TM_IMPORTED_LINEAR; kind++) {
-        check_one((tm_imported_kind)kind, false, TM_NORM_NONE);
-        for (int norm = TM_NORM_NONE; norm <= TM_NORM_L2; norm++) {
-            check_one((tm_imported_kind)kind, true, (tm_norm)norm);
+        check_one((tm_imported_kind)kind, false, 0);
+        check_one((tm_imported_kind)kind, true, 0);
+        for (int norm = TM_FRONT_NORM_MAX; norm <= TM_FRONT_NORM_L2; norm++) {
+            check_one((tm_imported_kind)kind, true, norm);
         }
     }
 }
@@ -113,14 +115,16 @@ static void links_are_what_the_model_says(void **state) {
     raw[0] = raw[1] = 0;
     tm__model_link(TM_LINK_SIGMOID, 2, 1, raw);
     assert_true(raw[0] == 0.5 && raw[1] == 0.5);
-    tm_imported *self = make(TM_IMPORTED_LINEAR, false, TM_NORM_NONE);
+    tm__model_link(TM_LINK_SHARES, 2, 1, raw);
+    assert_true(raw[0] == 0.5 && raw[1] == 0.5);
+    tm_imported *self = make(TM_IMPORTED_LINEAR, false, 0);
     assert_int_equal(tm__model_link_of(&self->base), TM_LINK_SIGMOID);
     tm__imported_free(&self->base);
 }
 
 static void scores_stay_finite_for_any_row(void **state) {
     (void)state;
-    tm_imported *self = make(TM_IMPORTED_LINEAR, false, TM_NORM_NONE);
+    tm_imported *self = make(TM_IMPORTED_LINEAR, false, 0);
     const double cells[] = {1e308, -1e308, (double)INFINITY};
     const double *cols[] = {&cells[0], &cells[1], &cells[2]};
     const tm_feature features[COLS] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
