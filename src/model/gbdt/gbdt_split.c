@@ -9,9 +9,10 @@
  * only cuts along this order are tried: for one output the best subset is among them (Fisher 1958,
  * doi:10.1080/01621459.1958.10501479). That order is fitted to the same gradients, so small
  * categories stay on the right (CATEGORY_ROWS), sums are smoothed, a group has GROUP_ROWS rows
- * before a cut is tried after it, the left side has at most SET_MAX categories, and leaves below
- * get TM_SPLIT_SORTED_L2. The rules and values are those of LightGBM's documentation ("Advanced
- * Topics", "Parameters": cat_smooth, max_cat_threshold, min_data_per_group, max_cat_to_onehot).
+ * before a cut is tried after it, the left side has at most SET_MAX categories (more in a leaf of
+ * many rows, SET_ROWS, which orders them well), and leaves below get TM_SPLIT_SORTED_L2. The rules
+ * and values are those of LightGBM's documentation ("Advanced Topics", "Parameters": cat_smooth,
+ * max_cat_threshold, min_data_per_group, max_cat_to_onehot).
  *
  * Rules of columns. A column that may not act together with those above the leaf is passed over.
  * When values of leaves have limits, a side's value w = -G / (H + l2) is brought within them and
@@ -37,7 +38,8 @@
 
 enum {
     ONE_HOT_MAX = 4, /* categories that are tried one by one */
-    SET_MAX = 32,
+    SET_MAX = 32,    /* categories of a side in a small leaf, */
+    SET_ROWS = 2000, /* and one for each so many rows in a large one */
     CATEGORY_ROWS = 10,
     GROUP_ROWS = 100,
     CATEGORIES_MAX = 256
@@ -276,7 +278,8 @@ typedef struct category_order {
 static void find_sorted(const tm_split_scan *s, found *f, const category_order *order,
                         const int64_t *cells, tm_tree_set *set) {
     const uint32_t n = order->n;
-    const uint32_t tries = (n + 1) / 2 < SET_MAX ? (n + 1) / 2 : SET_MAX;
+    const double most = fmax(SET_MAX, s->h * s->rows_per_h / SET_ROWS);
+    const uint32_t tries = (n + 1) / 2 < most ? (n + 1) / 2 : (uint32_t)most;
     const double l2 = s->l2 + TM_SPLIT_SORTED_L2 / s->unit_h;
     int64_t sum = 0;
     double group = 0;
