@@ -5,7 +5,7 @@
  *
  * The file is read here and not in a child: this process lives for one import, holds nothing that a
  * fault could take along, and publishes only what was loaded again from its own bytes
- * (docs/decisions/0014-import.md).
+ * (docs/decisions/0015-import.md).
  */
 #include <math.h>
 #include <stdio.h>
