@@ -7,6 +7,10 @@
  * Rounding is at random (up with the probability of the fraction), so that a sum of many rounded
  * gradients has no bias; the random number of a row depends on the stream and the row alone.
  *
+ * A target far beyond the others would leave them few units, and every split would be its. So a
+ * gradient of squares over SATURATION times the mean size counts as that when splits are searched;
+ * at most one row in SATURATION does. Values of leaves come from the gradients as they are.
+ *
  * Source: Shi, Ke, Chen, Zheng, Liu 2022, "Quantized training of gradient boosting decision trees",
  * arXiv:2207.09682, for stochastic rounding; here with as many bits as fit instead of 2 to 5.
  */
@@ -28,6 +32,12 @@ enum { BLOCK = 256 };
 
 /* A probability of 0 in training data must not become an infinite score. */
 static const double PROBABILITY_MIN = 1e-15;
+
+/* Of the mean size of gradients. No set of ordinary rows comes near. */
+static const double SATURATION = 512;
+
+/* A packed gradient; with max_g it keeps to 16 bits. */
+#define PACKED_MAX (0x1p15 - 2)
 
 /* A gradient is a float: past this score no exp of it would be one with targets up to 1e15. */
 static const double SCORE_MAX = 50;
@@ -688,9 +698,15 @@ static TM_ALWAYS_INLINE int64_t round_random(double x, uint64_t random) {
     return (int64_t)(bits - magic_bits);
 }
 
+static TM_ALWAYS_INLINE double saturated(double g) {
+    const double low = g < -PACKED_MAX ? -PACKED_MAX : g;
+    return low > PACKED_MAX ? PACKED_MAX : low;
+}
+
 void tm__gradients_pack_ref(const tm_pack *p, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
-        const int64_t g = round_random((double)p->g[i] * p->per_g, p->random[i] & 0xFFFFFFFFu);
+        const int64_t g =
+            round_random(saturated((double)p->g[i] * p->per_g), p->random[i] & 0xFFFFFFFFu);
         const int64_t h = round_random((double)p->h[i] * p->per_h, p->random[i] >> 32);
         const bool counts = h == 0 && p->h[i] > 0;
         p->out[i] = (int32_t)(g * (1 << 16) + (counts ? 1 : h));
@@ -702,7 +718,8 @@ static TM_ALWAYS_INLINE void pack_loop(const tm_pack *pack, uint32_t n) {
     const tm_pack p = *pack;
 #pragma omp simd
     for (uint32_t i = 0; i < n; i++) {
-        const int64_t g = round_random((double)p.g[i] * p.per_g, p.random[i] & 0xFFFFFFFFu);
+        const double size = saturated((double)p.g[i] * p.per_g);
+        const int64_t g = round_random(size, p.random[i] & 0xFFFFFFFFu);
         const int64_t h = round_random((double)p.h[i] * p.per_h, p.random[i] >> 32);
         const int64_t one = (h == 0) & (p.h[i] > 0);
         p.out[i] = (int32_t)(((uint32_t)g << 16) + (uint32_t)(h + one));
@@ -766,7 +783,10 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
     /* A row fits 16 bits, and all rows 32. Rounding adds less than 1 to each row; what is left is
      * shared in proportion. */
     const double n = (double)loss->n_rows;
-    out->unit_g = fmax(out->sum_abs_g / (0x1p31 - 2 - n), out->max_abs_g / (0x1p15 - 2));
+    const double most = loss->spec.objective == TM_OBJECTIVE_SQUARED
+                            ? fmin(out->max_abs_g, SATURATION * out->sum_abs_g / n)
+                            : out->max_abs_g;
+    out->unit_g = fmax(out->sum_abs_g / (0x1p31 - 2 - n), most / PACKED_MAX);
     out->unit_h = fmax(out->sum_h / (0x1p32 - 2 - n), out->max_h / (0x1p16 - 2));
     if (has_counts(loss)) {
         out->unit_h = 1; /* hessians are counts */

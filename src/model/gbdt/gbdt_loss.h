@@ -126,8 +126,8 @@ typedef struct tm_pack {
     int32_t *out;           /* [n] */
 } tm_pack;
 
-/** g and h times per_g and per_h, rounded at random, packed; a row with a hessian over 0 gets at
- * least 1, so that rows with a weight can be counted by it. */
+/** g, kept to 16 bits, and h times per_g and per_h, rounded at random, packed; a row with a hessian
+ * over 0 gets at least 1, so that rows with a weight can be counted by it. */
 void tm__gradients_pack(const tm_pack *p, uint32_t n);
 /** The same bits, plainly. */
 void tm__gradients_pack_ref(const tm_pack *p, uint32_t n);

@@ -214,6 +214,45 @@ static void packed_rows_are_rounded_without_bias_and_cannot_overflow(void **stat
     tm__mem_free(d);
 }
 
+/* One target a million times the others: they keep units, and it is all but two in a packed row. */
+static void a_target_far_away_leaves_the_others_their_units(void **state) {
+    (void)state;
+    static const tm_objective objectives[] = {TM_OBJECTIVE_SQUARED, TM_OBJECTIVE_ABSOLUTE};
+    for (size_t o = 0; o < 2; o++) {
+        enum { N = 20000 };
+        double *y = tm__mem_alloc(N, sizeof(double)), *scores = tm__mem_zalloc(N, sizeof(double));
+        int32_t *packed = tm__mem_alloc(N, sizeof(int32_t));
+        tm_loss loss;
+        tm_gradients g;
+        for (uint64_t row = 0; row < N; row++)
+            y[row] = row == 77 ? 1e6 : made_random(1, row) * 2 - 1;
+        const tm_loss_spec spec = {
+            .task = TM_TASK_REGRESSION, .objective = objectives[o], .n_outputs = 1};
+        assert_int_equal(tm__loss_init(&spec, N, y, NULL, &loss, NULL), TM_OK);
+        assert_int_equal(tm__gradients_init(N, &g, NULL), TM_OK);
+        tm__gradients_fit(NULL, &loss, 0, &(tm_gradients_from){scores, NULL, NULL, 5}, &g);
+        tm__gradients_pack_rows(&g, 0, N, packed);
+        const double mean = g.sum_abs_g / N;
+        if (objectives[o] == TM_OBJECTIVE_SQUARED) {
+            assert_true(g.max_abs_g > 10000 * mean);
+            assert_int_equal(packed[77] >> 16, -((1 << 15) - 2));
+            assert_true(fabs(g.unit_g * 32766 / (512 * mean) - 1) < 1e-12);
+            assert_true(g.g[77] == -(float)(1e6 / loss.scale)); /* as it is, for the leaf */
+        } else {
+            assert_true(fabs(g.unit_g * 32766 - g.max_abs_g) < 1e-12); /* sizes are one */
+        }
+        for (uint64_t row = 0; row < N; row++) {
+            const double off = (packed[row] >> 16) * g.unit_g - (double)g.g[row];
+            assert_true(row == 77 || fabs(off) <= g.unit_g);
+        }
+        tm__gradients_done(&g);
+        tm__loss_done(&loss);
+        tm__mem_free(packed);
+        tm__mem_free(scores);
+        tm__mem_free(y);
+    }
+}
+
 static void hessians_of_squares_are_counts(void **state) {
     (void)state;
     loss_data *d = tm__mem_alloc(1, sizeof(*d));
@@ -363,6 +402,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_the_slopes_of_the_loss),
         cmocka_unit_test(packed_rows_are_rounded_without_bias_and_cannot_overflow),
+        cmocka_unit_test(a_target_far_away_leaves_the_others_their_units),
         cmocka_unit_test(hessians_of_squares_are_counts),
         cmocka_unit_test(no_constant_score_is_better_than_the_base),
         cmocka_unit_test(targets_of_one_class_or_one_value_give_finite_numbers),
