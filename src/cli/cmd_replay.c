@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
+#include "cli/put_rows.h"
 #include "cli/train_words.h"
 #include "serve/client.h"
 
@@ -41,56 +42,6 @@ typedef struct replay {
     tm_buf body, reply;
 } replay;
 
-static void put_value(tm_buf *out, const tm_column *column, uint64_t row) {
-    char text[64];
-    const tm_cell cell = tm__column_cell(column, row);
-    switch (cell.type) {
-    case TM_TYPE_NONE:
-        (void)tm__buf_text(out, "null");
-        break;
-    case TM_TYPE_BOOL:
-        (void)tm__buf_text(out, cell.i64 != 0 ? "true" : "false");
-        break;
-    case TM_TYPE_INT:
-        (void)tm__buf_printf(out, "%lld", (long long)cell.i64);
-        break;
-    case TM_TYPE_FLOAT:
-        (void)tm__buf_append(out, text, tm__f64_to_text(cell.f64, text));
-        break;
-    case TM_TYPE_TEXT:
-        (void)tm__json_write_text(out, cell.text);
-        break;
-    case TM_TYPE_DATE:
-        (void)tm__json_write_text(out, (tm_str){text, tm__date_to_text(cell.i64, text)});
-        break;
-    case TM_TYPE_TIME:
-        (void)tm__json_write_text(out, (tm_str){text, tm__time_to_text(cell.i64, text)});
-        break;
-    }
-}
-
-static void put_rows(replay *r, uint64_t row_end) {
-    tm__buf_reset(&r->body);
-    (void)tm__buf_text(&r->body, "{\"rows\": [");
-    for (uint64_t row = r->n_sent; row < row_end; row++) {
-        bool first = true;
-        (void)tm__buf_text(&r->body, row > r->n_sent ? ", {" : "{");
-        for (uint32_t c = 0; c < tm__table_cols(r->table); c++) {
-            const tm_column *column = tm__table_column(r->table, c);
-            if (c == r->label) {
-                continue;
-            }
-            (void)tm__buf_text(&r->body, first ? "" : ", ");
-            (void)tm__json_write_text(&r->body, tm__str(column->name));
-            (void)tm__buf_text(&r->body, ": ");
-            put_value(&r->body, column, row);
-            first = false;
-        }
-        (void)tm__buf_byte(&r->body, '}');
-    }
-    (void)tm__buf_text(&r->body, "]}");
-}
-
 static tm_status take_ids(replay *r, uint64_t row_end, tm_err *err) {
     json_t *reply = NULL;
     TM_TRY(tm__json_parse(r->reply.data, r->reply.len, TM_MAX_JSON_DEPTH, &reply, err));
@@ -115,7 +66,8 @@ static tm_status send_batch(replay *r, tm_err *err) {
     const uint64_t left = r->n_rows - r->n_sent;
     const uint64_t row_end = r->n_sent + (left < r->batch ? left : r->batch);
     (void)snprintf(path, sizeof(path), "/v1/routes/%s/predict", r->model);
-    put_rows(r, row_end);
+    tm__buf_reset(&r->body);
+    tm__cli_put_rows(&r->body, r->table, r->n_sent, row_end, r->label);
     if (r->body.no_memory) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a batch of rows");
     }
@@ -149,7 +101,7 @@ static tm_status send_labels(replay *r, tm_err *err) {
         (void)tm__buf_printf(&r->body,
                              "%s{\"prediction_id\": \"%s\", \"label\": ", n_labels == 0 ? "" : ", ",
                              r->ids[row]);
-        put_value(&r->body, column, row);
+        tm__cli_put_value(&r->body, column, row);
         (void)tm__buf_byte(&r->body, '}');
         n_labels++;
     }

@@ -257,6 +257,23 @@ def test_an_open_address_wants_a_key_and_tls(home):
     assert done.code == 4 and "--tls-cert" in done.err and "--behind-proxy" in done.err
 
 
+def test_a_load_counts_what_the_server_counts(home, open_server):
+    server = open_server("--threads", "2")
+    words = ["bench", "serve", "late", "data.csv", "--drop", "late", "--server", server.address, "--seconds", "0.5", "--json"]
+    closed = home.ok(*words, "--rows", "10", "--connections", "4").json
+    assert closed["ok"] > 10 and closed["failed"] == closed["lost"] == closed["unsent"] == 0 and closed["rows_per_request"] == 10
+    assert 0 < closed["ok_ms"]["p50"] <= closed["ok_ms"]["p99"] <= closed["ok_ms"]["max"]
+    opened = home.ok(*words, "--rate", "200").json
+    assert opened["ok"] + opened["refused"] + opened["unsent"] == 100
+    text = server.call("GET", "/metrics")[2].decode()
+    assert f'route="/v1/routes/{{route}}/predict",method="POST",code="200"}} {closed["ok"] + opened["ok"]}\n' in text
+    said = home.ok(*words[:-1])
+    assert "answers a second" in said.out and "p99" in said.out
+    assert home("bench", "serve", "nobody", *words[3:]).code == 1
+    assert home(*words, "--rows", "100000").code == 7
+    assert home(*words[:4], "--server", "127.0.0.1:1", "--seconds", "0.1").code == 6
+
+
 def test_keys_have_models_ends_and_rates(home, open_server):
     """In the shared home: the last test of this file that goes without a key."""
     server = open_server()

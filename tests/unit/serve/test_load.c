@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/load.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/net.h"
+#include "serve_case.h"
+#include "temp_home.h"
+#include "test.h"
+
+static tm_load_options options_of(const serve_case *c, const tm_buf *body) {
+    return (tm_load_options){
+        .address = tm__server_address(c->server),
+        .path = "/v1/routes/tiny/predict",
+        .bodies = body,
+        .n_bodies = 1,
+        .connections = 4,
+        .seconds = 0.3,
+    };
+}
+
+static void set_body(tm_buf *body, const char *text) {
+    tm__buf_init(body, 65536);
+    assert_true(tm__buf_text(body, text));
+}
+
+static void a_closed_loop_counts_what_was_answered(void **state) {
+    serve_case c;
+    tm_buf body;
+    tm_load_report r = {0};
+    serve_case_open(&c, *state, NULL);
+    set_body(&body, "{\"rows\":[]}");
+    tm_load_options o = options_of(&c, &body);
+    assert_int_equal(tm__load_run(&o, &r, NULL), TM_OK);
+    assert_true(r.n_ok > 4);
+    assert_int_equal(r.n_refused + r.n_failed + r.n_lost + r.n_unsent, 0);
+    assert_true(r.seconds >= 0.25);
+    assert_true(0 < r.ok_ms[TM_LOAD_P50] && r.ok_ms[TM_LOAD_P50] <= r.ok_ms[TM_LOAD_P99] &&
+                r.ok_ms[TM_LOAD_P99] <= r.ok_ms[TM_LOAD_MAX]);
+    /* The server counted the same. */
+    char want[160];
+    (void)snprintf(want, sizeof want,
+                   "route=\"/v1/routes/{route}/predict\",method=\"POST\",code=\"200\"} %llu\n",
+                   (unsigned long long)r.n_ok);
+    assert_int_equal(serve_case_call(&c, "/metrics", NULL, NULL), 200);
+    assert_non_null(strstr(c.body, want));
+    o.path = "/v1/routes/nobody/predict";
+    assert_int_equal(tm__load_run(&o, &r, NULL), TM_OK);
+    assert_int_equal(r.n_ok, 0);
+    assert_true(r.n_failed > 4);
+    char address[128];
+    (void)snprintf(address, sizeof address, "%s", o.address);
+    serve_case_close(&c);
+    o.address = address;
+    assert_int_equal(tm__load_run(&o, &r, NULL), TM_E_UNAVAILABLE);
+    tm__buf_done(&body);
+}
+
+static void an_open_loop_asks_as_often_as_it_says(void **state) {
+    serve_case c;
+    tm_buf body;
+    tm_load_report r = {0};
+    serve_case_open(&c, *state, NULL);
+    set_body(&body, "{\"rows\":[]}");
+    tm_load_options o = options_of(&c, &body);
+    o.rate = 500;
+    assert_int_equal(tm__load_run(&o, &r, NULL), TM_OK);
+    assert_int_equal(r.n_ok + r.n_unsent, 150);
+    assert_int_equal(r.n_refused + r.n_failed + r.n_lost, 0);
+    serve_case_close(&c);
+    tm__buf_done(&body);
+}
+
+/* Answers nobody: whoever is due later waits, and is counted. */
+static void a_server_that_stalls_is_charged_for_all_who_would_have_come(void **state) {
+    (void)state;
+    char address[128];
+    int listener = -1;
+    tm_buf body;
+    tm_load_report r = {0};
+    assert_int_equal(tm__net_listen("127.0.0.1:0", &listener, address, sizeof address, NULL),
+                     TM_OK);
+    set_body(&body, "{}");
+    const tm_load_options o = {.address = address,
+                               .path = "/",
+                               .bodies = &body,
+                               .n_bodies = 1,
+                               .connections = 2,
+                               .rate = 100,
+                               .seconds = 0.2};
+    /* A thread that accepts is not needed: the kernel completes the connections. */
+    assert_int_equal(tm__load_run(&o, &r, NULL), TM_OK);
+    assert_int_equal(r.n_lost, 2);
+    assert_int_equal(r.n_unsent, 18);
+    assert_int_equal(r.n_ok + r.n_refused + r.n_failed, 0);
+    tm__net_close(listener);
+    tm__buf_done(&body);
+}
+
+#define IN_HOME(test) cmocka_unit_test_setup_teardown(test, tm__temp_home_open, tm__temp_home_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_HOME(a_closed_loop_counts_what_was_answered),
+        IN_HOME(an_open_loop_asks_as_often_as_it_says),
+        cmocka_unit_test(a_server_that_stalls_is_charged_for_all_who_would_have_come),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
