@@ -521,6 +521,10 @@ static void refuse_broken(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     tm__exchange_reset(x);
     name_request(x);
+    if (conn->http.status == 405) { /* a reply to it names the methods that there are */
+        tm__endpoint_match(TM_OTHER_METHOD, conn->http.path, &x->match);
+        conn->http.status = x->match.path_exists ? 405 : 404;
+    }
     tm__prom_refused(conn->conns->desk->prom, conn->http.reason);
     tm__problem_reply(x, conn->http.status, "bad-request", conn->http.reason, NULL);
     x->retry_after_s = conn->http.status == 503 ? 1 : 0;

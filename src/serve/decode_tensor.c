@@ -4,7 +4,7 @@
  * [n, columns] in the order of the model's inputs. Values stand in JSON, flat or nested, or as
  * little-endian bytes; a text of BYTES has its length in four bytes before it.
  *
- * 1. null in JSON and NaN in bytes are missing values.
+ * 1. null in JSON is a missing value; so are NaN and an empty text in bytes, which have no null.
  * 2. A number in JSON keeps its digits, whatever floating-point type is named, so that it gives the
  *    bits that any other form of the request gives. A whole type wants whole numbers.
  */
@@ -155,7 +155,8 @@ static bool take_bytes(tm_tensor_cursor *c, tm_cell *out, bool *ok) {
     if (t->n_bytes - c->at < bits) {
         return false;
     }
-    *out = (tm_cell){.type = TM_TYPE_TEXT, .text = {(const char *)t->bytes + c->at, (size_t)bits}};
+    *out = (tm_cell){.type = bits == 0 ? TM_TYPE_NONE : TM_TYPE_TEXT,
+                     .text = {(const char *)t->bytes + c->at, (size_t)bits}};
     c->at += (size_t)bits;
     *ok = tm__str_is_utf8(out->text) &&
           (bits == 0 || memchr(out->text.ptr, '\0', out->text.len) == NULL);

@@ -4,12 +4,13 @@
  * place: the end of a line or a field becomes a NUL, and doubled quotes move together.
  *
  * CSV is that of RFC 4180 with LF or CRLF: commas, quotes around a field that needs them, each
- * record as long as the names. An empty field without quotes is a missing value.
+ * record as long as the names. What is missing in a file (nothing, NA, null, ?) is missing here.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "serve/decode_priv.h"
+#include "source/source.h"
 
 char *tm__lines_next(char *p) {
     p += strspn(p, " \t\r\n");
@@ -41,11 +42,10 @@ static field_end end_of(char *p, char **next) {
     return *p == ',' ? FIELD_COMMA : *p == '\n' || *p == '\0' ? FIELD_LINE : FIELD_BAD;
 }
 
-/* The field at *p as text; *is_plain is true when no quotes stand around it. */
-static field_end take_field(char **p, tm_str *out, bool *is_plain) {
+/* The field at *p as text. */
+static field_end take_field(char **p, tm_str *out) {
     char *from = *p;
-    *is_plain = *from != '"';
-    if (*is_plain) {
+    if (*from != '"') {
         const size_t len = strcspn(from, ",\n");
         const size_t n_cr = len > 0 && from[len] == '\n' && from[len - 1] == '\r' ? 1 : 0;
         *out = (tm_str){from, len - n_cr};
@@ -84,8 +84,7 @@ bool tm__decoder_open_csv(tm_decoder *d, tm_arena *arena) {
     }
     while (end == FIELD_COMMA && !d->is_full) {
         tm_str name = {NULL, 0};
-        bool is_plain = false;
-        end = take_field(&p, &name, &is_plain);
+        end = take_field(&p, &name);
         const uint32_t i = tm__plan_find(d->plan, name);
         if (end == FIELD_BAD || n_ignored == TM_MAX_COLS) {
             tm__decoder_error(d, (tm_str){NULL, 0}, NULL,
@@ -109,8 +108,7 @@ char *tm__decoder_read_csv(tm_decoder *d) {
     uint32_t n = 0;
     for (; end == FIELD_COMMA && !d->is_full; n++) {
         tm_cell cell = {.type = TM_TYPE_TEXT};
-        bool is_plain = false;
-        end = take_field(&p, &cell.text, &is_plain);
+        end = take_field(&p, &cell.text);
         if (end == FIELD_BAD) {
             tm__decoder_error(d, (tm_str){NULL, 0}, NULL,
                               "%s[%llu] has text behind a quote, or a quote that is not closed",
@@ -126,7 +124,7 @@ char *tm__decoder_read_csv(tm_decoder *d) {
         if (i >= d->plan->n_cells) {
             continue;
         }
-        cell.type = is_plain && cell.text.len == 0 ? TM_TYPE_NONE : TM_TYPE_TEXT;
+        cell.type = tm__csv_is_missing(cell.text) ? TM_TYPE_NONE : TM_TYPE_TEXT;
         const bool is_text =
             tm__str_is_utf8(cell.text) &&
             (cell.text.len == 0 || memchr(cell.text.ptr, '\0', cell.text.len) == NULL);

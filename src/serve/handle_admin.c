@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Labels, models and their moves. All of it waits for a disk, so it runs on the desk's thread. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,10 +61,23 @@ static const char *value_text(tm_arena *arena, const json_t *value) {
     return NULL;
 }
 
-static bool read_time(const json_t *value, int64_t *out_us) {
+/* 2.0 is the whole number 2. */
+static bool read_whole(const json_t *value, int64_t *out) {
+    const double number = json_number_value(value);
     if (json_is_integer(value)) {
-        *out_us = json_integer_value(value);
+        *out = json_integer_value(value);
         return true;
+    }
+    if (!json_is_real(value) || !(fabs(number) < 0x1p63) || floor(number) != number) {
+        return false;
+    }
+    *out = (int64_t)number;
+    return true;
+}
+
+static bool read_time(const json_t *value, int64_t *out_us) {
+    if (json_is_number(value)) { /* the least integer stands for no time */
+        return read_whole(value, out_us) && *out_us != TM_INT_MISSING;
     }
     return json_is_string(value) && tm__time_parse(tm__str(json_string_value(value)), out_us);
 }
@@ -82,6 +96,12 @@ static const char *read_label(tm_arena *arena, const json_t *item, tm_label *out
     }
     if (n_known != json_object_size(item)) {
         return "has a member that is not known";
+    }
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *name = json_object_get(item, names[i]);
+        if (name != NULL && !json_is_string(name) && !(i == 2 && json_is_number(name))) {
+            return "has a prediction_id, model or entity of another type than it must be";
+        }
     }
     out->prediction_id = tm__json_text(item, "prediction_id", NULL);
     out->model = tm__json_text(item, "model", NULL);
@@ -266,7 +286,8 @@ void tm__handle_promote(tm_exchange *x) {
     bool ok = false;
     const tm_actor actor = {.name = x->access.actor, .reason = read_reason(body, &ok)};
     const json_t *force = json_object_get(body, "force");
-    const int64_t number = tm__json_i64(body, "version", 0);
+    int64_t number = 0;
+    (void)read_whole(json_object_get(body, "version"), &number);
     const tm_promotion promotion = {.version = (uint32_t)number, .force = json_is_true(force)};
     tm_err err = {0};
     uint32_t from = 0;

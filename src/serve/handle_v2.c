@@ -13,6 +13,7 @@
  */
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -554,9 +555,7 @@ void tm__handle_v2_model(tm_exchange *x) {
     const tm_scoring s = {.served = served};
     const uint32_t n_outputs = tm__bundle_outputs(served->bundle);
     char version[16];
-    tm_buf text;
-    tm__buf_init(&text, sizeof version);
-    tm__buf_printf(&text, "%u", served->version);
+    (void)snprintf(version, sizeof version, "%u", served->version);
     json_t *inputs = json_array();
     json_t *outputs = json_array();
     for (uint32_t i = 0; i < schema->n_cols; i++) {
@@ -576,7 +575,6 @@ void tm__handle_v2_model(tm_exchange *x) {
     json_array_append_new(
         outputs, json_pack("{s:s, s:s, s:[i]}", "name", "id", "datatype", "BYTES", "shape", -1));
     tm__reply_json(x, json_pack("{s:s, s:[s], s:s, s:o, s:o}", "name", served->route, "versions",
-                                text.failed ? "" : (const char *)text.data, "platform", "tidemill",
-                                "inputs", inputs, "outputs", outputs));
-    tm__buf_done(&text);
+                                version, "platform", "tidemill", "inputs", inputs, "outputs",
+                                outputs));
 }

@@ -309,6 +309,22 @@ static bool check_head(tm_http *http) {
     return true;
 }
 
+/* The head begins with a word of letters, a blank and a path: then the path is known too. */
+static bool has_method(tm_http *http) {
+    const tm_str line = {(const char *)http->head.data, http->head.len};
+    size_t n = 0;
+    while (n < line.len && n <= 32 && line.ptr[n] >= 'A' && line.ptr[n] <= 'Z') {
+        n++;
+    }
+    if (n == 0 || n > 32 || n + 2 > line.len || line.ptr[n] != ' ' || line.ptr[n + 1] != '/') {
+        return false;
+    }
+    tm_str rest = {line.ptr + n + 1, line.len - n - 1};
+    http->path = tm__str_cut(&rest, ' ');
+    http->path = tm__str_cut(&http->path, '?');
+    return memchr(http->path.ptr, '\n', http->path.len) == NULL;
+}
+
 static size_t feed_head(tm_http *http, const char *data, size_t len) {
     const size_t before = http->head.len;
     const size_t room = http->limits->header_bytes_max - before;
@@ -342,6 +358,8 @@ static size_t feed_head(tm_http *http, const char *data, size_t len) {
             refuse(http, 505, "the protocol is not HTTP/1.1");
         } else if (e == HPE_INVALID_TRANSFER_ENCODING) {
             refuse(http, 501, "the transfer coding is not chunked");
+        } else if (e == HPE_INVALID_METHOD && has_method(http)) {
+            refuse(http, 405, "the method is not known");
         } else if (e != HPE_OK && e != HPE_PAUSED && e != HPE_PAUSED_UPGRADE) {
             refuse(http, 400, "not a well-formed HTTP request");
         } else if (check_head(http)) {

@@ -104,8 +104,6 @@ typedef struct tm_csv_value {
 
 /** What a text can be, and its value as that. */
 uint32_t tm__csv_examine(tm_str text, tm_csv_value *out);
-/** Missing in a text column too: nothing, NA, N/A, #N/A, null, NaN, ?. */
-bool tm__csv_is_missing(tm_str text);
 /** Type of a column with cells of these kinds; TM_TYPE_NONE when the order of day and month is
  * open, TM_TYPE_TEXT when all are missing. */
 tm_type tm__csv_decide(uint32_t kinds);

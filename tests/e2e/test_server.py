@@ -307,6 +307,9 @@ def test_paths_that_are_not_there(server):
         assert server.call(method, path, {"rows": []} if method == "POST" else None)[0] == 404, path
     status, headers, _ = server.call("DELETE", "/livez")
     assert status == 405 and headers["Allow"] == "GET, HEAD"
+    status, headers, _ = server.request("QUERY", "/v1/models?x=1")  # a method that not even the parser knows
+    assert status == 405 and headers["Allow"] == "GET, HEAD"
+    assert server.request("QUERY", "/nothing")[0] == 404
     assert server.call("GET", "/livez?what=1")[0] == 400
 
 

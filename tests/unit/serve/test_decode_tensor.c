@@ -91,6 +91,20 @@ static void bytes_become_the_numbers_they_are(void **state) {
     }
 }
 
+static void texts_are_fitted_and_an_empty_one_is_missing(void **state) {
+    (void)state;
+    double got[3] = {0};
+    static const char bytes[] = "\3\0\0\0-.5\0\0\0\0\2\0\0\0NA";
+    const tm_tensor tensor = {.name = TM_STR("v"),
+                              .type = TM_DATA_BYTES,
+                              .n_rows = 3,
+                              .n_cols = 1,
+                              .bytes = (const uint8_t *)bytes,
+                              .n_bytes = sizeof bytes - 1};
+    numbers_of(&tensor, got, 3);
+    assert_true(got[0] == -0.5 && isnan(got[1]) && isnan(got[2]));
+}
+
 static void json_may_be_flat_or_nested_and_keeps_its_digits(void **state) {
     (void)state;
     static const char *const texts[] = {"[0.1,null,1e300]", "[[0.1],[null],[1e300]]",
@@ -111,6 +125,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(datatypes_have_names_and_sizes),
         cmocka_unit_test(bytes_become_the_numbers_they_are),
+        cmocka_unit_test(texts_are_fitted_and_an_empty_one_is_missing),
         cmocka_unit_test(json_may_be_flat_or_nested_and_keeps_its_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

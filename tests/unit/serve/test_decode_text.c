@@ -35,6 +35,7 @@ static void csv_and_lines_give_the_same_answers(void **state) {
         "day,x,c\r\n1970-01-05,1.5,red\r\n,-2,\r\n",
         "\xEF\xBB\xBF\"x\",\"c\",\"day\"\n\n\"1.5\",\"red\",\"1970-01-05\"\n-2,NA,null\n\n",
         "y,x,c,day\nyes,1.5,red,1970-01-05\nno,-2,,",
+        "x,c,day\n 1.5 ,red,1970-01-05\n-2, N/A,\"\"",
     };
     char first[2][128];
     for (size_t i = 0; i < sizeof csv / sizeof csv[0]; i++) {

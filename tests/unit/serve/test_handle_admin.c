@@ -22,7 +22,7 @@ static void a_move_is_served_when_its_reply_is_there(void **state) {
     assert_int_equal(c.status, 401);
     for (int round = 0; round < 5; round++) {
         assert_int_equal(serve_case_call(&c, "/v1/models/tiny:promote",
-                                         "{\"version\":2,\"reason\":\"why not\"}", key.text),
+                                         "{\"version\":2.0,\"reason\":\"why not\"}", key.text),
                          200);
         assert_string_equal(c.body, "{\"model\":\"tiny\",\"version\":2,\"from\":1}");
         assert_int_equal(serve_case_call(&c, PREDICT, "{\"rows\":[]}", key.text), 200);
@@ -46,6 +46,8 @@ static const bad_move bad_moves[] = {
     {"/v1/models/tiny:promote", "{\"version\":0}", 400},
     {"/v1/models/tiny:promote", "{\"version\":4294967296}", 400},
     {"/v1/models/tiny:promote", "{\"version\":\"2\"}", 400},
+    {"/v1/models/tiny:promote", "{\"version\":2.5}", 400},
+    {"/v1/models/tiny:promote", "{\"version\":1e300}", 400},
     {"/v1/models/tiny:promote", "{\"version\":2,\"force\":1}", 400},
     {"/v1/models/tiny:promote", "{\"version\":2,\"reason\":7}", 400},
     {"/v1/models/tiny:promote", "{\"version\":2,\"what\":7}", 400},
@@ -97,6 +99,33 @@ static void a_label_joins_once(void **state) {
                    id);
     assert_int_equal(serve_case_call(&c, "/v1/labels", body, NULL), 200);
     assert_non_null(strstr(c.body, "\"conflict\":1"));
+    static const struct {
+        const char *time;
+        uint32_t status;
+    } times[] = {{"0", 200},
+                 {"1e15", 200},
+                 {"2.5", 400},
+                 {"-9223372036854775808", 400}, /* what stands for no time */
+                 {"1e300", 400},
+                 {"\"soon\"", 400},
+                 {"\"2001-01-01\"", 200}};
+    static const char *const wrong[] = {"\"entity\":{}", "\"entity\":true", "\"model\":7",
+                                        "\"prediction_id\":null"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char label[256];
+        (void)snprintf(label, sizeof label, "{\"labels\":[{%s%s,\"label\":\"yes\"}]}",
+                       i < 3 ? "\"prediction_id\":\"a\"," : "", wrong[i]);
+        assert_int_equal(serve_case_call(&c, "/v1/labels", label, NULL), 400);
+    }
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        char timed[256];
+        (void)snprintf(timed, sizeof timed,
+                       "{\"labels\":[{\"prediction_id\":\"none\",\"label\":\"yes\",\"time\":%s}]}",
+                       times[i].time);
+        if (serve_case_call(&c, "/v1/labels", timed, NULL) != times[i].status) {
+            fail_msg("%s: %s", timed, c.body);
+        }
+    }
     serve_case_close(&c);
 }
 
