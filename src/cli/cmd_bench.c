@@ -61,9 +61,11 @@ static tm_status make_bodies(bench *b, tm_err *err) {
         tm__buf_init(body, TM_MAX_BODY_BYTES);
         tm__cli_put_rows(body, b->table, b->n_bodies * b->rows, (b->n_bodies + 1) * b->rows,
                          without);
+        if (body->failed && body->no_memory) {
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory for the rows of a request");
+        }
         if (body->failed) {
-            return TM_FAIL(err, body->no_memory ? TM_E_NOMEM : TM_E_LIMIT,
-                           "%llu rows are more than a request may hold",
+            return TM_FAIL(err, TM_E_LIMIT, "%llu rows are more than a request may hold",
                            (unsigned long long)b->rows);
         }
         bytes += body->len;
