@@ -32,7 +32,7 @@
     10000u                     /* from the first byte to the end of headers (slowloris)          */
 #define TM_IO_TIMEOUT_MS 5000u /* between bytes of a body, and for a reader that does not read */
 #define TM_WAIT_MS                                                                                 \
-    50u /* a prediction that must wait longer for its turn is refused: late answers are waste */
+    200u /* a prediction that must wait longer for its turn is refused: late answers are waste */
 #define TM_MAX_IN_FLIGHT                                                                           \
     1024u /* exchanges in one queue; each may hold a body of the largest size */
 #define TM_IDLE_TIMEOUT_MS                                                                         \

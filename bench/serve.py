@@ -1,0 +1,258 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The server beside a bare socket, in one run: CPU of a request, latencies, overload, open connections.
+
+usage: bench/serve.py [--seconds S] [--rounds N] [--row-fields N]
+
+The server and the echo (bench/serve_echo.c: epoll, no parser, no model) answer the same requests with as many bytes, on core 0; wrk asks on
+core 1. CPU of a request is what the kernel charged to the process, over the requests that wrk counted. Models are trained here on made data
+(30 columns): 100 trees of 31 leaves and 500 of 255. A key is asked for and answers are logged, as in earnest. Each figure is the median of the
+rounds, with the smallest and the largest.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
+PROGRAM, ECHO = BUILD / "tidemill", BUILD / "bench" / "serve_echo"
+MODELS = {"100 x 31": ("small", 100, 31), "500 x 255": ("large", 500, 255)}
+
+
+def report(name, unit, values):
+    values = sorted(values)
+    print(f"{name:<64} {unit:<6} {statistics.median(values):10.2f}  [{values[0]:.2f} - {values[-1]:.2f}]", flush=True)
+
+
+def run(*words, cwd=None):
+    done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return done.stdout
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def cpu_seconds(pid):
+    """What the kernel charged to a process and its threads."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+        main_thread = int(file.read().split()[0])
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
+            total += int(file.read().split()[0])
+    return max(total, main_thread) * 1e-9
+
+
+class Process:
+    """A server on core 0, ready to answer."""
+
+    def __init__(self, words, port, cwd):
+        self.port = port
+        self.popen = subprocess.Popen(["taskset", "-c", "0", *map(str, words)], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(1000):
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.01)
+        raise AssertionError(f"{words} does not listen")
+
+    def stop(self):
+        self.popen.send_signal(signal.SIGTERM)
+        try:
+            self.popen.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+def make_home(folder, fields):
+    """Two models, a key, and a request of one row."""
+    rng = random.Random(1)
+    names = [f"field_{i:02d}" for i in range(fields)]
+    with open(folder / "data.csv", "w", encoding="utf-8") as out:
+        out.write(",".join(names) + ",y\n")
+        for _ in range(20000):
+            row = [rng.gauss(0, 1) for _ in names]
+            y = row[0] * row[1] + row[2] + 0.5 * rng.gauss(0, 1) > 0
+            out.write(",".join(f"{v:.5f}" for v in row) + f",{int(y)}\n")
+    for model, trees, leaves in MODELS.values():
+        run(PROGRAM, "train", "data.csv", "--target", "y", "--name", model, "--learner", "gbdt", "--param", f"gbdt.n_trees={trees}", "--param",
+            f"gbdt.max_leaves={leaves}", "--param", "gbdt.early_stopping=0", "--param", "gbdt.min_rows_in_leaf=5", "-q", cwd=folder)
+    key = json.loads(run(PROGRAM, "key", "create", "--role", "client", "--json", cwd=folder))["key"]
+    (folder / "key").write_text(key)
+    return key, {name: round(rng.gauss(0, 1), 5) for name in names}
+
+
+def write_lua(path, key, body):
+    path.write_text(f"""wrk.method = "POST"
+wrk.body = [==[{body}]==]
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Authorization"] = "Bearer {key}"
+""")
+    return path
+
+
+def wrk(port, path, lua, seconds, connections=32):
+    """(requests, p50 ms, p99 ms) of wrk on core 1."""
+    out = run("taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", lua, f"http://127.0.0.1:{port}{path}")
+    assert "Socket errors" not in out, out
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    n_refused = int(refused[1]) if refused else 0
+    units = {"us": 1e-3, "ms": 1, "s": 1e3}
+    points = {k: float(v) * units[u] for k, v, u in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)$", out, re.M)}
+    n = int(re.search(r"(\d+) requests in", out)[1])
+    if n_refused > 0:  # another program has the core: say so, the figures are worth little then
+        print(f"# {n_refused} of {n} requests were refused: this machine is not idle", flush=True)
+    assert n_refused < n / 20, out
+    return n, points["50"], points["99"]
+
+
+def measure(process, path, lua, seconds):
+    """Microseconds of CPU for a request, requests a second."""
+    wrk(process.port, path, lua, 1)
+    before, start = cpu_seconds(process.popen.pid), time.monotonic()
+    n, _, _ = wrk(process.port, path, lua, seconds)
+    return 1e6 * (cpu_seconds(process.popen.pid) - before) / n, n / (time.monotonic() - start)
+
+
+def reply_bytes(port, path, key, body):
+    request = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        s.sendall(request.encode())
+        reply = b""
+        while chunk := s.recv(65536):
+            reply += chunk
+    assert reply.startswith(b"HTTP/1.1 200"), reply[:200]
+    return len(reply)
+
+
+def serve(folder, *words):
+    port = free_port()
+    return Process([PROGRAM, "serve", "--listen", f"127.0.0.1:{port}", "--threads", "1", "-q", *words], port, folder)
+
+
+def bench_cpu(folder, key, row, options):
+    body = json.dumps({"rows": [row]})
+    lua = write_lua(folder / "one.lua", key, body)
+    server = serve(folder)
+    path = {name: f"/v1/routes/{model}/predict" for name, (model, _, _) in MODELS.items()}
+    size = reply_bytes(server.port, path["100 x 31"], key, body)
+    echo_port = free_port()
+    echo = Process([ECHO, echo_port, max(1, size - 90)], echo_port, folder)
+    seen = {name: [] for name in ["echo", *MODELS]}
+    rates = {name: [] for name in seen}
+    ratios = {name: [] for name in MODELS}
+    try:
+        for _ in range(options.rounds):
+            cpu, rate = measure(echo, "/", lua, options.seconds)
+            seen["echo"].append(cpu)
+            rates["echo"].append(rate)
+            for name in MODELS:
+                cpu, rate = measure(server, path[name], lua, options.seconds)
+                seen[name].append(cpu)
+                rates[name].append(rate)
+                ratios[name].append(cpu / seen["echo"][-1])
+    finally:
+        echo.stop()
+        server.stop()
+    print(f"# a request of {len(body)} bytes with {len(row)} fields, a reply of {size}; key and log on; 32 connections", flush=True)
+    for name, values in seen.items():
+        report(f"CPU of a request, {name}", "us", values)
+    for name, values in ratios.items():
+        report(f"CPU of a request, {name}, over the echo", "times", values)
+    for name, values in rates.items():
+        report(f"requests a second on one core, {name}", "1/s", values)
+    return statistics.median(rates["100 x 31"])
+
+
+def load(folder, port, model, rows, rate, seconds, connections=64):
+    """The report of `tidemill bench serve` on core 1."""
+    words = ["taskset", "-c", "1", PROGRAM, "bench", "serve", model, "data.csv", "--drop", "y", "--server", f"127.0.0.1:{port}", "--key-file", "key",
+             "--rows", rows, "--rate", rate, "--seconds", seconds, "--connections", connections, "--json"]
+    return json.loads(subprocess.run([str(w) for w in words], cwd=folder, capture_output=True, text=True, check=False).stdout)
+
+
+def bench_latency(folder, peak, options):
+    server = serve(folder)
+    try:
+        values = [load(folder, server.port, "small", 1, peak / 2, options.seconds) for _ in range(options.rounds)]
+    finally:
+        server.stop()
+    assert not any(v["failed"] or v["lost"] for v in values)
+    report("latency p50 at half load, 100 x 31, open loop", "ms", [v["ok_ms"]["p50"] for v in values])
+    report("latency p99 at half load, 100 x 31, open loop", "ms", [v["ok_ms"]["p99"] for v in values])
+
+
+def bench_overload(folder, options):
+    """Requests of 100 rows on the large model: the peak by closed loop, then three times that."""
+    server = serve(folder)
+    try:
+        peak = load(folder, server.port, "large", 100, 0, options.seconds, 8)["ok_per_second"]
+        over = load(folder, server.port, "large", 100, 3 * peak, max(options.seconds, options.overload), 256)
+        time.sleep(1)
+        after = load(folder, server.port, "large", 100, 0, options.seconds, 8)["ok_per_second"]
+    finally:
+        server.stop()
+    print(f"# overload: {over['ok']} answered, {over['refused']} refused, {over['failed']} failed, {over['lost']} lost, {over['unsent']} unsent", flush=True)
+    report("peak, 100 rows on 500 x 255, closed loop", "1/s", [peak])
+    report("goodput at three times that, over the peak", "times", [over["ok_per_second"] / peak])
+    report("refused at three times that: p99", "ms", [over["refused_ms"]["p99"]])
+    report("answered at three times that: p99", "ms", [over["ok_ms"]["p99"]])
+    report("peak a second later, over the peak", "times", [after / peak])
+
+
+def bench_connections(folder, key):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    n = min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100)
+    server = serve(folder)
+    held = []
+    try:
+        for _ in range(n):
+            s = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            s.sendall(f"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {key}\r\n\r\n".encode())
+            assert s.recv(1000).startswith(b"HTTP/1.1 200")
+            held.append(s)
+        with open(f"/proc/{server.popen.pid}/status", encoding="ascii") as file:
+            resident = int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) / 1024
+    finally:
+        for s in held:
+            s.close()
+        server.stop()
+    report(f"resident with {n} connections that asked once", "MiB", [resident])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=5, help="of each measurement (5)")
+    parser.add_argument("--rounds", type=int, default=7, help="of the CPU of a request (7)")
+    parser.add_argument("--overload", type=int, default=60, help="seconds of overload (60)")
+    parser.add_argument("--row-fields", type=int, default=30, help="columns of the made data (30)")
+    options = parser.parse_args()
+    if len(os.sched_getaffinity(0)) < 2:
+        sys.exit("bench/serve.py needs two cores: one for the server, one for who asks")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        key, row = make_home(folder, options.row_fields)
+        peak = bench_cpu(folder, key, row, options)
+        bench_latency(folder, peak, options)
+        bench_overload(folder, options)
+        bench_connections(folder, key)
+
+
+if __name__ == "__main__":
+    main()
