@@ -17,6 +17,7 @@
  *      is sent.
  */
 #include "serve/conn.h"
+#include "serve/unpack.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -462,9 +463,10 @@ static bool is_batch(const tm_exchange *x) {
     if (x->match.endpoint->permission != TM_PERMISSION_PREDICT) {
         return false;
     }
-    return body->len > BATCH_BYTES || (body->len > BATCH_EXPLAIN_BYTES &&
-                                       (tm__http_query(x->http->query, "explain").ptr != NULL ||
-                                        memmem(body->data, body->len, "\"explain\"", 9) != NULL));
+    return body->len > BATCH_BYTES || tm__unpack_is_needed(x) ||
+           (body->len > BATCH_EXPLAIN_BYTES &&
+            (tm__http_query(x->http->query, "explain").ptr != NULL ||
+             memmem(body->data, body->len, "\"explain\"", 9) != NULL));
 }
 
 /* The kernel does not say when a request came, but it came after the last time that the worker
@@ -510,7 +512,7 @@ static void dispatch(tm_conn *conn) {
             }
         } else if (endpoint->permission == TM_PERMISSION_PREDICT && has_waited_too_long(conn)) {
             refuse_overload(conn, "more requests than can be answered in time");
-        } else {
+        } else if (tm__unpack_body(x)) {
             endpoint->handle(x);
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/jobs.h"
+#include "serve/unpack.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -65,7 +66,7 @@ static void job_main(void *arg) {
         if (start_ns > x->deadline_ns) {
             x->retry_after_s = 1;
             tm__problem_reply(x, 503, "deadline", "the time that the request gave was over", NULL);
-        } else {
+        } else if (tm__unpack_body(x)) {
             x->match.endpoint->handle(x);
         }
         learn(self->jobs, bytes, tm__mono_ns() - start_ns);

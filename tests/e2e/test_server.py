@@ -4,14 +4,17 @@
 Sockets are used raw where a client library would repair what is sent.
 """
 import csv
+import gzip
 import http.client
 import json
 import random
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -149,6 +152,23 @@ def test_mlflow_forms_agree(server):
     assert server.call("POST", "/invocations", bodies[0], {"X-Tidemill-Route": "nobody"})[0] == 404
     assert server.call("POST", "/invocations", "a,b\n1,2\n", {"Content-Type": "text/plain"})[0] == 415
     assert server.call("POST", "/invocations", {"instances": rows, "inputs": rows})[0] == 400
+
+
+def test_bodies_may_be_packed_and_bombs_are_refused(server):
+    body = json.dumps({"rows": [ROW] * 3}).encode()
+    wanted = [p["probability"] for p in server.call("POST", "/v1/routes/late/predict", body, {"Content-Type": "application/json"})[2]["predictions"]]
+    zstd = subprocess.run(["zstd", "-q", "-c"], input=body, stdout=subprocess.PIPE, check=True).stdout
+    for coding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body)), ("zstd", zstd)):
+        headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+        status, _, reply = server.call("POST", "/v1/routes/late/predict", packed, headers)
+        assert status == 200 and [p["probability"] for p in reply["predictions"]] == wanted, (coding, reply)
+        assert server.call("POST", "/v1/routes/late/predict", packed[:-3], headers)[0] == 400
+        bomb = b" " * (50 << 20)
+        bomb = gzip.compress(bomb) if coding == "gzip" else zlib.compress(bomb) if coding == "deflate" else \
+            subprocess.run(["zstd", "-q", "-c"], input=bomb, stdout=subprocess.PIPE, check=True).stdout
+        status, _, reply = server.call("POST", "/v1/routes/late/predict", bomb, headers)
+        assert status == 413 and "a hundred times" in reply["detail"], (coding, status)
+    assert server.call("POST", "/v1/routes/late/predict", body, {"Content-Type": "application/json", "Content-Encoding": "br"})[0] == 415
 
 
 @pytest.mark.parametrize("row, words", [
