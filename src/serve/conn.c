@@ -166,6 +166,7 @@ tm_conn *tm__conn_create(tm_conns *conns, const tm_accepted *accepted) {
     conn->x.log = conns->log;
     conn->x.limits = &conns->limits;
     conn->x.http = &conn->http;
+    conn->x.content_type = "application/json"; /* as after each exchange */
     conn->x.desk = conns->desk;
     return conn;
 }

@@ -179,30 +179,61 @@ void tm__reply_json(tm_exchange *x, json_t *value) {
     json_decref(value);
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT", RFC 9110, 5.6.7. */
+static void put_two(char *out, uint32_t value) {
+    out[0] = (char)('0' + value / 10);
+    out[1] = (char)('0' + value % 10);
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", RFC 9110, 5.6.7. By hand, as what follows: every reply has it,
+ * and printf took a tenth of the time of a prediction. */
 static void write_date(tm_buf *out, int64_t now_us) {
     static const char days[] = "MonTueWedThuFriSatSun";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char text[] = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     tm_civil c;
     tm__civil_from_us(now_us, &c);
-    tm__buf_printf(out, "Date: %.3s, %02u %.3s %04lld %02u:%02u:%02u GMT\r\n",
-                   days + (size_t)c.weekday * 3, c.day, months + (size_t)(c.month - 1) * 3,
-                   (long long)c.year, c.hour, c.minute, c.second);
+    memcpy(text + 6, days + (size_t)c.weekday * 3, 3);
+    put_two(text + 11, c.day);
+    memcpy(text + 14, months + (size_t)(c.month - 1) * 3, 3);
+    put_two(text + 18, (uint32_t)(c.year / 100 % 100));
+    put_two(text + 20, (uint32_t)(c.year % 100));
+    put_two(text + 23, c.hour);
+    put_two(text + 26, c.minute);
+    put_two(text + 29, c.second);
+    tm__buf_append(out, text, sizeof text - 1);
+}
+
+static void field(tm_buf *out, const char *name, const char *value) {
+    tm__buf_text(out, name);
+    tm__buf_text(out, value);
+    tm__buf_text(out, "\r\n");
+}
+
+static void number_field(tm_buf *out, const char *name, uint64_t value) {
+    char text[24] = "";
+    size_t at = sizeof text - 1;
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    field(out, name, text + at);
 }
 
 bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *out) {
-    tm__buf_printf(out, "HTTP/1.1 %u %s\r\n", x->status, tm__problem_title(x->status));
+    char status[] = "HTTP/1.1 200 ";
+    status[9] = (char)('0' + x->status / 100 % 10);
+    put_two(status + 10, x->status % 100);
+    field(out, status, tm__problem_title(x->status));
     write_date(out, frame->now_us);
-    tm__buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", x->content_type,
-                   x->reply.len);
-    tm__buf_printf(out, "X-Request-Id: %s\r\n", x->request_id);
+    field(out, "Content-Type: ", x->content_type);
+    number_field(out, "Content-Length: ", x->reply.len);
+    field(out, "X-Request-Id: ", x->request_id);
     tm__buf_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
     if (x->has_model) {
         /* Names of models are checked when they are made; nothing else of a client stands here. */
-        tm__buf_printf(out,
-                       "X-Tidemill-Model: %s\r\nX-Tidemill-Version: %u\r\n"
-                       "X-Tidemill-Arm: champion\r\n",
-                       x->model, x->version);
+        field(out, "X-Tidemill-Model: ", x->model);
+        number_field(out, "X-Tidemill-Version: ", x->version);
+        tm__buf_text(out, "X-Tidemill-Arm: champion\r\n");
     }
     if (x->header_len > 0) {
         tm__buf_printf(out, "Inference-Header-Content-Length: %zu\r\n", x->header_len);

@@ -126,8 +126,64 @@ static void row_errors_end_at_their_maximum_and_without_memory(void **state) {
     close_exchange(&x);
 }
 
+static void a_head_is_as_the_standard_writes_it(void **state) {
+    (void)state;
+    static const struct {
+        unsigned status;
+        int64_t now_us;
+        size_t body;
+        const char *want;
+    } cases[] = {
+        {200, 784111777000000, 0,
+         "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: "
+         "application/json\r\nContent-Length: 0\r\nX-Request-Id: R1\r\n"},
+        {404, 1709251199999999, 7,
+         "HTTP/1.1 404 Not Found\r\nDate: Thu, 29 Feb 2024 23:59:59 GMT\r\nContent-Type: "
+         "application/json\r\nContent-Length: 7\r\nX-Request-Id: R1\r\n"},
+        {503, 0, 12345,
+         "HTTP/1.1 503 Service Unavailable\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+         "Content-Type: application/json\r\nContent-Length: 12345\r\nX-Request-Id: R1\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tm_exchange x = {
+            .request_id = "R1", .status = cases[i].status, .content_type = "application/json"};
+        tm_buf out;
+        tm__buf_init(&out, 65536);
+        tm__buf_init(&x.reply, 65536);
+        for (size_t k = 0; k < cases[i].body; k++) {
+            tm__buf_byte(&x.reply, 'x');
+        }
+        const tm_reply_frame frame = {.now_us = cases[i].now_us};
+        assert_true(tm__reply_write(&x, &frame, &out));
+        assert_int_equal(strncmp((char *)out.data, cases[i].want, strlen(cases[i].want)), 0);
+        tm__buf_done(&out);
+        tm__buf_done(&x.reply);
+    }
+}
+
+static void a_reply_names_its_model(void **state) {
+    (void)state;
+    tm_exchange x = {.request_id = "R1",
+                     .status = 200,
+                     .content_type = "application/json",
+                     .has_model = true,
+                     .model = "late",
+                     .version = 4294967295u};
+    tm_buf out;
+    tm__buf_init(&out, 65536);
+    tm__buf_init(&x.reply, 16);
+    assert_true(tm__reply_write(&x, &(tm_reply_frame){.close = true}, &out));
+    assert_non_null(strstr((char *)out.data, "X-Tidemill-Model: late\r\nX-Tidemill-Version: "
+                                             "4294967295\r\nX-Tidemill-Arm: champion\r\n"));
+    assert_non_null(strstr((char *)out.data, "Connection: close\r\n\r\n"));
+    tm__buf_done(&out);
+    tm__buf_done(&x.reply);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_head_is_as_the_standard_writes_it),
+        cmocka_unit_test(a_reply_names_its_model),
         cmocka_unit_test(a_problem_has_the_members_of_rfc_9457),
         cmocka_unit_test(an_inner_error_is_not_told),
         cmocka_unit_test(the_head_of_a_reply_is_whole),
