@@ -153,7 +153,7 @@ tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *o
         }
     }
     if (st == TM_OK && buf.failed) {
-        st = TM_FAIL(err, TM_E_NOMEM, "no room for a bundle of more than %zu bytes", buf.len);
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory for a bundle of more than %zu bytes", buf.len);
     }
     if (st == TM_OK) {
         tm_hash hash;
@@ -168,7 +168,7 @@ tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *o
         if (tm__buf_append(out, buf.data, buf.len)) {
             *out_hash = hash;
         } else {
-            st = TM_FAIL(err, TM_E_NOMEM, "no room for a bundle of %zu bytes", buf.len);
+            st = TM_FAIL(err, TM_E_NOMEM, "out of memory for a bundle of %zu bytes", buf.len);
         }
     }
     tm__buf_done(&buf);

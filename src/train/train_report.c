@@ -250,6 +250,8 @@ json_t *tm__train_importance(const tm_program *program, const tm_model *model) {
     double total = 0.0;
     if (shares == NULL || columns == NULL || out == NULL ||
         !tm__train_shares(program, model, shares)) {
+        json_decref(out);
+        out = tm__json_lost();
         goto out;
     }
     for (uint32_t i = 0; i < schema->n_cols; i++) {

@@ -63,6 +63,17 @@ const fault_case fault_cases[] = {
     {"predict gz", "full", {"predict", "made@2", "new.csv.gz", "--threads", "1"}, .want = 0},
     {"evaluate", "full", {"evaluate", "made", "new.csv", "--json"}, .want = 0},
     {"explain", "full", {"explain", "made", ROW, "--json"}, .want = 0},
+    {"model import",
+     "full",
+     {"model", "import", "model.txt", "--name", "other", "--data", "few.csv", "--expect",
+      "answers.csv", "--threads", "1", "--json"},
+     .says = "is registered",
+     .want = 0},
+    {"model import xgboost",
+     "full",
+     {"model", "import", "model.json", "--name", "other", "--threads", "1"},
+     .says = "is registered",
+     .want = 0},
     {"model ls", "full", {"model", "ls", "--json"}, .want = 0},
     {"model show", "full", {"model", "show", "made", "--json"}, .want = 0},
     {"model show version", "full", {"model", "show", "made@2", "--json"}, .want = 0},
@@ -561,6 +572,22 @@ static void make_hot(const char *folder) {
          "hot");
 }
 
+/* Models of other libraries: a split by x at 2, and one by c. */
+static const char lightgbm_text[] =
+    "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=1\n"
+    "objective=regression\nfeature_names=x c\nfeature_infos=[0:9] 0:1\n\nTree=0\nnum_leaves=2\n"
+    "num_cat=0\nsplit_feature=0\nthreshold=2\ndecision_type=10\nleft_child=-1\nright_child=-2\n"
+    "leaf_value=10 20\n\nTree=1\nnum_leaves=2\nnum_cat=1\nsplit_feature=1\nthreshold=0\n"
+    "decision_type=1\nleft_child=-1\nright_child=-2\nleaf_value=1 2\ncat_boundaries=0 1\n"
+    "cat_threshold=1\n\nend of trees\nparameters:\nend of parameters\n"
+    "pandas_categorical:[[\"a\",\"b\"]]\n";
+static const char xgboost_text[] =
+    "{\"learner\":{\"feature_names\":[\"x\"],\"gradient_booster\":{\"name\":\"gbtree\",\"model\":{"
+    "\"tree_info\":[0],\"trees\":[{\"default_left\":[1,0,0],\"left_children\":[1,-1,-1],"
+    "\"right_children\":[2,-1,-1],\"split_conditions\":[2,10,20],\"split_indices\":[0,0,0]}]}},"
+    "\"learner_model_param\":{\"base_score\":\"5E-1\",\"num_class\":\"0\",\"num_feature\":\"1\"},"
+    "\"objective\":{\"name\":\"reg:squarederror\"}},\"version\":[2,0,0]}";
+
 void fault_templates(const char *root) {
     static const char *const create[] = {"key", "create", "--role", "admin", "--json", NULL};
     static const char *const promote[] = {"model", "promote", "made@2", NULL};
@@ -569,6 +596,10 @@ void fault_templates(const char *root) {
     must(mkdir(from, 0700) == 0, from);
     write_rows(path_of(from, "data.csv"), 0, 80);
     write_rows(path_of(from, "new.csv"), 200, 30);
+    write_text(path_of(from, "model.txt"), lightgbm_text);
+    write_text(path_of(from, "model.json"), xgboost_text);
+    write_text(path_of(from, "few.csv"), "x,c\n1,a\n3,b\n");
+    write_text(path_of(from, "answers.csv"), "prediction\n11\n22\n");
     write_text(path_of(from, "tidemill.yaml"),
                "models:\n  made:\n    from: data.csv\n    target: y\n    entity: id\n"
                "    gate: {better_than: champion, min: {auc: 0.1}}\n    retrain: {every: 7d}\n");
