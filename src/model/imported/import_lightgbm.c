@@ -589,9 +589,12 @@ static tm_status read_end(reader *r) {
         } else if (has_end && tm__str_has_prefix(line, prefix)) {
             json_t *lists = NULL;
             tm_err cause = {0};
-            if (tm__json_parse(line.ptr + sizeof(prefix) - 1, line.len - (sizeof(prefix) - 1), 4,
-                               &lists, &cause) != TM_OK) {
-                return fail(r, TM_E_DATA, "pandas_categorical is cut or damaged");
+            const tm_str text = {line.ptr + sizeof(prefix) - 1, line.len - (sizeof(prefix) - 1)};
+            const tm_status parsed = tm__json_parse(text.ptr, text.len, 4, &lists, &cause);
+            if (parsed != TM_OK) {
+                return parsed == TM_E_NOMEM
+                           ? TM_FAIL(r->err, TM_E_NOMEM, "out of memory for categories")
+                           : fail(r, TM_E_DATA, "pandas_categorical is cut or damaged");
             }
             const tm_status st = use_categories(r, lists);
             json_decref(lists);
