@@ -142,6 +142,9 @@ tm_status tm__import_read(tm_buf *bytes, const tm_import_options *options, tm_im
     }
     if (st == TM_OK) {
         import.facts = facts_of(&draft);
+        st = tm__json_check(err);
+    }
+    if (st == TM_OK) {
         *out = import;
         memset(&import, 0, sizeof(import));
     }

@@ -111,6 +111,9 @@ tm_str tm__draft_text(tm_import_draft *draft, const char *fmt, ...) {
     }
     const size_t n = (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
     const char *copy = tm__arena_strndup(draft->arena, text, n);
+    if (copy == NULL) {
+        (void)tm__json_lost(); /* also where a text may be absent, as the version may */
+    }
     return (tm_str){copy, copy != NULL ? n : 0};
 }
 
