@@ -80,9 +80,10 @@ typedef struct tm_program_options {
 
 /**
  * Fit on `rows` of a table whose columns are those of `schema` in order; only TM_ROLE_FEATURE and
- * TM_ROLE_TIME columns are inputs, and one of TM_ROLE_SCORE, a number: it is the last feature. y [n table rows]: class index or value. out_matrix (optional):
- * features of the fitted rows in the order of `rows`, where every use of the target is out of fold,
- * so that nothing of a row's own target is in it.
+ * TM_ROLE_TIME columns are inputs, and one of TM_ROLE_SCORE, a number: it is the last feature. y [n
+ * table rows]: class index or value. out_matrix (optional): features of the fitted rows in the
+ * order of `rows`, where every use of the target is out of fold, so that nothing of a row's own
+ * target is in it.
  */
 TM_NODISCARD tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *schema,
                                        const double *y, const uint32_t *rows, uint64_t n_rows,

@@ -25,10 +25,10 @@ typedef struct tm_access_entry {
 } tm_access_entry;
 void tm__access_log_write(const tm_exchange *x, const tm_access_entry *entry, tm_buf *lines);
 /** Take what lines holds and empty it. Any thread; waits for no disk. */
-void tm__access_log_give(tm_access_log *access_log, tm_buf *lines);
+void tm__access_log_give(tm_access_log *self, tm_buf *lines);
 /** Open the file anew before the next line (it was moved away). Any thread. */
-void tm__access_log_reopen(tm_access_log *access_log);
+void tm__access_log_reopen(tm_access_log *self);
 /** Writes what waits. NULL is a no-op. */
-void tm__access_log_close(tm_access_log *access_log);
+void tm__access_log_close(tm_access_log *self);
 
 #endif

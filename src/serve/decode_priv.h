@@ -53,8 +53,8 @@ struct tm_decoder {
 /** Note an error of the current row, or of the whole when no row is being read. */
 void tm__decoder_error(tm_decoder *decoder, tm_str column, const char *hint, const char *fmt, ...)
     TM_PRINTF(4, 5);
-/** Put a value into the cell of a name, fitted to its column; ok is false for what is no value. */
-void tm__decoder_set(tm_decoder *decoder, uint32_t name, tm_cell *cell, bool ok);
+/** Put a value into the cell of name i, fitted to its column; ok is false for what is no value. */
+void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** True when the name may stand here: it is known and new in this row. */
 bool tm__decoder_take(tm_decoder *decoder, uint32_t index, tm_str name);
 /** A JSON value as a cell; returns what follows. *ok is false for an array, an object and a number

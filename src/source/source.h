@@ -64,8 +64,8 @@ typedef struct tm_source_sink {
 TM_NODISCARD tm_status tm__source_pipe(tm_ctx *ctx, const tm_source_spec *spec,
                                        const tm_source_sink *sink, tm_err *err);
 
-/** Whether a field of CSV is missing in every column, texts too: nothing, NA, N/A, #N/A, null, NaN, ?,
- * with blanks around. */
+/** Whether a field of CSV is missing in every column, texts too: nothing, NA, N/A, #N/A, null, NaN,
+ * ?, with blanks around. */
 bool tm__csv_is_missing(tm_str text);
 
 /** Write the rows once under `dir`/<hash>.parquet and name them by the hash of their values;

@@ -36,7 +36,7 @@ static bool take(input *in, size_t n, const uint8_t **out) {
 }
 
 static bool take_byte(input *in, uint8_t *out) {
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     if (!take(in, 1, &p)) {
         return false;
     }
@@ -105,7 +105,7 @@ static void put_number(input *in, uint8_t type, const uint8_t *p) {
 
 static bool take_length(input *in, uint64_t *out) {
     uint8_t type = 0;
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     if (!take_byte(in, &type)) {
         return false;
     }
@@ -125,7 +125,7 @@ static bool take_length(input *in, uint64_t *out) {
 
 static bool put_text(input *in) {
     uint64_t len = 0;
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     if (!take_length(in, &len) || !take(in, (size_t)len, &p)) {
         return false;
     }
@@ -201,7 +201,7 @@ static bool put_container(input *in, bool is_object, uint32_t depth) {
 
 /* The value of a type that was read. */
 static bool put_value(input *in, uint8_t type, uint32_t depth) {
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     switch (type) {
     case 'Z':
         return tm__buf_text(in->out, "null");
