@@ -24,7 +24,7 @@
 
 static tm_status read_with(const char *from, const char *to, tm_import *out, tm_err *err) {
     char text[4096];
-    const char *at = from != NULL ? strstr(TREES, from) : TREES + strlen(TREES);
+    const char *at = from != NULL ? strstr(TREES, from) : &TREES[strlen(TREES)];
     assert_non_null(at);
     (void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - TREES), TREES, to,
                    from != NULL ? at + strlen(from) : "");
