@@ -116,8 +116,9 @@ static bool training_remove(const leftovers *l) {
 }
 
 static void training_end(leftovers *l) {
-    const bool is_stale = tm__now_us() - l->modified_us > TM_CHECKPOINT_DAYS * DAY_US;
-    if (l->name[0] != '\0' && !(l->can_remove && is_stale && training_remove(l))) {
+    const bool is_any = l->name[0] != '\0';
+    const bool is_stale = is_any && tm__now_us() - l->modified_us > TM_CHECKPOINT_DAYS * DAY_US;
+    if (is_any && !(l->can_remove && is_stale && training_remove(l))) {
         l->rest.n += l->n_files > 0;
         l->rest.bytes += l->bytes;
     }

@@ -200,7 +200,7 @@ static outcome scan_record(tm_csv_scanner *s, record *r) {
 static bool scan_plain(tm_csv_scanner *s, record *r) {
     const char *const data = s->data;
     const char delimiter = s->dialect.delimiter, quote = s->dialect.quote;
-    if (s->dialect.skips_blanks || s->fields_capacity - s->n_fields < s->n_cols) {
+    if (s->dialect.skips_blanks || s->n_cols == 0 || s->fields_capacity - s->n_fields < s->n_cols) {
         return false;
     }
     tm_csv_field *const fields = s->fields + s->n_fields;
