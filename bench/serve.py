@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server beside a bare socket, in one run: CPU of a request, latencies, overload, open connections.
 
-usage: bench/serve.py [--seconds S] [--rounds N] [--row-fields N]
+usage: bench/serve.py [--seconds S] [--rounds N] [--overload S] [--row-fields N]
 
 The server and the echo (bench/serve_echo.c: epoll, no parser, no model) answer the same requests with as many bytes, on core 0; wrk asks on
 core 1. CPU of a request is what the kernel charged to the process, over the requests that wrk counted. Models are trained here on made data
@@ -47,14 +47,12 @@ def free_port():
 
 
 def cpu_seconds(pid):
-    """What the kernel charged to a process and its threads."""
-    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
-        main_thread = int(file.read().split()[0])
+    """What the kernel charged to a process: the sum over its threads."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
             total += int(file.read().split()[0])
-    return max(total, main_thread) * 1e-9
+    return total * 1e-9
 
 
 class Process:
@@ -69,6 +67,7 @@ class Process:
                     return
             except OSError:
                 time.sleep(0.01)
+        self.stop()
         raise AssertionError(f"{words} does not listen")
 
     def stop(self):
@@ -151,13 +150,14 @@ def bench_cpu(folder, key, row, options):
     lua = write_lua(folder / "one.lua", key, body)
     server = serve(folder)
     path = {name: f"/v1/routes/{model}/predict" for name, (model, _, _) in MODELS.items()}
-    size = reply_bytes(server.port, path["100 x 31"], key, body)
-    echo_port = free_port()
-    echo = Process([ECHO, echo_port, max(1, size - 90)], echo_port, folder)
+    echo = None
     seen = {name: [] for name in ["echo", *MODELS]}
     rates = {name: [] for name in seen}
     ratios = {name: [] for name in MODELS}
     try:
+        size = reply_bytes(server.port, path["100 x 31"], key, body)
+        echo_port = free_port()
+        echo = Process([ECHO, echo_port, max(1, size - 90)], echo_port, folder)
         for _ in range(options.rounds):
             cpu, rate = measure(echo, "/", lua, options.seconds)
             seen["echo"].append(cpu)
@@ -168,7 +168,8 @@ def bench_cpu(folder, key, row, options):
                 rates[name].append(rate)
                 ratios[name].append(cpu / seen["echo"][-1])
     finally:
-        echo.stop()
+        if echo is not None:
+            echo.stop()
         server.stop()
     print(f"# a request of {len(body)} bytes with {len(row)} fields, a reply of {size}; key and log on; 32 connections", flush=True)
     for name, values in seen.items():
