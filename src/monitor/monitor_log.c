@@ -20,26 +20,28 @@
 #define TM_LOG_APPLICATION_ID 0x544D4C4Fu /* "TMLO" */
 
 static const tm_migration log_migrations[] = {
-    {1, "CREATE TABLE answers(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
-        " at_us INTEGER NOT NULL, event_us INTEGER NOT NULL, entity TEXT, route TEXT NOT NULL,"
-        " model TEXT NOT NULL, version INTEGER NOT NULL, row TEXT NOT NULL, outputs BLOB NOT NULL,"
-        " latency_us INTEGER NOT NULL, label TEXT, labelled_us INTEGER) STRICT;"
-        "CREATE INDEX answers_key ON answers(model, entity, event_us) WHERE entity IS NOT NULL;"
-        /* Holds all that counting needs, so that /metrics does not read the rows. */
-        "CREATE INDEX answers_live ON answers(model, version, at_us, labelled_us);"
-        "CREATE INDEX answers_labelled ON answers(model, labelled_us) WHERE label IS NOT NULL;"
-        "CREATE TABLE labels(seq INTEGER PRIMARY KEY, prediction_id TEXT, model TEXT, entity TEXT,"
-        " event_us INTEGER, value TEXT NOT NULL, observed_us INTEGER NOT NULL,"
-        " received_us INTEGER NOT NULL, state INTEGER NOT NULL,"
-        " answer_seq INTEGER REFERENCES answers(seq)) STRICT;"
-        "CREATE UNIQUE INDEX labels_id ON labels(prediction_id) WHERE prediction_id IS NOT NULL;"
-        "CREATE UNIQUE INDEX labels_key ON labels(model, entity, event_us)"
-        " WHERE prediction_id IS NULL;"
-        "CREATE UNIQUE INDEX labels_answer ON labels(answer_seq) WHERE answer_seq IS NOT NULL;"
-        "CREATE INDEX labels_waiting ON labels(state) WHERE state = 0;"
-        "CREATE TABLE counters(model TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL,"
-        " PRIMARY KEY(model, name)) STRICT;"},
-    {0, NULL}};
+    {1,
+     "CREATE TABLE answers(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+     " at_us INTEGER NOT NULL, event_us INTEGER NOT NULL, entity TEXT, route TEXT NOT NULL,"
+     " model TEXT NOT NULL, version INTEGER NOT NULL, row TEXT NOT NULL, outputs BLOB NOT NULL,"
+     " latency_us INTEGER NOT NULL, label TEXT, labelled_us INTEGER) STRICT;"
+     "CREATE INDEX answers_key ON answers(model, entity, event_us) WHERE entity IS NOT NULL;"
+     /* Holds all that counting needs, so that /metrics does not read the rows. */
+     "CREATE INDEX answers_live ON answers(model, version, at_us, labelled_us);"
+     "CREATE INDEX answers_labelled ON answers(model, labelled_us) WHERE label IS NOT NULL;"
+     "CREATE TABLE labels(seq INTEGER PRIMARY KEY, prediction_id TEXT, model TEXT, entity TEXT,"
+     " event_us INTEGER, value TEXT NOT NULL, observed_us INTEGER NOT NULL,"
+     " received_us INTEGER NOT NULL, state INTEGER NOT NULL,"
+     " answer_seq INTEGER REFERENCES answers(seq)) STRICT;"
+     "CREATE UNIQUE INDEX labels_id ON labels(prediction_id) WHERE prediction_id IS NOT NULL;"
+     "CREATE UNIQUE INDEX labels_key ON labels(model, entity, event_us)"
+     " WHERE prediction_id IS NULL;"
+     "CREATE UNIQUE INDEX labels_answer ON labels(answer_seq) WHERE answer_seq IS NOT NULL;"
+     "CREATE INDEX labels_waiting ON labels(state) WHERE state = 0;"
+     "CREATE TABLE counters(model TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL,"
+     " PRIMARY KEY(model, name)) STRICT;",
+     NULL},
+    {0, NULL, NULL}};
 
 /* Numbers in the column labels.state. */
 enum { STATE_WAITING = 0, STATE_JOINED = 1, STATE_DUPLICATE = 2, STATE_CONFLICT = 3 };

@@ -64,11 +64,14 @@ static const tm_migration meta_migrations[] = {
      "CREATE TRIGGER history_delete BEFORE DELETE ON history"
      " BEGIN SELECT RAISE(ABORT, 'history is never removed'); END;"
      "CREATE TABLE chain(n INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;"
-     "INSERT INTO chain VALUES(0, zeroblob(32));"},
-    {2, "ALTER TABLE keys ADD COLUMN models TEXT NOT NULL DEFAULT '';"
-        "ALTER TABLE keys ADD COLUMN rates TEXT NOT NULL DEFAULT '';"
-        "ALTER TABLE keys ADD COLUMN expires_us INTEGER NOT NULL DEFAULT 0;"},
-    {0, NULL}};
+     "INSERT INTO chain VALUES(0, zeroblob(32));",
+     NULL},
+    {2,
+     "ALTER TABLE keys ADD COLUMN models TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE keys ADD COLUMN rates TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE keys ADD COLUMN expires_us INTEGER NOT NULL DEFAULT 0;",
+     NULL},
+    {0, NULL, NULL}};
 
 static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,
                                tm_err *err) {

@@ -538,6 +538,7 @@ static tm_status db_migrate_locked(tm_db *db, const tm_db_options *options, uint
     for (const tm_migration *m = options->migrations; m->version != 0; m++) {
         if ((int64_t)m->version > label.version) {
             TM_TRY(tm__db_exec(db, m->sql, err));
+            TM_TRY(m->run_locked == NULL ? TM_OK : m->run_locked(db, err));
         }
     }
     tm_buf text;

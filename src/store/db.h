@@ -22,6 +22,8 @@ typedef struct tm_stmt tm_stmt;
 typedef struct tm_migration {
     uint32_t version; /* 1, 2, ...: stored as user_version */
     const char *sql;
+    /* NULL, or what SQL cannot say: runs after it, in the same transaction. */
+    tm_status (*run_locked)(tm_db *db, tm_err *err);
 } tm_migration;
 
 /** Open (and make when create is set), then bring to the last version. A newer file than this

@@ -19,16 +19,31 @@ static char folder[64];
 static char path[128];
 
 static const tm_migration first[] = {
-    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;"},
-    {0, NULL}};
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;", NULL},
+    {0, NULL, NULL}};
 static const tm_migration second[] = {
-    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;"},
-    {2, "ALTER TABLE t ADD COLUMN extra TEXT; CREATE INDEX t_extra ON t(extra);"},
-    {0, NULL}};
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;", NULL},
+    {2, "ALTER TABLE t ADD COLUMN extra TEXT; CREATE INDEX t_extra ON t(extra);", NULL},
+    {0, NULL, NULL}};
+static tm_status double_x(tm_db *db, tm_err *err) {
+    return tm__db_exec(db, "UPDATE t SET x = x * 2", err);
+}
+static const tm_migration with_run[] = {
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;", NULL},
+    {2, "ALTER TABLE t ADD COLUMN extra TEXT;", .run_locked = double_x},
+    {0, NULL, NULL}};
+static tm_status fail_run(tm_db *db, tm_err *err) {
+    (void)db;
+    return TM_FAIL(err, TM_E_DATA, "no");
+}
+static const tm_migration failing_run[] = {
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;", NULL},
+    {2, "CREATE TABLE half(id INTEGER) STRICT;", .run_locked = fail_run},
+    {0, NULL, NULL}};
 static const tm_migration broken[] = {
-    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;"},
-    {2, "CREATE TABLE half(id INTEGER); CREATE TABLE t(id INTEGER);"},
-    {0, NULL}};
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;", NULL},
+    {2, "CREATE TABLE half(id INTEGER); CREATE TABLE t(id INTEGER);", NULL},
+    {0, NULL, NULL}};
 
 static const tm_db_options make = {.create = true, .migrations = first, .application_id = 77};
 
@@ -186,6 +201,9 @@ static void migrations_are_applied_once_and_whole(void **state) {
     options.migrations = broken;
     assert_int_not_equal(tm__db_open(path, &options, &db, NULL), TM_OK);
     assert_null(db);
+    options.migrations = failing_run;
+    assert_int_equal(tm__db_open(path, &options, &db, NULL), TM_E_DATA);
+    assert_null(db);
     options.migrations = first;
     db = open_ok(&options);
     assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
@@ -196,6 +214,20 @@ static void migrations_are_applied_once_and_whole(void **state) {
     assert_int_equal(number(db, "PRAGMA user_version"), 2);
     tm__db_close(db);
     tm__db_close(open_ok(&options));
+}
+
+static void a_migration_may_run_code(void **state) {
+    (void)state;
+    tm_db *db = open_ok(&make);
+    assert_int_equal(tm__db_exec(db, "INSERT INTO t(x) VALUES(1.5)", NULL), TM_OK);
+    tm__db_close(db);
+    tm_db_options options = make;
+    options.migrations = with_run;
+    for (int i = 0; i < 2; i++) { /* once, not at each opening */
+        db = open_ok(&options);
+        assert_int_equal(number(db, "SELECT x FROM t"), 3);
+        tm__db_close(db);
+    }
 }
 
 static void a_newer_or_foreign_or_damaged_file_is_refused(void **state) {
@@ -315,12 +347,14 @@ static void an_older_program_stops_writing_when_a_newer_one_migrates(void **stat
 /* Long enough to be hit by a signal, and of several statements: rows are copied, counted, and the
  * old table goes. */
 static const tm_migration rebuilt[] = {
-    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;"},
-    {2, "CREATE TABLE runs(n INTEGER); INSERT INTO runs SELECT count(*) FROM t;"
-        "CREATE TABLE t2(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB, y REAL) STRICT;"
-        "INSERT INTO t2 SELECT id, name, x, b, x * 2 FROM t; DROP TABLE t;"
-        "ALTER TABLE t2 RENAME TO t; CREATE INDEX t_y ON t(y, name);"},
-    {0, NULL}};
+    {1, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB) STRICT;", NULL},
+    {2,
+     "CREATE TABLE runs(n INTEGER); INSERT INTO runs SELECT count(*) FROM t;"
+     "CREATE TABLE t2(id INTEGER PRIMARY KEY, name TEXT UNIQUE, x REAL, b BLOB, y REAL) STRICT;"
+     "INSERT INTO t2 SELECT id, name, x, b, x * 2 FROM t; DROP TABLE t;"
+     "ALTER TABLE t2 RENAME TO t; CREATE INDEX t_y ON t(y, name);",
+     NULL},
+    {0, NULL, NULL}};
 
 static void fill(int n) {
     tm_db *db = open_ok(&make);
@@ -698,6 +732,7 @@ int main(void) {
         TEST(data_version_moves_with_the_commits_of_others),
         TEST(a_second_equal_name_is_a_conflict),
         TEST(migrations_are_applied_once_and_whole),
+        TEST(a_migration_may_run_code),
         TEST(a_newer_or_foreign_or_damaged_file_is_refused),
         TEST(a_read_only_connection_sees_what_is_written),
         TEST(a_read_only_connection_does_not_migrate),
