@@ -18,6 +18,7 @@
 #include "base/mem.h"
 
 #define NAMES_MAX ((size_t)1 << 24)
+#define PAGE 4096u /* the smallest that there is */
 
 tm_path_info tm__fs_info(const char *path) {
     struct stat info;
@@ -182,6 +183,21 @@ tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *err) {
     }
     close(fd);
     return st;
+}
+
+void tm__map_populate(const tm_map *map) {
+    if (map->data == NULL) {
+        return;
+    }
+#ifdef MADV_POPULATE_READ /* Linux 5.14 */
+    if (madvise((void *)(uintptr_t)map->data, map->len, MADV_POPULATE_READ) == 0) {
+        return;
+    }
+#endif
+    const volatile uint8_t *bytes = map->data;
+    for (size_t at = 0; at < map->len; at += PAGE) {
+        (void)bytes[at];
+    }
 }
 
 void tm__map_close(tm_map *map) {

@@ -128,6 +128,17 @@ const tm_schema *tm__program_schema(const tm_program *program) {
     return &program->schema;
 }
 
+tm_str tm__program_level(const tm_program *program, uint32_t input, uint64_t pick) {
+    for (uint32_t i = 0; i < program->n_tables; i++) {
+        const tm_levels *table = &program->tables[i];
+        if (table->input == input && table->n > 0) {
+            const uint32_t *at = &table->starts[pick % table->n];
+            return (tm_str){table->bytes + at[0], at[1] - at[0]};
+        }
+    }
+    return (tm_str){NULL, 0};
+}
+
 uint32_t tm__program_term_input(const tm_program *program) {
     for (uint32_t i = 0; i < program->n_texts; i++) {
         if (program->texts[i].n_terms > 0) {

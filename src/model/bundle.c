@@ -173,7 +173,13 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
         return fail_section("model", &cause, err);
     }
     TM_TRY(tm__bundle_answers_read(self->info, self->model, &self->answers, err));
-    return check_shapes(self, err);
+    TM_TRY(check_shapes(self, err));
+    if (sections[TM_SECTION_GOLDEN].data != NULL &&
+        tm__golden_load(sections[TM_SECTION_GOLDEN], self->program, self->model, &self->golden,
+                        &cause) != TM_OK) {
+        return fail_section("golden", &cause, err);
+    }
+    return TM_OK;
 }
 
 static void bundle_free(tm_bundle *self) {
@@ -197,6 +203,7 @@ tm_status tm__bundle_open(const char *path, tm_bundle **out, tm_err *err) {
     atomic_init(&self->n_refs, 1);
     tm_status st = tm__map_open(path, &self->map, err);
     if (st == TM_OK) {
+        tm__map_populate(&self->map); /* its check reads every byte: one call, not a fault a page */
         st = load_parts(self, self->map.data, self->map.len, err);
         if (st != TM_OK) {
             tm_err_at(err, path, 0, 0);

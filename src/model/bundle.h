@@ -54,6 +54,9 @@ uint32_t tm__bundle_outputs(const tm_bundle *bundle); /* answers a row: BINARY 1
                                                          class 1), MULTICLASS k, REGRESSION 1 */
 const void *tm__bundle_reference(const tm_bundle *bundle, size_t *out_len);
 
+/** Rows with known answers that the file carries; 0: it was written without. */
+uint32_t tm__bundle_golden_rows(const tm_bundle *bundle);
+
 /** Answers for rows of a table (NULL rows: all): out [n_rows x outputs]. Table columns are found by
  * name. */
 TM_NODISCARD tm_status tm__bundle_predict(tm_ctx *ctx, const tm_bundle *bundle,
@@ -76,6 +79,10 @@ TM_NODISCARD tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle
                                               const tm_cell *cells, uint32_t output,
                                               double *out_contributions, double *out_base,
                                               double *out_raw, tm_err *err);
+/** Predict the golden rows (without any: one of missing values), which warms the scratch too;
+ * TM_E_INTEGRITY unless each gives the bits that it gave where the bundle was written. */
+TM_NODISCARD tm_status tm__bundle_golden_check(const tm_bundle *bundle, tm_bundle_scratch *scratch,
+                                               tm_err *err);
 void tm__bundle_scratch_free(tm_bundle_scratch *scratch);
 
 tm_bundle *tm__bundle_ref(tm_bundle *bundle);

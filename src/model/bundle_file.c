@@ -27,7 +27,7 @@
 #define HASH_AT 32u
 
 static const char *const section_names[TM_SECTION_END] = {
-    "none", "info", "program", "model", "reference", "notes", "signature",
+    "none", "info", "program", "model", "reference", "notes", "signature", "golden",
 };
 
 static uint64_t aligned(uint64_t n) {
@@ -37,7 +37,7 @@ static uint64_t aligned(uint64_t n) {
 /* ---- hash ---- */
 
 static bool is_hashed(unsigned type) {
-    return type != TM_SECTION_NOTES && type != TM_SECTION_SIGNATURE;
+    return type <= TM_SECTION_REFERENCE;
 }
 
 /* Type and length go in too, so that bytes cannot move from one section to another. */
@@ -115,6 +115,8 @@ static tm_status write_section(const tm_bundle_parts *parts, unsigned type, tm_b
     case TM_SECTION_REFERENCE:
         (void)tm__buf_append(out, parts->reference, parts->reference_len);
         return TM_OK;
+    case TM_SECTION_GOLDEN:
+        return tm__golden_write(parts->program, parts->model, out, err);
     default:
         (void)tm__json_write(out, parts->notes, TM_JSON_SORTED);
         return TM_OK;
@@ -123,7 +125,7 @@ static tm_status write_section(const tm_bundle_parts *parts, unsigned type, tm_b
 
 static bool has_section(const tm_bundle_parts *parts, unsigned type) {
     return type <= TM_SECTION_MODEL || (type == TM_SECTION_REFERENCE && parts->reference != NULL) ||
-           (type == TM_SECTION_NOTES && parts->notes != NULL);
+           (type == TM_SECTION_NOTES && parts->notes != NULL) || type == TM_SECTION_GOLDEN;
 }
 
 tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *out_hash,

@@ -18,7 +18,8 @@ typedef enum tm_section {
     TM_SECTION_REFERENCE = 4,
     TM_SECTION_NOTES = 5,
     TM_SECTION_SIGNATURE = 6, /* reserved */
-    TM_SECTION_END = 7
+    TM_SECTION_GOLDEN = 7,
+    TM_SECTION_END = 8
 } tm_section;
 
 typedef struct tm_bytes {
@@ -49,6 +50,19 @@ typedef struct tm_bundle_answers {
 TM_NODISCARD tm_status tm__bundle_answers_read(const json_t *info, const tm_model *model,
                                                tm_bundle_answers *out, tm_err *err);
 
+/* Rows with the answers that they must give; checked bytes, in the layout of bundle_golden.c. */
+typedef struct tm_golden {
+    uint32_t n_rows; /* 0: the file has none */
+    tm_bytes rows;
+} tm_golden;
+
+/** Append the section: rows made for the program, and what the model answers. */
+TM_NODISCARD tm_status tm__golden_write(const tm_program *program, const tm_model *model,
+                                        tm_buf *out, tm_err *err);
+/** Check the section but for its answers; nothing is copied. */
+TM_NODISCARD tm_status tm__golden_load(tm_bytes bytes, const tm_program *program,
+                                       const tm_model *model, tm_golden *out, tm_err *err);
+
 struct tm_bundle {
     atomic_uint n_refs;
     tm_map map;   /* of a file, or */
@@ -58,6 +72,7 @@ struct tm_bundle {
     tm_program *program;
     tm_model *model;
     tm_bundle_answers answers;
+    tm_golden golden;
 };
 
 #endif

@@ -8,7 +8,7 @@ import struct
 
 M64 = (1 << 64) - 1
 NAN = float("nan")
-SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes"}
+SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes", 7: "golden"}
 TASKS = {1: "binary", 2: "multiclass", 3: "regression", 4: "ranking"}
 BLANKS = b" \t\n\v\f\r"
 
@@ -108,7 +108,7 @@ def read_sections(data):
         last, at = kind, aligned(start + size)
         want(not any(data[start + size:at]), "zeros behind a section")
         sections[SECTIONS[kind]] = body
-        if kind != 5:
+        if kind < 5:
             hasher.update(struct.pack("<IQ", kind, size) + body)
     want(at == len(data) and data[32:64] == hasher.digest(), "length or hash")
     return sections, hasher.hexdigest()
@@ -125,7 +125,7 @@ def mend(data):
         if kind == 2 and size >= 4:
             struct.pack_into("<I", data, start + size - 4, crc32c(data[start:start + size - 4]))
         struct.pack_into("<I", data, entry + 4, crc32c(data[start:start + size]))
-        if kind != 5:
+        if kind < 5:
             hasher.update(struct.pack("<IQ", kind, size) + data[start:start + size])
     data[32:64] = hasher.digest()
     struct.pack_into("<I", data, 24, crc32c(data[64:64 + 32 * n]))
@@ -456,9 +456,28 @@ class Bundle:
         want(TASKS[self.model.task] == self.info["task"] and self.info.get("learner", name) == name, "info")
         want(self.model.n_cols == len(self.program.steps), "features")
         self.classes = self.info.get("classes", [])
+        self.golden = self.golden_rows(Fields(sections["golden"])) if "golden" in sections else []
+
+    def golden_rows(self, f):
+        want(f.raw(4) == b"TGLR" and f.u32() == 1, "golden")
+        rows, inputs, outputs = f.u32(3)
+        want(inputs == len(self.program.inputs) and outputs == self.model.k, "golden")
+        out = []
+        for _ in range(rows):
+            cells = []
+            for _, kind in self.program.inputs:
+                given = f.u8()
+                want(given in (0, kind), "golden")
+                cells.append(None if given == 0 else f.f64() if given == 3 else f.text() if given == 4 else f.take("q"))
+            out.append((cells, f.f64(outputs)))
+        f.end()
+        return out
 
     def predict(self, row):
-        x, weights, _ = self.program.run(self.program.cells(row))
+        return self.answer(self.program.cells(row))
+
+    def answer(self, cells):
+        x, weights, _ = self.program.run(cells)
         raw = self.model.score(x, weights)
         if self.info["task"] in ("regression", "ranking"):
             return [math.exp(min(max(raw[0], -700), 700))] if getattr(self.model, "is_log", False) else raw

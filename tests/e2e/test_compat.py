@@ -8,6 +8,7 @@ import struct
 
 import bundle_reader
 import library
+import made_data
 import pytest
 
 COMPAT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "compat"
@@ -39,6 +40,22 @@ def test_a_bundle_answers_with_the_bits_that_it_had(tm, bundle):
     answers = [[v for k, v in row.items() if k.startswith("probability")] or [row["prediction"]] for row in read_csv(tm.folder / "out.csv")]
     assert to_bits(answers) == wanted
     assert to_bits(library.predict_rows(bundle, read_csv(rows))) == wanted
+
+
+@pytest.mark.parametrize("task", ("binary", "multiclass", "regression"))
+@pytest.mark.parametrize("learner", ("gbdt", "linear"))
+def test_a_bundle_carries_golden_rows_that_another_reader_answers_alike(tm, task, learner):
+    rows = made_data.churn_rows(300)
+    target = {"binary": "churned", "multiclass": "plan", "regression": "spend"}[task]
+    tm.write("a.csv", made_data.csv_text(rows))
+    tm.ok("train", "a.csv", "--target", target, "--name", "m", "--task", task, "--learner", learner, "-q")
+    read = bundle_reader.Bundle(next((tm.folder / ".tidemill" / "bundles").iterdir()).read_bytes())
+    assert len(read.golden) == 16 and read.golden[0][0] == [None] * len(read.program.inputs)
+    for cells, want in read.golden:
+        assert all(abs(a - w) <= 4 * math.ulp(w) for a, w in zip(read.answer(cells), want, strict=True)), (cells, want)
+    # They reach into the model: not one answer for all, and every input is given and missing.
+    assert len({tuple(want) for _, want in read.golden}) > 4
+    assert all({cells[i] is None for cells, _ in read.golden} == {True, False} for i in range(len(read.program.inputs)))
 
 
 @pytest.mark.parametrize("home", HOMES, ids=lambda h: h.parent.name)

@@ -579,10 +579,11 @@ static const struct {
     {96, 4, UINT32_MAX, TM_E_INTEGRITY, "directory"},
     {96, 4, 1, TM_E_INTEGRITY, ""},
     {128, 4, 3, TM_E_UNSUPPORTED, ""},
-    {128, 4, 4, TM_E_UNSUPPORTED, ""},
+    {128, 4, 5, TM_E_UNSUPPORTED, ""},
     {128, 4, 1u << 31, TM_E_UNSUPPORTED, ""},
     {128, 4, 1, TM_E_INTEGRITY, "model"}, /* the model as a reference: no model */
     {128, 4, 2, TM_E_INTEGRITY, "model"},
+    {128, 4, 4, TM_E_INTEGRITY, "model"}, /* as golden rows */
     {64, 4, 3, TM_E_INTEGRITY, "directory"},
     /* places */
     {72, 8, 64, TM_E_INTEGRITY, "info"},

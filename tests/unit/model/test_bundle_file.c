@@ -116,7 +116,7 @@ static void a_newer_version_and_an_unknown_section_are_unsupported(void **state)
     assert_int_equal(tm__bundle_file_check(buf.data, buf.len, &file, NULL), TM_E_UNSUPPORTED);
     buf.data[8] = 1;
     buf.data[64 + 4 * 32] = 9; /* notes become type 9 */
-    const uint32_t crc = tm__crc32c(0, buf.data + 64, 5 * 32);
+    const uint32_t crc = tm__crc32c(0, buf.data + 64, 6 * 32);
     memcpy(buf.data + 24, &crc, 4);
     sum_header(buf.data);
     assert_int_equal(tm__bundle_file_check(buf.data, buf.len, &file, NULL), TM_E_UNSUPPORTED);
