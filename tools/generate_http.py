@@ -137,7 +137,8 @@ def docs(folder):
            "on loopback only, and what needs `promote`, `train`, `ingest` or `admin` is refused. `/openapi.json` has all of this for programs.",
            "Bodies may be packed by gzip, deflate or zstd (`Content-Encoding`).", "",
            "When there is more to do than can be answered in time, predictions are refused with 503 and `Retry-After`, within milliseconds.",
-           "`X-Request-Timeout-Ms: N` says how long the client waits: what would come later is refused at once, and not worked on. A request with a",
+           "`X-Request-Timeout-Ms: N` says how long the client waits: what would come later is refused at once, and not worked on.",
+           "A large batch is given up in its midst when that time is over, or when its client closes the connection. A request with a",
            "W3C `traceparent` gets one back with this server's span, and both stand in the access log.", "",
            "| endpoint | permission | what it does |", "|---|---|---|"]
     out += [f"| [`{e['method']} {e['path']}`](#{e['name']}) | {e['permission']} | {e['summary']} |" for e in endpoints]

@@ -394,6 +394,11 @@ void tm__net_shutdown_write(int fd) {
     (void)shutdown(fd, SHUT_WR);
 }
 
+bool tm__net_has_ended(int fd) {
+    struct pollfd one = {.fd = fd, .events = POLLRDHUP};
+    return poll(&one, 1, 0) > 0;
+}
+
 void tm__net_close(int fd) {
     if (fd >= 0) {
         close(fd);

@@ -43,6 +43,8 @@ TM_NODISCARD tm_status tm__net_connect(const char *address, uint32_t timeout_ms,
 int64_t tm__net_read(int fd, void *out, size_t len);
 int64_t tm__net_write(int fd, const void *data, size_t len);
 void tm__net_shutdown_write(int fd);
+/** True when the peer has ended its side, also while bytes wait to be read. */
+bool tm__net_has_ended(int fd);
 void tm__net_close(int fd);
 /** Raise the limit of open files as far as the system allows; returns it. tm__net_accept() gives -1
  * at the limit, so keep fewer connections than that. */

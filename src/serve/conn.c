@@ -112,6 +112,9 @@ static void end_conn(tm_conn *conn) {
     const bool is_busy = conn->state == TM_CONN_BUSY;
     conn->state = TM_CONN_DEAD;
     conn->was_busy = is_busy;
+    if (is_busy) {
+        atomic_store_explicit(&conn->x.is_gone, true, memory_order_relaxed);
+    }
     if (!is_busy) {
         free_conn(conn);
     }
@@ -747,6 +750,10 @@ void tm__conns_sweep(tm_conns *conns) {
             const uint64_t allowed_ns = conns->limits.header_timeout_ms * MS +
                                         conn->http.received / BODY_BYTES_PER_S * 1000 * MS;
             is_late = is_late || conns->now_ns - conn->body_since_ns > allowed_ns;
+        }
+        if (has_lent_out(conn) && tm__net_has_ended(conn->fd)) {
+            end_conn(conn); /* a large batch is not scored for nobody */
+            continue;
         }
         if (is_late && conn->state != TM_CONN_BUSY && conn->state != TM_CONN_DEAD) {
             expire(conn);

@@ -484,7 +484,7 @@ tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, 
 }
 
 bool tm__decoder_next(tm_decoder *d) {
-    if (d->is_full) {
+    if (d->is_full || (d->row_end != 0 && d->row + (d->is_started ? 1 : 0) >= d->row_end)) {
         return false;
     }
     d->row += d->is_started ? 1 : 0;
@@ -518,6 +518,10 @@ bool tm__decoder_next(tm_decoder *d) {
 
 const tm_cell *tm__decoder_cells(const tm_decoder *d) {
     return d->cells;
+}
+
+bool tm__decoder_is_full(const tm_decoder *d) {
+    return d->is_full;
 }
 
 uint64_t tm__decoder_row(const tm_decoder *d) {

@@ -90,11 +90,24 @@ bool tm__decoder_write_row(const tm_decoder *decoder, tm_buf *out);
 int64_t tm__decoder_event_us(const tm_decoder *decoder);
 /** Append the entity of the current row as text with a NUL behind it; false when it has none. */
 bool tm__decoder_entity(const tm_decoder *decoder, tm_buf *out);
+/** True when it ended before the last row, for its errors or for want of memory to note one. */
+bool tm__decoder_is_full(const tm_decoder *decoder);
 uint64_t tm__decoder_row(const tm_decoder *decoder); /* index of the current row */
 typedef struct tm_decode_counts {
     uint64_t n_rows, n_nulls, n_coerced;
 } tm_decode_counts;
 tm_decode_counts tm__decoder_counts(const tm_decoder *decoder);
+
+/* Rows in parts, for several threads. */
+typedef struct tm_decode_part {
+    uint64_t n_rows; /* a part has at most so many, and ends after so many bytes */
+    size_t n_bytes;
+} tm_decode_part;
+/** A decoder of the next rows, which collects errors in x; NULL when out of memory. The decoder it
+ * is cut from stands behind these rows then, and does not read rows itself any more. *out_more is
+ * false for the last part. Parts may be read at once, by a thread each, while more are cut. */
+tm_decoder *tm__decoder_cut(tm_decoder *from, const tm_decode_part *most, tm_exchange *x,
+                            tm_arena *arena, bool *out_more);
 
 /** Append one cell as a JSON value; a date or time by its type's text. */
 bool tm__cell_write_json(const tm_cell *cell, tm_type type, tm_buf *out);

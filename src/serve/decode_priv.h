@@ -37,6 +37,7 @@ struct tm_decoder {
     tm_exchange *x;
     char *p; /* RECORDS, SPLIT, LINES, CSV: at the next row; NULL behind the last */
     uint64_t row;
+    uint64_t row_end; /* exclusive; 0: to the end of the rows */
     bool is_started, is_full;
     tm_cell *cells;    /* [n_cells] */
     uint64_t *seen;    /* [n_cells + others] row + 1 in which a name stood last */
@@ -65,6 +66,8 @@ char *tm__decoder_read_record(tm_decoder *decoder, char *p);
 
 /** At the next line that has a byte; NULL at the end. */
 char *tm__lines_next(char *p);
+/** At the next record that is no empty line; NULL at the end. */
+char *tm__record_next(char *p);
 /** Read one row; returns the next, or NULL. */
 char *tm__decoder_read_line(tm_decoder *decoder);
 char *tm__decoder_read_csv(tm_decoder *decoder);
@@ -73,5 +76,9 @@ bool tm__decoder_open_csv(tm_decoder *decoder, tm_arena *arena);
 bool tm__decoder_open_tensors(tm_decoder *decoder, tm_arena *arena);
 /** One row; false at the end. */
 bool tm__decoder_read_tensors(tm_decoder *decoder);
+/** A copy of the places in the tensors; false when out of memory. */
+bool tm__decoder_fork_tensors(tm_decoder *decoder, tm_arena *arena);
+/** Step over a row without a look at its values; false when that cannot be. */
+bool tm__decoder_skip_tensors(tm_decoder *decoder);
 
 #endif

@@ -220,6 +220,41 @@ bool tm__decoder_read_tensors(tm_decoder *d) {
     return !d->is_full;
 }
 
+bool tm__decoder_fork_tensors(tm_decoder *d, tm_arena *arena) {
+    const size_t n = (size_t)d->place->n_tensors + 1;
+    tm_tensor_cursor *copy = tm_arena_alloc(arena, tm_tensor_cursor, n);
+    if (copy != NULL) {
+        memcpy(copy, d->tensors, n * sizeof *copy);
+        d->tensors = copy;
+    }
+    return copy != NULL;
+}
+
+static bool skip_value(tm_tensor_cursor *c) {
+    tm_cell ignored;
+    bool ok = false;
+    if (c->of->json == NULL) {
+        return take_bytes(c, &ignored, &ok);
+    }
+    if (!find_value(c)) {
+        return false;
+    }
+    c->p = tm__scan_skip(c->p);
+    return true;
+}
+
+bool tm__decoder_skip_tensors(tm_decoder *d) {
+    if (d->row >= d->place->tensors[0].n_rows) {
+        return false;
+    }
+    for (uint32_t c = 0; c < d->n_columns; c++) {
+        if (!skip_value(&d->tensors[d->is_matrix ? 0 : c])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void refuse(tm_decoder *d, const char *why) {
     tm__decoder_error(d, (tm_str){NULL, 0},
                       "Send a tensor of shape [n] for each column, or one of [n, columns]; "

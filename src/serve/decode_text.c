@@ -66,7 +66,7 @@ static field_end take_field(char **p, tm_str *out) {
     return end_of(from, p);
 }
 
-static char *skip_blank_lines(char *p) {
+char *tm__record_next(char *p) {
     while (*p == '\n' || (*p == '\r' && p[1] == '\n')) {
         p++;
     }
@@ -98,7 +98,7 @@ bool tm__decoder_open_csv(tm_decoder *d, tm_arena *arena) {
         }
     }
     memset(d->seen, 0, n_max * sizeof *d->seen);
-    d->p = d->is_full ? NULL : skip_blank_lines(p);
+    d->p = d->is_full ? NULL : tm__record_next(p);
     return true;
 }
 
@@ -134,5 +134,5 @@ char *tm__decoder_read_csv(tm_decoder *d) {
         tm__decoder_error(d, (tm_str){NULL, 0}, NULL, "%s[%llu] has %u values for %u columns",
                           d->place->path, (unsigned long long)d->row, n, d->n_columns);
     }
-    return skip_blank_lines(p);
+    return tm__record_next(p);
 }

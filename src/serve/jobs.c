@@ -14,11 +14,20 @@ typedef struct job_thread {
     tm_thread *thread;
 } job_thread;
 
+/* Work that its owner shares; lives on the owner's stack. */
+typedef struct offer {
+    const tm_shared_work *work;
+    struct offer *next;
+    uint32_t n_helpers; /* at it now */
+    bool is_done;       /* no part is left */
+} offer;
+
 struct tm_jobs {
     tm_mutex *lock; /* around what follows; never held over work */
     tm_cond *cond;
     tm_conn *first, **end;
     uint32_t n_waiting, n_running;
+    offer *offers;
     uint64_t waiting_bytes; /* of bodies */
     double ns_per_byte;     /* measured, so it knows of other load too */
     bool is_ending;
@@ -30,10 +39,38 @@ static uint64_t size_of(const tm_conn *conn) {
     return conn->http.body.len + 1;
 }
 
-static tm_conn *wait_for_job(tm_jobs *jobs) {
+/* The work that has fewest helpers. */
+static offer *find_offer(const tm_jobs *jobs) {
+    offer *best = NULL;
+    for (offer *o = jobs->offers; o != NULL; o = o->next) {
+        best = !o->is_done && (best == NULL || o->n_helpers < best->n_helpers) ? o : best;
+    }
+    return best;
+}
+
+static void help_locked(tm_jobs *jobs, offer *o, tm_desk *desk) {
+    o->n_helpers++;
+    tm__mutex_unlock(jobs->lock);
+    const bool more = o->work->step(o->work->arg, desk);
     tm__mutex_lock(jobs->lock);
-    while (jobs->first == NULL && !jobs->is_ending) {
-        tm__cond_wait(jobs->cond, jobs->lock, UINT32_MAX);
+    o->is_done = o->is_done || !more;
+    o->n_helpers--;
+    if (o->n_helpers == 0) {
+        tm__cond_signal_all(jobs->cond);
+    }
+}
+
+static tm_conn *wait_for_job(tm_jobs *jobs, tm_desk *desk) {
+    tm__mutex_lock(jobs->lock);
+    while (jobs->first == NULL) {
+        offer *const o = find_offer(jobs);
+        if (o != NULL) {
+            help_locked(jobs, o, desk);
+        } else if (jobs->is_ending) {
+            break;
+        } else {
+            tm__cond_wait(jobs->cond, jobs->lock, UINT32_MAX);
+        }
     }
     tm_conn *conn = jobs->first;
     if (conn != NULL) {
@@ -57,7 +94,7 @@ static void learn(tm_jobs *jobs, uint64_t bytes, uint64_t ns) {
 
 static void job_main(void *arg) {
     const job_thread *self = arg;
-    for (tm_conn *conn; (conn = wait_for_job(self->jobs)) != NULL;) {
+    for (tm_conn *conn; (conn = wait_for_job(self->jobs, self->desk)) != NULL;) {
         tm_exchange *x = &conn->x;
         const uint64_t start_ns = tm__mono_ns();
         const uint64_t bytes = size_of(conn);
@@ -69,7 +106,7 @@ static void job_main(void *arg) {
         } else if (tm__unpack_body(x)) {
             x->match.endpoint->handle(x);
         }
-        learn(self->jobs, bytes, tm__mono_ns() - start_ns);
+        learn(self->jobs, bytes, tm__mono_ns() - start_ns + x->helped_ns);
         tm__worker_answered(conn);
     }
 }
@@ -96,6 +133,7 @@ tm_jobs *tm__jobs_create(const char *name, tm_desk *desks, uint32_t n_desks) {
     bool ok = jobs->lock != NULL && jobs->cond != NULL && jobs->threads != NULL;
     for (uint32_t i = 0; ok && i < n_desks; i++) {
         jobs->threads[i] = (job_thread){.jobs = jobs, .desk = &desks[i]};
+        desks[i].crew = jobs;
         jobs->threads[i].thread = tm__thread_create(job_main, &jobs->threads[i], name);
         ok = jobs->threads[i].thread != NULL;
         jobs->n_threads += ok ? 1 : 0;
@@ -105,6 +143,28 @@ tm_jobs *tm__jobs_create(const char *name, tm_desk *desks, uint32_t n_desks) {
         return NULL;
     }
     return jobs;
+}
+
+void tm__jobs_share(tm_jobs *jobs, const tm_shared_work *work, tm_desk *desk) {
+    offer o = {.work = work};
+    tm__mutex_lock(jobs->lock);
+    o.next = jobs->offers;
+    jobs->offers = &o;
+    tm__cond_signal_all(jobs->cond);
+    tm__mutex_unlock(jobs->lock);
+    while (work->step(work->arg, desk)) {
+    }
+    tm__mutex_lock(jobs->lock);
+    o.is_done = true;
+    while (o.n_helpers > 0) {
+        tm__cond_wait(jobs->cond, jobs->lock, UINT32_MAX);
+    }
+    offer **at = &jobs->offers;
+    while (*at != &o) {
+        at = &(*at)->next;
+    }
+    *at = o.next;
+    tm__mutex_unlock(jobs->lock);
 }
 
 void tm__jobs_post(tm_jobs *jobs, tm_conn *conn) {

@@ -4,6 +4,7 @@
  * what is wrong, the row and the column; never a value, a path or anything of the inside. What a
  * 5xx means in detail is in the log, under the request's id.
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -279,6 +280,8 @@ void tm__exchange_reset(tm_exchange *x) {
     x->media = TM_MEDIA_NONE;
     x->header_len = 0;
     x->retry_after_s = 0;
+    x->helped_ns = 0;
+    atomic_store_explicit(&x->is_gone, false, memory_order_relaxed);
     x->content_type = "application/json";
     memset(&x->match, 0, sizeof x->match);
     memset(&x->access, 0, sizeof x->access);

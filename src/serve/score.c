@@ -7,6 +7,7 @@
  * belong to the thread and are used again, so a request of one row allocates nothing but its reply.
  */
 #include "serve/score.h"
+#include "serve/split.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -128,7 +129,8 @@ static bool score_row(scoring *s, tm_err *err) {
 }
 
 bool tm__score_answer(const scoring *s, uint64_t i, char out_id[27], double *outputs) {
-    const tm_buf *answers = &s->x->desk->answers;
+    const tm_buf *answers =
+        s->split != NULL ? tm__split_answers(s->split, &i) : &s->x->desk->answers;
     const size_t step = sizeof(answered) + s->n_outputs * sizeof(double);
     if (i >= answers->len / step) {
         return false;
@@ -140,8 +142,7 @@ bool tm__score_answer(const scoring *s, uint64_t i, char out_id[27], double *out
     return true;
 }
 
-/* Hand the answers to the monitor. Returns how many it could not take. */
-static uint64_t log_answers(const scoring *s, uint64_t elapsed_ns) {
+uint64_t tm__score_log(const scoring *s, uint64_t elapsed_ns) {
     tm_desk *desk = s->x->desk;
     const size_t step = sizeof(answered) + s->n_outputs * sizeof(double);
     const int64_t now_us = tm__now_us();
@@ -169,7 +170,7 @@ static uint64_t log_answers(const scoring *s, uint64_t elapsed_ns) {
     return n_dropped;
 }
 
-static void reply_row_errors(tm_exchange *x) {
+void tm__score_refuse_rows(tm_exchange *x) {
     char detail[320];
     const uint32_t more = x->n_errors - 1;
     if (more > 0) {
@@ -181,8 +182,7 @@ static void reply_row_errors(tm_exchange *x) {
     tm__problem_reply(x, 400, "bad-rows", detail, x->errors[0].hint);
 }
 
-/* False when the exchange has its (bad) answer. */
-static bool score_rows(scoring *s) {
+bool tm__score_rows(scoring *s) {
     tm_exchange *x = s->x;
     const uint64_t rows_max = s->explain ? EXPLAIN_ROWS_MAX : x->limits->rows_max;
     while (tm__decoder_next(s->decoder)) {
@@ -195,13 +195,17 @@ static bool score_rows(scoring *s) {
             tm__problem_reply(x, 413, "too-many-rows", detail, "Send them in several requests.");
             return false;
         }
-        if (x->n_errors == 0 && !score_row(s, &err)) {
+        if (x->n_errors == 0 && !tm__split_is_bad(s->split) && !score_row(s, &err)) {
             tm__problem_from_err(x, &err);
             return false;
         }
     }
     if (x->n_errors > 0) {
-        reply_row_errors(x);
+        tm__score_refuse_rows(x);
+        return false;
+    }
+    if (tm__decoder_is_full(s->decoder)) { /* an error for which there was no memory */
+        fail_memory(x);
         return false;
     }
     return true;
@@ -219,28 +223,19 @@ static bool is_other_version(scoring *s) {
     return true;
 }
 
-void tm__score_run(scoring *s) {
+bool tm__score_prepare(scoring *s, tm_arena *arena) {
+    const tm_bundle *bundle = s->served->bundle;
+    s->scratch = s->served->scratches[s->x->desk->index];
+    s->n_outputs = tm__bundle_outputs(bundle);
+    s->outputs = tm_arena_alloc(arena, double, s->n_outputs);
+    s->contributions = tm_arena_alloc(arena, double, tm__bundle_schema(bundle)->n_cols + 1);
+    return s->outputs != NULL && s->contributions != NULL;
+}
+
+/* All rows are answered: end the reply and log. */
+static void finish(scoring *s) {
     tm_exchange *x = s->x;
     tm_desk *desk = x->desk;
-    const tm_bundle *bundle = s->served->bundle;
-    if (is_other_version(s)) {
-        return;
-    }
-    tm__buf_reset(&desk->rows);
-    tm__buf_reset(&desk->answers);
-    s->scratch = s->served->scratches[desk->index];
-    s->n_outputs = tm__bundle_outputs(bundle);
-    s->outputs = tm_arena_alloc(desk->arena, double, s->n_outputs);
-    s->contributions = tm_arena_alloc(desk->arena, double, tm__bundle_schema(bundle)->n_cols + 1);
-    s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
-    if (s->outputs == NULL || s->contributions == NULL || s->decoder == NULL) {
-        fail_memory(x);
-        return;
-    }
-    s->form->begin(s);
-    if (!score_rows(s)) {
-        return;
-    }
     s->form->end(s);
     /* An answer that cannot be sent is none, so none is logged. */
     if (x->reply.failed || tm__buf_reserve(x->out, x->reply.len + HEAD_BYTES) == NULL) {
@@ -249,14 +244,16 @@ void tm__score_run(scoring *s) {
         return;
     }
     const uint64_t elapsed_ns = tm__mono_ns() - x->arrived_ns;
-    const tm_decode_counts counts = tm__decoder_counts(s->decoder);
+    const tm_decode_counts counts =
+        s->split != NULL ? tm__split_counts(s->split) : tm__decoder_counts(s->decoder);
     const tm_prom_answers answers = {
         .route = s->served->route,
         .version = s->served->version,
         .n_rows = counts.n_rows,
         .n_nulls = counts.n_nulls,
         .n_coerced = counts.n_coerced,
-        .n_dropped = log_answers(s, elapsed_ns),
+        .n_dropped =
+            s->split != NULL ? tm__split_log(s->split, elapsed_ns) : tm__score_log(s, elapsed_ns),
         .ns = elapsed_ns,
     };
     tm__prom_predict(desk->prom, &answers);
@@ -265,6 +262,28 @@ void tm__score_run(scoring *s) {
     x->has_model = true;
     (void)tm__str_copy(x->model, sizeof x->model, tm__str(s->served->model));
     x->version = s->served->version;
+}
+
+void tm__score_run(scoring *s) {
+    tm_exchange *x = s->x;
+    tm_desk *desk = x->desk;
+    if (is_other_version(s)) {
+        return;
+    }
+    tm__buf_reset(&desk->rows);
+    tm__buf_reset(&desk->answers);
+    s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
+    if (!tm__score_prepare(s, desk->arena) || s->decoder == NULL) {
+        fail_memory(x);
+        return;
+    }
+    s->form->begin(s);
+    /* What is wrong with the names is told together with what is wrong in the rows. */
+    if (desk->crew != NULL && x->n_errors == 0 ? tm__split_run(s) : tm__score_rows(s)) {
+        finish(s);
+    }
+    tm__split_free(s->split);
+    s->split = NULL;
 }
 
 const tm_served *tm__score_find(tm_exchange *x, const char *route) {

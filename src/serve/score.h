@@ -35,8 +35,9 @@ struct tm_scoring {
     tm_decoder *decoder;
     tm_bundle_scratch *scratch;
     uint32_t n_outputs;
-    double *outputs;       /* [n_outputs] of the row at hand */
-    double *contributions; /* [n inputs], when explained */
+    double *outputs;        /* [n_outputs] of the row at hand */
+    double *contributions;  /* [n inputs], when explained */
+    struct tm_split *split; /* parts of a large batch; NULL: it is whole */
 };
 
 /** Begin: what a route serves, or NULL with the exchange answered. The arena of the desk is empty
@@ -51,6 +52,16 @@ bool tm__score_option(tm_scoring *s, tm_str name, tm_str text);
 char *tm__score_options(tm_scoring *s, char *object, bool ignores_others);
 /** Decode, score, log and answer. */
 void tm__score_run(tm_scoring *s);
+
+/** For split.c: the rest of the rows of s->decoder, into the buffers of s->x and its desk; false
+ * when the exchange has its (bad) answer. */
+bool tm__score_rows(tm_scoring *s);
+/** Answer with the errors of rows. */
+void tm__score_refuse_rows(tm_exchange *x);
+/** Hand the answers of s->x's desk to the monitor. Returns how many it could not take. */
+uint64_t tm__score_log(const tm_scoring *s, uint64_t elapsed_ns);
+/** What the rows of s->decoder need besides it, in an arena; false when memory is out. */
+bool tm__score_prepare(tm_scoring *s, tm_arena *arena);
 
 /** For forms that write at the end: answer number i of those given; outputs [n_outputs] is filled.
  * False behind the last. */

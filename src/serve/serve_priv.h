@@ -194,6 +194,7 @@ typedef struct tm_row_error {
 typedef struct tm_desk {
     uint32_t index;        /* of this thread's scratch in a tm_served */
     tm_registry *registry; /* the desk's only; NULL elsewhere */
+    struct tm_jobs *crew;  /* threads that help with a large batch; NULL: none do */
     tm_monitor *monitor;   /* answers: any thread; the rest: the desk */
     /* The desk's only: serve what the registry says now, before this request is answered. */
     void (*refresh)(void *arg);
@@ -222,6 +223,8 @@ struct tm_exchange {
     tm_desk *desk;        /* of the thread that has the exchange */
     uint64_t arrived_ns;  /* the whole request was here */
     uint64_t deadline_ns; /* the client's; UINT64_MAX: it named none */
+    uint64_t helped_ns;   /* that other threads worked on it */
+    _Atomic bool is_gone; /* the client left while another thread has the exchange */
     tm_trace trace;
 
     tm_media media; /* of the body */

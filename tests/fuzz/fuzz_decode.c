@@ -57,6 +57,94 @@ static void check_row(const tm_decoder *decoder) {
     must(counts.n_rows == tm__decoder_row(decoder) + 1);
 }
 
+/* Rows and errors as text; rows only while there is no error, as requests have them. */
+static void put_rows(tm_decoder *decoder, tm_exchange *x, bool has_errors, tm_buf *rows) {
+    while (tm__decoder_next(decoder)) {
+        if (x->n_errors == 0 && !has_errors) {
+            must(tm__decoder_write_row(decoder, rows));
+        }
+    }
+}
+
+static void put_error(const tm_row_error *e, tm_buf *out) {
+    must(tm__buf_printf(out, "%d %llu [%s] %s (%s)\n", e->has_row, (unsigned long long)e->row,
+                        e->column, e->detail, e->hint));
+}
+
+/* Whole, and in parts of some rows that are read in the order of `backwards`. */
+static void put_whole(const tm_plan *plan, const tm_rows_place *place, tm_arena *arena,
+                      tm_buf *rows, tm_buf *errors) {
+    tm_exchange x = {0};
+    tm_decoder *decoder = tm__decoder_create(plan, place, &x, arena);
+    must(decoder != NULL);
+    put_rows(decoder, &x, false, rows);
+    for (uint32_t i = 0; i < x.n_errors; i++) {
+        put_error(&x.errors[i], errors);
+    }
+    tm__mem_free(x.errors);
+}
+
+#define PARTS_MAX 64u
+
+static void put_parts(const tm_plan *plan, const tm_rows_place *place, tm_arena *arena,
+                      tm_buf *rows, tm_buf *errors) {
+    tm_exchange whole = {0};
+    tm_exchange xs[PARTS_MAX] = {0};
+    tm_decoder *parts[PARTS_MAX];
+    tm_decoder *decoder = tm__decoder_create(plan, place, &whole, arena);
+    must(decoder != NULL);
+    uint32_t n = 0, n_errors = 0;
+    for (bool more = whole.n_errors == 0; more; n++) {
+        const tm_decode_part most = {.n_rows = n + 1 == PARTS_MAX ? UINT64_MAX : 1 + n % 3,
+                                     .n_bytes = n + 1 == PARTS_MAX ? SIZE_MAX : 40};
+        parts[n] = tm__decoder_cut(decoder, &most, &xs[n], arena, &more);
+        must(parts[n] != NULL && n < PARTS_MAX);
+    }
+    tm_buf texts[PARTS_MAX];
+    for (uint32_t i = n; i-- > 0;) { /* the last first: none needs what another one read */
+        tm__buf_init(&texts[i], 1u << 24);
+        put_rows(parts[i], &xs[i], false, &texts[i]);
+    }
+    if (whole.n_errors > 0) { /* of names: the rows are read by one, as requests do */
+        put_rows(decoder, &whole, true, rows);
+    }
+    for (; n_errors < whole.n_errors; n_errors++) {
+        put_error(&whole.errors[n_errors], errors);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (n_errors == 0) {
+            must(tm__buf_append(rows, texts[i].data, texts[i].len));
+        }
+        for (uint32_t k = 0; k < xs[i].n_errors && n_errors < TM_ERRORS_MAX; k++, n_errors++) {
+            put_error(&xs[i].errors[k], errors);
+        }
+        tm__buf_done(&texts[i]);
+        tm__mem_free(xs[i].errors);
+    }
+    tm__mem_free(whole.errors);
+}
+
+static void compare_parts(const tm_plan *plan, const tm_rows_place places[2]) {
+    static tm_arena *arena;
+    tm_buf texts[4];
+    if (arena == NULL) {
+        arena = tm__arena_create(1u << 22);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        tm__buf_init(&texts[i], 1u << 24);
+    }
+    tm__arena_reset(arena);
+    put_whole(plan, &places[0], arena, &texts[0], &texts[1]);
+    put_parts(plan, &places[1], arena, &texts[2], &texts[3]);
+    for (uint32_t i = 0; i < 2; i++) {
+        must(texts[i].len == texts[i + 2].len);
+        must(texts[i].len == 0 || memcmp(texts[i].data, texts[i + 2].data, texts[i].len) == 0);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        tm__buf_done(&texts[i]);
+    }
+}
+
 static void decode(const tm_plan *plan, const tm_rows_place *place) {
     /* Kept from one input to the next: a new block costs more than a short input. */
     static tm_arena *arena;
@@ -79,62 +167,89 @@ static void decode(const tm_plan *plan, const tm_rows_place *place) {
     tm__mem_free(x.errors);
 }
 
-static void decode_as(const tm_plan *plan, const uint8_t *data, size_t len, tm_rows_kind kind) {
-    tm_buf copy;
-    tm__buf_init(&copy, len + 1);
-    must(tm__buf_append(&copy, data, len));
-    char *p = tm__scan_space((char *)copy.data);
+static void copy_of(const uint8_t *data, size_t len, tm_buf *out) {
+    tm__buf_init(out, len + 1);
+    must(tm__buf_append(out, data, len) && tm__buf_reserve(out, 1) != NULL);
+    out->data[len] = 0;
+}
+
+/* False when rows of the kind cannot lie in the text. */
+static bool find_place(tm_buf *text, tm_rows_kind kind, tm_rows_place *out) {
+    char *p = tm__scan_space((char *)text->data);
     char *after = NULL;
-    tm_rows_place place = {.kind = kind, .path = "rows", .rows = p};
+    *out = (tm_rows_place){.kind = kind, .path = "rows", .rows = p};
     bool fits = *p == (kind == TM_ROWS_COLUMNS ? '{' : '[');
     if (fits && kind == TM_ROWS_SPLIT) { /* the first row of the array stands for the names */
-        place.names = tm__scan_enter(p, &after);
-        char *rows = place.names;
+        out->names = tm__scan_enter(p, &after);
+        char *rows = out->names;
         fits = rows != NULL && *rows == '[';
         rows = fits ? tm__scan_more(tm__scan_skip(rows), &after) : NULL;
-        place.rows = rows;
+        out->rows = rows;
         fits = fits && rows != NULL && *rows == '[';
     }
-    if (fits) {
-        decode(plan, &place);
+    return fits;
+}
+
+static void decode_as(const tm_plan *plan, const uint8_t *data, size_t len, tm_rows_kind kind) {
+    tm_buf copies[3];
+    tm_rows_place places[3];
+    bool fits = true;
+    for (uint32_t i = 0; i < 3; i++) { /* decoding rewrites a document */
+        copy_of(data, len, &copies[i]);
+        fits = find_place(&copies[i], kind, &places[i]) && fits;
     }
-    tm__buf_done(&copy);
+    if (fits) {
+        decode(plan, &places[0]);
+        compare_parts(plan, &places[1]);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        tm__buf_done(&copies[i]);
+    }
 }
 
 /* Any text as lines of JSON and as CSV. */
 static void decode_text(const tm_plan *plan, const uint8_t *data, size_t len, tm_rows_kind kind) {
-    tm_buf copy;
+    tm_buf copies[3];
+    tm_rows_place places[3];
     if (len == 0 || memchr(data, '\0', len) != NULL ||
         !tm__str_is_utf8((tm_str){(const char *)data, len})) {
         return; /* the handler refuses it */
     }
-    tm__buf_init(&copy, len + 1);
-    must(tm__buf_append(&copy, data, len));
-    const tm_rows_place place = {.kind = kind, .path = "rows", .rows = (char *)copy.data};
-    decode(plan, &place);
-    tm__buf_done(&copy);
+    for (uint32_t i = 0; i < 3; i++) {
+        copy_of(data, len, &copies[i]);
+        places[i] = (tm_rows_place){.kind = kind, .path = "rows", .rows = (char *)copies[i].data};
+    }
+    decode(plan, &places[0]);
+    compare_parts(plan, &places[1]);
+    for (uint32_t i = 0; i < 3; i++) {
+        tm__buf_done(&copies[i]);
+    }
 }
 
 /* An array of JSON, or any bytes, as a tensor of one column and as one of all columns. */
 static void decode_tensor(const tm_plan *plan, const uint8_t *data, size_t len, bool is_json) {
     for (uint32_t way = 0; way < 2; way++) {
-        tm_buf copy;
-        tm__buf_init(&copy, len + 1);
-        must(tm__buf_append(&copy, data, len));
-        tm_tensor tensor = {.name = tm__str(names[way == 0 ? 0 : 1]),
-                            .type = (tm_datatype)(len % 13),
-                            .n_rows = len % 7,
-                            .n_cols = way == 0 ? 1 : 6,
-                            .is_flat = way == 0,
-                            .bytes = copy.data,
-                            .n_bytes = len};
-        tensor.json = is_json ? (char *)copy.data : NULL;
-        if (copy.data != NULL) {
-            const tm_rows_place place = {
-                .kind = TM_ROWS_TENSORS, .path = "rows", .tensors = &tensor, .n_tensors = 1};
-            decode(plan, &place);
+        tm_buf copies[3];
+        tm_tensor tensors[3];
+        tm_rows_place places[3];
+        for (uint32_t i = 0; i < 3; i++) {
+            copy_of(data, len, &copies[i]);
+            tensors[i] = (tm_tensor){.name = tm__str(names[way == 0 ? 0 : 1]),
+                                     .type = (tm_datatype)(len % 13),
+                                     .n_rows = len % 7,
+                                     .n_cols = way == 0 ? 1 : 6,
+                                     .is_flat = way == 0,
+                                     .json = is_json ? (char *)copies[i].data : NULL,
+                                     .bytes = copies[i].data,
+                                     .n_bytes = len};
+            places[i] = (tm_rows_place){
+                .kind = TM_ROWS_TENSORS, .path = "rows", .tensors = &tensors[i], .n_tensors = 1};
         }
-        tm__buf_done(&copy);
+        decode(plan, &places[0]);
+        compare_parts(plan, &places[1]);
+        for (uint32_t i = 0; i < 3; i++) {
+            tm__buf_done(&copies[i]);
+        }
     }
 }
 

@@ -188,12 +188,59 @@ static void what_is_too_late_is_not_done(void **state) {
     close_case(&j);
 }
 
+/* Ten parts, of which the first two wait for each other: somebody must help. */
+static _Atomic int n_parts, n_meeting;
+static _Atomic uint32_t worked; /* bits of the desks */
+
+static bool do_part(void *arg, tm_desk *desk) {
+    (void)arg;
+    const int part = atomic_fetch_add(&n_parts, 1);
+    if (part >= 10) {
+        return false;
+    }
+    atomic_fetch_or(&worked, 1u << desk->index);
+    atomic_fetch_add(&n_meeting, part < 2 ? 1 : 0);
+    for (int i = 0; i < 5000 && part < 2 && atomic_load(&n_meeting) < 2; i++) {
+        tm__sleep_ms(1);
+    }
+    tm__sleep_ms(part == 9 ? 20 : 0); /* the owner waits for who has the last one */
+    atomic_fetch_add(&n_waiting, 1);
+    return true;
+}
+
+static void share(tm_exchange *x) {
+    const tm_shared_work work = {.step = do_part};
+    x->match.endpoint = tm__endpoint_get(0);
+    x->status = 200;
+    tm__jobs_share(x->desk->crew, &work, x->desk);
+    tm__buf_printf(&x->reply, "{\"parts\":%d}", atomic_load(&n_waiting));
+}
+
+static void who_waits_helps_and_the_owner_waits_for_all(void **state) {
+    (void)state;
+    static const tm_endpoint endpoint = {.handle = share};
+    for (uint32_t n_threads = 1; n_threads <= 2; n_threads++) {
+        job_case j;
+        open_case(&j, &endpoint, n_threads);
+        atomic_store(&n_parts, 0);
+        atomic_store(&worked, 0);
+        atomic_store(&n_meeting, n_threads == 1 ? 2 : 0);
+        const int fd = worker_case_connect(&j.c);
+        worker_case_expect(fd, models, "{\"parts\":10}");
+        assert_int_equal(atomic_load(&worked) & ~(3u << 7), 0);
+        assert_true(n_threads == 1 || atomic_load(&worked) == 3u << 7);
+        tm__net_close(fd);
+        close_case(&j);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_threads_answer_two_at_once_each_with_its_own_desk),
         cmocka_unit_test(what_waits_is_answered_in_order_also_at_the_end),
         cmocka_unit_test(a_queue_says_when_a_turn_would_come_too_late),
         cmocka_unit_test(what_is_too_late_is_not_done),
+        cmocka_unit_test(who_waits_helps_and_the_owner_waits_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

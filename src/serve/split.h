@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A large batch in parts: the thread that has it and those that are idle score a few hundred rows
+ * at a time. Answers, errors and the log are those of one thread, in the order of the rows; between
+ * parts the client's deadline is looked at, and whether the client is still there.
+ */
+#ifndef TM_SERVE_SPLIT_H
+#define TM_SERVE_SPLIT_H
+
+#include "serve/score.h"
+
+typedef struct tm_split tm_split;
+
+/** Score all rows of s->decoder and append the answers to the reply; sets s->split, which the
+ * caller frees. False when the exchange has its (bad) answer. Owner thread of the exchange. */
+bool tm__split_run(tm_scoring *s);
+/** True when some row is bad, so that none needs a score any more. NULL has none. Any thread. */
+bool tm__split_is_bad(const tm_split *split);
+
+/* What follows is for the owner, when all is scored. */
+tm_decode_counts tm__split_counts(const tm_split *split);
+/** The answers among which answer *io_index of all is; it becomes the index among them. */
+const tm_buf *tm__split_answers(tm_split *split, uint64_t *io_index);
+/** Hand all answers to the monitor; returns how many it could not take. */
+uint64_t tm__split_log(tm_split *split, uint64_t elapsed_ns);
+void tm__split_free(tm_split *split);
+
+#endif

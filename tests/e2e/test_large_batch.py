@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Large batches from outside: answered whole and in order, and given up when nobody waits for them any more."""
+import json
+import random
+import socket
+import time
+
+import pytest
+
+from conftest import Server, Tidemill
+
+N_ROWS = 150000  # a second of work at the least: nobody is done before the client has gone
+
+
+def row(i):
+    return {"x": i % 1000 - 500, "c": "abcde"[i % 5]}
+
+
+@pytest.fixture(name="server", scope="module")
+def fixture_server(tmp_path_factory):
+    tm = Tidemill(tmp_path_factory.mktemp("batch"))
+    rng = random.Random(5)
+    lines = ["x,c,y"] + [f"{rng.randrange(-500, 500)},{rng.choice('abcde')},{rng.random() + 0.5 * (i % 2):.3f}" for i in range(500)]
+    tm.write("data.csv", "\n".join(lines) + "\n")
+    tm.ok("train", "data.csv", "--target", "y", "--name", "m", "--learner", "gbdt", "--param", "gbdt.n_trees=300", "--param",
+          "gbdt.early_stopping=0")
+    server = Server(tm, "--access-log", "access.log")
+    server.tm = tm
+    yield server
+    server.stop()
+
+
+def lines_of(n):
+    return "".join(json.dumps(row(i)) + "\n" for i in range(n))
+
+
+def entries(server, identity):
+    """Lines of the access log about a request."""
+    path = server.tm.folder / "access.log"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [line for line in map(json.loads, lines) if line["request"] == identity]
+
+
+def answered(server):
+    text = server.request("GET", "/metrics")[2].decode()
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("tidemill_predictions_total"))
+
+
+def test_answers_are_in_order_and_those_of_single_rows(server):
+    status, _, body = server.request("POST", "/v1/routes/m/predict", lines_of(5000), {"Content-Type": "application/x-ndjson"})
+    assert status == 200
+    many = [json.loads(line)["prediction"] for line in body.decode().splitlines()]
+    assert len(many) == 5000
+    for i in range(0, 5000, 499):
+        status, _, value = server.request("POST", "/v1/routes/m/predict", {"rows": [row(i)]})
+        assert status == 200 and value["predictions"][0]["prediction"] == many[i], i
+
+
+def test_errors_of_a_large_batch_name_their_rows(server):
+    rows = [row(i) for i in range(6000)]
+    rows[4321]["x"] = "far"
+    rows[5555]["zz"] = 1
+    before = answered(server)
+    status, _, problem = server.request("POST", "/v1/routes/m/predict", {"rows": rows})
+    assert status == 400
+    assert [e["row"] for e in problem["errors"]] == [4321, 5555], problem
+    assert answered(server) == before
+
+
+def test_a_deadline_ends_a_batch_in_its_midst(server):
+    before = answered(server)
+    start = time.monotonic()
+    status, headers, problem = server.request("POST", "/v1/routes/m/predict", lines_of(N_ROWS), {
+        "Content-Type": "application/x-ndjson", "X-Request-Timeout-Ms": "200"}, timeout=60)
+    assert status == 503 and problem["type"].endswith("deadline"), problem
+    assert headers["Retry-After"] == "1" and time.monotonic() - start < 30
+    assert answered(server) == before
+
+
+def test_a_batch_is_not_scored_for_a_client_that_is_gone(server):
+    before = answered(server)
+    body = lines_of(N_ROWS).encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(b"POST /v1/routes/m/predict HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: gone\r\n"
+                       b"Content-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    found = []
+    for _ in range(600):
+        found = entries(server, "gone")
+        if found:
+            break
+        time.sleep(0.05)
+    assert [e["status"] for e in found] == [503], found
+    assert answered(server) == before
