@@ -373,7 +373,7 @@ typedef struct publication {
     tm_file *file;
 } publication;
 
-static tm_status publish_begin(const char *path, publication *out, tm_err *err) {
+static tm_status publish_begin(const char *path, mode_t mode, publication *out, tm_err *err) {
     uint64_t random;
     tm__random_bytes(&random, sizeof(random));
     const size_t size = strlen(path) + 32;
@@ -382,7 +382,7 @@ static tm_status publish_begin(const char *path, publication *out, tm_err *err) 
         return TM_FAIL(err, TM_E_NOMEM, "out of memory while writing '%s'", path);
     }
     snprintf(out->temp, size, "%s.tmp-%016llx", path, (unsigned long long)random);
-    const int fd = create_path(out->temp, 0644);
+    const int fd = create_path(out->temp, mode);
     if (fd < 0) {
         tm__mem_free(out->temp);
         return tm__fs_errno(err, -fd, "write", path);
@@ -443,7 +443,13 @@ tm_status tm__fs_sync_folder(const char *dir, tm_err *err) {
 
 tm_status tm__fs_publish(const char *path, const void *data, size_t len, tm_err *err) {
     publication to;
-    TM_TRY(publish_begin(path, &to, err));
+    TM_TRY(publish_begin(path, 0644, &to, err));
+    return publish_end(&to, tm__file_write(to.file, data, len, err), err);
+}
+
+tm_status tm__fs_publish_secret(const char *path, const void *data, size_t len, tm_err *err) {
+    publication to;
+    TM_TRY(publish_begin(path, 0600, &to, err));
     return publish_end(&to, tm__file_write(to.file, data, len, err), err);
 }
 
@@ -457,7 +463,7 @@ tm_status tm__fs_publish_file(const char *from, const char *path, tm_err *err) {
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory while writing '%s'", path);
         goto out;
     }
-    st = publish_begin(path, &to, err);
+    st = publish_begin(path, 0644, &to, err);
     if (st != TM_OK) {
         goto out;
     }

@@ -39,6 +39,9 @@ TM_NODISCARD tm_status tm__fs_read_all(const char *path, tm_buf *buf, tm_err *er
 /** Temporary file beside path, fsync, rename over path, fsync of the folder: path is old or new,
  * never half. */
 TM_NODISCARD tm_status tm__fs_publish(const char *path, const void *data, size_t len, tm_err *err);
+/** Same for what only this user may read: mode 0600. */
+TM_NODISCARD tm_status tm__fs_publish_secret(const char *path, const void *data, size_t len,
+                                             tm_err *err);
 /** Copy a finished temporary of another library through the seam to path with the same guarantee.
  */
 TM_NODISCARD tm_status tm__fs_publish_file(const char *from, const char *path, tm_err *err);

@@ -37,6 +37,12 @@ void tm__hash_bytes(const void *data, size_t len, tm_hash *out) {
     tm__hasher_final(&hasher, out);
 }
 
+void tm__hash_keyed(const tm_hash *key, const void *data, size_t len, tm_hash *out) {
+    tm__sodium_init();
+    TM_ASSERT(crypto_generichash(out->bytes, TM_HASH_BYTES, data, len, key->bytes, TM_HASH_BYTES) ==
+              0);
+}
+
 void tm__hash_to_text(const tm_hash *hash, char *out) {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < TM_HASH_BYTES; i++) {

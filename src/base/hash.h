@@ -23,6 +23,8 @@ void tm__hasher_init(tm_hasher *hasher);
 void tm__hasher_update(tm_hasher *hasher, const void *data, size_t len);
 void tm__hasher_final(tm_hasher *hasher, tm_hash *out);
 void tm__hash_bytes(const void *data, size_t len, tm_hash *out);
+/** BLAKE2b-256 with a key: who does not have it cannot make or check one. */
+void tm__hash_keyed(const tm_hash *key, const void *data, size_t len, tm_hash *out);
 /** out holds TM_HASH_TEXT bytes. */
 void tm__hash_to_text(const tm_hash *hash, char *out);
 bool tm__hash_from_text(const char *text, tm_hash *out);

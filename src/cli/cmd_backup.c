@@ -2,7 +2,8 @@
 /*
  * `backup`: a whole home in one file, while others work on it.
  *
- *   log.db -> meta.db -> bundles and snapshots that this meta.db refers to -> manifest -> publish
+ *   log.db -> meta.db, keys.secret -> bundles and snapshots that this meta.db refers to -> manifest
+ * -> publish
  *
  * 1. An answer names a version that meta.db had before it, so the log is copied first: the copy of
  *    meta.db then knows every version that the copied log names.
@@ -85,18 +86,41 @@ static tm_status add_file(tm_backup *b, const char *name, const char *path, tm_e
 
 /* ---- Databases ---- */
 
+/* Checked with the copy of meta.db: the home's may have a newer one by now. */
+static tm_status copy_server_key(tm_backup *b, tm_err *err) {
+    const char *from = tm__home_server_key(b->place.home);
+    tm_buf text;
+    if (tm__fs_info(from).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    tm__buf_init(&text, 4096);
+    tm_status st = tm__fs_read_all(from, &text, err);
+    if (st == TM_OK) {
+        st = tm__fs_publish_secret(tm__home_server_key(b->staging.home), text.data, text.len, err);
+    }
+    if (text.len > 0) {
+        memset(text.data, 0, text.len);
+    }
+    tm__buf_done(&text);
+    return st;
+}
+
 static tm_status copy_databases(tm_backup *b, tm_err *err) {
     const tm_home *to = b->staging.home;
     if (tm__fs_info(tm__home_log_db(b->place.home)).kind != TM_PATH_NONE) {
         TM_TRY(tm__monitor_copy(b->place.home, &b->ctx, tm__home_log_db(to), err));
     }
     TM_TRY(tm__registry_copy(b->place.registry, &b->ctx, tm__home_meta_db(to), err));
+    TM_TRY(copy_server_key(b, err));
     return tm__staging_check(&b->staging, &b->facts, &b->files, err);
 }
 
 static tm_status add_databases(tm_backup *b, tm_err *err) {
     const tm_home *from = b->staging.home;
     TM_TRY(add_file(b, "meta.db", tm__home_meta_db(from), err));
+    if (tm__fs_info(tm__home_server_key(from)).kind != TM_PATH_NONE) {
+        TM_TRY(add_file(b, TM_HOME_SERVER_KEY, tm__home_server_key(from), err));
+    }
     if (tm__fs_info(tm__home_log_db(from)).kind == TM_PATH_NONE) {
         return TM_OK;
     }
@@ -240,7 +264,7 @@ static tm_status backup(tm_backup *b, tm_err *err) {
     tm__time_to_text(tm__now_us(), created);
     TM_TRY(tm__staging_open(b->path, &b->staging, err));
     TM_TRY(copy_databases(b, err));
-    b->n_files = 3 + json_array_size(json_object_get(b->files, "bundles")) +
+    b->n_files = 4 + json_array_size(json_object_get(b->files, "bundles")) +
                  json_array_size(json_object_get(b->files, "snapshots"));
     TM_TRY(tm__archive_create(b->path, &b->writer, err));
     TM_TRY(add_databases(b, err));

@@ -67,7 +67,8 @@ static bool is_hash_name(const char *name, const char *folder, const char *suffi
 
 static bool is_home_name(const char *name) {
     return strcmp(name, "meta.db") == 0 || strcmp(name, "log.db") == 0 ||
-           is_hash_name(name, "bundles/", ".tmb") || is_hash_name(name, "snapshots/", ".parquet");
+           strcmp(name, TM_HOME_SERVER_KEY) == 0 || is_hash_name(name, "bundles/", ".tmb") ||
+           is_hash_name(name, "snapshots/", ".parquet");
 }
 
 /* Read the current member into a file, a buffer or nowhere. */

@@ -311,6 +311,31 @@ static void check_history(tm_checks *checks, tm_registry *registry) {
     }
 }
 
+static void check_server_key(tm_checks *checks, tm_registry *registry, const tm_home *home) {
+    tm_err err = {0};
+    tm_access access = {0};
+    tm_server_key key = {0};
+    bool has = false;
+    const tm_status st = tm__check_note(tm__registry_server_key(registry, &key, &has, &err));
+    tm__server_key_done(&key);
+    if (st != TM_OK) {
+        tm__check_add(checks, "server_key", TM_CHECK_BAD,
+                      "Restore keys.secret from a backup of this home; or revoke all keys and make "
+                      "new ones.",
+                      "%s", err.message);
+    } else if (!has) {
+        tm__check_add(checks, "server_key", TM_CHECK_OK, NULL, "none yet; the first key makes it");
+    } else if (!tm__access_info(tm__home_server_key(home), &access) || (access.mode & 077) != 0 ||
+               !access.is_own) {
+        tm__check_add(checks, "server_key", TM_CHECK_WARN,
+                      "Only the user of the server may read it: chmod 0600.", "mode %04o%s",
+                      access.mode, access.is_own ? "" : ", of another user");
+    } else {
+        tm__check_add(checks, "server_key", TM_CHECK_OK, NULL,
+                      "the one that the keys were made with");
+    }
+}
+
 static void check_registry(tm_checks *checks, const tm_home *home) {
     tm_err err = {0};
     tm_registry *registry = NULL;
@@ -337,6 +362,7 @@ static void check_registry(tm_checks *checks, const tm_home *home) {
     }
     tm__check_add(checks, "meta.db", TM_CHECK_OK, NULL, "format %u, every page is whole", format);
     check_history(checks, registry);
+    check_server_key(checks, registry, home);
     check_bundles(checks, registry, files);
     check_snapshots(checks, home, files);
     check_orphans(checks, home, files);

@@ -45,7 +45,11 @@ static tm_status registry_facts(tm_registry *registry, json_t *facts, json_t *fo
     int64_t n_versions = 0;
     uint64_t n_records = 0;
     uint32_t format = 0;
+    tm_server_key server_key = {0};
+    bool has_server_key = false;
     TM_TRY(tm__registry_check(registry, err));
+    TM_TRY(tm__registry_server_key(registry, &server_key, &has_server_key, err));
+    tm__server_key_done(&server_key);
     TM_TRY(tm__registry_history_check(registry, &n_records, err));
     TM_TRY(tm__registry_format(registry, &format, err));
     TM_TRY(tm__registry_models(registry, &models, err));

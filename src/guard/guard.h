@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what. Keys are random, shown once, stored as BLAKE2b hashes; a role is a set of
+ * Who may do what. Keys are random, shown once, stored as keyed BLAKE2b hashes; a role is a set of
  * permissions; every route and every changing command names one permission. Deny by default.
  * Storage of keys is registry's.
  */
@@ -48,14 +48,28 @@ bool tm__guard_role_can(tm_guard_role role, tm_permission permission);
 typedef struct tm_key {
     char text[TM_KEY_TEXT]; /* shown once */
     char id[9];             /* public part: names the key in lists and the audit */
-    tm_hash hash;           /* of the whole text: what is stored */
+    tm_hash hash;           /* of the whole text */
 } tm_key;
 /** A fresh key from the operating system's random bytes. */
 void tm__key_create(tm_key *out);
 /** Id and hash of a presented key; false when it does not look like one. */
 bool tm__key_parse(tm_str text, tm_key *out);
-/** Constant-time comparison. */
-bool tm__key_matches(const tm_key *presented, const tm_hash *stored);
+
+/* What the stored hashes of keys are made with; beside the database, so that a copy of one is not
+ * enough to check a guess or to put in a key of one's own. */
+typedef struct tm_server_key {
+    tm_hash secret;
+} tm_server_key;
+/** A fresh one from the operating system's random bytes. */
+void tm__server_key_create(tm_server_key *out);
+/** Overwrite it. */
+void tm__server_key_done(tm_server_key *server);
+/** What tells a server key from others without saying anything of it. */
+void tm__server_key_check(const tm_server_key *server, tm_hash *out);
+/** What is stored of a key: the keyed hash of its hash. */
+void tm__key_seal(const tm_server_key *server, const tm_hash *hash, tm_hash *out);
+/** True when a presented key is the one of which this was stored. Constant time. */
+bool tm__key_matches(const tm_server_key *server, const tm_key *presented, const tm_hash *stored);
 
 /* What a key may do, beside its role. */
 typedef struct tm_key_terms {

@@ -59,8 +59,27 @@ bool tm__key_parse(tm_str text, tm_key *out) {
     return true;
 }
 
-bool tm__key_matches(const tm_key *presented, const tm_hash *stored) {
-    return sodium_memcmp(presented->hash.bytes, stored->bytes, TM_HASH_BYTES) == 0;
+void tm__server_key_create(tm_server_key *out) {
+    tm__random_bytes(out->secret.bytes, TM_HASH_BYTES);
+}
+
+void tm__server_key_done(tm_server_key *server) {
+    sodium_memzero(server, sizeof(*server));
+}
+
+void tm__server_key_check(const tm_server_key *server, tm_hash *out) {
+    static const char text[] = "tidemill.server-key/1"; /* no hash has its length */
+    tm__hash_keyed(&server->secret, text, sizeof text - 1, out);
+}
+
+void tm__key_seal(const tm_server_key *server, const tm_hash *hash, tm_hash *out) {
+    tm__hash_keyed(&server->secret, hash->bytes, TM_HASH_BYTES, out);
+}
+
+bool tm__key_matches(const tm_server_key *server, const tm_key *presented, const tm_hash *stored) {
+    tm_hash sealed;
+    tm__key_seal(server, &presented->hash, &sealed);
+    return sodium_memcmp(sealed.bytes, stored->bytes, TM_HASH_BYTES) == 0;
 }
 
 /* 48 bits of milliseconds and 80 random bits, five bits a character, most significant first: byte

@@ -71,6 +71,8 @@ static const tm_migration meta_migrations[] = {
      "ALTER TABLE keys ADD COLUMN rates TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE keys ADD COLUMN expires_us INTEGER NOT NULL DEFAULT 0;",
      NULL},
+    {3, "CREATE TABLE server_key(check_hash BLOB NOT NULL CHECK(length(check_hash) = 32)) STRICT;",
+     tm__registry_seal_keys_locked},
     {0, NULL, NULL}};
 
 static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,
@@ -85,6 +87,7 @@ static tm_status registry_open(const tm_home *home, bool read_only, tm_registry 
         .read_only = read_only,
         .migrations = meta_migrations,
         .application_id = TM_META_APPLICATION_ID,
+        .migration_arg = registry,
     };
     const tm_status st = tm__db_open(tm__home_meta_db(home), &options, &registry->db, err);
     if (st == TM_OK) {

@@ -169,12 +169,16 @@ TM_NODISCARD tm_status tm__registry_key_revoke(tm_registry *registry, const char
 TM_NODISCARD tm_status tm__registry_key_rotate(tm_registry *registry, const char *id,
                                                const tm_key *key, int64_t until_us,
                                                const tm_actor *actor, tm_err *err);
+/** Read the server key that stored keys were sealed with; false in *out_has when there is none
+ * and no live key needs one. TM_E_INTEGRITY when its file is gone, or is that of another home. */
+TM_NODISCARD tm_status tm__registry_server_key(tm_registry *registry, tm_server_key *out,
+                                               bool *out_has, tm_err *err);
 /** [{"id","role","name","models","rate","created","expires","revoked"}] */
 TM_NODISCARD tm_status tm__registry_keys(tm_registry *registry, json_t **out, tm_err *err);
 /* A key as it is stored; its texts live for the callback. */
 typedef struct tm_stored_key {
     const char *id;
-    tm_hash hash;
+    tm_hash hash; /* sealed: see tm__key_matches() */
     tm_key_terms terms;
 } tm_stored_key;
 /** All keys that are not revoked, in order of their ids; also those that have expired. */

@@ -43,6 +43,7 @@ tm_status tm__registry_routes(tm_registry *registry, bool (*fn)(void *arg, const
 
 typedef struct tm_keying {
     const tm_key *key; /* adding */
+    tm_hash sealed;    /* of it, set inside the transaction */
     tm_key_terms terms;
     const char *id; /* revoking, rotating */
     int64_t until_us;
@@ -85,15 +86,24 @@ static tm_status key_note_locked(tm_registry *registry, const char *event, const
     return st;
 }
 
+static tm_status key_seal_locked(tm_registry *registry, tm_keying *in, tm_err *err) {
+    tm_server_key server;
+    TM_TRY(tm__registry_server_key_locked(registry, &server, err));
+    tm__key_seal(&server, &in->key->hash, &in->sealed);
+    tm__server_key_done(&server);
+    return TM_OK;
+}
+
 static tm_status key_add_locked(tm_registry *registry, void *arg, tm_err *err) {
-    const tm_keying *in = arg;
+    tm_keying *in = arg;
     tm_stmt *stmt = NULL;
+    TM_TRY(key_seal_locked(registry, in, err));
     TM_TRY(tm__stmt_init(registry->db,
                          "INSERT INTO keys(id, hash, role, name, created_us, models, rates,"
                          " expires_us) VALUES(?,?,?,?,?,?,?,?)",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, in->key->id);
-    tm__stmt_bind_blob(stmt, 2, in->key->hash.bytes, TM_HASH_BYTES);
+    tm__stmt_bind_blob(stmt, 2, in->sealed.bytes, TM_HASH_BYTES);
     tm__stmt_bind_i64(stmt, 3, (int64_t)in->terms.role);
     tm__stmt_bind_text(stmt, 4, text_or_empty(in->terms.name));
     tm__stmt_bind_i64(stmt, 5, tm__now_us());
@@ -144,8 +154,9 @@ tm_status tm__registry_key_revoke(tm_registry *registry, const char *id, const t
 
 /* The new key takes the row of the old one but for id, hash and end. */
 static tm_status key_rotate_locked(tm_registry *registry, void *arg, tm_err *err) {
-    const tm_keying *in = arg;
+    tm_keying *in = arg;
     tm_stmt *stmt = NULL;
+    TM_TRY(key_seal_locked(registry, in, err));
     TM_TRY(tm__stmt_init(registry->db,
                          "INSERT INTO keys(id, hash, role, name, created_us, models, rates,"
                          " expires_us) SELECT ?1, ?2, role, name, ?3, models, rates, expires_us"
@@ -153,7 +164,7 @@ static tm_status key_rotate_locked(tm_registry *registry, void *arg, tm_err *err
                          " AND (expires_us = 0 OR expires_us > ?3)",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, in->key->id);
-    tm__stmt_bind_blob(stmt, 2, in->key->hash.bytes, TM_HASH_BYTES);
+    tm__stmt_bind_blob(stmt, 2, in->sealed.bytes, TM_HASH_BYTES);
     tm__stmt_bind_i64(stmt, 3, tm__now_us());
     tm__stmt_bind_text(stmt, 4, in->id);
     tm_status st = tm__stmt_run(stmt, err);

@@ -31,6 +31,14 @@ TM_NODISCARD tm_status tm__registry_load(tm_registry *registry, int64_t model_id
 TM_NODISCARD tm_status tm__registry_move_locked(tm_registry *registry, int64_t model_id,
                                                 uint32_t number, tm_err *err);
 
+/** In the migration to version 3: hashes of keys are replaced by their sealed form. The database's
+ * migration_arg is the registry, which has no db yet. */
+TM_NODISCARD tm_status tm__registry_seal_keys_locked(tm_db *db, tm_err *err);
+/** The server key for one more key: made, with its file, when there is none; also when it is lost
+ * and no live key needs it any more. */
+TM_NODISCARD tm_status tm__registry_server_key_locked(tm_registry *registry, tm_server_key *out,
+                                                      tm_err *err);
+
 /* One record of the history. */
 typedef struct tm_event {
     const char *model; /* "" when it concerns none */

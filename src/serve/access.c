@@ -82,7 +82,7 @@ static const tm_known_key *find_key(const tm_keyring *keys, tm_str text) {
         }
     }
     const tm_known_key *found = low < keys->n ? &keys->keys[low] : NULL;
-    return found != NULL && tm__key_matches(&presented, &found->hash) ? found : NULL;
+    return found != NULL && tm__key_matches(&keys->server, &presented, &found->hash) ? found : NULL;
 }
 
 static void take_rate(const tm_known_key *key, uint64_t now_ns, tm_access *out) {

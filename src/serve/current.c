@@ -52,6 +52,7 @@ void tm__current_unref(tm_current *current) {
             meter_unref(current->keyring.keys[i].meter);
         }
         tm__mem_free(current->keyring.keys);
+        tm__server_key_done(&current->keyring.server);
         tm__mem_free(current);
     }
 }
@@ -263,6 +264,13 @@ tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, c
     st = st != TM_OK ? st : tm__registry_key_list(registry, want_key, &l, err);
     /* Also revoked ones: the last key's end must not open what it closed. */
     st = st != TM_OK ? st : tm__registry_keys(registry, &all_keys, err);
+    if (st != TM_OK) {
+        goto out;
+    }
+    bool has_server_key = false;
+    if (l.current->keyring.n > 0) {
+        st = tm__registry_server_key(registry, &l.current->keyring.server, &has_server_key, err);
+    }
     if (st != TM_OK) {
         goto out;
     }

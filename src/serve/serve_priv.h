@@ -95,7 +95,8 @@ typedef struct tm_known_key {
     tm_key_meter *meter; /* NULL when there is no rate */
 } tm_known_key;
 typedef struct tm_keyring {
-    bool ever; /* a key was made once: from then on every request but health needs one */
+    bool ever;            /* a key was made once: from then on every request but health needs one */
+    tm_server_key server; /* what their hashes are made with */
     uint32_t n;
     tm_known_key *keys; /* in order of ids */
 } tm_keyring;

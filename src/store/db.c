@@ -47,8 +47,9 @@ struct tm_db {
     bool has_log;           /* another program left a write-ahead log */
     uint32_t version;       /* last one that this program knows; that of the file once it is open */
     sqlite3_stmt *rollback; /* made at the start, so that it takes no memory when it is needed */
-    bool is_poisoned;       /* invariant 3 */
-    bool has_lost;          /* a text of this transaction could not be read for want of memory */
+    void *migration_arg;
+    bool is_poisoned; /* invariant 3 */
+    bool has_lost;    /* a text of this transaction could not be read for want of memory */
 };
 
 /* ---- Errors ---- */
@@ -411,6 +412,10 @@ tm_status tm__db_data_version(tm_db *db, int64_t *out, tm_err *err) {
     return st;
 }
 
+void *tm__db_migration_arg(const tm_db *db) {
+    return db->migration_arg;
+}
+
 int64_t tm__db_last_id(const tm_db *db) {
     return sqlite3_last_insert_rowid(db->handle);
 }
@@ -630,6 +635,7 @@ tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **ou
         goto out;
     }
     db->version = version_last_of(options->migrations);
+    db->migration_arg = options->migration_arg;
     db->has_log = has_log(path);
     const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
                       (options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |

@@ -33,10 +33,13 @@ typedef struct tm_db_options {
     bool read_only;
     const tm_migration *migrations; /* ends with version 0 */
     uint32_t application_id;        /* a file of another kind is TM_E_DATA */
+    void *migration_arg;            /* for run_locked: see tm__db_migration_arg() */
 } tm_db_options;
 TM_NODISCARD tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **out,
                                    tm_err *err);
 void tm__db_close(tm_db *db);
+/** What the options gave for migrations. */
+void *tm__db_migration_arg(const tm_db *db);
 
 /** Transactions: BEGIN IMMEDIATE, COMMIT, ROLLBACK (no-op outside one). A failed commit has been
  * rolled back. TM_E_UNSUPPORTED when a newer program has migrated the file meanwhile. */

@@ -11,6 +11,8 @@
 
 typedef struct tm_home tm_home;
 
+#define TM_HOME_SERVER_KEY "keys.secret" /* name in the home */
+
 /** Find or make a home. path NULL: $TIDEMILL_HOME, else .tidemill in this folder. create false and
  * absent: TM_E_NOT_FOUND with a hint. */
 TM_NODISCARD tm_status tm__home_open(const char *path, bool create, tm_home **out, tm_err *err);
@@ -19,10 +21,11 @@ const char *tm__home_name(const char *path);
 const char *tm__home_path(const tm_home *home); /* absolute */
 const char *tm__home_meta_db(const tm_home *home);
 const char *tm__home_log_db(const tm_home *home);
-const char *tm__home_snapshots(const tm_home *home); /* folder */
-const char *tm__home_bundles(const tm_home *home);   /* folder */
-const char *tm__home_jobs(const tm_home *home);      /* folder: logs and results of children */
-const char *tm__home_temp(const tm_home *home);      /* folder, 0700, emptied at start of serve */
+const char *tm__home_server_key(const tm_home *home); /* file, 0600: what stored keys need */
+const char *tm__home_snapshots(const tm_home *home);  /* folder */
+const char *tm__home_bundles(const tm_home *home);    /* folder */
+const char *tm__home_jobs(const tm_home *home);       /* folder: logs and results of children */
+const char *tm__home_temp(const tm_home *home);       /* folder, 0700, emptied at start of serve */
 /** Path of a bundle by hash; the caller frees with tm__mem_free(). */
 char *tm__home_bundle_path(const tm_home *home, const tm_hash *hash);
 /** Write bytes under their hash unless they are there. */

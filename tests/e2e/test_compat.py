@@ -13,7 +13,7 @@ import pytest
 
 COMPAT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "compat"
 BUNDLES = sorted(COMPAT.glob("v*/*.tmb"))
-HOMES = sorted(COMPAT.glob("v*/home"))
+HOMES = sorted(COMPAT.glob("v*/home*/"))
 
 
 def read_csv(path):
@@ -58,12 +58,13 @@ def test_a_bundle_carries_golden_rows_that_another_reader_answers_alike(tm, task
     assert all({cells[i] is None for cells, _ in read.golden} == {True, False} for i in range(len(read.program.inputs)))
 
 
-@pytest.mark.parametrize("home", HOMES, ids=lambda h: h.parent.name)
+@pytest.mark.parametrize("home", HOMES, ids=lambda h: f"{h.parent.name}-{h.name}")
 def test_a_home_is_read_and_served(tm, serve, home):
     shutil.copytree(home, tm.folder / ".tidemill")
     shown = tm.ok("model", "show", "churn", "--json").json
     assert [(v["version"], v["aliases"]) for v in shown["versions"]] == [(2, "champion"), (1, "challenger")]
     tm.ok("model", "verify", "churn")
+    assert (tm.folder / ".tidemill" / "keys.secret").exists()
     server = serve()
     key = {"Authorization": "Bearer " + home.with_suffix(".key").read_text(encoding="ascii").strip()}
     status, _, body = server.request("POST", "/v1/routes/churn/predict", {"rows": [{"months": 3, "plan": "basic"}]}, key)

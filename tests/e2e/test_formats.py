@@ -20,7 +20,7 @@ COMMANDS = {
     "log.db": [["serve", "--listen", "127.0.0.1:0"], ["run", "--listen", "127.0.0.1:0"], ["status"], ["backup", "x.tar.zst"], ["retrain", "churn"]],
 }
 
-KNOWN = {"meta.db": 2, "log.db": 1}  # formats of this program
+KNOWN = {"meta.db": 3, "log.db": 1}  # formats of this program
 
 
 @pytest.fixture(scope="module", name="made")
@@ -110,7 +110,7 @@ def frame(data):
     return subprocess.run(["zstd", "-q", "-c", "--check"], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
-@pytest.mark.parametrize("home", sorted((ROOT / "tests" / "golden" / "compat").glob("v*/home")), ids=lambda h: h.parent.name)
+@pytest.mark.parametrize("home", sorted((ROOT / "tests" / "golden" / "compat").glob("v*/home*/")), ids=lambda h: f"{h.parent.name}-{h.name}")
 def test_a_home_of_an_earlier_release_opens_for_sixteen_at_once(tm, home):
     shutil.copytree(home, tm.folder / ".tidemill")
     words = [["model", "ls"], ["model", "verify"], ["key", "ls"], ["key", "create", "--role", "viewer"]]

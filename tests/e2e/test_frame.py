@@ -90,6 +90,20 @@ def test_doctor_looks_into_the_home(tm):
     states = {c["name"]: c for c in tm.ok("doctor", "--json").json["checks"]}
     for name in ("mode", "meta.db", "log.db", "history", "bundles", "snapshots", "orphans"):
         assert states[name]["state"] == "ok", states[name]
+    assert "none yet" in states["server_key"]["found"]
+    tm.ok("key", "create", "--role", "viewer")
+    secret = tm.folder / ".tidemill" / "keys.secret"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    secret.chmod(0o640)
+    found = next(c for c in tm.ok("doctor", "--json").json["checks"] if c["name"] == "server_key")
+    assert found["state"] == "warn" and "0640" in found["found"] and "0600" in found["advice"]
+    secret.rename(secret.with_suffix(".away"))
+    found = next(c for c in tm("doctor", "--json").json["checks"] if c["name"] == "server_key")
+    assert found["state"] == "bad" and "is gone" in found["found"] and "backup" in found["advice"]
+    refused = tm("serve", "--listen", "127.0.0.1:0")
+    assert refused.code == 8 and "keys.secret" in refused.err and "backup" in refused.err
+    secret.with_suffix(".away").rename(secret)
+    secret.chmod(0o600)
     meta = sqlite3.connect(tm.folder / ".tidemill" / "meta.db")
     meta.executescript("DROP TRIGGER history_update; UPDATE history SET reason = 'SECRET' WHERE seq = 1")
     meta.close()

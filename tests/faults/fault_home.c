@@ -262,6 +262,10 @@ static void look_at_file(fault_state *out, const char *path, const char *name, c
     char *bytes = fault_read(path);
     if (strcmp(below, "bundles") == 0 || strcmp(below, "snapshots") == 0) {
         look_at_artifact(out, path, name, (size_t)info.st_size, bytes);
+    } else if (strcmp(name, "keys.secret") == 0) { /* counts once meta.db refers to it */
+        if (info.st_size != 65 || strspn(bytes, "0123456789abcdef") != 64) {
+            note_wrong(out, "torn", path);
+        }
     } else {
         mix(&out->exact, name, strlen(name));
         mix(&out->exact, bytes, strlen(bytes));

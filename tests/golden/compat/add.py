@@ -163,7 +163,8 @@ def serve_some(run, home, key):
 
 
 def add_home(program, place, folder):
-    """A home with a model of two versions, the second promoted, a route, two keys, answers and labels; its key into README."""
+    """A home with a model of two versions, the second promoted, a route, two keys, answers and labels, named by the formats of its
+    databases unless there is one already; the text of a key beside it."""
     folder = pathlib.Path(folder) / "home"
     folder.mkdir()
     write_csv(folder / "customers.csv", COLUMNS + ["churned"], rows_of(600, 3))
@@ -179,13 +180,18 @@ def add_home(program, place, folder):
     key = json.loads(run("key", "create", "--role", "admin", "--name", "compat", "--json"))["key"]
     run("key", "create", "--role", "client", "--name", "shop", "-q")
     serve_some(run, folder / "new", key)
+    formats = {}
     for name in ("meta.db", "log.db"):
         with sqlite3.connect(folder / "new" / name) as db:
             db.execute("PRAGMA journal_mode=DELETE")  # all is in the one file; the program turns WAL on again
+            formats[name] = db.execute("PRAGMA user_version").fetchone()[0]
         db.close()
-    shutil.copytree(folder / "new", place / "home", ignore=shutil.ignore_patterns("*.lock", "*-wal", "*-shm", "temp", "jobs"))
-    (place / "home.key").write_text(key + "\n", encoding="ascii")
-    print(f"added {place.name}/home")
+    home = place / f"home_meta{formats['meta.db']}_log{formats['log.db']}"
+    if formats == {"meta.db": 1, "log.db": 1} or home.exists():
+        return
+    shutil.copytree(folder / "new", home, ignore=shutil.ignore_patterns("*.lock", "*-wal", "*-shm", "temp", "jobs"))
+    home.with_suffix(".key").write_text(key + "\n", encoding="ascii")
+    print(f"added {home.relative_to(HERE)}")
 
 
 def main():
@@ -203,8 +209,7 @@ def main():
             write_csv(place.with_suffix(".csv"), COLUMNS + ["score"] * (learner == "offset"), rows_asked())
             place.with_suffix(".bits").write_text(predict(program, bundle, place.with_suffix(".csv"), folder), encoding="ascii")
             print(f"added {place.relative_to(HERE)}")
-        if not (HERE / f"v{version}" / "home").exists():
-            add_home(program, HERE / f"v{version}", folder)
+        add_home(program, HERE / f"v{version}", folder)
 
 
 main()

@@ -131,6 +131,15 @@ static bool no_other_file(void *arg, const char *name) {
     return true;
 }
 
+static void a_published_secret_is_for_this_user_alone(void **state) {
+    (void)state;
+    const mode_t before = umask(0);
+    assert_int_equal(tm__fs_publish_secret(path, "secret", 6, NULL), TM_OK);
+    (void)umask(before);
+    check_content("secret");
+    assert_int_equal(mode_of(path), 0600);
+}
+
 static void a_published_file_is_old_or_new(void **state) {
     (void)state;
     assert_int_equal(tm__fs_publish(path, "old", 3, NULL), TM_OK);
@@ -321,6 +330,7 @@ int main(void) {
         TEST(what_is_appended_stands_at_the_end),
         TEST(files_are_written_and_read),
         TEST(a_file_that_failed_is_never_used_again),
+        TEST(a_published_secret_is_for_this_user_alone),
         TEST(a_published_file_is_old_or_new),
         TEST(a_finished_file_is_copied_whole),
         TEST(reading_stops_at_the_maximum),

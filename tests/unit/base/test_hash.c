@@ -18,6 +18,22 @@ static void blake2b_gives_the_published_values(void **state) {
     assert_string_equal(text, "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8");
 }
 
+static void a_keyed_hash_gives_the_published_value(void **state) {
+    (void)state;
+    tm_hash key, hash;
+    char text[TM_HASH_TEXT];
+    for (uint8_t i = 0; i < TM_HASH_BYTES; i++) {
+        key.bytes[i] = i;
+    }
+    tm__hash_keyed(&key, "abc", 3, &hash);
+    tm__hash_to_text(&hash, text);
+    assert_string_equal(text, "d63a32d3e44738d7907f964316c241adaba0abfeabc32349677578a15a203f7f");
+    key.bytes[31] ^= 1;
+    tm_hash other;
+    tm__hash_keyed(&key, "abc", 3, &other);
+    assert_false(tm__hash_eq(&hash, &other));
+}
+
 static void parts_hash_like_the_whole(void **state) {
     (void)state;
     uint8_t bytes[1000];
@@ -91,6 +107,7 @@ static void hash64_is_fixed_and_keyed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blake2b_gives_the_published_values),
+        cmocka_unit_test(a_keyed_hash_gives_the_published_value),
         cmocka_unit_test(parts_hash_like_the_whole),
         cmocka_unit_test(a_hash_survives_its_text),
         cmocka_unit_test(crc32c_gives_the_published_values),

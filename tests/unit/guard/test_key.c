@@ -9,8 +9,14 @@
 static void a_key_is_recognised_by_its_hash(void **state) {
     (void)state;
     tm_key key, other, parsed;
+    tm_server_key server, another;
+    tm_hash stored, stored_other;
+    tm__server_key_create(&server);
+    tm__server_key_create(&another);
     tm__key_create(&key);
     tm__key_create(&other);
+    tm__key_seal(&server, &key.hash, &stored);
+    tm__key_seal(&server, &other.hash, &stored_other);
     assert_int_equal(strlen(key.text), TM_KEY_TEXT - 1);
     assert_int_equal(strncmp(key.text, "tm_", 3), 0);
     assert_int_equal(strlen(key.id), 8);
@@ -18,15 +24,34 @@ static void a_key_is_recognised_by_its_hash(void **state) {
     assert_string_not_equal(key.text + 12, other.text + 12);
     assert_true(tm__key_parse(tm__str(key.text), &parsed));
     assert_string_equal(parsed.id, key.id);
-    assert_true(tm__key_matches(&parsed, &key.hash));
-    assert_false(tm__key_matches(&parsed, &other.hash));
+    assert_true(tm__key_matches(&server, &parsed, &stored));
+    assert_false(tm__key_matches(&server, &parsed, &stored_other));
+    assert_false(tm__key_matches(&another, &parsed, &stored));
+    assert_false(tm__key_matches(&server, &parsed, &key.hash)); /* the plain hash opens nothing */
     /* The hash is of the whole text: an id alone opens nothing. */
     tm_hash hash;
     tm__hash_bytes(key.text, strlen(key.text), &hash);
     assert_true(tm__hash_eq(&hash, &key.hash));
     key.text[54] = key.text[54] == 'A' ? 'B' : 'A';
     assert_true(tm__key_parse(tm__str(key.text), &parsed));
-    assert_false(tm__key_matches(&parsed, &key.hash));
+    assert_false(tm__key_matches(&server, &parsed, &stored));
+}
+
+static void a_server_key_is_told_from_others(void **state) {
+    (void)state;
+    tm_server_key one, two;
+    tm_hash check, again, other;
+    tm__server_key_create(&one);
+    tm__server_key_create(&two);
+    tm__server_key_check(&one, &check);
+    tm__server_key_check(&one, &again);
+    tm__server_key_check(&two, &other);
+    assert_true(tm__hash_eq(&check, &again));
+    assert_false(tm__hash_eq(&check, &other));
+    assert_false(tm__hash_eq(&check, &one.secret));
+    static const tm_server_key zero;
+    tm__server_key_done(&one);
+    assert_memory_equal(&one, &zero, sizeof one);
 }
 
 static void an_id_can_be_typed_as_a_word(void **state) {
@@ -82,6 +107,7 @@ static void ids_sort_by_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_recognised_by_its_hash),
+        cmocka_unit_test(a_server_key_is_told_from_others),
         cmocka_unit_test(an_id_can_be_typed_as_a_word),
         cmocka_unit_test(what_does_not_look_like_a_key_is_refused),
         cmocka_unit_test(ids_sort_by_time),
