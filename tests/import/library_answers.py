@@ -8,7 +8,6 @@ Libraries are those of tests/golden/import/requirements.txt, from PyPI by hash, 
 difference, decisions that are other ones, seconds; exit 1 when a certificate does not hold.
 """
 import argparse
-import hashlib
 import json
 import pathlib
 import shutil
@@ -17,24 +16,13 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import pypi  # noqa: E402  pylint: disable=wrong-import-position
+
 GOLDEN = ROOT / "tests" / "golden" / "import"
 WORK = ROOT / "build" / "import"
 # LightGBM adds in double precision, as we do; the others in single.
 TOLERANCE = {"lightgbm": "1e-14", "xgboost": "1e-5", "onnx": "2e-6"}
-
-
-def python():
-    """The venv's, made when its requirements changed."""
-    files = [GOLDEN / "requirements.txt", ROOT / "bench" / "gbdt" / "requirements.txt"]
-    want = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
-    venv, stamp = WORK / "venv", WORK / "venv.sha256"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != want:
-        shutil.rmtree(venv, ignore_errors=True)
-        subprocess.run(["/usr/bin/python3", "-m", "venv", venv], check=True)
-        subprocess.run([venv / "bin" / "pip", "install", "-q", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", files[0]],
-                       check=True)
-        stamp.write_text(want, encoding="utf-8")
-    return venv / "bin" / "python"
 
 
 def import_one(folder, home):
@@ -61,7 +49,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=100)
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    interpreter = python()
+    interpreter = pypi.python_of(GOLDEN / "requirements.txt", WORK / "venv")
     for name in ("models", "home"):
         shutil.rmtree(WORK / name, ignore_errors=True)
     subprocess.run([interpreter, "-W", "ignore", GOLDEN / "make_models.py", WORK / "models", "--rows", str(options.rows), "--rounds",
