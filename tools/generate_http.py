@@ -135,6 +135,8 @@ def docs(folder):
            "A key of `--model` may ask for those models, and for what is about none; of what lists several, or labels, it gets 403. Past its rate: 429.",
            "A key is sent as `Authorization: Bearer KEY` or `X-Api-Key: KEY`. Until the first key is made (`tidemill key create`) the server answers",
            "on loopback only, and what needs `promote`, `train`, `ingest` or `admin` is refused. `/openapi.json` has all of this for programs.",
+           "Host must name the server (its address, localhost, with a key any address in figures, the names of `--allow-host`); a request of a web page",
+           "of another origin gets 403 unless `--allow-origin` names it, and then `Access-Control-Allow-Origin`. Health asks for none of this.",
            "Bodies may be packed by gzip, deflate or zstd (`Content-Encoding`).", "",
            "When there is more to do than can be answered in time, predictions are refused with 503 and `Retry-After`, within milliseconds.",
            "`X-Request-Timeout-Ms: N` says how long the client waits: what would come later is refused at once, and not worked on.",

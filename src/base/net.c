@@ -116,10 +116,11 @@ static int listen_unix(const endpoint *at) {
     if (fd < 0) {
         return -1;
     }
-    /* Linux gives the file the mode of the socket: never open to others, not even for a moment. */
+    /* Linux gives the file the mode of the socket less the umask: never open to others, not even
+     * for a moment. Then the group is let in, whatever the umask is. */
     if (fchmod(fd, 0660) != 0 ||
         bind(fd, (const struct sockaddr *)&at->path, sizeof(at->path)) != 0 ||
-        listen(fd, SOMAXCONN) != 0) {
+        chmod(at->path.sun_path, 0660) != 0 || listen(fd, SOMAXCONN) != 0) {
         const int number = errno;
         close(fd);
         errno = number;

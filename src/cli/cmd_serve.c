@@ -22,6 +22,8 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *
         .tls_key = tm__cli_text(cli, "tls-key"),
         .tls_client_ca = tm__cli_text(cli, "tls-client-ca"),
         .behind_proxy = tm__cli_text(cli, "behind-proxy"),
+        .allow_hosts = tm__cli_text(cli, "allow-host"),
+        .allow_origins = tm__cli_text(cli, "allow-origin"),
         .threads = (uint32_t)tm__cli_i64(cli, "threads"),
         .access_log = tm__cli_text(cli, "access-log"),
         .log = &cli->log,

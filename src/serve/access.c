@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may call an endpoint. Deny by default: every way through ends in a decision made here. */
 #include <string.h>
+#include <strings.h>
 
 #include "base/net.h"
 #include "serve/serve_priv.h"
@@ -27,15 +28,64 @@ bool tm__access_host_is_ours(tm_str host, const char *address) {
            (name.len > 0 && tm__str_eq(name, without_port(tm__str(address))));
 }
 
-/* A page of another site may send a plain form or an image request here: browsers say so. */
-static bool origin_is_ours(tm_str origin, const char *address) {
-    if (origin.ptr == NULL) {
+/* True for addresses in figures: a name can be pointed at this machine by whoever owns it (DNS
+ * rebinding), an address cannot. */
+static bool is_number_host(tm_str host) {
+    const tm_str name = without_port(host);
+    if (name.len > 0 && name.ptr[0] == '[') {
+        return name.ptr[name.len - 1] == ']';
+    }
+    uint32_t n_dots = 0;
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.ptr[i];
+        n_dots += c == '.' ? 1 : 0;
+        if (c != '.' && (c < '0' || c > '9')) {
+            return false;
+        }
+    }
+    return n_dots == 3;
+}
+
+static bool list_has_nocase(const char *list, tm_str word, tm_str *out) {
+    tm_str rest = tm__str(list == NULL ? "" : list);
+    while (rest.len > 0 && word.len > 0) {
+        const tm_str one = tm__str_trim(tm__str_cut(&rest, ','));
+        if (one.len == word.len && strncasecmp(one.ptr, word.ptr, one.len) == 0) {
+            *out = one;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool host_is_allowed(const tm_keyring *keys, const tm_access_request *r) {
+    tm_str found;
+    return r->host.ptr == NULL || tm__access_host_is_ours(r->host, r->place.address) ||
+           list_has_nocase(r->place.hosts, without_port(r->host), &found) ||
+           (keys->ever && is_number_host(r->host));
+}
+
+tm_str tm__access_find_origin(const tm_access_place *place, tm_str origin) {
+    tm_str found = {NULL, 0};
+    (void)list_has_nocase(place->origins, origin, &found);
+    return found;
+}
+
+/* A page of another site may send a plain form here: browsers say so. Its own are those of the same
+ * host and port. */
+static bool origin_is_ours(const tm_access_request *r) {
+    static const char plain[] = "http://", tls[] = "https://";
+    if (r->origin.ptr == NULL) {
         return true;
     }
-    const size_t n = tm__str_has_prefix(origin, "http://")    ? 7
-                     : tm__str_has_prefix(origin, "https://") ? 8
-                                                              : 0;
-    return n > 0 && tm__access_host_is_ours((tm_str){origin.ptr + n, origin.len - n}, address);
+    /* A proxy that does TLS does not say so. */
+    const bool is_plain = !r->is_tls && tm__str_has_prefix(r->origin, plain);
+    const size_t n = is_plain                             ? sizeof plain - 1
+                     : tm__str_has_prefix(r->origin, tls) ? sizeof tls - 1
+                                                          : 0;
+    const tm_str place = {r->origin.ptr + n, r->origin.len - n};
+    return n > 0 && place.len > 0 && place.len == r->host.len &&
+           strncasecmp(place.ptr, r->host.ptr, place.len) == 0;
 }
 
 static void deny(tm_access *out, unsigned status, const char *reason, const char *hint) {
@@ -54,11 +104,6 @@ static void check_without_keys(const tm_access_request *r, tm_access *out) {
                                  "'Authorization: Bearer KEY'.";
     if (!r->peer_is_loopback) {
         deny(out, 403, "without a key this server answers on loopback only", create);
-    } else if (r->host.ptr != NULL && !tm__access_host_is_ours(r->host, r->address)) {
-        deny(out, 403, "the Host header does not name this server",
-             "Call it as localhost or 127.0.0.1, or make a key with 'tidemill key create'.");
-    } else if (!origin_is_ours(r->origin, r->address)) {
-        deny(out, 403, "the request comes from a page of another site", create);
     } else if (!is_open(r->permission)) {
         deny(out, 403, "this changes state and needs a key", create);
     } else {
@@ -99,9 +144,19 @@ static void take_rate(const tm_known_key *key, uint64_t now_ns, tm_access *out) 
     }
 }
 
-void tm__access_check(const tm_keyring *keys, const tm_access_request *r, tm_access *out) {
+static void check_caller(const tm_keyring *keys, const tm_access_request *r, tm_access *out) {
     if (r->permission == TM_PERMISSION_PUBLIC) {
         allow(out, TM_GUARD_NOBODY, "http:", "public");
+        return;
+    }
+    if (!host_is_allowed(keys, r)) {
+        deny(out, 403, "the Host header does not name this server",
+             "Call it as localhost or 127.0.0.1, or start the server with --allow-host NAME.");
+        return;
+    }
+    if (!origin_is_ours(r) && tm__access_find_origin(&r->place, r->origin).ptr == NULL) {
+        deny(out, 403, "the request comes from a page of another site",
+             "Start the server with --allow-origin to let a site in.");
         return;
     }
     tm_str text = r->api_key;
@@ -136,4 +191,9 @@ void tm__access_check(const tm_keyring *keys, const tm_access_request *r, tm_acc
         allow(out, found->role, "key:", found->id);
         take_rate(found, r->now_ns, out);
     }
+}
+
+void tm__access_check(const tm_keyring *keys, const tm_access_request *r, tm_access *out) {
+    check_caller(keys, r, out);
+    out->origin = tm__access_find_origin(&r->place, r->origin);
 }

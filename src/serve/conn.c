@@ -27,7 +27,7 @@
 #include "serve/access_log.h"
 
 #define BATCH_BYTES 32768u        /* larger bodies are answered by a batch thread */
-#define BATCH_EXPLAIN_BYTES 2048u /* and these when they ask for reasons */
+#define BATCH_EXPLAIN_BYTES 2048u /* and these when their query asks for reasons */
 #define LARGE_BODY_BYTES 16384u   /* smaller ones are not counted together with others' */
 #define OUT_BYTES_MAX (256u << 10)
 #define REPLY_BYTES_MIN 1024u
@@ -326,6 +326,27 @@ static tm_str asked_model(const tm_conn *conn, const tm_current *current) {
     return name;
 }
 
+/* A browser asks whether a page may send a request: answered without a key, which it does not send
+ * then, and for allowed origins only. True when it was one. */
+static bool answer_preflight(tm_conn *conn) {
+    tm_exchange *x = &conn->x;
+    const tm_http *http = &conn->http;
+    if (http->method != TM_OPTIONS || http->fields[TM_HTTP_PREFLIGHT].ptr == NULL ||
+        !x->match.path_exists) {
+        return false;
+    }
+    const tm_str origin = tm__access_find_origin(&conn->conns->place, http->fields[TM_HTTP_ORIGIN]);
+    if (origin.ptr == NULL) {
+        tm__problem_reply(x, 403, "denied", "pages of this origin may not call this server",
+                          "Start the server with --allow-origin to let a site in.");
+    } else {
+        x->access.origin = origin;
+        x->preflight = x->match.allow;
+        x->status = 204;
+    }
+    return true;
+}
+
 /* What can be refused from the head alone; x->status says whether it was. */
 static void check_request(tm_conn *conn) {
     tm_exchange *x = &conn->x;
@@ -333,6 +354,10 @@ static void check_request(tm_conn *conn) {
     const tm_current *current = tm__published_view(conn->conns->published);
     tm__endpoint_match(http->method, http->path, &x->match);
     const tm_endpoint *endpoint = x->match.endpoint;
+    x->access.origin = (tm_str){NULL, 0};
+    if (answer_preflight(conn)) {
+        return;
+    }
     const tm_access_request request = {
         .permission = endpoint != NULL ? endpoint->permission : TM_PERMISSION_PREDICT,
         .authorization = http->fields[TM_HTTP_AUTHORIZATION],
@@ -340,7 +365,8 @@ static void check_request(tm_conn *conn) {
         .host = http->fields[TM_HTTP_HOST],
         .origin = http->fields[TM_HTTP_ORIGIN],
         .peer_is_loopback = conn->is_local,
-        .address = conn->conns->address,
+        .place = conn->conns->place,
+        .is_tls = conn->tls != NULL,
         .model = asked_model(conn, current),
         .is_general = endpoint == NULL || endpoint->is_general,
         .now_us = tm__now_us(),
@@ -461,16 +487,15 @@ static void begin(tm_conn *conn) {
     }
 }
 
-/* True when others would wait too long for this one. */
+/* True when others would wait too long for this one: by what is known without a look into the
+ * body. */
 static bool is_batch(const tm_exchange *x) {
     const tm_buf *body = &x->http->body;
     if (x->match.endpoint->permission != TM_PERMISSION_PREDICT) {
         return false;
     }
-    return body->len > BATCH_BYTES || tm__unpack_is_needed(x) ||
-           (body->len > BATCH_EXPLAIN_BYTES &&
-            (tm__http_query(x->http->query, "explain").ptr != NULL ||
-             memmem(body->data, body->len, "\"explain\"", 9) != NULL));
+    const bool explains = tm__http_query(x->http->query, "explain").ptr != NULL;
+    return body->len > (explains ? BATCH_EXPLAIN_BYTES : BATCH_BYTES) || tm__unpack_is_needed(x);
 }
 
 /* The kernel does not say when a request came, but it came after the last time that the worker

@@ -32,7 +32,7 @@ typedef struct tm_conns {
     tm_poller *poller;
     tm_serve_limits limits;
     const tm_log *log;
-    const char *address;
+    tm_access_place place;
     tm_published *published; /* the worker is in while it works */
     tm_desk *desk;
     void (*post)(void *arg, tm_conn *conn, tm_queue queue); /* hand an exchange over */

@@ -30,6 +30,7 @@ struct tm_door {
     tm_net_range ranges[RANGES_MAX]; /* of the proxy */
     char *files[N_FILES];            /* certificate, key, clients' authority; NULL: none */
     tm_path_info seen[N_FILES];      /* as they were when last read */
+    char *hosts, *origins;           /* that clients may name; NULL: none */
     tm_mutex *lock;                  /* around tls */
     tm_tls *tls;                     /* NULL: plain */
 };
@@ -50,6 +51,59 @@ static tm_status read_ranges(tm_door *door, const char *text, tm_err *err) {
     door->is_behind_proxy = door->n_ranges > 0;
     return door->is_behind_proxy ? TM_OK
                                  : TM_FAIL(err, TM_E_USAGE, "--behind-proxy names no address");
+}
+
+static bool is_name(tm_str text) {
+    bool ok = text.len > 0 && text.len <= 253;
+    for (size_t i = 0; ok && i < text.len; i++) {
+        const char c = text.ptr[i];
+        ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '-' || c == '.' || c == '_';
+    }
+    return ok;
+}
+
+/* "https://app.example:8443": a name or IPv4 address, no path, no slash at the end, as browsers
+ * send it. */
+static bool is_origin(tm_str text) {
+    tm_str rest = text;
+    const size_t n = tm__str_has_prefix(text, "http://")    ? 7
+                     : tm__str_has_prefix(text, "https://") ? 8
+                                                            : 0;
+    rest = (tm_str){text.ptr + n, text.len - n};
+    const tm_str name = tm__str_cut(&rest, ':');
+    uint64_t port = 0;
+    const bool has_port = name.len < text.len - n;
+    return n > 0 && is_name(name) && (!has_port || (tm__str_to_u64(rest, &port) && port < 65536));
+}
+
+static tm_status check_list(const char *list, bool (*is_good)(tm_str text), const char *option,
+                            const char *hint, tm_err *err) {
+    tm_str rest = tm__str(list == NULL ? "" : list);
+    bool ok = list == NULL || rest.len > 0;
+    while (ok && rest.len > 0) {
+        ok = is_good(tm__str_trim(tm__str_cut(&rest, ',')));
+    }
+    if (ok) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_USAGE, "%s '%s' is no list of them", option, list);
+    tm_err_hint(err, "%s", hint);
+    return TM_E_USAGE;
+}
+
+static tm_status take_names(tm_door *door, const tm_serve_options *o, tm_err *err) {
+    TM_TRY(check_list(o->allow_hosts, is_name, "--allow-host",
+                      "Write names with commas, without a port: ml.example,ml.internal.", err));
+    TM_TRY(check_list(o->allow_origins, is_origin, "--allow-origin",
+                      "Write origins with commas as browsers send them: https://app.example, "
+                      "http://localhost:3000.",
+                      err));
+    door->hosts = o->allow_hosts == NULL ? NULL : tm__mem_strdup(o->allow_hosts);
+    door->origins = o->allow_origins == NULL ? NULL : tm__mem_strdup(o->allow_origins);
+    const bool ok = (o->allow_hosts == NULL || door->hosts != NULL) &&
+                    (o->allow_origins == NULL || door->origins != NULL);
+    return ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
 static tm_status check_options(const tm_serve_options *o, bool has_key, tm_err *err) {
@@ -112,6 +166,7 @@ tm_status tm__door_open(const tm_serve_options *options, bool has_key, tm_door *
     if (st == TM_OK && options->behind_proxy != NULL) {
         st = read_ranges(door, options->behind_proxy, err);
     }
+    st = st != TM_OK ? st : take_names(door, options, err);
     st = st != TM_OK ? st : open_tls(door, options, err);
     if (st == TM_OK) {
         st = tm__net_listen(options->listen, &door->fd, door->address, sizeof door->address, err);
@@ -126,6 +181,11 @@ tm_status tm__door_open(const tm_serve_options *options, bool has_key, tm_door *
 
 const char *tm__door_address(const tm_door *door) {
     return door->address;
+}
+
+tm_access_place tm__door_place(const tm_door *door) {
+    return (tm_access_place){
+        .address = door->address, .hosts = door->hosts, .origins = door->origins};
 }
 
 bool tm__door_has_tls(const tm_door *door) {
@@ -217,6 +277,8 @@ void tm__door_free(tm_door *door) {
         for (uint32_t i = 0; i < N_FILES; i++) {
             tm__mem_free(door->files[i]);
         }
+        tm__mem_free(door->hosts);
+        tm__mem_free(door->origins);
         tm__mutex_free(door->lock);
         tm__mem_free(door);
     }

@@ -17,6 +17,8 @@ TM_NODISCARD tm_status tm__door_open(const tm_serve_options *options, bool has_k
                                      tm_err *err);
 /** "127.0.0.1:8080", "unix:PATH"; valid until the door is freed. */
 const char *tm__door_address(const tm_door *door);
+/** Address, names and origins, as long as the door. */
+tm_access_place tm__door_place(const tm_door *door);
 bool tm__door_has_tls(const tm_door *door);
 /** The socket to watch; -1 once closed. */
 int tm__door_fd(const tm_door *door);

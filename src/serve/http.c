@@ -34,6 +34,7 @@ static const char *const field_names[TM_HTTP_N_FIELDS] = {
     [TM_HTTP_REQUEST_ID] = "x-request-id",
     [TM_HTTP_EXPECT] = "expect",
     [TM_HTTP_ORIGIN] = "origin",
+    [TM_HTTP_PREFLIGHT] = "access-control-request-method",
     [TM_HTTP_ROUTE] = "x-tidemill-route",
     [TM_HTTP_TRANSFER_ENCODING] = "transfer-encoding",
     [TM_HTTP_TRACEPARENT] = "traceparent",
@@ -271,10 +272,11 @@ static bool check_head(tm_http *http) {
         return refuse(http, 505, "the protocol is not HTTP/1.1");
     }
     http->is_http10 = p->http_minor == 0;
-    http->method = p->method == HTTP_GET    ? TM_GET
-                   : p->method == HTTP_HEAD ? TM_HEAD
-                   : p->method == HTTP_POST ? TM_POST
-                                            : TM_OTHER_METHOD;
+    http->method = p->method == HTTP_GET       ? TM_GET
+                   : p->method == HTTP_HEAD    ? TM_HEAD
+                   : p->method == HTTP_POST    ? TM_POST
+                   : p->method == HTTP_OPTIONS ? TM_OPTIONS
+                                               : TM_OTHER_METHOD;
     const tm_str target = http->path;
     if (target.len > http->limits->target_bytes_max) {
         return refuse(http, 414, "the target is longer than the limit");

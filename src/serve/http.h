@@ -30,6 +30,7 @@ typedef enum tm_http_field {
     TM_HTTP_REQUEST_ID,
     TM_HTTP_EXPECT,
     TM_HTTP_ORIGIN,
+    TM_HTTP_PREFLIGHT, /* Access-Control-Request-Method */
     TM_HTTP_ROUTE,
     TM_HTTP_TRANSFER_ENCODING,
     TM_HTTP_TRACEPARENT,
@@ -40,7 +41,13 @@ typedef enum tm_http_field {
     TM_HTTP_N_FIELDS
 } tm_http_field;
 
-typedef enum tm_http_method { TM_GET, TM_HEAD, TM_POST, TM_OTHER_METHOD } tm_http_method;
+typedef enum tm_http_method {
+    TM_GET,
+    TM_HEAD,
+    TM_POST,
+    TM_OPTIONS,
+    TM_OTHER_METHOD
+} tm_http_method;
 
 typedef struct tm_http {
     const tm_serve_limits *limits; /* borrowed */

@@ -16,6 +16,7 @@ static const struct {
     const char *title;
 } titles[] = {
     {200, "OK"},
+    {204, "No Content"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -220,14 +221,34 @@ static void number_field(tm_buf *out, const char *name, uint64_t value) {
     field(out, name, text + at);
 }
 
+/* For browsers: which page may read this. Origin and methods are of our own lists. */
+static void write_cross_origin(const tm_exchange *x, tm_buf *out) {
+    static const char headers[] =
+        "Access-Control-Allow-Headers: Authorization, X-Api-Key, Content-Type, Content-Encoding, "
+        "Accept, X-Request-Id, X-Request-Timeout-Ms, X-Tidemill-Route, traceparent\r\n"
+        "Access-Control-Max-Age: 600\r\n";
+    static const char exposed[] =
+        "Access-Control-Expose-Headers: X-Request-Id, X-Tidemill-Model, X-Tidemill-Version, "
+        "X-Tidemill-Arm, Retry-After\r\n";
+    tm__buf_text(out, "Vary: Origin\r\nAccess-Control-Allow-Origin: ");
+    tm__buf_append(out, x->access.origin.ptr, x->access.origin.len);
+    tm__buf_text(out, "\r\n");
+    if (x->preflight != NULL) {
+        field(out, "Access-Control-Allow-Methods: ", x->preflight);
+    }
+    tm__buf_text(out, x->preflight != NULL ? headers : exposed);
+}
+
 bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *out) {
     char status[] = "HTTP/1.1 200 ";
     status[9] = (char)('0' + x->status / 100 % 10);
     put_two(status + 10, x->status % 100);
     field(out, status, tm__problem_title(x->status));
     write_date(out, frame->now_us);
-    field(out, "Content-Type: ", x->content_type);
-    number_field(out, "Content-Length: ", x->reply.len);
+    if (x->status != 204) { /* which has no body: RFC 9110, 15.3.5 */
+        field(out, "Content-Type: ", x->content_type);
+        number_field(out, "Content-Length: ", x->reply.len);
+    }
     field(out, "X-Request-Id: ", x->request_id);
     tm__buf_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
     if (x->has_model) {
@@ -235,6 +256,9 @@ bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *
         field(out, "X-Tidemill-Model: ", x->model);
         number_field(out, "X-Tidemill-Version: ", x->version);
         tm__buf_text(out, "X-Tidemill-Arm: champion\r\n");
+    }
+    if (x->access.origin.ptr != NULL) {
+        write_cross_origin(x, out);
     }
     if (x->header_len > 0) {
         tm__buf_printf(out, "Inference-Header-Content-Length: %zu\r\n", x->header_len);
@@ -280,6 +304,8 @@ void tm__exchange_reset(tm_exchange *x) {
     x->media = TM_MEDIA_NONE;
     x->header_len = 0;
     x->retry_after_s = 0;
+    x->preflight = NULL;
+    x->access.origin = (tm_str){NULL, 0};
     x->helped_ns = 0;
     atomic_store_explicit(&x->is_gone, false, memory_order_relaxed);
     x->content_type = "application/json";

@@ -39,7 +39,11 @@ typedef struct tm_serve_options {
     const char *tls_cert, *tls_key; /* PEM files; both or neither */
     const char *tls_client_ca;      /* PEM: clients must show a certificate of these; NULL: none */
     const char *behind_proxy;       /* CIDR ranges: plain HTTP from there only; NULL: no proxy */
-    uint32_t threads;               /* that answer; 0: one for each CPU */
+    const char *allow_hosts; /* names with commas that Host may give besides loopback's and the one
+                                listened on; NULL: none */
+    const char
+        *allow_origins; /* of web pages that may call it: "https://app.example"; NULL: none */
+    uint32_t threads;   /* that answer; 0: one for each CPU */
     const tm_log *log;
     const char *access_log; /* a file that gets a line for each request; NULL: none */
     /* called again and again, after as many milliseconds as it returned, from a thread of its own;

@@ -101,28 +101,39 @@ typedef struct tm_keyring {
     tm_known_key *keys; /* in order of ids */
 } tm_keyring;
 
+/* Where the server is, as its clients see it. Texts live as long as the server. */
+typedef struct tm_access_place {
+    const char *address; /* listened on: "127.0.0.1:8080" */
+    const char *hosts;   /* names with commas that Host may give; NULL: none */
+    const char *origins; /* of pages that browsers may call it from; NULL: none */
+} tm_access_place;
+
 typedef struct tm_access_request {
     tm_permission permission;
     tm_str authorization, api_key; /* headers; ptr NULL: absent */
     tm_str host, origin;
     bool peer_is_loopback;
-    const char *address; /* the server's own: its host is allowed in Host */
-    tm_str model;        /* that it is about; ptr NULL: not one */
-    bool is_general;     /* says nothing of models: keys of one model may ask too */
-    int64_t now_us;      /* for the ends of keys */
-    uint64_t now_ns;     /* for their rates */
+    bool is_tls;
+    tm_access_place place;
+    tm_str model;    /* that it is about; ptr NULL: not one */
+    bool is_general; /* says nothing of models: keys of one model may ask too */
+    int64_t now_us;  /* for the ends of keys */
+    uint64_t now_ns; /* for their rates */
 } tm_access_request;
 typedef struct tm_access {
     unsigned status; /* 200, 401, 403 or 429 */
     uint32_t retry_after_s;
     const char *reason, *hint;
     tm_guard_role role;
+    tm_str origin;  /* one of place.origins, whose page may read the reply; ptr NULL: none */
     char actor[20]; /* "key:1A2B3C4D" or "http:local" */
 } tm_access;
 /** Decide; deny by default. Nothing but the key's rate changes by it. */
 void tm__access_check(const tm_keyring *keys, const tm_access_request *request, tm_access *out);
 /** True when a Host header names this machine's loopback or the address listened on. */
 bool tm__access_host_is_ours(tm_str host, const char *address);
+/** The one of place.origins that an Origin header names; ptr NULL when it is none of them. */
+tm_str tm__access_find_origin(const tm_access_place *place, tm_str origin);
 
 /* One route being served: immutable but for the scratches, one for each thread that predicts
  * (tm_desk.index). Shared by count. */
@@ -239,6 +250,7 @@ struct tm_exchange {
     char model[TM_MAX_NAME + 1];
     uint32_t version;
     uint32_t retry_after_s; /* 0: none */
+    const char *preflight;  /* methods that a page of access.origin may use; NULL: no preflight */
     uint32_t n_errors;
     tm_row_error *errors; /* [TM_ERRORS_MAX], made when first needed */
 };

@@ -435,7 +435,7 @@ static tm_status open_home(tm_server *server, tm_err *err) {
 
 static tm_status open_door(tm_server *server, const tm_serve_options *options, tm_err *err) {
     TM_TRY(tm__door_open(options, server->latest->keyring.n > 0, &server->door, err));
-    server->shared.address = tm__door_address(server->door);
+    server->shared.place = tm__door_place(server->door);
     server->signal_fd = tm__signal_open();
     const bool ok =
         tm__poller_set(server->poller, tm__door_fd(server->door), TAG_LISTEN, true, false) &&

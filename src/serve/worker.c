@@ -60,7 +60,7 @@ tm_worker *tm__worker_create(tm_worker_shared *shared, tm_desk *desk) {
     conns->scratch = tm__mem_alloc(1, TM_CONN_READ_BYTES);
     conns->limits = *shared->limits;
     conns->log = shared->log;
-    conns->address = shared->address;
+    conns->place = shared->place;
     conns->published = shared->published;
     conns->desk = desk;
     conns->post = post;

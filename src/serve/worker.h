@@ -24,7 +24,7 @@ typedef enum tm_stage {
 typedef struct tm_worker_shared {
     const tm_serve_limits *limits;
     const tm_log *log;
-    const char *address;
+    tm_access_place place; /* address, names and origins */
     tm_published *published;
     _Atomic int stage; /* a tm_stage */
     _Atomic uint64_t body_bytes;

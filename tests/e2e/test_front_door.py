@@ -233,18 +233,60 @@ def test_clients_of_another_authority_do_not_get_in(home):
 def test_a_unix_socket_answers_and_is_gone_afterwards(home):
     path = home.folder / "s"
     with open(home.folder / "unix.log", "w", encoding="utf-8") as log:
-        process = home.popen([str(home.program), "serve", "--listen", "unix:s"], cwd=home.folder, env=home.env, stdout=log, stderr=log)
+        process = home.popen([str(home.program), "serve", "--listen", "unix:s"], umask=0o077, cwd=home.folder, env=home.env, stdout=log, stderr=log)
     try:
         wait_for(path.exists)
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(path))
             s.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert s.recv(1000).startswith(b"HTTP/1.1 200")
-        assert path.stat().st_mode & 0o007 == 0
+        assert path.stat().st_mode & 0o777 == 0o660, "whatever the umask"
     finally:
         process.terminate()
         assert process.wait(timeout=10) == 0
     assert not path.exists()
+
+
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-api-key"}
+
+
+def test_pages_of_allowed_origins_alone_may_call(open_server):
+    server = open_server("--allow-origin", "https://app.example,http://localhost:3000")
+    path, body = "/v1/routes/late/predict", {"rows": [ROW]}
+    status, headers, value = server.call("OPTIONS", path, headers={"Origin": "https://app.example", **PREFLIGHT})
+    assert status == 204 and value == b"" and headers["Access-Control-Allow-Origin"] == "https://app.example" and headers["Vary"] == "Origin"
+    assert headers["Access-Control-Allow-Methods"] == "POST" and "X-Api-Key" in headers["Access-Control-Allow-Headers"]
+    assert headers["Content-Length"] is None and headers["Content-Type"] is None
+    for origin in ("https://evil.example", "null", "https://app.example.evil", "http://app.example"):
+        status, headers, _ = server.call("OPTIONS", path, headers={"Origin": origin, **PREFLIGHT})
+        assert status == 403 and "Access-Control-Allow-Origin" not in headers, origin
+        status, headers, _ = server.call("POST", path, body, headers={"Origin": origin})
+        assert status == 403 and "Access-Control-Allow-Origin" not in headers, origin
+        assert server.call("GET", "/v1/models", headers={"Origin": origin})[0] == 403, origin
+    status, headers, _ = server.call("POST", path, body, headers={"Origin": "http://localhost:3000"})
+    assert status == 200 and headers["Access-Control-Allow-Origin"] == "http://localhost:3000" and "X-Request-Id" in headers["Access-Control-Expose-Headers"]
+    status, headers, _ = server.call("POST", path, {"rows": 1}, headers={"Origin": "http://localhost:3000"})
+    assert status == 400 and headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+    own = f"http://{server.address}"
+    status, headers, _ = server.call("POST", path, body, headers={"Origin": own})
+    assert status == 200 and "Access-Control-Allow-Origin" not in headers
+    status, headers, _ = server.call("OPTIONS", path)
+    assert status == 405 and headers["Allow"] == "POST"
+    assert server.call("OPTIONS", "/nowhere", headers={"Origin": "https://app.example", **PREFLIGHT})[0] == 404
+
+
+def test_names_of_the_server_are_those_that_were_allowed(open_server):
+    server = open_server("--allow-host", "ml.example")
+    for host, want in (("ml.example", 200), (f"ML.example:{server.port}", 200), ("evil.example", 403), ("localhost", 200)):
+        assert server.call("POST", "/v1/routes/late/predict", {"rows": [ROW]}, headers={"Host": host})[0] == want, host
+    assert server.call("GET", "/livez", headers={"Host": "10.1.2.3"})[0] == 200
+
+
+@pytest.mark.parametrize("words", [("--allow-origin", "*"), ("--allow-origin", "app.example"), ("--allow-origin", "https://app.example/"),
+                                   ("--allow-origin", ""), ("--allow-host", "*"), ("--allow-host", "ml.example:443"), ("--allow-host", "a,,b")])
+def test_what_is_no_name_and_no_origin_is_refused_at_the_start(home, words):
+    done = home("serve", "--listen", "127.0.0.1:0", *words)
+    assert done.code == 2 and words[0] in done.err
 
 
 def test_an_open_address_wants_a_key_and_tls(home):

@@ -26,7 +26,7 @@ void worker_case_open(worker_case *c, const tm_serve_limits *limits,
     c->desk.prom = c->prom;
     c->shared.limits = &c->limits;
     c->shared.log = &c->log;
-    c->shared.address = c->address;
+    c->shared.place.address = c->address;
     c->shared.post = post;
     c->shared.can_take = take_all;
     c->shared.post_arg = arg;

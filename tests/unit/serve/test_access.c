@@ -25,7 +25,7 @@ static tm_access ask(const tm_keyring *keys, tm_permission permission, const cha
         .authorization = key != NULL ? tm__str(bearer) : (tm_str){NULL, 0},
         .host = TM_STR("localhost:8080"),
         .peer_is_loopback = true,
-        .address = address,
+        .place.address = address,
     };
     tm_access out;
     tm__access_check(keys, &r, &out);
@@ -78,7 +78,7 @@ static tm_access ask_about(const tm_keyring *ring, const char *key, const char *
     const tm_access_request r = {
         .permission = TM_PERMISSION_PREDICT,
         .api_key = tm__str(key),
-        .address = address,
+        .place.address = address,
         .model = model == NULL ? (tm_str){NULL, 0} : tm__str(model),
         .is_general = is_general,
         .now_us = now_us,
@@ -168,39 +168,123 @@ static const host_case hosts[] = {
     {"[::1].evil", false},
 };
 
-static void strange_hosts_and_origins_are_refused_while_there_is_no_key(void **state) {
+static unsigned ask_from(const tm_keyring *keys, const tm_access_request *about) {
+    tm_access_request r = *about;
+    r.permission = TM_PERMISSION_PREDICT;
+    r.peer_is_loopback = true;
+    r.place.address = address;
+    tm_access out;
+    tm__access_check(keys, &r, &out);
+    return out.status;
+}
+
+static void strange_hosts_are_refused_while_there_is_no_key(void **state) {
     (void)state;
     const tm_keyring none = {0};
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        const tm_access_request r = {.host = tm__str(hosts[i].host)};
         assert_int_equal(tm__access_host_is_ours(tm__str(hosts[i].host), address), hosts[i].ok);
-        tm_access_request r = {.permission = TM_PERMISSION_PREDICT,
-                               .host = tm__str(hosts[i].host),
-                               .peer_is_loopback = true,
-                               .address = address};
-        tm_access out;
-        tm__access_check(&none, &r, &out);
-        assert_int_equal(out.status, hosts[i].ok ? 200 : 403);
-        char origin[64];
-        (void)snprintf(origin, sizeof origin, "http://%s", hosts[i].host);
-        r.host = TM_STR("localhost");
-        r.origin = tm__str(origin);
-        tm__access_check(&none, &r, &out);
-        assert_int_equal(out.status, hosts[i].ok ? 200 : 403);
+        assert_int_equal(ask_from(&none, &r), hosts[i].ok ? 200 : 403);
     }
-    const tm_access_request null_origin = {.permission = TM_PERMISSION_LABEL,
-                                           .host = TM_STR("localhost"),
-                                           .origin = TM_STR("null"),
-                                           .peer_is_loopback = true,
-                                           .address = address};
-    tm_access out;
-    tm__access_check(&none, &null_origin, &out);
-    assert_int_equal(out.status, 403);
+    assert_int_equal(ask_from(&none, &(tm_access_request){0}), 200);
     const tm_access_request far = {.permission = TM_PERMISSION_PREDICT,
                                    .host = TM_STR("localhost"),
                                    .peer_is_loopback = false,
-                                   .address = address};
+                                   .place.address = address};
+    tm_access out;
     tm__access_check(&none, &far, &out);
     assert_int_equal(out.status, 403);
+}
+
+static void with_a_key_names_need_leave_and_addresses_do_not(void **state) {
+    (void)state;
+    static const struct {
+        const char *host;
+        unsigned status;
+    } cases[] = {
+        {"localhost:8080", 200},
+        {"10.0.0.7:8443", 200},
+        {"[2001:db8::1]:8443", 200},
+        {"[2001:db8::1]", 200},
+        {"ml.example", 200},
+        {"ML.example:8443", 200},
+        {"second.example", 200},
+        {"evil.example", 403},
+        {"ml.example.evil", 403},
+        {"evil-ml.example", 403},
+        {"10.0.0.7.evil", 403},
+        {"1.2.3", 403},
+        {"ml.example,second.example", 403},
+        {"[2001:db8::1].evil", 403},
+        {"", 403},
+    };
+    tm_key key;
+    tm__key_create(&key);
+    tm_known_key known = {.role = TM_GUARD_CLIENT, .hash = sealed(&key)};
+    memcpy(known.id, key.id, sizeof known.id);
+    const tm_keyring ring = {.ever = true, .n = 1, .keys = &known};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tm_access_request r = {.host = tm__str(cases[i].host),
+                               .api_key = tm__str(key.text),
+                               .place.hosts = "ml.example, second.example"};
+        const unsigned status = ask_from(&ring, &r);
+        if (status != cases[i].status) {
+            fail_msg("'%s': %u", cases[i].host, status);
+        }
+    }
+}
+
+typedef struct origin_case {
+    const char *host, *origin;
+    bool is_tls;
+    unsigned status;
+} origin_case;
+
+static const origin_case origins[] = {
+    {"localhost:8080", "http://localhost:8080", false, 200},
+    {"LOCALHOST:8080", "http://localhost:8080", false, 200},
+    {"127.0.0.1:8080", "http://127.0.0.1:8080", false, 200},
+    {"localhost:8080", "http://localhost:3000", false, 403}, /* another program's page */
+    {"localhost:8080", "http://127.0.0.1:8080", false, 403},
+    {"localhost:8080", "http://localhost", false, 403},
+    {"localhost:8080", "https://localhost:8080", false, 200}, /* a proxy may do TLS */
+    {"localhost:8080", "https://localhost:8080", true, 200},
+    {"localhost:8080", "http://localhost:8080", true, 403},
+    {"localhost:8080", "https://evil.example", false, 403},
+    {"localhost:8080", "null", false, 403},
+    {"localhost:8080", "", false, 403},
+    {"localhost:8080", "http://", false, 403},
+    {"localhost:8080", "ftp://localhost:8080", false, 403},
+    {"localhost:8080", "localhost:8080", false, 403},
+    {"localhost:8080", "https://app.example", false, 200},
+    {"localhost:8080", "http://app.example", false, 403},
+    {"localhost:8080", "https://app.example:444", false, 403},
+    {"localhost:8080", "https://app.example/", false, 403},
+    {NULL, "http://localhost:8080", false, 403},
+};
+
+static void pages_of_other_sites_are_refused_with_a_key_and_without(void **state) {
+    (void)state;
+    const tm_keyring none = {0};
+    tm_key key;
+    tm__key_create(&key);
+    tm_known_key known = {.role = TM_GUARD_CLIENT, .hash = sealed(&key)};
+    memcpy(known.id, key.id, sizeof known.id);
+    const tm_keyring ring = {.ever = true, .n = 1, .keys = &known};
+    for (size_t i = 0; i < sizeof origins / sizeof origins[0]; i++) {
+        tm_access_request r = {.origin = tm__str(origins[i].origin),
+                               .is_tls = origins[i].is_tls,
+                               .place.origins = "http://localhost:9, https://app.example"};
+        if (origins[i].host != NULL) {
+            r.host = tm__str(origins[i].host);
+        }
+        const unsigned without = ask_from(&none, &r);
+        r.api_key = tm__str(key.text);
+        const unsigned with = ask_from(&ring, &r);
+        if (without != origins[i].status || with != origins[i].status) {
+            fail_msg("'%s': %u without a key, %u with one", origins[i].origin, without, with);
+        }
+    }
 }
 
 static void a_key_may_stand_in_either_header(void **state) {
@@ -212,8 +296,8 @@ static void a_key_may_stand_in_either_header(void **state) {
     const tm_keyring ring = {.ever = true, .n = 1, .keys = &known};
     tm_access_request r = {.permission = TM_PERMISSION_ADMIN,
                            .api_key = tm__str(key.text),
-                           .host = TM_STR("api.example"),
-                           .address = address};
+                           .host = TM_STR("10.1.2.3"),
+                           .place.address = address};
     tm_access out;
     tm__access_check(&ring, &r, &out);
     assert_int_equal(out.status, 200);
@@ -236,7 +320,9 @@ int main(void) {
         cmocka_unit_test(a_key_ends_when_it_says),
         cmocka_unit_test(a_rate_that_is_used_up_says_when_to_come_again),
         cmocka_unit_test(without_keys_only_what_changes_nothing_is_open),
-        cmocka_unit_test(strange_hosts_and_origins_are_refused_while_there_is_no_key),
+        cmocka_unit_test(strange_hosts_are_refused_while_there_is_no_key),
+        cmocka_unit_test(with_a_key_names_need_leave_and_addresses_do_not),
+        cmocka_unit_test(pages_of_other_sites_are_refused_with_a_key_and_without),
         cmocka_unit_test(a_key_may_stand_in_either_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
