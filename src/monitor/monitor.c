@@ -47,12 +47,31 @@ tm_drops *tm__monitor_drops_locked(tm_monitor *monitor, const char *model) {
     return drops;
 }
 
-static void drop_batch_locked(tm_monitor *monitor) {
-    for (uint32_t i = 0; i < monitor->n_batch; i++) {
-        tm__monitor_drops_locked(monitor, monitor->batch[i]->answer.model)->n++;
-        tm__mem_free(monitor->batch[i]);
+/* Count the records of each stream of the batch. */
+static void count_batch(tm_monitor *monitor) {
+    for (tm_stream *stream = monitor->streams; stream != NULL; stream = stream->next) {
+        stream->n_batch = 0;
     }
-    monitor->n_batch = 0;
+    for (size_t at = 0; at < monitor->batch.runs.len;) {
+        tm_run run;
+        memcpy(&run, monitor->batch.runs.data + at, sizeof(run));
+        run.stream->n_batch += run.n;
+        at += sizeof(run) + run.size;
+    }
+}
+
+static void queue_reset(tm_queue *queue) {
+    tm__buf_reset(&queue->runs);
+    queue->n = 0;
+}
+
+static void drop_batch_locked(tm_monitor *monitor) {
+    for (tm_stream *stream = monitor->streams; stream != NULL; stream = stream->next) {
+        if (stream->n_batch > 0) {
+            tm__monitor_drops_locked(monitor, stream->model)->n += stream->n_batch;
+        }
+    }
+    queue_reset(&monitor->batch);
 }
 
 /* ---- One transaction ---- */
@@ -63,6 +82,13 @@ typedef struct tm_drop_mark {
     uint32_t n;
 } tm_drop_mark;
 
+/* What is to be written beside the batch. */
+typedef struct tm_work {
+    tm_stream *streams; /* as they were: new ones come before the first */
+    tm_ticket *tickets;
+    tm_drop_mark mark;
+} tm_work;
+
 static tm_status drops_save_locked(tm_db *db, const tm_drop_mark *mark, tm_err *err) {
     for (uint32_t i = 0; i < mark->n; i++) {
         const int64_t by = (int64_t)(mark->drops[i].n - mark->drops[i].n_saved);
@@ -71,18 +97,31 @@ static tm_status drops_save_locked(tm_db *db, const tm_drop_mark *mark, tm_err *
     return TM_OK;
 }
 
-static tm_status batch_write_locked(tm_monitor *monitor, tm_ticket *tickets, tm_tally *tally,
+static tm_status labels_write_locked(tm_db *db, tm_ticket *tickets, tm_tally *tally, tm_err *err) {
+    tm_block block;
+    tm_status st = TM_OK;
+    tm__block_init(&block, db);
+    for (tm_ticket *ticket = tickets; ticket != NULL; ticket = ticket->next) {
+        for (uint64_t i = 0; i < ticket->n && st == TM_OK; i++) {
+            st = tm__log_label_locked(&block, &ticket->labels[i], tally, &ticket->results[i], err);
+        }
+    }
+    tm__block_done(&block);
+    return st;
+}
+
+static tm_status batch_write_locked(tm_monitor *monitor, const tm_work *work, tm_tally *tally,
                                     tm_err *err) {
     tm_db *db = monitor->writer;
     TM_TRY(tm__log_stamp_locked(db, &tally->stamp_us, err));
-    for (uint32_t i = 0; i < monitor->n_batch; i++) {
-        TM_TRY(tm__log_answer_locked(db, &monitor->batch[i]->answer, tally, err));
-    }
-    for (tm_ticket *ticket = tickets; ticket != NULL; ticket = ticket->next) {
-        for (uint64_t i = 0; i < ticket->n; i++) {
-            TM_TRY(tm__log_label_locked(db, &ticket->labels[i], tally, &ticket->results[i], err));
+    const tm_block_batch batch = {
+        .db = db, .runs = &monitor->batch.runs, .must_look = monitor->must_look, .tally = tally};
+    for (tm_stream *stream = work->streams; stream != NULL; stream = stream->next) {
+        if (stream->n_batch > 0) {
+            TM_TRY(tm__block_write_locked(&batch, stream, err));
         }
     }
+    TM_TRY(labels_write_locked(db, work->tickets, tally, err));
     TM_TRY(tm__log_count_locked(db, "", "written", (int64_t)tally->n_written, err));
     for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
         TM_TRY(tm__log_count_locked(db, "", tm__label_result_names[i], tally->n_labels[i], err));
@@ -90,18 +129,25 @@ static tm_status batch_write_locked(tm_monitor *monitor, tm_ticket *tickets, tm_
     return TM_OK;
 }
 
-static tm_status batch_write(tm_monitor *monitor, tm_ticket *tickets, const tm_drop_mark *mark,
-                             tm_tally *tally, tm_err *err) {
-    TM_TRY(tm__db_begin(monitor->writer, err));
-    tm_status st = batch_write_locked(monitor, tickets, tally, err);
+static tm_status batch_write(tm_monitor *monitor, const tm_work *work, tm_tally *tally,
+                             tm_err *err) {
+    tm_status st = tm__db_begin(monitor->writer, err);
     if (st == TM_OK) {
-        st = drops_save_locked(monitor->writer, mark, err);
+        st = batch_write_locked(monitor, work, tally, err);
+        if (st == TM_OK) {
+            st = drops_save_locked(monitor->writer, &work->mark, err);
+        }
+        if (st == TM_OK) {
+            st = tm__db_commit(monitor->writer, err);
+        } else {
+            tm__db_rollback(monitor->writer);
+        }
     }
-    if (st != TM_OK) {
-        tm__db_rollback(monitor->writer);
-        return st;
+    monitor->must_look = st != TM_OK;
+    for (tm_stream *stream = work->streams; st != TM_OK && stream != NULL; stream = stream->next) {
+        stream->row_id = 0; /* its row may be gone with the transaction */
     }
-    return tm__db_commit(monitor->writer, err);
+    return st;
 }
 
 /* ---- The writer thread ---- */
@@ -119,10 +165,7 @@ static void count_locked(tm_monitor *monitor, const tm_tally *tally, const tm_dr
     for (uint32_t i = 0; i < mark->n; i++) {
         monitor->drops[i].n_saved = mark->drops[i].n; /* drops never move in their list */
     }
-    for (uint32_t i = 0; i < monitor->n_batch; i++) {
-        tm__mem_free(monitor->batch[i]);
-    }
-    monitor->n_batch = 0;
+    queue_reset(&monitor->batch);
 }
 
 static void tickets_end_locked(tm_monitor *monitor, tm_ticket *tickets, tm_status status,
@@ -150,15 +193,15 @@ static bool has_unsaved_drops(const tm_monitor *monitor) {
 
 /* Wait until there is work; false when there is none and the monitor closes. */
 static bool wait_for_work_locked(tm_monitor *monitor) {
-    while (!monitor->must_stop && monitor->n_queued == 0 && monitor->first_ticket == NULL &&
-           monitor->n_batch == 0) {
+    while (!monitor->must_stop && monitor->queue.n == 0 && monitor->first_ticket == NULL &&
+           monitor->batch.n == 0) {
         tm__cond_wait(monitor->wake, monitor->mutex, UINT32_MAX);
     }
     /* A batch that is there failed before: it waits longer. */
-    const uint64_t delay_ms = monitor->n_batch > 0 ? TM_MONITOR_RETRY_MS : TM_MONITOR_DELAY_MS;
+    const uint64_t delay_ms = monitor->batch.n > 0 ? TM_MONITOR_RETRY_MS : TM_MONITOR_DELAY_MS;
     const uint64_t deadline_ns = tm__mono_ns() + delay_ms * 1000000u;
     while (!monitor->must_stop && monitor->first_ticket == NULL &&
-           (monitor->n_batch > 0 || monitor->n_queued < TM_MONITOR_GROUP)) {
+           (monitor->batch.n > 0 || monitor->queue.n < TM_MONITOR_GROUP)) {
         const uint64_t now_ns = tm__mono_ns();
         if (now_ns >= deadline_ns) {
             break;
@@ -166,52 +209,63 @@ static bool wait_for_work_locked(tm_monitor *monitor) {
         const uint64_t left_ms = (deadline_ns - now_ns) / 1000000u + 1;
         tm__cond_wait(monitor->wake, monitor->mutex, (uint32_t)left_ms);
     }
-    return monitor->n_queued > 0 || monitor->n_batch > 0 || monitor->first_ticket != NULL ||
+    return monitor->queue.n > 0 || monitor->batch.n > 0 || monitor->first_ticket != NULL ||
            (has_unsaved_drops(monitor) && !monitor->is_broken);
 }
 
-static tm_ticket *take_work_locked(tm_monitor *monitor, tm_drop_mark *mark) {
-    TM_ASSERT(monitor->n_batch + monitor->n_queued <= monitor->queue_max);
-    if (monitor->n_queued > 0) {
-        memcpy(monitor->batch + monitor->n_batch, monitor->queue,
-               monitor->n_queued * sizeof(*monitor->queue));
+/* Move what is queued behind what is left of the batch: mostly nothing is, and two pointers move.
+ * Without memory for more it stays queued. */
+static void take_queue_locked(tm_monitor *monitor) {
+    if (monitor->batch.n == 0) {
+        const tm_queue empty = monitor->batch;
+        monitor->batch = monitor->queue;
+        monitor->queue = empty;
+    } else if (tm__buf_append(&monitor->batch.runs, monitor->queue.runs.data,
+                              monitor->queue.runs.len)) {
+        monitor->batch.n += monitor->queue.n;
+        queue_reset(&monitor->queue);
+    } else {
+        monitor->batch.runs.failed = false;
     }
-    monitor->n_batch += monitor->n_queued;
-    monitor->n_queued = 0;
-    tm_ticket *tickets = monitor->first_ticket;
+    count_batch(monitor);
+}
+
+static tm_work take_work_locked(tm_monitor *monitor) {
+    TM_ASSERT(monitor->batch.n + monitor->queue.n <= monitor->queue_max);
+    take_queue_locked(monitor);
+    tm_work work = {.streams = monitor->streams, .tickets = monitor->first_ticket};
     monitor->first_ticket = monitor->last_ticket = NULL;
-    mark->drops = tm__mem_alloc(monitor->n_drops, sizeof(*mark->drops));
-    if (mark->drops != NULL) { /* else the next transaction counts them */
-        mark->n = monitor->n_drops;
-        memcpy(mark->drops, monitor->drops, mark->n * sizeof(*mark->drops));
+    work.mark.drops = tm__mem_alloc(monitor->n_drops, sizeof(*work.mark.drops));
+    if (work.mark.drops != NULL) { /* else the next transaction counts them */
+        work.mark.n = monitor->n_drops;
+        memcpy(work.mark.drops, monitor->drops, work.mark.n * sizeof(*work.mark.drops));
     }
-    return tickets;
+    return work;
 }
 
 /* One group: called and returns with the lock held, without it while it writes. */
 static void write_group_locked(tm_monitor *monitor) {
-    tm_drop_mark mark = {0};
     tm_tally tally = {0};
     tm_err err = {0};
     tm_status st = TM_OK;
-    tm_ticket *tickets = take_work_locked(monitor, &mark);
+    const tm_work work = take_work_locked(monitor);
     if (monitor->is_broken) {
         st = TM_FAIL(&err, TM_E_UNAVAILABLE, "the log '%s' stopped after a failed write",
                      monitor->path);
         tm_err_hint(&err, "Check the disk, then start the server again.");
     } else {
         tm__mutex_unlock(monitor->mutex);
-        st = batch_write(monitor, tickets, &mark, &tally, &err);
+        st = batch_write(monitor, &work, &tally, &err);
         tm__mutex_lock(monitor->mutex);
     }
     if (st == TM_OK) {
-        count_locked(monitor, &tally, &mark);
+        count_locked(monitor, &tally, &work.mark);
     } else if (!can_try_again(st) || monitor->is_broken || monitor->must_stop) {
         monitor->is_broken = true;
         drop_batch_locked(monitor);
     }
-    tickets_end_locked(monitor, tickets, st, &err);
-    tm__mem_free(mark.drops);
+    tickets_end_locked(monitor, work.tickets, st, &err);
+    tm__mem_free(work.mark.drops);
 }
 
 static void writer_main(void *arg) {
@@ -241,11 +295,6 @@ static tm_status writer_open(tm_monitor *monitor, const tm_home *home, uint32_t 
     TM_TRY(tm__log_open(monitor->path, true, &monitor->writer, err));
     TM_TRY(tm__log_counters_load(monitor->writer, monitor, err));
     monitor->queue_max = queue_max == 0 ? TM_MONITOR_QUEUE : queue_max;
-    monitor->queue = tm__mem_alloc(monitor->queue_max, sizeof(tm_entry *));
-    monitor->batch = tm__mem_alloc(monitor->queue_max, sizeof(tm_entry *));
-    if (monitor->queue == NULL || monitor->batch == NULL) {
-        return no_memory(err);
-    }
     monitor->thread = tm__thread_create(writer_main, monitor, "log-writer");
     return monitor->thread != NULL
                ? TM_OK
@@ -259,6 +308,8 @@ tm_status tm__monitor_open(const tm_home *home, const tm_monitor_options *option
     if (monitor == NULL) {
         return no_memory(err);
     }
+    tm__buf_init(&monitor->queue.runs, 2 * TM_MONITOR_BYTES); /* they change places */
+    tm__buf_init(&monitor->batch.runs, 2 * TM_MONITOR_BYTES);
     monitor->path = tm__mem_strdup(tm__home_log_db(home));
     monitor->mutex = tm__mutex_create();
     monitor->read_mutex = tm__mutex_create();
@@ -300,8 +351,9 @@ void tm__monitor_close(tm_monitor *monitor) {
     tm__db_close(monitor->reader);
     tm__db_close(monitor->writer);
     tm__file_close(monitor->lock);
-    tm__mem_free(monitor->queue);
-    tm__mem_free(monitor->batch);
+    tm__buf_done(&monitor->queue.runs);
+    tm__buf_done(&monitor->batch.runs);
+    tm__streams_free(monitor->streams);
     tm__mem_free(monitor->drops);
     tm__cond_free(monitor->wake);
     tm__cond_free(monitor->done);
@@ -313,58 +365,73 @@ void tm__monitor_close(tm_monitor *monitor) {
 
 /* ---- Answers ---- */
 
-static char *put_text(char *at, const char *text, const char **out) {
-    const size_t size = strlen(text) + 1;
-    memcpy(at, text, size);
-    *out = at;
-    return at + size;
-}
-
-/* One block: the entry, its outputs, its texts. */
-static tm_entry *entry_create(const tm_answer *answer) {
-    const size_t outputs_size = (size_t)answer->n_outputs * sizeof(double);
-    const size_t size = sizeof(tm_entry) + outputs_size + strlen(answer->route) +
-                        strlen(answer->model) + strlen(answer->row_json) + 3 +
-                        (answer->entity == NULL ? 0 : strlen(answer->entity) + 1);
-    tm_entry *entry = tm__mem_alloc(1, size);
-    if (entry == NULL) {
-        return NULL;
-    }
-    entry->answer = *answer;
-    double *outputs = (double *)(void *)(entry + 1);
-    if (outputs_size > 0) {
-        memcpy(outputs, answer->outputs, outputs_size);
-    }
-    entry->answer.outputs = outputs;
-    char *at = (char *)outputs + outputs_size;
-    at = put_text(at, answer->route, &entry->answer.route);
-    at = put_text(at, answer->model, &entry->answer.model);
-    at = put_text(at, answer->row_json, &entry->answer.row_json);
-    if (answer->entity != NULL) {
-        (void)put_text(at, answer->entity, &entry->answer.entity);
-    }
-    return entry;
-}
-
-bool tm__monitor_answer(tm_monitor *monitor, const tm_answer *answer) {
-    TM_ASSERT(monitor->thread != NULL);
-    tm_entry *entry = entry_create(answer);
-    tm__mutex_lock(monitor->mutex);
-    const bool fits = entry != NULL && !monitor->is_broken &&
-                      monitor->n_queued + monitor->n_batch < monitor->queue_max;
-    if (fits) {
-        monitor->queue[monitor->n_queued++] = entry;
-        if (monitor->n_queued == 1 || monitor->n_queued == TM_MONITOR_GROUP) {
-            tm__cond_signal_all(monitor->wake);
+/* Of n records the first that fit in the queue: how many, and their bytes. */
+static uint32_t fitting_locked(const tm_monitor *monitor, const tm_buf *records, uint32_t n,
+                               size_t *out_bytes) {
+    const uint32_t room = monitor->queue_max - monitor->queue.n - monitor->batch.n;
+    *out_bytes = records->len;
+    if (n > room) {
+        *out_bytes = 0;
+        for (uint32_t i = 0; i < room; i++) {
+            *out_bytes += tm__record_size(records->data + *out_bytes);
         }
+    }
+    return monitor->is_broken ? 0 : n < room ? n : room;
+}
+
+/* Behind the answers of the same stream, or as a run of its own. */
+static bool queue_append_locked(tm_queue *queue, tm_run run, const uint8_t *records) {
+    const size_t before = queue->runs.len;
+    tm_run last = {0};
+    if (before > 0) {
+        memcpy(&last, queue->runs.data + queue->last_run, sizeof(last));
+    }
+    const bool is_more = last.stream == run.stream && run.size <= UINT32_MAX - last.size;
+    if (before + run.size > TM_MONITOR_BYTES ||
+        tm__buf_reserve(&queue->runs, sizeof(run) + run.size) == NULL) {
+        queue->runs.failed = false;
+        return false;
+    }
+    if (is_more) {
+        last.n += run.n;
+        last.size += run.size;
     } else {
-        tm__monitor_drops_locked(monitor, answer->model)->n++;
+        queue->last_run = before;
+        last = run;
+        tm__buf_append(&queue->runs, &run, sizeof(run));
+    }
+    tm__buf_append(&queue->runs, records, run.size);
+    memcpy(queue->runs.data + queue->last_run, &last, sizeof(last));
+    queue->n += run.n;
+    return true;
+}
+
+uint32_t tm__monitor_answers(tm_monitor *monitor, tm_stream *stream, const tm_answers *answers) {
+    TM_ASSERT(monitor->thread != NULL);
+    tm_buf *records = answers->bytes;
+    uint32_t n_given = 0;
+    for (size_t at = 0; at < records->len; n_given++) {
+        at += tm__record_stamp(records->data + at, answers->at_us, answers->latency_us);
+    }
+    if (n_given == 0) {
+        return 0;
+    }
+    tm__mutex_lock(monitor->mutex);
+    size_t bytes = 0;
+    uint32_t n = fitting_locked(monitor, records, n_given, &bytes);
+    const uint32_t before = monitor->queue.n;
+    const tm_run run = {stream, n, (uint32_t)bytes};
+    if (n > 0 && !queue_append_locked(&monitor->queue, run, records->data)) {
+        n = 0;
+    }
+    if (n < n_given) {
+        tm__monitor_drops_locked(monitor, stream->model)->n += n_given - n;
+    }
+    if (n > 0 && (before == 0 || (before < TM_MONITOR_GROUP && before + n >= TM_MONITOR_GROUP))) {
+        tm__cond_signal_all(monitor->wake);
     }
     tm__mutex_unlock(monitor->mutex);
-    if (!fits) {
-        tm__mem_free(entry);
-    }
-    return fits;
+    return n_given - n;
 }
 
 /* ---- Labels ---- */
@@ -440,7 +507,7 @@ static json_t *counters_json_locked(const tm_monitor *monitor) {
     for (uint32_t i = 0; i < monitor->n_drops; i++) {
         n_dropped += monitor->drops[i].n;
     }
-    const uint64_t n_waiting = (uint64_t)monitor->n_queued + monitor->n_batch;
+    const uint64_t n_waiting = (uint64_t)monitor->queue.n + monitor->batch.n;
     json_t *labels = json_object();
     int rc = labels == NULL;
     for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {

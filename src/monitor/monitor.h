@@ -16,30 +16,51 @@
 
 typedef struct tm_monitor tm_monitor;
 
+#define TM_MONITOR_BYTES ((size_t)64 << 20)
+
 typedef struct tm_monitor_options {
     bool can_write;     /* start the writer thread; one process at a time */
-    uint32_t queue_max; /* answers waiting to be written (default 65,536); past it answers are
-                           dropped and counted */
+    uint32_t queue_max; /* answers waiting to be written (default 65,536); past it, or past
+                           TM_MONITOR_BYTES of them, answers are dropped and counted */
 } tm_monitor_options;
 TM_NODISCARD tm_status tm__monitor_open(const tm_home *home, const tm_monitor_options *options,
                                         tm_monitor **out, tm_err *err);
 /** Writes what waits, then closes. */
 void tm__monitor_close(tm_monitor *monitor);
 
-typedef struct tm_answer {
-    char id[27];
-    int64_t at_us;    /* when it was answered */
-    int64_t event_us; /* value of the time column; TM_INT_MISSING when there is none */
+/* What answers share that one version gave on one route: who answered, and the columns of the rows.
+ * The monitor's, until it closes. */
+typedef struct tm_stream tm_stream;
+typedef struct tm_stream_spec {
     const char *route, *model;
     uint32_t version;
-    const char *entity;    /* value of the entity column as text; NULL when there is none */
-    const char *row_json;  /* the row as it was scored: object by column, canonical */
+    const char *const *columns; /* [n_columns] names, in the order of an answer's cells */
+    uint32_t n_columns;
+} tm_stream_spec;
+/** The stream of a spec; equal specs give the same one. Any thread. */
+TM_NODISCARD tm_status tm__monitor_stream(tm_monitor *monitor, const tm_stream_spec *spec,
+                                          tm_stream **out, tm_err *err);
+
+typedef struct tm_answer {
+    char id[27];
+    int64_t event_us;      /* value of the time column; TM_INT_MISSING when there is none */
+    tm_str entity;         /* value of the entity column as text; ptr NULL when there is none */
+    const tm_cell *cells;  /* [n_cells], of the stream's columns: the row as it was scored */
     const double *outputs; /* [n_outputs] */
-    uint32_t n_outputs;
-    uint32_t latency_us;
+    uint32_t n_cells, n_outputs;
 } tm_answer;
-/** Copies and queues; false when it was dropped (counted). Any thread. */
-bool tm__monitor_answer(tm_monitor *monitor, const tm_answer *answer);
+/** Append an answer as the log keeps it. False when out of memory (out->failed). Any thread. */
+bool tm__answer_append(const tm_answer *answer, tm_buf *out);
+/** Id and outputs of an appended answer; returns its bytes. outputs has room for them. */
+size_t tm__answer_outputs(const uint8_t *answer, char out_id[27], double *outputs);
+typedef struct tm_answers {
+    tm_buf *bytes; /* appended answers; they are stamped in place */
+    int64_t at_us; /* when they were answered */
+    uint32_t latency_us;
+} tm_answers;
+/** Queue answers of one stream, all at once; those behind the last that fits are dropped and
+ * counted. Returns how many were dropped. Costs a copy of the bytes. Any thread. */
+uint32_t tm__monitor_answers(tm_monitor *monitor, tm_stream *stream, const tm_answers *answers);
 
 typedef struct tm_label {
     const char *prediction_id; /* or NULL: by entity and time */

@@ -6,6 +6,7 @@
  * 2. A label is found again by its prediction id, or by its model, entity and event time, so that
  *    the same label sent twice counts once.
  * 3. A label that no answer matches waits; the answer that matches it takes it when it is written.
+ * 4. A joined label holds what scores and retraining ask for: the answer's number, stream and time.
  */
 #include <math.h>
 #include <string.h>
@@ -25,22 +26,32 @@ static const tm_migration log_migrations[] = {
      " at_us INTEGER NOT NULL, event_us INTEGER NOT NULL, entity TEXT, route TEXT NOT NULL,"
      " model TEXT NOT NULL, version INTEGER NOT NULL, row TEXT NOT NULL, outputs BLOB NOT NULL,"
      " latency_us INTEGER NOT NULL, label TEXT, labelled_us INTEGER) STRICT;"
-     "CREATE INDEX answers_key ON answers(model, entity, event_us) WHERE entity IS NOT NULL;"
-     /* Holds all that counting needs, so that /metrics does not read the rows. */
-     "CREATE INDEX answers_live ON answers(model, version, at_us, labelled_us);"
-     "CREATE INDEX answers_labelled ON answers(model, labelled_us) WHERE label IS NOT NULL;"
      "CREATE TABLE labels(seq INTEGER PRIMARY KEY, prediction_id TEXT, model TEXT, entity TEXT,"
      " event_us INTEGER, value TEXT NOT NULL, observed_us INTEGER NOT NULL,"
      " received_us INTEGER NOT NULL, state INTEGER NOT NULL,"
      " answer_seq INTEGER REFERENCES answers(seq)) STRICT;"
-     "CREATE UNIQUE INDEX labels_id ON labels(prediction_id) WHERE prediction_id IS NOT NULL;"
-     "CREATE UNIQUE INDEX labels_key ON labels(model, entity, event_us)"
-     " WHERE prediction_id IS NULL;"
-     "CREATE UNIQUE INDEX labels_answer ON labels(answer_seq) WHERE answer_seq IS NOT NULL;"
-     "CREATE INDEX labels_waiting ON labels(state) WHERE state = 0;"
      "CREATE TABLE counters(model TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL,"
      " PRIMARY KEY(model, name)) STRICT;",
      NULL},
+    {2,
+     "CREATE TABLE streams(id INTEGER PRIMARY KEY, route TEXT NOT NULL, model TEXT NOT NULL,"
+     " version INTEGER NOT NULL, columns TEXT NOT NULL,"
+     " UNIQUE(model, version, route, columns)) STRICT;"
+     "CREATE TABLE blocks(first_seq INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK(n > 0),"
+     " stream INTEGER NOT NULL REFERENCES streams(id), first_us INTEGER NOT NULL,"
+     " last_us INTEGER NOT NULL, data BLOB NOT NULL) STRICT;"
+     /* Holds all that counting needs, so that /metrics does not read the blocks. */
+     "CREATE INDEX blocks_live ON blocks(stream, last_us, first_us, n);"
+     /* The key's columns first: SQLite 3.40 takes others for null when it checks the file. */
+     "CREATE TABLE spans(prefix TEXT NOT NULL, last_id TEXT NOT NULL, first_seq INTEGER NOT NULL,"
+     " first_id TEXT NOT NULL, PRIMARY KEY(prefix, last_id, first_seq)) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE entities(key INTEGER NOT NULL, seq INTEGER NOT NULL,"
+     " PRIMARY KEY(key, seq)) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE joined(seq INTEGER PRIMARY KEY, prediction_id TEXT, model TEXT, entity TEXT,"
+     " event_us INTEGER, value TEXT NOT NULL, observed_us INTEGER NOT NULL,"
+     " received_us INTEGER NOT NULL, state INTEGER NOT NULL, answer_seq INTEGER,"
+     " stream INTEGER REFERENCES streams(id), at_us INTEGER, joined_us INTEGER) STRICT;",
+     tm__log_upgrade_locked},
     {0, NULL, NULL}};
 
 /* Numbers in the column labels.state. */
@@ -49,7 +60,7 @@ enum { STATE_WAITING = 0, STATE_JOINED = 1, STATE_DUPLICATE = 2, STATE_CONFLICT 
 const char *const tm__label_result_names[TM_LABEL_RESULTS] = {"joined", "waiting", "duplicate",
                                                               "conflict"};
 
-tm_status tm__log_open(const char *path, bool can_write, tm_db **out, tm_err *err) {
+static tm_status log_open(const char *path, bool can_write, tm_db **out, tm_err *err) {
     const tm_db_options options = {
         .create = can_write,
         .read_only = !can_write,
@@ -57,6 +68,23 @@ tm_status tm__log_open(const char *path, bool can_write, tm_db **out, tm_err *er
         .application_id = TM_LOG_APPLICATION_ID,
     };
     return tm__db_open(path, &options, out, err);
+}
+
+tm_status tm__log_open(const char *path, bool can_write, tm_db **out, tm_err *err) {
+    tm_err own = {0};
+    tm_status st = log_open(path, can_write, out, &own);
+    if (st == TM_E_UNSUPPORTED && !can_write) {
+        /* Of an earlier release: who reads first brings it up. A later one is refused again. */
+        tm_db *writer = NULL;
+        if (log_open(path, true, &writer, NULL) == TM_OK) {
+            tm__db_close(writer);
+            st = log_open(path, false, out, &own);
+        }
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
+    return st;
 }
 
 /* ---- Counters ---- */
@@ -140,31 +168,27 @@ static bool same_value(const char *a, const char *b) {
     return tm__str_to_f64(tm__str(a), &x) && tm__str_to_f64(tm__str(b), &y) && x == y;
 }
 
-static tm_status answer_label_locked(tm_db *db, int64_t answer_seq, const char *value,
-                                     int64_t stamp_us, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "UPDATE answers SET label = ?, labelled_us = ? WHERE seq = ?", &stmt,
-                         err));
-    tm__stmt_bind_text(stmt, 1, value);
-    tm__stmt_bind_i64(stmt, 2, stamp_us);
-    tm__stmt_bind_i64(stmt, 3, answer_seq);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
-}
+/* The answer that a label joins. */
+typedef struct tm_joint {
+    int64_t seq, stream, at_us, joined_us;
+} tm_joint;
 
-static tm_status label_state_locked(tm_db *db, int64_t label_seq, int state, int64_t answer_seq,
+/* joint is NULL for a label that joins none. */
+static tm_status label_state_locked(tm_db *db, int64_t label_seq, int state, const tm_joint *joint,
                                     tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(
-        tm__stmt_init(db, "UPDATE labels SET state = ?, answer_seq = ? WHERE seq = ?", &stmt, err));
+    TM_TRY(tm__stmt_init(db,
+                         "UPDATE labels SET state = ?, answer_seq = ?, stream = ?, at_us = ?,"
+                         " joined_us = ? WHERE seq = ?",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, state);
-    if (state == STATE_JOINED) {
-        tm__stmt_bind_i64(stmt, 2, answer_seq);
-    } else {
-        tm__stmt_bind_null(stmt, 2);
+    if (joint != NULL) {
+        tm__stmt_bind_i64(stmt, 2, joint->seq);
+        tm__stmt_bind_i64(stmt, 3, joint->stream);
+        tm__stmt_bind_i64(stmt, 4, joint->at_us);
+        tm__stmt_bind_i64(stmt, 5, joint->joined_us);
     }
-    tm__stmt_bind_i64(stmt, 3, label_seq);
+    tm__stmt_bind_i64(stmt, 6, label_seq);
     const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
@@ -191,57 +215,45 @@ static tm_status waiting_read(tm_stmt *stmt, tm_waiting *out, tm_err *err) {
     return st;
 }
 
-static tm_status waiting_find(tm_db *db, const tm_answer *answer, tm_waiting *out_by_id,
+static tm_status waiting_find(tm_db *db, const tm_fresh *fresh, tm_waiting *out_by_id,
                               tm_waiting *out_by_key, tm_err *err) {
+    const tm_record *record = fresh->record;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db, "SELECT seq, value FROM labels WHERE prediction_id = ? AND state = 0",
                          &stmt, err));
-    tm__stmt_bind_text(stmt, 1, answer->id);
+    tm__stmt_bind_str(stmt, 1, record->id);
     TM_TRY(waiting_read(stmt, out_by_id, err));
-    if (answer->entity == NULL) {
+    if (record->entity.ptr == NULL) {
         return TM_OK;
     }
     TM_TRY(tm__stmt_init(db,
                          "SELECT seq, value FROM labels WHERE model = ? AND entity = ?"
                          " AND event_us = ? AND prediction_id IS NULL AND state = 0",
                          &stmt, err));
-    tm__stmt_bind_text(stmt, 1, answer->model);
-    tm__stmt_bind_text(stmt, 2, answer->entity);
-    tm__stmt_bind_i64(stmt, 3, answer->event_us);
+    tm__stmt_bind_text(stmt, 1, fresh->stream->model);
+    tm__stmt_bind_str(stmt, 2, record->entity);
+    tm__stmt_bind_i64(stmt, 3, record->event_us);
     return waiting_read(stmt, out_by_key, err);
 }
 
-static tm_status any_waiting(tm_db *db, bool *out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "SELECT 1 FROM labels WHERE state = 0 LIMIT 1", &stmt, err));
-    const tm_status st = tm__stmt_step(stmt, out, err);
-    tm__stmt_done(stmt);
-    return st;
-}
-
-/* Give a fresh answer the label that waits for it. The one by id is surer; one by key beside it
- * says the same (a duplicate) or contradicts it (a conflict). */
-static tm_status take_waiting_locked(tm_db *db, const tm_answer *answer, int64_t answer_seq,
-                                     tm_tally *tally, tm_err *err) {
-    bool is_any = false;
-    TM_TRY(any_waiting(db, &is_any, err));
-    if (!is_any) {
-        return TM_OK;
-    }
+/* The label by id is surer; one by key beside it says the same (a duplicate) or contradicts it (a
+ * conflict). */
+tm_status tm__log_take_waiting_locked(tm_db *db, const tm_fresh *fresh, tm_tally *tally,
+                                      tm_err *err) {
     tm_waiting by_id = {0}, by_key = {0};
-    tm_status st = waiting_find(db, answer, &by_id, &by_key, err);
+    tm_status st = waiting_find(db, fresh, &by_id, &by_key, err);
     const tm_waiting *first = by_id.value != NULL ? &by_id : &by_key;
     if (st == TM_OK && first->value != NULL) {
-        st = answer_label_locked(db, answer_seq, first->value, tally->stamp_us, err);
-        if (st == TM_OK) {
-            st = label_state_locked(db, first->seq, STATE_JOINED, answer_seq, err);
-        }
+        const tm_joint joint = {fresh->seq, fresh->stream->row_id, fresh->record->at_us,
+                                tally->stamp_us};
+        st = label_state_locked(db, first->seq, STATE_JOINED, &joint, err);
         tally->n_labels[TM_LABEL_WAITING]--;
         tally->n_labels[TM_LABEL_JOINED]++;
     }
     if (st == TM_OK && by_id.value != NULL && by_key.value != NULL) {
         const bool is_same = same_value(by_id.value, by_key.value);
-        st = label_state_locked(db, by_key.seq, is_same ? STATE_DUPLICATE : STATE_CONFLICT, 0, err);
+        st = label_state_locked(db, by_key.seq, is_same ? STATE_DUPLICATE : STATE_CONFLICT, NULL,
+                                err);
         tally->n_labels[TM_LABEL_WAITING]--;
         tally->n_labels[is_same ? TM_LABEL_DUPLICATE : TM_LABEL_CONFLICT]++;
     }
@@ -250,84 +262,27 @@ static tm_status take_waiting_locked(tm_db *db, const tm_answer *answer, int64_t
     return st;
 }
 
-static tm_status outputs_bind(tm_stmt *stmt, int index, const tm_answer *answer, tm_err *err) {
-    tm_buf bytes;
-    tm__buf_init(&bytes, (size_t)answer->n_outputs * 8 + 8);
-    for (uint32_t i = 0; i < answer->n_outputs; i++) {
-        tm__buf_f64(&bytes, answer->outputs[i]);
-    }
-    tm_status st = TM_OK;
-    if (bytes.failed) {
-        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    } else {
-        tm__stmt_bind_blob(stmt, index, bytes.data, bytes.len);
-    }
-    tm__buf_done(&bytes);
-    return st;
-}
-
-tm_status tm__log_answer_locked(tm_db *db, const tm_answer *answer, tm_tally *tally, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         "INSERT INTO answers(id, at_us, event_us, entity, route, model, version,"
-                         " row, outputs, latency_us) VALUES(?,?,?,?,?,?,?,?,?,?)"
-                         " ON CONFLICT(id) DO NOTHING",
-                         &stmt, err));
-    tm__stmt_bind_text(stmt, 1, answer->id);
-    tm__stmt_bind_i64(stmt, 2, answer->at_us);
-    tm__stmt_bind_i64(stmt, 3, answer->event_us);
-    tm__stmt_bind_text(stmt, 4, answer->entity);
-    tm__stmt_bind_text(stmt, 5, answer->route);
-    tm__stmt_bind_text(stmt, 6, answer->model);
-    tm__stmt_bind_i64(stmt, 7, answer->version);
-    tm__stmt_bind_text(stmt, 8, answer->row_json);
-    tm__stmt_bind_i64(stmt, 10, answer->latency_us);
-    tm_status st = outputs_bind(stmt, 9, answer, err);
-    if (st == TM_OK) {
-        st = tm__stmt_run(stmt, err);
-    }
-    tm__stmt_done(stmt);
-    TM_TRY(st);
-    if (tm__db_changes(db) == 0) {
-        return TM_OK; /* an id that is there already was written by an earlier try */
-    }
-    tally->n_written++;
-    return take_waiting_locked(db, answer, tm__db_last_id(db), tally, err);
-}
-
 /* ---- Labels ---- */
 
 static bool is_by_id(const tm_label *label) {
     return label->prediction_id != NULL;
 }
 
-/* Bind what finds a label or its answer: an id, or a key of three parts. */
-static void target_bind(tm_stmt *stmt, const tm_label *label) {
-    if (is_by_id(label)) {
-        tm__stmt_bind_text(stmt, 1, label->prediction_id);
-    } else {
-        tm__stmt_bind_text(stmt, 1, label->model);
-        tm__stmt_bind_text(stmt, 2, label->entity);
-        tm__stmt_bind_i64(stmt, 3, label->event_us);
-    }
-}
-
-/* What is known already: the value that stands for the label's answer. Ends the statement. */
+/* What is known already of a label's answer: the value that stands for it. */
 typedef struct tm_standing {
     bool is_found, has_value, is_same;
-    int64_t seq;
+    tm_joint joint; /* of an answer */
 } tm_standing;
 
+/* A row with a value, if there is one. Ends the statement. */
 static tm_status standing_read(tm_stmt *stmt, const tm_label *label, tm_standing *out,
                                tm_err *err) {
-    target_bind(stmt, label);
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK && has_row) {
         out->is_found = true;
-        out->seq = tm__stmt_i64(stmt, 0);
-        out->has_value = !tm__stmt_is_null(stmt, 1);
-        out->is_same = out->has_value && same_value(tm__stmt_text(stmt, 1), label->value);
+        out->has_value = true;
+        out->is_same = same_value(tm__stmt_text(stmt, 0), label->value);
     }
     tm__stmt_done(stmt);
     return st;
@@ -335,81 +290,92 @@ static tm_status standing_read(tm_stmt *stmt, const tm_label *label, tm_standing
 
 static tm_status label_find(tm_db *db, const tm_label *label, tm_standing *out, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         is_by_id(label)
-                             ? "SELECT seq, value FROM labels WHERE prediction_id = ?"
-                             : "SELECT seq, value FROM labels WHERE model = ? AND entity = ?"
-                               " AND event_us = ? AND prediction_id IS NULL",
-                         &stmt, err));
+    if (is_by_id(label)) {
+        TM_TRY(tm__stmt_init(db, "SELECT value FROM labels WHERE prediction_id = ?", &stmt, err));
+        tm__stmt_bind_text(stmt, 1, label->prediction_id);
+    } else {
+        TM_TRY(tm__stmt_init(db,
+                             "SELECT value FROM labels WHERE model = ? AND entity = ?"
+                             " AND event_us = ? AND prediction_id IS NULL",
+                             &stmt, err));
+        tm__stmt_bind_text(stmt, 1, label->model);
+        tm__stmt_bind_text(stmt, 2, label->entity);
+        tm__stmt_bind_i64(stmt, 3, label->event_us);
+    }
     return standing_read(stmt, label, out, err);
 }
 
-static tm_status answer_find(tm_db *db, const tm_label *label, tm_standing *out, tm_err *err) {
+static tm_status answer_find(tm_block *block, const tm_label *label, tm_standing *out,
+                             tm_err *err) {
+    const tm_answer_key key = {label->model, tm__str(label->entity), label->event_us};
+    int64_t seq = 0;
+    TM_TRY(is_by_id(label) ? tm__block_find(block, tm__str(label->prediction_id), &seq, err)
+                           : tm__block_find_key(block, &key, &seq, err));
+    if (seq == 0) {
+        return TM_OK;
+    }
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         is_by_id(label)
-                             ? "SELECT seq, label FROM answers WHERE id = ?"
-                             : "SELECT seq, label FROM answers WHERE model = ? AND entity = ?"
-                               " AND event_us = ? ORDER BY seq DESC LIMIT 1",
-                         &stmt, err));
-    return standing_read(stmt, label, out, err);
+    TM_TRY(tm__stmt_init(block->db, "SELECT value FROM labels WHERE answer_seq = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, seq);
+    TM_TRY(standing_read(stmt, label, out, err));
+    out->is_found = true;
+    out->joint = (tm_joint){.seq = seq, .stream = block->stream, .at_us = block->record.at_us};
+    return TM_OK;
 }
 
-static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_standing *answer,
+/* joint is NULL for a label that waits. */
+static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_joint *joint,
                                    int64_t stamp_us, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO labels(prediction_id, model, entity, event_us, value,"
-                         " observed_us, received_us, state, answer_seq) VALUES(?,?,?,?,?,?,?,?,?)",
+                         " observed_us, received_us, state, answer_seq, stream, at_us, joined_us)"
+                         " VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
                          &stmt, err));
-    const bool by_id = is_by_id(label);
-    tm__stmt_bind_text(stmt, 1, label->prediction_id);
-    tm__stmt_bind_text(stmt, 2, by_id ? NULL : label->model);
-    tm__stmt_bind_text(stmt, 3, by_id ? NULL : label->entity);
-    if (by_id) {
-        tm__stmt_bind_null(stmt, 4);
+    if (is_by_id(label)) {
+        tm__stmt_bind_text(stmt, 1, label->prediction_id);
     } else {
+        tm__stmt_bind_text(stmt, 2, label->model);
+        tm__stmt_bind_text(stmt, 3, label->entity);
         tm__stmt_bind_i64(stmt, 4, label->event_us);
     }
     tm__stmt_bind_text(stmt, 5, label->value);
     tm__stmt_bind_i64(stmt, 6,
                       label->observed_us == TM_INT_MISSING ? stamp_us : label->observed_us);
     tm__stmt_bind_i64(stmt, 7, stamp_us);
-    tm__stmt_bind_i64(stmt, 8, answer->is_found ? STATE_JOINED : STATE_WAITING);
-    if (answer->is_found) {
-        tm__stmt_bind_i64(stmt, 9, answer->seq);
-    } else {
-        tm__stmt_bind_null(stmt, 9);
+    tm__stmt_bind_i64(stmt, 8, joint != NULL ? STATE_JOINED : STATE_WAITING);
+    if (joint != NULL) {
+        tm__stmt_bind_i64(stmt, 9, joint->seq);
+        tm__stmt_bind_i64(stmt, 10, joint->stream);
+        tm__stmt_bind_i64(stmt, 11, joint->at_us);
+        tm__stmt_bind_i64(stmt, 12, stamp_us);
     }
     const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
 }
 
-static tm_status label_locked(tm_db *db, const tm_label *label, int64_t stamp_us,
+static tm_status label_locked(tm_block *block, const tm_label *label, int64_t stamp_us,
                               tm_label_result *out, tm_err *err) {
     tm_standing before = {0}, answer = {0};
-    TM_TRY(label_find(db, label, &before, err));
+    TM_TRY(label_find(block->db, label, &before, err));
     if (!before.is_found) {
-        TM_TRY(answer_find(db, label, &answer, err));
+        TM_TRY(answer_find(block, label, &answer, err));
     }
     const tm_standing *standing = before.is_found ? &before : &answer;
     if (standing->has_value) {
         *out = standing->is_same ? TM_LABEL_DUPLICATE : TM_LABEL_CONFLICT;
         return TM_OK;
     }
-    TM_TRY(label_save_locked(db, label, &answer, stamp_us, err));
-    if (answer.is_found) {
-        TM_TRY(answer_label_locked(db, answer.seq, label->value, stamp_us, err));
-    }
     *out = answer.is_found ? TM_LABEL_JOINED : TM_LABEL_WAITING;
-    return TM_OK;
+    return label_save_locked(block->db, label, answer.is_found ? &answer.joint : NULL, stamp_us,
+                             err);
 }
 
-tm_status tm__log_label_locked(tm_db *db, const tm_label *label, tm_tally *tally,
+tm_status tm__log_label_locked(tm_block *block, const tm_label *label, tm_tally *tally,
                                tm_label_result *out, tm_err *err) {
     tm_label_result result = TM_LABEL_WAITING;
-    TM_TRY(label_locked(db, label, tally->stamp_us, &result, err));
+    TM_TRY(label_locked(block, label, tally->stamp_us, &result, err));
     tally->n_labels[result]++;
     *out = result;
     return TM_OK;

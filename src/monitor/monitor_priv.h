@@ -10,10 +10,32 @@
 
 #define TM_LABEL_RESULTS 4u
 
-/* A queued answer: one block that holds its texts and outputs too. */
-typedef struct tm_entry {
-    tm_answer answer;
-} tm_entry;
+#define TM_ID_TEXT 26u
+#define TM_RECORD_HEAD 60u
+
+struct tm_stream {
+    tm_stream *next;
+    char *route, *model, *columns; /* owned; columns is a JSON array of names */
+    uint32_t version, n_columns;
+    uint32_t n_batch; /* of the writer: records of it in the batch */
+    int64_t row_id;   /* of the writer: in the table streams; 0 when it is not known to be there */
+};
+
+/** The stream like spec in a list, added when new; NULL when out of memory. */
+tm_stream *tm__stream_find(tm_stream **streams, const tm_stream *spec);
+void tm__streams_free(tm_stream *streams);
+
+/* Queued answers: runs of records of one stream, each behind a head. */
+typedef struct tm_run {
+    tm_stream *stream;
+    uint32_t n;
+    uint32_t size; /* bytes that follow */
+} tm_run;
+typedef struct tm_queue {
+    tm_buf runs;
+    uint32_t n;      /* answers */
+    size_t last_run; /* offset of the last head */
+} tm_queue;
 
 /* Answers of a model that did not fit in the queue. */
 typedef struct tm_drops {
@@ -45,9 +67,11 @@ struct tm_monitor {
     tm_cond *wake;   /* the writer has something to do */
     tm_cond *done;   /* a ticket is done */
     tm_thread *thread;
-    tm_entry **queue; /* [queue_max], n_queued in use */
-    tm_entry **batch; /* [queue_max], n_batch in use: being written, or waiting for another try */
-    uint32_t queue_max, n_queued, n_batch;
+    tm_stream *streams;
+    tm_queue queue;
+    tm_queue batch;     /* of the writer: being written, or waiting for another try */
+    bool must_look;     /* of the writer: the last try may have written some of the batch */
+    uint32_t queue_max; /* answers in both */
     tm_ticket *first_ticket, *last_ticket;
     bool must_stop;
     bool is_broken; /* a failure that another try cannot mend */
@@ -68,11 +92,93 @@ typedef struct tm_tally {
 TM_NODISCARD tm_status tm__log_open(const char *path, bool can_write, tm_db **out, tm_err *err);
 /** Counters as they stand in the log. */
 TM_NODISCARD tm_status tm__log_counters_load(tm_db *db, tm_monitor *monitor, tm_err *err);
-/** In a transaction: an answer and the label that waits for it. */
-TM_NODISCARD tm_status tm__log_answer_locked(tm_db *db, const tm_answer *answer, tm_tally *tally,
-                                             tm_err *err);
+
+/* ---- Answers as bytes ---- */
+
+typedef struct tm_record { /* views into its bytes */
+    tm_str id;
+    int64_t at_us, event_us;
+    tm_str entity; /* ptr NULL: none */
+    tm_str cells;
+    const char *outputs; /* [n_outputs] doubles, not aligned */
+    uint32_t n_outputs, latency_us;
+} tm_record;
+/** Bytes of the record that begins here. */
+size_t tm__record_size(const uint8_t *record);
+/** Say when it was answered; returns its size. */
+size_t tm__record_stamp(uint8_t *record, int64_t at_us, uint32_t latency_us);
+/** Read one and step behind it; false when the bytes are damaged. */
+bool tm__record_read(tm_str *rest, tm_record *out);
+double tm__record_output(const tm_record *record, uint32_t index);
+/** Its row; false when it has not n cells. Texts are views. */
+bool tm__record_cells(const tm_record *record, tm_cell *out, uint32_t n);
+
+/* ---- Blocks of answers ---- */
+
+/* The block read last, so that its neighbours are read once. */
+typedef struct tm_block {
+    tm_db *db;
+    int64_t first_seq; /* 0: none */
+    int64_t n, stream;
+    tm_buf bytes;
+    tm_str rest; /* behind the record read last, whose number is seq */
+    tm_record record;
+    int64_t seq; /* 0: none */
+} tm_block;
+void tm__block_init(tm_block *block, tm_db *db);
+void tm__block_done(tm_block *block);
+/** The answer of a number, in block->record until the next call. TM_E_NOT_FOUND, TM_E_INTEGRITY. */
+TM_NODISCARD tm_status tm__block_seek(tm_block *block, int64_t seq, tm_err *err);
+/** The answer of an id: its number, or 0 when there is none. */
+TM_NODISCARD tm_status tm__block_find(tm_block *block, tm_str id, int64_t *out_seq, tm_err *err);
+/** The newest answer of a model with this entity and event time, or 0. */
+typedef struct tm_answer_key {
+    const char *model;
+    tm_str entity;
+    int64_t event_us;
+} tm_answer_key;
+TM_NODISCARD tm_status tm__block_find_key(tm_block *block, const tm_answer_key *key,
+                                          int64_t *out_seq, tm_err *err);
+
+/* The columns of a stream, for reading rows. */
+typedef struct tm_columns {
+    struct tm_columns *next;
+    int64_t stream;
+    uint32_t n;
+    json_t *list;       /* array of the names */
+    json_t *places;     /* index by name */
+    const char **names; /* [n], of the list */
+    tm_cell *cells;     /* [n], room for a row */
+} tm_columns;
+/** Those of the block's stream, read when they are not in the list yet; the list's. */
+TM_NODISCARD tm_status tm__columns_of(tm_block *block, tm_columns **list, const tm_columns **out,
+                                      tm_err *err);
+/** Place of a name, or UINT32_MAX. */
+uint32_t tm__columns_find(const tm_columns *columns, const char *name);
+void tm__columns_free(tm_columns *list);
+
+/** In a transaction: the records of a stream in a batch, and the labels that wait for them. */
+typedef struct tm_block_batch {
+    tm_db *db;
+    const tm_buf *runs;
+    bool must_look; /* leave out what is there already */
+    tm_tally *tally;
+} tm_block_batch;
+TM_NODISCARD tm_status tm__block_write_locked(const tm_block_batch *batch, tm_stream *stream,
+                                              tm_err *err);
+/** Make blocks of the answers of format 1; see tm_migration. */
+TM_NODISCARD tm_status tm__log_upgrade_locked(tm_db *db, tm_err *err);
+
+/** In a transaction: give a fresh answer the label that waits for it. */
+typedef struct tm_fresh {
+    const tm_record *record;
+    const tm_stream *stream;
+    int64_t seq;
+} tm_fresh;
+TM_NODISCARD tm_status tm__log_take_waiting_locked(tm_db *db, const tm_fresh *fresh,
+                                                   tm_tally *tally, tm_err *err);
 /** In a transaction: a label. */
-TM_NODISCARD tm_status tm__log_label_locked(tm_db *db, const tm_label *label, tm_tally *tally,
+TM_NODISCARD tm_status tm__log_label_locked(tm_block *block, const tm_label *label, tm_tally *tally,
                                             tm_label_result *out, tm_err *err);
 /** In a transaction: the stamp for its labels, above all before it. */
 TM_NODISCARD tm_status tm__log_stamp_locked(tm_db *db, int64_t *out_us, tm_err *err);

@@ -3,6 +3,7 @@
  * Reading log.db: live scores, labelled rows, one answer. Each call is one read transaction on the
  * reader's own connection, which a lock shares between threads; the writer is never held up.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -95,51 +96,97 @@ typedef struct tm_live_query {
     uint64_t n_rows;
 } tm_live_query;
 
+/* Streams of the model, and of the version when one is asked for; since is parameter 3. */
+#define LIVE_STREAMS "(SELECT id FROM streams WHERE model = ?1 AND (?2 = 0 OR version = ?2))"
+
 static void live_bind(tm_stmt *stmt, const tm_live_query *query) {
     tm__stmt_bind_text(stmt, 1, query->model);
     tm__stmt_bind_i64(stmt, 2, query->version);
     tm__stmt_bind_i64(stmt, 3, query->since_us);
 }
 
-static tm_status live_count(tm_db *db, tm_live_query *query, tm_err *err) {
+static void live_add(tm_live *live, int64_t n, int64_t first_us, int64_t last_us) {
+    if (n > 0) {
+        const bool is_first = live->n_answers == 0;
+        live->n_answers += (uint64_t)n;
+        live->first_us = is_first || first_us < live->first_us ? first_us : live->first_us;
+        live->last_us = is_first || last_us > live->last_us ? last_us : live->last_us;
+    }
+}
+
+/* Answers of a block that began before the time asked for. */
+static tm_status live_count_block(tm_block *block, int64_t first_seq, tm_live_query *query,
+                                  tm_err *err) {
+    TM_TRY(tm__block_seek(block, first_seq, err));
+    const int64_t end = block->first_seq + block->n;
+    for (int64_t seq = first_seq; seq < end; seq++) {
+        TM_TRY(tm__block_seek(block, seq, err));
+        const int64_t at_us = block->record.at_us;
+        live_add(&query->live, at_us >= query->since_us ? 1 : 0, at_us, at_us);
+    }
+    return TM_OK;
+}
+
+static tm_status live_count_partial(tm_db *db, tm_live_query *query, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT count(*), count(labelled_us), coalesce(min(at_us), 0),"
-                         " coalesce(max(at_us), 0), (SELECT coalesce(sum(n), 0) FROM counters"
-                         " WHERE model = ?1 AND name = 'dropped') FROM answers"
-                         " WHERE model = ?1 AND (?2 = 0 OR version = ?2) AND at_us >= ?3",
+                         "SELECT first_seq FROM blocks WHERE stream IN " LIVE_STREAMS
+                         " AND last_us >= ?3 AND first_us < ?3",
                          &stmt, err));
+    live_bind(stmt, query);
+    tm_block block;
+    tm_status st = TM_OK;
+    tm__block_init(&block, db);
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        st = live_count_block(&block, tm__stmt_i64(stmt, 0), query, err);
+    }
+    tm__block_done(&block);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status live_count(tm_db *db, tm_live_query *query, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(
+        db,
+        "SELECT coalesce(sum(n), 0), min(first_us), max(last_us),"
+        " (SELECT coalesce(sum(n), 0) FROM counters WHERE model = ?1 AND name = 'dropped'),"
+        " (SELECT count(*) FROM labels WHERE state = 1 AND stream IN " LIVE_STREAMS
+        " AND at_us >= ?3)"
+        " FROM blocks WHERE stream IN " LIVE_STREAMS " AND last_us >= ?3 AND first_us >= ?3",
+        &stmt, err));
     live_bind(stmt, query);
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK) {
         TM_ASSERT(has_row);
         tm_live *live = &query->live;
-        live->n_answers = (uint64_t)tm__stmt_i64(stmt, 0);
-        live->n_labelled = (uint64_t)tm__stmt_i64(stmt, 1);
-        live->first_us = tm__stmt_i64(stmt, 2);
-        live->last_us = tm__stmt_i64(stmt, 3);
-        live->n_dropped = (uint64_t)tm__stmt_i64(stmt, 4);
-        live->coverage =
-            live->n_answers == 0 ? 0 : (double)live->n_labelled / (double)live->n_answers;
+        live_add(live, tm__stmt_i64(stmt, 0), tm__stmt_i64(stmt, 1), tm__stmt_i64(stmt, 2));
+        live->n_dropped = (uint64_t)tm__stmt_i64(stmt, 3);
+        live->n_labelled = (uint64_t)tm__stmt_i64(stmt, 4);
     }
     tm__stmt_done(stmt);
-    return st;
+    TM_TRY(st);
+    TM_TRY(live_count_partial(db, query, err));
+    const tm_live *live = &query->live;
+    query->live.coverage =
+        live->n_answers == 0 ? 0 : (double)live->n_labelled / (double)live->n_answers;
+    return TM_OK;
 }
 
-static void live_row(tm_stmt *stmt, tm_live_query *query) {
+static void live_row(const tm_record *record, tm_str label, tm_live_query *query) {
     const uint32_t n_outputs = tm__bundle_outputs(query->bundle);
-    const tm_str outputs = tm__stmt_blob(stmt, 0);
     double *y = &query->y[query->n_rows];
     double *pred = &query->pred[query->n_rows * n_outputs];
-    if (outputs.len != (size_t)n_outputs * 8 ||
-        !label_number(query->bundle, tm__str(tm__stmt_text(stmt, 1)), y)) {
+    if (record->n_outputs != n_outputs || !label_number(query->bundle, label, y)) {
         return; /* of a version with other classes, or no number */
     }
-    tm_reader reader;
-    tm__reader_init(&reader, outputs.ptr, outputs.len);
     for (uint32_t i = 0; i < n_outputs; i++) {
-        pred[i] = tm__reader_f64(&reader);
+        pred[i] = tm__record_output(record, i);
     }
     query->n_rows++;
 }
@@ -147,19 +194,24 @@ static void live_row(tm_stmt *stmt, tm_live_query *query) {
 static tm_status live_rows(tm_db *db, tm_live_query *query, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT outputs, label FROM answers WHERE model = ?1"
-                         " AND (?2 = 0 OR version = ?2) AND at_us >= ?3 AND label IS NOT NULL"
-                         " ORDER BY seq",
+                         "SELECT answer_seq, value FROM labels WHERE state = 1"
+                         " AND stream IN " LIVE_STREAMS " AND at_us >= ?3 ORDER BY answer_seq",
                          &stmt, err));
     live_bind(stmt, query);
+    tm_block block;
     tm_status st = TM_OK;
-    for (bool has_row = true;;) {
+    tm__block_init(&block, db);
+    for (bool has_row = true; st == TM_OK;) {
         st = tm__stmt_step(stmt, &has_row, err);
         if (st != TM_OK || !has_row) {
             break;
         }
-        live_row(stmt, query);
+        st = tm__block_seek(&block, tm__stmt_i64(stmt, 0), err);
+        if (st == TM_OK) {
+            live_row(&block.record, tm__str(tm__stmt_text(stmt, 1)), query);
+        }
     }
+    tm__block_done(&block);
     tm__stmt_done(stmt);
     return st;
 }
@@ -223,6 +275,12 @@ void tm__live_done(tm_live *live) {
 
 /* ---- Labelled rows ---- */
 
+/* A labelled answer: its label, and in which order it is read. */
+typedef struct tm_joined {
+    int64_t order_us, seq;
+    char *label; /* owned */
+} tm_joined;
+
 typedef struct tm_rows_query {
     const tm_bundle *bundle;
     const char *model;
@@ -233,50 +291,37 @@ typedef struct tm_rows_query {
     tm_table_builder *builder; /* NULL before it begins */
     tm_cell *cells;            /* [n_cols] */
     char (*texts)[32];         /* [n_cols]: room for numbers made text */
+    tm_columns *places;        /* of each stream met, in a list */
 } tm_rows_query;
 
-static tm_cell cell_from_json(const json_t *value) {
-    tm_cell cell = {.type = TM_TYPE_NONE};
-    if (json_is_boolean(value)) {
-        cell.type = TM_TYPE_BOOL;
-        cell.i64 = json_is_true(value);
-    } else if (json_is_integer(value)) {
-        cell.type = TM_TYPE_INT;
-        cell.i64 = json_integer_value(value);
-    } else if (json_is_real(value)) {
-        cell.type = TM_TYPE_FLOAT;
-        cell.f64 = json_real_value(value);
-    } else if (json_is_string(value)) {
-        cell.type = TM_TYPE_TEXT;
-        cell.text = (tm_str){json_string_value(value), json_string_length(value)};
-    }
-    return cell;
-}
-
 /* What the row itself does not say of the columns that the answer has of its own. */
-static tm_cell cell_from_answer(const tm_schema_column *column, tm_stmt *stmt) {
+static tm_cell cell_from_answer(const tm_schema_column *column, const tm_record *record) {
     tm_cell cell = {.type = TM_TYPE_NONE};
-    const int64_t event_us = tm__stmt_i64(stmt, 3);
-    if (column->role == TM_ROLE_ENTITY && !tm__stmt_is_null(stmt, 2)) {
+    if (column->role == TM_ROLE_ENTITY && record->entity.ptr != NULL) {
         cell.type = TM_TYPE_TEXT;
-        cell.text = tm__str(tm__stmt_text(stmt, 2));
-    } else if (column->role == TM_ROLE_TIME && event_us != TM_INT_MISSING) {
+        cell.text = record->entity;
+    } else if (column->role == TM_ROLE_TIME && record->event_us != TM_INT_MISSING) {
         cell.type = TM_TYPE_TIME;
-        cell.i64 = event_us;
+        cell.i64 = record->event_us;
     }
     return cell;
 }
 
-static tm_status rows_add(tm_rows_query *query, tm_stmt *stmt, const json_t *row, tm_err *err) {
+static tm_status rows_add(tm_rows_query *query, const tm_record *record, const char *label,
+                          const tm_columns *given, tm_err *err) {
+    if (!tm__record_cells(record, given->cells, given->n)) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "the log has an answer with a damaged row");
+    }
     for (uint32_t i = 0; i < query->n_cols; i++) {
         const tm_schema_column *column = &query->columns[i];
         tm_cell *cell = &query->cells[i];
         bool is_changed = false;
-        *cell = cell_from_json(json_object_get(row, column->name));
+        const uint32_t from = tm__columns_find(given, column->name);
+        *cell = from == UINT32_MAX ? (tm_cell){.type = TM_TYPE_NONE} : given->cells[from];
         if (column->role == TM_ROLE_TARGET) {
-            *cell = (tm_cell){.type = TM_TYPE_TEXT, .text = tm__str(tm__stmt_text(stmt, 1))};
+            *cell = (tm_cell){.type = TM_TYPE_TEXT, .text = tm__str(label)};
         } else if (cell->type == TM_TYPE_NONE) {
-            *cell = cell_from_answer(column, stmt);
+            *cell = cell_from_answer(column, record);
         }
         if (cell->type != TM_TYPE_NONE &&
             tm__cell_fit(column, cell, query->texts[i], &is_changed, NULL) != TM_OK) {
@@ -332,37 +377,93 @@ static tm_status rows_begin(tm_rows_query *query, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status rows_step(tm_rows_query *query, tm_stmt *stmt, bool *out_row, tm_err *err) {
-    TM_TRY(tm__stmt_step(stmt, out_row, err));
-    if (!*out_row) {
-        return TM_OK;
+static int compare_joined(const void *a, const void *b) {
+    const tm_joined *x = a, *y = b;
+    if (x->order_us != y->order_us) {
+        return x->order_us < y->order_us ? -1 : 1;
     }
-    json_t *row = NULL;
-    const char *text = tm__stmt_text(stmt, 0);
-    TM_TRY(tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, &row, err));
-    const tm_status st = rows_add(query, stmt, row, err);
-    json_decref(row);
-    return st;
+    return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static tm_status rows_read(tm_db *db, void *arg, tm_err *err) {
-    tm_rows_query *query = arg;
-    TM_TRY(rows_begin(query, err));
+typedef struct tm_joined_list {
+    tm_joined *items; /* [n], owned */
+    size_t n, n_max;
+} tm_joined_list;
+
+static tm_status joined_add(tm_joined_list *list, const tm_record *record, tm_joined joined,
+                            tm_err *err) {
+    if (list->n == list->n_max) {
+        const size_t n_max = list->n_max == 0 ? 256 : 2 * list->n_max;
+        tm_joined *grown = tm__mem_realloc(list->items, n_max, sizeof(*grown));
+        if (grown == NULL) {
+            return no_memory(err);
+        }
+        list->items = grown;
+        list->n_max = n_max;
+    }
+    joined.order_us = record->event_us == TM_INT_MISSING ? record->at_us : record->event_us;
+    joined.label = tm__mem_strdup(joined.label);
+    if (joined.label == NULL) {
+        return no_memory(err);
+    }
+    list->items[list->n++] = joined;
+    return TM_OK;
+}
+
+/* The labelled answers of the span; the order in which they are learned is not that of the log. */
+static tm_status joined_read(tm_rows_query *query, tm_block *block, tm_joined_list *list,
+                             tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT row, label, entity, event_us FROM answers WHERE model = ?1"
-                         " AND label IS NOT NULL AND labelled_us > ?2 AND labelled_us <= ?3"
-                         " ORDER BY CASE event_us WHEN ?4 THEN at_us ELSE event_us END, seq",
+    TM_TRY(tm__stmt_init(block->db,
+                         "SELECT answer_seq, value FROM labels WHERE state = 1 AND stream IN"
+                         " (SELECT id FROM streams WHERE model = ?1)"
+                         " AND joined_us > ?2 AND joined_us <= ?3 ORDER BY answer_seq",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, query->model);
     tm__stmt_bind_i64(stmt, 2, query->span.after_us);
     tm__stmt_bind_i64(stmt, 3, query->span.until_us);
-    tm__stmt_bind_i64(stmt, 4, TM_INT_MISSING);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = rows_step(query, stmt, &has_row, err);
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        const tm_joined joined = {.seq = tm__stmt_i64(stmt, 0),
+                                  .label = (char *)(uintptr_t)tm__stmt_text(stmt, 1)};
+        st = tm__block_seek(block, joined.seq, err);
+        st = st == TM_OK ? joined_add(list, &block->record, joined, err) : st;
     }
     tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status joined_take(tm_rows_query *query, tm_block *block, const tm_joined_list *list,
+                             tm_err *err) {
+    for (size_t i = 0; i < list->n; i++) {
+        const tm_columns *given = NULL;
+        TM_TRY(tm__block_seek(block, list->items[i].seq, err));
+        TM_TRY(tm__columns_of(block, &query->places, &given, err));
+        TM_TRY(rows_add(query, &block->record, list->items[i].label, given, err));
+    }
+    return TM_OK;
+}
+
+static tm_status rows_read(tm_db *db, void *arg, tm_err *err) {
+    tm_rows_query *query = arg;
+    tm_joined_list list = {0};
+    tm_block block;
+    tm__block_init(&block, db);
+    tm_status st = rows_begin(query, err);
+    st = st == TM_OK ? joined_read(query, &block, &list, err) : st;
+    if (st == TM_OK && list.n > 0) {
+        qsort(list.items, list.n, sizeof(*list.items), compare_joined);
+        st = joined_take(query, &block, &list, err);
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        tm__mem_free(list.items[i].label);
+    }
+    tm__mem_free(list.items);
+    tm__block_done(&block);
     return st;
 }
 
@@ -383,6 +484,7 @@ tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle
         *out = table;
     }
     tm__builder_free(query.builder);
+    tm__columns_free(query.places);
     tm__mem_free(query.cells);
     tm__mem_free(query.texts);
     tm__mem_free(query.columns);
@@ -404,8 +506,8 @@ static tm_status until_read(tm_db *db, void *arg, tm_err *err) {
     tm_until_query *query = arg;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT max(labelled_us) FROM answers WHERE model = ?"
-                         " AND label IS NOT NULL",
+                         "SELECT max((SELECT max(joined_us) FROM labels WHERE state = 1"
+                         " AND stream = streams.id)) FROM streams WHERE model = ?",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, query->model);
     bool has_row = false;
@@ -432,68 +534,100 @@ typedef struct tm_find_query {
     json_t *object; /* NULL: not found */
 } tm_find_query;
 
-static json_t *outputs_to_json(tm_str bytes) {
+static json_t *outputs_to_json(const tm_record *record) {
     json_t *list = json_array();
-    tm_reader reader;
-    tm__reader_init(&reader, bytes.ptr, bytes.len);
-    for (size_t i = 0; i < bytes.len / 8; i++) {
-        if (json_array_append_new(list, tm__json_number(tm__reader_f64(&reader))) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+    for (uint32_t i = 0; i < record->n_outputs; i++) {
+        (void)json_array_append_new(list, tm__json_number(tm__record_output(record, i)));
     }
     return list;
 }
 
-static json_t *text_or_null(const char *text) {
-    return text == NULL ? json_null() : json_string(text);
-}
-
-static tm_status answer_to_json(tm_stmt *stmt, json_t **out, tm_err *err) {
-    const char *text = tm__stmt_text(stmt, 5);
-    json_t *row = NULL;
-    TM_TRY(tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, &row, err));
-    char at[48];
-    tm__time_to_text(tm__stmt_i64(stmt, 1), at);
-    json_t *object = json_object();
-    int rc = json_object_set_new(object, "id", json_string(tm__stmt_text(stmt, 0)));
-    rc |= json_object_set_new(object, "at", json_string(at));
-    rc |= json_object_set_new(object, "model", json_string(tm__stmt_text(stmt, 2)));
-    rc |= json_object_set_new(object, "version", json_integer(tm__stmt_i64(stmt, 3)));
-    rc |= json_object_set_new(object, "route", json_string(tm__stmt_text(stmt, 4)));
-    rc |= json_object_set_new(object, "row", row);
-    rc |= json_object_set_new(object, "outputs", outputs_to_json(tm__stmt_blob(stmt, 6)));
-    rc |= json_object_set_new(object, "label", text_or_null(tm__stmt_text(stmt, 7)));
-    if (rc != 0) {
-        json_decref(object);
-        return no_memory(err);
+static tm_status row_to_json(tm_block *block, json_t **out, tm_err *err) {
+    tm_columns *places = NULL;
+    const tm_columns *given = NULL;
+    tm_buf text;
+    tm__buf_init(&text, SIZE_MAX / 2);
+    tm_status st = tm__columns_of(block, &places, &given, err);
+    if (st == TM_OK && !tm__record_cells(&block->record, given->cells, given->n)) {
+        st = TM_FAIL(err, TM_E_INTEGRITY, "the log has an answer with a damaged row");
     }
-    *out = object;
-    return TM_OK;
+    if (st == TM_OK) {
+        st = !tm__row_write_json(given->names, given->cells, given->n, &text)
+                 ? no_memory(err)
+                 : tm__json_parse(text.data, text.len, TM_MAX_JSON_DEPTH, out, err);
+    }
+    tm__columns_free(places);
+    tm__buf_done(&text);
+    return st;
 }
 
-static tm_status find_read(tm_db *db, void *arg, tm_err *err) {
-    tm_find_query *query = arg;
+static tm_status label_to_json(tm_db *db, int64_t seq, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT id, at_us, model, version, route, row, outputs, label"
-                         " FROM answers WHERE id = ?",
-                         &stmt, err));
-    tm__stmt_bind_text(stmt, 1, query->id);
+    TM_TRY(tm__stmt_init(db, "SELECT value FROM labels WHERE answer_seq = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, seq);
     bool has_row = false;
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    if (st == TM_OK && has_row) {
-        st = answer_to_json(stmt, &query->object, err);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        *out = has_row ? json_string(tm__stmt_text(stmt, 0)) : json_null();
     }
     tm__stmt_done(stmt);
     return st;
 }
 
+static tm_status stream_to_json(tm_db *db, int64_t stream, json_t *object, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, "SELECT model, version, route FROM streams WHERE id = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, stream);
+    bool has_row = false;
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        (void)json_object_set_new(object, "model", json_string(tm__stmt_text(stmt, 0)));
+        (void)json_object_set_new(object, "version", json_integer(tm__stmt_i64(stmt, 1)));
+        (void)json_object_set_new(object, "route", json_string(tm__stmt_text(stmt, 2)));
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status answer_to_json(tm_block *block, json_t *object, tm_err *err) {
+    char at[48], id[TM_ID_TEXT + 1];
+    json_t *row = NULL, *label = NULL;
+    at[tm__time_to_text(block->record.at_us, at)] = '\0';
+    (void)tm__str_copy(id, sizeof(id), block->record.id);
+    (void)json_object_set_new(object, "id", json_string(id));
+    (void)json_object_set_new(object, "at", json_string(at));
+    TM_TRY(stream_to_json(block->db, block->stream, object, err));
+    TM_TRY(row_to_json(block, &row, err));
+    (void)json_object_set_new(object, "row", row);
+    (void)json_object_set_new(object, "outputs", outputs_to_json(&block->record));
+    TM_TRY(label_to_json(block->db, block->seq, &label, err));
+    (void)json_object_set_new(object, "label", label);
+    return tm__json_check(err);
+}
+
+static tm_status find_read(tm_db *db, void *arg, tm_err *err) {
+    tm_find_query *query = arg;
+    int64_t seq = 0;
+    tm_block block;
+    tm__block_init(&block, db);
+    tm_status st = tm__block_find(&block, tm__str(query->id), &seq, err);
+    if (st == TM_OK && seq > 0) {
+        query->object = json_object();
+        st = answer_to_json(&block, query->object, err);
+    }
+    tm__block_done(&block);
+    return st;
+}
+
 tm_status tm__monitor_find(tm_monitor *monitor, const char *id, json_t **out, tm_err *err) {
     tm_find_query query = {.id = id};
-    TM_TRY(read_log(monitor, find_read, &query, err));
+    tm_status st = read_log(monitor, find_read, &query, err);
+    if (st != TM_OK) {
+        json_decref(query.object);
+        return st;
+    }
     if (query.object == NULL) {
-        const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no prediction '%.40s'", id);
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no prediction '%.40s'", id);
         tm_err_hint(err, "Its id is in the answer that the server gave.");
         return st;
     }

@@ -46,15 +46,11 @@ static uint32_t add_name(tm_plan *plan, tm_str name) {
         return found;
     }
     plan_name *n = &plan->names[plan->n_names];
-    tm_buf key;
-    tm__buf_init(&key, (size_t)6 * name.len + 8);
     n->name = tm__mem_strndup(name.ptr, name.len);
     n->len = name.len;
-    const bool ok = tm__json_write_text(&key, name) && tm__buf_byte(&key, ':');
-    n->key = (char *)tm__buf_take(&key, &n->key_len);
     plan->shown[plan->n_names] = n->name;
     plan->n_names++; /* also when it failed: tm__plan_free() ends it */
-    if (!ok || n->name == NULL || n->key == NULL) {
+    if (n->name == NULL) {
         return NONE;
     }
     uint32_t slot = (uint32_t)tm__hash64(name.ptr, name.len, 0) & (plan->n_slots - 1);
@@ -161,7 +157,6 @@ void tm__plan_free(tm_plan *plan) {
     if (plan != NULL) {
         for (uint32_t i = 0; plan->names != NULL && i < plan->n_names; i++) {
             tm__mem_free(plan->names[i].name);
-            tm__mem_free(plan->names[i].key);
         }
         tm__mem_free(plan->names);
         tm__mem_free(plan->shown);
@@ -532,56 +527,6 @@ tm_decode_counts tm__decoder_counts(const tm_decoder *d) {
     return d->counts;
 }
 
-bool tm__cell_write_json(const tm_cell *cell, tm_type type, tm_buf *out) {
-    char text[64];
-    switch (cell->type) {
-    case TM_TYPE_BOOL:
-        return tm__buf_text(out, cell->i64 != 0 ? "true" : "false");
-    case TM_TYPE_INT: {
-        char *end = text + sizeof text;
-        char *p = end;
-        uint64_t rest = cell->i64 < 0 ? 0 - (uint64_t)cell->i64 : (uint64_t)cell->i64;
-        do {
-            *--p = (char)('0' + rest % 10);
-            rest /= 10;
-        } while (rest > 0);
-        if (cell->i64 < 0) {
-            *--p = '-';
-        }
-        return tm__buf_append(out, p, (size_t)(end - p));
-    }
-    case TM_TYPE_FLOAT:
-        return cell->f64 - cell->f64 == 0.0
-                   ? tm__buf_append(out, text, tm__f64_to_text(cell->f64, text))
-                   : tm__buf_text(out, "null");
-    case TM_TYPE_TEXT:
-        return tm__json_write_text(out, cell->text);
-    case TM_TYPE_DATE:
-    case TM_TYPE_TIME: {
-        text[0] = '"';
-        size_t n = type == TM_TYPE_DATE ? tm__date_to_text(cell->i64, text + 1)
-                                        : tm__time_to_text(cell->i64, text + 1);
-        text[++n] = '"';
-        return tm__buf_append(out, text, n + 1);
-    }
-    case TM_TYPE_NONE:
-    default:
-        return tm__buf_text(out, "null");
-    }
-}
-
-bool tm__decoder_write_row(const tm_decoder *d, tm_buf *out) {
-    const tm_plan *plan = d->plan;
-    for (uint32_t i = 0; i < plan->n_cells; i++) {
-        tm__buf_byte(out, i == 0 ? '{' : ',');
-        tm__buf_append(out, plan->names[i].key, plan->names[i].key_len);
-        const tm_type type =
-            i < plan->inputs->n_cols ? plan->inputs->cols[i].type : d->cells[i].type;
-        tm__cell_write_json(&d->cells[i], type, out);
-    }
-    return tm__buf_text(out, plan->n_cells == 0 ? "{}" : "}");
-}
-
 int64_t tm__decoder_event_us(const tm_decoder *d) {
     if (d->plan->time == NONE) {
         return TM_INT_MISSING;
@@ -594,15 +539,22 @@ int64_t tm__decoder_event_us(const tm_decoder *d) {
     return cell->type == TM_TYPE_TEXT && tm__time_parse(cell->text, &us) ? us : TM_INT_MISSING;
 }
 
-bool tm__decoder_entity(const tm_decoder *d, tm_buf *out) {
+tm_str tm__decoder_entity(const tm_decoder *d, char text[32]) {
+    tm_str none = {NULL, 0};
     if (d->plan->entity == NONE || d->cells[d->plan->entity].type == TM_TYPE_NONE) {
-        return false;
+        return none;
     }
     char name[] = "entity";
     const tm_schema_column as_text = {.name = name, .type = TM_TYPE_TEXT};
     tm_cell cell = d->cells[d->plan->entity];
-    char text[32];
     bool coerced = false;
-    return tm__cell_fit(&as_text, &cell, text, &coerced, NULL) == TM_OK &&
-           tm__buf_append(out, cell.text.ptr, cell.text.len) && tm__buf_byte(out, 0);
+    return tm__cell_fit(&as_text, &cell, text, &coerced, NULL) == TM_OK ? cell.text : none;
+}
+
+uint32_t tm__plan_cells(const tm_plan *plan) {
+    return plan->n_cells;
+}
+
+const char *const *tm__plan_names(const tm_plan *plan) {
+    return plan->shown;
 }

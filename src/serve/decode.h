@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes of a prediction request to cells of a model's input columns, without a tree in between, and
- * rows back to canonical JSON for the log. A plan is made once per bundle and immutable; a decoder
- * belongs to one request. A document is checked whole first (tm__scan_check), then read; of lines
- * each is checked as it is read.
+ * Bytes of a prediction request to cells of a model's input columns, without a tree in between. A
+ * plan is made once per bundle and immutable; a decoder belongs to one request. A document is
+ * checked whole first (tm__scan_check), then read; of lines each is checked as it is read.
  */
 #ifndef TM_SERVE_DECODE_H
 #define TM_SERVE_DECODE_H
@@ -23,6 +22,9 @@ typedef struct tm_plan_parts {
 /** Same from its parts. */
 TM_NODISCARD tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err);
 void tm__plan_free(tm_plan *plan);
+/** What a row has: the inputs, then time and entity when they are none. */
+uint32_t tm__plan_cells(const tm_plan *plan);
+const char *const *tm__plan_names(const tm_plan *plan); /* [cells] */
 
 /* How the rows of a request lie in it. */
 typedef enum tm_rows_kind {
@@ -82,14 +84,12 @@ tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, 
 /** Step to the next row; false at the end or when no more errors can be told. A row with errors is
  * stepped to all the same, so that more can be found; its cells are not to be used. */
 bool tm__decoder_next(tm_decoder *decoder);
-/** [n inputs] of the current row, fitted to the types of the model's columns. */
+/** [tm__plan_cells()] of the current row; inputs are fitted to the types of the model's columns. */
 const tm_cell *tm__decoder_cells(const tm_decoder *decoder);
-/** Append the current row as an object, columns in the model's order, then the entity. */
-bool tm__decoder_write_row(const tm_decoder *decoder, tm_buf *out);
 /** Time of the current row; TM_INT_MISSING when there is none. */
 int64_t tm__decoder_event_us(const tm_decoder *decoder);
-/** Append the entity of the current row as text with a NUL behind it; false when it has none. */
-bool tm__decoder_entity(const tm_decoder *decoder, tm_buf *out);
+/** The entity of the current row as text, perhaps in the 32 bytes; ptr NULL when it has none. */
+tm_str tm__decoder_entity(const tm_decoder *decoder, char text[32]);
 /** True when it ended before the last row, for its errors or for want of memory to note one. */
 bool tm__decoder_is_full(const tm_decoder *decoder);
 uint64_t tm__decoder_row(const tm_decoder *decoder); /* index of the current row */
@@ -108,8 +108,5 @@ typedef struct tm_decode_part {
  * false for the last part. Parts may be read at once, by a thread each, while more are cut. */
 tm_decoder *tm__decoder_cut(tm_decoder *from, const tm_decode_part *most, tm_exchange *x,
                             tm_arena *arena, bool *out_more);
-
-/** Append one cell as a JSON value; a date or time by its type's text. */
-bool tm__cell_write_json(const tm_cell *cell, tm_type type, tm_buf *out);
 
 #endif

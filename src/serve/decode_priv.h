@@ -13,8 +13,6 @@
 typedef struct plan_name {
     char *name; /* owned */
     size_t len;
-    char *key; /* inputs, time and entity: the name as JSON with its colon; owned */
-    size_t key_len;
 } plan_name;
 
 struct tm_plan {

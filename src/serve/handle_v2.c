@@ -407,11 +407,12 @@ static void put_tensor(infer *v, uint32_t which) {
     if (!v->binary[which]) {
         tm__buf_text(out, "\"data\":[");
     }
-    for (uint64_t i = 0; tm__score_answer(s, i, id, s->outputs); i++) {
+    tm_score_place place = {0};
+    for (bool is_first = true; tm__score_answer(s, &place, id, s->outputs); is_first = false) {
         if (v->binary[which]) {
             put_raw(v, which, id, s->outputs);
         } else {
-            tm__buf_text(out, i == 0 ? "" : ",");
+            tm__buf_text(out, is_first ? "" : ",");
             put_json(v, which, id, s->outputs);
         }
     }
@@ -462,8 +463,8 @@ static void end(tm_scoring *s) {
 static const tm_score_form form = {"application/json", begin, NULL, end};
 
 /* The route and version that the path names, or NULL with the exchange answered. */
-static const tm_served *find_model(tm_exchange *x) {
-    const tm_served *served = tm__score_find(x, x->match.params[0]);
+static tm_served *find_model(tm_exchange *x) {
+    tm_served *served = tm__score_find(x, x->match.params[0]);
     uint64_t version = 0;
     if (served == NULL || x->match.params[1][0] == '\0') {
         return served;
@@ -527,7 +528,7 @@ void tm__handle_v2_server(tm_exchange *x) {
 }
 
 void tm__handle_v2_model_ready(tm_exchange *x) {
-    const tm_served *served = find_model(x);
+    tm_served *served = find_model(x);
     if (served != NULL) {
         tm__reply_json(x, json_pack("{s:s, s:b}", "name", served->route, "ready", 1));
     }
@@ -547,7 +548,7 @@ static const char *type_of(tm_type type) {
 }
 
 void tm__handle_v2_model(tm_exchange *x) {
-    const tm_served *served = find_model(x);
+    tm_served *served = find_model(x);
     if (served == NULL) {
         return;
     }

@@ -10,6 +10,7 @@
 #include "serve/split.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,14 +19,6 @@
 #define EXPLAIN_ROWS_MAX 1000u /* reasons cost a thousand times a score: others must go on */
 #define REASONS_MAX 10u
 #define HEAD_BYTES 1024u /* of a reply, at the most */
-
-/* One answer to be logged; its outputs follow it in desk->answers. */
-typedef struct answered {
-    char id[27];
-    bool has_entity;
-    int64_t event_us;
-    size_t row_at, entity_at; /* offsets in desk->rows */
-} answered;
 
 typedef tm_scoring scoring;
 
@@ -45,7 +38,7 @@ void tm__score_write_class(const scoring *s, uint32_t index, tm_buf *out) {
 
 void tm__score_write_number(double value, tm_buf *out) {
     const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = value};
-    tm__cell_write_json(&cell, TM_TYPE_FLOAT, out);
+    tm__cell_write_json(&cell, out);
 }
 
 bool tm__score_has_classes(const scoring *s) {
@@ -104,70 +97,72 @@ bool tm__score_write_reasons(const scoring *s, uint32_t output, tm_buf *out, tm_
     return true;
 }
 
-/* Score the decoder's row, append the answer to the reply and the row to what will be logged. */
+/* Score the decoder's row, append the answer to the reply and to what will be logged. */
 static bool score_row(scoring *s, tm_err *err) {
     tm_exchange *x = s->x;
     tm_desk *desk = x->desk;
-    answered a = {.event_us = tm__decoder_event_us(s->decoder), .row_at = desk->rows.len};
-    tm__bundle_predict_row(s->served->bundle, s->scratch, tm__decoder_cells(s->decoder),
-                           s->outputs);
-    tm__id_create(a.id);
-    tm__decoder_write_row(s->decoder, &desk->rows);
-    tm__buf_byte(&desk->rows, 0);
-    a.entity_at = desk->rows.len;
-    a.has_entity = tm__decoder_entity(s->decoder, &desk->rows);
-    tm__buf_append(&desk->answers, &a, sizeof a);
-    tm__buf_append(&desk->answers, s->outputs, s->n_outputs * sizeof *s->outputs);
-    if (s->form->row != NULL && !s->form->row(s, a.id, tm__score_chosen(s, s->outputs), err)) {
+    char text[32];
+    tm_answer answer = {
+        .event_us = tm__decoder_event_us(s->decoder),
+        .entity = tm__decoder_entity(s->decoder, text),
+        .cells = tm__decoder_cells(s->decoder),
+        .n_cells = tm__plan_cells(s->served->plan),
+        .outputs = s->outputs,
+        .n_outputs = s->n_outputs,
+    };
+    tm__bundle_predict_row(s->served->bundle, s->scratch, answer.cells, s->outputs);
+    tm__id_create(answer.id);
+    if (!tm__answer_append(&answer, &desk->answers)) {
+        (void)TM_FAIL(err, TM_E_NOMEM, "out of memory");
         return false;
     }
-    if (x->reply.failed || desk->rows.failed || desk->answers.failed) {
+    if (s->form->row != NULL && !s->form->row(s, answer.id, tm__score_chosen(s, s->outputs), err)) {
+        return false;
+    }
+    if (x->reply.failed) {
         (void)TM_FAIL(err, TM_E_NOMEM, "out of memory");
         return false;
     }
     return true;
 }
 
-bool tm__score_answer(const scoring *s, uint64_t i, char out_id[27], double *outputs) {
+bool tm__score_answer(const scoring *s, tm_score_place *place, char out_id[27], double *outputs) {
     const tm_buf *answers =
-        s->split != NULL ? tm__split_answers(s->split, &i) : &s->x->desk->answers;
-    const size_t step = sizeof(answered) + s->n_outputs * sizeof(double);
-    if (i >= answers->len / step) {
+        s->split != NULL ? tm__split_answers(s->split, place) : &s->x->desk->answers;
+    if (place->at >= answers->len) {
         return false;
     }
-    answered a;
-    memcpy(&a, answers->data + i * step, sizeof a);
-    memcpy(out_id, a.id, sizeof a.id);
-    memcpy(outputs, answers->data + i * step + sizeof a, s->n_outputs * sizeof *outputs);
+    place->at += tm__answer_outputs(answers->data + place->at, out_id, outputs);
     return true;
+}
+
+/* What the log calls the answers of this version on this route. */
+static tm_stream *find_stream(tm_served *served, tm_monitor *monitor) {
+    tm_stream *stream = atomic_load_explicit(&served->stream, memory_order_acquire);
+    if (stream == NULL) {
+        const tm_stream_spec spec = {
+            .route = served->route,
+            .model = served->model,
+            .version = served->version,
+            .columns = tm__plan_names(served->plan),
+            .n_columns = tm__plan_cells(served->plan),
+        };
+        if (tm__monitor_stream(monitor, &spec, &stream, NULL) == TM_OK) {
+            atomic_store_explicit(&served->stream, stream, memory_order_release);
+        }
+    }
+    return stream;
 }
 
 uint64_t tm__score_log(const scoring *s, uint64_t elapsed_ns) {
     tm_desk *desk = s->x->desk;
-    const size_t step = sizeof(answered) + s->n_outputs * sizeof(double);
-    const int64_t now_us = tm__now_us();
-    uint64_t n_dropped = 0;
-    for (size_t at = 0; at + step <= desk->answers.len; at += step) {
-        answered a;
-        memcpy(&a, desk->answers.data + at, sizeof a);
-        memcpy(s->outputs, desk->answers.data + at + sizeof a, s->n_outputs * sizeof *s->outputs);
-        tm_answer answer = {
-            .at_us = now_us,
-            .event_us = a.event_us,
-            .route = s->served->route,
-            .model = s->served->model,
-            .version = s->served->version,
-            .entity = a.has_entity ? (const char *)desk->rows.data + a.entity_at : NULL,
-            .row_json = (const char *)desk->rows.data + a.row_at,
-            .outputs = s->outputs,
-            .n_outputs = s->n_outputs,
-            .latency_us =
-                elapsed_ns / 1000 > UINT32_MAX ? UINT32_MAX : (uint32_t)(elapsed_ns / 1000),
-        };
-        memcpy(answer.id, a.id, sizeof answer.id);
-        n_dropped += tm__monitor_answer(desk->monitor, &answer) ? 0 : 1;
-    }
-    return n_dropped;
+    const uint64_t us = elapsed_ns / 1000;
+    const tm_answers answers = {
+        .bytes = &desk->answers,
+        .at_us = tm__now_us(),
+        .latency_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us,
+    };
+    return tm__monitor_answers(desk->monitor, s->stream, &answers);
 }
 
 void tm__score_refuse_rows(tm_exchange *x) {
@@ -270,10 +265,10 @@ void tm__score_run(scoring *s) {
     if (is_other_version(s)) {
         return;
     }
-    tm__buf_reset(&desk->rows);
     tm__buf_reset(&desk->answers);
+    s->stream = find_stream(s->served, desk->monitor);
     s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
-    if (!tm__score_prepare(s, desk->arena) || s->decoder == NULL) {
+    if (!tm__score_prepare(s, desk->arena) || s->decoder == NULL || s->stream == NULL) {
         fail_memory(x);
         return;
     }
@@ -286,8 +281,8 @@ void tm__score_run(scoring *s) {
     s->split = NULL;
 }
 
-const tm_served *tm__score_find(tm_exchange *x, const char *route) {
-    const tm_served *served = tm__current_find(x->current, route);
+tm_served *tm__score_find(tm_exchange *x, const char *route) {
+    tm_served *served = tm__current_find(x->current, route);
     if (served == NULL) {
         tm__problem_reply(x, 404, "no-such-route", "there is no route of this name",
                           "/v1/models lists what there is; the first version of a model makes a "

@@ -21,7 +21,7 @@ typedef struct tm_score_form {
 
 struct tm_scoring {
     tm_exchange *x;
-    const tm_served *served;
+    tm_served *served;
     tm_rows_place place;
     const tm_score_form *form;
     void *arg; /* the form's */
@@ -37,12 +37,13 @@ struct tm_scoring {
     uint32_t n_outputs;
     double *outputs;        /* [n_outputs] of the row at hand */
     double *contributions;  /* [n inputs], when explained */
+    tm_stream *stream;      /* of the answers, in the log */
     struct tm_split *split; /* parts of a large batch; NULL: it is whole */
 };
 
 /** Begin: what a route serves, or NULL with the exchange answered. The arena of the desk is empty
  * then, and the request's until its end. */
-const tm_served *tm__score_find(tm_exchange *x, const char *route);
+tm_served *tm__score_find(tm_exchange *x, const char *route);
 /** Set an option by its name and text; false when there is none of this name, or not with this
  * value. */
 bool tm__score_option(tm_scoring *s, tm_str name, tm_str text);
@@ -63,9 +64,14 @@ uint64_t tm__score_log(const tm_scoring *s, uint64_t elapsed_ns);
 /** What the rows of s->decoder need besides it, in an arena; false when memory is out. */
 bool tm__score_prepare(tm_scoring *s, tm_arena *arena);
 
-/** For forms that write at the end: answer number i of those given; outputs [n_outputs] is filled.
- * False behind the last. */
-bool tm__score_answer(const tm_scoring *s, uint64_t i, char out_id[27], double *outputs);
+/* Where a form is among the answers; zero: before the first. */
+typedef struct tm_score_place {
+    const void *part; /* split.c's */
+    size_t at;
+} tm_score_place;
+/** For forms that write at the end: the next answer; outputs [n_outputs] is filled. False behind
+ * the last. */
+bool tm__score_answer(const tm_scoring *s, tm_score_place *place, char out_id[27], double *outputs);
 /** The class that outputs name; 0 without classes. */
 uint32_t tm__score_chosen(const tm_scoring *s, const double *outputs);
 bool tm__score_has_classes(const tm_scoring *s);

@@ -148,6 +148,7 @@ typedef struct tm_served {
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
     bool classes_are_bool, classes_are_int;
+    _Atomic(tm_stream *) stream; /* its answers in the log; NULL until the first */
 } tm_served;
 
 /* What is served from one generation of the registry; immutable, shared by count. */
@@ -216,8 +217,7 @@ typedef struct tm_desk {
     tm_prom *prom;         /* what this thread counts */
     tm_prom *const *proms; /* [n_proms] of all threads, to read */
     uint32_t n_proms;
-    tm_buf rows;               /* rows to be logged, as text */
-    tm_buf answers;            /* what else is logged of them */
+    tm_buf answers;            /* to be logged */
     tm_arena *arena;           /* reset for each request */
     _Atomic bool *is_stopping; /* the server's */
     int64_t started_us;

@@ -471,7 +471,6 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
             .is_stopping = &server->is_stopping,
             .started_us = tm__now_us(),
         };
-        tm__buf_init(&server->desks[i].rows, LOGGED_BYTES_MAX);
         tm__buf_init(&server->desks[i].answers, LOGGED_BYTES_MAX);
         if (server->desks[i].arena == NULL) {
             return no_memory(err);
@@ -588,7 +587,6 @@ static void free_desks(tm_server *server) {
         tm_desk *desk = &server->desks[i];
         tm__registry_close(desk->registry);
         tm__arena_free(desk->arena);
-        tm__buf_done(&desk->rows);
         tm__buf_done(&desk->answers);
         tm__buf_done(&desk->live_text);
     }

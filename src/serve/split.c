@@ -38,12 +38,10 @@ struct tm_split {
     _Atomic bool is_bad;
     tm_mutex *lock; /* guards what follows, until all parts are scored */
     part *first, **end;
-    bool is_over;         /* no part will be cut any more */
-    const char *problem;  /* what ended it before the end; a slug */
-    size_t logged_bytes;  /* of all parts */
-    uint64_t helped_ns;   /* that others than the owner worked */
-    const part *answers;  /* the part asked last */
-    uint64_t answers_row; /* its first row */
+    bool is_over;        /* no part will be cut any more */
+    const char *problem; /* what ended it before the end; a slug */
+    size_t logged_bytes; /* of all parts */
+    uint64_t helped_ns;  /* that others than the owner worked */
 };
 
 /* --- parts --- */
@@ -55,7 +53,6 @@ static part *part_create(tm_split *split, tm_desk *desk) {
         return NULL;
     }
     p->desk = (tm_desk){.index = desk->index, .monitor = desk->monitor, .prom = desk->prom};
-    tm__buf_init(&p->desk.rows, desk->rows.size_max);
     tm__buf_init(&p->desk.answers, desk->answers.size_max);
     p->x.log = of->log;
     p->x.limits = of->limits;
@@ -74,7 +71,6 @@ static part *part_create(tm_split *split, tm_desk *desk) {
 static void part_free(part *p) {
     tm__buf_done(&p->x.reply);
     tm__mem_free(p->x.errors);
-    tm__buf_done(&p->desk.rows);
     tm__buf_done(&p->desk.answers);
     tm__mem_free(p);
 }
@@ -119,8 +115,8 @@ static part *cut(tm_split *split, tm_desk *desk, tm_decoder **out) {
 static void note(tm_split *split, part *p, bool ok) {
     p->is_good = ok;
     tm__mutex_lock(split->lock);
-    split->logged_bytes += p->desk.rows.len + p->desk.answers.len;
-    if (split->logged_bytes > p->desk.rows.size_max) {
+    split->logged_bytes += p->desk.answers.len;
+    if (split->logged_bytes > p->desk.answers.size_max) {
         (void)end_for(split, "out-of-memory");
     }
     if (!ok) {
@@ -242,18 +238,14 @@ tm_decode_counts tm__split_counts(const tm_split *split) {
     return all;
 }
 
-const tm_buf *tm__split_answers(tm_split *split, uint64_t *io_index) {
-    if (split->answers == NULL || *io_index < split->answers_row) {
-        split->answers = split->first;
-        split->answers_row = 0;
+const tm_buf *tm__split_answers(const tm_split *split, tm_score_place *place) {
+    const part *p = place->part == NULL ? split->first : place->part;
+    while (place->at >= p->desk.answers.len && p->next != NULL) {
+        p = p->next;
+        place->at = 0;
     }
-    while (split->answers->next != NULL &&
-           *io_index - split->answers_row >= split->answers->counts.n_rows) {
-        split->answers_row += split->answers->counts.n_rows;
-        split->answers = split->answers->next;
-    }
-    *io_index -= split->answers_row;
-    return &split->answers->desk.answers;
+    place->part = p;
+    return &p->desk.answers;
 }
 
 uint64_t tm__split_log(tm_split *split, uint64_t elapsed_ns) {

@@ -19,8 +19,9 @@ bool tm__split_is_bad(const tm_split *split);
 
 /* What follows is for the owner, when all is scored. */
 tm_decode_counts tm__split_counts(const tm_split *split);
-/** The answers among which answer *io_index of all is; it becomes the index among them. */
-const tm_buf *tm__split_answers(tm_split *split, uint64_t *io_index);
+/** The answers of the part where the place is, or of the next part when it is behind the last one.
+ */
+const tm_buf *tm__split_answers(const tm_split *split, tm_score_place *place);
 /** Hand all answers to the monitor; returns how many it could not take. */
 uint64_t tm__split_log(tm_split *split, uint64_t elapsed_ns);
 void tm__split_free(tm_split *split);

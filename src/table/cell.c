@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "table/schema.h"
 #include "table/table_priv.h"
 
@@ -209,4 +210,53 @@ tm_status tm__cell_fit(const tm_schema_column *column, tm_cell *cell, char *text
     }
     *coerced = !is_plain;
     return TM_OK;
+}
+
+bool tm__cell_write_json(const tm_cell *cell, tm_buf *out) {
+    char text[64];
+    switch (cell->type) {
+    case TM_TYPE_BOOL:
+        return tm__buf_text(out, cell->i64 != 0 ? "true" : "false");
+    case TM_TYPE_INT: {
+        char *end = text + sizeof text;
+        char *p = end;
+        uint64_t rest = cell->i64 < 0 ? 0 - (uint64_t)cell->i64 : (uint64_t)cell->i64;
+        do {
+            *--p = (char)('0' + rest % 10);
+            rest /= 10;
+        } while (rest > 0);
+        if (cell->i64 < 0) {
+            *--p = '-';
+        }
+        return tm__buf_append(out, p, (size_t)(end - p));
+    }
+    case TM_TYPE_FLOAT:
+        return cell->f64 - cell->f64 == 0.0
+                   ? tm__buf_append(out, text, tm__f64_to_text(cell->f64, text))
+                   : tm__buf_text(out, "null");
+    case TM_TYPE_TEXT:
+        return tm__json_write_text(out, cell->text);
+    case TM_TYPE_DATE:
+    case TM_TYPE_TIME: {
+        text[0] = '"';
+        size_t n = cell->type == TM_TYPE_DATE ? tm__date_to_text(cell->i64, text + 1)
+                                              : tm__time_to_text(cell->i64, text + 1);
+        text[++n] = '"';
+        return tm__buf_append(out, text, n + 1);
+    }
+    case TM_TYPE_NONE:
+    default:
+        return tm__buf_text(out, "null");
+    }
+}
+
+bool tm__row_write_json(const char *const *names, const tm_cell *cells, uint32_t n, tm_buf *out) {
+    tm__buf_byte(out, '{');
+    for (uint32_t i = 0; i < n; i++) {
+        tm__buf_text(out, i == 0 ? "" : ",");
+        tm__json_write_text(out, tm__str(names[i]));
+        tm__buf_byte(out, ':');
+        tm__cell_write_json(&cells[i], out);
+    }
+    return tm__buf_byte(out, '}');
 }

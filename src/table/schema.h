@@ -62,6 +62,11 @@ void tm__schema_done(tm_schema *schema);
 TM_NODISCARD tm_status tm__cell_fit(const tm_schema_column *column, tm_cell *cell, char *text_buf,
                                     bool *coerced, tm_err *err);
 
+/** Append one cell as a JSON value; a date or time by its text, what is not finite as null. */
+bool tm__cell_write_json(const tm_cell *cell, tm_buf *out);
+/** Append n cells as an object. */
+bool tm__row_write_json(const char *const *names, const tm_cell *cells, uint32_t n, tm_buf *out);
+
 /** Words that stand for a missing value in files and requests, white space around them ignored:
  * nothing, NA, N/A, #N/A, null, NaN, none, nil, ?, -, --, a dot; in any case of letters. */
 bool tm__text_is_missing(tm_str text);

@@ -286,8 +286,8 @@ static void check_log(checker *self, const tm_home *home, uint64_t n_acknowledge
         return;
     }
     sqlite3 *db = open_db(tm__home_path(home), "log.db");
-    const char *joined = "SELECT count(*) FROM labels l JOIN answers a ON a.seq = l.answer_seq"
-                         " WHERE l.state = 1 AND a.label = l.value";
+    const char *joined = "SELECT count(*) FROM labels JOIN blocks ON answer_seq >= first_seq"
+                         " AND answer_seq < first_seq + n WHERE state = 1";
     const int64_t n_labels = db == NULL ? -1 : count(db, "SELECT count(*) FROM labels");
     if (db == NULL || !integrity_is_ok(db)) {
         found(self, "log.db is damaged", "");

@@ -126,8 +126,8 @@ class Session:
                     return f"{name} is damaged"
                 if name == "log.db":
                     total = db.execute("SELECT count(*) FROM labels").fetchone()[0]
-                    joined = db.execute("SELECT count(*) FROM labels l JOIN answers a ON a.seq = l.answer_seq WHERE l.state = 1"
-                                        " AND a.label = l.value").fetchone()[0]
+                    joined = db.execute("SELECT count(*) FROM labels JOIN blocks ON answer_seq >= first_seq AND answer_seq < first_seq + n"
+                                        " WHERE state = 1").fetchone()[0]
                     if total < labels or total % LABEL_GROUP != 0 or joined != total:
                         return f"{labels} labels were acknowledged; {total} are there and {joined} are joined"
         return ""

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every bundle and every home ever written is read, and answers with the bits that it had."""
+import contextlib
 import csv
+import json
 import math
 import pathlib
 import shutil
+import sqlite3
 import struct
 
 import bundle_reader
 import library
 import made_data
 import pytest
+from answers import read_answers
 
 COMPAT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "compat"
 BUNDLES = sorted(COMPAT.glob("v*/*.tmb"))
@@ -72,6 +76,24 @@ def test_a_home_is_read_and_served(tm, serve, home):
     assert server.request("POST", "/v1/routes/churn/predict", {"rows": [{"months": 3}]})[0] == 401
     status, _, body = server.request("GET", "/v1/models/churn/history", headers=key)
     assert status == 200 and [e["event"] for e in body["history"]][:4] == ["registered", "promoted"] * 2
+
+
+def test_a_log_with_a_row_for_each_answer_becomes_blocks(tm, serve):
+    home = HOMES[0]
+    assert home.parent.name == "v1"
+    shutil.copytree(home, tm.folder / ".tidemill")
+    with contextlib.closing(sqlite3.connect(home / "log.db")) as log:
+        names = ["seq", "id", "at_us", "event_us", "entity", "route", "model", "version", "outputs", "row", "latency_us", "label"]
+        before = [dict(zip(names, row, strict=True)) for row in log.execute(f"SELECT {', '.join(names)} FROM answers ORDER BY seq")]
+        labels = log.execute("SELECT prediction_id, model, entity, event_us, value, state, answer_seq FROM labels ORDER BY seq").fetchall()
+    for answer in before:
+        answer["outputs"] = list(struct.unpack(f"<{len(answer['outputs']) // 8}d", answer["outputs"]))
+        answer["row"] = json.loads(answer["row"])
+    assert len(before) == 12 and len(labels) == 9
+    assert serve().stop() == 0
+    with contextlib.closing(sqlite3.connect(tm.folder / ".tidemill" / "log.db")) as log:
+        assert read_answers(log) == before
+        assert log.execute("SELECT prediction_id, model, entity, event_us, value, state, answer_seq FROM labels ORDER BY seq").fetchall() == labels
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda b: f"{b.parent.name}-{b.stem}")

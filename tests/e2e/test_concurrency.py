@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from answers import read_answers
 from conftest import PROGRAM, Server, Tidemill
 from load import Load, home_holds
 from made_data import churn_rows, csv_text, request_row
@@ -300,7 +301,7 @@ def test_a_graceful_stop_in_the_middle_of_a_load_loses_no_answer(made):
             thread.join(10)
             assert not thread.is_alive()
         log = sqlite3.connect(made.folder / ".tidemill" / "log.db")
-        known = {i for (i,) in log.execute("SELECT id FROM answers")}
+        known = {a["id"] for a in read_answers(log)}
         log.close()
         assert acked and not [i for i in acked if i not in known]
 

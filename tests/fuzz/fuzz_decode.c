@@ -33,18 +33,18 @@ static void must(bool fact) {
     }
 }
 
-static void check_row(const tm_decoder *decoder) {
+static void check_row(const tm_plan *plan, const tm_decoder *decoder) {
     tm_buf out;
     tm__buf_init(&out, 1u << 24);
-    must(tm__decoder_write_row(decoder, &out));
+    must(tm__row_write_json(tm__plan_names(plan), tm__decoder_cells(decoder), tm__plan_cells(plan),
+                            &out));
     json_t *row = json_loadb((const char *)out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
     must(row != NULL);
     json_decref(row);
-    tm__buf_reset(&out);
-    if (tm__decoder_entity(decoder, &out)) {
-        must(strlen((const char *)out.data) + 1 == out.len);
-    }
     tm__buf_done(&out);
+    char text[32];
+    const tm_str entity = tm__decoder_entity(decoder, text);
+    must(entity.len == 0 || memchr(entity.ptr, '\0', entity.len) == NULL);
     const int64_t us = tm__decoder_event_us(decoder);
     must(us == TM_INT_MISSING || (us > INT64_MIN / 2 && us < INT64_MAX / 2));
     const tm_cell *cells = tm__decoder_cells(decoder);
@@ -58,10 +58,11 @@ static void check_row(const tm_decoder *decoder) {
 }
 
 /* Rows and errors as text; rows only while there is no error, as requests have them. */
-static void put_rows(tm_decoder *decoder, tm_exchange *x, bool has_errors, tm_buf *rows) {
+static void put_rows(const tm_plan *plan, tm_decoder *decoder, const tm_exchange *x, tm_buf *rows) {
     while (tm__decoder_next(decoder)) {
-        if (x->n_errors == 0 && !has_errors) {
-            must(tm__decoder_write_row(decoder, rows));
+        if (x->n_errors == 0) {
+            must(tm__row_write_json(tm__plan_names(plan), tm__decoder_cells(decoder),
+                                    tm__plan_cells(plan), rows));
         }
     }
 }
@@ -77,7 +78,7 @@ static void put_whole(const tm_plan *plan, const tm_rows_place *place, tm_arena 
     tm_exchange x = {0};
     tm_decoder *decoder = tm__decoder_create(plan, place, &x, arena);
     must(decoder != NULL);
-    put_rows(decoder, &x, false, rows);
+    put_rows(plan, decoder, &x, rows);
     for (uint32_t i = 0; i < x.n_errors; i++) {
         put_error(&x.errors[i], errors);
     }
@@ -103,10 +104,10 @@ static void put_parts(const tm_plan *plan, const tm_rows_place *place, tm_arena 
     tm_buf texts[PARTS_MAX];
     for (uint32_t i = n; i-- > 0;) { /* the last first: none needs what another one read */
         tm__buf_init(&texts[i], 1u << 24);
-        put_rows(parts[i], &xs[i], false, &texts[i]);
+        put_rows(plan, parts[i], &xs[i], &texts[i]);
     }
     if (whole.n_errors > 0) { /* of names: the rows are read by one, as requests do */
-        put_rows(decoder, &whole, true, rows);
+        put_rows(plan, decoder, &whole, rows);
     }
     for (; n_errors < whole.n_errors; n_errors++) {
         put_error(&whole.errors[n_errors], errors);
@@ -156,7 +157,7 @@ static void decode(const tm_plan *plan, const tm_rows_place *place) {
     tm_decoder *decoder = tm__decoder_create(plan, place, &x, arena);
     for (uint32_t i = 0; decoder != NULL && i < 100 && tm__decoder_next(decoder); i++) {
         if (x.n_errors == 0) {
-            check_row(decoder);
+            check_row(plan, decoder);
         }
     }
     for (uint32_t i = 0; i < x.n_errors; i++) {

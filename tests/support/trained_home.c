@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "logged.h"
 #include "test.h"
 
 #include "base/fs.h"
@@ -105,16 +106,15 @@ void tm__made_traffic(tm_monitor *monitor, const tm_made_rows *rows) {
         char json[64];
         snprintf(json, sizeof(json), "{\"c\":\"%s\",\"x\":%.6f}", row.c, row.x);
         snprintf(ids[i], sizeof(ids[i]), "id%u", rows->first + i);
-        tm_answer answer = {.at_us = 1000000 + i,
-                            .event_us = TM_INT_MISSING,
-                            .route = "made",
-                            .model = "made",
-                            .version = 1,
-                            .row_json = json,
-                            .outputs = outputs,
-                            .n_outputs = 1};
-        memcpy(answer.id, ids[i], sizeof(answer.id));
-        assert_true(tm__monitor_answer(monitor, &answer));
+        const tm_logged answer = {.id = ids[i],
+                                  .at_us = 1000000 + i,
+                                  .event_us = TM_INT_MISSING,
+                                  .model = "made",
+                                  .version = 1,
+                                  .row = json,
+                                  .outputs = outputs,
+                                  .n_outputs = 1};
+        assert_true(tm__logged_answer(monitor, &answer));
         labels[i] =
             (tm_label){.prediction_id = ids[i], .value = row.y, .observed_us = TM_INT_MISSING};
     }

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "failing_disk.h"
+#include "logged.h"
 #include "monitor/monitor.h"
 #include "temp_home.h"
 
@@ -27,18 +28,17 @@ static tm_monitor *open_monitor(const tm_home *home, bool can_write) {
 
 static bool answer(tm_monitor *monitor, const char *id, const char *entity, int64_t event_us) {
     const double outputs[] = {0.25};
-    tm_answer one = {.at_us = 1000,
-                     .event_us = event_us,
-                     .route = "late",
-                     .model = "late",
-                     .version = 1,
-                     .entity = entity,
-                     .row_json = "{\"x\":1}",
-                     .outputs = outputs,
-                     .n_outputs = 1,
-                     .latency_us = 5};
-    snprintf(one.id, sizeof(one.id), "%s", id);
-    return tm__monitor_answer(monitor, &one);
+    const tm_logged one = {.id = id,
+                           .at_us = 1000,
+                           .event_us = event_us,
+                           .model = "late",
+                           .version = 1,
+                           .entity = entity,
+                           .row = "{\"x\":1}",
+                           .outputs = outputs,
+                           .n_outputs = 1,
+                           .latency_us = 5};
+    return tm__logged_answer(monitor, &one);
 }
 
 static tm_label by_id(const char *id, const char *value) {

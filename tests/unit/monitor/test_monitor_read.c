@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "logged.h"
 #include "monitor/monitor.h"
 #include "temp_home.h"
 #include "tiny_bundle.h"
@@ -28,20 +29,21 @@ typedef struct tm_given {
 static void log_answers(tm_monitor *monitor, const tm_given *given, int n, int first) {
     for (int i = 0; i < n; i++) {
         const tm_given *g = &given[i];
-        tm_answer answer = {.at_us = g->at_us,
-                            .event_us = g->event_us,
-                            .route = "tiny",
-                            .model = "tiny",
-                            .version = g->version,
-                            .entity = g->entity,
-                            .row_json = g->row,
-                            .outputs = &g->output,
-                            .n_outputs = 1};
-        snprintf(answer.id, sizeof(answer.id), "%d", first + i);
-        assert_true(tm__monitor_answer(monitor, &answer));
+        char id[27];
+        snprintf(id, sizeof(id), "%d", first + i);
+        const tm_logged answer = {.id = id,
+                                  .at_us = g->at_us,
+                                  .event_us = g->event_us,
+                                  .model = "tiny",
+                                  .version = g->version,
+                                  .entity = g->entity,
+                                  .row = g->row,
+                                  .outputs = &g->output,
+                                  .n_outputs = 1};
+        assert_true(tm__logged_answer(monitor, &answer));
         if (g->label != NULL) {
             const tm_label label = {
-                .prediction_id = answer.id, .value = g->label, .observed_us = TM_INT_MISSING};
+                .prediction_id = id, .value = g->label, .observed_us = TM_INT_MISSING};
             tm_label_result result;
             assert_int_equal(tm__monitor_labels(monitor, &label, 1, &result, NULL), TM_OK);
             assert_int_equal(result, TM_LABEL_JOINED);

@@ -90,10 +90,11 @@ static tm_plan *make_plan(void) {
     return plan;
 }
 
-static void put_rows(tm_decoder *decoder, tm_buf *out) {
+static void put_rows(const tm_plan *plan, tm_decoder *decoder, tm_buf *out) {
     while (tm__decoder_next(decoder)) {
         tm__buf_printf(out, "%llu ", (unsigned long long)tm__decoder_row(decoder));
-        assert_true(tm__decoder_write_row(decoder, out));
+        assert_true(tm__row_write_json(tm__plan_names(plan), tm__decoder_cells(decoder),
+                                       tm__plan_cells(plan), out));
         tm__buf_byte(out, '\n');
     }
 }
@@ -116,7 +117,7 @@ static void parts_are_the_whole_in_every_form(void **state) {
             make(kinds[k], &one);
             make(kinds[k], &two);
             tm_decoder *whole = tm__decoder_create(plan, &one.place, &x, arena);
-            put_rows(whole, &want);
+            put_rows(plan, whole, &want);
             tm_decoder *from = tm__decoder_create(plan, &two.place, &x, arena);
             for (bool more = true; more; n++) {
                 const tm_decode_part most = {.n_rows = size, .n_bytes = SIZE_MAX};
@@ -126,7 +127,7 @@ static void parts_are_the_whole_in_every_form(void **state) {
             }
             assert_int_equal(n, (N_ROWS + size - 1) / size);
             for (uint32_t i = 0; i < n; i++) {
-                put_rows(parts[i], &got);
+                put_rows(plan, parts[i], &got);
                 const uint64_t rows = tm__decoder_counts(parts[i]).n_rows;
                 assert_int_equal(rows, i + 1 < n ? size : N_ROWS - size * (n - 1));
             }
@@ -167,7 +168,7 @@ static void tensors_are_cut_too(void **state) {
     uint32_t n = 0;
     for (bool more = true; more; n++) {
         const tm_decode_part most = {.n_rows = 2, .n_bytes = 1};
-        put_rows(tm__decoder_cut(from, &most, &x, arena, &more), &got);
+        put_rows(plan, tm__decoder_cut(from, &most, &x, arena, &more), &got);
     }
     assert_int_equal(n, 3);
     assert_int_equal(x.n_errors, 0);
@@ -181,7 +182,7 @@ static void tensors_are_cut_too(void **state) {
     from = tm__decoder_create(plan, &place, &x, arena);
     for (bool more = true; more;) {
         const tm_decode_part most = {.n_rows = 2, .n_bytes = 1};
-        put_rows(tm__decoder_cut(from, &most, &x, arena, &more), &got);
+        put_rows(plan, tm__decoder_cut(from, &most, &x, arena, &more), &got);
     }
     assert_int_equal(x.n_errors, 1);
     assert_string_equal(x.errors[0].detail, "tensor 't' has fewer values than its shape says");

@@ -88,7 +88,6 @@ static void open_case(split_case *c, tm_home *home, uint32_t n_bad) {
                                 .monitor = c->monitor,
                                 .prom = tm__prom_create(),
                                 .arena = tm__arena_create(1u << 24)};
-        tm__buf_init(&c->desks[i].rows, 1u << 24);
         tm__buf_init(&c->desks[i].answers, 1u << 24);
     }
     c->jobs = tm__jobs_create("crew", c->desks, 2);
@@ -140,7 +139,6 @@ static void close_case(split_case *c) {
     for (uint32_t i = 0; i < 3; i++) {
         tm__prom_free(c->desks[i].prom);
         tm__arena_free(c->desks[i].arena);
-        tm__buf_done(&c->desks[i].rows);
         tm__buf_done(&c->desks[i].answers);
     }
     tm__mem_free(c->x.errors);
