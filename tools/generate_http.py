@@ -3,14 +3,15 @@
 
 An endpoint says name, method, path (a segment is a word, {param} or {param}:verb), permission, handler and summary; further
 description, query, request (by content type), body_optional, errors (their shape), responses, desk (it may wait for a disk, so it does not run on a
-worker) and general (it says nothing of models, so keys of one model may ask too). An endpoint without a known permission fails the build.
+worker) general (it says nothing of models, so keys of one model may ask too) and scoped (its handler
+holds what the body names to the models of the key). An endpoint without a known permission fails the build.
 """
 import json
 import os
 import re
 
-PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest"}
-KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "errors", "general"}
+PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest", "audit"}
+KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "errors", "general", "scoped"}
 MEDIA = {"application/json": "TM_MEDIA_JSON", "application/x-ndjson": "TM_MEDIA_LINES", "text/csv": "TM_MEDIA_CSV", "application/octet-stream": "TM_MEDIA_BYTES"}
 SHAPES = {"v2": "TM_ERRORS_V2", "mlflow": "TM_ERRORS_MLFLOW"}  # of other protocols' errors; the schemas V2Error and MlflowError
 METHODS = {"GET": "TM_GET", "POST": "TM_POST"}
@@ -112,6 +113,8 @@ def tables(folder):
             fields.append(".on_desk = true")
         if e.get("general"):
             fields.append(".is_general = true")
+        if e.get("scoped"):
+            fields.append(".is_scoped = true")
         if "request" in e:
             fields.append(".media = " + " | ".join(MEDIA[m] for m in e["request"]))
         if "errors" in e:
@@ -127,12 +130,12 @@ def tables(folder):
     return "\n".join(out) + "\n"
 
 
-def docs(folder):
+def docs(folder, roles):
     """Markdown of the reference page."""
     endpoints, _ = load(folder)
     out = ["<!-- Made from api/http by tools/generate: do not edit. -->", "# The HTTP API", "",
            "Errors are problem documents (RFC 9457) that name row and column and never repeat a value. Every reply has an `X-Request-Id`.",
-           "A key of `--model` may ask for those models, and for what is about none; of what lists several, or labels, it gets 403. Past its rate: 429.",
+           "A key of `--model` may ask for those models, and for what is about none; of what lists several it gets 403. Past its rate: 429.",
            "A key is sent as `Authorization: Bearer KEY` or `X-Api-Key: KEY`. Until the first key is made (`tidemill key create`) the server answers",
            "on loopback only, and what needs `promote`, `train`, `ingest` or `admin` is refused. `/openapi.json` has all of this for programs.",
            "Host must name the server (its address, localhost, with a key any address in figures, the names of `--allow-host`); a request of a web page",
@@ -142,6 +145,7 @@ def docs(folder):
            "`X-Request-Timeout-Ms: N` says how long the client waits: what would come later is refused at once, and not worked on.",
            "A large batch is given up in its midst when that time is over, or when its client closes the connection. A request with a",
            "W3C `traceparent` gets one back with this server's span, and both stand in the access log.", "",
+           roles, "",
            "| endpoint | permission | what it does |", "|---|---|---|"]
     out += [f"| [`{e['method']} {e['path']}`](#{e['name']}) | {e['permission']} | {e['summary']} |" for e in endpoints]
     for e in endpoints:

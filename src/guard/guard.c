@@ -4,22 +4,13 @@
 #include <string.h>
 
 #define BIT(permission) (1u << (permission))
-#define CLIENT_CAN                                                                                 \
-    (BIT(TM_PERMISSION_PREDICT) | BIT(TM_PERMISSION_LABEL) | BIT(TM_PERMISSION_INGEST))
-#define VIEWER_CAN BIT(TM_PERMISSION_READ)
-#define OPERATOR_CAN                                                                               \
-    (CLIENT_CAN | VIEWER_CAN | BIT(TM_PERMISSION_PROMOTE) | BIT(TM_PERMISSION_TRAIN))
-#define ANALYST_CAN (VIEWER_CAN | BIT(TM_PERMISSION_PREDICT))
-#define TRAINER_CAN (CLIENT_CAN | VIEWER_CAN | BIT(TM_PERMISSION_TRAIN))
-#define DEPLOYER_CAN (ANALYST_CAN | BIT(TM_PERMISSION_PROMOTE))
-#define ADMIN_CAN (OPERATOR_CAN | BIT(TM_PERMISSION_ADMIN))
 
 static const char *const permission_names[] = {
     [TM_PERMISSION_NONE] = "none",       [TM_PERMISSION_PUBLIC] = "public",
     [TM_PERMISSION_PREDICT] = "predict", [TM_PERMISSION_LABEL] = "label",
     [TM_PERMISSION_READ] = "read",       [TM_PERMISSION_PROMOTE] = "promote",
     [TM_PERMISSION_TRAIN] = "train",     [TM_PERMISSION_ADMIN] = "admin",
-    [TM_PERMISSION_INGEST] = "ingest",
+    [TM_PERMISSION_INGEST] = "ingest",   [TM_PERMISSION_AUDIT] = "audit",
 };
 #define N_PERMISSIONS (sizeof(permission_names) / sizeof(permission_names[0]))
 
@@ -28,14 +19,7 @@ static const struct {
     unsigned can; /* a bit a permission; everybody may do what is public */
 } roles[] = {
     [TM_GUARD_NOBODY] = {"nobody", 0},
-    [TM_GUARD_CLIENT] = {"client", CLIENT_CAN},
-    [TM_GUARD_VIEWER] = {"viewer", VIEWER_CAN},
-    [TM_GUARD_OPERATOR] = {"operator", OPERATOR_CAN},
-    [TM_GUARD_ADMIN] = {"admin", ADMIN_CAN},
-    [TM_GUARD_ANALYST] = {"analyst", ANALYST_CAN},
-    [TM_GUARD_TRAINER] = {"trainer", TRAINER_CAN},
-    [TM_GUARD_DEPLOYER] = {"deployer", DEPLOYER_CAN},
-    [TM_GUARD_AUDITOR] = {"auditor", VIEWER_CAN},
+#include "api_roles.h"
 };
 #define N_ROLES (sizeof(roles) / sizeof(roles[0]))
 

@@ -22,7 +22,8 @@ typedef enum tm_permission {                           /* numbers are stored: ne
                              TM_PERMISSION_PROMOTE = 5,
                              TM_PERMISSION_TRAIN = 6,
                              TM_PERMISSION_ADMIN = 7, /* keys */
-                             TM_PERMISSION_INGEST = 8
+                             TM_PERMISSION_INGEST = 8,
+                             TM_PERMISSION_AUDIT = 9 /* keys and the whole story, to read */
 } tm_permission;
 const char *tm__permission_text(tm_permission permission);
 tm_permission tm__permission_from_text(const char *text);
@@ -38,8 +39,7 @@ typedef enum tm_guard_role {
     TM_GUARD_DEPLOYER = 7,
     TM_GUARD_AUDITOR = 8
 } tm_guard_role;
-/* client: predict, label, ingest; viewer, auditor: read; analyst: read, predict; trainer: analyst +
- * label + ingest + train; deployer: analyst + promote; operator: trainer + deployer; admin: all */
+/* What each may do is in api/roles.json. */
 const char *tm__guard_role_text(tm_guard_role role);
 tm_guard_role tm__guard_role_from_text(const char *text);
 bool tm__guard_role_can(tm_guard_role role, tm_permission permission);

@@ -68,6 +68,10 @@ TM_NODISCARD tm_status tm__registry_versions(tm_registry *registry, const char *
 /** [{"at","event","version","from","actor","reason","details"}] oldest first. */
 TM_NODISCARD tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out,
                                             tm_err *err);
+/** Same of all models and keys, each also with "seq" and "model" ("" for a key): at most 1,000
+ * records behind `after`. *out_next is the last one's seq when more follow, else 0. */
+TM_NODISCARD tm_status tm__registry_story(tm_registry *registry, int64_t after, json_t **out,
+                                          int64_t *out_next, tm_err *err);
 /** Append an event of the loop ("retrain.started", "gate.refused", ...) to a model's history.
  * details may be NULL. */
 TM_NODISCARD tm_status tm__registry_note(tm_registry *registry, const char *model,

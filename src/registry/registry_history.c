@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "registry/registry_priv.h"
 
+#define STORY_RECORDS_MAX 1000
+
 #define TM_RECORD_BYTES_MAX (16u << 20)
 
 /* One record as it is hashed. */
@@ -204,6 +206,46 @@ tm_status tm__registry_history(tm_registry *registry, const char *model, json_t 
     }
     if (st == TM_OK) {
         *out = list;
+        list = NULL;
+    }
+    json_decref(list);
+    return st;
+}
+
+static tm_status story_item(tm_stmt *stmt, json_t *list, int64_t *out_seq, tm_err *err) {
+    TM_TRY(history_item(stmt, list, err));
+    json_t *item = json_array_get(list, json_array_size(list) - 1);
+    *out_seq = tm__stmt_i64(stmt, 7);
+    int rc = json_object_set_new(item, "seq", json_integer(*out_seq));
+    rc |= json_object_set_new(item, "model", json_string(tm__stmt_text(stmt, 8)));
+    return rc == 0 ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+tm_status tm__registry_story(tm_registry *registry, int64_t after, json_t **out, int64_t *out_next,
+                             tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT at_us, event, version, from_version, actor, reason, details, seq,"
+                         " model FROM history WHERE seq > ? ORDER BY seq LIMIT ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, after);
+    tm__stmt_bind_i64(stmt, 2, STORY_RECORDS_MAX + 1);
+    json_t *list = json_array();
+    tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
+    int64_t last = 0;
+    int64_t next = 0;
+    for (bool has_row = true; st == TM_OK && has_row && next == 0;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st == TM_OK && has_row && json_array_size(list) == STORY_RECORDS_MAX) {
+            next = last;
+        } else if (st == TM_OK && has_row) {
+            st = story_item(stmt, list, &last, err);
+        }
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK) {
+        *out = list;
+        *out_next = next;
         list = NULL;
     }
     json_decref(list);

@@ -111,22 +111,35 @@ static void check_without_keys(const tm_access_request *r, tm_access *out) {
     }
 }
 
+static const tm_known_key *find_id(const tm_keyring *keys, const char *id) {
+    uint32_t low = 0;
+    for (uint32_t high = keys->n; low < high;) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (strcmp(keys->keys[middle].id, id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    const bool is_found = low < keys->n && strcmp(keys->keys[low].id, id) == 0;
+    return is_found ? &keys->keys[low] : NULL;
+}
+
+const char *tm__access_models(const tm_keyring *keys, const tm_access *access) {
+    if (strncmp(access->actor, "key:", 4) != 0) {
+        return NULL;
+    }
+    const tm_known_key *key = find_id(keys, access->actor + 4);
+    return key == NULL ? "" : key->models;
+}
+
 /* By its public id, then by its hash in constant time. */
 static const tm_known_key *find_key(const tm_keyring *keys, tm_str text) {
     tm_key presented;
     if (!tm__key_parse(text, &presented)) {
         return NULL;
     }
-    uint32_t low = 0;
-    for (uint32_t high = keys->n; low < high;) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (strcmp(keys->keys[middle].id, presented.id) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    const tm_known_key *found = low < keys->n ? &keys->keys[low] : NULL;
+    const tm_known_key *found = find_id(keys, presented.id);
     return found != NULL && tm__key_matches(&keys->server, &presented, &found->hash) ? found : NULL;
 }
 

@@ -368,7 +368,7 @@ static void check_request(tm_conn *conn) {
         .place = conn->conns->place,
         .is_tls = conn->tls != NULL,
         .model = asked_model(conn, current),
-        .is_general = endpoint == NULL || endpoint->is_general,
+        .is_general = endpoint == NULL || endpoint->is_general || endpoint->is_scoped,
         .now_us = tm__now_us(),
         .now_ns = conn->conns->now_ns,
     };

@@ -30,6 +30,8 @@ void tm__handle_labels(tm_exchange *x);
 void tm__handle_models(tm_exchange *x);
 void tm__handle_model(tm_exchange *x);
 void tm__handle_history(tm_exchange *x);
+void tm__handle_story(tm_exchange *x);
+void tm__handle_keys(tm_exchange *x);
 void tm__handle_promote(tm_exchange *x);
 void tm__handle_rollback(tm_exchange *x);
 

@@ -148,6 +148,20 @@ static void label_reply(tm_exchange *x, const tm_label_result *results, size_t n
     tm__buf_text(out, "]}");
 }
 
+/* A key of some models: what is wrong with the label for it, or NULL. An id does not say whose
+ * answer it is, and the answer may not be there yet. */
+static const char *check_scope(const char *models, const tm_label *label) {
+    if (models == NULL) {
+        return NULL;
+    }
+    if (label->prediction_id != NULL || label->model == NULL) {
+        return "must name a model and an entity, for the key is for some models only";
+    }
+    return models[0] != '\0' && tm__key_models_have(models, tm__str(label->model))
+               ? NULL
+               : "is for a model that the key is not for";
+}
+
 static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
     const size_t n = json_array_size(list);
     tm_label *labels = tm_arena_alloc(arena, tm_label, n + 1);
@@ -156,8 +170,14 @@ static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
         tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
         return;
     }
+    bool is_denied = false;
+    const char *models = tm__access_models(&x->current->keyring, &x->access);
     for (size_t i = 0; i < n; i++) {
         const char *why = read_label(arena, json_array_get(list, i), &labels[i]);
+        if (why == NULL) {
+            why = check_scope(models, &labels[i]);
+            is_denied = is_denied || why != NULL;
+        }
         if (why != NULL) {
             tm_row_error e = {.row = i, .has_row = true};
             (void)snprintf(e.detail, sizeof e.detail, "labels[%zu] %s", i, why);
@@ -168,7 +188,8 @@ static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
     }
     tm_err err = {0};
     if (x->n_errors > 0) {
-        tm__problem_reply(x, 400, "bad-labels", x->errors[0].detail, NULL);
+        tm__problem_reply(x, is_denied ? 403 : 400, is_denied ? "denied" : "bad-labels",
+                          x->errors[0].detail, NULL);
     } else if (tm__buf_reserve(&x->reply, 128 + n * 16) == NULL) {
         tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
     } else if (tm__monitor_labels(x->desk->monitor, labels, n, results, &err) != TM_OK) {
@@ -251,6 +272,32 @@ void tm__handle_history(tm_exchange *x) {
     json_t *list = NULL;
     const tm_status st = tm__registry_history(x->desk->registry, x->match.params[0], &list, &err);
     reply_list(x, st, "history", list, &err);
+}
+
+void tm__handle_story(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    int64_t next = 0;
+    uint64_t after = 0;
+    const tm_str text = tm__http_query(x->http->query, "after");
+    if (text.ptr != NULL && (!tm__str_to_u64(text, &after) || after > INT64_MAX)) {
+        tm__problem_reply(x, 400, "bad-request", "after is not a number of a record", NULL);
+    } else if (tm__registry_story(x->desk->registry, (int64_t)after, &list, &next, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+    } else {
+        json_t *number = next == 0 ? json_null() : json_integer(next);
+        tm__reply_json(x, json_pack("{s:o, s:o}", "history", list, "next", number));
+    }
+}
+
+void tm__handle_keys(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    if (tm__registry_keys(x->desk->registry, &list, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    tm__reply_json(x, json_pack("{s:o}", "keys", list));
 }
 
 /* A member's reason, or NULL; *ok false when it is not a short text. */

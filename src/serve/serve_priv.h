@@ -57,6 +57,7 @@ typedef struct tm_endpoint {
     const char *path; /* "/v1/models/{model}:promote" */
     tm_permission permission;
     void (*handle)(tm_exchange *x);
+    bool is_scoped; /* it holds what the body names to the models of the key itself */
     bool on_desk;   /* may wait for a disk: runs on the desk's thread, not on a worker */
     unsigned media; /* kinds of bodies that it takes; 0: none */
     tm_error_shape errors;
@@ -130,6 +131,9 @@ typedef struct tm_access {
 } tm_access;
 /** Decide; deny by default. Nothing but the key's rate changes by it. */
 void tm__access_check(const tm_keyring *keys, const tm_access_request *request, tm_access *out);
+/** Models of the key that an exchange was let in with, names with commas; NULL: all. "" when the
+ * key is no longer there. */
+const char *tm__access_models(const tm_keyring *keys, const tm_access *access);
 /** True when a Host header names this machine's loopback or the address listened on. */
 bool tm__access_host_is_ours(tm_str host, const char *address);
 /** The one of place.origins that an Origin header names; ptr NULL when it is none of them. */

@@ -161,6 +161,8 @@ const fault_case fault_cases[] = {
     {"http models", "keyed", .method = "GET", .target = "/v1/models", .want = 200},
     {"http model", "keyed", .method = "GET", .target = "/v1/models/made", .want = 200},
     {"http history", "keyed", .method = "GET", .target = "/v1/models/made/history", .want = 200},
+    {"http story", "keyed", .method = "GET", .target = "/v1/history?after=1", .want = 200},
+    {"http keys", "keyed", .method = "GET", .target = "/v1/keys", .want = 200},
     {"http predict", "keyed", .method = "POST", .target = "/v1/routes/made/predict?explain=true",
      .body = "{\"rows\":[" ROW "," ROW "]}", .want = 200},
     {"http invocations", "keyed", .method = "POST", .target = "/invocations",

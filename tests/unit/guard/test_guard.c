@@ -18,7 +18,8 @@ static void each_role_may_do_its_part_and_no_more(void **state) {
         {TM_PERMISSION_TRAIN, false, false, false, true, true, false, true, false, false},
         {TM_PERMISSION_ADMIN, false, false, false, false, true, false, false, false, false},
         {TM_PERMISSION_INGEST, false, true, false, true, true, false, true, false, false},
-        {(tm_permission)9, false, false, false, false, false, false, false, false, false},
+        {TM_PERMISSION_AUDIT, false, false, false, false, true, false, false, false, true},
+        {(tm_permission)10, false, false, false, false, false, false, false, false, false},
         {(tm_permission)33, false, false, false, false, false, false, false, false, false},
         {(tm_permission)-1, false, false, false, false, false, false, false, false, false},
     };
@@ -40,7 +41,7 @@ static void each_role_may_do_its_part_and_no_more(void **state) {
 
 static void names_survive_both_ways(void **state) {
     (void)state;
-    for (int i = 0; i <= 8; i++) {
+    for (int i = 0; i <= 9; i++) {
         assert_int_equal(tm__permission_from_text(tm__permission_text((tm_permission)i)), i);
     }
     for (int i = 0; i <= 8; i++) {
@@ -57,6 +58,7 @@ static void stored_numbers_never_change(void **state) {
     (void)state;
     assert_int_equal(TM_PERMISSION_PREDICT, 2);
     assert_int_equal(TM_PERMISSION_INGEST, 8);
+    assert_int_equal(TM_PERMISSION_AUDIT, 9);
     assert_int_equal(TM_GUARD_ADMIN, 4);
     assert_int_equal(TM_GUARD_AUDITOR, 8);
 }
