@@ -77,10 +77,19 @@ TM_NODISCARD tm_status tm__fs_real_path(const char *path, char **out_path, tm_er
 /** dir + "/" + name in a fresh block; NULL when out of memory. */
 char *tm__fs_join(const char *dir, const char *name);
 
+/* A file as it stood: another one, or the same one written to since, has another. */
+typedef struct tm_file_id {
+    uint64_t device, number, size_bytes;
+    int64_t changed_ns;
+} tm_file_id;
+/** True when a path still leads to that file, and nobody wrote to it. */
+bool tm__fs_is_same(const char *path, const tm_file_id *id);
+
 /* Read-only mapping of a whole file. */
 typedef struct tm_map {
     const uint8_t *data;
     size_t len;
+    tm_file_id id;
 } tm_map;
 TM_NODISCARD tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *err);
 /** Bring every page into memory and into this process's table of pages, so that no later read of it

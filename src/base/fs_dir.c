@@ -156,6 +156,25 @@ char *tm__fs_join(const char *dir, const char *name) {
     return path;
 }
 
+static tm_file_id id_of(const struct stat *info) {
+    return (tm_file_id){
+        .device = (uint64_t)info->st_dev,
+        .number = (uint64_t)info->st_ino,
+        .size_bytes = (uint64_t)info->st_size,
+        .changed_ns = (int64_t)info->st_ctim.tv_sec * 1000000000 + info->st_ctim.tv_nsec,
+    };
+}
+
+bool tm__fs_is_same(const char *path, const tm_file_id *id) {
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return false;
+    }
+    const tm_file_id now = id_of(&info);
+    return now.device == id->device && now.number == id->number &&
+           now.size_bytes == id->size_bytes && now.changed_ns == id->changed_ns;
+}
+
 tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *err) {
     int fd;
     do {
@@ -171,14 +190,14 @@ tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *err) {
     } else if (S_ISDIR(info.st_mode)) {
         st = tm__fs_errno(err, EISDIR, "read", path);
     } else if (info.st_size == 0) {
-        *out_map = (tm_map){0};
+        *out_map = (tm_map){.id = id_of(&info)};
     } else {
         const size_t len = (size_t)info.st_size;
         void *data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
             st = tm__fs_errno(err, errno, "map", path);
         } else {
-            *out_map = (tm_map){.data = data, .len = len};
+            *out_map = (tm_map){.data = data, .len = len, .id = id_of(&info)};
         }
     }
     close(fd);

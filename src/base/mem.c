@@ -23,6 +23,7 @@ static _Atomic uint64_t n_calls;
 static _Atomic uint64_t n_alive;
 static _Atomic uint64_t n_bytes; /* of blocks of LARGE and more */
 static _Atomic uint64_t n_bytes_peak;
+static _Thread_local int64_t n_thread_bytes;
 static _Atomic uint64_t bytes_max; /* of n_bytes; 0: any */
 static _Atomic uint64_t n_refused; /* blocks, for bytes_max */
 static _Atomic uint64_t fail_at;   /* value of n_calls that fails; 0: none */
@@ -66,6 +67,7 @@ static void count_bytes(void *block) {
     if (bytes < LARGE) {
         return;
     }
+    n_thread_bytes += (int64_t)bytes;
     const uint64_t now = atomic_fetch_add_explicit(&n_bytes, bytes, memory_order_relaxed) + bytes;
     uint64_t peak = atomic_load_explicit(&n_bytes_peak, memory_order_relaxed);
     while (now > peak &&
@@ -77,6 +79,7 @@ static void count_bytes(void *block) {
 static void uncount_bytes(void *block) {
     const size_t bytes = malloc_usable_size(block);
     if (bytes >= LARGE) {
+        n_thread_bytes -= (int64_t)bytes;
         atomic_fetch_sub_explicit(&n_bytes, bytes, memory_order_relaxed);
     }
 }
@@ -211,6 +214,10 @@ uint64_t tm__mem_alive(void) {
 
 uint64_t tm__mem_bytes(void) {
     return atomic_load_explicit(&n_bytes, memory_order_relaxed);
+}
+
+int64_t tm__mem_thread_bytes(void) {
+    return n_thread_bytes;
 }
 
 uint64_t tm__mem_bytes_peak(void) {

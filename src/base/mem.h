@@ -37,6 +37,9 @@ char *tm__mem_strndup(const char *text, size_t len);
 uint64_t tm__mem_bytes(void);
 uint64_t tm__mem_bytes_peak(void);
 void tm__mem_bytes_reset(void);
+/** Bytes of large blocks that this thread asked for, less those that it ended: what a call on it
+ * left alive is a difference. */
+int64_t tm__mem_thread_bytes(void);
 /** Refuse large blocks that would bring tm__mem_bytes() over a limit, from now on; 0: none. Threads
  * that ask at the same moment may pass it by a block each. */
 void tm__mem_limit(uint64_t bytes);

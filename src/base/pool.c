@@ -29,6 +29,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@
 #define JUMP_NS 100000u /* between two looks at the clock lies 1 us, or another process */
 #define CALM_NS 100000000u /* without spinning after a jump: many turns of the scheduler */
 #define THREADS_MAX 1024u
+#define LOW_NICE 10 /* a tenth of a core where a thread of 0 wants it all */
 
 struct tm_pool {
     /* The job (invariant 1). */
@@ -313,6 +315,11 @@ tm_thread *tm__thread_create(void (*fn)(void *arg), void *arg, const char *name)
     }
     pthread_setname_np(thread->thread, thread->name);
     return thread;
+}
+
+void tm__thread_lower(void) {
+    /* Of a thread, on Linux. A system that refuses it keeps the thread as it is. */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LOW_NICE);
 }
 
 void tm__thread_join(tm_thread *thread) {

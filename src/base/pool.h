@@ -31,6 +31,8 @@ typedef struct tm_thread tm_thread;
 typedef struct tm_mutex tm_mutex;
 typedef struct tm_cond tm_cond;
 tm_thread *tm__thread_create(void (*fn)(void *arg), void *arg, const char *name);
+/** The calling thread gives way to others of this machine from now on; there is no way back. */
+void tm__thread_lower(void);
 void tm__thread_join(tm_thread *thread); /* ends it too; NULL is a no-op */
 tm_mutex *tm__mutex_create(void);
 void tm__mutex_lock(tm_mutex *mutex);

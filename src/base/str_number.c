@@ -264,6 +264,7 @@ bool tm__str_to_duration_us(tm_str a, int64_t *out) {
 bool tm__str_to_bytes(tm_str a, uint64_t *out) {
     static const char suffixes[] = "kKmMgGtT";
     double value, unit = 1;
+    a.len -= tm__str_has_suffix(a, "iB") ? 2 : 0; /* 2GiB is 2G */
     const char *found = a.len > 0 ? memchr(suffixes, a.ptr[a.len - 1], sizeof(suffixes) - 1) : NULL;
     if (found != NULL) {
         for (long power = (found - suffixes) / 2; power >= 0; power--) {

@@ -440,6 +440,22 @@ double tm__cli_f64(const tm_cli *cli, const char *option) {
     return value;
 }
 
+tm_status tm__cli_size(const tm_cli *cli, const char *option, uint64_t *out, tm_err *err) {
+    uint64_t bytes = 0;
+    const char *text = tm__cli_text(cli, option);
+    if (text == NULL) {
+        return TM_OK;
+    }
+    if (!tm__str_to_bytes(tm__str(text), &bytes) || bytes == 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "option '--%s' takes a size, not '%.40s'", option, text);
+        tm_err_hint(err, "Write a size as 800M or 2G.");
+        return st;
+    }
+    *out = bytes;
+    return TM_OK;
+}
+
 int64_t tm__cli_duration_us(const tm_cli *cli, const char *option) {
     int64_t value = 0;
     const char *text = tm__cli_text(cli, option);

@@ -110,6 +110,9 @@ const char *tm__cli_text(const tm_cli *cli, const char *option);
 /** Checked numbers; 0 when neither given nor defaulted. */
 int64_t tm__cli_i64(const tm_cli *cli, const char *option);
 double tm__cli_f64(const tm_cli *cli, const char *option);
+/** A size as 800M or 2G, over 0; *out is untouched when it was not given. */
+TM_NODISCARD tm_status tm__cli_size(const tm_cli *cli, const char *option, uint64_t *out,
+                                    tm_err *err);
 int64_t tm__cli_duration_us(const tm_cli *cli, const char *option);
 /** All values of a repeated option in order; NULL and 0 when there are none. Borrowed. */
 const char *const *tm__cli_list(const tm_cli *cli, const char *option, uint32_t *out_n);

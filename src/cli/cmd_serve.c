@@ -16,7 +16,7 @@ static uint32_t turn_loop(void *arg) {
 static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *loop, tm_err *err) {
     tm_server *server = NULL;
     int signal = 0;
-    const tm_serve_options options = {
+    tm_serve_options options = {
         .listen = tm__cli_text(cli, "listen"),
         .tls_cert = tm__cli_text(cli, "tls-cert"),
         .tls_key = tm__cli_text(cli, "tls-key"),
@@ -30,6 +30,7 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *
         .tick = loop != NULL ? turn_loop : NULL,
         .tick_arg = loop,
     };
+    TM_TRY(tm__cli_size(cli, "memory-limit", &options.memory_max, err));
     TM_TRY(tm__server_open(home, &options, &server, err));
     const char *address = tm__server_address(server);
     tm__cli_note(cli, "tidemill serves on %s%s (stop with Ctrl-C)",

@@ -107,18 +107,6 @@ static tm_status describe_source(training *t, tm_err *err) {
     return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }
 
-static tm_status read_memory_limit(training *t, tm_err *err) {
-    const char *text = tm__cli_text(t->cli, "memory-limit");
-    if (text != NULL &&
-        (!tm__str_to_bytes(tm__str(text), &t->memory_limit) || t->memory_limit == 0)) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_USAGE, "option '--memory-limit' takes a size, not '%.40s'", text);
-        tm_err_hint(err, "Write a size as 800M or 2G.");
-        return st;
-    }
-    return TM_OK;
-}
-
 /* What the model to go on from decides cannot be said again. */
 static tm_status check_continue(const tm_cli *cli, tm_err *err) {
     static const char *const decided[] = {
@@ -192,7 +180,7 @@ static tm_status fill_options(training *t, tm_err *err) {
     tm_train_options *o = &t->options;
     const char *task = tm__cli_text(cli, "task");
     const char *split = tm__cli_text(cli, "split");
-    TM_TRY(read_memory_limit(t, err));
+    TM_TRY(tm__cli_size(t->cli, "memory-limit", &t->memory_limit, err));
     if (tm__cli_has(cli, "continue")) {
         return check_continue(cli, err);
     }

@@ -195,12 +195,18 @@ static void bundle_free(tm_bundle *self) {
     }
 }
 
+static uint64_t held_since(int64_t before) {
+    const int64_t held = tm__mem_thread_bytes() - before;
+    return held > 0 ? (uint64_t)held : 0;
+}
+
 tm_status tm__bundle_open(const char *path, tm_bundle **out, tm_err *err) {
     tm_bundle *self = tm__mem_zalloc(1, sizeof(*self));
     if (self == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a bundle");
     }
     atomic_init(&self->n_refs, 1);
+    const int64_t before = tm__mem_thread_bytes();
     tm_status st = tm__map_open(path, &self->map, err);
     if (st == TM_OK) {
         tm__map_populate(&self->map); /* its check reads every byte: one call, not a fault a page */
@@ -213,8 +219,13 @@ tm_status tm__bundle_open(const char *path, tm_bundle **out, tm_err *err) {
         bundle_free(self);
         return st;
     }
+    self->heap_bytes = held_since(before);
     *out = self;
     return TM_OK;
+}
+
+bool tm__bundle_is_file(const tm_bundle *bundle, const char *path) {
+    return bundle->own == NULL && tm__fs_is_same(path, &bundle->map.id);
 }
 
 tm_status tm__bundle_load(const void *data, size_t len, tm_bundle **out, tm_err *err) {
@@ -226,6 +237,7 @@ tm_status tm__bundle_load(const void *data, size_t len, tm_bundle **out, tm_err 
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a bundle");
     }
     atomic_init(&self->n_refs, 1);
+    const int64_t before = tm__mem_thread_bytes();
     self->own = tm__mem_alloc(len, 1);
     tm_status st = TM_OK;
     if (self->own == NULL) {
@@ -238,6 +250,7 @@ tm_status tm__bundle_load(const void *data, size_t len, tm_bundle **out, tm_err 
         bundle_free(self);
         return st;
     }
+    self->heap_bytes = held_since(before);
     *out = self;
     return TM_OK;
 }
@@ -263,6 +276,10 @@ void tm__bundle_unref(tm_bundle *bundle) {
 
 const tm_hash *tm__bundle_hash(const tm_bundle *bundle) {
     return &bundle->file.hash;
+}
+
+uint64_t tm__bundle_bytes(const tm_bundle *bundle) {
+    return bundle->map.len + bundle->heap_bytes;
 }
 
 const json_t *tm__bundle_info(const tm_bundle *bundle) {

@@ -54,6 +54,10 @@ uint32_t tm__bundle_outputs(const tm_bundle *bundle); /* answers a row: BINARY 1
                                                          class 1), MULTICLASS k, REGRESSION 1 */
 const void *tm__bundle_reference(const tm_bundle *bundle, size_t *out_len);
 
+/** Memory that it holds: the file, and large blocks that were made from it when it was opened. */
+uint64_t tm__bundle_bytes(const tm_bundle *bundle);
+/** True when the file of that path is the one that it was opened from, and as it was then. */
+bool tm__bundle_is_file(const tm_bundle *bundle, const char *path);
 /** Rows with known answers that the file carries; 0: it was written without. */
 uint32_t tm__bundle_golden_rows(const tm_bundle *bundle);
 

@@ -73,6 +73,7 @@ struct tm_bundle {
     tm_model *model;
     tm_bundle_answers answers;
     tm_golden golden;
+    uint64_t heap_bytes;
 };
 
 #endif

@@ -389,6 +389,21 @@ tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, 
     return bundle_open(registry, &version->bundle_hash, out, err);
 }
 
+bool tm__registry_bundle_holds(tm_registry *registry, const tm_version *version,
+                               const tm_bundle *bundle) {
+    char *path = tm__home_bundle_path(registry->home, &version->bundle_hash);
+    const bool holds = path != NULL && tm__bundle_is_file(bundle, path);
+    tm__mem_free(path);
+    return holds;
+}
+
+uint64_t tm__registry_bundle_bytes(tm_registry *registry, const tm_version *version) {
+    char *path = tm__home_bundle_path(registry->home, &version->bundle_hash);
+    const uint64_t bytes = path == NULL ? 0 : tm__fs_info(path).size_bytes;
+    tm__mem_free(path);
+    return bytes;
+}
+
 /* ---- Registering ---- */
 
 static tm_status name_check(const char *name, tm_err *err) {

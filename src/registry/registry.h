@@ -60,6 +60,11 @@ TM_NODISCARD tm_status tm__registry_find(tm_registry *registry, const char *name
 /** Open the bundle of a version and check its hash. */
 TM_NODISCARD tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version,
                                            tm_bundle **out, tm_err *err);
+/** True when its file is the one that a bundle was opened from, and as it was then. */
+bool tm__registry_bundle_holds(tm_registry *registry, const tm_version *version,
+                               const tm_bundle *bundle);
+/** Bytes of its file; 0 when it is gone. */
+uint64_t tm__registry_bundle_bytes(tm_registry *registry, const tm_version *version);
 /** [{"model","champion","versions","created","target","task","metric","score"}] New reference. */
 TM_NODISCARD tm_status tm__registry_models(tm_registry *registry, json_t **out, tm_err *err);
 /** [{"version","bundle_hash","created","aliases","state","learner","test"}] newest first. */
@@ -138,6 +143,7 @@ typedef struct tm_promotion {
     uint32_t version;
     bool force;        /* overrides a refusing gate; recorded */
     uint32_t champion; /* not 0: TM_E_CONFLICT unless this version is the champion now */
+    bool is_checked;   /* the caller has just read its file and found it whole */
 } tm_promotion;
 /** Move `champion`. Refuses (TM_E_REFUSED) a version whose last verdict is a refusal unless forced;
  * TM_E_CONFLICT when it is champion already. */
@@ -149,6 +155,14 @@ TM_NODISCARD tm_status tm__registry_promote(tm_registry *registry, const char *m
 TM_NODISCARD tm_status tm__registry_rollback(tm_registry *registry, const char *model,
                                              const tm_actor *actor, uint32_t *out_from,
                                              uint32_t *out_to, tm_err *err);
+/** Same, when target->version is what it would go back to (else TM_E_CONFLICT); only is_checked
+ * counts besides. */
+TM_NODISCARD tm_status tm__registry_rollback_to(tm_registry *registry, const char *model,
+                                                const tm_promotion *target, const tm_actor *actor,
+                                                uint32_t *out_from, tm_err *err);
+/** The version that a rollback would go back to; 0 when there is none. */
+TM_NODISCARD tm_status tm__registry_earlier(tm_registry *registry, const char *model, uint32_t *out,
+                                            tm_err *err);
 
 /* Routes: a served name and its arm (one today). */
 typedef struct tm_route {

@@ -246,7 +246,9 @@ static tm_status file_check(tm_registry *registry, const char *model, uint32_t n
 tm_status tm__registry_promote(tm_registry *registry, const char *model,
                                const tm_promotion *promotion, const tm_actor *actor,
                                uint32_t *out_from, tm_err *err) {
-    TM_TRY(file_check(registry, model, promotion->version, err));
+    if (!promotion->is_checked) {
+        TM_TRY(file_check(registry, model, promotion->version, err));
+    }
     tm_moving move = {
         .model = model, .promotion = promotion, .actor = actor, .to = promotion->version};
     TM_TRY(tm__registry_transact(registry, promote_locked, &move, err));
@@ -290,6 +292,13 @@ static tm_status earlier_champion(tm_registry *registry, const char *model, uint
     return st;
 }
 
+tm_status tm__registry_earlier(tm_registry *registry, const char *model, uint32_t *out,
+                               tm_err *err) {
+    int64_t model_id = 0;
+    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
+    return earlier_champion(registry, model, out, err);
+}
+
 static tm_status rollback_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm_moving *move = arg;
     int64_t model_id = 0;
@@ -310,22 +319,30 @@ static tm_status rollback_locked(tm_registry *registry, void *arg, tm_err *err) 
     return tm__history_append_locked(registry, &event, err);
 }
 
-tm_status tm__registry_rollback(tm_registry *registry, const char *model, const tm_actor *actor,
-                                uint32_t *out_from, uint32_t *out_to, tm_err *err) {
-    int64_t model_id = 0;
-    tm_moving move = {.model = model, .actor = actor};
-    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
-    TM_TRY(earlier_champion(registry, model, &move.to, err));
-    if (move.to == 0) {
+tm_status tm__registry_rollback_to(tm_registry *registry, const char *model,
+                                   const tm_promotion *target, const tm_actor *actor,
+                                   uint32_t *out_from, tm_err *err) {
+    tm_moving move = {.model = model, .actor = actor, .to = target->version};
+    if (target->version == 0) {
         const tm_status st =
             TM_FAIL(err, TM_E_CONFLICT, "'%s' has no earlier champion to go back to", model);
         tm_err_hint(err, "Look at its moves with 'tidemill model history %.100s'.", model);
         return st;
     }
-    TM_TRY(file_check(registry, model, move.to, err));
+    if (!target->is_checked) {
+        TM_TRY(file_check(registry, model, target->version, err));
+    }
     TM_TRY(tm__registry_transact(registry, rollback_locked, &move, err));
     *out_from = move.from;
-    *out_to = move.to;
+    return TM_OK;
+}
+
+tm_status tm__registry_rollback(tm_registry *registry, const char *model, const tm_actor *actor,
+                                uint32_t *out_from, uint32_t *out_to, tm_err *err) {
+    tm_promotion target = {0};
+    TM_TRY(tm__registry_earlier(registry, model, &target.version, err));
+    TM_TRY(tm__registry_rollback_to(registry, model, &target, actor, out_from, err));
+    *out_to = target.version;
     return TM_OK;
 }
 

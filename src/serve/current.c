@@ -5,30 +5,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "serve/decode.h"
-#include "serve/serve_priv.h"
+#include "serve/prepare.h"
 
-static void free_scratches(tm_served *served) {
-    for (uint32_t i = 0; served->scratches != NULL && i < served->n_scratches; i++) {
-        tm__bundle_scratch_free(served->scratches[i]);
-    }
-    tm__mem_free(served->scratches);
-    served->scratches = NULL;
-}
-
-static void served_unref(tm_served *served) {
-    if (served != NULL && atomic_fetch_sub(&served->refs, 1) == 1) {
-        free_scratches(served);
-        tm__plan_free(served->plan);
-        tm__bundle_unref(served->bundle);
-        tm__mem_free(served);
-    }
-}
-
-static tm_served *served_ref(tm_served *served) {
-    atomic_fetch_add(&served->refs, 1);
-    return served;
-}
+#define KEPT_MAX 3u /* of a route: what a rollback brings back, the challenger, what was before */
 
 static void meter_unref(tm_key_meter *meter) {
     if (meter != NULL && atomic_fetch_sub(&meter->refs, 1) == 1) {
@@ -44,9 +23,13 @@ tm_current *tm__current_ref(tm_current *current) {
 void tm__current_unref(tm_current *current) {
     if (current != NULL && atomic_fetch_sub(&current->refs, 1) == 1) {
         for (uint32_t i = 0; i < current->n; i++) {
-            served_unref(current->routes[i]);
+            tm__served_unref(current->routes[i]);
+        }
+        for (uint32_t i = 0; i < current->n_kept; i++) {
+            tm__served_unref(current->kept[i]);
         }
         tm__mem_free(current->routes);
+        tm__mem_free(current->kept);
         for (uint32_t i = 0; current->keyring.keys != NULL && i < current->keyring.n; i++) {
             tm__mem_free(current->keyring.keys[i].models);
             meter_unref(current->keyring.keys[i].meter);
@@ -61,6 +44,19 @@ tm_served *tm__current_find(const tm_current *current, const char *route) {
     for (uint32_t i = 0; i < current->n; i++) {
         if (strcmp(current->routes[i]->route, route) == 0) {
             return current->routes[i];
+        }
+    }
+    return NULL;
+}
+
+tm_served *tm__current_version(const tm_current *current, tm_served *served, uint64_t version) {
+    if (version == 0 || version == served->version) {
+        return served;
+    }
+    for (uint32_t i = 0; i < current->n_kept; i++) {
+        tm_served *s = current->kept[i];
+        if (s->version == version && strcmp(s->route, served->route) == 0) {
+            return s;
         }
     }
     return NULL;
@@ -143,111 +139,188 @@ static bool want_key(void *arg, const tm_stored_key *stored) {
     return !l->out_of_memory;
 }
 
-/* How classes look in JSON: true and false, whole numbers, or texts. */
-static void look_at_classes(tm_served *served) {
-    const uint32_t n = tm__bundle_classes(served->bundle);
-    served->classes_are_bool = n == 2;
-    served->classes_are_int = n > 0;
+/* What of the past may answer for a route and version. */
+static tm_served *find_resident(const tm_current_past *past, const tm_route *route) {
+    const tm_current *latest = past->latest;
+    const uint32_t n_routes = latest == NULL ? 0 : latest->n;
+    const uint32_t n = n_routes + (latest == NULL ? 0 : latest->n_kept) + 1;
     for (uint32_t i = 0; i < n; i++) {
-        const char *text = tm__bundle_class(served->bundle, i);
-        int64_t number = 0;
-        char again[32];
-        served->classes_are_bool =
-            served->classes_are_bool && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0);
-        if (!tm__str_to_i64(tm__str(text), &number)) {
-            served->classes_are_int = false;
-            continue;
+        tm_served *s = i < n_routes ? latest->routes[i]
+                       : i < n - 1  ? latest->kept[i - n_routes]
+                                    : past->prepared;
+        if (s != NULL && !s->is_stale && s->version == route->version &&
+            strcmp(s->route, route->name) == 0 && strcmp(s->model, route->model) == 0 &&
+            tm__hash_eq(&s->hash, &route->bundle_hash)) {
+            return s;
         }
-        (void)snprintf(again, sizeof again, "%lld", (long long)number);
-        served->classes_are_int = served->classes_are_int && strcmp(again, text) == 0;
     }
+    return NULL;
 }
 
-/* One for each thread that predicts. */
-static bool make_scratches(const loader *l, tm_served *served) {
-    served->n_scratches = l->past->n_desks > 0 ? l->past->n_desks : 1;
-    served->scratches = tm__mem_zalloc(served->n_scratches, sizeof(tm_bundle_scratch *));
-    bool ok = served->scratches != NULL;
-    for (uint32_t i = 0; ok && i < served->n_scratches; i++) {
-        served->scratches[i] = tm__bundle_scratch_create(served->bundle);
-        ok = served->scratches[i] != NULL;
+/* Bytes of the first n entries of a list that no entry before, here or in another list, counts. */
+static uint64_t count_bytes(tm_served *const *list, uint32_t n, tm_served *const *others,
+                            uint32_t n_others) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool is_known = list[i]->bundle == NULL;
+        for (uint32_t k = 0; k < i && !is_known; k++) {
+            is_known = list[k]->bundle == list[i]->bundle;
+        }
+        for (uint32_t k = 0; k < n_others && !is_known; k++) {
+            is_known = others[k]->bundle == list[i]->bundle;
+        }
+        bytes += is_known ? 0 : list[i]->bytes;
     }
-    return ok;
+    return bytes;
 }
 
-static tm_status open_served(loader *l, const tm_route *route, tm_served *served, tm_err *err) {
-    char name[TM_MAX_NAME + 16];
-    (void)snprintf(name, sizeof name, "%s@%u", route->model, route->version);
-    tm_version version = {0};
-    TM_TRY(tm__registry_find(l->registry, name, &version, err));
-    tm_status st = tm__registry_bundle(l->registry, &version, &served->bundle, err);
-    tm__version_done(&version);
-    if (st != TM_OK) {
-        return st;
-    }
-    if (!make_scratches(l, served)) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    }
-    TM_TRY(tm__plan_create(served->bundle, &served->plan, err));
-    look_at_classes(served);
-    return TM_OK;
+static uint64_t sum_bytes(const tm_current *current) {
+    return count_bytes(current->routes, current->n, NULL, 0) +
+           count_bytes(current->kept, current->n_kept, current->routes, current->n);
 }
 
-static tm_served *find_past(const tm_current *past, const tm_route *route, bool same_version) {
-    tm_served *s = past == NULL ? NULL : tm__current_find(past, route->name);
-    if (s == NULL || s->bundle == NULL || strcmp(s->model, route->model) != 0) {
-        return NULL;
+/* What is served now goes on until the swap, beside what the new generation has already. */
+static uint64_t held_bytes(const tm_current_past *past, const tm_current *made) {
+    const uint32_t n_now = past->latest == NULL ? 0 : past->latest->n;
+    tm_served *const *now = past->latest == NULL ? NULL : past->latest->routes;
+    const uint32_t n_made = made == NULL ? 0 : made->n;
+    return count_bytes(now, n_now, NULL, 0) +
+           count_bytes(made == NULL ? NULL : made->routes, n_made, now, n_now);
+}
+
+static tm_prepare terms_of(const loader *l, const tm_route *route) {
+    return (tm_prepare){.registry = l->registry,
+                        .route = route,
+                        .n_desks = l->past->n_desks,
+                        .memory_max = l->past->memory_max,
+                        .held_bytes = held_bytes(l->past, l->current)};
+}
+
+/* The route cannot have its version: it keeps what it has, and says why. The same refusal again is
+ * nothing new: the entry stays, and the log is spared. */
+static tm_served *make_stale(loader *l, const tm_route *route, const tm_err *why) {
+    tm_served *now =
+        l->past->latest == NULL ? NULL : tm__current_find(l->past->latest, route->name);
+    const bool is_of_model = now != NULL && strcmp(now->model, route->model) == 0;
+    if (is_of_model && now->is_stale && now->wanted_version == route->version &&
+        strcmp(now->problem, why->message) == 0) {
+        return tm__served_ref(now);
     }
-    if (same_version && (s->is_stale || s->version != route->version ||
-                         !tm__hash_eq(&s->hash, &route->bundle_hash))) {
-        return NULL;
-    }
-    return s;
+    tm_log_event(l->log, TM_ERROR, why->status == TM_E_REFUSED ? "model.refused" : "model.broken",
+                 TM_FT("model", route->model), TM_FI("version", route->version),
+                 TM_FT("error", why->message), TM_FT("hint", why->hint),
+                 TM_FI("serving", is_of_model && now->bundle != NULL ? now->version : 0));
+    const tm_prepare terms = terms_of(l, route);
+    return tm__prepare_stale(&terms, is_of_model && now->bundle != NULL ? now : NULL, why->message);
 }
 
 /* The entry that serves a route from now on; NULL when out of memory. */
 static tm_served *make_served(loader *l, const tm_route *route) {
-    tm_served *same = find_past(l->past->latest, route, true);
-    same = same != NULL ? same : find_past(l->past->before, route, true);
-    if (same != NULL) {
-        return served_ref(same);
+    tm_served *served = find_resident(l->past, route);
+    if (served != NULL) {
+        return tm__served_ref(served);
     }
-    tm_served *served = tm__mem_zalloc(1, sizeof *served);
-    if (served == NULL) {
-        return NULL;
-    }
-    served->refs = 1;
-    (void)tm__str_copy(served->route, sizeof served->route, tm__str(route->name));
-    (void)tm__str_copy(served->model, sizeof served->model, tm__str(route->model));
-    served->version = route->version;
-    served->hash = route->bundle_hash;
     tm_err err = {0};
-    const tm_status st = open_served(l, route, served, &err);
-    if (st == TM_OK) {
-        return served;
-    }
+    const tm_prepare terms = terms_of(l, route);
+    const tm_status st = tm__prepare(&terms, &served, &err);
     if (st == TM_E_NOMEM) { /* says nothing of the model: the load as a whole is tried again */
-        served_unref(served);
         return NULL;
     }
-    tm_log_event(l->log, TM_ERROR, "model.broken", TM_FT("model", route->model),
-                 TM_FI("version", route->version), TM_FT("error", err.message));
-    free_scratches(served);
-    tm__bundle_unref(served->bundle);
-    served->bundle = NULL;
-    served->is_stale = true;
-    tm_served *older = find_past(l->past->latest, route, false);
-    if (older != NULL) { /* a copy that says that it is not what the registry wants */
-        served->version = older->version;
-        served->hash = older->hash;
-        served->bundle = tm__bundle_ref(older->bundle);
-        if (!make_scratches(l, served) || tm__plan_create(served->bundle, &served->plan, &err)) {
-            served_unref(served);
-            return NULL;
-        }
-        look_at_classes(served);
+    return st == TM_OK ? served : make_stale(l, route, &err);
+}
+
+/* ---- what is kept beside what is served ---- */
+
+static bool has_version(const tm_current *current, const tm_route *route) {
+    tm_served *served = tm__current_find(current, route->name);
+    return served == NULL || tm__current_version(current, served, route->version) != NULL;
+}
+
+static uint32_t count_kept(const tm_current *current, const char *route) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < current->n_kept; i++) {
+        n += strcmp(current->kept[i]->route, route) == 0 ? 1 : 0;
     }
-    return served;
+    return n;
+}
+
+/* Takes the reference when it is kept. What does not fit is left out: it goes first. */
+static bool keep(loader *l, tm_served *served) {
+    tm_current *current = l->current;
+    const uint64_t max = l->past->memory_max;
+    tm_served **grown = NULL;
+    current->bytes = sum_bytes(current);
+    if ((max > 0 && (served->bytes > max || current->bytes > max - served->bytes)) ||
+        count_kept(current, served->route) >= KEPT_MAX ||
+        (grown = tm__mem_realloc(current->kept, current->n_kept + 1, sizeof *grown)) == NULL) {
+        return false;
+    }
+    current->kept = grown;
+    current->kept[current->n_kept++] = served;
+    return true;
+}
+
+/* Keep a version of a route: as it is resident, or opened when that is allowed. Nothing depends on
+ * it, so what cannot be kept is not an error of the load. */
+static void keep_version(loader *l, const tm_route *route) {
+    tm_served *served = has_version(l->current, route) ? NULL : find_resident(l->past, route);
+    if (served != NULL) {
+        served = tm__served_ref(served);
+    } else if (l->past->opens_kept && !has_version(l->current, route)) {
+        tm_err err = {0};
+        tm_prepare terms = terms_of(l, route);
+        terms.held_bytes = sum_bytes(l->current);
+        const tm_status st = tm__prepare(&terms, &served, &err);
+        if (st != TM_OK && st != TM_E_REFUSED && st != TM_E_NOMEM) {
+            tm_log_event(l->log, TM_WARN, "model.not_kept", TM_FT("model", route->model),
+                         TM_FI("version", route->version), TM_FT("error", err.message));
+        }
+    }
+    if (served != NULL && !keep(l, served)) {
+        tm__served_unref(served);
+    }
+}
+
+static void keep_named(loader *l, const tm_route *served, const char *model, const char *what) {
+    char name[TM_MAX_NAME + 24];
+    tm_version version = {0};
+    (void)snprintf(name, sizeof name, "%s@%s", model, what);
+    if (tm__registry_find(l->registry, name, &version, NULL) == TM_OK) {
+        tm_route route = *served;
+        route.version = version.number;
+        route.bundle_hash = version.bundle_hash;
+        keep_version(l, &route);
+        tm__version_done(&version);
+    }
+}
+
+/* What a route keeps, in the order in which it would be missed. */
+static void keep_of_route(loader *l, const tm_route *wanted) {
+    const tm_current *latest = l->past->latest;
+    const tm_served *now = latest == NULL ? NULL : tm__current_find(latest, wanted->name);
+    tm_route route = *wanted;
+    if (now != NULL && !now->is_stale) { /* what served until now */
+        route.version = now->version;
+        route.bundle_hash = now->hash;
+        keep_version(l, &route);
+    }
+    if (l->past->opens_kept) {
+        char number[16];
+        uint32_t earlier = 0;
+        if (tm__registry_earlier(l->registry, wanted->model, &earlier, NULL) == TM_OK &&
+            earlier != 0) {
+            (void)snprintf(number, sizeof number, "%u", earlier);
+            keep_named(l, wanted, wanted->model, number);
+        }
+        keep_named(l, wanted, wanted->model, "challenger");
+    }
+    for (uint32_t i = 0; latest != NULL && i < latest->n_kept; i++) {
+        if (strcmp(latest->kept[i]->route, wanted->name) == 0) {
+            route.version = latest->kept[i]->version;
+            route.bundle_hash = latest->kept[i]->hash;
+            keep_version(l, &route);
+        }
+    }
 }
 
 tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, const tm_log *log,
@@ -286,6 +359,10 @@ tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, c
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
         goto out;
     }
+    for (uint32_t i = 0; i < l.n_wanted; i++) {
+        keep_of_route(&l, &l.wanted[i]);
+    }
+    l.current->bytes = sum_bytes(l.current);
     *out = l.current;
     l.current = NULL;
 out:
@@ -293,4 +370,39 @@ out:
     tm__mem_free(l.wanted);
     tm__current_unref(l.current);
     return st;
+}
+
+tm_status tm__current_prepare(tm_registry *registry, const tm_current_past *past,
+                              const tm_version *version, tm_served **out, tm_err *err) {
+    tm_served *served = NULL;
+    bool has_route = false;
+    for (uint32_t i = 0; past->latest != NULL && i < past->latest->n; i++) {
+        const tm_served *now = past->latest->routes[i];
+        tm_route route = {.version = version->number, .bundle_hash = version->bundle_hash};
+        if (strcmp(now->model, version->model) != 0) {
+            continue;
+        }
+        has_route = true;
+        (void)tm__str_copy(route.name, sizeof route.name, tm__str(now->route));
+        (void)tm__str_copy(route.model, sizeof route.model, tm__str(now->model));
+        const tm_served *ready = find_resident(past, &route);
+        /* What is ready and whose file is another one by now would not be there after a start. */
+        if (ready == NULL || !tm__registry_bundle_holds(registry, version, ready->bundle)) {
+            const tm_prepare terms = {.registry = registry,
+                                      .route = &route,
+                                      .n_desks = past->n_desks,
+                                      .memory_max = past->memory_max,
+                                      .held_bytes = held_bytes(past, NULL)};
+            TM_TRY(tm__prepare_aside(&terms, &served, err));
+            *out = served;
+            return TM_OK;
+        }
+    }
+    if (!has_route) { /* nothing to make ready; its file must be whole all the same */
+        tm_bundle *bundle = NULL;
+        TM_TRY(tm__registry_bundle(registry, version, &bundle, err));
+        tm__bundle_unref(bundle);
+    }
+    *out = NULL;
+    return TM_OK;
 }

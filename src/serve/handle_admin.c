@@ -308,6 +308,12 @@ static const char *read_reason(const json_t *body, bool *ok) {
     return *ok ? json_string_value(reason) : NULL;
 }
 
+/* What was made ready for a move that is not made is let go of. */
+static void refuse_move(tm_exchange *x, const tm_err *err) {
+    tm__problem_from_err(x, err);
+    x->desk->refresh(x->desk->refresh_arg);
+}
+
 static void reply_move(tm_exchange *x, uint32_t version, uint32_t from) {
     const char *model = x->match.params[0];
     x->desk->refresh(x->desk->refresh_arg);
@@ -335,7 +341,8 @@ void tm__handle_promote(tm_exchange *x) {
     const json_t *force = json_object_get(body, "force");
     int64_t number = 0;
     (void)read_whole(json_object_get(body, "version"), &number);
-    const tm_promotion promotion = {.version = (uint32_t)number, .force = json_is_true(force)};
+    const tm_promotion promotion = {
+        .version = (uint32_t)number, .force = json_is_true(force), .is_checked = true};
     tm_err err = {0};
     uint32_t from = 0;
     if (!ok || number < 1 || number > UINT32_MAX || (force != NULL && !json_is_boolean(force))) {
@@ -343,9 +350,11 @@ void tm__handle_promote(tm_exchange *x) {
                           "promote wants a version from 1, force as true or false and a reason of "
                           "at most 500 bytes",
                           "Send {\"version\": 2, \"reason\": \"...\"}.");
-    } else if (tm__registry_promote(x->desk->registry, x->match.params[0], &promotion, &actor,
+    } else if (x->desk->prepare(x->desk->refresh_arg, x->match.params[0], promotion.version,
+                                &err) != TM_OK ||
+               tm__registry_promote(x->desk->registry, x->match.params[0], &promotion, &actor,
                                     &from, &err) != TM_OK) {
-        tm__problem_from_err(x, &err);
+        refuse_move(x, &err);
     } else {
         reply_move(x, promotion.version, from);
     }
@@ -360,17 +369,21 @@ void tm__handle_rollback(tm_exchange *x) {
     }
     bool ok = false;
     const tm_actor actor = {.name = x->access.actor, .reason = read_reason(body, &ok)};
+    tm_registry *registry = x->desk->registry;
+    const char *model = x->match.params[0];
+    tm_promotion target = {.is_checked = true};
     tm_err err = {0};
     uint32_t from = 0;
-    uint32_t to = 0;
     if (!ok) {
         tm__problem_reply(x, 400, "bad-request", "the reason must be a text of at most 500 bytes",
                           NULL);
-    } else if (tm__registry_rollback(x->desk->registry, x->match.params[0], &actor, &from, &to,
-                                     &err) != TM_OK) {
-        tm__problem_from_err(x, &err);
+    } else if (tm__registry_earlier(registry, model, &target.version, &err) != TM_OK ||
+               (target.version != 0 &&
+                x->desk->prepare(x->desk->refresh_arg, model, target.version, &err) != TM_OK) ||
+               tm__registry_rollback_to(registry, model, &target, &actor, &from, &err) != TM_OK) {
+        refuse_move(x, &err);
     } else {
-        reply_move(x, to, from);
+        reply_move(x, target.version, from);
     }
     json_decref(body);
 }

@@ -202,11 +202,23 @@ json_t *tm__handle_live(tm_exchange *x, const tm_served *served) {
     return out;
 }
 
+/* Versions that are ready besides: requests may name them, and moves to them cost a pointer. */
+static json_t *kept_versions(const tm_current *current, const char *route) {
+    json_t *out = json_array();
+    for (uint32_t i = 0; i < current->n_kept; i++) {
+        if (strcmp(current->kept[i]->route, route) == 0) {
+            json_array_append_new(out, json_integer((json_int_t)current->kept[i]->version));
+        }
+    }
+    return out;
+}
+
 static json_t *route_status(tm_exchange *x, const tm_served *served) {
-    return json_pack("{s:s, s:s, s:I, s:s, s:b, s:b, s:o}", "route", served->route, "model",
-                     served->model, "version", (json_int_t)served->version, "arm", "champion",
-                     "is_loaded", served->bundle != NULL, "is_stale", served->is_stale, "live",
-                     tm__handle_live(x, served));
+    return json_pack("{s:s, s:s, s:I, s:o, s:I, s:s, s:b, s:b, s:o}", "route", served->route,
+                     "model", served->model, "version", (json_int_t)served->version, "ready",
+                     kept_versions(x->current, served->route), "bytes", (json_int_t)served->bytes,
+                     "arm", "champion", "is_loaded", served->bundle != NULL, "is_stale",
+                     served->is_stale, "live", tm__handle_live(x, served));
 }
 
 void tm__handle_status(tm_exchange *x) {

@@ -19,8 +19,8 @@ static void begin_native(scoring *s) {
     tm_buf *out = &s->x->reply;
     tm__buf_text(out, "{\"model\":");
     tm__json_write_text(out, tm__str(s->served->model));
-    tm__buf_printf(out, ",\"version\":%u,\"arm\":\"champion\",\"predictions\":[",
-                   s->served->version);
+    tm__buf_printf(out, ",\"version\":%u,\"arm\":\"%s\",\"predictions\":[", s->served->version,
+                   TM_ARM(s->is_named));
 }
 
 static void begin_plain(scoring *s) {

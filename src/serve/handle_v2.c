@@ -462,30 +462,36 @@ static void end(tm_scoring *s) {
 
 static const tm_score_form form = {"application/json", begin, NULL, end};
 
-/* The route and version that the path names, or NULL with the exchange answered. */
+/* The version that the path names, 0 when it names none; false with the exchange answered. */
+static bool read_version(tm_exchange *x, uint64_t *out) {
+    const char *text = x->match.params[1];
+    *out = 0;
+    if (text[0] == '\0' || (tm__str_to_u64(tm__str(text), out) && *out > 0)) {
+        return true;
+    }
+    tm__problem_reply(x, 404, "no-such-version", "this is no version",
+                      "Name no version, or one of /v2/models/{model}.");
+    return false;
+}
+
+/* What answers the route and version that the path names, or NULL with the exchange answered. */
 static tm_served *find_model(tm_exchange *x) {
-    tm_served *served = tm__score_find(x, x->match.params[0]);
     uint64_t version = 0;
-    if (served == NULL || x->match.params[1][0] == '\0') {
-        return served;
-    }
-    if (!tm__str_to_u64(tm__str(x->match.params[1]), &version) || version != served->version) {
-        tm__problem_reply(x, 404, "no-such-version", "the route serves another version",
-                          "Name no version, or the one of /v2/models/{model}.");
-        return NULL;
-    }
-    return served;
+    tm_served *served = tm__score_find(x, x->match.params[0]);
+    return served != NULL && read_version(x, &version) ? tm__score_version(x, served, version)
+                                                       : NULL;
 }
 
 void tm__handle_v2_predict(tm_exchange *x) {
     infer v = {.s = {.x = x, .form = &form}};
     v.s.arg = &v;
-    v.s.served = find_model(x);
-    if (v.s.served == NULL) {
+    uint64_t version = 0;
+    v.s.served = tm__score_find(x, x->match.params[0]);
+    if (v.s.served == NULL || !read_version(x, &version)) {
         return;
     }
     tm__buf_init(&v.raw, x->reply.size_max);
-    if (read_request(&v)) {
+    if (read_request(&v) && tm__score_pick(&v.s, version)) {
         const bool has_probability = tm__score_has_classes(&v.s);
         v.s.explain = false; /* there is no place for reasons */
         v.s.place.kind = TM_ROWS_TENSORS;
@@ -547,6 +553,22 @@ static const char *type_of(tm_type type) {
     }
 }
 
+/* Those that would be answered, what is served first. */
+static json_t *versions_of(const tm_exchange *x, const char *route) {
+    json_t *out = json_array();
+    char version[16];
+    const tm_current *current = x->current;
+    (void)snprintf(version, sizeof version, "%u", tm__current_find(current, route)->version);
+    json_array_append_new(out, json_string(version));
+    for (uint32_t i = 0; i < current->n_kept; i++) {
+        if (strcmp(current->kept[i]->route, route) == 0) {
+            (void)snprintf(version, sizeof version, "%u", current->kept[i]->version);
+            json_array_append_new(out, json_string(version));
+        }
+    }
+    return out;
+}
+
 void tm__handle_v2_model(tm_exchange *x) {
     tm_served *served = find_model(x);
     if (served == NULL) {
@@ -555,8 +577,6 @@ void tm__handle_v2_model(tm_exchange *x) {
     const tm_schema *schema = tm__bundle_schema(served->bundle);
     const tm_scoring s = {.served = served};
     const uint32_t n_outputs = tm__bundle_outputs(served->bundle);
-    char version[16];
-    (void)snprintf(version, sizeof version, "%u", served->version);
     json_t *inputs = json_array();
     json_t *outputs = json_array();
     for (uint32_t i = 0; i < schema->n_cols; i++) {
@@ -575,7 +595,7 @@ void tm__handle_v2_model(tm_exchange *x) {
     }
     json_array_append_new(
         outputs, json_pack("{s:s, s:s, s:[i]}", "name", "id", "datatype", "BYTES", "shape", -1));
-    tm__reply_json(x, json_pack("{s:s, s:[s], s:s, s:o, s:o}", "name", served->route, "versions",
-                                version, "platform", "tidemill", "inputs", inputs, "outputs",
-                                outputs));
+    tm__reply_json(x, json_pack("{s:s, s:o, s:s, s:o, s:o}", "name", served->route, "versions",
+                                versions_of(x, served->route), "platform", "tidemill", "inputs",
+                                inputs, "outputs", outputs));
 }

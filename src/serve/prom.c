@@ -32,6 +32,7 @@ struct series {
     series *_Atomic next;
     char route[TM_MAX_NAME + 1];
     uint32_t version;
+    bool is_named; /* the request named the version: no champion then */
     counter n_rows, n_nulls, n_coerced, n_dropped;
     counter buckets[N_BUCKETS + 1];
     counter n_requests, ns;
@@ -92,20 +93,32 @@ void tm__prom_request(tm_prom *prom, const tm_endpoint *endpoint, unsigned statu
     }
 }
 
-static series *find_series(tm_prom *prom, const char *route, uint32_t version) {
+typedef struct series_key {
+    const char *route;
+    uint32_t version;
+    bool is_named;
+} series_key;
+
+static series_key key_of(const series *s) {
+    return (series_key){s->route, s->version, s->is_named};
+}
+
+static series *find_series(tm_prom *prom, series_key key) {
     series *s = atomic_load_explicit(&prom->all, memory_order_acquire);
-    while (s != NULL && (s->version != version || strcmp(s->route, route) != 0)) {
+    while (s != NULL && (s->version != key.version || s->is_named != key.is_named ||
+                         strcmp(s->route, key.route) != 0)) {
         s = atomic_load_explicit(&s->next, memory_order_acquire);
     }
     return s;
 }
 
 /* The newest first, since it is asked for most. */
-static series *get_series(tm_prom *prom, const char *route, uint32_t version) {
-    series *s = find_series(prom, route, version);
+static series *get_series(tm_prom *prom, series_key key) {
+    series *s = find_series(prom, key);
     if (s == NULL && (s = tm__mem_zalloc(1, sizeof *s)) != NULL) {
-        (void)tm__str_copy(s->route, sizeof s->route, tm__str(route));
-        s->version = version;
+        (void)tm__str_copy(s->route, sizeof s->route, tm__str(key.route));
+        s->version = key.version;
+        s->is_named = key.is_named;
         atomic_store(&s->next, atomic_load(&prom->all));
         atomic_store_explicit(&prom->all, s, memory_order_release);
     }
@@ -113,7 +126,7 @@ static series *get_series(tm_prom *prom, const char *route, uint32_t version) {
 }
 
 void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers) {
-    series *s = get_series(prom, answers->route, answers->version);
+    series *s = get_series(prom, (series_key){answers->route, answers->version, answers->is_named});
     if (s == NULL) {
         return;
     }
@@ -195,7 +208,7 @@ static void write_requests(const sums *all) {
 static uint64_t sum_series(const sums *all, const series *s, size_t offset) {
     uint64_t value = 0;
     for (uint32_t p = 0; p < all->n; p++) {
-        series *same = find_series(all->proms[p], s->route, s->version);
+        series *same = find_series(all->proms[p], key_of(s));
         value += same == NULL ? 0 : get((counter *)(void *)((char *)same + offset));
     }
     return value;
@@ -208,7 +221,7 @@ static void each_series(const sums *all, void (*fn)(const sums *all, const serie
         for (series *s = atomic_load(&all->proms[p]->all); s != NULL; s = atomic_load(&s->next)) {
             bool is_known = false;
             for (uint32_t q = 0; q < p && !is_known; q++) {
-                is_known = find_series(all->proms[q], s->route, s->version) != NULL;
+                is_known = find_series(all->proms[q], key_of(s)) != NULL;
             }
             if (!is_known) {
                 fn(all, s, arg);
@@ -228,14 +241,16 @@ static void write_histogram(const sums *all, const series *s, void *arg) {
         below += sum_series(all, s, offsetof(series, buckets) + b * sizeof(counter));
         tm__buf_printf(all->out,
                        "tidemill_predict_duration_seconds_bucket{route=\"%s\",version=\"%u\","
-                       "le=\"%s\"} %llu\n",
-                       s->route, s->version, bound, (unsigned long long)below);
+                       "arm=\"%s\",le=\"%s\"} %llu\n",
+                       s->route, s->version, TM_ARM(s->is_named), bound, (unsigned long long)below);
     }
-    tm__buf_printf(all->out,
-                   "tidemill_predict_duration_seconds_sum{route=\"%s\",version=\"%u\"} %.9f\n"
-                   "tidemill_predict_duration_seconds_count{route=\"%s\",version=\"%u\"} %llu\n",
-                   s->route, s->version, (double)sum_series(all, s, offsetof(series, ns)) * 1e-9,
-                   s->route, s->version, (unsigned long long)below);
+    const char *arm = TM_ARM(s->is_named);
+    tm__buf_printf(
+        all->out,
+        "tidemill_predict_duration_seconds_sum{route=\"%s\",version=\"%u\",arm=\"%s\"} %.9f\n"
+        "tidemill_predict_duration_seconds_count{route=\"%s\",version=\"%u\",arm=\"%s\"} %llu\n",
+        s->route, s->version, arm, (double)sum_series(all, s, offsetof(series, ns)) * 1e-9,
+        s->route, s->version, arm, (unsigned long long)below);
 }
 
 typedef struct counter_of_series {
@@ -255,8 +270,9 @@ static const counter_of_series series_counters[] = {
 
 static void write_counter(const sums *all, const series *s, void *arg) {
     const counter_of_series *k = arg;
-    tm__buf_printf(all->out, "%s{route=\"%s\",version=\"%u\",arm=\"champion\"} %llu\n", k->name,
-                   s->route, s->version, (unsigned long long)sum_series(all, s, k->offset));
+    tm__buf_printf(all->out, "%s{route=\"%s\",version=\"%u\",arm=\"%s\"} %llu\n", k->name, s->route,
+                   s->version, TM_ARM(s->is_named),
+                   (unsigned long long)sum_series(all, s, k->offset));
 }
 
 static uint64_t sum_refused(const sums *all, const char *reason, uint32_t p_end) {

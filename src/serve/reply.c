@@ -255,7 +255,7 @@ bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *
         /* Names of models are checked when they are made; nothing else of a client stands here. */
         field(out, "X-Tidemill-Model: ", x->model);
         number_field(out, "X-Tidemill-Version: ", x->version);
-        tm__buf_text(out, "X-Tidemill-Arm: champion\r\n");
+        field(out, "X-Tidemill-Arm: ", TM_ARM(x->is_named));
     }
     if (x->access.origin.ptr != NULL) {
         write_cross_origin(x, out);

@@ -206,15 +206,28 @@ bool tm__score_rows(scoring *s) {
     return true;
 }
 
-/* The version asked for is another one: true with the exchange answered. */
-static bool is_other_version(scoring *s) {
-    if (s->version == 0 || s->version == s->served->version) {
+tm_served *tm__score_version(tm_exchange *x, tm_served *served, uint64_t version) {
+    tm_served *found = tm__current_version(x->current, served, version);
+    if (found == NULL) {
+        char detail[96];
+        (void)snprintf(detail, sizeof detail, "version %llu is not ready here, version %u is",
+                       (unsigned long long)version, served->version);
+        tm__problem_reply(x, 404, "no-such-version", detail,
+                          "Ready are what a route serves, the version before, and the challenger "
+                          "where --memory-limit allows: /v1/status lists them.");
+    }
+    return found;
+}
+
+bool tm__score_pick(scoring *s, uint64_t version) {
+    tm_served *route = s->served;
+    tm_served *found = tm__score_version(s->x, route, version != 0 ? version : s->version);
+    if (found == NULL) {
         return false;
     }
-    char detail[96];
-    (void)snprintf(detail, sizeof detail, "the route serves version %u, not the one asked for",
-                   s->served->version);
-    tm__problem_reply(s->x, 404, "no-such-version", detail, "Ask for it, or name no version.");
+    s->served = found;
+    s->is_picked = true;
+    s->is_named = found != route;
     return true;
 }
 
@@ -244,6 +257,7 @@ static void finish(scoring *s) {
     const tm_prom_answers answers = {
         .route = s->served->route,
         .version = s->served->version,
+        .is_named = s->is_named,
         .n_rows = counts.n_rows,
         .n_nulls = counts.n_nulls,
         .n_coerced = counts.n_coerced,
@@ -257,12 +271,13 @@ static void finish(scoring *s) {
     x->has_model = true;
     (void)tm__str_copy(x->model, sizeof x->model, tm__str(s->served->model));
     x->version = s->served->version;
+    x->is_named = s->is_named;
 }
 
 void tm__score_run(scoring *s) {
     tm_exchange *x = s->x;
     tm_desk *desk = x->desk;
-    if (is_other_version(s)) {
+    if (!s->is_picked && !tm__score_pick(s, 0)) {
         return;
     }
     tm__buf_reset(&desk->answers);

@@ -31,6 +31,8 @@ struct tm_scoring {
     bool has_threshold;
     double threshold;
     uint64_t version; /* 0: what the route serves */
+    /* made by tm__score_pick(), else by tm__score_run() */
+    bool is_picked, is_named; /* named: not what the route serves */
     /* made by tm__score_run() */
     tm_decoder *decoder;
     tm_bundle_scratch *scratch;
@@ -44,6 +46,11 @@ struct tm_scoring {
 /** Begin: what a route serves, or NULL with the exchange answered. The arena of the desk is empty
  * then, and the request's until its end. */
 tm_served *tm__score_find(tm_exchange *x, const char *route);
+/** The entry that answers a version (0: any) of the route, or NULL with the exchange answered. */
+tm_served *tm__score_version(tm_exchange *x, tm_served *served, uint64_t version);
+/** Settle which version answers: the one given, or (0) the option's; false with the exchange
+ * answered. */
+bool tm__score_pick(tm_scoring *s, uint64_t version);
 /** Set an option by its name and text; false when there is none of this name, or not with this
  * value. */
 bool tm__score_option(tm_scoring *s, tm_str name, tm_str text);

@@ -42,8 +42,9 @@ typedef struct tm_serve_options {
     const char *allow_hosts; /* names with commas that Host may give besides loopback's and the one
                                 listened on; NULL: none */
     const char
-        *allow_origins; /* of web pages that may call it: "https://app.example"; NULL: none */
-    uint32_t threads;   /* that answer; 0: one for each CPU */
+        *allow_origins;  /* of web pages that may call it: "https://app.example"; NULL: none */
+    uint32_t threads;    /* that answer; 0: one for each CPU */
+    uint64_t memory_max; /* bytes that models may hold, served and kept; 0: no limit */
     const tm_log *log;
     const char *access_log; /* a file that gets a line for each request; NULL: none */
     /* called again and again, after as many milliseconds as it returned, from a thread of its own;

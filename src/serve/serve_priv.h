@@ -146,8 +146,11 @@ typedef struct tm_served {
     char route[TM_MAX_NAME + 1], model[TM_MAX_NAME + 1];
     uint32_t version;
     tm_hash hash;
-    tm_bundle *bundle; /* NULL: could not be loaded, and nothing older was there */
-    bool is_stale;     /* an older version than the registry wants, which cannot be loaded */
+    tm_bundle *bundle;       /* NULL: could not be loaded, and nothing older was there */
+    bool is_stale;           /* an older version than the registry wants, which cannot be served */
+    uint32_t wanted_version; /* is_stale: what it wants, and why not */
+    char problem[256];
+    uint64_t bytes; /* held by bundle, plan and scratches */
     tm_plan *plan;
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
@@ -160,20 +163,36 @@ typedef struct tm_current {
     _Atomic uint32_t refs;
     uint32_t n;
     tm_served **routes; /* in name order */
+    /* Versions of the same routes that are ready too: what a rollback would bring back, the
+     * challenger, what served before. A swap to them is one of pointers, and a request may name
+     * them. */
+    uint32_t n_kept;
+    tm_served **kept;
+    uint64_t bytes; /* of all, each bundle once */
     tm_keyring keyring;
     struct tm_current *next_retired; /* the server's: no longer published, perhaps still read */
     uint64_t retired_epoch;
 } tm_current;
 /* What bundles may be taken from, so that a promotion and a rollback are a swap of pointers. */
 typedef struct tm_current_past {
-    const tm_current *latest, *before; /* NULL: none */
-    uint32_t n_desks;                  /* threads that predict; 0 stands for 1 */
+    const tm_current *latest; /* NULL: none */
+    tm_served *prepared;      /* made ready for a move; NULL: none */
+    uint32_t n_desks;         /* threads that predict; 0 stands for 1 */
+    uint64_t memory_max;      /* that bundles may hold together; 0: no limit */
+    bool opens_kept;          /* versions to keep that the past has not are opened too */
 } tm_current_past;
 /** Read routes and keys; bundles that the past has are shared with it. A bundle that cannot be
- * loaded is logged, and what was served on that route stays. */
+ * loaded, gives other answers than where it was made or does not fit is logged, and what was served
+ * on that route stays. What is only kept is left out when it does not fit. */
 TM_NODISCARD tm_status tm__current_load(tm_registry *registry, const tm_current_past *past,
                                         const tm_log *log, tm_current **out, tm_err *err);
+/** Make a version ready that a move is going to ask for, on a thread of low priority; *out NULL:
+ * it is ready already, or no route wants it. */
+TM_NODISCARD tm_status tm__current_prepare(tm_registry *registry, const tm_current_past *past,
+                                           const tm_version *version, tm_served **out, tm_err *err);
 tm_served *tm__current_find(const tm_current *current, const char *route);
+/** The entry that answers a version of a route (0: what is served); NULL when none is ready. */
+tm_served *tm__current_version(const tm_current *current, tm_served *served, uint64_t version);
 tm_current *tm__current_ref(tm_current *current);
 void tm__current_unref(tm_current *current);
 
@@ -183,9 +202,12 @@ typedef struct tm_prom tm_prom;
 tm_prom *tm__prom_create(void);
 void tm__prom_free(tm_prom *prom);
 void tm__prom_request(tm_prom *prom, const tm_endpoint *endpoint, unsigned status);
+/* Why a version answered: its route serves it, or the request named it. */
+#define TM_ARM(is_named) ((is_named) ? "named" : "champion")
 typedef struct tm_prom_answers {
     const char *route;
     uint32_t version;
+    bool is_named;
     uint64_t n_rows, n_nulls, n_coerced, n_dropped;
     uint64_t ns;
 } tm_prom_answers;
@@ -215,6 +237,9 @@ typedef struct tm_desk {
     tm_monitor *monitor;   /* answers: any thread; the rest: the desk */
     /* The desk's only: serve what the registry says now, before this request is answered. */
     void (*refresh)(void *arg);
+    /* Make a version ready before the registry is told to move to it: what cannot be served is
+     * refused before anything changed. */
+    tm_status (*prepare)(void *arg, const char *model, uint32_t version, tm_err *err);
     void *refresh_arg;
     tm_buf live_text; /* the desk's: live scores for Prometheus, and when they were made */
     uint64_t live_ns;
@@ -253,6 +278,7 @@ struct tm_exchange {
     bool has_model;
     char model[TM_MAX_NAME + 1];
     uint32_t version;
+    bool is_named;
     uint32_t retry_after_s; /* 0: none */
     const char *preflight;  /* methods that a page of access.origin may use; NULL: no preflight */
     uint32_t n_errors;

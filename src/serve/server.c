@@ -17,16 +17,21 @@
  * Invariants:
  *   1. What is published never changes, and goes when no worker can still look at it
  *      (published.c) and no exchange holds a reference.
- *   2. refresh() runs under refresh_lock, so generations are published in order; `latest` and
- *      `before` are what it builds on, and keep the version before resident for a rollback.
+ *   2. refresh() runs under refresh_lock, so generations are published in order; `latest`
+ *      is what it builds on, and keeps versions ready that are not served: for a rollback, and for
+ *      requests that name them.
  *   3. The desk answers after refresh() has published: who was told of a promotion is served by it,
  *      on whatever connection.
  *   4. Locks are held for a few pointers only, but refresh_lock, which no request of a worker
  * needs.
- *   5. An end is in order: /readyz says no, the listener closes, requests in flight are answered,
+ *   5. What the desk moves to was made ready before: a version that cannot be served is refused
+ *      with nothing changed. What another process moved to is made ready by the watch, and what is
+ *      served stays when it cannot be.
+ *   6. An end is in order: /readyz says no, the listener closes, requests in flight are answered,
  *      threads join, the monitor writes what waits.
  */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -35,6 +40,7 @@
 #include "base/pool.h"
 #include "serve/door.h"
 #include "serve/jobs.h"
+#include "serve/prepare.h"
 #include "serve/worker.h"
 
 #define WATCH_MS 20u
@@ -56,6 +62,7 @@ struct tm_server {
     int wake_fd, signal_fd;
     uint32_t (*tick)(void *arg);
     void *tick_arg;
+    uint64_t memory_max; /* of bundles; 0: no limit */
 
     /* Desks of the workers, of the batch threads and of the desk, in this order; so the counters,
      * with those of the acceptor behind them. */
@@ -70,7 +77,8 @@ struct tm_server {
     tm_monitor *monitor;
     tm_registry *watch_registry;
     tm_mutex *refresh_lock; /* around what follows */
-    tm_current *latest, *before, *retired;
+    tm_current *latest, *retired;
+    tm_served *prepared; /* for the move that the desk is about to make */
     _Atomic bool must_refresh;
     int64_t generation; /* watch's alone */
     bool is_refresh_failing;
@@ -104,12 +112,14 @@ static bool is_same(const tm_current *a, const tm_current *b) {
             return false;
         }
     }
-    for (uint32_t i = 0; i < a->n; i++) {
-        if (a->routes[i] != b->routes[i]) {
-            return false;
-        }
+    bool same = a->n_kept == b->n_kept;
+    for (uint32_t i = 0; same && i < a->n; i++) {
+        same = a->routes[i] == b->routes[i];
     }
-    return true;
+    for (uint32_t i = 0; same && i < a->n_kept; i++) {
+        same = a->kept[i] == b->kept[i];
+    }
+    return same;
 }
 
 /* Say what a swap changes. */
@@ -131,17 +141,23 @@ static void publish_locked(tm_server *server, tm_current *current) {
         server->retired = old;
     }
     log_swap(server, old, current);
-    tm__current_unref(server->before);
-    server->before = server->latest;
+    tm__current_unref(server->latest);
     server->latest = current;
 }
 
+static tm_current_past past_locked(const tm_server *server) {
+    return (tm_current_past){.latest = server->latest,
+                             .prepared = server->prepared,
+                             .n_desks = server->n_desks,
+                             .memory_max = server->memory_max};
+}
+
 /* Read the registry and publish what it says. Desk or watch, each with its own handle. */
-static tm_status refresh(tm_server *server, tm_registry *registry, tm_err *err) {
+static tm_status refresh(tm_server *server, tm_registry *registry, bool opens_kept, tm_err *err) {
     tm__mutex_lock(server->refresh_lock);
     tm_current *current = NULL;
-    const tm_current_past past = {
-        .latest = server->latest, .before = server->before, .n_desks = server->n_desks};
+    tm_current_past past = past_locked(server);
+    past.opens_kept = opens_kept;
     const tm_status st = tm__current_load(registry, &past, server->log, &current, err);
     if (st == TM_OK && server->latest != NULL && is_same(server->latest, current)) {
         tm__current_unref(current);
@@ -149,6 +165,27 @@ static tm_status refresh(tm_server *server, tm_registry *registry, tm_err *err) 
         publish_locked(server, current);
     }
     tm__mutex_unlock(server->refresh_lock);
+    return st;
+}
+
+/* Desk: load a version aside, before the registry moves to it (invariant 5). */
+static tm_status prepare_from_desk(void *arg, const char *model, uint32_t version, tm_err *err) {
+    tm_server *server = arg;
+    tm_registry *registry = the_desk(server)->registry;
+    char name[TM_MAX_NAME + 16];
+    tm_version wanted = {0};
+    tm_served *served = NULL;
+    (void)snprintf(name, sizeof name, "%s@%u", model, version);
+    TM_TRY(tm__registry_find(registry, name, &wanted, err));
+    tm__mutex_lock(server->refresh_lock);
+    const tm_current_past past = past_locked(server);
+    tm_status st = tm__current_prepare(registry, &past, &wanted, &served, err);
+    if (st == TM_OK) {
+        tm__served_unref(server->prepared);
+        server->prepared = served;
+    }
+    tm__mutex_unlock(server->refresh_lock);
+    tm__version_done(&wanted);
     return st;
 }
 
@@ -178,9 +215,13 @@ static void log_refresh(tm_server *server, tm_status st, const tm_err *err) {
 static void refresh_from_desk(void *arg) {
     tm_server *server = arg;
     tm_err err = {0};
-    if (refresh(server, the_desk(server)->registry, &err) != TM_OK) {
+    if (refresh(server, the_desk(server)->registry, false, &err) != TM_OK) {
         tm_log_event(server->log, TM_WARN, "registry.unreadable", TM_FT("error", err.message));
     }
+    tm__mutex_lock(server->refresh_lock);
+    tm__served_unref(server->prepared); /* it is published now, or nobody wants it */
+    server->prepared = NULL;
+    tm__mutex_unlock(server->refresh_lock);
 }
 
 /* True when the server ends within wait_ms. */
@@ -197,6 +238,8 @@ static bool wait_for_end(tm_server *server, uint32_t wait_ms) {
 static void watch_main(void *arg) {
     tm_server *server = arg;
     uint32_t n_turns = 0;
+    bool must_keep = true; /* at the start only what is served was opened */
+    tm__thread_lower();
     while (!wait_for_end(server, WATCH_MS)) {
         free_retired(server);
         int64_t generation = server->generation;
@@ -208,8 +251,13 @@ static void watch_main(void *arg) {
             tm__door_reload(server->door, must_refresh, server->log);
         }
         if (st == TM_OK && (must_refresh || generation != server->generation)) {
-            st = refresh(server, server->watch_registry, &err);
+            st = refresh(server, server->watch_registry, false, &err);
             server->generation = st == TM_OK ? generation : server->generation;
+            must_keep = st == TM_OK;
+        }
+        if (st == TM_OK && must_keep) { /* now that what is served is published */
+            st = refresh(server, server->watch_registry, true, &err);
+            must_keep = st != TM_OK;
         }
         log_refresh(server, st, &err);
     }
@@ -430,7 +478,7 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     tm__mem_free(temp);
     TM_TRY(tm__registry_epoch_begin(the_desk(server)->registry, &epoch, err));
     TM_TRY(tm__registry_generation(server->watch_registry, &server->generation, err));
-    return refresh(server, server->watch_registry, err);
+    return refresh(server, server->watch_registry, false, err);
 }
 
 static tm_status open_door(tm_server *server, const tm_serve_options *options, tm_err *err) {
@@ -477,6 +525,7 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
         }
     }
     the_desk(server)->refresh = refresh_from_desk;
+    the_desk(server)->prepare = prepare_from_desk;
     the_desk(server)->refresh_arg = server;
     return TM_OK;
 }
@@ -539,6 +588,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->log = options->log;
     server->tick = options->tick;
     server->tick_arg = options->tick_arg;
+    server->memory_max = options->memory_max;
     server->wake_fd = -1;
     server->signal_fd = -1;
     server->n_workers = options->threads > 0 ? options->threads : tm__cpu_count();
@@ -618,7 +668,7 @@ void tm__server_close(tm_server *server) {
     }
     tm__published_free(server->shared.published);
     tm__current_unref(server->latest);
-    tm__current_unref(server->before);
+    tm__served_unref(server->prepared);
     tm__monitor_close(server->monitor);
     free_desks(server);
     tm__registry_close(server->watch_registry);

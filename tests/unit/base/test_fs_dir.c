@@ -108,6 +108,23 @@ static void files_are_mapped(void **state) {
     assert_int_equal(map.len, 0);
     tm__map_close(&map);
     tm_err err = {0};
+    /* The same file is known again, until it is written to or another one takes its place. */
+    test_folder_join(&folder, "c.csv", path, sizeof(path));
+    assert_int_equal(tm__fs_publish(path, "x,y\n", 4, NULL), TM_OK);
+    assert_int_equal(tm__map_open(path, &map, NULL), TM_OK);
+    tm__map_populate(&map);
+    tm_file_id id = map.id;
+    assert_true(tm__fs_is_same(path, &id));
+    id.changed_ns--;
+    assert_false(tm__fs_is_same(path, &id));
+    id = map.id;
+    assert_int_equal(tm__fs_publish(path, "x,z\n", 4, NULL), TM_OK);
+    assert_false(tm__fs_is_same(path, &id));
+    assert_int_equal(tm__fs_remove(path, NULL), TM_OK);
+    assert_false(tm__fs_is_same(path, &id));
+    assert_memory_equal(map.data, "x,y\n", 4);
+    tm__map_close(&map);
+    tm__map_populate(&map); /* of nothing */
     assert_int_equal(tm__map_open(folder.path, &map, &err), TM_E_DATA);
     assert_int_equal(tm__map_open("/nowhere", &map, &err), TM_E_NOT_FOUND);
 }

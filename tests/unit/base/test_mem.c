@@ -117,6 +117,7 @@ static void large_blocks_are_counted_in_bytes(void **state) {
     assert_true(tm__mem_bytes_peak() == before);
     void *small = tm__mem_alloc(100, 1), *large = tm__mem_alloc(1 << 20, 1);
     void *other = tm__mem_small(1 << 16);
+    assert_true(tm__mem_thread_bytes() >= 1 << 12);
     const uint64_t held = tm__mem_bytes() - before;
     assert_true(held >= (1 << 20) + (1 << 16) && held < (1 << 20) + (1 << 16) + 16384);
     large = tm__mem_realloc(large, 3 << 20, 1); /* both stand while one is copied */

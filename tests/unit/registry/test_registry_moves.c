@@ -135,8 +135,15 @@ static void each_rollback_undoes_one_promotion(void **state) {
     assert_int_equal(to, 2);
     assert_int_equal(number_of(registry, "late"), 2);
     assert_int_equal(promote(registry, 4, false, NULL), TM_OK);
-    assert_int_equal(tm__registry_rollback(registry, "late", &actor, &from, &to, NULL), TM_OK);
+    assert_int_equal(tm__registry_earlier(registry, "late", &to, NULL), TM_OK);
     assert_int_equal(to, 2);
+    tm_promotion target = {.version = 3, .is_checked = true};
+    assert_int_equal(tm__registry_rollback_to(registry, "late", &target, &actor, &from, NULL),
+                     TM_E_CONFLICT); /* that is not where it would go */
+    target.version = 2;
+    assert_int_equal(tm__registry_rollback_to(registry, "late", &target, &actor, &from, NULL),
+                     TM_OK);
+    assert_int_equal(from, 4);
     assert_int_equal(tm__registry_rollback(registry, "late", &actor, &from, &to, NULL), TM_OK);
     assert_int_equal(from, 2);
     assert_int_equal(to, 1);

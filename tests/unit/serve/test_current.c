@@ -3,7 +3,9 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "serve/serve_priv.h"
+#include "bundle_bytes.h"
+#include "model/bundle_priv.h"
+#include "serve/prepare.h"
 #include "serve_case.h"
 #include "support.h"
 #include "temp_home.h"
@@ -29,8 +31,8 @@ static tm_registry *open_two_versions(tm_home *home, tm_hash hashes[2]) {
     return registry;
 }
 
-static tm_current *load(tm_registry *registry, const tm_current *latest, const tm_current *before) {
-    const tm_current_past past = {.latest = latest, .before = before};
+static tm_current *load(tm_registry *registry, const tm_current *latest) {
+    const tm_current_past past = {.latest = latest};
     tm_current *out = NULL;
     tm_err err = {0};
     if (tm__current_load(registry, &past, &quiet, &out, &err) != TM_OK) {
@@ -44,20 +46,20 @@ static void what_stays_is_shared_and_a_rollback_loads_nothing(void **state) {
     tm_registry *registry = open_two_versions(*state, hashes);
     uint32_t from = 0;
     uint32_t to = 0;
-    tm_current *one = load(registry, NULL, NULL);
+    tm_current *one = load(registry, NULL);
     assert_int_equal(one->n, 1);
     assert_int_equal(one->routes[0]->version, 1);
     assert_non_null(one->routes[0]->bundle);
     assert_false(one->routes[0]->classes_are_bool);
-    tm_current *same = load(registry, one, NULL);
+    tm_current *same = load(registry, one);
     assert_ptr_equal(same->routes[0], one->routes[0]);
     const tm_promotion promotion = {.version = 2};
     assert_int_equal(tm__registry_promote(registry, "tiny", &promotion, &actor, &from, NULL),
                      TM_OK);
-    tm_current *two = load(registry, one, NULL);
+    tm_current *two = load(registry, one);
     assert_int_equal(two->routes[0]->version, 2);
     assert_int_equal(tm__registry_rollback(registry, "tiny", &actor, &from, &to, NULL), TM_OK);
-    tm_current *back = load(registry, two, one);
+    tm_current *back = load(registry, two);
     assert_ptr_equal(back->routes[0], one->routes[0]);
     assert_ptr_equal(tm__current_find(back, "tiny"), back->routes[0]);
     assert_null(tm__current_find(back, "nobody"));
@@ -72,18 +74,18 @@ static void a_broken_file_keeps_the_version_before(void **state) {
     tm_hash hashes[2];
     tm_registry *registry = open_two_versions(*state, hashes);
     uint32_t from = 0;
-    tm_current *one = load(registry, NULL, NULL);
+    tm_current *one = load(registry, NULL);
     const tm_promotion promotion = {.version = 2, .force = true};
     assert_int_equal(tm__registry_promote(registry, "tiny", &promotion, &actor, &from, NULL),
                      TM_OK);
     char *path = tm__home_bundle_path(*state, &hashes[1]);
     assert_int_equal(tm__fs_publish(path, "not a bundle", 12, NULL), TM_OK);
     tm__mem_free(path);
-    tm_current *two = load(registry, one, NULL);
+    tm_current *two = load(registry, one);
     assert_int_equal(two->routes[0]->version, 1);
     assert_true(two->routes[0]->is_stale);
     assert_ptr_equal(two->routes[0]->bundle, one->routes[0]->bundle);
-    tm_current *fresh = load(registry, NULL, NULL); /* as after a restart */
+    tm_current *fresh = load(registry, NULL); /* as after a restart */
     assert_null(fresh->routes[0]->bundle);
     tm__current_unref(one);
     tm__current_unref(two);
@@ -91,10 +93,166 @@ static void a_broken_file_keeps_the_version_before(void **state) {
     tm__registry_close(registry);
 }
 
+static uint32_t promote(tm_registry *registry, uint32_t version) {
+    uint32_t from = 0;
+    const tm_promotion promotion = {.version = version, .force = true};
+    assert_int_equal(tm__registry_promote(registry, "tiny", &promotion, &actor, &from, NULL),
+                     TM_OK);
+    return from;
+}
+
+static tm_current *load_with(tm_registry *registry, const tm_current_past *past) {
+    tm_current *out = NULL;
+    assert_int_equal(tm__current_load(registry, past, &quiet, &out, NULL), TM_OK);
+    return out;
+}
+
+static void what_may_be_asked_for_is_kept_ready(void **state) {
+    tm_hash hashes[2];
+    tm_registry *registry = open_two_versions(*state, hashes);
+    tm_current *start = load(registry, NULL);
+    tm_served *one = start->routes[0];
+    assert_int_equal(start->n_kept, 0); /* at the start only what is served is opened */
+    assert_ptr_equal(tm__current_version(start, one, 0), one);
+    assert_ptr_equal(tm__current_version(start, one, 1), one);
+    assert_null(tm__current_version(start, one, 2));
+    tm_current *full = load_with(registry, &(tm_current_past){.latest = start, .opens_kept = true});
+    assert_ptr_equal(full->routes[0], one);
+    assert_int_equal(full->n_kept, 1); /* the challenger */
+    tm_served *two = tm__current_version(full, one, 2);
+    assert_int_equal(two->version, 2);
+    assert_true(full->bytes > start->bytes && start->bytes == one->bytes);
+    promote(registry, 2);
+    tm_current *moved = load(registry, full); /* nothing is opened: pointers change places */
+    assert_ptr_equal(moved->routes[0], two);
+    assert_ptr_equal(tm__current_version(moved, two, 1), one);
+    tm_current *again =
+        load_with(registry, &(tm_current_past){.latest = moved, .opens_kept = true});
+    assert_int_equal(again->n_kept, 1);
+    /* After a start, what a rollback would bring back is opened. */
+    tm_current *fresh = load(registry, NULL);
+    tm_current *ready =
+        load_with(registry, &(tm_current_past){.latest = fresh, .opens_kept = true});
+    assert_int_equal(ready->n_kept, 1);
+    assert_int_equal(ready->kept[0]->version, 1);
+    tm_current *const all[] = {start, full, moved, again, fresh, ready};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        tm__current_unref(all[i]);
+    }
+    tm__registry_close(registry);
+}
+
+static void what_does_not_fit_is_refused_with_numbers_and_the_old_goes_on(void **state) {
+    tm_hash hashes[2];
+    tm_registry *registry = open_two_versions(*state, hashes);
+    tm_current *one = load(registry, NULL);
+    const uint64_t bytes = one->bytes;
+    assert_true(bytes > 1000);
+    promote(registry, 2);
+    tm_current_past past = {.latest = one, .memory_max = bytes + bytes / 2, .opens_kept = true};
+    tm_current *tight = load_with(registry, &past);
+    const tm_served *route = tight->routes[0];
+    assert_int_equal(route->version, 1);
+    assert_true(route->is_stale);
+    assert_ptr_equal(route->bundle, one->routes[0]->bundle);
+    assert_non_null(strstr(route->problem, "version 2 of 'tiny' needs 0.0 MiB beside the 0.0 MiB"));
+    assert_true(tight->bytes <= past.memory_max);
+    past.latest = tight;
+    tm_current *same = load_with(registry, &past); /* the same refusal is nothing new */
+    assert_ptr_equal(same->routes[0], route);
+    past.memory_max = 3 * bytes; /* there is room now */
+    tm_current *wide = load_with(registry, &past);
+    assert_int_equal(wide->routes[0]->version, 2);
+    assert_false(wide->routes[0]->is_stale);
+    /* What is only kept goes first. */
+    past = (tm_current_past){.latest = wide, .memory_max = 3 * bytes, .opens_kept = true};
+    tm_current *kept = load_with(registry, &past);
+    assert_int_equal(kept->n_kept, 1);
+    past = (tm_current_past){.latest = kept, .memory_max = bytes + bytes / 2, .opens_kept = true};
+    tm_current *shed = load_with(registry, &past);
+    assert_int_equal(shed->routes[0]->version, 2);
+    assert_int_equal(shed->n_kept, 0);
+    /* Not even the first fits: the route is there and cannot answer. */
+    tm_current *none = load_with(registry, &(tm_current_past){.memory_max = bytes / 2});
+    assert_null(none->routes[0]->bundle);
+    assert_non_null(strstr(none->routes[0]->problem, "--memory-limit"));
+    tm_current *const all[] = {one, tight, same, wide, kept, shed, none};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        tm__current_unref(all[i]);
+    }
+    tm__registry_close(registry);
+}
+
+/* A file that is whole, and says that its golden rows were answered otherwise. */
+static void break_golden_row(const tm_home *home, const tm_hash *hash) {
+    char *path = tm__home_bundle_path(home, hash);
+    tm_buf bytes;
+    tm_bundle_file file;
+    tm__buf_init(&bytes, 1u << 24);
+    assert_int_equal(tm__fs_read_all(path, &bytes, NULL), TM_OK);
+    assert_int_equal(tm__bundle_file_check(bytes.data, bytes.len, &file, NULL), TM_OK);
+    const tm_bytes golden = file.sections[TM_SECTION_GOLDEN];
+    bytes.data[golden.data - bytes.data + (ptrdiff_t)golden.len - 8] ^= 1;
+    bundle_bytes_mend(bytes.data, bytes.len);
+    assert_int_equal(tm__fs_publish(path, bytes.data, bytes.len, NULL), TM_OK);
+    tm__buf_done(&bytes);
+    tm__mem_free(path);
+}
+
+static void other_answers_to_golden_rows_are_not_served(void **state) {
+    tm_hash hashes[2];
+    tm_registry *registry = open_two_versions(*state, hashes);
+    tm_current *one = load(registry, NULL);
+    break_golden_row(*state, &hashes[1]);
+    promote(registry, 2);
+    tm_current *two = load(registry, one);
+    assert_int_equal(two->routes[0]->version, 1);
+    assert_true(two->routes[0]->is_stale);
+    assert_non_null(strstr(two->routes[0]->problem, "golden row 16"));
+    /* Nor is it made ready for a move. */
+    tm_version wanted = {0};
+    tm_served *served = NULL;
+    tm_err err = {0};
+    const tm_current_past past = {.latest = one};
+    assert_int_equal(tm__registry_find(registry, "tiny@2", &wanted, NULL), TM_OK);
+    assert_int_equal(tm__current_prepare(registry, &past, &wanted, &served, &err), TM_E_INTEGRITY);
+    assert_null(served);
+    tm__version_done(&wanted);
+    tm__current_unref(one);
+    tm__current_unref(two);
+    tm__registry_close(registry);
+}
+
+static void what_was_prepared_is_served_as_it_is(void **state) {
+    tm_hash hashes[2];
+    tm_registry *registry = open_two_versions(*state, hashes);
+    tm_current *one = load(registry, NULL);
+    tm_version wanted = {0};
+    tm_served *served = NULL;
+    tm_current_past past = {.latest = one, .n_desks = 3};
+    assert_int_equal(tm__registry_find(registry, "tiny@2", &wanted, NULL), TM_OK);
+    assert_int_equal(tm__current_prepare(registry, &past, &wanted, &served, NULL), TM_OK);
+    assert_int_equal(served->n_scratches, 3);
+    promote(registry, 2);
+    past.prepared = served;
+    tm_current *two = load_with(registry, &past);
+    assert_ptr_equal(two->routes[0], served);
+    tm__served_unref(served);
+    served = NULL;
+    past.latest = two;
+    past.prepared = NULL;
+    assert_int_equal(tm__current_prepare(registry, &past, &wanted, &served, NULL), TM_OK);
+    assert_null(served); /* it is ready */
+    tm__version_done(&wanted);
+    tm__current_unref(one);
+    tm__current_unref(two);
+    tm__registry_close(registry);
+}
+
 static void keys_count_also_when_they_are_revoked(void **state) {
     tm_hash hashes[2];
     tm_registry *registry = open_two_versions(*state, hashes);
-    tm_current *c = load(registry, NULL, NULL);
+    tm_current *c = load(registry, NULL);
     assert_false(c->keyring.ever);
     tm__current_unref(c);
     tm_key key;
@@ -102,14 +260,14 @@ static void keys_count_also_when_they_are_revoked(void **state) {
     assert_int_equal(tm__registry_key_add(registry, &key, &(tm_key_terms){.role = TM_GUARD_VIEWER},
                                           &actor, NULL),
                      TM_OK);
-    c = load(registry, NULL, NULL);
+    c = load(registry, NULL);
     assert_true(c->keyring.ever);
     assert_int_equal(c->keyring.n, 1);
     assert_string_equal(c->keyring.keys[0].id, key.id);
     assert_int_equal(c->keyring.keys[0].role, TM_GUARD_VIEWER);
     tm__current_unref(c);
     assert_int_equal(tm__registry_key_revoke(registry, key.id, &actor, NULL), TM_OK);
-    c = load(registry, NULL, NULL);
+    c = load(registry, NULL);
     assert_true(c->keyring.ever);
     assert_int_equal(c->keyring.n, 0);
     tm__current_unref(c);
@@ -119,7 +277,7 @@ static void keys_count_also_when_they_are_revoked(void **state) {
 static bool load_all(void *home) {
     tm_registry *registry = NULL;
     tm_current *out = NULL;
-    const tm_current_past past = {0};
+    const tm_current_past past = {.opens_kept = true};
     tm_status st = tm__registry_open(home, &registry, NULL);
     if (st == TM_OK) {
         st = tm__current_load(registry, &past, &quiet, &out, NULL);
@@ -144,6 +302,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_HOME(what_stays_is_shared_and_a_rollback_loads_nothing),
         IN_HOME(a_broken_file_keeps_the_version_before),
+        IN_HOME(what_may_be_asked_for_is_kept_ready),
+        IN_HOME(what_does_not_fit_is_refused_with_numbers_and_the_old_goes_on),
+        IN_HOME(other_answers_to_golden_rows_are_not_served),
+        IN_HOME(what_was_prepared_is_served_as_it_is),
         IN_HOME(keys_count_also_when_they_are_revoked),
         IN_HOME(without_memory_nothing_leaks_and_all_is_loaded_or_nothing),
     };

@@ -31,6 +31,9 @@ static void counters_become_lines(void **state) {
     const tm_prom_answers alone = {.route = "other", .version = 1, .n_rows = 7, .ns = 1000};
     tm__prom_predict(other, &more);
     tm__prom_predict(other, &alone);
+    const tm_prom_answers named = {
+        .route = "late", .version = 20, .is_named = true, .n_rows = 3, .ns = 1000};
+    tm__prom_predict(other, &named);
     tm_prom *const proms[] = {prom, other};
     assert_true(tm__prom_write(proms, 2, &out));
     static const char *const lines[] = {
@@ -40,12 +43,18 @@ static void counters_become_lines(void **state) {
         "tidemill_http_connections 7\n",
         "tidemill_model_swaps_total 1\n",
         "tidemill_predictions_total{route=\"late\",version=\"20\",arm=\"champion\"} 15\n",
+        "tidemill_predictions_total{route=\"late\",version=\"20\",arm=\"named\"} 3\n",
+        "tidemill_predict_duration_seconds_count{route=\"late\",version=\"20\",arm=\"named\"} 1\n",
         "tidemill_predictions_total{route=\"other\",version=\"1\",arm=\"champion\"} 7\n",
         "tidemill_input_nulls_total{route=\"late\",version=\"1\",arm=\"champion\"} 2\n",
-        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"1\",le=\"0.0001\"} 1\n",
-        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"20\",le=\"0.001\"} 1\n",
-        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"20\",le=\"+Inf\"} 2\n",
-        "tidemill_predict_duration_seconds_count{route=\"late\",version=\"20\"} 2\n",
+        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"1\",arm=\"champion\",le="
+        "\"0.0001\"} 1\n",
+        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"20\",arm=\"champion\","
+        "le=\"0.001\"} 1\n",
+        "tidemill_predict_duration_seconds_bucket{route=\"late\",version=\"20\",arm=\"champion\","
+        "le=\"+Inf\"} 2\n",
+        "tidemill_predict_duration_seconds_count{route=\"late\",version=\"20\",arm=\"champion\"} "
+        "2\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (strstr((const char *)out.data, lines[i]) == NULL) {

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/prepare.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/pool.h"
+#include "serve/decode.h"
+
+static void free_scratches(tm_served *served) {
+    for (uint32_t i = 0; served->scratches != NULL && i < served->n_scratches; i++) {
+        tm__bundle_scratch_free(served->scratches[i]);
+    }
+    tm__mem_free(served->scratches);
+    served->scratches = NULL;
+}
+
+tm_served *tm__served_ref(tm_served *served) {
+    atomic_fetch_add(&served->refs, 1);
+    return served;
+}
+
+void tm__served_unref(tm_served *served) {
+    if (served != NULL && atomic_fetch_sub(&served->refs, 1) == 1) {
+        free_scratches(served);
+        tm__plan_free(served->plan);
+        tm__bundle_unref(served->bundle);
+        tm__mem_free(served);
+    }
+}
+
+/* How classes look in JSON: true and false, whole numbers, or texts. */
+static void look_at_classes(tm_served *served) {
+    const uint32_t n = tm__bundle_classes(served->bundle);
+    served->classes_are_bool = n == 2;
+    served->classes_are_int = n > 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const char *text = tm__bundle_class(served->bundle, i);
+        int64_t number = 0;
+        char again[32];
+        served->classes_are_bool =
+            served->classes_are_bool && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0);
+        if (!tm__str_to_i64(tm__str(text), &number)) {
+            served->classes_are_int = false;
+            continue;
+        }
+        (void)snprintf(again, sizeof again, "%lld", (long long)number);
+        served->classes_are_int = served->classes_are_int && strcmp(again, text) == 0;
+    }
+}
+
+/* One for each thread that predicts, each warm: it has answered the golden rows. */
+static tm_status make_scratches(const tm_prepare *terms, tm_served *served, tm_err *err) {
+    served->n_scratches = terms->n_desks > 0 ? terms->n_desks : 1;
+    served->scratches = tm__mem_zalloc(served->n_scratches, sizeof(tm_bundle_scratch *));
+    for (uint32_t i = 0; served->scratches != NULL && i < served->n_scratches; i++) {
+        served->scratches[i] = tm__bundle_scratch_create(served->bundle);
+        if (served->scratches[i] == NULL) {
+            break;
+        }
+        TM_TRY(tm__bundle_golden_check(served->bundle, served->scratches[i], err));
+    }
+    const bool ok = served->scratches != NULL && served->scratches[served->n_scratches - 1] != NULL;
+    return ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+static double mib(uint64_t bytes) {
+    return (double)bytes / 1048576;
+}
+
+/* What is served goes on while the new one is made, so both must fit. */
+static tm_status check_room(const tm_prepare *terms, uint64_t bytes, tm_err *err) {
+    if (terms->memory_max == 0 ||
+        (bytes <= terms->memory_max && terms->held_bytes <= terms->memory_max - bytes)) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_REFUSED,
+                  "version %u of '%.64s' needs %.1f MiB beside the %.1f MiB of what is served, and "
+                  "--memory-limit is %.1f MiB",
+                  terms->route->version, terms->route->model, mib(bytes), mib(terms->held_bytes),
+                  mib(terms->memory_max));
+    tm_err_hint(err, "Raise --memory-limit (a swap holds the old version and the new one), or "
+                     "serve fewer models.");
+    return TM_E_REFUSED;
+}
+
+static tm_status fill(const tm_prepare *terms, tm_served *served, tm_err *err) {
+    const tm_version version = {.bundle_hash = terms->route->bundle_hash};
+    /* The file is the least that it holds: what cannot fit is not even opened. */
+    TM_TRY(check_room(terms, tm__registry_bundle_bytes(terms->registry, &version), err));
+    TM_TRY(tm__registry_bundle(terms->registry, &version, &served->bundle, err));
+    const int64_t before = tm__mem_thread_bytes();
+    TM_TRY(make_scratches(terms, served, err));
+    TM_TRY(tm__plan_create(served->bundle, &served->plan, err));
+    const int64_t beside = tm__mem_thread_bytes() - before;
+    served->bytes = tm__bundle_bytes(served->bundle) + (beside > 0 ? (uint64_t)beside : 0);
+    look_at_classes(served);
+    return check_room(terms, served->bytes, err);
+}
+
+static tm_served *create(const tm_route *route) {
+    tm_served *served = tm__mem_zalloc(1, sizeof *served);
+    if (served != NULL) {
+        atomic_init(&served->refs, 1);
+        (void)tm__str_copy(served->route, sizeof served->route, tm__str(route->name));
+        (void)tm__str_copy(served->model, sizeof served->model, tm__str(route->model));
+        served->version = route->version;
+        served->hash = route->bundle_hash;
+    }
+    return served;
+}
+
+tm_status tm__prepare(const tm_prepare *terms, tm_served **out, tm_err *err) {
+    tm_served *served = create(terms->route);
+    if (served == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    const tm_status st = fill(terms, served, err);
+    if (st != TM_OK) {
+        tm__served_unref(served);
+        return st;
+    }
+    *out = served;
+    return TM_OK;
+}
+
+typedef struct aside {
+    const tm_prepare *terms;
+    tm_served *served;
+    tm_status st;
+    tm_err *err;
+} aside;
+
+static void aside_main(void *arg) {
+    aside *a = arg;
+    tm__thread_lower();
+    a->st = tm__prepare(a->terms, &a->served, a->err);
+}
+
+tm_status tm__prepare_aside(const tm_prepare *terms, tm_served **out, tm_err *err) {
+    aside a = {.terms = terms, .err = err};
+    tm_thread *thread = tm__thread_create(aside_main, &a, "tm-load");
+    if (thread == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory or no room for a thread");
+    }
+    tm__thread_join(thread);
+    if (a.st == TM_OK) {
+        *out = a.served;
+    }
+    return a.st;
+}
+
+tm_served *tm__prepare_stale(const tm_prepare *terms, const tm_served *older, const char *problem) {
+    tm_served *served = create(terms->route);
+    if (served == NULL) {
+        return NULL;
+    }
+    served->is_stale = true;
+    served->wanted_version = served->version;
+    (void)tm__str_copy(served->problem, sizeof served->problem, tm__str(problem));
+    if (older == NULL) {
+        return served;
+    }
+    served->version = older->version;
+    served->hash = older->hash;
+    served->bundle = tm__bundle_ref(older->bundle);
+    served->bytes = older->bytes;
+    if (make_scratches(terms, served, NULL) != TM_OK ||
+        tm__plan_create(served->bundle, &served->plan, NULL) != TM_OK) {
+        tm__served_unref(served);
+        return NULL;
+    }
+    look_at_classes(served);
+    return served;
+}

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Versions side by side in one server: made ready aside, within a memory limit, answered by name; and what cannot be served is refused."""
+import struct
+import time
+
+import bundle_reader
+import conftest
+import made_data
+import pytest
+
+ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2024-01-05T10:00:00"}
+PREDICT = "/v1/routes/churn/predict"
+
+
+@pytest.fixture(name="home")
+def fixture_home(tm):
+    """A model with three versions, of which the first is the champion, and a key that may move them."""
+    tm.write("a.csv", made_data.csv_text(made_data.churn_rows(300)))
+    for n_trees in (5, 8, 11):
+        tm.ok("train", "a.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", f"gbdt.n_trees={n_trees}", "-q")
+    return {"Authorization": "Bearer " + tm.ok("key", "create", "--role", "admin", "--json").json["key"]}
+
+
+def bundle_of(tm, version):
+    versions = tm.ok("model", "show", "churn", "--json").json["versions"]
+    name = next(v["bundle_hash"] for v in versions if v["version"] == version)
+    return tm.folder / ".tidemill" / "bundles" / f"{name}.tmb"
+
+
+def said(server):
+    server.log.flush()
+    with open(server.log.name, encoding="utf-8") as lines:
+        return lines.read()
+
+
+def wait(what, seconds=10):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def ready(server, key):
+    return sorted(server.request("GET", "/v1/status", headers=key)[2]["routes"][0]["ready"])
+
+
+def ask(server, key, version=None):
+    """(status, body, headers) of one row."""
+    body = {"rows": [ROW]} if version is None else {"rows": [ROW], "options": {"version": version}}
+    status, headers, body = server.request("POST", PREDICT, body, key)
+    return status, body, headers
+
+
+def test_a_request_may_name_a_version_that_is_ready(tm, serve, home):
+    bits = {}
+    for version in (1, 2, 3):
+        tm.write("row.csv", ",".join(ROW) + "\n" + ",".join(map(str, ROW.values())) + "\n")
+        tm.ok("predict", f"churn@{version}", "row.csv", "-o", "out.csv")
+        header, line = (tm.folder / "out.csv").read_text(encoding="utf-8").splitlines()
+        bits[version] = float(dict(zip(header.split(","), line.split(",")))["probability"])
+    assert len(set(bits.values())) == 3
+    server = serve()
+    wait(lambda: ready(server, home) == [3])  # the challenger
+    assert server.request("POST", "/v1/models/churn:promote", {"version": 2}, home)[0] == 200
+    wait(lambda: ready(server, home) == [1, 3])  # what a rollback brings back, too
+    for version, arm in ((2, "champion"), (1, "named"), (3, "named")):
+        status, body, headers = ask(server, home, version)
+        assert (status, body["version"], body["arm"]) == (200, version, arm)
+        assert (headers["X-Tidemill-Version"], headers["X-Tidemill-Arm"]) == (str(version), arm)
+        assert body["predictions"][0]["probability"] == bits[version]
+        status, _, body = server.request("POST", f"{PREDICT}?version={version}", {"rows": [ROW]}, home)
+        assert status == 200 and body["predictions"][0]["probability"] == bits[version]
+        tensors = [{"name": name, "shape": [1], "datatype": "FP64" if isinstance(value, float) else "INT64" if isinstance(value, int) else "BYTES", "data": [value]}
+                   for name, value in ROW.items()]
+        status, headers, body = server.request("POST", f"/v2/models/churn/versions/{version}/infer", {"inputs": tensors}, home)
+        assert (status, body["model_version"], headers["X-Tidemill-Arm"]) == (200, str(version), arm)
+        assert next(o["data"] for o in body["outputs"] if o["name"] == "probability") == [bits[version]]
+        assert server.request("GET", f"/v2/models/churn/versions/{version}/ready", headers=home)[0] == 200
+    assert ask(server, home)[1]["version"] == 2
+    assert sorted(server.request("GET", "/v2/models/churn", headers=home)[2]["versions"]) == ["1", "2", "3"]
+    status, body, _ = ask(server, home, 4)
+    assert status == 404 and "version 2 is" in body["detail"] and "/v1/status" in body["hint"]
+    assert server.request("POST", "/v2/models/churn/versions/4/infer", {"inputs": tensors}, home)[0] == 404
+    metrics = server.request("GET", "/metrics", headers=home)[2].decode()
+    assert 'tidemill_predictions_total{route="churn",version="3",arm="named"} 3' in metrics
+    assert 'tidemill_predictions_total{route="churn",version="2",arm="champion"} 4' in metrics
+
+
+def test_a_move_that_does_not_fit_is_refused_with_numbers_and_the_old_goes_on(tm, serve, home):
+    largest = max(bundle_of(tm, v).stat().st_size for v in (1, 2, 3))
+    server = serve("--memory-limit", str(largest + largest // 4))
+    status, _, body = server.request("POST", "/v1/models/churn:promote", {"version": 2}, home)
+    assert status == 409 and "MiB beside the" in body["detail"] and "--memory-limit" in body["hint"], body
+    assert ask(server, home)[1]["version"] == 1 and ready(server, home) == []
+    assert tm.ok("model", "show", "churn", "--json").json["versions"][-1]["aliases"] == "champion"  # nothing was moved
+    # Another process moves it all the same: the server says why it does not follow, once.
+    tm.ok("model", "promote", "churn@2")
+    wait(lambda: "model.refused" in said(server))
+    assert ask(server, home)[1]["version"] == 1
+    tm.ok("model", "promote", "churn@3", "--force")
+    tm.ok("model", "rollback", "churn")
+    time.sleep(0.2)
+    assert said(server).count("model.refused") <= 3 and ask(server, home)[1]["version"] == 1
+    route = server.request("GET", "/v1/status", headers=home)[2]["routes"][0]
+    assert (route["version"], route["is_stale"]) == (1, True)
+    assert server.stop() == 0
+    for wrong in ("0", "-1", "much"):
+        result = tm("serve", "--memory-limit", wrong)
+        assert result.code == 2 and "takes a size" in result.err
+
+
+def test_several_models_share_the_limit(tm, serve, home):
+    tm.ok("train", "a.csv", "--target", "churned", "--name", "other", "--learner", "gbdt", "-q")
+    server = serve("--memory-limit", "1GiB")
+    wait(lambda: [r["ready"] for r in server.request("GET", "/v1/status", headers=home)[2]["routes"]] == [[3], []])
+    held = [r["bytes"] for r in server.request("GET", "/v1/status", headers=home)[2]["routes"]]
+    assert server.stop() == 0
+    # Room for both and a little: what is only kept goes first.
+    server = serve("--memory-limit", str(sum(held) + 1000))
+    time.sleep(0.1)
+    routes = server.request("GET", "/v1/status", headers=home)[2]["routes"]
+    assert [(r["version"], r["is_loaded"], r["ready"]) for r in routes] == [(1, True, []), (1, True, [])]
+    assert server.stop() == 0
+
+
+def test_a_version_that_answers_its_golden_rows_otherwise_is_not_served(tm, serve, home):
+    path = bundle_of(tm, 3)
+    data = bytearray(path.read_bytes())
+    n = struct.unpack_from("<I", data, 12)[0]
+    kind, _, start, size = struct.unpack_from("<IIQQ", data, 64 + 32 * (n - 1))
+    assert kind == 7
+    data[start + size - 8] ^= 1
+    path.unlink()
+    path.write_bytes(bundle_reader.mend(bytes(data)))
+    server = serve()
+    first = ask(server, home)
+    assert first[1]["version"] == 1
+    status, _, body = server.request("POST", "/v1/models/churn:promote", {"version": 3, "force": True}, home)
+    assert status == 500 and "golden row 16" not in str(body) and "golden row 16" in said(server)
+    assert ask(server, home)[1]["predictions"][0]["probability"] == first[1]["predictions"][0]["probability"]
+    tm.ok("model", "promote", "churn@3")
+    wait(lambda: "model.broken" in said(server))
+    assert ask(server, home)[1]["version"] == 1
+    assert server.request("POST", "/v1/models/churn:promote", {"version": 2}, home)[0] == 200
+    assert ask(server, home)[1]["version"] == 2
+
+
+def without_golden(data):
+    """The same bundle as releases before golden rows wrote it."""
+    n = struct.unpack_from("<I", data, 12)[0]
+    entries = [list(struct.unpack_from("<IIQQQ", data, 64 + 32 * i)) for i in range(n)]
+    assert entries[-1][0] == 7
+    first, end = (bundle_reader.aligned(64 + 32 * (n - 1)), entries[-1][2])
+    shift = entries[0][2] - first
+    out = bytearray(data[:64]) + bytearray(first - 64) + data[entries[0][2]:end]
+    struct.pack_into("<IQ", out, 12, n - 1, len(out))
+    for i, (kind, crc, start, size, zero) in enumerate(entries[:-1]):
+        struct.pack_into("<IIQQQ", out, 64 + 32 * i, kind, crc, start - shift, size, zero)
+    return bundle_reader.mend(bytes(out))
+
+
+def test_versions_without_golden_rows_are_served_and_swapped(tm, serve, home):
+    """As files of earlier releases are."""
+    for version in (1, 2):
+        path = bundle_of(tm, version)
+        data = without_golden(path.read_bytes())
+        path.unlink()
+        path.write_bytes(data)
+        read = bundle_reader.Bundle(data)
+        assert read.golden == [] and read.hash == path.stem
+    server = serve()
+    assert server.request("POST", "/v1/models/churn:promote", {"version": 2}, home)[0] == 200
+    assert ask(server, home)[1]["version"] == 2 and ask(server, home, 1)[1]["version"] == 1
