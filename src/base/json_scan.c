@@ -159,6 +159,8 @@ static bool check_scalar(checker *c) {
         return check_word(c, "false");
     case 'n':
         return check_word(c, "null");
+    case 'N': /* what Python's writer makes of a missing number */
+        return bad(c, "JSON has no NaN, write null");
     case '\0':
         return bad(c, "the document ends too early");
     default:

@@ -393,7 +393,7 @@ static void put_json(infer *v, uint32_t which, const char *id, const double *out
 static void put_tensor(infer *v, uint32_t which) {
     const tm_scoring *s = &v->s;
     tm_buf *out = &s->x->reply;
-    const uint64_t n = tm__decoder_counts(s->decoder).n_rows;
+    const uint64_t n = tm__score_counts(s).n_rows;
     const bool is_wide = which == 1 && s->n_outputs > 1;
     const size_t before = v->raw.len;
     char id[27];

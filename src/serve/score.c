@@ -240,6 +240,10 @@ bool tm__score_prepare(scoring *s, tm_arena *arena) {
     return s->outputs != NULL && s->contributions != NULL;
 }
 
+tm_decode_counts tm__score_counts(const tm_scoring *s) {
+    return s->split != NULL ? tm__split_counts(s->split) : tm__decoder_counts(s->decoder);
+}
+
 /* All rows are answered: end the reply and log. */
 static void finish(scoring *s) {
     tm_exchange *x = s->x;
@@ -252,8 +256,7 @@ static void finish(scoring *s) {
         return;
     }
     const uint64_t elapsed_ns = tm__mono_ns() - x->arrived_ns;
-    const tm_decode_counts counts =
-        s->split != NULL ? tm__split_counts(s->split) : tm__decoder_counts(s->decoder);
+    const tm_decode_counts counts = tm__score_counts(s);
     const tm_prom_answers answers = {
         .route = s->served->route,
         .version = s->served->version,

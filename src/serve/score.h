@@ -79,6 +79,8 @@ typedef struct tm_score_place {
 /** For forms that write at the end: the next answer; outputs [n_outputs] is filled. False behind
  * the last. */
 bool tm__score_answer(const tm_scoring *s, tm_score_place *place, char out_id[27], double *outputs);
+/** Rows that were read, and what of them, by one thread or by several. */
+tm_decode_counts tm__score_counts(const tm_scoring *s);
 /** The class that outputs name; 0 without classes. */
 uint32_t tm__score_chosen(const tm_scoring *s, const double *outputs);
 bool tm__score_has_classes(const tm_scoring *s);

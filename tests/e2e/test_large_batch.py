@@ -56,6 +56,15 @@ def test_answers_are_in_order_and_those_of_single_rows(server):
         assert status == 200 and value["predictions"][0]["prediction"] == many[i], i
 
 
+def test_tensors_of_a_large_batch_have_its_shape(server):
+    rows = [row(i) for i in range(5000)]
+    inputs = [{"name": c, "shape": [len(rows)], "datatype": kind, "data": [r[c] for r in rows]} for c, kind in (("x", "INT64"), ("c", "BYTES"))]
+    status, _, value = server.request("POST", "/v2/models/m/infer", {"inputs": inputs})
+    assert status == 200
+    for tensor in value["outputs"]:
+        assert tensor["shape"] == [len(rows)] and len(tensor["data"]) == len(rows), tensor["name"]
+
+
 def test_errors_of_a_large_batch_name_their_rows(server):
     rows = [row(i) for i in range(6000)]
     rows[4321]["x"] = "far"

@@ -72,6 +72,7 @@ static void bad_documents_are_refused_with_their_place(void **state) {
         {"{\"a\":1,\n\"a\":2}", TM_E_DATA, "a key appears twice in one object (line 2, column 1)"},
         {"[1] x", TM_E_DATA, "something follows the document (line 1, column 5)"},
         {"[secret]", TM_E_DATA, "not a JSON value (line 1, column 2)"},
+        {"[1, NaN]", TM_E_DATA, "JSON has no NaN, write null (line 1, column 5)"},
         {"[1,\n  1e999]", TM_E_DATA, "a number is too large or too long (line 2, column 3)"},
         {"\"\xC0\x80\"", TM_E_DATA, "not valid UTF-8"},
         {"\"\\u0000\"", TM_E_DATA, "a text holds a NUL"},
