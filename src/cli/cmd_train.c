@@ -18,6 +18,7 @@
 #include "cli/train_words.h"
 #include "loop/loop.h"
 #include "model/checkpoint.h"
+#include "source/intake.h"
 #include "source/source.h"
 #include "train/train.h"
 
@@ -57,13 +58,16 @@ static void training_done(training *t) {
     tm__cli_ctx_done(&t->ctx);
 }
 
-/* --name, else the file's name up to its first dot, else the target; only what a route may be
- * called. */
+/* --name, else the source's, else the file's up to its first dot, else the target; only what a
+ * route may be called. */
 static tm_status choose_name(training *t, tm_err *err) {
     const char *given = tm__cli_text(t->cli, "name");
     const char *path = tm__cli_arg(t->cli, "DATA");
     const char *base = given;
     size_t n = 0;
+    if (base == NULL && tm__cli_has(t->cli, "source")) {
+        base = tm__cli_text(t->cli, "source");
+    }
     if (base == NULL && path != NULL) {
         const char *slash = strrchr(path, '/');
         base = slash != NULL ? slash + 1 : path;
@@ -101,9 +105,11 @@ static tm_status choose_name(training *t, tm_err *err) {
 static tm_status describe_source(training *t, tm_err *err) {
     const char *path = tm__cli_arg(t->cli, "DATA");
     const char *sql = tm__cli_text(t->cli, "sql");
-    t->source = sql != NULL ? json_pack("{s:s}", "sql", sql)
-                            : json_pack("{s:s, s:b}", "path", path, "no_header",
-                                        tm__cli_flag(t->cli, "no-header"));
+    const char *name = tm__cli_text(t->cli, "source");
+    t->source = name != NULL  ? json_pack("{s:s}", "source", name)
+                : sql != NULL ? json_pack("{s:s}", "sql", sql)
+                              : json_pack("{s:s, s:b}", "path", path, "no_header",
+                                          tm__cli_flag(t->cli, "no-header"));
     return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }
 
@@ -148,14 +154,30 @@ static tm_status continue_options(training *t, tm_err *err) {
     return split != NULL ? tm__split_parse(split, &t->options.split, err) : TM_OK;
 }
 
+/* The rows to learn from: of a source, a file or a query. */
+static tm_status read_rows(training *t, tm_err *err) {
+    const char *name = tm__cli_text(t->cli, "source");
+    const char *path = tm__cli_arg(t->cli, "DATA");
+    const char *sql = tm__cli_text(t->cli, "sql");
+    const tm_schema *known = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL;
+    if (name == NULL) {
+        return tm__cli_read(t->cli, &t->ctx, path, sql, known, &t->table, err);
+    }
+    if (path != NULL || sql != NULL) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "both a source and a file or query are named");
+        tm_err_hint(err, "Give one of DATA, --sql and --source.");
+        return st;
+    }
+    return tm__intake_table(&t->ctx, t->place.home, name, &t->table, err);
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
     const char *test_sql = tm__cli_text(t->cli, "test-sql");
     tm__ctx_progress(&t->ctx, "read", 0, 0, NULL);
-    const tm_schema *known = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL;
-    TM_TRY(tm__cli_read(t->cli, &t->ctx, tm__cli_arg(t->cli, "DATA"), tm__cli_text(t->cli, "sql"),
-                        known, &t->table, err));
+    TM_TRY(read_rows(t, err));
     if (test != NULL || test_sql != NULL) {
         tm_schema schema;
         TM_TRY(tm__schema_from_table(t->table, &schema, err));

@@ -21,6 +21,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/loop_priv.h"
+#include "source/intake.h"
 
 #define TM_HELD_SHARE 5u /* one in five of the new rows */
 #define TM_HELD_MIN 200u /* and no less than this, or half of them */
@@ -280,6 +281,10 @@ static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table *
         .schema = tm__bundle_schema(in->bundle),
         .temp_dir = tm__home_temp(in->home),
     };
+    const char *name = tm__json_text(source, "source", NULL);
+    if (name != NULL) {
+        return tm__intake_table(ctx, in->home, name, out, err);
+    }
     if ((spec.path == NULL) == (spec.sql == NULL)) {
         const tm_status st = TM_FAIL(err, TM_E_REFUSED, "model '%s' has no source to learn from",
                                      in->champion->model);

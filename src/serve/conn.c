@@ -307,7 +307,8 @@ static tm_str asked_model(const tm_conn *conn, const tm_current *current) {
     if (match->endpoint == NULL) {
         return name;
     }
-    if (strchr(match->endpoint->path, '{') != NULL) {
+    if (strstr(match->endpoint->path, "{model}") != NULL ||
+        strstr(match->endpoint->path, "{route}") != NULL) {
         name = tm__str(match->params[0]);
     } else if (match->endpoint->permission == TM_PERMISSION_PREDICT) {
         name = conn->http.fields[TM_HTTP_ROUTE];
@@ -492,7 +493,7 @@ static void begin(tm_conn *conn) {
 static bool is_batch(const tm_exchange *x) {
     const tm_buf *body = &x->http->body;
     if (x->match.endpoint->permission != TM_PERMISSION_PREDICT) {
-        return false;
+        return x->match.endpoint->on_batch;
     }
     const bool explains = tm__http_query(x->http->query, "explain").ptr != NULL;
     return body->len > (explains ? BATCH_EXPLAIN_BYTES : BATCH_BYTES) || tm__unpack_is_needed(x);

@@ -26,6 +26,8 @@ void tm__handle_v2_model(tm_exchange *x);
 void tm__handle_v2_model_ready(tm_exchange *x);
 void tm__handle_v2_predict(tm_exchange *x);
 
+void tm__handle_rows(tm_exchange *x);
+
 void tm__handle_labels(tm_exchange *x);
 void tm__handle_models(tm_exchange *x);
 void tm__handle_model(tm_exchange *x);

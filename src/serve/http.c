@@ -41,6 +41,7 @@ static const char *const field_names[TM_HTTP_N_FIELDS] = {
     [TM_HTTP_TIMEOUT] = "x-request-timeout-ms",
     [TM_HTTP_ACCEPT] = "accept",
     [TM_HTTP_CONTENT_ENCODING] = "content-encoding",
+    [TM_HTTP_IDEMPOTENCY_KEY] = "idempotency-key",
     [TM_HTTP_HEADER_LENGTH] = "inference-header-content-length",
 };
 

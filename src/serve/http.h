@@ -37,6 +37,7 @@ typedef enum tm_http_field {
     TM_HTTP_TIMEOUT,
     TM_HTTP_ACCEPT,
     TM_HTTP_CONTENT_ENCODING,
+    TM_HTTP_IDEMPOTENCY_KEY,
     TM_HTTP_HEADER_LENGTH, /* of the JSON before tensors of bytes */
     TM_HTTP_N_FIELDS
 } tm_http_field;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exchanges wait in one list in the order they came; its threads take them, and help with work that
+ * one of them shares when no exchange waits. An exchange that its handler parked is not given back
+ * here: whoever it waits for does so.
+ */
 #include "serve/jobs.h"
 #include "serve/unpack.h"
 
@@ -100,14 +105,20 @@ static void job_main(void *arg) {
         const uint64_t bytes = size_of(conn);
         tm__json_reset();
         x->desk = self->desk;
+        self->desk->is_parked = false;
         if (start_ns > x->deadline_ns) {
             x->retry_after_s = 1;
             tm__problem_reply(x, 503, "deadline", "the time that the request gave was over", NULL);
         } else if (tm__unpack_body(x)) {
             x->match.endpoint->handle(x);
         }
-        learn(self->jobs, bytes, tm__mono_ns() - start_ns + x->helped_ns);
-        tm__worker_answered(conn);
+        /* A parked exchange may be answered, and gone, already. */
+        const bool is_parked = self->desk->is_parked;
+        const uint64_t helped_ns = is_parked ? 0 : x->helped_ns;
+        learn(self->jobs, bytes, tm__mono_ns() - start_ns + helped_ns);
+        if (!is_parked) {
+            tm__worker_answered(conn);
+        }
     }
 }
 

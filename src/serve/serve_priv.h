@@ -18,6 +18,7 @@
 #include "registry/registry.h"
 #include "serve/http.h"
 #include "serve/serve.h"
+#include "source/intake.h"
 
 #define TM_REQUEST_ID_TEXT 65 /* with NUL */
 #define TM_ERRORS_MAX 16u     /* named in one problem document */
@@ -59,6 +60,7 @@ typedef struct tm_endpoint {
     void (*handle)(tm_exchange *x);
     bool is_scoped; /* it holds what the body names to the models of the key itself */
     bool on_desk;   /* may wait for a disk: runs on the desk's thread, not on a worker */
+    bool on_batch;  /* its body is work, and it waits for others: runs on a batch thread */
     unsigned media; /* kinds of bodies that it takes; 0: none */
     tm_error_shape errors;
     bool is_general;      /* says nothing of models */
@@ -235,6 +237,8 @@ typedef struct tm_desk {
     tm_registry *registry; /* the desk's only; NULL elsewhere */
     struct tm_jobs *crew;  /* threads that help with a large batch; NULL: none do */
     tm_monitor *monitor;   /* answers: any thread; the rest: the desk */
+    tm_intake *intake;     /* any thread */
+    bool is_parked;        /* the exchange just handled is answered later, by another thread */
     /* The desk's only: serve what the registry says now, before this request is answered. */
     void (*refresh)(void *arg);
     /* Make a version ready before the registry is told to move to it: what cannot be served is

@@ -75,6 +75,7 @@ struct tm_server {
     _Atomic bool is_stopping;
 
     tm_monitor *monitor;
+    tm_intake *intake;
     tm_registry *watch_registry;
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *retired;
@@ -467,8 +468,13 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     TM_TRY(tm__registry_open(server->home, &server->watch_registry, err));
     TM_TRY(tm__registry_open(server->home, &the_desk(server)->registry, err));
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
+    server->intake = tm__intake_create(server->home);
+    if (server->intake == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
     for (uint32_t i = 0; i < server->n_desks; i++) {
         server->desks[i].monitor = server->monitor;
+        server->desks[i].intake = server->intake;
     }
     char *temp = tm__mem_strdup(tm__home_temp(server->home));
     if (temp != NULL && tm__fs_info(temp).kind == TM_PATH_DIR) {
@@ -628,6 +634,7 @@ static void join_threads(tm_server *server) {
     }
     tm__jobs_free(server->batch_jobs);
     tm__jobs_free(server->desk_jobs);
+    tm__intake_close(server->intake); /* answers pushes that wait for the disk */
     tm__thread_join(server->watch_thread);
     tm__thread_join(server->tick_thread);
 }

@@ -63,10 +63,12 @@ class Tidemill:
 class Server:
     """A running `tidemill serve` (or run) of a folder, on a free port of loopback."""
 
-    def __init__(self, tm, *words, command="serve"):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+    def __init__(self, tm, *words, command="serve", port=None):
+        if port is None:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+        self.port = port
         self.address = f"127.0.0.1:{self.port}"
         self.log = open(tm.folder / f"server-{self.port}.log", "w+", encoding="utf-8")
         self.process = tm.popen([str(tm.program), command, "--listen", self.address, *words], cwd=tm.folder, env=tm.env,

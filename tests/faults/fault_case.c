@@ -22,6 +22,7 @@
 #include "registry/registry.h"
 #include "serve/handle.h"
 #include "serve/serve.h"
+#include "source/intake.h"
 
 #define DEADLINE_MS 20000
 #define V2_BODY                                                                                    \
@@ -128,6 +129,24 @@ const fault_case fault_cases[] = {
     {"key ls", "keyed", {"key", "ls", "--json"}, .want = 0},
     {"key rotate", "keyed", {"key", "rotate", "KEYID"}, .says = "is made", .want = 0},
     {"key revoke", "keyed", {"key", "revoke", "KEYID"}, .says = "is revoked", .want = 0},
+    {"data add",
+     "full",
+     {"data", "add", "orders", "--push", "--key", "id"},
+     .says = "is added",
+     .want = 0},
+    {"data add files",
+     "full",
+     {"data", "add", "rows", "--files", "data.csv", "--json"},
+     .says = "is added",
+     .want = 0},
+    {"data ls", "keyed", {"data", "ls", "--json"}, .want = 0},
+    {"data show", "keyed", {"data", "show", "pushed", "--quarantine", "9"}, .want = 0},
+    {"data snapshot", "keyed", {"data", "snapshot", "pushed", "--threads", "1"}, .want = 0},
+    {"data compact",
+     "keyed",
+     {"data", "compact", "--threads", "1", "--json"},
+     .says = "are in segments",
+     .want = 0},
     {"data profile", "full", {"data", "profile", "data.csv", "--json"}, .want = 0},
     {"data check", "full", {"data", "check", "made", "new.csv", "--json"}, .want = 0},
     {"backup", "full", {"backup", "copy.tar.zst"}, .want = 0},
@@ -186,6 +205,8 @@ const fault_case fault_cases[] = {
      .body = "{\"labels\":[{\"model\":\"made\",\"entity\":\"r1\",\"time\":\"2024-01-01\","
              "\"label\":\"yes\"}]}",
      .want = 200},
+    {"http rows", "keyed", .method = "POST", .target = "/v1/sources/pushed/rows",
+     .body = "{\"rows\":[{\"id\":\"r1\",\"x\":0.5},{\"id\":\"r9\",\"new\":1},7]}", .want = 200},
     {"http promote", "keyed", .method = "POST", .target = "/v1/models/made:promote",
      .body = "{\"version\":2,\"reason\":\"trial\"}", .want = 200},
     {"http rollback", "moved", .method = "POST", .target = "/v1/models/made:rollback",
@@ -575,6 +596,22 @@ static void make_hot(const char *folder) {
          "hot");
 }
 
+/* Rows r0 to r4 of the source "pushed", and one in quarantine. */
+static void push_rows(const char *folder) {
+    tm_home *home = NULL;
+    tm_err err = {0};
+    tm_push_result result = {0};
+    char body[] = "id,x\nr0,1\nr1,2\nr2,\nr3,4\nr4,5\n,6\n";
+    const tm_push push = {
+        .source = "pushed", .form = TM_PUSH_CSV, .data = body, .len = sizeof(body) - 1};
+    must(tm__home_open(path_of(folder, ".tidemill"), false, &home, &err) == TM_OK, err.message);
+    tm_intake *intake = tm__intake_create(home);
+    must(intake != NULL && tm__intake_push_wait(intake, &push, &result, &err) == TM_OK,
+         err.message);
+    tm__intake_close(intake);
+    tm__home_close(home);
+}
+
 /* Models of other libraries: a split by x at 2, and one by c. */
 static const char lightgbm_text[] =
     "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=1\n"
@@ -594,6 +631,7 @@ static const char xgboost_text[] =
 void fault_templates(const char *root) {
     static const char *const create[] = {"key", "create", "--role", "admin", "--json", NULL};
     static const char *const promote[] = {"model", "promote", "made@2", NULL};
+    static const char *const pushed[] = {"data", "add", "pushed", "--push", "--key", "id", NULL};
     char from[1024], to[1024];
     (void)snprintf(from, sizeof(from), "%s/empty", root);
     must(mkdir(from, 0700) == 0, from);
@@ -619,6 +657,8 @@ void fault_templates(const char *root) {
     (void)snprintf(to, sizeof(to), "%s/keyed", root);
     fault_copy(from, to);
     run_plain(to, create, "created");
+    run_plain(to, pushed, "pushed");
+    push_rows(to);
     char *text = fault_read(path_of(to, "created"));
     json_error_t e;
     json_t *made = json_loads(text, 0, &e);

@@ -222,8 +222,8 @@ static bool ends_with(const char *name, const char *end) {
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-/* A model file is named by the hash of its bytes; a snapshot by that of its values, so only its
- * ends are looked at. */
+/* A model file is named by the hash of its bytes; a snapshot or segment by that of its values, so
+ * only its ends are looked at. */
 static void look_at_artifact(fault_state *out, const char *path, const char *name, size_t len,
                              const char *bytes) {
     char text[TM_HASH_TEXT] = "";
@@ -260,7 +260,8 @@ static void look_at_file(fault_state *out, const char *path, const char *name, c
     struct stat info;
     must(stat(path, &info) == 0, path);
     char *bytes = fault_read(path);
-    if (strcmp(below, "bundles") == 0 || strcmp(below, "snapshots") == 0) {
+    if (strcmp(below, "bundles") == 0 || strcmp(below, "snapshots") == 0 ||
+        strstr(path, "/segments/") != NULL) {
         look_at_artifact(out, path, name, (size_t)info.st_size, bytes);
     } else if (strcmp(name, "keys.secret") == 0) { /* counts once meta.db refers to it */
         if (info.st_size != 65 || strspn(bytes, "0123456789abcdef") != 64) {

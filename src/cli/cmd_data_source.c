@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sources: `data add`, `ls`, `show`, `snapshot` and `compact`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "cli/train_words.h"
+#include "source/intake.h"
+#include "source/source.h"
+
+static void print_json(tm_cli *cli, const char *schema, json_t *object) {
+    json_t *result = json_pack("{s:s}", "schema", schema);
+    if (result != NULL && json_object_update(result, object) != 0) {
+        json_decref(result);
+        result = NULL;
+    }
+    tm__cli_print_json(cli, result);
+    json_decref(result);
+}
+
+static const char *count_text(const json_t *source, const char *name, char out[32]) {
+    return tm__count_text(tm__json_i64(source, name, 0), out);
+}
+
+/* "12 s", "3 min", "5 h", "2 d", or "-". */
+static const char *age_text(const json_t *source, char *out, size_t size) {
+    const json_t *lag = json_object_get(source, "lag_seconds");
+    const double s = json_number_value(lag);
+    if (!json_is_number(lag)) {
+        (void)snprintf(out, size, "-");
+    } else if (s < 120) {
+        (void)snprintf(out, size, "%.0f s", s);
+    } else if (s < 7200) {
+        (void)snprintf(out, size, "%.0f min", s / 60);
+    } else if (s < 172800) {
+        (void)snprintf(out, size, "%.0f h", s / 3600);
+    } else {
+        (void)snprintf(out, size, "%.0f d", s / 86400);
+    }
+    return out;
+}
+
+/* ---- add ---- */
+
+static tm_status read_add(tm_cli *cli, tm_intake_add *add, tm_source_spec *spec, tm_err *err) {
+    const char *files = tm__cli_text(cli, "files");
+    const char *sql = tm__cli_text(cli, "sql");
+    const char *like = tm__cli_text(cli, "like");
+    const bool is_push = tm__cli_flag(cli, "push");
+    if ((files != NULL) + (sql != NULL) + (is_push ? 1 : 0) != 1) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "a source is one of pushes, files and a query");
+        tm_err_hint(err, "Give one of --push, --files GLOB and --sql QUERY.");
+        return st;
+    }
+    if (like != NULL && !is_push) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "--like is for pushes");
+        tm_err_hint(err, "Files and queries bring their columns.");
+        return st;
+    }
+    *add = (tm_intake_add){
+        .name = tm__cli_arg(cli, "NAME"),
+        .kind = is_push         ? TM_INTAKE_PUSH
+                : files != NULL ? TM_INTAKE_FILES
+                                : TM_INTAKE_SQL,
+        .from = files != NULL ? files : sql,
+    };
+    add->keys = tm__cli_list(cli, "key", &add->n_keys);
+    *spec = (tm_source_spec){.path = files != NULL ? files : like,
+                             .sql = sql,
+                             .no_header = tm__cli_flag(cli, "no-header")};
+    return TM_OK;
+}
+
+tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
+    tm_ctx ctx = {0};
+    tm_place place = {0};
+    tm_intake_add add = {0};
+    tm_source_spec spec = {0};
+    json_t *source = NULL;
+    tm_status st = read_add(cli, &add, &spec, err);
+    if (st == TM_OK) {
+        st = tm__cli_ctx_init(cli, 0, &ctx, err);
+    }
+    if (st == TM_OK) {
+        st = tm__place_open(cli, true, &place, err);
+    }
+    if (st == TM_OK && (spec.path != NULL || spec.sql != NULL)) {
+        st = tm__source_read(&ctx, &spec, &add.rows, err);
+    }
+    if (st == TM_OK) {
+        st = tm__intake_add(&ctx, place.home, &add, err);
+    }
+    if (st == TM_OK) {
+        tm__cli_did(cli, "source '%s' is added", add.name);
+        st = tm__intake_show(place.home, add.name, &source, err);
+    }
+    if (st == TM_OK && cli->json) {
+        print_json(cli, "tidemill.data.add/1", source);
+    } else if (st == TM_OK) {
+        char rows[32];
+        tm__cli_print(cli, "source '%s' is added: %s rows, %u columns\n", add.name,
+                      count_text(source, "rows", rows),
+                      (unsigned)json_array_size(json_object_get(source, "columns")));
+        if (add.kind == TM_INTAKE_PUSH) {
+            tm__cli_print(cli, "push rows to POST /v1/sources/%s/rows of 'tidemill serve'\n",
+                          add.name);
+        }
+    }
+    json_decref(source);
+    tm__table_unref(add.rows);
+    tm__place_close(&place);
+    tm__cli_ctx_done(&ctx);
+    return st;
+}
+
+/* ---- ls and show ---- */
+
+tm_status cmd_data_ls(tm_cli *cli, tm_err *err) {
+    const char *titles[] = {"source", "kind", "rows", "duplicates", "quarantined", "newest row"};
+    tm_home *home = NULL;
+    json_t *list = NULL;
+    TM_TRY(tm__home_open(cli->home, false, &home, err));
+    const tm_status st = tm__intake_list(home, &list, err);
+    tm__home_close(home);
+    TM_TRY(st);
+    if (cli->json) {
+        json_t *result = json_pack("{s:s, s:O}", "schema", "tidemill.data.ls/1", "sources", list);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    }
+    tm_cli_table out;
+    size_t i = 0;
+    const json_t *source = NULL;
+    tm__cli_table_init(&out, 6, titles);
+    json_array_foreach(list, i, source) {
+        char text[32];
+        tm__cli_cell(&out, "%s", tm__json_text(source, "source", ""));
+        tm__cli_cell(&out, "%s", tm__json_text(source, "kind", ""));
+        tm__cli_cell(&out, "%s", count_text(source, "rows", text));
+        tm__cli_cell(&out, "%s", count_text(source, "duplicates", text));
+        tm__cli_cell(&out, "%s", count_text(source, "quarantined", text));
+        tm__cli_cell(&out, "%s", age_text(source, text, sizeof(text)));
+    }
+    if (json_array_size(list) == 0) {
+        tm__cli_print(cli, "there is no source yet; 'tidemill data add' makes one\n");
+    } else {
+        tm__cli_table_print(cli, &out);
+    }
+    tm__buf_done(&out.text);
+    json_decref(list);
+    return TM_OK;
+}
+
+static void show_columns(tm_cli *cli, const json_t *source) {
+    const char *titles[] = {"column", "type"};
+    tm_cli_table out;
+    size_t i = 0;
+    const json_t *column = NULL;
+    tm__cli_table_init(&out, 2, titles);
+    json_array_foreach(json_object_get(source, "columns"), i, column) {
+        tm__cli_cell(&out, "%s", tm__json_text(column, "name", ""));
+        tm__cli_cell(&out, "%s", tm__json_text(column, "type", ""));
+    }
+    tm__cli_table_print(cli, &out);
+}
+
+static void show_bad(tm_cli *cli, const json_t *bad, bool with_bytes) {
+    const char *column = tm__json_text(bad, "column", "");
+    const char *bytes = tm__json_text(bad, "bytes", NULL);
+    tm__cli_print(cli, "%lld: %s, row %lld%s%s: %s: %s\n",
+                  (long long)tm__json_i64(bad, "number", 0), tm__json_text(bad, "at", ""),
+                  (long long)tm__json_i64(bad, "row", 0), column[0] == '\0' ? "" : ", column ",
+                  column, tm__json_text(bad, "reason", ""), tm__json_text(bad, "detail", ""));
+    if (with_bytes && bytes != NULL) {
+        tm__cli_print(cli, "    %.200s\n", bytes);
+    }
+}
+
+static void show_source(tm_cli *cli, const json_t *source, const json_t *quarantine) {
+    char rows[32], text[32];
+    const json_t *bad = json_object_get(source, "last_error");
+    tm__cli_print(cli, "%s rows, %s pending, in %lld segments; ", count_text(source, "rows", rows),
+                  count_text(source, "pending", text),
+                  (long long)tm__json_i64(source, "segments", 0));
+    tm__cli_print(cli, "%s duplicates, %s quarantined; ", count_text(source, "duplicates", rows),
+                  count_text(source, "quarantined", text));
+    tm__cli_print(cli, "newest row %s%s\n\n", age_text(source, text, sizeof(text)),
+                  text[0] == '-' ? "" : " ago");
+    show_columns(cli, source);
+    size_t i = 0;
+    const json_t *item = NULL;
+    if (quarantine == NULL && json_is_object(bad)) {
+        tm__cli_print(cli, "\nlast bad row:\n");
+        show_bad(cli, bad, false);
+    } else if (quarantine != NULL) {
+        tm__cli_print(cli, "\nquarantine:\n");
+    }
+    json_array_foreach(quarantine, i, item) {
+        show_bad(cli, item, true);
+    }
+}
+
+tm_status cmd_data_show(tm_cli *cli, tm_err *err) {
+    tm_home *home = NULL;
+    json_t *source = NULL, *quarantine = NULL;
+    const char *name = tm__cli_arg(cli, "NAME");
+    TM_TRY(tm__home_open(cli->home, false, &home, err));
+    tm_status st = tm__intake_show(home, name, &source, err);
+    if (st == TM_OK && tm__cli_has(cli, "quarantine")) {
+        st = tm__intake_quarantine(home, name, tm__cli_i64(cli, "after"),
+                                   (uint32_t)tm__cli_i64(cli, "quarantine"), &quarantine, err);
+    }
+    if (st == TM_OK && quarantine != NULL) {
+        json_object_set(source, "quarantine", quarantine);
+    }
+    if (st == TM_OK && cli->json) {
+        print_json(cli, "tidemill.data.show/1", source);
+    } else if (st == TM_OK) {
+        show_source(cli, source, quarantine);
+    }
+    json_decref(quarantine);
+    json_decref(source);
+    tm__home_close(home);
+    return st;
+}
+
+/* ---- snapshot and compact ---- */
+
+tm_status cmd_data_snapshot(tm_cli *cli, tm_err *err) {
+    tm_ctx ctx = {0};
+    tm_home *home = NULL;
+    tm_table *table = NULL;
+    tm_hash hash = {0};
+    const char *name = tm__cli_arg(cli, "NAME");
+    tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
+    if (st == TM_OK) {
+        st = tm__home_open(cli->home, false, &home, err);
+    }
+    if (st == TM_OK) {
+        st = tm__intake_table(&ctx, home, name, &table, err);
+    }
+    if (st == TM_OK) {
+        st = tm__snapshot_save(&ctx, tm__home_snapshots(home), table, &hash, err);
+    }
+    if (st == TM_OK) {
+        char text[TM_HASH_TEXT];
+        tm__hash_to_text(&hash, text);
+        const uint64_t n = tm__table_rows(table);
+        if (cli->json) {
+            json_t *result =
+                json_pack("{s:s, s:s, s:s, s:I, s:o}", "schema", "tidemill.data.snapshot/1",
+                          "source", name, "snapshot", text, "rows", (json_int_t)n, "path",
+                          json_sprintf("%s/%s.parquet", tm__home_snapshots(home), text));
+            tm__cli_print_json(cli, result);
+            json_decref(result);
+        } else {
+            tm__cli_print(cli, "%s/%s.parquet\n", tm__home_snapshots(home), text);
+        }
+    }
+    tm__table_unref(table);
+    tm__home_close(home);
+    tm__cli_ctx_done(&ctx);
+    return st;
+}
+
+static tm_status compact_all(tm_cli *cli, tm_ctx *ctx, const tm_home *home, json_t *done,
+                             tm_err *err) {
+    const uint64_t n_min = (uint64_t)tm__cli_i64(cli, "min-rows");
+    const char *name = tm__cli_arg(cli, "NAME");
+    json_t *list = NULL;
+    size_t i = 0;
+    const json_t *source = NULL;
+    TM_TRY(tm__intake_list(home, &list, err));
+    if (name != NULL) {
+        json_array_clear(list);
+        json_array_append_new(list, json_pack("{s:s}", "source", name));
+    }
+    tm_status st = TM_OK;
+    json_array_foreach(list, i, source) {
+        const char *one = tm__json_text(source, "source", "");
+        uint64_t n_rows = 0;
+        st = tm__intake_compact(ctx, home, one, n_min, &n_rows, err);
+        if (st != TM_OK) {
+            break;
+        }
+        if (n_rows > 0) {
+            tm__cli_did(cli, "%llu rows of '%s' are in segments", (unsigned long long)n_rows, one);
+        }
+        tm__cli_print(cli, "%s: %llu rows\n", one, (unsigned long long)n_rows);
+        json_array_append_new(done,
+                              json_pack("{s:s, s:I}", "source", one, "rows", (json_int_t)n_rows));
+    }
+    json_decref(list);
+    return st;
+}
+
+tm_status cmd_data_compact(tm_cli *cli, tm_err *err) {
+    tm_ctx ctx = {0};
+    tm_home *home = NULL;
+    json_t *done = json_array();
+    tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
+    if (st == TM_OK) {
+        st = tm__home_open(cli->home, false, &home, err);
+    }
+    if (st == TM_OK) {
+        st = compact_all(cli, &ctx, home, done, err);
+    }
+    if (st == TM_OK && cli->json) {
+        json_t *result =
+            json_pack("{s:s, s:O}", "schema", "tidemill.data.compact/1", "sources", done);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    }
+    json_decref(done);
+    tm__home_close(home);
+    tm__cli_ctx_done(&ctx);
+    return st;
+}

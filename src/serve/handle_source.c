@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows that are pushed to a source: read on a batch thread, answered by the writer of intake.db
+ * when they are durable. */
+#include <stddef.h>
+#include <string.h>
+
+#include "serve/conn.h"
+#include "serve/handle.h"
+#include "serve/worker.h"
+
+static void reply_result(tm_exchange *x, const tm_push_result *result) {
+    if (result->status != TM_OK) {
+        x->retry_after_s = result->status == TM_E_UNAVAILABLE ? 1 : 0;
+        tm__problem_from_err(x, &result->err);
+        return;
+    }
+    /* The rows are stored: the reply has its room already. */
+    x->status = 200;
+    x->content_type = "application/json";
+    tm__buf_printf(&x->reply, "{\"accepted\":%llu,\"duplicates\":%llu,\"quarantined\":%llu}",
+                   (unsigned long long)result->accepted, (unsigned long long)result->duplicates,
+                   (unsigned long long)result->quarantined);
+}
+
+/* On the writer's thread. The desk of the exchange may serve another one by now. */
+static void push_done(void *arg, const tm_push_result *result) {
+    tm_exchange *x = arg;
+    reply_result(x, result);
+    tm__worker_answered((tm_conn *)(void *)((char *)x - offsetof(tm_conn, x)));
+}
+
+void tm__handle_rows(tm_exchange *x) {
+    tm_buf *body = &x->http->body;
+    tm_err err = {0};
+    if (body->len == 0) {
+        tm__problem_reply(x, 400, "bad-request", "the body is empty", "Send at least one row.");
+        return;
+    }
+    const tm_push push = {
+        .source = x->match.params[0],
+        .form = x->media == TM_MEDIA_CSV     ? TM_PUSH_CSV
+                : x->media == TM_MEDIA_LINES ? TM_PUSH_LINES
+                                             : TM_PUSH_JSON,
+        .data = (char *)body->data,
+        .len = body->len,
+        .key = x->http->fields[TM_HTTP_IDEMPOTENCY_KEY],
+        .n_rows_max = x->limits->rows_max,
+        .done = push_done,
+        .arg = x,
+    };
+    tm_desk *const desk = x->desk;
+    desk->is_parked = true;
+    if (tm__intake_push(desk->intake, &push, &err) != TM_OK) {
+        desk->is_parked = false;
+        x->retry_after_s = err.status == TM_E_UNAVAILABLE ? 1 : 0;
+        tm__problem_from_err(x, &err);
+    }
+}

@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pushes and the writer of intake.db.
+ *
+ *   any thread ── body ──> rows, keys ── ticket ──> queue ──> writer's thread: one transaction
+ *                          (all the work)                       ├─ done() of each ticket
+ *                                                               └─ keys to runs, runs merged
+ *
+ * 1. One thread writes: it takes every ticket that waits, so that many pushes share one sync.
+ *    Meanwhile the next ones gather. A ticket is done after the commit, or failed.
+ * 2. A source's columns change under the lock, and only from what they were when the rows were
+ *    read; else the rows are read again. A ticket brings the columns that its rows were written
+ *    with, and the writer stores those that the file lacks in the same transaction.
+ * 3. The set of keys is the writer's. It has the keys of a group before its commit; when that fails
+ *    the set is dropped and loaded anew from the file.
+ * 4. A full disk or a busy file fails the pushes of one group. Any other failure, such as a failed
+ *    sync, ends writing until a restart: nothing is acknowledged that may be lost.
+ */
+#include "source/intake.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "source/intake_priv.h"
+
+#define QUEUE_BYTES_MAX ((uint64_t)512 << 20) /* of rows that wait for the disk */
+#define PUSHES_KEPT_US (INT64_C(7) * 86400 * 1000000)
+#define PUSHES_LOOK_US (INT64_C(3600) * 1000000)
+#define IDEMPOTENCY_KEY_MAX 256u
+
+/* Runs being merged beside the writer. */
+typedef struct merging {
+    tm_key_merge merge;
+    tm_key_run *run; /* the result */
+    tm_status status;
+    _Atomic bool is_done;
+    tm_thread *thread; /* NULL: none */
+} merging;
+
+/* A source as this process knows it. */
+typedef struct intake_source {
+    struct intake_source *next;
+    int64_t id;
+    char name[TM_MAX_NAME + 1];
+    tm_intake_columns *columns; /* newest; under the lock */
+    /* The writer's: */
+    uint32_t version_saved, version_group; /* of columns, in the file and with this group */
+    bool is_keyed, is_touched;
+    char *keys_dir;
+    tm_key_set *keys; /* NULL: not loaded */
+    merging merging;
+} intake_source;
+
+typedef struct ticket {
+    struct ticket *next;
+    intake_source *source;
+    tm_rows rows;
+    char *key; /* NULL: none */
+    size_t key_len;
+    tm_hash body;
+    size_t bytes;
+    void (*done)(void *arg, const tm_push_result *result);
+    void *arg;
+    tm_push_result result;
+} ticket;
+
+struct tm_intake {
+    const tm_home *home;
+    tm_mutex *open_mutex; /* over opening, and over reader */
+    tm_db *reader;
+    tm_file *lock;
+    tm_db *writer; /* of the writer's thread once it runs */
+
+    tm_mutex *mutex; /* over what follows */
+    tm_cond *wake;
+    tm_thread *thread;
+    intake_source *sources;
+    ticket *first, *last;
+    uint64_t queued_bytes;
+    bool must_stop, is_broken;
+    int64_t pushes_looked_us; /* the writer's */
+};
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+/* ---- Keys ---- */
+
+static void merge_main(void *arg) {
+    merging *m = arg;
+    m->status = tm__key_merge_run(&m->merge, &m->run, NULL);
+    atomic_store(&m->is_done, true);
+}
+
+static void merge_end(merging *m) {
+    tm__thread_join(m->thread);
+    m->thread = NULL;
+}
+
+static void drop_keys(intake_source *source) {
+    if (source->merging.thread != NULL) {
+        merge_end(&source->merging);
+        tm__key_run_close(source->merging.run);
+        source->merging.run = NULL;
+    }
+    tm__key_set_free(source->keys);
+    source->keys = NULL;
+}
+
+static tm_status load_keys(tm_intake *intake, intake_source *source, tm_err *err) {
+    if (!source->is_keyed || source->keys != NULL) {
+        return TM_OK;
+    }
+    source->keys = tm__key_set_create(source->keys_dir, 0);
+    if (source->keys == NULL) {
+        return no_memory(err);
+    }
+    const tm_status st =
+        tm__intake_db_load_keys(intake->writer, source->id, source->keys_dir, source->keys, err);
+    if (st != TM_OK) {
+        drop_keys(source);
+    }
+    return st;
+}
+
+static tm_status store_run(tm_intake *intake, const intake_source *source, const tm_key_run *run,
+                           const tm_key_merge *merged) {
+    const tm_key_run_info info = tm__key_run_info(run);
+    TM_TRY(tm__db_begin(intake->writer, NULL));
+    const tm_status st =
+        tm__intake_db_add_run_locked(intake->writer, source->id, &info, merged, NULL);
+    if (st != TM_OK) {
+        tm__db_rollback(intake->writer);
+        return st;
+    }
+    return tm__db_commit(intake->writer, NULL);
+}
+
+/* Recent keys to a run. What fails is tried again with the next group; the set is right meanwhile,
+ * or dropped. */
+static void keys_to_run(tm_intake *intake, intake_source *source) {
+    tm_key_run *run = NULL;
+    if (tm__key_set_save(source->keys, &run, NULL) != TM_OK) {
+        return;
+    }
+    if (store_run(intake, source, run, NULL) != TM_OK) {
+        tm__key_run_close(run);
+        return;
+    }
+    tm__key_set_forget(source->keys);
+    if (tm__key_set_give(source->keys, run, NULL) != TM_OK) {
+        drop_keys(source);
+    }
+}
+
+static void merge_finish(tm_intake *intake, intake_source *source) {
+    merging *m = &source->merging;
+    merge_end(m);
+    tm_key_run *run = m->run;
+    m->run = NULL;
+    if (m->status != TM_OK) {
+        return;
+    }
+    if (store_run(intake, source, run, &m->merge) != TM_OK) {
+        tm__key_run_close(run);
+    } else if (tm__key_set_replace(source->keys, &m->merge, run, NULL) != TM_OK) {
+        drop_keys(source);
+    }
+}
+
+static void tend_keys(tm_intake *intake, intake_source *source) {
+    merging *m = &source->merging;
+    if (source->keys != NULL && tm__key_set_is_full(source->keys)) {
+        keys_to_run(intake, source);
+    }
+    if (m->thread != NULL && atomic_load(&m->is_done)) {
+        merge_finish(intake, source);
+    }
+    if (source->keys != NULL && m->thread == NULL &&
+        tm__key_set_merge_due(source->keys, &m->merge)) {
+        m->run = NULL;
+        atomic_store(&m->is_done, false);
+        m->thread = tm__thread_create(merge_main, m, "key-merge"); /* NULL: later */
+    }
+}
+
+/* ---- One transaction ---- */
+
+/* Keep the rows whose keys are new. */
+static tm_status drop_duplicates(intake_source *source, tm_rows *rows, uint64_t *out_n,
+                                 tm_err *err) {
+    uint64_t n = 0;
+    size_t start = TM_BATCH_HEAD, to = TM_BATCH_HEAD;
+    bool has_failed = false;
+    for (uint64_t i = 0; i < rows->n_rows; i++) {
+        const size_t len = rows->ends[i] - start;
+        if (tm__key_set_add(source->keys, rows->keys[i], &has_failed)) {
+            if (to != start) {
+                memmove(rows->batch.data + to, rows->batch.data + start, len);
+            }
+            rows->keys[n++] = rows->keys[i];
+            to += len;
+        }
+        start += len;
+    }
+    if (has_failed) {
+        return no_memory(err);
+    }
+    *out_n = rows->n_rows - n;
+    rows->n_rows = n;
+    rows->batch.len = to;
+    return TM_OK;
+}
+
+static tm_status rows_write_locked(tm_intake *intake, ticket *t, tm_err *err) {
+    tm_rows *rows = &t->rows;
+    intake_source *source = t->source;
+    if (rows->columns->version > source->version_group) {
+        TM_TRY(tm__intake_db_add_columns_locked(intake->writer, source->id, rows->columns, err));
+        source->version_group = rows->columns->version;
+    }
+    if (source->is_keyed) {
+        TM_TRY(drop_duplicates(source, rows, &t->result.duplicates, err));
+    }
+    if (rows->n_rows > 0) {
+        tm__batch_seal(&rows->batch, (uint32_t)rows->n_rows);
+        TM_TRY(tm__intake_db_add_batch_locked(
+            intake->writer, source->id, rows->n_rows,
+            (tm_str){(const char *)rows->batch.data, rows->batch.len}, err));
+    }
+    if (rows->n_rows > 0 && source->is_keyed) {
+        TM_TRY(tm__intake_db_add_keys_locked(intake->writer, source->id, rows->keys, rows->n_rows,
+                                             err));
+    }
+    t->result.accepted = rows->n_rows;
+    t->result.quarantined = rows->n_bad;
+    const tm_source_row by = {.n_accepted = rows->n_rows,
+                              .n_duplicates = t->result.duplicates,
+                              .n_quarantined = rows->n_bad,
+                              .n_coerced = rows->n_coerced,
+                              .n_incomplete = rows->n_incomplete,
+                              .last_us = rows->n_rows > 0 ? tm__now_us() : 0};
+    TM_TRY(tm__intake_db_count_locked(intake->writer, source->id, &by, err));
+    return tm__intake_db_add_bad_locked(intake->writer, source->id, t->key != NULL ? t->key : "",
+                                        rows, err);
+}
+
+static tm_status ticket_write_locked(tm_intake *intake, ticket *t, tm_err *err) {
+    const tm_str key = {t->key, t->key_len};
+    t->source->is_touched = true;
+    const tm_status loaded = load_keys(intake, t->source, err);
+    if (loaded != TM_OK) { /* other sources go on */
+        t->result = (tm_push_result){.status = loaded, .err = *err};
+        return TM_OK;
+    }
+    if (t->key != NULL) {
+        bool is_found = false;
+        const tm_status st = tm__intake_db_find_push(intake->writer, t->source->id, key, &t->body,
+                                                     &t->result, &is_found, err);
+        if (is_found && st == TM_E_CONFLICT) {
+            t->result = (tm_push_result){.status = st, .err = *err}; /* its own fault alone */
+            return TM_OK;
+        }
+        if (st != TM_OK || is_found) {
+            return st;
+        }
+    }
+    TM_TRY(rows_write_locked(intake, t, err));
+    return t->key == NULL ? TM_OK
+                          : tm__intake_db_add_push_locked(intake->writer, t->source->id, key,
+                                                          &t->body, &t->result, err);
+}
+
+static tm_status group_write(tm_intake *intake, ticket *tickets, tm_err *err) {
+    TM_TRY(tm__db_begin(intake->writer, err));
+    tm_status st = TM_OK;
+    const int64_t now_us = tm__now_us();
+    if (now_us - intake->pushes_looked_us > PUSHES_LOOK_US) {
+        intake->pushes_looked_us = now_us;
+        st = tm__intake_db_drop_pushes_locked(intake->writer, now_us - PUSHES_KEPT_US, err);
+    }
+    for (ticket *t = tickets; st == TM_OK && t != NULL; t = t->next) {
+        st = ticket_write_locked(intake, t, err);
+    }
+    if (st != TM_OK) {
+        tm__db_rollback(intake->writer);
+        return st;
+    }
+    return tm__db_commit(intake->writer, err);
+}
+
+/* ---- The writer's thread ---- */
+
+static void ticket_free(ticket *t) {
+    if (t != NULL) {
+        tm__rows_done(&t->rows);
+        tm__mem_free(t->key);
+        tm__mem_free(t);
+    }
+}
+
+static bool can_go_on(tm_status status) {
+    return status == TM_OK || status == TM_E_UNAVAILABLE || status == TM_E_CONFLICT ||
+           status == TM_E_NOMEM;
+}
+
+/* Sources of tickets after their group: columns and keys as the file has them. */
+static void settle_sources(ticket *tickets, tm_status st) {
+    for (ticket *t = tickets; t != NULL; t = t->next) {
+        intake_source *source = t->source;
+        if (st == TM_OK) {
+            source->version_saved = source->version_group;
+        } else {
+            source->version_group = source->version_saved;
+            drop_keys(source);
+        }
+    }
+}
+
+static void answer(ticket *tickets, tm_status st, const tm_err *err) {
+    for (ticket *t = tickets, *next = NULL; t != NULL; t = next) {
+        next = t->next;
+        if (st != TM_OK) {
+            t->result = (tm_push_result){.status = st, .err = *err};
+        }
+        t->done(t->arg, &t->result);
+        ticket_free(t);
+    }
+}
+
+static void tend_sources(tm_intake *intake, intake_source *first) {
+    for (intake_source *s = first; s != NULL; s = s->next) {
+        if (s->is_touched) {
+            s->is_touched = false;
+            tend_keys(intake, s);
+        }
+    }
+}
+
+/* Called and returns with the lock held, without it while it writes. */
+static void write_group_locked(tm_intake *intake) {
+    tm_err err = {0};
+    tm_status st = TM_OK;
+    ticket *tickets = intake->first;
+    const uint64_t bytes = intake->queued_bytes;
+    const bool is_broken = intake->is_broken;
+    intake->first = intake->last = NULL;
+    tm__mutex_unlock(intake->mutex);
+    tm__json_reset();
+    if (is_broken) {
+        st = TM_FAIL(&err, TM_E_UNAVAILABLE, "the intake stopped after a failed write");
+        tm_err_hint(&err, "Check the disk, then start the server again.");
+    } else {
+        st = group_write(intake, tickets, &err);
+        settle_sources(tickets, st);
+    }
+    answer(tickets, st, &err);
+    tm__mutex_lock(intake->mutex);
+    intake->queued_bytes -= bytes;
+    intake->is_broken = intake->is_broken || !can_go_on(st);
+    /* New sources come at the head, so the list from here on does not change. */
+    intake_source *const first_source = intake->sources;
+    if (!intake->is_broken) {
+        tm__mutex_unlock(intake->mutex);
+        tend_sources(intake, first_source);
+        tm__mutex_lock(intake->mutex);
+    }
+}
+
+static void writer_main(void *arg) {
+    tm_intake *intake = arg;
+    tm__mutex_lock(intake->mutex);
+    for (;;) {
+        while (intake->first == NULL && !intake->must_stop) {
+            tm__cond_wait(intake->wake, intake->mutex, UINT32_MAX);
+        }
+        if (intake->first == NULL) {
+            break;
+        }
+        write_group_locked(intake);
+    }
+    tm__mutex_unlock(intake->mutex);
+}
+
+/* ---- Opening and closing ---- */
+
+tm_intake *tm__intake_create(const tm_home *home) {
+    tm_intake *intake = tm__mem_zalloc(1, sizeof(*intake));
+    if (intake == NULL) {
+        return NULL;
+    }
+    intake->home = home;
+    intake->open_mutex = tm__mutex_create();
+    intake->mutex = tm__mutex_create();
+    intake->wake = tm__cond_create();
+    if (intake->open_mutex == NULL || intake->mutex == NULL || intake->wake == NULL) {
+        tm__intake_close(intake);
+        return NULL;
+    }
+    return intake;
+}
+
+static tm_status no_source(const char *name, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no source '%s'", name);
+    tm_err_hint(err, "'tidemill data add %s --push' makes one.", name);
+    return st;
+}
+
+static void close_files(tm_intake *intake) {
+    tm__db_close(intake->writer);
+    tm__db_close(intake->reader);
+    tm__file_close(intake->lock);
+    intake->writer = intake->reader = NULL;
+    intake->lock = NULL;
+}
+
+static tm_status open_files_locked(tm_intake *intake, tm_err *err) {
+    char *path = tm__fs_join(tm__home_path(intake->home), "intake.lock");
+    if (path == NULL) {
+        return no_memory(err);
+    }
+    tm_status st = tm__lock_open(path, &intake->lock, err);
+    tm__mem_free(path);
+    if (st == TM_OK) {
+        st = tm__intake_db_open(intake->home, true, &intake->writer, err);
+    }
+    if (st == TM_OK) {
+        /* 32 MiB of log between checkpoints: they cost two more syncs each. */
+        st = tm__db_exec(intake->writer, "PRAGMA wal_autocheckpoint=8192", err);
+    }
+    if (st == TM_OK) {
+        st = tm__intake_db_open(intake->home, false, &intake->reader, err);
+    }
+    return st;
+}
+
+static tm_status open_locked(tm_intake *intake, const char *name, tm_err *err) {
+    if (intake->thread != NULL) {
+        return TM_OK;
+    }
+    if (tm__fs_info(tm__home_intake_db(intake->home)).kind == TM_PATH_NONE) {
+        return no_source(name, err);
+    }
+    tm_status st = open_files_locked(intake, err);
+    if (st == TM_OK) {
+        intake->thread = tm__thread_create(writer_main, intake, "intake-writer");
+        st = intake->thread != NULL
+                 ? TM_OK
+                 : TM_FAIL(err, TM_E_UNAVAILABLE, "no memory or no room for a thread");
+    }
+    if (st != TM_OK) {
+        close_files(intake);
+    }
+    return st;
+}
+
+void tm__intake_close(tm_intake *intake) {
+    if (intake == NULL) {
+        return;
+    }
+    if (intake->thread != NULL) {
+        tm__mutex_lock(intake->mutex);
+        intake->must_stop = true;
+        tm__cond_signal_all(intake->wake);
+        tm__mutex_unlock(intake->mutex);
+        tm__thread_join(intake->thread);
+    }
+    for (intake_source *s = intake->sources, *next = NULL; s != NULL; s = next) {
+        next = s->next;
+        drop_keys(s);
+        tm__intake_columns_unref(s->columns);
+        tm__mem_free(s->keys_dir);
+        tm__mem_free(s);
+    }
+    close_files(intake);
+    tm__cond_free(intake->wake);
+    tm__mutex_free(intake->mutex);
+    tm__mutex_free(intake->open_mutex);
+    tm__mem_free(intake);
+}
+
+/* ---- Pushes ---- */
+
+static intake_source *known_source(tm_intake *intake, const char *name) {
+    tm__mutex_lock(intake->mutex);
+    intake_source *s = intake->sources;
+    while (s != NULL && strcmp(s->name, name) != 0) {
+        s = s->next;
+    }
+    tm__mutex_unlock(intake->mutex);
+    return s;
+}
+
+static tm_status load_source_locked(tm_intake *intake, const char *name, intake_source **out,
+                                    tm_err *err) {
+    tm_source_row row = {0};
+    intake_source *s = NULL;
+    TM_TRY(tm__intake_db_source(intake->reader, name, &row, err));
+    tm_status st = TM_OK;
+    if (row.kind != TM_INTAKE_PUSH) {
+        st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' takes no pushes", name);
+        tm_err_hint(err, "It was read from files; 'tidemill data add NAME --push' makes one that "
+                         "takes them.");
+        goto out;
+    }
+    s = tm__mem_zalloc(1, sizeof(*s));
+    if (s == NULL || (s->keys_dir = tm__intake_dir(intake->home, "keys", name)) == NULL) {
+        st = no_memory(err);
+        goto out;
+    }
+    st = tm__intake_db_columns(intake->reader, &row, &s->columns, err);
+    if (st != TM_OK) {
+        goto out;
+    }
+    s->id = row.id;
+    s->is_keyed = s->columns->n_keys > 0;
+    s->version_saved = s->version_group = s->columns->version;
+    (void)tm__str_copy(s->name, sizeof(s->name), tm__str(name));
+    tm__mutex_lock(intake->mutex);
+    s->next = intake->sources;
+    intake->sources = s;
+    tm__mutex_unlock(intake->mutex);
+    *out = s;
+    s = NULL;
+out:
+    tm__source_row_done(&row);
+    if (s != NULL) {
+        tm__mem_free(s->keys_dir);
+        tm__mem_free(s);
+    }
+    return st;
+}
+
+static tm_status find_source(tm_intake *intake, const char *name, intake_source **out,
+                             tm_err *err) {
+    *out = known_source(intake, name);
+    if (*out != NULL) {
+        return TM_OK;
+    }
+    tm__mutex_lock(intake->open_mutex);
+    tm_status st = open_locked(intake, name, err);
+    if (st == TM_OK) {
+        *out = known_source(intake, name); /* another push may have been first */
+        st = *out != NULL ? TM_OK : load_source_locked(intake, name, out, err);
+    }
+    tm__mutex_unlock(intake->open_mutex);
+    return st;
+}
+
+/* False when the columns have changed since the rows were read with them. */
+static bool enqueue(tm_intake *intake, ticket *t, const tm_intake_columns *read_with) {
+    intake_source *source = t->source;
+    tm__mutex_lock(intake->mutex);
+    const bool changes = t->rows.columns != read_with;
+    const bool is_current = !changes || source->columns == read_with;
+    if (is_current) {
+        if (changes) {
+            tm__intake_columns_unref(source->columns);
+            source->columns = tm__intake_columns_ref(t->rows.columns);
+        }
+        if (intake->last == NULL) {
+            intake->first = t;
+        } else {
+            intake->last->next = t;
+        }
+        intake->last = t;
+        intake->queued_bytes += t->bytes;
+        tm__cond_signal_all(intake->wake);
+    }
+    tm__mutex_unlock(intake->mutex);
+    return is_current;
+}
+
+static tm_status read_and_enqueue(tm_intake *intake, const tm_push *push, ticket *t, tm_err *err) {
+    for (bool is_queued = false; !is_queued;) {
+        tm__mutex_lock(intake->mutex);
+        tm_intake_columns *columns = tm__intake_columns_ref(t->source->columns);
+        const bool has_room = intake->queued_bytes < QUEUE_BYTES_MAX;
+        tm__mutex_unlock(intake->mutex);
+        tm__rows_done(&t->rows);
+        tm_status st = TM_OK;
+        if (!has_room) {
+            st = TM_FAIL(err, TM_E_UNAVAILABLE, "too many rows wait for the disk");
+            tm_err_hint(err, "Send it again later.");
+        } else {
+            st = tm__rows_read(push, columns, &t->rows, err);
+        }
+        if (st == TM_OK) {
+            t->bytes = t->rows.batch.len + t->rows.bad_bytes.len;
+            is_queued = enqueue(intake, t, columns); /* from here on it is the writer's */
+        }
+        tm__intake_columns_unref(columns);
+        TM_TRY(st);
+    }
+    return TM_OK;
+}
+
+tm_status tm__intake_push(tm_intake *intake, const tm_push *push, tm_err *err) {
+    if (push->key.ptr != NULL && (push->key.len == 0 || push->key.len > IDEMPOTENCY_KEY_MAX ||
+                                  !tm__str_is_utf8(push->key))) {
+        return TM_FAIL(err, TM_E_DATA, "an idempotency key has 1 to %u bytes of UTF-8",
+                       IDEMPOTENCY_KEY_MAX);
+    }
+    ticket *t = tm__mem_zalloc(1, sizeof(*t));
+    if (t == NULL) {
+        return no_memory(err);
+    }
+    t->done = push->done;
+    t->arg = push->arg;
+    tm_status st = find_source(intake, push->source, &t->source, err);
+    if (st == TM_OK && push->key.ptr != NULL) {
+        t->key = tm__mem_strndup(push->key.ptr, push->key.len);
+        t->key_len = push->key.len;
+        tm__hash_bytes(push->data, push->len, &t->body);
+        st = t->key == NULL ? no_memory(err) : TM_OK;
+    }
+    if (st == TM_OK) {
+        st = read_and_enqueue(intake, push, t, err);
+    }
+    if (st != TM_OK) {
+        ticket_free(t);
+    }
+    return st;
+}
+
+typedef struct waiting {
+    tm_mutex *mutex;
+    tm_cond *cond;
+    bool is_done;
+    tm_push_result *out;
+} waiting;
+
+static void wake_up(void *arg, const tm_push_result *result) {
+    waiting *w = arg;
+    tm__mutex_lock(w->mutex);
+    *w->out = *result;
+    w->is_done = true;
+    tm__cond_signal_all(w->cond);
+    tm__mutex_unlock(w->mutex);
+}
+
+tm_status tm__intake_push_wait(tm_intake *intake, const tm_push *push, tm_push_result *out,
+                               tm_err *err) {
+    waiting w = {.mutex = tm__mutex_create(), .cond = tm__cond_create(), .out = out};
+    tm_push copy = *push;
+    copy.done = wake_up;
+    copy.arg = &w;
+    tm_status st =
+        w.mutex == NULL || w.cond == NULL ? no_memory(err) : tm__intake_push(intake, &copy, err);
+    if (st == TM_OK) {
+        tm__mutex_lock(w.mutex);
+        while (!w.is_done) {
+            tm__cond_wait(w.cond, w.mutex, UINT32_MAX);
+        }
+        tm__mutex_unlock(w.mutex);
+        st = out->status;
+        if (st != TM_OK && err != NULL) {
+            *err = out->err;
+        }
+    }
+    tm__cond_free(w.cond);
+    tm__mutex_free(w.mutex);
+    return st;
+}

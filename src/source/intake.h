@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sources that the home keeps: rows that were pushed, or read once from files or a query.
+ *
+ *   push ──> accepted rows in intake.db, durable ──> segments/<source>/<hash>.parquet
+ *                       └──────────── both are the source's rows, each once ────────┘
+ *
+ * A row is accepted, a duplicate by its key, or quarantined with its bytes and the reason; whoever
+ * was told so will find it so after any crash. One process at a time takes pushes (intake.lock);
+ * any may add sources, read rows and make segments beside it.
+ */
+#ifndef TM_SOURCE_INTAKE_H
+#define TM_SOURCE_INTAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ctx.h"
+#include "base/json.h"
+#include "store/home.h"
+#include "table/table.h"
+
+/* ---- Taking pushes ---- */
+
+typedef struct tm_intake tm_intake;
+/** Nothing is opened before the first push; NULL when out of memory. */
+tm_intake *tm__intake_create(const tm_home *home);
+/** Write what waits, then end. NULL is a no-op. */
+void tm__intake_close(tm_intake *intake);
+
+typedef enum tm_push_form {
+    TM_PUSH_JSON,  /* an array of objects, or {"rows": [...]} */
+    TM_PUSH_LINES, /* an object a line */
+    TM_PUSH_CSV    /* a line of names, then a row a line */
+} tm_push_form;
+
+typedef struct tm_push_result {
+    tm_status status; /* TM_OK: all below is durable */
+    tm_err err;
+    uint64_t accepted, duplicates, quarantined;
+    bool is_repeat; /* the answer that the same idempotency key was given before */
+} tm_push_result;
+
+typedef struct tm_push {
+    const char *source;
+    tm_push_form form;
+    char *data; /* [len] and a NUL; only read */
+    size_t len;
+    tm_str
+        key; /* Idempotency-Key; ptr NULL: none. The same one with other bytes is TM_E_CONFLICT */
+    uint64_t n_rows_max; /* TM_E_LIMIT past it; 0: TM_MAX_REQUEST_ROWS */
+    /* Called once, on the writer's thread, when the push is durable or failed. */
+    void (*done)(void *arg, const tm_push_result *result);
+    void *arg;
+} tm_push;
+/**
+ * Read the rows of a push and hand them to the writer. Any thread. TM_OK: done() is or will be
+ * called. TM_E_NOT_FOUND for no such source, TM_E_CONFLICT for one that takes no pushes, TM_E_DATA
+ * for a body whose rows cannot be told apart (nothing of it is kept), TM_E_UNAVAILABLE when too
+ * much waits.
+ */
+TM_NODISCARD tm_status tm__intake_push(tm_intake *intake, const tm_push *push, tm_err *err);
+/** Same, and wait for the result; done and arg are not used. */
+TM_NODISCARD tm_status tm__intake_push_wait(tm_intake *intake, const tm_push *push,
+                                            tm_push_result *out, tm_err *err);
+
+/* ---- Sources ---- */
+
+typedef enum tm_intake_kind { /* numbers are stored in files */
+                              TM_INTAKE_PUSH = 1,
+                              TM_INTAKE_FILES = 2,
+                              TM_INTAKE_SQL = 3
+} tm_intake_kind;
+
+typedef struct tm_intake_add {
+    const char *name;
+    tm_intake_kind kind;
+    const char *from; /* the glob or the query; NULL for pushes */
+    const char *const *keys;
+    uint32_t n_keys;
+    tm_table
+        *rows; /* FILES, SQL: what was read; PUSH: NULL, or a table with the columns to expect */
+} tm_intake_add;
+/** Add a source, with its rows, in one commit. TM_E_CONFLICT when the name is taken. */
+TM_NODISCARD tm_status tm__intake_add(tm_ctx *ctx, const tm_home *home, const tm_intake_add *add,
+                                      tm_err *err);
+/** {"source", "kind", "from", "key", "rows", "duplicates", "quarantined", "pending", "segments",
+ * "lag_seconds", "last_row_at", "last_error", "columns", "changes", ...}. TM_E_NOT_FOUND. New
+ * reference. */
+TM_NODISCARD tm_status tm__intake_show(const tm_home *home, const char *name, json_t **out,
+                                       tm_err *err);
+/** An array of the same without columns and changes, by name. */
+TM_NODISCARD tm_status tm__intake_list(const tm_home *home, json_t **out, tm_err *err);
+/** Rows in quarantine, oldest first, at most n_max after the number `after`: an array of
+ * {"number", "at", "origin", "row", "column", "reason", "detail", "bytes"}. */
+TM_NODISCARD tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t after,
+                                             uint32_t n_max, json_t **out, tm_err *err);
+
+/* ---- Rows ---- */
+
+/** All rows of a source in the order they were accepted, as of one moment. TM_E_DATA when there are
+ * none. */
+TM_NODISCARD tm_status tm__intake_table(tm_ctx *ctx, const tm_home *home, const char *name,
+                                        tm_table **out, tm_err *err);
+/** Move accepted rows to segments until fewer than n_rows_min are left (1: all); *out_rows counts
+ * them. */
+TM_NODISCARD tm_status tm__intake_compact(tm_ctx *ctx, const tm_home *home, const char *name,
+                                          uint64_t n_rows_min, uint64_t *out_rows, tm_err *err);
+
+/** Copy intake.db as it stands into a new file; see tm__db_copy(). TM_E_NOT_FOUND without one. */
+TM_NODISCARD tm_status tm__intake_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
+                                       tm_err *err);
+/** Check every page of intake.db, and that each file that it names is there. */
+TM_NODISCARD tm_status tm__intake_check(const tm_home *home, bool read_only, uint32_t *out_format,
+                                        tm_err *err);
+
+#endif

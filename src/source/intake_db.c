@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * intake.db: docs/formats/home.md has the tables.
+ *
+ *   sources ─┬─ columns    each version of its columns, with what changed
+ *            ├─ batches    accepted rows that are in no segment yet
+ *            ├─ segments   files of rows, older than those of batches
+ *            ├─ keys       of batches, until a run has them       ┐ together: the key
+ *            ├─ runs       files of keys                          ┘ of every accepted row
+ *            ├─ pushes     idempotency keys and what they were answered
+ *            └─ quarantine rows that were not accepted
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "source/intake_priv.h"
+
+#define INTAKE_APPLICATION_ID 0x544D494Eu /* "TMIN" */
+
+static const tm_migration migrations[] = {
+    {1,
+     "CREATE TABLE sources(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+     " kind INTEGER NOT NULL, origin TEXT, keys TEXT NOT NULL, created_us INTEGER NOT NULL,"
+     " last_us INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,"
+     " duplicates INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0,"
+     " coerced INTEGER NOT NULL DEFAULT 0, incomplete INTEGER NOT NULL DEFAULT 0) STRICT;"
+     "CREATE TABLE columns(source INTEGER NOT NULL REFERENCES sources, version INTEGER NOT NULL,"
+     " at_us INTEGER NOT NULL, columns TEXT NOT NULL, changes TEXT NOT NULL,"
+     " PRIMARY KEY(source, version)) STRICT;"
+     "CREATE TABLE batches(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+     " source INTEGER NOT NULL REFERENCES sources, at_us INTEGER NOT NULL,"
+     " n_rows INTEGER NOT NULL, n_bytes INTEGER NOT NULL, rows BLOB NOT NULL) STRICT;"
+     "CREATE INDEX batches_of_source ON batches(source, seq, n_rows, n_bytes);"
+     "CREATE TABLE keys(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+     " source INTEGER NOT NULL REFERENCES sources, hashes BLOB NOT NULL) STRICT;"
+     "CREATE INDEX keys_of_source ON keys(source, seq);"
+     "CREATE TABLE runs(source INTEGER NOT NULL REFERENCES sources, hash BLOB NOT NULL,"
+     " n INTEGER NOT NULL, level INTEGER NOT NULL, PRIMARY KEY(source, hash)) STRICT;"
+     "CREATE TABLE segments(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+     " source INTEGER NOT NULL REFERENCES sources, hash BLOB NOT NULL, n_rows INTEGER NOT NULL,"
+     " created_us INTEGER NOT NULL) STRICT;"
+     "CREATE INDEX segments_of_source ON segments(source, seq);"
+     "CREATE TABLE pushes(source INTEGER NOT NULL REFERENCES sources, key TEXT NOT NULL,"
+     " body BLOB NOT NULL, accepted INTEGER NOT NULL, duplicates INTEGER NOT NULL,"
+     " quarantined INTEGER NOT NULL, at_us INTEGER NOT NULL, PRIMARY KEY(source, key)) STRICT;"
+     "CREATE INDEX pushes_by_time ON pushes(at_us);"
+     "CREATE TABLE quarantine(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+     " source INTEGER NOT NULL REFERENCES sources, at_us INTEGER NOT NULL,"
+     " origin TEXT NOT NULL, row INTEGER NOT NULL, col TEXT NOT NULL, reason TEXT NOT NULL,"
+     " detail TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;"
+     "CREATE INDEX quarantine_of_source ON quarantine(source, seq);",
+     NULL},
+    {0, NULL, NULL},
+};
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+char *tm__intake_dir(const tm_home *home, const char *what, const char *source) {
+    char *dir = tm__fs_join(tm__home_path(home), what);
+    char *path = dir == NULL ? NULL : tm__fs_join(dir, source);
+    tm__mem_free(dir);
+    return path;
+}
+
+tm_status tm__intake_db_open(const tm_home *home, bool can_write, tm_db **out, tm_err *err) {
+    const tm_db_options options = {
+        .create = can_write,
+        .read_only = !can_write,
+        .migrations = migrations,
+        .application_id = INTAKE_APPLICATION_ID,
+    };
+    return tm__db_open(tm__home_intake_db(home), &options, out, err);
+}
+
+/* Runs a statement that gives no row, and ends it. */
+static tm_status run(tm_stmt *stmt, tm_err *err) {
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* ---- Sources ---- */
+
+void tm__source_row_done(tm_source_row *row) {
+    tm__mem_free(row->from);
+    json_decref(row->keys);
+    *row = (tm_source_row){0};
+}
+
+static tm_status parse(const char *text, json_t **out, tm_err *err) {
+    return tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, out, err);
+}
+
+static tm_status source_read(tm_stmt *stmt, tm_source_row *out, tm_err *err) {
+    const char *from = tm__stmt_text(stmt, 3);
+    const char *keys = tm__stmt_text(stmt, 4);
+    tm_source_row row = {
+        .id = tm__stmt_i64(stmt, 0),
+        .kind = (tm_intake_kind)tm__stmt_i64(stmt, 2),
+        .created_us = tm__stmt_i64(stmt, 5),
+        .last_us = tm__stmt_i64(stmt, 6),
+        .n_accepted = (uint64_t)tm__stmt_i64(stmt, 7),
+        .n_duplicates = (uint64_t)tm__stmt_i64(stmt, 8),
+        .n_quarantined = (uint64_t)tm__stmt_i64(stmt, 9),
+        .n_coerced = (uint64_t)tm__stmt_i64(stmt, 10),
+        .n_incomplete = (uint64_t)tm__stmt_i64(stmt, 11),
+    };
+    (void)tm__str_copy(row.name, sizeof(row.name), tm__str(tm__stmt_text(stmt, 1)));
+    row.from = from == NULL ? NULL : tm__mem_strdup(from);
+    tm_status st = (from != NULL && row.from == NULL) || keys == NULL ? no_memory(err)
+                                                                      : parse(keys, &row.keys, err);
+    if (st != TM_OK) {
+        tm__source_row_done(&row);
+        return st;
+    }
+    *out = row;
+    return TM_OK;
+}
+
+/* The nearest name as a hint, when there is one. */
+static void hint_source(tm_db *db, const char *name, tm_err *err) {
+    const char *names[64] = {0};
+    uint32_t n = 0;
+    tm_stmt *stmt = NULL;
+    bool has_row = true;
+    if (tm__stmt_init(db, "SELECT name FROM sources ORDER BY name LIMIT 64", &stmt, NULL) !=
+        TM_OK) {
+        return;
+    }
+    char *copies[64] = {0};
+    while (tm__stmt_step(stmt, &has_row, NULL) == TM_OK && has_row && n < 64) {
+        copies[n] = tm__mem_strdup(tm__stmt_text(stmt, 0));
+        names[n] = copies[n];
+        n += copies[n] != NULL ? 1 : 0;
+    }
+    tm__stmt_done(stmt);
+    const char *nearest = tm__str_nearest(tm__str(name), names, n);
+    if (nearest != NULL) {
+        tm_err_hint(err, "Did you mean '%s'?", nearest);
+    } else {
+        tm_err_hint(err, "'tidemill data ls' lists sources; 'tidemill data add' makes one.");
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        tm__mem_free(copies[i]);
+    }
+}
+
+tm_status tm__intake_db_source(tm_db *db, const char *name, tm_source_row *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT id, name, kind, origin, keys, created_us, last_us, accepted,"
+                         " duplicates, quarantined, coerced, incomplete FROM sources"
+                         " WHERE name = ?",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, name);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        st = source_read(stmt, out, err);
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK && !has_row) {
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no source '%s'", name);
+        hint_source(db, name, err);
+    }
+    return st;
+}
+
+tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source, tm_intake_columns **out,
+                                tm_err *err) {
+    const char *keys[64];
+    const uint32_t n_keys = (uint32_t)json_array_size(source->keys);
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    json_t *json = NULL;
+    tm_intake_columns *columns = NULL;
+    uint32_t version = 0;
+    if (n_keys > 64) {
+        return TM_FAIL(err, TM_E_LIMIT, "more than 64 key columns");
+    }
+    for (uint32_t i = 0; i < n_keys; i++) {
+        keys[i] = json_string_value(json_array_get(source->keys, i));
+    }
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT version, columns FROM columns WHERE source = ?"
+                         " ORDER BY version DESC LIMIT 1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source->id);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        const char *text = tm__stmt_text(stmt, 1);
+        version = (uint32_t)tm__stmt_i64(stmt, 0);
+        st = text == NULL ? no_memory(err) : parse(text, &json, err);
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK) {
+        st = tm__intake_columns_from_json(json, keys, n_keys, &columns, err);
+    }
+    if (st == TM_OK) {
+        columns->version = version;
+        *out = columns;
+    }
+    json_decref(json);
+    return st;
+}
+
+tm_status tm__intake_db_add_source_locked(tm_db *db, const tm_intake_add *add, int64_t *out_id,
+                                          tm_err *err) {
+    tm_stmt *stmt = NULL;
+    tm_buf keys;
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < add->n_keys; i++) {
+        json_array_append_new(list, json_string(add->keys[i]));
+    }
+    tm__buf_init(&keys, 1u << 20);
+    tm_status st = tm__json_write(&keys, list, 0) ? TM_OK : no_memory(err);
+    json_decref(list);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db,
+                           "INSERT INTO sources(name, kind, origin, keys, created_us)"
+                           " VALUES(?,?,?,?,?) ON CONFLICT(name) DO NOTHING",
+                           &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, add->name);
+        tm__stmt_bind_i64(stmt, 2, add->kind);
+        tm__stmt_bind_text(stmt, 3, add->from);
+        tm__stmt_bind_text(stmt, 4, (const char *)keys.data);
+        tm__stmt_bind_i64(stmt, 5, tm__now_us());
+        st = run(stmt, err);
+    }
+    if (st == TM_OK && tm__db_changes(db) == 0) {
+        st = TM_FAIL(err, TM_E_CONFLICT, "there is a source '%s' already", add->name);
+        tm_err_hint(err, "Choose another name, or look at it with 'tidemill data show %s'.",
+                    add->name);
+    }
+    if (st == TM_OK) {
+        *out_id = tm__db_last_id(db);
+    }
+    tm__buf_done(&keys);
+    return st;
+}
+
+tm_status tm__intake_db_add_columns_locked(tm_db *db, int64_t source,
+                                           const tm_intake_columns *columns, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    tm_buf text, changes;
+    json_t *json = tm__intake_columns_to_json(columns);
+    json_t *none = json_array();
+    tm__buf_init(&text, 64u << 20);
+    tm__buf_init(&changes, 64u << 20);
+    const bool is_written =
+        tm__json_write(&text, json, 0) &&
+        tm__json_write(&changes, columns->changes != NULL ? columns->changes : none, 0);
+    tm_status st = is_written ? TM_OK : no_memory(err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db,
+                           "INSERT INTO columns(source, version, at_us, columns, changes)"
+                           " VALUES(?,?,?,?,?)",
+                           &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_i64(stmt, 1, source);
+        tm__stmt_bind_i64(stmt, 2, columns->version);
+        tm__stmt_bind_i64(stmt, 3, tm__now_us());
+        tm__stmt_bind_text(stmt, 4, (const char *)text.data);
+        tm__stmt_bind_text(stmt, 5, (const char *)changes.data);
+        st = run(stmt, err);
+    }
+    json_decref(json);
+    json_decref(none);
+    tm__buf_done(&text);
+    tm__buf_done(&changes);
+    return st;
+}
+
+/* ---- Rows ---- */
+
+tm_status tm__intake_db_add_batch_locked(tm_db *db, int64_t source, uint64_t n_rows, tm_str batch,
+                                         tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(
+        db, "INSERT INTO batches(source, at_us, n_rows, n_bytes, rows) VALUES(?,?,?,?,?)", &stmt,
+        err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_i64(stmt, 2, tm__now_us());
+    tm__stmt_bind_i64(stmt, 3, (int64_t)n_rows);
+    tm__stmt_bind_i64(stmt, 4, (int64_t)batch.len);
+    tm__stmt_bind_blob(stmt, 5, batch.ptr, batch.len);
+    return run(stmt, err);
+}
+
+tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source, const tm_row_key *keys,
+                                        uint64_t n, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, "INSERT INTO keys(source, hashes) VALUES(?,?)", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_blob(stmt, 2, keys, n * sizeof(*keys));
+    return run(stmt, err);
+}
+
+tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *origin,
+                                       const tm_rows *rows, tm_err *err) {
+    for (uint64_t i = 0; i < rows->n_bad; i++) {
+        const tm_bad_row *bad = &rows->bad[i];
+        tm_stmt *stmt = NULL;
+        TM_TRY(tm__stmt_init(db,
+                             "INSERT INTO quarantine(source, at_us, origin, row, col, reason,"
+                             " detail, bytes) VALUES(?,?,?,?,?,?,?,?)",
+                             &stmt, err));
+        tm__stmt_bind_i64(stmt, 1, source);
+        tm__stmt_bind_i64(stmt, 2, tm__now_us());
+        tm__stmt_bind_text(stmt, 3, origin);
+        tm__stmt_bind_i64(stmt, 4, (int64_t)bad->row);
+        tm__stmt_bind_text(stmt, 5, bad->column);
+        tm__stmt_bind_text(stmt, 6, tm__row_reason_names[bad->reason]);
+        tm__stmt_bind_text(stmt, 7, bad->detail);
+        tm__stmt_bind_blob(stmt, 8, rows->bad_bytes.data + bad->start, bad->len);
+        TM_TRY(run(stmt, err));
+    }
+    return TM_OK;
+}
+
+tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source, const tm_segment *segment,
+                                           tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(
+        db, "INSERT INTO segments(source, hash, n_rows, created_us) VALUES(?,?,?,?)", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_blob(stmt, 2, segment->hash.bytes, TM_HASH_BYTES);
+    tm__stmt_bind_i64(stmt, 3, (int64_t)segment->n_rows);
+    tm__stmt_bind_i64(stmt, 4, tm__now_us());
+    return run(stmt, err);
+}
+
+tm_status tm__intake_db_count_locked(tm_db *db, int64_t source, const tm_source_row *by,
+                                     tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db,
+                         "UPDATE sources SET accepted = accepted + ?, duplicates = duplicates + ?,"
+                         " quarantined = quarantined + ?, coerced = coerced + ?,"
+                         " incomplete = incomplete + ?, last_us = max(last_us, ?) WHERE id = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, (int64_t)by->n_accepted);
+    tm__stmt_bind_i64(stmt, 2, (int64_t)by->n_duplicates);
+    tm__stmt_bind_i64(stmt, 3, (int64_t)by->n_quarantined);
+    tm__stmt_bind_i64(stmt, 4, (int64_t)by->n_coerced);
+    tm__stmt_bind_i64(stmt, 5, (int64_t)by->n_incomplete);
+    tm__stmt_bind_i64(stmt, 6, by->last_us);
+    tm__stmt_bind_i64(stmt, 7, source);
+    return run(stmt, err);
+}
+
+/* ---- Idempotency keys ---- */
+
+tm_status tm__intake_db_find_push(tm_db *db, int64_t source, tm_str key, const tm_hash *body,
+                                  tm_push_result *out, bool *out_found, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT body, accepted, duplicates, quarantined FROM pushes"
+                         " WHERE source = ? AND key = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_str(stmt, 2, key);
+    tm_status st = tm__stmt_step(stmt, out_found, err);
+    if (st == TM_OK && *out_found) {
+        const tm_str stored = tm__stmt_blob(stmt, 0);
+        out->accepted = (uint64_t)tm__stmt_i64(stmt, 1);
+        out->duplicates = (uint64_t)tm__stmt_i64(stmt, 2);
+        out->quarantined = (uint64_t)tm__stmt_i64(stmt, 3);
+        out->is_repeat = true;
+        if (stored.len != TM_HASH_BYTES || memcmp(stored.ptr, body->bytes, TM_HASH_BYTES) != 0) {
+            st = TM_FAIL(err, TM_E_CONFLICT,
+                         "the idempotency key was used for a push with other rows");
+            tm_err_hint(err, "Use a key of its own for each push, and the same one to repeat it.");
+        }
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__intake_db_add_push_locked(tm_db *db, int64_t source, tm_str key, const tm_hash *body,
+                                        const tm_push_result *result, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db,
+                         "INSERT INTO pushes(source, key, body, accepted, duplicates, quarantined,"
+                         " at_us) VALUES(?,?,?,?,?,?,?)",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_str(stmt, 2, key);
+    tm__stmt_bind_blob(stmt, 3, body->bytes, TM_HASH_BYTES);
+    tm__stmt_bind_i64(stmt, 4, (int64_t)result->accepted);
+    tm__stmt_bind_i64(stmt, 5, (int64_t)result->duplicates);
+    tm__stmt_bind_i64(stmt, 6, (int64_t)result->quarantined);
+    tm__stmt_bind_i64(stmt, 7, tm__now_us());
+    return run(stmt, err);
+}
+
+tm_status tm__intake_db_drop_pushes_locked(tm_db *db, int64_t before_us, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, "DELETE FROM pushes WHERE at_us < ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, before_us);
+    return run(stmt, err);
+}
+
+/* ---- Keys ---- */
+
+tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source, const tm_key_run_info *info,
+                                       const tm_key_merge *merged, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    for (uint32_t i = 0; merged != NULL && i < TM_KEY_FAN; i++) {
+        const tm_key_run_info old = tm__key_run_info(merged->from[i]);
+        TM_TRY(tm__stmt_init(db, "DELETE FROM runs WHERE source = ? AND hash = ?", &stmt, err));
+        tm__stmt_bind_i64(stmt, 1, source);
+        tm__stmt_bind_blob(stmt, 2, old.hash.bytes, TM_HASH_BYTES);
+        TM_TRY(run(stmt, err));
+    }
+    if (merged == NULL) {
+        TM_TRY(tm__stmt_init(db, "DELETE FROM keys WHERE source = ?", &stmt, err));
+        tm__stmt_bind_i64(stmt, 1, source);
+        TM_TRY(run(stmt, err));
+    }
+    TM_TRY(
+        tm__stmt_init(db, "INSERT INTO runs(source, hash, n, level) VALUES(?,?,?,?)", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_blob(stmt, 2, info->hash.bytes, TM_HASH_BYTES);
+    tm__stmt_bind_i64(stmt, 3, (int64_t)info->n);
+    tm__stmt_bind_i64(stmt, 4, info->level);
+    return run(stmt, err);
+}
+
+static tm_status load_runs(tm_db *db, int64_t source, const char *dir, tm_key_set *set,
+                           tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, "SELECT hash, n, level FROM runs WHERE source = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        const tm_str hash = tm__stmt_blob(stmt, 0);
+        tm_key_run_info info = {.n = (uint64_t)tm__stmt_i64(stmt, 1),
+                                .level = (uint32_t)tm__stmt_i64(stmt, 2)};
+        tm_key_run *loaded = NULL;
+        if (hash.len != TM_HASH_BYTES) {
+            st = TM_FAIL(err, TM_E_INTEGRITY, "the list of key files is damaged");
+            break;
+        }
+        memcpy(info.hash.bytes, hash.ptr, TM_HASH_BYTES);
+        st = tm__key_run_open(dir, &info, &loaded, err);
+        if (st == TM_OK) {
+            st = tm__key_set_give(set, loaded, err);
+        }
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status add_hashes(tm_key_set *set, tm_str hashes, tm_err *err) {
+    bool has_failed = hashes.len % sizeof(tm_row_key) != 0;
+    for (size_t i = 0; i < hashes.len / sizeof(tm_row_key) && !has_failed; i++) {
+        tm_row_key key;
+        memcpy(&key, hashes.ptr + i * sizeof(key), sizeof(key));
+        (void)tm__key_set_add(set, key, &has_failed);
+    }
+    return has_failed ? no_memory(err) : TM_OK;
+}
+
+/* Keys without the runs' are added last: looking them up finds none. */
+tm_status tm__intake_db_load_keys(tm_db *db, int64_t source, const char *dir, tm_key_set *set,
+                                  tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(load_runs(db, source, dir, set, err));
+    TM_TRY(tm__stmt_init(db, "SELECT hashes FROM keys WHERE source = ? ORDER BY seq", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        st = add_hashes(set, tm__stmt_blob(stmt, 0), err);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}

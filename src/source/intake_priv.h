@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the intake share:
+ *
+ *     intake_schema.c  columns of a source, and how rows that do not fit change them
+ *     intake_push.c    a body to encoded rows, their keys, and rows for the quarantine
+ *     intake_batch.c   encoded rows, to and from bytes
+ *     intake_db.c      intake.db: one function a statement or a transaction
+ *     intake.c         pushes, group commit, the writer's thread
+ *     intake_table.c   rows read back, segments
+ */
+#ifndef TM_SOURCE_INTAKE_PRIV_H
+#define TM_SOURCE_INTAKE_PRIV_H
+
+#include "base/buf.h"
+#include "source/intake.h"
+#include "source/key_set.h"
+#include "store/db.h"
+#include "table/schema.h"
+
+/* ---- Columns ---- */
+
+/* Columns of a source at one moment; immutable but for the count of references. */
+typedef struct tm_intake_columns {
+    _Atomic uint32_t refs;
+    uint32_t version; /* grows with each change; 0: no row has come yet */
+    tm_schema schema; /* type NONE: only missing values so far */
+    uint32_t *slots;  /* [n_slots] names: a column, or UINT32_MAX */
+    uint32_t n_slots;
+    uint32_t n_keys;
+    uint32_t *keys;  /* [n_keys] columns */
+    json_t *changes; /* of this version: [{"kind", "column", "from", "to", "evidence"}] */
+} tm_intake_columns;
+
+/** Columns from names and types; the keys are among them, else added without a type. changes is
+ * taken; NULL: none. */
+TM_NODISCARD tm_status tm__intake_columns_create(const tm_schema *schema, const char *const *keys,
+                                                 uint32_t n_keys, tm_intake_columns **out,
+                                                 tm_err *err);
+tm_intake_columns *tm__intake_columns_ref(tm_intake_columns *columns);
+void tm__intake_columns_unref(tm_intake_columns *columns);
+uint32_t tm__intake_columns_find(const tm_intake_columns *columns,
+                                 tm_str name); /* UINT32_MAX: none */
+/** {"columns": [{"name", "type"}]}; new reference. */
+json_t *tm__intake_columns_to_json(const tm_intake_columns *columns);
+TM_NODISCARD tm_status tm__intake_columns_from_json(const json_t *json, const char *const *keys,
+                                                    uint32_t n_keys, tm_intake_columns **out,
+                                                    tm_err *err);
+
+/* What was seen of one name in a push. */
+typedef struct tm_evidence {
+    char *name;
+    uint32_t col; /* UINT32_MAX: the columns lack it */
+    uint64_t n_missing, n_bools, n_ints, n_floats, n_texts;
+    uint32_t kinds; /* of texts: what a CSV cell can be */
+} tm_evidence;
+void tm__evidence_add(tm_evidence *evidence, const tm_cell *cell);
+/**
+ * Columns that fit what was seen: new names get a column, columns without a type one, integers and
+ * dates are widened. is_text: the values were texts (CSV), so a text that looks like a number is
+ * one. *out is the same columns, referenced, when nothing changes.
+ */
+TM_NODISCARD tm_status tm__intake_columns_fit(tm_intake_columns *columns,
+                                              const tm_evidence *evidence, uint32_t n_evidence,
+                                              bool is_text, tm_intake_columns **out, tm_err *err);
+
+/* ---- Encoded rows ---- */
+
+#define TM_BATCH_HEAD 16u
+/** At most so many bytes for a row of cells. */
+size_t tm__batch_row_size(const tm_cell *cells, uint32_t n_cells);
+/** Write a row, returns what follows it. */
+uint8_t *tm__batch_row_put(uint8_t *to, const tm_cell *cells, uint32_t n_cells);
+/** Put the head in the first TM_BATCH_HEAD bytes of a buffer with rows behind them. */
+void tm__batch_seal(tm_buf *batch, uint32_t n_rows);
+/** Append the rows of a batch to a table that has the columns' types; TM_E_INTEGRITY when it is
+ * damaged. */
+TM_NODISCARD tm_status tm__batch_read(tm_str batch, const tm_intake_columns *columns,
+                                      tm_table_builder *builder, uint64_t *out_n, tm_err *err);
+/** Type of a column in a table: NONE is text. */
+tm_type tm__column_type(const tm_intake_columns *columns, uint32_t col);
+
+/* ---- Pushes ---- */
+
+typedef enum tm_row_reason { /* why a row is in quarantine; names are stored */
+                             TM_ROW_MALFORMED,
+                             TM_ROW_WRONG_TYPE,
+                             TM_ROW_NULL_KEY,
+                             TM_ROW_TOO_LARGE,
+                             TM_ROW_REASONS
+} tm_row_reason;
+extern const char *const tm__row_reason_names[TM_ROW_REASONS];
+
+typedef struct tm_bad_row {
+    uint64_t row; /* of the push, from 1 */
+    tm_row_reason reason;
+    char column[65];   /* cut; empty: the whole row */
+    char detail[160];  /* names no value */
+    size_t start, len; /* of bad_bytes */
+} tm_bad_row;
+
+/* Rows of one push. */
+typedef struct tm_rows {
+    tm_intake_columns *columns; /* a reference */
+    tm_buf batch;               /* TM_BATCH_HEAD bytes, then the good rows */
+    uint64_t n_rows;            /* good ones */
+    uint64_t capacity;
+    uint32_t *ends;   /* [n_rows] in batch, when there are keys */
+    tm_row_key *keys; /* [n_rows], when there are keys */
+    uint64_t n_bad;
+    tm_bad_row *bad; /* [n_bad] */
+    tm_buf bad_bytes;
+    uint64_t n_coerced;    /* values that were fitted to their column's type */
+    uint64_t n_incomplete; /* rows that lacked a column */
+} tm_rows;
+/** Read a body against columns, and change them where its rows ask for it. */
+TM_NODISCARD tm_status tm__rows_read(const tm_push *push, tm_intake_columns *columns, tm_rows *out,
+                                     tm_err *err);
+void tm__rows_done(tm_rows *rows);
+/** Bytes that name the values of a row's key columns, one sequence for equal values whatever the
+ * columns' types; false when one is missing. */
+bool tm__row_key_bytes(const tm_cell *cells, const tm_intake_columns *columns, tm_buf *out);
+
+/* ---- intake.db ---- */
+
+typedef struct tm_source_row {
+    int64_t id;
+    char name[129];
+    tm_intake_kind kind;
+    char *from; /* may be NULL */
+    json_t *keys;
+    int64_t created_us, last_us; /* last_us 0: no row yet */
+    uint64_t n_accepted, n_duplicates, n_quarantined, n_coerced, n_incomplete;
+} tm_source_row;
+void tm__source_row_done(tm_source_row *row);
+
+TM_NODISCARD tm_status tm__intake_db_open(const tm_home *home, bool can_write, tm_db **out,
+                                          tm_err *err);
+/** TM_E_NOT_FOUND with the nearest name. */
+TM_NODISCARD tm_status tm__intake_db_source(tm_db *db, const char *name, tm_source_row *out,
+                                            tm_err *err);
+/** Newest columns of a source. */
+TM_NODISCARD tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source,
+                                             tm_intake_columns **out, tm_err *err);
+/** All that follows: in a transaction. */
+TM_NODISCARD tm_status tm__intake_db_add_source_locked(tm_db *db, const tm_intake_add *add,
+                                                       int64_t *out_id, tm_err *err);
+TM_NODISCARD tm_status tm__intake_db_add_columns_locked(tm_db *db, int64_t source,
+                                                        const tm_intake_columns *columns,
+                                                        tm_err *err);
+TM_NODISCARD tm_status tm__intake_db_add_batch_locked(tm_db *db, int64_t source, uint64_t n_rows,
+                                                      tm_str batch, tm_err *err);
+/** Keys of the batch that was added last. */
+TM_NODISCARD tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source,
+                                                     const tm_row_key *keys, uint64_t n,
+                                                     tm_err *err);
+TM_NODISCARD tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *origin,
+                                                    const tm_rows *rows, tm_err *err);
+typedef struct tm_segment {
+    tm_hash hash;
+    uint64_t n_rows;
+} tm_segment;
+TM_NODISCARD tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source,
+                                                        const tm_segment *segment, tm_err *err);
+/** Add to the counters of a source. */
+TM_NODISCARD tm_status tm__intake_db_count_locked(tm_db *db, int64_t source,
+                                                  const tm_source_row *by, tm_err *err);
+/** The answer that an idempotency key was given; *out_found false: none. TM_E_CONFLICT when it came
+ * with other bytes. */
+TM_NODISCARD tm_status tm__intake_db_find_push(tm_db *db, int64_t source, tm_str key,
+                                               const tm_hash *body, tm_push_result *out,
+                                               bool *out_found, tm_err *err);
+TM_NODISCARD tm_status tm__intake_db_add_push_locked(tm_db *db, int64_t source, tm_str key,
+                                                     const tm_hash *body,
+                                                     const tm_push_result *result, tm_err *err);
+/** Forget answers older than a time. */
+TM_NODISCARD tm_status tm__intake_db_drop_pushes_locked(tm_db *db, int64_t before_us, tm_err *err);
+/** Put a run in the place of all keys of batches so far, or of the runs it was merged from. */
+TM_NODISCARD tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source,
+                                                    const tm_key_run_info *run,
+                                                    const tm_key_merge *merged, tm_err *err);
+/** Fill a set with what the file says. */
+TM_NODISCARD tm_status tm__intake_db_load_keys(tm_db *db, int64_t source, const char *dir,
+                                               tm_key_set *set, tm_err *err);
+
+/** Folder of a source's segments or keys; the caller frees it. NULL when out of memory. */
+char *tm__intake_dir(const tm_home *home, const char *what, const char *source);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "source/intake_priv.h"
+#include "temp_home.h"
+#include "test.h"
+
+static tm_db *open_db(const tm_home *home) {
+    tm_db *db = NULL;
+    tm_err err = {0};
+    if (tm__intake_db_open(home, true, &db, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    return db;
+}
+
+static int64_t add_source(tm_db *db, const char *name) {
+    const char *const keys[] = {"id"};
+    const tm_intake_add add = {.name = name, .kind = TM_INTAKE_PUSH, .keys = keys, .n_keys = 1};
+    const tm_schema none = {0};
+    tm_intake_columns *columns = NULL;
+    int64_t id = 0;
+    assert_int_equal(tm__intake_columns_create(&none, keys, 1, &columns, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_add_source_locked(db, &add, &id, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_add_columns_locked(db, id, columns, NULL), TM_OK);
+    tm__intake_columns_unref(columns);
+    return id;
+}
+
+static void a_source_is_found_by_its_name(void **state) {
+    tm_db *db = open_db(*state);
+    tm_source_row row = {0};
+    tm_intake_columns *columns = NULL;
+    tm_err err = {0};
+    const int64_t id = add_source(db, "orders");
+    assert_int_equal(tm__intake_db_source(db, "orders", &row, NULL), TM_OK);
+    assert_int_equal(row.id, id);
+    assert_int_equal(row.kind, TM_INTAKE_PUSH);
+    assert_int_equal(tm__intake_db_columns(db, &row, &columns, NULL), TM_OK);
+    assert_int_equal(columns->n_keys, 1);
+    assert_string_equal(columns->schema.cols[0].name, "id");
+    assert_int_equal(tm__intake_db_source(db, "order", &row, &err), TM_E_NOT_FOUND);
+    assert_string_equal(err.hint, "Did you mean 'orders'?");
+    const tm_intake_add again = {.name = "orders", .kind = TM_INTAKE_PUSH};
+    int64_t other = 0;
+    assert_int_equal(tm__intake_db_add_source_locked(db, &again, &other, &err), TM_E_CONFLICT);
+    tm__intake_columns_unref(columns);
+    tm__source_row_done(&row);
+    tm__db_close(db);
+}
+
+static void an_idempotency_key_has_one_answer(void **state) {
+    tm_db *db = open_db(*state);
+    const int64_t id = add_source(db, "orders"), other = add_source(db, "others");
+    const tm_push_result answer = {.accepted = 3, .duplicates = 2, .quarantined = 1};
+    tm_push_result found = {0};
+    bool is_found = true;
+    tm_hash body, changed;
+    tm__hash_bytes("a", 1, &body);
+    tm__hash_bytes("b", 1, &changed);
+    const tm_str key = TM_STR("k");
+    assert_int_equal(tm__intake_db_find_push(db, id, key, &body, &found, &is_found, NULL), TM_OK);
+    assert_false(is_found);
+    assert_int_equal(tm__intake_db_add_push_locked(db, id, key, &body, &answer, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_find_push(db, id, key, &body, &found, &is_found, NULL), TM_OK);
+    assert_true(is_found && found.accepted == 3 && found.duplicates == 2 && found.quarantined == 1);
+    assert_int_equal(tm__intake_db_find_push(db, id, key, &changed, &found, &is_found, NULL),
+                     TM_E_CONFLICT);
+    assert_int_equal(tm__intake_db_find_push(db, other, key, &changed, &found, &is_found, NULL),
+                     TM_OK);
+    assert_false(is_found);
+    assert_int_equal(tm__intake_db_drop_pushes_locked(db, tm__now_us() - 60000000, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_find_push(db, id, key, &body, &found, &is_found, NULL), TM_OK);
+    assert_true(is_found);
+    assert_int_equal(tm__intake_db_drop_pushes_locked(db, tm__now_us() + 60000000, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_find_push(db, id, key, &body, &found, &is_found, NULL), TM_OK);
+    assert_false(is_found);
+    tm__db_close(db);
+}
+
+/* Keys of batches, then of runs, then of merged runs: the set is the same after each. */
+static void keys_load_from_batches_and_runs(void **state) {
+    const tm_home *home = *state;
+    tm_db *db = open_db(home);
+    const int64_t id = add_source(db, "orders");
+    char *dir = tm__intake_dir(home, "keys", "orders");
+    uint64_t n = 0;
+    for (uint32_t round = 0; round < TM_KEY_FAN; round++) {
+        tm_row_key keys[50];
+        tm_key_set *set = tm__key_set_create(dir, 0);
+        tm_key_run *run = NULL;
+        for (uint32_t i = 0; i < 50; i++, n++) {
+            keys[i] = tm__row_key(&n, sizeof(n));
+        }
+        assert_int_equal(tm__intake_db_add_keys_locked(db, id, keys, 50, NULL), TM_OK);
+        assert_int_equal(tm__intake_db_load_keys(db, id, dir, set, NULL), TM_OK);
+        assert_int_equal(tm__key_set_count(set), n);
+        assert_int_equal(tm__key_set_recent(set), 50);
+        assert_int_equal(tm__key_set_save(set, &run, NULL), TM_OK);
+        const tm_key_run_info info = tm__key_run_info(run);
+        assert_int_equal(tm__intake_db_add_run_locked(db, id, &info, NULL, NULL), TM_OK);
+        tm__key_run_close(run);
+        tm__key_set_free(set);
+    }
+    tm_key_set *set = tm__key_set_create(dir, 0);
+    tm_key_merge merge = {0};
+    tm_key_run *run = NULL;
+    assert_int_equal(tm__intake_db_load_keys(db, id, dir, set, NULL), TM_OK);
+    assert_int_equal(tm__key_set_recent(set), 0);
+    assert_true(tm__key_set_merge_due(set, &merge));
+    assert_int_equal(tm__key_merge_run(&merge, &run, NULL), TM_OK);
+    const tm_key_run_info info = tm__key_run_info(run);
+    assert_int_equal(tm__intake_db_add_run_locked(db, id, &info, &merge, NULL), TM_OK);
+    assert_int_equal(tm__key_set_replace(set, &merge, run, NULL), TM_OK);
+    tm__key_set_free(set);
+    set = tm__key_set_create(dir, 0);
+    assert_int_equal(tm__intake_db_load_keys(db, id, dir, set, NULL), TM_OK);
+    assert_int_equal(tm__key_set_count(set), n);
+    for (uint64_t i = 0; i < n; i++) {
+        assert_true(tm__key_set_has(set, tm__row_key(&i, sizeof(i))));
+    }
+    assert_false(tm__key_set_merge_due(set, &merge));
+    tm__key_set_free(set);
+    tm__mem_free(dir);
+    tm__db_close(db);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_source_is_found_by_its_name),
+        TEST(an_idempotency_key_has_one_answer),
+        TEST(keys_load_from_batches_and_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
