@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server beside a bare socket, in one run: CPU of a request, latencies, overload, open connections.
 
-usage: bench/serve.py [--seconds S] [--rounds N] [--overload S] [--row-fields N]
+usage: bench/serve.py [--seconds S] [--rounds N] [--overload S] [--row-fields N] [--swaps N] [--only PART]
 
 The server and the echo (bench/serve_echo.c: epoll, no parser, no model) answer the same requests with as many bytes, on core 0; wrk asks on
 core 1. CPU of a request is what the kernel charged to the process, over the requests that wrk counted. Models are trained here on made data
@@ -10,6 +10,7 @@ core 1. CPU of a request is what the kernel charged to the process, over the req
 rounds, with the smallest and the largest.
 """
 import argparse
+import http.client
 import json
 import os
 import pathlib
@@ -22,7 +23,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 
 BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
 PROGRAM, ECHO = BUILD / "tidemill", BUILD / "bench" / "serve_echo"
@@ -181,11 +184,11 @@ def bench_cpu(folder, key, row, options):
     return statistics.median(rates["100 x 31"])
 
 
-def load(folder, port, model, rows, rate, seconds, connections=64):
+def load(folder, port, model, rows, rate, seconds, connections=64, words=(), data="data.csv"):
     """The report of `tidemill bench serve` on core 1."""
-    words = ["taskset", "-c", "1", PROGRAM, "bench", "serve", model, "data.csv", "--drop", "y", "--server", f"127.0.0.1:{port}", "--key-file", "key",
-             "--rows", rows, "--rate", rate, "--seconds", seconds, "--connections", connections, "--json"]
-    return json.loads(subprocess.run([str(w) for w in words], cwd=folder, capture_output=True, text=True, check=False).stdout)
+    line = ["taskset", "-c", "1", PROGRAM, "bench", "serve", model, data, "--drop", "y", "--server", f"127.0.0.1:{port}", "--key-file", "key",
+             "--rows", rows, "--rate", rate, "--seconds", seconds, "--connections", connections, "--json", *words]
+    return json.loads(subprocess.run([str(w) for w in line], cwd=folder, capture_output=True, text=True, check=False).stdout)
 
 
 def bench_latency(folder, peak, options):
@@ -217,6 +220,97 @@ def bench_overload(folder, options):
     report("peak a second later, over the peak", "times", [after / peak])
 
 
+def counters(port, key):
+    """Samples of /metrics by name and labels."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        lines = reply.read().decode().splitlines()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
+
+
+def answered(before, after, version):
+    """Rows that the server counts for a version of the model "small" between two looks."""
+    name = f'tidemill_predictions_total{{route="small",version="{version}",arm="champion"}}'
+    return after.get(name, 0) - before.get(name, 0)
+
+
+class Mover:
+    """Promotes version 2 and rolls back again, a given number of times, evenly over some seconds; milliseconds of each move."""
+
+    def __init__(self, port, key, n, seconds):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self.n, self.seconds, self.ms = n, seconds, []
+        self.failed = []
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        start = time.monotonic()
+        for i in range(self.n):
+            time.sleep(max(0.0, start + (i + 0.5) * self.seconds / self.n - time.monotonic()))
+            began = time.monotonic()
+            what, body, to = ("promote", {"version": 2}, 2) if i % 2 == 0 else ("rollback", {}, 1)
+            self.connection.request("POST", f"/v1/models/small:{what}", json.dumps(body), self.headers)
+            reply = self.connection.getresponse()
+            said = json.loads(reply.read())
+            self.ms.append(1000 * (time.monotonic() - began))
+            if reply.status != 200 or said.get("version") != to:
+                self.failed.append((reply.status, said))
+
+
+def bench_swaps(folder, key, options):
+    """Two versions change places under an open load of 70 % of what the server can do; every answer is held to the version that it names."""
+    run(PROGRAM, "train", "data.csv", "--target", "y", "--name", "small", "--learner", "gbdt", "--param", "gbdt.n_trees=100", "--param", "gbdt.max_leaves=31",
+        "--param", "gbdt.early_stopping=0", "--param", "gbdt.min_rows_in_leaf=20", "-q", cwd=folder)
+    mover_key = json.loads(run(PROGRAM, "key", "create", "--role", "admin", "--json", cwd=folder))["key"]
+    lines = (folder / "data.csv").read_text(encoding="utf-8").splitlines()[:1001]
+    (folder / "few.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for version in (1, 2):
+        run(PROGRAM, "predict", f"small@{version}", "few.csv", "-o", f"answers{version}.csv", cwd=folder)
+    same = sum(a == b for a, b in zip(*((folder / f"answers{v}.csv").read_text().splitlines()[1:] for v in (1, 2))))
+    assert same < 100, "the versions answer alike: nothing could be told"
+    rounds = max(1, min(5, options.swaps // 50))
+    n, seconds = options.swaps // rounds // 2 * 2, max(options.seconds, options.swaps // rounds / 10)  # 10 moves a second
+    server = serve(folder)
+    words = ["--expect", "1=answers1.csv", "--expect", "2=answers2.csv"]
+    plain, moved, ms = [], [], []
+    try:
+        for _ in range(200):  # until the challenger is ready, so that all moves are alike
+            if "2" in {str(v) for v in json.loads(urllib.request.urlopen(urllib.request.Request(
+                    f"http://127.0.0.1:{server.port}/v1/status", headers={"Authorization": f"Bearer {mover_key}"}), timeout=10).read())["routes"][-1]["ready"]}:
+                break
+            time.sleep(0.05)
+        rate = 0.7 * statistics.median(load(folder, server.port, "small", 1, 0, options.seconds, data="few.csv")["ok_per_second"] for _ in range(3))
+        for _ in range(rounds):
+            before = counters(server.port, mover_key)
+            plain.append(load(folder, server.port, "small", 1, rate, seconds, words=words, data="few.csv"))
+            mover = Mover(server.port, mover_key, n, seconds)
+            mover.thread.start()
+            moved.append(load(folder, server.port, "small", 1, rate, seconds, words=words, data="few.csv"))
+            mover.thread.join()
+            after = counters(server.port, mover_key)
+            assert not mover.failed, mover.failed[:3]
+            ms += mover.ms
+            for version in (1, 2):
+                asked = sum(v["right"][str(version)] for v in (plain[-1], moved[-1]))
+                assert answered(before, after, version) == asked, f"version {version}: the server counts {answered(before, after, version)}, who asked {asked}"
+            swaps = after["tidemill_model_swaps_total"] - before["tidemill_model_swaps_total"]
+            assert swaps == n, f"{n} moves, {swaps} swaps"
+            assert min(moved[-1]["right"].values()) > 0.2 * moved[-1]["ok"], moved[-1]["right"]
+    finally:
+        server.stop()
+    bad = {what: sum(v[what] for v in plain + moved) for what in ("failed", "lost", "refused", "wrong", "unsent")}
+    print(f"# swaps: {n * rounds} under {rate:.0f} requests a second; {sum(v['ok'] for v in moved)} answers of two versions, each held to its bits, "
+          f"the server's counts by version the same; {', '.join(f'{v} {k}' for k, v in bad.items())}", flush=True)
+    report("latency p99 at 70 %, one version", "ms", [v["ok_ms"]["p99"] for v in plain])
+    report("latency p99 at 70 %, versions swapped", "ms", [v["ok_ms"]["p99"] for v in moved])
+    report("p99 with swaps over without", "times", [b["ok_ms"]["p99"] / a["ok_ms"]["p99"] for a, b in zip(plain, moved)])
+    report("latency max at 70 %, one version", "ms", [v["ok_ms"]["max"] for v in plain])
+    report("latency max at 70 %, versions swapped", "ms", [v["ok_ms"]["max"] for v in moved])
+    report("a move, from its request to its reply", "ms", ms)
+    assert not bad["failed"] and not bad["lost"] and not bad["wrong"], bad
+
+
 def bench_connections(folder, key):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     n = min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100)
@@ -242,6 +336,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=5, help="of each measurement (5)")
     parser.add_argument("--rounds", type=int, default=7, help="of the CPU of a request (7)")
     parser.add_argument("--overload", type=int, default=60, help="seconds of overload (60)")
+    parser.add_argument("--swaps", type=int, default=1000, help="moves of a version under load (1000)")
+    parser.add_argument("--only", choices=("cpu", "latency", "overload", "swaps", "connections"), help="one part")
     parser.add_argument("--row-fields", type=int, default=30, help="columns of the made data (30)")
     options = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
@@ -249,10 +345,16 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         key, row = make_home(folder, options.row_fields)
-        peak = bench_cpu(folder, key, row, options)
-        bench_latency(folder, peak, options)
-        bench_overload(folder, options)
-        bench_connections(folder, key)
+        parts = {options.only} if options.only else {"cpu", "latency", "overload", "swaps", "connections"}
+        if parts & {"cpu", "latency"}:
+            peak = bench_cpu(folder, key, row, options)
+            bench_latency(folder, peak, options)
+        if "overload" in parts:
+            bench_overload(folder, options)
+        if "swaps" in parts:
+            bench_swaps(folder, key, options)
+        if "connections" in parts:
+            bench_connections(folder, key)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/net.h"
@@ -18,6 +19,7 @@
 #define STEPS 32u
 #define N_BUCKETS (64u * STEPS)
 #define READ_BYTES 65536u
+#define REPLY_BYTES_MAX ((size_t)64 << 20)
 #define EVENTS_MAX 256u
 #define CONNECT_MS 5000u
 #define LAST_NS UINT64_C(2000000000) /* answers that are under way at the end have this long */
@@ -34,6 +36,8 @@ typedef struct asker {
     int fd; /* -1: broken */
     bool is_busy, is_done;
     uint64_t due_ns;
+    uint32_t body; /* that it asked with */
+    tm_buf reply;  /* when answers are checked */
     llhttp_t parser;
 } asker;
 
@@ -95,6 +99,44 @@ static int on_complete(llhttp_t *parser) {
     return HPE_PAUSED;
 }
 
+static int on_body(llhttp_t *parser, const char *at, size_t len) {
+    asker *a = parser->data;
+    (void)tm__buf_append(&a->reply, at, len);
+    return 0;
+}
+
+/* Whether a reply's answers are those of a version. */
+static bool is_answer_of(const tm_load_options *o, const tm_load_expected *e, uint32_t body,
+                         const json_t *rows) {
+    bool same = json_array_size(rows) == o->n_rows;
+    for (uint32_t i = 0; same && i < o->n_rows; i++) {
+        const double want = e->answers[(size_t)body * o->n_rows + i];
+        const json_t *got = json_object_get(json_array_get(rows, i), o->member);
+        same = json_is_number(got) && json_number_value(got) == want;
+    }
+    return same;
+}
+
+static void check_answer(load *l, const asker *a) {
+    const tm_load_options *o = l->options;
+    json_t *reply = NULL;
+    const tm_status st = a->reply.failed ? TM_E_NOMEM
+                                         : tm__json_parse(a->reply.data, a->reply.len,
+                                                          TM_MAX_JSON_DEPTH, &reply, NULL);
+    const int64_t version = st == TM_OK ? tm__json_i64(reply, "version", 0) : 0;
+    uint32_t i = 0;
+    while (i < o->n_expected && o->expected[i].version != version) {
+        i++;
+    }
+    if (st == TM_OK && i < o->n_expected &&
+        is_answer_of(o, &o->expected[i], a->body, json_object_get(reply, "predictions"))) {
+        l->report->n_by_version[i]++;
+    } else {
+        l->report->n_wrong++;
+    }
+    json_decref(reply);
+}
+
 static tm_status make_requests(load *l, tm_err *err) {
     const tm_load_options *o = l->options;
     l->requests = tm__mem_zalloc(o->n_bodies, sizeof *l->requests);
@@ -120,7 +162,8 @@ static tm_status make_requests(load *l, tm_err *err) {
 
 static tm_status connect_asker(load *l, uint32_t i, tm_err *err) {
     asker *a = &l->askers[i];
-    *a = (asker){.owner = l, .fd = -1};
+    tm_buf reply = a->reply; /* of the connection before, or none */
+    *a = (asker){.owner = l, .fd = -1, .reply = reply};
     TM_TRY(tm__net_connect(l->options->address, CONNECT_MS, &a->fd, err));
     if (!tm__poller_set(l->poller, a->fd, i, true, false)) {
         tm__net_close(a->fd);
@@ -152,7 +195,8 @@ static void lose(load *l, uint32_t i) {
 static void ask(load *l, uint64_t due_ns) {
     const uint32_t i = l->idle[--l->n_idle];
     asker *a = &l->askers[i];
-    const tm_buf *request = &l->requests[l->n_asked++ % l->options->n_bodies];
+    const uint32_t body = (uint32_t)(l->n_asked++ % l->options->n_bodies);
+    const tm_buf *request = &l->requests[body];
     if (a->fd < 0 && connect_asker(l, i, NULL) != TM_OK) {
         l->report->n_lost++;
         l->idle[l->n_idle++] = i;
@@ -161,6 +205,8 @@ static void ask(load *l, uint64_t due_ns) {
     a->is_busy = true;
     a->is_done = false;
     a->due_ns = due_ns;
+    a->body = body;
+    tm__buf_reset(&a->reply);
     l->n_busy++;
     llhttp_init(&a->parser, HTTP_RESPONSE, &l->settings);
     a->parser.data = a;
@@ -182,6 +228,9 @@ static void note_answer(load *l, asker *a, uint32_t i) {
     if (status >= 200 && status < 300) {
         l->report->n_ok++;
         add(l->ok, ns);
+        if (l->options->expected != NULL) {
+            check_answer(l, a);
+        }
     } else if (status == 429 || status == 503) {
         l->report->n_refused++;
         add(l->refused, ns);
@@ -272,6 +321,9 @@ tm_status tm__load_run(const tm_load_options *options, tm_load_report *out, tm_e
     tm_status st = TM_OK;
     llhttp_settings_init(&l.settings);
     l.settings.on_message_complete = on_complete;
+    if (options->expected != NULL) {
+        l.settings.on_body = on_body;
+    }
     l.askers = tm__mem_zalloc(options->connections, sizeof *l.askers);
     l.idle = tm__mem_alloc(options->connections, sizeof *l.idle);
     l.poller = tm__poller_create();
@@ -283,6 +335,9 @@ tm_status tm__load_run(const tm_load_options *options, tm_load_report *out, tm_e
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     st = st != TM_OK ? st : make_requests(&l, err);
+    for (uint32_t i = 0; l.askers != NULL && i < options->connections; i++) {
+        tm__buf_init(&l.askers[i].reply, REPLY_BYTES_MAX);
+    }
     for (uint32_t i = 0; st == TM_OK && i < options->connections; i++) {
         st = connect_asker(&l, i, err);
         l.idle[l.n_idle++] = i;
@@ -293,6 +348,9 @@ tm_status tm__load_run(const tm_load_options *options, tm_load_report *out, tm_e
     }
     for (uint32_t i = 0; l.poller != NULL && i < l.n_idle + l.n_busy; i++) {
         end_asker(&l.askers[i]);
+    }
+    for (uint32_t i = 0; l.askers != NULL && i < options->connections; i++) {
+        tm__buf_done(&l.askers[i].reply);
     }
     for (uint32_t i = 0; l.requests != NULL && i < options->n_bodies; i++) {
         tm__buf_done(&l.requests[i]);

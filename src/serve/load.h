@@ -14,6 +14,13 @@
 #include "base/buf.h"
 #include "tidemill/err.h"
 
+/* What a version must answer: the rows of all bodies in turn. */
+#define TM_LOAD_VERSIONS_MAX 8u
+typedef struct tm_load_expected {
+    uint32_t version;
+    const double *answers; /* [n_bodies x n_rows] */
+} tm_load_expected;
+
 typedef struct tm_load_options {
     const char *address; /* "127.0.0.1:8080", "unix:PATH" */
     const char *key;     /* NULL: none */
@@ -23,17 +30,23 @@ typedef struct tm_load_options {
     uint32_t connections; /* at most so many requests are under way */
     double rate;          /* requests a second, over all connections; 0: closed loop */
     double seconds;
+    /* Check that every answer is, to the bit, that of the version which the reply names. */
+    const tm_load_expected *expected; /* [n_expected]; NULL: nothing is checked */
+    uint32_t n_expected, n_rows;      /* rows of each body */
+    const char *member;               /* of an answer: "probability", "prediction" */
 } tm_load_options;
 
 enum { TM_LOAD_P50, TM_LOAD_P90, TM_LOAD_P99, TM_LOAD_P999, TM_LOAD_MAX, TM_LOAD_N_POINTS };
 typedef struct tm_load_report {
-    double seconds;                 /* from the first request to the last answer */
-    uint64_t n_ok;                  /* 2xx */
-    uint64_t n_refused;             /* 429 and 503 */
-    uint64_t n_failed;              /* other statuses */
-    uint64_t n_lost;                /* sent, and the connection broke or the end came */
-    uint64_t n_unsent;              /* open loop: due, and no connection was free until the end */
-    double ok_ms[TM_LOAD_N_POINTS]; /* latency of n_ok */
+    double seconds;     /* from the first request to the last answer */
+    uint64_t n_ok;      /* 2xx */
+    uint64_t n_refused; /* 429 and 503 */
+    uint64_t n_failed;  /* other statuses */
+    uint64_t n_lost;    /* sent, and the connection broke or the end came */
+    uint64_t n_by_version[TM_LOAD_VERSIONS_MAX]; /* of n_ok: right answers of expected[i] */
+    uint64_t n_wrong;  /* of n_ok: other bits than the version has, or a version not expected */
+    uint64_t n_unsent; /* open loop: due, and no connection was free until the end */
+    double ok_ms[TM_LOAD_N_POINTS];      /* latency of n_ok */
     double refused_ms[TM_LOAD_N_POINTS]; /* and of n_refused */
 } tm_load_report;
 

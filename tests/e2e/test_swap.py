@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Versions side by side in one server: made ready aside, within a memory limit, answered by name; and what cannot be served is refused."""
+import json
 import struct
+import subprocess
 import time
 
 import bundle_reader
@@ -171,3 +173,33 @@ def test_versions_without_golden_rows_are_served_and_swapped(tm, serve, home):
     server = serve()
     assert server.request("POST", "/v1/models/churn:promote", {"version": 2}, home)[0] == 200
     assert ask(server, home)[1]["version"] == 2 and ask(server, home, 1)[1]["version"] == 1
+
+
+def test_moves_under_an_open_load_lose_nothing_and_label_every_answer_rightly(tm, serve, home):
+    """Every answer is held to the bits of the version that it names, and the server counts what the client counts."""
+    (tm.folder / "key").write_text(home["Authorization"].split()[1], encoding="ascii")
+    for version in (1, 2):
+        tm.ok("predict", f"churn@{version}", "a.csv", "-o", f"answers{version}.csv")
+    server = serve()
+    expect = ["--expect", "1=answers1.csv", "--expect", "2=answers2.csv"]
+    words = ["bench", "serve", "churn", "a.csv", "--drop", "churned", "--server", server.address, "--key-file", "key", "--json"]
+    load = tm.popen([str(tm.program), *words, "--rate", "300", "--seconds", "2", *expect], cwd=tm.folder, env=tm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    n = 0
+    while load.poll() is None:
+        what, body = ("promote", {"version": 2}) if n % 2 == 0 else ("rollback", {})
+        status, _, reply = server.request("POST", f"/v1/models/churn:{what}", body, home)
+        assert status == 200, reply
+        n += 1
+        time.sleep(0.02)
+    out, err = load.communicate()
+    assert load.returncode == 0, err
+    report = json.loads(out)
+    assert n > 10 and all(report[k] == 0 for k in ("failed", "lost", "refused", "wrong")) and sum(report["right"].values()) == report["ok"]
+    assert min(report["right"].values()) > 0
+    metrics = server.request("GET", "/metrics", headers=home)[2].decode()
+    for version, count in report["right"].items():
+        assert f'tidemill_predictions_total{{route="churn",version="{version}",arm="champion"}} {count}\n' in metrics
+    assert f"tidemill_model_swaps_total {n}\n" in metrics
+    # The check itself sees a wrong label: files changed round.
+    result = tm(*words, "--seconds", "0.2", "--expect", "2=answers1.csv", "--expect", "1=answers2.csv")
+    assert result.code == 8 and json.loads(result.out)["wrong"] > 0

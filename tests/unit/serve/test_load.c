@@ -57,6 +57,44 @@ static void a_closed_loop_counts_what_was_answered(void **state) {
     tm__buf_done(&body);
 }
 
+/* Answers are counted by version, and wrong ones are seen: other bits, and other versions. */
+static void answers_are_held_to_the_version_that_they_name(void **state) {
+    serve_case c;
+    tm_buf body;
+    double answer = 0;
+    serve_case_open(&c, *state, NULL);
+    set_body(&body, "{\"rows\":[{\"x\":1,\"c\":\"red\",\"day\":\"2024-01-01\"}]}");
+    assert_int_equal(serve_case_call(&c, "/v1/routes/tiny/predict", (const char *)body.data, NULL),
+                     200);
+    const char *found = strstr(c.body, "\"probability\":");
+    assert_non_null(found);
+    const tm_str rest = tm__str(found + strlen("\"probability\":"));
+    assert_true(tm__str_to_f64((tm_str){rest.ptr, strcspn(rest.ptr, "}")}, &answer));
+    const double other = answer + 1e-9;
+    const struct {
+        tm_load_expected expected[2];
+        bool right;
+    } cases[] = {{{{1, &answer}, {2, &other}}, true},
+                 {{{1, &other}, {2, &answer}}, false},
+                 {{{3, &answer}, {4, &answer}}, false}};
+    for (size_t i = 0; i < 3; i++) {
+        tm_load_report r = {0};
+        tm_load_options o = options_of(&c, &body);
+        o.seconds = 0.1;
+        o.expected = cases[i].expected;
+        o.n_expected = 2;
+        o.n_rows = 1;
+        o.member = "probability";
+        assert_int_equal(tm__load_run(&o, &r, NULL), TM_OK);
+        assert_true(r.n_ok > 0);
+        assert_int_equal(r.n_wrong, cases[i].right ? 0 : r.n_ok);
+        assert_int_equal(r.n_by_version[0], cases[i].right ? r.n_ok : 0);
+        assert_int_equal(r.n_by_version[1], 0);
+    }
+    serve_case_close(&c);
+    tm__buf_done(&body);
+}
+
 static void an_open_loop_asks_as_often_as_it_says(void **state) {
     serve_case c;
     tm_buf body;
@@ -103,6 +141,7 @@ static void a_server_that_stalls_is_charged_for_all_who_would_have_come(void **s
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_HOME(a_closed_loop_counts_what_was_answered),
+        IN_HOME(answers_are_held_to_the_version_that_they_name),
         IN_HOME(an_open_loop_asks_as_often_as_it_says),
         cmocka_unit_test(a_server_that_stalls_is_charged_for_all_who_would_have_come),
     };
