@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json_scan.h"
 #include "base/mem.h"
 
 #define N_REASONS 3u
@@ -27,8 +28,9 @@ struct tm_answer_pen {
     tm_buf words;
     uint32_t *passed; /* [n_passed] columns of the part that are passed on */
     uint32_t n_passed, passed_max;
-    tm_cell *cells; /* [n inputs + 1] of a row that is explained */
-    double *shares; /* [n inputs + 1] */
+    tm_source_member **fields; /* [n_passed] members of a row by column, or NULL */
+    tm_cell *cells;            /* [n inputs + 1] of a row that is explained */
+    double *shares;            /* [n inputs + 1] */
     tm_buf reasons;
 };
 
@@ -131,9 +133,14 @@ static const char *part_name(const tm_source_part *part, uint32_t col) {
     return part->n_raw > 0 ? part->raw_names[col] : tm__table_column(part->table, col)->name;
 }
 
+/* Of what the model does not read. */
+static bool is_passed_name(const tm_answers *a, tm_str name) {
+    return !tm__str_is(name, tm__bundle_target(a->bundle));
+}
+
 static bool is_passed(const tm_answers *a, const char *name) {
     return tm__schema_find(tm__bundle_schema(a->bundle), tm__str(name)) == UINT32_MAX &&
-           strcmp(name, tm__bundle_target(a->bundle)) != 0;
+           is_passed_name(a, tm__str(name));
 }
 
 void tm__answers_head(const tm_answers *a, const tm_source_part *part, tm_buf *out) {
@@ -173,6 +180,7 @@ void tm__answer_pen_free(tm_answer_pen *pen) {
         tm__mem_free(pen->pred);
         tm__mem_free(pen->classes);
         tm__mem_free(pen->passed);
+        tm__mem_free(pen->fields);
         tm__mem_free(pen->cells);
         tm__mem_free(pen->shares);
         tm__mem_free(pen);
@@ -275,8 +283,85 @@ static tm_status put_reasons(tm_answer_pen *pen, const tm_source_part *part, uin
     return TM_OK;
 }
 
-static void put_passed(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
-                       tm_buf *out) {
+/* A member's value as a field of CSV: a text without its quotes, the rest as it stands. */
+static void put_field(tm_source_member *member, tm_buf *out) {
+    tm_str text = member->value;
+    if (text.len > 0 && text.ptr[0] == '"') {
+        (void)tm__scan_string((char *)(uintptr_t)text.ptr, &text);
+    } else if (tm__str_is(text, "null")) {
+        text.len = 0;
+    }
+    csv_text(out, text);
+}
+
+static tm_status misplaced(const tm_source_member *member, const char *how, uint64_t row,
+                           tm_err *err) {
+    const int len = (int)(member->name.len > 80 ? 80 : member->name.len);
+    (void)TM_FAIL(err, TM_E_DATA, "column '%.*s' %s", len, member->name.ptr, how);
+    tm_err_hint(err, "Write to a file that ends in .jsonl: there each row has its own columns.");
+    tm_err_at(err, NULL, row + 1, 0);
+    return TM_E_DATA;
+}
+
+/* Place among the columns that are passed on, looked for from `from` on; n_passed: it is none. */
+static uint32_t find_field(const tm_answer_pen *pen, const tm_source_part *part, tm_str name,
+                           uint32_t from) {
+    for (uint32_t n = 0; n < pen->n_passed; n++) {
+        const uint32_t i = (from + n) % pen->n_passed;
+        if (tm__str_is(name, part_name(part, pen->passed[i]))) {
+            return i;
+        }
+    }
+    return pen->n_passed;
+}
+
+/* Members of a row in the columns of CSV. */
+static tm_status put_fields(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
+                            tm_buf *out, tm_err *err) {
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < pen->n_passed; i++) {
+        pen->fields[i] = NULL;
+    }
+    for (uint64_t m = part->member_at[row]; m < part->member_at[row + 1]; m++) {
+        tm_source_member *const member = &part->members[m];
+        const uint32_t i = find_field(pen, part, member->name, next);
+        if (i < pen->n_passed) {
+            if (pen->fields[i] != NULL) {
+                return misplaced(member, "stands twice", row, err);
+            }
+            pen->fields[i] = member;
+            next = i + 1;
+        } else if (is_passed_name(pen->answers, member->name)) {
+            return misplaced(member, "is none of the columns of the first rows", row, err);
+        }
+    }
+    for (uint32_t i = 0; i < pen->n_passed; i++) {
+        put_name(pen->answers, "", i == 0, out);
+        if (pen->fields[i] != NULL) {
+            put_field(pen->fields[i], out);
+        }
+    }
+    return TM_OK;
+}
+
+/* Members of a row as they stand; returns how many. */
+static uint32_t put_members(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
+                            tm_buf *out) {
+    uint32_t n = 0;
+    for (uint64_t m = part->member_at[row]; m < part->member_at[row + 1]; m++) {
+        const tm_source_member *const member = &part->members[m];
+        if (is_passed_name(pen->answers, member->name)) {
+            (void)tm__buf_text(out, n++ == 0 ? "{" : ", ");
+            (void)tm__json_write_text(out, member->name);
+            (void)tm__buf_text(out, ": ");
+            (void)tm__buf_append(out, member->value.ptr, member->value.len);
+        }
+    }
+    return n;
+}
+
+static void put_columns(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
+                        tm_buf *out) {
     for (uint32_t i = 0; i < pen->n_passed; i++) {
         const uint32_t c = pen->passed[i];
         put_name(pen->answers, part_name(part, c), i == 0, out);
@@ -287,6 +372,20 @@ static void put_passed(const tm_answer_pen *pen, const tm_source_part *part, uin
             put_cell(pen->answers, &cell, out);
         }
     }
+}
+
+/* Columns and members that the model does not read; *out_none is left true when there are none. */
+static tm_status put_passed(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
+                            tm_buf *out, bool *out_none, tm_err *err) {
+    *out_none = pen->n_passed == 0;
+    if (part->member_at == NULL) {
+        put_columns(pen, part, row, out);
+    } else if (pen->answers->is_json) {
+        *out_none = put_members(pen, part, row, out) == 0;
+    } else {
+        return put_fields(pen, part, row, out, err);
+    }
+    return TM_OK;
 }
 
 /* Room for the answers of a part and the list of its columns that are passed on. */
@@ -300,8 +399,10 @@ static tm_status prepare(tm_answer_pen *pen, const tm_source_part *part, tm_err 
     }
     if (n_cols > pen->passed_max) {
         tm__mem_free(pen->passed);
+        tm__mem_free(pen->fields);
         pen->passed = tm__mem_alloc(n_cols, sizeof(*pen->passed));
-        pen->passed_max = pen->passed != NULL ? n_cols : 0;
+        pen->fields = tm__mem_alloc(n_cols, sizeof(tm_source_member *));
+        pen->passed_max = pen->passed != NULL && pen->fields != NULL ? n_cols : 0;
     }
     if (pen->pred_rows < part->n_rows || pen->passed_max < n_cols) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for %llu answers",
@@ -325,8 +426,9 @@ tm_status tm__answers_write(tm_answer_pen *pen, const tm_source_part *part, tm_b
     TM_TRY(tm__bundle_predict(&ctx, a->bundle, part->table, NULL, part->n_rows, pen->pred, err));
     for (uint64_t row = 0; row < part->n_rows && !out->failed; row++) {
         const double *pred = pen->pred + row * n_outputs;
-        put_passed(pen, part, row, out);
-        put_name(a, "prediction", pen->n_passed == 0, out);
+        bool is_first = true;
+        TM_TRY(put_passed(pen, part, row, out, &is_first, err));
+        put_name(a, "prediction", is_first, out);
         put_answer(pen, pred, out);
         if (a->explain) {
             TM_TRY(put_reasons(pen, part, row, pred, out, err));

@@ -170,6 +170,7 @@ static tm_status run(prediction *p, tm_err *err) {
                                  .schema = tm__bundle_schema(p->answers.bundle)};
     const tm_source_sink sink = {.stage = "predict",
                                  .wants_raw = !p->answers.is_json,
+                                 .takes_members = true,
                                  .work = work,
                                  .write = write,
                                  .arg = p};

@@ -56,9 +56,6 @@ void tm__decoder_error(tm_decoder *decoder, tm_str column, const char *hint, con
 void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** True when the name may stand here: it is known and new in this row. */
 bool tm__decoder_take(tm_decoder *decoder, uint32_t index, tm_str name);
-/** A JSON value as a cell; returns what follows. *ok is false for an array, an object and a number
- * that is too large. */
-char *tm__cell_read_json(char *p, tm_cell *out, bool *ok);
 /** Read an object of values by column; returns what follows. */
 char *tm__decoder_read_record(tm_decoder *decoder, char *p);
 

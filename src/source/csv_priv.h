@@ -6,7 +6,7 @@
  *     csv_scan.c   blocks of whole records, cut into fields; the dialect
  *     csv_cell.c   what one field can be, and its value
  *     csv.c        files to columns: header, types, passes
- *     csv_pipe.c   files to parts that threads work on and that leave in order
+ *     csv_pipe.c   files to parts that threads work on and that leave in order (parts.c)
  */
 #ifndef TM_SOURCE_CSV_PRIV_H
 #define TM_SOURCE_CSV_PRIV_H

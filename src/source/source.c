@@ -3,7 +3,8 @@
  * From what a user names to rows:
  *
  *     path, folder, glob --> files in byte order --> CSV       our reader, csv.c
- *                                                --> JSON      DuckDB, sealed to these files
+ *                                                --> JSON      DuckDB, sealed to these files;
+ *                                                              lines in parts: json_lines.c
  *                                                --> Parquet   DuckDB, sealed to these files
  *     SQL ------------------------------------------------->   DuckDB, reads what the user can
  *
@@ -22,6 +23,7 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "source/csv_priv.h"
+#include "source/json_lines.h"
 #include "store/duck.h"
 
 #define FILES_MAX 100000u
@@ -548,6 +550,19 @@ static tm_status read_files(run *r, tm_table **out, tm_err *err) {
         st = r->sink != NULL ? tm__csv_pipe(r->ctx, r->spec, paths, files.n, r->sink, err)
                              : tm__csv_read(r->ctx, r->spec, paths, files.n, out, err);
         goto out;
+    }
+    bool is_lines = false;
+    if (what == KIND_JSON && r->sink != NULL && r->sink->takes_members && r->spec->schema != NULL) {
+        const tm_str name = bare_name(files.paths[0]);
+        const bool is_named = tm__str_has_suffix(name, "l") || tm__str_has_suffix(name, ".ndjson");
+        st = tm__json_lines_found(files.paths[0], is_named, &is_lines, err);
+        if (st == TM_OK && is_lines) {
+            st = tm__json_pipe(r->ctx, r->spec, (const char *const *)files.paths, files.n, r->sink,
+                               err);
+        }
+        if (st != TM_OK || is_lines) {
+            goto out;
+        }
     }
     r->files = &files;
     append_sql(&files, what, &sql);

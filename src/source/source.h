@@ -35,6 +35,11 @@ typedef struct tm_source_spec {
  * rows, binary that is not Parquet, cut Parquet, duplicate names. */
 TM_NODISCARD tm_status tm__source_read(tm_ctx *ctx, const tm_source_spec *spec, tm_table **out,
                                        tm_err *err);
+/* A member of a row that is an object of JSON. */
+typedef struct tm_source_member {
+    tm_str name;
+    tm_str value; /* JSON text, well formed; it may be rewritten in place, as base/json_scan does */
+} tm_source_member;
 /* Some rows of a source that follow each other, as one thread works on them. */
 typedef struct tm_source_part {
     tm_table *table; /* columns that were read */
@@ -42,13 +47,18 @@ typedef struct tm_source_part {
     uint32_t n_raw; /* columns that were not: their texts stand as they are in the source */
     const char *const *raw_names;
     void *raw_from;
+    /* Lines of JSON: members that the schema lacks, of all rows, and where each row begins. The raw
+     * names are those of the first rows of the source. */
+    tm_source_member *members;
+    const uint64_t *member_at; /* [n_rows + 1]; NULL: other rows than lines of JSON */
 } tm_source_part;
 /** Text of a raw column in a row of the part; valid until the next one of this column. */
 tm_str tm__source_part_raw(const tm_source_part *part, uint32_t raw, uint64_t row);
 
 typedef struct tm_source_sink {
-    const char *stage; /* a static word for progress */
-    bool wants_raw;    /* columns that the schema lacks are not read; only of CSV */
+    const char *stage;  /* a static word for progress */
+    bool wants_raw;     /* columns that the schema lacks are not read; only of CSV */
+    bool takes_members; /* lines of JSON are read here; else they are tables of DuckDB */
     /* Appends to out what becomes of a part. Several threads at a time; worker is below the threads
      * of the pool, and no two parts have the same one at once. A row in an error is one of the
      * part, from 1; the caller is told its place in the source. */

@@ -68,6 +68,10 @@ typedef struct tm_cell {
     tm_str text;  /* TEXT, borrowed */
 } tm_cell;
 
+/** The value at p of checked JSON (base/json_scan) as a cell; returns what follows. *ok is false
+ * for an array, an object and a number that is too large. */
+char *tm__cell_read_json(char *p, tm_cell *out, bool *ok);
+
 uint64_t tm__table_rows(const tm_table *table);
 uint32_t tm__table_cols(const tm_table *table);
 const tm_column *tm__table_column(const tm_table *table, uint32_t col);

@@ -97,6 +97,49 @@ def test_memory_is_that_of_some_parts_not_of_the_file(home):
     assert sum(1 for _ in open(home.folder / "out.csv", "rb")) == 900001
 
 
+def line_of(row, **more):
+    return json.dumps({**made_data.request_row({k: row[k] for k in COLUMNS if k in row and k not in ("id", "note")}), **more}) + "\n"
+
+
+def test_lines_of_json_pass_their_other_members_and_threads_do_not_show(home):
+    rows = many_rows(20000)  # some megabytes: several parts
+    ids = [i if i % 3 else {"deep": [i, None, "x, y"]} for i in range(len(rows))]
+    home.write("rows.jsonl", "".join(line_of(r, id=i, **({"note": r["note"]} if r["note"] else {})) for i, r in zip(ids, rows)))
+    for name in ("out.jsonl", "out.csv"):
+        outs = []
+        for threads in (1, 2, 5):
+            home.ok("predict", "m", "rows.jsonl", "-o", name, "--threads", threads)
+            outs.append((home.folder / name).read_bytes())
+        assert outs[0] == outs[1] == outs[2]
+    lines = [json.loads(line) for line in open(home.folder / "out.jsonl", encoding="utf-8")]
+    assert [line["id"] for line in lines] == ids
+    assert [line.get("note", "") for line in lines] == [r["note"] for r in rows]
+    with open(home.folder / "out.csv", newline="", encoding="utf-8") as file:
+        answers = list(csv.DictReader(file))
+    assert [json.loads(a["id"]) for a in answers] == ids and [a["note"] for a in answers] == [r["note"] for r in rows]
+    home.write("rows.csv", made_data.csv_text(rows, COLUMNS))
+    home.ok("predict", "m", "rows.csv", "-o", "same.csv")
+    with open(home.folder / "same.csv", newline="", encoding="utf-8") as file:
+        assert [(a["prediction"], a["probability"]) for a in csv.DictReader(file)] == [(a["prediction"], a["probability"]) for a in answers]
+    assert [(line["prediction"], line["probability"]) for line in lines] == [(a["prediction"], float(a["probability"])) for a in answers]
+
+
+@pytest.mark.parametrize("bad, words", [
+    ('{"months": "many"}\n', r"column 'months'(.|\n)*at rows\.jsonl:20002:12\n"),
+    ('{"months": 3, }\n', r"not JSON(.|\n)*at rows\.jsonl:20002:15\n"),
+    ("3\n", r"no object(.|\n)*at rows\.jsonl:20002:1\n"),
+    ('{"months": 3, "new": 1}\n', r"column 'new' is none of the columns of the first rows\n.*at rows\.jsonl:20002\n.*jsonl"),
+])
+def test_a_bad_line_names_its_place_and_nothing_is_half_done(home, bad, words):
+    rows = made_data.churn_rows(20000, seed=3)
+    home.write("rows.jsonl", "\n" + "".join(line_of(r, id=1) for r in rows) + bad + line_of(rows[0]) * 1000)
+    before = sorted(p.name for p in home.folder.iterdir())
+    for threads in (1, 3):
+        result = home("predict", "m", "rows.jsonl", "-o", "out.csv", "--threads", threads)
+        assert result.code == 7 and re.search(words, result.err), result.err
+        assert sorted(p.name for p in home.folder.iterdir()) == before
+
+
 def test_answers_that_nobody_reads_end_the_program(home):
     rows = many_rows(30000)
     home.write("rows.csv", made_data.csv_text(rows, COLUMNS))
