@@ -57,7 +57,7 @@ static void advance(tm_buf *buf, size_t len) {
     buf->data[buf->len] = 0;
 }
 
-bool tm__buf_append(tm_buf *buf, const void *data, size_t len) {
+bool tm__buf_append_grown(tm_buf *buf, const void *data, size_t len) {
     uint8_t *room = tm__buf_reserve(buf, len);
     if (room == NULL) {
         return false;
@@ -69,18 +69,15 @@ bool tm__buf_append(tm_buf *buf, const void *data, size_t len) {
     return true;
 }
 
-bool tm__buf_text(tm_buf *buf, const char *text) {
-    return tm__buf_append(buf, text, strlen(text));
-}
-
-bool tm__buf_byte(tm_buf *buf, uint8_t byte) {
-    uint8_t *room = tm__buf_reserve(buf, 1);
-    if (room == NULL) {
-        return false;
-    }
-    *room = byte;
-    advance(buf, 1);
-    return true;
+bool tm__buf_decimal(tm_buf *buf, uint64_t value) {
+    char text[20];
+    char *const end = text + sizeof(text);
+    char *at = end;
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return tm__buf_append(buf, at, (size_t)(end - at));
 }
 
 bool tm__buf_printf(tm_buf *buf, const char *fmt, ...) {

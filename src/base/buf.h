@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "tidemill/err.h"
@@ -26,10 +27,28 @@ typedef struct tm_buf {
 void tm__buf_init(tm_buf *buf, size_t size_max);
 /** Why the buffer failed: TM_E_NOMEM, or TM_E_LIMIT when its maximum was passed. */
 TM_NODISCARD tm_status tm__buf_status(const tm_buf *buf);
-/** Append; false (and buf->failed) when the maximum is passed or memory ran out. */
-bool tm__buf_append(tm_buf *buf, const void *data, size_t len);
-bool tm__buf_text(tm_buf *buf, const char *text);
-bool tm__buf_byte(tm_buf *buf, uint8_t byte);
+/** Append; false (and buf->failed) when the maximum is passed or memory ran out. Short texts are
+ * appended often, so what needs no growth is done in place. */
+bool tm__buf_append_grown(tm_buf *buf, const void *data, size_t len);       /* may grow */
+static inline bool tm__buf_put(tm_buf *buf, const void *data, size_t len) { /* there is room */
+    memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    buf->data[buf->len] = 0;
+    return true;
+}
+static inline bool tm__buf_append(tm_buf *buf, const void *data, size_t len) {
+    const bool fits = buf->data != NULL && len > 0 && len <= buf->capacity - buf->len;
+    return fits && !buf->failed ? tm__buf_put(buf, data, len)
+                                : tm__buf_append_grown(buf, data, len);
+}
+static inline bool tm__buf_text(tm_buf *buf, const char *text) {
+    return tm__buf_append(buf, text, strlen(text));
+}
+static inline bool tm__buf_byte(tm_buf *buf, uint8_t byte) {
+    return tm__buf_append(buf, &byte, 1);
+}
+/** Append a number in decimal. */
+bool tm__buf_decimal(tm_buf *buf, uint64_t value);
 bool tm__buf_printf(tm_buf *buf, const char *fmt, ...) TM_PRINTF(2, 3);
 /** Little-endian numbers; f64 is its IEEE bits with NaN made canonical. */
 bool tm__buf_u8(tm_buf *buf, uint8_t value);

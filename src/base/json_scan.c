@@ -47,6 +47,8 @@ static int hex4(const char *p) {
 
 typedef struct checker {
     const char *p;
+    const char *start, *end;
+    tm_scan_ends *ends; /* NULL: not asked for */
     const char *reason;
     bool is_limit;
     uint32_t depth;
@@ -85,8 +87,30 @@ static bool check_escape(checker *c) {
     return true;
 }
 
+/* True when none of eight bytes ends plain text: a quote, a backslash, a control byte (haszero and
+ * hasless of Anderson, Bit Twiddling Hacks, which may say yes for bytes that do not). */
+static bool has_special(uint64_t word) {
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
+    return ((((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
+             ((word - ones * 0x20) & ~word)) &
+            (ones << 7)) != 0;
+}
+
+/* Over plain text, eight bytes at a time while as many are left before the end. */
+static const char *skip_plain(const char *p, const char *end) {
+    for (; end - p >= 8; p += 8) {
+        uint64_t word;
+        memcpy(&word, p, sizeof(word));
+        if (has_special(word)) {
+            break;
+        }
+    }
+    return p;
+}
+
 static bool check_string(checker *c) {
-    c->p++;
+    c->p = skip_plain(c->p + 1, c->end);
     for (;;) {
         const unsigned char b = (unsigned char)*c->p;
         if (b == '"') {
@@ -213,6 +237,9 @@ static bool open_level(checker *c) {
 /* Behind a value: close what ends here and step to the next value; *done at the end of all. */
 static bool close_levels(checker *c, bool *done) {
     for (;;) {
+        if (c->depth == 1 && c->ends != NULL && c->ends->n < TM_SCAN_ENDS) {
+            c->ends->at[c->ends->n++] = (size_t)(c->p - c->start);
+        }
         space(c);
         if (c->depth == 0) {
             *done = true;
@@ -276,7 +303,14 @@ static bool is_ascii(const char *data, size_t len) {
 }
 
 bool tm__scan_check(const char *data, size_t len, tm_scan_error *out) {
-    checker c = {.p = data};
+    return tm__scan_check_ends(data, len, NULL, out);
+}
+
+bool tm__scan_check_ends(const char *data, size_t len, tm_scan_ends *ends, tm_scan_error *out) {
+    checker c = {.p = data, .start = data, .end = data + len, .ends = ends};
+    if (ends != NULL) {
+        ends->n = 0;
+    }
     bool ok = check_document(&c);
     if (ok && c.p != data + len) {
         ok = bad(&c, "something follows the document");
@@ -297,13 +331,6 @@ bool tm__scan_check(const char *data, size_t len, tm_scan_error *out) {
 }
 
 /* Steps through a checked document. */
-
-char *tm__scan_space(char *p) {
-    while (is_space(*p)) {
-        p++;
-    }
-    return p;
-}
 
 static char *skip_string(char *p) {
     p++;
@@ -406,47 +433,50 @@ static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Whole numbers of int64, decimals of up to 15 digits by one exact division or multiplication
- * (Clinger 1990, doi:10.1145/93542.93557), the rest by base. */
+/* What is no short decimal. */
+static void read_long(const char *start, const char *end, bool is_whole, tm_scan_number *out) {
+    const tm_str text = {start, (size_t)(end - start)};
+    if (is_whole && tm__str_to_i64(text, &out->int64)) {
+        out->is_int = true;
+        return;
+    }
+    out->is_finite = tm__str_to_f64(text, &out->number) && isfinite(out->number);
+}
+
+/* Whole numbers of int64, decimals of up to 15 digits by one exact division (Clinger 1990,
+ * doi:10.1145/93542.93557), the rest by base. */
 char *tm__scan_number(char *p, tm_scan_number *out) {
-    char *start = p;
+    char *const start = p;
     const bool is_negative = *p == '-';
     p += is_negative ? 1 : 0;
+    const char *const first = p;
     uint64_t digits = 0;
-    uint32_t n_digits = 0;
-    int32_t exponent = 0;
-    bool is_whole = true;
     for (; is_digit(*p); p++) {
         digits = digits * 10 + (uint64_t)(*p - '0');
-        n_digits += n_digits > 0 || *p != '0' ? 1 : 0;
     }
-    if (*p == '.') {
-        is_whole = false;
-        for (p++; is_digit(*p); p++) {
+    const bool has_point = *p == '.';
+    uint32_t n_digits = (uint32_t)(p - first), n_behind = 0;
+    if (has_point) {
+        const char *const point = p++;
+        for (; is_digit(*p); p++) {
             digits = digits * 10 + (uint64_t)(*p - '0');
-            n_digits += n_digits > 0 || *p != '0' ? 1 : 0;
-            exponent--;
         }
+        n_behind = (uint32_t)(p - point - 1);
+        n_digits += n_behind;
     }
-    bool is_plain = true;
-    if (*p == 'e' || *p == 'E') {
-        is_whole = false;
-        is_plain = false;
-        for (p++; is_digit(*p) || *p == '+' || *p == '-'; p++) {
-        }
-    }
-    const tm_str text = {start, (size_t)(p - start)};
-    *out = (tm_scan_number){.is_whole = is_whole, .is_int = true, .is_finite = true};
-    if (is_whole && n_digits <= 18) {
+    const bool has_exponent = *p == 'e' || *p == 'E';
+    *out = (tm_scan_number){.is_whole = !has_point && !has_exponent, .is_finite = true};
+    if (!has_point && !has_exponent && n_digits <= 18) {
+        out->is_int = true;
         out->int64 = is_negative ? -(int64_t)digits : (int64_t)digits;
-    } else if (!is_whole || !tm__str_to_i64(text, &out->int64)) {
-        out->is_int = false;
-        if (is_plain && n_digits <= 15 && exponent >= -22) {
-            const double value = (double)digits / tens[-exponent];
-            out->number = is_negative ? -value : value;
-        } else {
-            out->is_finite = tm__str_to_f64(text, &out->number) && isfinite(out->number);
+    } else if (!has_exponent && has_point && n_digits <= 15) {
+        const double value = (double)digits / tens[n_behind];
+        out->number = is_negative ? -value : value;
+    } else {
+        while (is_digit(*p) || *p == 'e' || *p == 'E' || *p == '+' || *p == '-') {
+            p++;
         }
+        read_long(start, p, out->is_whole, out);
     }
     return p;
 }
@@ -458,15 +488,6 @@ char *tm__scan_enter(char *p, char **after) {
         return NULL;
     }
     return p;
-}
-
-char *tm__scan_more(char *p, char **after) {
-    p = tm__scan_space(p);
-    if (*p == ',') {
-        return tm__scan_space(p + 1);
-    }
-    *after = p + 1;
-    return NULL;
 }
 
 char *tm__scan_name(char *p, tm_str *out) {

@@ -27,12 +27,27 @@ typedef struct tm_scan_number {
     double number;
 } tm_scan_number;
 
+/* Where the values end that stand directly in the document's object or array, so that they need not
+ * be stepped over again. */
+#define TM_SCAN_ENDS 8
+typedef struct tm_scan_ends {
+    uint32_t n; /* of the first values, TM_SCAN_ENDS at most */
+    size_t at[TM_SCAN_ENDS];
+} tm_scan_ends;
 /** Check data[len], which a NUL byte follows (data[len] == 0). */
 bool tm__scan_check(const char *data, size_t len, tm_scan_error *out);
+/** The same; ends holds for a document that passed. */
+bool tm__scan_check_ends(const char *data, size_t len, tm_scan_ends *ends, tm_scan_error *out);
 
 /* Steps. p points at or before the first byte of a value and moves behind it. */
-char *tm__scan_space(char *p); /* to the next byte that is no white space */
-char *tm__scan_skip(char *p);  /* behind the value */
+/** To the next byte that is no white space. */
+static inline char *tm__scan_space(char *p) {
+    while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t') {
+        p++;
+    }
+    return p;
+}
+char *tm__scan_skip(char *p); /* behind the value */
 /** p at the opening quote; text is unescaped in place. */
 char *tm__scan_string(char *p, tm_str *out);
 /** p at a number, which becomes the double nearest to it, and an integer when it is whole and of 64
@@ -42,7 +57,11 @@ char *tm__scan_number(char *p, tm_scan_number *out);
  * behind it). */
 char *tm__scan_enter(char *p, char **after);
 /** Behind a member: -> next member, or NULL at the end (*after is then behind the whole). */
-char *tm__scan_more(char *p, char **after);
+static inline char *tm__scan_more(char *p, char **after) {
+    p = tm__scan_space(p);
+    *after = p + 1;
+    return *p == ',' ? tm__scan_space(p + 1) : NULL;
+}
 /** p at a member's name -> its value. */
 char *tm__scan_name(char *p, tm_str *out);
 

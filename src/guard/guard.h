@@ -97,5 +97,14 @@ uint64_t tm__rate_take(const tm_rate *rate, _Atomic uint64_t *state, uint64_t no
 /** A random id for a prediction, request or job: 26 characters, sorts by time (48 bits of ms, 80
  * random bits, Crockford base 32). out holds 27 bytes. */
 void tm__id_create(char *out);
+/* For many ids: asks the system for random bytes once for some of them. Of one thread; zero at
+ * first. */
+#define TM_ID_RANDOM 10
+#define TM_ID_BATCH 64
+typedef struct tm_id_source {
+    uint32_t n_left;
+    uint8_t random[TM_ID_BATCH][TM_ID_RANDOM];
+} tm_id_source;
+void tm__id_next(tm_id_source *source, char *out);
 
 #endif

@@ -83,28 +83,37 @@ bool tm__key_matches(const tm_server_key *server, const tm_key *presented, const
 }
 
 /* 48 bits of milliseconds and 80 random bits, five bits a character, most significant first: byte
- * order is time order. */
-void tm__id_create(char *out) {
+ * order is time order. 26 characters hold 130 bits: two zero bits come first. */
+static void id_write(const uint8_t random[TM_ID_RANDOM], char *out) {
     static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    uint8_t bytes[16];
     const int64_t now_us = tm__now_us();
     const uint64_t ms = now_us < 0 ? 0 : (uint64_t)now_us / 1000;
-    for (unsigned i = 0; i < 6; i++) {
-        bytes[i] = (uint8_t)(ms >> (8 * (5 - i)));
+    uint64_t high = 0, low = 0;
+    memcpy(&low, random, 8);
+    high = ms << 16 | (uint64_t)random[8] << 8 | random[9];
+    out[26] = '\0';
+    size_t at = 26;
+    for (unsigned i = 0; i < 12; i++, low >>= 5) {
+        out[--at] = digits[low & 31];
     }
-    tm__random_bytes(bytes + 6, 10);
-    /* 26 characters hold 130 bits: two zero bits come first. */
-    unsigned held = 0, n_held = 2;
-    size_t len = 0;
-    for (unsigned i = 0; i < sizeof(bytes); i++) {
-        held = (held << 8) | bytes[i];
-        n_held += 8;
-        while (n_held >= 5) {
-            n_held -= 5;
-            out[len++] = digits[(held >> n_held) & 31u];
-        }
-        held &= (1u << n_held) - 1;
+    out[--at] = digits[(high & 1) << 4 | low]; /* four bits are left */
+    high >>= 1;
+    for (unsigned i = 0; i < 13; i++, high >>= 5) {
+        out[--at] = digits[high & 31];
     }
-    TM_ASSERT(len == 26 && n_held == 0);
-    out[len] = '\0';
+}
+
+void tm__id_create(char *out) {
+    uint8_t random[TM_ID_RANDOM];
+    tm__random_bytes(random, sizeof(random));
+    id_write(random, out);
+}
+
+void tm__id_next(tm_id_source *source, char *out) {
+    if (source->n_left == 0) {
+        tm__random_bytes(source->random, sizeof(source->random));
+        source->n_left = TM_ID_BATCH;
+    }
+    source->n_left--;
+    id_write(source->random[source->n_left], out);
 }

@@ -198,7 +198,7 @@ static void name_request(tm_exchange *x) {
     if (is_good) {
         (void)tm__str_copy(x->request_id, sizeof x->request_id, given);
     } else {
-        tm__id_create(x->request_id);
+        tm__id_next(&x->desk->ids, x->request_id);
     }
 }
 
@@ -348,12 +348,32 @@ static bool answer_preflight(tm_conn *conn) {
     return true;
 }
 
+/* Clients ask for the same path again and again: then the match is that of the request before. */
+static void match_endpoint(tm_conn *conn) {
+    const tm_str path = conn->http.path;
+    const bool is_same = conn->matched_len > 0 && conn->matched_len == path.len &&
+                         conn->matched_method == conn->http.method &&
+                         memcmp(conn->matched, path.ptr, path.len) == 0;
+    if (is_same) {
+        conn->x.match = conn->match;
+        return;
+    }
+    conn->matched_len = 0;
+    tm__endpoint_match(conn->http.method, path, &conn->x.match);
+    if (conn->x.match.endpoint != NULL && path.len <= sizeof conn->matched) {
+        memcpy(conn->matched, path.ptr, path.len);
+        conn->matched_len = (uint32_t)path.len;
+        conn->matched_method = conn->http.method;
+        conn->match = conn->x.match;
+    }
+}
+
 /* What can be refused from the head alone; x->status says whether it was. */
 static void check_request(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     const tm_http *http = &conn->http;
     const tm_current *current = tm__published_view(conn->conns->published);
-    tm__endpoint_match(http->method, http->path, &x->match);
+    match_endpoint(conn);
     const tm_endpoint *endpoint = x->match.endpoint;
     x->access.origin = (tm_str){NULL, 0};
     if (answer_preflight(conn)) {

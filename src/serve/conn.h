@@ -83,6 +83,10 @@ struct tm_conn {
     uint64_t body_counted;
     uint64_t deadline_ns;
     uint64_t body_since_ns;
+    tm_match match;   /* of an earlier request, to this path */
+    char matched[96]; /* [matched_len]; 0: none */
+    uint32_t matched_len;
+    tm_http_method matched_method;
     tm_exchange x;
 };
 

@@ -48,6 +48,8 @@ static uint32_t add_name(tm_plan *plan, tm_str name) {
     plan_name *n = &plan->names[plan->n_names];
     n->name = tm__mem_strndup(name.ptr, name.len);
     n->len = name.len;
+    n->is_escaped =
+        memchr(name.ptr, '\\', name.len) != NULL || memchr(name.ptr, '"', name.len) != NULL;
     plan->shown[plan->n_names] = n->name;
     plan->n_names++; /* also when it failed: tm__plan_free() ends it */
     if (n->name == NULL) {
@@ -202,7 +204,7 @@ static const char *where(const tm_decoder *d, char out[48]) {
     return out;
 }
 
-static void unknown_name(tm_decoder *d, tm_str name) {
+static __attribute__((noinline)) void unknown_name(tm_decoder *d, tm_str name) {
     char place[48];
     const tm_str s = shown(name, SHOWN_BYTES);
     const char *near =
@@ -216,7 +218,9 @@ static void unknown_name(tm_decoder *d, tm_str name) {
                       where(d, place), (int)s.len, s.ptr);
 }
 
-void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
+/* What is not simply right; errors are large, so they stay out of the way of what is. */
+static __attribute__((noinline)) void set_slowly(tm_decoder *d, uint32_t i, tm_cell *cell,
+                                                 bool ok) {
     const tm_plan *plan = d->plan;
     const tm_str name = {plan->names[i].name, plan->names[i].len};
     const tm_str s = shown(name, SHOWN_BYTES);
@@ -250,6 +254,30 @@ void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
     d->cells[i] = *cell;
 }
 
+/* A value of its column's type, or a whole number for a float column, as tm__cell_fit() has it. */
+void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
+    if (ok && i < d->plan->inputs->n_cols) {
+        const tm_type wanted = d->plan->inputs->cols[i].type;
+        if (wanted == TM_TYPE_FLOAT && cell->type == TM_TYPE_INT) {
+            d->cells[i] = (tm_cell){.type = TM_TYPE_FLOAT, .f64 = (double)cell->i64};
+            return;
+        }
+        if (wanted == cell->type && wanted != TM_TYPE_TEXT &&
+            (wanted != TM_TYPE_FLOAT || cell->f64 == cell->f64)) {
+            d->cells[i] = *cell;
+            return;
+        }
+    }
+    set_slowly(d, i, cell, ok);
+}
+
+static __attribute__((noinline)) void name_twice(tm_decoder *d, tm_str name) {
+    char place[48];
+    const tm_str s = shown(name, SHOWN_BYTES);
+    tm__decoder_error(d, name, NULL, "%s has the column '%.*s' twice", where(d, place), (int)s.len,
+                      s.ptr);
+}
+
 bool tm__decoder_take(tm_decoder *d, uint32_t i, tm_str name) {
     if (i == NONE) {
         if (!d->place->ignores_unknown) {
@@ -258,10 +286,7 @@ bool tm__decoder_take(tm_decoder *d, uint32_t i, tm_str name) {
         return false;
     }
     if (d->seen[i] == d->row + 1) {
-        char place[48];
-        const tm_str s = shown(name, SHOWN_BYTES);
-        tm__decoder_error(d, name, NULL, "%s has the column '%.*s' twice", where(d, place),
-                          (int)s.len, s.ptr);
+        name_twice(d, name);
         return false;
     }
     d->seen[i] = d->row + 1;
@@ -280,21 +305,38 @@ static char *read_value(tm_decoder *d, uint32_t i, char *p) {
     return p;
 }
 
-char *tm__decoder_read_record(tm_decoder *d, char *p) {
+static __attribute__((noinline)) char *no_object(tm_decoder *d, char *p) {
     char place[48];
+    tm__decoder_error(d, (tm_str){NULL, 0}, NULL, "%s must be an object of values by column",
+                      where(d, place));
+    return tm__scan_skip(p);
+}
+
+/* The name at p is, letter for letter, the one expected next: then it needs neither to be unescaped
+ * nor to be looked for. */
+static bool is_expected(const tm_decoder *d, const char *p) {
+    if (d->expected >= d->plan->n_names) {
+        return false;
+    }
+    const plan_name *guess = &d->plan->names[d->expected];
+    return strncmp(p + 1, guess->name, guess->len) == 0 && p[guess->len + 1] == '"' &&
+           !guess->is_escaped;
+}
+
+char *tm__decoder_read_record(tm_decoder *d, char *p) {
     if (*p != '{') {
-        tm__decoder_error(d, (tm_str){NULL, 0}, NULL, "%s must be an object of values by column",
-                          where(d, place));
-        return tm__scan_skip(p);
+        return no_object(d, p);
     }
     char *after = p;
     for (char *m = tm__scan_enter(p, &after); m != NULL && !d->is_full;) {
         tm_str name;
-        char *value = tm__scan_name(m, &name);
+        char *value;
         uint32_t i = d->expected;
-        const plan_name *guess = i < d->plan->n_names ? &d->plan->names[i] : NULL;
-        if (guess == NULL || guess->len != name.len ||
-            memcmp(guess->name, name.ptr, name.len) != 0) {
+        if (is_expected(d, m)) {
+            name = (tm_str){m + 1, d->plan->names[i].len};
+            value = tm__scan_space(tm__scan_space(m + name.len + 2) + 1);
+        } else {
+            value = tm__scan_name(m, &name);
             i = tm__plan_find(d->plan, name);
         }
         d->expected = i == NONE ? 0 : i + 1;

@@ -13,6 +13,7 @@
 typedef struct plan_name {
     char *name; /* owned */
     size_t len;
+    bool is_escaped; /* it is written otherwise in JSON */
 } plan_name;
 
 struct tm_plan {

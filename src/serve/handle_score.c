@@ -19,8 +19,11 @@ static void begin_native(scoring *s) {
     tm_buf *out = &s->x->reply;
     tm__buf_text(out, "{\"model\":");
     tm__json_write_text(out, tm__str(s->served->model));
-    tm__buf_printf(out, ",\"version\":%u,\"arm\":\"%s\",\"predictions\":[", s->served->version,
-                   TM_ARM(s->is_named));
+    tm__buf_text(out, ",\"version\":");
+    tm__buf_decimal(out, s->served->version);
+    tm__buf_text(out, ",\"arm\":\"");
+    tm__buf_text(out, TM_ARM(s->is_named));
+    tm__buf_text(out, "\",\"predictions\":[");
 }
 
 static void begin_plain(scoring *s) {
@@ -45,7 +48,9 @@ static void write_prediction(const scoring *s, uint32_t chosen, tm_buf *out) {
 
 static bool write_object(scoring *s, const char *id, uint32_t chosen, tm_err *err) {
     tm_buf *out = &s->x->reply;
-    tm__buf_printf(out, "{\"id\":\"%s\",\"prediction\":", id);
+    tm__buf_text(out, "{\"id\":\"");
+    tm__buf_text(out, id);
+    tm__buf_text(out, "\",\"prediction\":");
     write_prediction(s, chosen, out);
     if (tm__score_has_classes(s) && !s->no_probability) {
         tm__buf_text(out, ",\"probability\":");
@@ -111,7 +116,8 @@ static void begin_csv(scoring *s) {
 static bool row_csv(scoring *s, const char *id, uint32_t chosen, tm_err *err) {
     tm_buf *out = &s->x->reply;
     (void)err;
-    tm__buf_printf(out, "%s,", id);
+    tm__buf_text(out, id);
+    tm__buf_byte(out, ',');
     if (tm__score_has_classes(s)) {
         csv_text(out, tm__bundle_class(s->served->bundle, chosen));
         for (uint32_t i = 0; !s->no_probability && i < s->n_outputs; i++) {
@@ -180,7 +186,8 @@ static bool read_predict(scoring *s) {
                                 "\"options\".";
     tm_exchange *x = s->x;
     bool ok = false;
-    for (char *m = tm__score_open_body(x, &ok); m != NULL;) {
+    uint32_t i = 0;
+    for (char *m = tm__score_open_body(s, &ok); m != NULL; i++) {
         tm_str name;
         char *after = NULL;
         char *value = tm__scan_name(m, &name);
@@ -196,7 +203,7 @@ static bool read_predict(scoring *s) {
                                     "twice or is of another type than it must be",
                                     shape);
         }
-        m = tm__scan_more(end != NULL ? end : tm__scan_skip(value), &after);
+        m = tm__scan_more(end != NULL ? end : tm__score_skip(s, i, value), &after);
     }
     if (ok && s->place.rows == NULL) {
         return tm__score_refuse(x, "the body has no rows", shape);
@@ -262,7 +269,8 @@ static bool read_invocations(scoring *s) {
     tm_exchange *x = s->x;
     uint32_t n = 0;
     bool ok = false;
-    for (char *m = tm__score_open_body(x, &ok); m != NULL;) {
+    uint32_t i = 0;
+    for (char *m = tm__score_open_body(s, &ok); m != NULL; i++) {
         tm_str name;
         char *after = NULL;
         char *value = tm__scan_name(m, &name);
@@ -290,7 +298,7 @@ static bool read_invocations(scoring *s) {
                 "of rows or is of another type than it must be",
                 shape);
         }
-        m = tm__scan_more(end != NULL ? end : tm__scan_skip(value), &after);
+        m = tm__scan_more(end != NULL ? end : tm__score_skip(s, i, value), &after);
     }
     if (ok && s->place.rows == NULL) {
         return tm__score_refuse(x, "the body has no rows", shape);

@@ -301,7 +301,7 @@ static bool read_request(infer *v) {
     if (!cut_body(v)) {
         return false;
     }
-    for (char *m = tm__score_open_body(v->s.x, &ok); m != NULL;) {
+    for (char *m = tm__score_open_body(&v->s, &ok); m != NULL;) {
         tm_str name;
         char *after = NULL;
         char *value = tm__scan_name(m, &name);

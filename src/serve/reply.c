@@ -205,20 +205,16 @@ static void write_date(tm_buf *out, int64_t now_us) {
     tm__buf_append(out, text, sizeof text - 1);
 }
 
-static void field(tm_buf *out, const char *name, const char *value) {
+static inline void field(tm_buf *out, const char *name, const char *value) {
     tm__buf_text(out, name);
     tm__buf_text(out, value);
     tm__buf_text(out, "\r\n");
 }
 
 static void number_field(tm_buf *out, const char *name, uint64_t value) {
-    char text[24] = "";
-    size_t at = sizeof text - 1;
-    do {
-        text[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    field(out, name, text + at);
+    tm__buf_text(out, name);
+    tm__buf_decimal(out, value);
+    tm__buf_text(out, "\r\n");
 }
 
 /* For browsers: which page may read this. Origin and methods are of our own lists. */

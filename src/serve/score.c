@@ -111,7 +111,7 @@ static bool score_row(scoring *s, tm_err *err) {
         .n_outputs = s->n_outputs,
     };
     tm__bundle_predict_row(s->served->bundle, s->scratch, answer.cells, s->outputs);
-    tm__id_create(answer.id);
+    tm__id_next(&desk->ids, answer.id);
     if (!tm__answer_append(&answer, &desk->answers)) {
         (void)TM_FAIL(err, TM_E_NOMEM, "out of memory");
         return false;
@@ -317,10 +317,11 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
     return served;
 }
 
-char *tm__score_open_body(tm_exchange *x, bool *ok) {
+char *tm__score_open_body(scoring *s, bool *ok) {
+    tm_exchange *x = s->x;
     tm_buf *body = &x->http->body;
     tm_scan_error e = {.reason = "the body is empty", .line = 1, .column = 1};
-    *ok = body->len > 0 && tm__scan_check((const char *)body->data, body->len, &e);
+    *ok = body->len > 0 && tm__scan_check_ends((const char *)body->data, body->len, &s->ends, &e);
     if (!*ok) {
         char detail[160];
         (void)snprintf(detail, sizeof detail, "the body is not JSON: %s (line %zu, column %zu)",
@@ -336,6 +337,10 @@ char *tm__score_open_body(tm_exchange *x, bool *ok) {
     }
     char *after = NULL;
     return tm__scan_enter(p, &after);
+}
+
+char *tm__score_skip(const scoring *s, uint32_t i, char *value) {
+    return i < s->ends.n ? (char *)s->x->http->body.data + s->ends.at[i] : tm__scan_skip(value);
 }
 
 bool tm__score_refuse(tm_exchange *x, const char *detail, const char *hint) {

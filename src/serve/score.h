@@ -31,6 +31,7 @@ struct tm_scoring {
     bool has_threshold;
     double threshold;
     uint64_t version; /* 0: what the route serves */
+    tm_scan_ends ends; /* of the body's members */
     /* made by tm__score_pick(), else by tm__score_run() */
     bool is_picked, is_named; /* named: not what the route serves */
     /* made by tm__score_run() */
@@ -92,7 +93,9 @@ bool tm__score_write_reasons(const tm_scoring *s, uint32_t output, tm_buf *out, 
 
 /** The body as a JSON object: its first member, or NULL with *ok false and the exchange answered.
  */
-char *tm__score_open_body(tm_exchange *x, bool *ok);
+char *tm__score_open_body(tm_scoring *s, bool *ok);
+/** Behind the value of member number i of the body. */
+char *tm__score_skip(const tm_scoring *s, uint32_t i, char *value);
 /** Answer 400; returns false. */
 bool tm__score_refuse(tm_exchange *x, const char *detail, const char *hint);
 

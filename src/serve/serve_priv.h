@@ -251,6 +251,7 @@ typedef struct tm_desk {
     tm_prom *const *proms; /* [n_proms] of all threads, to read */
     uint32_t n_proms;
     tm_buf answers;            /* to be logged */
+    tm_id_source ids;
     tm_arena *arena;           /* reset for each request */
     _Atomic bool *is_stopping; /* the server's */
     int64_t started_us;

@@ -217,19 +217,11 @@ bool tm__cell_write_json(const tm_cell *cell, tm_buf *out) {
     switch (cell->type) {
     case TM_TYPE_BOOL:
         return tm__buf_text(out, cell->i64 != 0 ? "true" : "false");
-    case TM_TYPE_INT: {
-        char *end = text + sizeof text;
-        char *p = end;
-        uint64_t rest = cell->i64 < 0 ? 0 - (uint64_t)cell->i64 : (uint64_t)cell->i64;
-        do {
-            *--p = (char)('0' + rest % 10);
-            rest /= 10;
-        } while (rest > 0);
+    case TM_TYPE_INT:
         if (cell->i64 < 0) {
-            *--p = '-';
+            tm__buf_byte(out, '-');
         }
-        return tm__buf_append(out, p, (size_t)(end - p));
-    }
+        return tm__buf_decimal(out, cell->i64 < 0 ? 0 - (uint64_t)cell->i64 : (uint64_t)cell->i64);
     case TM_TYPE_FLOAT:
         return cell->f64 - cell->f64 == 0.0
                    ? tm__buf_append(out, text, tm__f64_to_text(cell->f64, text))

@@ -96,6 +96,13 @@ static void ids_sort_by_time(void **state) {
         }
         memcpy(last, id, sizeof(id));
     }
+    tm_id_source source = {0};
+    for (int i = 0; i < 3 * TM_ID_BATCH; i++) {
+        tm__id_next(&source, id);
+        assert_int_equal(strspn(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ"), 26);
+        assert_string_not_equal(id, last);
+        memcpy(last, id, sizeof(id));
+    }
     tm__clock_fix(INT64_C(1469918176385000)); /* the example of the ULID specification */
     tm__id_create(id);
     assert_memory_equal(id, "01ARYZ6S41", 10);
