@@ -9,7 +9,6 @@ every column, so that it must parse all of them; it runs in a process of its own
 by DuckDB from the CSV file and measured in the same way.
 """
 import argparse
-import ctypes
 import json
 import os
 import pathlib
@@ -21,8 +20,10 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+import duck  # noqa: E402  pylint: disable=wrong-import-position
+
 PROGRAM = ROOT / "build" / "tidemill"
-DUCKDB = ROOT / "third_party" / "duckdb" / "libduckdb.so"
 NAMES = [f"c{i}" for i in range(30)]
 BAR = 2.0  # times the seconds of reading
 
@@ -30,28 +31,6 @@ BAR = 2.0  # times the seconds of reading
 def report(name, unit, values):
     values = sorted(values)
     print(f"{name:<64} {unit:<6} {statistics.median(values):10.3f}  [{values[0]:.3f} - {values[-1]:.3f}]", flush=True)
-
-
-class Duck:
-    """As much of DuckDB's C interface as this needs."""
-
-    def __init__(self, threads):
-        self.lib = ctypes.CDLL(str(DUCKDB))
-        self.lib.duckdb_value_double.restype = ctypes.c_double
-        self.lib.duckdb_result_error.restype = ctypes.c_char_p
-        self.lib.duckdb_value_double.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64]
-        base, self.connection = ctypes.c_void_p(), ctypes.c_void_p()
-        assert self.lib.duckdb_open(None, ctypes.byref(base)) == 0 and self.lib.duckdb_connect(base, ctypes.byref(self.connection)) == 0
-        self.query(f"SET threads = {threads}")
-
-    def query(self, sql):
-        """The first value of the first row."""
-        result = (ctypes.c_char * 256)()
-        state = self.lib.duckdb_query(self.connection, sql.encode(), result)
-        assert state == 0, (self.lib.duckdb_result_error(result) or b"").decode()
-        value = self.lib.duckdb_value_double(result, 0, 0)
-        self.lib.duckdb_destroy_result(result)
-        return value
 
 
 def reader_of(path):
@@ -108,13 +87,13 @@ def make(path, mib):
         write_data(path, mib)
     else:
         form = {"jsonl": "JSON", "parquet": "PARQUET"}[path.suffix[1:]]
-        Duck(2).query(f"COPY (SELECT * FROM {reader_of(path.with_suffix('.csv'))}) TO '{path}' (FORMAT {form})")
+        duck.Duck(2).query(f"COPY (SELECT * FROM {reader_of(path.with_suffix('.csv'))}) TO '{path}' (FORMAT {form})")
 
 
 def read_only(path, threads):
     """What the children do that are measured."""
     sums = ", ".join(f"sum({name})" for name in NAMES)
-    rows = Duck(threads).query(f"SELECT count(*), {sums} FROM {reader_of(path)}")
+    rows = duck.Duck(threads).query(f"SELECT count(*), {sums} FROM {reader_of(path)}")
     print(json.dumps({"rows": rows}))
 
 

@@ -46,7 +46,9 @@ static void batches_rows_and_threads_give_the_same_bits_for_every_learner(void *
             for (uint64_t i = 0; i < N; i++) {
                 tm_cell cells[8];
                 bundle_data_cells(data, i, cells);
+                const uint64_t n_allocated = tm__mem_calls();
                 tm__bundle_predict_row(bundle, scratch, cells, row);
+                assert_int_equal(tm__mem_calls(), n_allocated); /* a row needs no memory */
                 assert_memory_equal(row, all + i * k, k * sizeof(double));
             }
             tm__bundle_scratch_free(scratch);
