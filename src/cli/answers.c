@@ -143,6 +143,19 @@ static bool is_passed(const tm_answers *a, const char *name) {
            is_passed_name(a, tm__str(name));
 }
 
+const char *tm__answers_clash(const tm_answers *a, const tm_source_part *part) {
+    for (uint32_t c = 0; c < part_cols(part); c++) {
+        const char *const name = part_name(part, c);
+        const tm_str text = tm__str(name);
+        if (is_passed(a, name) &&
+            (tm__str_is_nocase(text, "prediction") || tm__str_is_nocase(text, "reasons") ||
+             (text.len >= 11 && tm__str_is_nocase((tm_str){text.ptr, 11}, "probability")))) {
+            return name;
+        }
+    }
+    return NULL;
+}
+
 void tm__answers_head(const tm_answers *a, const tm_source_part *part, tm_buf *out) {
     bool first = true;
     for (uint32_t c = 0; c < part_cols(part); c++) {

@@ -21,6 +21,8 @@ typedef struct tm_answer_pen tm_answer_pen;
 tm_answer_pen *tm__answer_pen_create(const tm_answers *answers);
 void tm__answer_pen_free(tm_answer_pen *pen);
 
+/** The name of a passed column of the part that an answer's column has too; NULL: none. */
+const char *tm__answers_clash(const tm_answers *answers, const tm_source_part *part);
 /** Append the line of names of a CSV file whose parts are like this one. */
 void tm__answers_head(const tm_answers *answers, const tm_source_part *part, tm_buf *out);
 /** Score a part's rows and append a line each. Owner thread of the pen. */

@@ -16,6 +16,7 @@
 #include "cli/answers.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
+#include "cli/spool.h"
 #include "source/source.h"
 
 #define HEAD_BYTES_MAX ((size_t)64 << 20)
@@ -27,8 +28,10 @@ typedef struct prediction {
     tm_answers answers;
     tm_answer_pen **pens; /* [n_threads] */
     uint32_t n_threads;
-    tm_file *file; /* NULL: stdout */
-    char *temp;    /* name of file until all is in it; NULL: file is no ordinary one */
+    tm_file *file;   /* NULL: stdout */
+    char *temp;      /* name of file until all is in it; NULL: file is no ordinary one */
+    bool is_parquet; /* made from the CSV of temp when all is in it */
+    tm_spool *rows;  /* of standard input */
     tm_mutex *head_lock;
     bool has_head; /* made by the thread that works on a part first */
     tm_buf head;   /* names of a CSV file; empty once they are written */
@@ -37,6 +40,12 @@ typedef struct prediction {
 } prediction;
 
 static tm_status make_head(prediction *p, const tm_source_part *part, tm_err *err) {
+    const char *const clash = p->is_parquet ? tm__answers_clash(&p->answers, part) : NULL;
+    if (clash != NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "column '%s' has the name of an answer", clash);
+        tm_err_hint(err, "Rename it, or write to a file that ends in .csv or .jsonl.");
+        return TM_E_DATA;
+    }
     tm__mutex_lock(p->head_lock);
     if (!p->has_head && !p->answers.is_json) {
         tm__answers_head(&p->answers, part, &p->head);
@@ -101,13 +110,16 @@ static tm_status open_out(prediction *p, const char *path, tm_err *err) {
     const tm_str name = tm__str(path);
     p->answers.is_json = tm__str_has_suffix(name, ".jsonl") ||
                          tm__str_has_suffix(name, ".ndjson") || tm__str_has_suffix(name, ".json");
-    if (!p->answers.is_json && !tm__str_has_suffix(name, ".csv")) {
+    p->is_parquet = tm__str_has_suffix(name, ".parquet") || tm__str_has_suffix(name, ".pq");
+    const tm_path_kind kind = tm__fs_info(path).kind;
+    const bool is_file = kind == TM_PATH_NONE || kind == TM_PATH_FILE;
+    if ((!p->answers.is_json && !p->is_parquet && !tm__str_has_suffix(name, ".csv")) ||
+        (p->is_parquet && !is_file)) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "cannot tell the format of '%s'", path);
-        tm_err_hint(err, "Let the name of --out end in .csv, .jsonl or .ndjson.");
+        tm_err_hint(err, "Let the name of --out end in .csv, .jsonl, .ndjson or .parquet.");
         return st;
     }
-    const tm_path_kind kind = tm__fs_info(path).kind;
-    if (kind != TM_PATH_NONE && kind != TM_PATH_FILE) { /* a pipe or a device */
+    if (!is_file) { /* a pipe or a device */
         return tm__file_open(path, TM_OPEN_TRUNCATE, &p->file, err);
     }
     tm_buf temp;
@@ -121,12 +133,44 @@ static tm_status open_out(prediction *p, const char *path, tm_err *err) {
     return tm__file_open(p->temp, TM_OPEN_TRUNCATE, &p->file, err);
 }
 
+/* Parquet from the CSV that is complete; it takes the place of temp. */
+static tm_status make_parquet(prediction *p, tm_err *err) {
+    tm_buf name;
+    tm_file *file = NULL;
+    tm__buf_init(&name, TEMP_PATH_MAX);
+    if (!tm__buf_printf(&name, "%s.pq", p->temp)) {
+        tm__buf_done(&name);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the name of a file");
+    }
+    const char *const made = (const char *)name.data;
+    tm_status st = tm__spool_to_parquet(p->ctx, p->answers.bundle, p->temp, made, err);
+    if (st == TM_OK) {
+        st = tm__file_open(made, TM_OPEN_APPEND, &file, err);
+    }
+    if (st == TM_OK) {
+        st = tm__file_sync(file, err);
+    }
+    tm__file_close(file);
+    const tm_status removed = tm__fs_remove(st == TM_OK ? p->temp : made, NULL);
+    (void)removed; /* the first error counts */
+    if (st == TM_OK) {
+        size_t len;
+        tm__mem_free(p->temp);
+        p->temp = (char *)tm__buf_take(&name, &len);
+    }
+    tm__buf_done(&name);
+    return st;
+}
+
 /* Give the answers their name when all are there; else nothing of them stays. */
 static tm_status close_out(prediction *p, tm_status st, const char *path, tm_err *err) {
-    if (st == TM_OK && p->temp != NULL) {
+    if (st == TM_OK && p->temp != NULL && !p->is_parquet) {
         st = tm__file_sync(p->file, err);
     }
     tm__file_close(p->file);
+    if (st == TM_OK && p->temp != NULL && p->is_parquet) {
+        st = make_parquet(p, err);
+    }
     if (p->temp == NULL) {
         return st;
     }
@@ -164,7 +208,12 @@ static tm_status open_model(tm_cli *cli, const char *name, tm_place *place, tm_e
 
 /* Score all rows of the source into what open_out() opened. */
 static tm_status run(prediction *p, tm_err *err) {
-    const tm_source_spec spec = {.path = tm__cli_arg(p->cli, "DATA"),
+    const char *path = tm__cli_arg(p->cli, "DATA");
+    if (path != NULL && strcmp(path, "-") == 0) {
+        TM_TRY(tm__spool_read(p->ctx, "/dev/stdin", &p->rows, err));
+        path = tm__spool_path(p->rows);
+    }
+    const tm_source_spec spec = {.path = path,
                                  .sql = tm__cli_text(p->cli, "sql"),
                                  .no_header = tm__cli_flag(p->cli, "no-header"),
                                  .schema = tm__bundle_schema(p->answers.bundle)};
@@ -197,6 +246,8 @@ tm_status cmd_predict(tm_cli *cli, tm_err *err) {
     if (st == TM_OK) {
         st = run(&p, err);
     }
+    tm__spool_name(p.rows, err);
+    tm__spool_free(p.rows);
     st = close_out(&p, st, out_path, err);
     if (st == TM_OK) {
         print_summary(&p, out_path);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "table/table.h"
 #include "tidemill/err.h"
 
@@ -26,6 +27,8 @@ typedef struct tm_duck_options {
 } tm_duck_options;
 
 TM_NODISCARD tm_status tm__duck_open(const tm_duck_options *options, tm_duck **out, tm_err *err);
+/** Append a text or a name as SQL has it, in quotes of this kind. */
+void tm__duck_quote(tm_buf *sql, const char *text, char quote);
 /** Run statements without a result (of our own making, never a user's). */
 TM_NODISCARD tm_status tm__duck_exec(tm_duck *duck, const char *sql, tm_err *err);
 /**

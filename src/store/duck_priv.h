@@ -89,9 +89,6 @@ struct tm_duck {
  * may be NULL, is storage of the loader. */
 TM_NODISCARD tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err);
 
-/** Append a text between quotes of SQL, quotes in it doubled. */
-void tm__duck_quote(tm_buf *sql, const char *text, char quote);
-
 /** Translate an error of DuckDB (JSON, because errors_as_json is set) to a status and a message
  * without values. sql is the query, for places in it; NULL when it is not the user's. */
 tm_status tm__duck_fail(const char *text, const char *sql, tm_err *err);

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import duck
 import made_data
 import pytest
 
@@ -138,6 +139,43 @@ def test_a_bad_line_names_its_place_and_nothing_is_half_done(home, bad, words):
         result = home("predict", "m", "rows.jsonl", "-o", "out.csv", "--threads", threads)
         assert result.code == 7 and re.search(words, result.err), result.err
         assert sorted(p.name for p in home.folder.iterdir()) == before
+
+
+def test_every_kind_of_rows_from_a_file_and_from_standard_input_to_every_kind_of_answers(home):
+    rows = [{**row, "id": f"{i:04}"} for i, row in enumerate(made_data.churn_rows(500, seed=3))]
+    columns = [c for c in COLUMNS if c != "note"]
+    home.write("rows.csv", made_data.csv_text(rows, columns))
+    home.write("rows.jsonl", "".join(line_of(r, id=r["id"]) for r in rows))
+    with duck.Duck() as base:
+        base.query(f"COPY (SELECT * FROM read_json('{home.folder}/rows.jsonl')) TO '{home.folder}/rows.parquet' (FORMAT PARQUET)")
+    expected = None
+    for kind in ("csv", "jsonl", "parquet"):
+        for way in (f"rows.{kind}", "-"):
+            for out in ("csv", "jsonl", "parquet"):
+                command = f"'{home.program}' predict m {way} -o out.{out} --json" + (f" < rows.{kind}" if way == "-" else "")
+                done = subprocess.run(command, shell=True, cwd=home.folder, env=home.env, capture_output=True, check=False, text=True)
+                assert done.returncode == 0, (command, done.stderr)
+                assert json.loads(done.stdout)["rows"] == 500
+                if out == "parquet":
+                    with duck.Duck() as base:
+                        base.query(f"COPY (SELECT * FROM read_parquet('{home.folder}/out.parquet')) TO '{home.folder}/out.jsonl' (FORMAT JSON)")
+                if out == "csv":
+                    with open(home.folder / "out.csv", newline="", encoding="utf-8") as file:
+                        got = [(a["id"], a["prediction"], float(a["probability"])) for a in csv.DictReader(file)]
+                else:
+                    got = [(a["id"], a["prediction"], a["probability"]) for a in map(json.loads, open(home.folder / "out.jsonl", encoding="utf-8"))]
+                # Typed answers of CSV are typed by what all ids are: numbers here.
+                got = [(f"{i:04}" if isinstance(i, int) else i, p, q) for i, p, q in got]
+                expected = expected or got
+                assert got == expected, (kind, way, out)
+
+
+def test_an_error_of_standard_input_says_so(home):
+    result = home("predict", "m", "-", "-o", "out.parquet", stdin='{"months": 1}\n{"months": "many"}\n')
+    assert result.code == 7 and "at standard input:2:12" in result.err, result.err
+    result = home("predict", "m", "-", "-o", "out.parquet", stdin="plan,months,spend,joined,city,Prediction\nbasic,1,1,2024-01-01,Oslo,x\n")
+    assert result.code == 7 and "has the name of an answer" in result.err, result.err
+    assert not [p for p in home.folder.iterdir() if p.name.startswith("out")]
 
 
 def test_answers_that_nobody_reads_end_the_program(home):
