@@ -6,7 +6,8 @@ usage: bench/serve.py [--seconds S] [--rounds N] [--overload S] [--row-fields N]
 
 The server and the echo (bench/serve_echo.c: epoll, no parser, no model) answer the same requests with as many bytes, on core 0; wrk asks on
 core 1. CPU of a request is what the kernel charged to the process, over the requests that wrk counted. Models are trained here on made data
-(30 columns): 100 trees of 31 leaves and 500 of 255. A key is asked for and answers are logged, as in earnest. Each figure is the median of the
+(30 columns): 100 trees of 31 leaves and 500 of 255. A key is asked for and answers are logged, as in earnest. The part on TLS asks two servers by turns, with
+the same load. Each figure is the median of the
 rounds, with the smallest and the largest.
 """
 import argparse
@@ -109,9 +110,9 @@ wrk.headers["Authorization"] = "Bearer {key}"
     return path
 
 
-def wrk(port, path, lua, seconds, connections=32):
+def wrk(port, path, lua, seconds, connections=32, scheme="http"):
     """(requests, p50 ms, p99 ms) of wrk on core 1."""
-    out = run("taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", lua, f"http://127.0.0.1:{port}{path}")
+    out = run("taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", lua, f"{scheme}://127.0.0.1:{port}{path}")
     assert "Socket errors" not in out, out
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     n_refused = int(refused[1]) if refused else 0
@@ -124,11 +125,11 @@ def wrk(port, path, lua, seconds, connections=32):
     return n, points["50"], points["99"]
 
 
-def measure(process, path, lua, seconds):
+def measure(process, path, lua, seconds, scheme="http"):
     """Microseconds of CPU for a request, requests a second."""
-    wrk(process.port, path, lua, 1)
+    wrk(process.port, path, lua, 1, scheme=scheme)
     before, start = cpu_seconds(process.popen.pid), time.monotonic()
-    n, _, _ = wrk(process.port, path, lua, seconds)
+    n, _, _ = wrk(process.port, path, lua, seconds, scheme=scheme)
     return 1e6 * (cpu_seconds(process.popen.pid) - before) / n, n / (time.monotonic() - start)
 
 
@@ -182,6 +183,25 @@ def bench_cpu(folder, key, row, options):
     for name, values in rates.items():
         report(f"requests a second on one core, {name}", "1/s", values)
     return statistics.median(rates["100 x 31"])
+
+
+def bench_tls(folder, key, row, options):
+    """The same requests on kept connections, plain and over TLS 1.3: the CPU of one server and of the other, by turns."""
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "1",
+        "-subj", "/CN=localhost", cwd=folder)
+    lua, path = write_lua(folder / "tls.lua", key, json.dumps({"rows": [row]})), "/v1/routes/small/predict"
+    seen, ratios = {"plain": [], "TLS 1.3": []}, []
+    for _ in range(options.rounds):
+        for name, scheme, words in (("plain", "http", []), ("TLS 1.3", "https", ["--tls-cert", "cert.pem", "--tls-key", "key.pem"])):
+            server = serve(folder, *words)  # one has the home at a time
+            try:
+                seen[name].append(measure(server, path, lua, options.seconds, scheme)[0])
+            finally:
+                server.stop()
+        ratios.append(seen["TLS 1.3"][-1] / seen["plain"][-1])
+    for name, values in seen.items():
+        report(f"CPU of a request on a kept connection, 100 x 31, {name}", "us", values)
+    report("CPU of a request over TLS 1.3, over plain", "times", ratios)
 
 
 def load(folder, port, model, rows, rate, seconds, connections=64, words=(), data="data.csv"):
@@ -337,7 +357,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7, help="of the CPU of a request (7)")
     parser.add_argument("--overload", type=int, default=60, help="seconds of overload (60)")
     parser.add_argument("--swaps", type=int, default=1000, help="moves of a version under load (1000)")
-    parser.add_argument("--only", choices=("cpu", "latency", "overload", "swaps", "connections"), help="one part")
+    parser.add_argument("--only", choices=("cpu", "latency", "overload", "swaps", "connections", "tls"), help="one part")
     parser.add_argument("--row-fields", type=int, default=30, help="columns of the made data (30)")
     options = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
@@ -345,7 +365,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         key, row = make_home(folder, options.row_fields)
-        parts = {options.only} if options.only else {"cpu", "latency", "overload", "swaps", "connections"}
+        parts = {options.only} if options.only else {"cpu", "latency", "overload", "swaps", "connections", "tls"}
         if parts & {"cpu", "latency"}:
             peak = bench_cpu(folder, key, row, options)
             bench_latency(folder, peak, options)
@@ -353,6 +373,8 @@ def main():
             bench_overload(folder, options)
         if "swaps" in parts:
             bench_swaps(folder, key, options)
+        if "tls" in parts:
+            bench_tls(folder, key, row, options)
         if "connections" in parts:
             bench_connections(folder, key)
 

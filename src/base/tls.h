@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's side of TLS 1.3 over a connected, non-blocking socket, by OpenSSL. Earlier versions
+ * The server's side of TLS 1.3 over a connected, non-blocking socket, by OpenSSL,
+ * which is opened when it is first asked for. Earlier versions
  * are not offered: every client that can verify a certificate of today has had 1.3 for years. Bytes
  * pass tm__net_read() and tm__net_write(). Not for clients.
  */
@@ -28,16 +29,22 @@ void tm__tls_unref(tm_tls *tls);
 
 /** NULL when memory is out. The socket stays the caller's. */
 tm_tls_conn *tm__tls_accept(tm_tls *tls, int fd);
-/** As tm__net_read() and tm__net_write(); the handshake happens inside. One read gives at most one
- * record, and nothing stays behind in here when len is 16,384 or more. */
+#define TM_TLS_READ_BYTES 49152u
+/** As tm__net_read() and tm__net_write(); the handshake happens inside. One read gives what one
+ * read of the socket brought, and nothing that is whole stays behind in here: len is
+ * TM_TLS_READ_BYTES or more, of which the end is used on the way. */
 int64_t tm__tls_read(tm_tls_conn *conn, void *out, size_t len);
 int64_t tm__tls_write(tm_tls_conn *conn, const void *data, size_t len);
+/** True when the end came with the last bytes: the poller may not tell it any more. */
+bool tm__tls_is_over(const tm_tls_conn *conn);
 /** True when the last read can go on only when the socket can be written to. */
 bool tm__tls_wants_write(const tm_tls_conn *conn);
 /** Say that nothing more comes. */
 void tm__tls_finish(tm_tls_conn *conn);
 void tm__tls_free(tm_tls_conn *conn);
-/** "OpenSSL 3.0.15 ..." of the library in use. */
-const char *tm__tls_version(void);
+/** "OpenSSL 3.0.15 ..." of the library, which is opened for it; TM_E_UNAVAILABLE when there is
+ * none.
+ */
+TM_NODISCARD tm_status tm__tls_version(const char **out_version, tm_err *err);
 
 #endif

@@ -29,11 +29,15 @@ tm_status cmd_version(tm_cli *cli, tm_err *err) {
     if (st != TM_OK) {
         duck = NULL; /* said as null: the program works without it where no file is read */
     }
-    json_t *value = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s, s:s, s:s}}", "schema",
-                              "tidemill.version/1", "version", tm_version_text(), "compiler",
-                              COMPILER, "simd", tm__simd_text(tm__simd()), "libraries", "duckdb",
-                              duck, "sqlite", sqlite3_libversion(), "libsodium",
-                              sodium_version_string(), "openssl", tm__tls_version());
+    const char *openssl = NULL; /* as null: only TLS of the server needs it */
+    if (tm__tls_version(&openssl, err) == TM_E_NOMEM) {
+        return TM_E_NOMEM;
+    }
+    json_t *value =
+        json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s, s:s, s:s?}}", "schema", "tidemill.version/1",
+                  "version", tm_version_text(), "compiler", COMPILER, "simd",
+                  tm__simd_text(tm__simd()), "libraries", "duckdb", duck, "sqlite",
+                  sqlite3_libversion(), "libsodium", sodium_version_string(), "openssl", openssl);
     if (value == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }

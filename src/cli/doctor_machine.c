@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine: processor, memory, limits, clocks, and the libraries that the program uses. A
+ * library that is opened when first needed is opened here, so that its lack shows before it
+ * matters.
+ */
 #include <gnu/libc-version.h>
 #include <llhttp.h>
 #include <sodium.h>
@@ -186,7 +191,12 @@ void tm__check_libraries(tm_checks *checks) {
     } else {
         check_library(checks, "libsodium", sodium_version_string(), SODIUM_VERSION_STRING);
     }
-    check_library(checks, "openssl", tm__tls_version(), NULL);
+    if (tm__check_note(tm__tls_version(&version, &err)) == TM_OK) {
+        check_library(checks, "openssl", version, NULL);
+    } else {
+        tm__check_add(checks, "openssl", TM_CHECK_WARN,
+                      "Install OpenSSL 3 (libssl3), or leave TLS to a proxy.", "%s", err.message);
+    }
     check_library(checks, "libyaml", yaml_get_version_string(), NULL);
     check_library(checks, "jansson", jansson_version_str(), JANSSON_VERSION);
     (void)snprintf(text, sizeof(text), "%d.%d.%d", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,

@@ -737,6 +737,7 @@ static void read_some(tm_conn *conn) {
         return;
     }
     const size_t used = advance(conn, conns->scratch, (size_t)n);
+    conn->at_end = conn->tls != NULL && tm__tls_is_over(conn->tls);
     if (used < (size_t)n && !conn->close_after_flush &&
         !tm__buf_append(&conn->pending, conns->scratch + used, (size_t)n - used)) {
         end_conn(conn);
