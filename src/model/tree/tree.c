@@ -403,7 +403,7 @@ static void predict_task(void *arg, uint64_t item, uint32_t worker) {
         return;
     }
     if (forest->codes != NULL) {
-        uint8_t *block = job->blocks + worker * tm__forest_codes_bytes(forest->codes);
+        uint8_t *block = job->blocks + worker * tm__forest_codes_bytes(forest);
         for (uint64_t row = row_begin; row < row_end; row += job->block_rows) {
             const uint64_t n = row_end - row < job->block_rows ? row_end - row : job->block_rows;
             tm__forest_codes_predict(forest, job->x->cols, row, (uint32_t)n, block,
@@ -425,8 +425,7 @@ tm_status tm__forest_predict(tm_ctx *ctx, const tm_forest *forest, const tm_view
     predict_job job = {.ctx = ctx, .forest = forest, .x = x, .out = out};
     if (forest->codes != NULL) {
         job.block_rows = tm__forest_codes_rows(forest->codes);
-        job.blocks =
-            tm__mem_alloc(tm__pool_threads(ctx->pool), tm__forest_codes_bytes(forest->codes));
+        job.blocks = tm__mem_alloc(tm__pool_threads(ctx->pool), tm__forest_codes_bytes(forest));
         if (job.blocks == NULL) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory to predict");
         }

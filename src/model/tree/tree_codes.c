@@ -37,6 +37,7 @@
 #include "base/assert.h"
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "model/tree/tree_masks.h"
 
 enum { CODES = 256, CLASSES = 257, MISSING = 256, NONE = 0, LEFT = 1, RIGHT = 2 };
 
@@ -420,6 +421,9 @@ tm_status tm__forest_codes_create(tm_forest *forest, tm_err *err) {
                 slots_fill(&b);
                 nodes_fill(&b);
                 sure_fill(&b);
+                ok = tm__forest_masks_create(forest, b.codes);
+            }
+            if (ok) {
                 b.codes->for_rows = true;
                 forest->codes = b.codes;
                 b.codes = NULL;
@@ -443,6 +447,7 @@ void tm__forest_codes_free(tm_forest_codes *codes) {
         tm__mem_free(codes->slots);
         tm__mem_free(codes->cuts);
         tm__mem_free(codes->classes);
+        tm__forest_masks_free(codes->masks);
         tm__mem_free(codes);
     }
 }

@@ -27,6 +27,8 @@ typedef struct tm_code_slot {
     bool is_twin;     /* the slot before has the same cuts and adds none: its code will do */
 } tm_code_slot;
 
+typedef struct tm_forest_masks tm_forest_masks;
+
 /* Node i of the forest is node i here: values, roots and positions are shared. */
 struct tm_forest_codes {
     bool is_wide;
@@ -40,14 +42,16 @@ struct tm_forest_codes {
     uint16_t *sure;     /* [groups of trees] steps that some lane takes for every row */
     tm_code_slot *slots;
     double *cuts;
-    uint16_t *classes; /* class of code 0 .. 255, of missing */
+    uint16_t *classes;      /* class of code 0 .. 255, of missing */
+    tm_forest_masks *masks; /* tree_masks.h; NULL: trees are too large, or have sets */
 };
 
 /**
  * Make forest->codes, whether it pays or not; NULL for a forest that codes cannot express: more
  * than 65535 thresholds of a column, or TM_CODES_SLOTS_MAX slots.
  *
- * Cost:    O(n_nodes) time, 4 bytes a node (12 at most), 5 more while it is made.
+ * Cost:    O(n_nodes) time, 4 bytes a node (12 at most), 5 more while it is made; for small trees
+ *          those of tree_masks.h.
  * Errors:  TM_E_NOMEM; the forest stays without codes.
  */
 TM_NODISCARD tm_status tm__forest_codes_create(tm_forest *forest, tm_err *err);
@@ -59,7 +63,7 @@ void tm__forest_codes_predict_row(const tm_forest *forest, const double *const *
 /** Rows that a block may have: their codes fit the first cache. */
 uint32_t tm__forest_codes_rows(const tm_forest_codes *codes);
 /** Bytes of a block's codes. */
-size_t tm__forest_codes_bytes(const tm_forest_codes *codes);
+size_t tm__forest_codes_bytes(const tm_forest *forest);
 /** out [n_rows x n_outputs] of rows from `row` on, at most tm__forest_codes_rows();
  * block is 64-byte aligned. */
 void tm__forest_codes_predict(const tm_forest *forest, const double *const *cols, uint64_t row,

@@ -24,6 +24,7 @@
 #include "base/assert.h"
 #include "base/simd.h"
 #include "model/tree/tree_codes.h"
+#include "model/tree/tree_masks.h"
 
 enum {
     LANES = 8,
@@ -47,9 +48,14 @@ uint32_t tm__forest_codes_rows(const tm_forest_codes *codes) {
     return rows > ROWS_MAX ? ROWS_MAX : rows < 2 * ROW_STEP ? 2 * ROW_STEP : (uint32_t)rows;
 }
 
-size_t tm__forest_codes_bytes(const tm_forest_codes *codes) {
+size_t tm__forest_codes_bytes(const tm_forest *forest) {
+    const tm_forest_codes *codes = forest->codes;
+    const size_t n_rows = tm__forest_codes_rows(codes);
     /* A gather of the last code reads 3 bytes more. */
-    return tm__forest_codes_rows(codes) * row_bytes(codes) + PAD;
+    const size_t walked = n_rows * row_bytes(codes) + PAD;
+    const size_t masked = tm__forest_masks_stride((uint32_t)n_rows) *
+                          (codes->n_slots + forest->n_outputs * sizeof(double));
+    return codes->masks != NULL && masked > walked ? (masked + PAD - 1) / PAD * PAD : walked;
 }
 
 /* ---- codes of rows ---- */
@@ -119,6 +125,23 @@ static uint32_t class_of(const uint16_t *classes, double x) {
     return classes[x >= 0 && x < CODES_MISSING ? (uint32_t)x : CODES_MISSING];
 }
 
+/* Codes of n rows for a slot; of a twin, column has those of the slot before. */
+static void column_fill(const tm_forest_codes *codes, uint32_t s, const double *x, uint32_t n,
+                        uint16_t *column) {
+    const tm_code_slot *slot = &codes->slots[s];
+    if (slot->is_twin) {
+        for (uint32_t i = 0; i < n; i++) {
+            column[i] |= isnan(x[i]) ? slot->missing : 0u;
+        }
+    } else if (s < codes->n_numbers) {
+        numbers(codes->cuts + slot->first, slot, x, n, column);
+    } else {
+        for (uint32_t i = 0; i < n; i++) {
+            column[i] = (uint16_t)class_of(codes->classes + slot->first, x[i]);
+        }
+    }
+}
+
 /* Codes of n rows: byte or word `slot` of each line of the block. */
 static void block_fill(const tm_forest_codes *codes, const double *const *cols, uint64_t row,
                        uint32_t n, uint8_t *block) {
@@ -126,19 +149,7 @@ static void block_fill(const tm_forest_codes *codes, const double *const *cols, 
     uint16_t column[ROWS_MAX];
     memset(block, 0, (n + ROW_STEP - 1) / ROW_STEP * ROW_STEP * line);
     for (uint32_t s = 0; s < codes->n_slots; s++) {
-        const tm_code_slot *slot = &codes->slots[s];
-        const double *x = cols[slot->column] + row;
-        if (slot->is_twin) {
-            for (uint32_t i = 0; i < n; i++) {
-                column[i] |= isnan(x[i]) ? slot->missing : 0u;
-            }
-        } else if (s < codes->n_numbers) {
-            numbers(codes->cuts + slot->first, slot, x, n, column);
-        } else {
-            for (uint32_t i = 0; i < n; i++) {
-                column[i] = (uint16_t)class_of(codes->classes + slot->first, x[i]);
-            }
-        }
+        column_fill(codes, s, cols[codes->slots[s].column] + row, n, column);
         if (codes->is_wide) {
             for (uint32_t i = 0; i < n; i++) {
                 memcpy(block + i * line + 2 * (size_t)s, &column[i], sizeof(column[i]));
@@ -147,6 +158,20 @@ static void block_fill(const tm_forest_codes *codes, const double *const *cols, 
             for (uint32_t i = 0; i < n; i++) {
                 block[i * line + s] = (uint8_t)column[i];
             }
+        }
+    }
+}
+
+/* Same, a line for each slot: what masks want. */
+static void slots_fill(const tm_forest_codes *codes, const double *const *cols, uint64_t row,
+                       uint32_t n, uint8_t *block) {
+    const uint32_t stride = tm__forest_masks_stride(n);
+    uint16_t column[ROWS_MAX] = {0};
+    for (uint32_t s = 0; s < codes->n_slots; s++) {
+        uint8_t *line = block + (size_t)s * stride;
+        column_fill(codes, s, cols[codes->slots[s].column] + row, n, column);
+        for (uint32_t i = 0; i < stride; i++) {
+            line[i] = (uint8_t)column[i];
         }
     }
 }
@@ -708,6 +733,13 @@ void tm__forest_codes_predict_row(const tm_forest *forest, const double *const *
 void tm__forest_codes_predict(const tm_forest *forest, const double *const *cols, uint64_t row,
                               uint32_t n_rows, void *block, double *out) {
     TM_ASSERT(n_rows <= tm__forest_codes_rows(forest->codes));
+    if (tm__forest_masks_used(forest->codes)) {
+        slots_fill(forest->codes, cols, row, n_rows, block);
+        const size_t len = (size_t)forest->codes->n_slots * tm__forest_masks_stride(n_rows);
+        tm__forest_masks_predict(forest, block, n_rows, (double *)(void *)((uint8_t *)block + len),
+                                 out);
+        return;
+    }
     block_fill(forest->codes, cols, row, n_rows, block);
     for (uint32_t i = 0; i < n_rows; i++) {
         memcpy(out + (size_t)i * forest->n_outputs, forest->base,

@@ -165,7 +165,7 @@ static void a_block_may_have_any_number_of_rows(void **state) {
     fixture_init(&f, &cases[7].options);
     assert_int_equal(tm__forest_codes_create(&f.forest, NULL), TM_OK);
     const uint32_t k = f.forest.n_outputs;
-    void *block = tm__mem_alloc(1, tm__forest_codes_bytes(f.forest.codes));
+    void *block = tm__mem_alloc(1, tm__forest_codes_bytes(&f.forest));
     for (tm_simd level = TM_SIMD_PLAIN; level <= tm__simd_machine(); level++) {
         tm__simd_limit(level);
         for (uint32_t n = 1; n <= tm__forest_codes_rows(f.forest.codes); n++) {
