@@ -248,6 +248,9 @@ static tm_status report(const tm_backup *b, bool has_project, uint64_t size_byte
     tm__cli_print(
         cli, "%s: %s%s, %s\n", b->path, tm__staging_facts_text(b->facts, text, sizeof(text)),
         has_project ? ", tidemill.yaml" : "", tm__bytes_text(size_bytes, size, sizeof(size)));
+    if (tm__fs_info(tm__home_intake_db(b->place.home)).kind != TM_PATH_NONE) {
+        tm__cli_warn(cli, "sources (intake.db, segments, keys) are not in the backup");
+    }
     if (n_absent > 0) {
         tm__cli_warn(cli, "%zu snapshots are gone from the home and are not in the backup",
                      n_absent);

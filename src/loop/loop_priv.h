@@ -65,6 +65,21 @@ TM_NODISCARD tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in,
                                         tm_err *err);
 void tm__harvest_done(tm_harvest *harvest);
 
+/* Rows of sources that become segments: what the daemon's thread knows of it. */
+typedef struct tm_compacting {
+    const tm_home *home;
+    tm_supervisor *supervisor;
+    const struct tm_log *log; /* may be NULL */
+    bool is_running;
+    uint64_t child;
+    char source[TM_MAX_NAME + 1];
+    uint64_t not_before_ns; /* after a failure */
+} tm_compacting;
+/** One look: reaps the child, or starts one for a source that is due. Milliseconds until the next
+ * look. */
+uint32_t tm__compacting_step(tm_compacting *compacting);
+void tm__compacting_stop(tm_compacting *compacting);
+
 /** "1,204": digits in groups of three. out holds 32 bytes. */
 void tm__loop_count_text(uint64_t n, char *out);
 

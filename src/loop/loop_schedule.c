@@ -18,7 +18,7 @@
 
 #define TM_LOOP_MODELS_MAX 64u /* children at once; the rest wait for the next look */
 #define TM_LOOP_BUSY_MS 500u   /* between looks while a child runs */
-#define TM_LOOP_IDLE_MS 60000u /* between looks at the most: a new schedule is seen by then */
+#define TM_LOOP_IDLE_MS 60000u /* between looks at a model at the most */
 #define TM_LOOP_RETRY_MS 5000u /* after a failure */
 #define TM_RESULT_BYTES_MAX (4u << 20)
 
@@ -35,6 +35,7 @@ struct tm_loop {
     tm_registry *registry;
     tm_running running[TM_LOOP_MODELS_MAX];
     uint32_t n_running;
+    tm_compacting compacting;
 };
 
 tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const struct tm_log *log,
@@ -46,6 +47,7 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->home = home;
     loop->supervisor = supervisor;
     loop->log = log;
+    loop->compacting = (tm_compacting){.home = home, .supervisor = supervisor, .log = log};
     const tm_status st = tm__registry_open(home, &loop->registry, err);
     if (st == TM_OK) {
         *out = loop;
@@ -209,7 +211,7 @@ uint32_t tm__loop_step(tm_loop *loop) {
     tm_err err = {0};
     json_t *models = NULL, *model;
     size_t i;
-    uint32_t next_ms = TM_LOOP_IDLE_MS;
+    uint32_t next_ms = tm__compacting_step(&loop->compacting);
     reap_all(loop);
     if (tm__registry_models(loop->registry, &models, &err) != TM_OK) {
         log_failure(loop, "", &err);
@@ -235,6 +237,7 @@ void tm__loop_close(tm_loop *loop) {
         (void)stopped;
         (void)ended;
     }
+    tm__compacting_stop(&loop->compacting);
     tm__registry_close(loop->registry);
     tm__mem_free(loop);
 }

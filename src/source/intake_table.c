@@ -22,6 +22,7 @@
 
 #define SEGMENT_BYTES_MAX ((int64_t)64 << 20) /* of batches: their removal holds up the writer */
 #define SEGMENT_ROWS_MAX INT64_C(4000000)
+#define DUE_US (INT64_C(3600) * 1000000)
 #define KEY_BYTES_MAX ((size_t)64 << 20)
 
 static tm_status no_memory(tm_err *err) {
@@ -321,6 +322,35 @@ tm_status tm__intake_compact(tm_ctx *ctx, const tm_home *home, const char *name,
     if (st == TM_OK) {
         *out_rows = n_rows;
     }
+    return st;
+}
+
+tm_status tm__intake_due(const tm_home *home, char out[129], tm_err *err) {
+    tm_db *db = NULL;
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    out[0] = '\0';
+    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(open_db(home, false, &db, err));
+    tm_status st =
+        tm__stmt_init(db,
+                      "SELECT name FROM sources s WHERE"
+                      " (SELECT sum(n_rows) >= 100000 OR sum(n_bytes) >= 33554432 FROM batches "
+                      "WHERE source = s.id)"
+                      " OR (SELECT at_us FROM batches WHERE source = s.id ORDER BY seq LIMIT 1) < ?"
+                      " ORDER BY id LIMIT 1",
+                      &stmt, err);
+    if (st == TM_OK) {
+        tm__stmt_bind_i64(stmt, 1, tm__now_us() - DUE_US);
+        st = tm__stmt_step(stmt, &has_row, err);
+    }
+    if (st == TM_OK && has_row) {
+        (void)tm__str_copy(out, TM_MAX_NAME + 1, tm__str(tm__stmt_text(stmt, 0)));
+    }
+    tm__stmt_done(stmt);
+    tm__db_close(db);
     return st;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Keys in memory and in runs.
  *
- *   recent   open addressing, at most half full: 16 to 64 bytes a key, of the last million
+ *   recent   open addressing, at most half full: 32 to 64 bytes a key, of the last million
  *   run      head | filter | keys, sorted       12 bits and 16 bytes a key, mapped
  *
  * A new key is the common case, and must not read the sorted part: the filter of each run (blocks

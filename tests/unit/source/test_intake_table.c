@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "source/intake.h"
 #include "source/source.h"
@@ -81,6 +82,27 @@ static void rows_stay_in_order_whatever_holds_them(void **state) {
     uint32_t format = 0;
     assert_int_equal(tm__intake_check(home, true, &format, NULL), TM_OK);
     assert_int_equal(format, 1);
+}
+
+static void a_source_is_due_when_its_rows_are_many_or_old(void **state) {
+    const tm_home *home = *state;
+    char name[129] = "x";
+    const int64_t now_us = tm__now_us();
+    assert_int_equal(tm__intake_due(home, name, NULL), TM_OK);
+    assert_string_equal(name, "");
+    assert_int_equal(add(home, (tm_intake_add){.name = "s", .kind = TM_INTAKE_PUSH}, NULL), TM_OK);
+    tm_intake *intake = tm__intake_create(home);
+    push(intake, "s", "{\"a\":1}", 1);
+    assert_int_equal(tm__intake_due(home, name, NULL), TM_OK);
+    assert_string_equal(name, "");
+    tm__clock_fix(now_us + INT64_C(3700) * 1000000);
+    assert_int_equal(tm__intake_due(home, name, NULL), TM_OK);
+    assert_string_equal(name, "s");
+    assert_int_equal(compact(home, "s", 1), 1);
+    assert_int_equal(tm__intake_due(home, name, NULL), TM_OK);
+    assert_string_equal(name, "");
+    tm__clock_fix(INT64_MIN);
+    tm__intake_close(intake);
 }
 
 static void what_is_read_from_a_query_is_there_with_its_source(void **state) {
@@ -170,6 +192,7 @@ static void a_segment_that_is_gone_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(rows_stay_in_order_whatever_holds_them),
+        TEST(a_source_is_due_when_its_rows_are_many_or_old),
         TEST(what_is_read_from_a_query_is_there_with_its_source),
         TEST(an_expected_column_has_its_type_before_a_row_comes),
         TEST(names_that_are_no_file_names_are_refused),

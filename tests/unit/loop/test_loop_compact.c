@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "loop/loop_priv.h"
+#include "source/intake.h"
+#include "temp_home.h"
+#include "test.h"
+
+static tm_supervisor *supervisor;
+
+/* This program is its own child: `test_loop_compact data compact NAME --home DIR --json`. */
+static int play_child(int argc, char **argv) {
+    tm_home *home = NULL;
+    tm_ctx ctx = {0};
+    uint64_t n = 0;
+    if (argc != 7 || strcmp(argv[2], "compact") != 0 ||
+        tm__home_open(argv[5], false, &home, NULL) != TM_OK) {
+        return 9;
+    }
+    const tm_status st = strcmp(argv[3], "broken") == 0
+                             ? TM_E_IO
+                             : tm__intake_compact(&ctx, home, argv[3], 1, &n, NULL);
+    tm__home_close(home);
+    return st == TM_OK ? 0 : 7;
+}
+
+static void push_old(const tm_home *home, const char *name) {
+    tm_ctx ctx = {0};
+    tm_push_result r = {0};
+    char body[] = "[{\"a\":1}]";
+    const tm_intake_add add = {.name = name, .kind = TM_INTAKE_PUSH};
+    const tm_push push = {
+        .source = name, .form = TM_PUSH_JSON, .data = body, .len = sizeof(body) - 1};
+    assert_int_equal(tm__intake_add(&ctx, home, &add, NULL), TM_OK);
+    tm_intake *intake = tm__intake_create(home);
+    tm__clock_fix(tm__now_us() - INT64_C(7200) * 1000000);
+    assert_int_equal(tm__intake_push_wait(intake, &push, &r, NULL), TM_OK);
+    tm__clock_fix(INT64_MIN);
+    tm__intake_close(intake);
+}
+
+static int64_t pending(const tm_home *home, const char *name) {
+    json_t *json = NULL;
+    assert_int_equal(tm__intake_show(home, name, &json, NULL), TM_OK);
+    const int64_t n = tm__json_i64(json, "pending", -1);
+    json_decref(json);
+    return n;
+}
+
+/* Look until no child runs. */
+static void step_through(tm_compacting *c) {
+    (void)tm__compacting_step(c);
+    assert_true(c->is_running);
+    for (int i = 0; i < 2000 && c->is_running; i++) {
+        tm__sleep_ms(5);
+        if (i > 0) {
+            c->not_before_ns = UINT64_MAX; /* look at this child only */
+        }
+        (void)tm__compacting_step(c);
+    }
+    assert_false(c->is_running);
+}
+
+static void old_rows_become_a_segment_in_a_child(void **state) {
+    const tm_home *home = *state;
+    tm_compacting c = {.home = home, .supervisor = supervisor};
+    (void)tm__compacting_step(&c);
+    assert_false(c.is_running); /* nothing is due, and there is no database */
+    push_old(home, "s");
+    step_through(&c);
+    assert_int_equal(pending(home, "s"), 0);
+}
+
+static void a_child_that_fails_is_not_started_again_at_once(void **state) {
+    const tm_home *home = *state;
+    tm_compacting c = {.home = home, .supervisor = supervisor};
+    push_old(home, "broken");
+    step_through(&c);
+    assert_int_equal(pending(home, "broken"), 1);
+    assert_true(c.not_before_ns > tm__mono_ns());
+    (void)tm__compacting_step(&c);
+    assert_false(c.is_running);
+    tm__compacting_stop(&c);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
+
+int main(int argc, char **argv) {
+    if (argc > 1) {
+        return play_child(argc, argv);
+    }
+    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        TEST(old_rows_become_a_segment_in_a_child),
+        TEST(a_child_that_fails_is_not_started_again_at_once),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    tm__supervisor_close(supervisor);
+    return failed;
+}
