@@ -208,7 +208,7 @@ static bool query_is_known(const tm_exchange *x, tm_str *out_name) {
         tm_str pair = tm__str_cut(&rest, '&');
         const tm_str name = tm__str_cut(&pair, '=');
         bool found = name.len == 0;
-        for (uint32_t i = 0; !found && i < 4 && x->match.endpoint->query[i] != NULL; i++) {
+        for (uint32_t i = 0; !found && i < 6 && x->match.endpoint->query[i] != NULL; i++) {
             found = tm__str_is(name, x->match.endpoint->query[i]);
         }
         if (!found) {
@@ -515,7 +515,8 @@ static bool is_batch(const tm_exchange *x) {
     if (x->match.endpoint->permission != TM_PERMISSION_PREDICT) {
         return x->match.endpoint->on_batch;
     }
-    const bool explains = tm__http_query(x->http->query, "explain").ptr != NULL;
+    const bool explains = tm__http_query(x->http->query, "explain").ptr != NULL ||
+                          tm__http_query(x->http->query, "reasons").ptr != NULL;
     return body->len > (explains ? BATCH_EXPLAIN_BYTES : BATCH_BYTES) || tm__unpack_is_needed(x);
 }
 

@@ -56,10 +56,11 @@ static bool write_object(scoring *s, const char *id, uint32_t chosen, tm_err *er
         tm__buf_text(out, ",\"probability\":");
         tm__score_write_probability(s, s->outputs, out);
     }
-    if (s->explain &&
-        !tm__score_write_reasons(
-            s, tm__bundle_task(s->served->bundle) == TM_TASK_MULTICLASS ? chosen : 0, out, err)) {
-        return false;
+    if (s->explain) {
+        tm__buf_text(out, ",\"reasons\":");
+        if (!tm__score_write_reasons(s, chosen, out, err)) {
+            return false;
+        }
     }
     tm__buf_byte(out, '}');
     return true;
@@ -131,6 +132,7 @@ static bool row_csv(scoring *s, const char *id, uint32_t chosen, tm_err *err) {
 }
 
 static const tm_score_form native = {"application/json", begin_native, row_native, end_list};
+static const tm_score_form records = {"application/json", begin_plain, row_native, end_list};
 static const tm_score_form plain = {"application/json", begin_plain, row_plain, end_list};
 static const tm_score_form lines = {"application/x-ndjson", begin_lines, row_line, begin_lines};
 static const tm_score_form csv = {"text/csv; charset=utf-8", begin_csv, row_csv, begin_lines};
@@ -213,7 +215,8 @@ static bool read_predict(scoring *s) {
 
 /* Options in the query. */
 static bool read_query(scoring *s) {
-    static const char *const names[] = {"explain", "threshold", "unknown_columns", "version"};
+    static const char *const names[] = {"explain",   "reasons",         "probabilities",
+                                        "threshold", "unknown_columns", "version"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const tm_str text = tm__http_query(s->x->http->query, names[i]);
         if (text.ptr != NULL && !tm__score_option(s, tm__str(names[i]), text)) {
@@ -322,7 +325,9 @@ void tm__handle_invocations(tm_exchange *x) {
     }
     s.served = tm__score_find(x, route);
     if (s.served != NULL && (x->media == TM_MEDIA_CSV ? place_text(&s) : read_invocations(&s))) {
-        s.explain = false; /* there is no place for reasons */
+        /* Plain values, unless what has no place beside them is asked for. */
+        s.form = s.explain || s.asks_probability ? &records : &plain;
+        s.no_probability = !s.asks_probability;
         tm__score_run(&s);
     }
 }

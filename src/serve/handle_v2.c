@@ -6,7 +6,8 @@
  *
  * A model is a route here. Tensors may stand as bytes behind the JSON (binary tensor data): then
  * Inference-Header-Content-Length is the length of the JSON, a tensor's binary_data_size its own,
- * and the tensors follow each other in order. Answers are columns: prediction, probability, id.
+ * and the tensors follow each other in order. Answers are columns: prediction, probability, id, and
+ * reasons when they are asked for.
  *
  * 1. The JSON is walked once: names and strings are rewritten in place as they are read, so what
  *    was entered is never stepped over again. Data are stepped over first and entered later.
@@ -21,10 +22,11 @@
 #include "serve/score.h"
 #include "tidemill/bundle.h"
 
-#define OUTPUTS 3u
+#define OUTPUTS 4u
+#define REASONS 3u /* among them */
 #define TENSORS_MAX TM_MAX_COLS
 
-static const char *const output_names[OUTPUTS] = {"prediction", "probability", "id"};
+static const char *const output_names[OUTPUTS] = {"prediction", "probability", "id", "reasons"};
 
 /* One request. */
 typedef struct infer {
@@ -37,7 +39,8 @@ typedef struct infer {
     bool all_binary;
     bool names_outputs;
     bool wanted[OUTPUTS], binary[OUTPUTS];
-    tm_buf raw; /* bytes of the reply */
+    tm_buf raw;     /* bytes of the reply */
+    tm_buf reasons; /* of each row, a text with a NUL behind it */
 } infer;
 
 /* --- reading --- */
@@ -205,7 +208,7 @@ static char *read_inputs(infer *v, char *p) {
 }
 
 static char *read_outputs(infer *v, char *p) {
-    static const char shape[] = "outputs may be prediction, probability and id, each once";
+    static const char shape[] = "outputs may be prediction, probability, id and reasons, each once";
     char *after = NULL;
     v->names_outputs = true;
     for (char *m = *p == '[' ? tm__scan_enter(p, &after) : NULL; m != NULL;) {
@@ -423,11 +426,41 @@ static void put_tensor(infer *v, uint32_t which) {
     }
 }
 
+static void put_reasons(infer *v) {
+    tm_buf *out = &v->s.x->reply;
+    const char *const texts = (const char *)v->reasons.data;
+    const size_t before = v->raw.len;
+    const bool is_raw = v->binary[REASONS];
+    tm__buf_printf(out, "{\"name\":\"reasons\",\"datatype\":\"BYTES\",\"shape\":[%" PRIu64 "],",
+                   tm__score_counts(&v->s).n_rows);
+    tm__buf_text(out, is_raw ? "" : "\"data\":[");
+    for (size_t at = 0; at < v->reasons.len; at += strlen(texts + at) + 1) {
+        if (is_raw) {
+            put_raw_text(texts + at, &v->raw);
+        } else {
+            tm__buf_text(out, at == 0 ? "" : ",");
+            tm__json_write_text(out, tm__str(texts + at));
+        }
+    }
+    if (is_raw) {
+        tm__buf_printf(out, "\"parameters\":{\"binary_data_size\":%zu}}", v->raw.len - before);
+    } else {
+        tm__buf_text(out, "]}");
+    }
+}
+
+/* Until the end the reply holds the reasons alone. */
+static bool row_reasons(tm_scoring *s, const char *id, uint32_t chosen, tm_err *err) {
+    (void)id;
+    return tm__score_write_reasons(s, chosen, &s->x->reply, err) && tm__buf_byte(&s->x->reply, 0);
+}
+
 static void begin(tm_scoring *s) {
     infer *v = s->arg;
     const bool has_probability = tm__score_has_classes(s) && !s->no_probability;
     for (uint32_t i = 0; i < OUTPUTS; i++) {
-        v->wanted[i] = v->names_outputs ? v->wanted[i] : i != 1 || has_probability;
+        const bool is_usual = (i != 1 || has_probability) && (i != REASONS || s->explain);
+        v->wanted[i] = v->names_outputs ? v->wanted[i] : is_usual;
         v->binary[i] = v->names_outputs ? v->binary[i] : v->all_binary;
     }
 }
@@ -436,6 +469,11 @@ static void end(tm_scoring *s) {
     infer *v = s->arg;
     tm_buf *out = &s->x->reply;
     bool is_first = true, has_raw = false;
+    if (s->explain) {
+        v->reasons = *out;
+        tm__buf_init(out, v->reasons.size_max);
+        out->failed = v->reasons.failed;
+    }
     tm__buf_text(out, "{\"model_name\":");
     tm__json_write_text(out, tm__str(s->served->route));
     tm__buf_printf(out, ",\"model_version\":\"%u\"", s->served->version);
@@ -447,7 +485,11 @@ static void end(tm_scoring *s) {
     for (uint32_t i = 0; i < OUTPUTS; i++) {
         if (v->wanted[i]) {
             tm__buf_text(out, is_first ? "" : ",");
-            put_tensor(v, i);
+            if (i == REASONS) {
+                put_reasons(v);
+            } else {
+                put_tensor(v, i);
+            }
             is_first = false;
             has_raw = has_raw || v->binary[i];
         }
@@ -461,6 +503,7 @@ static void end(tm_scoring *s) {
 }
 
 static const tm_score_form form = {"application/json", begin, NULL, end};
+static const tm_score_form reasoned = {"application/json", begin, row_reasons, end};
 
 /* The version that the path names, 0 when it names none; false with the exchange answered. */
 static bool read_version(tm_exchange *x, uint64_t *out) {
@@ -493,7 +536,8 @@ void tm__handle_v2_predict(tm_exchange *x) {
     tm__buf_init(&v.raw, x->reply.size_max);
     if (read_request(&v) && tm__score_pick(&v.s, version)) {
         const bool has_probability = tm__score_has_classes(&v.s);
-        v.s.explain = false; /* there is no place for reasons */
+        v.s.explain = v.names_outputs ? v.wanted[REASONS] : v.s.explain;
+        v.s.form = v.s.explain ? &reasoned : &form;
         v.s.place.kind = TM_ROWS_TENSORS;
         v.s.place.path = "rows";
         v.s.place.tensors = v.tensors;
@@ -508,6 +552,7 @@ void tm__handle_v2_predict(tm_exchange *x) {
         }
     }
     tm__buf_done(&v.raw);
+    tm__buf_done(&v.reasons);
 }
 
 /* --- what there is --- */

@@ -67,15 +67,17 @@ void tm__score_write_probability(const scoring *s, const double *outputs, tm_buf
     tm__buf_byte(out, '}');
 }
 
-bool tm__score_write_reasons(const scoring *s, uint32_t output, tm_buf *out, tm_err *err) {
+bool tm__score_write_reasons(const scoring *s, uint32_t chosen, tm_buf *out, tm_err *err) {
     const tm_schema *inputs = tm__bundle_schema(s->served->bundle);
+    const bool is_multiclass = tm__bundle_task(s->served->bundle) == TM_TASK_MULTICLASS;
+    const uint32_t output = is_multiclass ? chosen : 0;
     double base = 0;
     double raw = 0;
     if (tm__bundle_explain_row(s->served->bundle, s->scratch, tm__decoder_cells(s->decoder), output,
                                s->contributions, &base, &raw, err) != TM_OK) {
         return false;
     }
-    tm__buf_text(out, ",\"reasons\":[");
+    tm__buf_byte(out, '[');
     for (uint32_t n = 0; n < REASONS_MAX && n < inputs->n_cols; n++) {
         uint32_t best = 0;
         for (uint32_t i = 1; i < inputs->n_cols; i++) {
@@ -361,6 +363,7 @@ bool tm__score_option(scoring *s, tm_str name, tm_str text) {
     if (tm__str_is(name, "probabilities")) {
         const bool ok = read_bool(text, &flag);
         s->no_probability = !flag;
+        s->asks_probability = ok && flag;
         return ok;
     }
     if (tm__str_is(name, "threshold")) {

@@ -27,10 +27,10 @@ struct tm_scoring {
     void *arg; /* the form's */
     /* what is asked for */
     bool explain;
-    bool no_probability;
+    bool no_probability, asks_probability;
     bool has_threshold;
     double threshold;
-    uint64_t version; /* 0: what the route serves */
+    uint64_t version;  /* 0: what the route serves */
     tm_scan_ends ends; /* of the body's members */
     /* made by tm__score_pick(), else by tm__score_run() */
     bool is_picked, is_named; /* named: not what the route serves */
@@ -89,7 +89,8 @@ bool tm__score_has_classes(const tm_scoring *s);
 void tm__score_write_class(const tm_scoring *s, uint32_t index, tm_buf *out);
 void tm__score_write_number(double value, tm_buf *out);
 void tm__score_write_probability(const tm_scoring *s, const double *outputs, tm_buf *out);
-bool tm__score_write_reasons(const tm_scoring *s, uint32_t output, tm_buf *out, tm_err *err);
+/** The list of columns that moved the answer most; chosen is the class named. */
+bool tm__score_write_reasons(const tm_scoring *s, uint32_t chosen, tm_buf *out, tm_err *err);
 
 /** The body as a JSON object: its first member, or NULL with *ok false and the exchange answered.
  */

@@ -64,7 +64,7 @@ typedef struct tm_endpoint {
     unsigned media; /* kinds of bodies that it takes; 0: none */
     tm_error_shape errors;
     bool is_general;      /* says nothing of models */
-    const char *query[4]; /* names of parameters */
+    const char *query[6]; /* names of parameters */
 } tm_endpoint;
 
 uint32_t tm__endpoint_count(void);
@@ -250,7 +250,7 @@ typedef struct tm_desk {
     tm_prom *prom;         /* what this thread counts */
     tm_prom *const *proms; /* [n_proms] of all threads, to read */
     uint32_t n_proms;
-    tm_buf answers;            /* to be logged */
+    tm_buf answers; /* to be logged */
     tm_id_source ids;
     tm_arena *arena;           /* reset for each request */
     _Atomic bool *is_stopping; /* the server's */

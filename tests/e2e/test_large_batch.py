@@ -100,3 +100,20 @@ def test_a_batch_is_not_scored_for_a_client_that_is_gone(server):
         time.sleep(0.05)
     assert [e["status"] for e in found] == [503], found
     assert answered(server) == before
+
+
+def test_reasons_are_the_same_in_every_protocol(server):
+    """Enough rows that threads share them."""
+    rows = [row(i) for i in range(700)]
+    status, _, own = server.request("POST", "/v1/routes/m/predict?reasons=true", {"rows": rows}, timeout=60)
+    assert status == 200
+    wanted = [p["reasons"] for p in own["predictions"]]
+    assert all(wanted) and len({json.dumps(w) for w in wanted}) > 10
+    status, _, plain = server.request("POST", "/invocations", {"instances": rows, "params": {"reasons": True}}, timeout=60)
+    assert status == 200 and [p["reasons"] for p in plain["predictions"]] == wanted
+    tensors = [{"name": name, "shape": [700], "datatype": kind, "data": [r[name] for r in rows]} for name, kind in (("x", "INT64"), ("c", "BYTES"))]
+    status, _, v2 = server.request("POST", "/v2/models/m/infer", {"inputs": tensors, "parameters": {"reasons": True}}, timeout=60)
+    assert status == 200
+    columns = {o["name"]: o["data"] for o in v2["outputs"]}
+    assert list(columns) == ["prediction", "id", "reasons"] and [json.loads(r) for r in columns["reasons"]] == wanted
+    assert columns["prediction"] == [p["prediction"] for p in own["predictions"]]

@@ -14,7 +14,7 @@
     "{\"name\":\"day\",\"shape\":[2,1],\"datatype\":\"BYTES\",\"data\":[[\"1970-01-05\"],[null]]}"
 
 static json_t *value(const serve_case *c) {
-    json_t *v = json_loads(c->body, 0, NULL);
+    json_t *v = json_loads(c->body, JSON_DISABLE_EOF_CHECK, NULL); /* bytes may follow */
     if (v == NULL) {
         fail_msg("no JSON: %s", c->body);
     }
@@ -156,6 +156,50 @@ static void tensors_stand_as_bytes_behind_the_json(void **state) {
     serve_case_close(&c);
 }
 
+static json_t *reasons_of(serve_case *c, const char *more) {
+    char body[1024];
+    (void)snprintf(body, sizeof body, "{%s,\"inputs\":[" X "," C "," DAY "]}", more);
+    assert_int_equal(serve_case_call(c, INFER, body, NULL), 200);
+    return value(c);
+}
+
+/* As texts in JSON, as bytes, alone, and those of our own protocol. */
+static void reasons_are_an_output(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    json_t *all = reasons_of(&c, "\"parameters\":{\"reasons\":true}");
+    json_t *alone = reasons_of(&c, "\"outputs\":[{\"name\":\"reasons\"}]");
+    const json_t *texts = json_object_get(output(all, 3, "reasons"), "data");
+    assert_true(json_equal(texts, json_object_get(output(alone, 0, "reasons"), "data")));
+    assert_int_equal(json_array_size(json_object_get(alone, "outputs")), 1);
+    assert_int_equal(json_array_size(texts), 2);
+    assert_int_equal(serve_case_call(&c, "/v1/routes/tiny/predict?reasons=true",
+                                     "{\"rows\":[{\"x\":1.5,\"c\":\"red\",\"day\":\"1970-01-05\"},"
+                                     "{\"x\":-2,\"c\":null,\"day\":null}]}",
+                                     NULL),
+                     200);
+    json_t *own = value(&c);
+    for (size_t i = 0; i < 2; i++) {
+        json_t *list = json_loads(json_string_value(json_array_get(texts, i)), 0, NULL);
+            assert_non_null(list);
+        const json_t *row = json_array_get(json_object_get(own, "predictions"), i);
+        assert_true(json_equal(list, json_object_get(row, "reasons")));
+        json_decref(list);
+    }
+    json_t *raw =
+        reasons_of(&c, "\"outputs\":[{\"name\":\"reasons\",\"parameters\":{\"binary_data\":true}},"
+                       "{\"name\":\"id\"}]");
+    const char *text = json_string_value(json_array_get(texts, 0));
+    const char *end = strstr(c.headers, "\r\n\r\n");
+    assert_non_null(strstr(c.headers, "Inference-Header-Content-Length: "));
+    assert_non_null(memmem(end, c.reply.len - (size_t)(end - c.headers), text, strlen(text)));
+    json_decref(raw);
+    json_decref(own);
+    json_decref(alone);
+    json_decref(all);
+    serve_case_close(&c);
+}
+
 static const struct {
     const char *body, *has;
 } bad_bodies[] = {
@@ -254,6 +298,7 @@ int main(void) {
         IN_HOME(what_there_is_can_be_asked),
         IN_HOME(columns_of_tensors_give_the_answers_of_rows),
         IN_HOME(tensors_stand_as_bytes_behind_the_json),
+        IN_HOME(reasons_are_an_output),
         IN_HOME(bad_requests_have_the_error_of_the_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,10 @@ static void options_change_the_answer(void **state) {
         {"?threshold=2", "{}", 400, "threshold", NULL},
         {"", "{\"probabilities\":false}", 200, "\"prediction\"", "\"probability\""},
         {"", "{\"reasons\":true}", 200, "\"reasons\":[", NULL},
+        {"?reasons=true", "{}", 200, "\"reasons\":[", NULL},
+        {"?probabilities=false", "{}", 200, "\"prediction\"", "\"probability\""},
+        {"?probabilities=2", "{}", 400, "probabilities", NULL},
+        {"?reasons=yes", "{}", 400, "reasons", NULL},
         {"", "{\"version\":1}", 200, "\"version\":1", NULL},
         {"", "{\"version\":2}", 404, "no-such-version", NULL},
         {"?version=2", "{}", 404, "no-such-version", NULL},
@@ -87,12 +91,73 @@ static void options_change_the_answer(void **state) {
     serve_case_close(&c);
 }
 
+/* Every option through MLflow's and the Open Inference Protocol's door: as they are named there. */
+static void options_work_in_every_protocol(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    static const char invocations[] = "{\"params\":%s,\"instances\":[" ROW "%s]}";
+    static const char infer[] =
+        "{\"parameters\":%s,\"inputs\":[{\"name\":\"x\",\"shape\":[1],\"datatype\":\"FP64\","
+        "\"data\":[1.5]},{\"name\":\"c\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"red\"]},"
+        "{\"name\":\"day\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":[\"1970-01-05\"]}%s]}";
+    static const char odd_row[] = ",{\"x\":1,\"c\":null,\"day\":null,\"odd\":1}";
+    static const char odd_tensor[] =
+        ",{\"name\":\"odd\",\"shape\":[1],\"datatype\":\"FP64\",\"data\":[1]}";
+    static const struct {
+        const char *path, *options;
+        bool is_odd;
+        uint32_t status;
+        const char *has, *lacks;
+    } cases[] = {
+        {"/invocations", "{}", false, 200, "{\"predictions\":[\"", "\"id\""},
+        {"/invocations", "{\"threshold\":0}", false, 200, "[\"yes\"]", "\"id\""},
+        {"/invocations", "{\"threshold\":1}", false, 200, "[\"no\"]", "\"id\""},
+        {"/invocations", "{\"version\":1}", false, 200, "{\"predictions\":[\"", NULL},
+        {"/invocations", "{\"version\":7}", false, 404, "version", NULL},
+        {"/invocations", "{\"probabilities\":true}", false, 200, "\"probability\":", "\"reasons\""},
+        {"/invocations", "{\"probabilities\":false}", false, 200, "{\"predictions\":[\"", NULL},
+        {"/invocations", "{\"reasons\":true}", false, 200, "\"reasons\":[",
+         "\"probability\""},
+        {"/invocations", "{}", true, 400, "odd", NULL},
+        {"/invocations", "{\"unknown_columns\":\"ignore\"}", true, 200, "\",\"", NULL},
+        {"/invocations", "{\"what\":1}", false, 400, "not known", NULL},
+        {"/v2/models/tiny/infer", "{}", false, 200, "\"name\":\"probability\"", "reasons"},
+        {"/v2/models/tiny/infer", "{\"threshold\":0}", false, 200, "\"data\":[\"yes\"]", NULL},
+        {"/v2/models/tiny/infer", "{\"threshold\":1}", false, 200, "\"data\":[\"no\"]", NULL},
+        {"/v2/models/tiny/infer", "{\"version\":1}", false, 200, "\"model_version\":\"1\"", NULL},
+        {"/v2/models/tiny/infer", "{\"version\":7}", false, 404, "version", NULL},
+        {"/v2/models/tiny/infer", "{\"probabilities\":false}", false, 200, "prediction",
+         "probability"},
+        {"/v2/models/tiny/infer", "{\"reasons\":true}", false, 200,
+         "\"name\":\"reasons\",\"datatype\":\"BYTES\",\"shape\":[1],\"data\":[\"[",
+         NULL},
+        {"/v2/models/tiny/infer", "{}", true, 400, "odd", NULL},
+        {"/v2/models/tiny/infer", "{\"unknown_columns\":\"ignore\"}", true, 200, "prediction",
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char body[1024];
+        const bool is_v2 = cases[i].path[1] == 'v';
+        (void)snprintf(body, sizeof body, is_v2 ? infer : invocations, cases[i].options,
+                       !cases[i].is_odd ? ""
+                       : is_v2          ? odd_tensor
+                                        : odd_row);
+        if (serve_case_call(&c, cases[i].path, body, NULL) != cases[i].status ||
+            strstr(c.body, cases[i].has) == NULL ||
+            (cases[i].lacks != NULL && strstr(c.body, cases[i].lacks) != NULL)) {
+            fail_msg("%s %s: %u %s", cases[i].path, cases[i].options, c.status, c.body);
+        }
+    }
+    serve_case_close(&c);
+}
+
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_are_read_by_name_and_value),
         IN_HOME(options_change_the_answer),
+        IN_HOME(options_work_in_every_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
