@@ -85,6 +85,9 @@ typedef struct tm_file_id {
 /** True when a path still leads to that file, and nobody wrote to it. */
 bool tm__fs_is_same(const char *path, const tm_file_id *id);
 
+/** Bytes that this user may still write where a path lies; false when it cannot be told. */
+bool tm__fs_free_bytes(const char *path, uint64_t *out);
+
 /* Read-only mapping of a whole file. */
 typedef struct tm_map {
     const uint8_t *data;

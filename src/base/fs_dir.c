@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -173,6 +174,15 @@ bool tm__fs_is_same(const char *path, const tm_file_id *id) {
     const tm_file_id now = id_of(&info);
     return now.device == id->device && now.number == id->number &&
            now.size_bytes == id->size_bytes && now.changed_ns == id->changed_ns;
+}
+
+bool tm__fs_free_bytes(const char *path, uint64_t *out) {
+    struct statvfs info;
+    if (statvfs(path, &info) != 0) {
+        return false;
+    }
+    *out = (uint64_t)info.f_bavail * info.f_frsize;
+    return true;
 }
 
 tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *err) {

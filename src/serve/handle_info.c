@@ -16,6 +16,7 @@
 #include "tidemill/bundle.h"
 
 #define LIVE_NS UINT64_C(2000000000)
+#define DISK_BYTES_MIN (UINT64_C(64) << 20) /* less is a warning: logs and models need it */
 #define LIVE_TEXT_BYTES_MAX (4u << 20)
 
 void tm__handle_livez(tm_exchange *x) {
@@ -35,6 +36,76 @@ void tm__handle_openapi(tm_exchange *x) {
     tm__buf_append(&x->reply, text.ptr, text.len);
 }
 
+/* One line of /readyz?verbose, as Kubernetes writes it. */
+static void put_check(tm_buf *out, const char *name, bool ok, const char *detail) {
+    tm__buf_printf(out, "[%c]%s %s%s%s\n", ok ? '+' : '-', name, ok ? "ok" : "failed",
+                   detail[0] != '\0' ? ": " : "", detail);
+}
+
+/* Once keys exist, who has none learns how many models there are, and not which. */
+static void put_route(tm_exchange *x, uint32_t i) {
+    const tm_served *served = x->current->routes[i];
+    char name[TM_MAX_NAME + 16], detail[160];
+    if (x->current->keyring.ever) {
+        (void)snprintf(name, sizeof name, "route:%u", i + 1);
+    } else {
+        (void)snprintf(name, sizeof name, "route:%s", served->route);
+    }
+    if (served->is_stale) {
+        (void)snprintf(detail, sizeof detail,
+                       "version %u cannot be served, the log says why; %s version %u",
+                       served->wanted_version, served->bundle == NULL ? "nor could" : "serving",
+                       served->version);
+    } else {
+        (void)snprintf(detail, sizeof detail, "version %u", served->version);
+    }
+    put_check(&x->reply, name, !served->is_stale, detail);
+}
+
+static void put_log(tm_exchange *x) {
+    char detail[96];
+    json_t *counters = tm__monitor_counters(x->desk->monitor);
+    const bool is_broken = json_is_true(json_object_get(counters, "broken"));
+    (void)snprintf(detail, sizeof detail, "%lld written, %lld waiting, %lld dropped",
+                   (long long)tm__json_i64(counters, "written", 0),
+                   (long long)tm__json_i64(counters, "queued", 0),
+                   (long long)tm__json_i64(counters, "dropped", 0));
+    put_check(&x->reply, "log", counters != NULL && !is_broken, detail);
+    json_decref(counters);
+}
+
+static void put_disk(tm_exchange *x) {
+    char detail[64];
+    const bool is_known = atomic_load(&x->desk->health->has_disk);
+    const uint64_t bytes = atomic_load(&x->desk->health->disk_free_bytes);
+    (void)snprintf(detail, sizeof detail, is_known ? "%.1f GiB free" : "not known yet",
+                   (double)bytes / 1073741824);
+    put_check(&x->reply, "disk", !is_known || bytes >= DISK_BYTES_MIN, detail);
+}
+
+static void put_keys(tm_exchange *x) {
+    char detail[64];
+    (void)snprintf(detail, sizeof detail,
+                   x->current->keyring.ever ? "%u keys" : "none yet: only this machine may ask",
+                   x->current->keyring.n);
+    put_check(&x->reply, "keys", true, detail);
+}
+
+static void reply_verbose(tm_exchange *x, bool is_ready) {
+    const bool is_stopping = atomic_load(x->desk->is_stopping);
+    put_check(&x->reply, "running", !is_stopping, is_stopping ? "stopping" : "");
+    for (uint32_t i = 0; i < x->current->n; i++) {
+        put_route(x, i);
+    }
+    put_log(x);
+    put_disk(x);
+    put_check(&x->reply, "queue", x->desk->has_room(x->desk->refresh_arg), "");
+    put_keys(x);
+    tm__buf_text(&x->reply, is_ready ? "readyz check passed\n" : "readyz check failed\n");
+    x->status = is_ready ? 200 : 503;
+    x->content_type = "text/plain; charset=utf-8";
+}
+
 /* Public, so it says how many and not which. */
 void tm__handle_readyz(tm_exchange *x) {
     uint32_t n_broken = 0;
@@ -45,6 +116,10 @@ void tm__handle_readyz(tm_exchange *x) {
     }
     const bool is_stopping = atomic_load(x->desk->is_stopping);
     const bool is_ready = !is_stopping && n_broken == 0;
+    if (tm__http_query(x->http->query, "verbose").ptr != NULL) {
+        reply_verbose(x, is_ready);
+        return;
+    }
     char detail[128];
     (void)snprintf(detail, sizeof detail, "%u routes, %u without a model, %u on an older version",
                    x->current->n, n_broken, n_stale - n_broken);

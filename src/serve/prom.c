@@ -12,18 +12,25 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/proc.h"
 #include "serve/serve_priv.h"
 
 #define N_BUCKETS 14u
 #define N_REASONS 32u
+#define N_STAGE_BUCKETS 12u
 
 static const double bounds_s[N_BUCKETS] = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                            0.01,    0.025,  0.05,    0.1,    0.25,  1,      5};
 static const unsigned codes[] = {200, 400, 401, 403, 404, 405, 408, 409, 413,
                                  414, 415, 417, 429, 431, 500, 501, 503, 505};
 #define N_CODES ((uint32_t)(sizeof codes / sizeof codes[0]))
+
+static const double stage_bounds_s[N_STAGE_BUCKETS] = {0.00000025, 0.0000005, 0.000001, 0.0000025,
+                                                       0.000005,   0.00001,   0.000025, 0.0001,
+                                                       0.001,      0.01,      0.1,      1};
+static const char *const stage_names[TM_STAGES_N] = {"queue", "decode", "predict", "write", "log"};
 
 typedef _Atomic uint64_t counter;
 
@@ -47,6 +54,10 @@ struct tm_prom {
         counter n;
     } refused[N_REASONS];
     counter n_open, n_swaps;
+    struct {
+        counter buckets[N_STAGE_BUCKETS + 1];
+        counter ns;
+    } stages[TM_STAGES_N];
 };
 
 static void add(counter *c, uint64_t n) {
@@ -141,6 +152,34 @@ void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers) {
         b++;
     }
     add(&s->buckets[b], 1);
+}
+
+void tm__stages_begin(tm_stages *stages, uint64_t arrived_ns) {
+    stages->is_on = stages->n_requests++ % TM_STAGES_EVERY == 0;
+    if (stages->is_on) {
+        memset(stages->ns, 0, sizeof stages->ns);
+        stages->last_ns = arrived_ns;
+        tm__stages_lap(stages, TM_STAGE_QUEUE);
+    }
+}
+
+void tm__stages_lap(tm_stages *stages, tm_stage_of stage) {
+    if (stages->is_on) {
+        const uint64_t now_ns = tm__mono_ns();
+        stages->ns[stage] += now_ns - stages->last_ns;
+        stages->last_ns = now_ns;
+    }
+}
+
+void tm__prom_stages(tm_prom *prom, const tm_stages *stages) {
+    for (uint32_t i = 0; stages->is_on && i < TM_STAGES_N; i++) {
+        uint32_t b = 0;
+        while (b < N_STAGE_BUCKETS && (double)stages->ns[i] * 1e-9 > stage_bounds_s[b]) {
+            b++;
+        }
+        add(&prom->stages[i].buckets[b], 1);
+        add(&prom->stages[i].ns, stages->ns[i]);
+    }
 }
 
 void tm__prom_connections(tm_prom *prom, uint32_t n_open) {
@@ -253,6 +292,33 @@ static void write_histogram(const sums *all, const series *s, void *arg) {
         s->route, s->version, arm, (unsigned long long)below);
 }
 
+static void write_stages(const sums *all) {
+    family(all->out, "tidemill_predict_stage_duration_seconds", "histogram",
+           "Where the time of a prediction request goes; one request in 64 of each thread.");
+    for (uint32_t i = 0; i < TM_STAGES_N; i++) {
+        uint64_t below = 0, ns = 0;
+        for (uint32_t b = 0; b <= N_STAGE_BUCKETS; b++) {
+            char bound[32] = "+Inf";
+            if (b < N_STAGE_BUCKETS) {
+                bound[tm__f64_to_text(stage_bounds_s[b], bound)] = '\0';
+            }
+            for (uint32_t p = 0; p < all->n; p++) {
+                below += get(&all->proms[p]->stages[i].buckets[b]);
+                ns += b == 0 ? get(&all->proms[p]->stages[i].ns) : 0;
+            }
+            tm__buf_printf(all->out,
+                           "tidemill_predict_stage_duration_seconds_bucket{stage=\"%s\",le=\"%s\"} "
+                           "%llu\n",
+                           stage_names[i], bound, (unsigned long long)below);
+        }
+        tm__buf_printf(all->out,
+                       "tidemill_predict_stage_duration_seconds_sum{stage=\"%s\"} %.9f\n"
+                       "tidemill_predict_stage_duration_seconds_count{stage=\"%s\"} %llu\n",
+                       stage_names[i], (double)ns * 1e-9, stage_names[i],
+                       (unsigned long long)below);
+    }
+}
+
 typedef struct counter_of_series {
     const char *name, *help;
     size_t offset;
@@ -314,6 +380,7 @@ bool tm__prom_write(tm_prom *const *proms, uint32_t n, tm_buf *out) {
         family(out, k.name, "counter", k.help);
         each_series(&all, write_counter, &k);
     }
+    write_stages(&all);
     write_refused(&all);
     for (uint32_t p = 0; p < n; p++) {
         n_open += get(&proms[p]->n_open);

@@ -113,11 +113,13 @@ static bool score_row(scoring *s, tm_err *err) {
         .n_outputs = s->n_outputs,
     };
     tm__bundle_predict_row(s->served->bundle, s->scratch, answer.cells, s->outputs);
+    tm__stages_lap(&desk->stages, TM_STAGE_PREDICT);
     tm__id_next(&desk->ids, answer.id);
     if (!tm__answer_append(&answer, &desk->answers)) {
         (void)TM_FAIL(err, TM_E_NOMEM, "out of memory");
         return false;
     }
+    tm__stages_lap(&desk->stages, TM_STAGE_LOG);
     if (s->form->row != NULL && !s->form->row(s, answer.id, tm__score_chosen(s, s->outputs), err)) {
         return false;
     }
@@ -125,6 +127,7 @@ static bool score_row(scoring *s, tm_err *err) {
         (void)TM_FAIL(err, TM_E_NOMEM, "out of memory");
         return false;
     }
+    tm__stages_lap(&desk->stages, TM_STAGE_WRITE);
     return true;
 }
 
@@ -184,6 +187,7 @@ bool tm__score_rows(scoring *s) {
     const uint64_t rows_max = s->explain ? EXPLAIN_ROWS_MAX : x->limits->rows_max;
     while (tm__decoder_next(s->decoder)) {
         tm_err err = {0};
+        tm__stages_lap(&x->desk->stages, TM_STAGE_DECODE);
         if (tm__decoder_row(s->decoder) >= rows_max) {
             char detail[96];
             (void)snprintf(detail, sizeof detail, "at most %llu rows %s at once",
@@ -257,6 +261,7 @@ static void finish(scoring *s) {
         fail_memory(x);
         return;
     }
+    tm__stages_lap(&desk->stages, TM_STAGE_WRITE);
     const uint64_t elapsed_ns = tm__mono_ns() - x->arrived_ns;
     const tm_decode_counts counts = tm__score_counts(s);
     const tm_prom_answers answers = {
@@ -270,7 +275,9 @@ static void finish(scoring *s) {
             s->split != NULL ? tm__split_log(s->split, elapsed_ns) : tm__score_log(s, elapsed_ns),
         .ns = elapsed_ns,
     };
+    tm__stages_lap(&desk->stages, TM_STAGE_LOG);
     tm__prom_predict(desk->prom, &answers);
+    tm__prom_stages(desk->prom, &desk->stages);
     x->status = 200;
     x->content_type = s->form->content_type;
     x->has_model = true;
@@ -293,6 +300,7 @@ void tm__score_run(scoring *s) {
         return;
     }
     s->form->begin(s);
+    desk->stages.is_on = desk->stages.is_on && desk->crew == NULL; /* shared: of no one thread */
     /* What is wrong with the names is told together with what is wrong in the rows. */
     if (desk->crew != NULL && x->n_errors == 0 ? tm__split_run(s) : tm__score_rows(s)) {
         finish(s);
@@ -316,6 +324,7 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
         return NULL;
     }
     tm__arena_reset(x->desk->arena);
+    tm__stages_begin(&x->desk->stages, x->arrived_ns);
     return served;
 }
 

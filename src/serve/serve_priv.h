@@ -214,6 +214,27 @@ typedef struct tm_prom_answers {
     uint64_t ns;
 } tm_prom_answers;
 void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers);
+/* Where the time of a prediction goes. A clock read per row and stage would cost more than some
+ * stages, so one request in TM_STAGES_EVERY of a thread is watched; those are counted exactly. */
+#define TM_STAGES_EVERY 64u
+typedef enum tm_stage_of {
+    TM_STAGE_QUEUE,   /* from the whole request to its handler */
+    TM_STAGE_DECODE,  /* body to cells */
+    TM_STAGE_PREDICT, /* cells to outputs */
+    TM_STAGE_WRITE,   /* outputs to the reply */
+    TM_STAGE_LOG,     /* answers to the log's queue */
+    TM_STAGES_N
+} tm_stage_of;
+typedef struct tm_stages {
+    bool is_on; /* the request at hand is watched */
+    uint64_t n_requests, last_ns;
+    uint64_t ns[TM_STAGES_N];
+} tm_stages;
+/** A request that arrived then comes to its handler now. */
+void tm__stages_begin(tm_stages *stages, uint64_t arrived_ns);
+/** What has passed since the last call belongs to this stage. */
+void tm__stages_lap(tm_stages *stages, tm_stage_of stage);
+void tm__prom_stages(tm_prom *prom, const tm_stages *stages);
 void tm__prom_connections(tm_prom *prom, uint32_t n_open);
 void tm__prom_refused(tm_prom *prom, const char *reason); /* static text */
 void tm__prom_swap(tm_prom *prom);
@@ -229,6 +250,12 @@ typedef struct tm_row_error {
     char detail[256];
     char hint[128]; /* may be empty */
 } tm_row_error;
+
+/* What the watch finds out once a second, for who asks whether traffic may be sent here. */
+typedef struct tm_health {
+    _Atomic uint64_t disk_free_bytes; /* of the home */
+    _Atomic bool has_disk;            /* it is known */
+} tm_health;
 
 /* What handlers may use besides their request. Every thread that answers (workers, batch threads,
  * the desk) has one of its own, and an exchange points to that of the thread that has it. */
@@ -250,7 +277,10 @@ typedef struct tm_desk {
     tm_prom *prom;         /* what this thread counts */
     tm_prom *const *proms; /* [n_proms] of all threads, to read */
     uint32_t n_proms;
-    tm_buf answers; /* to be logged */
+    tm_stages stages;            /* of the request at hand */
+    const tm_health *health;     /* the server's */
+    bool (*has_room)(void *arg); /* the queues take more; arg as of refresh */
+    tm_buf answers;              /* to be logged */
     tm_id_source ids;
     tm_arena *arena;           /* reset for each request */
     _Atomic bool *is_stopping; /* the server's */

@@ -73,6 +73,7 @@ struct tm_server {
     tm_worker **workers; /* [n_workers] */
     tm_jobs *batch_jobs, *desk_jobs;
     _Atomic bool is_stopping;
+    tm_health health;
 
     tm_monitor *monitor;
     tm_intake *intake;
@@ -236,11 +237,20 @@ static bool wait_for_end(tm_server *server, uint32_t wait_ms) {
     return is_ending;
 }
 
+/* A disk that hangs makes the watch wait, not who asks. */
+static void look_at_disk(tm_server *server) {
+    uint64_t bytes = 0;
+    const bool is_known = tm__fs_free_bytes(tm__home_path(server->home), &bytes);
+    atomic_store(&server->health.disk_free_bytes, bytes);
+    atomic_store(&server->health.has_disk, is_known);
+}
+
 static void watch_main(void *arg) {
     tm_server *server = arg;
     uint32_t n_turns = 0;
     bool must_keep = true; /* at the start only what is served was opened */
     tm__thread_lower();
+    look_at_disk(server);
     while (!wait_for_end(server, WATCH_MS)) {
         free_retired(server);
         int64_t generation = server->generation;
@@ -250,6 +260,7 @@ static void watch_main(void *arg) {
         const bool must_refresh = atomic_exchange(&server->must_refresh, false);
         if (must_refresh || ++n_turns % (1000 / WATCH_MS) == 0) {
             tm__door_reload(server->door, must_refresh, server->log);
+            look_at_disk(server);
         }
         if (st == TM_OK && (must_refresh || generation != server->generation)) {
             st = refresh(server, server->watch_registry, false, &err);
@@ -289,6 +300,14 @@ static bool can_take(void *arg, tm_queue queue, uint64_t wait_ns_max) {
     tm_server *server = arg;
     return tm__jobs_can_take(queue == TM_QUEUE_DESK ? server->desk_jobs : server->batch_jobs,
                              server->limits.in_flight_max, wait_ns_max);
+}
+
+static bool has_room(void *arg) {
+    tm_server *server = arg;
+    const uint32_t n_max = server->limits.in_flight_max;
+    return tm__jobs_can_take(server->desk_jobs, n_max, UINT64_MAX) &&
+           tm__jobs_can_take(server->batch_jobs, n_max,
+                             server->limits.wait_ms_max * UINT64_C(1000000));
 }
 
 static uint32_t count_open(tm_server *server) {
@@ -530,9 +549,13 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
             return no_memory(err);
         }
     }
+    for (uint32_t i = 0; i < server->n_desks; i++) {
+        server->desks[i].health = &server->health;
+        server->desks[i].has_room = has_room;
+        server->desks[i].refresh_arg = server;
+    }
     the_desk(server)->refresh = refresh_from_desk;
     the_desk(server)->prepare = prepare_from_desk;
-    the_desk(server)->refresh_arg = server;
     return TM_OK;
 }
 

@@ -86,7 +86,7 @@ def status_of(reply):
 
 
 def test_health_version_and_interface(server):
-    for path in ("/livez", "/readyz", "/readyz?verbose", "/ping", "/version", "/openapi.json", "/v1/status", "/v1/models", "/v1/models/late", "/v1/models/late/history"):
+    for path in ("/livez", "/readyz", "/ping", "/version", "/openapi.json", "/v1/status", "/v1/models", "/v1/models/late", "/v1/models/late/history"):
         status, headers, value = server.call("GET", path)
         assert status == 200, path
         assert isinstance(value, dict) and headers["X-Request-Id"]

@@ -103,6 +103,10 @@ def test_a_move_that_does_not_fit_is_refused_with_numbers_and_the_old_goes_on(tm
     tm.ok("model", "rollback", "churn")
     time.sleep(0.2)
     assert said(server).count("model.refused") <= 3 and ask(server, home)[1]["version"] == 1
+    status, _, text = server.request("GET", "/readyz?verbose")
+    lines = text.decode().splitlines()  # it answers, if not by what the registry wants
+    assert status == 200 and "[-]route:1 failed: version 2 cannot be served, the log says why; serving version 1" in lines, lines
+    assert lines[-1] == "readyz check passed" and all(line[:3] in ("[+]", "[-]") for line in lines[:-1])
     route = server.request("GET", "/v1/status", headers=home)[2]["routes"][0]
     assert (route["version"], route["is_stale"]) == (1, True)
     assert server.stop() == 0
@@ -199,6 +203,8 @@ def test_moves_under_an_open_load_lose_nothing_and_label_every_answer_rightly(tm
     metrics = server.request("GET", "/metrics", headers=home)[2].decode()
     for version, count in report["right"].items():
         assert f'tidemill_predictions_total{{route="churn",version="{version}",arm="champion"}} {count}\n' in metrics
+    watched = int(metrics.split('tidemill_predict_stage_duration_seconds_count{stage="predict"} ')[1].split()[0])
+    assert watched >= report["ok"] // 64
     assert f"tidemill_model_swaps_total {n}\n" in metrics
     # The check itself sees a wrong label: files changed round.
     result = tm(*words, "--seconds", "0.2", "--expect", "2=answers1.csv", "--expect", "1=answers2.csv")

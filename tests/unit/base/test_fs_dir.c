@@ -108,6 +108,9 @@ static void files_are_mapped(void **state) {
     assert_int_equal(map.len, 0);
     tm__map_close(&map);
     tm_err err = {0};
+    uint64_t free_bytes = 0;
+    assert_true(tm__fs_free_bytes(folder.path, &free_bytes) && free_bytes > 0);
+    assert_false(tm__fs_free_bytes("/nowhere", &free_bytes));
     /* The same file is known again, until it is written to or another one takes its place. */
     test_folder_join(&folder, "c.csv", path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, "x,y\n", 4, NULL), TM_OK);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "serve_case.h"
 #include "temp_home.h"
@@ -12,11 +13,41 @@ static void health_needs_nothing_and_says_little(void **state) {
     assert_int_equal(serve_case_call(&c, "/livez", NULL, NULL), 200);
     assert_string_equal(c.body, "{\"status\":\"ok\"}");
     assert_int_equal(serve_case_call(&c, "/ping", NULL, NULL), 200);
-    assert_int_equal(serve_case_call(&c, "/readyz?verbose", NULL, NULL), 200);
+    assert_int_equal(serve_case_call(&c, "/readyz", NULL, NULL), 200);
     assert_non_null(strstr(c.body, "\"status\":\"ready\""));
     assert_null(strstr(c.body, "tiny"));
     assert_int_equal(serve_case_call(&c, "/version", NULL, NULL), 200);
     assert_int_equal(serve_case_call(&c, "/openapi.json", NULL, NULL), 200);
+    serve_case_close(&c);
+}
+
+static void readyz_in_lines_has_one_for_each_check(void **state) {
+    serve_case c;
+    tm_key key;
+    serve_case_open(&c, *state, NULL);
+    assert_int_equal(serve_case_call(&c, "/readyz?verbose", NULL, NULL), 200);
+    static const char *const lines[] = {"[+]running ok\n",
+                                        "[+]route:tiny ok: version 1\n",
+                                        "[+]log ok: 0 written, 0 waiting, 0 ",
+                                        "[+]disk ok: ",
+                                        "[+]queue ok\n",
+                                        "[+]keys ok: none yet",
+                                        "readyz check passed\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        if (strstr(c.body, lines[i]) == NULL) {
+            fail_msg("lacks %s in %s", lines[i], c.body);
+        }
+    }
+    assert_non_null(strstr(c.headers, "Content-Type: text/plain"));
+    /* Once there are keys, who shows none learns no names. */
+    serve_case_key(&c, TM_GUARD_VIEWER, &key);
+    for (uint32_t i = 0; i < 500 && strstr(c.body, "route:tiny") != NULL; i++) {
+        tm__sleep_ms(10);
+        assert_int_equal(serve_case_call(&c, "/readyz?verbose", NULL, NULL), 200);
+    }
+    assert_non_null(strstr(c.body, "[+]route:1 ok: version 1\n"));
+    assert_null(strstr(c.body, "tiny"));
+    assert_non_null(strstr(c.body, "[+]keys ok: 1 keys\n"));
     serve_case_close(&c);
 }
 
@@ -56,6 +87,7 @@ static void status_tells_what_is_served(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_HOME(health_needs_nothing_and_says_little),
+        IN_HOME(readyz_in_lines_has_one_for_each_check),
         IN_HOME(metrics_join_the_counters_of_the_loop_and_of_the_log),
         IN_HOME(status_tells_what_is_served),
     };
