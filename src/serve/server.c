@@ -41,6 +41,7 @@
 #include "serve/door.h"
 #include "serve/jobs.h"
 #include "serve/prepare.h"
+#include "serve/quota.h"
 #include "serve/worker.h"
 
 #define WATCH_MS 20u
@@ -84,6 +85,9 @@ struct tm_server {
     _Atomic bool must_refresh;
     int64_t generation; /* watch's alone */
     bool is_refresh_failing;
+
+    uint64_t quotas_kept; /* see tm__quota_save(); the watch's, then who closes */
+    bool is_quota_failing;
 
     tm_mutex *end_lock; /* around is_ending */
     tm_cond *end_cond;
@@ -245,6 +249,25 @@ static void look_at_disk(tm_server *server) {
     atomic_store(&server->health.has_disk, is_known);
 }
 
+/* Keep what keys have used of their day: the watch's, once a second, and at the end. */
+static void keep_quotas(tm_server *server) {
+    tm_err err = {0};
+    tm__mutex_lock(server->refresh_lock);
+    tm_current *current = server->latest == NULL ? NULL : tm__current_ref(server->latest);
+    tm__mutex_unlock(server->refresh_lock);
+    if (current == NULL) {
+        return;
+    }
+    const tm_quota_time now = {.now_us = tm__now_us(), .now_ns = tm__mono_ns()};
+    const tm_status st =
+        tm__quota_save(server->home, &current->keyring, now, &server->quotas_kept, &err);
+    if (st != TM_OK && !server->is_quota_failing) {
+        tm_log_event(server->log, TM_WARN, "quota.not_kept", TM_FT("error", err.message));
+    }
+    server->is_quota_failing = st != TM_OK;
+    tm__current_unref(current);
+}
+
 static void watch_main(void *arg) {
     tm_server *server = arg;
     uint32_t n_turns = 0;
@@ -261,6 +284,7 @@ static void watch_main(void *arg) {
         if (must_refresh || ++n_turns % (1000 / WATCH_MS) == 0) {
             tm__door_reload(server->door, must_refresh, server->log);
             look_at_disk(server);
+            keep_quotas(server);
         }
         if (st == TM_OK && (must_refresh || generation != server->generation)) {
             st = refresh(server, server->watch_registry, false, &err);
@@ -503,7 +527,18 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     tm__mem_free(temp);
     TM_TRY(tm__registry_epoch_begin(the_desk(server)->registry, &epoch, err));
     TM_TRY(tm__registry_generation(server->watch_registry, &server->generation, err));
-    return refresh(server, server->watch_registry, false, err);
+    TM_TRY(refresh(server, server->watch_registry, false, err));
+    const tm_quota_time now = {.now_us = tm__now_us(), .now_ns = tm__mono_ns()};
+    tm_err damage = {0};
+    const tm_status kept = tm__quota_load(server->home, &server->latest->keyring, now, &damage);
+    if (kept == TM_E_DATA) { /* counted anew: no reason not to serve */
+        tm_log_event(server->log, TM_WARN, "quota.unreadable", TM_FT("error", damage.message));
+        return TM_OK;
+    }
+    if (kept != TM_OK && err != NULL) {
+        *err = damage;
+    }
+    return kept;
 }
 
 static tm_status open_door(tm_server *server, const tm_serve_options *options, tm_err *err) {
@@ -660,6 +695,9 @@ static void join_threads(tm_server *server) {
     tm__intake_close(server->intake); /* answers pushes that wait for the disk */
     tm__thread_join(server->watch_thread);
     tm__thread_join(server->tick_thread);
+    if (server->watch_thread != NULL) {
+        keep_quotas(server);
+    }
 }
 
 static void free_desks(tm_server *server) {

@@ -316,6 +316,35 @@ def test_a_load_counts_what_the_server_counts(home, open_server):
     assert home(*words[:4], "--server", "127.0.0.1:1", "--seconds", "0.1").code == 6
 
 
+def test_a_day_s_share_of_a_key_outlives_a_stop_and_a_kill(tmp_path):
+    tm = Tidemill(tmp_path)
+    write_data(tmp_path / "data.csv", n=300)
+    tm.ok("train", "data.csv", "--target", "late", "--name", "late", "--learner", "baseline")
+    key = {"X-Api-Key": tm.ok("key", "create", "--role", "client", "--rate", "100/s,6/day", "--json").json["key"]}
+    kept = tmp_path / ".tidemill" / "keys.used"
+    seen = []
+    for end in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+        server = Client(tm, "--threads", "1")
+        seen += [server.call("POST", "/v1/routes/late/predict", {"rows": [ROW]}, key)[0] for _ in range(2)]
+        if end == signal.SIGKILL:
+            before = kept.read_bytes()
+            wait_for(lambda text=before: kept.read_bytes() != text)
+        server.process.send_signal(end)
+        server.process.wait(timeout=10)
+        server.log.close()
+    assert seen == [200] * 6 and kept.stat().st_mode & 0o777 == 0o600
+    server = Client(tm, "--threads", "1")
+    status, headers, _ = server.call("POST", "/v1/routes/late/predict", {"rows": [ROW]}, key)
+    server.stop()
+    assert status == 429 and 14000 < int(headers["Retry-After"]) <= 14400
+    kept.write_text("nonsense", encoding="utf-8")
+    server = Client(tm, "--threads", "1")
+    assert server.call("POST", "/v1/routes/late/predict", {"rows": [ROW]}, key)[0] == 200
+    server.log.seek(0)
+    assert "quota.unreadable" in server.log.read()
+    server.stop()
+
+
 def test_keys_have_models_ends_and_rates(home, open_server):
     """In the shared home: the last test of this file that goes without a key."""
     server = open_server()
