@@ -71,6 +71,18 @@ void tm__key_seal(const tm_server_key *server, const tm_hash *hash, tm_hash *out
 /** True when a presented key is the one of which this was stored. Constant time. */
 bool tm__key_matches(const tm_server_key *server, const tm_key *presented, const tm_hash *stored);
 
+/* A key that was just found good, so that the next request with it need not be hashed. */
+typedef struct tm_key_memory {
+    char text[TM_KEY_TEXT];
+    uint64_t ring;  /* which keys it was found among; 0: none is remembered */
+    uint32_t index; /* among them */
+} tm_key_memory;
+/** True when a text is the key remembered. Constant time. */
+bool tm__key_is_remembered(const tm_key_memory *memory, uint64_t ring, tm_str text);
+void tm__key_remember(tm_key_memory *memory, const tm_key *key, uint64_t ring, uint32_t index);
+/** Overwrite it. */
+void tm__key_forget(tm_key_memory *memory);
+
 /* What a key may do, beside its role. */
 typedef struct tm_key_terms {
     tm_guard_role role;

@@ -82,6 +82,21 @@ bool tm__key_matches(const tm_server_key *server, const tm_key *presented, const
     return sodium_memcmp(sealed.bytes, stored->bytes, TM_HASH_BYTES) == 0;
 }
 
+bool tm__key_is_remembered(const tm_key_memory *memory, uint64_t ring, tm_str text) {
+    return memory->ring != 0 && memory->ring == ring && text.len == KEY_LEN &&
+           sodium_memcmp(memory->text, text.ptr, KEY_LEN) == 0;
+}
+
+void tm__key_remember(tm_key_memory *memory, const tm_key *key, uint64_t ring, uint32_t index) {
+    memcpy(memory->text, key->text, sizeof(memory->text));
+    memory->ring = ring;
+    memory->index = index;
+}
+
+void tm__key_forget(tm_key_memory *memory) {
+    sodium_memzero(memory, sizeof(*memory));
+}
+
 /* 48 bits of milliseconds and 80 random bits, five bits a character, most significant first: byte
  * order is time order. 26 characters hold 130 bits: two zero bits come first. */
 static void id_write(const uint8_t random[TM_ID_RANDOM], char *out) {

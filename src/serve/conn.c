@@ -79,6 +79,7 @@ static void unlink_conn(tm_conn *conn) {
 }
 
 static void free_conn(tm_conn *conn) {
+    tm__key_forget(&conn->key_memory);
     tm__exchange_reset(&conn->x);
     tm__buf_done(&conn->x.reply);
     tm__http_done(&conn->http);
@@ -383,6 +384,7 @@ static void check_request(tm_conn *conn) {
         .permission = endpoint != NULL ? endpoint->permission : TM_PERMISSION_PREDICT,
         .authorization = http->fields[TM_HTTP_AUTHORIZATION],
         .api_key = http->fields[TM_HTTP_API_KEY],
+        .memory = &conn->key_memory,
         .host = http->fields[TM_HTTP_HOST],
         .origin = http->fields[TM_HTTP_ORIGIN],
         .peer_is_loopback = conn->is_local,

@@ -83,6 +83,7 @@ struct tm_conn {
     uint64_t body_counted;
     uint64_t deadline_ns;
     uint64_t body_since_ns;
+    tm_key_memory key_memory;
     tm_match match;   /* of an earlier request, to this path */
     char matched[96]; /* [matched_len]; 0: none */
     uint32_t matched_len;

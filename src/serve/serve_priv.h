@@ -98,6 +98,7 @@ typedef struct tm_known_key {
     tm_key_meter *meter; /* NULL when there is no rate */
 } tm_known_key;
 typedef struct tm_keyring {
+    uint64_t number;      /* of this keyring, never used again; 0: none */
     bool ever;            /* a key was made once: from then on every request but health needs one */
     tm_server_key server; /* what their hashes are made with */
     uint32_t n;
@@ -114,6 +115,7 @@ typedef struct tm_access_place {
 typedef struct tm_access_request {
     tm_permission permission;
     tm_str authorization, api_key; /* headers; ptr NULL: absent */
+    tm_key_memory *memory;         /* the connection's; NULL: none */
     tm_str host, origin;
     bool peer_is_loopback;
     bool is_tls;

@@ -135,6 +135,57 @@ static void a_rate_that_is_used_up_says_when_to_come_again(void **state) {
     assert_int_equal(a.retry_after_s, 5);
 }
 
+static unsigned ask_again(const tm_keyring *keys, tm_key_memory *memory, const char *text,
+                          int64_t now_us) {
+    const tm_access_request r = {.permission = TM_PERMISSION_PREDICT,
+                                 .api_key = tm__str(text),
+                                 .memory = memory,
+                                 .host = TM_STR("localhost:8080"),
+                                 .peer_is_loopback = true,
+                                 .place.address = address,
+                                 .is_general = true,
+                                 .now_us = now_us};
+    tm_access out;
+    tm__access_check(keys, &r, &out);
+    return out.status;
+}
+
+/* A connection that remembers its key is still held to all that may change about it. */
+static void a_remembered_key_is_checked_like_any_other(void **state) {
+    (void)state;
+    tm_key key, other;
+    tm__key_create(&key);
+    tm__key_create(&other);
+    tm_known_key known = {.role = TM_GUARD_CLIENT, .hash = sealed(&key), .expires_us = 1000};
+    memcpy(known.id, key.id, sizeof known.id);
+    tm_keyring ring = {.number = 7, .ever = true, .n = 1, .keys = &known};
+    tm_key_memory memory = {0};
+    assert_int_equal(ask_again(&ring, &memory, other.text, 0), 401);
+    assert_int_equal(memory.ring, 0);
+    assert_int_equal(ask_again(&ring, &memory, key.text, 0), 200);
+    assert_int_equal(memory.ring, 7);
+    memset(&known.hash, 0, sizeof known.hash); /* so that who is let in was remembered */
+    assert_int_equal(ask_again(&ring, &memory, key.text, 999), 200);
+    assert_int_equal(ask_again(&ring, &memory, key.text, 1000), 401); /* expired */
+    char near[TM_KEY_TEXT];
+    for (size_t i = 0; i < TM_KEY_TEXT - 1; i++) {
+        memcpy(near, key.text, sizeof near);
+        near[i] = near[i] == 'A' ? 'B' : 'A';
+        assert_int_equal(ask_again(&ring, &memory, near, 0), 401);
+    }
+    near[TM_KEY_TEXT - 2] = '\0';
+    assert_int_equal(ask_again(&ring, &memory, near, 0), 401);
+    known.role = TM_GUARD_NOBODY;
+    assert_int_equal(ask_again(&ring, &memory, key.text, 0), 403);
+    known.role = TM_GUARD_CLIENT;
+    ring.number = 8; /* another keyring: nothing is remembered */
+    assert_int_equal(ask_again(&ring, &memory, key.text, 0), 401);
+    const tm_keyring revoked = {.number = 9, .ever = true};
+    assert_int_equal(ask_again(&revoked, &memory, key.text, 0), 401);
+    tm__key_forget(&memory);
+    assert_int_equal(memory.text[5], 0);
+}
+
 static void without_keys_only_what_changes_nothing_is_open(void **state) {
     (void)state;
     const tm_keyring none = {0};
@@ -323,6 +374,7 @@ int main(void) {
         cmocka_unit_test(strange_hosts_are_refused_while_there_is_no_key),
         cmocka_unit_test(with_a_key_names_need_leave_and_addresses_do_not),
         cmocka_unit_test(pages_of_other_sites_are_refused_with_a_key_and_without),
+        cmocka_unit_test(a_remembered_key_is_checked_like_any_other),
         cmocka_unit_test(a_key_may_stand_in_either_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
