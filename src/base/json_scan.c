@@ -470,13 +470,59 @@ char *tm__scan_number(char *p, tm_scan_number *out) {
         out->is_int = true;
         out->int64 = is_negative ? -(int64_t)digits : (int64_t)digits;
     } else if (!has_exponent && has_point && n_digits <= 15) {
-        const double value = (double)digits / tens[n_behind];
+        const double value = (double)(int64_t)digits / tens[n_behind];
         out->number = is_negative ? -value : value;
     } else {
         while (is_digit(*p) || *p == 'e' || *p == 'E' || *p == '+' || *p == '-') {
             p++;
         }
         read_long(start, p, out->is_whole, out);
+    }
+    return p;
+}
+
+char *tm__scan_plain_string(char *p, tm_str *out) {
+    char *const start = p + 1;
+    p = start;
+    while (*p != '"') {
+        const unsigned char c = (unsigned char)*p;
+        if (c < 0x20 || c >= 0x80 || c == '\\') {
+            return NULL;
+        }
+        p++;
+    }
+    *out = (tm_str){start, (size_t)(p - start)};
+    return p + 1;
+}
+
+char *tm__scan_plain_number(char *p, tm_scan_number *out) {
+    const bool is_negative = *p == '-';
+    p += is_negative ? 1 : 0;
+    const char *const first = p;
+    uint64_t digits = 0; /* wraps in what is too long */
+    for (; is_digit(*p); p++) {
+        digits = digits * 10 + (uint64_t)(*p - '0');
+    }
+    const size_t n_before = (size_t)(p - first);
+    size_t n_behind = 0;
+    const bool has_point = *p == '.';
+    if (has_point) {
+        const char *const point = ++p;
+        for (; is_digit(*p); p++) {
+            digits = digits * 10 + (uint64_t)(*p - '0');
+        }
+        n_behind = (size_t)(p - point);
+    }
+    if (n_before == 0 || n_before + n_behind > 15 || (*first == '0' && n_before > 1) ||
+        (has_point && n_behind == 0) || *p == 'e' || *p == 'E') {
+        return NULL;
+    }
+    *out = (tm_scan_number){.is_whole = !has_point, .is_int = !has_point, .is_finite = true};
+    if (has_point) {
+        const double value = (double)(int64_t)digits / tens[n_behind];
+        out->number = is_negative ? -value : value;
+    } else {
+        out->int64 = is_negative ? -(int64_t)digits : (int64_t)digits;
     }
     return p;
 }

@@ -53,6 +53,12 @@ char *tm__scan_string(char *p, tm_str *out);
 /** p at a number, which becomes the double nearest to it, and an integer when it is whole and of 64
  * bits. */
 char *tm__scan_number(char *p, tm_scan_number *out);
+/* Steps that check what they step over and take only what is plain; NULL for anything else, right
+ * or wrong, with nothing changed. */
+/** A string of ASCII without escapes. */
+char *tm__scan_plain_string(char *p, tm_str *out);
+/** A number of at most 15 digits without exponent. */
+char *tm__scan_plain_number(char *p, tm_scan_number *out);
 /** Into an object or array: p at '{' or '[' -> first member, or NULL when empty (*after is then
  * behind it). */
 char *tm__scan_enter(char *p, char **after);

@@ -474,7 +474,7 @@ tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, 
         return d;
     }
     if (place->kind == TM_ROWS_RECORDS) {
-        d->p = tm__scan_enter(place->rows, &after);
+        d->p = place->rows == NULL ? NULL : tm__scan_enter(place->rows, &after);
         return d;
     }
     char *names = place->kind == TM_ROWS_SPLIT ? place->names : place->rows;
@@ -486,6 +486,12 @@ tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, 
 }
 
 bool tm__decoder_next(tm_decoder *d) {
+    if (d->is_ready) {
+        d->is_ready = false;
+        d->is_started = true;
+        d->counts.n_rows++;
+        return true;
+    }
     if (d->is_full || (d->row_end != 0 && d->row + (d->is_started ? 1 : 0) >= d->row_end)) {
         return false;
     }

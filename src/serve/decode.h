@@ -81,6 +81,10 @@ typedef struct tm_decoder tm_decoder;
  * are collected in the exchange. */
 tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, tm_exchange *x,
                                tm_arena *arena);
+/** Read a document of one plainly written row, which was not checked yet, as the decoder's first
+ * row; the decoder is of RECORDS without rows. False, with document and decoder as they were, when
+ * the document has to be read in the general way. */
+bool tm__decoder_read_quick(tm_decoder *decoder, char *document, size_t len);
 /** Step to the next row; false at the end or when no more errors can be told. A row with errors is
  * stepped to all the same, so that more can be found; its cells are not to be used. */
 bool tm__decoder_next(tm_decoder *decoder);

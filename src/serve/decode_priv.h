@@ -38,6 +38,7 @@ struct tm_decoder {
     uint64_t row;
     uint64_t row_end; /* exclusive; 0: to the end of the rows */
     bool is_started, is_full;
+    bool is_ready;     /* the first row is read already */
     tm_cell *cells;    /* [n_cells] */
     uint64_t *seen;    /* [n_cells + others] row + 1 in which a name stood last */
     char *texts;       /* [n_cells][32] numbers made text */

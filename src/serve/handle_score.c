@@ -235,7 +235,10 @@ void tm__handle_predict(tm_exchange *x) {
         return;
     }
     s.served = tm__score_find(x, x->match.params[0]);
-    if (s.served == NULL || !(x->media == TM_MEDIA_JSON ? read_predict(&s) : place_text(&s))) {
+    if (s.served == NULL) {
+        return;
+    }
+    if (x->media != TM_MEDIA_JSON ? !place_text(&s) : !tm__score_quick(&s) && !read_predict(&s)) {
         return;
     }
     if (s.explain && s.form == &csv) {

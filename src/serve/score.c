@@ -294,7 +294,9 @@ void tm__score_run(scoring *s) {
     }
     tm__buf_reset(&desk->answers);
     s->stream = find_stream(s->served, desk->monitor);
-    s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
+    if (s->decoder == NULL) {
+        s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
+    }
     if (!tm__score_prepare(s, desk->arena) || s->decoder == NULL || s->stream == NULL) {
         fail_memory(x);
         return;
@@ -326,6 +328,19 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
     tm__arena_reset(x->desk->arena);
     tm__stages_begin(&x->desk->stages, x->arrived_ns);
     return served;
+}
+
+bool tm__score_quick(scoring *s) {
+    tm_exchange *x = s->x;
+    tm_buf *body = &x->http->body;
+    if (s->is_picked || x->desk->crew != NULL || body->len == 0) {
+        return false;
+    }
+    s->decoder = tm__decoder_create(s->served->plan, &s->place, x, x->desk->arena);
+    if (s->decoder != NULL && !tm__decoder_read_quick(s->decoder, (char *)body->data, body->len)) {
+        s->decoder = NULL;
+    }
+    return s->decoder != NULL;
 }
 
 char *tm__score_open_body(scoring *s, bool *ok) {

@@ -92,6 +92,8 @@ void tm__score_write_probability(const tm_scoring *s, const double *outputs, tm_
 /** The list of columns that moved the answer most; chosen is the class named. */
 bool tm__score_write_reasons(const tm_scoring *s, uint32_t chosen, tm_buf *out, tm_err *err);
 
+/** Read a body of one plainly written row at once; false when it has to be opened. */
+bool tm__score_quick(tm_scoring *s);
 /** The body as a JSON object: its first member, or NULL with *ok false and the exchange answered.
  */
 char *tm__score_open_body(tm_scoring *s, bool *ok);

@@ -230,6 +230,48 @@ static void decode_text(const tm_plan *plan, const uint8_t *data, size_t len, tm
     }
 }
 
+/* The rows as a request has them: what the quick way takes, the general one takes with the same
+ * values, and what it leaves it does not touch. */
+static void compare_quick(const tm_plan *plan, const uint8_t *data, size_t len) {
+    static tm_arena *arena;
+    tm_buf quick, whole, rows[2];
+    tm_exchange xs[2] = {0};
+    if (arena == NULL) {
+        arena = tm__arena_create(1u << 22);
+    }
+    tm__arena_reset(arena);
+    tm__buf_init(&quick, len + 16);
+    must(tm__buf_text(&quick, "{\"rows\":") && tm__buf_append(&quick, data, len) &&
+         tm__buf_byte(&quick, '}'));
+    copy_of(quick.data, quick.len, &whole);
+    tm__buf_init(&rows[0], 1u << 24);
+    tm__buf_init(&rows[1], 1u << 24);
+    const tm_rows_place none = {.kind = TM_ROWS_RECORDS, .path = "rows"};
+    const tm_rows_place place = {
+        .kind = TM_ROWS_RECORDS, .path = "rows", .rows = tm__scan_space((char *)whole.data + 8)};
+    tm_decoder *a = tm__decoder_create(plan, &none, &xs[0], arena);
+    must(a != NULL);
+    if (tm__decoder_read_quick(a, (char *)quick.data, quick.len)) {
+        tm_scan_error e;
+        must(tm__scan_check((const char *)whole.data, whole.len, &e));
+        tm_decoder *b = tm__decoder_create(plan, &place, &xs[1], arena);
+        put_rows(plan, a, &xs[0], &rows[0]);
+        put_rows(plan, b, &xs[1], &rows[1]);
+        must(xs[0].n_errors == 0 && xs[1].n_errors == 0);
+        must(rows[0].len == rows[1].len && memcmp(rows[0].data, rows[1].data, rows[0].len) == 0);
+        const tm_decode_counts x = tm__decoder_counts(a), y = tm__decoder_counts(b);
+        must(x.n_rows == 1 && y.n_rows == 1 && x.n_nulls == y.n_nulls);
+        must(x.n_coerced == y.n_coerced);
+    }
+    must(len == 0 || memcmp(quick.data + 8, data, len) == 0);
+    tm__mem_free(xs[0].errors);
+    tm__mem_free(xs[1].errors);
+    tm__buf_done(&rows[0]);
+    tm__buf_done(&rows[1]);
+    tm__buf_done(&whole);
+    tm__buf_done(&quick);
+}
+
 /* An array of JSON, or any bytes, as a tensor of one column and as one of all columns. */
 static void decode_tensor(const tm_plan *plan, const uint8_t *data, size_t len, bool is_json) {
     for (uint32_t way = 0; way < 2; way++) {
@@ -366,6 +408,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     tm_scan_error e = {0};
     (void)tm__scan_check((const char *)text.data, len, &e);
     compare(&text, data, len, &e);
+    compare_quick(the_plan(), data, len);
     for (uint32_t kind = 0; e.reason == NULL && kind < 3; kind++) {
         decode_as(the_plan(), data, len, (tm_rows_kind)kind);
     }
