@@ -323,8 +323,6 @@ static void keep_of_route(loader *l, const tm_route *wanted) {
     }
 }
 
-static _Atomic uint64_t n_keyrings; /* made in this process */
-
 tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, const tm_log *log,
                            tm_current **out, tm_err *err) {
     loader l = {.registry = registry, .past = past, .log = log};
@@ -349,7 +347,7 @@ tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, c
     if (st != TM_OK) {
         goto out;
     }
-    l.current->keyring.number = 1 + atomic_fetch_add(&n_keyrings, 1);
+    l.current->keyring.number = 1 + (past->latest != NULL ? past->latest->keyring.number : 0);
     l.current->keyring.ever = json_array_size(all_keys) > 0;
     l.current->routes = tm__mem_zalloc(l.n_wanted, sizeof *l.current->routes);
     l.out_of_memory = l.out_of_memory || l.current->routes == NULL;

@@ -98,7 +98,7 @@ typedef struct tm_known_key {
     tm_key_meter *meter; /* NULL when there is no rate */
 } tm_known_key;
 typedef struct tm_keyring {
-    uint64_t number;      /* of this keyring, never used again; 0: none */
+    uint64_t number;      /* grows from one to the next; 0: none */
     bool ever;            /* a key was made once: from then on every request but health needs one */
     tm_server_key server; /* what their hashes are made with */
     uint32_t n;
