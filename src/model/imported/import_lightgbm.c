@@ -30,6 +30,10 @@ typedef struct lines {
     uint64_t number; /* of the last line that was taken, from 1 */
 } lines;
 
+#define NO_INFO INT64_C(-1)
+#define NO_LIST UINT32_MAX
+#define EXTRA_LISTS_MAX 62u /* bits of a word tell where they may be */
+
 typedef struct reader {
     lines in;
     tm_import_draft *draft;
@@ -37,6 +41,7 @@ typedef struct reader {
     uint32_t k; /* trees a round */
     uint32_t tree;
     uint64_t n_sizes; /* trees that the head promises */
+    int64_t *infos;   /* [columns] greatest code of a column that has some; NO_INFO: says "none" */
     bool average;
     bool has_sets;
 } reader;
@@ -198,8 +203,24 @@ static tm_status read_objective(reader *r, tm_str text) {
 }
 
 /* "[0:5.5]", "none", or "3:1:12" for codes. */
+/* The greatest of codes between colons. */
+static uint32_t code_most(tm_str codes) {
+    uint32_t most = 0;
+    while (codes.len > 0) {
+        int64_t code = 0;
+        if (tm__str_to_i64(tm__str_cut(&codes, ':'), &code) && code > most && code < UINT32_MAX) {
+            most = (uint32_t)code;
+        }
+    }
+    return most;
+}
+
 static tm_status read_infos(reader *r, tm_str infos) {
     tm_str word;
+    r->infos = tm__arena_zalloc(r->draft->arena, r->draft->n_columns, sizeof(int64_t));
+    if (r->infos == NULL) {
+        return TM_FAIL(r->err, TM_E_NOMEM, "out of memory for columns");
+    }
     for (uint32_t c = 0; c < r->draft->n_columns; c++) {
         tm_import_column *column = &r->draft->columns[c];
         if (!word_next(&infos, &word)) {
@@ -216,6 +237,7 @@ static tm_status read_infos(reader *r, tm_str infos) {
             }
         } else {
             column->is_category = !tm__str_is(word, "none");
+            r->infos[c] = column->is_category ? (int64_t)code_most(word) : NO_INFO;
         }
     }
     return is_done(infos) ? TM_OK : fail(r, TM_E_DATA, "feature_infos are more than features");
@@ -539,17 +561,92 @@ static tm_status level_text(reader *r, const json_t *value, tm_str *out) {
     return out->ptr != NULL ? TM_OK : TM_FAIL(r->err, TM_E_NOMEM, "out of memory for categories");
 }
 
-/* Lists of categories belong to the columns of codes, in their order. */
+/* Which extra counts let a column of codes have its list: bit u for u more lists before it than
+ * columns of codes. A list is longer than the greatest code. */
+static uint64_t extras_allowed(const reader *r, const json_t *lists, uint32_t column,
+                               uint32_t n_before, uint32_t n_extra) {
+    uint64_t bits = 0;
+    for (uint32_t u = 0; u <= n_extra; u++) {
+        const size_t len = json_array_size(json_array_get(lists, n_before + u));
+        bits |= (uint64_t)(n_extra == 0 || (int64_t)len > r->infos[column]) << u;
+    }
+    return bits;
+}
+
+/*
+ * Lists of categories belong to the columns of codes, in their order. A column that training found
+ * useless says "none", whether it has categories or not: some lists may be of those. Before each
+ * column, bit u of `from` says that u such lists may lie before it, bit u of `to` that the rest
+ * of the columns can have the rest of the lists. What only one u allows is known.
+ * out [n_columns] the list of each column, or NO_LIST; false: some column of codes may have
+ * several.
+ */
+static bool lists_place(const reader *r, const json_t *lists, uint32_t n_extra, uint64_t *from,
+                        uint32_t *out) {
+    const uint32_t n = r->draft->n_columns;
+    uint32_t n_before = 0;
+    from[0] = 1;
+    for (uint32_t c = 0; c < n; c++) {
+        from[c + 1] = from[c];
+        if (r->draft->columns[c].is_category) {
+            from[c + 1] &= extras_allowed(r, lists, c, n_before++, n_extra);
+        } else if (r->infos[c] == NO_INFO) {
+            from[c + 1] |= from[c] << 1;
+        }
+    }
+    uint64_t to = UINT64_C(1) << n_extra;
+    for (uint32_t c = n; c-- > 0;) {
+        uint64_t as_list = 0, as_none = to; /* before the column: with a list, without */
+        if (r->draft->columns[c].is_category) {
+            as_list = to & extras_allowed(r, lists, c, --n_before, n_extra);
+            as_none = 0;
+        } else if (r->infos[c] == NO_INFO) {
+            as_list = to >> 1;
+        }
+        to = as_list | as_none;
+        as_list &= from[c];
+        const bool is_known = as_list != 0 && (as_list & (as_list - 1)) == 0;
+        out[c] = is_known && (as_none & from[c]) == 0
+                     ? n_before + (uint32_t)__builtin_ctzll(as_list)
+                     : NO_LIST;
+        if (r->draft->columns[c].is_category && out[c] == NO_LIST) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static tm_status levels_read(reader *r, tm_import_column *column, const json_t *list) {
+    column->n_levels = (uint32_t)json_array_size(list);
+    column->levels = tm__arena_zalloc(r->draft->arena, column->n_levels, sizeof(tm_str));
+    if (column->levels == NULL) {
+        return TM_FAIL(r->err, TM_E_NOMEM, "out of memory for categories");
+    }
+    column->is_category = column->are_numbers = true;
+    for (uint32_t i = 0; i < column->n_levels; i++) {
+        column->are_numbers = column->are_numbers && json_is_number(json_array_get(list, i));
+        TM_TRY(level_text(r, json_array_get(list, i), &column->levels[i]));
+    }
+    return TM_OK;
+}
+
 static tm_status use_categories(reader *r, const json_t *lists) {
     tm_import_draft *d = r->draft;
-    uint32_t n_columns = 0, at = 0;
+    const size_t n_lists = json_is_array(lists) ? json_array_size(lists) : 0;
+    uint32_t n_columns = 0;
     for (uint32_t c = 0; c < d->n_columns; c++) {
         n_columns += d->columns[c].is_category;
     }
-    if (json_is_null(lists) || json_array_size(lists) == 0) {
+    if (n_lists == 0) {
         return TM_OK;
     }
-    if (json_array_size(lists) != n_columns) {
+    uint64_t *from = tm__arena_zalloc(d->arena, d->n_columns + (size_t)1, sizeof(uint64_t));
+    uint32_t *place = tm__arena_zalloc(d->arena, d->n_columns, sizeof(uint32_t));
+    if (from == NULL || place == NULL) {
+        return TM_FAIL(r->err, TM_E_NOMEM, "out of memory for categories");
+    }
+    if (n_lists < n_columns || n_lists - n_columns > EXTRA_LISTS_MAX ||
+        !lists_place(r, lists, (uint32_t)(n_lists - n_columns), from, place)) {
         if (!r->has_sets) {
             return TM_OK;
         }
@@ -560,20 +657,8 @@ static tm_status use_categories(reader *r, const json_t *lists) {
         return TM_E_UNSUPPORTED;
     }
     for (uint32_t c = 0; c < d->n_columns; c++) {
-        tm_import_column *column = &d->columns[c];
-        if (!column->is_category) {
-            continue;
-        }
-        const json_t *list = json_array_get(lists, at++);
-        column->n_levels = (uint32_t)json_array_size(list);
-        column->levels = tm__arena_zalloc(d->arena, column->n_levels, sizeof(tm_str));
-        if (column->levels == NULL) {
-            return TM_FAIL(r->err, TM_E_NOMEM, "out of memory for categories");
-        }
-        column->are_numbers = true;
-        for (uint32_t i = 0; i < column->n_levels; i++) {
-            column->are_numbers = column->are_numbers && json_is_number(json_array_get(list, i));
-            TM_TRY(level_text(r, json_array_get(list, i), &column->levels[i]));
+        if (place[c] != NO_LIST) {
+            TM_TRY(levels_read(r, &d->columns[c], json_array_get(lists, place[c])));
         }
     }
     return TM_OK;

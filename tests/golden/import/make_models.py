@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models of other libraries, rows, and what the libraries answer for them.
 
-usage: make_models.py OUT [--rows N] [--rounds N] [--only NAME]
+usage: make_models.py OUT [--rows N] [--rounds N] [--only NAME...]
 
 Writes OUT/CASE/{model.EXT, rows.csv, answers.csv, words}: words are options for `tidemill model import`. The files beside this
 script are those of 60 rows and 4 rounds; tests/golden/import/requirements.txt has the versions that wrote them.
@@ -237,7 +237,7 @@ def plain_number(value):
     return int(value) if isinstance(value, bool) else value
 
 
-def onnx(world, model, target, gaps=False, runtime=False):
+def onnx(world, model, target, gaps=False, runtime=False, columns=("amount", "age", "spent")):
     """(write, answers, rows) of a scikit-learn model, by skl2onnx; the answers are scikit-learn's or ONNX Runtime's. Rows are single
     precision, as trees of scikit-learn see them."""
     import onnx.helper
@@ -246,7 +246,7 @@ def onnx(world, model, target, gaps=False, runtime=False):
     # skl2onnx hands numpy's numbers to onnx, which takes Python's alone.
     onnx.helper.make_attribute = lambda key, value, *rest, **more: plain(
         key, [plain_number(v) for v in value] if isinstance(value, (list, np.ndarray)) else value, *rest, **more)
-    train, later = world.train[["amount", "age", "spent"]].astype(np.float32), world.later[["amount", "age", "spent"]].astype(np.float32)
+    train, later = world.train[list(columns)].astype(np.float32), world.later[list(columns)].astype(np.float32)
     if not gaps:
         train, later = train.fillna(0), later.fillna(0)
     x = train.to_numpy()
@@ -363,10 +363,14 @@ def onnx_scaled_forest(world, rounds):
 
 def write(name, out, rows, rounds):
     function, words = CASES[name]
-    folder = out / name
+    save(out / name, words, function(World(rows), rounds))
+
+
+def save(folder, words, made):
+    """One case: the model, rows, answers and words."""
+    save_model, answers, later = made
     folder.mkdir(parents=True, exist_ok=True)
-    save, answers, later = function(World(rows), rounds)
-    save(folder)
+    save_model(folder)
     answers = np.asarray(answers)
     titles = ["prediction"] if answers.ndim == 1 else [f"c{i}" for i in range(answers.shape[1])]
     later.to_csv(folder / "rows.csv", index=False, float_format="%.17g")
@@ -379,10 +383,10 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--rows", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--only")
+    parser.add_argument("--only", nargs="+", metavar="NAME")
     options = parser.parse_args()
     for name in CASES:
-        if options.only is None or name.startswith(options.only):
+        if options.only is None or name in options.only:
             write(name, options.out, options.rows, options.rounds)
 
 

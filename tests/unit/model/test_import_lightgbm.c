@@ -101,6 +101,62 @@ static void categories_are_texts_and_the_rest_goes_right(void **state) {
     }
 }
 
+/* Columns x, city and others that say "none": lists are counted past those that had categories. */
+static void useless_columns_may_have_categories(void **state) {
+    (void)state;
+    const struct {
+        const char *names, *infos, *lists,
+            *city; /* what the set's code 1 is called, NULL: refused */
+    } cases[] = {
+        {"city c d", "0:1 none none", "[[\"a\",\"b\"]]", "b"},
+        {"city c d", "0:1 none none", "[[\"a\",\"b\"],[\"q\"],[\"r\"]]", "b"},
+        {"c city d", "none 0:1 none", "[[\"q\"],[\"a\",\"b\"]]", "b"},
+        {"c city d", "none 0:1 none", "[[\"a\",\"b\"],[\"q\"]]", "b"},
+        {"c city d", "none 0:1 none", "[[\"q\",\"r\"],[\"a\",\"b\"]]", NULL},
+        {"c city d", "none 0:1 none", "[[\"q\"],[\"a\",\"b\"],[\"r\"]]", "b"},
+        {"c city d", "none 0:1 none", "[[\"q\"],[\"r\"],[\"a\",\"b\"]]", NULL},
+        {"c d city", "none none 0:1", "[[\"q\"],[\"a\",\"b\"]]", "b"},
+        {"city c d", "0:1:7 none none", "[[\"a\",\"b\"]]", "b"},
+        {"city c d", "0:1:7 none none", "[[\"a\",\"b\"],[\"q\"]]", NULL},
+        {"city c d", "0:1 none none", "[]", "1"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[2048];
+        tm_import import = {0};
+        tm_err err = {0};
+        const char *city = strstr(cases[i].names, "city");
+        uint32_t at = 1;
+        for (const char *c = cases[i].names; c < city; c++) {
+            at += *c == ' ';
+        }
+        (void)snprintf(
+            text, sizeof(text),
+            "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=3\n"
+            "objective=regression\nfeature_names=x %s\nfeature_infos=[0:9] %s\n\nTree=0\n"
+            "num_leaves=2\nnum_cat=1\nsplit_feature=%u\nsplit_gain=1\nthreshold=0\n"
+            "decision_type=1\nleft_child=-1\nright_child=-2\nleaf_value=10 20\nleaf_count=3 4\n"
+            "cat_boundaries=0 1\ncat_threshold=2\nis_linear=0\nshrinkage=1\n\n" END
+            "\npandas_categorical:%s\n",
+            cases[i].names, cases[i].infos, at, cases[i].lists);
+        const tm_status st = import_bytes(text, strlen(text), NULL, &import, &err);
+        if ((st == TM_OK) != (cases[i].city != NULL)) {
+            fail_msg("%s, %s: %d %s", cases[i].infos, cases[i].lists, (int)st, err.message);
+        }
+        if (st == TM_OK) {
+            tm_cell cells[4] = {{.type = TM_TYPE_NONE}};
+            cells[at] = text_cell(cases[i].city);
+            if (import_score(&import, cells) != 10) {
+                fail_msg("%s, %s: '%s' goes right", cases[i].infos, cases[i].lists, cases[i].city);
+            }
+            cells[at] = text_cell("q");
+            assert_true(import_score(&import, cells) == 20);
+        } else {
+            assert_int_equal(st, TM_E_UNSUPPORTED);
+        }
+        tm__import_done(&import);
+    }
+}
+
 static void a_file_cut_at_any_byte_is_refused(void **state) {
     (void)state;
     static const char text[] = SETS_TEXT "\npandas_categorical:[[\"b\",\"a\"]]\n";
@@ -174,6 +230,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_values_go_where_the_bits_send_them),
         cmocka_unit_test(categories_are_texts_and_the_rest_goes_right),
+        cmocka_unit_test(useless_columns_may_have_categories),
         cmocka_unit_test(a_file_cut_at_any_byte_is_refused),
         cmocka_unit_test(each_fault_is_named),
     };
