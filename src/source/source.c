@@ -276,6 +276,8 @@ typedef struct run {
     const tm_source_spec *spec;
     const file_list *files; /* NULL for SQL */
     uint64_t n_rows;
+    bool is_parquet;
+    uint64_t n_rows_all;        /* that will come; 0: not known */
     const tm_source_sink *sink; /* NULL: one table of all rows */
     batch *batch;
 } run;
@@ -284,9 +286,7 @@ static uint64_t rows_max(const tm_source_spec *spec) {
     return spec->n_rows_max == 0 ? TM_MAX_ROWS : spec->n_rows_max;
 }
 
-static void append_sql(const file_list *files, kind what, tm_buf *sql) {
-    (void)tm__buf_text(sql, what == KIND_JSON ? "SELECT * FROM read_json(["
-                                              : "SELECT * FROM read_parquet([");
+static void append_paths(const file_list *files, tm_buf *sql) {
     for (uint32_t i = 0; i < files->n; i++) {
         (void)tm__buf_text(sql, i == 0 ? "'" : ", '");
         for (const char *c = files->paths[i]; *c != '\0'; c++) {
@@ -295,6 +295,12 @@ static void append_sql(const file_list *files, kind what, tm_buf *sql) {
         }
         (void)tm__buf_byte(sql, '\'');
     }
+}
+
+static void append_sql(const file_list *files, kind what, tm_buf *sql) {
+    (void)tm__buf_text(sql, what == KIND_JSON ? "SELECT * FROM read_json(["
+                                              : "SELECT * FROM read_parquet([");
+    append_paths(files, sql);
     /* All rows decide a JSON column's type, and values below the first level become text. */
     (void)tm__buf_text(sql, what == KIND_JSON ? "], sample_size = -1, maximum_depth = 2)" : "])");
 }
@@ -445,7 +451,8 @@ static tm_status run_batch(batch *b, tm_err *err) {
         }
         if (st == TM_OK) {
             st = r->sink->write(r->sink->arg, &b->outs[i], n_rows, err);
-            tm__ctx_progress(r->ctx, r->sink->stage, b->first_rows[i] + n_rows, 0, NULL);
+            tm__ctx_progress(r->ctx, r->sink->stage, b->first_rows[i] + n_rows, r->n_rows_all,
+                             NULL);
         }
         tm__buf_reset(&b->outs[i]);
         tm__table_unref(b->tables[i]);
@@ -471,6 +478,26 @@ static tm_status give_chunk(void *arg, tm_table *chunk, tm_err *err) {
     return b->n == b->n_max ? run_batch(b, err) : TM_OK;
 }
 
+/* How many rows the footers of Parquet files name, for progress: what is wrong with a file is told
+ * by who reads it. */
+static uint64_t count_rows(const run *r, tm_duck *duck) {
+    tm_buf sql;
+    tm_table *table = NULL;
+    uint64_t n = 0;
+    tm__buf_init(&sql, SQL_MAX);
+    (void)tm__buf_text(&sql, "SELECT CAST(sum(num_rows) AS BIGINT) FROM parquet_file_metadata([");
+    append_paths(r->files, &sql);
+    if (tm__buf_text(&sql, "])") &&
+        tm__duck_query(duck, (const char *)sql.data, 1, &table, NULL) == TM_OK &&
+        tm__table_rows(table) == 1) {
+        const tm_cell cell = tm__column_cell(tm__table_column(table, 0), 0);
+        n = cell.type == TM_TYPE_INT && cell.i64 > 0 ? (uint64_t)cell.i64 : 0;
+    }
+    tm__table_unref(table);
+    tm__buf_done(&sql);
+    return n;
+}
+
 static tm_status stream_duck(run *r, tm_duck *duck, const char *sql, tm_err *err) {
     batch *const b = tm__mem_zalloc(1, sizeof(*b));
     if (b == NULL) {
@@ -483,6 +510,7 @@ static tm_status stream_duck(run *r, tm_duck *duck, const char *sql, tm_err *err
         tm__buf_init(&b->outs[i], OUT_BYTES_MAX);
     }
     r->batch = b;
+    r->n_rows_all = r->is_parquet ? count_rows(r, duck) : 0;
     tm_status st = tm__duck_stream(duck, sql, give_chunk, r, err);
     if (st == TM_OK) {
         st = run_batch(b, err);
@@ -565,6 +593,7 @@ static tm_status read_files(run *r, tm_table **out, tm_err *err) {
         }
     }
     r->files = &files;
+    r->is_parquet = what == KIND_PARQUET;
     append_sql(&files, what, &sql);
     st = sql.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for a query")
                     : read_duck(r, (const char *)sql.data, out, err);

@@ -155,6 +155,37 @@ static void json_lines_and_arrays_are_read(void **state) {
     tm__table_unref(t);
 }
 
+static void note_progress(void *arg, const char *stage, uint64_t done, uint64_t total,
+                          const char *note) {
+    uint64_t *const seen = arg; /* done and total of the last call */
+    (void)stage;
+    (void)note;
+    assert_true(done >= seen[0]);
+    seen[0] = done;
+    seen[1] = total;
+}
+
+static void a_stream_of_parquet_knows_how_much_is_left(void **state) {
+    (void)state;
+    tm_table *const t = read_spec(&(tm_source_spec){.sql = "SELECT i AS n FROM range(7000) r(i)"});
+    tm_table *streamed = NULL;
+    tm_duck *duck = NULL;
+    assert_int_equal(tm__duck_open(&(tm_duck_options){0}, &duck, NULL), TM_OK);
+    assert_int_equal(tm__duck_write_parquet(duck, t, DIR "/one.parquet", NULL), TM_OK);
+    assert_int_equal(tm__duck_write_parquet(duck, t, DIR "/two.parquet", NULL), TM_OK);
+    tm__duck_close(duck);
+    uint64_t seen[2] = {0, 0};
+    tm_ctx c = {.progress = note_progress, .progress_arg = seen};
+    assert_int_equal(stream(&c, &(tm_source_spec){.path = DIR "/*.parquet"}, &streamed, NULL),
+                     TM_OK);
+    assert_int_equal(seen[0], 14000);
+    assert_int_equal(seen[1], 14000);
+    tm__table_unref(streamed);
+    tm__table_unref(t);
+    assert_int_equal(tm__fs_remove(DIR "/one.parquet", NULL), TM_OK);
+    assert_int_equal(tm__fs_remove(DIR "/two.parquet", NULL), TM_OK);
+}
+
 static void parquet_is_known_by_its_bytes(void **state) {
     (void)state;
     tm_table *const t = read_spec(&(tm_source_spec){.sql = "SELECT i AS n FROM range(5000) r(i)"});
@@ -241,6 +272,7 @@ int main(void) {
         cmocka_unit_test(a_name_near_to_a_file_is_offered),
         cmocka_unit_test(folders_and_globs_are_read_in_byte_order),
         cmocka_unit_test(json_lines_and_arrays_are_read),
+        cmocka_unit_test(a_stream_of_parquet_knows_how_much_is_left),
         cmocka_unit_test(parquet_is_known_by_its_bytes),
         cmocka_unit_test(a_schema_fits_rows_of_queries),
         cmocka_unit_test(queries_fail_with_their_place),
