@@ -352,6 +352,67 @@ class Gbdt:
         return out
 
 
+class Imported(Gbdt):
+    """docs/formats/imported.md"""
+
+    def __init__(self, data):  # pylint: disable=super-init-not-called
+        f = Fields(data)
+        want(f.raw(4) == b"IMPT" and f.u32() == 1, "imported")
+        self.kind, self.task, self.link, self.k, self.n_cols, _, front = f.u32(7)
+        self.scale, self.divide = f.f64(2)
+        f.f64(self.n_cols)
+        self.steps, self.has_front, self.n_terms = [], front > 0, 0
+        for _ in range(max(front, 1) - 1):
+            kind = f.u32()
+            self.steps.append((kind, f.f64(self.n_cols) if kind <= 5 else None))
+        if self.kind == 1:
+            n_trees, n_nodes, n_sets = f.u32(3)
+            self.base, sizes = f.f64(self.k), f.u32(n_trees)
+            want(sum(sizes) == n_nodes, "trees")
+            self.trees = [[(*f.take("III"), f.raw(8)) for _ in range(size)] for size in sizes]
+            self.sets = [f.u64(4) for _ in range(n_sets)]
+        else:
+            self.weights = [f.f64(self.n_cols + 1) for _ in range(self.k)]
+        f.end()
+
+    def front(self, x):
+        """Each operation rounds to single precision."""
+        x = [f32(v) for v in x]
+        for kind, values in self.steps:
+            if kind == 5:
+                x = [b if math.isnan(a) else a for a, b in zip(x, values)]
+            elif kind <= 4:
+                x = [f32([a - b, a * b, a + b, a / b if b else NAN][kind - 1]) for a, b in zip(x, values)]
+            else:
+                raise Damage("a norm is in no file of the corpus")
+        return x
+
+    def score(self, x, weights):
+        x = self.front(x) if self.has_front else x
+        if self.kind == 1:
+            out = super().score(x, weights)
+        else:
+            out = []
+            for line in self.weights:
+                total = line[-1]
+                for w, v in zip(line, x):
+                    total += 0 if math.isnan(w * v) else w * v
+                out.append(total)
+        return [z * self.scale / self.divide for z in out]
+
+    def answer(self, raw):
+        def sigmoid(z):
+            e = math.exp(-abs(z))
+            return (1.0 if z >= 0 else e) / (1 + e)
+        if self.link == 2:
+            parts = [math.exp(z - max(raw)) for z in raw]
+            return [part / sum(parts) for part in parts]
+        if self.link == 6:
+            parts = [sigmoid(z) for z in raw]
+            return [part / sum(parts) for part in parts]
+        return [[z, sigmoid(z), 0, math.exp(min(max(z, -700), 700)), math.copysign(z * z, z), math.log1p(math.exp(z))][self.link] for z in raw]
+
+
 class Linear:
     """docs/formats/linear.md"""
 
@@ -442,7 +503,7 @@ class Offset:
         return [self.inner.score(x[:-1], weights)[0] + x[-1]]
 
 
-LEARNERS = {"gbdt": Gbdt, "linear": Linear, "baseline": Baseline, "blend": Blend, "offset": Offset}
+LEARNERS = {"gbdt": Gbdt, "linear": Linear, "baseline": Baseline, "blend": Blend, "offset": Offset, "imported": Imported}
 
 
 class Bundle:
@@ -479,6 +540,8 @@ class Bundle:
     def answer(self, cells):
         x, weights, _ = self.program.run(cells)
         raw = self.model.score(x, weights)
+        if isinstance(self.model, Imported):
+            return self.model.answer(raw)
         if self.info["task"] in ("regression", "ranking"):
             return [math.exp(min(max(raw[0], -700), 700))] if getattr(self.model, "is_log", False) else raw
         if self.info["task"] == "binary":

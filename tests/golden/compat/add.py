@@ -69,6 +69,11 @@ def rows_of(n, seed):
     return rows
 
 
+# Imported: name, folder of tests/golden/import.
+IMPORTED = {"binary_lightgbm": "lightgbm_binary", "multiclass_xgboost": "xgboost_multiclass", "regression_onnx": "onnx_hist_regression",
+            "regression_gblinear": "xgboost_linear"}
+
+
 def rows_asked():
     """Rows to predict: as in training, and levels and words that training did not have, ends of ranges, nothing at all."""
     rows = rows_of(24, 7)
@@ -192,6 +197,24 @@ def add_home(program, place, folder):
     shutil.copytree(folder / "new", home, ignore=shutil.ignore_patterns("*.lock", "*-wal", "*-shm", "temp", "jobs"))
     home.with_suffix(".key").write_text(key + "\n", encoding="ascii")
     print(f"added {home.relative_to(HERE)}")
+
+
+def add_imported(program, folder):
+    """Bundles of models that other libraries trained, with rows of theirs."""
+    for name, case in IMPORTED.items():
+        source, home = HERE.parent / "import" / case, pathlib.Path(folder) / f"home_{name}"
+        words = (source / "words").read_text(encoding="utf-8").split("\n")[:-1]
+        model = next(p for p in source.iterdir() if p.name.startswith("model."))
+        subprocess.run([program, "model", "import", model, "--name", "compat", "--home", home, "-q", *words], check=True, stdout=subprocess.DEVNULL)
+        bundle = next((home / "bundles").glob("*.tmb"))
+        place = HERE / f"v{struct.unpack_from('<I', bundle.read_bytes(), 8)[0]}" / name
+        if place.with_suffix(".tmb").exists():
+            continue
+        place.with_suffix(".tmb").write_bytes(bundle.read_bytes())
+        rows = (source / "rows.csv").read_text(encoding="utf-8").split("\n")[:25]
+        place.with_suffix(".csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        place.with_suffix(".bits").write_text(predict(program, bundle, place.with_suffix(".csv"), folder), encoding="ascii")
+        print(f"added {place.relative_to(HERE)}")
 
 
 def main():
