@@ -67,7 +67,7 @@ char *tm__intake_dir(const tm_home *home, const char *what, const char *source) 
     return path;
 }
 
-tm_status tm__intake_db_open(const tm_home *home, bool can_write, tm_db **out, tm_err *err) {
+static tm_status db_open(const tm_home *home, bool can_write, tm_db **out, tm_err *err) {
     const tm_db_options options = {
         .create = can_write,
         .read_only = !can_write,
@@ -75,6 +75,22 @@ tm_status tm__intake_db_open(const tm_home *home, bool can_write, tm_db **out, t
         .application_id = INTAKE_APPLICATION_ID,
     };
     return tm__db_open(tm__home_intake_db(home), &options, out, err);
+}
+
+/* A file whose making was broken off has no tables yet, and a reader cannot recover a log: both are
+ * mended by whoever may write. */
+tm_status tm__intake_db_open(const tm_home *home, bool can_write, tm_db **out, tm_err *err) {
+    tm_db *mended = NULL;
+    if (!can_write && db_open(home, false, out, NULL) == TM_OK) {
+        return TM_OK;
+    }
+    TM_TRY(db_open(home, true, &mended, err));
+    if (can_write) {
+        *out = mended;
+        return TM_OK;
+    }
+    tm__db_close(mended);
+    return db_open(home, false, out, err);
 }
 
 /* Runs a statement that gives no row, and ends it. */

@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources from outside: every accepted row is there exactly once, whatever is killed meanwhile."""
 import gzip
-import http.client
 import json
 import random
-import threading
-import time
 
-import pytest
-
-from conftest import Server
+import pushers
 
 
 def make_key(tm):
@@ -69,78 +64,10 @@ def test_files_and_queries_are_read_before_add_returns(tm):
     assert "a-*.csv" in tm.ok("data", "show", "a", "--json").json["from"]
 
 
-class Pushers:
-    """Clients that push ranges of ids until each was acknowledged, whatever happens to the server."""
-
-    def __init__(self, port, key, n_rows, size, n_threads=4):
-        self.port, self.key, self.size = port, key, size
-        self.left = list(range(0, n_rows, size))
-        random.Random(7).shuffle(self.left)
-        self.lock, self.failures, self.retries = threading.Lock(), [], 0
-        self.threads = [threading.Thread(target=self.run) for _ in range(n_threads)]
-        for thread in self.threads:
-            thread.start()
-
-    def take(self):
-        with self.lock:
-            return self.left.pop() if self.left else None
-
-    def run(self):
-        while (start := self.take()) is not None:
-            body = "".join(f'{{"id":{i},"x":{i % 97},"s":"row {i}"}}\n' for i in range(start, start + self.size))
-            headers = {"X-Api-Key": self.key, "Content-Type": "application/x-ndjson"}
-            if start % (2 * self.size):
-                headers["Idempotency-Key"] = f"push-{start}"
-            while True:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-                try:
-                    connection.request("POST", "/v1/sources/orders/rows", body, headers)
-                    answer = connection.getresponse()
-                    data = json.loads(answer.read())
-                except (OSError, http.client.HTTPException, ValueError):
-                    self.retries += 1
-                    time.sleep(0.02)
-                    continue
-                finally:
-                    connection.close()
-                if answer.status == 200 and data["accepted"] + data["duplicates"] == self.size and data["quarantined"] == 0:
-                    break
-                if answer.status != 503:
-                    self.failures.append((answer.status, data))
-                    return
-
-    def join(self):
-        for thread in self.threads:
-            thread.join()
+def test_kills_neither_lose_nor_repeat_a_row(tm):
+    assert pushers.push_through_kills(tm, 100_000, 6, seed=1) > 0
 
 
-@pytest.mark.parametrize("n_rows, n_kills", [(100_000, 6)])
-def test_kills_neither_lose_nor_repeat_a_row(tm, n_rows, n_kills):
-    tm.ok("data", "add", "orders", "--push", "--key", "id")
-    key = make_key(tm)
-    server = Server(tm)
-    pushers = Pushers(server.port, key, n_rows, 500)
-    rng = random.Random(n_rows)
-    for kill in range(n_kills):
-        goal = len(pushers.left) * (n_kills - kill) / (n_kills - kill + 1)
-        while len(pushers.left) > goal:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.02))
-        server.process.kill()
-        server.process.wait()
-        server.log.close()
-        if kill % 2:
-            tm.ok("data", "compact")
-        server = Server(tm, port=server.port)
-    pushers.join()
-    server.stop()
-    assert not pushers.failures and pushers.retries > 0
-    shown = tm.ok("data", "show", "orders", "--json").json
-    assert shown["rows"] == n_rows and shown["quarantined"] == 0
-    path = tm.ok("data", "snapshot", "orders", "--json").json["path"]
-    counted = tm.ok("data", "add", "counted", "--sql", f"SELECT count(*) AS n, count(DISTINCT id) AS d, min(id) AS low, max(id) AS high, "
-                    f"count(*) FILTER (x = id % 97 AND s = 'row ' || id) AS good FROM '{path}'", "--json")
-    assert counted.code == 0
-    snapshot = tm.ok("data", "snapshot", "counted", "--json").json["path"]
-    rows = tm.ok("data", "profile", snapshot, "--json").json["columns"]
-    assert [(c["name"], int(float(c["min"]))) for c in rows] == [("n", n_rows), ("d", n_rows), ("low", 0), ("high", n_rows - 1), ("good", n_rows)]
+def test_power_failures_neither_lose_nor_repeat_a_row(tmp_path):
+    points, failed, output = pushers.crash_points(pushers.record(tmp_path), seed=1, every=16)
+    assert points > 100 and failed == 0, output

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
 #include "temp_home.h"
@@ -49,6 +50,19 @@ static void a_source_is_found_by_its_name(void **state) {
     tm__intake_columns_unref(columns);
     tm__source_row_done(&row);
     tm__db_close(db);
+}
+
+/* As a kill in the first `data add` leaves it. */
+static void a_file_that_was_never_finished_is_made_by_its_first_reader(void **state) {
+    tm_db *db = NULL;
+    tm_source_row row = {0};
+    assert_int_equal(tm__fs_publish(tm__home_intake_db(*state), "", 0, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_open(*state, false, &db, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_source(db, "orders", &row, NULL), TM_E_NOT_FOUND);
+    tm__db_close(db);
+    assert_int_equal(tm__fs_publish(tm__home_intake_db(*state), "not a database at all", 21, NULL),
+                     TM_OK);
+    assert_int_equal(tm__intake_db_open(*state, false, &db, NULL), TM_E_INTEGRITY);
 }
 
 static void an_idempotency_key_has_one_answer(void **state) {
@@ -132,6 +146,7 @@ static void keys_load_from_batches_and_runs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_source_is_found_by_its_name),
+        TEST(a_file_that_was_never_finished_is_made_by_its_first_reader),
         TEST(an_idempotency_key_has_one_answer),
         TEST(keys_load_from_batches_and_runs),
     };
