@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`model import`: files that other libraries wrote answer as those libraries did, and are models like any other."""
+import csv
 import json
 import shutil
 
@@ -105,3 +106,24 @@ def test_wrong_use_is_named(tm):
     assert tm("model", "import", "no.txt", "--name", "m").code == 7
     fewer = tm.ok("model", "import", "m.txt", "--name", "m", "--rounds", "1", "--json").json
     assert fewer["import"]["rounds"] == 1 and fewer["import"]["trees"] == 4
+
+
+def test_an_imported_model_is_watched_and_told_why_it_is_not_retrained(tm, serve):
+    case = GOLDEN / "lightgbm_binary"
+    import_case(tm, case, "--target", "churned", "--classes", "stays,leaves")
+    server = serve()
+    with open(case / "rows.csv", encoding="utf-8") as lines:
+        rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(lines)][:40]
+    status, _, body = server.request("POST", "/v1/routes/m/predict", {"rows": rows})
+    assert status == 200
+    labels = [{"prediction_id": p["id"], "label": p["prediction"] if i % 4 else "stays"} for i, p in enumerate(body["predictions"])]
+    right = sum(label["label"] == p["prediction"] for label, p in zip(labels, body["predictions"])) / len(labels)
+    assert right < 1
+    status, _, taken = server.request("POST", "/v1/labels", {"labels": labels})
+    assert status == 200, taken
+    status, _, shown = server.request("GET", "/v1/status")
+    live = shown["routes"][0]["live"]
+    assert status == 200 and (live["version"], live["answers"], live["labelled"]) == (1, 40, 40)
+    assert live["scores"]["accuracy"] == right and 0.5 < live["scores"]["auc"] <= 1
+    refused = tm("retrain", "m")
+    assert refused.code == 1 and "no source to learn from" in refused.err and "tidemill train --name m" in refused.err
