@@ -17,7 +17,7 @@ static const tm_serve_limits hasty = {.header_timeout_ms = 250,
 /* Send `first`, then `drip` every 20 ms until the server closes; milliseconds that took. */
 static uint32_t drip_until_closed(serve_case *c, const char *first, const char *drip) {
     int fd = -1;
-    assert_int_equal(tm__net_connect(tm__server_address(c->server), 1000, &fd, NULL), TM_OK);
+    assert_int_equal(tm__net_connect(tm__server_address(c->server), 20000, &fd, NULL), TM_OK);
     tm_poller *poller = tm__poller_create();
     assert_true(tm__poller_set(poller, fd, 1, true, false));
     (void)tm__net_write(fd, first, strlen(first));
@@ -88,7 +88,7 @@ static void a_client_that_does_not_read_is_dropped(void **state) {
     serve_case c;
     serve_case_open(&c, *state, &hasty);
     int fd = -1;
-    assert_int_equal(tm__net_connect(tm__server_address(c.server), 1000, &fd, NULL), TM_OK);
+    assert_int_equal(tm__net_connect(tm__server_address(c.server), 20000, &fd, NULL), TM_OK);
     static const char ask[] = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
     const uint64_t start = tm__mono_ns();
     bool is_closed = false;
@@ -108,7 +108,8 @@ static void connections_past_the_limit_are_told_so(void **state) {
     serve_case_open(&c, *state, &hasty);
     int fds[8];
     for (int i = 0; i < 8; i++) {
-        assert_int_equal(tm__net_connect(tm__server_address(c.server), 1000, &fds[i], NULL), TM_OK);
+        assert_int_equal(tm__net_connect(tm__server_address(c.server), 20000, &fds[i], NULL),
+                         TM_OK);
     }
     tm__sleep_ms(50);
     serve_case_raw(&c, "", 0, 1000);

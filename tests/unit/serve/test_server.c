@@ -77,7 +77,7 @@ static void a_move_by_another_process_is_served_in_a_moment(void **state) {
 }
 
 static void readyz_says_no_before_the_end(void **state) {
-    const tm_serve_limits limits = {.stop_delay_ms = 500};
+    const tm_serve_limits limits = {.stop_delay_ms = 2000}; /* time for three calls */
     serve_case c;
     serve_case_open(&c, *state, &limits);
     assert_int_equal(serve_case_call(&c, "/readyz", NULL, NULL), 200);
@@ -89,7 +89,7 @@ static void readyz_says_no_before_the_end(void **state) {
     const uint64_t start = tm__mono_ns();
     tm__thread_join(c.thread);
     c.thread = NULL;
-    assert_true(tm__mono_ns() - start < UINT64_C(2000000000));
+    assert_true(tm__mono_ns() - start < UINT64_C(20000000000));
     int fd = -1;
     assert_int_not_equal(tm__net_connect(tm__server_address(c.server), 200, &fd, NULL), TM_OK);
     serve_case_close(&c);
