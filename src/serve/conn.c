@@ -26,9 +26,8 @@
 #include "base/mem.h"
 #include "serve/access_log.h"
 
-#define BATCH_BYTES 32768u        /* larger bodies are answered by a batch thread */
-#define BATCH_EXPLAIN_BYTES 2048u /* and these when their query asks for reasons */
-#define LARGE_BODY_BYTES 16384u   /* smaller ones are not counted together with others' */
+#define BATCH_BYTES 32768u      /* larger bodies are answered by a batch thread */
+#define LARGE_BODY_BYTES 16384u /* smaller ones are not counted together with others' */
 #define OUT_BYTES_MAX (256u << 10)
 #define REPLY_BYTES_MIN 1024u
 #define REPLY_BYTES_MAX (256u << 20)
@@ -517,9 +516,7 @@ static bool is_batch(const tm_exchange *x) {
     if (x->match.endpoint->permission != TM_PERMISSION_PREDICT) {
         return x->match.endpoint->on_batch;
     }
-    const bool explains = tm__http_query(x->http->query, "explain").ptr != NULL ||
-                          tm__http_query(x->http->query, "reasons").ptr != NULL;
-    return body->len > (explains ? BATCH_EXPLAIN_BYTES : BATCH_BYTES) || tm__unpack_is_needed(x);
+    return body->len > BATCH_BYTES || tm__unpack_is_needed(x);
 }
 
 /* The kernel does not say when a request came, but it came after the last time that the worker
@@ -535,9 +532,22 @@ static void hand_over(tm_conn *conn, tm_queue queue) {
     (void)tm__current_ref(x->current);
     x->holds_current = true;
     conn->state = TM_CONN_BUSY;
+    x->wants_batch = false;
     conn->is_batch = queue == TM_QUEUE_BATCH;
     conn->deadline_ns = UINT64_MAX;
     conn->conns->post(conn->conns->post_arg, conn, queue);
+}
+
+static void answer_here(tm_conn *conn) {
+    tm_exchange *x = &conn->x;
+    const tm_endpoint *endpoint = x->match.endpoint;
+    if (endpoint->permission == TM_PERMISSION_PREDICT && has_waited_too_long(conn)) {
+        refuse_overload(conn, "more requests than can be answered in time");
+    } else if (tm__unpack_body(x)) {
+        x->is_on_worker = true;
+        endpoint->handle(x);
+        x->is_on_worker = false;
+    }
 }
 
 /* The whole request is here. */
@@ -557,16 +567,14 @@ static void dispatch(tm_conn *conn) {
             finish(conn);
             return;
         }
-        if (endpoint->on_desk || is_batch(x)) {
-            const tm_queue queue = endpoint->on_desk ? TM_QUEUE_DESK : TM_QUEUE_BATCH;
-            if (queue_takes(conn, queue)) {
-                hand_over(conn, queue);
-                return;
-            }
-        } else if (endpoint->permission == TM_PERMISSION_PREDICT && has_waited_too_long(conn)) {
-            refuse_overload(conn, "more requests than can be answered in time");
-        } else if (tm__unpack_body(x)) {
-            endpoint->handle(x);
+        const bool is_here = !endpoint->on_desk && !is_batch(x);
+        if (is_here) {
+            answer_here(conn);
+        }
+        const tm_queue queue = endpoint->on_desk ? TM_QUEUE_DESK : TM_QUEUE_BATCH;
+        if ((!is_here || x->wants_batch) && queue_takes(conn, queue)) {
+            hand_over(conn, queue);
+            return;
         }
     }
     finish(conn);

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 
+#define EXPLAIN_BYTES 2048u    /* of a body with more rows than a worker explains */
 #define EXPLAIN_ROWS_MAX 1000u /* reasons cost a thousand times a score: others must go on */
 #define REASONS_MAX 10u
 #define HEAD_BYTES 1024u /* of a reply, at the most */
@@ -286,9 +287,23 @@ static void finish(scoring *s) {
     x->is_named = s->is_named;
 }
 
+/* Reasons for many rows take long, and that they are asked for may be said in the body: a batch
+ * thread begins anew with it, for which it must be as it came. Reading the options rewrites texts
+ * with escapes only. */
+static bool is_for_batch(const scoring *s) {
+    const tm_http *http = s->x->http;
+    return s->explain && s->x->is_on_worker && http->body.len > EXPLAIN_BYTES &&
+           http->fields[TM_HTTP_HEADER_LENGTH].ptr == NULL &&
+           memchr(http->body.data, '\\', http->body.len) == NULL;
+}
+
 void tm__score_run(scoring *s) {
     tm_exchange *x = s->x;
     tm_desk *desk = x->desk;
+    if (is_for_batch(s)) {
+        x->wants_batch = true;
+        return;
+    }
     if (!s->is_picked && !tm__score_pick(s, 0)) {
         return;
     }

@@ -298,7 +298,10 @@ struct tm_exchange {
     char request_id[TM_REQUEST_ID_TEXT];
     tm_current *current; /* what answers: borrowed on a worker, a reference elsewhere */
     bool holds_current;
-    tm_desk *desk;        /* of the thread that has the exchange */
+    bool is_on_worker; /* others wait for this one */
+    bool
+        wants_batch; /* a worker found that it takes long: it is to be answered by a batch thread */
+    tm_desk *desk;   /* of the thread that has the exchange */
     uint64_t arrived_ns;  /* the whole request was here */
     uint64_t deadline_ns; /* the client's; UINT64_MAX: it named none */
     uint64_t helped_ns;   /* that other threads worked on it */

@@ -61,6 +61,39 @@ static void reasons_come_when_asked_for_and_not_for_many_rows(void **state) {
     serve_case_close(&c);
 }
 
+static uint32_t count(const char *text, const char *word) {
+    uint32_t n = 0;
+    for (const char *p = strstr(text, word); p != NULL; p = strstr(p + 1, word)) {
+        n++;
+    }
+    return n;
+}
+
+/* More rows with reasons than a worker takes go to a batch thread, which reads the body anew. */
+static void reasons_for_more_rows_are_the_same_wherever_they_are_asked_for(void **state) {
+    static const char *const heads[] = {"{\"explain\":true,\"rows\":[", "{\"rows\":[",
+                                        "{\"options\":{\"reasons\":true},\"rows\":[",
+                                        "{\"\\u0065xplain\":true,\"rows\":["};
+    static const char *const tails[] = {"]}", "],\"explain\":true}", "]}", "]}"};
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    for (int i = 0; i < 4; i++) {
+        tm_buf body;
+        tm__buf_init(&body, 1u << 20);
+        tm__buf_text(&body, heads[i]);
+        tm__buf_text(&body, ROW);
+        while (body.len < 8000) {
+            tm__buf_text(&body, "," ROW);
+        }
+        tm__buf_text(&body, tails[i]);
+        const uint32_t n_rows = count((const char *)body.data, ROW);
+        assert_int_equal(serve_case_call(&c, PREDICT, (const char *)body.data, NULL), 200);
+        assert_int_equal(count(c.body, "\"reasons\":["), n_rows);
+        tm__buf_done(&body);
+    }
+    serve_case_close(&c);
+}
+
 static const char *const bad_bodies[] = {
     "",
     "{",
@@ -146,6 +179,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_HOME(an_answer_has_id_class_and_probability),
         IN_HOME(reasons_come_when_asked_for_and_not_for_many_rows),
+        IN_HOME(reasons_for_more_rows_are_the_same_wherever_they_are_asked_for),
         IN_HOME(bad_bodies_are_problems),
         IN_HOME(rows_past_the_limit_are_refused),
         IN_HOME(mlflow_forms_agree),

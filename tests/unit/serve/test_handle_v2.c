@@ -181,7 +181,7 @@ static void reasons_are_an_output(void **state) {
     json_t *own = value(&c);
     for (size_t i = 0; i < 2; i++) {
         json_t *list = json_loads(json_string_value(json_array_get(texts, i)), 0, NULL);
-            assert_non_null(list);
+        assert_non_null(list);
         const json_t *row = json_array_get(json_object_get(own, "predictions"), i);
         assert_true(json_equal(list, json_object_get(row, "reasons")));
         json_decref(list);

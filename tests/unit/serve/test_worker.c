@@ -85,9 +85,7 @@ static void what_is_handed_over_depends_on_what_it_asks(void **state) {
         tm_queue queue;
     } cases[] = {
         {"few rows", "", NULL, 1000, false, TM_QUEUE_BATCH},
-        {"few rows with reasons", "?explain=true", NULL, 1000, false, TM_QUEUE_BATCH},
         {"more rows", "", NULL, 10000, false, TM_QUEUE_BATCH},
-        {"more rows with reasons", "?explain=true", NULL, 10000, true, TM_QUEUE_BATCH},
         {"many rows", "", NULL, 40000, true, TM_QUEUE_BATCH},
         {"models", "", "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, true,
          TM_QUEUE_DESK},
