@@ -291,10 +291,7 @@ static void finish(scoring *s) {
  * thread begins anew with it, for which it must be as it came. Reading the options rewrites texts
  * with escapes only. */
 static bool is_for_batch(const scoring *s) {
-    const tm_http *http = s->x->http;
-    return s->explain && s->x->is_on_worker && http->body.len > EXPLAIN_BYTES &&
-           http->fields[TM_HTTP_HEADER_LENGTH].ptr == NULL &&
-           memchr(http->body.data, '\\', http->body.len) == NULL;
+    return s->explain && s->may_begin_anew && s->x->http->body.len > EXPLAIN_BYTES;
 }
 
 void tm__score_run(scoring *s) {
@@ -362,6 +359,9 @@ char *tm__score_open_body(scoring *s, bool *ok) {
     tm_exchange *x = s->x;
     tm_buf *body = &x->http->body;
     tm_scan_error e = {.reason = "the body is empty", .line = 1, .column = 1};
+    s->may_begin_anew = x->is_on_worker && body->len > EXPLAIN_BYTES &&
+                        x->http->fields[TM_HTTP_HEADER_LENGTH].ptr == NULL &&
+                        memchr(body->data, '\\', body->len) == NULL;
     *ok = body->len > 0 && tm__scan_check_ends((const char *)body->data, body->len, &s->ends, &e);
     if (!*ok) {
         char detail[160];

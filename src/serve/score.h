@@ -30,8 +30,9 @@ struct tm_scoring {
     bool no_probability, asks_probability;
     bool has_threshold;
     double threshold;
-    uint64_t version;  /* 0: what the route serves */
-    tm_scan_ends ends; /* of the body's members */
+    uint64_t version;    /* 0: what the route serves */
+    tm_scan_ends ends;   /* of the body's members */
+    bool may_begin_anew; /* reading the options leaves the body as it came */
     /* made by tm__score_pick(), else by tm__score_run() */
     bool is_picked, is_named; /* named: not what the route serves */
     /* made by tm__score_run() */
