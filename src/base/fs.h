@@ -96,7 +96,7 @@ typedef struct tm_map {
 } tm_map;
 TM_NODISCARD tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *err);
 /** Bring every page into memory and into this process's table of pages, so that no later read of it
- * faults. About 10 microseconds a MiB that the system has cached, the disk's time otherwise. */
+ * faults. Some 0.1 ms a MiB that the system has cached, the disk's time otherwise. */
 void tm__map_populate(const tm_map *map);
 void tm__map_close(tm_map *map);
 

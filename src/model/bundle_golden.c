@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fmath.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -233,7 +234,7 @@ tm_status tm__golden_load(tm_bytes bytes, const tm_program *program, const tm_mo
 }
 
 static bool is_same(double a, double b) {
-    return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
+    return (isnan(a) && isnan(b)) || tm__f64_bits(a) == tm__f64_bits(b);
 }
 
 static tm_status check_row(const tm_bundle *bundle, tm_bundle_scratch *scratch, uint32_t row,

@@ -60,10 +60,10 @@ typedef struct tm_train_options {
     tm_split split;
     tm_level_means level_means; /* of columns with many levels */
     uint64_t seed;
-    uint64_t work;      /* 0: by the data alone */
-    uint64_t budget_ms; /* 0: none */
-    const json_t
-        *source; /* recipe's source part, stored in info.recipe: {"path"}, {"sql"} or {"source"}; may be NULL */
+    uint64_t work;        /* 0: by the data alone */
+    uint64_t budget_ms;   /* 0: none */
+    const json_t *source; /* recipe's source part, stored in info.recipe: {"path"}, {"sql"} or
+                             {"source"}; may be NULL */
     char snapshot[TM_HASH_TEXT];      /* of the training table; empty: none */
     char test_snapshot[TM_HASH_TEXT]; /* of the separate test table; empty: none */
     const tm_bundle *base;            /* go on from this model; NULL: learn anew */
