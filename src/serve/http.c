@@ -163,6 +163,10 @@ static int on_chunk_header(llhttp_t *parser) {
         refuse(http, 413, "too many chunks");
         return -1;
     }
+    if (parser->content_length > http->limits->body_bytes_max - http->received) {
+        refuse(http, 413, "the body is larger than the limit"); /* before its bytes come */
+        return -1;
+    }
     return 0;
 }
 

@@ -419,19 +419,21 @@ bool tm__score_option(scoring *s, tm_str name, tm_str text) {
     return false;
 }
 
-static bool is_option(tm_str name) {
+/* The bit of an option; 0 when there is none of this name. */
+static unsigned option_bit(tm_str name) {
     static const char *const names[] = {"reasons",   "explain", "probabilities",
                                         "threshold", "version", "unknown_columns"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (tm__str_is(name, names[i])) {
-            return true;
+            return 1u << i;
         }
     }
-    return false;
+    return 0;
 }
 
 char *tm__score_options(scoring *s, char *object, bool ignores_others) {
     char *after = NULL;
+    unsigned seen = 0;
     if (*object != '{') {
         return NULL;
     }
@@ -445,9 +447,11 @@ char *tm__score_options(scoring *s, char *object, bool ignores_others) {
             end = tm__scan_skip(value);
             text = (tm_str){value, (size_t)(end - value)};
         }
-        if (is_option(name) ? !tm__score_option(s, name, text) : !ignores_others) {
+        const unsigned bit = option_bit(name);
+        if ((seen & bit) != 0 || (bit != 0 ? !tm__score_option(s, name, text) : !ignores_others)) {
             return NULL;
         }
+        seen |= bit;
         m = tm__scan_more(end, &after);
     }
     return after;

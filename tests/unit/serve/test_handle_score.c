@@ -103,6 +103,7 @@ static const char *const bad_bodies[] = {
     "{\"rows\":[],\"rows\":[]}",
     "{\"rows\":[],\"more\":1}",
     "{\"rows\":[],\"explain\":1}",
+    "{\"rows\":[],\"options\":{\"explain\":true,\"explain\":false}}",
     "{\"rows\":[7]}",
     "{\"rows\":[{\"z\":1}]}",
     "{\"rows\":[{\"x\":\"a lot\"}]}",
