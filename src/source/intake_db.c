@@ -336,7 +336,8 @@ tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *or
         tm__stmt_bind_text(stmt, 5, bad->column);
         tm__stmt_bind_text(stmt, 6, tm__row_reason_names[bad->reason]);
         tm__stmt_bind_text(stmt, 7, bad->detail);
-        tm__stmt_bind_blob(stmt, 8, rows->bad_bytes.data + bad->start, bad->len);
+        const uint8_t *bytes = bad->len > 0 ? rows->bad_bytes.data + bad->start : NULL;
+        tm__stmt_bind_blob(stmt, 8, bytes, bad->len);
         TM_TRY(run(stmt, err));
     }
     return TM_OK;

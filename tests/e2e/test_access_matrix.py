@@ -10,7 +10,7 @@ from test_server import Client, ROW, write_data
 
 ENDPOINTS = sorted((json.loads(f.read_text(encoding="utf-8")) for f in (ROOT / "api" / "http").glob("[a-z]*.json")), key=lambda e: e["name"])
 ROLES = json.loads((ROOT / "api" / "roles.json").read_text(encoding="utf-8"))
-BODIES = {"labels": {"labels": [{"model": "late", "entity": "ORD1", "label": "true"}]}, "predict": {"rows": [ROW]}}
+BODIES = {"rows": {"rows": [ROW]}, "labels": {"labels": [{"model": "late", "entity": "ORD1", "label": "true"}]}, "predict": {"rows": [ROW]}}
 
 
 @pytest.fixture(scope="module", name="home")
@@ -18,6 +18,7 @@ def fixture_home(tmp_path_factory):
     program = Tidemill(tmp_path_factory.mktemp("access"))
     write_data(program.folder / "data.csv", n=300)
     program.ok("train", "data.csv", "--target", "late", "--name", "late", "--learner", "baseline")
+    program.ok("data", "add", "late", "--push")
     return program
 
 
@@ -57,7 +58,7 @@ class Caller:
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
 
     def status(self, endpoint, headers, model="late"):
-        path = endpoint["path"].replace("{model}", model).replace("{route}", model).replace("{version}", "1")
+        path = endpoint["path"].replace("{model}", model).replace("{route}", model).replace("{version}", "1").replace("{source}", "late")
         body = None
         if endpoint["method"] == "POST":
             body = json.dumps(BODIES.get(endpoint["name"], {}))
@@ -74,7 +75,7 @@ def wanted(endpoint, role, scope=None):
         return True
     if endpoint["permission"] not in ROLES[role]["can"]:
         return False
-    names_model = "{" in endpoint["path"] or endpoint["permission"] == "predict" and endpoint["name"] != "v2_server"
+    names_model = "{model}" in endpoint["path"] or "{route}" in endpoint["path"] or endpoint["permission"] == "predict" and endpoint["name"] != "v2_server"
     about_other = not endpoint.get("general") and not (names_model or endpoint.get("scoped"))
     return scope is None or bool(endpoint.get("general")) or not about_other and scope == "late"
 

@@ -67,8 +67,8 @@ static void options_change_the_answer(void **state) {
         {"?probabilities=2", "{}", 400, "probabilities", NULL},
         {"?reasons=yes", "{}", 400, "reasons", NULL},
         {"", "{\"version\":1}", 200, "\"version\":1", NULL},
-        {"", "{\"version\":2}", 404, "no-such-version", NULL},
-        {"?version=2", "{}", 404, "no-such-version", NULL},
+        {"", "{\"version\":3}", 404, "no-such-version", NULL},
+        {"?version=3", "{}", 404, "no-such-version", NULL},
         {"", "{\"what\":1}", 400, "an option that is not known", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
