@@ -13,6 +13,7 @@ rounds, with the smallest and the largest.
 import argparse
 import http.client
 import json
+import multiprocessing
 import os
 import pathlib
 import random
@@ -211,7 +212,31 @@ def load(folder, port, model, rows, rate, seconds, connections=64, words=(), dat
     return json.loads(subprocess.run([str(w) for w in line], cwd=folder, capture_output=True, text=True, check=False).stdout)
 
 
+def core_gaps(core, seconds):
+    os.sched_setaffinity(0, {core})
+    worst, lost = 0.0, 0.0
+    last = time.perf_counter()
+    end = last + seconds
+    while last < end:
+        now = time.perf_counter()
+        if now - last > 0.0005:
+            lost += now - last
+            worst = max(worst, now - last)
+        last = now
+    return lost / seconds, worst
+
+
+def machine_gaps(seconds):
+    """Share of time in gaps of over half a millisecond that a process sees while both cores are busy with nothing else, and the longest in ms."""
+    with multiprocessing.Pool(2) as pool:
+        gaps = pool.starmap(core_gaps, [(0, seconds), (1, seconds)])
+    return statistics.mean(g[0] for g in gaps), 1e3 * max(g[1] for g in gaps)
+
+
 def bench_latency(folder, peak, options):
+    share, worst = machine_gaps(options.seconds)
+    print(f"# with two busy cores and nothing else, this machine stops a process for {100 * share:.2f} % of the time in gaps of over 0.5 ms, the longest "
+          f"{worst:.1f} ms: latencies hold that too", flush=True)
     server = serve(folder)
     try:
         values = [load(folder, server.port, "small", 1, peak / 2, options.seconds) for _ in range(options.rounds)]
