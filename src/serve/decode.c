@@ -39,6 +39,14 @@ uint32_t tm__plan_find(const tm_plan *plan, tm_str name) {
     }
 }
 
+bool tm__plan_names_at(const tm_plan *plan, uint32_t index, const char *p) {
+    if (index >= plan->n_names || plan->names[index].is_escaped) {
+        return false;
+    }
+    const plan_name *name = &plan->names[index];
+    return strncmp(p + 1, name->name, name->len) == 0 && p[name->len + 1] == '"';
+}
+
 /* Index of a name, added when it is new; NONE when out of memory. */
 static uint32_t add_name(tm_plan *plan, tm_str name) {
     const uint32_t found = tm__plan_find(plan, name);
@@ -312,17 +320,6 @@ static __attribute__((noinline)) char *no_object(tm_decoder *d, char *p) {
     return tm__scan_skip(p);
 }
 
-/* The name at p is, letter for letter, the one expected next: then it needs neither to be unescaped
- * nor to be looked for. */
-static bool is_expected(const tm_decoder *d, const char *p) {
-    if (d->expected >= d->plan->n_names) {
-        return false;
-    }
-    const plan_name *guess = &d->plan->names[d->expected];
-    return strncmp(p + 1, guess->name, guess->len) == 0 && p[guess->len + 1] == '"' &&
-           !guess->is_escaped;
-}
-
 char *tm__decoder_read_record(tm_decoder *d, char *p) {
     if (*p != '{') {
         return no_object(d, p);
@@ -332,7 +329,7 @@ char *tm__decoder_read_record(tm_decoder *d, char *p) {
         tm_str name;
         char *value;
         uint32_t i = d->expected;
-        if (is_expected(d, m)) {
+        if (tm__plan_names_at(d->plan, i, m)) {
             name = (tm_str){m + 1, d->plan->names[i].len};
             value = tm__scan_space(tm__scan_space(m + name.len + 2) + 1);
         } else {

@@ -29,6 +29,9 @@ struct tm_plan {
 
 /** Index of a name, or TM_NAME_NONE. */
 uint32_t tm__plan_find(const tm_plan *plan, tm_str name);
+/** True when the string that opens at p is, letter for letter, the name of this index: then it
+ * needs neither to be unescaped nor to be looked for. */
+bool tm__plan_names_at(const tm_plan *plan, uint32_t index, const char *p);
 
 struct tm_decoder {
     const tm_plan *plan;

@@ -69,13 +69,11 @@ static char *read_cell(char *p, tm_cell *out) {
 /* The name at p, its index in *out; NULL when it is unknown, not plain or stood before. */
 static char *read_name(tm_decoder *d, char *p, uint32_t *out) {
     const tm_plan *plan = d->plan;
-    const plan_name *guess = *out < plan->n_names ? &plan->names[*out] : NULL;
     if (*p != '"') {
         return NULL;
     }
-    if (guess != NULL && !guess->is_escaped && strncmp(p + 1, guess->name, guess->len) == 0 &&
-        p[guess->len + 1] == '"') {
-        p += guess->len + 2;
+    if (tm__plan_names_at(plan, *out, p)) {
+        p += plan->names[*out].len + 2;
     } else {
         tm_str name;
         p = tm__scan_plain_string(p, &name);
