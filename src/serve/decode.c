@@ -39,14 +39,6 @@ uint32_t tm__plan_find(const tm_plan *plan, tm_str name) {
     }
 }
 
-bool tm__plan_names_at(const tm_plan *plan, uint32_t index, const char *p) {
-    if (index >= plan->n_names || plan->names[index].is_escaped) {
-        return false;
-    }
-    const plan_name *name = &plan->names[index];
-    return strncmp(p + 1, name->name, name->len) == 0 && p[name->len + 1] == '"';
-}
-
 /* Index of a name, added when it is new; NONE when out of memory. */
 static uint32_t add_name(tm_plan *plan, tm_str name) {
     const uint32_t found = tm__plan_find(plan, name);

@@ -6,6 +6,8 @@
 #ifndef TM_SERVE_DECODE_PRIV_H
 #define TM_SERVE_DECODE_PRIV_H
 
+#include <string.h>
+
 #include "serve/decode.h"
 
 #define TM_NAME_NONE UINT32_MAX
@@ -31,7 +33,11 @@ struct tm_plan {
 uint32_t tm__plan_find(const tm_plan *plan, tm_str name);
 /** True when the string that opens at p is, letter for letter, the name of this index: then it
  * needs neither to be unescaped nor to be looked for. */
-bool tm__plan_names_at(const tm_plan *plan, uint32_t index, const char *p);
+static inline bool tm__plan_names_at(const tm_plan *plan, uint32_t index, const char *p) {
+    const plan_name *name = &plan->names[index < plan->n_names ? index : 0];
+    return index < plan->n_names && !name->is_escaped &&
+           strncmp(p + 1, name->name, name->len) == 0 && p[name->len + 1] == '"';
+}
 
 struct tm_decoder {
     const tm_plan *plan;
