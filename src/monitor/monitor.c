@@ -126,7 +126,7 @@ static tm_status batch_write_locked(tm_monitor *monitor, const tm_work *work, tm
     for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
         TM_TRY(tm__log_count_locked(db, "", tm__label_result_names[i], tally->n_labels[i], err));
     }
-    return TM_OK;
+    return tm__log_totals_locked(db, tally, err);
 }
 
 static tm_status batch_write(tm_monitor *monitor, const tm_work *work, tm_tally *tally,
@@ -156,11 +156,11 @@ static bool can_try_again(tm_status status) {
     return status == TM_E_UNAVAILABLE || status == TM_E_CONFLICT || status == TM_E_NOMEM;
 }
 
-/* Counters after a commit; under the lock. */
+/* Counters after a commit; under the lock. Batch jobs count in the log too, so the log knows. */
 static void count_locked(tm_monitor *monitor, const tm_tally *tally, const tm_drop_mark *mark) {
-    monitor->n_written += tally->n_written;
+    monitor->n_written = tally->n_written_in_all;
     for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
-        monitor->n_labels[i] = (uint64_t)((int64_t)monitor->n_labels[i] + tally->n_labels[i]);
+        monitor->n_labels[i] = tally->n_labels_in_all[i];
     }
     for (uint32_t i = 0; i < mark->n; i++) {
         monitor->drops[i].n_saved = mark->drops[i].n; /* drops never move in their list */

@@ -62,6 +62,23 @@ typedef struct tm_answers {
  * counted. Returns how many were dropped. Costs a copy of the bytes. Any thread. */
 uint32_t tm__monitor_answers(tm_monitor *monitor, tm_stream *stream, const tm_answers *answers);
 
+/* ---- Answers of a batch job, logged by a process beside the server ---- */
+
+typedef struct tm_job_log tm_job_log;
+/** Open log.db (made when missing) for a job's answers. One process at a time for a job, which the
+ * caller sees to; the server, and other jobs, write beside it. Owner thread. */
+TM_NODISCARD tm_status tm__job_log_open(const tm_home *home, const char *job, tm_job_log **out,
+                                        tm_err *err);
+void tm__job_log_close(tm_job_log *log);
+/** Begin, or go on with, a batch: *out_logged of its answers are in the log already, the first
+ * ones. A job begins a batch when the one before is done. */
+TM_NODISCARD tm_status tm__job_log_begin(tm_job_log *log, const char *batch,
+                                         const tm_stream_spec *spec, uint64_t *out_logged,
+                                         tm_err *err);
+/** Add the batch's next answers, which are stamped in place; durable in pieces, so that after a
+ * failure tm__job_log_begin() says where to go on. */
+TM_NODISCARD tm_status tm__job_log_add(tm_job_log *log, const tm_answers *answers, tm_err *err);
+
 typedef struct tm_label {
     const char *prediction_id; /* or NULL: by entity and time */
     const char *model;         /* needed with entity; else may be NULL */

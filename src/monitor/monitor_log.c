@@ -140,6 +140,28 @@ tm_status tm__log_counters_load(tm_db *db, tm_monitor *monitor, tm_err *err) {
     return st;
 }
 
+tm_status tm__log_totals_locked(tm_db *db, tm_tally *tally, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, "SELECT name, n FROM counters WHERE model = ''", &stmt, err));
+    tm_status st = TM_OK;
+    for (bool has_row = true;;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        const tm_str name = tm__str(tm__stmt_text(stmt, 0));
+        const uint64_t n = (uint64_t)tm__stmt_i64(stmt, 1);
+        tally->n_written_in_all = tm__str_is(name, "written") ? n : tally->n_written_in_all;
+        for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
+            if (tm__str_is(name, tm__label_result_names[i])) {
+                tally->n_labels_in_all[i] = n;
+            }
+        }
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
 tm_status tm__log_stamp_locked(tm_db *db, int64_t *out_us, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,

@@ -23,6 +23,9 @@ struct tm_stream {
 
 /** The stream like spec in a list, added when new; NULL when out of memory. */
 tm_stream *tm__stream_find(tm_stream **streams, const tm_stream *spec);
+/** Same of a spec; the list's. */
+TM_NODISCARD tm_status tm__stream_of(tm_stream **streams, const tm_stream_spec *spec,
+                                     tm_stream **out, tm_err *err);
 void tm__streams_free(tm_stream *streams);
 
 /* Queued answers: runs of records of one stream, each behind a head. */
@@ -86,6 +89,9 @@ typedef struct tm_tally {
     uint64_t n_written;
     int64_t n_labels[TM_LABEL_RESULTS];
     int64_t stamp_us; /* of the labels that join in it: grows from one to the next */
+    /* As they stand at its end. */
+    uint64_t n_written_in_all;
+    uint64_t n_labels_in_all[TM_LABEL_RESULTS];
 } tm_tally;
 
 /** Open the log for its writer (made when missing) or a reader. */
@@ -185,6 +191,8 @@ TM_NODISCARD tm_status tm__log_stamp_locked(tm_db *db, int64_t *out_us, tm_err *
 /** In a transaction: add to a counter. */
 TM_NODISCARD tm_status tm__log_count_locked(tm_db *db, const char *model, const char *name,
                                             int64_t by, tm_err *err);
+/** In a transaction: read the counters of answers and labels into tally->..._in_all. */
+TM_NODISCARD tm_status tm__log_totals_locked(tm_db *db, tm_tally *tally, tm_err *err);
 /** Drop counter of a model, made when missing; the first one when memory ran out. */
 tm_drops *tm__monitor_drops_locked(tm_monitor *monitor, const char *model);
 

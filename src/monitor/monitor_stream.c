@@ -50,8 +50,8 @@ tm_stream *tm__stream_find(tm_stream **streams, const tm_stream *spec) {
     return stream;
 }
 
-tm_status tm__monitor_stream(tm_monitor *monitor, const tm_stream_spec *spec, tm_stream **out,
-                             tm_err *err) {
+tm_status tm__stream_of(tm_stream **streams, const tm_stream_spec *spec, tm_stream **out,
+                        tm_err *err) {
     tm_buf columns;
     tm__buf_init(&columns, SIZE_MAX / 2);
     tm__buf_byte(&columns, '[');
@@ -67,9 +67,7 @@ tm_status tm__monitor_stream(tm_monitor *monitor, const tm_stream_spec *spec, tm
                                  .columns = (char *)columns.data,
                                  .version = spec->version,
                                  .n_columns = spec->n_columns};
-        tm__mutex_lock(monitor->mutex);
-        stream = tm__stream_find(&monitor->streams, &parts);
-        tm__mutex_unlock(monitor->mutex);
+        stream = tm__stream_find(streams, &parts);
     }
     tm__buf_done(&columns);
     if (stream == NULL) {
@@ -77,6 +75,14 @@ tm_status tm__monitor_stream(tm_monitor *monitor, const tm_stream_spec *spec, tm
     }
     *out = stream;
     return TM_OK;
+}
+
+tm_status tm__monitor_stream(tm_monitor *monitor, const tm_stream_spec *spec, tm_stream **out,
+                             tm_err *err) {
+    tm__mutex_lock(monitor->mutex);
+    const tm_status st = tm__stream_of(&monitor->streams, spec, out, err);
+    tm__mutex_unlock(monitor->mutex);
+    return st;
 }
 
 /* ---- Columns of a stream, for reading ---- */
