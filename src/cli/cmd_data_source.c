@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
+#include "source/feed.h"
 #include "source/intake.h"
 #include "source/source.h"
 
@@ -44,54 +45,82 @@ static const char *age_text(const json_t *source, char *out, size_t size) {
 
 /* ---- add ---- */
 
-static tm_status read_add(tm_cli *cli, tm_intake_add *add, tm_source_spec *spec, tm_err *err) {
-    const char *files = tm__cli_text(cli, "files");
-    const char *sql = tm__cli_text(cli, "sql");
-    const char *like = tm__cli_text(cli, "like");
+/* Options that say where rows come from: the name of each is the feed's. */
+static const char *const feed_options[] = {"files", "sql"};
+#define N_FEED_OPTIONS (sizeof(feed_options) / sizeof(feed_options[0]))
+
+static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err *err) {
     const bool is_push = tm__cli_flag(cli, "push");
-    if ((files != NULL) + (sql != NULL) + (is_push ? 1 : 0) != 1) {
+    uint32_t n_given = is_push ? 1 : 0;
+    *add = (tm_intake_add){.name = tm__cli_arg(cli, "NAME"), .feed = "push", .spec = spec};
+    for (size_t i = 0; i < N_FEED_OPTIONS; i++) {
+        const char *text = tm__cli_text(cli, feed_options[i]);
+        if (text != NULL) {
+            n_given++;
+            add->feed = feed_options[i];
+            json_object_set_new(spec, feed_options[i], json_string(text));
+        }
+    }
+    if (n_given != 1) {
         const tm_status st =
             TM_FAIL(err, TM_E_USAGE, "a source is one of pushes, files and a query");
         tm_err_hint(err, "Give one of --push, --files GLOB and --sql QUERY.");
         return st;
     }
-    if (like != NULL && !is_push) {
+    if (tm__cli_has(cli, "like") && !is_push) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "--like is for pushes");
         tm_err_hint(err, "Files and queries bring their columns.");
         return st;
     }
-    *add = (tm_intake_add){
-        .name = tm__cli_arg(cli, "NAME"),
-        .kind = is_push         ? TM_INTAKE_PUSH
-                : files != NULL ? TM_INTAKE_FILES
-                                : TM_INTAKE_SQL,
-        .from = files != NULL ? files : sql,
-    };
+    if (tm__cli_flag(cli, "no-header")) {
+        json_object_set_new(spec, "no_header", json_true());
+    }
     add->keys = tm__cli_list(cli, "key", &add->n_keys);
-    *spec = (tm_source_spec){.path = files != NULL ? files : like,
-                             .sql = sql,
-                             .no_header = tm__cli_flag(cli, "no-header")};
-    return TM_OK;
+    TM_TRY(tm__json_check(err));
+    const tm_feed *feed = is_push ? NULL : tm__feed_find(add->feed);
+    return feed == NULL ? TM_OK : feed->check(spec, add->n_keys > 0, err);
+}
+
+/* All of it, or no source. */
+static tm_status add_and_pull(tm_ctx *ctx, const tm_home *home, const tm_intake_add *add,
+                              tm_err *err) {
+    tm_feed_pull pulled = {0};
+    TM_TRY(tm__intake_add(home, add, err));
+    if (strcmp(add->feed, "push") == 0) {
+        return TM_OK;
+    }
+    const tm_status st = tm__feed_pull(ctx, home, add->name, &pulled, err);
+    if (st != TM_OK) {
+        /* What cannot be removed now is there with its error, and says so itself. */
+        const tm_status removed = tm__intake_remove(home, add->name, NULL);
+        (void)removed;
+    }
+    return st;
+}
+
+static tm_status read_like(tm_cli *cli, tm_ctx *ctx, tm_intake_add *add, tm_err *err) {
+    const char *like = tm__cli_text(cli, "like");
+    const tm_source_spec spec = {.path = like, .no_header = tm__cli_flag(cli, "no-header")};
+    return like == NULL ? TM_OK : tm__source_read(ctx, &spec, &add->like, err);
 }
 
 tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_place place = {0};
     tm_intake_add add = {0};
-    tm_source_spec spec = {0};
-    json_t *source = NULL;
-    tm_status st = read_add(cli, &add, &spec, err);
+    json_t *source = NULL, *spec = json_object();
+    tm_status st = read_add(cli, &add, spec, err);
     if (st == TM_OK) {
         st = tm__cli_ctx_init(cli, 0, &ctx, err);
     }
     if (st == TM_OK) {
         st = tm__place_open(cli, true, &place, err);
     }
-    if (st == TM_OK && (spec.path != NULL || spec.sql != NULL)) {
-        st = tm__source_read(&ctx, &spec, &add.rows, err);
+    if (st == TM_OK) {
+        st = read_like(cli, &ctx, &add, err);
     }
     if (st == TM_OK) {
-        st = tm__intake_add(&ctx, place.home, &add, err);
+        st = add_and_pull(&ctx, place.home, &add, err);
     }
     if (st == TM_OK) {
         tm__cli_did(cli, "source '%s' is added", add.name);
@@ -104,14 +133,48 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
         tm__cli_print(cli, "source '%s' is added: %s rows, %u columns\n", add.name,
                       count_text(source, "rows", rows),
                       (unsigned)json_array_size(json_object_get(source, "columns")));
-        if (add.kind == TM_INTAKE_PUSH) {
+        if (strcmp(add.feed, "push") == 0) {
             tm__cli_print(cli, "push rows to POST /v1/sources/%s/rows of 'tidemill serve'\n",
                           add.name);
         }
     }
     json_decref(source);
-    tm__table_unref(add.rows);
+    json_decref(spec);
+    tm__table_unref(add.like);
     tm__place_close(&place);
+    tm__cli_ctx_done(&ctx);
+    return st;
+}
+
+/* ---- pull ---- */
+
+tm_status cmd_data_pull(tm_cli *cli, tm_err *err) {
+    tm_ctx ctx = {0};
+    tm_home *home = NULL;
+    tm_feed_pull pulled = {0};
+    const char *name = tm__cli_arg(cli, "NAME");
+    tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
+    if (st == TM_OK) {
+        st = tm__home_open(cli->home, false, &home, err);
+    }
+    if (st == TM_OK) {
+        st = tm__feed_pull(&ctx, home, name, &pulled, err);
+    }
+    if (st == TM_OK && cli->json) {
+        json_t *result =
+            json_pack("{s:s, s:s, s:I, s:I, s:I}", "schema", "tidemill.data.pull/1", "source", name,
+                      "accepted", (json_int_t)pulled.accepted, "duplicates",
+                      (json_int_t)pulled.duplicates, "quarantined", (json_int_t)pulled.quarantined);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    } else if (st == TM_OK) {
+        char accepted[32], duplicates[32], quarantined[32];
+        tm__cli_print(cli, "%s rows, %s duplicates, %s quarantined\n",
+                      tm__count_text((int64_t)pulled.accepted, accepted),
+                      tm__count_text((int64_t)pulled.duplicates, duplicates),
+                      tm__count_text((int64_t)pulled.quarantined, quarantined));
+    }
+    tm__home_close(home);
     tm__cli_ctx_done(&ctx);
     return st;
 }

@@ -11,8 +11,7 @@
  * 2. A source's columns change under the lock, and only from what they were when the rows were
  *    read; else the rows are read again. A ticket brings the columns that its rows were written
  *    with, and the writer stores those that the file lacks in the same transaction.
- * 3. The set of keys is the writer's. It has the keys of a group before its commit; when that fails
- *    the set is dropped and loaded anew from the file.
+ * 3. A source's keys are the writer's (intake_writer.c).
  * 4. A full disk or a busy file fails the pushes of one group. Any other failure, such as a failed
  *    sync, ends writing until a restart: nothing is acknowledged that may be lost.
  */
@@ -34,27 +33,14 @@
 #define PUSHES_LOOK_US (INT64_C(3600) * 1000000)
 #define IDEMPOTENCY_KEY_MAX 256u
 
-/* Runs being merged beside the writer. */
-typedef struct merging {
-    tm_key_merge merge;
-    tm_key_run *run; /* the result */
-    tm_status status;
-    _Atomic bool is_done;
-    tm_thread *thread; /* NULL: none */
-} merging;
-
 /* A source as this process knows it. */
 typedef struct intake_source {
     struct intake_source *next;
-    int64_t id;
     char name[TM_MAX_NAME + 1];
     tm_intake_columns *columns; /* newest; under the lock */
     /* The writer's: */
-    uint32_t version_saved, version_group; /* of columns, in the file and with this group */
-    bool is_keyed, is_touched;
-    char *keys_dir;
-    tm_key_set *keys; /* NULL: not loaded */
-    merging merging;
+    tm_source_writer *writer;
+    bool is_touched;
 } intake_source;
 
 typedef struct ticket {
@@ -91,179 +77,21 @@ static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
-/* ---- Keys ---- */
-
-static void merge_main(void *arg) {
-    merging *m = arg;
-    m->status = tm__key_merge_run(&m->merge, &m->run, NULL);
-    atomic_store(&m->is_done, true);
-}
-
-static void merge_end(merging *m) {
-    tm__thread_join(m->thread);
-    m->thread = NULL;
-}
-
-static void drop_keys(intake_source *source) {
-    if (source->merging.thread != NULL) {
-        merge_end(&source->merging);
-        tm__key_run_close(source->merging.run);
-        source->merging.run = NULL;
-    }
-    tm__key_set_free(source->keys);
-    source->keys = NULL;
-}
-
-static tm_status load_keys(tm_intake *intake, intake_source *source, tm_err *err) {
-    if (!source->is_keyed || source->keys != NULL) {
-        return TM_OK;
-    }
-    source->keys = tm__key_set_create(source->keys_dir, 0);
-    if (source->keys == NULL) {
-        return no_memory(err);
-    }
-    const tm_status st =
-        tm__intake_db_load_keys(intake->writer, source->id, source->keys_dir, source->keys, err);
-    if (st != TM_OK) {
-        drop_keys(source);
-    }
-    return st;
-}
-
-static tm_status store_run(tm_intake *intake, const intake_source *source, const tm_key_run *run,
-                           const tm_key_merge *merged) {
-    const tm_key_run_info info = tm__key_run_info(run);
-    TM_TRY(tm__db_begin(intake->writer, NULL));
-    const tm_status st =
-        tm__intake_db_add_run_locked(intake->writer, source->id, &info, merged, NULL);
-    if (st != TM_OK) {
-        tm__db_rollback(intake->writer);
-        return st;
-    }
-    return tm__db_commit(intake->writer, NULL);
-}
-
-/* Recent keys to a run. What fails is tried again with the next group; the set is right meanwhile,
- * or dropped. */
-static void keys_to_run(tm_intake *intake, intake_source *source) {
-    tm_key_run *run = NULL;
-    if (tm__key_set_save(source->keys, &run, NULL) != TM_OK) {
-        return;
-    }
-    if (store_run(intake, source, run, NULL) != TM_OK) {
-        tm__key_run_close(run);
-        return;
-    }
-    tm__key_set_forget(source->keys);
-    if (tm__key_set_give(source->keys, run, NULL) != TM_OK) {
-        drop_keys(source);
-    }
-}
-
-static void merge_finish(tm_intake *intake, intake_source *source) {
-    merging *m = &source->merging;
-    merge_end(m);
-    tm_key_run *run = m->run;
-    m->run = NULL;
-    if (m->status != TM_OK) {
-        return;
-    }
-    if (store_run(intake, source, run, &m->merge) != TM_OK) {
-        tm__key_run_close(run);
-    } else if (tm__key_set_replace(source->keys, &m->merge, run, NULL) != TM_OK) {
-        drop_keys(source);
-    }
-}
-
-static void tend_keys(tm_intake *intake, intake_source *source) {
-    merging *m = &source->merging;
-    if (source->keys != NULL && tm__key_set_is_full(source->keys)) {
-        keys_to_run(intake, source);
-    }
-    if (m->thread != NULL && atomic_load(&m->is_done)) {
-        merge_finish(intake, source);
-    }
-    if (source->keys != NULL && m->thread == NULL &&
-        tm__key_set_merge_due(source->keys, &m->merge)) {
-        m->run = NULL;
-        atomic_store(&m->is_done, false);
-        m->thread = tm__thread_create(merge_main, m, "key-merge"); /* NULL: later */
-    }
-}
-
 /* ---- One transaction ---- */
-
-/* Keep the rows whose keys are new. */
-static tm_status drop_duplicates(intake_source *source, tm_rows *rows, uint64_t *out_n,
-                                 tm_err *err) {
-    uint64_t n = 0;
-    size_t start = TM_BATCH_HEAD, to = TM_BATCH_HEAD;
-    bool has_failed = false;
-    for (uint64_t i = 0; i < rows->n_rows; i++) {
-        const size_t len = rows->ends[i] - start;
-        if (tm__key_set_add(source->keys, rows->keys[i], &has_failed)) {
-            if (to != start) {
-                memmove(rows->batch.data + to, rows->batch.data + start, len);
-            }
-            rows->keys[n++] = rows->keys[i];
-            to += len;
-        }
-        start += len;
-    }
-    if (has_failed) {
-        return no_memory(err);
-    }
-    *out_n = rows->n_rows - n;
-    rows->n_rows = n;
-    rows->batch.len = to;
-    return TM_OK;
-}
-
-static tm_status rows_write_locked(tm_intake *intake, ticket *t, tm_err *err) {
-    tm_rows *rows = &t->rows;
-    intake_source *source = t->source;
-    if (rows->columns->version > source->version_group) {
-        TM_TRY(tm__intake_db_add_columns_locked(intake->writer, source->id, rows->columns, err));
-        source->version_group = rows->columns->version;
-    }
-    if (source->is_keyed) {
-        TM_TRY(drop_duplicates(source, rows, &t->result.duplicates, err));
-    }
-    if (rows->n_rows > 0) {
-        tm__batch_seal(&rows->batch, (uint32_t)rows->n_rows);
-        TM_TRY(tm__intake_db_add_batch_locked(
-            intake->writer, source->id, rows->n_rows,
-            (tm_str){(const char *)rows->batch.data, rows->batch.len}, err));
-    }
-    if (rows->n_rows > 0 && source->is_keyed) {
-        TM_TRY(tm__intake_db_add_keys_locked(intake->writer, source->id, rows->keys, rows->n_rows,
-                                             err));
-    }
-    t->result.accepted = rows->n_rows;
-    t->result.quarantined = rows->n_bad;
-    const tm_source_row by = {.n_accepted = rows->n_rows,
-                              .n_duplicates = t->result.duplicates,
-                              .n_quarantined = rows->n_bad,
-                              .n_coerced = rows->n_coerced,
-                              .n_incomplete = rows->n_incomplete,
-                              .last_us = rows->n_rows > 0 ? tm__now_us() : 0};
-    TM_TRY(tm__intake_db_count_locked(intake->writer, source->id, &by, err));
-    return tm__intake_db_add_bad_locked(intake->writer, source->id, t->key != NULL ? t->key : "",
-                                        rows, err);
-}
 
 static tm_status ticket_write_locked(tm_intake *intake, ticket *t, tm_err *err) {
     const tm_str key = {t->key, t->key_len};
     t->source->is_touched = true;
-    const tm_status loaded = load_keys(intake, t->source, err);
+    const int64_t id = tm__source_writer_id(t->source->writer);
+    const tm_status loaded = tm__source_writer_load(t->source->writer, intake->writer, err);
     if (loaded != TM_OK) { /* other sources go on */
         t->result = (tm_push_result){.status = loaded, .err = *err};
         return TM_OK;
     }
     if (t->key != NULL) {
         bool is_found = false;
-        const tm_status st = tm__intake_db_find_push(intake->writer, t->source->id, key, &t->body,
-                                                     &t->result, &is_found, err);
+        const tm_status st =
+            tm__intake_db_find_push(intake->writer, id, key, &t->body, &t->result, &is_found, err);
         if (is_found && st == TM_E_CONFLICT) {
             t->result = (tm_push_result){.status = st, .err = *err}; /* its own fault alone */
             return TM_OK;
@@ -272,10 +100,12 @@ static tm_status ticket_write_locked(tm_intake *intake, ticket *t, tm_err *err) 
             return st;
         }
     }
-    TM_TRY(rows_write_locked(intake, t, err));
-    return t->key == NULL ? TM_OK
-                          : tm__intake_db_add_push_locked(intake->writer, t->source->id, key,
-                                                          &t->body, &t->result, err);
+    TM_TRY(tm__source_writer_unique(t->source->writer, &t->rows, &t->result.duplicates, err));
+    const tm_source_put put = {.rows = &t->rows, .origin = t->key != NULL ? t->key : ""};
+    TM_TRY(tm__source_writer_put_locked(t->source->writer, intake->writer, &put, &t->result, err));
+    return t->key == NULL
+               ? TM_OK
+               : tm__intake_db_add_push_locked(intake->writer, id, key, &t->body, &t->result, err);
 }
 
 static tm_status group_write(tm_intake *intake, ticket *tickets, tm_err *err) {
@@ -314,13 +144,7 @@ static bool can_go_on(tm_status status) {
 /* Sources of tickets after their group: columns and keys as the file has them. */
 static void settle_sources(ticket *tickets, tm_status st) {
     for (ticket *t = tickets; t != NULL; t = t->next) {
-        intake_source *source = t->source;
-        if (st == TM_OK) {
-            source->version_saved = source->version_group;
-        } else {
-            source->version_group = source->version_saved;
-            drop_keys(source);
-        }
+        tm__source_writer_settle(t->source->writer, st == TM_OK);
     }
 }
 
@@ -339,7 +163,7 @@ static void tend_sources(tm_intake *intake, intake_source *first) {
     for (intake_source *s = first; s != NULL; s = s->next) {
         if (s->is_touched) {
             s->is_touched = false;
-            tend_keys(intake, s);
+            tm__source_writer_tend(s->writer, intake->writer);
         }
     }
 }
@@ -474,9 +298,8 @@ void tm__intake_close(tm_intake *intake) {
     }
     for (intake_source *s = intake->sources, *next = NULL; s != NULL; s = next) {
         next = s->next;
-        drop_keys(s);
+        tm__source_writer_free(s->writer);
         tm__intake_columns_unref(s->columns);
-        tm__mem_free(s->keys_dir);
         tm__mem_free(s);
     }
     close_files(intake);
@@ -504,24 +327,24 @@ static tm_status load_source_locked(tm_intake *intake, const char *name, intake_
     intake_source *s = NULL;
     TM_TRY(tm__intake_db_source(intake->reader, name, &row, err));
     tm_status st = TM_OK;
-    if (row.kind != TM_INTAKE_PUSH) {
+    if (!tm__str_is(tm__str(row.feed), "push")) {
         st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' takes no pushes", name);
-        tm_err_hint(err, "It was read from files; 'tidemill data add NAME --push' makes one that "
-                         "takes them.");
+        tm_err_hint(err, "It is read from elsewhere; 'tidemill data add NAME --push' makes one "
+                         "that takes them.");
         goto out;
     }
     s = tm__mem_zalloc(1, sizeof(*s));
-    if (s == NULL || (s->keys_dir = tm__intake_dir(intake->home, "keys", name)) == NULL) {
+    if (s == NULL) {
         st = no_memory(err);
         goto out;
     }
     st = tm__intake_db_columns(intake->reader, &row, &s->columns, err);
+    if (st == TM_OK) {
+        st = tm__source_writer_create(intake->home, &row, s->columns, &s->writer, err);
+    }
     if (st != TM_OK) {
         goto out;
     }
-    s->id = row.id;
-    s->is_keyed = s->columns->n_keys > 0;
-    s->version_saved = s->version_group = s->columns->version;
     (void)tm__str_copy(s->name, sizeof(s->name), tm__str(name));
     tm__mutex_lock(intake->mutex);
     s->next = intake->sources;
@@ -532,7 +355,7 @@ static tm_status load_source_locked(tm_intake *intake, const char *name, intake_
 out:
     tm__source_row_done(&row);
     if (s != NULL) {
-        tm__mem_free(s->keys_dir);
+        tm__intake_columns_unref(s->columns);
         tm__mem_free(s);
     }
     return st;

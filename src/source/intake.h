@@ -31,7 +31,8 @@ void tm__intake_close(tm_intake *intake);
 typedef enum tm_push_form {
     TM_PUSH_JSON,  /* an array of objects, or {"rows": [...]} */
     TM_PUSH_LINES, /* an object a line */
-    TM_PUSH_CSV    /* a line of names, then a row a line */
+    TM_PUSH_CSV,   /* a line of names, then a row a line */
+    TM_PUSH_TABLE  /* rows that have types already */
 } tm_push_form;
 
 typedef struct tm_push_result {
@@ -46,6 +47,8 @@ typedef struct tm_push {
     tm_push_form form;
     char *data; /* [len] and a NUL; only read */
     size_t len;
+    const tm_table *table; /* TABLE: in place of data */
+    uint64_t first_row;    /* rows of its origin before it: bad rows are counted on from there */
     tm_str
         key; /* Idempotency-Key; ptr NULL: none. The same one with other bytes is TM_E_CONFLICT */
     uint64_t n_rows_max; /* TM_E_LIMIT past it; 0: TM_MAX_REQUEST_ROWS */
@@ -66,27 +69,22 @@ TM_NODISCARD tm_status tm__intake_push_wait(tm_intake *intake, const tm_push *pu
 
 /* ---- Sources ---- */
 
-typedef enum tm_intake_kind { /* numbers are stored in files */
-                              TM_INTAKE_PUSH = 1,
-                              TM_INTAKE_FILES = 2,
-                              TM_INTAKE_SQL = 3
-} tm_intake_kind;
-
 typedef struct tm_intake_add {
     const char *name;
-    tm_intake_kind kind;
-    const char *from; /* the glob or the query; NULL for pushes */
+    const char *feed;   /* "push", or a feed of source/feed.h */
+    const json_t *spec; /* what the feed is told; NULL: nothing */
     const char *const *keys;
     uint32_t n_keys;
-    tm_table
-        *rows; /* FILES, SQL: what was read; PUSH: NULL, or a table with the columns to expect */
+    tm_table *like; /* NULL, or a table with the columns to expect */
 } tm_intake_add;
-/** Add a source, with its rows, in one commit. TM_E_CONFLICT when the name is taken. */
-TM_NODISCARD tm_status tm__intake_add(tm_ctx *ctx, const tm_home *home, const tm_intake_add *add,
-                                      tm_err *err);
-/** {"source", "kind", "from", "key", "rows", "duplicates", "quarantined", "pending", "segments",
- * "lag_seconds", "last_row_at", "last_error", "columns", "changes", ...}. TM_E_NOT_FOUND. New
- * reference. */
+/** Add a source without rows. TM_E_CONFLICT when the name is taken. */
+TM_NODISCARD tm_status tm__intake_add(const tm_home *home, const tm_intake_add *add, tm_err *err);
+/** Remove a source with all of its rows; its files are collected later. No push may come any more.
+ */
+TM_NODISCARD tm_status tm__intake_remove(const tm_home *home, const char *name, tm_err *err);
+/** {"source", "kind", "status", "from", "spec", "key", "rows", "duplicates", "quarantined",
+ * "pending", "segments", "lag_seconds", "last_row_at", "last_error", "pulled_at", "next_at",
+ * "failures", "error", "columns", "changes", ...}. TM_E_NOT_FOUND. New reference. */
 TM_NODISCARD tm_status tm__intake_show(const tm_home *home, const char *name, json_t **out,
                                        tm_err *err);
 /** An array of the same without columns and changes, by name. */

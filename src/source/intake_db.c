@@ -53,6 +53,36 @@ static const tm_migration migrations[] = {
      " detail TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;"
      "CREATE INDEX quarantine_of_source ON quarantine(source, seq);",
      NULL},
+    {2,
+     "ALTER TABLE sources ADD COLUMN feed TEXT NOT NULL DEFAULT 'push';"
+     "ALTER TABLE sources ADD COLUMN spec TEXT NOT NULL DEFAULT '{}';"
+     "ALTER TABLE sources ADD COLUMN state TEXT NOT NULL DEFAULT 'null';"
+     "ALTER TABLE sources ADD COLUMN status TEXT NOT NULL DEFAULT 'ready';"
+     "ALTER TABLE sources ADD COLUMN error TEXT NOT NULL DEFAULT 'null';"
+     "ALTER TABLE sources ADD COLUMN tried_us INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN pulled_us INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN next_us INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE sources SET feed = CASE kind WHEN 2 THEN 'files' ELSE 'sql' END,"
+     " spec = json_object(CASE kind WHEN 2 THEN 'files' ELSE 'sql' END, origin),"
+     " state = '{\"done\":true}' WHERE kind > 1;"
+     "ALTER TABLE sources DROP COLUMN kind;"
+     "ALTER TABLE sources DROP COLUMN origin;"
+     "ALTER TABLE segments ADD COLUMN n_bytes INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE segments ADD COLUMN parts BLOB;"
+     "CREATE TABLE anomalies(source INTEGER NOT NULL REFERENCES sources, kind TEXT NOT NULL,"
+     " col TEXT NOT NULL, n INTEGER NOT NULL, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,"
+     " detail TEXT NOT NULL, PRIMARY KEY(source, kind, col)) STRICT;"
+     "CREATE TABLE profiles(source INTEGER NOT NULL REFERENCES sources, segment BLOB NOT NULL,"
+     " profile BLOB NOT NULL, PRIMARY KEY(source, segment)) STRICT;"
+     "CREATE TABLE sinks(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, spec TEXT NOT NULL,"
+     " state TEXT NOT NULL DEFAULT 'null', plan TEXT NOT NULL DEFAULT 'null',"
+     " status TEXT NOT NULL DEFAULT 'ready', error TEXT NOT NULL DEFAULT 'null',"
+     " created_us INTEGER NOT NULL, tried_us INTEGER NOT NULL DEFAULT 0,"
+     " done_us INTEGER NOT NULL DEFAULT 0, next_us INTEGER NOT NULL DEFAULT 0,"
+     " failures INTEGER NOT NULL DEFAULT 0, n_rows INTEGER NOT NULL DEFAULT 0,"
+     " n_batches INTEGER NOT NULL DEFAULT 0) STRICT;",
+     NULL},
     {0, NULL, NULL},
 };
 
@@ -103,33 +133,44 @@ static tm_status run(tm_stmt *stmt, tm_err *err) {
 /* ---- Sources ---- */
 
 void tm__source_row_done(tm_source_row *row) {
-    tm__mem_free(row->from);
+    json_decref(row->spec);
+    json_decref(row->state);
+    json_decref(row->error);
     json_decref(row->keys);
     *row = (tm_source_row){0};
 }
 
 static tm_status parse(const char *text, json_t **out, tm_err *err) {
-    return tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, out, err);
+    return text == NULL ? no_memory(err)
+                        : tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, out, err);
 }
 
+#define SOURCE_COLUMNS                                                                             \
+    "id, name, feed, spec, state, status, error, tried_us, pulled_us, next_us, failures, keys,"    \
+    " created_us, last_us, accepted, duplicates, quarantined, coerced, incomplete"
+
 static tm_status source_read(tm_stmt *stmt, tm_source_row *out, tm_err *err) {
-    const char *from = tm__stmt_text(stmt, 3);
-    const char *keys = tm__stmt_text(stmt, 4);
     tm_source_row row = {
         .id = tm__stmt_i64(stmt, 0),
-        .kind = (tm_intake_kind)tm__stmt_i64(stmt, 2),
-        .created_us = tm__stmt_i64(stmt, 5),
-        .last_us = tm__stmt_i64(stmt, 6),
-        .n_accepted = (uint64_t)tm__stmt_i64(stmt, 7),
-        .n_duplicates = (uint64_t)tm__stmt_i64(stmt, 8),
-        .n_quarantined = (uint64_t)tm__stmt_i64(stmt, 9),
-        .n_coerced = (uint64_t)tm__stmt_i64(stmt, 10),
-        .n_incomplete = (uint64_t)tm__stmt_i64(stmt, 11),
+        .tried_us = tm__stmt_i64(stmt, 7),
+        .pulled_us = tm__stmt_i64(stmt, 8),
+        .next_us = tm__stmt_i64(stmt, 9),
+        .n_failures = (uint32_t)tm__stmt_i64(stmt, 10),
+        .created_us = tm__stmt_i64(stmt, 12),
+        .last_us = tm__stmt_i64(stmt, 13),
+        .n_accepted = (uint64_t)tm__stmt_i64(stmt, 14),
+        .n_duplicates = (uint64_t)tm__stmt_i64(stmt, 15),
+        .n_quarantined = (uint64_t)tm__stmt_i64(stmt, 16),
+        .n_coerced = (uint64_t)tm__stmt_i64(stmt, 17),
+        .n_incomplete = (uint64_t)tm__stmt_i64(stmt, 18),
     };
     (void)tm__str_copy(row.name, sizeof(row.name), tm__str(tm__stmt_text(stmt, 1)));
-    row.from = from == NULL ? NULL : tm__mem_strdup(from);
-    tm_status st = (from != NULL && row.from == NULL) || keys == NULL ? no_memory(err)
-                                                                      : parse(keys, &row.keys, err);
+    (void)tm__str_copy(row.feed, sizeof(row.feed), tm__str(tm__stmt_text(stmt, 2)));
+    (void)tm__str_copy(row.status, sizeof(row.status), tm__str(tm__stmt_text(stmt, 5)));
+    tm_status st = parse(tm__stmt_text(stmt, 3), &row.spec, err);
+    st = st == TM_OK ? parse(tm__stmt_text(stmt, 4), &row.state, err) : st;
+    st = st == TM_OK ? parse(tm__stmt_text(stmt, 6), &row.error, err) : st;
+    st = st == TM_OK ? parse(tm__stmt_text(stmt, 11), &row.keys, err) : st;
     if (st != TM_OK) {
         tm__source_row_done(&row);
         return st;
@@ -169,11 +210,7 @@ static void hint_source(tm_db *db, const char *name, tm_err *err) {
 tm_status tm__intake_db_source(tm_db *db, const char *name, tm_source_row *out, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT id, name, kind, origin, keys, created_us, last_us, accepted,"
-                         " duplicates, quarantined, coerced, incomplete FROM sources"
-                         " WHERE name = ?",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(db, "SELECT " SOURCE_COLUMNS " FROM sources WHERE name = ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, name);
     tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK && has_row) {
@@ -228,26 +265,33 @@ tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source, tm_intak
 tm_status tm__intake_db_add_source_locked(tm_db *db, const tm_intake_add *add, int64_t *out_id,
                                           tm_err *err) {
     tm_stmt *stmt = NULL;
-    tm_buf keys;
-    json_t *list = json_array();
+    tm_buf keys, spec;
+    json_t *list = json_array(), *none = json_object();
     for (uint32_t i = 0; i < add->n_keys; i++) {
         json_array_append_new(list, json_string(add->keys[i]));
     }
     tm__buf_init(&keys, 1u << 20);
-    tm_status st = tm__json_write(&keys, list, 0) ? TM_OK : no_memory(err);
+    tm__buf_init(&spec, 1u << 20);
+    tm_status st = tm__json_write(&keys, list, 0) &&
+                           tm__json_write(&spec, add->spec != NULL ? add->spec : none, 0)
+                       ? TM_OK
+                       : no_memory(err);
     json_decref(list);
+    json_decref(none);
     if (st == TM_OK) {
         st = tm__stmt_init(db,
-                           "INSERT INTO sources(name, kind, origin, keys, created_us)"
-                           " VALUES(?,?,?,?,?) ON CONFLICT(name) DO NOTHING",
+                           "INSERT INTO sources(name, feed, spec, status, keys, created_us)"
+                           " VALUES(?,?,?,?,?,?) ON CONFLICT(name) DO NOTHING",
                            &stmt, err);
     }
     if (st == TM_OK) {
+        const bool is_push = strcmp(add->feed, "push") == 0;
         tm__stmt_bind_text(stmt, 1, add->name);
-        tm__stmt_bind_i64(stmt, 2, add->kind);
-        tm__stmt_bind_text(stmt, 3, add->from);
-        tm__stmt_bind_text(stmt, 4, (const char *)keys.data);
-        tm__stmt_bind_i64(stmt, 5, tm__now_us());
+        tm__stmt_bind_text(stmt, 2, add->feed);
+        tm__stmt_bind_text(stmt, 3, (const char *)spec.data);
+        tm__stmt_bind_text(stmt, 4, is_push ? "ready" : "adding");
+        tm__stmt_bind_text(stmt, 5, (const char *)keys.data);
+        tm__stmt_bind_i64(stmt, 6, tm__now_us());
         st = run(stmt, err);
     }
     if (st == TM_OK && tm__db_changes(db) == 0) {
@@ -259,6 +303,63 @@ tm_status tm__intake_db_add_source_locked(tm_db *db, const tm_intake_add *add, i
         *out_id = tm__db_last_id(db);
     }
     tm__buf_done(&keys);
+    tm__buf_done(&spec);
+    return st;
+}
+
+static bool json_text(const json_t *json, tm_buf *out) {
+    tm__buf_init(out, 64u << 20);
+    return tm__json_write(out, json, 0);
+}
+
+tm_status tm__intake_db_set_state_locked(tm_db *db, int64_t source, const json_t *before,
+                                         const json_t *after, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    tm_buf old_text, new_text;
+    const bool has_old = json_text(before, &old_text);
+    const bool has_new = json_text(after, &new_text);
+    tm_status st = has_old && has_new ? TM_OK : no_memory(err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db, "UPDATE sources SET state = ? WHERE id = ? AND state = ?", &stmt,
+                           err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, (const char *)new_text.data);
+        tm__stmt_bind_i64(stmt, 2, source);
+        tm__stmt_bind_text(stmt, 3, (const char *)old_text.data);
+        st = run(stmt, err);
+    }
+    if (st == TM_OK && tm__db_changes(db) == 0) {
+        st = TM_FAIL(err, TM_E_CONFLICT, "another process reads this source");
+        tm_err_hint(err, "Nothing is lost; let the other one go on.");
+    }
+    tm__buf_done(&old_text);
+    tm__buf_done(&new_text);
+    return st;
+}
+
+tm_status tm__intake_db_set_outcome_locked(tm_db *db, int64_t source,
+                                           const tm_intake_outcome *outcome, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    tm_buf error;
+    tm_status st = json_text(outcome->error, &error) ? TM_OK : no_memory(err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db,
+                           "UPDATE sources SET status = ?, error = ?, tried_us = ?, pulled_us = ?,"
+                           " next_us = ?, failures = ? WHERE id = ?",
+                           &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, outcome->status);
+        tm__stmt_bind_text(stmt, 2, (const char *)error.data);
+        tm__stmt_bind_i64(stmt, 3, outcome->tried_us);
+        tm__stmt_bind_i64(stmt, 4, outcome->pulled_us);
+        tm__stmt_bind_i64(stmt, 5, outcome->next_us);
+        tm__stmt_bind_i64(stmt, 6, outcome->n_failures);
+        tm__stmt_bind_i64(stmt, 7, source);
+        st = run(stmt, err);
+    }
+    tm__buf_done(&error);
     return st;
 }
 
@@ -343,16 +444,43 @@ tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *or
     return TM_OK;
 }
 
+/* Parts as they are stored: 8 bytes of time and 8 of a count each, little-endian. */
+static bool parts_write(const tm_segment *segment, int64_t now_us, tm_buf *out) {
+    tm__buf_init(out, 64u << 20);
+    if (segment->parts == NULL) {
+        tm__buf_i64(out, now_us);
+        tm__buf_i64(out, (int64_t)segment->n_rows);
+    }
+    for (uint32_t i = 0; segment->parts != NULL && i < segment->n_parts; i++) {
+        tm__buf_i64(out, segment->parts[i].at_us);
+        tm__buf_i64(out, (int64_t)segment->parts[i].n_rows);
+    }
+    return !out->failed;
+}
+
 tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source, const tm_segment *segment,
                                            tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(
-        db, "INSERT INTO segments(source, hash, n_rows, created_us) VALUES(?,?,?,?)", &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, source);
-    tm__stmt_bind_blob(stmt, 2, segment->hash.bytes, TM_HASH_BYTES);
-    tm__stmt_bind_i64(stmt, 3, (int64_t)segment->n_rows);
-    tm__stmt_bind_i64(stmt, 4, tm__now_us());
-    return run(stmt, err);
+    tm_buf parts;
+    const int64_t now_us = tm__now_us();
+    tm_status st = parts_write(segment, now_us, &parts) ? TM_OK : no_memory(err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db,
+                           "INSERT INTO segments(source, hash, n_rows, created_us, n_bytes, parts)"
+                           " VALUES(?,?,?,?,?,?)",
+                           &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_i64(stmt, 1, source);
+        tm__stmt_bind_blob(stmt, 2, segment->hash.bytes, TM_HASH_BYTES);
+        tm__stmt_bind_i64(stmt, 3, (int64_t)segment->n_rows);
+        tm__stmt_bind_i64(stmt, 4, now_us);
+        tm__stmt_bind_i64(stmt, 5, (int64_t)segment->n_bytes);
+        tm__stmt_bind_blob(stmt, 6, parts.data, parts.len);
+        st = run(stmt, err);
+    }
+    tm__buf_done(&parts);
+    return st;
 }
 
 tm_status tm__intake_db_count_locked(tm_db *db, int64_t source, const tm_source_row *by,

@@ -6,13 +6,17 @@
  *     intake_push.c    a body to encoded rows, their keys, and rows for the quarantine
  *     intake_batch.c   encoded rows, to and from bytes
  *     intake_db.c      intake.db: one function a statement or a transaction
+ *     intake_writer.c  how rows go into one source: keys, columns, one transaction
  *     intake.c         pushes, group commit, the writer's thread
+ *     intake_pull.c    blocks of a feed, each in a transaction with where to go on
  *     intake_table.c   rows read back, segments
+ *     intake_source.c  sources added, removed, listed
  */
 #ifndef TM_SOURCE_INTAKE_PRIV_H
 #define TM_SOURCE_INTAKE_PRIV_H
 
 #include "base/buf.h"
+#include "source/feed.h"
 #include "source/intake.h"
 #include "source/key_set.h"
 #include "store/db.h"
@@ -51,8 +55,9 @@ TM_NODISCARD tm_status tm__intake_columns_from_json(const json_t *json, const ch
 typedef struct tm_evidence {
     char *name;
     uint32_t col; /* UINT32_MAX: the columns lack it */
-    uint64_t n_missing, n_bools, n_ints, n_floats, n_texts;
-    uint32_t kinds; /* of texts: what a CSV cell can be */
+    uint64_t n_missing, n_bools, n_ints, n_floats, n_texts, n_times;
+    uint32_t kinds;   /* of texts and times: what a CSV cell can be */
+    tm_type declared; /* by a table that has types; else NONE */
 } tm_evidence;
 void tm__evidence_add(tm_evidence *evidence, const tm_cell *cell);
 /**
@@ -126,8 +131,13 @@ bool tm__row_key_bytes(const tm_cell *cells, const tm_intake_columns *columns, t
 typedef struct tm_source_row {
     int64_t id;
     char name[129];
-    tm_intake_kind kind;
-    char *from; /* may be NULL */
+    char feed[16]; /* "push", or what brings its rows */
+    json_t *spec;  /* what was declared */
+    json_t *state; /* where its feed goes on; JSON null: at the beginning */
+    char status[16];
+    json_t *error;                        /* of the last try; JSON null: none */
+    int64_t tried_us, pulled_us, next_us; /* 0: never, not planned */
+    uint32_t n_failures;                  /* one after the other */
     json_t *keys;
     int64_t created_us, last_us; /* last_us 0: no row yet */
     uint64_t n_accepted, n_duplicates, n_quarantined, n_coerced, n_incomplete;
@@ -136,6 +146,9 @@ void tm__source_row_done(tm_source_row *row);
 
 TM_NODISCARD tm_status tm__intake_db_open(const tm_home *home, bool can_write, tm_db **out,
                                           tm_err *err);
+/** Same; TM_E_NOT_FOUND without the file. */
+TM_NODISCARD tm_status tm__intake_db_open_there(const tm_home *home, bool can_write, tm_db **out,
+                                                tm_err *err);
 /** TM_E_NOT_FOUND with the nearest name. */
 TM_NODISCARD tm_status tm__intake_db_source(tm_db *db, const char *name, tm_source_row *out,
                                             tm_err *err);
@@ -156,9 +169,16 @@ TM_NODISCARD tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source,
                                                      tm_err *err);
 TM_NODISCARD tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *origin,
                                                     const tm_rows *rows, tm_err *err);
+/* When rows of a segment were accepted, in their order. */
+typedef struct tm_segment_part {
+    int64_t at_us;
+    uint64_t n_rows;
+} tm_segment_part;
 typedef struct tm_segment {
     tm_hash hash;
-    uint64_t n_rows;
+    uint64_t n_rows, n_bytes;
+    const tm_segment_part *parts; /* [n_parts]; NULL: all now */
+    uint32_t n_parts;
 } tm_segment;
 TM_NODISCARD tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source,
                                                         const tm_segment *segment, tm_err *err);
@@ -182,6 +202,81 @@ TM_NODISCARD tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source,
 /** Fill a set with what the file says. */
 TM_NODISCARD tm_status tm__intake_db_load_keys(tm_db *db, int64_t source, const char *dir,
                                                tm_key_set *set, tm_err *err);
+
+/** Put the state behind a block in place of the one before it; TM_E_CONFLICT when another pull was
+ * there first. */
+TM_NODISCARD tm_status tm__intake_db_set_state_locked(tm_db *db, int64_t source,
+                                                      const json_t *before, const json_t *after,
+                                                      tm_err *err);
+
+/* What became of a try to read a source. */
+typedef struct tm_intake_outcome {
+    const char *status;
+    const json_t *error;
+    int64_t tried_us, pulled_us, next_us;
+    uint32_t n_failures;
+} tm_intake_outcome;
+TM_NODISCARD tm_status tm__intake_db_set_outcome_locked(tm_db *db, int64_t source,
+                                                        const tm_intake_outcome *outcome,
+                                                        tm_err *err);
+
+/* ---- How rows go into one source ---- */
+
+typedef struct tm_source_writer tm_source_writer;
+TM_NODISCARD tm_status tm__source_writer_create(const tm_home *home, const tm_source_row *source,
+                                                const tm_intake_columns *columns,
+                                                tm_source_writer **out, tm_err *err);
+int64_t tm__source_writer_id(const tm_source_writer *writer);
+/** Have the keys at hand; needed before the next call. */
+TM_NODISCARD tm_status tm__source_writer_load(tm_source_writer *writer, tm_db *db, tm_err *err);
+/** Keep the rows whose keys are new. */
+TM_NODISCARD tm_status tm__source_writer_unique(tm_source_writer *writer, tm_rows *rows,
+                                                uint64_t *out_duplicates, tm_err *err);
+typedef struct tm_source_put {
+    tm_rows *rows;
+    const char *origin;        /* of bad rows */
+    const tm_segment *segment; /* where the good rows are; NULL: they become a batch */
+} tm_source_put;
+/** result has the duplicates already. */
+TM_NODISCARD tm_status tm__source_writer_put_locked(tm_source_writer *writer, tm_db *db,
+                                                    const tm_source_put *put,
+                                                    tm_push_result *result, tm_err *err);
+/** After the end of each transaction with a put. */
+void tm__source_writer_settle(tm_source_writer *writer, bool is_committed);
+/** Between transactions: recent keys to a run, runs to larger ones. */
+void tm__source_writer_tend(tm_source_writer *writer, tm_db *db);
+void tm__source_writer_free(tm_source_writer *writer);
+
+/* A source in a connection of its own. */
+typedef struct tm_intake_place {
+    const tm_home *home;
+    tm_db *db;
+    tm_source_row source;
+    tm_intake_columns *columns;
+    char *segments_dir;
+} tm_intake_place;
+/** Opens a transaction that reads, which tm__intake_place_done() ends: all is of one moment. */
+TM_NODISCARD tm_status tm__intake_place_open(const tm_home *home, const char *name,
+                                             tm_intake_place *out, tm_err *err);
+void tm__intake_place_done(tm_intake_place *place);
+
+/** Set n_bytes from the segment's file. */
+TM_NODISCARD tm_status tm__segment_size(const char *dir, tm_segment *segment, tm_err *err);
+/** Rows as a table of their columns. */
+TM_NODISCARD tm_status tm__rows_table(const tm_rows *rows, tm_table **out, tm_err *err);
+
+/* ---- Blocks of a feed ---- */
+
+/* A source that is read: one at a time. */
+typedef struct tm_intake_pull tm_intake_pull;
+TM_NODISCARD tm_status tm__intake_pull_open(tm_ctx *ctx, const tm_home *home, const char *name,
+                                            tm_intake_pull **out, tm_err *err);
+const tm_source_row *tm__intake_pull_source(const tm_intake_pull *pull); /* as it was opened */
+const tm_schema *tm__intake_pull_schema(const tm_intake_pull *pull);
+/** Durable on return. */
+TM_NODISCARD tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
+                                            tm_push_result *out, tm_err *err);
+void tm__intake_pull_close(tm_intake_pull *pull);
 
 /** Folder of a source's segments or keys; the caller frees it. NULL when out of memory. */
 char *tm__intake_dir(const tm_home *home, const char *what, const char *source);

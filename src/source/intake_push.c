@@ -60,9 +60,10 @@ typedef struct reader {
     char column[65], detail[160];
     /* CSV: */
     tm_buf header;
-    uint32_t *fields; /* [n_fields] column, or n columns + a stranger's number */
+    uint32_t *fields; /* [n_fields] column; of a table too */
     tm_str *names;    /* [n_fields] */
     uint32_t n_fields;
+    uint64_t next_in_table;
 } reader;
 
 static tm_status no_memory(tm_err *err) {
@@ -389,6 +390,62 @@ static tm_status open_csv(reader *r, tm_err *err) {
     return st;
 }
 
+/* ---- A table ---- */
+
+static tm_status open_table(reader *r, tm_err *err) {
+    const uint32_t n = tm__table_cols(r->push->table);
+    r->fields = tm__mem_alloc((size_t)n + 1, sizeof(*r->fields));
+    if (r->fields == NULL) {
+        return no_memory(err);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const char *name = tm__table_column(r->push->table, i)->name;
+        r->fields[i] = tm__intake_columns_find(r->columns, tm__str(name));
+    }
+    r->n_fields = n;
+    return TM_OK;
+}
+
+static void next_of_table(reader *r) {
+    const tm_table *table = r->push->table;
+    const uint64_t row = r->next_in_table++;
+    for (uint32_t i = 0; i < r->n_fields; i++) {
+        const tm_column *column = tm__table_column(table, i);
+        const tm_cell cell = tm__column_cell(column, row);
+        const uint32_t col = r->fields[i];
+        if (cell.type == TM_TYPE_TEXT && cell.text.len > TM_MAX_TEXT_BYTES) {
+            bad_row(r, TM_ROW_TOO_LARGE, tm__str(column->name), "the text is longer than %u bytes",
+                    TM_MAX_TEXT_BYTES);
+        }
+        if (col == UINT32_MAX) {
+            add_stranger(r, tm__str(column->name), &cell);
+        } else {
+            r->seen[col] = r->row;
+            r->cells[col] = cell;
+            r->n_values++;
+        }
+    }
+}
+
+/* A row of a table has no bytes: its values as a line of JSON stand for them. */
+static bool write_table_row(reader *r) {
+    tm__buf_reset(&r->line);
+    bool ok = tm__buf_text(&r->line, "{");
+    const uint64_t row = r->next_in_table - 1;
+    for (uint32_t i = 0; i < r->n_fields; i++) {
+        const tm_column *column = tm__table_column(r->push->table, i);
+        const tm_cell cell = tm__column_cell(column, row);
+        const tm_cell name = {.type = TM_TYPE_TEXT, .text = tm__str(column->name)};
+        ok = ok && (i == 0 || tm__buf_text(&r->line, ",")) &&
+             tm__cell_write_json(&name, &r->line) && tm__buf_text(&r->line, ":") &&
+             tm__cell_write_json(&cell, &r->line);
+    }
+    ok = ok && tm__buf_text(&r->line, "}");
+    r->raw = (char *)r->line.data;
+    r->raw_len = r->line.len;
+    return ok;
+}
+
 /* ---- The reader ---- */
 
 /* First element of the array of rows, or NULL with *out_empty. */
@@ -432,18 +489,22 @@ static void reader_done(reader *r) {
 
 static tm_status reader_open(reader *r, const tm_push *push, tm_intake_columns *columns,
                              tm_err *err) {
-    const bool has_mark = push->len >= 3 && memcmp(push->data, "\xEF\xBB\xBF", 3) == 0;
+    const bool is_table = push->form == TM_PUSH_TABLE;
+    const bool has_mark = !is_table && push->len >= 3 && memcmp(push->data, "\xEF\xBB\xBF", 3) == 0;
     const uint32_t n = columns->schema.n_cols;
     *r = (reader){.push = push, .columns = columns};
     tm__buf_init(&r->line, LINE_BYTES_MAX);
     tm__buf_init(&r->header, LINE_BYTES_MAX);
-    r->p = push->data + (has_mark ? 3 : 0);
-    r->end = push->data + push->len;
+    r->p = is_table ? NULL : push->data + (has_mark ? 3 : 0);
+    r->end = is_table ? NULL : push->data + push->len;
     r->cells = tm__mem_alloc((size_t)n + 1, sizeof(*r->cells));
     r->seen = tm__mem_zalloc((size_t)n + 1, sizeof(*r->seen));
     if (r->cells == NULL || r->seen == NULL || !tm__buf_text(&r->line, "") ||
         tm__buf_reserve(&r->line, 64) == NULL || tm__buf_reserve(&r->header, 64) == NULL) {
         return no_memory(err);
+    }
+    if (is_table) {
+        return open_table(r, err);
     }
     if (push->form == TM_PUSH_LINES) {
         r->p = skip_lines(r->p, r->end);
@@ -457,7 +518,10 @@ static tm_status reader_open(reader *r, const tm_push *push, tm_intake_columns *
 
 /* The next row in cells, those of columns that it lacks missing; false at the end. */
 static bool reader_next(reader *r) {
-    if (r->p == NULL || r->has_failed) {
+    const bool is_table = r->push->form == TM_PUSH_TABLE;
+    const bool is_done =
+        is_table ? r->next_in_table == tm__table_rows(r->push->table) : r->p == NULL;
+    if (is_done || r->has_failed) {
         return false;
     }
     r->row++;
@@ -471,6 +535,9 @@ static bool reader_next(reader *r) {
         break;
     case TM_PUSH_JSON:
         next_element(r);
+        break;
+    case TM_PUSH_TABLE:
+        next_of_table(r);
         break;
     default:
         next_record(r);
@@ -536,6 +603,22 @@ static tm_status collect(reader *r, evidence_list *list, tm_err *err) {
     return r->has_failed ? no_memory(err) : TM_OK;
 }
 
+/* A table knows types of columns that have no value in it. */
+static tm_status declare_types(const tm_table *table, evidence_list *list, uint32_t n_cols,
+                               const tm_intake_columns *columns, tm_err *err) {
+    for (uint32_t i = 0; i < tm__table_cols(table); i++) {
+        const tm_column *column = tm__table_column(table, i);
+        const tm_str name = tm__str(column->name);
+        const uint32_t at = tm__intake_columns_find(columns, name);
+        tm_evidence *e = at != UINT32_MAX ? &list->items[at] : evidence_of(list, n_cols, name);
+        if (e == NULL) {
+            return no_memory(err);
+        }
+        e->declared = column->type;
+    }
+    return TM_OK;
+}
+
 static tm_status columns_for(const tm_push *push, tm_intake_columns *columns,
                              tm_intake_columns **out, tm_err *err) {
     const uint32_t n_cols = columns->schema.n_cols;
@@ -552,6 +635,9 @@ static tm_status columns_for(const tm_push *push, tm_intake_columns *columns,
     }
     if (st == TM_OK) {
         st = collect(&r, &list, err);
+    }
+    if (st == TM_OK && push->form == TM_PUSH_TABLE) {
+        st = declare_types(push->table, &list, n_cols, columns, err);
     }
     if (st == TM_OK) {
         st = tm__intake_columns_fit(columns, list.items, list.n, push->form == TM_PUSH_CSV, out,
@@ -679,7 +765,10 @@ static bool encode_row(encoder *e) {
 
 static bool keep_bad(encoder *e) {
     tm_rows *rows = e->rows;
-    const reader *r = e->r;
+    reader *r = e->r;
+    if (r->push->form == TM_PUSH_TABLE && !write_table_row(r)) {
+        return false;
+    }
     if ((rows->n_bad & (rows->n_bad - 1)) == 0) { /* grows at powers of two */
         const uint64_t capacity = rows->n_bad == 0 ? 1 : rows->n_bad * 2;
         tm_bad_row *bad = tm__mem_realloc(rows->bad, capacity, sizeof(*bad));
@@ -689,8 +778,10 @@ static bool keep_bad(encoder *e) {
         rows->bad = bad;
     }
     tm_bad_row *bad = &rows->bad[rows->n_bad++];
-    *bad = (tm_bad_row){
-        .row = r->row, .reason = r->reason, .start = rows->bad_bytes.len, .len = r->raw_len};
+    *bad = (tm_bad_row){.row = r->push->first_row + r->row,
+                        .reason = r->reason,
+                        .start = rows->bad_bytes.len,
+                        .len = r->raw_len};
     (void)tm__str_copy(bad->column, sizeof(bad->column), tm__str(r->column));
     (void)tm__str_copy(bad->detail, sizeof(bad->detail), tm__str(r->detail));
     return tm__buf_append(&rows->bad_bytes, r->raw, r->raw_len);
@@ -739,6 +830,11 @@ static tm_status read_pass(const tm_push *push, tm_intake_columns *columns, tm_r
     if (st == TM_OK) {
         st = encode(&e, n_rows_max, err);
     }
+    for (uint32_t i = 0; st == TM_OK && push->form == TM_PUSH_TABLE && i < r.n_fields; i++) {
+        const uint32_t col = r.fields[i];
+        e.is_strange =
+            e.is_strange || col == UINT32_MAX || columns->schema.cols[col].type == TM_TYPE_NONE;
+    }
     *out_strange = e.is_strange;
     tm__mem_free(e.numbers);
     tm__buf_done(&e.key);
@@ -751,7 +847,7 @@ tm_status tm__rows_read(const tm_push *push, tm_intake_columns *columns, tm_rows
     tm_rows rows = {0};
     bool is_strange = false;
     tm_intake_columns *fitted = NULL;
-    TM_ASSERT(push->data[push->len] == '\0');
+    TM_ASSERT(push->form == TM_PUSH_TABLE || push->data[push->len] == '\0');
     tm__buf_init(&rows.batch, BATCH_BYTES_MAX);
     tm__buf_init(&rows.bad_bytes, BATCH_BYTES_MAX);
     rows.columns = tm__intake_columns_ref(columns);

@@ -194,6 +194,11 @@ void tm__evidence_add(tm_evidence *e, const tm_cell *cell) {
     case TM_TYPE_FLOAT:
         e->n_floats++;
         break;
+    case TM_TYPE_DATE:
+    case TM_TYPE_TIME:
+        e->n_times++;
+        e->kinds |= TM_CAN_DATE | (cell->type == TM_TYPE_TIME ? TM_CAN_TIME : 0);
+        break;
     default:
         e->n_texts++;
         e->kinds |= tm__csv_examine(cell->text, &value);
@@ -210,6 +215,9 @@ static tm_type type_of_texts(uint32_t kinds, bool is_text) {
 
 static tm_type first_type(const tm_evidence *e, bool is_text) {
     const uint64_t n_numbers = e->n_ints + e->n_floats;
+    if (e->declared != TM_TYPE_NONE) {
+        return e->declared;
+    }
     if (e->n_texts + e->n_bools + n_numbers == 0) {
         return TM_TYPE_NONE;
     }
@@ -234,9 +242,10 @@ static tm_type wider_type(tm_type type, const tm_evidence *e, bool is_text) {
 }
 
 static json_t *change_json(const tm_evidence *e, const char *kind, tm_type from, tm_type to) {
-    json_t *seen = json_pack("{s:I, s:I, s:I, s:I, s:I}", "missing", (json_int_t)e->n_missing,
+    json_t *seen = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "missing", (json_int_t)e->n_missing,
                              "bools", (json_int_t)e->n_bools, "ints", (json_int_t)e->n_ints,
-                             "floats", (json_int_t)e->n_floats, "texts", (json_int_t)e->n_texts);
+                             "floats", (json_int_t)e->n_floats, "texts", (json_int_t)e->n_texts,
+                             "times", (json_int_t)e->n_times);
     return json_pack("{s:s, s:s, s:s, s:s, s:o}", "kind", kind, "column", e->name, "from",
                      type_text(from), "to", type_text(to), "evidence", seen);
 }

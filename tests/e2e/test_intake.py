@@ -55,7 +55,9 @@ def test_files_and_queries_are_read_before_add_returns(tm):
     tm.write("a-1.csv", "id,x\n1,1\n2,2\n")
     tm.write("a-2.csv", "id,x\n2,9\n3,3\n,4\n")
     added = tm.ok("data", "add", "a", "--files", "a-*.csv", "--key", "id", "--json").json
-    assert (added["rows"], added["duplicates"], added["quarantined"], added["segments"]) == (3, 1, 1, 1)
+    assert (added["rows"], added["duplicates"], added["quarantined"], added["pending"]) == (3, 1, 1, 3)
+    pulled = tm.ok("data", "pull", "a", "--json").json
+    assert (pulled["schema"], pulled["accepted"], pulled["duplicates"]) == ("tidemill.data.pull/1", 0, 0)
     assert tm.ok("data", "add", "q", "--sql", "SELECT 2 * x AS y FROM 'a-1.csv'", "--json").json["rows"] == 2
     assert tm("data", "add", "b", "--files", "none-*.csv").code == 3
     assert tm("data", "add", "b", "--files", "a-*.csv", "--push").code == 2

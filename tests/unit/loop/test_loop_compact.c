@@ -28,13 +28,12 @@ static int play_child(int argc, char **argv) {
 }
 
 static void push_old(const tm_home *home, const char *name) {
-    tm_ctx ctx = {0};
     tm_push_result r = {0};
     char body[] = "[{\"a\":1}]";
-    const tm_intake_add add = {.name = name, .kind = TM_INTAKE_PUSH};
+    const tm_intake_add add = {.name = name, .feed = "push"};
     const tm_push push = {
         .source = name, .form = TM_PUSH_JSON, .data = body, .len = sizeof(body) - 1};
-    assert_int_equal(tm__intake_add(&ctx, home, &add, NULL), TM_OK);
+    assert_int_equal(tm__intake_add(home, &add, NULL), TM_OK);
     tm_intake *intake = tm__intake_create(home);
     tm__clock_fix(tm__now_us() - INT64_C(7200) * 1000000);
     assert_int_equal(tm__intake_push_wait(intake, &push, &r, NULL), TM_OK);

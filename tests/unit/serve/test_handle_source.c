@@ -12,9 +12,8 @@
 
 static void add_source(const tm_home *home) {
     static const char *const key[] = {"id"};
-    tm_ctx ctx = {0};
-    const tm_intake_add add = {.name = "orders", .kind = TM_INTAKE_PUSH, .keys = key, .n_keys = 1};
-    assert_int_equal(tm__intake_add(&ctx, home, &add, NULL), TM_OK);
+    const tm_intake_add add = {.name = "orders", .feed = "push", .keys = key, .n_keys = 1};
+    assert_int_equal(tm__intake_add(home, &add, NULL), TM_OK);
 }
 
 static void open_with_key(serve_case *c, tm_home *home, tm_guard_role role, tm_key *key) {

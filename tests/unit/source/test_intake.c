@@ -13,11 +13,10 @@
 #include "test.h"
 
 static void add_source(const tm_home *home, const char *name, const char *key) {
-    tm_ctx ctx = {0};
     tm_err err = {0};
     const tm_intake_add add = {
-        .name = name, .kind = TM_INTAKE_PUSH, .keys = &key, .n_keys = key == NULL ? 0 : 1};
-    if (tm__intake_add(&ctx, home, &add, &err) != TM_OK) {
+        .name = name, .feed = "push", .keys = &key, .n_keys = key == NULL ? 0 : 1};
+    if (tm__intake_add(home, &add, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
 }

@@ -19,7 +19,7 @@ static tm_db *open_db(const tm_home *home) {
 
 static int64_t add_source(tm_db *db, const char *name) {
     const char *const keys[] = {"id"};
-    const tm_intake_add add = {.name = name, .kind = TM_INTAKE_PUSH, .keys = keys, .n_keys = 1};
+    const tm_intake_add add = {.name = name, .feed = "push", .keys = keys, .n_keys = 1};
     const tm_schema none = {0};
     tm_intake_columns *columns = NULL;
     int64_t id = 0;
@@ -38,13 +38,15 @@ static void a_source_is_found_by_its_name(void **state) {
     const int64_t id = add_source(db, "orders");
     assert_int_equal(tm__intake_db_source(db, "orders", &row, NULL), TM_OK);
     assert_int_equal(row.id, id);
-    assert_int_equal(row.kind, TM_INTAKE_PUSH);
+    assert_string_equal(row.feed, "push");
+    assert_string_equal(row.status, "ready");
+    assert_true(json_is_null(row.state));
     assert_int_equal(tm__intake_db_columns(db, &row, &columns, NULL), TM_OK);
     assert_int_equal(columns->n_keys, 1);
     assert_string_equal(columns->schema.cols[0].name, "id");
     assert_int_equal(tm__intake_db_source(db, "order", &row, &err), TM_E_NOT_FOUND);
     assert_string_equal(err.hint, "Did you mean 'orders'?");
-    const tm_intake_add again = {.name = "orders", .kind = TM_INTAKE_PUSH};
+    const tm_intake_add again = {.name = "orders", .feed = "push"};
     int64_t other = 0;
     assert_int_equal(tm__intake_db_add_source_locked(db, &again, &other, &err), TM_E_CONFLICT);
     tm__intake_columns_unref(columns);
@@ -63,6 +65,47 @@ static void a_file_that_was_never_finished_is_made_by_its_first_reader(void **st
     assert_int_equal(tm__fs_publish(tm__home_intake_db(*state), "not a database at all", 21, NULL),
                      TM_OK);
     assert_int_equal(tm__intake_db_open(*state, false, &db, NULL), TM_E_INTEGRITY);
+}
+
+/* As the first format had sources and segments. */
+static void an_older_file_is_brought_up(void **state) {
+    tm_db *db = open_db(*state);
+    tm_source_row row = {0};
+    const char *back = "DROP TABLE sinks; DROP TABLE profiles; DROP TABLE anomalies;"
+                       "ALTER TABLE segments DROP COLUMN parts;"
+                       "ALTER TABLE segments DROP COLUMN n_bytes;"
+                       "ALTER TABLE sources DROP COLUMN failures;"
+                       "ALTER TABLE sources DROP COLUMN next_us;"
+                       "ALTER TABLE sources DROP COLUMN pulled_us;"
+                       "ALTER TABLE sources DROP COLUMN tried_us;"
+                       "ALTER TABLE sources DROP COLUMN error;"
+                       "ALTER TABLE sources DROP COLUMN status;"
+                       "ALTER TABLE sources DROP COLUMN state;"
+                       "ALTER TABLE sources DROP COLUMN spec;"
+                       "ALTER TABLE sources DROP COLUMN feed;"
+                       "ALTER TABLE sources ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;"
+                       "ALTER TABLE sources ADD COLUMN origin TEXT;"
+                       "INSERT INTO sources(name, kind, origin, keys, created_us)"
+                       " VALUES('p', 1, NULL, '[]', 5), ('f', 2, 'a''b.csv', '[\"k\"]', 5),"
+                       " ('q', 3, 'SELECT 1', '[]', 5);"
+                       "PRAGMA user_version=1;";
+    assert_int_equal(tm__db_exec(db, back, NULL), TM_OK);
+    tm__db_close(db);
+    db = open_db(*state);
+    assert_int_equal(tm__intake_db_source(db, "p", &row, NULL), TM_OK);
+    assert_string_equal(row.feed, "push");
+    assert_true(json_is_null(row.state));
+    tm__source_row_done(&row);
+    assert_int_equal(tm__intake_db_source(db, "f", &row, NULL), TM_OK);
+    assert_string_equal(row.feed, "files");
+    assert_string_equal(tm__json_text(row.spec, "files", ""), "a'b.csv");
+    assert_true(json_is_true(json_object_get(row.state, "done")));
+    assert_int_equal(json_array_size(row.keys), 1);
+    tm__source_row_done(&row);
+    assert_int_equal(tm__intake_db_source(db, "q", &row, NULL), TM_OK);
+    assert_string_equal(tm__json_text(row.spec, "sql", ""), "SELECT 1");
+    tm__source_row_done(&row);
+    tm__db_close(db);
 }
 
 static void an_idempotency_key_has_one_answer(void **state) {
@@ -147,6 +190,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_source_is_found_by_its_name),
         TEST(a_file_that_was_never_finished_is_made_by_its_first_reader),
+        TEST(an_older_file_is_brought_up),
         TEST(an_idempotency_key_has_one_answer),
         TEST(keys_load_from_batches_and_runs),
     };

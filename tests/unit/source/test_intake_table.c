@@ -13,7 +13,7 @@
 static tm_ctx ctx;
 
 static tm_status add(const tm_home *home, tm_intake_add what, tm_err *err) {
-    return tm__intake_add(&ctx, home, &what, err);
+    return tm__intake_add(home, &what, err);
 }
 
 static void push(tm_intake *intake, const char *source, const char *text, uint64_t n_accepted) {
@@ -52,7 +52,7 @@ static uint64_t compact(const tm_home *home, const char *source, uint64_t n_min)
 static void rows_stay_in_order_whatever_holds_them(void **state) {
     const tm_home *home = *state;
     tm_hash before, after;
-    assert_int_equal(add(home, (tm_intake_add){.name = "s", .kind = TM_INTAKE_PUSH}, NULL), TM_OK);
+    assert_int_equal(add(home, (tm_intake_add){.name = "s", .feed = "push"}, NULL), TM_OK);
     tm_intake *intake = tm__intake_create(home);
     push(intake, "s", "{\"a\":1,\"d\":\"2001-01-01\",\"e\":null}\n{\"a\":2}", 2);
     assert_int_equal(compact(home, "s", 3), 0);
@@ -81,7 +81,7 @@ static void rows_stay_in_order_whatever_holds_them(void **state) {
     tm__intake_close(intake);
     uint32_t format = 0;
     assert_int_equal(tm__intake_check(home, true, &format, NULL), TM_OK);
-    assert_int_equal(format, 1);
+    assert_int_equal(format, 2);
 }
 
 static void a_source_is_due_when_its_rows_are_many_or_old(void **state) {
@@ -90,7 +90,7 @@ static void a_source_is_due_when_its_rows_are_many_or_old(void **state) {
     const int64_t now_us = tm__now_us();
     assert_int_equal(tm__intake_due(home, name, NULL), TM_OK);
     assert_string_equal(name, "");
-    assert_int_equal(add(home, (tm_intake_add){.name = "s", .kind = TM_INTAKE_PUSH}, NULL), TM_OK);
+    assert_int_equal(add(home, (tm_intake_add){.name = "s", .feed = "push"}, NULL), TM_OK);
     tm_intake *intake = tm__intake_create(home);
     push(intake, "s", "{\"a\":1}", 1);
     assert_int_equal(tm__intake_due(home, name, NULL), TM_OK);
@@ -105,78 +105,12 @@ static void a_source_is_due_when_its_rows_are_many_or_old(void **state) {
     tm__intake_close(intake);
 }
 
-static void what_is_read_from_a_query_is_there_with_its_source(void **state) {
-    const tm_home *home = *state;
-    const char *const key[] = {"k"};
-    const char *sql = "SELECT CASE WHEN i = 7 THEN NULL ELSE i % 10 END AS k, i AS n"
-                      " FROM range(100) r(i)";
-    tm_intake_add source = {
-        .name = "q", .kind = TM_INTAKE_SQL, .from = sql, .keys = key, .n_keys = 1};
-    tm_err err = {0};
-    json_t *json = NULL;
-    assert_int_equal(tm__source_read(&ctx, &(tm_source_spec){.sql = sql}, &source.rows, NULL),
-                     TM_OK);
-    assert_int_equal(add(home, source, &err), TM_OK);
-    tm_table *table = table_of(home, "q");
-    assert_int_equal(tm__table_rows(table), 10); /* the first of each key */
-    assert_int_equal(tm__table_column(table, 1)->ints[0], 0);
-    assert_int_equal(tm__table_column(table, 1)->ints[9], 17);
-    tm__table_unref(table);
-    assert_int_equal(tm__intake_show(home, "q", &json, NULL), TM_OK);
-    assert_int_equal(tm__json_i64(json, "rows", 0), 10);
-    assert_int_equal(tm__json_i64(json, "duplicates", 0), 89);
-    assert_int_equal(tm__json_i64(json, "quarantined", 0), 1);
-    assert_true(json_number_value(json_object_get(json, "lag_seconds")) < 60);
-    json_decref(json);
-    assert_int_equal(tm__intake_quarantine(home, "q", 0, 10, &json, NULL), TM_OK);
-    assert_int_equal(tm__json_i64(json_array_get(json, 0), "row", 0), 8);
-    assert_string_equal(tm__json_text(json_array_get(json, 0), "reason", ""), "null_key");
-    json_decref(json);
-    assert_int_equal(add(home, source, &err), TM_E_CONFLICT);
-    const char *const strange[] = {"nobody"};
-    source.name = "r";
-    source.keys = strange;
-    assert_int_equal(add(home, source, &err), TM_E_DATA);
-    tm__table_unref(source.rows);
-    assert_int_equal(tm__intake_list(home, &json, NULL), TM_OK);
-    assert_int_equal(json_array_size(json), 1);
-    json_decref(json);
-}
-
-static void an_expected_column_has_its_type_before_a_row_comes(void **state) {
-    const tm_home *home = *state;
-    tm_intake_add source = {.name = "s", .kind = TM_INTAKE_PUSH};
-    const tm_source_spec spec = {.sql = "SELECT 1.5::DOUBLE AS x, 'a' AS code"};
-    assert_int_equal(tm__source_read(&ctx, &spec, &source.rows, NULL), TM_OK);
-    assert_int_equal(add(home, source, NULL), TM_OK);
-    tm__table_unref(source.rows);
-    tm_table *table = NULL;
-    assert_int_equal(tm__intake_table(&ctx, home, "s", &table, NULL), TM_E_DATA);
-    tm_intake *intake = tm__intake_create(home);
-    push(intake, "s", "{\"x\":1,\"code\":7}", 1);
-    tm__intake_close(intake);
-    table = table_of(home, "s");
-    assert_int_equal(tm__table_column(table, 0)->type, TM_TYPE_FLOAT);
-    assert_true(tm__str_is(tm__column_cell(tm__table_column(table, 1), 0).text, "7"));
-    tm__table_unref(table);
-}
-
-static void names_that_are_no_file_names_are_refused(void **state) {
-    static const char *const bad[] = {"", ".", "..", ".x", "a/b", "a b", "caf\xC3\xA9", "a\n"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_int_equal(add(*state, (tm_intake_add){.name = bad[i], .kind = TM_INTAKE_PUSH}, NULL),
-                         TM_E_USAGE);
-    }
-    json_t *json = NULL;
-    assert_int_equal(tm__intake_show(*state, "s", &json, NULL), TM_E_NOT_FOUND);
-}
-
 static void a_segment_that_is_gone_is_told(void **state) {
     const tm_home *home = *state;
     uint32_t format = 0;
     tm_table *table = NULL;
     char command[700];
-    assert_int_equal(add(home, (tm_intake_add){.name = "s", .kind = TM_INTAKE_PUSH}, NULL), TM_OK);
+    assert_int_equal(add(home, (tm_intake_add){.name = "s", .feed = "push"}, NULL), TM_OK);
     tm_intake *intake = tm__intake_create(home);
     push(intake, "s", "{\"a\":1}", 1);
     tm__intake_close(intake);
@@ -193,9 +127,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(rows_stay_in_order_whatever_holds_them),
         TEST(a_source_is_due_when_its_rows_are_many_or_old),
-        TEST(what_is_read_from_a_query_is_there_with_its_source),
-        TEST(an_expected_column_has_its_type_before_a_row_comes),
-        TEST(names_that_are_no_file_names_are_refused),
         TEST(a_segment_that_is_gone_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

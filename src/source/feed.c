@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Feeds by name, and one reading of a source.
+ *
+ *   status:  adding ──> ready <──> retrying     the next try is planned
+ *                         └──────> stopped      until `data pull` is asked for
+ */
+#include "source/feed.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "source/intake_priv.h"
+#include "source/source.h"
+
+#define RETRY_US_MIN INT64_C(1000000)
+#define RETRY_US_MAX (INT64_C(3600) * 1000000)
+#define LOOK_MS_MAX 60000u
+
+/* ---- A query, read once ---- */
+
+static tm_status check_once(const char *name, const json_t *spec, tm_err *err) {
+    if (tm__json_text(spec, name, NULL) == NULL) {
+        return TM_FAIL(err, TM_E_USAGE, "a source of '%s' needs to know what to read", name);
+    }
+    if (json_object_get(spec, "every_s") != NULL) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "a source of '%s' is read once", name);
+        tm_err_hint(err, "Leave out --every.");
+        return st;
+    }
+    return TM_OK;
+}
+
+static tm_status read_once(tm_ctx *ctx, const tm_feed_input *in, const tm_source_spec *what,
+                           const tm_feed_sink *sink, tm_err *err) {
+    tm_table *table = NULL;
+    if (json_is_true(json_object_get(in->state, "done"))) {
+        return TM_OK;
+    }
+    TM_TRY(tm__source_read(ctx, what, &table, err));
+    json_t *state = json_pack("{s:b}", "done", 1);
+    const tm_feed_block block = {
+        .rows = table, .origin = what->path != NULL ? what->path : "query", .state = state};
+    const tm_status st = state == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                       : sink->take(sink->arg, &block, err);
+    json_decref(state);
+    tm__table_unref(table);
+    return st;
+}
+
+static tm_status sql_check(const json_t *spec, bool has_key, tm_err *err) {
+    (void)has_key;
+    return check_once("sql", spec, err);
+}
+
+static tm_status sql_read(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_sink *sink,
+                          tm_err *err) {
+    const tm_source_spec what = {.sql = tm__json_text(in->spec, "sql", ""),
+                                 .temp_dir = in->temp_dir};
+    return read_once(ctx, in, &what, sink, err);
+}
+
+/* ---- Files, read once ---- */
+
+static tm_status files_check(const json_t *spec, bool has_key, tm_err *err) {
+    (void)has_key;
+    return check_once("files", spec, err);
+}
+
+static tm_status files_read(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_sink *sink,
+                            tm_err *err) {
+    const tm_source_spec what = {.path = tm__json_text(in->spec, "files", ""),
+                                 .no_header = json_is_true(json_object_get(in->spec, "no_header")),
+                                 .temp_dir = in->temp_dir};
+    return read_once(ctx, in, &what, sink, err);
+}
+
+static const tm_feed feeds[] = {
+    {"files", files_check, files_read},
+    {"sql", sql_check, sql_read},
+};
+
+const tm_feed *tm__feed_find(const char *name) {
+    for (size_t i = 0; i < sizeof(feeds) / sizeof(feeds[0]); i++) {
+        if (strcmp(feeds[i].name, name) == 0) {
+            return &feeds[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- What became of a try ---- */
+
+static bool can_retry(tm_status status) {
+    return status == TM_E_UNAVAILABLE || status == TM_E_NOMEM || status == TM_E_CANCELLED;
+}
+
+/* 1, 2, 4 ... seconds, at most an hour, and up to a half more so that many do not come at once. */
+static int64_t retry_us(uint32_t n_failures) {
+    uint64_t random = 0;
+    tm__random_bytes(&random, sizeof(random));
+    const uint32_t doublings = n_failures > 12 ? 12 : n_failures;
+    const int64_t full = RETRY_US_MIN << doublings;
+    const int64_t base = full < RETRY_US_MAX ? full : RETRY_US_MAX;
+    return base + (int64_t)(random % (uint64_t)(base / 2));
+}
+
+static json_t *error_json(const tm_err *failure) {
+    char at[40];
+    const int64_t now_us = tm__now_us();
+    json_t *error =
+        json_pack("{s:s, s:s, s:o}", "status", tm_status_text(failure->status), "message",
+                  failure->message, "at", json_stringn(at, tm__time_to_text(now_us, at)));
+    if (failure->hint[0] != '\0') {
+        json_object_set_new(error, "hint", json_string(failure->hint));
+    }
+    if (failure->data_path[0] != '\0') {
+        json_object_set_new(error, "file", json_string(failure->data_path));
+    }
+    if (failure->data_row > 0) {
+        json_object_set_new(error, "row", json_integer((json_int_t)failure->data_row));
+    }
+    if (failure->data_col > 0) {
+        json_object_set_new(error, "column", json_integer(failure->data_col));
+    }
+    return error;
+}
+
+static tm_status outcome_locked(tm_db *db, const tm_source_row *source, const tm_err *failure,
+                                tm_err *err) {
+    const int64_t now_us = tm__now_us();
+    const int64_t every_us = tm__json_i64(source->spec, "every_s", 0) * 1000000;
+    const bool is_good = failure == NULL;
+    const bool again = is_good || can_retry(failure->status);
+    json_t *error = is_good ? json_null() : error_json(failure);
+    tm_intake_outcome outcome = {
+        .status = is_good ? "ready"
+                  : again ? "retrying"
+                          : "stopped",
+        .error = error,
+        .tried_us = now_us,
+        .pulled_us = is_good ? now_us : source->pulled_us,
+        .next_us = !again         ? 0
+                   : !is_good     ? now_us + retry_us(source->n_failures)
+                   : every_us > 0 ? now_us + every_us
+                                  : 0,
+        .n_failures = is_good ? 0 : source->n_failures + 1,
+    };
+    const tm_status st = tm__intake_db_set_outcome_locked(db, source->id, &outcome, err);
+    json_decref(error);
+    return st;
+}
+
+tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
+                          tm_err *err) {
+    tm_db *db = NULL;
+    tm_source_row source = {0};
+    TM_TRY(tm__intake_db_open_there(home, true, &db, err));
+    tm_status st = tm__db_begin(db, err);
+    if (st == TM_OK) {
+        st = tm__intake_db_source(db, name, &source, err);
+        st = st == TM_OK ? outcome_locked(db, &source, failure, err) : st;
+        if (st == TM_OK) {
+            st = tm__db_commit(db, err);
+        } else {
+            tm__db_rollback(db);
+        }
+    }
+    tm__source_row_done(&source);
+    tm__db_close(db);
+    return st;
+}
+
+/* ---- One reading ---- */
+
+typedef struct reading {
+    tm_intake_pull *pull;
+    tm_feed_pull *out;
+} reading;
+
+static tm_status take(void *arg, const tm_feed_block *block, tm_err *err) {
+    const reading *r = arg;
+    tm_push_result result = {0};
+    TM_TRY(tm__intake_pull_take(r->pull, block, &result, err));
+    r->out->accepted += result.accepted;
+    r->out->duplicates += result.duplicates;
+    r->out->quarantined += result.quarantined;
+    r->out->blocks++;
+    return TM_OK;
+}
+
+static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pull,
+                           tm_feed_pull *out, tm_err *err) {
+    const tm_source_row *source = tm__intake_pull_source(pull);
+    const tm_feed *feed = tm__feed_find(source->feed);
+    if (feed == NULL) {
+        return TM_FAIL(err, TM_E_USAGE, "this program knows no feed '%s'", source->feed);
+    }
+    reading r = {pull, out};
+    const tm_feed_input in = {.spec = source->spec,
+                              .state = source->state,
+                              .schema = tm__intake_pull_schema(pull),
+                              .has_key = json_array_size(source->keys) > 0,
+                              .home = tm__home_path(home),
+                              .temp_dir = tm__home_temp(home)};
+    const tm_feed_sink sink = {.take = take, .arg = &r};
+    return feed->read(ctx, &in, &sink, err);
+}
+
+tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name, tm_feed_pull *out,
+                        tm_err *err) {
+    tm_intake_pull *pull = NULL;
+    tm_err failure = {0};
+    *out = (tm_feed_pull){0};
+    TM_TRY(tm__intake_pull_open(ctx, home, name, &pull, err));
+    const tm_status st = read_with(ctx, home, pull, out, &failure);
+    const tm_status recorded = tm__feed_record(home, name, st == TM_OK ? NULL : &failure, err);
+    tm__intake_pull_close(pull);
+    if (st != TM_OK && err != NULL) {
+        *err = failure;
+    }
+    return st != TM_OK ? st : recorded;
+}
+
+tm_status tm__feed_due(const tm_home *home, char out[129], uint32_t *out_wait_ms, tm_err *err) {
+    tm_db *db = NULL;
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    out[0] = '\0';
+    *out_wait_ms = LOOK_MS_MAX;
+    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(tm__intake_db_open_there(home, false, &db, err));
+    tm_status st = tm__stmt_init(
+        db, "SELECT name, next_us FROM sources WHERE next_us > 0 ORDER BY next_us, id LIMIT 1",
+        &stmt, err);
+    if (st == TM_OK) {
+        st = tm__stmt_step(stmt, &has_row, err);
+    }
+    if (st == TM_OK && has_row) {
+        const int64_t left_us = tm__stmt_i64(stmt, 1) - tm__now_us();
+        if (left_us <= 0) {
+            (void)tm__str_copy(out, TM_MAX_NAME + 1, tm__str(tm__stmt_text(stmt, 0)));
+        }
+        const int64_t left_ms = left_us <= 0 ? 0 : left_us / 1000 + 1;
+        *out_wait_ms = left_ms < LOOK_MS_MAX ? (uint32_t)left_ms : LOOK_MS_MAX;
+    }
+    tm__stmt_done(stmt);
+    tm__db_close(db);
+    return st;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What brings the rows of a source by itself: files, a query, a table of a database, a bucket.
+ *
+ *   spec (declared) ─┐
+ *   state (stored) ──┴─> read ── block of rows, state behind it ──> one transaction of intake.db
+ *                          └──── block, state ──> ...
+ *
+ * A block and the state behind it are committed together, so after any crash reading goes on behind
+ * the last block that is there: each row is there once. Blocks of some 10,000 to 100,000 rows cost
+ * the least.
+ */
+#ifndef TM_SOURCE_FEED_H
+#define TM_SOURCE_FEED_H
+
+#include "base/ctx.h"
+#include "base/json.h"
+#include "source/intake.h"
+#include "table/schema.h"
+
+typedef struct tm_feed_block {
+    const tm_table *rows; /* with types; or NULL and text: */
+    tm_push_form form;    /* LINES or CSV with its line of names: bad rows go to quarantine */
+    char *data;           /* [len] and a NUL; only read */
+    size_t len;
+    const char *origin;  /* a file or table, as people know it; no secret */
+    uint64_t first_row;  /* rows of the origin before the block */
+    const json_t *state; /* where to go on behind it */
+} tm_feed_block;
+
+typedef struct tm_feed_sink {
+    /* The block is durable on return. */
+    tm_status (*take)(void *arg, const tm_feed_block *block, tm_err *err);
+    void *arg;
+} tm_feed_sink;
+
+typedef struct tm_feed_input {
+    const json_t *spec;
+    const json_t *state;     /* behind the block that came last; JSON null: at the beginning */
+    const tm_schema *schema; /* columns so far; NONE: only missing values yet */
+    bool has_key;            /* rows that come again are dropped */
+    const char *home;        /* folder: a feed may keep caches in it */
+    const char *temp_dir;
+} tm_feed_input;
+
+typedef struct tm_feed {
+    const char *name; /* in the command line, tidemill.yaml and intake.db */
+    /* Whether a spec can be read at all, before a source is added. Looks at nothing outside. */
+    tm_status (*check)(const json_t *spec, bool has_key, tm_err *err);
+    /* Give all that is new. TM_E_UNAVAILABLE: try again later. */
+    tm_status (*read)(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_sink *sink, tm_err *err);
+} tm_feed;
+/** NULL when there is none of this name. */
+const tm_feed *tm__feed_find(const char *name);
+
+typedef struct tm_feed_pull {
+    uint64_t accepted, duplicates, quarantined, blocks;
+} tm_feed_pull;
+/**
+ * Read what is new of a source into it. What a failure leaves is whole and recorded: status
+ * "retrying" (TM_E_UNAVAILABLE, TM_E_NOMEM; the next try is planned with back-off and jitter) or
+ * "stopped". TM_E_CONFLICT for a source of pushes and when another process reads it.
+ */
+TM_NODISCARD tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name,
+                                     tm_feed_pull *out, tm_err *err);
+/** Name of a source that is due; empty: none. *out_wait_ms until the next one is. */
+TM_NODISCARD tm_status tm__feed_due(const tm_home *home, char out[129], uint32_t *out_wait_ms,
+                                    tm_err *err);
+/** Record a try that ended without doing so itself, as a child that was killed. */
+TM_NODISCARD tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
+                                       tm_err *err);
+
+#endif

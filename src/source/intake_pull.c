@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks of a feed into a source, each in one transaction with the state behind it.
+ *
+ *   block ──> rows, keys ──┬─ few ──> a batch     ┐
+ *                          └─ many ─> a segment   ┴─> transaction: rows, quarantine, state
+ *
+ * The state of before is part of the commit: when another process was there first, it fails and
+ * nothing of the block is kept. A lock beside it only saves the work.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "source/intake_priv.h"
+#include "source/source.h"
+
+#define SEGMENT_ROWS_MIN 20000u /* of a block that does not go through the database */
+#define BLOCK_ROWS_MAX TM_MAX_ROWS
+
+struct tm_intake_pull {
+    tm_ctx *ctx;
+    const tm_home *home;
+    tm_file *lock;
+    tm_db *db;
+    tm_source_row source;
+    tm_intake_columns *columns;
+    tm_source_writer *writer;
+    char *segments_dir;
+    json_t *state;
+};
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+/* ---- Opening ---- */
+
+void tm__intake_pull_close(tm_intake_pull *pull) {
+    if (pull == NULL) {
+        return;
+    }
+    json_decref(pull->state);
+    tm__source_writer_free(pull->writer);
+    tm__intake_columns_unref(pull->columns);
+    tm__source_row_done(&pull->source);
+    tm__mem_free(pull->segments_dir);
+    tm__db_close(pull->db);
+    tm__file_close(pull->lock);
+    tm__mem_free(pull);
+}
+
+static tm_status take_lock(tm_intake_pull *pull, const char *name, tm_err *err) {
+    char file[TM_MAX_NAME + 8];
+    char *dir = tm__fs_join(tm__home_path(pull->home), "pull");
+    (void)snprintf(file, sizeof(file), "%s.lock", name);
+    char *path = dir == NULL ? NULL : tm__fs_join(dir, file);
+    tm_status st = path == NULL ? no_memory(err) : tm__fs_mkdir(dir, err);
+    if (st == TM_OK) {
+        st = tm__lock_open(path, &pull->lock, err);
+    }
+    if (st == TM_E_CONFLICT) {
+        st = TM_FAIL(err, TM_E_CONFLICT, "another process reads source '%s'", name);
+        tm_err_hint(err, "Let it end: nothing is read twice.");
+    }
+    tm__mem_free(dir);
+    tm__mem_free(path);
+    return st;
+}
+
+static tm_status load(tm_intake_pull *pull, const char *name, tm_err *err) {
+    TM_TRY(tm__intake_db_source(pull->db, name, &pull->source, err));
+    if (strcmp(pull->source.feed, "push") == 0) {
+        const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' is pushed to", name);
+        tm_err_hint(err, "Its rows come by POST /v1/sources/%s/rows.", name);
+        return st;
+    }
+    TM_TRY(tm__intake_db_columns(pull->db, &pull->source, &pull->columns, err));
+    TM_TRY(tm__source_writer_create(pull->home, &pull->source, pull->columns, &pull->writer, err));
+    pull->segments_dir = tm__intake_dir(pull->home, "segments", name);
+    pull->state = json_incref(pull->source.state);
+    return pull->segments_dir == NULL ? no_memory(err) : TM_OK;
+}
+
+tm_status tm__intake_pull_open(tm_ctx *ctx, const tm_home *home, const char *name,
+                               tm_intake_pull **out, tm_err *err) {
+    tm_db *db = NULL;
+    TM_TRY(tm__intake_db_open_there(home, true, &db, err));
+    tm_intake_pull *pull = tm__mem_zalloc(1, sizeof(*pull));
+    if (pull == NULL) {
+        tm__db_close(db);
+        return no_memory(err);
+    }
+    *pull = (tm_intake_pull){.ctx = ctx, .home = home, .db = db};
+    tm_status st = tm__intake_db_source(db, name, &pull->source, err); /* before a lock is made */
+    tm__source_row_done(&pull->source);
+    if (st == TM_OK) {
+        st = take_lock(pull, name, err);
+    }
+    if (st == TM_OK) {
+        st = load(pull, name, err);
+    }
+    if (st != TM_OK) {
+        tm__intake_pull_close(pull);
+        return st;
+    }
+    *out = pull;
+    return TM_OK;
+}
+
+const tm_source_row *tm__intake_pull_source(const tm_intake_pull *pull) {
+    return &pull->source;
+}
+
+const tm_schema *tm__intake_pull_schema(const tm_intake_pull *pull) {
+    return &pull->columns->schema;
+}
+
+/* ---- A block ---- */
+
+static tm_status save_segment(tm_intake_pull *pull, const tm_rows *rows, tm_segment *out,
+                              tm_err *err) {
+    tm_table *table = NULL;
+    TM_TRY(tm__rows_table(rows, &table, err));
+    out->n_rows = tm__table_rows(table);
+    tm_status st = tm__snapshot_save(pull->ctx, pull->segments_dir, table, &out->hash, err);
+    tm__table_unref(table);
+    return st == TM_OK ? tm__segment_size(pull->segments_dir, out, err) : st;
+}
+
+static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const json_t *state,
+                        tm_push_result *result, tm_err *err) {
+    TM_TRY(tm__db_begin(pull->db, err));
+    tm_status st =
+        tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, state, err);
+    if (st == TM_OK) {
+        st = tm__source_writer_put_locked(pull->writer, pull->db, put, result, err);
+    }
+    if (st != TM_OK) {
+        tm__db_rollback(pull->db);
+        return st;
+    }
+    return tm__db_commit(pull->db, err);
+}
+
+static tm_status take_rows(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
+                           tm_push_result *result, tm_err *err) {
+    tm_segment segment = {0};
+    TM_TRY(tm__source_writer_load(pull->writer, pull->db, err));
+    TM_TRY(tm__source_writer_unique(pull->writer, rows, &result->duplicates, err));
+    tm__batch_seal(&rows->batch, (uint32_t)rows->n_rows);
+    const bool is_large = rows->n_rows >= SEGMENT_ROWS_MIN;
+    if (is_large) {
+        TM_TRY(save_segment(pull, rows, &segment, err));
+    }
+    const tm_source_put put = {
+        .rows = rows, .origin = block->origin, .segment = is_large ? &segment : NULL};
+    return commit(pull, &put, block->state, result, err);
+}
+
+/* Without a key column every row would go to quarantine. */
+static tm_status check_keys(const tm_intake_pull *pull, const tm_table *rows, tm_err *err) {
+    for (uint32_t i = 0; rows != NULL && i < pull->columns->n_keys; i++) {
+        const char *name = pull->columns->schema.cols[pull->columns->keys[i]].name;
+        if (tm__table_find(rows, name) == UINT32_MAX) {
+            const tm_status st =
+                TM_FAIL(err, TM_E_DATA, "key column '%s' is not in the data", name);
+            tm_err_hint(err, "Name columns of the data with --key.");
+            return st;
+        }
+    }
+    return TM_OK;
+}
+
+tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
+                               tm_push_result *out, tm_err *err) {
+    tm_rows rows = {0};
+    const tm_push push = {.source = pull->source.name,
+                          .form = block->rows != NULL ? TM_PUSH_TABLE : block->form,
+                          .data = block->data,
+                          .len = block->len,
+                          .table = block->rows,
+                          .first_row = block->first_row,
+                          .n_rows_max = BLOCK_ROWS_MAX};
+    *out = (tm_push_result){.status = TM_OK};
+    TM_TRY(check_keys(pull, block->rows, err));
+    TM_TRY(tm__rows_read(&push, pull->columns, &rows, err));
+    const tm_status st = take_rows(pull, block, &rows, out, err);
+    tm__source_writer_settle(pull->writer, st == TM_OK);
+    if (st == TM_OK) {
+        json_decref(pull->state);
+        pull->state = json_deep_copy(block->state);
+        tm__intake_columns_unref(pull->columns);
+        pull->columns = tm__intake_columns_ref(rows.columns);
+        tm__source_writer_tend(pull->writer, pull->db);
+    }
+    tm__rows_done(&rows);
+    return st == TM_OK && pull->state == NULL ? no_memory(err) : st;
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sources: added, removed, what is known of them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "source/intake_priv.h"
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+/* ---- Adding and removing ---- */
+
+static tm_status first_columns(const tm_intake_add *add, tm_intake_columns **out, tm_err *err) {
+    tm_schema schema = {0};
+    if (add->like != NULL) {
+        TM_TRY(tm__schema_from_table(add->like, &schema, err));
+    }
+    const tm_status st = tm__intake_columns_create(&schema, add->keys, add->n_keys, out, err);
+    if (st == TM_OK) {
+        (*out)->version = add->like != NULL ? 1 : 0;
+    }
+    tm__schema_done(&schema);
+    return st;
+}
+
+static tm_status check_name(const tm_intake_add *add, tm_err *err) {
+    const size_t len = strlen(add->name);
+    bool is_good = len > 0 && len <= TM_MAX_NAME && add->name[0] != '.' && add->n_keys <= 64;
+    for (size_t i = 0; i < len; i++) {
+        const char c = add->name[i];
+        is_good = is_good && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                              (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.');
+    }
+    if (!is_good) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no name for a source", add->name);
+        tm_err_hint(err, "Use letters, digits, '_', '-' and dots, and at most 64 keys.");
+        return st;
+    }
+    return TM_OK;
+}
+
+static tm_status add_locked(tm_db *db, const tm_intake_add *add, const tm_intake_columns *columns,
+                            tm_err *err) {
+    int64_t id = 0;
+    TM_TRY(tm__intake_db_add_source_locked(db, add, &id, err));
+    return tm__intake_db_add_columns_locked(db, id, columns, err);
+}
+
+tm_status tm__intake_add(const tm_home *home, const tm_intake_add *add, tm_err *err) {
+    tm_db *db = NULL;
+    tm_intake_columns *columns = NULL;
+    TM_TRY(check_name(add, err));
+    TM_TRY(first_columns(add, &columns, err));
+    tm_status st = tm__intake_db_open(home, true, &db, err);
+    if (st == TM_OK) {
+        st = tm__db_begin(db, err);
+    }
+    if (st == TM_OK) {
+        st = add_locked(db, add, columns, err);
+        if (st == TM_OK) {
+            st = tm__db_commit(db, err);
+        } else {
+            tm__db_rollback(db);
+        }
+    }
+    tm__intake_columns_unref(columns);
+    tm__db_close(db);
+    return st;
+}
+
+/* Rows of all tables that name a source; its files are nobody's then. */
+static tm_status remove_locked(tm_db *db, const char *name, tm_err *err) {
+    static const char *const tables[] = {"columns",  "batches",    "keys",      "runs",    "pushes",
+                                         "segments", "quarantine", "anomalies", "profiles"};
+    tm_source_row source = {0};
+    TM_TRY(tm__intake_db_source(db, name, &source, err));
+    const int64_t id = source.id;
+    tm__source_row_done(&source);
+    for (size_t i = 0; i <= sizeof(tables) / sizeof(tables[0]); i++) {
+        char sql[96];
+        tm_stmt *stmt = NULL;
+        if (i < sizeof(tables) / sizeof(tables[0])) {
+            (void)snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE source = ?", tables[i]);
+        } else {
+            (void)snprintf(sql, sizeof(sql), "DELETE FROM sources WHERE id = ?");
+        }
+        TM_TRY(tm__stmt_init(db, sql, &stmt, err));
+        tm__stmt_bind_i64(stmt, 1, id);
+        const tm_status st = tm__stmt_run(stmt, err);
+        tm__stmt_done(stmt);
+        TM_TRY(st);
+    }
+    return TM_OK;
+}
+
+tm_status tm__intake_remove(const tm_home *home, const char *name, tm_err *err) {
+    tm_db *db = NULL;
+    TM_TRY(tm__intake_db_open_there(home, true, &db, err));
+    tm_status st = tm__db_begin(db, err);
+    if (st == TM_OK) {
+        st = remove_locked(db, name, err);
+        if (st == TM_OK) {
+            st = tm__db_commit(db, err);
+        } else {
+            tm__db_rollback(db);
+        }
+    }
+    tm__db_close(db);
+    return st;
+}
+
+/* ---- What is known ---- */
+
+static json_t *time_json(int64_t us) {
+    char text[40];
+    return us == 0 ? json_null() : json_stringn(text, tm__time_to_text(us, text));
+}
+
+/* One row of one number a column, as members of an object. */
+static tm_status numbers(tm_db *db, const char *sql, int64_t source, int64_t out[2], tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, sql, &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    for (int i = 0; i < 2 && st == TM_OK; i++) {
+        out[i] = has_row ? tm__stmt_i64(stmt, i) : 0;
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static json_t *bad_json(tm_stmt *stmt) {
+    const tm_str bytes = tm__stmt_blob(stmt, 7);
+    const bool is_text = tm__str_is_utf8(bytes) && memchr(bytes.ptr, '\0', bytes.len) == NULL;
+    return json_pack("{s:I, s:o, s:s, s:I, s:s, s:s, s:s, s:o}", "number",
+                     (json_int_t)tm__stmt_i64(stmt, 0), "at", time_json(tm__stmt_i64(stmt, 1)),
+                     "origin", tm__stmt_text(stmt, 2), "row", (json_int_t)tm__stmt_i64(stmt, 3),
+                     "column", tm__stmt_text(stmt, 4), "reason", tm__stmt_text(stmt, 5), "detail",
+                     tm__stmt_text(stmt, 6), "bytes",
+                     is_text ? json_stringn(bytes.ptr, bytes.len) : json_null());
+}
+
+static tm_status last_bad(tm_db *db, int64_t source, json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT seq, at_us, origin, row, col, reason, detail, x'' FROM quarantine"
+                         " WHERE source = ? ORDER BY seq DESC LIMIT 1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        *out = has_row ? bad_json(stmt) : json_null();
+        json_object_del(*out, "bytes");
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm_err *err) {
+    int64_t pending[2] = {0}, segments[2] = {0};
+    json_t *bad = NULL;
+    TM_TRY(numbers(db, "SELECT coalesce(sum(n_rows), 0), 0 FROM batches WHERE source = ?", s->id,
+                   pending, err));
+    TM_TRY(numbers(db, "SELECT count(*), 0 FROM segments WHERE source = ?", s->id, segments, err));
+    TM_TRY(last_bad(db, s->id, &bad, err));
+    const int64_t lag_us = tm__now_us() - s->last_us;
+    const json_t *from = json_object_get(s->spec, s->feed);
+    *out = json_pack(
+        "{s:s, s:s, s:s, s:O?, s:O, s:O, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o,"
+        " s:o, s:o, s:o, s:I, s:O}",
+        "source", s->name, "kind", s->feed, "status", s->status, "from", from, "spec", s->spec,
+        "key", s->keys, "rows", (json_int_t)s->n_accepted, "duplicates",
+        (json_int_t)s->n_duplicates, "quarantined", (json_int_t)s->n_quarantined, "coerced",
+        (json_int_t)s->n_coerced, "incomplete", (json_int_t)s->n_incomplete, "pending",
+        (json_int_t)pending[0], "segments", (json_int_t)segments[0], "lag_seconds",
+        s->last_us == 0 ? json_null() : tm__json_number((double)(lag_us < 0 ? 0 : lag_us) * 1e-6),
+        "last_row_at", time_json(s->last_us), "created_at", time_json(s->created_us), "pulled_at",
+        time_json(s->pulled_us), "next_at", time_json(s->next_us), "failures",
+        (json_int_t)s->n_failures, "error", s->error);
+    json_object_set_new(*out, "last_error", bad);
+    return tm__json_check(err);
+}
+
+/* Versions of the columns after the first, with what changed. */
+static tm_status changes_json(tm_db *db, int64_t source, json_t *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT version, at_us, changes FROM columns WHERE source = ?"
+                         " ORDER BY version DESC LIMIT 100",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK;) {
+        json_t *changes = NULL;
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        const char *text = tm__stmt_text(stmt, 2);
+        st = text == NULL ? no_memory(err)
+                          : tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, &changes, err);
+        if (st == TM_OK) {
+            json_array_append_new(
+                out, json_pack("{s:I, s:o, s:o}", "version", (json_int_t)tm__stmt_i64(stmt, 0),
+                               "at", time_json(tm__stmt_i64(stmt, 1)), "changes", changes));
+        }
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__intake_show(const tm_home *home, const char *name, json_t **out, tm_err *err) {
+    tm_intake_place p = {0};
+    json_t *json = NULL;
+    TM_TRY(tm__intake_place_open(home, name, &p, err));
+    tm_status st = source_json(p.db, &p.source, &json, err);
+    if (st == TM_OK) {
+        json_t *columns = tm__intake_columns_to_json(p.columns);
+        json_t *changes = json_array();
+        json_object_set_new(json, "version", json_integer(p.columns->version));
+        json_object_update(json, columns);
+        json_object_set_new(json, "changes", changes);
+        json_decref(columns);
+        st = changes_json(p.db, p.source.id, changes, err);
+    }
+    if (st == TM_OK) {
+        st = tm__json_check(err);
+    }
+    tm__intake_place_done(&p);
+    if (st != TM_OK) {
+        json_decref(json);
+        return st;
+    }
+    *out = json;
+    return TM_OK;
+}
+
+static tm_status list_names(tm_db *db, json_t *names, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, "SELECT name FROM sources ORDER BY name", &stmt, err));
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__intake_list(const tm_home *home, json_t **out, tm_err *err) {
+    tm_db *db = NULL;
+    json_t *list = json_array(), *names = json_array();
+    size_t i = 0;
+    const json_t *name = NULL;
+    tm_status st = TM_OK;
+    if (tm__fs_info(tm__home_intake_db(home)).kind != TM_PATH_NONE) {
+        st = tm__intake_db_open(home, false, &db, err);
+        if (st == TM_OK) {
+            st = list_names(db, names, err);
+        }
+    }
+    json_array_foreach(names, i, name) {
+        tm_source_row row = {0};
+        json_t *json = NULL;
+        st = st == TM_OK ? tm__intake_db_source(db, json_string_value(name), &row, err) : st;
+        st = st == TM_OK ? source_json(db, &row, &json, err) : st;
+        tm__source_row_done(&row);
+        if (st == TM_OK) {
+            json_array_append_new(list, json);
+        }
+    }
+    st = st == TM_OK ? tm__json_check(err) : st;
+    tm__db_close(db);
+    json_decref(names);
+    if (st != TM_OK) {
+        json_decref(list);
+        return st;
+    }
+    *out = list;
+    return TM_OK;
+}
+
+tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t after,
+                                uint32_t n_max, json_t **out, tm_err *err) {
+    tm_intake_place p = {0};
+    tm_stmt *stmt = NULL;
+    json_t *list = json_array();
+    tm_status st = tm__intake_place_open(home, name, &p, err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(p.db,
+                           "SELECT seq, at_us, origin, row, col, reason, detail, bytes"
+                           " FROM quarantine WHERE source = ? AND seq > ? ORDER BY seq LIMIT ?",
+                           &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_i64(stmt, 1, p.source.id);
+        tm__stmt_bind_i64(stmt, 2, after);
+        tm__stmt_bind_i64(stmt, 3, n_max);
+    }
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        json_array_append_new(list, bad_json(stmt));
+    }
+    tm__stmt_done(stmt);
+    tm__intake_place_done(&p);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(list);
+        return st;
+    }
+    *out = list;
+    return TM_OK;
+}
+
+/* ---- The file as a whole ---- */
+
+tm_status tm__intake_copy(const tm_home *home, const tm_ctx *ctx, const char *to, tm_err *err) {
+    tm_db *db = NULL;
+    TM_TRY(tm__intake_db_open_there(home, false, &db, err));
+    const tm_status st = tm__db_copy(db, ctx, to, err);
+    tm__db_close(db);
+    return st;
+}
+
+/* Files that rows of a table name: <home>/<what>/<source>/<hash><suffix>. */
+static tm_status check_files(const tm_home *home, tm_db *db, const char *sql, const char *what,
+                             const char *suffix, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, sql, &stmt, err));
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        char name[TM_HASH_TEXT + 16], text[TM_HASH_TEXT];
+        tm_hash hash = {0};
+        const tm_str stored = tm__stmt_blob(stmt, 1);
+        memcpy(hash.bytes, stored.ptr, stored.len < TM_HASH_BYTES ? stored.len : TM_HASH_BYTES);
+        tm__hash_to_text(&hash, text);
+        (void)snprintf(name, sizeof(name), "%s%s", text, suffix);
+        char *dir = tm__intake_dir(home, what, tm__stmt_text(stmt, 0));
+        char *path = dir == NULL ? NULL : tm__fs_join(dir, name);
+        if (path == NULL) {
+            st = no_memory(err);
+        } else if (tm__fs_info(path).kind != TM_PATH_FILE) {
+            st = TM_FAIL(err, TM_E_INTEGRITY, "a file of source '%s' is gone",
+                         tm__stmt_text(stmt, 0));
+            tm_err_at(err, path, 0, 0);
+            tm_err_hint(err, "Restore the home from a backup.");
+        }
+        tm__mem_free(dir);
+        tm__mem_free(path);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__intake_check(const tm_home *home, bool read_only, uint32_t *out_format, tm_err *err) {
+    tm_db *db = NULL;
+    TM_TRY(tm__intake_db_open_there(home, !read_only, &db, err));
+    tm_status st = tm__db_check(db, err);
+    if (st == TM_OK) {
+        st = check_files(home, db,
+                         "SELECT s.name, g.hash FROM segments g JOIN sources s ON s.id = g.source",
+                         "segments", ".parquet", err);
+    }
+    if (st == TM_OK) {
+        st = check_files(home, db,
+                         "SELECT s.name, r.hash FROM runs r JOIN sources s ON s.id = r.source",
+                         "keys", ".keys", err);
+    }
+    if (st == TM_OK) {
+        st = tm__db_format(db, out_format, err);
+    }
+    tm__db_close(db);
+    return st;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How rows go into one source: the part of whoever writes intake.db that outlives a transaction.
+ *
+ *   rows ── keys that are new ──> transaction: columns, batch or segment, keys, counters,
+ * quarantine │                     └─ settle: as the file has it, after a commit or a failure └─ a
+ * million recent keys ──> run ──> eight runs ──> one   (a thread beside it)
+ *
+ * The set of keys has those of a group before its commit; when that fails the set is dropped and
+ * loaded anew from the file.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "source/intake_priv.h"
+
+/* Runs being merged beside the writer. */
+typedef struct merging {
+    tm_key_merge merge;
+    tm_key_run *run; /* the result */
+    tm_status status;
+    _Atomic bool is_done;
+    tm_thread *thread; /* NULL: none */
+} merging;
+
+struct tm_source_writer {
+    int64_t id;
+    uint32_t version_saved, version_group; /* of columns, in the file and with this group */
+    bool is_keyed;
+    char *keys_dir;
+    tm_key_set *keys; /* NULL: not loaded */
+    merging merging;
+};
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+int64_t tm__source_writer_id(const tm_source_writer *writer) {
+    return writer->id;
+}
+
+tm_status tm__source_writer_create(const tm_home *home, const tm_source_row *source,
+                                   const tm_intake_columns *columns, tm_source_writer **out,
+                                   tm_err *err) {
+    tm_source_writer *w = tm__mem_zalloc(1, sizeof(*w));
+    char *dir = tm__intake_dir(home, "keys", source->name);
+    if (w == NULL || dir == NULL) {
+        tm__mem_free(w);
+        tm__mem_free(dir);
+        return no_memory(err);
+    }
+    w->id = source->id;
+    w->keys_dir = dir;
+    w->is_keyed = columns->n_keys > 0;
+    w->version_saved = w->version_group = columns->version;
+    *out = w;
+    return TM_OK;
+}
+
+/* ---- Keys ---- */
+
+static void merge_main(void *arg) {
+    merging *m = arg;
+    m->status = tm__key_merge_run(&m->merge, &m->run, NULL);
+    atomic_store(&m->is_done, true);
+}
+
+static void merge_end(merging *m) {
+    tm__thread_join(m->thread);
+    m->thread = NULL;
+}
+
+static void drop_keys(tm_source_writer *w) {
+    if (w->merging.thread != NULL) {
+        merge_end(&w->merging);
+        tm__key_run_close(w->merging.run);
+        w->merging.run = NULL;
+    }
+    tm__key_set_free(w->keys);
+    w->keys = NULL;
+}
+
+void tm__source_writer_free(tm_source_writer *writer) {
+    if (writer == NULL) {
+        return;
+    }
+    drop_keys(writer);
+    tm__mem_free(writer->keys_dir);
+    tm__mem_free(writer);
+}
+
+tm_status tm__source_writer_load(tm_source_writer *w, tm_db *db, tm_err *err) {
+    if (!w->is_keyed || w->keys != NULL) {
+        return TM_OK;
+    }
+    w->keys = tm__key_set_create(w->keys_dir, 0);
+    if (w->keys == NULL) {
+        return no_memory(err);
+    }
+    const tm_status st = tm__intake_db_load_keys(db, w->id, w->keys_dir, w->keys, err);
+    if (st != TM_OK) {
+        drop_keys(w);
+    }
+    return st;
+}
+
+static tm_status store_run(tm_source_writer *w, tm_db *db, const tm_key_run *run,
+                           const tm_key_merge *merged) {
+    const tm_key_run_info info = tm__key_run_info(run);
+    TM_TRY(tm__db_begin(db, NULL));
+    const tm_status st = tm__intake_db_add_run_locked(db, w->id, &info, merged, NULL);
+    if (st != TM_OK) {
+        tm__db_rollback(db);
+        return st;
+    }
+    return tm__db_commit(db, NULL);
+}
+
+/* Recent keys to a run. What fails is tried again with the next group; the set is right meanwhile,
+ * or dropped. */
+static void keys_to_run(tm_source_writer *w, tm_db *db) {
+    tm_key_run *run = NULL;
+    if (tm__key_set_save(w->keys, &run, NULL) != TM_OK) {
+        return;
+    }
+    if (store_run(w, db, run, NULL) != TM_OK) {
+        tm__key_run_close(run);
+        return;
+    }
+    tm__key_set_forget(w->keys);
+    if (tm__key_set_give(w->keys, run, NULL) != TM_OK) {
+        drop_keys(w);
+    }
+}
+
+static void merge_finish(tm_source_writer *w, tm_db *db) {
+    merging *m = &w->merging;
+    merge_end(m);
+    tm_key_run *run = m->run;
+    m->run = NULL;
+    if (m->status != TM_OK) {
+        return;
+    }
+    if (store_run(w, db, run, &m->merge) != TM_OK) {
+        tm__key_run_close(run);
+    } else if (tm__key_set_replace(w->keys, &m->merge, run, NULL) != TM_OK) {
+        drop_keys(w);
+    }
+}
+
+void tm__source_writer_tend(tm_source_writer *w, tm_db *db) {
+    merging *m = &w->merging;
+    if (w->keys != NULL && tm__key_set_is_full(w->keys)) {
+        keys_to_run(w, db);
+    }
+    if (m->thread != NULL && atomic_load(&m->is_done)) {
+        merge_finish(w, db);
+    }
+    if (w->keys != NULL && m->thread == NULL && tm__key_set_merge_due(w->keys, &m->merge)) {
+        m->run = NULL;
+        atomic_store(&m->is_done, false);
+        m->thread = tm__thread_create(merge_main, m, "key-merge"); /* NULL: later */
+    }
+}
+
+tm_status tm__source_writer_unique(tm_source_writer *w, tm_rows *rows, uint64_t *out_duplicates,
+                                   tm_err *err) {
+    uint64_t n = 0;
+    size_t start = TM_BATCH_HEAD, to = TM_BATCH_HEAD;
+    bool has_failed = false;
+    *out_duplicates = 0;
+    if (!w->is_keyed) {
+        return TM_OK;
+    }
+    for (uint64_t i = 0; i < rows->n_rows; i++) {
+        const size_t len = rows->ends[i] - start;
+        if (tm__key_set_add(w->keys, rows->keys[i], &has_failed)) {
+            if (to != start) {
+                memmove(rows->batch.data + to, rows->batch.data + start, len);
+            }
+            rows->keys[n++] = rows->keys[i];
+            to += len;
+        }
+        start += len;
+    }
+    if (has_failed) {
+        return no_memory(err);
+    }
+    *out_duplicates = rows->n_rows - n;
+    rows->n_rows = n;
+    rows->batch.len = to;
+    return TM_OK;
+}
+
+/* ---- In a transaction ---- */
+
+tm_status tm__source_writer_put_locked(tm_source_writer *w, tm_db *db, const tm_source_put *put,
+                                       tm_push_result *result, tm_err *err) {
+    tm_rows *rows = put->rows;
+    if (rows->columns->version > w->version_group) {
+        TM_TRY(tm__intake_db_add_columns_locked(db, w->id, rows->columns, err));
+        w->version_group = rows->columns->version;
+    }
+    if (put->segment != NULL) {
+        TM_TRY(tm__intake_db_add_segment_locked(db, w->id, put->segment, err));
+    } else if (rows->n_rows > 0) {
+        tm__batch_seal(&rows->batch, (uint32_t)rows->n_rows);
+        const tm_str batch = {(const char *)rows->batch.data, rows->batch.len};
+        TM_TRY(tm__intake_db_add_batch_locked(db, w->id, rows->n_rows, batch, err));
+    }
+    if (rows->n_rows > 0 && w->is_keyed) {
+        TM_TRY(tm__intake_db_add_keys_locked(db, w->id, rows->keys, rows->n_rows, err));
+    }
+    result->accepted = rows->n_rows;
+    result->quarantined = rows->n_bad;
+    const tm_source_row by = {.n_accepted = rows->n_rows,
+                              .n_duplicates = result->duplicates,
+                              .n_quarantined = rows->n_bad,
+                              .n_coerced = rows->n_coerced,
+                              .n_incomplete = rows->n_incomplete,
+                              .last_us = rows->n_rows > 0 ? tm__now_us() : 0};
+    TM_TRY(tm__intake_db_count_locked(db, w->id, &by, err));
+    return tm__intake_db_add_bad_locked(db, w->id, put->origin, rows, err);
+}
+
+void tm__source_writer_settle(tm_source_writer *w, bool is_committed) {
+    if (is_committed) {
+        w->version_saved = w->version_group;
+    } else {
+        w->version_group = w->version_saved;
+        drop_keys(w);
+    }
+}

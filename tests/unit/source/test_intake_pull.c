@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "source/intake_priv.h"
+#include "source/source.h"
+#include "temp_home.h"
+#include "test.h"
+
+static tm_ctx ctx;
+
+static void add(const tm_home *home, const char *key) {
+    const tm_intake_add source = {
+        .name = "s", .feed = "sql", .keys = &key, .n_keys = key == NULL ? 0 : 1};
+    assert_int_equal(tm__intake_add(home, &source, NULL), TM_OK);
+}
+
+static tm_intake_pull *open_pull(const tm_home *home) {
+    tm_intake_pull *pull = NULL;
+    tm_err err = {0};
+    if (tm__intake_pull_open(&ctx, home, "s", &pull, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    return pull;
+}
+
+static tm_table *query(const char *sql) {
+    tm_table *table = NULL;
+    assert_int_equal(tm__source_read(&ctx, &(tm_source_spec){.sql = sql}, &table, NULL), TM_OK);
+    return table;
+}
+
+/* A block and its number as state. */
+static tm_status take(tm_intake_pull *pull, const char *sql, int number, tm_push_result *out) {
+    tm_table *table = query(sql);
+    json_t *state = json_pack("{s:i}", "n", number);
+    const tm_feed_block block = {
+        .rows = table, .origin = "query", .first_row = 100, .state = state};
+    const tm_status st = tm__intake_pull_take(pull, &block, out, NULL);
+    json_decref(state);
+    tm__table_unref(table);
+    return st;
+}
+
+static tm_table *table_of(const tm_home *home) {
+    tm_table *table = NULL;
+    assert_int_equal(tm__intake_table(&ctx, home, "s", &table, NULL), TM_OK);
+    return table;
+}
+
+static void blocks_small_and_large_are_there_with_the_state_behind_them(void **state) {
+    const tm_home *home = *state;
+    tm_push_result r = {0};
+    json_t *json = NULL;
+    add(home, "k");
+    tm_intake_pull *pull = open_pull(home);
+    assert_true(json_is_null(tm__intake_pull_source(pull)->state));
+    assert_int_equal(take(pull, "SELECT i AS k, 'a' AS t FROM range(10) r(i)", 1, &r), TM_OK);
+    assert_int_equal(r.accepted, 10);
+    assert_int_equal(take(pull, "SELECT i AS k, 0.5 AS x FROM range(30000) r(i)", 2, &r), TM_OK);
+    assert_int_equal(r.accepted, 29990);
+    assert_int_equal(r.duplicates, 10);
+    tm__intake_pull_close(pull);
+    pull = open_pull(home); /* the keys of a segment are known anew */
+    assert_int_equal(tm__json_i64(tm__intake_pull_source(pull)->state, "n", 0), 2);
+    assert_int_equal(take(pull, "SELECT 29999 AS k UNION ALL SELECT 30000", 3, &r), TM_OK);
+    assert_int_equal(r.accepted, 1);
+    tm__intake_pull_close(pull);
+    tm_table *table = table_of(home);
+    assert_int_equal(tm__table_rows(table), 30001);
+    assert_int_equal(tm__table_cols(table), 3);
+    tm__table_unref(table);
+    assert_int_equal(tm__intake_show(home, "s", &json, NULL), TM_OK);
+    assert_int_equal(tm__json_i64(json, "segments", 0), 1);
+    assert_int_equal(tm__json_i64(json, "pending", 0), 11);
+    json_decref(json);
+}
+
+static void types_of_a_table_stand_also_for_columns_without_values(void **state) {
+    const tm_home *home = *state;
+    tm_push_result r = {0};
+    add(home, NULL);
+    tm_intake_pull *pull = open_pull(home);
+    assert_int_equal(take(pull,
+                          "SELECT NULL::INTEGER AS i, '2001-01-01' AS t, DATE '2001-01-01' AS d,"
+                          " TIMESTAMP '2001-01-01 10:00:00' AS s, true AS b",
+                          1, &r),
+                     TM_OK);
+    assert_int_equal(r.accepted, 1);
+    const tm_schema *schema = tm__intake_pull_schema(pull);
+    assert_int_equal(schema->cols[tm__schema_find(schema, TM_STR("i"))].type, TM_TYPE_INT);
+    assert_int_equal(schema->cols[tm__schema_find(schema, TM_STR("t"))].type, TM_TYPE_TEXT);
+    assert_int_equal(schema->cols[tm__schema_find(schema, TM_STR("d"))].type, TM_TYPE_DATE);
+    assert_int_equal(schema->cols[tm__schema_find(schema, TM_STR("s"))].type, TM_TYPE_TIME);
+    assert_int_equal(schema->cols[tm__schema_find(schema, TM_STR("b"))].type, TM_TYPE_BOOL);
+    assert_int_equal(take(pull, "SELECT TIMESTAMP '2002-01-01 10:00:00' AS d, 1.5 AS i", 2, &r),
+                     TM_OK);
+    schema = tm__intake_pull_schema(pull);
+    assert_int_equal(schema->cols[tm__schema_find(schema, TM_STR("d"))].type, TM_TYPE_TIME);
+    assert_int_equal(schema->cols[tm__schema_find(schema, TM_STR("i"))].type, TM_TYPE_FLOAT);
+    tm__intake_pull_close(pull);
+    tm_table *table = table_of(home);
+    assert_true(tm__column_is_missing(tm__table_column(table, 0), 0));
+    assert_true(tm__table_column(table, 0)->floats[1] == 1.5);
+    tm__table_unref(table);
+}
+
+static void a_row_of_a_table_that_does_not_fit_is_kept_as_a_line(void **state) {
+    const tm_home *home = *state;
+    tm_push_result r = {0};
+    json_t *bad = NULL;
+    add(home, "k");
+    tm_intake_pull *pull = open_pull(home);
+    assert_int_equal(take(pull, "SELECT 1 AS k, 7 AS n", 1, &r), TM_OK);
+    assert_int_equal(take(pull,
+                          "SELECT 2 AS k, 'many' AS n UNION ALL SELECT 3, '8'"
+                          " UNION ALL SELECT NULL, '9'",
+                          2, &r),
+                     TM_OK);
+    assert_int_equal(r.accepted, 1);
+    assert_int_equal(r.quarantined, 2);
+    tm__intake_pull_close(pull);
+    assert_int_equal(tm__intake_quarantine(home, "s", 0, 10, &bad, NULL), TM_OK);
+    const json_t *first = json_array_get(bad, 0), *second = json_array_get(bad, 1);
+    assert_string_equal(tm__json_text(first, "reason", ""), "wrong_type");
+    assert_string_equal(tm__json_text(first, "column", ""), "n");
+    assert_string_equal(tm__json_text(first, "origin", ""), "query");
+    assert_string_equal(tm__json_text(first, "bytes", ""), "{\"k\":2,\"n\":\"many\"}");
+    assert_int_equal(tm__json_i64(first, "row", 0), 101);
+    assert_string_equal(tm__json_text(second, "reason", ""), "null_key");
+    json_decref(bad);
+}
+
+static void one_process_reads_a_source_at_a_time(void **state) {
+    const tm_home *home = *state;
+    tm_intake_pull *second = NULL;
+    tm_push_result r = {0};
+    tm_err err = {0};
+    add(home, NULL);
+    tm_intake_pull *pull = open_pull(home);
+    assert_int_equal(tm__intake_pull_open(&ctx, home, "s", &second, &err), TM_E_CONFLICT);
+    /* And if it did: what another one has committed is not written again. */
+    tm_db *db = NULL;
+    assert_int_equal(tm__intake_db_open(home, true, &db, NULL), TM_OK);
+    assert_int_equal(tm__db_exec(db, "UPDATE sources SET state = '{\"n\":1}'", NULL), TM_OK);
+    tm__db_close(db);
+    assert_int_equal(take(pull, "SELECT 1 AS k", 1, &r), TM_E_CONFLICT);
+    tm__intake_pull_close(pull);
+    pull = open_pull(home);
+    assert_int_equal(take(pull, "SELECT 1 AS k", 2, &r), TM_OK);
+    tm__intake_pull_close(pull);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(blocks_small_and_large_are_there_with_the_state_behind_them),
+        TEST(types_of_a_table_stand_also_for_columns_without_values),
+        TEST(a_row_of_a_table_that_does_not_fit_is_kept_as_a_line),
+        TEST(one_process_reads_a_source_at_a_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
