@@ -395,6 +395,11 @@ void tm__net_shutdown_write(int fd) {
     (void)shutdown(fd, SHUT_WR);
 }
 
+bool tm__net_wait(int fd, bool want_write, uint32_t timeout_ms) {
+    struct pollfd one = {.fd = fd, .events = (short)(want_write ? POLLIN | POLLOUT : POLLIN)};
+    return poll(&one, 1, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms) > 0;
+}
+
 bool tm__net_has_ended(int fd) {
     struct pollfd one = {.fd = fd, .events = POLLRDHUP};
     return poll(&one, 1, 0) > 0;

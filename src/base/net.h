@@ -43,6 +43,9 @@ TM_NODISCARD tm_status tm__net_connect(const char *address, uint32_t timeout_ms,
 int64_t tm__net_read(int fd, void *out, size_t len);
 int64_t tm__net_write(int fd, const void *data, size_t len);
 void tm__net_shutdown_write(int fd);
+/** Wait until fd, which may be another library's, can be read, or written when that is wanted, or
+ * is broken; false when timeout_ms passed first. */
+bool tm__net_wait(int fd, bool want_write, uint32_t timeout_ms);
 /** True when the peer has ended its side, also while bytes wait to be read. */
 bool tm__net_has_ended(int fd);
 void tm__net_close(int fd);

@@ -32,7 +32,10 @@ static void check_talk(const char *address, const char *want_peer) {
     assert_true(server >= 0);
     assert_int_equal(strncmp(peer, want_peer, strlen(want_peer)), 0);
     assert_int_equal(tm__net_read(server, bytes, sizeof(bytes)), TM_NET_AGAIN);
+    assert_false(tm__net_wait(server, false, 0));
+    assert_true(tm__net_wait(server, true, 2000));
     assert_int_equal(tm__net_write(client, "ping", 4), 4);
+    assert_true(tm__net_wait(server, false, 2000));
     int64_t n;
     while ((n = tm__net_read(server, bytes, sizeof(bytes))) == TM_NET_AGAIN) {
     }

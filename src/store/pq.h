@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PostgreSQL through libpq, opened by dlopen when first needed (Debian: libpq5). One connection has
+ * one owner thread.
+ *
+ * 1. How to reach the server is read from a file that only its owner can read, and stands in no
+ *    message: neither the DSN nor what libpq says of it.
+ * 2. Messages of the server are passed on only when they are about the text of the query (classes
+ *    42 and the like); others may hold values and become a sentence of ours with the SQLSTATE.
+ * 3. A connection that is lost, a server that ends or has no room is TM_E_UNAVAILABLE: try again
+ *    with another connection. After it, each call on this one is TM_E_UNAVAILABLE too.
+ * 4. Each wait looks at the flag of the options ten times a second: TM_E_CANCELLED, and the server
+ *    is told to stop.
+ * 5. The session speaks UTF-8, its time zone is UTC, its dates are ISO.
+ */
+#ifndef TM_STORE_PQ_H
+#define TM_STORE_PQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "table/table.h"
+#include "tidemill/err.h"
+
+typedef struct tm_pq tm_pq;
+
+typedef struct tm_pq_options {
+    volatile _Atomic bool *cancel; /* may be NULL */
+    bool is_read_only;             /* every transaction is */
+} tm_pq_options;
+
+/** Connect as a file says: conninfo text or a postgres:// URL. options may be NULL. */
+TM_NODISCARD tm_status tm__pq_open(const char *dsn_file, const tm_pq_options *options, tm_pq **out,
+                                   tm_err *err);
+/** End the connection; what was not committed is not there. NULL is a no-op. */
+void tm__pq_close(tm_pq *pq);
+
+/* ---- Statements ---- */
+
+/** Run statements without parameters; rows that they give are dropped. BEGIN and COMMIT too. */
+TM_NODISCARD tm_status tm__pq_exec(tm_pq *pq, const char *sql, tm_err *err);
+
+typedef struct tm_pq_rows tm_pq_rows;
+/** Run one statement with parameters $1 ... as text; ptr NULL is null. Its rows are held in memory:
+ * for small answers. out_rows may be NULL. */
+TM_NODISCARD tm_status tm__pq_query(tm_pq *pq, const char *sql, const tm_str *params,
+                                    uint32_t n_params, tm_pq_rows **out_rows, tm_err *err);
+uint64_t tm__pq_rows_count(const tm_pq_rows *rows);
+/** Rows that the statement inserted, updated or deleted. */
+uint64_t tm__pq_rows_changed(const tm_pq_rows *rows);
+uint32_t tm__pq_rows_cols(const tm_pq_rows *rows);
+const char *tm__pq_rows_name(const tm_pq_rows *rows, uint32_t col);
+/** A value as text; ptr NULL is null. Lives as long as the rows. */
+tm_str tm__pq_rows_text(const tm_pq_rows *rows, uint64_t row, uint32_t col);
+void tm__pq_rows_free(tm_pq_rows *rows);
+
+/** Append a text ('...') or a name ("...") as PostgreSQL has it, whatever its bytes are. */
+bool tm__pq_quote(tm_buf *sql, tm_str text, char quote);
+
+/* ---- COPY into a table ---- */
+
+/** Start "COPY ... FROM STDIN" (text format, no options); until tm__pq_copy_close() nothing else
+ * runs. */
+TM_NODISCARD tm_status tm__pq_copy_open(tm_pq *pq, const char *sql, tm_err *err);
+/** Send rows [row, row_end) of a table, all of its columns in order: the server makes each value
+ * out of its text, so a column may have any type that can read it. Missing is null; infinities are
+ * kept. */
+TM_NODISCARD tm_status tm__pq_copy_rows(tm_pq *pq, const tm_table *table, uint64_t row,
+                                        uint64_t row_end, tm_err *err);
+/** Send bytes that are COPY's text format already. */
+TM_NODISCARD tm_status tm__pq_copy_bytes(tm_pq *pq, const void *data, size_t len, tm_err *err);
+/** End the copy: only now errors of values show. out_rows may be NULL. */
+TM_NODISCARD tm_status tm__pq_copy_close(tm_pq *pq, uint64_t *out_rows, tm_err *err);
+/** End a copy that shall not count; the transaction has failed then. No-op outside a copy. */
+void tm__pq_copy_cancel(tm_pq *pq);
+
+/** The version of libpq that would be used, or err. For doctor and version. */
+TM_NODISCARD tm_status tm__pq_version(uint32_t *out_version, tm_err *err);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files around libpq share: its functions, one connection, errors and results. */
+#ifndef TM_STORE_PQ_PRIV_H
+#define TM_STORE_PQ_PRIV_H
+
+#include <libpq-fe.h>
+
+#include "store/pq.h"
+
+/* Every function of libpq that Tidemill calls. */
+#define TM_PQ_FUNCTIONS(X)                                                                         \
+    X(PQcancel)                                                                                    \
+    X(PQclear)                                                                                     \
+    X(PQcmdTuples)                                                                                 \
+    X(PQconnectdbParams)                                                                           \
+    X(PQconnectionNeedsPassword)                                                                   \
+    X(PQconnectionUsedPassword)                                                                    \
+    X(PQconninfoFree)                                                                              \
+    X(PQconninfoParse)                                                                             \
+    X(PQconsumeInput)                                                                              \
+    X(PQerrorMessage)                                                                              \
+    X(PQfinish)                                                                                    \
+    X(PQflush)                                                                                     \
+    X(PQfmod)                                                                                      \
+    X(PQfname)                                                                                     \
+    X(PQfreeCancel)                                                                                \
+    X(PQfreemem)                                                                                   \
+    X(PQftype)                                                                                     \
+    X(PQgetCancel)                                                                                 \
+    X(PQgetCopyData)                                                                               \
+    X(PQgetResult)                                                                                 \
+    X(PQgetisnull)                                                                                 \
+    X(PQgetlength)                                                                                 \
+    X(PQgetvalue)                                                                                  \
+    X(PQisBusy)                                                                                    \
+    X(PQlibVersion)                                                                                \
+    X(PQnfields)                                                                                   \
+    X(PQntuples)                                                                                   \
+    X(PQputCopyData)                                                                               \
+    X(PQputCopyEnd)                                                                                \
+    X(PQresultErrorField)                                                                          \
+    X(PQresultStatus)                                                                              \
+    X(PQsendDescribePrepared)                                                                      \
+    X(PQsendPrepare)                                                                               \
+    X(PQsendQuery)                                                                                 \
+    X(PQsendQueryParams)                                                                           \
+    X(PQsetNoticeReceiver)                                                                         \
+    X(PQsetnonblocking)                                                                            \
+    X(PQsocket)                                                                                    \
+    X(PQstatus)
+
+typedef struct tm_pq_api {
+#define X(name) __typeof__(&name) name;
+    TM_PQ_FUNCTIONS(X)
+#undef X
+} tm_pq_api;
+
+struct tm_pq {
+    tm_pq_api api;
+    PGconn *conn;
+    char *dsn_file; /* for messages */
+    volatile _Atomic bool *cancel;
+    tm_buf text;       /* of COPY, on its way out */
+    bool is_lost;      /* invariant 3 */
+    bool is_cancelled; /* the server was told to stop */
+    bool is_copying;
+};
+
+/** Open the library and find all of TM_PQ_FUNCTIONS. It stays loaded for good. */
+TM_NODISCARD tm_status tm__pq_api_load(tm_pq_api *out, tm_err *err);
+
+/* What the server says of a failure, or libpq in its place. Texts may be NULL. */
+typedef struct tm_pq_report {
+    const char *sqlstate;
+    const char *message;  /* primary message */
+    const char *hint;     /* of the server */
+    const char *name;     /* of a constraint or column */
+    bool was_cancelled;   /* we asked for it */
+    const char *dsn_file; /* place of the error */
+} tm_pq_report;
+/** Translate a failure of a statement. */
+tm_status tm__pq_fail(const tm_pq_report *report, tm_err *err);
+/** Translate what libpq says of a connection that did not come to be: only known phrases of it. */
+tm_status tm__pq_fail_connect(const char *text, const char *dsn_file, tm_err *err);
+/** The connection broke while it was in use; each later call fails too. */
+tm_status tm__pq_lost(tm_pq *pq, tm_err *err);
+/** Failure that a result tells of. */
+tm_status tm__pq_result_fail(tm_pq *pq, const PGresult *result, tm_err *err);
+
+/** Fail when the connection is lost or busy with a copy. */
+TM_NODISCARD tm_status tm__pq_check(const tm_pq *pq, tm_err *err);
+/** Wait until libpq wants to be called again (at most a tenth of a second), with respect to the
+ * flag. */
+TM_NODISCARD tm_status tm__pq_wait(tm_pq *pq, bool want_write, tm_err *err);
+/** The next result of what was sent; NULL when there are no more. */
+TM_NODISCARD tm_status tm__pq_next(tm_pq *pq, PGresult **out, tm_err *err);
+/** Read results to the end; the last good one when out is given. The first failure counts. */
+TM_NODISCARD tm_status tm__pq_finish(tm_pq *pq, PGresult **out, tm_err *err);
+/** Drop what results are left, after a failure. */
+void tm__pq_drain(tm_pq *pq);
+/** Append rows [row, row_end) as COPY's text format. */
+bool tm__pq_copy_text(const tm_table *table, uint64_t row, uint64_t row_end, tm_buf *out);
+
+#endif

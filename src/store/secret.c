@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/secret.h"
+
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/system.h"
+
+#define SECRET_BYTES_MAX 65536u /* a certificate in it is some thousands */
+
+void tm__secret_done(tm_buf *secret) {
+    if (secret->data != NULL) {
+        explicit_bzero(secret->data, secret->capacity);
+    }
+    tm__buf_done(secret);
+}
+
+static tm_status secret_check(const char *path, tm_err *err) {
+    tm_access access = {0};
+    if (!tm__access_info(path, &access)) {
+        (void)TM_FAIL(err, TM_E_NOT_FOUND, "there is no file '%s'", path);
+        tm_err_hint(err, "Write it with what reaches the database, and chmod 600 it.");
+        tm_err_at(err, path, 0, 0);
+        return TM_E_NOT_FOUND;
+    }
+    const uint32_t forbidden = access.is_own ? 077 : 037;
+    if ((access.mode & forbidden) != 0) {
+        (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "others can read the secret in '%s'", path);
+        tm_err_hint(err, "Run: chmod 600 '%s'", path);
+        tm_err_at(err, path, 0, 0);
+        return TM_E_NOT_ALLOWED;
+    }
+    return TM_OK;
+}
+
+tm_status tm__secret_read(const char *path, tm_buf *out, tm_err *err) {
+    TM_TRY(secret_check(path, err));
+    tm__buf_init(out, SECRET_BYTES_MAX);
+    tm_status st = tm__fs_read_all(path, out, err);
+    if (st == TM_OK) {
+        const tm_str text = tm__str_trim((tm_str){(const char *)out->data, out->len});
+        if (text.len == 0 || memchr(text.ptr, '\0', text.len) != NULL) {
+            st = TM_FAIL(err, TM_E_DATA, "'%s' holds %s", path,
+                         text.len == 0 ? "nothing" : "a byte that is no text");
+            tm_err_at(err, path, 0, 0);
+        } else {
+            memmove(out->data, text.ptr, text.len);
+            memset(out->data + text.len, 0, out->len - text.len);
+            out->len = text.len;
+        }
+    }
+    if (st != TM_OK) {
+        tm__secret_done(out);
+    }
+    return st;
+}
