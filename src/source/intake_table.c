@@ -113,42 +113,90 @@ static tm_status read_batches(tm_intake_place *p, int64_t last, tm_table_builder
     return st;
 }
 
-/* A value of an older column in today's, which is the same or wider. */
-static tm_cell widen(tm_cell cell, tm_type type) {
-    const bool is_time = cell.type == TM_TYPE_DATE || cell.type == TM_TYPE_TIME;
-    if (is_time && (type == TM_TYPE_DATE || type == TM_TYPE_TIME)) {
-        cell.type = type;
+static bool is_time(tm_type type) {
+    return type == TM_TYPE_DATE || type == TM_TYPE_TIME;
+}
+
+/* Codes of one dictionary in another one. */
+static tm_status copy_texts(const tm_column *from, uint64_t n_rows, tm_dict *dict, uint32_t *to,
+                            tm_err *err) {
+    const uint32_t n = tm__dict_count(from->dict);
+    uint32_t *codes = tm__mem_alloc((size_t)n + 1, sizeof(*codes));
+    tm_status st = codes == NULL ? no_memory(err) : TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < n; i++) {
+        codes[i] = tm__dict_add(dict, tm__dict_get(from->dict, i));
+        st = codes[i] == TM_CODE_MISSING ? no_memory(err) : TM_OK;
     }
-    return cell;
+    for (uint64_t row = 0; st == TM_OK && row < n_rows; row++) {
+        const uint32_t code = from->codes[row];
+        to[row] = code == TM_CODE_MISSING ? TM_CODE_MISSING : codes[code];
+    }
+    tm__mem_free(codes);
+    return st;
+}
+
+/* Rows of an older column, which may be narrower or absent, at the end of today's. */
+static tm_status copy_column(const tm_column *from, uint64_t n_rows, tm_table_builder *builder,
+                             uint32_t col, tm_type type, uint64_t at, tm_err *err) {
+    if (type == TM_TYPE_TEXT && from != NULL && from->type == type) {
+        return copy_texts(from, n_rows, tm__builder_dict(builder, col),
+                          tm__builder_codes(builder, col) + at, err);
+    }
+    const bool is_same =
+        from == NULL || from->type == type || (is_time(from->type) && is_time(type));
+    const bool is_wider = type == TM_TYPE_FLOAT && from != NULL && from->type == TM_TYPE_INT;
+    if (!is_same && !is_wider) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "a segment has another type in column %u", col + 1);
+    }
+    for (uint64_t row = 0; row < n_rows; row++) {
+        if (type == TM_TYPE_TEXT) {
+            tm__builder_codes(builder, col)[at + row] = TM_CODE_MISSING;
+        } else if (type != TM_TYPE_FLOAT) {
+            tm__builder_ints(builder, col)[at + row] =
+                from == NULL ? TM_INT_MISSING : from->ints[row];
+        } else if (from == NULL || is_wider) {
+            const bool is_missing = from == NULL || from->ints[row] == TM_INT_MISSING;
+            tm__builder_floats(builder, col)[at + row] =
+                is_missing ? __builtin_nan("") : (double)from->ints[row];
+        } else {
+            tm__builder_floats(builder, col)[at + row] = from->floats[row];
+        }
+    }
+    return TM_OK;
 }
 
 static tm_status add_segment(tm_intake_place *p, const tm_table *segment, tm_table_builder *builder,
-                             tm_err *err) {
-    const uint32_t n_cols = p->columns->schema.n_cols;
+                             uint64_t at, tm_err *err) {
     const uint64_t n_rows = tm__table_rows(segment);
-    tm_cell *cells = tm__mem_alloc(n_cols, sizeof(*cells));
-    const tm_column **from = tm__mem_alloc(n_cols, sizeof(*from));
-    tm_status st = cells == NULL || from == NULL ? no_memory(err) : TM_OK;
-    for (uint32_t i = 0; st == TM_OK && i < n_cols; i++) {
-        const uint32_t at = tm__table_find(segment, p->columns->schema.cols[i].name);
-        from[i] = at == UINT32_MAX ? NULL : tm__table_column(segment, at);
+    TM_TRY(tm__builder_reserve(builder, at + n_rows, err));
+    for (uint32_t i = 0; i < p->columns->schema.n_cols; i++) {
+        const uint32_t found = tm__table_find(segment, p->columns->schema.cols[i].name);
+        const tm_column *from = found == UINT32_MAX ? NULL : tm__table_column(segment, found);
+        /* A column without a value had no type yet. */
+        from = from != NULL && from->n_missing == n_rows ? NULL : from;
+        TM_TRY(copy_column(from, n_rows, builder, i, tm__column_type(p->columns, i), at, err));
     }
-    for (uint64_t row = 0; st == TM_OK && row < n_rows; row++) {
-        for (uint32_t i = 0; i < n_cols; i++) {
-            cells[i] = from[i] == NULL
-                           ? (tm_cell){.type = TM_TYPE_NONE}
-                           : widen(tm__column_cell(from[i], row), tm__column_type(p->columns, i));
-        }
-        st = tm__builder_add_row(builder, cells, err);
-    }
-    tm__mem_free(cells);
-    tm__mem_free(from);
-    return st;
+    tm__builder_set_rows(builder, at + n_rows);
+    return TM_OK;
+}
+
+/* Room for the rows of all segments. */
+static tm_status reserve_segments(tm_intake_place *p, tm_table_builder *builder, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(p->db, "SELECT coalesce(sum(n_rows), 0) FROM segments WHERE source = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, p->source.id);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    const uint64_t n_rows = st == TM_OK && has_row ? (uint64_t)tm__stmt_i64(stmt, 0) : 0;
+    tm__stmt_done(stmt);
+    return st == TM_OK ? tm__builder_reserve(builder, n_rows, err) : st;
 }
 
 static tm_status read_segments(tm_ctx *ctx, tm_intake_place *p, tm_table_builder *builder,
                                uint64_t *n_rows, tm_err *err) {
     tm_stmt *stmt = NULL;
+    TM_TRY(reserve_segments(p, builder, err));
     TM_TRY(tm__stmt_init(p->db, "SELECT hash FROM segments WHERE source = ? ORDER BY seq", &stmt,
                          err));
     tm__stmt_bind_i64(stmt, 1, p->source.id);
@@ -164,8 +212,8 @@ static tm_status read_segments(tm_ctx *ctx, tm_intake_place *p, tm_table_builder
         memcpy(hash.bytes, stored.ptr, stored.len < TM_HASH_BYTES ? stored.len : TM_HASH_BYTES);
         st = tm__snapshot_load(ctx, p->segments_dir, &hash, &segment, err);
         if (st == TM_OK) {
+            st = add_segment(p, segment, builder, *n_rows, err);
             *n_rows += tm__table_rows(segment);
-            st = add_segment(p, segment, builder, err);
         }
         tm__table_unref(segment);
     }
