@@ -85,6 +85,10 @@ typedef struct tm_file_id {
 /** True when a path still leads to that file, and nobody wrote to it. */
 bool tm__fs_is_same(const char *path, const tm_file_id *id);
 
+/** Say that a file was used now: sets the time of its last change. Nothing relies on it after a
+ * crash. */
+TM_NODISCARD tm_status tm__fs_touch(const char *path, tm_err *err);
+
 /** Bytes that this user may still write where a path lies; false when it cannot be told. */
 bool tm__fs_free_bytes(const char *path, uint64_t *out);
 

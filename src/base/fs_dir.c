@@ -185,6 +185,11 @@ bool tm__fs_free_bytes(const char *path, uint64_t *out) {
     return true;
 }
 
+tm_status tm__fs_touch(const char *path, tm_err *err) {
+    return utimensat(AT_FDCWD, path, NULL, 0) == 0 ? TM_OK
+                                                   : tm__fs_errno(err, errno, "touch", path);
+}
+
 tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *err) {
     int fd;
     do {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -148,6 +150,20 @@ static void paths_are_joined_and_resolved(void **state) {
     assert_int_equal(tm__fs_real_path("/nowhere", &real, NULL), TM_E_NOT_FOUND);
 }
 
+static void a_file_that_was_used_is_newer(void **state) {
+    (void)state;
+    char path[128];
+    tm_err err = {0};
+    const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    test_folder_join(&folder, "b.csv", path, sizeof(path));
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_int_equal(tm__fs_info(path).modified_us, INT64_C(1000000000));
+    assert_int_equal(tm__fs_touch(path, NULL), TM_OK);
+    assert_true(tm__fs_info(path).modified_us > INT64_C(1000000000));
+    assert_int_equal(tm__fs_touch("/nowhere", &err), TM_E_NOT_FOUND);
+    assert_non_null(strstr(err.message, "'/nowhere'"));
+}
+
 static bool use_folder(void *arg) {
     (void)arg;
     names all = {.n_max = 100};
@@ -173,6 +189,7 @@ int main(void) {
         TEST(entries_come_in_byte_order),    TEST(globs_match_in_byte_order),
         TEST(a_path_says_what_stands_there), TEST(files_are_mapped),
         TEST(paths_are_joined_and_resolved), TEST(running_out_of_memory_is_reported),
+        TEST(a_file_that_was_used_is_newer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
