@@ -132,23 +132,6 @@ typedef enum pattern {
     N_PATTERNS
 } pattern;
 
-static bool is_email(tm_str text) {
-    size_t at = 0, n_at = 0;
-    bool has_dot = false;
-    for (size_t i = 0; i < text.len; i++) {
-        const char c = text.ptr[i];
-        if (c == ' ') {
-            return false;
-        }
-        if (c == '@') {
-            n_at++;
-            at = i;
-        }
-        has_dot = has_dot || (n_at == 1 && c == '.' && i > at + 1);
-    }
-    return n_at == 1 && at > 0 && has_dot;
-}
-
 static bool is_ip(tm_str text) {
     uint32_t n_dots = 0, n_colons = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -192,7 +175,7 @@ static void count_patterns(tm_str text, uint32_t *counts) {
     bool has_signs = false;
     const uint32_t n = paper_digits(text, digits, &has_signs);
     const bool ip = is_ip(text);
-    counts[PATTERN_EMAIL] += is_email(text);
+    counts[PATTERN_EMAIL] += tm__text_is_email(text);
     counts[PATTERN_IP] += ip;
     counts[PATTERN_SSN] += n == 9 && text.len == 11 && text.ptr[3] == '-' && text.ptr[6] == '-';
     counts[PATTERN_CARD] += is_card_number(digits, n);

@@ -37,6 +37,23 @@ bool tm__text_is_missing(tm_str text) {
     return false;
 }
 
+bool tm__text_is_email(tm_str text) {
+    size_t at = 0, n_at = 0;
+    bool has_dot = false;
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.ptr[i];
+        if (c == ' ') {
+            return false;
+        }
+        if (c == '@') {
+            n_at++;
+            at = i;
+        }
+        has_dot = has_dot || (n_at == 1 && c == '.' && i > at + 1);
+    }
+    return n_at == 1 && at > 0 && has_dot;
+}
+
 bool tm__text_to_bool(tm_str text, bool *out) {
     static const char *const yes[] = {"true", "t", "yes", "y", "1"};
     static const char *const no[] = {"false", "f", "no", "n", "0"};

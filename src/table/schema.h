@@ -70,6 +70,8 @@ bool tm__row_write_json(const char *const *names, const tm_cell *cells, uint32_t
 /** Words that stand for a missing value in files and requests, white space around them ignored:
  * nothing, NA, N/A, #N/A, null, NaN, none, nil, ?, -, --, a dot; in any case of letters. */
 bool tm__text_is_missing(tm_str text);
+/** One at sign with something before it, and behind it something with a dot; no blank. */
+bool tm__text_is_email(tm_str text);
 /** true, t, yes, y, 1 and their opposites in any case of letters. */
 bool tm__text_to_bool(tm_str text, bool *out);
 
