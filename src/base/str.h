@@ -37,6 +37,8 @@ size_t tm__str_utf8_char(tm_str a);
 /** Whole text as a number (decimal, correctly rounded, no locale, no hexadecimal, "nan"/"inf"
  * refused); false when it is not one. */
 bool tm__str_to_f64(tm_str a, double *out);
+/** True when the whole text is written as such a number, whether or not a double holds it. */
+bool tm__str_is_number(tm_str a);
 bool tm__str_to_i64(tm_str a, int64_t *out);
 bool tm__str_to_u64(tm_str a, uint64_t *out);
 /** A duration in microseconds: 90s, 15m, 24h, 7d, 2w, 500ms; a bare number is seconds. */

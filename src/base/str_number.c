@@ -160,6 +160,11 @@ static bool multiply_wide(uint64_t digits, int exp10, double *out) {
     return bits != 0;
 }
 
+bool tm__str_is_number(tm_str a) {
+    decimal number;
+    return a.len > 0 && a.len <= NUMBER_BYTES_MAX && scan_decimal(a, &number);
+}
+
 bool tm__str_to_f64(tm_str a, double *out) {
     decimal number;
     if (a.len == 0 || a.len > NUMBER_BYTES_MAX || !scan_decimal(a, &number)) {

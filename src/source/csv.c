@@ -39,7 +39,7 @@ static tm_str sample_text(const sample *s, uint64_t record, uint32_t col) {
 }
 
 static bool is_value(uint32_t kinds) {
-    return (kinds & (TM_CAN_INT | TM_CAN_FLOAT | TM_CAN_BIG | TM_CAN_DATE)) != 0;
+    return (kinds & (TM_CAN_INT | TM_CAN_FLOAT | TM_CAN_BIG | TM_CAN_HUGE | TM_CAN_DATE)) != 0;
 }
 
 /* Numbers 2019 2020 2021 or 0 1 2 are names: whole numbers in steps of one. */
@@ -63,8 +63,8 @@ static bool are_numbered(const sample *s) {
 
 /* False for a word over numbers, a date over numbers and the like: cells of different groups. */
 static bool fits_group(uint32_t first, uint32_t rest) {
-    static const uint32_t groups[] = {TM_CAN_INT | TM_CAN_FLOAT | TM_CAN_BIG, TM_CAN_DATE,
-                                      TM_CAN_BOOL};
+    static const uint32_t groups[] = {TM_CAN_INT | TM_CAN_FLOAT | TM_CAN_BIG | TM_CAN_HUGE,
+                                      TM_CAN_DATE, TM_CAN_BOOL};
     const bool is_absent = (first & (TM_CAN_MISSING | TM_CAN_MARK)) != 0;
     if (is_absent || (rest & TM_CAN_TEXT) != 0) {
         return true;
@@ -338,6 +338,7 @@ tm_status tm__csv_reader_open(reader *r, uint32_t number, uint64_t *out_n_record
     r->path = r->paths[number];
     TM_TRY(tm__csv_open(r->path, r->spec->block_bytes, &r->scanner, err));
     r->block.scanner = r->scanner;
+    r->block.path = r->path;
     TM_TRY(tm__csv_next(r->scanner, out_n_records, err));
     if (*out_n_records == 0) {
         (void)TM_FAIL(err, TM_E_DATA, "the file is empty");
@@ -402,7 +403,9 @@ tm_status tm__csv_reader_settle(reader *r, bool *out_needs_pass, tm_err *err) {
         tm_csv_column *const c = &r->cols[col];
         const tm_status st = tm__csv_column_settle(c, err);
         if (st != TM_OK) {
-            tm_err_at(err, r->paths[0], 0, col + 1);
+            if (c->odd_path == NULL) {
+                tm_err_at(err, r->paths[0], 0, col + 1);
+            }
             return st;
         }
         *out_needs_pass |= c->needs_pass;

@@ -31,7 +31,9 @@ static uint32_t examine_integer(tm_str text, size_t n_sign, uint64_t digits, tm_
         return TM_CAN_TEXT;
     }
     if (n > INT_DIGITS_MAX) {
-        return tm__str_to_f64(text, &out->f64) ? TM_CAN_BIG : TM_CAN_TEXT;
+        return tm__str_to_f64(text, &out->f64) ? TM_CAN_BIG
+               : tm__str_is_number(text)       ? TM_CAN_HUGE
+                                               : TM_CAN_TEXT;
     }
     out->i64 = n_sign == 1 ? -(int64_t)digits : (int64_t)digits;
     out->f64 = (double)out->i64;
@@ -120,7 +122,9 @@ static uint32_t examine_number(tm_str text, tm_csv_value *out) {
         out->f64 = text.ptr[0] == '-' ? -value : value;
         return TM_CAN_FLOAT;
     }
-    return tm__str_to_f64(text, &out->f64) ? TM_CAN_FLOAT : 0;
+    return tm__str_to_f64(text, &out->f64) ? TM_CAN_FLOAT
+           : tm__str_is_number(text)       ? TM_CAN_HUGE
+                                           : 0;
 }
 
 /* --- dates --- */
@@ -322,8 +326,12 @@ tm_type tm__csv_decide(uint32_t kinds) {
     const uint32_t dates = kinds & TM_CAN_DATE;
     const uint32_t bools = kinds & TM_CAN_BOOL;
     const uint32_t both = TM_CAN_DAY_FIRST | TM_CAN_MONTH_FIRST;
-    if ((kinds & TM_CAN_TEXT) != 0 || (numbers != 0) + (dates != 0) + (bools != 0) != 1) {
+    if ((kinds & TM_CAN_TEXT) != 0 || (numbers != 0) + (dates != 0) + (bools != 0) != 1 ||
+        ((kinds & TM_CAN_HUGE) != 0 && numbers == 0)) {
         return TM_TYPE_TEXT;
+    }
+    if ((kinds & TM_CAN_HUGE) != 0 || (kinds & both) == both) {
+        return TM_TYPE_NONE;
     }
     if (bools != 0) {
         return TM_TYPE_BOOL;
@@ -332,9 +340,6 @@ tm_type tm__csv_decide(uint32_t kinds) {
         return numbers == TM_CAN_INT           ? TM_TYPE_INT
                : (numbers & TM_CAN_FLOAT) != 0 ? TM_TYPE_FLOAT
                                                : TM_TYPE_TEXT;
-    }
-    if ((kinds & both) == both) {
-        return TM_TYPE_TEXT;
     }
     if ((kinds & TM_CAN_NATIONAL) != 0 && (kinds & both) == 0) {
         return TM_TYPE_NONE;

@@ -258,11 +258,39 @@ static void read_texts(tm_csv_column *c, const tm_csv_block *b) {
 
 /* --- learning --- */
 
+static bool has_both_orders(uint32_t kinds) {
+    return (kinds & TM_CAN_DAY_FIRST) != 0 && (kinds & TM_CAN_MONTH_FIRST) != 0;
+}
+
 static void learn(tm_csv_column *c, const tm_csv_block *b, uint64_t record) {
     for (; record < b->record_end && (c->kinds & TM_CAN_TEXT) == 0; record++) {
         tm_csv_value value;
-        c->kinds |= tm__csv_examine(tm__csv_column_text(c, b, record), &value);
+        const uint32_t kinds = tm__csv_examine(tm__csv_column_text(c, b, record), &value);
+        c->kinds |= kinds;
+        if (c->odd_path == NULL && ((kinds & TM_CAN_HUGE) != 0 || has_both_orders(c->kinds))) {
+            c->odd_path = b->path;
+            c->odd_line = tm__csv_line(b->scanner, b->fields[record * b->n_cols + c->field]);
+        }
     }
+}
+
+/* Every value of the column is a number, or every one a date, but no type holds them all. As texts
+ * they would be kept, and a column of numbers be lost without a word. */
+static tm_status odd_value(const tm_csv_column *c, tm_err *err) {
+    if ((c->kinds & TM_CAN_HUGE) != 0) {
+        (void)TM_FAIL(err, TM_E_DATA, "a number of column '%s' is larger than a double", c->name);
+        tm_err_hint(err, "Correct or remove it, or read the column as text by --sql with "
+                         "read_csv(..., types = {...}).");
+    } else {
+        (void)TM_FAIL(err, TM_E_DATA, "dates of column '%s' begin with the day and with the month",
+                      c->name);
+        tm_err_hint(err, "Write all as 2001-12-31, or read the column as text by --sql with "
+                         "read_csv(..., types = {...}).");
+    }
+    if (c->odd_path != NULL) {
+        tm_err_at(err, c->odd_path, c->odd_line, c->field + 1);
+    }
+    return TM_E_DATA;
 }
 
 static void settle_order(tm_csv_column *c) {
@@ -315,6 +343,10 @@ tm_status tm__csv_column_settle(tm_csv_column *c, tm_err *err) {
     settle_order(c);
     if (c->wanted == NULL) {
         c->type = tm__csv_decide(c->kinds);
+        if (c->type == TM_TYPE_NONE &&
+            ((c->kinds & TM_CAN_HUGE) != 0 || has_both_orders(c->kinds))) {
+            return odd_value(c, err);
+        }
         c->type = c->type == TM_TYPE_NONE ? TM_TYPE_TEXT : c->type;
     } else if ((c->kinds & TM_CAN_NATIONAL) != 0 && c->type != TM_TYPE_TEXT && !c->is_day_first &&
                !c->is_month_first) {

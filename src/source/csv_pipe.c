@@ -70,6 +70,7 @@ static tm_status run_part(void *arg, uint32_t worker, tm_buf *out, uint64_t *out
     uint64_t n_records = 0;
     TM_TRY(tm__csv_cut(h->part, &n_records, err));
     h->block.scanner = h->part;
+    h->block.path = p->r->path;
     h->block.fields = tm__csv_fields(h->part);
     h->block.n_cols = p->r->n_cols;
     h->block.record = h->is_first && p->r->has_header && n_records > 0 ? 1 : 0;
@@ -212,6 +213,24 @@ static tm_status pipe_init(pipe *p, tm_csv_reader *r, const tm_source_sink *sink
     return TM_OK;
 }
 
+/* The earlier place of a number that is too large. Where dates change their order no thread knows:
+ * each saw some of the rows. */
+static void take_odd(const tm_csv_reader *r, tm_csv_column *to, const tm_csv_column *from) {
+    if ((from->kinds & TM_CAN_HUGE) == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < r->n_paths; i++) {
+        const bool is_from = from->odd_path == r->paths[i], is_to = to->odd_path == r->paths[i];
+        if (is_from && (!is_to || from->odd_line < to->odd_line)) {
+            to->odd_path = from->odd_path;
+            to->odd_line = from->odd_line;
+        }
+        if (is_from || is_to) {
+            return;
+        }
+    }
+}
+
 /* One pass; a pass that learns adds what its threads saw to the reader's columns. */
 static tm_status run_pass(tm_csv_reader *r, const tm_source_sink *sink, tm_err *err) {
     pipe p;
@@ -222,6 +241,7 @@ static tm_status run_pass(tm_csv_reader *r, const tm_source_sink *sink, tm_err *
     for (uint32_t i = 0; st == TM_OK && sink == NULL && i < p.n_threads; i++) {
         for (uint32_t col = 0; col < r->n_cols; col++) {
             r->cols[col].kinds |= p.hands[i].cols[col].kinds;
+            take_odd(r, &r->cols[col], &p.hands[i].cols[col]);
         }
     }
     pipe_done(&p);

@@ -95,6 +95,7 @@ tm_str tm__csv_text(const tm_csv_scanner *scanner, tm_csv_field field, char *roo
 #define TM_CAN_MARK 512u     /* missing unless the column is text: None, -, ... */
 #define TM_CAN_MISSING 1024u /* missing in every column */
 #define TM_CAN_TEXT 2048u    /* nothing but text */
+#define TM_CAN_HUGE 4096u    /* a number larger than a double */
 
 typedef struct tm_csv_value {
     int64_t i64; /* BOOL INT DATE TIME; with TM_CAN_NATIONAL if the day comes first */
@@ -104,8 +105,9 @@ typedef struct tm_csv_value {
 
 /** What a text can be, and its value as that. */
 uint32_t tm__csv_examine(tm_str text, tm_csv_value *out);
-/** Type of a column with cells of these kinds; TM_TYPE_NONE when the order of day and month is
- * open, TM_TYPE_TEXT when all are missing. */
+/** Type of a column with cells of these kinds; TM_TYPE_TEXT when all are missing. TM_TYPE_NONE when
+ * none holds all values: the order of day and month is open, or not one; some numbers are too
+ * large. */
 tm_type tm__csv_decide(uint32_t kinds);
 
 /* --- columns --- */
@@ -127,13 +129,16 @@ typedef struct tm_csv_column {
     tm_dict *dict;
     char *room; /* for a text without its doubled quotes */
     size_t room_size;
-    tm_status status;    /* the first failure of this block */
-    uint64_t bad_record; /* and its record */
+    tm_status status;     /* the first failure of this block */
+    uint64_t bad_record;  /* and its record */
+    const char *odd_path; /* of the first cell that no type of the others holds; NULL: none */
+    uint64_t odd_line;
 } tm_csv_column;
 
 /* One block, for all columns. */
 typedef struct tm_csv_block {
     const tm_csv_scanner *scanner;
+    const char *path;           /* of the file, for as long as the columns live */
     const tm_csv_field *fields; /* [record x n_cols] */
     uint32_t n_cols;
     uint64_t record, record_end; /* of the block, without the header */

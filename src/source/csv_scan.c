@@ -24,7 +24,9 @@
 #include "source/csv_priv.h"
 
 #define BLOCK_BYTES (4u << 20)
-#define RECORD_BYTES_MAX (1u << 30) /* field offsets are 32 bits with one to spare */
+#define RECORD_BYTES_MAX                                                                           \
+    TM_MAX_BODY_BYTES                /* as of a pushed row; bounds what a packed file can ask for */
+#define RECORD_FIELDS_MAX (1u << 20) /* past it a row's fields are not even counted */
 #define SAMPLE_BYTES (1u << 20)
 #define N_CANDIDATES 4
 
@@ -54,6 +56,8 @@ typedef enum outcome {
     UNCLOSED,    /* the file ends amid a quoted field */
     NUL_BYTE,
     LONG_FIELD,
+    MANY_FIELDS,
+    BYTE_MARK, /* a record starts with a byte order mark, amid the file */
     NO_MEMORY
 } outcome;
 
@@ -168,21 +172,32 @@ static outcome scan_field(tm_csv_scanner *s, record *r, int *out_end_kind) {
             break;
         }
     }
+    if (at - from > TM_MAX_TEXT_BYTES) {
+        return LONG_FIELD; /* before its end is there: memory follows no field further */
+    }
     if (is_cut(s, at)) {
         return MORE;
     }
-    if (at - from > TM_MAX_TEXT_BYTES) {
-        return LONG_FIELD;
-    }
     r->at = next;
     return push_field(s, from, at - from, false) ? RECORD : NO_MEMORY;
+}
+
+static bool is_mark(const char *data, size_t len) {
+    return len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0;
 }
 
 static outcome scan_record(tm_csv_scanner *s, record *r) {
     const size_t first = r->at;
     int end_kind = 1;
     r->n = 0;
+    if (is_mark(s->data + first, s->len - first)) {
+        r->trouble = first;
+        return BYTE_MARK; /* that of the file's start was passed by */
+    }
     while (end_kind == 1) {
+        if (r->n == RECORD_FIELDS_MAX) {
+            return MANY_FIELDS;
+        }
         const outcome result = scan_field(s, r, &end_kind);
         if (result != RECORD) {
             return result;
@@ -206,6 +221,9 @@ static bool scan_plain(tm_csv_scanner *s, record *r) {
     tm_csv_field *const fields = s->fields + s->n_fields;
     size_t start = r->at, next = 0;
     uint32_t n = 0;
+    if ((unsigned char)data[start] == 0xef) {
+        return false; /* perhaps a byte order mark */
+    }
     while (n < s->n_cols && (quote == '\0' || data[start] != quote)) {
         size_t at = start;
         while (s->is_special[(unsigned char)data[at]] == 0) {
@@ -266,10 +284,26 @@ static tm_status trouble(const tm_csv_scanner *s, outcome what, const record *r,
         (void)TM_FAIL(err, TM_E_DATA, "a field has more than %u bytes", TM_MAX_TEXT_BYTES);
         tm_err_hint(err, "A quote may be open from here on; close it, or shorten the text.");
         break;
+    case MANY_FIELDS:
+        (void)TM_FAIL(err, TM_E_LIMIT, "a row has more than %u fields", RECORD_FIELDS_MAX);
+        tm_err_hint(err, "Is the file CSV, and are its lines ended?");
+        tm_err_at(err, s->path, line_at(s, r->trouble), 0);
+        return TM_E_LIMIT;
+    case BYTE_MARK:
+        (void)TM_FAIL(err, TM_E_DATA, "a byte order mark amid the file");
+        tm_err_hint(err, "Files were put together; take out the mark, and names that come again.");
+        break;
     default:
         return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", s->path);
     }
     tm_err_at(err, s->path, line_at(s, r->trouble), r->n + 1);
+    return TM_E_DATA;
+}
+
+static tm_status long_record(const tm_csv_scanner *s, uint64_t line, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_DATA, "a row has more than %u bytes", RECORD_BYTES_MAX);
+    tm_err_hint(err, "Shorten its texts, or split it in several rows.");
+    tm_err_at(err, s->path, line, 0);
     return TM_E_DATA;
 }
 
@@ -392,10 +426,8 @@ tm_status tm__csv_next(tm_csv_scanner *s, uint64_t *out_n_records, tm_err *err) 
     while (s->n_fields == 0 && !s->at_end) {
         const size_t left = s->len - s->end;
         size = left * 2 > size ? left * 2 : size;
-        if (left > RECORD_BYTES_MAX / 2) {
-            (void)TM_FAIL(err, TM_E_DATA, "a row has more than %u bytes", RECORD_BYTES_MAX / 2);
-            tm_err_at(err, s->path, line_at(s, s->end), 0);
-            return TM_E_DATA;
+        if (left > RECORD_BYTES_MAX) {
+            return long_record(s, line_at(s, s->end), err);
         }
         TM_TRY(fill(s, size, err));
         TM_TRY(cut(s, err));
@@ -645,10 +677,8 @@ tm_status tm__csv_hand(tm_csv_scanner *s, tm_csv_scanner *part, bool *out_more, 
         if (end > 0 || is_all) {
             break;
         }
-        if (size > RECORD_BYTES_MAX / 2) {
-            (void)TM_FAIL(err, TM_E_DATA, "a row has more than %u bytes", RECORD_BYTES_MAX / 2);
-            tm_err_at(err, s->path, s->line, 0);
-            return TM_E_DATA;
+        if (size > RECORD_BYTES_MAX) {
+            return long_record(s, s->line, err);
         }
         if (!give_back(s, part, 0)) {
             return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", s->path);
@@ -675,6 +705,24 @@ tm_status tm__csv_cut(tm_csv_scanner *part, uint64_t *out_n_records, tm_err *err
 
 /* --- opening --- */
 
+static const char utf16[] = "UTF-16 text";
+
+/* UTF-16 without its mark: ASCII with a zero before or behind each byte, at least in the first
+ * line. */
+static bool is_bare_utf16(const char *data, size_t len) {
+    const size_t zero = len > 0 && data[0] == '\0' ? 0 : 1;
+    size_t n = 0;
+    for (; n + 1 < len && n < 64; n += 2) {
+        if (data[n + zero] != '\0' || data[n + 1 - zero] == '\0') {
+            return false;
+        }
+        if (data[n + 1 - zero] == '\n') {
+            break;
+        }
+    }
+    return n >= 2;
+}
+
 /* What a file is by its first bytes, when it is not text. */
 static const char *find_kind(const char *data, size_t len) {
     static const struct {
@@ -699,21 +747,36 @@ static const char *find_kind(const char *data, size_t len) {
                  {"\x7f"
                   "ELF",
                   4, "a program"},
-                 {"\xff\xfe", 2, "UTF-16 text"},
-                 {"\xfe\xff", 2, "UTF-16 text"}};
+                 {"\xff\xfe\0\0", 4, "UTF-32 text"},
+                 {"\0\0\xfe\xff", 4, "UTF-32 text"},
+                 {"\xff\xfe", 2, utf16},
+                 {"\xfe\xff", 2, utf16}};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (len >= kinds[i].len && memcmp(data, kinds[i].bytes, kinds[i].len) == 0) {
             return kinds[i].name;
         }
     }
-    return memchr(data, '\0', len < 4096 ? len : 4096) != NULL ? "binary" : NULL;
+    /* A zero further down is told by its line. */
+    const size_t first = len < 4096 ? len : 4096;
+    const char *const line_end = memchr(data, '\n', first);
+    if (memchr(data, '\0', line_end != NULL ? (size_t)(line_end - data) : first) == NULL) {
+        return NULL;
+    }
+    return is_bare_utf16(data, len) ? utf16 : "binary";
 }
 
 static tm_status check_text(tm_csv_scanner *s, tm_err *err) {
     const char *const kind = find_kind(s->data, s->len);
     if (kind != NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "the file is %s, not CSV", kind);
-        tm_err_hint(err, "Give CSV, JSON lines or Parquet; text must be UTF-8.");
+        if (kind == utf16) {
+            tm_err_hint(err, "Convert the file: iconv -f UTF-16%s -t UTF-8 FILE > NEW.",
+                        (uint8_t)s->data[0] >= 0xfe ? ""
+                        : s->data[0] == '\0'        ? "BE"
+                                                    : "LE");
+        } else {
+            tm_err_hint(err, "Give CSV, JSON lines or Parquet; text must be UTF-8.");
+        }
     } else if (strspn(s->data, "\r\n \t") >= s->len) {
         (void)TM_FAIL(err, TM_E_DATA, "the file is empty");
         tm_err_hint(err, "Give a file with a header and rows.");
@@ -746,7 +809,7 @@ tm_status tm__csv_open(const char *path, size_t block_bytes, tm_csv_scanner **ou
         tm__csv_close(s);
         return st;
     }
-    if (s->len >= 3 && memcmp(s->data, "\xef\xbb\xbf", 3) == 0) {
+    if (is_mark(s->data, s->len)) {
         s->start = s->end = 3; /* a byte order mark */
     }
     find_dialect(s);

@@ -62,6 +62,7 @@ typedef struct reader {
     tm_buf header;
     uint32_t *fields; /* [n_fields] column; of a table too */
     tm_str *names;    /* [n_fields] */
+    tm_dict *codes;   /* the same names, to find one that comes twice */
     uint32_t n_fields;
     uint64_t next_in_table;
 } reader;
@@ -276,6 +277,8 @@ static void take_text(reader *r, uint32_t field, tm_str text) {
     tm_cell cell = {.type = TM_TYPE_TEXT, .text = text};
     if (tm__csv_is_missing(text)) {
         cell = (tm_cell){.type = TM_TYPE_NONE};
+    } else if (field == 0 && text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0) {
+        bad_row(r, TM_ROW_MALFORMED, name, "a byte order mark amid the rows");
     } else if (!tm__str_is_utf8(text) || memchr(text.ptr, '\0', text.len) != NULL) {
         bad_row(r, TM_ROW_MALFORMED, name, "the text is not UTF-8");
     } else if (text.len > TM_MAX_TEXT_BYTES) {
@@ -338,18 +341,32 @@ static tm_status refuse(tm_err *err, const char *what, const char *hint) {
 static tm_status name_field(reader *r, uint32_t i, tm_str name, tm_err *err) {
     if (name.len == 0 || name.len > TM_MAX_COLUMN_NAME || !tm__str_is_utf8(name) ||
         memchr(name.ptr, '\0', name.len) != NULL) {
-        return refuse(err, "the first line has a name that is empty, too long or not UTF-8",
-                      "Send a line of names first, then rows.");
+        (void)TM_FAIL(err, TM_E_DATA, "the name in field %u of the first line is %s", i + 1,
+                      name.len == 0                   ? "empty"
+                      : name.len > TM_MAX_COLUMN_NAME ? "too long"
+                                                      : "not UTF-8");
+        tm_err_hint(err, "Send a line of names first, then rows.");
+        return TM_E_DATA;
     }
-    for (uint32_t k = 0; k < i; k++) {
-        if (tm__str_eq(r->names[k], name)) {
-            return refuse(err, "the first line has a name twice",
-                          "Give each column a name of its own.");
-        }
+    const uint32_t code = tm__dict_add(r->codes, name);
+    if (code == TM_CODE_MISSING) {
+        return no_memory(err);
+    }
+    if (code != i) {
+        (void)TM_FAIL(err, TM_E_DATA, "fields %u and %u of the first line are both named '%.*s'",
+                      code + 1, i + 1, (int)name.len, name.ptr);
+        tm_err_hint(err, "Give each column a name of its own.");
+        return TM_E_DATA;
     }
     r->names[i] = name;
     r->fields[i] = tm__intake_columns_find(r->columns, name);
     return TM_OK;
+}
+
+static tm_status many_columns(tm_err *err) {
+    (void)TM_FAIL(err, TM_E_LIMIT, "more than %u columns", TM_MAX_COLS);
+    tm_err_hint(err, "Send the columns you need, or store rows where columns are.");
+    return TM_E_LIMIT;
 }
 
 static tm_status open_csv(reader *r, tm_err *err) {
@@ -360,14 +377,17 @@ static tm_status open_csv(reader *r, tm_err *err) {
         n_max += *c == ',' ? 1 : 0;
     }
     if (n_max > TM_MAX_COLS) {
-        return TM_FAIL(err, TM_E_LIMIT, "more than %u columns", TM_MAX_COLS);
+        return many_columns(err);
     }
     size_t start = 0, n = 0;
     /* Behind the names: where the fields of a record start. */
     r->names = tm__mem_alloc(n_max, sizeof(*r->names) + sizeof(size_t));
     r->fields = tm__mem_alloc(n_max, sizeof(*r->fields));
+    r->codes = tm__dict_create();
     size_t *starts = tm__mem_alloc(n_max + 1, sizeof(*starts));
-    tm_status st = r->names == NULL || r->fields == NULL || starts == NULL ? no_memory(err) : TM_OK;
+    tm_status st = r->names == NULL || r->fields == NULL || r->codes == NULL || starts == NULL
+                       ? no_memory(err)
+                       : TM_OK;
     while (st == TM_OK && how == FIELD_COMMA && n < n_max) {
         how = take_field(&p, r->end, &r->header, &start);
         starts[n++] = start;
@@ -485,6 +505,14 @@ static void reader_done(reader *r) {
     tm__mem_free(r->strangers);
     tm__mem_free(r->fields);
     tm__mem_free(r->names);
+    tm__dict_free(r->codes);
+}
+
+/* Two bytes tell: neither JSON nor a name in CSV has a zero among them. */
+static bool is_utf16(const tm_push *push) {
+    const uint8_t *const data = (const uint8_t *)push->data;
+    return push->len >= 2 && ((data[0] == 0xff && data[1] == 0xfe) ||
+                              (data[0] == 0xfe && data[1] == 0xff) || data[0] == 0 || data[1] == 0);
 }
 
 static tm_status reader_open(reader *r, const tm_push *push, tm_intake_columns *columns,
@@ -505,6 +533,9 @@ static tm_status reader_open(reader *r, const tm_push *push, tm_intake_columns *
     }
     if (is_table) {
         return open_table(r, err);
+    }
+    if (is_utf16(push)) {
+        return refuse(err, "the body is UTF-16 or binary", "Send text in UTF-8.");
     }
     if (push->form == TM_PUSH_LINES) {
         r->p = skip_lines(r->p, r->end);
@@ -597,7 +628,7 @@ static tm_status collect(reader *r, evidence_list *list, tm_err *err) {
             tm__evidence_add(e, &r->strangers[i].cell);
         }
         if (list->n > TM_MAX_COLS) {
-            return TM_FAIL(err, TM_E_LIMIT, "more than %u columns", TM_MAX_COLS);
+            return many_columns(err);
         }
     }
     return r->has_failed ? no_memory(err) : TM_OK;

@@ -208,7 +208,9 @@ void tm__evidence_add(tm_evidence *e, const tm_cell *cell) {
 /* Type of texts: of a CSV whatever they look like; of JSON text, unless all are dates. Dates of one
  * country's order stay text, since later rows would be read by a guess. */
 static tm_type type_of_texts(uint32_t kinds, bool is_text) {
-    const tm_type type = (kinds & TM_CAN_NATIONAL) != 0 ? TM_TYPE_TEXT : tm__csv_decide(kinds);
+    /* A number that no double holds is its row's fault. */
+    const uint32_t others = kinds & ~TM_CAN_HUGE;
+    const tm_type type = (kinds & TM_CAN_NATIONAL) != 0 ? TM_TYPE_TEXT : tm__csv_decide(others);
     const bool is_time = type == TM_TYPE_DATE || type == TM_TYPE_TIME;
     return is_text || is_time ? type : TM_TYPE_TEXT;
 }

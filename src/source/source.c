@@ -13,6 +13,7 @@
 #include "source/source.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -276,7 +277,8 @@ typedef struct run {
     const tm_source_spec *spec;
     const file_list *files; /* NULL for SQL */
     uint64_t n_rows;
-    bool is_parquet;
+    bool is_parquet, is_json;
+    bool has_failed;            /* what is done with rows failed, not their reading */
     uint64_t n_rows_all;        /* that will come; 0: not known */
     const tm_source_sink *sink; /* NULL: one table of all rows */
     batch *batch;
@@ -404,6 +406,25 @@ static tm_status fit_table(tm_table *table, const tm_schema *schema, uint64_t fi
     return tm__builder_finish(to, out, err);
 }
 
+/* DuckDB reads 1e400 and the word Infinity, neither of which JSON has, as infinite. */
+static tm_status check_numbers(const run *r, const tm_table *table, uint64_t first_row,
+                               tm_err *err) {
+    for (uint32_t col = 0; r->is_json && col < tm__table_cols(table); col++) {
+        const tm_column *const c = tm__table_column(table, col);
+        for (uint64_t row = 0; c->type == TM_TYPE_FLOAT && row < tm__table_rows(table); row++) {
+            if (isinf(tm__column_cell(c, row).f64)) {
+                (void)TM_FAIL(err, TM_E_DATA, "a number of column '%s' is larger than a double",
+                              c->name);
+                tm_err_hint(err, "Correct it, or write null.");
+                tm_err_at(err, r->files->n == 1 ? r->files->paths[0] : NULL, first_row + row + 1,
+                          0);
+                return TM_E_DATA;
+            }
+        }
+    }
+    return TM_OK;
+}
+
 static tm_status fail_empty(const run *r, tm_err *err) {
     if (r->files == NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "the query gives no rows");
@@ -419,6 +440,7 @@ static tm_status fail_empty(const run *r, tm_err *err) {
 static tm_status work_table(batch *b, uint32_t i, uint32_t worker, tm_err *err) {
     const run *const r = b->run;
     tm_table *fitted = NULL;
+    TM_TRY(check_numbers(r, b->tables[i], b->first_rows[i], err));
     TM_TRY(fit_table(b->tables[i], r->spec->schema, b->first_rows[i], &fitted, err));
     const tm_source_part part = {.table = fitted, .n_rows = tm__table_rows(fitted)};
     tm_status st = r->sink->work(r->sink->arg, &part, worker, &b->outs[i], err);
@@ -475,27 +497,64 @@ static tm_status give_chunk(void *arg, tm_table *chunk, tm_err *err) {
         tm_err_hint(err, "Select fewer rows with --sql.");
         return TM_E_LIMIT;
     }
-    return b->n == b->n_max ? run_batch(b, err) : TM_OK;
+    const tm_status st = b->n == b->n_max ? run_batch(b, err) : TM_OK;
+    r->has_failed = st != TM_OK;
+    return st;
 }
 
-/* How many rows the footers of Parquet files name, for progress: what is wrong with a file is told
- * by who reads it. */
-static uint64_t count_rows(const run *r, tm_duck *duck) {
+/* Whatever DuckDB finds wrong with a Parquet file, its bytes are not what a writer made: the file
+ * starts and ends as it should, so sizes, places or counts in its footer do not hold. */
+static tm_status name_damage(const run *r, tm_status st, tm_err *err) {
+    if (!r->is_parquet || (st != TM_E_DATA && st != TM_E_INTERNAL)) {
+        return st;
+    }
+    if (r->files->n > 1) {
+        (void)TM_FAIL(err, TM_E_DATA, "the Parquet files have other columns, or one is damaged");
+        tm_err_hint(err, "Read them one by one to see which.");
+    } else {
+        (void)TM_FAIL(err, TM_E_DATA, "the Parquet file is damaged: its footer and data disagree");
+        tm_err_hint(err, "Copy or download the file again, or write it anew.");
+    }
+    return TM_E_DATA;
+}
+
+/* The counts of footers against each other: DuckDB believes that of a group, and would give fewer
+ * rows than there are. *out_rows is for progress. */
+static tm_status check_counts(const run *r, tm_duck *duck, uint64_t *out_rows, tm_err *err) {
+    static const char *const parts[] = {
+        "WITH g AS (SELECT file_name, row_group_id, any_value(row_group_num_rows) AS n,"
+        " min(num_values) AS low, max(num_values) AS high FROM parquet_metadata([",
+        "]) GROUP BY ALL), t AS (SELECT file_name, sum(n) AS n, bool_and(n >= 0 AND low >= n) AS "
+        "fits,"
+        " bool_or(high > n) AS lists FROM g GROUP BY file_name),"
+        " l AS (SELECT DISTINCT file_name FROM parquet_schema([",
+        "]) WHERE repetition_type = 'REPEATED')"
+        " SELECT CAST(sum(f.num_rows) AS BIGINT), CAST(count(*) FILTER (WHERE"
+        " f.num_rows <> coalesce(t.n, 0) OR NOT coalesce(t.fits, true)"
+        " OR (t.lists AND l.file_name IS NULL)) AS BIGINT) FROM parquet_file_metadata([",
+        "]) f LEFT JOIN t USING (file_name) LEFT JOIN l USING (file_name)"};
     tm_buf sql;
     tm_table *table = NULL;
-    uint64_t n = 0;
     tm__buf_init(&sql, SQL_MAX);
-    (void)tm__buf_text(&sql, "SELECT CAST(sum(num_rows) AS BIGINT) FROM parquet_file_metadata([");
-    append_paths(r->files, &sql);
-    if (tm__buf_text(&sql, "])") &&
-        tm__duck_query(duck, (const char *)sql.data, 1, &table, NULL) == TM_OK &&
-        tm__table_rows(table) == 1) {
-        const tm_cell cell = tm__column_cell(tm__table_column(table, 0), 0);
-        n = cell.type == TM_TYPE_INT && cell.i64 > 0 ? (uint64_t)cell.i64 : 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (i > 0) {
+            append_paths(r->files, &sql);
+        }
+        (void)tm__buf_text(&sql, parts[i]);
+    }
+    tm_status st = sql.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for a query")
+                              : tm__duck_query(duck, (const char *)sql.data, 1, &table, err);
+    if (st == TM_OK) {
+        const tm_cell n = tm__column_cell(tm__table_column(table, 0), 0);
+        const tm_cell n_bad = tm__column_cell(tm__table_column(table, 1), 0);
+        *out_rows = n.type == TM_TYPE_INT && n.i64 > 0 ? (uint64_t)n.i64 : 0;
+        st = n_bad.type == TM_TYPE_INT && n_bad.i64 == 0
+                 ? TM_OK
+                 : TM_FAIL(err, TM_E_DATA, "counts of a footer differ");
     }
     tm__table_unref(table);
     tm__buf_done(&sql);
-    return n;
+    return name_damage(r, st, err);
 }
 
 static tm_status stream_duck(run *r, tm_duck *duck, const char *sql, tm_err *err) {
@@ -510,8 +569,8 @@ static tm_status stream_duck(run *r, tm_duck *duck, const char *sql, tm_err *err
         tm__buf_init(&b->outs[i], OUT_BYTES_MAX);
     }
     r->batch = b;
-    r->n_rows_all = r->is_parquet ? count_rows(r, duck) : 0;
     tm_status st = tm__duck_stream(duck, sql, give_chunk, r, err);
+    st = r->has_failed ? st : name_damage(r, st, err);
     if (st == TM_OK) {
         st = run_batch(b, err);
     }
@@ -540,13 +599,18 @@ static tm_status read_duck(run *r, const char *sql, tm_table **out, tm_err *err)
     tm_duck *duck = NULL;
     tm_table *table = NULL;
     tm_status st = open_duck(r, &duck, err);
+    if (st == TM_OK && r->is_parquet) {
+        st = check_counts(r, duck, &r->n_rows_all, err);
+    }
     if (st == TM_OK && r->sink != NULL) {
         st = stream_duck(r, duck, sql, err);
     } else if (st == TM_OK) {
         tm__ctx_progress(r->ctx, "load", 0, 0, NULL);
-        st = tm__duck_query(duck, sql, rows_max(r->spec), &table, err);
+        st = name_damage(r, tm__duck_query(duck, sql, rows_max(r->spec), &table, err), err);
         if (st == TM_OK && tm__table_rows(table) == 0) {
             st = fail_empty(r, err);
+        } else if (st == TM_OK) {
+            st = check_numbers(r, table, 0, err);
         }
     }
     tm__duck_close(duck);
@@ -594,6 +658,7 @@ static tm_status read_files(run *r, tm_table **out, tm_err *err) {
     }
     r->files = &files;
     r->is_parquet = what == KIND_PARQUET;
+    r->is_json = what == KIND_JSON;
     append_sql(&files, what, &sql);
     st = sql.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for a query")
                     : read_duck(r, (const char *)sql.data, out, err);

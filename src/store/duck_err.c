@@ -148,8 +148,21 @@ static tm_status fail_quoted(const kind *k, const char *text, const char *candid
     return k->status;
 }
 
+/* What follows it is the file's name and the line, then what the line holds. */
+static const char transform[] = "JSON transform error in file \"";
+
 static void set_file(const char *text, tm_err *err) {
     char path[512];
+    const char *const named =
+        strncmp(text, transform, strlen(transform)) == 0 ? text + strlen(transform) : NULL;
+    const char *const line = named == NULL ? NULL : strstr(named, "\", in line ");
+    if (line != NULL) {
+        uint64_t row = 0;
+        (void)tm__str_to_u64((tm_str){line + 11, strspn(line + 11, "0123456789")}, &row);
+        (void)tm__str_copy(path, sizeof(path), (tm_str){named, (size_t)(line - named)});
+        tm_err_at(err, path, row, 0);
+        return;
+    }
     if (take_until(after_last(text, "\n  file = "), "\n", path, sizeof(path)) ||
         take_until(after_last(text, "JSON in file \""), "\"\n", path, sizeof(path)) ||
         take_until(after_last(text, "at end of file '"), "'\n", path, sizeof(path)) ||
@@ -172,6 +185,13 @@ static tm_status fail_value(const kind *k, const char *text, tm_err *err) {
     } else if (after_last(text, "magic bytes") != NULL || after_last(text, "be a Parquet file")) {
         (void)TM_FAIL(err, TM_E_DATA, "not a whole Parquet file");
         tm_err_hint(err, "Copy it again: it was cut short, or is of another kind.");
+    } else if (after_last(text, "maximum_object_size") != NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "a JSON value has more than 16 MiB");
+        tm_err_hint(err, "Shorten its texts, or split it in several records.");
+    } else if (strncmp(text, transform, strlen(transform)) == 0 &&
+               after_last(text, " has duplicate key \"") != NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "a JSON object has a name twice");
+        tm_err_hint(err, "Give each value a name of its own.");
     } else if (after_last(text, "Malformed JSON") != NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "malformed JSON");
         tm_err_hint(err, "Correct the record, or remove it.");

@@ -97,6 +97,10 @@ static tm_status fit_bool(const tm_schema_column *column, tm_cell *cell, tm_err 
     return TM_OK;
 }
 
+static const char *no_number(tm_str text) {
+    return tm__str_is_number(text) ? " of a number larger than a double" : " that is not a number";
+}
+
 static tm_status fit_int(const tm_schema_column *column, tm_cell *cell, tm_err *err) {
     double number = cell->f64;
     int64_t value = cell->i64;
@@ -107,7 +111,7 @@ static tm_status fit_int(const tm_schema_column *column, tm_cell *cell, tm_err *
             return TM_OK;
         }
         if (!tm__str_to_f64(bare, &number)) {
-            return misfit(column, cell->type, " that is not a number", err);
+            return misfit(column, cell->type, no_number(bare), err);
         }
     } else if (cell->type != TM_TYPE_FLOAT && cell->type != TM_TYPE_BOOL) {
         return misfit(column, cell->type, "", err);
@@ -128,8 +132,9 @@ static tm_status fit_int(const tm_schema_column *column, tm_cell *cell, tm_err *
 static tm_status fit_float(const tm_schema_column *column, tm_cell *cell, tm_err *err) {
     double value = (double)cell->i64;
     if (cell->type == TM_TYPE_TEXT) {
-        if (!tm__str_to_f64(tm__str_trim(cell->text), &value)) {
-            return misfit(column, cell->type, " that is not a number", err);
+        const tm_str bare = tm__str_trim(cell->text);
+        if (!tm__str_to_f64(bare, &value)) {
+            return misfit(column, cell->type, no_number(bare), err);
         }
     } else if (cell->type != TM_TYPE_INT && cell->type != TM_TYPE_BOOL) {
         return misfit(column, cell->type, "", err);

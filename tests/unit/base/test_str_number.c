@@ -67,6 +67,11 @@ static void what_is_no_decimal_is_refused(void **state) {
     }
     double value;
     char text[500];
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const bool is_large = strcmp(cases[i], "1e400") == 0 || strcmp(cases[i], "-1e999999") == 0;
+        assert_int_equal(tm__str_is_number(tm__str(cases[i])), is_large);
+    }
+    assert_true(tm__str_is_number(TM_STR("-12.5e3")) && tm__str_is_number(TM_STR(".5")));
     memset(text, '1', sizeof(text));
     assert_false(tm__str_to_f64((tm_str){text, 401}, &value));
     text[0] = '0';

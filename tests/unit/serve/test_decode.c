@@ -125,7 +125,7 @@ static const error_case errors[] = {
      "rows[0].distance must be one value: a number that fits a double, a text, true, false or null",
      "distance", ""},
     {"[{\"distance\":1,\"origin\":\"a\",\"date\":null,\"speed\":\"1e999\"}]",
-     "rows[0].speed wants a float, got a text that is not a number", "speed", ""},
+     "rows[0].speed wants a float, got a text of a number larger than a double", "speed", ""},
     {"[{\"distance\":2.5,\"origin\":\"a\",\"date\":null}]",
      "rows[0].distance wants an int, got a float with a fraction", "distance", ""},
     {"[{\"distance\":123456789012345678901234567890,\"origin\":\"a\",\"date\":null}]",

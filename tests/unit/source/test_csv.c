@@ -262,6 +262,51 @@ static void types_known_late_are_the_same_in_every_way_of_reading(void **state) 
     }
 }
 
+static void values_that_no_type_of_the_others_holds_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *odd, *others, *message;
+        bool is_read; /* as text: some are no numbers */
+    } cases[] = {
+        {"1e400", "1", "a number of column 'x' is larger than a double", false},
+        {"1e400", "a1", "", true},
+        {"31.12.2001", "12/31/2001", "dates of column 'x' begin with the day and with the month",
+         false},
+        {"31.12.2001", "2001-12-31", "", true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_buf file;
+        tm__buf_init(&file, 1u << 20);
+        (void)tm__buf_text(&file, "i,x\n");
+        for (uint32_t row = 0; row < 3000; row++) {
+            (void)tm__buf_printf(&file, "%u,%s\n", row,
+                                 row == 2500 ? cases[i].odd : cases[i].others);
+        }
+        assert_int_equal(tm__fs_publish(PATH, file.data, file.len, NULL), TM_OK);
+        tm__buf_done(&file);
+        for (uint32_t way = 0; way < 4; way++) {
+            tm_pool *const pool = way % 2 == 0 ? NULL : tm__pool_create(3);
+            tm_ctx ctx = {.pool = pool};
+            const tm_source_spec spec = {.block_bytes = 4096};
+            tm_table *table = NULL;
+            tm_err err = {0};
+            stream_tables s;
+            stream_tables_init(&s, join, &table);
+            const tm_status st = way < 2 ? tm__csv_read(&ctx, &spec, one, 1, &table, &err)
+                                         : tm__csv_pipe(&ctx, &spec, one, 1, &s.sink, &err);
+            stream_tables_done(&s);
+            assert_int_equal(st, cases[i].is_read ? TM_OK : TM_E_DATA);
+            assert_string_equal(err.message, cases[i].message);
+            assert_int_equal(err.data_col, cases[i].is_read ? 0 : 2);
+            if (!cases[i].is_read && (way < 2 || cases[i].odd[1] == 'e')) {
+                assert_int_equal(err.data_row, 2502);
+            }
+            tm__table_unref(table);
+            tm__pool_free(pool);
+        }
+    }
+}
+
 /* A cell of blanks is missing, also behind a tab or in CR and VT, whether a column is read as text
  * or never had a value; so is a mark with blanks around it. */
 static void cells_of_blanks_are_missing_in_every_way_of_reading(void **state) {
@@ -374,6 +419,7 @@ int main(void) {
         cmocka_unit_test(files_with_other_columns_are_refused),
         cmocka_unit_test(types_known_late_are_the_same_in_every_way_of_reading),
         cmocka_unit_test(cells_of_blanks_are_missing_in_every_way_of_reading),
+        cmocka_unit_test(values_that_no_type_of_the_others_holds_are_named),
         cmocka_unit_test(a_stream_with_a_schema_ends_when_its_reader_does),
         cmocka_unit_test(more_rows_than_asked_for_are_refused),
         cmocka_unit_test(a_run_can_be_cancelled),

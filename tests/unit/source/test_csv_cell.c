@@ -64,6 +64,9 @@ static const struct {
     {"2001-13-01", TM_CAN_TEXT, 0},
     {"2001-02-29", TM_CAN_TEXT, 0},
     {"2001", TM_CAN_INT, 2001},
+    {"1e400", TM_CAN_HUGE, 0},
+    {"-1.5e999", TM_CAN_HUGE, 0},
+    {"1e400x", TM_CAN_TEXT, 0},
     {"31.12.2001", NATIONAL | TM_CAN_DAY_FIRST, 0},
     {"1.2.2001", NATIONAL | TM_CAN_DAY_FIRST, 0},
     {"12/31/2001", NATIONAL | TM_CAN_MONTH_FIRST, 0},
@@ -126,7 +129,11 @@ static void a_column_is_what_all_its_cells_can_be(void **state) {
         {NATIONAL, TM_TYPE_NONE},
         {NATIONAL | TM_CAN_DAY_FIRST, TM_TYPE_DATE},
         {NATIONAL | TM_CAN_MONTH_FIRST | TM_CAN_TIME, TM_TYPE_TIME},
-        {NATIONAL | TM_CAN_MONTH_FIRST | TM_CAN_DAY_FIRST, TM_TYPE_TEXT},
+        {NATIONAL | TM_CAN_MONTH_FIRST | TM_CAN_DAY_FIRST, TM_TYPE_NONE},
+        {TM_CAN_HUGE | TM_CAN_MISSING, TM_TYPE_TEXT},
+        {TM_CAN_HUGE | TM_CAN_INT, TM_TYPE_NONE},
+        {TM_CAN_HUGE | TM_CAN_FLOAT | TM_CAN_TEXT, TM_TYPE_TEXT},
+        {TM_CAN_HUGE | TM_CAN_DATE, TM_TYPE_TEXT},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(tm__csv_decide(cases[i].kinds), cases[i].type);

@@ -118,6 +118,10 @@ static void trouble_is_named_with_its_place(void **state) {
         {"a,b\n\n1,2,\n", "the row has 3 fields, the first row has 2", 3, 3},
         {"a,b\n1,2\n3,\"x\" y\n", "text follows a closing quote", 3, 2},
         {"a,b\n\"1,2\n3,4\n", "a quoted field is not closed", 2, 1},
+        {"\xef\xbb\xbf"
+         "a,b\n1,2\n\xef\xbb\xbf"
+         "3,4\n",
+         "a byte order mark amid the file", 3, 1},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_buf got;

@@ -33,6 +33,7 @@ static const fit_case fit_cases[] = {
     {"bools and numbers", TM_TYPE_NONE, false, {"true", "1"}, TM_TYPE_TEXT},
     {"CSV: whole numbers", TM_TYPE_NONE, true, {"'1'", "'-7'", "null"}, TM_TYPE_INT},
     {"CSV: fractions", TM_TYPE_NONE, true, {"'1'", "'2.5'"}, TM_TYPE_FLOAT},
+    {"CSV: a number too large", TM_TYPE_NONE, true, {"'1'", "'1e400'"}, TM_TYPE_INT},
     {"CSV: codes", TM_TYPE_NONE, true, {"'007'", "'12'"}, TM_TYPE_TEXT},
     {"CSV: bools", TM_TYPE_NONE, true, {"'true'", "'false'"}, TM_TYPE_BOOL},
     {"CSV: dates", TM_TYPE_NONE, true, {"'2001-02-03'"}, TM_TYPE_DATE},

@@ -37,7 +37,7 @@ static void bad_inputs_fail_with_their_place_and_a_hint(void **state) {
         {"image.csv", TM_E_DATA, "the file is a PNG image, not CSV", 0, 0},
         {"sheet.csv", TM_E_DATA, "the file is a ZIP archive or a spreadsheet, not CSV", 0, 0},
         {"utf16.csv", TM_E_DATA, "the file is UTF-16 text, not CSV", 0, 0},
-        {"zero_byte.csv", TM_E_DATA, "the file is binary, not CSV", 0, 0},
+        {"zero_byte.csv", TM_E_DATA, "a zero byte: the file is not text", 2, 2},
         {"cr_only.csv", TM_E_DATA, "lines end in CR alone", 0, 0},
         {"after_quote.csv", TM_E_DATA, "text follows a closing quote", 2, 2},
         {"open_quote.csv", TM_E_DATA, "a quoted field is not closed", 2, 2},

@@ -38,6 +38,11 @@ static void values_never_get_through(void **state) {
         {"{\"exception_type\":\"Invalid Input\",\"exception_message\":\"Malformed JSON in file "
          "\\\"b.json\\\", at byte 1 in record/value 2: unexpected character. secret\"}",
          TM_E_DATA, "malformed JSON", "b.json", 2, 0},
+        {"{\"exception_type\":\"Invalid Input\",\"exception_message\":\"JSON transform error in "
+         "file "
+         "\\\"b.json\\\", in line 2: Object {\\\"in line 7\\\":secret} has duplicate key "
+         "\\\"a\\\"\"}",
+         TM_E_DATA, "a JSON object has a name twice", "b.json", 2, 0},
         {"{\"exception_type\":\"Invalid Input\",\"exception_message\":\"No magic bytes found at "
          "end of file 'c.parquet'\"}",
          TM_E_DATA, "not a whole Parquet file", "c.parquet", 0, 0},

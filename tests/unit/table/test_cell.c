@@ -101,6 +101,8 @@ static void values_that_do_not_fit_say_why_without_the_value(void **state) {
         {TM_TYPE_INT, F(1e300), "column 'x' wants an int, got a float beyond the integers"},
         {TM_TYPE_INT, F(INFINITY), "column 'x' wants an int, got a float beyond the integers"},
         {TM_TYPE_INT, D(0), "column 'x' wants an int, got a date"},
+        {TM_TYPE_FLOAT, T("-1e400"),
+         "column 'x' wants a float, got a text of a number larger than a double"},
         {TM_TYPE_FLOAT, T("12,5"), "column 'x' wants a float, got a text that is not a number"},
         {TM_TYPE_FLOAT, M(0), "column 'x' wants a float, got a time"},
         {TM_TYPE_DATE, T("31.12.2001"), "column 'x' wants a date, got a text that is not ISO 8601"},
