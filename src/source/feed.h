@@ -19,9 +19,9 @@
 #include "table/schema.h"
 
 typedef struct tm_feed_block {
-    const tm_table *rows; /* with types; or NULL and text: */
-    tm_push_form form;    /* LINES or CSV with its line of names: bad rows go to quarantine */
-    char *data;           /* [len] and a NUL; only read */
+    tm_table *rows;    /* with types; or NULL and text: */
+    tm_push_form form; /* LINES or CSV with its line of names: bad rows go to quarantine */
+    char *data;        /* [len] and a NUL; only read */
     size_t len;
     const char *origin;  /* a file or table, as people know it; no secret */
     uint64_t first_row;  /* rows of the origin before the block */

@@ -100,7 +100,7 @@ static tm_status ticket_write_locked(tm_intake *intake, ticket *t, tm_err *err) 
             return st;
         }
     }
-    TM_TRY(tm__source_writer_unique(t->source->writer, &t->rows, &t->result.duplicates, err));
+    TM_TRY(tm__source_writer_unique(t->source->writer, &t->rows, NULL, &t->result.duplicates, err));
     const tm_source_put put = {.rows = &t->rows, .origin = t->key != NULL ? t->key : ""};
     TM_TRY(tm__source_writer_put_locked(t->source->writer, intake->writer, &put, &t->result, err));
     return t->key == NULL

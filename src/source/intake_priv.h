@@ -4,6 +4,7 @@
  *
  *     intake_schema.c  columns of a source, and how rows that do not fit change them
  *     intake_push.c    a body to encoded rows, their keys, and rows for the quarantine
+ *     intake_rows.c    a table that goes in whole, and its keys
  *     intake_batch.c   encoded rows, to and from bytes
  *     intake_db.c      intake.db: one function a statement or a transaction
  *     intake_writer.c  how rows go into one source: keys, columns, one transaction
@@ -121,6 +122,10 @@ typedef struct tm_rows {
 /** Read a body against columns, and change them where its rows ask for it. */
 TM_NODISCARD tm_status tm__rows_read(const tm_push *push, tm_intake_columns *columns, tm_rows *out,
                                      tm_err *err);
+/** Rows of a table whose columns fit as they are: the batch is empty, the table stands for it.
+ * *out_fits false: its rows must be read one by one, by tm__rows_read(). */
+TM_NODISCARD tm_status tm__rows_of_table(const tm_table *table, tm_intake_columns *columns,
+                                         tm_rows *out, bool *out_fits, tm_err *err);
 void tm__rows_done(tm_rows *rows);
 /** Bytes that name the values of a row's key columns, one sequence for equal values whatever the
  * columns' types; false when one is missing. */
@@ -229,9 +234,11 @@ TM_NODISCARD tm_status tm__source_writer_create(const tm_home *home, const tm_so
 int64_t tm__source_writer_id(const tm_source_writer *writer);
 /** Have the keys at hand; needed before the next call. */
 TM_NODISCARD tm_status tm__source_writer_load(tm_source_writer *writer, tm_db *db, tm_err *err);
-/** Keep the rows whose keys are new. */
+/** Keep the rows whose keys are new. kept NULL: in the batch too; else [n_rows], numbers of those
+ * that stay, for rows that are a table. */
 TM_NODISCARD tm_status tm__source_writer_unique(tm_source_writer *writer, tm_rows *rows,
-                                                uint64_t *out_duplicates, tm_err *err);
+                                                uint32_t *kept, uint64_t *out_duplicates,
+                                                tm_err *err);
 typedef struct tm_source_put {
     tm_rows *rows;
     const char *origin;        /* of bad rows */

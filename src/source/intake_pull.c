@@ -120,14 +120,11 @@ const tm_schema *tm__intake_pull_schema(const tm_intake_pull *pull) {
 
 /* ---- A block ---- */
 
-static tm_status save_segment(tm_intake_pull *pull, const tm_rows *rows, tm_segment *out,
+static tm_status save_segment(tm_intake_pull *pull, const tm_table *table, tm_segment *out,
                               tm_err *err) {
-    tm_table *table = NULL;
-    TM_TRY(tm__rows_table(rows, &table, err));
     out->n_rows = tm__table_rows(table);
-    tm_status st = tm__snapshot_save(pull->ctx, pull->segments_dir, table, &out->hash, err);
-    tm__table_unref(table);
-    return st == TM_OK ? tm__segment_size(pull->segments_dir, out, err) : st;
+    TM_TRY(tm__snapshot_save(pull->ctx, pull->segments_dir, table, &out->hash, err));
+    return tm__segment_size(pull->segments_dir, out, err);
 }
 
 static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const json_t *state,
@@ -145,19 +142,52 @@ static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const js
     return tm__db_commit(pull->db, err);
 }
 
-static tm_status take_rows(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
-                           tm_push_result *result, tm_err *err) {
+/* The rows of a batch, or of a table that takes its place. */
+static tm_status put(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
+                     const tm_table *table, tm_push_result *result, tm_err *err) {
     tm_segment segment = {0};
-    TM_TRY(tm__source_writer_load(pull->writer, pull->db, err));
-    TM_TRY(tm__source_writer_unique(pull->writer, rows, &result->duplicates, err));
-    tm__batch_seal(&rows->batch, (uint32_t)rows->n_rows);
-    const bool is_large = rows->n_rows >= SEGMENT_ROWS_MIN;
-    if (is_large) {
-        TM_TRY(save_segment(pull, rows, &segment, err));
+    const bool is_segment = table != NULL && rows->n_rows > 0;
+    if (is_segment) {
+        TM_TRY(save_segment(pull, table, &segment, err));
     }
-    const tm_source_put put = {
-        .rows = rows, .origin = block->origin, .segment = is_large ? &segment : NULL};
-    return commit(pull, &put, block->state, result, err);
+    const tm_source_put one = {
+        .rows = rows, .origin = block->origin, .segment = is_segment ? &segment : NULL};
+    return commit(pull, &one, block->state, result, err);
+}
+
+static tm_status put_rows(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
+                          tm_push_result *result, tm_err *err) {
+    tm_table *table = NULL;
+    TM_TRY(tm__source_writer_load(pull->writer, pull->db, err));
+    TM_TRY(tm__source_writer_unique(pull->writer, rows, NULL, &result->duplicates, err));
+    tm__batch_seal(&rows->batch, (uint32_t)rows->n_rows);
+    tm_status st = TM_OK;
+    if (rows->n_rows >= SEGMENT_ROWS_MIN) {
+        st = tm__rows_table(rows, &table, err);
+    }
+    st = st == TM_OK ? put(pull, block, rows, table, result, err) : st;
+    tm__table_unref(table);
+    return st;
+}
+
+static tm_status put_table(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
+                           tm_push_result *result, tm_err *err) {
+    tm_table *table = NULL;
+    uint32_t *kept = tm__mem_alloc(rows->n_rows + 1, sizeof(*kept));
+    tm_status st =
+        kept == NULL ? no_memory(err) : tm__source_writer_load(pull->writer, pull->db, err);
+    if (st == TM_OK) {
+        st = tm__source_writer_unique(pull->writer, rows, kept, &result->duplicates, err);
+    }
+    if (st == TM_OK && result->duplicates > 0) {
+        st = tm__table_take_rows(block->rows, kept, rows->n_rows, &table, err);
+    } else if (st == TM_OK) {
+        table = tm__table_ref(block->rows);
+    }
+    st = st == TM_OK ? put(pull, block, rows, table, result, err) : st;
+    tm__table_unref(table);
+    tm__mem_free(kept);
+    return st;
 }
 
 /* Without a key column every row would go to quarantine. */
@@ -174,9 +204,9 @@ static tm_status check_keys(const tm_intake_pull *pull, const tm_table *rows, tm
     return TM_OK;
 }
 
-tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
-                               tm_push_result *out, tm_err *err) {
-    tm_rows rows = {0};
+/* Read the block's rows; *out_whole: its table stands for them. */
+static tm_status read_block(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *out,
+                            bool *out_whole, tm_err *err) {
     const tm_push push = {.source = pull->source.name,
                           .form = block->rows != NULL ? TM_PUSH_TABLE : block->form,
                           .data = block->data,
@@ -184,10 +214,22 @@ tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
                           .table = block->rows,
                           .first_row = block->first_row,
                           .n_rows_max = BLOCK_ROWS_MAX};
-    *out = (tm_push_result){.status = TM_OK};
+    *out_whole = false;
     TM_TRY(check_keys(pull, block->rows, err));
-    TM_TRY(tm__rows_read(&push, pull->columns, &rows, err));
-    const tm_status st = take_rows(pull, block, &rows, out, err);
+    if (block->rows != NULL && tm__table_rows(block->rows) >= SEGMENT_ROWS_MIN) {
+        TM_TRY(tm__rows_of_table(block->rows, pull->columns, out, out_whole, err));
+    }
+    return *out_whole ? TM_OK : tm__rows_read(&push, pull->columns, out, err);
+}
+
+tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
+                               tm_push_result *out, tm_err *err) {
+    tm_rows rows = {0};
+    bool is_whole = false;
+    *out = (tm_push_result){.status = TM_OK};
+    TM_TRY(read_block(pull, block, &rows, &is_whole, err));
+    const tm_status st =
+        is_whole ? put_table(pull, block, &rows, out, err) : put_rows(pull, block, &rows, out, err);
     tm__source_writer_settle(pull->writer, st == TM_OK);
     if (st == TM_OK) {
         json_decref(pull->state);

@@ -168,32 +168,41 @@ void tm__source_writer_tend(tm_source_writer *w, tm_db *db) {
     }
 }
 
-tm_status tm__source_writer_unique(tm_source_writer *w, tm_rows *rows, uint64_t *out_duplicates,
-                                   tm_err *err) {
+static void move_in_batch(tm_rows *rows, uint64_t row, size_t *to) {
+    const size_t start = row == 0 ? TM_BATCH_HEAD : rows->ends[row - 1];
+    const size_t len = rows->ends[row] - start;
+    if (*to != start) {
+        memmove(rows->batch.data + *to, rows->batch.data + start, len);
+    }
+    *to += len;
+}
+
+tm_status tm__source_writer_unique(tm_source_writer *w, tm_rows *rows, uint32_t *kept,
+                                   uint64_t *out_duplicates, tm_err *err) {
     uint64_t n = 0;
-    size_t start = TM_BATCH_HEAD, to = TM_BATCH_HEAD;
+    size_t to = TM_BATCH_HEAD;
     bool has_failed = false;
     *out_duplicates = 0;
     if (!w->is_keyed) {
         return TM_OK;
     }
     for (uint64_t i = 0; i < rows->n_rows; i++) {
-        const size_t len = rows->ends[i] - start;
-        if (tm__key_set_add(w->keys, rows->keys[i], &has_failed)) {
-            if (to != start) {
-                memmove(rows->batch.data + to, rows->batch.data + start, len);
-            }
-            rows->keys[n++] = rows->keys[i];
-            to += len;
+        if (!tm__key_set_add(w->keys, rows->keys[i], &has_failed)) {
+            continue;
         }
-        start += len;
+        if (kept != NULL) {
+            kept[n] = (uint32_t)i;
+        } else {
+            move_in_batch(rows, i, &to);
+        }
+        rows->keys[n++] = rows->keys[i];
     }
     if (has_failed) {
         return no_memory(err);
     }
     *out_duplicates = rows->n_rows - n;
     rows->n_rows = n;
-    rows->batch.len = to;
+    rows->batch.len = kept != NULL ? 0 : to;
     return TM_OK;
 }
 

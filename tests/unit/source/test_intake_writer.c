@@ -47,7 +47,8 @@ static tm_push_result put(scene *s, int from, int end, bool is_committed) {
     const tm_push push = {.form = TM_PUSH_LINES, .data = body, .len = len};
     assert_int_equal(tm__rows_read(&push, s->columns, &rows, NULL), TM_OK);
     assert_int_equal(tm__source_writer_load(s->writer, s->db, NULL), TM_OK);
-    assert_int_equal(tm__source_writer_unique(s->writer, &rows, &result.duplicates, NULL), TM_OK);
+    assert_int_equal(tm__source_writer_unique(s->writer, &rows, NULL, &result.duplicates, NULL),
+                     TM_OK);
     const tm_source_put one = {.rows = &rows, .origin = "test"};
     assert_int_equal(tm__db_begin(s->db, NULL), TM_OK);
     assert_int_equal(tm__source_writer_put_locked(s->writer, s->db, &one, &result, NULL), TM_OK);

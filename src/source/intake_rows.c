@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of a table that goes in whole: its columns fit those of the source as they are, so only the
+ * keys are looked at row by row. A table of which any value needs another look is read as any push
+ * is, by intake_push.c, and the result is the same.
+ */
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "source/intake_priv.h"
+
+#define KEY_BYTES_MAX ((size_t)64 << 20)
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "no memory for rows");
+}
+
+/* ---- Columns ---- */
+
+static bool column_fits(const tm_column *column, uint64_t n_rows, tm_type type) {
+    const bool is_same = type == TM_TYPE_NONE || column->type == type ||
+                         (type == TM_TYPE_FLOAT && column->type == TM_TYPE_INT) ||
+                         (type == TM_TYPE_TIME && column->type == TM_TYPE_DATE);
+    return is_same || column->n_missing == n_rows;
+}
+
+static tm_evidence evidence_of(const tm_column *column, uint32_t col, uint64_t n_rows) {
+    tm_evidence e = {.name = (char *)(uintptr_t)column->name,
+                     .col = col,
+                     .n_missing = column->n_missing,
+                     .declared = column->type};
+    const uint64_t n = n_rows - column->n_missing;
+    e.n_bools = column->type == TM_TYPE_BOOL ? n : 0;
+    e.n_ints = column->type == TM_TYPE_INT ? n : 0;
+    e.n_floats = column->type == TM_TYPE_FLOAT ? n : 0;
+    e.n_texts = column->type == TM_TYPE_TEXT ? n : 0;
+    e.n_times = column->type == TM_TYPE_DATE || column->type == TM_TYPE_TIME ? n : 0;
+    return e;
+}
+
+/* Columns of the source with those of the table; *out NULL when some do not fit. */
+static tm_status fit_columns(const tm_table *table, tm_intake_columns *columns,
+                             tm_intake_columns **out, tm_err *err) {
+    const uint32_t n = tm__table_cols(table);
+    const uint64_t n_rows = tm__table_rows(table);
+    bool fits = true;
+    uint32_t n_changes = 0;
+    tm_evidence *evidence = tm__mem_alloc((size_t)n + 1, sizeof(*evidence));
+    *out = NULL;
+    if (evidence == NULL) {
+        return no_memory(err);
+    }
+    for (uint32_t i = 0; i < n && fits; i++) {
+        const tm_column *column = tm__table_column(table, i);
+        const uint32_t col = tm__intake_columns_find(columns, tm__str(column->name));
+        const tm_type type = col == UINT32_MAX ? TM_TYPE_NONE : columns->schema.cols[col].type;
+        fits = column_fits(column, n_rows, type);
+        if (type == TM_TYPE_NONE) { /* others are as they were */
+            evidence[n_changes++] = evidence_of(column, col, n_rows);
+        }
+    }
+    const tm_status st =
+        fits ? tm__intake_columns_fit(columns, evidence, n_changes, false, out, err) : TM_OK;
+    tm__mem_free(evidence);
+    return st;
+}
+
+/* ---- Keys ---- */
+
+/* *out_fits false: a row has no key. */
+static tm_status read_keys(const tm_table *table, const tm_intake_columns *columns,
+                           tm_row_key *keys, bool *out_fits, tm_err *err) {
+    const uint64_t n_rows = tm__table_rows(table);
+    tm_cell *cells = tm__mem_zalloc((size_t)columns->schema.n_cols + 1, sizeof(*cells));
+    const tm_column **from = tm__mem_alloc((size_t)columns->n_keys + 1, sizeof(*from));
+    tm_buf bytes;
+    tm__buf_init(&bytes, KEY_BYTES_MAX);
+    tm_status st = cells == NULL || from == NULL ? no_memory(err) : TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < columns->n_keys; i++) {
+        const char *name = columns->schema.cols[columns->keys[i]].name;
+        const uint32_t at = tm__table_find(table, name);
+        *out_fits = *out_fits && at != UINT32_MAX;
+        from[i] = at == UINT32_MAX ? NULL : tm__table_column(table, at);
+    }
+    for (uint64_t row = 0; st == TM_OK && *out_fits && row < n_rows; row++) {
+        for (uint32_t i = 0; i < columns->n_keys; i++) {
+            cells[columns->keys[i]] = tm__column_cell(from[i], row);
+        }
+        *out_fits = tm__row_key_bytes(cells, columns, &bytes);
+        keys[row] = tm__row_key(bytes.data, bytes.len);
+    }
+    if (st == TM_OK && bytes.failed) {
+        st = no_memory(err);
+    }
+    tm__mem_free(cells);
+    tm__mem_free(from);
+    tm__buf_done(&bytes);
+    return st;
+}
+
+tm_status tm__rows_of_table(const tm_table *table, tm_intake_columns *columns, tm_rows *out,
+                            bool *out_fits, tm_err *err) {
+    tm_rows rows = {.n_rows = tm__table_rows(table)};
+    tm__buf_init(&rows.batch, 0);
+    tm__buf_init(&rows.bad_bytes, 0);
+    TM_TRY(fit_columns(table, columns, &rows.columns, err));
+    bool fits = rows.columns != NULL;
+    tm_status st = TM_OK;
+    if (fits && columns->n_keys > 0) {
+        rows.keys = tm__mem_alloc(rows.n_rows + 1, sizeof(*rows.keys));
+        st = rows.keys == NULL ? no_memory(err)
+                               : read_keys(table, rows.columns, rows.keys, &fits, err);
+    }
+    if (st != TM_OK || !fits) {
+        tm__rows_done(&rows);
+        *out_fits = false;
+        return st;
+    }
+    const bool lacks_some = tm__table_cols(table) < rows.columns->schema.n_cols;
+    rows.n_incomplete = lacks_some ? rows.n_rows : 0;
+    *out = rows;
+    *out_fits = true;
+    return TM_OK;
+}
