@@ -13,34 +13,16 @@ Each figure is the median of the rounds, with the smallest and the largest. Besi
 import argparse
 import json
 import os
-import pathlib
 import random
 import socket
-import statistics
 import subprocess
 import tempfile
 import threading
 import time
 
-PROGRAM = pathlib.Path(__file__).resolve().parent.parent / "build" / "tidemill"
+from common import PROGRAM, free_port, report, run
+
 COLUMNS = 30
-
-
-def report(name, unit, values):
-    values = sorted(values)
-    print(f"{name:<64} {unit:<8} {statistics.median(values):12.2f}  [{values[0]:.2f} - {values[-1]:.2f}]", flush=True)
-
-
-def run(*words, cwd):
-    done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{words}: {done.stderr}"
-    return done.stdout
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def cells(rng):

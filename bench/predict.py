@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,14 +22,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import duck  # noqa: E402  pylint: disable=wrong-import-position
 
-PROGRAM = ROOT / "build" / "tidemill"
+from common import PROGRAM, report
+
 NAMES = [f"c{i}" for i in range(30)]
 BAR = 2.0  # times the seconds of reading
-
-
-def report(name, unit, values):
-    values = sorted(values)
-    print(f"{name:<64} {unit:<6} {statistics.median(values):10.3f}  [{values[0]:.3f} - {values[-1]:.3f}]", flush=True)
 
 
 def reader_of(path):
@@ -111,11 +106,11 @@ def compare(path, threads, rounds, folder):
         memory["tidemill"] = max(memory["tidemill"], mib)
         out.unlink()
     name = f"{path.suffix[1:]}, {path.stat().st_size >> 20} MiB, {threads} thread{'s' if threads > 1 else ''}"
-    report(f"{name}: tidemill predict", "s", ours)
-    report(f"{name}: DuckDB reads it", "s", theirs)
-    report(f"{name}: predict", "MB/s", [path.stat().st_size / s / 1e6 for s in ours])
+    report(f"{name}: tidemill predict", "s", ours, 3)
+    report(f"{name}: DuckDB reads it", "s", theirs, 3)
+    report(f"{name}: predict", "MB/s", [path.stat().st_size / s / 1e6 for s in ours], 3)
     for what, mib in memory.items():
-        report(f"{name}: peak memory of {what}", "MiB", [mib])
+        report(f"{name}: peak memory of {what}", "MiB", [mib], 3)
     ratio = min(ours) / min(theirs)
     bar = "" if path.suffix != ".csv" else f"   (bar {BAR}: {'met' if ratio <= BAR else 'missed'})"
     print(f"{name + ': predict over reading':<64} {'ratio':<6} {ratio:10.3f}{bar}", flush=True)

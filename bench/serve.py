@@ -29,26 +29,11 @@ import threading
 import time
 import urllib.request
 
+from common import free_port, report, run
+
 BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
 PROGRAM, ECHO = BUILD / "tidemill", BUILD / "bench" / "serve_echo"
 MODELS = {"100 x 31": ("small", 100, 31), "500 x 255": ("large", 500, 255)}
-
-
-def report(name, unit, values):
-    values = sorted(values)
-    print(f"{name:<64} {unit:<6} {statistics.median(values):10.2f}  [{values[0]:.2f} - {values[-1]:.2f}]", flush=True)
-
-
-def run(*words, cwd=None):
-    done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{words}: {done.stderr}"
-    return done.stdout
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def cpu_seconds(pid):

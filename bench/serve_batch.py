@@ -13,26 +13,15 @@ import os
 import pathlib
 import random
 import signal
-import statistics
 import subprocess
 import tempfile
 import threading
 import time
 
+from common import PROGRAM, report, run
+
 BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
-PROGRAM = BUILD / "tidemill"
 FORMS = {"JSON": "application/json", "lines of JSON": "application/x-ndjson", "CSV": "text/csv"}
-
-
-def report(name, unit, values):
-    values = sorted(values)
-    print(f"{name:<64} {unit:<6} {statistics.median(values):10.3f}  [{values[0]:.3f} - {values[-1]:.3f}]", flush=True)
-
-
-def run(*words, cwd):
-    done = subprocess.run([str(w) for w in words], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{words}: {done.stderr}"
-    return done.stdout
 
 
 def make(folder, n_rows):
@@ -105,9 +94,9 @@ def main():
                 for form, media in FORMS.items():
                     times = [ask(server.port, bodies[form], media)[0] for _ in range(options.rounds)]
                     best[form, threads] = min(times)
-                    report(f"{options.rows} rows as {form} ({len(bodies[form]) >> 20} MiB), {threads} thread{'s' if threads > 1 else ''}", "s", times)
+                    report(f"{options.rows} rows as {form} ({len(bodies[form]) >> 20} MiB), {threads} thread{'s' if threads > 1 else ''}", "s", times, 3)
         for form in FORMS:
-            report(f"{form}: two threads over one, best of each", "ratio", [best[form, 2] / best[form, 1]])
+            report(f"{form}: two threads over one, best of each", "ratio", [best[form, 2] / best[form, 1]], 3)
         with Server(folder, 2) as server:
             alone = waits(folder, server.port, 3)
             ends = threading.Event()
@@ -123,7 +112,7 @@ def main():
             thread.join()
         for what, figures in (("alone", alone), ("while batches are scored", beside)):
             for point in ("p50", "p99"):
-                report(f"requests of one row at 200 a second, {what}: {point}", "ms", [figures["ok_ms"][point]])
+                report(f"requests of one row at 200 a second, {what}: {point}", "ms", [figures["ok_ms"][point]], 3)
 
 
 if __name__ == "__main__":
