@@ -46,8 +46,35 @@ static const char *age_text(const json_t *source, char *out, size_t size) {
 /* ---- add ---- */
 
 /* Options that say where rows come from: the name of each is the feed's. */
-static const char *const feed_options[] = {"files", "sql"};
+static const char *const feed_options[] = {"files", "sql", "postgres"};
 #define N_FEED_OPTIONS (sizeof(feed_options) / sizeof(feed_options[0]))
+
+/* Words of databases, which the feeds check. */
+static tm_status read_query_options(tm_cli *cli, json_t *spec, tm_err *err) {
+    static const char *const words[] = {"query", "cursor"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (tm__cli_has(cli, words[i])) {
+            json_object_set_new(spec, words[i], json_string(tm__cli_text(cli, words[i])));
+        }
+    }
+    if (tm__cli_has(cli, "settle")) {
+        const int64_t s = tm__cli_duration_us(cli, "settle") / 1000000;
+        if (s < 1) {
+            return TM_FAIL(err, TM_E_USAGE, "--settle is at least 1s");
+        }
+        json_object_set_new(spec, "settle_s", json_integer((json_int_t)s));
+    }
+    const bool is_database = json_object_get(spec, "postgres") != NULL;
+    if (!is_database &&
+        (tm__cli_has(cli, "query") || tm__cli_has(cli, "cursor") || tm__cli_has(cli, "settle"))) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE,
+                                     "--query, --cursor and --settle are for "
+                                     "databases");
+        tm_err_hint(err, "Give --postgres DSN_FILE; files are queried by --sql.");
+        return st;
+    }
+    return TM_OK;
+}
 
 static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err *err) {
     const bool is_push = tm__cli_flag(cli, "push");
@@ -63,8 +90,8 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     }
     if (n_given != 1) {
         const tm_status st =
-            TM_FAIL(err, TM_E_USAGE, "a source is one of pushes, files and a query");
-        tm_err_hint(err, "Give one of --push, --files GLOB and --sql QUERY.");
+            TM_FAIL(err, TM_E_USAGE, "a source is one of pushes, files, a query and a database");
+        tm_err_hint(err, "Give one of --push, --files GLOB, --sql QUERY and --postgres DSN_FILE.");
         return st;
     }
     if (tm__cli_has(cli, "like") && !is_push) {
@@ -75,6 +102,7 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     if (tm__cli_flag(cli, "no-header")) {
         json_object_set_new(spec, "no_header", json_true());
     }
+    TM_TRY(read_query_options(cli, spec, err));
     add->keys = tm__cli_list(cli, "key", &add->n_keys);
     TM_TRY(tm__json_check(err));
     const tm_feed *feed = is_push ? NULL : tm__feed_find(add->feed);

@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "source/feed_query.h"
 #include "source/intake_priv.h"
 #include "source/source.h"
 
@@ -82,6 +83,7 @@ static tm_status files_read(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_
 static const tm_feed feeds[] = {
     {"files", files_check, files_read},
     {"sql", sql_check, sql_read},
+    {"postgres", tm__feed_postgres_check, tm__feed_postgres_read},
 };
 
 const tm_feed *tm__feed_find(const char *name) {
@@ -201,7 +203,8 @@ static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pul
         return TM_FAIL(err, TM_E_USAGE, "this program knows no feed '%s'", source->feed);
     }
     reading r = {pull, out};
-    const tm_feed_input in = {.spec = source->spec,
+    const tm_feed_input in = {.name = source->name,
+                              .spec = source->spec,
                               .state = source->state,
                               .schema = tm__intake_pull_schema(pull),
                               .has_key = json_array_size(source->keys) > 0,

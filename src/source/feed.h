@@ -35,6 +35,7 @@ typedef struct tm_feed_sink {
 } tm_feed_sink;
 
 typedef struct tm_feed_input {
+    const char *name; /* of the source */
     const json_t *spec;
     const json_t *state;     /* behind the block that came last; JSON null: at the beginning */
     const tm_schema *schema; /* columns so far; NONE: only missing values yet */

@@ -58,6 +58,38 @@ void tm__pq_rows_free(tm_pq_rows *rows);
 /** Append a text ('...') or a name ("...") as PostgreSQL has it, whatever its bytes are. */
 bool tm__pq_quote(tm_buf *sql, tm_str text, char quote);
 
+/* ---- Reading ---- */
+
+typedef struct tm_pq_select {
+    const char *query;  /* one SELECT, or the name of a table */
+    const char *cursor; /* order by this column, and leave out rows where it is null, NaN or
+                           infinite; or NULL */
+    tm_str after;       /* only rows with this value (as text) or a later one; ptr NULL: all */
+    int64_t until_us;   /* only rows of a time before this one; 0: all */
+} tm_pq_select;
+
+typedef struct tm_pq_reader tm_pq_reader;
+/**
+ * Read the rows of a query, all of one moment, in a read-only transaction of its own. Types become:
+ * bool, the integers and numeric(p <= 18, 0) -> BOOL and INT; real, double precision and other
+ * numerics -> FLOAT; date, timestamp and timestamptz -> DATE and TIME, the infinite ones missing;
+ * text, varchar, char without its trailing blanks, uuid, json and jsonb -> TEXT; any other type
+ * (enum, bytea, interval, arrays ...) -> PostgreSQL's own text of it. A text of more than 1 MiB is
+ * cut right behind that, which whoever takes it finds too large.
+ * The server sends and this side takes at the pace of the slower one; held are one row as sent and
+ * one block.
+ * Errors: TM_E_USAGE for what is no SELECT, a cursor that is no column or has no order, TM_E_DATA
+ * (with row and column) for a value that no type here can hold; until tm__pq_reader_free() nothing
+ * else runs.
+ */
+TM_NODISCARD tm_status tm__pq_reader_open(tm_pq *pq, const tm_pq_select *select, tm_pq_reader **out,
+                                          tm_err *err);
+/** The next block of rows, some ten thousands; NULL at the end. *out_cursor is a table of the
+ * cursor's exact values when the column itself does not hold them (numeric), else NULL. */
+TM_NODISCARD tm_status tm__pq_reader_next(tm_pq_reader *reader, tm_table **out,
+                                          tm_table **out_cursor, tm_err *err);
+void tm__pq_reader_free(tm_pq_reader *reader);
+
 /* ---- COPY into a table ---- */
 
 /** Start "COPY ... FROM STDIN" (text format, no options); until tm__pq_copy_close() nothing else

@@ -36,6 +36,7 @@
     X(PQlibVersion)                                                                                \
     X(PQnfields)                                                                                   \
     X(PQntuples)                                                                                   \
+    X(PQparameterStatus)                                                                           \
     X(PQputCopyData)                                                                               \
     X(PQputCopyEnd)                                                                                \
     X(PQresultErrorField)                                                                          \
@@ -100,5 +101,41 @@ TM_NODISCARD tm_status tm__pq_finish(tm_pq *pq, PGresult **out, tm_err *err);
 void tm__pq_drain(tm_pq *pq);
 /** Append rows [row, row_end) as COPY's text format. */
 bool tm__pq_copy_text(const tm_table *table, uint64_t row, uint64_t row_end, tm_buf *out);
+
+/** Append a query, or the name of a table, as what a SELECT may stand before: "(...) AS q". */
+TM_NODISCARD tm_status tm__pq_query_source(const char *text, tm_buf *out, tm_err *err);
+
+/* ---- Values as the server sends them in binary ---- */
+
+typedef enum tm_pq_kind {
+    TM_PQ_OTHER, /* is asked for as text */
+    TM_PQ_BOOL,
+    TM_PQ_INT2,
+    TM_PQ_INT4,
+    TM_PQ_INT8,
+    TM_PQ_OID,
+    TM_PQ_FLOAT4,
+    TM_PQ_FLOAT8,
+    TM_PQ_NUMERIC,
+    TM_PQ_WHOLE, /* numeric without a fraction that fits 64 bits */
+    TM_PQ_DATE,
+    TM_PQ_TIME,
+    TM_PQ_TEXT,
+    TM_PQ_BLANKS, /* text with trailing blanks that mean nothing */
+    TM_PQ_JSONB,
+    TM_PQ_UUID
+} tm_pq_kind;
+
+/** How a type of the server is read, from its OID and modifier. */
+tm_pq_kind tm__pq_kind(uint32_t oid, int modifier);
+tm_type tm__pq_kind_type(tm_pq_kind kind);
+
+/* False from these: the bytes are not what the server sends, or no double or int64 holds the value.
+ */
+bool tm__pq_read_int(tm_pq_kind kind, const uint8_t *data, size_t len, int64_t *out);
+bool tm__pq_read_float(tm_pq_kind kind, const uint8_t *data, size_t len, double *out);
+/** uuid_text holds 36 bytes; the result points into it or into data. */
+bool tm__pq_read_text(tm_pq_kind kind, const uint8_t *data, size_t len, char *uuid_text,
+                      tm_str *out);
 
 #endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   "TMROWS1\n"
+ *   block   length u64, CRC32C u32, 0 u32, then length bytes:
+ *           n_rows u64, n_cols u32, and for each column: type u32, name, for texts the number of
+ *           them u32 and each; then the values, in the storage of the column, aligned to 8
+ *   ...
+ *   "TMROWEND"
+ */
+#include "source/row_file.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+#define MAGIC "TMROWS1\n"
+#define END "TMROWEND"
+#define MAGIC_BYTES 8u /* of both */
+#define HEAD_BYTES 16u
+#define BLOCK_BYTES_MAX ((size_t)1 << 32)
+
+struct tm_row_writer {
+    char *path, *temp;
+    tm_file *file;
+    tm_buf block;
+};
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "no memory for rows on their way");
+}
+
+static size_t value_size(tm_type type) {
+    return type == TM_TYPE_TEXT ? sizeof(uint32_t) : sizeof(uint64_t);
+}
+
+/* ---- Writing ---- */
+
+static void writer_free(tm_row_writer *writer) {
+    tm__file_close(writer->file);
+    tm__buf_done(&writer->block);
+    tm__mem_free(writer->path);
+    tm__mem_free(writer->temp);
+    tm__mem_free(writer);
+}
+
+static tm_status make_folder(const char *path, tm_err *err) {
+    const char *const slash = strrchr(path, '/');
+    char *dir = slash == NULL ? NULL : tm__mem_strndup(path, (size_t)(slash - path));
+    const tm_status st = slash == NULL ? TM_OK
+                         : dir == NULL ? no_memory(err)
+                                       : tm__fs_mkdir(dir, err);
+    tm__mem_free(dir);
+    return st;
+}
+
+tm_status tm__row_writer_open(const char *path, tm_row_writer **out, tm_err *err) {
+    tm_row_writer *writer = tm__mem_zalloc(1, sizeof(*writer));
+    if (writer == NULL) {
+        return no_memory(err);
+    }
+    tm__buf_init(&writer->block, BLOCK_BYTES_MAX);
+    writer->path = tm__mem_strdup(path);
+    writer->temp = tm__mem_alloc(strlen(path) + sizeof(".part"), 1);
+    tm_status st = writer->path == NULL || writer->temp == NULL ? no_memory(err) : TM_OK;
+    if (st == TM_OK) {
+        memcpy(writer->temp, path, strlen(path));
+        memcpy(writer->temp + strlen(path), ".part", sizeof(".part"));
+        st = make_folder(path, err);
+    }
+    st = st != TM_OK ? st : tm__fs_remove(writer->temp, err);
+    st = st != TM_OK ? st : tm__file_open(writer->temp, TM_OPEN_CREATE, &writer->file, err);
+    st = st != TM_OK ? st : tm__file_write(writer->file, MAGIC, MAGIC_BYTES, err);
+    if (st != TM_OK) {
+        writer_free(writer);
+        return st;
+    }
+    *out = writer;
+    return TM_OK;
+}
+
+static void put_column(tm_buf *out, const tm_column *c, uint64_t n_rows) {
+    const void *const values = c->type == TM_TYPE_TEXT    ? (const void *)c->codes
+                               : c->type == TM_TYPE_FLOAT ? (const void *)c->floats
+                                                          : (const void *)c->ints;
+    tm__buf_u32(out, (uint32_t)c->type);
+    tm__buf_str(out, tm__str(c->name));
+    if (c->type == TM_TYPE_TEXT) {
+        const uint32_t n = tm__dict_count(c->dict);
+        tm__buf_u32(out, n);
+        for (uint32_t code = 0; code < n; code++) {
+            tm__buf_str(out, tm__dict_get(c->dict, code));
+        }
+    }
+    tm__buf_align(out, 8);
+    (void)tm__buf_append(out, values, n_rows * value_size(c->type));
+}
+
+tm_status tm__row_writer_put(tm_row_writer *writer, const tm_table *rows, tm_err *err) {
+    tm_buf *const out = &writer->block;
+    const uint64_t n_rows = tm__table_rows(rows);
+    const uint32_t n_cols = tm__table_cols(rows);
+    tm__buf_reset(out);
+    tm__buf_u64(out, 0); /* the head, known at the end */
+    tm__buf_u64(out, 0);
+    tm__buf_u64(out, n_rows);
+    tm__buf_u32(out, n_cols);
+    for (uint32_t col = 0; col < n_cols; col++) {
+        put_column(out, tm__table_column(rows, col), n_rows);
+    }
+    if (out->failed) {
+        return no_memory(err);
+    }
+    const uint64_t len = out->len - HEAD_BYTES;
+    const uint32_t crc = tm__crc32c(0, out->data + HEAD_BYTES, len);
+    memcpy(out->data, &len, sizeof(len));
+    memcpy(out->data + 8, &crc, sizeof(crc));
+    return tm__file_write(writer->file, out->data, out->len, err);
+}
+
+tm_status tm__row_writer_close(tm_row_writer *writer, tm_status st, tm_err *err) {
+    if (writer == NULL) {
+        return st;
+    }
+    st = st != TM_OK ? st : tm__file_write(writer->file, END, MAGIC_BYTES, err);
+    st = st != TM_OK ? st : tm__file_sync(writer->file, err);
+    tm__file_close(writer->file);
+    writer->file = NULL;
+    st = st != TM_OK ? st : tm__fs_remove(writer->path, err); /* of a reading that did not end */
+    st = st != TM_OK ? st : tm__fs_move(writer->temp, writer->path, err);
+    if (st != TM_OK && tm__fs_remove(writer->temp, NULL) != TM_OK) {
+        st = st == TM_OK ? TM_E_IO : st; /* the next reading makes it anew */
+    }
+    writer_free(writer);
+    return st;
+}
+
+/* ---- Reading ---- */
+
+struct tm_row_reader {
+    char *path;
+    tm_map map;
+    uint64_t at, end;
+};
+
+static tm_status damaged(const tm_row_reader *reader, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_INTEGRITY, "rows that wait to be taken are damaged");
+    tm_err_at(err, reader->path, 0, 0);
+    tm_err_hint(err, "Remove the source and add it again.");
+    return TM_E_INTEGRITY;
+}
+
+void tm__row_reader_close(tm_row_reader *reader) {
+    if (reader != NULL) {
+        tm__map_close(&reader->map);
+        tm__mem_free(reader->path);
+        tm__mem_free(reader);
+    }
+}
+
+tm_status tm__row_reader_open(const char *path, uint64_t at, tm_row_reader **out, tm_err *err) {
+    tm_row_reader *reader = tm__mem_zalloc(1, sizeof(*reader));
+    if (reader == NULL || (reader->path = tm__mem_strdup(path)) == NULL) {
+        tm__mem_free(reader);
+        return no_memory(err);
+    }
+    tm_status st = tm__map_open(path, &reader->map, err);
+    if (st == TM_OK) {
+        const size_t len = reader->map.len;
+        reader->at = at == 0 ? MAGIC_BYTES : at;
+        reader->end = len < MAGIC_BYTES ? 0 : len - MAGIC_BYTES;
+        const bool is_whole = len >= 2 * MAGIC_BYTES && reader->at <= reader->end &&
+                              memcmp(reader->map.data, MAGIC, MAGIC_BYTES) == 0 &&
+                              memcmp(reader->map.data + reader->end, END, MAGIC_BYTES) == 0;
+        st = is_whole ? TM_OK : damaged(reader, err);
+    }
+    if (st != TM_OK) {
+        tm__row_reader_close(reader);
+        return st;
+    }
+    *out = reader;
+    return TM_OK;
+}
+
+uint64_t tm__row_reader_at(const tm_row_reader *reader) {
+    return reader->at;
+}
+
+bool tm__row_reader_is_end(const tm_row_reader *reader) {
+    return reader->at == reader->end;
+}
+
+static tm_status no_more(const tm_row_reader *reader, bool has_memory, tm_err *err) {
+    return has_memory ? damaged(reader, err) : no_memory(err);
+}
+
+static tm_status read_column(const tm_row_reader *reader, tm_reader *in, uint64_t n_rows,
+                             tm_table_builder *builder, tm_err *err) {
+    char name[TM_MAX_COLUMN_NAME + 1];
+    tm_dict *dict = NULL;
+    const tm_type type = (tm_type)tm__reader_u32(in);
+    if (in->failed || type < TM_TYPE_BOOL || type > TM_TYPE_TIME ||
+        !tm__str_copy(name, sizeof(name), tm__reader_str(in))) {
+        return damaged(reader, err);
+    }
+    bool has_memory = true, is_good = true;
+    if (type == TM_TYPE_TEXT) {
+        const uint32_t n = tm__reader_u32(in);
+        dict = tm__dict_create();
+        has_memory = dict != NULL;
+        for (uint32_t i = 0; has_memory && is_good && i < n; i++) {
+            const uint32_t code = tm__dict_add(dict, tm__reader_str(in));
+            has_memory = code != TM_CODE_MISSING;
+            is_good = code == i && !in->failed;
+        }
+    }
+    tm__reader_align(in, 8);
+    const void *const values = is_good ? tm__reader_view(in, n_rows, value_size(type)) : NULL;
+    void *copy = NULL;
+    if (has_memory && values != NULL) {
+        copy = tm__mem_alloc(n_rows, value_size(type));
+        has_memory = copy != NULL;
+    }
+    if (copy == NULL) {
+        tm__dict_free(dict);
+        return no_more(reader, has_memory, err);
+    }
+    memcpy(copy, values, n_rows * value_size(type));
+    for (uint64_t i = 0; type == TM_TYPE_TEXT && i < n_rows; i++) {
+        const uint32_t code = ((const uint32_t *)copy)[i];
+        is_good = is_good && (code == TM_CODE_MISSING || code < tm__dict_count(dict));
+    }
+    const tm_status st = is_good
+                             ? tm__builder_give_column(builder, name, type, copy, dict, n_rows, err)
+                             : damaged(reader, err);
+    if (st != TM_OK) {
+        tm__mem_free(copy);
+        tm__dict_free(dict);
+    }
+    return st;
+}
+
+tm_status tm__row_reader_next(tm_row_reader *reader, tm_table **out, tm_err *err) {
+    const uint64_t left = reader->end - reader->at;
+    const uint8_t *const head = reader->map.data + reader->at;
+    uint64_t len = 0;
+    uint32_t crc = 0, none = 0;
+    if (left == 0) {
+        *out = NULL;
+        return TM_OK;
+    }
+    if (left >= HEAD_BYTES) {
+        memcpy(&len, head, sizeof(len));
+        memcpy(&crc, head + 8, sizeof(crc));
+        memcpy(&none, head + 12, sizeof(none));
+    }
+    if (left < HEAD_BYTES || none != 0 || len > left - HEAD_BYTES ||
+        tm__crc32c(0, head + HEAD_BYTES, len) != crc) {
+        return damaged(reader, err);
+    }
+    tm_reader in;
+    tm__reader_init(&in, head, HEAD_BYTES + len); /* alignment counts from there */
+    (void)tm__reader_view(&in, HEAD_BYTES, 1);
+    const uint64_t n_rows = tm__reader_u64(&in);
+    const uint32_t n_cols = tm__reader_u32(&in);
+    tm_table_builder *builder = tm__builder_create();
+    tm_status st = builder == NULL ? no_memory(err) : TM_OK;
+    for (uint32_t col = 0; st == TM_OK && col < n_cols; col++) {
+        st = read_column(reader, &in, n_rows, builder, err);
+    }
+    if (st == TM_OK && !tm__reader_is_done(&in)) {
+        st = damaged(reader, err);
+    }
+    if (st != TM_OK) {
+        tm__builder_free(builder);
+        return st;
+    }
+    tm__builder_set_rows(builder, n_rows);
+    TM_TRY(tm__builder_finish(builder, out, err));
+    reader->at += HEAD_BYTES + len;
+    return TM_OK;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source/row_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "support.h"
+#include "test.h"
+
+#define PATH "made/for/it.rows"
+
+static tm_table *make_rows(int64_t from, uint32_t n) {
+    tm_table *table = NULL;
+    tm_table_builder *const b = tm__builder_create();
+    assert_int_equal(tm__builder_add_column(b, "n", TM_TYPE_INT, NULL), TM_OK);
+    assert_int_equal(tm__builder_add_column(b, "w", TM_TYPE_TEXT, NULL), TM_OK);
+    assert_int_equal(tm__builder_add_column(b, "f", TM_TYPE_FLOAT, NULL), TM_OK);
+    for (uint32_t i = 0; i < n; i++) {
+        char text[32];
+        const int len = snprintf(text, sizeof(text), "w%u", i % 3);
+        const tm_cell cells[] = {
+            {.type = TM_TYPE_INT, .i64 = from + i},
+            {.type = i % 4 == 0 ? TM_TYPE_NONE : TM_TYPE_TEXT, .text = {text, (size_t)len}},
+            {.type = i % 5 == 0 ? TM_TYPE_NONE : TM_TYPE_FLOAT, .f64 = i / 8.0}};
+        assert_int_equal(tm__builder_add_row(b, cells, NULL), TM_OK);
+    }
+    assert_int_equal(tm__builder_finish(b, &table, NULL), TM_OK);
+    return table;
+}
+
+static void write_three(void) {
+    tm_row_writer *writer = NULL;
+    assert_int_equal(tm__row_writer_open(PATH, &writer, NULL), TM_OK);
+    for (int64_t block = 0; block < 3; block++) {
+        tm_table *const rows = make_rows(block * 1000, 7 + (uint32_t)block);
+        assert_int_equal(tm__row_writer_put(writer, rows, NULL), TM_OK);
+        tm__table_unref(rows);
+    }
+    assert_int_equal(tm__row_writer_close(writer, TM_OK, NULL), TM_OK);
+}
+
+static void blocks_come_back_from_any_of_them_on(void **state) {
+    (void)state;
+    uint64_t at[4] = {0};
+    write_three();
+    write_three(); /* a newer one takes its place */
+    for (uint32_t from = 0; from < 3; from++) {
+        tm_row_reader *reader = NULL;
+        assert_int_equal(tm__row_reader_open(PATH, at[from], &reader, NULL), TM_OK);
+        for (uint32_t block = from; block < 3; block++) {
+            tm_table *rows = NULL, *const want = make_rows(block * 1000, 7 + block);
+            tm_hash a, b;
+            assert_int_equal(tm__row_reader_next(reader, &rows, NULL), TM_OK);
+            tm__table_hash(rows, &a);
+            tm__table_hash(want, &b);
+            assert_true(tm__hash_eq(&a, &b));
+            at[block + 1] = tm__row_reader_at(reader);
+            assert_int_equal(tm__row_reader_is_end(reader), block == 2);
+            tm__table_unref(rows);
+            tm__table_unref(want);
+        }
+        tm_table *rows = NULL;
+        assert_int_equal(tm__row_reader_next(reader, &rows, NULL), TM_OK);
+        assert_null(rows);
+        tm__row_reader_close(reader);
+    }
+}
+
+static void a_failure_leaves_nothing(void **state) {
+    (void)state;
+    tm_row_writer *writer = NULL;
+    assert_int_equal(tm__row_writer_open("failed.rows", &writer, NULL), TM_OK);
+    assert_int_equal(tm__fs_info("failed.rows").kind, TM_PATH_NONE); /* there when it is whole */
+    assert_int_equal(tm__row_writer_close(writer, TM_E_CANCELLED, NULL), TM_E_CANCELLED);
+    assert_int_equal(tm__fs_info("failed.rows").kind, TM_PATH_NONE);
+    assert_int_equal(tm__fs_info("failed.rows.part").kind, TM_PATH_NONE);
+    assert_int_equal(tm__row_writer_close(NULL, TM_E_DATA, NULL), TM_E_DATA);
+}
+
+static tm_status read_all(const char *path, uint64_t at) {
+    tm_row_reader *reader = NULL;
+    tm_status st = tm__row_reader_open(path, at, &reader, NULL);
+    for (bool more = true; st == TM_OK && more;) {
+        tm_table *rows = NULL;
+        st = tm__row_reader_next(reader, &rows, NULL);
+        more = rows != NULL;
+        tm__table_unref(rows);
+    }
+    tm__row_reader_close(reader);
+    return st;
+}
+
+static void every_changed_or_missing_byte_is_seen(void **state) {
+    (void)state;
+    tm_buf whole;
+    write_three();
+    tm__buf_init(&whole, 100000);
+    assert_int_equal(tm__fs_read_all(PATH, &whole, NULL), TM_OK);
+    assert_int_equal(read_all(PATH, whole.len - 8), TM_OK);
+    assert_int_equal(read_all(PATH, whole.len - 7), TM_E_INTEGRITY);
+    for (size_t i = 0; i < whole.len; i++) {
+        if (i >= 8 && (i - 8) % 7 != 0) {
+            continue; /* one in seven is enough */
+        }
+        whole.data[i] ^= 0x11;
+        assert_int_equal(tm__fs_publish("bad.rows", whole.data, whole.len, NULL), TM_OK);
+        assert_int_equal(read_all("bad.rows", 0), TM_E_INTEGRITY);
+        whole.data[i] ^= 0x11;
+        assert_int_equal(tm__fs_publish("bad.rows", whole.data, i + 1, NULL), TM_OK);
+        assert_int_equal(read_all("bad.rows", 0), i + 1 < whole.len ? TM_E_INTEGRITY : TM_OK);
+    }
+    tm__buf_done(&whole);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_come_back_from_any_of_them_on),
+        cmocka_unit_test(a_failure_leaves_nothing),
+        cmocka_unit_test(every_changed_or_missing_byte_is_seen),
+    };
+    return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
+}
