@@ -34,31 +34,11 @@ struct tm_answer_pen {
     tm_buf reasons;
 };
 
-static void csv_text(tm_buf *out, tm_str text) {
-    bool quote = false;
-    for (size_t i = 0; i < text.len; i++) {
-        const char c = text.ptr[i];
-        quote = quote || c == ',' || c == '"' || c == '\n' || c == '\r';
-    }
-    if (!quote) {
-        (void)tm__buf_append(out, text.ptr, text.len);
-        return;
-    }
-    (void)tm__buf_byte(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"') {
-            (void)tm__buf_byte(out, '"');
-        }
-        (void)tm__buf_byte(out, (uint8_t)text.ptr[i]);
-    }
-    (void)tm__buf_byte(out, '"');
-}
-
 static void put_text(const tm_answers *a, tm_str text, tm_buf *out) {
     if (a->is_json) {
         (void)tm__json_write_text(out, text);
     } else {
-        csv_text(out, text);
+        (void)tm__text_write_csv(text, out);
     }
 }
 
@@ -71,44 +51,11 @@ static void put_number(const tm_answers *a, double value, tm_buf *out) {
     }
 }
 
-static void put_int(int64_t value, tm_buf *out) {
-    char text[20];
-    char *p = text + sizeof(text);
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do {
-        *--p = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (value < 0) {
-        *--p = '-';
-    }
-    (void)tm__buf_append(out, p, (size_t)(text + sizeof(text) - p));
-}
-
 static void put_cell(const tm_answers *a, const tm_cell *cell, tm_buf *out) {
-    char text[64];
-    switch (cell->type) {
-    case TM_TYPE_NONE:
-        (void)tm__buf_text(out, a->is_json ? "null" : "");
-        break;
-    case TM_TYPE_BOOL:
-        (void)tm__buf_text(out, cell->i64 != 0 ? "true" : "false");
-        break;
-    case TM_TYPE_INT:
-        put_int(cell->i64, out);
-        break;
-    case TM_TYPE_FLOAT:
-        put_number(a, cell->f64, out);
-        break;
-    case TM_TYPE_TEXT:
-        put_text(a, cell->text, out);
-        break;
-    case TM_TYPE_DATE:
-        put_text(a, (tm_str){text, tm__date_to_text(cell->i64, text)}, out);
-        break;
-    case TM_TYPE_TIME:
-        put_text(a, (tm_str){text, tm__time_to_text(cell->i64, text)}, out);
-        break;
+    if (a->is_json) {
+        (void)tm__cell_write_json(cell, out);
+    } else {
+        (void)tm__cell_write_csv(cell, out);
     }
 }
 
@@ -161,7 +108,7 @@ void tm__answers_head(const tm_answers *a, const tm_source_part *part, tm_buf *o
     for (uint32_t c = 0; c < part_cols(part); c++) {
         if (is_passed(a, part_name(part, c))) {
             put_name(a, "", first, out);
-            csv_text(out, tm__str(part_name(part, c)));
+            (void)tm__text_write_csv(tm__str(part_name(part, c)), out);
             first = false;
         }
     }
@@ -176,7 +123,7 @@ void tm__answers_head(const tm_answers *a, const tm_source_part *part, tm_buf *o
         tm__buf_init(&name, 65536);
         (void)tm__buf_printf(&name, "probability_%s", tm__bundle_class(a->bundle, k));
         (void)tm__buf_byte(out, ',');
-        csv_text(out, (tm_str){(const char *)name.data, name.len});
+        (void)tm__text_write_csv((tm_str){(const char *)name.data, name.len}, out);
         out->failed = out->failed || name.failed;
         tm__buf_done(&name);
     }
@@ -304,7 +251,7 @@ static void put_field(tm_source_member *member, tm_buf *out) {
     } else if (tm__str_is(text, "null")) {
         text.len = 0;
     }
-    csv_text(out, text);
+    (void)tm__text_write_csv(text, out);
 }
 
 static tm_status misplaced(const tm_source_member *member, const char *how, uint64_t row,
@@ -379,7 +326,7 @@ static void put_columns(const tm_answer_pen *pen, const tm_source_part *part, ui
         const uint32_t c = pen->passed[i];
         put_name(pen->answers, part_name(part, c), i == 0, out);
         if (part->n_raw > 0) {
-            csv_text(out, tm__source_part_raw(part, c, row));
+            (void)tm__text_write_csv(tm__source_part_raw(part, c, row), out);
         } else {
             const tm_cell cell = tm__column_cell(tm__table_column(part->table, c), row);
             put_cell(pen->answers, &cell, out);

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/project.h"
+#include "loop/sink.h"
 
 tm_status cmd_init(tm_cli *cli, tm_err *err) {
     const char *dir = tm__cli_arg(cli, "DIR") != NULL ? tm__cli_arg(cli, "DIR") : ".";
@@ -118,6 +119,32 @@ static const char *change_text(const difference *change) {
     return change->recipe ? "recipe differs" : change->gate ? "gate differs" : "as the file says";
 }
 
+static const char *sink_change_text(tm_sink_change change) {
+    return change == TM_SINK_NEW       ? "new sink"
+           : change == TM_SINK_CHANGED ? "sink differs"
+                                       : "as the file says";
+}
+
+static tm_status apply_sinks(tm_cli *cli, const tm_home *home, const tm_project *project,
+                             json_t *changes, tm_err *err) {
+    const bool dry = tm__cli_flag(cli, "dry-run");
+    for (uint32_t i = 0; i < project->n_sinks; i++) {
+        const tm_project_sink *sink = &project->sinks[i];
+        tm_sink_change change = TM_SINK_SAME;
+        TM_TRY(tm__sink_compare(home, sink->name, sink->spec, &change, err));
+        if (change != TM_SINK_SAME && !dry) {
+            TM_TRY(tm__sink_declare(home, sink->name, sink->spec, err));
+        }
+        tm__cli_print(cli, "%s: %s%s\n", sink->name, sink_change_text(change),
+                      change == TM_SINK_SAME ? ""
+                      : dry                  ? " (not applied)"
+                                             : ", applied");
+        json_array_append_new(changes, json_pack("{s:s, s:s}", "sink", sink->name, "change",
+                                                 sink_change_text(change)));
+    }
+    return TM_OK;
+}
+
 static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) {
     char user[80];
     tm_place place = {0};
@@ -142,6 +169,7 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
                                                      change_text(&change)));
         }
     }
+    st = st == TM_OK ? apply_sinks(cli, place.home, project, changes, err) : st;
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack("{s:s, s:b, s:O}", "schema", "tidemill.apply/1", "dry_run", dry,
                                    "changes", changes);
@@ -161,7 +189,21 @@ tm_status cmd_apply(tm_cli *cli, tm_err *err) {
     return st;
 }
 
-/* How many models of the file the home has otherwise; a home that is not there yet differs in
+static tm_status count_sinks(tm_cli *cli, const tm_home *home, const tm_project *project,
+                             uint32_t *n, tm_err *err) {
+    for (uint32_t i = 0; i < project->n_sinks; i++) {
+        const tm_project_sink *sink = &project->sinks[i];
+        tm_sink_change change = TM_SINK_SAME;
+        TM_TRY(tm__sink_compare(home, sink->name, sink->spec, &change, err));
+        if (change != TM_SINK_SAME) {
+            (*n)++;
+            tm__cli_print(cli, "%s: %s\n", sink->name, sink_change_text(change));
+        }
+    }
+    return TM_OK;
+}
+
+/* How much of the file the home has otherwise; a home that is not there yet differs in
  * nothing. */
 static tm_status count_differences(tm_cli *cli, const tm_project *project, uint32_t *out_n,
                                    tm_err *err) {
@@ -180,6 +222,7 @@ static tm_status count_differences(tm_cli *cli, const tm_project *project, uint3
             tm__cli_print(cli, "%s: %s\n", project->models[i].name, change_text(&change));
         }
     }
+    st = st == TM_OK ? count_sinks(cli, place.home, project, out_n, err) : st;
     tm__place_close(&place);
     return st;
 }
@@ -192,15 +235,20 @@ tm_status cmd_check(tm_cli *cli, tm_err *err) {
     tm_status st = count_differences(cli, &project, &n_different, err);
     if (st == TM_OK && cli->json) {
         json_t *result =
-            json_pack("{s:s, s:b, s:I, s:I}", "schema", "tidemill.check/1", "ok", n_different == 0,
-                      "models", (json_int_t)project.n_models, "different", (json_int_t)n_different);
+            json_pack("{s:s, s:b, s:I, s:I, s:I}", "schema", "tidemill.check/1", "ok",
+                      n_different == 0, "models", (json_int_t)project.n_models, "sinks",
+                      (json_int_t)project.n_sinks, "different", (json_int_t)n_different);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {
-        tm__cli_print(cli, "%s: %u models, no faults\n", path, project.n_models);
+        tm__cli_print(cli,
+                      project.n_sinks == 0 ? "%s: %u models, no faults\n"
+                                           : "%s: %u models, %u sinks, no faults\n",
+                      path, project.n_models, project.n_sinks);
     }
     if (st == TM_OK && n_different > 0) {
-        st = TM_FAIL(err, TM_E_REFUSED, "the home differs in %u models", n_different);
+        st = TM_FAIL(err, TM_E_REFUSED, "the home differs in %u %s", n_different,
+                     project.n_sinks == 0 ? "models" : "models and sinks");
         tm_err_hint(err, "Bring it to the file with 'tidemill apply'.");
     }
     tm__project_done(&project);

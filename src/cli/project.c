@@ -12,13 +12,12 @@
  * Values land in the recipe JSON that `train` records and `retrain` reads, so there is one form of
  * a recipe.
  */
-#include "cli/project.h"
+#include "cli/project_priv.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "base/fs.h"
 #include "base/limits.h"
@@ -29,12 +28,6 @@
 
 #define FILE_BYTES_MAX (1u << 20)
 #define KEYS_MAX 1000u /* of one map: models, or what a model says */
-
-typedef struct reader {
-    const char *path;
-    yaml_document_t document;
-    const char *dir; /* folder of the file: relative paths start there */
-} reader;
 
 typedef enum value_kind {
     VALUE_TEXT,
@@ -76,46 +69,46 @@ static const model_key keys[] = {
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
-static tm_status fail_at(const reader *r, const yaml_node_t *node, tm_err *err) {
+void tm__yaml_at(const tm_yaml *r, const yaml_node_t *node, tm_err *err) {
     tm_err_at(err, r->path, node->start_mark.line + 1, (uint32_t)node->start_mark.column + 1);
-    return err != NULL ? err->status : TM_E_DATA;
 }
 
-static tm_str scalar(const yaml_node_t *node) {
+tm_str tm__yaml_scalar(const yaml_node_t *node) {
     return (tm_str){(const char *)node->data.scalar.value, node->data.scalar.length};
 }
 
-static tm_status want_map(const reader *r, const yaml_node_t *node, const char *what, tm_err *err) {
+tm_status tm__yaml_check_map(const tm_yaml *r, const yaml_node_t *node, const char *what,
+                             tm_err *err) {
     if (node->type == YAML_MAPPING_NODE) {
         return TM_OK;
     }
     (void)TM_FAIL(err, TM_E_DATA, "'%s' must hold keys", what);
-    (void)fail_at(r, node, err);
+    tm__yaml_at(r, node, err);
     return TM_E_DATA;
 }
 
 /* Keys of a map must be plain texts, each once. */
-static tm_status check_keys(reader *r, const yaml_node_t *map, tm_err *err) {
+tm_status tm__yaml_check_keys(tm_yaml *r, const yaml_node_t *map, tm_err *err) {
     const yaml_node_pair_t *first = map->data.mapping.pairs.start;
     const yaml_node_pair_t *end = map->data.mapping.pairs.top;
     if (end - first > KEYS_MAX) { /* each key is held against those before it */
         (void)TM_FAIL(err, TM_E_DATA, "more than %u keys", KEYS_MAX);
-        (void)fail_at(r, map, err);
+        tm__yaml_at(r, map, err);
         return TM_E_DATA;
     }
     for (const yaml_node_pair_t *a = first; a < end; a++) {
         const yaml_node_t *key = yaml_document_get_node(&r->document, a->key);
         if (key->type != YAML_SCALAR_NODE || key->data.scalar.length == 0) {
             (void)TM_FAIL(err, TM_E_DATA, "a key must be a word");
-            (void)fail_at(r, key, err);
+            tm__yaml_at(r, key, err);
             return TM_E_DATA;
         }
         for (const yaml_node_pair_t *b = first; b < a; b++) {
             const yaml_node_t *other = yaml_document_get_node(&r->document, b->key);
-            if (tm__str_eq(scalar(other), scalar(key))) {
+            if (tm__str_eq(tm__yaml_scalar(other), tm__yaml_scalar(key))) {
                 (void)TM_FAIL(err, TM_E_DATA, "the key '%s' stands twice",
                               (const char *)key->data.scalar.value);
-                (void)fail_at(r, key, err);
+                tm__yaml_at(r, key, err);
                 return TM_E_DATA;
             }
         }
@@ -123,29 +116,29 @@ static tm_status check_keys(reader *r, const yaml_node_t *map, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status unknown_key(const reader *r, const yaml_node_t *key, const char *const *names,
-                             uint32_t n, tm_err *err) {
+tm_status tm__yaml_unknown_key(const tm_yaml *r, const yaml_node_t *key, const char *const *names,
+                               uint32_t n, tm_err *err) {
     (void)TM_FAIL(err, TM_E_DATA, "unknown key '%s'", (const char *)key->data.scalar.value);
-    const char *near = tm__str_nearest(scalar(key), names, n);
+    const char *near = tm__str_nearest(tm__yaml_scalar(key), names, n);
     if (near != NULL) {
         tm_err_hint(err, "Did you mean '%s'?", near);
     } else {
         tm_err_hint(err, "docs/project-file.md lists the keys.");
     }
-    (void)fail_at(r, key, err);
+    tm__yaml_at(r, key, err);
     return TM_E_DATA;
 }
 
 /* A value as text, with ${VAR} taken from the environment. The caller frees. */
-static tm_status text_of(const reader *r, const yaml_node_t *node, char **out, tm_err *err) {
+tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, char **out, tm_err *err) {
     if (node->type != YAML_SCALAR_NODE) {
         (void)TM_FAIL(err, TM_E_DATA, "one value is wanted here");
-        (void)fail_at(r, node, err);
+        tm__yaml_at(r, node, err);
         return TM_E_DATA;
     }
     tm_buf text;
     tm__buf_init(&text, FILE_BYTES_MAX);
-    tm_str rest = scalar(node);
+    tm_str rest = tm__yaml_scalar(node);
     tm_status st = TM_OK;
     while (st == TM_OK && rest.len > 0) {
         const char *dollar = memchr(rest.ptr, '$', rest.len);
@@ -161,10 +154,10 @@ static tm_status text_of(const reader *r, const yaml_node_t *node, char **out, t
             const char *value = fits ? getenv(name) : NULL;
             if (value != NULL && !tm__str_is_utf8(tm__str(value))) {
                 st = TM_FAIL(err, TM_E_DATA, "the variable '%s' is not UTF-8", name);
-                (void)fail_at(r, node, err);
+                tm__yaml_at(r, node, err);
             } else if (value == NULL) {
                 st = TM_FAIL(err, TM_E_DATA, "the environment has no variable '%s'", name);
-                (void)fail_at(r, node, err);
+                tm__yaml_at(r, node, err);
             }
             (void)tm__buf_text(&text, value != NULL ? value : "");
             rest = (tm_str){close + 1, rest.len - len - 3};
@@ -185,19 +178,19 @@ static tm_status text_of(const reader *r, const yaml_node_t *node, char **out, t
     return st;
 }
 
-static tm_status bad_value(const reader *r, const yaml_node_t *node, const char *key,
-                           const char *wanted, tm_err *err) {
+tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node, const char *key,
+                             const char *wanted, tm_err *err) {
     (void)TM_FAIL(err, TM_E_DATA, "'%s' wants %s", key, wanted);
-    (void)fail_at(r, node, err);
+    tm__yaml_at(r, node, err);
     return TM_E_DATA;
 }
 
-static tm_status read_list(reader *r, const yaml_node_t *node, const model_key *key, json_t *recipe,
-                           tm_err *err) {
+static tm_status read_list(tm_yaml *r, const yaml_node_t *node, const model_key *key,
+                           json_t *recipe, tm_err *err) {
     json_t *list = json_array();
     json_object_set_new(recipe, key->recipe, list);
     if (node->type == YAML_SCALAR_NODE) {
-        tm_str rest = scalar(node);
+        tm_str rest = tm__yaml_scalar(node);
         while (rest.len > 0) {
             const tm_str part = tm__str_trim(tm__str_cut(&rest, ','));
             json_array_append_new(list, json_stringn(part.ptr, part.len));
@@ -205,12 +198,12 @@ static tm_status read_list(reader *r, const yaml_node_t *node, const model_key *
         return TM_OK;
     }
     if (node->type != YAML_SEQUENCE_NODE) {
-        return bad_value(r, node, key->name, "a list", err);
+        return tm__yaml_bad_value(r, node, key->name, "a list", err);
     }
     for (const yaml_node_item_t *i = node->data.sequence.items.start;
          i < node->data.sequence.items.top; i++) {
         char *text = NULL;
-        TM_TRY(text_of(r, yaml_document_get_node(&r->document, *i), &text, err));
+        TM_TRY(tm__yaml_text(r, yaml_document_get_node(&r->document, *i), &text, err));
         json_array_append_new(list, json_string(text));
         tm__mem_free(text);
     }
@@ -227,7 +220,7 @@ static bool is_choice(const char *choices, const char *text) {
     return false;
 }
 
-static tm_status read_value(reader *r, const yaml_node_t *node, const model_key *key,
+static tm_status read_value(tm_yaml *r, const yaml_node_t *node, const model_key *key,
                             json_t *recipe, tm_err *err) {
     uint64_t count = 0;
     int64_t us = 0;
@@ -235,22 +228,22 @@ static tm_status read_value(reader *r, const yaml_node_t *node, const model_key 
     if (key->kind == VALUE_LIST) {
         return read_list(r, node, key, recipe, err);
     }
-    TM_TRY(text_of(r, node, &text, err));
+    TM_TRY(tm__yaml_text(r, node, &text, err));
     tm_status st = TM_OK;
     json_t *value = NULL;
     if (key->kind == VALUE_COUNT) {
         if (!tm__str_to_u64(tm__str(text), &count) || count > INT64_MAX) {
-            st = bad_value(r, node, key->name, "a whole number", err);
+            st = tm__yaml_bad_value(r, node, key->name, "a whole number", err);
         }
         value = json_integer((json_int_t)count);
     } else if (key->kind == VALUE_DURATION_MS) {
         if (!tm__str_to_duration_us(tm__str(text), &us) || us <= 0) {
-            st = bad_value(r, node, key->name, "a time such as 60s, 15m or 7d", err);
+            st = tm__yaml_bad_value(r, node, key->name, "a time such as 60s, 15m or 7d", err);
         }
         value = json_integer(us / 1000);
     } else if (key->kind == VALUE_CHOICE && !is_choice(key->choices, text)) {
         st = TM_FAIL(err, TM_E_DATA, "'%s' is one of: %s", key->name, key->choices);
-        (void)fail_at(r, node, err);
+        tm__yaml_at(r, node, err);
     } else {
         tm_split split;
         value = json_string(text);
@@ -265,7 +258,7 @@ static tm_status read_value(reader *r, const yaml_node_t *node, const model_key 
                     TM_E_DATA; /* a wrong word on the command line, a wrong value in a file */
             }
             st = TM_E_DATA;
-            (void)fail_at(r, node, err);
+            tm__yaml_at(r, node, err);
         }
     }
     tm__mem_free(text);
@@ -278,9 +271,9 @@ static tm_status read_value(reader *r, const yaml_node_t *node, const model_key 
 }
 
 /* `from` is a query when it starts as one, else a path or glob below the file's folder. */
-static tm_status read_from(reader *r, const yaml_node_t *node, json_t *recipe, tm_err *err) {
+static tm_status read_from(tm_yaml *r, const yaml_node_t *node, json_t *recipe, tm_err *err) {
     char *text = NULL;
-    TM_TRY(text_of(r, node, &text, err));
+    TM_TRY(tm__yaml_text(r, node, &text, err));
     const tm_str trimmed = tm__str_trim(tm__str(text));
     const tm_str word = {trimmed.ptr, trimmed.len < 6 ? trimmed.len : 6};
     const bool is_query = tm__str_is_nocase(word, "select") ||
@@ -293,116 +286,117 @@ static tm_status read_from(reader *r, const yaml_node_t *node, json_t *recipe, t
     return source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }
 
-static tm_status read_number(const reader *r, const yaml_node_t *node, const char *key, double *out,
-                             tm_err *err) {
+static tm_status read_number(const tm_yaml *r, const yaml_node_t *node, const char *key,
+                             double *out, tm_err *err) {
     char *text = NULL;
-    TM_TRY(text_of(r, node, &text, err));
+    TM_TRY(tm__yaml_text(r, node, &text, err));
     const bool is_number = tm__str_to_f64(tm__str(text), out) && isfinite(*out);
     tm__mem_free(text);
-    return is_number ? TM_OK : bad_value(r, node, key, "a number", err);
+    return is_number ? TM_OK : tm__yaml_bad_value(r, node, key, "a number", err);
 }
 
 /* min: {auc: 0.7}: one floor (for a loss: one ceiling). */
-static tm_status read_min(reader *r, const yaml_node_t *node, tm_gate *gate, tm_err *err) {
-    TM_TRY(want_map(r, node, "min", err));
-    TM_TRY(check_keys(r, node, err));
+static tm_status read_min(tm_yaml *r, const yaml_node_t *node, tm_gate *gate, tm_err *err) {
+    TM_TRY(tm__yaml_check_map(r, node, "min", err));
+    TM_TRY(tm__yaml_check_keys(r, node, err));
     if (node->data.mapping.pairs.top - node->data.mapping.pairs.start != 1) {
-        return bad_value(r, node, "min", "one score such as {auc: 0.7}", err);
+        return tm__yaml_bad_value(r, node, "min", "one score such as {auc: 0.7}", err);
     }
     const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
     const yaml_node_t *key = yaml_document_get_node(&r->document, pair->key);
-    (void)tm__str_copy(gate->min_metric, sizeof(gate->min_metric), scalar(key));
+    (void)tm__str_copy(gate->min_metric, sizeof(gate->min_metric), tm__yaml_scalar(key));
     if (tm__metric_find(gate->min_metric) == NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", gate->min_metric);
-        (void)fail_at(r, key, err);
+        tm__yaml_at(r, key, err);
         return TM_E_DATA;
     }
     return read_number(r, yaml_document_get_node(&r->document, pair->value), gate->min_metric,
                        &gate->min_value, err);
 }
 
-static tm_status read_gate(reader *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
+static tm_status read_gate(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
     static const char *const names[] = {"better_than", "by", "metric", "min"};
-    TM_TRY(want_map(r, map, "gate", err));
-    TM_TRY(check_keys(r, map, err));
+    TM_TRY(tm__yaml_check_map(r, map, "gate", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
     for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
          p++) {
         const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
         const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
-        if (tm__str_is(scalar(key), "better_than")) {
-            if (value->type != YAML_SCALAR_NODE || !tm__str_is(scalar(value), "champion")) {
-                return bad_value(r, value, "better_than", "the word champion", err);
+        if (tm__str_is(tm__yaml_scalar(key), "better_than")) {
+            if (value->type != YAML_SCALAR_NODE ||
+                !tm__str_is(tm__yaml_scalar(value), "champion")) {
+                return tm__yaml_bad_value(r, value, "better_than", "the word champion", err);
             }
             gate->better_than_champion = true;
-        } else if (tm__str_is(scalar(key), "by")) {
+        } else if (tm__str_is(tm__yaml_scalar(key), "by")) {
             TM_TRY(read_number(r, value, "by", &gate->by, err));
-        } else if (tm__str_is(scalar(key), "metric")) {
+        } else if (tm__str_is(tm__yaml_scalar(key), "metric")) {
             if (value->type != YAML_SCALAR_NODE ||
-                !tm__str_copy(gate->metric, sizeof(gate->metric), scalar(value)) ||
+                !tm__str_copy(gate->metric, sizeof(gate->metric), tm__yaml_scalar(value)) ||
                 tm__metric_find(gate->metric) == NULL) {
-                return bad_value(r, value, "metric", "the name of a score", err);
+                return tm__yaml_bad_value(r, value, "metric", "the name of a score", err);
             }
-        } else if (tm__str_is(scalar(key), "min")) {
+        } else if (tm__str_is(tm__yaml_scalar(key), "min")) {
             TM_TRY(read_min(r, value, gate, err));
         } else {
-            return unknown_key(r, key, names, 4, err);
+            return tm__yaml_unknown_key(r, key, names, 4, err);
         }
     }
     return TM_OK;
 }
 
-static tm_status read_retrain(reader *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
+static tm_status read_retrain(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
     static const char *const names[] = {"every"};
     int64_t us = 0;
-    TM_TRY(want_map(r, map, "retrain", err));
-    TM_TRY(check_keys(r, map, err));
+    TM_TRY(tm__yaml_check_map(r, map, "retrain", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
     for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
          p++) {
         const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
         const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
-        if (!tm__str_is(scalar(key), "every")) {
-            return unknown_key(r, key, names, 1, err);
+        if (!tm__str_is(tm__yaml_scalar(key), "every")) {
+            return tm__yaml_unknown_key(r, key, names, 1, err);
         }
-        if (value->type != YAML_SCALAR_NODE || !tm__str_to_duration_us(scalar(value), &us) ||
-            us < 1000000) {
-            return bad_value(r, value, "every", "a time such as 15m, 24h or 7d", err);
+        if (value->type != YAML_SCALAR_NODE ||
+            !tm__str_to_duration_us(tm__yaml_scalar(value), &us) || us < 1000000) {
+            return tm__yaml_bad_value(r, value, "every", "a time such as 15m, 24h or 7d", err);
         }
         json_object_set_new(recipe, "retrain", json_pack("{s:I}", "every_s", us / 1000000));
     }
     return TM_OK;
 }
 
-static tm_status read_model_key(reader *r, const yaml_node_t *key, const yaml_node_t *value,
+static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
                                 tm_project_model *model, tm_err *err) {
     const char *names[N_KEYS + 3];
     for (uint32_t k = 0; k < N_KEYS; k++) {
         names[k] = keys[k].name;
-        if (tm__str_is(scalar(key), keys[k].name)) {
+        if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
             return read_value(r, value, &keys[k], model->recipe, err);
         }
     }
-    if (tm__str_is(scalar(key), "from")) {
+    if (tm__str_is(tm__yaml_scalar(key), "from")) {
         return read_from(r, value, model->recipe, err);
     }
-    if (tm__str_is(scalar(key), "gate")) {
+    if (tm__str_is(tm__yaml_scalar(key), "gate")) {
         model->has_gate = true;
         return read_gate(r, value, &model->gate, err);
     }
-    if (tm__str_is(scalar(key), "retrain")) {
+    if (tm__str_is(tm__yaml_scalar(key), "retrain")) {
         return read_retrain(r, value, model->recipe, err);
     }
     names[N_KEYS] = "from";
     names[N_KEYS + 1] = "gate";
     names[N_KEYS + 2] = "retrain";
-    return unknown_key(r, key, names, N_KEYS + 3, err);
+    return tm__yaml_unknown_key(r, key, names, N_KEYS + 3, err);
 }
 
-static tm_status read_model(reader *r, const yaml_node_t *name, const yaml_node_t *map,
+static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,
                             tm_project_model *model, tm_err *err) {
-    TM_TRY(want_map(r, map, (const char *)name->data.scalar.value, err));
-    TM_TRY(check_keys(r, map, err));
+    TM_TRY(tm__yaml_check_map(r, map, (const char *)name->data.scalar.value, err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
     if (name->data.scalar.length > TM_MAX_NAME) {
-        return bad_value(r, name, "models", "shorter names", err);
+        return tm__yaml_bad_value(r, name, "models", "shorter names", err);
     }
     model->name = tm__mem_strdup((const char *)name->data.scalar.value);
     model->recipe = json_object();
@@ -419,7 +413,7 @@ static tm_status read_model(reader *r, const yaml_node_t *name, const yaml_node_
     for (uint32_t i = 0; i < 2; i++) {
         if (json_object_get(model->recipe, needed[i][0]) == NULL) {
             (void)TM_FAIL(err, TM_E_DATA, "model '%s' has no '%s'", model->name, needed[i][1]);
-            (void)fail_at(r, name, err);
+            tm__yaml_at(r, name, err);
             return TM_E_DATA;
         }
     }
@@ -427,20 +421,61 @@ static tm_status read_model(reader *r, const yaml_node_t *name, const yaml_node_
 }
 
 /* A zero byte in quotes ("a\\0") would cut a text off where it is used. */
-static tm_status check_texts(reader *r, tm_err *err) {
+static tm_status check_texts(tm_yaml *r, tm_err *err) {
     for (const yaml_node_t *node = r->document.nodes.start; node < r->document.nodes.top; node++) {
         if (node->type == YAML_SCALAR_NODE && node->data.scalar.length > 0 &&
             memchr(node->data.scalar.value, 0, node->data.scalar.length) != NULL) {
             (void)TM_FAIL(err, TM_E_DATA, "a zero byte in a text");
-            (void)fail_at(r, node, err);
+            tm__yaml_at(r, node, err);
             return TM_E_DATA;
         }
     }
     return TM_OK;
 }
 
-static tm_status read_root(reader *r, tm_project *project, tm_err *err) {
-    static const char *const names[] = {"models"};
+static tm_status read_models(tm_yaml *r, const yaml_node_t *map, tm_project *project, tm_err *err) {
+    TM_TRY(tm__yaml_check_map(r, map, "models", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    const size_t n = (size_t)(map->data.mapping.pairs.top - map->data.mapping.pairs.start);
+    project->models = tm__mem_zalloc(n + 1, sizeof(*project->models));
+    if (project->models == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
+    }
+    for (size_t i = 0; i < n; i++) {
+        const yaml_node_pair_t *m = map->data.mapping.pairs.start + i;
+        project->n_models = (uint32_t)i + 1;
+        TM_TRY(read_model(r, yaml_document_get_node(&r->document, m->key),
+                          yaml_document_get_node(&r->document, m->value), &project->models[i],
+                          err));
+    }
+    return TM_OK;
+}
+
+/* What a project file may declare: each section is read by a file of its own. */
+static const struct {
+    const char *name;
+    tm_status (*read)(tm_yaml *r, const yaml_node_t *value, tm_project *project, tm_err *err);
+} sections[] = {
+    {"models", read_models},
+    {"sinks", tm__project_read_sinks},
+};
+#define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+static tm_status read_section(tm_yaml *r, const yaml_node_pair_t *pair, tm_project *project,
+                              tm_err *err) {
+    const yaml_node_t *key = yaml_document_get_node(&r->document, pair->key);
+    const char *names[N_SECTIONS];
+    for (uint32_t i = 0; i < N_SECTIONS; i++) {
+        names[i] = sections[i].name;
+        if (tm__str_is(tm__yaml_scalar(key), sections[i].name)) {
+            return sections[i].read(r, yaml_document_get_node(&r->document, pair->value), project,
+                                    err);
+        }
+    }
+    return tm__yaml_unknown_key(r, key, names, N_SECTIONS, err);
+}
+
+static tm_status read_root(tm_yaml *r, tm_project *project, tm_err *err) {
     const yaml_node_t *root = yaml_document_get_root_node(&r->document);
     if (root == NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "the project file is empty");
@@ -448,29 +483,11 @@ static tm_status read_root(reader *r, tm_project *project, tm_err *err) {
         return TM_E_DATA;
     }
     TM_TRY(check_texts(r, err));
-    TM_TRY(want_map(r, root, "the project", err));
-    TM_TRY(check_keys(r, root, err));
+    TM_TRY(tm__yaml_check_map(r, root, "the project", err));
+    TM_TRY(tm__yaml_check_keys(r, root, err));
     for (const yaml_node_pair_t *p = root->data.mapping.pairs.start;
          p < root->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
-        if (!tm__str_is(scalar(key), "models")) {
-            return unknown_key(r, key, names, 1, err);
-        }
-        TM_TRY(want_map(r, value, "models", err));
-        TM_TRY(check_keys(r, value, err));
-        const size_t n = (size_t)(value->data.mapping.pairs.top - value->data.mapping.pairs.start);
-        project->models = tm__mem_zalloc(n + 1, sizeof(*project->models));
-        if (project->models == NULL) {
-            return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
-        }
-        for (size_t i = 0; i < n; i++) {
-            const yaml_node_pair_t *m = value->data.mapping.pairs.start + i;
-            project->n_models = (uint32_t)i + 1;
-            TM_TRY(read_model(r, yaml_document_get_node(&r->document, m->key),
-                              yaml_document_get_node(&r->document, m->value), &project->models[i],
-                              err));
-        }
+        TM_TRY(read_section(r, p, project, err));
     }
     return TM_OK;
 }
@@ -486,7 +503,7 @@ static tm_status folder_of(const char *path, char **out, tm_err *err) {
 tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_project *out,
                             tm_err *err) {
     tm_project project = {0};
-    reader r = {.path = path, .dir = dir};
+    tm_yaml r = {.path = path, .dir = dir};
     yaml_parser_t parser;
     tm_status st = TM_OK;
     if (yaml_parser_initialize(&parser) == 0) {
@@ -540,6 +557,11 @@ void tm__project_done(tm_project *project) {
         json_decref(project->models[i].recipe);
     }
     tm__mem_free(project->models);
+    for (uint32_t i = 0; i < project->n_sinks; i++) {
+        tm__mem_free(project->sinks[i].name);
+        json_decref(project->sinks[i].spec);
+    }
+    tm__mem_free(project->sinks);
     memset(project, 0, sizeof(*project));
 }
 

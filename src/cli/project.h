@@ -17,9 +17,16 @@ typedef struct tm_project_model {
     tm_gate gate;
 } tm_project_model;
 
+typedef struct tm_project_sink {
+    char *name;
+    json_t *spec; /* as loop/sink.h has it */
+} tm_project_sink;
+
 typedef struct tm_project {
     tm_project_model *models; /* [n_models], owned */
     uint32_t n_models;
+    tm_project_sink *sinks; /* [n_sinks], owned */
+    uint32_t n_sinks;
 } tm_project;
 
 /** Read and check a file; err has path, line (data_row) and column of the first fault. */

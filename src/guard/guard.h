@@ -118,5 +118,12 @@ typedef struct tm_id_source {
     uint8_t random[TM_ID_BATCH][TM_ID_RANDOM];
 } tm_id_source;
 void tm__id_next(tm_id_source *source, char *out);
+/* An id that is a function of what it names, in place of random bits. */
+typedef struct tm_id_parts {
+    int64_t at_us;
+    uint16_t high; /* of the 80 bits behind the time */
+    uint64_t low;  /* ids of one time and `high` are in the order of `low` */
+} tm_id_parts;
+void tm__id_write(const tm_id_parts *parts, char *out);
 
 #endif

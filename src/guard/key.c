@@ -97,15 +97,12 @@ void tm__key_forget(tm_key_memory *memory) {
     sodium_memzero(memory, sizeof(*memory));
 }
 
-/* 48 bits of milliseconds and 80 random bits, five bits a character, most significant first: byte
+/* 48 bits of milliseconds and 80 other bits, five bits a character, most significant first: byte
  * order is time order. 26 characters hold 130 bits: two zero bits come first. */
-static void id_write(const uint8_t random[TM_ID_RANDOM], char *out) {
+void tm__id_write(const tm_id_parts *parts, char *out) {
     static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    const int64_t now_us = tm__now_us();
-    const uint64_t ms = now_us < 0 ? 0 : (uint64_t)now_us / 1000;
-    uint64_t high = 0, low = 0;
-    memcpy(&low, random, 8);
-    high = ms << 16 | (uint64_t)random[8] << 8 | random[9];
+    const uint64_t ms = parts->at_us < 0 ? 0 : (uint64_t)parts->at_us / 1000;
+    uint64_t high = ms << 16 | parts->high, low = parts->low;
     out[26] = '\0';
     size_t at = 26;
     for (unsigned i = 0; i < 12; i++, low >>= 5) {
@@ -116,6 +113,13 @@ static void id_write(const uint8_t random[TM_ID_RANDOM], char *out) {
     for (unsigned i = 0; i < 13; i++, high >>= 5) {
         out[--at] = digits[high & 31];
     }
+}
+
+static void id_write(const uint8_t random[TM_ID_RANDOM], char *out) {
+    tm_id_parts parts = {.at_us = tm__now_us(),
+                         .high = (uint16_t)((uint16_t)random[8] << 8 | random[9])};
+    memcpy(&parts.low, random, 8);
+    tm__id_write(&parts, out);
 }
 
 void tm__id_create(char *out) {

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/loop_priv.h"
+#include "loop/loop_sink_priv.h"
 
 #define TM_LOOP_MODELS_MAX 64u /* children at once; the rest wait for the next look */
 #define TM_LOOP_BUSY_MS 500u   /* between looks while a child runs */
@@ -36,6 +37,7 @@ struct tm_loop {
     tm_running running[TM_LOOP_MODELS_MAX];
     uint32_t n_running;
     tm_compacting compacting;
+    tm_sinking sinking;
 };
 
 tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const struct tm_log *log,
@@ -48,6 +50,7 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->supervisor = supervisor;
     loop->log = log;
     loop->compacting = (tm_compacting){.home = home, .supervisor = supervisor, .log = log};
+    loop->sinking = (tm_sinking){.home = home, .supervisor = supervisor, .log = log};
     const tm_status st = tm__registry_open(home, &loop->registry, err);
     if (st == TM_OK) {
         *out = loop;
@@ -212,6 +215,8 @@ uint32_t tm__loop_step(tm_loop *loop) {
     json_t *models = NULL, *model;
     size_t i;
     uint32_t next_ms = tm__compacting_step(&loop->compacting);
+    const uint32_t sinks_ms = tm__sinking_step(&loop->sinking);
+    next_ms = sinks_ms < next_ms ? sinks_ms : next_ms;
     reap_all(loop);
     if (tm__registry_models(loop->registry, &models, &err) != TM_OK) {
         log_failure(loop, "", &err);
@@ -238,6 +243,7 @@ void tm__loop_close(tm_loop *loop) {
         (void)ended;
     }
     tm__compacting_stop(&loop->compacting);
+    tm__sinking_stop(&loop->sinking);
     tm__registry_close(loop->registry);
     tm__mem_free(loop);
 }

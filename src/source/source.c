@@ -381,9 +381,8 @@ static tm_status fill_fitted(const tm_table *table, const tm_schema *schema, uin
     return TM_OK;
 }
 
-/* The same rows with the types of the schema; the table itself when it has them. */
-static tm_status fit_table(tm_table *table, const tm_schema *schema, uint64_t first_row,
-                           tm_table **out, tm_err *err) {
+tm_status tm__source_fit(tm_table *table, const tm_schema *schema, uint64_t first_row,
+                         tm_table **out, tm_err *err) {
     bool fits = true;
     for (uint32_t col = 0; schema != NULL && col < tm__table_cols(table); col++) {
         const tm_column *const c = tm__table_column(table, col);
@@ -441,7 +440,7 @@ static tm_status work_table(batch *b, uint32_t i, uint32_t worker, tm_err *err) 
     const run *const r = b->run;
     tm_table *fitted = NULL;
     TM_TRY(check_numbers(r, b->tables[i], b->first_rows[i], err));
-    TM_TRY(fit_table(b->tables[i], r->spec->schema, b->first_rows[i], &fitted, err));
+    TM_TRY(tm__source_fit(b->tables[i], r->spec->schema, b->first_rows[i], &fitted, err));
     const tm_source_part part = {.table = fitted, .n_rows = tm__table_rows(fitted)};
     tm_status st = r->sink->work(r->sink->arg, &part, worker, &b->outs[i], err);
     if (st != TM_OK) {
@@ -619,7 +618,7 @@ static tm_status read_duck(run *r, const char *sql, tm_table **out, tm_err *err)
             name_file(r, err);
         }
     } else if (r->sink == NULL) {
-        st = fit_table(table, r->spec->schema, 0, out, err);
+        st = tm__source_fit(table, r->spec->schema, 0, out, err);
     }
     tm__table_unref(table);
     return st;

@@ -74,6 +74,12 @@ typedef struct tm_source_sink {
 TM_NODISCARD tm_status tm__source_pipe(tm_ctx *ctx, const tm_source_spec *spec,
                                        const tm_source_sink *sink, tm_err *err);
 
+/** The same rows with the types that the schema gives to columns of its names, as reading a file
+ * with it does; the table itself, referenced, when it has them. Rows in errors are counted from
+ * first_row. */
+TM_NODISCARD tm_status tm__source_fit(tm_table *table, const tm_schema *schema, uint64_t first_row,
+                                      tm_table **out, tm_err *err);
+
 /** Whether a field of CSV is missing in every column, texts too: nothing, NA, N/A, #N/A, null, NaN,
  * ?, with blanks around. */
 bool tm__csv_is_missing(tm_str text);

@@ -64,6 +64,10 @@ TM_NODISCARD tm_status tm__cell_fit(const tm_schema_column *column, tm_cell *cel
 
 /** Append one cell as a JSON value; a date or time by its text, what is not finite as null. */
 bool tm__cell_write_json(const tm_cell *cell, tm_buf *out);
+/** Append a text as a field of CSV, in quotes where it needs them. */
+bool tm__text_write_csv(tm_str text, tm_buf *out);
+/** Append one cell as a field of CSV; what is missing or not finite is nothing. */
+bool tm__cell_write_csv(const tm_cell *cell, tm_buf *out);
 /** Append n cells as an object. */
 bool tm__row_write_json(const char *const *names, const tm_cell *cells, uint32_t n, tm_buf *out);
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the sections of the project file share: nodes of YAML, and errors with their place. */
+#ifndef TM_CLI_PROJECT_PRIV_H
+#define TM_CLI_PROJECT_PRIV_H
+
+#include <yaml.h>
+
+#include "cli/project.h"
+
+typedef struct tm_yaml {
+    const char *path;
+    yaml_document_t document;
+    const char *dir; /* folder of the file: relative paths start there */
+} tm_yaml;
+
+tm_str tm__yaml_scalar(const yaml_node_t *node);
+/** Say where the error is that was made. */
+void tm__yaml_at(const tm_yaml *r, const yaml_node_t *node, tm_err *err);
+TM_NODISCARD tm_status tm__yaml_check_map(const tm_yaml *r, const yaml_node_t *node,
+                                          const char *what, tm_err *err);
+/** Keys of a map must be plain texts, each once. */
+TM_NODISCARD tm_status tm__yaml_check_keys(tm_yaml *r, const yaml_node_t *map, tm_err *err);
+TM_NODISCARD tm_status tm__yaml_unknown_key(const tm_yaml *r, const yaml_node_t *key,
+                                            const char *const *names, uint32_t n, tm_err *err);
+/** A value as text, with ${VAR} taken from the environment. The caller frees. */
+TM_NODISCARD tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, char **out,
+                                     tm_err *err);
+TM_NODISCARD tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node,
+                                          const char *key, const char *wanted, tm_err *err);
+
+/** sinks: {NAME: {...}} */
+TM_NODISCARD tm_status tm__project_read_sinks(tm_yaml *r, const yaml_node_t *map,
+                                              tm_project *project, tm_err *err);
+
+#endif

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sinks that are killed at random moments: each row is written and logged once, whatever was begun."""
+import csv
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+
+ROWS = "id,day,x,c,y\n"
+
+
+def row(i):
+    """Row i: its values follow from its number."""
+    rng = random.Random(i)
+    x, c = round(rng.random(), 4), rng.choice("pqr")
+    return f"{i},2024-01-{1 + i % 28:02d},{x},{c},{'yes' if x + (c == 'p') * 0.3 > 0.6 else 'no'}\n"
+
+
+def make(tm, versions=1):
+    """A home with the model `late` and the source `rows`, which takes pushes."""
+    for version in range(versions):
+        tm.write("train.csv", ROWS + "".join(row(-1 - i - 700 * version) for i in range(600)))
+        tm.ok("train", "train.csv", "--target", "y", "--name", "late", "--drop", "id", "--time", "day", "--entity", "id", "--learner", "gbdt",
+              "--param", "gbdt.n_trees=20", "--seed", "1", "-q")
+    tm.ok("data", "add", "rows", "--push", "--key", "id")
+    key = tm.ok("key", "create", "--role", "client", "--json").json["key"]
+    return {"X-Api-Key": key}
+
+
+def push(server, headers, first, n):
+    """Rows first .. first + n - 1 to the source."""
+    status, _, answer = server.request("POST", "/v1/sources/rows/rows", ROWS + "".join(row(i) for i in range(first, first + n)),
+                                       {**headers, "Content-Type": "text/csv"}, timeout=60)
+    assert (status, answer["accepted"]) == (200, n), answer
+
+
+def read_files(folder):
+    """The rows of all CSV files of a sink, file by file in the order of their names."""
+    found = []
+    for path in sorted(folder.glob("*.csv")):
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len({r["version"] for r in rows}) == 1, f"{path.name} holds answers of several versions"
+        found += rows
+    return found
+
+
+def count_logged(tm):
+    """Answers in the log."""
+    with sqlite3.connect(f"file:{tm.folder}/.tidemill/log.db?mode=ro", uri=True) as db:
+        return db.execute("SELECT coalesce(sum(n), 0) FROM blocks").fetchone()[0]
+
+
+def check_rows(rows, n):
+    """Each of n rows once, each answer with an id of its own."""
+    ids = sorted(int(r["id"]) for r in rows)
+    assert ids == list(range(n)), f"{len(ids)} rows, {len(set(ids))} different, of {n}"
+    assert len({r["prediction_id"] for r in rows}) == n
+
+
+def check_answers(tm, rows):
+    """The answers are those that `predict` gives for the same rows, bit for bit, by version."""
+    for version in sorted({r["version"] for r in rows}):
+        mine = sorted((r for r in rows if r["version"] == version), key=lambda r: int(r["id"]))
+        tm.write("again.csv", ROWS + "".join(row(int(r["id"])) for r in mine))
+        tm.ok("predict", f"late@{version}", "again.csv", "-o", "again-out.csv", "-q")
+        with open(tm.folder / "again-out.csv", encoding="utf-8", newline="") as file:
+            for mine_row, other in zip(mine, csv.DictReader(file), strict=True):
+                assert (mine_row["prediction"], float(mine_row["probability"])) == (other["prediction"], float(other["probability"]))
+
+
+def kill_some(tm, name, n_kills, seed, before_each=None, longest=None):
+    """Runs of a sink that are killed after a random time, then one that ends; how many were killed while they ran."""
+    rng = random.Random(seed)
+    n_killed = 0
+    if longest is None:
+        started = time.monotonic()
+        tm.ok("sink", "run", name)
+        longest = time.monotonic() - started
+    for i in range(n_kills):
+        if before_each is not None:
+            before_each(i)
+        with tm.popen([str(tm.program), "sink", "run", name, "-q"], cwd=tm.folder, env=tm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                _, err = process.communicate(timeout=rng.uniform(0.002, longest))
+                assert process.returncode == 0, err
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                n_killed += 1
+    tm.ok("sink", "run", name)
+    return n_killed
+
+
+def logged_answer(tm, prediction_id):
+    """The answer of an id as the log has it."""
+    return json.loads(tm.ok("explain", "late", prediction_id, "--json").out)
