@@ -347,7 +347,7 @@ static tm_status advance(reading *r, const tm_query_block *block, const tm_colum
     return st;
 }
 
-static tm_status give(reading *r, const tm_table *rows, const json_t *state, tm_err *err) {
+static tm_status give(reading *r, tm_table *rows, const json_t *state, tm_err *err) {
     const tm_feed_block block = {.rows = rows,
                                  .origin = r->ops->name,
                                  .first_row = r->n_read - tm__table_rows(rows),
