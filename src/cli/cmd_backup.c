@@ -2,9 +2,12 @@
 /*
  * `backup`: a whole home in one file, while others work on it.
  *
- *   log.db -> meta.db, keys.secret -> bundles and snapshots that this meta.db refers to -> manifest
- * -> publish
+ *   intake.db -> log.db -> meta.db, keys.secret -> segments and keys of this intake.db ->
+ *   bundles and snapshots that this meta.db refers to -> manifest -> publish
  *
+ * 0. A batch of scored rows is logged before intake.db says that it was done, so intake.db is
+ * copied before the log: a batch that its copy calls done is in the copied log. Files that this
+ * copy names stay where they are until they are in the backup, for nobody removes files meanwhile.
  * 1. An answer names a version that meta.db had before it, so the log is copied first: the copy of
  *    meta.db then knows every version that the copied log names.
  * 2. A version refers to files that were whole before it and never change, so they are copied last.
@@ -23,6 +26,7 @@
 #include "cli/model_args.h"
 #include "cli/staging.h"
 #include "monitor/monitor.h"
+#include "source/intake.h"
 #include "source/source.h"
 #include "store/archive.h"
 
@@ -39,6 +43,9 @@ typedef struct tm_backup {
     json_t *files;   /* what the versions refer to */
     json_t *members; /* [{"name","size","blake2b"}] */
     json_t *absent;  /* names of snapshots that are gone */
+    tm_file *hold;   /* files of sources stay while it is open */
+    json_t *owned; /* [{"kind","id","source","hash","n","level"}]: files that the copy of intake.db
+                      names */
     uint64_t n_done, n_files;
 } tm_backup;
 
@@ -105,8 +112,30 @@ static tm_status copy_server_key(tm_backup *b, tm_err *err) {
     return st;
 }
 
+static tm_status note_owned(void *arg, const tm_intake_file *file, tm_err *err) {
+    tm_backup *const b = arg;
+    char hash[TM_HASH_TEXT];
+    tm__hash_to_text(&file->hash, hash);
+    json_t *item = json_pack("{s:i, s:I, s:s, s:s, s:I, s:i}", "kind", (int)file->kind, "id",
+                             (json_int_t)file->source_id, "source", file->source, "hash", hash, "n",
+                             (json_int_t)file->n, "level", (int)file->level);
+    return json_array_append_new(b->owned, item) == 0 ? TM_OK : no_memory(err);
+}
+
+static tm_status copy_intake(tm_backup *b, tm_err *err) {
+    const tm_home *const to = b->staging.home;
+    const tm_intake_files files = {note_owned, b};
+    if (tm__fs_info(tm__home_intake_db(b->place.home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(tm__intake_hold(b->place.home, &b->ctx, &b->hold, err));
+    TM_TRY(tm__intake_copy(b->place.home, &b->ctx, tm__home_intake_db(to), err));
+    return tm__intake_files(to, &files, err);
+}
+
 static tm_status copy_databases(tm_backup *b, tm_err *err) {
     const tm_home *to = b->staging.home;
+    TM_TRY(copy_intake(b, err));
     if (tm__fs_info(tm__home_log_db(b->place.home)).kind != TM_PATH_NONE) {
         TM_TRY(tm__monitor_copy(b->place.home, &b->ctx, tm__home_log_db(to), err));
     }
@@ -120,6 +149,9 @@ static tm_status add_databases(tm_backup *b, tm_err *err) {
     TM_TRY(add_file(b, "meta.db", tm__home_meta_db(from), err));
     if (tm__fs_info(tm__home_server_key(from)).kind != TM_PATH_NONE) {
         TM_TRY(add_file(b, TM_HOME_SERVER_KEY, tm__home_server_key(from), err));
+    }
+    if (tm__fs_info(tm__home_intake_db(from)).kind != TM_PATH_NONE) {
+        TM_TRY(add_file(b, "intake.db", tm__home_intake_db(from), err));
     }
     if (tm__fs_info(tm__home_log_db(from)).kind == TM_PATH_NONE) {
         return TM_OK;
@@ -192,6 +224,59 @@ out:
     return st;
 }
 
+/* Rows of a segment are those of its name; keys are as their file's head says. */
+static tm_status check_owned(tm_backup *b, const tm_intake_file *file, const char *path,
+                             tm_err *err) {
+    tm_table *table = NULL;
+    if (tm__fs_info(path).kind != TM_PATH_FILE) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_INTEGRITY, "a file of source '%s' is gone", file->source);
+        tm_err_at(err, path, 0, 0);
+        tm_err_hint(err, "Run 'tidemill doctor'; an older backup may have the file.");
+        return st;
+    }
+    if (file->kind == TM_INTAKE_KEYS) {
+        return tm__intake_keys_check(b->place.home, file, err);
+    }
+    char *dir = tm__mem_strndup(path, (size_t)(strrchr(path, '/') - path));
+    const tm_status st =
+        dir == NULL ? no_memory(err) : tm__snapshot_load(&b->ctx, dir, &file->hash, &table, err);
+    tm__table_unref(table);
+    tm__mem_free(dir);
+    return st;
+}
+
+static tm_status add_owned(tm_backup *b, const json_t *item, tm_err *err) {
+    char name[TM_ARCHIVE_NAME_MAX + 1];
+    tm_intake_file file = {.kind = (tm_intake_file_kind)tm__json_i64(item, "kind", 0),
+                           .source_id = tm__json_i64(item, "id", 0),
+                           .source = tm__json_text(item, "source", ""),
+                           .n = (uint64_t)tm__json_i64(item, "n", 0),
+                           .level = (uint32_t)tm__json_i64(item, "level", 0)};
+    const char *const hash = tm__json_text(item, "hash", "");
+    if (!tm__hash_from_text(hash, &file.hash)) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "a source names a file by '%.70s'", hash);
+    }
+    (void)snprintf(name, sizeof(name), "%s/%lld/%s%s", tm__intake_file_folder(file.kind),
+                   (long long)file.source_id, hash, tm__intake_file_suffix(file.kind));
+    char *path = tm__intake_file_path(b->place.home, &file);
+    tm_status st = path == NULL ? no_memory(err) : check_owned(b, &file, path, err);
+    if (st == TM_OK) {
+        st = add_file(b, name, path, err);
+    }
+    tm__mem_free(path);
+    return st;
+}
+
+static tm_status add_all_owned(tm_backup *b, tm_err *err) {
+    for (size_t i = 0; i < json_array_size(b->owned); i++) {
+        TM_TRY(add_owned(b, json_array_get(b->owned, i), err));
+    }
+    tm__file_close(b->hold);
+    b->hold = NULL;
+    return TM_OK;
+}
+
 static tm_status add_each(tm_backup *b, const char *kind,
                           tm_status (*add)(tm_backup *b, const char *text, tm_err *err),
                           tm_err *err) {
@@ -238,6 +323,8 @@ static tm_status report(const tm_backup *b, bool has_project, uint64_t size_byte
         rc |= json_object_set_new(b->facts, "hash", json_string(hash));
         rc |= json_object_set_new(b->facts, "bundles", json_integer((json_int_t)n_bundles));
         rc |= json_object_set_new(b->facts, "snapshots", json_integer((json_int_t)n_snapshots));
+        rc |= json_object_set_new(b->facts, "source_files",
+                                  json_integer((json_int_t)json_array_size(b->owned)));
         rc |= json_object_set_new(b->facts, "project_file", json_boolean(has_project));
         rc |= json_object_set(b->facts, "absent", b->absent);
         if (rc != 0) {
@@ -248,9 +335,6 @@ static tm_status report(const tm_backup *b, bool has_project, uint64_t size_byte
     tm__cli_print(
         cli, "%s: %s%s, %s\n", b->path, tm__staging_facts_text(b->facts, text, sizeof(text)),
         has_project ? ", tidemill.yaml" : "", tm__bytes_text(size_bytes, size, sizeof(size)));
-    if (tm__fs_info(tm__home_intake_db(b->place.home)).kind != TM_PATH_NONE) {
-        tm__cli_warn(cli, "sources (intake.db, segments, keys) are not in the backup");
-    }
     if (n_absent > 0) {
         tm__cli_warn(cli, "%zu snapshots are gone from the home and are not in the backup",
                      n_absent);
@@ -267,11 +351,13 @@ static tm_status backup(tm_backup *b, tm_err *err) {
     tm__time_to_text(tm__now_us(), created);
     TM_TRY(tm__staging_open(b->path, &b->staging, err));
     TM_TRY(copy_databases(b, err));
-    b->n_files = 4 + json_array_size(json_object_get(b->files, "bundles")) +
+    b->n_files = 5 + json_array_size(b->owned) +
+                 json_array_size(json_object_get(b->files, "bundles")) +
                  json_array_size(json_object_get(b->files, "snapshots"));
     TM_TRY(tm__archive_create(b->path, &b->writer, err));
     TM_TRY(add_databases(b, err));
     TM_TRY(add_project(b, &has_project, err));
+    TM_TRY(add_all_owned(b, err)); /* first, so that others are held up for the shortest time */
     TM_TRY(add_each(b, "bundles", add_bundle, err));
     TM_TRY(add_each(b, "snapshots", add_snapshot, err));
     TM_TRY(add_manifest(b, created, err));
@@ -289,12 +375,14 @@ tm_status cmd_backup(tm_cli *cli, tm_err *err) {
     }
     b.members = json_array();
     b.absent = json_array();
-    if (st == TM_OK && (b.members == NULL || b.absent == NULL)) {
+    b.owned = json_array();
+    if (st == TM_OK && (b.members == NULL || b.absent == NULL || b.owned == NULL)) {
         st = no_memory(err);
     }
     if (st == TM_OK) {
         st = backup(&b, err);
     }
+    tm__file_close(b.hold);
     tm__archive_writer_close(b.writer);
     tm__staging_close(&b.staging);
     tm__place_close(&b.place);
@@ -303,6 +391,7 @@ tm_status cmd_backup(tm_cli *cli, tm_err *err) {
     json_decref(b.files);
     json_decref(b.members);
     json_decref(b.absent);
+    json_decref(b.owned);
     tm__mem_free(b.path);
     return st;
 }

@@ -389,8 +389,10 @@ static tm_status compact_all(tm_cli *cli, tm_ctx *ctx, const tm_home *home, json
 }
 
 tm_status cmd_data_compact(tm_cli *cli, tm_err *err) {
+    static const tm_intake_collect old = {.age_us = TM_INTAKE_COLLECT_US, .removes = true};
     tm_ctx ctx = {0};
     tm_home *home = NULL;
+    tm_intake_rest rest = {0};
     json_t *done = json_array();
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
     if (st == TM_OK) {
@@ -399,9 +401,17 @@ tm_status cmd_data_compact(tm_cli *cli, tm_err *err) {
     if (st == TM_OK) {
         st = compact_all(cli, &ctx, home, done, err);
     }
+    if (st == TM_OK) {
+        st = tm__intake_collect(home, &old, &rest, err);
+    }
+    if (st == TM_OK && rest.n > 0) {
+        tm__cli_note(cli, "%llu files that no source names are removed",
+                     (unsigned long long)rest.n);
+    }
     if (st == TM_OK && cli->json) {
-        json_t *result =
-            json_pack("{s:s, s:O}", "schema", "tidemill.data.compact/1", "sources", done);
+        json_t *result = json_pack("{s:s, s:O, s:{s:I, s:I}}", "schema", "tidemill.data.compact/1",
+                                   "sources", done, "removed", "files", (json_int_t)rest.n, "bytes",
+                                   (json_int_t)rest.bytes);
         tm__cli_print_json(cli, result);
         json_decref(result);
     }

@@ -18,6 +18,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/staging.h"
+#include "source/intake.h"
 #include "store/archive.h"
 
 #define MANIFEST_BYTES_MAX ((size_t)256 << 20)
@@ -65,10 +66,27 @@ static bool is_hash_name(const char *name, const char *folder, const char *suffi
     return tm__hash_from_text(text, &hash);
 }
 
+/* "segments/<number>/<hash>.parquet" and the like: *out_id is the number of a source. */
+static bool is_source_name(const char *name, tm_intake_file_kind *out_kind, int64_t *out_id) {
+    static const tm_intake_file_kind all[] = {TM_INTAKE_SEGMENT, TM_INTAKE_KEYS};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        tm_str rest = tm__str(name);
+        const tm_str folder = tm__str_cut(&rest, '/');
+        const tm_str id = tm__str_cut(&rest, '/');
+        if (tm__str_is(folder, tm__intake_file_folder(all[i])) && tm__str_to_i64(id, out_id) &&
+            *out_id > 0 && id.ptr[0] != '0' && id.ptr[0] != '+' &&
+            is_hash_name(rest.ptr, "", tm__intake_file_suffix(all[i]))) {
+            *out_kind = all[i];
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_home_name(const char *name) {
     return strcmp(name, "meta.db") == 0 || strcmp(name, "log.db") == 0 ||
-           strcmp(name, TM_HOME_SERVER_KEY) == 0 || is_hash_name(name, "bundles/", ".tmb") ||
-           is_hash_name(name, "snapshots/", ".parquet");
+           strcmp(name, "intake.db") == 0 || strcmp(name, TM_HOME_SERVER_KEY) == 0 ||
+           is_hash_name(name, "bundles/", ".tmb") || is_hash_name(name, "snapshots/", ".parquet");
 }
 
 /* Read the current member into a file, a buffer or nowhere. */
@@ -93,9 +111,32 @@ static tm_status member_read(tm_restore *r, tm_file *file, tm_buf *text, tm_err 
     return TM_OK;
 }
 
+/* Files of sources wait in temp/<folder>.<number>/ until intake.db was checked and tells the names.
+ */
+static char *member_path(const tm_restore *r, const char *name, tm_err *err) {
+    tm_intake_file_kind kind = TM_INTAKE_SEGMENT;
+    int64_t id = 0;
+    if (!is_source_name(name, &kind, &id)) {
+        return tm__staging_join(&r->staging, name);
+    }
+    char place[TM_ARCHIVE_NAME_MAX + 16];
+    (void)snprintf(place, sizeof(place), "%s.%lld", tm__intake_file_folder(kind), (long long)id);
+    char *dir = tm__fs_join(tm__home_temp(r->staging.home), place);
+    char *path = dir != NULL && tm__fs_mkdir(dir, err) == TM_OK
+                     ? tm__fs_join(dir, strrchr(name, '/') + 1)
+                     : NULL;
+    tm__mem_free(dir);
+    return path;
+}
+
 static tm_status member_save(tm_restore *r, const char *name, tm_err *err) {
     tm_file *file = NULL;
-    char *path = tm__staging_join(&r->staging, name);
+    tm_err inner = {0};
+    char *path = member_path(r, name, &inner);
+    if (path == NULL && inner.status != TM_OK) {
+        *err = inner;
+        return inner.status;
+    }
     tm_status st = path == NULL ? no_memory(err) : tm__file_open(path, TM_OPEN_CREATE, &file, err);
     if (st == TM_OK) {
         st = member_read(r, file, NULL, err);
@@ -120,7 +161,8 @@ static tm_status member_take(tm_restore *r, const tm_member *member, tm_err *err
     if (strcmp(name, "tidemill.yaml") == 0) {
         r->has_project = true;
         TM_TRY(member_read(r, NULL, &r->project, err));
-    } else if (!is_home_name(name)) {
+    } else if (!is_home_name(name) &&
+               !is_source_name(name, &(tm_intake_file_kind){0}, &(int64_t){0})) {
         const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED,
                                      "the backup holds '%s', which is no file of a home", name);
         tm_err_at(err, r->file, 0, 0);
@@ -198,6 +240,60 @@ static tm_status home_check_free(const char *home, tm_err *err) {
     const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "the home '%s' is not empty", home);
     tm_err_hint(err, "Restore into a new folder with --home DIR, or move this one away first.");
     return st;
+}
+
+/* Give a file of a source its place: the name that intake.db has for it. */
+static tm_status place_file(void *arg, const tm_intake_file *file, tm_err *err) {
+    const tm_restore *const r = arg;
+    char name[TM_ARCHIVE_NAME_MAX + 1], hash[TM_HASH_TEXT];
+    const char *const folder = tm__intake_file_folder(file->kind);
+    tm__hash_to_text(&file->hash, hash);
+    (void)snprintf(name, sizeof(name), "%s/%lld/%s%s", folder, (long long)file->source_id, hash,
+                   tm__intake_file_suffix(file->kind));
+    if (json_object_get(r->found, name) == NULL) {
+        return damaged(r, "its list of files: one of a source is missing", err);
+    }
+    char *from = member_path(r, name, err);
+    char *to = tm__intake_file_path(r->staging.home, file);
+    char *dir = to == NULL ? NULL : tm__mem_strndup(to, (size_t)(strrchr(to, '/') - to));
+    tm_status st = from == NULL || dir == NULL ? no_memory(err) : tm__fs_mkdir(dir, err);
+    if (st == TM_OK && tm__fs_info(to).kind == TM_PATH_NONE) {
+        st = tm__fs_move(from, to, err); /* syncs the folder */
+    }
+    tm__mem_free(from);
+    tm__mem_free(to);
+    tm__mem_free(dir);
+    return st;
+}
+
+typedef struct tm_emptying {
+    const char *dir;
+    tm_status status;
+} tm_emptying;
+
+static bool remove_empty(void *arg, const char *name) {
+    tm_emptying *const e = arg;
+    char *path = tm__fs_join(e->dir, name);
+    e->status = path == NULL ? TM_E_NOMEM : tm__fs_remove(path, NULL);
+    tm__mem_free(path);
+    return e->status == TM_OK;
+}
+
+static tm_status sources_restore(tm_restore *r, tm_err *err) {
+    const tm_intake_files files = {place_file, r};
+    tm_emptying temp = {.dir = tm__home_temp(r->staging.home)};
+    uint32_t format = 0;
+    if (json_object_get(r->found, "intake.db") == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__intake_files(r->staging.home, &files, err));
+    TM_TRY(tm__fs_list(temp.dir, remove_empty, &temp, err));
+    if (temp.status != TM_OK) {
+        return temp.status == TM_E_NOMEM
+                   ? no_memory(err)
+                   : damaged(r, "its list of files: one belongs to no source", err);
+    }
+    return tm__intake_check(r->staging.home, false, &format, err);
 }
 
 /* Files of the bundles under the names of their hashes; the databases as SQLite sees them. */
@@ -319,6 +415,8 @@ static tm_status restore(tm_restore *r, const char *home, tm_err *err) {
         TM_TRY(home_check_whole(r, err));
         TM_TRY(file_sync(&r->staging, "meta.db", err));
         TM_TRY(file_sync(&r->staging, "log.db", err));
+        TM_TRY(sources_restore(r, err));
+        TM_TRY(file_sync(&r->staging, "intake.db", err));
         TM_TRY(project_restore(r, home, &project, err));
         TM_TRY(tm__staging_publish(&r->staging, home, err));
     }

@@ -16,6 +16,7 @@
 #include "model/checkpoint.h"
 #include "monitor/monitor.h"
 #include "registry/registry.h"
+#include "source/intake.h"
 #include "store/home.h"
 
 #define DISK_MIN (UINT64_C(200) << 20) /* databases and some bundles */
@@ -371,6 +372,69 @@ static void check_registry(tm_checks *checks, const tm_home *home) {
     tm__registry_close(registry);
 }
 
+static void check_source_files(tm_checks *checks, const tm_home *home) {
+    static const tm_intake_collect options = {.age_us = TM_INTAKE_COLLECT_US};
+    char text[32];
+    tm_err err = {0};
+    tm_intake_rest rest = {0};
+    if (tm__check_note(tm__intake_collect(home, &options, &rest, &err)) != TM_OK) {
+        add_failure(checks, "source_files", &err);
+        return;
+    }
+    tm__check_add(checks, "source_files", TM_CHECK_OK, NULL,
+                  "%llu file%s that no source names, %s: 'tidemill data compact' removes them",
+                  (unsigned long long)rest.n, rest.n == 1 ? "" : "s",
+                  tm__bytes_text(rest.bytes, text, sizeof(text)));
+}
+
+/* Sources that wait for a person. */
+static void check_sources(tm_checks *checks, const tm_home *home) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    size_t i = 0, n_stopped = 0;
+    const json_t *source = NULL;
+    const char *first = "";
+    if (tm__check_note(tm__intake_list(home, &list, &err)) != TM_OK) {
+        add_failure(checks, "sources", &err);
+        return;
+    }
+    json_array_foreach(list, i, source) {
+        if (strcmp(tm__json_text(source, "status", ""), "stopped") == 0) {
+            first = n_stopped == 0 ? tm__json_text(source, "source", "") : first;
+            n_stopped++;
+        }
+    }
+    if (n_stopped == 0) {
+        tm__check_add(checks, "sources", TM_CHECK_OK, NULL, "%zu, none is stopped",
+                      json_array_size(list));
+    } else {
+        tm__check_add(checks, "sources", TM_CHECK_WARN,
+                      "'tidemill data show NAME' says why; 'tidemill data pull NAME' tries again.",
+                      "%zu of %zu stopped: '%.128s'%s", n_stopped, json_array_size(list), first,
+                      n_stopped == 1 ? "" : " and others");
+    }
+    json_decref(list);
+}
+
+static void check_intake(tm_checks *checks, const tm_home *home) {
+    tm_err err = {0};
+    uint32_t format = 0;
+    const tm_status st = tm__intake_check(home, true, &format, &err);
+    if (st == TM_E_NOT_FOUND) {
+        tm__check_add(checks, "intake.db", TM_CHECK_OK, NULL,
+                      "none yet; the first 'data add' makes it");
+        return;
+    }
+    if (st != TM_OK) {
+        add_failure(checks, "intake.db", &err);
+        return;
+    }
+    tm__check_add(checks, "intake.db", TM_CHECK_OK, NULL,
+                  "format %u, every page is whole, every file of rows and keys is there", format);
+    check_sources(checks, home);
+    check_source_files(checks, home);
+}
+
 void tm__check_home(tm_checks *checks, const char *home_name) {
     tm_err err = {0};
     tm_home *home = NULL;
@@ -388,5 +452,6 @@ void tm__check_home(tm_checks *checks, const char *home_name) {
     } else {
         add_failure(checks, "log.db", &err);
     }
+    check_intake(checks, home);
     tm__home_close(home);
 }

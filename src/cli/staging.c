@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A staged home: made, filled by others, checked, then published or removed.
+ *
+ *   open ─> files ─> check: pages, formats, chain ─> publish (sync, one rename)
+ *                                                └─> close (all of it removed)
+ *
+ * Each check leaves its database as one file: the last connection to close takes in the log.
+ */
 #include "cli/staging.h"
 
 #include <stdio.h>
@@ -9,6 +17,7 @@
 #include "base/rng.h"
 #include "monitor/monitor.h"
 #include "registry/registry.h"
+#include "source/intake.h"
 
 tm_status tm__staging_open(const char *beside, tm_staging *out, tm_err *err) {
     uint64_t number = 0;
@@ -93,6 +102,27 @@ static tm_status log_facts(const tm_home *home, json_t *facts, json_t *formats, 
     return rc == 0 ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
+static tm_status intake_facts(const tm_home *home, json_t *facts, json_t *formats, tm_err *err) {
+    json_t *list = NULL;
+    size_t i = 0;
+    const json_t *source = NULL;
+    int64_t n_rows = 0;
+    uint32_t format = 0;
+    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(tm__intake_list(home, &list, err));
+    json_array_foreach(list, i, source) {
+        n_rows += tm__json_i64(source, "rows", 0);
+    }
+    int rc = json_object_set_new(facts, "sources", json_integer((json_int_t)json_array_size(list)));
+    rc |= json_object_set_new(facts, "source_rows", json_integer(n_rows));
+    json_decref(list);
+    TM_TRY(tm__intake_check_pages(home, &format, err));
+    rc |= json_object_set_new(formats, "intake.db", json_integer(format));
+    return rc == 0 ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
 tm_status tm__staging_check(const tm_staging *staging, json_t **out_facts, json_t **out_files,
                             tm_err *err) {
     tm_registry *registry = NULL;
@@ -115,6 +145,9 @@ tm_status tm__staging_check(const tm_staging *staging, json_t **out_facts, json_
         st = log_facts(staging->home, facts, formats, err);
     }
     if (st == TM_OK) {
+        st = intake_facts(staging->home, facts, formats, err);
+    }
+    if (st == TM_OK) {
         *out_facts = facts;
         *out_files = files;
         facts = NULL;
@@ -129,12 +162,15 @@ out:
 }
 
 const char *tm__staging_facts_text(const json_t *facts, char *out, size_t size) {
-    static const char *const words[] = {"model", "version", "answer", "label"};
+    static const char *const words[] = {"model", "version", "answer", "label", "source"};
     size_t len = 0;
     out[0] = '\0';
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && len < size; i++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "%ss", words[i]);
+        if (i > 3 && json_object_get(facts, name) == NULL) {
+            break; /* of a home that never had one */
+        }
         const long long n = (long long)tm__json_i64(facts, name, 0);
         len += (size_t)snprintf(out + len, size - len, "%s%lld %s%s", i == 0 ? "" : ", ", n,
                                 words[i], n == 1 ? "" : "s");
@@ -154,9 +190,21 @@ tm_status tm__staging_publish(tm_staging *staging, const char *path, tm_err *err
 
 /* ---- Removing ---- */
 
-static bool remove_file(void *arg, const char *name) {
-    char *path = tm__fs_join(arg, name);
-    if (path != NULL) {
+#define DEPTH_MAX 4u /* segments/<source>/<file> */
+
+typedef struct removal {
+    const char *dir;
+    uint32_t depth;
+} removal;
+
+static void remove_tree(const char *dir, uint32_t depth);
+
+static bool remove_entry(void *arg, const char *name) {
+    const removal *const r = arg;
+    char *path = tm__fs_join(r->dir, name);
+    if (path != NULL && tm__fs_info(path).kind == TM_PATH_DIR && r->depth < DEPTH_MAX) {
+        remove_tree(path, r->depth + 1);
+    } else if (path != NULL) {
         const tm_status removed = tm__fs_remove(path, NULL);
         (void)removed; /* what stays is a temporary by its name */
     }
@@ -164,30 +212,17 @@ static bool remove_file(void *arg, const char *name) {
     return true;
 }
 
-static void remove_folder(char *path) {
-    const tm_status listed = tm__fs_list(path, remove_file, path, NULL);
-    const tm_status removed = tm__fs_remove(path, NULL);
+static void remove_tree(const char *dir, uint32_t depth) {
+    removal r = {dir, depth};
+    const tm_status listed = tm__fs_list(dir, remove_entry, &r, NULL);
+    const tm_status removed = tm__fs_remove(dir, NULL);
     (void)listed;
     (void)removed;
 }
 
-static bool remove_entry(void *arg, const char *name) {
-    char *path = tm__fs_join(arg, name);
-    if (path != NULL && tm__fs_info(path).kind == TM_PATH_DIR) {
-        remove_folder(path);
-    } else if (path != NULL) {
-        (void)remove_file(arg, name);
-    }
-    tm__mem_free(path);
-    return true;
-}
-
 void tm__staging_close(tm_staging *staging) {
     if (staging->path != NULL) {
-        const tm_status listed = tm__fs_list(staging->path, remove_entry, staging->path, NULL);
-        const tm_status removed = tm__fs_remove(staging->path, NULL);
-        (void)listed;
-        (void)removed;
+        remove_tree(staging->path, 0);
     }
     tm__home_close(staging->home);
     tm__mem_free(staging->path);

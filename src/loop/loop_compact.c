@@ -11,10 +11,21 @@
 #define RUNNING_MS 500u
 #define RETRY_NS UINT64_C(60000000000) /* after a child that failed */
 #define CHILD_SECONDS_MAX 3600u
+#define COLLECT_NS (UINT64_C(6 * 3600) * 1000000000) /* crashes are rare, and a look is cheap */
+#define NO_ROWS "4000000000"                         /* more than a source has: only files */
 
+/* source empty: no rows are moved, but what nobody names is removed. */
 static tm_status child_start(tm_compacting *c, const char *source, tm_err *err) {
-    const char *argv[] = {tm__program_path(),     "data",   "compact", source, "--home",
-                          tm__home_path(c->home), "--json", NULL};
+    const bool is_collecting = source[0] == '\0';
+    const char *argv[] = {tm__program_path(),
+                          "data",
+                          "compact",
+                          is_collecting ? "--min-rows" : source,
+                          is_collecting ? NO_ROWS : "--home",
+                          is_collecting ? "--home" : tm__home_path(c->home),
+                          is_collecting ? tm__home_path(c->home) : "--json",
+                          is_collecting ? "--json" : NULL,
+                          NULL};
     char *errors = tm__fs_join(tm__home_jobs(c->home), "compact.err");
     if (errors == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -58,7 +69,11 @@ uint32_t tm__compacting_step(tm_compacting *c) {
         return LOOK_MS;
     }
     tm_status st = tm__intake_due(c->home, c->source, &err);
-    if (st == TM_OK && c->source[0] != '\0') {
+    const bool is_due = c->source[0] != '\0';
+    const bool collects = !is_due && tm__mono_ns() >= c->collect_ns &&
+                          tm__fs_info(tm__home_intake_db(c->home)).kind == TM_PATH_FILE;
+    if (st == TM_OK && (is_due || collects)) {
+        c->collect_ns = tm__mono_ns() + COLLECT_NS; /* every child does it */
         st = child_start(c, c->source, &err);
     }
     if (st != TM_OK) {

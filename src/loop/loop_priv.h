@@ -74,9 +74,10 @@ typedef struct tm_compacting {
     uint64_t child;
     char source[TM_MAX_NAME + 1];
     uint64_t not_before_ns; /* after a failure */
+    uint64_t collect_ns;    /* when files that nobody names are next looked for; 0: at once */
 } tm_compacting;
-/** One look: reaps the child, or starts one for a source that is due. Milliseconds until the next
- * look. */
+/** One look: reaps the child, or starts one for a source that is due, or, now and then, for what
+ * crashes left. Milliseconds until the next look. */
 uint32_t tm__compacting_step(tm_compacting *compacting);
 void tm__compacting_stop(tm_compacting *compacting);
 

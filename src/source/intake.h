@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 #include "base/ctx.h"
+#include "base/fs.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "store/home.h"
 #include "table/table.h"
@@ -109,11 +111,58 @@ TM_NODISCARD tm_status tm__intake_compact(tm_ctx *ctx, const tm_home *home, cons
  * Empty when there is none. */
 TM_NODISCARD tm_status tm__intake_due(const tm_home *home, char out[129], tm_err *err);
 
+/* ---- The database and its files ---- */
+
+typedef enum tm_intake_file_kind { TM_INTAKE_SEGMENT, TM_INTAKE_KEYS } tm_intake_file_kind;
+typedef struct tm_intake_file {
+    tm_intake_file_kind kind;
+    int64_t source_id;
+    const char *source; /* name */
+    tm_hash hash;
+    uint64_t n;     /* rows or keys in it */
+    uint32_t level; /* of keys */
+} tm_intake_file;
+const char *tm__intake_file_folder(tm_intake_file_kind kind); /* of the home */
+const char *tm__intake_file_suffix(tm_intake_file_kind kind); /* behind the hash */
+/** The caller frees it; NULL when out of memory. */
+char *tm__intake_file_path(const tm_home *home, const tm_intake_file *file);
+
+/** Read all of a file of keys: TM_E_INTEGRITY when it is not what its head says. */
+TM_NODISCARD tm_status tm__intake_keys_check(const tm_home *home, const tm_intake_file *file,
+                                             tm_err *err);
+
+typedef struct tm_intake_files {
+    tm_status (*fn)(void *arg, const tm_intake_file *file, tm_err *err);
+    void *arg;
+} tm_intake_files;
+/** Files that intake.db names, one call each, to the first failure. TM_E_NOT_FOUND without one. */
+TM_NODISCARD tm_status tm__intake_files(const tm_home *home, const tm_intake_files *files,
+                                        tm_err *err);
+
+/** Until the lock is closed, what a copy of intake.db that is made meanwhile names stays where it
+ * is. TM_E_CONFLICT when another backup has it for long. */
+TM_NODISCARD tm_status tm__intake_hold(const tm_home *home, const tm_ctx *ctx, tm_file **out_lock,
+                                       tm_err *err);
 /** Copy intake.db as it stands into a new file; see tm__db_copy(). TM_E_NOT_FOUND without one. */
 TM_NODISCARD tm_status tm__intake_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
                                        tm_err *err);
+/** Check every page of a file that nobody else has open. */
+TM_NODISCARD tm_status tm__intake_check_pages(const tm_home *home, uint32_t *out_format,
+                                              tm_err *err);
 /** Check every page of intake.db, and that each file that it names is there. */
 TM_NODISCARD tm_status tm__intake_check(const tm_home *home, bool read_only, uint32_t *out_format,
                                         tm_err *err);
+
+#define TM_INTAKE_COLLECT_US (INT64_C(3600) * 1000000) /* nobody's for so long: a crash left it */
+typedef struct tm_intake_collect {
+    int64_t age_us; /* only files that were not changed for so long */
+    bool removes;   /* else they are only counted */
+} tm_intake_collect;
+typedef struct tm_intake_rest {
+    uint64_t n, bytes;
+} tm_intake_rest;
+/** Files of segments and keys that intake.db does not name. While a backup runs none is removed. */
+TM_NODISCARD tm_status tm__intake_collect(const tm_home *home, const tm_intake_collect *options,
+                                          tm_intake_rest *out, tm_err *err);
 
 #endif

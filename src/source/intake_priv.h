@@ -10,6 +10,7 @@
  *     intake_writer.c  how rows go into one source: keys, columns, one transaction
  *     intake.c         pushes, group commit, the writer's thread
  *     intake_pull.c    blocks of a feed, each in a transaction with where to go on
+ *     intake_files.c   files of segments and keys: named, copied, collected
  *     intake_table.c   rows read back, segments
  *     intake_source.c  sources added, removed, listed
  */
@@ -285,6 +286,12 @@ TM_NODISCARD tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_
                                             tm_push_result *out, tm_err *err);
 void tm__intake_pull_close(tm_intake_pull *pull);
 
+/** In a transaction that is about to name a file: TM_E_UNAVAILABLE when it is not there (any more).
+ */
+TM_NODISCARD tm_status tm__intake_file_check_locked(const char *dir, tm_intake_file_kind kind,
+                                                    const tm_hash *hash, tm_err *err);
+/** To be held while files are removed; NULL: leave them to the collection. */
+tm_file *tm__intake_files_lock(const tm_home *home);
 /** Folder of a source's segments or keys; the caller frees it. NULL when out of memory. */
 char *tm__intake_dir(const tm_home *home, const char *what, const char *source);
 

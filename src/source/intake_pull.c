@@ -132,6 +132,10 @@ static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const js
     TM_TRY(tm__db_begin(pull->db, err));
     tm_status st =
         tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, state, err);
+    if (st == TM_OK && put->segment != NULL) {
+        st = tm__intake_file_check_locked(pull->segments_dir, TM_INTAKE_SEGMENT,
+                                          &put->segment->hash, err);
+    }
     if (st == TM_OK) {
         st = tm__source_writer_put_locked(pull->writer, pull->db, put, result, err);
     }

@@ -334,6 +334,9 @@ static tm_status publish(tm_intake_place *p, const tm_portion *portion, const tm
     TM_TRY(tm__db_begin(p->db, err));
     tm_status st = drop_batches_locked(p, portion, err);
     if (st == TM_OK) {
+        st = tm__intake_file_check_locked(p->segments_dir, TM_INTAKE_SEGMENT, &segment->hash, err);
+    }
+    if (st == TM_OK) {
         st = tm__intake_db_add_segment_locked(p->db, p->source.id, segment, err);
     }
     if (st != TM_OK) {

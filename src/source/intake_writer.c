@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "source/intake_priv.h"
@@ -28,6 +29,7 @@ typedef struct merging {
 } merging;
 
 struct tm_source_writer {
+    const tm_home *home;
     int64_t id;
     uint32_t version_saved, version_group; /* of columns, in the file and with this group */
     bool is_keyed;
@@ -54,6 +56,7 @@ tm_status tm__source_writer_create(const tm_home *home, const tm_source_row *sou
         tm__mem_free(dir);
         return no_memory(err);
     }
+    w->home = home;
     w->id = source->id;
     w->keys_dir = dir;
     w->is_keyed = columns->n_keys > 0;
@@ -113,7 +116,10 @@ static tm_status store_run(tm_source_writer *w, tm_db *db, const tm_key_run *run
                            const tm_key_merge *merged) {
     const tm_key_run_info info = tm__key_run_info(run);
     TM_TRY(tm__db_begin(db, NULL));
-    const tm_status st = tm__intake_db_add_run_locked(db, w->id, &info, merged, NULL);
+    tm_status st = tm__intake_file_check_locked(w->keys_dir, TM_INTAKE_KEYS, &info.hash, NULL);
+    if (st == TM_OK) {
+        st = tm__intake_db_add_run_locked(db, w->id, &info, merged, NULL);
+    }
     if (st != TM_OK) {
         tm__db_rollback(db);
         return st;
@@ -148,9 +154,15 @@ static void merge_finish(tm_source_writer *w, tm_db *db) {
     }
     if (store_run(w, db, run, &m->merge) != TM_OK) {
         tm__key_run_close(run);
-    } else if (tm__key_set_replace(w->keys, &m->merge, run, NULL) != TM_OK) {
+        return;
+    }
+    /* A backup may be copying what was merged. */
+    tm_file *lock = tm__intake_files_lock(w->home);
+    m->merge.keeps_files = lock == NULL;
+    if (tm__key_set_replace(w->keys, &m->merge, run, NULL) != TM_OK) {
         drop_keys(w);
     }
+    tm__file_close(lock);
 }
 
 void tm__source_writer_tend(tm_source_writer *w, tm_db *db) {

@@ -534,8 +534,9 @@ tm_status tm__key_set_replace(tm_key_set *set, const tm_key_merge *merge, tm_key
             is_merged = is_merged || set->runs[i] == merge->from[k];
         }
         if (is_merged) {
-            const tm_status removed = tm__fs_remove(set->runs[i]->path, NULL);
-            (void)removed; /* garbage, which the next opening removes */
+            const tm_status removed =
+                merge->keeps_files ? TM_OK : tm__fs_remove(set->runs[i]->path, NULL);
+            (void)removed; /* nobody's, which the next collection removes */
             tm__key_run_close(set->runs[i]);
         } else {
             set->runs[n++] = set->runs[i];

@@ -61,6 +61,7 @@ void tm__key_set_free(tm_key_set *set);
 typedef struct tm_key_merge {
     const char *dir;                    /* of the set */
     const tm_key_run *from[TM_KEY_FAN]; /* of the set: it must not drop them before the end */
+    bool keeps_files;                   /* of these when they are replaced: for the collection */
 } tm_key_merge;
 /** False when no level has enough runs. */
 bool tm__key_set_merge_due(const tm_key_set *set, tm_key_merge *out);

@@ -6,8 +6,10 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
+import duck
 import pytest
 from conftest import PROGRAM, Server, Tidemill
 from load import KEY_HEADER, Load, home_holds
@@ -230,3 +232,107 @@ def test_backups_under_load_hold_all_that_was_acknowledged(tm):
     again = Server(tm, "--home", str(tm.folder / "restored4"))
     assert again.request("POST", "/v1/routes/churn/predict", {"rows": load.rows[:3]}, {KEY_HEADER: key})[0] == 200
     assert again.stop() == 0
+
+
+# ---- Sources ----
+
+def push(server, key, source, ids):
+    body = "".join(f'{{"id": {i}, "x": {i % 7}}}\n' for i in ids)
+    headers = {KEY_HEADER: key, "Content-Type": "application/x-ndjson"}
+    status, _, answer = server.request("POST", f"/v1/sources/{source}/rows", body, headers, timeout=30)
+    assert status == 200, answer
+    return answer
+
+
+def show(tm, source, *words):
+    shown = tm.ok("data", "show", source, "--quarantine", "100", "--json", *words).json
+    return {k: v for k, v in shown.items() if k != "lag_seconds"}
+
+
+def test_sources_come_back_as_they_were(tm):
+    tm.write("a.csv", "id,x\n1,1\n2,2\n2,9\n")
+    tm.ok("data", "add", "2", "--files", "a.csv", "--key", "id")  # a name that is also a number of a source
+    tm.ok("data", "add", "orders", "--push", "--key", "id")
+    key = tm.ok("key", "create", "--role", "client", "--json").json["key"]
+    server = Server(tm)
+    assert push(server, key, "orders", range(500))["accepted"] == 500
+    tm.ok("data", "compact", "orders")
+    tm.ok("data", "compact", "2")
+    assert push(server, key, "orders", range(400, 600)) == {"accepted": 100, "duplicates": 100, "quarantined": 0}
+    status, _, _ = server.request("POST", "/v1/sources/orders/rows", "{", {KEY_HEADER: key, "Content-Type": "application/x-ndjson"})
+    assert status == 200
+    report = tm.ok("backup", "home.tar.zst", "--json").json
+    assert (report["sources"], report["source_rows"], report["source_files"], report["formats"]["intake.db"]) == (2, 602, 2, 2)
+    assert server.stop() == 0
+    home = tm.folder / "restored"
+    assert "2 sources" in tm.ok("restore", "home.tar.zst", "--check").out
+    tm.ok("restore", "home.tar.zst", "--home", home)
+    assert "temp" in entries(home) and not entries(home / "temp")
+    for source in ("2", "orders"):
+        assert show(tm, source, "--home", home) == show(tm, source)
+        names = [tm.ok("data", "snapshot", source, "--json", *words).json["snapshot"] for words in ([], ["--home", home])]
+        assert names[0] == names[1]
+    again = Server(tm, "--home", str(home))
+    assert push(again, key, "orders", range(650)) == {"accepted": 50, "duplicates": 600, "quarantined": 0}
+    assert again.stop() == 0
+    assert all(check["state"] == "ok" for check in tm("doctor", "--json", "--home", home).json["checks"] if check["name"] in ("intake.db", "sources", "source_files"))
+
+
+def test_a_backup_is_of_one_moment_while_rows_are_pushed(tm):
+    tm.ok("data", "add", "orders", "--push", "--key", "id")
+    key = tm.ok("key", "create", "--role", "client", "--json").json["key"]
+    server = Server(tm)
+    stop, done = threading.Event(), [0]
+
+    def pushing():
+        while not stop.is_set():
+            assert push(server, key, "orders", range(done[0], done[0] + 100))["accepted"] == 100
+            done[0] += 100
+
+    def compacting():
+        while not stop.is_set():
+            tm.ok("data", "compact", "--json")
+
+    threads = [threading.Thread(target=run) for run in (pushing, compacting)]
+    for thread in threads:
+        thread.start()
+    acknowledged = []
+    for i in range(3):
+        time.sleep(0.2)
+        acknowledged.append(done[0])
+        tm.ok("backup", f"{i}.tar.zst", "-q")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert server.stop() == 0
+    for i, before in enumerate(acknowledged):
+        home = tm.folder / f"restored{i}"
+        tm.ok("restore", f"{i}.tar.zst", "--home", home, "-q")
+        rows = show(tm, "orders", "--home", home)["rows"]
+        assert before <= rows <= done[0] and rows % 100 == 0
+        path = tm.ok("data", "snapshot", "orders", "--home", home, "--json").json["path"]
+        with duck.Duck() as engine:
+            assert engine.query(f"SELECT count(*) FROM '{path}'") == engine.query(f"SELECT count(DISTINCT id) FROM '{path}' WHERE id < {rows}") == rows
+        last = Server(tm, "--home", str(home))
+        answers = [push(last, key, "orders", range(at, min(at + 20000, rows + 10))) for at in range(0, rows + 10, 20000)]
+        assert sum(a["duplicates"] for a in answers) == rows and sum(a["accepted"] for a in answers) == 10
+        assert last.stop() == 0
+    assert acknowledged[-1] > acknowledged[0] > 0
+
+
+def test_a_damaged_or_missing_file_of_a_source_is_named(tm):
+    tm.write("a.csv", "id,x\n1,1\n2,2\n")
+    tm.ok("data", "add", "a", "--files", "a.csv")
+    tm.ok("data", "compact", "a")
+    segment = next((tm.folder / ".tidemill" / "segments" / "a").glob("*.parquet"))
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:-20] + bytes(20))
+    failed = tm("backup", "home.tar.zst")
+    assert failed.code == 8 and not (tm.folder / "home.tar.zst").exists()
+    segment.unlink()
+    failed = tm("backup", "home.tar.zst")
+    assert failed.code == 8 and "a file of source 'a' is gone" in failed.err
+    assert tm("doctor").code == 1
+    segment.write_bytes(whole)
+    tm.ok("backup", "home.tar.zst")
+    subprocess.run(["tar", "--zstd", "-tf", str(tm.folder / "home.tar.zst")], check=True)

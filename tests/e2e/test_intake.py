@@ -2,7 +2,9 @@
 """Sources from outside: every accepted row is there exactly once, whatever is killed meanwhile."""
 import gzip
 import json
+import os
 import random
+import re
 
 import pushers
 
@@ -40,7 +42,14 @@ def test_a_source_from_add_to_train(tm, serve):
     assert shown["lag_seconds"] < 60 and {c["name"]: c["type"] for c in shown["columns"]} == {"id": "int", "amount": "float", "land": "text", "late": "text"}
     assert shown["quarantine"][0]["row"] == 501 and shown["quarantine"][0]["bytes"] == "{" and shown["quarantine"][0]["reason"] == "malformed"
     before = tm.ok("data", "snapshot", "orders", "--json").json
-    assert tm.ok("data", "compact", "--json").json["sources"] == [{"source": "orders", "rows": 1200}]
+    left = tm.folder / ".tidemill" / "segments" / "orders" / "left.by.a.crash"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    os.utime(left, (1, 1))
+    assert "1 file that no source names" in tm("doctor").out
+    compacted = tm.ok("data", "compact", "--json").json
+    assert compacted["sources"] == [{"source": "orders", "rows": 1200}] and compacted["removed"] == {"files": 1, "bytes": 4}
+    assert not left.exists()
     assert tm.ok("data", "snapshot", "orders", "--json").json == before
     listed = tm.ok("data", "ls", "--json").json["sources"]
     assert [(s["source"], s["rows"], s["pending"], s["segments"]) for s in listed] == [("orders", 1200, 0, 1)]
@@ -73,3 +82,4 @@ def test_kills_neither_lose_nor_repeat_a_row(tm):
 def test_power_failures_neither_lose_nor_repeat_a_row(tmp_path):
     points, failed, output = pushers.crash_points(pushers.record(tmp_path), seed=1, every=16)
     assert points > 100 and failed == 0, output
+    assert not re.search(r" 0 files of nobody", output), output

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "loop/loop_priv.h"
 #include "source/intake.h"
 #include "temp_home.h"
@@ -16,6 +17,11 @@ static int play_child(int argc, char **argv) {
     tm_home *home = NULL;
     tm_ctx ctx = {0};
     uint64_t n = 0;
+    if (argc == 8 && strcmp(argv[3], "--min-rows") == 0 && strcmp(argv[5], "--home") == 0) {
+        char path[512];
+        (void)snprintf(path, sizeof(path), "%s/collected", argv[6]);
+        return tm__fs_publish(path, "", 0, NULL) == TM_OK ? 0 : 8;
+    }
     if (argc != 7 || strcmp(argv[2], "compact") != 0 ||
         tm__home_open(argv[5], false, &home, NULL) != TM_OK) {
         return 9;
@@ -73,6 +79,20 @@ static void old_rows_become_a_segment_in_a_child(void **state) {
     assert_int_equal(pending(home, "s"), 0);
 }
 
+static void what_crashes_left_is_looked_for_in_a_child(void **state) {
+    const tm_home *home = *state;
+    tm_compacting c = {.home = home, .supervisor = supervisor};
+    const tm_intake_add add = {.name = "quiet", .feed = "push"};
+    char *path = tm__fs_join(tm__home_path(home), "collected");
+    assert_int_equal(tm__intake_add(home, &add, NULL), TM_OK);
+    step_through(&c);
+    assert_int_equal(tm__fs_info(path).kind, TM_PATH_FILE);
+    c.not_before_ns = 0;
+    (void)tm__compacting_step(&c);
+    assert_false(c.is_running); /* not again so soon */
+    tm__mem_free(path);
+}
+
 static void a_child_that_fails_is_not_started_again_at_once(void **state) {
     const tm_home *home = *state;
     tm_compacting c = {.home = home, .supervisor = supervisor};
@@ -96,6 +116,7 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         TEST(old_rows_become_a_segment_in_a_child),
+        TEST(what_crashes_left_is_looked_for_in_a_child),
         TEST(a_child_that_fails_is_not_started_again_at_once),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
