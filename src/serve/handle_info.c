@@ -214,6 +214,18 @@ static void write_counters(tm_buf *out, const json_t *counters) {
     }
 }
 
+/* An intake.db that cannot be read now is told by /readyz and doctor; its counters are left out. */
+static void write_sources(const tm_desk *desk, tm_buf *out) {
+    json_t *sources = NULL;
+    const tm_home *const home = tm__intake_home(desk->intake);
+    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_FILE) {
+        const tm_status st = tm__intake_list(home, &sources, NULL);
+        out->failed = out->failed || st == TM_E_NOMEM;
+        tm__prom_sources(sources, out);
+        json_decref(sources);
+    }
+}
+
 static void make_live_text(tm_exchange *x) {
     tm_desk *desk = x->desk;
     tm_buf *out = &desk->live_text;
@@ -237,6 +249,7 @@ static void make_live_text(tm_exchange *x) {
         out->failed = out->failed || st == TM_E_NOMEM;
         tm__live_done(&live);
     }
+    write_sources(desk, out);
     json_t *counters = tm__monitor_counters(desk->monitor);
     write_counters(out, counters);
     out->failed = out->failed || !tm__json_is_whole();

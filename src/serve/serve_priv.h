@@ -242,6 +242,8 @@ void tm__prom_refused(tm_prom *prom, const char *reason); /* static text */
 void tm__prom_swap(tm_prom *prom);
 /** The sums over threads as text. */
 bool tm__prom_write(tm_prom *const *proms, uint32_t n, tm_buf *out);
+/** What tm__intake_list() gives, at most a thousand of it. */
+void tm__prom_sources(const json_t *sources, tm_buf *out);
 uint64_t tm__prom_total(tm_prom *const *proms, uint32_t n); /* requests answered */
 
 /* An error of one row of a request. */

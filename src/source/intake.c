@@ -285,6 +285,10 @@ static tm_status open_locked(tm_intake *intake, const char *name, tm_err *err) {
     return st;
 }
 
+const tm_home *tm__intake_home(const tm_intake *intake) {
+    return intake->home;
+}
+
 void tm__intake_close(tm_intake *intake) {
     if (intake == NULL) {
         return;

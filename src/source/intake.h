@@ -27,6 +27,7 @@
 typedef struct tm_intake tm_intake;
 /** Nothing is opened before the first push; NULL when out of memory. */
 tm_intake *tm__intake_create(const tm_home *home);
+const tm_home *tm__intake_home(const tm_intake *intake);
 /** Write what waits, then end. NULL is a no-op. */
 void tm__intake_close(tm_intake *intake);
 

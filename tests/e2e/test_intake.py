@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import time
 
 import pushers
 
@@ -17,6 +18,22 @@ def push(server, key, source, body, kind="application/json", **headers):
     given = {"X-Api-Key": key, "Content-Type": kind, **{k.replace("_", "-"): v for k, v in headers.items()}}
     status, _, answer = server.request("POST", f"/v1/sources/{source}/rows", body, given, timeout=30)
     return status, answer
+
+
+def metrics(tm, server):
+    """The text for Prometheus, each of its lines well formed, each name described once."""
+    key = tm.ok("key", "create", "--role", "viewer", "--json").json["key"]
+    for _ in range(100):
+        status, _, text = server.request("GET", "/metrics", headers={"X-Api-Key": key})
+        if status == 200:
+            break
+        time.sleep(0.02)
+    text = text.decode()
+    for line in text.splitlines():
+        assert re.fullmatch(r"# (HELP|TYPE) [a-z_]+ .*|[a-z_]+(\{([a-z_]+=\"[^\"]*\",?)*\})? [-+0-9.eEInfNa]+", line), line
+    types = re.findall(r"# TYPE (\S+) ", text)
+    assert len(types) == len(set(types))
+    return text
 
 
 def test_a_source_from_add_to_train(tm, serve):
@@ -41,6 +58,11 @@ def test_a_source_from_add_to_train(tm, serve):
     assert (shown["rows"], shown["duplicates"], shown["quarantined"], shown["pending"]) == (1200, 100, 1, 1200)
     assert shown["lag_seconds"] < 60 and {c["name"]: c["type"] for c in shown["columns"]} == {"id": "int", "amount": "float", "land": "text", "late": "text"}
     assert shown["quarantine"][0]["row"] == 501 and shown["quarantine"][0]["bytes"] == "{" and shown["quarantine"][0]["reason"] == "malformed"
+    text = metrics(tm, server)
+    for line in ("rows_total{source=\"orders\"} 1200", "duplicates_total{source=\"orders\"} 100", "quarantined_total{source=\"orders\"} 1",
+                 "pending_rows{source=\"orders\"} 1200", "failures{source=\"orders\"} 0", "status{source=\"orders\",status=\"ready\",error=\"\"} 1"):
+        assert f"tidemill_source_{line}\n" in text, text
+    assert 0 <= float(re.search(r'tidemill_source_lag_seconds{source="orders"} (.*)\n', text)[1]) < 60
     before = tm.ok("data", "snapshot", "orders", "--json").json
     left = tm.folder / ".tidemill" / "segments" / "orders" / "left.by.a.crash"
     left.parent.mkdir(parents=True)
