@@ -22,6 +22,7 @@ typedef struct hand {
     tm_csv_block block;
     const uint32_t *raw; /* [n_raw] columns */
     bool is_first;       /* part of its file */
+    uint64_t number;
 } hand;
 
 typedef struct pipe {
@@ -34,6 +35,7 @@ typedef struct pipe {
     uint32_t *raw;          /* [n_raw] columns */
     const char **raw_names; /* [n_raw] */
     bool is_first;          /* no part of the file was taken yet */
+    uint64_t n_taken;
 } pipe;
 
 /* --- work --- */
@@ -45,6 +47,7 @@ tm_str tm__source_part_raw(const tm_source_part *part, uint32_t raw, uint64_t ro
 
 static tm_status work(pipe *p, hand *h, uint32_t worker, tm_buf *out, tm_err *err) {
     tm_source_part part = {.n_rows = h->block.record_end - h->block.record,
+                           .number = h->number,
                            .n_raw = p->n_raw,
                            .raw_names = p->raw_names,
                            .raw_from = h};
@@ -97,6 +100,7 @@ static tm_status take_part(void *arg, uint32_t worker, bool *out_more, uint64_t 
     *out_pos = tm__csv_pos(p->r->scanner);
     h->is_first = p->is_first;
     p->is_first = false;
+    h->number = p->n_taken++;
     return TM_OK;
 }
 

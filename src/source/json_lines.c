@@ -350,6 +350,7 @@ static tm_status give(pipe *p, hand *h, uint32_t worker, tm_table *table, tm_buf
                       tm_err *err) {
     const tm_source_part part = {.table = table,
                                  .n_rows = tm__table_rows(table),
+                                 .number = h->line,
                                  .n_raw = tm__dict_count(p->names),
                                  .raw_names = p->raw_names,
                                  .members = h->members,

@@ -441,7 +441,8 @@ static tm_status work_table(batch *b, uint32_t i, uint32_t worker, tm_err *err) 
     tm_table *fitted = NULL;
     TM_TRY(check_numbers(r, b->tables[i], b->first_rows[i], err));
     TM_TRY(tm__source_fit(b->tables[i], r->spec->schema, b->first_rows[i], &fitted, err));
-    const tm_source_part part = {.table = fitted, .n_rows = tm__table_rows(fitted)};
+    const tm_source_part part = {
+        .table = fitted, .n_rows = tm__table_rows(fitted), .number = b->first_rows[i]};
     tm_status st = r->sink->work(r->sink->arg, &part, worker, &b->outs[i], err);
     if (st != TM_OK) {
         err->data_row += err->data_row > 0 ? b->first_rows[i] : 0;

@@ -44,6 +44,7 @@ typedef struct tm_source_member {
 typedef struct tm_source_part {
     tm_table *table; /* columns that were read */
     uint64_t n_rows;
+    uint64_t number; /* rises from part to part, whatever thread works on it */
     uint32_t n_raw; /* columns that were not: their texts stand as they are in the source */
     const char *const *raw_names;
     void *raw_from;

@@ -40,6 +40,10 @@ tm_sketch *tm__sketch_create(void) {
     return tm__mem_zalloc(1, sizeof(tm_sketch));
 }
 
+uint64_t tm__sketch_hash(tm_str text) {
+    return tm__hash64(text.ptr, text.len, TEXT_KEY);
+}
+
 tm_sketch_values *tm__sketch_values_create(void) {
     tm_sketch_values *const values = tm__mem_zalloc(1, sizeof(*values));
     if (values != NULL) {
@@ -132,7 +136,7 @@ static tm_sketch_pattern find_pattern(tm_str text) {
 
 static bool texts_add(tm_sketch_texts *t, const tm_sketch_cell *cell, uint64_t count) {
     const uint64_t chars = count_chars(cell->text);
-    const uint64_t hash = tm__hash64(cell->text.ptr, cell->text.len, TEXT_KEY);
+    const uint64_t hash = cell->hash != 0 ? cell->hash : tm__sketch_hash(cell->text);
     const tm_sketch_pattern pattern = cell->has_number ? TM_PATTERN_NUMBER
                                       : cell->has_time ? TM_PATTERN_DATE
                                       : cell->is_bool  ? TM_PATTERN_BOOL
@@ -152,6 +156,7 @@ bool tm__sketch_add(tm_sketch *s, const tm_sketch_cell *cell) {
     s->evidence |= cell->evidence;
     s->n_marks += cell->is_mark ? count : 0;
     s->n_bools += cell->is_bool ? count : 0;
+    s->n_trues += cell->is_bool && cell->i64 != 0 ? count : 0;
     if (cell->has_number && isinf(cell->f64)) {
         s->n_infinite_low += cell->f64 < 0 ? count : 0;
         s->n_infinite_high += cell->f64 > 0 ? count : 0;
@@ -312,6 +317,7 @@ bool tm__sketch_merge(tm_sketch *s, const tm_sketch *from) {
     s->n_marks += from->n_marks;
     s->n_ints += from->n_ints;
     s->n_bools += from->n_bools;
+    s->n_trues += from->n_trues;
     s->n_infinite_low += from->n_infinite_low;
     s->n_infinite_high += from->n_infinite_high;
     s->evidence |= from->evidence;
@@ -354,6 +360,7 @@ void tm__sketch_counts(const tm_sketch *s, tm_sketch_counts *out) {
         .n_ints = s->n_ints,
         .n_times = times != NULL ? times->n : 0,
         .n_bools = s->n_bools,
+        .n_trues = s->n_trues,
         .n_infinite_low = s->n_infinite_low,
         .n_infinite_high = s->n_infinite_high,
         .chars_min = s->texts.chars_min,

@@ -49,11 +49,12 @@ const char *tm__sketch_pattern_text(tm_sketch_pattern pattern);
 
 /* One value. */
 typedef struct tm_sketch_cell {
-    tm_str text;       /* as it stands in the source */
-    uint64_t count;    /* how often it comes; 0: once */
-    uint32_t evidence; /* bits of the caller, joined over all cells */
-    bool is_mark;      /* missing unless the column is text */
-    bool is_bool;
+    tm_str text;              /* as it stands in the source */
+    uint64_t count;           /* how often it comes; 0: once */
+    uint64_t hash;            /* tm__sketch_hash() of the text; 0: made when needed */
+    uint32_t evidence;        /* bits of the caller, joined over all cells */
+    bool is_mark;             /* missing unless the column is text */
+    bool is_bool;             /* i64 is 0 or 1 */
     bool has_number, has_int; /* f64; and i64 is the same number, exact */
     bool has_time;            /* time_us */
     bool has_other_time;      /* other_us: the other reading of a national date */
@@ -65,6 +66,7 @@ typedef struct tm_sketch_cell {
 /* --- make --- */
 
 tm_sketch *tm__sketch_create(void); /* NULL when out of memory */
+uint64_t tm__sketch_hash(tm_str text);
 /** False when out of memory; the sketch is of no use then. */
 bool tm__sketch_add(tm_sketch *sketch, const tm_sketch_cell *cell);
 /** Rows without a value. */
@@ -82,7 +84,7 @@ void tm__sketch_reset(tm_sketch *sketch);
 typedef struct tm_sketch_counts {
     uint64_t n_rows, n_missing; /* missing in every column */
     uint64_t n_marks;           /* and those missing unless the column is text */
-    uint64_t n_numbers, n_ints, n_times, n_bools, n_infinite_low, n_infinite_high;
+    uint64_t n_numbers, n_ints, n_times, n_bools, n_trues, n_infinite_low, n_infinite_high;
     uint64_t patterns[TM_PATTERNS]; /* of all texts, marks among them */
     uint64_t chars_min, chars_max;  /* of the texts; 0 when there are none */
     double chars_mean;
@@ -90,8 +92,7 @@ typedef struct tm_sketch_counts {
 } tm_sketch_counts;
 void tm__sketch_counts(const tm_sketch *sketch, tm_sketch_counts *out);
 
-/* Which reading of the values: numbers (also BOOL, as 0 and 1: see tm__sketch_counts), times, the
- * other reading of national dates, texts. */
+/* Which reading of the values: numbers, times, the other reading of national dates, texts. */
 typedef enum tm_sketch_reading {
     TM_READ_NUMBERS,
     TM_READ_TIMES,

@@ -116,6 +116,7 @@ void tm__sketch_write(const tm_sketch *s, tm_buf *out) {
     (void)tm__buf_u64(out, s->n_marks);
     (void)tm__buf_u64(out, s->n_ints);
     (void)tm__buf_u64(out, s->n_bools);
+    (void)tm__buf_u64(out, s->n_trues);
     (void)tm__buf_u64(out, s->n_infinite_low);
     (void)tm__buf_u64(out, s->n_infinite_high);
     (void)tm__buf_u32(out, s->evidence);
@@ -135,6 +136,7 @@ static bool sketch_read(tm_sketch *s, tm_reader *in, bool *out_memory) {
     s->n_marks = tm__reader_u64(in);
     s->n_ints = tm__reader_u64(in);
     s->n_bools = tm__reader_u64(in);
+    s->n_trues = tm__reader_u64(in);
     s->n_infinite_low = tm__reader_u64(in);
     s->n_infinite_high = tm__reader_u64(in);
     s->evidence = tm__reader_u32(in);

@@ -117,7 +117,7 @@ typedef struct tm_sketch_texts {
 #define TM_READINGS 3u
 struct tm_sketch {
     uint64_t n_rows, n_missing, n_marks;
-    uint64_t n_ints, n_bools, n_infinite_low, n_infinite_high;
+    uint64_t n_ints, n_bools, n_trues, n_infinite_low, n_infinite_high;
     uint32_t evidence;
     tm_sketch_values *values[TM_READINGS]; /* by tm_sketch_reading; NULL: none seen */
     tm_sketch_texts texts;

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `data profile` shows what is in the columns, in one pass over rows of any number. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "cli/profile_page.h"
+#include "cli/train_words.h"
+#include "source/profile.h"
+
+static void print_columns(tm_cli *cli, const json_t *columns) {
+    const char *titles[] = {"column", "type", "missing",  "distinct", "min",
+                            "median", "max",  "frequent", ""};
+    tm_cli_table out;
+    size_t i = 0;
+    const json_t *column = NULL;
+    tm__cli_table_init(&out, 9, titles);
+    json_array_foreach(columns, i, column) {
+        char text[64];
+        const json_t *median = json_object_get(json_object_get(column, "quantiles"), "p50");
+        const json_t *top = json_array_get(json_object_get(column, "top"), 0);
+        const bool is_exact = tm__json_bool(column, "distinct_exact", true);
+        tm__cli_cell(&out, "%s", tm__json_text(column, "name", ""));
+        tm__cli_cell(&out, "%s", tm__json_text(column, "type", ""));
+        tm__cli_cell(&out, "%s", tm__count_text(tm__json_i64(column, "missing", 0), text));
+        tm__cli_cell(&out, "%s%s", is_exact ? "" : "~",
+                     tm__count_text(tm__json_i64(column, "distinct", 0), text));
+        tm__cli_cell(&out, "%s", tm__json_text(column, "min", ""));
+        if (json_is_string(median)) {
+            tm__cli_cell(&out, "%s", json_string_value(median));
+        } else if (json_is_number(median)) {
+            tm__cli_cell(&out, "%.6g", json_number_value(median));
+        } else {
+            tm__cli_cell(&out, "%s", "");
+        }
+        tm__cli_cell(&out, "%s", tm__json_text(column, "max", ""));
+        if (top != NULL) {
+            tm__cli_cell(&out, "%.24s %.0f %%", tm__json_text(top, "value", ""),
+                         100 * tm__json_f64(top, "share", 0));
+        } else {
+            tm__cli_cell(&out, "%s", "");
+        }
+        tm__cli_cell(&out, "%s", tm__json_text(column, "note", ""));
+    }
+    tm__cli_table_print(cli, &out);
+}
+
+static void print_same(tm_cli *cli, const json_t *profile, const char *name, const char *what) {
+    const json_t *same = json_object_get(profile, name);
+    char rows[32];
+    if (tm__json_i64(same, "rows", 0) > 0) {
+        tm__cli_print(cli, "%s%s rows (%.2g %%) %s\n",
+                      tm__json_bool(same, "exact", true) ? "" : "about ",
+                      tm__count_text(tm__json_i64(same, "rows", 0), rows),
+                      100 * tm__json_f64(same, "share", 0), what);
+    }
+}
+
+static void print_profile(tm_cli *cli, const json_t *profile) {
+    const json_t *columns = json_object_get(profile, "columns");
+    char rows[32];
+    tm__cli_print(cli, "%s rows, %zu columns\n\n",
+                  tm__count_text(tm__json_i64(profile, "rows", 0), rows), json_array_size(columns));
+    print_columns(cli, columns);
+    tm__cli_print(cli, "\n");
+    print_same(cli, profile, "repeated", "repeat an earlier row in every column");
+    print_same(cli, profile, "conflicting", "have an equal row with another target");
+}
+
+static tm_status write_page(tm_cli *cli, const json_t *profile, tm_err *err) {
+    const char *path = tm__cli_text(cli, "html");
+    tm_buf page;
+    if (path == NULL) {
+        return TM_OK;
+    }
+    tm__buf_init(&page, (size_t)1 << 30);
+    tm__profile_page(profile, &page);
+    tm_status st = page.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for the page")
+                               : tm__fs_publish(path, page.data, page.len, err);
+    tm__buf_done(&page);
+    if (st == TM_OK) {
+        tm__cli_note(cli, "the page is in '%s'", path);
+    }
+    return st;
+}
+
+static tm_status report(tm_cli *cli, const tm_profile_sheet *sheet, tm_err *err) {
+    const tm_profile_words words = {.shows_values = tm__cli_flag(cli, "show-values")};
+    const char *path = tm__cli_arg(cli, "DATA");
+    json_t *profile = tm__profile_to_json(sheet, &words);
+    json_t *result = json_pack("{s:s, s:s}", "schema", "tidemill.data.profile/1", "data",
+                               path != NULL ? path : "query");
+    tm_status st = TM_OK;
+    if (result == NULL || profile == NULL || json_object_update(result, profile) != 0) {
+        (void)tm__json_lost();
+    }
+    st = tm__json_check(err);
+    if (st == TM_OK) {
+        st = write_page(cli, result, err);
+    }
+    if (st == TM_OK && cli->json) {
+        tm__cli_print_json(cli, result);
+    } else if (st == TM_OK) {
+        print_profile(cli, result);
+    }
+    json_decref(profile);
+    json_decref(result);
+    return st;
+}
+
+tm_status cmd_data_profile(tm_cli *cli, tm_err *err) {
+    tm_ctx ctx = {0};
+    tm_profile_sheet *sheet = NULL;
+    tm_table *sample = NULL;
+    const tm_source_spec spec = {.path = tm__cli_arg(cli, "DATA"),
+                                 .sql = tm__cli_text(cli, "sql"),
+                                 .no_header = tm__cli_flag(cli, "no-header")};
+    const tm_profile_options options = {.target = tm__cli_text(cli, "target"),
+                                        .seed = (uint64_t)tm__cli_i64(cli, "seed")};
+    TM_TRY(tm__cli_check_source(spec.path, spec.sql, err));
+    tm_status st = tm__cli_ctx_init(cli, 0, &ctx, err);
+    if (st == TM_OK) {
+        st = tm__profile_read(&ctx, &spec, &options, &sheet, &sample, err);
+    }
+    if (st == TM_OK) {
+        st = report(cli, sheet, err);
+    }
+    tm__table_unref(sample);
+    tm__profile_free(sheet);
+    tm__cli_ctx_done(&ctx);
+    return st;
+}

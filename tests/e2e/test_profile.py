@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`data profile`: exact where it says so, the same from every format, and a page that loads nothing."""
+import html.parser
+import json
+import random
+
+from rows import churn, to_csv, to_jsonl
+
+VOID = {"meta", "br", "img", "hr", "input", "link"}
+SVG_VOID = {"line", "polyline"}
+
+
+class Page(html.parser.HTMLParser):
+    """Tags that open and close, attributes, texts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.texts, self.attributes = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        assert tag in SVG_VOID
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def columns(result):
+    return {c["name"]: c for c in result.json["columns"]}
+
+
+def test_counts_moments_and_quantiles_are_those_of_the_rows(tm):
+    rng = random.Random(5)
+    values = [round(rng.gauss(50, 10), 3) for _ in range(20000)]
+    tm.write("a.csv", "x,g\n" + "".join(f"{v if i % 10 else ''},{'ab'[i % 3 == 0]}\n" for i, v in enumerate(values)))
+    found = columns(tm.ok("data", "profile", "a.csv", "--json"))["x"]
+    kept = sorted(v for i, v in enumerate(values) if i % 10)
+    mean = sum(kept) / len(kept)
+    assert found["missing"] == 2000 and found["type"] == "float"
+    assert abs(found["mean"] - mean) < 1e-9
+    assert abs(found["spread"] - (sum((v - mean) ** 2 for v in kept) / (len(kept) - 1)) ** 0.5) < 1e-9
+    for name, share in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95)):
+        rank = sum(v <= found["quantiles"][name] for v in kept) / len(kept)
+        assert abs(rank - share) < 0.01
+    assert sum(found["histogram"]["counts"]) + found["histogram"]["below"] + found["histogram"]["above"] == 18000
+    assert abs(found["distinct"] / len(set(kept)) - 1) < 0.06
+
+
+def test_every_format_says_the_same(tm):
+    rows = churn(700)
+    tm.write("a.csv", to_csv(rows))
+    tm.write("b.jsonl", to_jsonl(rows))
+    a, b = (columns(tm.ok("data", "profile", name, "--json")) for name in ("a.csv", "b.jsonl"))
+    assert list(a) == list(b)
+    for name in a:
+        for key in ("type", "missing", "distinct", "min", "max", "mean", "spread"):
+            assert a[name].get(key) == b[name].get(key), (name, key)
+
+
+def test_equal_and_contradicting_rows_are_counted(tm):
+    tm.write("a.csv", "x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(90)) + "3,1\n3,1\n4,1\n")
+    result = tm.ok("data", "profile", "a.csv", "--target", "y", "--json").json
+    assert result["repeated"] == {"share": 2 / 93, "rows": 2, "exact": True}
+    assert result["conflicting"]["rows"] == 2 and result["conflicting"]["exact"]
+
+
+def test_a_target_that_is_not_there_is_named(tm):
+    tm.write("a.csv", "age,y\n1,2\n2,3\n")
+    result = tm("data", "profile", "a.csv", "--target", "agee", "--json")
+    assert result.code == 3
+    assert result.json["error"]["message"] == "no column 'agee'"
+    assert result.json["error"]["hint"] == "Did you mean 'age'?"
+
+
+def test_the_page_is_whole_and_loads_nothing(tm):
+    rng = random.Random(2)
+    tm.write("a.csv", "id,mail,n,city,<b>&'\",day,empty,y\n" + "".join(
+        f"{1000 + i},p{i}@example.org,{rng.gauss(0, 1):.3f},{rng.choice(['Bern', 'Köln'])},<i>{i % 3},2021-0{1 + i % 9}-11,,{i % 2}\n"
+        for i in range(400)))
+    tm.ok("data", "profile", "a.csv", "--target", "y", "--html", "page.html")
+    text = (tm.folder / "page.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "script" not in page.tags and "link" not in page.tags and "img" not in page.tags
+    assert not any(name in ("src", "href", "onload") or (value and "url(" in value) for name, value in page.attributes)
+    assert any(name == "content" and value.startswith("default-src 'none'") for name, value in page.attributes)
+    assert "example.org" not in text and page.tags.count("section") == 8 and page.tags.count("svg") >= 3
+    assert any("<b>&'\"" in t for t in page.texts) and any("Köln" in t for t in page.texts)
+    tm.ok("data", "profile", "a.csv", "--show-values", "--html", "open.html")
+    assert json.loads(tm.ok("data", "profile", "a.csv", "--json").out)["rows"] == 400
