@@ -426,7 +426,6 @@ static tm_status open_table(reader *r, tm_err *err) {
     return TM_OK;
 }
 
-/* Texts of a table are not too long: it would not have taken them. */
 static void next_of_table(reader *r) {
     const tm_table *table = r->push->table;
     const uint64_t row = r->next_in_table++;
@@ -434,6 +433,10 @@ static void next_of_table(reader *r) {
         const tm_column *column = tm__table_column(table, i);
         const tm_cell cell = tm__column_cell(column, row);
         const uint32_t col = r->fields[i];
+        if (cell.type == TM_TYPE_TEXT && cell.text.len > TM_MAX_TEXT_BYTES) {
+            bad_row(r, TM_ROW_TOO_LARGE, tm__str(column->name), "the text is longer than %u bytes",
+                    TM_MAX_TEXT_BYTES);
+        }
         if (col == UINT32_MAX) {
             add_stranger(r, tm__str(column->name), &cell);
         } else {

@@ -18,11 +18,21 @@ static tm_status no_memory(tm_err *err) {
 
 /* ---- Columns ---- */
 
+static bool has_long_text(const tm_column *column) {
+    const uint32_t n = column->type == TM_TYPE_TEXT ? tm__dict_count(column->dict) : 0;
+    for (uint32_t code = 0; code < n; code++) {
+        if (tm__dict_get(column->dict, code).len > TM_MAX_TEXT_BYTES) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool column_fits(const tm_column *column, uint64_t n_rows, tm_type type) {
     const bool is_same = type == TM_TYPE_NONE || column->type == type ||
                          (type == TM_TYPE_FLOAT && column->type == TM_TYPE_INT) ||
                          (type == TM_TYPE_TIME && column->type == TM_TYPE_DATE);
-    return is_same || column->n_missing == n_rows;
+    return (is_same || column->n_missing == n_rows) && !has_long_text(column);
 }
 
 static tm_evidence evidence_of(const tm_column *column, uint32_t col, uint64_t n_rows) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/limits.h"
+#include "base/mem.h"
 #include "source/intake_priv.h"
 #include "source/source.h"
 #include "test.h"
@@ -78,10 +80,45 @@ static void what_needs_another_look_does_not(void **state) {
     assert_false(fits("SELECT TIMESTAMP '2001-01-01 10:00:00' AS d", NULL, into));
 }
 
+/* A text that is too long goes to quarantine, which only reading row by row can do. */
+static void a_text_that_is_too_long_does_not(void **state) {
+    (void)state;
+    const size_t len = TM_MAX_TEXT_BYTES + 1;
+    tm_intake_columns *columns = columns_of("SELECT 'a' AS t", NULL);
+    char *text = tm__mem_alloc(len, 1);
+    memset(text, 'x', len);
+    for (size_t cut = 0; cut < 2; cut++) {
+        tm_table *table = NULL;
+        tm_rows rows = {0};
+        bool is_whole = false;
+        tm_table_builder *builder = tm__builder_create();
+        assert_int_equal(tm__builder_add_column(builder, "t", TM_TYPE_TEXT, NULL), TM_OK);
+        assert_int_equal(tm__builder_reserve(builder, 1, NULL), TM_OK);
+        tm__builder_codes(builder, 0)[0] =
+            tm__dict_add(tm__builder_dict(builder, 0), (tm_str){text, len - cut});
+        tm__builder_set_rows(builder, 1);
+        assert_int_equal(tm__builder_finish(builder, &table, NULL), TM_OK);
+        assert_int_equal(tm__rows_of_table(table, columns, &rows, &is_whole, NULL), TM_OK);
+        assert_int_equal(is_whole, cut == 1);
+        if (is_whole) {
+            tm__rows_done(&rows);
+        }
+        const tm_push push = {.form = TM_PUSH_TABLE, .table = table};
+        assert_int_equal(tm__rows_read(&push, columns, &rows, NULL), TM_OK);
+        assert_int_equal(rows.n_rows, cut);
+        assert_int_equal(rows.n_bad, 1 - cut);
+        tm__rows_done(&rows);
+        tm__table_unref(table);
+    }
+    tm__mem_free(text);
+    tm__intake_columns_unref(columns);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_that_fits_goes_in_as_its_rows_would),
         cmocka_unit_test(what_needs_another_look_does_not),
+        cmocka_unit_test(a_text_that_is_too_long_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
