@@ -6,6 +6,7 @@
  *     loop_sink_run.c       one run: plan, read, write, log, done
  *     loop_sink_source.c    rows of a source of the home, by their place
  *     loop_sink_query.c     rows of a query to PostgreSQL, by their key
+ *     loop_sink_spool.c     rows of a query that has been planned, in a file
  *     loop_sink_answers.c   scores, the rows to write, the answers to log
  *     loop_sink_files.c     CSV and Parquet files
  *     loop_sink_table.c     a table of PostgreSQL
@@ -65,6 +66,14 @@ typedef struct tm_sink_input {
 } tm_sink_input;
 TM_NODISCARD tm_status tm__sink_source_open(tm_sink_run *run, tm_sink_input *out, tm_err *err);
 TM_NODISCARD tm_status tm__sink_query_open(tm_sink_run *run, tm_sink_input *out, tm_err *err);
+
+/** Where the rows of a batch wait until it is done; the caller frees. NULL when out of memory. */
+char *tm__sink_spool_path(const tm_sink_run *run);
+TM_NODISCARD tm_status tm__sink_spool_write(const char *path, const tm_table *table,
+                                            tm_hash *out_hash, tm_err *err);
+/** TM_E_INTEGRITY when it is not what was written. */
+TM_NODISCARD tm_status tm__sink_spool_read(const char *path, const tm_hash *hash, tm_table **out,
+                                           tm_err *err);
 
 /* Where results go. */
 typedef struct tm_sink_target {

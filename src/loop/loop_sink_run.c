@@ -88,12 +88,12 @@ static tm_status working_open(working *w, tm_err *err) {
     TM_TRY(take_keys(run, err));
     TM_TRY(begin_state(run, err));
     TM_TRY(tm__registry_open(run->home, &w->registry, err));
-    if (!json_is_string(json_object_get(spec, "read")) ||
-        json_object_get(json_object_get(spec, "write"), "postgres") != NULL) {
-        return TM_FAIL(err, TM_E_UNSUPPORTED, "sinks of PostgreSQL cannot run yet");
-    }
-    TM_TRY(tm__sink_source_open(run, &w->input, err));
-    TM_TRY(tm__sink_files_open(run, &w->target, err));
+    TM_TRY(json_is_string(json_object_get(spec, "read"))
+               ? tm__sink_source_open(run, &w->input, err)
+               : tm__sink_query_open(run, &w->input, err));
+    TM_TRY(json_object_get(json_object_get(spec, "write"), "postgres") != NULL
+               ? tm__sink_table_open(run, &w->target, err)
+               : tm__sink_files_open(run, &w->target, err));
     (void)snprintf(job, sizeof(job), "sink.%s", tm__json_text(run->row.state, "uid", ""));
     return tm__job_log_open(run->home, job, &w->log, err);
 }
