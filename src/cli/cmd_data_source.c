@@ -46,7 +46,7 @@ static const char *age_text(const json_t *source, char *out, size_t size) {
 /* ---- add ---- */
 
 /* Options that say where rows come from: the name of each is the feed's. */
-static const char *const feed_options[] = {"files", "sql", "postgres"};
+static const char *const feed_options[] = {"files", "sql", "postgres", "sqlite"};
 #define N_FEED_OPTIONS (sizeof(feed_options) / sizeof(feed_options[0]))
 
 /* Words of databases, which the feeds check. */
@@ -64,13 +64,14 @@ static tm_status read_query_options(tm_cli *cli, json_t *spec, tm_err *err) {
         }
         json_object_set_new(spec, "settle_s", json_integer((json_int_t)s));
     }
-    const bool is_database = json_object_get(spec, "postgres") != NULL;
+    const bool is_database =
+        json_object_get(spec, "postgres") != NULL || json_object_get(spec, "sqlite") != NULL;
     if (!is_database &&
         (tm__cli_has(cli, "query") || tm__cli_has(cli, "cursor") || tm__cli_has(cli, "settle"))) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE,
                                      "--query, --cursor and --settle are for "
                                      "databases");
-        tm_err_hint(err, "Give --postgres DSN_FILE; files are queried by --sql.");
+        tm_err_hint(err, "Give --postgres DSN_FILE or --sqlite FILE; files are queried by --sql.");
         return st;
     }
     return TM_OK;

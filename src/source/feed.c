@@ -84,6 +84,7 @@ static const tm_feed feeds[] = {
     {"files", files_check, files_read},
     {"sql", sql_check, sql_read},
     {"postgres", tm__feed_postgres_check, tm__feed_postgres_read},
+    {"sqlite", tm__feed_sqlite_check, tm__feed_sqlite_read},
 };
 
 const tm_feed *tm__feed_find(const char *name) {

@@ -447,7 +447,8 @@ static tm_status select_rows(const reading *r, tm_ctx *ctx, void **out, tm_err *
                                   .after = r->has_last
                                                ? (tm_str){(const char *)r->last.data, r->last.len}
                                                : (tm_str){NULL, 0},
-                                  .until_us = settle_us > 0 ? tm__now_us() - settle_us : 0};
+                                  .until_us = settle_us > 0 ? tm__now_us() - settle_us : 0,
+                                  .schema = r->in->schema};
     void *self = NULL;
     char *file = NULL;
     TM_TRY(spec_file(r, &file, err));

@@ -14,9 +14,10 @@
 
 typedef struct tm_query_select {
     const char *query;
-    const char *cursor; /* NULL: none. Then rows are in its order, and have a value of it. */
-    tm_str after;       /* text of the last value; ptr NULL: none yet */
-    int64_t until_us;   /* 0, or rows of before this time only */
+    const char *cursor;      /* NULL: none. Then rows are in its order, and have a value of it. */
+    tm_str after;            /* text of the last value; ptr NULL: none yet */
+    int64_t until_us;        /* 0, or rows of before this time only */
+    const tm_schema *schema; /* of the source so far; only read by select */
 } tm_query_select;
 
 typedef struct tm_query_block {
@@ -46,5 +47,8 @@ TM_NODISCARD tm_status tm__feed_query_read(const tm_query_ops *ops, tm_ctx *ctx,
 TM_NODISCARD tm_status tm__feed_postgres_check(const json_t *spec, bool has_key, tm_err *err);
 TM_NODISCARD tm_status tm__feed_postgres_read(tm_ctx *ctx, const tm_feed_input *in,
                                               const tm_feed_sink *sink, tm_err *err);
+TM_NODISCARD tm_status tm__feed_sqlite_check(const json_t *spec, bool has_key, tm_err *err);
+TM_NODISCARD tm_status tm__feed_sqlite_read(tm_ctx *ctx, const tm_feed_input *in,
+                                            const tm_feed_sink *sink, tm_err *err);
 
 #endif

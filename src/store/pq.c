@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "store/pq_priv.h"
 #include "store/secret.h"
+#include "store/sql_text.h"
 
 #define WAIT_MS 100
 #define QUOTED_MAX (64u << 20) /* statements with a query of the user in them */
@@ -339,12 +340,5 @@ void tm__pq_rows_free(tm_pq_rows *rows) {
 }
 
 bool tm__pq_quote(tm_buf *sql, tm_str text, char quote) {
-    /* With standard_conforming_strings a quote is the one byte to double; no UTF-8 character holds
-     * it. A NUL cannot be sent. */
-    bool fits = tm__buf_byte(sql, (uint8_t)quote);
-    for (size_t i = 0; i < text.len; i++) {
-        fits = fits && (text.ptr[i] != quote || tm__buf_byte(sql, (uint8_t)quote)) &&
-               tm__buf_byte(sql, (uint8_t)(text.ptr[i] == '\0' ? ' ' : text.ptr[i]));
-    }
-    return fits && tm__buf_byte(sql, (uint8_t)quote);
+    return tm__sql_quote(sql, text, quote); /* standard_conforming_strings is on */
 }

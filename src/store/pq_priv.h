@@ -102,9 +102,6 @@ void tm__pq_drain(tm_pq *pq);
 /** Append rows [row, row_end) as COPY's text format. */
 bool tm__pq_copy_text(const tm_table *table, uint64_t row, uint64_t row_end, tm_buf *out);
 
-/** Append a query, or the name of a table, as what a SELECT may stand before: "(...) AS q". */
-TM_NODISCARD tm_status tm__pq_query_source(const char *text, tm_buf *out, tm_err *err);
-
 /* ---- Values as the server sends them in binary ---- */
 
 typedef enum tm_pq_kind {

@@ -23,6 +23,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "store/pq_priv.h"
+#include "store/sql_text.h"
 
 #define SQL_BYTES_MAX (16u << 20)
 #define BLOCK_ROWS 65536u
@@ -81,56 +82,6 @@ void tm__pq_reader_free(tm_pq_reader *reader) {
 }
 
 /* ---- The query ---- */
-
-static bool is_word_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '$' || c == '.' || (unsigned char)c >= 0x80;
-}
-
-/* "orders", "shop.orders", "\"Orders\"": a name, not a query. */
-static bool is_table_name(tm_str query) {
-    bool is_quoted = false;
-    for (size_t i = 0; i < query.len; i++) {
-        is_quoted = is_quoted != (query.ptr[i] == '"');
-        if (!is_quoted && query.ptr[i] != '"' && !is_word_char(query.ptr[i])) {
-            return false;
-        }
-    }
-    return query.len > 0 && !is_quoted && !tm__str_is_nocase(query, "table");
-}
-
-static bool has_first_word(tm_str query, const char *word) {
-    size_t n = 0;
-    while (n < query.len && ((query.ptr[n] | 32) >= 'a' && (query.ptr[n] | 32) <= 'z')) {
-        n++;
-    }
-    return tm__str_is_nocase((tm_str){query.ptr, n}, word);
-}
-
-tm_status tm__pq_query_source(const char *text, tm_buf *out, tm_err *err) {
-    static const char *const writers[] = {"insert", "update", "delete", "merge",    "create",
-                                          "drop",   "alter",  "copy",   "truncate", "call",
-                                          "do",     "grant",  "set",    "begin",    "explain"};
-    tm_str query = tm__str_trim(tm__str(text));
-    while (query.len > 0 && query.ptr[query.len - 1] == ';') {
-        query = tm__str_trim((tm_str){query.ptr, query.len - 1});
-    }
-    for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
-        if (query.len == 0 || (has_first_word(query, writers[i]) && !is_table_name(query))) {
-            (void)TM_FAIL(err, TM_E_USAGE, "the query is %s",
-                          query.len == 0 ? "empty" : "no SELECT");
-            tm_err_hint(err, "Give one SELECT, or the name of a table.");
-            return TM_E_USAGE;
-        }
-    }
-    if (is_table_name(query)) {
-        (void)(tm__buf_append(out, query.ptr, query.len) && tm__buf_text(out, " AS q"));
-    } else { /* a comment may end it, so the line does too */
-        (void)(tm__buf_text(out, "(\n") && tm__buf_append(out, query.ptr, query.len) &&
-               tm__buf_text(out, "\n) AS q"));
-    }
-    return TM_OK;
-}
 
 static tm_status describe(tm_pq *pq, const char *source, PGresult **out, tm_err *err) {
     tm_buf sql;
@@ -220,7 +171,7 @@ static tm_status find_cursor(const tm_pq_reader *reader, const char *name, uint3
 
 static void add_name(const field *f, tm_buf *sql) {
     (void)tm__buf_text(sql, "q.");
-    (void)tm__pq_quote(sql, tm__str(f->name), '"');
+    (void)tm__sql_quote(sql, tm__str(f->name), '"');
 }
 
 static void add_cursor(const field *f, tm_buf *sql) {
@@ -248,7 +199,7 @@ static void add_conditions(const field *f, const tm_pq_select *select, tm_buf *s
         (void)tm__buf_text(sql, " AND ");
         add_cursor(f, sql);
         (void)tm__buf_text(sql, " >= ");
-        (void)tm__pq_quote(sql, select->after, '\'');
+        (void)tm__sql_quote(sql, select->after, '\'');
     }
     if (select->until_us != 0) {
         char text[40];
@@ -256,7 +207,7 @@ static void add_conditions(const field *f, const tm_pq_select *select, tm_buf *s
         (void)tm__buf_text(sql, " AND ");
         add_cursor(f, sql);
         (void)tm__buf_text(sql, " < ");
-        (void)tm__pq_quote(sql, (tm_str){text, len}, '\'');
+        (void)tm__sql_quote(sql, (tm_str){text, len}, '\'');
     }
     (void)tm__buf_text(sql, " ORDER BY ");
     add_cursor(f, sql);
@@ -309,7 +260,7 @@ static tm_status start(tm_pq_reader *reader, const tm_pq_select *select, tm_err 
     PGresult *result = NULL;
     tm_buf source;
     tm__buf_init(&source, SQL_BYTES_MAX);
-    tm_status st = tm__pq_query_source(select->query, &source, err);
+    tm_status st = tm__sql_source(select->query, &source, err);
     if (st == TM_OK && source.failed) {
         st = TM_FAIL(err, TM_E_LIMIT, "the query is too long");
     }

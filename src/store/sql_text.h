@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queries that people write, as parts of statements. Any thread. */
+#ifndef TM_STORE_SQL_TEXT_H
+#define TM_STORE_SQL_TEXT_H
+
+#include "base/buf.h"
+#include "tidemill/err.h"
+
+/** Append a query, or the name of a table, as what a SELECT may stand before: "(...) AS q".
+ * TM_E_USAGE for what is plainly no query; the database has the last word. */
+TM_NODISCARD tm_status tm__sql_source(const char *text, tm_buf *out, tm_err *err);
+/** Append a text or a name in quotes of this kind, which are doubled in it; a NUL becomes a blank.
+ */
+bool tm__sql_quote(tm_buf *sql, tm_str text, char quote);
+/** True when a text is the name of a table: "orders", "shop.orders", in quotes or not. */
+bool tm__sql_is_name(tm_str text);
+
+#endif
