@@ -2,7 +2,8 @@
 /*
  * Files of objects, within a size and a number.
  *
- *   <dir>/<hash of server, bucket, key, ETag and size>   and, while it comes, <the same>.<random>
+ *   <dir>/<hash of server, bucket, key, ETag and size><.csv.gz>   and, while it comes, <the
+ *   same>.<random>.tmp
  *
  * The time of a file's last change is that of its last use. Processes share the folder without a
  * lock: a file has its name only when it is whole, and one that is taken away while another process
@@ -19,6 +20,7 @@
 
 #define SIZE_BYTES ((uint64_t)4 << 30)
 #define N_FILES 1000u
+#define SUFFIX_MAX 24u
 #define STALE_US (INT64_C(3600) * 1000000) /* what a process that died left half fetched */
 
 typedef struct cached {
@@ -99,7 +101,7 @@ static tm_status make_room(const tm_s3_cache *cache, uint64_t size_bytes, tm_err
     }
     const int64_t stale_us = tm__now_us() - STALE_US;
     for (size_t i = 0; st == TM_OK && i < l.n; i++) {
-        const bool is_half = strlen(l.items[i].name) >= TM_HASH_TEXT;
+        const bool is_half = tm__str_has_suffix(tm__str(l.items[i].name), ".tmp");
         const bool is_stale = is_half && l.items[i].used_us < stale_us;
         const bool is_full = total > size_max || n > n_max;
         if (is_stale || (is_full && !is_half)) {
@@ -112,9 +114,23 @@ static tm_status make_room(const tm_s3_cache *cache, uint64_t size_bytes, tm_err
     return st;
 }
 
+/* What the name of an object ends with, which says what it is: ".csv", ".csv.gz"; or nothing. */
+static const char *suffix_of(const char *key) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.";
+    const char *const slash = strrchr(key, '/');
+    const char *const name = slash == NULL ? key : slash + 1;
+    const char *at = name + strlen(name);
+    for (int dots = 0; at > name && dots < 2 && strlen(at - 1) <= SUFFIX_MAX;) {
+        at--;
+        dots += *at == '.' ? 1 : 0;
+    }
+    at = strchr(at, '.');
+    return at == NULL || at == name || strspn(at, plain) != strlen(at) ? "" : at;
+}
+
 static char *object_path(const tm_s3 *s3, const tm_s3_cache *cache, const tm_s3_object *object) {
     tm_hash hash;
-    char text[TM_HASH_TEXT];
+    char text[TM_HASH_TEXT + SUFFIX_MAX];
     const char *const parts[] = {s3->credentials.endpoint, object->bucket, object->key,
                                  object->etag};
     tm_hasher hasher;
@@ -125,6 +141,7 @@ static char *object_path(const tm_s3 *s3, const tm_s3_cache *cache, const tm_s3_
     tm__hasher_update(&hasher, &object->size_bytes, sizeof(object->size_bytes));
     tm__hasher_final(&hasher, &hash);
     tm__hash_to_text(&hash, text);
+    (void)snprintf(text + TM_HASH_TEXT - 1, SUFFIX_MAX + 1, "%s", suffix_of(object->key));
     return tm__fs_join(cache->dir, text);
 }
 
@@ -153,7 +170,7 @@ static tm_status fetch_to(tm_s3 *s3, const tm_s3_object *object, const char *pat
     uint64_t number = 0;
     tm__random_bytes(&number, sizeof(number));
     tm__buf_init(&temp, 4096);
-    tm_status st = tm__buf_printf(&temp, "%s.%016llx", path, (unsigned long long)number)
+    tm_status st = tm__buf_printf(&temp, "%s.%016llx.tmp", path, (unsigned long long)number)
                        ? TM_OK
                        : no_memory(err);
     if (st == TM_OK) {

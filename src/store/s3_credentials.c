@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "base/fs.h"
 #include "store/s3_priv.h"
-
-#define FILE_BYTES_MAX ((size_t)64 << 10)
+#include "store/secret.h"
 
 typedef struct setting {
     const char *name;
@@ -132,13 +130,14 @@ static tm_status settle(parser *p, tm_err *err) {
 }
 
 tm_status tm__s3_credentials_read(const char *path, tm_s3_credentials *out, tm_err *err) {
-    tm_buf file;
+    tm_buf file = {0};
     parser p = {.path = path, .is_default = true};
-    tm__buf_init(&file, FILE_BYTES_MAX);
-    tm_status st = tm__fs_read_all(path, &file, err);
-    if (st != TM_OK) {
-        tm_err_hint(err, "Name a file with aws_access_key_id and aws_secret_access_key.");
+    tm_status st = tm__secret_read(path, &file, err);
+    if (st == TM_E_NOT_FOUND) {
+        tm_err_hint(err, "Write it with aws_access_key_id and aws_secret_access_key, and chmod 600 "
+                         "it.");
     }
+    TM_TRY(st);
     tm_str rest = {(const char *)file.data, file.len};
     while (st == TM_OK && rest.len > 0) {
         p.line++;
@@ -150,10 +149,7 @@ tm_status tm__s3_credentials_read(const char *path, tm_s3_credentials *out, tm_e
     if (st == TM_OK) {
         *out = p.out;
     }
-    if (file.data != NULL) {
-        explicit_bzero(file.data, file.len);
-    }
     explicit_bzero(&p.out, sizeof(p.out));
-    tm__buf_done(&file);
+    tm__secret_done(&file);
     return st;
 }

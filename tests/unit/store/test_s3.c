@@ -40,7 +40,7 @@ static tm_s3 *client(const canned_server *server, uint64_t part_bytes) {
                    "aws_access_key_id=AK\naws_secret_access_key=SK\nendpoint_url=http://"
                    "127.0.0.1:%u\n",
                    canned_server_port(server));
-    assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
+    assert_int_equal(tm__fs_publish_secret(path, text, strlen(text), NULL), TM_OK);
     const tm_s3_options options = {
         .credentials = path, .n_tries = 2, .wait_ms = 1, .part_bytes = part_bytes};
     assert_int_equal(tm__s3_open(NULL, &options, &s3, NULL), TM_OK);

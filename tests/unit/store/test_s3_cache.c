@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "canned_server.h"
 #include "store/s3_priv.h"
@@ -39,7 +40,7 @@ static tm_s3 *client(const canned_server *server) {
                    "aws_access_key_id=AK\naws_secret_access_key=SK\nendpoint_url=http://"
                    "127.0.0.1:%u\n",
                    canned_server_port(server));
-    assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
+    assert_int_equal(tm__fs_publish_secret(path, text, strlen(text), NULL), TM_OK);
     const tm_s3_options options = {.credentials = path, .n_tries = 1};
     assert_int_equal(tm__s3_open(NULL, &options, &s3, NULL), TM_OK);
     return s3;
@@ -117,6 +118,32 @@ static void what_was_not_used_longest_makes_room(void **state) {
     }
 }
 
+static void a_file_ends_as_its_object(void **state) {
+    (void)state;
+    const struct {
+        const char *key, *suffix;
+    } cases[] = {
+        {"p/a.csv.gz", ".csv.gz"},
+        {"a.b.c.csv", ".c.csv"},
+        {"p.csv/a", ""},
+        {"a.c v", ""},
+        {".csv", ""},
+        {"a.abcdefghijklmnopqrstuvwxyz", ""},
+    };
+    const char *const answers[] = {FOUR, FOUR, FOUR, FOUR, FOUR, FOUR};
+    canned_server *server = canned_server_open(answers, 6);
+    tm_s3 *s3 = client(server);
+    const tm_s3_cache cache = {.dir = cache_dir};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *path = fetch(s3, &cache, cases[i].key, "\"1\"");
+        const char *const name = strrchr(path, '/') + 1;
+        assert_string_equal(name + TM_HASH_TEXT - 1, cases[i].suffix);
+        tm__mem_free(path);
+    }
+    tm__s3_close(s3);
+    canned_server_close(server);
+}
+
 static void halves_of_the_dead_are_removed(void **state) {
     (void)state;
     const char *const answers[] = {FOUR, FOUR};
@@ -126,8 +153,8 @@ static void halves_of_the_dead_are_removed(void **state) {
     (void)snprintf(dir, sizeof(dir), "%s-halves", cache_dir);
     const tm_s3_cache cache = {.dir = dir, .n_files = 1};
     char *a = fetch(s3, &cache, "a", "\"1\"");
-    (void)snprintf(old, sizeof(old), "%s.0123456789abcdef", a);
-    (void)snprintf(young, sizeof(young), "%s.fedcba9876543210", a);
+    (void)snprintf(old, sizeof(old), "%s.0123456789abcdef.tmp", a);
+    (void)snprintf(young, sizeof(young), "%s.fedcba9876543210.tmp", a);
     assert_int_equal(tm__fs_publish(old, "x", 1, NULL), TM_OK);
     assert_int_equal(tm__fs_publish(young, "x", 1, NULL), TM_OK);
     used_at(old, 1000);
@@ -164,6 +191,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_object_is_fetched_once),
         cmocka_unit_test(what_was_not_used_longest_makes_room),
+        cmocka_unit_test(a_file_ends_as_its_object),
         cmocka_unit_test(halves_of_the_dead_are_removed),
         cmocka_unit_test(an_object_larger_than_the_cache_is_refused),
     };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "store/s3_priv.h"
@@ -25,7 +26,7 @@ static int tear_down(void **state) {
 static tm_status read_text(const char *text, tm_s3_credentials *out, tm_err *err) {
     char path[256];
     test_folder_join(&folder, "credentials", path, sizeof(path));
-    assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
+    assert_int_equal(tm__fs_publish_secret(path, text, strlen(text), NULL), TM_OK);
     return tm__s3_credentials_read(path, out, err);
 }
 
@@ -60,7 +61,7 @@ static void what_is_no_file_of_credentials_is_refused(void **state) {
         const char *text, *message;
         uint64_t line;
     } cases[] = {
-        {"", "no aws_access_key_id", 0},
+        {"region = eu-x-1\n", "no aws_access_key_id", 0},
         {"aws_access_key_id = AK\n", "no aws_secret_access_key", 0},
         {"[other]\n" KEYS, "no aws_access_key_id", 0},
         {KEYS "role_arn = x\n", "a setting is not known", 3},
@@ -87,6 +88,11 @@ static void what_is_no_file_of_credentials_is_refused(void **state) {
     tm_s3_credentials c = {0};
     assert_int_equal(tm__s3_credentials_read("/nowhere/x", &c, &err), TM_E_NOT_FOUND);
     assert_non_null(strstr(err.hint, "aws_access_key_id"));
+    char path[256];
+    test_folder_join(&folder, "open", path, sizeof(path));
+    assert_int_equal(tm__fs_publish(path, KEYS, sizeof(KEYS) - 1, NULL), TM_OK);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(tm__s3_credentials_read(path, &c, &err), TM_E_NOT_ALLOWED);
 }
 
 int main(void) {
