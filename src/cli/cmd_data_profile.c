@@ -8,8 +8,10 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/profile_page.h"
+#include "cli/profile_target.h"
 #include "cli/train_words.h"
 #include "source/profile.h"
+#include "train/train.h"
 
 static void print_columns(tm_cli *cli, const json_t *columns) {
     const char *titles[] = {"column", "type", "missing",  "distinct", "min",
@@ -87,7 +89,69 @@ static tm_status write_page(tm_cli *cli, const json_t *profile, tm_err *err) {
     return st;
 }
 
-static tm_status report(tm_cli *cli, const tm_profile_sheet *sheet, tm_err *err) {
+/* Findings about rows come from all of them, those about columns from the sample. */
+static tm_status put_findings(tm_cli *cli, tm_ctx *ctx, tm_table *sample, json_t *result,
+                              tm_err *err) {
+    const tm_detect_options options = {.target = tm__cli_text(cli, "target"),
+                                       .seed = (uint64_t)tm__cli_i64(cli, "seed"),
+                                       .skips_rows = true};
+    const json_t *repeated = json_object_get(result, "repeated");
+    const json_t *conflicting = json_object_get(result, "conflicting");
+    const uint64_t n_rows = (uint64_t)tm__json_i64(result, "rows", 0);
+    json_t *findings = NULL;
+    TM_TRY(tm__train_detect(ctx, sample, &options, &findings, err));
+    tm__train_say_repeated(tm__json_f64(repeated, "share", 0), n_rows,
+                           tm__json_bool(repeated, "exact", true), findings);
+    tm__train_say_conflicting(tm__json_f64(conflicting, "share", 0), n_rows,
+                              tm__json_bool(conflicting, "exact", true), findings);
+    json_object_set_new(result, "findings", findings);
+    return TM_OK;
+}
+
+static tm_status put_relations(tm_cli *cli, tm_ctx *ctx, tm_table *sample, json_t *result,
+                               tm_err *err) {
+    const char *target = tm__cli_text(cli, "target");
+    json_t *correlations = tm__profile_correlations(sample);
+    if (correlations != NULL) {
+        json_object_set_new(result, "correlations", correlations);
+    }
+    if (target == NULL) {
+        return TM_OK;
+    }
+    json_object_set_new(result, "target",
+                        tm__profile_target(sample, tm__table_find(sample, target),
+                                           json_object_get(result, "columns"),
+                                           tm__cli_flag(cli, "show-values")));
+    return put_findings(cli, ctx, sample, result, err);
+}
+
+static void print_target(tm_cli *cli, const json_t *profile) {
+    const json_t *target = json_object_get(profile, "target");
+    const json_t *findings = json_object_get(profile, "findings");
+    size_t i = 0;
+    const json_t *entry = NULL;
+    if (target == NULL) {
+        return;
+    }
+    tm__cli_print(cli, "\ngoes with '%s':", tm__json_text(target, "column", ""));
+    json_array_foreach(json_object_get(target, "columns"), i, entry) {
+        if (i >= 6) {
+            break;
+        }
+        tm__cli_print(cli, "%s %s %.2f", i > 0 ? "," : "", tm__json_text(entry, "column", ""),
+                      tm__json_f64(entry, "value", 0));
+    }
+    tm__cli_print(cli, "\n");
+    json_array_foreach(findings, i, entry) {
+        const char *column = tm__json_text(entry, "column", NULL);
+        tm__cli_print(cli, "%s: %s%s%s. %s\n", tm__json_text(entry, "kind", ""),
+                      column != NULL ? column : "", column != NULL ? " " : "",
+                      tm__json_text(entry, "text", ""), tm__json_text(entry, "hint", ""));
+    }
+}
+
+static tm_status report(tm_cli *cli, tm_ctx *ctx, const tm_profile_sheet *sheet, tm_table *sample,
+                        tm_err *err) {
     const tm_profile_words words = {.shows_values = tm__cli_flag(cli, "show-values")};
     const char *path = tm__cli_arg(cli, "DATA");
     json_t *profile = tm__profile_to_json(sheet, &words);
@@ -99,12 +163,19 @@ static tm_status report(tm_cli *cli, const tm_profile_sheet *sheet, tm_err *err)
     }
     st = tm__json_check(err);
     if (st == TM_OK) {
+        st = put_relations(cli, ctx, sample, result, err);
+    }
+    if (st == TM_OK) {
+        st = tm__json_check(err);
+    }
+    if (st == TM_OK) {
         st = write_page(cli, result, err);
     }
     if (st == TM_OK && cli->json) {
         tm__cli_print_json(cli, result);
     } else if (st == TM_OK) {
         print_profile(cli, result);
+        print_target(cli, result);
     }
     json_decref(profile);
     json_decref(result);
@@ -126,7 +197,7 @@ tm_status cmd_data_profile(tm_cli *cli, tm_err *err) {
         st = tm__profile_read(&ctx, &spec, &options, &sheet, &sample, err);
     }
     if (st == TM_OK) {
-        st = report(cli, sheet, err);
+        st = report(cli, &ctx, sheet, sample, err);
     }
     tm__table_unref(sample);
     tm__profile_free(sheet);

@@ -48,7 +48,7 @@ static const char style[] =
     ".wide{grid-column:1/"
     "-1}.miss{height:6px;border-radius:3px;background:var(--bar);overflow:hidden;margin:2px 0 6px}"
     ".miss i{display:block;height:100%;background:var(--line);margin-left:auto}"
-    "figure{margin:0}figcaption{color:var(--dim);font-size:12px}"
+    "figure{margin:0}figure+figure{margin-top:12px}figcaption{color:var(--dim);font-size:12px}"
     "svg{display:block;width:100%;max-width:440px;height:auto;overflow:visible}"
     "svg text{font-size:11px;fill:var(--dim);font-variant-numeric:tabular-nums}"
     "svg .b{fill:var(--bar)}svg .b:hover{opacity:.75}svg .a{stroke:var(--line)}"
@@ -378,7 +378,10 @@ static void put_card(tm_buf *out, const json_t *profile, const json_t *column) {
     if (has_histogram) {
         tm__page_histogram(out, column);
     }
-    if (json_array_size(top) > 0 &&
+    const json_t *histogram = json_object_get(column, "histogram");
+    const bool tells_all = tm__json_bool(histogram, "whole", false) &&
+                           json_array_size(json_object_get(histogram, "counts")) <= 24;
+    if (json_array_size(top) > 0 && !tells_all &&
         (!has_histogram || tm__json_f64(json_array_get(top, 0), "share", 0) >= 0.05)) {
         tm__page_top(out, column);
     } else if (!has_histogram) {

@@ -36,28 +36,30 @@ static void put_label(tm_buf *out, const json_t *value, double shift) {
     }
 }
 
+static void put_tick(tm_buf *out, double x, const char *anchor, const json_t *value, double shift) {
+    (void)tm__buf_printf(out, "<text x=%.1f y=%g text-anchor=%s>", x, PLOT_HEIGHT + 14, anchor);
+    put_label(out, value, shift);
+    (void)tm__buf_text(out, "</text>");
+}
+
+/* Few whole numbers stand below their bars, else the ends and the middle have labels. */
 static void put_axis(tm_buf *out, const json_t *bounds, bool is_whole) {
     const size_t n = json_array_size(bounds) - 1;
-    const struct {
-        size_t at;
-        double x, shift;
-        const char *anchor;
-    } labels[] = {
-        {0, 0, is_whole ? 0.5 : 0, "start"},
-        {n / 2, WIDTH * (double)(n / 2) / (double)n, 0, "middle"},
-        {n, WIDTH, is_whole ? -0.5 : 0, "end"},
-    };
     (void)tm__buf_printf(out, "<line class=a x1=0 y1=%g x2=%g y2=%g />", PLOT_HEIGHT, WIDTH,
                          PLOT_HEIGHT);
-    for (size_t i = 0; i < 3; i++) {
-        if (i == 1 && (n < 4 || is_whole)) {
-            continue;
-        }
-        (void)tm__buf_printf(out, "<text x=%.1f y=%g text-anchor=%s>", labels[i].x,
-                             PLOT_HEIGHT + 14, labels[i].anchor);
-        put_label(out, json_array_get(bounds, labels[i].at), labels[i].shift);
-        (void)tm__buf_text(out, "</text>");
+    for (size_t i = 0; is_whole && n <= 12 && i < n; i++) {
+        put_tick(out, WIDTH * ((double)i + 0.5) / (double)n, "middle", json_array_get(bounds, i),
+                 0.5);
     }
+    if (is_whole && n <= 12) {
+        return;
+    }
+    put_tick(out, 0, "start", json_array_get(bounds, 0), is_whole ? 0.5 : 0);
+    if (n >= 4 && !is_whole) {
+        put_tick(out, WIDTH * (double)(n / 2) / (double)n, "middle", json_array_get(bounds, n / 2),
+                 0);
+    }
+    put_tick(out, WIDTH, "end", json_array_get(bounds, n), is_whole ? -0.5 : 0);
 }
 
 static void put_bar(tm_buf *out, const json_t *bounds, size_t i, bool is_whole) {
@@ -139,7 +141,19 @@ void tm__page_top(tm_buf *out, const json_t *column) {
 
 /* --- with the target --- */
 
-static void put_by_line(tm_buf *out, const json_t *by, double low, double high, double mean) {
+/* Of classes a share, else a mean. */
+static void put_mean(tm_buf *out, double value, bool is_share) {
+    if (is_share) {
+        tm__page_share(out, value);
+    } else {
+        tm__page_number(out, value);
+    }
+}
+
+static void put_by_line(tm_buf *out, const json_t *target, const json_t *by, double low,
+                        double high) {
+    const double mean = tm__json_f64(target, "mean", 0);
+    const bool is_share = json_object_get(target, "positive") != NULL;
     const size_t n = json_array_size(by);
     const double step = WIDTH / (double)n;
     const double scale = high > low ? (BY_HEIGHT - 8) / (high - low) : 0;
@@ -160,7 +174,7 @@ static void put_by_line(tm_buf *out, const json_t *by, double low, double high, 
                              ((double)i + 0.5) * step, BY_HEIGHT - 4 - (value - low) * scale);
         tm__page_text(out, tm__json_text(entry, "label", ""));
         (void)tm__buf_text(out, ": ");
-        tm__page_number(out, value);
+        put_mean(out, value, is_share);
         (void)tm__buf_text(out, "</title></circle>");
     }
     for (size_t i = 0; i<n; i += n> 1 ? n - 1 : 1) {
@@ -179,11 +193,7 @@ static void put_by_levels(tm_buf *out, const json_t *target, const json_t *by, d
         const double value = tm__json_f64(entry, "value", 0);
         put_line(out, tm__json_text(entry, "label", ""), high > 0 ? value / high : 0);
         (void)tm__buf_text(out, "<span class=n>");
-        if (is_share) {
-            tm__page_share(out, value);
-        } else {
-            tm__page_number(out, value);
-        }
+        put_mean(out, value, is_share);
         (void)tm__buf_text(out, "</span><span class='n dim'>");
         tm__page_count(out, tm__json_i64(entry, "rows", 0));
         (void)tm__buf_text(out, "</span>");
@@ -213,13 +223,14 @@ void tm__page_by(tm_buf *out, const json_t *target, const json_t *entry) {
         tm__page_text(out, tm__json_text(target, "column", ""));
     }
     if (tm__json_bool(entry, "ordered", false)) {
+        const bool is_share = json_object_get(target, "positive") != NULL;
         (void)tm__buf_text(out, ", from ");
-        tm__page_number(out, low);
+        put_mean(out, low, is_share);
         (void)tm__buf_text(out, " to ");
-        tm__page_number(out, high);
+        put_mean(out, high, is_share);
         (void)tm__buf_text(out, "</figcaption>");
         put_svg(out, BY_HEIGHT + LABEL_HEIGHT, "the target along this column");
-        put_by_line(out, by, low, high, mean);
+        put_by_line(out, target, by, low, high);
         (void)tm__buf_text(out, "</svg>");
     } else {
         (void)tm__buf_text(out, " (and rows)</figcaption>");

@@ -180,6 +180,11 @@ static void print_columns(tm_cli *cli, const json_t *report) {
                      tm__json_text(entry, "column", ""), tm__json_f64(entry, "score", 0.0),
                      tm__json_text(entry, "column", ""));
     }
+    const json_t *findings = json_object_get(report, "findings");
+    json_array_foreach((json_t *)(uintptr_t)findings, i, entry) {
+        tm__cli_warn(cli, "%s. %s", tm__json_text(entry, "text", ""),
+                     tm__json_text(entry, "hint", ""));
+    }
 }
 
 void tm__train_words_print(tm_cli *cli, const json_t *report) {

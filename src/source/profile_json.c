@@ -179,7 +179,9 @@ static bars find_bars(const column_view *v, const double *quantiles) {
     const double middle = quantiles[N_SHARES - 1] - quantiles[0];
     double low = fmax(v->range.min, quantiles[0] - middle / 2);
     double high = fmin(v->range.max, quantiles[N_SHARES - 1] + middle / 2);
-    if (v->type == TM_TYPE_INT && high - low < 100) {
+    if (v->type == TM_TYPE_INT && v->range.max - v->range.min < 100) {
+        low = v->range.min;
+        high = v->range.max;
         b.are_ints = true;
         for (double at = ceil(low); at <= floor(high) + 1 && b.n <= BARS_MAX; at++) {
             b.bounds[b.n++] = at - 0.5;

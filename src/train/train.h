@@ -134,6 +134,21 @@ typedef struct tm_columns_options {
 TM_NODISCARD tm_status tm__train_columns(tm_ctx *ctx, const tm_bundle *bundle,
                                          const tm_table *table, const tm_columns_options *options,
                                          json_t **out, tm_err *err);
+typedef struct tm_detect_options {
+    const char *target;
+    uint64_t seed;
+    bool skips_rows; /* equal rows are known otherwise */
+} tm_detect_options;
+/** What would ruin a model of a table: [{"kind", "severity", "column"?, "text", "hint",
+ * "evidence"}]. kind is one of target_missing, one_class, constant, identifier, copy,
+ * after_the_fact, leak, repeated, conflicting, overlap. New reference in *out; TM_E_NOT_FOUND
+ * without the target. */
+TM_NODISCARD tm_status tm__train_detect(tm_ctx *ctx, tm_table *table,
+                                        const tm_detect_options *options, json_t **out,
+                                        tm_err *err);
+/** Append what shares of equal rows mean, when it is worth a word. */
+void tm__train_say_repeated(double share, uint64_t n_rows, bool is_exact, json_t *list);
+void tm__train_say_conflicting(double share, uint64_t n_rows, bool is_exact, json_t *list);
 /** Target column of a table as class indices or values by the bundle's classes; rows whose target
  * is missing are left out of out_rows. Arrays end with tm__mem_free(). */
 TM_NODISCARD tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table,

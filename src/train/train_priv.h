@@ -231,6 +231,9 @@ void tm__threshold_fit(const double *y, const double *pred, const double *weight
  */
 TM_NODISCARD tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed,
                                        json_t **out, tm_err *err);
+/* train_detect.c */
+/** Findings about the rows of a run: repeated, contradicting, in both sides of its split. */
+TM_NODISCARD tm_status tm__train_find_rows(const tm_train_data *data, json_t **out, tm_err *err);
 /** [{"column","share"}] largest first; shares sum to 1. New reference; NULL when out of memory. */
 /** Share of each input in what the model learned: out [inputs], sums to 1, or 0 when it learned
  * nothing; false when out of memory. */

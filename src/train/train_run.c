@@ -439,6 +439,13 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
         out->report = make_report(r, notes, &out->bundle_hash);
         st = tm__json_check(err);
     }
+    if (st == TM_OK) { /* not in the record: its bytes name the model */
+        json_t *findings = NULL;
+        st = tm__train_find_rows(&r->data, &findings, err);
+        if (st == TM_OK) {
+            json_object_set_new(out->report, "findings", findings);
+        }
+    }
     json_decref(notes);
     return st;
 }

@@ -100,3 +100,34 @@ def test_the_page_is_whole_and_loads_nothing(tm):
     assert any("<b>&'\"" in t for t in page.texts) and any("Köln" in t for t in page.texts)
     tm.ok("data", "profile", "a.csv", "--show-values", "--html", "open.html")
     assert json.loads(tm.ok("data", "profile", "a.csv", "--json").out)["rows"] == 400
+
+
+def findings(result):
+    return {(f["kind"], f.get("column")) for f in result.json["findings"]}
+
+
+def test_what_ruins_a_model_is_found_and_plain_data_is_left_alone(tm):
+    rng = random.Random(9)
+    head, lines = "id,age,copy,late,y\n", []
+    for i in range(800):
+        y = rng.random() < 0.4
+        lines.append(f"{5000 + i},{rng.randint(18, 90)},{'JN'[y]},{'2021-01-02' if y else ''},{'yes' if y else 'no'}\n")
+    tm.write("bad.csv", head + "".join(lines))
+    result = tm.ok("data", "profile", "bad.csv", "--target", "y", "--html", "bad.html", "--json")
+    assert {("identifier", "id"), ("copy", "copy"), ("after_the_fact", "late")} <= findings(result)
+    assert "What would ruin a model" in (tm.folder / "bad.html").read_text()
+    tm.write("good.csv", "age,income,y\n" + "".join(
+        f"{rng.randint(18, 90)},{rng.lognormvariate(8, 1):.2f},{rng.choice(['yes', 'no', 'no'])}\n" for _ in range(800)))
+    assert findings(tm.ok("data", "profile", "good.csv", "--target", "y", "--json")) == set()
+
+
+def test_training_warns_of_test_rows_that_it_learned_from(tm):
+    rng = random.Random(4)
+    rows = [f"{rng.random():.6f},{rng.random():.6f},{rng.randint(0, 1)}\n" for _ in range(600)]
+    tm.write("a.csv", "x,z,y\n" + "".join(rows[:500]))
+    tm.write("old.csv", "x,z,y\n" + "".join(rows[450:]))
+    tm.write("new.csv", "x,z,y\n" + "".join(rows[500:]))
+    words = ("train", "a.csv", "--target", "y", "--learner", "linear", "--name", "m")
+    result = tm.ok(*words, "--test", "old.csv")
+    assert "33.3 % of the test rows equal a training row" in result.err
+    assert "equal a training row" not in tm.ok(*words, "--test", "new.csv").err
