@@ -22,6 +22,7 @@ void tm__sink_batch_done(tm_sink_batch *batch) {
     tm__table_unref(batch->fitted);
     tm__table_unref(batch->result);
     tm__mem_free(batch->outputs);
+    tm__bundle_unref(batch->bundle);
     *batch = (tm_sink_batch){0};
 }
 

@@ -185,9 +185,9 @@ static tm_status fill_answers(const tm_sink_batch *batch, tm_table_builder *to, 
         }
     }
     TM_TRY(fill_ids(batch, to, col++, err));
-    TM_TRY(fill_texts(to, col++, batch->version->model, batch->n_rows, err));
+    TM_TRY(fill_texts(to, col++, batch->model, batch->n_rows, err));
     for (uint64_t row = 0; row < batch->n_rows; row++) {
-        tm__builder_ints(to, col)[row] = batch->version->number;
+        tm__builder_ints(to, col)[row] = batch->version;
         tm__builder_ints(to, col + 1)[row] = batch->at_us;
     }
     return TM_OK;
@@ -342,9 +342,9 @@ tm_status tm__sink_log(const tm_sink_batch *batch, tm_job_log *log, tm_err *err)
     uint64_t n_logged = 0;
     tm_status st = logged_init(batch, &c, err);
     if (st == TM_OK) {
-        const tm_stream_spec spec = {.route = batch->version->model,
-                                     .model = batch->version->model,
-                                     .version = batch->version->number,
+        const tm_stream_spec spec = {.route = batch->model,
+                                     .model = batch->model,
+                                     .version = batch->version,
                                      .columns = c.names,
                                      .n_columns = c.n};
         st = tm__job_log_begin(log, batch->id, &spec, &n_logged, err);

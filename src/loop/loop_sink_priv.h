@@ -31,12 +31,13 @@ typedef struct tm_sink_batch {
     uint64_t id_hash;       /* prediction ids are made of it, the time and the row */
     uint64_t first, n_rows; /* of the input */
     int64_t at_us;          /* when it was planned: scored_at */
-    const tm_version *version;
-    const tm_bundle *bundle;
-    tm_table *rows;   /* as they were read */
-    tm_table *fitted; /* as the model reads them */
-    double *outputs;  /* [n_rows x outputs] */
-    tm_table *result; /* what is written */
+    char model[TM_MAX_NAME + 1];
+    uint32_t version;
+    tm_bundle *bundle; /* a reference of its own: the next batch may have another one */
+    tm_table *rows;    /* as they were read */
+    tm_table *fitted;  /* as the model reads them */
+    double *outputs;   /* [n_rows x outputs] */
+    tm_table *result;  /* what is written */
 } tm_sink_batch;
 void tm__sink_batch_done(tm_sink_batch *batch);
 
@@ -46,6 +47,7 @@ typedef struct tm_sink_run {
     tm_ctx *ctx;
     tm_sink_store *store;
     tm_sink_row row;
+    json_t *ahead;           /* row.state as it will be when the batch in work is done */
     const char *const *keys; /* [n_keys] of the sink, else of its source */
     uint32_t n_keys;
     uint64_t batch_rows;
@@ -53,22 +55,25 @@ typedef struct tm_sink_run {
 
 /* Where rows come from. A plan is the same rows whenever it is read. */
 typedef struct tm_sink_input {
-    /* Say in the plan which rows come next, at most batch_rows; *out_has false: none. Whatever the
-     * rows need to come again is durable. */
+    /* Say in the plan, which has its number, which rows come next behind run->ahead, at most
+     * batch_rows; *out_has false: none. Whatever the rows need to come again is durable. */
     tm_status (*plan)(void *self, json_t *plan, bool *out_has, tm_err *err);
     tm_status (*read)(void *self, const json_t *plan, tm_table **out, tm_err *err);
     /* The batch of the plan is done: note in the state how far the input is. */
     tm_status (*done)(void *self, const json_t *plan, json_t *state, tm_err *err);
     /* Nothing is left: note it. */
     tm_status (*finish)(void *self, json_t *state, tm_err *err);
+    /* That is committed: remove what batches needed to come again. */
+    tm_status (*clean)(void *self, tm_err *err);
     void (*close)(void *self); /* NULL is a no-op */
     void *self;
 } tm_sink_input;
 TM_NODISCARD tm_status tm__sink_source_open(tm_sink_run *run, tm_sink_input *out, tm_err *err);
 TM_NODISCARD tm_status tm__sink_query_open(tm_sink_run *run, tm_sink_input *out, tm_err *err);
 
-/** Where the rows of a batch wait until it is done; the caller frees. NULL when out of memory. */
-char *tm__sink_spool_path(const tm_sink_run *run);
+/** Where the rows of a batch wait until it is done, while those of the next are put elsewhere; the
+ * caller frees. NULL when out of memory. */
+char *tm__sink_spool_path(const tm_sink_run *run, int64_t number);
 TM_NODISCARD tm_status tm__sink_spool_write(const char *path, const tm_table *table,
                                             tm_hash *out_hash, tm_err *err);
 /** TM_E_INTEGRITY when it is not what was written. */

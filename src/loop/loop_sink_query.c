@@ -20,7 +20,6 @@
 
 typedef struct query_input {
     tm_sink_run *run;
-    char *spool;
     tm_pq *pq;
     tm_pq_reader *reader; /* NULL: not begun */
     tm_table *held;       /* read and in no batch yet */
@@ -42,7 +41,7 @@ static void append_keys(const tm_sink_run *run, tm_buf *sql) {
 }
 
 static void append_query(const tm_sink_run *run, const char *query, tm_buf *sql) {
-    const json_t *after = json_object_get(run->row.state, "after");
+    const json_t *after = json_object_get(run->ahead, "after");
     tm_str text = tm__str_trim(tm__str(query));
     while (text.len > 0 && text.ptr[text.len - 1] == ';') {
         text = tm__str_trim((tm_str){text.ptr, text.len - 1});
@@ -229,10 +228,14 @@ static tm_status plan_next(void *self, json_t *plan, bool *out_has, tm_err *err)
     }
     TM_TRY(cut(input, err));
     TM_TRY(check_keys(input, err));
-    TM_TRY(tm__sink_spool_write(input->spool, input->batch, &hash, err));
+    char *path = tm__sink_spool_path(input->run, tm__json_i64(plan, "number", 0));
+    const tm_status st =
+        path == NULL ? no_memory(err) : tm__sink_spool_write(path, input->batch, &hash, err);
+    tm__mem_free(path);
+    TM_TRY(st);
     tm__hash_to_text(&hash, text);
     json_object_set_new(plan, "first",
-                        json_integer((json_int_t)tm__json_i64(input->run->row.state, "next", 0)));
+                        json_integer((json_int_t)tm__json_i64(input->run->ahead, "next", 0)));
     json_object_set_new(plan, "rows", json_integer((json_int_t)tm__table_rows(input->batch)));
     json_object_set_new(plan, "after", last_keys(input));
     json_object_set_new(plan, "spool", json_string(text));
@@ -250,7 +253,10 @@ static tm_status read_rows(void *self, const json_t *plan, tm_table **out, tm_er
     if (!tm__hash_from_text(tm__json_text(plan, "spool", ""), &hash)) {
         return TM_FAIL(err, TM_E_INTEGRITY, "the plan of a batch names no rows");
     }
-    return tm__sink_spool_read(input->spool, &hash, out, err);
+    char *path = tm__sink_spool_path(input->run, tm__json_i64(plan, "number", 0));
+    const tm_status st = path == NULL ? no_memory(err) : tm__sink_spool_read(path, &hash, out, err);
+    tm__mem_free(path);
+    return st;
 }
 
 static tm_status note_done(void *self, const json_t *plan, json_t *state, tm_err *err) {
@@ -263,10 +269,22 @@ static tm_status note_done(void *self, const json_t *plan, json_t *state, tm_err
 }
 
 static tm_status finish(void *self, json_t *state, tm_err *err) {
-    query_input *input = self;
+    (void)self;
+    (void)err;
     (void)json_object_del(state, "after");
     json_object_set_new(state, "next", json_integer(0));
-    return tm__fs_remove(input->spool, err);
+    return TM_OK;
+}
+
+static tm_status clean(void *self, tm_err *err) {
+    query_input *input = self;
+    tm_status st = TM_OK;
+    for (int number = 0; st == TM_OK && number < 2; number++) {
+        char *path = tm__sink_spool_path(input->run, number);
+        st = path == NULL ? no_memory(err) : tm__fs_remove(path, err);
+        tm__mem_free(path);
+    }
+    return st;
 }
 
 static void close_input(void *self) {
@@ -276,7 +294,6 @@ static void close_input(void *self) {
         tm__pq_close(input->pq);
         tm__table_unref(input->held);
         tm__table_unref(input->batch);
-        tm__mem_free(input->spool);
         tm__mem_free(input);
     }
 }
@@ -287,15 +304,11 @@ tm_status tm__sink_query_open(tm_sink_run *run, tm_sink_input *out, tm_err *err)
         return no_memory(err);
     }
     input->run = run;
-    input->spool = tm__sink_spool_path(run);
-    if (input->spool == NULL) {
-        close_input(input);
-        return no_memory(err);
-    }
     *out = (tm_sink_input){.plan = plan_next,
                            .read = read_rows,
                            .done = note_done,
                            .finish = finish,
+                           .clean = clean,
                            .close = close_input,
                            .self = input};
     return TM_OK;

@@ -2,8 +2,12 @@
 /*
  * One run of a sink.
  *
- *   plan ── which rows, which version, when: committed before anything is written
- *     └> read, score ──> target ──> log ──> done: the state behind the batch, committed
+ *   prepare ── which rows, which version, when; read and scored
+ *     └> plan committed ──> target ──> log ──> done: the state behind the batch, committed
+ *
+ *        this thread   prepare 1 | prepare 2 |     | prepare 3 |     |
+ *        a second one            | write and log 1 | write and log 2 | ...
+ *                            plan 1         done 1, plan 2       done 2, plan 3: a commit each
  *
  * 1. Whoever comes back after a kill finds the plan or its end. With the plan, the batch is made
  *    again: the same rows, version and time, so the same ids and bits.
@@ -19,6 +23,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "guard/guard.h"
 #include "loop/loop_sink_priv.h"
 
@@ -48,6 +53,7 @@ static void working_done(working *w) {
     tm__bundle_unref(w->bundle);
     tm__version_done(&w->version);
     tm__registry_close(w->registry);
+    json_decref(w->run.ahead);
     tm__mem_free((void *)(uintptr_t)w->run.keys);
 }
 
@@ -122,13 +128,30 @@ static tm_status take_planned_version(working *w, const json_t *plan, tm_err *er
     return take_version(w, name, err);
 }
 
-/* ---- Planning ---- */
+/* ---- Preparing ---- */
+
+/* Note in a state that the batch of a plan is done. */
+static tm_status behind(working *w, const json_t *plan, json_t *state, tm_err *err) {
+    TM_TRY(w->input.done(w->input.self, plan, state, err));
+    json_object_set_new(state, "number", json_integer(tm__json_i64(plan, "number", 0)));
+    return tm__json_check(err);
+}
+
+static tm_status look_ahead(working *w, tm_err *err) {
+    tm_sink_run *run = &w->run;
+    json_decref(run->ahead);
+    run->ahead = json_deep_copy(run->row.state);
+    if (run->ahead == NULL) {
+        return no_memory(err);
+    }
+    return json_is_null(run->row.plan) ? TM_OK : behind(w, run->row.plan, run->ahead, err);
+}
 
 /* Name of the batch: readable, in order, and no other batch's. */
 static void name_batch(const working *w, json_t *plan) {
     char text[512], id[TM_SINK_BATCH_ID], hex[TM_HASH_TEXT];
     tm_hash hash;
-    const int64_t number = tm__json_i64(w->run.row.state, "number", 0) + 1;
+    const int64_t number = tm__json_i64(plan, "number", 0);
     (void)snprintf(text, sizeof(text), "%s %" PRId64 " %" PRId64 " %" PRId64 " %u %" PRId64,
                    tm__json_text(w->run.row.state, "uid", ""), number,
                    tm__json_i64(plan, "first", 0), tm__json_i64(plan, "rows", 0), w->version.number,
@@ -136,36 +159,24 @@ static void name_batch(const working *w, json_t *plan) {
     tm__hash_bytes(text, strlen(text), &hash);
     tm__hash_to_text(&hash, hex);
     (void)snprintf(id, sizeof(id), "%s-%06" PRId64 "-%.8s", w->run.row.name, number, hex);
-    json_object_set_new(plan, "number", json_integer(number));
     json_object_set_new(plan, "batch", json_string(id));
 }
 
-/* A committed plan, or none when nothing is left. */
-static tm_status plan_batch(working *w, bool *out_has, tm_err *err) {
-    tm_sink_row *row = &w->run.row;
-    json_t *plan = json_object();
-    if (!json_is_null(row->plan)) { /* of a run that was stopped */
-        json_decref(plan);
-        *out_has = true;
-        return take_planned_version(w, row->plan, err);
+/* The plan of the batch behind the one in work. */
+static tm_status make_plan(working *w, json_t *plan, bool *out_has, tm_err *err) {
+    TM_TRY(look_ahead(w, err));
+    TM_TRY(take_version(w, tm__json_text(w->run.row.spec, "model", ""), err));
+    json_object_set_new(plan, "number", json_integer(tm__json_i64(w->run.ahead, "number", 0) + 1));
+    TM_TRY(w->input.plan(w->input.self, plan, out_has, err));
+    if (!*out_has) {
+        return TM_OK;
     }
-    tm_status st = take_version(w, tm__json_text(row->spec, "model", ""), err);
-    st = st == TM_OK ? w->input.plan(w->input.self, plan, out_has, err) : st;
-    if (st == TM_OK && *out_has) {
-        json_object_set_new(plan, "at_us", json_integer(tm__now_us()));
-        json_object_set_new(plan, "model", json_string(w->version.model));
-        json_object_set_new(plan, "version", json_integer(w->version.number));
-        name_batch(w, plan);
-        json_decref(row->plan);
-        row->plan = json_incref(plan);
-        st = tm__json_check(err);
-        st = st == TM_OK ? tm__sink_store_save(w->run.store, row, err) : st;
-    }
-    json_decref(plan);
-    return st;
+    json_object_set_new(plan, "at_us", json_integer(tm__now_us()));
+    json_object_set_new(plan, "model", json_string(w->version.model));
+    json_object_set_new(plan, "version", json_integer(w->version.number));
+    name_batch(w, plan);
+    return tm__json_check(err);
 }
-
-/* ---- A batch ---- */
 
 static void batch_init(const working *w, const json_t *plan, tm_sink_batch *batch) {
     tm_hash hash;
@@ -175,8 +186,9 @@ static void batch_init(const working *w, const json_t *plan, tm_sink_batch *batc
     batch->first = (uint64_t)tm__json_i64(plan, "first", 0);
     batch->n_rows = (uint64_t)tm__json_i64(plan, "rows", 0);
     batch->at_us = tm__json_i64(plan, "at_us", 0);
-    batch->version = &w->version;
-    batch->bundle = w->bundle;
+    (void)tm__str_copy(batch->model, sizeof(batch->model), tm__str(w->version.model));
+    batch->version = w->version.number;
+    batch->bundle = tm__bundle_ref(w->bundle);
 }
 
 /* Columns that the first batch passes on are those of all: a later one of the source is not. */
@@ -190,53 +202,135 @@ static tm_status take_passed(working *w, const tm_sink_batch *batch, const json_
     return tm__json_check(err);
 }
 
-static tm_status make_batch(working *w, tm_sink_batch *batch, tm_err *err) {
-    const json_t *plan = w->run.row.plan, *passed = NULL;
+static tm_status fill_batch(working *w, const json_t *plan, tm_sink_batch *batch, tm_err *err) {
+    const json_t *passed = NULL;
+    batch_init(w, plan, batch);
     TM_TRY(w->input.read(w->input.self, plan, &batch->rows, err));
     if (tm__table_rows(batch->rows) != batch->n_rows) {
         return TM_FAIL(err, TM_E_INTEGRITY,
                        "the rows of batch '%s' are not those that were planned", batch->id);
     }
     TM_TRY(take_passed(w, batch, &passed, err));
-    tm_status st = tm__sink_score(w->run.ctx, batch, passed, err);
-    st = st == TM_OK ? w->target.write(w->target.self, batch, err) : st;
-    return st == TM_OK ? tm__sink_log(batch, w->log, err) : st;
+    return tm__sink_score(w->run.ctx, batch, passed, err);
 }
 
-static tm_status note_done(working *w, const tm_sink_batch *batch, tm_err *err) {
+/* A batch that is ready to be written; plan NULL: nothing is left. */
+typedef struct prepared {
+    json_t *plan;
+    tm_sink_batch batch;
+    bool is_committed; /* its plan is: a run that was stopped began it */
+} prepared;
+
+static void prepared_done(prepared *p) {
+    json_decref(p->plan);
+    tm__sink_batch_done(&p->batch);
+    *p = (prepared){0};
+}
+
+static tm_status prepare(working *w, prepared *out, tm_err *err) {
+    json_t *plan = json_object();
+    bool has = false;
+    tm_status st = plan == NULL ? no_memory(err) : make_plan(w, plan, &has, err);
+    if (st == TM_OK && has) {
+        out->plan = json_incref(plan);
+        st = fill_batch(w, plan, &out->batch, err);
+    }
+    json_decref(plan);
+    return st;
+}
+
+/* What a run that was stopped began comes first. */
+static tm_status prepare_first(working *w, prepared *out, tm_err *err) {
+    const json_t *plan = w->run.row.plan;
+    if (json_is_null(plan)) {
+        return prepare(w, out, err);
+    }
+    out->plan = json_incref(w->run.row.plan);
+    out->is_committed = true;
+    TM_TRY(take_planned_version(w, plan, err));
+    return fill_batch(w, plan, &out->batch, err);
+}
+
+/* ---- Writing ---- */
+
+typedef struct writer {
+    working *w;
+    const tm_sink_batch *batch;
+    tm_status status;
+    tm_err err;
+} writer;
+
+static void write_main(void *arg) {
+    writer *self = arg;
+    working *w = self->w;
+    self->status = w->target.write(w->target.self, self->batch, &self->err);
+    if (self->status == TM_OK) {
+        self->status = tm__sink_log(self->batch, w->log, &self->err);
+    }
+}
+
+static tm_status commit_plan(working *w, prepared *p, tm_err *err) {
     tm_sink_row *row = &w->run.row;
-    w->n_missed += (uint64_t)tm__json_i64(row->plan, "missed", 0);
-    TM_TRY(w->input.done(w->input.self, row->plan, row->state, err));
-    json_object_set_new(row->state, "number", json_integer(tm__json_i64(row->plan, "number", 0)));
+    if (p->is_committed) {
+        return TM_OK;
+    }
+    json_decref(row->plan);
+    row->plan = json_incref(p->plan);
+    return tm__sink_store_save(w->run.store, row, err);
+}
+
+/* In memory: committed with the plan of the next batch, or with how the run ended. */
+static tm_status note_done(working *w, const prepared *p, tm_err *err) {
+    tm_sink_row *row = &w->run.row;
+    TM_TRY(behind(w, p->plan, row->state, err));
     json_decref(row->plan);
     row->plan = json_null();
-    row->n_rows += batch->n_rows;
+    row->n_rows += p->batch.n_rows;
     row->n_batches++;
-    TM_TRY(tm__json_check(err));
-    TM_TRY(tm__sink_store_save(w->run.store, row, err));
-    w->n_rows += batch->n_rows;
+    w->n_missed += (uint64_t)tm__json_i64(p->plan, "missed", 0);
+    w->n_rows += p->batch.n_rows;
     w->n_batches++;
-    tm__ctx_progress(w->run.ctx, "score", w->n_rows, 0, batch->id);
+    tm__ctx_progress(w->run.ctx, "score", w->n_rows, 0, p->batch.id);
     return TM_OK;
 }
 
-static tm_status run_batches(working *w, tm_err *err) {
-    for (bool has = true;;) {
-        if (tm__ctx_cancelled(w->run.ctx)) {
-            return TM_FAIL(err, TM_E_CANCELLED, "stopped between two batches");
-        }
-        TM_TRY(plan_batch(w, &has, err));
-        if (!has) {
-            break;
-        }
-        tm_sink_batch batch = {0};
-        batch_init(w, w->run.row.plan, &batch);
-        tm_status st = make_batch(w, &batch, err);
-        st = st == TM_OK ? note_done(w, &batch, err) : st;
-        tm__sink_batch_done(&batch);
-        TM_TRY(st);
+/* Write a batch in a thread while the next is prepared here. */
+static tm_status write_and_prepare(working *w, prepared *p, prepared *next, tm_err *err) {
+    writer written = {.w = w, .batch = &p->batch};
+    TM_TRY(commit_plan(w, p, err));
+    tm_thread *thread = tm__thread_create(write_main, &written, "sink-writer");
+    if (thread == NULL) {
+        write_main(&written);
     }
-    return w->input.finish(w->input.self, w->run.row.state, err);
+    const tm_status st = tm__ctx_cancelled(w->run.ctx)
+                             ? TM_FAIL(err, TM_E_CANCELLED, "stopped between two batches")
+                             : prepare(w, next, err);
+    tm__thread_join(thread);
+    if (written.status != TM_OK) { /* it came first */
+        if (err != NULL) {
+            *err = written.err;
+        }
+        return written.status;
+    }
+    tm_err own = {0};
+    const tm_status noted = note_done(w, p, st == TM_OK ? err : &own);
+    return st != TM_OK ? st : noted;
+}
+
+static tm_status run_batches(working *w, tm_err *err) {
+    prepared now = {0}, next = {0};
+    tm_status st = prepare_first(w, &now, err);
+    while (st == TM_OK && now.plan != NULL) {
+        st = write_and_prepare(w, &now, &next, err);
+        prepared_done(&now);
+        now = next;
+        next = (prepared){0};
+    }
+    prepared_done(&now);
+    /* What a batch needed to come again goes when nothing will ask for it. */
+    st = st == TM_OK ? w->input.finish(w->input.self, w->run.row.state, err) : st;
+    st = st == TM_OK ? tm__sink_store_save(w->run.store, &w->run.row, err) : st;
+    return st == TM_OK ? w->input.clean(w->input.self, err) : st;
 }
 
 /* ---- The run ---- */

@@ -16,7 +16,7 @@ typedef struct source_input {
 static tm_status plan_next(void *self, json_t *plan, bool *out_has, tm_err *err) {
     source_input *input = self;
     tm_source_extent extent = {0};
-    json_t *state = input->run->row.state;
+    const json_t *state = input->run->ahead;
     uint64_t next = (uint64_t)tm__json_i64(state, "next", 0);
     uint64_t n_missed = 0;
     TM_TRY(tm__source_rows_extent(input->rows, &extent, err));
@@ -53,6 +53,12 @@ static tm_status note_done(void *self, const json_t *plan, json_t *state, tm_err
 static tm_status finish(void *self, json_t *state, tm_err *err) {
     (void)self;
     (void)state;
+    (void)err;
+    return TM_OK;
+}
+
+static tm_status clean(void *self, tm_err *err) {
+    (void)self;
     (void)err;
     return TM_OK;
 }
@@ -104,6 +110,7 @@ tm_status tm__sink_source_open(tm_sink_run *run, tm_sink_input *out, tm_err *err
                            .read = read_rows,
                            .done = note_done,
                            .finish = finish,
+                           .clean = clean,
                            .close = close_input,
                            .self = input};
     return TM_OK;

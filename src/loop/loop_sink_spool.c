@@ -25,9 +25,10 @@ static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "no memory for the rows of a batch");
 }
 
-char *tm__sink_spool_path(const tm_sink_run *run) {
+char *tm__sink_spool_path(const tm_sink_run *run, int64_t number) {
     char name[64];
-    (void)snprintf(name, sizeof(name), "sink.%s.rows", tm__json_text(run->row.state, "uid", ""));
+    (void)snprintf(name, sizeof(name), "sink.%s.%d.rows", tm__json_text(run->row.state, "uid", ""),
+                   (int)(number & 1));
     return tm__fs_join(tm__home_jobs(run->home), name);
 }
 

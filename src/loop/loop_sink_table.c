@@ -257,13 +257,12 @@ static tm_status note_batch(table_target *t, const tm_sink_batch *batch, tm_err 
     append_name(t, TM_STR("tidemill_batches"), &sql);
     (void)tm__buf_text(&sql, " (batch_id, sink, target, model, version, n_rows) VALUES (");
     const tm_str texts[] = {tm__str(batch->id), tm__str(t->run->row.name), t->table,
-                            tm__str(batch->version->model)};
+                            tm__str(batch->model)};
     for (size_t i = 0; i < 4; i++) {
         (void)tm__pq_quote(&sql, texts[i], '\'');
         (void)tm__buf_text(&sql, ", ");
     }
-    (void)tm__buf_printf(&sql, "%u, %llu)", batch->version->number,
-                         (unsigned long long)batch->n_rows);
+    (void)tm__buf_printf(&sql, "%u, %llu)", batch->version, (unsigned long long)batch->n_rows);
     const tm_status st = run_sql(t, &sql, NULL, err);
     tm__buf_done(&sql);
     return st;

@@ -58,8 +58,9 @@ static tm_sink_batch make_batch(const made *m, uint32_t n, const char *extra) {
                            .id_hash = 0x123456789abcdef0,
                            .n_rows = n,
                            .at_us = 1700000000123456,
-                           .version = &m->version,
-                           .bundle = m->bundle,
+                           .model = "made",
+                           .version = m->version.number,
+                           .bundle = tm__bundle_ref(m->bundle),
                            .rows = make_rows(n, extra)};
     return batch;
 }

@@ -50,11 +50,11 @@ static void a_batch_that_was_begun_needs_no_server(void **state) {
     const tm_cell cell = {.type = TM_TYPE_INT, .i64 = 7};
     assert_int_equal(tm__builder_add_row(builder, &cell, NULL), TM_OK);
     assert_int_equal(tm__builder_finish(builder, &table, NULL), TM_OK);
-    char *path = tm__sink_spool_path(&run);
+    char *path = tm__sink_spool_path(&run, 5);
     assert_int_equal(tm__sink_spool_write(path, table, &hash, NULL), TM_OK);
     tm__hash_to_text(&hash, text);
-    json_t *plan =
-        json_pack("{s:i, s:i, s:[s], s:s}", "first", 3, "rows", 1, "after", "7", "spool", text);
+    json_t *plan = json_pack("{s:i, s:i, s:i, s:[s], s:s}", "number", 5, "first", 3, "rows", 1,
+                             "after", "7", "spool", text);
     assert_int_equal(tm__sink_query_open(&run, &input, NULL), TM_OK);
     assert_int_equal(input.read(input.self, plan, &back, NULL), TM_OK);
     assert_int_equal(tm__column_cell(tm__table_column(back, 0), 0).i64, 7);
@@ -64,6 +64,8 @@ static void a_batch_that_was_begun_needs_no_server(void **state) {
     assert_string_equal(json_string_value(json_array_get(after, 0)), "7");
     assert_int_equal(input.finish(input.self, run.row.state, NULL), TM_OK);
     assert_null(json_object_get(run.row.state, "after"));
+    assert_int_equal(tm__fs_info(path).kind, TM_PATH_FILE); /* until that is committed */
+    assert_int_equal(input.clean(input.self, NULL), TM_OK);
     assert_int_equal(tm__fs_info(path).kind, TM_PATH_NONE);
     input.close(input.self);
     tm__table_unref(table);

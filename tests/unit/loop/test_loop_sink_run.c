@@ -90,7 +90,7 @@ static void a_batch_has_the_version_that_its_plan_names(void **state) {
 
 /* ---- Stopped at each change of the disk ---- */
 
-static int n_until_full;
+static _Atomic int n_until_full; /* batches are written in a thread */
 
 static int fill_up(const tm_disk_event *event) {
     (void)event;

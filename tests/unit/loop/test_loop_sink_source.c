@@ -33,6 +33,7 @@ static uint64_t take(opened *o, int64_t first_id) {
     tm_table *table = NULL;
     bool has = false;
     uint64_t n = 0;
+    o->run.ahead = o->run.row.state;
     assert_int_equal(o->input.plan(o->input.self, plan, &has, NULL), TM_OK);
     if (has) {
         assert_int_equal(o->input.read(o->input.self, plan, &table, NULL), TM_OK);
