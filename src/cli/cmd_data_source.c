@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
+#include "source/change.h"
 #include "source/feed.h"
 #include "source/intake.h"
 #include "source/source.h"
@@ -41,6 +42,37 @@ static const char *age_text(const json_t *source, char *out, size_t size) {
         (void)snprintf(out, size, "%.0f d", s / 86400);
     }
     return out;
+}
+
+/* ---- Policies ---- */
+
+static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
+    uint32_t n = 0;
+    const char *const *given = tm__cli_list(cli, "policy", &n);
+    json_t *policy = json_object();
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; i < n && st == TM_OK; i++) {
+        const char *equals = strchr(given[i], '=');
+        char kind[64] = "";
+        if (equals == NULL ||
+            !tm__str_copy(kind, sizeof(kind), (tm_str){given[i], (size_t)(equals - given[i])})) {
+            st = TM_FAIL(err, TM_E_USAGE, "'%s' is no policy", given[i]);
+            tm_err_hint(err, "Write KIND=POLICY, as new_column=stop.");
+        } else {
+            json_object_set_new(policy, kind, json_string(equals + 1));
+        }
+    }
+    if (st == TM_OK) {
+        st = tm__policy_check(policy, err);
+    }
+    if (st == TM_OK && n > 0) {
+        json_object_set(spec, "policy", policy);
+    }
+    if (tm__cli_has(cli, "target")) {
+        json_object_set_new(spec, "target", json_string(tm__cli_text(cli, "target")));
+    }
+    json_decref(policy);
+    return st;
 }
 
 /* ---- add ---- */
@@ -105,6 +137,7 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     }
     TM_TRY(read_query_options(cli, spec, err));
     add->keys = tm__cli_list(cli, "key", &add->n_keys);
+    TM_TRY(read_policy(cli, spec, err));
     TM_TRY(tm__json_check(err));
     const tm_feed *feed = is_push ? NULL : tm__feed_find(add->feed);
     return feed == NULL ? TM_OK : feed->check(spec, add->n_keys > 0, err);
@@ -173,6 +206,56 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
     tm__place_close(&place);
     tm__cli_ctx_done(&ctx);
     return st;
+}
+
+/* ---- set and resume ---- */
+
+tm_status cmd_data_set(tm_cli *cli, tm_err *err) {
+    tm_home *home = NULL;
+    json_t *members = json_object(), *source = NULL;
+    const char *name = tm__cli_arg(cli, "NAME");
+    tm_status st = read_policy(cli, members, err);
+    if (st == TM_OK && json_object_size(members) == 0) {
+        st = TM_FAIL(err, TM_E_USAGE, "nothing is to be set");
+        tm_err_hint(err, "Give --policy KIND=POLICY or --target COL.");
+    }
+    if (st == TM_OK) {
+        st = tm__home_open(cli->home, false, &home, err);
+    }
+    if (st == TM_OK) {
+        st = tm__intake_set(home, name, members, err);
+    }
+    if (st == TM_OK) {
+        tm__cli_did(cli, "source '%s' is set", name);
+        st = tm__intake_show(home, name, &source, err);
+    }
+    if (st == TM_OK && cli->json) {
+        print_json(cli, "tidemill.data.set/1", source);
+    } else if (st == TM_OK) {
+        tm__cli_print(cli, "source '%s' is set\n", name);
+    }
+    json_decref(source);
+    json_decref(members);
+    tm__home_close(home);
+    return st;
+}
+
+tm_status cmd_data_resume(tm_cli *cli, tm_err *err) {
+    tm_home *home = NULL;
+    const char *name = tm__cli_arg(cli, "NAME");
+    TM_TRY(tm__home_open(cli->home, false, &home, err));
+    const tm_status st = tm__intake_resume(home, name, err);
+    tm__home_close(home);
+    TM_TRY(st);
+    if (cli->json) {
+        json_t *result = json_pack("{s:s, s:s, s:s}", "schema", "tidemill.data.resume/1", "source",
+                                   name, "status", "ready");
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    } else {
+        tm__cli_print(cli, "source '%s' goes on\n", name);
+    }
+    return TM_OK;
 }
 
 /* ---- pull ---- */
@@ -271,6 +354,34 @@ static void show_bad(tm_cli *cli, const json_t *bad, bool with_bytes) {
     }
 }
 
+/* What was found in the rows, and why a source stands still. */
+static void show_changes(tm_cli *cli, const json_t *source) {
+    const char *titles[] = {"change", "column", "count", "policy", "last time"};
+    const json_t *anomalies = json_object_get(source, "anomalies");
+    const json_t *error = json_object_get(source, "error");
+    tm_cli_table out;
+    size_t i = 0;
+    const json_t *a = NULL;
+    if (json_is_object(error)) {
+        tm__cli_print(cli, "\n%s: %s\n", tm__json_text(source, "status", ""),
+                      tm__json_text(error, "message", ""));
+    }
+    if (json_array_size(anomalies) == 0) {
+        return;
+    }
+    tm__cli_print(cli, "\n");
+    tm__cli_table_init(&out, 5, titles);
+    json_array_foreach(anomalies, i, a) {
+        const char *kind = tm__json_text(a, "kind", "");
+        tm__cli_cell(&out, "%s", kind);
+        tm__cli_cell(&out, "%s", tm__json_text(a, "column", ""));
+        tm__cli_cell(&out, "%lld", (long long)tm__json_i64(a, "count", 0));
+        tm__cli_cell(&out, "%s", tm__json_text(json_object_get(source, "policy"), kind, ""));
+        tm__cli_cell(&out, "%s", tm__json_text(a, "last_at", ""));
+    }
+    tm__cli_table_print(cli, &out);
+}
+
 static void show_source(tm_cli *cli, const json_t *source, const json_t *quarantine) {
     char rows[32], text[32];
     const json_t *bad = json_object_get(source, "last_error");
@@ -282,6 +393,7 @@ static void show_source(tm_cli *cli, const json_t *source, const json_t *quarant
     tm__cli_print(cli, "newest row %s%s\n\n", age_text(source, text, sizeof(text)),
                   text[0] == '-' ? "" : " ago");
     show_columns(cli, source);
+    show_changes(cli, source);
     size_t i = 0;
     const json_t *item = NULL;
     if (quarantine == NULL && json_is_object(bad)) {

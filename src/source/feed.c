@@ -166,7 +166,10 @@ tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *f
     tm_status st = tm__db_begin(db, err);
     if (st == TM_OK) {
         st = tm__intake_db_source(db, name, &source, err);
-        st = st == TM_OK ? outcome_locked(db, &source, failure, err) : st;
+        /* A source that a change stopped says so already, with what resume needs to know. */
+        const bool is_said = failure != NULL && failure->status == TM_E_CONFLICT &&
+                             json_object_get(source.error, "kind") != NULL;
+        st = st == TM_OK && !is_said ? outcome_locked(db, &source, failure, err) : st;
         if (st == TM_OK) {
             st = tm__db_commit(db, err);
         } else {

@@ -32,6 +32,7 @@
 #define PUSHES_KEPT_US (INT64_C(7) * 86400 * 1000000)
 #define PUSHES_LOOK_US (INT64_C(3600) * 1000000)
 #define IDEMPOTENCY_KEY_MAX 256u
+#define LOOK_US INT64_C(500000)
 
 /* A source as this process knows it. */
 typedef struct intake_source {
@@ -41,6 +42,8 @@ typedef struct intake_source {
     /* The writer's: */
     tm_source_writer *writer;
     bool is_touched;
+    _Atomic bool is_stopped;
+    _Atomic int64_t looked_us; /* at what is declared */
 } intake_source;
 
 typedef struct ticket {
@@ -99,6 +102,12 @@ static tm_status ticket_write_locked(tm_intake *intake, ticket *t, tm_err *err) 
         if (st != TM_OK || is_found) {
             return st;
         }
+    }
+    if (t->rows.is_stopped) {
+        TM_TRY(tm__source_writer_stop_locked(t->source->writer, intake->writer, &t->rows, err));
+        t->result.status = tm__stopped(t->source->name, &t->rows.stop, &t->result.err);
+        atomic_store(&t->source->is_stopped, true);
+        return TM_OK;
     }
     TM_TRY(tm__source_writer_unique(t->source->writer, &t->rows, NULL, &t->result.duplicates, err));
     const tm_source_put put = {.rows = &t->rows, .origin = t->key != NULL ? t->key : ""};
@@ -210,7 +219,12 @@ static void writer_main(void *arg) {
         }
         write_group_locked(intake);
     }
+    intake_source *const first = intake->sources;
+    const bool is_broken = intake->is_broken;
     tm__mutex_unlock(intake->mutex);
+    for (intake_source *s = first; s != NULL && !is_broken; s = s->next) {
+        tm__source_writer_save(s->writer, intake->writer);
+    }
 }
 
 /* ---- Opening and closing ---- */
@@ -344,6 +358,11 @@ static tm_status load_source_locked(tm_intake *intake, const char *name, intake_
     }
     st = tm__intake_db_columns(intake->reader, &row, &s->columns, err);
     if (st == TM_OK) {
+        st = tm__source_writer_watch(intake->reader, &row, s->columns, err);
+    }
+    atomic_store(&s->is_stopped, strcmp(row.status, "stopped") == 0);
+    atomic_store(&s->looked_us, tm__now_us());
+    if (st == TM_OK) {
         st = tm__source_writer_create(intake->home, &row, s->columns, &s->writer, err);
     }
     if (st != TM_OK) {
@@ -378,6 +397,45 @@ static tm_status find_source(tm_intake *intake, const char *name, intake_source 
         st = *out != NULL ? TM_OK : load_source_locked(intake, name, out, err);
     }
     tm__mutex_unlock(intake->open_mutex);
+    return st;
+}
+
+/* What another process declared, or that it lets a stopped source go on, is seen within a second.
+ */
+static tm_status look_again(tm_intake *intake, intake_source *source, tm_err *err) {
+    const int64_t now_us = tm__now_us();
+    const bool was_stopped = atomic_load(&source->is_stopped);
+    if (!was_stopped && now_us - atomic_load(&source->looked_us) < LOOK_US) {
+        return TM_OK;
+    }
+    tm_source_row row = {0};
+    json_t *history = NULL;
+    atomic_store(&source->looked_us, now_us);
+    tm__mutex_lock(intake->mutex);
+    tm_watch *watch = tm__watch_ref(source->columns->watch);
+    tm__mutex_unlock(intake->mutex);
+    tm__mutex_lock(intake->open_mutex);
+    tm_status st = tm__intake_db_source(intake->reader, source->name, &row, err);
+    const bool is_stopped = st == TM_OK && strcmp(row.status, "stopped") == 0;
+    if (st == TM_OK && was_stopped && !is_stopped) {
+        st = tm__intake_db_history(intake->reader, row.id, &history, err);
+    }
+    tm__mutex_unlock(intake->open_mutex);
+    if (st == TM_OK) {
+        tm__watch_set(watch, row.spec);
+        st = history == NULL ? TM_OK : tm__watch_load(watch, history, err);
+    }
+    if (st == TM_OK && is_stopped) {
+        st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped: %s", source->name,
+                     tm__json_text(row.error, "message", ""));
+        tm_err_hint(err, "'tidemill data resume %s' takes the change as the new normal.",
+                    source->name);
+    } else if (st == TM_OK) {
+        atomic_store(&source->is_stopped, false);
+    }
+    json_decref(history);
+    tm__watch_unref(watch);
+    tm__source_row_done(&row);
     return st;
 }
 
@@ -442,6 +500,9 @@ tm_status tm__intake_push(tm_intake *intake, const tm_push *push, tm_err *err) {
     t->done = push->done;
     t->arg = push->arg;
     tm_status st = find_source(intake, push->source, &t->source, err);
+    if (st == TM_OK) {
+        st = look_again(intake, t->source, err);
+    }
     if (st == TM_OK && push->key.ptr != NULL) {
         t->key = tm__mem_strndup(push->key.ptr, push->key.len);
         t->key_len = push->key.len;

@@ -85,6 +85,12 @@ TM_NODISCARD tm_status tm__intake_add(const tm_home *home, const tm_intake_add *
 /** Remove a source with all of its rows; its files are collected later. No push may come any more.
  */
 TM_NODISCARD tm_status tm__intake_remove(const tm_home *home, const char *name, tm_err *err);
+/** Put members of an object in the place of those of the spec; those of "policy" one by one, JSON
+ * null takes one away. A server sees it within a second. */
+TM_NODISCARD tm_status tm__intake_set(const tm_home *home, const char *name, const json_t *members,
+                                      tm_err *err);
+/** Take what stopped a source as the new normal; TM_E_CONFLICT when no change stopped it. */
+TM_NODISCARD tm_status tm__intake_resume(const tm_home *home, const char *name, tm_err *err);
 /** {"source", "kind", "status", "from", "spec", "key", "rows", "duplicates", "quarantined",
  * "pending", "segments", "lag_seconds", "last_row_at", "last_error", "pulled_at", "next_at",
  * "failures", "error", "columns", "changes", ...}. TM_E_NOT_FOUND. New reference. */

@@ -63,6 +63,8 @@ static const tm_migration migrations[] = {
      "ALTER TABLE sources ADD COLUMN pulled_us INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE sources ADD COLUMN next_us INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE sources ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN history TEXT NOT NULL DEFAULT 'null';"
+     "ALTER TABLE quarantine ADD COLUMN names TEXT NOT NULL DEFAULT '';"
      "UPDATE sources SET feed = CASE kind WHEN 2 THEN 'files' ELSE 'sql' END,"
      " spec = json_object(CASE kind WHEN 2 THEN 'files' ELSE 'sql' END, origin),"
      " state = '{\"done\":true}' WHERE kind > 1;"
@@ -361,6 +363,59 @@ tm_status tm__intake_db_set_outcome_locked(tm_db *db, int64_t source,
     }
     tm__buf_done(&error);
     return st;
+}
+
+tm_status tm__intake_db_history(tm_db *db, int64_t source, json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, "SELECT history FROM sources WHERE id = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        const char *text = has_row ? tm__stmt_text(stmt, 0) : "null";
+        st = text == NULL ? no_memory(err) : parse(text, out, err);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__intake_db_set_history_locked(tm_db *db, int64_t source, const json_t *history,
+                                           tm_err *err) {
+    tm_stmt *stmt = NULL;
+    tm_buf text;
+    tm_status st = json_text(history, &text) ? TM_OK : no_memory(err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db, "UPDATE sources SET history = ? WHERE id = ?", &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, (const char *)text.data);
+        tm__stmt_bind_i64(stmt, 2, source);
+        st = run(stmt, err);
+    }
+    tm__buf_done(&text);
+    return st;
+}
+
+tm_status tm__intake_db_add_findings_locked(tm_db *db, int64_t source, const tm_look *look,
+                                            tm_err *err) {
+    uint32_t n = 0;
+    const tm_finding *findings = tm__look_findings(look, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        tm_stmt *stmt = NULL;
+        TM_TRY(tm__stmt_init(db,
+                             "INSERT INTO anomalies(source, kind, col, n, first_us, last_us,"
+                             " detail) VALUES(?1,?2,?3,?4,?5,?5,?6) ON CONFLICT(source, kind, col)"
+                             " DO UPDATE SET n = n + ?4, last_us = ?5, detail = ?6",
+                             &stmt, err));
+        tm__stmt_bind_i64(stmt, 1, source);
+        tm__stmt_bind_text(stmt, 2, tm__change_names[findings[i].kind]);
+        tm__stmt_bind_text(stmt, 3, findings[i].column);
+        tm__stmt_bind_i64(stmt, 4, (int64_t)findings[i].n);
+        tm__stmt_bind_i64(stmt, 5, tm__now_us());
+        tm__stmt_bind_text(stmt, 6, findings[i].detail);
+        TM_TRY(run(stmt, err));
+    }
+    return TM_OK;
 }
 
 tm_status tm__intake_db_add_columns_locked(tm_db *db, int64_t source,

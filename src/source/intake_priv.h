@@ -18,6 +18,7 @@
 #define TM_SOURCE_INTAKE_PRIV_H
 
 #include "base/buf.h"
+#include "source/change.h"
 #include "source/feed.h"
 #include "source/intake.h"
 #include "source/key_set.h"
@@ -36,6 +37,7 @@ typedef struct tm_intake_columns {
     uint32_t n_keys;
     uint32_t *keys;  /* [n_keys] columns */
     json_t *changes; /* of this version: [{"kind", "column", "from", "to", "evidence"}] */
+    tm_watch *watch; /* what is done about changes; NULL: every one is taken */
 } tm_intake_columns;
 
 /** Columns from names and types; the keys are among them, else added without a type. changes is
@@ -94,7 +96,8 @@ typedef enum tm_row_reason { /* why a row is in quarantine; names are stored */
                              TM_ROW_WRONG_TYPE,
                              TM_ROW_NULL_KEY,
                              TM_ROW_TOO_LARGE,
-                             TM_ROW_REASONS
+                             TM_ROW_CHANGE, /* plus a tm_change_kind */
+                             TM_ROW_REASONS = TM_ROW_CHANGE + TM_CHANGE_KINDS
 } tm_row_reason;
 extern const char *const tm__row_reason_names[TM_ROW_REASONS];
 
@@ -119,8 +122,12 @@ typedef struct tm_rows {
     tm_buf bad_bytes;
     uint64_t n_coerced;    /* values that were fitted to their column's type */
     uint64_t n_incomplete; /* rows that lacked a column */
+    tm_look *look;         /* NULL: none */
+    bool is_refused;       /* all of it went to quarantine: no history */
+    bool is_stopped;       /* nothing of it is taken, because of: */
+    tm_finding stop;
 } tm_rows;
-/** Read a body against columns, and change them where its rows ask for it. */
+/** Read a body against columns, and change them where its rows ask for it and may. */
 TM_NODISCARD tm_status tm__rows_read(const tm_push *push, tm_intake_columns *columns, tm_rows *out,
                                      tm_err *err);
 /** Rows of a table whose columns fit as they are: the batch is empty, the table stands for it.
@@ -158,6 +165,13 @@ TM_NODISCARD tm_status tm__intake_db_open_there(const tm_home *home, bool can_wr
 /** TM_E_NOT_FOUND with the nearest name. */
 TM_NODISCARD tm_status tm__intake_db_source(tm_db *db, const char *name, tm_source_row *out,
                                             tm_err *err);
+/** Count findings. */
+TM_NODISCARD tm_status tm__intake_db_add_findings_locked(tm_db *db, int64_t source,
+                                                         const tm_look *look, tm_err *err);
+/** What is known of a source's rows, as tm__watch_save() gave it; JSON null: nothing. */
+TM_NODISCARD tm_status tm__intake_db_history(tm_db *db, int64_t source, json_t **out, tm_err *err);
+TM_NODISCARD tm_status tm__intake_db_set_history_locked(tm_db *db, int64_t source,
+                                                        const json_t *history, tm_err *err);
 /** Newest columns of a source. */
 TM_NODISCARD tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source,
                                              tm_intake_columns **out, tm_err *err);
@@ -233,6 +247,9 @@ TM_NODISCARD tm_status tm__source_writer_create(const tm_home *home, const tm_so
                                                 const tm_intake_columns *columns,
                                                 tm_source_writer **out, tm_err *err);
 int64_t tm__source_writer_id(const tm_source_writer *writer);
+/** Make the columns' watch, from what is declared and stored. */
+TM_NODISCARD tm_status tm__source_writer_watch(tm_db *db, const tm_source_row *source,
+                                               tm_intake_columns *columns, tm_err *err);
 /** Have the keys at hand; needed before the next call. */
 TM_NODISCARD tm_status tm__source_writer_load(tm_source_writer *writer, tm_db *db, tm_err *err);
 /** Keep the rows whose keys are new. kept NULL: in the batch too; else [n_rows], numbers of those
@@ -240,6 +257,13 @@ TM_NODISCARD tm_status tm__source_writer_load(tm_source_writer *writer, tm_db *d
 TM_NODISCARD tm_status tm__source_writer_unique(tm_source_writer *writer, tm_rows *rows,
                                                 uint32_t *kept, uint64_t *out_duplicates,
                                                 tm_err *err);
+/** Save the history, in a transaction of its own; what fails is lost, which does no harm. */
+void tm__source_writer_save(tm_source_writer *writer, tm_db *db);
+/** Put down that a source stops, with rows->stop as the reason. */
+TM_NODISCARD tm_status tm__source_writer_stop_locked(tm_source_writer *writer, tm_db *db,
+                                                     const tm_rows *rows, tm_err *err);
+/** TM_E_CONFLICT with the reason. */
+TM_NODISCARD tm_status tm__stopped(const char *name, const tm_finding *stop, tm_err *err);
 typedef struct tm_source_put {
     tm_rows *rows;
     const char *origin;        /* of bad rows */

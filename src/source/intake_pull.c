@@ -77,7 +77,15 @@ static tm_status load(tm_intake_pull *pull, const char *name, tm_err *err) {
         tm_err_hint(err, "Its rows come by POST /v1/sources/%s/rows.", name);
         return st;
     }
+    if (strcmp(pull->source.status, "stopped") == 0 &&
+        json_object_get(pull->source.error, "kind") != NULL) {
+        const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped: %s", name,
+                                     tm__json_text(pull->source.error, "message", ""));
+        tm_err_hint(err, "'tidemill data resume %s' takes the change as the new normal.", name);
+        return st;
+    }
     TM_TRY(tm__intake_db_columns(pull->db, &pull->source, &pull->columns, err));
+    TM_TRY(tm__source_writer_watch(pull->db, &pull->source, pull->columns, err));
     TM_TRY(tm__source_writer_create(pull->home, &pull->source, pull->columns, &pull->writer, err));
     pull->segments_dir = tm__intake_dir(pull->home, "segments", name);
     pull->state = json_incref(pull->source.state);
@@ -194,6 +202,17 @@ static tm_status put_table(tm_intake_pull *pull, const tm_feed_block *block, tm_
     return st;
 }
 
+static tm_status stop(tm_intake_pull *pull, const tm_rows *rows, tm_err *err) {
+    TM_TRY(tm__db_begin(pull->db, err));
+    const tm_status st = tm__source_writer_stop_locked(pull->writer, pull->db, rows, err);
+    if (st != TM_OK) {
+        tm__db_rollback(pull->db);
+        return st;
+    }
+    TM_TRY(tm__db_commit(pull->db, err));
+    return tm__stopped(pull->source.name, &rows->stop, err);
+}
+
 /* Without a key column every row would go to quarantine. */
 static tm_status check_keys(const tm_intake_pull *pull, const tm_table *rows, tm_err *err) {
     for (uint32_t i = 0; rows != NULL && i < pull->columns->n_keys; i++) {
@@ -232,8 +251,9 @@ tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
     bool is_whole = false;
     *out = (tm_push_result){.status = TM_OK};
     TM_TRY(read_block(pull, block, &rows, &is_whole, err));
-    const tm_status st =
-        is_whole ? put_table(pull, block, &rows, out, err) : put_rows(pull, block, &rows, out, err);
+    const tm_status st = rows.is_stopped ? stop(pull, &rows, err)
+                         : is_whole      ? put_table(pull, block, &rows, out, err)
+                                         : put_rows(pull, block, &rows, out, err);
     tm__source_writer_settle(pull->writer, st == TM_OK);
     if (st == TM_OK) {
         json_decref(pull->state);

@@ -109,6 +109,51 @@ static tm_status read_keys(const tm_table *table, const tm_intake_columns *colum
     return st;
 }
 
+/* ---- Changes ---- */
+
+/* The look of a sample; *out_fits false: some of the rows, or all, may not go in as they are. */
+static tm_status look_at(const tm_table *table, tm_intake_columns *before, tm_rows *rows,
+                         bool *out_fits, tm_err *err) {
+    const tm_schema *schema = &rows->columns->schema;
+    const uint64_t n_rows = tm__table_rows(table);
+    const tm_look_input input = {.schema = schema,
+                                 .n_before = before->schema.n_cols,
+                                 .keys = rows->columns->keys,
+                                 .n_keys = rows->columns->n_keys,
+                                 .n_rows = n_rows};
+    if (before->watch == NULL) {
+        return TM_OK;
+    }
+    rows->look = tm__look_create(before->watch, &input);
+    const bool is_new = before->version > 0 && rows->columns != before;
+    if (rows->look == NULL || tm__look_is_strict(rows->look) || is_new) {
+        *out_fits = false; /* each row is looked at */
+        return TM_OK;
+    }
+    tm_cell *cells = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*cells));
+    uint64_t *given = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*given));
+    const tm_column **from = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*from));
+    const tm_status st = cells == NULL || given == NULL || from == NULL ? no_memory(err) : TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < schema->n_cols; i++) {
+        const uint32_t at = tm__table_find(table, schema->cols[i].name);
+        from[i] = at == UINT32_MAX ? NULL : tm__table_column(table, at);
+        given[i] = from[i] != NULL ? 1 : 0;
+    }
+    const uint64_t step = tm__look_step(rows->look);
+    for (uint64_t row = 0; st == TM_OK && row < n_rows; row += step) {
+        tm_finding finding;
+        for (uint32_t i = 0; i < schema->n_cols; i++) {
+            cells[i] = from[i] != NULL ? tm__column_cell(from[i], row) : (tm_cell){0};
+        }
+        *out_fits = tm__look_row(rows->look, cells, given, 1, &finding) && *out_fits;
+    }
+    *out_fits = *out_fits && tm__look_judge(rows->look) == NULL;
+    tm__mem_free(cells);
+    tm__mem_free(given);
+    tm__mem_free(from);
+    return st;
+}
+
 tm_status tm__rows_of_table(const tm_table *table, tm_intake_columns *columns, tm_rows *out,
                             bool *out_fits, tm_err *err) {
     tm_rows rows = {.n_rows = tm__table_rows(table)};
@@ -121,6 +166,9 @@ tm_status tm__rows_of_table(const tm_table *table, tm_intake_columns *columns, t
         rows.keys = tm__mem_alloc(rows.n_rows + 1, sizeof(*rows.keys));
         st = rows.keys == NULL ? no_memory(err)
                                : read_keys(table, rows.columns, rows.keys, &fits, err);
+    }
+    if (st == TM_OK && fits) {
+        st = look_at(table, columns, &rows, &fits, err);
     }
     if (st != TM_OK || !fits) {
         tm__rows_done(&rows);

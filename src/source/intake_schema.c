@@ -123,6 +123,7 @@ void tm__intake_columns_unref(tm_intake_columns *columns) {
     tm__mem_free(columns->slots);
     tm__mem_free(columns->keys);
     json_decref(columns->changes);
+    tm__watch_unref(columns->watch);
     tm__mem_free(columns);
 }
 
@@ -312,6 +313,7 @@ tm_status tm__intake_columns_fit(tm_intake_columns *columns, const tm_evidence *
     if (st == TM_OK) {
         fresh->version = columns->version + 1;
         fresh->changes = json_incref(changes);
+        fresh->watch = tm__watch_ref(columns->watch);
         *out = fresh;
     }
 out:

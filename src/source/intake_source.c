@@ -55,6 +55,7 @@ tm_status tm__intake_add(const tm_home *home, const tm_intake_add *add, tm_err *
     tm_db *db = NULL;
     tm_intake_columns *columns = NULL;
     TM_TRY(check_name(add, err));
+    TM_TRY(tm__policy_check(json_object_get(add->spec, "policy"), err));
     TM_TRY(first_columns(add, &columns, err));
     tm_status st = tm__intake_db_open(home, true, &db, err);
     if (st == TM_OK) {
@@ -112,6 +113,116 @@ tm_status tm__intake_remove(const tm_home *home, const char *name, tm_err *err) 
     }
     tm__db_close(db);
     return st;
+}
+
+/* ---- Setting ---- */
+
+static tm_status set_spec_locked(tm_db *db, int64_t id, const json_t *spec, tm_err *err) {
+    tm_buf text;
+    tm_stmt *stmt = NULL;
+    tm__buf_init(&text, 1u << 20);
+    tm_status st =
+        tm__json_write(&text, spec, 0) && tm__buf_byte(&text, 0) ? TM_OK : no_memory(err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db, "UPDATE sources SET spec = ? WHERE id = ?", &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, (const char *)text.data);
+        tm__stmt_bind_i64(stmt, 2, id);
+        st = tm__stmt_run(stmt, err);
+        tm__stmt_done(stmt);
+    }
+    tm__buf_done(&text);
+    return st;
+}
+
+static void put_members(json_t *to, const json_t *from) {
+    const char *name = NULL;
+    json_t *value = NULL;
+    json_object_foreach((json_t *)(uintptr_t)from, name, value) {
+        json_t *old = json_object_get(to, name);
+        if (json_is_null(value)) {
+            json_object_del(to, name);
+        } else if (json_is_object(value) && json_is_object(old)) {
+            put_members(old, value);
+        } else {
+            json_object_set(to, name, value);
+        }
+    }
+}
+
+static tm_status set_locked(tm_db *db, const tm_source_row *source, const json_t *members,
+                            tm_err *err) {
+    json_t *spec = json_deep_copy(source->spec);
+    TM_TRY(tm__policy_check(json_object_get(members, "policy"), err));
+    put_members(spec, members);
+    const tm_status st =
+        tm__json_check(err) == TM_OK ? set_spec_locked(db, source->id, spec, err) : no_memory(err);
+    json_decref(spec);
+    return st;
+}
+
+static tm_status resume_locked(tm_db *db, const tm_source_row *source, const json_t *ignored,
+                               tm_err *err) {
+    json_t *history = NULL;
+    const char *kind = tm__json_text(source->error, "kind", NULL);
+    (void)ignored;
+    if (strcmp(source->status, "stopped") != 0 || kind == NULL) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT, "source '%s' is not stopped by a change", source->name);
+        tm_err_hint(err, "'tidemill data show %s' says how it is.", source->name);
+        return st;
+    }
+    TM_TRY(tm__intake_db_history(db, source->id, &history, err));
+    json_t *none = json_null();
+    json_t *resumed = tm__history_resume(history, kind, tm__json_text(source->error, "column", ""));
+    const tm_intake_outcome outcome = {
+        .status = "ready",
+        .error = none,
+        .tried_us = source->tried_us,
+        .pulled_us = source->pulled_us,
+        .next_us = tm__json_i64(source->spec, "every_s", 0) > 0 ? tm__now_us() : 0};
+    tm_status st = tm__json_check(err);
+    if (st == TM_OK) {
+        st = tm__intake_db_set_history_locked(db, source->id, resumed, err);
+    }
+    if (st == TM_OK) {
+        st = tm__intake_db_set_outcome_locked(db, source->id, &outcome, err);
+    }
+    json_decref(history);
+    json_decref(resumed);
+    return st;
+}
+
+static tm_status change(const tm_home *home, const char *name, const json_t *members,
+                        tm_status (*how)(tm_db *db, const tm_source_row *source,
+                                         const json_t *members, tm_err *err),
+                        tm_err *err) {
+    tm_db *db = NULL;
+    tm_source_row source = {0};
+    TM_TRY(tm__intake_db_open_there(home, true, &db, err));
+    tm_status st = tm__db_begin(db, err);
+    if (st == TM_OK) {
+        st = tm__intake_db_source(db, name, &source, err);
+        st = st == TM_OK ? how(db, &source, members, err) : st;
+        if (st == TM_OK) {
+            st = tm__db_commit(db, err);
+        } else {
+            tm__db_rollback(db);
+        }
+    }
+    tm__source_row_done(&source);
+    tm__db_close(db);
+    return st;
+}
+
+tm_status tm__intake_set(const tm_home *home, const char *name, const json_t *members,
+                         tm_err *err) {
+    return change(home, name, members, set_locked, err);
+}
+
+tm_status tm__intake_resume(const tm_home *home, const char *name, tm_err *err) {
+    return change(home, name, NULL, resume_locked, err);
 }
 
 /* ---- What is known ---- */
@@ -185,6 +296,7 @@ static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm
         time_json(s->pulled_us), "next_at", time_json(s->next_us), "failures",
         (json_int_t)s->n_failures, "error", s->error);
     json_object_set_new(*out, "last_error", bad);
+    json_object_set_new(*out, "policy", tm__policy_json(json_object_get(s->spec, "policy")));
     return tm__json_check(err);
 }
 
@@ -216,6 +328,30 @@ static tm_status changes_json(tm_db *db, int64_t source, json_t *out, tm_err *er
     return st;
 }
 
+static tm_status anomalies_json(tm_db *db, int64_t source, json_t *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT kind, col, n, first_us, last_us, detail FROM anomalies"
+                         " WHERE source = ? ORDER BY last_us DESC, kind, col",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        json_array_append_new(
+            out,
+            json_pack("{s:s, s:s, s:I, s:o, s:o, s:s}", "kind", tm__stmt_text(stmt, 0), "column",
+                      tm__stmt_text(stmt, 1), "count", (json_int_t)tm__stmt_i64(stmt, 2),
+                      "first_at", time_json(tm__stmt_i64(stmt, 3)), "last_at",
+                      time_json(tm__stmt_i64(stmt, 4)), "detail", tm__stmt_text(stmt, 5)));
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
 tm_status tm__intake_show(const tm_home *home, const char *name, json_t **out, tm_err *err) {
     tm_intake_place p = {0};
     json_t *json = NULL;
@@ -229,6 +365,11 @@ tm_status tm__intake_show(const tm_home *home, const char *name, json_t **out, t
         json_object_set_new(json, "changes", changes);
         json_decref(columns);
         st = changes_json(p.db, p.source.id, changes, err);
+    }
+    if (st == TM_OK) {
+        json_t *anomalies = json_array();
+        json_object_set_new(json, "anomalies", anomalies);
+        st = anomalies_json(p.db, p.source.id, anomalies, err);
     }
     if (st == TM_OK) {
         st = tm__json_check(err);

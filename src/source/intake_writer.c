@@ -33,6 +33,8 @@ struct tm_source_writer {
     int64_t id;
     uint32_t version_saved, version_group; /* of columns, in the file and with this group */
     bool is_keyed;
+    bool is_push;    /* its history is saved every few seconds, not with each block */
+    tm_watch *watch; /* NULL: none */
     char *keys_dir;
     tm_key_set *keys; /* NULL: not loaded */
     merging merging;
@@ -60,6 +62,8 @@ tm_status tm__source_writer_create(const tm_home *home, const tm_source_row *sou
     w->id = source->id;
     w->keys_dir = dir;
     w->is_keyed = columns->n_keys > 0;
+    w->is_push = strcmp(source->feed, "push") == 0;
+    w->watch = tm__watch_ref(columns->watch);
     w->version_saved = w->version_group = columns->version;
     *out = w;
     return TM_OK;
@@ -93,6 +97,7 @@ void tm__source_writer_free(tm_source_writer *writer) {
         return;
     }
     drop_keys(writer);
+    tm__watch_unref(writer->watch);
     tm__mem_free(writer->keys_dir);
     tm__mem_free(writer);
 }
@@ -218,6 +223,67 @@ tm_status tm__source_writer_unique(tm_source_writer *w, tm_rows *rows, uint32_t 
     return TM_OK;
 }
 
+/* ---- Changes ---- */
+
+tm_status tm__source_writer_watch(tm_db *db, const tm_source_row *source,
+                                  tm_intake_columns *columns, tm_err *err) {
+    json_t *history = NULL;
+    TM_TRY(tm__intake_db_history(db, source->id, &history, err));
+    const tm_status st = tm__watch_create(source->spec, history, &columns->watch, err);
+    json_decref(history);
+    return st;
+}
+
+static tm_status save_history_locked(tm_source_writer *w, tm_db *db, bool always, tm_err *err) {
+    json_t *history = tm__watch_save(w->watch, always);
+    const tm_status st =
+        history == NULL ? TM_OK : tm__intake_db_set_history_locked(db, w->id, history, err);
+    json_decref(history);
+    return st;
+}
+
+void tm__source_writer_save(tm_source_writer *w, tm_db *db) {
+    if (w->watch == NULL || tm__db_begin(db, NULL) != TM_OK) {
+        return;
+    }
+    if (save_history_locked(w, db, true, NULL) != TM_OK || tm__db_commit(db, NULL) != TM_OK) {
+        tm__db_rollback(db);
+    }
+}
+
+static json_t *stop_json(const tm_finding *stop) {
+    char at[40];
+    return json_pack("{s:s, s:s+++, s:s, s:s, s:s, s:o, s:s}", "status", "conflict", "message",
+                     stop->kind == TM_CHANGE_NEW_COLUMN ? "a new column '" : "column '",
+                     stop->column, "': ", stop->detail, "kind", tm__change_names[stop->kind],
+                     "column", stop->column, "detail", stop->detail, "at",
+                     json_stringn(at, tm__time_to_text(tm__now_us(), at)), "hint",
+                     "'tidemill data resume' takes the change as the new normal.");
+}
+
+tm_status tm__source_writer_stop_locked(tm_source_writer *w, tm_db *db, const tm_rows *rows,
+                                        tm_err *err) {
+    json_t *error = stop_json(&rows->stop);
+    const tm_intake_outcome outcome = {
+        .status = "stopped", .error = error, .tried_us = tm__now_us()};
+    tm_status st =
+        rows->look == NULL ? TM_OK : tm__intake_db_add_findings_locked(db, w->id, rows->look, err);
+    st = st == TM_OK ? tm__intake_db_set_outcome_locked(db, w->id, &outcome, err) : st;
+    json_decref(error);
+    return st == TM_OK ? save_history_locked(w, db, true, err) : st;
+}
+
+tm_status tm__stopped(const char *name, const tm_finding *stop, tm_err *err) {
+    const tm_status st =
+        TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped by %s: column '%s': %s", name,
+                tm__change_names[stop->kind], stop->column, stop->detail);
+    tm_err_hint(err,
+                "Nothing of the batch was taken. 'tidemill data resume %s' takes the change "
+                "as the new normal.",
+                name);
+    return st;
+}
+
 /* ---- In a transaction ---- */
 
 tm_status tm__source_writer_put_locked(tm_source_writer *w, tm_db *db, const tm_source_put *put,
@@ -246,6 +312,13 @@ tm_status tm__source_writer_put_locked(tm_source_writer *w, tm_db *db, const tm_
                               .n_incomplete = rows->n_incomplete,
                               .last_us = rows->n_rows > 0 ? tm__now_us() : 0};
     TM_TRY(tm__intake_db_count_locked(db, w->id, &by, err));
+    if (rows->look != NULL) {
+        TM_TRY(tm__intake_db_add_findings_locked(db, w->id, rows->look, err));
+        if (!rows->is_refused) {
+            tm__look_keep(rows->look);
+        }
+        TM_TRY(save_history_locked(w, db, !w->is_push, err));
+    }
     return tm__intake_db_add_bad_locked(db, w->id, put->origin, rows, err);
 }
 

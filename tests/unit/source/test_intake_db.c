@@ -75,6 +75,8 @@ static void an_older_file_is_brought_up(void **state) {
                        "ALTER TABLE segments DROP COLUMN parts;"
                        "ALTER TABLE segments DROP COLUMN n_bytes;"
                        "ALTER TABLE sources DROP COLUMN failures;"
+                       "ALTER TABLE sources DROP COLUMN history;"
+                       "ALTER TABLE quarantine DROP COLUMN names;"
                        "ALTER TABLE sources DROP COLUMN next_us;"
                        "ALTER TABLE sources DROP COLUMN pulled_us;"
                        "ALTER TABLE sources DROP COLUMN tried_us;"

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "source/change_priv.h"
+#include "test.h"
+
+static char x_name[] = "x";
+static tm_schema_column x_column = {.name = x_name, .type = TM_TYPE_FLOAT};
+static const tm_schema schema = {.n_cols = 1, .cols = &x_column};
+
+/* A batch of n rows: x is made of numbers 10 ... 19, then times a factor. */
+static tm_look *batch(tm_watch *watch, uint64_t n, double factor) {
+    const tm_look_input input = {.schema = &schema, .n_before = 1, .n_rows = n};
+    tm_look *look = tm__look_create(watch, &input);
+    assert_non_null(look);
+    for (uint64_t row = 1; row <= n; row++) {
+        tm_finding f;
+        const uint64_t given = row;
+        const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = factor * (double)(10 + row * 7 % 10)};
+        (void)tm__look_row(look, &cell, &given, row, &f);
+    }
+    return look;
+}
+
+static tm_watch *watch_of(const char *text) {
+    tm_watch *watch = NULL;
+    json_t *spec = NULL;
+    assert_int_equal(tm__json_parse(text, strlen(text), 8, &spec, NULL), TM_OK);
+    assert_int_equal(tm__watch_create(spec, NULL, &watch, NULL), TM_OK);
+    json_decref(spec);
+    for (int i = 0; i < 8; i++) {
+        tm_look *look = batch(watch, 500, 1);
+        assert_null(tm__look_judge(look));
+        tm__look_keep(look);
+        tm__look_free(look);
+    }
+    return watch;
+}
+
+static void a_factor_is_another_unit_and_a_drift_is_not(void **state) {
+    (void)state;
+    static const struct {
+        double factor;
+        bool is_unit;
+    } cases[] = {{1, false},  {1.2, false},  {2, false},   {1.5, false}, {0.7, false}, {10, true},
+                 {100, true}, {0.001, true}, {2.54, true}, {60, true},   {7, false},   {1e6, true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_watch *watch = watch_of("{}");
+        tm_look *look = batch(watch, 500, cases[i].factor);
+        const tm_finding *worst = tm__look_judge(look);
+        if ((worst != NULL) != cases[i].is_unit) {
+            fail_msg("times %g", cases[i].factor);
+        }
+        assert_true(worst == NULL || worst->kind == TM_CHANGE_UNIT_CHANGE);
+        tm__look_free(look);
+        tm__watch_unref(watch);
+    }
+}
+
+static void what_is_adapted_to_is_found_once(void **state) {
+    (void)state;
+    static const char *const specs[] = {"{\"policy\": {\"unit_change\": \"adapt\"}}",
+                                        "{\"policy\": {\"unit_change\": \"accept\"}}"};
+    for (int way = 0; way < 2; way++) {
+        tm_watch *watch = watch_of(specs[way]);
+        uint32_t n = 0, n_found = 0;
+        for (int i = 0; i < 5; i++) {
+            tm_look *look = batch(watch, 500, 100);
+            assert_null(tm__look_judge(look));
+            const tm_finding *found = tm__look_findings(look, &n);
+            for (uint32_t k = 0; k < n; k++) {
+                n_found += found[k].kind == TM_CHANGE_UNIT_CHANGE ? 1 : 0;
+            }
+            tm__look_keep(look);
+            tm__look_free(look);
+        }
+        assert_int_equal(n_found, way == 0 ? 1 : 5);
+        tm__watch_unref(watch);
+    }
+}
+
+static void a_sample_of_any_batch_is_small(void **state) {
+    (void)state;
+    tm_watch *watch = watch_of("{}");
+    tm_look *look = batch(watch, 0, 1);
+    assert_null(tm__look_judge(look));
+    tm__look_free(look);
+    const tm_look_input input = {.schema = &schema, .n_before = 1, .n_rows = 1};
+    look = tm__look_create(watch, &input); /* many more than was guessed */
+    for (uint64_t row = 1; row <= 100000; row++) {
+        tm_finding f;
+        const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = (double)(10 + row * 7 % 10)};
+        assert_true(tm__look_row(look, &cell, &row, row, &f));
+    }
+    assert_null(tm__look_judge(look));
+    tm__look_free(look);
+    tm__watch_unref(watch);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_factor_is_another_unit_and_a_drift_is_not),
+        cmocka_unit_test(what_is_adapted_to_is_found_once),
+        cmocka_unit_test(a_sample_of_any_batch_is_small),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
