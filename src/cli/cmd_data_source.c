@@ -78,7 +78,7 @@ static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
 /* ---- add ---- */
 
 /* Options that say where rows come from: the name of each is the feed's. */
-static const char *const feed_options[] = {"files", "sql", "postgres", "sqlite"};
+static const char *const feed_options[] = {"files", "sql", "postgres", "sqlite", "odbc"};
 #define N_FEED_OPTIONS (sizeof(feed_options) / sizeof(feed_options[0]))
 
 /* Words of databases, which the feeds check. */
@@ -96,14 +96,17 @@ static tm_status read_query_options(tm_cli *cli, json_t *spec, tm_err *err) {
         }
         json_object_set_new(spec, "settle_s", json_integer((json_int_t)s));
     }
-    const bool is_database =
-        json_object_get(spec, "postgres") != NULL || json_object_get(spec, "sqlite") != NULL;
+    const bool is_database = json_object_get(spec, "postgres") != NULL ||
+                             json_object_get(spec, "sqlite") != NULL ||
+                             json_object_get(spec, "odbc") != NULL;
     if (!is_database &&
         (tm__cli_has(cli, "query") || tm__cli_has(cli, "cursor") || tm__cli_has(cli, "settle"))) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE,
                                      "--query, --cursor and --settle are for "
                                      "databases");
-        tm_err_hint(err, "Give --postgres DSN_FILE or --sqlite FILE; files are queried by --sql.");
+        tm_err_hint(
+            err,
+            "Give --postgres or --odbc DSN_FILE, or --sqlite FILE; files are queried by --sql.");
         return st;
     }
     return TM_OK;

@@ -85,6 +85,7 @@ static const tm_feed feeds[] = {
     {"sql", sql_check, sql_read},
     {"postgres", tm__feed_postgres_check, tm__feed_postgres_read},
     {"sqlite", tm__feed_sqlite_check, tm__feed_sqlite_read},
+    {"odbc", tm__feed_odbc_check, tm__feed_odbc_read},
 };
 
 const tm_feed *tm__feed_find(const char *name) {

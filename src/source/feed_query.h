@@ -50,5 +50,8 @@ TM_NODISCARD tm_status tm__feed_postgres_read(tm_ctx *ctx, const tm_feed_input *
 TM_NODISCARD tm_status tm__feed_sqlite_check(const json_t *spec, bool has_key, tm_err *err);
 TM_NODISCARD tm_status tm__feed_sqlite_read(tm_ctx *ctx, const tm_feed_input *in,
                                             const tm_feed_sink *sink, tm_err *err);
+TM_NODISCARD tm_status tm__feed_odbc_check(const json_t *spec, bool has_key, tm_err *err);
+TM_NODISCARD tm_status tm__feed_odbc_read(tm_ctx *ctx, const tm_feed_input *in,
+                                          const tm_feed_sink *sink, tm_err *err);
 
 #endif

@@ -137,7 +137,7 @@ class MariaDb(Database):
     def start(self):
         """Start it and wait until it answers."""
         self.launch(["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.data}", f"--socket={self.folder}/s", f"--port={self.port}",
-                     "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
+                     "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M",
                      f"--pid-file={self.folder}/pid", "--character-set-server=utf8mb4"])
         self.wait_ready(lambda: subprocess.run(
             ["mariadb-admin", "--no-defaults", f"--socket={self.folder}/s", "-u", "root", "ping"], check=False, stdout=subprocess.DEVNULL,
