@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
@@ -78,7 +79,7 @@ static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
 /* ---- add ---- */
 
 /* Options that say where rows come from: the name of each is the feed's. */
-static const char *const feed_options[] = {"files", "sql", "postgres", "sqlite", "odbc"};
+static const char *const feed_options[] = {"files", "sql", "postgres", "sqlite", "odbc", "s3"};
 #define N_FEED_OPTIONS (sizeof(feed_options) / sizeof(feed_options[0]))
 
 /* Words of databases, which the feeds check. */
@@ -112,6 +113,28 @@ static tm_status read_query_options(tm_cli *cli, json_t *spec, tm_err *err) {
     return TM_OK;
 }
 
+/* The file of credentials is found again from any folder. */
+static tm_status read_bucket_options(tm_cli *cli, json_t *spec, tm_err *err) {
+    const char *const file = tm__cli_text(cli, "credentials");
+    char *path = NULL;
+    if (json_object_get(spec, "s3") == NULL) {
+        return file == NULL && !tm__cli_has(cli, "cache")
+                   ? TM_OK
+                   : TM_FAIL(err, TM_E_USAGE, "--credentials and --cache are for --s3");
+    }
+    if (tm__cli_has(cli, "cache")) {
+        uint64_t bytes = 0;
+        TM_TRY(tm__cli_size(cli, "cache", &bytes, err));
+        json_object_set_new(spec, "cache_bytes", json_integer((json_int_t)bytes));
+    }
+    if (file != NULL) {
+        TM_TRY(tm__fs_real_path(file, &path, err));
+        json_object_set_new(spec, "credentials", json_string(path));
+        tm__mem_free(path);
+    }
+    return TM_OK;
+}
+
 static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err *err) {
     const bool is_push = tm__cli_flag(cli, "push");
     uint32_t n_given = is_push ? 1 : 0;
@@ -125,9 +148,11 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
         }
     }
     if (n_given != 1) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_USAGE, "a source is one of pushes, files, a query and a database");
-        tm_err_hint(err, "Give one of --push, --files GLOB, --sql QUERY and --postgres DSN_FILE.");
+        const tm_status st = TM_FAIL(
+            err, TM_E_USAGE, "a source is one of pushes, files, a query, a database and a bucket");
+        tm_err_hint(
+            err,
+            "Give one of --push, --files GLOB, --sql QUERY, --postgres DSN_FILE and --s3 URL.");
         return st;
     }
     if (tm__cli_has(cli, "like") && !is_push) {
@@ -139,6 +164,7 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
         json_object_set_new(spec, "no_header", json_true());
     }
     TM_TRY(read_query_options(cli, spec, err));
+    TM_TRY(read_bucket_options(cli, spec, err));
     add->keys = tm__cli_list(cli, "key", &add->n_keys);
     TM_TRY(read_policy(cli, spec, err));
     TM_TRY(tm__json_check(err));

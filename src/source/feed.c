@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "source/feed_query.h"
+#include "source/feed_s3.h"
 #include "source/intake_priv.h"
 #include "source/source.h"
 
@@ -86,6 +87,7 @@ static const tm_feed feeds[] = {
     {"postgres", tm__feed_postgres_check, tm__feed_postgres_read},
     {"sqlite", tm__feed_sqlite_check, tm__feed_sqlite_read},
     {"odbc", tm__feed_odbc_check, tm__feed_odbc_read},
+    {"s3", tm__feed_s3_check, tm__feed_s3_read},
 };
 
 const tm_feed *tm__feed_find(const char *name) {
