@@ -72,7 +72,8 @@ tm_status tm__sink_spool_write(const char *path, const tm_table *table, tm_hash 
 /* ---- Reading ---- */
 
 static tm_status damaged(const char *path, tm_err *err) {
-    const tm_status st = TM_FAIL(err, TM_E_INTEGRITY, "the rows of a batch are damaged");
+    const tm_status st =
+        TM_FAIL(err, TM_E_INTEGRITY, "the rows of a batch that was begun are gone or damaged");
     tm_err_hint(err, "Remove the sink and add it again; its key keeps rows from standing twice.");
     tm_err_at(err, path, 0, 0);
     return st;
@@ -184,6 +185,9 @@ static tm_status parse(const char *path, const tm_buf *bytes, tm_table **out, tm
 tm_status tm__sink_spool_read(const char *path, const tm_hash *hash, tm_table **out, tm_err *err) {
     tm_buf bytes;
     tm_hash found;
+    if (tm__fs_info(path).kind == TM_PATH_NONE) { /* a home that was restored from a backup */
+        return damaged(path, err);
+    }
     tm__buf_init(&bytes, SPOOL_BYTES_MAX);
     tm_status st = tm__fs_read_all(path, &bytes, err);
     if (st == TM_OK) {

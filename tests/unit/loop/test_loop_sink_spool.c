@@ -80,6 +80,9 @@ static void damaged_rows_are_refused(void **state) {
         bytes.data[at] ^= 0xff;
     }
     assert_true(n_refused > 20);
+    assert_int_equal(tm__fs_remove(PATH, NULL), TM_OK);
+    assert_int_equal(tm__sink_spool_read(PATH, &hash, &back, &err), TM_E_INTEGRITY);
+    assert_non_null(strstr(err.message, "gone or damaged"));
     tm__buf_done(&bytes);
     tm__table_unref(table);
 }
