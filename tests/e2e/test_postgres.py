@@ -155,7 +155,7 @@ def test_rows_settle_before_they_are_read(tm, pg):
 
 
 def test_a_server_that_is_killed_in_mid_read_loses_nothing(tm, pg):
-    n = 400_000
+    n = 200_000
     pg.sql(f"CREATE TABLE t AS SELECT i AS id, i / 7 AS at, md5(i::text) AS w FROM generate_series(1, {n}) i")
     for name, words in (("cursor", ["--cursor", "at"]), ("once", [])):
         with tm.popen([str(tm.program), "data", "add", name, "--postgres", "pg.dsn", "--query", "SELECT *, pg_sleep(0) FROM t", *words],
@@ -181,14 +181,14 @@ def test_a_server_that_is_killed_in_mid_read_loses_nothing(tm, pg):
 
 @pytest.mark.parametrize("words", [["--cursor", "at"], []], ids=["cursor", "once"])
 def test_a_reading_that_is_killed_at_any_moment_goes_on(tm, pg, words):
-    n, rng = 150_000, random.Random(7)
+    n, rng = 100_000, random.Random(7)
     pg.sql(f"CREATE TABLE t AS SELECT i AS id, i / 1000 AS at, md5(i::text) AS w FROM generate_series(1, {n}) i")
     assert add(tm, "warm", "--query", "SELECT 1 AS id", "--cursor", "id").code == 0
     begin = time.monotonic()
     assert add(tm, "whole", "--query", "t", *words).code == 0
     seconds = time.monotonic() - begin
     n_killed = 0
-    for i in range(2):
+    for i in range(1):
         name = f"s{i}"
         command = ["add", name, "--postgres", "pg.dsn", "--query", "t", *words]
         for _ in range(4):
@@ -203,7 +203,7 @@ def test_a_reading_that_is_killed_at_any_moment_goes_on(tm, pg, words):
             assert add(tm, name, "--query", "t", *words).code == 0
         pull_until_done(tm, name)
         assert has_each_once(tm, name, n)
-    assert n_killed >= 2
+    assert n_killed >= 1
 
 
 def test_the_secret_is_in_no_output_and_no_file(tm, pg):
