@@ -89,6 +89,17 @@ bool tm__fs_is_same(const char *path, const tm_file_id *id);
  * crash. */
 TM_NODISCARD tm_status tm__fs_touch(const char *path, tm_err *err);
 
+/* How a file stands, to tell whether its writer is through with it. */
+typedef struct tm_file_look {
+    tm_path_kind kind;
+    uint64_t size_bytes;
+    int64_t modified_us; /* its bytes */
+    int64_t changed_us;  /* its bytes, name or rights: later than modified_us after a rename */
+    bool is_open;        /* a process has it open for writing, as far as the system tells */
+} tm_file_look;
+/** Look at a path; asking for the lease that tells is_open costs an open. */
+tm_file_look tm__fs_look(const char *path);
+
 /** Bytes that this user may still write where a path lies; false when it cannot be told. */
 bool tm__fs_free_bytes(const char *path, uint64_t *out);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -174,6 +175,42 @@ bool tm__fs_is_same(const char *path, const tm_file_id *id) {
     const tm_file_id now = id_of(&info);
     return now.device == id->device && now.number == id->number &&
            now.size_bytes == id->size_bytes && now.changed_ns == id->changed_ns;
+}
+
+/* A lease to read is refused while anybody may write. The signal for a writer that comes in between
+ * is one that nobody listens to; he waits for the microsecond until the lease is given back. */
+static bool is_open_elsewhere(int fd) {
+    bool is_open = false;
+    if (fcntl(fd, F_SETSIG, SIGURG) == 0) {
+        is_open = fcntl(fd, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
+        (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+    }
+    return is_open;
+}
+
+static int64_t us_of(struct timespec time) {
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+tm_file_look tm__fs_look(const char *path) {
+    struct stat info;
+    tm_file_look look = {.kind = TM_PATH_NONE};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        look.kind = tm__fs_info(path).kind;
+        return look;
+    }
+    if (fstat(fd, &info) == 0) {
+        look = (tm_file_look){.kind = S_ISREG(info.st_mode)   ? TM_PATH_FILE
+                                      : S_ISDIR(info.st_mode) ? TM_PATH_DIR
+                                                              : TM_PATH_OTHER,
+                              .size_bytes = (uint64_t)info.st_size,
+                              .modified_us = us_of(info.st_mtim),
+                              .changed_us = us_of(info.st_ctim)};
+        look.is_open = look.kind == TM_PATH_FILE && is_open_elsewhere(fd);
+    }
+    (void)close(fd);
+    return look;
 }
 
 bool tm__fs_free_bytes(const char *path, uint64_t *out) {

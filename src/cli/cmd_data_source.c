@@ -78,8 +78,11 @@ static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
 
 /* ---- add ---- */
 
+#define WATCH_EVERY_S 5
+
 /* Options that say where rows come from: the name of each is the feed's. */
-static const char *const feed_options[] = {"files", "sql", "postgres", "sqlite", "odbc", "s3"};
+static const char *const feed_options[] = {"files",  "watch", "sql", "postgres",
+                                           "sqlite", "odbc",  "s3"};
 #define N_FEED_OPTIONS (sizeof(feed_options) / sizeof(feed_options[0]))
 
 /* Words of databases, which the feeds check. */
@@ -135,6 +138,35 @@ static tm_status read_bucket_options(tm_cli *cli, json_t *spec, tm_err *err) {
     return TM_OK;
 }
 
+/* What a feed is told beside what it reads: where relative paths start, and how often to look. */
+static tm_status read_feed_options(tm_cli *cli, const tm_intake_add *add, json_t *spec,
+                                   tm_err *err) {
+    char *dir = NULL;
+    const bool is_watch = strcmp(add->feed, "watch") == 0;
+    const char *const changed = tm__cli_text(cli, "changed");
+    if (strcmp(add->feed, "push") == 0) {
+        if (!tm__cli_has(cli, "every") && changed == NULL) {
+            return TM_OK;
+        }
+        return TM_FAIL(err, TM_E_USAGE, "--every and --changed are for what is read, not pushed");
+    }
+    if (tm__cli_has(cli, "every") || is_watch) {
+        const int64_t s =
+            tm__cli_has(cli, "every") ? tm__cli_duration_us(cli, "every") / 1000000 : WATCH_EVERY_S;
+        if (s < 1) {
+            return TM_FAIL(err, TM_E_USAGE, "--every is at least 1s");
+        }
+        json_object_set_new(spec, "every_s", json_integer((json_int_t)s));
+    }
+    if (changed != NULL) {
+        json_object_set_new(spec, "changed", json_string(changed));
+    }
+    TM_TRY(tm__fs_real_path(".", &dir, err));
+    json_object_set_new(spec, "dir", json_string(dir));
+    tm__mem_free(dir);
+    return TM_OK;
+}
+
 static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err *err) {
     const bool is_push = tm__cli_flag(cli, "push");
     uint32_t n_given = is_push ? 1 : 0;
@@ -150,9 +182,8 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     if (n_given != 1) {
         const tm_status st = TM_FAIL(
             err, TM_E_USAGE, "a source is one of pushes, files, a query, a database and a bucket");
-        tm_err_hint(
-            err,
-            "Give one of --push, --files GLOB, --sql QUERY, --postgres DSN_FILE and --s3 URL.");
+        tm_err_hint(err, "Give one of --push, --files GLOB, --watch DIR, --sql QUERY, --postgres "
+                         "DSN_FILE and --s3 URL.");
         return st;
     }
     if (tm__cli_has(cli, "like") && !is_push) {
@@ -167,9 +198,32 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     TM_TRY(read_bucket_options(cli, spec, err));
     add->keys = tm__cli_list(cli, "key", &add->n_keys);
     TM_TRY(read_policy(cli, spec, err));
+    TM_TRY(read_feed_options(cli, add, spec, err));
     TM_TRY(tm__json_check(err));
     const tm_feed *feed = is_push ? NULL : tm__feed_find(add->feed);
     return feed == NULL ? TM_OK : feed->check(spec, add->n_keys > 0, err);
+}
+
+/* A source of files without a row is a mistake: say which. */
+static tm_status no_row(const tm_home *home, const tm_intake_add *add, const tm_feed_pull *pulled,
+                        tm_err *err) {
+    json_t *list = NULL;
+    const char *const what = tm__json_text(add->spec, "files", "query");
+    if (pulled->quarantined == 0) {
+        (void)TM_FAIL(err, TM_E_DATA, "there is a header but no rows in what was read");
+        tm_err_at(err, what, 0, 0);
+        tm_err_hint(err, "Give files with rows; --watch waits for those that come.");
+        return TM_E_DATA;
+    }
+    TM_TRY(tm__intake_quarantine(home, add->name, 0, 1, &list, err));
+    const json_t *const bad = json_array_get(list, 0);
+    const tm_status st = TM_FAIL(err, TM_E_DATA, "none of %llu rows was accepted; the first: %s",
+                                 (unsigned long long)pulled->quarantined,
+                                 tm__json_text(bad, "detail", "quarantined"));
+    tm_err_at(err, tm__json_text(bad, "origin", ""), (uint64_t)tm__json_i64(bad, "row", 0), 0);
+    tm_err_hint(err, "Mend the rows, or name the columns right: --key, --no-header.");
+    json_decref(list);
+    return st;
 }
 
 /* All of it, or no source. */
@@ -180,7 +234,10 @@ static tm_status add_and_pull(tm_ctx *ctx, const tm_home *home, const tm_intake_
     if (strcmp(add->feed, "push") == 0) {
         return TM_OK;
     }
-    const tm_status st = tm__feed_pull(ctx, home, add->name, &pulled, err);
+    tm_status st = tm__feed_pull(ctx, home, add->name, &pulled, err);
+    if (st == TM_OK && pulled.accepted == 0 && strcmp(add->feed, "watch") != 0) {
+        st = no_row(home, add, &pulled, err);
+    }
     if (st != TM_OK) {
         /* What cannot be removed now is there with its error, and says so itself. */
         const tm_status removed = tm__intake_remove(home, add->name, NULL);
@@ -224,6 +281,10 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
         tm__cli_print(cli, "source '%s' is added: %s rows, %u columns\n", add.name,
                       count_text(source, "rows", rows),
                       (unsigned)json_array_size(json_object_get(source, "columns")));
+        if (tm__json_i64(source, "quarantined", 0) > 0) {
+            tm__cli_print(cli, "%s rows are in quarantine: tidemill data show %s --quarantine 10\n",
+                          count_text(source, "quarantined", rows), add.name);
+        }
         if (strcmp(add.feed, "push") == 0) {
             tm__cli_print(cli, "push rows to POST /v1/sources/%s/rows of 'tidemill serve'\n",
                           add.name);
@@ -374,10 +435,11 @@ static void show_columns(tm_cli *cli, const json_t *source) {
 static void show_bad(tm_cli *cli, const json_t *bad, bool with_bytes) {
     const char *column = tm__json_text(bad, "column", "");
     const char *bytes = tm__json_text(bad, "bytes", NULL);
-    tm__cli_print(cli, "%lld: %s, row %lld%s%s: %s: %s\n",
+    tm__cli_print(cli, "%lld: %s, %s, row %lld%s%s: %s: %s\n",
                   (long long)tm__json_i64(bad, "number", 0), tm__json_text(bad, "at", ""),
-                  (long long)tm__json_i64(bad, "row", 0), column[0] == '\0' ? "" : ", column ",
-                  column, tm__json_text(bad, "reason", ""), tm__json_text(bad, "detail", ""));
+                  tm__json_text(bad, "origin", ""), (long long)tm__json_i64(bad, "row", 0),
+                  column[0] == '\0' ? "" : ", column ", column, tm__json_text(bad, "reason", ""),
+                  tm__json_text(bad, "detail", ""));
     if (with_bytes && bytes != NULL) {
         tm__cli_print(cli, "    %.200s\n", bytes);
     }

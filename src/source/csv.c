@@ -339,6 +339,9 @@ tm_status tm__csv_reader_open(reader *r, uint32_t number, uint64_t *out_n_record
     TM_TRY(tm__csv_open(r->path, r->spec->block_bytes, &r->scanner, err));
     r->block.scanner = r->scanner;
     r->block.path = r->path;
+    if (r->spec->skips_bad) {
+        tm__csv_skip_bad(r->scanner);
+    }
     TM_TRY(tm__csv_next(r->scanner, out_n_records, err));
     if (*out_n_records == 0) {
         (void)TM_FAIL(err, TM_E_DATA, "the file is empty");

@@ -162,7 +162,7 @@ static tm_status run_files(pipe *p, tm_err *err) {
         tm__csv_reader_close(p->r);
         TM_TRY(st);
     }
-    return tm__csv_reader_check(p->r, err);
+    return p->r->spec->skips_bad ? TM_OK : tm__csv_reader_check(p->r, err);
 }
 
 /* --- passes --- */
@@ -286,6 +286,22 @@ tm_status tm__csv_pipe(tm_ctx *ctx, const tm_source_spec *spec, const char *cons
             r.cols[col].is_active = !r.cols[col].is_raw;
         }
         st = run_pass(&r, sink, err);
+    }
+    tm__csv_reader_done(&r);
+    return st;
+}
+
+tm_status tm__csv_examine_file(tm_ctx *ctx, const tm_source_spec *spec, const char *path,
+                               tm_status (*fn)(void *arg, const tm_csv_column *column, tm_err *err),
+                               void *arg, tm_err *err) {
+    tm_csv_reader r = tm__csv_reader_make(ctx, spec, &path, 1);
+    bool learns = false;
+    tm_status st = open_columns(&r, false, &learns, err);
+    if (st == TM_OK && learns) {
+        st = run_pass(&r, NULL, err);
+    }
+    for (uint32_t col = 0; st == TM_OK && col < r.n_cols; col++) {
+        st = fn(arg, &r.cols[col], err);
     }
     tm__csv_reader_done(&r);
     return st;

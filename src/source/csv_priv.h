@@ -77,6 +77,17 @@ TM_NODISCARD tm_status tm__csv_hand(tm_csv_scanner *scanner, tm_csv_scanner *par
 /** Cut what a part was handed; its fields are valid until it is handed more. */
 TM_NODISCARD tm_status tm__csv_cut(tm_csv_scanner *part, uint64_t *out_n_records, tm_err *err);
 
+/** Leave out records that cannot be cut, each to the end of its first line; those behind it come.
+ * The first record is the header's and is never left out. */
+void tm__csv_skip_bad(tm_csv_scanner *scanner);
+/** A record is a line, whatever stands in it: for tm__csv_hand() alone. */
+void tm__csv_set_lines(tm_csv_scanner *scanner);
+/** What a part was handed, and the line of the file that it starts with. The byte behind it may be
+ * written. */
+char *tm__csv_part_text(tm_csv_scanner *part, size_t *out_len, uint64_t *out_line);
+/** Nothing is left to be handed. */
+bool tm__csv_is_done(const tm_csv_scanner *scanner);
+
 /** Text of a field. One with doubled quotes is made plain in `room`, which holds its length. */
 tm_str tm__csv_text(const tm_csv_scanner *scanner, tm_csv_field field, char *room);
 
@@ -199,6 +210,12 @@ TM_NODISCARD tm_status tm__csv_columns_check(tm_csv_column *cols, const tm_csv_b
 /** The values of all columns that are not raw as a table; the columns are empty then. */
 TM_NODISCARD tm_status tm__csv_table(tm_csv_column *cols, uint32_t n_cols, uint64_t n_rows,
                                      tm_table **out, tm_err *err);
+
+/** Learn what the cells of a file's columns can be, on all threads. Records that cannot be cut do
+ * not count. fn gets each column with its name, kinds and nothing else. */
+TM_NODISCARD tm_status tm__csv_examine_file(
+    tm_ctx *ctx, const tm_source_spec *spec, const char *path,
+    tm_status (*fn)(void *arg, const tm_csv_column *column, tm_err *err), void *arg, tm_err *err);
 
 /** All rows of CSV files, in the order given. */
 TM_NODISCARD tm_status tm__csv_read(tm_ctx *ctx, const tm_source_spec *spec,

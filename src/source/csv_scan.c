@@ -39,9 +39,10 @@ struct tm_csv_scanner {
     char *data;
     size_t start, end, len, capacity; /* capacity leaves room for the sentinel */
     size_t block_bytes;
-    bool at_end;   /* of the input */
-    bool is_fresh; /* no part was handed its first record yet */
-    uint64_t line; /* of data[start] */
+    bool at_end;    /* of the input */
+    bool skips_bad; /* a record that cannot be cut is left out, up to the end of its first line */
+    bool is_fresh;  /* no part was handed its first record yet */
+    uint64_t line;  /* of data[start] */
     tm_csv_field *fields;
     size_t n_fields, fields_capacity;
     uint8_t is_special[256]; /* bytes that end a run of an unquoted field */
@@ -381,6 +382,12 @@ static tm_status set_columns(tm_csv_scanner *s, const record *r, tm_err *err) {
     return TM_OK;
 }
 
+/* Behind the line that starts there; 0 when its end is not in the data yet. */
+static size_t line_behind(const tm_csv_scanner *s, size_t start) {
+    const char *const found = memchr(s->data + start, '\n', s->len - start);
+    return found != NULL ? (size_t)(found - s->data) + 1 : s->at_end ? s->len : 0;
+}
+
 /* Cut the whole records of the data from start on; s->end is behind the last. */
 static tm_status cut(tm_csv_scanner *s, tm_err *err) {
     record r = {.at = s->start};
@@ -394,6 +401,16 @@ static tm_status cut(tm_csv_scanner *s, tm_err *err) {
         if (result == MORE) {
             s->n_fields = n_before;
             return TM_OK;
+        }
+        const bool is_odd = result != RECORD || (r.n != s->n_cols && !r.is_blank);
+        if (is_odd && s->skips_bad && s->n_cols > 0 && result != NO_MEMORY) {
+            s->n_fields = n_before;
+            r.at = result == RECORD ? r.at : line_behind(s, start);
+            if (r.at == 0) {
+                return TM_OK;
+            }
+            s->end = n_blank == 0 || s->at_end ? r.at : s->end;
+            continue;
         }
         if (result != RECORD) {
             return trouble(s, result, &r, err);
@@ -540,6 +557,7 @@ tm_csv_scanner *tm__csv_part_create(const tm_csv_scanner *s, size_t block_bytes)
         (void)tm__str_copy(part->path, sizeof(part->path), tm__str(s->path));
         part->block_bytes = block_bytes;
         part->at_end = true;
+        part->skips_bad = s->skips_bad;
         set_dialect(part, s->dialect);
     }
     return part;
@@ -631,7 +649,7 @@ static size_t find_end(tm_csv_scanner *part) {
         if (result == MORE) {
             break;
         }
-        at = result == RECORD ? r.at : part->len;
+        at = result == RECORD ? r.at : part->skips_bad ? at + n + 1 : part->len;
     }
     part->at_end = true;
     part->n_fields = 0;
@@ -701,6 +719,26 @@ tm_status tm__csv_cut(tm_csv_scanner *part, uint64_t *out_n_records, tm_err *err
     TM_TRY(cut(part, err));
     *out_n_records = part->n_cols == 0 ? 0 : part->n_fields / part->n_cols;
     return TM_OK;
+}
+
+/* --- parts as they are --- */
+
+void tm__csv_skip_bad(tm_csv_scanner *s) {
+    s->skips_bad = true;
+}
+
+void tm__csv_set_lines(tm_csv_scanner *s) {
+    set_dialect(s, (tm_csv_dialect){.delimiter = '\n'});
+}
+
+char *tm__csv_part_text(tm_csv_scanner *part, size_t *out_len, uint64_t *out_line) {
+    *out_len = part->len;
+    *out_line = part->line;
+    return part->data;
+}
+
+bool tm__csv_is_done(const tm_csv_scanner *s) {
+    return s->at_end && s->end == s->len;
 }
 
 /* --- opening --- */

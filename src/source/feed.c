@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "source/feed_priv.h"
 #include "source/feed_query.h"
 #include "source/feed_s3.h"
 #include "source/intake_priv.h"
@@ -66,29 +67,20 @@ static tm_status sql_read(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_si
     return read_once(ctx, in, &what, sink, err);
 }
 
-/* ---- Files, read once ---- */
-
-static tm_status files_check(const json_t *spec, bool has_key, tm_err *err) {
-    (void)has_key;
-    return check_once("files", spec, err);
-}
-
-static tm_status files_read(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_sink *sink,
-                            tm_err *err) {
-    const tm_source_spec what = {.path = tm__json_text(in->spec, "files", ""),
-                                 .no_header = json_is_true(json_object_get(in->spec, "no_header")),
-                                 .temp_dir = in->temp_dir};
-    return read_once(ctx, in, &what, sink, err);
-}
-
 static const tm_feed feeds[] = {
-    {"files", files_check, files_read},
+    {"files", tm__feed_files_check, tm__feed_files_read},
+    {"watch", tm__feed_watch_check, tm__feed_files_read},
     {"sql", sql_check, sql_read},
     {"postgres", tm__feed_postgres_check, tm__feed_postgres_read},
     {"sqlite", tm__feed_sqlite_check, tm__feed_sqlite_read},
     {"odbc", tm__feed_odbc_check, tm__feed_odbc_read},
     {"s3", tm__feed_s3_check, tm__feed_s3_read},
 };
+
+char *tm__feed_path(const json_t *spec, const char *path) {
+    const char *const dir = tm__json_text(spec, "dir", NULL);
+    return path[0] == '/' || dir == NULL ? tm__mem_strdup(path) : tm__fs_join(dir, path);
+}
 
 const tm_feed *tm__feed_find(const char *name) {
     for (size_t i = 0; i < sizeof(feeds) / sizeof(feeds[0]); i++) {
@@ -215,6 +207,8 @@ static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pul
                               .state = source->state,
                               .schema = tm__intake_pull_schema(pull),
                               .has_key = json_array_size(source->keys) > 0,
+                              .find_mark = tm__intake_pull_mark,
+                              .arg = pull,
                               .home = tm__home_path(home),
                               .temp_dir = tm__home_temp(home)};
     const tm_feed_sink sink = {.take = take, .arg = &r};

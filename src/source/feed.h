@@ -23,9 +23,14 @@ typedef struct tm_feed_block {
     tm_push_form form; /* LINES or CSV with its line of names: bad rows go to quarantine */
     char *data;        /* [len] and a NUL; only read */
     size_t len;
-    const char *origin;  /* a file or table, as people know it; no secret */
-    uint64_t first_row;  /* rows of the origin before the block */
-    const json_t *state; /* where to go on behind it */
+    const char *origin; /* a file or table, as people know it; no secret */
+    uint64_t first_row; /* rows of the origin before the block */
+    uint64_t
+        first_line; /* or its line that the text starts with: bad rows are told by lines then */
+    const tm_push_csv *csv; /* how CSV is written; NULL: with a line of names */
+    const json_t *state;    /* where to go on behind it */
+    const char *item;       /* NULL, or what is taken with this block, as a file: for find_mark() */
+    const json_t *mark;     /* what is known of it */
 } tm_feed_block;
 
 typedef struct tm_feed_sink {
@@ -41,6 +46,9 @@ typedef struct tm_feed_input {
     const tm_schema *schema; /* columns so far; NONE: only missing values yet */
     bool has_key;            /* rows that come again are dropped */
     const char *home;        /* folder: a feed may keep caches in it */
+    /* The mark of an item that was taken; JSON null: none. New reference. */
+    tm_status (*find_mark)(void *arg, const char *item, json_t **out, tm_err *err);
+    void *arg;
     const char *temp_dir;
 } tm_feed_input;
 
@@ -51,6 +59,9 @@ typedef struct tm_feed {
     /* Give all that is new. TM_E_UNAVAILABLE: try again later. */
     tm_status (*read)(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_sink *sink, tm_err *err);
 } tm_feed;
+/** A path as a spec means it: a relative one starts in the folder "dir" of the spec, where it was
+ * declared. The caller frees it; NULL when out of memory. */
+char *tm__feed_path(const json_t *spec, const char *path);
 /** NULL when there is none of this name. */
 const tm_feed *tm__feed_find(const char *name);
 

@@ -45,6 +45,18 @@ typedef struct tm_push_result {
     bool is_repeat; /* the answer that the same idempotency key was given before */
 } tm_push_result;
 
+/* How the CSV of a file is written. What a field cannot be ends with its line: that line is bad,
+ * and those behind it are read. */
+typedef struct tm_push_csv {
+    char delimiter, quote; /* quote 0: none */
+    bool skips_blanks;     /* before a field */
+    bool skips_first;      /* the first record is one of names */
+    uint32_t n_names;
+    const char *const *names; /* [n_names] columns, in the order of the fields */
+    const char *orders; /* [n_names] of dates that are not ISO: 'd' day first, 'm' month first, else
+                           there are none */
+} tm_push_csv;
+
 typedef struct tm_push {
     const char *source;
     tm_push_form form;
@@ -52,6 +64,8 @@ typedef struct tm_push {
     size_t len;
     const tm_table *table; /* TABLE: in place of data */
     uint64_t first_row;    /* rows of its origin before it: bad rows are counted on from there */
+    uint64_t first_line;   /* LINES and CSV: of the origin; then bad rows are told by their lines */
+    const tm_push_csv *csv; /* CSV: how it is written; NULL: a line of names, commas and quotes */
     tm_str
         key; /* Idempotency-Key; ptr NULL: none. The same one with other bytes is TM_E_CONFLICT */
     uint64_t n_rows_max; /* TM_E_LIMIT past it; 0: TM_MAX_REQUEST_ROWS */

@@ -72,6 +72,8 @@ static const tm_migration migrations[] = {
      "ALTER TABLE sources DROP COLUMN origin;"
      "ALTER TABLE segments ADD COLUMN n_bytes INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE segments ADD COLUMN parts BLOB;"
+     "CREATE TABLE taken(source INTEGER NOT NULL REFERENCES sources, item TEXT NOT NULL,"
+     " mark TEXT NOT NULL, PRIMARY KEY(source, item)) STRICT, WITHOUT ROWID;"
      "CREATE TABLE anomalies(source INTEGER NOT NULL REFERENCES sources, kind TEXT NOT NULL,"
      " col TEXT NOT NULL, n INTEGER NOT NULL, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,"
      " detail TEXT NOT NULL, PRIMARY KEY(source, kind, col)) STRICT;"
@@ -337,6 +339,46 @@ tm_status tm__intake_db_set_state_locked(tm_db *db, int64_t source, const json_t
     }
     tm__buf_done(&old_text);
     tm__buf_done(&new_text);
+    return st;
+}
+
+tm_status tm__intake_db_mark(tm_db *db, int64_t source, const char *item, json_t **out,
+                             tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, "SELECT mark FROM taken WHERE source = ? AND item = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_text(stmt, 2, item);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        const char *const text = tm__stmt_text(stmt, 0);
+        st = text == NULL ? no_memory(err)
+                          : tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, out, err);
+    } else if (st == TM_OK) {
+        *out = json_null();
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__intake_db_set_mark_locked(tm_db *db, int64_t source, const char *item,
+                                        const json_t *mark, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    tm_buf text;
+    tm_status st = json_text(mark, &text) ? TM_OK : no_memory(err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db,
+                           "INSERT INTO taken(source, item, mark) VALUES(?, ?, ?)"
+                           " ON CONFLICT DO UPDATE SET mark = excluded.mark",
+                           &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_i64(stmt, 1, source);
+        tm__stmt_bind_text(stmt, 2, item);
+        tm__stmt_bind_text(stmt, 3, (const char *)text.data);
+        st = run(stmt, err);
+    }
+    tm__buf_done(&text);
     return st;
 }
 

@@ -214,6 +214,15 @@ static bool fit_cells(encoder *e) {
             e->is_strange = true;
             return false;
         }
+        if (column->type == TM_TYPE_DATE && tm__cell_has_hour(cell)) {
+            (void)TM_FAIL(&err, TM_E_DATA, "column '%s' wants a date, got a time of day",
+                          column->name);
+            misfit(e, column, cell, &err);
+            return false;
+        }
+        if (column->type == TM_TYPE_FLOAT && r->push->csv != NULL && tm__cell_read_infinity(cell)) {
+            continue;
+        }
         if (tm__cell_fit(column, cell, e->numbers + (size_t)i * NUMBER_TEXT, &is_coerced, &err) !=
             TM_OK) {
             misfit(e, column, cell, &err);
@@ -267,6 +276,22 @@ static bool encode_row(encoder *e) {
     return true;
 }
 
+/* Number of the current row for people. Lines are only counted up to bad rows. */
+static uint64_t row_number(tm_body_reader *r) {
+    if (r->push->first_line == 0) {
+        return r->push->first_row + r->row;
+    }
+    for (const char *at = r->counted; at < r->raw; r->line_number++) {
+        at = memchr(at, '\n', (size_t)(r->raw - at));
+        if (at == NULL) {
+            break;
+        }
+        at++;
+        r->counted = at;
+    }
+    return r->line_number;
+}
+
 static bool keep_bad(encoder *e) {
     tm_rows *rows = e->rows;
     tm_body_reader *r = e->r;
@@ -282,10 +307,8 @@ static bool keep_bad(encoder *e) {
         rows->bad = bad;
     }
     tm_bad_row *bad = &rows->bad[rows->n_bad++];
-    *bad = (tm_bad_row){.row = r->push->first_row + r->row,
-                        .reason = r->reason,
-                        .start = rows->bad_bytes.len,
-                        .len = r->raw_len};
+    *bad = (tm_bad_row){
+        .row = row_number(r), .reason = r->reason, .start = rows->bad_bytes.len, .len = r->raw_len};
     (void)tm__str_copy(bad->column, sizeof(bad->column), tm__str(r->column));
     (void)tm__str_copy(bad->detail, sizeof(bad->detail), tm__str(r->detail));
     return tm__buf_append(&rows->bad_bytes, r->raw, r->raw_len);

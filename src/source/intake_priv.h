@@ -5,6 +5,7 @@
  *     intake_schema.c  columns of a source, and how rows that do not fit change them
  *     intake_push.c    a body to encoded rows, their keys, and rows for the quarantine
  *     intake_rows.c    a table that goes in whole, and its keys
+ *     intake_cell.c    texts that only files have
  *     intake_batch.c   encoded rows, to and from bytes
  *     intake_db.c      intake.db: one function a statement or a transaction
  *     intake_writer.c  how rows go into one source: keys, columns, one transaction
@@ -73,6 +74,15 @@ TM_NODISCARD tm_status tm__intake_columns_fit(tm_intake_columns *columns,
                                               const tm_evidence *evidence, uint32_t n_evidence,
                                               bool is_text, tm_intake_columns **out, tm_err *err);
 
+/* ---- Cells ---- */
+
+/** A date in the order of its column ('d': day first, 'm': month first); another text stays. */
+void tm__cell_read_date(char order, tm_cell *cell);
+/** True for a time, or its text, that a column of days would cut. */
+bool tm__cell_has_hour(const tm_cell *cell);
+/** The words inf and infinity as numbers; false for what is none. */
+bool tm__cell_read_infinity(tm_cell *cell);
+
 /* ---- Encoded rows ---- */
 
 #define TM_BATCH_HEAD 16u
@@ -102,7 +112,7 @@ typedef enum tm_row_reason { /* why a row is in quarantine; names are stored */
 extern const char *const tm__row_reason_names[TM_ROW_REASONS];
 
 typedef struct tm_bad_row {
-    uint64_t row; /* of the push, from 1 */
+    uint64_t row; /* of the push, from 1; of a file, its line */
     tm_row_reason reason;
     char column[65];   /* cut; empty: the whole row */
     char detail[160];  /* names no value */
@@ -229,6 +239,13 @@ TM_NODISCARD tm_status tm__intake_db_set_state_locked(tm_db *db, int64_t source,
                                                       const json_t *before, const json_t *after,
                                                       tm_err *err);
 
+/** What a feed wrote down about an item that it took, as a file; *out is JSON null when there is
+ * nothing. New reference. */
+TM_NODISCARD tm_status tm__intake_db_mark(tm_db *db, int64_t source, const char *item, json_t **out,
+                                          tm_err *err);
+TM_NODISCARD tm_status tm__intake_db_set_mark_locked(tm_db *db, int64_t source, const char *item,
+                                                     const json_t *mark, tm_err *err);
+
 /* What became of a try to read a source. */
 typedef struct tm_intake_outcome {
     const char *status;
@@ -305,6 +322,8 @@ TM_NODISCARD tm_status tm__intake_pull_open(tm_ctx *ctx, const tm_home *home, co
                                             tm_intake_pull **out, tm_err *err);
 const tm_source_row *tm__intake_pull_source(const tm_intake_pull *pull); /* as it was opened */
 const tm_schema *tm__intake_pull_schema(const tm_intake_pull *pull);
+/** find_mark() of a feed's input; arg is the pull. */
+TM_NODISCARD tm_status tm__intake_pull_mark(void *arg, const char *item, json_t **out, tm_err *err);
 /** Durable on return. */
 TM_NODISCARD tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
                                             tm_push_result *out, tm_err *err);

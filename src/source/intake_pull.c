@@ -126,6 +126,11 @@ const tm_schema *tm__intake_pull_schema(const tm_intake_pull *pull) {
     return &pull->columns->schema;
 }
 
+tm_status tm__intake_pull_mark(void *arg, const char *item, json_t **out, tm_err *err) {
+    const tm_intake_pull *const pull = arg;
+    return tm__intake_db_mark(pull->db, pull->source.id, item, out, err);
+}
+
 /* ---- A block ---- */
 
 static tm_status save_segment(tm_intake_pull *pull, const tm_table *table, tm_segment *out,
@@ -135,17 +140,21 @@ static tm_status save_segment(tm_intake_pull *pull, const tm_table *table, tm_se
     return tm__segment_size(pull->segments_dir, out, err);
 }
 
-static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const json_t *state,
+static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm_feed_block *block,
                         tm_push_result *result, tm_err *err) {
     TM_TRY(tm__db_begin(pull->db, err));
     tm_status st =
-        tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, state, err);
+        tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, block->state, err);
     if (st == TM_OK && put->segment != NULL) {
         st = tm__intake_file_check_locked(pull->segments_dir, TM_INTAKE_SEGMENT,
                                           &put->segment->hash, err);
     }
     if (st == TM_OK) {
         st = tm__source_writer_put_locked(pull->writer, pull->db, put, result, err);
+    }
+    if (st == TM_OK && block->item != NULL) {
+        st =
+            tm__intake_db_set_mark_locked(pull->db, pull->source.id, block->item, block->mark, err);
     }
     if (st != TM_OK) {
         tm__db_rollback(pull->db);
@@ -164,7 +173,7 @@ static tm_status put(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *
     }
     const tm_source_put one = {
         .rows = rows, .origin = block->origin, .segment = is_segment ? &segment : NULL};
-    return commit(pull, &one, block->state, result, err);
+    return commit(pull, &one, block, result, err);
 }
 
 static tm_status put_rows(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
@@ -236,6 +245,8 @@ static tm_status read_block(tm_intake_pull *pull, const tm_feed_block *block, tm
                           .len = block->len,
                           .table = block->rows,
                           .first_row = block->first_row,
+                          .first_line = block->first_line,
+                          .csv = block->csv,
                           .n_rows_max = BLOCK_ROWS_MAX};
     *out_whole = false;
     TM_TRY(check_keys(pull, block->rows, err));

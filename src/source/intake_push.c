@@ -20,6 +20,7 @@
 #include "base/json_scan.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "source/csv_priv.h"
 #include "source/intake_reader.h"
 #include "source/source.h"
 
@@ -170,6 +171,11 @@ static void next_line(tm_body_reader *r) {
         r->raw_len--;
     }
     tm_scan_error e = {0};
+    if (r->raw_len > TM_MAX_BODY_BYTES) {
+        tm__body_refuse(r, TM_ROW_TOO_LARGE, whole_row, "the line is longer than %u bytes",
+                        TM_MAX_BODY_BYTES);
+        return;
+    }
     if (!copy_raw(r)) {
         return;
     }
@@ -196,36 +202,53 @@ static void next_element(tm_body_reader *r) {
 
 typedef enum field_end { FIELD_COMMA, FIELD_LINE, FIELD_BAD } field_end;
 
+static const tm_push_csv plain_csv = {.delimiter = ',', .quote = '"'};
+
+/* A text that is too large stands in the line only so far that it is seen to be. */
+static void append_text(tm_buf *line, size_t start, const char *text, size_t len) {
+    const size_t left = TM_MAX_TEXT_BYTES + 1 - (line->len - start);
+    (void)tm__buf_append(line, text, len < left ? len : left);
+}
+
 /* The field at *p, which may be the body's end: text without its quotes, in line. */
-static field_end take_field(char **p, const char *end, tm_buf *line, size_t *out_start) {
+static field_end take_field(const tm_push_csv *csv, char **p, const char *end, tm_buf *line,
+                            size_t *out_start) {
+    const char delimiter = csv->delimiter, quote_mark = csv->quote;
     char *at = *p;
     *out_start = line->len;
-    if (at < end && *at == '"') {
-        for (at++;;) {
-            char *const quote = memchr(at, '"', (size_t)(end - at));
-            if (quote == NULL) {
+    while (csv->skips_blanks && at < end && *at == ' ') {
+        at++;
+    }
+    if (at < end && *at == quote_mark && quote_mark != '\0') {
+        const char *const start = ++at;
+        for (;;) {
+            char *const quote = memchr(at, quote_mark, (size_t)(end - at));
+            if (quote == NULL || (csv->names != NULL && quote - start > TM_MAX_TEXT_BYTES)) {
                 return FIELD_BAD;
             }
-            const bool is_doubled = quote + 1 < end && quote[1] == '"';
-            (void)tm__buf_append(line, at, (size_t)(quote - at) + (is_doubled ? 1 : 0));
+            const bool is_doubled = quote + 1 < end && quote[1] == quote_mark;
+            append_text(line, *out_start, at, (size_t)(quote - at) + (is_doubled ? 1 : 0));
             at = quote + (is_doubled ? 2 : 1);
             if (!is_doubled) {
                 break;
             }
         }
+        while (csv->names != NULL && at < end && *at == ' ') {
+            at++;
+        }
     } else {
         char *const start = at;
-        while (at < end && *at != ',' && *at != '\n') {
+        while (at < end && *at != delimiter && *at != '\n') {
             at++;
         }
         const bool has_cr = at > start && (at == end || *at == '\n') && at[-1] == '\r';
-        (void)tm__buf_append(line, start, (size_t)(at - start) - (has_cr ? 1 : 0));
+        append_text(line, *out_start, start, (size_t)(at - start) - (has_cr ? 1 : 0));
     }
     if (at < end && *at == '\r' && (at + 1 == end || at[1] == '\n')) {
         at++;
     }
     *p = at < end ? at + 1 : at;
-    return at == end || *at == '\n' ? FIELD_LINE : *at == ',' ? FIELD_COMMA : FIELD_BAD;
+    return at == end || *at == '\n' ? FIELD_LINE : *at == delimiter ? FIELD_COMMA : FIELD_BAD;
 }
 
 static char *skip_blank(char *p, const char *end) {
@@ -248,6 +271,9 @@ static void take_text(tm_body_reader *r, uint32_t field, tm_str text) {
         tm__body_refuse(r, TM_ROW_TOO_LARGE, name, "the text is longer than %u bytes",
                         TM_MAX_TEXT_BYTES);
     }
+    if (r->csv->orders != NULL && cell.type == TM_TYPE_TEXT && r->csv->orders[field] != 0) {
+        tm__cell_read_date(r->csv->orders[field], &cell);
+    }
     const uint32_t col = r->fields[field];
     if (col == UINT32_MAX) {
         add_stranger(r, name, &cell);
@@ -267,12 +293,21 @@ static void next_record(tm_body_reader *r) {
     tm__buf_reset(&r->line);
     for (; how == FIELD_COMMA; n++) {
         size_t start = 0;
-        how = take_field(&p, r->end, &r->line, &start);
+        how = take_field(r->csv, &p, r->end, &r->line, &start);
         if (n < r->n_fields) {
             starts[n] = start;
         }
     }
     r->raw = r->p;
+    if (how == FIELD_BAD && r->csv->names != NULL) {
+        char *const line_end = memchr(r->p, '\n', (size_t)(r->end - r->p));
+        tm__body_refuse(
+            r, TM_ROW_MALFORMED, whole_row,
+            "text behind a quote, or a quote that is not closed; the next line was read anew");
+        r->raw_len = (size_t)((line_end != NULL ? line_end : r->end) - r->raw);
+        r->p = line_end != NULL ? skip_blank(line_end + 1, r->end) : NULL;
+        return;
+    }
     if (how == FIELD_BAD) {
         tm__body_refuse(
             r, TM_ROW_MALFORMED, whole_row,
@@ -334,6 +369,29 @@ tm_status tm__many_columns(tm_err *err) {
     return TM_E_LIMIT;
 }
 
+/* Names that are known: columns of a file that stand in its first line, or nowhere. */
+static tm_status open_named(tm_body_reader *r, tm_err *err) {
+    const tm_push_csv *const csv = r->csv;
+    char *p = r->p;
+    size_t start = 0;
+    r->names = tm__mem_alloc(csv->n_names, sizeof(*r->names) + sizeof(size_t));
+    r->fields = tm__mem_alloc(csv->n_names, sizeof(*r->fields));
+    if (r->names == NULL || r->fields == NULL) {
+        return no_memory(err);
+    }
+    for (uint32_t i = 0; i < csv->n_names; i++) {
+        r->names[i] = tm__str(csv->names[i]);
+        r->fields[i] = tm__intake_columns_find(r->columns, r->names[i]);
+    }
+    r->n_fields = csv->n_names;
+    p = skip_blank(p, r->end);
+    while (csv->skips_first && p != NULL &&
+           take_field(csv, &p, r->end, &r->header, &start) == FIELD_COMMA) {
+    }
+    r->p = p == NULL ? NULL : skip_blank(p, r->end);
+    return r->header.failed ? no_memory(err) : TM_OK;
+}
+
 static tm_status open_csv(tm_body_reader *r, tm_err *err) {
     char *p = r->p;
     field_end how = FIELD_COMMA;
@@ -354,7 +412,7 @@ static tm_status open_csv(tm_body_reader *r, tm_err *err) {
                        ? no_memory(err)
                        : TM_OK;
     while (st == TM_OK && how == FIELD_COMMA && n < n_max) {
-        how = take_field(&p, r->end, &r->header, &start);
+        how = take_field(r->csv, &p, r->end, &r->header, &start);
         starts[n++] = start;
     }
     if (st == TM_OK && r->header.failed) {
@@ -485,12 +543,16 @@ tm_status tm__body_open(tm_body_reader *r, const tm_push *push, tm_intake_column
     const bool is_table = push->form == TM_PUSH_TABLE;
     const bool has_mark = !is_table && push->len >= 3 && memcmp(push->data, "\xEF\xBB\xBF", 3) == 0;
     const uint32_t n = columns->schema.n_cols;
-    *r = (tm_body_reader){.push = push, .columns = columns};
+    *r = (tm_body_reader){.push = push,
+                          .columns = columns,
+                          .csv = push->csv != NULL ? push->csv : &plain_csv,
+                          .line_number = push->first_line};
     r->watch = columns->version > 0 ? columns->watch : NULL;
     tm__buf_init(&r->line, LINE_BYTES_MAX);
     tm__buf_init(&r->header, LINE_BYTES_MAX);
     r->p = is_table ? NULL : push->data + (has_mark ? 3 : 0);
     r->end = is_table ? NULL : push->data + push->len;
+    r->counted = r->p;
     r->cells = tm__mem_alloc((size_t)n + 1, sizeof(*r->cells));
     r->seen = tm__mem_zalloc((size_t)n + 1, sizeof(*r->seen));
     if (r->cells == NULL || r->seen == NULL || !tm__buf_text(&r->line, "") ||
@@ -506,6 +568,9 @@ tm_status tm__body_open(tm_body_reader *r, const tm_push *push, tm_intake_column
     if (push->form == TM_PUSH_LINES) {
         r->p = skip_lines(r->p, r->end);
         return TM_OK;
+    }
+    if (push->csv != NULL) {
+        return open_named(r, err);
     }
     if (skip_lines(r->p, r->end) == NULL) {
         return refuse(err, "the body is empty", "Send at least one row.");

@@ -35,7 +35,10 @@ typedef struct tm_body_reader {
     const tm_finding *forced; /* sends every row to quarantine; NULL: none */
     tm_finding stop;
     bool must_stop;
+    uint64_t line_number; /* of the byte at `counted`, when the push has a first line */
+    const char *counted;
     /* CSV: */
+    const tm_push_csv *csv;
     tm_buf header;
     uint32_t *fields; /* [n_fields] column; of a table too */
     tm_str *names;    /* [n_fields] */

@@ -76,8 +76,9 @@ tm_status tm__intake_add(const tm_home *home, const tm_intake_add *add, tm_err *
 
 /* Rows of all tables that name a source; its files are nobody's then. */
 static tm_status remove_locked(tm_db *db, const char *name, tm_err *err) {
-    static const char *const tables[] = {"columns",  "batches",    "keys",      "runs",    "pushes",
-                                         "segments", "quarantine", "anomalies", "profiles"};
+    static const char *const tables[] = {"columns",  "batches",  "keys",       "runs",
+                                         "pushes",   "segments", "quarantine", "anomalies",
+                                         "profiles", "taken"};
     tm_source_row source = {0};
     TM_TRY(tm__intake_db_source(db, name, &source, err));
     const int64_t id = source.id;
@@ -438,10 +439,11 @@ tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t a
     json_t *list = json_array();
     tm_status st = tm__intake_place_open(home, name, &p, err);
     if (st == TM_OK) {
-        st = tm__stmt_init(p.db,
-                           "SELECT seq, at_us, origin, row, col, reason, detail, bytes"
-                           " FROM quarantine WHERE source = ? AND seq > ? ORDER BY seq LIMIT ?",
-                           &stmt, err);
+        st = tm__stmt_init(
+            p.db,
+            "SELECT seq, at_us, origin, row, col, reason, detail, substr(bytes, 1, 1048576)"
+            " FROM quarantine WHERE source = ? AND seq > ? ORDER BY seq LIMIT ?",
+            &stmt, err);
     }
     if (st == TM_OK) {
         tm__stmt_bind_i64(stmt, 1, p.source.id);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -102,6 +103,13 @@ static bool find_suffix(const char *path, kind *out) {
         }
     }
     return false;
+}
+
+tm_file_kind tm__source_kind(const char *path) {
+    static const tm_file_kind kinds[] = {
+        [KIND_CSV] = TM_FILE_CSV, [KIND_JSON] = TM_FILE_JSON, [KIND_PARQUET] = TM_FILE_PARQUET};
+    kind found = KIND_CSV;
+    return find_suffix(path, &found) ? kinds[found] : TM_FILE_OTHER;
 }
 
 static bool add_entry(void *arg, const char *name) {
@@ -280,7 +288,9 @@ typedef struct run {
     bool is_parquet, is_json;
     bool has_failed;            /* what is done with rows failed, not their reading */
     uint64_t n_rows_all;        /* that will come; 0: not known */
-    const tm_source_sink *sink; /* NULL: one table of all rows */
+    const tm_source_sink *sink; /* NULL: one table of all rows, or tables to: */
+    tm_status (*give)(void *arg, tm_table *table, tm_err *err);
+    void *give_arg;
     batch *batch;
 } run;
 
@@ -585,6 +595,15 @@ static tm_status stream_duck(run *r, tm_duck *duck, const char *sql, tm_err *err
     return st == TM_OK && r->n_rows == 0 && r->files != NULL ? fail_empty(r, err) : st;
 }
 
+static tm_status give_table(void *arg, tm_table *table, tm_err *err) {
+    run *const r = arg;
+    TM_TRY(check_numbers(r, table, r->n_rows, err));
+    r->n_rows += tm__table_rows(table);
+    const tm_status st = r->give(r->give_arg, table, err);
+    r->has_failed = st != TM_OK;
+    return st;
+}
+
 /* Errors of DuckDB about a single file need its name. */
 static void name_file(const run *r, tm_err *err) {
     if (err != NULL && r->files != NULL && r->files->n == 1 &&
@@ -602,7 +621,10 @@ static tm_status read_duck(run *r, const char *sql, tm_table **out, tm_err *err)
     if (st == TM_OK && r->is_parquet) {
         st = check_counts(r, duck, &r->n_rows_all, err);
     }
-    if (st == TM_OK && r->sink != NULL) {
+    if (st == TM_OK && r->give != NULL) {
+        st = tm__duck_stream(duck, sql, give_table, r, err);
+        st = r->has_failed ? st : name_damage(r, st, err);
+    } else if (st == TM_OK && r->sink != NULL) {
         st = stream_duck(r, duck, sql, err);
     } else if (st == TM_OK) {
         tm__ctx_progress(r->ctx, "load", 0, 0, NULL);
@@ -618,7 +640,7 @@ static tm_status read_duck(run *r, const char *sql, tm_table **out, tm_err *err)
         if (st == TM_E_DATA || st == TM_E_USAGE) {
             name_file(r, err);
         }
-    } else if (r->sink == NULL) {
+    } else if (r->sink == NULL && r->give == NULL) {
         st = tm__source_fit(table, r->spec->schema, 0, out, err);
     }
     tm__table_unref(table);
@@ -687,4 +709,13 @@ tm_status tm__source_pipe(tm_ctx *ctx, const tm_source_spec *spec, const tm_sour
                           tm_err *err) {
     run r = {.ctx = ctx, .spec = spec, .sink = sink};
     return read_any(&r, NULL, err);
+}
+
+tm_status tm__source_stream(tm_ctx *ctx, const tm_source_spec *spec,
+                            tm_status (*fn)(void *arg, tm_table *table, tm_err *err), void *arg,
+                            tm_err *err) {
+    run r = {.ctx = ctx, .spec = spec, .give = fn, .give_arg = arg};
+    tm_table *none = NULL;
+    TM_ASSERT(spec->sql != NULL || tm__source_kind(spec->path) != TM_FILE_CSV);
+    return read_any(&r, &none, err);
 }

@@ -27,8 +27,9 @@ typedef struct tm_source_spec {
                                 Columns it lacks are inferred. */
     const char *temp_dir;    /* NULL: the system's */
     uint64_t n_rows_max;     /* 0: TM_MAX_ROWS */
-    size_t block_bytes;      /* CSV: bytes read at a time, 0: 4 MiB, of parts 1 MiB; tests make it
-                                small */
+    bool skips_bad;     /* CSV: records that cannot be cut are left out: for looking at types */
+    size_t block_bytes; /* CSV: bytes read at a time, 0: 4 MiB, of parts 1 MiB; tests make it
+                           small */
 } tm_source_spec;
 
 /** All rows. Fails on: missing file, folder without data files, empty file, header only, ragged
@@ -45,7 +46,7 @@ typedef struct tm_source_part {
     tm_table *table; /* columns that were read */
     uint64_t n_rows;
     uint64_t number; /* rises from part to part, whatever thread works on it */
-    uint32_t n_raw; /* columns that were not: their texts stand as they are in the source */
+    uint32_t n_raw;  /* columns that were not: their texts stand as they are in the source */
     const char *const *raw_names;
     void *raw_from;
     /* Lines of JSON: members that the schema lacks, of all rows, and where each row begins. The raw
@@ -80,6 +81,21 @@ TM_NODISCARD tm_status tm__source_pipe(tm_ctx *ctx, const tm_source_spec *spec,
  * first_row. */
 TM_NODISCARD tm_status tm__source_fit(tm_table *table, const tm_schema *schema, uint64_t first_row,
                                       tm_table **out, tm_err *err);
+
+typedef enum tm_file_kind {
+    TM_FILE_OTHER,
+    TM_FILE_CSV,
+    TM_FILE_JSON,
+    TM_FILE_PARQUET
+} tm_file_kind;
+/** What a file is by the end of its name, packed or not. */
+tm_file_kind tm__source_kind(const char *path);
+
+/** Same rows as tables of some thousand, in order, on the caller's thread; not of CSV. fn does not
+ * own its table and ends the run by a failure. */
+TM_NODISCARD tm_status tm__source_stream(tm_ctx *ctx, const tm_source_spec *spec,
+                                         tm_status (*fn)(void *arg, tm_table *table, tm_err *err),
+                                         void *arg, tm_err *err);
 
 /** Whether a field of CSV is missing in every column, texts too: nothing, NA, N/A, #N/A, null, NaN,
  * ?, with blanks around. */

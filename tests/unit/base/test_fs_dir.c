@@ -95,6 +95,31 @@ static void a_path_says_what_stands_there(void **state) {
     assert_int_equal(tm__fs_info("/nowhere").kind, TM_PATH_NONE);
 }
 
+/* Who writes to a file, and whether it was renamed since, is seen. */
+static void a_look_tells_whether_a_writer_is_through(void **state) {
+    (void)state;
+    tm_file *file = NULL;
+    char path[128], to[128];
+    test_folder_join(&folder, "look-a.csv", path, sizeof(path));
+    test_folder_join(&folder, "look-b.csv", to, sizeof(to));
+    assert_int_equal(tm__fs_look("/none/at/all").kind, TM_PATH_NONE);
+    assert_int_equal(tm__fs_look(".").kind, TM_PATH_DIR);
+    assert_int_equal(tm__file_open(path, TM_OPEN_CREATE, &file, NULL), TM_OK);
+    assert_int_equal(tm__file_write(file, "abc", 3, NULL), TM_OK);
+    tm_file_look look = tm__fs_look(path);
+    assert_true(look.is_open);
+    assert_int_equal(look.size_bytes, 3);
+    tm__file_close(file);
+    look = tm__fs_look(path);
+    assert_false(look.is_open);
+    assert_int_equal(look.changed_us, look.modified_us);
+    tm__sleep_ms(20);
+    assert_int_equal(rename(path, to), 0);
+    const tm_file_look after = tm__fs_look(to);
+    assert_int_equal(after.modified_us, look.modified_us);
+    assert_true(after.changed_us > look.changed_us);
+}
+
 static void files_are_mapped(void **state) {
     (void)state;
     char path[128];
@@ -187,6 +212,7 @@ static void running_out_of_memory_is_reported(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(entries_come_in_byte_order),    TEST(globs_match_in_byte_order),
+        TEST(a_path_says_what_stands_there), TEST(a_look_tells_whether_a_writer_is_through),
         TEST(a_path_says_what_stands_there), TEST(files_are_mapped),
         TEST(paths_are_joined_and_resolved), TEST(running_out_of_memory_is_reported),
         TEST(a_file_that_was_used_is_newer),

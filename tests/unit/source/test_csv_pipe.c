@@ -299,8 +299,32 @@ static void running_out_of_memory_leaks_nothing(void **state) {
     }
 }
 
+static tm_status note_column(void *arg, const tm_csv_column *column, tm_err *err) {
+    (void)err;
+    char *const text = arg;
+    (void)snprintf(text + strlen(text), 128 - strlen(text), "%s %s ", column->name,
+                   tm__type_text(tm__csv_decide(column->kinds)));
+    return TM_OK;
+}
+
+/* Rows that cannot be cut neither count nor end it. */
+static void types_are_learnt_past_bad_rows(void **state) {
+    (void)state;
+    for (uint32_t n_threads = 1; n_threads <= 2; n_threads++) {
+        char text[128] = "";
+        tm_ctx *ctx = test_ctx_make(n_threads);
+        const tm_source_spec spec = {.skips_bad = true, .block_bytes = 16};
+        write_text(PATH,
+                   "a,b,c\n1,x,\nword\n2,\"odd\n3,,2.5\n4,\"e\"f,z\n5,y,\nword,7\n6,y,7\nword\n");
+        assert_int_equal(tm__csv_examine_file(ctx, &spec, PATH, note_column, text, NULL), TM_OK);
+        assert_string_equal(text, "a int b text c float ");
+        test_ctx_free(ctx);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(types_are_learnt_past_bad_rows),
         cmocka_unit_test(parts_of_any_size_and_any_threads_give_the_rows_of_the_file),
         cmocka_unit_test(columns_that_are_not_read_are_handed_on_as_they_stand),
         cmocka_unit_test(the_first_bad_row_is_the_one_that_is_told),

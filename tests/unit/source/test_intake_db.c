@@ -67,30 +67,51 @@ static void a_file_that_was_never_finished_is_made_by_its_first_reader(void **st
     assert_int_equal(tm__intake_db_open(*state, false, &db, NULL), TM_E_INTEGRITY);
 }
 
+static void a_mark_stands_for_its_item_in_its_source(void **state) {
+    tm_db *db = open_db(*state);
+    json_t *one = json_pack("{s:i}", "size", 1), *two = json_pack("{s:i}", "size", 2), *got = NULL;
+    const int64_t a = add_source(db, "a"), b = add_source(db, "b");
+    assert_int_equal(tm__intake_db_set_mark_locked(db, a, "x.csv", one, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_set_mark_locked(db, b, "x.csv", one, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_set_mark_locked(db, a, "x.csv", two, NULL), TM_OK);
+    assert_int_equal(tm__intake_db_mark(db, a, "x.csv", &got, NULL), TM_OK);
+    assert_int_equal(tm__json_i64(got, "size", 0), 2);
+    json_decref(got);
+    assert_int_equal(tm__intake_db_mark(db, b, "x.csv", &got, NULL), TM_OK);
+    assert_int_equal(tm__json_i64(got, "size", 0), 1);
+    json_decref(got);
+    assert_int_equal(tm__intake_db_mark(db, b, "y.csv", &got, NULL), TM_OK);
+    assert_true(json_is_null(got));
+    json_decref(one);
+    json_decref(two);
+    tm__db_close(db);
+}
+
 /* As the first format had sources and segments. */
 static void an_older_file_is_brought_up(void **state) {
     tm_db *db = open_db(*state);
     tm_source_row row = {0};
-    const char *back = "DROP TABLE sinks; DROP TABLE profiles; DROP TABLE anomalies;"
-                       "ALTER TABLE segments DROP COLUMN parts;"
-                       "ALTER TABLE segments DROP COLUMN n_bytes;"
-                       "ALTER TABLE sources DROP COLUMN failures;"
-                       "ALTER TABLE sources DROP COLUMN history;"
-                       "ALTER TABLE quarantine DROP COLUMN names;"
-                       "ALTER TABLE sources DROP COLUMN next_us;"
-                       "ALTER TABLE sources DROP COLUMN pulled_us;"
-                       "ALTER TABLE sources DROP COLUMN tried_us;"
-                       "ALTER TABLE sources DROP COLUMN error;"
-                       "ALTER TABLE sources DROP COLUMN status;"
-                       "ALTER TABLE sources DROP COLUMN state;"
-                       "ALTER TABLE sources DROP COLUMN spec;"
-                       "ALTER TABLE sources DROP COLUMN feed;"
-                       "ALTER TABLE sources ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;"
-                       "ALTER TABLE sources ADD COLUMN origin TEXT;"
-                       "INSERT INTO sources(name, kind, origin, keys, created_us)"
-                       " VALUES('p', 1, NULL, '[]', 5), ('f', 2, 'a''b.csv', '[\"k\"]', 5),"
-                       " ('q', 3, 'SELECT 1', '[]', 5);"
-                       "PRAGMA user_version=1;";
+    const char *back =
+        "DROP TABLE taken; DROP TABLE sinks; DROP TABLE profiles; DROP TABLE anomalies;"
+        "ALTER TABLE segments DROP COLUMN parts;"
+        "ALTER TABLE segments DROP COLUMN n_bytes;"
+        "ALTER TABLE sources DROP COLUMN failures;"
+        "ALTER TABLE sources DROP COLUMN history;"
+        "ALTER TABLE quarantine DROP COLUMN names;"
+        "ALTER TABLE sources DROP COLUMN next_us;"
+        "ALTER TABLE sources DROP COLUMN pulled_us;"
+        "ALTER TABLE sources DROP COLUMN tried_us;"
+        "ALTER TABLE sources DROP COLUMN error;"
+        "ALTER TABLE sources DROP COLUMN status;"
+        "ALTER TABLE sources DROP COLUMN state;"
+        "ALTER TABLE sources DROP COLUMN spec;"
+        "ALTER TABLE sources DROP COLUMN feed;"
+        "ALTER TABLE sources ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;"
+        "ALTER TABLE sources ADD COLUMN origin TEXT;"
+        "INSERT INTO sources(name, kind, origin, keys, created_us)"
+        " VALUES('p', 1, NULL, '[]', 5), ('f', 2, 'a''b.csv', '[\"k\"]', 5),"
+        " ('q', 3, 'SELECT 1', '[]', 5);"
+        "PRAGMA user_version=1;";
     assert_int_equal(tm__db_exec(db, back, NULL), TM_OK);
     tm__db_close(db);
     db = open_db(*state);
@@ -190,6 +211,7 @@ static void keys_load_from_batches_and_runs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(a_mark_stands_for_its_item_in_its_source),
         TEST(a_source_is_found_by_its_name),
         TEST(a_file_that_was_never_finished_is_made_by_its_first_reader),
         TEST(an_older_file_is_brought_up),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
 #include "support.h"
@@ -186,6 +187,65 @@ static void the_first_push_makes_the_columns(void **state) {
     tm__intake_columns_unref(columns);
 }
 
+/* As a file is written: with its own delimiter, names that stand in its first line or nowhere. */
+static void csv_of_a_file_is_read_as_it_is_written(void **state) {
+    (void)state;
+    static const char *const names[] = {"id", "f", "d"};
+    char data[] = "id;f;d\n1; \"2.5\" ;31/12/2020\n2;x;01/02/2021\n3;\"1\"z;\n4;1\n5;5;2021-03-04\n"
+                  "6;6;13/13/2020\n7;\"never closed\n8;8;\n";
+    const tm_push_csv csv = {.delimiter = ';',
+                             .quote = '"',
+                             .skips_blanks = true,
+                             .skips_first = true,
+                             .n_names = 3,
+                             .names = names,
+                             .orders = "\0\0d"};
+    const tm_push push = {
+        .form = TM_PUSH_CSV, .data = data, .len = sizeof(data) - 1, .first_line = 11, .csv = &csv};
+    static const uint64_t lines[] = {13, 14, 15, 17, 18};
+    tm_rows rows = {0};
+    tm_intake_columns *columns = columns_make(true);
+    assert_int_equal(tm__rows_read(&push, columns, &rows, NULL), TM_OK);
+    assert_int_equal(rows.n_rows, 3);
+    assert_int_equal(rows.n_bad, 5);
+    for (uint64_t i = 0; i < 5; i++) {
+        assert_int_equal(rows.bad[i].row, lines[i]);
+    }
+    tm_table *table = NULL;
+    tm__batch_seal(&rows.batch, (uint32_t)rows.n_rows);
+    assert_int_equal(tm__rows_table(&rows, &table, NULL), TM_OK);
+    const tm_column *days = tm__table_column(table, 4);
+    assert_int_equal(days->ints[0], tm__us_from_civil(2020, 12, 31));
+    assert_int_equal(days->ints[1], tm__us_from_civil(2021, 3, 4));
+    assert_int_equal(days->ints[2], TM_INT_MISSING);
+    tm__table_unref(table);
+    tm__rows_done(&rows);
+    tm__intake_columns_unref(columns);
+}
+
+/* The hour of a value is not lost in a column of days. */
+static void an_hour_makes_a_column_of_times(void **state) {
+    (void)state;
+    static const char *const bodies_of_times[] = {"[{\"id\":1,\"d\":\"2020-01-02T05:00:00\"}]",
+                                                  "id,d\n1,2020-01-02T05:00:00\n"};
+    for (size_t i = 0; i < 2; i++) {
+        tm_rows rows = {0};
+        tm_table *table = NULL;
+        tm_intake_columns *columns = columns_make(true);
+        assert_int_equal(read_body(bodies_of_times[i], strlen(bodies_of_times[i]),
+                                   i == 0 ? TM_PUSH_JSON : TM_PUSH_CSV, columns, &rows, NULL),
+                         TM_OK);
+        assert_int_equal(rows.columns->schema.cols[4].type, TM_TYPE_TIME);
+        tm__batch_seal(&rows.batch, (uint32_t)rows.n_rows);
+        assert_int_equal(tm__rows_table(&rows, &table, NULL), TM_OK);
+        assert_int_equal(tm__table_column(table, 4)->ints[0],
+                         tm__us_from_civil(2020, 1, 2) + INT64_C(5) * 3600 * 1000000);
+        tm__table_unref(table);
+        tm__rows_done(&rows);
+        tm__intake_columns_unref(columns);
+    }
+}
+
 static void too_many_rows_are_refused(void **state) {
     (void)state;
     char data[] = "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n";
@@ -239,6 +299,8 @@ int main(void) {
         cmocka_unit_test(bad_rows_are_kept_and_good_ones_taken),
         cmocka_unit_test(a_key_is_its_value_however_it_came),
         cmocka_unit_test(the_first_push_makes_the_columns),
+        cmocka_unit_test(csv_of_a_file_is_read_as_it_is_written),
+        cmocka_unit_test(an_hour_makes_a_column_of_times),
         cmocka_unit_test(too_many_rows_are_refused),
         cmocka_unit_test(memory_that_runs_out_leaves_nothing),
     };

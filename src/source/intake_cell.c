@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Texts of files that a request would not have. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "source/csv_priv.h"
+#include "source/intake_priv.h"
+
+#define DAY_US INT64_C(86400000000)
+
+/* A date in the order of its column; another text stays what it is, and its column says why. */
+void tm__cell_read_date(char order, tm_cell *cell) {
+    tm_csv_value value;
+    const uint32_t kinds = tm__csv_examine(cell->text, &value);
+    const uint32_t other = order == 'd' ? TM_CAN_MONTH_FIRST : TM_CAN_DAY_FIRST;
+    if ((kinds & TM_CAN_NATIONAL) != 0 && (kinds & other) == 0) {
+        *cell = (tm_cell){.type = (kinds & TM_CAN_TIME) != 0 ? TM_TYPE_TIME : TM_TYPE_DATE,
+                          .i64 = order == 'd' ? value.i64 : value.month_first_us};
+    }
+}
+
+/* A column of days would lose the hour without a word. */
+bool tm__cell_has_hour(const tm_cell *cell) {
+    int64_t us = cell->i64;
+    if (cell->type == TM_TYPE_TEXT &&
+        (cell->text.len <= 10 || !tm__time_parse(tm__str_trim(cell->text), &us))) {
+        return false;
+    }
+    return (cell->type == TM_TYPE_TEXT || cell->type == TM_TYPE_TIME) && us % DAY_US != 0;
+}
+
+/* Files have the word inf where a program divided by zero; who trains on one gets it too. */
+bool tm__cell_read_infinity(tm_cell *cell) {
+    tm_csv_value value;
+    const bool can_be =
+        cell->type == TM_TYPE_TEXT && cell->text.len >= 3 && cell->text.len <= 12 &&
+        memchr("iI", cell->text.ptr[cell->text.ptr[0] == '-' || cell->text.ptr[0] == '+'], 2) !=
+            NULL;
+    if (!can_be || tm__csv_examine(cell->text, &value) != TM_CAN_FLOAT) {
+        return false;
+    }
+    *cell = (tm_cell){.type = TM_TYPE_FLOAT, .f64 = value.f64};
+    return true;
+}
