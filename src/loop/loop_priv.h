@@ -65,6 +65,25 @@ TM_NODISCARD tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in,
                                         tm_err *err);
 void tm__harvest_done(tm_harvest *harvest);
 
+/* Sources that are read: what the daemon's thread knows of it. */
+#define TM_PULL_CHILDREN_MAX 4u /* at once; the rest wait for the next look */
+typedef struct tm_pull_child {
+    char source[TM_MAX_NAME + 1];
+    uint64_t id;
+} tm_pull_child;
+typedef struct tm_pulling {
+    const tm_home *home;
+    tm_supervisor *supervisor;
+    const struct tm_log *log; /* may be NULL */
+    tm_pull_child children[TM_PULL_CHILDREN_MAX];
+    uint32_t n_children;
+    uint64_t not_before_ns; /* another process reads */
+} tm_pulling;
+/** One look: reaps children, starts one for each source that is due. Milliseconds until the next
+ * look. */
+uint32_t tm__pulling_step(tm_pulling *pulling);
+void tm__pulling_stop(tm_pulling *pulling);
+
 /* Rows of sources that become segments: what the daemon's thread knows of it. */
 typedef struct tm_compacting {
     const tm_home *home;

@@ -38,6 +38,7 @@ struct tm_loop {
     uint32_t n_running;
     tm_compacting compacting;
     tm_sinking sinking;
+    tm_pulling pulling;
 };
 
 tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const struct tm_log *log,
@@ -50,6 +51,7 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->supervisor = supervisor;
     loop->log = log;
     loop->compacting = (tm_compacting){.home = home, .supervisor = supervisor, .log = log};
+    loop->pulling = (tm_pulling){.home = home, .supervisor = supervisor, .log = log};
     loop->sinking = (tm_sinking){.home = home, .supervisor = supervisor, .log = log};
     const tm_status st = tm__registry_open(home, &loop->registry, err);
     if (st == TM_OK) {
@@ -216,7 +218,9 @@ uint32_t tm__loop_step(tm_loop *loop) {
     size_t i;
     uint32_t next_ms = tm__compacting_step(&loop->compacting);
     const uint32_t sinks_ms = tm__sinking_step(&loop->sinking);
+    const uint32_t pulls_ms = tm__pulling_step(&loop->pulling);
     next_ms = sinks_ms < next_ms ? sinks_ms : next_ms;
+    next_ms = pulls_ms < next_ms ? pulls_ms : next_ms;
     reap_all(loop);
     if (tm__registry_models(loop->registry, &models, &err) != TM_OK) {
         log_failure(loop, "", &err);
@@ -244,6 +248,7 @@ void tm__loop_close(tm_loop *loop) {
     }
     tm__compacting_stop(&loop->compacting);
     tm__sinking_stop(&loop->sinking);
+    tm__pulling_stop(&loop->pulling);
     tm__registry_close(loop->registry);
     tm__mem_free(loop);
 }

@@ -258,3 +258,40 @@ tm_status tm__feed_due(const tm_home *home, char out[129], uint32_t *out_wait_ms
     tm__db_close(db);
     return st;
 }
+
+tm_status tm__feed_due_all(const tm_home *home, json_t **out, tm_err *err) {
+    tm_db *db = NULL;
+    tm_stmt *stmt = NULL;
+    json_t *names = json_array();
+    tm_status st = TM_OK;
+    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+        *out = names;
+        return TM_OK;
+    }
+    st = tm__intake_db_open_there(home, false, &db, err);
+    if (st == TM_OK) {
+        st = tm__stmt_init(db,
+                           "SELECT name FROM sources WHERE next_us > 0 AND next_us <= ?"
+                           " ORDER BY next_us, id",
+                           &stmt, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_i64(stmt, 1, tm__now_us());
+    }
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
+    }
+    tm__stmt_done(stmt);
+    tm__db_close(db);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(names);
+        return st;
+    }
+    *out = names;
+    return TM_OK;
+}

@@ -78,6 +78,8 @@ TM_NODISCARD tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const cha
 /** Name of a source that is due; empty: none. *out_wait_ms until the next one is. */
 TM_NODISCARD tm_status tm__feed_due(const tm_home *home, char out[129], uint32_t *out_wait_ms,
                                     tm_err *err);
+/** Names of all sources that are due, longest first; new reference. */
+TM_NODISCARD tm_status tm__feed_due_all(const tm_home *home, json_t **out, tm_err *err);
 /** Record a try that ended without doing so itself, as a child that was killed. */
 TM_NODISCARD tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
                                        tm_err *err);
