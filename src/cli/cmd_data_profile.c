@@ -4,14 +4,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/profile_page.h"
 #include "cli/profile_target.h"
 #include "cli/train_words.h"
+#include "source/intake.h"
 #include "source/profile.h"
 #include "train/train.h"
+
+/* What is shown: a profile, a sample of its rows when relations are asked for, and the source's
+ * window. */
+typedef struct shown {
+    tm_profile_sheet *sheet;
+    tm_table *sample;
+    bool is_source;
+    tm_profile_span span;
+} shown;
 
 static void print_columns(tm_cli *cli, const json_t *columns) {
     const char *titles[] = {"column", "type", "missing",  "distinct", "min",
@@ -64,8 +75,15 @@ static void print_same(tm_cli *cli, const json_t *profile, const char *name, con
 static void print_profile(tm_cli *cli, const json_t *profile) {
     const json_t *columns = json_object_get(profile, "columns");
     char rows[32];
-    tm__cli_print(cli, "%s rows, %zu columns\n\n",
+    const json_t *window = json_object_get(profile, "window");
+    tm__cli_print(cli, "%s rows, %zu columns",
                   tm__count_text(tm__json_i64(profile, "rows", 0), rows), json_array_size(columns));
+    if (window != NULL) {
+        tm__cli_print(cli, ", %lld of %lld segments",
+                      (long long)tm__json_i64(window, "segments", 0),
+                      (long long)tm__json_i64(window, "of", 0));
+    }
+    tm__cli_print(cli, "\n\n");
     print_columns(cli, columns);
     tm__cli_print(cli, "\n");
     print_same(cli, profile, "repeated", "repeat an earlier row in every column");
@@ -89,12 +107,24 @@ static tm_status write_page(tm_cli *cli, const json_t *profile, tm_err *err) {
     return st;
 }
 
+static void put_span(const tm_profile_span *span, json_t *result) {
+    char first[64] = "", last[64] = "";
+    if (span->first_us > 0) {
+        first[tm__time_to_text(span->first_us, first)] = '\0';
+        last[tm__time_to_text(span->last_us, last)] = '\0';
+    }
+    json_object_set_new(result, "window",
+                        json_pack("{s:I, s:I, s:s, s:s}", "segments", (json_int_t)span->n_segments,
+                                  "of", (json_int_t)span->n_segments_all, "first", first, "last",
+                                  last));
+}
+
 /* Findings about rows come from all of them, those about columns from the sample. */
 static tm_status put_findings(tm_cli *cli, tm_ctx *ctx, tm_table *sample, json_t *result,
                               tm_err *err) {
     const tm_detect_options options = {.target = tm__cli_text(cli, "target"),
                                        .seed = (uint64_t)tm__cli_i64(cli, "seed"),
-                                       .skips_rows = true};
+                                       .skips_rows = json_object_get(result, "repeated") != NULL};
     const json_t *repeated = json_object_get(result, "repeated");
     const json_t *conflicting = json_object_get(result, "conflicting");
     const uint64_t n_rows = (uint64_t)tm__json_i64(result, "rows", 0);
@@ -150,11 +180,10 @@ static void print_target(tm_cli *cli, const json_t *profile) {
     }
 }
 
-static tm_status report(tm_cli *cli, tm_ctx *ctx, const tm_profile_sheet *sheet, tm_table *sample,
-                        tm_err *err) {
+static tm_status report(tm_cli *cli, tm_ctx *ctx, const shown *what, tm_err *err) {
     const tm_profile_words words = {.shows_values = tm__cli_flag(cli, "show-values")};
     const char *path = tm__cli_arg(cli, "DATA");
-    json_t *profile = tm__profile_to_json(sheet, &words);
+    json_t *profile = tm__profile_to_json(what->sheet, &words);
     json_t *result = json_pack("{s:s, s:s}", "schema", "tidemill.data.profile/1", "data",
                                path != NULL ? path : "query");
     tm_status st = TM_OK;
@@ -162,8 +191,11 @@ static tm_status report(tm_cli *cli, tm_ctx *ctx, const tm_profile_sheet *sheet,
         (void)tm__json_lost();
     }
     st = tm__json_check(err);
-    if (st == TM_OK) {
-        st = put_relations(cli, ctx, sample, result, err);
+    if (st == TM_OK && what->is_source) {
+        put_span(&what->span, result);
+    }
+    if (st == TM_OK && what->sample != NULL) {
+        st = put_relations(cli, ctx, what->sample, result, err);
     }
     if (st == TM_OK) {
         st = tm__json_check(err);
@@ -182,25 +214,115 @@ static tm_status report(tm_cli *cli, tm_ctx *ctx, const tm_profile_sheet *sheet,
     return st;
 }
 
-tm_status cmd_data_profile(tm_cli *cli, tm_err *err) {
-    tm_ctx ctx = {0};
-    tm_profile_sheet *sheet = NULL;
-    tm_table *sample = NULL;
+/* ---- Files and sources ---- */
+
+/* "7d" ago, a date or a time. */
+static tm_status read_when(tm_cli *cli, const char *option, int64_t *out, tm_err *err) {
+    const char *text = tm__cli_text(cli, option);
+    int64_t us = 0;
+    if (text == NULL || tm__time_parse(tm__str(text), out)) {
+        return TM_OK;
+    }
+    if (tm__str_to_duration_us(tm__str(text), &us)) {
+        *out = tm__now_us() - us;
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_USAGE, "--%s is neither a time nor a duration", option);
+    tm_err_hint(err, "Say 2024-05-01, 2024-05-01T12:00:00Z, or how long ago: 12h, 7d.");
+    return TM_E_USAGE;
+}
+
+static const char *const window_options[] = {"since", "until", "segments"};
+
+/* A file or folder wins, unless a window is asked for, which only sources have. */
+static bool can_be_source(const tm_cli *cli, const char *path) {
+    for (uint32_t i = 0; i < 3; i++) {
+        if (tm__cli_has(cli, window_options[i])) {
+            return path != NULL;
+        }
+    }
+    return path != NULL && strpbrk(path, "*?[/.") == NULL && tm__fs_info(path).kind == TM_PATH_NONE;
+}
+
+/* Relations need whole rows: those that training would read. */
+static tm_status read_source_rows(tm_cli *cli, tm_ctx *ctx, const tm_home *home, const char *name,
+                                  shown *out, tm_err *err) {
+    const char *target = tm__cli_text(cli, "target");
+    if (target == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__intake_table(ctx, home, name, &out->sample, err));
+    return tm__table_find(out->sample, target) != UINT32_MAX
+               ? TM_OK
+               : TM_FAIL(err, TM_E_NOT_FOUND, "no column '%s'", target);
+}
+
+/* *out_found is false when the home has no source of this name. */
+static tm_status read_source(tm_cli *cli, tm_ctx *ctx, const char *name, shown *out,
+                             bool *out_found, tm_err *err) {
+    tm_home *home = NULL;
+    tm_err own = {0};
+    tm_profile_window window = {.n_segments = (uint32_t)tm__cli_i64(cli, "segments")};
+    TM_TRY(read_when(cli, "since", &window.since_us, err));
+    TM_TRY(read_when(cli, "until", &window.until_us, err));
+    *out_found = false;
+    if (tm__home_open(cli->home, false, &home, NULL) != TM_OK) {
+        return TM_OK;
+    }
+    tm_status st = tm__profile_source(ctx, home, name, &window, &out->sheet, &out->span, &own);
+    *out_found = st != TM_E_NOT_FOUND;
+    out->is_source = true;
+    if (st == TM_OK) {
+        st = read_source_rows(cli, ctx, home, name, out, err);
+    } else if (*out_found && err != NULL) {
+        *err = own;
+    }
+    tm__home_close(home);
+    return *out_found ? st : TM_OK;
+}
+
+static tm_status check_window(tm_cli *cli, tm_err *err) {
+    for (uint32_t i = 0; i < 3; i++) {
+        if (tm__cli_has(cli, window_options[i])) {
+            (void)TM_FAIL(err, TM_E_USAGE, "--%s is for sources", window_options[i]);
+            tm_err_hint(err, "'tidemill data ls' lists those of this home.");
+            return TM_E_USAGE;
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status read_any(tm_cli *cli, tm_ctx *ctx, shown *out, tm_err *err) {
     const tm_source_spec spec = {.path = tm__cli_arg(cli, "DATA"),
                                  .sql = tm__cli_text(cli, "sql"),
                                  .no_header = tm__cli_flag(cli, "no-header")};
     const tm_profile_options options = {.target = tm__cli_text(cli, "target"),
                                         .seed = (uint64_t)tm__cli_i64(cli, "seed")};
+    bool is_found = false;
     TM_TRY(tm__cli_check_source(spec.path, spec.sql, err));
+    if (can_be_source(cli, spec.path)) {
+        TM_TRY(read_source(cli, ctx, spec.path, out, &is_found, err));
+    }
+    if (is_found) {
+        return TM_OK;
+    }
+    out->is_source = false;
+    TM_TRY(check_window(cli, err));
+    return tm__profile_read(ctx, &spec, &options, &out->sheet, &out->sample, err);
+}
+
+tm_status cmd_data_profile(tm_cli *cli, tm_err *err) {
+    tm_ctx ctx = {0};
+    shown what = {0};
     tm_status st = tm__cli_ctx_init(cli, 0, &ctx, err);
     if (st == TM_OK) {
-        st = tm__profile_read(&ctx, &spec, &options, &sheet, &sample, err);
+        st = read_any(cli, &ctx, &what, err);
     }
     if (st == TM_OK) {
-        st = report(cli, &ctx, sheet, sample, err);
+        st = report(cli, &ctx, &what, err);
     }
-    tm__table_unref(sample);
-    tm__profile_free(sheet);
+    tm__table_unref(what.sample);
+    tm__profile_free(what.sheet);
     tm__cli_ctx_done(&ctx);
     return st;
 }

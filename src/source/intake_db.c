@@ -555,6 +555,18 @@ static bool parts_write(const tm_segment *segment, int64_t now_us, tm_buf *out) 
     return !out->failed;
 }
 
+/* The same rows in another segment have the same profile. */
+static tm_status add_profile_locked(tm_db *db, int64_t source, const tm_segment *segment,
+                                    tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(
+        db, "INSERT OR REPLACE INTO profiles(source, segment, profile) VALUES(?,?,?)", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_blob(stmt, 2, segment->hash.bytes, TM_HASH_BYTES);
+    tm__stmt_bind_blob(stmt, 3, segment->profile.ptr, segment->profile.len);
+    return run(stmt, err);
+}
+
 tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source, const tm_segment *segment,
                                            tm_err *err) {
     tm_stmt *stmt = NULL;
@@ -577,6 +589,9 @@ tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source, const tm_s
         st = run(stmt, err);
     }
     tm__buf_done(&parts);
+    if (st == TM_OK && segment->profile.len > 0) {
+        st = add_profile_locked(db, source, segment, err);
+    }
     return st;
 }
 

@@ -209,6 +209,7 @@ typedef struct tm_segment {
     uint64_t n_rows, n_bytes;
     const tm_segment_part *parts; /* [n_parts]; NULL: all now */
     uint32_t n_parts;
+    tm_str profile; /* what is in its columns; empty: not known */
 } tm_segment;
 TM_NODISCARD tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source,
                                                         const tm_segment *segment, tm_err *err);
@@ -309,6 +310,9 @@ TM_NODISCARD tm_status tm__intake_place_open(const tm_home *home, const char *na
                                              tm_intake_place *out, tm_err *err);
 void tm__intake_place_done(tm_intake_place *place);
 
+/** Rows that are in no segment yet; *out_rows of them. */
+TM_NODISCARD tm_status tm__intake_batches_table(tm_intake_place *place, tm_table **out,
+                                                uint64_t *out_rows, tm_err *err);
 /** Set n_bytes from the segment's file. */
 TM_NODISCARD tm_status tm__segment_size(const char *dir, tm_segment *segment, tm_err *err);
 /** Rows as a table of their columns. */

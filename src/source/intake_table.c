@@ -18,11 +18,13 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
+#include "source/profile.h"
 #include "source/source.h"
 
 #define SEGMENT_BYTES_MAX ((int64_t)64 << 20) /* of batches: their removal holds up the writer */
 #define SEGMENT_ROWS_MAX INT64_C(4000000)
 #define PARTS_BYTES_MAX ((size_t)1 << 30)
+#define PROFILE_BYTES_MAX ((size_t)1 << 30)
 #define DUE_US (INT64_C(3600) * 1000000)
 
 static tm_status no_memory(tm_err *err) {
@@ -259,6 +261,20 @@ tm_status tm__rows_table(const tm_rows *rows, tm_table **out, tm_err *err) {
     return tm__builder_finish(builder, out, err);
 }
 
+tm_status tm__intake_batches_table(tm_intake_place *place, tm_table **out, uint64_t *out_rows,
+                                   tm_err *err) {
+    tm_table_builder *builder = NULL;
+    uint64_t n_rows = 0;
+    TM_TRY(builder_open(place->columns, &builder, err));
+    const tm_status st = read_batches(place, INT64_MAX, builder, &n_rows, err);
+    if (st != TM_OK) {
+        tm__builder_free(builder);
+        return st;
+    }
+    *out_rows = n_rows;
+    return tm__builder_finish(builder, out, err);
+}
+
 /* ---- Segments ---- */
 
 tm_status tm__segment_size(const char *dir, tm_segment *segment, tm_err *err) {
@@ -358,14 +374,22 @@ static tm_status make_segment(tm_ctx *ctx, tm_intake_place *p, const tm_portion 
         return st;
     }
     TM_TRY(tm__builder_finish(builder, &table, err));
+    tm_buf profile;
+    tm__buf_init(&profile, PROFILE_BYTES_MAX);
     st = tm__snapshot_save(ctx, p->segments_dir, table, &segment.hash, err);
+    if (st == TM_OK) {
+        st = tm__profile_segment(ctx, table, &profile, err);
+    }
     tm__table_unref(table);
+    segment.profile = (tm_str){(const char *)profile.data, profile.len};
     segment.parts = (const tm_segment_part *)(const void *)portion->parts.data;
     segment.n_parts = (uint32_t)portion->n_batches;
     if (st == TM_OK) {
         st = tm__segment_size(p->segments_dir, &segment, err);
     }
-    return st == TM_OK ? publish(p, portion, &segment, err) : st;
+    st = st == TM_OK ? publish(p, portion, &segment, err) : st;
+    tm__buf_done(&profile);
+    return st;
 }
 
 tm_status tm__intake_compact(tm_ctx *ctx, const tm_home *home, const char *name,

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "source/source.h"
+#include "store/home.h"
 #include "table/sketch.h"
 
 typedef struct tm_profile_sheet tm_profile_sheet;
@@ -37,6 +38,27 @@ typedef struct tm_profile_options {
 TM_NODISCARD tm_status tm__profile_read(tm_ctx *ctx, const tm_source_spec *spec,
                                         const tm_profile_options *options, tm_profile_sheet **out,
                                         tm_table **out_sample, tm_err *err);
+
+/* Which rows of a source. Rows of a segment go together: it counts when any of them does. */
+typedef struct tm_profile_window {
+    int64_t since_us, until_us; /* when rows were accepted; until 0: now */
+    uint32_t n_segments;        /* the last ones only; 0: all */
+} tm_profile_window;
+typedef struct tm_profile_span {
+    uint64_t n_rows, n_segments, n_segments_all;
+    int64_t first_us, last_us; /* when the rows that were taken were accepted; 0: none */
+} tm_profile_span;
+/**
+ * Rows of a source that the home keeps: the merge of the profiles of its segments, which are made
+ * when rows become one; of segments that came ready from files and of rows that are in none, what
+ * is in them now. TM_E_NOT_FOUND, TM_E_DATA when no row is in the window.
+ */
+TM_NODISCARD tm_status tm__profile_source(tm_ctx *ctx, const tm_home *home, const char *name,
+                                          const tm_profile_window *window, tm_profile_sheet **out,
+                                          tm_profile_span *out_span, tm_err *err);
+/** Append the profile of a segment's rows, made on all threads. */
+TM_NODISCARD tm_status tm__profile_segment(tm_ctx *ctx, const tm_table *table, tm_buf *out,
+                                           tm_err *err);
 
 uint64_t tm__profile_rows(const tm_profile_sheet *sheet);
 typedef struct tm_profile_words {

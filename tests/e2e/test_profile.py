@@ -131,3 +131,21 @@ def test_training_warns_of_test_rows_that_it_learned_from(tm):
     result = tm.ok(*words, "--test", "old.csv")
     assert "33.3 % of the test rows equal a training row" in result.err
     assert "equal a training row" not in tm.ok(*words, "--test", "new.csv").err
+
+
+def test_a_source_has_the_profile_of_its_rows(tm):
+    rng = random.Random(3)
+    rows = [f"{i},{rng.gauss(0, 1):.4f},{rng.choice(['NL', 'BE'])},{rng.randint(0, 1)}\n" for i in range(3000)]
+    tm.write("all.csv", "id,x,land,y\n" + "".join(rows))
+    tm.ok("data", "add", "flow", "--files", "all.csv", "--key", "id")
+    whole, source = (columns(tm.ok("data", "profile", name, "--json")) for name in ("all.csv", "flow"))
+    assert list(whole) == list(source)
+    for name in whole:
+        for key in ("type", "missing", "distinct", "min", "max", "mean", "spread", "top"):
+            assert whole[name].get(key) == source[name].get(key), (name, key)
+    recent = tm.ok("data", "profile", "flow", "--since", "1d", "--target", "y", "--json").json
+    assert recent["window"]["segments"] >= 0 and recent["rows"] == 3000 and recent["target"]["column"] == "y"
+    empty = tm("data", "profile", "flow", "--until", "2001-01-01", "--json")
+    assert empty.code == 7 and empty.json["error"]["message"] == "source 'flow' has no rows in this window"
+    assert tm("data", "profile", "all.csv", "--since", "1d", "--json").json["error"]["message"] == "--since is for sources"
+    assert tm("data", "profile", "flow", "--since", "soon", "--json").json["error"]["message"] == "--since is neither a time nor a duration"
