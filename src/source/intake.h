@@ -117,6 +117,23 @@ TM_NODISCARD tm_status tm__intake_list(const tm_home *home, json_t **out, tm_err
 TM_NODISCARD tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t after,
                                              uint32_t n_max, json_t **out, tm_err *err);
 
+typedef struct tm_intake_replay {
+    int64_t first, last; /* numbers in quarantine; last 0: no bound */
+    const char *reason;  /* NULL: any */
+    bool drop;           /* instead: forget them */
+} tm_intake_replay;
+typedef struct tm_intake_replayed {
+    uint64_t accepted, duplicates, bad, dropped;
+} tm_intake_replayed;
+/**
+ * Read rows in quarantine again, each by itself, by the columns and policies of now. One that is
+ * good, or a duplicate, leaves quarantine in the transaction that takes it; another one stays with
+ * its new reason. TM_E_CONFLICT while a server takes pushes, or another process reads the source.
+ */
+TM_NODISCARD tm_status tm__intake_replay(const tm_home *home, const char *name,
+                                         const tm_intake_replay *what, tm_intake_replayed *out,
+                                         tm_err *err);
+
 /* ---- Rows ---- */
 
 /** All rows of a source in the order they were accepted, as of one moment. TM_E_DATA when there are

@@ -525,7 +525,7 @@ tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *or
         tm_stmt *stmt = NULL;
         TM_TRY(tm__stmt_init(db,
                              "INSERT INTO quarantine(source, at_us, origin, row, col, reason,"
-                             " detail, bytes) VALUES(?,?,?,?,?,?,?,?)",
+                             " detail, bytes, names) VALUES(?,?,?,?,?,?,?,?,?)",
                              &stmt, err));
         tm__stmt_bind_i64(stmt, 1, source);
         tm__stmt_bind_i64(stmt, 2, tm__now_us());
@@ -536,6 +536,8 @@ tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *or
         tm__stmt_bind_text(stmt, 7, bad->detail);
         const uint8_t *bytes = bad->len > 0 ? rows->bad_bytes.data + bad->start : NULL;
         tm__stmt_bind_blob(stmt, 8, bytes, bad->len);
+        const bool has_names = rows->names.len > 0;
+        tm__stmt_bind_text(stmt, 9, has_names ? (const char *)rows->names.data : "");
         TM_TRY(run(stmt, err));
     }
     return TM_OK;

@@ -292,10 +292,21 @@ static uint64_t row_number(tm_body_reader *r) {
     return r->line_number;
 }
 
+/* The line of names, without which a row of CSV cannot be read again. */
+static bool keep_names(tm_rows *rows, const tm_push *push) {
+    const char *const line_end = memchr(push->data, '\n', push->len);
+    size_t len = line_end == NULL ? push->len : (size_t)(line_end - push->data);
+    len -= len > 0 && push->data[len - 1] == '\r' ? 1 : 0;
+    return tm__buf_append(&rows->names, push->data, len) && tm__buf_byte(&rows->names, 0);
+}
+
 static bool keep_bad(encoder *e) {
     tm_rows *rows = e->rows;
     tm_body_reader *r = e->r;
     if (r->push->form == TM_PUSH_TABLE && !tm__body_write(r)) {
+        return false;
+    }
+    if (r->push->form == TM_PUSH_CSV && rows->names.len == 0 && !keep_names(rows, r->push)) {
         return false;
     }
     if ((rows->n_bad & (rows->n_bad - 1)) == 0) { /* grows at powers of two */
@@ -473,6 +484,7 @@ tm_status tm__rows_read(const tm_push *push, tm_intake_columns *columns, tm_rows
     TM_ASSERT(push->form == TM_PUSH_TABLE || push->data[push->len] == '\0');
     tm__buf_init(&rows.batch, BATCH_BYTES_MAX);
     tm__buf_init(&rows.bad_bytes, BATCH_BYTES_MAX);
+    tm__buf_init(&rows.names, BATCH_BYTES_MAX);
     rows.columns = tm__intake_columns_ref(columns);
     tm_status st = read_pass(push, columns, n_before, NULL, &rows, &is_strange, err);
     if (st == TM_OK && is_strange && !rows.is_stopped) {
@@ -502,6 +514,7 @@ void tm__rows_done(tm_rows *rows) {
     tm__intake_columns_unref(rows->columns);
     tm__buf_done(&rows->batch);
     tm__buf_done(&rows->bad_bytes);
+    tm__buf_done(&rows->names);
     tm__mem_free(rows->ends);
     tm__mem_free(rows->keys);
     tm__mem_free(rows->bad);

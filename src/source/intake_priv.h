@@ -130,6 +130,7 @@ typedef struct tm_rows {
     uint64_t n_bad;
     tm_bad_row *bad; /* [n_bad] */
     tm_buf bad_bytes;
+    tm_buf names;          /* of CSV: the line of names, when there are bad rows */
     uint64_t n_coerced;    /* values that were fitted to their column's type */
     uint64_t n_incomplete; /* rows that lacked a column */
     tm_look *look;         /* NULL: none */
