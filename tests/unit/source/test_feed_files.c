@@ -37,7 +37,8 @@ static const char *path_of(const char *name) {
 /* With the times of a writer that is through for long. */
 static void put(const char *name, const char *text) {
     static time_t at = 1000000;
-    const struct timespec times[2] = {{.tv_sec = ++at}, {.tv_sec = at}};
+    at++;
+    const struct timespec times[2] = {{.tv_sec = at}, {.tv_sec = at}};
     assert_int_equal(tm__fs_publish(path_of(name), text, strlen(text), NULL), TM_OK);
     assert_int_equal(utimensat(AT_FDCWD, path_of(name), times, 0), 0);
 }
