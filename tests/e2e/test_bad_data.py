@@ -196,7 +196,7 @@ def test_a_lying_footer_is_refused_or_does_no_harm(tm):
             assert tm.ok("data", "snapshot", f"s{number}", "--json").json["snapshot"] == want, name
             continue
         refused.append(name)
-        assert result.code == 7 and "the Parquet file is damaged" in result.err and "at bad.parquet" in result.err and "hint: " in result.err, (name, result.err)
+        assert result.code == 7 and "the Parquet file is damaged" in result.err and "bad.parquet" in result.err and "hint: " in result.err, (name, result.err)
         assert tm("train", "bad.parquet", "--target", "t").code == 7
     counts = {"rows of the file", "rows of a group", "fewer rows of a group", "rows below zero", "values of a column", "no groups"}
     assert counts <= set(refused) and len(refused) >= 17, refused

@@ -25,10 +25,10 @@ def test_a_profile_counts_every_cell(tm):
     result = tm.ok("data", "profile", "p.csv", "--json").json
     assert result["rows"] == 60
     columns = {c["name"]: c for c in result["columns"]}
-    assert columns["id"] == {"name": "id", "type": "text", "missing": 0, "distinct": 60, "min": "", "max": "", "note": "every value differs: an id?"}
-    assert columns["day"] == {"name": "day", "type": "date", "missing": 0, "distinct": 29, "min": "2024-02-01", "max": "2024-02-29", "note": ""}
+    assert columns["id"].items() >= {"name": "id", "type": "text", "missing": 0, "distinct": 60, "min": "", "max": "", "note": "every value differs: an id?"}.items()
+    assert columns["day"].items() >= {"name": "day", "type": "date", "missing": 0, "distinct": 29, "min": "2024-02-01", "max": "2024-02-29", "note": ""}.items()
     assert (columns["kind"]["distinct"], columns["kind"]["note"]) == (2, "")
-    assert columns["amount"] == {"name": "amount", "type": "float", "missing": 20, "distinct": 40, "min": "0.25", "max": "14.75", "note": ""}
+    assert columns["amount"].items() >= {"name": "amount", "type": "float", "missing": 20, "distinct": 40, "min": "0.25", "max": "14.75", "note": ""}.items()
     assert (columns["constant"]["distinct"], columns["constant"]["note"]) == (1, "always the same")
     assert (columns["empty"]["missing"], columns["empty"]["note"]) == (60, "always missing")
     assert (columns["rare"]["missing"], columns["rare"]["note"]) == (40, "mostly missing")
