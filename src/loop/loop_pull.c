@@ -51,7 +51,7 @@ static bool is_due(const json_t *due, const char *source) {
 /* A child says by itself how it went; one that was killed leaves its source due. */
 static void record(const tm_pulling *p, const tm_pull_child *child, const tm_child_state *state) {
     json_t *due = NULL;
-    if (tm__feed_due_all(p->home, &due, NULL) == TM_OK && is_due(due, child->source)) {
+    if (tm__feed_due(p->home, &due, NULL) == TM_OK && is_due(due, child->source)) {
         tm_err failure = {0};
         (void)TM_FAIL(&failure, TM_E_UNAVAILABLE, "the reading ended without a result (%s %d)",
                       state->signal != 0 ? "signal" : "exit",
@@ -101,7 +101,7 @@ uint32_t tm__pulling_step(tm_pulling *p) {
     if (tm__mono_ns() < p->not_before_ns) {
         return LOOK_MS;
     }
-    if (tm__feed_due_all(p->home, &due, &err) != TM_OK) {
+    if (tm__feed_due(p->home, &due, &err) != TM_OK) {
         say(p, TM_WARN, "", err.message);
         return LOOK_MS;
     }

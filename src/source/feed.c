@@ -7,7 +7,6 @@
  */
 #include "source/feed.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -22,7 +21,6 @@
 
 #define RETRY_US_MIN INT64_C(1000000)
 #define RETRY_US_MAX (INT64_C(3600) * 1000000)
-#define LOOK_MS_MAX 60000u
 
 /* ---- A query, read once ---- */
 
@@ -230,36 +228,7 @@ tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name, tm_f
     return st != TM_OK ? st : recorded;
 }
 
-tm_status tm__feed_due(const tm_home *home, char out[129], uint32_t *out_wait_ms, tm_err *err) {
-    tm_db *db = NULL;
-    tm_stmt *stmt = NULL;
-    bool has_row = false;
-    out[0] = '\0';
-    *out_wait_ms = LOOK_MS_MAX;
-    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
-        return TM_OK;
-    }
-    TM_TRY(tm__intake_db_open_there(home, false, &db, err));
-    tm_status st = tm__stmt_init(
-        db, "SELECT name, next_us FROM sources WHERE next_us > 0 ORDER BY next_us, id LIMIT 1",
-        &stmt, err);
-    if (st == TM_OK) {
-        st = tm__stmt_step(stmt, &has_row, err);
-    }
-    if (st == TM_OK && has_row) {
-        const int64_t left_us = tm__stmt_i64(stmt, 1) - tm__now_us();
-        if (left_us <= 0) {
-            (void)tm__str_copy(out, TM_MAX_NAME + 1, tm__str(tm__stmt_text(stmt, 0)));
-        }
-        const int64_t left_ms = left_us <= 0 ? 0 : left_us / 1000 + 1;
-        *out_wait_ms = left_ms < LOOK_MS_MAX ? (uint32_t)left_ms : LOOK_MS_MAX;
-    }
-    tm__stmt_done(stmt);
-    tm__db_close(db);
-    return st;
-}
-
-tm_status tm__feed_due_all(const tm_home *home, json_t **out, tm_err *err) {
+tm_status tm__feed_due(const tm_home *home, json_t **out, tm_err *err) {
     tm_db *db = NULL;
     tm_stmt *stmt = NULL;
     json_t *names = json_array();

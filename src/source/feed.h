@@ -43,7 +43,7 @@ typedef struct tm_feed_input {
     const char *name; /* of the source */
     const json_t *spec;
     const json_t *state;     /* behind the block that came last; JSON null: at the beginning */
-    const tm_schema *schema; /* columns so far; NONE: only missing values yet */
+    const tm_schema *schema; /* columns at the start; NONE: only missing values yet */
     bool has_key;            /* rows that come again are dropped */
     const char *home;        /* folder: a feed may keep caches in it */
     /* The mark of an item that was taken; JSON null: none. New reference. */
@@ -75,11 +75,8 @@ typedef struct tm_feed_pull {
  */
 TM_NODISCARD tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name,
                                      tm_feed_pull *out, tm_err *err);
-/** Name of a source that is due; empty: none. *out_wait_ms until the next one is. */
-TM_NODISCARD tm_status tm__feed_due(const tm_home *home, char out[129], uint32_t *out_wait_ms,
-                                    tm_err *err);
 /** Names of all sources that are due, longest first; new reference. */
-TM_NODISCARD tm_status tm__feed_due_all(const tm_home *home, json_t **out, tm_err *err);
+TM_NODISCARD tm_status tm__feed_due(const tm_home *home, json_t **out, tm_err *err);
 /** Record a try that ended without doing so itself, as a child that was killed. */
 TM_NODISCARD tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
                                        tm_err *err);

@@ -326,6 +326,7 @@ typedef struct tm_intake_pull tm_intake_pull;
 TM_NODISCARD tm_status tm__intake_pull_open(tm_ctx *ctx, const tm_home *home, const char *name,
                                             tm_intake_pull **out, tm_err *err);
 const tm_source_row *tm__intake_pull_source(const tm_intake_pull *pull); /* as it was opened */
+/** Columns as they are now; those of the opening live as long as the pull. */
 const tm_schema *tm__intake_pull_schema(const tm_intake_pull *pull);
 /** find_mark() of a feed's input; arg is the pull. */
 TM_NODISCARD tm_status tm__intake_pull_mark(void *arg, const char *item, json_t **out, tm_err *err);

@@ -26,6 +26,7 @@ struct tm_intake_pull {
     tm_file *lock;
     tm_db *db;
     tm_source_row source;
+    tm_intake_columns *opened; /* columns as they were: a feed looks at them all along */
     tm_intake_columns *columns;
     tm_source_writer *writer;
     char *segments_dir;
@@ -44,6 +45,7 @@ void tm__intake_pull_close(tm_intake_pull *pull) {
     }
     json_decref(pull->state);
     tm__source_writer_free(pull->writer);
+    tm__intake_columns_unref(pull->opened);
     tm__intake_columns_unref(pull->columns);
     tm__source_row_done(&pull->source);
     tm__mem_free(pull->segments_dir);
@@ -85,6 +87,7 @@ static tm_status load(tm_intake_pull *pull, const char *name, tm_err *err) {
         return st;
     }
     TM_TRY(tm__intake_db_columns(pull->db, &pull->source, &pull->columns, err));
+    pull->opened = tm__intake_columns_ref(pull->columns);
     TM_TRY(tm__source_writer_watch(pull->db, &pull->source, pull->columns, err));
     TM_TRY(tm__source_writer_create(pull->home, &pull->source, pull->columns, &pull->writer, err));
     pull->segments_dir = tm__intake_dir(pull->home, "segments", name);

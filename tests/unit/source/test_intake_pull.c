@@ -106,6 +106,22 @@ static void types_of_a_table_stand_also_for_columns_without_values(void **state)
     tm__table_unref(table);
 }
 
+static void columns_of_the_start_stay_to_be_looked_at(void **state) {
+    tm_push_result r = {0};
+    add(*state, NULL);
+    tm_intake_pull *pull = open_pull(*state);
+    assert_int_equal(take(pull, "SELECT 1 AS a", 1, &r), TM_OK);
+    tm__intake_pull_close(pull);
+    pull = open_pull(*state);
+    const tm_schema *start = tm__intake_pull_schema(pull);
+    assert_int_equal(take(pull, "SELECT 1 AS a, 2 AS b", 2, &r), TM_OK);
+    assert_int_equal(take(pull, "SELECT 1 AS a, 2 AS c", 3, &r), TM_OK);
+    assert_int_equal(tm__intake_pull_schema(pull)->n_cols, 3);
+    assert_int_equal(start->n_cols, 1);
+    assert_string_equal(start->cols[0].name, "a");
+    tm__intake_pull_close(pull);
+}
+
 static void a_row_of_a_table_that_does_not_fit_is_kept_as_a_line(void **state) {
     const tm_home *home = *state;
     tm_push_result r = {0};
@@ -158,6 +174,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(blocks_small_and_large_are_there_with_the_state_behind_them),
         TEST(types_of_a_table_stand_also_for_columns_without_values),
+        TEST(columns_of_the_start_stay_to_be_looked_at),
         TEST(a_row_of_a_table_that_does_not_fit_is_kept_as_a_line),
         TEST(one_process_reads_a_source_at_a_time),
     };
