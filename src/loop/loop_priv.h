@@ -65,24 +65,37 @@ TM_NODISCARD tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in,
                                         tm_err *err);
 void tm__harvest_done(tm_harvest *harvest);
 
-/* Sources that are read: what the daemon's thread knows of it. */
-#define TM_PULL_CHILDREN_MAX 4u /* at once; the rest wait for the next look */
-typedef struct tm_pull_child {
-    char source[TM_MAX_NAME + 1];
+/* Children that each work on one thing with a name. */
+#define TM_CHILDREN_MAX 8u
+typedef struct tm_named_child {
+    char name[TM_MAX_NAME + 1];
     uint64_t id;
-} tm_pull_child;
-typedef struct tm_pulling {
+} tm_named_child;
+typedef struct tm_children {
     const tm_home *home;
     tm_supervisor *supervisor;
+    tm_named_child items[TM_CHILDREN_MAX];
+    uint32_t n;
+} tm_children;
+bool tm__children_has(const tm_children *children, const char *name);
+/** Start `tidemill COMMAND VERB NAME --home ... --json`; only below TM_CHILDREN_MAX. */
+TM_NODISCARD tm_status tm__children_start(tm_children *children, const char *command,
+                                          const char *verb, const char *name, tm_err *err);
+/** Take one that ended off the list; false when all run. */
+bool tm__children_next_ended(tm_children *children, char out_name[TM_MAX_NAME + 1],
+                             tm_child_state *out_state);
+void tm__children_stop(tm_children *children);
+
+/* Sources that are read: what the daemon's thread knows of it. */
+#define TM_PULL_CHILDREN_MAX 4u /* at once; the rest wait for the next look */
+typedef struct tm_pulling {
     const struct tm_log *log; /* may be NULL */
-    tm_pull_child children[TM_PULL_CHILDREN_MAX];
-    uint32_t n_children;
+    tm_children children;
     uint64_t not_before_ns; /* another process reads */
 } tm_pulling;
 /** One look: reaps children, starts one for each source that is due. Milliseconds until the next
  * look. */
 uint32_t tm__pulling_step(tm_pulling *pulling);
-void tm__pulling_stop(tm_pulling *pulling);
 
 /* Rows of sources that become segments: what the daemon's thread knows of it. */
 typedef struct tm_compacting {

@@ -51,8 +51,9 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->supervisor = supervisor;
     loop->log = log;
     loop->compacting = (tm_compacting){.home = home, .supervisor = supervisor, .log = log};
-    loop->pulling = (tm_pulling){.home = home, .supervisor = supervisor, .log = log};
-    loop->sinking = (tm_sinking){.home = home, .supervisor = supervisor, .log = log};
+    const tm_children children = {.home = home, .supervisor = supervisor};
+    loop->pulling = (tm_pulling){.log = log, .children = children};
+    loop->sinking = (tm_sinking){.log = log, .children = children};
     const tm_status st = tm__registry_open(home, &loop->registry, err);
     if (st == TM_OK) {
         *out = loop;
@@ -247,8 +248,8 @@ void tm__loop_close(tm_loop *loop) {
         (void)ended;
     }
     tm__compacting_stop(&loop->compacting);
-    tm__sinking_stop(&loop->sinking);
-    tm__pulling_stop(&loop->pulling);
+    tm__children_stop(&loop->sinking.children);
+    tm__children_stop(&loop->pulling.children);
     tm__registry_close(loop->registry);
     tm__mem_free(loop);
 }

@@ -114,21 +114,12 @@ TM_NODISCARD tm_status tm__sink_lock(const tm_home *home, const char *name, tm_f
 
 /* ---- The daemon ---- */
 
-#define TM_SINKS_RUNNING_MAX 8u
-typedef struct tm_sinking_child {
-    char name[TM_MAX_NAME + 1];
-    uint64_t child;
-} tm_sinking_child;
 typedef struct tm_sinking {
-    const tm_home *home;
-    tm_supervisor *supervisor;
     const struct tm_log *log; /* may be NULL */
-    tm_sinking_child running[TM_SINKS_RUNNING_MAX];
-    uint32_t n_running;
+    tm_children children;
 } tm_sinking;
 /** One look: reaps children, starts those of sinks that are due. Milliseconds until the next look.
  */
 uint32_t tm__sinking_step(tm_sinking *sinking);
-void tm__sinking_stop(tm_sinking *sinking);
 
 #endif

@@ -51,21 +51,21 @@ static void check(const tm_home *home, const char *name, const char *words) {
 
 static void what_is_due_is_read_at_once_and_a_killed_child_is_recorded(void **state) {
     const tm_home *home = *state;
-    tm_pulling p = {.home = home, .supervisor = supervisor};
+    tm_pulling p = {.children = {.home = home, .supervisor = supervisor}};
     assert_true(tm__pulling_step(&p) > 0);
-    assert_int_equal(p.n_children, 0); /* there is no database yet */
+    assert_int_equal(p.children.n, 0); /* there is no database yet */
     add(home, "killed");
     add(home, "gone");
     (void)tm__pulling_step(&p);
-    assert_int_equal(p.n_children, 2);
-    for (int i = 0; i < 2000 && p.n_children > 0; i++) {
+    assert_int_equal(p.children.n, 2);
+    for (int i = 0; i < 2000 && p.children.n > 0; i++) {
         tm__sleep_ms(5);
         (void)tm__pulling_step(&p);
     }
-    assert_int_equal(p.n_children, 0);
+    assert_int_equal(p.children.n, 0);
     check(home, "killed", "signal 9");
     check(home, "gone", "folder");
-    tm__pulling_stop(&p);
+    tm__children_stop(&p.children);
 }
 
 int main(int argc, char **argv) {

@@ -38,11 +38,11 @@ static void add(const tm_home *home, const char *name, int every_s) {
 }
 
 static void step_through(tm_sinking *s) {
-    for (int i = 0; i < 4000 && s->n_running > 0; i++) {
+    for (int i = 0; i < 4000 && s->children.n > 0; i++) {
         tm__sleep_ms(5);
         (void)tm__sinking_step(s);
     }
-    assert_int_equal(s->n_running, 0);
+    assert_int_equal(s->children.n, 0);
 }
 
 static json_t *show(const tm_home *home, const char *name) {
@@ -52,14 +52,14 @@ static json_t *show(const tm_home *home, const char *name) {
 }
 
 static void a_sink_that_is_due_runs_in_a_child(void **state) {
-    tm_sinking s = {.home = *state, .supervisor = supervisor};
+    tm_sinking s = {.children = {.home = *state, .supervisor = supervisor}};
     assert_true(tm__sinking_step(&s) > 0); /* there is no database */
     tm__sink_case_make(*state);
     tm__sink_case_push(*state, 0, 5);
     add(*state, "scheduled", 3600);
     add(*state, "by_hand", 0);
     (void)tm__sinking_step(&s);
-    assert_int_equal(s.n_running, 1);
+    assert_int_equal(s.children.n, 1);
     step_through(&s);
     json_t *shown = show(*state, "scheduled");
     assert_int_equal(tm__json_i64(shown, "rows", 0), 5);
@@ -68,21 +68,21 @@ static void a_sink_that_is_due_runs_in_a_child(void **state) {
     assert_int_equal(tm__json_i64(shown, "rows", -1), 0);
     json_decref(shown);
     (void)tm__sinking_step(&s);
-    assert_int_equal(s.n_running, 0); /* an hour later */
+    assert_int_equal(s.children.n, 0); /* an hour later */
     tm__clock_fix(tm__now_us() + INT64_C(3601) * 1000000);
     (void)tm__sinking_step(&s);
-    assert_int_equal(s.n_running, 1);
+    assert_int_equal(s.children.n, 1);
     tm__clock_fix(INT64_MIN);
-    tm__sinking_stop(&s);
-    assert_int_equal(s.n_running, 0);
+    tm__children_stop(&s.children);
+    assert_int_equal(s.children.n, 0);
 }
 
 static void a_child_that_was_killed_is_started_again_later(void **state) {
-    tm_sinking s = {.home = *state, .supervisor = supervisor};
+    tm_sinking s = {.children = {.home = *state, .supervisor = supervisor}};
     tm__sink_case_make(*state);
     add(*state, "killed", 3600);
     (void)tm__sinking_step(&s);
-    assert_int_equal(s.n_running, 1);
+    assert_int_equal(s.children.n, 1);
     step_through(&s);
     json_t *shown = show(*state, "killed");
     assert_string_equal(tm__json_text(shown, "status", ""), "retrying");
@@ -91,7 +91,7 @@ static void a_child_that_was_killed_is_started_again_later(void **state) {
         strstr(tm__json_text(json_object_get(shown, "error"), "message", ""), "ended by signal"));
     json_decref(shown);
     (void)tm__sinking_step(&s);
-    assert_int_equal(s.n_running, 0);
+    assert_int_equal(s.children.n, 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Children of the daemon that each work on one thing with a name: a source, a sink. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "loop/loop_priv.h"
+
+bool tm__children_has(const tm_children *c, const char *name) {
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (strcmp(c->items[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tm__children_next_ended(tm_children *c, char out_name[TM_MAX_NAME + 1],
+                             tm_child_state *out_state) {
+    for (uint32_t i = 0; i < c->n; i++) {
+        tm_child_state state = {.exit_code = -1};
+        if (tm__child_state(c->supervisor, c->items[i].id, &state, NULL) == TM_OK &&
+            state.is_running) {
+            continue;
+        }
+        (void)tm__str_copy(out_name, TM_MAX_NAME + 1, tm__str(c->items[i].name));
+        *out_state = state;
+        memmove(&c->items[i], &c->items[i + 1], (c->n - i - 1) * sizeof(c->items[0]));
+        c->n--;
+        return true;
+    }
+    return false;
+}
+
+tm_status tm__children_start(tm_children *c, const char *command, const char *verb,
+                             const char *name, tm_err *err) {
+    char file[TM_MAX_NAME + 32];
+    tm_named_child *one = &c->items[c->n];
+    (void)snprintf(file, sizeof(file), "%s.%s.err", command, name);
+    char *errors = tm__fs_join(tm__home_jobs(c->home), file);
+    if (errors == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    const char *argv[] = {tm__program_path(),     command,  verb, name, "--home",
+                          tm__home_path(c->home), "--json", NULL};
+    const tm_child_spec spec = {.argv = argv, .stderr_path = errors};
+    const tm_status st = tm__child_start(c->supervisor, &spec, &one->id, err);
+    tm__mem_free(errors);
+    if (st == TM_OK) {
+        (void)tm__str_copy(one->name, sizeof(one->name), tm__str(name));
+        c->n++;
+    }
+    return st;
+}
+
+void tm__children_stop(tm_children *c) {
+    for (uint32_t i = 0; i < c->n; i++) {
+        /* A child that cannot be stopped now dies with its supervisor; what it began is done again,
+         * and a kill loses nothing. */
+        const tm_status stopped = tm__child_stop(c->supervisor, c->items[i].id, NULL);
+        (void)stopped;
+    }
+    c->n = 0;
+}
