@@ -135,6 +135,8 @@ void tm__cli_progress(void *arg, const char *stage, uint64_t done, uint64_t tota
 
 /** Print one value, indented, with a newline, on stdout; the caller keeps it. */
 void tm__cli_print_json(tm_cli *cli, const json_t *value);
+/** Same of an object, with its schema as the first member; the caller keeps it. */
+void tm__cli_print_object(tm_cli *cli, const char *schema, json_t *object);
 /** A result in words on stdout, for people: nothing with --json. Control characters but newline and
  * tab become '?', so that names in data cannot speak to the terminal. */
 void tm__cli_print(tm_cli *cli, const char *fmt, ...) TM_PRINTF(2, 3);

@@ -13,16 +13,6 @@
 #include "source/intake.h"
 #include "source/source.h"
 
-static void print_json(tm_cli *cli, const char *schema, json_t *object) {
-    json_t *result = json_pack("{s:s}", "schema", schema);
-    if (result != NULL && json_object_update(result, object) != 0) {
-        json_decref(result);
-        result = NULL;
-    }
-    tm__cli_print_json(cli, result);
-    json_decref(result);
-}
-
 static const char *count_text(const json_t *source, const char *name, char out[32]) {
     return tm__count_text(tm__json_i64(source, name, 0), out);
 }
@@ -275,7 +265,7 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
         st = tm__intake_show(place.home, add.name, &source, err);
     }
     if (st == TM_OK && cli->json) {
-        print_json(cli, "tidemill.data.add/1", source);
+        tm__cli_print_object(cli, "tidemill.data.add/1", source);
     } else if (st == TM_OK) {
         char rows[32];
         tm__cli_print(cli, "source '%s' is added: %s rows, %u columns\n", add.name,
@@ -320,7 +310,7 @@ tm_status cmd_data_set(tm_cli *cli, tm_err *err) {
         st = tm__intake_show(home, name, &source, err);
     }
     if (st == TM_OK && cli->json) {
-        print_json(cli, "tidemill.data.set/1", source);
+        tm__cli_print_object(cli, "tidemill.data.set/1", source);
     } else if (st == TM_OK) {
         tm__cli_print(cli, "source '%s' is set\n", name);
     }
@@ -512,7 +502,7 @@ tm_status cmd_data_show(tm_cli *cli, tm_err *err) {
         json_object_set(source, "quarantine", quarantine);
     }
     if (st == TM_OK && cli->json) {
-        print_json(cli, "tidemill.data.show/1", source);
+        tm__cli_print_object(cli, "tidemill.data.show/1", source);
     } else if (st == TM_OK) {
         show_source(cli, source, quarantine);
     }

@@ -11,16 +11,6 @@
 #include "loop/sink.h"
 #include "store/home.h"
 
-static void print_json(tm_cli *cli, const char *schema, json_t *object) {
-    json_t *result = json_pack("{s:s}", "schema", schema);
-    if (result != NULL && json_object_update(result, object) != 0) {
-        json_decref(result);
-        result = NULL;
-    }
-    tm__cli_print_json(cli, result);
-    json_decref(result);
-}
-
 /* ---- add ---- */
 
 /* The child that the daemon starts stands in another folder: paths become absolute. */
@@ -132,7 +122,7 @@ tm_status cmd_sink_add(tm_cli *cli, tm_err *err) {
         st = tm__sink_show(home, name, &sink, err);
     }
     if (st == TM_OK && cli->json) {
-        print_json(cli, "tidemill.sink.add/1", sink);
+        tm__cli_print_object(cli, "tidemill.sink.add/1", sink);
     } else if (st == TM_OK) {
         tm__cli_print(cli, "sink '%s' is added\n", name);
         if (tm__cli_has(cli, "every")) {
@@ -264,7 +254,7 @@ tm_status cmd_sink_show(tm_cli *cli, tm_err *err) {
     TM_TRY(tm__home_open(cli->home, false, &home, err));
     const tm_status st = tm__sink_show(home, tm__cli_arg(cli, "NAME"), &sink, err);
     if (st == TM_OK && cli->json) {
-        print_json(cli, "tidemill.sink.show/1", sink);
+        tm__cli_print_object(cli, "tidemill.sink.show/1", sink);
     } else if (st == TM_OK) {
         show_sink(cli, sink);
     }
@@ -284,7 +274,7 @@ tm_status cmd_sink_run(tm_cli *cli, tm_err *err) {
     st = st == TM_OK ? tm__home_open(cli->home, false, &home, err) : st;
     st = st == TM_OK ? tm__sink_run(&ctx, home, name, &result, err) : st;
     if (st == TM_OK && cli->json) {
-        print_json(cli, "tidemill.sink.run/1", result);
+        tm__cli_print_object(cli, "tidemill.sink.run/1", result);
     } else if (st == TM_OK) {
         char rows[32];
         const long long n_missed = (long long)tm__json_i64(result, "missed", 0);

@@ -95,6 +95,16 @@ void tm__cli_print_json(tm_cli *cli, const json_t *value) {
     tm__buf_done(&text);
 }
 
+void tm__cli_print_object(tm_cli *cli, const char *schema, json_t *object) {
+    json_t *result = json_pack("{s:s}", "schema", schema);
+    if (result != NULL && json_object_update(result, object) != 0) {
+        json_decref(result);
+        result = NULL;
+    }
+    tm__cli_print_json(cli, result);
+    json_decref(result);
+}
+
 void tm__cli_print(tm_cli *cli, const char *fmt, ...) {
     if (cli->json) {
         return;

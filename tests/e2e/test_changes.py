@@ -152,8 +152,20 @@ def test_policies_change_while_the_server_runs_and_outlive_it(tm, serve):
 
 
 def test_a_feed_that_is_stopped_reads_the_same_rows_after_resume(tm):
-    with open(tm.folder / "a.csv", "w", encoding="utf-8") as out:
-        out.write("id,amount\n" + "".join(f"{r['id']},{r['amount']}\n" for r in rows(3000)))
-    tm.ok("data", "add", "a", "--sql", "SELECT * FROM 'a.csv'", "--policy", "unit_change=stop")
+    def put(name, part):
+        tm.write(name, "id,amount\n" + "".join(f"{r['id']},{r['amount']}\n" for r in part))
+
+    put("a-1.csv", rows(25000))  # enough of them are looked at for a history
+    tm.ok("data", "add", "a", "--files", "a-*.csv", "--policy", "unit_change=stop")
+    put("a-2.csv", rows(1000, seed=2, start=25000, amount=lambda r: round(r.lognormvariate(3, 0.5) * 1000, 2)))
+    for _ in range(2):  # it stays where it is, however often it is asked
+        result = tm("data", "pull", "a")
+        assert result.code == 5 and "amount" in result.err and "tidemill data resume a" in result.err, result.err
+        shown = tm.ok("data", "show", "a", "--json").json
+        assert (shown["rows"], shown["quarantined"], shown["status"]) == (25000, 0, "stopped")
+        assert (shown["error"]["kind"], shown["error"]["column"]) == ("unit_change", "amount")
+    tm.ok("data", "resume", "a")
+    assert tm.ok("data", "pull", "a", "--json").json["accepted"] == 1000
     shown = tm.ok("data", "show", "a", "--json").json
-    assert shown["rows"] == 3000 and shown["policy"]["unit_change"] == "stop" and shown["anomalies"] == []
+    assert (shown["rows"], shown["status"], shown["error"]) == (26000, "ready", None)
+    assert tm.ok("data", "pull", "a", "--json").json["accepted"] == 0
