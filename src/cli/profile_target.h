@@ -14,7 +14,7 @@ json_t *tm__profile_correlations(const tm_table *sample);
  * "by"?: [{"label", "rows", "value"}]}]}, strongest first. columns: those of the profile, which
  * says whose values may be shown. New reference.
  */
-json_t *tm__profile_target(const tm_table *sample, uint32_t target, const json_t *columns,
+json_t *tm__profile_target(const tm_table *sample, uint32_t col, const json_t *columns,
                            bool shows_values);
 
 #endif

@@ -152,9 +152,11 @@ static bool read_columns(tm_reader *reader, uint32_t n_cols, uint64_t n_rows,
         if (values == NULL) {
             return false;
         }
-        memcpy(type == TM_TYPE_FLOAT ? (void *)tm__builder_floats(to, col)
-                                     : (void *)tm__builder_ints(to, col),
-               values, n_rows * 8);
+        if (n_rows > 0) {
+            memcpy(type == TM_TYPE_FLOAT ? (void *)tm__builder_floats(to, col)
+                                         : (void *)tm__builder_ints(to, col),
+                   values, n_rows * 8);
+        }
     }
     return tm__reader_is_done(reader);
 }

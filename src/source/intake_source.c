@@ -419,6 +419,8 @@ tm_status tm__intake_list(const tm_home *home, json_t **out, tm_err *err) {
         tm__source_row_done(&row);
         if (st == TM_OK) {
             json_array_append_new(list, json);
+        } else {
+            json_decref(json);
         }
     }
     st = st == TM_OK ? tm__json_check(err) : st;

@@ -584,7 +584,7 @@ static tm_status make_cursor(const tm_sqlite *s, uint32_t n_rows, tm_table **out
         char number[32];
         const bool is_text = c->kinds[row] == SQLITE_TEXT;
         const tm_str cell = is_text ? tm__dict_get(c->texts, c->values[row].code)
-                                     : (tm_str){number, number_text(c, row, number)};
+                                    : (tm_str){number, number_text(c, row, number)};
         tm__buf_reset(&text);
         (void)tm__buf_text(&text, is_text ? "t:" : c->kinds[row] == SQLITE_INTEGER ? "i:" : "r:");
         (void)tm__buf_append(&text, cell.ptr, cell.len);

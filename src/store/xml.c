@@ -14,6 +14,7 @@
 #define NAME_BYTES_MAX 128u
 
 void tm__xml_init(tm_xml *xml, tm_str document) {
+    document = document.ptr == NULL ? TM_STR("") : document;
     *xml = (tm_xml){.start = document.ptr, .p = document.ptr, .end = document.ptr + document.len};
     tm__buf_init(&xml->text, document.len + 1);
     if (tm__str_has_prefix(document, "\xEF\xBB\xBF")) {

@@ -171,11 +171,11 @@ static void correlate(const tm_facet *a, const tm_facet *b, tm_association *out)
 
 static bool relate(const tm_facet *levels, const tm_facet *ranks, tm_association *out) {
     double *const sums = tm__mem_zalloc((size_t)levels->n_levels * 2, sizeof(*sums));
-    double *const counts = sums + levels->n_levels;
     double mean = 0, all = 0, between = 0, n_used = 0;
     if (sums == NULL) {
         return false;
     }
+    double *const counts = sums + levels->n_levels;
     for (uint64_t row = 0; row < levels->n_rows; row++) {
         const uint32_t level = levels->levels[row];
         if (level != TM_CODE_MISSING && !isnan(ranks->ranks[row])) {
