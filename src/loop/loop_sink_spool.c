@@ -91,7 +91,9 @@ static bool read_texts(tm_reader *reader, uint64_t n_rows, uint32_t col, tm_tabl
     if (codes == NULL) {
         return false;
     }
-    memcpy(tm__builder_codes(to, col), codes, n_rows * sizeof(uint32_t));
+    if (n_rows > 0) {
+        memcpy(tm__builder_codes(to, col), codes, n_rows * sizeof(uint32_t));
+    }
     for (uint64_t row = 0; row < n_rows; row++) {
         const uint32_t code = tm__builder_codes(to, col)[row];
         if (code >= n && code != TM_CODE_MISSING) {

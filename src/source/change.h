@@ -80,8 +80,9 @@ typedef struct tm_look_input {
     uint32_t n_keys;
     uint64_t n_rows; /* about */
 } tm_look_input;
-/** NULL when out of memory, or with more columns than are looked at. */
-tm_look *tm__look_create(tm_watch *watch, const tm_look_input *input);
+/** *out NULL with more columns than are looked at. */
+TM_NODISCARD tm_status tm__look_create(tm_watch *watch, const tm_look_input *input, tm_look **out,
+                                       tm_err *err);
 /** cells fit the schema; was_given[i] == row: the row named column i. False: the row shows a change
  * that sends it to quarantine, which *out says. */
 bool tm__look_row(tm_look *look, const tm_cell *cells, const uint64_t *was_given, uint64_t row,

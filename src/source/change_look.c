@@ -86,14 +86,15 @@ static void copy_history(tm_look *look) {
                       look->policies[TM_CHANGE_OUT_OF_RANGE] >= TM_POLICY_QUARANTINE;
 }
 
-tm_look *tm__look_create(tm_watch *watch, const tm_look_input *in) {
+tm_status tm__look_create(tm_watch *watch, const tm_look_input *in, tm_look **out, tm_err *err) {
     const uint32_t n_cols = in->schema->n_cols;
+    *out = NULL;
     if (n_cols > COLUMNS_MAX) {
-        return NULL;
+        return TM_OK;
     }
     tm_look *look = tm__mem_zalloc(1, sizeof(*look));
     if (look == NULL) {
-        return NULL;
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to look for changes");
     }
     look->watch = tm__watch_ref(watch);
     look->n_cols = n_cols;
@@ -105,7 +106,7 @@ tm_look *tm__look_create(tm_watch *watch, const tm_look_input *in) {
     look->sample = tm__mem_alloc((size_t)n_cols * look->sample_max + 1, sizeof(*look->sample));
     if (look->columns == NULL || look->sample == NULL) {
         tm__look_free(look);
-        return NULL;
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to look for changes");
     }
     for (uint32_t i = 0; i < n_cols; i++) {
         look->columns[i].name = in->schema->cols[i].name;
@@ -115,7 +116,8 @@ tm_look *tm__look_create(tm_watch *watch, const tm_look_input *in) {
         look->columns[in->keys[i]].is_watched = false;
     }
     copy_history(look);
-    return look;
+    *out = look;
+    return TM_OK;
 }
 
 void tm__look_free(tm_look *look) {

@@ -382,15 +382,19 @@ static uint64_t guess_rows(const tm_body_reader *r) {
 }
 
 /* A look at the rows of this pass in place of an earlier one's. */
-static void look_again(tm_body_reader *r, tm_rows *rows, uint32_t n_before) {
+static tm_status look_again(tm_body_reader *r, tm_rows *rows, uint32_t n_before, tm_err *err) {
     const tm_look_input input = {.schema = &r->columns->schema,
                                  .n_before = n_before,
                                  .keys = r->columns->keys,
                                  .n_keys = r->columns->n_keys,
                                  .n_rows = guess_rows(r)};
     tm__look_free(rows->look);
-    rows->look = r->columns->watch == NULL ? NULL : tm__look_create(r->columns->watch, &input);
+    rows->look = NULL;
+    if (r->columns->watch != NULL) {
+        TM_TRY(tm__look_create(r->columns->watch, &input, &rows->look, err));
+    }
     r->look = rows->look;
+    return TM_OK;
 }
 
 /* One pass with these columns; *out_strange says whether others might take more. forced: every row
@@ -406,7 +410,7 @@ static tm_status read_pass(const tm_push *push, tm_intake_columns *columns, uint
     encoder e = {.r = &r, .rows = rows};
     r.forced = forced;
     if (st == TM_OK && forced == NULL) {
-        look_again(&r, rows, n_before);
+        st = look_again(&r, rows, n_before, err);
     }
     tm__buf_init(&e.key, KEY_BYTES_MAX);
     e.numbers = tm__mem_alloc((size_t)columns->schema.n_cols + 1, NUMBER_TEXT);

@@ -124,7 +124,7 @@ static tm_status look_at(const tm_table *table, tm_intake_columns *before, tm_ro
     if (before->watch == NULL) {
         return TM_OK;
     }
-    rows->look = tm__look_create(before->watch, &input);
+    TM_TRY(tm__look_create(before->watch, &input, &rows->look, err));
     const bool is_new = before->version > 0 && rows->columns != before;
     if (rows->look == NULL || tm__look_is_strict(rows->look) || is_new) {
         *out_fits = false; /* each row is looked at */

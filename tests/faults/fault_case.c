@@ -31,6 +31,7 @@
     "\"data\":[\"b\"]}]}"
 #define ROW "{\"x\":0.7,\"c\":\"a\"}"
 #define TRAIN "train", "data.csv", "--target", "y", "--name", "made", "--entity", "id"
+#define HERE "/proc/self/cwd" /* a path that is kept as it is, in the folder of each try */
 #define SMALL "--learner", "gbdt", "--param", "gbdt.n_trees=5", "--threads", "1"
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
@@ -147,6 +148,32 @@ const fault_case fault_cases[] = {
      {"data", "compact", "--threads", "1", "--json"},
      .says = "are in segments",
      .want = 0},
+    {"data pull",
+     "keyed",
+     {"data", "pull", "fed", "--threads", "1"},
+     .changes_early = true,
+     .want = 0}, /* a block a commit */
+    {"data set",
+     "keyed",
+     {"data", "set", "pushed", "--policy", "new_column=stop"},
+     .says = "is set",
+     .want = 0},
+    {"data resume", "keyed", {"data", "resume", "halted"}, .says = "goes on", .want = 0},
+    {"data replay", "keyed", {"data", "replay", "pushed", "--drop"}, .says = "1", .want = 0},
+    {"sink add",
+     "keyed",
+     {"sink", "add", "other", "--model", "made", "--read", "fed", "--to-csv", "other"},
+     .says = "is added",
+     .want = 0},
+    {"sink ls", "keyed", {"sink", "ls", "--json"}, .want = 0},
+    {"sink show", "keyed", {"sink", "show", "scored"}, .want = 0},
+    {"sink run",
+     "keyed",
+     {"sink", "run", "scored", "--threads", "1"},
+     .changes_early = true, /* a batch is planned, written, done */
+     .answers_vary = true,  /* each run has ids and times of its own in files and log */
+     .want = 0},
+    {"sink rm", "keyed", {"sink", "rm", "scored"}, .says = "removed", .want = 0},
     {"data profile", "full", {"data", "profile", "data.csv", "--json"}, .want = 0},
     {"data check", "full", {"data", "check", "made", "new.csv", "--json"}, .want = 0},
     {"backup", "full", {"backup", "copy.tar.zst"}, .want = 0},
@@ -596,7 +623,7 @@ static void make_hot(const char *folder) {
          "hot");
 }
 
-/* Rows r0 to r4 of the source "pushed", and one in quarantine. */
+/* Rows r0 to r4 of the source "pushed", and one in quarantine; "halted" is stopped by a change. */
 static void push_rows(const char *folder) {
     tm_home *home = NULL;
     tm_err err = {0};
@@ -608,6 +635,13 @@ static void push_rows(const char *folder) {
     tm_intake *intake = tm__intake_create(home);
     must(intake != NULL && tm__intake_push_wait(intake, &push, &result, &err) == TM_OK,
          err.message);
+    char first[] = "{\"a\":1}", strange[] = "{\"a\":1,\"b\":2}";
+    tm_push halting = {
+        .source = "halted", .form = TM_PUSH_LINES, .data = first, .len = sizeof(first) - 1};
+    must(tm__intake_push_wait(intake, &halting, &result, &err) == TM_OK, err.message);
+    halting.data = strange;
+    halting.len = sizeof(strange) - 1;
+    must(tm__intake_push_wait(intake, &halting, &result, &err) == TM_E_CONFLICT, "not stopped");
     tm__intake_close(intake);
     tm__home_close(home);
 }
@@ -632,6 +666,11 @@ void fault_templates(const char *root) {
     static const char *const create[] = {"key", "create", "--role", "admin", "--json", NULL};
     static const char *const promote[] = {"model", "promote", "made@2", NULL};
     static const char *const pushed[] = {"data", "add", "pushed", "--push", "--key", "id", NULL};
+    static const char *const halted[] = {
+        "data", "add", "halted", "--push", "--policy", "new_column=stop", NULL};
+    static const char *const fed[] = {"data", "add", "fed", "--files", "fed", NULL};
+    static const char *const scored[] = {"sink",   "add", "scored",   "--model",       "made",
+                                         "--read", "fed", "--to-csv", HERE "/answers", NULL};
     char from[1024], to[1024];
     (void)snprintf(from, sizeof(from), "%s/empty", root);
     must(mkdir(from, 0700) == 0, from);
@@ -658,7 +697,14 @@ void fault_templates(const char *root) {
     fault_copy(from, to);
     run_plain(to, create, "created");
     run_plain(to, pushed, "pushed");
+    run_plain(to, halted, NULL);
     push_rows(to);
+    /* A folder: glob() of glibc 2.36 frees twice when memory runs out in it. */
+    must(mkdir(path_of(to, "fed"), 0700) == 0, "fed");
+    write_rows(path_of(to, "fed/1.csv"), 300, 20);
+    run_plain(to, fed, NULL);
+    run_plain(to, scored, NULL);
+    write_rows(path_of(to, "fed/2.csv"), 400, 20);
     char *text = fault_read(path_of(to, "created"));
     json_error_t e;
     json_t *made = json_loads(text, 0, &e);

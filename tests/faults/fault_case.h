@@ -21,7 +21,7 @@ typedef struct fault_case {
     bool is_served;  /* the command needs a server on the home; "ADDRESS" in words is its address */
     bool is_serving; /* the command serves until a signal; "ADDRESS" as above */
     bool changes_early; /* what it does at its start may stand although it fails later */
-    bool answers_vary;  /* how many answers it has the server log is a matter of speed */
+    bool answers_vary;  /* what it logs differs from run to run: by speed, or by ids and times */
     const char *says;   /* it may fail after its change is durable, and then says this */
     const char *method, *target, *body; /* a request; "PREDICTION" in body is an answer's id */
     int want;                           /* exit code or HTTP status without a fault */

@@ -12,7 +12,8 @@ static const tm_schema schema = {.n_cols = 1, .cols = &x_column};
 /* A batch of n rows: x is made of numbers 10 ... 19, then times a factor. */
 static tm_look *batch(tm_watch *watch, uint64_t n, double factor) {
     const tm_look_input input = {.schema = &schema, .n_before = 1, .n_rows = n};
-    tm_look *look = tm__look_create(watch, &input);
+    tm_look *look = NULL;
+    assert_int_equal(tm__look_create(watch, &input, &look, NULL), TM_OK);
     assert_non_null(look);
     for (uint64_t row = 1; row <= n; row++) {
         tm_finding f;
@@ -87,7 +88,8 @@ static void a_sample_of_any_batch_is_small(void **state) {
     assert_null(tm__look_judge(look));
     tm__look_free(look);
     const tm_look_input input = {.schema = &schema, .n_before = 1, .n_rows = 1};
-    look = tm__look_create(watch, &input); /* many more than was guessed */
+    /* Many more than was guessed. */
+    assert_int_equal(tm__look_create(watch, &input, &look, NULL), TM_OK);
     for (uint64_t row = 1; row <= 100000; row++) {
         tm_finding f;
         const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = (double)(10 + row * 7 % 10)};
