@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sources: `data add`, `ls`, `show`, `snapshot` and `compact`. */
+/* Sources: `data add`, `set`, `pause`, `resume`, `pull`, `snapshot` and `compact`. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,32 +7,16 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
+#include "cli/source_add.h"
 #include "cli/train_words.h"
 #include "source/change.h"
+#include "source/declare.h"
 #include "source/feed.h"
 #include "source/intake.h"
 #include "source/source.h"
 
 static const char *count_text(const json_t *source, const char *name, char out[32]) {
     return tm__count_text(tm__json_i64(source, name, 0), out);
-}
-
-/* "12 s", "3 min", "5 h", "2 d", or "-". */
-static const char *age_text(const json_t *source, char *out, size_t size) {
-    const json_t *lag = json_object_get(source, "lag_seconds");
-    const double s = json_number_value(lag);
-    if (!json_is_number(lag)) {
-        (void)snprintf(out, size, "-");
-    } else if (s < 120) {
-        (void)snprintf(out, size, "%.0f s", s);
-    } else if (s < 7200) {
-        (void)snprintf(out, size, "%.0f min", s / 60);
-    } else if (s < 172800) {
-        (void)snprintf(out, size, "%.0f h", s / 3600);
-    } else {
-        (void)snprintf(out, size, "%.0f d", s / 86400);
-    }
-    return out;
 }
 
 /* ---- Policies ---- */
@@ -67,8 +51,6 @@ static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
 }
 
 /* ---- add ---- */
-
-#define WATCH_EVERY_S 5
 
 /* Options that say where rows come from: the name of each is the feed's. */
 static const char *const feed_options[] = {"files",  "watch", "sql", "postgres",
@@ -141,8 +123,8 @@ static tm_status read_feed_options(tm_cli *cli, const tm_intake_add *add, json_t
         return TM_FAIL(err, TM_E_USAGE, "--every and --changed are for what is read, not pushed");
     }
     if (tm__cli_has(cli, "every") || is_watch) {
-        const int64_t s =
-            tm__cli_has(cli, "every") ? tm__cli_duration_us(cli, "every") / 1000000 : WATCH_EVERY_S;
+        const int64_t s = tm__cli_has(cli, "every") ? tm__cli_duration_us(cli, "every") / 1000000
+                                                    : TM_WATCH_EVERY_S;
         if (s < 1) {
             return TM_FAIL(err, TM_E_USAGE, "--every is at least 1s");
         }
@@ -190,50 +172,7 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     TM_TRY(read_policy(cli, spec, err));
     TM_TRY(read_feed_options(cli, add, spec, err));
     TM_TRY(tm__json_check(err));
-    const tm_feed *feed = is_push ? NULL : tm__feed_find(add->feed);
-    return feed == NULL ? TM_OK : feed->check(spec, add->n_keys > 0, err);
-}
-
-/* A source of files without a row is a mistake: say which. */
-static tm_status no_row(const tm_home *home, const tm_intake_add *add, const tm_feed_pull *pulled,
-                        tm_err *err) {
-    json_t *list = NULL;
-    const char *const what = tm__json_text(add->spec, "files", "query");
-    if (pulled->quarantined == 0) {
-        (void)TM_FAIL(err, TM_E_DATA, "there is a header but no rows in what was read");
-        tm_err_at(err, what, 0, 0);
-        tm_err_hint(err, "Give files with rows; --watch waits for those that come.");
-        return TM_E_DATA;
-    }
-    TM_TRY(tm__intake_quarantine(home, add->name, 0, 1, &list, err));
-    const json_t *const bad = json_array_get(list, 0);
-    const tm_status st = TM_FAIL(err, TM_E_DATA, "none of %llu rows was accepted; the first: %s",
-                                 (unsigned long long)pulled->quarantined,
-                                 tm__json_text(bad, "detail", "quarantined"));
-    tm_err_at(err, tm__json_text(bad, "origin", ""), (uint64_t)tm__json_i64(bad, "row", 0), 0);
-    tm_err_hint(err, "Mend the rows, or name the columns right: --key, --no-header.");
-    json_decref(list);
-    return st;
-}
-
-/* All of it, or no source. */
-static tm_status add_and_pull(tm_ctx *ctx, const tm_home *home, const tm_intake_add *add,
-                              tm_err *err) {
-    tm_feed_pull pulled = {0};
-    TM_TRY(tm__intake_add(home, add, err));
-    if (strcmp(add->feed, "push") == 0) {
-        return TM_OK;
-    }
-    tm_status st = tm__feed_pull(ctx, home, add->name, &pulled, err);
-    if (st == TM_OK && pulled.accepted == 0 && strcmp(add->feed, "watch") != 0) {
-        st = no_row(home, add, &pulled, err);
-    }
-    if (st != TM_OK) {
-        /* What cannot be removed now is there with its error, and says so itself. */
-        const tm_status removed = tm__intake_remove(home, add->name, NULL);
-        (void)removed;
-    }
-    return st;
+    return tm__source_check(add, err);
 }
 
 static tm_status read_like(tm_cli *cli, tm_ctx *ctx, tm_intake_add *add, tm_err *err) {
@@ -258,7 +197,7 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
         st = read_like(cli, &ctx, &add, err);
     }
     if (st == TM_OK) {
-        st = add_and_pull(&ctx, place.home, &add, err);
+        st = tm__source_add_and_pull(&ctx, place.home, &add, err);
     }
     if (st == TM_OK) {
         tm__cli_did(cli, "source '%s' is added", add.name);
@@ -288,7 +227,7 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
     return st;
 }
 
-/* ---- set and resume ---- */
+/* ---- set, pause and resume ---- */
 
 tm_status cmd_data_set(tm_cli *cli, tm_err *err) {
     tm_home *home = NULL;
@@ -320,22 +259,39 @@ tm_status cmd_data_set(tm_cli *cli, tm_err *err) {
     return st;
 }
 
-tm_status cmd_data_resume(tm_cli *cli, tm_err *err) {
+/* Pause or resume a source, and say how it is then. */
+static tm_status change_status(tm_cli *cli, const char *schema, const char *done,
+                               tm_status (*how)(const tm_home *home, const char *name, tm_err *err),
+                               tm_err *err) {
     tm_home *home = NULL;
+    json_t *source = NULL;
     const char *name = tm__cli_arg(cli, "NAME");
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    const tm_status st = tm__intake_resume(home, name, err);
+    tm_status st = how(home, name, err);
+    if (st == TM_OK) {
+        tm__cli_did(cli, "source '%s' %s", name, done);
+        st = tm__intake_show(home, name, &source, err);
+    }
     tm__home_close(home);
     TM_TRY(st);
     if (cli->json) {
-        json_t *result = json_pack("{s:s, s:s, s:s}", "schema", "tidemill.data.resume/1", "source",
-                                   name, "status", "ready");
+        json_t *result = json_pack("{s:s, s:s, s:s}", "schema", schema, "source", name, "status",
+                                   tm__json_text(source, "status", ""));
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else {
-        tm__cli_print(cli, "source '%s' goes on\n", name);
+        tm__cli_print(cli, "source '%s' %s\n", name, done);
     }
+    json_decref(source);
     return TM_OK;
+}
+
+tm_status cmd_data_resume(tm_cli *cli, tm_err *err) {
+    return change_status(cli, "tidemill.data.resume/1", "goes on", tm__intake_resume, err);
+}
+
+tm_status cmd_data_pause(tm_cli *cli, tm_err *err) {
+    return change_status(cli, "tidemill.data.pause/1", "is paused", tm__intake_pause, err);
 }
 
 /* ---- pull ---- */
@@ -368,147 +324,6 @@ tm_status cmd_data_pull(tm_cli *cli, tm_err *err) {
     }
     tm__home_close(home);
     tm__cli_ctx_done(&ctx);
-    return st;
-}
-
-/* ---- ls and show ---- */
-
-tm_status cmd_data_ls(tm_cli *cli, tm_err *err) {
-    const char *titles[] = {"source", "kind", "rows", "duplicates", "quarantined", "newest row"};
-    tm_home *home = NULL;
-    json_t *list = NULL;
-    TM_TRY(tm__home_open(cli->home, false, &home, err));
-    const tm_status st = tm__intake_list(home, &list, err);
-    tm__home_close(home);
-    TM_TRY(st);
-    if (cli->json) {
-        json_t *result = json_pack("{s:s, s:O}", "schema", "tidemill.data.ls/1", "sources", list);
-        tm__cli_print_json(cli, result);
-        json_decref(result);
-    }
-    tm_cli_table out;
-    size_t i = 0;
-    const json_t *source = NULL;
-    tm__cli_table_init(&out, 6, titles);
-    json_array_foreach(list, i, source) {
-        char text[32];
-        tm__cli_cell(&out, "%s", tm__json_text(source, "source", ""));
-        tm__cli_cell(&out, "%s", tm__json_text(source, "kind", ""));
-        tm__cli_cell(&out, "%s", count_text(source, "rows", text));
-        tm__cli_cell(&out, "%s", count_text(source, "duplicates", text));
-        tm__cli_cell(&out, "%s", count_text(source, "quarantined", text));
-        tm__cli_cell(&out, "%s", age_text(source, text, sizeof(text)));
-    }
-    if (json_array_size(list) == 0) {
-        tm__cli_print(cli, "there is no source yet; 'tidemill data add' makes one\n");
-    } else {
-        tm__cli_table_print(cli, &out);
-    }
-    tm__buf_done(&out.text);
-    json_decref(list);
-    return TM_OK;
-}
-
-static void show_columns(tm_cli *cli, const json_t *source) {
-    const char *titles[] = {"column", "type"};
-    tm_cli_table out;
-    size_t i = 0;
-    const json_t *column = NULL;
-    tm__cli_table_init(&out, 2, titles);
-    json_array_foreach(json_object_get(source, "columns"), i, column) {
-        tm__cli_cell(&out, "%s", tm__json_text(column, "name", ""));
-        tm__cli_cell(&out, "%s", tm__json_text(column, "type", ""));
-    }
-    tm__cli_table_print(cli, &out);
-}
-
-static void show_bad(tm_cli *cli, const json_t *bad, bool with_bytes) {
-    const char *column = tm__json_text(bad, "column", "");
-    const char *bytes = tm__json_text(bad, "bytes", NULL);
-    tm__cli_print(cli, "%lld: %s, %s, row %lld%s%s: %s: %s\n",
-                  (long long)tm__json_i64(bad, "number", 0), tm__json_text(bad, "at", ""),
-                  tm__json_text(bad, "origin", ""), (long long)tm__json_i64(bad, "row", 0),
-                  column[0] == '\0' ? "" : ", column ", column, tm__json_text(bad, "reason", ""),
-                  tm__json_text(bad, "detail", ""));
-    if (with_bytes && bytes != NULL) {
-        tm__cli_print(cli, "    %.200s\n", bytes);
-    }
-}
-
-/* What was found in the rows, and why a source stands still. */
-static void show_changes(tm_cli *cli, const json_t *source) {
-    const char *titles[] = {"change", "column", "count", "policy", "last time"};
-    const json_t *anomalies = json_object_get(source, "anomalies");
-    const json_t *error = json_object_get(source, "error");
-    tm_cli_table out;
-    size_t i = 0;
-    const json_t *a = NULL;
-    if (json_is_object(error)) {
-        tm__cli_print(cli, "\n%s: %s\n", tm__json_text(source, "status", ""),
-                      tm__json_text(error, "message", ""));
-    }
-    if (json_array_size(anomalies) == 0) {
-        return;
-    }
-    tm__cli_print(cli, "\n");
-    tm__cli_table_init(&out, 5, titles);
-    json_array_foreach(anomalies, i, a) {
-        const char *kind = tm__json_text(a, "kind", "");
-        tm__cli_cell(&out, "%s", kind);
-        tm__cli_cell(&out, "%s", tm__json_text(a, "column", ""));
-        tm__cli_cell(&out, "%lld", (long long)tm__json_i64(a, "count", 0));
-        tm__cli_cell(&out, "%s", tm__json_text(json_object_get(source, "policy"), kind, ""));
-        tm__cli_cell(&out, "%s", tm__json_text(a, "last_at", ""));
-    }
-    tm__cli_table_print(cli, &out);
-}
-
-static void show_source(tm_cli *cli, const json_t *source, const json_t *quarantine) {
-    char rows[32], text[32];
-    const json_t *bad = json_object_get(source, "last_error");
-    tm__cli_print(cli, "%s rows, %s pending, in %lld segments; ", count_text(source, "rows", rows),
-                  count_text(source, "pending", text),
-                  (long long)tm__json_i64(source, "segments", 0));
-    tm__cli_print(cli, "%s duplicates, %s quarantined; ", count_text(source, "duplicates", rows),
-                  count_text(source, "quarantined", text));
-    tm__cli_print(cli, "newest row %s%s\n\n", age_text(source, text, sizeof(text)),
-                  text[0] == '-' ? "" : " ago");
-    show_columns(cli, source);
-    show_changes(cli, source);
-    size_t i = 0;
-    const json_t *item = NULL;
-    if (quarantine == NULL && json_is_object(bad)) {
-        tm__cli_print(cli, "\nlast bad row:\n");
-        show_bad(cli, bad, false);
-    } else if (quarantine != NULL) {
-        tm__cli_print(cli, "\nquarantine:\n");
-    }
-    json_array_foreach(quarantine, i, item) {
-        show_bad(cli, item, true);
-    }
-}
-
-tm_status cmd_data_show(tm_cli *cli, tm_err *err) {
-    tm_home *home = NULL;
-    json_t *source = NULL, *quarantine = NULL;
-    const char *name = tm__cli_arg(cli, "NAME");
-    TM_TRY(tm__home_open(cli->home, false, &home, err));
-    tm_status st = tm__intake_show(home, name, &source, err);
-    if (st == TM_OK && tm__cli_has(cli, "quarantine")) {
-        st = tm__intake_quarantine(home, name, tm__cli_i64(cli, "after"),
-                                   (uint32_t)tm__cli_i64(cli, "quarantine"), &quarantine, err);
-    }
-    if (st == TM_OK && quarantine != NULL) {
-        json_object_set(source, "quarantine", quarantine);
-    }
-    if (st == TM_OK && cli->json) {
-        tm__cli_print_object(cli, "tidemill.data.show/1", source);
-    } else if (st == TM_OK) {
-        show_source(cli, source, quarantine);
-    }
-    json_decref(quarantine);
-    json_decref(source);
-    tm__home_close(home);
     return st;
 }
 

@@ -8,7 +8,10 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/project.h"
+#include "cli/source_add.h"
 #include "loop/sink.h"
+#include "source/declare.h"
+#include "source/feed.h"
 
 tm_status cmd_init(tm_cli *cli, tm_err *err) {
     const char *dir = tm__cli_arg(cli, "DIR") != NULL ? tm__cli_arg(cli, "DIR") : ".";
@@ -109,6 +112,23 @@ static tm_status apply_model(tm_registry *registry, const tm_project_model *mode
     return TM_OK;
 }
 
+/* A recipe is kept with the versions that were made by it, so there has to be one. */
+static void hint_first(const tm_project_model *model, tm_err *err) {
+    const json_t *source = json_object_get(model->recipe, "source");
+    const char *name = tm__json_text(source, "source", NULL);
+    const char *path = tm__json_text(source, "path", NULL);
+    tm_err_hint(err,
+                "Train its first version, then apply again: tidemill train %s%.60s --target %.40s "
+                "--name %.40s",
+                name != NULL   ? "--source "
+                : path != NULL ? ""
+                               : "--sql QUERY",
+                name != NULL   ? name
+                : path != NULL ? path
+                               : "",
+                tm__json_text(model->recipe, "target", "COL"), model->name);
+}
+
 static const char *change_text(const difference *change) {
     if (change->is_new) {
         return "new";
@@ -118,6 +138,140 @@ static const char *change_text(const difference *change) {
     }
     return change->recipe ? "recipe differs" : change->gate ? "gate differs" : "as the file says";
 }
+
+/* ---- Sources ---- */
+
+static const char *source_change_text(tm_source_change change) {
+    return change == TM_SOURCE_NEW          ? "new source"
+           : change == TM_SOURCE_UNFINISHED ? "source is not read to the end"
+           : change == TM_SOURCE_CHANGED    ? "source differs"
+                                            : "as the file says";
+}
+
+/* How each source of the file differs; what cannot be changed fails before anything is done. */
+static tm_status plan_sources(tm_cli *cli, const tm_home *home, const tm_project *project,
+                              json_t *plan, tm_err *err) {
+    for (uint32_t i = 0; i < project->n_sources; i++) {
+        const tm_intake_add add = tm__project_source_add(&project->sources[i]);
+        tm_source_change change = TM_SOURCE_SAME;
+        json_t *changes = NULL;
+        const tm_status st = tm__source_compare(home, &add, &change, &changes, err);
+        if (st == TM_E_CONFLICT) {
+            tm_err_at(err, tm__cli_text(cli, "file"), project->sources[i].line,
+                      project->sources[i].col);
+        }
+        TM_TRY(st);
+        json_array_append_new(plan, json_pack("{s:s, s:s, s:i, s:o}", "source", add.name, "change",
+                                              source_change_text(change), "kind", (int)change,
+                                              "changes", changes));
+    }
+    return tm__json_check(err);
+}
+
+/* "late: source differs: every: 60 s instead of none, applied" */
+static void say_source(tm_cli *cli, const json_t *one, const char *done) {
+    const json_t *changes = json_object_get(one, "changes");
+    size_t i = 0;
+    const json_t *text = NULL;
+    tm__cli_print(cli, "%s: %s", tm__json_text(one, "source", ""),
+                  tm__json_text(one, "change", ""));
+    json_array_foreach(changes, i, text) {
+        tm__cli_print(cli, "%s%s", i == 0 ? ": " : "; ", json_string_value(text));
+    }
+    tm__cli_print(cli, "%s\n", done);
+}
+
+/* Sources that a file declared once, and this one does not: they stay, and that is said. */
+static tm_status say_left(tm_cli *cli, const tm_home *home, const tm_project *project, json_t *left,
+                          tm_err *err) {
+    json_t *list = NULL;
+    size_t i = 0;
+    const json_t *source = NULL;
+    TM_TRY(tm__intake_list(home, &list, err));
+    json_array_foreach(list, i, source) {
+        const char *name = tm__json_text(source, "source", "");
+        bool is_there = !json_is_true(json_object_get(json_object_get(source, "spec"), "declared"));
+        for (uint32_t k = 0; k < project->n_sources; k++) {
+            is_there = is_there || strcmp(project->sources[k].name, name) == 0;
+        }
+        if (!is_there) {
+            tm__cli_print(cli,
+                          "%s: not in the file any more; the source stays until 'tidemill data rm "
+                          "%s'\n",
+                          name, name);
+            json_array_append_new(left, json_string(name));
+        }
+    }
+    json_decref(list);
+    return tm__json_check(err);
+}
+
+static tm_status apply_source(tm_cli *cli, tm_ctx *ctx, const tm_home *home,
+                              const tm_intake_add *add, tm_source_change change, tm_err *err) {
+    tm_feed_pull pulled = {0};
+    if (change == TM_SOURCE_NEW) {
+        TM_TRY(tm__source_add_and_pull(ctx, home, add, err));
+        tm__cli_did(cli, "source '%s' is added", add->name);
+        return TM_OK;
+    }
+    TM_TRY(tm__source_declare(home, add, err));
+    tm__cli_did(cli, "source '%s' is as the file says", add->name);
+    return change == TM_SOURCE_UNFINISHED && strcmp(add->feed, "push") != 0
+               ? tm__feed_pull(ctx, home, add->name, &pulled, err)
+               : TM_OK;
+}
+
+static tm_status apply_sources(tm_cli *cli, const tm_home *home, const tm_project *project,
+                               json_t *plan, tm_err *err) {
+    const bool dry = tm__cli_flag(cli, "dry-run");
+    tm_ctx ctx = {0};
+    tm_status st = tm__cli_ctx_init(cli, 0, &ctx, err);
+    for (uint32_t i = 0; st == TM_OK && i < project->n_sources; i++) {
+        const tm_intake_add add = tm__project_source_add(&project->sources[i]);
+        json_t *one = json_array_get(plan, i);
+        const tm_source_change change = (tm_source_change)tm__json_i64(one, "kind", 0);
+        const bool is_same = change == TM_SOURCE_SAME;
+        if (!is_same && !dry) {
+            st = apply_source(cli, &ctx, home, &add, change, err);
+        }
+        if (st == TM_OK) {
+            say_source(cli, one, is_same ? "" : dry ? " (not applied)" : ", applied");
+            json_object_del(one, "kind");
+        }
+    }
+    tm__cli_ctx_done(&ctx);
+    return st;
+}
+
+/* Sources that models learn from must be there: in the home, or in the file that is applied. */
+static tm_status check_models(tm_cli *cli, const tm_home *home, const tm_project *project,
+                              tm_err *err) {
+    for (uint32_t i = 0; i < project->n_models; i++) {
+        const tm_project_model *model = &project->models[i];
+        const char *name = tm__json_text(json_object_get(model->recipe, "source"), "source", NULL);
+        bool is_there = name == NULL;
+        json_t *found = NULL;
+        tm_err own = {0};
+        for (uint32_t k = 0; !is_there && k < project->n_sources; k++) {
+            is_there = strcmp(project->sources[k].name, name) == 0;
+        }
+        const tm_status st = is_there ? TM_OK : tm__intake_show(home, name, &found, &own);
+        json_decref(found);
+        if (st == TM_E_NOT_FOUND) {
+            (void)TM_FAIL(err, TM_E_NOT_FOUND, "there is neither a file nor a source '%s'", name);
+            tm_err_hint(err, "%s", own.hint);
+            tm_err_at(err, tm__cli_text(cli, "file"), model->line, model->col);
+            return TM_E_NOT_FOUND;
+        }
+        if (st != TM_OK) {
+            *err = own;
+            return st;
+        }
+    }
+    return TM_OK;
+}
+
+/* ---- Sinks ---- */
 
 static const char *sink_change_text(tm_sink_change change) {
     return change == TM_SINK_NEW       ? "new sink"
@@ -145,20 +299,39 @@ static tm_status apply_sinks(tm_cli *cli, const tm_home *home, const tm_project 
     return TM_OK;
 }
 
+static bool is_nothing(const json_t *changes) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(changes, i, one) {
+        if (strcmp(tm__json_text(one, "change", ""), "as the file says") != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) {
     char user[80];
     tm_place place = {0};
     const bool dry = tm__cli_flag(cli, "dry-run");
     const tm_actor actor = tm__cli_actor("tidemill.yaml", user, sizeof(user));
     TM_TRY(tm__place_open(cli, true, &place, err));
-    json_t *changes = json_array();
-    tm_status st = TM_OK;
+    json_t *changes = json_array(), *left = json_array();
+    tm_status st = plan_sources(cli, place.home, project, changes, err);
+    st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
+    if (st == TM_OK && project->n_sources > 0) {
+        st = apply_sources(cli, place.home, project, changes, err);
+    }
+    st = st == TM_OK ? say_left(cli, place.home, project, left, err) : st;
     for (uint32_t i = 0; st == TM_OK && i < project->n_models; i++) {
         const tm_project_model *model = &project->models[i];
         difference change;
         st = compare(place.registry, model, &change, err);
         if (st == TM_OK && !dry) {
             st = apply_model(place.registry, model, &change, &actor, err);
+            if (st == TM_E_NOT_FOUND && change.is_new) {
+                hint_first(model, err);
+            }
         }
         if (st == TM_OK) {
             tm__cli_print(cli, "%s: %s%s\n", model->name, change_text(&change),
@@ -171,11 +344,14 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
     }
     st = st == TM_OK ? apply_sinks(cli, place.home, project, changes, err) : st;
     if (st == TM_OK && cli->json) {
-        json_t *result = json_pack("{s:s, s:b, s:O}", "schema", "tidemill.apply/1", "dry_run", dry,
-                                   "changes", changes);
+        json_t *result = json_pack("{s:s, s:b, s:O, s:O}", "schema", "tidemill.apply/1", "dry_run",
+                                   dry, "changes", changes, "left", left);
         tm__cli_print_json(cli, result);
         json_decref(result);
+    } else if (st == TM_OK && is_nothing(changes)) {
+        tm__cli_print(cli, "nothing changed\n");
     }
+    json_decref(left);
     json_decref(changes);
     tm__place_close(&place);
     return st;
@@ -203,6 +379,24 @@ static tm_status count_sinks(tm_cli *cli, const tm_home *home, const tm_project 
     return TM_OK;
 }
 
+static tm_status count_sources(tm_cli *cli, const tm_home *home, const tm_project *project,
+                               uint32_t *n, tm_err *err) {
+    json_t *plan = json_array(), *left = json_array();
+    size_t i = 0;
+    const json_t *one = NULL;
+    tm_status st = plan_sources(cli, home, project, plan, err);
+    json_array_foreach(plan, i, one) {
+        if (st == TM_OK && tm__json_i64(one, "kind", 0) != TM_SOURCE_SAME) {
+            (*n)++;
+            say_source(cli, one, "");
+        }
+    }
+    st = st == TM_OK ? say_left(cli, home, project, left, err) : st;
+    json_decref(plan);
+    json_decref(left);
+    return st;
+}
+
 /* How much of the file the home has otherwise; a home that is not there yet differs in
  * nothing. */
 static tm_status count_differences(tm_cli *cli, const tm_project *project, uint32_t *out_n,
@@ -213,7 +407,8 @@ static tm_status count_differences(tm_cli *cli, const tm_project *project, uint3
     if (opened != TM_OK) {
         return opened == TM_E_NOT_FOUND ? TM_OK : opened;
     }
-    tm_status st = TM_OK;
+    tm_status st = count_sources(cli, place.home, project, out_n, err);
+    st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
     for (uint32_t i = 0; st == TM_OK && i < project->n_models; i++) {
         difference change;
         st = compare(place.registry, &project->models[i], &change, err);
@@ -234,21 +429,26 @@ tm_status cmd_check(tm_cli *cli, tm_err *err) {
     TM_TRY(tm__project_read(path, &project, err));
     tm_status st = count_differences(cli, &project, &n_different, err);
     if (st == TM_OK && cli->json) {
-        json_t *result =
-            json_pack("{s:s, s:b, s:I, s:I, s:I}", "schema", "tidemill.check/1", "ok",
-                      n_different == 0, "models", (json_int_t)project.n_models, "sinks",
-                      (json_int_t)project.n_sinks, "different", (json_int_t)n_different);
+        json_t *result = json_pack(
+            "{s:s, s:b, s:I, s:I, s:I, s:I}", "schema", "tidemill.check/1", "ok", n_different == 0,
+            "sources", (json_int_t)project.n_sources, "models", (json_int_t)project.n_models,
+            "sinks", (json_int_t)project.n_sinks, "different", (json_int_t)n_different);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {
-        tm__cli_print(cli,
-                      project.n_sinks == 0 ? "%s: %u models, no faults\n"
-                                           : "%s: %u models, %u sinks, no faults\n",
-                      path, project.n_models, project.n_sinks);
+        char sources[32] = "", sinks[32] = "";
+        if (project.n_sources > 0) {
+            (void)snprintf(sources, sizeof(sources), "%u sources, ", project.n_sources);
+        }
+        if (project.n_sinks > 0) {
+            (void)snprintf(sinks, sizeof(sinks), ", %u sinks", project.n_sinks);
+        }
+        tm__cli_print(cli, "%s: %s%u models%s, no faults\n", path, sources, project.n_models,
+                      sinks);
     }
     if (st == TM_OK && n_different > 0) {
-        st = TM_FAIL(err, TM_E_REFUSED, "the home differs in %u %s", n_different,
-                     project.n_sinks == 0 ? "models" : "models and sinks");
+        st = TM_FAIL(err, TM_E_REFUSED, "the home differs from the file in %u of %u entries",
+                     n_different, project.n_sources + project.n_models + project.n_sinks);
         tm_err_hint(err, "Bring it to the file with 'tidemill apply'.");
     }
     tm__project_done(&project);

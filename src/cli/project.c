@@ -270,16 +270,33 @@ static tm_status read_value(tm_yaml *r, const yaml_node_t *node, const model_key
     return TM_OK;
 }
 
-/* `from` is a query when it starts as one, else a path or glob below the file's folder. */
-static tm_status read_from(tm_yaml *r, const yaml_node_t *node, json_t *recipe, tm_err *err) {
+/* A word that is no path: a source's name. A file or folder of that name wins, but not over a
+ * source that the same file declares; see resolve_sources(). */
+static bool is_source_name(const tm_yaml *r, const char *text) {
+    char *path = tm__fs_join(r->dir, text);
+    const bool is_path =
+        path == NULL || strpbrk(text, "*?[/.") != NULL || tm__fs_info(path).kind != TM_PATH_NONE;
+    tm__mem_free(path);
+    return !is_path && text[0] != '\0';
+}
+
+/* `from` is a query when it starts as one, a source of the home, else a path or glob below the
+ * file's folder. */
+static tm_status read_from(tm_yaml *r, const yaml_node_t *node, tm_project_model *model,
+                           tm_err *err) {
+    json_t *const recipe = model->recipe;
     char *text = NULL;
+    model->line = (uint32_t)node->start_mark.line + 1;
+    model->col = (uint32_t)node->start_mark.column + 1;
     TM_TRY(tm__yaml_text(r, node, &text, err));
     const tm_str trimmed = tm__str_trim(tm__str(text));
     const tm_str word = {trimmed.ptr, trimmed.len < 6 ? trimmed.len : 6};
     const bool is_query = tm__str_is_nocase(word, "select") ||
                           (word.len >= 4 && tm__str_is_nocase((tm_str){word.ptr, 4}, "with"));
     json_t *source = is_query ? json_pack("{s:s}", "sql", text)
-                              : json_pack("{s:s, s:b}", "path", text, "no_header", 0);
+                     : is_source_name(r, text)
+                         ? json_pack("{s:s}", "source", text)
+                         : json_pack("{s:s, s:b}", "path", text, "no_header", 0);
     tm__mem_free(text);
     json_object_set_new(recipe, "source", source);
     json_object_set_new(recipe, "dir", json_string(r->dir));
@@ -376,7 +393,7 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
         }
     }
     if (tm__str_is(tm__yaml_scalar(key), "from")) {
-        return read_from(r, value, model->recipe, err);
+        return read_from(r, value, model, err);
     }
     if (tm__str_is(tm__yaml_scalar(key), "gate")) {
         model->has_gate = true;
@@ -456,6 +473,7 @@ static const struct {
     const char *name;
     tm_status (*read)(tm_yaml *r, const yaml_node_t *value, tm_project *project, tm_err *err);
 } sections[] = {
+    {"sources", tm__project_read_sources},
     {"models", read_models},
     {"sinks", tm__project_read_sinks},
 };
@@ -492,6 +510,21 @@ static tm_status read_root(tm_yaml *r, tm_project *project, tm_err *err) {
     return TM_OK;
 }
 
+/* A path that is the name of a source which the file declares is that source. */
+static void resolve_sources(tm_project *project) {
+    for (uint32_t i = 0; i < project->n_models; i++) {
+        const json_t *source = json_object_get(project->models[i].recipe, "source");
+        const char *path = tm__json_text(source, "path", NULL);
+        for (uint32_t k = 0; path != NULL && k < project->n_sources; k++) {
+            if (strcmp(path, project->sources[k].name) == 0) {
+                json_object_set_new(project->models[i].recipe, "source",
+                                    json_pack("{s:s}", "source", project->sources[k].name));
+                break;
+            }
+        }
+    }
+}
+
 static tm_status folder_of(const char *path, char **out, tm_err *err) {
     char *full = NULL;
     TM_TRY(tm__fs_real_path(path, &full, err));
@@ -522,6 +555,7 @@ tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_p
     } else {
         st = read_root(&r, &project, err);
         if (st == TM_OK) {
+            resolve_sources(&project);
             st = tm__json_check(err);
         }
         yaml_document_delete(&r.document);
@@ -557,6 +591,10 @@ void tm__project_done(tm_project *project) {
         json_decref(project->models[i].recipe);
     }
     tm__mem_free(project->models);
+    for (uint32_t i = 0; i < project->n_sources; i++) {
+        tm__project_source_done(&project->sources[i]);
+    }
+    tm__mem_free(project->sources);
     for (uint32_t i = 0; i < project->n_sinks; i++) {
         tm__mem_free(project->sinks[i].name);
         json_decref(project->sinks[i].spec);

@@ -9,13 +9,26 @@
 
 #include "base/json.h"
 #include "registry/registry.h"
+#include "source/intake.h"
 
 typedef struct tm_project_model {
     char *name;
     json_t *recipe; /* as train/ records it */
     bool has_gate;
     tm_gate gate;
+    uint32_t line, col; /* of its `from` in the file */
 } tm_project_model;
+
+typedef struct tm_project_source {
+    char *name;
+    const char *feed;
+    json_t *spec; /* as source/declare.h has it */
+    char **keys;  /* [n_keys] */
+    uint32_t n_keys;
+    uint32_t line, col; /* of its name in the file */
+} tm_project_source;
+/** A view of it, as long as it is not changed. */
+tm_intake_add tm__project_source_add(const tm_project_source *source);
 
 typedef struct tm_project_sink {
     char *name;
@@ -25,6 +38,8 @@ typedef struct tm_project_sink {
 typedef struct tm_project {
     tm_project_model *models; /* [n_models], owned */
     uint32_t n_models;
+    tm_project_source *sources; /* [n_sources], owned */
+    uint32_t n_sources;
     tm_project_sink *sinks; /* [n_sinks], owned */
     uint32_t n_sinks;
 } tm_project;

@@ -28,6 +28,11 @@ TM_NODISCARD tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, 
 TM_NODISCARD tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node,
                                           const char *key, const char *wanted, tm_err *err);
 
+/** sources: {NAME: {...}} */
+TM_NODISCARD tm_status tm__project_read_sources(tm_yaml *r, const yaml_node_t *map,
+                                                tm_project *project, tm_err *err);
+void tm__project_source_done(tm_project_source *source);
+
 /** sinks: {NAME: {...}} */
 TM_NODISCARD tm_status tm__project_read_sinks(tm_yaml *r, const yaml_node_t *map,
                                               tm_project *project, tm_err *err);

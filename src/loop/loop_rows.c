@@ -16,7 +16,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -250,27 +249,6 @@ tm_status tm__rows_unknown(const tm_bundle *bundle, const tm_table *known, const
 
 /* ---- The source ---- */
 
-/* The query of a recipe names files relative to the folder where it was first run. */
-static tm_status source_read_in(tm_ctx *ctx, const tm_source_spec *spec, const char *dir,
-                                tm_table **out, tm_err *err) {
-    char *here = NULL;
-    TM_TRY(tm__fs_real_path(".", &here, err));
-    tm_status st = TM_OK;
-    if (chdir(dir) != 0) {
-        st = TM_FAIL(err, TM_E_NOT_FOUND, "cannot enter the folder '%.200s' of the recipe", dir);
-        tm_err_hint(err, "Train the model again from where its data lie now.");
-    } else {
-        st = tm__source_read(ctx, spec, out, err);
-        if (chdir(here) != 0 && st == TM_OK) {
-            tm__table_unref(*out);
-            *out = NULL;
-            st = TM_FAIL(err, TM_E_IO, "cannot go back to the folder '%.200s'", here);
-        }
-    }
-    tm__mem_free(here);
-    return st;
-}
-
 static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table **out, tm_err *err) {
     const json_t *source = json_object_get(in->recipe, "source");
     const char *dir = tm__json_text(in->recipe, "dir", tm__json_text(source, "dir", NULL));
@@ -292,8 +270,7 @@ static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table *
                     in->champion->model);
         return st;
     }
-    return dir != NULL ? source_read_in(ctx, &spec, dir, out, err)
-                       : tm__source_read(ctx, &spec, out, err);
+    return tm__source_read_in(ctx, &spec, dir, out, err);
 }
 
 /* Rows of the source that the champion has not seen. Without its snapshot nobody can tell, and then

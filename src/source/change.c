@@ -288,10 +288,18 @@ void tm__watch_set(tm_watch *watch, const json_t *spec) {
     tm__mutex_lock(watch->mutex);
     for (int kind = 0; kind < TM_CHANGE_KINDS; kind++) {
         watch->policies[kind] = policy_of(policy, kind);
+        watch->is_said[kind] = json_object_get(policy, tm__change_names[kind]) != NULL;
     }
     (void)tm__str_copy(watch->target, sizeof(watch->target),
                        tm__str(tm__json_text(spec, "target", "")));
     tm__mutex_unlock(watch->mutex);
+}
+
+bool tm__watch_says(tm_watch *watch, tm_change_kind kind) {
+    tm__mutex_lock(watch->mutex);
+    const bool is_said = watch->is_said[kind];
+    tm__mutex_unlock(watch->mutex);
+    return is_said;
 }
 
 tm_change_policy tm__watch_policy(tm_watch *watch, tm_change_kind kind, tm_str column) {

@@ -62,6 +62,8 @@ tm_watch *tm__watch_ref(tm_watch *watch);
 void tm__watch_unref(tm_watch *watch);
 /** Take another declaration. Any thread. */
 void tm__watch_set(tm_watch *watch, const json_t *spec);
+/** Whether a policy was given for a kind, not the one that holds without. */
+bool tm__watch_says(tm_watch *watch, tm_change_kind kind);
 /** For a change of one column: adapt when it was taken as the new normal. */
 tm_change_policy tm__watch_policy(tm_watch *watch, tm_change_kind kind, tm_str column);
 /** The history to be saved, when it has changed enough since the last time, or `always`; else NULL.

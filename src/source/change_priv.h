@@ -26,7 +26,8 @@ struct tm_watch {
     _Atomic uint32_t refs;
     tm_mutex *mutex; /* over all that follows */
     tm_change_policy policies[TM_CHANGE_KINDS];
-    char target[257]; /* column that may be absent */
+    bool is_said[TM_CHANGE_KINDS]; /* the policy was given */
+    char target[257];              /* column that may be absent */
     tm_history *columns;
     uint32_t n_columns, capacity;
     json_t *accepted; /* [[kind, column]]: a column that is no longer expected */

@@ -3,7 +3,8 @@
  * Feeds by name, and one reading of a source.
  *
  *   status:  adding ──> ready <──> retrying     the next try is planned
- *                         └──────> stopped      until `data pull` is asked for
+ *                         ├──────> stopped      until `data pull` or `data resume` is asked for
+ *                         └──────> paused       until `data resume`
  */
 #include "source/feed.h"
 
@@ -42,7 +43,7 @@ static tm_status read_once(tm_ctx *ctx, const tm_feed_input *in, const tm_source
     if (json_is_true(json_object_get(in->state, "done"))) {
         return TM_OK;
     }
-    TM_TRY(tm__source_read(ctx, what, &table, err));
+    TM_TRY(tm__source_read_in(ctx, what, tm__json_text(in->spec, "dir", NULL), &table, err));
     json_t *state = json_pack("{s:b}", "done", 1);
     const tm_feed_block block = {
         .rows = table, .origin = what->path != NULL ? what->path : "query", .state = state};
@@ -131,19 +132,21 @@ static tm_status outcome_locked(tm_db *db, const tm_source_row *source, const tm
     const int64_t now_us = tm__now_us();
     const int64_t every_us = tm__json_i64(source->spec, "every_s", 0) * 1000000;
     const bool is_good = failure == NULL;
+    const bool is_paused = strcmp(source->status, "paused") == 0;
     const bool again = is_good || can_retry(failure->status);
     json_t *error = is_good ? json_null() : error_json(failure);
     tm_intake_outcome outcome = {
-        .status = is_good ? "ready"
-                  : again ? "retrying"
-                          : "stopped",
+        .status = is_paused ? "paused" /* meanwhile */
+                  : is_good ? "ready"
+                  : again   ? "retrying"
+                            : "stopped",
         .error = error,
         .tried_us = now_us,
         .pulled_us = is_good ? now_us : source->pulled_us,
-        .next_us = !again         ? 0
-                   : !is_good     ? now_us + retry_us(source->n_failures)
-                   : every_us > 0 ? now_us + every_us
-                                  : 0,
+        .next_us = !again || is_paused ? 0
+                   : !is_good          ? now_us + retry_us(source->n_failures)
+                   : every_us > 0      ? now_us + every_us
+                                       : 0,
         .n_failures = is_good ? 0 : source->n_failures + 1,
     };
     const tm_status st = tm__intake_db_set_outcome_locked(db, source->id, &outcome, err);

@@ -12,7 +12,9 @@
  *    read; else the rows are read again. A ticket brings the columns that its rows were written
  *    with, and the writer stores those that the file lacks in the same transaction.
  * 3. A source's keys are the writer's (intake_writer.c).
- * 4. A full disk or a busy file fails the pushes of one group. Any other failure, such as a failed
+ * 4. Another process may declare other columns or remove the source. Whoever finds that out calls
+ *    the source stale: it takes nothing more, and the next push finds it anew in the file.
+ * 5. A full disk or a busy file fails the pushes of one group. Any other failure, such as a failed
  *    sync, ends writing until a restart: nothing is acknowledged that may be lost.
  */
 #include "source/intake.h"
@@ -42,7 +44,8 @@ typedef struct intake_source {
     /* The writer's: */
     tm_source_writer *writer;
     bool is_touched;
-    _Atomic bool is_stopped;
+    _Atomic bool is_stopped, is_stale;
+    int64_t created_us;
     _Atomic int64_t looked_us; /* at what is declared */
 } intake_source;
 
@@ -86,6 +89,14 @@ static tm_status ticket_write_locked(tm_intake *intake, ticket *t, tm_err *err) 
     const tm_str key = {t->key, t->key_len};
     t->source->is_touched = true;
     const int64_t id = tm__source_writer_id(t->source->writer);
+    const tm_status same = tm__source_writer_check_locked(t->source->writer, intake->writer, err);
+    if (same == TM_E_UNAVAILABLE || same == TM_E_NOT_FOUND) {
+        t->result = (tm_push_result){.status = same, .err = *err};
+        atomic_store(&t->source->is_stale, true);
+        tm__source_writer_retire(t->source->writer);
+        return TM_OK;
+    }
+    TM_TRY(same);
     const tm_status loaded = tm__source_writer_load(t->source->writer, intake->writer, err);
     if (loaded != TM_OK) { /* other sources go on */
         t->result = (tm_push_result){.status = loaded, .err = *err};
@@ -332,11 +343,16 @@ void tm__intake_close(tm_intake *intake) {
 static intake_source *known_source(tm_intake *intake, const char *name) {
     tm__mutex_lock(intake->mutex);
     intake_source *s = intake->sources;
-    while (s != NULL && strcmp(s->name, name) != 0) {
+    while (s != NULL && (atomic_load(&s->is_stale) || strcmp(s->name, name) != 0)) {
         s = s->next;
     }
     tm__mutex_unlock(intake->mutex);
     return s;
+}
+
+/* Stopped by a change, or paused. */
+static bool stands_still(const tm_source_row *row) {
+    return strcmp(row->status, "stopped") == 0 || strcmp(row->status, "paused") == 0;
 }
 
 static tm_status load_source_locked(tm_intake *intake, const char *name, intake_source **out,
@@ -360,7 +376,8 @@ static tm_status load_source_locked(tm_intake *intake, const char *name, intake_
     if (st == TM_OK) {
         st = tm__source_writer_watch(intake->reader, &row, s->columns, err);
     }
-    atomic_store(&s->is_stopped, strcmp(row.status, "stopped") == 0);
+    s->created_us = row.created_us;
+    atomic_store(&s->is_stopped, stands_still(&row));
     atomic_store(&s->looked_us, tm__now_us());
     if (st == TM_OK) {
         st = tm__source_writer_create(intake->home, &row, s->columns, &s->writer, err);
@@ -413,30 +430,50 @@ static tm_status look_again(tm_intake *intake, intake_source *source, tm_err *er
     atomic_store(&source->looked_us, now_us);
     tm__mutex_lock(intake->mutex);
     tm_watch *watch = tm__watch_ref(source->columns->watch);
+    const uint32_t known_version = source->columns->version;
     tm__mutex_unlock(intake->mutex);
     tm__mutex_lock(intake->open_mutex);
     tm_status st = tm__intake_db_source(intake->reader, source->name, &row, err);
-    const bool is_stopped = st == TM_OK && strcmp(row.status, "stopped") == 0;
+    const bool is_stopped = st == TM_OK && stands_still(&row);
     if (st == TM_OK && was_stopped && !is_stopped) {
         st = tm__intake_db_history(intake->reader, row.id, &history, err);
     }
+    uint32_t version = 0;
+    if (st == TM_OK && row.created_us == source->created_us) {
+        st = tm__intake_db_version(intake->reader, row.id, row.created_us, &version, err);
+    }
     tm__mutex_unlock(intake->open_mutex);
-    if (st == TM_OK) {
+    /* Another source of this name, or columns that this process did not make. */
+    const bool is_stale =
+        st == TM_E_NOT_FOUND ||
+        (st == TM_OK && (row.created_us != source->created_us || version > known_version));
+    if (is_stale) {
+        atomic_store(&source->is_stale, true);
+    } else if (st == TM_OK) {
         tm__watch_set(watch, row.spec);
         st = history == NULL ? TM_OK : tm__watch_load(watch, history, err);
     }
-    if (st == TM_OK && is_stopped) {
-        st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped: %s", source->name,
-                     tm__json_text(row.error, "message", ""));
-        tm_err_hint(err, "'tidemill data resume %s' takes the change as the new normal.",
-                    source->name);
-    } else if (st == TM_OK) {
+    if (st == TM_OK && is_stopped && !is_stale) {
+        st = tm__intake_stands_still(&row, err);
+    } else if (st == TM_OK && !is_stale) {
         atomic_store(&source->is_stopped, false);
     }
     json_decref(history);
     tm__watch_unref(watch);
     tm__source_row_done(&row);
     return st;
+}
+
+/* The source of a name, as the file has it now. */
+static tm_status find_current(tm_intake *intake, const char *name, intake_source **out,
+                              tm_err *err) {
+    TM_TRY(find_source(intake, name, out, err));
+    TM_TRY(look_again(intake, *out, err));
+    if (!atomic_load(&(*out)->is_stale)) {
+        return TM_OK;
+    }
+    TM_TRY(find_source(intake, name, out, err));
+    return look_again(intake, *out, err);
 }
 
 /* False when the columns have changed since the rows were read with them. */
@@ -499,10 +536,7 @@ tm_status tm__intake_push(tm_intake *intake, const tm_push *push, tm_err *err) {
     }
     t->done = push->done;
     t->arg = push->arg;
-    tm_status st = find_source(intake, push->source, &t->source, err);
-    if (st == TM_OK) {
-        st = look_again(intake, t->source, err);
-    }
+    tm_status st = find_current(intake, push->source, &t->source, err);
     if (st == TM_OK && push->key.ptr != NULL) {
         t->key = tm__mem_strndup(push->key.ptr, push->key.len);
         t->key_len = push->key.len;

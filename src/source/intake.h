@@ -103,7 +103,11 @@ TM_NODISCARD tm_status tm__intake_remove(const tm_home *home, const char *name, 
  * null takes one away. A server sees it within a second. */
 TM_NODISCARD tm_status tm__intake_set(const tm_home *home, const char *name, const json_t *members,
                                       tm_err *err);
-/** Take what stopped a source as the new normal; TM_E_CONFLICT when no change stopped it. */
+/** Let nothing into a source until it is resumed: pushes are TM_E_UNAVAILABLE within a second, and
+ * it is not read. What is being read now is read to its end. TM_E_CONFLICT when it is stopped. */
+TM_NODISCARD tm_status tm__intake_pause(const tm_home *home, const char *name, tm_err *err);
+/** Let a source go on that is stopped or paused; what stopped it is the new normal. TM_E_CONFLICT
+ * when it is neither. */
 TM_NODISCARD tm_status tm__intake_resume(const tm_home *home, const char *name, tm_err *err);
 /** {"source", "kind", "status", "from", "spec", "key", "rows", "duplicates", "quarantined",
  * "pending", "segments", "lag_seconds", "last_row_at", "last_error", "pulled_at", "next_at",

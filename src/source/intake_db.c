@@ -228,6 +228,28 @@ tm_status tm__intake_db_source(tm_db *db, const char *name, tm_source_row *out, 
     return st;
 }
 
+tm_status tm__intake_db_version(tm_db *db, int64_t source, int64_t created_us, uint32_t *out,
+                                tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT coalesce((SELECT max(version) FROM columns WHERE source = id), 0)"
+                         " FROM sources WHERE id = ? AND created_us = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    tm__stmt_bind_i64(stmt, 2, created_us);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        *out = (uint32_t)tm__stmt_i64(stmt, 0);
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK && !has_row) {
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "the source was removed");
+        tm_err_hint(err, "'tidemill data ls' lists those that are there.");
+    }
+    return st;
+}
+
 tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source, tm_intake_columns **out,
                                 tm_err *err) {
     const char *keys[64];

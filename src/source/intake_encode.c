@@ -112,7 +112,8 @@ static tm_status columns_for(const tm_push *push, tm_intake_columns *columns,
     for (uint32_t i = 0; st == TM_OK && i < n_cols; i++) {
         const tm_schema_column *column = &columns->schema.cols[i];
         list.is_fixed[i] =
-            column->type != TM_TYPE_NONE && tm__body_wider(&r, column) >= TM_POLICY_QUARANTINE;
+            column->type != TM_TYPE_NONE &&
+            (tm__body_is_bound(&r, column) || tm__body_wider(&r, column) >= TM_POLICY_QUARANTINE);
     }
     for (uint32_t i = 0; st == TM_OK && i < n_cols; i++) {
         list.items[i] = (tm_evidence){.name = columns->schema.cols[i].name, .col = i};
@@ -189,13 +190,25 @@ static bool fits_wider(const tm_schema_column *column, const tm_cell *cell) {
 
 static void misfit(encoder *e, const tm_schema_column *column, const tm_cell *cell,
                    const tm_err *err) {
-    const bool is_wider = fits_wider(column, cell);
+    /* A declared type has no wider one. */
+    const bool is_wider = fits_wider(column, cell) && !tm__body_is_bound(e->r, column);
     const tm_change_policy policy = is_wider ? tm__body_wider(e->r, column) : TM_POLICY_ADAPT;
     e->is_strange = e->is_strange || (is_wider && policy <= TM_POLICY_ADAPT);
     if (policy >= TM_POLICY_QUARANTINE) {
         tm__body_change(e->r, TM_CHANGE_WIDER_TYPE, policy, tm__str(column->name), err->message);
     }
     tm__body_refuse(e->r, TM_ROW_WRONG_TYPE, tm__str(column->name), "%s", err->message);
+}
+
+/* False for a cell without a value whose column needs one. */
+static bool has_needed(encoder *e, uint32_t col) {
+    const char *name = e->r->columns->schema.cols[col].name;
+    if (!tm__intake_columns_rule(e->r->columns, col)->is_required) {
+        return true;
+    }
+    tm__body_refuse(e->r, TM_ROW_NULL_VALUE, tm__str(name), "column '%s' is required, got no value",
+                    name);
+    return false;
 }
 
 /* Fit cells to their columns; false when one does not. */
@@ -205,6 +218,9 @@ static bool fit_cells(encoder *e) {
     for (uint32_t i = 0; i < schema->n_cols; i++) {
         tm_cell *cell = &r->cells[i];
         const tm_schema_column *column = &schema->cols[i];
+        if (cell->type == TM_TYPE_NONE && r->columns->rules != NULL && !has_needed(e, i)) {
+            return false;
+        }
         if (cell->type == TM_TYPE_NONE || cell->type == column->type) {
             continue;
         }
@@ -226,6 +242,9 @@ static bool fit_cells(encoder *e) {
         if (tm__cell_fit(column, cell, e->numbers + (size_t)i * NUMBER_TEXT, &is_coerced, &err) !=
             TM_OK) {
             misfit(e, column, cell, &err);
+            return false;
+        }
+        if (cell->type == TM_TYPE_NONE && r->columns->rules != NULL && !has_needed(e, i)) {
             return false;
         }
         e->rows->n_coerced += is_coerced && r->push->form != TM_PUSH_CSV ? 1 : 0;

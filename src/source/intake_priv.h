@@ -14,6 +14,7 @@
  *     intake_files.c   files of segments and keys: named, copied, collected
  *     intake_table.c   rows read back, segments
  *     intake_source.c  sources added, removed, listed
+ *     intake_declare.c what a source is declared to be, and how it differs
  */
 #ifndef TM_SOURCE_INTAKE_PRIV_H
 #define TM_SOURCE_INTAKE_PRIV_H
@@ -28,6 +29,13 @@
 
 /* ---- Columns ---- */
 
+/* What was declared of a column; all zero: nothing. */
+typedef struct tm_declared_rule {
+    bool has_type;    /* it was declared: a value never widens it, unless a policy says so */
+    bool is_required; /* a row without a value goes to quarantine */
+    char role[16];    /* empty, or one of tm__column_roles */
+} tm_declared_rule;
+
 /* Columns of a source at one moment; immutable but for the count of references. */
 typedef struct tm_intake_columns {
     _Atomic uint32_t refs;
@@ -36,9 +44,10 @@ typedef struct tm_intake_columns {
     uint32_t *slots;  /* [n_slots] names: a column, or UINT32_MAX */
     uint32_t n_slots;
     uint32_t n_keys;
-    uint32_t *keys;  /* [n_keys] columns */
-    json_t *changes; /* of this version: [{"kind", "column", "from", "to", "evidence"}] */
-    tm_watch *watch; /* what is done about changes; NULL: every one is taken */
+    uint32_t *keys;          /* [n_keys] columns */
+    tm_declared_rule *rules; /* [n columns]; NULL: none is declared */
+    json_t *changes;         /* of this version: [{"kind", "column", "from", "to", "evidence"}] */
+    tm_watch *watch;         /* what is done about changes; NULL: every one is taken */
 } tm_intake_columns;
 
 /** Columns from names and types; the keys are among them, else added without a type. changes is
@@ -50,7 +59,20 @@ tm_intake_columns *tm__intake_columns_ref(tm_intake_columns *columns);
 void tm__intake_columns_unref(tm_intake_columns *columns);
 uint32_t tm__intake_columns_find(const tm_intake_columns *columns,
                                  tm_str name); /* UINT32_MAX: none */
-/** {"columns": [{"name", "type"}]}; new reference. */
+/** What is declared of a column; never NULL. */
+const tm_declared_rule *tm__intake_columns_rule(const tm_intake_columns *columns, uint32_t col);
+typedef struct tm_columns_declared {
+    const json_t *columns; /* {name: {"type", "required", "role"}} */
+    bool has_rows;         /* types must stay readable */
+    bool may_be_wider;     /* a policy widens declared types too */
+} tm_columns_declared;
+/** Bring columns to a declaration (NULL: nothing): types are set, where rows that are there allow
+ * it, and rules follow. TM_E_CONFLICT names a type that cannot be changed. *out is the same
+ * columns, referenced, when nothing changes. */
+TM_NODISCARD tm_status tm__intake_columns_declare(tm_intake_columns *columns,
+                                                  const tm_columns_declared *declared,
+                                                  tm_intake_columns **out, tm_err *err);
+/** {"columns": [{"name", "type", "declared", "required", "role"}]}; new reference. */
 json_t *tm__intake_columns_to_json(const tm_intake_columns *columns);
 TM_NODISCARD tm_status tm__intake_columns_from_json(const json_t *json, const char *const *keys,
                                                     uint32_t n_keys, tm_intake_columns **out,
@@ -105,6 +127,7 @@ typedef enum tm_row_reason { /* why a row is in quarantine; names are stored */
                              TM_ROW_MALFORMED,
                              TM_ROW_WRONG_TYPE,
                              TM_ROW_NULL_KEY,
+                             TM_ROW_NULL_VALUE,
                              TM_ROW_TOO_LARGE,
                              TM_ROW_CHANGE, /* plus a tm_change_kind */
                              TM_ROW_REASONS = TM_ROW_CHANGE + TM_CHANGE_KINDS
@@ -183,6 +206,10 @@ TM_NODISCARD tm_status tm__intake_db_add_findings_locked(tm_db *db, int64_t sour
 TM_NODISCARD tm_status tm__intake_db_history(tm_db *db, int64_t source, json_t **out, tm_err *err);
 TM_NODISCARD tm_status tm__intake_db_set_history_locked(tm_db *db, int64_t source,
                                                         const json_t *history, tm_err *err);
+/** Number of the newest columns of a source as it was made then; TM_E_NOT_FOUND when it is gone,
+ * also when another one has its number now. */
+TM_NODISCARD tm_status tm__intake_db_version(tm_db *db, int64_t source, int64_t created_us,
+                                             uint32_t *out, tm_err *err);
 /** Newest columns of a source. */
 TM_NODISCARD tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source,
                                              tm_intake_columns **out, tm_err *err);
@@ -248,6 +275,13 @@ TM_NODISCARD tm_status tm__intake_db_mark(tm_db *db, int64_t source, const char 
 TM_NODISCARD tm_status tm__intake_db_set_mark_locked(tm_db *db, int64_t source, const char *item,
                                                      const json_t *mark, tm_err *err);
 
+/** TM_E_USAGE for what is no name for a source. */
+TM_NODISCARD tm_status tm__intake_check_name(const tm_intake_add *add, tm_err *err);
+/** Same as tm__source_check() but for what its feed wants. */
+TM_NODISCARD tm_status tm__intake_check_add(const tm_intake_add *add, tm_err *err);
+TM_NODISCARD tm_status tm__intake_set_spec_locked(tm_db *db, int64_t id, const json_t *spec,
+                                                  tm_err *err);
+
 /* What became of a try to read a source. */
 typedef struct tm_intake_outcome {
     const char *status;
@@ -278,9 +312,17 @@ TM_NODISCARD tm_status tm__source_writer_unique(tm_source_writer *writer, tm_row
                                                 tm_err *err);
 /** Save the history, in a transaction of its own; what fails is lost, which does no harm. */
 void tm__source_writer_save(tm_source_writer *writer, tm_db *db);
+/** TM_E_UNAVAILABLE when another process changed the columns since this one has them,
+ * TM_E_NOT_FOUND when it removed the source: what was read for them must be read again. */
+TM_NODISCARD tm_status tm__source_writer_check_locked(const tm_source_writer *writer, tm_db *db,
+                                                      tm_err *err);
+/** Let go of the keys: nothing goes into the source through this writer any more. */
+void tm__source_writer_retire(tm_source_writer *writer);
 /** Put down that a source stops, with rows->stop as the reason. */
 TM_NODISCARD tm_status tm__source_writer_stop_locked(tm_source_writer *writer, tm_db *db,
                                                      const tm_rows *rows, tm_err *err);
+/** Why a source that is stopped or paused takes nothing: TM_E_CONFLICT, TM_E_UNAVAILABLE. */
+TM_NODISCARD tm_status tm__intake_stands_still(const tm_source_row *source, tm_err *err);
 /** TM_E_CONFLICT with the reason. */
 TM_NODISCARD tm_status tm__stopped(const char *name, const tm_finding *stop, tm_err *err);
 typedef struct tm_source_put {

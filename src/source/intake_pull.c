@@ -79,12 +79,10 @@ static tm_status load(tm_intake_pull *pull, const char *name, tm_err *err) {
         tm_err_hint(err, "Its rows come by POST /v1/sources/%s/rows.", name);
         return st;
     }
-    if (strcmp(pull->source.status, "stopped") == 0 &&
-        json_object_get(pull->source.error, "kind") != NULL) {
-        const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped: %s", name,
-                                     tm__json_text(pull->source.error, "message", ""));
-        tm_err_hint(err, "'tidemill data resume %s' takes the change as the new normal.", name);
-        return st;
+    if (strcmp(pull->source.status, "paused") == 0 ||
+        (strcmp(pull->source.status, "stopped") == 0 &&
+         json_object_get(pull->source.error, "kind") != NULL)) {
+        return tm__intake_stands_still(&pull->source, err);
     }
     TM_TRY(tm__intake_db_columns(pull->db, &pull->source, &pull->columns, err));
     pull->opened = tm__intake_columns_ref(pull->columns);
@@ -146,8 +144,11 @@ static tm_status save_segment(tm_intake_pull *pull, const tm_table *table, tm_se
 static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm_feed_block *block,
                         tm_push_result *result, tm_err *err) {
     TM_TRY(tm__db_begin(pull->db, err));
-    tm_status st =
-        tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, block->state, err);
+    tm_status st = tm__source_writer_check_locked(pull->writer, pull->db, err);
+    if (st == TM_OK) {
+        st = tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, block->state,
+                                            err);
+    }
     if (st == TM_OK && put->segment != NULL) {
         st = tm__intake_file_check_locked(pull->segments_dir, TM_INTAKE_SEGMENT,
                                           &put->segment->hash, err);

@@ -27,8 +27,9 @@
 #define LINE_BYTES_MAX ((size_t)TM_MAX_BODY_BYTES + 64)
 
 const char *const tm__row_reason_names[TM_ROW_REASONS] = {
-    "malformed",  "wrong_type",     "null_key",     "too_large",   "new_column", "missing_column",
-    "wider_type", "renamed_column", "new_category", "unit_change", "null_spike", "out_of_range"};
+    "malformed",   "wrong_type",     "null_key",    "null_value",     "too_large",
+    "new_column",  "missing_column", "wider_type",  "renamed_column", "new_category",
+    "unit_change", "null_spike",     "out_of_range"};
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "no memory for rows");
@@ -650,6 +651,12 @@ bool tm__body_next(tm_body_reader *r) {
                         tm__str(r->forced->column), "%s", r->forced->detail);
     }
     return !r->has_failed;
+}
+
+bool tm__body_is_bound(const tm_body_reader *r, const tm_schema_column *column) {
+    const uint32_t col = (uint32_t)(column - r->columns->schema.cols);
+    return tm__intake_columns_rule(r->columns, col)->has_type &&
+           (r->watch == NULL || !tm__watch_says(r->watch, TM_CHANGE_WIDER_TYPE));
 }
 
 tm_change_policy tm__body_wider(const tm_body_reader *r, const tm_schema_column *column) {

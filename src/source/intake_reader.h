@@ -59,6 +59,8 @@ void tm__body_refuse(tm_body_reader *r, tm_row_reason reason, tm_str column, con
 /** A change that a row shows: to be counted, to quarantine or to the end of it. */
 void tm__body_change(tm_body_reader *r, tm_change_kind kind, tm_change_policy policy, tm_str column,
                      const char *detail);
+/** Whether the type of one of the columns was declared, and no policy says that it may be wider. */
+bool tm__body_is_bound(const tm_body_reader *r, const tm_schema_column *column);
 tm_change_policy tm__body_wider(const tm_body_reader *r, const tm_schema_column *column);
 /** The bytes of a table's row, which has none: its values as a line of JSON. */
 bool tm__body_write(tm_body_reader *r);

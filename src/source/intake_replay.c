@@ -175,7 +175,7 @@ static tm_status chunk(replay *r, kept *row, bool *out_more, tm_err *err) {
     const tm_intake_replayed before = r->done;
     TM_TRY(tm__source_writer_load(r->writer, r->db, err));
     TM_TRY(tm__db_begin(r->db, err));
-    tm_status st = TM_OK;
+    tm_status st = tm__source_writer_check_locked(r->writer, r->db, err);
     *out_more = true;
     for (int i = 0; i < CHUNK_ROWS && st == TM_OK && *out_more; i++) {
         st = next_row(r, row, out_more, err);

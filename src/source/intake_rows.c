@@ -76,6 +76,18 @@ static tm_status fit_columns(const tm_table *table, tm_intake_columns *columns,
     return st;
 }
 
+/* False when a row lacks a value of a column that is declared to have one. */
+static bool has_required(const tm_table *table, const tm_intake_columns *columns) {
+    for (uint32_t i = 0; columns->rules != NULL && i < columns->schema.n_cols; i++) {
+        const uint32_t at = tm__table_find(table, columns->schema.cols[i].name);
+        if (tm__intake_columns_rule(columns, i)->is_required &&
+            (at == UINT32_MAX || tm__table_column(table, at)->n_missing > 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- Keys ---- */
 
 /* *out_fits false: a row has no key. */
@@ -160,7 +172,7 @@ tm_status tm__rows_of_table(const tm_table *table, tm_intake_columns *columns, t
     tm__buf_init(&rows.batch, 0);
     tm__buf_init(&rows.bad_bytes, 0);
     TM_TRY(fit_columns(table, columns, &rows.columns, err));
-    bool fits = rows.columns != NULL;
+    bool fits = rows.columns != NULL && has_required(table, columns);
     tm_status st = TM_OK;
     if (fits && columns->n_keys > 0) {
         rows.keys = tm__mem_alloc(rows.n_rows + 1, sizeof(*rows.keys));

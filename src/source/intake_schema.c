@@ -6,8 +6,8 @@
  *                                   int ── a fraction ──> float      date ── an hour ──> time
  *
  * A type follows from all values of a push, never from the first one: the values are counted by
- * kind, and the counts stay with the change as its evidence. Nothing else changes a column, so a
- * value that fits neither its column nor a wider one is its row's fault.
+ * kind, and the counts stay with the change as its evidence. Beside that only a declaration changes
+ * a column, so a value that fits neither its column nor a wider one is its row's fault.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -122,9 +122,15 @@ void tm__intake_columns_unref(tm_intake_columns *columns) {
     tm__schema_done(&columns->schema);
     tm__mem_free(columns->slots);
     tm__mem_free(columns->keys);
+    tm__mem_free(columns->rules);
     json_decref(columns->changes);
     tm__watch_unref(columns->watch);
     tm__mem_free(columns);
+}
+
+const tm_declared_rule *tm__intake_columns_rule(const tm_intake_columns *columns, uint32_t col) {
+    static const tm_declared_rule none;
+    return columns->rules != NULL ? &columns->rules[col] : &none;
 }
 
 uint32_t tm__intake_columns_find(const tm_intake_columns *columns, tm_str name) {
@@ -147,10 +153,44 @@ json_t *tm__intake_columns_to_json(const tm_intake_columns *columns) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < columns->schema.n_cols; i++) {
         const tm_schema_column *c = &columns->schema.cols[i];
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s}", "name", c->name, "type", type_text(c->type)));
+        const tm_declared_rule *rule = tm__intake_columns_rule(columns, i);
+        json_t *column = json_pack("{s:s, s:s}", "name", c->name, "type", type_text(c->type));
+        if (rule->has_type) {
+            json_object_set_new(column, "declared", json_true());
+        }
+        if (rule->is_required) {
+            json_object_set_new(column, "required", json_true());
+        }
+        if (rule->role[0] != '\0') {
+            json_object_set_new(column, "role", json_string(rule->role));
+        }
+        json_array_append_new(list, column);
     }
     return json_pack("{s:o}", "columns", list);
+}
+
+/* Rules of the columns in a list, which are the first ones. */
+static bool read_rules(const json_t *list, tm_intake_columns *columns) {
+    size_t i = 0;
+    const json_t *item = NULL;
+    json_array_foreach(list, i, item) {
+        tm_declared_rule rule = {
+            .has_type = json_is_true(json_object_get(item, "declared")),
+            .is_required = json_is_true(json_object_get(item, "required")),
+        };
+        (void)tm__str_copy(rule.role, sizeof(rule.role), tm__str(tm__json_text(item, "role", "")));
+        if (!rule.has_type && !rule.is_required && rule.role[0] == '\0') {
+            continue;
+        }
+        if (columns->rules == NULL) {
+            columns->rules = tm__mem_zalloc(columns->schema.n_cols, sizeof(*columns->rules));
+        }
+        if (columns->rules == NULL) {
+            return false;
+        }
+        columns->rules[i] = rule;
+    }
+    return true;
 }
 
 tm_status tm__intake_columns_from_json(const json_t *json, const char *const *keys, uint32_t n_keys,
@@ -171,10 +211,18 @@ tm_status tm__intake_columns_from_json(const json_t *json, const char *const *ke
             break;
         }
     }
+    tm_intake_columns *columns = NULL;
     if (st == TM_OK) {
-        st = tm__intake_columns_create(&schema, keys, n_keys, out, err);
+        st = tm__intake_columns_create(&schema, keys, n_keys, &columns, err);
     }
     tm__schema_done(&schema);
+    if (st == TM_OK && !read_rules(json_object_get(json, "columns"), columns)) {
+        tm__intake_columns_unref(columns);
+        st = no_memory(err);
+    }
+    if (st == TM_OK) {
+        *out = columns;
+    }
     return st;
 }
 
@@ -285,6 +333,24 @@ static tm_status fit_schema(tm_schema *schema, const tm_evidence *evidence, uint
     return TM_OK;
 }
 
+/* The next version, whose first columns are those of before: with their rules. */
+static tm_status next_columns(const tm_intake_columns *columns, const tm_schema *schema,
+                              const char *const *names, tm_intake_columns **out, tm_err *err) {
+    tm_intake_columns *fresh = NULL;
+    TM_TRY(tm__intake_columns_create(schema, names, columns->n_keys, &fresh, err));
+    if (columns->rules != NULL) {
+        fresh->rules = tm__mem_zalloc(fresh->schema.n_cols, sizeof(*fresh->rules));
+        if (fresh->rules == NULL) {
+            tm__intake_columns_unref(fresh);
+            return no_memory(err);
+        }
+        memcpy(fresh->rules, columns->rules, columns->schema.n_cols * sizeof(*fresh->rules));
+    }
+    fresh->version = columns->version + 1;
+    *out = fresh;
+    return TM_OK;
+}
+
 tm_status tm__intake_columns_fit(tm_intake_columns *columns, const tm_evidence *evidence,
                                  uint32_t n_evidence, bool is_text, tm_intake_columns **out,
                                  tm_err *err) {
@@ -308,10 +374,9 @@ tm_status tm__intake_columns_fit(tm_intake_columns *columns, const tm_evidence *
         st = tm__json_check(err);
     }
     if (st == TM_OK) {
-        st = tm__intake_columns_create(&schema, names, columns->n_keys, &fresh, err);
+        st = next_columns(columns, &schema, names, &fresh, err);
     }
     if (st == TM_OK) {
-        fresh->version = columns->version + 1;
         fresh->changes = json_incref(changes);
         fresh->watch = tm__watch_ref(columns->watch);
         *out = fresh;
@@ -319,6 +384,117 @@ tm_status tm__intake_columns_fit(tm_intake_columns *columns, const tm_evidence *
 out:
     tm__schema_done(&schema);
     tm__mem_free(names);
+    json_decref(changes);
+    return st;
+}
+
+/* ---- Declared ---- */
+
+/* A type that every value of another one fits, so that rows which are there stay readable. */
+static bool is_wider(tm_type from, tm_type to) {
+    return from == to || from == TM_TYPE_NONE || (from == TM_TYPE_INT && to == TM_TYPE_FLOAT) ||
+           (from == TM_TYPE_DATE && to == TM_TYPE_TIME);
+}
+
+static json_t *declared_json(const char *name, tm_type from, tm_type to,
+                             const tm_declared_rule *rule) {
+    json_t *change = json_pack(
+        "{s:s, s:s, s:s, s:s, s:b}", "kind", rule->has_type ? "declared" : "rule", "column", name,
+        "from", type_text(from), "to", type_text(to), "required", rule->is_required ? 1 : 0);
+    if (rule->role[0] != '\0') {
+        json_object_set_new(change, "role", json_string(rule->role));
+    }
+    return change;
+}
+
+/* Type and rule of one column after a declaration. */
+static tm_status declare_one(const tm_columns_declared *declared, const char *name, tm_type from,
+                             tm_type *out_type, tm_declared_rule *out_rule, tm_err *err) {
+    const json_t *one = json_object_get(declared->columns, name);
+    const char *text = tm__json_text(one, "type", NULL);
+    const tm_type type = text == NULL ? TM_TYPE_NONE : tm__type_from_text(text);
+    *out_rule = (tm_declared_rule){.has_type = type != TM_TYPE_NONE,
+                                   .is_required = json_is_true(json_object_get(one, "required"))};
+    (void)tm__str_copy(out_rule->role, sizeof(out_rule->role),
+                       tm__str(tm__json_text(one, "role", "")));
+    *out_type = type == TM_TYPE_NONE ? from : type;
+    if (type == TM_TYPE_NONE || !declared->has_rows || is_wider(from, type)) {
+        return TM_OK;
+    }
+    if (declared->may_be_wider && is_wider(type, from)) {
+        *out_type = from; /* its policy did so before */
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "column '%s' is %s and cannot become %s", name,
+                                 type_text(from), type_text(type));
+    tm_err_hint(err, "Rows that are there have that type. Only int to float and date to time can "
+                     "be; another type needs another source.");
+    return st;
+}
+
+static bool same_rule(const tm_declared_rule *a, const tm_declared_rule *b) {
+    return a->has_type == b->has_type && a->is_required == b->is_required &&
+           strcmp(a->role, b->role) == 0;
+}
+
+/* Columns that are there, then those that are declared beside them. */
+static tm_status declare_all(const tm_intake_columns *columns, const tm_columns_declared *declared,
+                             tm_schema *schema, tm_declared_rule *rules, json_t *changes,
+                             tm_err *err) {
+    const char *name = NULL;
+    json_t *one = NULL;
+    tm_type type = TM_TYPE_NONE;
+    for (uint32_t i = 0; i < columns->schema.n_cols; i++) {
+        const tm_schema_column *c = &columns->schema.cols[i];
+        TM_TRY(declare_one(declared, c->name, c->type, &type, &rules[i], err));
+        if (!add_column(schema, tm__str(c->name), type)) {
+            return no_memory(err);
+        }
+        if (type != c->type || !same_rule(&rules[i], tm__intake_columns_rule(columns, i))) {
+            json_array_append_new(changes, declared_json(c->name, c->type, type, &rules[i]));
+        }
+    }
+    json_object_foreach((json_t *)(uintptr_t)declared->columns, name, one) {
+        tm_declared_rule *const rule = &rules[schema->n_cols];
+        if (tm__intake_columns_find(columns, tm__str(name)) != UINT32_MAX) {
+            continue;
+        }
+        TM_TRY(declare_one(declared, name, TM_TYPE_NONE, &type, rule, err));
+        if (!add_column(schema, tm__str(name), type)) {
+            return no_memory(err);
+        }
+        json_array_append_new(changes, declared_json(name, TM_TYPE_NONE, type, rule));
+    }
+    return tm__json_check(err);
+}
+
+tm_status tm__intake_columns_declare(tm_intake_columns *columns,
+                                     const tm_columns_declared *declared, tm_intake_columns **out,
+                                     tm_err *err) {
+    const size_t n_most = columns->schema.n_cols + json_object_size(declared->columns);
+    tm_schema schema = {0};
+    tm_intake_columns *fresh = NULL;
+    json_t *changes = json_array();
+    const char **names = key_names(columns);
+    tm_declared_rule *rules = tm__mem_zalloc(n_most + 1, sizeof(*rules));
+    tm_status st = names == NULL || rules == NULL ? no_memory(err) : TM_OK;
+    st = st == TM_OK ? declare_all(columns, declared, &schema, rules, changes, err) : st;
+    if (st == TM_OK && json_array_size(changes) == 0) {
+        *out = tm__intake_columns_ref(columns);
+    } else if (st == TM_OK) {
+        st = next_columns(columns, &schema, names, &fresh, err);
+    }
+    if (fresh != NULL) {
+        tm__mem_free(fresh->rules);
+        fresh->rules = rules;
+        rules = NULL;
+        fresh->changes = json_incref(changes);
+        fresh->watch = tm__watch_ref(columns->watch);
+        *out = fresh;
+    }
+    tm__schema_done(&schema);
+    tm__mem_free(names);
+    tm__mem_free(rules);
     json_decref(changes);
     return st;
 }

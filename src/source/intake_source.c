@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "source/declare.h"
 #include "source/intake_priv.h"
 
 static tm_status no_memory(tm_err *err) {
@@ -20,15 +21,18 @@ static tm_status first_columns(const tm_intake_add *add, tm_intake_columns **out
     if (add->like != NULL) {
         TM_TRY(tm__schema_from_table(add->like, &schema, err));
     }
-    const tm_status st = tm__intake_columns_create(&schema, add->keys, add->n_keys, out, err);
-    if (st == TM_OK) {
-        (*out)->version = add->like != NULL ? 1 : 0;
-    }
+    tm_intake_columns *found = NULL;
+    tm_status st = tm__intake_columns_create(&schema, add->keys, add->n_keys, &found, err);
     tm__schema_done(&schema);
+    st = st == TM_OK ? tm__source_declared_columns(add->spec, false, found, out, err) : st;
+    if (st == TM_OK) {
+        (*out)->version = add->like != NULL || *out != found ? 1 : 0;
+    }
+    tm__intake_columns_unref(found);
     return st;
 }
 
-static tm_status check_name(const tm_intake_add *add, tm_err *err) {
+tm_status tm__intake_check_name(const tm_intake_add *add, tm_err *err) {
     const size_t len = strlen(add->name);
     bool is_good = len > 0 && len <= TM_MAX_NAME && add->name[0] != '.' && add->n_keys <= 64;
     for (size_t i = 0; i < len; i++) {
@@ -54,8 +58,7 @@ static tm_status add_locked(tm_db *db, const tm_intake_add *add, const tm_intake
 tm_status tm__intake_add(const tm_home *home, const tm_intake_add *add, tm_err *err) {
     tm_db *db = NULL;
     tm_intake_columns *columns = NULL;
-    TM_TRY(check_name(add, err));
-    TM_TRY(tm__policy_check(json_object_get(add->spec, "policy"), err));
+    TM_TRY(tm__intake_check_add(add, err));
     TM_TRY(first_columns(add, &columns, err));
     tm_status st = tm__intake_db_open(home, true, &db, err);
     if (st == TM_OK) {
@@ -118,7 +121,7 @@ tm_status tm__intake_remove(const tm_home *home, const char *name, tm_err *err) 
 
 /* ---- Setting ---- */
 
-static tm_status set_spec_locked(tm_db *db, int64_t id, const json_t *spec, tm_err *err) {
+tm_status tm__intake_set_spec_locked(tm_db *db, int64_t id, const json_t *spec, tm_err *err) {
     tm_buf text;
     tm_stmt *stmt = NULL;
     tm__buf_init(&text, 1u << 20);
@@ -157,41 +160,88 @@ static tm_status set_locked(tm_db *db, const tm_source_row *source, const json_t
     json_t *spec = json_deep_copy(source->spec);
     TM_TRY(tm__policy_check(json_object_get(members, "policy"), err));
     put_members(spec, members);
-    const tm_status st =
-        tm__json_check(err) == TM_OK ? set_spec_locked(db, source->id, spec, err) : no_memory(err);
+    const tm_status st = tm__json_check(err) == TM_OK
+                             ? tm__intake_set_spec_locked(db, source->id, spec, err)
+                             : no_memory(err);
     json_decref(spec);
     return st;
 }
 
-static tm_status resume_locked(tm_db *db, const tm_source_row *source, const json_t *ignored,
-                               tm_err *err) {
+/* What stopped it is the new normal, when that was a change. */
+static tm_status take_change_locked(tm_db *db, const tm_source_row *source, tm_err *err) {
     json_t *history = NULL;
     const char *kind = tm__json_text(source->error, "kind", NULL);
-    (void)ignored;
-    if (strcmp(source->status, "stopped") != 0 || kind == NULL) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_CONFLICT, "source '%s' is not stopped by a change", source->name);
-        tm_err_hint(err, "'tidemill data show %s' says how it is.", source->name);
-        return st;
+    if (kind == NULL) {
+        return TM_OK;
     }
     TM_TRY(tm__intake_db_history(db, source->id, &history, err));
-    json_t *none = json_null();
     json_t *resumed = tm__history_resume(history, kind, tm__json_text(source->error, "column", ""));
-    const tm_intake_outcome outcome = {
-        .status = "ready",
-        .error = none,
-        .tried_us = source->tried_us,
-        .pulled_us = source->pulled_us,
-        .next_us = tm__json_i64(source->spec, "every_s", 0) > 0 ? tm__now_us() : 0};
     tm_status st = tm__json_check(err);
     if (st == TM_OK) {
         st = tm__intake_db_set_history_locked(db, source->id, resumed, err);
     }
-    if (st == TM_OK) {
-        st = tm__intake_db_set_outcome_locked(db, source->id, &outcome, err);
-    }
     json_decref(history);
     json_decref(resumed);
+    return st;
+}
+
+static tm_status set_status_locked(tm_db *db, const tm_source_row *source, const char *status,
+                                   int64_t next_us, tm_err *err) {
+    json_t *none = json_null();
+    const bool is_paused = strcmp(status, "paused") == 0;
+    const tm_intake_outcome outcome = {.status = status,
+                                       .error = is_paused ? source->error : none,
+                                       .tried_us = source->tried_us,
+                                       .pulled_us = source->pulled_us,
+                                       .next_us = next_us,
+                                       .n_failures = is_paused ? source->n_failures : 0};
+    return tm__intake_db_set_outcome_locked(db, source->id, &outcome, err);
+}
+
+static tm_status resume_locked(tm_db *db, const tm_source_row *source, const json_t *ignored,
+                               tm_err *err) {
+    const int64_t every_s = tm__json_i64(source->spec, "every_s", 0);
+    (void)ignored;
+    if (strcmp(source->status, "stopped") != 0 && strcmp(source->status, "paused") != 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT, "source '%s' is neither stopped nor paused", source->name);
+        tm_err_hint(err, "'tidemill data show %s' says how it is.", source->name);
+        return st;
+    }
+    if (strcmp(source->status, "stopped") == 0) {
+        TM_TRY(take_change_locked(db, source, err));
+    }
+    return set_status_locked(db, source, "ready", every_s > 0 ? tm__now_us() : 0, err);
+}
+
+static tm_status pause_locked(tm_db *db, const tm_source_row *source, const json_t *ignored,
+                              tm_err *err) {
+    (void)ignored;
+    if (strcmp(source->status, "stopped") == 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped already", source->name);
+        tm_err_hint(err, "Nothing comes into it until 'tidemill data resume %s'.", source->name);
+        return st;
+    }
+    if (strcmp(source->status, "adding") == 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT, "source '%s' is being added", source->name);
+        tm_err_hint(err, "Wait until its rows are read, or read on with 'tidemill data pull %s'.",
+                    source->name);
+        return st;
+    }
+    return set_status_locked(db, source, "paused", 0, err);
+}
+
+tm_status tm__intake_stands_still(const tm_source_row *source, tm_err *err) {
+    if (strcmp(source->status, "paused") == 0) {
+        const tm_status st = TM_FAIL(err, TM_E_UNAVAILABLE, "source '%s' is paused", source->name);
+        tm_err_hint(err, "'tidemill data resume %s' lets it go on.", source->name);
+        return st;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped: %s", source->name,
+                                 tm__json_text(source->error, "message", ""));
+    tm_err_hint(err, "'tidemill data resume %s' takes the change as the new normal.", source->name);
     return st;
 }
 
@@ -224,6 +274,10 @@ tm_status tm__intake_set(const tm_home *home, const char *name, const json_t *me
 
 tm_status tm__intake_resume(const tm_home *home, const char *name, tm_err *err) {
     return change(home, name, NULL, resume_locked, err);
+}
+
+tm_status tm__intake_pause(const tm_home *home, const char *name, tm_err *err) {
+    return change(home, name, NULL, pause_locked, err);
 }
 
 /* ---- What is known ---- */

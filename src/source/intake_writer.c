@@ -30,7 +30,7 @@ typedef struct merging {
 
 struct tm_source_writer {
     const tm_home *home;
-    int64_t id;
+    int64_t id, created_us;
     uint32_t version_saved, version_group; /* of columns, in the file and with this group */
     bool is_keyed;
     bool is_push;    /* its history is saved every few seconds, not with each block */
@@ -60,6 +60,7 @@ tm_status tm__source_writer_create(const tm_home *home, const tm_source_row *sou
     }
     w->home = home;
     w->id = source->id;
+    w->created_us = source->created_us;
     w->keys_dir = dir;
     w->is_keyed = columns->n_keys > 0;
     w->is_push = strcmp(source->feed, "push") == 0;
@@ -102,6 +103,22 @@ void tm__source_writer_free(tm_source_writer *writer) {
     tm__mem_free(writer);
 }
 
+void tm__source_writer_retire(tm_source_writer *writer) {
+    drop_keys(writer);
+}
+
+tm_status tm__source_writer_check_locked(const tm_source_writer *w, tm_db *db, tm_err *err) {
+    uint32_t version = 0;
+    TM_TRY(tm__intake_db_version(db, w->id, w->created_us, &version, err));
+    if (version != w->version_group) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_UNAVAILABLE, "the columns of the source were changed meanwhile");
+        tm_err_hint(err, "Nothing of it was taken; send or read it again.");
+        return st;
+    }
+    return TM_OK;
+}
+
 tm_status tm__source_writer_load(tm_source_writer *w, tm_db *db, tm_err *err) {
     if (!w->is_keyed || w->keys != NULL) {
         return TM_OK;
@@ -121,7 +138,10 @@ static tm_status store_run(tm_source_writer *w, tm_db *db, const tm_key_run *run
                            const tm_key_merge *merged) {
     const tm_key_run_info info = tm__key_run_info(run);
     TM_TRY(tm__db_begin(db, NULL));
-    tm_status st = tm__intake_file_check_locked(w->keys_dir, TM_INTAKE_KEYS, &info.hash, NULL);
+    tm_status st = tm__source_writer_check_locked(w, db, NULL);
+    if (st == TM_OK) {
+        st = tm__intake_file_check_locked(w->keys_dir, TM_INTAKE_KEYS, &info.hash, NULL);
+    }
     if (st == TM_OK) {
         st = tm__intake_db_add_run_locked(db, w->id, &info, merged, NULL);
     }
@@ -246,7 +266,8 @@ void tm__source_writer_save(tm_source_writer *w, tm_db *db) {
     if (w->watch == NULL || tm__db_begin(db, NULL) != TM_OK) {
         return;
     }
-    if (save_history_locked(w, db, true, NULL) != TM_OK || tm__db_commit(db, NULL) != TM_OK) {
+    if (tm__source_writer_check_locked(w, db, NULL) != TM_OK ||
+        save_history_locked(w, db, true, NULL) != TM_OK || tm__db_commit(db, NULL) != TM_OK) {
         tm__db_rollback(db);
     }
 }

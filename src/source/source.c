@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/fs.h"
@@ -718,4 +719,28 @@ tm_status tm__source_stream(tm_ctx *ctx, const tm_source_spec *spec,
     tm_table *none = NULL;
     TM_ASSERT(spec->sql != NULL || tm__source_kind(spec->path) != TM_FILE_CSV);
     return read_any(&r, &none, err);
+}
+
+tm_status tm__source_read_in(tm_ctx *ctx, const tm_source_spec *spec, const char *dir,
+                             tm_table **out, tm_err *err) {
+    char *here = NULL;
+    if (dir == NULL) {
+        return tm__source_read(ctx, spec, out, err);
+    }
+    TM_TRY(tm__fs_real_path(".", &here, err));
+    tm_status st = TM_OK;
+    if (chdir(dir) != 0) {
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "cannot enter the folder '%.200s'", dir);
+        tm_err_hint(err, "Paths start there: train or add the source again from where its data "
+                         "lie now.");
+    } else {
+        st = tm__source_read(ctx, spec, out, err);
+        if (chdir(here) != 0 && st == TM_OK) {
+            tm__table_unref(*out);
+            *out = NULL;
+            st = TM_FAIL(err, TM_E_IO, "cannot go back to the folder '%.200s'", here);
+        }
+    }
+    tm__mem_free(here);
+    return st;
 }

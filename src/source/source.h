@@ -36,6 +36,10 @@ typedef struct tm_source_spec {
  * rows, binary that is not Parquet, cut Parquet, duplicate names. */
 TM_NODISCARD tm_status tm__source_read(tm_ctx *ctx, const tm_source_spec *spec, tm_table **out,
                                        tm_err *err);
+/** Same, where paths and files of a query are relative to a folder (NULL: where the process is).
+ * One caller at a time: the process goes there and back. */
+TM_NODISCARD tm_status tm__source_read_in(tm_ctx *ctx, const tm_source_spec *spec, const char *dir,
+                                          tm_table **out, tm_err *err);
 /* A member of a row that is an object of JSON. */
 typedef struct tm_source_member {
     tm_str name;

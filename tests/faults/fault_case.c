@@ -158,6 +158,7 @@ const fault_case fault_cases[] = {
      {"data", "set", "pushed", "--policy", "new_column=stop"},
      .says = "is set",
      .want = 0},
+    {"data pause", "keyed", {"data", "pause", "pushed"}, .says = "is paused", .want = 0},
     {"data resume", "keyed", {"data", "resume", "halted"}, .says = "goes on", .want = 0},
     {"data replay", "keyed", {"data", "replay", "pushed", "--drop"}, .says = "1", .want = 0},
     {"sink add",
@@ -181,6 +182,12 @@ const fault_case fault_cases[] = {
     {"restore check", "full", {"restore", "home.tar.zst", "--check", "--json"}, .want = 0},
     {"check", "full", {"check", "--json"}, .want = 1},
     {"apply", "full", {"apply"}, .changes_early = true, .want = 0}, /* setting by setting */
+    {"apply sources",
+     "keyed",
+     {"apply", "--file", "sources.yaml"},
+     .changes_early = true,
+     .want = 0},
+    {"check sources", "keyed", {"check", "--file", "sources.yaml"}, .want = 1},
     {"completion", "empty", {"completion", "bash"}, .want = 0},
     {"help", "empty", {"help", "train"}, .want = 0},
     {"help all", "empty", {"help"}, .want = 0},
@@ -683,6 +690,10 @@ void fault_templates(const char *root) {
     write_text(path_of(from, "tidemill.yaml"),
                "models:\n  made:\n    from: data.csv\n    target: y\n    entity: id\n"
                "    gate: {better_than: champion, min: {auc: 0.1}}\n    retrain: {every: 7d}\n");
+    write_text(
+        path_of(from, "sources.yaml"),
+        "sources:\n  pushed: {push: true, key: id, columns: {x: {type: float, required: true}}}\n"
+        "  more: {files: few.csv, every: 1h, columns: {x: float, y: {role: target}}}\n");
     char shell[2048];
     (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", from);
     must(system(shell) == 0, "gzip");

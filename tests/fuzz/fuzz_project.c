@@ -29,11 +29,26 @@ static void check_model(const tm_project *project, uint32_t index) {
     }
     must(json_is_string(json_object_get(model->recipe, "target")));
     must(json_is_string(json_object_get(source, "path")) ||
-         json_is_string(json_object_get(source, "sql")));
+         json_is_string(json_object_get(source, "sql")) ||
+         json_is_string(json_object_get(source, "source")));
     json_object_foreach(model->recipe, key, value) {
         must(value != NULL);
     }
     must(isfinite(model->gate.by) && isfinite(model->gate.min_value));
+}
+
+static void check_source(const tm_project_source *source) {
+    const json_t *column;
+    const char *name;
+    must(source->name[0] != '\0' && strlen(source->name) <= TM_MAX_NAME && source->line > 0);
+    must(strcmp(source->feed, "push") == 0 ||
+         json_is_string(json_object_get(source->spec, source->feed)));
+    for (uint32_t i = 0; i < source->n_keys; i++) {
+        must(source->keys[i] != NULL);
+    }
+    json_object_foreach(json_object_get(source->spec, "columns"), name, column) {
+        must(name[0] != '\0' && json_is_object(column));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
@@ -43,6 +58,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     if (tm__project_parse(text, "tidemill.yaml", "/folder", &project, &err) == TM_OK) {
         for (uint32_t i = 0; i < project.n_models; i++) {
             check_model(&project, i);
+        }
+        for (uint32_t i = 0; i < project.n_sources; i++) {
+            check_source(&project.sources[i]);
         }
     } else {
         size_t n_lines = 1;

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sources:
+ *   NAME:
+ *     push: true                         or one of files, watch, sql, sqlite, postgres, odbc, s3
+ *     files: data/flights-*.parquet
+ *     postgres: {dsn_file: FILE, query: SQL, cursor: COL}      or postgres: FILE, with query: ...
+ *     key: [a, b]
+ *     every: 1h
+ *     policy: {new_column: stop}
+ *     columns:
+ *       amount: float
+ *       returned: {type: bool, role: target}
+ *
+ * Each key of `keys` lands in one member of the spec that source/declare.h has. Paths start in the
+ * folder of the file, which is the spec's "dir". A fault of the whole is told at the name of the
+ * source.
+ */
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/project_priv.h"
+#include "source/change.h"
+#include "source/declare.h"
+
+/* What a source is read into. */
+typedef struct reading {
+    tm_yaml *r;
+    tm_project_source *source;
+} reading;
+
+typedef enum value_kind {
+    TEXT,
+    PATH, /* found again from any folder */
+    DURATION,
+    SIZE,
+    FLAG,
+    CHANGED
+} value_kind;
+
+typedef struct source_key {
+    const char *name, *member;
+    value_kind kind;
+    const char *feed; /* NULL: of any */
+} source_key;
+
+static const source_key keys[] = {
+    {"query", "query", TEXT, NULL},         {"cursor", "cursor", TEXT, NULL},
+    {"settle", "settle_s", DURATION, NULL}, {"every", "every_s", DURATION, NULL},
+    {"changed", "changed", CHANGED, NULL},  {"target", "target", TEXT, NULL},
+    {"no_header", "no_header", FLAG, NULL}, {"credentials", "credentials", PATH, "s3"},
+    {"cache", "cache_bytes", SIZE, "s3"},
+};
+#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
+
+/* Where rows come from; the name of the key is the feed's. Inside braces `main` says what the word
+ * behind the colon says else. */
+static const struct {
+    const char *name, *feed, *main;
+} feeds[] = {
+    {"files", "files", NULL},     {"read", "files", NULL},
+    {"watch", "watch", NULL},     {"sql", "sql", NULL},
+    {"sqlite", "sqlite", "file"}, {"postgres", "postgres", "dsn_file"},
+    {"odbc", "odbc", "dsn_file"}, {"s3", "s3", "url"},
+};
+#define N_FEEDS (sizeof(feeds) / sizeof(feeds[0]))
+
+static const char *const others[] = {"push", "key", "policy", "columns"};
+#define N_OTHERS (sizeof(others) / sizeof(others[0]))
+
+static const yaml_node_t *value_of(tm_yaml *r, const yaml_node_pair_t *pair) {
+    return yaml_document_get_node(&r->document, pair->value);
+}
+
+static const yaml_node_t *key_of(tm_yaml *r, const yaml_node_pair_t *pair) {
+    return yaml_document_get_node(&r->document, pair->key);
+}
+
+/* ---- Values ---- */
+
+static tm_status read_text(tm_yaml *r, const yaml_node_t *value, const char *name, char **out,
+                           tm_err *err) {
+    TM_TRY(tm__yaml_text(r, value, out, err));
+    if ((*out)[0] != '\0') {
+        return TM_OK;
+    }
+    tm__mem_free(*out);
+    *out = NULL;
+    return tm__yaml_bad_value(r, value, name, "a value", err);
+}
+
+static tm_status read_bool(tm_yaml *r, const yaml_node_t *value, const char *name, bool *out,
+                           tm_err *err) {
+    const bool is_word = value->type == YAML_SCALAR_NODE;
+    if (!is_word || (!tm__str_is(tm__yaml_scalar(value), "true") &&
+                     !tm__str_is(tm__yaml_scalar(value), "false"))) {
+        return tm__yaml_bad_value(r, value, name, "true or false", err);
+    }
+    *out = tm__str_is(tm__yaml_scalar(value), "true");
+    return TM_OK;
+}
+
+static tm_status put_path(tm_yaml *r, const char *text, const char *member, json_t *spec,
+                          tm_err *err) {
+    char *full = text[0] == '/' ? tm__mem_strdup(text) : tm__fs_join(r->dir, text);
+    if (full == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a path");
+    }
+    json_object_set_new(spec, member, json_string(full));
+    tm__mem_free(full);
+    return TM_OK;
+}
+
+static tm_status put_value(tm_yaml *r, const yaml_node_t *value, const source_key *key,
+                           json_t *spec, tm_err *err) {
+    char *text = NULL;
+    int64_t us = 0;
+    uint64_t bytes = 0;
+    bool flag = false;
+    if (key->kind == FLAG) {
+        TM_TRY(read_bool(r, value, key->name, &flag, err));
+        if (flag) {
+            json_object_set_new(spec, key->member, json_true());
+        }
+        return TM_OK;
+    }
+    TM_TRY(read_text(r, value, key->name, &text, err));
+    tm_status st = TM_OK;
+    if (key->kind == PATH) {
+        st = put_path(r, text, key->member, spec, err);
+    } else if (key->kind == DURATION) {
+        st = tm__str_to_duration_us(tm__str(text), &us) && us >= 1000000
+                 ? TM_OK
+                 : tm__yaml_bad_value(r, value, key->name, "a time such as 90s, 15m or 24h", err);
+        json_object_set_new(spec, key->member, json_integer(us / 1000000));
+    } else if (key->kind == SIZE) {
+        st = tm__str_to_bytes(tm__str(text), &bytes) && bytes > 0 && bytes <= INT64_MAX
+                 ? TM_OK
+                 : tm__yaml_bad_value(r, value, key->name, "a size such as 800M or 4G", err);
+        json_object_set_new(spec, key->member, json_integer((json_int_t)bytes));
+    } else if (key->kind == CHANGED && strcmp(text, "stop") != 0 && strcmp(text, "again") != 0) {
+        st = tm__yaml_bad_value(r, value, key->name, "stop or again", err);
+    } else {
+        json_object_set_new(spec, key->member, json_string(text));
+    }
+    tm__mem_free(text);
+    return st;
+}
+
+/* ---- Keys, policies, columns ---- */
+
+static bool add_key(tm_project_source *source, tm_str name) {
+    char **grown = tm__mem_realloc(source->keys, (size_t)source->n_keys + 1, sizeof(*grown));
+    if (grown == NULL) {
+        return false;
+    }
+    source->keys = grown;
+    grown[source->n_keys] = tm__mem_strndup(name.ptr, name.len);
+    return grown[source->n_keys] != NULL && ++source->n_keys > 0;
+}
+
+static tm_status read_key(reading *s, const yaml_node_t *value, tm_err *err) {
+    tm_yaml *const r = s->r;
+    bool has_all = true;
+    if (value->type == YAML_SCALAR_NODE) {
+        tm_str rest = tm__yaml_scalar(value);
+        while (rest.len > 0) {
+            has_all = add_key(s->source, tm__str_trim(tm__str_cut(&rest, ','))) && has_all;
+        }
+    } else if (value->type == YAML_SEQUENCE_NODE) {
+        for (const yaml_node_item_t *i = value->data.sequence.items.start;
+             i < value->data.sequence.items.top; i++) {
+            char *text = NULL;
+            TM_TRY(read_text(r, yaml_document_get_node(&r->document, *i), "key", &text, err));
+            has_all = add_key(s->source, tm__str(text)) && has_all;
+            tm__mem_free(text);
+        }
+    }
+    if (has_all && s->source->n_keys == 0) {
+        return tm__yaml_bad_value(r, value, "key", "a list of columns", err);
+    }
+    return has_all ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
+}
+
+/* A wrong word of the command line is a wrong value in a file. */
+static tm_status at(const tm_yaml *r, const yaml_node_t *node, tm_status st, tm_err *err) {
+    if (st == TM_OK || st == TM_E_NOMEM) {
+        return st;
+    }
+    if (err != NULL) {
+        err->status = TM_E_DATA;
+    }
+    tm__yaml_at(r, node, err);
+    return TM_E_DATA;
+}
+
+static tm_status read_policy(reading *s, const yaml_node_t *map, tm_err *err) {
+    tm_yaml *const r = s->r;
+    json_t *policy = json_object();
+    json_object_set_new(s->source->spec, "policy", policy);
+    TM_TRY(tm__yaml_check_map(r, map, "policy", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        char *text = NULL;
+        const yaml_node_t *key = key_of(r, p);
+        const char *name = (const char *)key->data.scalar.value;
+        TM_TRY(read_text(r, value_of(r, p), name, &text, err));
+        json_object_set_new(policy, name, json_string(text));
+        tm__mem_free(text);
+        TM_TRY(tm__json_check(err));
+        TM_TRY(at(r, key, tm__policy_check(policy, err), err));
+    }
+    return TM_OK;
+}
+
+/* A word of a closed list. */
+static tm_status read_word(tm_yaml *r, const yaml_node_t *value, const char *name,
+                           const char *const *words, json_t *to, tm_err *err) {
+    char *text = NULL;
+    uint32_t n = 0;
+    bool is_known = false;
+    TM_TRY(read_text(r, value, name, &text, err));
+    for (; words[n] != NULL; n++) {
+        is_known = is_known || strcmp(words[n], text) == 0;
+    }
+    if (!is_known) {
+        const char *near = tm__str_nearest(tm__str(text), words, n);
+        (void)TM_FAIL(err, TM_E_DATA, "there is no %s '%s'", name, text);
+        if (near != NULL) {
+            tm_err_hint(err, "Did you mean '%s'?", near);
+        } else {
+            tm_err_hint(err, "%s",
+                        words == tm__column_types
+                            ? "Types are bool, int, float, text, date and time."
+                            : "Roles are target, time, entity, weight, group and sensitive.");
+        }
+        tm__yaml_at(r, value, err);
+    }
+    json_object_set_new(to, name, json_string(text));
+    tm__mem_free(text);
+    return is_known ? TM_OK : TM_E_DATA;
+}
+
+static tm_status read_column(tm_yaml *r, const yaml_node_t *value, const char *column, json_t *to,
+                             tm_err *err) {
+    static const char *const names[] = {"type", "required", "role"};
+    if (value->type == YAML_SCALAR_NODE) {
+        return read_word(r, value, "type", tm__column_types, to, err);
+    }
+    TM_TRY(tm__yaml_check_map(r, value, column, err));
+    TM_TRY(tm__yaml_check_keys(r, value, err));
+    for (const yaml_node_pair_t *p = value->data.mapping.pairs.start;
+         p < value->data.mapping.pairs.top; p++) {
+        const yaml_node_t *key = key_of(r, p);
+        bool flag = false;
+        if (tm__str_is(tm__yaml_scalar(key), "type")) {
+            TM_TRY(read_word(r, value_of(r, p), "type", tm__column_types, to, err));
+        } else if (tm__str_is(tm__yaml_scalar(key), "role")) {
+            TM_TRY(read_word(r, value_of(r, p), "role", tm__column_roles, to, err));
+        } else if (tm__str_is(tm__yaml_scalar(key), "required")) {
+            TM_TRY(read_bool(r, value_of(r, p), "required", &flag, err));
+            if (flag) {
+                json_object_set_new(to, "required", json_true());
+            }
+        } else {
+            return tm__yaml_unknown_key(r, key, names, 3, err);
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status read_columns(reading *s, const yaml_node_t *map, tm_err *err) {
+    tm_yaml *const r = s->r;
+    json_t *columns = json_object();
+    json_object_set_new(s->source->spec, "columns", columns);
+    TM_TRY(tm__yaml_check_map(r, map, "columns", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = key_of(r, p);
+        const char *name = (const char *)key->data.scalar.value;
+        json_t *column = json_object();
+        json_object_set_new(columns, name, column);
+        TM_TRY(read_column(r, value_of(r, p), name, column, err));
+        if (strcmp(tm__json_text(column, "role", ""), "target") != 0) {
+            continue;
+        }
+        const char *target = tm__json_text(s->source->spec, "target", name);
+        if (strcmp(target, name) != 0) {
+            const tm_status st =
+                TM_FAIL(err, TM_E_DATA, "'%s' and '%s' are both the target", target, name);
+            tm_err_hint(err, "One column is to be predicted: name it once.");
+            tm__yaml_at(r, key, err);
+            return st;
+        }
+        json_object_set_new(s->source->spec, "target", json_string(name));
+    }
+    return TM_OK;
+}
+
+/* ---- Where rows come from ---- */
+
+static tm_status set_feed(reading *s, const yaml_node_t *key, const char *feed, tm_err *err) {
+    if (s->source->feed != NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "a source is read from one place, and '%s' is a second one",
+                      (const char *)key->data.scalar.value);
+        tm_err_hint(err, "Make two sources of it, or remove one.");
+        tm__yaml_at(s->r, key, err);
+        return TM_E_DATA;
+    }
+    s->source->feed = feed;
+    return TM_OK;
+}
+
+static const source_key *find_key(tm_str name) {
+    for (size_t i = 0; i < N_KEYS; i++) {
+        if (tm__str_is(name, keys[i].name)) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+/* {dsn_file: FILE, query: SQL, cursor: COL, settle: TIME} */
+static tm_status read_feed_map(reading *s, const yaml_node_t *map, size_t feed, tm_err *err) {
+    tm_yaml *const r = s->r;
+    const char *names[N_KEYS + 1] = {feeds[feed].main};
+    for (size_t i = 0; i < N_KEYS; i++) {
+        names[i + 1] = keys[i].name;
+    }
+    TM_TRY(tm__yaml_check_map(r, map, feeds[feed].name, err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = key_of(r, p);
+        const source_key *known = find_key(tm__yaml_scalar(key));
+        if (tm__str_is(tm__yaml_scalar(key), feeds[feed].main)) {
+            char *text = NULL;
+            TM_TRY(read_text(r, value_of(r, p), feeds[feed].main, &text, err));
+            json_object_set_new(s->source->spec, feeds[feed].feed, json_string(text));
+            tm__mem_free(text);
+        } else if (known != NULL) {
+            TM_TRY(put_value(r, value_of(r, p), known, s->source->spec, err));
+        } else {
+            return tm__yaml_unknown_key(r, key, names, N_KEYS + 1, err);
+        }
+    }
+    return json_object_get(s->source->spec, feeds[feed].feed) != NULL
+               ? TM_OK
+               : tm__yaml_bad_value(r, map, feeds[feed].name, feeds[feed].main, err);
+}
+
+static tm_status read_feed(reading *s, const yaml_node_t *key, const yaml_node_t *value,
+                           size_t feed, tm_err *err) {
+    char *text = NULL;
+    TM_TRY(set_feed(s, key, feeds[feed].feed, err));
+    if (value->type != YAML_SCALAR_NODE && feeds[feed].main != NULL) {
+        return read_feed_map(s, value, feed, err);
+    }
+    TM_TRY(read_text(s->r, value, feeds[feed].name, &text, err));
+    json_object_set_new(s->source->spec, feeds[feed].feed, json_string(text));
+    tm__mem_free(text);
+    return TM_OK;
+}
+
+static tm_status read_push(reading *s, const yaml_node_t *key, const yaml_node_t *value,
+                           tm_err *err) {
+    bool flag = false;
+    TM_TRY(read_bool(s->r, value, "push", &flag, err));
+    return flag ? set_feed(s, key, "push", err) : TM_OK;
+}
+
+/* ---- A source ---- */
+
+static tm_status read_one(reading *s, const yaml_node_pair_t *pair, tm_err *err) {
+    const yaml_node_t *key = key_of(s->r, pair), *value = value_of(s->r, pair);
+    const tm_str name = tm__yaml_scalar(key);
+    const source_key *known = find_key(name);
+    const char *names[N_KEYS + N_FEEDS + N_OTHERS];
+    size_t n = 0;
+    if (known != NULL) {
+        return put_value(s->r, value, known, s->source->spec, err);
+    }
+    for (size_t i = 0; i < N_FEEDS; i++) {
+        if (tm__str_is(name, feeds[i].name)) {
+            return read_feed(s, key, value, i, err);
+        }
+        names[n++] = feeds[i].name;
+    }
+    if (tm__str_is(name, "push")) {
+        return read_push(s, key, value, err);
+    }
+    if (tm__str_is(name, "key")) {
+        return read_key(s, value, err);
+    }
+    if (tm__str_is(name, "policy")) {
+        return read_policy(s, value, err);
+    }
+    if (tm__str_is(name, "columns")) {
+        return read_columns(s, value, err);
+    }
+    for (size_t i = 0; i < N_KEYS; i++) {
+        names[n++] = keys[i].name;
+    }
+    for (size_t i = 0; i < N_OTHERS; i++) {
+        names[n++] = others[i];
+    }
+    return tm__yaml_unknown_key(s->r, key, names, (uint32_t)n, err);
+}
+
+/* Keys that only some kinds of source have; the others are told by the feeds themselves. */
+static tm_status check_kinds(const tm_project_source *source, tm_err *err) {
+    const bool is_database = strcmp(source->feed, "postgres") == 0 ||
+                             strcmp(source->feed, "sqlite") == 0 ||
+                             strcmp(source->feed, "odbc") == 0;
+    for (size_t i = 0; i < N_KEYS; i++) {
+        const bool is_query = i < 3; /* query, cursor, settle */
+        const bool is_wrong = is_query
+                                  ? !is_database
+                                  : keys[i].feed != NULL && strcmp(keys[i].feed, source->feed) != 0;
+        if (is_wrong && json_object_get(source->spec, keys[i].member) != NULL) {
+            const tm_status st = TM_FAIL(err, TM_E_DATA, "'%s' is for %s", keys[i].name,
+                                         is_query ? "databases" : "buckets (s3)");
+            tm_err_hint(err, "Leave it out of a source of '%s'.", source->feed);
+            return st;
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status check_source(const tm_yaml *r, const tm_project_source *source, tm_err *err) {
+    if (source->feed == NULL) {
+        const tm_status st = TM_FAIL(
+            err, TM_E_DATA, "source '%s' does not say where its rows come from", source->name);
+        tm_err_hint(err,
+                    "Give one of push: true, files, watch, sql, sqlite, postgres, odbc and s3.");
+        return st;
+    }
+    TM_TRY(check_kinds(source, err));
+    json_object_set_new(source->spec, "declared", json_true());
+    if (strcmp(source->feed, "push") != 0) {
+        json_object_set_new(source->spec, "dir", json_string(r->dir));
+    }
+    if (strcmp(source->feed, "watch") == 0 && json_object_get(source->spec, "every_s") == NULL) {
+        json_object_set_new(source->spec, "every_s", json_integer(TM_WATCH_EVERY_S));
+    }
+    TM_TRY(tm__json_check(err));
+    const tm_intake_add add = tm__project_source_add(source);
+    return tm__source_check(&add, err);
+}
+
+static tm_status read_source(tm_yaml *r, const yaml_node_pair_t *pair, tm_project_source *source,
+                             tm_err *err) {
+    const yaml_node_t *name = key_of(r, pair), *map = value_of(r, pair);
+    reading s = {r, source};
+    source->name = tm__mem_strdup((const char *)name->data.scalar.value);
+    source->spec = json_object();
+    source->line = (uint32_t)name->start_mark.line + 1;
+    source->col = (uint32_t)name->start_mark.column + 1;
+    if (source->name == NULL || source->spec == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
+    }
+    TM_TRY(tm__yaml_check_map(r, map, source->name, err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        TM_TRY(read_one(&s, p, err));
+    }
+    TM_TRY(tm__json_check(err));
+    return at(r, name, check_source(r, source, err), err);
+}
+
+tm_intake_add tm__project_source_add(const tm_project_source *source) {
+    return (tm_intake_add){.name = source->name,
+                           .feed = source->feed,
+                           .spec = source->spec,
+                           .keys = (const char *const *)source->keys,
+                           .n_keys = source->n_keys};
+}
+
+void tm__project_source_done(tm_project_source *source) {
+    for (uint32_t i = 0; i < source->n_keys; i++) {
+        tm__mem_free(source->keys[i]);
+    }
+    tm__mem_free(source->keys);
+    tm__mem_free(source->name);
+    json_decref(source->spec);
+}
+
+tm_status tm__project_read_sources(tm_yaml *r, const yaml_node_t *map, tm_project *project,
+                                   tm_err *err) {
+    TM_TRY(tm__yaml_check_map(r, map, "sources", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    const size_t n = (size_t)(map->data.mapping.pairs.top - map->data.mapping.pairs.start);
+    project->sources = tm__mem_zalloc(n + 1, sizeof(*project->sources));
+    if (project->sources == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
+    }
+    for (size_t i = 0; i < n; i++) {
+        project->n_sources = (uint32_t)i + 1;
+        TM_TRY(read_source(r, map->data.mapping.pairs.start + i, &project->sources[i], err));
+    }
+    return TM_OK;
+}
