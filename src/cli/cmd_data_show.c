@@ -301,6 +301,10 @@ static void show_source(tm_cli *cli, const json_t *source, const json_t *quarant
     tm__cli_print(cli, " in %lld segments\n", (long long)tm__json_i64(source, "segments", 0));
     tm__cli_print(cli, "%-12s %s duplicates, %s quarantined\n", "not taken",
                   count_text(source, "duplicates", a), count_text(source, "quarantined", b));
+    if (tm__json_i64(source, "dropped", 0) > 0) {
+        tm__cli_print(cli, "%-12s %s bad rows: the quarantine had no room for them\n", "dropped",
+                      count_text(source, "dropped", a));
+    }
     show_columns(cli, source);
     show_versions(cli, source);
     show_findings(cli, source);

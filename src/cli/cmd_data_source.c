@@ -211,7 +211,7 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
                       count_text(source, "rows", rows),
                       (unsigned)json_array_size(json_object_get(source, "columns")));
         if (tm__json_i64(source, "quarantined", 0) > 0) {
-            tm__cli_print(cli, "%s rows are in quarantine: tidemill data show %s --quarantine 10\n",
+            tm__cli_print(cli, "%s rows are in quarantine: tidemill data quarantine %s\n",
                           count_text(source, "quarantined", rows), add.name);
         }
         if (strcmp(add.feed, "push") == 0) {
@@ -229,14 +229,34 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
 
 /* ---- set, pause and resume ---- */
 
+/* How much a source may hold, and for how long. */
+static tm_status read_limits(tm_cli *cli, json_t *members, tm_err *err) {
+    static const struct {
+        const char *option, *member;
+    } sizes[] = {{"quarantine-bytes", "quarantine_bytes"}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        uint64_t bytes = 0;
+        if (tm__cli_has(cli, sizes[i].option)) {
+            TM_TRY(tm__cli_size(cli, sizes[i].option, &bytes, err));
+            json_object_set_new(members, sizes[i].member, json_integer((json_int_t)bytes));
+        }
+    }
+    if (tm__cli_has(cli, "quarantine-rows")) {
+        json_object_set_new(members, "quarantine_rows",
+                            json_integer(tm__cli_i64(cli, "quarantine-rows")));
+    }
+    return TM_OK;
+}
+
 tm_status cmd_data_set(tm_cli *cli, tm_err *err) {
     tm_home *home = NULL;
     json_t *members = json_object(), *source = NULL;
     const char *name = tm__cli_arg(cli, "NAME");
     tm_status st = read_policy(cli, members, err);
+    st = st == TM_OK ? read_limits(cli, members, err) : st;
     if (st == TM_OK && json_object_size(members) == 0) {
         st = TM_FAIL(err, TM_E_USAGE, "nothing is to be set");
-        tm_err_hint(err, "Give --policy KIND=POLICY or --target COL.");
+        tm_err_hint(err, "'tidemill help data set' lists what can be.");
     }
     if (st == TM_OK) {
         st = tm__home_open(cli->home, false, &home, err);
@@ -309,10 +329,10 @@ tm_status cmd_data_pull(tm_cli *cli, tm_err *err) {
         st = tm__feed_pull(&ctx, home, name, &pulled, err);
     }
     if (st == TM_OK && cli->json) {
-        json_t *result =
-            json_pack("{s:s, s:s, s:I, s:I, s:I}", "schema", "tidemill.data.pull/1", "source", name,
-                      "accepted", (json_int_t)pulled.accepted, "duplicates",
-                      (json_int_t)pulled.duplicates, "quarantined", (json_int_t)pulled.quarantined);
+        json_t *result = json_pack(
+            "{s:s, s:s, s:I, s:I, s:I, s:I}", "schema", "tidemill.data.pull/1", "source", name,
+            "accepted", (json_int_t)pulled.accepted, "duplicates", (json_int_t)pulled.duplicates,
+            "quarantined", (json_int_t)pulled.quarantined, "dropped", (json_int_t)pulled.dropped);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {
@@ -321,6 +341,10 @@ tm_status cmd_data_pull(tm_cli *cli, tm_err *err) {
                       tm__count_text((int64_t)pulled.accepted, accepted),
                       tm__count_text((int64_t)pulled.duplicates, duplicates),
                       tm__count_text((int64_t)pulled.quarantined, quarantined));
+        if (pulled.dropped > 0) {
+            tm__cli_warn(cli, "%llu bad rows were dropped: the quarantine of '%s' is full",
+                         (unsigned long long)pulled.dropped, name);
+        }
     }
     tm__home_close(home);
     tm__cli_ctx_done(&ctx);

@@ -51,7 +51,7 @@ static const source_key keys[] = {
     {"settle", "settle_s", DURATION, NULL}, {"every", "every_s", DURATION, NULL},
     {"changed", "changed", CHANGED, NULL},  {"target", "target", TEXT, NULL},
     {"no_header", "no_header", FLAG, NULL}, {"credentials", "credentials", PATH, "s3"},
-    {"cache", "cache_bytes", SIZE, "s3"},
+    {"cache", "cache_bytes", SIZE, "s3"},   {"quarantine_bytes", "quarantine_bytes", SIZE, NULL},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 

@@ -17,9 +17,13 @@ static void reply_result(tm_exchange *x, const tm_push_result *result) {
     /* The rows are stored: the reply has its room already. */
     x->status = 200;
     x->content_type = "application/json";
-    tm__buf_printf(&x->reply, "{\"accepted\":%llu,\"duplicates\":%llu,\"quarantined\":%llu}",
+    tm__buf_printf(&x->reply, "{\"accepted\":%llu,\"duplicates\":%llu,\"quarantined\":%llu",
                    (unsigned long long)result->accepted, (unsigned long long)result->duplicates,
                    (unsigned long long)result->quarantined);
+    if (result->dropped > 0) {
+        tm__buf_printf(&x->reply, ",\"dropped\":%llu", (unsigned long long)result->dropped);
+    }
+    tm__buf_text(&x->reply, "}");
 }
 
 /* On the writer's thread. The desk of the exchange may serve another one by now. */

@@ -191,6 +191,7 @@ static tm_status take(void *arg, const tm_feed_block *block, tm_err *err) {
     r->out->accepted += result.accepted;
     r->out->duplicates += result.duplicates;
     r->out->quarantined += result.quarantined;
+    r->out->dropped += result.dropped;
     r->out->blocks++;
     return TM_OK;
 }

@@ -66,7 +66,7 @@ char *tm__feed_path(const json_t *spec, const char *path);
 const tm_feed *tm__feed_find(const char *name);
 
 typedef struct tm_feed_pull {
-    uint64_t accepted, duplicates, quarantined, blocks;
+    uint64_t accepted, duplicates, quarantined, dropped, blocks;
 } tm_feed_pull;
 /**
  * Read what is new of a source into it. What a failure leaves is whole and recorded: status

@@ -42,7 +42,8 @@ typedef struct tm_push_result {
     tm_status status; /* TM_OK: all below is durable */
     tm_err err;
     uint64_t accepted, duplicates, quarantined;
-    bool is_repeat; /* the answer that the same idempotency key was given before */
+    uint64_t dropped; /* bad rows that quarantine has no room for */
+    bool is_repeat;   /* the answer that the same idempotency key was given before */
 } tm_push_result;
 
 /* How the CSV of a file is written. What a field cannot be ends with its line: that line is bad,
@@ -116,23 +117,54 @@ TM_NODISCARD tm_status tm__intake_show(const tm_home *home, const char *name, js
                                        tm_err *err);
 /** An array of the same without columns and changes, by name. */
 TM_NODISCARD tm_status tm__intake_list(const tm_home *home, json_t **out, tm_err *err);
+
+/* ---- Quarantine ---- */
+
+#define TM_QUARANTINE_ROWS 100000                /* of a source, when nothing else is said */
+#define TM_QUARANTINE_BYTES (INT64_C(256) << 20) /* of its rows; what comes beyond is dropped */
+
+typedef struct tm_intake_choice { /* of rows in quarantine; zeroed: all */
+    int64_t first, last;          /* numbers; last 0: no bound */
+    const char *reason;           /* NULL: any */
+} tm_intake_choice;
 /** Rows in quarantine, oldest first, at most n_max after the number `after`: an array of
  * {"number", "at", "origin", "row", "column", "reason", "detail", "bytes"}. */
 TM_NODISCARD tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t after,
                                              uint32_t n_max, json_t **out, tm_err *err);
+/** Counts by reason, origin and column: {"source", "quarantined", "bytes", "dropped", "rows_max",
+ * "bytes_max", "chosen", "groups": [{"reason", "origin", "column", "count", "first_at", "last_at",
+ * "examples": [{"number", "row"}]}], "groups_left_off"}. No value of a row is in it. */
+TM_NODISCARD tm_status tm__intake_quarantine_groups(const tm_home *home, const char *name,
+                                                    const tm_intake_choice *choice, json_t **out,
+                                                    tm_err *err);
+/**
+ * Write rows in quarantine to a file of mode 0600, a line of JSON each: "source", "number",
+ * "reason", "detail", "column", "origin", "row", and the row itself: "value" (a JSON object as it
+ * came), or "text" (the bytes) with "names" (the line of names) for CSV; bytes that are not UTF-8
+ * are "base64".
+ */
+TM_NODISCARD tm_status tm__intake_quarantine_write(const tm_home *home, const char *name,
+                                                   const tm_intake_choice *choice, const char *path,
+                                                   uint64_t *out_n, tm_err *err);
 
 typedef struct tm_intake_replay {
-    int64_t first, last; /* numbers in quarantine; last 0: no bound */
-    const char *reason;  /* NULL: any */
-    bool drop;           /* instead: forget them */
+    tm_intake_choice choice;
+    bool drop;        /* instead: forget them */
+    const char *file; /* NULL, or lines as tm__intake_quarantine_write() makes them, mended */
 } tm_intake_replay;
 typedef struct tm_intake_replayed {
     uint64_t accepted, duplicates, bad, dropped;
+    uint64_t gone; /* lines of the file whose row is not in quarantine (any more) */
+    json_t *left;  /* with a file: the first 100 rows that are still bad, {"line", "number",
+                      "column", "reason", "detail"}; the caller's. NULL without a file */
 } tm_intake_replayed;
 /**
  * Read rows in quarantine again, each by itself, by the columns and policies of now. One that is
  * good, or a duplicate, leaves quarantine in the transaction that takes it; another one stays with
- * its new reason. TM_E_CONFLICT while a server takes pushes, or another process reads the source.
+ * its new reason. With a file its rows take the place of those with their numbers; one that is
+ * still bad leaves the row in quarantine as it was. A line that is none is TM_E_DATA with its place
+ * before anything is done. TM_E_CONFLICT while a server takes pushes, or another process reads the
+ * source.
  */
 TM_NODISCARD tm_status tm__intake_replay(const tm_home *home, const char *name,
                                          const tm_intake_replay *what, tm_intake_replayed *out,

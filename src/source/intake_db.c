@@ -87,6 +87,17 @@ static const tm_migration migrations[] = {
      " failures INTEGER NOT NULL DEFAULT 0, n_rows INTEGER NOT NULL DEFAULT 0,"
      " n_batches INTEGER NOT NULL DEFAULT 0) STRICT;",
      NULL},
+    {3,
+     "ALTER TABLE quarantine ADD COLUMN dialect TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE pushes ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN quarantine_bytes INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN removed_bytes INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE sources ADD COLUMN removed_us INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE sources SET quarantine_bytes = (SELECT coalesce(sum(length(bytes) +"
+     " length(CAST(names AS BLOB))), 0) FROM quarantine WHERE source = sources.id);",
+     NULL},
     {0, NULL, NULL},
 };
 
@@ -151,7 +162,8 @@ static tm_status parse(const char *text, json_t **out, tm_err *err) {
 
 #define SOURCE_COLUMNS                                                                             \
     "id, name, feed, spec, state, status, error, tried_us, pulled_us, next_us, failures, keys,"    \
-    " created_us, last_us, accepted, duplicates, quarantined, coerced, incomplete"
+    " created_us, last_us, accepted, duplicates, quarantined, coerced, incomplete,"                \
+    " quarantine_bytes, dropped, removed, removed_bytes, removed_us"
 
 static tm_status source_read(tm_stmt *stmt, tm_source_row *out, tm_err *err) {
     tm_source_row row = {
@@ -167,6 +179,11 @@ static tm_status source_read(tm_stmt *stmt, tm_source_row *out, tm_err *err) {
         .n_quarantined = (uint64_t)tm__stmt_i64(stmt, 16),
         .n_coerced = (uint64_t)tm__stmt_i64(stmt, 17),
         .n_incomplete = (uint64_t)tm__stmt_i64(stmt, 18),
+        .quarantine_bytes = (uint64_t)tm__stmt_i64(stmt, 19),
+        .n_dropped = (uint64_t)tm__stmt_i64(stmt, 20),
+        .n_removed = (uint64_t)tm__stmt_i64(stmt, 21),
+        .removed_bytes = (uint64_t)tm__stmt_i64(stmt, 22),
+        .removed_us = tm__stmt_i64(stmt, 23),
     };
     (void)tm__str_copy(row.name, sizeof(row.name), tm__str(tm__stmt_text(stmt, 1)));
     (void)tm__str_copy(row.feed, sizeof(row.feed), tm__str(tm__stmt_text(stmt, 2)));
@@ -540,31 +557,6 @@ tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source, const tm_row_
     return run(stmt, err);
 }
 
-tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *origin,
-                                       const tm_rows *rows, tm_err *err) {
-    for (uint64_t i = 0; i < rows->n_bad; i++) {
-        const tm_bad_row *bad = &rows->bad[i];
-        tm_stmt *stmt = NULL;
-        TM_TRY(tm__stmt_init(db,
-                             "INSERT INTO quarantine(source, at_us, origin, row, col, reason,"
-                             " detail, bytes, names) VALUES(?,?,?,?,?,?,?,?,?)",
-                             &stmt, err));
-        tm__stmt_bind_i64(stmt, 1, source);
-        tm__stmt_bind_i64(stmt, 2, tm__now_us());
-        tm__stmt_bind_text(stmt, 3, origin);
-        tm__stmt_bind_i64(stmt, 4, (int64_t)bad->row);
-        tm__stmt_bind_text(stmt, 5, bad->column);
-        tm__stmt_bind_text(stmt, 6, tm__row_reason_names[bad->reason]);
-        tm__stmt_bind_text(stmt, 7, bad->detail);
-        const uint8_t *bytes = bad->len > 0 ? rows->bad_bytes.data + bad->start : NULL;
-        tm__stmt_bind_blob(stmt, 8, bytes, bad->len);
-        const bool has_names = rows->names.len > 0;
-        tm__stmt_bind_text(stmt, 9, has_names ? (const char *)rows->names.data : "");
-        TM_TRY(run(stmt, err));
-    }
-    return TM_OK;
-}
-
 /* Parts as they are stored: 8 bytes of time and 8 of a count each, little-endian. */
 static bool parts_write(const tm_segment *segment, int64_t now_us, tm_buf *out) {
     tm__buf_init(out, 64u << 20);
@@ -643,7 +635,7 @@ tm_status tm__intake_db_find_push(tm_db *db, int64_t source, tm_str key, const t
                                   tm_push_result *out, bool *out_found, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT body, accepted, duplicates, quarantined FROM pushes"
+                         "SELECT body, accepted, duplicates, quarantined, dropped FROM pushes"
                          " WHERE source = ? AND key = ?",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
@@ -654,6 +646,7 @@ tm_status tm__intake_db_find_push(tm_db *db, int64_t source, tm_str key, const t
         out->accepted = (uint64_t)tm__stmt_i64(stmt, 1);
         out->duplicates = (uint64_t)tm__stmt_i64(stmt, 2);
         out->quarantined = (uint64_t)tm__stmt_i64(stmt, 3);
+        out->dropped = (uint64_t)tm__stmt_i64(stmt, 4);
         out->is_repeat = true;
         if (stored.len != TM_HASH_BYTES || memcmp(stored.ptr, body->bytes, TM_HASH_BYTES) != 0) {
             st = TM_FAIL(err, TM_E_CONFLICT,
@@ -670,7 +663,7 @@ tm_status tm__intake_db_add_push_locked(tm_db *db, int64_t source, tm_str key, c
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO pushes(source, key, body, accepted, duplicates, quarantined,"
-                         " at_us) VALUES(?,?,?,?,?,?,?)",
+                         " at_us, dropped) VALUES(?,?,?,?,?,?,?,?)",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_str(stmt, 2, key);
@@ -679,6 +672,7 @@ tm_status tm__intake_db_add_push_locked(tm_db *db, int64_t source, tm_str key, c
     tm__stmt_bind_i64(stmt, 5, (int64_t)result->duplicates);
     tm__stmt_bind_i64(stmt, 6, (int64_t)result->quarantined);
     tm__stmt_bind_i64(stmt, 7, tm__now_us());
+    tm__stmt_bind_i64(stmt, 8, (int64_t)result->dropped);
     return run(stmt, err);
 }
 

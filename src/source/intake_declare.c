@@ -27,9 +27,14 @@ const char *const tm__column_roles[] = {"target", "time",      "entity", "weight
 static const struct {
     const char *member, *name, *unit;
 } free_members[] = {
-    {"every_s", "every", " s"},         {"settle_s", "settle", " s"},
-    {"changed", "changed", ""},         {"target", "target", ""},
-    {"cache_bytes", "cache", " bytes"}, {"credentials", "credentials", ""},
+    {"every_s", "every", " s"},
+    {"settle_s", "settle", " s"},
+    {"changed", "changed", ""},
+    {"target", "target", ""},
+    {"cache_bytes", "cache", " bytes"},
+    {"credentials", "credentials", ""},
+    {"quarantine_rows", "quarantine_rows", ""},
+    {"quarantine_bytes", "quarantine_bytes", " bytes"},
 };
 #define N_FREE (sizeof(free_members) / sizeof(free_members[0]))
 

@@ -311,8 +311,36 @@ static uint64_t row_number(tm_body_reader *r) {
     return r->line_number;
 }
 
+/* How a file of CSV is written, as JSON: without it its row could not be read again. In orders '-'
+ * is a column that has none. */
+static bool keep_dialect(tm_rows *rows, const tm_push_csv *csv) {
+    const char delimiter[2] = {csv->delimiter, 0}, quote[2] = {csv->quote, 0};
+    tm_buf orders;
+    json_t *names = json_array();
+    bool ok = true;
+    tm__buf_init(&orders, BATCH_BYTES_MAX);
+    for (uint32_t i = 0; i < csv->n_names; i++) {
+        const char order = csv->orders == NULL ? 0 : csv->orders[i];
+        json_array_append_new(names, json_string(csv->names[i]));
+        ok = ok && (i == 0 || tm__buf_byte(&rows->names, (uint8_t)csv->delimiter)) &&
+             tm__buf_text(&rows->names, csv->names[i]) &&
+             tm__buf_byte(&orders, (uint8_t)(order == 0 ? '-' : order));
+    }
+    json_t *json = json_pack("{s:s, s:s, s:b, s:o, s:o}", "delimiter", delimiter, "quote", quote,
+                             "blanks", (int)csv->skips_blanks, "orders",
+                             json_stringn((const char *)orders.data, orders.len), "names", names);
+    ok = ok && tm__buf_byte(&rows->names, 0) && tm__json_write(&rows->dialect, json, 0) &&
+         tm__buf_byte(&rows->dialect, 0);
+    json_decref(json);
+    tm__buf_done(&orders);
+    return ok;
+}
+
 /* The line of names, without which a row of CSV cannot be read again. */
 static bool keep_names(tm_rows *rows, const tm_push *push) {
+    if (push->csv != NULL) {
+        return keep_dialect(rows, push->csv);
+    }
     const char *const line_end = memchr(push->data, '\n', push->len);
     size_t len = line_end == NULL ? push->len : (size_t)(line_end - push->data);
     len -= len > 0 && push->data[len - 1] == '\r' ? 1 : 0;
@@ -508,6 +536,7 @@ tm_status tm__rows_read(const tm_push *push, tm_intake_columns *columns, tm_rows
     tm__buf_init(&rows.batch, BATCH_BYTES_MAX);
     tm__buf_init(&rows.bad_bytes, BATCH_BYTES_MAX);
     tm__buf_init(&rows.names, BATCH_BYTES_MAX);
+    tm__buf_init(&rows.dialect, BATCH_BYTES_MAX);
     rows.columns = tm__intake_columns_ref(columns);
     tm_status st = read_pass(push, columns, n_before, NULL, &rows, &is_strange, err);
     if (st == TM_OK && is_strange && !rows.is_stopped) {
@@ -538,6 +567,7 @@ void tm__rows_done(tm_rows *rows) {
     tm__buf_done(&rows->batch);
     tm__buf_done(&rows->bad_bytes);
     tm__buf_done(&rows->names);
+    tm__buf_done(&rows->dialect);
     tm__mem_free(rows->ends);
     tm__mem_free(rows->keys);
     tm__mem_free(rows->bad);

@@ -14,6 +14,7 @@
  *     intake_files.c   files of segments and keys: named, copied, collected
  *     intake_table.c   rows read back, segments
  *     intake_source.c  sources added, removed, listed
+ *     intake_quarantine.c  bad rows: kept as far as there is room, counted, listed, written
  *     intake_declare.c what a source is declared to be, and how it differs
  */
 #ifndef TM_SOURCE_INTAKE_PRIV_H
@@ -154,6 +155,7 @@ typedef struct tm_rows {
     tm_bad_row *bad; /* [n_bad] */
     tm_buf bad_bytes;
     tm_buf names;          /* of CSV: the line of names, when there are bad rows */
+    tm_buf dialect;        /* of a file of CSV: JSON of how it is written, for the same rows */
     uint64_t n_coerced;    /* values that were fitted to their column's type */
     uint64_t n_incomplete; /* rows that lacked a column */
     tm_look *look;         /* NULL: none */
@@ -188,6 +190,9 @@ typedef struct tm_source_row {
     json_t *keys;
     int64_t created_us, last_us; /* last_us 0: no row yet */
     uint64_t n_accepted, n_duplicates, n_quarantined, n_coerced, n_incomplete;
+    uint64_t quarantine_bytes, n_dropped; /* dropped: bad rows that found no room */
+    uint64_t n_removed, removed_bytes;    /* by the retention */
+    int64_t removed_us;                   /* the last time; 0: never */
 } tm_source_row;
 void tm__source_row_done(tm_source_row *row);
 
@@ -225,8 +230,10 @@ TM_NODISCARD tm_status tm__intake_db_add_batch_locked(tm_db *db, int64_t source,
 TM_NODISCARD tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source,
                                                      const tm_row_key *keys, uint64_t n,
                                                      tm_err *err);
+/** Put bad rows into quarantine, as far as it has room, and count them: *out_dropped had none. */
 TM_NODISCARD tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *origin,
-                                                    const tm_rows *rows, tm_err *err);
+                                                    const tm_rows *rows, uint64_t *out_dropped,
+                                                    tm_err *err);
 /* When rows of a segment were accepted, in their order. */
 typedef struct tm_segment_part {
     int64_t at_us;
@@ -281,6 +288,9 @@ TM_NODISCARD tm_status tm__intake_check_name(const tm_intake_add *add, tm_err *e
 TM_NODISCARD tm_status tm__intake_check_add(const tm_intake_add *add, tm_err *err);
 TM_NODISCARD tm_status tm__intake_set_spec_locked(tm_db *db, int64_t id, const json_t *spec,
                                                   tm_err *err);
+
+/** The newest row in quarantine without its bytes; JSON null when there is none. */
+TM_NODISCARD tm_status tm__intake_db_last_bad(tm_db *db, int64_t source, json_t **out, tm_err *err);
 
 /* What became of a try to read a source. */
 typedef struct tm_intake_outcome {

@@ -301,41 +301,13 @@ static tm_status numbers(tm_db *db, const char *sql, int64_t source, int64_t out
     return st;
 }
 
-static json_t *bad_json(tm_stmt *stmt) {
-    const tm_str bytes = tm__stmt_blob(stmt, 7);
-    const bool is_text = tm__str_is_utf8(bytes) && memchr(bytes.ptr, '\0', bytes.len) == NULL;
-    return json_pack("{s:I, s:o, s:s, s:I, s:s, s:s, s:s, s:o}", "number",
-                     (json_int_t)tm__stmt_i64(stmt, 0), "at", time_json(tm__stmt_i64(stmt, 1)),
-                     "origin", tm__stmt_text(stmt, 2), "row", (json_int_t)tm__stmt_i64(stmt, 3),
-                     "column", tm__stmt_text(stmt, 4), "reason", tm__stmt_text(stmt, 5), "detail",
-                     tm__stmt_text(stmt, 6), "bytes",
-                     is_text ? json_stringn(bytes.ptr, bytes.len) : json_null());
-}
-
-static tm_status last_bad(tm_db *db, int64_t source, json_t **out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    bool has_row = false;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT seq, at_us, origin, row, col, reason, detail, x'' FROM quarantine"
-                         " WHERE source = ? ORDER BY seq DESC LIMIT 1",
-                         &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, source);
-    const tm_status st = tm__stmt_step(stmt, &has_row, err);
-    if (st == TM_OK) {
-        *out = has_row ? bad_json(stmt) : json_null();
-        json_object_del(*out, "bytes");
-    }
-    tm__stmt_done(stmt);
-    return st;
-}
-
 static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm_err *err) {
     int64_t pending[2] = {0}, segments[2] = {0};
     json_t *bad = NULL;
     TM_TRY(numbers(db, "SELECT coalesce(sum(n_rows), 0), 0 FROM batches WHERE source = ?", s->id,
                    pending, err));
     TM_TRY(numbers(db, "SELECT count(*), 0 FROM segments WHERE source = ?", s->id, segments, err));
-    TM_TRY(last_bad(db, s->id, &bad, err));
+    TM_TRY(tm__intake_db_last_bad(db, s->id, &bad, err));
     const int64_t lag_us = tm__now_us() - s->last_us;
     const json_t *from = json_object_get(s->spec, s->feed);
     *out = json_pack(
@@ -351,6 +323,7 @@ static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm
         time_json(s->pulled_us), "next_at", time_json(s->next_us), "failures",
         (json_int_t)s->n_failures, "error", s->error);
     json_object_set_new(*out, "last_error", bad);
+    json_object_set_new(*out, "dropped", json_integer((json_int_t)s->n_dropped));
     json_object_set_new(*out, "policy", tm__policy_json(json_object_get(s->spec, "policy")));
     return tm__json_check(err);
 }
@@ -480,42 +453,6 @@ tm_status tm__intake_list(const tm_home *home, json_t **out, tm_err *err) {
     st = st == TM_OK ? tm__json_check(err) : st;
     tm__db_close(db);
     json_decref(names);
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
-}
-
-tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t after,
-                                uint32_t n_max, json_t **out, tm_err *err) {
-    tm_intake_place p = {0};
-    tm_stmt *stmt = NULL;
-    json_t *list = json_array();
-    tm_status st = tm__intake_place_open(home, name, &p, err);
-    if (st == TM_OK) {
-        st = tm__stmt_init(
-            p.db,
-            "SELECT seq, at_us, origin, row, col, reason, detail, substr(bytes, 1, 1048576)"
-            " FROM quarantine WHERE source = ? AND seq > ? ORDER BY seq LIMIT ?",
-            &stmt, err);
-    }
-    if (st == TM_OK) {
-        tm__stmt_bind_i64(stmt, 1, p.source.id);
-        tm__stmt_bind_i64(stmt, 2, after);
-        tm__stmt_bind_i64(stmt, 3, n_max);
-    }
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
-        json_array_append_new(list, bad_json(stmt));
-    }
-    tm__stmt_done(stmt);
-    tm__intake_place_done(&p);
-    st = st == TM_OK ? tm__json_check(err) : st;
     if (st != TM_OK) {
         json_decref(list);
         return st;

@@ -324,11 +324,11 @@ tm_status tm__source_writer_put_locked(tm_source_writer *w, tm_db *db, const tm_
     if (rows->n_rows > 0 && w->is_keyed) {
         TM_TRY(tm__intake_db_add_keys_locked(db, w->id, rows->keys, rows->n_rows, err));
     }
+    TM_TRY(tm__intake_db_add_bad_locked(db, w->id, put->origin, rows, &result->dropped, err));
     result->accepted = rows->n_rows;
-    result->quarantined = rows->n_bad;
+    result->quarantined = rows->n_bad - result->dropped;
     const tm_source_row by = {.n_accepted = rows->n_rows,
                               .n_duplicates = result->duplicates,
-                              .n_quarantined = rows->n_bad,
                               .n_coerced = rows->n_coerced,
                               .n_incomplete = rows->n_incomplete,
                               .last_us = rows->n_rows > 0 ? tm__now_us() : 0};
@@ -340,7 +340,7 @@ tm_status tm__source_writer_put_locked(tm_source_writer *w, tm_db *db, const tm_
         }
         TM_TRY(save_history_locked(w, db, !w->is_push, err));
     }
-    return tm__intake_db_add_bad_locked(db, w->id, put->origin, rows, err);
+    return TM_OK;
 }
 
 void tm__source_writer_settle(tm_source_writer *w, bool is_committed) {

@@ -160,6 +160,8 @@ const fault_case fault_cases[] = {
      .want = 0},
     {"data pause", "keyed", {"data", "pause", "pushed"}, .says = "is paused", .want = 0},
     {"data resume", "keyed", {"data", "resume", "halted"}, .says = "goes on", .want = 0},
+    {"data quarantine", "keyed", {"data", "quarantine", "pushed", "--show-values"}, .want = 0},
+    {"data quarantine -o", "keyed", {"data", "quarantine", "pushed", "-o", "bad.jsonl"}, .want = 0},
     {"data replay", "keyed", {"data", "replay", "pushed", "--drop"}, .says = "1", .want = 0},
     {"sink add",
      "keyed",

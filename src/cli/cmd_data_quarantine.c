@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `data quarantine`: what is in quarantine, counted, and written out to be mended. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/choice.h"
+#include "cli/cli.h"
+#include "cli/train_words.h"
+#include "source/intake.h"
+#include "store/home.h"
+
+/* The bytes of the examples, which only --show-values gives out. */
+static tm_status add_values(const tm_home *home, const char *name, json_t *groups, tm_err *err) {
+    size_t i = 0, k = 0;
+    json_t *group = NULL, *example = NULL;
+    json_array_foreach(json_object_get(groups, "groups"), i, group) {
+        json_array_foreach(json_object_get(group, "examples"), k, example) {
+            json_t *list = NULL;
+            TM_TRY(tm__intake_quarantine(home, name, tm__json_i64(example, "number", 0) - 1, 1,
+                                         &list, err));
+            const json_t *row = json_array_get(list, 0);
+            if (row != NULL) { /* it may have left meanwhile */
+                json_object_set(example, "detail", json_object_get(row, "detail"));
+                json_object_set(example, "bytes", json_object_get(row, "bytes"));
+            }
+            json_decref(list);
+        }
+    }
+    return TM_OK;
+}
+
+/* "row 3 (7), row 9 (12)": places and numbers. */
+static void places_text(const json_t *examples, char *out, size_t size) {
+    size_t i = 0, len = 0;
+    const json_t *e = NULL;
+    out[0] = '\0';
+    json_array_foreach(examples, i, e) {
+        char one[64];
+        (void)snprintf(one, sizeof(one), "%s%lld (%lld)", i == 0 ? "" : ", ",
+                       (long long)tm__json_i64(e, "row", 0),
+                       (long long)tm__json_i64(e, "number", 0));
+        (void)tm__str_copy(out + len, size - len, tm__str(one));
+        len += strlen(out + len);
+    }
+}
+
+static void print_values(tm_cli *cli, const json_t *groups) {
+    size_t i = 0, k = 0;
+    const json_t *group = NULL, *example = NULL;
+    json_array_foreach(json_object_get(groups, "groups"), i, group) {
+        json_array_foreach(json_object_get(group, "examples"), k, example) {
+            tm__cli_print(cli, "\n%lld: %s: %s\n    %.200s\n",
+                          (long long)tm__json_i64(example, "number", 0),
+                          tm__json_text(group, "reason", ""), tm__json_text(example, "detail", ""),
+                          tm__json_text(example, "bytes", "(not UTF-8)"));
+        }
+    }
+}
+
+static void print_groups(tm_cli *cli, const json_t *groups, bool with_values) {
+    const char *titles[] = {"reason", "column", "origin", "count", "first", "last", "row (number)"};
+    char a[32], b[32];
+    tm_cli_table out;
+    size_t i = 0;
+    const json_t *g = NULL;
+    const int64_t n_left = tm__json_i64(groups, "groups_left_off", 0);
+    tm__cli_print(cli, "%s rows in quarantine, %s bytes",
+                  tm__count_text(tm__json_i64(groups, "quarantined", 0), a),
+                  tm__count_text(tm__json_i64(groups, "bytes", 0), b));
+    tm__cli_print(cli, "; it has room for %s rows and %s bytes\n",
+                  tm__count_text(tm__json_i64(groups, "rows_max", 0), a),
+                  tm__count_text(tm__json_i64(groups, "bytes_max", 0), b));
+    if (tm__json_i64(groups, "dropped", 0) > 0) {
+        tm__cli_print(cli, "%s more were dropped: there was no room for them\n",
+                      tm__count_text(tm__json_i64(groups, "dropped", 0), a));
+    }
+    if (json_array_size(json_object_get(groups, "groups")) == 0) {
+        return;
+    }
+    tm__cli_print(cli, "\n");
+    tm__cli_table_init(&out, 7, titles);
+    json_array_foreach(json_object_get(groups, "groups"), i, g) {
+        char places[200];
+        places_text(json_object_get(g, "examples"), places, sizeof(places));
+        tm__cli_cell(&out, "%s", tm__json_text(g, "reason", ""));
+        tm__cli_cell(&out, "%s", tm__json_text(g, "column", ""));
+        tm__cli_cell(&out, "%s", tm__json_text(g, "origin", ""));
+        tm__cli_cell(&out, "%s", tm__count_text(tm__json_i64(g, "count", 0), a));
+        tm__cli_cell(&out, "%.19s", tm__json_text(g, "first_at", ""));
+        tm__cli_cell(&out, "%.19s", tm__json_text(g, "last_at", ""));
+        tm__cli_cell(&out, "%s", places);
+    }
+    tm__cli_table_print(cli, &out);
+    if (n_left > 0) {
+        tm__cli_print(cli, "... and %s groups more: choose with --reason or --numbers\n",
+                      tm__count_text(n_left, a));
+    }
+    if (with_values) {
+        print_values(cli, groups);
+    }
+}
+
+static tm_status list(tm_cli *cli, const tm_home *home, const char *name,
+                      const tm_intake_choice *choice, tm_err *err) {
+    const bool with_values = tm__cli_flag(cli, "show-values");
+    json_t *groups = NULL;
+    TM_TRY(tm__intake_quarantine_groups(home, name, choice, &groups, err));
+    const tm_status st = with_values ? add_values(home, name, groups, err) : TM_OK;
+    if (st == TM_OK && cli->json) {
+        tm__cli_print_object(cli, "tidemill.data.quarantine/1", groups);
+    } else if (st == TM_OK) {
+        print_groups(cli, groups, with_values);
+    }
+    json_decref(groups);
+    return st;
+}
+
+static tm_status write_out(tm_cli *cli, const tm_home *home, const char *name,
+                           const tm_intake_choice *choice, tm_err *err) {
+    const char *path = tm__cli_text(cli, "out");
+    uint64_t n = 0;
+    TM_TRY(tm__intake_quarantine_write(home, name, choice, path, &n, err));
+    if (cli->json) {
+        json_t *result = json_pack("{s:s, s:s, s:I, s:s}", "schema", "tidemill.data.quarantine/1",
+                                   "source", name, "written", (json_int_t)n, "path", path);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+        return TM_OK;
+    }
+    tm__cli_print(
+        cli, "%llu rows are in %s; mend them and give it to 'tidemill data replay %s --file %s'\n",
+        (unsigned long long)n, path, name, path);
+    return TM_OK;
+}
+
+tm_status cmd_data_quarantine(tm_cli *cli, tm_err *err) {
+    tm_home *home = NULL;
+    tm_intake_choice choice = {0};
+    const char *name = tm__cli_arg(cli, "NAME");
+    TM_TRY(tm__cli_choice(cli, &choice, err));
+    TM_TRY(tm__home_open(cli->home, false, &home, err));
+    const tm_status st = tm__cli_has(cli, "out") ? write_out(cli, home, name, &choice, err)
+                                                    : list(cli, home, name, &choice, err);
+    tm__home_close(home);
+    return st;
+}
