@@ -140,7 +140,7 @@ tm_status cmd_data_quarantine(tm_cli *cli, tm_err *err) {
     TM_TRY(tm__cli_choice(cli, &choice, err));
     TM_TRY(tm__home_open(cli->home, false, &home, err));
     const tm_status st = tm__cli_has(cli, "out") ? write_out(cli, home, name, &choice, err)
-                                                    : list(cli, home, name, &choice, err);
+                                                 : list(cli, home, name, &choice, err);
     tm__home_close(home);
     return st;
 }

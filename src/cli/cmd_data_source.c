@@ -9,8 +9,8 @@
 #include "cli/model_args.h"
 #include "cli/source_add.h"
 #include "cli/train_words.h"
-#include "source/change.h"
 #include "source/declare.h"
+#include "source/expect.h"
 #include "source/feed.h"
 #include "source/intake.h"
 #include "source/source.h"
@@ -20,6 +20,21 @@ static const char *count_text(const json_t *source, const char *name, char out[3
 }
 
 /* ---- Policies ---- */
+
+static tm_status read_rules(tm_cli *cli, json_t *spec, tm_err *err) {
+    uint32_t n = 0;
+    const char *const *given = tm__cli_list(cli, "expect", &n);
+    json_t *rules = json_object();
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; i < n && st == TM_OK; i++) {
+        st = tm__expect_parse(given[i], rules, err);
+    }
+    if (st == TM_OK && n > 0) {
+        json_object_set(spec, "expect", rules);
+    }
+    json_decref(rules);
+    return st;
+}
 
 static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
     uint32_t n = 0;
@@ -37,12 +52,10 @@ static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
             json_object_set_new(policy, kind, json_string(equals + 1));
         }
     }
-    if (st == TM_OK) {
-        st = tm__policy_check(policy, err);
-    }
     if (st == TM_OK && n > 0) {
         json_object_set(spec, "policy", policy);
     }
+    st = st == TM_OK ? read_rules(cli, spec, err) : st;
     if (tm__cli_has(cli, "target")) {
         json_object_set_new(spec, "target", json_string(tm__cli_text(cli, "target")));
     }
@@ -170,6 +183,8 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     TM_TRY(read_bucket_options(cli, spec, err));
     add->keys = tm__cli_list(cli, "key", &add->n_keys);
     TM_TRY(read_policy(cli, spec, err));
+    TM_TRY(tm__policy_check(json_object_get(spec, "policy"), json_object_get(spec, "expect"), err));
+    TM_TRY(tm__expect_check(json_object_get(spec, "expect"), NULL, err));
     TM_TRY(read_feed_options(cli, add, spec, err));
     TM_TRY(tm__json_check(err));
     return tm__source_check(add, err);

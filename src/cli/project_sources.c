@@ -7,7 +7,8 @@
  *     postgres: {dsn_file: FILE, query: SQL, cursor: COL}      or postgres: FILE, with query: ...
  *     key: [a, b]
  *     every: 1h
- *     policy: {new_column: stop}
+ *     expect: {positive: amount > 0}
+ *     policy: {new_column: stop, positive: stop}
  *     columns:
  *       amount: float
  *       returned: {type: bool, role: target}
@@ -24,6 +25,7 @@
 #include "cli/project_priv.h"
 #include "source/change.h"
 #include "source/declare.h"
+#include "source/expect.h"
 
 /* What a source is read into. */
 typedef struct reading {
@@ -67,7 +69,7 @@ static const struct {
 };
 #define N_FEEDS (sizeof(feeds) / sizeof(feeds[0]))
 
-static const char *const others[] = {"push", "key", "policy", "columns"};
+static const char *const others[] = {"push", "key", "expect", "policy", "columns"};
 #define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
 static const yaml_node_t *value_of(tm_yaml *r, const yaml_node_pair_t *pair) {
@@ -196,6 +198,32 @@ static tm_status at(const tm_yaml *r, const yaml_node_t *node, tm_status st, tm_
     return TM_E_DATA;
 }
 
+/* Rules, each of which is checked where it stands. */
+static tm_status read_expect(reading *s, const yaml_node_t *map, tm_err *err) {
+    tm_yaml *const r = s->r;
+    json_t *rules = json_object();
+    json_object_set_new(s->source->spec, "expect", rules);
+    TM_TRY(tm__yaml_check_map(r, map, "expect", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        char *text = NULL;
+        const yaml_node_t *key = key_of(r, p), *value = value_of(r, p);
+        const char *name = (const char *)key->data.scalar.value;
+        TM_TRY(read_text(r, value, name, &text, err));
+        json_object_set_new(rules, name, json_string(text));
+        tm__mem_free(text);
+        TM_TRY(tm__json_check(err));
+        json_t *one = json_pack("{s:O?}", name, json_object_get(rules, name));
+        const tm_status st = tm__json_check(err) == TM_OK
+                                 ? at(r, value, tm__expect_check(one, NULL, err), err)
+                                 : TM_E_NOMEM;
+        json_decref(one);
+        TM_TRY(st);
+    }
+    return TM_OK;
+}
+
 static tm_status read_policy(reading *s, const yaml_node_t *map, tm_err *err) {
     tm_yaml *const r = s->r;
     json_t *policy = json_object();
@@ -211,7 +239,8 @@ static tm_status read_policy(reading *s, const yaml_node_t *map, tm_err *err) {
         json_object_set_new(policy, name, json_string(text));
         tm__mem_free(text);
         TM_TRY(tm__json_check(err));
-        TM_TRY(at(r, key, tm__policy_check(policy, err), err));
+        TM_TRY(at(r, key, tm__policy_check(policy, json_object_get(s->source->spec, "expect"), err),
+                  err));
     }
     return TM_OK;
 }
@@ -396,6 +425,9 @@ static tm_status read_one(reading *s, const yaml_node_pair_t *pair, tm_err *err)
     if (tm__str_is(name, "key")) {
         return read_key(s, value, err);
     }
+    if (tm__str_is(name, "expect")) {
+        return TM_OK; /* read before the policies, which name its rules */
+    }
     if (tm__str_is(name, "policy")) {
         return read_policy(s, value, err);
     }
@@ -465,6 +497,13 @@ static tm_status read_source(tm_yaml *r, const yaml_node_pair_t *pair, tm_projec
     }
     TM_TRY(tm__yaml_check_map(r, map, source->name, err));
     TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const char *key = (const char *)key_of(r, p)->data.scalar.value;
+        if (tm__str_is(tm__str(key), "expect")) {
+            TM_TRY(read_expect(&s, value_of(r, p), err));
+        }
+    }
     for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
          p++) {
         TM_TRY(read_one(&s, p, err));

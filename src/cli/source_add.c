@@ -41,6 +41,9 @@ tm_status tm__source_add_and_pull(tm_ctx *ctx, const tm_home *home, const tm_int
     if (st == TM_OK && pulled.accepted == 0 && strcmp(add->feed, "watch") != 0) {
         st = no_row(home, add, &pulled, err);
     }
+    if (st == TM_E_CONFLICT && json_object_get(add->spec, "expect") != NULL) {
+        tm_err_hint(err, "The source was not added: mend the rule or the rows, and add it then.");
+    }
     if (st != TM_OK) {
         /* What cannot be removed now is there with its error, and says so itself. */
         const tm_status removed = tm__intake_remove(home, add->name, NULL);

@@ -24,9 +24,9 @@
 #define SAVE_US (INT64_C(5) * 1000000)
 #define SETTLE_EVERY 64u
 
-const char *const tm__change_names[TM_CHANGE_KINDS] = {
-    "new_column",   "missing_column", "wider_type", "renamed_column",
-    "new_category", "unit_change",    "null_spike", "out_of_range"};
+const char *const tm__change_names[TM_FINDING_KINDS] = {
+    "new_column",  "missing_column", "wider_type",   "renamed_column", "new_category",
+    "unit_change", "null_spike",     "out_of_range", "expectation"};
 const char *const tm__policy_names[TM_POLICIES] = {"accept", "adapt", "quarantine", "stop"};
 
 static const tm_change_policy defaults[TM_CHANGE_KINDS] = {
@@ -44,7 +44,17 @@ static int find_name(const char *const *names, int n, const char *name) {
     return -1;
 }
 
-tm_status tm__policy_check(const json_t *policy, tm_err *err) {
+/* Rules know no new normal. */
+static tm_status check_rule_policy(const char *rule, const char *word, tm_err *err) {
+    if (find_name(tm__policy_names, TM_POLICIES, word) >= 0 && strcmp(word, "adapt") != 0) {
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "there is no such policy for rule '%s'", rule);
+    tm_err_hint(err, "Give accept, quarantine or stop.");
+    return st;
+}
+
+tm_status tm__policy_check(const json_t *policy, const json_t *expect, tm_err *err) {
     const char *kind = NULL;
     json_t *value = NULL;
     if (policy != NULL && !json_is_object(policy)) {
@@ -55,8 +65,12 @@ tm_status tm__policy_check(const json_t *policy, tm_err *err) {
     json_object_foreach((json_t *)(uintptr_t)policy, kind, value) {
         const char *word = json_string_value(value);
         const char *near = NULL;
+        if (json_object_get(expect, kind) != NULL) {
+            TM_TRY(check_rule_policy(kind, word, err));
+            continue;
+        }
         if (find_name(tm__change_names, TM_CHANGE_KINDS, kind) < 0) {
-            (void)TM_FAIL(err, TM_E_USAGE, "there is no kind of change '%s'", kind);
+            (void)TM_FAIL(err, TM_E_USAGE, "there is no kind of change and no rule '%s'", kind);
             near = tm__str_nearest(tm__str(kind), tm__change_names, TM_CHANGE_KINDS);
             tm_err_hint(err, "%s%s%s", near != NULL ? "Did you mean '" : "They are new_column, ",
                         near != NULL ? near
@@ -80,11 +94,16 @@ static tm_change_policy policy_of(const json_t *policy, int kind) {
     return at < 0 ? defaults[kind] : (tm_change_policy)at;
 }
 
-json_t *tm__policy_json(const json_t *policy) {
+json_t *tm__policy_json(const json_t *policy, const json_t *expect) {
+    const char *rule = NULL;
+    json_t *sql = NULL;
     json_t *out = json_object();
     for (int kind = 0; kind < TM_CHANGE_KINDS; kind++) {
         json_object_set_new(out, tm__change_names[kind],
                             json_string(tm__policy_names[policy_of(policy, kind)]));
+    }
+    json_object_foreach((json_t *)(uintptr_t)expect, rule, sql) {
+        json_object_set_new(out, rule, json_string(tm__json_text(policy, rule, "quarantine")));
     }
     return out;
 }
@@ -266,6 +285,9 @@ json_t *tm__history_resume(const json_t *history, const char *kind, const char *
     json_t *out = json_is_object(history) ? json_deep_copy(history)
                                           : json_pack("{s:[], s:[]}", "columns", "accepted");
     json_t *columns = json_object_get(out, "columns");
+    if (strcmp(kind, tm__change_names[TM_CHANGE_EXPECTATION]) == 0) {
+        return out; /* a rule holds as it is written */
+    }
     const bool is_name = strcmp(kind, "new_column") == 0 || strcmp(kind, "wider_type") == 0 ||
                          strcmp(kind, "missing_column") == 0 || strcmp(kind, "renamed_column") == 0;
     if (is_name) {
@@ -283,9 +305,25 @@ json_t *tm__history_resume(const json_t *history, const char *kind, const char *
 
 /* ---- Life ---- */
 
-void tm__watch_set(tm_watch *watch, const json_t *spec) {
+static void drop_checks_locked(tm_watch *watch) {
+    while (watch->n_idle > 0) {
+        tm__check_close(watch->idle[--watch->n_idle]);
+    }
+}
+
+tm_status tm__watch_set(tm_watch *watch, const json_t *spec, tm_err *err) {
     const json_t *policy = json_object_get(spec, "policy");
+    tm_status st = TM_OK;
     tm__mutex_lock(watch->mutex);
+    if (!tm__expect_is(watch->expect, spec)) {
+        tm_expect *expect = NULL;
+        st = tm__expect_create(spec, &expect, err);
+        if (st == TM_OK) {
+            drop_checks_locked(watch);
+            tm__expect_unref(watch->expect);
+            watch->expect = expect;
+        }
+    }
     for (int kind = 0; kind < TM_CHANGE_KINDS; kind++) {
         watch->policies[kind] = policy_of(policy, kind);
         watch->is_said[kind] = json_object_get(policy, tm__change_names[kind]) != NULL;
@@ -293,6 +331,43 @@ void tm__watch_set(tm_watch *watch, const json_t *spec) {
     (void)tm__str_copy(watch->target, sizeof(watch->target),
                        tm__str(tm__json_text(spec, "target", "")));
     tm__mutex_unlock(watch->mutex);
+    return st;
+}
+
+tm_status tm__watch_take_check(tm_watch *watch, const tm_schema *schema, tm_check **out,
+                               tm_err *err) {
+    tm_check *idle = NULL;
+    tm__mutex_lock(watch->mutex);
+    tm_expect *expect = tm__expect_ref(watch->expect);
+    if (watch->n_idle > 0) {
+        idle = watch->idle[--watch->n_idle];
+    }
+    tm__mutex_unlock(watch->mutex);
+    *out = NULL;
+    tm_status st = TM_OK;
+    if (idle != NULL && tm__check_fits(idle, expect, schema)) {
+        *out = idle;
+        idle = NULL;
+    } else if (expect != NULL) {
+        st = tm__check_open(expect, schema, out, err);
+    }
+    tm__check_close(idle);
+    tm__expect_unref(expect);
+    return st;
+}
+
+void tm__watch_give_check(tm_watch *watch, tm_check *check) {
+    if (check == NULL) {
+        return;
+    }
+    tm__check_reset(check);
+    tm__mutex_lock(watch->mutex);
+    if (watch->n_idle < TM_IDLE_CHECKS) {
+        watch->idle[watch->n_idle++] = check;
+        check = NULL;
+    }
+    tm__mutex_unlock(watch->mutex);
+    tm__check_close(check);
 }
 
 bool tm__watch_says(tm_watch *watch, tm_change_kind kind) {
@@ -346,9 +421,11 @@ tm_status tm__watch_create(const json_t *spec, const json_t *history, tm_watch *
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     atomic_store(&watch->refs, 1);
-    tm__watch_set(watch, spec);
     watch->saved_us = tm__now_us();
-    const tm_status st = tm__watch_load(watch, history, err);
+    tm_status st = tm__watch_set(watch, spec, err);
+    if (st == TM_OK) {
+        st = tm__watch_load(watch, history, err);
+    }
     if (st != TM_OK) {
         tm__watch_unref(watch);
         return st;
@@ -372,6 +449,8 @@ void tm__watch_unref(tm_watch *watch) {
         tm__mem_free(watch->columns[i].name);
     }
     tm__mem_free(watch->columns);
+    drop_checks_locked(watch);
+    tm__expect_unref(watch->expect);
     json_decref(watch->accepted);
     tm__mutex_free(watch->mutex);
     tm__mem_free(watch);

@@ -63,6 +63,8 @@ struct tm_look {
     tm_finding *findings;
     uint32_t n_findings, findings_max;
     bool is_judged;
+    tm_check *check; /* NULL: no rules */
+    bool has_row_rules, has_failed;
 };
 
 /* ---- Making ---- */
@@ -87,18 +89,26 @@ static void copy_history(tm_look *look) {
 }
 
 tm_status tm__look_create(tm_watch *watch, const tm_look_input *in, tm_look **out, tm_err *err) {
-    const uint32_t n_cols = in->schema->n_cols;
+    const bool is_wide = in->schema->n_cols > COLUMNS_MAX;
+    const uint32_t n_cols = is_wide ? 0 : in->schema->n_cols;
+    tm_check *check = NULL;
     *out = NULL;
-    if (n_cols > COLUMNS_MAX) {
+    TM_TRY(tm__watch_take_check(watch, in->schema, &check, err));
+    if (is_wide && check == NULL) {
         return TM_OK;
     }
     tm_look *look = tm__mem_zalloc(1, sizeof(*look));
     if (look == NULL) {
+        tm__check_close(check);
         return TM_FAIL(err, TM_E_NOMEM, "no memory to look for changes");
     }
     look->watch = tm__watch_ref(watch);
+    look->check = check;
+    for (uint32_t i = 0; check != NULL && i < tm__check_count(check); i++) {
+        look->has_row_rules = look->has_row_rules || tm__check_kind(check, i) == TM_RULE_ROW;
+    }
     look->n_cols = n_cols;
-    look->n_before = in->n_before;
+    look->n_before = is_wide ? 0 : in->n_before;
     look->sample_max = in->n_rows >= LARGE_ROWS ? SAMPLE_LARGE : SAMPLE_SMALL;
     look->stride = in->n_rows / look->sample_max;
     look->stride = look->stride == 0 ? 1 : look->stride;
@@ -112,7 +122,7 @@ tm_status tm__look_create(tm_watch *watch, const tm_look_input *in, tm_look **ou
         look->columns[i].name = in->schema->cols[i].name;
         look->columns[i].is_watched = true;
     }
-    for (uint32_t i = 0; i < in->n_keys; i++) {
+    for (uint32_t i = 0; i < in->n_keys && !is_wide; i++) {
         look->columns[in->keys[i]].is_watched = false;
     }
     copy_history(look);
@@ -122,6 +132,7 @@ tm_status tm__look_create(tm_watch *watch, const tm_look_input *in, tm_look **ou
 
 void tm__look_free(tm_look *look) {
     if (look != NULL) {
+        tm__watch_give_check(look->watch, look->check);
         tm__watch_unref(look->watch);
         tm__mem_free(look->columns);
         tm__mem_free(look->sample);
@@ -171,6 +182,53 @@ static tm_finding finding_of(const tm_look *look, tm_change_kind kind, const cha
     tm_finding f = {.kind = kind, .policy = look->policies[kind], .n = 1};
     (void)tm__str_copy(f.column, sizeof(f.column), tm__str(name));
     return f;
+}
+
+/* ---- Rules ---- */
+
+static bool ask(tm_look *look, uint32_t rule, const tm_cell *cells, const tm_condition_rows *rows,
+                tm_finding *out) {
+    bool is_found = false;
+    if (tm__check_ask(look->check, rule, cells, rows, out, &is_found, NULL) != TM_OK) {
+        look->has_failed = true;
+    }
+    if (is_found) {
+        tm__look_note(look, out);
+    }
+    return is_found;
+}
+
+bool tm__look_ask(tm_look *look, const tm_cell *cells, tm_finding *out) {
+    for (uint32_t i = 0; look->has_row_rules && i < tm__check_count(look->check); i++) {
+        if (tm__check_kind(look->check, i) == TM_RULE_ROW && ask(look, i, cells, NULL, out) &&
+            out->policy == TM_POLICY_QUARANTINE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void tm__look_ask_all(tm_look *look, const tm_condition_rows *rows) {
+    tm_finding found;
+    for (uint32_t i = 0; look->check != NULL && i < tm__check_count(look->check); i++) {
+        const tm_rule_kind kind = tm__check_kind(look->check, i);
+        if (kind == TM_RULE_BROKEN || (kind == TM_RULE_BATCH && rows != NULL)) {
+            (void)ask(look, i, NULL, rows, &found);
+        }
+    }
+}
+
+const tm_condition_column *tm__look_asked(const tm_look *look, uint32_t *out_n) {
+    *out_n = 0;
+    return look->check == NULL ? NULL : tm__check_columns(look->check, out_n);
+}
+
+bool tm__look_has_rules(const tm_look *look) {
+    return look->check != NULL;
+}
+
+bool tm__look_has_failed(const tm_look *look) {
+    return look->has_failed;
 }
 
 /* ---- Rows ---- */
@@ -396,6 +454,16 @@ static void drop_finding(tm_look *look, tm_change_kind kind, const char *name) {
     }
 }
 
+/* A rule about a column that is gone would hold for every row. */
+static void stop_by_rule(const tm_look *look, tm_finding *f) {
+    const char *rule = look->check == NULL ? NULL : tm__check_reader(look->check, f->column);
+    const size_t len = strlen(f->detail);
+    if (rule != NULL) {
+        f->policy = TM_POLICY_STOP;
+        (void)snprintf(f->detail + len, sizeof(f->detail) - len, "; rule '%.40s' reads it", rule);
+    }
+}
+
 static void judge_gone(tm_look *look, const column *gone) {
     for (uint32_t i = look->n_before; i < look->n_cols; i++) {
         count_known(look, i, gone);
@@ -403,6 +471,7 @@ static void judge_gone(tm_look *look, const column *gone) {
             tm_finding f = finding_of(look, TM_CHANGE_RENAMED_COLUMN, gone->name);
             (void)snprintf(f.detail, sizeof(f.detail), "it is gone, and '%.64s' has such values",
                            look->columns[i].name);
+            stop_by_rule(look, &f);
             tm__look_note(look, &f);
             drop_finding(look, TM_CHANGE_NEW_COLUMN, look->columns[i].name);
             return;
@@ -411,6 +480,7 @@ static void judge_gone(tm_look *look, const column *gone) {
     tm_finding f = finding_of(look, TM_CHANGE_MISSING_COLUMN, gone->name);
     (void)snprintf(f.detail, sizeof(f.detail), "no row has it, %.0f %% had it so far",
                    100 * (double)gone->history.n_given / (double)gone->history.n_rows);
+    stop_by_rule(look, &f);
     tm__look_note(look, &f);
 }
 
@@ -430,7 +500,7 @@ const tm_finding *tm__look_judge(tm_look *look) {
     const tm_finding *worst = NULL;
     for (uint32_t i = 0; i < look->n_findings; i++) {
         const tm_finding *f = &look->findings[i];
-        const bool is_batch = f->kind == TM_CHANGE_MISSING_COLUMN ||
+        const bool is_batch = f->is_batch || f->kind == TM_CHANGE_MISSING_COLUMN ||
                               f->kind == TM_CHANGE_RENAMED_COLUMN ||
                               f->kind == TM_CHANGE_UNIT_CHANGE || f->kind == TM_CHANGE_NULL_SPIKE;
         const bool counts =

@@ -4,9 +4,11 @@
 
 #include "base/pool.h"
 #include "source/change.h"
+#include "source/expect.h"
 
 #define TM_RING 256u       /* values of a column, the newest ones */
 #define TM_CATEGORIES 256u /* past it a column has no categories */
+#define TM_IDLE_CHECKS 4u  /* rules that wait for the next batch */
 
 /* History of one column, over rows that were looked at. */
 typedef struct tm_history {
@@ -26,6 +28,9 @@ struct tm_watch {
     _Atomic uint32_t refs;
     tm_mutex *mutex; /* over all that follows */
     tm_change_policy policies[TM_CHANGE_KINDS];
+    tm_expect *expect; /* NULL: no rules */
+    tm_check *idle[TM_IDLE_CHECKS];
+    uint32_t n_idle;
     bool is_said[TM_CHANGE_KINDS]; /* the policy was given */
     char target[257];              /* column that may be absent */
     tm_history *columns;
@@ -44,6 +49,11 @@ void tm__history_number(tm_history *history, double number);
 void tm__history_text(tm_history *history, uint64_t hash);
 bool tm__history_has(const tm_history *history, uint64_t hash);
 void tm__history_settle(tm_history *history);
+/** The rules for these columns, from the last batch or made anew; *out NULL: there are none. */
+TM_NODISCARD tm_status tm__watch_take_check(tm_watch *watch, const tm_schema *schema,
+                                            tm_check **out, tm_err *err);
+/** Take it back for the next batch; NULL is a no-op. */
+void tm__watch_give_check(tm_watch *watch, tm_check *check);
 /** Forget the values, keep the name. */
 void tm__history_reset(tm_history *history);
 

@@ -5,8 +5,8 @@
  * apart, since nobody could say then which rows came before.
  *
  * Members of a spec: the name of the feed ("files": GLOB), "query", "cursor", "dir", "no_header",
- * "credentials", "cache_bytes", "every_s", "settle_s", "changed", "policy", "target" and "columns"
- * ({NAME: {"type", "required", "role"}}).
+ * "credentials", "cache_bytes", "every_s", "settle_s", "changed", "policy", "target", "expect"
+ * ({NAME: RULE}) and "columns" ({NAME: {"type", "required", "role"}}).
  */
 #ifndef TM_SOURCE_DECLARE_H
 #define TM_SOURCE_DECLARE_H

@@ -450,8 +450,8 @@ static tm_status look_again(tm_intake *intake, intake_source *source, tm_err *er
     if (is_stale) {
         atomic_store(&source->is_stale, true);
     } else if (st == TM_OK) {
-        tm__watch_set(watch, row.spec);
-        st = history == NULL ? TM_OK : tm__watch_load(watch, history, err);
+        st = tm__watch_set(watch, row.spec, err);
+        st = st != TM_OK || history == NULL ? st : tm__watch_load(watch, history, err);
     }
     if (st == TM_OK && is_stopped && !is_stale) {
         st = tm__intake_stands_still(&row, err);

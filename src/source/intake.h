@@ -69,6 +69,7 @@ typedef struct tm_push {
     const tm_push_csv *csv; /* CSV: how it is written; NULL: a line of names, commas and quotes */
     tm_str
         key; /* Idempotency-Key; ptr NULL: none. The same one with other bytes is TM_E_CONFLICT */
+    bool is_single;      /* a row that was in a batch before: nothing is asked of it as a batch */
     uint64_t n_rows_max; /* TM_E_LIMIT past it; 0: TM_MAX_REQUEST_ROWS */
     /* Called once, on the writer's thread, when the push is durable or failed. */
     void (*done)(void *arg, const tm_push_result *result);

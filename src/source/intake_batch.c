@@ -165,6 +165,29 @@ static void get_cell(tm_reader *in, tm_cell *out) {
     }
 }
 
+void tm__batch_walk_rewind(void *arg) {
+    tm_batch_walk *const walk = arg;
+    tm__reader_init(&walk->in, walk->batch->data + TM_BATCH_HEAD, walk->batch->len - TM_BATCH_HEAD);
+    walk->n_left = walk->n_rows;
+}
+
+const tm_cell *tm__batch_walk_next(void *arg) {
+    tm_batch_walk *const walk = arg;
+    if (walk->n_left == 0) {
+        return NULL;
+    }
+    walk->n_left--;
+    const uint64_t n = get_varint(&walk->in);
+    for (uint32_t i = 0; i < walk->n_cols; i++) {
+        walk->cells[i] = (tm_cell){.type = TM_TYPE_NONE};
+        if (i < n) {
+            get_cell(&walk->in, &walk->cells[i]);
+        }
+    }
+    TM_ASSERT(!walk->in.failed); /* these bytes were written by this pass */
+    return walk->cells;
+}
+
 tm_type tm__column_type(const tm_intake_columns *columns, uint32_t col) {
     const tm_type type = columns->schema.cols[col].type;
     return type == TM_TYPE_NONE ? TM_TYPE_TEXT : type;

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "source/expect.h"
 #include "source/feed.h"
 #include "source/intake_priv.h"
 
@@ -152,7 +153,9 @@ static tm_status check_keys(const tm_intake_add *add, tm_err *err) {
 tm_status tm__intake_check_add(const tm_intake_add *add, tm_err *err) {
     TM_TRY(tm__intake_check_name(add, err));
     TM_TRY(check_keys(add, err));
-    TM_TRY(tm__policy_check(json_object_get(add->spec, "policy"), err));
+    TM_TRY(tm__policy_check(json_object_get(add->spec, "policy"),
+                            json_object_get(add->spec, "expect"), err));
+    TM_TRY(tm__expect_check(json_object_get(add->spec, "expect"), NULL, err));
     return check_columns(add->spec, err);
 }
 
@@ -257,27 +260,52 @@ static void note(json_t *changes, const char *name, const char *unit, const json
                                                 word_of(before, unit, b)));
 }
 
+/* Rules that are new, others, or gone. */
+static void note_rules(json_t *changes, const json_t *now, const json_t *before) {
+    const char *rule = NULL;
+    json_t *sql = NULL;
+    char name[80];
+    json_object_foreach((json_t *)(uintptr_t)now, rule, sql) {
+        (void)snprintf(name, sizeof(name), "expect %s", rule);
+        note(changes, name, "", sql, json_object_get(before, rule));
+    }
+    json_object_foreach((json_t *)(uintptr_t)before, rule, sql) {
+        (void)snprintf(name, sizeof(name), "expect %s", rule);
+        if (json_object_get(now, rule) == NULL) {
+            note(changes, name, "", NULL, sql);
+        }
+    }
+}
+
 static void compare_free(const json_t *before, const json_t *now, json_t *changes) {
-    json_t *was = tm__policy_json(json_object_get(before, "policy"));
-    json_t *is = tm__policy_json(json_object_get(now, "policy"));
+    const json_t *const rules = json_object_get(now, "expect");
+    const json_t *const old_rules = json_object_get(before, "expect");
+    json_t *was = tm__policy_json(json_object_get(before, "policy"), old_rules);
+    json_t *is = tm__policy_json(json_object_get(now, "policy"), rules);
+    const char *kind = NULL;
+    json_t *value = NULL;
     for (size_t i = 0; i < N_FREE; i++) {
         note(changes, free_members[i].name, free_members[i].unit,
              json_object_get(now, free_members[i].member),
              json_object_get(before, free_members[i].member));
     }
-    for (int kind = 0; kind < TM_CHANGE_KINDS; kind++) {
-        char name[64];
-        (void)snprintf(name, sizeof(name), "policy %s", tm__change_names[kind]);
-        note(changes, name, "", json_object_get(is, tm__change_names[kind]),
-             json_object_get(was, tm__change_names[kind]));
+    json_object_foreach(is, kind, value) {
+        char name[80];
+        const bool is_new =
+            json_object_get(rules, kind) != NULL && json_object_get(was, kind) == NULL;
+        (void)snprintf(name, sizeof(name), "policy %s", kind);
+        if (!is_new) {
+            note(changes, name, "", value, json_object_get(was, kind));
+        }
     }
+    note_rules(changes, rules, old_rules);
     json_decref(was);
     json_decref(is);
 }
 
 /* The spec after a declaration. New reference. */
 static json_t *merged_spec(const tm_source_row *source, const tm_intake_add *add) {
-    static const char *const others[] = {"policy", "columns", "declared"};
+    static const char *const others[] = {"policy", "expect", "columns", "declared"};
     json_t *spec = json_deep_copy(source->spec);
     for (size_t i = 0; i < N_FREE + sizeof(others) / sizeof(others[0]); i++) {
         const char *name = i < N_FREE ? free_members[i].member : others[i - N_FREE];
@@ -341,8 +369,11 @@ static tm_status compare(tm_db *db, const tm_source_row *source, const tm_intake
         json_array_append_new(changes, json_string("declared here from now on"));
     }
     TM_TRY(tm__intake_db_columns(db, source, &columns, err));
-    const tm_status st =
+    tm_status st =
         tm__source_declared_columns(add->spec, source->n_accepted > 0, columns, out_columns, err);
+    if (st == TM_OK && (*out_columns)->version > 0) {
+        st = tm__expect_check(json_object_get(add->spec, "expect"), &(*out_columns)->schema, err);
+    }
     if (st == TM_OK && *out_columns != columns) {
         note_columns(*out_columns, changes);
     }

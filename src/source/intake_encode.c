@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "source/expect.h"
 #include "source/intake_reader.h"
 
 #define BATCH_BYTES_MAX ((size_t)1 << 30)
@@ -375,10 +376,11 @@ static bool keep_bad(encoder *e) {
 /* False when the history sends the row to quarantine. */
 static bool look_at(tm_body_reader *r) {
     tm_finding f;
-    if (r->look == NULL || tm__look_row(r->look, r->cells, r->seen, r->row, &f)) {
+    if (r->look == NULL || (tm__look_ask(r->look, r->cells, &f) &&
+                            tm__look_row(r->look, r->cells, r->seen, r->row, &f))) {
         return true;
     }
-    tm__body_refuse(r, (tm_row_reason)(TM_ROW_CHANGE + f.kind), tm__str(f.column), "%s", f.detail);
+    tm__body_found(r, &f);
     return false;
 }
 
@@ -482,6 +484,26 @@ static tm_status read_pass(const tm_push *push, tm_intake_columns *columns, uint
     return st;
 }
 
+/* Rules about the good rows together. */
+static tm_status ask_all(const tm_push *push, tm_rows *rows, tm_err *err) {
+    tm_batch_walk walk = {
+        .batch = &rows->batch, .n_cols = rows->columns->schema.n_cols, .n_rows = rows->n_rows};
+    const tm_condition_rows all = {.rewind = tm__batch_walk_rewind,
+                                   .next = tm__batch_walk_next,
+                                   .arg = &walk,
+                                   .n_rows = rows->n_rows};
+    if (rows->n_rows == 0 || !tm__look_has_rules(rows->look)) {
+        return TM_OK;
+    }
+    walk.cells = tm__mem_alloc((size_t)walk.n_cols + 1, sizeof(*walk.cells));
+    if (walk.cells == NULL) {
+        return no_memory(err);
+    }
+    tm__look_ask_all(rows->look, push->is_single ? NULL : &all);
+    tm__mem_free(walk.cells);
+    return tm__look_has_failed(rows->look) ? no_memory(err) : TM_OK;
+}
+
 /* What the columns took over is found too, and what the batch as a whole shows is judged. */
 static tm_status judge(const tm_push *push, tm_intake_columns *columns, tm_rows *rows,
                        tm_err *err) {
@@ -504,6 +526,7 @@ static tm_status judge(const tm_push *push, tm_intake_columns *columns, tm_rows 
             tm__look_note(rows->look, &f);
         }
     }
+    TM_TRY(ask_all(push, rows, err));
     const tm_finding *worst = tm__look_judge(rows->look);
     if (worst == NULL || rows->is_stopped) {
         return TM_OK;

@@ -119,6 +119,18 @@ void tm__batch_seal(tm_buf *batch, uint32_t n_rows);
  * damaged. */
 TM_NODISCARD tm_status tm__batch_read(tm_str batch, const tm_intake_columns *columns,
                                       tm_table_builder *builder, uint64_t *out_n, tm_err *err);
+/* Rows of a batch that is not sealed yet, one after the other. */
+typedef struct tm_batch_walk {
+    tm_reader in;
+    const tm_buf *batch;
+    tm_cell *cells; /* [n_cols] */
+    uint32_t n_cols;
+    uint64_t n_rows, n_left;
+} tm_batch_walk;
+void tm__batch_walk_rewind(void *walk);
+/** Cells of the next row, whose texts stay in the batch; NULL at the end. walk is a tm_batch_walk.
+ */
+const tm_cell *tm__batch_walk_next(void *walk);
 /** Type of a column in a table: NONE is text. */
 tm_type tm__column_type(const tm_intake_columns *columns, uint32_t col);
 
@@ -131,7 +143,7 @@ typedef enum tm_row_reason { /* why a row is in quarantine; names are stored */
                              TM_ROW_NULL_VALUE,
                              TM_ROW_TOO_LARGE,
                              TM_ROW_CHANGE, /* plus a tm_change_kind */
-                             TM_ROW_REASONS = TM_ROW_CHANGE + TM_CHANGE_KINDS
+                             TM_ROW_REASONS = TM_ROW_CHANGE + TM_FINDING_KINDS
 } tm_row_reason;
 extern const char *const tm__row_reason_names[TM_ROW_REASONS];
 
@@ -333,6 +345,10 @@ TM_NODISCARD tm_status tm__source_writer_stop_locked(tm_source_writer *writer, t
                                                      const tm_rows *rows, tm_err *err);
 /** Why a source that is stopped or paused takes nothing: TM_E_CONFLICT, TM_E_UNAVAILABLE. */
 TM_NODISCARD tm_status tm__intake_stands_still(const tm_source_row *source, tm_err *err);
+/** Say how a source that was stopped by this kind of finding goes on. */
+void tm__stopped_hint(const char *name, const char *kind, tm_err *err);
+/** The reason of a row in quarantine that a finding sends there. */
+void tm__finding_reason(const tm_finding *finding, tm_bad_row *out);
 /** TM_E_CONFLICT with the reason. */
 TM_NODISCARD tm_status tm__stopped(const char *name, const tm_finding *stop, tm_err *err);
 typedef struct tm_source_put {

@@ -27,9 +27,9 @@
 #define LINE_BYTES_MAX ((size_t)TM_MAX_BODY_BYTES + 64)
 
 const char *const tm__row_reason_names[TM_ROW_REASONS] = {
-    "malformed",   "wrong_type",     "null_key",    "null_value",     "too_large",
-    "new_column",  "missing_column", "wider_type",  "renamed_column", "new_category",
-    "unit_change", "null_spike",     "out_of_range"};
+    "malformed",   "wrong_type",     "null_key",     "null_value",     "too_large",
+    "new_column",  "missing_column", "wider_type",   "renamed_column", "new_category",
+    "unit_change", "null_spike",     "out_of_range", "expectation"};
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "no memory for rows");
@@ -579,6 +579,12 @@ tm_status tm__body_open(tm_body_reader *r, const tm_push *push, tm_intake_column
     return push->form == TM_PUSH_JSON ? open_json(r, err) : open_csv(r, err);
 }
 
+void tm__body_found(tm_body_reader *r, const tm_finding *f) {
+    tm_bad_row bad;
+    tm__finding_reason(f, &bad);
+    tm__body_refuse(r, bad.reason, tm__str(bad.column), "%s", bad.detail);
+}
+
 /* A change that a row shows: to be counted, to quarantine or to the end of it. */
 void tm__body_change(tm_body_reader *r, tm_change_kind kind, tm_change_policy policy, tm_str column,
                      const char *detail) {
@@ -647,8 +653,7 @@ bool tm__body_next(tm_body_reader *r) {
         judge_strangers(r);
     }
     if (r->forced != NULL && !r->is_bad) {
-        tm__body_refuse(r, (tm_row_reason)(TM_ROW_CHANGE + r->forced->kind),
-                        tm__str(r->forced->column), "%s", r->forced->detail);
+        tm__body_found(r, r->forced);
     }
     return !r->has_failed;
 }

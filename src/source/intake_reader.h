@@ -56,6 +56,8 @@ bool tm__body_next(tm_body_reader *r);
 /** Send the row to quarantine; the first reason is the one that is told. */
 void tm__body_refuse(tm_body_reader *r, tm_row_reason reason, tm_str column, const char *fmt, ...)
     TM_PRINTF(4, 5);
+/** Send the row to quarantine because of a finding. */
+void tm__body_found(tm_body_reader *r, const tm_finding *finding);
 /** A change that a row shows: to be counted, to quarantine or to the end of it. */
 void tm__body_change(tm_body_reader *r, tm_change_kind kind, tm_change_policy policy, tm_str column,
                      const char *detail);

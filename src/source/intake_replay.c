@@ -366,14 +366,14 @@ static tm_status replay_locked(replay *r, kept *row, tm_err *err) {
     }
     const tm_push push = {.source = r->source.name,
                           .form = row->form,
+                          .is_single = true,
                           .data = (char *)row->body.data,
                           .len = row->body.len - 1,
                           .csv = row->dialect != NULL ? &row->csv : NULL};
     const tm_status st = tm__rows_read(&push, r->columns, &rows, &failure);
     if (st == TM_OK && rows.is_stopped) { /* its policy is to stop: it stays where it is */
-        tm_bad_row bad = {.reason = (tm_row_reason)(TM_ROW_CHANGE + rows.stop.kind)};
-        (void)tm__str_copy(bad.column, sizeof(bad.column), tm__str(rows.stop.column));
-        (void)tm__str_copy(bad.detail, sizeof(bad.detail), tm__str(rows.stop.detail));
+        tm_bad_row bad;
+        tm__finding_reason(&rows.stop, &bad);
         tm__rows_done(&rows);
         return stay_locked(r, row->number, &bad, err);
     }

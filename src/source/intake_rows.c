@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "source/expect.h"
 #include "source/intake_priv.h"
 
 #define KEY_BYTES_MAX ((size_t)64 << 20)
@@ -123,6 +124,61 @@ static tm_status read_keys(const tm_table *table, const tm_intake_columns *colum
 
 /* ---- Changes ---- */
 
+/* Rows of a table as cells, those that rules read. */
+typedef struct table_walk {
+    const tm_table *table;
+    const tm_condition_column *columns; /* [n_columns] */
+    const tm_column **from;             /* [n_columns]; NULL: the table lacks it */
+    uint32_t n_columns;
+    tm_cell *cells;
+    uint64_t row, n_rows;
+} table_walk;
+
+static void rewind_table(void *arg) {
+    ((table_walk *)arg)->row = 0;
+}
+
+static const tm_cell *next_of_table(void *arg) {
+    table_walk *const w = arg;
+    if (w->row == w->n_rows) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < w->n_columns; i++) {
+        w->cells[w->columns[i].at] =
+            w->from[i] != NULL ? tm__column_cell(w->from[i], w->row) : (tm_cell){0};
+    }
+    w->row++;
+    return w->cells;
+}
+
+/* Rules, of which one that sends rows to quarantine makes *out_fits false. */
+static tm_status ask_rules(const tm_table *table, tm_rows *rows, bool *out_fits, tm_err *err) {
+    table_walk w = {.table = table, .n_rows = tm__table_rows(table)};
+    const tm_condition_rows all = {
+        .rewind = rewind_table, .next = next_of_table, .arg = &w, .n_rows = w.n_rows};
+    if (!tm__look_has_rules(rows->look)) {
+        return TM_OK;
+    }
+    w.columns = tm__look_asked(rows->look, &w.n_columns);
+    w.cells = tm__mem_zalloc((size_t)rows->columns->schema.n_cols + 1, sizeof(*w.cells));
+    w.from = tm__mem_zalloc((size_t)w.n_columns + 1, sizeof(*w.from));
+    const tm_status st = w.cells == NULL || w.from == NULL ? no_memory(err) : TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < w.n_columns; i++) {
+        const uint32_t at = tm__table_find(table, w.columns[i].name);
+        w.from[i] = at == UINT32_MAX ? NULL : tm__table_column(table, at);
+    }
+    while (st == TM_OK && *out_fits && next_of_table(&w) != NULL) {
+        tm_finding finding;
+        *out_fits = tm__look_ask(rows->look, w.cells, &finding);
+    }
+    if (st == TM_OK && *out_fits && w.n_rows > 0) {
+        tm__look_ask_all(rows->look, &all);
+    }
+    tm__mem_free(w.cells);
+    tm__mem_free(w.from);
+    return st == TM_OK && tm__look_has_failed(rows->look) ? no_memory(err) : st;
+}
+
 /* The look of a sample; *out_fits false: some of the rows, or all, may not go in as they are. */
 static tm_status look_at(const tm_table *table, tm_intake_columns *before, tm_rows *rows,
                          bool *out_fits, tm_err *err) {
@@ -140,6 +196,10 @@ static tm_status look_at(const tm_table *table, tm_intake_columns *before, tm_ro
     const bool is_new = before->version > 0 && rows->columns != before;
     if (rows->look == NULL || tm__look_is_strict(rows->look) || is_new) {
         *out_fits = false; /* each row is looked at */
+        return TM_OK;
+    }
+    TM_TRY(ask_rules(table, rows, out_fits, err));
+    if (!*out_fits) {
         return TM_OK;
     }
     tm_cell *cells = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*cells));

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "source/declare.h"
+#include "source/expect.h"
 #include "source/intake_priv.h"
 
 static tm_status no_memory(tm_err *err) {
@@ -58,9 +59,13 @@ static tm_status add_locked(tm_db *db, const tm_intake_add *add, const tm_intake
 tm_status tm__intake_add(const tm_home *home, const tm_intake_add *add, tm_err *err) {
     tm_db *db = NULL;
     tm_intake_columns *columns = NULL;
+    const json_t *const expect = json_object_get(add->spec, "expect");
     TM_TRY(tm__intake_check_add(add, err));
     TM_TRY(first_columns(add, &columns, err));
-    tm_status st = tm__intake_db_open(home, true, &db, err);
+    tm_status st = tm__expect_check(expect, columns->version > 0 ? &columns->schema : NULL, err);
+    if (st == TM_OK) {
+        st = tm__intake_db_open(home, true, &db, err);
+    }
     if (st == TM_OK) {
         st = tm__db_begin(db, err);
     }
@@ -155,14 +160,58 @@ static void put_members(json_t *to, const json_t *from) {
     }
 }
 
+/* Rules that are set now, against the columns of now. */
+static tm_status check_rules(tm_db *db, const tm_source_row *source, const json_t *rules,
+                             tm_err *err) {
+    tm_intake_columns *columns = NULL;
+    const char *name = NULL;
+    json_t *rule = NULL;
+    const json_t *const old = json_object_get(source->spec, "expect");
+    TM_TRY(tm__intake_db_columns(db, source, &columns, err));
+    tm_status st = tm__expect_check(rules, columns->version > 0 ? &columns->schema : NULL, err);
+    tm__intake_columns_unref(columns);
+    TM_TRY(st);
+    json_object_foreach((json_t *)(uintptr_t)rules, name, rule) {
+        if (json_is_null(rule) && json_object_get(old, name) == NULL) {
+            st = TM_FAIL(err, TM_E_NOT_FOUND, "source '%s' has no rule '%s'", source->name, name);
+            tm_err_hint(err, "'tidemill data show %s --json' lists them.", source->name);
+            return st;
+        }
+    }
+    return TM_OK;
+}
+
+/* What JSON null takes away where there was no object before, and the policies of these rules. */
+static void drop_rules(json_t *spec, const json_t *rules) {
+    const char *name = NULL;
+    json_t *rule = NULL;
+    json_object_foreach((json_t *)(uintptr_t)rules, name, rule) {
+        if (json_is_null(rule)) {
+            json_object_del(json_object_get(spec, "expect"), name);
+            json_object_del(json_object_get(spec, "policy"), name);
+        }
+    }
+}
+
 static tm_status set_locked(tm_db *db, const tm_source_row *source, const json_t *members,
                             tm_err *err) {
+    const json_t *const set = json_object_get(members, "expect");
     json_t *spec = json_deep_copy(source->spec);
-    TM_TRY(tm__policy_check(json_object_get(members, "policy"), err));
-    put_members(spec, members);
-    const tm_status st = tm__json_check(err) == TM_OK
-                             ? tm__intake_set_spec_locked(db, source->id, spec, err)
-                             : no_memory(err);
+    tm_status st = set == NULL ? TM_OK : check_rules(db, source, set, err);
+    if (st == TM_OK) {
+        put_members(spec, members);
+        drop_rules(spec, set);
+        st = tm__policy_check(json_object_get(members, "policy"), json_object_get(spec, "expect"),
+                              err);
+    }
+    if (st == TM_OK && json_object_size(json_object_get(spec, "expect")) > TM_EXPECT_MAX) {
+        st = TM_FAIL(err, TM_E_LIMIT, "a source has at most %u rules", TM_EXPECT_MAX);
+        tm_err_hint(err, "Put several conditions into one rule with AND.");
+    }
+    if (st == TM_OK) {
+        st = tm__json_check(err) == TM_OK ? tm__intake_set_spec_locked(db, source->id, spec, err)
+                                          : no_memory(err);
+    }
     json_decref(spec);
     return st;
 }
@@ -173,6 +222,19 @@ static tm_status take_change_locked(tm_db *db, const tm_source_row *source, tm_e
     const char *kind = tm__json_text(source->error, "kind", NULL);
     if (kind == NULL) {
         return TM_OK;
+    }
+    const char *column = tm__json_text(source->error, "column", "");
+    const char *rule = tm__expect_reader(json_object_get(source->spec, "expect"), column);
+    const bool is_gone = strcmp(kind, tm__change_names[TM_CHANGE_MISSING_COLUMN]) == 0 ||
+                         strcmp(kind, tm__change_names[TM_CHANGE_RENAMED_COLUMN]) == 0;
+    if (is_gone && rule != NULL) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT, "rule '%s' reads column '%s', which is gone", rule, column);
+        tm_err_hint(err,
+                    "Change the rule ('tidemill data set %s --expect \"%s: ...\"') or remove it "
+                    "(\"%s:\"), then resume.",
+                    source->name, rule, rule);
+        return st;
     }
     TM_TRY(tm__intake_db_history(db, source->id, &history, err));
     json_t *resumed = tm__history_resume(history, kind, tm__json_text(source->error, "column", ""));
@@ -241,7 +303,7 @@ tm_status tm__intake_stands_still(const tm_source_row *source, tm_err *err) {
     }
     const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped: %s", source->name,
                                  tm__json_text(source->error, "message", ""));
-    tm_err_hint(err, "'tidemill data resume %s' takes the change as the new normal.", source->name);
+    tm__stopped_hint(source->name, tm__json_text(source->error, "kind", ""), err);
     return st;
 }
 
@@ -324,7 +386,10 @@ static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm
         (json_int_t)s->n_failures, "error", s->error);
     json_object_set_new(*out, "last_error", bad);
     json_object_set_new(*out, "dropped", json_integer((json_int_t)s->n_dropped));
-    json_object_set_new(*out, "policy", tm__policy_json(json_object_get(s->spec, "policy")));
+    const json_t *const expect = json_object_get(s->spec, "expect");
+    json_object_set_new(*out, "policy",
+                        tm__policy_json(json_object_get(s->spec, "policy"), expect));
+    json_object_set_new(*out, "expect", expect == NULL ? json_object() : json_deep_copy(expect));
     return tm__json_check(err);
 }
 

@@ -272,14 +272,45 @@ void tm__source_writer_save(tm_source_writer *w, tm_db *db) {
     }
 }
 
+void tm__stopped_hint(const char *name, const char *kind, tm_err *err) {
+    if (strcmp(kind, tm__change_names[TM_CHANGE_EXPECTATION]) == 0) {
+        tm_err_hint(
+            err,
+            "Mend the rows or the rule ('tidemill data set %s --expect \"NAME: RULE\"'), then "
+            "'tidemill data resume %s'.",
+            name, name);
+    } else {
+        tm_err_hint(err, "'tidemill data resume %s' takes the change as the new normal.", name);
+    }
+}
+
+void tm__finding_reason(const tm_finding *f, tm_bad_row *out) {
+    const bool is_rule = f->kind == TM_CHANGE_EXPECTATION;
+    *out = (tm_bad_row){.reason = (tm_row_reason)(TM_ROW_CHANGE + f->kind)};
+    (void)tm__str_copy(out->column, sizeof(out->column), tm__str(is_rule ? f->place : f->column));
+    (void)tm__str_copy(out->detail, sizeof(out->detail), tm__str(f->detail));
+}
+
+/* Column and detail as a sentence; that of a rule is one. */
+static void stop_text(const tm_finding *stop, char out[256]) {
+    if (stop->kind == TM_CHANGE_EXPECTATION) {
+        (void)tm__str_copy(out, 256, tm__str(stop->detail));
+    } else {
+        (void)snprintf(out, 256, "%s '%s': %s",
+                       stop->kind == TM_CHANGE_NEW_COLUMN ? "a new column" : "column", stop->column,
+                       stop->detail);
+    }
+}
+
 static json_t *stop_json(const tm_finding *stop) {
-    char at[40];
-    return json_pack("{s:s, s:s+++, s:s, s:s, s:s, s:o, s:s}", "status", "conflict", "message",
-                     stop->kind == TM_CHANGE_NEW_COLUMN ? "a new column '" : "column '",
-                     stop->column, "': ", stop->detail, "kind", tm__change_names[stop->kind],
-                     "column", stop->column, "detail", stop->detail, "at",
-                     json_stringn(at, tm__time_to_text(tm__now_us(), at)), "hint",
-                     "'tidemill data resume' takes the change as the new normal.");
+    char at[40], message[256];
+    tm_err how = {0};
+    stop_text(stop, message);
+    tm__stopped_hint("NAME", tm__change_names[stop->kind], &how);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "status", "conflict", "message",
+                     message, "kind", tm__change_names[stop->kind], "column", stop->column,
+                     "detail", stop->detail, "at",
+                     json_stringn(at, tm__time_to_text(tm__now_us(), at)), "hint", how.hint);
 }
 
 tm_status tm__source_writer_stop_locked(tm_source_writer *w, tm_db *db, const tm_rows *rows,
@@ -295,13 +326,16 @@ tm_status tm__source_writer_stop_locked(tm_source_writer *w, tm_db *db, const tm
 }
 
 tm_status tm__stopped(const char *name, const tm_finding *stop, tm_err *err) {
+    char text[256];
+    tm_err how = {0};
+    stop_text(stop, text);
+    tm__stopped_hint(name, tm__change_names[stop->kind], &how);
     const tm_status st =
-        TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped by %s: column '%s': %s", name,
-                tm__change_names[stop->kind], stop->column, stop->detail);
-    tm_err_hint(err,
-                "Nothing of the batch was taken. 'tidemill data resume %s' takes the change "
-                "as the new normal.",
-                name);
+        stop->kind == TM_CHANGE_EXPECTATION
+            ? TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped: %s", name, text)
+            : TM_FAIL(err, TM_E_CONFLICT, "source '%s' is stopped by %s: column '%s': %s", name,
+                      tm__change_names[stop->kind], stop->column, stop->detail);
+    tm_err_hint(err, "Nothing of the batch was taken. %s", how.hint);
     return st;
 }
 

@@ -21,16 +21,19 @@ static void wrong_policies_are_named(void **state) {
         {"{\"new_colum\": \"stop\"}", "Did you mean 'new_column'?", TM_E_USAGE},
         {"{\"new_column\": \"ignore\"}", "Give accept, adapt, quarantine or stop.", TM_E_USAGE},
         {"{\"new_column\": 7}", "Give accept, adapt, quarantine or stop.", TM_E_USAGE},
+        {"{\"mean\": \"stop\"}", "", TM_OK},
+        {"{\"mean\": \"adapt\"}", "Give accept, quarantine or stop.", TM_E_USAGE},
         {"[]", "Write policy: {new_column: stop}.", TM_E_USAGE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_err err = {0};
-        json_t *policy = parse(cases[i].text);
-        assert_int_equal(tm__policy_check(policy, &err), cases[i].status);
+        json_t *policy = parse(cases[i].text), *expect = parse("{\"mean\": \"avg(x) > 0\"}");
+        assert_int_equal(tm__policy_check(policy, expect, &err), cases[i].status);
         assert_string_equal(err.hint, cases[i].hint);
         json_decref(policy);
+        json_decref(expect);
     }
-    json_t *all = tm__policy_json(NULL);
+    json_t *all = tm__policy_json(NULL, NULL);
     assert_int_equal(json_object_size(all), TM_CHANGE_KINDS);
     assert_string_equal(tm__json_text(all, "unit_change", ""), "quarantine");
     json_decref(all);
