@@ -93,7 +93,7 @@ static void a_fault_has_its_line_and_column(void **state) {
          30},
         {"sources:\n  a: {s3: 's3://rows/p', cache: lots}\n", "'cache' wants a size", "", 2, 33},
         {"sources:\n  a:\n    push: true\n    policy: {new_colum: stop}\n",
-         "no kind of change 'new_colum'", "new_column", 4, 14},
+         "no kind of change and no rule 'new_colum'", "new_column", 4, 14},
         {"sources:\n  a:\n    push: true\n    policy: {new_column: halt}\n", "no such policy",
          "quarantine", 4, 14},
         {"sources:\n  a:\n    push: true\n    columns:\n      x: flot\n", "no type 'flot'", "float",
