@@ -2,6 +2,7 @@
 #include "base/module.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -41,4 +42,43 @@ void tm__module_close(tm_module *module) {
         (void)dlclose(module->handle);
         tm__mem_free(module);
     }
+}
+
+static tm_status find_all(const tm_library *library, tm_module *module, const char *path,
+                          tm_module_fn *found, tm_err *err) {
+    for (uint32_t i = 0; i < library->n; i++) {
+        found[i] = tm__module_find(module, library->names[i]);
+        if (found[i] == NULL) {
+            (void)TM_FAIL(err, TM_E_UNSUPPORTED, "%s, and '%s' has no function '%s'", library->need,
+                          path, library->names[i]);
+            tm_err_hint(err, "%s", library->old_hint);
+            return TM_E_UNSUPPORTED;
+        }
+    }
+    return TM_OK;
+}
+
+tm_status tm__library_load(const tm_library *library, const char *path, void *out, tm_err *err) {
+    const char *const named = library->variable == NULL ? NULL : getenv(library->variable);
+    tm_module *module = NULL;
+    if (path == NULL) {
+        path = named != NULL && named[0] != '\0' ? named : library->file;
+    }
+    tm_module_fn *found = tm__mem_alloc(library->n, sizeof(*found));
+    const tm_status opened = found == NULL ? TM_E_NOMEM : tm__module_open(path, &module, NULL);
+    tm_status st = TM_OK;
+    if (opened == TM_E_NOMEM) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory while loading '%s'", path);
+    } else if (opened != TM_OK) {
+        st = TM_FAIL(err, TM_E_UNSUPPORTED, "%s, and '%s' cannot be loaded", library->need, path);
+        tm_err_hint(err, "%s", library->missing_hint);
+    } else {
+        st = find_all(library, module, path, found, err);
+    }
+    if (st == TM_OK) {
+        memcpy(out, found, library->n * sizeof(*found));
+    }
+    tm__module_close(module); /* its functions stay */
+    tm__mem_free(found);
+    return st;
 }

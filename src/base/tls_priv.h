@@ -61,7 +61,7 @@ typedef struct tm_tls_api {
 } tm_tls_api;
 
 /** Open the library and find all of TM_TLS_FUNCTIONS, once for the process; it stays loaded. Any
- * thread. TM_E_UNAVAILABLE with a hint when it is not there. */
+ * thread. TM_E_UNSUPPORTED with a hint when it is not there. */
 TM_NODISCARD tm_status tm__tls_api_load(const tm_tls_api **out, tm_err *err);
 /** The same table, which must be loaded: for callbacks. */
 const tm_tls_api *tm__tls_api_get(void);

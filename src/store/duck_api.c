@@ -10,16 +10,19 @@
 
 #define PATH_SIZE 4096u
 
-typedef struct entry {
-    const char *name;
-    size_t offset;
-} entry;
-
-static const entry entries[] = {
-#define X(name) {"duckdb_" #name, offsetof(tm_duck_api, name)},
+static const char *const names[] = {
+#define X(name) "duckdb_" #name,
     TM_DUCK_FUNCTIONS(X)
 #undef X
 };
+static const tm_library library = {
+    .need = "this needs DuckDB",
+    .file = "libduckdb.so",
+    .missing_hint = "Run ./run setup to fetch it, or name libduckdb.so in "
+                    "TIDEMILL_DUCKDB. CSV files are read without it.",
+    .old_hint = "Run ./run setup to fetch the version Tidemill was made for.",
+    .names = names,
+    .n = sizeof(names) / sizeof(names[0])};
 
 /* Below the folder of the program: a build folder in the tree, the tests' folder in a build
  * folder, an installation. */
@@ -57,30 +60,8 @@ tm_status tm__duck_api_load(tm_duck_api *out, const char **out_path, tm_err *err
     } else {
         TM_TRY(find_library(path, sizeof(path), err));
     }
-    tm_module *module = NULL;
-    const tm_status opened = tm__module_open(path, &module, NULL);
-    if (opened == TM_E_NOMEM) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory while loading DuckDB");
-    }
-    if (opened != TM_OK) {
-        (void)TM_FAIL(err, TM_E_UNAVAILABLE, "cannot load DuckDB from '%s'", path);
-        tm_err_hint(err, "Run ./run setup to fetch it, or name libduckdb.so in TIDEMILL_DUCKDB. "
-                         "CSV files are read without it.");
-        return TM_E_UNAVAILABLE;
-    }
     tm_duck_api api = {0};
-    for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-        const tm_module_fn fn = tm__module_find(module, entries[i].name);
-        if (fn == NULL) {
-            (void)TM_FAIL(err, TM_E_UNAVAILABLE, "'%s' has no function '%s'", path,
-                          entries[i].name);
-            tm_err_hint(err, "Run ./run setup to fetch the version Tidemill was made for.");
-            tm__module_close(module);
-            return TM_E_UNAVAILABLE;
-        }
-        memcpy((char *)&api + entries[i].offset, &fn, sizeof(fn));
-    }
-    tm__module_close(module); /* its functions stay */
+    TM_TRY(tm__library_load(&library, path, &api, err));
     if (out_path != NULL) {
         /* The loader keeps the library's path as long as it is loaded, which is for good. */
         void *symbol = NULL;
