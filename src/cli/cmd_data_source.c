@@ -67,7 +67,7 @@ static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
 
 /* Options that say where rows come from: the name of each is the feed's. */
 static const char *const feed_options[] = {"files",  "watch", "sql", "postgres",
-                                           "sqlite", "odbc",  "s3"};
+                                           "sqlite", "odbc",  "s3",  "kafka"};
 #define N_FEED_OPTIONS (sizeof(feed_options) / sizeof(feed_options[0]))
 
 /* Words of databases, which the feeds check. */
@@ -123,11 +123,38 @@ static tm_status read_bucket_options(tm_cli *cli, json_t *spec, tm_err *err) {
     return TM_OK;
 }
 
+/* Words of streams, which the feed checks. */
+static tm_status read_stream_options(tm_cli *cli, json_t *spec, tm_err *err) {
+    static const char *const words[] = {"topic", "group", "from"};
+    const bool is_stream = json_object_get(spec, "kafka") != NULL;
+    bool has_words = tm__cli_has(cli, "fields");
+    uint32_t n = 0;
+    const char *const *names = tm__cli_list(cli, "fields", &n);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (tm__cli_has(cli, words[i])) {
+            has_words = true;
+            json_object_set_new(spec, words[i], json_string(tm__cli_text(cli, words[i])));
+        }
+    }
+    if (has_words && !is_stream) {
+        return TM_FAIL(err, TM_E_USAGE, "--topic, --group, --from and --fields are for --kafka");
+    }
+    if (n > 0) {
+        json_t *fields = json_array();
+        for (uint32_t i = 0; i < n; i++) {
+            json_array_append_new(fields, json_string(names[i]));
+        }
+        json_object_set_new(spec, "fields", fields);
+    }
+    return TM_OK;
+}
+
 /* What a feed is told beside what it reads: where relative paths start, and how often to look. */
 static tm_status read_feed_options(tm_cli *cli, const tm_intake_add *add, json_t *spec,
                                    tm_err *err) {
     char *dir = NULL;
     const bool is_watch = strcmp(add->feed, "watch") == 0;
+    const bool is_stream = strcmp(add->feed, "kafka") == 0;
     const char *const changed = tm__cli_text(cli, "changed");
     if (strcmp(add->feed, "push") == 0) {
         if (!tm__cli_has(cli, "every") && changed == NULL) {
@@ -135,8 +162,9 @@ static tm_status read_feed_options(tm_cli *cli, const tm_intake_add *add, json_t
         }
         return TM_FAIL(err, TM_E_USAGE, "--every and --changed are for what is read, not pushed");
     }
-    if (tm__cli_has(cli, "every") || is_watch) {
+    if (tm__cli_has(cli, "every") || is_watch || is_stream) {
         const int64_t s = tm__cli_has(cli, "every") ? tm__cli_duration_us(cli, "every") / 1000000
+                          : is_stream               ? TM_STREAM_EVERY_S
                                                     : TM_WATCH_EVERY_S;
         if (s < 1) {
             return TM_FAIL(err, TM_E_USAGE, "--every is at least 1s");
@@ -165,10 +193,11 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
         }
     }
     if (n_given != 1) {
-        const tm_status st = TM_FAIL(
-            err, TM_E_USAGE, "a source is one of pushes, files, a query, a database and a bucket");
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE,
+                    "a source is one of pushes, files, a query, a database, a bucket and a topic");
         tm_err_hint(err, "Give one of --push, --files GLOB, --watch DIR, --sql QUERY, --postgres "
-                         "DSN_FILE and --s3 URL.");
+                         "DSN_FILE, --s3 URL and --kafka FILE.");
         return st;
     }
     if (tm__cli_has(cli, "like") && !is_push) {
@@ -181,6 +210,7 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     }
     TM_TRY(read_query_options(cli, spec, err));
     TM_TRY(read_bucket_options(cli, spec, err));
+    TM_TRY(read_stream_options(cli, spec, err));
     add->keys = tm__cli_list(cli, "key", &add->n_keys);
     TM_TRY(read_policy(cli, spec, err));
     TM_TRY(tm__policy_check(json_object_get(spec, "policy"), json_object_get(spec, "expect"), err));
@@ -268,6 +298,9 @@ tm_status cmd_data_set(tm_cli *cli, tm_err *err) {
     json_t *members = json_object(), *source = NULL;
     const char *name = tm__cli_arg(cli, "NAME");
     tm_status st = read_policy(cli, members, err);
+    if (tm__cli_has(cli, "changed")) {
+        json_object_set_new(members, "changed", json_string(tm__cli_text(cli, "changed")));
+    }
     st = st == TM_OK ? read_limits(cli, members, err) : st;
     if (st == TM_OK && json_object_size(members) == 0) {
         st = TM_FAIL(err, TM_E_USAGE, "nothing is to be set");
@@ -341,7 +374,7 @@ tm_status cmd_data_pull(tm_cli *cli, tm_err *err) {
         st = tm__home_open(cli->home, false, &home, err);
     }
     if (st == TM_OK) {
-        st = tm__feed_pull(&ctx, home, name, &pulled, err);
+        st = tm__feed_pull(&ctx, home, name, tm__cli_flag(cli, "follow"), &pulled, err);
     }
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack(

@@ -217,7 +217,7 @@ static tm_status apply_source(tm_cli *cli, tm_ctx *ctx, const tm_home *home,
     TM_TRY(tm__source_declare(home, add, err));
     tm__cli_did(cli, "source '%s' is as the file says", add->name);
     return change == TM_SOURCE_UNFINISHED && strcmp(add->feed, "push") != 0
-               ? tm__feed_pull(ctx, home, add->name, &pulled, err)
+               ? tm__feed_pull(ctx, home, add->name, false, &pulled, err)
                : TM_OK;
 }
 

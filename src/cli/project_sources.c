@@ -2,7 +2,8 @@
 /*
  * sources:
  *   NAME:
- *     push: true                         or one of files, watch, sql, sqlite, postgres, odbc, s3
+ *     push: true                         or one of files, watch, sql, sqlite, postgres, odbc, s3,
+ *                                        kafka
  *     files: data/flights-*.parquet
  *     postgres: {dsn_file: FILE, query: SQL, cursor: COL}      or postgres: FILE, with query: ...
  *     key: [a, b]
@@ -39,6 +40,7 @@ typedef enum value_kind {
     DURATION,
     SIZE,
     FLAG,
+    LIST, /* words with commas between */
     CHANGED
 } value_kind;
 
@@ -54,6 +56,8 @@ static const source_key keys[] = {
     {"changed", "changed", CHANGED, NULL},  {"target", "target", TEXT, NULL},
     {"no_header", "no_header", FLAG, NULL}, {"credentials", "credentials", PATH, "s3"},
     {"cache", "cache_bytes", SIZE, "s3"},   {"quarantine_bytes", "quarantine_bytes", SIZE, NULL},
+    {"topic", "topic", TEXT, "kafka"},      {"group", "group", TEXT, "kafka"},
+    {"from", "from", TEXT, "kafka"},        {"fields", "fields", LIST, "kafka"},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -66,6 +70,7 @@ static const struct {
     {"watch", "watch", NULL},     {"sql", "sql", NULL},
     {"sqlite", "sqlite", "file"}, {"postgres", "postgres", "dsn_file"},
     {"odbc", "odbc", "dsn_file"}, {"s3", "s3", "url"},
+    {"kafka", "kafka", "file"},
 };
 #define N_FEEDS (sizeof(feeds) / sizeof(feeds[0]))
 
@@ -115,6 +120,15 @@ static tm_status put_path(tm_yaml *r, const char *text, const char *member, json
     return TM_OK;
 }
 
+static json_t *words_of(tm_str text) {
+    json_t *words = json_array();
+    while (text.len > 0) {
+        const tm_str word = tm__str_trim(tm__str_cut(&text, ','));
+        json_array_append_new(words, json_stringn(word.ptr, word.len));
+    }
+    return words;
+}
+
 static tm_status put_value(tm_yaml *r, const yaml_node_t *value, const source_key *key,
                            json_t *spec, tm_err *err) {
     char *text = NULL;
@@ -142,6 +156,8 @@ static tm_status put_value(tm_yaml *r, const yaml_node_t *value, const source_ke
                  ? TM_OK
                  : tm__yaml_bad_value(r, value, key->name, "a size such as 800M or 4G", err);
         json_object_set_new(spec, key->member, json_integer((json_int_t)bytes));
+    } else if (key->kind == LIST) {
+        json_object_set_new(spec, key->member, words_of(tm__str(text)));
     } else if (key->kind == CHANGED && strcmp(text, "stop") != 0 && strcmp(text, "again") != 0) {
         st = tm__yaml_bad_value(r, value, key->name, "stop or again", err);
     } else {
@@ -455,7 +471,9 @@ static tm_status check_kinds(const tm_project_source *source, tm_err *err) {
                                   : keys[i].feed != NULL && strcmp(keys[i].feed, source->feed) != 0;
         if (is_wrong && json_object_get(source->spec, keys[i].member) != NULL) {
             const tm_status st = TM_FAIL(err, TM_E_DATA, "'%s' is for %s", keys[i].name,
-                                         is_query ? "databases" : "buckets (s3)");
+                                         is_query                          ? "databases"
+                                         : strcmp(keys[i].feed, "s3") == 0 ? "buckets (s3)"
+                                                                           : "topics (kafka)");
             tm_err_hint(err, "Leave it out of a source of '%s'.", source->feed);
             return st;
         }
@@ -467,8 +485,9 @@ static tm_status check_source(const tm_yaml *r, const tm_project_source *source,
     if (source->feed == NULL) {
         const tm_status st = TM_FAIL(
             err, TM_E_DATA, "source '%s' does not say where its rows come from", source->name);
-        tm_err_hint(err,
-                    "Give one of push: true, files, watch, sql, sqlite, postgres, odbc and s3.");
+        tm_err_hint(
+            err,
+            "Give one of push: true, files, watch, sql, sqlite, postgres, odbc, s3 and kafka.");
         return st;
     }
     TM_TRY(check_kinds(source, err));
@@ -478,6 +497,9 @@ static tm_status check_source(const tm_yaml *r, const tm_project_source *source,
     }
     if (strcmp(source->feed, "watch") == 0 && json_object_get(source->spec, "every_s") == NULL) {
         json_object_set_new(source->spec, "every_s", json_integer(TM_WATCH_EVERY_S));
+    }
+    if (strcmp(source->feed, "kafka") == 0 && json_object_get(source->spec, "every_s") == NULL) {
+        json_object_set_new(source->spec, "every_s", json_integer(TM_STREAM_EVERY_S));
     }
     TM_TRY(tm__json_check(err));
     const tm_intake_add add = tm__project_source_add(source);

@@ -37,8 +37,9 @@ tm_status tm__source_add_and_pull(tm_ctx *ctx, const tm_home *home, const tm_int
     if (strcmp(add->feed, "push") == 0) {
         return TM_OK;
     }
-    tm_status st = tm__feed_pull(ctx, home, add->name, &pulled, err);
-    if (st == TM_OK && pulled.accepted == 0 && strcmp(add->feed, "watch") != 0) {
+    tm_status st = tm__feed_pull(ctx, home, add->name, false, &pulled, err);
+    if (st == TM_OK && pulled.accepted == 0 && strcmp(add->feed, "watch") != 0 &&
+        strcmp(add->feed, "kafka") != 0) {
         st = no_row(home, add, &pulled, err);
     }
     if (st == TM_E_CONFLICT && json_object_get(add->spec, "expect") != NULL) {

@@ -42,8 +42,8 @@ tm_status tm__children_start(tm_children *c, const char *command, const char *ve
     if (errors == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    const char *argv[] = {tm__program_path(),     command,  verb, name, "--home",
-                          tm__home_path(c->home), "--json", NULL};
+    const char *argv[] = {tm__program_path(),     command,  verb,      name, "--home",
+                          tm__home_path(c->home), "--json", c->option, NULL};
     const tm_child_spec spec = {.argv = argv, .stderr_path = errors};
     const tm_status st = tm__child_start(c->supervisor, &spec, &one->id, err);
     tm__mem_free(errors);

@@ -74,6 +74,7 @@ typedef struct tm_named_child {
 typedef struct tm_children {
     const tm_home *home;
     tm_supervisor *supervisor;
+    const char *option; /* that each is given; may be NULL */
     tm_named_child items[TM_CHILDREN_MAX];
     uint32_t n;
 } tm_children;
@@ -88,7 +89,9 @@ void tm__children_stop(tm_children *children);
 
 /* Sources that are read: what the daemon's thread knows of it. */
 #define TM_PULL_CHILDREN_MAX 4u /* at once; the rest wait for the next look */
+#define TM_STREAM_CHILDREN_MAX TM_CHILDREN_MAX
 typedef struct tm_pulling {
+    bool is_streams;          /* those that are followed, with "--follow", else all others */
     const struct tm_log *log; /* may be NULL */
     tm_children children;
     uint64_t not_before_ns; /* another process reads */

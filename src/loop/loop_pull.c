@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sources that are due are read by children, some at a time, so that a slow one holds up no other.
- */
+ * Streams are followed by children of their own, which end with the daemon or with an error. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -33,7 +33,7 @@ static bool is_due(const json_t *due, const char *source) {
 /* A child says by itself how it went; one that was killed leaves its source due. */
 static void record(const tm_pulling *p, const char *source, const tm_child_state *state) {
     json_t *due = NULL;
-    if (tm__feed_due(p->children.home, &due, NULL) == TM_OK && is_due(due, source)) {
+    if (tm__feed_due(p->children.home, p->is_streams, &due, NULL) == TM_OK && is_due(due, source)) {
         tm_err failure = {0};
         (void)TM_FAIL(&failure, TM_E_UNAVAILABLE, "the reading ended without a result (%s %d)",
                       state->signal != 0 ? "signal" : "exit",
@@ -64,17 +64,18 @@ uint32_t tm__pulling_step(tm_pulling *p) {
     size_t i = 0;
     const json_t *name = NULL;
     tm_err err = {0};
+    const uint32_t n_max = p->is_streams ? TM_STREAM_CHILDREN_MAX : TM_PULL_CHILDREN_MAX;
     reap(p);
     if (tm__mono_ns() < p->not_before_ns) {
         return LOOK_MS;
     }
-    if (tm__feed_due(p->children.home, &due, &err) != TM_OK) {
+    if (tm__feed_due(p->children.home, p->is_streams, &due, &err) != TM_OK) {
         say(p, TM_WARN, "", err.message);
         return LOOK_MS;
     }
     json_array_foreach(due, i, name) {
         const char *source = json_string_value(name);
-        if (p->children.n == TM_PULL_CHILDREN_MAX || tm__children_has(&p->children, source)) {
+        if (p->children.n == n_max || tm__children_has(&p->children, source)) {
             continue;
         }
         if (tm__children_start(&p->children, "data", "pull", source, &err) != TM_OK) {

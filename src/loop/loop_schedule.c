@@ -38,7 +38,7 @@ struct tm_loop {
     uint32_t n_running;
     tm_compacting compacting;
     tm_sinking sinking;
-    tm_pulling pulling;
+    tm_pulling pulling, streaming;
 };
 
 tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const struct tm_log *log,
@@ -53,6 +53,8 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->compacting = (tm_compacting){.home = home, .supervisor = supervisor, .log = log};
     const tm_children children = {.home = home, .supervisor = supervisor};
     loop->pulling = (tm_pulling){.log = log, .children = children};
+    loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};
+    loop->streaming.children.option = "--follow";
     loop->sinking = (tm_sinking){.log = log, .children = children};
     const tm_status st = tm__registry_open(home, &loop->registry, err);
     if (st == TM_OK) {
@@ -220,8 +222,10 @@ uint32_t tm__loop_step(tm_loop *loop) {
     uint32_t next_ms = tm__compacting_step(&loop->compacting);
     const uint32_t sinks_ms = tm__sinking_step(&loop->sinking);
     const uint32_t pulls_ms = tm__pulling_step(&loop->pulling);
+    const uint32_t streams_ms = tm__pulling_step(&loop->streaming);
     next_ms = sinks_ms < next_ms ? sinks_ms : next_ms;
     next_ms = pulls_ms < next_ms ? pulls_ms : next_ms;
+    next_ms = streams_ms < next_ms ? streams_ms : next_ms;
     reap_all(loop);
     if (tm__registry_models(loop->registry, &models, &err) != TM_OK) {
         log_failure(loop, "", &err);
@@ -250,6 +254,7 @@ void tm__loop_close(tm_loop *loop) {
     tm__compacting_stop(&loop->compacting);
     tm__children_stop(&loop->sinking.children);
     tm__children_stop(&loop->pulling.children);
+    tm__children_stop(&loop->streaming.children);
     tm__registry_close(loop->registry);
     tm__mem_free(loop);
 }

@@ -13,7 +13,8 @@
 
 #include "source/intake.h"
 
-#define TM_WATCH_EVERY_S 5 /* of a watched folder, when nothing else is said */
+#define TM_WATCH_EVERY_S 5  /* of a watched folder, when nothing else is said */
+#define TM_STREAM_EVERY_S 1 /* of a stream that ended: it is followed again */
 
 /** What columns may be declared to be; ends with NULL. */
 extern const char *const tm__column_types[];

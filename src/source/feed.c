@@ -67,13 +67,14 @@ static tm_status sql_read(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_si
 }
 
 static const tm_feed feeds[] = {
-    {"files", tm__feed_files_check, tm__feed_files_read},
-    {"watch", tm__feed_watch_check, tm__feed_files_read},
-    {"sql", sql_check, sql_read},
-    {"postgres", tm__feed_postgres_check, tm__feed_postgres_read},
-    {"sqlite", tm__feed_sqlite_check, tm__feed_sqlite_read},
-    {"odbc", tm__feed_odbc_check, tm__feed_odbc_read},
-    {"s3", tm__feed_s3_check, tm__feed_s3_read},
+    {"files", tm__feed_files_check, tm__feed_files_read, false},
+    {"watch", tm__feed_watch_check, tm__feed_files_read, false},
+    {"sql", sql_check, sql_read, false},
+    {"postgres", tm__feed_postgres_check, tm__feed_postgres_read, false},
+    {"sqlite", tm__feed_sqlite_check, tm__feed_sqlite_read, false},
+    {"odbc", tm__feed_odbc_check, tm__feed_odbc_read, false},
+    {"s3", tm__feed_s3_check, tm__feed_s3_read, false},
+    {"kafka", tm__feed_kafka_check, tm__feed_kafka_read, true},
 };
 
 char *tm__feed_path(const json_t *spec, const char *path) {
@@ -180,9 +181,17 @@ tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *f
 /* ---- One reading ---- */
 
 typedef struct reading {
+    const tm_home *home;
+    const char *name;
     tm_intake_pull *pull;
     tm_feed_pull *out;
 } reading;
+
+/* A stream has no end at which to say that all is well. */
+static tm_status caught_up(void *arg, tm_err *err) {
+    const reading *r = arg;
+    return tm__feed_record(r->home, r->name, NULL, err);
+}
 
 static tm_status take(void *arg, const tm_feed_block *block, tm_err *err) {
     const reading *r = arg;
@@ -196,34 +205,42 @@ static tm_status take(void *arg, const tm_feed_block *block, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pull,
+static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pull, bool follow,
                            tm_feed_pull *out, tm_err *err) {
     const tm_source_row *source = tm__intake_pull_source(pull);
     const tm_feed *feed = tm__feed_find(source->feed);
     if (feed == NULL) {
         return TM_FAIL(err, TM_E_USAGE, "this program knows no feed '%s'", source->feed);
     }
-    reading r = {pull, out};
+    if (follow && !feed->is_stream) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "a source of '%s' is no stream", source->feed);
+        tm_err_hint(err, "Leave out --follow.");
+        return st;
+    }
+    reading r = {home, source->name, pull, out};
     const tm_feed_input in = {.name = source->name,
                               .spec = source->spec,
                               .state = source->state,
                               .schema = tm__intake_pull_schema(pull),
+                              .follows = follow,
+                              .created_us = source->created_us,
                               .has_key = json_array_size(source->keys) > 0,
                               .find_mark = tm__intake_pull_mark,
                               .arg = pull,
                               .home = tm__home_path(home),
                               .temp_dir = tm__home_temp(home)};
-    const tm_feed_sink sink = {.take = take, .arg = &r};
+    const tm_feed_sink sink = {.take = take, .caught_up = caught_up, .arg = &r};
     return feed->read(ctx, &in, &sink, err);
 }
 
-tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name, tm_feed_pull *out,
-                        tm_err *err) {
+tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name, bool follow,
+                        tm_feed_pull *out, tm_err *err) {
     tm_intake_pull *pull = NULL;
     tm_err failure = {0};
     *out = (tm_feed_pull){0};
     TM_TRY(tm__intake_pull_open(ctx, home, name, &pull, err));
-    const tm_status st = read_with(ctx, home, pull, out, &failure);
+    const tm_status st = read_with(ctx, home, pull, follow, out, &failure);
     const tm_status recorded = tm__feed_record(home, name, st == TM_OK ? NULL : &failure, err);
     tm__intake_pull_close(pull);
     if (st != TM_OK && err != NULL) {
@@ -232,7 +249,7 @@ tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name, tm_f
     return st != TM_OK ? st : recorded;
 }
 
-tm_status tm__feed_due(const tm_home *home, json_t **out, tm_err *err) {
+tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out, tm_err *err) {
     tm_db *db = NULL;
     tm_stmt *stmt = NULL;
     json_t *names = json_array();
@@ -244,7 +261,7 @@ tm_status tm__feed_due(const tm_home *home, json_t **out, tm_err *err) {
     st = tm__intake_db_open_there(home, false, &db, err);
     if (st == TM_OK) {
         st = tm__stmt_init(db,
-                           "SELECT name FROM sources WHERE next_us > 0 AND next_us <= ?"
+                           "SELECT name, feed FROM sources WHERE next_us > 0 AND next_us <= ?"
                            " ORDER BY next_us, id",
                            &stmt, err);
     }
@@ -256,7 +273,10 @@ tm_status tm__feed_due(const tm_home *home, json_t **out, tm_err *err) {
         if (st != TM_OK || !has_row) {
             break;
         }
-        json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
+        const tm_feed *const feed = tm__feed_find(tm__stmt_text(stmt, 1));
+        if (feed != NULL && feed->is_stream == is_streams) {
+            json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
+        }
     }
     tm__stmt_done(stmt);
     tm__db_close(db);

@@ -27,6 +27,7 @@ typedef struct tm_feed_block {
     uint64_t first_row; /* rows of the origin before the block */
     uint64_t
         first_line; /* or its line that the text starts with: bad rows are told by lines then */
+    bool from_zero; /* lines are offsets, of which the first is 0: first_line is one more */
     const tm_push_csv *csv; /* how CSV is written; NULL: with a line of names */
     const json_t *state;    /* where to go on behind it */
     const char *item;       /* NULL, or what is taken with this block, as a file: for find_mark() */
@@ -36,6 +37,8 @@ typedef struct tm_feed_block {
 typedef struct tm_feed_sink {
     /* The block is durable on return. */
     tm_status (*take)(void *arg, const tm_feed_block *block, tm_err *err);
+    /* All that is there was given, and reading goes on; of feeds that follow. */
+    tm_status (*caught_up)(void *arg, tm_err *err);
     void *arg;
 } tm_feed_sink;
 
@@ -44,6 +47,8 @@ typedef struct tm_feed_input {
     const json_t *spec;
     const json_t *state;     /* behind the block that came last; JSON null: at the beginning */
     const tm_schema *schema; /* columns at the start; NONE: only missing values yet */
+    bool follows;            /* wait for more until the run is cancelled; only of streams */
+    int64_t created_us;      /* when the source was added */
     bool has_key;            /* rows that come again are dropped */
     const char *home;        /* folder: a feed may keep caches in it */
     /* The mark of an item that was taken; JSON null: none. New reference. */
@@ -58,6 +63,7 @@ typedef struct tm_feed {
     tm_status (*check)(const json_t *spec, bool has_key, tm_err *err);
     /* Give all that is new. TM_E_UNAVAILABLE: try again later. */
     tm_status (*read)(tm_ctx *ctx, const tm_feed_input *in, const tm_feed_sink *sink, tm_err *err);
+    bool is_stream; /* it has no end, and can be followed */
 } tm_feed;
 /** A path as a spec means it: a relative one starts in the folder "dir" of the spec, where it was
  * declared. The caller frees it; NULL when out of memory. */
@@ -69,14 +75,17 @@ typedef struct tm_feed_pull {
     uint64_t accepted, duplicates, quarantined, dropped, blocks;
 } tm_feed_pull;
 /**
- * Read what is new of a source into it. What a failure leaves is whole and recorded: status
+ * Read what is new of a source into it, and with `follow` (a stream) all that comes until the run
+ * is cancelled. What a failure leaves is whole and recorded: status
  * "retrying" (TM_E_UNAVAILABLE, TM_E_NOMEM; the next try is planned with back-off and jitter) or
  * "stopped". TM_E_CONFLICT for a source of pushes and when another process reads it.
  */
 TM_NODISCARD tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name,
-                                     tm_feed_pull *out, tm_err *err);
-/** Names of all sources that are due, longest first; new reference. */
-TM_NODISCARD tm_status tm__feed_due(const tm_home *home, json_t **out, tm_err *err);
+                                     bool follow, tm_feed_pull *out, tm_err *err);
+/** Names of all sources that are due, longest first, either the streams or all others; new
+ * reference. */
+TM_NODISCARD tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out,
+                                    tm_err *err);
 /** Record a try that ended without doing so itself, as a child that was killed. */
 TM_NODISCARD tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
                                        tm_err *err);

@@ -10,6 +10,9 @@ TM_NODISCARD tm_status tm__feed_files_check(const json_t *spec, bool has_key, tm
 TM_NODISCARD tm_status tm__feed_watch_check(const json_t *spec, bool has_key, tm_err *err);
 TM_NODISCARD tm_status tm__feed_files_read(tm_ctx *ctx, const tm_feed_input *in,
                                            const tm_feed_sink *sink, tm_err *err);
+TM_NODISCARD tm_status tm__feed_kafka_check(const json_t *spec, bool has_key, tm_err *err);
+TM_NODISCARD tm_status tm__feed_kafka_read(tm_ctx *ctx, const tm_feed_input *in,
+                                           const tm_feed_sink *sink, tm_err *err);
 
 /* How far a text was read. */
 typedef struct tm_text_place {

@@ -66,6 +66,7 @@ typedef struct tm_push {
     const tm_table *table; /* TABLE: in place of data */
     uint64_t first_row;    /* rows of its origin before it: bad rows are counted on from there */
     uint64_t first_line;   /* LINES and CSV: of the origin; then bad rows are told by their lines */
+    bool from_zero;        /* the first line is 0 for people: first_line is one more */
     const tm_push_csv *csv; /* CSV: how it is written; NULL: a line of names, commas and quotes */
     tm_str
         key; /* Idempotency-Key; ptr NULL: none. The same one with other bytes is TM_E_CONFLICT */

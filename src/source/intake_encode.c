@@ -309,7 +309,7 @@ static uint64_t row_number(tm_body_reader *r) {
         at++;
         r->counted = at;
     }
-    return r->line_number;
+    return r->line_number - (r->push->from_zero ? 1 : 0);
 }
 
 /* How a file of CSV is written, as JSON: without it its row could not be read again. In orders '-'

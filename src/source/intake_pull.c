@@ -250,6 +250,7 @@ static tm_status read_block(tm_intake_pull *pull, const tm_feed_block *block, tm
                           .table = block->rows,
                           .first_row = block->first_row,
                           .first_line = block->first_line,
+                          .from_zero = block->from_zero,
                           .csv = block->csv,
                           .n_rows_max = BLOCK_ROWS_MAX};
     *out_whole = false;

@@ -563,7 +563,7 @@ tm_status tm__body_open(tm_body_reader *r, const tm_push *push, tm_intake_column
     if (is_table) {
         return open_table(r, err);
     }
-    if (is_utf16(push)) {
+    if (push->first_line == 0 && is_utf16(push)) { /* else lines are looked at one by one */
         return refuse(err, "the body is UTF-16 or binary", "Send text in UTF-8.");
     }
     if (push->form == TM_PUSH_LINES) {

@@ -195,6 +195,10 @@ static void drop_rules(json_t *spec, const json_t *rules) {
 
 static tm_status set_locked(tm_db *db, const tm_source_row *source, const json_t *members,
                             tm_err *err) {
+    if (json_object_get(members, "changed") != NULL && strcmp(source->feed, "push") == 0) {
+        return TM_FAIL(err, TM_E_USAGE, "source '%s' is pushed to: nothing that was read changes",
+                       source->name);
+    }
     const json_t *const set = json_object_get(members, "expect");
     json_t *spec = json_deep_copy(source->spec);
     tm_status st = set == NULL ? TM_OK : check_rules(db, source, set, err);
@@ -390,6 +394,9 @@ static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm
     json_object_set_new(*out, "policy",
                         tm__policy_json(json_object_get(s->spec, "policy"), expect));
     json_object_set_new(*out, "expect", expect == NULL ? json_object() : json_deep_copy(expect));
+    if (strcmp(s->feed, "kafka") == 0) {
+        json_object_set(*out, "messages", s->state);
+    }
     return tm__json_check(err);
 }
 

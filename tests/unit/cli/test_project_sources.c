@@ -45,6 +45,10 @@ static void every_key_lands_in_the_spec(void **state) {
          "{\"s3\":\"s3://rows/p\",\"credentials\":\"/p/s3.ini\",\"cache_bytes\":1073741824,"
          "\"declared\":true,\"dir\":\"/p\"}",
          1},
+        {"{kafka: {file: k.conf, topic: t, from: end, fields: 'a, b'}, group: g}", "kafka",
+         "{\"kafka\":\"k.conf\",\"topic\":\"t\",\"from\":\"end\",\"fields\":[\"a\",\"b\"],"
+         "\"group\":\"g\",\"declared\":true,\"dir\":\"/p\",\"every_s\":1}",
+         0},
         {"{push: true, columns: {a: int, b: {type: text, required: true}, y: {role: target}}}",
          "push",
          "{\"columns\":{\"a\":{\"type\":\"int\"},\"b\":{\"type\":\"text\",\"required\":true},"

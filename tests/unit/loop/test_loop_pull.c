@@ -22,7 +22,7 @@ static int play_child(char **argv) {
     if (strcmp(argv[3], "killed") == 0) {
         (void)raise(SIGKILL);
     }
-    const tm_status st = tm__feed_pull(&ctx, home, argv[3], &pulled, NULL);
+    const tm_status st = tm__feed_pull(&ctx, home, argv[3], false, &pulled, NULL);
     tm__home_close(home);
     return st == TM_OK ? 0 : 7;
 }

@@ -32,11 +32,11 @@ static void a_query_is_read_once_however_often_it_is_asked_for(void **state) {
     json_t *json = show(home);
     assert_string_equal(tm__json_text(json, "status", ""), "adding");
     json_decref(json);
-    assert_int_equal(tm__feed_pull(&ctx, home, "q", &r, NULL), TM_OK);
+    assert_int_equal(tm__feed_pull(&ctx, home, "q", false, &r, NULL), TM_OK);
     assert_int_equal(r.accepted, 10); /* the first of each key */
     assert_int_equal(r.duplicates, 89);
     assert_int_equal(r.quarantined, 1);
-    assert_int_equal(tm__feed_pull(&ctx, home, "q", &r, NULL), TM_OK);
+    assert_int_equal(tm__feed_pull(&ctx, home, "q", false, &r, NULL), TM_OK);
     assert_int_equal(r.blocks, 0);
     json = show(home);
     assert_string_equal(tm__json_text(json, "status", ""), "ready");
@@ -53,14 +53,14 @@ static void a_key_that_is_no_column_is_told(void **state) {
     tm_feed_pull r = {0};
     tm_err err = {0};
     add(*state, "SELECT 1 AS a", "nobody");
-    assert_int_equal(tm__feed_pull(&ctx, *state, "q", &r, &err), TM_E_DATA);
+    assert_int_equal(tm__feed_pull(&ctx, *state, "q", false, &r, &err), TM_E_DATA);
     assert_non_null(strstr(err.message, "nobody"));
 }
 
 /* The only source that is due; NULL: none. */
 static void expect_due(const tm_home *home, const char *name) {
     json_t *due = NULL;
-    assert_int_equal(tm__feed_due(home, &due, NULL), TM_OK);
+    assert_int_equal(tm__feed_due(home, false, &due, NULL), TM_OK);
     assert_int_equal(json_array_size(due), name == NULL ? 0 : 1);
     if (name != NULL) {
         assert_string_equal(json_string_value(json_array_get(due, 0)), name);
@@ -73,7 +73,7 @@ static void a_failure_is_recorded_with_its_reason(void **state) {
     tm_feed_pull r = {0};
     tm_err err = {0};
     add(*state, "SELECT nothing FROM nowhere", NULL);
-    assert_int_not_equal(tm__feed_pull(&ctx, *state, "q", &r, &err), TM_OK);
+    assert_int_not_equal(tm__feed_pull(&ctx, *state, "q", false, &r, &err), TM_OK);
     json_t *json = show(*state);
     assert_string_equal(tm__json_text(json, "status", ""), "stopped");
     assert_int_equal(tm__json_i64(json, "failures", 0), 1);

@@ -57,7 +57,7 @@ static void add(const tm_home *home, const char *feed, const char *what, const c
 static tm_feed_pull pull(const tm_home *home, tm_status want, const char *words) {
     tm_feed_pull r = {0};
     tm_err err = {0};
-    const tm_status st = tm__feed_pull(&ctx, home, "s", &r, &err);
+    const tm_status st = tm__feed_pull(&ctx, home, "s", false, &r, &err);
     if (st != want || (words != NULL && strstr(err.message, words) == NULL)) {
         fail_msg("%s: %s, %s", tm_status_text(st), err.message, err.data_path);
     }
@@ -271,7 +271,7 @@ static void rows_are_there_once_wherever_it_stops(void **state) {
     for (;; n_stops++) {
         tm_feed_pull r = {0};
         cancel = true; /* seen behind the first block */
-        const tm_status st = tm__feed_pull(&broken, home, "s", &r, NULL);
+        const tm_status st = tm__feed_pull(&broken, home, "s", false, &r, NULL);
         n += r.accepted;
         if (st == TM_OK) {
             break;
@@ -302,7 +302,7 @@ static void a_file_that_vanishes_while_it_is_read_is_told_once(void **state) {
     assert_int_equal(pull(home, TM_OK, NULL).accepted, 1);
     write_many(2, 50);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(tm__feed_pull(&broken, home, "s", &r, NULL), TM_E_CANCELLED);
+        assert_int_equal(tm__feed_pull(&broken, home, "s", false, &r, NULL), TM_E_CANCELLED);
     }
     assert_int_equal(tm__fs_remove(path_of("f00.csv"), NULL), TM_OK);
     assert_int_equal(pull(home, TM_E_DATA, "vanished").accepted, 50);

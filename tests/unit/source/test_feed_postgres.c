@@ -17,7 +17,7 @@ static tm_status never(void *arg, const tm_feed_block *block, tm_err *err) {
 
 static tm_status read_from(const char *file, tm_err *err) {
     tm_ctx ctx = {0};
-    const tm_feed_sink sink = {never, NULL};
+    const tm_feed_sink sink = {.take = never};
     json_t *spec = json_pack("{s:s, s:s, s:s}", "postgres", file, "query", "t", "cursor", "id");
     json_t *state = json_null();
     assert_int_equal(tm__feed_postgres_check(spec, false, NULL), TM_OK);

@@ -119,7 +119,7 @@ static tm_status store_take(void *arg, const tm_feed_block *block, tm_err *err) 
     return TM_OK;
 }
 
-static const tm_feed_sink sink = {store_take, NULL};
+static const tm_feed_sink sink = {.take = store_take};
 
 static json_t *make_spec(const char *cursor) {
     return json_pack("{s:s, s:s, s:s*}", "postgres", "/the/file", "query", "q", "cursor", cursor);

@@ -28,7 +28,7 @@ static void add(const tm_home *home, const char *cursor) {
 static uint64_t pull(const tm_home *home) {
     tm_feed_pull r = {0};
     tm_err err = {0};
-    if (tm__feed_pull(&ctx, home, "q", &r, &err) != TM_OK) {
+    if (tm__feed_pull(&ctx, home, "q", false, &r, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
     assert_int_equal(r.quarantined, 0);

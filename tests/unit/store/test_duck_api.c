@@ -19,7 +19,8 @@ static void a_library_that_is_not_there_names_the_set_up(void **state) {
     tm_err err = {0};
     assert_int_equal(setenv("TIDEMILL_DUCKDB", "/nowhere/libduckdb.so", 1), 0);
     assert_int_equal(tm__duck_version(&version, &path, &err), TM_E_UNSUPPORTED);
-    assert_string_equal(err.message, "this needs DuckDB, and '/nowhere/libduckdb.so' cannot be loaded");
+    assert_string_equal(err.message,
+                        "this needs DuckDB, and '/nowhere/libduckdb.so' cannot be loaded");
     assert_non_null(strstr(err.hint, "./run setup"));
     assert_null(version);
     assert_int_equal(setenv("TIDEMILL_DUCKDB", "libm.so.6", 1), 0);
