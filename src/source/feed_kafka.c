@@ -8,7 +8,8 @@
  * spec   {"kafka": file, "topic", "group", "fields": [names] (CSV; else lines of JSON),
  *         "from": "end", "changed": "again"}
  * state  {"read": messages, "empty": those without a value, "behind": that were there and not read}
- * mark   {"next": offset, "last": hash of the message before it} of each partition
+ * mark   {"next": offset, "last": hash of the message before it, "seen": offset behind what was
+ *         looked at} of each partition
  *
  * 1. Rows and the offset behind them are one transaction, so a kill at any time repeats no row and
  *    leaves none out. What the group is told is only for its next member.
@@ -18,6 +19,9 @@
  * 3. The name in the group, and the group if none is given, come from the moment at which the
  * source was added: other homes have others, and a copy of this one is told so.
  * 4. A message is a row. Its place in quarantine is TOPIC[PARTITION] and the offset.
+ * 5. Not every offset has a message for us: transactions leave records of their own, and those that
+ *    were aborted. What stands behind the last message is `seen`, or it would be behind for ever,
+ *    and missed when it is removed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,6 +52,7 @@ typedef struct part {
     int32_t number;
     int64_t low;            /* first offset when it was given */
     int64_t next;           /* offset behind all that is in `text` */
+    int64_t seen, saved;    /* no message that is not read stands before it; so in the mark */
     int64_t high;           /* end of the partition when it was last asked */
     uint64_t last;          /* hash of the message that came last */
     bool has_last;          /* and there is one */
@@ -179,6 +184,7 @@ static tm_status made_anew(const run *r, part *p, tm_err *err) {
         return stop_changed(r, "the topic was made anew since it was read", p->number, err);
     }
     p->next = p->low;
+    p->seen = p->low;
     p->first = p->next;
     p->has_last = false;
     p->is_asked = false;
@@ -192,6 +198,7 @@ static tm_status load_mark(run *r, part *p, bool *out_known, tm_err *err) {
     TM_TRY(r->in->find_mark(r->in->arg, item, &mark, err));
     *out_known = json_is_object(mark);
     p->next = tm__json_i64(mark, "next", 0);
+    p->seen = p->saved = tm__json_i64(mark, "seen", p->next);
     const json_t *const last = json_object_get(mark, "last");
     p->has_last = json_is_integer(last);
     p->last = (uint64_t)json_integer_value(last);
@@ -205,7 +212,13 @@ static int64_t first_offset(const tm_kafka_part *given, bool from_end) {
     return given->committed > own || (from_end && given->committed >= 0) ? given->committed : own;
 }
 
-static tm_status save_place(run *r, const part *p, tm_err *err);
+static tm_status save_place(run *r, part *p, tm_err *err);
+
+static void go_on_at(part *p, int64_t offset) {
+    p->next = offset;
+    p->seen = offset > p->seen ? offset : p->seen;
+    p->has_last = p->is_asked = false;
+}
 
 static tm_status take_given(void *arg, const tm_kafka_part *given, int64_t *out_offset,
                             tm_err *err) {
@@ -224,22 +237,19 @@ static tm_status take_given(void *arg, const tm_kafka_part *given, int64_t *out_
     if (!is_known) {
         const bool from_end =
             r->is_first && strcmp(tm__json_text(r->in->spec, "from", "start"), "end") == 0;
-        p->next = first_offset(given, from_end);
+        p->next = p->seen = p->saved = first_offset(given, from_end);
         p->first = p->next;
         if (from_end) {
             TM_TRY(save_place(r, p, err)); /* or a kill now would move it */
         }
-    } else if (p->next > given->high) {
+    } else if (p->seen > given->high) {
         TM_TRY(made_anew(r, p, err));
-    } else if (given->committed > p->next && given->committed <= given->high) {
-        p->next = given->committed; /* another member read what is between */
-        p->has_last = p->is_asked = false;
+    } else if (given->committed > p->seen && given->committed <= given->high) {
+        go_on_at(p, given->committed); /* another member read what is between */
+    } else if (p->seen < given->low && !lives_with_change(r)) {
+        return stop_changed(r, "messages were removed before they were read", p->number, err);
     } else if (p->next < given->low) {
-        if (!lives_with_change(r)) {
-            return stop_changed(r, "messages were removed before they were read", p->number, err);
-        }
-        p->next = given->low;
-        p->has_last = p->is_asked = false;
+        go_on_at(p, given->low);
     }
     p->is_asked = p->is_asked && p->next > given->low;
     p->first = p->next;
@@ -265,7 +275,7 @@ static uint64_t behind(run *r) {
         part *const p = &r->parts[i];
         const int64_t high = p->is_ours ? tm__kafka_high(r->kafka, p->number) : 0;
         p->high = high > p->high ? high : p->high;
-        n += p->is_ours && p->high > p->next ? (uint64_t)(p->high - p->next) : 0;
+        n += p->is_ours && p->high > p->seen ? (uint64_t)(p->high - p->seen) : 0;
     }
     return n;
 }
@@ -275,10 +285,13 @@ static json_t *make_mark(const part *p) {
     if (mark != NULL && p->has_last) {
         json_object_set_new(mark, "last", json_integer((json_int_t)p->last));
     }
+    if (mark != NULL && p->seen > p->next) {
+        json_object_set_new(mark, "seen", json_integer((json_int_t)p->seen));
+    }
     return mark;
 }
 
-static tm_status give(run *r, const part *p, char *data, size_t len, tm_err *err) {
+static tm_status give(run *r, part *p, char *data, size_t len, tm_err *err) {
     char item[16], origin[ORIGIN_SIZE];
     (void)snprintf(item, sizeof(item), "%" PRId32, p->number);
     (void)snprintf(origin, sizeof(origin), "%s[%" PRId32 "]", r->topic, p->number);
@@ -298,12 +311,13 @@ static tm_status give(run *r, const part *p, char *data, size_t len, tm_err *err
                                  .mark = mark};
     const tm_status st =
         state == NULL || mark == NULL ? no_memory(err) : r->sink->take(r->sink->arg, &block, err);
+    p->saved = st == TM_OK ? p->seen : p->saved;
     json_decref(state);
     json_decref(mark);
     return st;
 }
 
-static tm_status save_place(run *r, const part *p, tm_err *err) {
+static tm_status save_place(run *r, part *p, tm_err *err) {
     char nothing[1] = "";
     return give(r, p, nothing, 0, err);
 }
@@ -322,9 +336,14 @@ static tm_status flush(run *r, part *p, tm_err *err) {
     return TM_OK;
 }
 
+/* What was read, and what was seen without being a message. */
 static tm_status flush_all(run *r, tm_err *err) {
     for (uint32_t i = 0; i < r->n; i++) {
-        TM_TRY(flush(r, &r->parts[i], err));
+        part *const p = &r->parts[i];
+        TM_TRY(flush(r, p, err));
+        if (p->is_ours && p->seen > p->saved) {
+            TM_TRY(save_place(r, p, err));
+        }
     }
     return TM_OK;
 }
@@ -398,6 +417,7 @@ static tm_status append(run *r, part *p, const tm_kafka_event *e, tm_err *err) {
     r->n_bytes += p->text.len - before;
     p->n_lines++;
     p->next = e->offset + 1;
+    p->seen = p->next;
     p->last = message_hash(e);
     p->has_last = true;
     p->n_read++;
@@ -457,6 +477,7 @@ static tm_status take_event(run *r, const tm_kafka_event *e, tm_err *err) {
             return no_memory(err);
         }
         p->at_end = true;
+        p->seen = e->offset > p->seen ? e->offset : p->seen;
         p->high = e->offset > p->high ? e->offset : p->high;
     }
     return TM_OK;
@@ -469,6 +490,7 @@ static tm_status say_caught_up(run *r, tm_err *err) {
         return TM_OK;
     }
     r->said_ns = now;
+    TM_TRY(flush_all(r, err));
     return r->sink->caught_up(r->sink->arg, err);
 }
 

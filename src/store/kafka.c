@@ -19,8 +19,10 @@
 #include "base/mem.h"
 #include "store/kafka_priv.h"
 
-#define DOWN_NS UINT64_C(5000000000)  /* brokers may be gone for so long before it is said */
-#define LOOK_NS UINT64_C(30000000000) /* partitions that are added are looked for so often */
+#define DOWN_NS UINT64_C(5000000000) /* brokers may be gone for so long before it is said */
+#define LOOK_NS                                                                                    \
+    UINT64_C(1000000000)              /* so often it is looked whether the topic is there and grew \
+                                       */
 #define JOIN_NS UINT64_C(60000000000) /* for the group to say what is ours */
 #define ASK_MS 5000
 #define POLL_MS 100
@@ -38,7 +40,7 @@ struct tm_kafka {
     bool is_member;
     uint64_t opened_ns;
     uint64_t down_ns; /* 0: the brokers are there */
-    uint64_t look_ns; /* without a group: when to look for partitions */
+    uint64_t look_ns; /* when to look at the topic */
     tm_status failed;
     tm_err failure;
 };
@@ -203,6 +205,23 @@ static tm_status assign_more(tm_kafka *k, uint32_t n) {
     return k->failed;
 }
 
+/* What comes next of a partition is not there: the topic was made anew, or messages were removed.
+ * Where to go on is asked again, as when partitions were given: librdkafka reads no more of this
+ * one before all are assigned. */
+static void give_again(tm_kafka *k) {
+    rd_kafka_topic_partition_list_t *list = NULL;
+    rd_kafka_resp_err_t code = k->api.assignment(k->rk, &list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        take_back(k, list);
+        take_given(k, list);
+        code = k->failed == TM_OK ? k->api.assign(k->rk, list) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        k->api.topic_partition_list_destroy(list);
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        keep_code(k, code);
+    }
+}
+
 static rd_kafka_resp_err_t count_parts(tm_kafka *k, uint32_t *out_n) {
     const struct rd_kafka_metadata *found = NULL;
     rd_kafka_topic_t *const topic = k->api.topic_new(k->rk, k->topic, NULL);
@@ -219,8 +238,8 @@ static rd_kafka_resp_err_t count_parts(tm_kafka *k, uint32_t *out_n) {
     return code;
 }
 
-/* Without a group: those partitions of the topic that are not read yet. */
-static void look_for_parts(tm_kafka *k) {
+/* Whether the topic is there; without a group also for those partitions that are not read yet. */
+static void look_at_topic(tm_kafka *k) {
     uint32_t n = 0;
     const rd_kafka_resp_err_t code = count_parts(k, &n);
     if (is_passing(code)) {
@@ -230,7 +249,9 @@ static void look_for_parts(tm_kafka *k) {
     } else {
         k->down_ns = 0;
         k->look_ns = tm__mono_ns() + LOOK_NS;
-        k->is_member = n <= k->n_parts || assign_more(k, n) == TM_OK;
+        if (k->options.member == NULL) {
+            k->is_member = n <= k->n_parts || assign_more(k, n) == TM_OK;
+        }
     }
 }
 
@@ -333,7 +354,9 @@ static bool take_polled(tm_kafka *k, tm_kafka_event *out) {
     const rd_kafka_message_t *const m = k->message;
     const bool is_end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
     if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_end) {
-        if (!is_passing(m->err)) {
+        if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+            give_again(k);
+        } else if (!is_passing(m->err)) {
             keep_code(k, m->err);
         }
         return false;
@@ -376,8 +399,8 @@ tm_status tm__kafka_next(tm_kafka *k, uint32_t wait_ms, tm_kafka_event *out, tm_
         if (is_cancelled(k)) {
             return TM_FAIL(err, TM_E_CANCELLED, "stopped while reading Kafka");
         }
-        if (k->options.member == NULL && tm__mono_ns() >= k->look_ns) {
-            look_for_parts(k);
+        if (tm__mono_ns() >= k->look_ns) {
+            look_at_topic(k);
         }
         const uint32_t left = wait_ms > waited ? wait_ms - waited : 0;
         k->message = k->api.consumer_poll(k->rk, (int)(left < POLL_MS ? left : POLL_MS));
@@ -435,7 +458,9 @@ void tm__kafka_close(tm_kafka *k) {
         return;
     }
     drop_message(k);
-    if (k->rk != NULL) {
+    /* librdkafka waits for ever for a topic that was deleted, so after a failure it is left as it
+     * is: the process ends soon, and its threads with it. */
+    if (k->rk != NULL && k->failed == TM_OK) {
         (void)k->api.consumer_close(k->rk);
         k->api.destroy(k->rk);
     }

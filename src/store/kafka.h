@@ -12,7 +12,7 @@
  * 3. Who shares a group is given partitions, which are taken again when others come (`given`,
  *    `taken`). Members are static: one that was killed has its partitions again at once, and a
  *    second program with the same name is told so. Who shares none has all partitions at once, and
- *    those that are added within half a minute.
+ *    those that are added within a second or two.
  * 4. Brokers that are gone are TM_E_UNAVAILABLE after five seconds: open another one later.
  */
 #ifndef TM_STORE_KAFKA_H

@@ -10,6 +10,7 @@
 /* Every function of librdkafka that Tidemill calls, without its prefix. */
 #define TM_KAFKA_FUNCTIONS(X)                                                                      \
     X(assign)                                                                                      \
+    X(assignment)                                                                                  \
     X(commit)                                                                                      \
     X(committed)                                                                                   \
     X(conf_destroy)                                                                                \

@@ -99,6 +99,19 @@ static void a_block_that_fails_is_read_again(void **state) {
     assert_int_equal(store.n_blocks, n_blocks);
 }
 
+static void what_was_seen_behind_the_last_message_is_part_of_the_topic(void **state) {
+    (void)state;
+    tm_err err = {0};
+    json_t *mark = json_object_get(store.marks, "1");
+    const uint32_t n_blocks = store.n_blocks;
+    json_object_set_new(mark, "seen", json_integer(101));
+    assert_int_equal(read_topic(&err), TM_E_DATA);
+    assert_true(tm__str_has_prefix(tm__str(err.message), "the topic was made anew"));
+    json_object_set_new(mark, "seen", json_integer(100));
+    assert_int_equal(read_topic(NULL), TM_OK);
+    assert_int_equal(store.n_blocks, n_blocks);
+}
+
 static void memory_that_runs_out_repeats_nothing(void **state) {
     (void)state;
     tm_status st = TM_E_NOMEM;
@@ -153,6 +166,7 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_that_fails_is_read_again),
+        cmocka_unit_test(what_was_seen_behind_the_last_message_is_part_of_the_topic),
         cmocka_unit_test(memory_that_runs_out_repeats_nothing),
         cmocka_unit_test(what_is_declared_is_looked_at),
     };

@@ -18,7 +18,7 @@ static volatile _Atomic bool cancel;
 /* What was given and taken, and where reading starts. */
 static struct {
     int n_given, n_taken;
-    int64_t start, low, high;
+    int64_t start, again, low, high; /* again: where, when it is asked once more */
     tm_status fails;
 } seen;
 
@@ -27,7 +27,7 @@ static tm_status given(void *arg, const tm_kafka_part *part, int64_t *out_offset
     seen.n_given++;
     seen.low = part->low;
     seen.high = part->high;
-    *out_offset = seen.start;
+    *out_offset = seen.n_given == 1 ? seen.start : seen.again;
     return seen.fails == TM_OK ? TM_OK : TM_FAIL(err, seen.fails, "not given");
 }
 
@@ -115,6 +115,20 @@ static void a_failure_of_the_caller_ends_the_reading(void **state) {
     tm__kafka_close(reader);
 }
 
+static void an_offset_that_is_not_there_is_asked_for_again(void **state) {
+    (void)state;
+    int64_t last = 0;
+    memset(&seen, 0, sizeof(seen));
+    seen.start = 50;
+    seen.again = 4;
+    tm_kafka *reader = open_reader(TOPIC, NULL);
+    assert_int_equal(read_to_end(reader, &last), 6);
+    assert_int_equal(last, 9);
+    assert_int_equal(seen.n_given, 2);
+    assert_int_equal(seen.n_taken, 1);
+    tm__kafka_close(reader);
+}
+
 static void a_flag_ends_the_reading(void **state) {
     (void)state;
     tm_kafka_event e = {0};
@@ -162,6 +176,7 @@ int main(void) {
         cmocka_unit_test(messages_come_from_where_the_caller_says),
         cmocka_unit_test(a_member_of_a_group_is_given_partitions_and_gives_them_back),
         cmocka_unit_test(a_failure_of_the_caller_ends_the_reading),
+        cmocka_unit_test(an_offset_that_is_not_there_is_asked_for_again),
         cmocka_unit_test(a_flag_ends_the_reading),
         cmocka_unit_test(memory_that_runs_out_is_told),
     };
