@@ -56,6 +56,7 @@ static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
         json_object_set(spec, "policy", policy);
     }
     st = st == TM_OK ? read_rules(cli, spec, err) : st;
+    st = st == TM_OK ? tm__json_check(err) : st; /* what is missing would be checked as absent */
     if (tm__cli_has(cli, "target")) {
         json_object_set_new(spec, "target", json_string(tm__cli_text(cli, "target")));
     }

@@ -205,6 +205,9 @@ static tm_status set_locked(tm_db *db, const tm_source_row *source, const json_t
     if (st == TM_OK) {
         put_members(spec, members);
         drop_rules(spec, set);
+        st = tm__json_check(err); /* a rule that was lost would be unknown */
+    }
+    if (st == TM_OK) {
         st = tm__policy_check(json_object_get(members, "policy"), json_object_get(spec, "expect"),
                               err);
     }
