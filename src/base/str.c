@@ -5,6 +5,7 @@
  */
 #include "base/str.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DISTANCE_MAX 255u /* longer names are compared by their first bytes only */
@@ -184,4 +185,16 @@ const char *tm__str_nearest(tm_str name, const char *const *names, uint32_t n) {
         }
     }
     return nearest;
+}
+
+const char *tm__bytes_text(uint64_t bytes, char *out, size_t size) {
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        value /= 1024;
+        unit++;
+    }
+    (void)snprintf(out, size, value < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
 }

@@ -56,5 +56,7 @@ uint32_t tm__str_distance(tm_str a, tm_str b, uint32_t limit);
 /** The nearest of n names within a third of its length (at least 2 edits), or NULL: for "did you
  * mean". */
 const char *tm__str_nearest(tm_str name, const char *const *names, uint32_t n);
+/** "3.2 GiB", "140 KiB"; out is returned. */
+const char *tm__bytes_text(uint64_t bytes, char *out, size_t size);
 
 #endif

@@ -284,6 +284,28 @@ static void show_times(tm_cli *cli, const json_t *source) {
                   next[0] != '-' ? next : "when 'tidemill data pull' is asked for");
 }
 
+/* What it holds, may hold, for how long, and what was removed. */
+static void show_limits(tm_cli *cli, const json_t *source) {
+    char a[32], b[32];
+    const int64_t bytes_max = tm__json_i64(source, "max_bytes", 0);
+    const int64_t retention_s = tm__json_i64(source, "retention_seconds", 0);
+    const char *held_by = tm__json_text(source, "held_by", NULL);
+    tm__cli_print(cli, "%-12s %s of %s\n", "on disk",
+                  tm__bytes_text((uint64_t)tm__json_i64(source, "bytes", 0), a, sizeof(a)),
+                  bytes_max > 0 ? tm__bytes_text((uint64_t)bytes_max, b, sizeof(b))
+                                : "what the disk has");
+    tm__cli_print(cli, "%-12s %s\n", "kept",
+                  retention_s > 0 ? span_text((double)retention_s, a) : "forever");
+    if (tm__json_i64(source, "removed", 0) > 0) {
+        tm__cli_print(cli, "%-12s %s rows, last at %.19s\n", "removed",
+                      count_text(source, "removed", a), tm__json_text(source, "removed_at", ""));
+    }
+    if (held_by != NULL) {
+        tm__cli_print(cli, "%-12s %s older segments wait for sink '%s'\n", "",
+                      count_text(source, "held_segments", a), held_by);
+    }
+}
+
 static void show_source(tm_cli *cli, const json_t *source, const json_t *quarantine) {
     char a[32], b[32];
     const json_t *bad = json_object_get(source, "last_error");
@@ -305,6 +327,7 @@ static void show_source(tm_cli *cli, const json_t *source, const json_t *quarant
         tm__cli_print(cli, "%-12s %s bad rows: the quarantine had no room for them\n", "dropped",
                       count_text(source, "dropped", a));
     }
+    show_limits(cli, source);
     show_columns(cli, source);
     show_versions(cli, source);
     show_findings(cli, source);

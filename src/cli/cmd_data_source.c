@@ -13,6 +13,7 @@
 #include "source/expect.h"
 #include "source/feed.h"
 #include "source/intake.h"
+#include "source/intake_retain.h"
 #include "source/source.h"
 
 static const char *count_text(const json_t *source, const char *name, char out[32]) {
@@ -279,13 +280,29 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
 static tm_status read_limits(tm_cli *cli, json_t *members, tm_err *err) {
     static const struct {
         const char *option, *member;
-    } sizes[] = {{"quarantine-bytes", "quarantine_bytes"}};
+    } sizes[] = {{"quarantine-bytes", "quarantine_bytes"}, {"max-bytes", "max_bytes"}};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         uint64_t bytes = 0;
-        if (tm__cli_has(cli, sizes[i].option)) {
+        const char *text = tm__cli_text(cli, sizes[i].option);
+        if (text != NULL && strcmp(text, "none") == 0) {
+            json_object_set_new(members, sizes[i].member, json_null());
+        } else if (text != NULL) {
             TM_TRY(tm__cli_size(cli, sizes[i].option, &bytes, err));
             json_object_set_new(members, sizes[i].member, json_integer((json_int_t)bytes));
         }
+    }
+    const char *retention = tm__cli_text(cli, "retention");
+    int64_t us = 0;
+    if (retention != NULL && strcmp(retention, "forever") == 0) {
+        json_object_set_new(members, "retention_s", json_null());
+    } else if (retention != NULL && tm__str_to_duration_us(tm__str(retention), &us) &&
+               us >= 1000000) {
+        json_object_set_new(members, "retention_s", json_integer((json_int_t)(us / 1000000)));
+    } else if (retention != NULL) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "option '--retention' takes a time, not '%.40s'", retention);
+        tm_err_hint(err, "Write a time as 24h or 365d, or 'forever'.");
+        return st;
     }
     if (tm__cli_has(cli, "quarantine-rows")) {
         json_object_set_new(members, "quarantine_rows",
@@ -463,8 +480,25 @@ static tm_status compact_all(tm_cli *cli, tm_ctx *ctx, const tm_home *home, json
             tm__cli_did(cli, "%llu rows of '%s' are in segments", (unsigned long long)n_rows, one);
         }
         tm__cli_print(cli, "%s: %llu rows\n", one, (unsigned long long)n_rows);
+        tm_removable gone = {0};
+        st = tm__intake_expire(home, one, &gone, err);
+        if (st != TM_OK) {
+            break;
+        }
+        if (gone.n_rows > 0) {
+            tm__cli_did(cli, "%llu old rows of '%s' are removed", (unsigned long long)gone.n_rows,
+                        one);
+            tm__cli_print(cli, "%s: %llu rows are older than its retention and removed\n", one,
+                          (unsigned long long)gone.n_rows);
+        }
+        if (gone.n_held > 0) {
+            tm__cli_note(cli, "%llu old segments of '%s' are kept until sink '%s' has read them",
+                         (unsigned long long)gone.n_held, one, gone.held_by);
+        }
         json_array_append_new(done,
-                              json_pack("{s:s, s:I}", "source", one, "rows", (json_int_t)n_rows));
+                              json_pack("{s:s, s:I, s:I, s:I}", "source", one, "rows",
+                                        (json_int_t)n_rows, "removed", (json_int_t)gone.n_rows,
+                                        "held_segments", (json_int_t)gone.n_held));
     }
     json_decref(list);
     return st;

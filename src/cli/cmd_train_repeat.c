@@ -61,7 +61,14 @@ static tm_status load_rows(repeat *r, const char *text, tm_table **out, tm_err *
         return TM_FAIL(err, TM_E_DATA, "the record names no snapshot: '%.64s'", text);
     }
     tm__ctx_progress(&r->ctx, "read", 0, 0, NULL);
-    return tm__snapshot_load(&r->ctx, tm__home_snapshots(r->place.home), &hash, out, err);
+    const tm_status st =
+        tm__snapshot_load(&r->ctx, tm__home_snapshots(r->place.home), &hash, out, err);
+    if (st == TM_E_NOT_FOUND) {
+        (void)TM_FAIL(err, st, "the rows that '%s' learned from are gone: no snapshot %.16s...",
+                      r->name, text);
+        tm_err_hint(err, "Restore the home from a backup that has them, or train a new version.");
+    }
+    return st;
 }
 
 /* The model that this one went on from is a file under its hash. */

@@ -28,8 +28,6 @@ void tm__check_add(tm_checks *checks, const char *name, tm_check_state state, co
 /** Take note of a check's status: out of memory says nothing of the machine, so the command then
  * fails as with a lost value (tm__json_check()). Gives the status back. */
 TM_NODISCARD tm_status tm__check_note(tm_status status);
-/** "3.2 GiB", "140 KiB"; out is returned. */
-const char *tm__bytes_text(uint64_t bytes, char *out, size_t size);
 
 /** Processor, memory, limits, clocks. */
 void tm__check_machine(tm_checks *checks);

@@ -46,18 +46,6 @@ void tm__check_add(tm_checks *checks, const char *name, tm_check_state state, co
     va_end(args);
 }
 
-const char *tm__bytes_text(uint64_t bytes, char *out, size_t size) {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-        value /= 1024;
-        unit++;
-    }
-    (void)snprintf(out, size, value < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", value, units[unit]);
-    return out;
-}
-
 /* ---- Machine ---- */
 
 static void check_processor(tm_checks *checks) {

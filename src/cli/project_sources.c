@@ -58,6 +58,7 @@ static const source_key keys[] = {
     {"cache", "cache_bytes", SIZE, "s3"},   {"quarantine_bytes", "quarantine_bytes", SIZE, NULL},
     {"topic", "topic", TEXT, "kafka"},      {"group", "group", TEXT, "kafka"},
     {"from", "from", TEXT, "kafka"},        {"fields", "fields", LIST, "kafka"},
+    {"max_bytes", "max_bytes", SIZE, NULL}, {"retention", "retention_s", DURATION, NULL},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -144,7 +145,10 @@ static tm_status put_value(tm_yaml *r, const yaml_node_t *value, const source_ke
     }
     TM_TRY(read_text(r, value, key->name, &text, err));
     tm_status st = TM_OK;
-    if (key->kind == PATH) {
+    if (key->kind == DURATION && strcmp(key->name, "retention") == 0 &&
+        strcmp(text, "forever") == 0) {
+        st = TM_OK; /* what it is without the key */
+    } else if (key->kind == PATH) {
         st = put_path(r, text, key->member, spec, err);
     } else if (key->kind == DURATION) {
         st = tm__str_to_duration_us(tm__str(text), &us) && us >= 1000000

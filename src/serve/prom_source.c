@@ -12,7 +12,7 @@ typedef struct family {
 } family;
 
 static const family families[] = {
-    {"tidemill_source_rows_total", "counter", "Rows that were accepted.", "rows"},
+    {"tidemill_source_rows_total", "counter", "Rows that were accepted.", "accepted"},
     {"tidemill_source_duplicates_total", "counter", "Rows whose key had come before.",
      "duplicates"},
     {"tidemill_source_quarantined_total", "counter", "Rows that could not be taken.",

@@ -29,6 +29,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "source/intake_priv.h"
+#include "source/intake_retain.h"
 
 #define QUEUE_BYTES_MAX ((uint64_t)512 << 20) /* of rows that wait for the disk */
 #define PUSHES_KEPT_US (INT64_C(7) * 86400 * 1000000)
@@ -44,7 +45,7 @@ typedef struct intake_source {
     /* The writer's: */
     tm_source_writer *writer;
     bool is_touched;
-    _Atomic bool is_stopped, is_stale;
+    _Atomic bool is_stopped, is_stale, is_full;
     int64_t created_us;
     _Atomic int64_t looked_us; /* at what is declared */
 } intake_source;
@@ -378,7 +379,7 @@ static tm_status load_source_locked(tm_intake *intake, const char *name, intake_
     }
     s->created_us = row.created_us;
     atomic_store(&s->is_stopped, stands_still(&row));
-    atomic_store(&s->looked_us, tm__now_us());
+    atomic_store(&s->looked_us, 0); /* the first push looks */
     if (st == TM_OK) {
         st = tm__source_writer_create(intake->home, &row, s->columns, &s->writer, err);
     }
@@ -422,7 +423,8 @@ static tm_status find_source(tm_intake *intake, const char *name, intake_source 
 static tm_status look_again(tm_intake *intake, intake_source *source, tm_err *err) {
     const int64_t now_us = tm__now_us();
     const bool was_stopped = atomic_load(&source->is_stopped);
-    if (!was_stopped && now_us - atomic_load(&source->looked_us) < LOOK_US) {
+    const bool was_full = atomic_load(&source->is_full);
+    if (!was_stopped && !was_full && now_us - atomic_load(&source->looked_us) < LOOK_US) {
         return TM_OK;
     }
     tm_source_row row = {0};
@@ -442,7 +444,11 @@ static tm_status look_again(tm_intake *intake, intake_source *source, tm_err *er
     if (st == TM_OK && row.created_us == source->created_us) {
         st = tm__intake_db_version(intake->reader, row.id, row.created_us, &version, err);
     }
+    tm_err no_room = {0};
+    const tm_status room =
+        st == TM_OK ? tm__intake_has_room(intake->home, intake->reader, &row, &no_room) : TM_OK;
     tm__mutex_unlock(intake->open_mutex);
+    atomic_store(&source->is_full, room != TM_OK);
     /* Another source of this name, or columns that this process did not make. */
     const bool is_stale =
         st == TM_E_NOT_FOUND ||
@@ -457,6 +463,10 @@ static tm_status look_again(tm_intake *intake, intake_source *source, tm_err *er
         st = tm__intake_stands_still(&row, err);
     } else if (st == TM_OK && !is_stale) {
         atomic_store(&source->is_stopped, false);
+        st = room;
+        if (room != TM_OK && err != NULL) {
+            *err = no_room;
+        }
     }
     json_decref(history);
     tm__watch_unref(watch);

@@ -183,8 +183,8 @@ TM_NODISCARD tm_status tm__intake_table(tm_ctx *ctx, const tm_home *home, const 
 TM_NODISCARD tm_status tm__intake_compact(tm_ctx *ctx, const tm_home *home, const char *name,
                                           uint64_t n_rows_min, uint64_t *out_rows, tm_err *err);
 
-/** Name of a source whose rows should become a segment: 100,000 of them, 32 MiB, or an hour old.
- * Empty when there is none. */
+/** Name of a source whose rows should become a segment: 100,000 of them, 32 MiB, or an hour old; or
+ * one with segments that its retention removes. Empty when there is none. */
 TM_NODISCARD tm_status tm__intake_due(const tm_home *home, char out[129], tm_err *err);
 
 /* ---- The database and its files ---- */

@@ -34,6 +34,8 @@ static const struct {
     {"target", "target", ""},
     {"cache_bytes", "cache", " bytes"},
     {"credentials", "credentials", ""},
+    {"retention_s", "retention", " s"},
+    {"max_bytes", "max_bytes", " bytes"},
     {"quarantine_rows", "quarantine_rows", ""},
     {"quarantine_bytes", "quarantine_bytes", " bytes"},
 };

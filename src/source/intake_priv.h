@@ -14,6 +14,7 @@
  *     intake_files.c   files of segments and keys: named, copied, collected
  *     intake_table.c   rows read back, segments
  *     intake_source.c  sources added, removed, listed
+ *     intake_retain.c  what a source may hold, and for how long
  *     intake_quarantine.c  bad rows: kept as far as there is room, counted, listed, written
  *     intake_declare.c what a source is declared to be, and how it differs
  */

@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
+#include "source/intake_retain.h"
 #include "source/source.h"
 
 #define SEGMENT_ROWS_MIN 20000u /* of a block that does not go through the database */
@@ -266,6 +267,7 @@ tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
     tm_rows rows = {0};
     bool is_whole = false;
     *out = (tm_push_result){.status = TM_OK};
+    TM_TRY(tm__intake_has_room(pull->home, pull->db, &pull->source, err));
     TM_TRY(read_block(pull, block, &rows, &is_whole, err));
     const tm_status st = rows.is_stopped ? stop(pull, &rows, err)
                          : is_whole      ? put_table(pull, block, &rows, out, err)

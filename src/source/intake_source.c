@@ -10,6 +10,7 @@
 #include "source/declare.h"
 #include "source/expect.h"
 #include "source/intake_priv.h"
+#include "source/intake_retain.h"
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -383,7 +384,7 @@ static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm
         "{s:s, s:s, s:s, s:O?, s:O, s:O, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o,"
         " s:o, s:o, s:o, s:I, s:O}",
         "source", s->name, "kind", s->feed, "status", s->status, "from", from, "spec", s->spec,
-        "key", s->keys, "rows", (json_int_t)s->n_accepted, "duplicates",
+        "key", s->keys, "rows", (json_int_t)(s->n_accepted - s->n_removed), "duplicates",
         (json_int_t)s->n_duplicates, "quarantined", (json_int_t)s->n_quarantined, "coerced",
         (json_int_t)s->n_coerced, "incomplete", (json_int_t)s->n_incomplete, "pending",
         (json_int_t)pending[0], "segments", (json_int_t)segments[0], "lag_seconds",
@@ -400,6 +401,8 @@ static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm
     if (strcmp(s->feed, "kafka") == 0) {
         json_object_set(*out, "messages", s->state);
     }
+    json_object_set_new(*out, "accepted", json_integer((json_int_t)s->n_accepted));
+    json_object_set_new(*out, "removed", json_integer((json_int_t)s->n_removed));
     return tm__json_check(err);
 }
 
@@ -455,6 +458,26 @@ static tm_status anomalies_json(tm_db *db, int64_t source, json_t *out, tm_err *
     return st;
 }
 
+/* What a source may hold, for how long, and what was removed. */
+static tm_status limits_json(tm_db *db, const tm_source_row *s, json_t *out, tm_err *err) {
+    tm_removable what = {0};
+    uint64_t n_bytes = 0;
+    TM_TRY(tm__intake_db_removable(db, s, &what, err));
+    TM_TRY(tm__intake_db_bytes(db, s->id, &n_bytes, err));
+    const int64_t retention_s = tm__json_i64(s->spec, "retention_s", 0);
+    const int64_t bytes_max = tm__json_i64(s->spec, "max_bytes", 0);
+    json_t *limits = json_pack(
+        "{s:I, s:o, s:o, s:I, s:o, s:o, s:I, s:I}", "bytes", (json_int_t)n_bytes, "max_bytes",
+        bytes_max > 0 ? json_integer(bytes_max) : json_null(), "retention_seconds",
+        retention_s > 0 ? json_integer(retention_s) : json_null(), "removed_bytes",
+        (json_int_t)s->removed_bytes, "removed_at", time_json(s->removed_us), "held_by",
+        what.held_by[0] != '\0' ? json_string(what.held_by) : json_null(), "held_segments",
+        (json_int_t)what.n_held, "due_segments", (json_int_t)what.n_segments);
+    json_object_update(out, limits);
+    json_decref(limits);
+    return TM_OK;
+}
+
 tm_status tm__intake_show(const tm_home *home, const char *name, json_t **out, tm_err *err) {
     tm_intake_place p = {0};
     json_t *json = NULL;
@@ -473,6 +496,9 @@ tm_status tm__intake_show(const tm_home *home, const char *name, json_t **out, t
         json_t *anomalies = json_array();
         json_object_set_new(json, "anomalies", anomalies);
         st = anomalies_json(p.db, p.source.id, anomalies, err);
+    }
+    if (st == TM_OK) {
+        st = limits_json(p.db, &p.source, json, err);
     }
     if (st == TM_OK) {
         st = tm__json_check(err);

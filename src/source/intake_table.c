@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
+#include "source/intake_retain.h"
 #include "source/profile.h"
 #include "source/source.h"
 
@@ -457,5 +458,5 @@ tm_status tm__intake_due(const tm_home *home, char out[129], tm_err *err) {
     }
     tm__stmt_done(stmt);
     tm__db_close(db);
-    return st;
+    return st == TM_OK && out[0] == '\0' ? tm__intake_expire_due(home, out, err) : st;
 }

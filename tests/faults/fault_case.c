@@ -161,7 +161,7 @@ const fault_case fault_cases[] = {
      .want = 0}, /* a block a commit */
     {"data set",
      "keyed",
-     {"data", "set", "pushed", "--policy", "new_column=stop"},
+     {"data", "set", "pushed", "--policy", "new_column=stop", "--retention", "90d"},
      .says = "is set",
      .want = 0},
     {"data pause", "keyed", {"data", "pause", "pushed"}, .says = "is paused", .want = 0},

@@ -152,8 +152,19 @@ static void the_nearest_name_is_found(void **state) {
     assert_null(tm__str_nearest(TM_STR("train"), names, 0));
 }
 
+static void bytes_have_their_unit(void **state) {
+    (void)state;
+    char text[32];
+    assert_string_equal(tm__bytes_text(0, text, sizeof(text)), "0 bytes");
+    assert_string_equal(tm__bytes_text(1023, text, sizeof(text)), "1023 bytes");
+    assert_string_equal(tm__bytes_text(1536, text, sizeof(text)), "1.5 KiB");
+    assert_string_equal(tm__bytes_text(UINT64_C(10) << 30, text, sizeof(text)), "10 GiB");
+    assert_string_equal(tm__bytes_text(UINT64_MAX, text, sizeof(text)), "16777216 TiB");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_have_their_unit),
         cmocka_unit_test(texts_are_compared),
         cmocka_unit_test(texts_are_trimmed_and_cut),
         cmocka_unit_test(only_valid_utf8_passes),

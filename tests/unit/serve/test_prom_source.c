@@ -7,9 +7,9 @@
 static void sources_are_told_by_family(void **state) {
     (void)state;
     static const char text[] =
-        "[{\"source\":\"a\",\"status\":\"ready\",\"rows\":3,\"duplicates\":1,\"quarantined\":2,"
+        "[{\"source\":\"a\",\"status\":\"ready\",\"accepted\":3,\"duplicates\":1,\"quarantined\":2,"
         "\"pending\":3,\"lag_seconds\":1.5,\"failures\":0,\"error\":null},"
-        "{\"source\":\"b-1.x\",\"status\":\"retrying\",\"rows\":0,\"duplicates\":0,"
+        "{\"source\":\"b-1.x\",\"status\":\"retrying\",\"accepted\":0,\"duplicates\":0,"
         "\"quarantined\":0,\"pending\":0,\"lag_seconds\":null,\"failures\":4,"
         "\"error\":{\"status\":\"unavailable\",\"message\":\"x\\\"y\"}}]";
     json_t *list = NULL;

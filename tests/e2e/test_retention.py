@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Old rows leave, a source holds what it may, and a disk that is short of room loses nothing."""
+import json
+import random
+import sqlite3
+import subprocess
+import time
+
+
+def make_key(tm):
+    return {"X-Api-Key": tm.ok("key", "create", "--role", "client", "--json").json["key"], "Content-Type": "application/x-ndjson"}
+
+
+def rows(first, n):
+    return "".join(json.dumps({"id": i, "x": i % 7, "y": "a" if i % 3 else "b"}) + "\n" for i in range(first, first + n))
+
+
+def add_file(tm, number):
+    """A hundred rows in a file that is complete when it has its name."""
+    part = tm.folder / f"{number:02}.part"
+    part.write_text(rows(number * 100, 100))
+    time.sleep(0.05)
+    part.rename(tm.folder / f"{number:02}.jsonl")
+
+
+def age(tm, seconds):
+    """Make every segment so much older."""
+    base = sqlite3.connect(tm.folder / ".tidemill/intake.db")
+    base.execute("UPDATE segments SET parts = NULL, created_us = created_us - ?", (seconds * 1000000,))
+    base.commit()
+    base.close()
+
+
+def test_old_rows_leave_and_models_of_them_stay_whole(tm):
+    (tm.folder / "a.jsonl").write_text(rows(0, 400))
+    tm.ok("data", "add", "s", "--files", "*.jsonl", "--key", "id")
+    tm.ok("data", "compact", "s")
+    tm.ok("train", "--source", "s", "--target", "y", "--learner", "linear")
+    age(tm, 100 * 86400)
+    (tm.folder / "b.jsonl").write_text(rows(300, 300))
+    time.sleep(2.2)
+    assert tm.ok("data", "pull", "s", "--json").json["duplicates"] == 100
+    assert "kept         forever" in tm.ok("data", "show", "s").out
+    assert tm.ok("data", "compact", "--json").json["sources"][0]["removed"] == 0
+    tm.ok("data", "set", "s", "--retention", "90d")
+    assert "kept         90 d" in tm.ok("data", "show", "s").out
+    assert "400 rows are older than its retention" in tm.ok("data", "compact").out
+    shown = tm.ok("data", "show", "s", "--json").json
+    assert (shown["rows"], shown["accepted"], shown["removed"], shown["retention_seconds"]) == (200, 600, 400, 90 * 86400)
+    assert shown["removed_at"] and shown["removed_bytes"] > 0
+    (tm.folder / "c.jsonl").write_text(rows(0, 400))  # duplicates for ever
+    time.sleep(2.2)
+    assert tm.ok("data", "pull", "s", "--json").json["accepted"] == 0
+    assert tm.ok("train", "--repeat", "s@1", "--json").json["same"]  # its snapshot is its own
+    assert tm.ok("data", "snapshot", "s", "--json").json["rows"] == 200
+    assert tm("data", "set", "s", "--retention", "soon").code == 2
+    tm.ok("data", "set", "s", "--retention", "forever", "--max-bytes", "1G")
+    shown = tm.ok("data", "show", "s", "--json").json
+    assert (shown["retention_seconds"], shown["max_bytes"]) == (None, 1 << 30)
+
+
+def test_a_model_whose_rows_are_gone_says_so_by_name(tm):
+    (tm.folder / "a.jsonl").write_text(rows(0, 400))
+    tm.ok("data", "add", "s", "--files", "a.jsonl")
+    tm.ok("train", "--source", "s", "--target", "y", "--learner", "linear")
+    for file in (tm.folder / ".tidemill/snapshots").iterdir():
+        file.unlink()
+    failed = tm("train", "--repeat", "s@1")
+    assert failed.code in (3, 8) and "s@1" in failed.err and "gone" in failed.err
+
+
+def test_a_full_source_takes_nothing_until_it_may_hold_more(tm, serve):
+    tm.ok("data", "add", "s", "--push", "--key", "id")
+    tm.ok("data", "set", "s", "--max-bytes", "30K")
+    headers = make_key(tm)
+    server, n = serve(), 0
+    for _ in range(200):
+        status, reply, answer = server.request("POST", "/v1/sources/s/rows", rows(n, 200), headers)
+        if status != 200:
+            break
+        n += 200
+        time.sleep(0.05)
+    assert status == 503 and "may hold 30 KiB" in json.dumps(answer) and "--max-bytes" in json.dumps(answer)
+    assert tm.ok("data", "show", "s", "--json").json["rows"] == n > 0
+    tm.ok("data", "set", "s", "--max-bytes", "10M")
+    assert server.request("POST", "/v1/sources/s/rows", rows(n, 200), headers)[2]["accepted"] == 200
+    (tm.folder / "a.jsonl").write_text(rows(0, 40000))
+    tm.ok("data", "add", "f", "--files", "a.jsonl")
+    tm.ok("data", "set", "f", "--max-bytes", "1K")
+    (tm.folder / "a.jsonl").write_text(rows(0, 40010))
+    time.sleep(2.2)
+    failed = tm("data", "pull", "f")
+    shown = tm.ok("data", "show", "f", "--json").json
+    assert failed.code == 6 and "may hold 1.0 KiB" in failed.err and (shown["status"], shown["rows"]) == ("retrying", 40000)
+    tm.ok("data", "set", "f", "--max-bytes", "none")
+    assert tm.ok("data", "pull", "f", "--json").json["accepted"] == 10
+
+
+def test_below_the_floor_of_the_disk_nothing_is_taken_and_nothing_lost(tm, serve):
+    tm.ok("data", "add", "s", "--push", "--key", "id")
+    headers = make_key(tm)
+    tm.env["TIDEMILL_DISK_FLOOR"] = "900000T"
+    server = serve()
+    status, _, answer = server.request("POST", "/v1/sources/s/rows", rows(0, 10), headers)
+    assert status == 503 and "are kept free" in json.dumps(answer)
+    server.stop()
+    (tm.folder / "a.jsonl").write_text(rows(0, 10))
+    assert tm("data", "add", "f", "--files", "a.jsonl").code == 6
+    del tm.env["TIDEMILL_DISK_FLOOR"]
+    server = serve()
+    assert server.request("POST", "/v1/sources/s/rows", rows(0, 10), headers)[2]["accepted"] == 10
+    tm.ok("data", "add", "f", "--files", "a.jsonl")
+    assert tm.ok("data", "show", "f", "--json").json["rows"] == 10
+
+
+def test_kills_remove_rows_whole_or_not_at_all(tm):
+    """Each row is there or counted as removed, whatever moment a compaction is killed at."""
+    add_file(tm, 0)
+    tm.ok("data", "add", "s", "--files", "*.jsonl", "--key", "id")
+    tm.ok("data", "set", "s", "--retention", "1d")
+    tm.ok("data", "compact", "s")
+    rng, kills, done = random.Random(3), 0, 100
+    for i in range(1, 16):
+        age(tm, 2 * 86400)
+        add_file(tm, i)
+        done += tm.ok("data", "pull", "s", "--json").json["accepted"]
+        process = subprocess.Popen([str(tm.program), "data", "compact", "s"], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.005, 0.15))
+        process.kill()
+        kills += process.wait() != 0
+        shown = tm.ok("data", "show", "s", "--json").json
+        assert (shown["accepted"], shown["rows"] + shown["removed"]) == (done, done)
+        assert tm.ok("data", "snapshot", "s", "--json").json["rows"] == shown["rows"] > 0
+    assert kills > 3 and done == 1600
+    age(tm, 2 * 86400)
+    tm.ok("data", "compact", "s")
+    shown = tm.ok("data", "show", "s", "--json").json
+    assert shown["removed"] > 0 and shown["rows"] + shown["removed"] == 1600
+    assert all(check["state"] != "bad" for check in tm("doctor", "--json").json["checks"] if check["name"] in ("intake.db", "sources", "source_files"))
