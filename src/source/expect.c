@@ -345,8 +345,8 @@ uint32_t tm__check_count(const tm_check *c) {
     return c->expect->n_rules;
 }
 
-tm_rule_kind tm__check_kind(const tm_check *c, uint32_t i) {
-    const tm_condition *const condition = c->rules[i].condition;
+tm_rule_kind tm__check_kind(const tm_check *c, uint32_t rule_at) {
+    const tm_condition *const condition = c->rules[rule_at].condition;
     return condition == NULL                       ? TM_RULE_BROKEN
            : tm__condition_is_aggregate(condition) ? TM_RULE_BATCH
                                                    : TM_RULE_ROW;

@@ -50,7 +50,7 @@ const char *tm__check_reader(const tm_check *check, const char *column);
 uint32_t tm__check_count(const tm_check *check);
 
 typedef enum tm_rule_kind { TM_RULE_ROW, TM_RULE_BATCH, TM_RULE_BROKEN } tm_rule_kind;
-tm_rule_kind tm__check_kind(const tm_check *check, uint32_t rule);
+tm_rule_kind tm__check_kind(const tm_check *check, uint32_t rule_at);
 /** The finding that a rule makes: *out_found false when it holds. cells for one of rows, rows for
  * one of batches, neither for a broken one. */
 TM_NODISCARD tm_status tm__check_ask(tm_check *check, uint32_t rule, const tm_cell *cells,

@@ -18,6 +18,7 @@
 #include "base/fmath.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "store/odbc_priv.h"
 #include "store/secret.h"
 #include "store/sql_text.h"
@@ -30,6 +31,7 @@
 #define SHORT_CHARS 1024u /* of a text that is bound */
 #define LONG_BYTES_MAX (256u << 20)
 #define PIECE_BYTES 65536u
+#define WATCH_MS 100u /* between two looks at the flag */
 #define DAY_US INT64_C(86400000000)
 
 typedef struct column {
@@ -50,6 +52,10 @@ struct tm_odbc {
     bool is_connected;
     char *dsn_file;
     volatile _Atomic bool *cancel;
+    tm_thread *watcher; /* NULL: none yet */
+    tm_mutex *mutex;    /* over what follows */
+    tm_cond *changed;
+    bool is_working, is_closing; /* the statement runs; the watcher is to end */
     char quote;
     uint32_t n_cols, cursor;
     column *cols;
@@ -87,11 +93,79 @@ static tm_status fail(const tm_odbc *o, SQLSMALLINT kind, SQLHANDLE handle, tm_e
     return st;
 }
 
+static bool is_cancelled(const tm_odbc *o) {
+    return o->cancel != NULL && *o->cancel;
+}
+
 static tm_status stmt_fail(const tm_odbc *o, tm_err *err) {
+    if (is_cancelled(o)) {
+        return TM_FAIL(err, TM_E_CANCELLED, "cancelled while the database worked");
+    }
     return fail(o, SQL_HANDLE_STMT, o->stmt, err);
 }
 
 /* ---- Opening ---- */
+
+/* ---- A call that may take long ---- */
+
+/* Ends the statement that runs when the reading is cancelled; asked again until it has ended. */
+static void watch(void *arg) {
+    tm_odbc *const o = arg;
+    tm__mutex_lock(o->mutex);
+    while (!o->is_closing) {
+        if (o->is_working && is_cancelled(o)) {
+            (void)o->api.SQLCancel(o->stmt); /* under the lock: nobody frees it meanwhile */
+        }
+        tm__cond_wait(o->changed, o->mutex, WATCH_MS);
+    }
+    tm__mutex_unlock(o->mutex);
+}
+
+static tm_status start_watcher(tm_odbc *o, tm_err *err) {
+    if (o->cancel == NULL || o->watcher != NULL) {
+        return TM_OK;
+    }
+    o->mutex = o->mutex == NULL ? tm__mutex_create() : o->mutex;
+    o->changed = o->changed == NULL ? tm__cond_create() : o->changed;
+    if (o->mutex != NULL && o->changed != NULL) {
+        o->watcher = tm__thread_create(watch, o, "odbc");
+    }
+    return o->watcher == NULL ? no_memory(err) : TM_OK;
+}
+
+static void stop_watcher(tm_odbc *o) {
+    if (o->watcher != NULL) {
+        tm__mutex_lock(o->mutex);
+        o->is_closing = true;
+        tm__cond_signal_all(o->changed);
+        tm__mutex_unlock(o->mutex);
+        tm__thread_join(o->watcher);
+    }
+    tm__cond_free(o->changed);
+    tm__mutex_free(o->mutex);
+}
+
+static void set_working(tm_odbc *o, bool is_working) {
+    if (o->watcher != NULL) {
+        tm__mutex_lock(o->mutex);
+        o->is_working = is_working;
+        tm__mutex_unlock(o->mutex);
+    }
+}
+
+static SQLRETURN run_query(tm_odbc *o, const tm_buf *sql) {
+    set_working(o, true);
+    const SQLRETURN rc = o->api.SQLExecDirect(o->stmt, sql->data, (SQLINTEGER)sql->len);
+    set_working(o, false);
+    return rc;
+}
+
+static SQLRETURN fetch(tm_odbc *o) {
+    set_working(o, true);
+    const SQLRETURN rc = o->api.SQLFetch(o->stmt);
+    set_working(o, false);
+    return rc;
+}
 
 static void drop_query(tm_odbc *o) {
     if (o->stmt != NULL) {
@@ -112,6 +186,7 @@ void tm__odbc_close(tm_odbc *o) {
     if (o == NULL) {
         return;
     }
+    stop_watcher(o);
     drop_query(o);
     if (o->is_connected) {
         (void)o->api.SQLDisconnect(o->conn);
@@ -407,9 +482,8 @@ static tm_status execute(tm_odbc *o, const tm_buf *sql, tm_err *err) {
         return fail(o, SQL_HANDLE_DBC, o->conn, err);
     }
     (void)o->api.SQLSetStmtAttr(o->stmt, SQL_ATTR_CURSOR_TYPE, number(SQL_CURSOR_FORWARD_ONLY), 0);
-    return is_ok(o->api.SQLExecDirect(o->stmt, sql->data, (SQLINTEGER)sql->len))
-               ? TM_OK
-               : stmt_fail(o, err);
+    TM_TRY(start_watcher(o, err));
+    return is_ok(run_query(o, sql)) ? TM_OK : stmt_fail(o, err);
 }
 
 /* Arrays for some rows of all columns, or one row at a time. */
@@ -689,11 +763,11 @@ static tm_status next_row(tm_odbc *o, bool *out_has, tm_err *err) {
     if (o->has_ended) {
         return TM_OK;
     }
-    if (o->cancel != NULL && *o->cancel) {
+    if (is_cancelled(o)) {
         return TM_FAIL(err, TM_E_CANCELLED, "cancelled while the database worked");
     }
     o->at = o->n_fetched = 0;
-    const SQLRETURN rc = o->api.SQLFetch(o->stmt);
+    const SQLRETURN rc = fetch(o);
     if (rc != SQL_NO_DATA && !is_ok(rc)) {
         return stmt_fail(o, err);
     }

@@ -13,6 +13,7 @@
 #define TM_ODBC_FUNCTIONS(X)                                                                       \
     X(SQLAllocHandle)                                                                              \
     X(SQLBindCol)                                                                                  \
+    X(SQLCancel)                                                                                   \
     X(SQLDescribeCol)                                                                              \
     X(SQLDisconnect)                                                                               \
     X(SQLDriverConnect)                                                                            \

@@ -184,3 +184,27 @@ def test_a_missing_library_names_its_package(tm, maria):
     assert maria.process.poll() is None
     result = tm("data", "add", "t", "--odbc", "maria.dsn", "--query", "t", env={"TIDEMILL_ODBC": "/nowhere/libodbc.so.2"})
     assert result.code == 2 and "unixodbc" in result.err
+
+
+def test_a_statement_that_runs_ends_with_the_reading(tm, maria):
+    maria.sql("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2), (3)")
+    assert add(tm, "t", "--query", "t", "--key", "id").code == 0
+    command = [str(tm.program), "data", "add", "slow", "--odbc", "maria.dsn", "--query", "SELECT a.id, count(*) AS n FROM t a, t b WHERE sleep(20) = 0 GROUP BY a.id"]
+    with tm.popen(command, cwd=tm.folder, env=tm.env, stdout=-1, stderr=-1, text=True) as process:
+        running = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(20)%' AND info NOT LIKE '%processlist%'"
+        for _ in range(100):
+            if maria.sql(running) == "1":
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("the statement never ran")
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=15)[1]
+    assert process.returncode != 0 and "cancelled" in err, err
+    for _ in range(50):
+        if maria.sql(running) == "0":
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the server works on")
+    assert "there is no source 'slow'" in tm("data", "show", "slow").err
