@@ -216,7 +216,7 @@ static void show_target(tm_cli *cli, const json_t *write) {
 }
 
 static void show_error(tm_cli *cli, const json_t *error) {
-    const char *path = tm__json_text(error, "path", NULL);
+    const char *path = tm__json_text(error, "file", NULL);
     tm__cli_print(cli, "error at %s: %s\n", tm__json_text(error, "at", ""),
                   tm__json_text(error, "message", ""));
     if (path != NULL || json_object_get(error, "row") != NULL) {

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "loop/loop_sink_priv.h"
+#include "source/feed.h"
 
 #define EVERY_S_MAX INT64_C(31622400) /* a year */
 #define DELAY_MS_FIRST UINT64_C(2000)
@@ -396,19 +397,6 @@ static int64_t delay_us(uint32_t n_failures) {
     return (int64_t)((capped / 2 + random % (capped + 1)) * 1000);
 }
 
-static json_t *error_json(const tm_err *failure) {
-    json_t *error =
-        json_pack("{s:s, s:s, s:s, s:o}", "status", tm_status_text(failure->status), "message",
-                  failure->message, "hint", failure->hint, "at", time_json(tm__now_us()));
-    if (failure->data_path[0] != '\0') {
-        json_object_set_new(error, "path", json_string(failure->data_path));
-    }
-    if (failure->data_row > 0) {
-        json_object_set_new(error, "row", json_integer((json_int_t)failure->data_row));
-    }
-    return error == NULL ? json_null() : error;
-}
-
 tm_status tm__sink_record(tm_sink_store *store, tm_sink_row *row, const tm_err *failure,
                           tm_err *err) {
     const int64_t every_us = tm__json_i64(row->spec, "every_s", 0) * 1000000;
@@ -423,12 +411,12 @@ tm_status tm__sink_record(tm_sink_store *store, tm_sink_row *row, const tm_err *
         row->next_us = every_us == 0 ? 0 : next_us > now_us ? next_us : now_us + 1;
     } else if (can_try_again(failure->status)) {
         status = "retrying";
-        row->error = error_json(failure);
+        row->error = tm__failure_json(failure);
         row->next_us = now_us + delay_us(row->n_failures);
         row->n_failures++;
     } else {
         status = "stopped";
-        row->error = error_json(failure);
+        row->error = tm__failure_json(failure);
         row->next_us = 0;
         row->n_failures++;
     }

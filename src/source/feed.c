@@ -107,7 +107,7 @@ static int64_t retry_us(uint32_t n_failures) {
     return base + (int64_t)(random % (uint64_t)(base / 2));
 }
 
-static json_t *error_json(const tm_err *failure) {
+json_t *tm__failure_json(const tm_err *failure) {
     char at[40];
     const int64_t now_us = tm__now_us();
     json_t *error =
@@ -125,7 +125,7 @@ static json_t *error_json(const tm_err *failure) {
     if (failure->data_col > 0) {
         json_object_set_new(error, "column", json_integer(failure->data_col));
     }
-    return error;
+    return error == NULL ? json_null() : error;
 }
 
 static tm_status outcome_locked(tm_db *db, const tm_source_row *source, const tm_err *failure,
@@ -135,7 +135,7 @@ static tm_status outcome_locked(tm_db *db, const tm_source_row *source, const tm
     const bool is_good = failure == NULL;
     const bool is_paused = strcmp(source->status, "paused") == 0;
     const bool again = is_good || can_retry(failure->status);
-    json_t *error = is_good ? json_null() : error_json(failure);
+    json_t *error = is_good ? json_null() : tm__failure_json(failure);
     tm_intake_outcome outcome = {
         .status = is_paused ? "paused" /* meanwhile */
                   : is_good ? "ready"

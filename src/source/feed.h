@@ -86,6 +86,9 @@ TM_NODISCARD tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const cha
  * reference. */
 TM_NODISCARD tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out,
                                     tm_err *err);
+/** A failure as sources and sinks keep it: {"status", "message", "at"} and, where they are known,
+ * "hint", "file", "row", "column". New reference. */
+json_t *tm__failure_json(const tm_err *failure);
 /** Record a try that ended without doing so itself, as a child that was killed. */
 TM_NODISCARD tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
                                        tm_err *err);
