@@ -521,7 +521,7 @@ tm_status cmd_data_compact(tm_cli *cli, tm_err *err) {
         st = tm__intake_collect(home, &old, &rest, err);
     }
     if (st == TM_OK && rest.n > 0) {
-        tm__cli_note(cli, "%llu files that no source names are removed",
+        tm__cli_note(cli, "%llu files that no source needs are removed",
                      (unsigned long long)rest.n);
     }
     if (st == TM_OK && cli->json) {

@@ -382,7 +382,7 @@ static void check_source_files(tm_checks *checks, const tm_home *home) {
         return;
     }
     tm__check_add(checks, "source_files", TM_CHECK_OK, NULL,
-                  "%llu file%s that no source names, %s: 'tidemill data compact' removes them",
+                  "%llu file%s that no source needs, %s: 'tidemill data compact' removes them",
                   (unsigned long long)rest.n, rest.n == 1 ? "" : "s",
                   tm__bytes_text(rest.bytes, text, sizeof(text)));
 }

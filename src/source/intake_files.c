@@ -250,11 +250,8 @@ static bool is_named(const collector *c, const char *name) {
            bsearch(&hash, c->names.hashes, c->names.n, sizeof(hash), compare_hashes) != NULL;
 }
 
-static bool collect_file(void *arg, const char *name) {
-    collector *const c = arg;
-    if (is_named(c, name)) {
-        return true;
-    }
+/* Remove a file of the folder at hand when it is old; it is nobody's. */
+static bool collect_rest(collector *c, const char *name) {
     char *const path = tm__fs_join(c->dir, name);
     if (path == NULL) {
         c->status = no_memory(c->err);
@@ -272,6 +269,36 @@ static bool collect_file(void *arg, const char *name) {
     }
     tm__mem_free(path);
     return c->status == TM_OK && c->n_removed < N_REMOVED_MAX;
+}
+
+static bool collect_file(void *arg, const char *name) {
+    collector *const c = arg;
+    return is_named(c, name) || collect_rest(c, name);
+}
+
+/* Rows that wait in a file until their source has taken them: one that reads a query once. */
+static bool is_waiting(const collector *c, const char *name, size_t len) {
+    char source_name[TM_MAX_NAME + 1];
+    tm_source_row source = {0};
+    if (len == 0 || !tm__str_copy(source_name, sizeof(source_name), (tm_str){name, len})) {
+        return false;
+    }
+    const tm_status st = tm__intake_db_source(c->db, source_name, &source, NULL);
+    const bool is_waiting = st != TM_E_NOT_FOUND &&
+                            (st != TM_OK || (json_array_size(source.keys) == 0 &&
+                                             json_object_get(source.spec, "cursor") == NULL &&
+                                             !json_is_true(json_object_get(source.state, "done"))));
+    tm__source_row_done(&source);
+    return is_waiting;
+}
+
+/* What a reading left that was killed. A lock stays: somebody may be about to take it. */
+static bool collect_pull(void *arg, const char *name) {
+    collector *const c = arg;
+    const size_t len = strlen(name);
+    const bool is_lock = len > 5 && strcmp(name + len - 5, ".lock") == 0;
+    const bool is_rows = len > 5 && strcmp(name + len - 5, ".rows") == 0;
+    return is_lock || (is_rows && is_waiting(c, name, len - 5)) || collect_rest(c, name);
 }
 
 static tm_status note_name(void *arg, const tm_intake_file *file, tm_err *err) {
@@ -333,6 +360,16 @@ static tm_status collect_locked(collector *c, tm_err *err) {
     }
     tm__mem_free(c->names.hashes);
     c->names = (named){0};
+    char *const pull = tm__fs_join(tm__home_path(c->home), "pull");
+    if (c->status == TM_OK && pull == NULL) {
+        c->status = no_memory(err);
+    } else if (c->status == TM_OK && c->n_removed < N_REMOVED_MAX &&
+               tm__fs_info(pull).kind == TM_PATH_DIR) {
+        c->dir = pull;
+        const tm_status st = tm__fs_list(pull, collect_pull, c, err);
+        c->status = c->status == TM_OK ? st : c->status;
+    }
+    tm__mem_free(pull);
     return c->status;
 }
 

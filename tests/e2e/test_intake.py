@@ -68,7 +68,7 @@ def test_a_source_from_add_to_train(tm, serve):
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
     os.utime(left, (1, 1))
-    assert "1 file that no source names" in tm("doctor").out
+    assert "1 file that no source needs" in tm("doctor").out
     compacted = tm.ok("data", "compact", "--json").json
     assert compacted["sources"] == [{"source": "orders", "rows": 1200, "removed": 0, "held_segments": 0}] and compacted["removed"] == {"files": 1, "bytes": 4}
     assert not left.exists()

@@ -101,6 +101,50 @@ static void only_what_is_old_and_nobodys_is_removed(void **state) {
     }
 }
 
+/* Rows of a reading that was killed wait for the next one, unless there will be none. */
+static void what_a_killed_reading_left_is_removed(void **state) {
+    const tm_home *home = *state;
+    static const struct {
+        const char *file, *state;
+        bool has_key, stays;
+    } cases[] = {
+        {"going.rows", "{\"at\": 100}", false, true},
+        {"begun.rows", "null", false, true},
+        {"done.rows", "{\"done\": true}", false, false},
+        {"keyed.rows", "null", true, false},
+        {"nobody.rows", NULL, false, false},
+        {"done.rows.tmp", NULL, false, false},
+        {".rows", NULL, false, false},
+        {"nobody.lock", NULL, false, true},
+    };
+    char *paths[sizeof(cases) / sizeof(cases[0])];
+    uint64_t n_gone = 0;
+    tm_db *db = NULL;
+    assert_int_equal(tm__intake_db_open(home, true, &db, NULL), TM_OK);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char sql[256];
+        paths[i] = make_file(home, "pull", ".", cases[i].file, 1000);
+        n_gone += cases[i].stays ? 0 : 1;
+        (void)snprintf(sql, sizeof(sql),
+                       "INSERT INTO sources(name, feed, keys, created_us, state) VALUES"
+                       " ('%.*s', 'sqlite', '%s', 1, '%s')",
+                       (int)strcspn(cases[i].file, "."), cases[i].file,
+                       cases[i].has_key ? "[\"id\"]" : "[]", cases[i].state);
+        if (cases[i].state != NULL) {
+            assert_int_equal(tm__db_exec(db, sql, NULL), TM_OK);
+        }
+    }
+    tm__db_close(db);
+    assert_int_equal(collect(home, false).n, n_gone);
+    assert_int_equal(collect(home, true).n, n_gone);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (is_there(paths[i]) != cases[i].stays) {
+            fail_msg("%s", cases[i].file);
+        }
+        tm__mem_free(paths[i]);
+    }
+}
+
 static void a_name_of_another_source_owns_nothing(void **state) {
     const tm_home *home = *state;
     seen s = {.home = home};
@@ -182,6 +226,7 @@ static void a_file_of_keys_is_read_to_be_checked(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(what_a_killed_reading_left_is_removed),
         TEST(only_what_is_old_and_nobodys_is_removed),
         TEST(a_name_of_another_source_owns_nothing),
         TEST(nothing_is_removed_while_files_are_copied),
