@@ -195,10 +195,8 @@ static tm_status say_left(tm_cli *cli, const tm_home *home, const tm_project *pr
             is_there = is_there || strcmp(project->sources[k].name, name) == 0;
         }
         if (!is_there) {
-            tm__cli_print(cli,
-                          "%s: not in the file any more; the source stays until 'tidemill data rm "
-                          "%s'\n",
-                          name, name);
+            tm__cli_print(cli, "%s: not in the file any more; the source stays with its rows\n",
+                          name);
             json_array_append_new(left, json_string(name));
         }
     }

@@ -215,8 +215,7 @@ static bool same_keys(const tm_source_row *source, const tm_intake_add *add) {
  * words is not what is read. */
 static tm_status compare_fixed(const tm_source_row *source, const tm_intake_add *add, tm_err *err) {
     static const char *const other =
-        "What a source reads cannot be changed: give it another name, or remove it with "
-        "'tidemill data rm'.";
+        "What a source reads cannot be changed: put the file back, or declare another source.";
     const bool is_server = strcmp(add->feed, "postgres") == 0 || strcmp(add->feed, "odbc") == 0;
     bool is_same = false;
     if (strcmp(source->feed, add->feed) != 0) {
@@ -236,11 +235,9 @@ static tm_status compare_fixed(const tm_source_row *source, const tm_intake_add 
     }
     return same_keys(source, add)
                ? TM_OK
-               : fixed(
-                     add, "key",
-                     "Rows were told apart by it: give the source another name, or remove it with "
-                     "'tidemill data rm'.",
-                     err);
+               : fixed(add, "key",
+                       "Rows were told apart by it: put the file back, or declare another source.",
+                       err);
 }
 
 /* A JSON value as a word; NULL is "none". */

@@ -192,7 +192,7 @@ static void what_a_source_reads_cannot_be_changed(void **state) {
         json_t *other = json_of(others[i]);
         add.spec = other;
         assert_int_equal(tm__source_compare(home, &add, &change, &changes, &err), TM_E_CONFLICT);
-        assert_non_null(strstr(err.hint, "data rm"));
+        assert_non_null(strstr(err.hint, "another source"));
         assert_int_equal(tm__source_declare(home, &add, NULL), TM_E_CONFLICT);
         json_decref(other);
     }
