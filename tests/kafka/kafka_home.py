@@ -102,7 +102,9 @@ class Sender(threading.Thread):
                 self.producer.produce(self.topic, messages(i, i + 1, 4)[0], partition=i % 4, on_delivery=lambda e, _: self.failed.append(e) if e else None)
             self.n += 200
             self.producer.poll(0)
-            time.sleep(0.02)
+            time.sleep(0.05)
+            while len(self.producer) > 20_000 and not self.is_over:  # the broker is away
+                self.producer.poll(0.1)
 
     def finish(self):
         """How many were sent, all of them there."""
