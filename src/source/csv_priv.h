@@ -12,6 +12,7 @@
 #define TM_SOURCE_CSV_PRIV_H
 
 #include "base/limits.h"
+#include "source/intake.h"
 #include "source/source.h"
 
 /* --- input --- */
@@ -70,6 +71,10 @@ void tm__csv_rewind(tm_csv_scanner *scanner);
 /** A part with the dialect of a scanner whose first block was cut, without records; it ends with
  * tm__csv_close(). NULL when out of memory. */
 tm_csv_scanner *tm__csv_part_create(const tm_csv_scanner *scanner, size_t block_bytes);
+/** A part that was handed a copy of a text, with n_names columns; to be cut. NULL when out of
+ * memory.
+ */
+tm_csv_scanner *tm__csv_text_open(const char *data, size_t len, const tm_push_csv *csv);
 /** Hand the next whole records to a part, at most block_bytes unless one is longer; *out_more is
  * false when there are none. */
 TM_NODISCARD tm_status tm__csv_hand(tm_csv_scanner *scanner, tm_csv_scanner *part, bool *out_more,

@@ -575,6 +575,24 @@ static bool make_room(tm_csv_scanner *s, size_t size) {
     return true;
 }
 
+tm_csv_scanner *tm__csv_text_open(const char *data, size_t len, const tm_push_csv *csv) {
+    tm_csv_scanner *const s = tm__mem_zalloc(1, sizeof(*s));
+    if (s == NULL || !make_room(s, len)) {
+        tm__mem_free(s);
+        return NULL;
+    }
+    memcpy(s->data, data, len);
+    s->data[len] = '\n';
+    s->len = len;
+    s->at_end = true;
+    s->n_cols = csv->n_names;
+    s->line = 1;
+    set_dialect(s, (tm_csv_dialect){.delimiter = csv->delimiter,
+                                    .quote = csv->quote,
+                                    .skips_blanks = csv->skips_blanks});
+    return s;
+}
+
 /* Bytes that are left, then bytes of the file, up to `size`. */
 static tm_status take_bytes(tm_csv_scanner *s, tm_csv_scanner *part, size_t size, tm_err *err) {
     if (!make_room(part, size)) {

@@ -19,6 +19,21 @@ void tm__cell_read_date(char order, tm_cell *cell) {
     }
 }
 
+/* A date in the order of ISO 8601 without its zeros, as 2001-2-3: what made the column one of dates
+ * is one. */
+void tm__cell_read_loose_date(tm_cell *cell) {
+    tm_csv_value value;
+    int64_t us = 0;
+    if (cell->type != TM_TYPE_TEXT || tm__time_parse(tm__str_trim(cell->text), &us)) {
+        return;
+    }
+    const uint32_t kinds = tm__csv_examine(cell->text, &value);
+    if ((kinds & TM_CAN_DATE) != 0 && (kinds & TM_CAN_NATIONAL) == 0) {
+        *cell = (tm_cell){.type = (kinds & TM_CAN_TIME) != 0 ? TM_TYPE_TIME : TM_TYPE_DATE,
+                          .i64 = value.i64};
+    }
+}
+
 /* A column of days would lose the hour without a word. */
 bool tm__cell_has_hour(const tm_cell *cell) {
     int64_t us = cell->i64;
@@ -32,11 +47,10 @@ bool tm__cell_has_hour(const tm_cell *cell) {
 /* Files have the word inf where a program divided by zero; who trains on one gets it too. */
 bool tm__cell_read_infinity(tm_cell *cell) {
     tm_csv_value value;
-    const bool can_be =
-        cell->type == TM_TYPE_TEXT && cell->text.len >= 3 && cell->text.len <= 12 &&
-        memchr("iI", cell->text.ptr[cell->text.ptr[0] == '-' || cell->text.ptr[0] == '+'], 2) !=
-            NULL;
-    if (!can_be || tm__csv_examine(cell->text, &value) != TM_CAN_FLOAT) {
+    const tm_str text = cell->type == TM_TYPE_TEXT ? tm__str_trim(cell->text) : (tm_str){"", 0};
+    const bool can_be = text.len >= 3 && text.len <= 12 &&
+                        memchr("iI", text.ptr[text.ptr[0] == '-' || text.ptr[0] == '+'], 2) != NULL;
+    if (!can_be || tm__csv_examine(text, &value) != TM_CAN_FLOAT) {
         return false;
     }
     *cell = (tm_cell){.type = TM_TYPE_FLOAT, .f64 = value.f64};

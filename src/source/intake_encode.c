@@ -231,6 +231,10 @@ static bool fit_cells(encoder *e) {
             e->is_strange = true;
             return false;
         }
+        if (r->push->csv != NULL &&
+            (column->type == TM_TYPE_DATE || column->type == TM_TYPE_TIME)) {
+            tm__cell_read_loose_date(cell);
+        }
         if (column->type == TM_TYPE_DATE && tm__cell_has_hour(cell)) {
             (void)TM_FAIL(&err, TM_E_DATA, "column '%s' wants a date, got a time of day",
                           column->name);

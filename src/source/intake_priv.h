@@ -102,6 +102,8 @@ TM_NODISCARD tm_status tm__intake_columns_fit(tm_intake_columns *columns,
 
 /** A date in the order of its column ('d': day first, 'm': month first); another text stays. */
 void tm__cell_read_date(char order, tm_cell *cell);
+/** A date as 2001-2-3, which is not ISO; another text stays. */
+void tm__cell_read_loose_date(tm_cell *cell);
 /** True for a time, or its text, that a column of days would cut. */
 bool tm__cell_has_hour(const tm_cell *cell);
 /** The words inf and infinity as numbers; false for what is none. */
@@ -179,9 +181,15 @@ typedef struct tm_rows {
 /** Read a body against columns, and change them where its rows ask for it and may. */
 TM_NODISCARD tm_status tm__rows_read(const tm_push *push, tm_intake_columns *columns, tm_rows *out,
                                      tm_err *err);
-/** Rows of a table whose columns fit as they are: the batch is empty, the table stands for it.
- * *out_fits false: its rows must be read one by one, by tm__rows_read(). */
-TM_NODISCARD tm_status tm__rows_of_table(const tm_table *table, tm_intake_columns *columns,
+/** The CSV of a push with n_rows_min rows or more as a table that stands for it. *out stays as it
+ * is when a row must be read by tm__rows_read(). */
+TM_NODISCARD tm_status tm__text_table(tm_ctx *ctx, const tm_push *push,
+                                      const tm_intake_columns *columns, uint64_t n_rows_min,
+                                      tm_table **out, tm_err *err);
+/** Rows of a push's table whose columns fit as they are: the batch is empty, the table stands for
+ * it (and for the text of a push of CSV). *out_fits false: its rows must be read one by one, by
+ * tm__rows_read(). */
+TM_NODISCARD tm_status tm__rows_of_table(const tm_push *push, tm_intake_columns *columns,
                                          tm_rows *out, bool *out_fits, tm_err *err);
 void tm__rows_done(tm_rows *rows);
 /** Bytes that name the values of a row's key columns, one sequence for equal values whatever the

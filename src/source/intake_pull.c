@@ -197,7 +197,7 @@ static tm_status put_rows(tm_intake_pull *pull, const tm_feed_block *block, tm_r
 }
 
 static tm_status put_table(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
-                           tm_push_result *result, tm_err *err) {
+                           tm_table *whole, tm_push_result *result, tm_err *err) {
     tm_table *table = NULL;
     uint32_t *kept = tm__mem_alloc(rows->n_rows + 1, sizeof(*kept));
     tm_status st =
@@ -206,9 +206,9 @@ static tm_status put_table(tm_intake_pull *pull, const tm_feed_block *block, tm_
         st = tm__source_writer_unique(pull->writer, rows, kept, &result->duplicates, err);
     }
     if (st == TM_OK && result->duplicates > 0) {
-        st = tm__table_take_rows(block->rows, kept, rows->n_rows, &table, err);
+        st = tm__table_take_rows(whole, kept, rows->n_rows, &table, err);
     } else if (st == TM_OK) {
-        table = tm__table_ref(block->rows);
+        table = tm__table_ref(whole);
     }
     st = st == TM_OK ? put(pull, block, rows, table, result, err) : st;
     tm__table_unref(table);
@@ -241,37 +241,52 @@ static tm_status check_keys(const tm_intake_pull *pull, const tm_table *rows, tm
     return TM_OK;
 }
 
-/* Read the block's rows; *out_whole: its table stands for them. */
+/* Read the block's rows; *out_whole is a table that stands for them, if there is one. */
 static tm_status read_block(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *out,
-                            bool *out_whole, tm_err *err) {
-    const tm_push push = {.source = pull->source.name,
-                          .form = block->rows != NULL ? TM_PUSH_TABLE : block->form,
-                          .data = block->data,
-                          .len = block->len,
-                          .table = block->rows,
-                          .first_row = block->first_row,
-                          .first_line = block->first_line,
-                          .from_zero = block->from_zero,
-                          .csv = block->csv,
-                          .n_rows_max = BLOCK_ROWS_MAX};
-    *out_whole = false;
+                            tm_table **out_whole, tm_err *err) {
+    tm_push push = {.source = pull->source.name,
+                    .form = block->rows != NULL ? TM_PUSH_TABLE : block->form,
+                    .data = block->data,
+                    .len = block->len,
+                    .first_row = block->first_row,
+                    .first_line = block->first_line,
+                    .from_zero = block->from_zero,
+                    .csv = block->csv,
+                    .n_rows_max = BLOCK_ROWS_MAX};
+    tm_table *table = NULL;
+    bool is_whole = false;
     TM_TRY(check_keys(pull, block->rows, err));
-    if (block->rows != NULL && tm__table_rows(block->rows) >= SEGMENT_ROWS_MIN) {
-        TM_TRY(tm__rows_of_table(block->rows, pull->columns, out, out_whole, err));
+    if (block->rows != NULL) {
+        table = tm__table_ref(block->rows);
+    } else {
+        TM_TRY(tm__text_table(pull->ctx, &push, pull->columns, SEGMENT_ROWS_MIN, &table, err));
     }
-    return *out_whole ? TM_OK : tm__rows_read(&push, pull->columns, out, err);
+    push.table = table;
+    tm_status st = TM_OK;
+    if (table != NULL && tm__table_rows(table) >= SEGMENT_ROWS_MIN) {
+        st = tm__rows_of_table(&push, pull->columns, out, &is_whole, err);
+    }
+    if (st == TM_OK && !is_whole) {
+        st = tm__rows_read(&push, pull->columns, out, err);
+    }
+    if (st == TM_OK && is_whole) {
+        *out_whole = tm__table_ref(table);
+    }
+    tm__table_unref(table);
+    return st;
 }
 
 tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
                                tm_push_result *out, tm_err *err) {
     tm_rows rows = {0};
-    bool is_whole = false;
+    tm_table *whole = NULL;
     *out = (tm_push_result){.status = TM_OK};
     TM_TRY(tm__intake_has_room(pull->home, pull->db, &pull->source, err));
-    TM_TRY(read_block(pull, block, &rows, &is_whole, err));
+    TM_TRY(read_block(pull, block, &rows, &whole, err));
     const tm_status st = rows.is_stopped ? stop(pull, &rows, err)
-                         : is_whole      ? put_table(pull, block, &rows, out, err)
+                         : whole != NULL ? put_table(pull, block, &rows, whole, out, err)
                                          : put_rows(pull, block, &rows, out, err);
+    tm__table_unref(whole);
     tm__source_writer_settle(pull->writer, st == TM_OK);
     if (st == TM_OK) {
         json_decref(pull->state);

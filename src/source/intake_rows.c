@@ -51,8 +51,9 @@ static tm_evidence evidence_of(const tm_column *column, uint32_t col, uint64_t n
 }
 
 /* Columns of the source with those of the table; *out NULL when some do not fit. */
-static tm_status fit_columns(const tm_table *table, tm_intake_columns *columns,
+static tm_status fit_columns(const tm_push *push, tm_intake_columns *columns,
                              tm_intake_columns **out, tm_err *err) {
+    const tm_table *const table = push->table;
     const uint32_t n = tm__table_cols(table);
     const uint64_t n_rows = tm__table_rows(table);
     bool fits = true;
@@ -68,7 +69,11 @@ static tm_status fit_columns(const tm_table *table, tm_intake_columns *columns,
         const tm_type type = col == UINT32_MAX ? TM_TYPE_NONE : columns->schema.cols[col].type;
         fits = column_fits(column, n_rows, type);
         if (type == TM_TYPE_NONE) { /* others are as they were */
-            evidence[n_changes++] = evidence_of(column, col, n_rows);
+            tm_evidence *const e = &evidence[n_changes++];
+            *e = evidence_of(column, col, n_rows);
+            if (push->form == TM_PUSH_CSV && column->n_missing == n_rows) {
+                e->declared = TM_TYPE_NONE; /* a text says no type */
+            }
         }
     }
     const tm_status st =
@@ -226,12 +231,13 @@ static tm_status look_at(const tm_table *table, tm_intake_columns *before, tm_ro
     return st;
 }
 
-tm_status tm__rows_of_table(const tm_table *table, tm_intake_columns *columns, tm_rows *out,
+tm_status tm__rows_of_table(const tm_push *push, tm_intake_columns *columns, tm_rows *out,
                             bool *out_fits, tm_err *err) {
+    const tm_table *const table = push->table;
     tm_rows rows = {.n_rows = tm__table_rows(table)};
     tm__buf_init(&rows.batch, 0);
     tm__buf_init(&rows.bad_bytes, 0);
-    TM_TRY(fit_columns(table, columns, &rows.columns, err));
+    TM_TRY(fit_columns(push, columns, &rows.columns, err));
     bool fits = rows.columns != NULL && has_required(table, columns);
     tm_status st = TM_OK;
     if (fits && columns->n_keys > 0) {

@@ -163,13 +163,49 @@ void tm__duck_close(tm_duck *duck) {
     tm__mem_free(duck);
 }
 
-tm_status tm__duck_exec(tm_duck *duck, const char *sql, tm_err *err) {
+/* DuckDB's own call turns in a loop while other threads have the last tasks of a statement. */
+static tm_status run_prepared(const tm_duck_api *api, duckdb_prepared_statement statement,
+                              tm_err *err) {
+    duckdb_pending_result pending = NULL;
+    duckdb_pending_state state = DUCKDB_PENDING_RESULT_NOT_READY;
     duckdb_result result;
     tm_status st = TM_OK;
-    if (duck->api.query(duck->connection, sql, &result) != DuckDBSuccess) {
-        st = tm__duck_fail(duck->api.result_error(&result), NULL, err);
+    if (api->pending_prepared(statement, &pending) != DuckDBSuccess) {
+        st = tm__duck_fail(api->pending_error(pending), NULL, err);
+        api->destroy_pending(&pending);
+        return st;
     }
-    duck->api.destroy_result(&result);
+    while (!api->pending_execution_is_finished(state)) {
+        state = api->pending_execute_task(pending);
+        if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE) {
+            tm__sleep_ms(1);
+        }
+    }
+    if (api->execute_pending(pending, &result) != DuckDBSuccess) {
+        st = tm__duck_fail(api->result_error(&result), NULL, err);
+    }
+    api->destroy_result(&result);
+    api->destroy_pending(&pending);
+    return st;
+}
+
+tm_status tm__duck_exec(tm_duck *duck, const char *sql, tm_err *err) {
+    const tm_duck_api *const api = &duck->api;
+    duckdb_extracted_statements extracted = NULL;
+    tm_status st = TM_OK;
+    const idx_t n = api->extract_statements(duck->connection, sql, &extracted);
+    if (n == 0) {
+        st = tm__duck_fail(api->extract_statements_error(extracted), NULL, err);
+    }
+    for (idx_t i = 0; st == TM_OK && i < n; i++) {
+        duckdb_prepared_statement statement = NULL;
+        st = api->prepare_extracted_statement(duck->connection, extracted, i, &statement) ==
+                     DuckDBSuccess
+                 ? run_prepared(api, statement, err)
+                 : tm__duck_fail(api->prepare_error(statement), NULL, err);
+        api->destroy_prepare(&statement);
+    }
+    api->destroy_extracted(&extracted);
     return st;
 }
 

@@ -55,6 +55,7 @@
     X(pending_error)                                                                               \
     X(pending_execute_task)                                                                        \
     X(pending_execution_is_finished)                                                               \
+    X(pending_prepared)                                                                            \
     X(pending_prepared_streaming)                                                                  \
     X(prepare_error)                                                                               \
     X(prepare_extracted_statement)                                                                 \

@@ -35,6 +35,23 @@ static void dates_follow_the_order_of_their_column(void **state) {
     assert_int_equal(hour.type, TM_TYPE_TIME);
 }
 
+static void a_date_without_its_zeros_is_one(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        tm_type type;
+    } cases[] = {{"2020-2-1", TM_TYPE_DATE},
+                 {"2020-2-1 5:30", TM_TYPE_TIME},
+                 {"2020-02-01", TM_TYPE_TEXT},
+                 {"01/02/2020", TM_TYPE_TEXT},
+                 {"2020-13-1", TM_TYPE_TEXT}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_cell cell = text(cases[i].text);
+        tm__cell_read_loose_date(&cell);
+        assert_int_equal(cell.type, cases[i].type);
+    }
+}
+
 static void an_hour_is_seen(void **state) {
     (void)state;
     static const char *const with[] = {"2020-01-02T05:00:00", "2020-01-02 00:00:01"};
@@ -56,6 +73,8 @@ static void infinity_is_a_number(void **state) {
     (void)state;
     tm_cell cell = text("-Infinity");
     assert_true(tm__cell_read_infinity(&cell));
+    cell = text(" -inf");
+    assert_true(tm__cell_read_infinity(&cell));
     assert_true(cell.type == TM_TYPE_FLOAT && isinf(cell.f64) && cell.f64 < 0);
     static const char *const others[] = {"info", "i", "-", "1.5", "", "infinity and more"};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
@@ -67,6 +86,7 @@ static void infinity_is_a_number(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dates_follow_the_order_of_their_column),
+        cmocka_unit_test(a_date_without_its_zeros_is_one),
         cmocka_unit_test(an_hour_is_seen),
         cmocka_unit_test(infinity_is_a_number),
     };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,55 @@ static void types_of_a_table_stand_also_for_columns_without_values(void **state)
     tm__table_unref(table);
 }
 
+/* 30,000 lines of k,x from a number on; one of them is no row. */
+static void take_text(tm_intake_pull *pull, int first, int bad, tm_push_result *out) {
+    static const char *const names[] = {"k", "x"};
+    const tm_push_csv csv = {.delimiter = ',', .quote = '"', .n_names = 2, .names = names};
+    char *const data = malloc((size_t)30000 * 24);
+    size_t len = 0;
+    for (int i = first; i < first + 30000; i++) {
+        len += (size_t)snprintf(data + len, 24, i == bad ? "%d,%d.5,\n" : "%d,%d.5\n", i, i % 7);
+    }
+    json_t *state = json_pack("{s:i}", "n", first);
+    const tm_feed_block block = {.form = TM_PUSH_CSV,
+                                 .data = data,
+                                 .len = len,
+                                 .origin = "f",
+                                 .first_line = 1,
+                                 .csv = &csv,
+                                 .state = state};
+    assert_int_equal(tm__intake_pull_take(pull, &block, out, NULL), TM_OK);
+    json_decref(state);
+    free(data);
+}
+
+static void large_texts_give_each_key_once_by_either_reader(void **state) {
+    tm_push_result r = {0};
+    add(*state, "k");
+    tm_intake_pull *pull = open_pull(*state);
+    assert_int_equal(take(pull, "SELECT 0 AS k, 0.5 AS x", 1, &r), TM_OK);
+    take_text(pull, 0, -1, &r); /* by columns */
+    assert_int_equal(r.accepted, 29999);
+    assert_int_equal(r.duplicates, 1);
+    take_text(pull, 10000, 35000, &r); /* by rows */
+    assert_int_equal(r.accepted, 9999);
+    assert_int_equal(r.duplicates, 20000);
+    assert_int_equal(r.quarantined, 1);
+    take_text(pull, 20000, -1, &r);
+    assert_int_equal(r.accepted, 10001);
+    assert_int_equal(r.duplicates, 19999);
+    tm__intake_pull_close(pull);
+    tm_table *table = table_of(*state);
+    double sum = 0, want = 0;
+    assert_int_equal(tm__table_rows(table), 50000);
+    for (int i = 0; i < 50000; i++) {
+        sum += tm__table_column(table, 1)->floats[i];
+        want += i % 7 + 0.5;
+    }
+    assert_true(sum == want);
+    tm__table_unref(table);
+}
+
 static void columns_of_the_start_stay_to_be_looked_at(void **state) {
     tm_push_result r = {0};
     add(*state, NULL);
@@ -174,6 +224,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(blocks_small_and_large_are_there_with_the_state_behind_them),
         TEST(types_of_a_table_stand_also_for_columns_without_values),
+        TEST(large_texts_give_each_key_once_by_either_reader),
         TEST(columns_of_the_start_stay_to_be_looked_at),
         TEST(a_row_of_a_table_that_does_not_fit_is_kept_as_a_line),
         TEST(one_process_reads_a_source_at_a_time),

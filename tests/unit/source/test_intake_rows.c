@@ -34,7 +34,7 @@ static bool fits(const char *sql, const char *key, const char *into) {
     tm_rows whole = {0}, read = {0};
     bool is_whole = false;
     const tm_push push = {.form = TM_PUSH_TABLE, .table = table};
-    assert_int_equal(tm__rows_of_table(table, columns, &whole, &is_whole, NULL), TM_OK);
+    assert_int_equal(tm__rows_of_table(&push, columns, &whole, &is_whole, NULL), TM_OK);
     assert_int_equal(tm__rows_read(&push, columns, &read, NULL), TM_OK);
     if (is_whole) {
         assert_int_equal(whole.n_rows, read.n_rows);
@@ -98,7 +98,9 @@ static void a_text_that_is_too_long_does_not(void **state) {
             tm__dict_add(tm__builder_dict(builder, 0), (tm_str){text, len - cut});
         tm__builder_set_rows(builder, 1);
         assert_int_equal(tm__builder_finish(builder, &table, NULL), TM_OK);
-        assert_int_equal(tm__rows_of_table(table, columns, &rows, &is_whole, NULL), TM_OK);
+        assert_int_equal(tm__rows_of_table(&(tm_push){.form = TM_PUSH_TABLE, .table = table},
+                                           columns, &rows, &is_whole, NULL),
+                         TM_OK);
         assert_int_equal(is_whole, cut == 1);
         if (is_whole) {
             tm__rows_done(&rows);
