@@ -92,7 +92,7 @@ class Sender(threading.Thread):
     """Sends ids to four partitions until it is told to stop, each once also when the broker goes away."""
 
     def __init__(self, broker, topic, first=0):
-        super().__init__()
+        super().__init__(daemon=True)
         self.producer, self.topic, self.n, self.is_over, self.failed = broker.producer(enable_idempotence="true"), topic, first, False, []
         self.start()
 
