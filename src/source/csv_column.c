@@ -234,25 +234,74 @@ static uint64_t read_values(tm_csv_column *c, const tm_csv_block *b) {
     return b->record_end;
 }
 
-static void read_texts(tm_csv_column *c, const tm_csv_block *b) {
-    uint32_t *const codes = c->values;
-    for (uint64_t record = b->record; record < b->record_end && c->status == TM_OK; record++) {
-        const tm_str text = tm__csv_column_text(c, b, record);
-        uint32_t *const code = &codes[b->row + (record - b->record)];
-        /* Most texts are longer than any mark and have no blanks around them. */
-        if ((text.len <= 4 || (uint8_t)text.ptr[0] <= ' ' ||
-             (uint8_t)text.ptr[text.len - 1] <= ' ') &&
-            tm__csv_is_missing(text)) {
-            *code = TM_CODE_MISSING;
+/* Room for the texts with doubled quotes among some records. */
+static bool make_room(tm_csv_column *c, const tm_csv_block *b, uint64_t record, uint64_t end) {
+    size_t size = 0;
+    for (; record < end; record++) {
+        const tm_csv_field field = b->fields[record * b->n_cols + c->field];
+        size += (field.len & TM_CSV_DOUBLED) != 0 ? field.len & ~TM_CSV_DOUBLED : 0;
+    }
+    if (size > c->room_size) {
+        char *const room = tm__mem_realloc(c->room, size * 2, 1);
+        if (room == NULL) {
+            return false;
+        }
+        c->room = room;
+        c->room_size = size * 2;
+    }
+    return true;
+}
+
+/* Most texts are longer than any mark and have no blanks around them. */
+static bool is_missing_text(tm_str text) {
+    return (text.len <= 4 || (uint8_t)text.ptr[0] <= ' ' ||
+            (uint8_t)text.ptr[text.len - 1] <= ' ') &&
+           tm__csv_is_missing(text);
+}
+
+/* At most TM_DICT_MANY records, whose texts are looked up together. */
+static void read_some_texts(tm_csv_column *c, const tm_csv_block *b, uint64_t record,
+                            uint64_t end) {
+    tm_str texts[TM_DICT_MANY];
+    uint64_t records[TM_DICT_MANY];
+    uint32_t found[TM_DICT_MANY], n = 0;
+    uint32_t *const codes = (uint32_t *)c->values + b->row - b->record;
+    if (!make_room(c, b, record, end)) {
+        fail(c, TM_E_NOMEM, record);
+        return;
+    }
+    for (char *room = c->room; record < end; record++) {
+        const tm_csv_field field = b->fields[record * b->n_cols + c->field];
+        const tm_str text = tm__csv_text(b->scanner, field, room);
+        room += (field.len & TM_CSV_DOUBLED) != 0 ? text.len : 0;
+        if (is_missing_text(text)) {
+            codes[record] = TM_CODE_MISSING;
             continue;
         }
-        const uint32_t n_before = tm__dict_count(c->dict);
-        *code = tm__dict_add(c->dict, text);
-        if (*code == TM_CODE_MISSING) {
-            fail(c, TM_E_NOMEM, record);
-        } else if (*code == n_before && !tm__str_is_utf8(text)) {
-            fail(c, TM_E_DATA, record);
+        texts[n] = text;
+        records[n++] = record;
+    }
+    uint32_t n_known = tm__dict_count(c->dict);
+    tm__dict_add_many(c->dict, texts, n, found);
+    for (uint32_t i = 0; i < n && c->status == TM_OK; i++) {
+        codes[records[i]] = found[i];
+        if (found[i] == TM_CODE_MISSING) {
+            fail(c, TM_E_NOMEM, records[i]);
+        } else if (found[i] >= n_known) { /* a new text: codes come in order */
+            n_known = found[i] + 1;
+            if (!tm__str_is_utf8(texts[i])) {
+                fail(c, TM_E_DATA, records[i]);
+            }
         }
+    }
+}
+
+static void read_texts(tm_csv_column *c, const tm_csv_block *b) {
+    for (uint64_t record = b->record; record < b->record_end && c->status == TM_OK;) {
+        const uint64_t left = b->record_end - record;
+        const uint64_t end = record + (left < TM_DICT_MANY ? left : TM_DICT_MANY);
+        read_some_texts(c, b, record, end);
+        record = end;
     }
 }
 

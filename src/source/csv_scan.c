@@ -916,9 +916,12 @@ tm_str tm__csv_text(const tm_csv_scanner *s, tm_csv_field field, char *room) {
         return (tm_str){from, len};
     }
     size_t n = 0;
-    for (size_t i = 0; i < len; i++) {
-        room[n++] = from[i];
-        i += from[i] == s->dialect.quote; /* the second of two */
+    for (size_t i = 0; i < len;) {
+        const char *const quote = memchr(from + i, s->dialect.quote, len - i);
+        const size_t end = quote == NULL ? len : (size_t)(quote - from) + 1;
+        memcpy(room + n, from + i, end - i);
+        n += end - i;
+        i = end + (quote == NULL ? 0 : 1); /* without the second of two */
     }
     return (tm_str){room, n};
 }

@@ -3,11 +3,13 @@
  * Dictionaries of texts.
  *
  *     entries  [n]         text view and hash of code 0, 1, ...
- *     slots    [n_slots]   open addressing, linear probing; code + 1, 0 is free; a power of two
- *     block -> block -> .. bytes of the texts, each with a NUL behind it
+ *     slots    [n_slots]   open addressing, linear probing; code + 1 and half of the hash, 0 is
+ * free; a power of two block -> block -> .. bytes of the texts, each with a NUL behind it
  *
  * 1. A text's bytes never move, because views of them live as long as the dictionary.
  * 2. At most two thirds of the slots are taken.
+ * 3. Of a large dictionary each look-up misses the cache three times, one after the other: slot,
+ *    entry, bytes. Many texts at a time wait for them together.
  */
 #include "table/table_priv.h"
 
@@ -21,6 +23,7 @@
 #define FIRST_SLOTS 64u
 #define FIRST_BLOCK 1024u
 #define BLOCK_MAX (1u << 20)
+#define FETCH_MIN 2048u /* entries of a dictionary that the first caches do not hold */
 #define HASH_KEY UINT64_C(0x7469646574657874)
 
 typedef struct block {
@@ -34,12 +37,17 @@ typedef struct entry {
     uint64_t hash;
 } entry;
 
+typedef struct slot {
+    uint32_t taken; /* code + 1; 0: free */
+    uint32_t tag;   /* the upper half of the hash */
+} slot;
+
 struct tm_dict {
     atomic_uint refs;
     uint32_t n, capacity;
     uint32_t n_slots;
     entry *entries;
-    uint32_t *slots;
+    slot *slots;
     block *blocks; /* the newest first */
 };
 
@@ -59,17 +67,18 @@ tm_dict *tm__dict_ref(const tm_dict *dict) {
 
 static bool grow_slots(tm_dict *dict) {
     const uint32_t n_slots = dict->n_slots == 0 ? FIRST_SLOTS : dict->n_slots * 2;
-    uint32_t *const slots = tm__mem_zalloc(n_slots, sizeof(*slots));
+    slot *const slots = tm__mem_zalloc(n_slots, sizeof(*slots));
     if (n_slots == 0 || slots == NULL) {
         tm__mem_free(slots);
         return false;
     }
     for (uint32_t code = 0; code < dict->n; code++) {
-        uint32_t at = (uint32_t)dict->entries[code].hash & (n_slots - 1);
-        while (slots[at] != 0) {
+        const uint64_t hash = dict->entries[code].hash;
+        uint32_t at = (uint32_t)hash & (n_slots - 1);
+        while (slots[at].taken != 0) {
             at = (at + 1) & (n_slots - 1);
         }
-        slots[at] = code + 1;
+        slots[at] = (slot){code + 1, (uint32_t)(hash >> 32)};
     }
     tm__mem_free(dict->slots);
     dict->slots = slots;
@@ -110,24 +119,27 @@ static char *take_bytes(tm_dict *dict, size_t len) {
 /* Slot of a text, or the free slot where it belongs. */
 static uint32_t find_slot(const tm_dict *dict, tm_str text, uint64_t hash) {
     uint32_t at = (uint32_t)hash & (dict->n_slots - 1);
-    for (; dict->slots[at] != 0; at = (at + 1) & (dict->n_slots - 1)) {
-        const entry *const e = &dict->entries[dict->slots[at] - 1];
-        if (e->hash == hash && e->text.len == text.len &&
-            memcmp(e->text.ptr, text.ptr, text.len) == 0) {
+    for (; dict->slots[at].taken != 0; at = (at + 1) & (dict->n_slots - 1)) {
+        if (dict->slots[at].tag != (uint32_t)(hash >> 32)) {
+            continue;
+        }
+        const entry *const e = &dict->entries[dict->slots[at].taken - 1];
+        if (e->text.len == text.len && memcmp(e->text.ptr, text.ptr, text.len) == 0) {
             break;
         }
     }
     return at;
 }
 
-uint32_t tm__dict_add(tm_dict *dict, tm_str text) {
-    const char *const from = text.ptr == NULL ? "" : text.ptr;
-    const tm_str key = {from, text.len};
-    const uint64_t hash = tm__hash64(key.ptr, key.len, HASH_KEY);
+static tm_str key_of(tm_str text) {
+    return (tm_str){text.ptr == NULL ? "" : text.ptr, text.len};
+}
+
+static uint32_t add_hashed(tm_dict *dict, tm_str key, uint64_t hash) {
     if (dict->n_slots != 0) {
         const uint32_t at = find_slot(dict, key, hash);
-        if (dict->slots[at] != 0) {
-            return dict->slots[at] - 1;
+        if (dict->slots[at].taken != 0) {
+            return dict->slots[at].taken - 1;
         }
     }
     if (dict->n == TM_CODE_MISSING - 1) {
@@ -148,17 +160,58 @@ uint32_t tm__dict_add(tm_dict *dict, tm_str text) {
     bytes[key.len] = '\0';
     const uint32_t code = dict->n++;
     dict->entries[code] = (entry){{bytes, key.len}, hash};
-    dict->slots[find_slot(dict, dict->entries[code].text, hash)] = code + 1;
+    dict->slots[find_slot(dict, dict->entries[code].text, hash)] =
+        (slot){code + 1, (uint32_t)(hash >> 32)};
     return code;
+}
+
+uint32_t tm__dict_add(tm_dict *dict, tm_str text) {
+    const tm_str key = key_of(text);
+    return add_hashed(dict, key, tm__hash64(key.ptr, key.len, HASH_KEY));
+}
+
+/* The slot where the look-up of a hash begins; NULL when it is free. */
+static const slot *first_slot(const tm_dict *dict, uint64_t hash) {
+    const slot *const s = &dict->slots[(uint32_t)hash & (dict->n_slots - 1)];
+    return s->taken == 0 ? NULL : s;
+}
+
+static void fetch(const tm_dict *dict, const uint64_t *hashes, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        __builtin_prefetch(&dict->slots[(uint32_t)hashes[i] & (dict->n_slots - 1)]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const slot *const s = first_slot(dict, hashes[i]);
+        __builtin_prefetch(s == NULL ? NULL : &dict->entries[s->taken - 1]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const slot *const s = first_slot(dict, hashes[i]);
+        __builtin_prefetch(s == NULL ? NULL : dict->entries[s->taken - 1].text.ptr);
+    }
+}
+
+void tm__dict_add_many(tm_dict *dict, const tm_str *texts, uint32_t n, uint32_t *codes) {
+    uint64_t hashes[TM_DICT_MANY];
+    TM_ASSERT(n <= TM_DICT_MANY);
+    for (uint32_t i = 0; i < n; i++) {
+        const tm_str key = key_of(texts[i]);
+        hashes[i] = tm__hash64(key.ptr, key.len, HASH_KEY);
+    }
+    if (dict->n >= FETCH_MIN) {
+        fetch(dict, hashes, n);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        codes[i] = add_hashed(dict, key_of(texts[i]), hashes[i]);
+    }
 }
 
 uint32_t tm__dict_find(const tm_dict *dict, tm_str text) {
     if (dict->n_slots == 0) {
         return TM_CODE_MISSING;
     }
-    const tm_str key = {text.ptr == NULL ? "" : text.ptr, text.len};
+    const tm_str key = key_of(text);
     const uint32_t at = find_slot(dict, key, tm__hash64(key.ptr, key.len, HASH_KEY));
-    return dict->slots[at] == 0 ? TM_CODE_MISSING : dict->slots[at] - 1;
+    return dict->slots[at].taken == 0 ? TM_CODE_MISSING : dict->slots[at].taken - 1;
 }
 
 tm_str tm__dict_get(const tm_dict *dict, uint32_t code) {

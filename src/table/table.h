@@ -41,6 +41,9 @@ typedef struct tm_dict tm_dict;
 tm_dict *tm__dict_create(void);
 /** Code of a text, added when new; TM_CODE_MISSING when out of memory. */
 uint32_t tm__dict_add(tm_dict *dict, tm_str text);
+#define TM_DICT_MANY 32u
+/** Codes of at most TM_DICT_MANY texts, as one tm__dict_add() after the other gives them. */
+void tm__dict_add_many(tm_dict *dict, const tm_str *texts, uint32_t n, uint32_t *codes);
 /** Code of a text, or TM_CODE_MISSING. */
 uint32_t tm__dict_find(const tm_dict *dict, tm_str text);
 /** View of a code's text; lives as long as the dictionary. */

@@ -39,6 +39,32 @@ static void views_stay_valid_while_the_dictionary_grows(void **state) {
     tm__dict_free(dict);
 }
 
+static void many_texts_get_the_codes_that_one_after_the_other_does(void **state) {
+    (void)state;
+    tm_dict *const one = tm__dict_create();
+    tm_dict *const many = tm__dict_create();
+    uint64_t random = 1;
+    for (uint32_t round = 0; round < 1000; round++) {
+        char bytes[TM_DICT_MANY][16];
+        tm_str texts[TM_DICT_MANY];
+        uint32_t codes[TM_DICT_MANY];
+        const uint32_t n = round % (TM_DICT_MANY + 1);
+        for (uint32_t i = 0; i < n; i++) { /* also twice in a group, and the empty one */
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            (void)snprintf(bytes[i], sizeof(bytes[i]), "%u", (unsigned)(random >> 33) % 9000);
+            texts[i] = i % 7 == 6 ? (tm_str){NULL, 0} : tm__str(bytes[i]);
+        }
+        tm__dict_add_many(many, texts, n, codes);
+        for (uint32_t i = 0; i < n; i++) {
+            assert_int_equal(codes[i], tm__dict_add(one, texts[i]));
+        }
+    }
+    assert_true(tm__dict_count(one) > 4096);
+    assert_int_equal(tm__dict_count(many), tm__dict_count(one));
+    tm__dict_free(one);
+    tm__dict_free(many);
+}
+
 static void a_text_larger_than_a_block_fits(void **state) {
     (void)state;
     static char large[3 << 20];
@@ -90,6 +116,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_get_codes_in_order_of_appearance),
         cmocka_unit_test(views_stay_valid_while_the_dictionary_grows),
+        cmocka_unit_test(many_texts_get_the_codes_that_one_after_the_other_does),
         cmocka_unit_test(a_text_larger_than_a_block_fits),
         cmocka_unit_test(the_hash_of_a_text_is_the_same_in_every_dictionary),
         cmocka_unit_test(running_out_of_memory_leaves_a_usable_dictionary),
