@@ -5,6 +5,9 @@
  *   block ──> rows, keys ──┬─ few ──> a batch     ┐
  *                          └─ many ─> a segment   ┴─> transaction: rows, quarantine, state
  *
+ * Batches stand behind all segments, and a row never changes its place: so those that wait become a
+ * segment before one of a block is added.
+ *
  * The state of before is part of the commit: when another process was there first, it fails and
  * nothing of the block is kept. A lock beside it only saves the work.
  */
@@ -142,10 +145,29 @@ static tm_status save_segment(tm_intake_pull *pull, const tm_table *table, tm_se
     return tm__segment_size(pull->segments_dir, out, err);
 }
 
+static tm_status find_batch_locked(tm_intake_pull *pull, bool *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(pull->db, "SELECT 1 FROM batches WHERE source = ? AND n_rows > 0 LIMIT 1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, pull->source.id);
+    const tm_status st = tm__stmt_step(stmt, out, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* *out_waits: nothing was done, because batches wait that would come behind the segment. */
 static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm_feed_block *block,
-                        tm_push_result *result, tm_err *err) {
+                        tm_push_result *result, bool *out_waits, tm_err *err) {
+    *out_waits = false;
     TM_TRY(tm__db_begin(pull->db, err));
     tm_status st = tm__source_writer_check_locked(pull->writer, pull->db, err);
+    if (st == TM_OK && put->segment != NULL) {
+        st = find_batch_locked(pull, out_waits, err);
+    }
+    if (st == TM_OK && *out_waits) {
+        tm__db_rollback(pull->db);
+        return TM_OK;
+    }
     if (st == TM_OK) {
         st = tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, block->state,
                                             err);
@@ -168,6 +190,14 @@ static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm
     return tm__db_commit(pull->db, err);
 }
 
+/* Another process that makes segments of them has done so when it is in conflict with us. */
+static tm_status move_batches(tm_intake_pull *pull, tm_err *err) {
+    uint64_t n_rows = 0;
+    const tm_status st =
+        tm__intake_compact(pull->ctx, pull->home, pull->source.name, 1, &n_rows, err);
+    return st == TM_E_CONFLICT ? TM_OK : st;
+}
+
 /* The rows of a batch, or of a table that takes its place. */
 static tm_status put(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
                      const tm_table *table, tm_push_result *result, tm_err *err) {
@@ -178,7 +208,13 @@ static tm_status put(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *
     }
     const tm_source_put one = {
         .rows = rows, .origin = block->origin, .segment = is_segment ? &segment : NULL};
-    return commit(pull, &one, block, result, err);
+    for (bool waits = true; waits;) {
+        TM_TRY(commit(pull, &one, block, result, &waits, err));
+        if (waits) {
+            TM_TRY(move_batches(pull, err));
+        }
+    }
+    return TM_OK;
 }
 
 static tm_status put_rows(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *rows,
