@@ -9,26 +9,6 @@
 #include "source/intake.h"
 #include "store/home.h"
 
-/* The bytes of the examples, which only --show-values gives out. */
-static tm_status add_values(const tm_home *home, const char *name, json_t *groups, tm_err *err) {
-    size_t i = 0, k = 0;
-    json_t *group = NULL, *example = NULL;
-    json_array_foreach(json_object_get(groups, "groups"), i, group) {
-        json_array_foreach(json_object_get(group, "examples"), k, example) {
-            json_t *list = NULL;
-            TM_TRY(tm__intake_quarantine(home, name, tm__json_i64(example, "number", 0) - 1, 1,
-                                         &list, err));
-            const json_t *row = json_array_get(list, 0);
-            if (row != NULL) { /* it may have left meanwhile */
-                json_object_set(example, "detail", json_object_get(row, "detail"));
-                json_object_set(example, "bytes", json_object_get(row, "bytes"));
-            }
-            json_decref(list);
-        }
-    }
-    return TM_OK;
-}
-
 /* "row 3 (7), row 9 (12)": places and numbers. */
 static void places_text(const json_t *examples, char *out, size_t size) {
     size_t i = 0, len = 0;
@@ -44,20 +24,7 @@ static void places_text(const json_t *examples, char *out, size_t size) {
     }
 }
 
-static void print_values(tm_cli *cli, const json_t *groups) {
-    size_t i = 0, k = 0;
-    const json_t *group = NULL, *example = NULL;
-    json_array_foreach(json_object_get(groups, "groups"), i, group) {
-        json_array_foreach(json_object_get(group, "examples"), k, example) {
-            tm__cli_print(cli, "\n%lld: %s: %s\n    %.200s\n",
-                          (long long)tm__json_i64(example, "number", 0),
-                          tm__json_text(group, "reason", ""), tm__json_text(example, "detail", ""),
-                          tm__json_text(example, "bytes", "(not UTF-8)"));
-        }
-    }
-}
-
-static void print_groups(tm_cli *cli, const json_t *groups, bool with_values) {
+static void print_groups(tm_cli *cli, const json_t *groups) {
     const char *titles[] = {"reason", "column", "origin", "count", "first", "last", "row (number)"};
     char a[32], b[32];
     tm_cli_table out;
@@ -95,24 +62,45 @@ static void print_groups(tm_cli *cli, const json_t *groups, bool with_values) {
         tm__cli_print(cli, "... and %s groups more: choose with --reason or --numbers\n",
                       tm__count_text(n_left, a));
     }
-    if (with_values) {
-        print_values(cli, groups);
-    }
 }
 
-static tm_status list(tm_cli *cli, const tm_home *home, const char *name,
-                      const tm_intake_choice *choice, tm_err *err) {
-    const bool with_values = tm__cli_flag(cli, "show-values");
+static tm_status count(tm_cli *cli, const tm_home *home, const char *name,
+                       const tm_intake_choice *choice, tm_err *err) {
     json_t *groups = NULL;
     TM_TRY(tm__intake_quarantine_groups(home, name, choice, &groups, err));
-    const tm_status st = with_values ? add_values(home, name, groups, err) : TM_OK;
-    if (st == TM_OK && cli->json) {
+    if (cli->json) {
         tm__cli_print_object(cli, "tidemill.data.quarantine/1", groups);
-    } else if (st == TM_OK) {
-        print_groups(cli, groups, with_values);
+    } else {
+        print_groups(cli, groups);
     }
     json_decref(groups);
-    return st;
+    return TM_OK;
+}
+
+/* Row by row; their bytes only for who asks. */
+static tm_status list(tm_cli *cli, const tm_home *home, const char *name,
+                      const tm_intake_choice *choice, tm_err *err) {
+    json_t *rows = NULL;
+    size_t i = 0;
+    json_t *row = NULL;
+    const uint32_t n_max = (uint32_t)tm__cli_i64(cli, "list");
+    TM_TRY(tm__intake_quarantine(home, name, choice, n_max, &rows, err));
+    json_array_foreach(rows, i, row) {
+        if (!tm__cli_flag(cli, "show-values")) {
+            json_object_del(row, "bytes");
+        }
+        if (!cli->json) {
+            tm__bad_row_print(cli, row);
+        }
+    }
+    if (cli->json) {
+        json_t *result = json_pack("{s:s, s:s, s:O}", "schema", "tidemill.data.quarantine/1",
+                                   "source", name, "rows", rows);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    }
+    json_decref(rows);
+    return TM_OK;
 }
 
 static tm_status write_out(tm_cli *cli, const tm_home *home, const char *name,
@@ -138,9 +126,15 @@ tm_status cmd_data_quarantine(tm_cli *cli, tm_err *err) {
     tm_intake_choice choice = {0};
     const char *name = tm__cli_arg(cli, "NAME");
     TM_TRY(tm__cli_choice(cli, &choice, err));
+    if (tm__cli_flag(cli, "show-values") && !tm__cli_has(cli, "list")) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "--show-values goes with --list");
+        tm_err_hint(err, "Counts have no values; '--list 10 --show-values' shows ten rows.");
+        return st;
+    }
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    const tm_status st = tm__cli_has(cli, "out") ? write_out(cli, home, name, &choice, err)
-                                                 : list(cli, home, name, &choice, err);
+    const tm_status st = tm__cli_has(cli, "out")    ? write_out(cli, home, name, &choice, err)
+                         : tm__cli_has(cli, "list") ? list(cli, home, name, &choice, err)
+                                                    : count(cli, home, name, &choice, err);
     tm__home_close(home);
     return st;
 }

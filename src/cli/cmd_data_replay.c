@@ -90,3 +90,17 @@ tm_status cmd_data_replay(tm_cli *cli, tm_err *err) {
     json_decref(done.left);
     return st;
 }
+
+void tm__bad_row_print(tm_cli *cli, const json_t *row) {
+    const char *column = tm__json_text(row, "column", "");
+    const char *bytes = tm__json_text(row, "bytes", NULL);
+    const char *origin = tm__json_text(row, "origin", "");
+    tm__cli_print(cli, "%lld: %.19s, %s%srow %lld%s%s\n    %s: %s\n",
+                  (long long)tm__json_i64(row, "number", 0), tm__json_text(row, "at", ""), origin,
+                  origin[0] == '\0' ? "" : ", ", (long long)tm__json_i64(row, "row", 0),
+                  column[0] == '\0' ? "" : ", column ", column, tm__json_text(row, "reason", ""),
+                  tm__json_text(row, "detail", ""));
+    if (bytes != NULL) {
+        tm__cli_print(cli, "    %.200s\n", bytes);
+    }
+}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/train_words.h"
 #include "source/intake.h"
@@ -163,20 +164,6 @@ static void show_columns(tm_cli *cli, const json_t *source) {
     tm__cli_table_print(cli, &out);
 }
 
-static void show_bad(tm_cli *cli, const json_t *bad, bool with_bytes) {
-    const char *column = tm__json_text(bad, "column", "");
-    const char *bytes = tm__json_text(bad, "bytes", NULL);
-    const char *origin = tm__json_text(bad, "origin", "");
-    tm__cli_print(cli, "%lld: %.19s, %s%srow %lld%s%s\n    %s: %s\n",
-                  (long long)tm__json_i64(bad, "number", 0), tm__json_text(bad, "at", ""), origin,
-                  origin[0] == '\0' ? "" : ", ", (long long)tm__json_i64(bad, "row", 0),
-                  column[0] == '\0' ? "" : ", column ", column, tm__json_text(bad, "reason", ""),
-                  tm__json_text(bad, "detail", ""));
-    if (with_bytes && bytes != NULL) {
-        tm__cli_print(cli, "    %.200s\n", bytes);
-    }
-}
-
 /* What was found in the rows. */
 static void show_findings(tm_cli *cli, const json_t *source) {
     const char *titles[] = {"change", "column", "count", "policy", "last time"};
@@ -306,7 +293,7 @@ static void show_limits(tm_cli *cli, const json_t *source) {
     }
 }
 
-static void show_source(tm_cli *cli, const json_t *source, const json_t *quarantine) {
+static void show_source(tm_cli *cli, const json_t *source) {
     char a[32], b[32];
     const json_t *bad = json_object_get(source, "last_error");
     const char *from = tm__json_text(source, "from", NULL);
@@ -331,38 +318,23 @@ static void show_source(tm_cli *cli, const json_t *source, const json_t *quarant
     show_columns(cli, source);
     show_versions(cli, source);
     show_findings(cli, source);
-    size_t i = 0;
-    const json_t *item = NULL;
-    if (quarantine == NULL && json_is_object(bad)) {
+    if (json_is_object(bad)) {
         tm__cli_print(cli, "\nlast bad row:\n");
-        show_bad(cli, bad, false);
-    } else if (quarantine != NULL) {
-        tm__cli_print(cli, "\nquarantine:\n");
-    }
-    json_array_foreach(quarantine, i, item) {
-        show_bad(cli, item, true);
+        tm__bad_row_print(cli, bad);
     }
 }
 
 tm_status cmd_data_show(tm_cli *cli, tm_err *err) {
     tm_home *home = NULL;
-    json_t *source = NULL, *quarantine = NULL;
+    json_t *source = NULL;
     const char *name = tm__cli_arg(cli, "NAME");
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    tm_status st = tm__intake_show(home, name, &source, err);
-    if (st == TM_OK && tm__cli_has(cli, "quarantine")) {
-        st = tm__intake_quarantine(home, name, tm__cli_i64(cli, "after"),
-                                   (uint32_t)tm__cli_i64(cli, "quarantine"), &quarantine, err);
-    }
-    if (st == TM_OK && quarantine != NULL) {
-        json_object_set(source, "quarantine", quarantine);
-    }
+    const tm_status st = tm__intake_show(home, name, &source, err);
     if (st == TM_OK && cli->json) {
         tm__cli_print_object(cli, "tidemill.data.show/1", source);
     } else if (st == TM_OK) {
-        show_source(cli, source, quarantine);
+        show_source(cli, source);
     }
-    json_decref(quarantine);
     json_decref(source);
     tm__home_close(home);
     return st;

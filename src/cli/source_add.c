@@ -18,7 +18,7 @@ static tm_status no_row(const tm_home *home, const tm_intake_add *add, const tm_
         tm_err_hint(err, "Give files with rows; --watch waits for those that come.");
         return TM_E_DATA;
     }
-    TM_TRY(tm__intake_quarantine(home, add->name, 0, 1, &list, err));
+    TM_TRY(tm__intake_quarantine(home, add->name, &(tm_intake_choice){0}, 1, &list, err));
     const json_t *const bad = json_array_get(list, 0);
     const tm_status st = TM_FAIL(err, TM_E_DATA, "none of %llu rows was accepted; the first: %s",
                                  (unsigned long long)pulled->quarantined,

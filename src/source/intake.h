@@ -129,10 +129,12 @@ typedef struct tm_intake_choice { /* of rows in quarantine; zeroed: all */
     int64_t first, last;          /* numbers; last 0: no bound */
     const char *reason;           /* NULL: any */
 } tm_intake_choice;
-/** Rows in quarantine, oldest first, at most n_max after the number `after`: an array of
- * {"number", "at", "origin", "row", "column", "reason", "detail", "bytes"}. */
-TM_NODISCARD tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t after,
-                                             uint32_t n_max, json_t **out, tm_err *err);
+/** Rows in quarantine, oldest first, at most n_max: an array of {"number", "at", "origin", "row",
+ * "column", "reason", "detail", "bytes"}. The bytes are what people entered: show them to who asks
+ * for them. */
+TM_NODISCARD tm_status tm__intake_quarantine(const tm_home *home, const char *name,
+                                             const tm_intake_choice *choice, uint32_t n_max,
+                                             json_t **out, tm_err *err);
 /** Counts by reason, origin and column: {"source", "quarantined", "bytes", "dropped", "rows_max",
  * "bytes_max", "chosen", "groups": [{"reason", "origin", "column", "count", "first_at", "last_at",
  * "examples": [{"number", "row"}]}], "groups_left_off"}. No value of a row is in it. */

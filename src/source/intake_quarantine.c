@@ -152,23 +152,35 @@ tm_status tm__intake_db_last_bad(tm_db *db, int64_t source, json_t **out, tm_err
     return st;
 }
 
-tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t after,
-                                uint32_t n_max, json_t **out, tm_err *err) {
+#define CHOSEN                                                                                     \
+    " FROM quarantine WHERE source = ?1 AND seq >= ?2 AND (?3 = 0 OR seq <= ?3)"                   \
+    " AND (?4 = '' OR reason = ?4)"
+
+static tm_status choose(tm_intake_place *p, const char *sql, const tm_intake_choice *choice,
+                        tm_stmt **out, tm_err *err) {
+    TM_TRY(tm__stmt_init(p->db, sql, out, err));
+    tm__stmt_bind_i64(*out, 1, p->source.id);
+    tm__stmt_bind_i64(*out, 2, choice->first);
+    tm__stmt_bind_i64(*out, 3, choice->last);
+    tm__stmt_bind_text(*out, 4, choice->reason != NULL ? choice->reason : "");
+    return TM_OK;
+}
+
+tm_status tm__intake_quarantine(const tm_home *home, const char *name,
+                                const tm_intake_choice *choice, uint32_t n_max, json_t **out,
+                                tm_err *err) {
     tm_intake_place p = {0};
     tm_stmt *stmt = NULL;
     json_t *list = json_array();
     tm_status st = tm__intake_place_open(home, name, &p, err);
     if (st == TM_OK) {
-        st = tm__stmt_init(
-            p.db,
-            "SELECT seq, at_us, origin, row, col, reason, detail, substr(bytes, 1, 1048576)"
-            " FROM quarantine WHERE source = ? AND seq > ? ORDER BY seq LIMIT ?",
-            &stmt, err);
+        st = choose(&p,
+                    "SELECT seq, at_us, origin, row, col, reason, detail,"
+                    " substr(bytes, 1, 1048576)" CHOSEN " ORDER BY seq LIMIT ?5",
+                    choice, &stmt, err);
     }
     if (st == TM_OK) {
-        tm__stmt_bind_i64(stmt, 1, p.source.id);
-        tm__stmt_bind_i64(stmt, 2, after);
-        tm__stmt_bind_i64(stmt, 3, n_max);
+        tm__stmt_bind_i64(stmt, 5, n_max);
     }
     for (bool has_row = true; st == TM_OK;) {
         st = tm__stmt_step(stmt, &has_row, err);
@@ -189,20 +201,6 @@ tm_status tm__intake_quarantine(const tm_home *home, const char *name, int64_t a
 }
 
 /* ---- Counts ---- */
-
-#define CHOSEN                                                                                     \
-    " FROM quarantine WHERE source = ?1 AND seq >= ?2 AND (?3 = 0 OR seq <= ?3)"                   \
-    " AND (?4 = '' OR reason = ?4)"
-
-static tm_status choose(tm_intake_place *p, const char *sql, const tm_intake_choice *choice,
-                        tm_stmt **out, tm_err *err) {
-    TM_TRY(tm__stmt_init(p->db, sql, out, err));
-    tm__stmt_bind_i64(*out, 1, p->source.id);
-    tm__stmt_bind_i64(*out, 2, choice->first);
-    tm__stmt_bind_i64(*out, 3, choice->last);
-    tm__stmt_bind_text(*out, 4, choice->reason != NULL ? choice->reason : "");
-    return TM_OK;
-}
 
 /* The first three places of a group: "[[number, row], ...]" as the database gives them. */
 static tm_status examples_json(const char *text, json_t **out, tm_err *err) {

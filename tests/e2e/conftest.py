@@ -52,6 +52,11 @@ class Tidemill:
         assert result.code == 0, f"tidemill {' '.join(map(str, words))} exits {result.code}:\n{result.err}{result.out}"
         return result
 
+    def show(self, source, *words, bad=100):
+        """What is known of a source, and the first of its bad rows with their bytes."""
+        rows = self.ok("data", "quarantine", source, "--list", bad, "--show-values", "--json", *words).json["rows"]
+        return {**self.ok("data", "show", source, "--json", *words).json, "quarantine": rows}
+
     def write(self, name, text):
         """A file in the folder."""
         path = self.folder / name

@@ -245,7 +245,7 @@ def push(server, key, source, ids):
 
 
 def show(tm, source, *words):
-    shown = tm.ok("data", "show", source, "--quarantine", "100", "--json", *words).json
+    shown = tm.show(source, *words)
     return {k: v for k, v in shown.items() if k != "lag_seconds"}
 
 

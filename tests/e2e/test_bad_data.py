@@ -120,7 +120,7 @@ def test_a_bad_file_is_named_with_its_place(tm, title, name, data, message, plac
     for words in (["train", name, "--target", "t", "--learner", "linear"], ["data", "add", "d", "--files", name]):
         result = tm(*words)
         if words[0] == "data" and title in KEPT:
-            shown = tm.ok("data", "show", "d", "--quarantine", "1", "--json").json
+            shown = tm.show("d", bad=1)
             first = shown["quarantine"][0]
             assert (shown["rows"], shown["quarantined"], first["row"], first["column"], first["reason"]) == KEPT[title]
             assert first["origin"] == name and first["detail"] and SECRET not in first["detail"] and SECRET not in result.out
@@ -254,7 +254,7 @@ def test_a_bad_push_loses_nothing(pushed, number):
     tm, server = pushed
     _, kind, body, want, kept = PUSHES[number]
     status, _, answer = server.request("POST", f"/v1/sources/s{number}/rows", body, {"X-Api-Key": tm.key, "Content-Type": kind}, timeout=30)
-    shown = tm.ok("data", "show", f"s{number}", "--quarantine", "9", "--json").json
+    shown = tm.show(f"s{number}", bad=9)
     if isinstance(want[1], str):
         assert status == want[0] and re.search(want[1], answer["detail"]) and answer["hint"], (status, answer)
         assert (shown["rows"], shown["quarantined"]) == (0, 0)

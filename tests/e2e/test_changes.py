@@ -38,7 +38,7 @@ class Source:
         return status, answer
 
     def show(self):
-        return self.tm.ok("data", "show", self.name, "--json", "--quarantine", "9").json
+        return self.tm.show(self.name, bad=9)
 
     def found(self):
         return {(a["kind"], a["column"]): a["count"] for a in self.show()["anomalies"]}

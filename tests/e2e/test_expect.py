@@ -21,7 +21,7 @@ def fixture_place(tm, serve):
 
 
 def show(tm, name):
-    return tm.ok("data", "show", name, "--json", "--quarantine", "20").json
+    return tm.show(name)
 
 
 ROWS = [{"id": i, "amount": i - 2.5, "land": "NL" if i % 2 else "BE", "at": f"2024-03-01T10:0{i}:00Z"} for i in range(10)]

@@ -54,7 +54,7 @@ def test_a_source_from_add_to_train(tm, serve):
     names = list(rows[0])
     text = ",".join(names) + "\n" + "".join(",".join("" if row[n] is None else str(row[n]) for n in names) + "\n" for row in rows[800:])
     assert push(server, key, "orders", text, "text/csv") == (200, {"accepted": 400, "duplicates": 0, "quarantined": 0})
-    shown = tm.ok("data", "show", "orders", "--quarantine", "5", "--json").json
+    shown = tm.show("orders")
     assert (shown["rows"], shown["duplicates"], shown["quarantined"], shown["pending"]) == (1200, 100, 1, 1200)
     assert shown["lag_seconds"] < 60 and {c["name"]: c["type"] for c in shown["columns"]} == {"id": "int", "amount": "float", "land": "text", "late": "text"}
     assert shown["quarantine"][0]["row"] == 501 and shown["quarantine"][0]["bytes"] == "{" and shown["quarantine"][0]["reason"] == "malformed"

@@ -81,7 +81,7 @@ def test_poison_goes_to_quarantine_with_its_offset(tm, cluster):
     cluster.send("poison", '{"id":\r\n 4,\n "note":\t"x"}\n', 1)
     cluster.flush()
     assert "3 rows" in add(tm, "poison").out
-    show = tm.ok("data", "show", "poison", "--json", "--quarantine", "20").json
+    show = tm.show("poison")
     assert show["quarantined"] == len(bad)
     assert [(b["origin"], b["row"]) for b in show["quarantine"]] == [("poison[1]", n + 1) for n in range(len(bad))]
     assert {b["reason"] for b in show["quarantine"]} == {"malformed"}
@@ -95,7 +95,7 @@ def test_lines_of_csv(tm, cluster):
         cluster.send("lines", line, 0)
     cluster.flush()
     add(tm, "lines", "--fields", "id,land,amount")
-    show = tm.ok("data", "show", "lines", "--json", "--quarantine", "9").json
+    show = tm.show("lines")
     assert (show["rows"], [c["name"] for c in show["columns"]]) == (5, ["id", "land", "amount"])
     assert [(b["row"], b["reason"]) for b in show["quarantine"]] == [(2, "malformed"), (5, "malformed")]
 

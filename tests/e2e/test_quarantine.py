@@ -27,7 +27,7 @@ def test_rows_of_a_file_are_mended_as_the_file_is_written(tm):
     assert [(g["reason"], g["column"], g["origin"], g["count"], g["examples"][0]["row"]) for g in found["groups"]] == [
         ("wrong_type", "x", "a.csv", 1, 41), ("malformed", "", "a.csv", 1, 42)]
     assert "forty" not in tm.ok("data", "quarantine", "s").out and "forty" not in json.dumps(found)
-    assert "40;03/02/2024;forty" in tm.ok("data", "quarantine", "s", "--show-values").out
+    assert "40;03/02/2024;forty" in tm.ok("data", "quarantine", "s", "--list", "9", "--show-values").out
     assert "2 rows are in bad.jsonl" in tm.ok("data", "quarantine", "s", "-o", "bad.jsonl").out
     path = tm.folder / "bad.jsonl"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600

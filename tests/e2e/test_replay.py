@@ -30,7 +30,7 @@ def test_kills_neither_lose_nor_repeat_a_row_that_is_replayed(tm, serve):
             break
     assert kills > 2
     tm.ok("data", "replay", "s")
-    shown = tm.ok("data", "show", "s", "--quarantine", "5", "--json").json
+    shown = tm.show("s")
     assert (shown["rows"], shown["quarantined"], shown["quarantine"]) == (n + 1, 0, [])
     tm.ok("data", "compact", "s")
     rows = tm.ok("data", "add", "t", "--sql", f"SELECT * FROM '{tm.folder}/.tidemill/segments/s/*.parquet'", "--key", "id", "--json").json

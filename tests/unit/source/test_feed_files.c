@@ -81,7 +81,8 @@ static void check_types(const tm_home *home, const char *want) {
 
 static void check_bad(const tm_home *home, size_t at, const char *origin, int64_t row) {
     json_t *list = NULL;
-    assert_int_equal(tm__intake_quarantine(home, "s", 0, 100, &list, NULL), TM_OK);
+    assert_int_equal(tm__intake_quarantine(home, "s", &(tm_intake_choice){0}, 100, &list, NULL),
+                     TM_OK);
     const json_t *bad = json_array_get(list, at);
     assert_string_equal(tm__json_text(bad, "origin", ""), origin);
     assert_int_equal(tm__json_i64(bad, "row", 0), row);

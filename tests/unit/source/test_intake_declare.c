@@ -95,7 +95,8 @@ static void a_declared_type_is_neither_inferred_nor_widened(void **state) {
     }
     columns_are(home, "id:int n:int! x:float!+ day:date! code:text!=group other:bool");
     json_t *bad = NULL;
-    assert_int_equal(tm__intake_quarantine(home, "s", 0, 9, &bad, NULL), TM_OK);
+    assert_int_equal(tm__intake_quarantine(home, "s", &(tm_intake_choice){0}, 9, &bad, NULL),
+                     TM_OK);
     static const char *const reasons[] = {"wrong_type", "wrong_type", "null_value",
                                           "null_value", "wrong_type", "null_value"};
     assert_int_equal(json_array_size(bad), 6);

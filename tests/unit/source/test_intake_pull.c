@@ -190,7 +190,8 @@ static void a_row_of_a_table_that_does_not_fit_is_kept_as_a_line(void **state) {
     assert_int_equal(r.accepted, 1);
     assert_int_equal(r.quarantined, 2);
     tm__intake_pull_close(pull);
-    assert_int_equal(tm__intake_quarantine(home, "s", 0, 10, &bad, NULL), TM_OK);
+    assert_int_equal(tm__intake_quarantine(home, "s", &(tm_intake_choice){0}, 10, &bad, NULL),
+                     TM_OK);
     const json_t *first = json_array_get(bad, 0), *second = json_array_get(bad, 1);
     assert_string_equal(tm__json_text(first, "reason", ""), "wrong_type");
     assert_string_equal(tm__json_text(first, "column", ""), "n");

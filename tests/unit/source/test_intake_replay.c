@@ -111,7 +111,8 @@ static void mended_rows_take_the_place_of_theirs(void **state) {
     assert_int_equal(shown(home, "rows"), 2);
     assert_int_equal(shown(home, "quarantined"), 2);
     json_t *list = NULL;
-    assert_int_equal(tm__intake_quarantine(home, "s", 0, 9, &list, NULL), TM_OK);
+    assert_int_equal(tm__intake_quarantine(home, "s", &(tm_intake_choice){0}, 9, &list, NULL),
+                     TM_OK);
     assert_string_equal(tm__json_text(json_array_get(list, 0), "bytes", ""), "3,3,3");
     assert_string_equal(tm__json_text(json_array_get(list, 0), "reason", ""), "malformed");
     json_decref(list);
