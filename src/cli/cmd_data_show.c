@@ -50,7 +50,7 @@ static const char *status_word(const json_t *source) {
     const char *status = tm__json_text(source, "status", "");
     const bool is_push = strcmp(tm__json_text(source, "kind", ""), "push") == 0;
     if (strcmp(status, "ready") == 0) {
-        return is_push || tm__json_text(source, "next_at", NULL) != NULL ? "running" : "by hand";
+        return is_push || tm__json_text(source, "next_at", NULL) != NULL ? "ready" : "by hand";
     }
     return strcmp(status, "retrying") == 0 ? "waiting" : status;
 }

@@ -41,6 +41,7 @@
 #define LINGER_NS UINT64_C(200000000) /* a message waits at most so long for others */
 #define GAP_MAX 4096                  /* offsets without a message that become lines without one */
 #define SAY_NS UINT64_C(5000000000)
+#define PATIENCE_MS 60000u /* who follows waits for brokers that are started again */
 #define WAIT_MS 100u
 #define TEXT_MAX ((size_t)1 << 30)
 #define ORIGIN_SIZE 320u
@@ -529,6 +530,7 @@ tm_status tm__feed_kafka_read(tm_ctx *ctx, const tm_feed_input *in, const tm_fee
                                       .group = tm__json_text(in->spec, "group", group),
                                       .member = is_shared ? member : NULL,
                                       .cancel = ctx->cancel,
+                                      .patience_ms = in->follows ? PATIENCE_MS : 0,
                                       .given = take_given,
                                       .taken = take_back,
                                       .arg = &r};

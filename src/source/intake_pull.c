@@ -145,6 +145,21 @@ static tm_status save_segment(tm_intake_pull *pull, const tm_table *table, tm_se
     return tm__segment_size(pull->segments_dir, out, err);
 }
 
+/* It may have been paused while it is read. */
+static tm_status check_status_locked(tm_intake_pull *pull, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(pull->db, "SELECT status FROM sources WHERE id = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, pull->source.id);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row && tm__str_is(tm__str(tm__stmt_text(stmt, 0)), "paused")) {
+        (void)tm__str_copy(pull->source.status, sizeof(pull->source.status), TM_STR("paused"));
+        st = tm__intake_stands_still(&pull->source, err);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
 static tm_status find_batch_locked(tm_intake_pull *pull, bool *out, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(pull->db, "SELECT 1 FROM batches WHERE source = ? AND n_rows > 0 LIMIT 1",
@@ -161,6 +176,9 @@ static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm
     *out_waits = false;
     TM_TRY(tm__db_begin(pull->db, err));
     tm_status st = tm__source_writer_check_locked(pull->writer, pull->db, err);
+    if (st == TM_OK) {
+        st = check_status_locked(pull, err);
+    }
     if (st == TM_OK && put->segment != NULL) {
         st = find_batch_locked(pull, out_waits, err);
     }

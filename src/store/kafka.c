@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "store/kafka_priv.h"
 
-#define DOWN_NS UINT64_C(5000000000) /* brokers may be gone for so long before it is said */
+#define PATIENCE_MS 5000u /* brokers may be gone for so long before it is said */
 #define LOOK_NS                                                                                    \
     UINT64_C(1000000000)              /* so often it is looked whether the topic is there and grew \
                                        */
@@ -373,7 +373,9 @@ static bool take_polled(tm_kafka *k, tm_kafka_event *out) {
 
 static tm_status look_at_clock(tm_kafka *k, tm_err *err) {
     const uint64_t now = tm__mono_ns();
-    const bool is_down = k->down_ns != 0 && now - k->down_ns > DOWN_NS;
+    const uint32_t patience_ms = k->options.patience_ms > 0 ? k->options.patience_ms : PATIENCE_MS;
+    const bool is_down =
+        k->down_ns != 0 && now - k->down_ns > (uint64_t)patience_ms * UINT64_C(1000000);
     if (is_down) {
         return tm__kafka_fail(&k->api, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, k->file, k->topic, err);
     }

@@ -13,7 +13,7 @@
  *    `taken`). Members are static: one that was killed has its partitions again at once, and a
  *    second program with the same name is told so. Who shares none has all partitions at once, and
  *    those that are added within a second or two.
- * 4. Brokers that are gone are TM_E_UNAVAILABLE after five seconds: open another one later.
+ * 4. Brokers that are gone are TM_E_UNAVAILABLE after a while: open another one later.
  */
 #ifndef TM_STORE_KAFKA_H
 #define TM_STORE_KAFKA_H
@@ -37,6 +37,7 @@ typedef struct tm_kafka_options {
     const char *topic, *group;
     const char *member; /* name in a shared group, the same after each restart; else NULL */
     volatile _Atomic bool *cancel; /* may be NULL */
+    uint32_t patience_ms;          /* how long brokers may be gone; 0: 5 seconds */
     /* Both are called inside of tm__kafka_next() and tm__kafka_close(). */
     tm_status (*given)(void *arg, const tm_kafka_part *part, int64_t *out_offset, tm_err *err);
     /* What was read of it must be durable on return. */

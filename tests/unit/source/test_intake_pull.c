@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "source/feed.h"
 #include "source/intake_priv.h"
 #include "source/source.h"
 #include "temp_home.h"
@@ -224,6 +225,23 @@ static void one_process_reads_a_source_at_a_time(void **state) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
+static void a_source_that_is_paused_takes_no_block(void **state) {
+    const tm_home *home = *state;
+    tm_push_result r = {0};
+    add(home, NULL);
+    tm_intake_pull *pull = open_pull(home);
+    assert_int_equal(take(pull, "SELECT 1 AS k", 1, &r), TM_OK);
+    assert_int_equal(tm__feed_record(home, "s", NULL, NULL), TM_OK); /* it is not being added */
+    assert_int_equal(tm__intake_pause(home, "s", NULL), TM_OK);
+    assert_int_equal(take(pull, "SELECT 2 AS k", 2, &r), TM_E_UNAVAILABLE);
+    assert_int_equal(tm__intake_resume(home, "s", NULL), TM_OK);
+    assert_int_equal(take(pull, "SELECT 3 AS k", 3, &r), TM_OK);
+    tm__intake_pull_close(pull);
+    tm_table *table = table_of(home);
+    assert_int_equal(tm__table_rows(table), 2);
+    tm__table_unref(table);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(blocks_small_and_large_are_there_with_the_state_behind_them),
@@ -232,6 +250,7 @@ int main(void) {
         TEST(columns_of_the_start_stay_to_be_looked_at),
         TEST(a_row_of_a_table_that_does_not_fit_is_kept_as_a_line),
         TEST(one_process_reads_a_source_at_a_time),
+        TEST(a_source_that_is_paused_takes_no_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
