@@ -28,6 +28,8 @@
 #include "source/declare.h"
 #include "source/expect.h"
 
+#define COUNT_MAX 100000000u
+
 /* What a source is read into. */
 typedef struct reading {
     tm_yaml *r;
@@ -40,6 +42,7 @@ typedef enum value_kind {
     DURATION,
     SIZE,
     FLAG,
+    COUNT,
     LIST, /* words with commas between */
     CHANGED
 } value_kind;
@@ -51,14 +54,23 @@ typedef struct source_key {
 } source_key;
 
 static const source_key keys[] = {
-    {"query", "query", TEXT, NULL},         {"cursor", "cursor", TEXT, NULL},
-    {"settle", "settle_s", DURATION, NULL}, {"every", "every_s", DURATION, NULL},
-    {"changed", "changed", CHANGED, NULL},  {"target", "target", TEXT, NULL},
-    {"no_header", "no_header", FLAG, NULL}, {"credentials", "credentials", PATH, "s3"},
-    {"cache", "cache_bytes", SIZE, "s3"},   {"quarantine_bytes", "quarantine_bytes", SIZE, NULL},
-    {"topic", "topic", TEXT, "kafka"},      {"group", "group", TEXT, "kafka"},
-    {"from", "from", TEXT, "kafka"},        {"fields", "fields", LIST, "kafka"},
-    {"max_bytes", "max_bytes", SIZE, NULL}, {"retention", "retention_s", DURATION, NULL},
+    {"query", "query", TEXT, NULL},
+    {"cursor", "cursor", TEXT, NULL},
+    {"settle", "settle_s", DURATION, NULL},
+    {"every", "every_s", DURATION, NULL},
+    {"changed", "changed", CHANGED, NULL},
+    {"target", "target", TEXT, NULL},
+    {"no_header", "no_header", FLAG, NULL},
+    {"credentials", "credentials", PATH, "s3"},
+    {"cache", "cache_bytes", SIZE, "s3"},
+    {"quarantine_bytes", "quarantine_bytes", SIZE, NULL},
+    {"topic", "topic", TEXT, "kafka"},
+    {"group", "group", TEXT, "kafka"},
+    {"from", "from", TEXT, "kafka"},
+    {"fields", "fields", LIST, "kafka"},
+    {"quarantine_rows", "quarantine_rows", COUNT, NULL},
+    {"max_bytes", "max_bytes", SIZE, NULL},
+    {"retention", "retention_s", DURATION, NULL},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -159,6 +171,11 @@ static tm_status put_value(tm_yaml *r, const yaml_node_t *value, const source_ke
         st = tm__str_to_bytes(tm__str(text), &bytes) && bytes > 0 && bytes <= INT64_MAX
                  ? TM_OK
                  : tm__yaml_bad_value(r, value, key->name, "a size such as 800M or 4G", err);
+        json_object_set_new(spec, key->member, json_integer((json_int_t)bytes));
+    } else if (key->kind == COUNT) {
+        st = tm__str_to_u64(tm__str(text), &bytes) && bytes <= COUNT_MAX
+                 ? TM_OK
+                 : tm__yaml_bad_value(r, value, key->name, "a number of rows", err);
         json_object_set_new(spec, key->member, json_integer((json_int_t)bytes));
     } else if (key->kind == LIST) {
         json_object_set_new(spec, key->member, words_of(tm__str(text)));

@@ -45,6 +45,8 @@ static void every_key_lands_in_the_spec(void **state) {
          "{\"s3\":\"s3://rows/p\",\"credentials\":\"/p/s3.ini\",\"cache_bytes\":1073741824,"
          "\"declared\":true,\"dir\":\"/p\"}",
          1},
+        {"{push: true, quarantine_rows: 500, quarantine_bytes: 1M}", "push",
+         "{\"quarantine_rows\":500,\"quarantine_bytes\":1048576,\"declared\":true}", 0},
         {"{kafka: {file: k.conf, topic: t, from: end, fields: 'a, b'}, group: g}", "kafka",
          "{\"kafka\":\"k.conf\",\"topic\":\"t\",\"from\":\"end\",\"fields\":[\"a\",\"b\"],"
          "\"group\":\"g\",\"declared\":true,\"dir\":\"/p\",\"every_s\":1}",
@@ -95,6 +97,8 @@ static void a_fault_has_its_line_and_column(void **state) {
         {"sources:\n  a: {files: x.csv, cache: 1G}\n", "'cache' is for buckets", "'files'", 2, 3},
         {"sources:\n  a: {files: x.csv, changed: never}\n", "'changed' wants stop or again", "", 2,
          30},
+        {"sources:\n  a: {push: true, quarantine_rows: few}\n",
+         "'quarantine_rows' wants a number of rows", "", 2, 36},
         {"sources:\n  a: {s3: 's3://rows/p', cache: lots}\n", "'cache' wants a size", "", 2, 33},
         {"sources:\n  a:\n    push: true\n    policy: {new_colum: stop}\n",
          "no kind of change and no rule 'new_colum'", "new_column", 4, 14},
