@@ -6,6 +6,7 @@
 #include "base/proc.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -141,6 +142,14 @@ static tm_status read_reply(const tm_buf *message, reply *out, tm_err *err) {
     return TM_OK;
 }
 
+static tm_status fail_gone(tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_UNAVAILABLE,
+                                 "the process that starts children is gone: it was killed, or "
+                                 "memory ran out");
+    tm_err_hint(err, "Start the program again, as a service manager does with Restart=on-failure.");
+    return st;
+}
+
 static tm_status ask(tm_supervisor *supervisor, const tm_buf *request, reply *out, tm_err *err) {
     if (request->no_memory) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the command of a child");
@@ -163,8 +172,7 @@ static tm_status ask(tm_supervisor *supervisor, const tm_buf *request, reply *ou
     if (is_answered) {
         st = read_reply(&message, out, err);
     } else {
-        st = TM_FAIL(err, TM_E_UNAVAILABLE, "the supervisor of children is gone");
-        tm_err_hint(err, "Restart the program.");
+        st = fail_gone(err);
     }
     tm__buf_done(&message);
     return st;
@@ -218,6 +226,14 @@ tm_status tm__child_state(tm_supervisor *supervisor, uint64_t id, tm_child_state
 tm_status tm__child_stop(tm_supervisor *supervisor, uint64_t id, tm_err *err) {
     reply answer;
     return ask_about(supervisor, TM_PROC_STOP, id, &answer, err);
+}
+
+tm_status tm__supervisor_check(tm_supervisor *supervisor, tm_err *err) {
+    tm__mutex_lock(supervisor->mutex);
+    struct pollfd peer = {.fd = supervisor->fd};
+    const bool is_there = supervisor->fd >= 0 && poll(&peer, 1, 0) <= 0;
+    tm__mutex_unlock(supervisor->mutex);
+    return is_there ? TM_OK : fail_gone(err);
 }
 
 void tm__supervisor_close(tm_supervisor *supervisor) {

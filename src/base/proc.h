@@ -38,6 +38,9 @@ TM_NODISCARD tm_status tm__child_state(tm_supervisor *supervisor, uint64_t id,
                                        tm_child_state *out_state, tm_err *err);
 /** Ask a child to stop (SIGTERM, then SIGKILL after 5 s). */
 TM_NODISCARD tm_status tm__child_stop(tm_supervisor *supervisor, uint64_t id, tm_err *err);
+/** TM_E_UNAVAILABLE when the supervisor ended, as by kill -9: its children died with it, and none
+ * can be started any more, since a program with threads must not fork a new one. Any thread. */
+TM_NODISCARD tm_status tm__supervisor_check(tm_supervisor *supervisor, tm_err *err);
 /** End the supervisor and all children. */
 void tm__supervisor_close(tm_supervisor *supervisor);
 

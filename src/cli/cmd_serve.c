@@ -9,11 +9,21 @@
 #include "serve/serve.h"
 #include "store/home.h"
 
+typedef struct turning {
+    tm_loop *loop;
+    tm_supervisor *supervisor;
+} turning;
+
+/* Without its supervisor the loop would stand still while the server answers: then both end. */
 static uint32_t turn_loop(void *arg) {
-    return tm__loop_step(arg);
+    const turning *turn = arg;
+    if (tm__supervisor_check(turn->supervisor, NULL) != TM_OK) {
+        return TM_TICK_STOP;
+    }
+    return tm__loop_step(turn->loop);
 }
 
-static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *loop, tm_err *err) {
+static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *turn, tm_err *err) {
     tm_server *server = NULL;
     int signal = 0;
     tm_serve_options options = {
@@ -27,8 +37,8 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, tm_loop *
         .threads = (uint32_t)tm__cli_i64(cli, "threads"),
         .access_log = tm__cli_text(cli, "access-log"),
         .log = &cli->log,
-        .tick = loop != NULL ? turn_loop : NULL,
-        .tick_arg = loop,
+        .tick = turn != NULL ? turn_loop : NULL,
+        .tick_arg = turn,
     };
     TM_TRY(tm__cli_size(cli, "memory-limit", &options.memory_max, err));
     TM_TRY(tm__server_open(home, &options, &server, err));
@@ -61,7 +71,11 @@ tm_status cmd_run(tm_cli *cli, tm_err *err) {
         st = tm__loop_open(home, supervisor, &cli->log, &loop, err);
     }
     if (st == TM_OK) {
-        st = serve_until_stopped(cli, home, loop, err);
+        turning turn = {.loop = loop, .supervisor = supervisor};
+        st = serve_until_stopped(cli, home, &turn, err);
+    }
+    if (st == TM_OK) {
+        st = tm__supervisor_check(supervisor, err);
     }
     tm__loop_close(loop);
     tm__home_close(home);

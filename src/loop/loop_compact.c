@@ -46,7 +46,7 @@ static void say(const tm_compacting *c, tm_log_level level, const char *event, c
 
 /* True while the child runs. */
 static bool reap(tm_compacting *c) {
-    tm_child_state state = {0};
+    tm_child_state state = {.exit_code = -1};
     if (c->is_running && tm__child_state(c->supervisor, c->child, &state, NULL) == TM_OK &&
         state.is_running) {
         return true;

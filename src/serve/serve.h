@@ -15,6 +15,8 @@
 
 typedef struct tm_server tm_server;
 
+#define TM_TICK_STOP UINT32_MAX
+
 /* What one client may ask for. A field of 0 stands for its default, which is in serve/http.c. */
 typedef struct tm_serve_limits {
     uint32_t header_bytes_max; /* request line and headers              */
@@ -47,8 +49,8 @@ typedef struct tm_serve_options {
     uint64_t memory_max; /* bytes that models may hold, served and kept; 0: no limit */
     const tm_log *log;
     const char *access_log; /* a file that gets a line for each request; NULL: none */
-    /* called again and again, after as many milliseconds as it returned, from a thread of its own;
-     * NULL: none. For `tidemill run`. */
+    /* called again and again, after as many milliseconds as it returned, from a thread of its own,
+     * until it returns TM_TICK_STOP, which stops the server; NULL: none. For `tidemill run`. */
     uint32_t (*tick)(void *arg);
     void *tick_arg;
     const tm_serve_limits *limits; /* NULL: the defaults; tests make them small */

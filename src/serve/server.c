@@ -305,6 +305,10 @@ static void tick_main(void *arg) {
     while (!is_ending) {
         tm__json_reset();
         const uint32_t wait_ms = server->tick(server->tick_arg);
+        if (wait_ms == TM_TICK_STOP) {
+            tm__server_stop(server);
+            return;
+        }
         const uint64_t until = tm__mono_ns() + wait_ms * UINT64_C(1000000);
         uint64_t now = tm__mono_ns();
         is_ending = wait_for_end(server, 0);

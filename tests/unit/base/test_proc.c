@@ -94,6 +94,29 @@ static void stopping_asks_first(void **state) {
     assert_int_equal(tm__child_stop(supervisor, id, NULL), TM_OK);
 }
 
+/* Of a program that was killed as an operator or a lack of memory would. */
+static void a_supervisor_that_is_gone_is_noticed(void **state) {
+    (void)state;
+    char path[128];
+    const tm_child_spec spec = {.stdout_path =
+                                    test_folder_join(&folder, "pid", path, sizeof(path))};
+    const uint64_t id = start_shell(supervisor, "echo $PPID; exec sleep 60", spec);
+    const pid_t pid = (pid_t)await_number(path);
+    tm_err err = {0};
+    tm_child_state child;
+    assert_int_equal(tm__supervisor_check(supervisor, &err), TM_OK);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    tm_status st = TM_OK;
+    for (int i = 0; i < 1000 && st == TM_OK; i++) {
+        tm__sleep_ms(5);
+        st = tm__supervisor_check(supervisor, &err);
+    }
+    assert_int_equal(st, TM_E_UNAVAILABLE);
+    assert_non_null(strstr(err.message, "the process that starts children is gone"));
+    assert_int_equal(tm__child_state(supervisor, id, &child, &err), TM_E_UNAVAILABLE);
+    assert_int_equal(tm__supervisor_check(supervisor, &err), TM_E_UNAVAILABLE);
+}
+
 typedef struct starts {
     _Atomic uint32_t n_good;
 } starts;
@@ -153,6 +176,7 @@ int main(void) {
         TEST(a_child_killed_by_a_signal_says_so),
         TEST(what_cannot_start_is_named),
         TEST(stopping_asks_first),
+        TEST(a_supervisor_that_is_gone_is_noticed),
         TEST(threads_may_ask_at_once),
         TEST(running_out_of_memory_is_reported),
         cmocka_unit_test(the_program_knows_its_path),

@@ -118,6 +118,25 @@ static void the_tick_is_called_again_and_again(void **state) {
     tm__server_close(server);
 }
 
+static uint32_t tick_once(void *arg) {
+    ticker *t = arg;
+    atomic_fetch_add(&t->n, 1);
+    return TM_TICK_STOP;
+}
+
+static void a_tick_can_stop_the_server(void **state) {
+    ticker t = {0};
+    int signal = -1;
+    const tm_serve_options options = {
+        .listen = "127.0.0.1:0", .log = &quiet, .tick = tick_once, .tick_arg = &t};
+    tm_server *server = NULL;
+    assert_int_equal(tm__server_open(*state, &options, &server, NULL), TM_OK);
+    assert_int_equal(tm__server_run(server, &signal, NULL), TM_OK);
+    assert_int_equal(signal, 0);
+    assert_int_equal(atomic_load(&t.n), 1);
+    tm__server_close(server);
+}
+
 /* A call of an endpoint with names and a body that fit; what matters is who asked. */
 static uint32_t call_endpoint(serve_case *c, const tm_endpoint *endpoint, const char *key) {
     char target[256];
@@ -172,6 +191,7 @@ int main(void) {
         IN_HOME(a_move_by_another_process_is_served_in_a_moment),
         IN_HOME(readyz_says_no_before_the_end),
         IN_HOME(the_tick_is_called_again_and_again),
+        IN_HOME(a_tick_can_stop_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
