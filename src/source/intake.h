@@ -239,7 +239,8 @@ typedef struct tm_intake_collect {
 typedef struct tm_intake_rest {
     uint64_t n, bytes;
 } tm_intake_rest;
-/** Files of segments and keys that intake.db does not name, and what killed readings left. While a backup runs none is removed. */
+/** Files of segments and keys that intake.db does not name, and what killed readings left. While a
+ * backup runs none is removed. */
 TM_NODISCARD tm_status tm__intake_collect(const tm_home *home, const tm_intake_collect *options,
                                           tm_intake_rest *out, tm_err *err);
 

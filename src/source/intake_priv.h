@@ -130,10 +130,10 @@ typedef struct tm_batch_walk {
     uint32_t n_cols;
     uint64_t n_rows, n_left;
 } tm_batch_walk;
-void tm__batch_walk_rewind(void *walk);
-/** Cells of the next row, whose texts stay in the batch; NULL at the end. walk is a tm_batch_walk.
+void tm__batch_walk_rewind(void *arg);
+/** Cells of the next row, whose texts stay in the batch; NULL at the end. arg is a tm_batch_walk.
  */
-const tm_cell *tm__batch_walk_next(void *walk);
+const tm_cell *tm__batch_walk_next(void *arg);
 /** Type of a column in a table: NONE is text. */
 tm_type tm__column_type(const tm_intake_columns *columns, uint32_t col);
 
