@@ -3,12 +3,22 @@
 import os
 import pathlib
 import signal
+import time
 
 
 def children(pid):
     """Process ids of the children of a process, by name."""
     pids = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     return {pathlib.Path(f"/proc/{child}/comm").read_text(encoding="ascii").strip(): int(child) for child in pids}
+
+
+def wait_for(tm, is_so, seconds=30):
+    """What `data show` says of the source once it is so."""
+    end = time.monotonic() + seconds
+    while not is_so(shown := tm.ok("data", "show", "rows", "--json").json):
+        assert time.monotonic() < end, shown
+        time.sleep(0.05)
+    return shown
 
 
 def test_a_daemon_that_can_start_no_children_ends_with_an_error(tm, serve):
@@ -21,3 +31,21 @@ def test_a_daemon_that_can_start_no_children_ends_with_an_error(tm, serve):
     assert "the process that starts children is gone" in text and "Start the program again" in text, text
     again = serve(command="run")  # nothing of it is in the way
     assert again.stop() == 0
+
+
+def test_a_folder_that_is_gone_is_waited_for_across_a_restart(tm, serve):
+    tm.write("in/a.csv", "id,v\n1,2\n")
+    tm.ok("data", "add", "rows", "--watch", "in", "--key", "id", "--every", "1s")
+    (tm.folder / "in").rename(tm.folder / "away")
+    server = serve(command="run")
+    failed = wait_for(tm, lambda shown: shown["failures"] == 2)
+    assert (failed["status"], failed["error"]["status"]) == ("retrying", "unavailable") and "watched folder" in failed["error"]["message"]
+    server.process.kill()
+    server.process.wait()
+    (tm.folder / "away").rename(tm.folder / "in")
+    tm.write("in/b.csv", "id,v\n1,2\n2,3\n")
+    again = tm.ok("data", "show", "rows", "--json").json
+    assert (again["failures"], again["error"], again["next_at"]) == (2, failed["error"], failed["next_at"])
+    serve(command="run")
+    shown = wait_for(tm, lambda shown: shown["rows"] == 2)
+    assert (shown["status"], shown["failures"], shown["error"]) == ("ready", 0, None)
