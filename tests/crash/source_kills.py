@@ -83,10 +83,10 @@ class Case:
         self.write_file(-100, 100)
         self.tm.write("pg.dsn", postgres.dsn()).chmod(0o600)
         time.sleep(2.1)  # a file that stood still for that long is taken
-        self.tm.ok("data", "add", "folder", "--watch", "in", "--key", "id", "--every", "1s")
+        self.tm.ok("data", "add", "folder", "--watch", "in", "--key", "id", "--every", "1s", "--policy", "unit_change=accept")
         self.tm.ok("data", "add", "sqlite", "--sqlite", "rows.db", "--query", "t", "--cursor", "at", "--every", "1s")
         self.tm.ok("data", "add", "postgres", "--postgres", "pg.dsn", "--query", "t", "--cursor", "at", "--every", "1s")
-        self.tm.ok("data", "add", "pushed", "--push", "--key", "id", "--like", "like.csv")
+        self.tm.ok("data", "add", "pushed", "--push", "--key", "id", "--like", "like.csv", "--policy", "unit_change=accept")  # a push may have few rows
         self.key = self.tm.ok("key", "create", "--role", "client", "--json").json["key"]
         self.server = conftest.Server(self.tm, command="run")
         self.writers = {}
