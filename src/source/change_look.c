@@ -10,7 +10,8 @@
  *    absent or more often missing, 500 texts for a category, 500 numbers for a range, 200 for a
  *    unit, which are steady besides: the newer ones are like the older.
  * 3. A unit is another one when the three quartiles are those of the history times one known
- *    factor, and are not those of the history.
+ *    factor, and are not those of the history. Rows that come one after the other are often alike,
+ * so few of them tell only a large factor.
  */
 #include <math.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@
 #define TEXTS_MIN 500u
 #define RANGE_MIN 500u
 #define BATCH_MIN 30u
+#define NEAR_MIN 60u /* of a batch, for units that are less than five times another one */
 
 typedef enum what { ABSENT, MISSING, NUMBER, TEXT, OTHER } what;
 
@@ -355,7 +357,7 @@ static bool are_near(const double a[3], const double b[3], double factor, double
 }
 
 /* The words for what the values were multiplied by; NULL: nothing. */
-static const char *other_unit(const double now[3], const double before[3]) {
+static const char *other_unit(const double now[3], uint64_t n, const double before[3]) {
     static const struct {
         double factor;
         const char *name;
@@ -367,6 +369,9 @@ static const char *other_unit(const double now[3], const double before[3]) {
         return NULL;
     }
     for (size_t i = 0; i < sizeof(factors) / sizeof(factors[0]); i++) {
+        if (factors[i].factor < 5 && n < NEAR_MIN) {
+            continue;
+        }
         const double share = factors[i].factor < 5 ? 0.05 : 0.25;
         if (are_near(now, before, factors[i].factor, share) ||
             are_near(now, before, 1 / factors[i].factor, share)) {
@@ -374,7 +379,7 @@ static const char *other_unit(const double now[3], const double before[3]) {
         }
     }
     const double width = before[2] - before[0];
-    bool is_hotter = true, is_colder = true;
+    bool is_hotter = n >= NEAR_MIN, is_colder = is_hotter;
     for (int i = 0; i < 3; i++) {
         is_hotter = is_hotter && fabs(now[i] - (before[i] * 1.8 + 32)) <= 0.15 * 1.8 * width;
         is_colder = is_colder && fabs(now[i] - (before[i] - 32) / 1.8) <= 0.15 * width / 1.8;
@@ -385,7 +390,7 @@ static const char *other_unit(const double now[3], const double before[3]) {
 static void judge_values(tm_look *look, const column *c) {
     const tm_history *h = &c->history;
     if (c->is_watched && h->is_steady && h->n_numbers >= ROWS_MIN && c->n_numbers >= BATCH_MIN) {
-        const char *unit = other_unit(c->quartiles, h->quartiles);
+        const char *unit = other_unit(c->quartiles, c->n_numbers, h->quartiles);
         if (unit != NULL) {
             tm_finding f = finding_of(look, TM_CHANGE_UNIT_CHANGE, c->name);
             (void)snprintf(f.detail, sizeof(f.detail),

@@ -59,6 +59,18 @@ static void a_factor_is_another_unit_and_a_drift_is_not(void **state) {
     }
 }
 
+static void few_rows_tell_only_a_large_factor(void **state) {
+    (void)state;
+    tm_watch *watch = watch_of("{}");
+    tm_look *look = batch(watch, 40, 2.54);
+    assert_null(tm__look_judge(look));
+    tm__look_free(look);
+    look = batch(watch, 40, 100);
+    assert_non_null(tm__look_judge(look));
+    tm__look_free(look);
+    tm__watch_unref(watch);
+}
+
 static void what_is_adapted_to_is_found_once(void **state) {
     (void)state;
     static const char *const specs[] = {"{\"policy\": {\"unit_change\": \"adapt\"}}",
@@ -103,6 +115,7 @@ static void a_sample_of_any_batch_is_small(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_factor_is_another_unit_and_a_drift_is_not),
+        cmocka_unit_test(few_rows_tell_only_a_large_factor),
         cmocka_unit_test(what_is_adapted_to_is_found_once),
         cmocka_unit_test(a_sample_of_any_batch_is_small),
     };
