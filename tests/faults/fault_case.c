@@ -170,6 +170,7 @@ const fault_case fault_cases[] = {
      {"data", "set", "pushed", "--expect", "short: length(id) < 9", "--policy", "short=stop"},
      .says = "is set",
      .want = 0},
+    {"data rm", "keyed", {"data", "rm", "pushed", "--yes"}, .says = "is removed", .want = 0},
     {"data resume", "keyed", {"data", "resume", "halted"}, .says = "goes on", .want = 0},
     {"data quarantine",
      "keyed",
