@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -461,6 +462,21 @@ int64_t tm__cli_duration_us(const tm_cli *cli, const char *option) {
     const char *text = tm__cli_text(cli, option);
     TM_ASSERT(text == NULL || tm__str_to_duration_us(tm__str(text), &value)); /* invariant 1 */
     return value;
+}
+
+tm_status tm__cli_when(const tm_cli *cli, const char *option, int64_t *out, tm_err *err) {
+    const char *text = tm__cli_text(cli, option);
+    int64_t us = 0;
+    if (text == NULL || tm__time_parse(tm__str(text), out)) {
+        return TM_OK;
+    }
+    if (tm__str_to_duration_us(tm__str(text), &us)) {
+        *out = tm__now_us() - us;
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_USAGE, "--%s is neither a time nor a duration", option);
+    tm_err_hint(err, "Say 2024-05-01, 2024-05-01T12:00:00Z, or how long ago: 12h, 7d.");
+    return TM_E_USAGE;
 }
 
 const char *const *tm__cli_list(const tm_cli *cli, const char *option, uint32_t *out_n) {

@@ -216,22 +216,6 @@ static tm_status report(tm_cli *cli, tm_ctx *ctx, const shown *what, tm_err *err
 
 /* ---- Files and sources ---- */
 
-/* "7d" ago, a date or a time. */
-static tm_status read_when(tm_cli *cli, const char *option, int64_t *out, tm_err *err) {
-    const char *text = tm__cli_text(cli, option);
-    int64_t us = 0;
-    if (text == NULL || tm__time_parse(tm__str(text), out)) {
-        return TM_OK;
-    }
-    if (tm__str_to_duration_us(tm__str(text), &us)) {
-        *out = tm__now_us() - us;
-        return TM_OK;
-    }
-    (void)TM_FAIL(err, TM_E_USAGE, "--%s is neither a time nor a duration", option);
-    tm_err_hint(err, "Say 2024-05-01, 2024-05-01T12:00:00Z, or how long ago: 12h, 7d.");
-    return TM_E_USAGE;
-}
-
 static const char *const window_options[] = {"since", "until", "segments"};
 
 /* A file or folder wins, unless a window is asked for, which only sources have. */
@@ -263,8 +247,8 @@ static tm_status read_source(tm_cli *cli, tm_ctx *ctx, const char *name, shown *
     tm_home *home = NULL;
     tm_err own = {0};
     tm_profile_window window = {.n_segments = (uint32_t)tm__cli_i64(cli, "segments")};
-    TM_TRY(read_when(cli, "since", &window.since_us, err));
-    TM_TRY(read_when(cli, "until", &window.until_us, err));
+    TM_TRY(tm__cli_when(cli, "since", &window.since_us, err));
+    TM_TRY(tm__cli_when(cli, "until", &window.until_us, err));
     *out_found = false;
     if (tm__home_open(cli->home, false, &home, NULL) != TM_OK) {
         return TM_OK;

@@ -424,13 +424,17 @@ tm_status cmd_data_snapshot(tm_cli *cli, tm_err *err) {
     tm_home *home = NULL;
     tm_table *table = NULL;
     tm_hash hash = {0};
+    int64_t until_us = INT64_MAX;
     const char *name = tm__cli_arg(cli, "NAME");
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
     if (st == TM_OK) {
         st = tm__home_open(cli->home, false, &home, err);
     }
     if (st == TM_OK) {
-        st = tm__intake_table(&ctx, home, name, &table, err);
+        st = tm__cli_when(cli, "as-of", &until_us, err);
+    }
+    if (st == TM_OK) {
+        st = tm__intake_table_at(&ctx, home, name, until_us, &table, err);
     }
     if (st == TM_OK) {
         st = tm__snapshot_save(&ctx, tm__home_snapshots(home), table, &hash, err);

@@ -28,6 +28,7 @@ typedef struct training {
     tm_place place;
     tm_table *table, *test;
     json_t *source;
+    int64_t as_of_us; /* of a source; INT64_MAX: now */
     tm_train_options options;
     tm_train_result result;
     tm_version version;
@@ -110,6 +111,11 @@ static tm_status describe_source(training *t, tm_err *err) {
                 : sql != NULL ? json_pack("{s:s}", "sql", sql)
                               : json_pack("{s:s, s:b}", "path", path, "no_header",
                                           tm__cli_flag(t->cli, "no-header"));
+    if (t->as_of_us != INT64_MAX) {
+        char at[40];
+        json_object_set_new(t->source, "as_of",
+                            json_stringn(at, tm__time_to_text(t->as_of_us, at)));
+    }
     return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }
 
@@ -160,6 +166,13 @@ static tm_status read_rows(training *t, tm_err *err) {
     const char *path = tm__cli_arg(t->cli, "DATA");
     const char *sql = tm__cli_text(t->cli, "sql");
     const tm_schema *known = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL;
+    t->as_of_us = INT64_MAX;
+    if (tm__cli_has(t->cli, "as-of") && name == NULL) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "--as-of is for --source");
+        tm_err_hint(err, "Files and queries have no past.");
+        return st;
+    }
+    TM_TRY(tm__cli_when(t->cli, "as-of", &t->as_of_us, err));
     if (name == NULL) {
         return tm__cli_read(t->cli, &t->ctx, path, sql, known, &t->table, err);
     }
@@ -169,7 +182,7 @@ static tm_status read_rows(training *t, tm_err *err) {
         tm_err_hint(err, "Give one of DATA, --sql and --source.");
         return st;
     }
-    return tm__intake_table(&t->ctx, t->place.home, name, &t->table, err);
+    return tm__intake_table_at(&t->ctx, t->place.home, name, t->as_of_us, &t->table, err);
 }
 
 static tm_status read_tables(training *t, tm_err *err) {

@@ -148,7 +148,7 @@ void tm__help_list(const char *first_word, uint32_t width, tm_buf *out) {
             group = all[i].group;
             tm__buf_printf(out, "\n%s:\n", group);
         }
-        row(out, all[i].name, all[i].summary, 18, width);
+        row(out, all[i].name, all[i].summary, 19, width);
     }
     tm__buf_text(out, "\n`tidemill help COMMAND` shows examples and options.\n");
 }

@@ -180,6 +180,11 @@ TM_NODISCARD tm_status tm__intake_replay(const tm_home *home, const char *name,
  * none. */
 TM_NODISCARD tm_status tm__intake_table(tm_ctx *ctx, const tm_home *home, const char *name,
                                         tm_table **out, tm_err *err);
+/** Same, but rows and columns as they were at a time: batches that were accepted later are not in
+ * it, nor are rows that a retention removed since. TM_E_DATA when a segment of an earlier release
+ * does not say when its rows came. */
+TM_NODISCARD tm_status tm__intake_table_at(tm_ctx *ctx, const tm_home *home, const char *name,
+                                           int64_t until_us, tm_table **out, tm_err *err);
 /** Move accepted rows to segments until fewer than n_rows_min are left (1: all); *out_rows counts
  * them. */
 TM_NODISCARD tm_status tm__intake_compact(tm_ctx *ctx, const tm_home *home, const char *name,

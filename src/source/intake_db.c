@@ -269,6 +269,11 @@ tm_status tm__intake_db_version(tm_db *db, int64_t source, int64_t created_us, u
 
 tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source, tm_intake_columns **out,
                                 tm_err *err) {
+    return tm__intake_db_columns_at(db, source, INT64_MAX, out, err);
+}
+
+tm_status tm__intake_db_columns_at(tm_db *db, const tm_source_row *source, int64_t until_us,
+                                   tm_intake_columns **out, tm_err *err) {
     const char *keys[64];
     const uint32_t n_keys = (uint32_t)json_array_size(source->keys);
     tm_stmt *stmt = NULL;
@@ -284,9 +289,10 @@ tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source, tm_intak
     }
     TM_TRY(tm__stmt_init(db,
                          "SELECT version, columns FROM columns WHERE source = ?"
-                         " ORDER BY version DESC LIMIT 1",
+                         " ORDER BY at_us <= ? DESC, version DESC LIMIT 1",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source->id);
+    tm__stmt_bind_i64(stmt, 2, until_us);
     tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK && has_row) {
         const char *text = tm__stmt_text(stmt, 1);

@@ -237,6 +237,10 @@ TM_NODISCARD tm_status tm__intake_db_set_history_locked(tm_db *db, int64_t sourc
 TM_NODISCARD tm_status tm__intake_db_version(tm_db *db, int64_t source, int64_t created_us,
                                              uint32_t *out, tm_err *err);
 /** Newest columns of a source. */
+/** Columns as they were at a time; INT64_MAX: now. */
+TM_NODISCARD tm_status tm__intake_db_columns_at(tm_db *db, const tm_source_row *source,
+                                                int64_t until_us, tm_intake_columns **out,
+                                                tm_err *err);
 TM_NODISCARD tm_status tm__intake_db_columns(tm_db *db, const tm_source_row *source,
                                              tm_intake_columns **out, tm_err *err);
 /** All that follows: in a transaction. */

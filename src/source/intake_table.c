@@ -96,18 +96,19 @@ static tm_status builder_open(const tm_intake_columns *columns, tm_table_builder
     return TM_OK;
 }
 
-/* Batches up to a number, or all (INT64_MAX). */
-static tm_status read_batches(tm_intake_place *p, int64_t last, tm_table_builder *builder,
-                              uint64_t *n_rows, tm_err *err) {
+/* Batches up to a number, or all (INT64_MAX), and up to the first one that came after a time. */
+static tm_status read_batches(tm_intake_place *p, int64_t last, int64_t until_us,
+                              tm_table_builder *builder, uint64_t *n_rows, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(
-        p->db, "SELECT rows FROM batches WHERE source = ? AND seq <= ? ORDER BY seq", &stmt, err));
+        p->db, "SELECT rows, at_us FROM batches WHERE source = ? AND seq <= ? ORDER BY seq", &stmt,
+        err));
     tm__stmt_bind_i64(stmt, 1, p->source.id);
     tm__stmt_bind_i64(stmt, 2, last);
     tm_status st = TM_OK;
     for (bool has_row = true; st == TM_OK;) {
         st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
+        if (st != TM_OK || !has_row || tm__stmt_i64(stmt, 1) > until_us) {
             break;
         }
         st = tm__batch_read(tm__stmt_blob(stmt, 0), p->columns, builder, n_rows, err);
@@ -138,12 +139,30 @@ static tm_status copy_texts(const tm_column *from, uint64_t n_rows, tm_dict *dic
     return st;
 }
 
+/* Whole numbers of a column that became one of numbers later. */
+static tm_status copy_whole(const tm_column *from, uint64_t n_rows, int64_t *to, tm_err *err) {
+    for (uint64_t row = 0; row < n_rows; row++) {
+        const double value = from->floats[row];
+        if (value != value) {
+            to[row] = TM_INT_MISSING;
+        } else if (value >= -0x1p63 && value < 0x1p63 && value == (double)(int64_t)value) {
+            to[row] = (int64_t)value;
+        } else {
+            return TM_FAIL(err, TM_E_INTEGRITY, "a segment has a fraction among whole numbers");
+        }
+    }
+    return TM_OK;
+}
+
 /* Rows of an older column, which may be narrower or absent, at the end of today's. */
 static tm_status copy_column(const tm_column *from, uint64_t n_rows, tm_table_builder *builder,
                              uint32_t col, tm_type type, uint64_t at, tm_err *err) {
     if (type == TM_TYPE_TEXT && from != NULL && from->type == type) {
         return copy_texts(from, n_rows, tm__builder_dict(builder, col),
                           tm__builder_codes(builder, col) + at, err);
+    }
+    if (type == TM_TYPE_INT && from != NULL && from->type == TM_TYPE_FLOAT) {
+        return copy_whole(from, n_rows, tm__builder_ints(builder, col) + at, err);
     }
     const bool is_same =
         from == NULL || from->type == type || (is_time(from->type) && is_time(type));
@@ -168,15 +187,14 @@ static tm_status copy_column(const tm_column *from, uint64_t n_rows, tm_table_bu
     return TM_OK;
 }
 
-static tm_status add_segment(tm_intake_place *p, const tm_table *segment, tm_table_builder *builder,
-                             uint64_t at, tm_err *err) {
-    const uint64_t n_rows = tm__table_rows(segment);
+static tm_status add_segment(tm_intake_place *p, const tm_table *segment, uint64_t n_rows,
+                             tm_table_builder *builder, uint64_t at, tm_err *err) {
     TM_TRY(tm__builder_reserve(builder, at + n_rows, err));
     for (uint32_t i = 0; i < p->columns->schema.n_cols; i++) {
         const uint32_t found = tm__table_find(segment, p->columns->schema.cols[i].name);
         const tm_column *from = found == UINT32_MAX ? NULL : tm__table_column(segment, found);
         /* A column without a value had no type yet. */
-        from = from != NULL && from->n_missing == n_rows ? NULL : from;
+        from = from != NULL && from->n_missing == tm__table_rows(segment) ? NULL : from;
         TM_TRY(copy_column(from, n_rows, builder, i, tm__column_type(p->columns, i), at, err));
     }
     tm__builder_set_rows(builder, at + n_rows);
@@ -196,27 +214,61 @@ static tm_status reserve_segments(tm_intake_place *p, tm_table_builder *builder,
     return st == TM_OK ? tm__builder_reserve(builder, n_rows, err) : st;
 }
 
-static tm_status read_segments(tm_ctx *ctx, tm_intake_place *p, tm_table_builder *builder,
-                               uint64_t *n_rows, tm_err *err) {
+/* Rows of a segment up to the first ones that came after a time: its parts say when. */
+static tm_status rows_until(tm_str parts, uint64_t n_rows, int64_t until_us, uint64_t *out,
+                            tm_err *err) {
+    tm_reader in;
+    *out = 0;
+    if (until_us == INT64_MAX) {
+        *out = n_rows;
+        return TM_OK;
+    }
+    if (parts.len == 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_DATA, "a segment does not say when its rows were accepted");
+        tm_err_hint(err, "It was made by an earlier release; the source can be read as of now.");
+        return st;
+    }
+    tm__reader_init(&in, parts.ptr, parts.len);
+    while (in.pos + 16 <= in.len && tm__reader_i64(&in) <= until_us) {
+        *out += (uint64_t)tm__reader_i64(&in);
+    }
+    return *out <= n_rows ? TM_OK
+                          : TM_FAIL(err, TM_E_INTEGRITY, "the parts of a segment are damaged");
+}
+
+/* *out_more: what follows was accepted by then too. */
+static tm_status read_segments(tm_ctx *ctx, tm_intake_place *p, int64_t until_us,
+                               tm_table_builder *builder, uint64_t *n_rows, bool *out_more,
+                               tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(reserve_segments(p, builder, err));
-    TM_TRY(tm__stmt_init(p->db, "SELECT hash FROM segments WHERE source = ? ORDER BY seq", &stmt,
-                         err));
+    TM_TRY(tm__stmt_init(p->db,
+                         "SELECT hash, n_rows, parts FROM segments WHERE source = ? ORDER BY seq",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, p->source.id);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
+    *out_more = true;
+    for (bool has_row = true; st == TM_OK && *out_more;) {
         tm_hash hash = {0};
         tm_table *segment = NULL;
+        uint64_t n = 0;
         st = tm__stmt_step(stmt, &has_row, err);
         if (st != TM_OK || !has_row) {
+            break;
+        }
+        const uint64_t n_all = (uint64_t)tm__stmt_i64(stmt, 1);
+        st = rows_until(tm__stmt_blob(stmt, 2), n_all, until_us, &n, err);
+        *out_more = n == n_all;
+        if (st != TM_OK || n == 0) {
             break;
         }
         const tm_str stored = tm__stmt_blob(stmt, 0);
         memcpy(hash.bytes, stored.ptr, stored.len < TM_HASH_BYTES ? stored.len : TM_HASH_BYTES);
         st = tm__snapshot_load(ctx, p->segments_dir, &hash, &segment, err);
         if (st == TM_OK) {
-            st = add_segment(p, segment, builder, *n_rows, err);
-            *n_rows += tm__table_rows(segment);
+            st = add_segment(p, segment, n, builder, *n_rows, err);
+            *n_rows += n;
         }
         tm__table_unref(segment);
     }
@@ -226,20 +278,45 @@ static tm_status read_segments(tm_ctx *ctx, tm_intake_place *p, tm_table_builder
 
 tm_status tm__intake_table(tm_ctx *ctx, const tm_home *home, const char *name, tm_table **out,
                            tm_err *err) {
+    return tm__intake_table_at(ctx, home, name, INT64_MAX, out, err);
+}
+
+static tm_status no_rows(const char *name, int64_t until_us, tm_err *err) {
+    char at[40];
+    if (until_us == INT64_MAX) {
+        const tm_status st = TM_FAIL(err, TM_E_DATA, "source '%s' has no rows", name);
+        tm_err_hint(err, "Push some to POST /v1/sources/%s/rows.", name);
+        return st;
+    }
+    at[tm__time_to_text(until_us, at)] = '\0';
+    const tm_status st = TM_FAIL(err, TM_E_DATA, "source '%s' had no rows at %s", name, at);
+    tm_err_hint(err, "Times without a zone are UTC; 'tidemill data show %s' says when it began.",
+                name);
+    return st;
+}
+
+tm_status tm__intake_table_at(tm_ctx *ctx, const tm_home *home, const char *name, int64_t until_us,
+                              tm_table **out, tm_err *err) {
     tm_intake_place p = {0};
     tm_table_builder *builder = NULL;
+    tm_intake_columns *columns = NULL;
     uint64_t n_rows = 0;
+    bool has_more = true;
     TM_TRY(tm__intake_place_open(home, name, &p, err));
-    tm_status st = builder_open(p.columns, &builder, err);
+    tm_status st = tm__intake_db_columns_at(p.db, &p.source, until_us, &columns, err);
     if (st == TM_OK) {
-        st = read_segments(ctx, &p, builder, &n_rows, err);
+        tm__intake_columns_unref(p.columns);
+        p.columns = columns;
+        st = builder_open(p.columns, &builder, err);
     }
     if (st == TM_OK) {
-        st = read_batches(&p, INT64_MAX, builder, &n_rows, err);
+        st = read_segments(ctx, &p, until_us, builder, &n_rows, &has_more, err);
+    }
+    if (st == TM_OK && has_more) {
+        st = read_batches(&p, INT64_MAX, until_us, builder, &n_rows, err);
     }
     if (st == TM_OK && n_rows == 0) {
-        st = TM_FAIL(err, TM_E_DATA, "source '%s' has no rows", name);
-        tm_err_hint(err, "Push some to POST /v1/sources/%s/rows.", name);
+        st = no_rows(name, until_us, err);
     }
     tm__intake_place_done(&p);
     if (st != TM_OK) {
@@ -267,7 +344,7 @@ tm_status tm__intake_batches_table(tm_intake_place *place, tm_table **out, uint6
     tm_table_builder *builder = NULL;
     uint64_t n_rows = 0;
     TM_TRY(builder_open(place->columns, &builder, err));
-    const tm_status st = read_batches(place, INT64_MAX, builder, &n_rows, err);
+    const tm_status st = read_batches(place, INT64_MAX, INT64_MAX, builder, &n_rows, err);
     if (st != TM_OK) {
         tm__builder_free(builder);
         return st;
@@ -369,7 +446,7 @@ static tm_status make_segment(tm_ctx *ctx, tm_intake_place *p, const tm_portion 
     tm_table *table = NULL;
     tm_segment segment = {0};
     TM_TRY(builder_open(p->columns, &builder, err));
-    tm_status st = read_batches(p, portion->last, builder, &segment.n_rows, err);
+    tm_status st = read_batches(p, portion->last, INT64_MAX, builder, &segment.n_rows, err);
     if (st != TM_OK) {
         tm__builder_free(builder);
         return st;
