@@ -6,10 +6,17 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 struct tm_module {
     void *handle;
 };
+
+/* The loader says so only in words. */
+static bool is_memory(tm_str why) {
+    return tm__str_has_suffix(why, "out of memory") ||
+           tm__str_has_suffix(why, "annot allocate memory");
+}
 
 tm_status tm__module_open(const char *path, tm_module **out_module, tm_err *err) {
     tm_module *module = tm__mem_zalloc(1, sizeof(*module));
@@ -21,6 +28,9 @@ tm_status tm__module_open(const char *path, tm_module **out_module, tm_err *err)
     if (module->handle == NULL) {
         const char *why = dlerror();
         tm__mem_free(module);
+        if (why != NULL && is_memory(tm__str(why))) {
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory while opening library '%s'", path);
+        }
         return TM_FAIL(err, TM_E_UNAVAILABLE, "cannot open library '%s': %s", path,
                        why == NULL ? "unknown error" : why);
     }

@@ -298,8 +298,12 @@ static json_t *waiting_json(const tm_home *home, const tm_sink_row *row) {
     tm_source_rows *rows = NULL;
     tm_source_extent extent = {0};
     json_t *waiting = json_null();
-    if (source != NULL && tm__source_rows_open(home, source, &rows, NULL) == TM_OK &&
-        tm__source_rows_extent(rows, &extent, NULL) == TM_OK) {
+    tm_status st =
+        source == NULL ? TM_E_NOT_FOUND : tm__source_rows_open(home, source, &rows, NULL);
+    st = st == TM_OK ? tm__source_rows_extent(rows, &extent, NULL) : st;
+    if (st == TM_E_NOMEM) {
+        waiting = tm__json_lost();
+    } else if (st == TM_OK) {
         const uint64_t next = (uint64_t)tm__json_i64(row->state, "next", 0);
         const uint64_t from = next > extent.first ? next : extent.first;
         waiting = json_integer((json_int_t)(extent.end > from ? extent.end - from : 0));

@@ -265,7 +265,7 @@ static void read_some_texts(tm_csv_column *c, const tm_csv_block *b, uint64_t re
     tm_str texts[TM_DICT_MANY];
     uint64_t records[TM_DICT_MANY];
     uint32_t found[TM_DICT_MANY], n = 0;
-    uint32_t *const codes = (uint32_t *)c->values + b->row - b->record;
+    uint32_t *const codes = (uint32_t *)c->values + b->row;
     if (!make_room(c, b, record, end)) {
         fail(c, TM_E_NOMEM, record);
         return;
@@ -273,9 +273,11 @@ static void read_some_texts(tm_csv_column *c, const tm_csv_block *b, uint64_t re
     for (char *room = c->room; record < end; record++) {
         const tm_csv_field field = b->fields[record * b->n_cols + c->field];
         const tm_str text = tm__csv_text(b->scanner, field, room);
-        room += (field.len & TM_CSV_DOUBLED) != 0 ? text.len : 0;
+        if ((field.len & TM_CSV_DOUBLED) != 0) {
+            room += text.len;
+        }
         if (is_missing_text(text)) {
-            codes[record] = TM_CODE_MISSING;
+            codes[record - b->record] = TM_CODE_MISSING;
             continue;
         }
         texts[n] = text;
@@ -284,7 +286,7 @@ static void read_some_texts(tm_csv_column *c, const tm_csv_block *b, uint64_t re
     uint32_t n_known = tm__dict_count(c->dict);
     tm__dict_add_many(c->dict, texts, n, found);
     for (uint32_t i = 0; i < n && c->status == TM_OK; i++) {
-        codes[records[i]] = found[i];
+        codes[records[i] - b->record] = found[i];
         if (found[i] == TM_CODE_MISSING) {
             fail(c, TM_E_NOMEM, records[i]);
         } else if (found[i] >= n_known) { /* a new text: codes come in order */
