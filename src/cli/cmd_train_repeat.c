@@ -64,7 +64,8 @@ static tm_status load_rows(repeat *r, const char *text, tm_table **out, tm_err *
     const tm_status st =
         tm__snapshot_load(&r->ctx, tm__home_snapshots(r->place.home), &hash, out, err);
     if (st == TM_E_NOT_FOUND) {
-        (void)TM_FAIL(err, st, "the rows that '%s' learned from are gone: no snapshot %.16s...",
+        (void)TM_FAIL(err, st,
+                      "the rows that '%s' learned from are gone: no snapshot %.64s.parquet",
                       r->name, text);
         tm_err_hint(err, "Restore the home from a backup that has them, or train a new version.");
     }
