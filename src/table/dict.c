@@ -3,8 +3,8 @@
  * Dictionaries of texts.
  *
  *     entries  [n]         text view and hash of code 0, 1, ...
- *     slots    [n_slots]   open addressing, linear probing; code + 1 and half of the hash, 0 is
- * free; a power of two block -> block -> .. bytes of the texts, each with a NUL behind it
+ *     slots    [n_slots]   open addressing, linear probing: code + 1 (0 is free), half of the hash
+ *     block -> block -> .. bytes of the texts, each with a NUL behind it
  *
  * 1. A text's bytes never move, because views of them live as long as the dictionary.
  * 2. At most two thirds of the slots are taken.
