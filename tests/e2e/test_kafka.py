@@ -143,7 +143,7 @@ def test_a_reader_that_is_killed_reads_each_message_once(tm, cluster):
             time.sleep(rng.uniform(0, 0.6))
             reader.kill()
     tm.ok("data", "pull", "killed")
-    assert has_each_once(tm, "killed", n)
+    assert shown(tm, "killed")["rows"] == n and has_each_once(tm, "killed", n)
 
 
 def test_brokers_that_are_gone_are_waited_for(tm, cluster):
