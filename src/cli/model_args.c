@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "source/intake.h"
 #include "source/source.h"
 
 tm_status tm__place_open(tm_cli *cli, bool create, tm_place *out, tm_err *err) {
@@ -72,4 +73,24 @@ tm_status tm__cli_read(tm_cli *cli, tm_ctx *ctx, const char *path, const char *s
         .schema = schema,
     };
     return tm__source_read(ctx, &spec, out, err);
+}
+
+tm_status tm__cli_read_any(tm_cli *cli, tm_ctx *ctx, const char *path, tm_table **out,
+                           tm_err *err) {
+    const char *sql = tm__cli_text(cli, "sql");
+    const char *name = tm__cli_text(cli, "source");
+    tm_home *home = NULL;
+    if (name == NULL) {
+        return tm__cli_read(cli, ctx, path, sql, NULL, out, err);
+    }
+    if (path != NULL || sql != NULL) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "both a source and a file or query are named");
+        tm_err_hint(err, "Give one of DATA, --sql and --source.");
+        return st;
+    }
+    TM_TRY(tm__home_open(cli->home, false, &home, err));
+    const tm_status st = tm__intake_table(ctx, home, name, out, err);
+    tm__home_close(home);
+    return st;
 }

@@ -33,5 +33,8 @@ TM_NODISCARD tm_status tm__cli_check_source(const char *path, const char *sql, t
 /** Rows of DATA or --sql; schema NULL infers the types. */
 TM_NODISCARD tm_status tm__cli_read(tm_cli *cli, tm_ctx *ctx, const char *path, const char *sql,
                                     const tm_schema *schema, tm_table **out, tm_err *err);
+/** Rows of one of a path, --sql and --source. */
+TM_NODISCARD tm_status tm__cli_read_any(tm_cli *cli, tm_ctx *ctx, const char *path, tm_table **out,
+                                        tm_err *err);
 
 #endif

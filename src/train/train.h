@@ -137,12 +137,14 @@ TM_NODISCARD tm_status tm__train_columns(tm_ctx *ctx, const tm_bundle *bundle,
 typedef struct tm_detect_options {
     const char *target;
     uint64_t seed;
-    bool skips_rows; /* equal rows are known otherwise */
+    bool skips_rows;         /* equal rows are known otherwise */
+    const tm_table *against; /* test rows, whose overlap is looked for; NULL: there are none */
 } tm_detect_options;
-/** What would ruin a model of a table: [{"kind", "severity", "column"?, "text", "hint",
- * "evidence"}]. kind is one of target_missing, one_class, constant, identifier, copy,
- * after_the_fact, leak, repeated, conflicting, overlap. New reference in *out; TM_E_NOT_FOUND
- * without the target. */
+/** What would ruin a model of a table: [{"kind", "severity", "column"?, "text", "hint", "evidence",
+ * "place"?}]. kind is one of target_missing, one_class, constant, identifier, copy, after_the_fact,
+ * leak, repeated, conflicting, overlap. place is {"column"} or {"row", "equals_row"}, counted from
+ * 1; the row of an overlap is one of the test rows. New reference in *out; TM_E_NOT_FOUND without
+ * the target. */
 TM_NODISCARD tm_status tm__train_detect(tm_ctx *ctx, tm_table *table,
                                         const tm_detect_options *options, json_t **out,
                                         tm_err *err);

@@ -58,6 +58,16 @@ static void find(json_t *list, const char *kind, const char *column, json_t *evi
     json_array_append_new(list, found);
 }
 
+/* Where the last finding of a list is: a row, and the one that it equals. Counted from 1. */
+static void put_place(json_t *list, uint64_t row, uint64_t equal) {
+    json_t *last = json_array_get(list, json_array_size(list) - 1);
+    if (row > 0) {
+        json_object_set_new(
+            last, "place",
+            json_pack("{s:I, s:I}", "row", (json_int_t)row, "equals_row", (json_int_t)equal));
+    }
+}
+
 /* --- columns --- */
 
 typedef struct detection {
@@ -305,8 +315,71 @@ void tm__train_say_conflicting(double share, uint64_t n_rows, bool is_exact, jso
     }
 }
 
+/* A row by what it holds. */
+typedef struct hashed_row {
+    uint64_t hash, row;
+} hashed_row;
+
+static int compare_hashed(const void *a, const void *b) {
+    const hashed_row *x = a, *y = b;
+    if (x->hash != y->hash) {
+        return x->hash < y->hash ? -1 : 1;
+    }
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* By hash, then by row; ends with tm__mem_free(). */
+static hashed_row *sort_hashes(const uint64_t *hashes, uint64_t n) {
+    hashed_row *const rows = tm__mem_alloc(n + 1, sizeof(*rows));
+    for (uint64_t row = 0; rows != NULL && row < n; row++) {
+        rows[row] = (hashed_row){hashes[row], row};
+    }
+    if (rows != NULL) {
+        qsort(rows, n, sizeof(*rows), compare_hashed);
+    }
+    return rows;
+}
+
+/* Two rows, counted from 1; 0: there are none. */
+typedef struct row_pair {
+    uint64_t row, equal;
+} row_pair;
+
+/* The first row that equals an earlier one; with targets: and has another target. */
+static tm_status first_pair(const uint64_t *hashes, const uint64_t *targets, uint64_t n,
+                            row_pair *out, tm_err *err) {
+    hashed_row *const rows = sort_hashes(hashes, n);
+    if (rows == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to look for equal rows");
+    }
+    *out = (row_pair){0};
+    for (uint64_t i = 1, first = 0; i < n; i++) {
+        if (rows[i].hash != rows[first].hash) {
+            first = i;
+        } else if ((targets == NULL || targets[rows[i].row] != targets[rows[first].row]) &&
+                   (out->row == 0 || rows[i].row + 1 < out->row)) {
+            *out = (row_pair){rows[i].row + 1, rows[first].row + 1};
+        }
+    }
+    tm__mem_free(rows);
+    return TM_OK;
+}
+
+/* Place of what was found last, when anything was. */
+static tm_status place_rows(const uint64_t *hashes, const uint64_t *targets, uint64_t n,
+                            size_t n_before, json_t *list, tm_err *err) {
+    row_pair pair = {0};
+    if (json_array_size(list) == n_before) {
+        return TM_OK;
+    }
+    TM_TRY(first_pair(hashes, targets, n, &pair, err));
+    put_place(list, pair.row, pair.equal);
+    return TM_OK;
+}
+
 static tm_status find_same(const tm_table *table, uint32_t target, json_t *list, tm_err *err) {
     const uint64_t n = tm__table_rows(table);
+    size_t n_before = json_array_size(list);
     uint64_t *whole = NULL, *input = NULL, *targets = NULL;
     tm_sketch_same repeated = {0}, conflicting = {0};
     tm_status st = hash_rows(table, UINT32_MAX, &whole, err);
@@ -326,7 +399,12 @@ static tm_status find_same(const tm_table *table, uint32_t target, json_t *list,
     }
     if (st == TM_OK) {
         tm__train_say_repeated(repeated.share_repeated, n, repeated.is_exact, list);
+        st = place_rows(whole, NULL, n, n_before, list, err);
+    }
+    if (st == TM_OK) {
+        n_before = json_array_size(list);
         tm__train_say_conflicting(conflicting.share_conflicting, n, conflicting.is_exact, list);
+        st = place_rows(input, targets, n, n_before, list, err);
     }
     tm__mem_free(whole);
     tm__mem_free(input);
@@ -369,6 +447,92 @@ static tm_status count_overlap(const uint64_t *hashes, const tm_train_data *data
     return TM_OK;
 }
 
+static void say_overlap(uint64_t n_found, uint64_t n_seen, bool is_sampled, json_t *list) {
+    find(list, "overlap", NULL,
+         json_pack("{s:I, s:I, s:b}", "equal", (json_int_t)n_found, "test_rows", (json_int_t)n_seen,
+                   "sampled", is_sampled),
+         "The test score is too good by as much: test on rows that training has not seen.",
+         "%.1f %% of the test rows equal a training row in every column",
+         100 * (double)n_found / (double)n_seen);
+}
+
+/* Columns of a table that the other one has too, under one name and with one type. */
+static uint32_t shared_columns(const tm_table *a, const tm_table *b, uint32_t *out_a,
+                               uint32_t *out_b) {
+    uint32_t n = 0;
+    for (uint32_t col = 0; col < tm__table_cols(a); col++) {
+        const tm_column *const column = tm__table_column(a, col);
+        const uint32_t there = tm__table_find(b, column->name);
+        if (there != UINT32_MAX && tm__table_column(b, there)->type == column->type) {
+            out_a[n] = col;
+            out_b[n++] = there;
+        }
+    }
+    return n;
+}
+
+/* Rows of the test table that are there among the sorted ones. */
+static uint64_t count_known(const hashed_row *known, uint64_t n_known, const uint64_t *hashes,
+                            uint64_t n, row_pair *out_first) {
+    uint64_t n_found = 0;
+    for (uint64_t row = 0; row < n; row++) {
+        uint64_t from = 0, to = n_known;
+        while (from < to) {
+            const uint64_t middle = from + (to - from) / 2;
+            if (known[middle].hash < hashes[row]) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        if (from < n_known && known[from].hash == hashes[row] && n_found++ == 0) {
+            *out_first = (row_pair){row + 1, known[from].row + 1};
+        }
+    }
+    return n_found;
+}
+
+/* Rows of another table, which is meant to be new, in the columns that both have. */
+static tm_status find_against(const tm_table *table, const tm_table *test, json_t *list,
+                              tm_err *err) {
+    const uint64_t n = tm__table_rows(table), n_test = tm__table_rows(test);
+    const uint32_t n_cols = tm__table_cols(table);
+    uint32_t *const cols = tm__mem_alloc(2 * (size_t)n_cols + 1, sizeof(*cols));
+    uint64_t *const hashes = tm__mem_alloc(n + 1, sizeof(*hashes));
+    uint64_t *const tests = tm__mem_alloc(n_test + 1, sizeof(*tests));
+    hashed_row *known = NULL;
+    row_pair first = {0};
+    uint64_t n_found = 0;
+    tm_status st = TM_OK;
+    if (cols == NULL || hashes == NULL || tests == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory to look for test rows in training");
+        goto out;
+    }
+    const uint32_t n_shared = shared_columns(table, test, cols, cols + n_cols);
+    if (n_shared == 0) {
+        st = TM_FAIL(err, TM_E_DATA, "the test rows have no column of the data");
+        goto out;
+    }
+    tm__table_row_hashes(table, cols, n_shared, hashes);
+    tm__table_row_hashes(test, cols + n_cols, n_shared, tests);
+    known = sort_hashes(hashes, n);
+    if (known == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory to look for test rows in training");
+        goto out;
+    }
+    n_found = count_known(known, n, tests, n_test, &first);
+    if (n_found >= ROWS_FEW && (double)n_found >= OVERLAP_GIVEN * (double)n_test) {
+        say_overlap(n_found, n_test, false, list);
+        put_place(list, first.row, first.equal);
+    }
+out:
+    tm__mem_free(cols);
+    tm__mem_free(hashes);
+    tm__mem_free(tests);
+    tm__mem_free(known);
+    return st;
+}
+
 static tm_status find_overlap(const tm_train_data *data, json_t *list, tm_err *err) {
     uint64_t *hashes = NULL;
     uint64_t n_found = 0, n_seen = 0;
@@ -382,11 +546,7 @@ static tm_status find_overlap(const tm_train_data *data, json_t *list, tm_err *e
     TM_TRY(st);
     const double share = n_seen > 0 ? (double)n_found / (double)n_seen : 0;
     if (n_found >= ROWS_FEW && share >= (is_given ? OVERLAP_GIVEN : OVERLAP_SPLIT)) {
-        find(list, "overlap", NULL,
-             json_pack("{s:I, s:I, s:b}", "equal", (json_int_t)n_found, "test_rows",
-                       (json_int_t)n_seen, "sampled", n_seen < data->n_test),
-             "The test score is too good by as much: test on rows that training has not seen.",
-             "%.1f %% of the test rows equal a training row in every column", 100 * share);
+        say_overlap(n_found, n_seen, n_seen < data->n_test, list);
     }
     return TM_OK;
 }
@@ -414,6 +574,18 @@ tm_status tm__train_find_rows(const tm_train_data *data, json_t **out, tm_err *e
 }
 
 /* --- all of it --- */
+
+/* Findings about a column say which it is, counted from 1. */
+static void place_columns(const tm_table *table, json_t *list) {
+    size_t i = 0;
+    json_t *found = NULL;
+    json_array_foreach(list, i, found) {
+        const uint32_t col = tm__table_find(table, tm__json_text(found, "column", ""));
+        if (col != UINT32_MAX) {
+            json_object_set_new(found, "place", json_pack("{s:i}", "column", (int)col + 1));
+        }
+    }
+}
 
 static tm_status find_leaks(tm_ctx *ctx, tm_table *table, const tm_detect_options *options,
                             const bool *is_copy, json_t *list, tm_err *err) {
@@ -482,9 +654,13 @@ tm_status tm__train_detect(tm_ctx *ctx, tm_table *table, const tm_detect_options
     if (st == TM_OK && !options->skips_rows) {
         st = find_same(table, d.target, d.list, err);
     }
+    if (st == TM_OK && options->against != NULL) {
+        st = find_against(table, options->against, d.list, err);
+    }
     tm__facet_done(&d.classes);
     tm__facet_done(&d.ranks);
     if (st == TM_OK) {
+        place_columns(table, d.list);
         st = tm__json_check(err);
     }
     if (st != TM_OK) {

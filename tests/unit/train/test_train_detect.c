@@ -210,6 +210,13 @@ static void equal_rows_are_counted(void **state) {
         if (n_same[i] == 60) {
             assert_int_equal(tm__json_i64(repeated, "repeated", 0), 30);
             assert_int_equal(tm__json_i64(conflicting, "conflicting", 0), 60);
+            /* Row 540, counted from 0, is row 0 with another target; row 541 is row 1. */
+            const json_t *const same = json_object_get(find_kind(list, "repeated"), "place");
+            const json_t *const other = json_object_get(find_kind(list, "conflicting"), "place");
+            assert_int_equal(tm__json_i64(same, "row", 0), 542);
+            assert_int_equal(tm__json_i64(same, "equals_row", 0), 2);
+            assert_int_equal(tm__json_i64(other, "row", 0), 541);
+            assert_int_equal(tm__json_i64(other, "equals_row", 0), 1);
         } else {
             assert_null(repeated);
         }
@@ -244,6 +251,43 @@ static void test_rows_of_the_training_are_told_by_training(void **state) {
     test_ctx_free(ctx);
 }
 
+static void rows_of_another_table_that_stand_in_this_one_are_counted(void **state) {
+    (void)state;
+    tm_ctx *const ctx = test_ctx_make(1);
+    tm_table *const table = make_repeated(0, 1);
+    const struct {
+        uint32_t first, n; /* rows of the table; others follow */
+        bool is_found;
+    } cases[] = {{17, 7, true}, {17, 4, false}, {0, 0, false}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_table *const others = make_repeated(0, 2);
+        tm_table *some = NULL, *test = NULL;
+        json_t *list = NULL;
+        uint32_t rows[N];
+        for (uint32_t row = 0; row < N; row++) {
+            rows[row] = cases[i].first + row;
+        }
+        assert_int_equal(tm__table_take_rows(table, rows, cases[i].n, &some, NULL), TM_OK);
+        assert_int_equal(tm__table_concat(others, some, &test, NULL), TM_OK);
+        const tm_detect_options options = {.target = "y", .against = test};
+        assert_int_equal(tm__train_detect(ctx, table, &options, &list, NULL), TM_OK);
+        const json_t *const overlap = find_kind(list, "overlap");
+        assert_int_equal(overlap != NULL, cases[i].is_found);
+        if (overlap != NULL) {
+            const json_t *const place = json_object_get(overlap, "place");
+            assert_int_equal(tm__json_i64(json_object_get(overlap, "evidence"), "equal", 0), 7);
+            assert_int_equal(tm__json_i64(place, "row", 0), N + 1);
+            assert_int_equal(tm__json_i64(place, "equals_row", 0), 18);
+        }
+        json_decref(list);
+        tm__table_unref(test);
+        tm__table_unref(some);
+        tm__table_unref(others);
+    }
+    tm__table_unref(table);
+    test_ctx_free(ctx);
+}
+
 static void an_unknown_target_is_named(void **state) {
     (void)state;
     tm_ctx *const ctx = test_ctx_make(1);
@@ -262,6 +306,7 @@ int main(void) {
         cmocka_unit_test(each_kind_fires_where_it_must_and_only_there),
         cmocka_unit_test(equal_rows_are_counted),
         cmocka_unit_test(test_rows_of_the_training_are_told_by_training),
+        cmocka_unit_test(rows_of_another_table_that_stand_in_this_one_are_counted),
         cmocka_unit_test(an_unknown_target_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
