@@ -105,9 +105,10 @@ const struct tm_condition_column *tm__look_asked(const tm_look *look, uint32_t *
 bool tm__look_has_rules(const tm_look *look);
 /** Memory ran out while rules were asked: what was judged is worth nothing. */
 bool tm__look_has_failed(const tm_look *look);
-/** Whether each row has to be shown to it; else every step-th is enough, which are then all. */
+/** Whether each row has to be shown to it; else those that tm__look_next names are enough. */
 bool tm__look_is_strict(const tm_look *look);
-uint64_t tm__look_step(tm_look *look);
+/** The next row of the batch, from 0 on, that is to be shown; those before it are passed over. */
+uint64_t tm__look_next(tm_look *look);
 /** Note a finding that others made: of a name, rows added up. */
 void tm__look_note(tm_look *look, const tm_finding *finding);
 /** Judge the batch as a whole. NULL: nothing stands against it; else the worst finding. */

@@ -11,7 +11,10 @@
  *    unit, which are steady besides: the newer ones are like the older.
  * 3. A unit is another one when the three quartiles are those of the history times one known
  *    factor, and are not those of the history. Rows that come one after the other are often alike,
- * so few of them tell only a large factor.
+ * so few of them tell only a large factor. Values that rise or fall from row to row, as numbers of
+ * orders do, are no longer those of before without any other unit.
+ * 4. Which of so many rows is looked at changes from one to the next, or rows that repeat in their
+ * period would all look alike.
  */
 #include <math.h>
 #include <stdio.h>
@@ -27,6 +30,7 @@
 #define SAMPLE_LARGE 1024u
 #define LARGE_ROWS 20000u
 #define TEXT_KEY UINT64_C(0x6368616e6765)
+#define ROW_KEY UINT64_C(0x6368616e726f77)
 #define ROWS_MIN 200u
 #define TEXTS_MIN 500u
 #define RANGE_MIN 500u
@@ -51,6 +55,7 @@ typedef struct column {
     uint64_t n_rows, n_given, n_missing, n_numbers, n_texts; /* of the sample */
     double quartiles[3];
     uint64_t n_known; /* texts of the sample that the history has */
+    bool is_ordered;  /* numbers rise or fall from row to row */
 } column;
 
 struct tm_look {
@@ -59,8 +64,9 @@ struct tm_look {
     uint32_t n_cols, n_before;
     column *columns; /* [n_cols] */
     bool is_strict;  /* each row's values are looked at */
-    uint64_t n_rows, stride;
-    value *sample; /* [sample_max x n_cols] */
+    uint64_t n_rows;
+    uint64_t stride, stratum, next; /* one row of so many; of which many; and which row */
+    value *sample;                  /* [sample_max x n_cols] */
     uint32_t n_sample, sample_max;
     tm_finding *findings;
     uint32_t n_findings, findings_max;
@@ -90,6 +96,11 @@ static void copy_history(tm_look *look) {
                       look->policies[TM_CHANGE_OUT_OF_RANGE] >= TM_POLICY_QUARANTINE;
 }
 
+static void choose_next(tm_look *look) {
+    const uint64_t hash = tm__hash64(&look->stratum, sizeof(look->stratum), ROW_KEY);
+    look->next = look->stratum * look->stride + hash % look->stride;
+}
+
 tm_status tm__look_create(tm_watch *watch, const tm_look_input *in, tm_look **out, tm_err *err) {
     const bool is_wide = in->schema->n_cols > COLUMNS_MAX;
     const uint32_t n_cols = is_wide ? 0 : in->schema->n_cols;
@@ -114,6 +125,7 @@ tm_status tm__look_create(tm_watch *watch, const tm_look_input *in, tm_look **ou
     look->sample_max = in->n_rows >= LARGE_ROWS ? SAMPLE_LARGE : SAMPLE_SMALL;
     look->stride = in->n_rows / look->sample_max;
     look->stride = look->stride == 0 ? 1 : look->stride;
+    choose_next(look);
     look->columns = tm__mem_zalloc((size_t)n_cols + 1, sizeof(*look->columns));
     look->sample = tm__mem_alloc((size_t)n_cols * look->sample_max + 1, sizeof(*look->sample));
     if (look->columns == NULL || look->sample == NULL) {
@@ -147,10 +159,9 @@ bool tm__look_is_strict(const tm_look *look) {
     return look->is_strict;
 }
 
-uint64_t tm__look_step(tm_look *look) {
-    const uint64_t step = look->stride;
-    look->stride = 1;
-    return step;
+uint64_t tm__look_next(tm_look *look) {
+    look->n_rows = look->next;
+    return look->next;
 }
 
 /* ---- Findings ---- */
@@ -285,17 +296,22 @@ static void thin(tm_look *look) {
     }
     look->n_sample /= 2;
     look->stride *= 2;
+    look->stratum /= 2;
 }
 
 bool tm__look_row(tm_look *look, const tm_cell *cells, const uint64_t *was_given, uint64_t row,
                   tm_finding *out) {
-    const bool is_sampled = look->n_rows++ % look->stride == 0;
+    const bool is_sampled = look->n_rows++ == look->next;
     bool is_good = true;
     if (!is_sampled && !look->is_strict) {
         return true;
     }
-    if (is_sampled && look->n_sample == look->sample_max) {
-        thin(look);
+    if (is_sampled) {
+        if (look->n_sample == look->sample_max) {
+            thin(look);
+        }
+        look->stratum++;
+        choose_next(look);
     }
     value *to = look->sample + (size_t)look->n_sample * look->n_cols;
     for (uint32_t i = 0; i < look->n_cols && is_good; i++) {
@@ -324,6 +340,16 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* Nine of ten steps go one way. */
+static bool is_ordered(const double *numbers, uint64_t n) {
+    uint64_t n_up = 0, n_down = 0;
+    for (uint64_t i = 1; i < n; i++) {
+        n_up += numbers[i] > numbers[i - 1] ? 1 : 0;
+        n_down += numbers[i] < numbers[i - 1] ? 1 : 0;
+    }
+    return 10 * (n_up > n_down ? n_up : n_down) >= 9 * (n - 1);
+}
+
 static void count_column(tm_look *look, uint32_t col) {
     double numbers[SAMPLE_LARGE];
     column *c = &look->columns[col];
@@ -340,6 +366,7 @@ static void count_column(tm_look *look, uint32_t col) {
         }
     }
     if (c->n_numbers > 0) {
+        c->is_ordered = is_ordered(numbers, c->n_numbers);
         qsort(numbers, c->n_numbers, sizeof(*numbers), compare);
         for (uint64_t i = 0; i < 3; i++) {
             c->quartiles[i] = numbers[(c->n_numbers - 1) * (i + 1) / 4];
@@ -368,11 +395,15 @@ static const char *other_unit(const double now[3], uint64_t n, const double befo
     if (before[0] == before[2] || are_near(now, before, 1, 0.3)) {
         return NULL;
     }
+    /* A quartile of n values is about so sure: the width between the outer two, by the root of n.
+     */
+    const double sure = (now[2] - now[0]) / (fabs(now[1]) * sqrt((double)n));
+    const double near = 0.05 + (sure < 0.06 ? sure / 2 : 0.03);
     for (size_t i = 0; i < sizeof(factors) / sizeof(factors[0]); i++) {
         if (factors[i].factor < 5 && n < NEAR_MIN) {
             continue;
         }
-        const double share = factors[i].factor < 5 ? 0.05 : 0.25;
+        const double share = factors[i].factor < 5 ? near : 0.25;
         if (are_near(now, before, factors[i].factor, share) ||
             are_near(now, before, 1 / factors[i].factor, share)) {
             return factors[i].name;
@@ -389,7 +420,8 @@ static const char *other_unit(const double now[3], uint64_t n, const double befo
 
 static void judge_values(tm_look *look, const column *c) {
     const tm_history *h = &c->history;
-    if (c->is_watched && h->is_steady && h->n_numbers >= ROWS_MIN && c->n_numbers >= BATCH_MIN) {
+    if (c->is_watched && h->is_steady && !c->is_ordered && h->n_numbers >= ROWS_MIN &&
+        c->n_numbers >= BATCH_MIN) {
         const char *unit = other_unit(c->quartiles, c->n_numbers, h->quartiles);
         if (unit != NULL) {
             tm_finding f = finding_of(look, TM_CHANGE_UNIT_CHANGE, c->name);

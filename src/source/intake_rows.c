@@ -216,8 +216,8 @@ static tm_status look_at(const tm_table *table, tm_intake_columns *before, tm_ro
         from[i] = at == UINT32_MAX ? NULL : tm__table_column(table, at);
         given[i] = from[i] != NULL ? 1 : 0;
     }
-    const uint64_t step = tm__look_step(rows->look);
-    for (uint64_t row = 0; st == TM_OK && row < n_rows; row += step) {
+    for (uint64_t row = tm__look_next(rows->look); st == TM_OK && row < n_rows;
+         row = tm__look_next(rows->look)) {
         tm_finding finding;
         for (uint32_t i = 0; i < schema->n_cols; i++) {
             cells[i] = from[i] != NULL ? tm__column_cell(from[i], row) : (tm_cell){0};

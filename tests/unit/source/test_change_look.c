@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,12 @@ static char x_name[] = "x";
 static tm_schema_column x_column = {.name = x_name, .type = TM_TYPE_FLOAT};
 static const tm_schema schema = {.n_cols = 1, .cols = &x_column};
 
-/* A batch of n rows: x is made of numbers 10 ... 19, then times a factor. */
+/* A number of [10, 20), spread over it from row to row. */
+static double number_of(uint64_t row) {
+    return 10 + 10 * fmod((double)row * 0.6180339887498949, 1);
+}
+
+/* A batch of n rows: numbers times a factor. */
 static tm_look *batch(tm_watch *watch, uint64_t n, double factor) {
     const tm_look_input input = {.schema = &schema, .n_before = 1, .n_rows = n};
     tm_look *look = NULL;
@@ -18,7 +24,7 @@ static tm_look *batch(tm_watch *watch, uint64_t n, double factor) {
     for (uint64_t row = 1; row <= n; row++) {
         tm_finding f;
         const uint64_t given = row;
-        const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = factor * (double)(10 + row * 7 % 10)};
+        const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = factor * number_of(row)};
         (void)tm__look_row(look, &cell, &given, row, &f);
     }
     return look;
@@ -104,11 +110,59 @@ static void a_sample_of_any_batch_is_small(void **state) {
     assert_int_equal(tm__look_create(watch, &input, &look, NULL), TM_OK);
     for (uint64_t row = 1; row <= 100000; row++) {
         tm_finding f;
-        const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = (double)(10 + row * 7 % 10)};
+        const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = number_of(row)};
         assert_true(tm__look_row(look, &cell, &row, row, &f));
     }
     assert_null(tm__look_judge(look));
     tm__look_free(look);
+    tm__watch_unref(watch);
+}
+
+/* Numbers [first, first + n * step), or none where row % 3 is 0. */
+static tm_look *counting(tm_watch *watch, uint64_t first, uint64_t n, uint64_t step, bool thirds) {
+    const tm_look_input input = {.schema = &schema, .n_before = 1, .n_rows = n};
+    tm_look *look = NULL;
+    assert_int_equal(tm__look_create(watch, &input, &look, NULL), TM_OK);
+    for (uint64_t row = 1; row <= n; row++) {
+        tm_finding f;
+        const tm_cell cell = {.type = thirds && row % 3 == 0 ? TM_TYPE_NONE : TM_TYPE_FLOAT,
+                              .f64 = (double)(first + row * step)};
+        (void)tm__look_row(look, &cell, &row, row, &f);
+    }
+    return look;
+}
+
+static void numbers_that_count_up_are_no_other_unit(void **state) {
+    (void)state;
+    for (uint64_t most = 750; most <= 750000; most *= 10) {
+        tm_watch *watch = NULL;
+        assert_int_equal(tm__watch_create(NULL, NULL, &watch, NULL), TM_OK);
+        for (uint64_t part = 0; part < 4; part++) { /* read in turn, each of its own numbers */
+            tm_look *look = counting(watch, part, 100, 4, false);
+            assert_null(tm__look_judge(look));
+            tm__look_keep(look);
+            tm__look_free(look);
+        }
+        tm_look *look = counting(watch, 400, most, 4, false);
+        assert_null(tm__look_judge(look));
+        tm__look_free(look);
+        tm__watch_unref(watch);
+    }
+}
+
+static void rows_that_repeat_do_not_look_alike(void **state) {
+    (void)state;
+    tm_watch *watch = NULL;
+    assert_int_equal(tm__watch_create(NULL, NULL, &watch, NULL), TM_OK);
+    for (uint64_t n = 100; n < 20000; n += 317) {
+        uint32_t n_found = 0;
+        tm_look *look = counting(watch, 1, n, 0, true);
+        (void)tm__look_judge(look);
+        (void)tm__look_findings(look, &n_found);
+        assert_int_equal(n_found, 0);
+        tm__look_keep(look);
+        tm__look_free(look);
+    }
     tm__watch_unref(watch);
 }
 
@@ -118,6 +172,8 @@ int main(void) {
         cmocka_unit_test(few_rows_tell_only_a_large_factor),
         cmocka_unit_test(what_is_adapted_to_is_found_once),
         cmocka_unit_test(a_sample_of_any_batch_is_small),
+        cmocka_unit_test(numbers_that_count_up_are_no_other_unit),
+        cmocka_unit_test(rows_that_repeat_do_not_look_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
