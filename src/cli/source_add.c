@@ -29,6 +29,11 @@ static tm_status no_row(const tm_home *home, const tm_intake_add *add, const tm_
     return st;
 }
 
+/* Messages that came cannot be given back: a group counts them as read. */
+static bool has_messages(const tm_intake_add *add, const tm_feed_pull *pulled) {
+    return strcmp(add->feed, "kafka") == 0 && pulled->blocks > 0;
+}
+
 /* All of it, or no source. */
 tm_status tm__source_add_and_pull(tm_ctx *ctx, const tm_home *home, const tm_intake_add *add,
                                   tm_err *err) {
@@ -41,6 +46,11 @@ tm_status tm__source_add_and_pull(tm_ctx *ctx, const tm_home *home, const tm_int
     if (st == TM_OK && pulled.accepted == 0 && strcmp(add->feed, "watch") != 0 &&
         strcmp(add->feed, "kafka") != 0) {
         st = no_row(home, add, &pulled, err);
+    }
+    if (st != TM_OK && has_messages(add, &pulled)) {
+        tm_err_hint(err, "The source stays with what came: 'tidemill data pull %s' goes on.",
+                    add->name);
+        return st;
     }
     if (st == TM_E_CONFLICT && json_object_get(add->spec, "expect") != NULL) {
         tm_err_hint(err, "The source was not added: mend the rule or the rows, and add it then.");

@@ -49,6 +49,10 @@ static tm_status add_step(tm_fit *fit, tm_step *step, uint32_t input, char *name
     step->feature.input = input;
     step->name = name;
     step->reason = reason;
+    if (reason == NULL) {
+        tm__step_done(step);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a feature");
+    }
     return tm__program_add_step(fit->program, step, err);
 }
 

@@ -52,6 +52,10 @@ static tm_status add_text_step(tm_fit *fit, tm_step *step, uint32_t t, char *nam
         step->part != TM_TEXT_TERM && fit->profiles[step->feature.input].n_missing > 0;
     step->name = name;
     step->reason = tm__text_printf("%s", reason);
+    if (step->reason == NULL) {
+        tm__step_done(step);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a feature");
+    }
     return tm__program_add_step(fit->program, step, err);
 }
 

@@ -22,17 +22,14 @@ static tm_status hashes_append(tm_registry *registry, const char *sql, json_t *l
 }
 
 tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err) {
-    json_t *bundles = json_array();
-    json_t *snapshots = json_array();
-    json_t *files = json_object();
-    tm_status st = TM_OK;
-    if (json_object_set_new(files, "bundles", bundles) != 0 ||
-        json_object_set_new(files, "snapshots", snapshots) != 0) {
-        json_decref(files);
+    json_t *files = json_pack("{s:[], s:[]}", "bundles", "snapshots");
+    json_t *bundles = json_object_get(files, "bundles");
+    json_t *snapshots = json_object_get(files, "snapshots");
+    if (files == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    st = hashes_append(registry, "SELECT DISTINCT lower(hex(bundle_hash)) FROM versions ORDER BY 1",
-                       bundles, err);
+    tm_status st = hashes_append(
+        registry, "SELECT DISTINCT lower(hex(bundle_hash)) FROM versions ORDER BY 1", bundles, err);
     if (st == TM_OK) {
         st = hashes_append(registry,
                            "SELECT snapshot FROM versions WHERE snapshot != '' UNION"

@@ -717,12 +717,19 @@ out:
     return st;
 }
 
+/* A page that there was no memory for is found like one that is damaged. */
+static bool lacks_memory(const char *found) {
+    return strstr(found, "error code=7") != NULL || strstr(found, "out of memory") != NULL;
+}
+
 tm_status tm__db_check(tm_db *db, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
     TM_TRY(tm__stmt_init(db, "PRAGMA quick_check(1)", &stmt, err));
     tm_status st = tm__stmt_step(stmt, &has_row, err);
-    if (st == TM_OK && (!has_row || !tm__str_is(tm__str(tm__stmt_text(stmt, 0)), "ok"))) {
+    if (st == TM_OK && has_row && lacks_memory(tm__stmt_text(stmt, 0))) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory to check '%s'", db->path);
+    } else if (st == TM_OK && (!has_row || !tm__str_is(tm__str(tm__stmt_text(stmt, 0)), "ok"))) {
         /* SQLite's words name pages and tables, never a value. */
         st = TM_FAIL(err, TM_E_INTEGRITY, "'%s' is damaged: %.100s", db->path,
                      has_row ? tm__stmt_text(stmt, 0) : "it cannot be checked");

@@ -98,6 +98,7 @@ static tm_status drop_unused(tm_train_data *data, const tm_program *program, uin
                              tm_err *err) {
     const tm_schema *inputs = tm__program_schema(program);
     json_t *steps = tm__program_to_json(program);
+    bool is_made = steps != NULL;
     *out_n = 0;
     for (uint32_t i = 0; i < inputs->n_cols; i++) {
         bool is_used =
@@ -120,10 +121,11 @@ static tm_status drop_unused(tm_train_data *data, const tm_program *program, uin
         data->schema.cols[col].role = TM_ROLE_DROPPED;
         tm__mem_free(data->schema.cols[col].reason);
         data->schema.cols[col].reason = tm__mem_strdup(reason);
+        is_made = is_made && data->schema.cols[col].reason != NULL;
         (*out_n)++;
     }
     json_decref(steps);
-    return steps == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for features") : TM_OK;
+    return !is_made ? TM_FAIL(err, TM_E_NOMEM, "no memory for features") : TM_OK;
 }
 
 /* Numbers of the final model: fitted once to see which columns are used, and again without the

@@ -146,6 +146,19 @@ def test_a_reader_that_is_killed_reads_each_message_once(tm, cluster):
     assert shown(tm, "killed")["rows"] == n and has_each_once(tm, "killed", n)
 
 
+def test_a_first_reading_that_stops_keeps_what_the_group_gave(tm, cluster):
+    cluster.create("half")
+    settings(tm, cluster)
+    for line in ['1,"a message that\nends a block"', "-2,bad", "3,good"]:
+        cluster.send("half", line, 0)
+    cluster.flush()
+    rule = ("--expect", "good: count(*) FILTER (WHERE id < 0) = 0", "--policy", "good=stop")
+    result = add(tm, "half", "--group", "us", "--fields", "id,note", *rule)
+    assert result.code == 5
+    assert "The source stays with what came: 'tidemill data pull half' goes on." in result.err
+    assert (shown(tm, "half")["rows"], shown(tm, "half")["status"]) == (1, "stopped")
+
+
 def test_brokers_that_are_gone_are_waited_for(tm, cluster):
     cluster.create("gone")
     settings(tm, cluster)

@@ -4,7 +4,8 @@
  * AddressSanitizer libc's names are its interceptors, and those are what is called.
  *
  * Excluded by the address of the caller: DuckDB handles its own lack of memory by exceptions, and
- * the runtime that throws them needs memory to do so.
+ * the runtime that throws them needs memory to do so; the loader ends the process when it has none
+ * for what is local to a thread.
  */
 #include "fault_malloc.h"
 
@@ -158,7 +159,8 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *arg) {
     (void)size;
     (void)arg;
     if (strstr(info->dlpi_name, "libduckdb") == NULL &&
-        strstr(info->dlpi_name, "libstdc++") == NULL) {
+        strstr(info->dlpi_name, "libstdc++") == NULL &&
+        strstr(info->dlpi_name, "/ld-linux") == NULL) {
         return 0;
     }
     for (uint16_t i = 0; i < info->dlpi_phnum && n_excluded < RANGES_MAX; i++) {
