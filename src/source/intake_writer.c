@@ -36,7 +36,8 @@ struct tm_source_writer {
     bool is_push;    /* its history is saved every few seconds, not with each block */
     tm_watch *watch; /* NULL: none */
     char *keys_dir;
-    tm_key_set *keys; /* NULL: not loaded */
+    uint32_t n_recent_max; /* keys in memory before they become a run; 0: as the set has it */
+    tm_key_set *keys;      /* NULL: not loaded */
     merging merging;
 };
 
@@ -62,6 +63,8 @@ tm_status tm__source_writer_create(const tm_home *home, const tm_source_row *sou
     w->id = source->id;
     w->created_us = source->created_us;
     w->keys_dir = dir;
+    const int64_t n_recent = tm__json_i64(source->spec, "recent_keys", 0);
+    w->n_recent_max = n_recent > 0 && n_recent < UINT32_MAX ? (uint32_t)n_recent : 0;
     w->is_keyed = columns->n_keys > 0;
     w->is_push = strcmp(source->feed, "push") == 0;
     w->watch = tm__watch_ref(columns->watch);
@@ -123,7 +126,7 @@ tm_status tm__source_writer_load(tm_source_writer *w, tm_db *db, tm_err *err) {
     if (!w->is_keyed || w->keys != NULL) {
         return TM_OK;
     }
-    w->keys = tm__key_set_create(w->keys_dir, 0);
+    w->keys = tm__key_set_create(w->keys_dir, w->n_recent_max);
     if (w->keys == NULL) {
         return no_memory(err);
     }

@@ -326,7 +326,7 @@ static bool check_home(checker *self, const char *name, uint64_t n_history, uint
 
 static void check_point(checker *self, const virtual_failure *failure) {
     nftw(self->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    virtual_disk_fail(self->disk, failure, self->folder);
+    virtual_disk_fail(self->disk, failure, self->folder, NULL);
     self->n_points++;
     check_files(self);
     if (!check_home(self, ".tidemill", self->n_history, self->n_labels)) {
@@ -379,7 +379,7 @@ static int leave(checker *self, size_t at, uint64_t seed) {
         }
     }
     const virtual_failure failure = {.loss = VIRTUAL_TEAR, .block_bytes = 512, .seed = seed};
-    virtual_disk_fail(self->disk, &failure, self->folder);
+    virtual_disk_fail(self->disk, &failure, self->folder, NULL);
     printf("%s\nhistory %" PRIu64 "\nlabels %" PRIu64 "\n", self->has_project ? "project" : "",
            self->n_history, self->n_labels);
     return 0;

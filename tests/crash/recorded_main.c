@@ -9,7 +9,7 @@
  *   TM_DISK_ERRNO   what a failing change says: EIO (default) or ENOSPC
  *   TM_DISK_COUNT   file that takes the number of changes at the end
  *
- * `--mark TEXT` as the only words appends TEXT to the trace: what is acknowledged from there on.
+ * Marks in the trace, of what is acknowledged, are written by tests/e2e/recorded.py.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -146,12 +146,6 @@ int main(int argc, char **argv) {
     root_len = strlen(root);
     if (trace != NULL) {
         trace_fd = open(trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    }
-    if (argc == 3 && strcmp(argv[1], "--mark") == 0) {
-        const virtual_record record = {
-            .magic = VIRTUAL_MAGIC, .op = VIRTUAL_MARK, .path_len = (uint32_t)strlen(argv[2])};
-        append(&record, argv[2], "", NULL);
-        return 0;
     }
     if (fail != NULL) {
         char *end = NULL;

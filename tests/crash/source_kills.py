@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -30,12 +31,42 @@ import conftest  # noqa: E402  pylint: disable=wrong-import-position
 from duck import Duck  # noqa: E402  pylint: disable=wrong-import-position
 from servers import Postgres  # noqa: E402  pylint: disable=wrong-import-position
 
-BAD_EVERY = 50  # of files and pushes: every row with such an id has a value that is no number
+BAD_EVERY = 50  # of files, pushes and SQLite: every row with such an id has a value that is no number; of PostgreSQL, one against a rule
 
 
 def is_bad(i):
-    """Whether row i of a folder or a push goes to quarantine."""
+    """Whether row i of a source goes to quarantine."""
     return i > 0 and i % BAD_EVERY == 7
+
+
+def start_time(pid):
+    """When a process began, which with its id tells it from all others, and its state; (None, "") when it is gone."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except OSError:
+        return None, ""
+    return fields[19], fields[0]
+
+
+def kill_alive(pid):
+    """Kill a process that is at work; False when it had ended before. It is stopped first: what is stopped has not ended and cannot end."""
+    began, state = start_time(pid)
+    if began is None or state in "ZX":
+        return False
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            again, state = start_time(pid)
+            if again != began or state in "ZX":
+                return False
+            if state == "T":
+                os.kill(pid, signal.SIGKILL)
+                return True
+            time.sleep(0.0005)
+    except ProcessLookupError:
+        return False
+    raise AssertionError(f"process {pid} does not stop")
 
 
 def csv_rows(first, n):
@@ -85,7 +116,8 @@ class Case:
         time.sleep(2.1)  # a file that stood still for that long is taken
         self.tm.ok("data", "add", "folder", "--watch", "in", "--key", "id", "--every", "1s", "--policy", "unit_change=accept")
         self.tm.ok("data", "add", "sqlite", "--sqlite", "rows.db", "--query", "t", "--cursor", "at", "--every", "1s")
-        self.tm.ok("data", "add", "postgres", "--postgres", "pg.dsn", "--query", "t", "--cursor", "at", "--every", "1s")
+        self.tm.ok("data", "add", "postgres", "--postgres", "pg.dsn", "--query", "t", "--cursor", "at", "--every", "1s",
+                   "--expect", "sound: v >= 0")
         self.tm.ok("data", "add", "pushed", "--push", "--key", "id", "--like", "like.csv", "--policy", "unit_change=accept")  # a push may have few rows
         self.key = self.tm.ok("key", "create", "--role", "client", "--json").json["key"]
         self.server = conftest.Server(self.tm, command="run")
@@ -99,11 +131,12 @@ class Case:
     def write_sqlite(self, first, n):
         """Rows in one transaction; some share the value of the cursor with those that came before."""
         with self.base:
-            self.base.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", ((i, i // 300, i % 97, f"row {i}") for i in range(first, first + n)))
+            self.base.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", ((i, i // 300, "bad" if is_bad(i) else i % 97, f"row {i}") for i in range(first, first + n)))
 
     def write_postgres(self, first, n):
-        """The same in PostgreSQL."""
-        self.postgres.sql(f"INSERT INTO t SELECT i, floor(i / 300.0), ((i % 97) + 97) % 97, 'row ' || i FROM generate_series({first}, {first + n - 1}) i")
+        """The same in PostgreSQL, whose columns hold no other types: a bad row is one against a rule."""
+        self.postgres.sql(f"INSERT INTO t SELECT i, floor(i / 300.0), CASE WHEN i > 0 AND i % {BAD_EVERY} = 7 THEN -1 ELSE ((i % 97) + 97) % 97 END, "
+                          f"'row ' || i FROM generate_series({first}, {first + n - 1}) i")
 
     def push(self, first, n):
         """Push until it is acknowledged."""
@@ -135,6 +168,10 @@ class Case:
         found = of(self.server.process.pid)
         return (found[0], of(found[0])) if found else (None, [])
 
+    def log(self):
+        """The end of what the daemon said."""
+        return (self.tm.folder / f"server-{self.server.port}.log").read_text(encoding="utf-8")[-2000:]
+
     def restart(self):
         """The daemon again, at its old port."""
         self.server.log.close()
@@ -151,18 +188,17 @@ class Case:
             supervisor, children = self.children()
         if what == "child":
             time.sleep(rng.uniform(0, 0.05))
-            try:
-                os.kill(rng.choice(children), signal.SIGKILL)
-            except (ProcessLookupError, IndexError):
+            if not children or not kill_alive(rng.choice(children)):
                 return  # it ended before
         elif what == "starter":
-            os.kill(supervisor, signal.SIGKILL)
+            assert supervisor is not None and kill_alive(supervisor), f"the daemon has no starter: {self.log()}"
             code = self.server.process.wait(timeout=15)
             assert code == 6, f"a daemon without its starter ends with {code}"
             self.restart()
         else:
             self.server.process.kill()
-            self.server.process.wait()
+            code = self.server.process.wait()
+            assert code == -signal.SIGKILL, f"the daemon ended by itself with {code}: {self.log()}"
             self.restart()
         self.killed[what] += 1
 
@@ -188,7 +224,7 @@ class Case:
     def wanted(self, name):
         """(rows, quarantined) that a source must have in the end."""
         first, last = (0 if name == "pushed" else -100), self.writers[name].n_rows
-        n_bad = sum(map(is_bad, range(first, last))) if name in ("folder", "pushed") else 0
+        n_bad = sum(map(is_bad, range(first, last)))
         return last - first - n_bad, n_bad
 
     def shown(self, name):
@@ -228,17 +264,16 @@ def main():
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     options = parser.parse_args()
-    begin, postgres = time.monotonic(), Postgres()
+    begin, postgres, folder = time.monotonic(), Postgres(), pathlib.Path(tempfile.mkdtemp(prefix="tidemill-sources-"))
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            case = Case(pathlib.Path(folder), postgres)
-            try:
-                case.run(options.kills, options.seed)
-                found = case.check()
-            except (AssertionError, subprocess.TimeoutExpired) as error:
-                found = [str(error)]
-            finally:
-                case.end()
+        case = Case(folder, postgres)
+        try:
+            case.run(options.kills, options.seed)
+            found = case.check()
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            found = [str(error)]
+        finally:
+            case.end()
     finally:
         postgres.remove()
     killed = ", ".join(f"{n} of a {what}" for what, n in sorted(case.killed.items()))
@@ -246,9 +281,13 @@ def main():
     print(f"sources: kills: {killed}; rows: {rows}; {case.retries} pushes repeated, {time.monotonic() - begin:.0f} s, {len(found)} findings, "
           f"seed {options.seed}", flush=True)
     for line in found:
-        print(line, file=sys.stderr)
-    sys.exit(1 if found else 0)
+        print(f"FINDING {line}")
+    if found:
+        print(f"    its home is kept: {folder}\n    ./run campaign sources --kills {options.kills} --seed {options.seed}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

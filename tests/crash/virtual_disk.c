@@ -471,8 +471,19 @@ static int compare_paths(const void *a, const void *b) {
     return strcmp(((const name *)a)->path, ((const name *)b)->path);
 }
 
-void virtual_disk_fail(const virtual_disk *disk, const virtual_failure *failure,
-                       const char *folder) {
+static void hash_left(tm_hasher *hasher, const char *path, const bytes *content) {
+    const uint64_t lens[] = {strlen(path), content == NULL ? UINT64_MAX : content->len};
+    tm__hasher_update(hasher, lens, sizeof(lens));
+    tm__hasher_update(hasher, path, strlen(path));
+    if (content != NULL && content->len > 0) {
+        tm__hasher_update(hasher, content->data, content->len);
+    }
+}
+
+void virtual_disk_fail(const virtual_disk *disk, const virtual_failure *failure, const char *folder,
+                       tm_hash *out_left) {
+    tm_hasher hasher;
+    tm__hasher_init(&hasher);
     names left = {0};
     bytes torn = {0};
     uint64_t counter = 0;
@@ -499,15 +510,22 @@ void virtual_disk_fail(const virtual_disk *disk, const virtual_failure *failure,
             if (mkdir(path, 0700) != 0) {
                 die(path);
             }
+            hash_left(&hasher, left.list[i].path, NULL);
             continue;
         }
         const file *one = &disk->files[left.list[i].file];
+        const bytes *content = failure->loss == VIRTUAL_KEEP ? &one->now : &one->certain;
         if (failure->loss == VIRTUAL_TEAR) {
             tear(one, failure, &counter, &torn);
-            write_file(path, &torn);
-        } else {
-            write_file(path, failure->loss == VIRTUAL_KEEP ? &one->now : &one->certain);
+            content = &torn;
         }
+        write_file(path, content);
+        hash_left(&hasher, left.list[i].path, content);
+    }
+    tm_hash hash;
+    tm__hasher_final(&hasher, &hash);
+    if (out_left != NULL) {
+        *out_left = hash;
     }
     free(torn.data);
     names_done(&left);

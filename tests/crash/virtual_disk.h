@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash.h"
+
 #define VIRTUAL_MAGIC UINT32_C(0x4B534456)
 #define VIRTUAL_MARK 100u /* op of a mark; others are tm_disk_op */
 #define VIRTUAL_PATH_MAX 1024u
@@ -52,9 +54,10 @@ size_t virtual_disk_length(const virtual_disk *disk);
 const virtual_record *virtual_disk_step(virtual_disk *disk, const char **out_mark);
 /** Path of the change made last. */
 const char *virtual_disk_path(const virtual_disk *disk);
-/** Write what a failure now may leave to an empty folder. */
-void virtual_disk_fail(const virtual_disk *disk, const virtual_failure *failure,
-                       const char *folder);
+/** Write what a failure now may leave to an empty folder; out_left (may be NULL) is a hash of its
+ * names and bytes. */
+void virtual_disk_fail(const virtual_disk *disk, const virtual_failure *failure, const char *folder,
+                       tm_hash *out_left);
 /** Bytes of a file as a program sees it now; NULL when there is none. */
 const uint8_t *virtual_disk_read(const virtual_disk *disk, const char *path, size_t *out_len);
 

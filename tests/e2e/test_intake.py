@@ -98,10 +98,12 @@ def test_files_and_queries_are_read_before_add_returns(tm):
 
 
 def test_kills_neither_lose_nor_repeat_a_row(tm):
-    assert pushers.push_through_kills(tm, 100_000, 6, seed=1) > 0
+    killed = pushers.push_through_kills(tm, 100_000, 6, seed=1)
+    assert killed.server == 6 and killed.retries > 0
 
 
 def test_power_failures_neither_lose_nor_repeat_a_row(tmp_path):
-    points, failed, output = pushers.crash_points(pushers.record(tmp_path), seed=1, every=16)
-    assert points > 100 and failed == 0, output
-    assert not re.search(r" 0 files of nobody", output), output
+    trace = pushers.record(tmp_path)
+    points = pushers.crash_points(trace, seed=1, every=16)
+    assert points.disks > 100 and points.failed == 0, points.output
+    assert not re.search(r" 0 files of nobody", points.output), points.output

@@ -85,9 +85,42 @@ static void what_was_given_up_is_new_again(void **state) {
     scene_close(&s);
 }
 
+static int64_t count(tm_db *db, const char *sql) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    assert_int_equal(tm__stmt_init(db, sql, &stmt, NULL), TM_OK);
+    assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
+    const int64_t n = tm__stmt_i64(stmt, 0);
+    tm__stmt_done(stmt);
+    return n;
+}
+
+static void a_source_may_hold_few_keys_in_memory(void **state) {
+    json_t *few = json_pack("{s:i}", "recent_keys", 20);
+    scene s = scene_open(*state);
+    put(&s, 0, 50, true);
+    assert_int_equal(count(s.db, "SELECT count(*) FROM runs"), 0);
+    scene_close(&s);
+    assert_int_equal(tm__intake_set(*state, "s", few, NULL), TM_OK);
+    s = scene_open(*state);
+    /* The first run has those of before too. */
+    for (int i = 50; i < 110; i += 20) {
+        assert_int_equal(put(&s, i - 10, i + 20, true).duplicates, 10);
+    }
+    assert_int_equal(count(s.db, "SELECT count(*) FROM runs"), 3);
+    assert_int_equal(count(s.db, "SELECT sum(n) FROM runs"), 110);
+    assert_int_equal(count(s.db, "SELECT count(*) FROM keys"), 0);
+    scene_close(&s);
+    s = scene_open(*state);
+    assert_int_equal(put(&s, 0, 111, true).accepted, 1);
+    scene_close(&s);
+    json_decref(few);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(what_was_given_up_is_new_again)};
+    const struct CMUnitTest tests[] = {TEST(what_was_given_up_is_new_again),
+                                       TEST(a_source_may_hold_few_keys_in_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
