@@ -109,7 +109,7 @@ static tm_status fill(query_input *input, tm_err *err) {
     }
     while (!input->has_all && n_held(input) < input->run->batch_rows) {
         tm_table *rows = NULL, *cursor = NULL;
-        TM_TRY(tm__pq_reader_next(input->reader, &rows, &cursor, err));
+        TM_TRY(tm__pq_reader_next(input->reader, &rows, &cursor, NULL, err));
         tm__table_unref(cursor);
         if (rows == NULL) {
             input->has_all = true;

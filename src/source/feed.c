@@ -40,16 +40,25 @@ static tm_status check_once(const char *name, const json_t *spec, tm_err *err) {
 static tm_status read_once(tm_ctx *ctx, const tm_feed_input *in, const tm_source_spec *what,
                            const tm_feed_sink *sink, tm_err *err) {
     tm_table *table = NULL;
+    tm_bad_values bad = {0};
+    tm_source_spec with = *what;
     if (json_is_true(json_object_get(in->state, "done"))) {
         return TM_OK;
     }
-    TM_TRY(tm__source_read_in(ctx, what, tm__json_text(in->spec, "dir", NULL), &table, err));
-    json_t *state = json_pack("{s:b}", "done", 1);
-    const tm_feed_block block = {
-        .rows = table, .origin = what->path != NULL ? what->path : "query", .state = state};
-    const tm_status st = state == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                                       : sink->take(sink->arg, &block, err);
-    json_decref(state);
+    with.bad = &bad;
+    tm_status st =
+        tm__source_read_in(ctx, &with, tm__json_text(in->spec, "dir", NULL), &table, err);
+    if (st == TM_OK) {
+        json_t *state = json_pack("{s:b}", "done", 1);
+        const tm_feed_block block = {.rows = table,
+                                     .bad = &bad,
+                                     .origin = what->path != NULL ? what->path : "query",
+                                     .state = state};
+        st = state == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                           : sink->take(sink->arg, &block, err);
+        json_decref(state);
+    }
+    tm__bad_values_done(&bad);
     tm__table_unref(table);
     return st;
 }

@@ -16,12 +16,16 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "source/intake.h"
+#include "store/bad_values.h"
 #include "table/schema.h"
 
 typedef struct tm_feed_block {
-    tm_table *rows;    /* with types; or NULL and text: */
-    tm_push_form form; /* LINES or CSV with its line of names: bad rows go to quarantine */
-    char *data;        /* [len] and a NUL; only read */
+    tm_table *rows;           /* with types; or NULL and text: */
+    const tm_bad_values *bad; /* of rows: their rows go to quarantine. NULL: none */
+    const uint32_t *numbers; /* [n rows] of each in its origin, behind first_row; NULL: 0, 1, ... */
+    const char *cursor;      /* column that tells the place of a row too; NULL: none */
+    tm_push_form form;       /* LINES or CSV with its line of names: bad rows go to quarantine */
+    char *data;              /* [len] and a NUL; only read */
     size_t len;
     const char *origin; /* a file or table, as people know it; no secret */
     uint64_t first_row; /* rows of the origin before the block */

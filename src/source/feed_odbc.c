@@ -19,7 +19,7 @@ static tm_status odbc_select(void *self, const tm_query_select *what, tm_err *er
 }
 
 static tm_status odbc_next(void *self, tm_query_block *out, tm_err *err) {
-    return tm__odbc_next(self, &out->rows, &out->cursor, err);
+    return tm__odbc_next(self, &out->rows, &out->cursor, &out->bad, err);
 }
 
 static void odbc_close(void *self) {

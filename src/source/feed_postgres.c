@@ -44,7 +44,7 @@ static tm_status postgres_select(void *self, const tm_query_select *what, tm_err
 
 static tm_status postgres_next(void *self, tm_query_block *out, tm_err *err) {
     connection *c = self;
-    return tm__pq_reader_next(c->reader, &out->rows, &out->cursor, err);
+    return tm__pq_reader_next(c->reader, &out->rows, &out->cursor, &out->bad, err);
 }
 
 static const tm_query_ops ops = {.name = "postgres",

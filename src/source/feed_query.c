@@ -14,6 +14,8 @@
  * 3. A hash is the sum over the columns that have a value, so a column that is added, or moved,
  * does not make a row a new one; when a name of `columns` is gone, nobody can tell, and the source
  *    stops.
+ * 4. A value that no column holds is missing in its row and stands beside the block; the hash is
+ *    over it too.
  *
  * Without cursor and key nothing tells a row from the next one, and a query may give its rows in
  * another order each time. So all of them are written to a file first, and taken from there:
@@ -109,8 +111,10 @@ static bool put_cell(const tm_column *column, uint64_t row, tm_buf *out) {
         return tm__buf_append(out, text, tm__date_to_text(cell.i64, text));
     case TM_TYPE_TIME:
         return tm__buf_append(out, text, tm__time_to_text(cell.i64, text));
-    default:
+    case TM_TYPE_BOOL:
         return tm__buf_printf(out, "%lld", (long long)cell.i64);
+    default: /* also the least integer, which is missing */
+        return tm__buf_printf(out, "%lld", (long long)column->ints[row]);
     }
 }
 
@@ -138,9 +142,10 @@ typedef struct reading {
     seen *rows;
     uint32_t n_rows, capacity;
     uint32_t
-        n_sorted;    /* those of earlier readings, in order; what came in this one drops nothing */
-    json_t *columns; /* names at the time of the hashes */
-    uint64_t n_read;
+        n_sorted;     /* those of earlier readings, in order; what came in this one drops nothing */
+    json_t *columns;  /* names at the time of the hashes */
+    uint64_t n_read;  /* rows that were taken */
+    uint64_t n_given; /* rows that the query of this reading gave before the block */
 } reading;
 
 static int compare_seen(const void *a, const void *b) {
@@ -282,8 +287,18 @@ static bool is_seen(reading *r, uint64_t hash) {
     return true;
 }
 
+/* Invariant 4. */
 static uint64_t hash_of(const tm_query_block *block, uint64_t row) {
-    return block->hashes != NULL ? block->hashes[row] : row_hash(block->rows, row);
+    const tm_bad_values *const bad = &block->bad;
+    uint64_t sum = block->hashes != NULL ? block->hashes[row] : row_hash(block->rows, row);
+    for (uint32_t i = tm__bad_values_find(bad, row); i < bad->n && bad->items[i].row == row; i++) {
+        const tm_bad_value value = tm__bad_values_get(bad, i);
+        const char *const name = tm__table_column(block->rows, value.col)->name;
+        const uint64_t parts[2] = {tm__hash64(name, strlen(name), NAME_KEY),
+                                   tm__hash64(value.value.ptr, value.value.len, VALUE_KEY)};
+        sum += tm__hash64(parts, sizeof(parts), VALUE_KEY);
+    }
+    return sum;
 }
 
 /* Row numbers of a block to keep; r->rows grows by those with the last value. */
@@ -347,10 +362,20 @@ static tm_status advance(reading *r, const tm_query_block *block, const tm_colum
     return st;
 }
 
-static tm_status give(reading *r, tm_table *rows, const json_t *state, tm_err *err) {
-    const tm_feed_block block = {.rows = rows,
+/* Rows of a block: all, or chosen ones. */
+typedef struct chosen {
+    tm_table *rows;
+    const tm_bad_values *bad;
+    const uint32_t *numbers; /* [n rows] in the block; NULL: all */
+} chosen;
+
+static tm_status give(reading *r, const chosen *what, const json_t *state, tm_err *err) {
+    const tm_feed_block block = {.rows = what->rows,
+                                 .bad = what->bad,
+                                 .numbers = what->numbers,
+                                 .cursor = r->cursor,
                                  .origin = r->ops->name,
-                                 .first_row = r->n_read - tm__table_rows(rows),
+                                 .first_row = r->n_given,
                                  .state = state};
     return r->sink->take(r->sink->arg, &block, err);
 }
@@ -360,7 +385,8 @@ static tm_status cursor_column(const reading *r, const tm_query_block *block, co
     const uint32_t col = block->cursor != NULL ? 0 : tm__table_find(block->rows, r->cursor);
     TM_ASSERT(col != UINT32_MAX);
     *out = tm__table_column(block->cursor != NULL ? block->cursor : block->rows, col);
-    if ((*out)->n_missing > 0) {
+    /* The least integer is missing in its column, and a row of it is put aside. */
+    if ((*out)->n_missing > 0 && (*out)->type != TM_TYPE_INT) {
         return TM_FAIL(err, TM_E_DATA, "a row has no value of its cursor '%s' that can be kept",
                        r->cursor);
     }
@@ -372,23 +398,30 @@ static tm_status take_block(reading *r, const tm_query_block *block, tm_err *err
     const uint64_t n = tm__table_rows(block->rows);
     uint64_t kept = 0;
     tm_table *rows = NULL;
+    tm_bad_values bad = {0};
     TM_TRY(cursor_column(r, block, &cursor, err));
     TM_TRY(check_columns(r, block->rows, err));
     uint32_t *const keep = tm__mem_alloc(n, sizeof(*keep));
     tm_status st = keep == NULL ? no_memory(err) : choose(r, block, cursor, keep, &kept, err);
     if (st == TM_OK && kept < n && kept > 0) {
         st = tm__table_take_rows(block->rows, keep, kept, &rows, err);
+        st = st == TM_OK && !tm__bad_values_take_rows(&block->bad, keep, kept, &bad)
+                 ? no_memory(err)
+                 : st;
     } else if (st == TM_OK && kept > 0) {
         rows = tm__table_ref(block->rows);
     }
     st = st == TM_OK ? advance(r, block, cursor, err) : st;
     if (st == TM_OK && rows != NULL) {
+        const chosen what = {rows, kept < n ? &bad : &block->bad, kept < n ? keep : NULL};
         r->n_read += kept;
         json_t *state = save_state(r);
         st = tm__json_check(err);
-        st = st == TM_OK ? give(r, rows, state, err) : st;
+        st = st == TM_OK ? give(r, &what, state, err) : st;
         json_decref(state);
     }
+    r->n_given += n;
+    tm__bad_values_done(&bad);
     tm__mem_free(keep);
     tm__table_unref(rows);
     return st;
@@ -398,6 +431,7 @@ static void block_done(tm_query_block *block) {
     tm__table_unref(block->rows);
     tm__table_unref(block->cursor);
     tm__mem_free(block->hashes);
+    tm__bad_values_done(&block->bad);
     *block = (tm_query_block){0};
 }
 
@@ -423,10 +457,12 @@ static tm_status take_by_cursor(void *arg, const tm_query_block *block, tm_err *
 
 static tm_status take_all(void *arg, const tm_query_block *block, tm_err *err) {
     reading *r = arg;
+    const chosen what = {block->rows, &block->bad, NULL};
     r->n_read += tm__table_rows(block->rows);
     json_t *state = json_pack("{s:I}", "read", (json_int_t)r->n_read);
     tm_status st = tm__json_check(err);
-    st = st == TM_OK ? give(r, block->rows, state, err) : st;
+    st = st == TM_OK ? give(r, &what, state, err) : st;
+    r->n_given += tm__table_rows(block->rows);
     json_decref(state);
     return st;
 }
@@ -466,7 +502,7 @@ static tm_status select_rows(const reading *r, tm_ctx *ctx, void **out, tm_err *
 /* ---- Once, through a file ---- */
 
 static tm_status write_block(void *arg, const tm_query_block *block, tm_err *err) {
-    return tm__row_writer_put(arg, block->rows, err);
+    return tm__row_writer_put(arg, block->rows, &block->bad, err);
 }
 
 static tm_status write_file(const reading *r, tm_ctx *ctx, const char *path, tm_err *err) {
@@ -485,9 +521,12 @@ static tm_status take_file(reading *r, const char *path, tm_err *err) {
     tm_status st = TM_OK;
     for (bool more = true; st == TM_OK && more;) {
         tm_table *rows = NULL;
-        st = tm__row_reader_next(reader, &rows, err);
+        tm_bad_values bad = {0};
+        st = tm__row_reader_next(reader, &rows, &bad, err);
         more = st == TM_OK && rows != NULL;
         if (more) {
+            const chosen what = {rows, &bad, NULL};
+            r->n_given = r->n_read; /* of the one query */
             r->n_read += tm__table_rows(rows);
             const bool is_end = tm__row_reader_is_end(reader);
             json_t *state =
@@ -495,9 +534,10 @@ static tm_status take_file(reading *r, const char *path, tm_err *err) {
                        : json_pack("{s:I, s:I}", "at", (json_int_t)tm__row_reader_at(reader),
                                    "read", (json_int_t)r->n_read);
             st = tm__json_check(err);
-            st = st == TM_OK ? give(r, rows, state, err) : st;
+            st = st == TM_OK ? give(r, &what, state, err) : st;
             json_decref(state);
         }
+        tm__bad_values_done(&bad);
         tm__table_unref(rows);
     }
     tm__row_reader_close(reader);

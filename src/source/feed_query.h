@@ -21,9 +21,10 @@ typedef struct tm_query_select {
 } tm_query_select;
 
 typedef struct tm_query_block {
-    tm_table *rows;   /* NULL: there are no more */
-    tm_table *cursor; /* NULL, or one column with the exact values of the cursor */
-    uint64_t *hashes; /* NULL, or one a row, [n rows] of tm__mem_alloc() */
+    tm_table *rows;    /* NULL: there are no more */
+    tm_table *cursor;  /* NULL, or one column with the exact values of the cursor */
+    uint64_t *hashes;  /* NULL, or one a row, [n rows] of tm__mem_alloc() */
+    tm_bad_values bad; /* what has no place in rows */
 } tm_query_block;
 
 typedef struct tm_query_ops {

@@ -18,8 +18,10 @@ static tm_status sqlite_select(void *self, const tm_query_select *what, tm_err *
 
 static tm_status sqlite_next(void *self, tm_query_block *out, tm_err *err) {
     tm_sqlite_block block = {0};
-    TM_TRY(tm__sqlite_next(self, &block, err));
-    *out = (tm_query_block){block.rows, block.cursor, block.hashes};
+    TM_TRY(tm__sqlite_next(self, &block, &out->bad, err));
+    out->rows = block.rows;
+    out->cursor = block.cursor;
+    out->hashes = block.hashes;
     return TM_OK;
 }
 

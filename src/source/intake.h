@@ -19,6 +19,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "store/bad_values.h"
 #include "store/home.h"
 #include "table/table.h"
 
@@ -63,10 +64,13 @@ typedef struct tm_push {
     tm_push_form form;
     char *data; /* [len] and a NUL; only read */
     size_t len;
-    const tm_table *table; /* TABLE: in place of data */
-    uint64_t first_row;    /* rows of its origin before it: bad rows are counted on from there */
-    uint64_t first_line;   /* LINES and CSV: of the origin; then bad rows are told by their lines */
-    bool from_zero;        /* the first line is 0 for people: first_line is one more */
+    const tm_table *table;    /* TABLE: in place of data */
+    const tm_bad_values *bad; /* of the table: their rows go to quarantine. NULL: none */
+    const uint32_t *numbers;  /* [n rows] of the table's rows behind first_row; NULL: 0, 1, ... */
+    const char *cursor;  /* column of the table that tells the place of a bad row too, or NULL */
+    uint64_t first_row;  /* rows of its origin before it: bad rows are counted on from there */
+    uint64_t first_line; /* LINES and CSV: of the origin; then bad rows are told by their lines */
+    bool from_zero;      /* the first line is 0 for people: first_line is one more */
     const tm_push_csv *csv; /* CSV: how it is written; NULL: a line of names, commas and quotes */
     tm_str
         key; /* Idempotency-Key; ptr NULL: none. The same one with other bytes is TM_E_CONFLICT */

@@ -303,7 +303,8 @@ static bool encode_row(encoder *e) {
 /* Number of the current row for people. Lines are only counted up to bad rows. */
 static uint64_t row_number(tm_body_reader *r) {
     if (r->push->first_line == 0) {
-        return r->push->first_row + r->row;
+        return r->push->first_row +
+               (r->push->numbers == NULL ? r->row : r->push->numbers[r->next_in_table - 1] + 1);
     }
     for (const char *at = r->counted; at < r->raw; r->line_number++) {
         at = memchr(at, '\n', (size_t)(r->raw - at));
@@ -352,6 +353,28 @@ static bool keep_names(tm_rows *rows, const tm_push *push) {
     return tm__buf_append(&rows->names, push->data, len) && tm__buf_byte(&rows->names, 0);
 }
 
+/* The place of a row by its cursor. A text is not told, since it may name a person. */
+static void add_place(const tm_body_reader *r, tm_bad_row *bad) {
+    const char *const name = r->push->cursor;
+    const uint32_t col = name == NULL ? UINT32_MAX : tm__table_find(r->push->table, name);
+    if (col == UINT32_MAX) {
+        return;
+    }
+    const tm_cell cell =
+        tm__column_cell(tm__table_column(r->push->table, col), r->next_in_table - 1);
+    tm_buf text;
+    tm__buf_init(&text, sizeof(bad->detail));
+    if (cell.type != TM_TYPE_TEXT && cell.type != TM_TYPE_NONE &&
+        tm__cell_write_json(&cell, &text)) {
+        const size_t len = strlen(bad->detail);
+        const bool is_quoted = text.data[0] == '"';
+        (void)snprintf(bad->detail + len, sizeof(bad->detail) - len, " (%.40s %.*s)", name,
+                       (int)text.len - (is_quoted ? 2 : 0),
+                       (const char *)text.data + (is_quoted ? 1 : 0));
+    }
+    tm__buf_done(&text);
+}
+
 static bool keep_bad(encoder *e) {
     tm_rows *rows = e->rows;
     tm_body_reader *r = e->r;
@@ -374,6 +397,7 @@ static bool keep_bad(encoder *e) {
         .row = row_number(r), .reason = r->reason, .start = rows->bad_bytes.len, .len = r->raw_len};
     (void)tm__str_copy(bad->column, sizeof(bad->column), tm__str(r->column));
     (void)tm__str_copy(bad->detail, sizeof(bad->detail), tm__str(r->detail));
+    add_place(r, bad);
     return tm__buf_append(&rows->bad_bytes, r->raw, r->raw_len);
 }
 

@@ -450,9 +450,24 @@ static tm_status open_table(tm_body_reader *r, tm_err *err) {
     return TM_OK;
 }
 
+static void refuse_bad(tm_body_reader *r, uint64_t row) {
+    static const tm_row_reason reasons[TM_BAD_KINDS] = {TM_ROW_MALFORMED, TM_ROW_WRONG_TYPE,
+                                                        TM_ROW_WRONG_TYPE, TM_ROW_WRONG_TYPE,
+                                                        TM_ROW_TOO_LARGE};
+    const tm_bad_values *const bad = r->push->bad;
+    for (; bad != NULL && r->next_bad < bad->n && bad->items[r->next_bad].row == row;
+         r->next_bad++) {
+        const tm_bad_value value = tm__bad_values_get(bad, r->next_bad);
+        tm__body_refuse(r, reasons[value.kind],
+                        tm__str(tm__table_column(r->push->table, value.col)->name), "%s",
+                        tm__bad_kind_text(value.kind));
+    }
+}
+
 static void next_of_table(tm_body_reader *r) {
     const tm_table *table = r->push->table;
     const uint64_t row = r->next_in_table++;
+    refuse_bad(r, row);
     for (uint32_t i = 0; i < r->n_fields; i++) {
         const tm_column *column = tm__table_column(table, i);
         const tm_cell cell = tm__column_cell(column, row);
@@ -471,18 +486,56 @@ static void next_of_table(tm_body_reader *r) {
     }
 }
 
+/* A number as JSON has it. */
+static bool is_number(tm_str text) {
+    tm_scan_error e = {0};
+    char *const copy =
+        text.len == 0 || text.len > 400000 ? NULL : tm__mem_strndup(text.ptr, text.len);
+    const bool is_good = copy != NULL && (copy[0] == '-' || (copy[0] >= '0' && copy[0] <= '9')) &&
+                         tm__scan_check(copy, text.len, &e);
+    tm__mem_free(copy);
+    return is_good;
+}
+
+/* A value that no column holds as it came: its very bytes, so that it can be corrected. */
+static bool write_bad(const tm_bad_value *value, tm_buf *out) {
+    static const char hex[] = "0123456789abcdef";
+    const bool is_plain =
+        (value->kind == TM_BAD_NUMBER || value->kind == TM_BAD_WHOLE) && is_number(value->value);
+    if (is_plain) {
+        return tm__buf_append(out, value->value.ptr, value->value.len);
+    }
+    bool ok = tm__buf_byte(out, '"');
+    for (size_t i = 0; ok && i < value->value.len; i++) {
+        const uint8_t c = (uint8_t)value->value.ptr[i];
+        const char escaped[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15u]};
+        ok = c < 0x20                ? tm__buf_append(out, escaped, sizeof(escaped))
+             : c == '"' || c == '\\' ? tm__buf_byte(out, '\\') && tm__buf_byte(out, c)
+                                     : tm__buf_byte(out, c);
+    }
+    return ok && tm__buf_byte(out, '"');
+}
+
 /* A row of a table has no bytes: its values as a line of JSON stand for them. */
 bool tm__body_write(tm_body_reader *r) {
     tm__buf_reset(&r->line);
     bool ok = tm__buf_text(&r->line, "{");
     const uint64_t row = r->next_in_table - 1;
+    const tm_bad_values *const bad = r->push->bad;
+    uint32_t next = tm__bad_values_find(bad, row);
     for (uint32_t i = 0; i < r->n_fields; i++) {
         const tm_column *column = tm__table_column(r->push->table, i);
         const tm_cell cell = tm__column_cell(column, row);
         const tm_cell name = {.type = TM_TYPE_TEXT, .text = tm__str(column->name)};
         ok = ok && (i == 0 || tm__buf_text(&r->line, ",")) &&
-             tm__cell_write_json(&name, &r->line) && tm__buf_text(&r->line, ":") &&
-             tm__cell_write_json(&cell, &r->line);
+             tm__cell_write_json(&name, &r->line) && tm__buf_text(&r->line, ":");
+        if (bad != NULL && next < bad->n && bad->items[next].row == row &&
+            bad->items[next].col == i) {
+            const tm_bad_value value = tm__bad_values_get(bad, next++);
+            ok = ok && write_bad(&value, &r->line);
+        } else {
+            ok = ok && tm__cell_write_json(&cell, &r->line);
+        }
     }
     ok = ok && tm__buf_text(&r->line, "}");
     r->raw = (char *)r->line.data;

@@ -303,10 +303,14 @@ static bool write_base64(tm_buf *out, tm_str bytes) {
 /* An object on one line can stand in the file as it is, to be edited as JSON. */
 static bool is_object(tm_str bytes) {
     tm_scan_error e = {0};
+    json_t *json = NULL; /* whoever edits the file reads it as JSON is read: 1e400 is none then */
     char *copy = bytes.len == 0 || bytes.ptr[0] != '{' || memchr(bytes.ptr, '\n', bytes.len) != NULL
                      ? NULL
                      : tm__mem_strndup(bytes.ptr, bytes.len);
-    const bool is_good = copy != NULL && tm__scan_check(copy, bytes.len, &e);
+    const bool is_good =
+        copy != NULL && tm__scan_check(copy, bytes.len, &e) &&
+        tm__json_parse(bytes.ptr, bytes.len, TM_MAX_JSON_DEPTH, &json, NULL) == TM_OK;
+    json_decref(json);
     tm__mem_free(copy);
     return is_good;
 }

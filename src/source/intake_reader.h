@@ -45,6 +45,7 @@ typedef struct tm_body_reader {
     tm_dict *codes;   /* the same names, to find one that comes twice */
     uint32_t n_fields;
     uint64_t next_in_table;
+    uint32_t next_bad; /* of the push's bad values */
 } tm_body_reader;
 
 /** A body against columns; ends with tm__body_done(), also after a failure. */

@@ -237,6 +237,10 @@ tm_status tm__rows_of_table(const tm_push *push, tm_intake_columns *columns, tm_
     tm_rows rows = {.n_rows = tm__table_rows(table)};
     tm__buf_init(&rows.batch, 0);
     tm__buf_init(&rows.bad_bytes, 0);
+    if (push->bad != NULL && push->bad->n > 0) { /* each row is looked at */
+        *out_fits = false;
+        return TM_OK;
+    }
     TM_TRY(fit_columns(push, columns, &rows.columns, err));
     bool fits = rows.columns != NULL && has_required(table, columns);
     tm_status st = TM_OK;

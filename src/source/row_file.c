@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   "TMROWS1\n"
+ *   "TMROWS2\n"    one of an earlier release, "TMROWS1\n", has no bad values
  *   block   length u64, CRC32C u32, 0 u32, then length bytes:
  *           n_rows u64, n_cols u32, and for each column: type u32, name, for texts the number of
- *           them u32 and each; then the values, in the storage of the column, aligned to 8
+ *           them u32 and each; then the values, in the storage of the column, aligned to 8;
+ *           number of bad values u32, and for each: row u32, column u32, kind u32, bytes
  *   ...
  *   "TMROWEND"
  */
@@ -16,7 +17,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define MAGIC "TMROWS1\n"
+#define MAGIC "TMROWS2\n"
+#define MAGIC_1 "TMROWS1\n"
 #define END "TMROWEND"
 #define MAGIC_BYTES 8u /* of both */
 #define HEAD_BYTES 16u
@@ -98,7 +100,20 @@ static void put_column(tm_buf *out, const tm_column *c, uint64_t n_rows) {
     (void)tm__buf_append(out, values, n_rows * value_size(c->type));
 }
 
-tm_status tm__row_writer_put(tm_row_writer *writer, const tm_table *rows, tm_err *err) {
+static void put_bad(tm_buf *out, const tm_bad_values *bad) {
+    const uint32_t n = bad == NULL ? 0 : bad->n;
+    tm__buf_u32(out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const tm_bad_value value = tm__bad_values_get(bad, i);
+        tm__buf_u32(out, value.row);
+        tm__buf_u32(out, value.col);
+        tm__buf_u32(out, (uint32_t)value.kind);
+        tm__buf_str(out, value.value);
+    }
+}
+
+tm_status tm__row_writer_put(tm_row_writer *writer, const tm_table *rows, const tm_bad_values *bad,
+                             tm_err *err) {
     tm_buf *const out = &writer->block;
     const uint64_t n_rows = tm__table_rows(rows);
     const uint32_t n_cols = tm__table_cols(rows);
@@ -110,6 +125,7 @@ tm_status tm__row_writer_put(tm_row_writer *writer, const tm_table *rows, tm_err
     for (uint32_t col = 0; col < n_cols; col++) {
         put_column(out, tm__table_column(rows, col), n_rows);
     }
+    put_bad(out, bad);
     if (out->failed) {
         return no_memory(err);
     }
@@ -143,6 +159,7 @@ struct tm_row_reader {
     char *path;
     tm_map map;
     uint64_t at, end;
+    bool has_bad; /* blocks have bad values */
 };
 
 static tm_status damaged(const tm_row_reader *reader, tm_err *err) {
@@ -172,8 +189,10 @@ tm_status tm__row_reader_open(const char *path, uint64_t at, tm_row_reader **out
         reader->at = at == 0 ? MAGIC_BYTES : at;
         reader->end = len < MAGIC_BYTES ? 0 : len - MAGIC_BYTES;
         const bool is_whole = len >= 2 * MAGIC_BYTES && reader->at <= reader->end &&
-                              memcmp(reader->map.data, MAGIC, MAGIC_BYTES) == 0 &&
+                              (memcmp(reader->map.data, MAGIC, MAGIC_BYTES) == 0 ||
+                               memcmp(reader->map.data, MAGIC_1, MAGIC_BYTES) == 0) &&
                               memcmp(reader->map.data + reader->end, END, MAGIC_BYTES) == 0;
+        reader->has_bad = is_whole && memcmp(reader->map.data, MAGIC, MAGIC_BYTES) == 0;
         st = is_whole ? TM_OK : damaged(reader, err);
     }
     if (st != TM_OK) {
@@ -242,7 +261,29 @@ static tm_status read_column(const tm_row_reader *reader, tm_reader *in, uint64_
     return st;
 }
 
-tm_status tm__row_reader_next(tm_row_reader *reader, tm_table **out, tm_err *err) {
+static tm_status read_bad(const tm_row_reader *reader, tm_reader *in, const tm_table *rows,
+                          tm_bad_values *bad, tm_err *err) {
+    const uint32_t n = reader->has_bad ? tm__reader_u32(in) : 0;
+    uint64_t row = 0;
+    for (uint32_t i = 0; i < n && !in->failed; i++) {
+        const tm_bad_value value = {.row = tm__reader_u32(in),
+                                    .col = tm__reader_u32(in),
+                                    .kind = (tm_bad_kind)tm__reader_u32(in),
+                                    .value = tm__reader_str(in)};
+        if (in->failed || value.row < row || value.row >= tm__table_rows(rows) ||
+            value.col >= tm__table_cols(rows) || value.kind >= TM_BAD_KINDS) {
+            return damaged(reader, err);
+        }
+        row = value.row;
+        if (!tm__bad_values_add(bad, &value)) {
+            return no_memory(err);
+        }
+    }
+    return tm__reader_is_done(in) ? TM_OK : damaged(reader, err);
+}
+
+tm_status tm__row_reader_next(tm_row_reader *reader, tm_table **out, tm_bad_values *bad,
+                              tm_err *err) {
     const uint64_t left = reader->end - reader->at;
     const uint8_t *const head = reader->map.data + reader->at;
     uint64_t len = 0;
@@ -270,15 +311,19 @@ tm_status tm__row_reader_next(tm_row_reader *reader, tm_table **out, tm_err *err
     for (uint32_t col = 0; st == TM_OK && col < n_cols; col++) {
         st = read_column(reader, &in, n_rows, builder, err);
     }
-    if (st == TM_OK && !tm__reader_is_done(&in)) {
-        st = damaged(reader, err);
-    }
     if (st != TM_OK) {
         tm__builder_free(builder);
         return st;
     }
+    tm_table *rows = NULL;
     tm__builder_set_rows(builder, n_rows);
-    TM_TRY(tm__builder_finish(builder, out, err));
+    TM_TRY(tm__builder_finish(builder, &rows, err));
+    st = read_bad(reader, &in, rows, bad, err);
+    if (st != TM_OK) {
+        tm__table_unref(rows);
+        return st;
+    }
+    *out = rows;
     reader->at += HEAD_BYTES + len;
     return TM_OK;
 }

@@ -7,12 +7,15 @@
 #ifndef TM_SOURCE_ROW_FILE_H
 #define TM_SOURCE_ROW_FILE_H
 
+#include "store/bad_values.h"
 #include "table/table.h"
 
 typedef struct tm_row_writer tm_row_writer;
 /** Begin a file beside path, whose folder is made. */
 TM_NODISCARD tm_status tm__row_writer_open(const char *path, tm_row_writer **out, tm_err *err);
-TM_NODISCARD tm_status tm__row_writer_put(tm_row_writer *writer, const tm_table *rows, tm_err *err);
+/** Add rows and what has no place in them. */
+TM_NODISCARD tm_status tm__row_writer_put(tm_row_writer *writer, const tm_table *rows,
+                                          const tm_bad_values *bad, tm_err *err);
 /** End the writer, which may be NULL. With st TM_OK the file takes its path, durably; else nothing
  * of it is left, and the result is st with err as it was. */
 TM_NODISCARD tm_status tm__row_writer_close(tm_row_writer *writer, tm_status st, tm_err *err);
@@ -21,8 +24,10 @@ typedef struct tm_row_reader tm_row_reader;
 /** Read from an offset that tm__row_reader_at() gave; 0: the first block. TM_E_INTEGRITY. */
 TM_NODISCARD tm_status tm__row_reader_open(const char *path, uint64_t at, tm_row_reader **out,
                                            tm_err *err);
-/** The next block, or NULL at the end. */
-TM_NODISCARD tm_status tm__row_reader_next(tm_row_reader *reader, tm_table **out, tm_err *err);
+/** The next block, or NULL at the end; what has no place in it is added to `bad`, which is empty.
+ */
+TM_NODISCARD tm_status tm__row_reader_next(tm_row_reader *reader, tm_table **out,
+                                           tm_bad_values *bad, tm_err *err);
 /** Where the next block begins; whether there is none. */
 uint64_t tm__row_reader_at(const tm_row_reader *reader);
 bool tm__row_reader_is_end(const tm_row_reader *reader);

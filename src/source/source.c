@@ -334,7 +334,8 @@ static tm_status open_duck(const run *r, tm_duck **out, tm_err *err) {
         .n_paths = r->files == NULL ? 0 : r->files->n,
         .temp_dir = temp,
         .n_threads = tm__pool_threads(r->ctx->pool),
-        .cancel = r->ctx->cancel};
+        .cancel = r->ctx->cancel,
+        .bad = r->spec->bad};
     return tm__duck_open(&options, out, err);
 }
 

@@ -138,6 +138,7 @@ tm_status tm__duck_open(const tm_duck_options *options, tm_duck **out, tm_err *e
         return st;
     }
     duck->cancel = options->cancel;
+    duck->bad = options->bad;
     st = open_database(duck, options, err);
     if (st == TM_OK) {
         st = seal(duck, options, err);
@@ -218,6 +219,7 @@ typedef struct query {
     const char *place_sql; /* for places in errors; NULL when the query was wrapped */
     duckdb_prepared_statement statement;
     volatile _Atomic bool *cancel;
+    tm_bad_values *bad; /* may be NULL */
     bool has_result;
     duckdb_result result;
     uint32_t n_cols, n_inited;
@@ -439,7 +441,7 @@ static tm_status fetch(query *q, tm_table_builder *builder, uint64_t n_rows, uin
     tm_status st = TM_OK;
     for (uint32_t col = 0; col < q->n_cols && st == TM_OK; col++) {
         st = tm__duck_read_vector(q->api, &q->cols[col], q->api->data_chunk_get_vector(chunk, col),
-                                  n, (tm_duck_target){builder, col, n_rows}, err);
+                                  n, (tm_duck_target){builder, col, n_rows, q->bad}, err);
     }
     q->api->destroy_data_chunk(&chunk);
     if (st == TM_OK) {
@@ -479,12 +481,16 @@ tm_status tm__duck_query(tm_duck *duck, const char *sql, uint64_t n_rows_max, tm
     if (st != TM_OK) {
         goto out;
     }
+    q.bad = duck->bad;
     builder = tm__builder_create();
     st = builder == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a result")
                          : fetch_all(&q, most, builder, err);
     if (st == TM_OK) {
         st = tm__builder_finish(builder, out, err);
         builder = NULL;
+    }
+    if (st == TM_OK && duck->bad != NULL) {
+        tm__bad_values_sort(duck->bad); /* they came by columns */
     }
 out:
     tm__builder_free(builder);

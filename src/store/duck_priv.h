@@ -84,6 +84,7 @@ struct tm_duck {
     duckdb_database database;
     duckdb_connection connection;
     volatile _Atomic bool *cancel;
+    tm_bad_values *bad;
 };
 
 /** Open the library and find all of TM_DUCK_FUNCTIONS. It stays loaded for good. *out_path, which
@@ -120,6 +121,7 @@ typedef struct tm_duck_target {
     tm_table_builder *builder;
     uint32_t col;
     uint64_t at;
+    tm_bad_values *bad; /* of the table; may be NULL */
 } tm_duck_target;
 
 /** Read n values of a vector. */

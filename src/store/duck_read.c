@@ -169,6 +169,49 @@ static void read_ints(duckdb_type type, const void *data, const uint64_t *validi
     }
 }
 
+static bool add_day(const void *data, uint64_t i, tm_buf *text) {
+    const int32_t day = ((const int32_t *)data)[i];
+    return day != INT32_MAX && day != -INT32_MAX && tm__far_day_text(day, text);
+}
+
+/* A number of units, of which a second has `per_second`. */
+static bool add_time(const void *data, uint64_t i, int64_t per_second, tm_buf *text) {
+    const int64_t value = ((const int64_t *)data)[i], per_day = per_second * 86400;
+    const int64_t day = value / per_day - (value % per_day < 0 ? 1 : 0);
+    return value != INT64_MAX && value != -INT64_MAX &&
+           tm__far_time_text(day, (value - day * per_day) * (1000000 / per_second), text);
+}
+
+/* Values that are there, but not here: of infinite ones nothing is put aside. */
+static tm_status put_aside(const tm_duck_column *column, const void *data, const uint64_t *validity,
+                           uint64_t n, const tm_duck_target *to, tm_err *err) {
+    const int64_t *const ints = tm__builder_ints(to->builder, to->col) + to->at;
+    for (uint64_t i = 0; i < n; i++) {
+        if (ints[i] != TM_INT_MISSING || !is_valid(validity, i)) {
+            continue;
+        }
+        tm_buf text;
+        tm__buf_init(&text, 100);
+        const bool is_whole = column->type == DUCKDB_TYPE_BIGINT;
+        const bool is_far = is_whole ? tm__buf_text(&text, "-9223372036854775808")
+                            : column->type == DUCKDB_TYPE_DATE        ? add_day(data, i, &text)
+                            : column->type == DUCKDB_TYPE_TIMESTAMP_S ? add_time(data, i, 1, &text)
+                            : column->type == DUCKDB_TYPE_TIMESTAMP_MS
+                                ? add_time(data, i, 1000, &text)
+                                : add_time(data, i, 1000000, &text);
+        const tm_bad_value value = {.row = (uint32_t)(to->at + i),
+                                    .col = to->col,
+                                    .kind = is_whole ? TM_BAD_WHOLE : TM_BAD_TIME,
+                                    .value = {(const char *)text.data, text.len}};
+        const bool has_memory = !text.no_memory && (!is_far || tm__bad_values_add(to->bad, &value));
+        tm__buf_done(&text);
+        if (!has_memory) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory for a result");
+        }
+    }
+    return TM_OK;
+}
+
 static void read_decimals(const tm_duck_api *api, const tm_duck_column *column, const void *data,
                           uint64_t n, double *out) {
     const double scale = column->scale;
@@ -229,8 +272,20 @@ static uint32_t enum_at(const tm_duck_column *column, const void *data, uint64_t
     }
 }
 
+/* One byte and the rest of its character behind the limit: whoever takes it sees that it is longer.
+ */
+static tm_str cut(tm_str text) {
+    size_t len = TM_MAX_TEXT_BYTES + 1;
+    while (len < text.len && ((uint8_t)text.ptr[len] & 0xC0u) == 0x80u) {
+        len++;
+    }
+    return (tm_str){text.ptr, len};
+}
+
 static tm_status read_texts(const tm_duck_api *api, tm_duck_column *column, duckdb_vector vector,
-                            uint64_t n, tm_dict *dict, uint32_t *out, tm_err *err) {
+                            uint64_t n, const tm_duck_target *to, tm_err *err) {
+    tm_dict *const dict = tm__builder_dict(to->builder, to->col);
+    uint32_t *const out = tm__builder_codes(to->builder, to->col) + to->at;
     void *const data = api->vector_get_data(vector);
     const uint64_t *const validity = api->vector_get_validity(vector);
     duckdb_string_t *const texts = data;
@@ -251,7 +306,9 @@ static tm_status read_texts(const tm_duck_api *api, tm_duck_column *column, duck
             text = (tm_str){is_short ? texts[i].value.inlined.inlined : texts[i].value.pointer.ptr,
                             len};
         }
-        if (text.len > TM_MAX_TEXT_BYTES) {
+        if (text.len > TM_MAX_TEXT_BYTES && to->bad != NULL) {
+            text = cut(text);
+        } else if (text.len > TM_MAX_TEXT_BYTES) {
             return TM_FAIL(err, TM_E_LIMIT, "a text of column '%s' has more than %u bytes",
                            column->name, TM_MAX_TEXT_BYTES);
         }
@@ -270,14 +327,17 @@ tm_status tm__duck_read_vector(const tm_duck_api *api, tm_duck_column *column, d
                                uint64_t n, tm_duck_target target, tm_err *err) {
     tm_table_builder *const b = target.builder;
     if (column->becomes == TM_TYPE_TEXT) {
-        return read_texts(api, column, vector, n, tm__builder_dict(b, target.col),
-                          tm__builder_codes(b, target.col) + target.at, err);
+        return read_texts(api, column, vector, n, &target, err);
     }
     if (column->becomes == TM_TYPE_FLOAT) {
         read_floats(api, column, vector, n, tm__builder_floats(b, target.col) + target.at);
     } else {
-        read_ints(column->type, api->vector_get_data(vector), api->vector_get_validity(vector), n,
-                  tm__builder_ints(b, target.col) + target.at);
+        const void *const data = api->vector_get_data(vector);
+        const uint64_t *const validity = api->vector_get_validity(vector);
+        read_ints(column->type, data, validity, n, tm__builder_ints(b, target.col) + target.at);
+        if (target.bad != NULL) {
+            return put_aside(column, data, validity, n, &target, err);
+        }
     }
     return TM_OK;
 }

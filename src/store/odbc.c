@@ -6,7 +6,8 @@
  *   a long one among     a row at a time, SQLGetData       ──┴─> storage of a block's columns
  *
  * 1. Texts come as UTF-16, the one encoding on which drivers agree, and become UTF-8 here.
- * 2. Decimals come as text and are rounded once.
+ * 2. Decimals come as text and are rounded once; so do unsigned integers of 64 bits, of which half
+ *    would come as negative ones.
  * 3. MariaDB's driver would hold the whole result in memory; it is told not to.
  */
 #include "store/odbc.h"
@@ -31,7 +32,8 @@
 #define SHORT_CHARS 1024u /* of a text that is bound */
 #define LONG_BYTES_MAX (256u << 20)
 #define PIECE_BYTES 65536u
-#define WATCH_MS 100u /* between two looks at the flag */
+#define UNSIGNED_CHARS 24u /* 20 digits */
+#define WATCH_MS 100u      /* between two looks at the flag */
 #define DAY_US INT64_C(86400000000)
 
 typedef struct column {
@@ -65,6 +67,7 @@ struct tm_odbc {
     uint64_t n_read;
     bool has_ended;
     tm_buf text, piece;
+    tm_bad_values *bad; /* of the block */
 };
 
 static tm_status no_memory(tm_err *err) {
@@ -369,6 +372,13 @@ static void learn_type(column *c, SQLSMALLINT type, SQLULEN size, SQLSMALLINT di
     c->is_long = c->width == 0;
 }
 
+static bool is_unsigned(const tm_odbc *o, uint32_t col) {
+    SQLLEN value = SQL_FALSE;
+    return is_ok(o->api.SQLColAttribute(o->stmt, (SQLUSMALLINT)(col + 1), SQL_DESC_UNSIGNED, NULL,
+                                        0, NULL, &value)) &&
+           value == SQL_TRUE;
+}
+
 static tm_status learn(tm_odbc *o, const char *cursor, tm_err *err) {
     SQLSMALLINT n = 0;
     if (!is_ok(o->api.SQLNumResultCols(o->stmt, &n))) {
@@ -389,6 +399,10 @@ static tm_status learn(tm_odbc *o, const char *cursor, tm_err *err) {
             return stmt_fail(o, err);
         }
         learn_type(&o->cols[i], type, size, digits);
+        if (type == SQL_BIGINT && is_unsigned(o, i)) {
+            set_kind(&o->cols[i], SQL_C_CHAR, TM_TYPE_INT, UNSIGNED_CHARS);
+            o->cols[i].is_decimal = true;
+        }
         o->cols[i].name = tm__mem_strdup((const char *)name);
         if (o->cols[i].name == NULL) {
             return no_memory(err);
@@ -547,8 +561,6 @@ bool tm__odbc_utf8(const uint16_t *units, size_t n, tm_buf *out) {
             (c & 0xFC00u) == 0xD800u && i + 1 < n && (units[i + 1] & 0xFC00u) == 0xDC00u;
         if (is_pair) {
             c = 0x10000u + ((c & 0x3FFu) << 10) + (units[++i] & 0x3FFu);
-        } else if ((c & 0xF800u) == 0xD800u) {
-            c = 0xFFFDu;
         }
         uint8_t bytes[4];
         size_t len = 1;
@@ -584,101 +596,151 @@ static bool add_hex(const uint8_t *data, size_t len, tm_buf *out) {
     return fits;
 }
 
-static tm_status bad_value(const tm_odbc *o, uint32_t col, const char *what, tm_err *err) {
-    (void)TM_FAIL(err, TM_E_DATA, "a value of column '%s' %s", o->cols[col].name, what);
-    tm_err_hint(err, "Cast it in the query, or leave it out.");
-    tm_err_at(err, NULL, o->n_read + 1, col + 1);
-    return TM_E_DATA;
+/* A value of a row that has no place in its column, where it is missing. */
+typedef struct place {
+    tm_table_builder *rows;
+    uint32_t col;
+    uint64_t row;
+} place;
+
+static void put_missing(const tm_odbc *o, const place *at) {
+    switch (o->cols[at->col].type) {
+    case TM_TYPE_TEXT:
+        tm__builder_codes(at->rows, at->col)[at->row] = TM_CODE_MISSING;
+        break;
+    case TM_TYPE_FLOAT:
+        tm__builder_floats(at->rows, at->col)[at->row] = tm__nan();
+        break;
+    default:
+        tm__builder_ints(at->rows, at->col)[at->row] = TM_INT_MISSING;
+        break;
+    }
 }
 
-static tm_status put_text(tm_odbc *o, uint32_t col, tm_str bytes, tm_table_builder *b, uint64_t row,
-                          tm_err *err) {
+static tm_status put_aside(tm_odbc *o, const place *at, tm_bad_kind kind, tm_str text,
+                           tm_err *err) {
+    const tm_bad_value value = {
+        .row = (uint32_t)at->row, .col = at->col, .kind = kind, .value = text};
+    put_missing(o, at);
+    return tm__bad_values_add(o->bad, &value) ? TM_OK : no_memory(err);
+}
+
+/* Bytes of a text as the driver gives them, in o->text; false when they are too many, or memory ran
+ * out. */
+static bool convert(tm_odbc *o, uint32_t col, tm_str bytes) {
     tm__buf_reset(&o->text);
-    const bool fits =
-        o->cols[col].c_type == SQL_C_BINARY
-            ? add_hex((const uint8_t *)bytes.ptr, bytes.len, &o->text)
-            : tm__odbc_utf8((const uint16_t *)(const void *)bytes.ptr, bytes.len / 2, &o->text);
-    if (!fits && o->text.failed) {
-        return o->text.no_memory ? no_memory(err) : bad_value(o, col, "is far too long", err);
+    switch (o->cols[col].c_type) {
+    case SQL_C_BINARY:
+        return add_hex((const uint8_t *)bytes.ptr, bytes.len, &o->text);
+    case SQL_C_WCHAR:
+        return tm__odbc_utf8((const uint16_t *)(const void *)bytes.ptr, bytes.len / 2, &o->text);
+    case SQL_C_CHAR:
+        return tm__buf_append(&o->text, bytes.ptr, bytes.len);
+    default:
+        return true;
     }
-    size_t len = o->text.len;
-    if (len > TM_MAX_TEXT_BYTES) { /* whoever takes it finds it too long */
-        len = TM_MAX_TEXT_BYTES + 1;
-        while (len < o->text.len && (o->text.data[len] & 0xC0u) == 0x80u) {
+}
+
+/* What was read of a value that is longer than can be taken. */
+static tm_status too_long(tm_odbc *o, const place *at, tm_str bytes, tm_err *err) {
+    if (!convert(o, at->col, bytes) && o->text.no_memory) {
+        return no_memory(err);
+    }
+    return put_aside(o, at, TM_BAD_LONG, (tm_str){(const char *)o->text.data, o->text.len}, err);
+}
+
+static tm_status put_text(tm_odbc *o, const place *at, tm_str bytes, tm_err *err) {
+    if (!convert(o, at->col, bytes)) {
+        return too_long(o, at, bytes, err);
+    }
+    tm_str text = {o->text.len == 0 ? "" : (const char *)o->text.data, o->text.len};
+    if (!tm__str_is_utf8(text)) {
+        return put_aside(o, at, TM_BAD_ENCODING, text, err);
+    }
+    if (text.len > TM_MAX_TEXT_BYTES) { /* whoever takes it finds it too long */
+        size_t len = TM_MAX_TEXT_BYTES + 1;
+        while (len < text.len && ((uint8_t)text.ptr[len] & 0xC0u) == 0x80u) {
             len++;
         }
+        text.len = len;
     }
-    const uint32_t code =
-        tm__dict_add(tm__builder_dict(b, col), (tm_str){(const char *)o->text.data, len});
-    tm__builder_codes(b, col)[row] = code;
+    const uint32_t code = tm__dict_add(tm__builder_dict(at->rows, at->col), text);
+    tm__builder_codes(at->rows, at->col)[at->row] = code;
     return code == TM_CODE_MISSING ? no_memory(err) : TM_OK;
 }
 
-static int64_t time_us(const column *c, const uint8_t *data) {
+static tm_status put_time(tm_odbc *o, const place *at, const uint8_t *data, tm_err *err) {
     SQL_TIMESTAMP_STRUCT t = {0};
     SQL_DATE_STRUCT d = {0};
-    if (c->type == TM_TYPE_TIME) {
+    tm_civil civil = {0};
+    char text[40];
+    if (o->cols[at->col].type == TM_TYPE_TIME) {
         memcpy(&t, data, sizeof(t));
         d = (SQL_DATE_STRUCT){t.year, t.month, t.day};
     } else {
         memcpy(&d, data, sizeof(d));
     }
-    if (d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31) {
-        return TM_INT_MISSING; /* 0000-00-00, which is what some write for nothing */
+    if (d.year == 0 && d.month == 0 && d.day == 0) {
+        put_missing(o, at); /* 0000-00-00, which is what some write for nothing */
+        return TM_OK;
     }
-    return tm__us_from_civil(d.year, d.month, d.day) +
-           (((int64_t)t.hour * 60 + t.minute) * 60 + t.second) * 1000000 + t.fraction / 1000;
+    const int64_t us = d.month < 1 || d.month > 12 ? 0 : tm__us_from_civil(d.year, d.month, d.day);
+    tm__civil_from_us(us, &civil);
+    if (civil.year != d.year || civil.month != d.month || civil.day != d.day) {
+        const int len =
+            snprintf(text, sizeof(text), "%04d-%02u-%02u", d.year, (unsigned)d.month, d.day);
+        return put_aside(o, at, TM_BAD_TIME, (tm_str){text, len < 0 ? 0 : (size_t)len}, err);
+    }
+    tm__builder_ints(at->rows, at->col)[at->row] =
+        us + (((int64_t)t.hour * 60 + t.minute) * 60 + t.second) * 1000000 + t.fraction / 1000;
+    return TM_OK;
 }
 
-static tm_status put_value(tm_odbc *o, uint32_t col, tm_str bytes, tm_table_builder *b,
-                           uint64_t row, tm_err *err) {
-    const column *const c = &o->cols[col];
+static tm_status put_value(tm_odbc *o, const place *at, tm_str bytes, tm_err *err) {
+    const column *const c = &o->cols[at->col];
     const uint8_t *const data = (const uint8_t *)bytes.ptr;
+    int64_t *const ints = tm__builder_ints(at->rows, at->col);
     double f64 = 0;
     switch (c->c_type) {
     case SQL_C_BIT:
-        tm__builder_ints(b, col)[row] = data[0] != 0;
+        ints[at->row] = data[0] != 0;
         return TM_OK;
     case SQL_C_SBIGINT:
-        memcpy(&tm__builder_ints(b, col)[row], data, sizeof(int64_t));
-        return tm__builder_ints(b, col)[row] == TM_INT_MISSING
-                   ? bad_value(o, col, "is out of the range of whole numbers", err)
+        memcpy(&ints[at->row], data, sizeof(int64_t));
+        return ints[at->row] == TM_INT_MISSING
+                   ? put_aside(o, at, TM_BAD_WHOLE, TM_STR("-9223372036854775808"), err)
                    : TM_OK;
     case SQL_C_DOUBLE:
         memcpy(&f64, data, sizeof(f64));
-        tm__builder_floats(b, col)[row] = f64;
+        tm__builder_floats(at->rows, at->col)[at->row] = f64;
         return TM_OK;
     case SQL_C_CHAR:
-        if (!tm__str_to_f64(tm__str_trim(bytes), &f64)) {
-            return bad_value(o, col, "is larger than a double can be", err);
+        if (c->type == TM_TYPE_INT) {
+            return tm__str_to_i64(tm__str_trim(bytes), &ints[at->row])
+                       ? TM_OK
+                       : put_aside(o, at, TM_BAD_WHOLE, tm__str_trim(bytes), err);
         }
-        tm__builder_floats(b, col)[row] = f64;
+        if (!tm__str_to_f64(tm__str_trim(bytes), &f64)) {
+            return put_aside(o, at, TM_BAD_NUMBER, tm__str_trim(bytes), err);
+        }
+        tm__builder_floats(at->rows, at->col)[at->row] = f64;
         return TM_OK;
     case SQL_C_TYPE_DATE:
     case SQL_C_TYPE_TIMESTAMP:
-        tm__builder_ints(b, col)[row] = time_us(c, data);
-        return TM_OK;
+        return put_time(o, at, data, err);
     default:
-        return put_text(o, col, bytes, b, row, err);
+        return put_text(o, at, bytes, err);
     }
 }
 
-static void put_missing(const tm_odbc *o, uint32_t col, tm_table_builder *b, uint64_t row) {
-    switch (o->cols[col].type) {
-    case TM_TYPE_TEXT:
-        tm__builder_codes(b, col)[row] = TM_CODE_MISSING;
-        break;
-    case TM_TYPE_FLOAT:
-        tm__builder_floats(b, col)[row] = tm__nan();
-        break;
-    default:
-        tm__builder_ints(b, col)[row] = TM_INT_MISSING;
-        break;
-    }
+static tm_str read_so_far(const tm_odbc *o) {
+    return (tm_str){o->piece.data == NULL ? "" : (const char *)o->piece.data, o->piece.len};
 }
 
-/* A value of a row that is not bound: in pieces, when it is long. out->ptr NULL: null. */
-static tm_status get_data(tm_odbc *o, uint32_t col, tm_str *out, tm_err *err) {
+/* A value of a row that is not bound: in pieces, when it is long. out->ptr NULL: null, or put
+ * aside. */
+static tm_status get_data(tm_odbc *o, const place *at, tm_str *out, tm_err *err) {
+    const uint32_t col = at->col;
     column *const c = &o->cols[col];
     const size_t nul = c->c_type == SQL_C_WCHAR ? 2 : c->c_type == SQL_C_CHAR ? 1 : 0;
     tm__buf_reset(&o->piece);
@@ -687,7 +749,7 @@ static tm_status get_data(tm_odbc *o, uint32_t col, tm_str *out, tm_err *err) {
         uint8_t *const to = tm__buf_reserve(&o->piece, room);
         SQLLEN len = 0;
         if (to == NULL) {
-            return o->piece.no_memory ? no_memory(err) : bad_value(o, col, "is far too long", err);
+            return o->piece.no_memory ? no_memory(err) : too_long(o, at, read_so_far(o), err);
         }
         const SQLRETURN rc =
             o->api.SQLGetData(o->stmt, (SQLUSMALLINT)(col + 1), c->c_type, to, (SQLLEN)room, &len);
@@ -698,7 +760,7 @@ static tm_status get_data(tm_odbc *o, uint32_t col, tm_str *out, tm_err *err) {
             return stmt_fail(o, err);
         }
         if (len == SQL_NULL_DATA) {
-            *out = (tm_str){NULL, 0};
+            put_missing(o, at);
             return TM_OK;
         }
         const bool is_cut = len == SQL_NO_TOTAL || (size_t)len > room - nul;
@@ -706,26 +768,28 @@ static tm_status get_data(tm_odbc *o, uint32_t col, tm_str *out, tm_err *err) {
         if (!is_cut) {
             break;
         }
-        if (!c->is_long) {
-            return bad_value(o, col, "is longer than its column says", err);
+        if (!c->is_long) { /* longer than its column says */
+            return too_long(o, at, read_so_far(o), err);
         }
     }
-    *out = (tm_str){o->piece.data == NULL ? "" : (const char *)o->piece.data, o->piece.len};
+    *out = read_so_far(o);
     return TM_OK;
 }
 
-/* The value of a column in the row at hand. */
-static tm_status get_value(tm_odbc *o, uint32_t col, tm_str *out, tm_err *err) {
-    const column *const c = &o->cols[col];
+/* The value of a column in the row at hand; out->ptr stays NULL when it is none, or put aside. */
+static tm_status get_value(tm_odbc *o, const place *at, tm_str *out, tm_err *err) {
+    const column *const c = &o->cols[at->col];
     if (o->is_by_row) {
-        return get_data(o, col, out, err);
+        return get_data(o, at, out, err);
     }
     const SQLLEN len = c->lens[o->at];
-    *out = (tm_str){(const char *)c->data + o->at * c->width, (size_t)len};
+    const tm_str value = {(const char *)c->data + o->at * c->width, (size_t)len};
     if (len == SQL_NULL_DATA) {
-        out->ptr = NULL;
-    } else if (len < 0 || (size_t)len > c->width) {
-        return bad_value(o, col, "is longer than its column says", err);
+        put_missing(o, at);
+    } else if (len < 0 || (size_t)len > c->width) { /* longer than its column says */
+        return too_long(o, at, (tm_str){value.ptr, c->width}, err);
+    } else {
+        *out = value;
     }
     return TM_OK;
 }
@@ -733,14 +797,17 @@ static tm_status get_value(tm_odbc *o, uint32_t col, tm_str *out, tm_err *err) {
 static tm_status read_row(tm_odbc *o, tm_table_builder *rows, tm_table_builder *exact, uint64_t row,
                           size_t *n_bytes, tm_err *err) {
     for (uint32_t col = 0; col < o->n_cols; col++) {
+        const place at = {rows, col, row};
         tm_str value = {NULL, 0};
-        TM_TRY(get_value(o, col, &value, err));
+        TM_TRY(get_value(o, &at, &value, err));
         if (value.ptr == NULL) {
-            put_missing(o, col, rows, row);
+            if (exact != NULL && col == o->cursor) {
+                tm__builder_codes(exact, 0)[row] = TM_CODE_MISSING;
+            }
             continue;
         }
         *n_bytes += value.len;
-        TM_TRY(put_value(o, col, value, rows, row, err));
+        TM_TRY(put_value(o, &at, value, err));
         if (exact != NULL && col == o->cursor) {
             const uint32_t code = tm__dict_add(tm__builder_dict(exact, 0), tm__str_trim(value));
             tm__builder_codes(exact, 0)[row] = code;
@@ -805,7 +872,9 @@ static tm_status finish(tm_table_builder **builder, uint64_t n, tm_table **out, 
     return tm__builder_finish(b, out, err);
 }
 
-tm_status tm__odbc_next(tm_odbc *o, tm_table **out, tm_table **out_cursor, tm_err *err) {
+tm_status tm__odbc_next(tm_odbc *o, tm_table **out, tm_table **out_cursor, tm_bad_values *bad,
+                        tm_err *err) {
+    o->bad = bad;
     const bool is_exact = o->cursor != UINT32_MAX && o->cols[o->cursor].is_decimal;
     tm_table_builder *rows = tm__builder_create();
     tm_table_builder *exact = is_exact ? tm__builder_create() : NULL;

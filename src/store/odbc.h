@@ -9,6 +9,7 @@
 #ifndef TM_STORE_ODBC_H
 #define TM_STORE_ODBC_H
 
+#include "store/bad_values.h"
 #include "table/table.h"
 #include "tidemill/err.h"
 
@@ -31,9 +32,11 @@ typedef struct tm_odbc_select {
  * UTC), binaries TEXT as \x and hexadecimal digits, anything else TEXT.
  */
 TM_NODISCARD tm_status tm__odbc_select(tm_odbc *odbc, const tm_odbc_select *select, tm_err *err);
-/** The next block; NULL at the end. *out_cursor has the exact values of a decimal cursor. */
+/** The next block; NULL at the end. *out_cursor has the exact values of a decimal cursor. Values
+ * that no type holds, also days such as 2024-02-31, are missing and added to `bad`, which was
+ * empty; 0000-00-00, which some write for nothing, is missing. */
 TM_NODISCARD tm_status tm__odbc_next(tm_odbc *odbc, tm_table **out, tm_table **out_cursor,
-                                     tm_err *err);
+                                     tm_bad_values *bad, tm_err *err);
 void tm__odbc_close(tm_odbc *odbc);
 
 #endif

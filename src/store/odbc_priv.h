@@ -14,6 +14,7 @@
     X(SQLAllocHandle)                                                                              \
     X(SQLBindCol)                                                                                  \
     X(SQLCancel)                                                                                   \
+    X(SQLColAttribute)                                                                             \
     X(SQLDescribeCol)                                                                              \
     X(SQLDisconnect)                                                                               \
     X(SQLDriverConnect)                                                                            \
@@ -47,7 +48,8 @@ typedef struct tm_odbc_report {
 /** Translate a failure to a status and a message without values and without the DSN. */
 tm_status tm__odbc_fail(const tm_odbc_report *report, tm_err *err);
 
-/** Append n units of UTF-16 as UTF-8; halves of pairs that stand alone become U+FFFD. */
+/** Append n units of UTF-16 as UTF-8; halves of pairs that stand alone become three bytes each that
+ * are not UTF-8. */
 bool tm__odbc_utf8(const uint16_t *units, size_t n, tm_buf *out);
 
 #endif

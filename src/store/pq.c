@@ -83,6 +83,12 @@ static tm_status connect_as(tm_pq *pq, const char *dsn, tm_err *err) {
     return TM_OK;
 }
 
+/* A database that does not know how its texts are encoded. Asked for UTF-8, it would end a reading
+ * at the first text that is none; so it sends the bytes, and the reader looks at them. */
+static bool has_raw_texts(const tm_pq *pq) {
+    return tm__str_is(tm__str(pq->api.PQparameterStatus(pq->conn, "server_encoding")), "SQL_ASCII");
+}
+
 tm_status tm__pq_open(const char *dsn_file, const tm_pq_options *options, tm_pq **out,
                       tm_err *err) {
     tm_buf dsn = {0};
@@ -106,6 +112,9 @@ tm_status tm__pq_open(const char *dsn_file, const tm_pq_options *options, tm_pq 
                                    err);
     if (st == TM_OK && options != NULL && options->is_read_only) {
         st = tm__pq_exec(pq, "SET default_transaction_read_only TO on", err);
+    }
+    if (st == TM_OK && options != NULL && options->is_read_only && has_raw_texts(pq)) {
+        st = tm__pq_exec(pq, "SET client_encoding TO 'SQL_ASCII'", err);
     }
     if (st == TM_OK) {
         *out = pq;

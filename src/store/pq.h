@@ -11,7 +11,8 @@
  *    with another connection. After it, each call on this one is TM_E_UNAVAILABLE too.
  * 4. Each wait looks at the flag of the options ten times a second: TM_E_CANCELLED, and the server
  *    is told to stop.
- * 5. The session speaks UTF-8, its time zone is UTC, its dates are ISO.
+ * 5. The session speaks UTF-8 (of a database without an encoding the bytes are read as they are),
+ * its time zone is UTC, its dates are ISO.
  */
 #ifndef TM_STORE_PQ_H
 #define TM_STORE_PQ_H
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "store/bad_values.h"
 #include "table/table.h"
 #include "tidemill/err.h"
 
@@ -78,16 +80,17 @@ typedef struct tm_pq_reader tm_pq_reader;
  * cut right behind that, which whoever takes it finds too large.
  * The server sends and this side takes at the pace of the slower one; held are one row as sent and
  * one block.
- * Errors: TM_E_USAGE for what is no SELECT, a cursor that is no column or has no order, TM_E_DATA
- * (with row and column) for a value that no type here can hold; until tm__pq_reader_free() nothing
- * else runs.
+ * Errors: TM_E_USAGE for what is no SELECT, a cursor that is no column or has no order; until
+ * tm__pq_reader_free() nothing else runs.
  */
 TM_NODISCARD tm_status tm__pq_reader_open(tm_pq *pq, const tm_pq_select *select, tm_pq_reader **out,
                                           tm_err *err);
 /** The next block of rows, some ten thousands; NULL at the end. *out_cursor is a table of the
- * cursor's exact values when the column itself does not hold them (numeric), else NULL. */
+ * cursor's exact values when the column itself does not hold them (numeric), else NULL. Values that
+ * no type here can hold are added to `bad`, which was empty; with bad NULL they are TM_E_DATA with
+ * row and column. */
 TM_NODISCARD tm_status tm__pq_reader_next(tm_pq_reader *reader, tm_table **out,
-                                          tm_table **out_cursor, tm_err *err);
+                                          tm_table **out_cursor, tm_bad_values *bad, tm_err *err);
 void tm__pq_reader_free(tm_pq_reader *reader);
 
 /* ---- COPY into a table ---- */

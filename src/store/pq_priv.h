@@ -127,12 +127,15 @@ typedef enum tm_pq_kind {
 tm_pq_kind tm__pq_kind(uint32_t oid, int modifier);
 tm_type tm__pq_kind_type(tm_pq_kind kind);
 
-/* False from these: the bytes are not what the server sends, or no double or int64 holds the value.
- */
+/* False from these: the bytes are not what the server sends, or no double or int64 holds the value,
+ * of which tm__pq_far_text() gives the text then. */
 bool tm__pq_read_int(tm_pq_kind kind, const uint8_t *data, size_t len, int64_t *out);
 bool tm__pq_read_float(tm_pq_kind kind, const uint8_t *data, size_t len, double *out);
 /** uuid_text holds 36 bytes; the result points into it or into data. */
 bool tm__pq_read_text(tm_pq_kind kind, const uint8_t *data, size_t len, char *uuid_text,
                       tm_str *out);
+/** Text of a number, day or time that did not fit, as JSON and people write it; false when the
+ * bytes are none that the server sends, or when out has no memory. */
+bool tm__pq_far_text(tm_pq_kind kind, const uint8_t *data, size_t len, tm_buf *out);
 
 #endif

@@ -31,6 +31,7 @@
 #define BLOCK_BYTES (16u << 20)
 #define SIGNATURE "PGCOPY\n\377\r\n" /* and its NUL */
 #define SIGNATURE_BYTES 11u
+#define FAR_BYTES_MAX ((size_t)1 << 20) /* a number has at most 147,455 digits there */
 
 typedef struct field {
     char *name;
@@ -55,6 +56,7 @@ struct tm_pq_reader {
     target *targets;
     uint64_t rows_max, n_rows; /* of a block; read so far */
     bool has_head, has_ended, check_utf8;
+    tm_bad_values *bad; /* of the block; NULL: a bad value ends the reading */
 };
 
 static tm_status no_memory(tm_err *err) {
@@ -318,12 +320,35 @@ tm_status tm__pq_reader_open(tm_pq *pq, const tm_pq_select *select, tm_pq_reader
 
 /* ---- Rows ---- */
 
-static tm_status bad_value(const tm_pq_reader *reader, uint32_t col, const char *what,
-                           tm_err *err) {
+static tm_status strange_value(const tm_pq_reader *reader, uint32_t col, tm_err *err) {
     const char *const name = reader->fields[col].name;
-    (void)TM_FAIL(err, TM_E_DATA, "a value of column '%s' %s", name, what);
+    (void)TM_FAIL(err, TM_E_DATA, "a value of column '%s' is not as PostgreSQL sends it", name);
     tm_err_hint(err, "Cast it in the query: \"%s\"::text.", name);
     tm_err_at(err, NULL, reader->n_rows + 1, col + 1);
+    return TM_E_DATA;
+}
+
+static void put_missing(const tm_pq_reader *reader, uint32_t col, uint64_t row) {
+    const target *const t = &reader->targets[col];
+    if (t->codes != NULL) {
+        t->codes[row] = TM_CODE_MISSING;
+    } else if (t->floats != NULL) {
+        t->floats[row] = tm__nan();
+    } else {
+        t->ints[row] = TM_INT_MISSING;
+    }
+}
+
+/* The value of a row has no place in its column: it is put aside, or ends the reading. */
+static tm_status bad_value(tm_pq_reader *reader, const tm_bad_value *value, tm_err *err) {
+    const char *const name = reader->fields[value->col].name;
+    if (reader->bad != NULL) {
+        put_missing(reader, value->col, value->row);
+        return tm__bad_values_add(reader->bad, value) ? TM_OK : no_memory(err);
+    }
+    (void)TM_FAIL(err, TM_E_DATA, "column '%s': %s", name, tm__bad_kind_text(value->kind));
+    tm_err_hint(err, "Cast it in the query: \"%s\"::text.", name);
+    tm_err_at(err, NULL, reader->n_rows + 1, value->col + 1);
     return TM_E_DATA;
 }
 
@@ -334,13 +359,35 @@ static tm_status read_text(tm_pq_reader *reader, uint32_t col, uint64_t row, tm_
     const target *const t = &reader->targets[col];
     if (!tm__pq_read_text(reader->fields[col].kind, (const uint8_t *)bytes.ptr, bytes.len, uuid,
                           &text)) {
-        return bad_value(reader, col, "is not as PostgreSQL sends it", err);
+        return strange_value(reader, col, err);
     }
     if (reader->check_utf8 && !tm__str_is_utf8(text)) {
-        return bad_value(reader, col, "is not UTF-8", err);
+        const tm_bad_value value = {
+            .row = (uint32_t)row, .col = col, .kind = TM_BAD_ENCODING, .value = text};
+        return bad_value(reader, &value, err);
     }
     t->codes[row] = tm__dict_add(t->dict, text);
     return t->codes[row] == TM_CODE_MISSING ? no_memory(err) : TM_OK;
+}
+
+static tm_status far_value(tm_pq_reader *reader, uint32_t col, uint64_t row, tm_str bytes,
+                           tm_err *err) {
+    const field *const f = &reader->fields[col];
+    tm_buf text;
+    tm__buf_init(&text, FAR_BYTES_MAX);
+    const bool is_good =
+        tm__pq_far_text(f->kind, (const uint8_t *)bytes.ptr, bytes.len, &text) && !text.failed;
+    const tm_bad_value value = {.row = (uint32_t)row,
+                                .col = col,
+                                .kind = f->type == TM_TYPE_FLOAT ? TM_BAD_NUMBER
+                                        : f->type == TM_TYPE_INT ? TM_BAD_WHOLE
+                                                                 : TM_BAD_TIME,
+                                .value = {(const char *)text.data, text.len}};
+    const tm_status st = is_good          ? bad_value(reader, &value, err)
+                         : text.no_memory ? no_memory(err)
+                                          : strange_value(reader, col, err);
+    tm__buf_done(&text);
+    return st;
 }
 
 static tm_status read_value(tm_pq_reader *reader, uint32_t col, uint64_t row, tm_str bytes,
@@ -354,22 +401,7 @@ static tm_status read_value(tm_pq_reader *reader, uint32_t col, uint64_t row, tm
     const bool is_good = f->type == TM_TYPE_FLOAT
                              ? tm__pq_read_float(f->kind, data, bytes.len, &t->floats[row])
                              : tm__pq_read_int(f->kind, data, bytes.len, &t->ints[row]);
-    return is_good ? TM_OK
-                   : bad_value(reader, col,
-                               f->type == TM_TYPE_FLOAT ? "is larger than a double can be"
-                                                        : "is out of the range of whole numbers",
-                               err);
-}
-
-static void put_missing(const tm_pq_reader *reader, uint32_t col, uint64_t row) {
-    const target *const t = &reader->targets[col];
-    if (t->codes != NULL) {
-        t->codes[row] = TM_CODE_MISSING;
-    } else if (t->floats != NULL) {
-        t->floats[row] = tm__nan();
-    } else {
-        t->ints[row] = TM_INT_MISSING;
-    }
+    return is_good ? TM_OK : far_value(reader, col, row, bytes, err);
 }
 
 /* One message; *out_end for the one that says that there are no more. */
@@ -492,10 +524,11 @@ static tm_status fill(tm_pq_reader *reader, uint64_t *out_rows, tm_err *err) {
 }
 
 tm_status tm__pq_reader_next(tm_pq_reader *reader, tm_table **out, tm_table **out_cursor,
-                             tm_err *err) {
+                             tm_bad_values *bad, tm_err *err) {
     tm_table_builder *rows = NULL, *exact = NULL;
     tm_table *table = NULL, *cursor = NULL;
     uint64_t n = 0;
+    reader->bad = bad;
     tm_status st = block_open(reader, 0, reader->n_cols, &rows, err);
     if (st == TM_OK && reader->n_fields > reader->n_cols) {
         st = block_open(reader, reader->n_cols, reader->n_fields, &exact, err);

@@ -17,6 +17,7 @@
 #include "store/pq_priv.h"
 
 #define EPOCH_US INT64_C(946684800000000) /* 2000-01-01 */
+#define EPOCH_DAY INT64_C(10957)
 #define DAY_US INT64_C(86400000000)
 #define NUMERIC_NEGATIVE 0x4000u
 #define NUMERIC_NAN 0xC000u
@@ -214,12 +215,23 @@ static int64_t us_from(int64_t count, int64_t factor) {
     return is_far ? TM_INT_MISSING : us;
 }
 
-static int64_t read_date(int32_t days) {
-    return days == INT32_MAX || days == INT32_MIN ? TM_INT_MISSING : us_from(days, DAY_US);
+static bool is_endless_date(int32_t days) {
+    return days == INT32_MAX || days == INT32_MIN;
 }
 
-static int64_t read_time(int64_t us) {
-    return us == INT64_MAX || us == INT64_MIN ? TM_INT_MISSING : us_from(us, 1);
+static bool read_date(int32_t days, int64_t *out) {
+    *out = us_from(days, DAY_US);
+    if (is_endless_date(days)) {
+        *out = TM_INT_MISSING;
+        return true;
+    }
+    return *out != TM_INT_MISSING;
+}
+
+static bool read_time(int64_t us, int64_t *out) {
+    const bool is_endless = us == INT64_MAX || us == INT64_MIN;
+    *out = is_endless ? TM_INT_MISSING : us_from(us, 1);
+    return is_endless || *out != TM_INT_MISSING;
 }
 
 bool tm__pq_read_int(tm_pq_kind kind, const uint8_t *data, size_t len, int64_t *out) {
@@ -240,11 +252,9 @@ bool tm__pq_read_int(tm_pq_kind kind, const uint8_t *data, size_t len, int64_t *
         *out = len == 8 ? (int64_t)get_u64(data) : 0;
         return len == 8 && *out != TM_INT_MISSING;
     case TM_PQ_DATE:
-        *out = len == 4 ? read_date((int32_t)get_u32(data)) : 0;
-        return len == 4;
+        return len == 4 && read_date((int32_t)get_u32(data), out);
     case TM_PQ_TIME:
-        *out = len == 8 ? read_time((int64_t)get_u64(data)) : 0;
-        return len == 8;
+        return len == 8 && read_time((int64_t)get_u64(data), out);
     case TM_PQ_WHOLE:
         return read_whole(data, len, out);
     default:
@@ -270,6 +280,46 @@ bool tm__pq_read_float(tm_pq_kind kind, const uint8_t *data, size_t len, double 
     }
     return false;
 }
+
+/* ---- What does not fit ---- */
+
+/* All digits, and where the point is. */
+static bool numeric_text(const uint8_t *data, size_t len, tm_buf *out) {
+    numeric v;
+    if (!numeric_open(data, len, &v) || v.n == 0) {
+        return false;
+    }
+    (void)(v.sign != NUMERIC_NEGATIVE || tm__buf_byte(out, '-'));
+    for (uint32_t i = 0; i < v.n; i++) {
+        (void)tm__buf_printf(out, i == 0 ? "%u" : "%04u",
+                             (unsigned)get_u16(v.digits + (size_t)i * 2));
+    }
+    const int32_t exponent = 4 * (v.weight - (int32_t)v.n + 1);
+    return exponent == 0 || tm__buf_printf(out, "e%d", exponent);
+}
+
+static bool far_time_text(int64_t us, tm_buf *out) {
+    const int64_t day = us / DAY_US - (us % DAY_US < 0 ? 1 : 0);
+    return tm__far_time_text(day + EPOCH_DAY, us - day * DAY_US, out);
+}
+
+bool tm__pq_far_text(tm_pq_kind kind, const uint8_t *data, size_t len, tm_buf *out) {
+    switch (kind) {
+    case TM_PQ_NUMERIC:
+    case TM_PQ_WHOLE:
+        return numeric_text(data, len, out);
+    case TM_PQ_INT8:
+        return len == 8 && tm__buf_printf(out, "%lld", (long long)get_u64(data));
+    case TM_PQ_DATE:
+        return len == 4 && tm__far_day_text((int32_t)get_u32(data) + EPOCH_DAY, out);
+    case TM_PQ_TIME:
+        return len == 8 && far_time_text((int64_t)get_u64(data), out);
+    default:
+        return false;
+    }
+}
+
+/* ---- Texts ---- */
 
 /* One byte and the rest of its character behind the limit: whoever takes it sees that it is longer.
  */

@@ -61,6 +61,7 @@ struct tm_sqlite {
     uint32_t rows_max; /* of a block */
     uint64_t n_read;
     bool has_ended;
+    tm_bad_values *bad; /* of the block */
 };
 
 static tm_status no_memory(tm_err *err) {
@@ -378,9 +379,21 @@ static bool add_blob(tm_dict *dict, tm_str bytes, uint32_t *out) {
     return *out != TM_CODE_MISSING;
 }
 
-static tm_status read_text(tm_sqlite *s, uint32_t col, bool is_blob, uint32_t *out, size_t *n_bytes,
-                           tm_err *err) {
+/* A text of which no column can have the bytes. */
+static tm_status put_aside(tm_sqlite *s, uint32_t col, uint32_t row, tm_str text, tm_err *err) {
+    const tm_bad_value bad = {.row = row, .col = col, .kind = TM_BAD_ENCODING, .value = text};
+    if (col == s->cursor) {
+        return bad_value(s, col, "is a text that is not UTF-8, which is no cursor",
+                         "Go by another column, or correct it there.", err);
+    }
+    s->cols[col].kinds[row] = SQLITE_NULL;
+    return tm__bad_values_add(s->bad, &bad) ? TM_OK : no_memory(err);
+}
+
+static tm_status read_text(tm_sqlite *s, uint32_t col, uint32_t row, size_t *n_bytes, tm_err *err) {
     column *const c = &s->cols[col];
+    const bool is_blob = sqlite3_column_type(s->stmt, (int)col) == SQLITE_BLOB;
+    uint32_t *const out = &c->values[row].code;
     const char *const bytes = is_blob ? sqlite3_column_blob(s->stmt, (int)col)
                                       : (const char *)sqlite3_column_text(s->stmt, (int)col);
     const size_t len = (size_t)sqlite3_column_bytes(s->stmt, (int)col);
@@ -390,14 +403,22 @@ static tm_status read_text(tm_sqlite *s, uint32_t col, bool is_blob, uint32_t *o
     const tm_str text = cut((tm_str){bytes == NULL ? "" : bytes, len});
     *n_bytes += len;
     if (is_blob) {
+        c->n_texts++;
         return add_blob(c->texts, text, out) ? TM_OK : no_memory(err);
     }
     if (!tm__str_is_utf8(text)) {
-        return bad_value(s, col, "is a text that is not UTF-8",
-                         "Select it as a blob: CAST(x AS BLOB), or leave it out.", err);
+        return put_aside(s, col, row, text, err);
     }
+    c->n_texts++;
     *out = tm__dict_add(c->texts, text);
     return *out == TM_CODE_MISSING ? no_memory(err) : TM_OK;
+}
+
+/* The one integer that stands for a missing value here. */
+static tm_status put_least(tm_sqlite *s, uint32_t col, uint32_t row, tm_err *err) {
+    const tm_bad_value bad = {
+        .row = row, .col = col, .kind = TM_BAD_WHOLE, .value = TM_STR("-9223372036854775808")};
+    return tm__bad_values_add(s->bad, &bad) ? TM_OK : no_memory(err);
 }
 
 static tm_status read_cell(tm_sqlite *s, uint32_t col, uint32_t row, size_t *n_bytes, tm_err *err) {
@@ -408,10 +429,7 @@ static tm_status read_cell(tm_sqlite *s, uint32_t col, uint32_t row, size_t *n_b
     case SQLITE_INTEGER:
         c->values[row].i64 = sqlite3_column_int64(s->stmt, (int)col);
         c->n_ints++;
-        return c->values[row].i64 != TM_INT_MISSING
-                   ? TM_OK
-                   : bad_value(s, col, "is out of the range of whole numbers",
-                               "Leave it out with NULLIF.", err);
+        return c->values[row].i64 != TM_INT_MISSING ? TM_OK : put_least(s, col, row, err);
     case SQLITE_FLOAT:
         c->values[row].f64 = sqlite3_column_double(s->stmt, (int)col);
         c->n_floats++;
@@ -423,8 +441,7 @@ static tm_status read_cell(tm_sqlite *s, uint32_t col, uint32_t row, size_t *n_b
             return bad_value(s, col, "is a blob, which is no cursor",
                              "A cursor is a number or a text.", err);
         }
-        c->n_texts++;
-        return read_text(s, col, kind == SQLITE_BLOB, &c->values[row].code, n_bytes, err);
+        return read_text(s, col, row, n_bytes, err);
     }
 }
 
@@ -625,10 +642,11 @@ static tm_status fill(tm_sqlite *s, uint32_t *out_rows, tm_err *err) {
     return TM_OK;
 }
 
-tm_status tm__sqlite_next(tm_sqlite *s, tm_sqlite_block *out, tm_err *err) {
+tm_status tm__sqlite_next(tm_sqlite *s, tm_sqlite_block *out, tm_bad_values *bad, tm_err *err) {
     tm_sqlite_block block = {0};
     uint32_t n = 0;
     tm_status st = TM_OK;
+    s->bad = bad;
     for (uint32_t col = 0; col < s->n_cols; col++) {
         column *const c = &s->cols[col];
         c->n_ints = c->n_floats = c->n_texts = 0;

@@ -7,6 +7,7 @@
 #ifndef TM_STORE_SQLITE_READ_H
 #define TM_STORE_SQLITE_READ_H
 
+#include "store/bad_values.h"
 #include "table/schema.h"
 #include "table/table.h"
 #include "tidemill/err.h"
@@ -38,9 +39,11 @@ typedef struct tm_sqlite_block {
  * (BOOL when the column is declared so and holds 0 and 1), with fractions FLOAT, texts TEXT unless
  * all are ISO dates or times, both kinds TEXT, blobs TEXT as \x and hexadecimal digits. A column
  * that has a type in the schema, or in an earlier block, keeps it where the values allow.
- * TM_E_DATA with row and column for a text that is not UTF-8, and for what no type holds.
+ * Texts that are not UTF-8, and numbers that no type holds, are missing and added to `bad`, which
+ * was empty. TM_E_DATA with row and column when such a one is the cursor and cannot be kept.
  */
-TM_NODISCARD tm_status tm__sqlite_next(tm_sqlite *sqlite, tm_sqlite_block *out, tm_err *err);
+TM_NODISCARD tm_status tm__sqlite_next(tm_sqlite *sqlite, tm_sqlite_block *out, tm_bad_values *bad,
+                                       tm_err *err);
 void tm__sqlite_close(tm_sqlite *sqlite);
 
 #endif

@@ -27,6 +27,7 @@ static struct {
     row chosen[ROWS_MAX];
     uint32_t n_chosen, n_opened;
     bool has_word;       /* a column that was added later */
+    bool has_bad;        /* ids of which each seventh is a bad value too */
     bool lacks_id;       /* one that was there is not given any more */
     uint32_t fail_block; /* lost in mid-read, 0: never */
 } db;
@@ -34,6 +35,7 @@ static struct {
 static struct {
     uint32_t count[ROWS_MAX];
     uint32_t n_rows, n_blocks, fail_block;
+    bool checks_places;
     json_t *state;
 } store;
 
@@ -92,6 +94,10 @@ static tm_status db_next(void *self, tm_query_block *out, tm_err *err) {
         tm_cell cells[3] = {{.type = TM_TYPE_INT, .i64 = r->id},
                             {.type = TM_TYPE_INT, .i64 = r->at}};
         assert_int_equal(tm__builder_add_row(b, cells + (db.lacks_id ? 1 : 0), NULL), TM_OK);
+        if (db.has_bad && r->id % 7 == 0) {
+            const tm_bad_value value = {.row = i, .value = TM_STR("bytes")};
+            assert_true(tm__bad_values_add(&out->bad, &value));
+        }
     }
     return tm__builder_finish(b, &out->rows, err);
 }
@@ -109,9 +115,19 @@ static tm_status store_take(void *arg, const tm_feed_block *block, tm_err *err) 
         return TM_FAIL(err, TM_E_IO, "a failing disk");
     }
     const uint32_t col = tm__table_find(block->rows, "id");
+    uint32_t n_bad = 0;
     for (uint64_t i = 0; i < tm__table_rows(block->rows); i++) {
         store.count[tm__table_column(block->rows, col)->ints[i]]++;
         store.n_rows++;
+        const int64_t id = tm__table_column(block->rows, col)->ints[i];
+        const uint64_t number = block->numbers == NULL ? i : block->numbers[i];
+        if (db.block > 0 && store.checks_places) { /* the row of the query that has this number */
+            assert_int_equal(db.chosen[block->first_row + number].id, id);
+            const bool is_bad =
+                n_bad < block->bad->n && tm__bad_values_get(block->bad, n_bad).row == i;
+            assert_int_equal(is_bad, db.has_bad && id % 7 == 0);
+            n_bad += is_bad ? 1 : 0;
+        }
     }
     store.n_blocks++;
     json_decref(store.state);
@@ -195,6 +211,27 @@ static void each_row_comes_once_whatever_fails(void **state) {
         const uint32_t n_blocks = store.n_blocks;
         assert_int_equal(pull(NULL), TM_OK); /* nothing is new */
         assert_int_equal(store.n_blocks, n_blocks);
+    }
+}
+
+/* Bad values and places stay with their rows, also of those that are left. */
+static void bad_values_stay_with_their_rows(void **state) {
+    (void)state;
+    for (uint32_t block = 1; block < 40; block += 6) {
+        json_decref(store.state);
+        memset(&db, 0, sizeof(db));
+        memset(&store, 0, sizeof(store));
+        db.has_bad = store.checks_places = true;
+        db.block = block;
+        for (int64_t i = 0; i < 60; i++) {
+            add_row(i / 9);
+        }
+        assert_int_equal(pull(NULL), TM_OK);
+        for (int64_t i = 60; i < 100; i++) {
+            add_row(i / 9);
+        }
+        assert_int_equal(pull(NULL), TM_OK);
+        check_each_once();
     }
 }
 
@@ -314,6 +351,7 @@ static void what_is_declared_is_checked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(each_row_comes_once_whatever_fails),
+        TEST(bad_values_stay_with_their_rows),
         TEST(equal_rows_are_counted),
         TEST(a_column_that_is_gone_stops_the_source),
         TEST(a_state_that_is_damaged_is_told),

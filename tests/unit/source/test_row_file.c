@@ -11,6 +11,27 @@
 
 #define PATH "made/for/it.rows"
 
+/* Two values of the last two rows. */
+static void add_bad(tm_bad_values *bad, uint32_t n_rows) {
+    const tm_bad_value first = {
+        .row = n_rows - 2, .col = 1, .kind = TM_BAD_ENCODING, .value = TM_STR("caf\xe9")};
+    const tm_bad_value second = {
+        .row = n_rows - 1, .col = 2, .kind = TM_BAD_NUMBER, .value = TM_STR("1e400")};
+    assert_true(tm__bad_values_add(bad, &first));
+    assert_true(tm__bad_values_add(bad, &second));
+}
+
+static void check_bad(const tm_bad_values *bad, uint32_t n_rows) {
+    assert_int_equal(bad->n, 2);
+    const tm_bad_value first = tm__bad_values_get(bad, 0), second = tm__bad_values_get(bad, 1);
+    assert_int_equal(first.row, n_rows - 2);
+    assert_int_equal(first.col, 1);
+    assert_int_equal(first.kind, TM_BAD_ENCODING);
+    assert_true(tm__str_is(first.value, "caf\xe9"));
+    assert_int_equal(second.row, n_rows - 1);
+    assert_true(tm__str_is(second.value, "1e400"));
+}
+
 static tm_table *make_rows(int64_t from, uint32_t n) {
     tm_table *table = NULL;
     tm_table_builder *const b = tm__builder_create();
@@ -35,7 +56,10 @@ static void write_three(void) {
     assert_int_equal(tm__row_writer_open(PATH, &writer, NULL), TM_OK);
     for (int64_t block = 0; block < 3; block++) {
         tm_table *const rows = make_rows(block * 1000, 7 + (uint32_t)block);
-        assert_int_equal(tm__row_writer_put(writer, rows, NULL), TM_OK);
+        tm_bad_values bad = {0};
+        add_bad(&bad, 7 + (uint32_t)block);
+        assert_int_equal(tm__row_writer_put(writer, rows, block == 1 ? NULL : &bad, NULL), TM_OK);
+        tm__bad_values_done(&bad);
         tm__table_unref(rows);
     }
     assert_int_equal(tm__row_writer_close(writer, TM_OK, NULL), TM_OK);
@@ -51,18 +75,26 @@ static void blocks_come_back_from_any_of_them_on(void **state) {
         assert_int_equal(tm__row_reader_open(PATH, at[from], &reader, NULL), TM_OK);
         for (uint32_t block = from; block < 3; block++) {
             tm_table *rows = NULL, *const want = make_rows(block * 1000, 7 + block);
+            tm_bad_values bad = {0};
             tm_hash a, b;
-            assert_int_equal(tm__row_reader_next(reader, &rows, NULL), TM_OK);
+            assert_int_equal(tm__row_reader_next(reader, &rows, &bad, NULL), TM_OK);
             tm__table_hash(rows, &a);
             tm__table_hash(want, &b);
             assert_true(tm__hash_eq(&a, &b));
             at[block + 1] = tm__row_reader_at(reader);
             assert_int_equal(tm__row_reader_is_end(reader), block == 2);
+            if (block == 1) {
+                assert_int_equal(bad.n, 0);
+            } else {
+                check_bad(&bad, 7 + block);
+            }
+            tm__bad_values_done(&bad);
             tm__table_unref(rows);
             tm__table_unref(want);
         }
         tm_table *rows = NULL;
-        assert_int_equal(tm__row_reader_next(reader, &rows, NULL), TM_OK);
+        tm_bad_values bad = {0};
+        assert_int_equal(tm__row_reader_next(reader, &rows, &bad, NULL), TM_OK);
         assert_null(rows);
         tm__row_reader_close(reader);
     }
@@ -84,8 +116,10 @@ static tm_status read_all(const char *path, uint64_t at) {
     tm_status st = tm__row_reader_open(path, at, &reader, NULL);
     for (bool more = true; st == TM_OK && more;) {
         tm_table *rows = NULL;
-        st = tm__row_reader_next(reader, &rows, NULL);
+        tm_bad_values bad = {0};
+        st = tm__row_reader_next(reader, &rows, &bad, NULL);
         more = rows != NULL;
+        tm__bad_values_done(&bad);
         tm__table_unref(rows);
     }
     tm__row_reader_close(reader);

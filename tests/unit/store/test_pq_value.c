@@ -49,7 +49,8 @@ static void whole_numbers_and_times_are_read(void **state) {
         {TM_PQ_TIME, 8, {0, 0, 0, 0, 0, 0, 0, 1}, true, INT64_C(946684800000001)},
         {TM_PQ_TIME, 8, {0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, true, TM_INT_MISSING},
         {TM_PQ_TIME, 8, {0x80}, true, TM_INT_MISSING},
-        {TM_PQ_TIME, 8, {0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}, true, TM_INT_MISSING},
+        {TM_PQ_TIME, 8, {0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}, false, 0}, /* finite */
+        {TM_PQ_DATE, 4, {0x7f, 0, 0, 0}, false, 0},
         /* numeric(p, 0): n, weight, sign, scale, digits */
         {TM_PQ_WHOLE, 8, {0}, true, 0},
         {TM_PQ_WHOLE, 10, {0, 1, 0, 0, 0, 0, 0, 0, 0, 42}, true, 42},
@@ -68,6 +69,38 @@ static void whole_numbers_and_times_are_read(void **state) {
         if (cases[i].ok) {
             assert_int_equal(got, cases[i].want);
         }
+    }
+}
+
+static void what_does_not_fit_has_a_text(void **state) {
+    (void)state;
+    static const struct {
+        tm_pq_kind kind;
+        size_t len;
+        uint8_t data[16];
+        const char *want; /* NULL: none */
+    } cases[] = {
+        {TM_PQ_INT8, 8, {0x80}, "-9223372036854775808"},
+        {TM_PQ_NUMERIC, 10, {0, 1, 0, 100, 0x40, 0, 0, 0, 0, 12}, "-12e400"},
+        {TM_PQ_NUMERIC, 12, {0, 2, 0, 100, 0, 0, 0, 0, 0, 1, 0, 5}, "10005e396"},
+        {TM_PQ_WHOLE, 10, {0, 1, 0, 5, 0, 0, 0, 0, 0, 1}, "1e20"},
+        {TM_PQ_DATE, 4, {0x7f, 0xda, 0x97, 0x0c}, "5874897-12-31"},
+        {TM_PQ_TIME,
+         8,
+         {0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe},
+         "294277-01-09T04:00:54.775806Z"},
+        {TM_PQ_NUMERIC, 9, {0}, NULL},
+        {TM_PQ_BOOL, 1, {1}, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_buf text;
+        tm__buf_init(&text, 1000);
+        assert_int_equal(tm__pq_far_text(cases[i].kind, cases[i].data, cases[i].len, &text),
+                         cases[i].want != NULL);
+        if (cases[i].want != NULL) {
+            assert_string_equal((const char *)text.data, cases[i].want);
+        }
+        tm__buf_done(&text);
     }
 }
 
@@ -195,6 +228,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_are_known_by_their_number),
         cmocka_unit_test(whole_numbers_and_times_are_read),
+        cmocka_unit_test(what_does_not_fit_has_a_text),
         cmocka_unit_test(numerics_are_the_nearest_double),
         cmocka_unit_test(other_floats_and_what_is_no_number),
         cmocka_unit_test(texts_are_as_they_are_for_people),

@@ -19,6 +19,8 @@ static void run(const char *sql) {
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static tm_bad_values bad;
+
 static tm_sqlite *open_file(void) {
     tm_sqlite *s = NULL;
     assert_int_equal(tm__sqlite_open(FILE_NAME, NULL, &s, NULL), TM_OK);
@@ -38,7 +40,7 @@ static void check_types(const tm_schema *schema, const char *query, const char *
     char got[200] = "";
     const tm_sqlite_select select = {.query = query, .schema = schema};
     assert_int_equal(tm__sqlite_select(s, &select, NULL), TM_OK);
-    assert_int_equal(tm__sqlite_next(s, &block, NULL), TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &block, &bad, NULL), TM_OK);
     for (uint32_t i = 0; i < tm__table_cols(block.rows); i++) {
         strncat(got, i == 0 ? "" : " ", 2);
         strncat(got, tm__type_text(tm__table_column(block.rows, i)->type), 10);
@@ -73,7 +75,7 @@ static void values_are_as_they_are(void **state) {
         "(3, 'text', NULL), (4, x'00ff', NULL), (5, NULL, NULL), (6, 9e999, NULL)");
     tm_sqlite *s = open_file();
     assert_int_equal(tm__sqlite_select(s, &(tm_sqlite_select){.query = "t"}, NULL), TM_OK);
-    assert_int_equal(tm__sqlite_next(s, &block, NULL), TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &block, &bad, NULL), TM_OK);
     static const char *const want[] = {"9007199254740993", "0.1", "text", "\\x00ff"};
     const tm_column *v = tm__table_column(block.rows, 1), *d = tm__table_column(block.rows, 2);
     for (uint32_t row = 0; row < 4; row++) {
@@ -84,7 +86,7 @@ static void values_are_as_they_are(void **state) {
     assert_int_equal(d->ints[1] - d->ints[0], 1000000);
     assert_null(block.cursor);
     block_done(&block);
-    assert_int_equal(tm__sqlite_next(s, &block, NULL), TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &block, &bad, NULL), TM_OK);
     assert_null(block.rows);
     tm__sqlite_close(s);
 }
@@ -111,7 +113,7 @@ static void a_cursor_orders_rows_and_goes_on(void **state) {
         tm_sqlite_select one = select;
         one.after.ptr = cases[i].after;
         assert_int_equal(tm__sqlite_select(s, &one, NULL), TM_OK);
-        assert_int_equal(tm__sqlite_next(s, &block, NULL), TM_OK);
+        assert_int_equal(tm__sqlite_next(s, &block, &bad, NULL), TM_OK);
         assert_int_equal(tm__table_rows(block.rows), cases[i].n);
         assert_true(
             tm__str_is(tm__column_cell(tm__table_column(block.cursor, 0), 0).text, cases[i].first));
@@ -127,13 +129,13 @@ static void a_hash_is_of_what_is_stored(void **state) {
     tm_sqlite *s = open_file();
     assert_int_equal(tm__sqlite_select(s, &(tm_sqlite_select){.query = "t", .cursor = "id"}, NULL),
                      TM_OK);
-    assert_int_equal(tm__sqlite_next(s, &a, NULL), TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &a, &bad, NULL), TM_OK);
     assert_true(a.hashes[0] == a.hashes[1]);
     assert_true(a.hashes[0] != a.hashes[2] && a.hashes[0] != a.hashes[3]);
     /* A column that is added without values, and another order, change nothing. */
     const tm_sqlite_select wider = {.query = "SELECT NULL AS extra, v, id FROM t", .cursor = "id"};
     assert_int_equal(tm__sqlite_select(s, &wider, NULL), TM_OK);
-    assert_int_equal(tm__sqlite_next(s, &b, NULL), TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &b, &bad, NULL), TM_OK);
     assert_memory_equal(a.hashes, b.hashes, 4 * sizeof(*a.hashes));
     block_done(&a);
     block_done(&b);
@@ -181,7 +183,7 @@ static tm_status read_all(tm_err *err) {
     tm_status st = tm__sqlite_open(FILE_NAME, NULL, &s, err);
     st = st != TM_OK ? st : tm__sqlite_select(s, &(tm_sqlite_select){.query = "t"}, err);
     for (bool more = true; st == TM_OK && more;) {
-        st = tm__sqlite_next(s, &block, err);
+        st = tm__sqlite_next(s, &block, &bad, err);
         more = block.rows != NULL;
         block_done(&block);
     }
@@ -212,16 +214,45 @@ static void a_damaged_file_is_told(void **state) {
     tm__buf_done(&bytes);
 }
 
-static void what_no_type_holds_has_its_place(void **state) {
+static void what_no_type_holds_stands_beside_the_rows(void **state) {
     (void)state;
     tm_err err = {0};
-    run("CREATE TABLE t (id, w); INSERT INTO t VALUES (1, 'a'), (2, CAST(x'ff41' AS TEXT))");
-    assert_int_equal(read_all(&err), TM_E_DATA);
-    assert_string_equal(err.message, "a value of column 'w' is a text that is not UTF-8");
-    assert_int_equal(err.data_row, 2);
+    tm_sqlite *s = NULL;
+    tm_sqlite_block block = {0};
+    run("CREATE TABLE t (id, w, n); INSERT INTO t VALUES (1, 'a', 1), (2, CAST(x'ff41' AS TEXT), "
+        "2),"
+        " (3, 'c', -9223372036854775808)");
+    s = open_file();
+    assert_int_equal(tm__sqlite_select(s, &(tm_sqlite_select){.query = "t"}, NULL), TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &block, &bad, NULL), TM_OK);
+    assert_int_equal(tm__table_rows(block.rows), 3);
+    assert_int_equal(tm__table_column(block.rows, 2)->type, TM_TYPE_INT);
+    assert_int_equal(tm__table_column(block.rows, 1)->n_missing, 1);
+    assert_int_equal(bad.n, 2);
+    const tm_bad_value first = tm__bad_values_get(&bad, 0), second = tm__bad_values_get(&bad, 1);
+    assert_int_equal(first.row, 1);
+    assert_int_equal(first.col, 1);
+    assert_int_equal(first.kind, TM_BAD_ENCODING);
+    assert_true(tm__str_is(first.value, "\xff\x41"));
+    assert_int_equal(second.row, 2);
+    assert_int_equal(second.kind, TM_BAD_WHOLE);
+    block_done(&block);
+    tm__bad_values_done(&bad);
+    /* As a cursor the one cannot be kept, the other can. */
+    assert_int_equal(tm__sqlite_select(s, &(tm_sqlite_select){.query = "t", .cursor = "n"}, NULL),
+                     TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &block, &bad, NULL), TM_OK);
+    assert_true(tm__str_is(tm__column_cell(tm__table_column(block.cursor, 0), 0).text,
+                           "i:-9223372036854775808"));
+    block_done(&block);
+    tm__bad_values_done(&bad);
+    assert_int_equal(tm__sqlite_select(s, &(tm_sqlite_select){.query = "t", .cursor = "w"}, NULL),
+                     TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &block, &bad, &err), TM_E_DATA);
+    assert_non_null(strstr(err.message, "no cursor"));
     assert_int_equal(err.data_col, 2);
-    run("UPDATE t SET w = -9223372036854775808");
-    assert_int_equal(read_all(&err), TM_E_DATA);
+    tm__bad_values_done(&bad);
+    tm__sqlite_close(s);
 }
 
 static void a_query_without_end_can_be_cancelled(void **state) {
@@ -235,7 +266,7 @@ static void a_query_without_end_can_be_cancelled(void **state) {
         .query = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) "
                  "SELECT i FROM r WHERE i < 0"};
     assert_int_equal(tm__sqlite_select(s, &endless, NULL), TM_OK);
-    assert_int_equal(tm__sqlite_next(s, &block, NULL), TM_E_CANCELLED);
+    assert_int_equal(tm__sqlite_next(s, &block, &bad, NULL), TM_E_CANCELLED);
     tm__sqlite_close(s);
 }
 
@@ -243,10 +274,10 @@ static void a_query_without_end_can_be_cancelled(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_column_has_the_type_of_its_values), TEST(values_are_as_they_are),
-        TEST(a_cursor_orders_rows_and_goes_on),    TEST(a_hash_is_of_what_is_stored),
-        TEST(what_does_more_than_read_is_refused), TEST(a_damaged_file_is_told),
-        TEST(what_no_type_holds_has_its_place),    TEST(a_query_without_end_can_be_cancelled),
+        TEST(a_column_has_the_type_of_its_values),       TEST(values_are_as_they_are),
+        TEST(a_cursor_orders_rows_and_goes_on),          TEST(a_hash_is_of_what_is_stored),
+        TEST(what_does_more_than_read_is_refused),       TEST(a_damaged_file_is_told),
+        TEST(what_no_type_holds_stands_beside_the_rows), TEST(a_query_without_end_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
