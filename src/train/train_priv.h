@@ -238,6 +238,32 @@ TM_NODISCARD tm_status tm__train_find_rows(const tm_train_data *data, json_t **o
 /** Share of each input in what the model learned: out [inputs], sums to 1, or 0 when it learned
  * nothing; false when out of memory. */
 bool tm__train_shares(const tm_program *program, const tm_model *model, double *out);
+/* train_power.c: a score as limit - scale * share^-slope; more is better. */
+#define TM_POWER_POINTS 8u
+#define TM_POWER_PARTS 20u
+typedef struct tm_power {
+    double limit, scale, slope;
+} tm_power;
+/* Scores by share of the rows, rising. */
+typedef struct tm_power_points {
+    uint32_t n, n_parts;
+    double shares[TM_POWER_POINTS];
+    double means[TM_POWER_POINTS];
+    double errors[TM_POWER_POINTS]; /* of the means, over 0, by the rows to learn from */
+    double moves[TM_POWER_POINTS][TM_POWER_PARTS]; /* of the means, by leaving out a part of the
+                                                      test rows; each point's sum is 0 */
+} tm_power_points;
+typedef struct tm_interval {
+    double value, low, high; /* 95 % */
+} tm_interval;
+double tm__power_at(const tm_power *power, double share);
+/** At least three points. out_gain: from share 1 to share 2. */
+void tm__power_fit(const tm_power_points *points, uint64_t seed, tm_power *out,
+                   tm_interval *out_gain);
+/** What the points but the last, of four or more, foretell of the last one's gain over the one
+ * before it, what was measured, and how far apart they are. */
+void tm__power_foretell(const tm_power_points *points, uint64_t seed, tm_interval *out_foretold,
+                        tm_interval *out_measured, tm_interval *out_apart);
 /* train_info.c: new references. */
 json_t *tm__split_to_json(const tm_split *split);
 json_t *tm__train_recipe(const tm_train_options *options);

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`data value`: whether more rows would help, the same each time, with test rows that no fit learns from."""
+import random
+
+from rows import churn, to_csv
+
+
+def sums(n, columns, noise, seed=1):
+    """y is the sum of the columns and noise: the more columns, the more rows it takes."""
+    rng = random.Random(seed)
+    lines = [",".join([*(f"x{i}" for i in range(columns)), "y"])]
+    for _ in range(n):
+        xs = [rng.random() for _ in range(columns)]
+        lines.append(",".join(f"{value:.6f}" for value in [*xs, sum(xs) + noise * (rng.random() - 0.5)]))
+    return "\n".join(lines) + "\n"
+
+
+def test_yes_and_no_where_they_are_true(tm):
+    tm.write("more.csv", sums(800, 30, 6))
+    tm.write("enough.csv", sums(3000, 1, 1))
+    more = tm.ok("data", "value", "more.csv", "--target", "y", "--learner", "linear", "--json").json
+    enough = tm.ok("data", "value", "enough.csv", "--target", "y", "--learner", "linear", "--json").json
+    assert (more["verdict"], enough["verdict"]) == ("yes", "no")
+    assert more["twice"]["low"] > 0 and enough["twice"]["high"] < enough["worth"]
+    assert more["metric"] == "rmse" and more["smaller_is_better"] is True
+    scores = [point["score"] for point in more["curve"]]
+    assert scores == sorted(scores, reverse=True) and scores[-1] < more["baseline"]
+    words = tm.ok("data", "value", "more.csv", "--target", "y", "--learner", "linear").out
+    assert "Would more rows help? Yes: " in words and "twice as many    -0." in words
+
+
+def test_the_answer_is_the_same_each_time_and_scores_are_those_of_training(tm):
+    tm.write("a.csv", to_csv(churn(600)))
+    value = ["data", "value", "a.csv", "--target", "churned", "--split", "mod:5:4", "--learner", "linear", "--json"]
+    one, three = (tm.ok(*value, "--threads", n).json for n in ("1", "3"))
+    assert one == three
+    assert tm.ok(*value, "--seed", "5").json["curve"] != one["curve"]
+    assert [point["rows"] for point in one["curve"]][-1] == 480 == one["split"]["train_rows"]
+    trained = tm.ok("train", "a.csv", "--target", "churned", "--split", "mod:5:4", "--learner", "linear", "--json").json
+    assert abs(one["curve"][-1]["score"] - trained["test"]["logloss"]) < 0.05
+    assert one["curve"][-1]["low"] < trained["test"]["logloss"] < one["curve"][-1]["high"]
+
+
+def test_few_rows_are_no_reason_to_fail(tm):
+    tm.write("a.csv", to_csv(churn(60)))
+    value = tm.ok("data", "value", "a.csv", "--target", "churned", "--json").json
+    assert value["verdict"] == "cannot_tell" and "twice" not in value
+    assert "Cannot tell: " in tm.ok("data", "value", "a.csv", "--target", "churned").out
+
+
+def test_a_source_a_query_and_other_scores(tm):
+    tm.write("a.csv", to_csv(churn(400)))
+    tm.ok("data", "add", "a", "--files", "a.csv")
+    rest = ["--target", "churned", "--learner", "linear", "--json"]
+    want = tm.ok("data", "value", "a.csv", *rest).json
+    for words in (["--source", "a"], ["--sql", "SELECT * FROM 'a.csv'"]):
+        assert tm.ok("data", "value", *words, *rest).json == want
+    by_auc = tm.ok("data", "value", "a.csv", "--metric", "auc", *rest).json
+    assert by_auc["smaller_is_better"] is False and 0.5 < by_auc["curve"][-1]["score"] < 1
+    assert tm("data", "value", "a.csv", "--metric", "rmse", *rest).code == 2
+    assert tm("data", "value", "a.csv").code == 2
+    assert tm("data", "value", "a.csv", "--source", "a", *rest).code == 2
+
+
+def test_entities_and_queries_stay_whole(tm):
+    rng = random.Random(2)
+    lines = ["who,x,rel"]
+    for i in range(1500):
+        x = rng.random()
+        lines.append(f"q{i // 5},{x:.4f},{min(3, int(4 * x * rng.random()))}")
+    tm.write("a.csv", "\n".join(lines) + "\n")
+    for words in (["--entity", "who", "--task", "regression"], ["--group", "who", "--task", "ranking"]):
+        value = tm.ok("data", "value", "a.csv", "--target", "rel", "--json", *words).json
+        assert all(point["rows"] % 5 == 0 or point["fits"] > 1 for point in value["curve"])
+        assert len(value["curve"]) >= 4 and value["verdict"] in ("yes", "no", "cannot_tell")
