@@ -5,15 +5,17 @@
  *   state  {"last": text of the cursor in the row that came last,
  *           "seen": hashes of all rows with that value that came, 16 hexadecimal digits each,
  *           "columns": the names that the hashes are over,
+ *           "kinds": a letter for each: number, text, moment (a date or time),
  *           "read": rows so far}
  *
  * 1. The database gives rows with `last` or a later value, in order. Of those with `last`, each one
  *    whose hash is in `seen` is dropped, as often as it is there: two equal rows are two.
  * 2. A row that is committed late with a value below `last` is not found. --settle leaves out the
  *    newest rows until such ones must have come.
- * 3. A hash is the sum over the columns that have a value, so a column that is added, or moved,
- * does not make a row a new one; when a name of `columns` is gone, nobody can tell, and the source
- *    stops.
+ * 3. A hash is the sum over those of `columns` that have a value, so a column that is added, with
+ *    values or without, or moved, does not make a row a new one; when a name of `columns` is gone,
+ *    or of another kind, nobody can tell, and the reading fails. Numbers of any type are alike.
+ *    Where the database gives hashes, kinds do not matter.
  * 4. A value that no column holds is missing in its row and stands beside the block; the hash is
  *    over it too.
  *
@@ -85,11 +87,12 @@ static uint64_t cell_hash(const tm_column *column, uint64_t row) {
                                       : tm__hash64(&cell.i64, sizeof(cell.i64), VALUE_KEY);
 }
 
-static uint64_t row_hash(const tm_table *table, uint64_t row) {
+/* skips: [n cols] columns that are left out; NULL: none. */
+static uint64_t row_hash(const tm_table *table, uint64_t row, const bool *skips) {
     uint64_t sum = 0;
     for (uint32_t col = 0; col < tm__table_cols(table); col++) {
         const tm_column *const c = tm__table_column(table, col);
-        if (!tm__column_is_missing(c, row)) {
+        if (!tm__column_is_missing(c, row) && (skips == NULL || !skips[col])) {
             const uint64_t parts[2] = {tm__hash64(c->name, strlen(c->name), NAME_KEY),
                                        cell_hash(c, row)};
             sum += tm__hash64(parts, sizeof(parts), VALUE_KEY);
@@ -143,7 +146,9 @@ typedef struct reading {
     uint32_t n_rows, capacity;
     uint32_t
         n_sorted;     /* those of earlier readings, in order; what came in this one drops nothing */
-    json_t *columns;  /* names at the time of the hashes */
+    json_t *columns;  /* names at the time of the hashes; NULL: none yet */
+    char *kinds;      /* of them; NULL: not known */
+    bool is_earlier;  /* `columns` are those of an earlier reading, which the database was told */
     uint64_t n_read;  /* rows that were taken */
     uint64_t n_given; /* rows that the query of this reading gave before the block */
 } reading;
@@ -202,6 +207,12 @@ static tm_status load_state(reading *r, tm_err *err) {
         }
     }
     r->columns = json_incref(json_object_get(state, "columns"));
+    r->is_earlier = true;
+    const char *kinds = tm__json_text(state, "kinds", NULL);
+    r->kinds = kinds == NULL ? NULL : tm__mem_strdup(kinds);
+    if (kinds != NULL && r->kinds == NULL) {
+        return no_memory(err);
+    }
     r->n_sorted = r->n_rows;
     if (r->n_rows > 0) {
         qsort(r->rows, r->n_rows, sizeof(*r->rows), compare_seen);
@@ -225,6 +236,9 @@ static json_t *save_state(const reading *r) {
         }
         json_object_set_new(state, "seen", json_stringn(text, (size_t)r->n_rows * HASH_TEXT));
         json_object_set(state, "columns", r->columns);
+        if (r->kinds != NULL) {
+            json_object_set_new(state, "kinds", json_string(r->kinds));
+        }
         tm__mem_free(text);
     }
     return state;
@@ -238,13 +252,59 @@ static json_t *column_names(const tm_table *table) {
     return names;
 }
 
+static char kind_of(const tm_column *column) {
+    switch (column->type) {
+    case TM_TYPE_TEXT:
+        return 't';
+    case TM_TYPE_DATE:
+    case TM_TYPE_TIME:
+        return 'm';
+    default:
+        return 'n';
+    }
+}
+
+/* NULL when out of memory. */
+static char *column_kinds(const tm_table *table) {
+    const uint32_t n = tm__table_cols(table);
+    char *const kinds = tm__mem_alloc((size_t)n + 1, 1);
+    for (uint32_t i = 0; kinds != NULL && i < n; i++) {
+        kinds[i] = kind_of(tm__table_column(table, i));
+    }
+    if (kinds != NULL) {
+        kinds[n] = '\0';
+    }
+    return kinds;
+}
+
+static const char *kind_name(char kind) {
+    return kind == 't' ? "a text" : kind == 'm' ? "a date or time" : "a number";
+}
+
+static tm_status other_kind(const reading *r, const tm_column *column, char before, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_DATA, "column '%s' of the query was %s and is %s now", column->name,
+                  kind_name(before), kind_name(kind_of(column)));
+    tm_err_hint(err,
+                "Rows with the last value of '%s' could not be told from those that came: cast it "
+                "in the query to what it was.",
+                r->cursor);
+    return TM_E_DATA;
+}
+
 /* Invariant 3. */
-static tm_status check_columns(const reading *r, const tm_table *table, tm_err *err) {
+static tm_status check_columns(const reading *r, const tm_query_block *block, tm_err *err) {
+    const tm_table *const table = block->rows;
+    const size_t n_kinds = r->kinds == NULL || block->hashes != NULL ? 0 : strlen(r->kinds);
     size_t i = 0;
     const json_t *name = NULL;
     json_array_foreach(r->columns, i, name) {
         const char *text = json_string_value(name);
-        if (text != NULL && tm__table_find(table, text) == UINT32_MAX) {
+        const uint32_t col = text == NULL ? UINT32_MAX : tm__table_find(table, text);
+        if (i < n_kinds && col != UINT32_MAX &&
+            kind_of(tm__table_column(table, col)) != r->kinds[i]) {
+            return other_kind(r, tm__table_column(table, col), r->kinds[i], err);
+        }
+        if (text != NULL && col == UINT32_MAX) {
             (void)TM_FAIL(err, TM_E_DATA, "the query gives no column '%s' any more", text);
             tm_err_hint(err, "Rows could not be told from those that came: give it again, as NULL "
                              "AS it if need be.");
@@ -287,18 +347,62 @@ static bool is_seen(reading *r, uint64_t hash) {
     return true;
 }
 
-/* Invariant 4. */
-static uint64_t hash_of(const tm_query_block *block, uint64_t row) {
+/* Invariant 4; skips as of row_hash(). */
+static uint64_t bad_hash(const tm_query_block *block, uint64_t row, const bool *skips) {
     const tm_bad_values *const bad = &block->bad;
-    uint64_t sum = block->hashes != NULL ? block->hashes[row] : row_hash(block->rows, row);
+    uint64_t sum = 0;
     for (uint32_t i = tm__bad_values_find(bad, row); i < bad->n && bad->items[i].row == row; i++) {
         const tm_bad_value value = tm__bad_values_get(bad, i);
         const char *const name = tm__table_column(block->rows, value.col)->name;
         const uint64_t parts[2] = {tm__hash64(name, strlen(name), NAME_KEY),
                                    tm__hash64(value.value.ptr, value.value.len, VALUE_KEY)};
-        sum += tm__hash64(parts, sizeof(parts), VALUE_KEY);
+        sum += skips == NULL || !skips[value.col] ? tm__hash64(parts, sizeof(parts), VALUE_KEY) : 0;
     }
     return sum;
+}
+
+static uint64_t hash_of(const tm_query_block *block, uint64_t row) {
+    return bad_hash(block, row, NULL) +
+           (block->hashes != NULL ? block->hashes[row] : row_hash(block->rows, row, NULL));
+}
+
+/* The same over r->columns; skips are the others of a block. */
+static uint64_t known_hash_of(const reading *r, const tm_query_block *block, const bool *skips,
+                              uint64_t row) {
+    const bool has_known = r->is_earlier && block->known_hashes != NULL;
+    return bad_hash(block, row, skips) + (block->hashes == NULL ? row_hash(block->rows, row, skips)
+                                          : has_known           ? block->known_hashes[row]
+                                                                : block->hashes[row]);
+}
+
+/* [n cols] whether a column is not among r->columns; *out NULL when all are. */
+static tm_status find_new(const reading *r, const tm_table *rows, bool **out, tm_err *err) {
+    const uint32_t n = tm__table_cols(rows);
+    if (r->columns == NULL) {
+        return TM_OK;
+    }
+    bool *const skips = tm__mem_alloc(n, sizeof(*skips));
+    if (skips == NULL) {
+        return no_memory(err);
+    }
+    memset(skips, 1, n);
+    uint32_t n_new = n;
+    size_t i = 0;
+    const json_t *name = NULL;
+    json_array_foreach(r->columns, i, name) {
+        const char *const text = json_string_value(name);
+        const uint32_t col = text == NULL ? UINT32_MAX : tm__table_find(rows, text);
+        if (col != UINT32_MAX && skips[col]) {
+            skips[col] = false;
+            n_new--;
+        }
+    }
+    if (n_new == 0) {
+        tm__mem_free(skips);
+        return TM_OK;
+    }
+    *out = skips;
+    return TM_OK;
 }
 
 /* Row numbers of a block to keep; r->rows grows by those with the last value. */
@@ -307,10 +411,11 @@ static tm_status choose(reading *r, const tm_query_block *block, const tm_column
     const uint64_t n = tm__table_rows(block->rows);
     tm_buf text;
     uint64_t row = 0, kept = 0;
-    tm_status st = TM_OK;
+    bool *skips = NULL;
+    tm_status st = r->has_all ? find_new(r, block->rows, &skips, err) : TM_OK;
     tm__buf_init(&text, TEXT_MAX);
     for (; st == TM_OK && row < n && is_last(r, cursor, row, &text); row++) {
-        const uint64_t hash = r->has_all ? hash_of(block, row) : 0;
+        const uint64_t hash = r->has_all ? known_hash_of(r, block, skips, row) : 0;
         if (r->has_all && is_seen(r, hash)) {
             continue;
         }
@@ -319,6 +424,7 @@ static tm_status choose(reading *r, const tm_query_block *block, const tm_column
     }
     st = st == TM_OK && text.failed ? no_memory(err) : st;
     tm__buf_done(&text);
+    tm__mem_free(skips);
     for (; row < n; row++) {
         keep[kept++] = (uint32_t)row;
     }
@@ -343,6 +449,10 @@ static tm_status advance(reading *r, const tm_query_block *block, const tm_colum
         r->has_last = true;
         json_decref(r->columns);
         r->columns = column_names(block->rows);
+        r->is_earlier = false;
+        tm__mem_free(r->kinds);
+        r->kinds = column_kinds(block->rows);
+        st = r->kinds == NULL ? no_memory(err) : TM_OK;
         for (uint64_t row = first; row < n && st == TM_OK; row++) {
             st = add_seen(r, hash_of(block, row)) ? TM_OK : no_memory(err);
         }
@@ -400,7 +510,7 @@ static tm_status take_block(reading *r, const tm_query_block *block, tm_err *err
     tm_table *rows = NULL;
     tm_bad_values bad = {0};
     TM_TRY(cursor_column(r, block, &cursor, err));
-    TM_TRY(check_columns(r, block->rows, err));
+    TM_TRY(check_columns(r, block, err));
     uint32_t *const keep = tm__mem_alloc(n, sizeof(*keep));
     tm_status st = keep == NULL ? no_memory(err) : choose(r, block, cursor, keep, &kept, err);
     if (st == TM_OK && kept < n && kept > 0) {
@@ -431,6 +541,7 @@ static void block_done(tm_query_block *block) {
     tm__table_unref(block->rows);
     tm__table_unref(block->cursor);
     tm__mem_free(block->hashes);
+    tm__mem_free(block->known_hashes);
     tm__bad_values_done(&block->bad);
     *block = (tm_query_block){0};
 }
@@ -484,7 +595,8 @@ static tm_status select_rows(const reading *r, tm_ctx *ctx, void **out, tm_err *
                                                ? (tm_str){(const char *)r->last.data, r->last.len}
                                                : (tm_str){NULL, 0},
                                   .until_us = settle_us > 0 ? tm__now_us() - settle_us : 0,
-                                  .schema = r->in->schema};
+                                  .schema = r->in->schema,
+                                  .known = r->columns};
     void *self = NULL;
     char *file = NULL;
     TM_TRY(spec_file(r, &file, err));
@@ -583,6 +695,7 @@ tm_status tm__feed_query_read(const tm_query_ops *ops, tm_ctx *ctx, const tm_fee
     }
     ops->close(self);
     json_decref(r.columns);
+    tm__mem_free(r.kinds);
     tm__mem_free(r.rows);
     tm__buf_done(&r.last);
     return st;

@@ -18,13 +18,15 @@ typedef struct tm_query_select {
     tm_str after;            /* text of the last value; ptr NULL: none yet */
     int64_t until_us;        /* 0, or rows of before this time only */
     const tm_schema *schema; /* of the source so far; only read by select */
+    const json_t *known;     /* names of the columns that earlier rows had; NULL: any */
 } tm_query_select;
 
 typedef struct tm_query_block {
-    tm_table *rows;    /* NULL: there are no more */
-    tm_table *cursor;  /* NULL, or one column with the exact values of the cursor */
-    uint64_t *hashes;  /* NULL, or one a row, [n rows] of tm__mem_alloc() */
-    tm_bad_values bad; /* what has no place in rows */
+    tm_table *rows;         /* NULL: there are no more */
+    tm_table *cursor;       /* NULL, or one column with the exact values of the cursor */
+    uint64_t *hashes;       /* NULL, or one a row, [n rows] of tm__mem_alloc() */
+    uint64_t *known_hashes; /* the same over the known columns; NULL: there are no others */
+    tm_bad_values bad;      /* what has no place in rows */
 } tm_query_block;
 
 typedef struct tm_query_ops {

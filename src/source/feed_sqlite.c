@@ -11,8 +11,11 @@ static tm_status sqlite_open(tm_ctx *ctx, const char *file, void **out, tm_err *
 }
 
 static tm_status sqlite_select(void *self, const tm_query_select *what, tm_err *err) {
-    const tm_sqlite_select select = {
-        .query = what->query, .cursor = what->cursor, .after = what->after, .schema = what->schema};
+    const tm_sqlite_select select = {.query = what->query,
+                                     .cursor = what->cursor,
+                                     .after = what->after,
+                                     .schema = what->schema,
+                                     .known = what->known};
     return tm__sqlite_select(self, &select, err);
 }
 
@@ -22,6 +25,7 @@ static tm_status sqlite_next(void *self, tm_query_block *out, tm_err *err) {
     out->rows = block.rows;
     out->cursor = block.cursor;
     out->hashes = block.hashes;
+    out->known_hashes = block.known_hashes;
     return TM_OK;
 }
 

@@ -43,6 +43,7 @@ typedef struct column {
     char *name;
     uint64_t name_hash;
     bool is_declared_bool;
+    bool is_new;    /* not among the known ones */
     tm_type known;  /* TM_TYPE_NONE: not yet */
     uint8_t *kinds; /* [block] SQLITE_INTEGER, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_NULL */
     value *values;  /* [block] */
@@ -57,6 +58,7 @@ struct tm_sqlite {
     volatile _Atomic bool *cancel;
     uint32_t n_cols;
     column *cols;
+    bool has_new;      /* columns */
     uint32_t cursor;   /* UINT32_MAX: none */
     uint32_t rows_max; /* of a block */
     uint64_t n_read;
@@ -239,7 +241,19 @@ static tm_status prepare(tm_sqlite *s, const tm_buf *sql, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status learn_column(tm_sqlite *s, uint32_t col, const tm_schema *schema, tm_err *err) {
+static bool has_name(const json_t *names, const char *name) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(names, i, one) {
+        if (json_is_string(one) && strcmp(json_string_value(one), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static tm_status learn_column(tm_sqlite *s, uint32_t col, const tm_sqlite_select *select,
+                              tm_err *err) {
     column *const c = &s->cols[col];
     const char *name = sqlite3_column_name(s->stmt, (int)col);
     const char *declared = sqlite3_column_decltype(s->stmt, (int)col);
@@ -252,6 +266,9 @@ static tm_status learn_column(tm_sqlite *s, uint32_t col, const tm_schema *schem
     c->name_hash = tm__hash64(c->name, strlen(c->name), NAME_KEY);
     c->is_declared_bool = tm__str_is_nocase(tm__str(declared), "boolean") ||
                           tm__str_is_nocase(tm__str(declared), "bool");
+    c->is_new = select->known != NULL && !has_name(select->known, c->name);
+    s->has_new = s->has_new || c->is_new;
+    const tm_schema *const schema = select->schema;
     const uint32_t at = schema == NULL ? UINT32_MAX : tm__schema_find(schema, tm__str(c->name));
     c->known = at == UINT32_MAX ? TM_TYPE_NONE : schema->cols[at].type;
     return TM_OK;
@@ -272,8 +289,9 @@ static tm_status learn(tm_sqlite *s, const tm_sqlite_select *select, tm_err *err
                   : fitting < BLOCK_ROWS_MIN ? BLOCK_ROWS_MIN
                                              : fitting;
     s->cursor = UINT32_MAX;
+    s->has_new = false;
     for (uint32_t i = 0; i < s->n_cols; i++) {
-        TM_TRY(learn_column(s, i, select->schema, err));
+        TM_TRY(learn_column(s, i, select, err));
         if (select->cursor != NULL && strcmp(s->cols[i].name, select->cursor) == 0) {
             s->cursor = i;
         }
@@ -446,11 +464,14 @@ static tm_status read_cell(tm_sqlite *s, uint32_t col, uint32_t row, size_t *n_b
 }
 
 /* Invariant 3. */
-static uint64_t row_hash(const tm_sqlite *s, uint32_t row) {
+static uint64_t row_hash(const tm_sqlite *s, uint32_t row, bool known_only) {
     uint64_t sum = 0;
     for (uint32_t col = 0; col < s->n_cols; col++) {
         const column *const c = &s->cols[col];
         uint64_t parts[3] = {c->name_hash, c->kinds[row], 0};
+        if (known_only && c->is_new) {
+            continue;
+        }
         switch (c->kinds[row]) {
         case SQLITE_NULL:
             continue;
@@ -642,6 +663,15 @@ static tm_status fill(tm_sqlite *s, uint32_t *out_rows, tm_err *err) {
     return TM_OK;
 }
 
+/* NULL when out of memory. */
+static uint64_t *row_hashes(const tm_sqlite *s, uint32_t n_rows, bool known_only) {
+    uint64_t *const hashes = tm__mem_alloc(n_rows, sizeof(*hashes));
+    for (uint32_t row = 0; hashes != NULL && row < n_rows; row++) {
+        hashes[row] = row_hash(s, row, known_only);
+    }
+    return hashes;
+}
+
 tm_status tm__sqlite_next(tm_sqlite *s, tm_sqlite_block *out, tm_bad_values *bad, tm_err *err) {
     tm_sqlite_block block = {0};
     uint32_t n = 0;
@@ -660,15 +690,16 @@ tm_status tm__sqlite_next(tm_sqlite *s, tm_sqlite_block *out, tm_bad_values *bad
     }
     if (st == TM_OK && n > 0 && s->cursor != UINT32_MAX) {
         st = make_cursor(s, n, &block.cursor, err);
-        block.hashes = st == TM_OK ? tm__mem_alloc(n, sizeof(*block.hashes)) : NULL;
-        for (uint32_t row = 0; block.hashes != NULL && row < n; row++) {
-            block.hashes[row] = row_hash(s, row);
-        }
-        st = st == TM_OK && block.hashes == NULL ? no_memory(err) : st;
+        block.hashes = st == TM_OK ? row_hashes(s, n, false) : NULL;
+        block.known_hashes = st == TM_OK && s->has_new ? row_hashes(s, n, true) : NULL;
+        const bool is_whole = block.hashes != NULL && (block.known_hashes != NULL || !s->has_new);
+        st = st == TM_OK && !is_whole ? no_memory(err) : st;
     }
     if (st != TM_OK) {
         tm__table_unref(block.rows);
         tm__table_unref(block.cursor);
+        tm__mem_free(block.hashes);
+        tm__mem_free(block.known_hashes);
         return st;
     }
     *out = block;

@@ -7,6 +7,7 @@
 #ifndef TM_STORE_SQLITE_READ_H
 #define TM_STORE_SQLITE_READ_H
 
+#include "base/json.h"
 #include "store/bad_values.h"
 #include "table/schema.h"
 #include "table/table.h"
@@ -24,15 +25,17 @@ typedef struct tm_sqlite_select {
     const char *cursor; /* order by this column, and leave out rows where it is null; or NULL */
     tm_str after;       /* only rows with this value, as a block gave it, or a later one */
     const tm_schema *schema; /* types that columns have already; only read here. May be NULL */
+    const json_t *known;     /* names of columns that known_hashes are over; only read here */
 } tm_sqlite_select;
 /** Begin a query: all its rows are of one moment. */
 TM_NODISCARD tm_status tm__sqlite_select(tm_sqlite *sqlite, const tm_sqlite_select *select,
                                          tm_err *err);
 
 typedef struct tm_sqlite_block {
-    tm_table *rows;   /* NULL: there are no more */
-    tm_table *cursor; /* with a cursor: one column "i:7", "r:0.5" or "t:text" a row */
-    uint64_t *hashes; /* with a cursor: of each row's values as they are stored, [n rows] */
+    tm_table *rows;         /* NULL: there are no more */
+    tm_table *cursor;       /* with a cursor: one column "i:7", "r:0.5" or "t:text" a row */
+    uint64_t *hashes;       /* with a cursor: of each row's values as they are stored, [n rows] */
+    uint64_t *known_hashes; /* the same over the known columns; NULL: there are no others */
 } tm_sqlite_block;
 /**
  * The next rows. A value of SQLite has a type of its own, a column of ours has one: integers INT

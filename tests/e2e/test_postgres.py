@@ -146,6 +146,29 @@ def test_other_cursors_are_exact(tm, pg, cursor):
     assert shown(tm, "all")["rows"] == 500 + int(last) and int(last) > 0
 
 
+def test_a_table_that_changes_between_readings(tm, pg):
+    pg.sql("CREATE TABLE t AS SELECT i AS id, i / 100 AS at, i % 7 AS v, 'row ' || i AS w FROM generate_series(1, 450) i")
+    assert add(tm, "t", "--query", "t", "--cursor", "at").code == 0
+    # 51 rows have the last value. None of them is a new one for a column more, with values, or for a type that holds its values.
+    pg.sql("ALTER TABLE t ADD COLUMN more int DEFAULT 5; ALTER TABLE t ALTER COLUMN v TYPE numeric; INSERT INTO t VALUES (451, 4, 0.5, 'row 451', 6)")
+    assert tm.ok("data", "pull", "t", "--json").json["accepted"] == 1
+    assert {c["name"]: c["type"] for c in shown(tm, "t")["columns"]} == {"id": "int", "at": "int", "v": "float", "w": "text", "more": "int"}
+    for change, back, code, message in (
+            ("ALTER TABLE t RENAME COLUMN w TO word", "ALTER TABLE t RENAME COLUMN word TO w", 7, "the query gives no column 'w' any more"),
+            ("ALTER TABLE t DROP COLUMN w", "ALTER TABLE t ADD COLUMN w text; UPDATE t SET w = 'row ' || id", 7, "no column 'w' any more"),
+            ("ALTER TABLE t ALTER COLUMN v TYPE text", "ALTER TABLE t ALTER COLUMN v TYPE float8 USING v::float8", 7,
+             "column 'v' of the query was a number and is a text now"),
+            ("ALTER TABLE t RENAME TO u", "ALTER TABLE u RENAME TO t", 3, 'relation "t" does not exist'),
+            ("ALTER TABLE t RENAME COLUMN at TO moment", "ALTER TABLE t RENAME COLUMN moment TO at", 2, "'at'")):
+        pg.sql(change)
+        pulled = tm("data", "pull", "t")
+        assert pulled.code == code and message in pulled.err and "hint:" in pulled.err, (change, pulled.code, pulled.err)
+        assert shown(tm, "t")["rows"] == 451 and message in shown(tm, "t")["error"]["message"]
+        pg.sql(back)
+        assert tm.ok("data", "pull", "t", "--json").json["accepted"] == 0, change
+    assert has_each_once(tm, "t", 451)
+
+
 def test_rows_settle_before_they_are_read(tm, pg):
     pg.sql("CREATE TABLE t AS SELECT now() - interval '1 hour' AS at, 1 AS id UNION ALL SELECT now(), 2")
     assert add(tm, "t", "--query", "t", "--cursor", "at", "--settle", "5m").code == 0

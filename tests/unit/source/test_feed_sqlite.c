@@ -51,6 +51,29 @@ static void only_new_rows_come_by_a_cursor(void **state) {
     assert_int_equal(pull(home), 0);
 }
 
+static void rows_with_the_last_value_come_once_when_a_column_is_added(void **state) {
+    const tm_home *home = *state;
+    char file[4200];
+    (void)snprintf(file, sizeof(file), "%s/others.db", tm__home_path(home));
+    path = file;
+    run("CREATE TABLE t (at INTEGER, n INTEGER); INSERT INTO t VALUES (1, 1), (2, 2), (2, 2), (2, "
+        "3)");
+    add(home, "at");
+    assert_int_equal(pull(home), 4);
+    run("ALTER TABLE t ADD COLUMN x INTEGER DEFAULT 5");
+    assert_int_equal(pull(home), 0);
+    run("INSERT INTO t VALUES (2, 2, 6), (2, 9, NULL)");
+    assert_int_equal(pull(home), 2);
+    assert_int_equal(pull(home), 0);
+    /* From the next value on the new column tells rows apart. */
+    run("ALTER TABLE t ADD COLUMN y DEFAULT 'y'; INSERT INTO t VALUES (3, 1, 1, 'a'), (3, 1, 2, "
+        "'a')");
+    assert_int_equal(pull(home), 2);
+    run("INSERT INTO t VALUES (3, 1, 3, 'a')");
+    assert_int_equal(pull(home), 1);
+    assert_int_equal(pull(home), 0);
+}
+
 static void without_a_cursor_all_come_once(void **state) {
     const tm_home *home = *state;
     char file[4200];
@@ -68,6 +91,7 @@ static void without_a_cursor_all_come_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(only_new_rows_come_by_a_cursor),
+        TEST(rows_with_the_last_value_come_once_when_a_column_is_added),
         TEST(without_a_cursor_all_come_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,7 @@ static void block_done(tm_sqlite_block *block) {
     tm__table_unref(block->rows);
     tm__table_unref(block->cursor);
     tm__mem_free(block->hashes);
+    tm__mem_free(block->known_hashes);
     *block = (tm_sqlite_block){0};
 }
 
@@ -137,6 +138,17 @@ static void a_hash_is_of_what_is_stored(void **state) {
     assert_int_equal(tm__sqlite_select(s, &wider, NULL), TM_OK);
     assert_int_equal(tm__sqlite_next(s, &b, &bad, NULL), TM_OK);
     assert_memory_equal(a.hashes, b.hashes, 4 * sizeof(*a.hashes));
+    assert_null(b.known_hashes);
+    block_done(&b);
+    /* Nor does one with values, where the columns of before are named. */
+    json_t *known = json_pack("[s, s]", "id", "v");
+    const tm_sqlite_select filled = {
+        .query = "SELECT 7 AS extra, v, id FROM t", .cursor = "id", .known = known};
+    assert_int_equal(tm__sqlite_select(s, &filled, NULL), TM_OK);
+    assert_int_equal(tm__sqlite_next(s, &b, &bad, NULL), TM_OK);
+    assert_memory_equal(a.hashes, b.known_hashes, 4 * sizeof(*a.hashes));
+    assert_true(a.hashes[0] != b.hashes[0]);
+    json_decref(known);
     block_done(&a);
     block_done(&b);
     tm__sqlite_close(s);
