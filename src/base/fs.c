@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,6 +223,33 @@ tm_status tm__file_read(tm_file *file, void *out, size_t len, size_t *out_len, t
     }
     *out_len = done;
     return TM_OK;
+}
+
+#define LOOK_MS 100 /* at a flag, while a stream brings nothing */
+
+tm_status tm__file_read_some(tm_file *file, const volatile _Atomic bool *cancel, void *out,
+                             size_t len, size_t *out_len, tm_err *err) {
+    if (file->is_poisoned) {
+        return fail_poisoned(file, err);
+    }
+    for (;;) {
+        struct pollfd one = {.fd = file->fd, .events = POLLIN};
+        if (atomic_load(cancel)) {
+            return TM_FAIL(err, TM_E_CANCELLED, "reading was cancelled");
+        }
+        const int n_ready = poll(&one, 1, LOOK_MS);
+        if (n_ready == 0 || (n_ready < 0 && errno == EINTR)) {
+            continue;
+        }
+        const ssize_t n = read(file->fd, out, len); /* what poll cannot tell, this does */
+        if (n < 0 && errno != EINTR) {
+            return tm__fs_errno(err, errno, "read", file->shown);
+        }
+        if (n >= 0) {
+            *out_len = (size_t)n;
+            return TM_OK;
+        }
+    }
 }
 
 /* 0 or an errno. A write that a test fails is cut short: the first half reaches the file. */

@@ -336,7 +336,11 @@ static tm_status run_block(reader *r, uint64_t first, uint64_t n_records, tm_err
 tm_status tm__csv_reader_open(reader *r, uint32_t number, uint64_t *out_n_records, tm_err *err) {
     sample s = {0};
     r->path = r->paths[number];
-    TM_TRY(tm__csv_open(r->path, r->spec->block_bytes, &r->scanner, err));
+    tm_input *const input = r->input;
+    r->input = NULL;
+    TM_TRY(input != NULL
+               ? tm__csv_open_input(input, r->path, r->spec->block_bytes, &r->scanner, err)
+               : tm__csv_open(r->path, r->spec->block_bytes, &r->scanner, err));
     r->block.scanner = r->scanner;
     r->block.path = r->path;
     if (r->spec->skips_bad) {

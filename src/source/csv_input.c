@@ -31,8 +31,11 @@ typedef struct zlib_api {
 struct tm_input {
     char path[512];
     tm_file *file;
+    const volatile _Atomic bool *cancel; /* NULL: it is a file */
     packing packing;
     uint64_t pos;
+    uint8_t *head; /* bytes that were looked at; head_pos .. head_len are read first */
+    size_t head_pos, head_len;
     uint8_t *packed; /* [packed_size]; bytes packed_pos .. packed_len are unread */
     size_t packed_pos, packed_len, packed_size;
     bool at_end;  /* of the file */
@@ -52,8 +55,11 @@ static tm_status refill(tm_input *input, tm_err *err) {
     input->packed_len = 0;
     while (input->packed_len < input->packed_size && !input->at_end) {
         size_t n = 0;
-        TM_TRY(tm__file_read(input->file, input->packed + input->packed_len,
-                             input->packed_size - input->packed_len, &n, err));
+        uint8_t *const to = input->packed + input->packed_len;
+        const size_t room = input->packed_size - input->packed_len;
+        TM_TRY(input->cancel != NULL
+                   ? tm__file_read_some(input->file, input->cancel, to, room, &n, err)
+                   : tm__file_read(input->file, to, room, &n, err));
         input->at_end = n == 0;
         input->packed_len += n;
     }
@@ -104,6 +110,11 @@ static tm_status open_packing(tm_input *input, tm_err *err) {
 }
 
 tm_status tm__input_open(const char *path, size_t block_bytes, tm_input **out, tm_err *err) {
+    return tm__input_open_stream(path, block_bytes, NULL, out, err);
+}
+
+tm_status tm__input_open_stream(const char *path, size_t block_bytes,
+                                const volatile _Atomic bool *cancel, tm_input **out, tm_err *err) {
     const size_t size = block_bytes < PACKED_BYTES ? block_bytes : PACKED_BYTES;
     tm_input *const input = tm__mem_zalloc(1, sizeof(*input));
     uint8_t *const packed = tm__mem_alloc(size, 1);
@@ -114,6 +125,7 @@ tm_status tm__input_open(const char *path, size_t block_bytes, tm_input **out, t
         return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", path);
     }
     TM_ASSERT(size >= 16); /* the first bytes tell the packing */
+    input->cancel = cancel;
     input->packed = packed;
     input->packed_size = size;
     (void)tm__str_copy(input->path, sizeof(input->path), tm__str(path));
@@ -189,7 +201,12 @@ static tm_status unpack(tm_input *input, uint8_t *out, size_t len, size_t *out_l
 }
 
 tm_status tm__input_read(tm_input *input, void *out, size_t len, size_t *out_len, tm_err *err) {
-    size_t got = 0;
+    const size_t n_head = input->head_len - input->head_pos;
+    size_t got = n_head < len ? n_head : len;
+    if (got > 0) {
+        memcpy(out, input->head + input->head_pos, got);
+        input->head_pos += got;
+    }
     /* zlib counts in 32 bits. */
     len = len > (1u << 30) ? 1u << 30 : len;
     while (got < len) {
@@ -207,6 +224,24 @@ tm_status tm__input_read(tm_input *input, void *out, size_t len, size_t *out_len
         }
     }
     *out_len = got;
+    return TM_OK;
+}
+
+tm_status tm__input_peek(tm_input *input, size_t len, const char **out, size_t *out_len,
+                         tm_err *err) {
+    TM_ASSERT(input->head == NULL);
+    uint8_t *const head = tm__mem_alloc(len, 1);
+    if (head == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", input->path);
+    }
+    const tm_status st = tm__input_read(input, head, len, out_len, err);
+    if (st != TM_OK) {
+        tm__mem_free(head);
+        return st;
+    }
+    input->head = head;
+    input->head_len = *out_len;
+    *out = (const char *)head;
     return TM_OK;
 }
 
@@ -228,6 +263,7 @@ void tm__input_close(tm_input *input) {
     if (input->file != NULL) {
         tm__file_close(input->file);
     }
+    tm__mem_free(input->head);
     tm__mem_free(input->packed);
     tm__mem_free(input);
 }

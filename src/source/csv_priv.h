@@ -23,10 +23,19 @@ typedef struct tm_input tm_input;
  * recognised by their first bytes. */
 TM_NODISCARD tm_status tm__input_open(const char *path, size_t block_bytes, tm_input **out,
                                       tm_err *err);
+/** Same, of a stream that may bring nothing for long: reading ends with TM_E_CANCELLED when the
+ * flag is set, which may be NULL. */
+TM_NODISCARD tm_status tm__input_open_stream(const char *path, size_t block_bytes,
+                                             const volatile _Atomic bool *cancel, tm_input **out,
+                                             tm_err *err);
 /** Fill `out` as far as the file goes; *out_len < len is the end. TM_E_DATA for packed bytes that
  * are cut short or damaged. */
 TM_NODISCARD tm_status tm__input_read(tm_input *input, void *out, size_t len, size_t *out_len,
                                       tm_err *err);
+/** The first bytes, unpacked, which reading gives again; once, before anything is read. *out_len <
+ * len is the end. */
+TM_NODISCARD tm_status tm__input_peek(tm_input *input, size_t len, const char **out,
+                                      size_t *out_len, tm_err *err);
 /** Bytes of the file itself read so far. */
 uint64_t tm__input_pos(const tm_input *input);
 void tm__input_close(tm_input *input);
@@ -51,6 +60,9 @@ typedef struct tm_csv_scanner tm_csv_scanner;
  * is cut at a time, 0 for 4 MiB; the dialect and the header are found in the first block. */
 TM_NODISCARD tm_status tm__csv_open(const char *path, size_t block_bytes, tm_csv_scanner **out,
                                     tm_err *err);
+/** Same, of what was opened: a stream that cannot be opened twice. The input is taken. */
+TM_NODISCARD tm_status tm__csv_open_input(tm_input *input, const char *path, size_t block_bytes,
+                                          tm_csv_scanner **out, tm_err *err);
 tm_csv_dialect tm__csv_dialect(const tm_csv_scanner *scanner);
 /** Columns, known after the first block. */
 uint32_t tm__csv_cols(const tm_csv_scanner *scanner);
@@ -186,6 +198,7 @@ typedef struct tm_csv_reader {
     const char *const *paths;
     uint32_t n_paths;
     uint64_t bytes, bytes_done; /* of all files, of those behind */
+    tm_input *input;            /* NULL, or the first file, which is open: taken */
     tm_csv_column *cols;
     uint32_t n_cols;
     bool has_header;

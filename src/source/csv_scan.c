@@ -846,18 +846,18 @@ static tm_status check_text(tm_csv_scanner *s, tm_err *err) {
     return TM_E_DATA;
 }
 
-tm_status tm__csv_open(const char *path, size_t block_bytes, tm_csv_scanner **out, tm_err *err) {
+tm_status tm__csv_open_input(tm_input *input, const char *path, size_t block_bytes,
+                             tm_csv_scanner **out, tm_err *err) {
     tm_csv_scanner *const s = tm__mem_zalloc(1, sizeof(*s));
     if (s == NULL) {
+        tm__input_close(input);
         return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", path);
     }
     (void)tm__str_copy(s->path, sizeof(s->path), tm__str(path));
+    s->input = input;
     s->line = 1;
     s->block_bytes = block_bytes != 0 ? block_bytes : BLOCK_BYTES;
-    tm_status st = tm__input_open(path, s->block_bytes, &s->input, err);
-    if (st == TM_OK) {
-        st = fill(s, s->block_bytes, err);
-    }
+    tm_status st = fill(s, s->block_bytes, err);
     if (st == TM_OK) {
         st = check_text(s, err);
     }
@@ -875,6 +875,12 @@ tm_status tm__csv_open(const char *path, size_t block_bytes, tm_csv_scanner **ou
     }
     *out = s;
     return TM_OK;
+}
+
+tm_status tm__csv_open(const char *path, size_t block_bytes, tm_csv_scanner **out, tm_err *err) {
+    tm_input *input = NULL;
+    TM_TRY(tm__input_open(path, block_bytes != 0 ? block_bytes : BLOCK_BYTES, &input, err));
+    return tm__csv_open_input(input, path, block_bytes, out, err);
 }
 
 void tm__csv_close(tm_csv_scanner *s) {

@@ -33,6 +33,7 @@ typedef struct tm_text_piece {
 
 typedef struct tm_text_file {
     const char *path;
+    struct tm_input *input; /* NULL, or the file, opened: it is taken, and the path only names it */
     bool is_lines;          /* of JSON */
     bool no_header;         /* of CSV: columns are c0, c1, ... */
     const tm_schema *known; /* columns whose names tell a header; may be NULL */

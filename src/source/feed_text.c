@@ -55,6 +55,7 @@ static tm_status open_csv(reading *t, tm_err *err) {
     t->spec = (tm_source_spec){
         .no_header = t->file->no_header, .schema = t->file->known, .skips_bad = true};
     t->r = tm__csv_reader_make(t->ctx, &t->spec, &t->file->path, 1);
+    t->r.input = t->file->input;
     TM_TRY(tm__csv_reader_open(&t->r, 0, &n_records, err));
     t->scanner = t->r.scanner;
     const uint32_t n = t->r.n_cols;
@@ -79,7 +80,9 @@ static tm_status open_csv(reading *t, tm_err *err) {
 }
 
 static tm_status open_lines(reading *t, tm_err *err) {
-    TM_TRY(tm__csv_open(t->file->path, 0, &t->scanner, err));
+    TM_TRY(t->file->input != NULL
+               ? tm__csv_open_input(t->file->input, t->file->path, 0, &t->scanner, err)
+               : tm__csv_open(t->file->path, 0, &t->scanner, err));
     tm__csv_set_lines(t->scanner);
     return TM_OK;
 }

@@ -68,7 +68,8 @@ struct tm_intake {
     tm_mutex *open_mutex; /* over opening, and over reader */
     tm_db *reader;
     tm_file *lock;
-    tm_db *writer; /* of the writer's thread once it runs */
+    bool is_elsewhere; /* another process had the lock when it was last asked for */
+    tm_db *writer;     /* of the writer's thread once it runs */
 
     tm_mutex *mutex; /* over what follows */
     tm_cond *wake;
@@ -99,6 +100,9 @@ static tm_status ticket_write_locked(tm_intake *intake, ticket *t, tm_err *err) 
     }
     TM_TRY(same);
     const tm_status loaded = tm__source_writer_load(t->source->writer, intake->writer, err);
+    if (loaded != TM_OK && !tm__db_is_in_transaction(intake->writer)) {
+        return loaded; /* SQLite gave it up itself: nothing of the group is there */
+    }
     if (loaded != TM_OK) { /* other sources go on */
         t->result = (tm_push_result){.status = loaded, .err = *err};
         return TM_OK;
@@ -278,6 +282,11 @@ static tm_status open_files_locked(tm_intake *intake, tm_err *err) {
     }
     tm_status st = tm__lock_open(path, &intake->lock, err);
     tm__mem_free(path);
+    intake->is_elsewhere = st == TM_E_CONFLICT;
+    if (intake->is_elsewhere) {
+        st = TM_FAIL(err, TM_E_UNAVAILABLE, "another process takes pushes at the moment");
+        tm_err_hint(err, "Send it again later.");
+    }
     if (st == TM_OK) {
         st = tm__intake_db_open(intake->home, true, &intake->writer, err);
     }
@@ -486,6 +495,19 @@ static tm_status find_current(tm_intake *intake, const char *name, intake_source
     return look_again(intake, *out, err);
 }
 
+tm_status tm__intake_ready(tm_intake *intake, const char *name, tm_err *err) {
+    intake_source *source = NULL;
+    const tm_status st = find_current(intake, name, &source, err);
+    if (st != TM_E_UNAVAILABLE || !intake->is_elsewhere) {
+        return st;
+    }
+    (void)TM_FAIL(err, TM_E_CONFLICT, "another process takes the pushes of this home");
+    tm_err_hint(err,
+                "If it is a server, send them there: POST /v1/sources/%.60s/rows. Else let it end.",
+                name);
+    return TM_E_CONFLICT;
+}
+
 /* False when the columns have changed since the rows were read with them. */
 static bool enqueue(tm_intake *intake, ticket *t, const tm_intake_columns *read_with) {
     intake_source *source = t->source;
@@ -550,7 +572,11 @@ tm_status tm__intake_push(tm_intake *intake, const tm_push *push, tm_err *err) {
     if (st == TM_OK && push->key.ptr != NULL) {
         t->key = tm__mem_strndup(push->key.ptr, push->key.len);
         t->key_len = push->key.len;
-        tm__hash_bytes(push->data, push->len, &t->body);
+        if (push->data != NULL) {
+            tm__hash_bytes(push->data, push->len, &t->body);
+        } else {
+            tm__table_hash(push->table, &t->body);
+        }
         st = t->key == NULL ? no_memory(err) : TM_OK;
     }
     if (st == TM_OK) {

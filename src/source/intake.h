@@ -29,6 +29,9 @@ typedef struct tm_intake tm_intake;
 /** Nothing is opened before the first push; NULL when out of memory. */
 tm_intake *tm__intake_create(const tm_home *home);
 const tm_home *tm__intake_home(const tm_intake *intake);
+/** Whether a push to a source would be taken now. TM_E_CONFLICT also when another process takes
+ * pushes. */
+TM_NODISCARD tm_status tm__intake_ready(tm_intake *intake, const char *name, tm_err *err);
 /** Write what waits, then end. NULL is a no-op. */
 void tm__intake_close(tm_intake *intake);
 
@@ -64,7 +67,7 @@ typedef struct tm_push {
     tm_push_form form;
     char *data; /* [len] and a NUL; only read */
     size_t len;
-    const tm_table *table;    /* TABLE: in place of data */
+    const tm_table *table;    /* TABLE: in place of data, which may be what it was read from */
     const tm_bad_values *bad; /* of the table: their rows go to quarantine. NULL: none */
     const uint32_t *numbers;  /* [n rows] of the table's rows behind first_row; NULL: 0, 1, ... */
     const char *cursor;  /* column of the table that tells the place of a bad row too, or NULL */

@@ -391,6 +391,10 @@ tm_status tm__db_commit(tm_db *db, tm_err *err) {
     return st;
 }
 
+bool tm__db_is_in_transaction(const tm_db *db) {
+    return sqlite3_get_autocommit(db->handle) == 0;
+}
+
 void tm__db_rollback(tm_db *db) {
     if (db->rollback != NULL && sqlite3_get_autocommit(db->handle) == 0) {
         (void)sqlite3_step(db->rollback);

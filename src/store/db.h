@@ -46,6 +46,10 @@ void *tm__db_migration_arg(const tm_db *db);
 TM_NODISCARD tm_status tm__db_begin(tm_db *db, tm_err *err);
 TM_NODISCARD tm_status tm__db_commit(tm_db *db, tm_err *err);
 void tm__db_rollback(tm_db *db);
+/** False after a failure in which SQLite rolled back by itself, as it may when memory or disk run
+ * out.
+ */
+bool tm__db_is_in_transaction(const tm_db *db);
 /** Statements without parameters or rows. */
 TM_NODISCARD tm_status tm__db_exec(tm_db *db, const char *sql, tm_err *err);
 /** Counter that grows when another connection or process commits: to notice changes. */

@@ -190,6 +190,31 @@ static void a_finished_file_is_copied_whole(void **state) {
     assert_int_equal(tm__fs_publish_file("/nowhere", path, NULL), TM_E_NOT_FOUND);
 }
 
+static void a_stream_that_brings_nothing_can_be_left(void **state) {
+    (void)state;
+    static volatile _Atomic bool cancel;
+    int ends[2];
+    char name[64], bytes[16];
+    size_t n = 0;
+    tm_file *file = NULL;
+    cancel = false;
+    assert_int_equal(pipe(ends), 0);
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", ends[0]);
+    assert_int_equal(tm__file_open(name, TM_OPEN_READ, &file, NULL), TM_OK);
+    assert_int_equal(write(ends[1], "abc", 3), 3);
+    assert_int_equal(tm__file_read_some(file, &cancel, bytes, sizeof(bytes), &n, NULL), TM_OK);
+    assert_int_equal(n, 3); /* it does not wait for more */
+    cancel = true;
+    assert_int_equal(tm__file_read_some(file, &cancel, bytes, sizeof(bytes), &n, NULL),
+                     TM_E_CANCELLED);
+    cancel = false;
+    close(ends[1]);
+    assert_int_equal(tm__file_read_some(file, &cancel, bytes, sizeof(bytes), &n, NULL), TM_OK);
+    assert_int_equal(n, 0);
+    tm__file_close(file);
+    close(ends[0]);
+}
+
 static void reading_stops_at_the_maximum(void **state) {
     (void)state;
     assert_int_equal(tm__fs_publish(path, "0123456789", 10, NULL), TM_OK);
@@ -333,6 +358,7 @@ int main(void) {
         TEST(a_published_secret_is_for_this_user_alone),
         TEST(a_published_file_is_old_or_new),
         TEST(a_finished_file_is_copied_whole),
+        TEST(a_stream_that_brings_nothing_can_be_left),
         TEST(reading_stops_at_the_maximum),
         TEST(folders_are_made_with_their_parents),
         TEST(a_lock_has_one_holder),

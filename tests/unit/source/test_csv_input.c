@@ -115,6 +115,28 @@ static void damaged_packed_bytes_are_an_error(void **state) {
     tm__buf_done(&got);
 }
 
+static void a_look_at_the_first_bytes_takes_nothing(void **state) {
+    (void)state;
+    for (size_t n = 1; n <= 24; n++) {
+        tm_input *input = NULL;
+        const char *head = NULL;
+        char bytes[64] = "";
+        size_t len = 0;
+        write_file(hello_gz, sizeof(hello_gz));
+        assert_int_equal(tm__input_open(PATH, 16, &input, NULL), TM_OK);
+        assert_int_equal(tm__input_peek(input, n, &head, &len, NULL), TM_OK);
+        assert_int_equal(len, n < 6u ? n : 6u);
+        assert_memory_equal(head, "hello\n", len < 6 ? len : 6);
+        size_t got = 0;
+        for (size_t step = 1; step > 0; got += step) { /* across the end of what was looked at */
+            assert_int_equal(tm__input_read(input, bytes + got, 2, &step, NULL), TM_OK);
+        }
+        assert_int_equal(got, 6u);
+        assert_memory_equal(bytes, "hello\n", 6);
+        tm__input_close(input);
+    }
+}
+
 static void running_out_of_memory_leaks_nothing(void **state) {
     (void)state;
     write_file(hello_gz, sizeof(hello_gz));
@@ -138,6 +160,7 @@ int main(void) {
         cmocka_unit_test(zstandard_is_unpacked),
         cmocka_unit_test(packed_bytes_cut_anywhere_are_an_error),
         cmocka_unit_test(damaged_packed_bytes_are_an_error),
+        cmocka_unit_test(a_look_at_the_first_bytes_takes_nothing),
         cmocka_unit_test(running_out_of_memory_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);

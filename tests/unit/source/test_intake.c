@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/pool.h"
 #include "failing_disk.h"
 #include "source/intake.h"
@@ -49,6 +50,24 @@ static int64_t shown(const tm_home *home, const char *source, const char *name) 
     const int64_t n = tm__json_i64(json, name, -1);
     json_decref(json);
     return n;
+}
+
+/* SQLite may give up a transaction by itself when a read of it has no memory. */
+static void memory_that_runs_out_while_keys_are_read_fails_the_push_alone(void **state) {
+    const tm_home *home = *state;
+    tm_push_result r = {0};
+    add_source(home, "orders", "id");
+    tm_status st = TM_E_NOMEM;
+    for (uint64_t nth = 1; st != TM_OK; nth++) {
+        tm_intake *intake = tm__intake_create(home);
+        assert_non_null(intake);
+        tm__mem_fail_at(nth, true);
+        st = push_ids(intake, "orders", 0, 10, NULL, &r);
+        tm__mem_fail_at(0, false);
+        tm__json_reset();
+        tm__intake_close(intake);
+    }
+    assert_int_equal(shown(home, "orders", "rows"), 10);
 }
 
 static void a_key_is_accepted_once_also_after_a_restart(void **state) {
@@ -107,7 +126,7 @@ static void what_takes_no_push_says_so(void **state) {
     assert_int_equal(push_ids(intake, "orders", 0, 1, "", &r), TM_E_DATA);
     assert_int_equal(push_ids(intake, "orders", 0, 1, NULL, &r), TM_OK);
     tm_intake *second = tm__intake_create(home);
-    assert_int_equal(push_ids(second, "orders", 0, 1, NULL, &r), TM_E_CONFLICT);
+    assert_int_equal(push_ids(second, "orders", 0, 1, NULL, &r), TM_E_UNAVAILABLE);
     tm__intake_close(second);
     tm__intake_close(intake);
 }
@@ -244,6 +263,7 @@ static void a_killed_process_keeps_every_acknowledged_row(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_key_is_accepted_once_also_after_a_restart),
+        TEST(memory_that_runs_out_while_keys_are_read_fails_the_push_alone),
         TEST(without_a_key_every_row_counts),
         TEST(a_push_with_an_idempotency_key_counts_once),
         TEST(what_takes_no_push_says_so),

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * 1. A piece is cut by the CSV reader, or is so many rows of Parquet: a function of what was read
+ *    before it and of itself. Its idempotency key has its number, and the intake holds its bytes
+ *    against those that came with the key before.
+ * 2. One piece at a time: what is told as taken is all that stands before it.
+ */
+#include "source/push_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "source/csv_priv.h"
+#include "source/feed_priv.h"
+#include "source/intake_priv.h"
+#include "source/source.h"
+
+#define PIECE_BYTES ((size_t)8 << 20)
+#define PIECE_ROWS 20000u /* of a table */
+#define INPUT_BYTES ((size_t)1 << 20)
+#define PEEK_BYTES ((size_t)65536)
+#define TRIES_MAX 3u /* while another process declares columns */
+
+typedef enum content {
+    CONTENT_NOTHING,
+    CONTENT_CSV,
+    CONTENT_LINES,
+    CONTENT_JSON,
+    CONTENT_PARQUET
+} content;
+
+typedef struct pushing {
+    tm_ctx *ctx;
+    const tm_push_file *file;
+    tm_push_file_result *out;
+    tm_intake *intake;
+    tm_intake_columns *columns; /* as they were at the start */
+    tm_schema known;            /* names that tell a header; views of columns */
+    tm_table *rest;             /* rows of a table that are no piece yet; NULL: none */
+} pushing;
+
+static tm_status no_memory(const pushing *p, tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", p->file->shown);
+}
+
+/* ---- One piece ---- */
+
+static tm_status push_piece(pushing *p, tm_push *push, tm_err *err) {
+    char key[TM_PUSH_FILE_KEY_MAX + 32];
+    tm_push_result result = {0};
+    tm_status st = TM_E_UNAVAILABLE;
+    push->source = p->file->source;
+    push->n_rows_max = TM_MAX_ROWS; /* its bytes are few */
+    if (p->file->key != NULL) {
+        (void)snprintf(key, sizeof(key), "%s/%llu", p->file->key,
+                       (unsigned long long)p->out->n_pieces + 1);
+        push->key = tm__str(key);
+    }
+    for (uint32_t i = 0; st == TM_E_UNAVAILABLE && i < TRIES_MAX; i++) {
+        st = tm__intake_push_wait(p->intake, push, &result, err);
+    }
+    TM_TRY(st);
+    p->out->accepted += result.accepted;
+    p->out->duplicates += result.duplicates;
+    p->out->quarantined += result.quarantined;
+    p->out->dropped += result.dropped;
+    p->out->n_repeats += result.is_repeat;
+    p->out->n_pieces++;
+    return tm__ctx_cancelled(p->ctx) ? TM_FAIL(err, TM_E_CANCELLED, "reading was cancelled")
+                                     : TM_OK;
+}
+
+/* ---- Text ---- */
+
+static char no_order(void *arg, const char *column) {
+    (void)arg;
+    (void)column;
+    return 0;
+}
+
+/* Else rows would become names, or names a row. */
+static tm_status check_header(void *arg, const tm_push_csv *csv, bool has_header, tm_err *err) {
+    const pushing *const p = arg;
+    bool is_any = p->known.n_cols == 0;
+    for (uint32_t i = 0; i < csv->n_names && !is_any; i++) {
+        is_any = tm__intake_columns_find(p->columns, tm__str(csv->names[i])) != UINT32_MAX;
+    }
+    if (has_header && is_any) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_DATA, "the first line %s",
+                  has_header ? "names no column of the source" : "is not one of names");
+    tm_err_at(err, p->file->shown, 1, 0);
+    tm_err_hint(err, "Send a line of names first, then rows.");
+    return TM_E_DATA;
+}
+
+static tm_status take_piece(void *arg, const tm_text_piece *piece, tm_err *err) {
+    pushing *const p = arg;
+    if (piece->len == 0) {
+        return TM_OK; /* behind the last row */
+    }
+    tm_push push = {.form = piece->csv != NULL ? TM_PUSH_CSV : TM_PUSH_LINES,
+                    .data = piece->data,
+                    .len = piece->len,
+                    .first_line = piece->first_line,
+                    .csv = piece->csv};
+    const tm_status st = push_piece(p, &push, err);
+    if (st == TM_OK || st == TM_E_CANCELLED) {
+        p->out->n_lines = piece->behind.lines + (piece->behind.ends ? 0 : 1);
+    }
+    return st;
+}
+
+static tm_status push_text(pushing *p, tm_input *input, bool is_lines, tm_err *err) {
+    bool is_changed = false;
+    const tm_text_file file = {.path = p->file->shown,
+                               .input = input,
+                               .is_lines = is_lines,
+                               .known = &p->known,
+                               .order = no_order,
+                               .named = check_header,
+                               .take = take_piece,
+                               .arg = p,
+                               .piece_bytes =
+                                   p->file->piece_bytes == 0 ? PIECE_BYTES : p->file->piece_bytes};
+    return tm__feed_text(p->ctx, &file, NULL, &is_changed, err);
+}
+
+/* ---- One document of JSON ---- */
+
+static tm_status push_document(pushing *p, tm_input *input, tm_err *err) {
+    tm_buf text;
+    size_t n = INPUT_BYTES;
+    tm_status st = TM_OK;
+    tm__buf_init(&text, (size_t)TM_MAX_BODY_BYTES + 2 * INPUT_BYTES);
+    while (st == TM_OK && n == INPUT_BYTES) {
+        uint8_t *const to = tm__buf_reserve(&text, INPUT_BYTES);
+        st = to == NULL ? no_memory(p, err) : tm__input_read(input, to, INPUT_BYTES, &n, err);
+        text.len += st == TM_OK ? n : 0;
+        if (st == TM_OK && text.len > TM_MAX_BODY_BYTES) {
+            st = TM_FAIL(err, TM_E_LIMIT, "a document of JSON has more than %u MiB",
+                         TM_MAX_BODY_BYTES >> 20);
+            tm_err_at(err, p->file->shown, 0, 0);
+            tm_err_hint(err, "Send lines of JSON, an object each: jq -c '.[]' makes them.");
+        }
+    }
+    if (st == TM_OK && !tm__buf_byte(&text, 0)) {
+        st = no_memory(p, err);
+    }
+    if (st == TM_OK) {
+        tm_push push = {.form = TM_PUSH_JSON, .data = (char *)text.data, .len = text.len - 1};
+        st = push_piece(p, &push, err);
+        if (st == TM_E_DATA && err != NULL && err->data_path[0] == '\0') {
+            tm_err_at(err, p->file->shown, err->data_row, err->data_col);
+        }
+    }
+    tm__buf_done(&text);
+    return st;
+}
+
+/* ---- Tables ---- */
+
+static tm_status push_table(pushing *p, const tm_table *table, tm_err *err) {
+    tm_push push = {.form = TM_PUSH_TABLE, .table = table, .first_row = p->out->n_lines};
+    const tm_status st = push_piece(p, &push, err);
+    if (st == TM_OK || st == TM_E_CANCELLED) {
+        p->out->n_lines += tm__table_rows(table);
+    }
+    return st;
+}
+
+/* Rows first .. end - 1. */
+static tm_status cut(tm_table *table, uint64_t first, uint64_t end, tm_table **out, tm_err *err) {
+    uint32_t *const rows = tm__mem_alloc(end - first + 1, sizeof(*rows));
+    if (rows == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for rows");
+    }
+    for (uint64_t i = first; i < end; i++) {
+        rows[i - first] = (uint32_t)i;
+    }
+    const tm_status st = tm__table_take_rows(table, rows, end - first, out, err);
+    tm__mem_free(rows);
+    return st;
+}
+
+/* The first rows of those that wait, as one piece. */
+static tm_status push_full(pushing *p, tm_err *err) {
+    tm_table *piece = NULL, *rest = NULL;
+    tm_status st = cut(p->rest, 0, PIECE_ROWS, &piece, err);
+    st = st == TM_OK ? cut(p->rest, PIECE_ROWS, tm__table_rows(p->rest), &rest, err) : st;
+    st = st == TM_OK ? push_table(p, piece, err) : st;
+    tm__table_unref(piece);
+    if (st != TM_OK) {
+        tm__table_unref(rest);
+        return st;
+    }
+    tm__table_unref(p->rest);
+    p->rest = rest;
+    return TM_OK;
+}
+
+/* DuckDB cuts its tables as it likes, so they are put together first. */
+static tm_status take_table(void *arg, tm_table *table, tm_err *err) {
+    pushing *const p = arg;
+    tm_table *both = NULL;
+    if (p->rest == NULL) {
+        p->rest = tm__table_ref(table);
+    } else {
+        TM_TRY(tm__table_concat(p->rest, table, &both, err));
+        tm__table_unref(p->rest);
+        p->rest = both;
+    }
+    while (tm__table_rows(p->rest) >= PIECE_ROWS) {
+        TM_TRY(push_full(p, err));
+    }
+    return TM_OK;
+}
+
+static tm_status push_parquet(pushing *p, tm_err *err) {
+    const tm_source_spec spec = {.path = p->file->path, .temp_dir = p->file->temp_dir};
+    if (p->file->is_stream || tm__source_kind(p->file->path) != TM_FILE_PARQUET) {
+        (void)TM_FAIL(err, TM_E_DATA, "'%s' is Parquet", p->file->shown);
+        tm_err_hint(err, "Parquet is read from its end: name a file that ends in .parquet.");
+        return TM_E_DATA;
+    }
+    p->out->is_table = true;
+    TM_TRY(tm__source_stream(p->ctx, &spec, take_table, p, err));
+    return p->rest == NULL || tm__table_rows(p->rest) == 0 ? TM_OK : push_table(p, p->rest, err);
+}
+
+/* ---- What it is ---- */
+
+static const char *skip_blanks(const char *at, const char *end) {
+    while (at < end && memchr(" \t\r\n", *at, 4) != NULL) {
+        at++;
+    }
+    return at;
+}
+
+/* Whether the object that begins there is {"rows": [...]}, or goes over several lines. */
+static bool is_document(const char *at, const char *end) {
+    static const char name[] = "\"rows\"";
+    const char *next = at + 1;
+    while (next < end && (*next == ' ' || *next == '\t' || *next == '\r')) {
+        next++;
+    }
+    if (next < end && *next == '\n') {
+        return true;
+    }
+    if ((size_t)(end - next) < sizeof(name) || memcmp(next, name, sizeof(name) - 1) != 0) {
+        return false;
+    }
+    next = skip_blanks(next + sizeof(name) - 1, end);
+    next = next < end && *next == ':' ? skip_blanks(next + 1, end) : end;
+    return next < end && *next == '[';
+}
+
+static content find_content(const char *text, size_t len) {
+    const char *const end = text + len;
+    const char *at = len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? text + 3 : text;
+    if (len >= 4 && memcmp(text, "PAR1", 4) == 0) {
+        return CONTENT_PARQUET;
+    }
+    at = skip_blanks(at, end);
+    if (at == end) {
+        return len < PEEK_BYTES ? CONTENT_NOTHING : CONTENT_CSV;
+    }
+    if (*at == '{') {
+        return is_document(at, end) ? CONTENT_JSON : CONTENT_LINES;
+    }
+    return *at == '[' ? CONTENT_JSON : CONTENT_CSV;
+}
+
+static tm_status push_nothing(const pushing *p, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_DATA, "there are no rows");
+    tm_err_at(err, p->file->shown, 0, 0);
+    tm_err_hint(err, "Give CSV with a line of names, or JSON.");
+    return TM_E_DATA;
+}
+
+/* The input knows the path alone. */
+static tm_status name_input(const pushing *p, tm_status st, tm_err *err) {
+    if (st != TM_OK && err != NULL && strcmp(err->data_path, p->file->path) == 0) {
+        tm_err_at(err, p->file->shown, err->data_row, err->data_col);
+    }
+    return st;
+}
+
+static tm_status push_all(pushing *p, tm_err *err) {
+    tm_input *input = NULL;
+    const char *head = NULL;
+    size_t len = 0;
+    TM_TRY(tm__input_open_stream(p->file->path, INPUT_BYTES,
+                                 p->file->is_stream ? p->ctx->cancel : NULL, &input, err));
+    tm_status st = tm__input_peek(input, PEEK_BYTES, &head, &len, err);
+    const content what = st == TM_OK ? find_content(head, len) : CONTENT_NOTHING;
+    if (st == TM_OK && (what == CONTENT_CSV || what == CONTENT_LINES)) {
+        return push_text(p, input, what == CONTENT_LINES, err); /* takes the input */
+    }
+    if (st == TM_OK) {
+        st = what == CONTENT_JSON      ? push_document(p, input, err)
+             : what == CONTENT_PARQUET ? push_parquet(p, err)
+                                       : push_nothing(p, err);
+    }
+    tm__input_close(input);
+    return st;
+}
+
+/* ---- All of it ---- */
+
+/* Columns as they are now: a view of those with a type. */
+static tm_status find_columns(pushing *p, const tm_home *home, tm_err *err) {
+    tm_db *db = NULL;
+    tm_source_row source = {0};
+    TM_TRY(tm__intake_db_open_there(home, false, &db, err));
+    tm_status st = tm__intake_db_source(db, p->file->source, &source, err);
+    st = st == TM_OK ? tm__intake_db_columns(db, &source, &p->columns, err) : st;
+    tm__source_row_done(&source);
+    tm__db_close(db);
+    TM_TRY(st);
+    const tm_schema *const all = &p->columns->schema;
+    p->known.cols = tm__mem_zalloc((size_t)all->n_cols + 1, sizeof(*p->known.cols));
+    for (uint32_t i = 0; p->known.cols != NULL && i < all->n_cols; i++) {
+        if (all->cols[i].type != TM_TYPE_NONE) {
+            p->known.cols[p->known.n_cols++] = all->cols[i];
+        }
+    }
+    return p->known.cols == NULL ? no_memory(p, err) : TM_OK;
+}
+
+static tm_status check_key(const char *key, tm_err *err) {
+    const size_t len = key == NULL ? 1 : strlen(key);
+    return len == 0 || len > TM_PUSH_FILE_KEY_MAX
+               ? TM_FAIL(err, TM_E_USAGE, "an idempotency key of a file has 1 to %u bytes",
+                         TM_PUSH_FILE_KEY_MAX)
+               : TM_OK;
+}
+
+tm_status tm__push_file(tm_ctx *ctx, const tm_home *home, const tm_push_file *file,
+                        tm_push_file_result *out, tm_err *err) {
+    pushing p = {.ctx = ctx, .file = file, .out = out};
+    *out = (tm_push_file_result){0};
+    TM_TRY(check_key(file->key, err));
+    p.intake = tm__intake_create(home);
+    tm_status st =
+        p.intake == NULL ? no_memory(&p, err) : tm__intake_ready(p.intake, file->source, err);
+    st = st == TM_OK ? find_columns(&p, home, err) : st;
+    st = st == TM_OK ? name_input(&p, push_all(&p, err), err) : st;
+    tm__table_unref(p.rest);
+    tm__intake_close(p.intake);
+    tm__mem_free(p.known.cols);
+    tm__intake_columns_unref(p.columns);
+    return st;
+}
