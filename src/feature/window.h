@@ -112,6 +112,11 @@ TM_NODISCARD tm_status tm__window_check(const tm_window_plan *plan, tm_err *err)
 /** The input that a column gives, with the exponent of its finite values. O(n_rows). */
 tm_window_input tm__window_fit(const tm_column *column, uint64_t n_rows);
 
+/** A value as 64 bits, as states keep it: an integer, the bits of a double (finite, no -0, or the
+ * one NaN), a code. */
+uint64_t tm__window_cell(const tm_column *column, uint64_t row);
+uint64_t tm__window_cell_f64(double value);
+
 /** How a name in files and declarations spells a function: "mean"; NULL and 0 when unknown. */
 const char *tm__window_fn_text(tm_window_fn fn);
 tm_window_fn tm__window_fn_from_text(const char *text);
@@ -184,5 +189,71 @@ TM_NODISCARD tm_status tm__windows_apply_ref(const tm_window_plan *plan,
 TM_NODISCARD tm_status tm__window_join(const tm_ctx *ctx, const tm_window_events *events,
                                        const tm_window_queries *queries, int64_t ttl_us,
                                        uint32_t *out_rows, tm_err *err);
+
+/*
+ * What is kept of one entity, to answer the features of a plan event by event: the events that a
+ * window may still see, and sums of those that only windows without a bound see. Events may come
+ * in any order; a moment may be asked about when it is not before tm__window_state_floor(). What
+ * it answers is what tm__windows_apply() gives for the events so far, bit for bit; of events known
+ * at the same time, the one that was added later is the later one.
+ *
+ * The plan is the same in every call, and outlives nothing: a state holds none of it.
+ */
+typedef struct tm_window_state tm_window_state;
+
+#define TM_WINDOW_STATE_BYTES (UINT32_C(64) << 20) /* of one entity; more is refused */
+
+/** A state without events; NULL when out of memory. The plan passed tm__window_check(). */
+tm_window_state *tm__window_state_create(const tm_window_plan *plan);
+
+/**
+ * Add an event.
+ *
+ * known_us   TM_INT_MISSING: nothing is added.
+ * cells      [plan->n_cols], by tm__window_cell() or tm__window_cell_f64().
+ *
+ * Cost:    O(1) for one that is not before the newest, else a search and a move of those behind.
+ * Errors:  TM_E_LIMIT (over TM_WINDOW_STATE_BYTES), TM_E_NOMEM; the state is as before.
+ * Threads: owner thread.
+ */
+TM_NODISCARD tm_status tm__window_state_add(tm_window_state *state, const tm_window_plan *plan,
+                                            int64_t known_us, const uint64_t *cells, tm_err *err);
+
+/**
+ * All features at a moment.
+ *
+ * out  [plan->n_features].
+ *
+ * Cost:    O(events in the window) a feature.
+ * Errors:  TM_E_INVALID (moment before the floor: what it would have seen is gone; out is
+ *          untouched), TM_E_NOMEM (DISTINCT over many values).
+ * Threads: any, as long as nobody adds.
+ */
+TM_NODISCARD tm_status tm__window_state_value(const tm_window_state *state,
+                                              const tm_window_plan *plan, int64_t moment_us,
+                                              double *out, tm_err *err);
+
+/** The earliest moment that can be asked about: late_us before the newest event; INT64_MIN without
+ * events. */
+int64_t tm__window_state_floor(const tm_window_state *state);
+uint64_t tm__window_state_events(const tm_window_state *state); /* kept one by one */
+
+/** Append the state: little-endian, with the plan's fingerprint and a CRC32C. */
+void tm__window_state_write(const tm_window_state *state, const tm_window_plan *plan, tm_buf *out);
+/**
+ * A state from the bytes that tm__window_state_write() appended, and no others. They are checked
+ * and never trusted.
+ *
+ * data  [len]
+ *
+ * Owns:    on success the caller ends *out by tm__window_state_free(); keeps no pointer into data.
+ * Errors:  TM_E_INTEGRITY (not what was written, or under another plan), TM_E_NOMEM.
+ * Threads: any.
+ */
+TM_NODISCARD tm_status tm__window_state_read(const tm_window_plan *plan, const uint8_t *data,
+                                             size_t len, tm_window_state **out, tm_err *err);
+void tm__window_state_free(tm_window_state *state);
+/** A number that plans with other columns, features or lateness do not share. */
+uint64_t tm__window_plan_mark(const tm_window_plan *plan);
 
 #endif

@@ -28,10 +28,6 @@ typedef struct tm_window_sums {
     double extreme;               /* MIN and MAX, when n > 0 */
 } tm_window_sums;
 
-/** A value as 64 bits: an integer, the bits of a double (finite, no -0, or the one NaN), a code. */
-uint64_t tm__window_cell(const tm_column *column, uint64_t row);
-/** The same for what stands in a row already. */
-uint64_t tm__window_cell_f64(double value);
 static inline bool tm__window_is_null(tm_type type, uint64_t cell) {
     const uint64_t none = type == TM_TYPE_FLOAT  ? UINT64_C(0x7ff8000000000000)
                           : type == TM_TYPE_TEXT ? TM_CODE_MISSING
@@ -46,9 +42,13 @@ tm_window_step tm__window_step(const tm_window_plan *plan, uint32_t feature);
 static inline bool tm__window_is_open(const tm_window_feature *f) {
     return f->width_us == 0 && f->n_last == 0;
 }
-/** The earliest known time of a window; saturates. */
+/** time - span, where there is such a time; span >= 0. */
+static inline int64_t tm__window_before(int64_t time, int64_t span) {
+    return time < INT64_MIN + span ? INT64_MIN : time - span;
+}
+/** The earliest known time that a window sees; without a width every time. */
 static inline int64_t tm__window_from(int64_t moment, int64_t width_us) {
-    return width_us == 0 || moment < INT64_MIN + width_us ? INT64_MIN : moment - width_us;
+    return width_us == 0 ? INT64_MIN : tm__window_before(moment, width_us);
 }
 /** Add a value that is not missing. */
 void tm__window_add(const tm_window_step *step, uint64_t cell, int64_t known, tm_window_sums *sums);
@@ -112,5 +112,34 @@ bool tm__window_values_init(tm_window_values *out, tm_window_pass *pass, uint32_
 void tm__window_values_done(tm_window_values *v);
 /** DISTINCT of all queries into out [rows of queries]; begin is set. False when out of memory. */
 bool tm__window_distinct(tm_window_pass *pass, const tm_window_values *v, double *out);
+
+/* The last values that left the events, of a feature that finds one. */
+typedef struct tm_window_past {
+    int64_t time;
+    uint64_t cell;
+} tm_window_past;
+
+/*
+ * rows: events in the order of (known, arrival), each [1 + n_cols]: known and cells. Every event
+ * that was folded into kept and past comes before the first of them.
+ */
+struct tm_window_state {
+    uint32_t n_cols, n_features;
+    int64_t newest; /* known; TM_INT_MISSING: no events */
+    int64_t late_us;
+    uint64_t *room; /* [capacity x (1 + n_cols)] */
+    uint64_t capacity, first, n;
+    tm_window_sums *kept; /* [n_features]; n of finding ones: entries of past */
+    tm_window_past *past; /* those of feature i at past_at[i], oldest first */
+    uint32_t *past_at;    /* [n_features + 1] */
+};
+
+static inline uint64_t *tm__window_row(const tm_window_state *s, uint64_t i) {
+    return s->room + (s->first + i) * (1 + (uint64_t)s->n_cols);
+}
+/** Features that find an event instead of summing: LAST, LAG, AGE. */
+static inline bool tm__window_finds(const tm_window_feature *f) {
+    return f->fn == TM_WINDOW_LAST || f->fn == TM_WINDOW_LAG || f->fn == TM_WINDOW_AGE;
+}
 
 #endif

@@ -91,7 +91,7 @@ static void make_features(window_case *c, const window_case_shape *shape) {
                                                                                  : TM_WINDOW_EVENTS,
                                              .width_us = windows[w].width_us,
                                              .n_last = windows[w].n_last,
-                                             .lag = fn == TM_WINDOW_LAG ? 1 + w % 3 : 0,
+                                             .lag = fn == TM_WINDOW_LAG ? 1 + (w + column) % 3 : 0,
                                              .level = 1};
                 tm_window_plan one = c->plan;
                 one.n_features = 1;
@@ -104,6 +104,7 @@ static void make_features(window_case *c, const window_case_shape *shape) {
         }
     }
     c->plan.features = c->features;
+    c->n_made = c->plan.n_features;
 }
 
 static void make_rows(window_case *c, const window_case_shape *shape, tm_rng *rng) {
@@ -164,7 +165,7 @@ uint64_t window_case_differ(const window_case *c) {
 }
 
 void window_case_free(window_case *c) {
-    for (uint32_t i = 0; i < c->plan.n_features; i++) {
+    for (uint32_t i = 0; i < c->n_made; i++) {
         tm__mem_free(c->out[i]);
         tm__mem_free(c->want[i]);
     }

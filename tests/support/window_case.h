@@ -20,7 +20,8 @@ typedef struct window_case_shape {
 typedef struct window_case {
     tm_window_events events;
     tm_window_queries queries;
-    tm_window_plan plan;
+    tm_window_plan plan;  /* a test may take features away */
+    uint32_t n_made;      /* features before */
     double **out, **want; /* [n_features][n_queries] */
     tm_column cols[WINDOW_CASE_COLS];
     tm_window_input inputs[WINDOW_CASE_COLS];
