@@ -59,6 +59,49 @@ static void print_verdict(tm_cli *cli, const json_t *value) {
     tm__cli_print(cli, " is what the smaller sizes foretell\n");
 }
 
+static void print_thin(tm_cli *cli, const json_t *slices) {
+    const char *titles[] = {"group", "", "rows", "test rows", "half width", "needed"};
+    const json_t *entry = NULL;
+    size_t i = 0;
+    char text[32];
+    tm_cli_table out;
+    tm__cli_table_init(&out, 6, titles);
+    json_array_foreach(json_object_get(slices, "worst"), i, entry) {
+        const double half = tm__json_f64(entry, "half_width", INFINITY);
+        tm__cli_cell(&out, "%s", tm__json_text(entry, "column", ""));
+        tm__cli_cell(&out, "%s", tm__json_text(entry, "group", ""));
+        tm__cli_cell(&out, "%s", tm__count_text(tm__json_i64(entry, "rows", 0), text));
+        tm__cli_cell(&out, "%s", tm__count_text(tm__json_i64(entry, "test_rows", 0), text));
+        if (isfinite(half)) {
+            tm__cli_cell(&out, "%.3g", half);
+        } else {
+            tm__cli_cell(&out, "%s",
+                         tm__json_i64(entry, "test_rows", 0) > 0 ? "one class" : "no row");
+        }
+        tm__cli_cell(&out, "%s", tm__count_text(tm__json_i64(entry, "test_rows_needed", 0), text));
+    }
+    tm__cli_table_print(cli, &out);
+}
+
+static void print_slices(tm_cli *cli, const json_t *value) {
+    const json_t *slices = json_object_get(value, "slices");
+    const double within = tm__json_f64(slices, "within", 0);
+    const double whole = tm__json_f64(slices, "whole", 0);
+    const char *metric = tm__json_text(value, "metric", "");
+    const int64_t n_thin = tm__json_i64(slices, "thin", 0);
+    if (!json_is_object(slices)) {
+        return;
+    }
+    tm__cli_print(cli, "\nToo thin to judge, each within %.3g %s: %lld of %lld groups of rows.",
+                  within, metric, (long long)n_thin, (long long)tm__json_i64(slices, "groups", 0));
+    tm__cli_print(cli, " All test rows together are known within %.3g%s.\n", whole,
+                  whole > within ? ", which is not enough either" : "");
+    if (n_thin > 0) {
+        tm__cli_print(cli, "The worst, and the test rows that each would need:\n\n");
+        print_thin(cli, slices);
+    }
+}
+
 static void print_value(tm_cli *cli, const json_t *value) {
     const json_t *split = json_object_get(value, "split");
     char train[32], test[32];
@@ -71,12 +114,14 @@ static void print_value(tm_cli *cli, const json_t *value) {
     tm__cli_print(cli, "a constant answer scores %.5g\n\n", tm__json_f64(value, "baseline", 0));
     print_curve(cli, value);
     print_verdict(cli, value);
+    print_slices(cli, value);
 }
 
 static tm_status fill_options(tm_cli *cli, tm_value_options *out, tm_err *err) {
     tm_train_options *const o = &out->train;
     const char *split = tm__cli_text(cli, "split");
-    *out = (tm_value_options){.n_rows_max = (uint64_t)tm__cli_i64(cli, "rows")};
+    *out = (tm_value_options){.n_rows_max = (uint64_t)tm__cli_i64(cli, "rows"),
+                              .within = tm__cli_f64(cli, "within")};
     o->target = tm__cli_text(cli, "target");
     o->task = tm__task_from_text(tm__cli_text(cli, "task"));
     o->metric = tm__cli_text(cli, "metric");

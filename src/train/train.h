@@ -154,11 +154,15 @@ void tm__train_say_conflicting(double share, uint64_t n_rows, bool is_exact, jso
 typedef struct tm_value_options {
     tm_train_options train; /* roles, target, split, metric, seed; a learner of `learners` */
     uint64_t n_rows_max;    /* of the largest fit; 0: 400,000 */
+    double within; /* half width that the score of a group should be known to; 0: a fifth of
+                      what the model is better than a constant answer */
 } tm_value_options;
 /** What the rows are worth: {"target", "task", "metric", "learner", "smaller_is_better", "seed",
  * "split", "baseline", "curve": [{"rows", "share", "blocks", "fits", "score", "low", "high",
  * "error_learning", "error_test"}], "model"?, "twice"?, "last_doubling"?, "verdict", "reason",
- * "worth"}. Gains are over 0 when more rows are better. New reference in *out. */
+ * "worth", "slices": groups of rows that are too few to know their score, as
+ * tm__train_slices() tells them, or null}. Gains are over 0 when more rows are better. New
+ * reference in *out. */
 TM_NODISCARD tm_status tm__train_value(tm_ctx *ctx, tm_table *table,
                                        const tm_value_options *options, json_t **out, tm_err *err);
 /** Target column of a table as class indices or values by the bundle's classes; rows whose target

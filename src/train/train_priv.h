@@ -264,6 +264,19 @@ void tm__power_fit(const tm_power_points *points, uint64_t seed, tm_power *out,
  * before it, what was measured, and how far apart they are. */
 void tm__power_foretell(const tm_power_points *points, uint64_t seed, tm_interval *out_foretold,
                         tm_interval *out_measured, tm_interval *out_apart);
+/* train_slice.c */
+typedef struct tm_slice_input {
+    const tm_train_data *data;
+    const char *metric;
+    double error;  /* standard deviation of the score of all test rows, by which these are */
+    double within; /* half width that the score of a group should be known to; over 0 */
+} tm_slice_input;
+/** Groups of rows whose score is not known well enough: {"within", "whole": the half width of all
+ * test rows, "groups", "thin": how many, "columns": [{"column", "groups", "thin",
+ * "share_of_rows"}], "worst": [{"column", "group", "rows", "test_rows", "half_width",
+ * "test_rows_needed", "test_positives"?}]}. half_width is null where no row counts. New reference
+ * in *out. */
+TM_NODISCARD tm_status tm__train_slices(const tm_slice_input *in, json_t **out, tm_err *err);
 /* train_info.c: new references. */
 json_t *tm__split_to_json(const tm_split *split);
 json_t *tm__train_recipe(const tm_train_options *options);

@@ -33,6 +33,7 @@
 #define MANY_CELLS 400000u /* of a fit: from here on one fit a size */
 #define SOME_CELLS 100000u
 #define FEW_CELLS 20000u
+#define WITHIN 0.2 /* same: what the score of a group should be known to */
 #define WORTH 0.01 /* of what the model is better than a constant: less is no help */
 
 typedef struct value_size {
@@ -591,6 +592,25 @@ static void judge(const value_run *v, json_t *out) {
     }
 }
 
+/* Groups that are too thin; none of it where the score of the whole says nothing. */
+static tm_status put_slices(const value_run *v, json_t *out, tm_err *err) {
+    const value_size *const whole = &v->sizes[v->n_sizes - 1];
+    const double learned = better(v, whole->score) - better(v, v->baseline);
+    const tm_slice_input in = {.data = &v->data,
+                               .metric = v->metric->name,
+                               .error = test_error(v, whole),
+                               .within =
+                                   v->options->within > 0 ? v->options->within : WITHIN * learned};
+    json_t *slices = NULL;
+    if (v->is_short || !(in.within > 0) || v->data.task == TM_TASK_RANKING) {
+        json_object_set_new(out, "slices", json_null());
+        return TM_OK;
+    }
+    TM_TRY(tm__train_slices(&in, &slices, err));
+    json_object_set_new(out, "slices", slices);
+    return TM_OK;
+}
+
 static json_t *value_to_json(const value_run *v) {
     const tm_train_data *const data = &v->data;
     json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:o, s:o, s:o}", "target",
@@ -647,7 +667,10 @@ tm_status tm__train_value(tm_ctx *ctx, tm_table *table, const tm_value_options *
     ctx->budget = budget;
     if (st == TM_OK) {
         json_t *made = value_to_json(v);
-        st = tm__json_check(err);
+        st = put_slices(v, made, err);
+        if (st == TM_OK) {
+            st = tm__json_check(err);
+        }
         if (st == TM_OK) {
             *out = made;
         } else {

@@ -73,3 +73,22 @@ def test_entities_and_queries_stay_whole(tm):
         value = tm.ok("data", "value", "a.csv", "--target", "rel", "--json", *words).json
         assert all(point["rows"] % 5 == 0 or point["fits"] > 1 for point in value["curve"])
         assert len(value["curve"]) >= 4 and value["verdict"] in ("yes", "no", "cannot_tell")
+
+
+def test_groups_that_are_too_thin_are_told_with_what_they_need(tm):
+    rng = random.Random(6)
+    lines = ["x,shop,y"]
+    for i in range(2000):
+        x, shop = rng.random(), "small" if i % 100 < 2 else "large"
+        lines.append(f"{x:.4f},{shop},{'yes' if rng.random() < x else 'no'}")
+    tm.write("a.csv", "\n".join(lines) + "\n")
+    value = ["data", "value", "a.csv", "--target", "y", "--learner", "linear", "--metric", "auc"]
+    slices = tm.ok(*value, "--json").json["slices"]
+    worst = {(s["column"], s["group"]): s for s in slices["worst"]}
+    small = worst["shop", "small"]
+    assert small["rows"] == 40 and small["test_rows"] < small["test_rows_needed"] < 400
+    assert ("shop", "large") not in worst and slices["whole"] < slices["within"]
+    words = tm.ok(*value).out
+    assert f"Too thin to judge, each within {slices['within']:.3g} auc: " in words and "shop" in words
+    strict = tm.ok(*value, "--within", "0.001", "--json").json["slices"]
+    assert strict["within"] == 0.001 and strict["thin"] == strict["groups"]
