@@ -12,7 +12,7 @@ import re
 
 PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest", "audit"}
 KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "batch", "errors", "general", "scoped"}
-MEDIA = {"application/json": "TM_MEDIA_JSON", "application/x-ndjson": "TM_MEDIA_LINES", "text/csv": "TM_MEDIA_CSV", "application/octet-stream": "TM_MEDIA_BYTES"}
+MEDIA = {"application/json": "TM_MEDIA_JSON", "application/x-ndjson": "TM_MEDIA_LINES", "text/csv": "TM_MEDIA_CSV", "application/vnd.apache.parquet": "TM_MEDIA_PARQUET", "application/octet-stream": "TM_MEDIA_BYTES"}
 SHAPES = {"v2": "TM_ERRORS_V2", "mlflow": "TM_ERRORS_MLFLOW"}  # of other protocols' errors; the schemas V2Error and MlflowError
 METHODS = {"GET": "TM_GET", "POST": "TM_POST"}
 PROBLEM = {"description": "A problem document.", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}

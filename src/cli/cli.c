@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/net.h"
 #include "base/simd.h"
+#include "source/parquet_rows.h"
 
 static void text_print(tm_cli *cli, FILE *stream, tm_buf *text) {
     cli->is_cut = text->failed;
@@ -63,6 +64,9 @@ int tm__cli_main(int argc, const char *const *argv) {
     tm_err err = {0};
     int code = 0;
     tm__json_reset();
+    if (argc == 5 && strcmp(argv[1], TM_PARQUET_CHILD) == 0) {
+        return tm__parquet_child(argv + 2); /* of our own server */
+    }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         static const char *const version[] = {"tidemill", "version", NULL};
         argv = version;

@@ -37,7 +37,8 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *
         .threads = (uint32_t)tm__cli_i64(cli, "threads"),
         .access_log = tm__cli_text(cli, "access-log"),
         .log = &cli->log,
-        .tick = turn != NULL ? turn_loop : NULL,
+        .supervisor = turn->supervisor,
+        .tick = turn->loop != NULL ? turn_loop : NULL,
         .tick_arg = turn,
     };
     TM_TRY(tm__cli_size(cli, "memory-limit", &options.memory_max, err));
@@ -54,10 +55,15 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *
 }
 
 tm_status cmd_serve(tm_cli *cli, tm_err *err) {
+    turning turn = {0};
     tm_home *home = NULL;
-    TM_TRY(tm__home_open(cli->home, true, &home, err));
-    const tm_status st = serve_until_stopped(cli, home, NULL, err);
+    TM_TRY(tm__supervisor_open(&turn.supervisor, err)); /* before the first thread */
+    tm_status st = tm__home_open(cli->home, true, &home, err);
+    if (st == TM_OK) {
+        st = serve_until_stopped(cli, home, &turn, err);
+    }
     tm__home_close(home);
+    tm__supervisor_close(turn.supervisor);
     return st;
 }
 

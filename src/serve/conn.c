@@ -229,6 +229,8 @@ static tm_media find_media(const tm_endpoint *endpoint, tm_str content_type) {
         {"application/x-ndjson", TM_MEDIA_LINES},
         {"application/jsonl", TM_MEDIA_LINES},
         {"text/csv", TM_MEDIA_CSV},
+        {"application/vnd.apache.parquet", TM_MEDIA_PARQUET},
+        {"application/x-parquet", TM_MEDIA_PARQUET},
         {"", TM_MEDIA_BYTES},
         {"application/octet-stream", TM_MEDIA_BYTES},
     };
@@ -243,11 +245,13 @@ static tm_media find_media(const tm_endpoint *endpoint, tm_str content_type) {
 
 static void refuse_media(tm_exchange *x) {
     const unsigned media = x->match.endpoint->media;
-    char hint[128] = "";
+    char hint[192] = "";
     if (media != 0) {
-        (void)snprintf(hint, sizeof hint, "Send 'Content-Type: application/json'%s%s.",
+        (void)snprintf(hint, sizeof hint, "Send 'Content-Type: application/json'%s%s%s.",
                        (media & TM_MEDIA_LINES) != 0 ? " or 'application/x-ndjson'" : "",
-                       (media & TM_MEDIA_CSV) != 0 ? " or 'text/csv'" : "");
+                       (media & TM_MEDIA_CSV) != 0 ? " or 'text/csv'" : "",
+                       (media & TM_MEDIA_PARQUET) != 0 ? " or 'application/vnd.apache.parquet'"
+                                                       : "");
     }
     tm__problem_reply(x, 415, "content-type",
                       media == TM_MEDIA_JSON ? "the body must be application/json"

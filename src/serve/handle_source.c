@@ -7,6 +7,7 @@
 #include "serve/conn.h"
 #include "serve/handle.h"
 #include "serve/worker.h"
+#include "source/parquet_rows.h"
 
 static void reply_result(tm_exchange *x, const tm_push_result *result) {
     if (result->status != TM_OK) {
@@ -33,6 +34,25 @@ static void push_done(void *arg, const tm_push_result *result) {
     tm__worker_answered((tm_conn *)(void *)((char *)x - offsetof(tm_conn, x)));
 }
 
+static void reply_failure(tm_exchange *x, const tm_err *err) {
+    x->retry_after_s = err->status == TM_E_UNAVAILABLE ? 1 : 0;
+    tm__problem_from_err(x, err);
+}
+
+/* Rows of a table are read before the push returns. */
+static tm_status push_parquet(tm_exchange *x, tm_push *push, tm_err *err) {
+    const tm_parquet_body body = {
+        .data = push->data, .len = push->len, .n_rows_max = push->n_rows_max};
+    tm_table *table = NULL;
+    TM_TRY(tm__intake_ready(x->desk->intake, push->source, err)); /* before a child is started */
+    TM_TRY(tm__parquet_read(x->desk->parquet, &body, &table, err));
+    push->table = table;
+    x->desk->is_parked = true;
+    const tm_status st = tm__intake_push(x->desk->intake, push, err);
+    tm__table_unref(table);
+    return st;
+}
+
 void tm__handle_rows(tm_exchange *x) {
     tm_buf *body = &x->http->body;
     tm_err err = {0};
@@ -40,11 +60,12 @@ void tm__handle_rows(tm_exchange *x) {
         tm__problem_reply(x, 400, "bad-request", "the body is empty", "Send at least one row.");
         return;
     }
-    const tm_push push = {
+    tm_push push = {
         .source = x->match.params[0],
-        .form = x->media == TM_MEDIA_CSV     ? TM_PUSH_CSV
-                : x->media == TM_MEDIA_LINES ? TM_PUSH_LINES
-                                             : TM_PUSH_JSON,
+        .form = x->media == TM_MEDIA_CSV       ? TM_PUSH_CSV
+                : x->media == TM_MEDIA_LINES   ? TM_PUSH_LINES
+                : x->media == TM_MEDIA_PARQUET ? TM_PUSH_TABLE
+                                               : TM_PUSH_JSON,
         .data = (char *)body->data,
         .len = body->len,
         .key = x->http->fields[TM_HTTP_IDEMPOTENCY_KEY],
@@ -53,10 +74,15 @@ void tm__handle_rows(tm_exchange *x) {
         .arg = x,
     };
     tm_desk *const desk = x->desk;
-    desk->is_parked = true;
-    if (tm__intake_push(desk->intake, &push, &err) != TM_OK) {
+    tm_status st = TM_OK;
+    if (x->media == TM_MEDIA_PARQUET) {
+        st = push_parquet(x, &push, &err);
+    } else {
+        desk->is_parked = true;
+        st = tm__intake_push(desk->intake, &push, &err);
+    }
+    if (st != TM_OK) {
         desk->is_parked = false;
-        x->retry_after_s = err.status == TM_E_UNAVAILABLE ? 1 : 0;
-        tm__problem_from_err(x, &err);
+        reply_failure(x, &err);
     }
 }

@@ -48,7 +48,8 @@ typedef struct tm_serve_options {
     uint32_t threads;    /* that answer; 0: one for each CPU */
     uint64_t memory_max; /* bytes that models may hold, served and kept; 0: no limit */
     const tm_log *log;
-    const char *access_log; /* a file that gets a line for each request; NULL: none */
+    struct tm_supervisor *supervisor; /* starts the readers of Parquet; NULL: none is read */
+    const char *access_log;           /* a file that gets a line for each request; NULL: none */
     /* called again and again, after as many milliseconds as it returned, from a thread of its own,
      * until it returns TM_TICK_STOP, which stops the server; NULL: none. For `tidemill run`. */
     uint32_t (*tick)(void *arg);

@@ -38,10 +38,11 @@ void tm__trace_init(tm_trace *trace, tm_str traceparent);
 /* What bodies are, as bits. */
 typedef enum tm_media {
     TM_MEDIA_NONE = 0,
-    TM_MEDIA_JSON = 1,  /* application/json */
-    TM_MEDIA_LINES = 2, /* application/x-ndjson, application/jsonl */
-    TM_MEDIA_CSV = 4,   /* text/csv */
-    TM_MEDIA_BYTES = 8  /* application/octet-stream, and bodies that do not say what they are */
+    TM_MEDIA_JSON = 1,    /* application/json */
+    TM_MEDIA_LINES = 2,   /* application/x-ndjson, application/jsonl */
+    TM_MEDIA_CSV = 4,     /* text/csv */
+    TM_MEDIA_BYTES = 8,   /* application/octet-stream, and bodies that do not say what they are */
+    TM_MEDIA_PARQUET = 16 /* application/vnd.apache.parquet, application/x-parquet */
 } tm_media;
 
 /* How a protocol's errors look. */
@@ -264,12 +265,13 @@ typedef struct tm_health {
 /* What handlers may use besides their request. Every thread that answers (workers, batch threads,
  * the desk) has one of its own, and an exchange points to that of the thread that has it. */
 typedef struct tm_desk {
-    uint32_t index;        /* of this thread's scratch in a tm_served */
-    tm_registry *registry; /* the desk's only; NULL elsewhere */
-    struct tm_jobs *crew;  /* threads that help with a large batch; NULL: none do */
-    tm_monitor *monitor;   /* answers: any thread; the rest: the desk */
-    tm_intake *intake;     /* any thread */
-    bool is_parked;        /* the exchange just handled is answered later, by another thread */
+    uint32_t index;             /* of this thread's scratch in a tm_served */
+    tm_registry *registry;      /* the desk's only; NULL elsewhere */
+    struct tm_jobs *crew;       /* threads that help with a large batch; NULL: none do */
+    tm_monitor *monitor;        /* answers: any thread; the rest: the desk */
+    tm_intake *intake;          /* any thread */
+    struct tm_parquet *parquet; /* any thread */
+    bool is_parked;             /* the exchange just handled is answered later, by another thread */
     /* The desk's only: serve what the registry says now, before this request is answered. */
     void (*refresh)(void *arg);
     /* Make a version ready before the registry is told to move to it: what cannot be served is

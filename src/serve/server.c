@@ -43,6 +43,7 @@
 #include "serve/prepare.h"
 #include "serve/quota.h"
 #include "serve/worker.h"
+#include "source/parquet_rows.h"
 
 #define WATCH_MS 20u
 #define STOP_TURN_MS 5
@@ -78,6 +79,8 @@ struct tm_server {
 
     tm_monitor *monitor;
     tm_intake *intake;
+    tm_supervisor *supervisor; /* NULL: none */
+    tm_parquet *parquet;
     tm_registry *watch_registry;
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *retired;
@@ -516,12 +519,14 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     TM_TRY(tm__registry_open(server->home, &the_desk(server)->registry, err));
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
     server->intake = tm__intake_create(server->home);
-    if (server->intake == NULL) {
+    server->parquet = tm__parquet_create(server->home, server->supervisor);
+    if (server->intake == NULL || server->parquet == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     for (uint32_t i = 0; i < server->n_desks; i++) {
         server->desks[i].monitor = server->monitor;
         server->desks[i].intake = server->intake;
+        server->desks[i].parquet = server->parquet;
     }
     char *temp = tm__mem_strdup(tm__home_temp(server->home));
     if (temp != NULL && tm__fs_info(temp).kind == TM_PATH_DIR) {
@@ -654,6 +659,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     }
     server->home = home;
     server->log = options->log;
+    server->supervisor = options->supervisor;
     server->tick = options->tick;
     server->tick_arg = options->tick_arg;
     server->memory_max = options->memory_max;
@@ -687,6 +693,9 @@ static void join_threads(tm_server *server) {
         tm__mutex_unlock(server->end_lock);
         tm__cond_signal_all(server->end_cond);
     }
+    if (server->parquet != NULL) {
+        tm__parquet_stop(server->parquet);
+    }
     atomic_store(&server->shared.stage, (int)TM_STAGE_ENDING);
     for (uint32_t i = 0; server->workers != NULL && i < server->n_workers; i++) {
         if (server->workers[i] != NULL) {
@@ -696,6 +705,7 @@ static void join_threads(tm_server *server) {
     }
     tm__jobs_free(server->batch_jobs);
     tm__jobs_free(server->desk_jobs);
+    tm__parquet_free(server->parquet);
     tm__intake_close(server->intake); /* answers pushes that wait for the disk */
     tm__thread_join(server->watch_thread);
     tm__thread_join(server->tick_thread);

@@ -68,8 +68,8 @@ struct tm_intake {
     tm_mutex *open_mutex; /* over opening, and over reader */
     tm_db *reader;
     tm_file *lock;
-    bool is_elsewhere; /* another process had the lock when it was last asked for */
-    tm_db *writer;     /* of the writer's thread once it runs */
+    _Atomic bool is_elsewhere; /* another process had the lock when it was last asked for */
+    tm_db *writer;             /* of the writer's thread once it runs */
 
     tm_mutex *mutex; /* over what follows */
     tm_cond *wake;
@@ -497,15 +497,11 @@ static tm_status find_current(tm_intake *intake, const char *name, intake_source
 
 tm_status tm__intake_ready(tm_intake *intake, const char *name, tm_err *err) {
     intake_source *source = NULL;
-    const tm_status st = find_current(intake, name, &source, err);
-    if (st != TM_E_UNAVAILABLE || !intake->is_elsewhere) {
-        return st;
-    }
-    (void)TM_FAIL(err, TM_E_CONFLICT, "another process takes the pushes of this home");
-    tm_err_hint(err,
-                "If it is a server, send them there: POST /v1/sources/%.60s/rows. Else let it end.",
-                name);
-    return TM_E_CONFLICT;
+    return find_current(intake, name, &source, err);
+}
+
+bool tm__intake_is_elsewhere(const tm_intake *intake) {
+    return intake->is_elsewhere;
 }
 
 /* False when the columns have changed since the rows were read with them. */

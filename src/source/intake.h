@@ -29,9 +29,10 @@ typedef struct tm_intake tm_intake;
 /** Nothing is opened before the first push; NULL when out of memory. */
 tm_intake *tm__intake_create(const tm_home *home);
 const tm_home *tm__intake_home(const tm_intake *intake);
-/** Whether a push to a source would be taken now. TM_E_CONFLICT also when another process takes
- * pushes. */
+/** Whether a push to a source would be taken now. */
 TM_NODISCARD tm_status tm__intake_ready(tm_intake *intake, const char *name, tm_err *err);
+/** Whether the last TM_E_UNAVAILABLE was because another process takes pushes. */
+bool tm__intake_is_elsewhere(const tm_intake *intake);
 /** Write what waits, then end. NULL is a no-op. */
 void tm__intake_close(tm_intake *intake);
 

@@ -331,6 +331,22 @@ static tm_status find_columns(pushing *p, const tm_home *home, tm_err *err) {
     return p->known.cols == NULL ? no_memory(p, err) : TM_OK;
 }
 
+static tm_status find_intake(pushing *p, const tm_home *home, tm_err *err) {
+    p->intake = tm__intake_create(home);
+    if (p->intake == NULL) {
+        return no_memory(p, err);
+    }
+    const tm_status st = tm__intake_ready(p->intake, p->file->source, err);
+    if (st != TM_E_UNAVAILABLE || !tm__intake_is_elsewhere(p->intake)) {
+        return st;
+    }
+    (void)TM_FAIL(err, TM_E_CONFLICT, "another process takes the pushes of this home");
+    tm_err_hint(err,
+                "If it is a server, send them there: POST /v1/sources/%.60s/rows. Else let it end.",
+                p->file->source);
+    return TM_E_CONFLICT;
+}
+
 static tm_status check_key(const char *key, tm_err *err) {
     const size_t len = key == NULL ? 1 : strlen(key);
     return len == 0 || len > TM_PUSH_FILE_KEY_MAX
@@ -344,9 +360,7 @@ tm_status tm__push_file(tm_ctx *ctx, const tm_home *home, const tm_push_file *fi
     pushing p = {.ctx = ctx, .file = file, .out = out};
     *out = (tm_push_file_result){0};
     TM_TRY(check_key(file->key, err));
-    p.intake = tm__intake_create(home);
-    tm_status st =
-        p.intake == NULL ? no_memory(&p, err) : tm__intake_ready(p.intake, file->source, err);
+    tm_status st = find_intake(&p, home, err);
     st = st == TM_OK ? find_columns(&p, home, err) : st;
     st = st == TM_OK ? name_input(&p, push_all(&p, err), err) : st;
     tm__table_unref(p.rest);
