@@ -112,7 +112,11 @@ static void value_text(const column_view *v, double value, char out[64]) {
     if (isnan(value)) {
         return;
     }
-    if (v->type == TM_TYPE_DATE || v->type == TM_TYPE_TIME) {
+    const bool is_time = v->type == TM_TYPE_DATE || v->type == TM_TYPE_TIME;
+    if (is_time && fabs(value) >= 0x1p63) {
+        return; /* no row has it, but the bytes of a profile may say so */
+    }
+    if (is_time) {
         const size_t n = v->type == TM_TYPE_DATE ? tm__date_to_text((int64_t)value, out)
                                                  : tm__time_to_text((int64_t)value, out);
         out[n] = '\0';
