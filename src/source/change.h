@@ -109,13 +109,15 @@ bool tm__look_has_failed(const tm_look *look);
 bool tm__look_is_strict(const tm_look *look);
 /** The next row of the batch, from 0 on, that is to be shown; those before it are passed over. */
 uint64_t tm__look_next(tm_look *look);
-/** Note a finding that others made: of a name, rows added up. */
+/** Note a finding that others made: of a name, rows added up. Without memory the look has failed.
+ */
 void tm__look_note(tm_look *look, const tm_finding *finding);
 /** Judge the batch as a whole. NULL: nothing stands against it; else the worst finding. */
 const tm_finding *tm__look_judge(tm_look *look);
 const tm_finding *tm__look_findings(const tm_look *look, uint32_t *out_n);
-/** Take the batch into the history; it was accepted. Any thread. */
-void tm__look_keep(tm_look *look);
+/** Take the batch into the history; it was accepted. False when out of memory: nothing of it is.
+ * Any thread. */
+bool tm__look_keep(tm_look *look);
 void tm__look_free(tm_look *look);
 
 #endif

@@ -178,7 +178,8 @@ void tm__look_note(tm_look *look, const tm_finding *finding) {
         const uint32_t most = look->findings_max == 0 ? 8 : look->findings_max * 2;
         tm_finding *grown = tm__mem_realloc(look->findings, most, sizeof(*grown));
         if (grown == NULL) {
-            return; /* a count that is too low; what is done with rows does not follow from it */
+            look->has_failed = true;
+            return;
         }
         look->findings = grown;
         look->findings_max = most;
@@ -596,10 +597,14 @@ static void keep_column_locked(tm_look *look, uint32_t col, tm_history *h) {
     tm__history_settle(h);
 }
 
-void tm__look_keep(tm_look *look) {
+bool tm__look_keep(tm_look *look) {
     tm_watch *watch = look->watch;
+    bool has_room = true;
     tm__mutex_lock(watch->mutex);
-    for (uint32_t i = 0; i < look->n_cols; i++) {
+    for (uint32_t i = 0; i < look->n_cols && has_room; i++) {
+        has_room = tm__watch_column_locked(watch, look->columns[i].name) != NULL;
+    }
+    for (uint32_t i = 0; i < look->n_cols && has_room; i++) {
         const char *name = look->columns[i].name;
         const tm_finding *renamed = finding_about(look, TM_CHANGE_RENAMED_COLUMN, name);
         const tm_finding *gone = finding_about(look, TM_CHANGE_MISSING_COLUMN, name);
@@ -615,6 +620,7 @@ void tm__look_keep(tm_look *look) {
             keep_column_locked(look, i, h);
         }
     }
-    watch->n_kept++;
+    watch->n_kept += has_room ? 1 : 0;
     tm__mutex_unlock(watch->mutex);
+    return has_room;
 }

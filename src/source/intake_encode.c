@@ -354,11 +354,11 @@ static bool keep_names(tm_rows *rows, const tm_push *push) {
 }
 
 /* The place of a row by its cursor. A text is not told, since it may name a person. */
-static void add_place(const tm_body_reader *r, tm_bad_row *bad) {
+static bool add_place(const tm_body_reader *r, tm_bad_row *bad) {
     const char *const name = r->push->cursor;
     const uint32_t col = name == NULL ? UINT32_MAX : tm__table_find(r->push->table, name);
     if (col == UINT32_MAX) {
-        return;
+        return true;
     }
     const tm_cell cell =
         tm__column_cell(tm__table_column(r->push->table, col), r->next_in_table - 1);
@@ -372,7 +372,9 @@ static void add_place(const tm_body_reader *r, tm_bad_row *bad) {
                        (int)text.len - (is_quoted ? 2 : 0),
                        (const char *)text.data + (is_quoted ? 1 : 0));
     }
+    const bool is_good = !text.failed;
     tm__buf_done(&text);
+    return is_good;
 }
 
 static bool keep_bad(encoder *e) {
@@ -397,7 +399,9 @@ static bool keep_bad(encoder *e) {
         .row = row_number(r), .reason = r->reason, .start = rows->bad_bytes.len, .len = r->raw_len};
     (void)tm__str_copy(bad->column, sizeof(bad->column), tm__str(r->column));
     (void)tm__str_copy(bad->detail, sizeof(bad->detail), tm__str(r->detail));
-    add_place(r, bad);
+    if (!add_place(r, bad)) {
+        return false;
+    }
     return tm__buf_append(&rows->bad_bytes, r->raw, r->raw_len);
 }
 
@@ -556,6 +560,9 @@ static tm_status judge(const tm_push *push, tm_intake_columns *columns, tm_rows 
     }
     TM_TRY(ask_all(push, rows, err));
     const tm_finding *worst = tm__look_judge(rows->look);
+    if (tm__look_has_failed(rows->look)) {
+        return no_memory(err);
+    }
     if (worst == NULL || rows->is_stopped) {
         return TM_OK;
     }

@@ -210,7 +210,7 @@ static tm_status look_at(const tm_table *table, tm_intake_columns *before, tm_ro
     tm_cell *cells = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*cells));
     uint64_t *given = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*given));
     const tm_column **from = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*from));
-    const tm_status st = cells == NULL || given == NULL || from == NULL ? no_memory(err) : TM_OK;
+    tm_status st = cells == NULL || given == NULL || from == NULL ? no_memory(err) : TM_OK;
     for (uint32_t i = 0; st == TM_OK && i < schema->n_cols; i++) {
         const uint32_t at = tm__table_find(table, schema->cols[i].name);
         from[i] = at == UINT32_MAX ? NULL : tm__table_column(table, at);
@@ -225,6 +225,7 @@ static tm_status look_at(const tm_table *table, tm_intake_columns *before, tm_ro
         *out_fits = tm__look_row(rows->look, cells, given, 1, &finding) && *out_fits;
     }
     *out_fits = *out_fits && tm__look_judge(rows->look) == NULL;
+    st = st == TM_OK && tm__look_has_failed(rows->look) ? no_memory(err) : st;
     tm__mem_free(cells);
     tm__mem_free(given);
     tm__mem_free(from);

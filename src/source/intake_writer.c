@@ -372,8 +372,8 @@ tm_status tm__source_writer_put_locked(tm_source_writer *w, tm_db *db, const tm_
     TM_TRY(tm__intake_db_count_locked(db, w->id, &by, err));
     if (rows->look != NULL) {
         TM_TRY(tm__intake_db_add_findings_locked(db, w->id, rows->look, err));
-        if (!rows->is_refused) {
-            tm__look_keep(rows->look);
+        if (!rows->is_refused && !tm__look_keep(rows->look)) {
+            return no_memory(err);
         }
         TM_TRY(save_history_locked(w, db, !w->is_push, err));
     }

@@ -488,7 +488,7 @@ static tm_status add_conditions(const tm_odbc *o, const tm_odbc_select *select, 
 static tm_status execute(tm_odbc *o, const tm_buf *sql, tm_err *err) {
     const tm_status st = tm__buf_status(sql);
     if (st != TM_OK) {
-        return TM_FAIL(err, st, "the query is too long");
+        return st == TM_E_NOMEM ? no_memory(err) : TM_FAIL(err, st, "the query is too long");
     }
     drop_query(o);
     o->is_by_row = false;

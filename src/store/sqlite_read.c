@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -224,7 +225,7 @@ static tm_status prepare(tm_sqlite *s, const tm_buf *sql, tm_err *err) {
     const tm_status st = tm__buf_status(sql);
     const char *tail = NULL;
     if (st != TM_OK) {
-        return TM_FAIL(err, st, "the query is too long");
+        return st == TM_E_NOMEM ? no_memory(err) : TM_FAIL(err, st, "the query is too long");
     }
     (void)sqlite3_finalize(s->stmt);
     s->stmt = NULL;
@@ -534,15 +535,7 @@ static size_t number_text(const column *c, uint32_t row, char out[32]) {
     if (c->kinds[row] == SQLITE_FLOAT) {
         return tm__f64_to_text(c->values[row].f64, out);
     }
-    tm_buf text;
-    tm__buf_init(&text, 31);
-    size_t len = 0;
-    if (tm__buf_printf(&text, "%lld", (long long)c->values[row].i64)) {
-        len = text.len;
-        memcpy(out, text.data, len);
-    }
-    tm__buf_done(&text);
-    return len;
+    return (size_t)snprintf(out, 32, "%lld", (long long)c->values[row].i64);
 }
 
 static bool put_texts(const column *c, uint32_t n_rows, tm_table_builder *b, uint32_t col) {

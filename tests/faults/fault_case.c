@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,12 @@ const fault_case fault_cases[] = {
      {"data", "pull", "fed", "--threads", "1"},
      .changes_early = true,
      .want = 0}, /* a block a commit */
+    {"data pull sqlite",
+     "keyed",
+     {"data", "pull", "asked"},
+     .changes_early = true, /* a reading that fails is noted */
+     .says = "2 rows, 0 duplicates, 1 quarantined",
+     .want = 0},
     {"data set",
      "keyed",
      {"data", "set", "pushed", "--policy", "new_column=stop", "--retention", "90d"},
@@ -685,6 +692,13 @@ static void push_rows(const char *folder) {
     tm__home_close(home);
 }
 
+static void run_sql(const char *path, const char *sql) {
+    sqlite3 *db = NULL;
+    must(sqlite3_open(path, &db) == SQLITE_OK, path);
+    must(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, sql);
+    must(sqlite3_close(db) == SQLITE_OK, path);
+}
+
 /* Models of other libraries: a split by x at 2, and one by c. */
 static const char lightgbm_text[] =
     "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=1\n"
@@ -708,6 +722,8 @@ void fault_templates(const char *root) {
     static const char *const halted[] = {
         "data", "add", "halted", "--push", "--policy", "new_column=stop", NULL};
     static const char *const fed[] = {"data", "add", "fed", "--files", "fed", NULL};
+    static const char *const asked[] = {"data",    "add", "asked",    "--sqlite", HERE "/asked.db",
+                                        "--query", "t",   "--cursor", "at",       NULL};
     static const char *const scored[] = {"sink",   "add", "scored",   "--model",       "made",
                                          "--read", "fed", "--to-csv", HERE "/answers", NULL};
     char from[1024], to[1024];
@@ -747,6 +763,14 @@ void fault_templates(const char *root) {
     write_rows(path_of(to, "fed/1.csv"), 300, 20);
     run_plain(to, fed, NULL);
     run_plain(to, scored, NULL);
+    /* Rows with the last value of the cursor have a column more; a bad one is among the new ones.
+     */
+    run_sql(path_of(to, "asked.db"), "CREATE TABLE t(at INTEGER, x INTEGER);"
+                                     "INSERT INTO t VALUES (1, 1), (2, 2), (2, 3)");
+    run_plain(to, asked, NULL);
+    run_sql(path_of(to, "asked.db"),
+            "ALTER TABLE t ADD COLUMN more DEFAULT 'text';"
+            "INSERT INTO t VALUES (2, 4, NULL), (3, 'bad', 'b'), (3, 5, 'b')");
     write_rows(path_of(to, "fed/2.csv"), 400, 20);
     char *text = fault_read(path_of(to, "created"));
     json_error_t e;
