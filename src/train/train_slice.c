@@ -25,6 +25,7 @@
 #define NUMBER_LEVELS 20u /* numbers with more values go to bins */
 #define LIST_MAX 15u
 #define LIST_OF_COLUMN 3u
+#define NEEDED_MAX 1e15 /* of a half width that no data will ever have */
 #define Z 1.96
 
 typedef struct group_count {
@@ -243,7 +244,7 @@ static uint64_t rows_needed(const grouping *g, const group_count *count) {
     const double own = counted(g, count->test, count->positives);
     const double each =
         own > 0 ? own / (double)count->test : g->counted_all / (double)g->in->data->n_test;
-    return (uint64_t)ceil(needed / each);
+    return (uint64_t)fmin(ceil(needed / each), NEEDED_MAX);
 }
 
 static json_t *thin_to_json(const grouping *g) {

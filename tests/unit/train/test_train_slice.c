@@ -67,7 +67,7 @@ static void a_thin_group_has_its_counts_and_what_it_needs(void **state) {
     tm_train_data data;
     make_data(&data);
     json_t *const slices = slices_of(&data, "logloss", 0.05);
-    const json_t *const rare = find_entry(json_object_get(slices, "worst"), "kind", "rare");
+    const json_t *rare = find_entry(json_object_get(slices, "worst"), "kind", "rare");
     assert_int_equal(tm__json_i64(rare, "rows", 0), 50);
     assert_int_equal(tm__json_i64(rare, "test_rows", 0), 10);
     /* 200 test rows are known within 0.0196, so 10 are within the root of 20 times that. */
@@ -79,6 +79,10 @@ static void a_thin_group_has_its_counts_and_what_it_needs(void **state) {
     assert_int_equal(tm__json_i64(kind, "thin", 0), 1);
     assert_true(tm__json_f64(kind, "share_of_rows", 0) == 0.05);
     json_decref(slices);
+    json_t *const never = slices_of(&data, "logloss", 1e-200);
+    rare = find_entry(json_object_get(never, "worst"), "kind", "rare");
+    assert_int_equal(tm__json_i64(rare, "test_rows_needed", 0), INT64_C(1000000000000000));
+    json_decref(never);
     tm__train_data_done(&data);
 }
 
