@@ -123,7 +123,7 @@ tm_status tm__look_create(tm_watch *watch, const tm_look_input *in, tm_look **ou
     look->n_cols = n_cols;
     look->n_before = is_wide ? 0 : in->n_before;
     look->sample_max = in->n_rows >= LARGE_ROWS ? SAMPLE_LARGE : SAMPLE_SMALL;
-    look->stride = in->n_rows / look->sample_max;
+    look->stride = (in->n_rows + look->sample_max - 1) / look->sample_max;
     look->stride = look->stride == 0 ? 1 : look->stride;
     choose_next(look);
     look->columns = tm__mem_zalloc((size_t)n_cols + 1, sizeof(*look->columns));
