@@ -216,3 +216,25 @@ def test_a_model_learns_from_a_declared_source(tm):
     tm.write("tidemill.yaml", model.replace("from: sales", "from: sale") + FILE)
     wrong = tm("check")
     assert wrong.code == 3 and "tidemill.yaml:2:16" in wrong.err and "'sales'" in wrong.err
+
+
+def test_paths_of_a_query_begin_where_it_was_declared(tm):
+    """Also when another process in another folder reads it later: for the daemon, whose first reading a kill cut off."""
+    tm.write("p/data/x.csv", "id,x\n1,2\n3,4\n")
+    tm.write("p/tidemill.yaml", "sources:\n  q: {sql: \"SELECT * FROM 'data/x.csv'\"}\n")
+    tm.ok("apply", "-f", "p/tidemill.yaml")  # from the folder above
+    assert tm.ok("data", "show", "q", "--json").json["rows"] == 2
+    with sqlite3.connect(tm.folder / ".tidemill" / "intake.db") as base:  # as it was before the first block
+        base.execute("UPDATE sources SET state = 'null', status = 'retrying', next_us = 1")
+    base.close()
+    (tm.folder / "elsewhere").mkdir()
+    words = [str(tm.program), "run", "--listen", "127.0.0.1:0", "--home", str(tm.folder / ".tidemill")]
+    with tm.popen(words, cwd=tm.folder / "elsewhere", env=tm.env, stdout=-3, stderr=-3) as process:
+        for _ in range(300):
+            shown = tm.ok("data", "show", "q", "--json").json
+            if shown["rows"] == 4:
+                break
+            time.sleep(0.1)
+        process.terminate()
+        process.wait(20)
+    assert (shown["rows"], shown["status"], shown["error"]) == (4, "ready", None)
