@@ -165,6 +165,48 @@ tm_status tm__table_take_rows(tm_table *table, const uint32_t *rows, uint64_t n_
     return tm__builder_finish(b, out, err);
 }
 
+static void copy_values(tm_table_builder *b, uint32_t col, const tm_column *from, uint64_t n_rows) {
+    if (from->type == TM_TYPE_TEXT) {
+        memcpy(tm__builder_codes(b, col), from->codes, n_rows * sizeof(*from->codes));
+    } else if (from->type == TM_TYPE_FLOAT) {
+        memcpy(tm__builder_floats(b, col), from->floats, n_rows * sizeof(*from->floats));
+    } else {
+        memcpy(tm__builder_ints(b, col), from->ints, n_rows * sizeof(*from->ints));
+    }
+}
+
+tm_status tm__table_widen(const tm_table *table, const char *const *names, double *const *values,
+                          uint32_t n, tm_table **out, tm_err *err) {
+    tm_status st = TM_OK;
+    tm_table_builder *b = tm__builder_create();
+    if (b == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
+    }
+    for (uint32_t col = 0; col < table->n_cols && st == TM_OK; col++) {
+        const tm_column *const c = &table->cols[col];
+        st = c->type == TM_TYPE_TEXT ? tm__builder_add_shared(b, c->name, c->dict, err)
+                                     : tm__builder_add_column(b, c->name, c->type, err);
+    }
+    for (uint32_t i = 0; i < n && st == TM_OK; i++) {
+        st = tm__builder_add_column(b, names[i], TM_TYPE_FLOAT, err);
+    }
+    if (st == TM_OK) {
+        st = tm__builder_reserve(b, table->n_rows, err);
+    }
+    if (st != TM_OK) {
+        tm__builder_free(b);
+        return st;
+    }
+    for (uint32_t col = 0; col < table->n_cols; col++) {
+        copy_values(b, col, &table->cols[col], table->n_rows);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(tm__builder_floats(b, table->n_cols + i), values[i], table->n_rows * sizeof(double));
+    }
+    tm__builder_set_rows(b, table->n_rows);
+    return tm__builder_finish(b, out, err);
+}
+
 /* Type of a column that holds values of both; TM_TYPE_NONE when there is none. */
 static tm_type joint_type(tm_type a, tm_type b) {
     if (a == b) {
