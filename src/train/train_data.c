@@ -8,10 +8,23 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
+void tm__train_hint_column(const tm_table *table, const char *name, tm_err *err) {
+    const char *names[TM_MAX_COLS];
+    const uint32_t n = tm__table_cols(table);
+    for (uint32_t c = 0; c < n; c++) {
+        names[c] = tm__table_column(table, c)->name;
+    }
+    const char *near = tm__str_nearest(tm__str(name), names, n);
+    if (near != NULL) {
+        tm_err_hint(err, "Did you mean '%s'?", near);
+    } else {
+        tm_err_hint(err, "Run 'tidemill data profile' on the data to see its columns.");
+    }
+}
+
 /* The column of a name, or a failure that says which is nearest. */
 static tm_status find_named(const tm_train_data *data, const char *name, const char *what,
                             uint32_t *out, tm_err *err) {
-    const char *names[TM_MAX_COLS];
     *out = UINT32_MAX;
     if (name == NULL) {
         return TM_OK;
@@ -20,16 +33,8 @@ static tm_status find_named(const tm_train_data *data, const char *name, const c
     if (*out != UINT32_MAX) {
         return TM_OK;
     }
-    for (uint32_t c = 0; c < data->schema.n_cols; c++) {
-        names[c] = data->schema.cols[c].name;
-    }
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "there is no %s column '%s'", what, name);
-    const char *near = tm__str_nearest(tm__str(name), names, data->schema.n_cols);
-    if (near != NULL) {
-        tm_err_hint(err, "Did you mean '%s'?", near);
-    } else {
-        tm_err_hint(err, "Run 'tidemill data profile' on the data to see its columns.");
-    }
+    tm__train_hint_column(data->table, name, err);
     return st;
 }
 

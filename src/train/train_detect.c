@@ -639,7 +639,10 @@ tm_status tm__train_detect(tm_ctx *ctx, tm_table *table, const tm_detect_options
                            json_t **out, tm_err *err) {
     detection d = {.table = table, .target = tm__table_find(table, options->target)};
     if (d.target == UINT32_MAX) {
-        return TM_FAIL(err, TM_E_NOT_FOUND, "no column '%s'", options->target);
+        const tm_status st =
+            TM_FAIL(err, TM_E_NOT_FOUND, "there is no target column '%s'", options->target);
+        tm__train_hint_column(table, options->target, err);
+        return st;
     }
     const tm_type type = tm__table_column(table, d.target)->type;
     d.list = json_array();

@@ -88,6 +88,8 @@ typedef struct tm_search {
 TM_NODISCARD tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *test,
                                            const tm_train_options *options, tm_err *err);
 void tm__train_data_done(tm_train_data *data);
+/** Which column of a table may be meant by a name that none has. */
+void tm__train_hint_column(const tm_table *table, const char *name, tm_err *err);
 /* train_target.c: task, classes and y. */
 TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);
