@@ -178,11 +178,25 @@ static void sort_segment(tm_pool *pool, tm_window_item *items, tm_window_item *r
 typedef struct segments {
     tm_window_item *items, *room;
     uint64_t n;
+    uint64_t *starts; /* of each chunk: of the first segment in it or behind it; n at the end */
 } segments;
 
-static uint64_t segment_end(const segments *s, uint64_t start) {
+/* Before anything is sorted: no worker looks at what another one moves. */
+static void find_starts(segments *s, uint64_t n_chunks) {
+    s->starts[n_chunks] = s->n;
+    for (uint64_t c = n_chunks; c-- > 0;) {
+        const uint64_t end = end_of(s->n, CHUNK, c);
+        uint64_t at = c * CHUNK;
+        while (at > 0 && at < end && s->items[at].entity == s->items[at - 1].entity) {
+            at++;
+        }
+        s->starts[c] = at < end ? at : s->starts[c + 1];
+    }
+}
+
+static uint64_t segment_end(const segments *s, uint64_t start, uint64_t most) {
     uint64_t end = start + 1;
-    while (end < s->n && s->items[end].entity == s->items[start].entity) {
+    while (end < most && s->items[end].entity == s->items[start].entity) {
         end++;
     }
     return end;
@@ -193,14 +207,10 @@ static void sort_chunk(void *arg, uint64_t number, uint32_t worker) {
     const segments *s = arg;
     uint32_t places[DIGITS];
     pass p = {.chunk = CHUNK, .places = places};
-    const uint64_t chunk_end = end_of(s->n, CHUNK, number);
-    uint64_t at = number * CHUNK;
+    const uint64_t most = s->starts[number + 1];
     (void)worker;
-    while (number > 0 && at < chunk_end && s->items[at].entity == s->items[at - 1].entity) {
-        at++;
-    }
-    while (at < chunk_end) {
-        const uint64_t end = segment_end(s, at);
+    for (uint64_t at = s->starts[number]; at < most;) {
+        const uint64_t end = segment_end(s, at, most);
         if (end - at <= CHUNK) {
             sort_segment(NULL, s->items + at, s->room + at, end - at, &p);
         }
@@ -229,7 +239,7 @@ static void sort_long(tm_pool *pool, segments *s, pass *p) {
         while (start > 0 && s->items[start - 1].entity == s->items[at].entity) {
             start--;
         }
-        const uint64_t end = segment_end(s, at);
+        const uint64_t end = segment_end(s, at, s->n);
         if (end - start > CHUNK) {
             sort_segment(pool, s->items + start, s->room + start, end - start, p);
         }
@@ -244,9 +254,12 @@ tm_window_item *tm__window_sort(tm_pool *pool, tm_window_item *items, tm_window_
     }
     const uint64_t least_chunk = (n + CHUNKS_MAX - 1) / CHUNKS_MAX;
     pass p = {.n = n, .chunk = least_chunk > CHUNK ? least_chunk : CHUNK};
-    const uint64_t n_chunks = (n + p.chunk - 1) / p.chunk;
+    const uint64_t n_chunks = (n + p.chunk - 1) / p.chunk, n_small = (n + CHUNK - 1) / CHUNK;
+    uint64_t *const starts = tm__mem_alloc(n_small + 1, sizeof(*starts));
     p.places = tm__mem_alloc(n_chunks * DIGITS, sizeof(uint32_t));
-    if (p.places == NULL) {
+    if (p.places == NULL || starts == NULL) {
+        tm__mem_free(p.places);
+        tm__mem_free(starts);
         return NULL;
     }
     uint32_t least = items[0].entity, most = items[0].entity;
@@ -256,9 +269,11 @@ tm_window_item *tm__window_sort(tm_pool *pool, tm_window_item *items, tm_window_
     }
     p.least = least;
     tm_window_item *const done = radix(pool, &p, items, room, most - least);
-    segments s = {.items = done, .room = done == items ? room : items, .n = n};
-    tm__pool_run(pool, (n + CHUNK - 1) / CHUNK, sort_chunk, &s);
+    segments s = {.items = done, .room = done == items ? room : items, .n = n, .starts = starts};
+    find_starts(&s, n_small);
+    tm__pool_run(pool, n_small, sort_chunk, &s);
     sort_long(pool, &s, &p);
     tm__mem_free(p.places);
+    tm__mem_free(starts);
     return done;
 }

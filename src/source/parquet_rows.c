@@ -235,8 +235,9 @@ static tm_status run_child(tm_parquet *self, const tm_parquet_body *body, const 
     uint64_t id = 0;
     (void)snprintf(most, sizeof(most), "%" PRIu64, body->n_rows_max);
     const char *const argv[] = {tm__program_path(), TM_PARQUET_CHILD, p->body, p->rows, most, NULL};
-    const tm_child_spec spec = {
-        .argv = argv, .memory_bytes_max = CHILD_BYTES_MAX, .seconds_max = CHILD_SECONDS_MAX};
+    const tm_child_spec spec = {.argv = argv,
+                                .memory_bytes_max = TM_CHILD_ADDRESSES(CHILD_BYTES_MAX),
+                                .seconds_max = CHILD_SECONDS_MAX};
     TM_TRY(tm__child_start(self->supervisor, &spec, &id, err));
     for (*out = (tm_child_state){.is_running = true};;) {
         TM_TRY(tm__child_state(self->supervisor, id, out, err));
