@@ -29,8 +29,8 @@ TM_NODISCARD tm_status tm__file_open(const char *path, tm_open_mode mode, tm_fil
                                      tm_err *err);
 TM_NODISCARD tm_status tm__file_read(tm_file *file, void *out, size_t len, size_t *out_len,
                                      tm_err *err);
-/** One piece of a stream, as soon as there is any; *out_len 0 is the end. TM_E_CANCELLED within 0.1 s
- * of *cancel being set. */
+/** One piece of a stream, as soon as there is any; *out_len 0 is the end. TM_E_CANCELLED within 0.1
+ * s of *cancel being set. */
 TM_NODISCARD tm_status tm__file_read_some(tm_file *file, const volatile _Atomic bool *cancel,
                                           void *out, size_t len, size_t *out_len, tm_err *err);
 TM_NODISCARD tm_status tm__file_write(tm_file *file, const void *data, size_t len, tm_err *err);
