@@ -116,6 +116,16 @@ void tm__table_unref(tm_table *table) {
 
 /* --- fresh tables from others --- */
 
+/* The columns of a table, with its dictionaries. */
+static tm_status add_columns(tm_table_builder *b, const tm_table *table, tm_err *err) {
+    for (uint32_t col = 0; col < table->n_cols; col++) {
+        const tm_column *const c = &table->cols[col];
+        TM_TRY(c->type == TM_TYPE_TEXT ? tm__builder_add_shared(b, c->name, c->dict, err)
+                                       : tm__builder_add_column(b, c->name, c->type, err));
+    }
+    return TM_OK;
+}
+
 static void take_values(tm_table_builder *b, uint32_t col, const tm_column *from,
                         const uint32_t *rows, uint64_t n_rows) {
     if (from->type == TM_TYPE_TEXT) {
@@ -141,16 +151,11 @@ tm_status tm__table_take_rows(tm_table *table, const uint32_t *rows, uint64_t n_
     for (uint64_t i = 0; i < n_rows; i++) {
         TM_ASSERT(rows[i] < table->n_rows);
     }
-    tm_status st = TM_OK;
     tm_table_builder *b = tm__builder_create();
     if (b == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
     }
-    for (uint32_t col = 0; col < table->n_cols && st == TM_OK; col++) {
-        const tm_column *const c = &table->cols[col];
-        st = c->type == TM_TYPE_TEXT ? tm__builder_add_shared(b, c->name, c->dict, err)
-                                     : tm__builder_add_column(b, c->name, c->type, err);
-    }
+    tm_status st = add_columns(b, table, err);
     if (st == TM_OK) {
         st = tm__builder_reserve(b, n_rows, err);
     }
@@ -177,16 +182,11 @@ static void copy_values(tm_table_builder *b, uint32_t col, const tm_column *from
 
 tm_status tm__table_widen(const tm_table *table, const char *const *names, double *const *values,
                           uint32_t n, tm_table **out, tm_err *err) {
-    tm_status st = TM_OK;
     tm_table_builder *b = tm__builder_create();
     if (b == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
     }
-    for (uint32_t col = 0; col < table->n_cols && st == TM_OK; col++) {
-        const tm_column *const c = &table->cols[col];
-        st = c->type == TM_TYPE_TEXT ? tm__builder_add_shared(b, c->name, c->dict, err)
-                                     : tm__builder_add_column(b, c->name, c->type, err);
-    }
+    tm_status st = add_columns(b, table, err);
     for (uint32_t i = 0; i < n && st == TM_OK; i++) {
         st = tm__builder_add_column(b, names[i], TM_TYPE_FLOAT, err);
     }

@@ -84,6 +84,10 @@ typedef struct tm_search {
     double seconds_features;
 } tm_search;
 
+/* train_run.c */
+/** The metric of a name, NULL: the task's own. TM_E_USAGE when it is not for the task. */
+TM_NODISCARD tm_status tm__train_metric(const char *name, tm_task task, const tm_metric_ops **out,
+                                        tm_err *err);
 /* train_data.c */
 TM_NODISCARD tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *test,
                                            const tm_train_options *options, tm_err *err);

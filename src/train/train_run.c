@@ -54,15 +54,13 @@ static void run_done(run *r) {
     json_decref(r->info);
 }
 
-static tm_status choose_metric(run *r, tm_err *err) {
-    const char *name =
-        r->options->metric != NULL ? r->options->metric : tm__metric_default(r->data.task);
-    r->search.metric = tm__metric_find(name);
-    if (r->search.metric == NULL || (r->search.metric->tasks & (1u << r->data.task)) == 0) {
-        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no metric for a %s target", name,
-                                     tm__task_text(r->data.task));
-        tm_err_hint(err, "Leave --metric out for the default, '%s'.",
-                    tm__metric_default(r->data.task));
+tm_status tm__train_metric(const char *name, tm_task task, const tm_metric_ops **out, tm_err *err) {
+    const char *const wanted = name != NULL ? name : tm__metric_default(task);
+    *out = tm__metric_find(wanted);
+    if (*out == NULL || ((*out)->tasks & (1u << task)) == 0) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no metric for a %s target", wanted,
+                                     tm__task_text(task));
+        tm_err_hint(err, "Leave --metric out for the default, '%s'.", tm__metric_default(task));
         return st;
     }
     return TM_OK;
@@ -106,7 +104,7 @@ static tm_status learn(run *r, tm_err *err) {
     const tm_train_options *options = r->options;
     r->search.data = &r->data;
     r->search.options = options;
-    TM_TRY(choose_metric(r, err));
+    TM_TRY(tm__train_metric(r->options->metric, r->data.task, &r->search.metric, err));
     TM_TRY(set_budget(r, err));
     TM_TRY(tm__candidates_init(&r->search, err));
     TM_TRY(check_targets(r, err));

@@ -430,19 +430,6 @@ static tm_status fit_sizes(value_run *v, tm_err *err) {
 
 /* --- the learner --- */
 
-static tm_status choose_metric(value_run *v, tm_err *err) {
-    const char *name = v->train.metric != NULL ? v->train.metric : tm__metric_default(v->data.task);
-    v->metric = tm__metric_find(name);
-    if (v->metric == NULL || (v->metric->tasks & (1u << v->data.task)) == 0) {
-        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no metric for a %s target", name,
-                                     tm__task_text(v->data.task));
-        tm_err_hint(err, "Leave --metric out for the default, '%s'.",
-                    tm__metric_default(v->data.task));
-        return st;
-    }
-    return TM_OK;
-}
-
 /* The learner whose first parameters do best on validation rows, of the largest fit. */
 static tm_status choose_learner(value_run *v, tm_err *err) {
     tm_search *search = tm__mem_zalloc(1, sizeof(*search));
@@ -638,7 +625,7 @@ static void value_done(value_run *v) {
 }
 
 static tm_status run_value(value_run *v, tm_err *err) {
-    TM_TRY(choose_metric(v, err));
+    TM_TRY(tm__train_metric(v->train.metric, v->data.task, &v->metric, err));
     thin_test(&v->data);
     TM_TRY(cut_parts(v, err));
     TM_TRY(alloc_test(v, err));
