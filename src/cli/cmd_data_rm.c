@@ -22,7 +22,8 @@ static tm_status find_sinks(const tm_home *home, const char *source, json_t *out
             break;
         }
         st = tm__sink_store_find(store, json_string_value(name), &row, err);
-        if (st == TM_OK && strcmp(tm__json_text(row.spec, "read", ""), source) == 0) {
+        if (st == TM_OK && (strcmp(tm__json_text(row.spec, "read", ""), source) == 0 ||
+                            strcmp(tm__json_text(row.spec, "history", ""), source) == 0)) {
             json_array_append(out, (json_t *)(uintptr_t)name);
         }
         tm__sink_row_done(&row);

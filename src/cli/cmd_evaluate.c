@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
+#include "cli/history.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
 #include "train/train.h"
@@ -42,8 +43,7 @@ tm_status cmd_evaluate(tm_cli *cli, tm_err *err) {
         st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
     }
     if (st == TM_OK) {
-        st = tm__cli_read(cli, &ctx, tm__cli_arg(cli, "DATA"), tm__cli_text(cli, "sql"),
-                          tm__bundle_schema(place.bundle), &table, err);
+        st = tm__cli_read_wide(cli, &ctx, place.bundle, tm__cli_arg(cli, "DATA"), &table, err);
     }
     if (st == TM_OK) {
         st = tm__train_evaluate(&ctx, place.bundle, table, &scores, err);

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * explain: the parts of one answer.
+ *
+ *   row typed in (with a history: its features over windows are added) ─┬─> cells ──> parts ──>
+ * words row of the log, by the id of its answer ────────────────────────────┘
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/history.h"
 #include "cli/model_args.h"
 #include "monitor/monitor.h"
 
@@ -180,6 +187,91 @@ out:
     return st;
 }
 
+/* A row typed in, as a table of one row with what its features look at. */
+static tm_status table_of_row(const tm_schema *schema, const json_t *row, tm_table **out,
+                              tm_err *err) {
+    tm_table_builder *builder = tm__builder_create();
+    tm_cell *cells = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*cells));
+    char(*texts)[32] = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*texts));
+    tm_status st = builder == NULL || cells == NULL || texts == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory to explain a row")
+                       : cells_from_row(schema, row, cells, texts, err);
+    uint32_t n = 0;
+    for (uint32_t c = 0; st == TM_OK && c < schema->n_cols; c++) {
+        const tm_schema_column *const column = &schema->cols[c];
+        if (json_object_get(row, column->name) != NULL) {
+            cells[n++] = cells[c];
+            st = tm__builder_add_column(builder, column->name, column->type, err);
+        }
+    }
+    if (st == TM_OK) {
+        st = tm__builder_add_row(builder, cells, err);
+    }
+    if (st == TM_OK) {
+        st = tm__builder_finish(builder, out, err);
+        builder = NULL;
+    }
+    tm__builder_free(builder);
+    tm__mem_free(cells);
+    tm__mem_free(texts);
+    return st;
+}
+
+/* The features of a row typed in, by their names, from the events before it. */
+static tm_status add_features(const tm_bundle *bundle, const tm_table *wide, json_t *row,
+                              tm_err *err) {
+    tm_window_set *set = NULL;
+    TM_TRY(tm__bundle_windows(bundle, &set, err));
+    for (uint32_t i = 0; i < tm__window_set_count(set); i++) {
+        const char *const name = tm__window_set_name(set, i);
+        const tm_column *const column = tm__table_column(wide, tm__table_find(wide, name));
+        json_object_set_new(row, name, tm__json_number(column->floats[0]));
+    }
+    tm__window_set_free(set);
+    return tm__json_check(err);
+}
+
+/* Only what the model reads stays in the row. */
+static void keep_inputs(const tm_bundle *bundle, json_t *row) {
+    const char *name = NULL;
+    json_t *value = NULL;
+    void *next = NULL;
+    json_object_foreach_safe(row, next, name, value) {
+        if (tm__schema_find(tm__bundle_schema(bundle), tm__str(name)) == UINT32_MAX) {
+            json_object_del(row, name);
+        }
+    }
+}
+
+static tm_status widen_row(tm_cli *cli, const tm_bundle *bundle, json_t *row, tm_err *err) {
+    tm_ctx ctx = {0};
+    tm_schema schema;
+    tm_table *table = NULL, *wide = NULL;
+    tm_cli_history history = {0};
+    TM_TRY(tm__bundle_rows_schema(bundle, &schema, err));
+    tm_status st = table_of_row(&schema, row, &table, err);
+    tm__schema_done(&schema);
+    if (st == TM_OK) {
+        st = tm__cli_ctx_init(cli, 0, &ctx, err);
+    }
+    if (st == TM_OK) {
+        st = tm__cli_read_history(cli, &ctx, bundle, NULL, &history, err);
+    }
+    if (st == TM_OK) {
+        st = tm__bundle_widen(&ctx, bundle, table, history.events != NULL ? &history.history : NULL,
+                              &wide, err);
+    }
+    if (st == TM_OK && history.events != NULL) {
+        st = add_features(bundle, wide, row, err);
+    }
+    keep_inputs(bundle, row);
+    tm__table_unref(wide);
+    tm__table_unref(table);
+    tm__table_unref(history.events);
+    tm__cli_ctx_done(&ctx);
+    return st;
+}
+
 tm_status cmd_explain(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
     json_t *row = NULL;
@@ -187,6 +279,11 @@ tm_status cmd_explain(tm_cli *cli, tm_err *err) {
     tm_status st = find_row(place.home, tm__cli_arg(cli, "ROW"), &row, err);
     if (st == TM_OK && !json_is_object(row)) {
         st = TM_FAIL(err, TM_E_DATA, "the row is no JSON object");
+    }
+    const bool is_typed = tm__cli_arg(cli, "ROW")[0] == '{'; /* the log has all of a row */
+    if (st == TM_OK && is_typed &&
+        (tm__bundle_has_windows(place.bundle) || tm__cli_has_history(cli))) {
+        st = widen_row(cli, place.bundle, row, err);
     }
     if (st == TM_OK) {
         st = explain(cli, &place, row, err);

@@ -15,12 +15,14 @@
 #include "base/pool.h"
 #include "cli/answers.h"
 #include "cli/cli.h"
+#include "cli/history.h"
 #include "cli/model_args.h"
 #include "cli/spool.h"
 #include "source/source.h"
 
 #define HEAD_BYTES_MAX ((size_t)64 << 20)
 #define TEMP_PATH_MAX 8192u
+#define PART_ROWS 65536u
 
 typedef struct prediction {
     tm_cli *cli;
@@ -56,9 +58,20 @@ static tm_status make_head(prediction *p, const tm_source_part *part, tm_err *er
     return failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for the names of columns") : TM_OK;
 }
 
+/* Without a history a model's features over windows have to stand in the rows. */
+static tm_status check_part(const prediction *p, const tm_source_part *part, tm_err *err) {
+    tm_table *same = NULL;
+    TM_TRY(tm__bundle_has_windows(p->answers.bundle) && !tm__cli_has_history(p->cli)
+               ? tm__bundle_widen(p->ctx, p->answers.bundle, part->table, NULL, &same, err)
+               : TM_OK);
+    tm__table_unref(same);
+    return TM_OK;
+}
+
 static tm_status work(void *arg, const tm_source_part *part, uint32_t worker, tm_buf *out,
                       tm_err *err) {
     prediction *const p = arg;
+    TM_TRY(check_part(p, part, err));
     TM_TRY(make_head(p, part, err));
     return tm__answers_write(p->pens[worker], part, out, err);
 }
@@ -206,6 +219,34 @@ static tm_status open_model(tm_cli *cli, const char *name, tm_place *place, tm_e
                : tm__place_open_version(cli, name, place, err);
 }
 
+/* Rows that get features of a history are one table; a part of it at a time is scored. */
+static tm_status run_table(prediction *p, const char *path, tm_err *err) {
+    tm_table *wide = NULL;
+    tm_buf out;
+    TM_TRY(tm__cli_read_wide(p->cli, p->ctx, p->answers.bundle, path, &wide, err));
+    const uint64_t n_rows = tm__table_rows(wide);
+    uint32_t *const rows = tm__mem_alloc(PART_ROWS, sizeof(*rows));
+    tm_status st = rows == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to predict") : TM_OK;
+    tm__buf_init(&out, TM_MAX_BUNDLE_BYTES);
+    for (uint64_t at = 0; st == TM_OK && at < n_rows; at += PART_ROWS) {
+        tm_source_part part = {.n_rows = n_rows - at < PART_ROWS ? n_rows - at : PART_ROWS,
+                               .number = at / PART_ROWS};
+        for (uint64_t i = 0; i < part.n_rows; i++) {
+            rows[i] = (uint32_t)(at + i);
+        }
+        tm__buf_reset(&out);
+        st = tm__table_take_rows(wide, rows, part.n_rows, &part.table, err);
+        st = st == TM_OK ? work(p, &part, 0, &out, err) : st;
+        st = st == TM_OK ? write(p, &out, part.n_rows, err) : st;
+        tm__table_unref(part.table);
+        tm__ctx_progress(p->ctx, "predict", at + part.n_rows, n_rows, NULL);
+    }
+    tm__buf_done(&out);
+    tm__mem_free(rows);
+    tm__table_unref(wide);
+    return st;
+}
+
 /* Score all rows of the source into what open_out() opened. */
 static tm_status run(prediction *p, tm_err *err) {
     const char *path = tm__cli_arg(p->cli, "DATA");
@@ -225,7 +266,8 @@ static tm_status run(prediction *p, tm_err *err) {
                                  .arg = p};
     TM_TRY(tm__cli_check_source(spec.path, spec.sql, err));
     TM_TRY(make_pens(p, err));
-    return tm__source_pipe(p->ctx, &spec, &sink, err);
+    return tm__cli_has_history(p->cli) ? run_table(p, path, err)
+                                       : tm__source_pipe(p->ctx, &spec, &sink, err);
 }
 
 tm_status cmd_predict(tm_cli *cli, tm_err *err) {

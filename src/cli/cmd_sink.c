@@ -100,6 +100,9 @@ static tm_status make_spec(tm_cli *cli, json_t *spec, tm_err *err) {
             json_array_append_new(list, json_string(keys[i]));
         }
     }
+    if (tm__cli_has(cli, "history")) {
+        json_object_set_new(spec, "history", json_string(tm__cli_text(cli, "history")));
+    }
     if (tm__cli_has(cli, "every")) {
         json_object_set_new(spec, "every_s",
                             json_integer(tm__cli_duration_us(cli, "every") / 1000000));

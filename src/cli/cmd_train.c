@@ -122,9 +122,9 @@ static tm_status describe_source(training *t, tm_err *err) {
 /* What the model to go on from decides cannot be said again. */
 static tm_status check_continue(const tm_cli *cli, tm_err *err) {
     static const char *const decided[] = {
-        "target",   "task",     "positive", "metric",      "learner",      "drop",
-        "time",     "entity",   "weight",   "group",       "budget",       "repeat",
-        "monotone", "interact", "seed",     "level-means", "class-weight", "init-score"};
+        "target", "task",        "positive",     "metric",     "learner", "drop",     "time",
+        "entity", "weight",      "group",        "budget",     "repeat",  "monotone", "interact",
+        "seed",   "level-means", "class-weight", "init-score", "feature", "known"};
     for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
         if (tm__cli_has(cli, decided[i])) {
             const tm_status st =
@@ -236,6 +236,8 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->monotone = tm__cli_list(cli, "monotone", &o->n_monotone);
     o->interact = tm__cli_list(cli, "interact", &o->n_interact);
     o->class_weights = tm__cli_list(cli, "class-weight", &o->n_class_weights);
+    o->features = tm__cli_list(cli, "feature", &o->n_features);
+    o->known = tm__cli_list(cli, "known", &o->n_known);
     o->time = tm__cli_text(cli, "time");
     o->entity = tm__cli_text(cli, "entity");
     o->weight = tm__cli_text(cli, "weight");

@@ -23,6 +23,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "feature/window_text.h"
 #include "metric/metric.h"
 #include "train/train.h"
 
@@ -31,7 +32,8 @@
 
 typedef enum value_kind {
     VALUE_TEXT,
-    VALUE_LIST, /* of texts, or one text with commas */
+    VALUE_LIST,  /* of texts, or one text with commas */
+    VALUE_WORDS, /* of texts, or one text, whatever is in it */
     VALUE_COUNT,
     VALUE_DURATION_MS,
     VALUE_CHOICE
@@ -63,6 +65,8 @@ static const model_key keys[] = {
     {"interact", "interact", VALUE_LIST, NULL},
     {"class_weight", "class_weights", VALUE_LIST, NULL},
     {"param", "params", VALUE_LIST, NULL},
+    {"features", "features", VALUE_WORDS, NULL},
+    {"known", "known", VALUE_WORDS, NULL},
     {"seed", "seed", VALUE_COUNT, NULL},
     {"work", "work", VALUE_COUNT, NULL},
     {"budget", "budget_ms", VALUE_DURATION_MS, NULL},
@@ -185,10 +189,34 @@ tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node, const ch
     return TM_E_DATA;
 }
 
+/* What a feature says is read here, so that an error has its line. */
+static tm_status add_words(const tm_yaml *r, const yaml_node_t *node, const model_key *key,
+                           json_t *list, tm_err *err) {
+    char *text = NULL;
+    tm_window_text feature = {0};
+    TM_TRY(tm__yaml_text(r, node, &text, err));
+    const bool is_feature = strcmp(key->name, "features") == 0;
+    tm_status st = is_feature ? tm__window_text_read(text, &feature, err) : TM_OK;
+    tm__window_text_done(&feature);
+    if (st == TM_E_USAGE) {
+        if (err != NULL) {
+            err->status = TM_E_DATA; /* a wrong word on the command line, a wrong value in a file */
+        }
+        st = TM_E_DATA;
+        tm__yaml_at(r, node, err);
+    }
+    json_array_append_new(list, json_string(text));
+    tm__mem_free(text);
+    return st;
+}
+
 static tm_status read_list(tm_yaml *r, const yaml_node_t *node, const model_key *key,
                            json_t *recipe, tm_err *err) {
     json_t *list = json_array();
     json_object_set_new(recipe, key->recipe, list);
+    if (node->type == YAML_SCALAR_NODE && key->kind == VALUE_WORDS) {
+        return add_words(r, node, key, list, err);
+    }
     if (node->type == YAML_SCALAR_NODE) {
         tm_str rest = tm__yaml_scalar(node);
         while (rest.len > 0) {
@@ -202,8 +230,13 @@ static tm_status read_list(tm_yaml *r, const yaml_node_t *node, const model_key 
     }
     for (const yaml_node_item_t *i = node->data.sequence.items.start;
          i < node->data.sequence.items.top; i++) {
+        const yaml_node_t *const item = yaml_document_get_node(&r->document, *i);
         char *text = NULL;
-        TM_TRY(tm__yaml_text(r, yaml_document_get_node(&r->document, *i), &text, err));
+        if (key->kind == VALUE_WORDS) {
+            TM_TRY(add_words(r, item, key, list, err));
+            continue;
+        }
+        TM_TRY(tm__yaml_text(r, item, &text, err));
         json_array_append_new(list, json_string(text));
         tm__mem_free(text);
     }
@@ -225,7 +258,7 @@ static tm_status read_value(tm_yaml *r, const yaml_node_t *node, const model_key
     uint64_t count = 0;
     int64_t us = 0;
     char *text = NULL;
-    if (key->kind == VALUE_LIST) {
+    if (key->kind == VALUE_LIST || key->kind == VALUE_WORDS) {
         return read_list(r, node, key, recipe, err);
     }
     TM_TRY(tm__yaml_text(r, node, &text, err));

@@ -155,11 +155,16 @@ static tm_status read_model(tm_yaml *r, const yaml_node_t *value, json_t *spec, 
     return put_text(r, value, "model", false, spec, err);
 }
 
+static tm_status read_history(tm_yaml *r, const yaml_node_t *value, json_t *spec, tm_err *err) {
+    return put_text(r, value, "history", false, spec, err);
+}
+
 static const struct {
     const char *name;
     tm_status (*read)(tm_yaml *r, const yaml_node_t *value, json_t *spec, tm_err *err);
-} keys[] = {{"model", read_model}, {"read", read_read},   {"write", read_write},
-            {"key", read_key},     {"every", read_every}, {"batch_rows", read_rows}};
+} keys[] = {{"model", read_model},    {"read", read_read},   {"write", read_write},
+            {"key", read_key},        {"every", read_every}, {"batch_rows", read_rows},
+            {"history", read_history}};
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
 static tm_status read_one(tm_yaml *r, const yaml_node_pair_t *pair, json_t *spec, tm_err *err) {

@@ -187,6 +187,62 @@ static void print_columns(tm_cli *cli, const json_t *report) {
     }
 }
 
+static double share_of(const json_t *importance, tm_str column) {
+    size_t i = 0;
+    const json_t *entry = NULL;
+    json_array_foreach((json_t *)(uintptr_t)importance, i, entry) {
+        if (tm__str_is(column, tm__json_text(entry, "column", ""))) {
+            return tm__json_f64(entry, "share", 0.0);
+        }
+    }
+    return 0.0;
+}
+
+/* The words of a feature begin with its name, which may stand in quotes. */
+static tm_str name_in(const char *words, char *out, size_t size) {
+    size_t n = 0;
+    const bool is_quoted = words[0] == '"';
+    for (const char *c = words + (is_quoted ? 1 : 0); *c != '\0' && n + 1 < size; c++) {
+        if (is_quoted && c[0] == '"' && c[1] != '"') {
+            break;
+        }
+        if (!is_quoted && *c == ' ') {
+            break;
+        }
+        c += is_quoted && c[0] == '"' ? 1 : 0;
+        out[n++] = *c;
+    }
+    return (tm_str){out, n};
+}
+
+void tm__windows_print(tm_cli *cli, const json_t *info) {
+    const json_t *features = json_object_get(json_object_get(info, "windows"), "features");
+    const json_t *importance = json_object_get(info, "importance");
+    const char *titles[] = {"  share", "as known at the row's moment"};
+    tm_cli_table table;
+    size_t i = 0;
+    const json_t *entry = NULL;
+    if (json_array_size(features) == 0) {
+        return;
+    }
+    tm__cli_print(cli, "features over windows\n");
+    tm__cli_table_init(&table, 2, titles);
+    json_array_foreach((json_t *)(uintptr_t)features, i, entry) {
+        char name[1024];
+        const char *const words = tm__json_text(entry, "feature", "");
+        if (i >= 20) {
+            break;
+        }
+        tm__cli_cell(&table, "  %4.1f %%",
+                     100.0 * share_of(importance, name_in(words, name, sizeof(name))));
+        tm__cli_cell(&table, "%s", words);
+    }
+    tm__cli_table_print(cli, &table);
+    if (json_array_size(features) > 20) {
+        tm__cli_print(cli, "  and %zu more\n", json_array_size(features) - 20);
+    }
+}
+
 void tm__train_words_print(tm_cli *cli, const json_t *report) {
     const json_t *test = json_object_get(report, "test");
     const json_t *gate = json_object_get(report, "gate");
@@ -200,6 +256,7 @@ void tm__train_words_print(tm_cli *cli, const json_t *report) {
     }
     print_verdict(cli, report);
     print_columns(cli, report);
+    tm__windows_print(cli, report);
     tm__cli_print(cli, "bundle %.16s, %.1f s\n", tm__json_text(report, "bundle_hash", ""),
                   tm__json_f64(json_object_get(report, "seconds"), "total", 0.0));
     if (gate != NULL) {

@@ -192,6 +192,15 @@ static tm_status read_function(reader *r) {
     return take_sign(r, ')') ? TM_OK : wrong(r, ")");
 }
 
+static tm_status read_source(reader *r) {
+    if (!take_word(r, "of")) {
+        return TM_OK;
+    }
+    TM_TRY(take_name(r, "a source of events", &r->out->events));
+    return take_word(r, "at") ? take_name(r, "a column with its moments", &r->out->at)
+                              : wrong(r, "at and the column of its moments");
+}
+
 static tm_status read_keys(reader *r) {
     tm_window_text *const out = r->out;
     if (!take_word(r, "by")) {
@@ -220,6 +229,7 @@ static tm_status read_all(reader *r) {
         return wrong(r, "=");
     }
     TM_TRY(read_function(r));
+    TM_TRY(read_source(r));
     TM_TRY(read_keys(r));
     if (take_word(r, "over")) {
         TM_TRY(take_word(r, "last") ? take_number(r, TM_WINDOW_LAST_MAX, &out->n_last)
@@ -257,6 +267,8 @@ void tm__window_text_done(tm_window_text *feature) {
     tm__mem_free(feature->name);
     tm__mem_free(feature->column);
     tm__mem_free(feature->level);
+    tm__mem_free(feature->events);
+    tm__mem_free(feature->at);
     for (uint32_t i = 0; i < feature->n_keys; i++) {
         tm__mem_free(feature->keys[i]);
         tm__mem_free(feature->event_keys[i]);
@@ -319,6 +331,10 @@ bool tm__window_text_write(const tm_window_text *feature, tm_buf *out) {
         (void)snprintf(text, sizeof(text), ", %" PRIu32, feature->lag);
     }
     is_made = is_made && put(out, text) && put(out, ")");
+    if (feature->events != NULL) {
+        is_made = is_made && put(out, " of ") && put_name(out, feature->events) &&
+                  put(out, " at ") && put_name(out, feature->at);
+    }
     for (uint32_t i = 0; i < feature->n_keys && is_made; i++) {
         const bool is_same = strcmp(feature->keys[i], feature->event_keys[i]) == 0;
         is_made = put(out, i == 0 ? " by " : ", ") && put_name(out, feature->keys[i]) &&

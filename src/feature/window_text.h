@@ -2,17 +2,20 @@
 /*
  * A feature over a window of events, in words:
  *
- *   NAME = FUNCTION(COLUMN) by KEY[ = KEY], ... [over WIDTH | over last N] [delay TIME]
+ *   NAME = FUNCTION(COLUMN) [of EVENTS at MOMENT] by KEY[ = KEY], ... [over WIDTH | over last N]
+ *          [delay TIME]
  *
  *   late_2h = mean(late) by origin over 2h
  *   arrived = count() by origin = destination over 30m
  *   before  = lag(delay, 2) by tail
  *   dutch   = share(land = 'NL') by shop over 30d delay 1h
+ *   spent   = sum(amount) of payments at booked by customer over 7d
  *
- * Events are rows too, of the same columns. A key of the form a = b is the column a of
- * the row that is asked about and b of the event. What an event says is known when its column is
- * known, and `delay` later. Columns that are no plain names stand in double quotes, levels in
- * single quotes; a quote within is written twice.
+ * Events are rows too, of the same columns, unless `of` names another source of them, whose column
+ * MOMENT says when each became known. A key of the form a = b is the column a of the row that is
+ * asked about and b of the event. What an event says is known when its column is known (of another
+ * source: at its MOMENT), and `delay` later. Columns that are no plain names stand in double
+ * quotes, levels in single quotes; a quote within is written twice.
  */
 #ifndef TM_FEATURE_WINDOW_TEXT_H
 #define TM_FEATURE_WINDOW_TEXT_H
@@ -30,6 +33,8 @@ typedef struct tm_window_text {
     tm_window_fn fn;
     char *column; /* NULL: the events themselves */
     char *level;  /* of SHARE, as it was written; NULL with others */
+    char *events; /* source of the events; NULL: the rows themselves */
+    char *at;     /* column of its events' moments; NULL with the rows themselves */
     uint32_t n_keys;
     char *keys[TM_WINDOW_KEYS_MAX];       /* of the row that is asked about */
     char *event_keys[TM_WINDOW_KEYS_MAX]; /* of the event */

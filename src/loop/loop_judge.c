@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/loop_priv.h"
+#include "model/bundle_windows.h"
 
 #define TM_JUDGE_ROWS_MAX 20000u
 #define TM_JUDGE_ROWS_MIN 200u
@@ -63,12 +64,26 @@ tm_status tm__loop_refused_before(tm_registry *registry, const char *model,
 
 /* ---- Two bundles on the same rows ---- */
 
+/* Each bundle has features over windows of its own. */
+static tm_status evaluate(tm_ctx *ctx, const tm_duel *duel, const tm_bundle *bundle, json_t **out,
+                          tm_err *err) {
+    tm_table *wide = NULL;
+    const tm_bundle_history history = {.tables = {.events = duel->history}};
+    if (duel->history == NULL || !tm__bundle_has_windows(bundle)) {
+        return tm__train_evaluate(ctx, bundle, duel->rows, out, err);
+    }
+    TM_TRY(tm__bundle_widen(ctx, bundle, duel->rows, &history, &wide, err));
+    const tm_status st = tm__train_evaluate(ctx, bundle, wide, out, err);
+    tm__table_unref(wide);
+    return st;
+}
+
 tm_status tm__loop_duel(tm_ctx *ctx, const tm_duel *duel, tm_gate_scores *out_scores,
                         json_t **out_candidate, json_t **out_champion, tm_err *err) {
     json_t *candidate = NULL, *champion = NULL;
-    tm_status st = tm__train_evaluate(ctx, duel->candidate, duel->rows, &candidate, err);
+    tm_status st = evaluate(ctx, duel, duel->candidate, &candidate, err);
     if (st == TM_OK) {
-        st = tm__train_evaluate(ctx, duel->champion, duel->rows, &champion, err);
+        st = evaluate(ctx, duel, duel->champion, &champion, err);
     }
     if (st == TM_OK) {
         *out_scores = (tm_gate_scores){

@@ -177,6 +177,7 @@ static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
         .candidate = r->candidate_bundle,
         .champion = r->champion_bundle,
         .rows = r->harvest.held,
+        .history = r->harvest.train,
         .metric = r->metric,
         .rows_text = r->harvest.rows_text,
     };

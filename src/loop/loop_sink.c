@@ -20,6 +20,7 @@ static tm_status no_memory(tm_err *err) {
 
 void tm__sink_batch_done(tm_sink_batch *batch) {
     tm__table_unref(batch->rows);
+    tm__table_unref(batch->history);
     tm__table_unref(batch->fitted);
     tm__table_unref(batch->result);
     tm__mem_free(batch->outputs);
@@ -123,6 +124,9 @@ tm_status tm__sink_check(const char *name, const json_t *spec, tm_err *err) {
         return wrong("a sink has no model", "Name the model whose answers it writes.", err);
     }
     TM_TRY(check_read(spec, err));
+    if (json_object_get(spec, "history") != NULL && !has_text(spec, "history")) {
+        return wrong("the history of a sink is a source", "Name a source of the home.", err);
+    }
     TM_TRY(check_write(spec, err));
     TM_TRY(check_key(spec, err));
     return check_numbers(spec, err);
@@ -138,10 +142,11 @@ static tm_status check_names(const tm_home *home, const json_t *spec, tm_err *er
         tm__version_done(&version);
     }
     tm__registry_close(registry);
-    const char *source = json_string_value(json_object_get(spec, "read"));
-    if (st == TM_OK && source != NULL) {
+    static const char *const sources[] = {"read", "history"};
+    for (size_t i = 0; i < 2 && st == TM_OK; i++) {
+        const char *source = json_string_value(json_object_get(spec, sources[i]));
         tm_source_rows *rows = NULL;
-        st = tm__source_rows_open(home, source, &rows, err);
+        st = source == NULL ? TM_OK : tm__source_rows_open(home, source, &rows, err);
         tm__source_rows_close(rows);
     }
     return st;

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "guard/guard.h"
 #include "loop/loop_sink_priv.h"
+#include "model/bundle_windows.h"
 #include "table/schema.h"
 
 #define NAME_BYTES_MAX 65536u
@@ -208,9 +209,29 @@ static tm_status make_result(tm_sink_batch *batch, const json_t *passed, tm_err 
     return tm__builder_finish(to, &batch->result, err);
 }
 
+/* The rows as the model reads them, with its features over windows. */
+static tm_status fit_rows(tm_ctx *ctx, tm_sink_batch *batch, tm_err *err) {
+    tm_schema schema;
+    tm_table *rows = NULL, *events = NULL;
+    TM_TRY(tm__bundle_rows_schema(batch->bundle, &schema, err));
+    tm_status st = tm__source_fit(batch->rows, &schema, batch->first, &rows, err);
+    if (st == TM_OK && batch->history != NULL) {
+        st = tm__source_fit(batch->history, &schema, 0, &events, err);
+    }
+    tm__schema_done(&schema);
+    if (st == TM_OK) {
+        const tm_bundle_history history = {.tables = {.events = events},
+                                           .has_rows = batch->has_rows};
+        st = tm__bundle_widen(ctx, batch->bundle, rows, events != NULL ? &history : NULL,
+                              &batch->fitted, err);
+    }
+    tm__table_unref(rows);
+    tm__table_unref(events);
+    return st;
+}
+
 tm_status tm__sink_score(tm_ctx *ctx, tm_sink_batch *batch, const json_t *passed, tm_err *err) {
-    const tm_schema *schema = tm__bundle_schema(batch->bundle);
-    TM_TRY(tm__source_fit(batch->rows, schema, batch->first, &batch->fitted, err));
+    TM_TRY(fit_rows(ctx, batch, err));
     batch->outputs =
         tm__mem_alloc(batch->n_rows * tm__bundle_outputs(batch->bundle), sizeof(double));
     if (batch->outputs == NULL) {

@@ -35,6 +35,8 @@ typedef struct tm_sink_batch {
     uint32_t version;
     tm_bundle *bundle; /* a reference of its own: the next batch may have another one */
     tm_table *rows;    /* as they were read */
+    tm_table *history; /* events that features over windows are computed from; may be NULL */
+    bool has_rows;     /* the history has the rows, too */
     tm_table *fitted;  /* as the model reads them */
     double *outputs;   /* [n_rows x outputs] */
     tm_table *result;  /* what is written */

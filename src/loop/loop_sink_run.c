@@ -26,6 +26,8 @@
 #include "base/pool.h"
 #include "guard/guard.h"
 #include "loop/loop_sink_priv.h"
+#include "model/bundle_windows.h"
+#include "source/intake.h"
 
 typedef struct working {
     tm_sink_run run;
@@ -202,6 +204,18 @@ static tm_status take_passed(working *w, const tm_sink_batch *batch, const json_
     return tm__json_check(err);
 }
 
+/* Of the history what was there when the batch was planned: a batch that is made again has the same
+ * features. */
+static tm_status read_history(working *w, tm_sink_batch *batch, tm_err *err) {
+    const json_t *const spec = w->run.row.spec;
+    const char *const name = tm__json_text(spec, "history", NULL);
+    if (name == NULL || !tm__bundle_has_windows(batch->bundle)) {
+        return TM_OK;
+    }
+    batch->has_rows = strcmp(name, tm__json_text(spec, "read", "")) == 0;
+    return tm__intake_table_at(w->run.ctx, w->run.home, name, batch->at_us, &batch->history, err);
+}
+
 static tm_status fill_batch(working *w, const json_t *plan, tm_sink_batch *batch, tm_err *err) {
     const json_t *passed = NULL;
     batch_init(w, plan, batch);
@@ -211,6 +225,7 @@ static tm_status fill_batch(working *w, const json_t *plan, tm_sink_batch *batch
                        "the rows of batch '%s' are not those that were planned", batch->id);
     }
     TM_TRY(take_passed(w, batch, &passed, err));
+    TM_TRY(read_history(w, batch, err));
     return tm__sink_score(w->run.ctx, batch, passed, err);
 }
 

@@ -20,6 +20,7 @@
  * What a sink is, as it is stored; paths are absolute:
  * {"model": "late" or "late@NAME", "read": "SOURCE" or {"postgres": {"dsn_file", "query"}},
  *  "write": {"postgres": {"dsn_file", "table"}} or {"parquet": DIR} or {"csv": DIR},
+ *  "history": "SOURCE" or absent: of the model's features over windows,
  *  "key": [names], "every_s": N or absent, "batch_rows": N or absent}
  * TM_E_DATA says what is wrong. Looks at nothing outside.
  */

@@ -9,7 +9,8 @@
  * hash table. What a request may leave out, add or mistype is decided here and only here:
  *
  *   1. null is a missing value and always taken;
- *   2. a column that lacked a value in training may be left out, any other must be named;
+ *   2. a column that lacked a value in training may be left out, any other must be named, and so
+ *      must a feature over earlier rows, of which a missing value would say that there were none;
  *   3. a name of the training data that the model does not read (target, dropped) is taken and not
  *      used, so that a row of that table can be sent as it is; any other name is an error, because
  *      a misspelt column would otherwise be a missing value that nobody sees;
@@ -24,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "model/bundle_windows.h"
 
 #define NONE TM_NAME_NONE
 #define SHOWN_BYTES 80u /* of a name, in an error */
@@ -112,6 +114,27 @@ tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err) 
     return TM_OK;
 }
 
+/* Inputs that are features over windows. */
+static tm_status mark_windows(const tm_bundle *bundle, tm_plan *plan, tm_err *err) {
+    tm_window_set *set = NULL;
+    if (!tm__bundle_has_windows(bundle)) {
+        return TM_OK;
+    }
+    const tm_status st = tm__bundle_windows(bundle, &set, err);
+    if (st != TM_OK) {
+        tm__plan_free(plan);
+        return st;
+    }
+    for (uint32_t i = 0; i < tm__window_set_count(set); i++) {
+        const uint32_t at = tm__plan_find(plan, tm__str(tm__window_set_name(set, i)));
+        if (at < plan->inputs->n_cols) {
+            plan->names[at].is_window = true;
+        }
+    }
+    tm__window_set_free(set);
+    return TM_OK;
+}
+
 /* Names that the training data had and the model does not read: its target and what was left out.
  */
 tm_status tm__plan_create(const tm_bundle *bundle, tm_plan **out, tm_err *err) {
@@ -152,7 +175,7 @@ tm_status tm__plan_create(const tm_bundle *bundle, tm_plan **out, tm_err *err) {
     };
     const tm_status st = tm__plan_make(&parts, out, err);
     tm__mem_free(others);
-    return st;
+    return st == TM_OK ? mark_windows(bundle, *out, err) : st;
 }
 
 void tm__plan_free(tm_plan *plan) {
@@ -391,10 +414,15 @@ static void check_absent(tm_decoder *d) {
             continue;
         }
         d->counts.n_nulls++;
-        if (!d->plan->inputs->cols[i].is_nullable) {
-            const tm_str name = {d->plan->names[i].name, d->plan->names[i].len};
+        const plan_name *const n = &d->plan->names[i];
+        if (n->is_window || !d->plan->inputs->cols[i].is_nullable) {
+            const tm_str name = {n->name, n->len};
             const tm_str s = shown(name, SHOWN_BYTES);
-            tm__decoder_error(d, name, "Name every column; null says that a value is not known.",
+            tm__decoder_error(d, name,
+                              n->is_window
+                                  ? "It is a feature over earlier rows: give its value as of now; "
+                                    "null says that nothing is known."
+                                  : "Name every column; null says that a value is not known.",
                               "%s lacks the column '%.*s'", where(d, place), (int)s.len, s.ptr);
         }
     }

@@ -16,6 +16,7 @@ typedef struct plan_name {
     char *name; /* owned */
     size_t len;
     bool is_escaped; /* it is written otherwise in JSON */
+    bool is_window;  /* a feature over earlier rows: never left out */
 } plan_name;
 
 struct tm_plan {

@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/fmath.h"
+#include "base/limits.h"
 #include "base/mem.h"
 
 #define HASH_MAGIC "tidemill.table/1"
@@ -217,15 +218,27 @@ static tm_type joint_type(tm_type a, tm_type b) {
     return are_numbers ? TM_TYPE_FLOAT : TM_TYPE_NONE;
 }
 
-static tm_status concat_columns(tm_table_builder *builder, const tm_table *a, const tm_table *b,
-                                tm_err *err) {
-    for (uint32_t col = 0; col < a->n_cols; col++) {
-        const tm_column *const c = &a->cols[col];
-        const uint32_t other = tm__table_find(b, c->name);
-        if (other == UINT32_MAX) {
+/* Columns of a that go into a table of two; those that b lacks are missing there, or an error. */
+typedef struct joining {
+    const tm_table *a, *b;
+    const uint32_t *cols; /* [n] of a */
+    uint32_t n;
+    bool is_loose;
+} joining;
+
+static const tm_column *find_other(const joining *j, uint32_t i) {
+    const uint32_t other = tm__table_find(j->b, j->a->cols[j->cols[i]].name);
+    return other == UINT32_MAX ? NULL : &j->b->cols[other];
+}
+
+static tm_status join_columns(tm_table_builder *builder, const joining *j, tm_err *err) {
+    for (uint32_t i = 0; i < j->n; i++) {
+        const tm_column *const c = &j->a->cols[j->cols[i]];
+        const tm_column *d = find_other(j, i);
+        if (d == NULL && !j->is_loose) {
             return TM_FAIL(err, TM_E_DATA, "the rows to add lack column '%s'", c->name);
         }
-        const tm_column *const d = &b->cols[other];
+        d = d == NULL ? c : d;
         const tm_type type = joint_type(c->type, d->type);
         if (type == TM_TYPE_NONE) {
             return TM_FAIL(err, TM_E_DATA, "column '%s' is %s, but %s in the rows to add", c->name,
@@ -235,7 +248,7 @@ static tm_status concat_columns(tm_table_builder *builder, const tm_table *a, co
                    ? tm__builder_add_shared(builder, c->name, c->dict, err)
                    : tm__builder_add_column(builder, c->name, type, err));
     }
-    return tm__builder_reserve(builder, a->n_rows + b->n_rows, err);
+    return tm__builder_reserve(builder, j->a->n_rows + j->b->n_rows, err);
 }
 
 /* Codes of a column in the builder's dictionary. */
@@ -260,8 +273,27 @@ static tm_status append_codes(tm_dict *dict, uint32_t *out, const tm_column *fro
                   : TM_OK;
 }
 
+static void append_missing(tm_table_builder *builder, uint32_t col, uint64_t at, uint64_t n_rows) {
+    int64_t *const ints = tm__builder_ints(builder, col);
+    double *const floats = tm__builder_floats(builder, col);
+    uint32_t *const codes = tm__builder_codes(builder, col);
+    for (uint64_t row = at; row < at + n_rows; row++) {
+        if (ints != NULL) {
+            ints[row] = TM_INT_MISSING;
+        } else if (floats != NULL) {
+            floats[row] = tm__nan();
+        } else {
+            codes[row] = TM_CODE_MISSING;
+        }
+    }
+}
+
 static tm_status append_values(tm_table_builder *builder, uint32_t col, uint64_t at,
                                const tm_column *from, uint64_t n_rows, tm_err *err) {
+    if (from == NULL) {
+        append_missing(builder, col, at, n_rows);
+        return TM_OK;
+    }
     if (from->type == TM_TYPE_TEXT) {
         return append_codes(tm__builder_dict(builder, col), tm__builder_codes(builder, col) + at,
                             from, n_rows, err);
@@ -280,26 +312,47 @@ static tm_status append_values(tm_table_builder *builder, uint32_t col, uint64_t
     return TM_OK;
 }
 
-tm_status tm__table_concat(const tm_table *a, const tm_table *b, tm_table **out, tm_err *err) {
+static tm_status join(const joining *j, tm_table **out, tm_err *err) {
     tm_table_builder *const builder = tm__builder_create();
     if (builder == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
     }
-    tm_status st = concat_columns(builder, a, b, err);
-    for (uint32_t col = 0; col < a->n_cols && st == TM_OK; col++) {
-        const tm_column *const c = &a->cols[col];
-        st = append_values(builder, col, 0, c, a->n_rows, err);
+    tm_status st = join_columns(builder, j, err);
+    for (uint32_t i = 0; i < j->n && st == TM_OK; i++) {
+        st = append_values(builder, i, 0, &j->a->cols[j->cols[i]], j->a->n_rows, err);
         if (st == TM_OK) {
-            st = append_values(builder, col, a->n_rows, &b->cols[tm__table_find(b, c->name)],
-                               b->n_rows, err);
+            st = append_values(builder, i, j->a->n_rows, find_other(j, i), j->b->n_rows, err);
         }
     }
     if (st != TM_OK) {
         tm__builder_free(builder);
         return st;
     }
-    tm__builder_set_rows(builder, a->n_rows + b->n_rows);
+    tm__builder_set_rows(builder, j->a->n_rows + j->b->n_rows);
     return tm__builder_finish(builder, out, err);
+}
+
+tm_status tm__table_concat(const tm_table *a, const tm_table *b, tm_table **out, tm_err *err) {
+    uint32_t cols[TM_MAX_COLS];
+    for (uint32_t col = 0; col < a->n_cols; col++) {
+        cols[col] = col;
+    }
+    const joining j = {.a = a, .b = b, .cols = cols, .n = a->n_cols};
+    return join(&j, out, err);
+}
+
+tm_status tm__table_append(const tm_table *a, const tm_table *b, const char *const *names,
+                           uint32_t n, tm_table **out, tm_err *err) {
+    uint32_t cols[TM_MAX_COLS];
+    TM_ASSERT(n <= TM_MAX_COLS);
+    for (uint32_t i = 0; i < n; i++) {
+        cols[i] = tm__table_find(a, names[i]);
+        if (cols[i] == UINT32_MAX) {
+            return TM_FAIL(err, TM_E_DATA, "the rows lack column '%s'", names[i]);
+        }
+    }
+    const joining j = {.a = a, .b = b, .cols = cols, .n = n, .is_loose = true};
+    return join(&j, out, err);
 }
 
 /* --- hashes --- */

@@ -89,6 +89,11 @@ TM_NODISCARD tm_status tm__table_take_rows(tm_table *table, const uint32_t *rows
  * INT widens to FLOAT. */
 TM_NODISCARD tm_status tm__table_concat(const tm_table *a, const tm_table *b, tm_table **out,
                                         tm_err *err);
+/** Same of the columns named [n], which a must have (TM_E_DATA); what b lacks is missing in its
+ * rows. */
+TM_NODISCARD tm_status tm__table_append(const tm_table *a, const tm_table *b,
+                                        const char *const *names, uint32_t n, tm_table **out,
+                                        tm_err *err);
 /** A fresh table: the columns of a table, then n columns of FLOAT with values[i] [n_rows], which
  * are copied. TM_E_DATA for a name that is there. */
 TM_NODISCARD tm_status tm__table_widen(const tm_table *table, const char *const *names,

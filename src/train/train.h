@@ -54,6 +54,10 @@ typedef struct tm_train_options {
     uint32_t n_interact;
     const char *const *class_weights; /* "yes=5", or "balanced" alone: what training rows count */
     uint32_t n_class_weights;
+    const char *const *features; /* over windows: "late_2h = mean(late) by origin over 2h" */
+    uint32_t n_features;
+    const char *const *known; /* "late=arrived": when a column is known, if not with its row */
+    uint32_t n_known;
     const char *time, *entity, *weight, *group; /* column names or NULL */
     const char
         *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
@@ -75,7 +79,7 @@ typedef struct tm_train_options {
 /* Options that were read from a record; their texts are borrowed from it. */
 typedef struct tm_recipe {
     tm_train_options options;
-    const char **params, **drop, **monotone, **interact, **class_weights;
+    const char **params, **drop, **monotone, **interact, **class_weights, **features, **known;
     uint64_t *stops;
 } tm_recipe;
 /** What a recipe (info.recipe, or the model's in the registry) asks for. TM_E_USAGE when its split

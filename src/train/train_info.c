@@ -73,6 +73,12 @@ json_t *tm__train_recipe(const tm_train_options *options) {
         json_object_set_new(recipe, "class_weights",
                             text_list(options->class_weights, options->n_class_weights));
     }
+    if (options->n_features > 0) {
+        json_object_set_new(recipe, "features", text_list(options->features, options->n_features));
+    }
+    if (options->n_known > 0) {
+        json_object_set_new(recipe, "known", text_list(options->known, options->n_known));
+    }
     set_text(recipe, "time", options->time);
     set_text(recipe, "entity", options->entity);
     set_text(recipe, "weight", options->weight);

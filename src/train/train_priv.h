@@ -6,6 +6,7 @@
 #ifndef TM_TRAIN_TRAIN_PRIV_H
 #define TM_TRAIN_TRAIN_PRIV_H
 
+#include "feature/window_set.h"
 #include "train/train.h"
 
 #define TM_MAX_FOLDS 5u
@@ -94,6 +95,20 @@ TM_NODISCARD tm_status tm__train_data_init(tm_train_data *data, tm_table *table,
 void tm__train_data_done(tm_train_data *data);
 /** Which column of a table may be meant by a name that none has. */
 void tm__train_hint_column(const tm_table *table, const char *name, tm_err *err);
+/* train_windows.c: features over windows */
+typedef struct tm_train_windows {
+    tm_window_set *set;     /* NULL: nothing is said of windows */
+    tm_table *table, *test; /* with the features' columns; test may be NULL */
+} tm_train_windows;
+/** TM_E_REFUSED for a feature of what is not known at its row's moment. */
+TM_NODISCARD tm_status tm__train_windows_init(tm_ctx *ctx, tm_table *table, tm_table *test,
+                                              const tm_train_options *options,
+                                              tm_train_windows *out, tm_err *err);
+/** Columns that say when others are known are no inputs; TM_E_REFUSED for an input that is known
+ * later than its row. Nothing is done without a set. */
+TM_NODISCARD tm_status tm__train_windows_roles(tm_train_data *data, const tm_window_set *set,
+                                               tm_err *err);
+void tm__train_windows_done(tm_train_windows *windows);
 /* train_target.c: task, classes and y. */
 TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);

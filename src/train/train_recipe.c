@@ -63,6 +63,12 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
         st = read_texts(recipe, "interact", &read.interact, &o->n_interact, err);
     }
     if (st == TM_OK) {
+        st = read_texts(recipe, "features", &read.features, &o->n_features, err);
+    }
+    if (st == TM_OK) {
+        st = read_texts(recipe, "known", &read.known, &o->n_known, err);
+    }
+    if (st == TM_OK) {
         st = read_texts(recipe, "class_weights", &read.class_weights, &o->n_class_weights, err);
     }
     if (st != TM_OK) {
@@ -70,6 +76,8 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
         return st;
     }
     o->class_weights = read.class_weights;
+    o->features = read.features;
+    o->known = read.known;
     o->params = read.params;
     o->drop = read.drop;
     o->monotone = read.monotone;
@@ -141,6 +149,8 @@ void tm__recipe_done(tm_recipe *recipe) {
     tm__mem_free(recipe->monotone);
     tm__mem_free(recipe->interact);
     tm__mem_free(recipe->class_weights);
+    tm__mem_free(recipe->features);
+    tm__mem_free(recipe->known);
     tm__mem_free(recipe->stops);
     *recipe = (tm_recipe){0};
 }

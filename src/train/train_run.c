@@ -31,6 +31,7 @@
 typedef struct run {
     tm_ctx *ctx;
     const tm_train_options *options;
+    tm_train_windows windows;
     tm_train_data data;
     tm_search search;
     tm_final final;
@@ -39,7 +40,7 @@ typedef struct run {
     tm_stops stops;     /* of a run with a budget of time */
     tm_bundle *bundle;
     double *test_pred;
-    double seconds_total, seconds_test;
+    double seconds_windows;
     tm_threshold threshold;
     bool has_validation;
     json_t *info;
@@ -50,6 +51,7 @@ static void run_done(run *r) {
     tm__final_done(&r->final);
     tm__search_done(&r->search);
     tm__train_data_done(&r->data);
+    tm__train_windows_done(&r->windows);
     tm__mem_free(r->test_pred);
     json_decref(r->info);
 }
@@ -195,6 +197,9 @@ static tm_status describe_model(run *r, tm_err *err) {
     }
     if (data->queries != NULL) {
         json_object_set_new(info, "group", json_string(data->schema.cols[data->group].name));
+    }
+    if (r->windows.set != NULL) {
+        json_object_set_new(info, "windows", tm__window_set_to_json(r->windows.set));
     }
     json_object_set_new(info, "metric", json_string(r->search.metric->name));
     json_object_set_new(info, "learner", json_string(r->final.model->ops->name));
@@ -377,12 +382,16 @@ static double seconds_since(uint64_t started_ns) {
 static json_t *make_notes(const run *r, double total) {
     char created[48];
     created[tm__time_to_text(tm__now_us(), created)] = '\0';
-    return json_pack("{s:s, s:s, s:I, s:{s:o, s:o, s:o, s:o}}", "created", created, "compiler",
-                     __VERSION__, "threads", (json_int_t)tm__pool_threads(r->ctx->pool), "seconds",
-                     "features",
-                     tm__json_number(r->search.seconds_features + r->final.seconds_features), "bin",
-                     tm__json_number(r->final.model->seconds_bin), "fit",
-                     tm__json_number(r->final.model->seconds_fit), "total", tm__json_number(total));
+    json_t *const seconds =
+        json_pack("{s:o, s:o, s:o, s:o}", "features",
+                  tm__json_number(r->search.seconds_features + r->final.seconds_features), "bin",
+                  tm__json_number(r->final.model->seconds_bin), "fit",
+                  tm__json_number(r->final.model->seconds_fit), "total", tm__json_number(total));
+    if (r->windows.set != NULL) {
+        json_object_set_new(seconds, "windows", tm__json_number(r->seconds_windows));
+    }
+    return json_pack("{s:s, s:s, s:I, s:o}", "created", created, "compiler", __VERSION__, "threads",
+                     (json_int_t)tm__pool_threads(r->ctx->pool), "seconds", seconds);
 }
 
 static json_t *make_report(const run *r, const json_t *notes, const tm_hash *hash) {
@@ -410,7 +419,10 @@ static json_t *make_report(const run *r, const json_t *notes, const tm_hash *has
 static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_result *out,
                          tm_err *err) {
     const uint64_t started = tm__mono_ns();
-    TM_TRY(tm__train_data_init(&r->data, table, test, r->options, err));
+    TM_TRY(tm__train_windows_init(r->ctx, table, test, r->options, &r->windows, err));
+    r->seconds_windows = seconds_since(started);
+    TM_TRY(tm__train_data_init(&r->data, r->windows.table, r->windows.test, r->options, err));
+    TM_TRY(tm__train_windows_roles(&r->data, r->windows.set, err));
     TM_TRY(tm__train_rules_check(&r->data, r->options, err));
     TM_TRY(tm__train_base_check(&r->data, r->options, err));
     TM_TRY(learn(r, err));

@@ -42,6 +42,10 @@ static void what_is_read_is_written_in_one_way(void **state) {
         {"r = rate() by x over 48h", "r = rate() by x over 2d"},
         {"a = age() by x over 60s delay 10us", "a = age() by x over 1m delay 10us"},
         {"t = trend(x) by a, b, c, d, e, f, g, h", "t = trend(x) by a, b, c, d, e, f, g, h"},
+        {"s = sum(amount)of payments AT booked by customer over 7d",
+         "s = sum(amount) of payments at booked by customer over 7d"},
+        {"i = last(income) of \"c r m\" at \"up dated\" by id = customer over 90d delay 1h",
+         "i = last(income) of \"c r m\" at \"up dated\" by id = customer over 90d delay 1h"},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         check_text(texts[i][0], texts[i][1]);
@@ -94,6 +98,10 @@ static void what_is_wrong_is_said_with_its_place(void **state) {
          "feature 'x': over and a time or a number is wanted at character 26"},
         {"x = mean(a) by a, b, c, d, e, f, g, h, i",
          "feature 'x': no ninth key is wanted at character 40"},
+        {"x = mean(a) of b by c",
+         "feature 'x': at and the column of its moments is wanted at character 18"},
+        {"x = mean(a) of 'b' at c by d",
+         "feature 'x': a source of events is wanted at character 16"},
         {"x = mean(a) by a; DROP TABLE",
          "feature 'x': over, delay or the end is wanted at character 17"},
     };
@@ -114,12 +122,12 @@ static void no_memory_is_said_at_any_place(void **state) {
     while (st != TM_OK) {
         tm_window_text feature;
         tm__mem_fail_at(++n, false);
-        st = tm__window_text_read("x = share(a = 'b') by d = e", &feature, NULL);
+        st = tm__window_text_read("x = share(a = 'b') of c at t by d = e", &feature, NULL);
         tm__mem_fail_at(0, false);
         assert_true(st == TM_OK || st == TM_E_NOMEM);
         tm__window_text_done(&feature);
     }
-    assert_int_equal(n, 6); /* five texts */
+    assert_int_equal(n, 8); /* seven texts */
 }
 
 int main(void) {

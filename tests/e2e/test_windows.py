@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Features over windows from the command line: trained, repeated, predicted from a history, refused when they leak."""
+import csv
+import datetime
+import random
+
+import sink_kills
+
+START = datetime.datetime(2024, 3, 1)
+LATE = "late_3h = mean(late) by origin over 3h"
+LEFT = "left = count() by origin over 30m"
+WINDOWS = ["--feature", LATE, "--feature", LEFT, "--known", "late=arrives"]
+SMALL = ["--learner", "gbdt", "--param", "gbdt.n_trees=40", "--json"]
+
+
+def flights(n, first=0):
+    """A flight every two minutes from one of four airports; an airport is bad for twelve hours at a time."""
+    rows = []
+    for i in range(first, first + n):
+        draw = random.Random(i)
+        origin = draw.choice(["AMS", "BRU", "CDG", "DUB"])
+        is_bad = random.Random(f"{origin} {i // 360}").random() < 0.4
+        delay = draw.random() * (60 if is_bad else 18)
+        leaves = START + datetime.timedelta(minutes=2 * i)
+        arrives = leaves + datetime.timedelta(minutes=int(60 + 60 * draw.random() + delay))
+        rows.append({"id": i, "leaves": leaves.isoformat(), "origin": origin, "arrives": arrives.isoformat(), "late": int(delay > 15)})
+    return rows
+
+
+def text(rows, columns=("leaves", "origin", "arrives", "late")):
+    return "\n".join([",".join(columns)] + [",".join(str(row[c]) for c in columns) for row in rows]) + "\n"
+
+
+def fails(tm, code, *words):
+    result = tm(*words)
+    assert result.code == code, f"{result.code} {result.err}{result.out}"
+    return result
+
+
+def train(tm, *more):
+    return tm.ok("train", "flights.csv", "--target", "late", "--time", "leaves", *SMALL, *more)
+
+
+def test_a_model_learns_what_was_known_and_repeats(tm):
+    tm.write("flights.csv", text(flights(6000)))
+    without = train(tm, "--drop", "arrives").json
+    report = train(tm, *WINDOWS).json
+    assert report["test"]["auc"] > without["test"]["auc"] + 0.05
+    assert [f["feature"] for f in report["windows"]["features"]] == [LATE, LEFT]
+    assert report["recipe"]["features"] == [LATE, LEFT] and report["recipe"]["known"] == ["late=arrives"]
+    assert {"column": "arrives", "reason": "says when others are known"} in report["left_out"]
+    assert tm.ok("train", "--repeat", "flights@2", "--json").json["same"] is True
+    words = tm.ok("train", "flights.csv", "--target", "late", "--time", "leaves", *SMALL[:-1], *WINDOWS).out
+    assert "features over windows" in words and LATE in words
+
+
+def test_a_history_gives_what_a_wide_table_has(tm):
+    rows = flights(4400)
+    tm.write("flights.csv", text(rows[:4000]))
+    tm.write("next.csv", text(rows[4000:], ("id", "leaves", "origin")))
+    tm.write("all.csv", text(rows))
+    train(tm, *WINDOWS)
+    refused = fails(tm, 7, "predict", "flights", "next.csv")
+    assert "the rows lack 'late_3h', which the model computes from events" in refused.err
+    assert "--history DATA" in refused.err
+    scored = list(csv.DictReader(tm.ok("predict", "flights", "next.csv", "--history", "flights.csv").out.splitlines()))
+    assert [int(row["id"]) for row in scored] == list(range(4000, 4400))
+    assert "late_3h" not in scored[0]
+    alone = tm.ok("predict", "flights", "--sql", "SELECT * FROM 'next.csv' LIMIT 1", "--history-sql", "SELECT * FROM 'flights.csv'").out
+    assert list(csv.DictReader(alone.splitlines()))[0]["probability"] == scored[0]["probability"]
+    row = '{"leaves": "%s", "origin": "%s"}' % (rows[4000]["leaves"], rows[4000]["origin"])
+    why = tm.ok("explain", "flights", row, "--history", "flights.csv", "--json").json
+    assert f"{why['probability']:.6f}" == f"{float(scored[0]['probability']):.6f}"
+    assert "late_3h" in fails(tm, 7, "explain", "flights", row).err
+    tm.write("tested.csv", text(rows[4000:]))
+    a = tm.ok("evaluate", "flights", "tested.csv", "--history", "flights.csv", "--json").json["scores"]
+    assert a["auc"] > 0.6
+    tm.write("none.csv", text(rows[:1000]))
+    tm.ok("train", "none.csv", "--target", "late", "--drop", "arrives", *SMALL)
+    assert "no features over windows" in fails(tm, 2, "evaluate", "none", "tested.csv", "--history", "flights.csv").err
+
+
+def test_leaks_are_refused_by_name(tm):
+    tm.write("flights.csv", text(flights(1500)))
+    base = ["train", "flights.csv", "--target", "late", "--time", "leaves", *SMALL[:-1]]
+    refused = fails(tm, 1, *base, "--feature", LATE, "--drop", "arrives")
+    assert "feature 'late_3h' would look at what was not known yet" in refused.err
+    assert "its key 'late' is not known" in fails(tm, 1, *base, "--feature", "n = count() by late", "--drop", "arrives").err
+    assert "column 'arrives' is not known at its row's 'leaves'" in fails(tm, 1, *base, "--known", "arrives=+1h").err
+    assert "wanted at character" in fails(tm, 2, *base, "--feature", "late_3h = mean(late) over 3h").err
+    assert "needs a time column" in fails(tm, 2, "train", "flights.csv", "--target", "late", *WINDOWS).err
+
+
+def test_a_project_file_says_them_and_a_retraining_keeps_them(tm):
+    rows = flights(5200)
+    tm.write("flights.csv", text(rows[:4000]))
+    train(tm, *WINDOWS, "--name", "late")
+    tm.write("tidemill.yaml", f"""models:
+  late:
+    from: flights.csv
+    target: late
+    time: leaves
+    features:
+      - {LATE}
+      - {LEFT}
+    known: late=arrives
+""")
+    tm.ok("check")
+    tm.ok("apply")
+    tm.write("flights.csv", text(rows))
+    story = tm("retrain", "late", "--work", "2000000", "--json").json  # whatever the gate says
+    assert story["candidate"]["auc"] > 0.6 and story["champion"]["auc"] > 0.6
+    shown = tm.ok("model", "show", f"late@{story['version']}", "--json").json
+    assert [f["feature"] for f in shown["windows"]["features"]] == [LATE, LEFT]
+    tm.write("bad.yaml", "models:\n  late:\n    from: flights.csv\n    target: late\n    features: late_3h = mean(late)\n")
+    wrong = fails(tm, 7, "check", "--file", "bad.yaml").err
+    assert "bad.yaml:5:15" in wrong and "by and a column is wanted" in wrong
+
+
+def test_continuing_keeps_the_features(tm):
+    tm.write("flights.csv", text(flights(3000)))
+    train(tm, *WINDOWS)
+    again = tm.ok("train", "flights.csv", "--continue", "flights@1", "--param", "gbdt.n_trees=10", "--json").json
+    assert again["windows"] == tm.ok("model", "show", "flights@1", "--json").json["windows"]
+    assert tm.ok("train", "--repeat", "flights@2", "--json").json["same"] is True
+    assert "cannot stand together" in fails(tm, 2, "train", "flights.csv", "--continue", "flights@1", "--feature", LATE).err
+
+
+def test_a_served_row_names_its_features(tm, serve):
+    tm.write("flights.csv", text(flights(3000)))
+    train(tm, *WINDOWS)
+    server = serve()
+    row = {"leaves": "2024-03-05T06:00:00", "origin": "AMS", "late_3h": 0.5, "left": 4}
+    assert server.request("POST", "/v1/routes/flights/predict", {"rows": [row, {**row, "late_3h": None}]})[0] == 200
+    status, _, problem = server.request("POST", "/v1/routes/flights/predict", {"rows": [{k: v for k, v in row.items() if k != "late_3h"}]})
+    assert status == 400 and "lacks the column 'late_3h'" in str(problem) and "a feature over earlier rows" in str(problem), problem
+
+
+def test_a_sink_computes_them_from_a_source(tm, serve):
+    rows = flights(3400)
+    columns = ("id", "leaves", "origin", "arrives", "late")
+    tm.write("flights.csv", text(rows[:3000], columns))
+    train(tm, *WINDOWS, "--drop", "id")
+    tm.ok("data", "add", "log", "--push", "--key", "id")
+    tm.ok("data", "push", "log", tm.write("all.csv", text(rows, columns)))
+    assert "'nothing'" in tm("sink", "add", "scored", "--model", "flights", "--read", "log", "--history", "nothing", "--to-csv", "scored").err
+    tm.ok("sink", "add", "scored", "--model", "flights", "--read", "log", "--history", "log", "--to-csv", "scored", "--batch-rows", "1000")
+    assert tm.ok("sink", "run", "scored", "--json").json["rows"] == 3400
+    written = {int(r["id"]): r["probability"] for r in sink_kills.read_files(tm.folder / "scored")}
+    scored = tm.ok("predict", "flights", "all.csv", "--history", "all.csv").out
+    assert written == {int(r["id"]): r["probability"] for r in csv.DictReader(scored.splitlines())}
+    assert tm("data", "rm", "log", "--yes").code == 5
+    tm.ok("sink", "add", "bare", "--model", "flights", "--read", "log", "--to-csv", "bare")
+    assert "which the model computes from events" in tm("sink", "run", "bare").err
