@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
+#include "cli/page_priv.h"
 #include "cli/profile_page.h"
 #include "cli/profile_target.h"
 #include "cli/train_words.h"
@@ -98,12 +99,8 @@ static tm_status write_page(tm_cli *cli, const json_t *profile, tm_err *err) {
     }
     tm__buf_init(&page, (size_t)1 << 30);
     tm__profile_page(profile, &page);
-    tm_status st = page.failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for the page")
-                               : tm__fs_publish(path, page.data, page.len, err);
+    const tm_status st = tm__page_save(cli, path, &page, err);
     tm__buf_done(&page);
-    if (st == TM_OK) {
-        tm__cli_note(cli, "the page is in '%s'", path);
-    }
     return st;
 }
 

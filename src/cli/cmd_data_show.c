@@ -14,24 +14,10 @@ static const char *count_text(const json_t *source, const char *name, char out[3
     return tm__count_text(tm__json_i64(source, name, 0), out);
 }
 
-/* "12 s", "3 min", "5 h", "2 d". */
-static const char *span_text(double s, char out[32]) {
-    if (s < 120) {
-        (void)snprintf(out, 32, "%.0f s", s);
-    } else if (s < 7200) {
-        (void)snprintf(out, 32, "%.0f min", s / 60);
-    } else if (s < 172800) {
-        (void)snprintf(out, 32, "%.0f h", s / 3600);
-    } else {
-        (void)snprintf(out, 32, "%.0f d", s / 86400);
-    }
-    return out;
-}
-
 /* How old the newest row is, or "-". */
 static const char *age_text(const json_t *source, char out[32]) {
     const json_t *lag = json_object_get(source, "lag_seconds");
-    return json_is_number(lag) ? span_text(json_number_value(lag), out) : "-";
+    return json_is_number(lag) ? tm__span_text(json_number_value(lag), out) : "-";
 }
 
 /* Seconds from now to a time of a source; false when it has none. */
@@ -62,7 +48,7 @@ static const char *next_text(const json_t *source, char out[40]) {
     if (!seconds_to(source, "next_at", &s)) {
         return "-";
     }
-    (void)snprintf(out, 40, "in %s", span_text(s, span));
+    (void)snprintf(out, 40, "in %s", tm__span_text(s, span));
     return s <= 0 ? "due" : out;
 }
 
@@ -264,7 +250,7 @@ static void show_times(tm_cli *cli, const json_t *source) {
         return;
     }
     const bool was_read = seconds_to(source, "pulled_at", &s);
-    tm__cli_print(cli, "%-12s %s%s\n", "last read", was_read ? span_text(-s, text) : "never",
+    tm__cli_print(cli, "%-12s %s%s\n", "last read", was_read ? tm__span_text(-s, text) : "never",
                   was_read ? " ago" : "");
     const char *next = next_text(source, text);
     tm__cli_print(cli, "%-12s %s\n", "next",
@@ -282,7 +268,7 @@ static void show_limits(tm_cli *cli, const json_t *source) {
                   bytes_max > 0 ? tm__bytes_text((uint64_t)bytes_max, b, sizeof(b))
                                 : "what the disk has");
     tm__cli_print(cli, "%-12s %s\n", "kept",
-                  retention_s > 0 ? span_text((double)retention_s, a) : "forever");
+                  retention_s > 0 ? tm__span_text((double)retention_s, a) : "forever");
     if (tm__json_i64(source, "removed", 0) > 0) {
         tm__cli_print(cli, "%-12s %s rows, last at %.19s\n", "removed",
                       count_text(source, "removed", a), tm__json_text(source, "removed_at", ""));

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `data value` says what data is worth: whether more rows would help. */
+/* `data value` says what data is worth: whether more rows would help, and how old its labels are.
+ */
 #include <math.h>
 #include <string.h>
 
 #include "base/fmath.h"
 #include "base/fs.h"
 #include "cli/cli.h"
+#include "cli/label_ages.h"
 #include "cli/model_args.h"
+#include "cli/page_priv.h"
 #include "cli/train_words.h"
+#include "cli/value_page.h"
 #include "train/train.h"
 
 static void print_curve(tm_cli *cli, const json_t *value) {
@@ -117,6 +121,37 @@ static void print_value(tm_cli *cli, const json_t *value) {
     print_slices(cli, value);
 }
 
+/* What is looked at, as the page's title has it. */
+static const char *data_name(const tm_cli *cli) {
+    static const char *const options[] = {"source", "sql", "model"};
+    const char *name = tm__cli_arg(cli, "DATA");
+    for (size_t i = 0; name == NULL && i < 3; i++) {
+        name = tm__cli_text(cli, options[i]);
+    }
+    return name != NULL ? name : "";
+}
+
+static tm_status say(tm_cli *cli, json_t *value, tm_err *err) {
+    const char *path = tm__cli_text(cli, "html");
+    if (path != NULL) {
+        tm_buf page;
+        tm__buf_init(&page, (size_t)1 << 28);
+        tm__value_page(value, data_name(cli), &page);
+        const tm_status st = tm__page_save(cli, path, &page, err);
+        tm__buf_done(&page);
+        TM_TRY(st);
+    }
+    if (cli->json) {
+        tm__cli_print_object(cli, "tidemill.data.value/1", value);
+        return TM_OK;
+    }
+    if (json_object_get(value, "curve") != NULL) {
+        print_value(cli, value);
+    }
+    tm__label_ages_print(cli, json_object_get(value, "labels"));
+    return TM_OK;
+}
+
 static tm_status fill_options(tm_cli *cli, tm_value_options *out, tm_err *err) {
     tm_train_options *const o = &out->train;
     const char *split = tm__cli_text(cli, "split");
@@ -136,25 +171,54 @@ static tm_status fill_options(tm_cli *cli, tm_value_options *out, tm_err *err) {
     return split != NULL ? tm__split_parse(split, &o->split, err) : TM_OK;
 }
 
+/* Rows are named, or else a model, whose answers have labels. */
+static tm_status read_rows(tm_cli *cli, tm_ctx *ctx, tm_table **out, tm_err *err) {
+    const bool has_rows =
+        tm__cli_arg(cli, "DATA") != NULL || tm__cli_has(cli, "sql") || tm__cli_has(cli, "source");
+    if (!has_rows && tm__cli_has(cli, "model")) {
+        return TM_OK;
+    }
+    if (!tm__cli_has(cli, "target")) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "--target is needed");
+        tm_err_hint(err, "It names the column to be predicted; --model alone shows the labels of a "
+                         "model's answers.");
+        return st;
+    }
+    return tm__cli_read_any(cli, ctx, tm__cli_arg(cli, "DATA"), out, err);
+}
+
+static tm_status weigh(tm_cli *cli, tm_ctx *ctx, tm_table *table, json_t **out, tm_err *err) {
+    tm_value_options options;
+    json_t *value = NULL, *labels = NULL;
+    TM_TRY(fill_options(cli, &options, err));
+    TM_TRY(tm__label_ages(cli, table, &labels, err));
+    tm_status st = TM_OK;
+    if (table != NULL) {
+        st = tm__train_value(ctx, table, &options, &value, err);
+    } else {
+        value = json_object();
+    }
+    if (st == TM_OK) {
+        json_object_set(value, "labels", labels);
+        *out = value;
+    }
+    json_decref(labels);
+    return st;
+}
+
 tm_status cmd_data_value(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_table *table = NULL;
     json_t *value = NULL;
-    tm_value_options options;
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
     if (st == TM_OK) {
-        st = fill_options(cli, &options, err);
+        st = read_rows(cli, &ctx, &table, err);
     }
     if (st == TM_OK) {
-        st = tm__cli_read_any(cli, &ctx, tm__cli_arg(cli, "DATA"), &table, err);
+        st = weigh(cli, &ctx, table, &value, err);
     }
     if (st == TM_OK) {
-        st = tm__train_value(&ctx, table, &options, &value, err);
-    }
-    if (st == TM_OK && cli->json) {
-        tm__cli_print_object(cli, "tidemill.data.value/1", value);
-    } else if (st == TM_OK) {
-        print_value(cli, value);
+        st = say(cli, value, err);
     }
     json_decref(value);
     tm__table_unref(table);

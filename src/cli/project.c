@@ -8,6 +8,7 @@
  *       key: value          text, number, duration, truth value or list, by `keys`
  *       gate: {...}         by `read_gate`
  *       retrain: {every: 7d}
+ *       labels: {delay: 1d, within: 2h}
  *
  * Values land in the recipe JSON that `train` records and `retrain` reads, so there is one form of
  * a recipe.
@@ -416,9 +417,35 @@ static tm_status read_retrain(tm_yaml *r, const yaml_node_t *map, json_t *recipe
     return TM_OK;
 }
 
+/* labels: {delay: 1d, within: 2h}: when they are known, and how far before them answers may lie. */
+static tm_status read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
+    static const char *const names[] = {"delay", "within"};
+    static const char *const members[] = {"delay_us", "within_us"};
+    json_t *labels = json_object();
+    json_object_set_new(recipe, "labels", labels);
+    TM_TRY(tm__yaml_check_map(r, map, "labels", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
+        const uint32_t i = tm__str_is(tm__yaml_scalar(key), names[0]) ? 0 : 1;
+        int64_t us = 0;
+        if (!tm__str_is(tm__yaml_scalar(key), names[i])) {
+            return tm__yaml_unknown_key(r, key, names, 2, err);
+        }
+        if (value->type != YAML_SCALAR_NODE ||
+            !tm__str_to_duration_us(tm__yaml_scalar(value), &us) || us < 0) {
+            return tm__yaml_bad_value(r, value, names[i], "a time such as 15m, 24h or 7d", err);
+        }
+        json_object_set_new(labels, members[i], json_integer(us));
+    }
+    return TM_OK;
+}
+
 static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
                                 tm_project_model *model, tm_err *err) {
-    const char *names[N_KEYS + 3];
+    const char *names[N_KEYS + 4];
     for (uint32_t k = 0; k < N_KEYS; k++) {
         names[k] = keys[k].name;
         if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
@@ -435,10 +462,14 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     if (tm__str_is(tm__yaml_scalar(key), "retrain")) {
         return read_retrain(r, value, model->recipe, err);
     }
+    if (tm__str_is(tm__yaml_scalar(key), "labels")) {
+        return read_labels(r, value, model->recipe, err);
+    }
     names[N_KEYS] = "from";
     names[N_KEYS + 1] = "gate";
     names[N_KEYS + 2] = "retrain";
-    return tm__yaml_unknown_key(r, key, names, N_KEYS + 3, err);
+    names[N_KEYS + 3] = "labels";
+    return tm__yaml_unknown_key(r, key, names, N_KEYS + 4, err);
 }
 
 static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,
@@ -653,5 +684,6 @@ const char *tm__project_template(void) {
            "      # by: 0.002              # by at least this much\n"
            "      # min: {auc: 0.70}       # and never below this on its own test rows\n"
            "    # retrain: {every: 7d}     # `tidemill run` learns again on this schedule\n"
+           "    # labels: {delay: 1d}      # in which what came true is known\n"
            "    # owner: ops@example.com\n";
 }

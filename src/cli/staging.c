@@ -92,7 +92,8 @@ static tm_status log_facts(const tm_home *home, json_t *facts, json_t *formats, 
         }
         const json_t *labels = json_object_get(counters, "labels");
         n_answers = tm__json_i64(counters, "written", 0);
-        n_labels = tm__json_i64(labels, "joined", 0) + tm__json_i64(labels, "waiting", 0);
+        n_labels = tm__json_i64(labels, "joined", 0) + tm__json_i64(labels, "ambiguous", 0) +
+                   tm__json_i64(labels, "waiting", 0);
         rc |= counters == NULL ? -1 : 0;
         rc |= json_object_set_new(formats, "log.db", json_integer(format));
         json_decref(counters);

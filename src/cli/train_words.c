@@ -270,3 +270,18 @@ void tm__train_words_print(tm_cli *cli, const json_t *report) {
         tm__cli_note(cli, "next: tidemill model promote %s@%lld", model, version);
     }
 }
+
+const char *tm__span_text(double s, char *out) {
+    if (fabs(s) < 2) {
+        (void)snprintf(out, 32, "%.2g s", s);
+    } else if (s < 120) {
+        (void)snprintf(out, 32, "%.0f s", s);
+    } else if (s < 7200) {
+        (void)snprintf(out, 32, "%.0f min", s / 60);
+    } else if (s < 172800) {
+        (void)snprintf(out, 32, "%.0f h", s / 3600);
+    } else {
+        (void)snprintf(out, 32, "%.0f d", s / 86400);
+    }
+    return out;
+}

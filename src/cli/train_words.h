@@ -11,6 +11,8 @@ void tm__train_words_print(tm_cli *cli, const json_t *report);
 const char *tm__score_word(const char *task, const json_t *test, const json_t *baseline);
 /** "1,234,567" in out [>= 32 bytes]. */
 const char *tm__count_text(int64_t count, char *out);
+/** "0.3 s", "12 s", "3 min", "5 h", "2 d" in out [>= 32 bytes]. */
+const char *tm__span_text(double seconds, char *out);
 /** Table of the scores in `scores`, beside those in `other` (NULL: none) under the titles given. */
 void tm__scores_print(tm_cli *cli, const json_t *scores, const json_t *other, const char *title,
                       const char *other_title);

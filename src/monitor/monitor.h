@@ -83,18 +83,24 @@ typedef struct tm_label {
     const char *prediction_id; /* or NULL: by entity and time */
     const char *model;         /* needed with entity; else may be NULL */
     const char *entity;
-    int64_t event_us;
-    const char *value;   /* text of the true class or number */
+    int64_t event_us;  /* TM_INT_MISSING: of an answer without a time */
+    int64_t within_us; /* by entity: the newest answer up to this long before event_us; 0: at it */
+    const char *value; /* text of the true class or number */
     int64_t observed_us; /* when it became known; TM_INT_MISSING: now */
+    const char *origin;  /* who sent it: "key:1A2B3C4D"; NULL: not known */
 } tm_label;
 typedef enum tm_label_result {
     TM_LABEL_JOINED,
     TM_LABEL_WAITING,
     TM_LABEL_DUPLICATE,
-    TM_LABEL_CONFLICT
+    TM_LABEL_CONFLICT,
+    TM_LABEL_AMBIGUOUS /* joined the newest of several answers that it could mean */
 } tm_label_result;
-/** Store labels durably in one commit before it returns; each joins once (a second equal one is a
- * duplicate, a different one a conflict that is kept out). Any thread. */
+/**
+ * Store labels durably in one commit before it returns; each joins once (a second equal one is a
+ * duplicate, a different one a conflict that is kept out). By entity, the moment of an answer is
+ * its event time or, when it has none and within_us is over 0, when it was given. Any thread.
+ */
 TM_NODISCARD tm_status tm__monitor_labels(tm_monitor *monitor, const tm_label *labels, uint64_t n,
                                           tm_label_result *out_results, tm_err *err);
 
@@ -113,6 +119,27 @@ TM_NODISCARD tm_status tm__monitor_live(tm_monitor *monitor, const tm_bundle *bu
                                         const char *model, uint32_t version, int64_t since_us,
                                         tm_live *out, tm_err *err);
 void tm__live_done(tm_live *live);
+
+/* Of whose answers, and as of when. */
+typedef struct tm_age_options {
+    const char *model;
+    int64_t delay_us; /* in which labels are declared to come; -1: nothing is */
+    int64_t now_us;
+} tm_age_options;
+/**
+ * Where a model's labels come from and how long they take: {"model", "answers", "labelled",
+ * "share", "ambiguous", "unmatched": labels by entity that wait for an answer, "unmatched_ids":
+ * those by id (of any model), "before_answer", "declared_delay_seconds", "due", "overdue",
+ * "later_than_declared", "oldest", "newest", "oldest_age_seconds", "newest_age_seconds",
+ * "first_answer", "last_answer", "delay": {"p50_seconds", "p90_seconds", "p99_seconds",
+ * "most_seconds"} of labels, "arrival": {"p50_seconds", ..., "curve": [{"seconds", "share"}]} of
+ * answers, "origins": [{"origin", "labels", "share", "oldest", "newest", "delay"}]}. A delay is
+ * from the row's time, or from when it was answered; within 1 %. Null: nothing is known.
+ *
+ * Errors: TM_E_NOMEM, TM_E_INTEGRITY.  Threads: any.  Cost: reads the model's answers once.
+ */
+TM_NODISCARD tm_status tm__monitor_ages(tm_monitor *monitor, const tm_age_options *options,
+                                        json_t **out, tm_err *err);
 
 /** When the last label of a model joined: an upper bound for tm__monitor_labelled_span(), and an
  * after_us for the next time. 0 when there are none. */

@@ -5,7 +5,7 @@
  *      streams   who answered, and the columns of the rows
  *      blocks    first_seq, n, stream, first_us, last_us, data: answers first_seq .. first_seq+n-1
  *      spans     prefix, first_id, last_id, first_seq: ids in a block that begin with this prefix
- *      entities  key, seq: answers by the hash of model, entity and event time
+ *      moments   key, moment_us, seq: answers by the hash of model and entity, and their moment
  *
  * A row of SQLite for each answer, with an index by id, costs more than to give the answer; a block
  * of some hundred costs little more than its bytes. What an index would find by id is found by
@@ -143,9 +143,10 @@ tm_status tm__block_find(tm_block *block, tm_str id, int64_t *out_seq, tm_err *e
     return st;
 }
 
-static int64_t key_hash(const tm_answer_key *key) {
-    const uint64_t seed = tm__hash64(key->model, strlen(key->model), (uint64_t)key->event_us);
-    return (int64_t)tm__hash64(key->entity.ptr, key->entity.len, seed);
+/* Answers with an event time, and those without, are apart: their moments are of two clocks. */
+static int64_t key_hash(const char *model, tm_str entity, bool has_event) {
+    const uint64_t seed = tm__hash64(model, strlen(model), has_event);
+    return (int64_t)tm__hash64(entity.ptr, entity.len, seed);
 }
 
 static tm_status is_stream_of(tm_db *db, int64_t stream, const char *model, bool *out,
@@ -159,33 +160,88 @@ static tm_status is_stream_of(tm_db *db, int64_t stream, const char *model, bool
     return st;
 }
 
-static tm_status has_key(tm_block *block, int64_t seq, const tm_answer_key *key, bool *out,
-                         tm_err *err) {
+/* The hash may be that of another entity. */
+static tm_status has_key(tm_block *block, int64_t seq, const tm_answer_key *key, bool has_event,
+                         bool *out, tm_err *err) {
     TM_TRY(tm__block_seek(block, seq, err));
-    *out = block->record.event_us == key->event_us && block->record.entity.ptr != NULL &&
-           tm__str_eq(block->record.entity, key->entity);
+    *out = (block->record.event_us != TM_INT_MISSING) == has_event &&
+           block->record.entity.ptr != NULL && tm__str_eq(block->record.entity, key->entity);
     return *out ? is_stream_of(block->db, block->stream, key->model, out, err) : TM_OK;
 }
 
-tm_status tm__block_find_key(tm_block *block, const tm_answer_key *key, int64_t *out_seq,
-                             tm_err *err) {
-    *out_seq = 0;
+/* Moments of answers from, up to. */
+typedef struct moment_range {
+    bool has_event;
+    int64_t from_us, to_us;
+} moment_range;
+
+static tm_status find_in_range(tm_block *block, const tm_answer_key *key, moment_range range,
+                               tm_found *out, int64_t *out_moment_us, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(block->db, "SELECT seq FROM entities WHERE key = ? ORDER BY seq DESC",
+    TM_TRY(tm__stmt_init(block->db,
+                         "SELECT seq, moment_us FROM moments WHERE key = ? AND moment_us >= ?"
+                         " AND moment_us <= ? ORDER BY moment_us DESC, seq DESC",
                          &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, key_hash(key));
+    tm__stmt_bind_i64(stmt, 1, key_hash(key->model, key->entity, range.has_event));
+    tm__stmt_bind_i64(stmt, 2, range.from_us);
+    tm__stmt_bind_i64(stmt, 3, range.to_us);
     tm_status st = TM_OK;
-    for (bool has_row = true, is_it = false; st == TM_OK && *out_seq == 0;) {
+    *out = (tm_found){0};
+    for (bool has_row = true, is_it = false; st == TM_OK && !out->has_alikes;) {
         st = tm__stmt_step(stmt, &has_row, err);
         if (st != TM_OK || !has_row) {
             break;
         }
-        const int64_t seq = tm__stmt_i64(stmt, 0);
-        st = has_key(block, seq, key, &is_it, err);
-        *out_seq = st == TM_OK && is_it ? seq : 0;
+        const int64_t seq = tm__stmt_i64(stmt, 0), moment_us = tm__stmt_i64(stmt, 1);
+        if (out->seq > 0 && moment_us != *out_moment_us) {
+            break;
+        }
+        st = has_key(block, seq, key, range.has_event, &is_it, err);
+        if (st == TM_OK && is_it) {
+            out->has_alikes = out->seq > 0;
+            out->seq = out->seq > 0 ? out->seq : seq;
+            *out_moment_us = moment_us;
+        }
     }
     tm__stmt_done(stmt);
     return st;
+}
+
+/* Without a time every answer without one is meant, and the newest is taken: that is no doubt. */
+static tm_status find_timeless(tm_block *block, const tm_answer_key *key, tm_found *out,
+                               tm_err *err) {
+    const moment_range all = {.from_us = INT64_MIN, .to_us = INT64_MAX};
+    int64_t moment_us = 0;
+    TM_TRY(find_in_range(block, key, all, out, &moment_us, err));
+    out->has_alikes = false;
+    return TM_OK;
+}
+
+tm_status tm__block_find_key(tm_block *block, const tm_answer_key *key, tm_found *out,
+                             tm_err *err) {
+    moment_range range = {true, key->event_us, key->event_us};
+    int64_t event_us = 0, given_us = 0;
+    tm_found found = {0}, given = {0};
+    if (key->event_us == TM_INT_MISSING) {
+        TM_TRY(find_timeless(block, key, &found, err));
+    } else {
+        if (__builtin_sub_overflow(key->event_us, key->within_us, &range.from_us)) {
+            range.from_us = INT64_MIN + 1;
+        }
+        TM_TRY(find_in_range(block, key, range, &found, &event_us, err));
+        range.has_event = false;
+        if (key->within_us > 0) {
+            TM_TRY(find_in_range(block, key, range, &given, &given_us, err));
+        }
+        if (given.seq > 0 && (found.seq == 0 || given_us > event_us)) {
+            found = given;
+        }
+    }
+    if (found.seq > 0) { /* the caller reads the answer */
+        TM_TRY(tm__block_seek(block, found.seq, err));
+    }
+    *out = found;
+    return TM_OK;
 }
 
 /* ---- Writing ---- */
@@ -287,16 +343,18 @@ static void add_to_spans(tm_filling *f, tm_str id) {
     span->last = tm__str_compare(id, span->last) > 0 ? id : span->last;
 }
 
-static tm_status insert_entity(const tm_filling *f, const tm_record *record, int64_t seq,
-                               tm_err *err) {
+tm_status tm__block_add_moment_locked(tm_db *db, const char *model, const tm_record *record,
+                                      int64_t seq, tm_err *err) {
     if (record->entity.ptr == NULL) {
         return TM_OK;
     }
-    const tm_answer_key key = {f->stream->model, record->entity, record->event_us};
+    const bool has_event = record->event_us != TM_INT_MISSING;
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(f->batch->db, "INSERT INTO entities(key, seq) VALUES(?, ?)", &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, key_hash(&key));
-    tm__stmt_bind_i64(stmt, 2, seq);
+    TM_TRY(tm__stmt_init(db, "INSERT OR IGNORE INTO moments(key, moment_us, seq) VALUES(?, ?, ?)",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, key_hash(model, record->entity, has_event));
+    tm__stmt_bind_i64(stmt, 2, tm__record_moment(record));
+    tm__stmt_bind_i64(stmt, 3, seq);
     const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
@@ -359,7 +417,7 @@ static tm_status index_records(tm_filling *f, tm_err *err) {
         f->has_entities = f->has_entities || record.entity.ptr != NULL;
         f->first_us = record.at_us < f->first_us ? record.at_us : f->first_us;
         f->last_us = record.at_us > f->last_us ? record.at_us : f->last_us;
-        TM_TRY(insert_entity(f, &record, seq, err));
+        TM_TRY(tm__block_add_moment_locked(f->batch->db, f->stream->model, &record, seq, err));
     }
     return TM_OK;
 }

@@ -34,6 +34,10 @@ static const tm_migration log_migrations[] = {
      " PRIMARY KEY(model, name)) STRICT;",
      NULL},
     {2,
+     /* For the answers that are written again here, and maybe joined. */
+     "ALTER TABLE labels ADD COLUMN within_us INTEGER NOT NULL DEFAULT 0;"
+     "CREATE TABLE moments(key INTEGER NOT NULL, moment_us INTEGER NOT NULL, seq INTEGER NOT NULL,"
+     " PRIMARY KEY(key, moment_us, seq)) STRICT, WITHOUT ROWID;"
      "CREATE TABLE streams(id INTEGER PRIMARY KEY, route TEXT NOT NULL, model TEXT NOT NULL,"
      " version INTEGER NOT NULL, columns TEXT NOT NULL,"
      " UNIQUE(model, version, route, columns)) STRICT;"
@@ -52,13 +56,21 @@ static const tm_migration log_migrations[] = {
      " received_us INTEGER NOT NULL, state INTEGER NOT NULL, answer_seq INTEGER,"
      " stream INTEGER REFERENCES streams(id), at_us INTEGER, joined_us INTEGER) STRICT;",
      tm__log_upgrade_locked},
+    {3,
+     "ALTER TABLE labels ADD COLUMN within_us INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE labels ADD COLUMN is_ambiguous INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE labels ADD COLUMN origin TEXT NOT NULL DEFAULT '';"
+     "CREATE TABLE IF NOT EXISTS moments(key INTEGER NOT NULL, moment_us INTEGER NOT NULL,"
+     " seq INTEGER NOT NULL, PRIMARY KEY(key, moment_us, seq)) STRICT, WITHOUT ROWID;"
+     "DROP TABLE entities;",
+     tm__log_moments_locked},
     {0, NULL, NULL}};
 
 /* Numbers in the column labels.state. */
 enum { STATE_WAITING = 0, STATE_JOINED = 1, STATE_DUPLICATE = 2, STATE_CONFLICT = 3 };
 
 const char *const tm__label_result_names[TM_LABEL_RESULTS] = {"joined", "waiting", "duplicate",
-                                                              "conflict"};
+                                                              "conflict", "ambiguous"};
 
 static tm_status log_open(const char *path, bool can_write, tm_db **out, tm_err *err) {
     const tm_db_options options = {
@@ -248,13 +260,17 @@ static tm_status waiting_find(tm_db *db, const tm_fresh *fresh, tm_waiting *out_
     if (record->entity.ptr == NULL) {
         return TM_OK;
     }
+    /* At its moment, or for the newest answer before theirs; the nearest first. */
     TM_TRY(tm__stmt_init(db,
-                         "SELECT seq, value FROM labels WHERE model = ? AND entity = ?"
-                         " AND event_us = ? AND prediction_id IS NULL AND state = 0",
+                         "SELECT seq, value FROM labels WHERE model = ?1 AND entity = ?2"
+                         " AND prediction_id IS NULL AND state = 0 AND (event_us = ?3 OR"
+                         " (within_us > 0 AND event_us >= ?4 AND event_us - within_us <= ?4))"
+                         " ORDER BY event_us LIMIT 1",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, fresh->stream->model);
     tm__stmt_bind_str(stmt, 2, record->entity);
     tm__stmt_bind_i64(stmt, 3, record->event_us);
+    tm__stmt_bind_i64(stmt, 4, tm__record_moment(record));
     return waiting_read(stmt, out_by_key, err);
 }
 
@@ -292,7 +308,7 @@ static bool is_by_id(const tm_label *label) {
 
 /* What is known already of a label's answer: the value that stands for it. */
 typedef struct tm_standing {
-    bool is_found, has_value, is_same;
+    bool is_found, has_value, is_same, has_alikes;
     tm_joint joint; /* of an answer */
 } tm_standing;
 
@@ -329,30 +345,34 @@ static tm_status label_find(tm_db *db, const tm_label *label, tm_standing *out, 
 
 static tm_status answer_find(tm_block *block, const tm_label *label, tm_standing *out,
                              tm_err *err) {
-    const tm_answer_key key = {label->model, tm__str(label->entity), label->event_us};
-    int64_t seq = 0;
-    TM_TRY(is_by_id(label) ? tm__block_find(block, tm__str(label->prediction_id), &seq, err)
-                           : tm__block_find_key(block, &key, &seq, err));
-    if (seq == 0) {
+    const tm_answer_key key = {label->model, tm__str(label->entity), label->event_us,
+                               label->within_us};
+    tm_found found = {0};
+    TM_TRY(is_by_id(label) ? tm__block_find(block, tm__str(label->prediction_id), &found.seq, err)
+                           : tm__block_find_key(block, &key, &found, err));
+    if (found.seq == 0) {
         return TM_OK;
     }
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db, "SELECT value FROM labels WHERE answer_seq = ?", &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, seq);
+    tm__stmt_bind_i64(stmt, 1, found.seq);
     TM_TRY(standing_read(stmt, label, out, err));
     out->is_found = true;
-    out->joint = (tm_joint){.seq = seq, .stream = block->stream, .at_us = block->record.at_us};
+    out->has_alikes = found.has_alikes;
+    out->joint =
+        (tm_joint){.seq = found.seq, .stream = block->stream, .at_us = block->record.at_us};
     return TM_OK;
 }
 
-/* joint is NULL for a label that waits. */
-static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_joint *joint,
+/* answer is not found for a label that waits. */
+static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_standing *answer,
                                    int64_t stamp_us, tm_err *err) {
+    const tm_joint *const joint = answer->is_found ? &answer->joint : NULL;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO labels(prediction_id, model, entity, event_us, value,"
-                         " observed_us, received_us, state, answer_seq, stream, at_us, joined_us)"
-                         " VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+                         " observed_us, received_us, state, answer_seq, stream, at_us, joined_us,"
+                         " within_us, is_ambiguous, origin) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                          &stmt, err));
     if (is_by_id(label)) {
         tm__stmt_bind_text(stmt, 1, label->prediction_id);
@@ -372,6 +392,9 @@ static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_jo
         tm__stmt_bind_i64(stmt, 11, joint->at_us);
         tm__stmt_bind_i64(stmt, 12, stamp_us);
     }
+    tm__stmt_bind_i64(stmt, 13, is_by_id(label) ? 0 : label->within_us);
+    tm__stmt_bind_i64(stmt, 14, answer->has_alikes);
+    tm__stmt_bind_text(stmt, 15, label->origin != NULL ? label->origin : "");
     const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
@@ -389,9 +412,10 @@ static tm_status label_locked(tm_block *block, const tm_label *label, int64_t st
         *out = standing->is_same ? TM_LABEL_DUPLICATE : TM_LABEL_CONFLICT;
         return TM_OK;
     }
-    *out = answer.is_found ? TM_LABEL_JOINED : TM_LABEL_WAITING;
-    return label_save_locked(block->db, label, answer.is_found ? &answer.joint : NULL, stamp_us,
-                             err);
+    *out = answer.has_alikes ? TM_LABEL_AMBIGUOUS
+           : answer.is_found ? TM_LABEL_JOINED
+                             : TM_LABEL_WAITING;
+    return label_save_locked(block->db, label, &answer, stamp_us, err);
 }
 
 tm_status tm__log_label_locked(tm_block *block, const tm_label *label, tm_tally *tally,

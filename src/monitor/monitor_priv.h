@@ -8,7 +8,7 @@
 #include "monitor/monitor.h"
 #include "store/db.h"
 
-#define TM_LABEL_RESULTS 4u
+#define TM_LABEL_RESULTS 5u
 
 #define TM_ID_TEXT 26u
 #define TM_RECORD_HEAD 60u
@@ -94,6 +94,10 @@ typedef struct tm_tally {
     uint64_t n_labels_in_all[TM_LABEL_RESULTS];
 } tm_tally;
 
+/** Run fn in a read transaction. Without a log yet there is nothing to read: fn is not called. */
+TM_NODISCARD tm_status tm__log_read(tm_monitor *monitor,
+                                    tm_status (*fn)(tm_db *db, void *arg, tm_err *err), void *arg,
+                                    tm_err *err);
 /** Open the log for its writer (made when missing) or a reader. */
 TM_NODISCARD tm_status tm__log_open(const char *path, bool can_write, tm_db **out, tm_err *err);
 /** Counters as they stand in the log. */
@@ -115,6 +119,8 @@ size_t tm__record_size(const uint8_t *record);
 size_t tm__record_stamp(uint8_t *record, int64_t at_us, uint32_t latency_us);
 /** Read one and step behind it; false when the bytes are damaged. */
 bool tm__record_read(tm_str *rest, tm_record *out);
+/** Its event time, or when it was given. */
+int64_t tm__record_moment(const tm_record *record);
 double tm__record_output(const tm_record *record, uint32_t index);
 /** Its row; false when it has not n cells. Texts are views. */
 bool tm__record_cells(const tm_record *record, tm_cell *out, uint32_t n);
@@ -137,14 +143,24 @@ void tm__block_done(tm_block *block);
 TM_NODISCARD tm_status tm__block_seek(tm_block *block, int64_t seq, tm_err *err);
 /** The answer of an id: its number, or 0 when there is none. */
 TM_NODISCARD tm_status tm__block_find(tm_block *block, tm_str id, int64_t *out_seq, tm_err *err);
-/** The newest answer of a model with this entity and event time, or 0. */
+/* Answers of a model about an entity, at a time or up to within_us before it. */
 typedef struct tm_answer_key {
     const char *model;
     tm_str entity;
-    int64_t event_us;
+    int64_t event_us; /* TM_INT_MISSING: those without an event time */
+    int64_t within_us;
 } tm_answer_key;
-TM_NODISCARD tm_status tm__block_find_key(tm_block *block, const tm_answer_key *key,
-                                          int64_t *out_seq, tm_err *err);
+/* What a key finds: the answer whose moment is the latest, of these the newest. */
+typedef struct tm_found {
+    int64_t seq;     /* 0: none */
+    bool has_alikes; /* others have the same moment */
+} tm_found;
+TM_NODISCARD tm_status tm__block_find_key(tm_block *block, const tm_answer_key *key, tm_found *out,
+                                          tm_err *err);
+/** In a transaction: list an answer under its entity and moment; nothing for one without entity. */
+TM_NODISCARD tm_status tm__block_add_moment_locked(tm_db *db, const char *model,
+                                                   const tm_record *record, int64_t seq,
+                                                   tm_err *err);
 
 /* The columns of a stream, for reading rows. */
 typedef struct tm_columns {
@@ -174,6 +190,8 @@ TM_NODISCARD tm_status tm__block_write_locked(const tm_block_batch *batch, tm_st
                                               tm_err *err);
 /** Make blocks of the answers of format 1; see tm_migration. */
 TM_NODISCARD tm_status tm__log_upgrade_locked(tm_db *db, tm_err *err);
+/** List the answers of format 2 by entity and moment. */
+TM_NODISCARD tm_status tm__log_moments_locked(tm_db *db, tm_err *err);
 
 /** In a transaction: give a fresh answer the label that waits for it. */
 typedef struct tm_fresh {

@@ -143,6 +143,10 @@ bool tm__record_read(tm_str *rest, tm_record *out) {
     return true;
 }
 
+int64_t tm__record_moment(const tm_record *record) {
+    return record->event_us != TM_INT_MISSING ? record->event_us : record->at_us;
+}
+
 double tm__record_output(const tm_record *record, uint32_t index) {
     double value = 0;
     memcpy(&value, record->outputs + (size_t)index * sizeof(value), sizeof(value));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Format 1 of log.db had a row of SQLite for each answer, with its row as JSON; format 2 has blocks
- * of records. Answers keep their numbers: format 1 removed none, so they are 1, 2, 3, ...
+ * of records. Answers keep their numbers: format 1 removed none, so they are 1, 2, 3, ... Format 3
+ * finds an answer also by the time before that of its label.
  */
 #include <string.h>
 
@@ -201,5 +202,38 @@ tm_status tm__log_upgrade_locked(tm_db *db, tm_err *err) {
     tm__buf_done(&u.runs);
     tm__streams_free(u.streams);
     tm__mem_free(u.cells);
+    return st;
+}
+
+/* ---- From 2 to 3 ---- */
+
+static tm_status list_block(tm_block *block, int64_t first_seq, const char *model, tm_err *err) {
+    TM_TRY(tm__block_seek(block, first_seq, err));
+    const int64_t end = block->first_seq + block->n;
+    for (int64_t seq = first_seq; seq < end; seq++) {
+        TM_TRY(tm__block_seek(block, seq, err));
+        TM_TRY(tm__block_add_moment_locked(block->db, model, &block->record, seq, err));
+    }
+    return TM_OK;
+}
+
+tm_status tm__log_moments_locked(tm_db *db, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT first_seq, model FROM blocks JOIN streams ON id = stream"
+                         " ORDER BY first_seq",
+                         &stmt, err));
+    tm_block block;
+    tm_status st = TM_OK;
+    tm__block_init(&block, db);
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        st = list_block(&block, tm__stmt_i64(stmt, 0), tm__stmt_text(stmt, 1), err);
+    }
+    tm__block_done(&block);
+    tm__stmt_done(stmt);
     return st;
 }

@@ -78,7 +78,7 @@ static tm_status recipe_save_locked(tm_registry *registry, int64_t model_id, con
 /* A refused or rolled-back version must not decide what the next retraining reads. */
 static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, uint32_t number,
                                      tm_err *err) {
-    static const char *const kept[] = {"retrain", "owner", "dir"};
+    static const char *const kept[] = {"retrain", "owner", "dir", "labels"};
     tm_version version = {0};
     json_t *before = NULL, *after = NULL;
     TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
@@ -98,7 +98,9 @@ static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, ui
     }
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
         json_t *value = json_object_get(before, kept[i]);
-        if (value != NULL && json_object_set(after, kept[i], value) != 0) {
+        const bool is_own =
+            strcmp(kept[i], "labels") == 0 && json_object_get(after, kept[i]) != NULL;
+        if (value != NULL && !is_own && json_object_set(after, kept[i], value) != 0) {
             st = no_memory(err);
             goto out;
         }

@@ -84,8 +84,8 @@ static bool read_time(const json_t *value, int64_t *out_us) {
 
 /* One element of "labels"; what is wrong with it, or NULL. */
 static const char *read_label(tm_arena *arena, const json_t *item, tm_label *out) {
-    static const char *const names[] = {"prediction_id", "model", "entity",
-                                        "time",          "label", "observed_at"};
+    static const char *const names[] = {"prediction_id", "model",    "entity",     "time",
+                                        "label",         "known_at", "observed_at"};
     *out = (tm_label){.event_us = TM_INT_MISSING, .observed_us = TM_INT_MISSING};
     if (!json_is_object(item)) {
         return "must be an object";
@@ -110,9 +110,12 @@ static const char *read_label(tm_arena *arena, const json_t *item, tm_label *out
     if (out->value == NULL) {
         return "needs a label: a text, a number, true or false";
     }
-    const json_t *observed = json_object_get(item, "observed_at");
-    if (observed != NULL && !read_time(observed, &out->observed_us)) {
-        return "has an observed_at that is not a time";
+    const json_t *known = json_object_get(item, "known_at");
+    if (known == NULL) {
+        known = json_object_get(item, "observed_at"); /* its name in earlier releases */
+    }
+    if (known != NULL && !read_time(known, &out->observed_us)) {
+        return "has a known_at that is not a time";
     }
     const json_t *time = json_object_get(item, "time");
     if (time != NULL && !read_time(time, &out->event_us)) {
@@ -129,16 +132,17 @@ static void label_reply(tm_exchange *x, const tm_label_result *results, size_t n
     static const char *const words[] = {[TM_LABEL_JOINED] = "joined",
                                         [TM_LABEL_WAITING] = "waiting",
                                         [TM_LABEL_DUPLICATE] = "duplicate",
-                                        [TM_LABEL_CONFLICT] = "conflict"};
+                                        [TM_LABEL_CONFLICT] = "conflict",
+                                        [TM_LABEL_AMBIGUOUS] = "ambiguous"};
     tm_buf *out = &x->reply;
-    size_t counts[4] = {0};
+    size_t counts[5] = {0};
     x->status = 200;
     x->content_type = "application/json";
     for (size_t i = 0; i < n; i++) {
         counts[results[i]]++;
     }
     tm__buf_byte(out, '{');
-    for (size_t k = 0; k < 4; k++) {
+    for (size_t k = 0; k < 5; k++) {
         tm__buf_printf(out, "\"%s\":%zu,", words[k], counts[k]);
     }
     tm__buf_text(out, "\"results\":[");
@@ -162,6 +166,34 @@ static const char *check_scope(const char *models, const tm_label *label) {
                : "is for a model that the key is not for";
 }
 
+/* How far before its label's time an answer may lie is declared with the model. A label may come
+ * before its model does; then it is for an answer at its time. */
+static tm_status declare_within(tm_registry *registry, tm_label *labels, size_t n, tm_err *err) {
+    for (size_t i = 0; i < n; i++) {
+        json_t *recipe = NULL;
+        tm_err own = {0};
+        if (labels[i].prediction_id != NULL || labels[i].event_us == TM_INT_MISSING) {
+            continue;
+        }
+        if (i > 0 && labels[i - 1].model != NULL && labels[i - 1].prediction_id == NULL &&
+            labels[i - 1].event_us != TM_INT_MISSING &&
+            strcmp(labels[i - 1].model, labels[i].model) == 0) {
+            labels[i].within_us = labels[i - 1].within_us;
+            continue;
+        }
+        const tm_status st = tm__registry_recipe(registry, labels[i].model, &recipe, &own);
+        if (st != TM_OK && st != TM_E_NOT_FOUND) {
+            if (err != NULL) {
+                *err = own;
+            }
+            return st;
+        }
+        labels[i].within_us = tm__json_i64(json_object_get(recipe, "labels"), "within_us", 0);
+        json_decref(recipe);
+    }
+    return TM_OK;
+}
+
 static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
     const size_t n = json_array_size(list);
     tm_label *labels = tm_arena_alloc(arena, tm_label, n + 1);
@@ -174,6 +206,7 @@ static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
     const char *models = tm__access_models(&x->current->keyring, &x->access);
     for (size_t i = 0; i < n; i++) {
         const char *why = read_label(arena, json_array_get(list, i), &labels[i]);
+        labels[i].origin = x->access.actor;
         if (why == NULL) {
             why = check_scope(models, &labels[i]);
             is_denied = is_denied || why != NULL;
@@ -192,7 +225,8 @@ static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
                           x->errors[0].detail, NULL);
     } else if (tm__buf_reserve(&x->reply, 128 + n * 16) == NULL) {
         tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
-    } else if (tm__monitor_labels(x->desk->monitor, labels, n, results, &err) != TM_OK) {
+    } else if (declare_within(x->desk->registry, labels, n, &err) != TM_OK ||
+               tm__monitor_labels(x->desk->monitor, labels, n, results, &err) != TM_OK) {
         tm__problem_from_err(x, &err);
     } else {
         label_reply(x, results, n);

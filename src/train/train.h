@@ -169,6 +169,17 @@ typedef struct tm_value_options {
  * reference in *out. */
 TM_NODISCARD tm_status tm__train_value(tm_ctx *ctx, tm_table *table,
                                        const tm_value_options *options, json_t **out, tm_err *err);
+typedef struct tm_label_rows_options {
+    const char *target, *time; /* time: NULL when there is none */
+    int64_t now_us;
+} tm_label_rows_options;
+/** Labels that stand in the rows themselves: {"rows", "labelled", "share", "time": {"column",
+ * "missing", "first", "last", "newest_label_age_seconds", "oldest_label_age_seconds", "periods":
+ * {"width_seconds", "list": [{"from", "rows", "labelled", "share"}]}}}, time null without such a
+ * column; the age of a label is that of its row. New reference in *out. TM_E_USAGE. */
+TM_NODISCARD tm_status tm__train_label_rows(const tm_table *table,
+                                            const tm_label_rows_options *options, json_t **out,
+                                            tm_err *err);
 /** Target column of a table as class indices or values by the bundle's classes; rows whose target
  * is missing are left out of out_rows. Arrays end with tm__mem_free(). */
 TM_NODISCARD tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table,

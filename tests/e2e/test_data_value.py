@@ -92,3 +92,38 @@ def test_groups_that_are_too_thin_are_told_with_what_they_need(tm):
     assert f"Too thin to judge, each within {slices['within']:.3g} auc: " in words and "shop" in words
     strict = tm.ok(*value, "--within", "0.001", "--json").json["slices"]
     assert strict["within"] == 0.001 and strict["thin"] == strict["groups"]
+
+
+def test_labels_by_period_and_the_page(tm):
+    rows = churn(300)
+    lines = ["day," + to_csv(rows).split("\n")[0]]
+    for i, line in enumerate(to_csv(rows).split("\n")[1:-1]):
+        lines.append(f"2024-{1 + i // 60:02d}-01," + line)
+    tm.write("a.csv", "\n".join(lines) + "\n")
+    run = tm.ok("data", "value", "a.csv", "--target", "churned", "--time", "day", "--learner", "linear", "--html", "worth.html", "--json")
+    time = run.json["labels"]["rows"]["time"]
+    assert time["column"] == "day" and sum(p["rows"] for p in time["periods"]["list"]) == 300
+    page = (tm.folder / "worth.html").read_text(encoding="utf-8")
+    assert "Would more rows help?" in page and page.count("<circle") == len(run.json["curve"])
+    assert "default-src 'none'" in page and "http" not in page.replace("http-equiv", "")
+    assert tm("data", "value", "a.csv").code == 2
+
+
+def test_labels_of_a_model_by_who_sent_them(tm, serve):
+    tm.write("a.csv", to_csv(churn(300)))
+    tm.ok("train", "a.csv", "--target", "churned", "--name", "churn", "--learner", "linear", "-q")
+    tm.write("tidemill.yaml", "models:\n  churn:\n    from: a.csv\n    target: churned\n    labels: {delay: 1d, within: 1h}\n")
+    tm.ok("apply")
+    server = serve()
+    rows = [{name: value for name, value in row.items() if name != "churned"} for row in churn(40)]
+    status, _, body = server.request("POST", "/v1/routes/churn/predict", {"rows": rows})
+    assert status == 200
+    ids = [p["id"] for p in body["predictions"]]
+    labels = [{"prediction_id": i, "label": "yes"} for i in ids[:30]]
+    assert server.request("POST", "/v1/labels", {"labels": labels})[2]["joined"] == 30
+    made = tm.ok("data", "value", "--model", "churn", "--json").json["labels"]["models"][0]
+    assert (made["answers"], made["labelled"], made["due"], made["overdue"]) == (40, 30, 10, 0)
+    assert made["declared_delay_seconds"] == 86400 and [o["origin"] for o in made["origins"]] == ["http:local"]
+    words = tm.ok("data", "value", "--model", "churn").out
+    assert "30 of 40 answers have one (75 %)" in words and "10 are still due" in words
+    assert tm("data", "value", "--model", "nobody").code == 3

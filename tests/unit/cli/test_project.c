@@ -65,6 +65,7 @@ static void every_key_lands_in_the_recipe(void **state) {
                   "    param: [gbdt.n_trees=5]\n"
                   "    gate: {better_than: champion, by: 0.002, metric: auc, min: {auc: 0.7}}\n"
                   "    retrain: {every: 7d}\n"
+                  "    labels: {delay: 1d, within: 2h}\n"
                   "    owner: ops@example.com\n",
                   &project, NULL),
         TM_OK);
@@ -87,6 +88,9 @@ static void every_key_lands_in_the_recipe(void **state) {
     assert_int_equal(json_array_size(interact), 2);
     assert_string_equal(json_string_value(json_array_get(interact, 0)), "a+b");
     assert_int_equal(tm__json_i64(json_object_get(recipe, "retrain"), "every_s", 0), 7 * 86400);
+    const json_t *labels = json_object_get(recipe, "labels");
+    assert_int_equal(tm__json_i64(labels, "delay_us", 0), INT64_C(86400000000));
+    assert_int_equal(tm__json_i64(labels, "within_us", 0), INT64_C(7200000000));
     assert_true(gate->by == 0.002 && gate->min_value == 0.7);
     assert_string_equal(gate->metric, "auc");
     assert_string_equal(gate->min_metric, "auc");
@@ -105,6 +109,10 @@ static void faults_are_named_with_line_and_column(void **state) {
         {"models:\n  a:\n    from: x.csv\n    targt: y\n", "unknown key 'targt'", "'target'", 4, 5},
         {"models:\n  a:\n    from: x.csv\n", "has no 'target'", "", 2, 3},
         {"models:\n  a:\n    from: x\n    target: y\n    target: z\n", "stands twice", "", 5, 5},
+        {"models:\n  a:\n    from: x\n    target: y\n    labels: {delay: soon}\n",
+         "'delay' wants a time", "", 5, 21},
+        {"models:\n  a:\n    from: x\n    target: y\n    labels: {dealy: 1d}\n",
+         "unknown key 'dealy'", "'delay'", 5, 14},
         {"models:\n  a:\n    from: x\n    target: y\n    seed: many\n", "whole number", "", 5, 11},
         {"models:\n  a:\n    from: x\n    target: y\n    gate: {min: {aux: 1}}\n", "'aux'", "", 5,
          18},

@@ -109,7 +109,7 @@ static void a_label_by_entity_and_time_joins_one_answer(void **state) {
     assert_true(answer(monitor, "A", "ship", 5));
     assert_true(answer(monitor, "B", "ship", 6));
     assert_true(answer(monitor, "C", "ship", 6)); /* asked again: the newest takes the label */
-    assert_int_equal(label(monitor, by_key("ship", 6, "yes")), TM_LABEL_JOINED);
+    assert_int_equal(label(monitor, by_key("ship", 6, "yes")), TM_LABEL_AMBIGUOUS);
     assert_int_equal(label(monitor, by_key("ship", 6, "yes")), TM_LABEL_DUPLICATE);
     assert_int_equal(label(monitor, by_key("ship", 6, "no")), TM_LABEL_CONFLICT);
     assert_int_equal(label(monitor, by_key("boat", 6, "no")), TM_LABEL_WAITING);
@@ -122,7 +122,40 @@ static void a_label_by_entity_and_time_joins_one_answer(void **state) {
     assert_int_equal(tm__monitor_find(monitor, "B", &found, NULL), TM_OK);
     assert_true(json_is_null(json_object_get(found, "label")));
     json_decref(found);
-    assert_int_equal(counter(monitor, "labels", "joined"), 2);
+    assert_int_equal(counter(monitor, "labels", "joined"), 1);
+    assert_int_equal(counter(monitor, "labels", "ambiguous"), 1);
+    tm__monitor_close(monitor);
+}
+
+static tm_label before(const char *entity, int64_t event_us, int64_t within_us) {
+    tm_label one = by_key(entity, event_us, "yes");
+    one.within_us = within_us;
+    return one;
+}
+
+static void a_label_by_entity_may_mean_the_newest_answer_before_it(void **state) {
+    tm_monitor *monitor = open_monitor(*state, true);
+    assert_true(answer(monitor, "A", "ship", 100));
+    assert_true(answer(monitor, "B", "ship", 200));
+    assert_true(answer(monitor, "C", "boat", TM_INT_MISSING));                   /* given at 1000 */
+    assert_int_equal(label(monitor, before("ship", 260, 50)), TM_LABEL_WAITING); /* too late */
+    assert_int_equal(label(monitor, before("ship", 250, 50)), TM_LABEL_JOINED);
+    assert_int_equal(label(monitor, before("ship", 240, 50)), TM_LABEL_DUPLICATE);
+    assert_int_equal(label(monitor, before("boat", 1010, 50)), TM_LABEL_JOINED);
+    assert_int_equal(label(monitor, before("boat", 1010, 0)), TM_LABEL_DUPLICATE);
+    /* One that waits takes the answer that comes, not one behind it or too long before. */
+    assert_true(answer(monitor, "D", "ship", 261));
+    assert_true(answer(monitor, "E", "ship", 209));
+    assert_true(answer(monitor, "F", "ship", 230));
+    assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
+    static const char *const want[][2] = {{"A", ""}, {"B", "yes"}, {"C", "yes"},
+                                          {"D", ""}, {"E", ""},    {"F", "yes"}};
+    for (size_t i = 0; i < 6; i++) {
+        json_t *found = NULL;
+        assert_int_equal(tm__monitor_find(monitor, want[i][0], &found, NULL), TM_OK);
+        assert_string_equal(tm__json_text(found, "label", ""), want[i][1]);
+        json_decref(found);
+    }
     tm__monitor_close(monitor);
 }
 
@@ -357,6 +390,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_answer_is_found_by_its_id),
         TEST(a_label_by_id_joins_once),
+        TEST(a_label_by_entity_may_mean_the_newest_answer_before_it),
         TEST(a_label_by_entity_and_time_joins_one_answer),
         TEST(a_label_that_comes_first_waits_for_its_answer),
         TEST(two_waiting_labels_for_one_answer_join_once),

@@ -113,80 +113,12 @@ static void a_value_is_scored_as_a_number_and_junk_is_left_out(void **state) {
     tm__monitor_close(monitor);
 }
 
-static void labelled_rows_come_back_with_the_types_of_the_schema(void **state) {
-    static const tm_given given[] = {
-        {1, 300, NO_TIME, "s1", "{\"c\":\"red\",\"day\":\"1970-01-03\",\"x\":2}", 0.9, "yes"},
-        {1, 100, 86400000000, "s2", "{\"c\":null,\"x\":1.5}", 0.9, "no"},
-        {1, 200, NO_TIME, NULL, "{\"x\":\"much\"}", 0.9, "no"}, /* does not fit */
-        {1, 250, NO_TIME, NULL, "{\"x\":7}", 0.9, NULL},
-    };
-    tm_monitor *monitor = open_monitor(*state);
-    tm_bundle *bundle =
-        tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7, .entity = "ship"});
-    tm_table *table = NULL;
-    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", 0, &table, NULL), TM_OK);
-    assert_null(table);
-    log_answers(monitor, given, 4, 0);
-    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", 0, &table, NULL), TM_OK);
-    assert_int_equal(tm__table_rows(table), 2);
-    const tm_column *x = tm__table_column(table, tm__table_find(table, "x"));
-    const tm_column *c = tm__table_column(table, tm__table_find(table, "c"));
-    const tm_column *day = tm__table_column(table, tm__table_find(table, "day"));
-    const tm_column *ship = tm__table_column(table, tm__table_find(table, "ship"));
-    const tm_column *y = tm__table_column(table, tm__table_find(table, "y"));
-    /* Oldest first: by event time where there is one, else by when it was answered. */
-    assert_true(x->floats[0] == 2.0);
-    assert_true(x->floats[1] == 1.5);
-    assert_true(tm__column_is_missing(c, 1));
-    assert_int_equal(day->type, TM_TYPE_DATE);
-    assert_int_equal(day->ints[0], 2 * 86400000000);
-    assert_true(tm__str_is(tm__dict_get(ship->dict, ship->codes[1]), "s2"));
-    assert_true(tm__str_is(tm__dict_get(y->dict, y->codes[1]), "no"));
-    tm__table_unref(table);
-    tm__bundle_unref(bundle);
-    tm__monitor_close(monitor);
-}
-
-static void a_late_label_of_an_old_answer_is_new(void **state) {
-    static const tm_given first[] = {{1, 100, NO_TIME, NULL, "{\"x\":1}", 0.9, "yes"},
-                                     {1, 200, NO_TIME, NULL, "{\"x\":2}", 0.9, NULL}};
-    tm_monitor *monitor = open_monitor(*state);
-    tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
-    tm_table *table = NULL;
-    int64_t until_us = -1, later_us = 0;
-    tm_label_result result;
-    tm__clock_fix(1000000); /* the clock stands still: the stamps must grow all the same */
-    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &until_us, NULL), TM_OK);
-    assert_int_equal(until_us, 0);
-    log_answers(monitor, first, 2, 0);
-    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &until_us, NULL), TM_OK);
-    const tm_label late = {.prediction_id = "1", .value = "no", .observed_us = TM_INT_MISSING};
-    assert_int_equal(tm__monitor_labels(monitor, &late, 1, &result, NULL), TM_OK);
-    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &later_us, NULL), TM_OK);
-    assert_true(later_us > until_us);
-    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", until_us, &table, NULL), TM_OK);
-    assert_int_equal(tm__table_rows(table), 1);
-    assert_true(tm__table_column(table, tm__table_find(table, "x"))->floats[0] == 2.0);
-    tm__table_unref(table);
-    assert_int_equal(
-        tm__monitor_labelled_span(monitor, bundle, "tiny", (tm_span){0, until_us}, &table, NULL),
-        TM_OK);
-    assert_int_equal(tm__table_rows(table), 1);
-    tm__table_unref(table);
-    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", later_us, &table, NULL), TM_OK);
-    assert_null(table);
-    tm__bundle_unref(bundle);
-    tm__monitor_close(monitor);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_live_score_is_that_of_the_labelled_answers),
         TEST(a_value_is_scored_as_a_number_and_junk_is_left_out),
-        TEST(labelled_rows_come_back_with_the_types_of_the_schema),
-        TEST(a_late_label_of_an_old_answer_is_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

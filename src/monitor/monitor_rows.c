@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Labelled answers as rows to learn from. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "monitor/monitor_priv.h"
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+/* A labelled answer: its label, and in which order it is read. */
+typedef struct tm_joined {
+    int64_t order_us, seq;
+    char *label; /* owned */
+} tm_joined;
+
+typedef struct tm_rows_query {
+    const tm_bundle *bundle;
+    const char *model;
+    tm_span span;
+    tm_schema_column *columns; /* [n_cols]: inputs, entity and time beside them, target last;
+                                  names are the bundle's */
+    uint32_t n_cols;
+    tm_table_builder *builder; /* NULL before it begins */
+    tm_cell *cells;            /* [n_cols] */
+    char (*texts)[32];         /* [n_cols]: room for numbers made text */
+    tm_columns *places;        /* of each stream met, in a list */
+} tm_rows_query;
+
+/* What the row itself does not say of the columns that the answer has of its own. */
+static tm_cell cell_from_answer(const tm_schema_column *column, const tm_record *record) {
+    tm_cell cell = {.type = TM_TYPE_NONE};
+    if (column->role == TM_ROLE_ENTITY && record->entity.ptr != NULL) {
+        cell.type = TM_TYPE_TEXT;
+        cell.text = record->entity;
+    } else if (column->role == TM_ROLE_TIME && record->event_us != TM_INT_MISSING) {
+        cell.type = TM_TYPE_TIME;
+        cell.i64 = record->event_us;
+    }
+    return cell;
+}
+
+static tm_status rows_add(tm_rows_query *query, const tm_record *record, const char *label,
+                          const tm_columns *given, tm_err *err) {
+    if (!tm__record_cells(record, given->cells, given->n)) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "the log has an answer with a damaged row");
+    }
+    for (uint32_t i = 0; i < query->n_cols; i++) {
+        const tm_schema_column *column = &query->columns[i];
+        tm_cell *cell = &query->cells[i];
+        bool is_changed = false;
+        const uint32_t from = tm__columns_find(given, column->name);
+        *cell = from == UINT32_MAX ? (tm_cell){.type = TM_TYPE_NONE} : given->cells[from];
+        if (column->role == TM_ROLE_TARGET) {
+            *cell = (tm_cell){.type = TM_TYPE_TEXT, .text = tm__str(label)};
+        } else if (cell->type == TM_TYPE_NONE) {
+            *cell = cell_from_answer(column, record);
+        }
+        if (cell->type != TM_TYPE_NONE &&
+            tm__cell_fit(column, cell, query->texts[i], &is_changed, NULL) != TM_OK) {
+            return TM_OK; /* the row of a version with another schema, or no number as label */
+        }
+    }
+    return tm__builder_add_row(query->builder, query->cells, err);
+}
+
+/* A column that the model does not read and a run needs: the bundle knows its name alone. */
+static void extra_column(tm_rows_query *query, const char *role_name, tm_schema_column column) {
+    const char *name = tm__json_text(tm__bundle_info(query->bundle), role_name, "");
+    if (name[0] != '\0' &&
+        tm__schema_find(tm__bundle_schema(query->bundle), tm__str(name)) == UINT32_MAX) {
+        column.name = (char *)(uintptr_t)name;
+        query->columns[query->n_cols++] = column;
+    }
+}
+
+static void rows_columns(tm_rows_query *query) {
+    const tm_schema *schema = tm__bundle_schema(query->bundle);
+    const char *type_text = tm__json_text(tm__bundle_info(query->bundle), "target_type", "text");
+    const tm_type type = tm__type_from_text(type_text);
+    const bool is_value = tm__bundle_classes(query->bundle) == 0;
+    memcpy(query->columns, schema->cols, schema->n_cols * sizeof(*query->columns));
+    query->n_cols = schema->n_cols;
+    extra_column(query, "entity", (tm_schema_column){.type = TM_TYPE_TEXT, .role = TM_ROLE_ENTITY});
+    extra_column(query, "time", (tm_schema_column){.type = TM_TYPE_TIME, .role = TM_ROLE_TIME});
+    query->columns[query->n_cols++] = (tm_schema_column){
+        .name = (char *)(uintptr_t)tm__bundle_target(query->bundle),
+        .type = is_value               ? TM_TYPE_FLOAT
+                : type == TM_TYPE_NONE ? TM_TYPE_TEXT
+                                       : type,
+        .role = TM_ROLE_TARGET,
+    };
+}
+
+static tm_status rows_begin(tm_rows_query *query, tm_err *err) {
+    const size_t n_max = (size_t)tm__bundle_schema(query->bundle)->n_cols + 3;
+    query->columns = tm__mem_zalloc(n_max, sizeof(*query->columns));
+    query->cells = tm__mem_zalloc(n_max, sizeof(*query->cells));
+    query->texts = tm__mem_zalloc(n_max, sizeof(*query->texts));
+    query->builder = tm__builder_create();
+    if (query->columns == NULL || query->cells == NULL || query->texts == NULL ||
+        query->builder == NULL) {
+        return no_memory(err);
+    }
+    rows_columns(query);
+    for (uint32_t i = 0; i < query->n_cols; i++) {
+        TM_TRY(tm__builder_add_column(query->builder, query->columns[i].name,
+                                      query->columns[i].type, err));
+    }
+    return TM_OK;
+}
+
+static int compare_joined(const void *a, const void *b) {
+    const tm_joined *x = a, *y = b;
+    if (x->order_us != y->order_us) {
+        return x->order_us < y->order_us ? -1 : 1;
+    }
+    return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+typedef struct tm_joined_list {
+    tm_joined *items; /* [n], owned */
+    size_t n, n_max;
+} tm_joined_list;
+
+static tm_status joined_add(tm_joined_list *list, const tm_record *record, tm_joined joined,
+                            tm_err *err) {
+    if (list->n == list->n_max) {
+        const size_t n_max = list->n_max == 0 ? 256 : 2 * list->n_max;
+        tm_joined *grown = tm__mem_realloc(list->items, n_max, sizeof(*grown));
+        if (grown == NULL) {
+            return no_memory(err);
+        }
+        list->items = grown;
+        list->n_max = n_max;
+    }
+    joined.order_us = record->event_us == TM_INT_MISSING ? record->at_us : record->event_us;
+    joined.label = tm__mem_strdup(joined.label);
+    if (joined.label == NULL) {
+        return no_memory(err);
+    }
+    list->items[list->n++] = joined;
+    return TM_OK;
+}
+
+/* The labelled answers of the span; the order in which they are learned is not that of the log. */
+static tm_status joined_read(tm_rows_query *query, tm_block *block, tm_joined_list *list,
+                             tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(block->db,
+                         "SELECT answer_seq, value FROM labels WHERE state = 1 AND stream IN"
+                         " (SELECT id FROM streams WHERE model = ?1)"
+                         " AND joined_us > ?2 AND joined_us <= ?3 ORDER BY answer_seq",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, query->model);
+    tm__stmt_bind_i64(stmt, 2, query->span.after_us);
+    tm__stmt_bind_i64(stmt, 3, query->span.until_us);
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        const tm_joined joined = {.seq = tm__stmt_i64(stmt, 0),
+                                  .label = (char *)(uintptr_t)tm__stmt_text(stmt, 1)};
+        st = tm__block_seek(block, joined.seq, err);
+        st = st == TM_OK ? joined_add(list, &block->record, joined, err) : st;
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status joined_take(tm_rows_query *query, tm_block *block, const tm_joined_list *list,
+                             tm_err *err) {
+    for (size_t i = 0; i < list->n; i++) {
+        const tm_columns *given = NULL;
+        TM_TRY(tm__block_seek(block, list->items[i].seq, err));
+        TM_TRY(tm__columns_of(block, &query->places, &given, err));
+        TM_TRY(rows_add(query, &block->record, list->items[i].label, given, err));
+    }
+    return TM_OK;
+}
+
+static tm_status rows_read(tm_db *db, void *arg, tm_err *err) {
+    tm_rows_query *query = arg;
+    tm_joined_list list = {0};
+    tm_block block;
+    tm__block_init(&block, db);
+    tm_status st = rows_begin(query, err);
+    st = st == TM_OK ? joined_read(query, &block, &list, err) : st;
+    if (st == TM_OK && list.n > 0) {
+        qsort(list.items, list.n, sizeof(*list.items), compare_joined);
+        st = joined_take(query, &block, &list, err);
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        tm__mem_free(list.items[i].label);
+    }
+    tm__mem_free(list.items);
+    tm__block_done(&block);
+    return st;
+}
+
+tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
+                                    tm_span span, tm_table **out, tm_err *err) {
+    tm_rows_query query = {.bundle = bundle, .model = model, .span = span};
+    tm_table *table = NULL;
+    tm_status st = tm__log_read(monitor, rows_read, &query, err);
+    if (st == TM_OK && query.builder != NULL) {
+        st = tm__builder_finish(query.builder, &table, err);
+        query.builder = NULL;
+    }
+    if (st == TM_OK && table != NULL && tm__table_rows(table) == 0) {
+        tm__table_unref(table);
+        table = NULL;
+    }
+    if (st == TM_OK) {
+        *out = table;
+    }
+    tm__builder_free(query.builder);
+    tm__columns_free(query.places);
+    tm__mem_free(query.cells);
+    tm__mem_free(query.texts);
+    tm__mem_free(query.columns);
+    return st;
+}
+
+tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
+                               int64_t after_us, tm_table **out, tm_err *err) {
+    return tm__monitor_labelled_span(monitor, bundle, model, (tm_span){after_us, INT64_MAX}, out,
+                                     err);
+}
+
+typedef struct tm_until_query {
+    const char *model;
+    int64_t until_us;
+} tm_until_query;
+
+static tm_status until_read(tm_db *db, void *arg, tm_err *err) {
+    tm_until_query *query = arg;
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT max((SELECT max(joined_us) FROM labels WHERE state = 1"
+                         " AND stream = streams.id)) FROM streams WHERE model = ?",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, query->model);
+    bool has_row = false;
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        query->until_us = has_row ? tm__stmt_i64(stmt, 0) : 0; /* null gives 0 */
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__monitor_labelled_until(tm_monitor *monitor, const char *model, int64_t *out_us,
+                                     tm_err *err) {
+    tm_until_query query = {.model = model};
+    TM_TRY(tm__log_read(monitor, until_read, &query, err));
+    *out_us = query.until_us;
+    return TM_OK;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "logged.h"
+#include "monitor/monitor.h"
+#include "temp_home.h"
+#include "tiny_bundle.h"
+
+static tm_monitor *open_monitor(const tm_home *home) {
+    tm_monitor *monitor = NULL;
+    const tm_monitor_options options = {.can_write = true};
+    assert_int_equal(tm__monitor_open(home, &options, &monitor, NULL), TM_OK);
+    return monitor;
+}
+
+typedef struct tm_given {
+    uint32_t version;
+    int64_t at_us, event_us;
+    const char *entity, *row;
+    double output;
+    const char *label; /* NULL: none comes */
+} tm_given;
+
+/* Answers with ids "0", "1", ... from first on, with their labels. */
+static void log_answers(tm_monitor *monitor, const tm_given *given, int n, int first) {
+    for (int i = 0; i < n; i++) {
+        const tm_given *g = &given[i];
+        char id[27];
+        snprintf(id, sizeof(id), "%d", first + i);
+        const tm_logged answer = {.id = id,
+                                  .at_us = g->at_us,
+                                  .event_us = g->event_us,
+                                  .model = "tiny",
+                                  .version = g->version,
+                                  .entity = g->entity,
+                                  .row = g->row,
+                                  .outputs = &g->output,
+                                  .n_outputs = 1};
+        assert_true(tm__logged_answer(monitor, &answer));
+        if (g->label != NULL) {
+            const tm_label label = {
+                .prediction_id = id, .value = g->label, .observed_us = TM_INT_MISSING};
+            tm_label_result result;
+            assert_int_equal(tm__monitor_labels(monitor, &label, 1, &result, NULL), TM_OK);
+            assert_int_equal(result, TM_LABEL_JOINED);
+        }
+    }
+    assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
+}
+
+#define NO_TIME TM_INT_MISSING
+
+static void labelled_rows_come_back_with_the_types_of_the_schema(void **state) {
+    static const tm_given given[] = {
+        {1, 300, NO_TIME, "s1", "{\"c\":\"red\",\"day\":\"1970-01-03\",\"x\":2}", 0.9, "yes"},
+        {1, 100, 86400000000, "s2", "{\"c\":null,\"x\":1.5}", 0.9, "no"},
+        {1, 200, NO_TIME, NULL, "{\"x\":\"much\"}", 0.9, "no"}, /* does not fit */
+        {1, 250, NO_TIME, NULL, "{\"x\":7}", 0.9, NULL},
+    };
+    tm_monitor *monitor = open_monitor(*state);
+    tm_bundle *bundle =
+        tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7, .entity = "ship"});
+    tm_table *table = NULL;
+    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", 0, &table, NULL), TM_OK);
+    assert_null(table);
+    log_answers(monitor, given, 4, 0);
+    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", 0, &table, NULL), TM_OK);
+    assert_int_equal(tm__table_rows(table), 2);
+    const tm_column *x = tm__table_column(table, tm__table_find(table, "x"));
+    const tm_column *c = tm__table_column(table, tm__table_find(table, "c"));
+    const tm_column *day = tm__table_column(table, tm__table_find(table, "day"));
+    const tm_column *ship = tm__table_column(table, tm__table_find(table, "ship"));
+    const tm_column *y = tm__table_column(table, tm__table_find(table, "y"));
+    /* Oldest first: by event time where there is one, else by when it was answered. */
+    assert_true(x->floats[0] == 2.0);
+    assert_true(x->floats[1] == 1.5);
+    assert_true(tm__column_is_missing(c, 1));
+    assert_int_equal(day->type, TM_TYPE_DATE);
+    assert_int_equal(day->ints[0], 2 * 86400000000);
+    assert_true(tm__str_is(tm__dict_get(ship->dict, ship->codes[1]), "s2"));
+    assert_true(tm__str_is(tm__dict_get(y->dict, y->codes[1]), "no"));
+    tm__table_unref(table);
+    tm__bundle_unref(bundle);
+    tm__monitor_close(monitor);
+}
+
+static void a_late_label_of_an_old_answer_is_new(void **state) {
+    static const tm_given first[] = {{1, 100, NO_TIME, NULL, "{\"x\":1}", 0.9, "yes"},
+                                     {1, 200, NO_TIME, NULL, "{\"x\":2}", 0.9, NULL}};
+    tm_monitor *monitor = open_monitor(*state);
+    tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
+    tm_table *table = NULL;
+    int64_t until_us = -1, later_us = 0;
+    tm_label_result result;
+    tm__clock_fix(1000000); /* the clock stands still: the stamps must grow all the same */
+    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &until_us, NULL), TM_OK);
+    assert_int_equal(until_us, 0);
+    log_answers(monitor, first, 2, 0);
+    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &until_us, NULL), TM_OK);
+    const tm_label late = {.prediction_id = "1", .value = "no", .observed_us = TM_INT_MISSING};
+    assert_int_equal(tm__monitor_labels(monitor, &late, 1, &result, NULL), TM_OK);
+    assert_int_equal(tm__monitor_labelled_until(monitor, "tiny", &later_us, NULL), TM_OK);
+    assert_true(later_us > until_us);
+    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", until_us, &table, NULL), TM_OK);
+    assert_int_equal(tm__table_rows(table), 1);
+    assert_true(tm__table_column(table, tm__table_find(table, "x"))->floats[0] == 2.0);
+    tm__table_unref(table);
+    assert_int_equal(
+        tm__monitor_labelled_span(monitor, bundle, "tiny", (tm_span){0, until_us}, &table, NULL),
+        TM_OK);
+    assert_int_equal(tm__table_rows(table), 1);
+    tm__table_unref(table);
+    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", later_us, &table, NULL), TM_OK);
+    assert_null(table);
+    tm__bundle_unref(bundle);
+    tm__monitor_close(monitor);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(labelled_rows_come_back_with_the_types_of_the_schema),
+        TEST(a_late_label_of_an_old_answer_is_new),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
