@@ -6,6 +6,7 @@
  */
 #include <gnu/libc-version.h>
 #include <llhttp.h>
+#include <lmdb.h>
 #include <sodium.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -154,6 +155,16 @@ static void check_library(tm_checks *checks, const char *name, const char *used,
                   is_same ? "" : ", built against ", is_same ? "" : built);
 }
 
+static void check_lmdb(tm_checks *checks) {
+    char used[40], built[40];
+    int major = 0, minor = 0, patch = 0;
+    (void)mdb_version(&major, &minor, &patch);
+    (void)snprintf(used, sizeof(used), "%d.%d.%d", major, minor, patch);
+    (void)snprintf(built, sizeof(built), "%d.%d.%d", MDB_VERSION_MAJOR, MDB_VERSION_MINOR,
+                   MDB_VERSION_PATCH);
+    check_library(checks, "lmdb", used, built);
+}
+
 void tm__check_libraries(tm_checks *checks) {
     tm_err err = {0};
     const char *version = NULL;
@@ -172,6 +183,7 @@ void tm__check_libraries(tm_checks *checks) {
     } else {
         check_library(checks, "sqlite", sqlite3_libversion(), SQLITE_VERSION);
     }
+    check_lmdb(checks);
     check_library(checks, "zstd", ZSTD_versionString(), ZSTD_VERSION_STRING);
     if (sodium_init() < 0) {
         tm__check_add(checks, "libsodium", TM_CHECK_BAD, "Install libsodium again.",

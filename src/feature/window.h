@@ -197,7 +197,7 @@ TM_NODISCARD tm_status tm__window_join(const tm_ctx *ctx, const tm_window_events
  * it answers is what tm__windows_apply() gives for the events so far, bit for bit; of events known
  * at the same time, the one that was added later is the later one.
  *
- * The plan is the same in every call, and outlives nothing: a state holds none of it.
+ * It holds nothing of the plan's memory.
  */
 typedef struct tm_window_state tm_window_state;
 
@@ -206,18 +206,23 @@ typedef struct tm_window_state tm_window_state;
 /** A state without events; NULL when out of memory. The plan passed tm__window_check(). */
 tm_window_state *tm__window_state_create(const tm_window_plan *plan);
 
+/** Forget all events; the memory is kept. */
+void tm__window_state_reset(tm_window_state *state);
+
 /**
  * Add an event.
  *
  * known_us   TM_INT_MISSING: nothing is added.
  * cells      [plan->n_cols], by tm__window_cell() or tm__window_cell_f64().
+ * now_us     an event that is known only after it (in future, or by a wrong clock) counts as of
+ *            then for the floor; INT64_MAX: events say what time it is.
  *
  * Cost:    O(1) for one that is not before the newest, else a search and a move of those behind.
  * Errors:  TM_E_LIMIT (over TM_WINDOW_STATE_BYTES), TM_E_NOMEM; the state is as before.
  * Threads: owner thread.
  */
-TM_NODISCARD tm_status tm__window_state_add(tm_window_state *state, const tm_window_plan *plan,
-                                            int64_t known_us, const uint64_t *cells, tm_err *err);
+TM_NODISCARD tm_status tm__window_state_add(tm_window_state *state, int64_t known_us,
+                                            const uint64_t *cells, int64_t now_us, tm_err *err);
 
 /**
  * All features at a moment.
@@ -229,13 +234,15 @@ TM_NODISCARD tm_status tm__window_state_add(tm_window_state *state, const tm_win
  *          untouched), TM_E_NOMEM (DISTINCT over many values).
  * Threads: any, as long as nobody adds.
  */
-TM_NODISCARD tm_status tm__window_state_value(const tm_window_state *state,
-                                              const tm_window_plan *plan, int64_t moment_us,
+TM_NODISCARD tm_status tm__window_state_value(const tm_window_state *state, int64_t moment_us,
                                               double *out, tm_err *err);
 
-/** The earliest moment that can be asked about: late_us before the newest event; INT64_MIN without
- * events. */
+/** The earliest moment that can be asked about: late_us before the newest event that had come;
+ * INT64_MIN without events. */
 int64_t tm__window_state_floor(const tm_window_state *state);
+/** Known time of the newest event before a moment, of those that are kept one by one;
+ * TM_INT_MISSING: none. */
+int64_t tm__window_state_newest(const tm_window_state *state, int64_t moment_us);
 uint64_t tm__window_state_events(const tm_window_state *state); /* kept one by one */
 
 /** Append the state: little-endian, with the plan's fingerprint and a CRC32C. */
@@ -252,6 +259,10 @@ void tm__window_state_write(const tm_window_state *state, const tm_window_plan *
  */
 TM_NODISCARD tm_status tm__window_state_read(const tm_window_plan *plan, const uint8_t *data,
                                              size_t len, tm_window_state **out, tm_err *err);
+/** Same into a state of the plan, whose events are forgotten: allocates when it has more of them
+ * than the state ever had. After a failure it is without events. */
+TM_NODISCARD tm_status tm__window_state_reload(tm_window_state *state, const tm_window_plan *plan,
+                                               const uint8_t *data, size_t len, tm_err *err);
 void tm__window_state_free(tm_window_state *state);
 /** A number that plans with other columns, features or lateness do not share. */
 uint64_t tm__window_plan_mark(const tm_window_plan *plan);

@@ -125,9 +125,12 @@ typedef struct tm_window_past {
  */
 struct tm_window_state {
     uint32_t n_cols, n_features;
-    int64_t newest; /* known; TM_INT_MISSING: no events */
+    int64_t front; /* known of the newest event that had come; TM_INT_MISSING: no events */
     int64_t late_us;
-    uint64_t *room; /* [capacity x (1 + n_cols)] */
+    tm_window_step *steps; /* [n_features] */
+    int64_t width;         /* of the widest window */
+    uint64_t n_last;       /* of the longest by number */
+    uint64_t *room;        /* [capacity x (1 + n_cols)] */
     uint64_t capacity, first, n;
     tm_window_sums *kept; /* [n_features]; n of finding ones: entries of past */
     tm_window_past *past; /* those of feature i at past_at[i], oldest first */

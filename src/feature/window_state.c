@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One entity, event by event. With floor = newest - late_us, W the widest window and N the longest
- * by number, an event leaves the rows, and goes into the sums of windows without a bound, when
+ * One entity, event by event. The front is the newest known time, but not after the moment at which
+ * an event was added: one that is known only in future (or by a wrong clock) must not push out what
+ * is asked for today. With floor = front - late_us, W the widest window and N the longest by
+ * number, an event leaves the rows, and goes into the sums of windows without a bound, when
  *
  *     known < floor - W   and   more than N events before the floor are kept.
  *
@@ -41,13 +43,17 @@ tm_window_state *tm__window_state_create(const tm_window_plan *plan) {
     }
     s->n_cols = plan->n_cols;
     s->n_features = plan->n_features;
-    s->newest = TM_INT_MISSING;
+    s->front = TM_INT_MISSING;
     s->late_us = plan->late_us;
+    s->steps = tm__mem_zalloc(plan->n_features, sizeof(*s->steps));
     s->kept = tm__mem_zalloc(plan->n_features, sizeof(*s->kept));
     s->past_at = tm__mem_zalloc(plan->n_features + 1, sizeof(*s->past_at));
-    if (s->kept != NULL && s->past_at != NULL) {
+    if (s->steps != NULL && s->kept != NULL && s->past_at != NULL) {
         for (uint32_t i = 0; i < plan->n_features; i++) {
             const tm_window_feature *const f = &plan->features[i];
+            s->steps[i] = tm__window_step(plan, i);
+            s->width = f->width_us > s->width ? f->width_us : s->width;
+            s->n_last = f->width_us == 0 && f->n_last > s->n_last ? f->n_last : s->n_last;
             const bool is_kept = tm__window_is_open(f) && tm__window_finds(f);
             s->past_at[i + 1] = s->past_at[i] + (is_kept ? f->lag + 1 : 0);
         }
@@ -63,6 +69,7 @@ tm_window_state *tm__window_state_create(const tm_window_plan *plan) {
 void tm__window_state_free(tm_window_state *state) {
     if (state != NULL) {
         tm__mem_free(state->room);
+        tm__mem_free(state->steps);
         tm__mem_free(state->kept);
         tm__mem_free(state->past);
         tm__mem_free(state->past_at);
@@ -70,8 +77,15 @@ void tm__window_state_free(tm_window_state *state) {
     }
 }
 
+void tm__window_state_reset(tm_window_state *state) {
+    state->front = TM_INT_MISSING;
+    state->first = 0;
+    state->n = 0;
+    memset(state->kept, 0, state->n_features * sizeof(*state->kept));
+}
+
 int64_t tm__window_state_floor(const tm_window_state *state) {
-    return tm__window_before(state->newest, state->late_us);
+    return tm__window_before(state->front, state->late_us);
 }
 
 uint64_t tm__window_state_events(const tm_window_state *state) {
@@ -154,45 +168,34 @@ static void keep_past(tm_window_state *s, uint32_t feature, tm_window_past value
     past[at] = value;
 }
 
-static void leave_first(tm_window_state *s, const tm_window_plan *plan) {
+static void leave_first(tm_window_state *s) {
     const uint64_t *const row = tm__window_row(s, 0);
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        const tm_window_feature *const f = &plan->features[i];
-        const uint64_t cell = cell_of(row, f);
-        if (!tm__window_is_open(f)) {
+    for (uint32_t i = 0; i < s->n_features; i++) {
+        const tm_window_step *const step = &s->steps[i];
+        const uint64_t cell = cell_of(row, &step->feature);
+        if (!tm__window_is_open(&step->feature) || !has_value(step, cell)) {
             continue;
         }
-        const tm_window_step step = tm__window_step(plan, i);
-        if (!has_value(&step, cell)) {
-            continue;
-        }
-        if (tm__window_finds(f)) {
+        if (tm__window_finds(&step->feature)) {
             keep_past(s, i, (tm_window_past){(int64_t)row[0], cell});
         } else {
-            tm__window_add(&step, cell, (int64_t)row[0], &s->kept[i]);
+            tm__window_add(step, cell, (int64_t)row[0], &s->kept[i]);
         }
     }
     s->first++;
     s->n--;
 }
 
-static void leave_old(tm_window_state *s, const tm_window_plan *plan) {
-    int64_t width = 0;
-    uint64_t n_last = 0;
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        const tm_window_feature *const f = &plan->features[i];
-        width = f->width_us > width ? f->width_us : width;
-        n_last = f->width_us == 0 && f->n_last > n_last ? f->n_last : n_last;
-    }
-    const int64_t floor = tm__window_state_floor(s), from = tm__window_before(floor, width);
+static void leave_old(tm_window_state *s) {
+    const int64_t floor = tm__window_state_floor(s), from = tm__window_before(floor, s->width);
     uint64_t n_before = known_of(s, 0) < from ? rows_before(s, floor) : 0;
-    for (; n_before > n_last && known_of(s, 0) < from; n_before--) {
-        leave_first(s, plan);
+    for (; n_before > s->n_last && known_of(s, 0) < from; n_before--) {
+        leave_first(s);
     }
 }
 
-tm_status tm__window_state_add(tm_window_state *state, const tm_window_plan *plan, int64_t known_us,
-                               const uint64_t *cells, tm_err *err) {
+tm_status tm__window_state_add(tm_window_state *state, int64_t known_us, const uint64_t *cells,
+                               int64_t now_us, tm_err *err) {
     tm_window_state *const s = state;
     if (known_us == TM_INT_MISSING) {
         return TM_OK;
@@ -211,8 +214,9 @@ tm_status tm__window_state_add(tm_window_state *state, const tm_window_plan *pla
         memcpy(row + 1, cells, s->n_cols * sizeof(uint64_t));
     }
     s->n++;
-    s->newest = known_us > s->newest ? known_us : s->newest;
-    leave_old(s, plan);
+    const int64_t come = known_us < now_us ? known_us : now_us;
+    s->front = come > s->front ? come : s->front;
+    leave_old(s);
     return TM_OK;
 }
 
@@ -297,35 +301,46 @@ static bool distinct(const look *l, double *out) {
     return slots != NULL;
 }
 
-static bool value_of(const tm_window_state *s, const tm_window_plan *plan, uint32_t feature,
-                     int64_t moment, double *out) {
-    const tm_window_step step = tm__window_step(plan, feature);
-    const tm_window_feature *const f = &step.feature;
-    look l = {.s = s, .step = &step, .feature = feature, .moment = moment};
-    l.end = rows_before(s, moment);
-    l.begin = f->width_us > 0 ? rows_before(s, tm__window_from(moment, f->width_us)) : 0;
-    if (f->n_last > 0 && l.end - l.begin > f->n_last) {
-        l.begin = l.end - f->n_last;
+/* Where a feature's window begins; l->end is set, and so is the begin of the feature before, which
+ * often has the same one. */
+static void seek_begin(look *l, const tm_window_feature *before) {
+    const tm_window_feature *const f = &l->step->feature;
+    if (before == NULL || before->width_us != f->width_us || before->n_last != f->n_last) {
+        l->begin = f->width_us > 0 ? rows_before(l->s, tm__window_from(l->moment, f->width_us)) : 0;
+        if (f->n_last > 0 && l->end - l->begin > f->n_last) {
+            l->begin = l->end - f->n_last;
+        }
     }
-    if (f->fn == TM_WINDOW_DISTINCT) {
-        return distinct(&l, out);
-    }
-    *out = tm__window_finds(f) ? found(&l) : summed(&l);
-    return true;
 }
 
-tm_status tm__window_state_value(const tm_window_state *state, const tm_window_plan *plan,
-                                 int64_t moment_us, double *out, tm_err *err) {
-    if (moment_us != TM_INT_MISSING && state->newest != TM_INT_MISSING &&
-        moment_us < tm__window_state_floor(state)) {
+tm_status tm__window_state_value(const tm_window_state *state, int64_t moment_us, double *out,
+                                 tm_err *err) {
+    const bool has_moment = moment_us != TM_INT_MISSING;
+    if (has_moment && state->front != TM_INT_MISSING && moment_us < tm__window_state_floor(state)) {
         return TM_FAIL(err, TM_E_INVALID,
                        "a moment lies further before the newest event than the plan allows");
     }
-    for (uint32_t i = 0; i < plan->n_features; i++) {
+    look l = {
+        .s = state, .moment = moment_us, .end = has_moment ? rows_before(state, moment_us) : 0};
+    for (uint32_t i = 0; i < state->n_features; i++) {
+        const tm_window_feature *const before = l.step == NULL ? NULL : &l.step->feature;
         out[i] = tm__nan();
-        if (moment_us != TM_INT_MISSING && !value_of(state, plan, i, moment_us, &out[i])) {
+        if (!has_moment) {
+            continue;
+        }
+        l.step = &state->steps[i];
+        l.feature = i;
+        seek_begin(&l, before);
+        if (l.step->feature.fn != TM_WINDOW_DISTINCT) {
+            out[i] = tm__window_finds(&l.step->feature) ? found(&l) : summed(&l);
+        } else if (!distinct(&l, &out[i])) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory");
         }
     }
     return TM_OK;
+}
+
+int64_t tm__window_state_newest(const tm_window_state *state, int64_t moment_us) {
+    const uint64_t n = moment_us == TM_INT_MISSING ? 0 : rows_before(state, moment_us);
+    return n == 0 ? TM_INT_MISSING : known_of(state, n - 1);
 }

@@ -116,6 +116,22 @@ typedef struct tm_compacting {
 uint32_t tm__compacting_step(tm_compacting *compacting);
 void tm__compacting_stop(tm_compacting *compacting);
 
+/* The child that keeps the online store: what the daemon's thread knows of it. */
+typedef struct tm_tending {
+    const tm_home *home;
+    tm_supervisor *supervisor;
+    const struct tm_log *log; /* may be NULL */
+    bool is_running, is_damaged;
+    uint64_t child;
+    uint64_t not_before_ns; /* after a failure */
+    bool has_looked, is_needed;
+    int64_t generation; /* of the registry, at the last look */
+} tm_tending;
+/** One look: reaps the child, or starts it when a version needs the store. Milliseconds until the
+ * next look. */
+uint32_t tm__tending_step(tm_tending *tending, tm_registry *registry);
+void tm__tending_stop(tm_tending *tending);
+
 /** "1,204": digits in groups of three. out holds 32 bytes. */
 void tm__loop_count_text(uint64_t n, char *out);
 

@@ -37,6 +37,7 @@ struct tm_loop {
     tm_running running[TM_LOOP_MODELS_MAX];
     uint32_t n_running;
     tm_compacting compacting;
+    tm_tending tending;
     tm_sinking sinking;
     tm_pulling pulling, streaming;
 };
@@ -51,6 +52,7 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->supervisor = supervisor;
     loop->log = log;
     loop->compacting = (tm_compacting){.home = home, .supervisor = supervisor, .log = log};
+    loop->tending = (tm_tending){.home = home, .supervisor = supervisor, .log = log};
     const tm_children children = {.home = home, .supervisor = supervisor};
     loop->pulling = (tm_pulling){.log = log, .children = children};
     loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};
@@ -223,6 +225,8 @@ uint32_t tm__loop_step(tm_loop *loop) {
     const uint32_t sinks_ms = tm__sinking_step(&loop->sinking);
     const uint32_t pulls_ms = tm__pulling_step(&loop->pulling);
     const uint32_t streams_ms = tm__pulling_step(&loop->streaming);
+    const uint32_t online_ms = tm__tending_step(&loop->tending, loop->registry);
+    next_ms = online_ms < next_ms ? online_ms : next_ms;
     next_ms = sinks_ms < next_ms ? sinks_ms : next_ms;
     next_ms = pulls_ms < next_ms ? pulls_ms : next_ms;
     next_ms = streams_ms < next_ms ? streams_ms : next_ms;
@@ -252,6 +256,7 @@ void tm__loop_close(tm_loop *loop) {
         (void)ended;
     }
     tm__compacting_stop(&loop->compacting);
+    tm__tending_stop(&loop->tending);
     tm__children_stop(&loop->sinking.children);
     tm__children_stop(&loop->pulling.children);
     tm__children_stop(&loop->streaming.children);

@@ -81,6 +81,7 @@ static tm_status read_extent(const tm_intake_place *p, tm_source_extent *out, tm
     }
     out->first = p->source.n_accepted - n;
     out->end = p->source.n_accepted;
+    out->created_us = p->source.created_us;
     return TM_OK;
 }
 

@@ -63,6 +63,7 @@ TM_NODISCARD tm_status tm__source_rows_open(const tm_home *home, const char *sou
 void tm__source_rows_close(tm_source_rows *rows);
 typedef struct tm_source_extent {
     uint64_t first, end; /* places of the rows that are there now */
+    int64_t created_us;  /* when the source was made: another one of its name has other rows */
     json_t *keys;        /* names of its key columns; owned by the reader */
 } tm_source_extent;
 TM_NODISCARD tm_status tm__source_rows_extent(tm_source_rows *rows, tm_source_extent *out,

@@ -237,7 +237,7 @@ def test_vllm_and_sglang_shadowmq_no_other_socket_listens(tmp_path):
 def test_kserve_the_program_needs_few_libraries_of_others():
     out = subprocess.run(["ldd", str(PROGRAM)], capture_output=True, text=True, check=True).stdout
     names = {line.split()[0].split(".so")[0] for line in out.splitlines() if "=>" in line}
-    known = {"libsqlite3", "libsodium", "libzstd", "libyaml-0", "libyaml", "libjansson", "libc", "libm", "libdl", "libpthread"}
+    known = {"libsqlite3", "liblmdb", "libsodium", "libzstd", "libyaml-0", "libyaml", "libjansson", "libc", "libm", "libdl", "libpthread"}
     sanitizers = {"libasan", "libubsan", "libtsan", "liblsan", "libstdc++", "libgcc_s", "librt", "libresolv"}
     assert names <= known | sanitizers, names - known
 

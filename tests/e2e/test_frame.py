@@ -69,7 +69,7 @@ def test_doctor_is_content_here(tm):
     result = tm("doctor", "--json")
     assert {c["name"] for c in result.json["checks"]} >= {
         "simd", "cpus", "memory", "open_files", "address_space", "clock", "clock_sync", "home", "sync", "disk", "inodes", "file_system", "duckdb",
-        "sqlite", "zstd", "libsodium", "openssl", "libyaml", "jansson", "llhttp", "libc"}
+        "sqlite", "lmdb", "zstd", "libsodium", "openssl", "libyaml", "jansson", "llhttp", "libc"}
     for c in result.json["checks"]:
         assert c["state"] in ("ok", "warn") and c["ok"] and c["found"], c
         assert (c["advice"] is None) == (c["state"] == "ok"), c

@@ -206,6 +206,10 @@ const fault_case fault_cases[] = {
      .answers_vary = true,  /* each run has ids and times of its own in files and log */
      .want = 0},
     {"sink rm", "keyed", {"sink", "rm", "scored"}, .says = "removed", .want = 0},
+    {"online ls", "keyed", {"online", "ls", "--json"}, .want = 0},
+    {"online show", "keyed", {"online", "show", "made", "id=r1"}, .want = 2},
+    {"online update", "keyed", {"online", "update"}, .changes_early = true, .want = 0},
+    {"online rebuild", "keyed", {"online", "rebuild", "--json"}, .changes_early = true, .want = 0},
     {"data profile", "full", {"data", "profile", "data.csv", "--json"}, .want = 0},
     {"data check", "full", {"data", "check", "made", "new.csv", "--json"}, .want = 0},
     {"data check rows",

@@ -35,12 +35,12 @@ static void use(tm_window_state *s) {
     const int64_t moments[] = {floor, floor < INT64_MAX - 60 ? floor + 60 : floor, INT64_MAX};
     for (uint32_t i = 0; i < 3; i++) {
         if (moments[i] != TM_INT_MISSING &&
-            tm__window_state_value(s, &plan, moments[i], values, NULL) != TM_OK) {
+            tm__window_state_value(s, moments[i], values, NULL) != TM_OK) {
             abort();
         }
     }
-    if (tm__window_state_add(s, &plan, 5, cells, NULL) != TM_OK ||
-        tm__window_state_add(s, &plan, INT64_MAX, cells, NULL) != TM_OK) {
+    if (tm__window_state_add(s, 5, cells, INT64_MAX, NULL) != TM_OK ||
+        tm__window_state_add(s, INT64_MAX, cells, INT64_MAX, NULL) != TM_OK) {
         abort();
     }
     tm_buf out;

@@ -88,6 +88,12 @@ static json_t *info_create(const tm_tiny_bundle *options, const char *target, tm
     if (options->entity != NULL) {
         json_object_set_new(info, "entity", json_string(options->entity));
     }
+    if (options->time != NULL) {
+        json_object_set_new(info, "time", json_string(options->time));
+    }
+    if (options->windows != NULL) {
+        json_object_set_new(info, "windows", json_deep_copy(options->windows));
+    }
     if (options->recipe != NULL) {
         json_t *recipe = json_loads(options->recipe, 0, NULL);
         assert_non_null(recipe);

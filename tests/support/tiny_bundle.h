@@ -7,12 +7,14 @@
 #include "store/home.h"
 
 typedef struct tm_tiny_bundle {
-    const char *model;  /* NULL: "tiny" */
-    const char *target; /* NULL: "y" */
-    const char *task;   /* NULL: "binary"; or "regression" */
-    double auc;         /* test score in its info; tells bundles apart */
-    const char *recipe; /* JSON; may be NULL */
-    const char *entity; /* name of a column beside the inputs; may be NULL */
+    const char *model;     /* NULL: "tiny" */
+    const char *target;    /* NULL: "y" */
+    const char *task;      /* NULL: "binary"; or "regression" */
+    double auc;            /* test score in its info; tells bundles apart */
+    const char *recipe;    /* JSON; may be NULL */
+    const char *entity;    /* name of a column beside the inputs; may be NULL */
+    const char *time;      /* same of its time */
+    const json_t *windows; /* record of features over windows; NULL: none */
 } tm_tiny_bundle;
 
 /**

@@ -47,7 +47,8 @@ static void add(states *s, const window_case *c, uint64_t row) {
         cells[i] = tm__window_cell(&c->cols[i], row);
     }
     assert_int_equal(
-        tm__window_state_add(s->of[c->entities[row]], &c->plan, c->known[row], cells, NULL), TM_OK);
+        tm__window_state_add(s->of[c->entities[row]], c->known[row], cells, INT64_MAX, NULL),
+        TM_OK);
 }
 
 /* The answer to a query into out; one that is refused takes what is wanted. */
@@ -59,8 +60,7 @@ static void ask(states *s, const window_case *c, uint64_t q) {
         }
         return;
     }
-    const tm_status st =
-        tm__window_state_value(s->of[c->asked[q]], &c->plan, c->moments[q], values, NULL);
+    const tm_status st = tm__window_state_value(s->of[c->asked[q]], c->moments[q], values, NULL);
     assert_true(st == TM_OK || st == TM_E_INVALID);
     s->refused += st != TM_OK;
     for (uint32_t i = 0; i < c->plan.n_features; i++) {
@@ -247,21 +247,21 @@ static void only_what_a_window_may_see_is_kept(void **state) {
     assert_true(tm__window_state_floor(s) == INT64_MIN);
     for (uint64_t i = 0; i < 20000; i++) {
         const uint64_t cell = i % 1000;
-        assert_int_equal(tm__window_state_add(s, &plan, (int64_t)(i * 2), &cell, NULL), TM_OK);
+        assert_int_equal(tm__window_state_add(s, (int64_t)(i * 2), &cell, INT64_MAX, NULL), TM_OK);
         assert_true(tm__window_state_events(s) <= 57);
     }
     assert_int_equal(tm__window_state_floor(s), 39998 - 10);
-    assert_int_equal(tm__window_state_value(s, &plan, 39999, values, NULL), TM_OK);
+    assert_int_equal(tm__window_state_value(s, 39999, values, NULL), TM_OK);
     assert_true(values[0] == 20 * 999 * 500.0 && values[1] == 50 * 999 - 49 * 25.0);
     assert_true(values[2] == 3 * 998 && values[3] == 996);
     /* At the floor the widest window sees the event that lies its width before, to the microsecond.
      */
-    assert_int_equal(tm__window_state_value(s, &plan, 39988, values, NULL), TM_OK);
+    assert_int_equal(tm__window_state_value(s, 39988, values, NULL), TM_OK);
     assert_true(values[1] == 25 * (944.0 + 993));
-    assert_int_equal(tm__window_state_value(s, &plan, 39987, values, NULL), TM_E_INVALID);
+    assert_int_equal(tm__window_state_value(s, 39987, values, NULL), TM_E_INVALID);
     const uint64_t cell = 0; /* the newest leaps: old ones leave many at a time */
-    assert_int_equal(tm__window_state_add(s, &plan, 40098, &cell, NULL), TM_OK);
-    assert_int_equal(tm__window_state_value(s, &plan, 40088, values, NULL), TM_OK);
+    assert_int_equal(tm__window_state_add(s, 40098, &cell, INT64_MAX, NULL), TM_OK);
+    assert_int_equal(tm__window_state_value(s, 40088, values, NULL), TM_OK);
     assert_true(values[1] == 3 * (994.0 + 999));
     tm__window_state_free(s);
     tm__window_state_free(NULL);
@@ -276,14 +276,14 @@ static void an_entity_with_too_many_events_is_refused(void **state) {
     const uint64_t most = TM_WINDOW_STATE_BYTES / 8;
     double value = 0;
     for (uint64_t i = 0; i < most; i++) {
-        if (tm__window_state_add(s, &plan, (int64_t)i, NULL, NULL) != TM_OK) {
+        if (tm__window_state_add(s, (int64_t)i, NULL, INT64_MAX, NULL) != TM_OK) {
             fail_msg("event %llu is refused", (unsigned long long)i);
         }
     }
     tm_err err = {0};
-    assert_int_equal(tm__window_state_add(s, &plan, (int64_t)most, NULL, &err), TM_E_LIMIT);
+    assert_int_equal(tm__window_state_add(s, (int64_t)most, NULL, INT64_MAX, &err), TM_E_LIMIT);
     assert_string_equal(err.message, "one entity has over 8388608 events in a window");
-    assert_int_equal(tm__window_state_value(s, &plan, INT64_MAX, &value, NULL), TM_OK);
+    assert_int_equal(tm__window_state_value(s, INT64_MAX, &value, NULL), TM_OK);
     assert_true(value == (double)most);
     tm__window_state_free(s);
 }
@@ -305,13 +305,13 @@ static void memory_that_fails_leaves_a_state_as_it_was(void **state) {
     for (int64_t i = 0; i < 200; i++) {
         const uint64_t n = tm__window_state_events(s);
         tm__mem_fail_at(1, false);
-        const tm_status st = tm__window_state_add(s, &c->plan, i, cells, NULL);
+        const tm_status st = tm__window_state_add(s, i, cells, INT64_MAX, NULL);
         tm__mem_fail_at(0, false);
         if (st != TM_OK) {
             n_failed++;
             assert_int_equal(st, TM_E_NOMEM);
             assert_int_equal(tm__window_state_events(s), n);
-            assert_int_equal(tm__window_state_add(s, &c->plan, i, cells, NULL), TM_OK);
+            assert_int_equal(tm__window_state_add(s, i, cells, INT64_MAX, NULL), TM_OK);
         }
         assert_int_equal(tm__window_state_events(s), i + 1);
     }

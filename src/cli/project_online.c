@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model's `online: {...}`: how requests are answered from the online store. */
+#include "base/mem.h"
+#include "cli/project_priv.h"
+
+static const char *const names[] = {"source", "max_lag", "late", "stale", "absent"};
+enum { SOURCE, MAX_LAG, LATE, STALE, ABSENT, N_NAMES };
+
+static tm_status read_time(tm_yaml *r, const yaml_node_t *value, const char *name, int64_t least_us,
+                           int64_t *out, tm_err *err) {
+    char *text = NULL;
+    TM_TRY(tm__yaml_text(r, value, &text, err));
+    const bool is_good = tm__str_to_duration_us(tm__str(text), out) && *out >= least_us;
+    tm__mem_free(text);
+    return is_good ? TM_OK : tm__yaml_bad_value(r, value, name, "a time such as 5m or 1h", err);
+}
+
+static tm_status read_word(tm_yaml *r, const yaml_node_t *value, const char *name, json_t *online,
+                           tm_err *err) {
+    char *text = NULL;
+    TM_TRY(tm__yaml_text(r, value, &text, err));
+    const tm_str word = tm__str(text);
+    const bool is_choice = tm__str_is(word, "refuse") || tm__str_is(word, "missing");
+    tm_status st = TM_OK;
+    if (tm__str_is(tm__str(name), "source") || is_choice) {
+        json_object_set_new(online, name, json_string(text));
+    } else {
+        st = tm__yaml_bad_value(r, value, name, "refuse or missing", err);
+    }
+    tm__mem_free(text);
+    return st;
+}
+
+static tm_status read_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
+                          json_t *online, tm_err *err) {
+    const tm_str name = tm__yaml_scalar(key);
+    int64_t us = 0;
+    for (uint32_t i = 0; i < N_NAMES; i++) {
+        if (!tm__str_is(name, names[i])) {
+            continue;
+        }
+        if (i != MAX_LAG && i != LATE) {
+            return read_word(r, value, names[i], online, err);
+        }
+        TM_TRY(read_time(r, value, names[i], i == MAX_LAG ? 1 : 0, &us, err));
+        json_object_set_new(online, i == MAX_LAG ? "max_lag_us" : "late_us", json_integer(us));
+        return TM_OK;
+    }
+    return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
+}
+
+tm_status tm__project_read_online(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
+    TM_TRY(tm__yaml_check_map(r, map, "online", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    json_t *const online = json_object();
+    tm_status st = TM_OK;
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start;
+         st == TM_OK && p < map->data.mapping.pairs.top; p++) {
+        st = read_key(r, yaml_document_get_node(&r->document, p->key),
+                      yaml_document_get_node(&r->document, p->value), online, err);
+    }
+    json_object_set(recipe, "online", online);
+    json_decref(online);
+    return st;
+}

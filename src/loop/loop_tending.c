@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A child keeps the online store while a version needs it: it reads segments, which is a library's
+ * work, and a damaged file may be its end. One that a signal ended begins with an empty store when
+ * it was the program's own fault (SIGSEGV, SIGBUS, SIGABRT); whatever else ended it, the store is
+ * whole.
+ */
+#include <signal.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/loop_priv.h"
+#include "loop/loop_upkeep_priv.h"
+
+#define RUNNING_MS 500u
+#define LOOK_MS 1000u
+#define RETRY_NS UINT64_C(2000000000) /* after a child that failed */
+
+static void say(const tm_tending *t, tm_log_level level, const char *text) {
+    if (t->log != NULL) {
+        tm_log_event(t->log, level, "online.upkeep", TM_FT("result", text));
+    }
+}
+
+static tm_status start(tm_tending *t, tm_err *err) {
+    const char *const argv[] = {tm__program_path(), "online", t->is_damaged ? "rebuild" : "update",
+                                "--follow",         "--home", tm__home_path(t->home),
+                                "--json",           NULL};
+    char *const errors = tm__fs_join(tm__home_jobs(t->home), "online.err");
+    if (errors == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    const tm_child_spec spec = {.argv = argv, .stderr_path = errors};
+    const tm_status st = tm__child_start(t->supervisor, &spec, &t->child, err);
+    tm__mem_free(errors);
+    t->is_running = st == TM_OK;
+    t->is_damaged = false;
+    return st;
+}
+
+/* True while it runs. */
+static bool reap(tm_tending *t) {
+    tm_child_state state = {.exit_code = -1};
+    if (!t->is_running) {
+        return false;
+    }
+    if (tm__child_state(t->supervisor, t->child, &state, NULL) == TM_OK && state.is_running) {
+        return true;
+    }
+    t->is_running = false;
+    t->is_damaged = state.signal == SIGSEGV || state.signal == SIGBUS || state.signal == SIGABRT;
+    t->not_before_ns = tm__mono_ns() + RETRY_NS;
+    say(t, TM_WARN, t->is_damaged ? "killed by a damaged store" : "ended");
+    return false;
+}
+
+/* Whether a version needs the store; looked at anew when the registry changed. */
+static tm_status look(tm_tending *t, tm_registry *registry, tm_err *err) {
+    int64_t generation = 0;
+    tm_kept kept = {0};
+    TM_TRY(tm__registry_generation(registry, &generation, err));
+    if (generation == t->generation && t->has_looked) {
+        return TM_OK;
+    }
+    TM_TRY(tm__kept_read(registry, &kept, err));
+    t->is_needed = false;
+    for (uint32_t i = 0; i < kept.n; i++) {
+        t->is_needed = t->is_needed || kept.versions[i].problem[0] == '\0';
+    }
+    tm__kept_done(&kept);
+    t->generation = generation;
+    t->has_looked = true;
+    return TM_OK;
+}
+
+uint32_t tm__tending_step(tm_tending *t, tm_registry *registry) {
+    tm_err err = {0};
+    if (reap(t)) {
+        return RUNNING_MS;
+    }
+    if (tm__mono_ns() < t->not_before_ns) {
+        return LOOK_MS;
+    }
+    tm_status st = look(t, registry, &err);
+    if (st == TM_OK && t->is_needed) {
+        st = start(t, &err);
+    }
+    if (st != TM_OK) {
+        t->not_before_ns = tm__mono_ns() + RETRY_NS;
+        say(t, TM_WARN, err.message);
+    }
+    return LOOK_MS;
+}
+
+void tm__tending_stop(tm_tending *t) {
+    if (t->is_running) {
+        /* A child that cannot be stopped now dies with its supervisor; a kill loses nothing. */
+        const tm_status stopped = tm__child_stop(t->supervisor, t->child, NULL);
+        (void)stopped;
+        t->is_running = false;
+    }
+}
