@@ -33,6 +33,20 @@ static tm_status find_sinks(const tm_home *home, const char *source, json_t *out
     return st;
 }
 
+static bool is_from(const json_t *from, const char *source) {
+    return strcmp(tm__json_text(from, "source", ""), source) == 0;
+}
+
+static bool reads_source(const json_t *recipe, const char *source) {
+    bool does = is_from(json_object_get(recipe, "source"), source);
+    const char *name = NULL;
+    json_t *from = NULL;
+    json_object_foreach(json_object_get(recipe, "events"), name, from) {
+        does = does || is_from(from, source);
+    }
+    return does;
+}
+
 /* Names of the models that retrain from a source. */
 static tm_status find_models(const tm_home *home, const char *source, json_t *out, tm_err *err) {
     tm_registry *registry = NULL;
@@ -48,8 +62,7 @@ static tm_status find_models(const tm_home *home, const char *source, json_t *ou
             break;
         }
         st = tm__registry_recipe(registry, name, &recipe, err);
-        const json_t *from = json_object_get(recipe, "source");
-        if (st == TM_OK && strcmp(tm__json_text(from, "source", ""), source) == 0) {
+        if (st == TM_OK && reads_source(recipe, source)) {
             json_array_append_new(out, json_string(name));
         }
         json_decref(recipe);

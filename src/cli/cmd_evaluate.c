@@ -43,7 +43,7 @@ tm_status cmd_evaluate(tm_cli *cli, tm_err *err) {
         st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
     }
     if (st == TM_OK) {
-        st = tm__cli_read_wide(cli, &ctx, place.bundle, tm__cli_arg(cli, "DATA"), &table, err);
+        st = tm__cli_read_wide(cli, &ctx, &place, tm__cli_arg(cli, "DATA"), &table, err);
     }
     if (st == TM_OK) {
         st = tm__train_evaluate(&ctx, place.bundle, table, &scores, err);

@@ -243,7 +243,8 @@ static void keep_inputs(const tm_bundle *bundle, json_t *row) {
     }
 }
 
-static tm_status widen_row(tm_cli *cli, const tm_bundle *bundle, json_t *row, tm_err *err) {
+static tm_status widen_row(tm_cli *cli, const tm_place *place, json_t *row, tm_err *err) {
+    const tm_bundle *const bundle = place->bundle;
     tm_ctx ctx = {0};
     tm_schema schema;
     tm_table *table = NULL, *wide = NULL;
@@ -255,19 +256,19 @@ static tm_status widen_row(tm_cli *cli, const tm_bundle *bundle, json_t *row, tm
         st = tm__cli_ctx_init(cli, 0, &ctx, err);
     }
     if (st == TM_OK) {
-        st = tm__cli_read_history(cli, &ctx, bundle, NULL, &history, err);
+        st = tm__cli_read_history(cli, &ctx, place, NULL, &history, err);
     }
     if (st == TM_OK) {
-        st = tm__bundle_widen(&ctx, bundle, table, history.events != NULL ? &history.history : NULL,
+        st = tm__bundle_widen(&ctx, bundle, table, history.is_given ? &history.history : NULL,
                               &wide, err);
     }
-    if (st == TM_OK && history.events != NULL) {
+    if (st == TM_OK && history.is_given) {
         st = add_features(bundle, wide, row, err);
     }
     keep_inputs(bundle, row);
     tm__table_unref(wide);
     tm__table_unref(table);
-    tm__table_unref(history.events);
+    tm__cli_history_done(&history);
     tm__cli_ctx_done(&ctx);
     return st;
 }
@@ -283,7 +284,7 @@ tm_status cmd_explain(tm_cli *cli, tm_err *err) {
     const bool is_typed = tm__cli_arg(cli, "ROW")[0] == '{'; /* the log has all of a row */
     if (st == TM_OK && is_typed &&
         (tm__bundle_has_windows(place.bundle) || tm__cli_has_history(cli))) {
-        st = widen_row(cli, place.bundle, row, err);
+        st = widen_row(cli, &place, row, err);
     }
     if (st == TM_OK) {
         st = explain(cli, &place, row, err);

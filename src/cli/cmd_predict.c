@@ -27,6 +27,7 @@
 typedef struct prediction {
     tm_cli *cli;
     tm_ctx *ctx;
+    const tm_place *place;
     tm_answers answers;
     tm_answer_pen **pens; /* [n_threads] */
     uint32_t n_threads;
@@ -223,7 +224,7 @@ static tm_status open_model(tm_cli *cli, const char *name, tm_place *place, tm_e
 static tm_status run_table(prediction *p, const char *path, tm_err *err) {
     tm_table *wide = NULL;
     tm_buf out;
-    TM_TRY(tm__cli_read_wide(p->cli, p->ctx, p->answers.bundle, path, &wide, err));
+    TM_TRY(tm__cli_read_wide(p->cli, p->ctx, p->place, path, &wide, err));
     const uint64_t n_rows = tm__table_rows(wide);
     uint32_t *const rows = tm__mem_alloc(PART_ROWS, sizeof(*rows));
     tm_status st = rows == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to predict") : TM_OK;
@@ -273,7 +274,8 @@ static tm_status run(prediction *p, tm_err *err) {
 tm_status cmd_predict(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_place place = {0};
-    prediction p = {.cli = cli, .ctx = &ctx, .answers.explain = tm__cli_flag(cli, "explain")};
+    prediction p = {
+        .cli = cli, .ctx = &ctx, .place = &place, .answers.explain = tm__cli_flag(cli, "explain")};
     const char *out_path = tm__cli_text(cli, "out");
     tm__buf_init(&p.head, HEAD_BYTES_MAX);
     p.started_ns = tm__mono_ns();

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/history.h"
 #include "cli/model_args.h"
 #include "cli/train_repeat.h"
 #include "cli/train_words.h"
@@ -37,6 +38,8 @@ typedef struct training {
     tm_version base; /* to go on from */
     tm_bundle *base_bundle;
     json_t *base_recipe;
+    json_t *events_from; /* {NAME: where from} */
+    tm_train_events events;
     tm_recipe recipe; /* read from base_recipe */
     uint64_t memory_limit;
     double seconds_load;
@@ -53,6 +56,8 @@ static void training_done(training *t) {
     tm__checkpoint_close(t->checkpoint);
     tm__recipe_done(&t->recipe);
     json_decref(t->base_recipe);
+    tm__train_events_done(&t->events);
+    json_decref(t->events_from);
     tm__bundle_unref(t->base_bundle);
     tm__version_done(&t->base);
     tm__place_close(&t->place);
@@ -185,6 +190,22 @@ static tm_status read_rows(training *t, tm_err *err) {
     return tm__intake_table_at(&t->ctx, t->place.home, name, t->as_of_us, &t->table, err);
 }
 
+/* Events of other sources: those given, else those of the model that is gone on from. */
+static tm_status read_events(training *t, tm_err *err) {
+    TM_TRY(tm__cli_events(t->cli, &t->events_from, err));
+    if (json_object_size(t->events_from) > 0) {
+        t->options.events_from = t->events_from;
+    }
+    if (t->options.events_from == NULL) {
+        return TM_OK;
+    }
+    const tm_events_place place = {.home = t->place.home, .bundle = t->base_bundle};
+    TM_TRY(tm__train_events_read(&t->ctx, &place, t->options.events_from, &t->events, err));
+    TM_TRY(tm__train_events_save(&t->ctx, t->place.home, &t->events, err));
+    tm__train_events_use(&t->events, &t->options);
+    return TM_OK;
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
@@ -206,6 +227,7 @@ static tm_status read_tables(training *t, tm_err *err) {
         TM_TRY(tm__snapshot_save(&t->ctx, dir, t->test, &snapshot, err));
         tm__hash_to_text(&snapshot, t->options.test_snapshot);
     }
+    TM_TRY(read_events(t, err));
     t->seconds_load = (double)(tm__mono_ns() - started) * 1e-9;
     return TM_OK;
 }

@@ -19,6 +19,7 @@ typedef struct repeat {
     tm_recipe recipe;
     tm_table *table, *test;
     tm_bundle *base; /* that it went on from */
+    tm_train_events events;
     tm_train_result result;
     json_t *differs; /* members of the record that came out otherwise */
     bool is_same;
@@ -30,6 +31,7 @@ static void repeat_done(repeat *r) {
     tm__table_unref(r->table);
     tm__table_unref(r->test);
     tm__recipe_done(&r->recipe);
+    tm__train_events_done(&r->events);
     tm__bundle_unref(r->base);
     tm__place_close(&r->place);
     tm__cli_ctx_done(&r->ctx);
@@ -96,6 +98,10 @@ static tm_status run_again(repeat *r, tm_err *err) {
     TM_TRY(load_rows(r, o->snapshot, &r->table, err));
     if (o->test_snapshot[0] != '\0') {
         TM_TRY(load_rows(r, o->test_snapshot, &r->test, err));
+    }
+    if (o->events_snapshots != NULL) {
+        TM_TRY(tm__train_events_load(&r->ctx, r->place.home, o->events_snapshots, &r->events, err));
+        tm__train_events_use(&r->events, &r->recipe.options);
     }
     return tm__train_run(&r->ctx, r->table, r->test, o, &r->result, err);
 }

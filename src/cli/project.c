@@ -26,6 +26,7 @@
 #include "base/str.h"
 #include "feature/window_text.h"
 #include "metric/metric.h"
+#include "source/rows_from.h"
 #include "train/train.h"
 
 #define FILE_BYTES_MAX (1u << 20)
@@ -304,18 +305,8 @@ static tm_status read_value(tm_yaml *r, const yaml_node_t *node, const model_key
     return TM_OK;
 }
 
-/* A word that is no path: a source's name. A file or folder of that name wins, but not over a
- * source that the same file declares; see resolve_sources(). */
-static bool is_source_name(const tm_yaml *r, const char *text) {
-    char *path = tm__fs_join(r->dir, text);
-    const bool is_path =
-        path == NULL || strpbrk(text, "*?[/.") != NULL || tm__fs_info(path).kind != TM_PATH_NONE;
-    tm__mem_free(path);
-    return !is_path && text[0] != '\0';
-}
-
 /* `from` is a query when it starts as one, a source of the home, else a path or glob below the
- * file's folder. */
+ * file's folder; of what the file declares, see resolve_sources(). */
 static tm_status read_from(tm_yaml *r, const yaml_node_t *node, tm_project_model *model,
                            tm_err *err) {
     json_t *const recipe = model->recipe;
@@ -323,18 +314,29 @@ static tm_status read_from(tm_yaml *r, const yaml_node_t *node, tm_project_model
     model->line = (uint32_t)node->start_mark.line + 1;
     model->col = (uint32_t)node->start_mark.column + 1;
     TM_TRY(tm__yaml_text(r, node, &text, err));
-    const tm_str trimmed = tm__str_trim(tm__str(text));
-    const tm_str word = {trimmed.ptr, trimmed.len < 6 ? trimmed.len : 6};
-    const bool is_query = tm__str_is_nocase(word, "select") ||
-                          (word.len >= 4 && tm__str_is_nocase((tm_str){word.ptr, 4}, "with"));
-    json_t *source = is_query ? json_pack("{s:s}", "sql", text)
-                     : is_source_name(r, text)
-                         ? json_pack("{s:s}", "source", text)
-                         : json_pack("{s:s, s:b}", "path", text, "no_header", 0);
+    json_t *source = tm__rows_from_text(text, r->dir);
     tm__mem_free(text);
     json_object_set_new(recipe, "source", source);
     json_object_set_new(recipe, "dir", json_string(r->dir));
     return source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
+}
+
+/* events: {payments: payments.csv}: where the features of other sources find their events. */
+static tm_status read_events(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
+    json_t *events = json_object();
+    json_object_set_new(recipe, "events", events);
+    TM_TRY(tm__yaml_check_map(r, map, "events", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
+        char *text = NULL;
+        TM_TRY(tm__yaml_text(r, yaml_document_get_node(&r->document, p->value), &text, err));
+        json_object_set_new(events, (const char *)key->data.scalar.value,
+                            tm__rows_from_text(text, r->dir));
+        tm__mem_free(text);
+    }
+    return tm__json_check(err);
 }
 
 static tm_status read_number(const tm_yaml *r, const yaml_node_t *node, const char *key,
@@ -445,7 +447,7 @@ static tm_status read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
 
 static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
                                 tm_project_model *model, tm_err *err) {
-    const char *names[N_KEYS + 5];
+    const char *names[N_KEYS + 6];
     for (uint32_t k = 0; k < N_KEYS; k++) {
         names[k] = keys[k].name;
         if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
@@ -454,6 +456,9 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     }
     if (tm__str_is(tm__yaml_scalar(key), "from")) {
         return read_from(r, value, model, err);
+    }
+    if (tm__str_is(tm__yaml_scalar(key), "events")) {
+        return read_events(r, value, model->recipe, err);
     }
     if (tm__str_is(tm__yaml_scalar(key), "gate")) {
         model->has_gate = true;
@@ -473,7 +478,8 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     names[N_KEYS + 2] = "retrain";
     names[N_KEYS + 3] = "labels";
     names[N_KEYS + 4] = "online";
-    return tm__yaml_unknown_key(r, key, names, N_KEYS + 5, err);
+    names[N_KEYS + 5] = "events";
+    return tm__yaml_unknown_key(r, key, names, N_KEYS + 6, err);
 }
 
 static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,
@@ -579,16 +585,26 @@ static tm_status read_root(tm_yaml *r, tm_project *project, tm_err *err) {
 }
 
 /* A path that is the name of a source which the file declares is that source. */
+/* A path that is the name of a declared source is that source. */
+static void resolve_source(const tm_project *project, json_t *of, const char *key) {
+    const char *path = tm__json_text(json_object_get(of, key), "path", NULL);
+    for (uint32_t k = 0; path != NULL && k < project->n_sources; k++) {
+        if (strcmp(path, project->sources[k].name) == 0) {
+            json_object_set_new(of, key, json_pack("{s:s}", "source", project->sources[k].name));
+            return;
+        }
+    }
+}
+
 static void resolve_sources(tm_project *project) {
     for (uint32_t i = 0; i < project->n_models; i++) {
-        const json_t *source = json_object_get(project->models[i].recipe, "source");
-        const char *path = tm__json_text(source, "path", NULL);
-        for (uint32_t k = 0; path != NULL && k < project->n_sources; k++) {
-            if (strcmp(path, project->sources[k].name) == 0) {
-                json_object_set_new(project->models[i].recipe, "source",
-                                    json_pack("{s:s}", "source", project->sources[k].name));
-                break;
-            }
+        json_t *recipe = project->models[i].recipe;
+        json_t *events = json_object_get(recipe, "events");
+        const char *name = NULL;
+        json_t *from = NULL;
+        resolve_source(project, recipe, "source");
+        json_object_foreach(events, name, from) {
+            resolve_source(project, events, name);
         }
     }
 }

@@ -68,8 +68,8 @@ tm_status tm__loop_refused_before(tm_registry *registry, const char *model,
 static tm_status evaluate(tm_ctx *ctx, const tm_duel *duel, const tm_bundle *bundle, json_t **out,
                           tm_err *err) {
     tm_table *wide = NULL;
-    const tm_bundle_history history = {.tables = {.events = duel->history}};
-    if (duel->history == NULL || !tm__bundle_has_windows(bundle)) {
+    const tm_bundle_history history = {.tables = duel->history};
+    if (duel->history.events == NULL || !tm__bundle_has_windows(bundle)) {
         return tm__train_evaluate(ctx, bundle, duel->rows, out, err);
     }
     TM_TRY(tm__bundle_widen(ctx, bundle, duel->rows, &history, &wide, err));

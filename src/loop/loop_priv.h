@@ -139,8 +139,8 @@ void tm__loop_count_text(uint64_t n, char *out);
 typedef struct tm_duel {
     const tm_bundle *candidate, *champion;
     tm_table *rows;
-    const tm_table *history; /* events before the rows, for features over windows; NULL: the rows
-                                have them as columns */
+    tm_window_tables history; /* events before the rows, for features over windows; of no events:
+                                 the rows have them as columns */
     const char *metric;
     const char *rows_text;
 } tm_duel;

@@ -29,6 +29,7 @@ typedef struct tm_retraining {
     tm_bundle *champion_bundle, *candidate_bundle;
     json_t *recipe;
     tm_harvest harvest;
+    tm_train_events events; /* of other sources */
     tm_train_result result;
     json_t *candidate_report, *champion_report;
     tm_gate_verdict verdict;
@@ -114,10 +115,22 @@ static tm_status open_checkpoint(tm_ctx *ctx, const tm_retraining *r, const tm_t
     return st;
 }
 
+/* Events of other sources as they are by now. */
+static tm_status read_events(tm_ctx *ctx, tm_retraining *r, tm_train_options *o, tm_err *err) {
+    const tm_events_place place = {.home = r->home, .dir = tm__json_text(r->recipe, "dir", NULL)};
+    TM_TRY(tm__train_events_read(ctx, &place, o->events_from, &r->events, err));
+    TM_TRY(tm__train_events_save(ctx, r->home, &r->events, err));
+    tm__train_events_use(&r->events, o);
+    return TM_OK;
+}
+
 static tm_status train(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_recipe recipe;
     TM_TRY(read_recipe(r, &recipe, err));
     tm_status st = save_rows(ctx, r, &recipe.options, err);
+    if (st == TM_OK && recipe.options.events_from != NULL) {
+        st = read_events(ctx, r, &recipe.options, err);
+    }
     if (st == TM_OK) {
         st = open_checkpoint(ctx, r, &recipe.options, err);
     }
@@ -177,7 +190,9 @@ static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
         .candidate = r->candidate_bundle,
         .champion = r->champion_bundle,
         .rows = r->harvest.held,
-        .history = r->harvest.train,
+        .history = {.events = r->harvest.train,
+                    .sources = r->events.sources,
+                    .n_sources = r->events.n},
         .metric = r->metric,
         .rows_text = r->harvest.rows_text,
     };
@@ -299,6 +314,7 @@ tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_op
     tm__checkpoint_close(ctx->checkpoint);
     ctx->checkpoint = NULL;
     tm__harvest_done(&r.harvest);
+    tm__train_events_done(&r.events);
     tm__bundle_unref(r.candidate_bundle);
     tm__bundle_unref(r.champion_bundle);
     tm__version_done(&r.candidate);

@@ -33,7 +33,8 @@ static tm_status add_column(tm_schema *schema, const tm_window_need *n, tm_err *
     return TM_OK;
 }
 
-static tm_status add_needs(tm_schema *schema, const tm_window_set *set, tm_err *err) {
+static tm_status add_needs(tm_schema *schema, const tm_window_set *set, const char *source,
+                           tm_err *err) {
     uint32_t n = 0;
     const tm_window_need *const needs = tm__window_set_needs(set, &n);
     tm_schema_column *const cols =
@@ -43,8 +44,10 @@ static tm_status add_needs(tm_schema *schema, const tm_window_set *set, tm_err *
     }
     schema->cols = cols;
     for (uint32_t i = 0; i < n; i++) {
-        if (needs[i].source == NULL &&
-            tm__schema_find(schema, tm__str(needs[i].name)) == UINT32_MAX) {
+        const bool is_of_it = source == NULL
+                                  ? needs[i].source == NULL
+                                  : needs[i].source != NULL && strcmp(needs[i].source, source) == 0;
+        if (is_of_it && tm__schema_find(schema, tm__str(needs[i].name)) == UINT32_MAX) {
             TM_TRY(add_column(schema, &needs[i], err));
         }
     }
@@ -58,7 +61,25 @@ tm_status tm__bundle_rows_schema(const tm_bundle *bundle, tm_schema *out, tm_err
     tm_status st = TM_OK;
     if (tm__bundle_has_windows(bundle)) {
         st = tm__bundle_windows(bundle, &set, err);
-        st = st == TM_OK ? add_needs(&schema, set, err) : st;
+        st = st == TM_OK ? add_needs(&schema, set, NULL, err) : st;
+    }
+    tm__window_set_free(set);
+    if (st != TM_OK) {
+        tm__schema_done(&schema);
+        return st;
+    }
+    *out = schema;
+    return TM_OK;
+}
+
+tm_status tm__bundle_events_schema(const tm_bundle *bundle, const char *source, tm_schema *out,
+                                   tm_err *err) {
+    tm_schema schema = {0};
+    tm_window_set *set = NULL;
+    tm_status st = TM_OK;
+    if (tm__bundle_has_windows(bundle)) {
+        st = tm__bundle_windows(bundle, &set, err);
+        st = st == TM_OK ? add_needs(&schema, set, source, err) : st;
     }
     tm__window_set_free(set);
     if (st != TM_OK) {
@@ -101,6 +122,21 @@ static tm_status check_absent(const tm_window_set *set, const tm_table *rows, tm
     return TM_OK;
 }
 
+/* Events of other sources alone are a history for features that look at nothing else. */
+static tm_status check_own(const tm_window_set *set, tm_err *err) {
+    uint32_t n = 0;
+    const tm_window_need *const needs = tm__window_set_needs(set, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (needs[i].source == NULL && needs[i].of_events) {
+            const tm_status st =
+                TM_FAIL(err, TM_E_DATA, "the model's features look at earlier rows, too");
+            tm_err_hint(err, "Give them: --history DATA (rows as in training).");
+            return st;
+        }
+    }
+    return TM_OK;
+}
+
 /* The history, and behind it the rows as far as they have what events have. */
 static tm_status add_rows(const tm_window_set *set, const tm_table *history, const tm_table *rows,
                           tm_table **out, tm_err *err) {
@@ -125,6 +161,7 @@ static tm_status widen(const tm_ctx *ctx, const tm_window_set *set, const tm_tab
     tm_table *both = NULL;
     TM_TRY(check_absent(set, rows, err));
     if (tables.events == NULL) {
+        TM_TRY(check_own(set, err));
         tables.events = rows;
     } else if (!history->has_rows) {
         TM_TRY(add_rows(set, tables.events, rows, &both, err));

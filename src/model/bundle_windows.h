@@ -24,6 +24,9 @@ TM_NODISCARD tm_status tm__bundle_windows(const tm_bundle *bundle, tm_window_set
                                           tm_err *err);
 /** Types to read rows and their history with: the model's inputs, and what its features look at. */
 TM_NODISCARD tm_status tm__bundle_rows_schema(const tm_bundle *bundle, tm_schema *out, tm_err *err);
+/** Types to read the events of another source with. */
+TM_NODISCARD tm_status tm__bundle_events_schema(const tm_bundle *bundle, const char *source,
+                                                tm_schema *out, tm_err *err);
 /**
  * The rows with the model's features over windows; the table itself, referenced, where nothing is
  * to be added.
@@ -32,10 +35,9 @@ TM_NODISCARD tm_status tm__bundle_rows_schema(const tm_bundle *bundle, tm_schema
  *          are not among the events count as events too: what they lack is missing there, and
  *          says nothing.
  *
- * Errors:  TM_E_DATA (no history, and a feature that is no column; a feature that is one, with a
- *          history), TM_E_USAGE (a history for a model without such features), and those of
- *          tm__window_set_apply().
- * Threads: as tm__window_set_apply().
+ * Errors:  TM_E_DATA (no history, or none of the rows' own kind, and a feature that is no column; a
+ * feature that is one, with a history), TM_E_USAGE (a history for a model without such features),
+ * and those of tm__window_set_apply(). Threads: as tm__window_set_apply().
  */
 TM_NODISCARD tm_status tm__bundle_widen(const tm_ctx *ctx, const tm_bundle *bundle, tm_table *rows,
                                         const tm_bundle_history *history, tm_table **out,

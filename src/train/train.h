@@ -12,6 +12,7 @@
 
 #include "base/ctx.h"
 #include "base/json.h"
+#include "feature/window_set.h"
 #include "metric/metric.h"
 #include "model/bundle.h"
 
@@ -58,6 +59,11 @@ typedef struct tm_train_options {
     uint32_t n_features;
     const char *const *known; /* "late=arrived": when a column is known, if not with its row */
     uint32_t n_known;
+    const tm_window_source *events; /* [n_events] of features of other sources */
+    uint32_t n_events;
+    const json_t *events_from;      /* {NAME: as source}, stored in info.recipe; may be NULL */
+    const json_t *events_snapshots; /* {NAME: hash}, stored in info; may be NULL */
+    bool is_trial; /* to measure a leak: few rows, and what is not known counts as known */
     const char *time, *entity, *weight, *group; /* column names or NULL */
     const char
         *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
@@ -75,6 +81,33 @@ typedef struct tm_train_options {
     const uint64_t *stops;            /* [n_stops] info.stops of that run */
     uint32_t n_stops;
 } tm_train_options;
+
+/* Events of other sources, for features over windows of them. Zeroed: none. */
+typedef struct tm_train_events {
+    uint32_t n;
+    tm_window_source *sources; /* [n] */
+    tm_table **tables;         /* [n] references */
+    json_t *named;             /* what was read, by name */
+    json_t *snapshots;         /* {NAME: hash}; NULL before they are saved */
+} tm_train_events;
+typedef struct tm_events_place {
+    const struct tm_home *home; /* of sources; NULL: none are named */
+    const char *dir;            /* where paths begin; NULL: where the process is */
+    const tm_bundle *bundle;    /* whose types events have; NULL: they are inferred */
+} tm_events_place;
+/** Read the events of a recipe: {NAME: {"path"}, {"sql"} or {"source"}}. */
+TM_NODISCARD tm_status tm__train_events_read(tm_ctx *ctx, const tm_events_place *place,
+                                             const json_t *from, tm_train_events *out, tm_err *err);
+/** Keep them, so that the run can be repeated. */
+TM_NODISCARD tm_status tm__train_events_save(tm_ctx *ctx, const struct tm_home *home,
+                                             tm_train_events *events, tm_err *err);
+/** Load them from the snapshots of a record. */
+TM_NODISCARD tm_status tm__train_events_load(tm_ctx *ctx, const struct tm_home *home,
+                                             const json_t *snapshots, tm_train_events *out,
+                                             tm_err *err);
+/** Options borrow them. */
+void tm__train_events_use(const tm_train_events *events, tm_train_options *options);
+void tm__train_events_done(tm_train_events *events);
 
 /* Options that were read from a record; their texts are borrowed from it. */
 typedef struct tm_recipe {
@@ -107,8 +140,13 @@ typedef struct tm_train_result {
                     columns seed bundle_hash seconds validation test leaderboard importance ... */
 } tm_train_result;
 
-/** test: rows that are only scored (same columns), or NULL: held out by the split. Seconds of
- * loading are the caller's to add. */
+/**
+ * Rows to a bundle. A feature over a window, or an input, that is not known at its row's moment is
+ * TM_E_REFUSED; two small trainings then tell what it is worth.
+ *
+ * test: rows that are only scored (same columns), or NULL: held out by the split. Seconds of
+ * loading are the caller's to add.
+ */
 TM_NODISCARD tm_status tm__train_run(tm_ctx *ctx, tm_table *table, tm_table *test,
                                      const tm_train_options *options, tm_train_result *out,
                                      tm_err *err);

@@ -76,6 +76,9 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     if (options->n_features > 0) {
         json_object_set_new(recipe, "features", text_list(options->features, options->n_features));
     }
+    if (options->events_from != NULL) {
+        json_object_set(recipe, "events", (json_t *)(uintptr_t)options->events_from);
+    }
     if (options->n_known > 0) {
         json_object_set_new(recipe, "known", text_list(options->known, options->n_known));
     }

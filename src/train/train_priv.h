@@ -6,7 +6,6 @@
 #ifndef TM_TRAIN_TRAIN_PRIV_H
 #define TM_TRAIN_TRAIN_PRIV_H
 
-#include "feature/window_set.h"
 #include "train/train.h"
 
 #define TM_MAX_FOLDS 5u
@@ -100,6 +99,9 @@ typedef struct tm_train_windows {
     tm_window_set *set;     /* NULL: nothing is said of windows */
     tm_table *table, *test; /* with the features' columns; test may be NULL */
 } tm_train_windows;
+/** The set of the options, not fitted; NULL when nothing is said of windows. */
+TM_NODISCARD tm_status tm__train_windows_set(const tm_train_options *options, tm_window_set **out,
+                                             tm_err *err);
 /** TM_E_REFUSED for a feature of what is not known at its row's moment. */
 TM_NODISCARD tm_status tm__train_windows_init(tm_ctx *ctx, tm_table *table, tm_table *test,
                                               const tm_train_options *options,
@@ -107,8 +109,15 @@ TM_NODISCARD tm_status tm__train_windows_init(tm_ctx *ctx, tm_table *table, tm_t
 /** Columns that say when others are known are no inputs; TM_E_REFUSED for an input that is known
  * later than its row. Nothing is done without a set. */
 TM_NODISCARD tm_status tm__train_windows_roles(tm_train_data *data, const tm_window_set *set,
-                                               tm_err *err);
+                                               bool is_trial, tm_err *err);
 void tm__train_windows_done(tm_train_windows *windows);
+/* train_leak.c */
+/** A trial learns from and tests on some of the rows. */
+void tm__train_trial_thin(tm_train_data *data);
+/** Append to a refusal what the scores are with what is refused and without it. */
+TM_NODISCARD tm_status tm__train_leak_tell(tm_ctx *ctx, tm_table *table, tm_table *test,
+                                           const tm_train_options *options, tm_err *refusal,
+                                           tm_err *err);
 /* train_target.c: task, classes and y. */
 TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);

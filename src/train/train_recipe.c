@@ -43,6 +43,7 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
                           .work = (uint64_t)tm__json_i64(recipe, "work", 0),
                           .budget_ms = (uint64_t)tm__json_i64(recipe, "budget_ms", 0),
                           .source = json_object_get(recipe, "source"),
+                          .events_from = json_object_get(recipe, "events"),
                       }};
     tm_train_options *o = &read.options;
     tm_status st = tm__split_parse(tm__json_text(recipe, "split", "auto"), &o->split, err);
@@ -130,6 +131,7 @@ tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err
     tm_train_options *o = &read.options;
     o->model = tm__json_text(info, "model", NULL);
     o->is_repeat = true;
+    o->events_snapshots = json_object_get(info, "event_snapshots");
     memcpy(o->snapshot, snapshot, TM_HASH_TEXT);
     if (is_kept) {
         memcpy(o->test_snapshot, test, TM_HASH_TEXT);
@@ -155,6 +157,17 @@ void tm__recipe_done(tm_recipe *recipe) {
     *recipe = (tm_recipe){0};
 }
 
+/* Which events the features of other sources look at. */
+static bool hash_events(tm_hasher *hasher, const tm_train_options *options) {
+    tm_buf text;
+    tm__buf_init(&text, (size_t)1 << 24);
+    const bool ok = options->events_snapshots == NULL ||
+                    tm__json_write(&text, options->events_snapshots, TM_JSON_SORTED);
+    tm__hasher_update(hasher, text.data, text.len);
+    tm__buf_done(&text);
+    return ok;
+}
+
 tm_status tm__train_checkpoint_open(const tm_train_options *options, const char *dir,
                                     uint64_t every_ns, struct tm_checkpoint **out, tm_err *err) {
     char name[TM_HASH_TEXT];
@@ -171,6 +184,10 @@ tm_status tm__train_checkpoint_open(const tm_train_options *options, const char 
     }
     tm__hasher_init(&hasher);
     tm__hasher_update(&hasher, text.data, text.len);
+    if (!hash_events(&hasher, options)) {
+        tm__buf_done(&text);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
+    }
     tm__hasher_update(&hasher, options->snapshot, sizeof(options->snapshot));
     tm__hasher_update(&hasher, options->test_snapshot, sizeof(options->test_snapshot));
     if (options->base != NULL) {

@@ -201,6 +201,9 @@ static tm_status describe_model(run *r, tm_err *err) {
     if (r->windows.set != NULL) {
         json_object_set_new(info, "windows", tm__window_set_to_json(r->windows.set));
     }
+    if (r->options->events_snapshots != NULL) {
+        json_object_set(info, "event_snapshots", (json_t *)(uintptr_t)r->options->events_snapshots);
+    }
     json_object_set_new(info, "metric", json_string(r->search.metric->name));
     json_object_set_new(info, "learner", json_string(r->final.model->ops->name));
     json_object_set(info, "params", r->final.params);
@@ -416,13 +419,36 @@ static json_t *make_report(const run *r, const json_t *notes, const tm_hash *has
     return report;
 }
 
-static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_result *out,
-                         tm_err *err) {
+/* Features, roles, targets and the split. */
+static tm_status prepare(run *r, tm_table *table, tm_table *test, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     TM_TRY(tm__train_windows_init(r->ctx, table, test, r->options, &r->windows, err));
     r->seconds_windows = seconds_since(started);
     TM_TRY(tm__train_data_init(&r->data, r->windows.table, r->windows.test, r->options, err));
-    TM_TRY(tm__train_windows_roles(&r->data, r->windows.set, err));
+    TM_TRY(tm__train_windows_roles(&r->data, r->windows.set, r->options->is_trial, err));
+    if (r->options->is_trial) {
+        tm__train_trial_thin(&r->data);
+    }
+    return TM_OK;
+}
+
+/* What is refused is not tried; what it is worth is told with it. */
+static tm_status prepare_or_tell(run *r, tm_table *table, tm_table *test, tm_err *err) {
+    tm_err refusal = {0};
+    const tm_status st = prepare(r, table, test, &refusal);
+    if (st == TM_E_REFUSED && !r->options->is_trial) {
+        TM_TRY(tm__train_leak_tell(r->ctx, table, test, r->options, &refusal, err));
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = refusal;
+    }
+    return st;
+}
+
+static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_result *out,
+                         tm_err *err) {
+    const uint64_t started = tm__mono_ns();
+    TM_TRY(prepare_or_tell(r, table, test, err));
     TM_TRY(tm__train_rules_check(&r->data, r->options, err));
     TM_TRY(tm__train_base_check(&r->data, r->options, err));
     TM_TRY(learn(r, err));

@@ -4,7 +4,7 @@
  * them.
  *
  *   training rows ──> words, types, scales ──> the set that stands in the record
- *   training rows, events: themselves ──> wide training rows
+ *   training rows, events: themselves ──> wide training rows    (and those of other sources)
  *   test rows,     events: training rows and test rows ──> wide test rows
  *
  * Every row sees what was known before its moment, and no more. Of rows that are split later that
@@ -25,7 +25,10 @@ void tm__train_windows_done(tm_train_windows *w) {
     *w = (tm_train_windows){0};
 }
 
-static tm_status make_set(const tm_train_options *options, tm_window_set **out, tm_err *err) {
+tm_status tm__train_windows_set(const tm_train_options *options, tm_window_set **out, tm_err *err) {
+    if (options->n_features == 0 && options->n_known == 0) {
+        return TM_OK;
+    }
     const tm_window_spec spec = {.texts = options->features,
                                  .n_texts = options->n_features,
                                  .time = options->time,
@@ -33,7 +36,8 @@ static tm_status make_set(const tm_train_options *options, tm_window_set **out, 
                                  .n_known = options->n_known,
                                  .hidden = options->drop,
                                  .n_hidden = options->n_drop,
-                                 .target = options->target};
+                                 .target = options->target,
+                                 .allows_leaks = options->is_trial};
     return tm__window_set_create(&spec, out, err);
 }
 
@@ -52,19 +56,25 @@ static void leave_room(tm_ctx *ctx, const tm_table *rows, uint32_t n_features) {
     }
 }
 
-static tm_status widen(const tm_ctx *ctx, const tm_window_set *set, const tm_table *rows,
-                       const tm_table *events, tm_table **out, tm_err *err) {
-    const tm_window_tables tables = {.events = events};
-    tm_ctx own = *ctx;
-    leave_room(&own, rows, tm__window_set_count(set));
-    return tm__window_set_apply(&own, set, rows, &tables, out, err);
+static tm_window_tables tables_of(const tm_train_options *options, const tm_table *events) {
+    return (tm_window_tables){
+        .events = events, .sources = options->events, .n_sources = options->n_events};
 }
 
-static tm_status widen_test(const tm_ctx *ctx, tm_train_windows *w, const tm_table *table,
+static tm_status widen(const tm_ctx *ctx, const tm_window_set *set, const tm_table *rows,
+                       const tm_window_tables *tables, tm_table **out, tm_err *err) {
+    tm_ctx own = *ctx;
+    leave_room(&own, rows, tm__window_set_count(set));
+    return tm__window_set_apply(&own, set, rows, tables, out, err);
+}
+
+static tm_status widen_test(const tm_ctx *ctx, tm_train_windows *w, const tm_window_tables *tables,
                             const tm_table *test, tm_err *err) {
+    tm_window_tables behind = *tables;
     tm_table *both = NULL;
-    TM_TRY(tm__table_concat(table, test, &both, err));
-    const tm_status st = widen(ctx, w->set, test, both, &w->test, err);
+    TM_TRY(tm__table_concat(tables->events, test, &both, err));
+    behind.events = both;
+    const tm_status st = widen(ctx, w->set, test, &behind, &w->test, err);
     tm__table_unref(both);
     return st;
 }
@@ -72,20 +82,20 @@ static tm_status widen_test(const tm_ctx *ctx, tm_train_windows *w, const tm_tab
 tm_status tm__train_windows_init(tm_ctx *ctx, tm_table *table, tm_table *test,
                                  const tm_train_options *options, tm_train_windows *out,
                                  tm_err *err) {
+    const tm_window_tables tables = tables_of(options, table);
     tm_train_windows w = {0};
     tm_status st = TM_OK;
     if (options->base != NULL) {
         st = take_set(options->base, &w.set, err);
-    } else if (options->n_features > 0 || options->n_known > 0) {
-        const tm_window_tables tables = {.events = table};
-        st = make_set(options, &w.set, err);
-        st = st == TM_OK ? tm__window_set_fit(w.set, &tables, err) : st;
+    } else {
+        st = tm__train_windows_set(options, &w.set, err);
+        st = st == TM_OK && w.set != NULL ? tm__window_set_fit(w.set, &tables, err) : st;
     }
     const bool has_columns = st == TM_OK && w.set != NULL && tm__window_set_count(w.set) > 0;
     if (has_columns) {
         tm__ctx_progress(ctx, "windows", 0, 1, NULL);
-        st = widen(ctx, w.set, table, table, &w.table, err);
-        st = st == TM_OK && test != NULL ? widen_test(ctx, &w, table, test, err) : st;
+        st = widen(ctx, w.set, table, &tables, &w.table, err);
+        st = st == TM_OK && test != NULL ? widen_test(ctx, &w, &tables, test, err) : st;
     } else if (st == TM_OK) {
         w.table = tm__table_ref(table);
         w.test = test == NULL ? NULL : tm__table_ref(test);
@@ -107,7 +117,8 @@ static tm_status refuse_input(const tm_train_data *data, const char *column, tm_
     return st;
 }
 
-tm_status tm__train_windows_roles(tm_train_data *data, const tm_window_set *set, tm_err *err) {
+tm_status tm__train_windows_roles(tm_train_data *data, const tm_window_set *set, bool is_trial,
+                                  tm_err *err) {
     for (uint32_t c = 0; set != NULL && c < data->schema.n_cols; c++) {
         tm_schema_column *const column = &data->schema.cols[c];
         if (column->role != TM_ROLE_FEATURE) {
@@ -120,7 +131,7 @@ tm_status tm__train_windows_roles(tm_train_data *data, const tm_window_set *set,
             if (column->reason == NULL) {
                 return TM_FAIL(err, TM_E_NOMEM, "no memory for the schema");
             }
-        } else if (tm__window_set_is_later(set, column->name)) {
+        } else if (!is_trial && tm__window_set_is_later(set, column->name)) {
             return refuse_input(data, column->name, err);
         }
     }

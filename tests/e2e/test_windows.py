@@ -3,6 +3,7 @@
 import csv
 import datetime
 import random
+import re
 
 import sink_kills
 
@@ -85,6 +86,8 @@ def test_leaks_are_refused_by_name(tm):
     base = ["train", "flights.csv", "--target", "late", "--time", "leaves", *SMALL[:-1]]
     refused = fails(tm, 1, *base, "--feature", LATE, "--drop", "arrives")
     assert "feature 'late_3h' would look at what was not known yet" in refused.err
+    worth = re.search(r"; auc (0\.\d+) with it, (0\.\d+) without: (0\.\d+) is leak", refused.err)
+    assert worth and abs(float(worth[1]) - float(worth[2])) - float(worth[3]) < 0.002, refused.err
     assert "its key 'late' is not known" in fails(tm, 1, *base, "--feature", "n = count() by late", "--drop", "arrives").err
     assert "column 'arrives' is not known at its row's 'leaves'" in fails(tm, 1, *base, "--known", "arrives=+1h").err
     assert "wanted at character" in fails(tm, 2, *base, "--feature", "late_3h = mean(late) over 3h").err
@@ -152,3 +155,66 @@ def test_a_sink_computes_them_from_a_source(tm, serve):
     assert tm("data", "rm", "log", "--yes").code == 5
     tm.ok("sink", "add", "bare", "--model", "flights", "--read", "log", "--to-csv", "bare")
     assert "which the model computes from events" in tm("sink", "run", "bare").err
+
+
+SPENT = "spent = sum(amount) of payments at booked by customer = id over 2d"
+
+
+def shop(n):
+    """Orders of twelve customers, returned when much was paid in the two days before; payments of their own table."""
+    draw = random.Random(4)
+    payments, orders = [], []
+    for i in range(n):
+        at = START + datetime.timedelta(minutes=30 * i)
+        customer = draw.randrange(12)
+        for _ in range(draw.randrange(3)):
+            amount, paid = draw.randrange(1, 400), at - datetime.timedelta(minutes=draw.randrange(1, 4000))
+            payments.append((paid, customer, amount))
+        orders.append((i, at, customer))
+    rows = []
+    for i, at, customer in orders:
+        spent = sum(a for t, c, a in payments if c == customer and at - datetime.timedelta(days=2) <= t < at)
+        rows.append(f"{i},{at.isoformat()},c{customer},{spent},{int(spent + draw.random() * 200 > 900)}")
+    draw.shuffle(payments)  # in no order, and some without a time
+    lines = [f"c{c},{t.isoformat() if k % 40 else ''},{a}" for k, (t, c, a) in enumerate(sorted(payments, key=lambda p: p[2]))]
+    return "order,at,customer,truth,returned\n" + "\n".join(rows) + "\n", "id,booked,amount\n" + "\n".join(lines) + "\n"
+
+
+def test_events_of_another_source(tm):
+    orders, payments = shop(1500)
+    tm.write("orders.csv", orders)
+    tm.write("payments.csv", payments)
+    words = ["orders.csv", "--target", "returned", "--time", "at", "--drop", "order,truth", "--feature", SPENT, *SMALL]
+    missing = fails(tm, 2, "train", *words[:-1])
+    assert "feature 'spent' is of events 'payments', which are not given" in missing.err and "--events payments=DATA" in missing.err
+    report = tm.ok("train", *words, "--events", "payments=payments.csv").json
+    assert report["test"]["auc"] > 0.9 and report["recipe"]["events"] == {"payments": {"path": "payments.csv", "no_header": False}}
+    assert tm.ok("train", "--repeat", "orders@1", "--json").json["same"] is True
+    tm.ok("data", "add", "paid", "--files", "payments.csv")
+    again = tm.ok("train", *words, "--events", "payments=SELECT * FROM 'payments.csv'").json
+    assert again["windows"] == report["windows"]
+    assert tm.ok("train", *words, "--events", "payments=paid").json["test"] == report["test"]
+    assert "the rows lack 'spent'" in fails(tm, 7, "predict", "orders", "orders.csv").err
+    scored = tm.ok("evaluate", "orders", "orders.csv", "--events", "payments=paid", "--json").json["scores"]
+    assert scored["auc"] > 0.9
+    first = tm.ok("predict", "orders", "orders.csv", "--events", "payments=payments.csv").out.splitlines()
+    assert len(first) == 1501
+    row = '{"at": "2024-03-20T00:00:00", "customer": "c3"}'
+    assert "spent" in tm.ok("explain", "orders", row, "--events", "payments=paid").out
+    assert "gives no new name" in fails(tm, 2, "predict", "orders", "orders.csv", "--events", "payments.csv").err
+    tm.write("tidemill.yaml", f"""models:
+  orders:
+    from: orders.csv
+    target: returned
+    time: at
+    drop: [order, truth]
+    features: "{SPENT}"
+    events: {{payments: paid}}
+""")
+    tm.ok("apply")
+    assert "Retrained from it are: orders" in fails(tm, 2, "data", "rm", "paid").err
+    more, payments = shop(2600)
+    tm.write("orders.csv", more)
+    story = tm("retrain", "orders", "--work", "1000000", "--json").json
+    shown = tm.ok("model", "show", f"orders@{story['version']}", "--json").json
+    assert shown["recipe"]["events"] == {"payments": {"source": "paid"}} and set(shown["event_snapshots"]) == {"payments"}

@@ -58,6 +58,7 @@ static void rows_and_their_history_become_one_wide_table(void **state) {
     char rows_path[512], history_path[512];
     tm_table *history = flights_case_table(0, 800), *rows = flights_case_table(800, 50);
     tm_bundle *bundle = make_bundle(history);
+    const tm_place place = {.bundle = bundle};
     (void)snprintf(rows_path, sizeof(rows_path), "%s/rows.csv", home);
     (void)snprintf(history_path, sizeof(history_path), "%s/history.csv", home);
     write_csv(rows, rows_path);
@@ -70,7 +71,7 @@ static void rows_and_their_history_become_one_wide_table(void **state) {
         tm_err err = {0};
         assert_int_equal(tm__cli_parse(&cli, n, words, NULL), TM_OK);
         assert_int_equal(tm__cli_has_history(&cli), n == 6);
-        const tm_status st = tm__cli_read_wide(&cli, &ctx, bundle, rows_path, &wide, &err);
+        const tm_status st = tm__cli_read_wide(&cli, &ctx, &place, rows_path, &wide, &err);
         assert_int_equal(st, n == 6 ? TM_OK : TM_E_DATA);
         if (st == TM_OK) {
             const tm_column *left = tm__table_column(wide, tm__table_find(wide, "left"));
