@@ -49,6 +49,9 @@ static void report(const char *name, const char *unit, double values[RUNS]) {
 static void tend(tm_key_set *set) {
     tm_key_merge merge;
     tm_key_run *run = NULL;
+    if (!tm__key_set_freeze(set)) {
+        must(TM_E_NOMEM, "freeze");
+    }
     must(tm__key_set_save(set, &run, NULL), "save");
     tm__key_set_forget(set);
     must(tm__key_set_give(set, run, NULL), "give");

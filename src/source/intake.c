@@ -30,12 +30,15 @@
 #include "base/pool.h"
 #include "source/intake_priv.h"
 #include "source/intake_retain.h"
+#include "store/db_sweep.h"
 
 #define QUEUE_BYTES_MAX ((uint64_t)512 << 20) /* of rows that wait for the disk */
 #define PUSHES_KEPT_US (INT64_C(7) * 86400 * 1000000)
 #define PUSHES_LOOK_US (INT64_C(3600) * 1000000)
 #define IDEMPOTENCY_KEY_MAX 256u
 #define LOOK_US INT64_C(500000)
+#define LOG_PAGES                                                                                  \
+    8192u /* 32 MiB of log between copies into the file: they cost two more syncs each */
 
 /* A source as this process knows it. */
 typedef struct intake_source {
@@ -70,6 +73,7 @@ struct tm_intake {
     tm_file *lock;
     _Atomic bool is_elsewhere; /* another process had the lock when it was last asked for */
     tm_db *writer;             /* of the writer's thread once it runs */
+    tm_db_sweep *sweep;        /* of its log */
 
     tm_mutex *mutex; /* over what follows */
     tm_cond *wake;
@@ -188,7 +192,7 @@ static void tend_sources(tm_intake *intake, intake_source *first) {
     for (intake_source *s = first; s != NULL; s = s->next) {
         if (s->is_touched) {
             s->is_touched = false;
-            tm__source_writer_tend(s->writer, intake->writer);
+            tm__source_writer_tend(s->writer, intake->writer, false);
         }
     }
 }
@@ -239,6 +243,7 @@ static void writer_main(void *arg) {
     const bool is_broken = intake->is_broken;
     tm__mutex_unlock(intake->mutex);
     for (intake_source *s = first; s != NULL && !is_broken; s = s->next) {
+        tm__source_writer_tend(s->writer, intake->writer, true);
         tm__source_writer_save(s->writer, intake->writer);
     }
 }
@@ -268,10 +273,12 @@ static tm_status no_source(const char *name, tm_err *err) {
 }
 
 static void close_files(tm_intake *intake) {
+    tm__db_sweep_stop(intake->sweep);
     tm__db_close(intake->writer);
     tm__db_close(intake->reader);
     tm__file_close(intake->lock);
     intake->writer = intake->reader = NULL;
+    intake->sweep = NULL;
     intake->lock = NULL;
 }
 
@@ -290,9 +297,12 @@ static tm_status open_files_locked(tm_intake *intake, tm_err *err) {
     if (st == TM_OK) {
         st = tm__intake_db_open(intake->home, true, &intake->writer, err);
     }
+    tm_db_sweep_spec sweep = {.writer = intake->writer, .n_pages = LOG_PAGES};
     if (st == TM_OK) {
-        /* 32 MiB of log between checkpoints: they cost two more syncs each. */
-        st = tm__db_exec(intake->writer, "PRAGMA wal_autocheckpoint=8192", err);
+        st = tm__intake_db_open(intake->home, true, &sweep.own, err);
+    }
+    if (st == TM_OK) {
+        st = tm__db_sweep_start(&sweep, &intake->sweep, err);
     }
     if (st == TM_OK) {
         st = tm__intake_db_open(intake->home, false, &intake->reader, err);

@@ -691,28 +691,40 @@ tm_status tm__intake_db_drop_pushes_locked(tm_db *db, int64_t before_us, tm_err 
 
 /* ---- Keys ---- */
 
-tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source, const tm_key_run_info *info,
-                                       const tm_key_merge *merged, tm_err *err) {
+tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source, const tm_run_put *put,
+                                       tm_err *err) {
     tm_stmt *stmt = NULL;
-    for (uint32_t i = 0; merged != NULL && i < TM_KEY_FAN; i++) {
-        const tm_key_run_info old = tm__key_run_info(merged->from[i]);
+    for (uint32_t i = 0; put->merged != NULL && i < TM_KEY_FAN; i++) {
+        const tm_key_run_info old = tm__key_run_info(put->merged->from[i]);
         TM_TRY(tm__stmt_init(db, "DELETE FROM runs WHERE source = ? AND hash = ?", &stmt, err));
         tm__stmt_bind_i64(stmt, 1, source);
         tm__stmt_bind_blob(stmt, 2, old.hash.bytes, TM_HASH_BYTES);
         TM_TRY(run(stmt, err));
     }
-    if (merged == NULL) {
-        TM_TRY(tm__stmt_init(db, "DELETE FROM keys WHERE source = ?", &stmt, err));
+    if (put->merged == NULL) {
+        TM_TRY(tm__stmt_init(db, "DELETE FROM keys WHERE source = ? AND seq <= ?", &stmt, err));
         tm__stmt_bind_i64(stmt, 1, source);
+        tm__stmt_bind_i64(stmt, 2, put->last_key);
         TM_TRY(run(stmt, err));
     }
     TM_TRY(
         tm__stmt_init(db, "INSERT INTO runs(source, hash, n, level) VALUES(?,?,?,?)", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
-    tm__stmt_bind_blob(stmt, 2, info->hash.bytes, TM_HASH_BYTES);
-    tm__stmt_bind_i64(stmt, 3, (int64_t)info->n);
-    tm__stmt_bind_i64(stmt, 4, info->level);
+    tm__stmt_bind_blob(stmt, 2, put->info.hash.bytes, TM_HASH_BYTES);
+    tm__stmt_bind_i64(stmt, 3, (int64_t)put->info.n);
+    tm__stmt_bind_i64(stmt, 4, put->info.level);
     return run(stmt, err);
+}
+
+tm_status tm__intake_db_last_key(tm_db *db, int64_t source, int64_t *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, "SELECT max(seq) FROM keys WHERE source = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, source);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    *out = st == TM_OK && has_row ? tm__stmt_i64(stmt, 0) : 0;
+    tm__stmt_done(stmt);
+    return st;
 }
 
 static tm_status load_runs(tm_db *db, int64_t source, const char *dir, tm_key_set *set,

@@ -286,10 +286,16 @@ TM_NODISCARD tm_status tm__intake_db_add_push_locked(tm_db *db, int64_t source, 
                                                      const tm_push_result *result, tm_err *err);
 /** Forget answers older than a time. */
 TM_NODISCARD tm_status tm__intake_db_drop_pushes_locked(tm_db *db, int64_t before_us, tm_err *err);
-/** Put a run in the place of all keys of batches so far, or of the runs it was merged from. */
+/** The number of the newest keys of batches; 0: there are none. */
+TM_NODISCARD tm_status tm__intake_db_last_key(tm_db *db, int64_t source, int64_t *out, tm_err *err);
+/* A run, and what it stands in the place of. */
+typedef struct tm_run_put {
+    tm_key_run_info info;
+    const tm_key_merge *merged; /* runs; NULL: keys of batches */
+    int64_t last_key;           /* of batches: up to this number */
+} tm_run_put;
 TM_NODISCARD tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source,
-                                                    const tm_key_run_info *run,
-                                                    const tm_key_merge *merged, tm_err *err);
+                                                    const tm_run_put *put, tm_err *err);
 /** Fill a set with what the file says. */
 TM_NODISCARD tm_status tm__intake_db_load_keys(tm_db *db, int64_t source, const char *dir,
                                                tm_key_set *set, tm_err *err);
@@ -375,8 +381,9 @@ TM_NODISCARD tm_status tm__source_writer_put_locked(tm_source_writer *writer, tm
                                                     tm_push_result *result, tm_err *err);
 /** After the end of each transaction with a put. */
 void tm__source_writer_settle(tm_source_writer *writer, bool is_committed);
-/** Between transactions: recent keys to a run, runs to larger ones. */
-void tm__source_writer_tend(tm_source_writer *writer, tm_db *db);
+/** Between transactions: recent keys to a run, runs to larger ones, each by a thread beside the
+ * writer. waits: until recent keys are a run; who ends soon would begin again and again. */
+void tm__source_writer_tend(tm_source_writer *writer, tm_db *db, bool waits);
 void tm__source_writer_free(tm_source_writer *writer);
 
 /* A source in a connection of its own. */

@@ -350,7 +350,7 @@ tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
         pull->state = json_deep_copy(block->state);
         tm__intake_columns_unref(pull->columns);
         pull->columns = tm__intake_columns_ref(rows.columns);
-        tm__source_writer_tend(pull->writer, pull->db);
+        tm__source_writer_tend(pull->writer, pull->db, true);
     }
     tm__rows_done(&rows);
     return st == TM_OK && pull->state == NULL ? no_memory(err) : st;

@@ -419,7 +419,7 @@ static tm_status chunk(replay *r, kept *row, bool *out_more, tm_err *err) {
     }
     tm__source_writer_settle(r->writer, st == TM_OK);
     if (st == TM_OK) {
-        tm__source_writer_tend(r->writer, r->db);
+        tm__source_writer_tend(r->writer, r->db, true);
     } else {
         r->done = before;
     }

@@ -28,6 +28,16 @@ typedef struct merging {
     tm_thread *thread; /* NULL: none */
 } merging;
 
+/* Keys that were set aside becoming a run. */
+typedef struct saving {
+    const tm_key_set *keys;
+    int64_t last_key; /* of the file: it and those before are in it */
+    tm_key_run *run;  /* the result */
+    tm_status status;
+    _Atomic bool is_done;
+    tm_thread *thread; /* NULL: none */
+} saving;
+
 struct tm_source_writer {
     const tm_home *home;
     int64_t id, created_us;
@@ -38,6 +48,7 @@ struct tm_source_writer {
     char *keys_dir;
     uint32_t n_recent_max; /* keys in memory before they become a run; 0: as the set has it */
     tm_key_set *keys;      /* NULL: not loaded */
+    saving saving;
     merging merging;
 };
 
@@ -86,7 +97,23 @@ static void merge_end(merging *m) {
     m->thread = NULL;
 }
 
+static void save_main(void *arg) {
+    saving *s = arg;
+    s->status = tm__key_set_save(s->keys, &s->run, NULL);
+    atomic_store(&s->is_done, true);
+}
+
+static void save_end(saving *s) {
+    tm__thread_join(s->thread);
+    s->thread = NULL;
+}
+
 static void drop_keys(tm_source_writer *w) {
+    if (w->saving.thread != NULL) {
+        save_end(&w->saving);
+        tm__key_run_close(w->saving.run);
+        w->saving.run = NULL;
+    }
     if (w->merging.thread != NULL) {
         merge_end(&w->merging);
         tm__key_run_close(w->merging.run);
@@ -137,16 +164,14 @@ tm_status tm__source_writer_load(tm_source_writer *w, tm_db *db, tm_err *err) {
     return st;
 }
 
-static tm_status store_run(tm_source_writer *w, tm_db *db, const tm_key_run *run,
-                           const tm_key_merge *merged) {
-    const tm_key_run_info info = tm__key_run_info(run);
+static tm_status store_run(tm_source_writer *w, tm_db *db, const tm_run_put *put) {
     TM_TRY(tm__db_begin(db, NULL));
     tm_status st = tm__source_writer_check_locked(w, db, NULL);
     if (st == TM_OK) {
-        st = tm__intake_file_check_locked(w->keys_dir, TM_INTAKE_KEYS, &info.hash, NULL);
+        st = tm__intake_file_check_locked(w->keys_dir, TM_INTAKE_KEYS, &put->info.hash, NULL);
     }
     if (st == TM_OK) {
-        st = tm__intake_db_add_run_locked(db, w->id, &info, merged, NULL);
+        st = tm__intake_db_add_run_locked(db, w->id, put, NULL);
     }
     if (st != TM_OK) {
         tm__db_rollback(db);
@@ -157,12 +182,31 @@ static tm_status store_run(tm_source_writer *w, tm_db *db, const tm_key_run *run
 
 /* Recent keys to a run. What fails is tried again with the next group; the set is right meanwhile,
  * or dropped. */
-static void keys_to_run(tm_source_writer *w, tm_db *db) {
-    tm_key_run *run = NULL;
-    if (tm__key_set_save(w->keys, &run, NULL) != TM_OK) {
+static void save_begin(tm_source_writer *w, tm_db *db) {
+    saving *s = &w->saving;
+    if (!tm__key_set_is_frozen(w->keys)) {
+        if (!tm__key_set_is_full(w->keys) ||
+            tm__intake_db_last_key(db, w->id, &s->last_key, NULL) != TM_OK ||
+            !tm__key_set_freeze(w->keys)) {
+            return;
+        }
+    }
+    s->keys = w->keys;
+    s->run = NULL;
+    atomic_store(&s->is_done, false);
+    s->thread = tm__thread_create(save_main, s, "key-save"); /* NULL: later */
+}
+
+static void save_finish(tm_source_writer *w, tm_db *db) {
+    saving *s = &w->saving;
+    save_end(s);
+    tm_key_run *run = s->run;
+    s->run = NULL;
+    if (s->status != TM_OK) {
         return;
     }
-    if (store_run(w, db, run, NULL) != TM_OK) {
+    const tm_run_put put = {.info = tm__key_run_info(run), .last_key = s->last_key};
+    if (store_run(w, db, &put) != TM_OK) {
         tm__key_run_close(run);
         return;
     }
@@ -180,7 +224,8 @@ static void merge_finish(tm_source_writer *w, tm_db *db) {
     if (m->status != TM_OK) {
         return;
     }
-    if (store_run(w, db, run, &m->merge) != TM_OK) {
+    const tm_run_put put = {.info = tm__key_run_info(run), .merged = &m->merge};
+    if (store_run(w, db, &put) != TM_OK) {
         tm__key_run_close(run);
         return;
     }
@@ -193,10 +238,16 @@ static void merge_finish(tm_source_writer *w, tm_db *db) {
     tm__file_close(lock);
 }
 
-void tm__source_writer_tend(tm_source_writer *w, tm_db *db) {
+void tm__source_writer_tend(tm_source_writer *w, tm_db *db, bool waits) {
     merging *m = &w->merging;
-    if (w->keys != NULL && tm__key_set_is_full(w->keys)) {
-        keys_to_run(w, db);
+    if (w->saving.thread != NULL && atomic_load(&w->saving.is_done)) {
+        save_finish(w, db);
+    }
+    if (w->keys != NULL && w->saving.thread == NULL) {
+        save_begin(w, db);
+    }
+    if (w->saving.thread != NULL && waits) {
+        save_finish(w, db);
     }
     if (m->thread != NULL && atomic_load(&m->is_done)) {
         merge_finish(w, db);

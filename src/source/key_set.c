@@ -332,12 +332,18 @@ static tm_status run_make(const char *dir, key_stream stream, tm_key_run_info in
 
 /* ---- The set ---- */
 
-struct tm_key_set {
-    char *dir;
-    uint32_t n_recent_max;
+/* Keys in memory. */
+typedef struct key_table {
     tm_row_key *slots; /* [n_slots], a power of two; 0,0: empty */
     uint64_t n_slots, n_used;
     bool has_zero; /* invariant 3 */
+} key_table;
+
+struct tm_key_set {
+    char *dir;
+    uint32_t n_recent_max;
+    key_table recent;
+    key_table frozen; /* slots NULL: none are set aside */
     tm_key_run **runs;
     uint32_t n_runs;
 };
@@ -349,9 +355,9 @@ tm_key_set *tm__key_set_create(const char *dir, uint32_t n_recent_max) {
     }
     set->dir = tm__mem_strdup(dir);
     set->n_recent_max = n_recent_max == 0 ? RECENT_MAX : n_recent_max;
-    set->n_slots = SLOTS_MIN;
-    set->slots = tm__mem_zalloc(SLOTS_MIN, sizeof(*set->slots));
-    if (set->dir == NULL || set->slots == NULL) {
+    set->recent.n_slots = SLOTS_MIN;
+    set->recent.slots = tm__mem_zalloc(SLOTS_MIN, sizeof(tm_row_key));
+    if (set->dir == NULL || set->recent.slots == NULL) {
         tm__key_set_free(set);
         return NULL;
     }
@@ -371,30 +377,34 @@ static uint64_t slot_of(const tm_row_key *slots, uint64_t n_slots, tm_row_key ke
     return at;
 }
 
-static bool grow(tm_key_set *set) {
-    const uint64_t n_slots = set->n_slots * 2;
+static bool grow(key_table *t) {
+    const uint64_t n_slots = t->n_slots * 2;
     tm_row_key *const slots = tm__mem_zalloc(n_slots, sizeof(*slots));
     if (slots == NULL) {
         return false;
     }
-    for (uint64_t i = 0; i < set->n_slots; i++) {
-        if (!is_zero(set->slots[i])) {
-            slots[slot_of(slots, n_slots, set->slots[i])] = set->slots[i];
+    for (uint64_t i = 0; i < t->n_slots; i++) {
+        if (!is_zero(t->slots[i])) {
+            slots[slot_of(slots, n_slots, t->slots[i])] = t->slots[i];
         }
     }
-    tm__mem_free(set->slots);
-    set->slots = slots;
-    set->n_slots = n_slots;
+    tm__mem_free(t->slots);
+    t->slots = slots;
+    t->n_slots = n_slots;
     return true;
 }
 
-static bool has_recent(const tm_key_set *set, tm_row_key key) {
-    return is_zero(key) ? set->has_zero
-                        : !is_zero(set->slots[slot_of(set->slots, set->n_slots, key)]);
+static bool table_has(const key_table *t, tm_row_key key) {
+    return is_zero(key) ? t->has_zero : !is_zero(t->slots[slot_of(t->slots, t->n_slots, key)]);
+}
+
+static uint64_t table_count(const key_table *t) {
+    return t->n_used + (t->has_zero ? 1 : 0);
 }
 
 bool tm__key_set_has(const tm_key_set *set, tm_row_key key) {
-    bool has = has_recent(set, key);
+    bool has =
+        table_has(&set->recent, key) || (set->frozen.slots != NULL && table_has(&set->frozen, key));
     for (uint32_t i = 0; i < set->n_runs && !has; i++) {
         has = tm__key_run_has(set->runs[i], key);
     }
@@ -402,24 +412,25 @@ bool tm__key_set_has(const tm_key_set *set, tm_row_key key) {
 }
 
 bool tm__key_set_add(tm_key_set *set, tm_row_key key, bool *out_failed) {
+    key_table *const t = &set->recent;
     if (tm__key_set_has(set, key)) {
         return false;
     }
     if (is_zero(key)) {
-        set->has_zero = true;
+        t->has_zero = true;
         return true;
     }
-    if (set->n_used * 2 >= set->n_slots && !grow(set)) {
+    if (t->n_used * 2 >= t->n_slots && !grow(t)) {
         *out_failed = true;
         return false;
     }
-    set->slots[slot_of(set->slots, set->n_slots, key)] = key;
-    set->n_used++;
+    t->slots[slot_of(t->slots, t->n_slots, key)] = key;
+    t->n_used++;
     return true;
 }
 
 uint64_t tm__key_set_recent(const tm_key_set *set) {
-    return set->n_used + (set->has_zero ? 1 : 0);
+    return table_count(&set->recent);
 }
 
 bool tm__key_set_is_full(const tm_key_set *set) {
@@ -427,7 +438,7 @@ bool tm__key_set_is_full(const tm_key_set *set) {
 }
 
 uint64_t tm__key_set_count(const tm_key_set *set) {
-    uint64_t n = tm__key_set_recent(set);
+    uint64_t n = tm__key_set_recent(set) + table_count(&set->frozen);
     for (uint32_t i = 0; i < set->n_runs; i++) {
         n += set->runs[i]->info.n;
     }
@@ -450,20 +461,37 @@ static int compare_keys(const void *a, const void *b) {
     return is_less(*x, *y) ? -1 : is_less(*y, *x) ? 1 : 0;
 }
 
+bool tm__key_set_freeze(tm_key_set *set) {
+    TM_ASSERT(set->frozen.slots == NULL);
+    /* As large as the last one, so that it need not grow again. */
+    tm_row_key *const slots = tm__mem_zalloc(set->recent.n_slots, sizeof(*slots));
+    if (slots == NULL) {
+        return false;
+    }
+    set->frozen = set->recent;
+    set->recent = (key_table){.slots = slots, .n_slots = set->frozen.n_slots};
+    return true;
+}
+
+bool tm__key_set_is_frozen(const tm_key_set *set) {
+    return set->frozen.slots != NULL;
+}
+
 tm_status tm__key_set_save(const tm_key_set *set, tm_key_run **out, tm_err *err) {
-    const uint64_t n = tm__key_set_recent(set);
+    const key_table *const t = &set->frozen;
+    const uint64_t n = table_count(t);
     TM_ASSERT(n > 0);
     tm_row_key *const keys = tm__mem_alloc(n, sizeof(*keys));
     if (keys == NULL) {
         return no_memory(err);
     }
     uint64_t n_keys = 0;
-    if (set->has_zero) {
+    if (t->has_zero) {
         keys[n_keys++] = (tm_row_key){0};
     }
-    for (uint64_t i = 0; i < set->n_slots; i++) {
-        if (!is_zero(set->slots[i])) {
-            keys[n_keys++] = set->slots[i];
+    for (uint64_t i = 0; i < t->n_slots; i++) {
+        if (!is_zero(t->slots[i])) {
+            keys[n_keys++] = t->slots[i];
         }
     }
     qsort(keys, n, sizeof(*keys), compare_keys);
@@ -475,9 +503,8 @@ tm_status tm__key_set_save(const tm_key_set *set, tm_key_run **out, tm_err *err)
 }
 
 void tm__key_set_forget(tm_key_set *set) {
-    memset(set->slots, 0, set->n_slots * sizeof(*set->slots));
-    set->n_used = 0;
-    set->has_zero = false;
+    tm__mem_free(set->frozen.slots);
+    set->frozen = (key_table){0};
 }
 
 void tm__key_set_free(tm_key_set *set) {
@@ -488,7 +515,8 @@ void tm__key_set_free(tm_key_set *set) {
         tm__key_run_close(set->runs[i]);
     }
     tm__mem_free(set->runs);
-    tm__mem_free(set->slots);
+    tm__mem_free(set->recent.slots);
+    tm__mem_free(set->frozen.slots);
     tm__mem_free(set->dir);
     tm__mem_free(set);
 }

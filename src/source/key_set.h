@@ -3,7 +3,8 @@
  * The keys of a source's rows, to know a row that came before: 128 bits of a hash each, the recent
  * ones in memory, the others in sorted files ("runs") that are mapped. Exact as long as two keys do
  * not share 128 bits of BLAKE2b, which happens to one of 10^22 sources of 100 million keys. Knows
- * nothing of databases: who has a set says which runs stand. Owner thread, but for tm_key_merge.
+ * nothing of databases: who has a set says which runs stand. Owner thread, but for tm_key_merge
+ * and tm__key_set_save().
  */
 #ifndef TM_SOURCE_KEY_SET_H
 #define TM_SOURCE_KEY_SET_H
@@ -49,10 +50,16 @@ uint64_t tm__key_set_recent(const tm_key_set *set);
 uint64_t tm__key_set_count(const tm_key_set *set); /* in runs too */
 /** Give a run to the set, also after a failure to do so. */
 TM_NODISCARD tm_status tm__key_set_give(tm_key_set *set, tm_key_run *run, tm_err *err);
-/** Write all recent keys as a run: durable on return. The set stays as it is until
- * tm__key_set_forget(). */
+/**
+ * Set the recent keys aside, to become a run; the set knows them until tm__key_set_forget(). False
+ * when out of memory: the set is as before. Not again before that.
+ */
+bool tm__key_set_freeze(tm_key_set *set);
+bool tm__key_set_is_frozen(const tm_key_set *set);
+/** Write the keys that were set aside as a run: durable on return. On any thread, while the set
+ * goes on. */
 TM_NODISCARD tm_status tm__key_set_save(const tm_key_set *set, tm_key_run **out, tm_err *err);
-/** Forget the recent keys. */
+/** Forget the keys that were set aside. */
 void tm__key_set_forget(tm_key_set *set);
 void tm__key_set_free(tm_key_set *set);
 

@@ -48,6 +48,8 @@ struct tm_db {
     uint32_t version;       /* last one that this program knows; that of the file once it is open */
     sqlite3_stmt *rollback; /* made at the start, so that it takes no memory when it is needed */
     void *migration_arg;
+    tm_db_log_fn on_log; /* NULL: SQLite's own */
+    void *on_log_arg;
     bool is_poisoned; /* invariant 3 */
     bool has_lost;    /* a text of this transaction could not be read for want of memory */
 };
@@ -414,6 +416,32 @@ tm_status tm__db_data_version(tm_db *db, int64_t *out, tm_err *err) {
     }
     tm__stmt_done(stmt);
     return st;
+}
+
+#define AUTO_CHECKPOINT_PAGES 1000 /* SQLite's default */
+
+static int log_grew(void *arg, sqlite3 *handle, const char *name, int n_pages) {
+    const tm_db *db = arg;
+    (void)handle;
+    (void)name;
+    db->on_log(db->on_log_arg, (uint32_t)n_pages);
+    return SQLITE_OK;
+}
+
+void tm__db_on_log(tm_db *db, tm_db_log_fn fn, void *arg) {
+    db->on_log = fn;
+    db->on_log_arg = arg;
+    if (fn != NULL) {
+        (void)sqlite3_wal_hook(db->handle, log_grew, db);
+    } else {
+        (void)sqlite3_wal_autocheckpoint(db->handle, AUTO_CHECKPOINT_PAGES);
+    }
+}
+
+tm_status tm__db_checkpoint(tm_db *db, tm_err *err) {
+    const int rc =
+        sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return rc == SQLITE_OK ? TM_OK : db_fail(db, rc, "copy the log of", err);
 }
 
 void *tm__db_migration_arg(const tm_db *db) {

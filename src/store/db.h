@@ -54,6 +54,15 @@ bool tm__db_is_in_transaction(const tm_db *db);
 TM_NODISCARD tm_status tm__db_exec(tm_db *db, const char *sql, tm_err *err);
 /** Counter that grows when another connection or process commits: to notice changes. */
 TM_NODISCARD tm_status tm__db_data_version(tm_db *db, int64_t *out, tm_err *err);
+/**
+ * Call a function with the pages of the write-ahead log after each commit that wrote, in the thread
+ * that committed, in place of SQLite's copying the log into the file then. NULL: SQLite again.
+ */
+typedef void (*tm_db_log_fn)(void *arg, uint32_t n_pages);
+void tm__db_on_log(tm_db *db, tm_db_log_fn fn, void *arg);
+/** Copy what stands in the write-ahead log into the file, as far as nobody reads before it; writers
+ * go on meanwhile. TM_E_CONFLICT when another connection does just that. */
+TM_NODISCARD tm_status tm__db_checkpoint(tm_db *db, tm_err *err);
 int64_t tm__db_last_id(const tm_db *db);
 uint64_t tm__db_changes(const tm_db *db);
 

@@ -185,9 +185,11 @@ static void keys_load_from_batches_and_runs(void **state) {
         assert_int_equal(tm__intake_db_load_keys(db, id, dir, set, NULL), TM_OK);
         assert_int_equal(tm__key_set_count(set), n);
         assert_int_equal(tm__key_set_recent(set), 50);
+        assert_true(tm__key_set_freeze(set));
         assert_int_equal(tm__key_set_save(set, &run, NULL), TM_OK);
-        const tm_key_run_info info = tm__key_run_info(run);
-        assert_int_equal(tm__intake_db_add_run_locked(db, id, &info, NULL, NULL), TM_OK);
+        tm_run_put put = {.info = tm__key_run_info(run)};
+        assert_int_equal(tm__intake_db_last_key(db, id, &put.last_key, NULL), TM_OK);
+        assert_int_equal(tm__intake_db_add_run_locked(db, id, &put, NULL), TM_OK);
         tm__key_run_close(run);
         tm__key_set_free(set);
     }
@@ -198,8 +200,8 @@ static void keys_load_from_batches_and_runs(void **state) {
     assert_int_equal(tm__key_set_recent(set), 0);
     assert_true(tm__key_set_merge_due(set, &merge));
     assert_int_equal(tm__key_merge_run(&merge, &run, NULL), TM_OK);
-    const tm_key_run_info info = tm__key_run_info(run);
-    assert_int_equal(tm__intake_db_add_run_locked(db, id, &info, &merge, NULL), TM_OK);
+    const tm_run_put put = {.info = tm__key_run_info(run), .merged = &merge};
+    assert_int_equal(tm__intake_db_add_run_locked(db, id, &put, NULL), TM_OK);
     assert_int_equal(tm__key_set_replace(set, &merge, run, NULL), TM_OK);
     tm__key_set_free(set);
     set = tm__key_set_create(dir, 0);

@@ -203,6 +203,7 @@ static void a_file_of_keys_is_read_to_be_checked(void **state) {
     tm_key_run *run = NULL;
     bool has_failed = false;
     assert_true(tm__key_set_add(set, tm__row_key("1", 1), &has_failed));
+    assert_true(tm__key_set_freeze(set));
     assert_int_equal(tm__key_set_save(set, &run, NULL), TM_OK);
     const tm_key_run_info info = tm__key_run_info(run);
     tm__key_run_close(run);

@@ -62,7 +62,7 @@ static tm_push_result put(scene *s, int from, int end, bool is_committed) {
         tm__intake_columns_unref(s->columns);
         s->columns = tm__intake_columns_ref(rows.columns);
     }
-    tm__source_writer_tend(s->writer, s->db);
+    tm__source_writer_tend(s->writer, s->db, true);
     tm__rows_done(&rows);
     return result;
 }

@@ -25,6 +25,7 @@ static void add_all(tm_key_set *set, uint64_t from, uint64_t end, bool is_new) {
 
 static void recent_to_run(tm_key_set *set) {
     tm_key_run *run = NULL;
+    assert_true(tm__key_set_freeze(set));
     assert_int_equal(tm__key_set_save(set, &run, NULL), TM_OK);
     assert_int_equal(tm__key_run_check(run, NULL), TM_OK);
     tm__key_set_forget(set);
@@ -43,6 +44,29 @@ static void a_key_is_new_once_in_memory_and_in_runs(void **state) {
     add_all(set, 5000, 7000, true);
     assert_int_equal(tm__key_set_count(set), 7000);
     assert_int_equal(tm__key_set_recent(set), 2000);
+    tm__key_set_free(set);
+}
+
+static void keys_that_were_set_aside_are_known(void **state) {
+    (void)state;
+    tm_key_set *set = tm__key_set_create(DIR, 3000);
+    tm_key_run *run = NULL;
+    add_all(set, 0, 3000, true);
+    assert_false(tm__key_set_is_frozen(set));
+    assert_true(tm__key_set_freeze(set));
+    assert_true(tm__key_set_is_frozen(set));
+    assert_false(tm__key_set_is_full(set));
+    add_all(set, 0, 3000, false);
+    add_all(set, 3000, 4000, true);
+    assert_int_equal(tm__key_set_save(set, &run, NULL), TM_OK);
+    assert_int_equal(tm__key_run_info(run).n, 3000);
+    add_all(set, 4000, 4500, true);
+    assert_int_equal(tm__key_set_recent(set), 1500);
+    assert_int_equal(tm__key_set_count(set), 4500);
+    tm__key_set_forget(set);
+    assert_int_equal(tm__key_set_give(set, run, NULL), TM_OK);
+    assert_int_equal(tm__key_set_count(set), 4500);
+    add_all(set, 0, 4500, false);
     tm__key_set_free(set);
 }
 
@@ -91,6 +115,7 @@ static void few_strange_keys_pass_no_key_is_missed(void **state) {
     tm_key_set *set = tm__key_set_create(DIR, 0);
     tm_key_run *run = NULL;
     add_all(set, 0, 100000, true);
+    assert_true(tm__key_set_freeze(set));
     assert_int_equal(tm__key_set_save(set, &run, NULL), TM_OK);
     for (uint64_t i = 0; i < 100000; i++) {
         assert_true(tm__key_run_has(run, key_of(i)));
@@ -106,6 +131,7 @@ static void a_damaged_run_is_told(void **state) {
     tm_key_set *set = tm__key_set_create(DIR, 0);
     tm_key_run *run = NULL, *again = NULL;
     add_all(set, 7000000, 7001000, true);
+    assert_true(tm__key_set_freeze(set));
     assert_int_equal(tm__key_set_save(set, &run, NULL), TM_OK);
     const tm_key_run_info info = tm__key_run_info(run);
     tm__key_run_close(run);
@@ -142,7 +168,7 @@ static bool save_and_merge(void *arg) {
         for (uint64_t k = 0; k < 700; k++) {
             (void)tm__key_set_add(set, key_of(i * 1000 + k), &has_failed);
         }
-        ok = !has_failed && tm__key_set_save(set, &run, NULL) == TM_OK;
+        ok = !has_failed && tm__key_set_freeze(set) && tm__key_set_save(set, &run, NULL) == TM_OK;
         tm__key_set_forget(set);
         ok = ok && tm__key_set_give(set, run, NULL) == TM_OK;
     }
@@ -162,6 +188,7 @@ static void memory_that_runs_out_leaves_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_new_once_in_memory_and_in_runs),
+        cmocka_unit_test(keys_that_were_set_aside_are_known),
         cmocka_unit_test(the_key_of_zeros_is_a_key),
         cmocka_unit_test(eight_runs_become_one_that_holds_all),
         cmocka_unit_test(few_strange_keys_pass_no_key_is_missed),
