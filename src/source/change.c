@@ -121,15 +121,26 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Of the values from one on, half of them, oldest first. */
-static double median_of_half(const tm_history *h, uint64_t from, uint64_t n) {
+/* Of n values from one on, counted from the oldest. */
+static double median_of(const tm_history *h, uint64_t from, uint64_t n) {
     double sorted[TM_RING];
     const uint64_t oldest = h->n_numbers > TM_RING ? h->n_numbers % TM_RING : 0;
-    for (uint64_t i = 0; i < n / 2; i++) {
+    for (uint64_t i = 0; i < n; i++) {
         sorted[i] = h->ring[(oldest + from + i) % TM_RING];
     }
-    qsort(sorted, n / 2, sizeof(*sorted), compare);
-    return sorted[n / 4];
+    qsort(sorted, n, sizeof(*sorted), compare);
+    return sorted[n / 2];
+}
+
+static double wobble_of(const tm_history *h, uint64_t n) {
+    double least = INFINITY, most = -INFINITY;
+    for (uint64_t i = 0; i < 4; i++) {
+        const double median = median_of(h, i * (n / 4), n / 4);
+        least = fmin(least, median);
+        most = fmax(most, median);
+    }
+    const double a = fmin(fabs(least), fabs(most)), b = fmax(fabs(least), fabs(most));
+    return least * most > 0 ? b / a : INFINITY;
 }
 
 /* Sorting is left until enough values came. */
@@ -145,8 +156,9 @@ void tm__history_settle(tm_history *h) {
         h->quartiles[i] = sorted[(n - 1) * (i + 1) / 4];
     }
     h->n_settled = h->n_numbers;
-    h->is_steady = n >= 8 && fabs(median_of_half(h, 0, n) - median_of_half(h, n / 2, n)) <=
+    h->is_steady = n >= 8 && fabs(median_of(h, 0, n / 2) - median_of(h, n / 2, n / 2)) <=
                                  0.5 * (h->quartiles[2] - h->quartiles[0]);
+    h->wobble = n >= 8 ? wobble_of(h, n) : INFINITY;
 }
 
 void tm__history_number(tm_history *h, double number) {

@@ -10,8 +10,11 @@
  *    absent or more often missing, 500 texts for a category, 500 numbers for a range, 200 for a
  *    unit, which are steady besides: the newer ones are like the older.
  * 3. A unit is another one when the three quartiles are those of the history times one known
- *    factor, and are not those of the history. Rows that come one after the other are often alike,
- * so few of them tell only a large factor. Values that rise or fall from row to row, as numbers of
+ *    factor, and are not those of the history. A factor below five must be more than the square of
+ *    what the medians of the last values differ by among themselves, as seasons and growth make
+ * them; quartiles of 0 tell no factor; and Fahrenheit is told from a mere factor by its 32 alone,
+ * which must be more than what is let pass. Rows that come one after the other are often alike, so
+ * few of them tell only a large factor. Values that rise or fall from row to row, as numbers of
  * orders do, are no longer those of before without any other unit.
  * 4. Which of so many rows is looked at changes from one to the next, or rows that repeat in their
  * period would all look alike.
@@ -35,7 +38,8 @@
 #define TEXTS_MIN 500u
 #define RANGE_MIN 500u
 #define BATCH_MIN 30u
-#define NEAR_MIN 60u /* of a batch, for units that are less than five times another one */
+#define NEAR_MIN 60u      /* of a batch, for units that are less than five times another one */
+#define DEGREES_NEAR 0.15 /* of the width between the outer quartiles */
 
 typedef enum what { ABSENT, MISSING, NUMBER, TEXT, OTHER } what;
 
@@ -384,8 +388,22 @@ static bool are_near(const double a[3], const double b[3], double factor, double
            is_near(a[2], b[2] * factor, share);
 }
 
+static bool are_degrees(const double now[3], const tm_history *h) {
+    const double *const before = h->quartiles;
+    const double width = before[2] - before[0];
+    bool is_hotter = DEGREES_NEAR * 1.8 * width < 16, is_colder = DEGREES_NEAR * width / 1.8 < 9;
+    for (int i = 0; i < 3; i++) {
+        is_hotter =
+            is_hotter && fabs(now[i] - (before[i] * 1.8 + 32)) <= DEGREES_NEAR * 1.8 * width;
+        is_colder =
+            is_colder && fabs(now[i] - (before[i] - 32) / 1.8) <= DEGREES_NEAR * width / 1.8;
+    }
+    return is_hotter || is_colder;
+}
+
 /* The words for what the values were multiplied by; NULL: nothing. */
-static const char *other_unit(const double now[3], uint64_t n, const double before[3]) {
+static const char *other_unit(const double now[3], uint64_t n, const tm_history *h) {
+    const double *const before = h->quartiles;
     static const struct {
         double factor;
         const char *name;
@@ -393,7 +411,8 @@ static const char *other_unit(const double now[3], uint64_t n, const double befo
                    {60, "60"},          {3600, "3,600"}, {24, "24"},          {86400, "86,400"},
                    {2.54, "2.54"},      {25.4, "25.4"},  {2.204623, "2.205"}, {3.28084, "3.281"},
                    {3.785412, "3.785"}, {4.184, "4.184"}};
-    if (before[0] == before[2] || are_near(now, before, 1, 0.3)) {
+    const int n_telling = (before[0] != 0) + (before[1] != 0) + (before[2] != 0);
+    if (before[0] == before[2] || n_telling < 2 || are_near(now, before, 1, 0.3)) {
         return NULL;
     }
     /* A quartile of n values is about so sure: the width between the outer two, by the root of n.
@@ -401,7 +420,8 @@ static const char *other_unit(const double now[3], uint64_t n, const double befo
     const double sure = (now[2] - now[0]) / (fabs(now[1]) * sqrt((double)n));
     const double near = 0.05 + (sure < 0.06 ? sure / 2 : 0.03);
     for (size_t i = 0; i < sizeof(factors) / sizeof(factors[0]); i++) {
-        if (factors[i].factor < 5 && n < NEAR_MIN) {
+        if (factors[i].factor < 5 &&
+            (n < NEAR_MIN || n_telling < 3 || h->wobble * h->wobble > factors[i].factor)) {
             continue;
         }
         const double share = factors[i].factor < 5 ? near : 0.25;
@@ -410,20 +430,14 @@ static const char *other_unit(const double now[3], uint64_t n, const double befo
             return factors[i].name;
         }
     }
-    const double width = before[2] - before[0];
-    bool is_hotter = n >= NEAR_MIN, is_colder = is_hotter;
-    for (int i = 0; i < 3; i++) {
-        is_hotter = is_hotter && fabs(now[i] - (before[i] * 1.8 + 32)) <= 0.15 * 1.8 * width;
-        is_colder = is_colder && fabs(now[i] - (before[i] - 32) / 1.8) <= 0.15 * width / 1.8;
-    }
-    return is_hotter || is_colder ? "1.8 and 32 more" : NULL;
+    return n >= NEAR_MIN && are_degrees(now, h) ? "1.8 and 32 more" : NULL;
 }
 
 static void judge_values(tm_look *look, const column *c) {
     const tm_history *h = &c->history;
     if (c->is_watched && h->is_steady && !c->is_ordered && h->n_numbers >= ROWS_MIN &&
         c->n_numbers >= BATCH_MIN) {
-        const char *unit = other_unit(c->quartiles, c->n_numbers, h->quartiles);
+        const char *unit = other_unit(c->quartiles, c->n_numbers, h);
         if (unit != NULL) {
             tm_finding f = finding_of(look, TM_CHANGE_UNIT_CHANGE, c->name);
             (void)snprintf(f.detail, sizeof(f.detail),

@@ -19,6 +19,7 @@ typedef struct tm_history {
     double quartiles[3]; /* of the ring, as of n_settled values */
     uint64_t n_settled;
     bool is_steady; /* the older half of the ring is like the newer one */
+    double wobble;  /* how many times each other the medians of the ring's quarters are, over 1 */
     uint64_t hashes[TM_CATEGORIES];
     uint32_t n_hashes;
     bool has_many; /* more texts than categories */

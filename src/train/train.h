@@ -183,7 +183,7 @@ typedef struct tm_detect_options {
     const tm_table *against; /* test rows, whose overlap is looked for; NULL: there are none */
 } tm_detect_options;
 /** What would ruin a model of a table: [{"kind", "severity", "column"?, "text", "hint", "evidence",
- * "place"?}]. kind is one of target_missing, one_class, constant, identifier, copy, after_the_fact,
+ * "place"?}]. kind is one of target_missing, one_class, constant, identifier, copy, sum, after_the_fact,
  * leak, repeated, conflicting, overlap. place is {"column"} or {"row", "equals_row"}, counted from
  * 1; the row of an overlap is one of the test rows. New reference in *out; TM_E_NOT_FOUND without
  * the target. */

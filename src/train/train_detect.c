@@ -3,7 +3,8 @@
  * Design. What ruins models, each with its evidence:
  *
  *     target       missing, or with one value only
- *     columns      constant; identifiers; copies of the target; there only when the target has one
+ *     columns      constant; identifiers; copies of the target; parts of it, which add up to it
+ *                  (train_sum.c); there only when the target has one
  *                  value, so filled in after the fact; alone they give the target away (a fit of a
  *                  few trees: train_report.c)
  *     rows         that come again, that contradict each other, test rows that stand in training
@@ -39,7 +40,8 @@ static void find(json_t *list, const char *kind, const char *column, json_t *evi
 
 static void find(json_t *list, const char *kind, const char *column, json_t *evidence,
                  const char *hint, const char *format, ...) {
-    static const char *const errors[] = {"one_class", "copy", "leak", "after_the_fact", "overlap"};
+    static const char *const errors[] = {"one_class", "copy",           "sum",
+                                         "leak",      "after_the_fact", "overlap"};
     char text[512];
     bool is_error = false;
     va_list args;
@@ -56,6 +58,11 @@ static void find(json_t *list, const char *kind, const char *column, json_t *evi
         json_object_set_new(found, "column", json_string(column));
     }
     json_array_append_new(list, found);
+}
+
+void tm__train_find(json_t *list, const char *kind, const char *column, json_t *evidence,
+                    const char *hint, const char *text) {
+    find(list, kind, column, evidence, hint, "%s", text);
 }
 
 /* Where the last finding of a list is: a row, and the one that it equals. Counted from 1. */
@@ -557,6 +564,9 @@ tm_status tm__train_find_rows(const tm_train_data *data, json_t **out, tm_err *e
     if (st == TM_OK) {
         st = find_overlap(data, list, err);
     }
+    if (st == TM_OK) {
+        st = tm__train_find_sum(data->table, data->target, &data->schema, list, err);
+    }
     if (st != TM_OK) {
         json_decref(list);
         return st;
@@ -628,6 +638,9 @@ static tm_status look_at_columns(tm_ctx *ctx, detection *d, tm_table *table,
         ok = col == d->target || look_at_column(d, col, &is_copy[col]);
     }
     tm_status st = ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory to look at columns");
+    if (st == TM_OK) {
+        st = tm__train_find_sum(table, d->target, NULL, d->list, err);
+    }
     if (st == TM_OK && d->classes.n_distinct >= 2) {
         st = find_leaks(ctx, table, options, is_copy, d->list, err);
     }

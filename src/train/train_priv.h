@@ -262,6 +262,17 @@ void tm__threshold_fit(const double *y, const double *pred, const double *weight
 TM_NODISCARD tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed,
                                        json_t **out, tm_err *err);
 /* train_detect.c */
+/** Append a finding; takes evidence. column may be NULL. */
+void tm__train_find(json_t *list, const char *kind, const char *column, json_t *evidence,
+                    const char *hint, const char *text);
+/**
+ * train_sum.c: append "sum" when the target is exactly the sum or difference of two or more number
+ * columns in every row. roles: features alone count; NULL: all columns.
+ *
+ * Limits: the first 256 number columns, with at most 5 % missing.  Cost: O(columns^3) and one pass.
+ */
+TM_NODISCARD tm_status tm__train_find_sum(const tm_table *table, uint32_t target,
+                                          const tm_schema *roles, json_t *list, tm_err *err);
 /** Findings about the rows of a run: repeated, contradicting, in both sides of its split. */
 TM_NODISCARD tm_status tm__train_find_rows(const tm_train_data *data, json_t **out, tm_err *err);
 /** [{"column","share"}] largest first; shares sum to 1. New reference; NULL when out of memory. */

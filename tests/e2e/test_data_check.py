@@ -87,6 +87,18 @@ def test_a_source_and_a_query_are_checked_too(tm):
     assert findings(tm("data", "check", "--sql", "SELECT * FROM 'a.csv'", "--target", "y", "--json")) == want
 
 
+def test_a_target_that_is_a_sum_is_named_with_its_parts(tm):
+    lines = ["x,casual,registered,cnt"] + [f"{i * 37 % 101},{i * 7 % 40},{i * 13 % 90},{i * 7 % 40 + i * 13 % 90}" for i in range(300)]
+    tm.write("a.csv", "\n".join(lines) + "\n")
+    run = tm("data", "check", "a.csv", "--target", "cnt", "--json")
+    found = [f for f in run.json["findings"] if f["kind"] == "sum"]
+    assert run.code == 1 and len(found) == 1 and found[0]["text"] == "is 'casual' + 'registered' in all 300 rows"
+    assert [p["column"] for p in found[0]["evidence"]["parts"]] == ["casual", "registered"]
+    assert "casual" in tm.ok("train", "a.csv", "--target", "cnt", "--learner", "linear").out
+    dropped = tm.ok("train", "a.csv", "--target", "cnt", "--learner", "linear", "--drop", "casual", "--json").json
+    assert [f for f in dropped["findings"] if f["kind"] == "sum"] == []
+
+
 def test_wrong_use_is_named(tm):
     tm.write("a.csv", to_csv(churn(200)))
     assert tm("data", "check").code == 2

@@ -65,6 +65,74 @@ static void a_factor_is_another_unit_and_a_drift_is_not(void **state) {
     }
 }
 
+/* A batch whose numbers a function makes; whether it was taken for another unit. */
+static bool is_unit(tm_watch *watch, double (*make)(uint64_t row, int batch), int number) {
+    const tm_look_input input = {.schema = &schema, .n_before = 1, .n_rows = 200};
+    tm_look *look = NULL;
+    assert_int_equal(tm__look_create(watch, &input, &look, NULL), TM_OK);
+    for (uint64_t row = 1; row <= 200; row++) {
+        tm_finding f;
+        const uint64_t given = row;
+        const tm_cell cell = {.type = TM_TYPE_FLOAT, .f64 = make(row, number)};
+        (void)tm__look_row(look, &cell, &given, row, &f);
+    }
+    const tm_finding *worst = tm__look_judge(look);
+    const bool found = worst != NULL && worst->kind == TM_CHANGE_UNIT_CHANGE;
+    tm__look_keep(look);
+    tm__look_free(look);
+    return found;
+}
+
+/* Days of a season that grows: each batch has a level of its own, half as high again at times. */
+static double seasons(uint64_t row, int batch) {
+    static const double levels[] = {1, 1.6, 1, 1.5, 1.1, 1.6, 1, 2.3};
+    return levels[batch] * (double)(40 + row * 37 % 60);
+}
+
+/* Areas of which most rows have none; the last batch has larger ones. */
+static double mostly_none(uint64_t row, int batch) {
+    return row % 10 < 7 ? 0 : (batch == 7 ? 3.28 : 1) * (double)(100 + row * 7 % 90);
+}
+
+/* Prices, of which the last batch's are higher by less than the room for 32 degrees. */
+static double prices(uint64_t row, int batch) {
+    return (batch == 7 ? 1.85 : 1) * (double)(100000 + row * 7919 % 100000);
+}
+
+static double celsius(uint64_t row, int batch) {
+    const double degrees = (double)(row * 37 % 25);
+    return batch == 7 ? 32 + 1.8 * degrees : degrees;
+}
+
+static double metres(uint64_t row, int batch) {
+    return (batch == 7 ? 3.28084 : 1) * (double)(40 + row * 37 % 60);
+}
+
+static void what_comes_and_goes_by_itself_is_no_other_unit(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double (*make)(uint64_t row, int batch);
+        bool is_unit;
+    } cases[] = {{"seasons", seasons, false},
+                 {"mostly none", mostly_none, false},
+                 {"prices", prices, false},
+                 {"celsius", celsius, true},
+                 {"metres", metres, true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_watch *watch = NULL;
+        json_t *spec = json_object();
+        assert_int_equal(tm__watch_create(spec, NULL, &watch, NULL), TM_OK);
+        json_decref(spec);
+        for (int batch = 0; batch < 8; batch++) {
+            if (is_unit(watch, cases[i].make, batch) != (batch == 7 && cases[i].is_unit)) {
+                fail_msg("%s, batch %d", cases[i].name, batch);
+            }
+        }
+        tm__watch_unref(watch);
+    }
+}
+
 static void few_rows_tell_only_a_large_factor(void **state) {
     (void)state;
     tm_watch *watch = watch_of("{}");
@@ -169,6 +237,7 @@ static void rows_that_repeat_do_not_look_alike(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_factor_is_another_unit_and_a_drift_is_not),
+        cmocka_unit_test(what_comes_and_goes_by_itself_is_no_other_unit),
         cmocka_unit_test(few_rows_tell_only_a_large_factor),
         cmocka_unit_test(what_is_adapted_to_is_found_once),
         cmocka_unit_test(a_sample_of_any_batch_is_small),
