@@ -137,6 +137,12 @@ static tm_status fail_quoted(const kind *k, const char *text, const char *candid
         tm_err_hint(err, "Paths are relative to the folder the command runs in.");
         return TM_E_NOT_FOUND;
     }
+    if (k->status == TM_E_DATA && (after_last(text, ": No space left on device") != NULL ||
+                                   after_last(text, ": Disk quota exceeded") != NULL)) {
+        (void)TM_FAIL(err, TM_E_IO, "cannot write a file: the disk is full");
+        tm_err_hint(err, "Free some space on the disk that it is on and try again.");
+        return TM_E_IO;
+    }
     plain_line(text, line, sizeof(line));
     (void)TM_FAIL(err, k->status, "%s", line);
     if (candidates != NULL && candidates[0] != '\0') {
