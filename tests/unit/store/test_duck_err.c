@@ -56,9 +56,7 @@ static void values_never_get_through(void **state) {
         {"Parser Error: {\"exception_type\":\"Parser\",\"exception_message\":\"syntax error at or "
          "near \\\"selec\\\"\",\"position\":\"0\"}",
          TM_E_USAGE, "syntax error at or near 'selec'", "query", 1, 1},
-        {"{\"exception_type\":\"IO\",\"exception_message\":\"Could not write file \\\"a.tmp\\\": "
-         "No "
-         "space left on device\"}",
+        {"{\"exception_type\":\"IO\",\"exception_message\":\"a: No space left on device\"}",
          TM_E_IO, "cannot write a file: the disk is full", "", 0, 0},
         {"{\"exception_type\":\"IO\",\"exception_message\":\"No files found that match the pattern "
          "\\\"x*.csv\\\"\"}",
