@@ -218,3 +218,46 @@ def test_events_of_another_source(tm):
     story = tm("retrain", "orders", "--work", "1000000", "--json").json
     shown = tm.ok("model", "show", f"orders@{story['version']}", "--json").json
     assert shown["recipe"]["events"] == {"payments": {"source": "paid"}} and set(shown["event_snapshots"]) == {"payments"}
+
+
+def answers(tm, rows, history):
+    """Probabilities of rows by their ids."""
+    scored = tm.ok("predict", "flights", rows, "--history", history).out
+    return {row["id"]: row["probability"] for row in csv.DictReader(scored.splitlines())}
+
+
+def test_order_zones_and_missing_times_of_events(tm):
+    rows = flights(4400)
+    past, asked = rows[:4000], rows[4000:]
+    tm.write("flights.csv", text(past))
+    tm.write("next.csv", text(asked, ("id", "leaves", "origin")))
+    train(tm, *WINDOWS)
+    wanted = answers(tm, "next.csv", "flights.csv")
+    shuffled = random.Random(1).sample(past, len(past))  # out of order by days
+    tm.write("shuffled.csv", text(shuffled))
+    assert answers(tm, "next.csv", "shuffled.csv") == wanted
+    # The same moments by a clock an hour ahead from the 5th on, as when summer begins, and two behind before.
+    zone = [("+01:00", 1) if row["leaves"] > "2024-03-05" else ("-02:00", -2) for row in past]
+    moved = [{**row, **{c: (datetime.datetime.fromisoformat(row[c]) + datetime.timedelta(hours=h)).isoformat() + name for c in ("leaves", "arrives")}}
+             for row, (name, h) in zip(past, zone)]
+    tm.write("zones.csv", text(moved))
+    assert answers(tm, "next.csv", "zones.csv") == wanted
+    # Events without a moment, or that never arrive, say nothing; a row without one is told of nothing.
+    gaps = past + [{"leaves": "", "origin": "AMS", "arrives": "", "late": 1}] * 50
+    tm.write("gaps.csv", text(gaps))
+    assert answers(tm, "next.csv", "gaps.csv") == wanted
+    tm.write("none.csv", "id,leaves,origin\n1,,AMS\n2,,AMS\n3,2024-03-06 00:00,\n")
+    none = answers(tm, "none.csv", "flights.csv")
+    assert none["1"] == none["2"]
+
+
+def test_rows_of_one_moment_do_not_see_each_other(tm):
+    rows = flights(3000)
+    for i, row in enumerate(rows):  # in bursts of 60
+        row["leaves"] = (START + datetime.timedelta(hours=2 * (i // 60))).isoformat()
+        row["arrives"] = row["leaves"]
+    tm.write("flights.csv", text(rows))
+    train(tm, "--feature", "n = count() by origin over 1h", "--feature", "late_1h = mean(late) by origin over 1h", "--known", "late=arrives",
+          "--param", "gbdt.min_rows_in_leaf=5")
+    shown = tm.ok("model", "show", "flights@1", "--json").json
+    assert {c["column"]: c["share"] for c in shown["importance"]}.get("late_1h", 0) == 0
