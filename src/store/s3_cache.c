@@ -119,13 +119,16 @@ static const char *suffix_of(const char *key) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.";
     const char *const slash = strrchr(key, '/');
     const char *const name = slash == NULL ? key : slash + 1;
-    const char *at = name + strlen(name);
-    for (int dots = 0; at > name && dots < 2 && strlen(at - 1) <= SUFFIX_MAX;) {
-        at--;
-        dots += *at == '.' ? 1 : 0;
+    const char *const dot = strrchr(name, '.');
+    if (dot == NULL || dot == name) {
+        return "";
     }
-    at = strchr(at, '.');
-    return at == NULL || at == name || strspn(at, plain) != strlen(at) ? "" : at;
+    const bool is_packed = strcmp(dot, ".gz") == 0 || strcmp(dot, ".zst") == 0;
+    const char *at = dot;
+    while (is_packed && at > name + 1 && *--at != '.') {
+    }
+    at = *at == '.' ? at : dot;
+    return strlen(at) > SUFFIX_MAX || strspn(at, plain) != strlen(at) ? "" : at;
 }
 
 static char *object_path(const tm_s3 *s3, const tm_s3_cache *cache, const tm_s3_object *object) {

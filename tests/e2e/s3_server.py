@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bucket on loopback that checks signatures by the specification of AWS Signature Version 4, and fails as it is told."""
+import bisect
 import datetime
 import hashlib
 import hmac
 import http.server
+import itertools
 import threading
 import time
 import urllib.parse
@@ -91,8 +93,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_list(self, bucket, query, fault):
         with bucket.lock:
             after = query.get("continuation-token") or query.get("start-after", "")
-            found = sorted((k, v) for k, v in bucket.objects.items() if k.startswith(query["prefix"]) and k > after)
+            keys = sorted(bucket.objects)
+            start = max(bisect.bisect_right(keys, after), bisect.bisect_left(keys, query["prefix"]))
+            found = itertools.takewhile(lambda k: k.startswith(query["prefix"]), itertools.islice(keys, start, start + bucket.page + 1))
+            found = [(k, bucket.objects[k]) for k in found]
         page, more = found[:bucket.page], len(found) > bucket.page
+        page = page[::-1] if bucket.falls else page
         inside = "".join(f"<Contents><Key>{escape(quote(k, '/-_.~'))}</Key><ETag>&quot;{etag(v)}&quot;</ETag><Size>{len(v)}</Size></Contents>" for k, v in page)
         body = (f'<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><EncodingType>url</EncodingType>'
                 f"<IsTruncated>{str(more).lower()}</IsTruncated>" + (f"<NextContinuationToken>{escape(page[-1][0])}</NextContinuationToken>" if more else "") +
@@ -105,13 +111,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with bucket.lock:
             if fault == "change":
                 bucket.objects[key] += b"9,9\n"
+            if fault == "remove":
+                del bucket.objects[key]
             data = bucket.objects.get(key)
+        if key in bucket.forbidden:
+            return self.refuse(403, "AccessDenied")
         if data is None:
             return self.refuse(404, "NoSuchKey")
         if self.headers["If-Match"] not in (None, f'"{etag(data)}"'):
             return self.refuse(412, "PreconditionFailed")
         first, last = (int(n) for n in self.headers["Range"].removeprefix("bytes=").split("-"))
-        part = data[first:last + 1]
+        part = data[first:last + 1] if fault != "short" else data[first:last]
         bucket.sent += len(part)
         headers = {"ETag": f'"{etag(data)}"', "Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(data)}"}
         return self.reply(206, part, headers, cut=len(part) // 2 if fault in ("cut", "stall") else None, stall=3 if fault == "stall" else 0)
@@ -122,10 +132,12 @@ def etag(data):
 
 
 class Bucket:
-    """objects: key -> bytes. faults: one for each request to come: None, 503, 500, cut, stall, change, malformed."""
+    """objects: key -> bytes. faults: one for each request to come: None, 503, 500, cut, stall, short, change, remove, malformed.
+    forbidden: keys that are listed and may not be read. falls: pages are listed from their end."""
 
     def __init__(self, name="rows"):
         self.name, self.objects, self.faults, self.requests = name, {}, [], []
+        self.forbidden, self.falls = set(), False
         self.access, self.secret, self.page, self.skew_s, self.sent = "AKTEST", "se/cr+et=", 1000, 0, 0
         self.lock = threading.Lock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Buckets as sources: each version of an object once, whatever the server does, and with whose keys."""
 import gzip
+import os
+import pathlib
 import random
 import signal
+import sqlite3
 import subprocess
+import time
 
 import duck
 import pytest
@@ -56,17 +60,23 @@ def test_patterns_choose_objects(tm, bucket):
         assert added.code == 0 and added.json["rows"] == n, (pattern, added.out)
 
 
-def test_a_changed_object_needs_a_key(tm, bucket):
+def test_an_object_that_grew_is_read_on_and_one_that_changed_needs_a_key(tm, bucket):
     bucket.objects = {"in/a.csv": rows([1, 2])}
     assert add(tm, bucket, "--key", "id", name="keyed").code == 0
     assert add(tm, bucket, name="plain").code == 0
     bucket.objects |= {"in/a.csv": rows([1, 2, 3]), "in/b.csv": rows([4])}
+    for name in ("keyed", "plain"):
+        again = pull(tm, name).json
+        assert (again["accepted"], again["duplicates"]) == (2, 0)
+    bucket.objects |= {"in/a.csv": rows([0, 1, 2, 3]), "in/c.csv": rows([5])}
     again = pull(tm, "keyed").json
-    assert (again["accepted"], again["duplicates"]) == (2, 2)
+    assert (again["accepted"], again["duplicates"]) == (2, 3)
     failed = pull(tm, "plain")
     assert failed.code == 7 and "written anew" in failed.json["error"]["message"] and "--key" in failed.json["error"]["hint"]
     shown = tm.ok("data", "show", "plain", "--json").json
-    assert shown["rows"] == 3 and shown["status"] == "stopped" and shown["error"]["file"] == "s3://rows/in/a.csv"
+    assert shown["rows"] == 5 and shown["status"] == "stopped" and shown["error"]["file"] == "s3://rows/in/a.csv"
+    tm.ok("data", "set", "plain", "--changed", "again")
+    assert pull(tm, "plain").json["accepted"] == 4
 
 
 def test_bad_rows_go_to_quarantine_with_their_object(tm, bucket):
@@ -74,7 +84,31 @@ def test_bad_rows_go_to_quarantine_with_their_object(tm, bucket):
     added = add(tm, bucket, "--key", "id")
     assert (added.json["rows"], added.json["quarantined"]) == (3, 2)
     bad = tm.show("s")["quarantine"]
-    assert [(b["origin"], b["row"], b["reason"]) for b in bad] == [("s3://rows/in/1.csv", 2, "malformed"), ("s3://rows/in/2.jsonl", 2, "malformed")]
+    assert [(b["origin"], b["row"], b["reason"]) for b in bad] == [("s3://rows/in/1.csv", 3, "malformed"), ("s3://rows/in/2.jsonl", 2, "malformed")]
+
+
+def test_objects_are_read_as_files_are(tm, bucket):
+    """The same bytes in a folder and in a bucket are the same rows: delimiters, quotes, dates, packed or not, tables."""
+    folder = tm.folder / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text("id;when;text\n1;31/12/2020;\"a;b\"\n2;01/02/2021;\"c\"\n", encoding="utf-8")
+    (folder / "b v1.2.tsv").write_text("text\tid\twhen\nword\t3\t02/02/2021\n", encoding="utf-8")
+    (folder / "c.csv.gz").write_bytes(gzip.compress(b"id,when,text\n4,03/04/2021,x\n9,04/04/2021\n"))
+    (folder / "d.jsonl").write_text('{"id": 5, "text": "z"}\n{"id"\n', encoding="utf-8")
+    (folder / "e.json").write_text('[{"id": 6},\n {"id": 7, "text": null}]', encoding="utf-8")
+    subprocess.run(["zstd", "-q", "--rm", folder / "d.jsonl"], check=True)
+    with duck.Duck() as engine:
+        engine.query(f"COPY (SELECT range AS id, 'w' || range % 3 AS text FROM range(30000)) TO '{folder / 'f.parquet'}' (FORMAT parquet)")
+    bucket.objects = {f"in/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    local = tm("data", "add", "local", "--files", "in", "--json")
+    remote = add(tm, bucket, name="remote")
+    assert local.code == 0 and remote.code == 0, local.out + remote.out
+    for name in ("rows", "quarantined", "columns"):
+        assert local.json[name] == remote.json[name], name
+    bad = [[(b["origin"].rpartition("in/")[2], b["row"], b["reason"]) for b in tm.show(name)["quarantine"]] for name in ("local", "remote")]
+    assert bad[0] == bad[1] == [("c.csv.gz", 3, "malformed"), ("d.jsonl.zst", 2, "malformed")], bad
+    paths = [tm.ok("data", "snapshot", name, "--json").json["path"] for name in ("local", "remote")]
+    assert pathlib.Path(paths[0]).name == pathlib.Path(paths[1]).name  # the hash of their values
 
 
 def test_parquet_is_a_table(tm, bucket):
@@ -97,7 +131,7 @@ def test_lists_outlive_faults(tm, bucket, fault):
     if fault == "malformed":
         assert added.code == 7 and "an element ends that was not open" in added.json["error"]["message"]
     else:
-        assert added.code == 0 and added.json["rows"] == 1 and len(bucket.requests) == 3
+        assert added.code == 0 and added.json["rows"] == 1 and len(bucket.requests) == 4
 
 
 def test_objects_outlive_faults(tm, bucket):
@@ -178,3 +212,107 @@ def test_the_cache_stays_within_its_size(tm, bucket):
     failed = pull(tm)
     assert failed.code == 7 and "--cache" in failed.json["error"]["hint"]
     assert tm.ok("data", "show", "s", "--json").json["error"]["file"] == "s3://rows/in/9.csv"
+
+
+def test_an_object_that_goes_before_it_is_read_is_said_and_holds_up_nobody(tm, bucket):
+    bucket.objects = {"in/a.csv": rows([1])}
+    assert add(tm, bucket, "--every", "1h").code == 0
+    bucket.objects |= {"in/b.csv": rows([2]), "in/c.csv": rows([3])}
+    bucket.faults = [None, "remove"]
+    failed = pull(tm)
+    assert failed.code == 6 and "removed before it was read" in failed.json["error"]["message"]
+    shown = tm.ok("data", "show", "s", "--json").json
+    assert (shown["rows"], shown["status"], shown["error"]["file"]) == (2, "retrying", "s3://rows/in/b.csv")
+    assert pull(tm).code == 0
+    assert tm.ok("data", "show", "s", "--json").json["status"] == "ready"
+
+
+def test_the_rest_of_an_object_that_went_half_read_is_told_once(tm, bucket):
+    bucket.objects = {"in/a.csv": rows([0])}
+    assert add(tm, bucket).code == 0
+    bucket.objects |= {"in/b.csv": rows(range(1, 3_000_000)), "in/c.csv": rows([3_000_001])}
+    with subprocess.Popen([PROGRAM, "data", "pull", "s"], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        while child.poll() is None and tm.ok("data", "show", "s", "--json").json["rows"] < 2:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+    taken = tm.ok("data", "show", "s", "--json").json["rows"]
+    assert 1 < taken < 3_000_000, "it was not killed amid"
+    del bucket.objects["in/b.csv"]
+    failed = pull(tm)
+    assert failed.code == 7 and "vanished while it was read" in failed.json["error"]["message"] and "in/b.csv" in failed.out
+    assert tm.ok("data", "show", "s", "--json").json["rows"] == taken + 1
+    assert pull(tm).code == 0
+
+
+def test_a_refused_object_holds_up_no_other(tm, bucket):
+    bucket.objects = {"in/0.csv": rows([0])}
+    assert add(tm, bucket, "--every", "1h").code == 0
+    bucket.objects, bucket.forbidden = {f"in/{i}.csv": rows([i]) for i in range(4)}, {"in/1.csv"}
+    failed = pull(tm)
+    assert failed.code == 4 and "may not read" in failed.json["error"]["message"]
+    shown = tm.ok("data", "show", "s", "--json").json
+    assert (shown["rows"], shown["status"], shown["error"]["file"]) == (3, "stopped", "s3://rows/in/1.csv")
+    bucket.forbidden = set()
+    assert pull(tm).json["accepted"] == 1
+    # A key that was withdrawn is not tried on each of a thousand objects.
+    bucket.objects |= {f"in/x{i}.csv": rows([i]) for i in range(100)}
+    bucket.forbidden, bucket.requests = set(bucket.objects), []
+    assert pull(tm).code == 4 and len(bucket.requests) < 30
+
+
+@pytest.mark.parametrize("fault,code,text", [("cut", 6, "cannot read from"), ("short", 7, "other bytes than it was asked for")])
+def test_a_truncated_body_gives_no_row(tm, bucket, fault, code, text):
+    bucket.objects = {"in/a.csv": rows([1])}
+    assert add(tm, bucket).code == 0
+    bucket.objects["in/b.csv"] = rows(range(10_000))
+    bucket.faults = [None] + [fault] * 5
+    failed = pull(tm)
+    assert failed.code == code and text in failed.json["error"]["message"] and "in/b.csv" in failed.out
+    assert tm.ok("data", "show", "s", "--json").json["rows"] == 1
+    bucket.faults = []
+    assert pull(tm).json["accepted"] == 10_000
+
+
+def test_keys_out_of_order_are_refused(tm, bucket):
+    bucket.objects, bucket.falls = {f"in/{i}.csv": rows([i]) for i in range(4)}, True
+    failed = add(tm, bucket)
+    assert failed.code == 7 and "in no order" in failed.json["error"]["message"]
+
+
+def test_the_daemon_reads_what_comes(tm, bucket, serve):
+    bucket.objects = {"in/a.csv": rows([1])}
+    assert add(tm, bucket, "--every", "1s").code == 0
+    serve(command="run")
+    for i in range(2, 5):
+        bucket.faults = ["503"] if i == 3 else []
+        bucket.objects[f"in/{i}.csv"] = rows([i])
+        deadline = time.monotonic() + 30
+        while tm.ok("data", "show", "s", "--json").json["rows"] < i:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def peak_kib(tm, *words):
+    """Peak memory of a command."""
+    with subprocess.Popen([PROGRAM, *words], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL) as child:
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    return usage.ru_maxrss
+
+
+def test_200000_objects_are_listed_in_bounded_memory(tm, bucket):
+    """All but the last were read before, as their marks say: what is looked at is the list and the marks."""
+    bucket.objects = {"in/": b"", "in/zz.csv": rows([1])}
+    assert add(tm, bucket).code == 0
+    small = peak_kib(tm, "data", "pull", "s")
+    bucket.objects |= {f"in/{i:06d}.csv": b"id\n7\n" for i in range(200_000)}
+    with sqlite3.connect(tm.folder / ".tidemill" / "intake.db") as db:
+        columns = dict(db.execute("SELECT item, mark FROM taken").fetchall())
+        mark = columns["s3://rows/in/zz.csv"].replace(s3_server.etag(rows([1])), s3_server.etag(b"id\n7\n")).replace('"size":9', '"size":5')
+        source = db.execute("SELECT id FROM sources").fetchone()[0]
+        db.executemany("INSERT INTO taken (source, item, mark) VALUES (?, ?, ?)", ((source, f"s3://rows/in/{i:06d}.csv", mark) for i in range(200_000)))
+    bucket.objects["in/~.csv"] = rows([2])
+    large = peak_kib(tm, "data", "pull", "s")
+    assert tm.ok("data", "show", "s", "--json").json["rows"] == 2
+    assert large < small + 20 * 1024, (small, large)

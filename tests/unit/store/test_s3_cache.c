@@ -124,14 +124,16 @@ static void a_file_ends_as_its_object(void **state) {
         const char *key, *suffix;
     } cases[] = {
         {"p/a.csv.gz", ".csv.gz"},
-        {"a.b.c.csv", ".c.csv"},
+        {"a.b.c.csv", ".csv"},
+        {"v1.2 new.csv", ".csv"},
+        {"v1.2 new.csv.zst", ".csv.zst"},
         {"p.csv/a", ""},
         {"a.c v", ""},
         {".csv", ""},
         {"a.abcdefghijklmnopqrstuvwxyz", ""},
     };
-    const char *const answers[] = {FOUR, FOUR, FOUR, FOUR, FOUR, FOUR};
-    canned_server *server = canned_server_open(answers, 6);
+    const char *const answers[] = {FOUR, FOUR, FOUR, FOUR, FOUR, FOUR, FOUR, FOUR};
+    canned_server *server = canned_server_open(answers, 8);
     tm_s3 *s3 = client(server);
     const tm_s3_cache cache = {.dir = cache_dir};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
