@@ -38,4 +38,8 @@
 #define TM_IDLE_TIMEOUT_MS                                                                         \
     75000u /* keep-alive without a request                                   */
 
+#define TM_MAX_SPOOL_BYTES                                                                         \
+    (UINT64_C(16) << 30) /* of a stream that is written to a temporary file: a pipe without end    \
+                            fills no disk */
+
 #endif

@@ -86,3 +86,14 @@ void tm__random_bytes(void *out, size_t len) {
     tm__sodium_init();
     randombytes_buf(out, len);
 }
+
+int64_t tm__backoff_us(uint32_t n_failures, int64_t first_us, int64_t most_us) {
+    int64_t wait_us = first_us;
+    uint64_t random = 0;
+    for (uint32_t i = 0; i < n_failures && wait_us < most_us; i++) {
+        wait_us *= 2;
+    }
+    wait_us = wait_us < most_us ? wait_us : most_us;
+    tm__random_bytes(&random, sizeof(random));
+    return wait_us + (int64_t)(random % (uint64_t)(wait_us / 2 + 1));
+}

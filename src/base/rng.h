@@ -30,5 +30,8 @@ uint64_t tm__rng_below(tm_rng *rng, uint64_t n);
 double tm__rng_f64(tm_rng *rng);
 /** Bytes from the operating system, for keys and ids. */
 void tm__random_bytes(void *out, size_t len);
+/** Microseconds to wait after so many failures before this one: first_us, twice as much with each
+ * of them up to most_us, and up to half more by chance, so that many do not come at once. */
+int64_t tm__backoff_us(uint32_t n_failures, int64_t first_us, int64_t most_us);
 
 #endif

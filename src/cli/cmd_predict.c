@@ -252,7 +252,7 @@ static tm_status run_table(prediction *p, const char *path, tm_err *err) {
 static tm_status run(prediction *p, tm_err *err) {
     const char *path = tm__cli_arg(p->cli, "DATA");
     if (path != NULL && strcmp(path, "-") == 0) {
-        TM_TRY(tm__spool_read(p->ctx, "/dev/stdin", &p->rows, err));
+        TM_TRY(tm__spool_read(p->ctx, "/dev/stdin", TM_MAX_SPOOL_BYTES, &p->rows, err));
         path = tm__spool_path(p->rows);
     }
     const tm_source_spec spec = {.path = path,

@@ -19,6 +19,7 @@
 
 struct tm_spool {
     char path[1100];
+    uint64_t most; /* bytes */
 };
 
 static const char *temp_dir(void) {
@@ -52,6 +53,13 @@ static tm_status fill(tm_file *from, uint8_t *to, size_t *out_len, tm_err *err) 
     return TM_OK;
 }
 
+static tm_status too_long(uint64_t most, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_LIMIT, "standard input has more than %llu bytes",
+                  (unsigned long long)most);
+    tm_err_hint(err, "Write it to a file, and name that.");
+    return TM_E_LIMIT;
+}
+
 static tm_status copy(tm_ctx *ctx, tm_file *from, uint8_t *room, tm_spool *spool, tm_err *err) {
     size_t len = 0;
     uint64_t number = 0, n_bytes = 0;
@@ -68,8 +76,9 @@ static tm_status copy(tm_ctx *ctx, tm_file *from, uint8_t *room, tm_spool *spool
                    temp_dir(), number, kind);
     tm_status st = tm__file_open(spool->path, TM_OPEN_CREATE, &to, err);
     while (st == TM_OK && len > 0) {
-        st = tm__ctx_cancelled(ctx) ? TM_FAIL(err, TM_E_CANCELLED, "reading was cancelled")
-                                    : tm__file_write(to, room, len, err);
+        st = tm__ctx_cancelled(ctx)        ? TM_FAIL(err, TM_E_CANCELLED, "reading was cancelled")
+             : n_bytes + len > spool->most ? too_long(spool->most, err)
+                                           : tm__file_write(to, room, len, err);
         n_bytes += len;
         tm__ctx_progress(ctx, "read", n_bytes, 0, NULL);
         if (st == TM_OK) {
@@ -80,7 +89,8 @@ static tm_status copy(tm_ctx *ctx, tm_file *from, uint8_t *room, tm_spool *spool
     return st;
 }
 
-tm_status tm__spool_read(tm_ctx *ctx, const char *from, tm_spool **out, tm_err *err) {
+tm_status tm__spool_read(tm_ctx *ctx, const char *from, uint64_t bytes_max, tm_spool **out,
+                         tm_err *err) {
     tm_file *file = NULL;
     tm_spool *const spool = tm__mem_zalloc(1, sizeof(*spool));
     uint8_t *const room = tm__mem_alloc(COPY_BYTES, 1);
@@ -88,6 +98,7 @@ tm_status tm__spool_read(tm_ctx *ctx, const char *from, tm_spool **out, tm_err *
                        ? tm__file_open(from, TM_OPEN_READ, &file, err)
                        : TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", from);
     if (st == TM_OK) {
+        spool->most = bytes_max;
         st = copy(ctx, file, room, spool, err);
     }
     tm__file_close(file);

@@ -12,8 +12,10 @@
 typedef struct tm_spool tm_spool;
 
 /** Copy a stream (such as /dev/stdin) to a temporary file, named by what its first bytes are: CSV,
- * lines of JSON, JSON or Parquet. Packed text has to say its kind: TM_E_DATA. */
-TM_NODISCARD tm_status tm__spool_read(tm_ctx *ctx, const char *from, tm_spool **out, tm_err *err);
+ * lines of JSON, JSON or Parquet. Packed text has to say its kind: TM_E_DATA; TM_E_LIMIT past
+ * bytes_max. */
+TM_NODISCARD tm_status tm__spool_read(tm_ctx *ctx, const char *from, uint64_t bytes_max,
+                                      tm_spool **out, tm_err *err);
 const char *tm__spool_path(const tm_spool *spool); /* view */
 /** An error about the file is one about standard input. */
 void tm__spool_name(const tm_spool *spool, tm_err *err);

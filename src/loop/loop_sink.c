@@ -11,8 +11,8 @@
 #include "source/feed.h"
 
 #define EVERY_S_MAX INT64_C(31622400) /* a year */
-#define DELAY_MS_FIRST UINT64_C(2000)
-#define DELAY_MS_MAX UINT64_C(600000)
+#define RETRY_US_MIN INT64_C(2000000)
+#define RETRY_US_MAX INT64_C(600000000)
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "no memory for a sink");
@@ -396,16 +396,6 @@ static bool can_try_again(tm_status status) {
            status == TM_E_CANCELLED;
 }
 
-/* 2 s, 4 s, ... 10 min, each between a half and one and a half of it. */
-static int64_t delay_us(uint32_t n_failures) {
-    uint64_t random = 0;
-    const uint32_t doublings = n_failures > 16 ? 16 : n_failures;
-    const uint64_t ms = DELAY_MS_FIRST << doublings;
-    const uint64_t capped = ms > DELAY_MS_MAX ? DELAY_MS_MAX : ms;
-    tm__random_bytes(&random, sizeof(random));
-    return (int64_t)((capped / 2 + random % (capped + 1)) * 1000);
-}
-
 tm_status tm__sink_record(tm_sink_store *store, tm_sink_row *row, const tm_err *failure,
                           tm_err *err) {
     const int64_t every_us = tm__json_i64(row->spec, "every_s", 0) * 1000000;
@@ -421,7 +411,7 @@ tm_status tm__sink_record(tm_sink_store *store, tm_sink_row *row, const tm_err *
     } else if (can_try_again(failure->status)) {
         status = "retrying";
         row->error = tm__failure_json(failure);
-        row->next_us = now_us + delay_us(row->n_failures);
+        row->next_us = now_us + tm__backoff_us(row->n_failures, RETRY_US_MIN, RETRY_US_MAX);
         row->n_failures++;
     } else {
         status = "stopped";

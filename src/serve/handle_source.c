@@ -44,11 +44,16 @@ static tm_status push_parquet(tm_exchange *x, tm_push *push, tm_err *err) {
     const tm_parquet_body body = {
         .data = push->data, .len = push->len, .n_rows_max = push->n_rows_max};
     tm_table *table = NULL;
+    tm_bad_values bad = {0};
     TM_TRY(tm__intake_ready(x->desk->intake, push->source, err)); /* before a child is started */
-    TM_TRY(tm__parquet_read(x->desk->parquet, &body, &table, err));
-    push->table = table;
-    x->desk->is_parked = true;
-    const tm_status st = tm__intake_push(x->desk->intake, push, err);
+    tm_status st = tm__parquet_read(x->desk->parquet, &body, &table, &bad, err);
+    if (st == TM_OK) {
+        push->table = table;
+        push->bad = &bad;
+        x->desk->is_parked = true;
+        st = tm__intake_push(x->desk->intake, push, err);
+    }
+    tm__bad_values_done(&bad);
     tm__table_unref(table);
     return st;
 }

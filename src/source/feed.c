@@ -106,16 +106,6 @@ static bool can_retry(tm_status status) {
     return status == TM_E_UNAVAILABLE || status == TM_E_NOMEM || status == TM_E_CANCELLED;
 }
 
-/* 1, 2, 4 ... seconds, at most an hour, and up to a half more so that many do not come at once. */
-static int64_t retry_us(uint32_t n_failures) {
-    uint64_t random = 0;
-    tm__random_bytes(&random, sizeof(random));
-    const uint32_t doublings = n_failures > 12 ? 12 : n_failures;
-    const int64_t full = RETRY_US_MIN << doublings;
-    const int64_t base = full < RETRY_US_MAX ? full : RETRY_US_MAX;
-    return base + (int64_t)(random % (uint64_t)(base / 2));
-}
-
 json_t *tm__failure_json(const tm_err *failure) {
     char at[40];
     const int64_t now_us = tm__now_us();
@@ -154,9 +144,10 @@ static tm_status outcome_locked(tm_db *db, const tm_source_row *source, const tm
         .tried_us = now_us,
         .pulled_us = is_good ? now_us : source->pulled_us,
         .next_us = !again || is_paused ? 0
-                   : !is_good          ? now_us + retry_us(source->n_failures)
-                   : every_us > 0      ? now_us + every_us
-                                       : 0,
+                   : !is_good
+                       ? now_us + tm__backoff_us(source->n_failures, RETRY_US_MIN, RETRY_US_MAX)
+                   : every_us > 0 ? now_us + every_us
+                                  : 0,
         .n_failures = is_good ? 0 : source->n_failures + 1,
     };
     const tm_status st = tm__intake_db_set_outcome_locked(db, source->id, &outcome, err);

@@ -159,8 +159,8 @@ static json_t *rows_place(const tm_items *t) {
     return json_pack("{s:I, s:s}", "rows", (json_int_t)t->n_rows, "hash", text);
 }
 
-static tm_status take_rows(tm_items *t, tm_table *table, tm_err *err) {
-    tm_feed_block block = {.rows = table, .first_row = t->n_rows};
+static tm_status take_rows(tm_items *t, tm_table *table, const tm_bad_values *bad, tm_err *err) {
+    tm_feed_block block = {.rows = table, .bad = bad, .first_row = t->n_rows};
     t->n_rows += tm__table_rows(table);
     return give_part(t, &block, rows_place(t), false, err);
 }
@@ -173,18 +173,23 @@ static tm_status take_table(void *arg, tm_table *table, tm_err *err) {
         return TM_OK;
     }
     if (t->n_rows >= t->n_rows_old) {
-        return take_rows(t, table, err);
+        return take_rows(t, table, &t->bad, err);
     }
     const uint64_t first = t->n_rows_old - t->n_rows;
     uint32_t *const rows = tm__mem_alloc(n - first, sizeof(*rows));
     tm_table *rest = NULL;
+    tm_bad_values bad = {0};
     for (uint64_t i = first; rows != NULL && i < n; i++) {
         rows[i - first] = (uint32_t)i;
     }
     tm_status st =
         rows == NULL ? no_memory(err) : tm__table_take_rows(table, rows, n - first, &rest, err);
+    if (st == TM_OK && !tm__bad_values_take_rows(&t->bad, rows, n - first, &bad)) {
+        st = no_memory(err);
+    }
     t->n_rows = t->n_rows_old;
-    st = st == TM_OK ? take_rows(t, rest, err) : st;
+    st = st == TM_OK ? take_rows(t, rest, &bad, err) : st;
+    tm__bad_values_done(&bad);
     tm__table_unref(rest);
     tm__mem_free(rows);
     return st;
@@ -204,7 +209,8 @@ static tm_status read_tables(tm_items *t, const json_t *from, bool *out_changed,
     }
     const bool is_whole = from != NULL && json_object_get(from, "partial") == NULL;
     if (!is_whole) { /* else the same bytes under a new time or ETag */
-        const tm_source_spec spec = {.path = t->item->path, .temp_dir = t->in->temp_dir};
+        const tm_source_spec spec = {
+            .path = t->item->path, .temp_dir = t->in->temp_dir, .bad = &t->bad};
         TM_TRY(tm__source_stream(t->ctx, &spec, take_table, t, err));
     } else {
         t->n_rows = t->n_rows_old;
@@ -333,5 +339,6 @@ void tm__items_done(tm_items *items) {
     tm__mem_free(items->columns);
     tm__dict_free(items->names);
     tm__schema_done(&items->known);
+    tm__bad_values_done(&items->bad);
     json_decref(items->state);
 }

@@ -48,6 +48,7 @@ typedef struct tm_items {
     /* the item being read: */
     const tm_item *item;
     uint64_t n_rows, n_rows_old; /* of tables */
+    tm_bad_values bad;           /* of the table at hand */
     tm_hash hash;
     /* the first fault of an item: */
     tm_status fault_status;

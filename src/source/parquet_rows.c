@@ -44,6 +44,8 @@ typedef struct unpacking {
     tm_table **tables; /* [n] */
     uint32_t n, capacity;
     uint64_t n_rows, n_rows_max, n_bytes;
+    tm_bad_values chunk; /* of the table at hand */
+    tm_bad_values bad;   /* of all */
 } unpacking;
 
 static tm_status no_memory(tm_err *err) {
@@ -72,10 +74,23 @@ static uint64_t size_of(const tm_table *table) {
     return size;
 }
 
+/* Rows of a table are counted from the first of all. */
+static tm_status keep_bad(unpacking *u, tm_err *err) {
+    for (uint32_t i = 0; i < u->chunk.n; i++) {
+        tm_bad_value value = tm__bad_values_get(&u->chunk, i);
+        value.row += (uint32_t)u->n_rows;
+        if (!tm__bad_values_add(&u->bad, &value)) {
+            return no_memory(err);
+        }
+    }
+    return TM_OK;
+}
+
 static tm_status keep(void *arg, tm_table *table, tm_err *err) {
     unpacking *const u = arg;
+    TM_TRY(keep_bad(u, err));
     u->n_rows += tm__table_rows(table);
-    u->n_bytes += size_of(table);
+    u->n_bytes += size_of(table) + u->chunk.bytes.len;
     if (u->n_rows > u->n_rows_max) {
         (void)TM_FAIL(err, TM_E_LIMIT, "more than %llu rows", (unsigned long long)u->n_rows_max);
         tm_err_hint(err, "Send fewer rows at a time.");
@@ -124,14 +139,13 @@ static tm_status unpack(const char *from, const char *to, uint64_t n_rows_max, t
     tm_ctx ctx = {0};
     unpacking u = {.n_rows_max = n_rows_max};
     tm_row_writer *writer = NULL;
-    const tm_bad_values none = {0};
-    const tm_source_spec spec = {.path = from};
+    const tm_source_spec spec = {.path = from, .bad = &u.chunk};
     tm_status st = tm__source_stream(&ctx, &spec, keep, &u, err);
     const uint32_t n_all = u.n;
     st = st == TM_OK ? join(&u, err) : st;
     if (st == TM_OK && u.n == 1) {
         st = tm__row_writer_open(to, &writer, err);
-        st = st == TM_OK ? tm__row_writer_put(writer, u.tables[0], &none, err) : st;
+        st = st == TM_OK ? tm__row_writer_put(writer, u.tables[0], &u.bad, err) : st;
         st = tm__row_writer_close(writer, st, err);
     }
     for (uint32_t i = 0; i < n_all; i++) {
@@ -139,6 +153,8 @@ static tm_status unpack(const char *from, const char *to, uint64_t n_rows_max, t
         u.tables[i] = NULL;
     }
     tm__mem_free(u.tables);
+    tm__bad_values_done(&u.chunk);
+    tm__bad_values_done(&u.bad);
     return st;
 }
 
@@ -284,21 +300,19 @@ static tm_status tell_failure(const paths *p, const tm_child_state *state, tm_er
 }
 
 static tm_status read_rows(const paths *p, const tm_parquet_body *body, tm_table **out,
-                           tm_err *err) {
+                           tm_bad_values *bad, tm_err *err) {
     tm_row_reader *reader = NULL;
     tm_table *table = NULL;
-    tm_bad_values bad = {0}; /* a child gives none */
     tm_err broken = {0};
     tm_status st = tm__fs_info(p->rows).size_bytes > 2 * ROWS_BYTES_MAX
                        ? TM_E_INTEGRITY
                        : tm__row_reader_open(p->rows, 0, &reader, &broken);
-    st = st == TM_OK ? tm__row_reader_next(reader, &table, &bad, &broken) : st;
-    if (st == TM_OK && (table == NULL || bad.n > 0 || !tm__row_reader_is_end(reader) ||
+    st = st == TM_OK ? tm__row_reader_next(reader, &table, bad, &broken) : st;
+    if (st == TM_OK && (table == NULL || !tm__row_reader_is_end(reader) ||
                         tm__table_rows(table) > body->n_rows_max)) {
         st = TM_E_INTEGRITY;
     }
     tm__row_reader_close(reader);
-    tm__bad_values_done(&bad);
     if (st == TM_OK && size_of(table) > ROWS_BYTES_MAX) {
         st = too_large(err);
     } else if (st == TM_E_NOMEM) {
@@ -316,7 +330,7 @@ static tm_status read_rows(const paths *p, const tm_parquet_body *body, tm_table
 }
 
 static tm_status read_locked(tm_parquet *self, const tm_parquet_body *body, tm_table **out,
-                             tm_err *err) {
+                             tm_bad_values *bad, tm_err *err) {
     paths p;
     tm_child_state state = {0};
     name_paths(self, &p);
@@ -326,7 +340,7 @@ static tm_status read_locked(tm_parquet *self, const tm_parquet_body *body, tm_t
     if (st == TM_OK && (state.signal != 0 || state.exit_code != 0)) {
         st = tell_failure(&p, &state, err);
     } else if (st == TM_OK) {
-        st = read_rows(&p, body, out, err);
+        st = read_rows(&p, body, out, bad, err);
     }
     remove_paths(&p);
     return st;
@@ -344,7 +358,7 @@ static tm_status check_bytes(const tm_parquet_body *body, tm_err *err) {
 }
 
 tm_status tm__parquet_read(tm_parquet *self, const tm_parquet_body *body, tm_table **out,
-                           tm_err *err) {
+                           tm_bad_values *bad, tm_err *err) {
     TM_TRY(check_bytes(body, err));
     if (self->supervisor == NULL) {
         return TM_FAIL(err, TM_E_UNAVAILABLE, "this server reads no Parquet");
@@ -357,7 +371,7 @@ tm_status tm__parquet_read(tm_parquet *self, const tm_parquet_body *body, tm_tab
         st = TM_FAIL(err, TM_E_UNAVAILABLE, "%u Parquet files are read already", CHILDREN_MAX);
         tm_err_hint(err, "Send it again later.");
     } else {
-        st = read_locked(self, body, out, err);
+        st = read_locked(self, body, out, bad, err);
     }
     atomic_fetch_sub(&self->n_running, 1);
     return st;

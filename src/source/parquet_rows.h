@@ -10,6 +10,7 @@
 
 #include "base/ctx.h"
 #include "base/proc.h"
+#include "store/bad_values.h"
 #include "store/home.h"
 #include "table/table.h"
 
@@ -27,12 +28,13 @@ typedef struct tm_parquet_body {
     uint64_t n_rows_max;
 } tm_parquet_body;
 /**
- * All rows, in order. TM_E_DATA for what is no whole Parquet file, TM_E_LIMIT for too many rows or
+ * All rows, in order, and in `bad`, which is empty and the caller's, what no type of theirs holds.
+ * TM_E_DATA for what is no whole Parquet file, TM_E_LIMIT for too many rows or
  * for one that unpacks to too much, TM_E_UNAVAILABLE when as many are read as may be at once, or at
  * the end. Any thread; returns when it is read.
  */
 TM_NODISCARD tm_status tm__parquet_read(tm_parquet *self, const tm_parquet_body *body,
-                                        tm_table **out, tm_err *err);
+                                        tm_table **out, tm_bad_values *bad, tm_err *err);
 /** What is being read fails, and all that follows. Any thread. */
 void tm__parquet_stop(tm_parquet *self);
 /** NULL is a no-op. */

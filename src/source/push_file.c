@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 1. A piece is cut by the CSV reader, or is so many rows of Parquet: a function of what was read
- *    before it and of itself. Its idempotency key has its number, and the intake holds its bytes
- *    against those that came with the key before.
+ * 1. A piece is cut by the CSV reader, between values of a JSON array, or is so many rows of
+ * Parquet: a function of what was read before it and of itself. Its idempotency key has its number,
+ * and the intake holds its bytes against those that came with the key before.
  * 2. One piece at a time: what is told as taken is all that stands before it.
  */
 #include "source/push_file.h"
@@ -10,18 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/limits.h"
+#include "base/clock.h"
 #include "base/mem.h"
-#include "source/csv_priv.h"
+#include "base/rng.h"
 #include "source/feed_priv.h"
-#include "source/intake_priv.h"
-#include "source/source.h"
+#include "source/push_file_priv.h"
 
 #define PIECE_BYTES ((size_t)8 << 20)
-#define PIECE_ROWS 20000u /* of a table */
-#define INPUT_BYTES ((size_t)1 << 20)
 #define PEEK_BYTES ((size_t)65536)
-#define TRIES_MAX 3u /* while another process declares columns */
+#define TRIES_MAX 8u /* while another process declares columns, or the disk is full */
+#define WAIT_US_MIN INT64_C(50000)
+#define WAIT_US_MAX INT64_C(2000000)
 
 typedef enum content {
     CONTENT_NOTHING,
@@ -31,23 +30,24 @@ typedef enum content {
     CONTENT_PARQUET
 } content;
 
-typedef struct pushing {
-    tm_ctx *ctx;
-    const tm_push_file *file;
-    tm_push_file_result *out;
-    tm_intake *intake;
-    tm_intake_columns *columns; /* as they were at the start */
-    tm_schema known;            /* names that tell a header; views of columns */
-    tm_table *rest;             /* rows of a table that are no piece yet; NULL: none */
-} pushing;
-
-static tm_status no_memory(const pushing *p, tm_err *err) {
+static tm_status no_memory(const tm_pushing *p, tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "no memory to read '%s'", p->file->shown);
 }
 
 /* ---- One piece ---- */
 
-static tm_status push_piece(pushing *p, tm_push *push, tm_err *err) {
+/* Wait after n tries; false when the reading was cancelled. */
+static bool wait_for_try(const tm_pushing *p, uint32_t n) {
+    int64_t left_ms = tm__backoff_us(n, WAIT_US_MIN, WAIT_US_MAX) / 1000;
+    while (left_ms > 0 && !tm__ctx_cancelled(p->ctx)) {
+        const uint32_t part = left_ms < 100 ? (uint32_t)left_ms : 100;
+        tm__sleep_ms(part);
+        left_ms -= part;
+    }
+    return !tm__ctx_cancelled(p->ctx);
+}
+
+tm_status tm__push_piece(tm_pushing *p, tm_push *push, tm_err *err) {
     char key[TM_PUSH_FILE_KEY_MAX + 32];
     tm_push_result result = {0};
     tm_status st = TM_E_UNAVAILABLE;
@@ -59,6 +59,9 @@ static tm_status push_piece(pushing *p, tm_push *push, tm_err *err) {
         push->key = tm__str(key);
     }
     for (uint32_t i = 0; st == TM_E_UNAVAILABLE && i < TRIES_MAX; i++) {
+        if (i > 0 && !wait_for_try(p, i - 1)) {
+            break;
+        }
         st = tm__intake_push_wait(p->intake, push, &result, err);
     }
     TM_TRY(st);
@@ -82,7 +85,7 @@ static char no_order(void *arg, const char *column) {
 
 /* Else rows would become names, or names a row. */
 static tm_status check_header(void *arg, const tm_push_csv *csv, bool has_header, tm_err *err) {
-    const pushing *const p = arg;
+    const tm_pushing *const p = arg;
     bool is_any = p->known.n_cols == 0;
     for (uint32_t i = 0; i < csv->n_names && !is_any; i++) {
         is_any = tm__intake_columns_find(p->columns, tm__str(csv->names[i])) != UINT32_MAX;
@@ -98,7 +101,7 @@ static tm_status check_header(void *arg, const tm_push_csv *csv, bool has_header
 }
 
 static tm_status take_piece(void *arg, const tm_text_piece *piece, tm_err *err) {
-    pushing *const p = arg;
+    tm_pushing *const p = arg;
     if (piece->len == 0) {
         return TM_OK; /* behind the last row */
     }
@@ -107,14 +110,14 @@ static tm_status take_piece(void *arg, const tm_text_piece *piece, tm_err *err) 
                     .len = piece->len,
                     .first_line = piece->first_line,
                     .csv = piece->csv};
-    const tm_status st = push_piece(p, &push, err);
+    const tm_status st = tm__push_piece(p, &push, err);
     if (st == TM_OK || st == TM_E_CANCELLED) {
         p->out->n_lines = piece->behind.lines + (piece->behind.ends ? 0 : 1);
     }
     return st;
 }
 
-static tm_status push_text(pushing *p, tm_input *input, bool is_lines, tm_err *err) {
+static tm_status push_text(tm_pushing *p, tm_input *input, bool is_lines, tm_err *err) {
     bool is_changed = false;
     const tm_text_file file = {.path = p->file->shown,
                                .input = input,
@@ -127,108 +130,6 @@ static tm_status push_text(pushing *p, tm_input *input, bool is_lines, tm_err *e
                                .piece_bytes =
                                    p->file->piece_bytes == 0 ? PIECE_BYTES : p->file->piece_bytes};
     return tm__feed_text(p->ctx, &file, NULL, &is_changed, err);
-}
-
-/* ---- One document of JSON ---- */
-
-static tm_status push_document(pushing *p, tm_input *input, tm_err *err) {
-    tm_buf text;
-    size_t n = INPUT_BYTES;
-    tm_status st = TM_OK;
-    tm__buf_init(&text, (size_t)TM_MAX_BODY_BYTES + 2 * INPUT_BYTES);
-    while (st == TM_OK && n == INPUT_BYTES) {
-        uint8_t *const to = tm__buf_reserve(&text, INPUT_BYTES);
-        st = to == NULL ? no_memory(p, err) : tm__input_read(input, to, INPUT_BYTES, &n, err);
-        text.len += st == TM_OK ? n : 0;
-        if (st == TM_OK && text.len > TM_MAX_BODY_BYTES) {
-            st = TM_FAIL(err, TM_E_LIMIT, "a document of JSON has more than %u MiB",
-                         TM_MAX_BODY_BYTES >> 20);
-            tm_err_at(err, p->file->shown, 0, 0);
-            tm_err_hint(err, "Send lines of JSON, an object each: jq -c '.[]' makes them.");
-        }
-    }
-    if (st == TM_OK && !tm__buf_byte(&text, 0)) {
-        st = no_memory(p, err);
-    }
-    if (st == TM_OK) {
-        tm_push push = {.form = TM_PUSH_JSON, .data = (char *)text.data, .len = text.len - 1};
-        st = push_piece(p, &push, err);
-        if (st == TM_E_DATA && err != NULL && err->data_path[0] == '\0') {
-            tm_err_at(err, p->file->shown, err->data_row, err->data_col);
-        }
-    }
-    tm__buf_done(&text);
-    return st;
-}
-
-/* ---- Tables ---- */
-
-static tm_status push_table(pushing *p, const tm_table *table, tm_err *err) {
-    tm_push push = {.form = TM_PUSH_TABLE, .table = table, .first_row = p->out->n_lines};
-    const tm_status st = push_piece(p, &push, err);
-    if (st == TM_OK || st == TM_E_CANCELLED) {
-        p->out->n_lines += tm__table_rows(table);
-    }
-    return st;
-}
-
-/* Rows first .. end - 1. */
-static tm_status cut(tm_table *table, uint64_t first, uint64_t end, tm_table **out, tm_err *err) {
-    uint32_t *const rows = tm__mem_alloc(end - first + 1, sizeof(*rows));
-    if (rows == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "no memory for rows");
-    }
-    for (uint64_t i = first; i < end; i++) {
-        rows[i - first] = (uint32_t)i;
-    }
-    const tm_status st = tm__table_take_rows(table, rows, end - first, out, err);
-    tm__mem_free(rows);
-    return st;
-}
-
-/* The first rows of those that wait, as one piece. */
-static tm_status push_full(pushing *p, tm_err *err) {
-    tm_table *piece = NULL, *rest = NULL;
-    tm_status st = cut(p->rest, 0, PIECE_ROWS, &piece, err);
-    st = st == TM_OK ? cut(p->rest, PIECE_ROWS, tm__table_rows(p->rest), &rest, err) : st;
-    st = st == TM_OK ? push_table(p, piece, err) : st;
-    tm__table_unref(piece);
-    if (st != TM_OK) {
-        tm__table_unref(rest);
-        return st;
-    }
-    tm__table_unref(p->rest);
-    p->rest = rest;
-    return TM_OK;
-}
-
-/* DuckDB cuts its tables as it likes, so they are put together first. */
-static tm_status take_table(void *arg, tm_table *table, tm_err *err) {
-    pushing *const p = arg;
-    tm_table *both = NULL;
-    if (p->rest == NULL) {
-        p->rest = tm__table_ref(table);
-    } else {
-        TM_TRY(tm__table_concat(p->rest, table, &both, err));
-        tm__table_unref(p->rest);
-        p->rest = both;
-    }
-    while (tm__table_rows(p->rest) >= PIECE_ROWS) {
-        TM_TRY(push_full(p, err));
-    }
-    return TM_OK;
-}
-
-static tm_status push_parquet(pushing *p, tm_err *err) {
-    const tm_source_spec spec = {.path = p->file->path, .temp_dir = p->file->temp_dir};
-    if (p->file->is_stream || tm__source_kind(p->file->path) != TM_FILE_PARQUET) {
-        (void)TM_FAIL(err, TM_E_DATA, "'%s' is Parquet", p->file->shown);
-        tm_err_hint(err, "Parquet is read from its end: name a file that ends in .parquet.");
-        return TM_E_DATA;
-    }
-    p->out->is_table = true;
-    TM_TRY(tm__source_stream(p->ctx, &spec, take_table, p, err));
-    return p->rest == NULL || tm__table_rows(p->rest) == 0 ? TM_OK : push_table(p, p->rest, err);
 }
 
 /* ---- What it is ---- */
@@ -274,7 +175,7 @@ static content find_content(const char *text, size_t len) {
     return *at == '[' ? CONTENT_JSON : CONTENT_CSV;
 }
 
-static tm_status push_nothing(const pushing *p, tm_err *err) {
+static tm_status push_nothing(const tm_pushing *p, tm_err *err) {
     (void)TM_FAIL(err, TM_E_DATA, "there are no rows");
     tm_err_at(err, p->file->shown, 0, 0);
     tm_err_hint(err, "Give CSV with a line of names, or JSON.");
@@ -282,18 +183,18 @@ static tm_status push_nothing(const pushing *p, tm_err *err) {
 }
 
 /* The input knows the path alone. */
-static tm_status name_input(const pushing *p, tm_status st, tm_err *err) {
+static tm_status name_input(const tm_pushing *p, tm_status st, tm_err *err) {
     if (st != TM_OK && err != NULL && strcmp(err->data_path, p->file->path) == 0) {
         tm_err_at(err, p->file->shown, err->data_row, err->data_col);
     }
     return st;
 }
 
-static tm_status push_all(pushing *p, tm_err *err) {
+static tm_status push_all(tm_pushing *p, tm_err *err) {
     tm_input *input = NULL;
     const char *head = NULL;
     size_t len = 0;
-    TM_TRY(tm__input_open_stream(p->file->path, INPUT_BYTES,
+    TM_TRY(tm__input_open_stream(p->file->path, TM_PUSH_INPUT_BYTES,
                                  p->file->is_stream ? p->ctx->cancel : NULL, &input, err));
     tm_status st = tm__input_peek(input, PEEK_BYTES, &head, &len, err);
     const content what = st == TM_OK ? find_content(head, len) : CONTENT_NOTHING;
@@ -301,8 +202,8 @@ static tm_status push_all(pushing *p, tm_err *err) {
         return push_text(p, input, what == CONTENT_LINES, err); /* takes the input */
     }
     if (st == TM_OK) {
-        st = what == CONTENT_JSON      ? push_document(p, input, err)
-             : what == CONTENT_PARQUET ? push_parquet(p, err)
+        st = what == CONTENT_JSON      ? tm__push_document(p, input, err)
+             : what == CONTENT_PARQUET ? tm__push_parquet(p, input, err)
                                        : push_nothing(p, err);
     }
     tm__input_close(input);
@@ -312,7 +213,7 @@ static tm_status push_all(pushing *p, tm_err *err) {
 /* ---- All of it ---- */
 
 /* Columns as they are now: a view of those with a type. */
-static tm_status find_columns(pushing *p, const tm_home *home, tm_err *err) {
+static tm_status find_columns(tm_pushing *p, const tm_home *home, tm_err *err) {
     tm_db *db = NULL;
     tm_source_row source = {0};
     TM_TRY(tm__intake_db_open_there(home, false, &db, err));
@@ -331,7 +232,7 @@ static tm_status find_columns(pushing *p, const tm_home *home, tm_err *err) {
     return p->known.cols == NULL ? no_memory(p, err) : TM_OK;
 }
 
-static tm_status find_intake(pushing *p, const tm_home *home, tm_err *err) {
+static tm_status find_intake(tm_pushing *p, const tm_home *home, tm_err *err) {
     p->intake = tm__intake_create(home);
     if (p->intake == NULL) {
         return no_memory(p, err);
@@ -357,13 +258,12 @@ static tm_status check_key(const char *key, tm_err *err) {
 
 tm_status tm__push_file(tm_ctx *ctx, const tm_home *home, const tm_push_file *file,
                         tm_push_file_result *out, tm_err *err) {
-    pushing p = {.ctx = ctx, .file = file, .out = out};
+    tm_pushing p = {.ctx = ctx, .file = file, .out = out, .temp_dir = tm__home_temp(home)};
     *out = (tm_push_file_result){0};
     TM_TRY(check_key(file->key, err));
     tm_status st = find_intake(&p, home, err);
     st = st == TM_OK ? find_columns(&p, home, err) : st;
     st = st == TM_OK ? name_input(&p, push_all(&p, err), err) : st;
-    tm__table_unref(p.rest);
     tm__intake_close(p.intake);
     tm__mem_free(p.known.cols);
     tm__intake_columns_unref(p.columns);

@@ -22,19 +22,22 @@ typedef struct tm_push_file {
     const char *shown;  /* as people know it: a path, "standard input" */
     bool is_stream;     /* it cannot be opened twice, and may bring nothing for long */
     const char *key;    /* the pieces' idempotency keys are KEY/1, KEY/2, ...; NULL: none */
-    size_t piece_bytes; /* about; 0: 8 MiB. Tests make it small */
+    size_t piece_bytes; /* about; 0: 8 MiB, of a JSON array 64 MiB. Tests make it small */
+    uint64_t
+        spool_bytes_max; /* of Parquet that is written to a file first; 0: TM_MAX_SPOOL_BYTES */
     const char *temp_dir;
 } tm_push_file;
 
 typedef struct tm_push_file_result {
     uint64_t accepted, duplicates, quarantined, dropped; /* as answers to pushes say it */
     uint64_t n_pieces, n_repeats; /* repeats: of them that an earlier push of this key took */
-    uint64_t n_lines;             /* of text, or rows of a table, up to which all is taken */
-    bool is_table;
+    uint64_t n_lines; /* of text, or rows of a table or array, up to which all is taken */
+    bool is_table;    /* rows were counted */
 } tm_push_file_result;
 /**
- * Push all rows of CSV, lines of JSON, one JSON document (of at most TM_MAX_BODY_BYTES) or Parquet
- * (not from a stream); text may be packed as gzip or Zstandard. What *out says is durable, also
+ * Push all rows of CSV, lines of JSON, a JSON array, another document of JSON (of at most
+ * TM_MAX_BODY_BYTES) or Parquet (of a stream by way of a file in the home); text may be packed as
+ * gzip or Zstandard. What *out says is durable, also
  * after a failure. TM_E_CONFLICT when another process takes pushes, and for a key that came with
  * other rows. TM_E_DATA for nothing at all.
  */

@@ -472,6 +472,13 @@ static tm_status fetch_all(query *q, uint64_t n_rows_max, tm_table_builder *buil
     return TM_OK;
 }
 
+/* They came by columns. */
+static void sort_bad(const query *q) {
+    if (q->bad != NULL) {
+        tm__bad_values_sort(q->bad);
+    }
+}
+
 tm_status tm__duck_query(tm_duck *duck, const char *sql, uint64_t n_rows_max, tm_table **out,
                          tm_err *err) {
     query q;
@@ -489,9 +496,7 @@ tm_status tm__duck_query(tm_duck *duck, const char *sql, uint64_t n_rows_max, tm
         st = tm__builder_finish(builder, out, err);
         builder = NULL;
     }
-    if (st == TM_OK && duck->bad != NULL) {
-        tm__bad_values_sort(duck->bad); /* they came by columns */
-    }
+    sort_bad(&q);
 out:
     tm__builder_free(builder);
     query_done(&q);
@@ -521,6 +526,7 @@ static tm_status fetch_table(query *q, tm_table **out, tm_err *err) {
         tm__builder_free(builder);
         return st;
     }
+    sort_bad(q);
     tm__builder_set_rows(builder, n_rows);
     return tm__builder_finish(builder, out, err);
 }
@@ -531,7 +537,11 @@ tm_status tm__duck_stream(tm_duck *duck, const char *sql,
     query q;
     tm_table *table = NULL;
     tm_status st = query_init(&q, duck, sql, err);
+    q.bad = duck->bad;
     while (st == TM_OK) {
+        if (q.bad != NULL) {
+            tm__bad_values_reset(q.bad);
+        }
         st = fetch_table(&q, &table, err);
         if (st != TM_OK || table == NULL) {
             break;

@@ -25,8 +25,9 @@ typedef struct tm_duck_options {
     uint64_t memory_bytes_max;     /* 0: half of the machine's */
     uint32_t n_threads;            /* 0: all */
     volatile _Atomic bool *cancel; /* ends a query with TM_E_CANCELLED when set; may be NULL */
-    tm_bad_values *bad; /* NULL, or where tm__duck_query() puts finite values that no type of ours
-                           holds; texts that are too long are cut right behind the limit then */
+    tm_bad_values *bad; /* NULL, or where finite values are put that no type of ours holds: of a
+                           query, or of the table of a stream that is at hand; texts that are too
+                           long are cut right behind the limit then */
 } tm_duck_options;
 
 TM_NODISCARD tm_status tm__duck_open(const tm_duck_options *options, tm_duck **out, tm_err *err);

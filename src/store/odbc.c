@@ -486,9 +486,8 @@ static tm_status add_conditions(const tm_odbc *o, const tm_odbc_select *select, 
 }
 
 static tm_status execute(tm_odbc *o, const tm_buf *sql, tm_err *err) {
-    const tm_status st = tm__buf_status(sql);
-    if (st != TM_OK) {
-        return st == TM_E_NOMEM ? no_memory(err) : TM_FAIL(err, st, "the query is too long");
+    if (sql->failed) {
+        return tm__sql_failed(sql, err);
     }
     drop_query(o);
     o->is_by_row = false;

@@ -92,7 +92,7 @@ static tm_status describe(tm_pq *pq, const char *source, PGresult **out, tm_err 
                        ? TM_OK
                        : tm__buf_status(&sql);
     if (st != TM_OK) {
-        st = TM_FAIL(err, st, "the query is too long");
+        st = tm__sql_failed(&sql, err);
     } else if (pq->api.PQsendPrepare(pq->conn, "", (const char *)sql.data, 0, NULL) == 0) {
         st = tm__pq_lost(pq, err);
     } else {
@@ -235,7 +235,7 @@ static tm_status start_copy(tm_pq_reader *reader, const char *source, const tm_p
     (void)tm__buf_text(&sql, ") TO STDOUT (FORMAT binary)");
     tm_status st = tm__buf_status(&sql);
     if (st != TM_OK) {
-        st = TM_FAIL(err, st, "the query is too long");
+        st = tm__sql_failed(&sql, err);
     } else if (pq->api.PQsendQuery(pq->conn, (const char *)sql.data) == 0) {
         st = tm__pq_lost(pq, err);
     }
@@ -264,7 +264,7 @@ static tm_status start(tm_pq_reader *reader, const tm_pq_select *select, tm_err 
     tm__buf_init(&source, SQL_BYTES_MAX);
     tm_status st = tm__sql_source(select->query, &source, err);
     if (st == TM_OK && source.failed) {
-        st = TM_FAIL(err, TM_E_LIMIT, "the query is too long");
+        st = tm__sql_failed(&source, err);
     }
     st = st != TM_OK ? st : tm__pq_exec(pq, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
     st = st != TM_OK ? st : describe(pq, (const char *)source.data, &result, err);

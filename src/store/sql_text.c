@@ -65,3 +65,12 @@ bool tm__sql_quote(tm_buf *sql, tm_str text, char quote) {
     }
     return fits && tm__buf_byte(sql, (uint8_t)quote);
 }
+
+tm_status tm__sql_failed(const tm_buf *sql, tm_err *err) {
+    if (sql->no_memory) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a query");
+    }
+    (void)TM_FAIL(err, TM_E_LIMIT, "the query is too long");
+    tm_err_hint(err, "Make a view of it in the database, and name that.");
+    return TM_E_LIMIT;
+}

@@ -222,10 +222,9 @@ tm_status tm__sqlite_open(const char *path, volatile _Atomic bool *cancel, tm_sq
 /* ---- The query ---- */
 
 static tm_status prepare(tm_sqlite *s, const tm_buf *sql, tm_err *err) {
-    const tm_status st = tm__buf_status(sql);
     const char *tail = NULL;
-    if (st != TM_OK) {
-        return st == TM_E_NOMEM ? no_memory(err) : TM_FAIL(err, st, "the query is too long");
+    if (sql->failed) {
+        return tm__sql_failed(sql, err);
     }
     (void)sqlite3_finalize(s->stmt);
     s->stmt = NULL;

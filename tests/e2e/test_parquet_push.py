@@ -60,6 +60,15 @@ def test_rows_go_the_way_of_all_others(tm, serve):
     assert nothing_left(tm) and server.stop() == 0
 
 
+def test_values_that_no_type_holds_keep_out_their_rows_alone(tm, serve):
+    server, push = start(tm, serve)
+    body = parquet(tm, "SELECT CASE WHEN range = 3 THEN (-9223372036854775808)::BIGINT ELSE range END AS id, "
+                   "CASE WHEN range = 5 THEN repeat('x', 2000000) ELSE 'a' END AS t FROM range(3000)")
+    assert push(body) == (200, {"accepted": 2998, "duplicates": 0, "quarantined": 2})
+    assert sorted((row["row"], row["reason"]) for row in tm.show("s")["quarantine"]) == [(4, "wrong_type"), (6, "too_large")]
+    assert nothing_left(tm) and server.stop() == 0
+
+
 def test_hostile_files_are_errors_and_the_server_goes_on(tm, serve):
     server, push = start(tm, serve)
     good = parquet(tm, "SELECT range::BIGINT AS a, range % 7 + 0.5 AS b, 'x' || range % 3 AS t FROM range(5000)")

@@ -46,7 +46,25 @@ def test_every_form_comes_in_the_same_way(tm):
     shown = tm.show("table")
     assert shown["rows"] == 45000 and [c["type"] for c in shown["columns"]] == ["int", "float", "text", "date"]
     result = tm("data", "push", "table", "-", stdin="PAR1...PAR1")
-    assert result.code == 7 and "is Parquet" in result.err and "ends in .parquet" in result.err
+    assert result.code == 7 and "Parquet" in result.err and "standard input" in result.err
+    (tm.folder / "a.parquet").rename(tm.folder / "packed")
+    with (tm.folder / "packed").open("rb") as file, start(tm, "table", "-", "--json", stdin=file) as process:
+        assert counts(json.loads(process.communicate()[0])) == (45000, 0, 0)
+    assert counts(tm.ok("data", "push", "table", "packed", "--idempotency-key", "a", "--json").json) == (45000, 0, 0)
+    assert tm.show("table")["rows"] == 90000 and not list((tm.folder / ".tidemill").glob("*/push-*"))
+
+
+def test_an_array_of_any_length_comes_in_pieces(tm):
+    tm.ok("data", "add", "s", "--push")
+    with start(tm, "s", "-", "--json", stdin=subprocess.PIPE) as process:
+        process.stdin.write(b"[")
+        for i in range(800):  # more than a push may have
+            process.stdin.write((b"" if i == 0 else b",") + b", ".join(b'{"id": %d, "t": "%s"}' % (i * 100 + k, b"x" * 1000) for k in range(100)))
+        process.stdin.write(b"]")
+        process.stdin.close()
+        answer = json.loads(process.stdout.read())
+    assert counts(answer) == (80_000, 0, 0)
+    assert tm.show("s")["rows"] == 80_000
 
 
 def test_ends_of_input_that_were_not_meant(tm):

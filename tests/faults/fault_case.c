@@ -191,6 +191,11 @@ const fault_case fault_cases[] = {
      {"data", "push", "pushed", "new.csv", "--idempotency-key", "once", "--threads", "1"},
      .says = "rows accepted",
      .want = 0},
+    {"data push parquet",
+     "keyed",
+     {"data", "push", "pushed", "packed", "--idempotency-key", "once", "--threads", "1"},
+     .says = "rows accepted",
+     .want = 0},
     {"data replay", "keyed", {"data", "replay", "pushed", "--drop"}, .says = "1", .want = 0},
     {"sink add",
      "keyed",
@@ -724,6 +729,16 @@ static const char xgboost_text[] =
     "\"learner_model_param\":{\"base_score\":\"5E-1\",\"num_class\":\"0\",\"num_feature\":\"1\"},"
     "\"objective\":{\"name\":\"reg:squarederror\"}},\"version\":[2,0,0]}";
 
+/* Parquet under a name that does not say so. */
+static void make_packed(const char *folder) {
+    static const char *const words[] = {"predict", "made", "new.csv", "-o", "packed.parquet", NULL};
+    char from[1100], to[1100];
+    run_plain(folder, words, NULL);
+    (void)snprintf(from, sizeof(from), "%s/packed.parquet", folder);
+    (void)snprintf(to, sizeof(to), "%s/packed", folder);
+    must(rename(from, to) == 0, "packed");
+}
+
 void fault_templates(const char *root) {
     static const char *const create[] = {"key", "create", "--role", "admin", "--json", NULL};
     static const char *const promote[] = {"model", "promote", "made@2", NULL};
@@ -735,7 +750,7 @@ void fault_templates(const char *root) {
                                         "--query", "t",   "--cursor", "at",       NULL};
     static const char *const scored[] = {"sink",   "add", "scored",   "--model",       "made",
                                          "--read", "fed", "--to-csv", HERE "/answers", NULL};
-    char from[1024], to[1024];
+    char from[1024], to[1024], shell[2048];
     (void)snprintf(from, sizeof(from), "%s/empty", root);
     must(mkdir(from, 0700) == 0, from);
     write_rows(path_of(from, "data.csv"), 0, 80);
@@ -751,7 +766,6 @@ void fault_templates(const char *root) {
         path_of(from, "sources.yaml"),
         "sources:\n  pushed: {push: true, key: id, columns: {x: {type: float, required: true}}}\n"
         "  more: {files: few.csv, every: 1h, columns: {x: float, y: {role: target}}}\n");
-    char shell[2048];
     (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", from);
     must(system(shell) == 0, "gzip");
     (void)snprintf(to, sizeof(to), "%s/full", root);
@@ -765,6 +779,7 @@ void fault_templates(const char *root) {
     fault_copy(from, to);
     run_plain(to, create, "created");
     run_plain(to, pushed, "pushed");
+    make_packed(to);
     run_plain(to, halted, NULL);
     push_rows(to);
     /* A folder: glob() of glibc 2.36 frees twice when memory runs out in it. */

@@ -95,6 +95,24 @@ static void secret_bytes_do_not_repeat(void **state) {
     assert_int_not_equal(memcmp(a, b, sizeof(a)), 0);
 }
 
+static void waits_double_up_to_a_most(void **state) {
+    (void)state;
+    const struct {
+        uint32_t n_failures;
+        int64_t want;
+    } cases[] = {{0, 100}, {1, 200}, {3, 800}, {4, 1000}, {5, 1000}, {UINT32_MAX, 1000}};
+    int64_t least = INT64_MAX, most = 0;
+    for (uint32_t i = 0; i < 600; i++) {
+        const int64_t want = cases[i % 6].want;
+        const int64_t got = tm__backoff_us(cases[i % 6].n_failures, 100, 1000);
+        assert_true(got >= want && got <= want + want / 2);
+        least = got - want < least ? got - want : least;
+        most = got - want > most ? got - want : most;
+    }
+    assert_true(least < most); /* many do not come at once */
+    assert_true(tm__backoff_us(UINT32_MAX, 1, INT64_MAX / 4) > 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_fixed),
@@ -104,6 +122,7 @@ int main(void) {
         cmocka_unit_test(numbers_below_n_are_even),
         cmocka_unit_test(fractions_are_below_one_and_even),
         cmocka_unit_test(secret_bytes_do_not_repeat),
+        cmocka_unit_test(waits_double_up_to_a_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static void a_stream_is_kept_under_a_name_of_its_kind(void **state) {
         char path[1200];
         tm__buf_init(&got, 1u << 20);
         assert_int_equal(tm__fs_publish(PATH, cases[i].bytes, strlen(cases[i].bytes), NULL), TM_OK);
-        assert_int_equal(tm__spool_read(&ctx, PATH, &spool, NULL), TM_OK);
+        assert_int_equal(tm__spool_read(&ctx, PATH, 1 << 20, &spool, NULL), TM_OK);
         (void)snprintf(path, sizeof path, "%s", tm__spool_path(spool));
         assert_true(tm__str_has_suffix(tm__str(path), cases[i].suffix));
         assert_int_equal(tm__fs_read_all(path, &got, NULL), TM_OK);
@@ -53,14 +53,16 @@ static void packed_streams_and_cancelled_ones_are_refused(void **state) {
     tm_spool *spool = NULL;
     tm_err err = {0};
     assert_int_equal(tm__fs_publish(PATH, "\x1f\x8b and so on", 12, NULL), TM_OK);
-    assert_int_equal(tm__spool_read(&ctx, PATH, &spool, &err), TM_E_DATA);
+    assert_int_equal(tm__spool_read(&ctx, PATH, 1 << 20, &spool, &err), TM_E_DATA);
     assert_non_null(strstr(err.message, "packed"));
     volatile _Atomic bool cancel = true;
     ctx.cancel = &cancel;
     assert_int_equal(tm__fs_publish(PATH, "a\n1\n", 4, NULL), TM_OK);
-    assert_int_equal(tm__spool_read(&ctx, PATH, &spool, &err), TM_E_CANCELLED);
+    assert_int_equal(tm__spool_read(&ctx, PATH, 1 << 20, &spool, &err), TM_E_CANCELLED);
+    ctx.cancel = NULL;
+    assert_int_equal(tm__spool_read(&ctx, PATH, 3, &spool, &err), TM_E_LIMIT);
     assert_int_equal(tm__fs_remove(PATH, NULL), TM_OK);
-    assert_int_equal(tm__spool_read(&ctx, PATH, &spool, &err), TM_E_NOT_FOUND);
+    assert_int_equal(tm__spool_read(&ctx, PATH, 1 << 20, &spool, &err), TM_E_NOT_FOUND);
     assert_null(spool);
 }
 

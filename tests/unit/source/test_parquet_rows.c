@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/pool.h"
 #include "source/parquet_rows.h"
 #include "store/duck.h"
@@ -41,7 +42,11 @@ static void assert_nothing_left(const tm_home *home) {
 static tm_status read_body(tm_parquet *p, const tm_buf *body, uint64_t n_rows_max, tm_table **out,
                            tm_err *err) {
     const tm_parquet_body b = {.data = body->data, .len = body->len, .n_rows_max = n_rows_max};
-    return tm__parquet_read(p, &b, out, err);
+    tm_bad_values bad = {0};
+    const tm_status st = tm__parquet_read(p, &b, out, &bad, err);
+    assert_int_equal(bad.n, 0);
+    tm__bad_values_done(&bad);
+    return st;
 }
 
 static void rows_come_with_their_types(void **state) {
@@ -154,6 +159,39 @@ static void two_are_read_at_once_and_no_more(void **state) {
     assert_nothing_left(*state);
 }
 
+static void lost_memory_is_told_or_rows_are_whole(void **state) {
+    tm_buf body;
+    tm_parquet *p = tm__parquet_create(*state, supervisor);
+    tm_status st = TM_E_NOMEM;
+    make_parquet("SELECT range AS id, CASE WHEN range = 7 THEN repeat('x', 2000000) ELSE 'a' END"
+                 " AS t FROM range(100)",
+                 &body);
+    const tm_parquet_body b = {.data = body.data, .len = body.len, .n_rows_max = 100};
+    for (uint64_t nth = 1; st != TM_OK; nth++) {
+        tm_table *table = NULL;
+        tm_bad_values bad = {0};
+        tm_err err = {0};
+        tm__mem_fail_at(nth, nth % 2 == 0); /* once, or from there on */
+        st = tm__parquet_read(p, &b, &table, &bad, &err);
+        tm__mem_fail_at(0, false);
+        if (st == TM_OK) {
+            assert_int_equal(tm__table_rows(table), 100);
+        } else if (st == TM_E_UNAVAILABLE) { /* nor does its supervisor outlive that */
+            tm__parquet_free(p);
+            tm__supervisor_close(supervisor);
+            assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
+            p = tm__parquet_create(*state, supervisor);
+        } else if (st != TM_E_NOMEM) {
+            fail_msg("%d: %s", (int)nth, err.message);
+        }
+        tm__table_unref(table);
+        tm__bad_values_done(&bad);
+        assert_true(nth < 1000);
+    }
+    tm__buf_done(&body);
+    tm__parquet_free(p);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 /* The children of the tests are this program. */
@@ -161,7 +199,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(rows_come_with_their_types),          TEST(a_file_that_is_none_is_an_error),
         TEST(what_unpacks_to_too_much_is_a_limit), TEST(without_a_child_nothing_is_read),
-        TEST(two_are_read_at_once_and_no_more),
+        TEST(two_are_read_at_once_and_no_more),    TEST(lost_memory_is_told_or_rows_are_whole),
     };
     if (argc == 5 && strcmp(argv[1], TM_PARQUET_CHILD) == 0) {
         return tm__parquet_child((const char *const *)argv + 2);
