@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "source/intake_priv.h"
@@ -316,13 +317,25 @@ static tm_status save_history_locked(tm_source_writer *w, tm_db *db, bool always
     return st;
 }
 
-void tm__source_writer_save(tm_source_writer *w, tm_db *db) {
-    if (w->watch == NULL || tm__db_begin(db, NULL) != TM_OK) {
-        return;
+static tm_status save_once(tm_source_writer *w, tm_db *db) {
+    tm__json_reset();
+    TM_TRY(tm__db_begin(db, NULL));
+    tm_status st = tm__source_writer_check_locked(w, db, NULL);
+    if (st == TM_OK) {
+        st = save_history_locked(w, db, true, NULL);
     }
-    if (tm__source_writer_check_locked(w, db, NULL) != TM_OK ||
-        save_history_locked(w, db, true, NULL) != TM_OK || tm__db_commit(db, NULL) != TM_OK) {
+    if (st != TM_OK) {
         tm__db_rollback(db);
+        return st;
+    }
+    return tm__db_commit(db, NULL);
+}
+
+void tm__source_writer_save(tm_source_writer *w, tm_db *db) {
+    const tm_status st = w->watch == NULL ? TM_OK : save_once(w, db);
+    if (st == TM_E_NOMEM) { /* nobody comes after this to save it */
+        const tm_status again = save_once(w, db);
+        (void)again;
     }
 }
 
