@@ -206,6 +206,28 @@ static tm_status read_events(training *t, tm_err *err) {
     return TM_OK;
 }
 
+/* A query may have looked at what was not known; where that cannot be told, a person must. */
+static tm_status check_query(training *t, tm_err *err) {
+    tm_err own = {0};
+    const tm_query_check check = {.sql = tm__cli_text(t->cli, "sql"),
+                                  .table = t->table,
+                                  .test = t->test,
+                                  .options = &t->options};
+    if (check.sql == NULL) {
+        return TM_OK;
+    }
+    const tm_status st = tm__train_query_check(&t->ctx, &check, &own);
+    if (st == TM_E_UNSUPPORTED) {
+        tm__cli_warn(t->cli, "whether columns of the query look at the future was not checked: %s",
+                     own.message);
+        return TM_OK;
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
+    return st;
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
@@ -228,6 +250,7 @@ static tm_status read_tables(training *t, tm_err *err) {
         tm__hash_to_text(&snapshot, t->options.test_snapshot);
     }
     TM_TRY(read_events(t, err));
+    TM_TRY(check_query(t, err));
     t->seconds_load = (double)(tm__mono_ns() - started) * 1e-9;
     return TM_OK;
 }

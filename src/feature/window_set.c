@@ -57,6 +57,17 @@ const tm_window_need *tm__window_set_needs(const tm_window_set *set, uint32_t *o
     return set->needs;
 }
 
+uint32_t tm__window_set_known_count(const tm_window_set *set) {
+    return set->n_known;
+}
+
+void tm__window_set_known_at(const tm_window_set *set, uint32_t i, const char **out_column,
+                             const char **out_when, int64_t *out_delay_us) {
+    *out_column = set->known[i].column;
+    *out_when = set->known[i].when;
+    *out_delay_us = set->known[i].delay_us;
+}
+
 bool tm__window_set_is_moment(const tm_window_set *set, const char *column) {
     bool is_moment = false;
     for (uint32_t i = 0; i < set->n_known; i++) {

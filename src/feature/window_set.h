@@ -96,6 +96,11 @@ const tm_window_need *tm__window_set_needs(const tm_window_set *set, uint32_t *o
 bool tm__window_set_is_moment(const tm_window_set *set, const char *column);
 /** Whether something says that a column is known later than its row. */
 bool tm__window_set_is_later(const tm_window_set *set, const char *column);
+/** What is said of when columns are known: entry i of so many; *out_when NULL: *out_delay_us after
+ * the row. Borrowed. */
+uint32_t tm__window_set_known_count(const tm_window_set *set);
+void tm__window_set_known_at(const tm_window_set *set, uint32_t i, const char **out_column,
+                             const char **out_when, int64_t *out_delay_us);
 void tm__window_set_free(tm_window_set *set);
 
 /* ---- What others keep by it (feature/window_live.h) ---- */

@@ -82,6 +82,21 @@ typedef struct tm_train_options {
     uint32_t n_stops;
 } tm_train_options;
 
+/* A query whose columns may look at the future. */
+typedef struct tm_query_check {
+    const char *sql;
+    tm_table *table, *test; /* what it gave, and test rows or NULL */
+    const tm_train_options *options;
+} tm_query_check;
+/**
+ * Run the query again on what its files held before three moments. Nothing is done without a time
+ * column, or for a query that gives each row from one row.
+ *
+ * Errors:  TM_E_REFUSED (a column that changes by what came later, by name, with its share of the
+ *          score), TM_E_UNSUPPORTED (its rows cannot be held against each other), those of reading.
+ */
+TM_NODISCARD tm_status tm__train_query_check(tm_ctx *ctx, const tm_query_check *in, tm_err *err);
+
 /* Events of other sources, for features over windows of them. Zeroed: none. */
 typedef struct tm_train_events {
     uint32_t n;
@@ -183,10 +198,10 @@ typedef struct tm_detect_options {
     const tm_table *against; /* test rows, whose overlap is looked for; NULL: there are none */
 } tm_detect_options;
 /** What would ruin a model of a table: [{"kind", "severity", "column"?, "text", "hint", "evidence",
- * "place"?}]. kind is one of target_missing, one_class, constant, identifier, copy, sum, after_the_fact,
- * leak, repeated, conflicting, overlap. place is {"column"} or {"row", "equals_row"}, counted from
- * 1; the row of an overlap is one of the test rows. New reference in *out; TM_E_NOT_FOUND without
- * the target. */
+ * "place"?}]. kind is one of target_missing, one_class, constant, identifier, copy, sum,
+ * after_the_fact, leak, repeated, conflicting, overlap. place is {"column"} or {"row",
+ * "equals_row"}, counted from 1; the row of an overlap is one of the test rows. New reference in
+ * *out; TM_E_NOT_FOUND without the target. */
 TM_NODISCARD tm_status tm__train_detect(tm_ctx *ctx, tm_table *table,
                                         const tm_detect_options *options, json_t **out,
                                         tm_err *err);

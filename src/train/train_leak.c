@@ -49,8 +49,9 @@ static bool is_named(const char *const *names, uint32_t n, const char *name) {
     return is_there;
 }
 
-static void find_leaks(const tm_window_set *set, const tm_table *table,
-                       const tm_train_options *options, leaks *out) {
+static void find_leaks(const tm_window_set *set, const tm_table *table, const tm_leak_input *in,
+                       leaks *out) {
+    const tm_train_options *const options = in->options;
     for (uint32_t i = 0; i < options->n_features; i++) {
         if (tm__window_set_is_leak(set, i)) {
             out->n++;
@@ -61,7 +62,11 @@ static void find_leaks(const tm_window_set *set, const tm_table *table,
     for (uint32_t i = 0; i < options->n_drop; i++) {
         out->drop[out->n_drop++] = options->drop[i];
     }
-    for (uint32_t c = 0; c < tm__table_cols(table); c++) {
+    for (uint32_t i = 0; i < in->n_drop; i++) {
+        out->drop[out->n_drop++] = in->drop[i];
+        out->n++;
+    }
+    for (uint32_t c = 0; set != NULL && c < tm__table_cols(table); c++) {
         const char *const name = tm__table_column(table, c)->name;
         if (tm__window_set_is_later(set, name) && strcmp(name, options->target) != 0 &&
             !tm__window_set_is_moment(set, name) && !is_named(out->drop, out->n_drop, name)) {
@@ -98,8 +103,9 @@ static void tell(const json_t *with, const json_t *without, const leaks *l, tm_e
                    a > b ? a - b : b - a);
 }
 
-tm_status tm__train_leak_tell(tm_ctx *ctx, tm_table *table, tm_table *test,
-                              const tm_train_options *options, tm_err *refusal, tm_err *err) {
+tm_status tm__train_leak_tell(tm_ctx *ctx, tm_table *table, tm_table *test, const tm_leak_input *in,
+                              tm_err *refusal, tm_err *err) {
+    const tm_train_options *const options = in->options;
     tm_window_set *set = NULL;
     json_t *with = NULL, *without = NULL;
     leaks l = {0};
@@ -114,13 +120,14 @@ tm_status tm__train_leak_tell(tm_ctx *ctx, tm_table *table, tm_table *test,
     ctx->checkpoint = NULL;
     tm_status st = tm__train_windows_set(&trial, &set, err);
     l.features = tm__mem_alloc((size_t)options->n_features + 1, sizeof(*l.features));
-    l.drop = tm__mem_alloc((size_t)options->n_drop + tm__table_cols(table) + 1, sizeof(*l.drop));
+    l.drop = tm__mem_alloc((size_t)options->n_drop + in->n_drop + tm__table_cols(table) + 1,
+                           sizeof(*l.drop));
     if (st == TM_OK && (l.features == NULL || l.drop == NULL)) {
         st = TM_FAIL(err, TM_E_NOMEM, "no memory to measure a leak");
     }
     st = st == TM_OK ? try_run(ctx, table, test, &trial, &with, err) : st;
     if (st == TM_OK) {
-        find_leaks(set, table, options, &l);
+        find_leaks(set, table, in, &l);
         trial.features = l.features;
         trial.n_features = l.n_features;
         trial.drop = l.drop;

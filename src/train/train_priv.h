@@ -114,10 +114,14 @@ void tm__train_windows_done(tm_train_windows *windows);
 /* train_leak.c */
 /** A trial learns from and tests on some of the rows. */
 void tm__train_trial_thin(tm_train_data *data);
+typedef struct tm_leak_input {
+    const tm_train_options *options;
+    const char *const *drop; /* [n_drop] columns that are refused besides what the options say */
+    uint32_t n_drop;
+} tm_leak_input;
 /** Append to a refusal what the scores are with what is refused and without it. */
 TM_NODISCARD tm_status tm__train_leak_tell(tm_ctx *ctx, tm_table *table, tm_table *test,
-                                           const tm_train_options *options, tm_err *refusal,
-                                           tm_err *err);
+                                           const tm_leak_input *in, tm_err *refusal, tm_err *err);
 /* train_target.c: task, classes and y. */
 TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);

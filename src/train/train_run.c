@@ -437,7 +437,8 @@ static tm_status prepare_or_tell(run *r, tm_table *table, tm_table *test, tm_err
     tm_err refusal = {0};
     const tm_status st = prepare(r, table, test, &refusal);
     if (st == TM_E_REFUSED && !r->options->is_trial) {
-        TM_TRY(tm__train_leak_tell(r->ctx, table, test, r->options, &refusal, err));
+        const tm_leak_input leak = {.options = r->options};
+        TM_TRY(tm__train_leak_tell(r->ctx, table, test, &leak, &refusal, err));
     }
     if (st != TM_OK && err != NULL) {
         *err = refusal;

@@ -261,3 +261,15 @@ def test_rows_of_one_moment_do_not_see_each_other(tm):
           "--param", "gbdt.min_rows_in_leaf=5")
     shown = tm.ok("model", "show", "flights@1", "--json").json
     assert {c["column"]: c["share"] for c in shown["importance"]}.get("late_1h", 0) == 0
+
+
+def test_a_query_that_looks_ahead_is_refused(tm):
+    tm.write("flights.csv", text(flights(3000)))
+    window = "SELECT *, avg(late) OVER (PARTITION BY origin ORDER BY leaves RANGE BETWEEN INTERVAL {} AND INTERVAL {}) AS w FROM 'flights.csv'"
+    words = ["train", "--target", "late", "--time", "leaves", "--known", "late=arrives", *SMALL[:-1], "--sql"]
+    for bounds in (("3 HOUR PRECEDING", "3 HOUR FOLLOWING"), ("3 HOUR PRECEDING", "1 SECOND PRECEDING")):
+        refused = fails(tm, 1, *words, window.format(*bounds))
+        assert "column 'w' of the query looks at what was not known yet" in refused.err and " is leak" in refused.err
+    tm.ok(*words, window.format("9 HOUR PRECEDING", "3 HOUR PRECEDING"))
+    unsure = tm.ok(*words, "SELECT * FROM (SELECT *, lead(leaves) OVER (ORDER BY leaves) AS n FROM 'flights.csv') WHERE n IS NOT NULL", "--drop", "n")
+    assert "was not checked" in unsure.err
