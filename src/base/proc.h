@@ -57,6 +57,15 @@ TM_NODISCARD tm_status tm__supervisor_check(tm_supervisor *supervisor, tm_err *e
 /** End the supervisor and all children. */
 void tm__supervisor_close(tm_supervisor *supervisor);
 
+typedef enum tm_guard {
+    TM_GUARD_CHILD, /* this is the child, or none could be made: go on with the work */
+    TM_GUARD_ENDED, /* the child ended: *out_code is how */
+    TM_GUARD_FAULT  /* it died of a fault, such as a damaged page of a file that it maps */
+} tm_guard;
+/** Go on in a child that dies with this process; the parent waits for it and hands on SIGTERM and
+ * SIGINT. Call before any thread exists. */
+tm_guard tm__process_guard(int *out_code);
+
 /** Absolute path of the running program; static storage after the first call, which must come
  * before threads. */
 const char *tm__program_path(void);

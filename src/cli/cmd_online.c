@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The online store: `online ls`, `show`, `update` and `rebuild`. */
+/* The online store: `online ls`, `show`, `check`, `update` and `rebuild`. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -118,6 +118,25 @@ tm_status cmd_online_show(tm_cli *cli, tm_err *err) {
     json_decref(shown);
     tm__home_close(home);
     return st;
+}
+
+/* ---- check ---- */
+
+tm_status cmd_online_check(tm_cli *cli, tm_err *err) {
+    tm_home *home = NULL;
+    uint64_t n = 0;
+    TM_TRY(tm__home_open(cli->home, false, &home, err));
+    const tm_status st = tm__upkeep_check(home, &n, err);
+    tm__home_close(home);
+    TM_TRY(st);
+    if (cli->json) {
+        json_t *result =
+            json_pack("{s:s, s:I}", "schema", "tidemill.online.check/1", "values", (json_int_t)n);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    }
+    tm__cli_print(cli, "the online store is whole: %llu values\n", (unsigned long long)n);
+    return TM_OK;
 }
 
 /* ---- update and rebuild ---- */

@@ -26,7 +26,7 @@ static json_t *seconds_since(int64_t us, int64_t now_us) {
 /* The store, open to read; TM_E_NOT_FOUND without one. */
 static tm_status open_reader(const tm_home *home, tm_online_reader **out, tm_err *err) {
     tm_online *online = NULL;
-    tm_status st = tm__online_open(home, &online, err);
+    tm_status st = tm__online_open(home, 0, &online, err);
     if (st == TM_E_NOT_FOUND) {
         tm_err_hint(err, "'tidemill run' keeps it; 'tidemill online rebuild' makes it now.");
     }
@@ -39,6 +39,14 @@ static tm_status open_reader(const tm_home *home, tm_online_reader **out, tm_err
         tm__online_reader_free(*out);
         *out = NULL;
     }
+    return st;
+}
+
+tm_status tm__upkeep_check(const tm_home *home, uint64_t *out_values, tm_err *err) {
+    tm_online_reader *reader = NULL;
+    TM_TRY(open_reader(home, &reader, err));
+    const tm_status st = tm__online_check(reader, out_values, err);
+    tm__online_reader_free(reader);
     return st;
 }
 

@@ -31,6 +31,9 @@ TM_NODISCARD tm_status tm__upkeep_run(tm_ctx *ctx, const tm_home *home,
  * "newest_at", "lag_seconds", "bytes", "problem"}] of the versions that the store is kept for. */
 TM_NODISCARD tm_status tm__upkeep_list(const tm_home *home, json_t **out, tm_err *err);
 
+/** Read the whole store; *out_values of it. TM_E_INTEGRITY; a damaged page may end the process. */
+TM_NODISCARD tm_status tm__upkeep_check(const tm_home *home, uint64_t *out_values, tm_err *err);
+
 typedef struct tm_upkeep_ask {
     const char *model;       /* "late", "late@3" */
     const char *const *keys; /* "origin=ABQ" */

@@ -30,8 +30,8 @@ static tm_status read_choice(const json_t *online, const char *key, const char *
                : TM_FAIL(err, TM_E_DATA, "online: '%s' is %s or %s", key, usual, other);
 }
 
-static tm_status read_terms(const json_t *info, const json_t *recipe, tm_online_terms *out,
-                            tm_err *err) {
+tm_status tm__online_terms_read(const json_t *info, const json_t *recipe, tm_online_terms *out,
+                                tm_err *err) {
     const json_t *const online = json_object_get(recipe, "online");
     const json_t *const from = json_object_get(json_object_get(info, "recipe"), "source");
     const char *const source = tm__json_text(online, "source", tm__json_text(from, "source", ""));
@@ -57,7 +57,7 @@ static void make_mark(const tm_window_group *group, const char *source, tm_hash 
 }
 
 static tm_status fill(const json_t *info, const json_t *recipe, tm_online_plan *out, tm_err *err) {
-    TM_TRY(read_terms(info, recipe, &out->terms, err));
+    TM_TRY(tm__online_terms_read(info, recipe, &out->terms, err));
     TM_TRY(tm__window_set_from_json(json_object_get(info, "windows"), &out->set, err));
     TM_TRY(tm__window_live_create(out->set, out->terms.late_us, &out->live, err));
     const uint32_t n = tm__window_live_count(out->live);

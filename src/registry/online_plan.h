@@ -32,6 +32,9 @@ typedef struct tm_online_plan {
 
 /** True when a version (info of its bundle) has features over windows. */
 bool tm__online_plan_has(const json_t *info);
+/** What a recipe says of it; info (may be NULL) names the source when the recipe does not. */
+TM_NODISCARD tm_status tm__online_terms_read(const json_t *info, const json_t *recipe,
+                                             tm_online_terms *out, tm_err *err);
 /** recipe: the model's, JSON null or NULL: none. TM_E_DATA when either is damaged, TM_E_UNSUPPORTED
  * for a feature that cannot be kept, TM_E_NOMEM. */
 TM_NODISCARD tm_status tm__online_plan_read(const json_t *info, const json_t *recipe,

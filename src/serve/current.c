@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "serve/fill.h"
 #include "serve/prepare.h"
 
 #define KEPT_MAX 3u /* of a route: what a rollback brings back, the challenger, what was before */
@@ -28,6 +29,7 @@ void tm__current_unref(tm_current *current) {
         for (uint32_t i = 0; i < current->n_kept; i++) {
             tm__served_unref(current->kept[i]);
         }
+        tm__online_unref(current->online);
         tm__mem_free(current->routes);
         tm__mem_free(current->kept);
         for (uint32_t i = 0; current->keyring.keys != NULL && i < current->keyring.n; i++) {
@@ -214,10 +216,44 @@ static tm_served *make_stale(loader *l, const tm_route *route, const tm_err *why
     return tm__prepare_stale(&terms, is_of_model && now->bundle != NULL ? now : NULL, why->message);
 }
 
+/* Whether an entry answers as its model's recipe says now. */
+static bool is_as_declared(const loader *l, const tm_served *served) {
+    json_t *recipe = NULL;
+    tm_fill *fill = NULL;
+    const json_t *const info = served->bundle == NULL ? NULL : tm__bundle_info(served->bundle);
+    if (!tm__online_plan_has(info) ||
+        tm__registry_recipe(l->registry, served->model, &recipe, NULL) != TM_OK) {
+        return true;
+    }
+    bool is_so = served->fill != NULL && tm__fill_is_like(served->fill, info, recipe);
+    if (served->fill == NULL) {
+        const tm_status st = tm__fill_create(served->bundle, recipe, 1, &fill, NULL);
+        is_so = st != TM_OK || fill == NULL;
+        tm__fill_free(fill);
+    }
+    json_decref(recipe);
+    return is_so;
+}
+
+/* The store as it is now: that of the past when nothing newer is there, for a process opens each
+ * one once. One that cannot be opened is none; who needs it is told. */
+static void take_store(loader *l) {
+    const tm_current *const latest = l->past->latest;
+    tm_online *const now = latest == NULL ? NULL : latest->online;
+    if (l->past->store == 0) {
+        return;
+    }
+    if (now != NULL && l->past->store == tm__online_generation(now)) {
+        l->current->online = tm__online_ref(now);
+    } else if (tm__online_open(l->past->home, l->past->store, &l->current->online, NULL) != TM_OK) {
+        l->current->online = NULL; /* gone again: a newer one is about to be found whole */
+    }
+}
+
 /* The entry that serves a route from now on; NULL when out of memory. */
 static tm_served *make_served(loader *l, const tm_route *route) {
     tm_served *served = find_resident(l->past, route);
-    if (served != NULL) {
+    if (served != NULL && is_as_declared(l, served)) {
         return tm__served_ref(served);
     }
     tm_err err = {0};
@@ -363,6 +399,7 @@ tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, c
     for (uint32_t i = 0; i < l.n_wanted; i++) {
         keep_of_route(&l, &l.wanted[i]);
     }
+    take_store(&l);
     l.current->bytes = sum_bytes(l.current);
     *out = l.current;
     l.current = NULL;

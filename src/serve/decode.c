@@ -10,7 +10,8 @@
  *
  *   1. null is a missing value and always taken;
  *   2. a column that lacked a value in training may be left out, any other must be named, and so
- *      must a feature over earlier rows, of which a missing value would say that there were none;
+ *      must a feature over earlier rows, of which a missing value would say that there were none,
+ *      unless the online store has it;
  *   3. a name of the training data that the model does not read (target, dropped) is taken and not
  *      used, so that a row of that table can be sent as it is; any other name is an error, because
  *      a misspelt column would otherwise be a missing value that nobody sees;
@@ -77,6 +78,11 @@ static bool fill_plan(tm_plan *plan, const tm_plan_parts *parts) {
     if (parts->entity != NULL) {
         plan->entity = add_name(plan, tm__str(parts->entity));
     }
+    for (uint32_t i = 0; i < parts->n_extra; i++) {
+        if (add_name(plan, tm__str(parts->extra[i])) == NONE) {
+            return false;
+        }
+    }
     plan->n_cells = plan->n_names;
     bool ok = (parts->time == NULL || plan->time != NONE) &&
               (parts->entity == NULL || plan->entity != NONE);
@@ -91,8 +97,9 @@ tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err) 
     if (plan == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    const uint32_t n_max = parts->inputs->n_cols + parts->n_others + 2;
+    const uint32_t n_max = parts->inputs->n_cols + parts->n_others + parts->n_extra + 2;
     plan->inputs = parts->inputs;
+    plan->is_filled = parts->is_filled;
     plan->time = NONE;
     plan->entity = NONE;
     plan->n_slots = 16;
@@ -137,7 +144,8 @@ static tm_status mark_windows(const tm_bundle *bundle, tm_plan *plan, tm_err *er
 
 /* Names that the training data had and the model does not read: its target and what was left out.
  */
-tm_status tm__plan_create(const tm_bundle *bundle, tm_plan **out, tm_err *err) {
+tm_status tm__plan_create(const tm_bundle *bundle, const tm_plan_filled *filled, tm_plan **out,
+                          tm_err *err) {
     const json_t *info = tm__bundle_info(bundle);
     const json_t *recipe = json_object_get(info, "recipe");
     const json_t *lists[] = {json_object_get(info, "left_out"), json_object_get(recipe, "drop")};
@@ -172,6 +180,9 @@ tm_status tm__plan_create(const tm_bundle *bundle, tm_plan **out, tm_err *err) {
         .n_others = n,
         .time = tm__json_text(info, "time", NULL),
         .entity = tm__json_text(info, "entity", NULL),
+        .extra = filled == NULL ? NULL : filled->names,
+        .n_extra = filled == NULL ? 0 : filled->n_names,
+        .is_filled = filled != NULL,
     };
     const tm_status st = tm__plan_make(&parts, out, err);
     tm__mem_free(others);
@@ -413,8 +424,11 @@ static void check_absent(tm_decoder *d) {
         if (i >= d->plan->inputs->n_cols) {
             continue;
         }
-        d->counts.n_nulls++;
         const plan_name *const n = &d->plan->names[i];
+        if (n->is_window && d->plan->is_filled) {
+            continue;
+        }
+        d->counts.n_nulls++;
         if (n->is_window || !d->plan->inputs->cols[i].is_nullable) {
             const tm_str name = {n->name, n->len};
             const tm_str s = shown(name, SHOWN_BYTES);
@@ -541,6 +555,25 @@ bool tm__decoder_next(tm_decoder *d) {
     return !d->is_full;
 }
 
+bool tm__decoder_has(const tm_decoder *d, uint32_t cell) {
+    return d->seen[cell] == d->row + 1;
+}
+
+void tm__decoder_fill(tm_decoder *d, uint32_t cell, double value) {
+    const bool is_missing = value != value;
+    d->counts.n_nulls += is_missing ? 1 : 0;
+    d->cells[cell] = (tm_cell){.type = is_missing ? TM_TYPE_NONE : TM_TYPE_FLOAT, .f64 = value};
+}
+
+void tm__decoder_note_filled(tm_decoder *d, const tm_filled *filled) {
+    tm_decode_counts *const n = &d->counts;
+    n->n_filled++;
+    n->n_absent += filled->is_absent ? 1 : 0;
+    n->n_stale += filled->is_stale ? 1 : 0;
+    n->age_s_max = filled->age_s > n->age_s_max ? filled->age_s : n->age_s_max;
+    n->lag_s_max = filled->lag_s > n->lag_s_max ? filled->lag_s : n->lag_s_max;
+}
+
 const tm_cell *tm__decoder_cells(const tm_decoder *d) {
     return d->cells;
 }
@@ -579,6 +612,11 @@ tm_str tm__decoder_entity(const tm_decoder *d, char text[32]) {
     tm_cell cell = d->cells[d->plan->entity];
     bool coerced = false;
     return tm__cell_fit(&as_text, &cell, text, &coerced, NULL) == TM_OK ? cell.text : none;
+}
+
+uint32_t tm__plan_cell(const tm_plan *plan, const char *name) {
+    const uint32_t i = tm__plan_find(plan, tm__str(name));
+    return i < plan->n_cells ? i : NONE;
 }
 
 uint32_t tm__plan_cells(const tm_plan *plan) {

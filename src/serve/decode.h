@@ -10,21 +10,35 @@
 #include "base/json_scan.h"
 #include "serve/serve_priv.h"
 
+/* What is wanted of rows so that their features over windows can be filled (serve/fill.h). */
+typedef struct tm_plan_filled {
+    const char *const *names;
+    uint32_t n_names;
+} tm_plan_filled;
+
 /** Columns of a bundle by name, and the names of its training data that it does not read. */
-TM_NODISCARD tm_status tm__plan_create(const tm_bundle *bundle, tm_plan **out, tm_err *err);
+TM_NODISCARD tm_status tm__plan_create(const tm_bundle *bundle, const tm_plan_filled *filled,
+                                       tm_plan **out, tm_err *err);
 
 typedef struct tm_plan_parts {
     const tm_schema *inputs;   /* in the order of cells */
     const char *const *others; /* names that are taken and not used */
     uint32_t n_others;
     const char *time, *entity; /* NULL: none */
+    const char *const *extra;  /* names whose values are wanted besides, and may be left out */
+    uint32_t n_extra;
+    bool is_filled; /* features over windows may be left out: somebody fills them */
 } tm_plan_parts;
 /** Same from its parts. */
 TM_NODISCARD tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err);
 void tm__plan_free(tm_plan *plan);
-/** What a row has: the inputs, then time and entity when they are none. */
+/** What a row has: the inputs, then time, entity and what is wanted besides, when they are none. */
 uint32_t tm__plan_cells(const tm_plan *plan);
 const char *const *tm__plan_names(const tm_plan *plan); /* [cells] */
+
+#define TM_NAME_NONE UINT32_MAX
+/** The cell of a name; TM_NAME_NONE when rows have none. */
+uint32_t tm__plan_cell(const tm_plan *plan, const char *name);
 
 /* How the rows of a request lie in it. */
 typedef enum tm_rows_kind {
@@ -99,7 +113,26 @@ bool tm__decoder_is_full(const tm_decoder *decoder);
 uint64_t tm__decoder_row(const tm_decoder *decoder); /* index of the current row */
 typedef struct tm_decode_counts {
     uint64_t n_rows, n_nulls, n_coerced;
+    uint64_t n_filled, n_absent, n_stale; /* rows with features of the online store */
+    double age_s_max, lag_s_max;          /* of those */
 } tm_decode_counts;
+
+/* What the features that a row left out were filled from. */
+typedef struct tm_filled {
+    bool is_used;   /* it left some out */
+    bool is_absent; /* of an entity that the store does not know */
+    bool is_stale;  /* the store was behind: they are missing */
+    double age_s;   /* from the newest event behind them to the row's moment; < 0: there is none */
+    double lag_s;   /* since the store had all rows of its source */
+} tm_filled;
+/** True when the current row names the column of a cell. */
+bool tm__decoder_has(const tm_decoder *decoder, uint32_t cell);
+/** Set a cell of the current row; NaN is missing. */
+void tm__decoder_fill(tm_decoder *decoder, uint32_t cell, double value);
+void tm__decoder_note_filled(tm_decoder *decoder, const tm_filled *filled);
+/** Note an error of the current row. */
+void tm__decoder_error(tm_decoder *decoder, tm_str column, const char *hint, const char *fmt, ...)
+    TM_PRINTF(4, 5);
 tm_decode_counts tm__decoder_counts(const tm_decoder *decoder);
 
 /* Rows in parts, for several threads. */

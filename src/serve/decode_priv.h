@@ -10,24 +10,23 @@
 
 #include "serve/decode.h"
 
-#define TM_NAME_NONE UINT32_MAX
-
 typedef struct plan_name {
     char *name; /* owned */
     size_t len;
     bool is_escaped; /* it is written otherwise in JSON */
-    bool is_window;  /* a feature over earlier rows: never left out */
+    bool is_window;  /* a feature over earlier rows: never left out, unless it is filled */
 } plan_name;
 
 struct tm_plan {
     const tm_schema *inputs; /* borrowed from the bundle */
-    uint32_t n_cells;        /* inputs, then time and entity when they are none */
+    uint32_t n_cells;        /* inputs, then time, entity and others that are wanted */
     uint32_t n_names;        /* cells, then names that are not used */
     plan_name *names;
     const char **shown; /* [n_names] names, for "did you mean" */
     uint32_t *slots;    /* [n_slots] a name's index, or NONE */
     uint32_t n_slots;
     uint32_t time, entity; /* index of a cell, or NONE */
+    bool is_filled;        /* features over windows may be left out */
 };
 
 /** Index of a name, or TM_NAME_NONE. */
@@ -61,9 +60,6 @@ struct tm_decoder {
     tm_decode_counts counts;
 };
 
-/** Note an error of the current row, or of the whole when no row is being read. */
-void tm__decoder_error(tm_decoder *decoder, tm_str column, const char *hint, const char *fmt, ...)
-    TM_PRINTF(4, 5);
 /** Put a value into the cell of name i, fitted to its column; ok is false for what is no value. */
 void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** True when the name may stand here: it is known and new in this row. */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "serve/fill.h"
 #include "serve/handle.h"
 #include "tidemill/bundle.h"
 
@@ -250,6 +251,7 @@ static void make_live_text(tm_exchange *x) {
         tm__live_done(&live);
     }
     write_sources(desk, out);
+    tm__prom_online(desk->filler, x->current->online, desk->arena, out);
     json_t *counters = tm__monitor_counters(desk->monitor);
     write_counters(out, counters);
     out->failed = out->failed || !tm__json_is_whole();

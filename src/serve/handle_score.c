@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "serve/fill.h"
 #include "serve/handle.h"
 #include "serve/score.h"
 
@@ -56,6 +57,7 @@ static bool write_object(scoring *s, const char *id, uint32_t chosen, tm_err *er
         tm__buf_text(out, ",\"probability\":");
         tm__score_write_probability(s, s->outputs, out);
     }
+    tm__fill_write(&s->filled, out);
     if (s->explain) {
         tm__buf_text(out, ",\"reasons\":");
         if (!tm__score_write_reasons(s, chosen, out, err)) {
@@ -111,6 +113,7 @@ static void begin_csv(scoring *s) {
             tm__buf_done(&name);
         }
     }
+    tm__buf_text(out, s->served->fill != NULL ? ",online_age_seconds,online_lag_seconds" : "");
     tm__buf_byte(out, '\n');
 }
 
@@ -127,6 +130,16 @@ static bool row_csv(scoring *s, const char *id, uint32_t chosen, tm_err *err) {
         }
     } else {
         tm__score_write_number(s->outputs[0], out);
+    }
+    if (s->served->fill != NULL) {
+        tm__buf_byte(out, ',');
+        if (s->filled.is_used && s->filled.age_s >= 0) {
+            tm__score_write_number(s->filled.age_s, out);
+        }
+        tm__buf_byte(out, ',');
+        if (s->filled.is_used) {
+            tm__score_write_number(s->filled.lag_s, out);
+        }
     }
     return tm__buf_byte(out, '\n');
 }

@@ -481,6 +481,15 @@ static void end(tm_scoring *s) {
         tm__buf_text(out, ",\"id\":");
         tm__json_write_text(out, v->id);
     }
+    const tm_decode_counts counts = tm__score_counts(s);
+    if (counts.n_filled > 0) { /* of all rows: the protocol has no place beside one */
+        tm__buf_printf(out, ",\"parameters\":{\"online_rows\":%" PRIu64 ",\"online_age_seconds\":",
+                       counts.n_filled);
+        tm__score_write_number(counts.age_s_max, out);
+        tm__buf_text(out, ",\"online_lag_seconds\":");
+        tm__score_write_number(counts.lag_s_max, out);
+        tm__buf_byte(out, '}');
+    }
     tm__buf_text(out, ",\"outputs\":[");
     for (uint32_t i = 0; i < OUTPUTS; i++) {
         if (v->wanted[i]) {

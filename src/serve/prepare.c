@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "serve/decode.h"
+#include "serve/fill.h"
 
 static void free_scratches(tm_served *served) {
     for (uint32_t i = 0; served->scratches != NULL && i < served->n_scratches; i++) {
@@ -26,6 +27,7 @@ void tm__served_unref(tm_served *served) {
     if (served != NULL && atomic_fetch_sub(&served->refs, 1) == 1) {
         free_scratches(served);
         tm__plan_free(served->plan);
+        tm__fill_free(served->fill);
         tm__bundle_unref(served->bundle);
         tm__mem_free(served);
     }
@@ -86,6 +88,24 @@ static tm_status check_room(const tm_prepare *terms, uint64_t bytes, tm_err *err
     return TM_E_REFUSED;
 }
 
+/* The plan of rows, and what fills those that leave features out. */
+static tm_status make_plan(const tm_prepare *terms, tm_served *served, tm_err *err) {
+    json_t *recipe = NULL;
+    TM_TRY(tm__registry_recipe(terms->registry, served->model, &recipe, err));
+    tm_status st = tm__fill_create(served->bundle, recipe, served->n_scratches, &served->fill, err);
+    json_decref(recipe);
+    TM_TRY(st);
+    tm_plan_filled filled = {0};
+    if (served->fill != NULL) {
+        filled.names = tm__fill_names(served->fill, &filled.n_names);
+    }
+    st = tm__plan_create(served->bundle, served->fill == NULL ? NULL : &filled, &served->plan, err);
+    if (st == TM_OK && served->fill != NULL) {
+        tm__fill_bind(served->fill, served->plan);
+    }
+    return st;
+}
+
 static tm_status fill(const tm_prepare *terms, tm_served *served, tm_err *err) {
     const tm_version version = {.bundle_hash = terms->route->bundle_hash};
     /* The file is the least that it holds: what cannot fit is not even opened. */
@@ -93,7 +113,7 @@ static tm_status fill(const tm_prepare *terms, tm_served *served, tm_err *err) {
     TM_TRY(tm__registry_bundle(terms->registry, &version, &served->bundle, err));
     const int64_t before = tm__mem_thread_bytes();
     TM_TRY(make_scratches(terms, served, err));
-    TM_TRY(tm__plan_create(served->bundle, &served->plan, err));
+    TM_TRY(make_plan(terms, served, err));
     const int64_t beside = tm__mem_thread_bytes() - before;
     served->bytes = tm__bundle_bytes(served->bundle) + (beside > 0 ? (uint64_t)beside : 0);
     look_at_classes(served);
@@ -167,8 +187,7 @@ tm_served *tm__prepare_stale(const tm_prepare *terms, const tm_served *older, co
     served->hash = older->hash;
     served->bundle = tm__bundle_ref(older->bundle);
     served->bytes = older->bytes;
-    if (make_scratches(terms, served, NULL) != TM_OK ||
-        tm__plan_create(served->bundle, &served->plan, NULL) != TM_OK) {
+    if (make_scratches(terms, served, NULL) != TM_OK || make_plan(terms, served, NULL) != TM_OK) {
         tm__served_unref(served);
         return NULL;
     }

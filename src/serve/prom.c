@@ -41,6 +41,7 @@ struct series {
     uint32_t version;
     bool is_named; /* the request named the version: no champion then */
     counter n_rows, n_nulls, n_coerced, n_dropped;
+    counter n_filled, n_absent, n_stale;
     counter buckets[N_BUCKETS + 1];
     counter n_requests, ns;
 };
@@ -145,6 +146,9 @@ void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers) {
     add(&s->n_nulls, answers->n_nulls);
     add(&s->n_coerced, answers->n_coerced);
     add(&s->n_dropped, answers->n_dropped);
+    add(&s->n_filled, answers->n_filled);
+    add(&s->n_absent, answers->n_absent);
+    add(&s->n_stale, answers->n_stale);
     add(&s->n_requests, 1);
     add(&s->ns, answers->ns);
     uint32_t b = 0;
@@ -332,6 +336,12 @@ static const counter_of_series series_counters[] = {
      offsetof(series, n_coerced)},
     {"tidemill_dropped_answers_total", "Answers that were sent but not logged: the queue was full.",
      offsetof(series, n_dropped)},
+    {"tidemill_online_rows_total", "Answered rows with features of the online store.",
+     offsetof(series, n_filled)},
+    {"tidemill_online_absent_total", "Those of an entity that the store does not know.",
+     offsetof(series, n_absent)},
+    {"tidemill_online_stale_total", "Those that had none because the store was behind.",
+     offsetof(series, n_stale)},
 };
 
 static void write_counter(const sums *all, const series *s, void *arg) {

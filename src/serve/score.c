@@ -7,6 +7,7 @@
  * belong to the thread and are used again, so a request of one row allocates nothing but its reply.
  */
 #include "serve/score.h"
+#include "serve/fill.h"
 #include "serve/split.h"
 
 #include <math.h>
@@ -197,7 +198,11 @@ bool tm__score_rows(scoring *s) {
             tm__problem_reply(x, 413, "too-many-rows", detail, "Send them in several requests.");
             return false;
         }
-        if (x->n_errors == 0 && !tm__split_is_bad(s->split) && !score_row(s, &err)) {
+        const bool is_scored = x->n_errors == 0 && !tm__split_is_bad(s->split);
+        if (is_scored && s->served->fill != NULL && !tm__fill_row(s)) {
+            return false;
+        }
+        if (is_scored && x->n_errors == 0 && !score_row(s, &err)) {
             tm__problem_from_err(x, &err);
             return false;
         }
@@ -272,6 +277,9 @@ static void finish(scoring *s) {
         .n_rows = counts.n_rows,
         .n_nulls = counts.n_nulls,
         .n_coerced = counts.n_coerced,
+        .n_filled = counts.n_filled,
+        .n_absent = counts.n_absent,
+        .n_stale = counts.n_stale,
         .n_dropped =
             s->split != NULL ? tm__split_log(s->split, elapsed_ns) : tm__score_log(s, elapsed_ns),
         .ns = elapsed_ns,

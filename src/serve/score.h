@@ -42,6 +42,7 @@ struct tm_scoring {
     double *outputs;        /* [n_outputs] of the row at hand */
     double *contributions;  /* [n inputs], when explained */
     tm_stream *stream;      /* of the answers, in the log */
+    tm_filled filled;       /* of the row at hand */
     struct tm_split *split; /* parts of a large batch; NULL: it is whole */
 };
 

@@ -157,6 +157,7 @@ typedef struct tm_served {
     char problem[256];
     uint64_t bytes; /* held by bundle, plan and scratches */
     tm_plan *plan;
+    struct tm_fill *fill;          /* features that a row may leave out; NULL: none */
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
     bool classes_are_bool, classes_are_int;
@@ -173,7 +174,8 @@ typedef struct tm_current {
      * them. */
     uint32_t n_kept;
     tm_served **kept;
-    uint64_t bytes; /* of all, each bundle once */
+    uint64_t bytes;           /* of all, each bundle once */
+    struct tm_online *online; /* the store that rows are filled from; NULL: none */
     tm_keyring keyring;
     struct tm_current *next_retired; /* the server's: no longer published, perhaps still read */
     uint64_t retired_epoch;
@@ -182,6 +184,8 @@ typedef struct tm_current {
 typedef struct tm_current_past {
     const tm_current *latest; /* NULL: none */
     tm_served *prepared;      /* made ready for a move; NULL: none */
+    const tm_home *home;      /* where the online store is */
+    uint64_t store;           /* its generation that may be opened; 0: none */
     uint32_t n_desks;         /* threads that predict; 0 stands for 1 */
     uint64_t memory_max;      /* that bundles may hold together; 0: no limit */
     bool opens_kept;          /* versions to keep that the past has not are opened too */
@@ -214,6 +218,7 @@ typedef struct tm_prom_answers {
     uint32_t version;
     bool is_named;
     uint64_t n_rows, n_nulls, n_coerced, n_dropped;
+    uint64_t n_filled, n_absent, n_stale; /* of the rows: by the online store */
     uint64_t ns;
 } tm_prom_answers;
 void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers);
@@ -265,13 +270,14 @@ typedef struct tm_health {
 /* What handlers may use besides their request. Every thread that answers (workers, batch threads,
  * the desk) has one of its own, and an exchange points to that of the thread that has it. */
 typedef struct tm_desk {
-    uint32_t index;             /* of this thread's scratch in a tm_served */
-    tm_registry *registry;      /* the desk's only; NULL elsewhere */
-    struct tm_jobs *crew;       /* threads that help with a large batch; NULL: none do */
-    tm_monitor *monitor;        /* answers: any thread; the rest: the desk */
-    tm_intake *intake;          /* any thread */
-    struct tm_parquet *parquet; /* any thread */
-    bool is_parked;             /* the exchange just handled is answered later, by another thread */
+    uint32_t index;              /* of this thread's scratch in a tm_served */
+    tm_registry *registry;       /* the desk's only; NULL elsewhere */
+    struct tm_jobs *crew;        /* threads that help with a large batch; NULL: none do */
+    struct tm_fill_desk *filler; /* this thread's way into the online store */
+    tm_monitor *monitor;         /* answers: any thread; the rest: the desk */
+    tm_intake *intake;           /* any thread */
+    struct tm_parquet *parquet;  /* any thread */
+    bool is_parked; /* the exchange just handled is answered later, by another thread */
     /* The desk's only: serve what the registry says now, before this request is answered. */
     void (*refresh)(void *arg);
     /* Make a version ready before the registry is told to move to it: what cannot be served is

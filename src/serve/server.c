@@ -39,13 +39,16 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "serve/door.h"
+#include "serve/fill.h"
 #include "serve/jobs.h"
 #include "serve/prepare.h"
+#include "serve/probe.h"
 #include "serve/quota.h"
 #include "serve/worker.h"
 #include "source/parquet_rows.h"
 
 #define WATCH_MS 20u
+#define STORE_TURNS 5u /* of the watch, from one look for an online store to the next */
 #define STOP_TURN_MS 5
 #define EVENTS_MAX 16u
 #define THREADS_MAX 256u
@@ -86,7 +89,9 @@ struct tm_server {
     tm_current *latest, *retired;
     tm_served *prepared; /* for the move that the desk is about to make */
     _Atomic bool must_refresh;
+    uint64_t store;     /* generation of the online store that was found whole; 0: none */
     int64_t generation; /* watch's alone */
+    tm_probe probe;     /* the watch's */
     bool is_refresh_failing;
 
     uint64_t quotas_kept; /* see tm__quota_save(); the watch's, then who closes */
@@ -121,7 +126,7 @@ static bool is_same(const tm_current *a, const tm_current *b) {
             return false;
         }
     }
-    bool same = a->n_kept == b->n_kept;
+    bool same = a->n_kept == b->n_kept && a->online == b->online;
     for (uint32_t i = 0; same && i < a->n; i++) {
         same = a->routes[i] == b->routes[i];
     }
@@ -157,6 +162,8 @@ static void publish_locked(tm_server *server, tm_current *current) {
 static tm_current_past past_locked(const tm_server *server) {
     return (tm_current_past){.latest = server->latest,
                              .prepared = server->prepared,
+                             .home = server->home,
+                             .store = server->store,
                              .n_desks = server->n_desks,
                              .memory_max = server->memory_max};
 }
@@ -244,6 +251,19 @@ static bool wait_for_end(tm_server *server, uint32_t wait_ms) {
     return is_ending;
 }
 
+/* True when another online store than the one that is used was found whole. */
+static bool has_new_store(tm_server *server) {
+    tm__mutex_lock(server->refresh_lock);
+    uint64_t store = server->store;
+    tm__mutex_unlock(server->refresh_lock);
+    tm__probe_step(&server->probe, &store);
+    tm__mutex_lock(server->refresh_lock);
+    const bool is_new = store != server->store;
+    server->store = store;
+    tm__mutex_unlock(server->refresh_lock);
+    return is_new;
+}
+
 /* A disk that hangs makes the watch wait, not who asks. */
 static void look_at_disk(tm_server *server) {
     uint64_t bytes = 0;
@@ -284,12 +304,16 @@ static void watch_main(void *arg) {
         tm__json_reset();
         tm_status st = tm__registry_generation(server->watch_registry, &generation, &err);
         const bool must_refresh = atomic_exchange(&server->must_refresh, false);
+        bool has_store = false;
         if (must_refresh || ++n_turns % (1000 / WATCH_MS) == 0) {
             tm__door_reload(server->door, must_refresh, server->log);
             look_at_disk(server);
             keep_quotas(server);
         }
-        if (st == TM_OK && (must_refresh || generation != server->generation)) {
+        if (n_turns % STORE_TURNS == 0 || must_refresh) {
+            has_store = has_new_store(server);
+        }
+        if (st == TM_OK && (must_refresh || has_store || generation != server->generation)) {
             st = refresh(server, server->watch_registry, false, &err);
             server->generation = st == TM_OK ? generation : server->generation;
             must_keep = st == TM_OK;
@@ -297,6 +321,9 @@ static void watch_main(void *arg) {
         if (st == TM_OK && must_keep) { /* now that what is served is published */
             st = refresh(server, server->watch_registry, true, &err);
             must_keep = st != TM_OK;
+        }
+        if (has_store && st != TM_OK) {
+            atomic_store(&server->must_refresh, true);
         }
         log_refresh(server, st, &err);
     }
@@ -589,7 +616,8 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
             .started_us = tm__now_us(),
         };
         tm__buf_init(&server->desks[i].answers, LOGGED_BYTES_MAX);
-        if (server->desks[i].arena == NULL) {
+        server->desks[i].filler = tm__fill_desk_create();
+        if (server->desks[i].arena == NULL || server->desks[i].filler == NULL) {
             return no_memory(err);
         }
     }
@@ -660,6 +688,8 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->home = home;
     server->log = options->log;
     server->supervisor = options->supervisor;
+    server->probe =
+        (tm_probe){.home = home, .supervisor = options->supervisor, .log = options->log};
     server->tick = options->tick;
     server->tick_arg = options->tick_arg;
     server->memory_max = options->memory_max;
@@ -719,6 +749,7 @@ static void free_desks(tm_server *server) {
         tm_desk *desk = &server->desks[i];
         tm__registry_close(desk->registry);
         tm__arena_free(desk->arena);
+        tm__fill_desk_free(desk->filler);
         tm__buf_done(&desk->answers);
         tm__buf_done(&desk->live_text);
     }

@@ -52,11 +52,13 @@ static part *part_create(tm_split *split, tm_desk *desk) {
     if (p == NULL) {
         return NULL;
     }
-    p->desk = (tm_desk){.index = desk->index, .monitor = desk->monitor, .prom = desk->prom};
+    p->desk = (tm_desk){
+        .index = desk->index, .monitor = desk->monitor, .prom = desk->prom, .filler = desk->filler};
     tm__buf_init(&p->desk.answers, desk->answers.size_max);
     p->x.log = of->log;
     p->x.limits = of->limits;
     p->x.http = of->http;
+    p->x.current = of->current; /* the owner holds it */
     p->x.match.endpoint = of->match.endpoint;
     (void)tm__str_copy(p->x.request_id, sizeof p->x.request_id, tm__str(of->request_id));
     p->x.desk = &p->desk;
@@ -181,6 +183,7 @@ static bool refuse_rows(tm_split *split) {
         const bool is_last = p->x.status == 413 || (p->x.n_errors == 0 && x->n_errors == 0);
         if (has_room && !p->is_good && is_last) {
             x->status = p->x.status;
+            x->retry_after_s = p->x.retry_after_s;
             x->content_type = p->x.content_type;
             tm__buf_reset(&x->reply);
             tm__buf_append(&x->reply, p->x.reply.data, p->x.reply.len);
@@ -234,6 +237,11 @@ tm_decode_counts tm__split_counts(const tm_split *split) {
         all.n_rows += p->counts.n_rows;
         all.n_nulls += p->counts.n_nulls;
         all.n_coerced += p->counts.n_coerced;
+        all.n_filled += p->counts.n_filled;
+        all.n_absent += p->counts.n_absent;
+        all.n_stale += p->counts.n_stale;
+        all.age_s_max = p->counts.age_s_max > all.age_s_max ? p->counts.age_s_max : all.age_s_max;
+        all.lag_s_max = p->counts.lag_s_max > all.lag_s_max ? p->counts.lag_s_max : all.lag_s_max;
     }
     return all;
 }

@@ -286,8 +286,8 @@ static void leave_lock(tm_online *online) {
     tm__online_unref(online);
 }
 
-/* The newest generation; number 0: there is none. */
-static tm_status open_newest(const char *folder, uint64_t number, tm_file *lock, tm_online **out,
+/* A generation; number 0: there is none. */
+static tm_status open_number(const char *folder, uint64_t number, tm_file *lock, tm_online **out,
                              tm_err *err) {
     if (number == 0) {
         return TM_FAIL(err, TM_E_NOT_FOUND, "there is no online store");
@@ -308,12 +308,13 @@ static tm_status open_newest(const char *folder, uint64_t number, tm_file *lock,
     return TM_OK;
 }
 
-tm_status tm__online_open(const tm_home *home, tm_online **out, tm_err *err) {
+tm_status tm__online_open(const tm_home *home, uint64_t generation, tm_online **out, tm_err *err) {
     char *const folder = home_file(home, "online");
     if (folder == NULL) {
         return no_memory(err);
     }
-    const tm_status st = open_newest(folder, newest_in(folder), NULL, out, err);
+    const uint64_t number = generation != 0 ? generation : newest_in(folder);
+    const tm_status st = open_number(folder, number, NULL, out, err);
     tm__mem_free(folder);
     return st;
 }
@@ -371,7 +372,7 @@ static tm_status open_some(const char *folder, tm_file *lock, bool begins_anew, 
     const uint64_t newest = newest_in(folder);
     tm_err why = {0};
     const tm_status st =
-        begins_anew ? TM_E_INTEGRITY : open_newest(folder, newest, lock, out, &why);
+        begins_anew ? TM_E_INTEGRITY : open_number(folder, newest, lock, out, &why);
     if (st == TM_E_NOT_FOUND || st == TM_E_INTEGRITY) {
         return open_aside(folder, newest + 1, lock, out, err);
     }

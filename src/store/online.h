@@ -34,9 +34,10 @@
 
 typedef struct tm_online tm_online; /* one generation; shared by count, any thread */
 
-/** The newest generation to read. TM_E_NOT_FOUND when there is none, TM_E_INTEGRITY when it is
- * damaged or of another format. */
-TM_NODISCARD tm_status tm__online_open(const tm_home *home, tm_online **out, tm_err *err);
+/** A generation (0: the newest) to read. TM_E_NOT_FOUND when there is none, TM_E_INTEGRITY when it
+ * is damaged or of another format. */
+TM_NODISCARD tm_status tm__online_open(const tm_home *home, uint64_t generation, tm_online **out,
+                                       tm_err *err);
 /** Same to write too. Where there is none, where it is damaged or of another format, and with
  * begins_anew, an empty one of the next number is made aside (*out_anew), which nobody sees before
  * tm__online_publish(). TM_E_CONFLICT while another process writes. */

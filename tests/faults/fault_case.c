@@ -213,6 +213,7 @@ const fault_case fault_cases[] = {
     {"sink rm", "keyed", {"sink", "rm", "scored"}, .says = "removed", .want = 0},
     {"online ls", "keyed", {"online", "ls", "--json"}, .want = 0},
     {"online show", "keyed", {"online", "show", "made", "id=r1"}, .want = 2},
+    {"online check", "keyed", {"online", "check"}, .want = 3},
     {"online update", "keyed", {"online", "update"}, .changes_early = true, .want = 0},
     {"online rebuild", "keyed", {"online", "rebuild", "--json"}, .changes_early = true, .want = 0},
     {"data profile", "full", {"data", "profile", "data.csv", "--json"}, .want = 0},

@@ -368,7 +368,7 @@ static void a_request_becomes_scores_without_an_allocation(void **state) {
     tm_plan *plan = NULL;
     bundle_data_write(data, &file, &hash);
     assert_int_equal(tm__bundle_load(file.data, file.len, &bundle, NULL), TM_OK);
-    assert_int_equal(tm__plan_create(bundle, &plan, NULL), TM_OK);
+    assert_int_equal(tm__plan_create(bundle, NULL, &plan, NULL), TM_OK);
     tm_bundle_scratch *scratch = tm__bundle_scratch_create(bundle);
     tm_arena *arena = tm__arena_create(1u << 24);
     for (uint32_t kind = 0; kind < 3; kind++) {

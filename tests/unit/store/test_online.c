@@ -37,7 +37,7 @@ static void look(const tm_home *home, char out[32]) {
     tm_online_reader *reader = NULL;
     tm_str value = {0};
     out[0] = '\0';
-    if (tm__online_open(home, &online, NULL) != TM_OK) {
+    if (tm__online_open(home, 0, &online, NULL) != TM_OK) {
         return;
     }
     assert_int_equal(tm__online_reader_create(online, &reader, NULL), TM_OK);
@@ -60,7 +60,7 @@ static void a_store_is_seen_when_it_is_published(void **state) {
     char value[32];
     tm_online *online = NULL;
     assert_int_equal(tm__online_newest(*state), 0);
-    assert_int_equal(tm__online_open(*state, &online, NULL), TM_E_NOT_FOUND);
+    assert_int_equal(tm__online_open(*state, 0, &online, NULL), TM_E_NOT_FOUND);
     online = open_write(*state, false, &is_anew);
     assert_true(is_anew);
     assert_int_equal(tm__online_generation(online), 1);
@@ -98,7 +98,7 @@ static void who_reads_an_old_one_keeps_it(void **state) {
     put_one(online, "one");
     assert_int_equal(tm__online_publish(online, NULL), TM_OK);
     tm__online_unref(online);
-    assert_int_equal(tm__online_open(*state, &old, NULL), TM_OK);
+    assert_int_equal(tm__online_open(*state, 0, &old, NULL), TM_OK);
     assert_int_equal(tm__online_reader_create(old, &reader, NULL), TM_OK);
     online = open_write(*state, true, &is_anew);
     assert_true(is_anew);
@@ -150,7 +150,7 @@ static void damage_is_refused_and_left_for_an_empty_one(void **state) {
             (void)close(fd);
         }
         tm__mem_free(path);
-        assert_int_equal(tm__online_open(*state, &online, &err), TM_E_INTEGRITY);
+        assert_int_equal(tm__online_open(*state, 0, &online, &err), TM_E_INTEGRITY);
         assert_non_null(strstr(err.hint, "online rebuild"));
         online = open_write(*state, false, &is_anew);
         assert_true(is_anew);
