@@ -116,7 +116,7 @@ static tm_status describe_source(training *t, tm_err *err) {
                 : sql != NULL ? json_pack("{s:s}", "sql", sql)
                               : json_pack("{s:s, s:b}", "path", path, "no_header",
                                           tm__cli_flag(t->cli, "no-header"));
-    if (t->as_of_us != INT64_MAX) {
+    if (t->as_of_us != INT64_MAX && name != NULL) {
         char at[40];
         json_object_set_new(t->source, "as_of",
                             json_stringn(at, tm__time_to_text(t->as_of_us, at)));
@@ -127,9 +127,10 @@ static tm_status describe_source(training *t, tm_err *err) {
 /* What the model to go on from decides cannot be said again. */
 static tm_status check_continue(const tm_cli *cli, tm_err *err) {
     static const char *const decided[] = {
-        "target", "task",        "positive",     "metric",     "learner", "drop",     "time",
-        "entity", "weight",      "group",        "budget",     "repeat",  "monotone", "interact",
-        "seed",   "level-means", "class-weight", "init-score", "feature", "known"};
+        "target",   "task",     "positive",   "metric",      "learner",      "drop",
+        "time",     "entity",   "weight",     "group",       "budget",       "repeat",
+        "monotone", "interact", "seed",       "level-means", "class-weight", "init-score",
+        "feature",  "known",    "label-delay"};
     for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
         if (tm__cli_has(cli, decided[i])) {
             const tm_status st =
@@ -172,12 +173,16 @@ static tm_status read_rows(training *t, tm_err *err) {
     const char *sql = tm__cli_text(t->cli, "sql");
     const tm_schema *known = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL;
     t->as_of_us = INT64_MAX;
-    if (tm__cli_has(t->cli, "as-of") && name == NULL) {
+    const bool has_late_labels = t->options.label_delay_us > 0 || t->options.n_known > 0;
+    if (tm__cli_has(t->cli, "as-of") && name == NULL && !has_late_labels) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "--as-of is for --source");
-        tm_err_hint(err, "Files and queries have no past.");
+        tm_err_hint(err,
+                    "Files and queries have no past, unless --label-delay or --known says when "
+                    "their labels were known.");
         return st;
     }
     TM_TRY(tm__cli_when(t->cli, "as-of", &t->as_of_us, err));
+    t->options.label_cut_us = t->as_of_us != INT64_MAX ? t->as_of_us : 0;
     if (name == NULL) {
         return tm__cli_read(t->cli, &t->ctx, path, sql, known, &t->table, err);
     }
@@ -284,6 +289,7 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->features = tm__cli_list(cli, "feature", &o->n_features);
     o->known = tm__cli_list(cli, "known", &o->n_known);
     o->time = tm__cli_text(cli, "time");
+    o->label_delay_us = tm__cli_duration_us(cli, "label-delay");
     o->entity = tm__cli_text(cli, "entity");
     o->weight = tm__cli_text(cli, "weight");
     o->group = tm__cli_text(cli, "group");
@@ -296,6 +302,13 @@ static tm_status fill_options(training *t, tm_err *err) {
         const tm_status st =
             TM_FAIL(err, TM_E_USAGE, "--checkpoint and --budget cannot stand together");
         tm_err_hint(err, "What a clock cut does not come again; use --work.");
+        return st;
+    }
+    if (tm__cli_has(cli, "checkpoint") && !tm__cli_has(cli, "as-of") &&
+        (o->label_delay_us > 0 || o->n_known > 0)) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "--checkpoint of labels that come late needs --as-of");
+        tm_err_hint(err, "Else more of them are known when the run goes on.");
         return st;
     }
     if (o->work > 0 && o->budget_ms > 0) {
@@ -321,6 +334,19 @@ static tm_status open_checkpoint(training *t, tm_err *err) {
     tm__mem_free(dir);
     t->ctx.checkpoint = t->checkpoint;
     return st;
+}
+
+/* Rows whose label was not known: two reasons, in one line. */
+static void say_unmatured(const training *t) {
+    const json_t *labels = json_object_get(t->result.report, "labels");
+    const int64_t n_cut = tm__json_i64(labels, "after_cut", 0);
+    const int64_t n_test = tm__json_i64(labels, "after_first_test_row", 0);
+    if (n_cut + n_test > 0) {
+        tm__cli_note(t->cli,
+                     "%lld rows are left out: the label of %lld was not known at the cut, of %lld "
+                     "not before the first test row",
+                     (long long)(n_cut + n_test), (long long)n_cut, (long long)n_test);
+    }
 }
 
 /* Bundle on disk, then one transaction that makes it a version. */
@@ -430,6 +456,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     }
     st = lift_limit(&t, st, err);
     if (st == TM_OK) {
+        say_unmatured(&t);
         st = publish(&t, err);
     }
     if (st == TM_OK && t.checkpoint != NULL) {

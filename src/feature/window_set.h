@@ -38,6 +38,15 @@ typedef struct tm_window_spec {
                            what that is worth, never to keep */
 } tm_window_spec;
 
+/* When a column's values are known: at a moment of its row's own, so long after the row's, or with
+ * the row. */
+typedef struct tm_window_known {
+    char *column, *when; /* owned; when NULL: the row's moment */
+    int64_t delay_us;
+} tm_window_known;
+/** "late=arrived", "late=+2h". TM_E_USAGE; its texts end with tm__mem_free() in any case. */
+TM_NODISCARD tm_status tm__window_known_read(const char *text, tm_window_known *out, tm_err *err);
+
 /* Events of another source. */
 typedef struct tm_window_source {
     const char *name;

@@ -7,14 +7,6 @@
 #include "feature/window_set.h"
 #include "feature/window_text.h"
 
-/* When a column's values are known: at a moment of its row's own, so long after the row's, or with
- * the row. */
-typedef struct tm_window_known {
-    char *column;
-    char *when; /* NULL: the row's moment */
-    int64_t delay_us;
-} tm_window_known;
-
 typedef struct tm_window_member {
     tm_window_text text;
     const tm_window_known *known; /* NULL: with the row */
@@ -33,8 +25,6 @@ struct tm_window_set {
 
 /* window_set.c */
 TM_NODISCARD tm_status tm__window_no_memory(tm_err *err);
-/** "late=arrived" */
-TM_NODISCARD tm_status tm__window_known_read(const char *text, tm_window_known *out, tm_err *err);
 /** When a column is said to be known; NULL: nothing is said of it. */
 const tm_window_known *tm__window_known_find(const tm_window_set *set, const char *column);
 /** List the columns that the features read; without types. */

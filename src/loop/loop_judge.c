@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/loop_priv.h"
@@ -16,7 +17,7 @@ tm_status tm__loop_learned(tm_registry *registry, const tm_version *version, tm_
                            tm_err *err) {
     json_t *history = NULL, *item;
     size_t i;
-    tm_learned learned = {0};
+    tm_learned learned = {.labels = {0, INT64_MAX, INT64_MAX}, .n_labels = -1};
     TM_TRY(tm__registry_history(registry, version->model, &history, err));
     (void)tm__str_copy(learned.source_hash, sizeof(learned.source_hash),
                        tm__str(version->snapshot));
@@ -24,7 +25,10 @@ tm_status tm__loop_learned(tm_registry *registry, const tm_version *version, tm_
         if (strcmp(tm__json_text(item, "event", ""), "retrain.trained") == 0 &&
             tm__json_i64(item, "version", 0) == (int64_t)version->number) {
             const json_t *details = json_object_get(item, "details");
-            learned.until_us = tm__json_i64(details, "labelled_until_us", 0);
+            learned.labels = (tm_label_cut){tm__json_i64(details, "labelled_until_us", 0),
+                                            tm__json_i64(details, "labelled_known_us", INT64_MAX),
+                                            tm__json_i64(details, "labelled_moment_us", INT64_MAX)};
+            learned.n_labels = tm__json_i64(details, "labelled_rows", -1);
             (void)tm__str_copy(learned.source_hash, sizeof(learned.source_hash),
                                tm__str(tm__json_text(details, "source_hash", "")));
         }
@@ -34,8 +38,10 @@ tm_status tm__loop_learned(tm_registry *registry, const tm_version *version, tm_
     return TM_OK;
 }
 
+/* A cut is another one each time; the labels of it are the same when as many of the same are. */
 static bool is_same(const json_t *details, const tm_learned *learned) {
-    return tm__json_i64(details, "labelled_until_us", -1) == learned->until_us &&
+    return tm__json_i64(details, "labelled_until_us", -1) == learned->labels.joined_us &&
+           tm__json_i64(details, "labelled_rows", learned->n_labels) == learned->n_labels &&
            strcmp(tm__json_text(details, "source_hash", ""), learned->source_hash) == 0;
 }
 
@@ -112,17 +118,22 @@ typedef struct tm_judging_of {
     tm_version champion;
     tm_bundle *bundle, *champion_bundle;
     tm_gate gate;
+    tm_label_cut matured;
     tm_table *rows; /* NULL: too few */
     char rows_text[64];
 } tm_judging_of;
 
-/* Labelled rows less those that are in the snapshot the candidate learned from. */
-static tm_status unlearned(tm_ctx *ctx, tm_judging_of *j, int64_t after_us, tm_table **out,
+/* Labelled rows less those that are in the snapshot the candidate learned from. Only matured ones:
+ * of a moment whose labels are still to come the quick ones alone are there, and they are not like
+ * the rest. */
+static tm_status unlearned(tm_ctx *ctx, tm_judging_of *j, tm_label_cut after, tm_table **out,
                            tm_err *err) {
     tm_hash hash;
     tm_table *rows = NULL, *snapshot = NULL, *fitted = NULL;
     tm_row_list list = {0};
-    TM_TRY(tm__monitor_labelled(j->monitor, j->bundle, j->version->model, after_us, &rows, err));
+    const tm_span span = {after, j->matured};
+    TM_TRY(tm__monitor_labelled_span(j->monitor, j->bundle, j->version->model, span, &rows, NULL,
+                                     err));
     if (rows == NULL || !tm__hash_from_text(j->version->snapshot, &hash)) {
         *out = rows;
         return TM_OK;
@@ -151,12 +162,12 @@ static tm_status judge_rows(tm_ctx *ctx, tm_judging_of *j, tm_err *err) {
     tm_table *rows = NULL;
     TM_TRY(tm__loop_learned(j->registry, j->version, &mine, err));
     TM_TRY(tm__loop_learned(j->registry, &j->champion, &other, err));
-    const int64_t later_us = mine.until_us > other.until_us ? mine.until_us : other.until_us;
-    TM_TRY(unlearned(ctx, j, later_us, &rows, err));
-    if (later_us > mine.until_us && (rows == NULL || tm__table_rows(rows) < TM_JUDGE_ROWS_MIN)) {
+    const bool is_later = other.labels.joined_us > mine.labels.joined_us;
+    TM_TRY(unlearned(ctx, j, is_later ? other.labels : mine.labels, &rows, err));
+    if (is_later && (rows == NULL || tm__table_rows(rows) < TM_JUDGE_ROWS_MIN)) {
         tm__table_unref(rows);
         rows = NULL;
-        TM_TRY(unlearned(ctx, j, mine.until_us, &rows, err));
+        TM_TRY(unlearned(ctx, j, mine.labels, &rows, err));
     }
     const uint64_t n = rows == NULL ? 0 : tm__table_rows(rows);
     tm_status st = TM_OK;
@@ -170,7 +181,8 @@ static tm_status judge_rows(tm_ctx *ctx, tm_judging_of *j, tm_err *err) {
         st = taken == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
                            : tm__table_take_rows(rows, taken, n_taken, &j->rows, err);
         tm__loop_count_text(n_taken, count);
-        snprintf(j->rows_text, sizeof(j->rows_text), "%s newest labelled rows", count);
+        snprintf(j->rows_text, sizeof(j->rows_text), "%s newest %slabelled rows", count,
+                 j->matured.moment_us < INT64_MAX ? "matured " : "");
         tm__mem_free(taken);
     }
     tm__table_unref(rows);
@@ -179,6 +191,10 @@ static tm_status judge_rows(tm_ctx *ctx, tm_judging_of *j, tm_err *err) {
 
 static tm_status judge_open(tm_judging_of *j, tm_err *err) {
     const tm_monitor_options reading = {.can_write = false};
+    json_t *recipe = NULL;
+    TM_TRY(tm__registry_recipe(j->registry, j->version->model, &recipe, err));
+    j->matured = tm__loop_label_cut(recipe, INT64_MAX, tm__now_us());
+    json_decref(recipe);
     TM_TRY(tm__registry_gate(j->registry, j->version->model, &j->gate, err));
     TM_TRY(tm__registry_find(j->registry, j->version->model, &j->champion, err));
     TM_TRY(tm__registry_bundle(j->registry, j->version, &j->bundle, err));

@@ -13,7 +13,8 @@
 
 /* What a version knows: recorded when it was trained by the loop. */
 typedef struct tm_learned {
-    int64_t until_us;               /* labels that joined up to then; 0: none */
+    tm_label_cut labels;            /* joined_us 0: none */
+    int64_t n_labels;               /* how many that were; -1: not recorded */
     char source_hash[TM_HASH_TEXT]; /* of the source's rows; empty: not known */
 } tm_learned;
 TM_NODISCARD tm_status tm__loop_learned(tm_registry *registry, const tm_version *version,
@@ -48,7 +49,9 @@ typedef struct tm_harvest {
     tm_table *train; /* the source's rows and labelled answers, less those held out */
     tm_table *held;  /* the newest of the new rows: for the gate */
     uint64_t n_new;
-    int64_t until_us;
+    uint64_t n_labels;    /* labelled answers, learned before and new */
+    uint64_t n_unmatured; /* and those left out, for they are known too early or not yet */
+    tm_label_cut labels;
     char source_hash[TM_HASH_TEXT];
     char rows_text[64]; /* "1,204 newest labelled rows" */
 } tm_harvest;
@@ -59,7 +62,11 @@ typedef struct tm_harvest_input {
     const tm_version *champion;
     const tm_bundle *bundle; /* of the champion */
     const json_t *recipe;
+    int64_t now_us; /* the cut: what had matured then */
 } tm_harvest_input;
+/** What of a model's labels has matured at now_us by the delay that its recipe declares; of those
+ * that joined up to joined_us. */
+tm_label_cut tm__loop_label_cut(const json_t *recipe, int64_t joined_us, int64_t now_us);
 /** TM_E_REFUSED when nothing is new. */
 TM_NODISCARD tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *out,
                                         tm_err *err);

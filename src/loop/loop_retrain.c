@@ -67,6 +67,7 @@ static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err
     o->target = tm__bundle_target(r->champion_bundle);
     o->task = task;
     o->positive = task == TM_TASK_BINARY ? tm__bundle_class(r->champion_bundle, 1) : NULL;
+    o->label_cut_us = r->harvest.labels.known_us;
     if (r->options->work > 0 || r->options->budget_ms > 0) {
         o->work = r->options->work;
         o->budget_ms = r->options->budget_ms;
@@ -170,9 +171,12 @@ static tm_status add(tm_retraining *r, tm_err *err) {
     TM_TRY(tm__registry_add(r->registry, r->options->model, r->candidate_bundle, NULL, &r->actor,
                             &r->candidate, err));
     return note(r, "retrain.trained", r->candidate.number,
-                json_pack("{s:I, s:s, s:s}", "labelled_until_us", (json_int_t)r->harvest.until_us,
-                          "source_hash", r->harvest.source_hash, "learner",
-                          tm__json_text(r->candidate.info, "learner", "")),
+                json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "labelled_until_us",
+                          (json_int_t)r->harvest.labels.joined_us, "labelled_known_us",
+                          (json_int_t)r->harvest.labels.known_us, "labelled_moment_us",
+                          (json_int_t)r->harvest.labels.moment_us, "labelled_rows",
+                          (json_int_t)r->harvest.n_labels, "source_hash", r->harvest.source_hash,
+                          "learner", tm__json_text(r->candidate.info, "learner", "")),
                 err);
 }
 
@@ -218,12 +222,13 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
     char hash[TM_HASH_TEXT];
     tm__hash_to_text(&r->result.bundle_hash, hash);
     json_t *object = json_pack(
-        "{s:s, s:I, s:I, s:b, s:b, s:s, s:s, s:O, s:O, s:I, s:I, s:I, s:s, s:s}", "model",
+        "{s:s, s:I, s:I, s:b, s:b, s:s, s:s, s:O, s:O, s:I, s:I, s:I, s:I, s:s, s:s}", "model",
         r->options->model, "version", (json_int_t)r->candidate.number, "from",
         (json_int_t)r->champion.number, "is_open", r->verdict.is_open, "promoted", r->is_promoted,
         "reason", r->verdict.reason, "metric", r->metric, "candidate", r->candidate_report,
         "champion", r->champion_report, "rows", (json_int_t)tm__table_rows(r->harvest.train),
-        "new_rows", (json_int_t)r->harvest.n_new, "gate_rows",
+        "new_rows", (json_int_t)r->harvest.n_new, "unmatured_rows",
+        (json_int_t)r->harvest.n_unmatured, "gate_rows",
         (json_int_t)tm__table_rows(r->harvest.held), "judged_on", r->harvest.rows_text,
         "bundle_hash", hash);
     if (object == NULL) {
@@ -241,7 +246,7 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
 /* The same rows, recipe and gate would only give the same version and the same verdict again; a
  * schedule would pile them up. Another budget may give another version. */
 static tm_status repeat_check(const tm_retraining *r, tm_err *err) {
-    tm_learned learned = {.until_us = r->harvest.until_us};
+    tm_learned learned = {.labels = r->harvest.labels, .n_labels = (int64_t)r->harvest.n_labels};
     uint32_t version = 0;
     if (r->options->work > 0 || r->options->budget_ms > 0) {
         return TM_OK;
@@ -279,7 +284,8 @@ static tm_status retrain(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
                                  .monitor = r->monitor,
                                  .champion = &r->champion,
                                  .bundle = r->champion_bundle,
-                                 .recipe = r->recipe};
+                                 .recipe = r->recipe,
+                                 .now_us = tm__now_us()};
     TM_TRY(tm__loop_harvest(ctx, &in, &r->harvest, err));
     TM_TRY(repeat_check(r, err));
     TM_TRY(note_started(r, err));

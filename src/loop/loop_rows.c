@@ -12,6 +12,9 @@
  * 2. An answer that has reached the source too is not learned twice.
  * 3. Every labelled answer that is on record is learned again, not only the new ones: the model
  *    starts anew and would forget the rest.
+ * 4. Labels that have not matured at the cut take no part: of a moment whose labels are still to
+ *    come the quick ones alone are there. They are new in a later retraining, whenever they joined.
+ *    An answer without a label is never learned from, whether its delay is over or not.
  */
 #include <math.h>
 #include <stdio.h>
@@ -306,17 +309,38 @@ static tm_status source_news(tm_ctx *ctx, const tm_harvest_input *in, const tm_l
     return st;
 }
 
+/* Of new rows those whose target was known at the cut: the newest ones are not, and they would
+ * judge. Training leaves them out by itself. */
+static tm_status keep_matured(const tm_harvest_input *in, const tm_table *source, tm_row_list *news,
+                              tm_err *err) {
+    tm_recipe recipe;
+    int64_t *known_us = NULL;
+    uint64_t n = 0;
+    TM_TRY(tm__recipe_init(&recipe, in->recipe, err));
+    recipe.options.target = tm__bundle_target(in->bundle);
+    const tm_status st = tm__train_label_known(source, &recipe.options, &known_us, err);
+    for (uint64_t i = 0; known_us != NULL && i < news->n; i++) {
+        if (known_us[news->rows[i]] <= in->now_us) {
+            news->rows[n++] = news->rows[i];
+        }
+    }
+    news->n = known_us != NULL ? n : news->n;
+    tm__mem_free(known_us);
+    tm__recipe_done(&recipe);
+    return st;
+}
+
 /* ---- Labelled answers ---- */
 
 /* Labelled answers of a span in the source's columns, less those that are in the source; NULL when
  * there are none. */
 static tm_status labelled_rows(const tm_harvest_input *in, const tm_table *source, tm_span span,
-                               tm_table **out, tm_err *err) {
+                               tm_table **out, uint64_t *out_unmatured, tm_err *err) {
     tm_table *raw = NULL, *fitted = NULL;
     tm_row_list unknown = {0};
     const char *weight = tm__json_text(in->recipe, "weight", NULL);
-    tm_status st =
-        tm__monitor_labelled_span(in->monitor, in->bundle, in->champion->model, span, &raw, err);
+    tm_status st = tm__monitor_labelled_span(in->monitor, in->bundle, in->champion->model, span,
+                                             &raw, out_unmatured, err);
     if (st != TM_OK || raw == NULL) {
         return st;
     }
@@ -415,7 +439,8 @@ static tm_status cut_labelled(tm_crop *crop, tm_harvest *harvest, tm_err *err) {
         st = append(&harvest->train, older, err);
     }
     tm__table_unref(older);
-    rows_text(harvest, n_held, "labelled rows");
+    rows_text(harvest, n_held,
+              harvest->labels.moment_us < INT64_MAX ? "matured labelled rows" : "labelled rows");
     return st;
 }
 
@@ -436,7 +461,13 @@ static tm_status cut(const tm_harvest_input *in, tm_crop *crop, tm_harvest *harv
     if (harvest->n_new == 0) {
         const tm_status st = TM_FAIL(err, TM_E_REFUSED, "nothing is new since version %u of '%s'",
                                      in->champion->number, in->champion->model);
-        tm_err_hint(err, "Send labels to the server or add rows to the source, then try again.");
+        if (harvest->n_unmatured > 0) {
+            tm_err_hint(err, "%llu labels have not matured yet.",
+                        (unsigned long long)harvest->n_unmatured);
+        } else {
+            tm_err_hint(err,
+                        "Send labels to the server or add rows to the source, then try again.");
+        }
         return st;
     }
     if (n_fresh >= TM_LOOP_ROWS_MIN) {
@@ -452,21 +483,43 @@ static tm_status cut(const tm_harvest_input *in, tm_crop *crop, tm_harvest *harv
     return st;
 }
 
+static int64_t lesser(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* What is of both: a delay that grew since takes back what had matured by the earlier one. */
+static tm_label_cut both_cuts(const tm_label_cut *a, const tm_label_cut *b) {
+    return (tm_label_cut){lesser(a->joined_us, b->joined_us), lesser(a->known_us, b->known_us),
+                          lesser(a->moment_us, b->moment_us)};
+}
+
+tm_label_cut tm__loop_label_cut(const json_t *recipe, int64_t joined_us, int64_t now_us) {
+    const int64_t delay_us = tm__json_i64(json_object_get(recipe, "labels"), "delay_us", 0);
+    return (tm_label_cut){joined_us, now_us, delay_us > 0 ? now_us - delay_us : INT64_MAX};
+}
+
 tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *out, tm_err *err) {
     tm_learned learned = {0};
     tm_harvest harvest = {0};
     tm_crop crop = {0};
     TM_TRY(tm__loop_learned(in->registry, in->champion, &learned, err));
-    TM_TRY(tm__monitor_labelled_until(in->monitor, in->champion->model, &harvest.until_us, err));
+    int64_t joined_us = 0;
+    TM_TRY(tm__monitor_labelled_until(in->monitor, in->champion->model, &joined_us, err));
+    harvest.labels = tm__loop_label_cut(in->recipe, joined_us, in->now_us);
     TM_TRY(source_read(ctx, in, &crop.source, err));
-    const tm_span before = {INT64_MIN, learned.until_us};
-    const tm_span fresh = {learned.until_us, harvest.until_us};
-    tm_status st = labelled_rows(in, crop.source, before, &crop.before, err);
+    const tm_span before = {tm__label_cut_none, both_cuts(&learned.labels, &harvest.labels)};
+    const tm_span fresh = {learned.labels, harvest.labels};
+    tm_status st = labelled_rows(in, crop.source, before, &crop.before, NULL, err);
     if (st == TM_OK) {
-        st = labelled_rows(in, crop.source, fresh, &crop.fresh, err);
+        st = labelled_rows(in, crop.source, fresh, &crop.fresh, &harvest.n_unmatured, err);
     }
+    harvest.n_labels = (crop.before == NULL ? 0 : tm__table_rows(crop.before)) +
+                       (crop.fresh == NULL ? 0 : tm__table_rows(crop.fresh));
     if (st == TM_OK) {
         st = source_news(ctx, in, &learned, crop.source, &harvest, &crop.news, err);
+    }
+    if (st == TM_OK) {
+        st = keep_matured(in, crop.source, &crop.news, err);
     }
     if (st == TM_OK) {
         st = cut(in, &crop, &harvest, err);

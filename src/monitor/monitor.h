@@ -154,13 +154,21 @@ TM_NODISCARD tm_status tm__monitor_labelled_until(tm_monitor *monitor, const cha
 TM_NODISCARD tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle,
                                             const char *model, int64_t after_us, tm_table **out,
                                             tm_err *err);
-/* Same for labels that joined after after_us and up to until_us. */
+/* Labels that had matured at a moment: those that had joined by then, were known by then, and whose
+ * answers' moments lie so far back that others of their time are known too. */
+typedef struct tm_label_cut {
+    int64_t joined_us, known_us;
+    int64_t moment_us; /* the latest: the cut less the declared delay */
+} tm_label_cut;
+/* Those of a later cut that are not of an earlier one. */
 typedef struct tm_span {
-    int64_t after_us, until_us;
+    tm_label_cut after, until;
 } tm_span;
+extern const tm_label_cut tm__label_cut_none, tm__label_cut_all;
+/** Same for a span. *out_unmatured (may be NULL): labels that joined, and are not of span.until. */
 TM_NODISCARD tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle,
                                                  const char *model, tm_span span, tm_table **out,
-                                                 tm_err *err);
+                                                 uint64_t *out_unmatured, tm_err *err);
 /** The logged answer of an id: {"id","at","model","version","route","row":{},"outputs":[]};
  * TM_E_NOT_FOUND. */
 TM_NODISCARD tm_status tm__monitor_find(tm_monitor *monitor, const char *id, json_t **out,

@@ -27,7 +27,11 @@ typedef struct tm_rows_query {
     tm_cell *cells;            /* [n_cols] */
     char (*texts)[32];         /* [n_cols]: room for numbers made text */
     tm_columns *places;        /* of each stream met, in a list */
+    uint64_t n_unmatured;
 } tm_rows_query;
+
+const tm_label_cut tm__label_cut_none = {INT64_MIN, INT64_MIN, INT64_MIN};
+const tm_label_cut tm__label_cut_all = {INT64_MAX, INT64_MAX, INT64_MAX};
 
 /* What the row itself does not say of the columns that the answer has of its own. */
 static tm_cell cell_from_answer(const tm_schema_column *column, const tm_record *record) {
@@ -136,7 +140,7 @@ static tm_status joined_add(tm_joined_list *list, const tm_record *record, tm_jo
         list->items = grown;
         list->n_max = n_max;
     }
-    joined.order_us = record->event_us == TM_INT_MISSING ? record->at_us : record->event_us;
+    joined.order_us = tm__record_moment(record);
     joined.label = tm__mem_strdup(joined.label);
     if (joined.label == NULL) {
         return no_memory(err);
@@ -145,28 +149,55 @@ static tm_status joined_add(tm_joined_list *list, const tm_record *record, tm_jo
     return TM_OK;
 }
 
+/* A label's times. */
+typedef struct tm_label_times {
+    int64_t joined_us, known_us, moment_us;
+} tm_label_times;
+
+static bool is_of(const tm_label_cut *cut, const tm_label_times *times) {
+    return times->joined_us <= cut->joined_us && times->known_us <= cut->known_us &&
+           times->moment_us <= cut->moment_us;
+}
+
+static tm_status joined_look(tm_rows_query *query, tm_block *block, tm_stmt *stmt,
+                             tm_joined_list *list, tm_err *err) {
+    const tm_joined joined = {.seq = tm__stmt_i64(stmt, 0),
+                              .label = (char *)(uintptr_t)tm__stmt_text(stmt, 1)};
+    TM_TRY(tm__block_seek(block, joined.seq, err));
+    tm_label_times times = {tm__stmt_i64(stmt, 2), tm__stmt_i64(stmt, 3),
+                            tm__record_moment(&block->record)};
+    if (times.known_us <= times.joined_us) { /* the stamps of joining may run before the clock */
+        times.known_us = INT64_MIN;
+    }
+    if (!is_of(&query->span.until, &times)) {
+        query->n_unmatured++;
+        return TM_OK;
+    }
+    return is_of(&query->span.after, &times) ? TM_OK
+                                             : joined_add(list, &block->record, joined, err);
+}
+
 /* The labelled answers of the span; the order in which they are learned is not that of the log. */
 static tm_status joined_read(tm_rows_query *query, tm_block *block, tm_joined_list *list,
                              tm_err *err) {
+    const tm_label_cut *const after = &query->span.after;
+    const bool is_by_join = after->known_us == INT64_MAX && after->moment_us == INT64_MAX;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db,
-                         "SELECT answer_seq, value FROM labels WHERE state = 1 AND stream IN"
-                         " (SELECT id FROM streams WHERE model = ?1)"
+                         "SELECT answer_seq, value, joined_us, observed_us FROM labels"
+                         " WHERE state = 1 AND stream IN (SELECT id FROM streams WHERE model = ?1)"
                          " AND joined_us > ?2 AND joined_us <= ?3 ORDER BY answer_seq",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, query->model);
-    tm__stmt_bind_i64(stmt, 2, query->span.after_us);
-    tm__stmt_bind_i64(stmt, 3, query->span.until_us);
+    tm__stmt_bind_i64(stmt, 2, is_by_join ? after->joined_us : INT64_MIN);
+    tm__stmt_bind_i64(stmt, 3, query->span.until.joined_us);
     tm_status st = TM_OK;
     for (bool has_row = true; st == TM_OK;) {
         st = tm__stmt_step(stmt, &has_row, err);
         if (st != TM_OK || !has_row) {
             break;
         }
-        const tm_joined joined = {.seq = tm__stmt_i64(stmt, 0),
-                                  .label = (char *)(uintptr_t)tm__stmt_text(stmt, 1)};
-        st = tm__block_seek(block, joined.seq, err);
-        st = st == TM_OK ? joined_add(list, &block->record, joined, err) : st;
+        st = joined_look(query, block, stmt, list, err);
     }
     tm__stmt_done(stmt);
     return st;
@@ -203,7 +234,8 @@ static tm_status rows_read(tm_db *db, void *arg, tm_err *err) {
 }
 
 tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
-                                    tm_span span, tm_table **out, tm_err *err) {
+                                    tm_span span, tm_table **out, uint64_t *out_unmatured,
+                                    tm_err *err) {
     tm_rows_query query = {.bundle = bundle, .model = model, .span = span};
     tm_table *table = NULL;
     tm_status st = tm__log_read(monitor, rows_read, &query, err);
@@ -217,6 +249,9 @@ tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle
     }
     if (st == TM_OK) {
         *out = table;
+        if (out_unmatured != NULL) {
+            *out_unmatured = query.n_unmatured;
+        }
     }
     tm__builder_free(query.builder);
     tm__columns_free(query.places);
@@ -228,8 +263,8 @@ tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle
 
 tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
                                int64_t after_us, tm_table **out, tm_err *err) {
-    return tm__monitor_labelled_span(monitor, bundle, model, (tm_span){after_us, INT64_MAX}, out,
-                                     err);
+    const tm_span span = {{after_us, INT64_MAX, INT64_MAX}, tm__label_cut_all};
+    return tm__monitor_labelled_span(monitor, bundle, model, span, out, NULL, err);
 }
 
 typedef struct tm_until_query {

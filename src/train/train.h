@@ -65,6 +65,8 @@ typedef struct tm_train_options {
     const json_t *events_snapshots; /* {NAME: hash}, stored in info; may be NULL */
     bool is_trial; /* to measure a leak: few rows, and what is not known counts as known */
     const char *time, *entity, *weight, *group; /* column names or NULL */
+    int64_t label_delay_us; /* after its row's time a label is known; 0: `known` says, or with it */
+    int64_t label_cut_us;   /* labels that were known later take no part; 0: now */
     const char
         *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
     tm_split split;
@@ -222,6 +224,11 @@ typedef struct tm_value_options {
  * reference in *out. */
 TM_NODISCARD tm_status tm__train_value(tm_ctx *ctx, tm_table *table,
                                        const tm_value_options *options, json_t **out, tm_err *err);
+/** When the target of each row is known, by label_delay_us and `known`: INT64_MIN where nothing
+ * says so. [rows], ends with tm__mem_free(); NULL when labels are known with their rows.
+ * TM_E_USAGE. */
+TM_NODISCARD tm_status tm__train_label_known(const tm_table *table, const tm_train_options *options,
+                                             int64_t **out, tm_err *err);
 typedef struct tm_label_rows_options {
     const char *target, *time; /* time: NULL when there is none */
     int64_t now_us;

@@ -187,6 +187,9 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
         st = tm__train_target_fit(data, options, err);
     }
     if (st == TM_OK) {
+        st = tm__train_mature(data, options, err);
+    }
+    if (st == TM_OK) {
         st = fill_weights(data, err);
     }
     if (st == TM_OK) {
@@ -218,6 +221,7 @@ void tm__train_data_done(tm_train_data *data) {
     }
     tm__mem_free(data->classes);
     tm__mem_free(data->y);
+    tm__mem_free(data->label_known_us);
     tm__mem_free(data->weights);
     tm__mem_free(data->class_weights);
     tm__mem_free(data->queries);

@@ -82,6 +82,10 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     if (options->n_known > 0) {
         json_object_set_new(recipe, "known", text_list(options->known, options->n_known));
     }
+    if (options->label_delay_us > 0) {
+        json_object_set_new(recipe, "labels",
+                            json_pack("{s:I}", "delay_us", (json_int_t)options->label_delay_us));
+    }
     set_text(recipe, "time", options->time);
     set_text(recipe, "entity", options->entity);
     set_text(recipe, "weight", options->weight);
@@ -152,6 +156,12 @@ json_t *tm__train_split_info(const tm_train_data *data, uint64_t n_valid) {
                      data->is_time_ordered, "train_rows", (json_int_t)data->n_train,
                      "validation_rows", (json_int_t)n_valid, "test_rows", (json_int_t)data->n_test,
                      "without_target", (json_int_t)data->n_target_missing);
+}
+
+json_t *tm__train_labels_info(const tm_train_data *data) {
+    return json_pack("{s:I, s:I, s:I}", "cut_us", (json_int_t)data->label_cut_us, "after_cut",
+                     (json_int_t)data->n_unmatured, "after_first_test_row",
+                     (json_int_t)data->n_embargoed);
 }
 
 /* Columns that were not used, with the reason: for "what was left out and why". */

@@ -35,6 +35,11 @@ typedef struct tm_train_data {
     uint32_t *test;
     uint64_t n_test;
     uint64_t n_target_missing;
+    int64_t *label_known_us; /* [n_rows] when the target is known, as far as something says so:
+                                INT64_MIN for a missing one; NULL: nothing does */
+    int64_t label_cut_us;    /* the latest of them that takes part */
+    uint64_t n_unmatured;    /* rows whose target was not known at the cut */
+    uint64_t n_embargoed;    /* and those to learn from that were not at the first test row */
 } tm_train_data;
 
 /* Numbers for one fit and its validation. */
@@ -122,6 +127,14 @@ typedef struct tm_leak_input {
 /** Append to a refusal what the scores are with what is refused and without it. */
 TM_NODISCARD tm_status tm__train_leak_tell(tm_ctx *ctx, tm_table *table, tm_table *test,
                                            const tm_leak_input *in, tm_err *refusal, tm_err *err);
+/* train_mature.c: labels that come late; nothing is done when nothing says so. */
+/** Targets that were not known at the cut are as good as missing: after the target, before the
+ * split. TM_E_USAGE without a time column, TM_E_DATA when none is known. */
+TM_NODISCARD tm_status tm__train_mature(tm_train_data *data, const tm_train_options *options,
+                                        tm_err *err);
+/** After a split by time: rows to learn from whose target was not known before the first test row
+ * are left out. */
+void tm__train_embargo(tm_train_data *data);
 /* train_target.c: task, classes and y. */
 TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);
@@ -327,6 +340,7 @@ json_t *tm__split_to_json(const tm_split *split);
 json_t *tm__train_recipe(const tm_train_options *options);
 json_t *tm__train_stops(const tm_stops *stops);
 json_t *tm__train_leaderboard(const tm_search *search);
+json_t *tm__train_labels_info(const tm_train_data *data);
 json_t *tm__train_split_info(const tm_train_data *data, uint64_t n_valid);
 json_t *tm__train_left_out(const tm_train_data *data, const json_t *program);
 

@@ -46,6 +46,9 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
                           .events_from = json_object_get(recipe, "events"),
                       }};
     tm_train_options *o = &read.options;
+    if (o->time != NULL) { /* of answers it is declared without one, too */
+        o->label_delay_us = tm__json_i64(json_object_get(recipe, "labels"), "delay_us", 0);
+    }
     tm_status st = tm__split_parse(tm__json_text(recipe, "split", "auto"), &o->split, err);
     const char *means = tm__json_text(recipe, "level_means", "held-out");
     if (st == TM_OK && !tm__level_means_from_text(means, &o->level_means)) {
@@ -131,6 +134,7 @@ tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err
     tm_train_options *o = &read.options;
     o->model = tm__json_text(info, "model", NULL);
     o->is_repeat = true;
+    o->label_cut_us = tm__json_i64(json_object_get(info, "labels"), "cut_us", 0);
     o->events_snapshots = json_object_get(info, "event_snapshots");
     memcpy(o->snapshot, snapshot, TM_HASH_TEXT);
     if (is_kept) {
@@ -190,6 +194,9 @@ tm_status tm__train_checkpoint_open(const tm_train_options *options, const char 
     }
     tm__hasher_update(&hasher, options->snapshot, sizeof(options->snapshot));
     tm__hasher_update(&hasher, options->test_snapshot, sizeof(options->test_snapshot));
+    if (options->label_delay_us > 0 || options->n_known > 0) { /* which labels had matured */
+        tm__hasher_update(&hasher, &options->label_cut_us, sizeof(options->label_cut_us));
+    }
     if (options->base != NULL) {
         tm__hasher_update(&hasher, tm__bundle_hash(options->base)->bytes, TM_HASH_BYTES);
     }

@@ -210,6 +210,11 @@ static tm_status describe_model(run *r, tm_err *err) {
     json_object_set_new(info, "recipe", tm__train_recipe(r->options));
     json_object_set_new(info, "snapshot", json_string(r->options->snapshot));
     json_object_set_new(info, "split", tm__train_split_info(data, r->search.n_valid));
+    if (data->label_known_us != NULL) {
+        json_object_set_new(info, "labels", tm__train_labels_info(data));
+        json_object_set_new(info, "unmatured_rows",
+                            json_integer((json_int_t)(data->n_unmatured + data->n_embargoed)));
+    }
     json_object_set_new(info, "leaderboard", tm__train_leaderboard(&r->search));
     json_object_set_new(info, "importance", tm__train_importance(r->final.program, r->final.model));
     json_object_set_new(info, "left_out", tm__train_left_out(data, program));

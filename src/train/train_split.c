@@ -327,6 +327,9 @@ static tm_status order_rows(tm_train_data *data, tm_err *err) {
     if (!has_test_table && kind == TM_SPLIT_TIME) {
         cut_time(data);
     }
+    if (!has_test_table && (kind == TM_SPLIT_TIME || kind == TM_SPLIT_TIME_AT)) {
+        tm__train_embargo(data);
+    }
     return TM_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "loop/loop_priv.h"
 #include "temp_home.h"
 #include "trained_home.h"
@@ -94,6 +95,29 @@ static void rows_that_the_candidate_learned_do_not_judge_it(void **state) {
     tm__registry_close(registry);
 }
 
+/* Of the newest answers the quick labels alone are there. */
+static void only_matured_labels_judge(void **state) {
+    const int64_t delay_us = INT64_C(3600000000);
+    tm_registry *registry = trained_twice(*state, true);
+    tm_gate_verdict verdict = {0};
+    json_t *recipe = NULL;
+    const tm_gate gate = {.better_than_champion = true, .metric = "auc"};
+    assert_int_equal(tm__registry_set_gate(registry, "made", &gate, &actor, NULL), TM_OK);
+    assert_int_equal(tm__registry_recipe(registry, "made", &recipe, NULL), TM_OK);
+    json_object_set_new(recipe, "labels", json_pack("{s:I}", "delay_us", (json_int_t)delay_us));
+    assert_int_equal(tm__registry_set_recipe(registry, "made", recipe, &actor, NULL), TM_OK);
+    json_decref(recipe);
+    traffic(*state, &(tm_made_rows){.first = 9000, .n = 400}); /* answered at 1,000,000, 1, ... */
+    tm__clock_fix(1000000 + 149 + delay_us);
+    assert_false(judge(*state, registry, &verdict)); /* 150 are too few */
+    tm__clock_fix(1000000 + 249 + delay_us);
+    assert_true(judge(*state, registry, &verdict));
+    assert_false(verdict.is_open);
+    assert_non_null(strstr(verdict.reason, "on 250 newest matured labelled rows"));
+    tm__clock_fix(0);
+    tm__registry_close(registry);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
@@ -101,6 +125,7 @@ int main(void) {
         TEST(without_a_gate_nothing_is_judged),
         TEST(a_poisoned_version_is_refused_on_labelled_answers),
         TEST(with_few_labels_only_the_floor_counts),
+        TEST(only_matured_labels_judge),
         TEST(rows_that_the_candidate_learned_do_not_judge_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/rng.h"
 #include "logged.h"
 #include "monitor/monitor.h"
 #include "temp_home.h"
@@ -110,12 +111,88 @@ static void a_late_label_of_an_old_answer_is_new(void **state) {
     assert_true(tm__table_column(table, tm__table_find(table, "x"))->floats[0] == 2.0);
     tm__table_unref(table);
     assert_int_equal(
-        tm__monitor_labelled_span(monitor, bundle, "tiny", (tm_span){0, until_us}, &table, NULL),
+        tm__monitor_labelled_span(monitor, bundle, "tiny",
+                                  (tm_span){tm__label_cut_none, {until_us, INT64_MAX, INT64_MAX}},
+                                  &table, NULL, NULL),
         TM_OK);
     assert_int_equal(tm__table_rows(table), 1);
     tm__table_unref(table);
     assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", later_us, &table, NULL), TM_OK);
     assert_null(table);
+    tm__bundle_unref(bundle);
+    tm__monitor_close(monitor);
+}
+
+/* When a label came, and of what moment its answer is. */
+typedef struct timed {
+    int64_t moment_us, known_us, joined_us;
+} timed;
+
+static bool is_in(const tm_label_cut *cut, const timed *t) {
+    const bool is_known = t->known_us <= cut->known_us || t->known_us <= t->joined_us;
+    return t->joined_us <= cut->joined_us && is_known && t->moment_us <= cut->moment_us;
+}
+
+static int64_t draw(tm_rng *rng, int64_t most) {
+    return (int64_t)(tm__rng_f64(rng) * (double)most);
+}
+
+static void a_span_of_cuts_is_that_of_brute_force(void **state) {
+    enum { N = 120 };
+    static timed list[N];
+    tm_monitor *monitor = open_monitor(*state);
+    tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
+    tm_rng rng = tm__rng_split(11, "cuts", 0);
+    tm__clock_fix(500); /* stamps never go back */
+    for (int i = 0; i < N; i++) {
+        char id[27], row[32];
+        const double output = 0.5;
+        (void)snprintf(id, sizeof(id), "%d", i);
+        (void)snprintf(row, sizeof(row), "{\"x\":%d}", i);
+        list[i] = (timed){draw(&rng, 1000), draw(&rng, 3000), 1000 + 10 * i};
+        const tm_logged one = {.id = id,
+                               .at_us = i % 2 == 0 ? list[i].moment_us : 5,
+                               .event_us = i % 2 == 0 ? NO_TIME : list[i].moment_us,
+                               .model = "tiny",
+                               .version = 1,
+                               .row = row,
+                               .outputs = &output,
+                               .n_outputs = 1};
+        assert_true(tm__logged_answer(monitor, &one));
+        assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
+        tm__clock_fix(list[i].joined_us);
+        const tm_label label = {
+            .prediction_id = id, .value = "yes", .observed_us = list[i].known_us};
+        tm_label_result result;
+        assert_int_equal(tm__monitor_labels(monitor, &label, 1, &result, NULL), TM_OK);
+    }
+    tm__clock_fix(0);
+    for (int i = 0; i < 200; i++) {
+        const tm_span span = {{draw(&rng, 2300), draw(&rng, 3000), draw(&rng, 1000)},
+                              {draw(&rng, 2300), draw(&rng, 3000), draw(&rng, 1000)}};
+        uint64_t want = 0, unmatured = 0, n_unmatured = 0;
+        double sum = 0, want_sum = 0;
+        tm_table *table = NULL;
+        for (int k = 0; k < N; k++) {
+            const bool joined = list[k].joined_us <= span.until.joined_us;
+            const bool is_until = is_in(&span.until, &list[k]);
+            const bool is_new = is_until && !is_in(&span.after, &list[k]);
+            unmatured += joined && !is_until;
+            want += is_new;
+            want_sum += is_new ? k : 0;
+        }
+        assert_int_equal(
+            tm__monitor_labelled_span(monitor, bundle, "tiny", span, &table, &n_unmatured, NULL),
+            TM_OK);
+        const uint64_t n = table == NULL ? 0 : tm__table_rows(table);
+        for (uint64_t k = 0; k < n; k++) {
+            sum += tm__table_column(table, tm__table_find(table, "x"))->floats[k];
+        }
+        assert_int_equal(n, want);
+        assert_true(sum == want_sum);
+        assert_int_equal(n_unmatured, unmatured);
+        tm__table_unref(table);
+    }
     tm__bundle_unref(bundle);
     tm__monitor_close(monitor);
 }
@@ -126,6 +203,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(labelled_rows_come_back_with_the_types_of_the_schema),
         TEST(a_late_label_of_an_old_answer_is_new),
+        TEST(a_span_of_cuts_is_that_of_brute_force),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
