@@ -125,11 +125,28 @@ static tm_status read_bucket_options(tm_cli *cli, json_t *spec, tm_err *err) {
     return TM_OK;
 }
 
+/* Event times of streams; whether any is given. */
+static bool read_event_time(tm_cli *cli, json_t *spec) {
+    static const char *const times[][2] = {{"lateness", "lateness_s"}, {"idle", "idle_s"}};
+    bool is_given = tm__cli_has(cli, "event-time");
+    if (is_given) {
+        json_object_set_new(spec, "event_time", json_string(tm__cli_text(cli, "event-time")));
+    }
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        if (tm__cli_has(cli, times[i][0])) {
+            const int64_t s = tm__cli_duration_us(cli, times[i][0]) / 1000000;
+            json_object_set_new(spec, times[i][1], json_integer((json_int_t)s));
+            is_given = true;
+        }
+    }
+    return is_given;
+}
+
 /* Words of streams, which the feed checks. */
 static tm_status read_stream_options(tm_cli *cli, json_t *spec, tm_err *err) {
-    static const char *const words[] = {"topic", "group", "from"};
+    static const char *const words[] = {"topic", "group", "from", "late"};
     const bool is_stream = json_object_get(spec, "kafka") != NULL;
-    bool has_words = tm__cli_has(cli, "fields");
+    bool has_words = read_event_time(cli, spec) || tm__cli_has(cli, "fields");
     uint32_t n = 0;
     const char *const *names = tm__cli_list(cli, "fields", &n);
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -139,7 +156,9 @@ static tm_status read_stream_options(tm_cli *cli, json_t *spec, tm_err *err) {
         }
     }
     if (has_words && !is_stream) {
-        return TM_FAIL(err, TM_E_USAGE, "--topic, --group, --from and --fields are for --kafka");
+        return TM_FAIL(err, TM_E_USAGE,
+                       "--topic, --group, --from, --fields and event times are for "
+                       "--kafka");
     }
     if (n > 0) {
         json_t *fields = json_array();

@@ -32,6 +32,10 @@ typedef struct tm_feed_block {
     uint64_t
         first_line; /* or its line that the text starts with: bad rows are told by lines then */
     bool from_zero; /* lines are offsets, of which the first is 0: first_line is one more */
+    const uint64_t *late; /* [n_late] lines of the text that go to quarantine; rising. With the
+                             column that says so */
+    uint32_t n_late;
+    const char *late_column;
     const tm_push_csv *csv; /* how CSV is written; NULL: with a line of names */
     const json_t *state;    /* where to go on behind it */
     const char *item;       /* NULL, or what is taken with this block, as a file: for find_mark() */

@@ -6,10 +6,12 @@
  *   message ──> text of its partition ── large or old enough ──> block, its mark with it
  *
  * spec   {"kafka": file, "topic", "group", "fields": [names] (CSV; else lines of JSON),
- *         "from": "end", "changed": "again"}
- * state  {"read": messages, "empty": those without a value, "behind": that were there and not read}
+ *         "from": "end", "changed": "again", "event_time": column, "lateness_s", "idle_s", "late"}
+ * state  {"read": messages, "empty": those without a value, "behind": that were there and not read,
+ *        and with event times "late", "untimed", "watermark_us"}
  * mark   {"next": offset, "last": hash of the message before it, "seen": offset behind what was
- *         looked at} of each partition
+ *         looked at, "newest_us", "heard_us": event time that it has come to, and when} of each
+ *         partition
  *
  * 1. Rows and the offset behind them are one transaction, so a kill at any time repeats no row and
  *    leaves none out. What the group is told is only for its next member.
@@ -33,6 +35,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "source/feed_priv.h"
+#include "source/feed_watermark.h"
 #include "store/kafka.h"
 
 #define BLOCK_BYTES ((size_t)8 << 20)
@@ -62,7 +65,10 @@ typedef struct part {
     tm_buf text; /* a line for each offset from `first` on */
     int64_t first;
     uint32_t n_lines, n_read, n_empty; /* messages among them, and those without a value */
-    uint64_t since_ns;                 /* when the first of them came */
+    uint32_t n_late, n_untimed;        /* by their event time; and those that have none */
+    uint64_t *late;                    /* [n_kept_out] lines that go to quarantine */
+    uint32_t n_kept_out, late_max;
+    uint64_t since_ns; /* when the first of them came */
 } part;
 
 typedef struct run {
@@ -75,8 +81,11 @@ typedef struct run {
     uint32_t n, capacity;
     size_t n_bytes;           /* in all texts */
     uint64_t n_read, n_empty; /* in blocks that are durable */
-    bool is_first;            /* the source was never read, and nothing came yet */
-    uint64_t said_ns;         /* when it was last said */
+    uint64_t n_late, n_untimed;
+    tm_watermark watermark;
+    int64_t saved_us; /* of it, in the last block */
+    bool is_first;    /* the source was never read, and nothing came yet */
+    uint64_t said_ns; /* when it was last said */
     tm_push_csv csv;
     const char **names; /* of csv */
 } run;
@@ -115,7 +124,8 @@ tm_status tm__feed_kafka_check(const json_t *spec, bool has_key, tm_err *err) {
     if (strcmp(from, "start") != 0 && strcmp(from, "end") != 0) {
         return TM_FAIL(err, TM_E_USAGE, "a topic is read from its 'start' or its 'end'");
     }
-    return check_fields(json_object_get(spec, "fields"), err);
+    TM_TRY(check_fields(json_object_get(spec, "fields"), err));
+    return tm__watermark_check(spec, err);
 }
 
 static tm_status read_fields(run *r, tm_err *err) {
@@ -151,6 +161,9 @@ static part *find_part(run *r, int32_t number) {
         }
         r->parts = parts;
         r->capacity = capacity;
+    }
+    if (tm__watermark_part(&r->watermark, r->n) == NULL) {
+        return NULL;
     }
     part *const p = &r->parts[r->n++];
     *p = (part){.number = number};
@@ -192,6 +205,10 @@ static tm_status made_anew(const run *r, part *p, tm_err *err) {
     return TM_OK;
 }
 
+static uint32_t index_of(const run *r, const part *p) {
+    return (uint32_t)(p - r->parts);
+}
+
 static tm_status load_mark(run *r, part *p, bool *out_known, tm_err *err) {
     char item[16];
     json_t *mark = NULL;
@@ -203,6 +220,10 @@ static tm_status load_mark(run *r, part *p, bool *out_known, tm_err *err) {
     const json_t *const last = json_object_get(mark, "last");
     p->has_last = json_is_integer(last);
     p->last = (uint64_t)json_integer_value(last);
+    r->watermark.parts[index_of(r, p)] =
+        (tm_watermark_part){.newest_us = tm__json_i64(mark, "newest_us", TM_INT_MISSING),
+                            .heard_us = tm__json_i64(mark, "heard_us", tm__now_us()),
+                            .is_ours = true};
     json_decref(mark);
     return TM_OK;
 }
@@ -265,7 +286,9 @@ static void end_block(run *r, part *p) {
     tm__buf_reset(&p->text);
     r->n_read += p->n_read;
     r->n_empty += p->n_empty;
-    p->n_lines = p->n_read = p->n_empty = 0;
+    r->n_late += p->n_late;
+    r->n_untimed += p->n_untimed;
+    p->n_lines = p->n_read = p->n_empty = p->n_late = p->n_untimed = p->n_kept_out = 0;
     p->first = p->next;
 }
 
@@ -281,8 +304,13 @@ static uint64_t behind(run *r) {
     return n;
 }
 
-static json_t *make_mark(const part *p) {
+static json_t *make_mark(const run *r, const part *p) {
     json_t *mark = json_pack("{s:I}", "next", (json_int_t)p->next);
+    const tm_watermark_part *const place = &r->watermark.parts[index_of(r, p)];
+    if (mark != NULL && r->watermark.column != NULL && place->newest_us != TM_INT_MISSING) {
+        json_object_set_new(mark, "newest_us", json_integer((json_int_t)place->newest_us));
+        json_object_set_new(mark, "heard_us", json_integer((json_int_t)place->heard_us));
+    }
     if (mark != NULL && p->has_last) {
         json_object_set_new(mark, "last", json_integer((json_int_t)p->last));
     }
@@ -292,20 +320,36 @@ static json_t *make_mark(const part *p) {
     return mark;
 }
 
+static json_t *make_state(run *r, const part *p) {
+    json_t *const state =
+        json_pack("{s:I, s:I, s:I}", "read", (json_int_t)(r->n_read + p->n_read), "empty",
+                  (json_int_t)(r->n_empty + p->n_empty), "behind", (json_int_t)behind(r));
+    if (state != NULL && r->watermark.column != NULL) {
+        json_object_set_new(state, "late", json_integer((json_int_t)(r->n_late + p->n_late)));
+        json_object_set_new(state, "untimed",
+                            json_integer((json_int_t)(r->n_untimed + p->n_untimed)));
+    }
+    if (state != NULL && r->watermark.column != NULL && r->watermark.us != TM_INT_MISSING) {
+        json_object_set_new(state, "watermark_us", json_integer((json_int_t)r->watermark.us));
+    }
+    return state;
+}
+
 static tm_status give(run *r, part *p, char *data, size_t len, tm_err *err) {
     char item[16], origin[ORIGIN_SIZE];
     (void)snprintf(item, sizeof(item), "%" PRId32, p->number);
     (void)snprintf(origin, sizeof(origin), "%s[%" PRId32 "]", r->topic, p->number);
-    json_t *state =
-        json_pack("{s:I, s:I, s:I}", "read", (json_int_t)(r->n_read + p->n_read), "empty",
-                  (json_int_t)(r->n_empty + p->n_empty), "behind", (json_int_t)behind(r));
-    json_t *mark = make_mark(p);
+    json_t *state = make_state(r, p);
+    json_t *mark = make_mark(r, p);
     const tm_feed_block block = {.form = r->names == NULL ? TM_PUSH_LINES : TM_PUSH_CSV,
                                  .data = data,
                                  .len = len,
                                  .origin = origin,
                                  .first_line = (uint64_t)p->first + 1,
                                  .from_zero = true,
+                                 .late = p->late,
+                                 .n_late = p->n_kept_out,
+                                 .late_column = r->watermark.column,
                                  .csv = r->names == NULL ? NULL : &r->csv,
                                  .state = state,
                                  .item = item,
@@ -313,6 +357,7 @@ static tm_status give(run *r, part *p, char *data, size_t len, tm_err *err) {
     const tm_status st =
         state == NULL || mark == NULL ? no_memory(err) : r->sink->take(r->sink->arg, &block, err);
     p->saved = st == TM_OK ? p->seen : p->saved;
+    r->saved_us = st == TM_OK ? r->watermark.us : r->saved_us;
     json_decref(state);
     json_decref(mark);
     return st;
@@ -337,12 +382,13 @@ static tm_status flush(run *r, part *p, tm_err *err) {
     return TM_OK;
 }
 
-/* What was read, and what was seen without being a message. */
+/* What was read, what was seen without being a message, and how far time has come by waiting. */
 static tm_status flush_all(run *r, tm_err *err) {
+    tm__watermark_settle(&r->watermark, tm__now_us());
     for (uint32_t i = 0; i < r->n; i++) {
         part *const p = &r->parts[i];
         TM_TRY(flush(r, p, err));
-        if (p->is_ours && p->seen > p->saved) {
+        if (p->is_ours && (p->seen > p->saved || r->watermark.us != r->saved_us)) {
             TM_TRY(save_place(r, p, err));
         }
     }
@@ -368,6 +414,8 @@ static tm_status take_back(void *arg, int32_t number, tm_err *err) {
     }
     TM_TRY(flush(r, p, err));
     p->is_ours = false;
+    r->watermark.parts[index_of(r, p)].is_ours = false;
+    tm__watermark_settle(&r->watermark, tm__now_us());
     return TM_OK;
 }
 
@@ -394,6 +442,36 @@ static void join_lines(part *p, size_t len) {
          c = memchr(c, '\n', (size_t)(end - c))) {
         *c = '\t';
     }
+}
+
+static tm_status keep_out(part *p, int64_t offset, tm_err *err) {
+    if (p->n_kept_out == p->late_max) {
+        const uint32_t n = p->late_max == 0 ? 64 : p->late_max * 2;
+        uint64_t *const late = tm__mem_realloc(p->late, n, sizeof(*late));
+        if (late == NULL) {
+            return no_memory(err);
+        }
+        p->late = late;
+        p->late_max = n;
+    }
+    p->late[p->n_kept_out++] = (uint64_t)offset;
+    return TM_OK;
+}
+
+static tm_status look_at_time(run *r, part *p, const tm_kafka_event *e, tm_err *err) {
+    int64_t time_us = TM_INT_MISSING;
+    if (r->watermark.column == NULL || tm__str_trim(e->value).len == 0) {
+        return TM_OK;
+    }
+    if (!tm__watermark_time(&r->watermark, e->value, &time_us)) {
+        return no_memory(err);
+    }
+    p->n_untimed += time_us == TM_INT_MISSING ? 1 : 0;
+    if (!tm__watermark_see(&r->watermark, index_of(r, p), time_us, tm__now_us())) {
+        return TM_OK;
+    }
+    p->n_late++;
+    return r->watermark.keeps_out ? keep_out(p, e->offset, err) : TM_OK;
 }
 
 static tm_status append(run *r, part *p, const tm_kafka_event *e, tm_err *err) {
@@ -455,6 +533,7 @@ static tm_status take_message(run *r, const tm_kafka_event *e, tm_err *err) {
         TM_TRY(flush(r, p, err));
     }
     TM_TRY(append(r, p, e, err));
+    TM_TRY(look_at_time(r, p, e, err));
     return is_full(r, p, e->value) ? flush(r, p, err) : TM_OK;
 }
 
@@ -478,6 +557,8 @@ static tm_status take_event(run *r, const tm_kafka_event *e, tm_err *err) {
             return no_memory(err);
         }
         p->at_end = true;
+        r->watermark.parts[index_of(r, p)].at_end = true;
+        tm__watermark_settle(&r->watermark, tm__now_us());
         p->seen = e->offset > p->seen ? e->offset : p->seen;
         p->high = e->offset > p->high ? e->offset : p->high;
     }
@@ -525,6 +606,11 @@ tm_status tm__feed_kafka_read(tm_ctx *ctx, const tm_feed_input *in, const tm_fee
              .is_first = json_is_null(in->state),
              .n_empty = (uint64_t)tm__json_i64(in->state, "empty", 0)};
     char group[GROUP_SIZE], member[GROUP_SIZE];
+    r.n_late = (uint64_t)tm__json_i64(in->state, "late", 0);
+    r.n_untimed = (uint64_t)tm__json_i64(in->state, "untimed", 0);
+    tm__watermark_init(&r.watermark, in->spec,
+                       tm__json_i64(in->state, "watermark_us", TM_INT_MISSING));
+    r.saved_us = r.watermark.us;
     const bool is_shared = json_object_get(in->spec, "group") != NULL;
     const tm_kafka_options options = {.topic = r.topic,
                                       .group = tm__json_text(in->spec, "group", group),
@@ -551,7 +637,9 @@ tm_status tm__feed_kafka_read(tm_ctx *ctx, const tm_feed_input *in, const tm_fee
     tm__kafka_close(r.kafka);
     for (uint32_t i = 0; i < r.n; i++) {
         tm__buf_done(&r.parts[i].text);
+        tm__mem_free(r.parts[i].late);
     }
+    tm__watermark_done(&r.watermark);
     tm__mem_free(r.parts);
     tm__mem_free(r.names);
     tm__mem_free(file);

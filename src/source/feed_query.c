@@ -490,17 +490,33 @@ static tm_status give(reading *r, const chosen *what, const json_t *state, tm_er
     return r->sink->take(r->sink->arg, &block, err);
 }
 
+/* Rows behind it could not be told from those that came: it stands in the way until it is mended.
+ */
+static tm_status no_place(const reading *r, const tm_query_block *block, const tm_column *cursor,
+                          tm_err *err) {
+    const uint64_t n = tm__table_rows(block->rows);
+    uint64_t row = 0;
+    while (row < n && tm__column_cell(cursor, row).type != TM_TYPE_NONE) {
+        row++;
+    }
+    (void)TM_FAIL(err, TM_E_DATA, "a row has no value of its cursor '%s' that can be written down",
+                  r->cursor);
+    tm_err_at(err, r->ops->name, r->n_given + row + 1, 0);
+    tm_err_hint(err,
+                "Rows before its block are taken. Correct it in the database, or make it null, "
+                "which leaves the row out; then 'tidemill data pull %.60s' goes on.",
+                r->in->name);
+    return TM_E_DATA;
+}
+
 static tm_status cursor_column(const reading *r, const tm_query_block *block, const tm_column **out,
                                tm_err *err) {
     const uint32_t col = block->cursor != NULL ? 0 : tm__table_find(block->rows, r->cursor);
     TM_ASSERT(col != UINT32_MAX);
     *out = tm__table_column(block->cursor != NULL ? block->cursor : block->rows, col);
     /* The least integer is missing in its column, and a row of it is put aside. */
-    if ((*out)->n_missing > 0 && (*out)->type != TM_TYPE_INT) {
-        return TM_FAIL(err, TM_E_DATA, "a row has no value of its cursor '%s' that can be kept",
-                       r->cursor);
-    }
-    return TM_OK;
+    return (*out)->n_missing == 0 || (*out)->type == TM_TYPE_INT ? TM_OK
+                                                                 : no_place(r, block, *out, err);
 }
 
 static tm_status take_block(reading *r, const tm_query_block *block, tm_err *err) {

@@ -71,11 +71,14 @@ typedef struct tm_push {
     const tm_table *table;    /* TABLE: in place of data, which may be what it was read from */
     const tm_bad_values *bad; /* of the table: their rows go to quarantine. NULL: none */
     const uint32_t *numbers;  /* [n rows] of the table's rows behind first_row; NULL: 0, 1, ... */
-    const char *cursor;  /* column of the table that tells the place of a bad row too, or NULL */
-    uint64_t first_row;  /* rows of its origin before it: bad rows are counted on from there */
-    uint64_t first_line; /* LINES and CSV: of the origin; then bad rows are told by their lines */
-    bool from_zero;      /* the first line is 0 for people: first_line is one more */
-    const tm_push_csv *csv; /* CSV: how it is written; NULL: a line of names, commas and quotes */
+    const char *cursor;   /* column of the table that tells the place of a bad row too, or NULL */
+    uint64_t first_row;   /* rows of its origin before it: bad rows are counted on from there */
+    uint64_t first_line;  /* LINES and CSV: of the origin; then bad rows are told by their lines */
+    bool from_zero;       /* the first line is 0 for people: first_line is one more */
+    const uint64_t *late; /* [n_late] lines that go to quarantine, as people count them; rising */
+    uint32_t n_late;
+    const char *late_column; /* with the times that say so */
+    const tm_push_csv *csv;  /* CSV: how it is written; NULL: a line of names, commas and quotes */
     tm_str
         key; /* Idempotency-Key; ptr NULL: none. The same one with other bytes is TM_E_CONFLICT */
     bool is_single;      /* a row that was in a batch before: nothing is asked of it as a batch */

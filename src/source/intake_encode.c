@@ -416,6 +416,19 @@ static bool look_at(tm_body_reader *r) {
     return false;
 }
 
+/* A row whose time is behind what is waited for is kept out, whatever else it is. */
+static void look_at_time(tm_body_reader *r) {
+    const tm_push *const push = r->push;
+    const uint64_t number = row_number(r);
+    while (r->next_late < push->n_late && push->late[r->next_late] < number) {
+        r->next_late++;
+    }
+    if (r->next_late < push->n_late && push->late[r->next_late] == number) {
+        tm__body_refuse(r, TM_ROW_LATE, tm__str(push->late_column),
+                        "the time is before the watermark");
+    }
+}
+
 static tm_status encode(encoder *e, uint64_t n_rows_max, tm_err *err) {
     tm_body_reader *r = e->r;
     while (tm__body_next(r)) {
@@ -424,6 +437,9 @@ static tm_status encode(encoder *e, uint64_t n_rows_max, tm_err *err) {
                                          (unsigned long long)n_rows_max);
             tm_err_hint(err, "Send them in several pushes.");
             return st;
+        }
+        if (r->push->n_late > 0) {
+            look_at_time(r);
         }
         e->is_strange = e->is_strange || (!r->is_bad && r->n_strangers > 0);
         if (!r->is_bad && fit_cells(e) && look_at(r) && !encode_row(e)) {

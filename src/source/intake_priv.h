@@ -145,6 +145,7 @@ typedef enum tm_row_reason { /* why a row is in quarantine; names are stored */
                              TM_ROW_NULL_KEY,
                              TM_ROW_NULL_VALUE,
                              TM_ROW_TOO_LARGE,
+                             TM_ROW_LATE,
                              TM_ROW_CHANGE, /* plus a tm_change_kind */
                              TM_ROW_REASONS = TM_ROW_CHANGE + TM_FINDING_KINDS
 } tm_row_reason;

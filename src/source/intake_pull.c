@@ -308,6 +308,9 @@ static tm_status read_block(tm_intake_pull *pull, const tm_feed_block *block, tm
                     .first_row = block->first_row,
                     .first_line = block->first_line,
                     .from_zero = block->from_zero,
+                    .late = block->late,
+                    .n_late = block->n_late,
+                    .late_column = block->late_column,
                     .csv = block->csv,
                     .n_rows_max = BLOCK_ROWS_MAX};
     tm_table *table = NULL;
@@ -315,7 +318,7 @@ static tm_status read_block(tm_intake_pull *pull, const tm_feed_block *block, tm
     TM_TRY(check_keys(pull, block->rows, err));
     if (block->rows != NULL) {
         table = tm__table_ref(block->rows);
-    } else {
+    } else if (block->n_late == 0) {
         TM_TRY(tm__text_table(pull->ctx, &push, pull->columns, SEGMENT_ROWS_MIN, &table, err));
     }
     push.table = table;

@@ -27,9 +27,9 @@
 #define LINE_BYTES_MAX ((size_t)TM_MAX_BODY_BYTES + 64)
 
 const char *const tm__row_reason_names[TM_ROW_REASONS] = {
-    "malformed",   "wrong_type",     "null_key",     "null_value",     "too_large",
-    "new_column",  "missing_column", "wider_type",   "renamed_column", "new_category",
-    "unit_change", "null_spike",     "out_of_range", "expectation"};
+    "malformed",    "wrong_type",  "null_key",       "null_value",   "too_large",
+    "late",         "new_column",  "missing_column", "wider_type",   "renamed_column",
+    "new_category", "unit_change", "null_spike",     "out_of_range", "expectation"};
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "no memory for rows");

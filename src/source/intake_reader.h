@@ -37,6 +37,7 @@ typedef struct tm_body_reader {
     bool must_stop;
     uint64_t line_number; /* of the byte at `counted`, when the push has a first line */
     const char *counted;
+    uint32_t next_late; /* of the push's late lines */
     /* CSV: */
     const tm_push_csv *csv;
     tm_buf header;

@@ -371,6 +371,21 @@ static tm_status numbers(tm_db *db, const char *sql, int64_t source, int64_t out
     return st;
 }
 
+/* Of a stream with event times. */
+static void show_event_time(json_t *out, const json_t *state) {
+    char text[40];
+    const json_t *const late = json_object_get(state, "late");
+    const json_t *const us = json_object_get(state, "watermark_us");
+    if (late != NULL) {
+        json_object_set(out, "late", (json_t *)(uintptr_t)late);
+        json_object_set_new(
+            out, "watermark",
+            !json_is_integer(us)
+                ? json_null()
+                : json_stringn(text, tm__time_to_text(json_integer_value(us), text)));
+    }
+}
+
 static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm_err *err) {
     int64_t pending[2] = {0}, segments[2] = {0};
     json_t *bad = NULL;
@@ -400,6 +415,7 @@ static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm
     json_object_set_new(*out, "expect", expect == NULL ? json_object() : json_deep_copy(expect));
     if (strcmp(s->feed, "kafka") == 0) {
         json_object_set(*out, "messages", s->state);
+        show_event_time(*out, s->state);
     }
     json_object_set_new(*out, "accepted", json_integer((json_int_t)s->n_accepted));
     json_object_set_new(*out, "removed", json_integer((json_int_t)s->n_removed));

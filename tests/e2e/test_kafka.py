@@ -100,6 +100,72 @@ def test_lines_of_csv(tm, cluster):
     assert [(b["row"], b["reason"]) for b in show["quarantine"]] == [(2, "malformed"), (5, "malformed")]
 
 
+def at(minute, i):
+    """A message that happened so many minutes after ten."""
+    return json.dumps({"id": i, "at": f"2026-03-01T{10 + minute // 60:02d}:{minute % 60:02d}:00Z"})
+
+
+def test_late_rows_are_counted_or_kept_out(tm, cluster):
+    settings(tm, cluster)
+    for name, policy in (("counted", "accept"), ("kept", "quarantine")):
+        cluster.create(name)
+        for i, minute in enumerate([0, 30, 19, 20, 90, 79, 80]):
+            cluster.send(name, at(minute, i), 0)
+        cluster.send(name, '{"id": 7}', 0)
+        cluster.flush()
+        assert add(tm, name, "--event-time", "at", "--lateness", "10m", "--late", policy).code == 0
+        show = tm.show(name)
+        assert (show["late"], show["watermark"], show["messages"]["untimed"]) == (2, "2026-03-01T11:20:00Z", 1)
+        assert show["rows"] == (8 if policy == "accept" else 6)
+        cluster.send(name, at(79, 8), 0)  # another reading goes on with it
+        cluster.flush()
+        tm.ok("data", "pull", name)
+        assert tm.show(name)["late"] == 3
+    bad = tm.show("kept")["quarantine"]
+    assert [(b["row"], b["reason"], b["column"], b["origin"]) for b in bad] == [(n, "late", "at", "kept[0]") for n in (2, 5, 8)]
+    assert add(tm, "wrong", "--late", "accept").code == 2
+    replayed = tm.ok("data", "replay", "kept", "--json").json
+    assert replayed["accepted"] == 3 and tm.show("kept")["rows"] == 9
+
+
+def test_an_idle_partition_holds_up_no_other(tm, cluster):
+    cluster.create("idle", 3)
+    settings(tm, cluster)
+    for partition, minute in ((0, 20), (1, 100)):
+        cluster.send("idle", at(minute, partition), partition)
+    cluster.flush()
+    add(tm, "idle", "--event-time", "at", "--idle", "2s")
+    show = tm.show("idle")
+    assert (show["watermark"], show["late"]) == ("2026-03-01T10:20:00Z", 0)
+    time.sleep(2)
+    cluster.send("idle", at(110, 2), 1)
+    cluster.flush()
+    tm.ok("data", "pull", "idle")
+    assert tm.show("idle")["watermark"] == "2026-03-01T11:50:00Z"
+    cluster.send("idle", at(30, 3), 0)  # it is awake again, and late
+    cluster.flush()
+    tm.ok("data", "pull", "idle")
+    show = tm.show("idle")
+    assert (show["watermark"], show["late"], show["rows"]) == ("2026-03-01T11:50:00Z", 1, 4)
+
+
+def test_a_schema_that_changes_in_mid_stream(tm, cluster):
+    cluster.create("grown")
+    settings(tm, cluster)
+    messages = ['{"id": 1, "x": 2}'] * 300 + ['{"id": 1, "x": 2.5, "new": "a"}'] * 300 + ['{"id": "text", "x": 1}', '{"id": 2}']
+    for message in messages[:300]:
+        cluster.send("grown", message, 0)
+    cluster.flush()
+    add(tm, "grown")
+    for message in messages[300:]:
+        cluster.send("grown", message, 0)
+    cluster.flush()
+    tm.ok("data", "pull", "grown")
+    show = tm.show("grown")
+    assert [(c["name"], c["type"]) for c in show["columns"]] == [("id", "int"), ("x", "float"), ("new", "text")]
+    assert show["rows"] == 601 and [(b["row"], b["reason"]) for b in show["quarantine"]] == [(600, "wrong_type")]
+
+
 def test_from_the_end_means_from_when_it_was_added(tm, cluster):
     cluster.create("late", 2)
     settings(tm, cluster)

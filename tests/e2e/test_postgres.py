@@ -169,6 +169,20 @@ def test_a_table_that_changes_between_readings(tm, pg):
     assert has_each_once(tm, "t", 451)
 
 
+def test_a_cursor_that_cannot_be_written_down_says_what_to_do(tm, pg):
+    pg.sql("CREATE TABLE t(at date, x int); INSERT INTO t VALUES ('2024-01-01', 1)")
+    assert add(tm, "t", "--query", "t", "--cursor", "at").code == 0
+    pg.sql("INSERT INTO t VALUES ('2024-01-02', 2), ('300000-01-01', 3), ('2024-01-03', 4)")
+    failed = tm("data", "pull", "t", "--json")
+    error = failed.json["error"]
+    assert failed.code == 7 and "no value of its cursor 'at' that can be written down" in error["message"], error
+    assert "Correct it in the database" in error["hint"] and "data pull t" in error["hint"] and shown(tm, "t")["error"]["row"] == 4
+    pg.sql("UPDATE t SET at = NULL WHERE x = 3")
+    assert tm.ok("data", "pull", "t", "--json").json["accepted"] == 2
+    pg.sql("UPDATE t SET at = '2024-01-04' WHERE x = 3")
+    assert tm.ok("data", "pull", "t", "--json").json["accepted"] == 1
+
+
 def test_rows_settle_before_they_are_read(tm, pg):
     pg.sql("CREATE TABLE t AS SELECT now() - interval '1 hour' AS at, 1 AS id UNION ALL SELECT now(), 2")
     assert add(tm, "t", "--query", "t", "--cursor", "at", "--settle", "5m").code == 0
