@@ -21,6 +21,7 @@ static tm_status no_memory(tm_err *err) {
 void tm__sink_batch_done(tm_sink_batch *batch) {
     tm__table_unref(batch->rows);
     tm__table_unref(batch->history);
+    tm__train_events_done(&batch->others);
     tm__table_unref(batch->fitted);
     tm__table_unref(batch->result);
     tm__mem_free(batch->outputs);

@@ -220,9 +220,12 @@ static tm_status fit_rows(tm_ctx *ctx, tm_sink_batch *batch, tm_err *err) {
     }
     tm__schema_done(&schema);
     if (st == TM_OK) {
-        const tm_bundle_history history = {.tables = {.events = events},
+        const bool has_history = events != NULL || batch->others.n > 0;
+        const tm_bundle_history history = {.tables = {.events = events,
+                                                      .sources = batch->others.sources,
+                                                      .n_sources = batch->others.n},
                                            .has_rows = batch->has_rows};
-        st = tm__bundle_widen(ctx, batch->bundle, rows, events != NULL ? &history : NULL,
+        st = tm__bundle_widen(ctx, batch->bundle, rows, has_history ? &history : NULL,
                               &batch->fitted, err);
     }
     tm__table_unref(rows);

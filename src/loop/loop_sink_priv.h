@@ -20,6 +20,7 @@
 #include "loop/loop_priv.h"
 #include "loop/sink.h"
 #include "source/sinks.h"
+#include "train/train.h"
 
 #define TM_SINK_BATCH_ROWS 100000u
 #define TM_SINK_BATCH_ROWS_MAX 1000000u
@@ -33,13 +34,14 @@ typedef struct tm_sink_batch {
     int64_t at_us;          /* when it was planned: scored_at */
     char model[TM_MAX_NAME + 1];
     uint32_t version;
-    tm_bundle *bundle; /* a reference of its own: the next batch may have another one */
-    tm_table *rows;    /* as they were read */
-    tm_table *history; /* events that features over windows are computed from; may be NULL */
-    bool has_rows;     /* the history has the rows, too */
-    tm_table *fitted;  /* as the model reads them */
-    double *outputs;   /* [n_rows x outputs] */
-    tm_table *result;  /* what is written */
+    tm_bundle *bundle;      /* a reference of its own: the next batch may have another one */
+    tm_table *rows;         /* as they were read */
+    tm_table *history;      /* events that features over windows are computed from; may be NULL */
+    bool has_rows;          /* the history has the rows, too */
+    tm_train_events others; /* events of other sources */
+    tm_table *fitted;       /* as the model reads them */
+    double *outputs;        /* [n_rows x outputs] */
+    tm_table *result;       /* what is written */
 } tm_sink_batch;
 void tm__sink_batch_done(tm_sink_batch *batch);
 

@@ -209,7 +209,17 @@ static tm_status take_passed(working *w, const tm_sink_batch *batch, const json_
 static tm_status read_history(working *w, tm_sink_batch *batch, tm_err *err) {
     const json_t *const spec = w->run.row.spec;
     const char *const name = tm__json_text(spec, "history", NULL);
-    if (name == NULL || !tm__bundle_has_windows(batch->bundle)) {
+    const json_t *const recipe = json_object_get(tm__bundle_info(batch->bundle), "recipe");
+    const json_t *const others = json_object_get(recipe, "events");
+    if (!tm__bundle_has_windows(batch->bundle)) {
+        return TM_OK;
+    }
+    if (others != NULL) {
+        const tm_events_place place = {
+            .home = w->run.home, .bundle = batch->bundle, .as_of_us = batch->at_us};
+        TM_TRY(tm__train_events_read(w->run.ctx, &place, others, &batch->others, err));
+    }
+    if (name == NULL) {
         return TM_OK;
     }
     batch->has_rows = strcmp(name, tm__json_text(spec, "read", "")) == 0;

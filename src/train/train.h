@@ -111,6 +111,7 @@ typedef struct tm_events_place {
     const struct tm_home *home; /* of sources; NULL: none are named */
     const char *dir;            /* where paths begin; NULL: where the process is */
     const tm_bundle *bundle;    /* whose types events have; NULL: they are inferred */
+    int64_t as_of_us;           /* sources as they were then, and nothing else; 0: as they are */
 } tm_events_place;
 /** Read the events of a recipe: {NAME: {"path"}, {"sql"} or {"source"}}. */
 TM_NODISCARD tm_status tm__train_events_read(tm_ctx *ctx, const tm_events_place *place,

@@ -2,6 +2,7 @@
 /* Events of other sources: read from what a recipe names, kept as snapshots, loaded from them. */
 #include "base/mem.h"
 #include "model/bundle_windows.h"
+#include "source/intake.h"
 #include "source/rows_from.h"
 #include "train/train.h"
 
@@ -32,14 +33,35 @@ static void add(tm_train_events *events, const char *name, tm_table *table) {
     events->sources[events->n++] = (tm_window_source){.name = name, .events = table};
 }
 
+/* Files and queries have no past. */
+static tm_status read_past(tm_ctx *ctx, const tm_events_place *place, const char *name,
+                           const json_t *from, const tm_schema *schema, tm_table **out,
+                           tm_err *err) {
+    const char *const source = tm__json_text(from, "source", NULL);
+    tm_table *rows = NULL;
+    if (source == NULL) {
+        const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED,
+                                     "events '%.64s' of the model are of a file or a query", name);
+        tm_err_hint(err, "Make them a source of the home, and train with --events %.64s=SOURCE.",
+                    name);
+        return st;
+    }
+    TM_TRY(tm__intake_table_at(ctx, place->home, source, place->as_of_us, &rows, err));
+    const tm_status st = tm__source_fit(rows, schema, 0, out, err);
+    tm__table_unref(rows);
+    return st;
+}
+
 static tm_status read_one(tm_ctx *ctx, const tm_events_place *place, const char *name,
                           const json_t *from, tm_table **out, tm_err *err) {
     tm_schema schema = {0};
     if (place->bundle != NULL) {
         TM_TRY(tm__bundle_events_schema(place->bundle, name, &schema, err));
     }
-    const tm_status st = tm__rows_from_read(ctx, place->home, from, place->dir,
-                                            place->bundle != NULL ? &schema : NULL, out, err);
+    const tm_schema *const types = place->bundle != NULL ? &schema : NULL;
+    const tm_status st = place->as_of_us != 0 ? read_past(ctx, place, name, from, types, out, err)
+                                              : tm__rows_from_read(ctx, place->home, from,
+                                                                   place->dir, types, out, err);
     tm__schema_done(&schema);
     return st;
 }

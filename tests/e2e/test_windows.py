@@ -199,6 +199,14 @@ def test_events_of_another_source(tm):
     assert scored["auc"] > 0.9
     first = tm.ok("predict", "orders", "orders.csv", "--events", "payments=payments.csv").out.splitlines()
     assert len(first) == 1501
+    tm.ok("data", "add", "asked", "--files", "orders.csv")
+    tm.ok("sink", "add", "scored", "--model", "orders@champion", "--read", "asked", "--key", "order", "--to-csv", "scored")
+    assert "events 'payments' of the model are of a file or a query" in tm("sink", "run", "scored").err
+    tm.ok("model", "promote", "orders@3", "--force", "--reason", "its events are of a source")
+    assert tm.ok("sink", "run", "scored", "--json").json["rows"] == 1500
+    written = {r["order"]: r["probability"] for r in sink_kills.read_files(tm.folder / "scored")}
+    wanted = tm.ok("predict", "orders", "orders.csv", "--events", "payments=paid").out
+    assert written == {r["order"]: r["probability"] for r in csv.DictReader(wanted.splitlines())}
     row = '{"at": "2024-03-20T00:00:00", "customer": "c3"}'
     assert "spent" in tm.ok("explain", "orders", row, "--events", "payments=paid").out
     assert "gives no new name" in fails(tm, 2, "predict", "orders", "orders.csv", "--events", "payments.csv").err

@@ -12,7 +12,7 @@
 
 #include "fault_malloc.h"
 
-#define FAULT_WORDS_MAX 24u
+#define FAULT_WORDS_MAX 26u
 
 typedef struct fault_case {
     const char *name;
