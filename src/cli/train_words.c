@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fmath.h"
+#include "feature/window_text.h"
 
 const char *tm__count_text(int64_t count, char *out) {
     char digits[32];
@@ -198,21 +199,13 @@ static double share_of(const json_t *importance, tm_str column) {
     return 0.0;
 }
 
-/* The words of a feature begin with its name, which may stand in quotes. */
-static tm_str name_in(const char *words, char *out, size_t size) {
-    size_t n = 0;
-    const bool is_quoted = words[0] == '"';
-    for (const char *c = words + (is_quoted ? 1 : 0); *c != '\0' && n + 1 < size; c++) {
-        if (is_quoted && c[0] == '"' && c[1] != '"') {
-            break;
-        }
-        if (!is_quoted && *c == ' ') {
-            break;
-        }
-        c += is_quoted && c[0] == '"' ? 1 : 0;
-        out[n++] = *c;
-    }
-    return (tm_str){out, n};
+/* Share of the column that a feature's words name. */
+static double share_of_words(const json_t *importance, const char *words) {
+    tm_window_text feature;
+    const bool is_read = tm__window_text_read(words, &feature, NULL) == TM_OK;
+    const double share = is_read ? share_of(importance, tm__str(feature.name)) : 0.0;
+    tm__window_text_done(&feature);
+    return share;
 }
 
 void tm__windows_print(tm_cli *cli, const json_t *info) {
@@ -228,13 +221,11 @@ void tm__windows_print(tm_cli *cli, const json_t *info) {
     tm__cli_print(cli, "features over windows\n");
     tm__cli_table_init(&table, 2, titles);
     json_array_foreach((json_t *)(uintptr_t)features, i, entry) {
-        char name[1024];
         const char *const words = tm__json_text(entry, "feature", "");
         if (i >= 20) {
             break;
         }
-        tm__cli_cell(&table, "  %4.1f %%",
-                     100.0 * share_of(importance, name_in(words, name, sizeof(name))));
+        tm__cli_cell(&table, "  %4.1f %%", 100.0 * share_of_words(importance, words));
         tm__cli_cell(&table, "%s", words);
     }
     tm__cli_table_print(cli, &table);

@@ -108,6 +108,29 @@ static void joined_ints_and_floats_are_floats(void **state) {
     tm__table_unref(b);
 }
 
+static void appended_rows_may_lack_columns(void **state) {
+    (void)state;
+    tm_table *const a = letters("ab", 0);
+    tm_table *const b = one_column(tm__table_column(a, 0)->name, TM_TYPE_INT, 1, 0);
+    const char *const names[] = {tm__table_column(a, 1)->name, tm__table_column(a, 0)->name};
+    const char *const nobody = "nobody";
+    tm_table *both = NULL;
+    tm_err err = {0};
+    assert_int_equal(tm__table_append(a, b, names, 2, &both, NULL), TM_OK);
+    const uint64_t n = tm__table_rows(both);
+    assert_int_equal(n, 2 + tm__table_rows(b));
+    const tm_column *const text = tm__table_column(both, 0), *const number =
+                                                                 tm__table_column(both, 1);
+    assert_true(tm__str_is(tm__column_cell(text, 1).text, "b"));
+    assert_true(tm__column_is_missing(text, n - 1));
+    assert_int_equal(number->ints[2], tm__table_column(b, 0)->ints[0]);
+    tm__table_unref(both);
+    assert_int_equal(tm__table_append(a, b, &nobody, 1, &both, &err), TM_E_DATA);
+    assert_string_equal(err.message, "the rows lack column 'nobody'");
+    tm__table_unref(a);
+    tm__table_unref(b);
+}
+
 static void tables_that_do_not_fit_are_not_joined(void **state) {
     (void)state;
     tm_table *const a = one_column("v", TM_TYPE_INT, 1, 0);
@@ -222,6 +245,7 @@ int main(void) {
         cmocka_unit_test(taken_rows_come_in_the_order_asked),
         cmocka_unit_test(joined_tables_hold_the_rows_of_both),
         cmocka_unit_test(joined_ints_and_floats_are_floats),
+        cmocka_unit_test(appended_rows_may_lack_columns),
         cmocka_unit_test(tables_that_do_not_fit_are_not_joined),
         cmocka_unit_test(the_hash_sees_values_and_not_codes),
         cmocka_unit_test(the_hash_sees_names_types_and_missing_values),
