@@ -28,8 +28,8 @@ typedef struct tm_retrain_options {
  * Read the recipe's source again, add the labelled answers that are newer than the champion's
  * snapshot, hold out the newest of them, train, score candidate and champion on the held-out rows,
  * judge by the gate, promote or refuse, write the history. *out:
- * {"model","version","from","is_open","reason","candidate","champion","rows",...}. Nothing new to
- * learn from is TM_E_REFUSED with a hint.
+ * {"model","version","from","is_open","reason","candidate","champion","rows","new_rows","unmatured_rows",...}.
+ * Nothing new to learn from is TM_E_REFUSED with a hint.
  */
 TM_NODISCARD tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home,
                                         const tm_retrain_options *options, json_t **out,

@@ -234,6 +234,8 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
     if (object == NULL) {
         return no_memory(err);
     }
+    json_object_set_new(object, "unmatured_source_rows",
+                        json_integer(tm__json_i64(r->result.report, "unmatured_rows", 0)));
     if (r->options->keeps_state) {
         json_object_set_new(object, "fits_resumed", json_integer(r->n_resumed));
     }

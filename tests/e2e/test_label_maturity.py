@@ -103,6 +103,7 @@ def test_a_retraining_learns_from_matured_answers_alone(tm, serve):
 
     first = tm("retrain", "late", "--json").json
     assert (first["new_rows"], first["unmatured_rows"]) == (60, 40) and first["judged_on"] == "30 newest matured labelled rows"
+    assert first["unmatured_source_rows"] == 47  # rows of less than a day ago
     refused = tm("retrain", "late")  # nothing has matured since
     assert refused.code == 1 and "nothing is new" in refused.err
     declare("1h")  # what was left out is new now, though it joined before
