@@ -195,6 +195,7 @@ tm_status tm__page_save(tm_cli *cli, const char *path, const tm_buf *page, tm_er
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the page");
     }
     TM_TRY(tm__fs_publish(path, page->data, page->len, err));
+    tm__cli_did(cli, "the page is in '%s'", path);
     tm__cli_note(cli, "the page is in '%s'", path);
     return TM_OK;
 }
