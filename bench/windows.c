@@ -243,11 +243,11 @@ static void use_state(const bench *b, int kind, tm_window_state *state, tm_buf *
     const uint64_t cells[] = {tm__window_cell_f64(1.5), 3};
     tm_window_state *const own = kind == 0 ? state : state_from(b, bytes);
     if (kind < 2) {
-        must(tm__window_state_value(own, &b->plan, 365 * DAY_US, values, &err), &err);
+        must(tm__window_state_value(own, 365 * DAY_US, values, &err), &err);
     } else {
         tm_buf out;
         tm__buf_init(&out, 1 << 20);
-        must(tm__window_state_add(own, &b->plan, 365 * DAY_US, cells, &err), &err);
+        must(tm__window_state_add(own, 365 * DAY_US, cells, INT64_MAX, &err), &err);
         tm__window_state_write(own, &b->plan, &out);
         tm__buf_done(&out);
     }
@@ -271,7 +271,7 @@ static void time_states(bench *b) {
             const uint64_t cells[] = {tm__window_cell_f64((double)(tm__rng_at(5, at) >> 40) / 1000),
                                       tm__rng_at(6, at) % 50};
             const int64_t known = (int64_t)(tm__rng_at(3, at) % (uint64_t)(365 * DAY_US));
-            must(tm__window_state_add(states[i], &b->plan, known, cells, &err), &err);
+            must(tm__window_state_add(states[i], known, cells, INT64_MAX, &err), &err);
         }
         tm__window_state_write(states[i], &b->plan, &bytes[i]);
         n_bytes += (double)bytes[i].len / N_STATES;

@@ -125,6 +125,7 @@ typedef struct tm_window_past {
  */
 struct tm_window_state {
     uint32_t n_cols, n_features;
+    uint64_t mark; /* of the plan */
     int64_t front; /* known of the newest event that had come; TM_INT_MISSING: no events */
     int64_t late_us;
     tm_window_step *steps; /* [n_features] */

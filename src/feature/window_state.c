@@ -20,7 +20,7 @@
 #include "feature/window_priv.h"
 
 #define CAPACITY_MIN 4u
-#define FEW 64u /* different values of so few are found by looking */
+#define FEW 64u /* different values of so few are found by looking, in 2^7 slots */
 
 uint64_t tm__window_plan_mark(const tm_window_plan *plan) {
     uint64_t mark = tm__hash64(&plan->late_us, sizeof(plan->late_us), plan->n_cols);
@@ -43,6 +43,7 @@ tm_window_state *tm__window_state_create(const tm_window_plan *plan) {
     }
     s->n_cols = plan->n_cols;
     s->n_features = plan->n_features;
+    s->mark = tm__window_plan_mark(plan);
     s->front = TM_INT_MISSING;
     s->late_us = plan->late_us;
     s->steps = tm__mem_zalloc(plan->n_features, sizeof(*s->steps));
@@ -273,7 +274,9 @@ static uint64_t count_new(const look *l, uint32_t *slots, uint64_t n_slots) {
         if (!has_value(l->step, cell)) {
             continue;
         }
-        uint64_t slot = tm__hash64(&cell, sizeof(cell), 0) & (n_slots - 1);
+        /* Of few values at most a few collide, whoever chose them. */
+        uint64_t slot = n_slots == 2 * FEW ? (cell * UINT64_C(0x9e3779b97f4a7c15)) >> 57
+                                           : tm__hash64(&cell, sizeof(cell), 0) & (n_slots - 1);
         while (slots[slot] != 0 && cell_of(tm__window_row(l->s, slots[slot] - 1), f) != cell) {
             slot = (slot + 1) & (n_slots - 1);
         }

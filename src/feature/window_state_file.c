@@ -25,7 +25,7 @@ void tm__window_state_write(const tm_window_state *state, const tm_window_plan *
     const size_t start = out->len;
     (void)tm__buf_append(out, MAGIC, 4);
     (void)tm__buf_u32(out, VERSION);
-    (void)tm__buf_u64(out, tm__window_plan_mark(plan));
+    (void)tm__buf_u64(out, s->mark);
     (void)tm__buf_i64(out, s->front);
     (void)tm__buf_u64(out, s->n);
     if (s->n > 0) {
@@ -158,7 +158,7 @@ static bool read_kept(tm_window_state *s, const tm_window_plan *plan, tm_reader 
 }
 
 /* What stands before the rows, and the check sum behind all; leaves `in` at the front. */
-static bool open_bytes(const tm_window_plan *plan, const uint8_t *data, size_t len, tm_reader *in) {
+static bool open_bytes(uint64_t mark, const uint8_t *data, size_t len, tm_reader *in) {
     tm_reader end;
     tm__reader_init(in, data, len < 4 ? 0 : len - 4);
     tm__reader_init(&end, data + in->len, len - in->len);
@@ -166,13 +166,13 @@ static bool open_bytes(const tm_window_plan *plan, const uint8_t *data, size_t l
     const void *const magic = tm__reader_view(in, 4, 1);
     const uint32_t version = tm__reader_u32(in);
     return is_whole && magic != NULL && memcmp(magic, MAGIC, 4) == 0 && version == VERSION &&
-           tm__reader_u64(in) == tm__window_plan_mark(plan);
+           tm__reader_u64(in) == mark;
 }
 
 tm_status tm__window_state_reload(tm_window_state *state, const tm_window_plan *plan,
                                   const uint8_t *data, size_t len, tm_err *err) {
     tm_reader in;
-    if (!open_bytes(plan, data, len, &in)) {
+    if (!open_bytes(state->mark, data, len, &in)) {
         return TM_FAIL(err, TM_E_INTEGRITY, "no state of these windows");
     }
     tm_status st = read_rows(state, plan, &in);

@@ -5,10 +5,17 @@
 #include "base/mem.h"
 #include "table/schema.h"
 
+/* A view as it was at a moment of a store: most questions come before the next one. */
+typedef struct seen_view {
+    uint64_t generation, moment; /* generation 0: not seen yet */
+    tm_online_view view;
+} seen_view;
+
 struct tm_online_asker {
     const tm_online_plan *plan;
     uint32_t n;
     tm_window_state **states; /* [n] of the groups, used again and again */
+    seen_view *views;         /* [n] */
     tm_buf key;
 };
 
@@ -20,8 +27,9 @@ tm_online_asker *tm__online_asker_create(const tm_online_plan *plan) {
     asker->plan = plan;
     asker->n = tm__window_live_count(plan->live);
     asker->states = tm__mem_zalloc((size_t)asker->n + 1, sizeof(tm_window_state *));
+    asker->views = tm__mem_zalloc((size_t)asker->n + 1, sizeof(*asker->views));
     tm__buf_init(&asker->key, TM_ONLINE_KEY_MAX * TM_WINDOW_KEYS_MAX);
-    bool ok = asker->states != NULL && tm__buf_reserve(&asker->key, 256) != NULL;
+    bool ok = asker->states != NULL && asker->views != NULL && tm__buf_reserve(&asker->key, 256) != NULL;
     for (uint32_t i = 0; ok && i < asker->n; i++) {
         asker->states[i] = tm__window_state_create(&tm__window_live_group(plan->live, i)->plan);
         ok = asker->states[i] != NULL;
@@ -41,6 +49,7 @@ void tm__online_asker_free(tm_online_asker *asker) {
         tm__window_state_free(asker->states[i]);
     }
     tm__mem_free(asker->states);
+    tm__mem_free(asker->views);
     tm__buf_done(&asker->key);
     tm__mem_free(asker);
 }
@@ -104,29 +113,44 @@ static tm_status load(tm_online_asker *asker, tm_online_reader *reader, uint32_t
                : st;
 }
 
+static tm_status find_view(tm_online_asker *asker, tm_online_reader *reader, uint32_t group,
+                           const tm_online_view **out, tm_err *err) {
+    seen_view *const seen = &asker->views[group];
+    const uint64_t generation = tm__online_generation(tm__online_reader_store(reader));
+    const uint64_t moment = tm__online_reader_moment(reader);
+    if (seen->generation != generation || seen->moment != moment) {
+        seen->generation = 0;
+        TM_TRY(tm__online_find_view(reader, &asker->plan->marks[group], &seen->view, err));
+        seen->generation = generation;
+        seen->moment = moment;
+    }
+    *out = &seen->view;
+    return TM_OK;
+}
+
 tm_status tm__online_ask(tm_online_asker *asker, tm_online_reader *reader,
                          const tm_online_question *question, double *out, tm_online_note *note,
                          tm_err *err) {
     const uint32_t g = question->group;
     const tm_window_group *const group = tm__window_live_group(asker->plan->live, g);
-    tm_online_view view;
+    const tm_online_view *view = NULL;
     bool is_whole = false;
     *note = (tm_online_note){.newest_us = TM_INT_MISSING, .is_absent = true};
-    const tm_status found = tm__online_find_view(reader, &asker->plan->marks[g], &view, err);
+    const tm_status found = find_view(asker, reader, g, &view, err);
     if (found == TM_E_NOT_FOUND) {
         return TM_FAIL(err, TM_E_UNAVAILABLE, "the online store is not built yet");
     }
     TM_TRY(found);
-    note->lag_us = question->now_us > view.checked_us ? question->now_us - view.checked_us : 0;
-    TM_TRY(check_view(asker->plan, &view, note->lag_us, err));
-    TM_TRY(write_key(asker, group, &view, question->keys, &is_whole, err));
+    note->lag_us = question->now_us > view->checked_us ? question->now_us - view->checked_us : 0;
+    TM_TRY(check_view(asker->plan, view, note->lag_us, err));
+    TM_TRY(write_key(asker, group, view, question->keys, &is_whole, err));
     if (!is_whole) {
         for (uint32_t i = 0; i < group->plan.n_features; i++) {
             out[i] = tm__nan();
         }
         return TM_OK;
     }
-    TM_TRY(load(asker, reader, g, view.id, note, err));
+    TM_TRY(load(asker, reader, g, view->id, note, err));
     note->newest_us = tm__window_state_newest(asker->states[g], question->moment_us);
     return tm__window_state_value(asker->states[g], question->moment_us, out, err);
 }

@@ -41,6 +41,7 @@ tm_status tm__online_fail(int code, const char *what, tm_err *err) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
     case EIO: {
         const tm_status st = TM_FAIL(err, TM_E_UNAVAILABLE,
                                      "the online store cannot be written: %s", strerror(code));

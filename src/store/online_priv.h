@@ -19,8 +19,9 @@ struct tm_online {
     bool is_aside; /* it is not published yet */
     MDB_env *env;
     MDB_dbi dbi;
-    MDB_txn *txn;  /* that writes; NULL: none */
-    tm_file *lock; /* of the one that writes; NULL: read only */
+    MDB_txn *txn;      /* that writes; NULL: none */
+    uint64_t n_begins; /* of such */
+    tm_file *lock;     /* of the one that writes; NULL: read only */
 };
 
 struct tm_online_reader {

@@ -10,6 +10,7 @@
 #define HEAD 8u        /* check sum, length of the key that stands before the bytes */
 #define RECORD_MAX 4096u
 #define DROP_MAX 20000u
+#define READERS_EVERY 64u /* transactions between looks for readers that died */
 
 /* A key as LMDB has it. */
 typedef struct stored_key {
@@ -306,6 +307,10 @@ tm_status tm__online_drop_some(tm_online *online, const tm_online_view *view, bo
 /* ---- Transactions ---- */
 
 tm_status tm__online_begin(tm_online *online, tm_err *err) {
+    int n_dead = 0;
+    if (online->n_begins++ % READERS_EVERY == 0) { /* pages of a reader that died are kept for it */
+        (void)mdb_reader_check(online->env, &n_dead);
+    }
     const int code = mdb_txn_begin(online->env, NULL, 0, &online->txn);
     if (code != 0) {
         online->txn = NULL;
@@ -351,6 +356,10 @@ tm_status tm__online_reader_begin(tm_online_reader *reader, tm_err *err) {
     const int code = reader->is_open ? 0 : mdb_txn_renew(reader->txn);
     reader->is_open = code == 0;
     return code == 0 ? TM_OK : tm__online_fail(code, "begin", err);
+}
+
+uint64_t tm__online_reader_moment(const tm_online_reader *reader) {
+    return mdb_txn_id(reader->txn);
 }
 
 void tm__online_reader_end(tm_online_reader *reader) {

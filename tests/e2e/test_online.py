@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Online features from outside: what a server fills rows with, what it refuses, and what kills leave."""
 import csv
+import json
 import os
 import random
 import signal
+import sqlite3
 import struct
 import time
 
@@ -135,6 +137,42 @@ def test_rows_that_name_only_their_keys_are_answered_as_offline(flights, serve):
     status, _, answer = predict(server, rows[:1])
     given = {**rows[0], **shown["features"]}
     assert predict(server, [given])[2]["predictions"][0]["probability"] == answer["predictions"][0]["probability"]
+
+
+def logged(tm, prediction_id):
+    """The columns of an answer as the log has them: docs/formats/home.md."""
+    with sqlite3.connect(f"file:{tm.folder}/.tidemill/log.db?mode=ro", uri=True) as db:
+        blocks = db.execute("SELECT b.data, s.columns FROM blocks b JOIN streams s ON s.id = b.stream").fetchall()
+    for data, columns in blocks:
+        at = 0
+        while at < len(data):
+            size, n_outputs, n_entity = struct.unpack_from("<I", data, at)[0], *struct.unpack_from("<II", data, at + 52)
+            if data[at + 24:at + 50].decode() == prediction_id:
+                place, values = at + 60 + 8 * n_outputs + (0 if n_entity == 0xFFFFFFFF else n_entity), []
+                for _ in json.loads(columns):
+                    kind, place = data[place], place + 1
+                    if kind == 4:
+                        n = struct.unpack_from("<I", data, place)[0]
+                        values.append(data[place + 4:place + 4 + n].decode())
+                        place += 4 + n
+                    else:
+                        form = {0: "", 1: "B", 3: "d"}.get(kind, "q")
+                        values.append(struct.unpack_from("<" + form, data, place)[0] if form else None)
+                        place += struct.calcsize("<" + form)
+                return dict(zip(json.loads(columns), values))
+            at += size
+    return None
+
+
+def test_the_values_that_were_used_are_logged(flights, serve):
+    server = serve(command="run")
+    wait_for(lambda: is_filled(flights, server, 2500))
+    row = at_once(1, 2500)[0]
+    prediction = predict(server, [row])[2]["predictions"][0]
+    shown = flights.ok("online", "show", "flights", "origin=AMS", "--at", row["leaves"], "--json").json["features"]
+    wait_for(lambda: logged(flights, prediction["id"]) is not None)
+    answer = logged(flights, prediction["id"])
+    assert {k: answer[k] for k in shown} == shown and answer["origin"] == "AMS"
 
 
 def test_what_a_row_gives_wins(flights, serve):

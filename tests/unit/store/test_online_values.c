@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -207,6 +210,97 @@ static void a_changed_byte_is_found(void **state) {
     close_both(&o);
 }
 
+/* A file that may not grow stands for a disk that is full. */
+static int fill_the_disk(const tm_home *home) {
+    opened o;
+    struct rlimit limit = {0};
+    tm_online_view back;
+    uint64_t n = 0;
+    tm_err err = {0};
+    tm_status st = TM_OK;
+    char value[3000];
+    memset(value, 'x', sizeof(value));
+    open_both(home, &o);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)getrlimit(RLIMIT_FSIZE, &limit);
+    const struct rlimit small = {200000, limit.rlim_max};
+    st = tm__online_begin(o.online, NULL);
+    tm_online_view view = {.mark = {{1}}, .source = "flights"};
+    st = st == TM_OK ? tm__online_put_view(o.online, &view, NULL) : st;
+    st = st == TM_OK ? tm__online_commit(o.online, NULL) : st;
+    (void)setrlimit(RLIMIT_FSIZE, &small);
+    for (uint32_t i = 0; st == TM_OK && i < 200; i++) {
+        st = tm__online_begin(o.online, &err);
+        view.next = i + 1;
+        st = st == TM_OK ? tm__online_put_view(o.online, &view, &err) : st;
+        st = st == TM_OK ? tm__online_put(o.online, view.id, (tm_str){(char *)&i, 4},
+                                          (tm_str){value, sizeof(value)}, &err)
+                         : st;
+        st = st == TM_OK ? tm__online_commit(o.online, &err) : st;
+        tm__online_rollback(o.online);
+        n += st == TM_OK ? 1 : 0;
+    }
+    (void)setrlimit(RLIMIT_FSIZE, &limit);
+    if (st != TM_E_UNAVAILABLE || n < 10 || n > 100) {
+        return 1;
+    }
+    if (tm__online_reader_begin(o.reader, NULL) != TM_OK ||
+        tm__online_find_view(o.reader, &view.mark, &back, NULL) != TM_OK || back.next != n) {
+        return 2; /* what was committed is there, and nothing else */
+    }
+    tm__online_reader_end(o.reader);
+    st = tm__online_begin(o.online, NULL);
+    st = st == TM_OK ? tm__online_put_view(o.online, &view, NULL) : st;
+    st = st == TM_OK ? tm__online_commit(o.online, NULL) : st;
+    return st == TM_OK && tm__online_reader_begin(o.reader, NULL) == TM_OK &&
+                   tm__online_check(o.reader, &n, NULL) == TM_OK
+               ? 0
+               : 3;
+}
+
+static void a_full_disk_changes_nothing_and_goes_on_later(void **state) {
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(fill_the_disk(*state));
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* A reader that died does not keep old pages for ever. */
+static void readers_that_died_are_forgotten(void **state) {
+    opened o;
+    char value[3000];
+    memset(value, 'x', sizeof(value));
+    open_both(*state, &o);
+    assert_int_equal(tm__online_begin(o.online, NULL), TM_OK);
+    const tm_online_view view = put_view(o.online, 1);
+    assert_int_equal(tm__online_commit(o.online, NULL), TM_OK);
+    assert_int_equal(tm__online_publish(o.online, NULL), TM_OK);
+    const pid_t child = fork();
+    if (child == 0) {
+        tm_online *mine = NULL;
+        tm_online_reader *reader = NULL;
+        const bool ok = tm__online_open(*state, 0, &mine, NULL) == TM_OK &&
+                        tm__online_reader_create(mine, &reader, NULL) == TM_OK &&
+                        tm__online_reader_begin(reader, NULL) == TM_OK;
+        (void)kill(getpid(), ok ? SIGKILL : SIGTERM);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(tm__online_begin(o.online, NULL), TM_OK);
+        assert_int_equal(
+            tm__online_put(o.online, view.id, tm__str("k"), (tm_str){value, sizeof(value)}, NULL),
+            TM_OK);
+        assert_int_equal(tm__online_commit(o.online, NULL), TM_OK);
+    }
+    assert_true(tm__online_bytes(o.online) < 300 * 4096);
+    close_both(&o);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keys_of_any_bytes_and_length_are_told_apart,
@@ -220,6 +314,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(records_come_back_as_they_were, tm__temp_home_open,
                                         tm__temp_home_close),
         cmocka_unit_test_setup_teardown(a_changed_byte_is_found, tm__temp_home_open,
+                                        tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(a_full_disk_changes_nothing_and_goes_on_later,
+                                        tm__temp_home_open, tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(readers_that_died_are_forgotten, tm__temp_home_open,
                                         tm__temp_home_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
