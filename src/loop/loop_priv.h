@@ -128,7 +128,7 @@ typedef struct tm_tending {
     const tm_home *home;
     tm_supervisor *supervisor;
     const struct tm_log *log; /* may be NULL */
-    bool is_running, is_damaged;
+    bool is_running;
     uint64_t child;
     uint64_t not_before_ns; /* after a failure */
     bool has_looked, is_needed;

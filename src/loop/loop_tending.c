@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A child keeps the online store while a version needs it: it reads segments, which is a library's
- * work, and a damaged file may be its end. One that a signal ended begins with an empty store when
- * it was the program's own fault (SIGSEGV, SIGBUS, SIGABRT); whatever else ended it, the store is
- * whole.
- */
-#include <signal.h>
-
+/* A child keeps the online store while a version needs it: it reads segments, which is a library's
+ * work, and a damaged file may be its end, after which it makes the store anew by itself. */
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -25,9 +19,8 @@ static void say(const tm_tending *t, tm_log_level level, const char *text) {
 }
 
 static tm_status start(tm_tending *t, tm_err *err) {
-    const char *const argv[] = {tm__program_path(), "online", t->is_damaged ? "rebuild" : "update",
-                                "--follow",         "--home", tm__home_path(t->home),
-                                "--json",           NULL};
+    const char *const argv[] = {tm__program_path(),     "online", "update", "--follow", "--home",
+                                tm__home_path(t->home), "--json", NULL};
     char *const errors = tm__fs_join(tm__home_jobs(t->home), "online.err");
     if (errors == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -36,7 +29,6 @@ static tm_status start(tm_tending *t, tm_err *err) {
     const tm_status st = tm__child_start(t->supervisor, &spec, &t->child, err);
     tm__mem_free(errors);
     t->is_running = st == TM_OK;
-    t->is_damaged = false;
     return st;
 }
 
@@ -50,9 +42,8 @@ static bool reap(tm_tending *t) {
         return true;
     }
     t->is_running = false;
-    t->is_damaged = state.signal == SIGSEGV || state.signal == SIGBUS || state.signal == SIGABRT;
     t->not_before_ns = tm__mono_ns() + RETRY_NS;
-    say(t, TM_WARN, t->is_damaged ? "killed by a damaged store" : "ended");
+    say(t, TM_WARN, "ended");
     return false;
 }
 

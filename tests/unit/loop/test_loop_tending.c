@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,9 +34,6 @@ static int play_child(int argc, char **argv) {
     }
     const char *const home = argv[5];
     mark(home, argv[2]);
-    if (strcmp(argv[2], "update") == 0 && is_there(home, "crash")) {
-        (void)raise(SIGSEGV);
-    }
     while (!is_there(home, "end")) {
         tm__sleep_ms(2);
     }
@@ -69,27 +65,16 @@ static void a_child_keeps_the_store_once_a_version_needs_it(void **state) {
     (void)tm__tending_step(&t, registry);
     assert_false(t.is_running); /* not at once */
     assert_true(is_there(tm__home_path(*state), "update"));
-    assert_false(is_there(tm__home_path(*state), "rebuild"));
     tm__registry_close(registry);
 }
 
-static void a_child_that_damage_ended_is_followed_by_one_that_rebuilds(void **state) {
+static void it_ends_with_the_daemon(void **state) {
     tm_registry *registry = NULL;
     tm_tending t = {.home = *state, .supervisor = supervisor};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     (void)online_case_version(*state, 0.5, NULL);
-    mark(tm__home_path(*state), "crash");
     (void)tm__tending_step(&t, registry);
     assert_true(t.is_running);
-    step_until_it_ends(&t, registry);
-    assert_true(t.is_damaged);
-    t.not_before_ns = 0;
-    (void)tm__tending_step(&t, registry);
-    assert_true(t.is_running);
-    for (int i = 0; i < 2000 && !is_there(tm__home_path(*state), "rebuild"); i++) {
-        tm__sleep_ms(5);
-    }
-    assert_true(is_there(tm__home_path(*state), "rebuild"));
     tm__tending_stop(&t);
     assert_false(t.is_running);
     tm__tending_stop(&t);
@@ -107,7 +92,7 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         TEST(a_child_keeps_the_store_once_a_version_needs_it),
-        TEST(a_child_that_damage_ended_is_followed_by_one_that_rebuilds),
+        TEST(it_ends_with_the_daemon),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tm__supervisor_close(supervisor);

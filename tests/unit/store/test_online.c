@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "temp_home.h"
 #include "test.h"
 
@@ -191,9 +192,9 @@ static void a_small_address_space_is_enough(void **state) {
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    assert_int_equal(WEXITSTATUS(status), 0);
-#endif
+    if (TM_CHILD_ADDRESSES(1) != 0) { /* sanitizers take terabytes for themselves */
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
 }
 
 int main(void) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Online features: online [ENTITIES [EVENTS]], 50,000 cards and 20 payments of each without.
+ * Online features: online_features [ENTITIES [EVENTS]], 50,000 cards and 20 payments of each
+ * without.
  *
  * Twelve features by card over windows of an hour to thirty days. Payments go in as blocks of
  * 100,000 rows, as a first build has them, then as blocks of 1,000, each durable. Then cards are
@@ -51,7 +52,7 @@ typedef struct bench {
 
 static void must(tm_status st, const tm_err *err) {
     if (st != TM_OK) {
-        fprintf(stderr, "online: %s\n", err->message);
+        fprintf(stderr, "online_features: %s\n", err->message);
         exit(1);
     }
 }
