@@ -21,6 +21,7 @@
 #include "model/checkpoint.h"
 #include "source/intake.h"
 #include "source/source.h"
+#include "source/sql_sources.h"
 #include "train/train.h"
 
 typedef struct training {
@@ -29,7 +30,8 @@ typedef struct training {
     tm_place place;
     tm_table *table, *test;
     json_t *source;
-    int64_t as_of_us; /* of a source; INT64_MAX: now */
+    int64_t as_of_us;   /* of a source; INT64_MAX: now */
+    tm_sql_sources sql; /* the query, with what it reads of sources */
     tm_train_options options;
     tm_train_result result;
     tm_version version;
@@ -53,6 +55,7 @@ static void training_done(training *t) {
     tm__table_unref(t->table);
     tm__table_unref(t->test);
     json_decref(t->source);
+    tm__sql_sources_done(&t->sql);
     tm__checkpoint_close(t->checkpoint);
     tm__recipe_done(&t->recipe);
     json_decref(t->base_recipe);
@@ -116,7 +119,11 @@ static tm_status describe_source(training *t, tm_err *err) {
                 : sql != NULL ? json_pack("{s:s}", "sql", sql)
                               : json_pack("{s:s, s:b}", "path", path, "no_header",
                                           tm__cli_flag(t->cli, "no-header"));
-    if (t->as_of_us != INT64_MAX && name != NULL) {
+    const bool has_sources = json_object_size(t->sql.snapshots) > 0;
+    if (has_sources) {
+        json_object_set(t->source, "snapshots", t->sql.snapshots);
+    }
+    if (t->as_of_us != INT64_MAX && (name != NULL || has_sources)) {
         char at[40];
         json_object_set_new(t->source, "as_of",
                             json_stringn(at, tm__time_to_text(t->as_of_us, at)));
@@ -174,17 +181,23 @@ static tm_status read_rows(training *t, tm_err *err) {
     const tm_schema *known = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL;
     t->as_of_us = INT64_MAX;
     const bool has_late_labels = t->options.label_delay_us > 0 || t->options.n_known > 0;
-    if (tm__cli_has(t->cli, "as-of") && name == NULL && !has_late_labels) {
+    TM_TRY(tm__cli_when(t->cli, "as-of", &t->as_of_us, err));
+    if (sql != NULL) {
+        TM_TRY(tm__sql_sources_open(&t->ctx, t->place.home, sql, t->as_of_us, &t->sql, err));
+    }
+    if (t->as_of_us != INT64_MAX && name == NULL && !has_late_labels &&
+        json_object_size(t->sql.snapshots) == 0) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "--as-of is for --source");
         tm_err_hint(err,
                     "Files and queries have no past, unless --label-delay or --known says when "
                     "their labels were known.");
         return st;
     }
-    TM_TRY(tm__cli_when(t->cli, "as-of", &t->as_of_us, err));
     t->options.label_cut_us = t->as_of_us != INT64_MAX ? t->as_of_us : 0;
     if (name == NULL) {
-        return tm__cli_read(t->cli, &t->ctx, path, sql, known, &t->table, err);
+        const tm_status st = tm__cli_read(t->cli, &t->ctx, path, t->sql.sql, known, &t->table, err);
+        tm__sql_sources_place(&t->sql, err);
+        return st;
     }
     if (path != NULL || sql != NULL) {
         const tm_status st =
@@ -214,10 +227,8 @@ static tm_status read_events(training *t, tm_err *err) {
 /* A query may have looked at what was not known; where that cannot be told, a person must. */
 static tm_status check_query(training *t, tm_err *err) {
     tm_err own = {0};
-    const tm_query_check check = {.sql = tm__cli_text(t->cli, "sql"),
-                                  .table = t->table,
-                                  .test = t->test,
-                                  .options = &t->options};
+    const tm_query_check check = {
+        .sql = t->sql.sql, .table = t->table, .test = t->test, .options = &t->options};
     if (check.sql == NULL) {
         return TM_OK;
     }

@@ -125,8 +125,19 @@ static tm_status read_events(tm_ctx *ctx, tm_retraining *r, tm_train_options *o,
     return TM_OK;
 }
 
+/* What the query read of sources by now, in place of what the champion's did. */
+static void name_snapshots(tm_retraining *r) {
+    json_t *const source = json_object_get(r->recipe, "source");
+    json_object_del(source, "snapshots");
+    if (json_object_size(r->harvest.snapshots) > 0) {
+        json_object_del(source, "as_of");
+        json_object_set(source, "snapshots", r->harvest.snapshots);
+    }
+}
+
 static tm_status train(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_recipe recipe;
+    name_snapshots(r);
     TM_TRY(read_recipe(r, &recipe, err));
     tm_status st = save_rows(ctx, r, &recipe.options, err);
     if (st == TM_OK && recipe.options.events_from != NULL) {

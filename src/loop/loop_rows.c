@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "loop/loop_priv.h"
 #include "source/intake.h"
+#include "source/sql_sources.h"
 
 #define TM_HELD_SHARE 5u /* one in five of the new rows */
 #define TM_HELD_MIN 200u /* and no less than this, or half of them */
@@ -252,7 +253,24 @@ tm_status tm__rows_unknown(const tm_bundle *bundle, const tm_table *known, const
 
 /* ---- The source ---- */
 
-static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table **out, tm_err *err) {
+/* A query, with the sources that it names as they are now. */
+static tm_status query_read(tm_ctx *ctx, const tm_harvest_input *in, const tm_source_spec *spec,
+                            const char *dir, tm_table **out, json_t **out_snapshots, tm_err *err) {
+    tm_sql_sources sources = {0};
+    tm_source_spec with = *spec;
+    TM_TRY(tm__sql_sources_open(ctx, in->home, spec->sql, INT64_MAX, &sources, err));
+    with.sql = sources.sql;
+    const tm_status st = tm__source_read_in(ctx, &with, dir, out, err);
+    tm__sql_sources_place(&sources, err);
+    if (st == TM_OK) {
+        *out_snapshots = json_incref(sources.snapshots);
+    }
+    tm__sql_sources_done(&sources);
+    return st;
+}
+
+static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table **out,
+                             json_t **out_snapshots, tm_err *err) {
     const json_t *source = json_object_get(in->recipe, "source");
     const char *dir = tm__json_text(in->recipe, "dir", tm__json_text(source, "dir", NULL));
     const tm_source_spec spec = {
@@ -273,7 +291,8 @@ static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table *
                     in->champion->model);
         return st;
     }
-    return tm__source_read_in(ctx, &spec, dir, out, err);
+    return spec.sql != NULL ? query_read(ctx, in, &spec, dir, out, out_snapshots, err)
+                            : tm__source_read_in(ctx, &spec, dir, out, err);
 }
 
 /* Rows of the source that the champion has not seen. Without its snapshot nobody can tell, and then
@@ -506,7 +525,7 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
     int64_t joined_us = 0;
     TM_TRY(tm__monitor_labelled_until(in->monitor, in->champion->model, &joined_us, err));
     harvest.labels = tm__loop_label_cut(in->recipe, joined_us, in->now_us);
-    TM_TRY(source_read(ctx, in, &crop.source, err));
+    TM_TRY(source_read(ctx, in, &crop.source, &harvest.snapshots, err));
     const tm_span before = {tm__label_cut_none, both_cuts(&learned.labels, &harvest.labels)};
     const tm_span fresh = {learned.labels, harvest.labels};
     tm_status st = labelled_rows(in, crop.source, before, &crop.before, NULL, err);
@@ -539,5 +558,7 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
 void tm__harvest_done(tm_harvest *harvest) {
     tm__table_unref(harvest->train);
     tm__table_unref(harvest->held);
+    json_decref(harvest->snapshots);
     harvest->train = harvest->held = NULL;
+    harvest->snapshots = NULL;
 }

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/intake.h"
+#include "source/sql_sources.h"
 
 /* As a word of its own: "selected" is the name of something. */
 static bool starts_with(tm_str text, const char *word) {
@@ -46,7 +47,17 @@ tm_status tm__rows_from_read(tm_ctx *ctx, const tm_home *home, const json_t *fro
         tm__table_unref(rows);
         return st;
     }
-    if ((spec.path == NULL) == (spec.sql == NULL)) {
+    if (spec.sql != NULL && spec.path == NULL) {
+        tm_sql_sources sources = {0};
+        tm_source_spec with = spec;
+        TM_TRY(tm__sql_sources_open(ctx, home, spec.sql, INT64_MAX, &sources, err));
+        with.sql = sources.sql;
+        const tm_status st = tm__source_read_in(ctx, &with, dir, out, err);
+        tm__sql_sources_place(&sources, err);
+        tm__sql_sources_done(&sources);
+        return st;
+    }
+    if (spec.path == NULL || spec.sql != NULL) {
         return TM_FAIL(err, TM_E_USAGE, "no rows are named: a source, a query or a path");
     }
     return tm__source_read_in(ctx, &spec, dir, out, err);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sources of the home as tables of a query: each that it names is a snapshot, and stands before the
+ * query under its name.
+ *
+ *   SELECT ... FROM flights f JOIN 'airports.csv' a ON ...
+ *       ──> WITH "flights" AS (SELECT * FROM '.../snapshots/<hash>.parquet')
+ *           SELECT ... FROM flights f JOIN 'airports.csv' a ON ...
+ *
+ * So the query is one over files from there on, whoever reads it, and what it read has names.
+ */
+#ifndef TM_SOURCE_SQL_SOURCES_H
+#define TM_SOURCE_SQL_SOURCES_H
+
+#include "base/buf.h"
+#include "base/ctx.h"
+#include "base/json.h"
+#include "store/home.h"
+
+/** Words of a query that may be tables: behind FROM, JOIN or a comma, in quotes or not, and no name
+ * that the query itself gives by WITH. An array of texts, each once; new reference, NULL when out
+ * of memory. */
+json_t *tm__sql_table_words(const char *sql);
+
+typedef struct tm_sql_sources {
+    char *sql;         /* to be read in place of the query */
+    json_t *snapshots; /* {name of a source: hash}; empty: none is named, and sql is as it was */
+} tm_sql_sources;
+/**
+ * Write down what a query reads of sources, as it was at a time (INT64_MAX: as it is).
+ *
+ * home  NULL or without sources: nothing is named.
+ *
+ * Errors:  TM_E_DATA for a source without rows then, those of reading and writing.
+ */
+TM_NODISCARD tm_status tm__sql_sources_open(tm_ctx *ctx, const tm_home *home, const char *sql,
+                                            int64_t as_of_us, tm_sql_sources *out, tm_err *err);
+/** A place in the query as it is read becomes one in the query as it was written. */
+void tm__sql_sources_place(const tm_sql_sources *sources, tm_err *err);
+void tm__sql_sources_done(tm_sql_sources *sources);
+
+#endif
