@@ -100,14 +100,14 @@ static const char *file_end(const char *at) {
 }
 
 /* One row of a file, for its columns. */
-static tm_status look(tm_ctx *ctx, tm_str file, tm_table **out, tm_err *err) {
+static tm_status look(tm_ctx *ctx, tm_str file, const char *dir, tm_table **out, tm_err *err) {
     tm_buf sql;
     tm__buf_init(&sql, QUERY_MAX);
     (void)tm__buf_text(&sql, "SELECT * FROM ");
     (void)tm__buf_append(&sql, file.ptr, file.len);
     const bool is_made = tm__buf_text(&sql, " LIMIT 1") && tm__buf_byte(&sql, 0);
     const tm_source_spec spec = {.sql = (const char *)sql.data};
-    const tm_status st = is_made ? tm__source_read(ctx, &spec, out, err)
+    const tm_status st = is_made ? tm__source_read_in(ctx, &spec, dir, out, err)
                                  : TM_FAIL(err, TM_E_NOMEM, "no memory for a query");
     tm__buf_done(&sql);
     return st;
@@ -136,7 +136,7 @@ static tm_status cut_file(tm_ctx *ctx, tm_str file, const tm_sql_cut *cut, tm_bu
                           uint32_t *out_n, tm_err *err) {
     tm_table *columns = NULL;
     uint32_t n = 0;
-    TM_TRY(look(ctx, file, &columns, err));
+    TM_TRY(look(ctx, file, cut->dir, &columns, err));
     const uint32_t time = tm__table_find(columns, cut->time);
     const tm_type type = time == UINT32_MAX ? TM_TYPE_NONE : tm__table_column(columns, time)->type;
     if (type != TM_TYPE_DATE && type != TM_TYPE_TIME) {

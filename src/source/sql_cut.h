@@ -23,6 +23,7 @@ typedef struct tm_sql_known {
 } tm_sql_known;
 
 typedef struct tm_sql_cut {
+    const char *dir;  /* where its files' paths begin; NULL: where the process is */
     const char *time; /* column that says when a row of a file is known */
     const tm_sql_known *known;
     uint32_t n_known;

@@ -87,6 +87,7 @@ typedef struct tm_train_options {
 /* A query whose columns may look at the future. */
 typedef struct tm_query_check {
     const char *sql;
+    const char *dir;        /* where its files' paths begin; NULL: where the process is */
     tm_table *table, *test; /* what it gave, and test rows or NULL */
     const tm_train_options *options;
 } tm_query_check;

@@ -194,8 +194,11 @@ static tm_status compare(sql_check *c, const tm_table *cut, int64_t at_us, tm_er
 }
 
 static tm_status check_moment(sql_check *c, int64_t at_us, bool *out_has_cut, tm_err *err) {
-    const tm_sql_cut cut = {
-        .time = c->in->options->time, .known = c->known, .n_known = c->n_known, .at_us = at_us};
+    const tm_sql_cut cut = {.dir = c->in->dir,
+                            .time = c->in->options->time,
+                            .known = c->known,
+                            .n_known = c->n_known,
+                            .at_us = at_us};
     tm_schema schema;
     tm_table *table = NULL;
     tm_buf sql;
@@ -210,7 +213,7 @@ static tm_status check_moment(sql_check *c, int64_t at_us, bool *out_has_cut, tm
         st = tm__schema_from_table(c->in->table, &schema, err);
         if (st == TM_OK) {
             const tm_source_spec spec = {.sql = (const char *)sql.data, .schema = &schema};
-            st = tm__source_read(c->ctx, &spec, &table, err);
+            st = tm__source_read_in(c->ctx, &spec, c->in->dir, &table, err);
             tm__schema_done(&schema);
         }
         st = st == TM_OK ? compare(c, table, at_us, err) : st;

@@ -281,3 +281,22 @@ def test_a_query_that_looks_ahead_is_refused(tm):
     tm.ok(*words, window.format("9 HOUR PRECEDING", "3 HOUR PRECEDING"))
     unsure = tm.ok(*words, "SELECT * FROM (SELECT *, lead(leaves) OVER (ORDER BY leaves) AS n FROM 'flights.csv') WHERE n IS NOT NULL", "--drop", "n")
     assert "was not checked" in unsure.err
+
+
+def test_a_project_file_whose_query_looks_ahead_is_not_learned(tm):
+    rows = flights(4200)
+    tm.write("flights.csv", text(rows[:3000]))
+    train(tm, "--drop", "arrives", "--name", "late")
+    tm.write("flights.csv", text(rows))
+    query = ("SELECT *, avg(late) OVER (PARTITION BY origin ORDER BY leaves RANGE BETWEEN INTERVAL 3 HOUR PRECEDING AND INTERVAL {})"
+             " AS w FROM 'flights.csv'")
+    for bound, is_ahead in (("3 HOUR FOLLOWING", True), ("2 HOUR PRECEDING", False)):
+        tm.write("tidemill.yaml", f"""models:
+  late:
+    from: "{query.format(bound)}"
+    target: late
+    time: leaves
+    drop: [arrives]
+""")
+        tm.ok("apply")
+        assert ("looks at what was not known yet" in tm("retrain", "late", "--work", "500000").err) == is_ahead
