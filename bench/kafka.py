@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows a second from a topic of Kafka into a source, with the broker on the same cores, beside a reader that others would write.
 
-usage: bench/kafka.py [--rows N] [--rounds N] [--partitions N]
+usage: bench/kafka.py [--rows N] [--rounds N] [--partitions N] [--event-time]
 
 A message is JSON of 10 columns. The peer is Confluent's client for Python: it parses the same messages and inserts them and the offsets behind
 them into SQLite, 50,000 rows a transaction, so that each is there once whatever is killed. Each round takes both, in turn. CPU is that of the
@@ -50,7 +50,7 @@ def run_program(broker, options):
     """The program in a new home: what it takes until all rows are durable."""
     with tempfile.TemporaryDirectory() as name:
         write_settings(pathlib.Path(name), broker)
-        seconds, cpu, out = timed([PROGRAM, "data", "add", TOPIC, "--kafka", "kafka.conf", "--topic", TOPIC, "--policy", "unit_change=accept", "--json"], name)
+        seconds, cpu, out = timed([PROGRAM, "data", "add", TOPIC, "--kafka", "kafka.conf", "--topic", TOPIC, "--policy", "unit_change=accept", *options.more, "--json"], name)
         added = json.loads(out)
         assert (added["rows"], added["quarantined"]) == (options.rows, 0), added
     return seconds, cpu
@@ -96,6 +96,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--partitions", type=int, default=4)
+    parser.add_argument("--event-time", dest="more", action="store_const", const=["--event-time", "at", "--lateness", "1d"], default=[], help="with a watermark")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peer:
