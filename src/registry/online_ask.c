@@ -29,7 +29,8 @@ tm_online_asker *tm__online_asker_create(const tm_online_plan *plan) {
     asker->states = tm__mem_zalloc((size_t)asker->n + 1, sizeof(tm_window_state *));
     asker->views = tm__mem_zalloc((size_t)asker->n + 1, sizeof(*asker->views));
     tm__buf_init(&asker->key, TM_ONLINE_KEY_MAX * TM_WINDOW_KEYS_MAX);
-    bool ok = asker->states != NULL && asker->views != NULL && tm__buf_reserve(&asker->key, 256) != NULL;
+    bool ok =
+        asker->states != NULL && asker->views != NULL && tm__buf_reserve(&asker->key, 256) != NULL;
     for (uint32_t i = 0; ok && i < asker->n; i++) {
         asker->states[i] = tm__window_state_create(&tm__window_live_group(plan->live, i)->plan);
         ok = asker->states[i] != NULL;
