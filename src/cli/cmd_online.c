@@ -90,9 +90,9 @@ static void print_shown(tm_cli *cli, const json_t *shown) {
     json_array_foreach(json_object_get(shown, "groups"), i, value) {
         const json_t *const age = json_object_get(value, "age_seconds");
         if (json_is_number(age)) {
-            number[tm__f64_to_text(json_number_value(age), number)] = '\0';
-            tm__cli_print(cli, "newest event: %s, %s seconds before\n",
-                          tm__json_text(value, "newest_at", ""), number);
+            tm__cli_print(cli, "newest event: %s, %s before\n",
+                          tm__json_text(value, "newest_at", ""),
+                          tm__span_text(json_number_value(age), number));
         } else {
             tm__cli_print(cli, "newest event: %s\n",
                           tm__json_bool(value, "known", false) ? "none before this moment"

@@ -353,10 +353,17 @@ static void say_unmatured(const training *t) {
     const int64_t n_cut = tm__json_i64(labels, "after_cut", 0);
     const int64_t n_test = tm__json_i64(labels, "after_first_test_row", 0);
     if (n_cut + n_test > 0) {
-        tm__cli_note(t->cli,
-                     "%lld rows are left out: the label of %lld was not known at the cut, of %lld "
-                     "not before the first test row",
-                     (long long)(n_cut + n_test), (long long)n_cut, (long long)n_test);
+        char at_cut[64] = "", at_test[80] = "";
+        if (n_cut > 0) {
+            (void)snprintf(at_cut, sizeof(at_cut), "; of %lld it is not known yet",
+                           (long long)n_cut);
+        }
+        if (n_test > 0) {
+            (void)snprintf(at_test, sizeof(at_test), "; of %lld not before the first test row",
+                           (long long)n_test);
+        }
+        tm__cli_note(t->cli, "%lld rows are left out, whose label was known too late%s%s",
+                     (long long)(n_cut + n_test), at_cut, at_test);
     }
 }
 

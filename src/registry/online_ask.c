@@ -153,5 +153,14 @@ tm_status tm__online_ask(tm_online_asker *asker, tm_online_reader *reader,
     }
     TM_TRY(load(asker, reader, g, view->id, note, err));
     note->newest_us = tm__window_state_newest(asker->states[g], question->moment_us);
-    return tm__window_state_value(asker->states[g], question->moment_us, out, err);
+    const tm_status st = tm__window_state_value(asker->states[g], question->moment_us, out, err);
+    if (st == TM_E_INVALID) {
+        const tm_status old =
+            TM_FAIL(err, st, "its time lies further back than the online store keeps");
+        tm_err_hint(err,
+                    "Give the features themselves; 'online: {late: 6h}' keeps six hours before the "
+                    "newest event of an entity.");
+        return old;
+    }
+    return st;
 }

@@ -425,7 +425,7 @@ static void check_absent(tm_decoder *d) {
             continue;
         }
         const plan_name *const n = &d->plan->names[i];
-        if (n->is_window && d->plan->is_filled) {
+        if (tm__plan_fills(d->plan, i)) {
             continue;
         }
         d->counts.n_nulls++;
@@ -563,6 +563,13 @@ void tm__decoder_fill(tm_decoder *d, uint32_t cell, double value) {
     const bool is_missing = value != value;
     d->counts.n_nulls += is_missing ? 1 : 0;
     d->cells[cell] = (tm_cell){.type = is_missing ? TM_TYPE_NONE : TM_TYPE_FLOAT, .f64 = value};
+}
+
+void tm__decoder_fill_moment(tm_decoder *d, int64_t now_us) {
+    const uint32_t cell = d->plan->time;
+    if (cell != NONE && tm__plan_fills(d->plan, cell) && !tm__decoder_has(d, cell)) {
+        d->cells[cell] = (tm_cell){.type = TM_TYPE_TIME, .i64 = now_us};
+    }
 }
 
 void tm__decoder_note_filled(tm_decoder *d, const tm_filled *filled) {

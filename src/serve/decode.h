@@ -129,6 +129,8 @@ typedef struct tm_filled {
 bool tm__decoder_has(const tm_decoder *decoder, uint32_t cell);
 /** Set a cell of the current row; NaN is missing. */
 void tm__decoder_fill(tm_decoder *decoder, uint32_t cell, double value);
+/** Set the moment of a row that leaves it out, if the model reads it. */
+void tm__decoder_fill_moment(tm_decoder *decoder, int64_t now_us);
 void tm__decoder_note_filled(tm_decoder *decoder, const tm_filled *filled);
 /** Note an error of the current row. */
 void tm__decoder_error(tm_decoder *decoder, tm_str column, const char *hint, const char *fmt, ...)

@@ -26,9 +26,16 @@ struct tm_plan {
     uint32_t *slots;    /* [n_slots] a name's index, or NONE */
     uint32_t n_slots;
     uint32_t time, entity; /* index of a cell, or NONE */
-    bool is_filled;        /* features over windows may be left out */
+    bool is_filled;        /* features over windows, and the moment, may be left out */
 };
 
+/** True for a cell that serve/fill.h sets when a row leaves it out: a feature over earlier rows, or
+ * the moment, which is now. */
+static inline bool tm__plan_fills(const tm_plan *plan, uint32_t cell) {
+    return plan->is_filled &&
+           (plan->names[cell].is_window || (cell == plan->time && cell < plan->inputs->n_cols &&
+                                            plan->inputs->cols[cell].type == TM_TYPE_TIME));
+}
 /** Index of a name, or TM_NAME_NONE. */
 uint32_t tm__plan_find(const tm_plan *plan, tm_str name);
 /** True when the string that opens at p is, letter for letter, the name of this index: then it

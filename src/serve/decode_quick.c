@@ -116,7 +116,7 @@ static bool may_be_absent(tm_decoder *d) {
         }
         const bool is_input = i < d->plan->inputs->n_cols;
         d->cells[i] = (tm_cell){.type = TM_TYPE_NONE};
-        if (d->plan->is_filled && d->plan->names[i].is_window) {
+        if (tm__plan_fills(d->plan, i)) {
             continue;
         }
         d->counts.n_nulls += is_input ? 1 : 0;

@@ -308,7 +308,7 @@ static bool fill_group(filling *f, uint32_t g) {
     } else if (st == TM_OK) {
         set_features(f, group);
         note_answer(f, &note);
-    } else if (st == TM_E_DATA) {
+    } else if (st == TM_E_DATA || (st == TM_E_INVALID && !terms->stale_is_missing)) {
         refuse_row(f, group, why.message, why.hint);
     } else if (st == TM_E_NOMEM) {
         tm__problem_from_err(f->s->x, &why);
@@ -316,9 +316,6 @@ static bool fill_group(filling *f, uint32_t g) {
     } else if (terms->stale_is_missing) { /* also a moment that is too long ago */
         set_missing(f, group);
         f->s->filled.is_stale = true;
-    } else if (st == TM_E_INVALID) {
-        refuse_row(f, group, "its time lies further back than the online store keeps",
-                   "Give the features themselves; 'online: {late: 1h}' says how far it keeps.");
     } else {
         return refuse_stale(f, &why);
     }
@@ -338,7 +335,6 @@ static bool find_moment(filling *f) {
 /* Once a row, when the first group is needed; false when it cannot be filled. */
 static bool begin_row(filling *f) {
     f->s->filled.is_used = true;
-    f->now_us = tm__now_us();
     if (!take_room(f)) {
         tm_err err = {0};
         (void)TM_FAIL(&err, TM_E_NOMEM, "out of memory");
@@ -355,9 +351,11 @@ static bool begin_row(filling *f) {
 }
 
 bool tm__fill_row(tm_scoring *s) {
-    filling f = {.s = s, .fill = s->served->fill, .newest_us = TM_INT_MISSING};
+    filling f = {
+        .s = s, .fill = s->served->fill, .now_us = tm__now_us(), .newest_us = TM_INT_MISSING};
     s->filled = (tm_filled){.age_s = -1};
     bool is_good = true;
+    tm__decoder_fill_moment(s->decoder, f.now_us);
     for (uint32_t g = 0; is_good && g < tm__window_live_count(f.fill->plan.live); g++) {
         if (!lacks(&f, tm__window_live_group(f.fill->plan.live, g))) {
             continue;

@@ -201,6 +201,20 @@ def test_what_cannot_be_filled_is_refused(flights, serve):
     assert now["online"]["age_seconds"] > 86400
 
 
+def test_a_row_without_its_moment_is_asked_about_now(flights, serve):
+    server = serve(command="run")
+    wait_for(lambda: is_filled(flights, server, 2500))
+    before = time.time()
+    answer = predict(server, [{"origin": "AMS"}])[2]["predictions"][0]
+    assert answer["online"]["age_seconds"] > 86400
+    wait_for(lambda: logged(flights, answer["id"]) is not None)
+    moment = logged(flights, answer["id"])["leaves"]
+    assert 0 <= moment / 1e6 - before < 60
+    leaves = test_windows.datetime.datetime.fromtimestamp(0, test_windows.datetime.timezone.utc) + test_windows.datetime.timedelta(microseconds=moment)
+    same = predict(server, [{"origin": "AMS", "leaves": leaves.isoformat()}])[2]["predictions"][0]
+    assert same["probability"] == answer["probability"]
+
+
 def declare(tm, words):
     tm.write("tidemill.yaml", "models:\n  flights:\n    from: log\n    target: late\n    time: leaves\n    drop: [id]\n    features:\n"
              + "".join(f"      - {w}\n" for w in (test_windows.LATE, test_windows.LEFT, "busy = count() by origin"))
