@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Windows of events: windows [ROWS [RUNS]], 300,000 rows and 7 runs without.
+ * Windows of events: windows [ROWS [RUNS [ENTITIES]]], 300,000 rows and 7 runs without.
  *
- * As many events as queries at random times of a year, of ROWS / 100 entities, in random order and
- * in the order of time. The as-of join beside DuckDB's ASOF JOIN over the same rows in tables of
- * its memory, on as many threads, one after the other in each run; DuckDB gives two sums, which are
- * compared, and is spared making rows. Then twelve features of all rows. Memory is what blocks of
- * this program held at most, tables and results included; DuckDB's are not in it.
+ * As many events as queries at random times of a year, of ROWS / 100 entities or so many, in random
+ * order and in the order of time. The as-of join beside DuckDB's ASOF JOIN over the same rows in
+ * tables of its memory, on as many threads, one after the other in each run; DuckDB gives two sums,
+ * which are compared, and is spared making rows. Then twelve features of all rows. Memory is what
+ * blocks of this program held at most, tables and results included; DuckDB's are not in it.
  *
  * Then states of 1,000 entities with some 50 events in their windows and the same features, on one
  * thread: looked up, looked up from bytes, and an event added to bytes.
@@ -43,7 +43,7 @@ static const tm_window_feature features[N_FEATURES] = {
 };
 
 typedef struct bench {
-    uint64_t n;
+    uint64_t n, n_entities;
     int n_runs;
     uint32_t *entities, *asked;
     int64_t *known, *moments;
@@ -95,7 +95,7 @@ static double seconds_since(uint64_t start_ns) {
 }
 
 static void make_rows(bench *b, bool in_order) {
-    const uint64_t n_entities = b->n / 100 + 1;
+    const uint64_t n_entities = b->n_entities;
     for (uint64_t i = 0; i < b->n; i++) {
         const uint64_t year = (uint64_t)(365 * DAY_US);
         b->entities[i] = (uint32_t)(tm__rng_at(1, i) % n_entities);
@@ -300,8 +300,9 @@ int main(int argc, char **argv) {
     tm_err err = {0};
     b.n = argc > 1 ? strtoull(argv[1], NULL, 10) : 300000;
     b.n_runs = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 7;
+    b.n_entities = argc > 3 ? strtoull(argv[3], NULL, 10) : b.n / 100 + 1;
     if (b.n < 1 || b.n > UINT32_MAX / 2 || b.n_runs < 1 || b.n_runs > RUNS_MAX) {
-        die("usage: windows [ROWS [RUNS]]");
+        die("usage: windows [ROWS [RUNS [ENTITIES]]]");
     }
     if (mkdtemp(dir) == NULL) {
         die("no folder for DuckDB's files");

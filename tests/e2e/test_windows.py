@@ -244,6 +244,13 @@ def test_order_zones_and_missing_times_of_events(tm):
     shuffled = random.Random(1).sample(past, len(past))  # out of order by days
     tm.write("shuffled.csv", text(shuffled))
     assert answers(tm, "next.csv", "shuffled.csv") == wanted
+    # Events of a month before, which come last.
+    before = [{**row, "late": 1, **{c: (datetime.datetime.fromisoformat(row[c]) - datetime.timedelta(days=31)).isoformat() for c in ("leaves", "arrives")}} for row in past]
+    tm.write("late.csv", text(past + before))
+    tm.write("early.csv", text(before + past))
+    train(tm, *WINDOWS, "--feature", "ever = mean(late) by origin", "--name", "ever")
+    late, early, neither = (tm.ok("predict", "ever", "next.csv", "--history", f"{name}.csv").out for name in ("late", "early", "flights"))
+    assert late == early and late != neither
     # The same moments by a clock an hour ahead from the 5th on, as when summer begins, and two behind before.
     zone = [("+01:00", 1) if row["leaves"] > "2024-03-05" else ("-02:00", -2) for row in past]
     moved = [{**row, **{c: (datetime.datetime.fromisoformat(row[c]) + datetime.timedelta(hours=h)).isoformat() + name for c in ("leaves", "arrives")}}
