@@ -100,23 +100,9 @@ static tm_status find_level(const tm_window_set *set, uint32_t place, const tm_w
     return tm__window_set_level(set, place, &column, out, err);
 }
 
-/* What needs no more than whether two texts are the same. */
-static bool is_asked_of_texts(tm_window_fn fn) {
-    return fn == TM_WINDOW_COUNT || fn == TM_WINDOW_RATE || fn == TM_WINDOW_AGE ||
-           fn == TM_WINDOW_SHARE || fn == TM_WINDOW_DISTINCT;
-}
-
 static tm_status add_feature(const tm_window_set *set, group *g, uint32_t place, tm_err *err) {
     const tm_window_part part = tm__window_set_part(set, place);
     const tm_window_text *const text = part.text;
-    const bool is_text = part.input.type == TM_TYPE_TEXT;
-    if (is_text && !is_asked_of_texts(text->fn)) {
-        const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED,
-                                     "feature '%.64s' is the %s of a text, which is no number",
-                                     text->name, tm__window_fn_text(text->fn));
-        tm_err_hint(err, "Ask for share(%s = 'LEVEL') instead.", text->column);
-        return st;
-    }
     if (text->column != NULL && part.input.type == TM_TYPE_NONE) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "feature '%.64s' is not fitted", text->name);
     }

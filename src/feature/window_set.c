@@ -333,6 +333,23 @@ tm_status tm__window_moments_find(const tm_table *table, const char *name, const
 
 /* ---- Fitting ---- */
 
+/* What needs no more than whether two texts are the same. */
+static bool is_asked_of_texts(tm_window_fn fn) {
+    return fn == TM_WINDOW_COUNT || fn == TM_WINDOW_RATE || fn == TM_WINDOW_AGE ||
+           fn == TM_WINDOW_SHARE || fn == TM_WINDOW_DISTINCT;
+}
+
+tm_status tm__window_member_check(const tm_window_member *f, tm_err *err) {
+    if (f->input.type != TM_TYPE_TEXT || is_asked_of_texts(f->text.fn)) {
+        return TM_OK;
+    }
+    const tm_status st =
+        TM_FAIL(err, TM_E_DATA, "feature '%.64s' is the %s of a text, which is no number",
+                f->text.name, tm__window_fn_text(f->text.fn));
+    tm_err_hint(err, "Ask for share(%s = 'LEVEL') instead.", f->text.column);
+    return st;
+}
+
 static tm_status fit_feature(const tm_window_set *set, tm_window_member *f,
                              const tm_window_tables *tables, tm_err *err) {
     const char *const who = f->text.name;
@@ -353,7 +370,7 @@ static tm_status fit_feature(const tm_window_set *set, tm_window_member *f,
         TM_TRY(tm__window_column_find(events, f->text.column, who, &column, err));
         f->input = tm__window_fit(column, tm__table_rows(events));
     }
-    return TM_OK;
+    return tm__window_member_check(f, err);
 }
 
 static void fit_need(tm_window_need *n, const tm_window_tables *tables) {

@@ -33,6 +33,9 @@ TM_NODISCARD tm_status tm__window_needs_init(tm_window_set *set, tm_err *err);
 TM_NODISCARD tm_status tm__window_events_find(const tm_window_member *f,
                                               const tm_window_tables *tables, const tm_table **out,
                                               tm_err *err);
+/** TM_E_DATA when a fitted feature asks a text for more than whether it is the same as another:
+ * what numbers a table gives to its texts means nothing in another table. */
+TM_NODISCARD tm_status tm__window_member_check(const tm_window_member *feature, tm_err *err);
 /** A column that a feature reads. TM_E_NOT_FOUND, and of moments TM_E_DATA when it has none. */
 TM_NODISCARD tm_status tm__window_column_find(const tm_table *table, const char *name,
                                               const char *who, const tm_column **out, tm_err *err);

@@ -88,8 +88,9 @@ static tm_status feature_from_json(tm_window_set *set, const json_t *record, tm_
     f->known = f->text.events == NULL ? tm__window_known_find(set, f->text.column) : NULL;
     f->input.type = tm__type_from_text(tm__json_text(record, "type", ""));
     f->input.exponent = (int32_t)exponent;
-    return f->input.type == TM_TYPE_NONE || exponent < -900 || exponent > 1024 ? bad_record(err)
-                                                                               : TM_OK;
+    return f->input.type == TM_TYPE_NONE || exponent < -900 || exponent > 1024
+               ? bad_record(err)
+               : tm__window_member_check(f, err);
 }
 
 static tm_status read_types(tm_window_set *set, const json_t *record, tm_err *err) {

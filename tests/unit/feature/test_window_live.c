@@ -173,9 +173,6 @@ static void what_has_no_lasting_meaning_is_refused(void **state) {
     tm_window_set *set = NULL;
     tm_window_live *live = NULL;
     tm_err err = {0};
-    assert_int_equal(make_one("l = last(c) by tail", &set, &live, &err), TM_E_UNSUPPORTED);
-    assert_string_equal(err.message, "feature 'l' is the last of a text, which is no number");
-    tm__window_set_free(set);
     const char *text = "m = mean(late) by c";
     const tm_window_spec spec = {.texts = &text, .n_texts = 1, .time = "day"};
     assert_int_equal(tm__window_set_create(&spec, &set, NULL), TM_OK);

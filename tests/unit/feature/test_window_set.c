@@ -41,6 +41,32 @@ static void a_key_is_known_with_its_row(void **state) {
     }
 }
 
+/* The number of a text in one table is another one's in the next. */
+static void a_text_is_no_number(void **state) {
+    (void)state;
+    static const char *const texts[] = {"l = last(from) by from", "m = mean(from) by from",
+                                        "g = lag(from, 2) by from",
+                                        "d = distinct(from) by from over 2h"};
+    static const char *const functions[] = {"last", "mean", "lag", NULL};
+    tm_table *table = flights();
+    for (size_t i = 0; i < 4; i++) {
+        tm_window_set *set = NULL;
+        tm_err err = {0};
+        char wanted[80];
+        assert_int_equal(make(&texts[i], 1, NULL, &set, NULL), TM_OK);
+        assert_int_equal(fit(set, table, &err), functions[i] == NULL ? TM_OK : TM_E_DATA);
+        if (functions[i] != NULL) {
+            snprintf(wanted, sizeof(wanted),
+                     "feature '%.1s' is the %s of a text, which is no number", texts[i],
+                     functions[i]);
+            assert_string_equal(err.message, wanted);
+            assert_string_equal(err.hint, "Ask for share(from = 'LEVEL') instead.");
+        }
+        tm__window_set_free(set);
+    }
+    tm__table_unref(table);
+}
+
 /* What is refused can be allowed, to see what it would be worth. */
 static void a_leak_can_be_measured(void **state) {
     (void)state;
@@ -141,6 +167,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leak_is_refused_by_name),
         cmocka_unit_test(a_key_is_known_with_its_row),
+        cmocka_unit_test(a_text_is_no_number),
         cmocka_unit_test(a_leak_can_be_measured),
         cmocka_unit_test(what_does_not_fit_is_named),
         cmocka_unit_test(no_memory_is_said_at_any_place),
