@@ -274,9 +274,9 @@ static tm_status check_window(tm_cli *cli, tm_err *err) {
 }
 
 static tm_status read_any(tm_cli *cli, tm_ctx *ctx, shown *out, tm_err *err) {
-    const tm_source_spec spec = {.path = tm__cli_arg(cli, "DATA"),
-                                 .sql = tm__cli_text(cli, "sql"),
-                                 .no_header = tm__cli_flag(cli, "no-header")};
+    tm_source_spec spec = {.path = tm__cli_arg(cli, "DATA"),
+                           .sql = tm__cli_text(cli, "sql"),
+                           .no_header = tm__cli_flag(cli, "no-header")};
     const tm_profile_options options = {.target = tm__cli_text(cli, "target"),
                                         .seed = (uint64_t)tm__cli_i64(cli, "seed")};
     bool is_found = false;
@@ -289,7 +289,15 @@ static tm_status read_any(tm_cli *cli, tm_ctx *ctx, shown *out, tm_err *err) {
     }
     out->is_source = false;
     TM_TRY(check_window(cli, err));
-    return tm__profile_read(ctx, &spec, &options, &out->sheet, &out->sample, err);
+    tm_sql_sources query;
+    tm_status st = tm__cli_query(cli, ctx, spec.sql, &query, err);
+    if (st == TM_OK) {
+        spec.sql = query.sql;
+        st = tm__profile_read(ctx, &spec, &options, &out->sheet, &out->sample, err);
+        tm__sql_sources_place(&query, err);
+    }
+    tm__sql_sources_done(&query);
+    return st;
 }
 
 tm_status cmd_data_profile(tm_cli *cli, tm_err *err) {

@@ -248,6 +248,26 @@ static tm_status run_table(prediction *p, const char *path, tm_err *err) {
     return st;
 }
 
+/* Rows as they come, with bounded memory. */
+static tm_status run_pipe(prediction *p, const tm_source_spec *rows, tm_err *err) {
+    const tm_source_sink sink = {.stage = "predict",
+                                 .wants_raw = !p->answers.is_json,
+                                 .takes_members = true,
+                                 .work = work,
+                                 .write = write,
+                                 .arg = p};
+    tm_source_spec spec = *rows;
+    tm_sql_sources query;
+    tm_status st = tm__cli_query(p->cli, p->ctx, spec.sql, &query, err);
+    if (st == TM_OK) {
+        spec.sql = query.sql;
+        st = tm__source_pipe(p->ctx, &spec, &sink, err);
+        tm__sql_sources_place(&query, err);
+    }
+    tm__sql_sources_done(&query);
+    return st;
+}
+
 /* Score all rows of the source into what open_out() opened. */
 static tm_status run(prediction *p, tm_err *err) {
     const char *path = tm__cli_arg(p->cli, "DATA");
@@ -259,16 +279,9 @@ static tm_status run(prediction *p, tm_err *err) {
                                  .sql = tm__cli_text(p->cli, "sql"),
                                  .no_header = tm__cli_flag(p->cli, "no-header"),
                                  .schema = tm__bundle_schema(p->answers.bundle)};
-    const tm_source_sink sink = {.stage = "predict",
-                                 .wants_raw = !p->answers.is_json,
-                                 .takes_members = true,
-                                 .work = work,
-                                 .write = write,
-                                 .arg = p};
     TM_TRY(tm__cli_check_source(spec.path, spec.sql, err));
     TM_TRY(make_pens(p, err));
-    return tm__cli_has_history(p->cli) ? run_table(p, path, err)
-                                       : tm__source_pipe(p->ctx, &spec, &sink, err);
+    return tm__cli_has_history(p->cli) ? run_table(p, path, err) : run_pipe(p, &spec, err);
 }
 
 tm_status cmd_predict(tm_cli *cli, tm_err *err) {

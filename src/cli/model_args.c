@@ -63,16 +63,38 @@ tm_status tm__cli_check_source(const char *path, const char *sql, tm_err *err) {
     return st;
 }
 
+tm_status tm__cli_query(tm_cli *cli, tm_ctx *ctx, const char *sql, tm_sql_sources *out,
+                        tm_err *err) {
+    tm_home *home = NULL;
+    *out = (tm_sql_sources){0};
+    if (sql == NULL) {
+        return TM_OK;
+    }
+    tm_status st = tm__home_open(cli->home, false, &home, err);
+    if (st == TM_OK || st == TM_E_NOT_FOUND) {
+        st = tm__sql_sources_open(ctx, home, sql, INT64_MAX, out, err);
+    }
+    tm__home_close(home);
+    return st;
+}
+
 tm_status tm__cli_read(tm_cli *cli, tm_ctx *ctx, const char *path, const char *sql,
                        const tm_schema *schema, tm_table **out, tm_err *err) {
+    tm_sql_sources query;
     TM_TRY(tm__cli_check_source(path, sql, err));
-    const tm_source_spec spec = {
-        .path = path,
-        .sql = sql,
-        .no_header = tm__cli_flag(cli, "no-header"),
-        .schema = schema,
-    };
-    return tm__source_read(ctx, &spec, out, err);
+    tm_status st = tm__cli_query(cli, ctx, sql, &query, err);
+    if (st == TM_OK) {
+        const tm_source_spec spec = {
+            .path = path,
+            .sql = query.sql,
+            .no_header = tm__cli_flag(cli, "no-header"),
+            .schema = schema,
+        };
+        st = tm__source_read(ctx, &spec, out, err);
+        tm__sql_sources_place(&query, err);
+    }
+    tm__sql_sources_done(&query);
+    return st;
 }
 
 tm_status tm__cli_read_any(tm_cli *cli, tm_ctx *ctx, const char *path, tm_table **out,

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "registry/registry.h"
+#include "source/sql_sources.h"
 #include "store/home.h"
 #include "table/table.h"
 
@@ -30,7 +31,11 @@ tm_actor tm__cli_actor(const char *reason, char *out, size_t size);
 
 /** Exactly one of a path and a query, else TM_E_USAGE. */
 TM_NODISCARD tm_status tm__cli_check_source(const char *path, const char *sql, tm_err *err);
-/** Rows of DATA or --sql; schema NULL infers the types. */
+/** What a query reads of sources of the home, if there is one, as they are; sql NULL: nothing. End
+ * it with tm__sql_sources_done(), also after a failure. Errors: as tm__sql_sources_open(). */
+TM_NODISCARD tm_status tm__cli_query(tm_cli *cli, tm_ctx *ctx, const char *sql, tm_sql_sources *out,
+                                     tm_err *err);
+/** Rows of DATA or of a query, which may name sources of the home; schema NULL infers the types. */
 TM_NODISCARD tm_status tm__cli_read(tm_cli *cli, tm_ctx *ctx, const char *path, const char *sql,
                                     const tm_schema *schema, tm_table **out, tm_err *err);
 /** Rows of one of a path, --sql and --source. */

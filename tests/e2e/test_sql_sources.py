@@ -37,6 +37,23 @@ def test_a_source_joined_with_a_file(tm):
     assert later["snapshots"]["flights"] != snapshot
 
 
+def test_every_query_may_name_sources(tm):
+    start(tm)
+    tm.write("two.csv", rows(600, 900))
+    tm.ok("train", "--sql", SQL, "--target", "late", "--name", "late", "--test-sql", SQL + " WHERE f.id >= 400", *FEW)
+    few = SQL + " WHERE f.id < 50"
+    assert len(tm.ok("predict", "late", "--sql", few).out.splitlines()) == 51
+    assert tm.ok("evaluate", "late", "--sql", few, "--json").json["scores"]["n_rows"] == 50
+    assert tm.ok("data", "profile", "--sql", few, "--json").json["rows"] == 50
+    assert tm("data", "check", "--sql", few, "--target", "late").code in (0, 1)
+    wrong = tm("predict", "late", "--sql", "SELECT dist,\n nothing FROM flights")
+    assert wrong.code == 2 and "query:2:2" in wrong.err, wrong.err
+    nobody = tm("predict", "late", "--sql", "SELECT * FROM nobody")
+    assert nobody.code == 2 and "nobody" in nobody.err
+    bare = tm("data", "profile", "--sql", "SELECT 1 AS x", "--json", "--home", "none")
+    assert bare.code == 0 and bare.json["rows"] == 1
+
+
 def test_sources_as_they_were(tm):
     start(tm)
     first = tm.ok("data", "snapshot", "flights", "--json").json["snapshot"]
