@@ -118,6 +118,8 @@ out:
     return st;
 }
 
+#define REPLY_BYTES_MAX (sizeof(tm_err) + 64)
+
 static tm_status read_reply(const tm_buf *message, reply *out, tm_err *err) {
     tm_reader reader;
     tm__reader_init(&reader, message->data, message->len);
@@ -159,6 +161,10 @@ static tm_status ask(tm_supervisor *supervisor, const tm_buf *request, reply *ou
     }
     tm_buf message;
     tm__buf_init(&message, TM_PROC_MESSAGE_MAX);
+    /* Room for the reply before it is asked for: one that is not read ends the supervisor. */
+    if (tm__buf_reserve(&message, REPLY_BYTES_MAX) == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for the answer about a child");
+    }
     tm__mutex_lock(supervisor->mutex);
     bool is_answered = supervisor->fd >= 0 && tm__proc_send(supervisor->fd, request) &&
                        tm__proc_receive(supervisor->fd, &message);

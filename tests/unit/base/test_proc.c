@@ -160,6 +160,22 @@ static void running_out_of_memory_is_reported(void **state) {
     test_each_mem_fault(use_supervisor, NULL);
 }
 
+static void lost_memory_leaves_the_supervisor_usable(void **state) {
+    (void)state;
+    const char *const argv[] = {"/bin/true", NULL};
+    const tm_child_spec spec = {.argv = argv};
+    tm_status st = TM_E_NOMEM;
+    for (uint64_t nth = 1; st == TM_E_NOMEM; nth++) {
+        uint64_t id = 0;
+        tm__mem_fail_at(nth, nth % 2 == 0);
+        st = tm__child_start(supervisor, &spec, &id, NULL);
+        tm__mem_fail_at(0, false);
+        assert_int_equal(tm__supervisor_check(supervisor, NULL), TM_OK);
+        assert_true(nth < 100);
+    }
+    assert_int_equal(st, TM_OK);
+}
+
 static void the_program_knows_its_path(void **state) {
     (void)state;
     const char *path = tm__program_path();
@@ -179,6 +195,7 @@ int main(void) {
         TEST(a_supervisor_that_is_gone_is_noticed),
         TEST(threads_may_ask_at_once),
         TEST(running_out_of_memory_is_reported),
+        TEST(lost_memory_leaves_the_supervisor_usable),
         cmocka_unit_test(the_program_knows_its_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
