@@ -12,8 +12,8 @@ static void print_story(tm_cli *cli, const json_t *story) {
                   tm__json_text(story, "model", ""), (long long)tm__json_i64(story, "version", 0),
                   tm__count_text(tm__json_i64(story, "rows", 0), rows),
                   (long long)tm__json_i64(story, "new_rows", 0));
-    const int64_t n_early = tm__json_i64(story, "unmatured_rows", 0) +
-                            tm__json_i64(story, "unmatured_source_rows", 0);
+    const int64_t n_early =
+        tm__json_i64(story, "unmatured_rows", 0) + tm__json_i64(story, "unmatured_source_rows", 0);
     if (n_early > 0) {
         tm__cli_print(cli, "%s rows are left out, for their labels have not matured yet\n",
                       tm__count_text(n_early, rows));

@@ -53,7 +53,7 @@ typedef struct tm_harvest {
     uint64_t n_unmatured; /* and those left out, for they are known too early or not yet */
     tm_label_cut labels;
     char source_hash[TM_HASH_TEXT];
-    json_t *snapshots; /* of sources that the query reads, {NAME: hash}; or NULL */
+    json_t *snapshots;  /* of sources that the query reads, {NAME: hash}; or NULL */
     char rows_text[64]; /* "1,204 newest labelled rows" */
 } tm_harvest;
 typedef struct tm_harvest_input {

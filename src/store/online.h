@@ -80,7 +80,8 @@ TM_NODISCARD tm_status tm__online_reader_create(tm_online *online, tm_online_rea
                                                 tm_err *err);
 tm_online *tm__online_reader_store(const tm_online_reader *reader);
 TM_NODISCARD tm_status tm__online_reader_begin(tm_online_reader *reader, tm_err *err);
-/** Which moment it sees: as long as the number is the same, so is all that it reads of this store. */
+/** Which moment it sees: as long as the number is the same, so is all that it reads of this store.
+ */
 uint64_t tm__online_reader_moment(const tm_online_reader *reader);
 /** Views end with it: old pages are kept for as long as somebody reads. */
 void tm__online_reader_end(tm_online_reader *reader);

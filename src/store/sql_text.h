@@ -9,7 +9,8 @@
 /** Append a query, or the name of a table, as what a SELECT may stand before: "(...) AS q".
  * TM_E_USAGE for what is plainly no query; the database has the last word. */
 TM_NODISCARD tm_status tm__sql_source(const char *text, tm_buf *out, tm_err *err);
-/** Why a statement could not be written, after a failure of its buffer: TM_E_NOMEM or TM_E_LIMIT. */
+/** Why a statement could not be written, after a failure of its buffer: TM_E_NOMEM or TM_E_LIMIT.
+ */
 TM_NODISCARD tm_status tm__sql_failed(const tm_buf *sql, tm_err *err);
 /** Append a text or a name in quotes of this kind, which are doubled in it; a NUL becomes a blank.
  */
