@@ -241,7 +241,9 @@ static void merge_finish(tm_source_writer *w, tm_db *db) {
 
 void tm__source_writer_tend(tm_source_writer *w, tm_db *db, bool waits) {
     merging *m = &w->merging;
-    if (w->saving.thread != NULL && atomic_load(&w->saving.is_done)) {
+    /* Two tables of keys are in memory at the most: when the next one is full, too, it waits. */
+    if (w->saving.thread != NULL &&
+        (atomic_load(&w->saving.is_done) || tm__key_set_is_full(w->keys))) {
         save_finish(w, db);
     }
     if (w->keys != NULL && w->saving.thread == NULL) {

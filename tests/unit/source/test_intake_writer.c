@@ -12,12 +12,13 @@ typedef struct scene {
     tm_source_row source;
     tm_intake_columns *columns;
     tm_source_writer *writer;
+    bool waits;
 } scene;
 
 static scene scene_open(const tm_home *home) {
     const char *const key[] = {"id"};
     const tm_intake_add add = {.name = "s", .feed = "push", .keys = key, .n_keys = 1};
-    scene s = {.home = home};
+    scene s = {.home = home, .waits = true};
     const tm_status added = tm__intake_add(home, &add, NULL);
     assert_true(added == TM_OK || added == TM_E_CONFLICT);
     assert_int_equal(tm__intake_db_open(home, true, &s.db, NULL), TM_OK);
@@ -62,7 +63,7 @@ static tm_push_result put(scene *s, int from, int end, bool is_committed) {
         tm__intake_columns_unref(s->columns);
         s->columns = tm__intake_columns_ref(rows.columns);
     }
-    tm__source_writer_tend(s->writer, s->db, true);
+    tm__source_writer_tend(s->writer, s->db, s->waits);
     tm__rows_done(&rows);
     return result;
 }
@@ -95,6 +96,29 @@ static int64_t count(tm_db *db, const char *sql) {
     return n;
 }
 
+static void keys_become_files_beside_the_writer(void **state) {
+    json_t *few = json_pack("{s:i}", "recent_keys", 20);
+    scene s = scene_open(*state);
+    scene_close(&s);
+    assert_int_equal(tm__intake_set(*state, "s", few, NULL), TM_OK);
+    s = scene_open(*state);
+    s.waits = false;
+    for (int i = 0; i < 500; i += 25) {
+        assert_int_equal(put(&s, i, i + 25, true).accepted, 25);
+    }
+    /* At most two tables of 25 are ever in memory, and eight files become one. */
+    assert_in_range(count(s.db, "SELECT sum(n) FROM runs"), 400, 500);
+    assert_in_range(count(s.db, "SELECT count(*) FROM keys"), 0, 4);
+    put(&s, 500, 510, false); /* what is on its way is given up with the rest, and read again */
+    assert_int_equal(put(&s, 250, 505, true).accepted, 5);
+    scene_close(&s);
+    s = scene_open(*state);
+    assert_int_equal(put(&s, 0, 250, true).accepted, 0);
+    assert_int_equal(put(&s, 250, 506, true).accepted, 1);
+    scene_close(&s);
+    json_decref(few);
+}
+
 static void a_source_may_hold_few_keys_in_memory(void **state) {
     json_t *few = json_pack("{s:i}", "recent_keys", 20);
     scene s = scene_open(*state);
@@ -121,6 +145,7 @@ static void a_source_may_hold_few_keys_in_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(what_was_given_up_is_new_again),
-                                       TEST(a_source_may_hold_few_keys_in_memory)};
+                                       TEST(a_source_may_hold_few_keys_in_memory),
+                                       TEST(keys_become_files_beside_the_writer)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
