@@ -4,8 +4,6 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
-
 SCRIPT = pathlib.Path(__file__).resolve().parent / "full_disk.py"
 UNSHARE = ["unshare", "--mount", "--propagation", "private"]
 
@@ -20,8 +18,7 @@ def namespace():
 
 def test_a_full_disk_is_named_loses_nothing_and_goes_on(tm):
     words = namespace()
-    if words is None:
-        pytest.skip("this machine allows no mount namespace")
+    assert words is not None, "this machine allows no mount namespace, in which a disk can be full"
     run = subprocess.run([*words, sys.executable, str(SCRIPT), str(tm.program), str(tm.folder)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.endswith("nothing was lost\n")
