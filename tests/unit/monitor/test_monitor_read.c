@@ -1,58 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "test.h"
+#include "monitor_case.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "logged.h"
-#include "monitor/monitor.h"
-#include "temp_home.h"
-#include "tiny_bundle.h"
-
-static tm_monitor *open_monitor(const tm_home *home) {
-    tm_monitor *monitor = NULL;
-    const tm_monitor_options options = {.can_write = true};
-    assert_int_equal(tm__monitor_open(home, &options, &monitor, NULL), TM_OK);
-    return monitor;
-}
-
-typedef struct tm_given {
-    uint32_t version;
-    int64_t at_us, event_us;
-    const char *entity, *row;
-    double output;
-    const char *label; /* NULL: none comes */
-} tm_given;
-
-/* Answers with ids "0", "1", ... from first on, with their labels. */
-static void log_answers(tm_monitor *monitor, const tm_given *given, int n, int first) {
-    for (int i = 0; i < n; i++) {
-        const tm_given *g = &given[i];
-        char id[27];
-        snprintf(id, sizeof(id), "%d", first + i);
-        const tm_logged answer = {.id = id,
-                                  .at_us = g->at_us,
-                                  .event_us = g->event_us,
-                                  .model = "tiny",
-                                  .version = g->version,
-                                  .entity = g->entity,
-                                  .row = g->row,
-                                  .outputs = &g->output,
-                                  .n_outputs = 1};
-        assert_true(tm__logged_answer(monitor, &answer));
-        if (g->label != NULL) {
-            const tm_label label = {
-                .prediction_id = id, .value = g->label, .observed_us = TM_INT_MISSING};
-            tm_label_result result;
-            assert_int_equal(tm__monitor_labels(monitor, &label, 1, &result, NULL), TM_OK);
-            assert_int_equal(result, TM_LABEL_JOINED);
-        }
-    }
-    assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
-}
-
-#define NO_TIME TM_INT_MISSING
 
 static void the_live_score_is_that_of_the_labelled_answers(void **state) {
     static const tm_given given[] = {
