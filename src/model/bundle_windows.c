@@ -54,40 +54,34 @@ static tm_status add_needs(tm_schema *schema, const tm_window_set *set, const ch
     return TM_OK;
 }
 
-tm_status tm__bundle_rows_schema(const tm_bundle *bundle, tm_schema *out, tm_err *err) {
-    tm_schema schema = {0};
+/* A schema, which is taken, with the columns that the windows need of a source. */
+static tm_status with_needs(const tm_bundle *bundle, const char *source, tm_schema *schema,
+                            tm_schema *out, tm_err *err) {
     tm_window_set *set = NULL;
-    TM_TRY(tm__schema_copy(tm__bundle_schema(bundle), &schema, err));
     tm_status st = TM_OK;
     if (tm__bundle_has_windows(bundle)) {
         st = tm__bundle_windows(bundle, &set, err);
-        st = st == TM_OK ? add_needs(&schema, set, NULL, err) : st;
+        st = st == TM_OK ? add_needs(schema, set, source, err) : st;
     }
     tm__window_set_free(set);
     if (st != TM_OK) {
-        tm__schema_done(&schema);
+        tm__schema_done(schema);
         return st;
     }
-    *out = schema;
+    *out = *schema;
     return TM_OK;
+}
+
+tm_status tm__bundle_rows_schema(const tm_bundle *bundle, tm_schema *out, tm_err *err) {
+    tm_schema schema = {0};
+    TM_TRY(tm__schema_copy(tm__bundle_schema(bundle), &schema, err));
+    return with_needs(bundle, NULL, &schema, out, err);
 }
 
 tm_status tm__bundle_events_schema(const tm_bundle *bundle, const char *source, tm_schema *out,
                                    tm_err *err) {
     tm_schema schema = {0};
-    tm_window_set *set = NULL;
-    tm_status st = TM_OK;
-    if (tm__bundle_has_windows(bundle)) {
-        st = tm__bundle_windows(bundle, &set, err);
-        st = st == TM_OK ? add_needs(&schema, set, source, err) : st;
-    }
-    tm__window_set_free(set);
-    if (st != TM_OK) {
-        tm__schema_done(&schema);
-        return st;
-    }
-    *out = schema;
-    return TM_OK;
+    return with_needs(bundle, source, &schema, out, err);
 }
 
 /* ---- Rows ---- */
