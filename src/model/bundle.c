@@ -157,6 +157,26 @@ static tm_status check_shapes(const tm_bundle *self, tm_err *err) {
     return st;
 }
 
+/* Probabilities alone are calibrated. */
+static tm_status load_calibration(tm_bundle *self, tm_err *err) {
+    const tm_bytes bytes = self->file.sections[TM_SECTION_CALIBRATION];
+    const tm_link link = tm__model_link_of(self->model);
+    tm_err cause = {0};
+    if (bytes.data == NULL) {
+        return TM_OK;
+    }
+    if ((self->model->task != TM_TASK_BINARY || link != TM_LINK_SIGMOID) &&
+        (self->model->task != TM_TASK_MULTICLASS || link != TM_LINK_SOFTMAX)) {
+        (void)TM_FAIL(&cause, TM_E_INTEGRITY, "the model gives no probabilities");
+        return fail_section("calibration", &cause, err);
+    }
+    if (tm__calibration_load(bytes.data, bytes.len, self->model->n_outputs, &self->calibration,
+                             &cause) != TM_OK) {
+        return fail_section("calibration", &cause, err);
+    }
+    return TM_OK;
+}
+
 static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_err *err) {
     TM_TRY(tm__bundle_file_check(data, len, &self->file, err));
     const tm_bytes *sections = self->file.sections;
@@ -172,6 +192,7 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
     if (load_model(sections[TM_SECTION_MODEL], &self->model, &cause) != TM_OK) {
         return fail_section("model", &cause, err);
     }
+    TM_TRY(load_calibration(self, err));
     TM_TRY(tm__bundle_answers_read(self->info, self->model, &self->answers, err));
     TM_TRY(check_shapes(self, err));
     if (sections[TM_SECTION_GOLDEN].data != NULL &&
@@ -185,6 +206,7 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
 static void bundle_free(tm_bundle *self) {
     if (self != NULL) {
         tm__mem_free(self->answers.classes);
+        tm__calibration_done(&self->calibration);
         tm__model_free(self->model);
         tm__program_free(self->program);
         json_decref(self->info);
@@ -296,6 +318,10 @@ const tm_program *tm__bundle_program(const tm_bundle *bundle) {
 
 const tm_model *tm__bundle_model(const tm_bundle *bundle) {
     return bundle->model;
+}
+
+const tm_calibration *tm__bundle_calibration(const tm_bundle *bundle) {
+    return &bundle->calibration;
 }
 
 const tm_schema *tm__bundle_schema(const tm_bundle *bundle) {

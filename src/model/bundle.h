@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "model/calibration.h"
 #include "model/model.h"
 
 typedef struct tm_bundle tm_bundle;
@@ -23,7 +24,8 @@ typedef struct tm_bundle tm_bundle;
 typedef struct tm_bundle_parts {
     const tm_program *program;
     const tm_model *model;
-    const json_t *info; /* canonicalised when written; the caller keeps it */
+    const tm_calibration *calibration; /* of the model's outputs; NULL: none */
+    const json_t *info;                /* canonicalised when written; the caller keeps it */
     const json_t *notes;
     const void *reference; /* bytes of monitor's reference sketches, inside the hash; may be NULL */
     size_t reference_len;
@@ -43,6 +45,9 @@ const json_t *tm__bundle_info(const tm_bundle *bundle); /* borrowed */
 const json_t *tm__bundle_notes(const tm_bundle *bundle);
 const tm_program *tm__bundle_program(const tm_bundle *bundle);
 const tm_model *tm__bundle_model(const tm_bundle *bundle);
+const tm_calibration *tm__bundle_calibration(const tm_bundle *bundle); /* its kind may be none */
+/** Raw scores of its model [n_rows x outputs] to answers, in place: calibrated, then linked. */
+void tm__bundle_link(const tm_bundle *bundle, uint64_t n_rows, double *raw);
 const tm_schema *tm__bundle_schema(const tm_bundle *bundle); /* input columns in order */
 tm_task tm__bundle_task(const tm_bundle *bundle);
 uint32_t tm__bundle_classes(const tm_bundle *bundle); /* BINARY 2, REGRESSION 0 */
@@ -77,8 +82,8 @@ typedef struct tm_bundle_scratch tm_bundle_scratch;
 tm_bundle_scratch *tm__bundle_scratch_create(const tm_bundle *bundle);
 void tm__bundle_predict_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,
                             const tm_cell *cells, double *out);
-/** Contribution of each input column (schema order) to the raw score of one output, and *out_base:
- * sums to *out_raw. */
+/** Contribution of each input column (schema order) to the raw score of one output as it is
+ * calibrated, and *out_base: sums to *out_raw. */
 TM_NODISCARD tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,
                                               const tm_cell *cells, uint32_t output,
                                               double *out_contributions, double *out_base,

@@ -108,14 +108,19 @@ static void put_cell(tm_buf *out, const tm_cell *cell) {
     }
 }
 
-static void answer(const tm_program *program, const tm_model *model, tm_row_scratch *scratch,
-                   const tm_cell *cells, double *out) {
-    tm__model_predict_row(model, tm__program_apply_row(program, scratch, cells), out);
+static void answer(const tm_bundle_parts *parts, tm_row_scratch *scratch, const tm_cell *cells,
+                   double *out) {
+    const tm_model *model = parts->model;
+    tm__model_predict_row(model, tm__program_apply_row(parts->program, scratch, cells), out);
+    if (parts->calibration != NULL) {
+        tm__calibration_apply(parts->calibration, 1, out);
+    }
     tm__model_link(tm__model_link_of(model), model->n_outputs, 1, out);
 }
 
-tm_status tm__golden_write(const tm_program *program, const tm_model *model, tm_buf *out,
-                           tm_err *err) {
+tm_status tm__golden_write(const tm_bundle_parts *parts, tm_buf *out, tm_err *err) {
+    const tm_program *program = parts->program;
+    const tm_model *model = parts->model;
     const uint32_t n_inputs = tm__program_inputs(program);
     maker m = {.program = program, .rng = tm__rng_split(0, "golden rows", 0)};
     tm_row_scratch *scratch = tm__row_scratch_create(program);
@@ -137,7 +142,7 @@ tm_status tm__golden_write(const tm_program *program, const tm_model *model, tm_
             cells[i] = make_cell(&m, i, row);
             put_cell(out, &cells[i]);
         }
-        answer(program, model, scratch, cells, answers);
+        answer(parts, scratch, cells, answers);
         for (uint32_t k = 0; k < model->n_outputs; k++) {
             tm__buf_f64(out, answers[k]);
         }

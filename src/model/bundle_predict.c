@@ -15,6 +15,11 @@ struct tm_bundle_scratch {
     double *parts; /* [n_outputs x (n_cols + 2)] for explanations */
 };
 
+void tm__bundle_link(const tm_bundle *bundle, uint64_t n_rows, double *raw) {
+    tm__calibration_apply(&bundle->calibration, n_rows, raw);
+    tm__model_link(tm__model_link_of(bundle->model), bundle->model->n_outputs, n_rows, raw);
+}
+
 static tm_status predict_slice(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table,
                                const uint32_t *rows, uint64_t n_rows, double *out, tm_err *err) {
     tm_matrix *matrix = NULL;
@@ -24,7 +29,7 @@ static tm_status predict_slice(tm_ctx *ctx, const tm_bundle *bundle, const tm_ta
         err->data_row = (uint64_t)rows[err->data_row - 1] + 1;
     }
     if (st == TM_OK) {
-        tm__model_link(tm__model_link_of(bundle->model), bundle->model->n_outputs, n_rows, out);
+        tm__bundle_link(bundle, n_rows, out);
     }
     tm__matrix_free(matrix);
     return st;
@@ -85,7 +90,7 @@ void tm__bundle_predict_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,
                             const tm_cell *cells, double *out) {
     const tm_view *row = tm__program_apply_row(bundle->program, scratch->row, cells);
     tm__model_predict_row(bundle->model, row, out);
-    tm__model_link(tm__model_link_of(bundle->model), bundle->model->n_outputs, 1, out);
+    tm__bundle_link(bundle, 1, out);
 }
 
 tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,
@@ -99,7 +104,8 @@ tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle_scratch *scr
     }
     const tm_view *row = tm__program_apply_row(bundle->program, scratch->row, cells);
     TM_TRY(tm__model_explain(bundle->model, row, scratch->parts, err));
-    const double *parts = scratch->parts + (size_t)output * (n_cols + 2u);
+    double *parts = scratch->parts + (size_t)output * (n_cols + 2u);
+    tm__calibration_explain(&bundle->calibration, output, n_cols + 1, parts, &parts[n_cols + 1]);
     double raw = parts[n_cols + 1];
     memset(out_contributions, 0, n_inputs * sizeof(double));
     for (uint32_t j = 0; j < n_cols; j++) {

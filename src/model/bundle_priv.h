@@ -8,6 +8,7 @@
 
 #include "base/fs.h"
 #include "model/bundle.h"
+#include "model/calibration.h"
 
 /* Numbers are stored in files: never reuse one. */
 typedef enum tm_section {
@@ -19,7 +20,8 @@ typedef enum tm_section {
     TM_SECTION_NOTES = 5,
     TM_SECTION_SIGNATURE = 6, /* reserved */
     TM_SECTION_GOLDEN = 7,
-    TM_SECTION_END = 8
+    TM_SECTION_CALIBRATION = 8,
+    TM_SECTION_END = 9
 } tm_section;
 
 typedef struct tm_bytes {
@@ -56,9 +58,8 @@ typedef struct tm_golden {
     tm_bytes rows;
 } tm_golden;
 
-/** Append the section: rows made for the program, and what the model answers. */
-TM_NODISCARD tm_status tm__golden_write(const tm_program *program, const tm_model *model,
-                                        tm_buf *out, tm_err *err);
+/** Append the section: rows made for the program, and what the bundle would answer. */
+TM_NODISCARD tm_status tm__golden_write(const tm_bundle_parts *parts, tm_buf *out, tm_err *err);
 /** Check the section but for its answers; nothing is copied. */
 TM_NODISCARD tm_status tm__golden_load(tm_bytes bytes, const tm_program *program,
                                        const tm_model *model, tm_golden *out, tm_err *err);
@@ -71,6 +72,7 @@ struct tm_bundle {
     json_t *info, *notes;
     tm_program *program;
     tm_model *model;
+    tm_calibration calibration;
     tm_bundle_answers answers;
     tm_golden golden;
     uint64_t heap_bytes;

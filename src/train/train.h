@@ -70,6 +70,7 @@ typedef struct tm_train_options {
     const char
         *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
     tm_split split;
+    const char *calibrate;      /* "none", "platt", "isotonic", "temperature"; NULL: what pays */
     tm_level_means level_means; /* of columns with many levels */
     uint64_t seed;
     uint64_t work;        /* 0: by the data alone */

@@ -51,9 +51,8 @@ typedef struct columns_job {
 } columns_job;
 
 static tm_status score(const columns_job *job, const tm_view *x, double *out, tm_err *err) {
-    const tm_model *model = tm__bundle_model(job->bundle);
-    TM_TRY(tm__model_predict(job->ctx, model, x, job->pred, err));
-    tm__model_link(tm__model_link_of(model), model->n_outputs, job->n, job->pred);
+    TM_TRY(tm__model_predict(job->ctx, tm__bundle_model(job->bundle), x, job->pred, err));
+    tm__bundle_link(job->bundle, job->n, job->pred);
     const tm_score_input in = {.task = tm__bundle_task(job->bundle),
                                .n_classes = tm__bundle_classes(job->bundle),
                                .n_rows = job->n,

@@ -91,6 +91,7 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     set_text(recipe, "weight", options->weight);
     set_text(recipe, "group", options->group);
     set_text(recipe, "init_score", options->init_score);
+    set_text(recipe, "calibrate", options->calibrate);
     if (options->level_means != TM_MEANS_HELD_OUT) {
         set_text(recipe, "level_means", tm__level_means_text(options->level_means));
     }

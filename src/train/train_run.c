@@ -22,6 +22,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "train/train_calibrate.h"
 
 /* Without a budget: about a minute of boosting on two cores for a large table, less for a small
  * one. */
@@ -35,6 +36,7 @@ typedef struct run {
     tm_train_data data;
     tm_search search;
     tm_final final;
+    tm_calibration calibration;
     tm_budget budget;
     tm_train_plan plan; /* with a limit of memory */
     tm_stops stops;     /* of a run with a budget of time */
@@ -49,6 +51,7 @@ typedef struct run {
 static void run_done(run *r) {
     tm__bundle_unref(r->bundle);
     tm__final_done(&r->final);
+    tm__calibration_done(&r->calibration);
     tm__search_done(&r->search);
     tm__train_data_done(&r->data);
     tm__train_windows_done(&r->windows);
@@ -126,6 +129,13 @@ static tm_status learn(run *r, tm_err *err) {
     TM_TRY(tm__search_run(r->ctx, &r->search, err));
     tm__ctx_progress(r->ctx, "refit", 0, 1, NULL);
     return tm__final_fit(r->ctx, &r->search, &r->final, err);
+}
+
+static tm_status calibrate(run *r, tm_err *err) {
+    json_t *record = NULL;
+    TM_TRY(tm__train_calibrate(&r->search, &r->calibration, &record, err));
+    json_object_set_new(r->info, "calibration", record);
+    return TM_OK;
 }
 
 static tm_status validation_report(run *r, tm_err *err) {
@@ -242,6 +252,7 @@ static tm_status seal(run *r, const json_t *notes, tm_buf *bytes, tm_hash *hash,
     const tm_bundle_parts parts = {
         .program = r->final.program,
         .model = r->final.model,
+        .calibration = &r->calibration,
         .info = r->info,
         .notes = notes,
     };
@@ -463,6 +474,7 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
     if (r->info == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the record of the run");
     }
+    TM_TRY(calibrate(r, err));
     TM_TRY(validation_report(r, err));
     describe_threshold(r);
     TM_TRY(describe_model(r, err));

@@ -8,7 +8,7 @@ import struct
 
 M64 = (1 << 64) - 1
 NAN = float("nan")
-SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes", 7: "golden"}
+SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes", 7: "golden", 8: "calibration"}
 TASKS = {1: "binary", 2: "multiclass", 3: "regression", 4: "ranking"}
 BLANKS = b" \t\n\v\f\r"
 
@@ -108,7 +108,7 @@ def read_sections(data):
         last, at = kind, aligned(start + size)
         want(not any(data[start + size:at]), "zeros behind a section")
         sections[SECTIONS[kind]] = body
-        if kind < 5:
+        if kind < 5 or kind == 8:
             hasher.update(struct.pack("<IQ", kind, size) + body)
     want(at == len(data) and data[32:64] == hasher.digest(), "length or hash")
     return sections, hasher.hexdigest()
@@ -125,7 +125,7 @@ def mend(data):
         if kind == 2 and size >= 4:
             struct.pack_into("<I", data, start + size - 4, crc32c(data[start:start + size - 4]))
         struct.pack_into("<I", data, entry + 4, crc32c(data[start:start + size]))
-        if kind < 5:
+        if kind < 5 or kind == 8:
             hasher.update(struct.pack("<IQ", kind, size) + data[start:start + size])
     data[32:64] = hasher.digest()
     struct.pack_into("<I", data, 24, crc32c(data[64:64 + 32 * n]))
@@ -506,6 +506,30 @@ class Offset:
 LEARNERS = {"gbdt": Gbdt, "linear": Linear, "baseline": Baseline, "blend": Blend, "offset": Offset, "imported": Imported}
 
 
+class Calibration:
+    """docs/formats/bundle.md"""
+
+    def __init__(self, data, outputs):
+        f = Fields(data)
+        want(f.raw(4) == b"CALB" and f.u32() == 1, "calibration")
+        self.kind, n = f.u32(2)
+        want(self.kind in (1, 2) and outputs == (n if self.kind == 1 else 1), "calibration")
+        self.first, self.second = f.f64(n), f.f64(n)
+        self.slope = f.f64() if self.kind == 2 else None
+        f.end()
+
+    def map(self, raw):
+        if self.kind == 1:
+            return [a * x + b for a, x, b in zip(self.first, raw, self.second)]
+        x, at, to = raw[0], self.first, self.second
+        if x <= at[0]:
+            return [to[0] + (x - at[0]) * self.slope]
+        if x >= at[-1]:
+            return [to[-1] + (x - at[-1]) * self.slope]
+        i = next(i for i, knot in enumerate(at) if knot >= x)
+        return [min(to[i - 1] + (x - at[i - 1]) / (at[i] - at[i - 1]) * (to[i] - to[i - 1]), to[i])]
+
+
 class Bundle:
     """A model file; predict() answers a row of texts."""
 
@@ -517,6 +541,7 @@ class Bundle:
         want(TASKS[self.model.task] == self.info["task"] and self.info.get("learner", name) == name, "info")
         want(self.model.n_cols == len(self.program.steps), "features")
         self.classes = self.info.get("classes", [])
+        self.calibration = Calibration(sections["calibration"], self.model.k) if "calibration" in sections else None
         self.golden = self.golden_rows(Fields(sections["golden"])) if "golden" in sections else []
 
     def golden_rows(self, f):
@@ -540,6 +565,7 @@ class Bundle:
     def answer(self, cells):
         x, weights, _ = self.program.run(cells)
         raw = self.model.score(x, weights)
+        raw = self.calibration.map(raw) if self.calibration else raw
         if isinstance(self.model, Imported):
             return self.model.answer(raw)
         if self.info["task"] in ("regression", "ranking"):

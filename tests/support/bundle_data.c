@@ -129,6 +129,7 @@ bundle_data *bundle_data_create(uint64_t n_rows, tm_task task, const char *learn
 void bundle_data_write(const bundle_data *data, tm_buf *out, tm_hash *out_hash) {
     const tm_bundle_parts parts = {.program = data->program,
                                    .model = data->model,
+                                   .calibration = &data->calibration,
                                    .info = data->info,
                                    .notes = data->notes,
                                    .reference = "sketches",
@@ -147,6 +148,7 @@ void bundle_data_cells(const bundle_data *data, uint64_t row, tm_cell *out) {
 }
 
 void bundle_data_free(bundle_data *data) {
+    tm__calibration_done(&data->calibration);
     tm__model_free(data->model);
     tm__program_free(data->program);
     tm__schema_done(&data->schema);

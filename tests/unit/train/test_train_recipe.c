@@ -35,6 +35,7 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
          .weight = "w",
          .group = "g",
          .init_score = "s",
+         .calibrate = "isotonic",
          .level_means = TM_MEANS_ORDERED,
          .seed = 123456789012345,
          .work = 77,
