@@ -24,6 +24,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "feature/feature_expr.h"
 #include "feature/window_text.h"
 #include "metric/metric.h"
 #include "source/rows_from.h"
@@ -198,8 +199,11 @@ static tm_status add_words(const tm_yaml *r, const yaml_node_t *node, const mode
     char *text = NULL;
     tm_window_text feature = {0};
     TM_TRY(tm__yaml_text(r, node, &text, err));
-    const bool is_feature = strcmp(key->name, "features") == 0;
-    tm_status st = is_feature ? tm__window_text_read(text, &feature, err) : TM_OK;
+    const bool is_feature = strcmp(key->name, "features") == 0 && tm__expr_is_window(text);
+    const bool is_expr = !is_feature && strcmp(key->name, "features") == 0;
+    tm_status st = is_feature ? tm__window_text_read(text, &feature, err)
+                   : is_expr  ? tm__expr_check_words(text, err)
+                              : TM_OK;
     tm__window_text_done(&feature);
     if (st == TM_E_USAGE) {
         if (err != NULL) {

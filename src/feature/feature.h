@@ -25,7 +25,7 @@ typedef struct tm_program tm_program;
 
 typedef struct tm_feature {
     const char *name; /* "date.minute_of_day", "origin" */
-    uint32_t input;   /* index of the schema column it comes from */
+    uint32_t input;   /* index of the schema column it comes from; of several: the first */
     bool is_categorical;
     uint32_t n_levels;  /* categorical: codes are below it: n_levels - 2 is a level that is rare or
                            was never seen, n_levels - 1 is missing */
@@ -76,11 +76,20 @@ typedef struct tm_program_options {
     uint32_t max_terms;   /* sparse text terms (default 1 << 18, hashed) */
     tm_level_means level_means;
     uint64_t seed;
+    const char *const *exprs; /* [n_exprs] columns by expression: "ratio = debt / income", each of
+                                 inputs and of those before it; see feature_expr.h */
+    uint32_t n_exprs;
 } tm_program_options;
 
+/** Compiles expressions over columns of a schema: those of roles that may be read, dropped ones too.
+ * is_read [columns] is set to 1 where one reads the column. TM_E_USAGE with the place: see
+ * tm__expr_parse(). */
+TM_NODISCARD tm_status tm__exprs_check(const tm_schema *schema, const char *const *exprs,
+                                       uint32_t n_exprs, uint8_t *is_read, tm_err *err);
 /**
  * Fit on `rows` of a table whose columns are those of `schema` in order; only TM_ROLE_FEATURE and
- * TM_ROLE_TIME columns are inputs, and one of TM_ROLE_SCORE, a number: it is the last feature. y [n
+ * TM_ROLE_TIME columns are inputs, those of TM_ROLE_READ for expressions alone, and one of
+ * TM_ROLE_SCORE, a number: it is the last feature. y [n
  * table rows]: class index or value. out_matrix (optional): features of the fitted rows in the
  * order of `rows`, where every use of the target is out of fold, so that nothing of a row's own
  * target is in it.
@@ -113,6 +122,8 @@ tm_str tm__program_level(const tm_program *program, uint32_t input, uint64_t pic
 /** Input column that the text terms come from (the first, if several); UINT32_MAX when there are
  * no terms. */
 uint32_t tm__program_term_input(const tm_program *program);
+/** Whether a feature, terms or an expression come from an input column. */
+bool tm__program_reads(const tm_program *program, uint32_t input);
 uint32_t tm__program_features(const tm_program *program);
 const tm_feature *tm__program_feature(const tm_program *program, uint32_t feature);
 /** What each step does and why, and what was left out and why:

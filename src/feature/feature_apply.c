@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program over columns and over one row. Both call the same per-value code: tm__step_column and
- * tm__step_cell for what is not text, tm__text_read and tm__text_value for what is.
+ * A program over columns and over one row. Both call the same per-value code: `column` and
+ * `cell` of a step's ops for what is not text, tm__text_read and tm__text_value for what is.
  *
  * Columns. Work is cut into (step, piece of rows) for the steps without text, then into pieces of
  * rows for the texts, where one reading of a text serves all its steps and its terms. Terms of a
@@ -19,7 +19,7 @@
 #define TEXT_PIECE_ROWS UINT64_C(1024)
 
 static bool is_text_step(const tm_step *step) {
-    return step->kind == TM_STEP_TEXT;
+    return tm__step_ops(step->kind)->reads_text;
 }
 
 uint32_t tm__program_terms_max(const tm_program *program) {
@@ -84,46 +84,41 @@ static tm_status feed_convert(tm_feed *feed, const tm_schema_column *want, const
     return TM_OK;
 }
 
-uint8_t *tm__program_used(const tm_program *program) {
-    uint8_t *is_used = tm__mem_zalloc(program->schema.n_cols, 1);
-    for (uint32_t i = 0; is_used != NULL && i < program->n_steps; i++) {
-        is_used[program->steps[i].feature.input] = 1;
+static tm_status feed_open(const tm_program *program, const tm_table *table, uint32_t input,
+                           tm_feed *feed, tm_err *err) {
+    const tm_schema_column *want = &program->schema.cols[input];
+    const uint32_t col = tm__table_find(table, want->name);
+    if (col == UINT32_MAX) {
+        if (want->is_nullable) {
+            return TM_OK;
+        }
+        const tm_status status = TM_FAIL(err, TM_E_DATA, "column '%s' is missing", want->name);
+        tm_err_hint(err, "Give the column, it had a value in every training row.");
+        return status;
     }
-    for (uint32_t i = 0; is_used != NULL && i < program->n_texts; i++) {
-        is_used[program->texts[i].input] = 1;
+    const tm_column *have = tm__table_column(table, col);
+    if (have->type == want->type) {
+        feed->column = have;
+    } else if (have->n_missing < tm__table_rows(table)) {
+        return feed_convert(feed, want, have, tm__table_rows(table), err);
     }
-    return is_used;
+    return TM_OK;
 }
 
-tm_status tm__feeds_open(const tm_program *program, const tm_table *table, tm_feed **out,
-                         tm_err *err) {
-    const uint32_t n = program->schema.n_cols;
+tm_status tm__feeds_open(tm_ctx *ctx, const tm_program *program, const tm_table *table,
+                         const tm_rows *rows, tm_feed **out, tm_err *err) {
+    const uint32_t n = tm__program_sources(program);
     tm_feed *feeds = tm__mem_zalloc(n, sizeof(tm_feed));
     uint8_t *is_used = tm__program_used(program);
     tm_status status = TM_OK;
     if (feeds == NULL || is_used == NULL) {
         status = TM_FAIL(err, TM_E_NOMEM, "out of memory for features");
     }
-    for (uint32_t i = 0; i < n && status == TM_OK; i++) {
-        const tm_schema_column *want = &program->schema.cols[i];
-        if (!is_used[i]) {
-            continue;
-        }
-        const uint32_t col = tm__table_find(table, want->name);
-        if (col == UINT32_MAX) {
-            if (want->is_nullable) {
-                continue;
-            }
-            status = TM_FAIL(err, TM_E_DATA, "column '%s' is missing", want->name);
-            tm_err_hint(err, "Give the column, it had a value in every training row.");
-            break;
-        }
-        const tm_column *have = tm__table_column(table, col);
-        if (have->type == want->type) {
-            feeds[i].column = have;
-        } else if (have->n_missing < tm__table_rows(table)) {
-            status = feed_convert(&feeds[i], want, have, tm__table_rows(table), err);
-        }
+    for (uint32_t i = 0; i < program->schema.n_cols && status == TM_OK; i++) {
+        status = is_used[i] ? feed_open(program, table, i, &feeds[i], err) : TM_OK;
+    }
+    if (status == TM_OK) {
+        status = tm__feeds_make(ctx, program, rows, is_used, feeds, err);
     }
     tm__mem_free(is_used);
     if (status != TM_OK) {
@@ -134,8 +129,8 @@ tm_status tm__feeds_open(const tm_program *program, const tm_table *table, tm_fe
     return TM_OK;
 }
 
-void tm__feeds_close(tm_feed *feeds, uint32_t n_inputs) {
-    for (uint32_t i = 0; feeds != NULL && i < n_inputs; i++) {
+void tm__feeds_close(tm_feed *feeds, uint32_t n_sources) {
+    for (uint32_t i = 0; feeds != NULL && i < n_sources; i++) {
         tm__mem_free((void *)(uintptr_t)feeds[i].made.ints);
         tm__mem_free((void *)(uintptr_t)feeds[i].made.floats);
         tm__mem_free((void *)(uintptr_t)feeds[i].made.codes);
@@ -170,15 +165,14 @@ static void apply_piece(void *arg, uint64_t item, uint32_t worker) {
     const uint32_t s = job->steps[item / job->n_pieces];
     const tm_step *step = &job->program->steps[s];
     const uint64_t row = (item % job->n_pieces) * PIECE_ROWS;
-    const bool is_level = step->kind == TM_STEP_CATEGORY || step->kind == TM_STEP_LEVEL;
     const tm_piece piece = {
-        .column = job->feeds[step->feature.input].column,
-        .level_map = is_level ? job->maps[step->from] : NULL,
+        .column = job->feeds[step->source].column,
+        .level_map = tm__step_ops(step->kind)->has_levels ? job->maps[step->from] : NULL,
         .rows = job->rows,
         .row = row,
         .row_end = row + PIECE_ROWS < job->n_rows ? row + PIECE_ROWS : job->n_rows,
     };
-    tm__step_column(step, job->program->tables, &piece, job->matrix->cols[s]);
+    tm__step_column(job->program, step, &piece, job->matrix->cols[s]);
 }
 
 /* Reads one text of a row: its steps, and its terms at the end of the piece's lists. */
@@ -339,7 +333,8 @@ tm_status tm__program_apply(tm_ctx *ctx, const tm_program *program, const tm_tab
     tm_feed *feeds = NULL;
     apply_job job = {.ctx = ctx, .program = program, .rows = rows};
     job.n_rows = rows == NULL ? tm__table_rows(table) : n_rows;
-    TM_TRY(tm__feeds_open(program, table, &feeds, err));
+    const tm_rows wanted = {.at = rows, .n = job.n_rows, .n_table = tm__table_rows(table)};
+    TM_TRY(tm__feeds_open(ctx, program, table, &wanted, &feeds, err));
     tm_status status = TM_OK;
     job.feeds = feeds;
     job.maps = tm__mem_zalloc(program->n_tables, sizeof(uint32_t *));
@@ -367,6 +362,6 @@ out:
     tm__mem_free(job.maps);
     tm__mem_free(job.steps);
     tm__matrix_free(job.matrix);
-    tm__feeds_close(feeds, program->schema.n_cols);
+    tm__feeds_close(feeds, tm__program_sources(program));
     return status;
 }

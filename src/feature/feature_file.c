@@ -2,7 +2,10 @@
 /*
  * The bytes of a program, little-endian, without gaps:
  *
- *   magic version | inputs | level tables | texts | steps | notes | CRC32C of all before
+ *   magic version | inputs | made columns | level tables | texts | steps | notes | CRC32C of all
+ *
+ * Version 1 has no made columns, and no inputs that only these read; it is written where they are
+ * not needed, so that such a program has the bytes that it always had.
  *
  * Every list begins with its u32 count; texts are u32 length and bytes. Hash tables are built at
  * load. The checksum finds damage; each field is checked all the same, because a checksum can be
@@ -18,7 +21,8 @@
 #include "feature/feature_priv.h"
 
 #define MAGIC UINT32_C(0x50464d54) /* "TMFP" */
-#define VERSION 1u
+#define VERSION_PLAIN 1u
+#define VERSION 2u           /* with made columns */
 #define NAME_MAX_BYTES 1024u /* a feature's name: a column's and what was made of it */
 #define REASON_MAX_BYTES 4096u
 
@@ -43,6 +47,20 @@ static void put_input(tm_buf *out, const tm_schema_column *column) {
     tm__buf_f64(out, column->max);
     tm__buf_u32(out, column->n_levels);
     put_text(out, column->reason);
+}
+
+static void put_made(tm_buf *out, const tm_made *made) {
+    tm__buf_str(out, tm__str(made->name));
+    tm__buf_str(out, tm__str(made->words));
+    tm__expr_save(&made->expr, out);
+}
+
+static uint32_t version_of(const tm_program *program) {
+    bool is_plain = program->n_made == 0;
+    for (uint32_t i = 0; i < program->n_steps && is_plain; i++) {
+        is_plain = program->steps[i].kind <= TM_STEP_TEXT;
+    }
+    return is_plain ? VERSION_PLAIN : VERSION;
 }
 
 static void put_table(tm_buf *out, const tm_levels *table) {
@@ -73,26 +91,32 @@ static void put_words(tm_buf *out, const tm_text *text) {
 static void put_step(tm_buf *out, const tm_program *program, const tm_step *step) {
     tm__buf_u8(out, (uint8_t)step->kind);
     tm__buf_u8(out, step->part);
-    tm__buf_u32(out, step->feature.input);
+    tm__buf_u32(out, step->source);
     tm__buf_u32(out, step->from);
     tm__buf_u32(out, step->item);
     tm__buf_u8(out, step->feature.has_missing);
     tm__buf_str(out, tm__str(step->name));
     put_text(out, step->reason);
-    if (step->kind == TM_STEP_LEVEL) {
-        for (uint32_t i = 0; i < program->tables[step->from].n + 2; i++) {
-            tm__buf_f64(out, step->values[i]);
-        }
+    const tm_step_ops *ops = tm__step_ops(step->kind);
+    const uint32_t n = ops->n_values == NULL ? 0 : ops->n_values(program, step);
+    for (uint32_t i = 0; i < n; i++) {
+        tm__buf_f64(out, step->values[i]);
     }
 }
 
 tm_status tm__program_save(const tm_program *program, tm_buf *out, tm_err *err) {
     const size_t start = out->len;
     tm__buf_u32(out, MAGIC);
-    tm__buf_u32(out, VERSION);
+    tm__buf_u32(out, version_of(program));
     tm__buf_u32(out, program->schema.n_cols);
     for (uint32_t i = 0; i < program->schema.n_cols; i++) {
         put_input(out, &program->schema.cols[i]);
+    }
+    if (version_of(program) > VERSION_PLAIN) {
+        tm__buf_u32(out, program->n_made);
+        for (uint32_t i = 0; i < program->n_made; i++) {
+            put_made(out, &program->made[i]);
+        }
     }
     tm__buf_u32(out, program->n_tables);
     for (uint32_t i = 0; i < program->n_tables; i++) {
@@ -169,7 +193,7 @@ static tm_status get_input(tm_reader *in, const tm_schema *before, tm_schema_col
         return bad(err, "an input is there twice");
     }
     const uint8_t type = tm__reader_u8(in), role = tm__reader_u8(in);
-    if (type < TM_TYPE_BOOL || type > TM_TYPE_TIME || role > TM_ROLE_SCORE) {
+    if (type < TM_TYPE_BOOL || type > TM_TYPE_TIME || role > TM_ROLE_READ) {
         return bad(err, "the type or role of an input is unknown");
     }
     out->type = (tm_type)type;
@@ -203,12 +227,61 @@ static tm_status get_inputs(tm_reader *in, tm_program *program, tm_err *err) {
     return TM_OK;
 }
 
+static bool is_source_name(const tm_program *program, tm_str name) {
+    for (uint32_t i = 0; i < tm__program_sources(program); i++) {
+        if (tm__str_is(name, tm__source_name(program, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static tm_status get_expr(tm_reader *in, const tm_program *program, tm_expr *out, tm_err *err) {
+    const uint32_t n = tm__program_sources(program);
+    tm_type *types = tm__mem_alloc(n, sizeof(*types));
+    if (types == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for an expression");
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        types[i] = tm__source_type(program, i);
+    }
+    const tm_status status = tm__expr_load(in, types, n, out, err);
+    tm__mem_free(types);
+    return status;
+}
+
+static tm_status get_made(tm_reader *in, const tm_program *program, tm_made *out, tm_err *err) {
+    TM_TRY(get_name(in, TM_MAX_COLUMN_NAME, &out->name, err));
+    if (is_source_name(program, tm__str(out->name))) {
+        return bad(err, "a made column is there twice");
+    }
+    TM_TRY(get_name(in, TM_EXPR_WORDS_MAX, &out->words, err));
+    return get_expr(in, program, &out->expr, err);
+}
+
+static tm_status get_mades(tm_reader *in, tm_program *program, tm_err *err) {
+    const uint32_t n = tm__reader_u32(in);
+    if (in->failed || n > TM_MAX_COLS) {
+        return bad(err, "the number of made columns is wrong");
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        tm_made made = {0};
+        const tm_status status = get_made(in, program, &made, err);
+        if (status != TM_OK) {
+            tm__made_done(&made);
+            return status;
+        }
+        TM_TRY(tm__program_add_made(program, &made, err));
+    }
+    return TM_OK;
+}
+
 static tm_status get_table(tm_reader *in, const tm_program *program, tm_levels *out, tm_err *err) {
     out->input = tm__reader_u32(in);
     out->derive = (tm_derive)tm__reader_u8(in);
     out->n = tm__reader_u32(in);
-    if (in->failed || out->input >= program->schema.n_cols ||
-        program->schema.cols[out->input].type != TM_TYPE_TEXT ||
+    if (in->failed || out->input >= tm__program_sources(program) ||
+        tm__source_type(program, out->input) != TM_TYPE_TEXT ||
         (out->derive != TM_DERIVE_WHOLE && out->derive != TM_DERIVE_PREFIX)) {
         return bad(err, "a level table is wrong");
     }
@@ -271,8 +344,8 @@ static tm_status get_words(tm_reader *in, const tm_program *program, tm_text *ou
     out->input = tm__reader_u32(in);
     out->n_terms = tm__reader_u32(in);
     out->n_scores = tm__reader_u32(in);
-    if (in->failed || out->input >= program->schema.n_cols ||
-        program->schema.cols[out->input].type != TM_TYPE_TEXT || out->n_scores > TM_MAX_CLASSES ||
+    if (in->failed || out->input >= tm__program_sources(program) ||
+        tm__source_type(program, out->input) != TM_TYPE_TEXT || out->n_scores > TM_MAX_CLASSES ||
         out->n_terms > UINT32_MAX - program->n_terms) {
         return bad(err, "a text is wrong");
     }
@@ -290,44 +363,13 @@ static tm_status get_words(tm_reader *in, const tm_program *program, tm_text *ou
     return get_terms(in, out, err);
 }
 
-static bool is_number(const tm_schema_column *column) {
-    return column->type == TM_TYPE_BOOL || column->type == TM_TYPE_INT ||
-           column->type == TM_TYPE_FLOAT;
-}
-
-/* Invariants 1 and 2. */
-static bool is_step_valid(const tm_program *program, const tm_step *step) {
-    const uint32_t input = step->feature.input;
-    if (input >= program->schema.n_cols) {
-        return false;
-    }
-    const tm_schema_column *column = &program->schema.cols[input];
-    const tm_levels *table = step->from < program->n_tables ? &program->tables[step->from] : NULL;
-    const tm_text *text = step->from < program->n_texts ? &program->texts[step->from] : NULL;
-    switch (step->kind) {
-    case TM_STEP_NUMBER:
-        return is_number(column) && step->part <= TM_NUMBER_ZERO;
-    case TM_STEP_DATE:
-        return (column->type == TM_TYPE_DATE || column->type == TM_TYPE_TIME) && step->part >= 1 &&
-               step->part <= TM_PART_DAYS;
-    case TM_STEP_CATEGORY:
-        return table != NULL && table->input == input && step->item <= table->n &&
-               step->item <= UINT32_MAX - 2;
-    case TM_STEP_LEVEL:
-        return table != NULL && table->input == input && step->part >= 1 &&
-               step->part <= TM_LEVEL_CODE;
-    case TM_STEP_TEXT:
-        return text != NULL && text->input == input && step->part >= 1 &&
-               step->part <= TM_TEXT_TERM &&
-               (step->part != TM_TEXT_TERM || step->item < text->n_terms) &&
-               (step->part != TM_TEXT_SCORE || step->item < text->n_scores);
-    }
-    return false;
-}
-
-static tm_status get_values(tm_reader *in, const tm_levels *table, tm_step *out, tm_err *err) {
-    const uint32_t n = table->n + 2;
+static tm_status get_values(tm_reader *in, const tm_program *program, tm_step *out, tm_err *err) {
+    const tm_step_ops *ops = tm__step_ops(out->kind);
+    const uint32_t n = ops->n_values == NULL ? 0 : ops->n_values(program, out);
     const size_t at = in->pos;
+    if (n == 0) {
+        return TM_OK;
+    }
     if (tm__reader_view(in, n, sizeof(double)) == NULL) {
         return bad(err, "a step is cut");
     }
@@ -338,30 +380,26 @@ static tm_status get_values(tm_reader *in, const tm_levels *table, tm_step *out,
     }
     for (uint32_t i = 0; i < n; i++) {
         out->values[i] = tm__reader_f64(in);
-        if (!isfinite(out->values[i]) && !(i == n - 1 && isnan(out->values[i]))) {
-            return bad(err, "a value of a level is not a number");
-        }
     }
-    return TM_OK;
+    return ops->are_values_valid(out, n) ? TM_OK : bad(err, "a value of a step is not a number");
 }
 
 static tm_status get_step(tm_reader *in, const tm_program *program, tm_step *out, tm_err *err) {
     out->kind = (tm_step_kind)tm__reader_u8(in);
     out->part = tm__reader_u8(in);
-    out->feature.input = tm__reader_u32(in);
+    out->source = tm__reader_u32(in);
     out->from = tm__reader_u32(in);
     out->item = tm__reader_u32(in);
-    if (!get_flag(in, &out->feature.has_missing) || in->failed || !is_step_valid(program, out)) {
+    if (!get_flag(in, &out->feature.has_missing) || in->failed ||
+        !tm__step_is_valid(program, out)) {
         return bad(err, "a step is wrong");
     }
-    out->feature.is_categorical = out->kind == TM_STEP_CATEGORY;
-    out->feature.n_levels = out->feature.is_categorical ? out->item + 2 : 0;
+    const tm_step_ops *ops = tm__step_ops(out->kind);
+    out->feature.n_levels = ops->n_codes == NULL ? 0 : ops->n_codes(out);
+    out->feature.is_categorical = out->feature.n_levels > 0;
     TM_TRY(get_name(in, NAME_MAX_BYTES, &out->name, err));
     TM_TRY(get_text(in, REASON_MAX_BYTES, &out->reason, err));
-    if (out->kind == TM_STEP_LEVEL) {
-        TM_TRY(get_values(in, &program->tables[out->from], out, err));
-    }
-    return TM_OK;
+    return get_values(in, program, out, err);
 }
 
 static tm_status get_parts(tm_reader *in, tm_program *program, tm_err *err) {
@@ -399,7 +437,7 @@ static tm_status get_parts(tm_reader *in, tm_program *program, tm_err *err) {
     for (uint32_t i = 0; i < n_notes; i++) {
         char *reason = NULL;
         const uint32_t input = tm__reader_u32(in);
-        if (in->failed || input >= program->schema.n_cols) {
+        if (in->failed || input >= tm__program_sources(program)) {
             return bad(err, "a note is wrong");
         }
         TM_TRY(get_name(in, REASON_MAX_BYTES, &reason, err));
@@ -421,7 +459,8 @@ tm_status tm__program_load(const void *data, size_t len, tm_program **out, tm_er
     if (tm__reader_u32(&in) != MAGIC) {
         return bad(err, "its first bytes are wrong");
     }
-    if (tm__reader_u32(&in) != VERSION) {
+    const uint32_t version = tm__reader_u32(&in);
+    if (version != VERSION_PLAIN && version != VERSION) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "feature program: its version is not known");
     }
     tm_program *program = tm__program_create();
@@ -429,8 +468,14 @@ tm_status tm__program_load(const void *data, size_t len, tm_program **out, tm_er
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a feature program");
     }
     tm_status status = get_inputs(&in, program, err);
+    if (status == TM_OK && version > VERSION_PLAIN) {
+        status = get_mades(&in, program, err);
+    }
     if (status == TM_OK) {
         status = get_parts(&in, program, err);
+    }
+    if (status == TM_OK && version_of(program) != version) {
+        status = bad(err, "its version is not that of its parts");
     }
     if (status == TM_OK && !tm__reader_is_done(&in)) {
         status = bad(err, "its length is wrong");

@@ -2,6 +2,7 @@
 /*
  * Fitting: look at every column, decide what to make of each, then learn what the steps need.
  *
+ *   0. made       columns by expression, which are then looked at like those that were given
  *   1. profiles   one item of work a column, on all threads
  *   2. decisions  in the order of the columns: steps, level tables, notes on what is left out
  *   3. levels     target means and counts, and the same held out for the fitted rows
@@ -40,13 +41,29 @@ static const tm_schema_column *input_of(const tm_fit *fit, uint32_t input) {
     return &fit->program->schema.cols[input];
 }
 
+static const char *name_of(const tm_fit *fit, uint32_t source) {
+    return tm__source_name(fit->program, source);
+}
+
+static bool is_input(const tm_fit *fit, uint32_t source) {
+    return source < fit->program->schema.n_cols;
+}
+
+static tm_role role_of(const tm_fit *fit, uint32_t source) {
+    return is_input(fit, source) ? input_of(fit, source)->role : TM_ROLE_FEATURE;
+}
+
+bool tm__fit_may_miss(const tm_fit *fit, uint32_t source) {
+    return !is_input(fit, source) || fit->profiles[source].n_missing > 0;
+}
+
 static tm_status note(tm_fit *fit, uint32_t input, const char *reason, tm_err *err) {
     return tm__program_add_note(fit->program, input, tm__text_printf("%s", reason), err);
 }
 
 static tm_status add_step(tm_fit *fit, tm_step *step, uint32_t input, char *name, char *reason,
                           tm_err *err) {
-    step->feature.input = input;
+    step->source = input;
     step->name = name;
     step->reason = reason;
     if (reason == NULL) {
@@ -58,11 +75,12 @@ static tm_status add_step(tm_fit *fit, tm_step *step, uint32_t input, char *name
 
 static tm_status add_number(tm_fit *fit, uint32_t input, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
-    tm_step step = {.kind = TM_STEP_NUMBER, .feature.has_missing = profile->n_missing > 0};
-    const char *reason = input_of(fit, input)->type == TM_TYPE_BOOL ? "true is 1, false is 0"
+    tm_step step = {.kind = TM_STEP_NUMBER, .feature.has_missing = tm__fit_may_miss(fit, input)};
+    const tm_type type = tm__source_type(fit->program, input);
+    const char *reason = type == TM_TYPE_BOOL      ? "true is 1, false is 0"
                          : profile->n_infinite > 0 ? "as it is; an infinite value is missing"
                                                    : "as it is";
-    return add_step(fit, &step, input, tm__text_printf("%s", input_of(fit, input)->name),
+    return add_step(fit, &step, input, tm__text_printf("%s", name_of(fit, input)),
                     tm__text_printf("%s", reason), err);
 }
 
@@ -83,17 +101,16 @@ static bool is_id_name(tm_str name) {
 
 static tm_status fit_number(tm_fit *fit, uint32_t input, bool is_forced, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
-    const tm_schema_column *column = input_of(fit, input);
     if (profile->is_constant && profile->n_missing == 0) {
         return note(fit, input, "has the same value in every training row", err);
     }
-    if (column->role == TM_ROLE_TIME && fit->options->is_time_ordered) {
+    if (role_of(fit, input) == TM_ROLE_TIME && fit->options->is_time_ordered) {
         return note(fit, input, "orders the rows: the rows to predict have values never seen", err);
     }
     if (!is_forced && profile->is_card) {
         return note(fit, input, "looks like an identifier (payment card numbers)", err);
     }
-    if (!is_forced && profile->is_id && is_id_name(tm__str(column->name))) {
+    if (!is_forced && profile->is_id && is_id_name(tm__str(name_of(fit, input)))) {
         return note(fit, input,
                     "looks like an identifier: its name says so, no value comes twice "
                     "and it only grows or only falls",
@@ -110,7 +127,6 @@ static const char *part_name(uint8_t part) {
 
 static tm_status fit_date(tm_fit *fit, uint32_t input, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
-    const tm_schema_column *column = input_of(fit, input);
     const int64_t span_days = (profile->max_us - profile->min_us) / DAY_US;
     bool is_made = false, is_short = false;
     for (uint8_t part = 1; part <= TM_PART_DAYS; part++) {
@@ -132,8 +148,9 @@ static tm_status fit_date(tm_fit *fit, uint32_t input, tm_err *err) {
             continue;
         }
         tm_step step = {.kind = TM_STEP_DATE, .part = part};
-        step.feature.has_missing = profile->n_missing > 0;
-        TM_TRY(add_step(fit, &step, input, tm__text_printf("%s.%s", column->name, part_name(part)),
+        step.feature.has_missing = tm__fit_may_miss(fit, input);
+        TM_TRY(add_step(fit, &step, input,
+                        tm__text_printf("%s.%s", name_of(fit, input), part_name(part)),
                         tm__text_printf("a part of the time that varies"), err));
         is_made = true;
     }
@@ -174,12 +191,12 @@ static tm_status add_category(tm_fit *fit, uint32_t input, uint32_t table, const
     char *reason = tm__text_printf("%u levels seen at least %u times; code %u is any other, %u is "
                                    "missing",
                                    n_kept, fit->min_count, n_kept, n_kept + 1);
-    return add_step(fit, &step, input, tm__text_printf("%s%s", input_of(fit, input)->name, suffix),
-                    reason, err);
+    return add_step(fit, &step, input, tm__text_printf("%s%s", name_of(fit, input), suffix), reason,
+                    err);
 }
 
 static tm_status add_level_steps(tm_fit *fit, uint32_t input, uint32_t table, tm_err *err) {
-    const char *name = input_of(fit, input)->name;
+    const char *name = name_of(fit, input);
     for (uint32_t i = 0; i < fit->n_stats; i++) {
         tm_step step = {.kind = TM_STEP_LEVEL, .part = TM_LEVEL_MEAN, .from = table};
         step.item = fit->classes[i];
@@ -192,7 +209,7 @@ static tm_status add_level_steps(tm_fit *fit, uint32_t input, uint32_t table, tm
                         err));
     }
     tm_step step = {.kind = TM_STEP_LEVEL, .part = TM_LEVEL_COUNT, .from = table};
-    step.feature.has_missing = fit->profiles[input].n_missing > 0;
+    step.feature.has_missing = tm__fit_may_miss(fit, input);
     return add_step(fit, &step, input, tm__text_printf("%s.count", name),
                     tm__text_printf("log of how often the level was seen"), err);
 }
@@ -258,13 +275,14 @@ static tm_status fit_text(tm_fit *fit, uint32_t input, bool is_forced, tm_err *e
 
 static tm_status fit_input(tm_fit *fit, uint32_t input, bool is_forced, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
-    if (input_of(fit, input)->role == TM_ROLE_SCORE) {
-        return TM_OK; /* see add_score */
+    const tm_role role = role_of(fit, input);
+    if (role == TM_ROLE_SCORE || role == TM_ROLE_READ) {
+        return TM_OK; /* see add_score; what only expressions read */
     }
     if (profile->n_missing == profile->n_rows) {
         return note(fit, input, "has no value in the training rows", err);
     }
-    switch (input_of(fit, input)->type) {
+    switch (tm__source_type(fit->program, input)) {
     case TM_TYPE_TEXT:
         return fit_text(fit, input, is_forced, err);
     case TM_TYPE_DATE:
@@ -292,15 +310,11 @@ static tm_status add_score(tm_fit *fit, tm_err *err) {
 /* What looked like an identifier is better than nothing. */
 static tm_status fit_leftovers(tm_fit *fit, tm_err *err) {
     tm_program *program = fit->program;
-    for (uint32_t input = 0; input < program->schema.n_cols; input++) {
-        for (uint32_t i = 0; i < program->n_notes; i++) {
-            if (program->notes[i].input == input) {
-                tm__mem_free(program->notes[i].reason);
-            }
-        }
+    for (uint32_t i = 0; i < program->n_notes; i++) {
+        tm__mem_free(program->notes[i].reason);
     }
     program->n_notes = 0;
-    for (uint32_t input = 0; input < program->schema.n_cols; input++) {
+    for (uint32_t input = 0; input < tm__program_sources(program); input++) {
         TM_TRY(fit_input(fit, input, true, err));
     }
     if (program->n_steps == 0 && program->n_texts == 0) {
@@ -331,7 +345,8 @@ static tm_status find_inputs(tm_fit *fit, const tm_schema *schema, tm_err *err) 
     uint32_t n = 0; /* what is not an input moves to the end, and goes */
     for (uint32_t i = 0; i < all.n_cols; i++) {
         const tm_role role = all.cols[i].role;
-        if (role != TM_ROLE_FEATURE && role != TM_ROLE_TIME && role != TM_ROLE_SCORE) {
+        if (role != TM_ROLE_FEATURE && role != TM_ROLE_TIME && role != TM_ROLE_SCORE &&
+            role != TM_ROLE_READ) {
             continue;
         }
         fit->columns[n] = tm__table_column(fit->table, i);
@@ -432,7 +447,7 @@ static tm_status fit_matrix(tm_fit *fit, tm_matrix **out, tm_err *err) {
 static tm_status fit_steps(tm_fit *fit, tm_err *err) {
     struct tm_pool *pool = fit->ctx == NULL ? NULL : fit->ctx->pool;
     tm_program *program = fit->program;
-    const uint32_t n = program->schema.n_cols;
+    const uint32_t n = tm__program_sources(program);
     tm__pool_run(pool, n, profile_input, fit);
     if (tm__ctx_cancelled(fit->ctx)) {
         return TM_FAIL(err, TM_E_CANCELLED, "cancelled");
@@ -440,7 +455,7 @@ static tm_status fit_steps(tm_fit *fit, tm_err *err) {
     for (uint32_t i = 0; i < n; i++) {
         if (fit->profiles[i].status != TM_OK) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory for column '%s'",
-                           program->schema.cols[i].name);
+                           tm__source_name(program, i));
         }
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -478,17 +493,21 @@ tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *s
     }
     tm_matrix *matrix = NULL;
     tm_status status = TM_OK;
+    const size_t n_sources = (size_t)schema->n_cols + options->n_exprs;
     fit.program = tm__program_create();
-    fit.columns = tm__mem_zalloc(schema->n_cols, sizeof(tm_column *));
-    fit.profiles = tm__mem_zalloc(schema->n_cols, sizeof(tm_profile));
-    fit.text_sums = tm__mem_zalloc(schema->n_cols, sizeof(double *));
-    fit.text_words = tm__mem_zalloc(schema->n_cols, sizeof(tm_words));
+    fit.columns = tm__mem_zalloc(n_sources, sizeof(tm_column *));
+    fit.profiles = tm__mem_zalloc(n_sources, sizeof(tm_profile));
+    fit.text_sums = tm__mem_zalloc(n_sources, sizeof(double *));
+    fit.text_words = tm__mem_zalloc(n_sources, sizeof(tm_words));
     if (fit.program == NULL || fit.columns == NULL || fit.profiles == NULL ||
         fit.text_sums == NULL || fit.text_words == NULL) {
         status = TM_FAIL(err, TM_E_NOMEM, "out of memory for features");
         goto out;
     }
     status = find_inputs(&fit, schema, err);
+    if (status == TM_OK) {
+        status = tm__fit_exprs(&fit, schema, err);
+    }
     if (status == TM_OK) {
         status = find_classes(&fit, err);
     }
@@ -509,10 +528,10 @@ out:
     for (uint32_t s = 0; fit.held != NULL && s < fit.n_held; s++) {
         tm__mem_free(fit.held[s]);
     }
-    for (uint32_t i = 0; fit.profiles != NULL && i < schema->n_cols; i++) {
+    for (size_t i = 0; fit.profiles != NULL && i < n_sources; i++) {
         tm__profile_done(&fit.profiles[i]);
     }
-    for (uint32_t t = 0; t < schema->n_cols; t++) {
+    for (size_t t = 0; t < n_sources; t++) {
         if (fit.text_sums != NULL) {
             tm__mem_free(fit.text_sums[t]);
         }
@@ -525,6 +544,7 @@ out:
     tm__mem_free(fit.held);
     tm__mem_free(fit.profiles);
     tm__mem_free((void *)fit.columns);
+    tm__feeds_close(fit.feeds, fit.n_feeds);
     tm__mem_free(fit.folds);
     tm__mem_free(fit.order);
     tm__program_free(fit.program);

@@ -73,7 +73,8 @@ static tm_status add_step(const tm_make *make, const tm_make_feature *from, uint
                           tm_program *program, tm_err *err) {
     const tm_make_column *column = &make->columns[from->column];
     tm_step step = {.kind = from->kind == TM_MAKE_LEVEL ? TM_STEP_LEVEL : TM_STEP_NUMBER,
-                    .feature = {.input = from->column, .has_missing = true}};
+                    .source = from->column,
+                    .feature = {.has_missing = true}};
     step.part = from->kind == TM_MAKE_LEVEL    ? TM_LEVEL_CODE
                 : from->kind == TM_MAKE_NUMBER ? TM_NUMBER_WHOLE
                                                : TM_NUMBER_ZERO;

@@ -4,8 +4,10 @@
  * columns, rows and bytes.
  *
  * Invariants of a program, however it was made (fitted or loaded):
- *   1. step i makes feature i; its input is an index of schema.cols of the type the kind wants;
- *   2. LEVEL and CATEGORY steps name a level table of their input, TEXT steps a text of theirs;
+ *   1. step i makes feature i; it reads a source (an input, or a column that an expression makes:
+ *      feature_made.c) of a type that its kind takes; its feature's input is the first input that
+ *      the source reads, or is;
+ *   2. LEVEL and CATEGORY steps name a level table of their source, TEXT steps a text of theirs;
  *   3. a level is a number below n + 2: the table's own levels, then n = unseen or rare, then
  *      n + 1 = missing;
  *   4. the terms of a text are first_term .. first_term + n_terms - 1, and texts are in the order
@@ -15,6 +17,7 @@
 #define TM_FEATURE_PRIV_H
 
 #include "feature/feature.h"
+#include "feature/feature_expr.h"
 
 typedef enum tm_step_kind {                       /* numbers are stored in files: never reuse one */
                             TM_STEP_NUMBER = 1,   /* BOOL INT FLOAT: the value, tm_number_part */
@@ -67,7 +70,7 @@ typedef enum tm_derive { /* how a text becomes a key of a level table; numbers a
 
 /* Levels of a text column, the most frequent first, found by an open hash table. */
 typedef struct tm_levels {
-    uint32_t input;
+    uint32_t input; /* a source */
     tm_derive derive;
     uint32_t n;
     uint32_t *starts; /* [n + 1] into bytes */
@@ -78,7 +81,7 @@ typedef struct tm_levels {
 
 /* Vocabulary of a text column and what its terms weigh. */
 typedef struct tm_text {
-    uint32_t input;
+    uint32_t input; /* a source */
     uint32_t first_term;
     uint32_t n_terms;
     uint32_t n_scores; /* classes that have a score: 1 for BINARY and REGRESSION */
@@ -91,17 +94,26 @@ typedef struct tm_text {
 
 typedef struct tm_step {
     tm_step_kind kind;
-    uint8_t part;   /* tm_number_part, tm_date_part, tm_level_part or tm_text_part */
-    uint32_t from;  /* level table or text; else 0 */
-    uint32_t item;  /* CATEGORY: levels kept; LEVEL MEAN and TEXT SCORE: class; TEXT TERM: term of
-                       the text */
-    double *values; /* LEVEL: [n + 2] */
-    char *reason;   /* for people; may be NULL */
+    uint8_t part;    /* tm_number_part, tm_date_part, tm_level_part or tm_text_part */
+    uint32_t source; /* see feature_made.c */
+    uint32_t from;   /* level table or text; else 0 */
+    uint32_t item;   /* CATEGORY: levels kept; LEVEL MEAN and TEXT SCORE: class; TEXT TERM: term of
+                        the text */
+    double *values;  /* LEVEL: [n + 2] */
+    char *reason;    /* for people; may be NULL */
     tm_feature feature;
     char *name; /* owns feature.name */
 } tm_step;
 
-/* An input, or a part of one, that was left out. */
+/* A column that an expression makes of sources before it. */
+typedef struct tm_made {
+    char *name;
+    char *words; /* as they were given, for people */
+    tm_expr expr;
+    uint32_t root; /* the first input that it reads, through others too */
+} tm_made;
+
+/* A source, or a part of one, that was left out. */
 typedef struct tm_note {
     uint32_t input;
     char *reason;
@@ -109,6 +121,8 @@ typedef struct tm_note {
 
 struct tm_program {
     tm_schema schema;
+    tm_made *made;
+    uint32_t n_made, made_max;
     tm_step *steps;
     uint32_t n_steps, steps_max;
     tm_levels *tables;
@@ -133,6 +147,8 @@ struct tm_matrix {
 
 /* feature_program.c: parts are added at the end; what they own moves in, also on failure. */
 tm_program *tm__program_create(void);
+/** Fills in the root. */
+TM_NODISCARD tm_status tm__program_add_made(tm_program *program, tm_made *made, tm_err *err);
 TM_NODISCARD tm_status tm__program_add_step(tm_program *program, tm_step *step, tm_err *err);
 TM_NODISCARD tm_status tm__program_add_table(tm_program *program, tm_levels *table, tm_err *err);
 TM_NODISCARD tm_status tm__program_add_text(tm_program *program, tm_text *text, tm_err *err);
@@ -163,18 +179,87 @@ void tm__levels_sort(tm_level_count *counts, uint32_t n);
 void tm__levels_map(tm_ctx *ctx, const tm_levels *table, const tm_dict *dict, uint32_t *out);
 void tm__levels_done(tm_levels *table);
 
-/* feature_step.c: the same per-value code for a piece of a column and for one cell. */
+/* feature_made.c: sources, and the columns that expressions make. */
+typedef struct tm_rows {
+    const uint32_t *at; /* [n] of the table; NULL: all */
+    uint64_t n, n_table;
+} tm_rows;
+typedef struct tm_feed {
+    const tm_column *column; /* NULL: all missing */
+    tm_column made;          /* when it had to be made; owns its arrays */
+    tm_dict *made_dict;
+} tm_feed;
+typedef struct tm_made_row tm_made_row; /* the made columns of one row */
+uint32_t tm__program_sources(const tm_program *program);
+const char *tm__source_name(const tm_program *program, uint32_t source);
+tm_type tm__source_type(const tm_program *program, uint32_t source);
+/** The input that it is, or the first that it reads. */
+uint32_t tm__source_root(const tm_program *program, uint32_t source);
+void tm__made_done(tm_made *made);
+/** [sources] 1 where a step or a text uses the source, through others too; NULL when out of memory;
+ * ends with tm__mem_free(). */
+uint8_t *tm__program_used(const tm_program *program);
+/** Marks what marked made columns read: is_used [sources]. */
+void tm__program_mark(const tm_program *program, uint8_t *is_used);
+/** The made columns that are used, into feeds [sources] that have the inputs' columns. */
+TM_NODISCARD tm_status tm__feeds_make(tm_ctx *ctx, const tm_program *program, const tm_rows *rows,
+                                      const uint8_t *is_used, tm_feed *feeds, tm_err *err);
+tm_made_row *tm__made_row_create(const tm_program *program);
+/** Makes all that is used of a row's cells [n inputs]; no allocation. */
+void tm__made_row_fill(const tm_program *program, tm_made_row *row, const tm_cell *cells);
+const tm_cell *tm__source_cell(const tm_program *program, const tm_made_row *row,
+                               const tm_cell *cells, uint32_t source);
+void tm__made_row_free(tm_made_row *row);
+
+/*
+ * feature_step.c: kinds of steps behind one table. A kind is one file with one tm_step_ops, and one
+ * line in the table; what it learned is `part`, `from`, `item` and `values` of its step, which
+ * feature_file.c writes and checks for all kinds alike. The value of a row comes from `cell` or
+ * from `column`, which must give the same bits.
+ */
 typedef struct tm_piece {
-    const tm_column *column;   /* NULL: all missing */
-    const uint32_t *level_map; /* of the column's codes, for LEVEL and CATEGORY */
+    const tm_column *column;   /* never NULL for ops->column */
+    const uint32_t *level_map; /* of the column's codes, for kinds with levels */
     const uint32_t *rows;      /* NULL: as they are */
     uint64_t row, row_end;     /* positions in rows, and of the output */
 } tm_piece;
-void tm__step_column(const tm_step *step, const tm_levels *tables, const tm_piece *piece,
+
+struct tm_fit;
+typedef struct tm_step_ops {
+    const char *name; /* "number"; people and modules name a kind by it */
+    uint8_t kind;     /* in files: never reuse one */
+    uint32_t types;   /* columns that it reads: bits 1 << tm_type */
+    bool has_levels;  /* `from` is a level table of its source */
+    bool reads_text; /* `from` is a text of its source: feature_text.c reads it for all its steps */
+    /** Whether part and item are right, of a file or of a maker; source and from are by then. */
+    bool (*is_valid)(const tm_program *program, const tm_step *step);
+    const char *(*describe)(const tm_step *step);
+    /** Codes of a category; NULL or 0: a number. */
+    uint32_t (*n_codes)(const tm_step *step);
+    /** Numbers that it learned, `values` of the step; NULL: none. */
+    uint32_t (*n_values)(const tm_program *program, const tm_step *step);
+    bool (*are_values_valid)(const tm_step *step, uint32_t n);
+    /** Values of a piece of rows: out[piece->row .. row_end). NULL with reads_text. */
+    void (*column)(const tm_program *program, const tm_step *step, const tm_piece *piece,
+                   double *out);
+    /** The value of one cell; level: of the step's table. NULL with reads_text. */
+    double (*cell)(const tm_program *program, const tm_step *step, const tm_cell *cell,
+                   uint32_t level);
+    /** Learns `values` from the fitted rows; NULL: nothing to learn, or learned elsewhere
+     * (feature_target.c, feature_scores.c). */
+    tm_status (*fit)(struct tm_fit *fit, tm_step *step, tm_err *err);
+} tm_step_ops;
+
+/** Ops of a kind; NULL when there is none. */
+const tm_step_ops *tm__step_ops(uint32_t kind);
+const tm_step_ops *tm__step_ops_named(const char *name);
+/** Invariants 1 and 2, and what the kind says. */
+bool tm__step_is_valid(const tm_program *program, const tm_step *step);
+/** A piece of a feature's column; piece->column NULL: all missing. */
+void tm__step_column(const tm_program *program, const tm_step *step, const tm_piece *piece,
                      double *out);
-/** level: of the step's table, for LEVEL and CATEGORY. */
-double tm__step_cell(const tm_step *step, const tm_levels *tables, const tm_cell *cell,
-                     uint32_t level);
+extern const tm_step_ops tm__step_number_ops, tm__step_date_ops, tm__step_category_ops,
+    tm__step_level_ops, tm__step_text_ops;
 double tm__date_part(tm_date_part part, int64_t us);
 
 /* feature_text.c: what a text says, read once for all steps of its column. */
@@ -209,18 +294,10 @@ TM_NODISCARD tm_status tm__text_index(tm_text *text, tm_err *err);
 void tm__text_done(tm_text *text);
 
 /* feature_apply.c */
-typedef struct tm_feed {
-    const tm_column *column; /* NULL: all missing */
-    tm_column made;          /* when the type had to be changed; owns its arrays */
-    tm_dict *made_dict;
-} tm_feed;
-/** Columns of the inputs that steps use; [n inputs]. */
-TM_NODISCARD tm_status tm__feeds_open(const tm_program *program, const tm_table *table,
-                                      tm_feed **out, tm_err *err);
-void tm__feeds_close(tm_feed *feeds, uint32_t n_inputs);
-/** [n inputs] 1 where a step or a text uses the input; NULL when out of memory; ends with
- * tm__mem_free(). */
-uint8_t *tm__program_used(const tm_program *program);
+/** Columns of the sources that steps use; [sources]. rows: those that are looked at. */
+TM_NODISCARD tm_status tm__feeds_open(tm_ctx *ctx, const tm_program *program, const tm_table *table,
+                                      const tm_rows *rows, tm_feed **out, tm_err *err);
+void tm__feeds_close(tm_feed *feeds, uint32_t n_sources);
 /** Longest vocabulary of a program's texts. */
 uint32_t tm__program_terms_max(const tm_program *program);
 
@@ -263,7 +340,9 @@ typedef struct tm_words { /* what only fitting knows of the terms of a text */
 typedef struct tm_fit {
     tm_ctx *ctx;
     const tm_table *table;
-    const tm_column **columns; /* [n inputs] */
+    const tm_column **columns; /* [sources] */
+    tm_feed *feeds;            /* [sources] of the made ones */
+    uint32_t n_feeds;
     const double *y;
     const uint32_t *rows;
     uint64_t n_rows;
@@ -275,7 +354,7 @@ typedef struct tm_fit {
     uint8_t *folds;                 /* [n_rows] */
     uint32_t *order;                /* [n_rows] of ordered means: positions in rows, in the order at
                                        random; NULL: held out by folds */
-    tm_profile *profiles;           /* [n inputs] */
+    tm_profile *profiles;           /* [sources] */
     tm_program *program;
     double **held; /* [n_steps] columns of the fitted rows that are not what the step gives; NULL:
                       as the step gives */
@@ -283,10 +362,16 @@ typedef struct tm_fit {
     double **text_sums;   /* [n_texts] see feature_scores.c */
     tm_words *text_words; /* [n_texts] */
 } tm_fit;
+/** Whether new rows may lack a value of the source: a made column may always. */
+bool tm__fit_may_miss(const tm_fit *fit, uint32_t source);
 /** What a target adds to the statistic of a class, or of all. */
 double tm__fit_part(const tm_fit *fit, uint32_t class, double y);
 /** Fold of each fitted row, made when first asked for. */
 TM_NODISCARD tm_status tm__fit_folds(tm_fit *fit, tm_err *err);
+
+/* feature_exprs.c: columns by expression, of the fitted rows too; the schema's columns that are no
+ * inputs have names, for errors. */
+TM_NODISCARD tm_status tm__fit_exprs(tm_fit *fit, const tm_schema *schema, tm_err *err);
 
 /* feature_target.c: values of the LEVEL steps, and held-out columns of them. */
 TM_NODISCARD tm_status tm__fit_levels(tm_fit *fit, tm_err *err);

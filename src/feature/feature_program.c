@@ -4,7 +4,8 @@
  * by the fit or by the file reader, then immutable.
  *
  *     inputs [n]    schema of what a row must bring, in order
- *     steps [m]     each reads one input and owns its values and its reason
+ *     made [k]      columns by expression, of inputs and of those before them
+ *     steps [m]     each reads one of both and owns its values and its reason
  *     features [k]  names and kinds of the numbers that steps write, in the order of the view
  */
 #include <stdarg.h>
@@ -50,6 +51,18 @@ void tm__step_done(tm_step *step) {
     memset(step, 0, sizeof(*step));
 }
 
+tm_status tm__program_add_made(tm_program *program, tm_made *made, tm_err *err) {
+    if (made->name == NULL || made->words == NULL ||
+        !grow((void **)&program->made, program->n_made, &program->made_max, sizeof(tm_made))) {
+        tm__made_done(made);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a feature");
+    }
+    made->root = tm__source_root(program, made->expr.reads[0]);
+    program->made[program->n_made++] = *made;
+    memset(made, 0, sizeof(*made));
+    return TM_OK;
+}
+
 tm_status tm__program_add_step(tm_program *program, tm_step *step, tm_err *err) {
     if (step->name == NULL ||
         !grow((void **)&program->steps, program->n_steps, &program->steps_max, sizeof(tm_step))) {
@@ -58,6 +71,7 @@ tm_status tm__program_add_step(tm_program *program, tm_step *step, tm_err *err) 
     }
     step->feature.name = step->name;
     step->feature.weight_hint = 1;
+    step->feature.input = tm__source_root(program, step->source);
     program->steps[program->n_steps++] = *step;
     memset(step, 0, sizeof(*step));
     return TM_OK;
@@ -112,6 +126,10 @@ void tm__program_free(tm_program *program) {
     for (uint32_t i = 0; i < program->n_notes; i++) {
         tm__mem_free(program->notes[i].reason);
     }
+    for (uint32_t i = 0; i < program->n_made; i++) {
+        tm__made_done(&program->made[i]);
+    }
+    tm__mem_free(program->made);
     tm__mem_free(program->steps);
     tm__mem_free(program->tables);
     tm__mem_free(program->texts);
@@ -142,7 +160,7 @@ tm_str tm__program_level(const tm_program *program, uint32_t input, uint64_t pic
 uint32_t tm__program_term_input(const tm_program *program) {
     for (uint32_t i = 0; i < program->n_texts; i++) {
         if (program->texts[i].n_terms > 0) {
-            return program->texts[i].input;
+            return tm__source_root(program, program->texts[i].input);
         }
     }
     return UINT32_MAX;
@@ -157,36 +175,16 @@ const tm_feature *tm__program_feature(const tm_program *program, uint32_t featur
     return &program->steps[feature].feature;
 }
 
-static const char *step_text(const tm_step *step) {
-    static const char *const dates[] = {
-        "", "minute of day", "hour", "day of week", "day of month", "month", "days"};
-    static const char *const texts[] = {
-        "", "length", "words", "share of digits", "share of capitals", "text score", "term"};
-    switch (step->kind) {
-    case TM_STEP_NUMBER:
-        return "number";
-    case TM_STEP_DATE:
-        return dates[step->part];
-    case TM_STEP_CATEGORY:
-        return "category";
-    case TM_STEP_LEVEL:
-        return step->part == TM_LEVEL_MEAN    ? "target mean"
-               : step->part == TM_LEVEL_COUNT ? "count"
-                                              : "code";
-    case TM_STEP_TEXT:
-        return texts[step->part];
-    }
-    return "";
-}
-
+/* words: of an expression, or NULL. */
 static bool append_entry(json_t *list, const char *input, const char *feature, const char *step,
-                         const char *reason) {
+                         const char *reason, const char *words) {
     json_t *entry = json_object();
     bool ok = entry != NULL && json_object_set_new(entry, "input", json_string(input)) == 0;
     ok = ok && json_object_set_new(entry, "feature",
                                    feature == NULL ? json_null() : json_string(feature)) == 0;
     ok = ok && json_object_set_new(entry, "step", json_string(step)) == 0;
     ok = ok && json_object_set_new(entry, "reason", json_string(reason == NULL ? "" : reason)) == 0;
+    ok = ok && (words == NULL || json_object_set_new(entry, "expression", json_string(words)) == 0);
     if (!ok) {
         json_decref(entry);
         return false;
@@ -194,28 +192,37 @@ static bool append_entry(json_t *list, const char *input, const char *feature, c
     return json_array_append_new(list, entry) == 0;
 }
 
+static bool append_source(json_t *list, const tm_program *program, uint32_t source) {
+    const uint32_t n = program->schema.n_cols;
+    const char *name = tm__source_name(program, source);
+    const char *words = source < n ? NULL : program->made[source - n].words;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < program->n_steps; i++) {
+        const tm_step *step = &program->steps[i];
+        if (step->source == source) {
+            ok = append_entry(list, name, step->name, tm__step_ops(step->kind)->describe(step),
+                              step->reason, words);
+        }
+    }
+    for (uint32_t i = 0; ok && i < program->n_texts; i++) {
+        if (program->texts[i].input == source && program->texts[i].n_terms > 0) {
+            ok = append_entry(list, name, NULL, "terms",
+                              "weights of words and parts of words, for linear learners", words);
+        }
+    }
+    for (uint32_t i = 0; ok && i < program->n_notes; i++) {
+        if (program->notes[i].input == source) {
+            ok = append_entry(list, name, NULL, "left out", program->notes[i].reason, words);
+        }
+    }
+    return ok;
+}
+
 json_t *tm__program_to_json(const tm_program *program) {
     json_t *list = json_array();
     bool ok = list != NULL;
-    for (uint32_t input = 0; ok && input < program->schema.n_cols; input++) {
-        const char *name = program->schema.cols[input].name;
-        for (uint32_t i = 0; ok && i < program->n_steps; i++) {
-            const tm_step *step = &program->steps[i];
-            if (step->feature.input == input) {
-                ok = append_entry(list, name, step->name, step_text(step), step->reason);
-            }
-        }
-        for (uint32_t i = 0; ok && i < program->n_texts; i++) {
-            if (program->texts[i].input == input && program->texts[i].n_terms > 0) {
-                ok = append_entry(list, name, NULL, "terms",
-                                  "weights of words and parts of words, for linear learners");
-            }
-        }
-        for (uint32_t i = 0; ok && i < program->n_notes; i++) {
-            if (program->notes[i].input == input) {
-                ok = append_entry(list, name, NULL, "left out", program->notes[i].reason);
-            }
-        }
+    for (uint32_t source = 0; ok && source < tm__program_sources(program); source++) {
+        ok = append_source(list, program, source);
     }
     if (!ok) {
         json_decref(list);

@@ -47,9 +47,8 @@ static tm_status add_text_step(tm_fit *fit, tm_step *step, uint32_t t, char *nam
                                const char *reason, tm_err *err) {
     step->kind = TM_STEP_TEXT;
     step->from = t;
-    step->feature.input = fit->program->texts[t].input;
-    step->feature.has_missing =
-        step->part != TM_TEXT_TERM && fit->profiles[step->feature.input].n_missing > 0;
+    step->source = fit->program->texts[t].input;
+    step->feature.has_missing = step->part != TM_TEXT_TERM && tm__fit_may_miss(fit, step->source);
     step->name = name;
     step->reason = tm__text_printf("%s", reason);
     if (step->reason == NULL) {
@@ -68,7 +67,7 @@ tm_status tm__fit_text(tm_fit *fit, uint32_t input, const char *reason, tm_err *
         tm_step step = {.part = part};
         TM_TRY(add_text_step(
             fit, &step, t,
-            tm__text_printf("%s.%s", fit->program->schema.cols[input].name, names[part]), reason,
+            tm__text_printf("%s.%s", tm__source_name(fit->program, input), names[part]), reason,
             err));
     }
     return TM_OK;
@@ -276,7 +275,7 @@ static tm_status find_telling(const tm_fit *fit, uint32_t t, telling_terms *out,
 static tm_status add_telling_steps(tm_fit *fit, uint32_t t, const telling_terms *found,
                                    tm_err *err) {
     const tm_text *text = &fit->program->texts[t];
-    const char *column = fit->program->schema.cols[text->input].name;
+    const char *column = tm__source_name(fit->program, text->input);
     char *names[TERM_STEPS];
     tm__vocabulary_name(fit, text, found->terms, found->n, names);
     tm_status status = TM_OK;
@@ -296,7 +295,7 @@ static tm_status add_telling_steps(tm_fit *fit, uint32_t t, const telling_terms 
 
 static tm_status add_score_steps(tm_fit *fit, uint32_t t, tm_err *err) {
     tm_text *text = &fit->program->texts[t];
-    const char *column = fit->program->schema.cols[text->input].name;
+    const char *column = tm__source_name(fit->program, text->input);
     text->scores = tm__mem_alloc((size_t)text->n_terms * fit->n_stats, sizeof(float));
     if (text->scores == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for terms");

@@ -14,8 +14,8 @@
 #include "base/mem.h"
 #include "table/table_priv.h"
 
-static const char *const role_names[] = {"feature", "target", "time",    "entity",
-                                         "weight",  "group",  "dropped", "score"};
+static const char *const role_names[] = {"feature", "target",  "time",  "entity", "weight",
+                                         "group",   "dropped", "score", "read"};
 #define N_ROLES (sizeof(role_names) / sizeof(role_names[0]))
 
 const char *tm__role_text(tm_role role) {

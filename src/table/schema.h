@@ -21,7 +21,8 @@ typedef enum tm_role { /* numbers are stored in files */
                        TM_ROLE_WEIGHT = 4,
                        TM_ROLE_GROUP = 5,
                        TM_ROLE_DROPPED = 6, /* not used: reason says why */
-                       TM_ROLE_SCORE = 7    /* a raw score that the model's is added to */
+                       TM_ROLE_SCORE = 7,   /* a raw score that the model's is added to */
+                       TM_ROLE_READ = 8     /* no feature itself: expressions read it */
 } tm_role;
 
 typedef struct tm_schema_column {

@@ -55,7 +55,8 @@ typedef struct tm_train_options {
     uint32_t n_interact;
     const char *const *class_weights; /* "yes=5", or "balanced" alone: what training rows count */
     uint32_t n_class_weights;
-    const char *const *features; /* over windows: "late_2h = mean(late) by origin over 2h" */
+    const char *const *features; /* over windows, "late_2h = mean(late) by origin over 2h", and by
+                                    expression, "ratio = debt / income" */
     uint32_t n_features;
     const char *const *known; /* "late=arrived": when a column is known, if not with its row */
     uint32_t n_known;

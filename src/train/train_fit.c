@@ -101,11 +101,8 @@ static tm_status drop_unused(tm_train_data *data, const tm_program *program, uin
     bool is_made = steps != NULL;
     *out_n = 0;
     for (uint32_t i = 0; i < inputs->n_cols; i++) {
-        bool is_used =
-            tm__program_term_input(program) == i || inputs->cols[i].role != TM_ROLE_FEATURE;
-        for (uint32_t f = 0; f < tm__program_features(program) && !is_used; f++) {
-            is_used = tm__program_feature(program, f)->input == i;
-        }
+        const bool is_used =
+            tm__program_reads(program, i) || inputs->cols[i].role != TM_ROLE_FEATURE;
         const uint32_t col = tm__schema_find(&data->schema, tm__str(inputs->cols[i].name));
         if (is_used || col == UINT32_MAX) {
             continue;

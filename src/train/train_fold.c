@@ -146,6 +146,8 @@ tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
         .n_classes = data->n_classes,
         .is_time_ordered = data->is_time_ordered,
         .level_means = data->level_means,
+        .exprs = data->exprs,
+        .n_exprs = data->n_exprs,
         .seed = seed,
     };
     memset(fold, 0, sizeof(*fold));

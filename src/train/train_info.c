@@ -171,7 +171,7 @@ json_t *tm__train_left_out(const tm_train_data *data, const json_t *program) {
     for (uint32_t c = 0; c < data->schema.n_cols; c++) {
         const tm_schema_column *column = &data->schema.cols[c];
         if (column->role != TM_ROLE_FEATURE && column->role != TM_ROLE_TARGET &&
-            column->role != TM_ROLE_TIME && column->role != TM_ROLE_SCORE) {
+            column->role != TM_ROLE_TIME && column->role != TM_ROLE_SCORE) { /* also what is READ */
             json_array_append_new(out, json_pack("{s:s, s:s}", "column", column->name, "reason",
                                                  column->reason != NULL ? column->reason : ""));
         }

@@ -6,6 +6,7 @@
  * A trial is a run of boosting with a fixed number of trees on at most ROWS_MAX rows, tested on the
  * rows that the training would test on, so it takes seconds and says nothing of the best model.
  */
+#include "feature/feature_expr.h"
 #include "train/train_priv.h"
 
 #include <stdio.h>
@@ -52,8 +53,12 @@ static bool is_named(const char *const *names, uint32_t n, const char *name) {
 static void find_leaks(const tm_window_set *set, const tm_table *table, const tm_leak_input *in,
                        leaks *out) {
     const tm_train_options *const options = in->options;
+    uint32_t window = 0;
     for (uint32_t i = 0; i < options->n_features; i++) {
-        if (tm__window_set_is_leak(set, i)) {
+        if (!tm__expr_is_window(options->features[i])) {
+            continue; /* an expression may read what is left out: none takes part */
+        }
+        if (tm__window_set_is_leak(set, window++)) {
             out->n++;
         } else {
             out->features[out->n_features++] = options->features[i];

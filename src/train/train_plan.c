@@ -86,6 +86,8 @@ static tm_status fit_program(tm_ctx *ctx, const tm_search *search, tm_program **
                                         .n_classes = data->n_classes,
                                         .is_time_ordered = data->is_time_ordered,
                                         .level_means = data->level_means,
+                                        .exprs = data->exprs,
+                                        .n_exprs = data->n_exprs,
                                         .seed = search->options->seed};
     return tm__program_fit(ctx, data->table, &data->schema, data->y, data->train, data->n_train,
                            &options, out, NULL, err);

@@ -30,6 +30,8 @@ typedef struct tm_train_data {
     const char *split_reason;
     bool is_time_ordered;
     tm_level_means level_means;
+    const char **exprs; /* [n_exprs] of options->features, borrowed; the list is owned */
+    uint32_t n_exprs;
     uint32_t *train; /* rows to learn from, in time order when is_time_ordered */
     uint64_t n_train;
     uint32_t *test;
@@ -140,6 +142,15 @@ TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_
                                             tm_err *err);
 /** Text of a target cell as a class name, in out [>= 64 bytes or the text itself]. */
 tm_str tm__train_class_text(const tm_column *column, uint64_t row, char *out);
+/* train_features.c */
+/** Those of options->features that are (no) features over windows, in order; *out ends with
+ * tm__mem_free(). */
+TM_NODISCARD tm_status tm__train_features(const tm_train_options *options, bool wants_windows,
+                                          const char ***out, uint32_t *out_n, tm_err *err);
+/** Expressions of the options: dropped columns that they read become inputs for them. TM_E_USAGE
+ * with the place of what is wrong in one. */
+TM_NODISCARD tm_status tm__train_exprs(tm_train_data *data, const tm_train_options *options,
+                                       tm_err *err);
 /* train_weights.c: weights of classes; nothing is done when there are none. */
 TM_NODISCARD tm_status tm__class_weights_init(tm_train_data *data, const tm_train_options *options,
                                               tm_err *err);

@@ -26,11 +26,11 @@ void tm__train_windows_done(tm_train_windows *w) {
 }
 
 tm_status tm__train_windows_set(const tm_train_options *options, tm_window_set **out, tm_err *err) {
-    if (options->n_features == 0 && options->n_known == 0) {
-        return TM_OK;
-    }
-    const tm_window_spec spec = {.texts = options->features,
-                                 .n_texts = options->n_features,
+    const char **texts = NULL;
+    uint32_t n_texts = 0;
+    TM_TRY(tm__train_features(options, true, &texts, &n_texts, err));
+    const tm_window_spec spec = {.texts = texts,
+                                 .n_texts = n_texts,
                                  .time = options->time,
                                  .known = options->known,
                                  .n_known = options->n_known,
@@ -38,7 +38,10 @@ tm_status tm__train_windows_set(const tm_train_options *options, tm_window_set *
                                  .n_hidden = options->n_drop,
                                  .target = options->target,
                                  .allows_leaks = options->is_trial};
-    return tm__window_set_create(&spec, out, err);
+    const tm_status st =
+        n_texts > 0 || options->n_known > 0 ? tm__window_set_create(&spec, out, err) : TM_OK;
+    tm__mem_free((void *)texts);
+    return st;
 }
 
 /* The model to go on from says what its features are, and their scales. */
@@ -121,17 +124,19 @@ tm_status tm__train_windows_roles(tm_train_data *data, const tm_window_set *set,
                                   tm_err *err) {
     for (uint32_t c = 0; set != NULL && c < data->schema.n_cols; c++) {
         tm_schema_column *const column = &data->schema.cols[c];
-        if (column->role != TM_ROLE_FEATURE) {
+        const bool is_read = column->role == TM_ROLE_READ;
+        if (column->role != TM_ROLE_FEATURE && !is_read) {
             continue;
         }
-        if (tm__window_set_is_moment(set, column->name)) {
+        if (tm__window_set_is_moment(set, column->name) && !is_read) {
             column->role = TM_ROLE_DROPPED;
             tm__mem_free(column->reason);
             column->reason = tm__mem_strdup("says when others are known");
             if (column->reason == NULL) {
                 return TM_FAIL(err, TM_E_NOMEM, "no memory for the schema");
             }
-        } else if (!is_trial && tm__window_set_is_later(set, column->name)) {
+        } else if (!is_trial && (tm__window_set_is_later(set, column->name) ||
+                                 tm__window_set_is_moment(set, column->name))) {
             return refuse_input(data, column->name, err);
         }
     }

@@ -1,59 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
 #include "feature_case.h"
 
-static void parts_of_times_before_and_after_1970_are_right(void **state) {
+static void every_kind_is_found_by_number_and_by_name_and_says_what_it_reads(void **state) {
     (void)state;
-    static const struct {
-        const char *at;
-        double minute, hour, weekday, day, month;
-    } cases[] = {
-        {"1970-01-01T00:00:00Z", 0, 0, 3, 1, 1},
-        {"1969-12-31T23:59:59Z", 1439, 23, 2, 31, 12},
-        {"2001-05-25T14:05:30Z", 845, 14, 4, 25, 5},
-        {"1900-02-28T00:01:00Z", 1, 0, 2, 28, 2},
-        {"2024-02-29T12:00:00.5Z", 720, 12, 3, 29, 2},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        int64_t us;
-        assert_true(tm__time_parse(tm__str(cases[i].at), &us));
-        assert_true(tm__date_part(TM_PART_MINUTE_OF_DAY, us) == cases[i].minute);
-        assert_true(tm__date_part(TM_PART_HOUR, us) == cases[i].hour);
-        assert_true(tm__date_part(TM_PART_DAY_OF_WEEK, us) == cases[i].weekday);
-        assert_true(tm__date_part(TM_PART_DAY_OF_MONTH, us) == cases[i].day);
-        assert_true(tm__date_part(TM_PART_MONTH, us) == cases[i].month);
+    for (uint32_t kind = 1; tm__step_ops(kind) != NULL; kind++) {
+        const tm_step_ops *ops = tm__step_ops(kind);
+        assert_int_equal(ops->kind, kind);
+        assert_ptr_equal(tm__step_ops_named(ops->name), ops);
+        assert_true(ops->types != 0 && ops->is_valid != NULL && ops->describe != NULL);
+        assert_true(ops->reads_text || (ops->column != NULL && ops->cell != NULL));
+        assert_true((ops->n_values == NULL) == (ops->are_values_valid == NULL));
     }
-    assert_true(tm__date_part(TM_PART_DAYS, INT64_C(-43200000000)) == -0.5);
-    assert_true(isnan(tm__date_part(TM_PART_HOUR, TM_INT_MISSING)));
-}
-
-static void missing_and_infinite_values_are_nan(void **state) {
-    (void)state;
-    const tm_step step = {.kind = TM_STEP_NUMBER};
-    const tm_cell cells[] = {{.type = TM_TYPE_NONE},
-                             {.type = TM_TYPE_FLOAT, .f64 = INFINITY},
-                             {.type = TM_TYPE_FLOAT, .f64 = -NAN}};
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(case_bits(tm__step_cell(&step, NULL, &cells[i], 0)),
-                         UINT64_C(0x7ff8000000000000));
-    const tm_cell big = {.type = TM_TYPE_INT, .i64 = INT64_MAX};
-    assert_true(tm__step_cell(&step, NULL, &big, 0) == 9223372036854775807.0);
-}
-
-static void codes_past_the_kept_levels_are_other_and_missing(void **state) {
-    (void)state;
-    const tm_levels table = {.n = 5};
-    const tm_step step = {.kind = TM_STEP_CATEGORY, .item = 3};
-    const double want[] = {0, 1, 2, 3, 3, 3, 4};
-    for (uint32_t level = 0; level < 7; level++)
-        assert_true(tm__step_cell(&step, &table, &(tm_cell){0}, level) == want[level]);
+    assert_null(tm__step_ops(0));
+    assert_null(tm__step_ops(255));
+    assert_null(tm__step_ops_named("none"));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_of_times_before_and_after_1970_are_right),
-        cmocka_unit_test(missing_and_infinite_values_are_nan),
-        cmocka_unit_test(codes_past_the_kept_levels_are_other_and_missing),
+        cmocka_unit_test(every_kind_is_found_by_number_and_by_name_and_says_what_it_reads),
     };
     return cmocka_run_group_tests_name("feature_step", tests, NULL, NULL);
 }
