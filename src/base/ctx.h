@@ -37,6 +37,7 @@ typedef struct tm_budget {
     uint64_t work_limit; /* 0: no limit                                  */
     uint64_t work_used;
     uint64_t deadline_ns; /* tm__mono_ns() at which to stop; 0: none      */
+    uint64_t started_ns;  /* from when the deadline was counted, for progress; 0: not known */
     tm_stops *stops;      /* what the clock said, shared by the parts of a run; NULL: not kept */
     bool is_cut;          /* a checkpoint ended the run before its natural end */
     bool clock_cut;       /* and it was the clock                          */

@@ -18,7 +18,7 @@
 #define TM_CHECKPOINT_DAYS 30
 #define TM_MAX_BUNDLE_BYTES (UINT64_C(4) << 30)
 #define TM_MAX_STOPS                                                                               \
-    1024u /* at most one a fit of a search: 64 candidates in 5 folds, three rungs, 64 members */
+    4096u /* a fit of a search has one at most: 128 candidates in 5 folds, three rungs, members */
 #define TM_MAX_HEADER_BYTES                                                                        \
     65536u /* request line and headers of one request                        */
 #define TM_MAX_HEADERS 100u

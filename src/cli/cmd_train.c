@@ -134,10 +134,10 @@ static tm_status describe_source(training *t, tm_err *err) {
 /* What the model to go on from decides cannot be said again. */
 static tm_status check_continue(const tm_cli *cli, tm_err *err) {
     static const char *const decided[] = {
-        "target",   "task",     "positive",    "metric",      "learner",      "drop",
-        "time",     "entity",   "weight",      "group",       "budget",       "repeat",
-        "monotone", "interact", "seed",        "level-means", "class-weight", "init-score",
-        "feature",  "known",    "label-delay", "calibrate"};
+        "target",   "task",     "positive",    "metric",         "learner",          "drop",
+        "time",     "entity",   "weight",      "group",          "budget",           "repeat",
+        "monotone", "interact", "seed",        "level-means",    "class-weight",     "init-score",
+        "feature",  "known",    "label-delay", "max-latency-us", "max-bundle-bytes", "calibrate"};
     for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
         if (tm__cli_has(cli, decided[i])) {
             const tm_status st =
@@ -310,6 +310,8 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->seed = (uint64_t)tm__cli_i64(cli, "seed");
     o->work = (uint64_t)tm__cli_i64(cli, "work");
     o->budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000;
+    o->latency_us_max = (uint64_t)tm__cli_i64(cli, "max-latency-us");
+    TM_TRY(tm__cli_size(cli, "max-bundle-bytes", &o->bundle_bytes_max, err));
     if (tm__cli_has(cli, "checkpoint") && o->budget_ms > 0) {
         const tm_status st =
             TM_FAIL(err, TM_E_USAGE, "--checkpoint and --budget cannot stand together");
@@ -446,6 +448,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
         return tm__train_repeat(cli, err);
     }
     training t = {.cli = cli};
+    const uint64_t started_ns = tm__mono_ns(); /* a budget counts the reading, too */
     tm_gate_verdict verdict;
     bool judged = false;
     tm_status st = fill_options(&t, err);
@@ -468,6 +471,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK) {
         t.options.source = t.source;
+        t.options.started_ns = started_ns;
         st = open_checkpoint(&t, err);
     }
     if (st == TM_OK) {

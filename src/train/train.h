@@ -37,6 +37,27 @@ typedef struct tm_split {
 /** "random:0.2", "last:0.2", "time:COL:0.2", "time:COL:2015-03-01", "group:COL:0.2", "mod:5:4". */
 TM_NODISCARD tm_status tm__split_parse(const char *text, tm_split *out, tm_err *err);
 
+/* A trial of a search that has just ended, for who shows a search as it runs. What it points to
+ * lives for the call. */
+typedef struct tm_trial {
+    uint32_t number;     /* of the candidate, from 1; one is tried again on more rows */
+    const char *learner; /* "gbdt" */
+    const json_t *params;
+    const char *metric;
+    bool smaller_is_better;
+    double score;       /* on the validation rows of its folds */
+    bool is_best;       /* so far, of those tried on as many rows */
+    bool is_given_up;   /* far behind after some folds: its score is of those */
+    bool is_cut;        /* by the budget, in the middle */
+    uint32_t rounds;    /* kept */
+    uint64_t rows;      /* it was tried on */
+    uint32_t folds;     /* it was fitted on */
+    double seconds;     /* it took */
+    double budget_used; /* of the whole run, 0 to 1; NaN: it has none */
+} tm_trial;
+/* Called from the thread that trains. */
+typedef void (*tm_trial_fn)(void *arg, const tm_trial *trial);
+
 typedef struct tm_train_options {
     const char *model; /* name, for info */
     const char *target;
@@ -74,8 +95,13 @@ typedef struct tm_train_options {
     const char *calibrate;      /* "none", "platt", "isotonic", "temperature"; NULL: what pays */
     tm_level_means level_means; /* of columns with many levels */
     uint64_t seed;
-    uint64_t work;        /* 0: by the data alone */
-    uint64_t budget_ms;   /* 0: none */
+    uint64_t work;       /* 0: by the data alone */
+    uint64_t budget_ms;  /* 0: none */
+    uint64_t started_ns; /* tm__mono_ns() that the budget counts from; 0: when training begins */
+    uint64_t latency_us_max;   /* of a row alone; 0: 100 us */
+    uint64_t bundle_bytes_max; /* 0: none */
+    tm_trial_fn on_trial;      /* may be NULL */
+    void *on_trial_arg;
     const json_t *source; /* recipe's source part, stored in info.recipe: {"path"}, {"sql"} or
                              {"source"}; may be NULL */
     char snapshot[TM_HASH_TEXT];      /* of the training table; empty: none */

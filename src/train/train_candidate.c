@@ -1,28 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a search tries: a short list per learner, cheap and different first, then draws near the
- * best one. The list was chosen on twelve public data sets; docs/decisions/0010-search.md says how.
+ * What a search tries first: a short list for each learner, by properties of the data, cheap and
+ * different first. Draws follow (train_draw.c). docs/decisions/0010-search.md says where the lists
+ * come from.
  */
-#include "train/train_priv.h"
+#include "train/train_search_priv.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/fmath.h"
-#include "base/rng.h"
 
 /* More than any search here keeps: early stopping or the budget ends a fit. */
-#define ROUNDS_MAX 3000
+#define ROUNDS_MAX 3000.0
+#define FEW_ROWS 3000u
+#define MANY_ROWS 50000u
+#define CHOICES_MAX 8u
 
 typedef struct gbdt_choice {
     double max_leaves, learning_rate, min_rows_in_leaf, l2, row_sample, column_sample;
 } gbdt_choice;
 
-static const gbdt_choice gbdt_choices[] = {
-    {31, 0.1, 20, 1, 1.0, 1.0},   {15, 0.05, 20, 1, 0.8, 0.6},  {63, 0.05, 20, 1, 0.8, 0.6},
-    {127, 0.08, 50, 1, 1.0, 0.8}, {255, 0.1, 100, 1, 1.0, 1.0}, {6, 0.08, 30, 5, 0.8, 0.5},
-};
+/* Tuned defaults of "Better by default" (Holzmueller, Grinsztajn and Steinwart 2024,
+ * arXiv:2407.04491, table B.1): LightGBM and XGBoost for classes and for numbers. Depths become
+ * leaves; columns of a level become columns of a tree. */
+static const gbdt_choice lightgbm_classes = {50, 0.04, 40, 0.1, 0.75, 1.0};
+static const gbdt_choice lightgbm_number = {100, 0.05, 3, 0.1, 0.7, 1.0};
+static const gbdt_choice xgboost_classes = {64, 0.08, 2, 0.1, 0.65, 0.8};
+static const gbdt_choice xgboost_number = {200, 0.05, 2, 0.1, 0.7, 0.8};
+/* Our own, of other sizes than those. */
+static const gbdt_choice quick = {31, 0.1, 20, 1, 1.0, 1.0};
+static const gbdt_choice small_trees = {15, 0.05, 20, 1, 0.8, 0.6};
+static const gbdt_choice tiny_trees = {6, 0.08, 30, 5, 0.8, 0.5};
+static const gbdt_choice middle = {63, 0.05, 20, 1, 0.8, 0.6};
+static const gbdt_choice large_trees = {127, 0.08, 50, 1, 1.0, 0.8};
+static const gbdt_choice huge_trees = {255, 0.1, 100, 1, 1.0, 1.0};
+
+/* By rows and task: few rows carry small trees, many rows large ones. */
+static uint32_t choose_gbdt(const tm_train_data *data, gbdt_choice *out) {
+    const bool is_number = data->task == TM_TASK_REGRESSION;
+    const gbdt_choice lightgbm = is_number ? lightgbm_number : lightgbm_classes;
+    const gbdt_choice xgboost = is_number ? xgboost_number : xgboost_classes;
+    uint32_t n = 0;
+    if (data->n_train < FEW_ROWS) {
+        out[n++] = quick;
+        out[n++] = tiny_trees;
+        out[n++] = small_trees;
+        out[n++] = lightgbm;
+        out[n++] = middle;
+    } else if (data->n_train < MANY_ROWS) {
+        out[n++] = quick;
+        out[n++] = lightgbm;
+        out[n++] = small_trees;
+        out[n++] = middle;
+        out[n++] = xgboost;
+        out[n++] = tiny_trees;
+        out[n++] = large_trees;
+    } else {
+        out[n++] = quick;
+        out[n++] = large_trees;
+        out[n++] = lightgbm;
+        out[n++] = small_trees;
+        out[n++] = huge_trees;
+        out[n++] = tiny_trees;
+    }
+    return n;
+}
+
+double tm__candidate_param(const tm_candidate *candidate, const char *name, double otherwise) {
+    for (uint32_t i = 0; candidate->ops->params[i].name != NULL; i++) {
+        if (strcmp(candidate->ops->params[i].name, name) == 0) {
+            return candidate->params.values[i];
+        }
+    }
+    return otherwise;
+}
 
 static void set_number(const tm_model_ops *ops, tm_params *params, const char *name, double value) {
     for (uint32_t i = 0; ops->params[i].name != NULL; i++) {
@@ -33,7 +86,6 @@ static void set_number(const tm_model_ops *ops, tm_params *params, const char *n
 }
 
 static void set_choice(const tm_model_ops *ops, tm_params *params, const gbdt_choice *choice) {
-    set_number(ops, params, "n_trees", ROUNDS_MAX);
     set_number(ops, params, "max_leaves", choice->max_leaves);
     set_number(ops, params, "learning_rate", choice->learning_rate);
     set_number(ops, params, "min_rows_in_leaf", choice->min_rows_in_leaf);
@@ -103,10 +155,21 @@ static tm_status check_learners(const char *learners, tm_err *err) {
     return TM_OK;
 }
 
-/* One learner's part of the list; `fixed` when its parameters were given. */
+void tm__candidate_settle(const tm_search *search, tm_candidate *candidate) {
+    const uint32_t n_outputs = tm__train_outputs(search->data);
+    const double rounds = tm__cost_rounds(search->options, candidate, n_outputs);
+    set_number(candidate->ops, &candidate->params, "n_trees", fmin(rounds, ROUNDS_MAX));
+    /* A slow learner rests longer between two steps forward. */
+    const double rate = tm__candidate_param(candidate, "learning_rate", 0.1);
+    set_number(candidate->ops, &candidate->params, "early_stopping",
+               fmin(fmax(floor(3.0 / rate), 30.0), 100.0));
+}
+
+/* One learner's part of the list: one candidate when its parameters were given. */
 static tm_status add_learner(tm_search *search, const tm_model_ops *ops, tm_err *err) {
-    const uint32_t n_choices =
-        strcmp(ops->name, "gbdt") == 0 ? sizeof(gbdt_choices) / sizeof(gbdt_choices[0]) : 1;
+    gbdt_choice choices[CHOICES_MAX];
+    const bool is_gbdt = strcmp(ops->name, "gbdt") == 0;
+    const uint32_t n_choices = is_gbdt ? choose_gbdt(search->data, choices) : 1;
     for (uint32_t i = 0; i < n_choices; i++) {
         tm_candidate *candidate = &search->candidates[search->n_candidates];
         uint32_t n_set = 0;
@@ -114,8 +177,10 @@ static tm_status add_learner(tm_search *search, const tm_model_ops *ops, tm_err 
         candidate->ops = ops;
         candidate->score = tm__nan();
         tm__params_init(ops, &candidate->params);
-        if (n_choices > 1) {
-            set_choice(ops, &candidate->params, &gbdt_choices[i]);
+        candidate->is_spared = i == 0;
+        if (is_gbdt) {
+            set_choice(ops, &candidate->params, &choices[i]);
+            tm__candidate_settle(search, candidate);
         }
         tm_params given;
         tm__params_init(ops, &given);
@@ -164,51 +229,4 @@ tm_status tm__candidates_init(tm_search *search, tm_err *err) {
         return TM_FAIL(err, TM_E_USAGE, "no learner is named");
     }
     return TM_OK;
-}
-
-static double pick(tm_rng *rng, const double *choices, uint32_t n) {
-    return choices[tm__rng_below(rng, n)];
-}
-
-bool tm__candidate_draw(tm_search *search, tm_candidate *out, uint32_t draw) {
-    static const double leaf_factors[] = {0.5, 0.75, 1.0, 1.5, 2.0};
-    static const double rate_factors[] = {0.5, 0.7, 1.0};
-    static const double rows[] = {3, 5, 10, 20, 40, 100};
-    static const double l2s[] = {0.1, 1, 3, 10, 30};
-    static const double shares[] = {0.3, 0.5, 0.7, 0.85, 1.0};
-    static const double row_shares[] = {0.6, 0.8, 1.0};
-    const tm_candidate *best = &search->candidates[search->best];
-    for (uint32_t i = 0; strcmp(best->ops->name, "gbdt") != 0; i++) {
-        /* The best learner has nothing to vary: draw near the best boosting instead. */
-        if (i == search->n_candidates) {
-            return false;
-        }
-        best = &search->candidates[i];
-    }
-    for (uint32_t i = 0; i < search->n_candidates; i++) {
-        const tm_candidate *other = &search->candidates[i];
-        const bool comparable = strcmp(other->ops->name, "gbdt") == 0 && !isnan(other->score);
-        if (comparable && (isnan(best->score) ||
-                           tm__metric_gain(search->metric, other->score, best->score) > 0)) {
-            best = other;
-        }
-    }
-    tm_rng rng = tm__rng_split(search->options->seed, "draw", draw);
-    const tm_model_ops *ops = best->ops;
-    *out = *best;
-    out->score = tm__nan();
-    out->raw = NULL; /* the answers stay with the one that gave them */
-    out->share = 0.0;
-    const gbdt_choice choice = {
-        .max_leaves = fmax(4, floor(tm__params_get(ops, &best->params, "max_leaves") *
-                                    pick(&rng, leaf_factors, 5))),
-        .learning_rate = fmax(0.02, tm__params_get(ops, &best->params, "learning_rate") *
-                                        pick(&rng, rate_factors, 3)),
-        .min_rows_in_leaf = pick(&rng, rows, 6),
-        .l2 = pick(&rng, l2s, 5),
-        .row_sample = pick(&rng, row_shares, 3),
-        .column_sample = pick(&rng, shares, 5),
-    };
-    set_choice(ops, &out->params, &choice);
-    return true;
 }

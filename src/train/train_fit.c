@@ -3,7 +3,7 @@
  * The final model: refitted on all training rows with what the search found, or the one fit that
  * was asked for.
  */
-#include "train/train_priv.h"
+#include "train/train_search_priv.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,12 +11,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "model/blend/blend.h"
 #include "model/offset/offset.h"
 
-/* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
- * rounds. */
-#define ROUNDS_FACTOR 1.1
+#define REFIT_ROWS_MIN 1000u
 
 static bool has_param(const tm_model_ops *ops, const char *name) {
     for (uint32_t i = 0; ops->params[i].name != NULL; i++) {
@@ -40,8 +39,7 @@ static tm_status settle_params(const tm_candidate *best, tm_params *params, tm_e
     *params = best->params;
     if (has_param(best->ops, "early_stopping")) {
         if (best->n_rounds > 0) {
-            const double rounds = ceil((double)best->n_rounds * ROUNDS_FACTOR);
-            TM_TRY(set_param(best->ops, params, "n_trees", rounds, err));
+            TM_TRY(set_param(best->ops, params, "n_trees", tm__cost_refit_rounds(best), err));
         }
         TM_TRY(set_param(best->ops, params, "early_stopping", 0, err));
     }
@@ -51,44 +49,185 @@ static tm_status settle_params(const tm_candidate *best, tm_params *params, tm_e
     return TM_OK;
 }
 
-/* Record of one member: learner, share, parameters. */
-static json_t *describe_member(const tm_candidate *candidate, const tm_params *params) {
-    return json_pack("{s:s, s:o, s:o}", "learner", candidate->ops->name, "share",
-                     tm__json_number(candidate->share), "params",
-                     tm__params_to_json(candidate->ops, params));
+/* A fitted member: of a candidate, with a seed of its own. */
+typedef struct member {
+    uint32_t candidate;
+    tm_params params;
+    tm_model *model;
+} member;
+
+typedef struct team {
+    member members[TM_MAX_BLEND];
+    uint32_t n;
+    uint32_t n_seeds[TM_MAX_CANDIDATES]; /* members of each candidate */
+    uint32_t order[TM_MAX_CANDIDATES];   /* [n_order] candidates with a share, the largest first */
+    uint32_t n_order;
+    double share; /* of the rows that they are fitted on */
+    tm_cost cost;
+} team;
+
+static void team_done(team *t) {
+    for (uint32_t i = 0; i < t->n; i++) {
+        tm__model_free(t->members[i].model);
+    }
 }
 
-/* Fit every candidate with a share on the same numbers; each gets an equal part of what the budget
- * has left. */
-static tm_status fit_members(tm_ctx *ctx, const tm_search *search, const tm_fit_input *in,
-                             tm_model **members, double *shares, json_t *described, tm_err *err) {
+/* Fit one more member within what the budget has left. One that the budget cut is worth less than
+ * the others: it stays only when it is the first. */
+static tm_status fit_member(tm_ctx *ctx, const tm_search *search, const tm_fit_input *in, team *t,
+                            uint32_t index, tm_err *err) {
+    const tm_candidate *candidate = &search->candidates[index];
+    member *next = &t->members[t->n];
+    tm_fit_input own = *in;
+    const uint32_t seed = t->n_seeds[index];
+    own.seed = seed == 0 ? in->seed : tm__rng_split(in->seed, "member", seed).key;
     tm_budget *whole = ctx->budget;
+    tm_budget part = whole != NULL ? tm__budget_part(whole, 1.0) : (tm_budget){0};
+    *next = (member){.candidate = index};
+    TM_TRY(settle_params(candidate, &next->params, err));
+    ctx->budget = whole != NULL ? &part : NULL;
+    const tm_status st = tm__model_fit(ctx, candidate->ops, &own, &next->params, &next->model, err);
+    ctx->budget = whole;
+    if (whole != NULL) {
+        whole->work_used += part.work_used;
+    }
+    TM_TRY(st);
+    if (part.is_cut && t->n > 0) {
+        tm__model_free(next->model);
+        return TM_OK;
+    }
+    const tm_cost one =
+        tm__cost_of(candidate, tm__train_outputs(search->data), tm__cost_refit_rounds(candidate));
+    t->cost.us += one.us;
+    t->cost.bytes += one.bytes;
+    t->n_seeds[index]++;
+    t->n++;
+    return TM_OK;
+}
+
+static bool has_room(tm_ctx *ctx, const tm_search *search, const tm_candidate *c, double share) {
+    tm_need need = tm__search_refit_need(search, c);
+    need.work *= share;
+    need.ns *= share * 1.15;
+    return ctx->budget == NULL ||
+           (!tm__ctx_is_spent(ctx) && tm__budget_has_room(ctx->budget, need));
+}
+
+/* Candidates with a share, the largest first. */
+static uint32_t by_share(const tm_search *search, uint32_t *out) {
     uint32_t n = 0;
-    tm_status st = TM_OK;
-    for (uint32_t i = 0; st == TM_OK && i < search->n_candidates; i++) {
-        const tm_candidate *candidate = &search->candidates[i];
-        tm_params params;
-        if (!(candidate->share > 0.0)) {
+    for (uint32_t i = 0; i < search->n_candidates; i++) {
+        if (!(search->candidates[i].share > 0.0)) {
             continue;
         }
-        tm_budget part = {0};
-        if (whole != NULL) {
-            part = tm__budget_part(whole, 1.0 / (double)(search->n_blend - n));
+        uint32_t at = n++;
+        for (; at > 0 && search->candidates[out[at - 1]].share < search->candidates[i].share;
+             at--) {
+            out[at] = out[at - 1];
         }
-        ctx->budget = whole != NULL ? &part : NULL;
-        st = settle_params(candidate, &params, err);
-        if (st == TM_OK) {
-            st = tm__model_fit(ctx, candidate->ops, in, &params, &members[n], err);
-        }
-        if (st == TM_OK) {
-            json_array_append_new(described, describe_member(candidate, &params));
-            shares[n++] = candidate->share;
-        }
-        if (whole != NULL) {
-            whole->work_used += part.work_used;
+        out[at] = i;
+    }
+    return n;
+}
+
+/* Whether another seed would give another model. */
+static bool is_random(const tm_candidate *c) {
+    return tm__candidate_param(c, "row_sample", 1.0) < 1.0 ||
+           tm__candidate_param(c, "column_sample", 1.0) < 1.0;
+}
+
+/* The same again with other seeds, in turn, while budget and costs have room: what the random parts
+ * of fits disagree about is averaged out (Breiman 1996, doi:10.1007/BF00058655). */
+static tm_status fit_seeds(tm_ctx *ctx, const tm_search *search, const tm_fit_input *in, team *t,
+                           tm_err *err) {
+    const tm_cost limit = tm__cost_limit(search->options);
+    const uint32_t n_outputs = tm__train_outputs(search->data);
+    bool is_any = true;
+    while (is_any && t->n < TM_MAX_BLEND) {
+        is_any = false;
+        for (uint32_t k = 0; k < t->n_order && t->n < TM_MAX_BLEND; k++) {
+            const tm_candidate *c = &search->candidates[t->order[k]];
+            const tm_cost one = tm__cost_of(c, n_outputs, tm__cost_refit_rounds(c));
+            if (t->n_seeds[t->order[k]] == 0 || !is_random(c) || c->n_rounds == 0 ||
+                t->cost.us + one.us > limit.us || t->cost.bytes + one.bytes > limit.bytes ||
+                !has_room(ctx, search, c, t->share)) {
+                continue;
+            }
+            const uint32_t n_before = t->n;
+            TM_TRY(fit_member(ctx, search, in, t, t->order[k], err));
+            is_any = is_any || t->n > n_before;
         }
     }
-    ctx->budget = whole;
+    return TM_OK;
+}
+
+/* Shares of what was fitted: members that found no room are missing. */
+static tm_status settle_shares(tm_search *search, const team *t, tm_err *err) {
+    double sum = 0.0;
+    uint32_t n_missing = 0;
+    search->n_blend = 0;
+    for (uint32_t i = 0; i < search->n_candidates; i++) {
+        tm_candidate *c = &search->candidates[i];
+        const bool is_missing = c->share > 0.0 && t->n_seeds[i] == 0;
+        n_missing += is_missing;
+        c->share = is_missing ? 0.0 : c->share;
+        search->n_blend += c->share > 0.0;
+        sum += c->share;
+    }
+    if (search->n_blend == 1) {
+        search->best = t->members[0].candidate;
+    }
+    for (uint32_t i = 0; n_missing > 0 && i < search->n_candidates; i++) {
+        search->candidates[i].share /= sum;
+    }
+    return n_missing > 0 && search->valid_pred != NULL ? tm__blend_settle(search, err) : TM_OK;
+}
+
+/* Fit every candidate with a share on the same numbers, the weightiest first; then more of the same
+ * while there is room. */
+static tm_status fit_team(tm_ctx *ctx, tm_search *search, const tm_fit_input *in, team *t,
+                          tm_err *err) {
+    t->n_order = by_share(search, t->order);
+    const bool has_budget = search->options->work > 0 || search->options->budget_ms > 0;
+    for (uint32_t k = 0; k < t->n_order && t->n < TM_MAX_BLEND; k++) {
+        if (k == 0 || has_room(ctx, search, &search->candidates[t->order[k]], t->share)) {
+            tm__ctx_progress(ctx, "refit", k, t->n_order, NULL);
+            TM_TRY(fit_member(ctx, search, in, t, t->order[k], err));
+        }
+    }
+    if (has_budget && search->options->learners == NULL) {
+        TM_TRY(fit_seeds(ctx, search, in, t, err));
+    }
+    return settle_shares(search, t, err);
+}
+
+/* One model of the members, and its record. */
+static tm_status join_team(const tm_search *search, team *t, tm_final *out, tm_err *err) {
+    tm_model *models[TM_MAX_BLEND];
+    double shares[TM_MAX_BLEND];
+    json_t *described = json_array();
+    for (uint32_t i = 0; i < t->n; i++) {
+        const member *m = &t->members[i];
+        const tm_candidate *c = &search->candidates[m->candidate];
+        models[i] = m->model;
+        shares[i] = c->share / t->n_seeds[m->candidate];
+        json_array_append_new(described, json_pack("{s:s, s:o, s:o}", "learner", c->ops->name,
+                                                   "share", tm__json_number(shares[i]), "params",
+                                                   tm__params_to_json(c->ops, &m->params)));
+    }
+    tm_status st = TM_OK;
+    if (t->n > 1) {
+        st = tm__blend_create(models, shares, t->n, &out->model, err);
+        out->params = json_pack("{s:O}", "members", described);
+    } else {
+        out->model = models[0];
+        models[0] = NULL;
+        out->params = json_incref(json_object_get(json_array_get(described, 0), "params"));
+    }
+    for (uint32_t i = 0; i < t->n; i++) {
+        t->members[i].model = models[i];
+    }
+    json_decref(described);
     return st;
 }
 
@@ -170,55 +309,76 @@ static tm_status add_scores(tm_fold *fold, tm_final *out, tm_err *err) {
     return TM_OK;
 }
 
-tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out, tm_err *err) {
+/* Rows of the refit: all of them, or as large a sample as the budget has room for. */
+static tm_status refit_rows(tm_ctx *ctx, const tm_search *search, tm_fold_rows *out, tm_err *err) {
     const tm_train_data *data = search->data;
-    tm_model *members[TM_MAX_CANDIDATES] = {NULL};
-    double shares[TM_MAX_CANDIDATES];
-    tm_fold fold;
-    memset(out, 0, sizeof(*out));
-    const uint64_t started = tm__mono_ns();
-    const tm_fold_rows rows = {.fit = data->train, .n_fit = data->n_train};
-    TM_TRY(final_fold(ctx, search, &rows, &fold, err));
-    out->seconds_features = (double)(tm__mono_ns() - started) * 1e-9;
+    const tm_candidate *best = &search->candidates[search->best];
+    tm_need need = tm__search_refit_need(search, best);
+    need.ns += search->ns_row_features * (double)data->n_train;
+    uint64_t n = data->n_train;
+    while (ctx->budget != NULL && n / 2 >= REFIT_ROWS_MIN) {
+        const double share = (double)n / (double)data->n_train;
+        const tm_need part = {.work = need.work * share, .ns = need.ns * share};
+        if (n / 2 < best->n_rows || tm__budget_has_room(ctx->budget, part)) {
+            break;
+        }
+        n /= 2;
+    }
+    out->fit = tm__mem_alloc(data->n_train, sizeof(uint32_t));
+    if (out->fit == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the rows of the refit");
+    }
+    out->n_fit = tm__rung_sample(data, search->options->seed, n, out->fit);
+    return TM_OK;
+}
+
+static tm_status fit_on(tm_ctx *ctx, tm_search *search, tm_fold *fold, tm_final *out, tm_err *err) {
+    const tm_train_data *data = search->data;
     tm_column_rule *rules = NULL;
-    json_t *described = json_array();
-    tm_status st = described == NULL
-                       ? TM_FAIL(err, TM_E_NOMEM, "no memory for a record")
-                       : tm__train_rules_init(search->options, fold.program, &rules, err);
-    const tm_view x = tm__fold_view(&fold, fold.x);
+    team t = {0};
+    TM_TRY(tm__train_rules_init(search->options, fold->program, &rules, err));
+    const tm_view x = tm__fold_view(fold, fold->x);
     const tm_fit_input in = {
         .task = data->task,
         .n_classes = data->n_classes,
         .x = &x,
-        .init_scores = tm__fold_scores(&fold, fold.x),
-        .y = fold.y,
-        .weights = fold.weights,
-        .queries = fold.queries,
+        .init_scores = tm__fold_scores(fold, fold->x),
+        .y = fold->y,
+        .weights = fold->weights,
+        .queries = fold->queries,
         .seed = search->options->seed,
         .rules = rules,
         .has_groups = search->options->n_interact > 0,
         .base = tm__train_base_model(search->options),
     };
-    if (st == TM_OK) {
-        st = fit_members(ctx, search, &in, members, shares, described, err);
-    }
+    t.share = (double)fold->n / (double)data->n_train;
+    tm_status st = fit_team(ctx, search, &in, &t, err);
     tm__mem_free(rules);
-    if (st == TM_OK && search->n_blend > 1) {
-        st = tm__blend_create(members, shares, search->n_blend, &out->model, err);
-        out->params = json_pack("{s:O}", "members", described);
-    } else if (st == TM_OK) {
-        out->model = members[0];
-        members[0] = NULL;
-        out->params = json_incref(json_object_get(json_array_get(described, 0), "params"));
+    if (st == TM_OK) {
+        st = join_team(search, &t, out, err);
     }
     if (st == TM_OK) {
-        st = add_scores(&fold, out, err);
+        st = add_scores(fold, out, err);
     }
-    for (uint32_t i = 0; i < search->n_blend; i++) {
-        tm__model_free(members[i]);
+    team_done(&t);
+    return st;
+}
+
+tm_status tm__final_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err) {
+    tm_fold fold = {0};
+    tm_fold_rows rows = {0};
+    memset(out, 0, sizeof(*out));
+    const uint64_t started = tm__mono_ns();
+    tm_status st = refit_rows(ctx, search, &rows, err);
+    if (st == TM_OK) {
+        st = final_fold(ctx, search, &rows, &fold, err);
     }
-    json_decref(described);
+    out->seconds_features = (double)(tm__mono_ns() - started) * 1e-9;
+    if (st == TM_OK) {
+        st = fit_on(ctx, search, &fold, out, err);
+    }
     tm__fold_done(&fold);
+    tm__fold_rows_done(&rows);
     return st;
 }
 

@@ -4,10 +4,12 @@
  *
  * Time-ordered runs validate on the latest fifth, as the test does. Others use five folds while
  * that is cheap (fewer than 20,000 rows), two up to 60,000, and one held-out fifth beyond; rows of
- * one entity share a fold, and those of a query.
+ * one entity share a fold, and those of a query. Rows of a rare class are dealt to
+ * the folds in turn.
  */
 #include "train/train_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -16,6 +18,9 @@
 #define FIVE_FOLDS_CELLS 20000u
 #define TWO_FOLDS_CELLS 80000u
 #define HOLDOUT_PARTS 5u
+#define RARE_ROWS                                                                                  \
+    1000u /* a class of fewer is dealt to folds; of more, each gets its share by chance */
+#define NOT_DEALT UINT8_C(255)
 
 uint32_t tm__fold_count(const tm_train_data *data, uint64_t n_cells) {
     if (data->is_time_ordered || n_cells >= TWO_FOLDS_CELLS) {
@@ -82,6 +87,65 @@ tm_status tm__fold_check(const tm_train_data *data, const tm_fold_rows *rows, tm
     return st;
 }
 
+/* A row of a rare class with its draw. */
+typedef struct dealt {
+    uint64_t draw;
+    uint64_t place;
+} dealt;
+
+static int by_draw(const void *a, const void *b) {
+    const dealt *x = a, *y = b;
+    if (x->draw != y->draw) {
+        return x->draw < y->draw ? -1 : 1;
+    }
+    return x->place < y->place ? -1 : x->place > y->place;
+}
+
+/* Rows of one rare class, dealt to the folds in turn. */
+static void deal_class(const fold_units *u, const uint32_t *rows, uint64_t n_rows, uint32_t class,
+                       const tm_fold_cut *cut, dealt *room, uint8_t *folds) {
+    const uint32_t parts = cut->n_folds == 1 ? HOLDOUT_PARTS : cut->n_folds;
+    /* The only fold validates on the second row: a class of one is learned from. */
+    const uint32_t first = cut->n_folds == 1 ? parts - 1 : class;
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < n_rows; i++) {
+        if (u->data->y[rows[i]] == (double)class) {
+            room[n++] = (dealt){.draw = draw_of(u, rows[i]), .place = i};
+        }
+    }
+    qsort(room, n, sizeof(*room), by_draw);
+    for (uint64_t k = 0; k < n; k++) {
+        folds[room[k].place] = (uint8_t)((k + first) % parts);
+    }
+}
+
+/* Folds of rows of rare classes, NOT_DEALT for others: a class of few rows is in every fold as far
+ * as it has rows, which draws alone would not see to. Nothing is dealt where rows hang together. */
+static tm_status deal_rare(const fold_units *u, const uint32_t *rows, uint64_t n_rows,
+                           const tm_fold_cut *cut, uint8_t *folds, tm_err *err) {
+    const tm_train_data *data = u->data;
+    const bool has_classes = data->task == TM_TASK_BINARY || data->task == TM_TASK_MULTICLASS;
+    memset(folds, NOT_DEALT, n_rows);
+    if (!has_classes || data->is_time_ordered || u->entities != NULL || data->queries != NULL) {
+        return TM_OK;
+    }
+    uint64_t *counts = tm__mem_zalloc((size_t)data->n_classes + 1, sizeof(*counts));
+    dealt *room = tm__mem_alloc(RARE_ROWS, sizeof(*room));
+    const bool is_made = counts != NULL && room != NULL;
+    for (uint64_t i = 0; is_made && i < n_rows; i++) {
+        const double y = data->y[rows[i]];
+        counts[y < data->n_classes ? (uint32_t)y : data->n_classes]++;
+    }
+    for (uint32_t k = 0; is_made && k < data->n_classes; k++) {
+        if (counts[k] > 0 && counts[k] < RARE_ROWS) {
+            deal_class(u, rows, n_rows, k, cut, room, folds);
+        }
+    }
+    tm__mem_free(counts);
+    tm__mem_free(room);
+    return is_made ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory for the validation rows");
+}
+
 tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data, const uint32_t *rows,
                              uint64_t n_rows, const tm_fold_cut *cut, tm_err *err) {
     tm_fold_rows made = {.fit = tm__mem_alloc(n_rows, sizeof(uint32_t)),
@@ -103,10 +167,20 @@ tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data, const
         .data = data, .entities = entities, .key = tm__rng_split(cut->seed, "fold", 0).key};
     const uint64_t latest = latest_from(data, rows, n_rows);
     const uint32_t parts = cut->n_folds == 1 ? HOLDOUT_PARTS : cut->n_folds;
-    for (uint64_t i = 0; i < n_rows; i++) {
-        fold_add(&made, rows[i],
-                 data->is_time_ordered ? i >= latest
-                                       : draw_of(&units, rows[i]) % parts == cut->fold);
+    uint8_t *dealt_to = tm__mem_alloc(n_rows, sizeof(*dealt_to));
+    const tm_status st = dealt_to == NULL
+                             ? TM_FAIL(err, TM_E_NOMEM, "no memory for the validation rows")
+                             : deal_rare(&units, rows, n_rows, cut, dealt_to, err);
+    for (uint64_t i = 0; st == TM_OK && i < n_rows; i++) {
+        const uint64_t fold =
+            dealt_to[i] != NOT_DEALT ? dealt_to[i] : draw_of(&units, rows[i]) % parts;
+        fold_add(&made, rows[i], data->is_time_ordered ? i >= latest : fold == cut->fold);
+    }
+    tm__mem_free(dealt_to);
+    if (st != TM_OK) {
+        tm__fold_rows_done(&made);
+        tm__mem_free(entities);
+        return st;
     }
     if (cut->n_folds == 1 && !data->is_time_ordered && (made.n_fit == 0 || made.n_valid == 0)) {
         hold_one(&units, &made, rows, n_rows);

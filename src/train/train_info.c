@@ -99,6 +99,14 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     json_object_set_new(recipe, "seed", json_integer((json_int_t)options->seed));
     json_object_set_new(recipe, "work", json_integer((json_int_t)options->work));
     json_object_set_new(recipe, "budget_ms", json_integer((json_int_t)options->budget_ms));
+    if (options->latency_us_max > 0) {
+        json_object_set_new(recipe, "latency_us_max",
+                            json_integer((json_int_t)options->latency_us_max));
+    }
+    if (options->bundle_bytes_max > 0) {
+        json_object_set_new(recipe, "bundle_bytes_max",
+                            json_integer((json_int_t)options->bundle_bytes_max));
+    }
     return recipe;
 }
 
@@ -110,10 +118,41 @@ json_t *tm__train_stops(const tm_stops *stops) {
     return list;
 }
 
+/* Whether a candidate stands before another: more rows first, because a score on a larger sample is
+ * not comparable with one on a smaller; what was given up last. */
+static bool is_before(const tm_search *search, const tm_candidate *a, const tm_candidate *b) {
+    if (a->n_rows != b->n_rows) {
+        return a->n_rows > b->n_rows;
+    }
+    if (a->is_given_up != b->is_given_up) {
+        return b->is_given_up;
+    }
+    return tm__metric_gain(search->metric, a->score, b->score) > 0;
+}
+
+static json_t *board_entry(const tm_search *search, const tm_candidate *c) {
+    const bool is_only = search->n_blend < 2 && c == &search->candidates[search->best];
+    json_t *entry =
+        json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:b}", "learner", c->ops->name, "score",
+                  tm__json_number(c->score), "params", tm__params_to_json(c->ops, &c->params),
+                  "rounds", (json_int_t)c->n_rounds, "rows", (json_int_t)c->n_rows, "folds",
+                  (json_int_t)c->n_folds, "chosen", is_only);
+    if (c->share > 0.0 && search->n_blend > 1) {
+        json_object_set_new(entry, "share", tm__json_number(c->share));
+    }
+    if (c->is_given_up) {
+        json_object_set_new(entry, "given_up", json_true());
+    }
+    if (c->is_cut) {
+        json_object_set_new(entry, "cut", json_true());
+    }
+    return entry;
+}
+
 /* Best first. Seconds are not part of it: they differ from run to run, and the record is hashed. */
 json_t *tm__train_leaderboard(const tm_search *search) {
     json_t *board = json_array();
-    bool used[TM_MAX_CANDIDATES] = {false};
+    bool is_taken[TM_MAX_CANDIDATES] = {false};
     if (board != NULL && search->n_blend > 1) {
         json_array_append_new(
             board, json_pack("{s:s, s:o, s:o, s:I, s:I, s:b}", "learner", "blend", "score",
@@ -125,28 +164,16 @@ json_t *tm__train_leaderboard(const tm_search *search) {
         uint32_t best = UINT32_MAX;
         for (uint32_t i = 0; i < search->n_candidates; i++) {
             const tm_candidate *c = &search->candidates[i];
-            if (used[i] || isnan(c->score)) {
-                continue;
-            }
-            /* More rows count first: a score on a larger sample is not comparable with one on a
-             * smaller. */
-            if (best == UINT32_MAX || c->n_rows > search->candidates[best].n_rows ||
-                (c->n_rows == search->candidates[best].n_rows &&
-                 tm__metric_gain(search->metric, c->score, search->candidates[best].score) > 0)) {
+            if (!is_taken[i] && !isnan(c->score) &&
+                (best == UINT32_MAX || is_before(search, c, &search->candidates[best]))) {
                 best = i;
             }
         }
         if (best == UINT32_MAX) {
             break;
         }
-        used[best] = true;
-        const tm_candidate *c = &search->candidates[best];
-        json_array_append_new(board,
-                              json_pack("{s:s, s:o, s:o, s:I, s:I, s:b}", "learner", c->ops->name,
-                                        "score", tm__json_number(c->score), "params",
-                                        tm__params_to_json(c->ops, &c->params), "rounds",
-                                        (json_int_t)c->n_rounds, "rows", (json_int_t)c->n_rows,
-                                        "chosen", search->n_blend < 2 && best == search->best));
+        is_taken[best] = true;
+        json_array_append_new(board, board_entry(search, &search->candidates[best]));
     }
     return board;
 }

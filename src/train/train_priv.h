@@ -9,7 +9,7 @@
 #include "train/train.h"
 
 #define TM_MAX_FOLDS 5u
-#define TM_MAX_CANDIDATES 64u
+#define TM_MAX_CANDIDATES 128u
 
 /* What the rows are and where each goes. */
 typedef struct tm_train_data {
@@ -67,9 +67,14 @@ typedef struct tm_candidate {
     uint32_t n_rounds; /* mean over folds of the rounds that early stopping kept */
     double strength_chosen; /* geometric mean over folds of what the learner chose itself; 1e-12:
                                nothing */
-    uint64_t n_rows;        /* rows of the largest fit it was tried with */
-    bool is_cut;            /* the budget ended its last trial before its natural end */
-    uint64_t work;          /* units its last trial took */
+    uint64_t n_rows;        /* of the last rung that it was tried on */
+    uint64_t n_fit_rows;    /* of one of its fits there */
+    uint32_t n_folds;       /* fitted there */
+    double so_far[TM_MAX_FOLDS]; /* [n_folds] scores of the first folds together */
+    bool is_spared;              /* the first of its learner: tried on all folds */
+    bool is_given_up;            /* far behind after some of the folds */
+    bool is_cut;                 /* the budget ended its last trial before its natural end */
+    uint64_t work;               /* units its last trial took */
     double seconds;
 } tm_candidate;
 
@@ -80,8 +85,14 @@ typedef struct tm_search {
     tm_candidate candidates[TM_MAX_CANDIDATES];
     uint32_t n_candidates;
     uint32_t best;
-    uint32_t n_blend;   /* candidates with a share; 1: no blend, the best alone */
-    double blend_score; /* of the blend on validation rows */
+    bool has_best;          /* on the last rung */
+    uint64_t rung_rows;     /* of the last rung */
+    tm_budget *whole;       /* while it runs: of which trials have parts */
+    double ns_row_features; /* that the features of a row took */
+    double ns_row_predict;  /* and its answer by the slowest candidate */
+    uint64_t tail_ns;       /* set aside of the clock for what follows the last fit */
+    uint32_t n_blend;       /* candidates with a share; 1: no blend, the best alone */
+    double blend_score;     /* of the blend on validation rows */
     double
         *valid_pred; /* [n_valid x n_outputs] answers of the best or the blend on validation rows */
     double *valid_y;
@@ -220,11 +231,14 @@ void tm__search_done(tm_search *search);
  * the best. */
 TM_NODISCARD tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fold,
                                            tm_model **out, tm_err *err);
+/* train_budget.c */
 /** A budget for one part: its share of what the whole has left. */
 tm_budget tm__budget_part(const tm_budget *whole, double share);
 /* train_blend.c */
 /** Give the candidates with raw answers their shares, and settle the validation answers. */
 TM_NODISCARD tm_status tm__blend_choose(tm_search *search, tm_err *err);
+/** Validation answers of the shares as they are, and their score. */
+TM_NODISCARD tm_status tm__blend_settle(tm_search *search, tm_err *err);
 /* train_fit.c */
 typedef struct tm_final {
     json_t *params; /* of the model; of a blend: its members; owned */
@@ -232,14 +246,15 @@ typedef struct tm_final {
     tm_model *model;
     double seconds_features;
 } tm_final;
-TM_NODISCARD tm_status tm__final_fit(tm_ctx *ctx, const tm_search *search, tm_final *out,
-                                     tm_err *err);
+TM_NODISCARD tm_status tm__final_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 TM_NODISCARD tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 void tm__final_done(tm_final *final);
 /* train_candidate.c */
 TM_NODISCARD tm_status tm__candidates_init(tm_search *search, tm_err *err);
-/** A further candidate near the best one; false when the list is full or the learner has nothing to
- * vary. */
+/** Value of a parameter, or `otherwise` where the learner has none of that name. */
+double tm__candidate_param(const tm_candidate *candidate, const char *name, double otherwise);
+/* train_draw.c */
+/** A further candidate near the best ones; false when no learner has anything to vary. */
 bool tm__candidate_draw(tm_search *search, tm_candidate *out, uint32_t draw);
 /** "gbdt.n_trees=500" parts; true when any names this learner or none. */
 TM_NODISCARD tm_status tm__candidate_params(const tm_train_options *options,

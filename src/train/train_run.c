@@ -81,7 +81,8 @@ static tm_status set_budget(run *r, tm_err *err) {
     }
     r->budget.stops = &r->stops;
     r->stops.is_repeat = options->is_repeat;
-    r->budget.deadline_ns = tm__mono_ns() + options->budget_ms * UINT64_C(1000000);
+    r->budget.started_ns = options->started_ns > 0 ? options->started_ns : tm__mono_ns();
+    r->budget.deadline_ns = r->budget.started_ns + options->budget_ms * UINT64_C(1000000);
     if (options->n_stops > TM_MAX_STOPS) {
         return TM_FAIL(err, TM_E_DATA, "the record holds %u stops, at most %u are possible",
                        options->n_stops, TM_MAX_STOPS);

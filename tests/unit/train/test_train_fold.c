@@ -38,6 +38,47 @@ static void every_row_validates_once(void **state) {
     tm__train_data_done(&data);
 }
 
+/* Ten positives among a thousand rows: by draws alone, one fold in ten of five has none. */
+static void rare_classes_are_dealt_to_all_folds(void **state) {
+    (void)state;
+    const train_case options = {.is_shuffled = true};
+    const tm_train_options train = {.target = "label"};
+    tm_train_data data;
+    init_data(&options, &train, &data);
+    for (uint64_t i = 0; i < data.n_rows; i++) {
+        data.y[i] = 0.0;
+    }
+    for (uint64_t i = 0; i < 10; i++) {
+        data.y[data.train[i * 7]] = 1.0;
+    }
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        for (uint32_t fold = 0; fold < 6; fold++) {
+            tm_fold_rows rows;
+            const tm_fold_cut cut = {.n_folds = fold < 5 ? 5 : 1, .fold = fold % 5, .seed = seed};
+            uint32_t n = 0;
+            assert_int_equal(tm__fold_rows_init(&rows, &data, data.train, data.n_train, &cut, NULL),
+                             TM_OK);
+            for (uint64_t i = 0; i < rows.n_valid; i++) {
+                n += data.y[rows.valid[i]] == 1.0;
+            }
+            assert_int_equal(n, 2);
+            tm__fold_rows_done(&rows);
+        }
+    }
+    data.y[data.train[0]] = 2.0; /* one row of a third class: it is learned from */
+    data.n_classes = 3;
+    data.task = TM_TASK_MULTICLASS;
+    tm_fold_rows rows;
+    const tm_fold_cut cut = {.n_folds = 1, .seed = 1};
+    assert_int_equal(tm__fold_rows_init(&rows, &data, data.train, data.n_train, &cut, NULL), TM_OK);
+    for (uint64_t i = 0; i < rows.n_valid; i++) {
+        assert_true(data.y[rows.valid[i]] < 2.0);
+    }
+    data.n_classes = 2;
+    tm__fold_rows_done(&rows);
+    tm__train_data_done(&data);
+}
+
 static void time_ordered_rows_validate_on_the_latest_fifth(void **state) {
     (void)state;
     const train_case options = {0};
@@ -78,6 +119,7 @@ static void a_fold_holds_numbers_of_its_rows(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_validates_once),
+        cmocka_unit_test(rare_classes_are_dealt_to_all_folds),
         cmocka_unit_test(time_ordered_rows_validate_on_the_latest_fifth),
         cmocka_unit_test(a_fold_holds_numbers_of_its_rows),
     };

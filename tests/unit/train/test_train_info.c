@@ -50,7 +50,8 @@ static void the_recipe_holds_what_was_asked_for(void **state) {
 static void the_leaderboard_puts_more_rows_and_better_scores_first(void **state) {
     (void)state;
     const tm_train_options options = {.learners = "gbdt"};
-    tm_search search = {.options = &options, .metric = tm__metric_find("logloss")};
+    tm_train_data data = {.task = TM_TASK_BINARY, .n_classes = 2, .n_train = 500};
+    tm_search search = {.data = &data, .options = &options, .metric = tm__metric_find("logloss")};
     assert_int_equal(tm__candidates_init(&search, NULL), TM_OK);
     search.candidates[0].score = 0.3;
     search.candidates[0].n_rows = 100;
@@ -58,12 +59,16 @@ static void the_leaderboard_puts_more_rows_and_better_scores_first(void **state)
     search.candidates[1].n_rows = 100;
     search.candidates[2].score = 0.4;
     search.candidates[2].n_rows = 500;
+    search.candidates[3].score = 0.1; /* of few folds */
+    search.candidates[3].n_rows = 100;
+    search.candidates[3].is_given_up = true;
     search.best = 2;
     json_t *board = tm__train_leaderboard(&search);
-    assert_int_equal(json_array_size(board), 3); /* the rest was not tried */
+    assert_int_equal(json_array_size(board), 4); /* the rest was not tried */
     assert_true(tm__json_f64(json_array_get(board, 0), "score", 0) == 0.4);
     assert_true(tm__json_bool(json_array_get(board, 0), "chosen", false));
     assert_true(tm__json_f64(json_array_get(board, 1), "score", 0) == 0.2);
+    assert_true(tm__json_bool(json_array_get(board, 3), "given_up", false));
     json_decref(board);
 }
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a model costs where it answers, from its parameters and rounds alone.
+ *
+ * A clock would make the choice of a model depend on the machine and its load, so latency has a
+ * model of its own: nodes that one row visits, at NODE_NS each. A tree of L leaves that is grown by
+ * gain is deeper than a full one; 1 + 1.3 log2(L) is its mean depth on the tables measured
+ * (docs/decisions/0042-cost-of-an-answer.md). NODE_NS is what a slow core takes, so that the limit
+ * holds with room on a fast one.
+ */
+#include "train/train_search_priv.h"
+
+#include <math.h>
+
+#include "base/fmath.h"
+
+#define NODE_NS 1.5
+#define NODE_BYTES 16.0
+#define LATENCY_US_DEFAULT 100.0
+#define ROW_US 3.0 /* features of a row, sums of members */
+/* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
+ * rounds. */
+#define ROUNDS_FACTOR 1.1
+
+tm_cost tm__cost_limit(const tm_train_options *options) {
+    const double us =
+        options->latency_us_max > 0 ? (double)options->latency_us_max : LATENCY_US_DEFAULT;
+    return (tm_cost){
+        .us = fmax(us - ROW_US, us / 2),
+        .bytes = options->bundle_bytes_max > 0 ? 0.9 * (double)options->bundle_bytes_max : INFINITY,
+    };
+}
+
+tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double rounds) {
+    const double leaves = tm__candidate_param(candidate, "max_leaves", 0);
+    if (!(leaves > 1)) {
+        return (tm_cost){0};
+    }
+    const double n_trees = rounds * n_outputs;
+    const double depth = 1.0 + 1.3 * tm__log(leaves) / tm__log(2.0);
+    return (tm_cost){.us = n_trees * depth * NODE_NS * 1e-3,
+                     .bytes = n_trees * (2.0 * leaves - 1.0) * NODE_BYTES};
+}
+
+double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
+                       uint32_t n_outputs) {
+    const tm_cost limit = tm__cost_limit(options);
+    const tm_cost one = tm__cost_of(candidate, n_outputs, 1.0);
+    if (!(one.us > 0)) {
+        return INFINITY;
+    }
+    return fmax(1.0, floor(fmin(limit.us / one.us, limit.bytes / one.bytes)));
+}
+
+double tm__cost_refit_rounds(const tm_candidate *candidate) {
+    return ceil((double)candidate->n_rounds * ROUNDS_FACTOR);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts of a search: rungs (rows in folds), trials (one candidate on a rung), costs (what a
+ * model may take at prediction). Not for other files than train_{search,rung,trial,cost,candidate,
+ * draw,blend,fit}.
+ */
+#ifndef TM_TRAIN_TRAIN_SEARCH_PRIV_H
+#define TM_TRAIN_TRAIN_SEARCH_PRIV_H
+
+#include "train/train_priv.h"
+
+/* What something takes, by either currency of a budget. */
+typedef struct tm_need {
+    double work; /* units */
+    double ns;
+} tm_need;
+
+/* ---- train_budget.c ---- */
+/** Whether a budget has room for it; the clock is asked once, and only where there is one. */
+bool tm__budget_has_room(tm_budget *budget, tm_need need);
+/** The budget less what is set aside. Ends at once when nothing is left. */
+tm_budget tm__budget_less(const tm_budget *whole, tm_need aside);
+/** What is left of the clock, in ns; 0 without one. For sizes of parts only: what a run hears from
+ * the clock are the answers to tm__budget_is_late(). */
+uint64_t tm__budget_left_ns(const tm_budget *budget);
+/** Share of it that is used, 0 to 1; NaN without a limit. For people: no decision looks at it. */
+double tm__budget_used(const tm_budget *budget);
+
+/* ---- train_rung.c ---- */
+/* Rows of one size in folds, made one by one, and the pooled truth of their validation rows. */
+typedef struct tm_rung {
+    tm_fold folds[TM_MAX_FOLDS];
+    uint32_t n_folds;   /* made */
+    uint32_t n_planned; /* that its size asks for */
+    uint32_t next;      /* fold of the cut that was not looked at yet */
+    uint32_t *rows;     /* [n_rows] of the table */
+    uint64_t n_rows;
+    uint64_t n_valid; /* over the folds made */
+    double *y;        /* [n_valid] */
+    double *weights;  /* [n_valid] or NULL */
+    uint32_t *queries;
+    double seconds_fold; /* that features of one fold took */
+} tm_rung;
+/** A sample of at most n_max training rows, and its first fold. TM_E_DATA when no row can be held
+ * out. */
+TM_NODISCARD tm_status tm__rung_init(tm_ctx *ctx, tm_rung *out, tm_search *search, uint64_t n_max,
+                                     tm_err *err);
+/** Make folds until there are n_folds, or all that are planned. */
+TM_NODISCARD tm_status tm__rung_fill(tm_ctx *ctx, tm_rung *rung, tm_search *search,
+                                     uint32_t n_folds, tm_err *err);
+void tm__rung_done(tm_rung *rung);
+/** A sample of the training rows that keeps their order. out [n_train]; the number of rows. */
+uint64_t tm__rung_sample(const tm_train_data *data, uint64_t seed, uint64_t n_max, uint32_t *out);
+/** The truth of its validation rows becomes the search's: raw answers of its candidates belong to
+ * it. */
+void tm__rung_take_truth(tm_rung *rung, tm_search *search);
+/** Whether the deciding score is defined on the validation rows; auc wants rows of both classes. */
+bool tm__rung_is_defined(const tm_rung *rung, const tm_search *search);
+/** Pool the truth of the folds made. */
+TM_NODISCARD tm_status tm__rung_pool(tm_rung *rung, tm_err *err);
+
+/* ---- train_trial.c ---- */
+/* One candidate on the folds of a rung, fold by fold. */
+typedef struct tm_trial_run {
+    uint32_t candidate; /* of the search */
+    uint32_t n_folds;   /* fitted */
+    uint64_t n_valid;   /* rows answered */
+    double *raw;
+    uint64_t rounds, work;
+    double log_strength, seconds;
+    bool is_cut;
+} tm_trial_run;
+/** The next fold, within ctx->budget. */
+TM_NODISCARD tm_status tm__trial_fold(tm_ctx *ctx, tm_search *search, const tm_rung *rung,
+                                      tm_trial_run *trial, tm_err *err);
+/** The folds that are left, each with an equal part of ctx->budget; a trial that is far behind the
+ * best one on the same rows is given up. Then what it found goes to the candidate, and is told. */
+TM_NODISCARD tm_status tm__trial_finish(tm_ctx *ctx, tm_search *search, const tm_rung *rung,
+                                        tm_trial_run *trial, tm_err *err);
+void tm__trial_done(tm_trial_run *trial);
+/** Indices of the best candidates tried so far on all rows of the rung, best first. */
+uint32_t tm__search_rank(const tm_search *search, uint32_t *out, uint32_t n_max);
+/** Link and score raw answers on the truth of a rung. */
+TM_NODISCARD tm_status tm__trial_score(const tm_search *search, const tm_rung *rung,
+                                       const tm_trial_run *trial, tm_link link, double *out,
+                                       tm_err *err);
+
+/* ---- train_candidate.c ---- */
+/** Rounds and patience that follow from the other parameters and from what answers may cost. */
+void tm__candidate_settle(const tm_search *search, tm_candidate *candidate);
+
+/* ---- train_search.c ---- */
+/** What a refit of a candidate on all rows will take, by its last trial. */
+tm_need tm__search_refit_need(const tm_search *search, const tm_candidate *candidate);
+
+/* ---- train_cost.c ---- */
+/* What models may cost where they answer, of which all follows from their parameters and rounds. */
+typedef struct tm_cost {
+    double us;    /* a row alone, at most */
+    double bytes; /* in the bundle */
+} tm_cost;
+/** What the options allow; latency has a default, size none. */
+tm_cost tm__cost_limit(const tm_train_options *options);
+/** A model of `rounds` rounds; 0 for what has no rounds. */
+tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double rounds);
+/** Rounds at most that stay within the limit; at least 1. */
+double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
+                       uint32_t n_outputs);
+/** Rounds of the refit. */
+double tm__cost_refit_rounds(const tm_candidate *candidate);
+
+#endif

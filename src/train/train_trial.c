@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One trial: a candidate fitted on the folds of a rung, one after the other, its raw answers on
+ * their validation rows pooled and scored.
+ *
+ * A trial is given up when its score on the folds so far is further behind the best candidate's, on
+ * the very same rows, than the folds to come would make up for (racing; Maron and Moore 1994,
+ * "Hoeffding races", with a fixed margin in place of a bound: scores of folds share their rows).
+ * What was given up takes no part in ranks and blends.
+ */
+#include "train/train_search_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fmath.h"
+#include "base/mem.h"
+
+/* How far behind is hopeless after one fold, as a share of the best one's loss; halved after two.
+ */
+#define HOPELESS 0.03
+
+static tm_status fit_fold(tm_ctx *ctx, tm_search *search, const tm_fold *fold,
+                          const tm_candidate *candidate, tm_model **out, double *pred,
+                          tm_err *err) {
+    const tm_train_data *data = search->data;
+    tm_column_rule *rules = NULL;
+    TM_TRY(tm__train_rules_init(search->options, fold->program, &rules, err));
+    const tm_view x = tm__fold_view(fold, fold->x), x_valid = tm__fold_view(fold, fold->x_valid);
+    const tm_fit_input in = {
+        .task = data->task,
+        .n_classes = data->n_classes,
+        .x = &x,
+        .y = fold->y,
+        .weights = fold->weights,
+        .init_scores = tm__fold_scores(fold, fold->x),
+        .init_scores_valid = tm__fold_scores(fold, fold->x_valid),
+        .x_valid = &x_valid,
+        .y_valid = fold->y_valid,
+        .weights_valid = fold->weights_valid,
+        .queries = fold->queries,
+        .queries_valid = fold->queries_valid,
+        .seed = search->options->seed,
+        .rules = rules,
+        .has_groups = search->options->n_interact > 0,
+        .metric = search->options->metric != NULL ? search->metric : NULL,
+        .base = tm__train_base_model(search->options),
+    };
+    tm_model *model = NULL;
+    tm_status st = tm__model_fit(ctx, candidate->ops, &in, &candidate->params, &model, err);
+    tm__mem_free(rules);
+    TM_TRY(st);
+    const uint64_t started = tm__mono_ns();
+    st = tm__model_predict(ctx, model, in.x_valid, pred, err);
+    const double ns_row = (double)(tm__mono_ns() - started) / (double)(fold->n_valid + 1);
+    search->ns_row_predict = fmax(search->ns_row_predict, ns_row);
+    if (st != TM_OK) {
+        tm__model_free(model);
+        return st;
+    }
+    for (uint64_t i = 0; in.init_scores_valid != NULL && i < fold->n_valid; i++) {
+        pred[i] += in.init_scores_valid[i]; /* one output */
+    }
+    *out = model;
+    return TM_OK;
+}
+
+tm_status tm__trial_score(const tm_search *search, const tm_rung *rung, const tm_trial_run *trial,
+                          tm_link link, double *out, tm_err *err) {
+    const uint32_t n_outputs = tm__train_outputs(search->data);
+    /* A copy, because blending wants raw answers. */
+    double *pred = tm__mem_alloc(trial->n_valid * n_outputs, sizeof(double));
+    if (pred == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
+    }
+    memcpy(pred, trial->raw, trial->n_valid * n_outputs * sizeof(double));
+    tm__model_link(link, n_outputs, trial->n_valid, pred);
+    const tm_score_input in = {
+        .task = search->data->task,
+        .n_classes = search->data->n_classes,
+        .n_rows = trial->n_valid,
+        .y = rung->y,
+        .pred = pred,
+        .weights = rung->weights,
+        .groups = rung->queries,
+    };
+    const tm_status st = tm__metric_score(search->metric, &in, out, err);
+    tm__mem_free(pred);
+    return st;
+}
+
+/* What a learner chose by itself on the validation rows and the refit needs: strength of its
+ * penalty. */
+static double chosen_strength(const tm_model *model) {
+    json_t *described = model->ops->describe != NULL ? model->ops->describe(model) : NULL;
+    const double strength = tm__json_f64(described, "strength", tm__nan());
+    json_decref(described);
+    return strength;
+}
+
+static tm_status answers_init(const tm_search *search, const tm_rung *rung, tm_trial_run *trial,
+                              tm_err *err) {
+    /* Folds that are not made yet have at most the other rows. */
+    const uint64_t n_max = rung->n_planned > 1 ? rung->n_rows : rung->n_valid;
+    trial->raw = tm__mem_alloc(n_max * tm__train_outputs(search->data), sizeof(double));
+    return trial->raw != NULL ? TM_OK
+                              : TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
+}
+
+tm_status tm__trial_fold(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_trial_run *trial,
+                         tm_err *err) {
+    const uint64_t started = tm__mono_ns();
+    tm_candidate *candidate = &search->candidates[trial->candidate];
+    const tm_fold *fold = &rung->folds[trial->n_folds];
+    tm_model *model = NULL;
+    if (trial->raw == NULL) {
+        TM_TRY(answers_init(search, rung, trial, err));
+    }
+    double *const raw = trial->raw + trial->n_valid * tm__train_outputs(search->data);
+    TM_TRY(fit_fold(ctx, search, fold, candidate, &model, raw, err));
+    trial->is_cut = trial->is_cut || (ctx->budget != NULL && ctx->budget->is_cut);
+    candidate->link = tm__model_link_of(model);
+    trial->rounds += model->n_rounds;
+    trial->work += model->work_used;
+    trial->log_strength += tm__log(fmax(chosen_strength(model), 1e-12));
+    trial->n_valid += fold->n_valid;
+    trial->n_folds++;
+    trial->seconds += (double)(tm__mono_ns() - started) * 1e-9;
+    tm__model_free(model);
+    double *const so_far = &candidate->so_far[trial->n_folds - 1];
+    *so_far = tm__nan(); /* of some folds alone it may not be defined: such races are not decided */
+    if (trial->n_folds < rung->n_folds || rung->n_folds < rung->n_planned) {
+        const tm_status st = tm__trial_score(search, rung, trial, candidate->link, so_far, NULL);
+        return st == TM_E_NOMEM ? TM_FAIL(err, st, "no memory for a score") : TM_OK;
+    }
+    return tm__trial_score(search, rung, trial, candidate->link, so_far, err);
+}
+
+/* Whether it is too far behind to be worth its other folds. */
+static bool is_hopeless(const tm_search *search, const tm_trial_run *trial) {
+    const tm_candidate *mine = &search->candidates[trial->candidate];
+    const tm_candidate *best = &search->candidates[search->best];
+    const uint32_t at = trial->n_folds - 1;
+    if (!search->has_best || mine == best || mine->is_spared || at >= best->n_folds) {
+        return false;
+    }
+    const double reference = best->so_far[at];
+    const double loss = search->metric->is_loss ? fabs(reference) : 1.0 - reference;
+    const double behind = -tm__metric_gain(search->metric, mine->so_far[at], reference);
+    return behind > fabs(loss) * HOPELESS / (double)trial->n_folds;
+}
+
+static void tell(const tm_ctx *ctx, const tm_search *search, uint32_t index) {
+    const tm_train_options *options = search->options;
+    const tm_candidate *c = &search->candidates[index];
+    if (options->on_trial == NULL) {
+        return;
+    }
+    json_t *params = tm__params_to_json(c->ops, &c->params);
+    const tm_trial trial = {
+        .number = index + 1,
+        .learner = c->ops->name,
+        .params = params,
+        .metric = search->metric->name,
+        .smaller_is_better = search->metric->is_loss,
+        .score = c->score,
+        .is_best = search->has_best && search->best == index,
+        .is_given_up = c->is_given_up,
+        .is_cut = c->is_cut,
+        .rounds = c->n_rounds,
+        .rows = c->n_rows,
+        .folds = c->n_folds,
+        .seconds = c->seconds,
+        .budget_used = tm__budget_used(search->whole != NULL ? search->whole : ctx->budget),
+    };
+    options->on_trial(options->on_trial_arg, &trial);
+    json_decref(params);
+}
+
+/* What the trial found goes to the candidate. */
+static void keep(tm_search *search, const tm_rung *rung, tm_trial_run *trial) {
+    tm_candidate *c = &search->candidates[trial->candidate];
+    c->n_folds = trial->n_folds;
+    c->score = c->so_far[trial->n_folds - 1];
+    c->is_cut = trial->is_cut;
+    c->is_given_up = trial->n_folds < rung->n_folds;
+    c->work = trial->work;
+    c->seconds = trial->seconds;
+    c->n_rounds = (uint32_t)((trial->rounds + trial->n_folds / 2) / trial->n_folds);
+    c->strength_chosen = tm__exp(trial->log_strength / trial->n_folds);
+    c->n_rows = rung->n_rows;
+    c->n_fit_rows = rung->folds[0].n;
+    tm__mem_free(c->raw);
+    c->raw = NULL;
+    if (!c->is_given_up) {
+        c->raw = trial->raw;
+        trial->raw = NULL;
+        const tm_candidate *best = &search->candidates[search->best];
+        if (!search->has_best || tm__metric_gain(search->metric, c->score, best->score) > 0) {
+            search->best = trial->candidate;
+            search->has_best = true;
+        }
+    }
+}
+
+tm_status tm__trial_finish(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_trial_run *trial,
+                           tm_err *err) {
+    tm_budget *whole = ctx->budget;
+    tm_status st = TM_OK;
+    while (st == TM_OK && trial->n_folds < rung->n_folds) {
+        tm_budget part = tm__budget_part(whole, 1.0 / (double)(rung->n_folds - trial->n_folds));
+        ctx->budget = &part;
+        st = tm__trial_fold(ctx, search, rung, trial, err);
+        whole->work_used += part.work_used;
+        if (st == TM_OK && trial->n_folds < rung->n_folds && is_hopeless(search, trial)) {
+            break;
+        }
+    }
+    ctx->budget = whole;
+    if (st == TM_OK) {
+        keep(search, rung, trial);
+        tell(ctx, search, trial->candidate);
+    }
+    return st;
+}
+
+void tm__trial_done(tm_trial_run *trial) {
+    tm__mem_free(trial->raw);
+    memset(trial, 0, sizeof(*trial));
+}
+
+uint32_t tm__search_rank(const tm_search *search, uint32_t *out, uint32_t n_max) {
+    uint32_t n = 0;
+    bool is_taken[TM_MAX_CANDIDATES] = {false};
+    while (n < n_max) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t i = 0; i < search->n_candidates; i++) {
+            const tm_candidate *c = &search->candidates[i];
+            if (is_taken[i] || isnan(c->score) || c->is_given_up ||
+                c->n_rows != search->rung_rows) {
+                continue;
+            }
+            if (best == UINT32_MAX ||
+                tm__metric_gain(search->metric, c->score, search->candidates[best].score) > 0) {
+                best = i;
+            }
+        }
+        if (best == UINT32_MAX) {
+            break;
+        }
+        is_taken[best] = true;
+        out[n++] = best;
+    }
+    return n;
+}
+
+tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fold, tm_model **out,
+                              tm_err *err) {
+    tm_candidate *only = &search->candidates[0];
+    tm_rung rung = {.n_folds = 1, .folds[0] = *fold, .n_rows = fold->n + fold->n_valid};
+    tm_model *model = NULL;
+    tm_trial_run trial = {.n_folds = 1, .n_valid = fold->n_valid};
+    trial.raw = tm__mem_alloc(fold->n_valid * tm__train_outputs(search->data), sizeof(double));
+    tm_status st = trial.raw == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers")
+                                     : tm__rung_pool(&rung, err);
+    if (st == TM_OK) {
+        st = fit_fold(ctx, search, fold, only, &model, trial.raw, err);
+    }
+    if (st == TM_OK) {
+        only->link = tm__model_link_of(model);
+        trial.rounds = model->n_rounds;
+        st = tm__trial_score(search, &rung, &trial, only->link, &only->so_far[0], err);
+    }
+    if (st == TM_OK) {
+        keep(search, &rung, &trial);
+        tell(ctx, search, 0);
+        tm__rung_take_truth(&rung, search);
+        st = tm__blend_choose(search, err);
+    }
+    tm__mem_free(rung.y);
+    tm__mem_free(rung.weights);
+    tm__mem_free(rung.queries);
+    tm__trial_done(&trial);
+    if (st != TM_OK) {
+        tm__model_free(model);
+        return st;
+    }
+    *out = model;
+    return TM_OK;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "train/train_search_priv.h"
+
+static tm_candidate boosted(double leaves) {
+    tm_candidate c = {.ops = tm__model_find("gbdt")};
+    tm__params_init(c.ops, &c.params);
+    for (uint32_t i = 0; c.ops->params[i].name != NULL; i++) {
+        if (strcmp(c.ops->params[i].name, "max_leaves") == 0) {
+            c.params.values[i] = leaves;
+        }
+    }
+    return c;
+}
+
+static void trees_cost_and_nothing_else_does(void **state) {
+    (void)state;
+    const tm_candidate small = boosted(8), large = boosted(256);
+    const tm_cost one = tm__cost_of(&small, 1, 100), other = tm__cost_of(&large, 1, 100);
+    assert_true(one.us > 0 && other.us > one.us);
+    assert_true(other.bytes > 20 * one.bytes);
+    assert_true(fabs(tm__cost_of(&small, 10, 100).us - 10 * one.us) < 1e-9);
+    const tm_candidate linear = {.ops = tm__model_find("linear")};
+    assert_true(tm__cost_of(&linear, 3, 100).us == 0.0);
+}
+
+static void rounds_stay_within_the_limits(void **state) {
+    (void)state;
+    const tm_candidate c = boosted(64);
+    const tm_train_options plain = {0}, loose = {.latency_us_max = 1000},
+                           tight = {.latency_us_max = 1, .bundle_bytes_max = 10};
+    const double rounds = tm__cost_rounds(&plain, &c, 1);
+    assert_true(tm__cost_of(&c, 1, rounds).us <= 100.0);
+    assert_true(tm__cost_rounds(&loose, &c, 1) > 9 * rounds);
+    assert_true(tm__cost_rounds(&tight, &c, 1) == 1.0); /* a model there is always */
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trees_cost_and_nothing_else_does),
+        cmocka_unit_test(rounds_stay_within_the_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

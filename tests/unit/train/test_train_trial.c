@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "train/train_search_priv.h"
+#include "train_case.h"
+
+typedef struct heard {
+    uint32_t n, n_given_up;
+    tm_trial last;
+    char learner[32];
+} heard;
+
+static void hear(void *arg, const tm_trial *trial) {
+    heard *h = arg;
+    h->n++;
+    h->n_given_up += trial->is_given_up;
+    h->last = *trial;
+    assert_true(json_is_object(trial->params));
+    assert_true(trial->rows > 0 && trial->folds > 0 && !isnan(trial->score));
+    (void)snprintf(h->learner, sizeof(h->learner), "%s", trial->learner);
+}
+
+typedef struct trial_case {
+    tm_train_data data;
+    tm_search search;
+    tm_train_options options;
+    tm_rung rung;
+    heard heard;
+} trial_case;
+
+static void init(trial_case *c) {
+    const train_case shuffled = {.is_shuffled = true};
+    tm_table *table = train_case_table(&shuffled, 1500);
+    tm_ctx ctx = {0};
+    memset(c, 0, sizeof(*c));
+    c->options = (tm_train_options){
+        .target = "label", .seed = 1, .on_trial = hear, .on_trial_arg = &c->heard};
+    assert_int_equal(tm__train_data_init(&c->data, table, NULL, &c->options, NULL), TM_OK);
+    c->search.data = &c->data;
+    c->search.options = &c->options;
+    c->search.metric = tm__metric_find("logloss");
+    assert_int_equal(tm__candidates_init(&c->search, NULL), TM_OK);
+    assert_int_equal(tm__rung_init(&ctx, &c->rung, &c->search, 100000, NULL), TM_OK);
+    assert_int_equal(tm__rung_fill(&ctx, &c->rung, &c->search, TM_MAX_FOLDS, NULL), TM_OK);
+    c->search.rung_rows = c->rung.n_rows;
+    tm__table_unref(table);
+}
+
+static void try_one(trial_case *c, uint32_t index) {
+    tm_budget budget = {0};
+    tm_ctx ctx = {.budget = &budget};
+    tm_trial_run trial = {.candidate = index};
+    assert_int_equal(tm__trial_finish(&ctx, &c->search, &c->rung, &trial, NULL), TM_OK);
+    assert_int_equal(budget.work_used, c->search.candidates[index].work);
+    tm__trial_done(&trial);
+}
+
+static void done(trial_case *c) {
+    tm__rung_done(&c->rung);
+    tm__search_done(&c->search);
+    tm__train_data_done(&c->data);
+}
+
+static void a_trial_is_told_with_its_score(void **state) {
+    (void)state;
+    trial_case c;
+    init(&c);
+    try_one(&c, 0);
+    assert_int_equal(c.heard.n, 1);
+    assert_int_equal(c.heard.last.number, 1);
+    assert_int_equal(c.heard.last.folds, TM_MAX_FOLDS);
+    assert_true(c.heard.last.is_best && !c.heard.last.is_given_up);
+    assert_true(c.heard.last.score == c.search.candidates[0].score);
+    assert_string_equal(c.heard.learner, c.search.candidates[0].ops->name);
+    done(&c);
+}
+
+static void what_is_far_behind_is_given_up_after_a_fold(void **state) {
+    (void)state;
+    trial_case c;
+    init(&c);
+    try_one(&c, 0);
+    tm_candidate *poor = &c.search.candidates[1];
+    assert_int_equal(tm__params_set(poor->ops, &poor->params, "n_trees", "1", NULL), TM_OK);
+    assert_int_equal(tm__params_set(poor->ops, &poor->params, "learning_rate", "0.001", NULL),
+                     TM_OK);
+    try_one(&c, 1);
+    assert_true(poor->is_given_up);
+    assert_int_equal(poor->n_folds, 1);
+    assert_null(poor->raw);
+    assert_int_equal(c.search.best, 0);
+    uint32_t order[4];
+    assert_int_equal(tm__search_rank(&c.search, order, 4), 1);
+    assert_int_equal(order[0], 0);
+    done(&c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_trial_is_told_with_its_score),
+        cmocka_unit_test(what_is_far_behind_is_given_up_after_a_fold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
