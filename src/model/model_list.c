@@ -6,6 +6,7 @@
 
 #include "model/baseline/baseline.h"
 #include "model/blend/blend.h"
+#include "model/forest/forest.h"
 #include "model/gbdt/gbdt.h"
 #include "model/imported/imported.h"
 #include "model/linear/linear.h"
@@ -15,6 +16,7 @@ static const tm_model_ops *const models[] = {
     &tm__gbdt_ops,
     &tm__linear_ops,
     &tm__baseline_ops,
+    &tm__random_forest_ops,
     NULL,
 };
 

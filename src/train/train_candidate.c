@@ -148,7 +148,7 @@ static tm_status check_learners(const char *learners, tm_err *err) {
         if (!is_known) {
             const tm_status st =
                 TM_FAIL(err, TM_E_USAGE, "unknown learner '%.*s'", (int)name.len, name.ptr);
-            tm_err_hint(err, "Learners are gbdt, linear and baseline.");
+            tm_err_hint(err, "Learners are gbdt, linear, forest and baseline.");
             return st;
         }
     }
@@ -196,6 +196,11 @@ static tm_status add_learner(tm_search *search, const tm_model_ops *ops, tm_err 
     return TM_OK;
 }
 
+/* Learners that nobody named. */
+static bool is_searched(const tm_model_ops *ops) {
+    return strcmp(ops->name, "baseline") != 0 && strcmp(ops->name, "forest") != 0;
+}
+
 tm_status tm__candidates_init(tm_search *search, tm_err *err) {
     const char *learners = search->options->learners;
     search->n_candidates = 0;
@@ -207,7 +212,7 @@ tm_status tm__candidates_init(tm_search *search, tm_err *err) {
         const bool keeps = ((*list)->keeps_rules || !tm__train_has_rules(search->options)) &&
                            ((*list)->takes_scores || !has_score);
         const bool wanted = learners != NULL ? is_listed(learners, (*list)->name)
-                                             : keeps && strcmp((*list)->name, "baseline") != 0;
+                                             : keeps && is_searched(*list);
         if (wanted && has_score && !(*list)->takes_scores) {
             const tm_status st =
                 TM_FAIL(err, TM_E_USAGE, "learner '%s' cannot start from scores", (*list)->name);

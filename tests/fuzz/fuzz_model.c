@@ -61,9 +61,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     if (len < 1) {
         return 0;
     }
-    const tm_model_ops *ops = data[0] == UINT8_MAX    ? &tm__offset_ops
-                              : data[0] % (n + 1) < n ? list[data[0] % (n + 1)]
-                                                      : &tm__blend_ops;
+    const uint32_t pick = data[0] % (n + 1); /* 3 is a blend, whatever learners came since */
+    const tm_model_ops *ops = data[0] == UINT8_MAX ? &tm__offset_ops
+                              : pick == 3          ? &tm__blend_ops
+                                                   : list[pick < 3 ? pick : pick - 1];
     uint8_t *copy = tm__mem_alloc(len, 1); /* aligned, as a bundle's section is */
     tm_model *model = NULL;
     tm_model *again = NULL;

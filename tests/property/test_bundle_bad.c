@@ -241,7 +241,7 @@ static const bad_field bad_fields[] = {
     {NULL, {"note.text", 0, 0, 0, "\x80"}, DAMAGED, "text"},
     {NULL, {"note.text", 0, 4097, 0, NULL}, DAMAGED, "text"},
     /* the name of the learner */
-    {"gbdt", {"model.name", 0, 0, 0, "forest"}, NEWER, "'forest'"},
+    {"gbdt", {"model.name", 0, 0, 0, "woods"}, NEWER, "'woods'"},
     {"gbdt", {"model.name", 0, 0, 0, ""}, NEWER, "learner"},
     {"gbdt", {"model.name", 0, 0, 0, "linear"}, DAMAGED, "not a linear model"},
     {"gbdt", {"model.name", 0, 40, 0, "gbdt"}, DAMAGED, "wrong name"},

@@ -52,7 +52,7 @@ static void given_parameters_leave_one_candidate(void **state) {
 static void wrong_parameters_are_refused(void **state) {
     (void)state;
     static const char *const wrong[] = {"gbdt.n_tree=3",     "gbdt.n_trees",
-                                        "n_trees=3",         "forest.n_trees=3",
+                                        "n_trees=3",         "woods.n_trees=3",
                                         "gbdt.n_trees=many", "gbdt.learning_rate=-1"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         const tm_train_options options = {.learners = "gbdt", .params = &wrong[i], .n_params = 1};
