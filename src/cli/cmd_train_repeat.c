@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "cli/model_args.h"
 #include "cli/train_repeat.h"
-#include "source/source.h"
 #include "train/train.h"
 
 typedef struct repeat {
@@ -57,23 +56,6 @@ static tm_status check_words(const tm_cli *cli, tm_err *err) {
     return st;
 }
 
-static tm_status load_rows(repeat *r, const char *text, tm_table **out, tm_err *err) {
-    tm_hash hash;
-    if (!tm__hash_from_text(text, &hash)) {
-        return TM_FAIL(err, TM_E_DATA, "the record names no snapshot: '%.64s'", text);
-    }
-    tm__ctx_progress(&r->ctx, "read", 0, 0, NULL);
-    const tm_status st =
-        tm__snapshot_load(&r->ctx, tm__home_snapshots(r->place.home), &hash, out, err);
-    if (st == TM_E_NOT_FOUND) {
-        (void)TM_FAIL(err, st,
-                      "the rows that '%s' learned from are gone: no snapshot %.64s.parquet",
-                      r->name, text);
-        tm_err_hint(err, "Restore the home from a backup that has them, or train a new version.");
-    }
-    return st;
-}
-
 /* The model that this one went on from is a file under its hash. */
 static tm_status load_base(repeat *r, tm_err *err) {
     const json_t *continues = json_object_get(r->place.version.info, "continues");
@@ -95,9 +77,9 @@ static tm_status load_base(repeat *r, tm_err *err) {
 static tm_status run_again(repeat *r, tm_err *err) {
     const tm_train_options *o = &r->recipe.options;
     TM_TRY(load_base(r, err));
-    TM_TRY(load_rows(r, o->snapshot, &r->table, err));
+    TM_TRY(tm__cli_read_snapshot(&r->ctx, &r->place, o->snapshot, &r->table, err));
     if (o->test_snapshot[0] != '\0') {
-        TM_TRY(load_rows(r, o->test_snapshot, &r->test, err));
+        TM_TRY(tm__cli_read_snapshot(&r->ctx, &r->place, o->test_snapshot, &r->test, err));
     }
     if (o->events_snapshots != NULL) {
         TM_TRY(tm__train_events_load(&r->ctx, r->place.home, o->events_snapshots, &r->events, err));

@@ -116,3 +116,19 @@ tm_status tm__cli_read_any(tm_cli *cli, tm_ctx *ctx, const char *path, tm_table 
     tm__home_close(home);
     return st;
 }
+
+tm_status tm__cli_read_snapshot(tm_ctx *ctx, const tm_place *place, const char *hash,
+                                tm_table **out, tm_err *err) {
+    tm_hash name;
+    if (!tm__hash_from_text(hash, &name)) {
+        return TM_FAIL(err, TM_E_DATA, "the record names no snapshot: '%.64s'", hash);
+    }
+    tm__ctx_progress(ctx, "read", 0, 0, NULL);
+    const tm_status st = tm__snapshot_load(ctx, tm__home_snapshots(place->home), &name, out, err);
+    if (st == TM_E_NOT_FOUND) {
+        (void)TM_FAIL(err, st, "the rows of '%s@%u' are gone: no snapshot %.64s.parquet",
+                      place->version.model, place->version.number, hash);
+        tm_err_hint(err, "Restore the home from a backup that has them, or train a new version.");
+    }
+    return st;
+}

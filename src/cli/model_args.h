@@ -41,5 +41,9 @@ TM_NODISCARD tm_status tm__cli_read(tm_cli *cli, tm_ctx *ctx, const char *path, 
 /** Rows of one of a path, --sql and --source. */
 TM_NODISCARD tm_status tm__cli_read_any(tm_cli *cli, tm_ctx *ctx, const char *path, tm_table **out,
                                         tm_err *err);
+/** The rows that the record of the place's version names by their hash. TM_E_NOT_FOUND when they
+ * are gone, TM_E_DATA for a text that is no hash. */
+TM_NODISCARD tm_status tm__cli_read_snapshot(tm_ctx *ctx, const tm_place *place, const char *hash,
+                                             tm_table **out, tm_err *err);
 
 #endif

@@ -63,7 +63,7 @@ static const char style[] =
     "th:first-child{text-align:right}thead th{color:var(--dim);max-width:90px;overflow:hidden;"
     "text-overflow:ellipsis}td{border:1px solid var(--card);border-radius:4px}"
     "footer{margin-top:40px;color:var(--dim);font-size:13px}"
-    "@media print{body{background:#fff}.card{break-inside:avoid}}";
+    "@media print{body{background:#fff}.card,.box,figure{break-inside:avoid}nav{display:none}}";
 
 /* Of plots with scales, and of plain tables. */
 static const char plot_style[] =
@@ -74,7 +74,16 @@ static const char plot_style[] =
     ".list{width:100%;font-size:13px}.list td,.list th{text-align:right;border:0;border-bottom:1px "
     "solid var(--line);border-radius:0;padding:5px 10px 5px 0}.list "
     "tr>:first-child{text-align:left;"
-    "white-space:normal;overflow-wrap:anywhere}.list thead th{max-width:none}";
+    "white-space:normal;overflow-wrap:anywhere}.list thead th{max-width:none}"
+    ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:14px;"
+    "margin:0 0 14px}.two>.box{min-width:0}.two .plot{max-width:520px}.two h3{margin:0 0 8px}"
+    "details{margin-top:8px;font-size:13px}summary{cursor:pointer;color:var(--dim)}details>table{"
+    "margin-top:6px;display:block;overflow-x:auto}svg .r{fill:var(--low);opacity:.75}"
+    "svg .s{fill:var(--soft)}svg .w{stroke:var(--low);stroke-width:1.5}"
+    ".say{max-width:75ch}.say li{margin:0 0 6px}.num{font-variant-numeric:tabular-nums}"
+    ".bad{color:var(--bad)}.good{color:var(--bar)}nav a{color:inherit;margin-right:14px}"
+    "code{overflow-wrap:anywhere}a:focus-visible,summary:focus-visible{outline:2px solid "
+    "var(--bar)}";
 
 /* --- texts and numbers --- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of pages: of a profile and of what data is worth. Only for page*.c, profile_*.c, value_*.c.
+/* Parts of pages: of a profile and of what data is worth. Only for page*.c, profile_*.c, value_*.c,
+ * report_*.c.
  */
 #ifndef TM_CLI_PAGE_PRIV_H
 #define TM_CLI_PAGE_PRIV_H
@@ -36,6 +37,8 @@ void tm__page_target(tm_buf *out, const json_t *target);
 void tm__page_correlations(tm_buf *out, const json_t *correlations);
 
 /* value_plot.c */
+/** Steps of 1, 2 or 5 times a power of ten that cut a range into at most five. */
+double tm__page_step(double range);
 /** Score against rows, with intervals, the fit, and what twice as many rows may bring. */
 void tm__page_learning_curve(tm_buf *out, const json_t *value);
 /** Share of answers with a label by the time since; nothing without labels. */

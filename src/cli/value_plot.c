@@ -49,8 +49,7 @@ static void put_point(tm_buf *out, double x, double y) {
     (void)tm__buf_printf(out, "%.2f,%.2f ", x, y);
 }
 
-/* Steps of 1, 2 or 5 times a power of ten that cut a range into at most five. */
-static double nice_step(double range) {
+double tm__page_step(double range) {
     const double rough = range / 5;
     double step = tm__pow(10, floor(tm__log(rough) / tm__log(10)));
     static const double times[] = {1, 2, 5, 10};
@@ -77,7 +76,7 @@ static void put_x_tick(tm_buf *out, double x, const char *text) {
 }
 
 static void put_y_scale(tm_buf *out, const frame *f) {
-    const double step = nice_step(f->y_high - f->y_low);
+    const double step = tm__page_step(f->y_high - f->y_low);
     const int digits = step >= 1 ? 0 : (int)ceil(-tm__log(step) / tm__log(10) - 1e-9);
     const double first = ceil(f->y_low / step);
     const uint32_t n = (uint32_t)fmax(0, floor(f->y_high / step + 1e-6) - first + 1);
