@@ -10,11 +10,13 @@
 #include "model/gbdt/gbdt.h"
 #include "model/imported/imported.h"
 #include "model/linear/linear.h"
+#include "model/mlp/mlp.h"
 #include "model/offset/offset.h"
 
 static const tm_model_ops *const models[] = {
     &tm__gbdt_ops,
     &tm__linear_ops,
+    &tm__mlp_ops,
     &tm__baseline_ops,
     &tm__random_forest_ops,
     NULL,

@@ -148,7 +148,7 @@ static tm_status check_learners(const char *learners, tm_err *err) {
         if (!is_known) {
             const tm_status st =
                 TM_FAIL(err, TM_E_USAGE, "unknown learner '%.*s'", (int)name.len, name.ptr);
-            tm_err_hint(err, "Learners are gbdt, linear, forest and baseline.");
+            tm_err_hint(err, "Learners are gbdt, linear, forest, mlp and baseline.");
             return st;
         }
     }
@@ -198,7 +198,8 @@ static tm_status add_learner(tm_search *search, const tm_model_ops *ops, tm_err 
 
 /* Learners that nobody named. */
 static bool is_searched(const tm_model_ops *ops) {
-    return strcmp(ops->name, "baseline") != 0 && strcmp(ops->name, "forest") != 0;
+    return strcmp(ops->name, "baseline") != 0 && strcmp(ops->name, "forest") != 0 &&
+           strcmp(ops->name, "mlp") != 0;
 }
 
 tm_status tm__candidates_init(tm_search *search, tm_err *err) {
@@ -211,8 +212,8 @@ tm_status tm__candidates_init(tm_search *search, tm_err *err) {
         const bool has_score = search->options->init_score != NULL;
         const bool keeps = ((*list)->keeps_rules || !tm__train_has_rules(search->options)) &&
                            ((*list)->takes_scores || !has_score);
-        const bool wanted = learners != NULL ? is_listed(learners, (*list)->name)
-                                             : keeps && is_searched(*list);
+        const bool wanted =
+            learners != NULL ? is_listed(learners, (*list)->name) : keeps && is_searched(*list);
         if (wanted && has_score && !(*list)->takes_scores) {
             const tm_status st =
                 TM_FAIL(err, TM_E_USAGE, "learner '%s' cannot start from scores", (*list)->name);

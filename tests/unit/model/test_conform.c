@@ -21,6 +21,7 @@ static const learner_case cases[] = {
     {"linear", {{NULL}}},
     {"forest", {{"n_trees", "20"}}},
     {"forest", {{"n_trees", "20"}, {"cuts", "random"}}},
+    {"mlp", {{"hidden", "32"}, {"batch", "32"}, {"epochs", "20"}}},
 };
 
 static void params_of(const learner_case *c, const tm_model_ops *ops, tm_params *out) {

@@ -13,6 +13,8 @@
 #include "model/gbdt/gbdt_cut.h"
 #include "model/gbdt/gbdt_loss.h"
 #include "model/gbdt/gbdt_rows.h"
+#include "model/mlp/mlp_kernel.h"
+#include "model/mlp/mlp_matrix.h"
 #include "model/tree/tree.h"
 
 enum { N_MAX = 517, CASES = 400, ROWS_MAX = N_MAX * 41 };
@@ -239,7 +241,78 @@ static void explain_plain(const inputs *in, void *out) {
     explain_with(in, out, tm__forest_explain_ref);
 }
 
+/* Units of a network, their gradients, and sums over rows of them. */
+static void units_fast(const inputs *in, void *out) {
+    float *to = out;
+    memcpy(to, in->f, in->n * sizeof(float));
+    tm__rectify(to, in->n);
+    tm__rectify_back(in->f, (float)in->a, to, in->n);
+    tm__rows_sum(in->f, in->n / 32, 32, to + N_MAX);
+}
+
+static void units_plain(const inputs *in, void *out) {
+    float *to = out;
+    memcpy(to, in->f, in->n * sizeof(float));
+    tm__rectify_ref(to, in->n);
+    tm__rectify_back_ref(in->f, (float)in->a, to, in->n);
+    tm__rows_sum_ref(in->f, in->n / 32, 32, to + N_MAX);
+}
+
+/* A step of AdamW: a third of what `out` holds are parameters, then both moments. */
+static tm_adam adam_of(const inputs *in, float *out, size_t *n) {
+    *n = in->n / 3;
+    memcpy(out, in->f, *n * sizeof(float));
+    memcpy(out + *n, in->f + *n, *n * sizeof(float));
+    memcpy(out + 2 * *n, in->positive, *n * sizeof(float));
+    return (tm_adam){.params = out,
+                     .first = out + *n,
+                     .second = out + 2 * *n,
+                     .grad = in->f + 2 * *n,
+                     .rate = (float)in->a,
+                     .fix1 = 1.5F,
+                     .fix2 = 1.25F,
+                     .keep = (float)in->b};
+}
+
+static void adam_fast(const inputs *in, void *out) {
+    size_t n = 0;
+    const tm_adam a = adam_of(in, out, &n);
+    tm__adam_step(&a, n / 4, n);
+}
+
+static void adam_plain(const inputs *in, void *out) {
+    size_t n = 0;
+    const tm_adam a = adam_of(in, out, &n);
+    tm__adam_step_ref(&a, n / 4, n);
+}
+
+/* A product of 3 to 11 rows. */
+static tm_product product_of(const inputs *in, void *out) {
+    return (tm_product){.a = in->f,
+                        .b = in->positive,
+                        .bias = in->n % 2 == 0 ? in->f + 64 : NULL,
+                        .out = out,
+                        .m = 3 + in->n % 9,
+                        .n = 32,
+                        .k = in->n % 16,
+                        .a_row = in->n % 3 == 0 ? 16 : 1,
+                        .a_col = in->n % 3 == 0 ? 1 : 16};
+}
+
+static void product_fast(const inputs *in, void *out) {
+    const tm_product p = product_of(in, out);
+    tm__product(&p);
+}
+
+static void product_plain(const inputs *in, void *out) {
+    const tm_product p = product_of(in, out);
+    tm__product_ref(&p);
+}
+
 static const kernel kernels[] = {
+    {"units of a network", units_fast, units_plain},
+    {"step of a network", adam_fast, adam_plain},
+    {"product of matrices", product_fast, product_plain},
     {"parts of a score", explain_fast, explain_plain},
     {"exp", exp_fast, exp_plain},
     {"sigmoid", sigmoid_fast, sigmoid_plain},
