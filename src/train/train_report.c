@@ -120,7 +120,14 @@ static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe
                                    .y = fold->y_valid,
                                    .pred = pred,
                                    .weights = fold->weights_valid};
-        st = tm__metric_score(tm__metric_find(name), &in, out_score, err);
+        tm_err ignored = {0};
+        st = tm__metric_score(tm__metric_find(name), &in, out_score, &ignored);
+        if (st == TM_E_DATA) { /* all of its rows are of one class: nothing gives that away */
+            *out_score = 0.0;
+            st = TM_OK;
+        } else if (st != TM_OK && err != NULL) {
+            *err = ignored;
+        }
     }
     tm__model_free(model);
     tm__mem_free(pred);
