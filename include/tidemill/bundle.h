@@ -147,6 +147,37 @@ TM_API TM_NODISCARD tm_status tm_row_set_number(tm_row *row, uint32_t col, doubl
 TM_API void tm_bundle_predict_row(const tm_bundle *bundle, tm_row *row, double *out);
 
 /**
+ * Within what the truth of a row lies at a level, measured on rows that the model did not learn
+ * from: the ends of a number's interval.
+ *
+ * level  between 0 and 1, such as 0.9.
+ * out    [tm_bundle_outputs()] of tm_bundle_predict_row().
+ *
+ * Owns:    keeps nothing.
+ * Errors:  TM_E_UNSUPPORTED (not a regression, or a model without intervals), TM_E_USAGE (a level
+ * that there were too few rows for); the ends are as before.
+ * Threads: any.
+ */
+TM_API TM_NODISCARD tm_status tm_bundle_interval(const tm_bundle *bundle, double level,
+                                                 const double *out, double *out_low,
+                                                 double *out_high, tm_err *err);
+
+/**
+ * The same for classes: whether each class is in the set that holds the truth at a level. The
+ * likeliest class always is.
+ *
+ * out_held  [number of classes, 2 when tm_bundle_outputs() is 1] 1 or 0.
+ *
+ * Owns:    keeps nothing.
+ * Errors:  TM_E_UNSUPPORTED (no classes, or a model without sets), TM_E_USAGE (a level that there
+ * were too few rows for), TM_E_NOMEM; out_held is as before.
+ * Threads: any.
+ */
+TM_API TM_NODISCARD tm_status tm_bundle_set(const tm_bundle *bundle, double level,
+                                            const double *out, unsigned char *out_held,
+                                            tm_err *err);
+
+/**
  * End a row; NULL is a no-op.
  *
  * Owns:    ends what tm_row_create() gave.

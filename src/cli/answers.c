@@ -31,6 +31,7 @@ struct tm_answer_pen {
     tm_source_member **fields; /* [n_passed] members of a row by column, or NULL */
     tm_cell *cells;            /* [n inputs + 1] of a row that is explained */
     double *shares;            /* [n inputs + 1] */
+    bool *held;                /* [n_classes] of an interval's set */
     tm_buf reasons;
 };
 
@@ -95,7 +96,11 @@ const char *tm__answers_clash(const tm_answers *a, const tm_source_part *part) {
         const char *const name = part_name(part, c);
         const tm_str text = tm__str(name);
         if (is_passed(a, name) &&
-            (tm__str_is_nocase(text, "prediction") || tm__str_is_nocase(text, "reasons") ||
+            (tm__str_is_nocase(text, "prediction") ||
+             (a->has_interval &&
+              (tm__str_is_nocase(text, "low") || tm__str_is_nocase(text, "high") ||
+               tm__str_is_nocase(text, "set"))) ||
+             tm__str_is_nocase(text, "reasons") ||
              (text.len >= 11 && tm__str_is_nocase((tm_str){text.ptr, 11}, "probability")))) {
             return name;
         }
@@ -127,6 +132,10 @@ void tm__answers_head(const tm_answers *a, const tm_source_part *part, tm_buf *o
         out->failed = out->failed || name.failed;
         tm__buf_done(&name);
     }
+    if (a->has_interval) {
+        const bool is_number = tm__bundle_task(a->bundle) == TM_TASK_REGRESSION;
+        (void)tm__buf_text(out, is_number ? ",low,high" : ",set");
+    }
     (void)tm__buf_text(out, a->explain ? ",reasons\n" : "\n");
 }
 
@@ -143,6 +152,7 @@ void tm__answer_pen_free(tm_answer_pen *pen) {
         tm__mem_free(pen->fields);
         tm__mem_free(pen->cells);
         tm__mem_free(pen->shares);
+        tm__mem_free(pen->held);
         tm__mem_free(pen);
     }
 }
@@ -163,8 +173,9 @@ tm_answer_pen *tm__answer_pen_create(const tm_answers *a) {
     pen->classes = tm__mem_alloc(pen->n_classes, sizeof(*pen->classes));
     pen->cells = tm__mem_zalloc(n_inputs + 1, sizeof(*pen->cells));
     pen->shares = tm__mem_alloc(n_inputs + 1, sizeof(*pen->shares));
-    bool ok =
-        pen->scratch != NULL && pen->classes != NULL && pen->cells != NULL && pen->shares != NULL;
+    pen->held = tm__mem_alloc(pen->n_classes, sizeof(*pen->held));
+    bool ok = pen->scratch != NULL && pen->classes != NULL && pen->held != NULL &&
+              pen->cells != NULL && pen->shares != NULL;
     for (uint32_t k = 0; ok && k < pen->n_classes; k++) {
         const size_t start = pen->words.len;
         put_text(a, tm__str(tm__bundle_class(a->bundle, k)), &pen->words);
@@ -208,6 +219,42 @@ static void put_answer(const tm_answer_pen *pen, const double *pred, tm_buf *out
     if (a->is_json) {
         (void)tm__buf_byte(out, '}');
     }
+}
+
+/* Ends of a number's interval, or the classes of a set: "no|yes", a list in JSON. */
+static void put_interval(tm_answer_pen *pen, const double *pred, tm_buf *out) {
+    const tm_answers *const a = pen->answers;
+    const tm_conformal *const conformal = tm__bundle_conformal(a->bundle);
+    if (conformal->kind == TM_CONFORMAL_NUMBER) {
+        const tm_conformal_range range = tm__conformal_range(conformal, &a->interval, pred[0]);
+        put_name(a, "low", false, out);
+        put_number(a, range.low, out);
+        put_name(a, "high", false, out);
+        put_number(a, range.high, out);
+        return;
+    }
+    bool is_first = true;
+    (void)tm__conformal_set(&a->interval, pred, tm__bundle_outputs(a->bundle), pen->held);
+    put_name(a, "set", false, out);
+    tm__buf_reset(&pen->reasons);
+    for (uint32_t k = 0; k < pen->n_classes; k++) {
+        if (pen->held[k]) {
+            const tm_str name =
+                a->is_json ? pen->classes[k] : tm__str(tm__bundle_class(a->bundle, k));
+            (void)tm__buf_text(&pen->reasons, is_first ? "" : a->is_json ? ", " : "|");
+            (void)tm__buf_append(&pen->reasons, name.ptr, name.len);
+            is_first = false;
+        }
+    }
+    const tm_str joined = {(const char *)pen->reasons.data, pen->reasons.len};
+    if (a->is_json) {
+        (void)tm__buf_byte(out, '[');
+        (void)tm__buf_append(out, joined.ptr, joined.len);
+        (void)tm__buf_byte(out, ']');
+    } else {
+        put_text(a, joined, out);
+    }
+    out->failed = out->failed || pen->reasons.failed;
 }
 
 /* The columns that moved the answer most, as "name +0.31; other -0.20". */
@@ -390,6 +437,9 @@ tm_status tm__answers_write(tm_answer_pen *pen, const tm_source_part *part, tm_b
         TM_TRY(put_passed(pen, part, row, out, &is_first, err));
         put_name(a, "prediction", is_first, out);
         put_answer(pen, pred, out);
+        if (a->has_interval) {
+            put_interval(pen, pred, out);
+        }
         if (a->explain) {
             TM_TRY(put_reasons(pen, part, row, pred, out, err));
         }

@@ -14,6 +14,8 @@ typedef struct tm_answers {
     const tm_bundle *bundle;
     bool is_json; /* lines of JSON, else CSV */
     bool explain;
+    bool has_interval; /* interval is of its bundle */
+    tm_conformal_at interval;
 } tm_answers;
 
 typedef struct tm_answer_pen tm_answer_pen;

@@ -284,6 +284,14 @@ static tm_status run(prediction *p, tm_err *err) {
     return tm__cli_has_history(p->cli) ? run_table(p, path, err) : run_pipe(p, &spec, err);
 }
 
+static tm_status find_interval(prediction *p, tm_err *err) {
+    p->answers.has_interval = tm__cli_has(p->cli, "interval");
+    return p->answers.has_interval
+               ? tm__conformal_find(tm__bundle_conformal(p->answers.bundle),
+                                    tm__cli_f64(p->cli, "interval"), &p->answers.interval, err)
+               : TM_OK;
+}
+
 tm_status cmd_predict(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_place place = {0};
@@ -298,6 +306,9 @@ tm_status cmd_predict(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK) {
         p.answers.bundle = place.bundle;
+        st = find_interval(&p, err);
+    }
+    if (st == TM_OK) {
         st = open_out(&p, out_path, err);
     }
     if (st == TM_OK) {

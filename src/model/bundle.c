@@ -177,6 +177,26 @@ static tm_status load_calibration(tm_bundle *self, tm_err *err) {
     return TM_OK;
 }
 
+/* Intervals of numbers belong to a regression, sets to classes. */
+static tm_status load_intervals(tm_bundle *self, tm_err *err) {
+    const tm_bytes bytes = self->file.sections[TM_SECTION_INTERVALS];
+    const tm_task task = self->model->task;
+    tm_err cause = {0};
+    if (bytes.data == NULL) {
+        return TM_OK;
+    }
+    if (tm__conformal_load(bytes.data, bytes.len, &self->conformal, &cause) != TM_OK) {
+        return fail_section("intervals", &cause, err);
+    }
+    if (self->conformal.kind == TM_CONFORMAL_NUMBER
+            ? task != TM_TASK_REGRESSION
+            : task == TM_TASK_REGRESSION || task == TM_TASK_RANKING) {
+        (void)TM_FAIL(&cause, TM_E_INTEGRITY, "they are not of the model's task");
+        return fail_section("intervals", &cause, err);
+    }
+    return TM_OK;
+}
+
 static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_err *err) {
     TM_TRY(tm__bundle_file_check(data, len, &self->file, err));
     const tm_bytes *sections = self->file.sections;
@@ -193,6 +213,7 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
         return fail_section("model", &cause, err);
     }
     TM_TRY(load_calibration(self, err));
+    TM_TRY(load_intervals(self, err));
     TM_TRY(tm__bundle_answers_read(self->info, self->model, &self->answers, err));
     TM_TRY(check_shapes(self, err));
     if (sections[TM_SECTION_GOLDEN].data != NULL &&
@@ -207,6 +228,7 @@ static void bundle_free(tm_bundle *self) {
     if (self != NULL) {
         tm__mem_free(self->answers.classes);
         tm__calibration_done(&self->calibration);
+        tm__conformal_done(&self->conformal);
         tm__model_free(self->model);
         tm__program_free(self->program);
         json_decref(self->info);
@@ -322,6 +344,10 @@ const tm_model *tm__bundle_model(const tm_bundle *bundle) {
 
 const tm_calibration *tm__bundle_calibration(const tm_bundle *bundle) {
     return &bundle->calibration;
+}
+
+const tm_conformal *tm__bundle_conformal(const tm_bundle *bundle) {
+    return &bundle->conformal;
 }
 
 const tm_schema *tm__bundle_schema(const tm_bundle *bundle) {

@@ -17,6 +17,7 @@
 
 #include "base/hash.h"
 #include "model/calibration.h"
+#include "model/conformal.h"
 #include "model/model.h"
 
 typedef struct tm_bundle tm_bundle;
@@ -25,6 +26,7 @@ typedef struct tm_bundle_parts {
     const tm_program *program;
     const tm_model *model;
     const tm_calibration *calibration; /* of the model's outputs; NULL: none */
+    const tm_conformal *conformal;     /* of its answers; NULL: none */
     const json_t *info;                /* canonicalised when written; the caller keeps it */
     const json_t *notes;
     const void *reference; /* bytes of monitor's reference sketches, inside the hash; may be NULL */
@@ -46,6 +48,7 @@ const json_t *tm__bundle_notes(const tm_bundle *bundle);
 const tm_program *tm__bundle_program(const tm_bundle *bundle);
 const tm_model *tm__bundle_model(const tm_bundle *bundle);
 const tm_calibration *tm__bundle_calibration(const tm_bundle *bundle); /* its kind may be none */
+const tm_conformal *tm__bundle_conformal(const tm_bundle *bundle);     /* its kind may be none */
 /** Raw scores of its model [n_rows x outputs] to answers, in place: calibrated, then linked. */
 void tm__bundle_link(const tm_bundle *bundle, uint64_t n_rows, double *raw);
 const tm_schema *tm__bundle_schema(const tm_bundle *bundle); /* input columns in order */

@@ -27,7 +27,8 @@
 #define HASH_AT 32u
 
 static const char *const section_names[TM_SECTION_END] = {
-    "none", "info", "program", "model", "reference", "notes", "signature", "golden", "calibration",
+    "none",  "info",      "program", "model",       "reference",
+    "notes", "signature", "golden",  "calibration", "intervals",
 };
 
 static uint64_t aligned(uint64_t n) {
@@ -37,7 +38,7 @@ static uint64_t aligned(uint64_t n) {
 /* ---- hash ---- */
 
 static bool is_hashed(unsigned type) {
-    return type <= TM_SECTION_REFERENCE || type == TM_SECTION_CALIBRATION;
+    return type <= TM_SECTION_REFERENCE || type >= TM_SECTION_CALIBRATION;
 }
 
 /* Type and length go in too, so that bytes cannot move from one section to another. */
@@ -120,6 +121,9 @@ static tm_status write_section(const tm_bundle_parts *parts, unsigned type, tm_b
     case TM_SECTION_CALIBRATION:
         tm__calibration_save(parts->calibration, out);
         return TM_OK;
+    case TM_SECTION_INTERVALS:
+        tm__conformal_save(parts->conformal, out);
+        return TM_OK;
     default:
         (void)tm__json_write(out, parts->notes, TM_JSON_SORTED);
         return TM_OK;
@@ -133,7 +137,9 @@ static bool has_calibration(const tm_bundle_parts *parts) {
 static bool has_section(const tm_bundle_parts *parts, unsigned type) {
     return type <= TM_SECTION_MODEL || (type == TM_SECTION_REFERENCE && parts->reference != NULL) ||
            (type == TM_SECTION_NOTES && parts->notes != NULL) || type == TM_SECTION_GOLDEN ||
-           (type == TM_SECTION_CALIBRATION && has_calibration(parts));
+           (type == TM_SECTION_CALIBRATION && has_calibration(parts)) ||
+           (type == TM_SECTION_INTERVALS && parts->conformal != NULL &&
+            parts->conformal->kind != TM_CONFORMAL_NONE);
 }
 
 tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *out_hash,

@@ -21,7 +21,8 @@ typedef enum tm_section {
     TM_SECTION_SIGNATURE = 6, /* reserved */
     TM_SECTION_GOLDEN = 7,
     TM_SECTION_CALIBRATION = 8,
-    TM_SECTION_END = 9
+    TM_SECTION_INTERVALS = 9,
+    TM_SECTION_END = 10
 } tm_section;
 
 typedef struct tm_bytes {
@@ -73,6 +74,7 @@ struct tm_bundle {
     tm_program *program;
     tm_model *model;
     tm_calibration calibration;
+    tm_conformal conformal;
     tm_bundle_answers answers;
     tm_golden golden;
     uint64_t heap_bytes;

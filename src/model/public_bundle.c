@@ -160,6 +160,45 @@ void tm_bundle_predict_row(const tm_bundle *bundle, tm_row *row, double *out) {
     tm__bundle_predict_row(bundle, row->scratch, row->cells, out);
 }
 
+static tm_status find_interval(const tm_bundle *bundle, tm_conformal_kind kind, double level,
+                               tm_conformal_at *out, tm_err *err) {
+    const tm_conformal *conformal = tm__bundle_conformal(bundle);
+    if (conformal->kind != TM_CONFORMAL_NONE && conformal->kind != kind) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED,
+                       kind == TM_CONFORMAL_NUMBER
+                           ? "the model's answers are classes, not numbers"
+                           : "the model's answers are numbers, not classes");
+    }
+    return tm__conformal_find(conformal, level, out, err);
+}
+
+tm_status tm_bundle_interval(const tm_bundle *bundle, double level, const double *out,
+                             double *out_low, double *out_high, tm_err *err) {
+    tm_conformal_at at;
+    TM_TRY(find_interval(bundle, TM_CONFORMAL_NUMBER, level, &at, err));
+    const tm_conformal_range range = tm__conformal_range(tm__bundle_conformal(bundle), &at, out[0]);
+    *out_low = range.low;
+    *out_high = range.high;
+    return TM_OK;
+}
+
+tm_status tm_bundle_set(const tm_bundle *bundle, double level, const double *out,
+                        unsigned char *out_held, tm_err *err) {
+    const uint32_t n = tm__bundle_classes(bundle);
+    tm_conformal_at at;
+    TM_TRY(find_interval(bundle, TM_CONFORMAL_CLASSES, level, &at, err));
+    bool *held = tm__mem_alloc(n, sizeof(*held));
+    if (held == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for %u classes", n);
+    }
+    (void)tm__conformal_set(&at, out, tm__bundle_outputs(bundle), held);
+    for (uint32_t k = 0; k < n; k++) {
+        out_held[k] = held[k] ? 1 : 0;
+    }
+    tm__mem_free(held);
+    return TM_OK;
+}
+
 void tm_row_free(tm_row *row) {
     if (row == NULL) {
         return;

@@ -57,6 +57,9 @@ static bool write_object(scoring *s, const char *id, uint32_t chosen, tm_err *er
         tm__buf_text(out, ",\"probability\":");
         tm__score_write_probability(s, s->outputs, out);
     }
+    if (s->has_interval) {
+        tm__score_write_interval(s, out);
+    }
     tm__fill_write(&s->filled, out);
     if (s->explain) {
         tm__buf_text(out, ",\"reasons\":");
@@ -209,6 +212,11 @@ static bool read_predict(scoring *s) {
         char *end = NULL;
         if (tm__str_is(name, "rows") && s->place.rows == NULL && *value == '[') {
             s->place.rows = value;
+        } else if (tm__str_is(name, "interval") && !s->has_interval) {
+            end = tm__score_skip(s, i, value);
+            if (!tm__score_option(s, name, tm__str_trim((tm_str){value, (size_t)(end - value)}))) {
+                return tm__score_refuse(x, "the interval is no level between 0 and 1", shape);
+            }
         } else if (tm__str_is(name, "explain") && (*value == 't' || *value == 'f')) {
             s->explain = s->explain || *value == 't';
         } else if (!tm__str_is(name, "options") ||
@@ -228,8 +236,8 @@ static bool read_predict(scoring *s) {
 
 /* Options in the query. */
 static bool read_query(scoring *s) {
-    static const char *const names[] = {"explain",   "reasons",         "probabilities",
-                                        "threshold", "unknown_columns", "version"};
+    static const char *const names[] = {"explain",         "reasons", "probabilities", "threshold",
+                                        "unknown_columns", "version", "interval"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const tm_str text = tm__http_query(s->x->http->query, names[i]);
         if (text.ptr != NULL && !tm__score_option(s, tm__str(names[i]), text)) {
@@ -256,6 +264,11 @@ void tm__handle_predict(tm_exchange *x) {
     }
     if (s.explain && s.form == &csv) {
         (void)tm__score_refuse(x, "reasons are not given as CSV",
+                               "Send 'Accept: application/json' or 'application/x-ndjson'.");
+        return;
+    }
+    if (s.has_interval && s.form == &csv) {
+        (void)tm__score_refuse(x, "intervals are not given as CSV",
                                "Send 'Accept: application/json' or 'application/x-ndjson'.");
         return;
     }
@@ -342,7 +355,7 @@ void tm__handle_invocations(tm_exchange *x) {
     s.served = tm__score_find(x, route);
     if (s.served != NULL && (x->media == TM_MEDIA_CSV ? place_text(&s) : read_invocations(&s))) {
         /* Plain values, unless what has no place beside them is asked for. */
-        s.form = s.explain || s.asks_probability ? &records : &plain;
+        s.form = s.explain || s.asks_probability || s.has_interval ? &records : &plain;
         s.no_probability = !s.asks_probability;
         tm__score_run(&s);
     }

@@ -553,6 +553,8 @@ void tm__handle_v2_predict(tm_exchange *x) {
         v.s.place.n_tensors = v.n_tensors;
         if (v.wanted[1] && !has_probability) {
             (void)refuse(&v, "the model has no probability");
+        } else if (v.s.has_interval) {
+            (void)refuse(&v, "intervals are not given as tensors");
         } else {
             tm__score_run(&v.s);
             if (x->header_len > 0) {

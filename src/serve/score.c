@@ -69,6 +69,30 @@ void tm__score_write_probability(const scoring *s, const double *outputs, tm_buf
     tm__buf_byte(out, '}');
 }
 
+void tm__score_write_interval(const scoring *s, tm_buf *out) {
+    const tm_conformal *conformal = tm__bundle_conformal(s->served->bundle);
+    bool is_first = true;
+    if (!tm__score_has_classes(s)) {
+        const tm_conformal_range range =
+            tm__conformal_range(conformal, &s->interval, s->outputs[0]);
+        tm__buf_text(out, ",\"low\":");
+        tm__score_write_number(range.low, out);
+        tm__buf_text(out, ",\"high\":");
+        tm__score_write_number(range.high, out);
+        return;
+    }
+    (void)tm__conformal_set(&s->interval, s->outputs, s->n_outputs, s->held);
+    tm__buf_text(out, ",\"set\":[");
+    for (uint32_t k = 0; k < tm__bundle_classes(s->served->bundle); k++) {
+        if (s->held[k]) {
+            tm__buf_text(out, is_first ? "" : ",");
+            tm__score_write_class(s, k, out);
+            is_first = false;
+        }
+    }
+    tm__buf_byte(out, ']');
+}
+
 bool tm__score_write_reasons(const scoring *s, uint32_t chosen, tm_buf *out, tm_err *err) {
     const tm_schema *inputs = tm__bundle_schema(s->served->bundle);
     const bool is_multiclass = tm__bundle_task(s->served->bundle) == TM_TASK_MULTICLASS;
@@ -249,7 +273,9 @@ bool tm__score_prepare(scoring *s, tm_arena *arena) {
     s->n_outputs = tm__bundle_outputs(bundle);
     s->outputs = tm_arena_alloc(arena, double, s->n_outputs);
     s->contributions = tm_arena_alloc(arena, double, tm__bundle_schema(bundle)->n_cols + 1);
-    return s->outputs != NULL && s->contributions != NULL;
+    s->held = s->has_interval ? tm_arena_alloc(arena, bool, (size_t)tm__bundle_classes(bundle) + 1)
+                              : NULL;
+    return s->outputs != NULL && s->contributions != NULL && (s->held != NULL) == s->has_interval;
 }
 
 tm_decode_counts tm__score_counts(const tm_scoring *s) {
@@ -302,6 +328,16 @@ static bool is_for_batch(const scoring *s) {
     return s->explain && s->may_begin_anew && s->x->http->body.len > EXPLAIN_BYTES;
 }
 
+static bool find_interval(scoring *s) {
+    tm_err err = {0};
+    const tm_conformal *conformal = tm__bundle_conformal(s->served->bundle);
+    if (tm__conformal_find(conformal, s->level, &s->interval, &err) != TM_OK) {
+        tm__problem_reply(s->x, 400, "no-such-interval", err.message, err.hint);
+        return false;
+    }
+    return true;
+}
+
 void tm__score_run(scoring *s) {
     tm_exchange *x = s->x;
     tm_desk *desk = x->desk;
@@ -310,6 +346,9 @@ void tm__score_run(scoring *s) {
         return;
     }
     if (!s->is_picked && !tm__score_pick(s, 0)) {
+        return;
+    }
+    if (s->has_interval && !find_interval(s)) {
         return;
     }
     tm__buf_reset(&desk->answers);
@@ -417,6 +456,10 @@ bool tm__score_option(scoring *s, tm_str name, tm_str text) {
         s->has_threshold = true;
         return tm__str_to_f64(text, &s->threshold) && s->threshold >= 0.0 && s->threshold <= 1.0;
     }
+    if (tm__str_is(name, "interval")) {
+        s->has_interval = true;
+        return tm__str_to_f64(text, &s->level) && s->level > 0.0 && s->level < 1.0;
+    }
     if (tm__str_is(name, "version")) {
         return tm__str_to_u64(text, &s->version) && s->version > 0;
     }
@@ -429,8 +472,8 @@ bool tm__score_option(scoring *s, tm_str name, tm_str text) {
 
 /* The bit of an option; 0 when there is none of this name. */
 static unsigned option_bit(tm_str name) {
-    static const char *const names[] = {"reasons",   "explain", "probabilities",
-                                        "threshold", "version", "unknown_columns"};
+    static const char *const names[] = {"reasons", "explain",         "probabilities", "threshold",
+                                        "version", "unknown_columns", "interval"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (tm__str_is(name, names[i])) {
             return 1u << i;

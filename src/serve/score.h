@@ -28,6 +28,8 @@ struct tm_scoring {
     /* what is asked for */
     bool explain;
     bool no_probability, asks_probability;
+    bool has_interval;
+    double level; /* of it */
     bool has_threshold;
     double threshold;
     uint64_t version;    /* 0: what the route serves */
@@ -39,11 +41,13 @@ struct tm_scoring {
     tm_decoder *decoder;
     tm_bundle_scratch *scratch;
     uint32_t n_outputs;
-    double *outputs;        /* [n_outputs] of the row at hand */
-    double *contributions;  /* [n inputs], when explained */
-    tm_stream *stream;      /* of the answers, in the log */
-    tm_filled filled;       /* of the row at hand */
-    struct tm_split *split; /* parts of a large batch; NULL: it is whole */
+    double *outputs;          /* [n_outputs] of the row at hand */
+    double *contributions;    /* [n inputs], when explained */
+    bool *held;               /* [classes] of the set, with an interval */
+    tm_conformal_at interval; /* made by tm__score_run() */
+    tm_stream *stream;        /* of the answers, in the log */
+    tm_filled filled;         /* of the row at hand */
+    struct tm_split *split;   /* parts of a large batch; NULL: it is whole */
 };
 
 /** Begin: what a route serves, or NULL with the exchange answered. The arena of the desk is empty
@@ -91,6 +95,8 @@ bool tm__score_has_classes(const tm_scoring *s);
 void tm__score_write_class(const tm_scoring *s, uint32_t index, tm_buf *out);
 void tm__score_write_number(double value, tm_buf *out);
 void tm__score_write_probability(const tm_scoring *s, const double *outputs, tm_buf *out);
+/** Members of the interval that was asked for: low and high, or set. */
+void tm__score_write_interval(const tm_scoring *s, tm_buf *out);
 /** The list of columns that moved the answer most; chosen is the class named. */
 bool tm__score_write_reasons(const tm_scoring *s, uint32_t chosen, tm_buf *out, tm_err *err);
 

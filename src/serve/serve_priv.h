@@ -52,6 +52,7 @@ typedef enum tm_error_shape {
     TM_ERRORS_MLFLOW   /* {"error_code", "message"} */
 } tm_error_shape;
 
+#define TM_QUERY_MAX 7u /* parameters in a query */
 /* One row of the table made from api/http. */
 typedef struct tm_endpoint {
     const char *name;
@@ -64,8 +65,8 @@ typedef struct tm_endpoint {
     bool on_batch;  /* its body is work, and it waits for others: runs on a batch thread */
     unsigned media; /* kinds of bodies that it takes; 0: none */
     tm_error_shape errors;
-    bool is_general;      /* says nothing of models */
-    const char *query[6]; /* names of parameters */
+    bool is_general;                 /* says nothing of models */
+    const char *query[TM_QUERY_MAX]; /* names of parameters */
 } tm_endpoint;
 
 uint32_t tm__endpoint_count(void);

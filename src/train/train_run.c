@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "train/train_calibrate.h"
+#include "train/train_conformal.h"
 
 /* Without a budget: about a minute of boosting on two cores for a large table, less for a small
  * one. */
@@ -37,6 +38,7 @@ typedef struct run {
     tm_search search;
     tm_final final;
     tm_calibration calibration;
+    tm_conformal conformal;
     tm_budget budget;
     tm_train_plan plan; /* with a limit of memory */
     tm_stops stops;     /* of a run with a budget of time */
@@ -52,6 +54,7 @@ static void run_done(run *r) {
     tm__bundle_unref(r->bundle);
     tm__final_done(&r->final);
     tm__calibration_done(&r->calibration);
+    tm__conformal_done(&r->conformal);
     tm__search_done(&r->search);
     tm__train_data_done(&r->data);
     tm__train_windows_done(&r->windows);
@@ -132,10 +135,14 @@ static tm_status learn(run *r, tm_err *err) {
     return tm__final_fit(r->ctx, &r->search, &r->final, err);
 }
 
-static tm_status calibrate(run *r, tm_err *err) {
+/* What turns raw scores into answers, and says how far they may be off. */
+static tm_status settle_answers(run *r, tm_err *err) {
     json_t *record = NULL;
     TM_TRY(tm__train_calibrate(&r->search, &r->calibration, &record, err));
     json_object_set_new(r->info, "calibration", record);
+    const bool is_positive = tm__model_link_of(r->final.model) == TM_LINK_EXP;
+    TM_TRY(tm__train_conformal(&r->search, is_positive, &r->conformal, &record, err));
+    json_object_set_new(r->info, "intervals", record);
     return TM_OK;
 }
 
@@ -254,6 +261,7 @@ static tm_status seal(run *r, const json_t *notes, tm_buf *bytes, tm_hash *hash,
         .program = r->final.program,
         .model = r->final.model,
         .calibration = &r->calibration,
+        .conformal = &r->conformal,
         .info = r->info,
         .notes = notes,
     };
@@ -366,6 +374,27 @@ static tm_status baseline_report(run *r, json_t **out, tm_err *err) {
     return st;
 }
 
+/* What the intervals reach on the test rows. */
+static tm_status measure_intervals(run *r, tm_err *err) {
+    const tm_train_data *data = &r->data;
+    if (r->conformal.kind == TM_CONFORMAL_NONE) {
+        return TM_OK;
+    }
+    double *y = tm__mem_alloc(data->n_test, sizeof(double));
+    for (uint64_t i = 0; y != NULL && i < data->n_test; i++) {
+        y[i] = data->y[data->test[i]];
+    }
+    const tm_covered_rows rows = {.n = data->n_test,
+                                  .n_outputs = tm__bundle_outputs(r->bundle),
+                                  .y = y,
+                                  .pred = r->test_pred};
+    json_t *covered = y != NULL ? tm__train_covered(&r->conformal, &rows) : NULL;
+    tm__mem_free(y);
+    return json_object_set_new(json_object_get(r->info, "intervals"), "test", covered) != 0
+               ? TM_FAIL(err, TM_E_NOMEM, "no memory to score the test rows")
+               : TM_OK;
+}
+
 static tm_status test_report(run *r, tm_err *err) {
     const tm_train_data *data = &r->data;
     const bool has_test = data->n_test > 0;
@@ -392,7 +421,7 @@ static tm_status test_report(run *r, tm_err *err) {
     json_object_set_new(r->info, "test", report);
     TM_TRY(baseline_report(r, &baseline, err));
     json_object_set_new(r->info, "baseline", baseline);
-    return TM_OK;
+    return measure_intervals(r, err);
 }
 
 static double seconds_since(uint64_t started_ns) {
@@ -475,7 +504,7 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
     if (r->info == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the record of the run");
     }
-    TM_TRY(calibrate(r, err));
+    TM_TRY(settle_answers(r, err));
     TM_TRY(validation_report(r, err));
     describe_threshold(r);
     TM_TRY(describe_model(r, err));

@@ -8,7 +8,7 @@ import struct
 
 M64 = (1 << 64) - 1
 NAN = float("nan")
-SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes", 7: "golden", 8: "calibration"}
+SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes", 7: "golden", 8: "calibration", 9: "intervals"}
 TASKS = {1: "binary", 2: "multiclass", 3: "regression", 4: "ranking"}
 BLANKS = b" \t\n\v\f\r"
 
@@ -108,7 +108,7 @@ def read_sections(data):
         last, at = kind, aligned(start + size)
         want(not any(data[start + size:at]), "zeros behind a section")
         sections[SECTIONS[kind]] = body
-        if kind < 5 or kind == 8:
+        if kind < 5 or kind >= 8:
             hasher.update(struct.pack("<IQ", kind, size) + body)
     want(at == len(data) and data[32:64] == hasher.digest(), "length or hash")
     return sections, hasher.hexdigest()
@@ -125,7 +125,7 @@ def mend(data):
         if kind == 2 and size >= 4:
             struct.pack_into("<I", data, start + size - 4, crc32c(data[start:start + size - 4]))
         struct.pack_into("<I", data, entry + 4, crc32c(data[start:start + size]))
-        if kind < 5 or kind == 8:
+        if kind < 5 or kind >= 8:
             hasher.update(struct.pack("<IQ", kind, size) + data[start:start + size])
     data[32:64] = hasher.digest()
     struct.pack_into("<I", data, 24, crc32c(data[64:64 + 32 * n]))

@@ -88,6 +88,7 @@ static void load(const uint8_t *data, size_t len) {
     const tm_bundle_parts parts = {.program = tm__bundle_program(bundle),
                                    .model = tm__bundle_model(bundle),
                                    .calibration = tm__bundle_calibration(bundle),
+                                   .conformal = tm__bundle_conformal(bundle),
                                    .info = tm__bundle_info(bundle),
                                    .notes = tm__bundle_notes(bundle),
                                    .reference = reference,

@@ -37,7 +37,7 @@ static void mend_entry(uint8_t *data, size_t len, uint8_t *entry, tm_hasher *has
         bundle_bytes_mend_program(data + at, (size_t)size);
     }
     put_u32(entry + 4, tm__crc32c(0, data + at, (size_t)size));
-    if (type <= TM_SECTION_REFERENCE || type == TM_SECTION_CALIBRATION) {
+    if (type <= TM_SECTION_REFERENCE || type >= TM_SECTION_CALIBRATION) {
         tm__hasher_update(hasher, entry, 4);
         tm__hasher_update(hasher, entry + 16, 8);
         tm__hasher_update(hasher, data + at, (size_t)size);

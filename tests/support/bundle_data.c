@@ -130,6 +130,7 @@ void bundle_data_write(const bundle_data *data, tm_buf *out, tm_hash *out_hash) 
     const tm_bundle_parts parts = {.program = data->program,
                                    .model = data->model,
                                    .calibration = &data->calibration,
+                                   .conformal = &data->conformal,
                                    .info = data->info,
                                    .notes = data->notes,
                                    .reference = "sketches",
@@ -149,6 +150,7 @@ void bundle_data_cells(const bundle_data *data, uint64_t row, tm_cell *out) {
 
 void bundle_data_free(bundle_data *data) {
     tm__calibration_done(&data->calibration);
+    tm__conformal_done(&data->conformal);
     tm__model_free(data->model);
     tm__program_free(data->program);
     tm__schema_done(&data->schema);

@@ -11,6 +11,7 @@ typedef struct bundle_data {
     tm_schema schema;
     tm_program *program;
     tm_model *model;
+    tm_conformal conformal;     /* same as calibration */
     tm_calibration calibration; /* zeroed: none; the test may set one, which is ended with this */
     json_t *info, *notes;
 } bundle_data;

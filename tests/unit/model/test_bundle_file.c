@@ -115,7 +115,7 @@ static void a_newer_version_and_an_unknown_section_are_unsupported(void **state)
     sum_header(buf.data);
     assert_int_equal(tm__bundle_file_check(buf.data, buf.len, &file, NULL), TM_E_UNSUPPORTED);
     buf.data[8] = 1;
-    buf.data[64 + 4 * 32] = 9; /* notes become type 9 */
+    buf.data[64 + 4 * 32] = 60; /* notes become type 60 */
     const uint32_t crc = tm__crc32c(0, buf.data + 64, 6 * 32);
     memcpy(buf.data + 24, &crc, 4);
     sum_header(buf.data);

@@ -20,6 +20,14 @@ static int set_up(void **state) {
     tm_buf buf;
     tm_hash hash;
     data = bundle_data_create(300, TM_TASK_BINARY, "linear");
+    double scores[50];
+    for (unsigned i = 0; i < 50; i++) {
+        scores[i] = i / 50.0;
+    }
+    data->conformal = (tm_conformal){.kind = TM_CONFORMAL_CLASSES, .n_rows = 50};
+    if (tm__conformal_keep(scores, 50, &data->conformal.above, NULL) != TM_OK) {
+        return -1;
+    }
     bundle_data_write(data, &buf, &hash);
     const bool is_ready = tm__fs_mkdir("build", NULL) == TM_OK &&
                           tm__fs_publish(PATH, buf.data, buf.len, NULL) == TM_OK &&
@@ -157,6 +165,20 @@ static void a_row_reset_or_emptied_is_a_fresh_row(void **state) {
     tm_row_free(row);
 }
 
+static void a_set_of_classes_is_given_at_any_level_that_there_is(void **state) {
+    (void)state;
+    const double out = 0.3;
+    unsigned char held[2] = {7, 7};
+    double low = 7, high = 7;
+    assert_int_equal(tm_bundle_set(bundle, 0.99, &out, held, NULL), TM_E_USAGE);
+    assert_int_equal(tm_bundle_interval(bundle, 0.9, &out, &low, &high, NULL), TM_E_UNSUPPORTED);
+    assert_true(held[0] == 7 && held[1] == 7 && low == 7 && high == 7);
+    assert_int_equal(tm_bundle_set(bundle, 0.5, &out, held, NULL), TM_OK);
+    assert_true(held[0] == 1 && held[1] == 0);
+    assert_int_equal(tm_bundle_set(bundle, 0.9, &out, held, NULL), TM_OK);
+    assert_true(held[0] == 1 && held[1] == 1);
+}
+
 static void running_out_of_memory_leaves_nothing_behind(void **state) {
     (void)state;
     tm_status st = TM_E_NOMEM;
@@ -181,6 +203,7 @@ int main(void) {
         cmocka_unit_test(answers_have_the_bits_of_a_batch),
         cmocka_unit_test(a_wrong_value_is_refused_and_the_row_is_as_before),
         cmocka_unit_test(a_row_reset_or_emptied_is_a_fresh_row),
+        cmocka_unit_test(a_set_of_classes_is_given_at_any_level_that_there_is),
         cmocka_unit_test(running_out_of_memory_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
