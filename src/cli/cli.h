@@ -74,7 +74,8 @@ typedef struct tm_command {
 
 /* What a progress bar remembers. */
 typedef struct tm_cli_bar {
-    bool is_shown; /* a bar stands on the terminal's last line */
+    bool is_shown;    /* a bar stands on the terminal's last line */
+    uint32_t n_above; /* and so many lines of the same drawing above it */
     const char *stage;
     uint64_t start_ns, drawn_ns;
 } tm_cli_bar;
@@ -133,6 +134,8 @@ void tm__cli_ctx_done(tm_ctx *ctx);
  * every ten seconds; nothing with -q. */
 void tm__cli_progress(void *arg, const char *stage, uint64_t done, uint64_t total,
                       const char *note);
+/** Wipe what progress has drawn on the terminal. */
+void tm__cli_bar_reset(tm_cli *cli);
 
 /* ---- What the user sees. ---- */
 

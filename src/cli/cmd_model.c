@@ -69,7 +69,7 @@ static void print_versions(tm_cli *cli, const json_t *versions) {
 static tm_status show_version(tm_cli *cli, tm_registry *registry, const char *name, tm_err *err) {
     tm_version version = {0};
     TM_TRY(tm__registry_find(registry, name, &version, err));
-    char hash[TM_HASH_TEXT];
+    char hash[TM_HASH_TEXT], created[48];
     tm__hash_to_text(&version.bundle_hash, hash);
     json_t *full = json_deep_copy(version.info);
     json_object_set_new(full, "schema", json_string("tidemill.model.show/1"));
@@ -77,10 +77,15 @@ static tm_status show_version(tm_cli *cli, tm_registry *registry, const char *na
     json_object_set_new(full, "aliases", json_string(version.aliases));
     json_object_set_new(full, "state", json_string(version.state));
     json_object_set_new(full, "bundle_hash", json_string(hash));
+    json_object_set_new(full, "bytes",
+                        json_integer((json_int_t)tm__registry_bundle_bytes(registry, &version)));
+    created[tm__time_to_text(version.created_us, created)] = '\0';
+    json_object_set_new(full, "created", json_string(created));
     if (cli->json) {
         tm__cli_print_json(cli, full);
     } else {
         tm__train_words_print(cli, full);
+        tm__cli_note(cli, "more, measured on its test rows: tidemill model report %s", name);
     }
     json_decref(full);
     tm__version_done(&version);

@@ -12,9 +12,13 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "cli/board.h"
 #include "cli/cli.h"
 #include "cli/history.h"
 #include "cli/model_args.h"
+#include "cli/page_priv.h"
+#include "cli/report_make.h"
+#include "cli/report_page.h"
 #include "cli/train_repeat.h"
 #include "cli/train_words.h"
 #include "loop/loop.h"
@@ -45,6 +49,7 @@ typedef struct training {
     tm_recipe recipe; /* read from base_recipe */
     uint64_t memory_limit;
     double seconds_load;
+    tm_board board;
     char name[TM_MAX_NAME + 1];
 } training;
 
@@ -428,6 +433,28 @@ static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool ju
     return report;
 }
 
+/* The page of --report, on the rows that the new version was tested on. */
+static tm_status write_page(training *t, tm_err *err) {
+    const char *path = tm__cli_text(t->cli, "report");
+    const tm_report_options options = {.seed = t->options.seed};
+    const tm_place place = {.home = t->place.home,
+                            .registry = t->place.registry,
+                            .version = t->version,
+                            .bundle = t->bundle};
+    json_t *report = NULL;
+    tm_buf page;
+    if (path == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__report_make(&t->ctx, &place, NULL, &options, &report, err));
+    tm__buf_init(&page, (size_t)1 << 28);
+    tm__report_page(report, &page);
+    const tm_status st = tm__page_save(t->cli, path, &page, err);
+    tm__buf_done(&page);
+    json_decref(report);
+    return st;
+}
+
 /* What is learned is published without a limit. Memory that was refused by it is not missing. */
 static tm_status lift_limit(const training *t, tm_status st, tm_err *err) {
     const bool is_reached = st == TM_E_NOMEM && tm__mem_limit_refused() > 0;
@@ -474,6 +501,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
         t.options.started_ns = started_ns;
         st = open_checkpoint(&t, err);
     }
+    tm__board_init(&t.board, cli, &t.ctx, &t.options);
     if (st == TM_OK) {
         st = tm__train_run(&t.ctx, t.table, t.test, &t.options, &t.result, err);
     }
@@ -487,6 +515,9 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK) {
         st = judge(&t, &verdict, &judged, err);
+    }
+    if (st == TM_OK) {
+        st = write_page(&t, err);
     }
     if (st == TM_OK) {
         json_t *report = final_report(&t, &verdict, judged);

@@ -47,7 +47,7 @@ static const char style[] =
     "svg{display:block;width:100%;max-width:440px;height:auto;overflow:visible}"
     "svg text{font-size:11px;fill:var(--dim);font-variant-numeric:tabular-nums}"
     "svg .b{fill:var(--bar)}svg .b:hover{opacity:.75}svg .a{stroke:var(--line)}"
-    "svg .m{stroke:var(--dim);stroke-dasharray:3 3}svg .l{stroke:var(--low);fill:none;"
+    "svg .m{stroke:var(--dim);stroke-dasharray:3 3;fill:none}svg .l{stroke:var(--low);fill:none;"
     "stroke-width:2;stroke-linejoin:round}svg .d{fill:var(--low)}"
     ".bars{display:grid;grid-template-columns:minmax(70px,max-content) minmax(60px,1fr) "
     "max-content max-content;gap:3px 10px;align-items:center;font-size:13px;"

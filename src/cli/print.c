@@ -73,18 +73,21 @@ static void put_error(const tm_err *err) {
     fwrite(text, 1, n, stderr);
 }
 
-/* Wipe a bar that stands on the terminal's last line. */
-static void bar_clear(tm_cli *cli) {
+void tm__cli_bar_reset(tm_cli *cli) {
     if (cli->bar.is_shown) {
         fputs("\r\033[K", stderr);
+        for (uint32_t i = 0; i < cli->bar.n_above; i++) {
+            fputs("\033[A\033[K", stderr);
+        }
         cli->bar.is_shown = false;
+        cli->bar.n_above = 0;
     }
 }
 
 void tm__cli_print_json(tm_cli *cli, const json_t *value) {
     tm_buf text;
     tm__buf_init(&text, TEXT_MAX);
-    bar_clear(cli);
+    tm__cli_bar_reset(cli);
     cli->has_result = true;
     if (tm__json_write(&text, value, TM_JSON_PRETTY)) {
         fwrite(text.data, 1, text.len, stdout);
@@ -110,7 +113,7 @@ void tm__cli_print(tm_cli *cli, const char *fmt, ...) {
         return;
     }
     va_list args;
-    bar_clear(cli);
+    tm__cli_bar_reset(cli);
     va_start(args, fmt);
     cli->is_cut = !put(stdout, "", fmt, args) || cli->is_cut;
     va_end(args);
@@ -128,7 +131,7 @@ void tm__cli_note(tm_cli *cli, const char *fmt, ...) {
         return;
     }
     va_list args;
-    bar_clear(cli);
+    tm__cli_bar_reset(cli);
     fflush(stdout);
     va_start(args, fmt);
     (void)put(stderr, "", fmt, args);
@@ -138,7 +141,7 @@ void tm__cli_note(tm_cli *cli, const char *fmt, ...) {
 
 void tm__cli_warn(tm_cli *cli, const char *fmt, ...) {
     va_list args;
-    bar_clear(cli);
+    tm__cli_bar_reset(cli);
     fflush(stdout);
     va_start(args, fmt);
     (void)put(stderr, tm__cli_has_colour(2) ? "\033[33mwarning:\033[0m " : "warning: ", fmt, args);
@@ -198,7 +201,7 @@ json_t *tm__cli_error_json(const tm_err *err) {
 }
 
 int tm__cli_fail(tm_cli *cli, const tm_err *err) {
-    bar_clear(cli);
+    tm__cli_bar_reset(cli);
     fflush(stdout);
     json_t *value = NULL;
     if (cli->json && !cli->has_result) {
@@ -299,7 +302,7 @@ void tm__cli_table_print(tm_cli *cli, tm_cli_table *table) {
     bool is_right[COLS_MAX];
     cli->is_cut = cli->is_cut || table->text.failed;
     if (!cli->json && !table->text.failed && table->n_cells > 0 && table->n_cols > 0) {
-        bar_clear(cli);
+        tm__cli_bar_reset(cli);
         for (uint32_t i = 0; i < table->n_cols; i++) {
             is_right[i] = true;
         }

@@ -109,6 +109,9 @@ void tm__cli_progress(void *arg, const char *stage, uint64_t done, uint64_t tota
              note != NULL ? note : "");
     bar->drawn_ns = now_ns;
     if (is_tty) {
+        if (bar->n_above > 0) {
+            tm__cli_bar_reset(cli);
+        }
         bar_draw(stage, done, total, text);
         bar->is_shown = true;
     } else {

@@ -87,26 +87,8 @@ const char *tm__report_interval_text(const json_t *interval, char *out, size_t s
 }
 
 const char *tm__report_trial_text(const json_t *trial, char *out, size_t size) {
-    const char *learner = tm__json_text(trial, "learner", "");
-    const json_t *params = json_object_get(trial, "params");
-    const double leaves = tm__json_f64(params, "max_leaves", tm__nan());
-    const double rate = tm__json_f64(params, "learning_rate", tm__nan());
-    const long long rounds = (long long)tm__json_i64(trial, "rounds", 0);
-    const char *words = strcmp(learner, "gbdt") == 0     ? "boosted trees"
-                        : strcmp(learner, "linear") == 0 ? "linear"
-                        : strcmp(learner, "blend") == 0  ? "the best together"
-                                                         : learner;
-    size_t at = (size_t)snprintf(out, size, "%s", words);
-    if (isfinite(leaves) && at < size) {
-        at += (size_t)snprintf(out + at, size - at, ", %.0f leaves", leaves);
-    }
-    if (isfinite(rate) && at < size) {
-        at += (size_t)snprintf(out + at, size - at, ", rate %.3g", rate);
-    }
-    if (rounds > 1 && at < size) {
-        (void)snprintf(out + at, size - at, ", %lld rounds", rounds);
-    }
-    return out;
+    return tm__trial_text(tm__json_text(trial, "learner", ""), json_object_get(trial, "params"),
+                          (uint32_t)tm__json_i64(trial, "rounds", 0), out, size);
 }
 
 /* --- sentences --- */
@@ -219,20 +201,29 @@ static void say_weak(json_t *list, const json_t *report) {
     if (!json_is_object(weak)) {
         return;
     }
+    if (tm__json_i64(weak, "looked_at", 0) == 0) {
+        say(list, "No column parts the rows into groups of enough rows to look at.");
+        return;
+    }
     if (json_array_size(groups) == 0) {
         say(list, "No group of rows was found where it is clearly worse (%lld looks).",
             (long long)tm__json_i64(weak, "looked_at", 0));
         return;
     }
     const json_t *first = json_array_get(groups, 0);
+    const bool is_worse = strcmp(tm__json_text(first, "kind", ""), "worse") == 0;
+    char there[40], other[40];
+    tm__report_number_text(tm__json_f64(first, is_worse ? "loss" : "answer", 0), there,
+                           sizeof(there));
+    tm__report_number_text(tm__json_f64(first, is_worse ? "elsewhere" : "truth", 0), other,
+                           sizeof(other));
     tm__report_group_text(first, name, sizeof(name));
-    if (strcmp(tm__json_text(first, "kind", ""), "worse") == 0) {
-        say(list, "It is worst, by what it costs, where %s: its %s there is %.3g, elsewhere %.3g.",
-            name, tm__json_text(weak, "of", ""), tm__json_f64(first, "loss", 0),
-            tm__json_f64(first, "elsewhere", 0));
+    if (is_worse) {
+        say(list, "It is worst, by what it costs, where %s: its %s there is %s, elsewhere %s.",
+            name, tm__json_text(weak, "of", ""), there, other);
     } else {
-        say(list, "Its answers are off where %s: %.3g on average, where %.3g is true.", name,
-            tm__json_f64(first, "answer", 0), tm__json_f64(first, "truth", 0));
+        say(list, "Its answers are off where %s: %s on average, where %s is true.", name, there,
+            other);
     }
 }
 
@@ -250,18 +241,22 @@ json_t *tm__report_sentences(const json_t *report) {
 
 static void limit_groups(json_t *list, const json_t *report) {
     const json_t *groups = json_object_get(json_object_get(report, "weak"), "list");
-    char name[400];
+    char name[400], there[40], other[40];
     for (size_t i = 0; i < json_array_size(groups) && i < 5; i++) {
         const json_t *group = json_array_get(groups, i);
+        const bool is_worse = strcmp(tm__json_text(group, "kind", ""), "worse") == 0;
+        const long long rows = (long long)tm__json_i64(group, "rows", 0);
         tm__report_group_text(group, name, sizeof(name));
-        if (strcmp(tm__json_text(group, "kind", ""), "worse") == 0) {
-            say(list, "Where %s (%lld test rows) it is less sure: loss %.3g, elsewhere %.3g.", name,
-                (long long)tm__json_i64(group, "rows", 0), tm__json_f64(group, "loss", 0),
-                tm__json_f64(group, "elsewhere", 0));
+        tm__report_number_text(tm__json_f64(group, is_worse ? "loss" : "answer", 0), there,
+                               sizeof(there));
+        tm__report_number_text(tm__json_f64(group, is_worse ? "elsewhere" : "truth", 0), other,
+                               sizeof(other));
+        if (is_worse) {
+            say(list, "Where %s (%lld test rows) it is less sure: loss %s, elsewhere %s.", name,
+                rows, there, other);
         } else {
-            say(list, "Where %s (%lld test rows) it says %.3g on average, and %.3g is true.", name,
-                (long long)tm__json_i64(group, "rows", 0), tm__json_f64(group, "answer", 0),
-                tm__json_f64(group, "truth", 0));
+            say(list, "Where %s (%lld test rows) it says %s on average, and %s is true.", name,
+                rows, there, other);
         }
     }
 }

@@ -35,7 +35,10 @@ static void put_trials(tm_buf *out, const json_t *report) {
         (void)tm__buf_text(out, "</td><td>");
         tm__page_count(out, tm__json_i64(entry, "rows", 0));
         (void)tm__buf_printf(out, "</td><td>%s</td></tr>",
-                             tm__json_bool(entry, "chosen", false) ? "chosen" : "");
+                             tm__json_bool(entry, "chosen", false)     ? "chosen"
+                             : tm__json_bool(entry, "given_up", false) ? "given up"
+                             : tm__json_f64(entry, "share", 0) > 0     ? "a member"
+                                                                       : "");
     }
     (void)tm__buf_text(out, "</tbody></table>");
     if (json_array_size(board) > TRIALS_MAX) {
@@ -45,66 +48,34 @@ static void put_trials(tm_buf *out, const json_t *report) {
     (void)tm__buf_text(out, "</div>");
 }
 
-/* Validation loss by round, of the trials that have a curve. */
-static void put_rounds(tm_buf *out, const json_t *report) {
-    static const char *const lines[] = {"f", "l", "dash", "m"};
-    const json_t *board = json_object_get(report, "leaderboard");
-    const json_t *told[4];
-    size_t n = 0;
-    double x_high = 1, low = INFINITY, high = -INFINITY, none = 0;
-    for (size_t i = 0; i < json_array_size(board) && n < 4; i++) {
-        const json_t *curve = json_object_get(json_array_get(board, i), "curve");
-        if (json_array_size(json_object_get(curve, "rounds")) > 1) {
-            told[n++] = json_array_get(board, i);
-            tm__plot_widen(json_object_get(curve, "rounds"), &none, &x_high);
-            tm__plot_widen(json_object_get(curve, "loss"), &low, &high);
-        }
-    }
-    if (n == 0 || !(high >= low)) {
-        return;
-    }
-    const double room = fmax(0.05 * (high - low), 1e-12);
-    const tm_plot plot = {.out = out,
-                          .x_high = x_high,
-                          .y_low = low - room,
-                          .y_high = high + room,
-                          .x_title = "rounds of boosting",
-                          .y_title = "on validation rows"};
-    (void)tm__buf_text(out, "<div class=box style='margin-bottom:14px'><h3>Learning curves</h3>");
-    tm__plot_begin(&plot, "validation score by round", "of the best trials");
-    for (size_t i = 0; i < n; i++) {
-        const json_t *curve = json_object_get(told[i], "curve");
-        tm__plot_line(&plot, lines[i], json_object_get(curve, "rounds"),
-                      json_object_get(curve, "loss"));
-    }
-    tm__plot_end(&plot, "what early stopping looked at; the best trial is the full line");
-    const json_t *best = json_object_get(told[0], "curve");
-    tm__plot_table(
-        out, 2, (const char *const[]){"rounds", "score"},
-        (const json_t *const[]){json_object_get(best, "rounds"), json_object_get(best, "loss")});
-    (void)tm__buf_text(out, "</div>");
-}
-
+/* Of an answer that several trials give together. */
 static void put_members(tm_buf *out, const json_t *report) {
-    const json_t *members = json_object_get(json_object_get(report, "params"), "members");
-    const json_t *entry = NULL;
+    const json_t *board = json_object_get(report, "leaderboard"), *entry = NULL;
     size_t i = 0;
-    if (json_array_size(members) == 0) {
-        return;
-    }
-    (void)tm__buf_text(out,
-                       "<div class=box style='margin-bottom:14px'><h3>Who answers together</h3>"
-                       "<table class=list><thead><tr><th scope=col>member</th><th "
-                       "scope=col>share</th></tr></thead><tbody>");
-    json_array_foreach(members, i, entry) {
+    bool any = false;
+    json_array_foreach(board, i, entry) {
+        const double share = tm__json_f64(entry, "share", 0);
         char text[200];
-        (void)tm__buf_text(out, "<tr><td>");
+        if (!(share > 0)) {
+            continue;
+        }
+        if (!any) {
+            (void)tm__buf_text(out, "<div class=box style='margin-bottom:14px'><h3>Who answers "
+                                    "together</h3><div class=bars style='margin-top:8px'>");
+        }
+        any = true;
+        (void)tm__buf_text(out, "<span>");
         tm__page_text(out, tm__report_trial_text(entry, text, sizeof(text)));
-        (void)tm__buf_text(out, "</td><td>");
-        tm__page_share(out, tm__json_f64(entry, "share", tm__json_f64(entry, "weight", 0)));
-        (void)tm__buf_text(out, "</td></tr>");
+        (void)tm__buf_printf(out,
+                             "</span><span class=t><i style='width:%.2f%%'></i></span><span "
+                             "class=n>",
+                             100 * fmin(share, 1));
+        tm__page_share(out, share);
+        (void)tm__buf_text(out, "</span><span></span>");
     }
-    (void)tm__buf_text(out, "</tbody></table></div>");
+    if (any) {
+        (void)tm__buf_text(out, "</div></div>");
+    }
 }
 
 static void put_left_out(tm_buf *out, const json_t *report) {
@@ -184,7 +155,6 @@ static void put_origin(tm_buf *out, const json_t *report) {
 
 void tm__report_put_made(tm_buf *out, const json_t *report) {
     (void)tm__buf_text(out, "<h2 id=made>How it was made</h2>");
-    put_rounds(out, report);
     put_trials(out, report);
     put_members(out, report);
     put_left_out(out, report);

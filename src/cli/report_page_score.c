@@ -302,7 +302,7 @@ static void put_classes(tm_buf *out, const json_t *report) {
 /* --- numbers --- */
 
 static void put_histogram(tm_buf *out, const char *title, const json_t *histogram,
-                          const char *x_title, const char *caption) {
+                          const char *x_title, const char *y_title, const char *caption) {
     const json_t *bounds = json_object_get(histogram, "bounds");
     const json_t *counts = json_object_get(histogram, "counts");
     const size_t n = json_array_size(counts);
@@ -313,7 +313,7 @@ static void put_histogram(tm_buf *out, const char *title, const json_t *histogra
                           .x_high = tm__plot_at(bounds, n),
                           .y_high = most * 1.05,
                           .x_title = x_title,
-                          .y_title = "rows"};
+                          .y_title = y_title};
     open_box(out, title);
     tm__plot_begin(&plot, title, caption);
     for (size_t i = 0; i < n; i++) {
@@ -398,7 +398,7 @@ static void put_values(tm_buf *out, const json_t *report) {
     put_by_answer(out, json_object_get(errors, "by_answer"), false);
     put_by_answer(out, json_object_get(errors, "by_answer"), true);
     put_histogram(out, "How far off", json_object_get(errors, "residuals"), "truth less answer",
-                  "between the first and the last hundredth of the errors");
+                  "rows", "between the first and the last hundredth of the errors");
     (void)tm__buf_text(out, "</div>");
 }
 
@@ -432,7 +432,7 @@ static void put_ranks(tm_buf *out, const json_t *report) {
                    (const json_t *const[]){xs, ys, rows});
     close_box(out);
     put_histogram(out, "Queries by their ndcg@10", json_object_get(ranks, "ndcg"), "ndcg@10",
-                  "1 is the best possible order of a query");
+                  "queries", "1 is the best possible order of a query");
     (void)tm__buf_text(out, "</div>");
     json_decref(xs);
     json_decref(ys);

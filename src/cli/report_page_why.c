@@ -11,6 +11,11 @@
 
 /* --- groups where it is bad --- */
 
+/* Whether it is known how hard a group is for anybody. */
+static bool has_constant(const json_t *group) {
+    return json_is_number(json_object_get(group, "constant"));
+}
+
 static void put_weak_row(tm_buf *out, const json_t *group, bool is_tilt) {
     char name[400];
     tm__report_group_text(group, name, sizeof(name));
@@ -24,7 +29,7 @@ static void put_weak_row(tm_buf *out, const json_t *group, bool is_tilt) {
     tm__page_number(out, tm__json_f64(group, is_tilt ? "answer" : "loss", tm__nan()));
     (void)tm__buf_text(out, "</td><td>");
     tm__page_number(out, tm__json_f64(group, is_tilt ? "truth" : "elsewhere", tm__nan()));
-    if (!is_tilt) {
+    if (!is_tilt && has_constant(group)) {
         (void)tm__buf_text(out, "</td><td>");
         tm__page_number(out, tm__json_f64(group, "constant", tm__nan()));
     }
@@ -57,7 +62,8 @@ static void put_weak_kind(tm_buf *out, const json_t *weak, const char *kind) {
                 "</th><th scope=col>test rows</th><th scope=col>%s</th><th scope=col>%s</th>%s<th "
                 "scope=col>p</th></tr></thead><tbody>",
                 is_tilt ? "it says" : "loss there", is_tilt ? "is true" : "elsewhere",
-                is_tilt ? "" : "<th scope=col>of one answer for the group</th>");
+                is_tilt || !has_constant(group) ? ""
+                                                : "<th scope=col>of one answer for the group</th>");
         }
         any = true;
         put_weak_row(out, group, is_tilt);
@@ -75,6 +81,10 @@ void tm__report_put_weak(tm_buf *out, const json_t *report) {
         return;
     }
     (void)tm__buf_text(out, "<p class=say>");
+    if (tm__json_i64(weak, "looked_at", 0) == 0) {
+        (void)tm__buf_text(out, "No column parts the rows into groups of enough rows.</p>");
+        return;
+    }
     if (json_array_size(json_object_get(weak, "list")) == 0) {
         (void)tm__buf_text(out, "No group of rows was found where it is clearly worse, or off to "
                                 "one side. ");
@@ -241,7 +251,8 @@ void tm__report_put_worth(tm_buf *out, const json_t *report) {
                              100 * fmin(fmax(loses / most, 0), 1));
         tm__page_number(out, loses);
         (void)tm__buf_text(out, "</span><span class='n dim'>&plusmn;");
-        (void)tm__buf_printf(out, "%.2g</span>", tm__json_f64(entry, "spread", 0));
+        tm__page_number(out, tm__json_f64(entry, "spread", 0));
+        (void)tm__buf_text(out, "</span>");
     }
     (void)tm__buf_text(out, "</div>");
     if (json_array_size(columns) > WORTH_MAX) {

@@ -18,7 +18,7 @@
 
 #define WIDTH 440.0
 #define HEIGHT 268.0
-#define LEFT 54.0
+#define LEFT 74.0
 #define RIGHT 428.0
 #define TOP 10.0
 #define BOTTOM 222.0
@@ -104,7 +104,7 @@ void tm__plot_begin(const tm_plot *plot, const char *title, const char *desc) {
     }
     if (plot->y_title != NULL) {
         (void)tm__buf_printf(out,
-                             "<text transform='translate(12 %g) rotate(-90)' "
+                             "<text transform='translate(11 %g) rotate(-90)' "
                              "text-anchor=middle>",
                              (TOP + BOTTOM) / 2);
         tm__page_text(out, plot->y_title);

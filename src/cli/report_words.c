@@ -51,7 +51,7 @@ static void print_weak(tm_cli *cli, const json_t *report) {
     const char *titles[] = {"  rows where", "rows", "", "there", "", "p"};
     tm_cli_table table;
     size_t i = 0;
-    char name[400];
+    char name[400], there[40], other[40];
     if (json_array_size(list) == 0) {
         return;
     }
@@ -62,10 +62,13 @@ static void print_weak(tm_cli *cli, const json_t *report) {
         tm__cli_cell(&table, "  %s", tm__report_group_text(group, name, sizeof(name)));
         tm__cli_cell(&table, "%lld", (long long)tm__json_i64(group, "rows", 0));
         tm__cli_cell(&table, "%s", is_worse ? "loss" : "says");
-        tm__cli_cell_number(&table, tm__json_f64(group, is_worse ? "loss" : "answer", tm__nan()),
-                            3);
-        tm__cli_cell(&table, is_worse ? "elsewhere %.3g" : "is true %.3g",
-                     tm__json_f64(group, is_worse ? "elsewhere" : "truth", 0));
+        tm__cli_cell(&table, "%s",
+                     tm__report_number_text(tm__json_f64(group, is_worse ? "loss" : "answer", 0),
+                                            there, sizeof(there)));
+        tm__cli_cell(
+            &table, "%s %s", is_worse ? "elsewhere" : "is true",
+            tm__report_number_text(tm__json_f64(group, is_worse ? "elsewhere" : "truth", 0), other,
+                                   sizeof(other)));
         tm__cli_cell(&table, "%.0e", tm__json_f64(group, "p", 1));
     }
     tm__cli_table_print(cli, &table);

@@ -9,7 +9,11 @@
 #include <string.h>
 
 #include "base/fmath.h"
+#include "base/net.h"
+#include "base/str.h"
 #include "feature/window_text.h"
+
+#define BOARD_MAX 5u
 
 const char *tm__count_text(int64_t count, char *out) {
     char digits[32];
@@ -22,6 +26,40 @@ const char *tm__count_text(int64_t count, char *out) {
         out[at++] = digits[i];
     }
     out[at] = '\0';
+    return out;
+}
+
+typedef struct trial_word {
+    const char *learner, *param, *before, *behind;
+    double otherwise; /* a value that is not worth a word */
+} trial_word;
+
+const char *tm__trial_text(const char *learner, const json_t *params, uint32_t rounds, char *out,
+                           size_t size) {
+    static const trial_word words[] = {{"gbdt", "max_leaves", ", ", " leaves", 0},
+                                       {"gbdt", "learning_rate", ", rate ", "", 0},
+                                       {"gbdt", "row_sample", ", ", " of rows", 1},
+                                       {"gbdt", "column_sample", ", ", " of columns", 1},
+                                       {"gbdt", "l2", ", l2 ", "", 0},
+                                       {"forest", "n_trees", ", ", " trees", 0},
+                                       {"linear", "strength", ", penalty ", "", 0}};
+    const char *name = strcmp(learner, "gbdt") == 0     ? "boosted trees"
+                       : strcmp(learner, "forest") == 0 ? "random forest"
+                       : strcmp(learner, "mlp") == 0    ? "neural network"
+                       : strcmp(learner, "blend") == 0  ? "the best together"
+                                                        : learner;
+    size_t at = (size_t)snprintf(out, size, "%s", name);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && at < size; i++) {
+        const double value = tm__json_f64(params, words[i].param, tm__nan());
+        if (strcmp(words[i].learner, learner) == 0 && isfinite(value) &&
+            value != words[i].otherwise) {
+            at += (size_t)snprintf(out + at, size - at, "%s%.4g%s", words[i].before, value,
+                                   words[i].behind);
+        }
+    }
+    if (rounds > 1 && at < size && strcmp(learner, "gbdt") == 0) {
+        (void)snprintf(out + at, size - at, ", %u rounds", rounds);
+    }
     return out;
 }
 
@@ -85,10 +123,9 @@ static void print_head(tm_cli *cli, const json_t *report) {
 static void print_board(tm_cli *cli, const json_t *report) {
     const json_t *board = json_object_get(report, "leaderboard");
     const char *metric = tm__json_text(report, "metric", "score");
-    char title[64];
-    char rows[32];
+    char title[64], rows[32], text[120];
     (void)snprintf(title, sizeof(title), "%s", metric);
-    const char *titles[] = {"  learner", title, "leaves", "rate", "rounds", "rows", ""};
+    const char *titles[] = {"  trial", title, "rows", ""};
     tm_cli_table table;
     size_t i = 0;
     json_t *entry = NULL;
@@ -96,23 +133,26 @@ static void print_board(tm_cli *cli, const json_t *report) {
         return;
     }
     tm__cli_print(cli, "leaderboard (validation rows)\n");
-    tm__cli_table_init(&table, 7, titles);
+    tm__cli_table_init(&table, 4, titles);
     json_array_foreach((json_t *)(uintptr_t)board, i, entry) {
-        if (i >= 5) {
+        const double share = tm__json_f64(entry, "share", 0.0);
+        if (i >= BOARD_MAX) {
             break;
         }
-        const json_t *params = json_object_get(entry, "params");
-        tm__cli_cell(&table, "  %s", tm__json_text(entry, "learner", ""));
+        (void)tm__trial_text(tm__json_text(entry, "learner", ""), json_object_get(entry, "params"),
+                             (uint32_t)tm__json_i64(entry, "rounds", 0), text, sizeof(text));
+        tm__cli_cell(&table, "  %s", text);
         tm__cli_cell_number(&table, tm__json_f64(entry, "score", tm__nan()), 5);
-        tm__cli_cell_number(&table, tm__json_f64(params, "max_leaves", tm__nan()), 3);
-        tm__cli_cell_number(&table, tm__json_f64(params, "learning_rate", tm__nan()), 3);
-        tm__cli_cell(&table, "%lld", (long long)tm__json_i64(entry, "rounds", 0));
         tm__cli_cell(&table, "%s", tm__count_text(tm__json_i64(entry, "rows", 0), rows));
-        tm__cli_cell(&table, "%s", tm__json_bool(entry, "chosen", false) ? "<- chosen" : "");
+        if (share > 0.0) {
+            tm__cli_cell(&table, "%.0f %% of the answer", 100.0 * share);
+        } else {
+            tm__cli_cell(&table, "%s", tm__json_bool(entry, "chosen", false) ? "<- chosen" : "");
+        }
     }
     tm__cli_table_print(cli, &table);
-    if (json_array_size(board) > 5) {
-        tm__cli_print(cli, "  and %zu more\n", json_array_size(board) - 5);
+    if (json_array_size(board) > BOARD_MAX) {
+        tm__cli_print(cli, "  and %zu more\n", json_array_size(board) - BOARD_MAX);
     }
     tm__cli_print(cli, "\n");
 }
@@ -150,28 +190,54 @@ static void print_verdict(tm_cli *cli, const json_t *report) {
     }
 }
 
+/* A line that is broken between words where the terminal ends; what follows stands under `first`.
+ */
+static void print_wrapped(tm_cli *cli, const char *first, const char *text) {
+    const size_t indent = strlen(first), room = tm__tty_is(1) ? tm__tty_width(1) : 100;
+    const size_t most = room > indent + 20 ? room - indent - 1 : 20;
+    tm__cli_print(cli, "%s", first);
+    while (strlen(text) > most) {
+        size_t n = most;
+        while (n > 0 && text[n] != ' ') {
+            n--;
+        }
+        n = n > 0 ? n : strcspn(text, " ");
+        tm__cli_print(cli, "%.*s\n%*s", (int)n, text, (int)indent, "");
+        text += n + (text[n] == ' ' ? 1 : 0);
+    }
+    tm__cli_print(cli, "%s\n", text);
+}
+
+static void print_worth(tm_cli *cli, const json_t *importance) {
+    char text[1024] = "";
+    size_t i = 0, at = 0;
+    json_t *entry = NULL;
+    json_array_foreach((json_t *)(uintptr_t)importance, i, entry) {
+        const double share = tm__json_f64(entry, "share", 0.0);
+        const char *name = tm__json_text(entry, "column", "");
+        if (i >= 12 || share < 0.005 || at + strlen(name) + 16 > sizeof(text)) {
+            break;
+        }
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s %.0f %%", i > 0 ? ", " : "",
+                               name, 100.0 * share);
+    }
+    print_wrapped(cli, "what matters: ", text);
+}
+
 static void print_columns(tm_cli *cli, const json_t *report) {
     size_t i = 0;
     json_t *entry = NULL;
-    const json_t *importance = json_object_get(report, "importance");
-    tm__cli_print(cli, "what matters:");
-    json_array_foreach((json_t *)(uintptr_t)importance, i, entry) {
-        const double share = tm__json_f64(entry, "share", 0.0);
-        if (i >= 6 || share < 0.005) {
-            break;
-        }
-        tm__cli_print(cli, "%s %s %.0f %%", i > 0 ? "," : "", tm__json_text(entry, "column", ""),
-                      100.0 * share);
-    }
-    tm__cli_print(cli, "\n");
+    print_worth(cli, json_object_get(report, "importance"));
     const json_t *left_out = json_object_get(report, "left_out");
     json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
         if (i >= 8) {
             tm__cli_print(cli, "  and %zu more\n", json_array_size(left_out) - i);
             break;
         }
-        tm__cli_print(cli, "%s %s: %s\n", i == 0 ? "left out:" : "         ",
-                      tm__json_text(entry, "column", ""), tm__json_text(entry, "reason", ""));
+        char text[600];
+        (void)snprintf(text, sizeof(text), "%s: %s", tm__json_text(entry, "column", ""),
+                       tm__json_text(entry, "reason", ""));
+        print_wrapped(cli, i == 0 ? "left out: " : "          ", text);
     }
     const json_t *leaks = json_object_get(report, "leaks");
     json_array_foreach((json_t *)(uintptr_t)leaks, i, entry) {
@@ -234,6 +300,22 @@ void tm__windows_print(tm_cli *cli, const json_t *info) {
     }
 }
 
+/* What a training took, or what a version's file holds. */
+static void print_origin(tm_cli *cli, const json_t *report) {
+    const char *hash = tm__json_text(report, "bundle_hash", "");
+    const json_t *seconds = json_object_get(report, "seconds");
+    char size[48];
+    if (seconds != NULL) {
+        tm__cli_print(cli, "bundle %.16s, %.1f s\n", hash, tm__json_f64(seconds, "total", 0.0));
+        return;
+    }
+    tm__cli_print(cli, "%s, %lld columns, %s; created %.19s; bundle %.16s\n",
+                  tm__json_text(report, "learner", ""),
+                  (long long)tm__json_i64(report, "columns", 0),
+                  tm__bytes_text((uint64_t)tm__json_i64(report, "bytes", 0), size, sizeof(size)),
+                  tm__json_text(report, "created", ""), hash);
+}
+
 void tm__train_words_print(tm_cli *cli, const json_t *report) {
     const json_t *test = json_object_get(report, "test");
     const json_t *gate = json_object_get(report, "gate");
@@ -248,8 +330,7 @@ void tm__train_words_print(tm_cli *cli, const json_t *report) {
     print_verdict(cli, report);
     print_columns(cli, report);
     tm__windows_print(cli, report);
-    tm__cli_print(cli, "bundle %.16s, %.1f s\n", tm__json_text(report, "bundle_hash", ""),
-                  tm__json_f64(json_object_get(report, "seconds"), "total", 0.0));
+    print_origin(cli, report);
     if (gate != NULL) {
         tm__cli_print(cli, "gate: %s: %s\n",
                       tm__json_bool(gate, "open", false) ? "open" : "refused",

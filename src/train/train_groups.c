@@ -214,7 +214,7 @@ static void name_bins(const tm_column *column, const double *bounds, uint32_t n_
         (void)(b == 0
                    ? snprintf(g->names[b], TM_GROUP_NAME, "%s %s", is_time ? "before" : "below", to)
                : b + 1 == n_bins ? snprintf(g->names[b], TM_GROUP_NAME, "from %s", from)
-                                 : snprintf(g->names[b], TM_GROUP_NAME, "%s to %s", from, to));
+                                 : snprintf(g->names[b], TM_GROUP_NAME, "from %s to %s", from, to));
     }
 }
 

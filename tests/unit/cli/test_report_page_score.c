@@ -9,7 +9,7 @@ static void plots_of_each_task_are_drawn_from_its_numbers(void **state) {
     } cases[] = {
         {"binary",
          {"area 0.7500",
-          "class=f points='54.00,222.00 54.00,116.00 241.00,116.00 241.00,10.00 "
+          "class=f points='74.00,222.00 74.00,116.00 251.00,116.00 251.00,10.00 "
           "428.00,10.00 '",
           "said 0.2, true 0.25 of 100 rows", "0.50 to 1.00: 100 rows"}},
         {"multiclass", {"(others)", "<td>90 %</td>", "&ndash;", "is called"}},

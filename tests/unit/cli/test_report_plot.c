@@ -9,7 +9,7 @@
 static void values_lie_where_the_scales_say(void **state) {
     (void)state;
     const tm_plot plot = {.x_low = 0, .x_high = 10, .y_low = -1, .y_high = 1};
-    assert_true(tm__plot_x(&plot, 0) == 54 && tm__plot_x(&plot, 10) == 428);
+    assert_true(tm__plot_x(&plot, 0) == 74 && tm__plot_x(&plot, 10) == 428);
     assert_true(tm__plot_y(&plot, -1) == 222 && tm__plot_y(&plot, 1) == 10);
     const tm_plot flat = {.x_low = 3, .x_high = 3};
     assert_true(isfinite(tm__plot_x(&flat, 3)) && isfinite(tm__plot_y(&flat, 0)));
