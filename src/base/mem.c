@@ -227,3 +227,8 @@ uint64_t tm__mem_bytes_peak(void) {
 void tm__mem_bytes_reset(void) {
     atomic_store_explicit(&n_bytes_peak, tm__mem_bytes(), memory_order_relaxed);
 }
+
+uint64_t tm__mem_heap_bytes(void) {
+    const struct mallinfo2 info = mallinfo2();
+    return (uint64_t)info.uordblks + (uint64_t)info.hblkhd;
+}

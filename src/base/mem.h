@@ -55,5 +55,7 @@ void tm__mem_fail_at(uint64_t nth, bool forever);
 /** Number of allocations asked for since the start of the process, and blocks alive now. */
 uint64_t tm__mem_calls(void);
 uint64_t tm__mem_alive(void);
+/** Bytes that the process has of malloc() in all, whoever asked; 0 where the libc does not tell. */
+uint64_t tm__mem_heap_bytes(void);
 
 #endif

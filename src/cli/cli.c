@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "base/net.h"
 #include "base/simd.h"
+#include "cli/module_check.h"
+#include "cli/modules.h"
 #include "source/parquet_rows.h"
 
 static void text_print(tm_cli *cli, FILE *stream, tm_buf *text) {
@@ -67,6 +69,9 @@ int tm__cli_main(int argc, const char *const *argv) {
     if (argc == 5 && strcmp(argv[1], TM_PARQUET_CHILD) == 0) {
         return tm__parquet_child(argv + 2); /* of our own server */
     }
+    if (argc == 4 && strcmp(argv[1], TM_MODULE_CHILD) == 0) {
+        return tm__module_child(argv + 2); /* of `module check` */
+    }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         static const char *const version[] = {"tidemill", "version", NULL};
         argv = version;
@@ -82,7 +87,8 @@ int tm__cli_main(int argc, const char *const *argv) {
     } else if (cli.command == NULL) {
         code = help_print(&cli, false);
     } else {
-        st = cli.command->run(&cli, &err);
+        st = tm__cli_modules_load(&cli, &err);
+        st = st == TM_OK ? cli.command->run(&cli, &err) : st;
     }
     if (st == TM_OK || st == TM_E_REFUSED) { /* a refusal has its result, too */
         const tm_status shown = output_flush(&cli, &err);

@@ -204,6 +204,7 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
     if (sections[TM_SECTION_NOTES].data != NULL) {
         TM_TRY(load_json(sections[TM_SECTION_NOTES], "notes", &self->notes, err));
     }
+    TM_TRY(tm__bundle_modules_check(self->info, err));
     tm_err cause = {0};
     if (tm__program_load(sections[TM_SECTION_PROGRAM].data, sections[TM_SECTION_PROGRAM].len,
                          &self->program, &cause) != TM_OK) {
@@ -214,6 +215,7 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
     }
     TM_TRY(load_calibration(self, err));
     TM_TRY(load_intervals(self, err));
+    TM_TRY(tm__bundle_modules_match(self->info, self->model, err));
     TM_TRY(tm__bundle_answers_read(self->info, self->model, &self->answers, err));
     TM_TRY(check_shapes(self, err));
     if (sections[TM_SECTION_GOLDEN].data != NULL &&

@@ -142,8 +142,8 @@ static bool has_section(const tm_bundle_parts *parts, unsigned type) {
             parts->conformal->kind != TM_CONFORMAL_NONE);
 }
 
-tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *out_hash,
-                           tm_err *err) {
+static tm_status write_parts(const tm_bundle_parts *parts, tm_buf *out, tm_hash *out_hash,
+                             tm_err *err) {
     uint64_t starts[TM_SECTION_END] = {0}, ends[TM_SECTION_END] = {0};
     tm_bytes sections[TM_SECTION_END] = {{NULL, 0}};
     uint32_t n_sections = 0;
@@ -188,6 +188,17 @@ tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *o
         }
     }
     tm__buf_done(&buf);
+    return st;
+}
+
+tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *out_hash,
+                           tm_err *err) {
+    tm_bundle_parts with = *parts;
+    json_t *info = NULL;
+    TM_TRY(tm__bundle_modules_write(parts, &info, err));
+    with.info = info;
+    const tm_status st = write_parts(&with, out, out_hash, err);
+    json_decref(info);
     return st;
 }
 

@@ -86,6 +86,7 @@ struct tm_model_ops {
     bool keeps_rules;           /* tm_fit_input.rules are no error */
     bool takes_scores;          /* tm_fit_input.init_scores are no error */
     bool continues;             /* tm_fit_input.base is none */
+    bool is_external;           /* of a user's module: fitted only where it is named */
     /* required */
     tm_status (*fit)(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                      tm_model **out_model, tm_err *err);
@@ -110,6 +111,9 @@ struct tm_model_ops {
     void (*importance)(const tm_model *model, double *out);
     /* splits of trees by each dense column are added to sums [n_cols] */
     void (*splits)(const tm_model *model, double *sums);
+    /* Models that this one is made of, one call each. NULL: none. */
+    void (*each_part)(const tm_model *model, void (*fn)(void *arg, const tm_model *part),
+                      void *arg);
     json_t *(*describe)(
         const tm_model *model); /* what a person wants to know: {"n_trees": 120, ...} */
     /* Bytes that a fit takes at the least, by rows, columns and parameters: cells are not looked
@@ -154,6 +158,11 @@ struct tm_model { /* every state struct starts with this */
  * too, which are no learners. */
 const tm_model_ops *const *tm__model_list(void);
 const tm_model_ops *tm__model_find(const char *name);
+
+struct tm_user_module;
+/** Put the learner of a user's module, if it has one, on the list. TM_E_CONFLICT when its name is
+ * taken. One caller, before other threads start. */
+TM_NODISCARD tm_status tm__model_add(const struct tm_user_module *module, tm_err *err);
 
 void tm__params_init(const tm_model_ops *ops, tm_params *out);
 /** Set by name from text; TM_E_USAGE with nearest name or the range. */

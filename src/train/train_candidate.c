@@ -198,8 +198,8 @@ static tm_status add_learner(tm_search *search, const tm_model_ops *ops, tm_err 
 
 /* Learners that nobody named. */
 static bool is_searched(const tm_model_ops *ops) {
-    return strcmp(ops->name, "baseline") != 0 && strcmp(ops->name, "forest") != 0 &&
-           strcmp(ops->name, "mlp") != 0;
+    return !ops->is_external && strcmp(ops->name, "baseline") != 0 &&
+           strcmp(ops->name, "forest") != 0 && strcmp(ops->name, "mlp") != 0;
 }
 
 tm_status tm__candidates_init(tm_search *search, tm_err *err) {

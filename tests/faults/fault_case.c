@@ -39,6 +39,10 @@ int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 const fault_case fault_cases[] = {
     {"init", "empty", {"init", "new"}, .want = 0},
+    {"module check", "full", {"module", "check", "data.csv"}, .want = 1},
+    {"module add", "full", {"module", "add", "data.csv"}, .want = 2},
+    {"module ls", "full", {"module", "ls", "--json"}, .want = 0},
+    {"module rm", "full", {"module", "rm", "knn"}, .want = 3},
     {"doctor", "full", {"doctor", "--json"}, .want = 0},
     {"train first", "empty", {TRAIN, SMALL}, .says = "is registered", .want = 0},
     {"train next", "full", {TRAIN, SMALL, "--json"}, .says = "is registered", .want = 0},

@@ -181,6 +181,14 @@ static void splits(const tm_model *model, double *sums) {
     }
 }
 
+static void each_part(const tm_model *model, void (*fn)(void *arg, const tm_model *part),
+                      void *arg) {
+    const blend *self = (const blend *)model;
+    for (uint32_t m = 0; m < self->n; m++) {
+        fn(arg, self->members[m]);
+    }
+}
+
 static json_t *describe(const tm_model *model) {
     const blend *self = (const blend *)model;
     json_t *members = json_array();
@@ -288,5 +296,6 @@ const tm_model_ops tm__blend_ops = {
     .explain = explain,
     .importance = importance,
     .splits = splits,
+    .each_part = each_part,
     .describe = describe,
 };

@@ -129,6 +129,11 @@ static void splits(const tm_model *model, double *sums) {
     }
 }
 
+static void each_part(const tm_model *model, void (*fn)(void *arg, const tm_model *part),
+                      void *arg) {
+    fn(arg, ((const offset *)model)->inner);
+}
+
 static json_t *describe(const tm_model *model) {
     const tm_model *inner = ((const offset *)model)->inner;
     json_t *described = inner->ops->describe != NULL ? inner->ops->describe(inner) : json_null();
@@ -201,5 +206,6 @@ const tm_model_ops tm__offset_ops = {
     .explain = explain,
     .importance = importance,
     .splits = splits,
+    .each_part = each_part,
     .describe = describe,
 };

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The child of `module check`: loads the module and runs every check, with a report line before and
+ * after each. */
+#include "cli/module_check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "model/model.h"
+
+#define SAMPLE_ROWS 240u
+#define THREADS 3u
+#define LINE_MAX_BYTES 4096u
+#define WARM_UP 2u /* rounds after which memory counts */
+#define ROUNDS 8u
+
+typedef struct report {
+    tm_file *file;
+    bool failed;
+} report;
+
+/* A line that is whole on the disk when the next instruction of the module runs. */
+static tm_status say(const report *to, const char *check, const char *state, const char *why,
+                     const char *advice) {
+    tm_buf line;
+    json_t *said = json_pack("{s:s, s:s}", "check", check, "state", state);
+    tm__buf_init(&line, LINE_MAX_BYTES);
+    if (why != NULL && why[0] != '\0') {
+        json_object_set_new(said, "why", json_string(why));
+    }
+    if (advice != NULL && advice[0] != '\0') {
+        json_object_set_new(said, "advice", json_string(advice));
+    }
+    tm_status st = TM_E_NOMEM;
+    if (tm__json_write(&line, said, TM_JSON_SORTED) && tm__buf_byte(&line, '\n')) {
+        st = tm__file_write(to->file, line.data, line.len, NULL);
+    }
+    json_decref(said);
+    tm__buf_done(&line);
+    return st;
+}
+
+static tm_status run_trials(report *to, const tm_module_trial *trials, const tm_module_try *with) {
+    for (uint32_t i = 0; trials[i].name != NULL; i++) {
+        tm_err err = {0};
+        TM_TRY(say(to, trials[i].name, "begun", NULL, trials[i].advice));
+        const tm_status st = trials[i].run(with, &err);
+        to->failed = to->failed || (st != TM_OK && st != TM_E_UNSUPPORTED);
+        TM_TRY(say(to, trials[i].name,
+                   st == TM_OK              ? "ok"
+                   : st == TM_E_UNSUPPORTED ? "skipped"
+                                            : "failed",
+                   err.message,
+                   st == TM_OK || st == TM_E_UNSUPPORTED ? NULL
+                   : trials[i].advice[0] != '\0'         ? trials[i].advice
+                                                         : err.hint));
+    }
+    return TM_OK;
+}
+
+/* ---- what is left behind ---- */
+
+static bool count_one(void *arg, const char *name) {
+    (void)name;
+    ++*(uint32_t *)arg;
+    return true;
+}
+
+static uint32_t count_entries(const char *path) {
+    uint32_t n = 0;
+    const tm_status st = tm__fs_list(path, count_one, &n, NULL);
+    return st == TM_OK ? n : 0;
+}
+
+typedef struct held {
+    uint64_t blocks, bytes;
+    uint32_t files, threads;
+} held;
+
+static held look(void) {
+    return (held){tm__mem_alive(), tm__mem_heap_bytes(), count_entries("/proc/self/fd"),
+                  count_entries("/proc/self/task")};
+}
+
+static tm_status left(const held *first, const held *last, bool is_growing, tm_err *err) {
+    if (last->threads > first->threads) {
+        return TM_FAIL(err, TM_E_REFUSED, "threads are left: %u, then %u", first->threads,
+                       last->threads);
+    }
+    if (last->files > first->files) {
+        return TM_FAIL(err, TM_E_REFUSED, "open files are left: %u, then %u", first->files,
+                       last->files);
+    }
+    if (last->blocks > first->blocks) {
+        return TM_FAIL(err, TM_E_REFUSED, "%llu blocks of alloc are not freed after %u rounds",
+                       (unsigned long long)(last->blocks - first->blocks), ROUNDS);
+    }
+    if (is_growing) {
+        return TM_FAIL(err, TM_E_REFUSED, "%llu bytes of malloc are not freed after %u rounds",
+                       (unsigned long long)(last->bytes - first->bytes), ROUNDS);
+    }
+    return TM_OK;
+}
+
+/* All that a fit and its end do, again and again. The libc keeps some of its memory to itself, so
+ * only what grows with every round is a leak. */
+static tm_status leaves_nothing(const tm_module_try *with, tm_err *err) {
+    const tm_module_trial *trials = tm__module_trials_learner();
+    held first = {0}, last = {0};
+    uint32_t n_grown = 0;
+    if (with->module->table->learner == NULL) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "it has no learner");
+    }
+    for (uint32_t round = 0; round <= ROUNDS + WARM_UP; round++) {
+        for (uint32_t i = 0; i < 2; i++) {
+            const tm_status st = trials[i].run(with, NULL);
+            (void)st; /* it was told where it belongs */
+        }
+        const held now = look();
+        n_grown += round > WARM_UP && now.bytes > last.bytes ? 1 : 0;
+        first = round == WARM_UP ? now : first;
+        last = now;
+    }
+    return left(&first, &last, n_grown == ROUNDS, err);
+}
+
+static const tm_module_trial general[] = {
+    {"module: leaves no memory, thread or file behind",
+     "free must end all that fit and load made; no thread, no file of one's own.", leaves_nothing},
+    {NULL, NULL, NULL},
+};
+
+/* ---- the child ---- */
+
+static tm_status check_all(report *to, const tm_user_module *module) {
+    const tm_module_try with = {
+        module, module->table->learner == NULL ? NULL : tm__module_sample_create(SAMPLE_ROWS),
+        tm__pool_create(THREADS)};
+    tm_status st = TM_OK;
+    if (module->table->learner != NULL) {
+        st = with.rows == NULL ? TM_E_NOMEM : run_trials(to, tm__module_trials_learner(), &with);
+    }
+    st = st == TM_OK ? run_trials(to, general, &with) : st;
+    tm__pool_free(with.pool);
+    tm__module_sample_free(with.rows);
+    return st;
+}
+
+static tm_status load_and_check(report *to, const char *path) {
+    static const char *const loads =
+        "module: is loaded, with the right ABI number and a whole table";
+    const tm_user_module *module = NULL;
+    tm_err err = {0};
+    TM_TRY(say(to, loads, "begun", NULL, "The code that runs when it is loaded is at fault."));
+    tm_status st = tm__user_module_load(path, NULL, &module, &err);
+    st = st == TM_OK ? tm__model_add(module, &err) : st;
+    if (st != TM_OK) {
+        to->failed = true;
+        return say(to, loads, "failed", err.message, err.hint);
+    }
+    TM_TRY(say(to, loads, "ok", NULL, NULL));
+    return check_all(to, module);
+}
+
+int tm__module_child(const char *const *argv) {
+    report to = {0};
+    if (tm__file_open(argv[1], TM_OPEN_APPEND, &to.file, NULL) != TM_OK) {
+        return (int)tm_status_exit(TM_E_IO);
+    }
+    tm_status st = load_and_check(&to, argv[0]);
+    st = st == TM_OK ? say(&to, "", "done", NULL, NULL) : st;
+    tm__file_close(to.file);
+    return (int)tm_status_exit(st != TM_OK ? st : to.failed ? TM_E_REFUSED : TM_OK);
+}

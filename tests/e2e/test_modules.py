@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modules of users: built out of tree from an installation, checked, added, trained with, served, and refused."""
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import time
+
+import pytest
+from conftest import PROGRAM, ROOT, Server
+
+EXAMPLES = ROOT / "examples" / "modules"
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """Environment in which pkg-config finds an installation in a folder of its own."""
+    if shutil.which("meson") is None or shutil.which("pkg-config") is None:
+        pytest.skip("meson and pkg-config are not there")
+    root = tmp_path_factory.mktemp("installed")
+    done = subprocess.run(["meson", "install", "-C", str(PROGRAM.parent), "--no-rebuild", "--destdir", str(root)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    found = list(root.rglob("tidemill-module.pc"))
+    assert len(found) == 1 and list(root.rglob("include/tidemill/module.h"))
+    return {**os.environ, "PKG_CONFIG_PATH": str(found[0].parent), "PKG_CONFIG_SYSROOT_DIR": str(root)}
+
+
+def build(env, folder, source, to, compiler="gcc", change=None):
+    """Build a copy of an example with its own Makefile; change(text) edits its source before."""
+    work = pathlib.Path(to) / f"build-{source}-{compiler}-{random.randrange(10**9)}"
+    shutil.copytree(EXAMPLES / folder, work)
+    if change is not None:
+        path = work / f"{source}.c"
+        before = path.read_text(encoding="utf-8")
+        after = change(before)
+        assert after != before
+        path.write_text(after, encoding="utf-8")
+    done = subprocess.run(["make", "-C", str(work), f"CC={compiler}"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
+    assert done.returncode == 0 and (change is not None or "warning" not in done.stdout), done.stdout
+    return work / f"{source}.so"
+
+
+@pytest.fixture(scope="session")
+def knn(installed, tmp_path_factory):
+    return build(installed, "learner", "knn", tmp_path_factory.mktemp("knn"))
+
+
+class start(Server):
+    """A server that need not become ready."""
+
+    def wait_ready(self, seconds=10):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                self.status()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("nothing listens")
+
+    def status(self):
+        return self.request("GET", "/readyz")[0]
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+
+def rows(n=600, seed=1):
+    made = random.Random(seed)
+    lines = ["a,b,kind,label"]
+    for _ in range(n):
+        a, b, kind = made.gauss(0, 1), made.gauss(0, 1), made.choice("xyz")
+        lines.append(f"{a:.4f},{b:.4f},{kind},{'yes' if a * b + (kind == 'x') > 0.3 else 'no'}")
+    return "\n".join(lines) + "\n"
+
+
+def failed(result):
+    return [c["check"] for c in result.json["checks"] if c["state"] == "failed"]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang-14"])
+def test_the_example_learner_keeps_what_a_learner_must(installed, tm, tmp_path, compiler):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not there")
+    result = tm("module", "check", build(installed, "learner", "knn", tmp_path, compiler), "--json")
+    assert failed(result) == [] and result.json["ok"] and result.code == 0
+    assert len(result.json["checks"]) >= 13
+
+
+def test_a_model_names_its_module_and_is_refused_without_it(tm, knn):
+    tm.write("data.csv", rows())
+    train = ("train", "data.csv", "--target", "label", "--learner", "knn", "--name", "near")
+    assert "unknown learner 'knn'" in tm(*train).err
+    added = tm.ok("module", "add", knn, "--json").json
+    assert added["name"] == "knn" and added["kinds"] == ["learner"]
+    tm.ok(*train, "--param", "knn.neighbours=9")
+    shown = tm.ok("model", "show", "near@1", "--json").json
+    assert shown["modules"] == [{"hash": added["hash"], "kind": "learner", "name": "knn", "version": "1.0"}]
+    assert shown["params"]["neighbours"] == 9
+    answers = tm.ok("predict", "near", "data.csv").out
+    assert answers == tm.ok("predict", "near", "data.csv", "--threads", 1).out
+    bundle = next((tm.folder / ".tidemill" / "bundles").glob("*.tmb"))
+    assert tm.ok("module", "ls", "--json").json["modules"][0]["state"] == "ready"
+    tm.ok("model", "verify")
+    # Without it: each way to the model says which one and what to do.
+    tm.ok("module", "rm", "knn")
+    for words in (("predict", "near", "data.csv"), ("predict", bundle, "data.csv"), ("model", "verify")):
+        refused = tm(*words)
+        assert refused.code != 0 and "module 'knn' 1.0" in refused.err + refused.out and added["hash"] in refused.err + refused.out, words
+    assert tm("predict", "near", "data.csv").code == 2
+    assert "module add" in tm("predict", "near", "data.csv").err
+    # Named for one command, it is the same model.
+    assert tm.ok("predict", "near", "data.csv", "--module", knn).out == answers
+
+
+def test_a_server_answers_with_a_module_and_without_it_says_why(tm, knn):
+    tm.write("data.csv", rows())
+    tm.ok("module", "add", knn)
+    tm.ok("train", "data.csv", "--target", "label", "--learner", "knn", "--name", "near")
+    want = tm.ok("predict", "near", "data.csv").out.split("\n")[1].split(",")[1]
+    first = rows().split("\n")[1].split(",")
+    body = {"rows": [{"a": float(first[0]), "b": float(first[1]), "kind": first[2]}]}
+    server = Server(tm)
+    status, _, reply = server.request("POST", "/v1/routes/near/predict", body)
+    server.stop()
+    assert status == 200 and repr(reply["predictions"][0]["probability"]) == want, reply
+    tm.ok("module", "rm", "knn")
+    server = start(tm)
+    assert (server.status(), "module 'knn' 1.0" in server.said()) == (503, True), server.said()
+    assert server.request("POST", "/v1/routes/near/predict", body)[0] == 503
+    server.stop()
+
+
+def test_other_bytes_under_the_same_name_are_another_module(installed, tm, tmp_path, knn):
+    tm.write("data.csv", rows())
+    tm.ok("train", "data.csv", "--target", "label", "--learner", "knn", "--name", "near", "--module", knn)
+    other = build(installed, "learner", "knn", tmp_path, change=lambda s: s.replace('"1.0"', '"1.1"'))
+    refused = tm("predict", "near", "data.csv", "--module", other)
+    assert refused.code == 2 and "(1.1) has" in refused.err
+    # Two of one name are never there together.
+    tm.ok("module", "add", knn)
+    both = tm("module", "add", other)
+    assert both.code == 5 and "two modules have the name 'knn'" in both.err
+    assert tm("predict", "near", "data.csv", "--module", other).code == 5
+
+
+def test_another_abi_number_is_refused_by_name(installed, tm, tmp_path):
+    old = build(installed, "learner", "knn", tmp_path, change=lambda s: s.replace(".abi = TM_MODULE_ABI", ".abi = 2"))
+    for words in (("module", "add", old), ("train", "data.csv", "--target", "y", "--module", old)):
+        refused = tm(*words)
+        assert refused.code == 2 and "was built for module ABI 2, this program has 1" in refused.err, refused.err
+    checked = tm("module", "check", old, "--json")
+    assert checked.code == 1 and "ABI 2" in checked.json["checks"][0]["why"]
+
+
+def test_what_others_can_write_does_not_run(installed, tm, tmp_path, knn):
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    copy = pathlib.Path(shutil.copy(knn, own / "knn.so"))
+    copy.chmod(0o666)
+    refused = tm("module", "add", copy)
+    assert refused.code == 4 and "the file of module" in refused.err and "can be written by others" in refused.err
+    copy.chmod(0o600)
+    own.chmod(0o777)
+    refused = tm("version", "--module", copy)
+    assert refused.code == 0  # a command that needs none loads none
+    refused = tm("model", "ls", "--module", copy)
+    assert refused.code == 4 and "the folder of module" in refused.err
+    # In the home: bytes that changed, and a folder that opened.
+    own.chmod(0o700)
+    tm.ok("module", "add", copy)
+    stored = next((tm.folder / ".tidemill" / "modules").glob("*.so"))
+    with open(stored, "ab") as file:
+        file.write(b"x")
+    changed = tm("model", "ls")
+    assert changed.code == 8 and "its hash is wrong" in changed.err
+    assert tm.ok("module", "ls", "--json").json["modules"][0]["state"] == "changed"
+    stored.parent.chmod(0o770)
+    assert tm("model", "ls").code == 4
+    stored.parent.chmod(0o700)
+    tm.ok("module", "rm", "knn")
+    tm.ok("model", "ls")
+    # A file that nobody added is no module.
+    shutil.copy(knn, stored.parent / "knn.so")
+    tm.ok("model", "ls")
+    assert tm.ok("module", "ls", "--json").json["modules"][0]["state"] == "not added"
+
+
+@pytest.mark.parametrize("name, change, says", [
+    ("crash", lambda s: s.replace("const knn *self = model;\n    const head *h", "const knn *self = model;\n    *(volatile int *)0 = 1;\n    const head *h"),
+     "crashed (signal"),
+    ("hang", lambda s: s.replace("const uint64_t n_max", "for (volatile int on = 1; on;) {\n    }\n    const uint64_t n_max"), "did not end within 3 seconds"),
+    ("exit", lambda s: s.replace("const uint64_t n_max", "_exit(0);\n    const uint64_t n_max").replace("#include <math.h>", "#include <math.h>\n#include <unistd.h>"),
+     "ended the program"),
+    ("leak", lambda s: s.replace("host->free(self->own);", ""), "blocks of alloc are not freed"),
+    ("open files", lambda s: s.replace("const uint64_t n_max", "(void)dup(1);\n    const uint64_t n_max").replace("#include <math.h>", "#include <math.h>\n#include <unistd.h>"),
+     "open files are left"),
+    ("load", lambda s: s.replace("const int32_t status = check(call, data, len, shape);", "const int32_t status = len < 8;"), "cut short"),
+    ("clock", lambda s: s.replace("means[c] = scales[c] = 0;", "means[c] = scales[c] = 0;\n        if (c == 0) {\n            y[0] = (double)(uintptr_t)means;\n        }")
+     .replace("y[i] = in->y[row];", "y[i] = in->y[row] + (i == 0 && h->task == TM_MODULE_REGRESSION ? (double)((uintptr_t)h % 1000) : 0);"), "other bytes"),
+], ids=lambda v: v if isinstance(v, str) else "")
+def test_a_bad_module_is_reported_and_not_suffered(installed, tm, tmp_path, name, change, says):
+    result = tm("module", "check", build(installed, "learner", "knn", tmp_path, change=change), "--seconds", 3 if name == "hang" else 60, "--json")
+    assert result.code == 1 and not result.json["ok"]
+    bad = [c for c in result.json["checks"] if c["state"] == "failed"]
+    assert bad and any(says in c["why"] or says in c["check"] for c in bad), bad
+    assert all(c.get("advice") for c in bad)
