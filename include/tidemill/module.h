@@ -201,7 +201,7 @@ typedef struct tm_module_learner {
 
 /* ---- A transform ---- */
 
-#define TM_MODULE_NUMBER 1u /* finite, or NaN for missing; times as seconds since 1970 UTC */
+#define TM_MODULE_NUMBER 1u /* finite, or NaN for missing */
 #define TM_MODULE_TEXT 2u   /* UTF-8; missing is NULL */
 
 #define TM_MODULE_INPUTS_MAX 16u
@@ -218,38 +218,25 @@ typedef struct tm_module_cell {
     tm_module_text text; /* TEXT */
 } tm_module_cell;
 
-/* Training rows, for what a transform learns from them. */
-typedef struct tm_module_sample {
-    uint32_t size;
-    uint64_t n_rows;
-    void *self;
-    /* Cells of a row: out [n_inputs]; texts live as long as the call. */
-    void (*cells)(void *self, uint64_t row, tm_module_cell *out);
-    uint64_t seed;
-} tm_module_sample;
-
-/* A new column of a row's cells. It sees no target, so it cannot leak one. */
+/*
+ * A function of a row's cells, called in expressions by the module's name: 'km = great_circle(a, b,
+ * c, d)'. It learns nothing and sees no target, so it cannot leak one.
+ */
 typedef struct tm_module_transform {
     uint32_t size;
-    uint32_t n_inputs;      /* columns that it takes, 1 to TM_MODULE_INPUTS_MAX */
+    uint32_t n_inputs;      /* cells that it takes, 1 to TM_MODULE_INPUTS_MAX */
     const uint32_t *inputs; /* [n_inputs] TM_MODULE_NUMBER or TM_MODULE_TEXT */
-    uint32_t output;        /* TM_MODULE_NUMBER, or TM_MODULE_TEXT: a category */
+    uint32_t output;        /* TM_MODULE_NUMBER, or TM_MODULE_TEXT: at most TM_MODULE_TEXT_MAX */
     /*
-     * Answer for one row; number is NaN and text NULL where there is none. A text is written to
-     * `room` [TM_MODULE_TEXT_MAX] or points into an input. No failure, no allocation, nothing kept.
-     * The program asks row by row, in training too, so that a column and a row have the same bits.
-     *
-     * state    of fit or load; NULL when the transform learns nothing.
+     * Answer for one row; number is NaN and text NULL where there is none, and both are so before
+     * the call. A text is written to `room` [TM_MODULE_TEXT_MAX] or points into an input. No
+     * failure, no allocation, nothing kept: the same cells have the same answer. The program asks
+     * row by row, in training too, so that a column and a row have the same bits.
      *
      * Threads: any, several at once.
      */
-    void (*apply)(const tm_module_host *host, const void *state, const tm_module_cell *cells,
-                  char *room, tm_module_cell *out);
-    /* Of a transform that learns, else all four NULL: as those of a learner. */
-    int32_t (*fit)(const tm_module_call *call, const tm_module_sample *in, void **out_state);
-    int32_t (*save)(const tm_module_call *call, const void *state);
-    int32_t (*load)(const tm_module_call *call, const void *data, size_t len, void **out_state);
-    void (*free)(const tm_module_host *host, void *state);
+    void (*apply)(const tm_module_host *host, const tm_module_cell *cells, char *room,
+                  tm_module_cell *out);
 } tm_module_transform;
 
 /* ---- A source ---- */

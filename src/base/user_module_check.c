@@ -111,10 +111,7 @@ static tm_status check_transform(const tm_module_table *table, tm_err *err) {
             return bad(table, "has a transform with an input of no kind", err);
         }
     }
-    const int n = (t->fit != NULL) + (t->save != NULL) + (t->load != NULL) + (t->free != NULL);
-    return n == 0 || n == 4
-               ? TM_OK
-               : bad(table, "has a transform with some of fit, save, load and free only", err);
+    return TM_OK;
 }
 
 static tm_status check_source(const tm_module_table *table, tm_err *err) {

@@ -69,7 +69,7 @@ int tm__cli_main(int argc, const char *const *argv) {
     if (argc == 5 && strcmp(argv[1], TM_PARQUET_CHILD) == 0) {
         return tm__parquet_child(argv + 2); /* of our own server */
     }
-    if (argc == 4 && strcmp(argv[1], TM_MODULE_CHILD) == 0) {
+    if (argc >= 4 && strcmp(argv[1], TM_MODULE_CHILD) == 0) {
         return tm__module_child(argv + 2); /* of `module check` */
     }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {

@@ -68,8 +68,8 @@ static tm_status read_policy(tm_cli *cli, json_t *spec, tm_err *err) {
 /* ---- add ---- */
 
 /* Options that say where rows come from: the name of each is the feed's. */
-static const char *const feed_options[] = {"files",  "watch", "sql", "postgres",
-                                           "sqlite", "odbc",  "s3",  "kafka"};
+static const char *const feed_options[] = {"files", "watch", "sql",   "postgres", "sqlite",
+                                           "odbc",  "s3",    "kafka", "reader"};
 #define N_FEED_OPTIONS (sizeof(feed_options) / sizeof(feed_options[0]))
 
 /* Words of databases, which the feeds check. */
@@ -170,6 +170,29 @@ static tm_status read_stream_options(tm_cli *cli, json_t *spec, tm_err *err) {
     return TM_OK;
 }
 
+/* Words of a module's source, which it checks. */
+static tm_status read_reader_options(tm_cli *cli, json_t *spec, tm_err *err) {
+    uint32_t n = 0;
+    const char *const *given = tm__cli_list(cli, "option", &n);
+    if (json_object_get(spec, "reader") == NULL) {
+        return n == 0 ? TM_OK : TM_FAIL(err, TM_E_USAGE, "--option is for --reader");
+    }
+    json_t *options = json_object();
+    for (uint32_t i = 0; i < n; i++) {
+        tm_str value = tm__str(given[i]);
+        const tm_str name = tm__str_cut(&value, '=');
+        if (name.len == 0 || name.len == strlen(given[i])) {
+            json_decref(options);
+            (void)TM_FAIL(err, TM_E_USAGE, "'%s' is no option", given[i]);
+            tm_err_hint(err, "Write NAME=VALUE, as path=access.log.");
+            return TM_E_USAGE;
+        }
+        json_object_setn_new(options, name.ptr, name.len, json_stringn(value.ptr, value.len));
+    }
+    json_object_set_new(spec, "options", options);
+    return TM_OK;
+}
+
 /* What a feed is told beside what it reads: where relative paths start, and how often to look. */
 static tm_status read_feed_options(tm_cli *cli, const tm_intake_add *add, json_t *spec,
                                    tm_err *err) {
@@ -232,6 +255,7 @@ static tm_status read_add(tm_cli *cli, tm_intake_add *add, json_t *spec, tm_err 
     TM_TRY(read_query_options(cli, spec, err));
     TM_TRY(read_bucket_options(cli, spec, err));
     TM_TRY(read_stream_options(cli, spec, err));
+    TM_TRY(read_reader_options(cli, spec, err));
     add->keys = tm__cli_list(cli, "key", &add->n_keys);
     TM_TRY(read_policy(cli, spec, err));
     TM_TRY(tm__policy_check(json_object_get(spec, "policy"), json_object_get(spec, "expect"), err));

@@ -72,11 +72,15 @@ static json_t *read_report(const char *text, const char *end, bool *out_is_whole
     return checks;
 }
 
-static tm_status run_child(const char *file, const char *report, int64_t seconds,
-                           tm_child_state *out, bool *out_is_late, tm_err *err) {
+/* words: file, report, options. */
+static tm_status run_child(const char *const *words, int64_t seconds, tm_child_state *out,
+                           bool *out_is_late, tm_err *err) {
     tm_supervisor *supervisor = NULL;
     uint64_t id = 0;
-    const char *const argv[] = {tm__program_path(), TM_MODULE_CHILD, file, report, NULL};
+    const char *argv[TM_MODULE_OPTIONS_MAX + 8] = {tm__program_path(), TM_MODULE_CHILD};
+    for (size_t i = 0; words[i] != NULL; i++) {
+        argv[i + 2] = words[i];
+    }
     const tm_child_spec spec = {.argv = argv,
                                 .memory_bytes_max = TM_CHILD_ADDRESSES(CHILD_BYTES_MAX),
                                 .seconds_max = (uint32_t)seconds};
@@ -119,6 +123,8 @@ tm_status cmd_module_check(tm_cli *cli, tm_err *err) {
     tm_child_state state = {0};
     tm_buf text;
     bool is_whole = false, is_late = false;
+    uint32_t n_options = 0;
+    const char *const *options = tm__cli_list(cli, "option", &n_options);
     if (tm__fs_info(file).kind == TM_PATH_NONE) {
         return TM_FAIL(err, TM_E_NOT_FOUND, "there is no file '%s'", file);
     }
@@ -126,7 +132,11 @@ tm_status cmd_module_check(tm_cli *cli, tm_err *err) {
     (void)snprintf(report, sizeof(report), "%.1000s/tidemill-module-%016" PRIx64,
                    dir == NULL || dir[0] == '\0' ? "/tmp" : dir, number);
     tm__buf_init(&text, REPORT_BYTES_MAX);
-    tm_status st = run_child(file, report, seconds, &state, &is_late, err);
+    const char *words[TM_MODULE_OPTIONS_MAX + 3] = {file, report};
+    for (uint32_t i = 0; i < n_options && i < TM_MODULE_OPTIONS_MAX; i++) {
+        words[i + 2] = options[i];
+    }
+    tm_status st = run_child(words, seconds, &state, &is_late, err);
     if (st == TM_OK && tm__fs_info(report).kind == TM_PATH_FILE) {
         st = tm__fs_read_all(report, &text, err);
     }

@@ -9,6 +9,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "cli/modules.h"
+#include "model/conform.h"
 #include "model/model.h"
 
 #define SAMPLE_ROWS 240u
@@ -20,6 +22,7 @@
 typedef struct report {
     tm_file *file;
     bool failed;
+    bool is_lost; /* a line of it could not be written */
 } report;
 
 /* A line that is whole on the disk when the next instruction of the module runs. */
@@ -105,20 +108,27 @@ static tm_status left(const held *first, const held *last, bool is_growing, tm_e
     return TM_OK;
 }
 
-/* All that a fit and its end do, again and again. The libc keeps some of its memory to itself, so
+/* All that a part and its end do, again and again. The libc keeps some of its memory to itself, so
  * only what grows with every round is a leak. */
-static tm_status leaves_nothing(const tm_module_try *with, tm_err *err) {
-    const tm_module_trial *trials = tm__module_trials_learner();
-    held first = {0}, last = {0};
-    uint32_t n_grown = 0;
-    if (with->module->table->learner == NULL) {
-        return TM_FAIL(err, TM_E_UNSUPPORTED, "it has no learner");
-    }
-    for (uint32_t round = 0; round <= ROUNDS + WARM_UP; round++) {
-        for (uint32_t i = 0; i < 2; i++) {
-            const tm_status st = trials[i].run(with, NULL);
+static void use_all(const tm_module_try *with) {
+    const tm_module_table *table = with->module->table;
+    const tm_module_trial *const trials[] = {
+        table->learner == NULL ? NULL : tm__module_trials_learner(),
+        table->transform == NULL ? NULL : tm__module_trials_transform(),
+        table->source == NULL ? NULL : tm__module_trials_source()};
+    for (uint32_t k = 0; k < 3; k++) {
+        for (uint32_t i = 0; trials[k] != NULL && i < 2; i++) {
+            const tm_status st = trials[k][i].run(with, NULL);
             (void)st; /* it was told where it belongs */
         }
+    }
+}
+
+static tm_status leaves_nothing(const tm_module_try *with, tm_err *err) {
+    held first = {0}, last = {0};
+    uint32_t n_grown = 0;
+    for (uint32_t round = 0; round <= ROUNDS + WARM_UP; round++) {
+        use_all(with);
         const held now = look();
         n_grown += round > WARM_UP && now.bytes > last.bytes ? 1 : 0;
         first = round == WARM_UP ? now : first;
@@ -135,13 +145,60 @@ static const tm_module_trial general[] = {
 
 /* ---- the child ---- */
 
-static tm_status check_all(report *to, const tm_user_module *module) {
-    const tm_module_try with = {
-        module, module->table->learner == NULL ? NULL : tm__module_sample_create(SAMPLE_ROWS),
-        tm__pool_create(THREADS)};
-    tm_status st = TM_OK;
-    if (module->table->learner != NULL) {
-        st = with.rows == NULL ? TM_E_NOMEM : run_trials(to, tm__module_trials_learner(), &with);
+static void say_conform(void *arg, const tm_conform_result *result) {
+    report *to = arg;
+    char name[128];
+    const bool holds = result->verdict == TM_CONFORM_HOLDS;
+    const bool is_broken = result->verdict == TM_CONFORM_BROKEN;
+    (void)snprintf(name, sizeof(name), "conformance: %s", result->name);
+    to->failed = to->failed || is_broken;
+    tm_status st = say(to, name, "begun", NULL, NULL);
+    st = st == TM_OK
+             ? say(to, name,
+                   holds       ? "ok"
+                   : is_broken ? "failed"
+                               : "skipped",
+                   result->message,
+                   is_broken ? "Every learner of Tidemill keeps this: src/model/conform.h." : NULL)
+             : st;
+    to->is_lost = to->is_lost || st != TM_OK;
+}
+
+static tm_status check_learner(report *to, const tm_module_try *with) {
+    const uint32_t tasks = with->module->table->learner->tasks;
+    tm_conform_report done = {0};
+    const tm_conform_options options = {
+        .tasks = ((tasks & TM_MODULE_BINARY) != 0 ? 1u << TM_TASK_BINARY : 0) |
+                 ((tasks & TM_MODULE_MULTICLASS) != 0 ? 1u << TM_TASK_MULTICLASS : 0) |
+                 ((tasks & TM_MODULE_REGRESSION) != 0 ? 1u << TM_TASK_REGRESSION : 0),
+        .is_constant = true,
+        .is_quick = true,
+        .on_result = say_conform,
+        .arg = to};
+    if (with->rows == NULL) {
+        return TM_E_NOMEM;
+    }
+    TM_TRY(run_trials(to, tm__module_trials_learner(), with));
+    TM_TRY(tm__conform_run(tm__model_find(with->module->table->name), &options, &done, NULL));
+    return to->is_lost ? TM_E_IO : TM_OK;
+}
+
+static tm_status check_all(report *to, const tm_user_module *module, const char *const *options) {
+    const tm_module_table *table = module->table;
+    tm_module_try with = {.module = module,
+                          .rows =
+                              table->learner == NULL ? NULL : tm__module_sample_create(SAMPLE_ROWS),
+                          .pool = tm__pool_create(THREADS),
+                          .options = options};
+    while (options[with.n_options] != NULL) {
+        with.n_options++;
+    }
+    tm_status st = table->learner == NULL ? TM_OK : check_learner(to, &with);
+    if (st == TM_OK && table->transform != NULL) {
+        st = run_trials(to, tm__module_trials_transform(), &with);
+    }
+    if (st == TM_OK && table->source != NULL) {
+        st = run_trials(to, tm__module_trials_source(), &with);
     }
     st = st == TM_OK ? run_trials(to, general, &with) : st;
     tm__pool_free(with.pool);
@@ -149,20 +206,19 @@ static tm_status check_all(report *to, const tm_user_module *module) {
     return st;
 }
 
-static tm_status load_and_check(report *to, const char *path) {
+static tm_status load_and_check(report *to, const char *path, const char *const *options) {
     static const char *const loads =
         "module: is loaded, with the right ABI number and a whole table";
     const tm_user_module *module = NULL;
     tm_err err = {0};
     TM_TRY(say(to, loads, "begun", NULL, "The code that runs when it is loaded is at fault."));
-    tm_status st = tm__user_module_load(path, NULL, &module, &err);
-    st = st == TM_OK ? tm__model_add(module, &err) : st;
+    const tm_status st = tm__cli_module_open(path, NULL, &module, &err);
     if (st != TM_OK) {
         to->failed = true;
         return say(to, loads, "failed", err.message, err.hint);
     }
     TM_TRY(say(to, loads, "ok", NULL, NULL));
-    return check_all(to, module);
+    return check_all(to, module, options);
 }
 
 int tm__module_child(const char *const *argv) {
@@ -170,7 +226,7 @@ int tm__module_child(const char *const *argv) {
     if (tm__file_open(argv[1], TM_OPEN_APPEND, &to.file, NULL) != TM_OK) {
         return (int)tm_status_exit(TM_E_IO);
     }
-    tm_status st = load_and_check(&to, argv[0]);
+    tm_status st = load_and_check(&to, argv[0], argv + 2);
     st = st == TM_OK ? say(&to, "", "done", NULL, NULL) : st;
     tm__file_close(to.file);
     return (int)tm_status_exit(st != TM_OK ? st : to.failed ? TM_E_REFUSED : TM_OK);

@@ -11,13 +11,15 @@
 #include "feature/feature.h"
 #include "table/task.h"
 
-#define TM_MODULE_CHILD "module-check-child" /* PROGRAM it FILE REPORT */
+#define TM_MODULE_CHILD "module-check-child" /* PROGRAM it FILE REPORT [NAME=VALUE...] */
 
 /* What a check is asked with. */
 typedef struct tm_module_try {
     const tm_user_module *module;
     struct tm_module_sample_rows *rows; /* of learners */
     struct tm_pool *pool;
+    const char *const *options; /* [n_options] NAME=VALUE, of the source */
+    uint32_t n_options;
 } tm_module_try;
 
 /* A check: TM_OK, TM_E_UNSUPPORTED (it does not apply; the message says why) or what is wrong. */
@@ -29,6 +31,8 @@ typedef struct tm_module_trial {
 
 /** Checks of each kind of part; they end with name NULL. */
 const tm_module_trial *tm__module_trials_learner(void);
+const tm_module_trial *tm__module_trials_transform(void);
+const tm_module_trial *tm__module_trials_source(void);
 
 /* Made rows for learners: numbers, one with gaps, one far from 0, one without values, two
  * categories; easy targets of each task. */
@@ -44,7 +48,7 @@ typedef struct tm_module_sample_rows {
 tm_module_sample_rows *tm__module_sample_create(uint64_t n_rows);
 void tm__module_sample_free(tm_module_sample_rows *self);
 
-/** The child; its exit code. argv: FILE, REPORT. */
+/** The child; its exit code. argv: FILE, REPORT, options, NULL. */
 int tm__module_child(const char *const *argv);
 
 #endif

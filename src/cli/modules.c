@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "feature/feature.h"
 #include "model/model.h"
 #include "store/home.h"
 
@@ -29,6 +30,7 @@ bool tm__cli_module_file(const char *name, tm_hash *out) {
 tm_status tm__cli_module_open(const char *path, const tm_hash *want, const tm_user_module **out,
                               tm_err *err) {
     TM_TRY(tm__user_module_load(path, want, out, err));
+    TM_TRY(tm__program_add_module(*out, err));
     return tm__model_add(*out, err);
 }
 

@@ -87,11 +87,11 @@ static const struct {
     {"watch", "watch", NULL},     {"sql", "sql", NULL},
     {"sqlite", "sqlite", "file"}, {"postgres", "postgres", "dsn_file"},
     {"odbc", "odbc", "dsn_file"}, {"s3", "s3", "url"},
-    {"kafka", "kafka", "file"},
+    {"kafka", "kafka", "file"},   {"reader", "reader", "module"},
 };
 #define N_FEEDS (sizeof(feeds) / sizeof(feeds[0]))
 
-static const char *const others[] = {"push", "key", "expect", "policy", "columns"};
+static const char *const others[] = {"push", "key", "expect", "policy", "columns", "options"};
 #define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
 static const yaml_node_t *value_of(tm_yaml *r, const yaml_node_pair_t *pair) {
@@ -286,6 +286,24 @@ static tm_status read_policy(reading *s, const yaml_node_t *map, tm_err *err) {
     return TM_OK;
 }
 
+/* Options of a module's source, which it checks. */
+static tm_status read_options(reading *s, const yaml_node_t *map, tm_err *err) {
+    tm_yaml *const r = s->r;
+    json_t *options = json_object();
+    json_object_set_new(s->source->spec, "options", options);
+    TM_TRY(tm__yaml_check_map(r, map, "options", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        char *text = NULL;
+        const char *name = (const char *)key_of(r, p)->data.scalar.value;
+        TM_TRY(read_text(r, value_of(r, p), name, &text, err));
+        json_object_set_new(options, name, json_string(text));
+        tm__mem_free(text);
+    }
+    return tm__json_check(err);
+}
+
 /* A word of a closed list. */
 static tm_status read_word(tm_yaml *r, const yaml_node_t *value, const char *name,
                            const char *const *words, json_t *to, tm_err *err) {
@@ -475,6 +493,9 @@ static tm_status read_one(reading *s, const yaml_node_pair_t *pair, tm_err *err)
     if (tm__str_is(name, "columns")) {
         return read_columns(s, value, err);
     }
+    if (tm__str_is(name, "options")) {
+        return read_options(s, value, err);
+    }
     for (size_t i = 0; i < N_KEYS; i++) {
         names[n++] = keys[i].name;
     }
@@ -510,12 +531,14 @@ static tm_status check_source(const tm_yaml *r, const tm_project_source *source,
     if (source->feed == NULL) {
         const tm_status st = TM_FAIL(
             err, TM_E_DATA, "source '%s' does not say where its rows come from", source->name);
-        tm_err_hint(
-            err,
-            "Give one of push: true, files, watch, sql, sqlite, postgres, odbc, s3 and kafka.");
+        tm_err_hint(err, "Give one of push: true, files, watch, sql, sqlite, postgres, odbc, s3, "
+                         "kafka and reader.");
         return st;
     }
     TM_TRY(check_kinds(source, err));
+    if (json_object_get(source->spec, "options") != NULL && strcmp(source->feed, "reader") != 0) {
+        return TM_FAIL(err, TM_E_DATA, "'options' are for a reader, the source of a module");
+    }
     json_object_set_new(source->spec, "declared", json_true());
     if (strcmp(source->feed, "push") != 0) {
         json_object_set_new(source->spec, "dir", json_string(r->dir));

@@ -81,8 +81,8 @@ typedef struct tm_program_options {
     uint32_t n_exprs;
 } tm_program_options;
 
-/** Compiles expressions over columns of a schema: those of roles that may be read, dropped ones too.
- * is_read [columns] is set to 1 where one reads the column. TM_E_USAGE with the place: see
+/** Compiles expressions over columns of a schema: those of roles that may be read, dropped ones
+ * too. is_read [columns] is set to 1 where one reads the column. TM_E_USAGE with the place: see
  * tm__expr_parse(). */
 TM_NODISCARD tm_status tm__exprs_check(const tm_schema *schema, const char *const *exprs,
                                        uint32_t n_exprs, uint8_t *is_read, tm_err *err);
@@ -134,5 +134,12 @@ TM_NODISCARD tm_status tm__program_save(const tm_program *program, tm_buf *out, 
 TM_NODISCARD tm_status tm__program_load(const void *data, size_t len, tm_program **out,
                                         tm_err *err);
 void tm__program_free(tm_program *program);
+
+struct tm_user_module;
+/** Let expressions call the transform of a user's module, if it has one. TM_E_CONFLICT for a name
+ * that is taken. One caller, before other threads start. */
+TM_NODISCARD tm_status tm__program_add_module(const struct tm_user_module *module, tm_err *err);
+/** Whether a program calls the transform of a module. */
+bool tm__program_calls(const tm_program *program, const struct tm_user_module *module);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/fmath.h"
+#include "feature/feature_expr_module.h"
 #include "feature/feature_expr_text.h"
 
 #define UNUSED ((void)n, (void)scratch)
@@ -411,7 +412,8 @@ tm_expr_type tm__expr_type_of_letter(char letter) {
 }
 
 const tm_expr_fn *tm__expr_fn_get(uint32_t number_of) {
-    return number_of >= 1 && number_of <= N_FNS ? &fns[number_of - 1] : NULL;
+    return number_of >= 1 && number_of <= N_FNS ? &fns[number_of - 1]
+                                                : tm__expr_module_get(number_of);
 }
 
 /* letters: '?' goes with every type. */
@@ -430,7 +432,8 @@ const tm_expr_fn *tm__expr_fn_find(tm_str name, const char *letters, uint32_t n)
             return &fns[i];
         }
     }
-    return NULL;
+    const tm_expr_fn *fn = tm__expr_module_named(name);
+    return fn != NULL && takes(fn, letters, n) ? fn : NULL;
 }
 
 const tm_expr_fn *tm__expr_fn_named(tm_str name) {
@@ -439,7 +442,7 @@ const tm_expr_fn *tm__expr_fn_named(tm_str name) {
             return &fns[i];
         }
     }
-    return NULL;
+    return tm__expr_module_named(name);
 }
 
 const char *tm__expr_fn_nearest(tm_str name) {

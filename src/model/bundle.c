@@ -215,7 +215,7 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
     }
     TM_TRY(load_calibration(self, err));
     TM_TRY(load_intervals(self, err));
-    TM_TRY(tm__bundle_modules_match(self->info, self->model, err));
+    TM_TRY(tm__bundle_modules_match(self->info, self->program, self->model, err));
     TM_TRY(tm__bundle_answers_read(self->info, self->model, &self->answers, err));
     TM_TRY(check_shapes(self, err));
     if (sections[TM_SECTION_GOLDEN].data != NULL &&

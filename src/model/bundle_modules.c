@@ -35,29 +35,35 @@ static void note_model(void *arg, const tm_model *model) {
     }
 }
 
+/* In the order of names; of one name, of kinds. */
+static void insert(json_t *list, const tm_user_module *module, const char *kind) {
+    size_t at = 0;
+    while (at < json_array_size(list) &&
+           strcmp(tm__json_text(json_array_get(list, at), "name", ""), module->table->name) <= 0) {
+        at++;
+    }
+    (void)json_array_insert_new(list, at, entry_of(module, kind));
+}
+
 /* Entries by name; an empty array when nothing of a module is used. */
-static json_t *list_used(const tm_model *model) {
+static json_t *list_used(const tm_program *program, const tm_model *model) {
     json_t *list = json_array();
     used found = {0};
     note_model(&found, model);
     for (uint32_t i = 0; i < TM_MAX_MODULES; i++) {
         const tm_user_module *module = tm__user_module_at(i);
-        size_t at = 0;
-        if (!found.learners[i]) {
-            continue;
+        if (found.learners[i]) {
+            insert(list, module, "learner");
         }
-        while (at < json_array_size(list) &&
-               strcmp(tm__json_text(json_array_get(list, at), "name", ""), module->table->name) <
-                   0) {
-            at++;
+        if (module != NULL && tm__program_calls(program, module)) {
+            insert(list, module, "transform");
         }
-        (void)json_array_insert_new(list, at, entry_of(module, "learner"));
     }
     return list;
 }
 
 tm_status tm__bundle_modules_write(const tm_bundle_parts *parts, json_t **out, tm_err *err) {
-    json_t *list = list_used(parts->model);
+    json_t *list = list_used(parts->program, parts->model);
     /* jansson copies through a pointer that is not const and changes nothing. */
     json_t *info = json_copy((json_t *)(uintptr_t)parts->info);
     int bad = 0;
@@ -137,9 +143,10 @@ tm_status tm__bundle_modules_check(const json_t *info, tm_err *err) {
     return TM_OK;
 }
 
-tm_status tm__bundle_modules_match(const json_t *info, const tm_model *model, tm_err *err) {
+tm_status tm__bundle_modules_match(const json_t *info, const tm_program *program,
+                                   const tm_model *model, tm_err *err) {
     const json_t *said = json_object_get(info, MEMBER);
-    json_t *list = list_used(model);
+    json_t *list = list_used(program, model);
     tm_status st = tm__json_check(err);
     if (st == TM_OK && (said != NULL ? json_equal(said, list) == 0 || json_array_size(list) == 0
                                      : json_array_size(list) > 0)) {

@@ -72,8 +72,8 @@ TM_NODISCARD tm_status tm__bundle_modules_write(const tm_bundle_parts *parts, js
 /** TM_E_UNSUPPORTED names a module that is not loaded, or has another hash. */
 TM_NODISCARD tm_status tm__bundle_modules_check(const json_t *info, tm_err *err);
 /** TM_E_INTEGRITY unless info names just what the model is made of. */
-TM_NODISCARD tm_status tm__bundle_modules_match(const json_t *info, const tm_model *model,
-                                                tm_err *err);
+TM_NODISCARD tm_status tm__bundle_modules_match(const json_t *info, const tm_program *program,
+                                                const tm_model *model, tm_err *err);
 
 struct tm_bundle {
     atomic_uint n_refs;

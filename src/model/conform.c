@@ -97,6 +97,9 @@ static void check_run(tm_conform *c, const conform_check *check) {
     for (uint32_t t = 0; t < sizeof(tasks) / sizeof(tasks[0]); t++) {
         const uint64_t alive = tm__mem_alive();
         c->task = tasks[t];
+        if (c->options->tasks != 0 && (c->options->tasks >> c->task & 1u) == 0) {
+            continue;
+        }
         if (!check->run(c)) {
             return;
         }

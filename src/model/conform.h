@@ -35,6 +35,7 @@ typedef struct tm_conform_report {
 
 typedef struct tm_conform_options {
     const tm_params *params; /* NULL: defaults */
+    uint32_t tasks;          /* bits 1 << tm_task of those that it is made for; 0: all */
     bool is_constant;        /* it need not learn from columns */
     const char *only;        /* checks whose names hold it; NULL: all */
     bool is_quick;           /* fewer places to run out of memory and to be damaged at */

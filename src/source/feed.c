@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "source/feed_priv.h"
 #include "source/feed_query.h"
+#include "source/feed_reader.h"
 #include "source/feed_s3.h"
 #include "source/intake_priv.h"
 #include "source/source.h"
@@ -84,6 +85,7 @@ static const tm_feed feeds[] = {
     {"odbc", tm__feed_odbc_check, tm__feed_odbc_read, false},
     {"s3", tm__feed_s3_check, tm__feed_s3_read, false},
     {"kafka", tm__feed_kafka_check, tm__feed_kafka_read, true},
+    {"reader", tm__feed_reader_check, tm__feed_reader_read, false},
 };
 
 char *tm__feed_path(const json_t *spec, const char *path) {

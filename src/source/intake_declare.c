@@ -42,7 +42,7 @@ static const struct {
 #define N_FREE (sizeof(free_members) / sizeof(free_members[0]))
 
 /* Members that say what is read. */
-static const char *const fixed_members[] = {"query", "cursor", "no_header"};
+static const char *const fixed_members[] = {"query", "cursor", "no_header", "options"};
 #define N_FIXED (sizeof(fixed_members) / sizeof(fixed_members[0]))
 
 static tm_status no_memory(tm_err *err) {

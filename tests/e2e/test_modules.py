@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Modules of users: built out of tree from an installation, checked, added, trained with, served, and refused."""
+import math
 import os
 import pathlib
 import random
@@ -209,3 +210,87 @@ def test_a_bad_module_is_reported_and_not_suffered(installed, tm, tmp_path, name
     bad = [c for c in result.json["checks"] if c["state"] == "failed"]
     assert bad and any(says in c["why"] or says in c["check"] for c in bad), bad
     assert all(c.get("advice") for c in bad)
+
+
+@pytest.fixture(scope="session")
+def great_circle(installed, tmp_path_factory):
+    return build(installed, "transform", "great_circle", tmp_path_factory.mktemp("great_circle"))
+
+
+@pytest.fixture(scope="session")
+def weblog(installed, tmp_path_factory):
+    return build(installed, "source", "weblog", tmp_path_factory.mktemp("weblog"))
+
+
+def log_lines(n, first=0):
+    made = random.Random(first)
+    return "".join(f'192.0.2.{i % 200} - {"ann" if i % 3 else "-"} [10/Oct/2000:13:{i // 60 % 60:02d}:{i % 60:02d} -0700] '
+                   f'"GET /page/{made.randrange(9)} HTTP/1.0" {200 if i % 9 else 404} {made.randrange(10**6)} "-" "Agent/{i % 4}"\n'
+                   for i in range(first, first + n))
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang-14"])
+def test_the_other_examples_keep_what_they_must(installed, tm, tmp_path, compiler):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not there")
+    log = tm.write("access.log", log_lines(50000))
+    result = tm("module", "check", build(installed, "transform", "great_circle", tmp_path, compiler), "--json")
+    assert result.code == 0 and failed(result) == [], result.out
+    result = tm("module", "check", build(installed, "source", "weblog", tmp_path, compiler), "--option", f"path={log}", "--json")
+    assert result.code == 0 and failed(result) == [], result.out
+    assert not [c for c in result.json["checks"] if c["state"] == "skipped"]
+
+
+def test_a_transform_is_called_in_an_expression(tm, great_circle):
+    made = random.Random(3)
+    lines = ["la,lo,lb,lp,far"]
+    for _ in range(800):
+        a = [made.uniform(-60, 60), made.uniform(-170, 170), made.uniform(-60, 60), made.uniform(-170, 170)]
+        sines = [math.sin(math.radians(a[2] - a[0]) / 2), math.sin(math.radians(a[3] - a[1]) / 2)]
+        h = sines[0] ** 2 + math.cos(math.radians(a[0])) * math.cos(math.radians(a[2])) * sines[1] ** 2
+        km = 2 * 6371.0088 * math.asin(math.sqrt(min(h, 1)))
+        lines.append(",".join(f"{v:.6f}" for v in a) + f",{km:.3f}")
+    tm.write("places.csv", "\n".join(lines) + "\n")
+    train = ("train", "places.csv", "--target", "far", "--name", "km", "--learner", "linear", "--feature", "d = great_circle(la, lo, lb, lp)", "--json")
+    assert "there is no function 'great_circle'" in (tm(*train).out + tm(*train).err)
+    added = tm.ok("module", "add", great_circle, "--json").json
+    result = tm.ok(*train).json
+    assert result["test"]["r2"] > 0.999, result["test"]  # the distance is the answer
+    shown = tm.ok("model", "show", "km@1", "--json").json
+    assert shown["modules"] == [{"hash": added["hash"], "kind": "transform", "name": "great_circle", "version": "1.0"}]
+    answers = tm.ok("predict", "km", "places.csv").out
+    tm.ok("module", "rm", "great_circle")
+    refused = tm("predict", "km", "places.csv")
+    assert refused.code == 2 and "module 'great_circle' 1.0" in refused.err
+    assert tm.ok("predict", "km", "places.csv", "--module", great_circle).out == answers
+
+
+def test_a_source_reads_what_is_new_and_goes_on(tm, weblog):
+    tm.write("access.log", log_lines(30000) + "not an entry\n" + '192.0.2.1 - - [10/Oct')
+    add = ("data", "add", "web", "--reader", "weblog", "--option", "path=access.log", "--every", "5s")
+    assert "module 'weblog' is not loaded" in tm(*add).err
+    tm.ok("module", "add", weblog)
+    assert "needs the option 'path'" in tm("data", "add", "web", "--reader", "weblog").err
+    wrong = tm("data", "add", "web", "--reader", "weblog", "--option", "pth=x")
+    assert wrong.code == 2 and "Did you mean 'path'?" in wrong.err
+    none = tm("data", "add", "web", "--reader", "weblog", "--option", "path=nowhere.log")
+    assert none.code == 7 and "cannot be opened" in none.err
+    tm.ok(*add)
+    shown = tm.ok("data", "show", "web", "--json").json
+    assert shown["rows"] == 30001 and shown["quarantined"] == 0
+    types = {c["name"]: c["type"] for c in shown["columns"]}
+    assert types["time"] == "time" and types["status"] == "int" and types["path"] == "text"
+    # The line that was half there and one more come once, and nothing comes again.
+    whole = (tm.folder / "access.log").read_text(encoding="utf-8")[:-len('192.0.2.1 - - [10/Oct')]
+    tm.write("access.log", whole + log_lines(2, first=30000))
+    tm.ok("data", "pull", "web")
+    tm.ok("data", "pull", "web")
+    assert tm.ok("data", "show", "web", "--json").json["rows"] == 30003
+    assert tm.ok("data", "snapshot", "web", "--json").json["rows"] == 30003
+    # Without its module the source waits and says why; a shorter file is told.
+    tm.ok("module", "rm", "weblog")
+    assert "module 'weblog' is not loaded" in tm("data", "pull", "web").err
+    tm.ok("module", "add", weblog)
+    tm.write("access.log", "")
+    assert "shorter than what was taken" in tm("data", "pull", "web").err
+

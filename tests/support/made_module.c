@@ -88,12 +88,12 @@ static void made_importance(const void *model, double *out) {
 }
 
 /* The sum of two numbers. */
-static void made_apply(const tm_module_host *host, const void *state, const tm_module_cell *cells,
-                       char *room, tm_module_cell *out) {
+static void made_apply(const tm_module_host *host, const tm_module_cell *cells, char *room,
+                       tm_module_cell *out) {
     (void)host;
-    (void)state;
     (void)room;
-    out->number = cells[0].number + cells[1].number;
+    const double sum = cells[0].number + cells[1].number;
+    out->number = isfinite(sum) ? sum : (double)NAN;
 }
 
 /* Ten rows: 0 .. 9, from the position on. */

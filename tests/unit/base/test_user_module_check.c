@@ -89,9 +89,6 @@ static void no_inputs(made_module *m) {
 static void odd_input(made_module *m) {
     m->inputs[1] = 7;
 }
-static void half_fit(made_module *m) {
-    m->transform.free = m->learner.free;
-}
 static void no_next(made_module *m) {
     m->source.next = NULL;
 }
@@ -133,7 +130,6 @@ static const struct broken {
     {no_apply, "without apply"},
     {no_inputs, "inputs"},
     {odd_input, "input of no kind"},
-    {half_fit, "some of"},
     {no_next, "without a function"},
     {many_options, "too many"},
     {odd_option, "option without"},

@@ -82,11 +82,14 @@ static void what_is_said_must_be_what_is_used(void **state) {
     json_t *named = ENTRY("mean", hash_text), *none = json_object();
     json_t *empty = json_pack("{s:[]}", "modules");
     (void)state;
-    assert_int_equal(tm__bundle_modules_match(named, theirs->model, NULL), TM_OK);
-    assert_int_equal(tm__bundle_modules_match(none, ours->model, NULL), TM_OK);
-    assert_int_equal(tm__bundle_modules_match(none, theirs->model, NULL), TM_E_INTEGRITY);
-    assert_int_equal(tm__bundle_modules_match(named, ours->model, NULL), TM_E_INTEGRITY);
-    assert_int_equal(tm__bundle_modules_match(empty, ours->model, NULL), TM_E_INTEGRITY);
+    assert_int_equal(tm__bundle_modules_match(named, theirs->program, theirs->model, NULL), TM_OK);
+    assert_int_equal(tm__bundle_modules_match(none, ours->program, ours->model, NULL), TM_OK);
+    assert_int_equal(tm__bundle_modules_match(none, theirs->program, theirs->model, NULL),
+                     TM_E_INTEGRITY);
+    assert_int_equal(tm__bundle_modules_match(named, ours->program, ours->model, NULL),
+                     TM_E_INTEGRITY);
+    assert_int_equal(tm__bundle_modules_match(empty, ours->program, ours->model, NULL),
+                     TM_E_INTEGRITY);
     json_decref(named);
     json_decref(none);
     json_decref(empty);
