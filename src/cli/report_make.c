@@ -274,6 +274,8 @@ static tm_status measure(making *m, tm_err *err) {
     }
     TM_TRY(tm__look_dependence(&m->look, worth, &part, err));
     json_object_set_new(m->report, "dependence", part);
+    TM_TRY(tm__look_rounds(&m->look, &part, err));
+    json_object_set_new(m->report, "rounds", part);
     TM_TRY(tm__look_latency(&m->look, &part, err));
     json_object_set_new(m->report, "latency", part);
     return tm__json_check(err);

@@ -48,6 +48,41 @@ static void put_trials(tm_buf *out, const json_t *report) {
     (void)tm__buf_text(out, "</div>");
 }
 
+/* How the score came about, round by round. */
+static void put_rounds(tm_buf *out, const json_t *report) {
+    const json_t *rounds = json_object_get(report, "rounds");
+    const json_t *xs = json_object_get(rounds, "rounds"), *ys = json_object_get(rounds, "score");
+    double high_x = 1, low = INFINITY, high = -INFINITY, none = 0;
+    if (json_array_size(xs) < 2) {
+        return;
+    }
+    tm__plot_widen(xs, &none, &high_x);
+    tm__plot_widen(ys, &low, &high);
+    const double room = fmax(0.05 * (high - low), 1e-12);
+    const tm_plot plot = {.out = out,
+                          .x_high = high_x,
+                          .y_low = low - room,
+                          .y_high = high + room,
+                          .x_title = "rounds of boosting",
+                          .y_title = tm__json_text(rounds, "metric", "score")};
+    const char *caption = "the score on these rows after its first rounds: where it is flat, more "
+                          "rounds bring nothing; where it turns, fewer would have been better here";
+    (void)tm__buf_text(out, "<div class=box style='margin-bottom:14px'><h3>How the score came "
+                            "about</h3>");
+    tm__plot_begin(&plot, "score by round", caption);
+    tm__plot_line(&plot, "f", xs, ys);
+    for (size_t i = 0; i < json_array_size(xs); i++) {
+        char text[96];
+        (void)snprintf(text, sizeof(text), "%.0f rounds: %.4g", tm__plot_at(xs, i),
+                       tm__plot_at(ys, i));
+        tm__plot_dot(&plot, "b", tm__plot_at(xs, i), tm__plot_at(ys, i), text);
+    }
+    tm__plot_end(&plot, caption);
+    tm__plot_table(out, 2, (const char *const[]){"rounds", "score"},
+                   (const json_t *const[]){xs, ys});
+    (void)tm__buf_text(out, "</div>");
+}
+
 /* Of an answer that several trials give together. */
 static void put_members(tm_buf *out, const json_t *report) {
     const json_t *board = json_object_get(report, "leaderboard"), *entry = NULL;
@@ -155,6 +190,7 @@ static void put_origin(tm_buf *out, const json_t *report) {
 
 void tm__report_put_made(tm_buf *out, const json_t *report) {
     (void)tm__buf_text(out, "<h2 id=made>How it was made</h2>");
+    put_rounds(out, report);
     put_trials(out, report);
     put_members(out, report);
     put_left_out(out, report);

@@ -439,6 +439,34 @@ static void put_ranks(tm_buf *out, const json_t *report) {
     json_decref(rows);
 }
 
+/* Intervals of numbers, or sets of classes, and how often the truth lay within. */
+static void put_intervals(tm_buf *out, const json_t *intervals) {
+    const json_t *levels = json_object_get(intervals, "test"), *entry = NULL;
+    const bool is_set = json_object_get(json_array_get(levels, 0), "classes") != NULL;
+    size_t i = 0;
+    if (json_array_size(levels) == 0) {
+        return;
+    }
+    (void)tm__buf_printf(out,
+                         "<div class=box style='margin:14px 0'><h3>%s and the truth</h3><table "
+                         "class=list><thead><tr><th scope=col>asked for</th><th scope=col>held the "
+                         "truth</th><th scope=col>95 %%</th><th scope=col>%s</th></tr></thead>"
+                         "<tbody>",
+                         is_set ? "Sets of classes" : "Intervals",
+                         is_set ? "classes on average" : "width on average");
+    json_array_foreach(levels, i, entry) {
+        (void)tm__buf_text(out, "<tr><td>");
+        tm__page_share(out, tm__json_f64(entry, "level", 0));
+        (void)tm__buf_printf(out, "</td><td>%.1f %%</td><td>%.1f %% to %.1f %%</td><td>",
+                             100 * tm__json_f64(entry, "covered", 0),
+                             100 * tm__json_f64(entry, "low", 0),
+                             100 * tm__json_f64(entry, "high", 0));
+        tm__page_number(out, tm__json_f64(entry, is_set ? "classes" : "width", tm__nan()));
+        (void)tm__buf_text(out, "</td></tr>");
+    }
+    (void)tm__buf_text(out, "</tbody></table></div>");
+}
+
 void tm__report_put_curves(tm_buf *out, const json_t *report) {
     if (json_is_object(json_object_get(report, "curves"))) {
         put_binary(out, report);
@@ -449,4 +477,5 @@ void tm__report_put_curves(tm_buf *out, const json_t *report) {
     } else if (json_is_object(json_object_get(report, "ranks"))) {
         put_ranks(out, report);
     }
+    put_intervals(out, json_object_get(report, "intervals"));
 }

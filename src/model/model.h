@@ -123,6 +123,10 @@ struct tm_model_ops {
      * the row. NULL: any number will do. */
     tm_status (*check_targets)(const tm_params *params, tm_task task, const double *y,
                                uint64_t n_rows, tm_err *err);
+    /* The model as it was after its first rounds, at least 1 and at most n_rounds. NULL: it has no
+     * rounds that stand alone. */
+    tm_status (*first_rounds)(const tm_model *model, uint32_t n_rounds, tm_model **out,
+                              tm_err *err);
 };
 
 /* How a raw score becomes an answer. Numbers are stored in files of imported models. */

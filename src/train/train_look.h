@@ -84,14 +84,19 @@ TM_NODISCARD tm_status tm__look_errors(const tm_look *look, json_t **out, tm_err
  */
 TM_NODISCARD tm_status tm__look_ranks(const tm_look *look, json_t **out, tm_err *err);
 
+/** How the deciding score comes about, round by round, on these rows: {"metric", "rounds",
+ * "score"}; null for a model without rounds that stand alone (a blend, a linear one).
+ * train_rounds.c */
+TM_NODISCARD tm_status tm__look_rounds(const tm_look *look, json_t **out, tm_err *err);
+
 /* --- for whom worse: train_weak.c, train_fairness.c --- */
 
 /**
  * Groups of rows, of one column or two, where the model is worse than elsewhere or its answers are
  * off to one side: {"looked_at", "found", "rows_least", "of": what a row's loss is, "loss": of all
  * rows, "list": [{"columns", "groups", "rows", "share_of_rows", "kind": "worse" or "tilted",
- * "loss", "elsewhere", "answer", "truth", "constant", "p"}]}, what costs most first. p is corrected for
- * all that was looked at (Holm 1979). Not for rankings: null.
+ * "loss", "elsewhere", "answer", "truth", "constant", "p"}]}, what costs most first. p is corrected
+ * for all that was looked at (Holm 1979). Not for rankings: null.
  */
 TM_NODISCARD tm_status tm__look_weak(const tm_look *look, const json_t *worth, json_t **out,
                                      tm_err *err);

@@ -225,6 +225,30 @@ static tm_status gbdt_load(const void *data, size_t len, tm_model **out_model, t
     return TM_OK;
 }
 
+static tm_status gbdt_first_rounds(const tm_model *model, uint32_t n_rounds, tm_model **out,
+                                   tm_err *err) {
+    const tm_gbdt *self = (const tm_gbdt *)model;
+    tm_gbdt *first = tm__gbdt_create(model->task, self->objective, model->n_outputs, model->n_cols);
+    tm_forest forest = {0};
+    if (first == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for boosted trees");
+    }
+    tm_status st = tm__forest_copy(&self->forest, &forest, err);
+    if (st == TM_OK) {
+        tm__forest_done(&first->forest);
+        first->forest = forest;
+        tm__forest_truncate(&first->forest, n_rounds * model->n_outputs);
+        first->base.n_rounds = n_rounds;
+        st = tm__forest_settle(&first->forest, err);
+    }
+    if (st != TM_OK) {
+        tm__gbdt_free(&first->base);
+        return st;
+    }
+    *out = &first->base;
+    return TM_OK;
+}
+
 const tm_model_ops tm__gbdt_ops = {
     .name = "gbdt",
     .abi = TM_MODEL_ABI,
@@ -244,4 +268,5 @@ const tm_model_ops tm__gbdt_ops = {
     .describe = gbdt_describe,
     .check_targets = gbdt_check_targets,
     .needs = tm__gbdt_plan_least,
+    .first_rounds = gbdt_first_rounds,
 };

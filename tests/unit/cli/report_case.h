@@ -105,6 +105,10 @@ static inline json_t *report_case(const char *task) {
                              "\"calibration\":[]}"));
     } else if (strcmp(task, "regression") == 0) {
         json_object_set_new(
+            report, "intervals",
+            report_case_json("{\"method\":\"plain\",\"test\":[{\"level\":0.9,\"covered\":0.915,"
+                             "\"low\":0.88,\"high\":0.95,\"width\":12}]}"));
+        json_object_set_new(
             report, "errors",
             report_case_json(
                 "{\"residuals\":{\"bounds\":[-1,0,1],\"counts\":[5,7],\"below\":1,\"above\":1},"

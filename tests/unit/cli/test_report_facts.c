@@ -33,6 +33,17 @@ static void sentences_say_what_was_measured_and_no_more(void **state) {
     json_decref(report);
 }
 
+static void intervals_are_told_as_they_were_measured(void **state) {
+    (void)state;
+    json_t *report = report_case("regression");
+    json_t *list = tm__report_sentences(report);
+    assert_true(has(list, "Intervals for 90 % held the truth for 91.5 % of the test rows; on "
+                          "average they are 12 wide."));
+    assert_true(has(list, "off by at most 1.5"));
+    json_decref(list);
+    json_decref(report);
+}
+
 static void limits_name_groups_leaks_and_time(void **state) {
     (void)state;
     json_t *report = report_case("binary");
@@ -65,6 +76,7 @@ static void numbers_groups_and_trials_are_short(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentences_say_what_was_measured_and_no_more),
+        cmocka_unit_test(intervals_are_told_as_they_were_measured),
         cmocka_unit_test(limits_name_groups_leaks_and_time),
         cmocka_unit_test(numbers_groups_and_trials_are_short),
     };
