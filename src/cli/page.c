@@ -74,7 +74,7 @@ static const char plot_style[] =
     ".list{width:100%;font-size:13px}.list td,.list th{text-align:right;border:0;border-bottom:1px "
     "solid var(--line);border-radius:0;padding:5px 10px 5px 0}.list "
     "tr>:first-child{text-align:left;"
-    "white-space:normal;overflow-wrap:anywhere}.list thead th{max-width:none}"
+    "white-space:normal;overflow-wrap:anywhere;min-width:8.5em}.list thead th{max-width:none}"
     ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:14px;"
     "margin:0 0 14px}.two>.box{min-width:0}.two .plot{max-width:520px}.two h3{margin:0 0 8px}"
     "details{margin-top:8px;font-size:13px}summary{cursor:pointer;color:var(--dim)}details>table{"
