@@ -199,6 +199,15 @@ TM_NODISCARD tm_status tm__train_run(tm_ctx *ctx, tm_table *table, tm_table *tes
                                      tm_err *err);
 void tm__train_result_done(tm_train_result *result);
 /**
+ * What a run with these options on these rows will take, before it: {"target", "task", "metric",
+ * "rows", "train_rows", "test_rows", "features", "candidates", "folds", "trials", "seconds": {"run",
+ * "trial", "refit", "ends_by": "budget", "work" or "done", "units_per_second"}, "memory": bytes at
+ * the least {"total", "table", "features", "fitting", "answers"}}. One candidate is fitted on at
+ * most 10,000 rows; seconds are of this machine now. New reference in *out.
+ */
+TM_NODISCARD tm_status tm__train_plan(tm_ctx *ctx, tm_table *table, const tm_train_options *options,
+                                      json_t **out, tm_err *err);
+/**
  * Checkpoints of a run with these options on their snapshots, in dir; for ctx->checkpoint. The same
  * run started again finds them. Not for a budget of time: what a clock cut does not come again.
  */

@@ -17,6 +17,8 @@
 #define FEW_ROWS 3000u
 #define MANY_ROWS 50000u
 #define CHOICES_MAX 8u
+#define LEARNERS_MAX 16u
+#define FOREST_LEAVES 1024.0 /* a forest of 200 trees is 6 MB then, at the most */
 
 typedef struct gbdt_choice {
     double max_leaves, learning_rate, min_rows_in_leaf, l2, row_sample, column_sample;
@@ -165,45 +167,99 @@ void tm__candidate_settle(const tm_search *search, tm_candidate *candidate) {
                fmin(fmax(floor(3.0 / rate), 30.0), 100.0));
 }
 
-/* One learner's part of the list: one candidate when its parameters were given. */
-static tm_status add_learner(tm_search *search, const tm_model_ops *ops, tm_err *err) {
+static bool is_learner(const tm_model_ops *ops, const char *name) {
+    return strcmp(ops->name, name) == 0;
+}
+
+/* Candidates of a learner when nothing is said of its parameters. */
+static uint32_t count_choices(const tm_search *search, const tm_model_ops *ops) {
     gbdt_choice choices[CHOICES_MAX];
-    const bool is_gbdt = strcmp(ops->name, "gbdt") == 0;
-    const uint32_t n_choices = is_gbdt ? choose_gbdt(search->data, choices) : 1;
-    for (uint32_t i = 0; i < n_choices; i++) {
-        tm_candidate *candidate = &search->candidates[search->n_candidates];
-        uint32_t n_set = 0;
-        memset(candidate, 0, sizeof(*candidate));
-        candidate->ops = ops;
-        candidate->score = tm__nan();
-        tm__params_init(ops, &candidate->params);
-        candidate->is_spared = i == 0;
-        if (is_gbdt) {
-            set_choice(ops, &candidate->params, &choices[i]);
-            tm__candidate_settle(search, candidate);
-        }
-        tm_params given;
-        tm__params_init(ops, &given);
-        TM_TRY(tm__candidate_params(search->options, ops, &given, &n_set, err));
-        if (n_set > 0) {
-            candidate->params = given; /* what a person sets is one fit with the defaults else */
-        }
-        search->n_candidates++;
-        if (n_set > 0) {
-            break;
+    return is_learner(ops, "gbdt")     ? choose_gbdt(search->data, choices)
+           : is_learner(ops, "forest") ? 2
+                                       : 1;
+}
+
+static tm_status set_learner_choice(const tm_search *search, tm_candidate *candidate, uint32_t i,
+                                    tm_err *err) {
+    gbdt_choice choices[CHOICES_MAX];
+    const tm_model_ops *ops = candidate->ops;
+    if (is_learner(ops, "gbdt")) {
+        (void)choose_gbdt(search->data, choices);
+        set_choice(ops, &candidate->params, &choices[i]);
+        tm__candidate_settle(search, candidate);
+    }
+    if (is_learner(ops, "forest")) {
+        set_number(ops, &candidate->params, "max_leaves", FOREST_LEAVES);
+        const double trees = tm__candidate_param(candidate, "n_trees", 1.0);
+        const uint32_t n_outputs = tm__train_outputs(search->data);
+        set_number(ops, &candidate->params, "n_trees",
+                   fmin(trees, tm__cost_rounds(search->options, candidate, n_outputs)));
+        if (i > 0) {
+            TM_TRY(tm__params_set(ops, &candidate->params, "cuts", "random", err));
         }
     }
     return TM_OK;
 }
 
-/* Learners that nobody named. */
-static bool is_searched(const tm_model_ops *ops) {
-    return !ops->is_external && strcmp(ops->name, "baseline") != 0 &&
-           strcmp(ops->name, "forest") != 0 && strcmp(ops->name, "mlp") != 0;
+/* Whether it can answer within the limits at all. */
+static bool is_affordable(const tm_search *search, const tm_candidate *candidate) {
+    const tm_cost limit = tm__cost_limit(search->options);
+    const tm_cost least = tm__cost_of(candidate, tm__train_outputs(search->data), 1.0);
+    return least.us <= limit.us && least.bytes <= limit.bytes;
+}
+
+/* Choice i of a learner; *out_is_given when its parameters were given, which leaves one. */
+static tm_status add_choice(tm_search *search, const tm_model_ops *ops, uint32_t i,
+                            bool *out_is_given, tm_err *err) {
+    tm_candidate *candidate = &search->candidates[search->n_candidates];
+    uint32_t n_set = 0;
+    memset(candidate, 0, sizeof(*candidate));
+    candidate->ops = ops;
+    candidate->score = tm__nan();
+    candidate->is_spared = i == 0;
+    tm__params_init(ops, &candidate->params);
+    TM_TRY(set_learner_choice(search, candidate, i, err));
+    tm_params given;
+    tm__params_init(ops, &given);
+    TM_TRY(tm__candidate_params(search->options, ops, &given, &n_set, err));
+    if (n_set > 0) {
+        candidate->params = given; /* what a person sets is one fit with the defaults else */
+    }
+    const bool is_first = search->n_candidates == 0;
+    search->n_candidates += is_first || n_set > 0 || is_affordable(search, candidate);
+    *out_is_given = n_set > 0;
+    return TM_OK;
+}
+
+/* The first choice of each learner, then the others: learners differ more than parameters do. */
+static tm_status add_all(tm_search *search, const tm_model_ops *const *wanted, uint32_t n,
+                         tm_err *err) {
+    bool is_given[LEARNERS_MAX] = {false};
+    for (uint32_t k = 0; k < n; k++) {
+        TM_TRY(add_choice(search, wanted[k], 0, &is_given[k], err));
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t n_choices = is_given[k] ? 1 : count_choices(search, wanted[k]);
+        for (uint32_t i = 1; i < n_choices; i++) {
+            TM_TRY(add_choice(search, wanted[k], i, &is_given[k], err));
+        }
+    }
+    return TM_OK;
+}
+
+/* Learners that nobody named; those of modules are named. A forest and a network of many rows take
+ * long and are no better than boosting; neither sorts the rows of queries. */
+static bool is_searched(const tm_search *search, const tm_model_ops *ops) {
+    const tm_train_data *data = search->data;
+    const bool is_other = is_learner(ops, "forest") || is_learner(ops, "mlp");
+    return !ops->is_external && !is_learner(ops, "baseline") &&
+           (!is_other || (data->n_train < MANY_ROWS && data->task != TM_TASK_RANKING));
 }
 
 tm_status tm__candidates_init(tm_search *search, tm_err *err) {
     const char *learners = search->options->learners;
+    const tm_model_ops *chosen[LEARNERS_MAX];
+    uint32_t n_chosen = 0;
     search->n_candidates = 0;
     if (learners != NULL) {
         TM_TRY(check_learners(learners, err));
@@ -212,8 +268,8 @@ tm_status tm__candidates_init(tm_search *search, tm_err *err) {
         const bool has_score = search->options->init_score != NULL;
         const bool keeps = ((*list)->keeps_rules || !tm__train_has_rules(search->options)) &&
                            ((*list)->takes_scores || !has_score);
-        const bool wanted =
-            learners != NULL ? is_listed(learners, (*list)->name) : keeps && is_searched(*list);
+        const bool wanted = learners != NULL ? is_listed(learners, (*list)->name)
+                                             : keeps && is_searched(search, *list);
         if (wanted && has_score && !(*list)->takes_scores) {
             const tm_status st =
                 TM_FAIL(err, TM_E_USAGE, "learner '%s' cannot start from scores", (*list)->name);
@@ -227,12 +283,12 @@ tm_status tm__candidates_init(tm_search *search, tm_err *err) {
                         "Leave it out of --learner, or train without --monotone and --interact.");
             return st;
         }
-        if (wanted) {
-            TM_TRY(add_learner(search, *list, err));
+        if (wanted && n_chosen < LEARNERS_MAX) {
+            chosen[n_chosen++] = *list;
         }
     }
-    if (search->n_candidates == 0) {
+    if (n_chosen == 0) {
         return TM_FAIL(err, TM_E_USAGE, "no learner is named");
     }
-    return TM_OK;
+    return add_all(search, chosen, n_chosen, err);
 }

@@ -11,10 +11,14 @@
 #include "train/train_search_priv.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/fmath.h"
 
-#define NODE_NS 1.5
+#define NODE_NS 1.0
+#define FOREST_NODE_NS 4.0
+#define NETWORK_US 10.0 /* of 128 units */
+#define NETWORK_BYTES 400e3
 #define NODE_BYTES 16.0
 #define LATENCY_US_DEFAULT 100.0
 #define ROW_US 3.0 /* features of a row, sums of members */
@@ -32,13 +36,20 @@ tm_cost tm__cost_limit(const tm_train_options *options) {
 }
 
 tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double rounds) {
+    const double units = tm__candidate_param(candidate, "hidden", 0) / 128.0;
+    if (units > 0) { /* a network: products of its layers, whatever its epochs */
+        return (tm_cost){.us = NETWORK_US * units * units, .bytes = NETWORK_BYTES * units * units};
+    }
     const double leaves = tm__candidate_param(candidate, "max_leaves", 0);
     if (!(leaves > 1)) {
         return (tm_cost){0};
     }
-    const double n_trees = rounds * n_outputs;
+    /* A forest has all classes in one tree, and trees too large for a cache. */
+    const bool is_forest = strcmp(candidate->ops->name, "forest") == 0;
+    const double n_trees = rounds * (is_forest ? 1 : n_outputs);
+    const double node_ns = is_forest ? FOREST_NODE_NS : NODE_NS;
     const double depth = 1.0 + 1.3 * tm__log(leaves) / tm__log(2.0);
-    return (tm_cost){.us = n_trees * depth * NODE_NS * 1e-3,
+    return (tm_cost){.us = n_trees * depth * node_ns * 1e-3,
                      .bytes = n_trees * (2.0 * leaves - 1.0) * NODE_BYTES};
 }
 
@@ -46,7 +57,7 @@ double tm__cost_rounds(const tm_train_options *options, const tm_candidate *cand
                        uint32_t n_outputs) {
     const tm_cost limit = tm__cost_limit(options);
     const tm_cost one = tm__cost_of(candidate, n_outputs, 1.0);
-    if (!(one.us > 0)) {
+    if (!(one.us > 0) || tm__candidate_param(candidate, "hidden", 0) > 0) {
         return INFINITY;
     }
     return fmax(1.0, floor(fmin(limit.us / one.us, limit.bytes / one.bytes)));

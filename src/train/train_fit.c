@@ -130,8 +130,11 @@ static uint32_t by_share(const tm_search *search, uint32_t *out) {
     return n;
 }
 
-/* Whether another seed would give another model. */
+/* Whether another seed would give another model; a forest is made of seeds already. */
 static bool is_random(const tm_candidate *c) {
+    if (strcmp(c->ops->name, "gbdt") != 0) {
+        return false;
+    }
     return tm__candidate_param(c, "row_sample", 1.0) < 1.0 ||
            tm__candidate_param(c, "column_sample", 1.0) < 1.0;
 }

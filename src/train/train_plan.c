@@ -7,15 +7,21 @@
  * sample; the last fit, on all rows; the answers to the test rows. What the plan cannot know, such
  * as terms of texts, is kept in check by the allocator (tm__mem_limit).
  */
-#include "train/train_priv.h"
+#include "train/train_search_priv.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "base/fmath.h"
 
 #include "base/mem.h"
 #include "base/pool.h"
 
-#define SAMPLE_ROWS UINT64_C(100000) /* of the first rung, and what RUNG0_ROWS is */
-#define SLICE_ROWS UINT64_C(65536)   /* that a bundle predicts at once */
+#define SAMPLE_ROWS UINT64_C(100000)  /* of the first rung, and what RUNG0_ROWS is */
+#define PLAN_WORK UINT64_C(200000000) /* that it takes at the most: a second or two */
+#define PLAN_ROUNDS 300.0             /* that one is assumed to take which was cut */
+#define PLAN_ROWS UINT64_C(10000)     /* that one trial is measured on */
+#define SLICE_ROWS UINT64_C(65536)    /* that a bundle predicts at once */
 
 static uint64_t min_u64(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -93,12 +99,10 @@ static tm_status fit_program(tm_ctx *ctx, const tm_search *search, tm_program **
                            &options, out, NULL, err);
 }
 
-tm_status tm__train_plan_check(tm_ctx *ctx, const tm_search *search, bool is_single,
-                               tm_train_plan *out, tm_err *err) {
+/* What a training needs at the least; *out_features: that its rows become. */
+static tm_status plan_memory(tm_ctx *ctx, const tm_search *search, bool is_single,
+                             tm_train_plan *out, uint32_t *out_features, tm_err *err) {
     const tm_train_data *data = search->data;
-    if (ctx->memory_limit == 0) {
-        return TM_OK;
-    }
     const uint64_t held = tm__mem_bytes();
     tm_program *program = NULL;
     TM_TRY(fit_program(ctx, search, &program, err));
@@ -130,9 +134,140 @@ tm_status tm__train_plan_check(tm_ctx *ctx, const tm_search *search, bool is_sin
                 held);
     tm__mem_free(features);
     tm__program_free(program);
+    *out = plan;
+    *out_features = n_cols;
+    return TM_OK;
+}
+
+tm_status tm__train_plan_check(tm_ctx *ctx, const tm_search *search, bool is_single,
+                               tm_train_plan *out, tm_err *err) {
+    uint32_t n_features = 0;
+    tm_train_plan plan = {0};
+    if (ctx->memory_limit == 0) {
+        return TM_OK;
+    }
+    TM_TRY(plan_memory(ctx, search, is_single, &plan, &n_features, err));
     if (total(&plan) > ctx->memory_limit) {
         return refuse(&plan, ctx->memory_limit, err);
     }
     *out = plan;
     return TM_OK;
+}
+
+/* ---- before a run ---- */
+
+/* What one trial on a small sample showed, and what follows for all rows. */
+typedef struct foretold {
+    tm_train_plan memory;
+    uint32_t n_features, n_candidates, n_folds;
+    double trial_seconds;   /* of the first candidate on the folds of the first rung */
+    double refit_seconds;   /* of it, with the features of all rows */
+    double seconds, trials; /* of the whole run, and tried in it */
+    double units_a_second;
+    const char *ends; /* what ends the run: "budget", "work" or "done" */
+} foretold;
+
+/* Fit the first candidate on a sample: what a row costs. */
+static tm_status try_sample(tm_ctx *ctx, tm_search *search, foretold *out, tm_err *err) {
+    tm_rung rung;
+    TM_TRY(tm__rung_init(ctx, &rung, search, PLAN_ROWS, err));
+    tm_trial_run trial = {.candidate = 0};
+    tm_budget budget = {.work_limit = PLAN_WORK};
+    search->metric = tm__rung_is_defined(&rung, search)         ? search->metric
+                     : search->data->task == TM_TASK_REGRESSION ? tm__metric_find("rmse")
+                                                                : tm__metric_find("logloss");
+    search->rung_rows = rung.n_rows;
+    rung.n_planned = rung.n_folds;
+    ctx->budget = &budget;
+    const tm_status st = tm__trial_finish(ctx, search, &rung, &trial, err);
+    ctx->budget = NULL;
+    if (st == TM_OK) {
+        const tm_candidate *c = &search->candidates[0];
+        const uint64_t n = search->data->n_train;
+        const double n_rung = (double)min_u64(n, SAMPLE_ROWS);
+        const double cut = c->is_cut ? fmax(1.0, PLAN_ROUNDS / fmax(c->n_rounds, 1.0)) : 1.0;
+        const double by_rows = cut * n_rung * 0.8 / (double)(c->n_fit_rows + 1);
+        out->n_folds =
+            tm__fold_count(search->data, (uint64_t)n_rung * tm__train_outputs(search->data));
+        out->trial_seconds = c->seconds * by_rows * out->n_folds +
+                             search->ns_row_features * 1e-9 * n_rung * out->n_folds;
+        out->refit_seconds = cut * tm__search_refit_need(search, c).ns * 1e-9 +
+                             search->ns_row_features * 1e-9 * (double)n;
+        out->units_a_second = (double)c->work / fmax(c->seconds, 1e-9);
+    }
+    tm__trial_done(&trial);
+    tm__rung_done(&rung);
+    return st;
+}
+
+/* When the run ends, and how far it gets: by its budget, its work, or what it would try anyway. */
+static void foretell(const tm_search *search, foretold *f) {
+    const tm_train_options *o = search->options;
+    const double trial = fmax(f->trial_seconds, 1e-6);
+    const uint64_t work = o->work > 0 ? o->work : TM_WORK_DEFAULT;
+    const double by_work = (double)work / fmax(f->units_a_second, 1.0);
+    const double anyway = (double)f->n_candidates + (search->data->n_train < 20000 ? 10.0 : 0.0);
+    if (o->budget_ms > 0) {
+        f->ends = "budget";
+        f->seconds = (double)o->budget_ms * 1e-3;
+        f->trials = floor(fmax(1.0, (f->seconds - 4.0 * f->refit_seconds) / trial));
+    } else if (o->work > 0 || by_work < trial * anyway) {
+        f->ends = "work";
+        f->seconds = by_work;
+        f->trials = floor(fmax(1.0, (by_work - f->refit_seconds) / trial));
+    } else {
+        f->ends = "done";
+        f->seconds = trial * anyway + 4.0 * f->refit_seconds;
+        f->trials = anyway;
+    }
+}
+
+static json_t *plan_json(const tm_search *search, const foretold *f) {
+    const tm_train_data *data = search->data;
+    const json_int_t all = (json_int_t)total(&f->memory);
+    json_t *memory =
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "total", all, "table", (json_int_t)f->memory.held,
+                  "features", (json_int_t)f->memory.features, "fitting",
+                  (json_int_t)f->memory.fitting, "answers", (json_int_t)f->memory.answers);
+    json_t *time =
+        json_pack("{s:o, s:o, s:o, s:s, s:o}", "run", tm__json_number(f->seconds), "trial",
+                  tm__json_number(f->trial_seconds), "refit", tm__json_number(f->refit_seconds),
+                  "ends_by", f->ends, "units_per_second", tm__json_number(f->units_a_second));
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "target",
+                     search->options->target, "task", tm__task_text(data->task), "metric",
+                     search->metric->name, "rows", (json_int_t)data->n_rows, "train_rows",
+                     (json_int_t)data->n_train, "test_rows", (json_int_t)data->n_test, "features",
+                     (json_int_t)f->n_features, "candidates", (json_int_t)f->n_candidates, "folds",
+                     (json_int_t)f->n_folds, "trials", tm__json_number(f->trials), "seconds", time,
+                     "memory", memory);
+}
+
+tm_status tm__train_plan(tm_ctx *ctx, tm_table *table, const tm_train_options *options,
+                         json_t **out, tm_err *err) {
+    tm_train_data data = {0};
+    tm_search search = {.data = &data, .options = options};
+    foretold f = {0};
+    tm_budget *budget = ctx->budget;
+    ctx->budget = NULL;
+    TM_TRY(tm__train_data_init(&data, table, NULL, options, err));
+    tm_status st = tm__train_metric(options->metric, data.task, &search.metric, err);
+    if (st == TM_OK) {
+        st = tm__candidates_init(&search, err);
+    }
+    f.n_candidates = search.n_candidates;
+    if (st == TM_OK) {
+        st = plan_memory(ctx, &search, false, &f.memory, &f.n_features, err);
+    }
+    if (st == TM_OK) {
+        st = try_sample(ctx, &search, &f, err);
+    }
+    if (st == TM_OK) {
+        foretell(&search, &f);
+        *out = plan_json(&search, &f);
+        st = tm__json_check(err);
+    }
+    ctx->budget = budget;
+    tm__search_done(&search);
+    tm__train_data_done(&data);
+    return st;
 }

@@ -9,6 +9,9 @@
 #include "train/train.h"
 
 #define TM_MAX_FOLDS 5u
+/* Without a budget: about a minute of boosting on two cores for a large table, less for a small
+ * one. */
+#define TM_WORK_DEFAULT UINT64_C(6000000000)
 #define TM_MAX_CANDIDATES 128u
 
 /* What the rows are and where each goes. */

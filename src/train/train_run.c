@@ -25,9 +25,6 @@
 #include "train/train_calibrate.h"
 #include "train/train_conformal.h"
 
-/* Without a budget: about a minute of boosting on two cores for a large table, less for a small
- * one. */
-#define WORK_DEFAULT UINT64_C(6000000000)
 #define PARITY_ROWS 64u
 
 typedef struct run {
@@ -47,6 +44,7 @@ typedef struct run {
     double seconds_windows;
     tm_threshold threshold;
     bool has_validation;
+    json_t *leaks, *findings; /* about the rows, known before the search */
     json_t *info;
 } run;
 
@@ -59,6 +57,8 @@ static void run_done(run *r) {
     tm__train_data_done(&r->data);
     tm__train_windows_done(&r->windows);
     tm__mem_free(r->test_pred);
+    json_decref(r->leaks);
+    json_decref(r->findings);
     json_decref(r->info);
 }
 
@@ -79,7 +79,7 @@ static tm_status set_budget(run *r, tm_err *err) {
     const tm_train_options *options = r->options;
     r->budget.work_limit = options->work;
     if (options->budget_ms == 0) {
-        r->budget.work_limit = options->work == 0 ? WORK_DEFAULT : options->work;
+        r->budget.work_limit = options->work == 0 ? TM_WORK_DEFAULT : options->work;
         return TM_OK;
     }
     r->budget.stops = &r->stops;
@@ -108,6 +108,13 @@ static tm_status check_targets(const run *r, tm_err *err) {
     return TM_OK;
 }
 
+/* What can be said of the rows is found before the search: what it takes is then known to a budget
+ * of time. */
+static tm_status look_at_rows(run *r, tm_err *err) {
+    TM_TRY(tm__train_leaks(r->ctx, &r->data, r->options->seed, &r->leaks, err));
+    return tm__train_find_rows(&r->data, &r->findings, err);
+}
+
 /* Learn: search and refit, or the one fit that was asked for. */
 static tm_status learn(run *r, tm_err *err) {
     const tm_train_options *options = r->options;
@@ -123,6 +130,7 @@ static tm_status learn(run *r, tm_err *err) {
     TM_TRY(tm__candidate_params(options, r->search.candidates[0].ops, &ignored, &n_set, err));
     const bool is_single = r->search.n_candidates == 1 && n_set > 0;
     TM_TRY(tm__train_plan_check(r->ctx, &r->search, is_single, &r->plan, err));
+    TM_TRY(look_at_rows(r, err));
     if (is_single) {
         /* What a person fixed is not cut short by a default. */
         r->budget.work_limit = options->work;
@@ -188,12 +196,11 @@ static void describe_threshold(run *r) {
                       : "one half: there were no validation rows to choose on"));
 }
 
-static tm_status describe_model(run *r, tm_err *err) {
+static void describe_model(run *r) {
     const tm_train_data *data = &r->data;
     json_t *info = r->info;
     json_t *classes = json_array();
     json_t *program = tm__program_to_json(r->final.program);
-    json_t *leaks = NULL;
     for (uint32_t i = 0; i < data->n_classes; i++) {
         json_array_append_new(classes, json_string(data->classes[i]));
     }
@@ -250,9 +257,7 @@ static tm_status describe_model(run *r, tm_err *err) {
     if (r->options->test_snapshot[0] != '\0') {
         json_object_set_new(info, "test_snapshot", json_string(r->options->test_snapshot));
     }
-    TM_TRY(tm__train_leaks(r->ctx, data, r->options->seed, &leaks, err));
-    json_object_set_new(info, "leaks", leaks);
-    return TM_OK;
+    json_object_set(info, "leaks", r->leaks);
 }
 
 /* Bytes of the bundle with the info so far, opened again as serving does. */
@@ -507,7 +512,7 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
     TM_TRY(settle_answers(r, err));
     TM_TRY(validation_report(r, err));
     describe_threshold(r);
-    TM_TRY(describe_model(r, err));
+    describe_model(r);
     json_t *notes = json_object();
     tm_status st = seal(r, notes, &out->bundle, &out->bundle_hash, err);
     json_decref(notes);
@@ -524,11 +529,7 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
         st = tm__json_check(err);
     }
     if (st == TM_OK) { /* not in the record: its bytes name the model */
-        json_t *findings = NULL;
-        st = tm__train_find_rows(&r->data, &findings, err);
-        if (st == TM_OK) {
-            json_object_set_new(out->report, "findings", findings);
-        }
+        json_object_set(out->report, "findings", r->findings);
     }
     json_decref(notes);
     return st;

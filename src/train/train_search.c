@@ -27,6 +27,8 @@
 #include "base/mem.h"
 
 #define RUNG0_ROWS 100000u
+#define RUNG_ROWS_MIN 1000u
+#define CELL_NS 1500.0 /* of the first rung: features, and a trial of it */
 #define RUNG1_ROWS 400000u
 #define RUNG1_KEEP 3u
 #define FULL_KEEP 3u
@@ -36,7 +38,7 @@
 #define ASIDE_MEMBERS 4u    /* refits that the search leaves room for */
 #define ASIDE_SHARE_MAX 0.6 /* of what is left */
 #define TAIL_NS 20e6
-#define TAIL_ROW_NS 300.0
+#define TAIL_ROW_NS 60.0
 #define TAIL_SHARE 0.005
 #define TAIL_SHARE_MAX 0.4
 #define TAIL_MEMBERS 3.0        /* that answer, each like the slowest trial */
@@ -255,12 +257,12 @@ static tm_status first_trial(tm_ctx *ctx, tm_search *search, tm_rung *rung, tm_e
     return st;
 }
 
-static tm_status first_rung(tm_ctx *ctx, tm_search *search, tm_err *err) {
+static tm_status first_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, tm_err *err) {
     tm_rung rung;
     const uint32_t n_listed = search->n_candidates;
     const bool has_budget = search->options->work > 0 || search->options->budget_ms > 0;
-    const bool is_all = search->data->n_train <= RUNG0_ROWS;
-    TM_TRY(tm__rung_init(ctx, &rung, search, RUNG0_ROWS, err));
+    const bool is_all = search->data->n_train <= n_rows;
+    TM_TRY(tm__rung_init(ctx, &rung, search, n_rows, err));
     search->rung_rows = rung.n_rows;
     tm_status st = first_trial(ctx, search, &rung, err);
     for (uint32_t i = 1; st == TM_OK && i < n_listed; i++) {
@@ -289,7 +291,8 @@ static uint32_t with_most_leaves(const tm_search *search, uint32_t otherwise) {
     double most = 0.0;
     for (uint32_t i = 0; i < search->n_candidates; i++) {
         const tm_candidate *c = &search->candidates[i];
-        const double leaves = tm__candidate_param(c, "max_leaves", 0);
+        const double leaves =
+            strcmp(c->ops->name, "gbdt") == 0 ? tm__candidate_param(c, "max_leaves", 0) : 0.0;
         if (!isnan(c->score) && c->n_rows == search->rung_rows && leaves > most) {
             largest = i;
             most = leaves;
@@ -364,14 +367,29 @@ static tm_need rows_need(const tm_search *search, double n_rows, double times) {
     return need;
 }
 
+/* Rows of the first rung: fewer where reading has used the budget up, so that there is a model
+ * even then. */
+static uint64_t first_rows(const tm_search *search, tm_budget *whole) {
+    const uint64_t n_all = search->data->n_train;
+    uint64_t n = n_all < RUNG0_ROWS ? n_all : RUNG0_ROWS;
+    while (n / 4 >= RUNG_ROWS_MIN) {
+        const double cells = (double)n * search->data->schema.n_cols;
+        if (tm__budget_has_room(whole, (tm_need){.ns = cells * CELL_NS})) {
+            break;
+        }
+        n /= 4;
+    }
+    return n;
+}
+
 /* A rung on a sample, with a part of the budget for itself. */
 static tm_status sampled_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, double share,
                               tm_err *err) {
     tm_budget *whole = ctx->budget;
     tm_budget part = tm__budget_part(whole, share);
     ctx->budget = &part;
-    const tm_status st = n_rows == RUNG0_ROWS ? first_rung(ctx, search, err)
-                                              : next_rung(ctx, search, n_rows, RUNG1_KEEP, err);
+    const tm_status st = search->rung_rows == 0 ? first_rung(ctx, search, n_rows, err)
+                                                : next_rung(ctx, search, n_rows, RUNG1_KEEP, err);
     ctx->budget = whole;
     whole->work_used += part.work_used;
     return st;
@@ -381,10 +399,11 @@ static tm_status sampled_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, d
 static tm_status run_rungs(tm_ctx *ctx, tm_search *search, tm_err *err) {
     const uint64_t n = search->data->n_train;
     const bool is_single = search->n_candidates == 1;
-    if (n <= RUNG0_ROWS) {
-        return first_rung(ctx, search, err);
+    const uint64_t n_first = first_rows(search, ctx->budget);
+    if (n_first == n) {
+        return first_rung(ctx, search, n, err);
     }
-    TM_TRY(sampled_rung(ctx, search, RUNG0_ROWS, is_single ? 0.1 : 0.2, err));
+    TM_TRY(sampled_rung(ctx, search, n_first, is_single ? 0.1 : 0.2, err));
     const double refit = (double)n;
     if (!is_single && n > RUNG1_ROWS &&
         tm__budget_has_room(ctx->budget, rows_need(search, RUNG1_ROWS + refit, 1.2))) {

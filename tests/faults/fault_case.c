@@ -254,6 +254,11 @@ const fault_case fault_cases[] = {
      "full",
      {"data", "value", "data.csv", "--target", "y", "--threads", "1", "--json"},
      .want = 0},
+    {"plan",
+     "full",
+     {"plan", "data.csv", "--target", "y", "--threads", "1", "--json"},
+     .answers_vary = true, /* seconds of the machine */
+     .want = 0},
     {"data value page",
      "full",
      {"data", "value", "data.csv", "--target", "y", "--threads", "1", "--html", "worth.html"},

@@ -27,14 +27,21 @@ static void the_default_list_has_several_learners_and_no_baseline(void **state) 
     tm_search search;
     uint32_t n_gbdt = 0;
     uint32_t n_linear = 0;
+    uint32_t n_forest = 0;
     init_search(&search, &options);
     for (uint32_t i = 0; i < search.n_candidates; i++) {
         n_gbdt += strcmp(search.candidates[i].ops->name, "gbdt") == 0;
         n_linear += strcmp(search.candidates[i].ops->name, "linear") == 0;
+        n_forest += strcmp(search.candidates[i].ops->name, "forest") == 0;
+    }
+    /* The first of each comes before the second of any. */
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(search.candidates[i].is_spared);
     }
     assert_true(n_gbdt >= 4);
     assert_int_equal(n_linear, 1);
-    assert_int_equal(n_gbdt + n_linear, search.n_candidates);
+    assert_int_equal(n_forest, 2);
+    assert_int_equal(n_gbdt + n_linear + n_forest + 1, search.n_candidates); /* and a network */
 }
 
 static void given_parameters_leave_one_candidate(void **state) {
@@ -77,7 +84,7 @@ static double largest(const tm_search *search, const char *name) {
 
 static void the_portfolio_follows_from_the_rows(void **state) {
     (void)state;
-    const tm_train_options options = {0};
+    const tm_train_options options = {.learners = "gbdt"};
     static const uint64_t rows[] = {500, 20000, 2000000};
     double leaves[3];
     for (int i = 0; i < 3; i++) {

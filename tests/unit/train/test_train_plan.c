@@ -37,7 +37,7 @@ static void a_plan_counts_the_moment_that_takes_most(void **state) {
     static const char *const params[] = {"gbdt.n_trees=5"};
     const tm_train_options one = {
         .target = "label", .learners = "gbdt", .params = params, .n_params = 1};
-    const tm_train_options search = {.target = "label"};
+    const tm_train_options search = {.target = "label", .learners = "gbdt,linear"};
     planned a, b;
     assert_int_equal(plan_of(&a, &one, UINT64_C(1) << 40, NULL), TM_OK);
     /* x, noise, city, parts of the time, amount: of all rows, once */
@@ -50,6 +50,39 @@ static void a_plan_counts_the_moment_that_takes_most(void **state) {
     assert_true(b.plan.fitting > a.plan.fitting);           /* 255 leaves */
     done(&a);
     done(&b);
+}
+
+static json_t *foretold(const tm_train_options *options) {
+    const train_case shuffled = {.is_shuffled = true};
+    tm_table *table = train_case_table(&shuffled, 2000);
+    json_t *plan = NULL;
+    tm_ctx ctx = {0};
+    assert_int_equal(tm__train_plan(&ctx, table, options, &plan, NULL), TM_OK);
+    tm__table_unref(table);
+    return plan;
+}
+
+static void a_run_is_foretold_by_one_trial(void **state) {
+    (void)state;
+    static const char *const ends[] = {"done", "budget", "work"};
+    const tm_train_options options[] = {{.target = "label"},
+                                        {.target = "label", .budget_ms = 5000},
+                                        {.target = "label", .work = 1000}};
+    for (size_t i = 0; i < 3; i++) {
+        json_t *plan = foretold(&options[i]);
+        const json_t *seconds = json_object_get(plan, "seconds");
+        const json_t *memory = json_object_get(plan, "memory");
+        assert_string_equal(tm__json_text(seconds, "ends_by", ""), ends[i]);
+        assert_true(tm__json_f64(seconds, "run", 0) > 0);
+        assert_true(tm__json_f64(plan, "trials", 0) >= 1);
+        assert_true(tm__json_i64(memory, "total", 0) > tm__json_i64(memory, "features", 0));
+        assert_true(tm__json_i64(plan, "train_rows", 0) > 1500);
+        assert_int_equal(tm__json_i64(plan, "folds", 0), TM_MAX_FOLDS);
+        if (i == 1) {
+            assert_true(tm__json_f64(seconds, "run", 0) == 5.0);
+        }
+        json_decref(plan);
+    }
 }
 
 static void a_limit_below_it_is_refused_with_the_parts(void **state) {
@@ -74,6 +107,7 @@ static void a_limit_below_it_is_refused_with_the_parts(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_counts_the_moment_that_takes_most),
+        cmocka_unit_test(a_run_is_foretold_by_one_trial),
         cmocka_unit_test(a_limit_below_it_is_refused_with_the_parts),
     };
     return cmocka_run_group_tests_name("train_plan", tests, NULL, NULL);
