@@ -60,6 +60,7 @@ static const model_key keys[] = {
     {"group", "group", VALUE_TEXT, NULL},
     {"init_score", "init_score", VALUE_TEXT, NULL},
     {"level_means", "level_means", VALUE_CHOICE, "held-out ordered"},
+    {"threshold", "threshold", VALUE_TEXT, NULL},
     {"calibrate", "calibrate", VALUE_CHOICE, "auto none platt isotonic temperature"},
     {"split", "split", VALUE_TEXT, NULL},
     {"learner", "learners", VALUE_TEXT, NULL},

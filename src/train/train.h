@@ -93,6 +93,7 @@ typedef struct tm_train_options {
         *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
     tm_split split;
     const char *calibrate;      /* "none", "platt", "isotonic", "temperature"; NULL: what pays */
+    const char *threshold;      /* rule, as --threshold says it; NULL: f1 */
     tm_level_means level_means; /* of columns with many levels */
     uint64_t seed;
     uint64_t work;       /* 0: by the data alone */

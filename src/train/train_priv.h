@@ -296,13 +296,6 @@ TM_NODISCARD tm_status tm__train_base_fold(tm_ctx *ctx, const tm_train_data *dat
 /** {"bundle_hash", "rounds"} of the model gone on from. New reference. */
 json_t *tm__train_base_info(const tm_train_options *options);
 /* train_report.c */
-typedef struct tm_threshold {
-    double value;
-    double precision, recall; /* on validation rows at that threshold */
-    double rate;              /* share of rows called positive */
-} tm_threshold;
-void tm__threshold_fit(const double *y, const double *pred, const double *weights, uint64_t n,
-                       tm_threshold *out);
 /** [{"column","score"}]: input columns that alone reach AUC, accuracy or r2 of 0.98. New reference.
  */
 TM_NODISCARD tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, uint64_t seed,

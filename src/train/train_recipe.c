@@ -38,6 +38,7 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
                           .entity = tm__json_text(recipe, "entity", NULL),
                           .weight = tm__json_text(recipe, "weight", NULL),
                           .group = tm__json_text(recipe, "group", NULL),
+                          .threshold = tm__json_text(recipe, "threshold", NULL),
                           .calibrate = tm__json_text(recipe, "calibrate", NULL),
                           .init_score = tm__json_text(recipe, "init_score", NULL),
                           .seed = (uint64_t)tm__json_i64(recipe, "seed", 0),

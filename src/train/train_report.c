@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a run found, for people and programs: threshold, columns that matter, columns that give the
- * target away. */
+/* What a run found, for people and programs: columns that matter, columns that give the target
+ * away. */
 #include "train/train_priv.h"
 
 #include <math.h>
@@ -14,59 +14,6 @@
 #define LEAK_ROWS 20000u
 #define LEAK_TREES 10
 #define LEAK_SCORE 0.98
-
-typedef struct scored_row {
-    double pred, y, weight;
-    uint64_t row;
-} scored_row;
-
-static int compare_scored(const void *a, const void *b) {
-    const scored_row *x = a;
-    const scored_row *y = b;
-    if (x->pred != y->pred) {
-        return x->pred > y->pred ? -1 : 1;
-    }
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
-/* The cut with the largest F1: walk the answers from the surest down and look at each place between
- * two values. */
-void tm__threshold_fit(const double *y, const double *pred, const double *weights, uint64_t n,
-                       tm_threshold *out) {
-    double positives = 0.0;
-    double total = 0.0;
-    double caught = 0.0;
-    double called = 0.0;
-    double best = -1.0;
-    *out = (tm_threshold){.value = 0.5};
-    scored_row *rows = tm__mem_alloc(n, sizeof(*rows));
-    if (rows == NULL) {
-        return; /* one half is a threshold too, and the report says the counts it gives */
-    }
-    for (uint64_t i = 0; i < n; i++) {
-        const double weight = weights != NULL ? weights[i] : 1.0;
-        rows[i] = (scored_row){pred[i], y[i], weight, i};
-        positives += y[i] == 1.0 ? weight : 0.0;
-        total += weight;
-    }
-    qsort(rows, n, sizeof(*rows), compare_scored);
-    for (uint64_t i = 0; i < n; i++) {
-        called += rows[i].weight;
-        caught += rows[i].y == 1.0 ? rows[i].weight : 0.0;
-        if (i + 1 < n && rows[i + 1].pred == rows[i].pred) {
-            continue;
-        }
-        const double f1 = 2.0 * caught / (called + positives);
-        if (f1 > best) {
-            best = f1;
-            out->value = rows[i].pred;
-            out->precision = called > 0 ? caught / called : 0.0;
-            out->recall = positives > 0 ? caught / positives : 0.0;
-            out->rate = total > 0 ? called / total : 0.0;
-        }
-    }
-    tm__mem_free(rows);
-}
 
 /* How well one input column alone tells the target, by a few small trees: AUC, accuracy or r2. */
 typedef struct leak_probe {

@@ -24,6 +24,7 @@
 #include "base/pool.h"
 #include "train/train_calibrate.h"
 #include "train/train_conformal.h"
+#include "train/train_threshold.h"
 
 #define PARITY_ROWS 64u
 
@@ -42,6 +43,7 @@ typedef struct run {
     tm_bundle *bundle;
     double *test_pred;
     double seconds_windows;
+    tm_threshold_rule rule; /* of the threshold */
     tm_threshold threshold;
     bool has_validation;
     json_t *leaks, *findings; /* about the rows, known before the search */
@@ -115,6 +117,16 @@ static tm_status look_at_rows(run *r, tm_err *err) {
     return tm__train_find_rows(&r->data, &r->findings, err);
 }
 
+static tm_status read_rule(run *r, tm_err *err) {
+    if (r->options->threshold != NULL && r->data.task != TM_TASK_BINARY) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "a %s target has no threshold", tm__task_text(r->data.task));
+        tm_err_hint(err, "Leave --threshold out.");
+        return st;
+    }
+    return tm__threshold_parse(r->options->threshold, &r->rule, err);
+}
+
 /* Learn: search and refit, or the one fit that was asked for. */
 static tm_status learn(run *r, tm_err *err) {
     const tm_train_options *options = r->options;
@@ -124,6 +136,7 @@ static tm_status learn(run *r, tm_err *err) {
     TM_TRY(set_budget(r, err));
     TM_TRY(tm__candidates_init(&r->search, err));
     TM_TRY(check_targets(r, err));
+    TM_TRY(read_rule(r, err));
     tm_params ignored;
     uint32_t n_set = 0;
     tm__params_init(r->search.candidates[0].ops, &ignored);
@@ -154,16 +167,23 @@ static tm_status settle_answers(run *r, tm_err *err) {
     return TM_OK;
 }
 
+static tm_called_rows valid_rows(const tm_search *s) {
+    return (tm_called_rows){.n = s->valid_pred != NULL ? s->n_valid : 0,
+                            .y = s->valid_y,
+                            .pred = s->valid_pred,
+                            .weights = s->valid_weights};
+}
+
 static tm_status validation_report(run *r, tm_err *err) {
     const tm_search *s = &r->search;
     r->has_validation = s->valid_pred != NULL;
-    r->threshold.value = 0.5;
+    if (r->data.task == TM_TASK_BINARY) {
+        const tm_called_rows rows = valid_rows(s);
+        TM_TRY(tm__threshold_find(&r->rule, &rows, &r->threshold, err));
+    }
     if (!r->has_validation) {
         json_object_set_new(r->info, "validation", json_null());
         return TM_OK;
-    }
-    if (r->data.task == TM_TASK_BINARY) {
-        tm__threshold_fit(s->valid_y, s->valid_pred, s->valid_weights, s->n_valid, &r->threshold);
     }
     const tm_score_input in = {
         .task = r->data.task,
@@ -182,18 +202,24 @@ static tm_status validation_report(run *r, tm_err *err) {
 }
 
 static void describe_threshold(run *r) {
+    char reason[256];
     if (r->data.task != TM_TASK_BINARY) {
         return;
     }
-    json_object_set_new(
-        r->info, "threshold",
-        json_pack("{s:o, s:o, s:o, s:o, s:s}", "value", tm__json_number(r->threshold.value),
-                  "precision", tm__json_number(r->threshold.precision), "recall",
-                  tm__json_number(r->threshold.recall), "rate", tm__json_number(r->threshold.rate),
-                  "reason",
-                  r->has_validation
-                      ? "the best balance of precision and recall (F1) on the validation rows"
-                      : "one half: there were no validation rows to choose on"));
+    const tm_called_rows rows = valid_rows(&r->search);
+    json_t *reach = tm__threshold_reach(&r->rule, r->threshold.value, &rows);
+    tm__threshold_reason(&r->rule, &r->threshold, r->has_validation, reason);
+    json_t *said = json_pack("{s:o, s:s, s:b}", "value", tm__json_number(r->threshold.value),
+                             "reason", reason, "reached", r->threshold.is_reached);
+    static const char *const names[] = {"precision", "recall", "rate"};
+    for (size_t i = 0; i < 3; i++) {
+        json_object_set(said, names[i], json_object_get(json_object_get(reach, names[i]), "value"));
+    }
+    json_object_set_new(said, "validation", r->has_validation ? reach : json_null());
+    if (!r->has_validation) {
+        json_decref(reach);
+    }
+    json_object_set_new(r->info, "threshold", said);
 }
 
 static void describe_model(run *r) {
@@ -379,25 +405,37 @@ static tm_status baseline_report(run *r, json_t **out, tm_err *err) {
     return st;
 }
 
-/* What the intervals reach on the test rows. */
-static tm_status measure_intervals(run *r, tm_err *err) {
+/* What the intervals and the threshold reach on the test rows. */
+static tm_status measure_answers(run *r, tm_err *err) {
     const tm_train_data *data = &r->data;
-    if (r->conformal.kind == TM_CONFORMAL_NONE) {
-        return TM_OK;
-    }
     double *y = tm__mem_alloc(data->n_test, sizeof(double));
-    for (uint64_t i = 0; y != NULL && i < data->n_test; i++) {
+    double *weights = data->weights != NULL ? tm__mem_alloc(data->n_test, sizeof(double)) : NULL;
+    tm_status st = y == NULL || (data->weights != NULL && weights == NULL)
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory to score the test rows")
+                       : TM_OK;
+    for (uint64_t i = 0; st == TM_OK && i < data->n_test; i++) {
         y[i] = data->y[data->test[i]];
+        if (weights != NULL) {
+            weights[i] = data->weights[data->test[i]];
+        }
     }
-    const tm_covered_rows rows = {.n = data->n_test,
-                                  .n_outputs = tm__bundle_outputs(r->bundle),
-                                  .y = y,
-                                  .pred = r->test_pred};
-    json_t *covered = y != NULL ? tm__train_covered(&r->conformal, &rows) : NULL;
+    if (st == TM_OK && r->conformal.kind != TM_CONFORMAL_NONE) {
+        const tm_covered_rows rows = {.n = data->n_test,
+                                      .n_outputs = tm__bundle_outputs(r->bundle),
+                                      .y = y,
+                                      .pred = r->test_pred};
+        json_object_set_new(json_object_get(r->info, "intervals"), "test",
+                            tm__train_covered(&r->conformal, &rows));
+    }
+    if (st == TM_OK && data->task == TM_TASK_BINARY) {
+        const tm_called_rows rows = {
+            .n = data->n_test, .y = y, .pred = r->test_pred, .weights = weights};
+        json_object_set_new(json_object_get(r->info, "threshold"), "test",
+                            tm__threshold_reach(&r->rule, r->threshold.value, &rows));
+    }
     tm__mem_free(y);
-    return json_object_set_new(json_object_get(r->info, "intervals"), "test", covered) != 0
-               ? TM_FAIL(err, TM_E_NOMEM, "no memory to score the test rows")
-               : TM_OK;
+    tm__mem_free(weights);
+    return st == TM_OK ? tm__json_check(err) : st;
 }
 
 static tm_status test_report(run *r, tm_err *err) {
@@ -426,7 +464,7 @@ static tm_status test_report(run *r, tm_err *err) {
     json_object_set_new(r->info, "test", report);
     TM_TRY(baseline_report(r, &baseline, err));
     json_object_set_new(r->info, "baseline", baseline);
-    return measure_intervals(r, err);
+    return measure_answers(r, err);
 }
 
 static double seconds_since(uint64_t started_ns) {

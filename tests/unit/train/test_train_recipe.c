@@ -36,6 +36,7 @@ static void a_recipe_reads_back_as_it_was_written(void **state) {
          .group = "g",
          .init_score = "s",
          .calibrate = "isotonic",
+         .threshold = "cost:1:5",
          .level_means = TM_MEANS_ORDERED,
          .seed = 123456789012345,
          .work = 77,

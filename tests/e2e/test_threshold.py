@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the positive class begins: by a rule, recorded with what it reaches, and what the model then answers."""
+import json
+import random
+
+import pytest
+
+RULES = ["f1", "cost:1:10", "cost:10:1", "capacity:0.1", "precision:0.8", "recall:0.9", "0.25"]
+
+
+@pytest.fixture(scope="module", name="made")
+def fixture_made(tmp_path_factory):
+    from conftest import Tidemill
+    tm = Tidemill(tmp_path_factory.mktemp("threshold"))
+    draw = random.Random(5)
+    rows = [(draw.random(), draw.gauss(0, 1)) for _ in range(4000)]
+    tm.write("rows.csv", "a,b,y\n" + "".join(f"{a:.4f},{b:.4f},{int(draw.random() < a * a * 0.8)}\n" for a, b in rows))
+    return tm
+
+
+def train(tm, rule, *more):
+    return tm.ok("train", "rows.csv", "--target", "y", "--name", "m", "--learner", "gbdt", "--param", "gbdt.n_trees=60", "--threshold", rule, "--json", *more)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_is_kept_and_said(made, rule):
+    report = train(made, rule).json
+    said = report["threshold"]
+    for rows in ("validation", "test"):
+        for name, one in said[rows].items():
+            assert one["low"] <= one["value"] <= one["high"], (rows, name, one)
+        assert abs(said[rows]["precision"]["value"] - report[rows]["precision"]) < 1e-9
+        assert abs(said[rows]["recall"]["value"] - report[rows]["recall"]) < 1e-9
+        assert ("cost" in said[rows]) == rule.startswith("cost")
+    on_test = said["test"]
+    assert rule != "capacity:0.1" or said["rate"] <= 0.1 and on_test["rate"]["low"] < 0.12
+    assert rule != "precision:0.8" or on_test["precision"]["high"] > 0.75 or not said["reached"]
+    assert rule != "recall:0.9" or said["recall"] >= 0.9 and on_test["recall"]["high"] > 0.85
+    assert rule != "0.25" or said["value"] == 0.25
+    # The model calls by it, and repeats with it.
+    version = report["version"]
+    assert made.ok("train", "--repeat", f"m@{version}", "--json").json["same"] is True
+    answers = [json.loads(line) for line in made.ok("predict", f"m@{version}", "rows.csv", "--json").out.splitlines()[:200]]
+    assert all((a["prediction"] == "1") == (a["probability"] >= said["value"]) for a in answers)
+
+
+def test_missed_rows_that_cost_more_are_missed_less(made):
+    cheap, dear = (train(made, rule).json["threshold"] for rule in ("cost:10:1", "cost:1:10"))
+    assert dear["value"] < cheap["value"] and dear["recall"] > cheap["recall"]
+
+
+@pytest.mark.parametrize("rule, more, part", [
+    ("sideways", [], "is no rule"), ("cost:1", [], "no two costs"), ("2", [], "not from 0 to 1"), ("capacity:0", [], "no share"),
+    ("capacity:0.1", ["--param", "gbdt.early_stopping=0"], "no validation rows"), ("f1", ["--task", "regression"], "no threshold")])
+def test_what_is_no_rule_or_has_no_rows_is_refused(made, rule, more, part):
+    result = made("train", "rows.csv", "--target", "y", "--name", "bad", "--learner", "gbdt", "--param", "gbdt.n_trees=5", "--threshold", rule, *more)
+    assert result.code == 2 and part in result.err, result.err
