@@ -315,6 +315,9 @@ static int compare_cost(const void *a, const void *b) {
 static void correct(search *w) {
     double least = 0;
     uint32_t n = 0;
+    if (w->n_found == 0) {
+        return;
+    }
     qsort(w->found, w->n_found, sizeof(*w->found), compare_p);
     for (uint32_t i = 0; i < w->n_found; i++) {
         least = fmax(least, fmin(w->found[i].p * (double)(w->n_looks - i), 1));
