@@ -113,9 +113,9 @@ static tm_status left(const held *first, const held *last, bool is_growing, tm_e
 static void use_all(const tm_module_try *with) {
     const tm_module_table *table = with->module->table;
     const tm_module_trial *const trials[] = {
-        table->learner == NULL ? NULL : tm__module_trials_learner(),
-        table->transform == NULL ? NULL : tm__module_trials_transform(),
-        table->source == NULL ? NULL : tm__module_trials_source()};
+        table->learner == NULL ? NULL : tm__module_learner_trials(),
+        table->transform == NULL ? NULL : tm__module_transform_trials(),
+        table->source == NULL ? NULL : tm__module_source_trials()};
     for (uint32_t k = 0; k < 3; k++) {
         for (uint32_t i = 0; trials[k] != NULL && i < 2; i++) {
             const tm_status st = trials[k][i].run(with, NULL);
@@ -178,7 +178,7 @@ static tm_status check_learner(report *to, const tm_module_try *with) {
     if (with->rows == NULL) {
         return TM_E_NOMEM;
     }
-    TM_TRY(run_trials(to, tm__module_trials_learner(), with));
+    TM_TRY(run_trials(to, tm__module_learner_trials(), with));
     TM_TRY(tm__conform_run(tm__model_find(with->module->table->name), &options, &done, NULL));
     return to->is_lost ? TM_E_IO : TM_OK;
 }
@@ -195,10 +195,10 @@ static tm_status check_all(report *to, const tm_user_module *module, const char 
     }
     tm_status st = table->learner == NULL ? TM_OK : check_learner(to, &with);
     if (st == TM_OK && table->transform != NULL) {
-        st = run_trials(to, tm__module_trials_transform(), &with);
+        st = run_trials(to, tm__module_transform_trials(), &with);
     }
     if (st == TM_OK && table->source != NULL) {
-        st = run_trials(to, tm__module_trials_source(), &with);
+        st = run_trials(to, tm__module_source_trials(), &with);
     }
     st = st == TM_OK ? run_trials(to, general, &with) : st;
     tm__pool_free(with.pool);

@@ -30,9 +30,9 @@ typedef struct tm_module_trial {
 } tm_module_trial;
 
 /** Checks of each kind of part; they end with name NULL. */
-const tm_module_trial *tm__module_trials_learner(void);
-const tm_module_trial *tm__module_trials_transform(void);
-const tm_module_trial *tm__module_trials_source(void);
+const tm_module_trial *tm__module_learner_trials(void);
+const tm_module_trial *tm__module_transform_trials(void);
+const tm_module_trial *tm__module_source_trials(void);
 
 /* Made rows for learners: numbers, one with gaps, one far from 0, one without values, two
  * categories; easy targets of each task. */

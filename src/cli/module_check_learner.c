@@ -457,7 +457,7 @@ static tm_status no_memory_fit(const tm_module_try *with, tm_err *err) {
     return TM_OK;
 }
 
-const tm_module_trial *tm__module_trials_learner(void) {
+const tm_module_trial *tm__module_learner_trials(void) {
     static const tm_module_trial trials[] = {
         {"learner: learns each of its tasks, and its scores are finite",
          "Look at fit and predict: NaN, infinities, divisions by 0, scores over 1e300.", learns},

@@ -221,7 +221,7 @@ static tm_status no_memory_read(const tm_module_try *with, tm_err *err) {
     return st;
 }
 
-const tm_module_trial *tm__module_trials_source(void) {
+const tm_module_trial *tm__module_source_trials(void) {
     static const tm_module_trial trials[] = {
         {"source: gives rows in whole batches",
          "Look at next: names, types, UTF-8, a position that moves with each batch.", gives_rows},

@@ -119,7 +119,7 @@ static tm_status no_blocks(const tm_module_try *with, tm_err *err) {
                                         : TM_OK;
 }
 
-const tm_module_trial *tm__module_trials_transform(void) {
+const tm_module_trial *tm__module_transform_trials(void) {
     static const tm_module_trial trials[] = {
         {"transform: the same cells have the same answer, whatever they are",
          "apply is a pure function: no state, NaN or NULL where there is no answer.", any_cells},

@@ -20,11 +20,7 @@
 
 /* The rest is NULL. */
 static const tm_model_ops *models[LEARNERS_MAX + TM_MAX_MODULES + 1] = {
-    &tm__gbdt_ops,
-    &tm__linear_ops,
-    &tm__mlp_ops,
-    &tm__baseline_ops,
-    &tm__random_forest_ops,
+    &tm__gbdt_ops, &tm__linear_ops, &tm__mlp_ops, &tm__baseline_ops, &tm__random_forest_ops,
 };
 
 const tm_model_ops *const *tm__model_list(void) {

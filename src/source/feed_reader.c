@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One reading: open behind the position of the state, then batch after batch until one has no rows.
+ *
+ *   next ──> batch ── checked ──> table ──> block with {"position", "rows"} ──> next
+ *
+ * 1. A batch is checked as a whole before a row of it is taken, and copied: what the module changes
+ *    afterwards changes nothing here.
+ * 2. The position behind a batch differs from the one before, so a reading that gives rows moves.
+ */
 #include "source/feed_reader.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,6 +17,10 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/user_call.h"
+
+#if TM_MODULE_MISSING != TM_INT_MISSING
+#error "missing whole numbers of modules are copied as they are"
+#endif
 
 /* ---- what is declared ---- */
 
@@ -149,7 +161,6 @@ static tm_status check_batch(const reading *r, const tm_module_batch *batch, tm_
 
 static tm_status copy_ints(const reading *r, const tm_module_batch_column *from, uint64_t n_rows,
                            int64_t *to, tm_err *err) {
-    static_assert(TM_MODULE_MISSING == TM_INT_MISSING, "missing whole numbers are alike");
     for (uint64_t i = 0; i < n_rows; i++) {
         to[i] = from->ints[i];
         if (from->type == TM_MODULE_COL_BOOL && to[i] != 0 && to[i] != 1 &&

@@ -21,7 +21,7 @@ static int add_module(void **state) {
 
 /* Runs all checks; the name of the first that fails holds `wants`, or none does (NULL). */
 static void check(const char *wants) {
-    const tm_module_trial *trials = tm__module_trials_learner();
+    const tm_module_trial *trials = tm__module_learner_trials();
     const tm_module_try with = {
         .module = module, .rows = tm__module_sample_create(120), .pool = tm__pool_create(3)};
     const char *failed = NULL;

@@ -21,7 +21,7 @@ static int add_module(void **state) {
 /* Runs all checks; the name of the first that fails holds `wants`, or none does (NULL). */
 static void check(const char *wants) {
     static const char *const options[] = {"path=x"};
-    const tm_module_trial *trials = tm__module_trials_source();
+    const tm_module_trial *trials = tm__module_source_trials();
     const tm_module_try with = {.module = module, .options = options, .n_options = 1};
     const char *failed = NULL;
     tm_err err = {0};
@@ -83,7 +83,7 @@ static void each_rule_that_is_broken_is_found(void **state) {
 }
 
 static void without_its_options_most_is_skipped(void **state) {
-    const tm_module_trial *trials = tm__module_trials_source();
+    const tm_module_trial *trials = tm__module_source_trials();
     const tm_module_try with = {.module = module};
     tm_err err = {0};
     (void)state;

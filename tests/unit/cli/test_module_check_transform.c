@@ -18,7 +18,7 @@ static int add_module(void **state) {
 }
 
 static void check(const char *says) {
-    const tm_module_trial *trials = tm__module_trials_transform();
+    const tm_module_trial *trials = tm__module_transform_trials();
     const tm_module_try with = {.module = module};
     tm_status st = TM_OK;
     tm_err err = {0};
