@@ -139,11 +139,11 @@ static tm_status describe_source(training *t, tm_err *err) {
 /* What the model to go on from decides cannot be said again. */
 static tm_status check_continue(const tm_cli *cli, tm_err *err) {
     static const char *const decided[] = {
-        "target",      "task",           "positive",         "metric",    "learner",
-        "drop",        "time",           "entity",           "weight",    "group",
-        "budget",      "repeat",         "monotone",         "interact",  "seed",
-        "level-means", "class-weight",   "init-score",       "feature",   "known",
-        "label-delay", "max-latency-us", "max-bundle-bytes", "calibrate", "threshold"};
+        "target",    "task",     "positive",    "metric",         "learner",          "drop",
+        "time",      "entity",   "weight",      "group",          "budget",           "repeat",
+        "monotone",  "interact", "seed",        "level-means",    "class-weight",     "init-score",
+        "feature",   "known",    "label-delay", "max-latency-us", "max-bundle-bytes", "calibrate",
+        "threshold", "select"};
     for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
         if (tm__cli_has(cli, decided[i])) {
             const tm_status st =
@@ -313,6 +313,7 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->init_score = tm__cli_text(cli, "init-score");
     o->threshold = tm__cli_text(cli, "threshold");
     o->calibrate = tm__cli_has(cli, "calibrate") ? tm__cli_text(cli, "calibrate") : NULL;
+    o->selects = strcmp(tm__cli_text(cli, "select"), "auto") == 0;
     (void)tm__level_means_from_text(tm__cli_text(cli, "level-means"), &o->level_means);
     o->seed = (uint64_t)tm__cli_i64(cli, "seed");
     o->work = (uint64_t)tm__cli_i64(cli, "work");

@@ -62,6 +62,7 @@ static const model_key keys[] = {
     {"level_means", "level_means", VALUE_CHOICE, "held-out ordered"},
     {"threshold", "threshold", VALUE_TEXT, NULL},
     {"calibrate", "calibrate", VALUE_CHOICE, "auto none platt isotonic temperature"},
+    {"select", "select", VALUE_CHOICE, "off auto"},
     {"split", "split", VALUE_TEXT, NULL},
     {"learner", "learners", VALUE_TEXT, NULL},
     {"owner", "owner", VALUE_TEXT, NULL},

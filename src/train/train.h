@@ -95,6 +95,7 @@ typedef struct tm_train_options {
     const char *calibrate;      /* "none", "platt", "isotonic", "temperature"; NULL: what pays */
     const char *threshold;      /* rule, as --threshold says it; NULL: f1 */
     tm_level_means level_means; /* of columns with many levels */
+    bool selects;               /* columns that do not pay are left out */
     uint64_t seed;
     uint64_t work;       /* 0: by the data alone */
     uint64_t budget_ms;  /* 0: none */

@@ -93,6 +93,9 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     set_text(recipe, "init_score", options->init_score);
     set_text(recipe, "calibrate", options->calibrate);
     set_text(recipe, "threshold", options->threshold);
+    if (options->selects) { /* earlier releases did not */
+        set_text(recipe, "select", "auto");
+    }
     if (options->level_means != TM_MEANS_HELD_OUT) {
         set_text(recipe, "level_means", tm__level_means_text(options->level_means));
     }

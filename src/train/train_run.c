@@ -24,6 +24,7 @@
 #include "base/pool.h"
 #include "train/train_calibrate.h"
 #include "train/train_conformal.h"
+#include "train/train_select.h"
 #include "train/train_threshold.h"
 
 #define PARITY_ROWS 64u
@@ -37,6 +38,7 @@ typedef struct run {
     tm_final final;
     tm_calibration calibration;
     tm_conformal conformal;
+    tm_selection selection;
     tm_budget budget;
     tm_train_plan plan; /* with a limit of memory */
     tm_stops stops;     /* of a run with a budget of time */
@@ -55,6 +57,7 @@ static void run_done(run *r) {
     tm__final_done(&r->final);
     tm__calibration_done(&r->calibration);
     tm__conformal_done(&r->conformal);
+    tm__selection_done(&r->selection);
     tm__search_done(&r->search);
     tm__train_data_done(&r->data);
     tm__train_windows_done(&r->windows);
@@ -151,6 +154,7 @@ static tm_status learn(run *r, tm_err *err) {
         return tm__single_fit(r->ctx, &r->search, &r->final, err);
     }
     r->ctx->budget = &r->budget;
+    TM_TRY(tm__train_select(r->ctx, &r->search, &r->selection, err));
     TM_TRY(tm__search_run(r->ctx, &r->search, err));
     tm__ctx_progress(r->ctx, "refit", 0, 1, NULL);
     return tm__final_fit(r->ctx, &r->search, &r->final, err);
@@ -269,6 +273,9 @@ static void describe_model(run *r) {
     json_object_set_new(info, "leaderboard", tm__train_leaderboard(&r->search));
     json_object_set_new(info, "importance", tm__train_importance(r->final.program, r->final.model));
     json_object_set_new(info, "left_out", tm__train_left_out(data, program));
+    if (r->selection.dropped != NULL && !r->selection.is_off) {
+        json_object_set_new(info, "selection", tm__selection_to_json(&r->selection));
+    }
     json_object_set_new(info, "program", program);
     json_object_set_new(info, "columns", json_integer(tm__program_inputs(r->final.program)));
     json_object_set_new(info, "rows", json_integer((json_int_t)data->n_train));

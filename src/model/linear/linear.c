@@ -44,6 +44,10 @@ static const tm_param_def params[] = {
     {"max_rows", TM_PARAM_INT, 500000.0, 1000.0, 4e9,
      "Learn from at most this many rows, evenly spaced: more do not change so few coefficients.",
      NULL},
+    {"solver", TM_PARAM_CHOICE, 0.0, 0.0, 0.0,
+     "lbfgs: all coefficients at a time, on all threads; descent: one at a time, of those that are "
+     "not 0 (Friedman, Hastie, Tibshirani 2010); auto: descent where there is an l1 part.",
+     "auto|lbfgs|descent"},
     {.name = NULL},
 };
 

@@ -95,14 +95,42 @@ static tm_design_spec spec_of(const fit_state *fit, const uint32_t *rows, uint64
                             .with_gradient = true};
 }
 
-static tm_status solve(fit_state *fit, tm_solver *solver, double strength, double tol,
+/* The solver of a fit, one or the other. */
+typedef struct any_solver {
+    tm_solver *all;
+    tm_descent *each;
+} any_solver;
+
+static tm_status solver_init(const fit_state *fit, const tm_design *design, any_solver *out,
+                             tm_err *err) {
+    const double choice = fit->params[TM_LINEAR_SOLVER];
+    *out = (any_solver){0};
+    if (choice == 2 || (choice == 0 && fit->params[TM_LINEAR_L1] > 0)) {
+        out->each = tm__descent_create(fit->ctx, design);
+    } else {
+        out->all = tm__solver_create(fit->ctx, design);
+    }
+    return out->each == NULL && out->all == NULL
+               ? TM_FAIL(err, TM_E_NOMEM, "out of memory for the solver")
+               : TM_OK;
+}
+
+static void solver_done(any_solver *solver) {
+    tm__solver_free(solver->all);
+    tm__descent_free(solver->each);
+}
+
+static tm_status solve(fit_state *fit, const any_solver *solver, double strength, double tol,
                        double *theta, tm_err *err) {
     const tm_solve_options options = {.strength = strength,
                                       .l1_ratio = fit->params[TM_LINEAR_L1],
                                       .tol = tol,
                                       .iter_max = (uint32_t)fit->params[TM_LINEAR_ITER]};
     uint32_t n_iterations = 0;
-    return tm__solver_run(fit->ctx, solver, &options, theta, &n_iterations, &fit->work, err);
+    return solver->each != NULL ? tm__descent_run(fit->ctx, solver->each, &options, theta,
+                                                  &n_iterations, &fit->work, err)
+                                : tm__solver_run(fit->ctx, solver->all, &options, theta,
+                                                 &n_iterations, &fit->work, err);
 }
 
 /* Walk the path on one design, scoring on another: losses [N_PATH] (infinite where the walk did not
@@ -110,7 +138,7 @@ static tm_status solve(fit_state *fit, tm_solver *solver, double strength, doubl
 static tm_status walk_path(fit_state *fit, const tm_design *train, const tm_design *held,
                            double *losses, double *best_theta, tm_err *err) {
     const size_t n = tm__design_params(train);
-    tm_solver *solver = tm__solver_create(fit->ctx, train);
+    any_solver solver = {0};
     tm_loss *loss = tm__loss_create(fit->ctx, held);
     double *theta = tm__mem_zalloc(n, sizeof(double)), best = INFINITY;
     uint32_t n_worse = 0;
@@ -118,12 +146,16 @@ static tm_status walk_path(fit_state *fit, const tm_design *train, const tm_desi
     for (uint32_t i = 0; i < N_PATH; i++) {
         losses[i] = INFINITY;
     }
-    if (solver == NULL || loss == NULL || theta == NULL) {
+    if (loss == NULL || theta == NULL) {
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory for %zu coefficients", n);
         goto out;
     }
+    st = solver_init(fit, train, &solver, err);
+    if (st != TM_OK) {
+        goto out;
+    }
     for (uint32_t i = 0; i < N_PATH && n_worse < PATIENCE; i++) {
-        st = solve(fit, solver, path[i], fmax(SEARCH_TOL, fit->params[TM_LINEAR_TOL]), theta, err);
+        st = solve(fit, &solver, path[i], fmax(SEARCH_TOL, fit->params[TM_LINEAR_TOL]), theta, err);
         if (st != TM_OK) {
             goto out;
         }
@@ -142,7 +174,7 @@ static tm_status walk_path(fit_state *fit, const tm_design *train, const tm_desi
         }
     }
 out:
-    tm__solver_free(solver);
+    solver_done(&solver);
     tm__loss_free(loss);
     tm__mem_free(theta);
     return st;
@@ -251,13 +283,11 @@ static tm_status fit_theta(fit_state *fit, tm_err *err) {
             TM_TRY(search_on_parts(fit, err));
         }
     }
-    tm_solver *solver = tm__solver_create(fit->ctx, &fit->design);
-    if (solver == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory for the solver");
-    }
+    any_solver solver;
+    TM_TRY(solver_init(fit, &fit->design, &solver, err));
     const double tol = fit->params[TM_LINEAR_TOL];
-    const tm_status st = solve(fit, solver, fit->strength, tol, fit->theta, err);
-    tm__solver_free(solver);
+    const tm_status st = solve(fit, &solver, fit->strength, tol, fit->theta, err);
+    solver_done(&solver);
     return st;
 }
 

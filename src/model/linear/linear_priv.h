@@ -4,7 +4,8 @@
  *
  *   linear_design.c   view -> design: rows chosen, columns scaled, levels and terms as slots
  *   linear_loss.c     design, theta -> loss and gradient
- *   linear_solve.c    the minimum of loss + penalty
+ *   linear_solve.c    the minimum of loss + penalty, all coefficients at a time
+ *   linear_descent.c  the same minimum, one coefficient at a time
  *   linear_fit.c      strength of the penalty; theta -> model
  *   linear.c          what a fitted model does
  *
@@ -19,7 +20,14 @@
 #define TM_LINEAR_TERMS_MAX (1u << 22)
 #define TM_LINEAR_PARAMS_MAX (1u << 23) /* the solver keeps 18 vectors of them: about 1 GiB */
 
-enum { TM_LINEAR_STRENGTH, TM_LINEAR_L1, TM_LINEAR_ITER, TM_LINEAR_TOL, TM_LINEAR_ROWS };
+enum {
+    TM_LINEAR_STRENGTH,
+    TM_LINEAR_L1,
+    TM_LINEAR_ITER,
+    TM_LINEAR_TOL,
+    TM_LINEAR_ROWS,
+    TM_LINEAR_SOLVER
+};
 
 /* How a dense column becomes slots: a number is one slot, and one more when it has missing values;
  * a category has one for each level and a last one for a missing value. */
@@ -106,6 +114,15 @@ TM_NODISCARD tm_status tm__solver_run(tm_ctx *ctx, tm_solver *solver,
                                       const tm_solve_options *options, double *theta,
                                       uint32_t *out_iterations, uint64_t *io_work, tm_err *err);
 void tm__solver_free(tm_solver *solver);
+
+/* Coordinate descent: the same minimum, by sweeps over slots. */
+typedef struct tm_descent tm_descent;
+tm_descent *tm__descent_create(const tm_ctx *ctx, const tm_design *design);
+/** As tm__solver_run(). */
+TM_NODISCARD tm_status tm__descent_run(tm_ctx *ctx, tm_descent *descent,
+                                       const tm_solve_options *options, double *theta,
+                                       uint32_t *out_iterations, uint64_t *io_work, tm_err *err);
+void tm__descent_free(tm_descent *self);
 
 /* ---- the fitted model ---- */
 

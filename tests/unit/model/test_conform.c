@@ -19,6 +19,8 @@ static const learner_case cases[] = {
     {"gbdt", {{"n_trees", "20"}}},
     {"gbdt", {{"n_trees", "20"}, {"row_sample", "0.7"}, {"column_sample", "0.7"}}},
     {"linear", {{NULL}}},
+    {"linear", {{"l1_ratio", "0.5"}}},
+    {"linear", {{"solver", "descent"}}},
     {"forest", {{"n_trees", "20"}}},
     {"forest", {{"n_trees", "20"}, {"cuts", "random"}}},
     {"mlp", {{"hidden", "32"}, {"batch", "32"}, {"epochs", "20"}}},
