@@ -40,8 +40,6 @@ enum {
 #define BUDGET_SHARE 0.05
 #define BUDGET_LEAST_MS 10000u    /* less time is better spent on the search */
 static const double ALIKE = 0.99; /* correlation */
-/* Scores that differ by less than this share of them are the same. */
-static const double NOISE = 2e-3;
 
 typedef struct input_worth {
     bool is_candidate; /* may be left out at all */
@@ -320,7 +318,7 @@ static tm_status measure(select_job *job, const tm_model_ops *ops, double *out_w
 }
 
 static bool tells_nothing(const input_worth *own) {
-    return own->is_candidate && own->loses <= own->spread && own->share <= own->null_share;
+    return own->is_candidate && own->loses <= 0 && own->share <= own->null_share;
 }
 
 /* ---- the decision ---- */
@@ -368,7 +366,7 @@ static tm_status holds(const select_job *job, const double *whole, bool *out, tm
         double without = 0;
         if (!isnan(whole[i])) {
             TM_TRY(try_inputs(job, tm__model_find(learners[i]), &without, err));
-            *out = without >= whole[i] - NOISE * fabs(whole[i]);
+            *out = without >= whole[i];
         }
     }
     return TM_OK;

@@ -27,6 +27,7 @@ COLUMNS = ["months", "spend", "active", "plan", "city", "ticket", "since", "seen
 LEARNERS = {
     "gbdt": ["--learner", "gbdt", "--param", "gbdt.n_trees=12", "--param", "gbdt.max_leaves=6", "--param", "gbdt.early_stopping=0"],
     "linear": ["--learner", "linear", "--param", "linear.strength=0.01"],
+    "forest": ["--learner", "forest", "--param", "forest.n_trees=8", "--param", "forest.max_leaves=16"],
     "baseline": ["--learner", "baseline"],
     "blend": [],
 }
