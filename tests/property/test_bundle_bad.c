@@ -130,7 +130,7 @@ typedef struct bad_field {
 static const bad_field bad_fields[] = {
     /* the program */
     {NULL, {"program.magic", 0, 7, 0, NULL}, DAMAGED, "first bytes"},
-    {NULL, {"program.version", 0, 2, 0, NULL}, NEWER, "version"},
+    {NULL, {"program.version", 0, 99, 0, NULL}, NEWER, "version"},
     {NULL, {"program.rest", 0, 0, 0, NULL}, DAMAGED, "length"},
     {NULL, {"inputs.n", 0, 0, 0, NULL}, DAMAGED, "number of inputs"},
     {NULL, {"inputs.n", 0, 8, 0, NULL}, DAMAGED, ""},
