@@ -143,7 +143,7 @@ static tm_status check_continue(const tm_cli *cli, tm_err *err) {
         "time",      "entity",   "weight",      "group",          "budget",           "repeat",
         "monotone",  "interact", "seed",        "level-means",    "class-weight",     "init-score",
         "feature",   "known",    "label-delay", "max-latency-us", "max-bundle-bytes", "calibrate",
-        "threshold", "select"};
+        "threshold", "select",   "as",          "crosses"};
     for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
         if (tm__cli_has(cli, decided[i])) {
             const tm_status st =
@@ -305,6 +305,8 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->class_weights = tm__cli_list(cli, "class-weight", &o->n_class_weights);
     o->features = tm__cli_list(cli, "feature", &o->n_features);
     o->known = tm__cli_list(cli, "known", &o->n_known);
+    o->as = tm__cli_list(cli, "as", &o->n_as);
+    o->has_no_crosses = strcmp(tm__cli_text(cli, "crosses"), "none") == 0;
     o->time = tm__cli_text(cli, "time");
     o->label_delay_us = tm__cli_duration_us(cli, "label-delay");
     o->entity = tm__cli_text(cli, "entity");

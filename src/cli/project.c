@@ -73,6 +73,8 @@ static const model_key keys[] = {
     {"param", "params", VALUE_LIST, NULL},
     {"features", "features", VALUE_WORDS, NULL},
     {"known", "known", VALUE_WORDS, NULL},
+    {"as", "as", VALUE_LIST, NULL},
+    {"crosses", "crosses", VALUE_CHOICE, "auto none"},
     {"seed", "seed", VALUE_COUNT, NULL},
     {"work", "work", VALUE_COUNT, NULL},
     {"budget", "budget_ms", VALUE_DURATION_MS, NULL},

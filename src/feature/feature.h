@@ -65,6 +65,29 @@ const char *tm__level_means_text(tm_level_means means);
 /** false for a text that names none. */
 bool tm__level_means_from_text(const char *text, tm_level_means *out);
 
+/* What a column means when a person says so. */
+typedef enum tm_meaning {
+    TM_MEANS_WHAT_IT_LOOKS_LIKE = 0,
+    TM_MEANS_NUMBER,   /* a text is read as one */
+    TM_MEANS_CATEGORY, /* a number is a code */
+    TM_MEANS_TEXT,     /* words */
+    TM_MEANS_TIME,     /* a text is read as one */
+    TM_MEANS_KEEP,     /* also when it looks like an identifier */
+    TM_MEANS_DROP      /* for those that make the schema: not for tm__program_fit() */
+} tm_meaning;
+
+typedef struct tm_as {
+    const char *column;
+    tm_meaning meaning;
+} tm_as;
+
+/** "category"; NULL for none. */
+const char *tm__meaning_text(tm_meaning meaning);
+/** false for a text that names none. */
+bool tm__meaning_from_text(const char *text, tm_meaning *out);
+/** Whether values of a type can mean it. */
+bool tm__meaning_fits(tm_meaning meaning, tm_type type);
+
 typedef struct tm_program_options {
     tm_task task;
     uint32_t n_classes;   /* BINARY 2, MULTICLASS k, else 0 */
@@ -79,6 +102,9 @@ typedef struct tm_program_options {
     const char *const *exprs; /* [n_exprs] columns by expression: "ratio = debt / income", each of
                                  inputs and of those before it; see feature_expr.h */
     uint32_t n_exprs;
+    const tm_as *as; /* [n_as] columns that are not what they look like; those that are no inputs
+                        are passed over */
+    uint32_t n_as;
 } tm_program_options;
 
 /** Compiles expressions over columns of a schema: those of roles that may be read, dropped ones

@@ -399,6 +399,7 @@ static const tm_expr_fn fns[] = {
     {73, "text", "N", 'S', false, tm__expr_text_of_number},
     {74, "number", "S", 'N', false, tm__expr_text_to_number},
     {75, "trim", "S", 'S', false, tm__expr_text_trim},
+    {76, "time", "S", 'T', false, tm__expr_text_to_time},
 };
 
 #define N_FNS (sizeof(fns) / sizeof(fns[0]))

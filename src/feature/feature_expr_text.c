@@ -316,3 +316,10 @@ tm_expr_value tm__expr_text_trim(const tm_expr_value *a, uint32_t n, tm_expr_scr
     const tm_str inner = tm__str_trim(a[0].text);
     return view(inner.ptr != NULL ? inner.ptr : a[0].text.ptr, inner.len);
 }
+
+tm_expr_value tm__expr_text_to_time(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
+    UNUSED;
+    int64_t us = TM_INT_MISSING;
+    const bool is_time = is_there(a[0]) && tm__time_parse(tm__str_trim(a[0].text), &us);
+    return (tm_expr_value){.us = is_time ? us : TM_INT_MISSING};
+}

@@ -47,6 +47,8 @@ tm_expr_value tm__expr_text_ends(const tm_expr_value *a, uint32_t n, tm_expr_scr
 tm_expr_value tm__expr_text_concat(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);
 /** the shortest that reads as the same */
 tm_expr_value tm__expr_text_of_number(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);
+/** ISO 8601, missing when it is none */
+tm_expr_value tm__expr_text_to_time(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);
 /** missing when it is none */
 tm_expr_value tm__expr_text_to_number(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);
 tm_expr_value tm__expr_text_trim(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);

@@ -63,7 +63,7 @@ static tm_status add_expr(tm_program *program, const char *words, const tm_expr_
 
 static tm_status add_exprs(tm_program *program, const tm_schema *schema, const char *const *exprs,
                            uint32_t n_exprs, tm_err *err) {
-    const size_t n_max = (size_t)schema->n_cols + n_exprs;
+    const size_t n_max = (size_t)schema->n_cols + program->n_made + n_exprs;
     const char **names = tm__mem_alloc(n_max, sizeof(*names));
     tm_type *types = tm__mem_alloc(n_max, sizeof(*types));
     tm_status st = TM_OK;
@@ -82,13 +82,45 @@ static tm_status add_exprs(tm_program *program, const tm_schema *schema, const c
     return st;
 }
 
+static bool has_as(const tm_program *program, const tm_as *as, uint32_t *out_input) {
+    *out_input = tm__schema_find(&program->schema, tm__str(as->column));
+    return *out_input != UINT32_MAX;
+}
+
+/* Inputs that are not what they look like; those of another type are read by an expression. */
+static tm_status add_meanings(tm_fit *fit, const tm_schema *schema, tm_err *err) {
+    for (uint32_t i = 0; i < fit->options->n_as; i++) {
+        const tm_as *as = &fit->options->as[i];
+        char *words = NULL;
+        uint32_t input;
+        if (!has_as(fit->program, as, &input)) {
+            continue;
+        }
+        fit->meanings[input] = (uint8_t)as->meaning;
+        const tm_type type = fit->program->schema.cols[input].type;
+        if (!tm__meaning_words(as->column, type, as->meaning, &words)) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory for the column '%s'", as->column);
+        }
+        if (words == NULL) {
+            continue;
+        }
+        const char *const one[] = {words};
+        const tm_status st = add_exprs(fit->program, schema, one, 1, err);
+        tm__mem_free(words);
+        TM_TRY(st);
+        fit->meanings[tm__program_sources(fit->program) - 1] = (uint8_t)as->meaning;
+    }
+    return TM_OK;
+}
+
 tm_status tm__fit_exprs(tm_fit *fit, const tm_schema *schema, tm_err *err) {
     const uint32_t n_inputs = fit->program->schema.n_cols;
-    if (fit->options->n_exprs == 0) {
+    TM_TRY(add_exprs(fit->program, schema, fit->options->exprs, fit->options->n_exprs, err));
+    TM_TRY(add_meanings(fit, schema, err));
+    const uint32_t n = tm__program_sources(fit->program);
+    if (n == n_inputs) {
         return TM_OK;
     }
-    TM_TRY(add_exprs(fit->program, schema, fit->options->exprs, fit->options->n_exprs, err));
-    const uint32_t n = tm__program_sources(fit->program);
     uint8_t *is_used = tm__mem_alloc(n, 1);
     fit->feeds = tm__mem_zalloc(n, sizeof(*fit->feeds));
     fit->n_feeds = n;

@@ -63,10 +63,15 @@ static tm_status note(tm_fit *fit, uint32_t input, const char *reason, tm_err *e
 
 static tm_status add_step(tm_fit *fit, tm_step *step, uint32_t input, char *name, char *reason,
                           tm_err *err) {
+    const char *asked = tm__meaning_text((tm_meaning)fit->meanings[input]);
     step->source = input;
     step->name = name;
     step->reason = reason;
-    if (reason == NULL) {
+    if (reason != NULL && *asked != '\0') {
+        step->reason = tm__text_printf("%s, as asked: %s", asked, reason);
+        tm__mem_free(reason);
+    }
+    if (step->reason == NULL) {
         tm__step_done(step);
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a feature");
     }
@@ -273,8 +278,31 @@ static tm_status fit_text(tm_fit *fit, uint32_t input, bool is_forced, tm_err *e
     return fit_levels(fit, input, profile->n_distinct > fit->max_levels, err);
 }
 
-static tm_status fit_input(tm_fit *fit, uint32_t input, bool is_forced, tm_err *err) {
+static tm_status fit_category(tm_fit *fit, uint32_t input, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
+    if (profile->is_constant && profile->n_missing == 0) {
+        return note(fit, input, "has the same value in every training row", err);
+    }
+    if (profile->n_counts == 0) {
+        return note(fit, input, "no value comes often enough to be a level", err);
+    }
+    return fit_levels(fit, input, profile->n_distinct > fit->max_levels, err);
+}
+
+/* Whether another source reads the input as what it means. */
+static bool is_read_as(const tm_fit *fit, uint32_t input) {
+    const tm_type type = tm__source_type(fit->program, input);
+    const tm_meaning meaning = (tm_meaning)fit->meanings[input];
+    return is_input(fit, input) &&
+           ((meaning == TM_MEANS_NUMBER && tm__expr_type_of(type) != TM_EXPR_NUMBER) ||
+            (meaning == TM_MEANS_CATEGORY && type != TM_TYPE_TEXT) ||
+            (meaning == TM_MEANS_TIME && type == TM_TYPE_TEXT));
+}
+
+static tm_status fit_input(tm_fit *fit, uint32_t input, bool wants_all, tm_err *err) {
+    const tm_profile *profile = &fit->profiles[input];
+    const tm_meaning meaning = (tm_meaning)fit->meanings[input];
+    const bool is_forced = wants_all || meaning != TM_MEANS_WHAT_IT_LOOKS_LIKE;
     const tm_role role = role_of(fit, input);
     if (role == TM_ROLE_SCORE || role == TM_ROLE_READ) {
         return TM_OK; /* see add_score; what only expressions read */
@@ -282,8 +310,17 @@ static tm_status fit_input(tm_fit *fit, uint32_t input, bool is_forced, tm_err *
     if (profile->n_missing == profile->n_rows) {
         return note(fit, input, "has no value in the training rows", err);
     }
+    if (is_read_as(fit, input)) {
+        return TM_OK;
+    }
     switch (tm__source_type(fit->program, input)) {
     case TM_TYPE_TEXT:
+        if (meaning == TM_MEANS_CATEGORY) {
+            return fit_category(fit, input, err);
+        }
+        if (meaning == TM_MEANS_TEXT) {
+            return tm__fit_text(fit, input, "text, as asked", err);
+        }
         return fit_text(fit, input, is_forced, err);
     case TM_TYPE_DATE:
     case TM_TYPE_TIME:
@@ -493,14 +530,15 @@ tm_status tm__program_fit(tm_ctx *ctx, const tm_table *table, const tm_schema *s
     }
     tm_matrix *matrix = NULL;
     tm_status status = TM_OK;
-    const size_t n_sources = (size_t)schema->n_cols + options->n_exprs;
+    const size_t n_sources = (size_t)schema->n_cols + options->n_exprs + options->n_as;
+    fit.meanings = tm__mem_zalloc(n_sources, 1);
     fit.program = tm__program_create();
     fit.columns = tm__mem_zalloc(n_sources, sizeof(tm_column *));
     fit.profiles = tm__mem_zalloc(n_sources, sizeof(tm_profile));
     fit.text_sums = tm__mem_zalloc(n_sources, sizeof(double *));
     fit.text_words = tm__mem_zalloc(n_sources, sizeof(tm_words));
-    if (fit.program == NULL || fit.columns == NULL || fit.profiles == NULL ||
-        fit.text_sums == NULL || fit.text_words == NULL) {
+    if (fit.program == NULL || fit.meanings == NULL || fit.columns == NULL ||
+        fit.profiles == NULL || fit.text_sums == NULL || fit.text_words == NULL) {
         status = TM_FAIL(err, TM_E_NOMEM, "out of memory for features");
         goto out;
     }
@@ -545,6 +583,7 @@ out:
     tm__mem_free(fit.profiles);
     tm__mem_free((void *)fit.columns);
     tm__feeds_close(fit.feeds, fit.n_feeds);
+    tm__mem_free(fit.meanings);
     tm__mem_free(fit.folds);
     tm__mem_free(fit.order);
     tm__program_free(fit.program);

@@ -341,6 +341,7 @@ typedef struct tm_fit {
     tm_ctx *ctx;
     const tm_table *table;
     const tm_column **columns; /* [sources] */
+    uint8_t *meanings;         /* [sources] tm_meaning */
     tm_feed *feeds;            /* [sources] of the made ones */
     uint32_t n_feeds;
     const double *y;
@@ -369,7 +370,13 @@ double tm__fit_part(const tm_fit *fit, uint32_t class, double y);
 /** Fold of each fitted row, made when first asked for. */
 TM_NODISCARD tm_status tm__fit_folds(tm_fit *fit, tm_err *err);
 
-/* feature_exprs.c: columns by expression, of the fitted rows too; the schema's columns that are no
+/* feature_meaning.c: what a column is by what was asked, not by its looks. */
+/** Words of the column by expression that reads an input of a type as what it means:
+ * `"zip.category" = text("zip")`; NULL: it is that already. false when out of memory. */
+bool tm__meaning_words(const char *column, tm_type type, tm_meaning meaning, char **out);
+
+/* feature_exprs.c: columns by expression, of the fitted rows too, then those that read inputs as
+ * what they mean; the schema's columns that are no
  * inputs have names, for errors. */
 TM_NODISCARD tm_status tm__fit_exprs(tm_fit *fit, const tm_schema *schema, tm_err *err);
 

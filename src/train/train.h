@@ -79,6 +79,9 @@ typedef struct tm_train_options {
     const char *const *features; /* over windows, "late_2h = mean(late) by origin over 2h", and by
                                     expression, "ratio = debt / income" */
     uint32_t n_features;
+    const char *const *as; /* "zip=category": what a column means, whatever it looks like */
+    uint32_t n_as;
+    bool has_no_crosses; /* no columns of several others are looked for */
     const char *const *known; /* "late=arrived": when a column is known, if not with its row */
     uint32_t n_known;
     const tm_window_source *events; /* [n_events] of features of other sources */
@@ -161,7 +164,7 @@ void tm__train_events_done(tm_train_events *events);
 /* Options that were read from a record; their texts are borrowed from it. */
 typedef struct tm_recipe {
     tm_train_options options;
-    const char **params, **drop, **monotone, **interact, **class_weights, **features, **known;
+    const char **params, **drop, **monotone, **interact, **class_weights, **features, **known, **as;
     uint64_t *stops;
 } tm_recipe;
 /** What a recipe (info.recipe, or the model's in the registry) asks for. TM_E_USAGE when its split

@@ -184,6 +184,9 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
         st = assign_roles(data, options, err);
     }
     if (st == TM_OK) {
+        st = tm__train_as(data, options, err);
+    }
+    if (st == TM_OK) {
         st = tm__train_exprs(data, options, err);
     }
     if (st == TM_OK) {
@@ -224,6 +227,11 @@ void tm__train_data_done(tm_train_data *data) {
     }
     tm__mem_free(data->classes);
     tm__mem_free((void *)data->exprs);
+    for (uint32_t i = 0; i < data->n_crosses; i++) {
+        tm__mem_free(data->crosses[i]);
+    }
+    tm__mem_free(data->crosses);
+    tm__mem_free(data->as);
     tm__mem_free(data->y);
     tm__mem_free(data->label_known_us);
     tm__mem_free(data->weights);

@@ -222,6 +222,8 @@ tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
         .level_means = data->level_means,
         .exprs = data->exprs,
         .n_exprs = data->n_exprs,
+        .as = data->as,
+        .n_as = data->n_as,
         .seed = seed,
     };
     memset(fold, 0, sizeof(*fold));

@@ -94,6 +94,8 @@ static tm_status fit_program(tm_ctx *ctx, const tm_search *search, tm_program **
                                         .level_means = data->level_means,
                                         .exprs = data->exprs,
                                         .n_exprs = data->n_exprs,
+                                        .as = data->as,
+                                        .n_as = data->n_as,
                                         .seed = search->options->seed};
     return tm__program_fit(ctx, data->table, &data->schema, data->y, data->train, data->n_train,
                            &options, out, NULL, err);

@@ -33,8 +33,12 @@ typedef struct tm_train_data {
     const char *split_reason;
     bool is_time_ordered;
     tm_level_means level_means;
-    const char **exprs; /* [n_exprs] of options->features, borrowed; the list is owned */
+    const char **exprs; /* [n_exprs] of options->features, then of crosses; the list is owned */
     uint32_t n_exprs;
+    char **crosses; /* [n_crosses] expressions that pay, owned: train_crosses.c */
+    uint32_t n_crosses;
+    tm_as *as; /* [n_as] what columns mean, as asked; names are borrowed from the schema */
+    uint32_t n_as;
     uint32_t *train; /* rows to learn from, in time order when is_time_ordered */
     uint64_t n_train;
     uint32_t *test;
@@ -165,6 +169,15 @@ TM_NODISCARD tm_status tm__train_features(const tm_train_options *options, bool 
  * with the place of what is wrong in one. */
 TM_NODISCARD tm_status tm__train_exprs(tm_train_data *data, const tm_train_options *options,
                                        tm_err *err);
+/** Meanings that the options ask for: "zip=category"; a column that is to be dropped is. TM_E_USAGE
+ * for a column that is not there, a meaning that is none, and one that values of its type cannot
+ * have. */
+TM_NODISCARD tm_status tm__train_as(tm_train_data *data, const tm_train_options *options,
+                                    tm_err *err);
+/* train_crosses.c */
+/** Adds columns of several others to the expressions of the data where they pay: *out, when they
+ * were looked for, lists them with their gain. Costs some fits of a fixed size. */
+TM_NODISCARD tm_status tm__train_crosses(tm_ctx *ctx, tm_search *search, json_t **out, tm_err *err);
 /* train_weights.c: weights of classes; nothing is done when there are none. */
 TM_NODISCARD tm_status tm__class_weights_init(tm_train_data *data, const tm_train_options *options,
                                               tm_err *err);

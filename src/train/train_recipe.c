@@ -75,6 +75,9 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
         st = read_texts(recipe, "features", &read.features, &o->n_features, err);
     }
     if (st == TM_OK) {
+        st = read_texts(recipe, "as", &read.as, &o->n_as, err);
+    }
+    if (st == TM_OK) {
         st = read_texts(recipe, "known", &read.known, &o->n_known, err);
     }
     if (st == TM_OK) {
@@ -86,6 +89,8 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
     }
     o->class_weights = read.class_weights;
     o->features = read.features;
+    o->as = read.as;
+    o->has_no_crosses = strcmp(tm__json_text(recipe, "crosses", "auto"), "none") == 0;
     o->known = read.known;
     o->params = read.params;
     o->drop = read.drop;
@@ -161,6 +166,7 @@ void tm__recipe_done(tm_recipe *recipe) {
     tm__mem_free(recipe->interact);
     tm__mem_free(recipe->class_weights);
     tm__mem_free(recipe->features);
+    tm__mem_free(recipe->as);
     tm__mem_free(recipe->known);
     tm__mem_free(recipe->stops);
     *recipe = (tm_recipe){0};

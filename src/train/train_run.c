@@ -50,6 +50,7 @@ typedef struct run {
     bool has_validation;
     json_t *leaks, *findings; /* about the rows, known before the search */
     json_t *info;
+    json_t *crosses; /* NULL: not looked for */
 } run;
 
 static void run_done(run *r) {
@@ -65,6 +66,7 @@ static void run_done(run *r) {
     json_decref(r->leaks);
     json_decref(r->findings);
     json_decref(r->info);
+    json_decref(r->crosses);
 }
 
 tm_status tm__train_metric(const char *name, tm_task task, const tm_metric_ops **out, tm_err *err) {
@@ -155,6 +157,7 @@ static tm_status learn(run *r, tm_err *err) {
     }
     r->ctx->budget = &r->budget;
     TM_TRY(tm__train_select(r->ctx, &r->search, &r->selection, err));
+    TM_TRY(tm__train_crosses(r->ctx, &r->search, &r->crosses, err));
     TM_TRY(tm__search_run(r->ctx, &r->search, err));
     tm__ctx_progress(r->ctx, "refit", 0, 1, NULL);
     return tm__final_fit(r->ctx, &r->search, &r->final, err);
@@ -262,6 +265,9 @@ static void describe_model(run *r) {
     json_object_set_new(info, "metric", json_string(r->search.metric->name));
     json_object_set_new(info, "learner", json_string(r->final.model->ops->name));
     json_object_set(info, "params", r->final.params);
+    if (r->crosses != NULL) {
+        json_object_set(info, "crosses", r->crosses);
+    }
     json_object_set_new(info, "recipe", tm__train_recipe(r->options));
     json_object_set_new(info, "snapshot", json_string(r->options->snapshot));
     json_object_set_new(info, "split", tm__train_split_info(data, r->search.n_valid));

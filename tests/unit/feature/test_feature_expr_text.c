@@ -60,6 +60,8 @@ static void texts_are_cut_joined_and_searched_by_characters(void **state) {
         {"number(s)", "missing"},
         {"trim(concat(' ', s, ' ')) = s", "1"},
         {"lower(u)", "missing"},
+        {"time(concat('2024-03-0', text(a), ' '))", "2024-03-07T00:00:00Z"},
+        {"time(s)", "missing"},
         {"s = 'it''s'", "0"},
         {"concat(s, 'it''s')", "'Caf\xc3\xa9 No. 42it's'"},
     };

@@ -97,12 +97,66 @@ static void the_target_is_no_input(void **state) {
     tm__table_unref(table);
 }
 
+static void meanings_are_read_with_their_columns(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        tm_status want;
+        const char *message;
+    } cases[] = {
+        {"from=text", TM_OK, ""},
+        {"delay=category", TM_OK, ""},
+        {"delay=drop", TM_OK, ""},
+        {"delay", TM_E_USAGE, "'delay' does not say what a column means"},
+        {"delay=numbr", TM_E_USAGE, "'delay=numbr' does not say what a column means"},
+        {"dela=number", TM_E_USAGE, "there is no column 'dela' to be number"},
+        {"delay=text", TM_E_USAGE, "column 'delay' cannot be text: its values are"},
+        {"late=number", TM_E_USAGE, "column 'late' is no feature: the target"},
+    };
+    tm_table *table = flights_case_table(0, 500);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_train_options o = {.model = "m", .target = "late", .as = &cases[i].text, .n_as = 1};
+        tm_train_data data;
+        tm_err err = {0};
+        assert_int_equal(tm__train_data_init(&data, table, NULL, &o, &err), cases[i].want);
+        assert_ptr_equal(strstr(err.message, cases[i].message), err.message);
+        if (cases[i].want == TM_OK) {
+            assert_int_equal(data.n_as, 1);
+            tm__train_data_done(&data);
+        }
+    }
+    static const char *const both[] = {"from=text", "from=category"};
+    const tm_train_options o = {.model = "m", .target = "late", .as = both, .n_as = 2};
+    tm_train_data data;
+    assert_int_equal(tm__train_data_init(&data, table, NULL, &o, NULL), TM_E_USAGE);
+    tm__table_unref(table);
+}
+
+static void rules_of_columns_are_not_got_around(void **state) {
+    (void)state;
+    static const char *const monotone[] = {"delay:+1"}, *const interact[] = {"delay+from"};
+    tm_table *table = flights_case_table(0, 500);
+    for (int i = 0; i < 2; i++) {
+        tm_train_options o = {
+            .model = "m", .target = "late", .features = features, .n_features = 1};
+        tm_train_data data;
+        o.monotone = monotone;
+        o.n_monotone = i == 0 ? 1 : 0;
+        o.interact = interact;
+        o.n_interact = i == 0 ? 0 : 1;
+        assert_int_equal(tm__train_data_init(&data, table, NULL, &o, NULL), TM_E_USAGE);
+    }
+    tm__table_unref(table);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_two_languages_are_told_apart_in_order),
         cmocka_unit_test(a_dropped_column_that_is_read_stays_an_input),
         cmocka_unit_test(what_is_not_known_yet_cannot_be_read),
         cmocka_unit_test(the_target_is_no_input),
+        cmocka_unit_test(meanings_are_read_with_their_columns),
+        cmocka_unit_test(rules_of_columns_are_not_got_around),
     };
     return cmocka_run_group_tests_name("train_features", tests, NULL, NULL);
 }
