@@ -27,7 +27,8 @@
 #define ROWS_MIN 5000u /* below, chance decides */
 #define VALID_MIN 500u
 #define CELLS_MAX UINT64_C(6000000) /* rows times columns */
-#define BUDGET_MIN_MS 20000u
+#define BUDGET_MIN_MS 40000u
+#define CLASSES_MAX 5u /* each is a tree a round */
 #define WORK_MIN UINT64_C(2000000000)
 #define CATEGORIES_MAX 3u
 #define NUMBERS_MAX 5u
@@ -483,7 +484,7 @@ static bool is_wanted(const tm_ctx *ctx, const tm_search *search) {
     const tm_train_data *data = search->data;
     return !o->has_no_crosses && o->base == NULL && !o->is_trial && !tm__train_has_rules(o) &&
            data->score == UINT32_MAX && data->task != TM_TASK_RANKING &&
-           data->n_train >= ROWS_MIN && ctx->memory_limit == 0 &&
+           data->n_train >= ROWS_MIN && data->n_classes <= CLASSES_MAX && ctx->memory_limit == 0 &&
            (o->budget_ms == 0 || o->budget_ms >= BUDGET_MIN_MS) &&
            (o->work == 0 || o->work >= WORK_MIN) && boosting_of(search) != NULL;
 }

@@ -6,6 +6,8 @@ import json
 import math
 import struct
 
+from expression_reader import Expression
+
 M64 = (1 << 64) - 1
 NAN = float("nan")
 SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes", 7: "golden", 8: "calibration", 9: "intervals"}
@@ -193,15 +195,21 @@ class Program:
 
     def __init__(self, data):
         f = Fields(data)
-        want(f.raw(4) == b"TMFP" and f.u32() == 1, "program")
-        self.inputs = []
+        want(f.raw(4) == b"TMFP", "program")
+        version = f.u32()
+        want(version in (1, 2), "program")
+        self.inputs, self.made = [], []
         for _ in range(f.u32()):
             name, (kind, role, nullable) = f.text(), f.take("BBB")
             f.f64(2)
             f.u32()
             f.optional()
-            want(1 <= kind <= 6 and role <= 7 and nullable <= 1, "input")
+            want(1 <= kind <= 6 and role <= 8 and nullable <= 1, "input")
             self.inputs.append((name, kind))
+        for _ in range(f.u32() if version == 2 else 0):
+            f.text()
+            f.text()
+            self.made.append(Expression(f))
         self.tables, self.texts, self.steps = [], [], []
         for _ in range(f.u32()):
             position, derive, n = f.take("IBI")
@@ -272,7 +280,9 @@ class Program:
 
     def run(self, cells):
         """Features in the order of the steps, and (term, weight) rising."""
-        found, weights, first = [], [], 0
+        found, weights, first, cells = [], [], 0, list(cells)
+        for made in self.made:
+            cells.append(made.value(cells, lambda b: struct.unpack("<d", b)[0], lambda b: struct.unpack("<q", b)[0]))
         for position, hashes, frequencies, _ in self.texts:
             counts = terms_of(cells[position], position) if cells[position] is not None else {}
             terms = [i for i, h in enumerate(hashes) if h in counts]

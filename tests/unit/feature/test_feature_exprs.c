@@ -165,6 +165,72 @@ static void columns_that_are_read_are_marked_and_roles_are_kept(void **state) {
     case_done(&c);
 }
 
+static double correlation_of(const double *x, const double *y, const uint32_t *rows, uint64_t n) {
+    double mx = 0, my = 0, xy = 0, xx = 0, yy = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        mx += x[i] / (double)n;
+        my += y[rows[i]] / (double)n;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        const double a = x[i] - mx, b = y[rows[i]] - my;
+        xy += a * b;
+        xx += a * a;
+        yy += b * b;
+    }
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
+}
+
+/* A target by chance: what a key of many levels gives the rows learned from says nothing of it, and
+ * what it gives new rows would, so that the test can see a leak. */
+static void a_target_by_chance_is_not_in_a_key(void **state) {
+    (void)state;
+    static const char *const keys[] = {"key = concat(city, '|', hour(at))"};
+    const tm_level_means kinds[] = {TM_MEANS_HELD_OUT, TM_MEANS_ORDERED};
+    for (int k = 0; k < 2; k++) {
+        fit_case c;
+        case_init(&c, TM_TASK_REGRESSION, 20000);
+        tm_rng rng = tm__rng_split(8, "chance", 0);
+        for (uint64_t i = 0; i < 20000; i++)
+            c.y[i] = tm__rng_f64(&rng);
+        c.options.exprs = keys;
+        c.options.n_exprs = 1;
+        c.options.level_means = kinds[k];
+        assert_int_equal(case_fit(&c, NULL), TM_OK);
+        const uint32_t mean = case_feature(c.program, "key.mean");
+        assert_int_not_equal(mean, UINT32_MAX);
+        const double *held = tm__matrix_view(c.matrix)->cols[mean];
+        assert_true(fabs(correlation_of(held, c.y, c.rows, c.n_rows)) < 0.05);
+        tm_matrix *matrix = NULL;
+        assert_int_equal(
+            tm__program_apply(&c.ctx, c.program, c.table, c.rows, c.n_rows, &matrix, NULL), TM_OK);
+        assert_true(correlation_of(tm__matrix_view(matrix)->cols[mean], c.y, c.rows, c.n_rows) >
+                    0.1);
+        tm__matrix_free(matrix);
+        case_done(&c);
+    }
+}
+
+/* Of nothing but missing values, and of infinite ones, no feature is made and no NaN gets out of
+ * what is. */
+static void nothing_is_made_of_nothing(void **state) {
+    (void)state;
+    static const char *const empty[] = {"gone = length(none) + 1", "off = price / 0",
+                                        "huge = 1e308 * 10 * (price + 1)",
+                                        "who = coalesce(none, 'x')"};
+    fit_case c;
+    case_init(&c, TM_TASK_BINARY, 300);
+    c.options.exprs = empty;
+    c.options.n_exprs = 4;
+    assert_int_equal(case_fit(&c, NULL), TM_OK);
+    for (uint32_t f = 0; f < tm__program_features(c.program); f++) {
+        const char *name = tm__program_feature(c.program, f)->name;
+        for (int i = 0; i < 4; i++)
+            assert_true(strncmp(name, empty[i], strcspn(empty[i], " ")) != 0);
+    }
+    assert_rows_equal_columns(c.program, c.table);
+    case_done(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_rows_and_files_give_the_same_bits),
@@ -172,6 +238,8 @@ int main(void) {
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(names_are_told_from_each_other_and_from_columns),
         cmocka_unit_test(columns_that_are_read_are_marked_and_roles_are_kept),
+        cmocka_unit_test(a_target_by_chance_is_not_in_a_key),
+        cmocka_unit_test(nothing_is_made_of_nothing),
     };
     return cmocka_run_group_tests_name("feature_exprs", tests, NULL, NULL);
 }
