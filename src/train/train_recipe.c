@@ -27,6 +27,14 @@ static tm_status read_texts(const json_t *recipe, const char *name, const char *
     return TM_OK;
 }
 
+/* What is made of columns. */
+static tm_status read_features(const json_t *recipe, tm_recipe *read, tm_err *err) {
+    tm_train_options *o = &read->options;
+    o->has_no_crosses = strcmp(tm__json_text(recipe, "crosses", "auto"), "none") == 0;
+    TM_TRY(read_texts(recipe, "features", &read->features, &o->n_features, err));
+    return read_texts(recipe, "as", &read->as, &o->n_as, err);
+}
+
 tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
     tm_recipe read = {.options = {
                           .target = tm__json_text(recipe, "target", NULL),
@@ -72,10 +80,7 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
         st = read_texts(recipe, "interact", &read.interact, &o->n_interact, err);
     }
     if (st == TM_OK) {
-        st = read_texts(recipe, "features", &read.features, &o->n_features, err);
-    }
-    if (st == TM_OK) {
-        st = read_texts(recipe, "as", &read.as, &o->n_as, err);
+        st = read_features(recipe, &read, err);
     }
     if (st == TM_OK) {
         st = read_texts(recipe, "known", &read.known, &o->n_known, err);
@@ -90,7 +95,6 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
     o->class_weights = read.class_weights;
     o->features = read.features;
     o->as = read.as;
-    o->has_no_crosses = strcmp(tm__json_text(recipe, "crosses", "auto"), "none") == 0;
     o->known = read.known;
     o->params = read.params;
     o->drop = read.drop;
