@@ -128,3 +128,14 @@ tm_status tm__train_as(tm_train_data *data, const tm_train_options *options, tm_
     }
     return TM_OK;
 }
+
+bool tm__train_is_read(const tm_train_data *data, uint32_t col) {
+    uint8_t *is_read = tm__mem_zalloc(data->schema.n_cols, 1);
+    /* What cannot be told counts as read: a column that stays does no harm. */
+    const bool is_it =
+        is_read == NULL ||
+        tm__exprs_check(&data->schema, data->exprs, data->n_exprs, is_read, NULL) != TM_OK ||
+        is_read[col] != 0;
+    tm__mem_free(is_read);
+    return is_it;
+}

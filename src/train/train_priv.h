@@ -174,6 +174,8 @@ TM_NODISCARD tm_status tm__train_exprs(tm_train_data *data, const tm_train_optio
  * have. */
 TM_NODISCARD tm_status tm__train_as(tm_train_data *data, const tm_train_options *options,
                                     tm_err *err);
+/** Whether an expression of the data reads a column of its schema. */
+bool tm__train_is_read(const tm_train_data *data, uint32_t col);
 /* train_crosses.c */
 /** Adds columns of several others to the expressions of the data where they pay: *out, when they
  * were looked for, lists them with their gain. Costs some fits of a fixed size. */

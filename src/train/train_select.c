@@ -425,7 +425,7 @@ static tm_status leave_out(select_job *job, tm_selection *out, tm_err *err) {
         const input_worth *own = &job->inputs[i];
         char why[TM_MAX_NAME + 96];
         const uint32_t col = tm__schema_find(&data->schema, tm__str(name_of(job, i)));
-        if (!own->is_out || col == UINT32_MAX) {
+        if (!own->is_out || col == UINT32_MAX || tm__train_is_read(data, col)) {
             continue;
         }
         if (own->twin != UINT32_MAX) {
