@@ -79,9 +79,7 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     if (options->n_as > 0) {
         json_object_set_new(recipe, "as", text_list(options->as, options->n_as));
     }
-    if (options->has_no_crosses) {
-        set_text(recipe, "crosses", "none");
-    }
+    set_text(recipe, "crosses", options->has_no_crosses ? "none" : NULL);
     if (options->events_from != NULL) {
         json_object_set(recipe, "events", (json_t *)(uintptr_t)options->events_from);
     }
