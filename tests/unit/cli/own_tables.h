@@ -24,6 +24,8 @@ static const tm_option own_common[] = {
      "No notes."},
     {"verbose", 'v', NULL, TM_OPTION_FLAG, false, true, false, NULL, NULL, -INFINITY, INFINITY,
      "Say more."},
+    {"module", 0, "FILE", TM_OPTION_PATH, false, true, false, NULL, NULL, -INFINITY, INFINITY,
+     "Module."},
     {"home", 0, "DIR", TM_OPTION_PATH, false, false, false, ".tidemill", NULL, -INFINITY, INFINITY,
      "Folder."},
     {"help", 'h', NULL, TM_OPTION_FLAG, false, false, false, NULL, NULL, -INFINITY, INFINITY,
@@ -66,7 +68,7 @@ const tm_command *tm__commands(uint32_t *out_n) {
 }
 
 const tm_option *tm__common_options(uint32_t *out_n) {
-    *out_n = 5;
+    *out_n = 6;
     return own_common;
 }
 
