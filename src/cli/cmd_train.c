@@ -138,12 +138,35 @@ static tm_status describe_source(training *t, tm_err *err) {
 
 /* What the model to go on from decides cannot be said again. */
 static tm_status check_continue(const tm_cli *cli, tm_err *err) {
-    static const char *const decided[] = {
-        "target",    "task",     "positive",    "metric",         "learner",          "drop",
-        "time",      "entity",   "weight",      "group",          "budget",           "repeat",
-        "monotone",  "interact", "seed",        "level-means",    "class-weight",     "init-score",
-        "feature",   "known",    "label-delay", "max-latency-us", "max-bundle-bytes", "calibrate",
-        "threshold", "select",   "as",          "crosses"};
+    static const char *const decided[] = {"target",
+                                          "task",
+                                          "positive",
+                                          "metric",
+                                          "learner",
+                                          "drop",
+                                          "time",
+                                          "entity",
+                                          "weight",
+                                          "group",
+                                          "budget",
+                                          "repeat",
+                                          "monotone",
+                                          "interact",
+                                          "seed",
+                                          "level-means",
+                                          "class-weight",
+                                          "init-score",
+                                          "feature",
+                                          "known",
+                                          "label-delay",
+                                          "max-latency-us",
+                                          "max-bundle-bytes",
+                                          "calibrate",
+                                          "threshold",
+                                          "select",
+                                          "as",
+                                          "crosses",
+                                          "gap"};
     for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
         if (tm__cli_has(cli, decided[i])) {
             const tm_status st =
@@ -309,6 +332,7 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->has_no_crosses = strcmp(tm__cli_text(cli, "crosses"), "none") == 0;
     o->time = tm__cli_text(cli, "time");
     o->label_delay_us = tm__cli_duration_us(cli, "label-delay");
+    o->gap_ms = (uint64_t)tm__cli_duration_us(cli, "gap") / 1000;
     o->entity = tm__cli_text(cli, "entity");
     o->weight = tm__cli_text(cli, "weight");
     o->group = tm__cli_text(cli, "group");

@@ -78,6 +78,7 @@ static const model_key keys[] = {
     {"seed", "seed", VALUE_COUNT, NULL},
     {"work", "work", VALUE_COUNT, NULL},
     {"budget", "budget_ms", VALUE_DURATION_MS, NULL},
+    {"gap", "gap_ms", VALUE_DURATION_MS, NULL},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 

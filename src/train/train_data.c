@@ -166,6 +166,7 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
     memset(data, 0, sizeof(*data));
     data->n_own = tm__table_rows(table);
     data->level_means = options->level_means;
+    data->gap_us = (int64_t)options->gap_ms * 1000;
     if (test != NULL) {
         st = tm__table_concat(table, test, &data->table, err);
     } else {

@@ -79,6 +79,13 @@ tm_status tm__fold_check(const tm_train_data *data, const tm_fold_rows *rows, tm
     if (rows->n_fit > 0 && rows->n_valid > 0) {
         return TM_OK;
     }
+    if (data->gap_us > 0 && rows->n_valid > 0) {
+        const tm_status st = TM_FAIL(err, TM_E_DATA,
+                                     "the gap leaves no rows to learn from before "
+                                     "the rows to validate on");
+        tm_err_hint(err, "Give a smaller --gap, or rows that go further back.");
+        return st;
+    }
     const tm_status st =
         TM_FAIL(err, TM_E_DATA, "no rows can be held out for validation: all are of one %s",
                 data->queries != NULL ? "query" : "entity");
@@ -181,6 +188,9 @@ tm_status tm__fold_rows_init(tm_fold_rows *out, const tm_train_data *data, const
         tm__fold_rows_done(&made);
         tm__mem_free(entities);
         return st;
+    }
+    if (data->is_time_ordered) {
+        made.n_fit = tm__train_gap(data, made.valid, made.n_valid, made.fit, made.n_fit);
     }
     if (cut->n_folds == 1 && !data->is_time_ordered && (made.n_fit == 0 || made.n_valid == 0)) {
         hold_one(&units, &made, rows, n_rows);

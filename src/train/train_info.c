@@ -86,6 +86,9 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     if (options->n_known > 0) {
         json_object_set_new(recipe, "known", text_list(options->known, options->n_known));
     }
+    if (options->gap_ms > 0) {
+        json_object_set_new(recipe, "gap_ms", json_integer((json_int_t)options->gap_ms));
+    }
     if (options->label_delay_us > 0) {
         json_object_set_new(recipe, "labels",
                             json_pack("{s:I}", "delay_us", (json_int_t)options->label_delay_us));

@@ -23,8 +23,6 @@
 #include "base/mem.h"
 #include "train/train_priv.h"
 
-#define NEVER_SAID INT64_MIN
-
 typedef struct label_time {
     const tm_column *time, *when; /* when NULL: so long after the row's time */
     int64_t delay_us;
@@ -95,10 +93,10 @@ static int64_t known_at(const label_time *l, uint64_t row) {
     int64_t known = 0;
     if (l->when != NULL) {
         known = l->when->ints[row];
-        return known == TM_INT_MISSING ? NEVER_SAID : known > time ? known : time;
+        return known == TM_INT_MISSING ? TM_LABEL_NEVER_SAID : known > time ? known : time;
     }
     if (time == TM_INT_MISSING) {
-        return NEVER_SAID;
+        return TM_LABEL_NEVER_SAID;
     }
     return __builtin_add_overflow(time, l->delay_us, &known) ? INT64_MAX : known;
 }
@@ -150,24 +148,4 @@ tm_status tm__train_mature(tm_train_data *data, const tm_train_options *options,
                        (unsigned long long)data->n_unmatured, options->target);
     }
     return TM_OK;
-}
-
-void tm__train_embargo(tm_train_data *data) {
-    if (data->label_known_us == NULL || data->n_test == 0) {
-        return;
-    }
-    const int64_t *const times = tm__table_column(data->table, data->time)->ints;
-    int64_t first_us = INT64_MAX;
-    uint64_t n = 0;
-    for (uint64_t i = 0; i < data->n_test; i++) {
-        first_us = times[data->test[i]] < first_us ? times[data->test[i]] : first_us;
-    }
-    for (uint64_t i = 0; i < data->n_train; i++) {
-        const int64_t known_us = data->label_known_us[data->train[i]];
-        if (known_us != NEVER_SAID && known_us < first_us) {
-            data->train[n++] = data->train[i];
-        }
-    }
-    data->n_embargoed = data->n_train - n;
-    data->n_train = n;
 }

@@ -48,7 +48,8 @@ typedef struct tm_train_data {
                                 INT64_MIN for a missing one; NULL: nothing does */
     int64_t label_cut_us;    /* the latest of them that takes part */
     uint64_t n_unmatured;    /* rows whose target was not known at the cut */
-    uint64_t n_embargoed;    /* and those to learn from that were not at the first test row */
+    int64_t gap_us;          /* that rows to learn from lie before those that come later */
+    uint64_t n_embargoed;    /* rows to learn from that were left out before the first test row */
 } tm_train_data;
 
 /* Numbers for one fit and its validation. */
@@ -152,9 +153,14 @@ TM_NODISCARD tm_status tm__train_leak_tell(tm_ctx *ctx, tm_table *table, tm_tabl
  * split. TM_E_USAGE without a time column, TM_E_DATA when none is known. */
 TM_NODISCARD tm_status tm__train_mature(tm_train_data *data, const tm_train_options *options,
                                         tm_err *err);
-/** After a split by time: rows to learn from whose target was not known before the first test row
- * are left out. */
-void tm__train_embargo(tm_train_data *data);
+#define TM_LABEL_NEVER_SAID INT64_MIN /* of label_known_us */
+/* train_gap.c */
+/** TM_E_USAGE for a gap without rows in order of time. */
+TM_NODISCARD tm_status tm__train_gap_check(const tm_train_data *data, tm_err *err);
+/** Leave out of rows [n_rows] those whose target was not known before the first of `later`, and
+ * those within the gap before it; returns how many stay, in their order. */
+uint64_t tm__train_gap(const tm_train_data *data, const uint32_t *later, uint64_t n_later,
+                       uint32_t *rows, uint64_t n_rows);
 /* train_target.c: task, classes and y. */
 TM_NODISCARD tm_status tm__train_target_fit(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);

@@ -53,6 +53,7 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
                           .seed = (uint64_t)tm__json_i64(recipe, "seed", 0),
                           .work = (uint64_t)tm__json_i64(recipe, "work", 0),
                           .budget_ms = (uint64_t)tm__json_i64(recipe, "budget_ms", 0),
+                          .gap_ms = (uint64_t)tm__json_i64(recipe, "gap_ms", 0),
                           .latency_us_max = (uint64_t)tm__json_i64(recipe, "latency_us_max", 0),
                           .bundle_bytes_max = (uint64_t)tm__json_i64(recipe, "bundle_bytes_max", 0),
                           .source = json_object_get(recipe, "source"),

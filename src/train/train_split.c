@@ -327,8 +327,12 @@ static tm_status order_rows(tm_train_data *data, tm_err *err) {
     if (!has_test_table && kind == TM_SPLIT_TIME) {
         cut_time(data);
     }
-    if (!has_test_table && (kind == TM_SPLIT_TIME || kind == TM_SPLIT_TIME_AT)) {
-        tm__train_embargo(data);
+    TM_TRY(tm__train_gap_check(data, err));
+    if (data->is_time_ordered) {
+        const uint64_t n =
+            tm__train_gap(data, data->test, data->n_test, data->train, data->n_train);
+        data->n_embargoed = data->n_train - n;
+        data->n_train = n;
     }
     return TM_OK;
 }
