@@ -47,6 +47,16 @@ static void set_text(json_t *object, const char *name, const char *text) {
     }
 }
 
+static void set_delays(json_t *recipe, const tm_train_options *options) {
+    if (options->gap_ms > 0) {
+        json_object_set_new(recipe, "gap_ms", json_integer((json_int_t)options->gap_ms));
+    }
+    if (options->label_delay_us > 0) {
+        json_object_set_new(recipe, "labels",
+                            json_pack("{s:I}", "delay_us", (json_int_t)options->label_delay_us));
+    }
+}
+
 /* What was asked for, so that a later run can do the same on other rows. */
 json_t *tm__train_recipe(const tm_train_options *options) {
     json_t *recipe = json_object();
@@ -86,13 +96,7 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     if (options->n_known > 0) {
         json_object_set_new(recipe, "known", text_list(options->known, options->n_known));
     }
-    if (options->gap_ms > 0) {
-        json_object_set_new(recipe, "gap_ms", json_integer((json_int_t)options->gap_ms));
-    }
-    if (options->label_delay_us > 0) {
-        json_object_set_new(recipe, "labels",
-                            json_pack("{s:I}", "delay_us", (json_int_t)options->label_delay_us));
-    }
+    set_delays(recipe, options);
     set_text(recipe, "time", options->time);
     set_text(recipe, "entity", options->entity);
     set_text(recipe, "weight", options->weight);
