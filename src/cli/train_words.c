@@ -147,7 +147,11 @@ static void print_board(tm_cli *cli, const json_t *report) {
         if (share > 0.0) {
             tm__cli_cell(&table, "%.0f %% of the answer", 100.0 * share);
         } else {
-            tm__cli_cell(&table, "%s", tm__json_bool(entry, "chosen", false) ? "<- chosen" : "");
+            tm__cli_cell(&table, "%s",
+                         tm__json_bool(entry, "chosen", false)     ? "<- chosen"
+                         : tm__json_bool(entry, "given_up", false) ? "given up after some rows"
+                         : tm__json_bool(entry, "cut", false)      ? "cut by the budget"
+                                                                   : "");
         }
     }
     tm__cli_table_print(cli, &table);
