@@ -163,14 +163,17 @@ static tm_status open_copy(const char *path, int fd, const tm_module_table **out
     tm_err cause = {0};
     (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
     const tm_status opened = tm__module_open(name, &module, &cause);
+    if (opened == TM_E_NOMEM) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while loading '%.150s'", path);
+    }
     if (opened != TM_OK) {
         const char *why = strstr(cause.message, name);
         why = why == NULL ? "" : strchr(why, ':');
-        (void)TM_FAIL(err, opened == TM_E_NOMEM ? opened : TM_E_UNSUPPORTED,
-                      "'%.100s' cannot be loaded%.140s", path, why == NULL ? "" : why);
+        (void)TM_FAIL(err, TM_E_UNSUPPORTED, "'%.100s' cannot be loaded%.140s", path,
+                      why == NULL ? "" : why);
         tm_err_hint(err, "Is it a shared library for this machine, with all that it needs? 'ldd -r "
                          "FILE' tells what is missing.");
-        return opened == TM_E_NOMEM ? opened : TM_E_UNSUPPORTED;
+        return TM_E_UNSUPPORTED;
     }
     const tm_module_fn function = tm__module_find(module, "tidemill_module");
     tm__module_close(module); /* what it has stays in memory */

@@ -81,7 +81,7 @@ struct tm_intake {
     intake_source *sources;
     ticket *first, *last;
     uint64_t queued_bytes;
-    bool must_stop, is_broken;
+    bool must_stop, is_broken, is_forgetful;
     int64_t pushes_looked_us; /* the writer's */
 };
 
@@ -244,7 +244,8 @@ static void writer_main(void *arg) {
     tm__mutex_unlock(intake->mutex);
     for (intake_source *s = first; s != NULL && !is_broken; s = s->next) {
         tm__source_writer_tend(s->writer, intake->writer, true);
-        tm__source_writer_save(s->writer, intake->writer);
+        const tm_status st = tm__source_writer_save(s->writer, intake->writer);
+        intake->is_forgetful = intake->is_forgetful || st == TM_E_NOMEM;
     }
 }
 
@@ -334,17 +335,23 @@ const tm_home *tm__intake_home(const tm_intake *intake) {
     return intake->home;
 }
 
-void tm__intake_close(tm_intake *intake) {
-    if (intake == NULL) {
-        return;
-    }
+bool tm__intake_end(tm_intake *intake) {
     if (intake->thread != NULL) {
         tm__mutex_lock(intake->mutex);
         intake->must_stop = true;
         tm__cond_signal_all(intake->wake);
         tm__mutex_unlock(intake->mutex);
         tm__thread_join(intake->thread);
+        intake->thread = NULL;
     }
+    return !intake->is_forgetful;
+}
+
+void tm__intake_close(tm_intake *intake) {
+    if (intake == NULL) {
+        return;
+    }
+    (void)tm__intake_end(intake);
     for (intake_source *s = intake->sources, *next = NULL; s != NULL; s = next) {
         next = s->next;
         tm__source_writer_free(s->writer);

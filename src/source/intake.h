@@ -33,7 +33,10 @@ const tm_home *tm__intake_home(const tm_intake *intake);
 TM_NODISCARD tm_status tm__intake_ready(tm_intake *intake, const char *name, tm_err *err);
 /** Whether the last TM_E_UNAVAILABLE was because another process takes pushes. */
 bool tm__intake_is_elsewhere(const tm_intake *intake);
-/** Write what waits, then end. NULL is a no-op. */
+/** Write what waits, then end the writer; false when there was no memory to keep what the sources'
+ * rows usually are, by which changes are found. Nothing may be pushed any more. */
+bool tm__intake_end(tm_intake *intake);
+/** The same, and free it. NULL is a no-op. */
 void tm__intake_close(tm_intake *intake);
 
 typedef enum tm_push_form {

@@ -353,7 +353,7 @@ TM_NODISCARD tm_status tm__source_writer_unique(tm_source_writer *writer, tm_row
                                                 uint32_t *kept, uint64_t *out_duplicates,
                                                 tm_err *err);
 /** Save the history, in a transaction of its own; what fails is lost, which does no harm. */
-void tm__source_writer_save(tm_source_writer *writer, tm_db *db);
+TM_NODISCARD tm_status tm__source_writer_save(tm_source_writer *writer, tm_db *db);
 /** TM_E_UNAVAILABLE when another process changed the columns since this one has them,
  * TM_E_NOT_FOUND when it removed the source: what was read for them must be read again. */
 TM_NODISCARD tm_status tm__source_writer_check_locked(const tm_source_writer *writer, tm_db *db,

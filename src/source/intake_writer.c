@@ -333,12 +333,10 @@ static tm_status save_once(tm_source_writer *w, tm_db *db) {
     return tm__db_commit(db, NULL);
 }
 
-void tm__source_writer_save(tm_source_writer *w, tm_db *db) {
+tm_status tm__source_writer_save(tm_source_writer *w, tm_db *db) {
     const tm_status st = w->watch == NULL ? TM_OK : save_once(w, db);
-    if (st == TM_E_NOMEM) { /* nobody comes after this to save it */
-        const tm_status again = save_once(w, db);
-        (void)again;
-    }
+    /* Nobody comes after this to save it. */
+    return st == TM_E_NOMEM ? save_once(w, db) : st;
 }
 
 void tm__stopped_hint(const char *name, const char *kind, tm_err *err) {

@@ -264,6 +264,12 @@ tm_status tm__push_file(tm_ctx *ctx, const tm_home *home, const tm_push_file *fi
     tm_status st = find_intake(&p, home, err);
     st = st == TM_OK ? find_columns(&p, home, err) : st;
     st = st == TM_OK ? name_input(&p, push_all(&p, err), err) : st;
+    if (p.intake != NULL && !tm__intake_end(p.intake) && st == TM_OK) {
+        st = TM_FAIL(err, TM_E_NOMEM,
+                     "the rows are accepted, but there was no memory to keep what rows of '%s' "
+                     "usually are",
+                     file->source);
+    }
     tm__intake_close(p.intake);
     tm__mem_free(p.known.cols);
     tm__intake_columns_unref(p.columns);

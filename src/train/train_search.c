@@ -31,7 +31,6 @@
 #define CELL_NS 1500.0 /* of the first rung: features, and a trial of it */
 #define RUNG1_ROWS 400000u
 #define RUNG1_KEEP 3u
-#define FULL_KEEP 3u
 #define DRAWS_DEFAULT 10u /* without a budget, for data of fewer than RUNG_DRAW_ROWS rows */
 #define RUNG_DRAW_ROWS 20000u
 #define TRIALS_WANTED 8u    /* a rung with fewer folds is better than one with fewer trials */
@@ -83,7 +82,8 @@ tm_need tm__search_refit_need(const tm_search *search, const tm_candidate *c) {
     const double patience = tm__candidate_param(c, "early_stopping", 0);
     const double waited = patience > 0 && !c->is_cut && c->n_rounds > 0 ? patience : 0.0;
     const double rounds = (double)c->n_rounds;
-    const double by_rounds = rounds > 0 ? tm__cost_refit_rounds(c) / (rounds + waited) : 1.0;
+    const double by_rounds =
+        rounds > 0 ? tm__cost_refit_rounds(c, search->data->n_train) / (rounds + waited) : 1.0;
     const double by_rows = (double)search->data->n_train / (double)c->n_fit_rows;
     const double scale = by_rows * by_rounds / c->n_folds;
     return (tm_need){.work = (double)c->work * scale, .ns = c->seconds * 1e9 * scale};
@@ -334,7 +334,7 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, uint
             break;
         }
         tm__ctx_progress(ctx, is_full ? "full fit" : "search", i, n, NULL);
-        st = try_within(ctx, search, &rung, order[i], i == 0 ? 0.4 : 1.0, err);
+        st = try_within(ctx, search, &rung, order[i], i == 0 && n > 1 ? 0.4 : 1.0, err);
     }
     tm__rung_take_truth(&rung, search);
     tm__rung_done(&rung);
@@ -406,13 +406,13 @@ static tm_status run_rungs(tm_ctx *ctx, tm_search *search, tm_err *err) {
     TM_TRY(sampled_rung(ctx, search, n_first, is_single ? 0.1 : 0.2, err));
     const double refit = (double)n;
     if (!is_single && n > RUNG1_ROWS &&
-        tm__budget_has_room(ctx->budget, rows_need(search, RUNG1_ROWS + refit, 1.2))) {
+        tm__budget_has_room(ctx->budget, rows_need(search, RUNG1_ROWS + refit, 0.4))) {
         TM_TRY(sampled_rung(ctx, search, RUNG1_ROWS, 0.25, err));
     }
-    if (!tm__budget_has_room(ctx->budget, rows_need(search, refit, 2.0))) {
+    if (!tm__budget_has_room(ctx->budget, rows_need(search, refit, 0.6))) {
         return TM_OK;
     }
-    return next_rung(ctx, search, n, is_single ? 1 : FULL_KEEP, err);
+    return next_rung(ctx, search, n, 1, err);
 }
 
 tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {

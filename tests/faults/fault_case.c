@@ -224,11 +224,13 @@ const fault_case fault_cases[] = {
      "keyed",
      {"data", "push", "pushed", "new.csv", "--idempotency-key", "once", "--threads", "1"},
      .says = "rows accepted",
+     .changes_early = true, /* rows taken are told, and an error after them */
      .want = 0},
     {"data push parquet",
      "keyed",
      {"data", "push", "pushed", "packed", "--idempotency-key", "once", "--threads", "1"},
      .says = "rows accepted",
+     .changes_early = true,
      .want = 0},
     {"data replay", "keyed", {"data", "replay", "pushed", "--drop"}, .says = "1", .want = 0},
     {"sink add",
