@@ -631,7 +631,7 @@ static bool alloc_lists(tm_expr *out) {
 }
 
 static tm_status read_all(reader *r) {
-    part whole;
+    part whole = {.first = 0};
     TM_TRY(read_or(r, &whole));
     if (r->kind != END) {
         return wanted(r, "an operator or the end");

@@ -208,7 +208,8 @@ static bool query_is_known(const tm_exchange *x, tm_str *out_name) {
         tm_str pair = tm__str_cut(&rest, '&');
         const tm_str name = tm__str_cut(&pair, '=');
         bool found = name.len == 0;
-        for (uint32_t i = 0; !found && i < TM_QUERY_MAX && x->match.endpoint->query[i] != NULL; i++) {
+        for (uint32_t i = 0; !found && i < TM_QUERY_MAX && x->match.endpoint->query[i] != NULL;
+             i++) {
             found = tm__str_is(name, x->match.endpoint->query[i]);
         }
         if (!found) {

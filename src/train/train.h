@@ -81,7 +81,7 @@ typedef struct tm_train_options {
     uint32_t n_features;
     const char *const *as; /* "zip=category": what a column means, whatever it looks like */
     uint32_t n_as;
-    bool has_no_crosses; /* no columns of several others are looked for */
+    bool has_no_crosses;      /* no columns of several others are looked for */
     const char *const *known; /* "late=arrived": when a column is known, if not with its row */
     uint32_t n_known;
     const tm_window_source *events; /* [n_events] of features of other sources */
@@ -91,7 +91,7 @@ typedef struct tm_train_options {
     bool is_trial; /* to measure a leak: few rows, and what is not known counts as known */
     const char *time, *entity, *weight, *group; /* column names or NULL */
     int64_t label_delay_us; /* after its row's time a label is known; 0: `known` says, or with it */
-    uint64_t gap_ms;       /* between rows to learn from and those that come later; 0: none */
+    uint64_t gap_ms;        /* between rows to learn from and those that come later; 0: none */
     int64_t label_cut_us;   /* labels that were known later take no part; 0: now */
     const char
         *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
@@ -206,10 +206,10 @@ TM_NODISCARD tm_status tm__train_run(tm_ctx *ctx, tm_table *table, tm_table *tes
 void tm__train_result_done(tm_train_result *result);
 /**
  * What a run with these options on these rows will take, before it: {"target", "task", "metric",
- * "rows", "train_rows", "test_rows", "features", "candidates", "folds", "trials", "seconds": {"run",
- * "trial", "refit", "ends_by": "budget", "work" or "done", "units_per_second"}, "memory": bytes at
- * the least {"total", "table", "features", "fitting", "answers"}}. One candidate is fitted on at
- * most 10,000 rows; seconds are of this machine now. New reference in *out.
+ * "rows", "train_rows", "test_rows", "features", "candidates", "folds", "trials", "seconds":
+ * {"run", "trial", "refit", "ends_by": "budget", "work" or "done", "units_per_second"}, "memory":
+ * bytes at the least {"total", "table", "features", "fitting", "answers"}}. One candidate is fitted
+ * on at most 10,000 rows; seconds are of this machine now. New reference in *out.
  */
 TM_NODISCARD tm_status tm__train_plan(tm_ctx *ctx, tm_table *table, const tm_train_options *options,
                                       json_t **out, tm_err *err);

@@ -190,8 +190,7 @@ static bool may_join(const mixer *m, const mix *chosen, uint32_t k) {
     for (uint32_t i = 0; i < m->n_pool; i++) {
         if (i == k || chosen->counts[i] > 0) {
             const tm_candidate *c = &search->candidates[m->pool[i]];
-            const tm_cost one =
-                tm__cost_of(c, m->n_outputs, tm__cost_refit_rounds(c, m->search->data->n_train));
+            const tm_cost one = tm__cost_of(c, m->n_outputs, tm__cost_refit_rounds(c));
             sum.us += one.us;
             sum.bytes += one.bytes;
             n_members += i != k;

@@ -22,11 +22,9 @@
 #define NODE_BYTES 16.0
 #define LATENCY_US_DEFAULT 100.0
 #define ROW_US 3.0 /* features of a row, sums of members */
-/* The rounds that early stopping kept were found with fewer rows: more rows carry more of them. A
- * tenth more with a quarter more rows was measured; the same power is used for a sample. */
+/* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
+ * rounds. */
 #define ROUNDS_FACTOR 1.1
-#define ROUNDS_POWER 0.43
-#define ROWS_NEAR 2.5 /* folds of all rows, not a sample */
 
 tm_cost tm__cost_limit(const tm_train_options *options) {
     const double us =
@@ -65,14 +63,6 @@ double tm__cost_rounds(const tm_train_options *options, const tm_candidate *cand
     return fmax(1.0, floor(fmin(limit.us / one.us, limit.bytes / one.bytes)));
 }
 
-double tm__cost_refit_rounds(const tm_candidate *candidate, uint64_t n_rows) {
-    const double rounds = (double)candidate->n_rounds;
-    const double more =
-        candidate->n_fit_rows > 0 ? (double)n_rows / (double)candidate->n_fit_rows : 1.0;
-    if (more <= ROWS_NEAR) {
-        return ceil(rounds * ROUNDS_FACTOR);
-    }
-    /* As many as the trials were allowed, at the most: the limit of what an answer costs. */
-    const double most = fmax(tm__candidate_param(candidate, "n_trees", rounds), rounds);
-    return fmin(ceil(rounds * tm__pow(more, ROUNDS_POWER)), most);
+double tm__cost_refit_rounds(const tm_candidate *candidate) {
+    return ceil((double)candidate->n_rounds * ROUNDS_FACTOR);
 }

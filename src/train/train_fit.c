@@ -35,13 +35,11 @@ static tm_status set_param(const tm_model_ops *ops, tm_params *params, const cha
 
 /* Parameters of the refit: the rounds and the penalty that the validation rows chose, and no early
  * stopping. */
-static tm_status settle_params(const tm_candidate *best, uint64_t n_rows, tm_params *params,
-                               tm_err *err) {
+static tm_status settle_params(const tm_candidate *best, tm_params *params, tm_err *err) {
     *params = best->params;
     if (has_param(best->ops, "early_stopping")) {
         if (best->n_rounds > 0) {
-            TM_TRY(
-                set_param(best->ops, params, "n_trees", tm__cost_refit_rounds(best, n_rows), err));
+            TM_TRY(set_param(best->ops, params, "n_trees", tm__cost_refit_rounds(best), err));
         }
         TM_TRY(set_param(best->ops, params, "early_stopping", 0, err));
     }
@@ -86,7 +84,7 @@ static tm_status fit_member(tm_ctx *ctx, const tm_search *search, const tm_fit_i
     tm_budget *whole = ctx->budget;
     tm_budget part = whole != NULL ? tm__budget_part(whole, 1.0) : (tm_budget){0};
     *next = (member){.candidate = index};
-    TM_TRY(settle_params(candidate, search->data->n_train, &next->params, err));
+    TM_TRY(settle_params(candidate, &next->params, err));
     ctx->budget = whole != NULL ? &part : NULL;
     const tm_status st = tm__model_fit(ctx, candidate->ops, &own, &next->params, &next->model, err);
     ctx->budget = whole;
@@ -98,8 +96,8 @@ static tm_status fit_member(tm_ctx *ctx, const tm_search *search, const tm_fit_i
         tm__model_free(next->model);
         return TM_OK;
     }
-    const tm_cost one = tm__cost_of(candidate, tm__train_outputs(search->data),
-                                    tm__cost_refit_rounds(candidate, search->data->n_train));
+    const tm_cost one =
+        tm__cost_of(candidate, tm__train_outputs(search->data), tm__cost_refit_rounds(candidate));
     t->cost.us += one.us;
     t->cost.bytes += one.bytes;
     t->n_seeds[index]++;
@@ -152,8 +150,7 @@ static tm_status fit_seeds(tm_ctx *ctx, const tm_search *search, const tm_fit_in
         is_any = false;
         for (uint32_t k = 0; k < t->n_order && t->n < TM_MAX_BLEND; k++) {
             const tm_candidate *c = &search->candidates[t->order[k]];
-            const tm_cost one =
-                tm__cost_of(c, n_outputs, tm__cost_refit_rounds(c, search->data->n_train));
+            const tm_cost one = tm__cost_of(c, n_outputs, tm__cost_refit_rounds(c));
             if (t->n_seeds[t->order[k]] == 0 || !is_random(c) || c->n_rounds == 0 ||
                 t->cost.us + one.us > limit.us || t->cost.bytes + one.bytes > limit.bytes ||
                 !has_room(ctx, search, c, t->share)) {

@@ -31,6 +31,7 @@
 #define CELL_NS 1500.0 /* of the first rung: features, and a trial of it */
 #define RUNG1_ROWS 400000u
 #define RUNG1_KEEP 3u
+#define FULL_SHARE 0.45   /* of what the rungs left: the refit has a quarter more rows */
 #define DRAWS_DEFAULT 10u /* without a budget, for data of fewer than RUNG_DRAW_ROWS rows */
 #define RUNG_DRAW_ROWS 20000u
 #define TRIALS_WANTED 8u    /* a rung with fewer folds is better than one with fewer trials */
@@ -82,8 +83,7 @@ tm_need tm__search_refit_need(const tm_search *search, const tm_candidate *c) {
     const double patience = tm__candidate_param(c, "early_stopping", 0);
     const double waited = patience > 0 && !c->is_cut && c->n_rounds > 0 ? patience : 0.0;
     const double rounds = (double)c->n_rounds;
-    const double by_rounds =
-        rounds > 0 ? tm__cost_refit_rounds(c, search->data->n_train) / (rounds + waited) : 1.0;
+    const double by_rounds = rounds > 0 ? tm__cost_refit_rounds(c) / (rounds + waited) : 1.0;
     const double by_rows = (double)search->data->n_train / (double)c->n_fit_rows;
     const double scale = by_rows * by_rounds / c->n_folds;
     return (tm_need){.work = (double)c->work * scale, .ns = c->seconds * 1e9 * scale};
@@ -111,7 +111,7 @@ static tm_need aside_need(const tm_search *search, const tm_rung *rung) {
  * has a budget of its own, of which nothing else lives. */
 static tm_budget searching_part(const tm_search *search, const tm_budget *whole,
                                 const tm_rung *rung) {
-    if (rung->n_rows < search->data->n_train) {
+    if (rung->n_rows < search->data->n_train || search->has_part) {
         return tm__budget_less(whole, (tm_need){0});
     }
     tm_need aside = aside_need(search, rung);
@@ -358,15 +358,6 @@ static void pass_on(void *arg, const char *stage, uint64_t done, uint64_t total,
     }
 }
 
-/* Features of n rows, and the best candidate fitted on them so many times. */
-static tm_need rows_need(const tm_search *search, double n_rows, double times) {
-    tm_need need = tm__search_refit_need(search, &search->candidates[search->best]);
-    const double share = n_rows / (double)search->data->n_train;
-    need.work *= share * times;
-    need.ns = need.ns * share * times + search->ns_row_features * n_rows * times;
-    return need;
-}
-
 /* Rows of the first rung: fewer where reading has used the budget up, so that there is a model
  * even then. */
 static uint64_t first_rows(const tm_search *search, tm_budget *whole) {
@@ -383,13 +374,16 @@ static uint64_t first_rows(const tm_search *search, tm_budget *whole) {
 }
 
 /* A rung on a sample, with a part of the budget for itself. */
-static tm_status sampled_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, double share,
-                              tm_err *err) {
+static tm_status part_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, double share,
+                           tm_err *err) {
     tm_budget *whole = ctx->budget;
     tm_budget part = tm__budget_part(whole, share);
     ctx->budget = &part;
-    const tm_status st = search->rung_rows == 0 ? first_rung(ctx, search, n_rows, err)
-                                                : next_rung(ctx, search, n_rows, RUNG1_KEEP, err);
+    search->has_part = true;
+    const tm_status st =
+        search->rung_rows == 0
+            ? first_rung(ctx, search, n_rows, err)
+            : next_rung(ctx, search, n_rows, n_rows < search->data->n_train ? RUNG1_KEEP : 1, err);
     ctx->budget = whole;
     whole->work_used += part.work_used;
     return st;
@@ -403,16 +397,12 @@ static tm_status run_rungs(tm_ctx *ctx, tm_search *search, tm_err *err) {
     if (n_first == n) {
         return first_rung(ctx, search, n, err);
     }
-    TM_TRY(sampled_rung(ctx, search, n_first, is_single ? 0.1 : 0.2, err));
-    const double refit = (double)n;
-    if (!is_single && n > RUNG1_ROWS &&
-        tm__budget_has_room(ctx->budget, rows_need(search, RUNG1_ROWS + refit, 0.4))) {
-        TM_TRY(sampled_rung(ctx, search, RUNG1_ROWS, 0.25, err));
+    TM_TRY(part_rung(ctx, search, n_first, is_single ? 0.1 : 0.18, err));
+    if (!is_single && n > RUNG1_ROWS && n_first == RUNG0_ROWS) {
+        TM_TRY(part_rung(ctx, search, RUNG1_ROWS, 0.25, err));
     }
-    if (!tm__budget_has_room(ctx->budget, rows_need(search, refit, 0.6))) {
-        return TM_OK;
-    }
-    return next_rung(ctx, search, n, 1, err);
+    /* A fit that the budget cuts still tells how many rounds the refit has time for. */
+    return part_rung(ctx, search, n, FULL_SHARE, err);
 }
 
 tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {

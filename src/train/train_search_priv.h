@@ -107,6 +107,6 @@ tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double ro
 double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
                        uint32_t n_outputs);
 /** Rounds of the refit. */
-double tm__cost_refit_rounds(const tm_candidate *candidate, uint64_t n_rows);
+double tm__cost_refit_rounds(const tm_candidate *candidate);
 
 #endif

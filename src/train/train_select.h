@@ -21,10 +21,9 @@ typedef struct tm_selection {
  * options->selects, or where a person said what columns have to do.
  *
  * Owns:    *out ends with tm__selection_done(); untouched on failure.
- * Cost:    at most a twentieth of ctx->budget, which is there: some fits of 60 trees on at most 10,000
- *          rows.
- * Errors:  those of fitting; TM_E_DATA when no row can be held out.
- * Threads: one caller; uses ctx->pool. The same choice for any number of threads.
+ * Cost:    at most a twentieth of ctx->budget, which is there: some fits of 60 trees on at most
+ * 10,000 rows. Errors:  those of fitting; TM_E_DATA when no row can be held out. Threads: one
+ * caller; uses ctx->pool. The same choice for any number of threads.
  */
 TM_NODISCARD tm_status tm__train_select(tm_ctx *ctx, tm_search *search, tm_selection *out,
                                         tm_err *err);

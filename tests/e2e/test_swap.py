@@ -133,8 +133,8 @@ def test_a_version_that_answers_its_golden_rows_otherwise_is_not_served(tm, serv
     path = bundle_of(tm, 3)
     data = bytearray(path.read_bytes())
     n = struct.unpack_from("<I", data, 12)[0]
-    kind, _, start, size = struct.unpack_from("<IIQQ", data, 64 + 32 * (n - 1))
-    assert kind == 7
+    entries = [struct.unpack_from("<IIQQ", data, 64 + 32 * i) for i in range(n)]
+    _, _, start, size = next(entry for entry in entries if entry[0] == 7)
     data[start + size - 8] ^= 1
     path.unlink()
     path.write_bytes(bundle_reader.mend(bytes(data)))
@@ -155,13 +155,15 @@ def without_golden(data):
     """The same bundle as releases before golden rows wrote it."""
     n = struct.unpack_from("<I", data, 12)[0]
     entries = [list(struct.unpack_from("<IIQQQ", data, 64 + 32 * i)) for i in range(n)]
-    assert entries[-1][0] == 7
-    first, end = (bundle_reader.aligned(64 + 32 * (n - 1)), entries[-1][2])
-    shift = entries[0][2] - first
-    out = bytearray(data[:64]) + bytearray(first - 64) + data[entries[0][2]:end]
-    struct.pack_into("<IQ", out, 12, n - 1, len(out))
-    for i, (kind, crc, start, size, zero) in enumerate(entries[:-1]):
-        struct.pack_into("<IIQQQ", out, 64 + 32 * i, kind, crc, start - shift, size, zero)
+    kept = [entry for entry in entries if entry[0] != 7]
+    assert len(kept) == n - 1
+    out = bytearray(data[:64]) + bytearray(32 * len(kept))
+    for i, (kind, crc, start, size, zero) in enumerate(kept):
+        out += bytearray(bundle_reader.aligned(len(out)) - len(out))
+        struct.pack_into("<IIQQQ", out, 64 + 32 * i, kind, crc, len(out), size, zero)
+        out += data[start:start + size]
+    out += bytearray(bundle_reader.aligned(len(out)) - len(out))
+    struct.pack_into("<IQ", out, 12, len(kept), len(out))
     return bundle_reader.mend(bytes(out))
 
 

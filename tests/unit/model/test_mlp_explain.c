@@ -5,8 +5,8 @@
 
 #include "mlp_case.h"
 
-/* The target depends on the second of three columns alone: its part is the largest, for most rows by
- * far. */
+/* The target depends on the second of three columns alone: its part is the largest, for most rows
+ * by far. */
 static void the_column_that_matters_gets_the_score(void **state) {
     (void)state;
     enum { N = 1500 };
