@@ -513,7 +513,97 @@ class Offset:
         return [self.inner.score(x[:-1], weights)[0] + x[-1]]
 
 
-LEARNERS = {"gbdt": Gbdt, "linear": Linear, "baseline": Baseline, "blend": Blend, "offset": Offset, "imported": Imported}
+class Forest(Gbdt):
+    """docs/formats/forest.md"""
+
+    def __init__(self, data):  # pylint: disable=super-init-not-called
+        f = Fields(data)
+        want(f.raw(4) == b"TMRF" and f.u32() == 1, "forest")
+        self.task, self.k, self.n_cols, n = f.u32(4)
+        f.u64()
+        self.slope, self.n_terms, self.is_log = f.f64(), 0, False
+        f.f64(self.n_cols)
+        n_trees, n_nodes, n_sets = f.u32(3)
+        self.base, sizes, self.trees = f.f64(n_trees if self.task == 2 else 1), f.u32(n_trees), []
+        want(n_trees == n and sum(sizes) == n_nodes, "trees")
+        for size in sizes:
+            self.trees.append([(*f.take("III"), f.raw(8)) for _ in range(size)])
+        self.sets = [f.u64(4) for _ in range(n_sets)]
+        if self.task == 2:
+            n_leaves, n_entries = f.u32(2)
+            self.prior, counts, self.leaves = f.f64(self.k), f.u32(n_leaves), []
+            want(sum(counts) == n_entries and n_leaves == sum(1 for t in self.trees for node in t if node[1] & 1 << 18), "leaves")
+            for count in counts:
+                self.leaves.append([f.take("If") for _ in range(count)])
+        f.end()
+
+    def score(self, x, _):
+        if self.task != 2:
+            total = self.base[0]
+            for tree in self.trees:
+                total += self.leaf(tree, x)
+            if self.task != 1:
+                return [total]
+            p = min(max(total, 1e-6), 1 - 1e-6)
+            return [self.slope * math.log(p / (1 - p))]
+        sums, rest = [0.0] * self.k, float(len(self.trees))
+        for tree in self.trees:
+            for c, share in self.leaves[int(self.leaf(tree, x))]:
+                sums[c] += share
+                rest -= share
+        return [self.slope * math.log(max((s + rest * q) / len(self.trees), 1e-6)) for s, q in zip(sums, self.prior)]
+
+
+class Mlp:
+    """docs/formats/mlp.md"""
+
+    def __init__(self, data):
+        f = Fields(data)
+        want(f.raw(4) == b"MLTP" and f.u32() == 1, "network")
+        self.task, self.k, self.n_cols, hidden, n_hidden, n_inputs, _, zero = f.u32(8)
+        want(zero == 0, "zero")
+        _, n_edges = f.u64(2)
+        self.mean, self.scale = f.f64(2)
+        self.columns, self.edges, self.n_terms, self.is_log = [f.u32(2) for _ in range(self.n_cols)], f.f64(n_edges), 0, False
+        f.f64(self.n_cols + 1)
+        self.width = (n_inputs + 31) // 32 * 32
+        f.f32s(self.width)
+        self.layers, n_in = [], self.width
+        for units in [hidden] * n_hidden + [self.k]:
+            n_out = (units + 31) // 32 * 32
+            self.layers.append(([f.f32s(n_out) for _ in range(n_in)], f.f32s(n_out)))
+            n_in = n_out
+        self.vectors = [f.f32s(8) for _ in range(sum(n + 1 for kind, n in self.columns if kind == 3))]
+        f.end()
+
+    def inputs(self, x):
+        out, edge, vector = [], 0, 0
+        for (kind, n), v in zip(self.columns, x):
+            level = int(v) if 0 <= v < n else n
+            if kind == 1:
+                edges = self.edges[edge:edge + n + 1]
+                edge += n + 1 if n else 0
+                steps = [f32(min(max((v - a) / (b - a), 0.0), 1.0)) for a, b in zip(edges, edges[1:])] if not math.isnan(v) else [0.0] * n
+                out += steps + [float(math.isnan(v))]
+            elif kind == 2:
+                out += [float(c == level) for c in range(n + 1)]
+            elif kind == 3:
+                out += self.vectors[vector + level]
+                vector += n + 1
+        return out + [0.0] * (self.width - len(out))
+
+    def score(self, x, _):
+        units = self.inputs(x)
+        for at, (weights, biases) in enumerate(self.layers):
+            sums = list(biases)
+            for unit, row in zip(units, weights):
+                if unit:
+                    sums = [f32(a + f32(unit * w)) for a, w in zip(sums, row)]
+            units = [max(a, 0.0) for a in sums] if at + 1 < len(self.layers) else sums
+        return [self.mean + self.scale * a for a in units[:self.k]]
+
+
+LEARNERS = {"forest": Forest, "mlp": Mlp, "gbdt": Gbdt, "linear": Linear, "baseline": Baseline, "blend": Blend, "offset": Offset, "imported": Imported}
 
 
 class Calibration:

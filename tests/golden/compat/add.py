@@ -28,6 +28,7 @@ LEARNERS = {
     "gbdt": ["--learner", "gbdt", "--param", "gbdt.n_trees=12", "--param", "gbdt.max_leaves=6", "--param", "gbdt.early_stopping=0"],
     "linear": ["--learner", "linear", "--param", "linear.strength=0.01"],
     "forest": ["--learner", "forest", "--param", "forest.n_trees=8", "--param", "forest.max_leaves=16"],
+    "mlp": ["--learner", "mlp", "--param", "mlp.hidden=32", "--param", "mlp.bins=8", "--param", "mlp.epochs=6"],
     "baseline": ["--learner", "baseline"],
     "blend": [],
 }
@@ -221,13 +222,12 @@ def add_imported(program, folder):
 def main():
     program = str(pathlib.Path(sys.argv[1]).resolve())
     with tempfile.TemporaryDirectory() as folder:
-        version = 0
+        version = struct.unpack_from("<I", train(program, "binary", "baseline", folder).read_bytes(), 8)[0]
         for task, learner in [(t, k) for t in TASKS for k in LEARNERS] + [(case[0], name) for name, case in OWN_CASES.items()]:
-            bundle = train(program, task, learner, folder)
-            version = struct.unpack_from("<I", bundle.read_bytes(), 8)[0]
             place = HERE / f"v{version}" / (f"{task}_{learner}" if task != learner else "ranking_gbdt")
             if place.with_suffix(".tmb").exists():
                 continue
+            bundle = train(program, task, learner, folder)
             place.parent.mkdir(exist_ok=True)
             place.with_suffix(".tmb").write_bytes(bundle.read_bytes())
             write_csv(place.with_suffix(".csv"), COLUMNS + ["score"] * (learner == "offset"), rows_asked())
