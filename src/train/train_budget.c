@@ -39,21 +39,6 @@ tm_budget tm__budget_part(const tm_budget *whole, double share) {
     return part;
 }
 
-tm_budget tm__budget_less(const tm_budget *whole, tm_need aside) {
-    tm_budget part = {.stops = whole->stops};
-    if (whole->work_limit > 0) {
-        const double left = (double)work_left(whole) - aside.work;
-        part.work_limit = left >= 1.0 ? (uint64_t)left : 1;
-    }
-    if (is_repeat(whole)) {
-        part.deadline_ns = whole->deadline_ns;
-    } else if (whole->deadline_ns > 0) {
-        const double left = (double)tm__budget_left_ns(whole) - aside.ns;
-        part.deadline_ns = tm__mono_ns() + (left > 0 ? (uint64_t)left : 0);
-    }
-    return part;
-}
-
 bool tm__budget_has_room(tm_budget *budget, tm_need need) {
     if (budget->work_limit > 0 && (double)work_left(budget) < need.work) {
         return false;

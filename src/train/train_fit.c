@@ -43,6 +43,9 @@ static tm_status settle_params(const tm_candidate *best, tm_params *params, tm_e
         }
         TM_TRY(set_param(best->ops, params, "early_stopping", 0, err));
     }
+    if (has_param(best->ops, "epochs") && best->n_rounds > 0) {
+        TM_TRY(set_param(best->ops, params, "epochs", (double)best->n_rounds, err));
+    }
     if (strcmp(best->ops->name, "linear") == 0 && best->strength_chosen > 1e-12) {
         TM_TRY(set_param(best->ops, params, "strength", best->strength_chosen, err));
     }

@@ -99,7 +99,6 @@ typedef struct tm_search {
     double ns_row_features; /* that the features of a row took */
     double ns_row_predict;  /* and its answer by the slowest candidate */
     uint64_t tail_ns;       /* set aside of the clock for what follows the last fit */
-    bool has_part;          /* its rung has a part of the budget of its own */
     uint32_t n_blend;       /* candidates with a share; 1: no blend, the best alone */
     double blend_score;     /* of the blend on validation rows */
     double

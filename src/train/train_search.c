@@ -31,12 +31,11 @@
 #define CELL_NS 1500.0 /* of the first rung: features, and a trial of it */
 #define RUNG1_ROWS 400000u
 #define RUNG1_KEEP 3u
-#define FULL_SHARE 0.45   /* of what the rungs left: the refit has a quarter more rows */
+#define SEARCH_SHARE 0.65 /* of a rung of all rows; the rest is for refits, and more seeds */
+#define FULL_SHARE 0.44   /* of what the rungs left: the refit has a quarter more rows */
 #define DRAWS_DEFAULT 10u /* without a budget, for data of fewer than RUNG_DRAW_ROWS rows */
 #define RUNG_DRAW_ROWS 20000u
-#define TRIALS_WANTED 8u    /* a rung with fewer folds is better than one with fewer trials */
-#define ASIDE_MEMBERS 4u    /* refits that the search leaves room for */
-#define ASIDE_SHARE_MAX 0.6 /* of what is left */
+#define TRIALS_WANTED 8u /* a rung with fewer folds is better than one with fewer trials */
 #define TAIL_NS 20e6
 #define TAIL_ROW_NS 60.0
 #define TAIL_SHARE 0.005
@@ -89,40 +88,6 @@ tm_need tm__search_refit_need(const tm_search *search, const tm_candidate *c) {
     return (tm_need){.work = (double)c->work * scale, .ns = c->seconds * 1e9 * scale};
 }
 
-/* The refits of the best few, and the features of all rows. */
-static tm_need aside_need(const tm_search *search, const tm_rung *rung) {
-    uint32_t order[ASIDE_MEMBERS];
-    const uint32_t n =
-        tm__search_rank(search, order, search->options->learners == NULL ? ASIDE_MEMBERS : 1);
-    tm_need sum = {0};
-    for (uint32_t k = 0; k < n; k++) {
-        const tm_need one = tm__search_refit_need(search, &search->candidates[order[k]]);
-        sum.work += one.work;
-        sum.ns += one.ns;
-    }
-    sum.work *= 1.1;
-    sum.ns *= 1.1;
-    const uint64_t n_fold = rung->folds[0].n + rung->folds[0].n_valid;
-    sum.ns += rung->seconds_fold * 1e9 * (double)search->data->n_train / (double)(n_fold + 1);
-    return sum;
-}
-
-/* What the search may use of a budget when the refits are to have their part; a rung of a sample
- * has a budget of its own, of which nothing else lives. */
-static tm_budget searching_part(const tm_search *search, const tm_budget *whole,
-                                const tm_rung *rung) {
-    if (rung->n_rows < search->data->n_train || search->has_part) {
-        return tm__budget_less(whole, (tm_need){0});
-    }
-    tm_need aside = aside_need(search, rung);
-    const double work_left =
-        whole->work_limit > whole->work_used ? (double)(whole->work_limit - whole->work_used) : 0;
-    const double ns_left = (double)tm__budget_left_ns(whole);
-    aside.work = fmin(aside.work, ASIDE_SHARE_MAX * work_left);
-    aside.ns = fmin(aside.ns, ASIDE_SHARE_MAX * ns_left);
-    return tm__budget_less(whole, aside);
-}
-
 /* Of the clock, what follows the last fit is set aside: scores of the test rows, what is found
  * about the rows, and writing. */
 static void set_tail_aside(tm_search *search) {
@@ -148,8 +113,7 @@ static void set_tail_aside(tm_search *search) {
 static tm_status try_within(tm_ctx *ctx, tm_search *search, const tm_rung *rung, uint32_t index,
                             double share, tm_err *err) {
     tm_budget *whole = ctx->budget;
-    const tm_budget part = searching_part(search, whole, rung);
-    tm_budget own = tm__budget_part(&part, share);
+    tm_budget own = tm__budget_part(whole, share);
     tm_trial_run trial = {.candidate = index};
     ctx->budget = &own;
     const tm_status st = tm__trial_finish(ctx, search, rung, &trial, err);
@@ -170,9 +134,9 @@ static double times_longer(const tm_candidate *next, const tm_candidate *like) {
 }
 
 /* Whether the search has room for a trial, by one that was tried; a starved trial tells nothing. */
-static bool has_room(const tm_search *search, const tm_budget *whole, const tm_rung *rung,
-                     const tm_candidate *next, const tm_candidate *like) {
-    tm_budget part = searching_part(search, whole, rung);
+static bool has_room(const tm_budget *whole, const tm_rung *rung, const tm_candidate *next,
+                     const tm_candidate *like) {
+    tm_budget part = tm__budget_part(whole, 1.0);
     const double folds = (like->n_folds > 0 ? (double)rung->n_folds / like->n_folds : 1.0) *
                          times_longer(next, like);
     const tm_need need = {.work = (double)like->work * folds, .ns = like->seconds * 1e9 * folds};
@@ -187,7 +151,7 @@ static tm_status try_draws(tm_ctx *ctx, tm_search *search, const tm_rung *rung, 
     for (uint32_t draw = 0; draw < n_max && search->n_candidates < TM_MAX_CANDIDATES; draw++) {
         tm_candidate *next = &search->candidates[search->n_candidates];
         if (tm__ctx_is_spent(ctx) || !tm__candidate_draw(search, next, draw) ||
-            !has_room(search, ctx->budget, rung, next, like)) {
+            !has_room(ctx->budget, rung, next, like)) {
             break;
         }
         search->n_candidates++;
@@ -268,11 +232,12 @@ static tm_status first_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, tm_
     for (uint32_t i = 1; st == TM_OK && i < n_listed; i++) {
         /* One that is like an earlier one but starved would only look worse. */
         if (tm__ctx_is_spent(ctx) ||
-            !has_room(search, ctx->budget, &rung, &search->candidates[i], &search->candidates[0])) {
+            !has_room(ctx->budget, &rung, &search->candidates[i], &search->candidates[0])) {
             continue; /* a cheaper one may follow */
         }
         tm__ctx_progress(ctx, "search", i, n_listed, search->candidates[i].ops->name);
-        st = try_within(ctx, search, &rung, i, 0.8, err);
+        /* No trial may take what the others of the list would need. */
+        st = try_within(ctx, search, &rung, i, fmin(0.8, 2.0 / (double)(n_listed - i)), err);
     }
     if (st == TM_OK && n_listed > 1) {
         const uint32_t n_default = has_budget                               ? TM_MAX_CANDIDATES
@@ -328,13 +293,11 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, uint
     settle_metric(search, &rung);
     tm_status st = TM_OK;
     for (uint32_t i = 0; st == TM_OK && i < n; i++) {
-        const tm_candidate *like = &search->candidates[order[i == 0 ? 0 : i - 1]];
-        if (i > 0 && (tm__ctx_is_spent(ctx) ||
-                      !has_room(search, ctx->budget, &rung, &search->candidates[order[i]], like))) {
+        if (i > 0 && tm__ctx_is_spent(ctx)) {
             break;
         }
         tm__ctx_progress(ctx, is_full ? "full fit" : "search", i, n, NULL);
-        st = try_within(ctx, search, &rung, order[i], i == 0 && n > 1 ? 0.4 : 1.0, err);
+        st = try_within(ctx, search, &rung, order[i], 1.0 / (double)(n - i), err);
     }
     tm__rung_take_truth(&rung, search);
     tm__rung_done(&rung);
@@ -379,7 +342,6 @@ static tm_status part_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, doub
     tm_budget *whole = ctx->budget;
     tm_budget part = tm__budget_part(whole, share);
     ctx->budget = &part;
-    search->has_part = true;
     const tm_status st =
         search->rung_rows == 0
             ? first_rung(ctx, search, n_rows, err)
@@ -395,11 +357,11 @@ static tm_status run_rungs(tm_ctx *ctx, tm_search *search, tm_err *err) {
     const bool is_single = search->n_candidates == 1;
     const uint64_t n_first = first_rows(search, ctx->budget);
     if (n_first == n) {
-        return first_rung(ctx, search, n, err);
+        return part_rung(ctx, search, n, SEARCH_SHARE, err);
     }
     TM_TRY(part_rung(ctx, search, n_first, is_single ? 0.1 : 0.18, err));
     if (!is_single && n > RUNG1_ROWS && n_first == RUNG0_ROWS) {
-        TM_TRY(part_rung(ctx, search, RUNG1_ROWS, 0.25, err));
+        TM_TRY(part_rung(ctx, search, RUNG1_ROWS, 0.2, err));
     }
     /* A fit that the budget cuts still tells how many rounds the refit has time for. */
     return part_rung(ctx, search, n, FULL_SHARE, err);

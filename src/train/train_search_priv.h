@@ -18,8 +18,6 @@ typedef struct tm_need {
 /* ---- train_budget.c ---- */
 /** Whether a budget has room for it; the clock is asked once, and only where there is one. */
 bool tm__budget_has_room(tm_budget *budget, tm_need need);
-/** The budget less what is set aside. Ends at once when nothing is left. */
-tm_budget tm__budget_less(const tm_budget *whole, tm_need aside);
 /** What is left of the clock, in ns; 0 without one. For sizes of parts only: what a run hears from
  * the clock are the answers to tm__budget_is_late(). */
 uint64_t tm__budget_left_ns(const tm_budget *budget);

@@ -137,12 +137,27 @@ tm_status tm__trial_fold(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm
     return tm__trial_score(search, rung, trial, candidate->link, so_far, err);
 }
 
+/* The best of its learner that went through all folds: a learner that is behind another one may
+ * still be what a blend wants, and then its best one is. NULL: there is none. */
+static const tm_candidate *best_of_kind(const tm_search *search, const tm_candidate *mine) {
+    const tm_candidate *best = NULL;
+    for (uint32_t i = 0; i < search->n_candidates; i++) {
+        const tm_candidate *c = &search->candidates[i];
+        const bool counts = c != mine && c->ops == mine->ops && !isnan(c->score) && !c->is_given_up;
+        if (counts &&
+            (best == NULL || tm__metric_gain(search->metric, c->score, best->score) > 0)) {
+            best = c;
+        }
+    }
+    return best;
+}
+
 /* Whether it is too far behind to be worth its other folds. */
 static bool is_hopeless(const tm_search *search, const tm_trial_run *trial) {
     const tm_candidate *mine = &search->candidates[trial->candidate];
-    const tm_candidate *best = &search->candidates[search->best];
+    const tm_candidate *best = best_of_kind(search, mine);
     const uint32_t at = trial->n_folds - 1;
-    if (!search->has_best || mine == best || mine->is_spared || at >= best->n_folds) {
+    if (best == NULL || mine->is_spared || at >= best->n_folds) {
         return false;
     }
     const double reference = best->so_far[at];
