@@ -175,7 +175,6 @@ bool tm__candidate_draw(tm_search *search, tm_candidate *out, uint32_t draw) {
             chosen = p;
         }
     }
-    memset(out, 0, sizeof(*out));
     *out = (tm_candidate){
         .ops = ops, .params = search->candidates[order[0]].params, .score = tm__nan()};
     for (size_t i = 0; i < N_DIMENSIONS; i++) {

@@ -212,11 +212,11 @@ static void foretell(const tm_search *search, foretold *f) {
     if (o->budget_ms > 0) {
         f->ends = "budget";
         f->seconds = (double)o->budget_ms * 1e-3;
-        f->trials = floor(fmax(1.0, (f->seconds - 4.0 * f->refit_seconds) / trial));
+        f->trials = floor(fmax(1.0, f->seconds * TM_SEARCH_SHARE / trial));
     } else if (o->work > 0 || by_work < trial * anyway) {
         f->ends = "work";
         f->seconds = by_work;
-        f->trials = floor(fmax(1.0, (by_work - f->refit_seconds) / trial));
+        f->trials = floor(fmax(1.0, by_work * TM_SEARCH_SHARE / trial));
     } else {
         f->ends = "done";
         f->seconds = trial * anyway + 4.0 * f->refit_seconds;

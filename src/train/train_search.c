@@ -7,9 +7,9 @@
  *   rung 1   the best few on at most 400,000 rows
  *   full     the best on all rows, with early stopping on the validation rows
  *
- * Rungs after the first are left out when it saw all rows and the budget did not cut the best one.
- * What the refit will take is set aside from the first trial on, as the trials foretell it, so that
- * the search ends when what is left is just enough, and not at a fixed share.
+ * Each rung has a fixed share of what the budget has left, and the refit the rest: a share that
+ * followed from what refits were foretold to take could be eaten by one slow trial. Rungs after the
+ * first are left out when it saw all rows. What a refit leaves over goes to more seeds.
  *
  * Invariants:
  *   1. What is tried next depends on scores, on work and on answers of the clock that the record
@@ -31,11 +31,13 @@
 #define CELL_NS 1500.0 /* of the first rung: features, and a trial of it */
 #define RUNG1_ROWS 400000u
 #define RUNG1_KEEP 3u
-#define SEARCH_SHARE 0.65 /* of a rung of all rows; the rest is for refits, and more seeds */
 #define FULL_SHARE 0.44   /* of what the rungs left: the refit has a quarter more rows */
 #define DRAWS_DEFAULT 10u /* without a budget, for data of fewer than RUNG_DRAW_ROWS rows */
 #define RUNG_DRAW_ROWS 20000u
 #define TRIALS_WANTED 8u /* a rung with fewer folds is better than one with fewer trials */
+#define FIRST_SHARE 0.18 /* of the first sample */
+#define SINGLE_SHARE 0.1 /* of the only candidate on it */
+#define RUNG1_SHARE 0.2  /* of what the first left */
 #define TAIL_NS 20e6
 #define TAIL_ROW_NS 60.0
 #define TAIL_SHARE 0.005
@@ -336,7 +338,7 @@ static uint64_t first_rows(const tm_search *search, tm_budget *whole) {
     return n;
 }
 
-/* A rung on a sample, with a part of the budget for itself. */
+/* A rung with a part of the budget for itself. */
 static tm_status part_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, double share,
                            tm_err *err) {
     tm_budget *whole = ctx->budget;
@@ -351,17 +353,17 @@ static tm_status part_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, doub
     return st;
 }
 
-/* Samples first: the larger ones only where the budget has room for them and for what follows. */
+/* One rung of all rows, or samples first. */
 static tm_status run_rungs(tm_ctx *ctx, tm_search *search, tm_err *err) {
     const uint64_t n = search->data->n_train;
     const bool is_single = search->n_candidates == 1;
     const uint64_t n_first = first_rows(search, ctx->budget);
     if (n_first == n) {
-        return part_rung(ctx, search, n, SEARCH_SHARE, err);
+        return part_rung(ctx, search, n, TM_SEARCH_SHARE, err);
     }
-    TM_TRY(part_rung(ctx, search, n_first, is_single ? 0.1 : 0.18, err));
+    TM_TRY(part_rung(ctx, search, n_first, is_single ? SINGLE_SHARE : FIRST_SHARE, err));
     if (!is_single && n > RUNG1_ROWS && n_first == RUNG0_ROWS) {
-        TM_TRY(part_rung(ctx, search, RUNG1_ROWS, 0.2, err));
+        TM_TRY(part_rung(ctx, search, RUNG1_ROWS, RUNG1_SHARE, err));
     }
     /* A fit that the budget cuts still tells how many rounds the refit has time for. */
     return part_rung(ctx, search, n, FULL_SHARE, err);

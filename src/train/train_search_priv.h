@@ -15,6 +15,9 @@ typedef struct tm_need {
     double ns;
 } tm_need;
 
+#define TM_SEARCH_SHARE                                                                            \
+    0.65 /* of a budget, for a search of all rows; refits and seeds have the rest */
+
 /* ---- train_budget.c ---- */
 /** Whether a budget has room for it; the clock is asked once, and only where there is one. */
 bool tm__budget_has_room(tm_budget *budget, tm_need need);
