@@ -93,11 +93,13 @@ class H2o:
         frame = self.h2o.H2OFrame(train)
         if about["task"] != "regression":
             frame[about["target"]] = frame[about["target"]].asfactor()
+        # What a column is in one row alone follows from the training rows, not from that row.
+        self.types = {c: "numeric" if t in ("int", "real") else t for c, t in frame.types.items() if c != about["target"]}
         self.model = H2OAutoML(max_runtime_secs=round(seconds), seed=1, sort_metric=self.METRICS[about["score"]], verbosity=None)
         self.model.train(y=about["target"], training_frame=frame)
 
     def predict(self, frame, about):
-        answers = self.model.leader.predict(self.h2o.H2OFrame(frame)).as_data_frame()
+        answers = self.model.leader.predict(self.h2o.H2OFrame(frame, column_types=self.types)).as_data_frame()
         if about["task"] == "regression":
             return answers["predict"].to_numpy(dtype=float)
         have = self.model.leader._model_json["output"]["domains"][-1]  # pylint: disable=protected-access

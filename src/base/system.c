@@ -214,12 +214,13 @@ bool tm__disk_info(const char *path, tm_disk *out) {
     return true;
 }
 
-bool tm__access_info(const char *path, tm_access *out) {
+bool tm__access_info(const char *path, tm_file_access *out) {
     struct stat info;
     if (stat(path, &info) != 0) {
         return false;
     }
-    *out = (tm_access){.mode = (uint32_t)info.st_mode & 07777u, .is_own = info.st_uid == geteuid()};
+    *out = (tm_file_access){.mode = (uint32_t)info.st_mode & 07777u,
+                            .is_own = info.st_uid == geteuid()};
     return true;
 }
 

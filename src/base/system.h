@@ -43,11 +43,12 @@ typedef struct tm_disk {
 /** The file system that holds a path; false when there is nothing at the path. */
 bool tm__disk_info(const char *path, tm_disk *out);
 
-typedef struct tm_access {
+/* Who may do what with a file. */
+typedef struct tm_file_access {
     uint32_t mode; /* permission bits */
     bool is_own;   /* belongs to the user of this process */
-} tm_access;
-bool tm__access_info(const char *path, tm_access *out);
+} tm_file_access;
+bool tm__access_info(const char *path, tm_file_access *out);
 
 /** Name of the user of this process as /etc/passwd has it, else "uid N". Takes no memory. */
 void tm__user_name(char *out, size_t size);

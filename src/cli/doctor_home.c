@@ -126,7 +126,7 @@ static void check_disk(tm_checks *checks, const char *dir) {
 }
 
 static void check_mode(tm_checks *checks, const char *dir) {
-    tm_access access;
+    tm_file_access access;
     if (!tm__access_info(dir, &access)) {
         return;
     }
@@ -314,7 +314,7 @@ static void check_history(tm_checks *checks, tm_registry *registry) {
 
 static void check_server_key(tm_checks *checks, tm_registry *registry, const tm_home *home) {
     tm_err err = {0};
-    tm_access access = {0};
+    tm_file_access access = {0};
     tm_server_key key = {0};
     bool has = false;
     const tm_status st = tm__check_note(tm__registry_server_key(registry, &key, &has, &err));

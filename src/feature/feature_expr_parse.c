@@ -481,7 +481,7 @@ static tm_status read_unary(reader *r, part *out) {
         return fail_at(r, r->at, "too many parentheses within each other");
     }
     if (take_sign(r, "-")) {
-        part value;
+        part value = {.first = 0};
         TM_TRY(read_unary(r, &value));
         TM_TRY(emit_call(r, at, name, &value, 1, out));
     } else {
@@ -554,7 +554,7 @@ static tm_status read_not(reader *r, part *out) {
         return fail_at(r, r->at, "too many parentheses within each other");
     }
     if (is_word(r, "not")) {
-        part value;
+        part value = {.first = 0};
         advance(r);
         TM_TRY(read_not(r, &value));
         TM_TRY(emit_call(r, at, TM_STR("not"), &value, 1, out));

@@ -133,53 +133,12 @@ void tm__handle_readyz(tm_exchange *x) {
     }
 }
 
-/* "VmRSS:  1234 kB" and the like; 0 when it is not there. */
-static uint64_t proc_number(const char *text, const char *name) {
-    const char *found = text == NULL ? NULL : strstr(text, name);
-    uint64_t value = 0;
-    for (const char *p = found == NULL ? "" : found + strlen(name); *p != '\0' && *p != '\n'; p++) {
-        value = *p >= '0' && *p <= '9' ? value * 10 + (uint64_t)(*p - '0') : value;
-    }
-    return value;
-}
-
-static void write_process(tm_exchange *x) {
-    tm_buf text;
-    tm__buf_init(&text, 65536);
-    tm_buf *out = &x->reply;
-    const tm_status st = tm__fs_read_all("/proc/self/status", &text, NULL);
-    const bool ok = st == TM_OK;
-    out->failed = out->failed || st == TM_E_NOMEM;
-    const char *status = ok ? (const char *)text.data : NULL;
-    tm__buf_printf(out,
-                   "# HELP tidemill_build_info The running program.\n"
-                   "# TYPE tidemill_build_info gauge\n"
-                   "tidemill_build_info{version=\"%s\"} 1\n"
-                   "# HELP process_start_time_seconds When the server started.\n"
-                   "# TYPE process_start_time_seconds gauge\n"
-                   "process_start_time_seconds %.3f\n",
-                   tm_version_text(), (double)x->desk->started_us * 1e-6);
-    if (status != NULL) {
-        tm__buf_printf(out,
-                       "# HELP process_resident_memory_bytes Resident memory.\n"
-                       "# TYPE process_resident_memory_bytes gauge\n"
-                       "process_resident_memory_bytes %llu\n"
-                       "# HELP process_virtual_memory_bytes Virtual memory.\n"
-                       "# TYPE process_virtual_memory_bytes gauge\n"
-                       "process_virtual_memory_bytes %llu\n"
-                       "# HELP process_threads Threads.\n# TYPE process_threads gauge\n"
-                       "process_threads %llu\n",
-                       (unsigned long long)proc_number(status, "VmRSS:") * 1024,
-                       (unsigned long long)proc_number(status, "VmSize:") * 1024,
-                       (unsigned long long)proc_number(status, "Threads:"));
-    }
-    tm__buf_done(&text);
-}
-
-static void write_live(tm_buf *out, const tm_served *served, const tm_live *live) {
+/* A family's lines stand together: those of labelled answers are kept for after the scores. */
+static void write_live(tm_buf *out, tm_buf *labelled, const tm_served *served,
+                       const tm_live *live) {
     const char *key = NULL;
     json_t *value = NULL;
-    tm__buf_printf(out, "tidemill_labelled_answers{route=\"%s\",version=\"%u\"} %llu\n",
+    tm__buf_printf(labelled, "tidemill_labelled_answers{route=\"%s\",version=\"%u\"} %llu\n",
                    served->route, served->version, (unsigned long long)live->n_labelled);
     json_object_foreach(live->scores, key, value) {
         if (json_is_real(value)) {
@@ -188,29 +147,6 @@ static void write_live(tm_buf *out, const tm_served *served, const tm_live *live
             tm__buf_printf(out,
                            "tidemill_live_metric{route=\"%s\",version=\"%u\",metric=\"%s\"} %s\n",
                            served->route, served->version, key, number);
-        }
-    }
-}
-
-/* Numbers of the monitor's counters, whatever they are: a group of them is a label. */
-static void write_counters(tm_buf *out, const json_t *counters) {
-    const char *key = NULL;
-    const char *inner = NULL;
-    json_t *value = NULL;
-    json_t *number = NULL;
-    json_object_foreach((json_t *)(uintptr_t)counters, key, value) {
-        if (json_is_integer(value)) {
-            const bool is_level = strcmp(key, "queued") == 0; /* goes down too */
-            const char *suffix = is_level ? "" : "_total";
-            tm__buf_printf(out, "# TYPE tidemill_log_%s%s %s\ntidemill_log_%s%s %lld\n", key,
-                           suffix, is_level ? "gauge" : "counter", key, suffix,
-                           (long long)json_integer_value(value));
-        } else if (json_is_object(value)) {
-            tm__buf_printf(out, "# TYPE tidemill_log_%s_total counter\n", key);
-            json_object_foreach(value, inner, number) {
-                tm__buf_printf(out, "tidemill_log_%s_total{result=\"%s\"} %lld\n", key, inner,
-                               (long long)json_integer_value(number));
-            }
         }
     }
 }
@@ -230,13 +166,16 @@ static void write_sources(const tm_desk *desk, tm_buf *out) {
 static void make_live_text(tm_exchange *x) {
     tm_desk *desk = x->desk;
     tm_buf *out = &desk->live_text;
+    tm_buf labelled;
+    tm__buf_init(&labelled, LIVE_TEXT_BYTES_MAX);
     if (out->size_max == 0) {
         tm__buf_init(out, LIVE_TEXT_BYTES_MAX);
     }
     tm__buf_reset(out);
     tm__buf_text(out, "# HELP tidemill_live_metric Score of answers whose truth is known.\n"
-                      "# TYPE tidemill_live_metric gauge\n"
-                      "# TYPE tidemill_labelled_answers gauge\n");
+                      "# TYPE tidemill_live_metric gauge\n");
+    tm__buf_text(&labelled, "# HELP tidemill_labelled_answers Answers whose truth is known.\n"
+                            "# TYPE tidemill_labelled_answers gauge\n");
     for (uint32_t i = 0; i < x->current->n; i++) {
         const tm_served *served = x->current->routes[i];
         tm_live live = {0};
@@ -245,15 +184,18 @@ static void make_live_text(tm_exchange *x) {
                                  : tm__monitor_live(desk->monitor, served->bundle, served->model,
                                                     served->version, 0, &live, NULL);
         if (st == TM_OK) {
-            write_live(out, served, &live);
+            write_live(out, &labelled, served, &live);
         }
         out->failed = out->failed || st == TM_E_NOMEM;
         tm__live_done(&live);
     }
+    tm__buf_append(out, labelled.data, labelled.len);
+    out->failed = out->failed || labelled.failed;
+    tm__buf_done(&labelled);
     write_sources(desk, out);
     tm__prom_online(desk->filler, x->current->online, desk->arena, out);
     json_t *counters = tm__monitor_counters(desk->monitor);
-    write_counters(out, counters);
+    tm__prom_log(counters, out);
     out->failed = out->failed || !tm__json_is_whole();
     json_decref(counters);
 }
@@ -262,7 +204,7 @@ void tm__handle_metrics(tm_exchange *x) {
     tm_desk *desk = x->desk;
     const uint64_t now = tm__mono_ns();
     tm__prom_write(desk->proms, desk->n_proms, &x->reply);
-    write_process(x);
+    tm__prom_process(desk->started_us, &x->reply);
     if (desk->live_ns == 0 || now - desk->live_ns > LIVE_NS) {
         make_live_text(x);
         desk->live_ns = desk->live_text.failed ? 0 : now;

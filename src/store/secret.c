@@ -17,7 +17,7 @@ void tm__secret_done(tm_buf *secret) {
 }
 
 static tm_status secret_check(const char *path, tm_err *err) {
-    tm_access access = {0};
+    tm_file_access access = {0};
     if (!tm__access_info(path, &access)) {
         (void)TM_FAIL(err, TM_E_NOT_FOUND, "there is no file '%s'", path);
         tm_err_hint(err, "Write it with what reaches the database, and chmod 600 it.");

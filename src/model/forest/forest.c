@@ -90,15 +90,7 @@ bool tm__wood_shares_reserve(tm_wood_shares *shares, uint64_t n_leaves, uint64_t
 }
 
 static void wood_importance(const tm_model *model, double *out) {
-    const double *gains = ((const tm_random_forest *)model)->gains;
-    double sum = 0;
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        sum += gains[c];
-    }
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        out[c] = sum > 0 ? gains[c] / sum : 0;
-    }
-    out[model->n_cols] = 0; /* text terms are not seen by trees */
+    tm__forest_importance(((const tm_random_forest *)model)->gains, model->n_cols, out);
 }
 
 static void wood_splits(const tm_model *model, double *sums) {
@@ -106,16 +98,7 @@ static void wood_splits(const tm_model *model, double *sums) {
 }
 
 static json_t *wood_describe(const tm_model *model) {
-    const tm_forest *trees = &((const tm_random_forest *)model)->trees;
-    uint32_t n_leaves = 0, max_leaves = 0;
-    for (uint32_t t = 0; t < trees->n_trees; t++) {
-        const uint32_t leaves = tm__forest_leaves(trees, t);
-        n_leaves += leaves;
-        max_leaves = leaves > max_leaves ? leaves : max_leaves;
-    }
-    return json_pack("{s:I,s:I,s:I,s:I}", "n_trees", (json_int_t)trees->n_trees, "n_leaves",
-                     (json_int_t)n_leaves, "max_leaves", (json_int_t)max_leaves, "max_depth",
-                     (json_int_t)trees->depth_max);
+    return tm__forest_describe(&((const tm_random_forest *)model)->trees, json_object());
 }
 
 /* ---- bytes ---- */

@@ -92,15 +92,7 @@ static tm_status gbdt_explain(const tm_model *model, const tm_view *row, double 
 }
 
 static void gbdt_importance(const tm_model *model, double *out) {
-    const double *gains = ((const tm_gbdt *)model)->gains;
-    double sum = 0;
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        sum += gains[c];
-    }
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        out[c] = sum > 0 ? gains[c] / sum : 0;
-    }
-    out[model->n_cols] = 0; /* text terms are not seen by trees */
+    tm__forest_importance(((const tm_gbdt *)model)->gains, model->n_cols, out);
 }
 
 static void gbdt_splits(const tm_model *model, double *sums) {
@@ -108,18 +100,10 @@ static void gbdt_splits(const tm_model *model, double *sums) {
 }
 
 static json_t *gbdt_describe(const tm_model *model) {
-    const tm_forest *forest = &((const tm_gbdt *)model)->forest;
-    uint32_t n_leaves = 0, max_leaves = 0;
-    for (uint32_t t = 0; t < forest->n_trees; t++) {
-        const uint32_t leaves = tm__forest_leaves(forest, t);
-        n_leaves += leaves;
-        max_leaves = leaves > max_leaves ? leaves : max_leaves;
-    }
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "objective",
-                     tm__objective_text(((const tm_gbdt *)model)->objective), "n_trees",
-                     (json_int_t)forest->n_trees, "n_rounds", (json_int_t)model->n_rounds,
-                     "n_leaves", (json_int_t)n_leaves, "max_leaves", (json_int_t)max_leaves,
-                     "max_depth", (json_int_t)forest->depth_max);
+    const tm_gbdt *self = (const tm_gbdt *)model;
+    return tm__forest_describe(&self->forest, json_pack("{s:s,s:I}", "objective",
+                                                        tm__objective_text(self->objective),
+                                                        "n_rounds", (json_int_t)model->n_rounds));
 }
 
 static bool is_own_objective(tm_task task, tm_objective objective) {

@@ -327,15 +327,7 @@ static tm_status explain(const tm_model *model, const tm_view *row, double *out,
 }
 
 static void importance(const tm_model *model, double *out) {
-    const double *gains = ((const tm_imported *)model)->gains;
-    double sum = 0;
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        sum += gains[c];
-    }
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        out[c] = sum > 0 ? gains[c] / sum : 0;
-    }
-    out[model->n_cols] = 0;
+    tm__forest_importance(((const tm_imported *)model)->gains, model->n_cols, out);
 }
 
 static void splits(const tm_model *model, double *sums) {
@@ -348,17 +340,7 @@ static json_t *describe(const tm_model *model) {
         return json_pack("{s:s, s:I}", "kind", "linear", "n_weights",
                          (json_int_t)model->n_outputs * ((json_int_t)model->n_cols + 1));
     }
-    uint32_t max_leaves = 0;
-    uint64_t n_leaves = 0;
-    for (uint32_t t = 0; t < self->forest.n_trees; t++) {
-        const uint32_t leaves = tm__forest_leaves(&self->forest, t);
-        n_leaves += leaves;
-        max_leaves = leaves > max_leaves ? leaves : max_leaves;
-    }
-    return json_pack("{s:s, s:I, s:I, s:I, s:I}", "kind", "trees", "n_trees",
-                     (json_int_t)self->forest.n_trees, "n_leaves", (json_int_t)n_leaves,
-                     "max_leaves", (json_int_t)max_leaves, "max_depth",
-                     (json_int_t)self->forest.depth_max);
+    return tm__forest_describe(&self->forest, json_pack("{s:s}", "kind", "trees"));
 }
 
 /* ---- bytes: docs/formats/imported.md ---- */

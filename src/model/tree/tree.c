@@ -241,15 +241,6 @@ uint32_t tm__forest_leaves(const tm_forest *forest, uint32_t tree) {
     return (tree_end(forest, tree) - forest->roots[tree] + 1) / 2;
 }
 
-void tm__forest_add_splits(const tm_forest *forest, double *sums) {
-    for (uint32_t i = 0; i < forest->n_nodes; i++) {
-        const uint32_t meta = forest->nodes[i].meta;
-        if ((meta & TM_NODE_LEAF) == 0) {
-            sums[meta & TM_NODE_COLUMN]++;
-        }
-    }
-}
-
 /* What a walk reads; sets is NULL for a forest without any, which gets loops of its own. */
 typedef struct walk {
     const tm_tree_node *nodes;

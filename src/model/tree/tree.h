@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/ctx.h"
+#include "base/json.h"
 #include "feature/feature.h"
 
 /* A path longer than this is refused when a file is read: explaining recurses along it. */
@@ -124,10 +125,18 @@ TM_NODISCARD tm_status tm__forest_explain(const tm_forest *forest, const double 
 /** Same bits, without vectors. */
 TM_NODISCARD tm_status tm__forest_explain_ref(const tm_forest *forest, const double *const *cols,
                                               double *out, tm_err *err);
-/** Add the number of splits by each column to sums [n_cols]. */
-void tm__forest_add_splits(const tm_forest *forest, double *sums);
 /** Leaves of a tree. */
 uint32_t tm__forest_leaves(const tm_forest *forest, uint32_t tree);
+
+/* ---- tree_shape.c ---- */
+/** Add the number of splits by each column to sums [n_cols]. */
+void tm__forest_add_splits(const tm_forest *forest, double *sums);
+/** Shares of gains [n_cols], all 0 when there are none; out [n_cols + 1], 0 for text terms, which
+ * trees do not see. */
+void tm__forest_importance(const double *gains, uint32_t n_cols, double *out);
+/** Add "n_trees", "n_leaves", "max_leaves" and "max_depth" to head, which becomes the caller's
+ * again. NULL when out of memory; head may be NULL for that reason, too. */
+json_t *tm__forest_describe(const tm_forest *forest, json_t *head);
 
 TM_NODISCARD tm_status tm__forest_save(const tm_forest *forest, tm_buf *out, tm_err *err);
 /** Every field is checked: a forest that loads can be walked. */

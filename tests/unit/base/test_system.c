@@ -55,7 +55,7 @@ static void a_disk_has_a_name_and_room(void **state) {
 static void access_is_told(void **state) {
     (void)state;
     test_folder folder;
-    tm_access access;
+    tm_file_access access;
     test_folder_make(&folder);
     assert_int_equal(chmod(folder.path, 0750), 0);
     assert_true(tm__access_info(folder.path, &access));
