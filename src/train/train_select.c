@@ -25,27 +25,25 @@
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "train/train_alike.h"
 
 enum {
     ROWS_MAX = 10000,
     ROWS_LEAST = 500,
     INPUTS_LEAST = 3,
-    NUMBERS_MAX = 256, /* that are looked at in pairs */
-    PAIR_ROWS = 2000,
     REPEATS = 3,
+    CLOCK_INPUTS = 64, /* that are measured between two looks at the clock */
     NULLS = 2,
     TREES = 60,
     FITS = 10 /* of boosting, or as much as one, at the most */
 };
 #define BUDGET_SHARE 0.05
-#define BUDGET_LEAST_MS 10000u    /* less time is better spent on the search */
-static const double ALIKE = 0.99; /* correlation */
+#define BUDGET_LEAST_MS 10000u /* less time is better spent on the search */
 
 typedef struct input_worth {
     bool is_candidate; /* may be left out at all */
     uint32_t twin;     /* input that it repeats or follows; UINT32_MAX: none */
     bool is_repeat;
-    double likeness; /* correlation with its twin */
     double loses, spread;
     double share, null_share;
     bool is_out;
@@ -57,10 +55,11 @@ typedef struct select_job {
     tm_fold fold;
     tm_view x, x_valid;
     uint32_t n_inputs;
+    tm_input_features index;
     input_worth *inputs; /* [n_inputs] */
     double *y;           /* [n] targets of a fit */
     double *pred;        /* [n_valid x outputs] */
-    double *moved;       /* [x.n_cols x n_valid] */
+    double *moved;       /* [features of an input x n_valid] */
     double *shares;      /* [x.n_cols + 1] */
     const double **cols; /* [2 x x.n_cols] of training and validation rows */
     tm_feature *features;
@@ -156,83 +155,25 @@ static tm_status try_inputs(const select_job *job, const tm_model_ops *ops, doub
 
 /* ---- what is alike ---- */
 
-static bool are_same(const select_job *job, uint32_t a, uint32_t b) {
-    uint32_t n = 0;
-    for (uint32_t f = 0; f < job->x.n_cols; f++) {
-        if (job->x.features[f].input != a) {
-            continue;
-        }
-        bool found = false;
-        for (uint32_t g = 0; g < job->x.n_cols && !found; g++) {
-            found = job->x.features[g].input == b &&
-                    job->x.features[g].is_categorical == job->x.features[f].is_categorical &&
-                    memcmp(job->x.cols[f], job->x.cols[g], job->fold.n * sizeof(double)) == 0;
-        }
-        if (!found) {
-            return false;
-        }
-        n++;
+static tm_status find_twins(select_job *job, tm_err *err) {
+    tm_alike *alike = tm__mem_alloc((size_t)job->n_inputs + 1, sizeof(*alike));
+    uint8_t *is_candidate = tm__mem_alloc((size_t)job->n_inputs + 1, 1);
+    tm_status st = alike == NULL || is_candidate == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory to select columns")
+                       : TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < job->n_inputs; i++) {
+        is_candidate[i] = job->inputs[i].is_candidate;
     }
-    return n > 0;
-}
-
-/* The only feature of an input when it is a number; UINT32_MAX: it is something else. */
-static uint32_t number_of(const select_job *job, uint32_t input) {
-    uint32_t found = UINT32_MAX, n = 0;
-    for (uint32_t f = 0; f < job->x.n_cols; f++) {
-        if (job->x.features[f].input == input) {
-            found = f;
-            n++;
-        }
+    if (st == TM_OK) {
+        st = tm__train_alike(&job->x, &job->index, is_candidate, alike, err);
     }
-    return n == 1 && !job->x.features[found].is_categorical ? found : UINT32_MAX;
-}
-
-/* Correlation of two numbers; 0 where one is missing and the other is not. */
-static double likeness(const select_job *job, uint32_t f, uint32_t g) {
-    const double *a = job->x.cols[f], *b = job->x.cols[g];
-    const uint64_t step = job->fold.n / PAIR_ROWS + 1;
-    double n = 0, sums[5] = {0};
-    for (uint64_t i = 0; i < job->fold.n; i += step) {
-        if (isnan(a[i]) != isnan(b[i])) {
-            return 0;
-        }
-        if (isfinite(a[i]) && isfinite(b[i])) {
-            n++;
-            sums[0] += a[i];
-            sums[1] += b[i];
-        }
+    for (uint32_t i = 0; st == TM_OK && i < job->n_inputs; i++) {
+        job->inputs[i].twin = alike[i].twin;
+        job->inputs[i].is_repeat = alike[i].is_repeat;
     }
-    for (uint64_t i = 0; i < job->fold.n; i += step) {
-        if (isfinite(a[i]) && isfinite(b[i])) {
-            const double u = a[i] - sums[0] / n, v = b[i] - sums[1] / n;
-            sums[2] += u * v;
-            sums[3] += u * u;
-            sums[4] += v * v;
-        }
-    }
-    const double r = sums[2] / tm__sqrt(sums[3] * sums[4]);
-    return isfinite(r) ? fabs(r) : 0;
-}
-
-/* Each input gets the first one before it that it repeats or follows and that has no twin. */
-static void find_twins(select_job *job) {
-    uint32_t n_numbers = 0;
-    for (uint32_t b = 0; b < job->n_inputs; b++) {
-        input_worth *own = &job->inputs[b];
-        const uint32_t g = own->is_candidate ? number_of(job, b) : UINT32_MAX;
-        const bool is_pair = g != UINT32_MAX && n_numbers < NUMBERS_MAX;
-        n_numbers += is_pair;
-        for (uint32_t a = 0; own->is_candidate && a < b && own->twin == UINT32_MAX; a++) {
-            if (!job->inputs[a].is_candidate || job->inputs[a].twin != UINT32_MAX) {
-                continue;
-            }
-            const uint32_t f = is_pair ? number_of(job, a) : UINT32_MAX;
-            own->is_repeat = are_same(job, a, b);
-            own->likeness = own->is_repeat ? 1 : f != UINT32_MAX ? likeness(job, f, g) : 0;
-            own->twin = own->likeness >= ALIKE ? a : UINT32_MAX;
-        }
-    }
+    tm__mem_free(alike);
+    tm__mem_free(is_candidate);
+    return st;
 }
 
 /* ---- what tells nothing ---- */
@@ -246,7 +187,8 @@ static void order_deal(select_job *job, const char *stage, uint64_t index, uint6
     }
 }
 
-/* What the score loses when an input's values are dealt out anew. */
+/* What the score loses when an input's values are dealt out anew; job->cols are those of the rows,
+ * and are so again afterwards. */
 static tm_status input_permute(select_job *job, const tm_model *model, uint32_t input, double whole,
                                tm_err *err) {
     const uint64_t n = job->x_valid.n_rows;
@@ -254,20 +196,22 @@ static tm_status input_permute(select_job *job, const tm_model *model, uint32_t 
     for (uint32_t r = 0; r < REPEATS; r++) {
         tm_view x = job->x_valid;
         double after = 0;
-        uint32_t n_moved = 0;
+        const uint32_t first = job->index.starts[input];
         order_deal(job, "select.permute", (uint64_t)input * REPEATS + r, n);
-        for (uint32_t f = 0; f < x.n_cols; f++) {
-            job->cols[f] = x.cols[f];
-            if (x.features[f].input == input) {
-                double *moved = job->moved + n_moved++ * n;
-                for (uint64_t i = 0; i < n; i++) {
-                    moved[i] = x.cols[f][job->order[i]];
-                }
-                job->cols[f] = moved;
+        for (uint32_t k = first; k < job->index.starts[input + 1]; k++) {
+            const uint32_t f = job->index.list[k];
+            double *moved = job->moved + (k - first) * n;
+            for (uint64_t i = 0; i < n; i++) {
+                moved[i] = x.cols[f][job->order[i]];
             }
+            job->cols[f] = moved;
         }
         x.cols = job->cols;
-        TM_TRY(score(job, model, &x, &after, err));
+        const tm_status st = score(job, model, &x, &after, err);
+        for (uint32_t k = first; k < job->index.starts[input + 1]; k++) {
+            job->cols[job->index.list[k]] = job->x_valid.cols[job->index.list[k]];
+        }
+        TM_TRY(st);
         sum += whole - after;
         squares += (whole - after) * (whole - after);
     }
@@ -282,8 +226,8 @@ static void shares_take(select_job *job, const tm_model *model, bool is_null) {
     model->ops->importance(model, job->shares);
     for (uint32_t i = 0; i < job->n_inputs; i++) {
         double sum = 0;
-        for (uint32_t f = 0; f < job->x.n_cols; f++) {
-            sum += job->x.features[f].input == i ? job->shares[f] : 0;
+        for (uint32_t k = job->index.starts[i]; k < job->index.starts[i + 1]; k++) {
+            sum += job->shares[job->index.list[k]];
         }
         double *out = is_null ? &job->inputs[i].null_share : &job->inputs[i].share;
         *out = fmax(*out, sum);
@@ -296,9 +240,13 @@ static tm_status measure(select_job *job, const tm_model_ops *ops, double *out_w
     TM_TRY(fit(job, ops, &job->x, &model, err));
     shares_take(job, model, false);
     tm_status st = score(job, model, &job->x_valid, out_whole, err);
-    for (uint32_t i = 0; i < job->n_inputs && st == TM_OK; i++) {
+    memcpy(job->cols, job->x_valid.cols, job->x.n_cols * sizeof(*job->cols));
+    for (uint32_t i = 0; i < job->n_inputs && st == TM_OK && !job->ctx->budget->is_cut; i++) {
         if (job->inputs[i].is_candidate) {
             st = input_permute(job, model, i, *out_whole, err);
+        }
+        if (i % CLOCK_INPUTS == CLOCK_INPUTS - 1) {
+            (void)tm__ctx_spend(job->ctx, 0);
         }
     }
     tm__model_free(model);
@@ -391,7 +339,7 @@ static tm_status decide(select_job *job, tm_selection *out, tm_err *err) {
     double whole[2] = {0, tm__nan()};
     bool is_kept = false;
     uint32_t n_before = UINT32_MAX;
-    find_twins(job);
+    TM_TRY(find_twins(job, err));
     TM_TRY(measure(job, tm__model_find("gbdt"), &whole[0], err));
     const uint32_t n_repeats = put_out(job, false, 0);
     for (uint32_t k = 0; k < sizeof(tries) / sizeof(tries[0]) && !is_kept; k++) {
@@ -424,8 +372,9 @@ static tm_status leave_out(select_job *job, tm_selection *out, tm_err *err) {
     for (uint32_t i = 0; i < job->n_inputs; i++) {
         const input_worth *own = &job->inputs[i];
         char why[TM_MAX_NAME + 96];
-        const uint32_t col = tm__schema_find(&data->schema, tm__str(name_of(job, i)));
-        if (!own->is_out || col == UINT32_MAX || tm__train_is_read(data, col)) {
+        const uint32_t col =
+            own->is_out ? tm__table_find(data->table, name_of(job, i)) : UINT32_MAX;
+        if (col == UINT32_MAX || tm__train_is_read(data, col)) {
             continue;
         }
         if (own->twin != UINT32_MAX) {
@@ -473,34 +422,36 @@ static void inputs_fill(select_job *job) {
         *own = (input_worth){.twin = UINT32_MAX};
         own->is_candidate = schema->cols[i].role == TM_ROLE_FEATURE &&
                             tm__program_term_input(job->fold.program) != i;
-        bool has_feature = false;
-        for (uint32_t f = 0; f < job->x.n_cols; f++) {
-            has_feature = has_feature || job->x.features[f].input == i;
-        }
-        own->is_candidate = own->is_candidate && has_feature;
+        own->is_candidate = own->is_candidate && job->index.starts[i + 1] > job->index.starts[i];
     }
 }
 
 static tm_status job_alloc(select_job *job, tm_err *err) {
     const uint64_t n = job->fold.n, n_valid = job->fold.n_valid;
     const size_t n_cols = job->x.n_cols;
+    uint32_t n_most = 1; /* features of one input */
     job->n_inputs = tm__program_inputs(job->fold.program);
+    TM_TRY(tm__input_features_init(&job->x, job->n_inputs, &job->index, err));
+    for (uint32_t i = 0; i < job->n_inputs; i++) {
+        const uint32_t n_own = job->index.starts[i + 1] - job->index.starts[i];
+        n_most = n_own > n_most ? n_own : n_most;
+    }
     job->inputs = tm__mem_zalloc(job->n_inputs, sizeof(*job->inputs));
     job->y = tm__mem_alloc(n, sizeof(double));
     job->pred = tm__mem_alloc(n_valid * tm__train_outputs(job->search->data), sizeof(double));
-    job->moved = tm__mem_alloc(n_cols * n_valid, sizeof(double));
+    job->moved = tm__mem_alloc(n_most * n_valid, sizeof(double));
     job->shares = tm__mem_alloc(n_cols + 1, sizeof(double));
     job->cols = tm__mem_alloc(2 * n_cols, sizeof(*job->cols));
     job->features = tm__mem_alloc(n_cols, sizeof(*job->features));
     job->order = tm__mem_alloc(n > n_valid ? n : n_valid, sizeof(uint32_t));
-    if (job->inputs == NULL || job->y == NULL || job->pred == NULL || job->moved == NULL ||
-        job->shares == NULL || job->cols == NULL || job->features == NULL || job->order == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "no memory to select columns");
-    }
-    return TM_OK;
+    const bool ok = job->inputs != NULL && job->y != NULL && job->pred != NULL &&
+                    job->moved != NULL && job->shares != NULL && job->cols != NULL &&
+                    job->features != NULL && job->order != NULL;
+    return ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory to select columns");
 }
 
 static void job_done(select_job *job) {
+    tm__input_features_done(&job->index);
     tm__mem_free(job->inputs);
     tm__mem_free(job->y);
     tm__mem_free(job->pred);
