@@ -192,17 +192,37 @@ static bool append_entry(json_t *list, const char *input, const char *feature, c
     return json_array_append_new(list, entry) == 0;
 }
 
-static bool append_source(json_t *list, const tm_program *program, uint32_t source) {
+/* Steps of each source in their order: the first of a source, and the next of each step. */
+typedef struct step_chains {
+    uint32_t *first; /* [sources] UINT32_MAX: none */
+    uint32_t *next;  /* [n_steps] */
+} step_chains;
+
+static bool chain_steps(const tm_program *program, step_chains *out) {
+    const uint32_t n = tm__program_sources(program);
+    out->first = tm__mem_alloc((size_t)n + 1, sizeof(uint32_t));
+    out->next = tm__mem_alloc((size_t)program->n_steps + 1, sizeof(uint32_t));
+    if (out->first == NULL || out->next == NULL) {
+        return false;
+    }
+    memset(out->first, 0xff, n * sizeof(uint32_t));
+    for (uint32_t i = program->n_steps; i-- > 0;) {
+        out->next[i] = out->first[program->steps[i].source];
+        out->first[program->steps[i].source] = i;
+    }
+    return true;
+}
+
+static bool append_source(json_t *list, const tm_program *program, const step_chains *chains,
+                          uint32_t source) {
     const uint32_t n = program->schema.n_cols;
     const char *name = tm__source_name(program, source);
     const char *words = source < n ? NULL : program->made[source - n].words;
     bool ok = true;
-    for (uint32_t i = 0; ok && i < program->n_steps; i++) {
+    for (uint32_t i = chains->first[source]; ok && i != UINT32_MAX; i = chains->next[i]) {
         const tm_step *step = &program->steps[i];
-        if (step->source == source) {
-            ok = append_entry(list, name, step->name, tm__step_ops(step->kind)->describe(step),
-                              step->reason, words);
-        }
+        ok = append_entry(list, name, step->name, tm__step_ops(step->kind)->describe(step),
+                          step->reason, words);
     }
     for (uint32_t i = 0; ok && i < program->n_texts; i++) {
         if (program->texts[i].input == source && program->texts[i].n_terms > 0) {
@@ -220,10 +240,13 @@ static bool append_source(json_t *list, const tm_program *program, uint32_t sour
 
 json_t *tm__program_to_json(const tm_program *program) {
     json_t *list = json_array();
-    bool ok = list != NULL;
+    step_chains chains = {NULL, NULL};
+    bool ok = list != NULL && chain_steps(program, &chains);
     for (uint32_t source = 0; ok && source < tm__program_sources(program); source++) {
-        ok = append_source(list, program, source);
+        ok = append_source(list, program, &chains, source);
     }
+    tm__mem_free(chains.first);
+    tm__mem_free(chains.next);
     if (!ok) {
         json_decref(list);
         return NULL;
