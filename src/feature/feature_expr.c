@@ -2,11 +2,12 @@
 /*
  * A compiled expression: checked, run, and its bytes.
  *
- *   u8 type
+ *   u8 type, and 128 when there are fits
  *   reads  u32 n, u32 source [n]
  *   bits   u32 n, u64 [n]
  *   texts  u32 n, text [n]
  *   ops    u32 n; each u8 kind, u8 arguments, u16 item
+ *   fits   when there are any: see feature_fitted.c
  *
  * The check goes through the ops with a stack of types, as the evaluation goes through them with a
  * stack of values: what passes cannot leave the stack, read what is not there or take a value for
@@ -21,6 +22,9 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "feature/feature_expr_fn.h"
+#include "feature/feature_fitted.h"
+
+#define HAS_FITS 0x80u
 
 tm_expr_type tm__expr_type_of(tm_type type) {
     switch (type) {
@@ -52,6 +56,10 @@ void tm__expr_done(tm_expr *expr) {
     tm__mem_free(expr->ops);
     tm__mem_free(expr->bits);
     tm__mem_free(expr->reads);
+    for (uint32_t i = 0; expr->fits != NULL && i < expr->n_fits; i++) {
+        tm__fitted_done(&expr->fits[i]);
+    }
+    tm__mem_free(expr->fits);
     memset(expr, 0, sizeof(*expr));
 }
 
@@ -63,6 +71,7 @@ typedef struct type_stack {
     uint32_t n_sources;
     tm_expr_type values[TM_EXPR_DEPTH_MAX];
     uint32_t n;
+    uint32_t n_fits; /* seen so far */
 } type_stack;
 
 static bool push(type_stack *s, tm_expr_type type) {
@@ -73,22 +82,35 @@ static bool push(type_stack *s, tm_expr_type type) {
     return true;
 }
 
-static bool check_call(type_stack *s, const tm_expr_op *op) {
-    const tm_expr_fn *fn = tm__expr_fn_get(op->item);
-    if (fn == NULL || op->n_args > s->n) {
-        return false;
-    }
-    const uint32_t n_args = (uint32_t)strlen(fn->args);
-    if (fn->is_open ? op->n_args < n_args : op->n_args != n_args) {
+/* Takes the values of an op off the stack, which must be of the types of the letters. */
+static bool pop(type_stack *s, const tm_expr_op *op, const char *letters, bool is_open) {
+    const uint32_t n = (uint32_t)strlen(letters);
+    if (op->n_args > s->n || (is_open ? op->n_args < n : op->n_args != n)) {
         return false;
     }
     s->n -= op->n_args;
     for (uint32_t i = 0; i < op->n_args; i++) {
-        if (tm__expr_letter(s->values[s->n + i]) != fn->args[i < n_args ? i : n_args - 1]) {
+        if (tm__expr_letter(s->values[s->n + i]) != letters[i < n ? i : n - 1]) {
             return false;
         }
     }
-    return push(s, tm__expr_type_of_letter(fn->result));
+    return true;
+}
+
+static bool check_call(type_stack *s, const tm_expr_op *op) {
+    const tm_expr_fn *fn = tm__expr_fn_get(op->item);
+    return fn != NULL && pop(s, op, fn->args, fn->is_open) &&
+           push(s, tm__expr_type_of_letter(fn->result));
+}
+
+static bool check_fitted(type_stack *s, const tm_expr_op *op) {
+    if (op->item != s->n_fits || op->item >= s->expr->n_fits) {
+        return false;
+    }
+    const tm_expr_fit *fit = &s->expr->fits[s->n_fits++];
+    const tm_fitted_fn *fn = tm__fitted_get(fit->fn);
+    return fn != NULL && tm__fitted_is_valid(fit) && pop(s, op, fn->args, false) &&
+           push(s, tm__expr_type_of_letter(fn->result));
 }
 
 static bool check_read(type_stack *s, uint32_t item) {
@@ -98,7 +120,7 @@ static bool check_read(type_stack *s, uint32_t item) {
 }
 
 static bool check_op(type_stack *s, const tm_expr_op *op) {
-    if (op->kind != TM_EXPR_OP_CALL && op->n_args != 0) {
+    if (op->kind < TM_EXPR_OP_CALL && op->n_args != 0) {
         return false;
     }
     switch ((tm_expr_op_kind)op->kind) {
@@ -115,6 +137,8 @@ static bool check_op(type_stack *s, const tm_expr_op *op) {
         return push(s, (tm_expr_type)op->item);
     case TM_EXPR_OP_CALL:
         return check_call(s, op);
+    case TM_EXPR_OP_FITTED:
+        return check_fitted(s, op);
     }
     return false;
 }
@@ -132,7 +156,7 @@ bool tm__expr_is_valid(const tm_expr *expr, const tm_type *types, uint32_t n_sou
             is_valid = expr->reads[j] != expr->reads[i];
         }
     }
-    return is_valid && s.n == 1 && s.values[0] == expr->type;
+    return is_valid && s.n == 1 && s.values[0] == expr->type && s.n_fits == expr->n_fits;
 }
 
 /* ---- Run ---- */
@@ -171,6 +195,11 @@ tm_expr_value tm__expr_eval(const tm_expr *expr, const tm_expr_value *reads,
             stack[n] = tm__expr_fn_get(op->item)->run(&stack[n], op->n_args, scratch);
             n++;
             break;
+        case TM_EXPR_OP_FITTED:
+            n -= op->n_args;
+            stack[n] = tm__fitted_run(&expr->fits[op->item], &stack[n]);
+            n++;
+            break;
         }
     }
     return stack[0];
@@ -179,7 +208,7 @@ tm_expr_value tm__expr_eval(const tm_expr *expr, const tm_expr_value *reads,
 /* ---- Bytes ---- */
 
 bool tm__expr_save(const tm_expr *expr, tm_buf *out) {
-    tm__buf_u8(out, (uint8_t)expr->type);
+    tm__buf_u8(out, (uint8_t)((uint32_t)expr->type | (expr->n_fits > 0 ? HAS_FITS : 0)));
     tm__buf_u32(out, expr->n_reads);
     for (uint32_t i = 0; i < expr->n_reads; i++) {
         tm__buf_u32(out, expr->reads[i]);
@@ -197,6 +226,12 @@ bool tm__expr_save(const tm_expr *expr, tm_buf *out) {
         tm__buf_u8(out, expr->ops[i].kind);
         tm__buf_u8(out, expr->ops[i].n_args);
         tm__buf_u16(out, expr->ops[i].item);
+    }
+    if (expr->n_fits > 0) {
+        tm__buf_u32(out, expr->n_fits);
+    }
+    for (uint32_t i = 0; i < expr->n_fits; i++) {
+        tm__fitted_save(&expr->fits[i], out);
     }
     return !out->failed;
 }
@@ -275,15 +310,35 @@ static tm_status get_numbers(tm_reader *in, tm_expr *out, tm_err *err) {
     return TM_OK;
 }
 
+static tm_status get_fits(tm_reader *in, tm_expr *out, tm_err *err) {
+    uint32_t n;
+    TM_TRY(get_count(in, TM_EXPR_FITS_MAX, &n, err));
+    if (n == 0) {
+        return bad(err, "an expression has learned nothing");
+    }
+    out->fits = tm__mem_zalloc(n, sizeof(*out->fits));
+    if (out->fits == NULL) {
+        return no_memory(err);
+    }
+    for (; out->n_fits < n; out->n_fits++) {
+        TM_TRY(tm__fitted_load(in, &out->fits[out->n_fits], err));
+    }
+    return TM_OK;
+}
+
 tm_status tm__expr_load(tm_reader *in, const tm_type *types, uint32_t n_sources, tm_expr *out,
                         tm_err *err) {
-    tm_expr expr = {.type = (tm_expr_type)tm__reader_u8(in)};
+    const uint8_t head = tm__reader_u8(in);
+    tm_expr expr = {.type = (tm_expr_type)(head & ~HAS_FITS)};
     tm_status st = get_numbers(in, &expr, err);
     if (st == TM_OK) {
         st = get_texts(in, &expr, err);
     }
     if (st == TM_OK) {
         st = get_ops(in, &expr, err);
+    }
+    if (st == TM_OK && (head & HAS_FITS) != 0) {
+        st = get_fits(in, &expr, err);
     }
     if (st == TM_OK && !tm__expr_is_valid(&expr, types, n_sources)) {
         st = bad(err, "an expression is wrong");

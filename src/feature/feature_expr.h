@@ -7,6 +7,9 @@
  * There are three types: numbers (BOOL, INT and FLOAT columns), texts, and times (DATE and TIME).
  * Every value may be missing. What a number cannot be (division by zero, the log of a negative
  * number, an overflow) is missing; docs/modelling.md has the rules for people.
+ *
+ * Some functions learn from the fitted rows what they need (feature_fitted.h); until then, and when
+ * there was nothing to learn from, they give missing values.
  */
 #ifndef TM_FEATURE_FEATURE_EXPR_H
 #define TM_FEATURE_FEATURE_EXPR_H
@@ -19,6 +22,7 @@
 #define TM_EXPR_DEPTH_MAX 32u  /* values on the stack */
 #define TM_EXPR_NEST_MAX 32u   /* parentheses within each other */
 #define TM_EXPR_READS_MAX 64u  /* different columns */
+#define TM_EXPR_FITS_MAX 32u   /* calls that learn */
 #define TM_EXPR_TEXT_MAX 1024u /* bytes of text that one evaluation makes; the rest is cut */
 
 typedef enum tm_expr_type { /* numbers are stored in files */
@@ -40,18 +44,29 @@ typedef enum tm_expr_op_kind {                         /* numbers are stored in 
                                TM_EXPR_OP_MOMENT = 3,  /* a time; item: of bits */
                                TM_EXPR_OP_LITERAL = 4, /* a text; item: of texts */
                                TM_EXPR_OP_MISSING = 5, /* item: its type */
-                               TM_EXPR_OP_CALL = 6     /* item: number of a function */
+                               TM_EXPR_OP_CALL = 6,    /* item: number of a function */
+                               TM_EXPR_OP_FITTED = 7   /* item: of fits */
 } tm_expr_op_kind;
 
 typedef struct tm_expr_op {
     uint8_t kind;
-    uint8_t n_args; /* CALL: values that it takes off the stack */
+    uint8_t n_args; /* CALL, FITTED: values that it takes off the stack */
     uint16_t item;
 } tm_expr_op;
 
+/* One call of a function that learns, and what it learned. */
+typedef struct tm_expr_fit {
+    uint16_t fn;      /* number of a function of feature_fitted.h */
+    double parameter; /* what it learns by; not in files */
+    double *numbers;  /* [n_numbers] what it learned; its function says what they are */
+    uint32_t n_numbers;
+    struct tm_levels *levels; /* texts that it learned; NULL: none */
+} tm_expr_fit;
+
 /*
  * Invariants: every op finds the values that it takes on the stack, of its types; one value, of
- * `type`, is left; the stack is never above TM_EXPR_DEPTH_MAX.
+ * `type`, is left; the stack is never above TM_EXPR_DEPTH_MAX; the FITTED ops have the fits 0, 1,
+ * ... in order.
  */
 typedef struct tm_expr {
     tm_expr_type type;
@@ -63,6 +78,8 @@ typedef struct tm_expr {
     uint32_t n_texts;
     uint32_t *reads; /* [n_reads] sources: see tm_expr_names */
     uint32_t n_reads;
+    tm_expr_fit *fits; /* [n_fits] */
+    uint32_t n_fits;
 } tm_expr;
 
 /* What an expression may read: sources by number, with name and type. */

@@ -15,8 +15,10 @@
 #include "base/fmath.h"
 #include "feature/feature_expr_module.h"
 #include "feature/feature_expr_text.h"
+#include "feature/feature_fitted.h"
 
 #define UNUSED ((void)n, (void)scratch)
+#define TWO_PI 6.283185307179586
 
 static tm_expr_value number(double value) {
     return (tm_expr_value){.number = isfinite(value) ? value : tm__nan()};
@@ -323,6 +325,22 @@ static tm_expr_value text_in(const tm_expr_value *a, uint32_t n, tm_expr_scratch
     return truth(a[0].text.ptr != NULL, is_in);
 }
 
+/* An angle: how far x is in a period. */
+static double angle_of(const tm_expr_value *a) {
+    const double turns = a[0].number / a[1].number;
+    return a[1].number > 0 ? TWO_PI * (turns - floor(turns)) : tm__nan();
+}
+
+static tm_expr_value fn_cycle_sin(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
+    UNUSED;
+    return number(tm__sin(angle_of(a)));
+}
+
+static tm_expr_value fn_cycle_cos(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
+    UNUSED;
+    return number(tm__cos(angle_of(a)));
+}
+
 static const tm_expr_fn fns[] = {
     {1, "+", "NN", 'N', false, add},
     {2, "-", "NN", 'N', false, subtract},
@@ -400,9 +418,14 @@ static const tm_expr_fn fns[] = {
     {74, "number", "S", 'N', false, tm__expr_text_to_number},
     {75, "trim", "S", 'S', false, tm__expr_text_trim},
     {76, "time", "S", 'T', false, tm__expr_text_to_time},
+    {77, "ordinal", "SS", 'N', true, tm__expr_text_ordinal},
+    {78, "hash", "SN", 'N', false, tm__expr_text_hash},
+    {79, "cycle_sin", "NN", 'N', false, fn_cycle_sin},
+    {80, "cycle_cos", "NN", 'N', false, fn_cycle_cos},
 };
 
 #define N_FNS (sizeof(fns) / sizeof(fns[0]))
+#define NEAREST_MORE 32u /* functions that learn, of feature_fitted.h */
 
 char tm__expr_letter(tm_expr_type type) {
     return "?NST"[type];
@@ -447,10 +470,13 @@ const tm_expr_fn *tm__expr_fn_named(tm_str name) {
 }
 
 const char *tm__expr_fn_nearest(tm_str name) {
-    const char *names[N_FNS];
+    const char *names[N_FNS + NEAREST_MORE];
     uint32_t n = 0;
     for (size_t i = 27; i < N_FNS; i++) { /* operators come first */
         names[n++] = fns[i].name;
+    }
+    for (uint32_t i = 0; i < NEAREST_MORE && tm__fitted_at(i) != NULL; i++) {
+        names[n++] = tm__fitted_at(i)->name;
     }
     return tm__str_nearest(name, names, n);
 }

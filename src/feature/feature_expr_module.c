@@ -11,6 +11,7 @@
 
 #include "base/fmath.h"
 #include "base/hash.h"
+#include "feature/feature_fitted.h"
 
 #define NUMBER_KEY UINT64_C(0x6d6f64756c657321)
 
@@ -99,7 +100,8 @@ tm_status tm__expr_module_add(const tm_user_module *module, tm_err *err) {
     if (i < TM_MAX_MODULES && slots[i].module == module) {
         return TM_OK;
     }
-    if (tm__expr_fn_named(tm__str(name)) != NULL || tm__expr_module_get(number_for(name)) != NULL) {
+    if (tm__expr_fn_named(tm__str(name)) != NULL || tm__fitted_named(tm__str(name)) != NULL ||
+        tm__expr_module_get(number_for(name)) != NULL) {
         (void)TM_FAIL(err, TM_E_CONFLICT, "module '%s' has the name of a function of expressions",
                       name);
         tm_err_hint(err, "Give it another name in its table.");

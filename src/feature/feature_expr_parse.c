@@ -12,6 +12,9 @@
  *   unary    = "-" unary | power        power    = primary ["^" unary]
  *   primary  = NUMBER | 'text' | true | false | missing | COLUMN | "COLUMN"
  *            | date('...') | NAME "(" or {"," or} ")" | "(" or ")"
+ *
+ * The last value of a function that learns may be its parameter: a constant, which goes into the
+ * call and not on the stack.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +25,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "feature/feature_expr_fn.h"
+#include "feature/feature_fitted.h"
 #include "feature/window.h"
 
 typedef enum word_kind { END, NAME, QUOTED, LITERAL, NUMBER, SIGN, BROKEN } word_kind;
@@ -172,10 +176,14 @@ static tm_status fail_at(const reader *r, const char *at, const char *what) {
     return st;
 }
 
-static tm_status wanted(const reader *r, const char *what) {
+static tm_status wanted_at(const reader *r, const char *at, const char *what) {
     char words[96];
     (void)snprintf(words, sizeof(words), "%s is wanted", what);
-    return fail_at(r, r->at, words);
+    return fail_at(r, at, words);
+}
+
+static tm_status wanted(const reader *r, const char *what) {
+    return wanted_at(r, r->at, what);
 }
 
 static tm_status no_memory(const reader *r) {
@@ -190,7 +198,7 @@ static const char *type_name(tm_expr_type type) {
 static tm_status bad_types(const reader *r, const char *at, tm_str name, const part *parts,
                            uint32_t n) {
     char words[192];
-    const bool is_known = tm__expr_fn_named(name) != NULL;
+    const bool is_known = tm__expr_fn_named(name) != NULL || tm__fitted_named(name) != NULL;
     int len = snprintf(words, sizeof(words), "'%.*s' does not take", (int)name.len, name.ptr);
     for (uint32_t i = 0; is_known && i < n && i < 4; i++) {
         len += snprintf(words + len, sizeof(words) - (size_t)len, "%s %s",
@@ -216,7 +224,7 @@ static tm_status emit(reader *r, tm_expr_op op) {
     if (out->n_ops == TM_EXPR_OPS_MAX) {
         return fail_at(r, r->at, "no longer expression");
     }
-    r->depth += op.kind == TM_EXPR_OP_CALL ? 1 - (uint32_t)op.n_args : 1;
+    r->depth += 1 - (uint32_t)op.n_args;
     if (r->depth > TM_EXPR_DEPTH_MAX) {
         return fail_at(r, r->at, "too many values at once");
     }
@@ -233,6 +241,20 @@ static tm_status emit_bits(reader *r, tm_expr_op_kind kind, uint64_t bits) {
     return emit(r, (tm_expr_op){(uint8_t)kind, 0, (uint16_t)out->n_bits++});
 }
 
+/* `missing` gets the type of its place. */
+static bool set_types(const reader *r, const part *parts, uint32_t n, const char *letters) {
+    const uint32_t n_letters = (uint32_t)strlen(letters);
+    bool is_open = false;
+    for (uint32_t i = 0; i < n; i++) {
+        is_open = is_open || (parts[i].is_missing && r->names == NULL);
+        if (parts[i].is_missing && r->names != NULL) {
+            const char letter = letters[i < n_letters ? i : n_letters - 1];
+            r->out->ops[parts[i].first].item = (uint16_t)tm__expr_type_of_letter(letter);
+        }
+    }
+    return is_open;
+}
+
 /* One more op behind those of the last argument: what a function of its types gives. */
 static tm_status emit_call(reader *r, const char *at, tm_str name, part *parts, uint32_t n,
                            part *out) {
@@ -244,17 +266,62 @@ static tm_status emit_call(reader *r, const char *at, tm_str name, part *parts, 
     if (fn == NULL) {
         return bad_types(r, at, name, parts, n);
     }
-    const uint32_t n_args = (uint32_t)strlen(fn->args);
-    bool is_open = false;
-    for (uint32_t i = 0; i < n; i++) { /* `missing` gets the type of its place */
-        is_open = is_open || (parts[i].is_missing && r->names == NULL);
-        if (parts[i].is_missing && r->names != NULL) {
-            const char letter = fn->args[i < n_args ? i : n_args - 1];
-            r->out->ops[parts[i].first].item = (uint16_t)tm__expr_type_of_letter(letter);
-        }
-    }
+    const bool is_open = set_types(r, parts, n, fn->args);
     *out = (part){tm__expr_type_of_letter(fn->result), is_open, n > 0 ? parts[0].first : 0, at};
     return emit(r, (tm_expr_op){TM_EXPR_OP_CALL, (uint8_t)n, fn->number});
+}
+
+/* Takes the last value back, a constant, as the parameter of a function; false: it is none. */
+static bool take_parameter(reader *r, const tm_fitted_fn *fn, const part *last, double *out) {
+    tm_expr *const expr = r->out;
+    const tm_expr_op op = expr->ops[last->first];
+    bool is_it = last->first + 1 == expr->n_ops;
+    if (is_it && op.kind == TM_EXPR_OP_CONST) {
+        is_it = tm__fitted_number(fn, tm__f64_from_bits(expr->bits[op.item]), out);
+        expr->n_bits -= is_it ? 1 : 0;
+    } else if (is_it && op.kind == TM_EXPR_OP_LITERAL) {
+        is_it = tm__fitted_word(fn, tm__str(expr->texts[op.item]), out);
+        if (is_it) {
+            tm__mem_free(expr->texts[--expr->n_texts]);
+            expr->texts[expr->n_texts] = NULL;
+        }
+    } else {
+        is_it = false;
+    }
+    expr->n_ops -= is_it ? 1 : 0;
+    r->depth -= is_it ? 1 : 0;
+    return is_it;
+}
+
+/* The same for a function that learns; its last value may be its parameter. */
+static tm_status emit_fitted(reader *r, const char *at, tm_str name, part *parts, uint32_t n,
+                             part *out) {
+    char letters[TM_EXPR_DEPTH_MAX] = {0};
+    tm_expr *const expr = r->out;
+    for (uint32_t i = 0; i < n; i++) {
+        letters[i] = parts[i].is_missing ? '?' : tm__expr_letter(parts[i].type);
+    }
+    const tm_fitted_fn *fn = tm__fitted_find(name, letters, n);
+    const bool is_plain = fn != NULL || n == 0;
+    fn = is_plain ? fn : tm__fitted_find(name, letters, n - 1);
+    if (fn == NULL || (!is_plain && fn->parameter == NULL)) {
+        return bad_types(r, at, name, parts, n);
+    }
+    tm_expr_fit fit = {.fn = fn->number,
+                       .parameter = fn->parameter == NULL ? 0 : fn->parameter->usual};
+    if (!is_plain && !take_parameter(r, fn, &parts[n - 1], &fit.parameter)) {
+        char words[80];
+        tm__fitted_wanted(fn, words, sizeof(words));
+        return wanted_at(r, parts[n - 1].at, words);
+    }
+    n -= is_plain ? 0 : 1;
+    if (expr->n_fits == TM_EXPR_FITS_MAX) {
+        return fail_at(r, at, "no more functions that learn");
+    }
+    const bool is_open = set_types(r, parts, n, fn->args);
+    *out = (part){tm__expr_type_of_letter(fn->result), is_open, parts[0].first, at};
+    expr->fits[expr->n_fits] = fit;
+    return emit(r, (tm_expr_op){TM_EXPR_OP_FITTED, (uint8_t)n, (uint16_t)expr->n_fits++});
 }
 
 /* ---- Parts ---- */
@@ -400,7 +467,8 @@ static tm_status read_call(reader *r, part *out) {
     const tm_str name = r->word;
     const char *const at = r->at;
     const bool is_date = is_word(r, "date");
-    if (!is_date && !is_function_name(tm__expr_fn_named(name))) {
+    const bool learns = tm__fitted_named(name) != NULL;
+    if (!is_date && !learns && !is_function_name(tm__expr_fn_named(name))) {
         return no_function(r, name, at);
     }
     advance(r);
@@ -409,7 +477,7 @@ static tm_status read_call(reader *r, part *out) {
         return read_date(r, at, out);
     }
     TM_TRY(read_list(r, name, parts, &n));
-    return emit_call(r, at, name, parts, n, out);
+    return learns ? emit_fitted(r, at, name, parts, n, out) : emit_call(r, at, name, parts, n, out);
 }
 
 static tm_status read_constant(reader *r, double value, part *out) {
@@ -627,7 +695,9 @@ static bool alloc_lists(tm_expr *out) {
     out->bits = tm__mem_zalloc(TM_EXPR_OPS_MAX, sizeof(*out->bits));
     out->texts = tm__mem_zalloc(TM_EXPR_OPS_MAX, sizeof(*out->texts));
     out->reads = tm__mem_zalloc(TM_EXPR_READS_MAX + 1, sizeof(*out->reads));
-    return out->ops != NULL && out->bits != NULL && out->texts != NULL && out->reads != NULL;
+    out->fits = tm__mem_zalloc(TM_EXPR_FITS_MAX, sizeof(*out->fits));
+    return out->ops != NULL && out->bits != NULL && out->texts != NULL && out->reads != NULL &&
+           out->fits != NULL;
 }
 
 static tm_status read_all(reader *r) {

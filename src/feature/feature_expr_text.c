@@ -14,6 +14,7 @@
 #include "feature/feature_priv.h"
 
 #define DAY_US 86400000000.0
+#define HASH_MOST 0x1p+32
 #define UNUSED ((void)n, (void)scratch)
 
 static tm_expr_value number(double value) {
@@ -322,4 +323,22 @@ tm_expr_value tm__expr_text_to_time(const tm_expr_value *a, uint32_t n, tm_expr_
     int64_t us = TM_INT_MISSING;
     const bool is_time = is_there(a[0]) && tm__time_parse(tm__str_trim(a[0].text), &us);
     return (tm_expr_value){.us = is_time ? us : TM_INT_MISSING};
+}
+
+tm_expr_value tm__expr_text_ordinal(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
+    (void)scratch;
+    uint32_t i = 1;
+    while (i < n && (!is_there(a[i]) || !tm__str_eq(a[0].text, a[i].text))) {
+        i++;
+    }
+    return number(!is_there(a[0]) || i == n ? tm__nan() : (double)(i - 1));
+}
+
+tm_expr_value tm__expr_text_hash(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
+    UNUSED;
+    const double most = a[1].number;
+    if (!is_there(a[0]) || !(most >= 1 && most <= HASH_MOST)) {
+        return number(tm__nan());
+    }
+    return number((double)(tm__text_hash(a[0].text) % (uint64_t)most));
 }

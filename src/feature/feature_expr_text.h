@@ -52,5 +52,9 @@ tm_expr_value tm__expr_text_to_time(const tm_expr_value *a, uint32_t n, tm_expr_
 /** missing when it is none */
 tm_expr_value tm__expr_text_to_number(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);
 tm_expr_value tm__expr_text_trim(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);
+/** place among the others, from 0; missing when it is none of them */
+tm_expr_value tm__expr_text_ordinal(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);
+/** one of so many numbers from 0, by its bytes alone */
+tm_expr_value tm__expr_text_hash(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "feature/feature_fitted.h"
 #include "feature/feature_priv.h"
 
 static bool is_readable(tm_role role) {
@@ -121,24 +122,23 @@ tm_status tm__fit_exprs(tm_fit *fit, const tm_schema *schema, tm_err *err) {
     if (n == n_inputs) {
         return TM_OK;
     }
-    uint8_t *is_used = tm__mem_alloc(n, 1);
     fit->feeds = tm__mem_zalloc(n, sizeof(*fit->feeds));
     fit->n_feeds = n;
-    if (is_used == NULL || fit->feeds == NULL) {
-        tm__mem_free(is_used);
+    if (fit->feeds == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for an expression");
     }
-    memset(is_used, 1, n);
     for (uint32_t i = 0; i < n_inputs; i++) {
         fit->feeds[i].column = fit->columns[i];
     }
     const tm_rows rows = {fit->rows, fit->n_rows, tm__table_rows(fit->table)};
-    const tm_status st = tm__feeds_make(fit->ctx, fit->program, &rows, is_used, fit->feeds, err);
-    for (uint32_t i = n_inputs; st == TM_OK && i < n; i++) {
+    for (uint32_t i = n_inputs; i < n; i++) { /* each may learn from those before it */
+        const uint32_t m = i - n_inputs;
+        TM_TRY(tm__calls_fit(fit, m, err));
+        TM_TRY(tm__feed_make(fit->ctx, fit->program, &rows, &fit->program->made[m], fit->feeds,
+                             &fit->feeds[i], err));
         fit->columns[i] = fit->feeds[i].column;
     }
-    tm__mem_free(is_used);
-    return st;
+    return TM_OK;
 }
 
 tm_status tm__exprs_check(const tm_schema *schema, const char *const *exprs, uint32_t n_exprs,

@@ -4,8 +4,9 @@
  *
  *   magic version | inputs | made columns | level tables | texts | steps | notes | CRC32C of all
  *
- * Version 1 has no made columns, and no inputs that only these read; it is written where they are
- * not needed, so that such a program has the bytes that it always had.
+ * Version 1 has no made columns, and no inputs that only these read; version 2 none that learned
+ * something. Each is written where more is not needed, so that such a program has the bytes that it
+ * always had.
  *
  * Every list begins with its u32 count; texts are u32 length and bytes. Hash tables are built at
  * load. The checksum finds damage; each field is checked all the same, because a checksum can be
@@ -22,7 +23,8 @@
 
 #define MAGIC UINT32_C(0x50464d54) /* "TMFP" */
 #define VERSION_PLAIN 1u
-#define VERSION 2u           /* with made columns */
+#define VERSION_MADE 2u      /* with made columns */
+#define VERSION_FITTED 3u    /* of which some learned */
 #define NAME_MAX_BYTES 1024u /* a feature's name: a column's and what was made of it */
 #define REASON_MAX_BYTES 4096u
 
@@ -60,17 +62,18 @@ static uint32_t version_of(const tm_program *program) {
     for (uint32_t i = 0; i < program->n_steps && is_plain; i++) {
         is_plain = program->steps[i].kind <= TM_STEP_TEXT;
     }
-    return is_plain ? VERSION_PLAIN : VERSION;
+    for (uint32_t i = 0; i < program->n_made; i++) {
+        if (program->made[i].expr.n_fits > 0) {
+            return VERSION_FITTED;
+        }
+    }
+    return is_plain ? VERSION_PLAIN : VERSION_MADE;
 }
 
 static void put_table(tm_buf *out, const tm_levels *table) {
     tm__buf_u32(out, table->input);
     tm__buf_u8(out, (uint8_t)table->derive);
-    tm__buf_u32(out, table->n);
-    for (uint32_t i = 0; i <= table->n; i++) {
-        tm__buf_u32(out, table->starts[i]);
-    }
-    tm__buf_append(out, table->bytes, table->starts[table->n]);
+    tm__levels_save(table, out);
 }
 
 static void put_words(tm_buf *out, const tm_text *text) {
@@ -186,10 +189,15 @@ static tm_status get_text(tm_reader *in, size_t len_max, char **out, tm_err *err
     return TM_OK;
 }
 
-static tm_status get_input(tm_reader *in, const tm_schema *before, tm_schema_column *out,
-                           tm_err *err) {
+/* names: of the inputs before it. */
+static tm_status get_input(tm_reader *in, tm_dict *names, tm_schema_column *out, tm_err *err) {
     TM_TRY(get_name(in, TM_MAX_COLUMN_NAME, &out->name, err));
-    if (tm__schema_find(before, tm__str(out->name)) != UINT32_MAX) {
+    const uint32_t n_before = tm__dict_count(names);
+    const uint32_t code = tm__dict_add(names, tm__str(out->name));
+    if (code == TM_CODE_MISSING) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for inputs");
+    }
+    if (code < n_before) {
         return bad(err, "an input is there twice");
     }
     const uint8_t type = tm__reader_u8(in), role = tm__reader_u8(in);
@@ -213,18 +221,16 @@ static tm_status get_inputs(tm_reader *in, tm_program *program, tm_err *err) {
         return bad(err, "the number of inputs is wrong");
     }
     program->schema.cols = tm__mem_zalloc(n, sizeof(tm_schema_column));
-    if (program->schema.cols == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory for inputs");
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        tm_schema_column *column = &program->schema.cols[i];
-        const tm_status status = get_input(in, &program->schema, column, err);
+    tm_dict *names = tm__dict_create();
+    tm_status status = program->schema.cols == NULL || names == NULL
+                           ? TM_FAIL(err, TM_E_NOMEM, "out of memory for inputs")
+                           : TM_OK;
+    for (uint32_t i = 0; i < n && status == TM_OK; i++) {
+        status = get_input(in, names, &program->schema.cols[i], err);
         program->schema.n_cols = i + 1; /* what it owns goes with the program from here on */
-        if (status != TM_OK) {
-            return status;
-        }
     }
-    return TM_OK;
+    tm__dict_free(names);
+    return status;
 }
 
 static bool is_source_name(const tm_program *program, tm_str name) {
@@ -279,40 +285,12 @@ static tm_status get_mades(tm_reader *in, tm_program *program, tm_err *err) {
 static tm_status get_table(tm_reader *in, const tm_program *program, tm_levels *out, tm_err *err) {
     out->input = tm__reader_u32(in);
     out->derive = (tm_derive)tm__reader_u8(in);
-    out->n = tm__reader_u32(in);
     if (in->failed || out->input >= tm__program_sources(program) ||
         tm__source_type(program, out->input) != TM_TYPE_TEXT ||
         (out->derive != TM_DERIVE_WHOLE && out->derive != TM_DERIVE_PREFIX)) {
         return bad(err, "a level table is wrong");
     }
-    const size_t at = in->pos;
-    if (tm__reader_view(in, (uint64_t)out->n + 1, sizeof(uint32_t)) == NULL) {
-        return bad(err, "a level table is cut");
-    }
-    in->pos = at;
-    out->starts = tm__mem_alloc((size_t)out->n + 1, sizeof(uint32_t));
-    if (out->starts == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
-    }
-    for (uint32_t i = 0; i <= out->n; i++) {
-        out->starts[i] = tm__reader_u32(in);
-        if (i == 0 ? out->starts[0] != 0 : out->starts[i] < out->starts[i - 1]) {
-            return bad(err, "a level table is out of order");
-        }
-    }
-    const uint32_t n_bytes = out->starts[out->n];
-    const void *bytes = tm__reader_view(in, n_bytes, 1);
-    if (bytes == NULL) {
-        return bad(err, "a level table is cut");
-    }
-    out->bytes = tm__mem_alloc(n_bytes, 1);
-    if (out->bytes == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
-    }
-    if (n_bytes > 0) {
-        memcpy(out->bytes, bytes, n_bytes);
-    }
-    return tm__levels_index(out, err);
+    return tm__levels_load(in, out, err);
 }
 
 static tm_status get_terms(tm_reader *in, tm_text *out, tm_err *err) {
@@ -460,7 +438,7 @@ tm_status tm__program_load(const void *data, size_t len, tm_program **out, tm_er
         return bad(err, "its first bytes are wrong");
     }
     const uint32_t version = tm__reader_u32(&in);
-    if (version != VERSION_PLAIN && version != VERSION) {
+    if (version < VERSION_PLAIN || version > VERSION_FITTED) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "feature program: its version is not known");
     }
     tm_program *program = tm__program_create();

@@ -113,6 +113,51 @@ tm_status tm__levels_make(const tm_level_count *counts, uint32_t n, tm_levels *o
     return TM_OK;
 }
 
+void tm__levels_save(const tm_levels *table, tm_buf *out) {
+    tm__buf_u32(out, table->n);
+    for (uint32_t i = 0; i <= table->n; i++) {
+        tm__buf_u32(out, table->starts[i]);
+    }
+    tm__buf_append(out, table->bytes, table->starts[table->n]);
+}
+
+static tm_status load_starts(tm_reader *in, tm_levels *out, tm_err *err) {
+    const size_t at = in->pos;
+    if (tm__reader_view(in, (uint64_t)out->n + 1, sizeof(uint32_t)) == NULL) {
+        return TM_FAIL(err, TM_E_DATA, "feature program: a level table is cut");
+    }
+    in->pos = at;
+    out->starts = tm__mem_alloc((size_t)out->n + 1, sizeof(uint32_t));
+    if (out->starts == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
+    }
+    for (uint32_t i = 0; i <= out->n; i++) {
+        out->starts[i] = tm__reader_u32(in);
+        if (i == 0 ? out->starts[0] != 0 : out->starts[i] < out->starts[i - 1]) {
+            return TM_FAIL(err, TM_E_DATA, "feature program: a level table is out of order");
+        }
+    }
+    return TM_OK;
+}
+
+tm_status tm__levels_load(tm_reader *in, tm_levels *out, tm_err *err) {
+    out->n = tm__reader_u32(in);
+    TM_TRY(load_starts(in, out, err));
+    const uint32_t n_bytes = out->starts[out->n];
+    const void *bytes = tm__reader_view(in, n_bytes, 1);
+    if (bytes == NULL) {
+        return TM_FAIL(err, TM_E_DATA, "feature program: a level table is cut");
+    }
+    out->bytes = tm__mem_alloc(n_bytes, 1);
+    if (out->bytes == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for levels");
+    }
+    if (n_bytes > 0) {
+        memcpy(out->bytes, bytes, n_bytes);
+    }
+    return tm__levels_index(out, err);
+}
+
 void tm__levels_done(tm_levels *table) {
     tm__mem_free(table->starts);
     tm__mem_free(table->bytes);

@@ -264,21 +264,25 @@ static tm_status make_column(made_job *job, tm_feed *feed, uint64_t n_table_rows
     return ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory for the feature '%s'", job->made->name);
 }
 
+tm_status tm__feed_make(tm_ctx *ctx, const tm_program *program, const tm_rows *rows,
+                        const tm_made *made, const tm_feed *feeds, tm_feed *out, tm_err *err) {
+    made_job job = {.ctx = ctx,
+                    .program = program,
+                    .feeds = feeds,
+                    .made = made,
+                    .rows = rows->at,
+                    .n_rows = rows->n};
+    TM_TRY(make_column(&job, out, rows->n_table, err));
+    return tm__ctx_cancelled(ctx) ? TM_FAIL(err, TM_E_CANCELLED, "cancelled") : TM_OK;
+}
+
 tm_status tm__feeds_make(tm_ctx *ctx, const tm_program *program, const tm_rows *rows,
                          const uint8_t *is_used, tm_feed *feeds, tm_err *err) {
     for (uint32_t m = 0; m < program->n_made; m++) {
         const uint32_t source = program->schema.n_cols + m;
-        made_job job = {.ctx = ctx,
-                        .program = program,
-                        .feeds = feeds,
-                        .made = &program->made[m],
-                        .rows = rows->at,
-                        .n_rows = rows->n};
         if (is_used[source]) {
-            TM_TRY(make_column(&job, &feeds[source], rows->n_table, err));
-        }
-        if (tm__ctx_cancelled(ctx)) {
-            return TM_FAIL(err, TM_E_CANCELLED, "cancelled");
+            TM_TRY(
+                tm__feed_make(ctx, program, rows, &program->made[m], feeds, &feeds[source], err));
         }
     }
     return TM_OK;

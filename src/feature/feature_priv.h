@@ -177,6 +177,10 @@ TM_NODISCARD tm_status tm__levels_make(const tm_level_count *counts, uint32_t n,
 void tm__levels_sort(tm_level_count *counts, uint32_t n);
 /** Level of each code of a dictionary: out [tm__dict_count]; cuts work by chunks of codes. */
 void tm__levels_map(tm_ctx *ctx, const tm_levels *table, const tm_dict *dict, uint32_t *out);
+/** u32 n, u32 starts [n + 1], their bytes. */
+void tm__levels_save(const tm_levels *table, tm_buf *out);
+/** Fills in all but input and derive; what was read of a failure ends with tm__levels_done(). */
+TM_NODISCARD tm_status tm__levels_load(tm_reader *in, tm_levels *out, tm_err *err);
 void tm__levels_done(tm_levels *table);
 
 /* feature_made.c: sources, and the columns that expressions make. */
@@ -201,6 +205,11 @@ void tm__made_done(tm_made *made);
 uint8_t *tm__program_used(const tm_program *program);
 /** Marks what marked made columns read: is_used [sources]. */
 void tm__program_mark(const tm_program *program, uint8_t *is_used);
+/** One column by an expression of sources, into *out, which ends with tm__feeds_close(). Values of
+ * other rows are not written. TM_E_CANCELLED: do not look at it. */
+TM_NODISCARD tm_status tm__feed_make(tm_ctx *ctx, const tm_program *program, const tm_rows *rows,
+                                     const tm_made *made, const tm_feed *feeds, tm_feed *out,
+                                     tm_err *err);
 /** The made columns that are used, into feeds [sources] that have the inputs' columns. */
 TM_NODISCARD tm_status tm__feeds_make(tm_ctx *ctx, const tm_program *program, const tm_rows *rows,
                                       const uint8_t *is_used, tm_feed *feeds, tm_err *err);
@@ -289,6 +298,8 @@ uint32_t tm__text_weights(const tm_text_scratch *scratch, const tm_text *text, u
 typedef void (*tm_term_fn)(void *arg, uint64_t hash, bool is_word, tm_str part);
 void tm__text_walk(tm_str value, uint64_t key, tm_term_fn fn, void *arg);
 uint64_t tm__text_key(uint32_t input);
+/** Of all bytes of a text, the same everywhere. */
+uint64_t tm__text_hash(tm_str text);
 /** Fills slots from hashes; TM_E_DATA unless these ascend. */
 TM_NODISCARD tm_status tm__text_index(tm_text *text, tm_err *err);
 void tm__text_done(tm_text *text);

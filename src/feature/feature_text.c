@@ -24,6 +24,7 @@
 #define SALT_WORD UINT64_C(0x9ae16a3b2f90404f)
 #define SALT_PAIR UINT64_C(0xc949c7defeb0ed1d)
 #define SALT_PIECE UINT64_C(0xb492b66fbe98f273)
+#define SALT_WHOLE UINT64_C(0x2545f4914f6cdd1d)
 #define STEP_PRIME UINT64_C(0x00000100000001b3)
 #define PIECE_MIN 2u
 #define PIECE_MAX 4u
@@ -51,6 +52,14 @@ static inline bool is_blank(uint8_t byte) {
 
 uint64_t tm__text_key(uint32_t input) {
     return mix(UINT64_C(0x7464696d696c6c00) + input);
+}
+
+uint64_t tm__text_hash(tm_str text) {
+    uint64_t hash = SALT_WHOLE;
+    for (size_t i = 0; i < text.len; i++) {
+        hash = (hash ^ (uint8_t)text.ptr[i]) * STEP_PRIME;
+    }
+    return mix(hash);
 }
 
 static void walk_words(tm_str value, uint64_t key, tm_term_fn fn, void *arg) {

@@ -197,7 +197,7 @@ class Program:
         f = Fields(data)
         want(f.raw(4) == b"TMFP", "program")
         version = f.u32()
-        want(version in (1, 2), "program")
+        want(version in (1, 2, 3), "program")
         self.inputs, self.made = [], []
         for _ in range(f.u32()):
             name, (kind, role, nullable) = f.text(), f.take("BBB")
@@ -206,10 +206,11 @@ class Program:
             f.optional()
             want(1 <= kind <= 6 and role <= 8 and nullable <= 1, "input")
             self.inputs.append((name, kind))
-        for _ in range(f.u32() if version == 2 else 0):
+        for _ in range(f.u32() if version > 1 else 0):
             f.text()
             f.text()
             self.made.append(Expression(f))
+        want((version == 3) == any(made.fits for made in self.made), "program version")
         self.tables, self.texts, self.steps = [], [], []
         for _ in range(f.u32()):
             position, derive, n = f.take("IBI")

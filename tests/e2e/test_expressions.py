@@ -19,6 +19,18 @@ WORDS = [
     "week = coalesce(day_of_week(opened), 9) + month(opened) / 100",
     "old = opened < date('2024-06-01') or city = 'Leiden'",
 ]
+LEARNED = [
+    "even = yeo_johnson(debt) + scale(income) * robust_scale(debt)",
+    "rank = quantile(income + debt)",
+    "bins = text(bin(debt, 5))",
+    "cuts = cut(ratio, 8) + impute(ratio, 'mean')",
+    "often = frequency(code) + frequency(impute(city))",
+    "pool = pool_rare(city, 0.21)",
+    "apart = income - mean_by(income, city)",
+    "spread = std_by(debt, concat(city, pool)) - median_by(income, code)",
+    "clock = cycle_sin(hour(opened), 24) + cycle_cos(day_of_year(opened), 365.25)",
+    "order = ordinal(city, 'Delft', 'Gouda', 'Leiden') + hash(code, 16)",
+]
 
 
 @pytest.fixture(scope="module", name="rows")
@@ -40,16 +52,17 @@ def write(path, rows):
         writer.writerows(rows)
 
 
-def test_another_reader_gives_the_same_answers(rows, tmp_path):
+@pytest.mark.parametrize("listed", [WORDS, [WORDS[0], *LEARNED]], ids=["plain", "learned"])
+def test_another_reader_gives_the_same_answers(rows, listed, tmp_path):
     tm = Tidemill(tmp_path)
     write(tmp_path / "people.csv", rows)
-    words = [part for w in WORDS for part in ("--feature", w)]
+    words = [part for w in listed for part in ("--feature", w)]
     report = tm.ok("train", "people.csv", "--target", "left", "--learner", "gbdt", "--param", "gbdt.n_trees=40", "--drop", "income", "--as", "zip=category", *words, "--json").json
     tm.ok("predict", "people", "people.csv", "-o", "scored.csv")
     with open(tmp_path / "scored.csv", encoding="utf-8") as file:
         scored = [float(r["probability"]) for r in csv.DictReader(file)]
     bundle = Bundle((tmp_path / ".tidemill" / "bundles" / f"{report['bundle_hash']}.tmb").read_bytes())
-    assert len(bundle.program.made) == len(WORDS) + 1
+    assert len(bundle.program.made) == len(listed) + 1
     for row, probability in zip(rows[:400], scored):
         assert bundle.predict(row)[0] == pytest.approx(probability, abs=1e-12)
     assert "the same bytes" in tm.ok("train", "--repeat", "people@1").out

@@ -35,11 +35,17 @@ LEARNERS = {
 # A search blends where that pays: these rows and columns make it do so.
 BLEND_ROWS, BLEND_DROPS = 800, {"binary": "city", "multiclass": "note", "regression": "note"}
 TASKS = {"binary": "churned", "multiclass": "channel", "regression": "value"}
-# Boosted trees of other objectives, and a ranking: task, target, more words.
+# Columns by expression, and functions that learned of each kind.
+FEATURES = ["bent = yeo_johnson(spend) + scale(months) - robust_scale(spend)", "rank = quantile(spend) + cut(months, 6)",
+            "band = concat(pool_rare(city, 0.01), '/', text(bin(impute(spend), 4)))", "often = frequency(impute(ticket)) + hash(ticket, 9)",
+            "apart = spend - mean_by(spend, plan)", "wide = std_by(spend, city) + median_by(months, plan)",
+            "clock = cycle_sin(hour(seen), 24) * cycle_cos(month(since), 12)", "step = ordinal(plan, 'basic', 'plus', 'pro')"]
+# Boosted trees of other objectives, a ranking, and columns by expression: task, target, more words.
 OWN_CASES = {"poisson": ("regression", "claims", ["--param", "gbdt.objective=poisson"]),
              "quantile": ("regression", "value", ["--param", "gbdt.objective=quantile", "--param", "gbdt.quantile_alpha=0.8"]),
              "offset": ("regression", "claims", ["--param", "gbdt.objective=poisson", "--init-score", "score"]),
-             "ranking": ("ranking", "claims", ["--group", "shop"])}
+             "ranking": ("ranking", "claims", ["--group", "shop"]),
+             "features": ("binary", "churned", [word for feature in FEATURES for word in ("--feature", feature)])}
 
 
 def cities():

@@ -18,8 +18,8 @@ static tm_status loaded(const void *data, size_t len, tm_expr *out) {
 
 static const char *const texts[] = {
     "if(a > 1 and s in ('x', 'y'), concat(s, '|', hour(t)), missing)",
-    "coalesce(m, b) / (a + 1e-3)",
-    "if(t < date('2024-01-01'), v, t - 1)",
+    "coalesce(m, b) / (a + 1e-3)", "if(t < date('2024-01-01'), v, t - 1)",
+    "scale(a) + bin(b, 4) * mean_by(m, pool_rare(s, 0.1))", /* learned nothing yet */
 };
 
 static void what_is_loaded_gives_the_same_bytes_and_values(void **state) {
@@ -92,15 +92,20 @@ static void ops_that_do_not_fit_are_refused(void **state) {
         {TM_EXPR_TEXT, {{TM_EXPR_OP_LITERAL, 0, 0}}, 1},
         {TM_EXPR_NUMBER, {{TM_EXPR_OP_MISSING, 0, 4}}, 1},
         {TM_EXPR_NUMBER, {{9, 0, 0}}, 1},
+        {TM_EXPR_NUMBER, {{TM_EXPR_OP_READ, 0, 0}, {TM_EXPR_OP_FITTED, 1, 0}}, 2},
+        {TM_EXPR_NUMBER, {{TM_EXPR_OP_READ, 0, 0}}, 1}, /* what is learned has no call */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_expr_fit fit = {.fn = 1};
         tm_expr expr = {.type = cases[i].type,
                         .ops = (tm_expr_op *)(uintptr_t)cases[i].ops,
                         .n_ops = cases[i].n,
                         .bits = bits,
                         .n_bits = 1,
                         .reads = reads,
-                        .n_reads = 2};
+                        .n_reads = 2,
+                        .fits = &fit,
+                        .n_fits = i + 1 == sizeof(cases) / sizeof(cases[0])};
         assert_false(tm__expr_is_valid(&expr, expr_types, EXPR_COLS));
     }
 }

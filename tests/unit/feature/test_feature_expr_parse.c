@@ -35,6 +35,19 @@ static void what_is_wrong_is_named_with_its_place(void **state) {
          "feature 'x': a date or time such as '2024-01-31' is wanted at "
          "character 14",
          ""},
+        {"x = bin(a, 1)", "feature 'x': a whole number from 2 to 255 is wanted at character 12",
+         ""},
+        {"x = bin(a, b)", "feature 'x': a whole number from 2 to 255 is wanted at character 12",
+         ""},
+        {"x = bin(a, 'ten')", "feature 'x': a whole number from 2 to 255 is wanted at character 12",
+         ""},
+        {"x = impute(a, 'middle')",
+         "feature 'x': 'median' or 'mean' or 'most_frequent' is wanted at character 15", ""},
+        {"x = impute(s, 'mean')", "feature 'x': 'most_frequent' is wanted at character 15", ""},
+        {"x = scale(s)", "feature 'x': 'scale' does not take a text at character 5", ""},
+        {"x = scale(a, 3)",
+         "feature 'x': 'scale' does not take a number and a number at character 5", ""},
+        {"x = scal(a)", "feature 'x': there is no function 'scal' at character 5", "'scale'"},
     };
     const tm_expr_names names = {expr_names, expr_types, EXPR_COLS};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -120,6 +133,28 @@ static void words_are_checked_before_columns_are_known(void **state) {
     assert_int_equal(tm__expr_check_words("x = 1", NULL), TM_E_USAGE);
 }
 
+/* The parameter of a function that learns is in its call, and not among the values. */
+static void a_parameter_is_taken_off_the_values(void **state) {
+    (void)state;
+    const tm_expr_names names = {expr_names, expr_types, EXPR_COLS};
+    tm_expr expr;
+    assert_int_equal(tm__expr_parse("x = bin(a + 1, 5) + bin(b) * 2", &names, &expr, NULL), TM_OK);
+    assert_int_equal(expr.n_fits, 2);
+    assert_true(expr.fits[0].parameter == 5 && expr.fits[1].parameter == 10);
+    assert_int_equal(expr.n_bits, 2); /* 1 and 2 */
+    assert_true(tm__expr_is_valid(&expr, expr_types, EXPR_COLS));
+    tm__expr_done(&expr);
+    assert_int_equal(
+        tm__expr_parse("x = concat(impute(s, 'most_frequent'), 'a', u)", &names, &expr, NULL),
+        TM_OK);
+    assert_int_equal(expr.n_texts, 1);
+    assert_string_equal(expr.texts[0], "a");
+    assert_true(tm__expr_is_valid(&expr, expr_types, EXPR_COLS));
+    tm__expr_done(&expr);
+    assert_int_equal(tm__expr_check_words("x = mean_by(q, lower(w)) + bin(e, 7)", NULL), TM_OK);
+    assert_int_equal(tm__expr_check_words("x = impute(q, 'mode')", NULL), TM_E_USAGE);
+}
+
 static void no_memory_is_an_error_and_no_leak(void **state) {
     (void)state;
     const tm_expr_names names = {expr_names, expr_types, EXPR_COLS};
@@ -129,7 +164,7 @@ static void no_memory_is_an_error_and_no_leak(void **state) {
     for (; st != TM_OK; nth++) {
         tm_expr expr;
         tm__mem_fail_at(nth, false);
-        st = tm__expr_parse("x = if(a > 1, concat(s, 'b'), 'c')", &names, &expr, NULL);
+        st = tm__expr_parse("x = if(bin(a, 5) > 1, concat(s, 'b'), 'c')", &names, &expr, NULL);
         tm__mem_fail_at(0, false);
         assert_true(st == TM_OK || st == TM_E_NOMEM);
         if (st == TM_OK)
@@ -145,6 +180,7 @@ int main(void) {
         cmocka_unit_test(windows_and_expressions_are_told_apart),
         cmocka_unit_test(length_depth_and_nesting_have_limits),
         cmocka_unit_test(words_are_checked_before_columns_are_known),
+        cmocka_unit_test(a_parameter_is_taken_off_the_values),
         cmocka_unit_test(no_memory_is_an_error_and_no_leak),
     };
     return cmocka_run_group_tests_name("feature_expr_parse", tests, NULL, NULL);
