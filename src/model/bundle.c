@@ -197,6 +197,40 @@ static tm_status load_intervals(tm_bundle *self, tm_err *err) {
     return TM_OK;
 }
 
+/* Texts have levels or lengths, other columns bins; classes are those of the answers. */
+static bool reference_fits(const tm_bundle *self, const tm_reference *reference) {
+    const tm_schema *const schema = tm__program_schema(self->program);
+    const bool has_classes = self->model->task == TM_TASK_MULTICLASS;
+    bool fits = reference->n_columns == schema->n_cols;
+    for (uint32_t i = 0; fits && i < schema->n_cols; i++) {
+        const tm_ref_kind kind = reference->columns[i].kind;
+        const bool is_text = schema->cols[i].type == TM_TYPE_TEXT;
+        fits = kind == TM_REF_PRESENCE || is_text == (kind != TM_REF_NUMBERS);
+    }
+    if (fits && reference->has_output) {
+        const tm_ref_column *const answers = &reference->columns[schema->n_cols];
+        fits = answers->kind == (has_classes ? TM_REF_CLASSES : TM_REF_NUMBERS) &&
+               answers->n_classes <= self->model->n_outputs;
+    }
+    return fits;
+}
+
+static tm_status load_reference(tm_bundle *self, tm_err *err) {
+    const tm_bytes bytes = self->file.sections[TM_SECTION_REFERENCE];
+    tm_err cause = {0};
+    if (bytes.data == NULL) {
+        return TM_OK;
+    }
+    if (tm__reference_load(bytes.data, bytes.len, &self->reference, &cause) != TM_OK) {
+        return fail_section("reference", &cause, err);
+    }
+    if (!reference_fits(self, self->reference)) {
+        (void)TM_FAIL(&cause, TM_E_INTEGRITY, "it is not of these columns and answers");
+        return fail_section("reference", &cause, err);
+    }
+    return TM_OK;
+}
+
 static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_err *err) {
     TM_TRY(tm__bundle_file_check(data, len, &self->file, err));
     const tm_bytes *sections = self->file.sections;
@@ -215,6 +249,7 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
     }
     TM_TRY(load_calibration(self, err));
     TM_TRY(load_intervals(self, err));
+    TM_TRY(load_reference(self, err));
     TM_TRY(tm__bundle_modules_match(self->info, self->program, self->model, err));
     TM_TRY(tm__bundle_answers_read(self->info, self->model, &self->answers, err));
     TM_TRY(check_shapes(self, err));
@@ -231,6 +266,7 @@ static void bundle_free(tm_bundle *self) {
         tm__mem_free(self->answers.classes);
         tm__calibration_done(&self->calibration);
         tm__conformal_done(&self->conformal);
+        tm__reference_free(self->reference);
         tm__model_free(self->model);
         tm__program_free(self->program);
         json_decref(self->info);
@@ -380,7 +416,6 @@ uint32_t tm__bundle_outputs(const tm_bundle *bundle) {
     return bundle->model->n_outputs;
 }
 
-const void *tm__bundle_reference(const tm_bundle *bundle, size_t *out_len) {
-    *out_len = bundle->file.sections[TM_SECTION_REFERENCE].len;
-    return bundle->file.sections[TM_SECTION_REFERENCE].data;
+const tm_reference *tm__bundle_reference(const tm_bundle *bundle) {
+    return bundle->reference;
 }

@@ -19,6 +19,7 @@
 #include "model/calibration.h"
 #include "model/conformal.h"
 #include "model/model.h"
+#include "model/reference.h"
 
 typedef struct tm_bundle tm_bundle;
 
@@ -29,8 +30,7 @@ typedef struct tm_bundle_parts {
     const tm_conformal *conformal;     /* of its answers; NULL: none */
     const json_t *info;                /* canonicalised when written; the caller keeps it */
     const json_t *notes;
-    const void *reference; /* bytes of monitor's reference sketches, inside the hash; may be NULL */
-    size_t reference_len;
+    const tm_reference *reference; /* of the rows and the answers; NULL: none */
 } tm_bundle_parts;
 
 /** Bytes of a bundle and its hash. */
@@ -60,7 +60,7 @@ const char *tm__bundle_target(const tm_bundle *bundle);
 double tm__bundle_threshold(const tm_bundle *bundle);
 uint32_t tm__bundle_outputs(const tm_bundle *bundle); /* answers a row: BINARY 1 (probability of
                                                          class 1), MULTICLASS k, REGRESSION 1 */
-const void *tm__bundle_reference(const tm_bundle *bundle, size_t *out_len);
+const tm_reference *tm__bundle_reference(const tm_bundle *bundle); /* NULL: it has none */
 
 /** Memory that it holds: the file, and large blocks that were made from it when it was opened. */
 uint64_t tm__bundle_bytes(const tm_bundle *bundle);

@@ -114,7 +114,7 @@ static tm_status write_section(const tm_bundle_parts *parts, unsigned type, tm_b
         (void)tm__buf_append(out, name, sizeof(name));
         return parts->model->ops->save(parts->model, out, err);
     case TM_SECTION_REFERENCE:
-        (void)tm__buf_append(out, parts->reference, parts->reference_len);
+        tm__reference_save(parts->reference, out);
         return TM_OK;
     case TM_SECTION_GOLDEN:
         return tm__golden_write(parts, out, err);

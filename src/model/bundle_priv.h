@@ -85,6 +85,7 @@ struct tm_bundle {
     tm_model *model;
     tm_calibration calibration;
     tm_conformal conformal;
+    tm_reference *reference; /* NULL: none */
     tm_bundle_answers answers;
     tm_golden golden;
     uint64_t heap_bytes;

@@ -24,10 +24,12 @@
 #include "base/pool.h"
 #include "train/train_calibrate.h"
 #include "train/train_conformal.h"
+#include "train/train_reference.h"
 #include "train/train_select.h"
 #include "train/train_threshold.h"
 
 #define PARITY_ROWS 64u
+#define SPARE_BYTES 16384u
 
 typedef struct run {
     tm_ctx *ctx;
@@ -38,6 +40,7 @@ typedef struct run {
     tm_final final;
     tm_calibration calibration;
     tm_conformal conformal;
+    tm_reference *reference; /* NULL: not made yet, or no room */
     tm_selection selection;
     tm_budget budget;
     tm_train_plan plan; /* with a limit of memory */
@@ -58,6 +61,7 @@ static void run_done(run *r) {
     tm__final_done(&r->final);
     tm__calibration_done(&r->calibration);
     tm__conformal_done(&r->conformal);
+    tm__reference_free(r->reference);
     tm__selection_done(&r->selection);
     tm__search_done(&r->search);
     tm__train_data_done(&r->data);
@@ -306,6 +310,7 @@ static tm_status seal(run *r, const json_t *notes, tm_buf *bytes, tm_hash *hash,
         .model = r->final.model,
         .calibration = &r->calibration,
         .conformal = &r->conformal,
+        .reference = r->reference,
         .info = r->info,
         .notes = notes,
     };
@@ -480,6 +485,28 @@ static tm_status test_report(run *r, tm_err *err) {
     return measure_answers(r, err);
 }
 
+/* What rows and answers were like, of a bundle that has `bytes` without it: sections and the record
+ * may still grow by SPARE. */
+static tm_status describe_rows(run *r, size_t bytes, tm_err *err) {
+    const tm_train_data *data = &r->data;
+    const tm_search *s = &r->search;
+    const size_t most = (size_t)r->options->bundle_bytes_max;
+    const size_t spare = bytes + SPARE_BYTES;
+    tm_reference_input in = {.data = data,
+                             .program = r->final.program,
+                             .model = r->final.model,
+                             .seed = r->options->seed,
+                             .bytes_max = most == 0      ? 0
+                                          : most > spare ? most - spare
+                                                         : 1};
+    if (data->n_test > 0) {
+        in.held_out = (tm_held_out){.n = data->n_test, .rows = data->test, .pred = r->test_pred};
+    } else if (s->valid_pred != NULL) {
+        in.held_out = (tm_held_out){.n = s->n_valid, .y = s->valid_y, .pred = s->valid_pred};
+    }
+    return tm__train_reference(&in, &r->reference, err);
+}
+
 static double seconds_since(uint64_t started_ns) {
     return (double)(tm__mono_ns() - started_ns) * 1e-9;
 }
@@ -569,6 +596,9 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
     json_decref(notes);
     if (st == TM_OK) {
         st = test_report(r, err);
+    }
+    if (st == TM_OK && !r->options->is_trial) {
+        st = describe_rows(r, out->bundle.len, err);
     }
     if (st != TM_OK) {
         return st;

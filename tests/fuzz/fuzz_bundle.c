@@ -83,16 +83,13 @@ static void load(const uint8_t *data, size_t len) {
     }
     tm_buf again;
     tm_hash hash;
-    size_t reference_len = 0;
-    const void *reference = tm__bundle_reference(bundle, &reference_len);
     const tm_bundle_parts parts = {.program = tm__bundle_program(bundle),
                                    .model = tm__bundle_model(bundle),
                                    .calibration = tm__bundle_calibration(bundle),
                                    .conformal = tm__bundle_conformal(bundle),
                                    .info = tm__bundle_info(bundle),
                                    .notes = tm__bundle_notes(bundle),
-                                   .reference = reference,
-                                   .reference_len = reference_len};
+                                   .reference = tm__bundle_reference(bundle)};
     tm__buf_init(&again, 1u << 24);
     must(tm__bundle_write(&parts, &again, &hash, &err) == TM_OK);
     answer(bundle);

@@ -98,6 +98,61 @@ static json_t *make_info(tm_task task, const char *learner) {
                      "threshold", "value", 0.25, "reason", "misses cost three times as much");
 }
 
+static void make_cells(tm_ref_column *c, const tm_schema_column *column, const tm_table *table) {
+    static const double edges[] = {0, 20, 40, 79};
+    const tm_column *const values = tm__table_column(table, tm__table_find(table, column->name));
+    c->n_blocks = 2;
+    c->importance = 0.125;
+    if (strcmp(column->name, "age") == 0) {
+        c->kind = TM_REF_NUMBERS;
+        c->n_edges = 4;
+        c->edges = tm__mem_alloc(4, sizeof(double));
+        memcpy(c->edges, edges, sizeof(edges));
+    } else if (strcmp(column->name, "city") == 0) {
+        c->kind = TM_REF_LEVELS;
+        c->levels = tm__mem_zalloc(2, sizeof(*c->levels));
+        c->n_levels = 2;
+        tm__ref_level_set(&c->levels[0], tm__str("Kiel"));
+        tm__ref_level_set(&c->levels[1], tm__str("Bremen"));
+        c->n_filter = 8;
+        c->filter = tm__mem_zalloc(8, 1);
+        tm__ref_filter_add(c, tm__ref_hash(tm__str("Emden")));
+        tm__ref_filter_add(c, tm__ref_hash(tm__str("Husum")));
+    }
+    (void)tm__ref_column_settle(c);
+    for (uint64_t i = 0; i < tm__table_rows(table) && i < TM_REF_ROWS_MAX; i++) {
+        const tm_cell cell = tm__column_cell(values, i);
+        c->counts[i % 2 * c->n_cells + tm__ref_cell(c, &cell)]++;
+    }
+}
+
+static tm_reference *make_reference(const bundle_data *data, uint64_t n_rows, tm_task task) {
+    const tm_schema *const inputs = tm__program_schema(data->program);
+    tm_reference *const self = tm__reference_create(inputs->n_cols);
+    tm_ref_column *const answers = &self->columns[inputs->n_cols];
+    for (uint32_t i = 0; i < inputs->n_cols; i++) {
+        make_cells(&self->columns[i], &inputs->cols[i], data->table);
+    }
+    answers->n_blocks = 1;
+    answers->kind = task == TM_TASK_MULTICLASS ? TM_REF_CLASSES : TM_REF_NUMBERS;
+    answers->n_classes = task == TM_TASK_MULTICLASS ? 3 : 0;
+    if (task != TM_TASK_MULTICLASS) {
+        answers->n_edges = 3;
+        answers->edges = tm__mem_zalloc(3, sizeof(double));
+        answers->edges[1] = 0.25;
+        answers->edges[2] = 1;
+    }
+    (void)tm__ref_column_settle(answers);
+    answers->counts[1] = n_rows < TM_REF_ROWS_MAX ? n_rows : TM_REF_ROWS_MAX;
+    answers->loss_rows[1] = 10;
+    answers->loss[1] = 0.5;
+    self->has_output = true;
+    self->loss_kind = TM_REF_LOSS_LOG;
+    self->loss = 0.5;
+    self->loss_constant = 0.625;
+    return self;
+}
+
 bundle_data *bundle_data_create(uint64_t n_rows, tm_task task, const char *learner) {
     bundle_data *data = tm__mem_zalloc(1, sizeof(*data));
     uint32_t *rows = tm__mem_alloc(n_rows, sizeof(*rows));
@@ -120,6 +175,7 @@ bundle_data *bundle_data_create(uint64_t n_rows, tm_task task, const char *learn
     const tm_fit_input shape = {.task = task, .n_classes = n_classes, .y = data->y, .seed = 1};
     fit_model(data, matrix, &shape, learner);
     data->info = make_info(task, learner);
+    data->reference = make_reference(data, n_rows, task);
     data->notes = json_pack("{s:s, s:i}", "host", "here", "threads", 2);
     tm__matrix_free(matrix);
     tm__mem_free(rows);
@@ -133,8 +189,7 @@ void bundle_data_write(const bundle_data *data, tm_buf *out, tm_hash *out_hash) 
                                    .conformal = &data->conformal,
                                    .info = data->info,
                                    .notes = data->notes,
-                                   .reference = "sketches",
-                                   .reference_len = 8};
+                                   .reference = data->reference};
     tm_err err = {0};
     tm__buf_init(out, 1 << 26);
     must(tm__bundle_write(&parts, out, out_hash, &err), &err);
@@ -153,6 +208,7 @@ void bundle_data_free(bundle_data *data) {
     tm__conformal_done(&data->conformal);
     tm__model_free(data->model);
     tm__program_free(data->program);
+    tm__reference_free(data->reference);
     tm__schema_done(&data->schema);
     tm__table_unref(data->table);
     json_decref(data->info);

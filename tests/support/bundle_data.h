@@ -13,6 +13,7 @@ typedef struct bundle_data {
     tm_model *model;
     tm_conformal conformal;     /* same as calibration */
     tm_calibration calibration; /* zeroed: none; the test may set one, which is ended with this */
+    tm_reference *reference;    /* bins of age, levels of city; the test may take it away */
     json_t *info, *notes;
 } bundle_data;
 

@@ -17,7 +17,6 @@ static void a_bundle_opens_from_a_file_and_says_what_it_is(void **state) {
     tm_hash hash;
     tm_bundle *bundle = NULL;
     tm_err err = {0};
-    size_t len = 0;
     bundle_data_write(data, &buf, &hash);
     assert_int_equal(tm__fs_mkdir("build", NULL), TM_OK);
     assert_int_equal(tm__fs_publish(PATH, buf.data, buf.len, NULL), TM_OK);
@@ -32,8 +31,7 @@ static void a_bundle_opens_from_a_file_and_says_what_it_is(void **state) {
     assert_null(tm__bundle_class(bundle, 2));
     assert_string_equal(tm__bundle_target(bundle), "late");
     assert_true(tm__bundle_threshold(bundle) == 0.25);
-    assert_memory_equal(tm__bundle_reference(bundle, &len), "sketches", 8);
-    assert_int_equal(len, 8);
+    assert_int_equal(tm__bundle_reference(bundle)->n_columns, data->reference->n_columns);
     assert_true(json_equal(tm__bundle_info(bundle), data->info));
     assert_true(json_equal(tm__bundle_notes(bundle), data->notes));
     assert_string_equal(tm__bundle_model(bundle)->ops->name, "linear");
@@ -46,6 +44,32 @@ static void a_bundle_opens_from_a_file_and_says_what_it_is(void **state) {
     tm__bundle_unref(NULL);
     assert_int_equal(tm__fs_remove(PATH, NULL), TM_OK);
     tm__buf_done(&buf);
+    bundle_data_free(data);
+}
+
+static void a_reference_of_other_columns_is_refused_and_none_is_none(void **state) {
+    (void)state;
+    bundle_data *data = bundle_data_create(200, TM_TASK_BINARY, "linear");
+    tm_buf buf;
+    tm_hash hash;
+    tm_bundle *bundle = NULL;
+    tm_err err = {0};
+    tm_reference *const made = data->reference;
+    made->columns[made->n_columns].n_classes = 2; /* of two classes the probability has bins */
+    made->columns[made->n_columns].kind = TM_REF_CLASSES;
+    made->columns[made->n_columns].n_cells = 2;
+    bundle_data_write(data, &buf, &hash);
+    assert_int_equal(tm__bundle_load(buf.data, buf.len, &bundle, &err), TM_E_INTEGRITY);
+    assert_string_equal(err.message, "bundle is damaged in section 'reference': it is not of these "
+                                     "columns and answers");
+    tm__buf_done(&buf);
+    data->reference = NULL;
+    bundle_data_write(data, &buf, &hash);
+    assert_int_equal(tm__bundle_load(buf.data, buf.len, &bundle, &err), TM_OK);
+    assert_null(tm__bundle_reference(bundle));
+    tm__bundle_unref(bundle);
+    tm__buf_done(&buf);
+    data->reference = made;
     bundle_data_free(data);
 }
 
@@ -114,6 +138,7 @@ static void references_are_counted_by_many_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bundle_opens_from_a_file_and_says_what_it_is),
+        cmocka_unit_test(a_reference_of_other_columns_is_refused_and_none_is_none),
         cmocka_unit_test(a_missing_and_a_damaged_file_are_refused_with_their_path),
         cmocka_unit_test(running_out_of_memory_while_loading_leaves_nothing_behind),
         cmocka_unit_test(references_are_counted_by_many_threads),
