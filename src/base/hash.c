@@ -43,6 +43,14 @@ void tm__hash_keyed(const tm_hash *key, const void *data, size_t len, tm_hash *o
               0);
 }
 
+void tm__hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, tm_hash *out) {
+    crypto_auth_hmacsha256_state state;
+    tm__sodium_init();
+    TM_ASSERT(crypto_auth_hmacsha256_init(&state, key, key_len) == 0);
+    TM_ASSERT(crypto_auth_hmacsha256_update(&state, data, len) == 0);
+    TM_ASSERT(crypto_auth_hmacsha256_final(&state, out->bytes) == 0);
+}
+
 void tm__hash_to_text(const tm_hash *hash, char *out) {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < TM_HASH_BYTES; i++) {

@@ -25,6 +25,8 @@ void tm__hasher_final(tm_hasher *hasher, tm_hash *out);
 void tm__hash_bytes(const void *data, size_t len, tm_hash *out);
 /** BLAKE2b-256 with a key: who does not have it cannot make or check one. */
 void tm__hash_keyed(const tm_hash *key, const void *data, size_t len, tm_hash *out);
+/** HMAC-SHA256 (RFC 2104), which receivers in other languages have at hand. */
+void tm__hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, tm_hash *out);
 /** out holds TM_HASH_TEXT bytes. */
 void tm__hash_to_text(const tm_hash *hash, char *out);
 bool tm__hash_from_text(const char *text, tm_hash *out);

@@ -38,6 +38,7 @@ struct tm_loop {
     uint32_t n_running;
     tm_compacting compacting;
     tm_tending tending;
+    tm_telling telling;
     tm_sinking sinking;
     tm_pulling pulling, streaming;
 };
@@ -53,6 +54,7 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->log = log;
     loop->compacting = (tm_compacting){.home = home, .supervisor = supervisor, .log = log};
     loop->tending = (tm_tending){.home = home, .supervisor = supervisor, .log = log};
+    loop->telling = (tm_telling){.home = home, .supervisor = supervisor, .log = log};
     const tm_children children = {.home = home, .supervisor = supervisor};
     loop->pulling = (tm_pulling){.log = log, .children = children};
     loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};
@@ -226,7 +228,9 @@ uint32_t tm__loop_step(tm_loop *loop) {
     const uint32_t pulls_ms = tm__pulling_step(&loop->pulling);
     const uint32_t streams_ms = tm__pulling_step(&loop->streaming);
     const uint32_t online_ms = tm__tending_step(&loop->tending, loop->registry);
+    const uint32_t alerts_ms = tm__telling_step(&loop->telling);
     next_ms = online_ms < next_ms ? online_ms : next_ms;
+    next_ms = alerts_ms < next_ms ? alerts_ms : next_ms;
     next_ms = sinks_ms < next_ms ? sinks_ms : next_ms;
     next_ms = pulls_ms < next_ms ? pulls_ms : next_ms;
     next_ms = streams_ms < next_ms ? streams_ms : next_ms;
@@ -257,6 +261,7 @@ void tm__loop_close(tm_loop *loop) {
     }
     tm__compacting_stop(&loop->compacting);
     tm__tending_stop(&loop->tending);
+    tm__telling_stop(&loop->telling);
     tm__children_stop(&loop->sinking.children);
     tm__children_stop(&loop->pulling.children);
     tm__children_stop(&loop->streaming.children);

@@ -191,6 +191,10 @@ void tm__shift_add(tm_shift *shift, const uint64_t *counts, double share, int64_
     }
 }
 
+/* Where a value is missing it is in no bin, so all sums fall with that: the cell itself is named
+ * when it says nearly as much. */
+#define CELL_FAVOUR 1.25
+
 tm_shift_look tm__shift_look(const tm_shift *shift) {
     tm_shift_look look = {0};
     double best = -LOG_MAX;
@@ -199,8 +203,9 @@ tm_shift_look tm__shift_look(const tm_shift *shift) {
         for (uint32_t k = 0; k < N_BETS; k++) {
             const bet *const b = &e->bets[k];
             look.evidence += tm__exp(b->gain);
-            if (b->gain > best) {
-                best = b->gain;
+            const double favour = !e->is_sum && b->gain > 0 ? CELL_FAVOUR : 1;
+            if (favour * b->gain > best) {
+                best = favour * b->gain;
                 look.cell = e->cell;
                 look.is_rise = b->log_odds > 0;
                 look.since_us = b->since_us;

@@ -78,7 +78,7 @@ static tm_status recipe_save_locked(tm_registry *registry, int64_t model_id, con
 /* A refused or rolled-back version must not decide what the next retraining reads. */
 static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, uint32_t number,
                                      tm_err *err) {
-    static const char *const kept[] = {"retrain", "online", "owner", "dir", "labels"};
+    static const char *const kept[] = {"retrain", "online", "owner", "dir", "labels", "monitor"};
     tm_version version = {0};
     json_t *before = NULL, *after = NULL;
     TM_TRY(tm__registry_load(registry, model_id, number, &version, err));

@@ -28,6 +28,10 @@ void tm__handle_v2_predict(tm_exchange *x);
 
 void tm__handle_rows(tm_exchange *x);
 
+void tm__handle_drift(tm_exchange *x);
+void tm__handle_alerts(tm_exchange *x);
+void tm__handle_alert_move(tm_exchange *x);
+
 void tm__handle_labels(tm_exchange *x);
 void tm__handle_models(tm_exchange *x);
 void tm__handle_model(tm_exchange *x);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "serve/counted.h"
 #include "serve/decode.h"
 #include "serve/fill.h"
 
@@ -26,6 +27,7 @@ tm_served *tm__served_ref(tm_served *served) {
 void tm__served_unref(tm_served *served) {
     if (served != NULL && atomic_fetch_sub(&served->refs, 1) == 1) {
         free_scratches(served);
+        tm__counted_free(served->counted);
         tm__plan_free(served->plan);
         tm__fill_free(served->fill);
         tm__bundle_unref(served->bundle);
@@ -64,8 +66,10 @@ static tm_status make_scratches(const tm_prepare *terms, tm_served *served, tm_e
         }
         TM_TRY(tm__bundle_golden_check(served->bundle, served->scratches[i], err));
     }
-    const bool ok = served->scratches != NULL && served->scratches[served->n_scratches - 1] != NULL;
-    return ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    if (served->scratches == NULL || served->scratches[served->n_scratches - 1] == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    return tm__counted_create(served->bundle, served->n_scratches, &served->counted, err);
 }
 
 static double mib(uint64_t bytes) {

@@ -7,6 +7,7 @@
  * belong to the thread and are used again, so a request of one row allocates nothing but its reply.
  */
 #include "serve/score.h"
+#include "serve/counted.h"
 #include "serve/fill.h"
 #include "serve/split.h"
 
@@ -140,6 +141,9 @@ static bool score_row(scoring *s, tm_err *err) {
     };
     tm__bundle_predict_row(s->served->bundle, s->scratch, answer.cells, s->outputs);
     tm__stages_lap(&desk->stages, TM_STAGE_PREDICT);
+    if (s->cells != NULL) {
+        tm__cells_add(s->cells, answer.cells, s->outputs, s->n_outputs);
+    }
     tm__id_next(&desk->ids, answer.id);
     if (!tm__answer_append(&answer, &desk->answers)) {
         (void)TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -269,7 +273,9 @@ bool tm__score_pick(scoring *s, uint64_t version) {
 
 bool tm__score_prepare(scoring *s, tm_arena *arena) {
     const tm_bundle *bundle = s->served->bundle;
+    const tm_counted *const counted = s->served->counted;
     s->scratch = s->served->scratches[s->x->desk->index];
+    s->cells = counted == NULL ? NULL : counted->cells[s->x->desk->index];
     s->n_outputs = tm__bundle_outputs(bundle);
     s->outputs = tm_arena_alloc(arena, double, s->n_outputs);
     s->contributions = tm_arena_alloc(arena, double, tm__bundle_schema(bundle)->n_cols + 1);

@@ -6,6 +6,7 @@
 #ifndef TM_SERVE_SCORE_H
 #define TM_SERVE_SCORE_H
 
+#include "monitor/sketch_cells.h"
 #include "serve/decode.h"
 
 typedef struct tm_scoring tm_scoring;
@@ -40,6 +41,7 @@ struct tm_scoring {
     /* made by tm__score_run() */
     tm_decoder *decoder;
     tm_bundle_scratch *scratch;
+    tm_cells *cells; /* this thread's counters; NULL: none */
     uint32_t n_outputs;
     double *outputs;          /* [n_outputs] of the row at hand */
     double *contributions;    /* [n inputs], when explained */

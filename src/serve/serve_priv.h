@@ -158,6 +158,7 @@ typedef struct tm_served {
     char problem[256];
     uint64_t bytes; /* held by bundle, plan and scratches */
     tm_plan *plan;
+    struct tm_counted *counted;    /* rows by cells of the reference; NULL: it has none */
     struct tm_fill *fill;          /* features that a row may leave out; NULL: none */
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
@@ -275,8 +276,9 @@ typedef struct tm_health {
 /* What handlers may use besides their request. Every thread that answers (workers, batch threads,
  * the desk) has one of its own, and an exchange points to that of the thread that has it. */
 typedef struct tm_desk {
-    uint32_t index;              /* of this thread's scratch in a tm_served */
-    tm_registry *registry;       /* the desk's only; NULL elsewhere */
+    uint32_t index;        /* of this thread's scratch in a tm_served */
+    tm_registry *registry; /* the desk's only; NULL elsewhere */
+    const tm_home *home;
     struct tm_jobs *crew;        /* threads that help with a large batch; NULL: none do */
     struct tm_fill_desk *filler; /* this thread's way into the online store */
     tm_monitor *monitor;         /* answers: any thread; the rest: the desk */

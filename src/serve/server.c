@@ -38,6 +38,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "serve/counted.h"
 #include "serve/door.h"
 #include "serve/fill.h"
 #include "serve/jobs.h"
@@ -48,7 +49,8 @@
 #include "source/parquet_rows.h"
 
 #define WATCH_MS 20u
-#define STORE_TURNS 5u /* of the watch, from one look for an online store to the next */
+#define COUNT_TURNS 50u /* of the watch, from one look at what was counted to the next */
+#define STORE_TURNS 5u  /* of the watch, from one look for an online store to the next */
 #define STOP_TURN_MS 5
 #define EVENTS_MAX 16u
 #define THREADS_MAX 256u
@@ -85,6 +87,8 @@ struct tm_server {
     tm_supervisor *supervisor; /* NULL: none */
     tm_parquet *parquet;
     tm_registry *watch_registry;
+    tm_drift_watch *counts; /* the watch's, then who closes */
+    tm_counted_place counted_place;
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *retired;
     tm_served *prepared; /* for the move that the desk is about to make */
@@ -205,6 +209,24 @@ static tm_status prepare_from_desk(void *arg, const char *model, uint32_t versio
     return st;
 }
 
+/* What cannot be taken for lack of memory is taken the next time. */
+static void collect_rows(tm_server *server, const tm_current *current) {
+    const tm_status st = tm__counted_collect(current, server->counts, tm__now_us(), NULL);
+    (void)st;
+}
+
+/* The watch: what rows were like that were answered. */
+static void look_at_rows(tm_server *server) {
+    tm__mutex_lock(server->refresh_lock);
+    tm_current *current = server->latest == NULL ? NULL : tm__current_ref(server->latest);
+    tm__mutex_unlock(server->refresh_lock);
+    if (current != NULL) {
+        collect_rows(server, current);
+        tm__current_unref(current);
+    }
+    tm__drift_watch_step(server->counts, tm__now_us());
+}
+
 /* Let go of what nobody looks at any more (invariant 1). */
 static void free_retired(tm_server *server) {
     tm__mutex_lock(server->refresh_lock);
@@ -212,6 +234,7 @@ static void free_retired(tm_server *server) {
         tm_current *old = *at;
         if (tm__published_is_past(server->shared.published, old->retired_epoch)) {
             *at = old->next_retired;
+            collect_rows(server, old); /* nobody adds to these any more */
             tm__current_unref(old);
         } else {
             at = &old->next_retired;
@@ -309,6 +332,9 @@ static void watch_main(void *arg) {
             tm__door_reload(server->door, must_refresh, server->log);
             look_at_disk(server);
             keep_quotas(server);
+        }
+        if (n_turns % COUNT_TURNS == 0) {
+            look_at_rows(server);
         }
         if (n_turns % STORE_TURNS == 0 || must_refresh) {
             has_store = has_new_store(server);
@@ -547,10 +573,13 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
     server->intake = tm__intake_create(server->home);
     server->parquet = tm__parquet_create(server->home, server->supervisor);
-    if (server->intake == NULL || server->parquet == NULL) {
+    server->counted_place = (tm_counted_place){server->home, server->watch_registry, server->log};
+    server->counts = tm__counted_watch(&server->counted_place);
+    if (server->intake == NULL || server->parquet == NULL || server->counts == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     for (uint32_t i = 0; i < server->n_desks; i++) {
+        server->desks[i].home = server->home;
         server->desks[i].monitor = server->monitor;
         server->desks[i].intake = server->intake;
         server->desks[i].parquet = server->parquet;
@@ -741,6 +770,10 @@ static void join_threads(tm_server *server) {
     tm__thread_join(server->tick_thread);
     if (server->watch_thread != NULL) {
         keep_quotas(server);
+        for (tm_current *old = server->retired; old != NULL; old = old->next_retired) {
+            collect_rows(server, old);
+        }
+        look_at_rows(server);
     }
 }
 
@@ -784,6 +817,7 @@ void tm__server_close(tm_server *server) {
     tm__served_unref(server->prepared);
     tm__monitor_close(server->monitor);
     free_desks(server);
+    tm__drift_watch_free(server->counts);
     tm__registry_close(server->watch_registry);
     tm__door_free(server->door);
     close_fd(server->signal_fd);

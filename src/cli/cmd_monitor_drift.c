@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `monitor drift`: what moved of a version that serves. */
+#include <math.h>
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "cli/train_words.h"
+#include "monitor/drift.h"
+
+/* Of the recipe of its model; 0: nothing is said. */
+static tm_status budget_of(const tm_place *place, int64_t *out, tm_err *err) {
+    json_t *recipe = NULL;
+    TM_TRY(tm__registry_recipe(place->registry, place->version.model, &recipe, err));
+    *out = tm__json_i64(json_object_get(recipe, "monitor"), "false_alarm_us", 0);
+    json_decref(recipe);
+    return TM_OK;
+}
+
+static void cell_share(tm_cli_table *out, const json_t *pair, const char *name) {
+    const json_t *const value = json_object_get(pair, name);
+    if (json_is_number(value)) {
+        tm__cli_cell(out, "%.2f %%", 100 * json_number_value(value));
+    } else {
+        tm__cli_cell(out, "-");
+    }
+}
+
+static void add_line(tm_cli_table *out, const json_t *c) {
+    const json_t *const cost = json_object_get(c, "cost");
+    const json_t *const importance = json_object_get(c, "importance");
+    tm__cli_cell(out, "%s", tm__json_text(c, "column", "(answers)"));
+    tm__cli_cell(out, "%s", tm__json_bool(c, "moved", false) ? "moved" : "-");
+    tm__cli_cell(out, json_is_number(importance) ? "%.1f %%" : "-",
+                 100 * json_number_value(importance));
+    tm__cli_cell(out, "%.3f", tm__json_f64(c, "psi", 0));
+    cell_share(out, json_object_get(c, "missing"), "is");
+    cell_share(out, json_object_get(c, "new"), "is");
+    if (json_is_object(cost)) {
+        tm__cli_cell(out, "%+.4f", tm__json_f64(cost, "change", 0));
+    } else {
+        tm__cli_cell(out, "-");
+    }
+}
+
+static void print_moved(tm_cli *cli, const json_t *columns) {
+    size_t i = 0;
+    const json_t *c = NULL;
+    json_array_foreach(columns, i, c) {
+        if (!tm__json_bool(c, "moved", false)) {
+            continue;
+        }
+        const json_t *const cost = json_object_get(c, "cost");
+        tm__cli_print(cli, "%s moved since %.16s: %s\n", tm__json_text(c, "column", "the answers"),
+                      tm__json_text(c, "since", "?"), tm__json_text(c, "what", ""));
+        if (json_is_object(cost)) {
+            tm__cli_print(cli, "  expected %s: %.4f, was %.4f\n", tm__json_text(cost, "loss", ""),
+                          tm__json_f64(cost, "expected", 0), tm__json_f64(cost, "was", 0));
+        }
+        tm__cli_print(cli, "  %s\n", tm__json_text(c, "next", ""));
+    }
+}
+
+static void print_all(tm_cli *cli, const tm_place *place, const json_t *columns) {
+    const char *titles[] = {"column", "state", "importance", "psi", "missing", "new", "cost"};
+    char rows[32];
+    size_t i = 0;
+    const json_t *c = NULL;
+    tm_cli_table out;
+    if (tm__bundle_reference(place->bundle) == NULL) {
+        tm__cli_print(cli,
+                      "%s@%u has no reference: it was trained by an earlier release, or without "
+                      "room for one; train or retrain it to watch its columns\n",
+                      place->version.model, place->version.number);
+        return;
+    }
+    if (json_array_size(columns) == 0) {
+        tm__cli_print(cli, "%s@%u has answered no rows yet that were counted\n",
+                      place->version.model, place->version.number);
+        return;
+    }
+    tm__cli_print(cli, "%s@%u, %s rows\n", place->version.model, place->version.number,
+                  tm__count_text(tm__json_i64(json_array_get(columns, 0), "rows", 0), rows));
+    print_moved(cli, columns);
+    tm__cli_table_init(&out, 7, titles);
+    json_array_foreach(columns, i, c) {
+        add_line(&out, c);
+    }
+    tm__cli_table_print(cli, &out);
+    tm__buf_done(&out.text);
+}
+
+tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
+    tm_place place = {0};
+    json_t *columns = NULL;
+    tm_drift_ask ask = {.within_us = tm__cli_duration_us(cli, "within")};
+    tm_status st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
+    st = st == TM_OK ? budget_of(&place, &ask.budget_us, err) : st;
+    if (st == TM_OK) {
+        ask.model = place.version.model;
+        ask.version = place.version.number;
+        st = tm__drift_report(place.home, place.bundle, &ask, &columns, err);
+    }
+    if (st == TM_OK && cli->json) {
+        json_t *const result =
+            json_pack("{s:s, s:s, s:I, s:b, s:O}", "schema", "tidemill.monitor.drift/1", "model",
+                      ask.model, "version", (json_int_t)ask.version, "has_reference",
+                      tm__bundle_reference(place.bundle) != NULL, "drift", columns);
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    } else if (st == TM_OK) {
+        print_all(cli, &place, columns);
+    }
+    json_decref(columns);
+    tm__place_close(&place);
+    return st;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   deliveries that are due ─> copied ─> each: receiver of the recipe ─> POST ─> noted
+ *
+ * The store is not held open while a receiver is waited for, and a try that failed is noted with
+ * its reason, so the next one knows how long to wait.
+ */
+#include "loop/alerts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "monitor/alert.h"
+#include "registry/registry.h"
+#include "store/post.h"
+
+#define TIMEOUT_MS 10000u
+#define SECRET_BYTES_MAX 4096u
+#define BODY_BYTES_MAX (512u << 10)
+#define ENDS_AFTER_US TM_DAY_US /* Alertmanager forgets an alert that is not sent again */
+
+typedef struct delivering {
+    tm_registry *registry;
+    tm_drift_store *store;
+    json_t *due; /* copies: nothing is sent while a statement is open */
+    int64_t n_sent, n_failed;
+} delivering;
+
+static bool take(void *arg, const tm_delivery *d) {
+    delivering *const self = arg;
+    json_array_append_new(self->due,
+                          json_pack("{s:I, s:s, s:s, s:s}", "id", (json_int_t)d->id, "receiver",
+                                    d->receiver, "event", d->event, "body", d->body));
+    return true;
+}
+
+/* The receiver of a name, of the recipe of a model; NULL: it is no longer declared. */
+static const json_t *find_receiver(const json_t *recipe, const char *name) {
+    size_t i = 0;
+    const json_t *item = NULL;
+    json_array_foreach(json_object_get(json_object_get(recipe, "monitor"), "receivers"), i, item) {
+        if (strcmp(tm__json_text(item, "name", ""), name) == 0) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+/* A path of the project file, from its folder. */
+static char *path_of(const json_t *receiver, const char *name) {
+    const char *const path = tm__json_text(receiver, name, NULL);
+    if (path == NULL) {
+        return NULL;
+    }
+    return path[0] == '/' ? tm__mem_strdup(path)
+                          : tm__fs_join(tm__json_text(receiver, "dir", "."), path);
+}
+
+/* ---- webhooks ---- */
+
+static tm_status sign(const json_t *receiver, const char *time, tm_str body, char *out,
+                      tm_err *err) {
+    char *const path = path_of(receiver, "secret_file");
+    tm_buf secret, text;
+    tm_hash hash;
+    if (path == NULL) {
+        return TM_FAIL(err, TM_E_DATA, "the receiver has no secret_file");
+    }
+    tm__buf_init(&secret, SECRET_BYTES_MAX);
+    tm__buf_init(&text, BODY_BYTES_MAX + 64);
+    tm_status st = tm__fs_read_all(path, &secret, err);
+    const tm_str key = tm__str_trim((tm_str){(const char *)secret.data, secret.len});
+    if (st == TM_OK && key.len == 0) {
+        st = TM_FAIL(err, TM_E_DATA, "the file of the secret is empty");
+    }
+    tm__buf_text(&text, time);
+    tm__buf_byte(&text, '.');
+    tm__buf_append(&text, body.ptr, body.len);
+    if (st == TM_OK && text.failed) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory to sign an alert");
+    }
+    if (st == TM_OK) {
+        tm__hmac_sha256(key.ptr, key.len, text.data, text.len, &hash);
+        tm__hash_to_text(&hash, out);
+    }
+    tm__buf_done(&secret);
+    tm__buf_done(&text);
+    tm__mem_free(path);
+    return st;
+}
+
+static tm_status send_webhook(const json_t *receiver, const char *body, const char *ca_file,
+                              tm_err *err) {
+    char stamp[80], signature[64 + TM_HASH_TEXT], time[32], hex[TM_HASH_TEXT];
+    (void)snprintf(time, sizeof(time), "%lld", (long long)(tm__now_us() / 1000000));
+    TM_TRY(sign(receiver, time, tm__str(body), hex, err));
+    (void)snprintf(stamp, sizeof(stamp), "X-Tidemill-Timestamp: %s", time);
+    (void)snprintf(signature, sizeof(signature), "X-Tidemill-Signature: v1=%s", hex);
+    const tm_post post = {.url = tm__json_text(receiver, "webhook", ""),
+                          .body = tm__str(body),
+                          .headers = {"Content-Type: application/json", stamp, signature},
+                          .ca_file = ca_file,
+                          .timeout_ms = TIMEOUT_MS};
+    return tm__post_send(&post, err);
+}
+
+/* ---- Alertmanager ---- */
+
+static json_t *as_alertmanager(const json_t *alert, bool is_over) {
+    char now[48], end[48];
+    const int64_t now_us = tm__now_us();
+    now[tm__time_to_text(now_us, now)] = '\0';
+    end[tm__time_to_text(now_us + ENDS_AFTER_US, end)] = '\0';
+    const json_t *const detail = json_object_get(alert, "detail");
+    json_t *const labels = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s}", "alertname", "TidemillAlert", "model",
+        tm__json_text(alert, "model", ""), "kind", tm__json_text(alert, "kind", ""), "subject",
+        tm__json_text(alert, "subject", ""), "severity", tm__json_text(alert, "severity", ""));
+    json_t *const annotations =
+        json_pack("{s:s, s:s}", "summary", tm__json_text(alert, "summary", ""), "description",
+                  tm__json_text(detail, "next", ""));
+    return json_pack("[{s:o, s:o, s:s, s:s}]", "labels", labels, "annotations", annotations,
+                     "startsAt", tm__json_text(alert, "opened", now), "endsAt",
+                     is_over ? now : end);
+}
+
+static tm_status send_alertmanager(const json_t *receiver, const char *body, const char *ca_file,
+                                   tm_err *err) {
+    char url[2048];
+    json_t *parsed = NULL;
+    tm_buf text;
+    const char *const base = tm__json_text(receiver, "alertmanager", "");
+    const size_t len = strlen(base);
+    TM_TRY(tm__json_parse(body, strlen(body), 32, &parsed, err));
+    json_t *const list =
+        as_alertmanager(json_object_get(parsed, "alert"),
+                        strcmp(tm__json_text(parsed, "event", ""), "resolved") == 0);
+    tm__buf_init(&text, BODY_BYTES_MAX);
+    const bool is_made = tm__json_write(&text, list, TM_JSON_SORTED);
+    json_decref(list);
+    json_decref(parsed);
+    (void)snprintf(url, sizeof(url), "%.2000s%s", base,
+                   len > 0 && base[len - 1] == '/' ? "api/v2/alerts" : "/api/v2/alerts");
+    const tm_post post = {.url = url,
+                          .body = {(const char *)text.data, text.len},
+                          .headers = {"Content-Type: application/json"},
+                          .ca_file = ca_file,
+                          .timeout_ms = TIMEOUT_MS};
+    const tm_status st =
+        is_made ? tm__post_send(&post, err) : TM_FAIL(err, TM_E_NOMEM, "no memory for an alert");
+    tm__buf_done(&text);
+    return st;
+}
+
+/* ---- all ---- */
+
+static tm_status send_one(delivering *self, const json_t *d, tm_err *err) {
+    const char *const body = tm__json_text(d, "body", "");
+    json_t *parsed = NULL, *recipe = NULL;
+    TM_TRY(tm__json_parse(body, strlen(body), 32, &parsed, err));
+    tm_status st = tm__registry_recipe(
+        self->registry, tm__json_text(json_object_get(parsed, "alert"), "model", ""), &recipe, err);
+    const json_t *const receiver = find_receiver(recipe, tm__json_text(d, "receiver", ""));
+    if (st == TM_OK && receiver == NULL) {
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "the receiver is no longer declared");
+    }
+    if (st == TM_OK) {
+        char *const ca_file = path_of(receiver, "ca_file");
+        st = json_object_get(receiver, "webhook") != NULL
+                 ? send_webhook(receiver, body, ca_file, err)
+                 : send_alertmanager(receiver, body, ca_file, err);
+        tm__mem_free(ca_file);
+    }
+    json_decref(parsed);
+    json_decref(recipe);
+    return st;
+}
+
+static tm_status send_all(delivering *self, tm_err *err) {
+    size_t i = 0;
+    const json_t *d = NULL;
+    json_array_foreach(self->due, i, d) {
+        tm_err problem = {0};
+        const tm_status st = send_one(self, d, &problem);
+        self->n_sent += st == TM_OK ? 1 : 0;
+        self->n_failed += st == TM_OK ? 0 : 1;
+        TM_TRY(tm__delivery_done(self->store, tm__json_i64(d, "id", 0),
+                                 st == TM_OK ? NULL : problem.message, tm__now_us(), err));
+    }
+    return TM_OK;
+}
+
+tm_status tm__alerts_deliver(const tm_home *home, json_t **out, tm_err *err) {
+    delivering self = {.due = json_array()};
+    tm_status st = tm__registry_open(home, &self.registry, err);
+    st = st == TM_OK ? tm__drift_store_open(home, true, &self.store, err) : st;
+    st = st == TM_OK ? tm__delivery_due(self.store, tm__now_us(), take, &self, err) : st;
+    st = st == TM_OK ? tm__json_check(err) : st;
+    st = st == TM_OK ? send_all(&self, err) : st;
+    if (st == TM_OK) {
+        *out = json_pack("{s:I, s:I}", "sent", (json_int_t)self.n_sent, "failed",
+                         (json_int_t)self.n_failed);
+        st = tm__json_check(err);
+    }
+    json_decref(self.due);
+    tm__drift_store_close(self.store);
+    tm__registry_close(self.registry);
+    return st;
+}

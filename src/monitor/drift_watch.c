@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   news ──> unsaved ── each step ──> windows of watch.db
+ *        └─> minute ── when it is over ──> detectors ── alarm ──> alert, line of the log
+ *
+ * Detectors of a version that comes anew see its kept windows first, in silence: what these said
+ * was told by the server that counted them.
+ */
+#include "monitor/drift_watch.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "monitor/drift_store.h"
+
+#define IDLE_US TM_HOUR_US /* without rows: a version that is no longer served is let go */
+#define SWEEP_US TM_MINUTE_US
+#define BACK_US (31 * TM_DAY_US) /* that detectors look back when they begin */
+#define RECEIVERS_MAX 16u
+#define CRITICAL_CHANGE 0.1 /* of the loss: who is on call is woken */
+
+typedef struct watched {
+    struct watched *next;
+    char model[TM_MAX_NAME + 1];
+    uint32_t version;
+    tm_bundle *bundle; /* a reference */
+    tm_cells_plan *plan;
+    tm_counts unsaved, minute, day; /* day: what counts for the cost, halved now and then */
+    int64_t minute_us;              /* begin of the minute's; INT64_MIN: it is empty */
+    int64_t news_us;
+    tm_drift *drift; /* NULL: not made yet */
+    uint32_t n_told; /* columns whose alarm of the last minute is told; all: nothing is left */
+} watched;
+
+struct tm_drift_watch {
+    tm_drift_watch_options options;
+    tm_drift_store *store; /* NULL: not opened yet */
+    watched *versions;
+    int64_t swept_us;
+    bool is_failing;
+};
+
+tm_drift_watch *tm__drift_watch_create(const tm_drift_watch_options *options) {
+    tm_drift_watch *const self = tm__mem_zalloc(1, sizeof(*self));
+    if (self != NULL) {
+        self->options = *options;
+    }
+    return self;
+}
+
+static void say(const tm_drift_watch *self, const tm_alert_raise *raise, const char *text) {
+    if (self->options.say != NULL) {
+        self->options.say(self->options.arg, raise, text);
+    }
+}
+
+static void watched_free(watched *w) {
+    tm__drift_free(w->drift);
+    tm__counts_done(&w->unsaved);
+    tm__counts_done(&w->minute);
+    tm__counts_done(&w->day);
+    tm__cells_plan_free(w->plan);
+    tm__bundle_unref(w->bundle);
+    tm__mem_free(w);
+}
+
+/* ---- news ---- */
+
+static watched *find(tm_drift_watch *self, const tm_drift_news *news) {
+    for (watched *w = self->versions; w != NULL; w = w->next) {
+        if (w->version == news->version && strcmp(w->model, news->model) == 0 &&
+            tm__hash_eq(tm__bundle_hash(w->bundle), tm__bundle_hash(news->bundle))) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+static watched *make(tm_drift_watch *self, const tm_drift_news *news) {
+    watched *const w = tm__mem_zalloc(1, sizeof(*w));
+    if (w == NULL) {
+        return NULL;
+    }
+    (void)tm__str_copy(w->model, sizeof(w->model), tm__str(news->model));
+    w->version = news->version;
+    w->bundle = tm__bundle_ref(news->bundle);
+    w->minute_us = INT64_MIN;
+    w->plan = tm__cells_plan_create(tm__bundle_reference(news->bundle));
+    if (w->plan == NULL || !tm__counts_init(&w->unsaved, w->plan) ||
+        !tm__counts_init(&w->minute, w->plan) || !tm__counts_init(&w->day, w->plan)) {
+        watched_free(w);
+        return NULL;
+    }
+    w->next = self->versions;
+    self->versions = w;
+    return w;
+}
+
+static int64_t minute_of(int64_t us) {
+    const int64_t rest = us % TM_MINUTE_US;
+    return us - (rest < 0 ? rest + TM_MINUTE_US : rest);
+}
+
+tm_status tm__drift_watch_add(tm_drift_watch *self, const tm_drift_news *news, int64_t now_us,
+                              tm_err *err) {
+    if (news->counts->counts[TM_CELLS_ROWS] == 0) {
+        return TM_OK;
+    }
+    watched *w = find(self, news);
+    if (w == NULL) {
+        w = make(self, news);
+    }
+    if (w == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to watch a model");
+    }
+    tm__counts_add(&w->unsaved, news->counts);
+    tm__counts_add(&w->minute, news->counts);
+    w->minute_us = w->minute_us == INT64_MIN ? minute_of(now_us) : w->minute_us;
+    w->news_us = now_us;
+    return TM_OK;
+}
+
+/* ---- keep ---- */
+
+typedef struct merging {
+    const tm_cells_plan *plan;
+    const tm_counts *fresh;
+} merging;
+
+static bool merge(void *arg, tm_str before, tm_buf *out) {
+    const merging *const m = arg;
+    tm_counts sum;
+    if (!tm__counts_init(&sum, m->plan)) {
+        out->failed = true;
+        return true;
+    }
+    const bool fits = before.len == 0 || tm__counts_read(&sum, before);
+    if (fits) {
+        tm__counts_add(&sum, m->fresh);
+        tm__counts_write(&sum, out);
+    }
+    tm__counts_done(&sum);
+    return fits;
+}
+
+static tm_status keep_all_locked(tm_drift_watch *self, tm_err *err) {
+    for (watched *w = self->versions; w != NULL; w = w->next) {
+        merging m = {w->plan, &w->unsaved};
+        const tm_drift_window_add add = {.key = {w->model, w->version},
+                                         .at_us = w->news_us,
+                                         .n_rows = w->unsaved.counts[TM_CELLS_ROWS],
+                                         .merge = merge,
+                                         .arg = &m};
+        if (add.n_rows > 0) {
+            TM_TRY(tm__drift_store_add_locked(self->store, &add, err));
+        }
+    }
+    return TM_OK;
+}
+
+static bool has_unsaved(const tm_drift_watch *self) {
+    for (const watched *w = self->versions; w != NULL; w = w->next) {
+        if (w->unsaved.counts[TM_CELLS_ROWS] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static tm_status keep(tm_drift_watch *self, tm_err *err) {
+    if (!has_unsaved(self)) {
+        return TM_OK;
+    }
+    if (self->store == NULL) {
+        TM_TRY(tm__drift_store_open(self->options.home, true, &self->store, err));
+    }
+    tm_db *const db = tm__drift_store_db(self->store);
+    TM_TRY(tm__db_begin(db, err));
+    tm_status st = keep_all_locked(self, err);
+    st = st == TM_OK ? tm__db_commit(db, err) : st;
+    tm__db_rollback(db);
+    for (watched *w = self->versions; st == TM_OK && w != NULL; w = w->next) {
+        tm__counts_reset(&w->unsaved);
+    }
+    return st;
+}
+
+/* ---- look ---- */
+
+static int64_t budget_of(const json_t *settings) {
+    const int64_t us = settings == NULL ? 0 : tm__json_i64(settings, "false_alarm_us", 0);
+    return us > 0 ? us : TM_DRIFT_BUDGET_US;
+}
+
+static json_t *settings_of(const tm_drift_watch *self, const char *model) {
+    json_t *out = NULL;
+    if (self->options.settings == NULL ||
+        self->options.settings(self->options.arg, model, &out, NULL) != TM_OK) {
+        return NULL;
+    }
+    return out;
+}
+
+typedef struct replay {
+    watched *w;
+    tm_counts window;
+    int64_t end_us; /* the minute at hand is told apart */
+} replay;
+
+static bool replay_window(void *arg, const tm_drift_window *window) {
+    replay *const r = arg;
+    tm__counts_reset(&r->window);
+    if (window->at_us < r->end_us && tm__counts_read(&r->window, window->bytes)) {
+        tm__drift_add(r->w->drift, &r->window, window->at_us, tm__span_us(window->span));
+    }
+    return true;
+}
+
+/* Detectors that have seen what was kept; its alarms were told. */
+static tm_status begin_drift(tm_drift_watch *self, watched *w, tm_err *err) {
+    json_t *const settings = settings_of(self, w->model);
+    tm_status st = tm__drift_create(w->plan, budget_of(settings), &w->drift, err);
+    json_decref(settings);
+    TM_TRY(st);
+    replay r = {.w = w, .end_us = w->minute_us};
+    if (!tm__counts_init(&r.window, w->plan)) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to watch a model");
+    }
+    const tm_drift_window_key key = {w->model, w->version};
+    st = tm__drift_store_read(self->store, &key, w->minute_us - BACK_US, replay_window, &r, err);
+    tm__counts_done(&r.window);
+    w->n_told = w->plan->n_columns;
+    return st;
+}
+
+static json_t *detail_of(const watched *w, uint32_t column, const tm_drift_cost *cost) {
+    const tm_drift_column *const c = tm__drift_column(w->drift, column);
+    const tm_reference *const reference = tm__bundle_reference(w->bundle);
+    const bool has_cost = !isnan(cost->was);
+    return json_pack(
+        "{s:o, s:o, s:I, s:o, s:o, s:s, s:o}", "was", tm__json_number(c->alarm.was), "is",
+        tm__json_number(c->alarm.is), "rows", (json_int_t)c->alarm.n_rows, "evidence",
+        tm__json_number(c->alarm.evidence), "evidence_needed", tm__json_number(1 / c->weight),
+        "next", tm__drift_next(&reference->columns[column], &c->alarm), "cost",
+        has_cost
+            ? json_pack("{s:s, s:o, s:o}", "loss",
+                        reference->loss_kind == TM_REF_LOSS_LOG ? "logloss" : "rmse", "was",
+                        tm__json_number(cost->was), "expected", tm__json_number(cost->expected))
+            : json_null());
+}
+
+static uint32_t receivers_of(const json_t *settings, const char *names[RECEIVERS_MAX]) {
+    const json_t *const list = json_object_get(settings, "receivers");
+    uint32_t n = 0;
+    size_t i = 0;
+    const json_t *item = NULL;
+    json_array_foreach(list, i, item) {
+        const char *const name = tm__json_text(item, "name", NULL);
+        if (name != NULL && n < RECEIVERS_MAX) {
+            names[n++] = name;
+        }
+    }
+    return n;
+}
+
+static tm_status raise_alarm(tm_drift_watch *self, const watched *w, uint32_t column, tm_err *err) {
+    const tm_drift_column *const c = tm__drift_column(w->drift, column);
+    const tm_schema *const inputs = tm__bundle_schema(w->bundle);
+    const char *const name = column < inputs->n_cols ? inputs->cols[column].name : "answers";
+    json_t *const settings = settings_of(self, w->model);
+    const char *receivers[RECEIVERS_MAX];
+    tm_drift_cost cost;
+    tm_buf text;
+    tm__drift_cost(tm__bundle_reference(w->bundle), column, w->day.counts + w->plan->first[column],
+                   &cost);
+    json_t *const detail = detail_of(w, column, &cost);
+    tm__buf_init(&text, 4096);
+    tm__buf_printf(&text, "'%s' moved: ", name);
+    tm__drift_what(w->bundle, column, &c->alarm, &text);
+    const tm_alert_raise raise = {
+        .model = w->model,
+        .version = w->version,
+        .kind = "drift",
+        .subject = name,
+        .is_critical = cost.expected > (1 + CRITICAL_CHANGE) * cost.was,
+        .since_us = c->alarm.since_us,
+        .at_us = w->news_us,
+        .summary = text.failed ? name : (const char *)text.data,
+        .detail = detail,
+        .receivers = receivers,
+        .n_receivers = receivers_of(settings, receivers),
+    };
+    bool told = false;
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__alert_raise(self->store, &raise, &told, err) : st;
+    if (st == TM_OK && told) {
+        say(self, &raise, raise.summary);
+    }
+    tm__buf_done(&text);
+    json_decref(detail);
+    json_decref(settings);
+    return st;
+}
+
+/* What counts for the cost: the last rows, older ones ever less. */
+static void age_day(watched *w) {
+    if (w->day.counts[TM_CELLS_ROWS] > 20000) {
+        for (uint32_t i = 0; i < w->day.n_counts; i++) {
+            w->day.counts[i] /= 2;
+        }
+    }
+    tm__counts_add(&w->day, &w->minute);
+}
+
+static tm_status look(tm_drift_watch *self, watched *w, tm_err *err) {
+    if (w->drift == NULL) {
+        TM_TRY(begin_drift(self, w, err));
+    }
+    age_day(w);
+    tm__drift_add(w->drift, &w->minute, w->minute_us, TM_MINUTE_US);
+    tm__counts_reset(&w->minute);
+    w->minute_us = INT64_MIN;
+    w->n_told = 0;
+    return TM_OK;
+}
+
+/* What cannot be told now is tried again before the next minute is looked at. */
+static tm_status tell(tm_drift_watch *self, watched *w, tm_err *err) {
+    for (; w->drift != NULL && w->n_told < w->plan->n_columns; w->n_told++) {
+        if (tm__drift_column(w->drift, w->n_told)->is_new_alarm) {
+            TM_TRY(raise_alarm(self, w, w->n_told, err));
+        }
+    }
+    return TM_OK;
+}
+
+/* A clock that went back begins another minute too. */
+static tm_status look_all(tm_drift_watch *self, int64_t now_us, tm_err *err) {
+    for (watched *w = self->versions; w != NULL; w = w->next) {
+        TM_TRY(tell(self, w, err));
+        if (w->minute_us != INT64_MIN && minute_of(now_us) != w->minute_us) {
+            TM_TRY(look(self, w, err));
+            TM_TRY(tell(self, w, err));
+        }
+    }
+    if (self->store != NULL && (now_us < self->swept_us || now_us - self->swept_us >= SWEEP_US)) {
+        self->swept_us = now_us;
+        TM_TRY(tm__alert_sweep(self->store, now_us, err));
+    }
+    return TM_OK;
+}
+
+static void let_go(tm_drift_watch *self, int64_t now_us) {
+    for (watched **at = &self->versions; *at != NULL;) {
+        watched *const w = *at;
+        if (w->minute_us == INT64_MIN && w->unsaved.counts[TM_CELLS_ROWS] == 0 &&
+            now_us - w->news_us > IDLE_US) {
+            *at = w->next;
+            watched_free(w);
+        } else {
+            at = &w->next;
+        }
+    }
+}
+
+void tm__drift_watch_step(tm_drift_watch *self, int64_t now_us) {
+    tm_err err = {0};
+    tm_status st = keep(self, &err);
+    st = st == TM_OK && self->store != NULL ? look_all(self, now_us, &err) : st;
+    if (st != TM_OK && !self->is_failing) {
+        say(self, NULL, err.message);
+    }
+    self->is_failing = st != TM_OK;
+    let_go(self, now_us);
+}
+
+void tm__drift_watch_free(tm_drift_watch *watch) {
+    if (watch == NULL) {
+        return;
+    }
+    tm_status st = keep(watch, NULL);
+    for (watched *w = watch->versions; w != NULL && watch->store != NULL; w = w->next) {
+        /* What the last minute says is told now: after a start it is one of those told before. */
+        st = st == TM_OK && w->minute_us != INT64_MIN ? look(watch, w, NULL) : st;
+        st = st == TM_OK ? tell(watch, w, NULL) : st;
+    }
+    (void)st; /* some seconds, and nobody is left to try again */
+    for (watched *w = watch->versions; w != NULL;) {
+        watched *const next = w->next;
+        watched_free(w);
+        w = next;
+    }
+    tm__drift_store_close(watch->store);
+    tm__mem_free(watch);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a server does about what its threads have counted: keeps it in watch.db, feeds the detectors
+ * of each version with whole minutes, raises alerts. One thread has it, which may wait for a disk.
+ * What was counted and not kept when a server is killed is lost: some seconds.
+ */
+#ifndef TM_MONITOR_DRIFT_WATCH_H
+#define TM_MONITOR_DRIFT_WATCH_H
+
+#include "model/bundle.h"
+#include "monitor/alert.h"
+#include "monitor/drift.h"
+
+typedef struct tm_drift_watch tm_drift_watch;
+
+typedef struct tm_drift_watch_options {
+    const tm_home *home;
+    /* What tidemill.yaml says below `monitor` of a model, or *out NULL. */
+    tm_status (*settings)(void *arg, const char *model, json_t **out, tm_err *err);
+    /* An alert that is new (text: what it says), or (raise NULL) why nothing could be kept. */
+    void (*say)(void *arg, const tm_alert_raise *raise, const char *text);
+    void *arg;
+} tm_drift_watch_options;
+/** Nothing is opened before there is something to keep. NULL when out of memory. */
+tm_drift_watch *tm__drift_watch_create(const tm_drift_watch_options *options);
+/** Keeps what is left. */
+void tm__drift_watch_free(tm_drift_watch *watch);
+
+typedef struct tm_drift_news {
+    tm_bundle *bundle; /* that answered, with a reference */
+    const char *model;
+    uint32_t version;
+    const tm_counts *counts; /* since the last news of it */
+} tm_drift_news;
+/** Take rows that were answered about now. TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__drift_watch_add(tm_drift_watch *self, const tm_drift_news *news,
+                                           int64_t now_us, tm_err *err);
+/** Keep what came, and when a minute is over look at it. What cannot be kept is tried again;
+ * it is said once. */
+void tm__drift_watch_step(tm_drift_watch *self, int64_t now_us);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What moved, and alerts. All of it reads a disk, so it runs on the desk's thread. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "monitor/alert.h"
+#include "monitor/drift.h"
+#include "serve/handle.h"
+
+/* Whether the key that an exchange was let in with may hear of a model. */
+static bool may_see(const tm_exchange *x, const char *model) {
+    const char *const models = tm__access_models(&x->current->keyring, &x->access);
+    return models == NULL || (models[0] != '\0' && tm__key_models_have(models, tm__str(model)));
+}
+
+/* ---- drift ---- */
+
+static tm_status add_served(tm_exchange *x, const tm_served *served, json_t *list, tm_err *err) {
+    json_t *recipe = NULL, *columns = NULL;
+    TM_TRY(tm__registry_recipe(x->desk->registry, served->model, &recipe, err));
+    const tm_drift_ask ask = {
+        .model = served->model,
+        .version = served->version,
+        .budget_us = tm__json_i64(json_object_get(recipe, "monitor"), "false_alarm_us", 0)};
+    json_decref(recipe);
+    TM_TRY(tm__drift_report(x->desk->home, served->bundle, &ask, &columns, err));
+    json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:o}", "model", served->model, "version",
+                                          (json_int_t)served->version, "has_reference",
+                                          tm__bundle_reference(served->bundle) != NULL, "drift",
+                                          columns));
+    return TM_OK;
+}
+
+void tm__handle_drift(tm_exchange *x) {
+    const tm_str model = tm__http_query(x->http->query, "model");
+    json_t *const list = json_array();
+    tm_err err = {0};
+    tm_status st = TM_OK;
+    bool found = model.ptr == NULL;
+    for (uint32_t i = 0; st == TM_OK && i < x->current->n; i++) {
+        const tm_served *const served = x->current->routes[i];
+        const bool is_asked = model.ptr == NULL || tm__str_is(model, served->model);
+        if (is_asked && served->bundle != NULL && may_see(x, served->model)) {
+            found = true;
+            st = add_served(x, served, list, &err);
+        }
+    }
+    if (st == TM_OK && !found) {
+        st = TM_FAIL(&err, TM_E_NOT_FOUND, "no model of this name is served");
+    }
+    if (st != TM_OK) {
+        tm__problem_from_err(x, &err);
+        json_decref(list);
+        return;
+    }
+    tm__reply_json(x, json_pack("{s:o}", "models", list));
+}
+
+/* ---- alerts ---- */
+
+void tm__handle_alerts(tm_exchange *x) {
+    const tm_str wanted = tm__http_query(x->http->query, "model");
+    const tm_alert_filter filter = {.all =
+                                        tm__str_is(tm__http_query(x->http->query, "all"), "true")};
+    tm_err err = {0};
+    json_t *alerts = NULL;
+    if (tm__alert_list(x->desk->home, &filter, &alerts, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    json_t *const list = json_array();
+    size_t i = 0;
+    json_t *alert = NULL;
+    json_array_foreach(alerts, i, alert) {
+        const char *const model = tm__json_text(alert, "model", "");
+        if ((wanted.ptr == NULL || tm__str_is(wanted, model)) && may_see(x, model)) {
+            json_array_append(list, alert);
+        }
+    }
+    json_decref(alerts);
+    tm__reply_json(x, json_pack("{s:o}", "alerts", list));
+}
+
+/* The body of a move; what is wrong with it, or NULL. */
+static const char *read_move(const json_t *body, tm_alert_move *out) {
+    static const struct {
+        const char *word;
+        tm_alert_state to;
+    } actions[] = {{"ack", TM_ALERT_ACKNOWLEDGED},
+                   {"silence", TM_ALERT_SILENCED},
+                   {"resolve", TM_ALERT_RESOLVED}};
+    const char *const word = tm__json_text(body, "action", "");
+    const char *const time = tm__json_text(body, "for", NULL);
+    int64_t for_us = 0;
+    bool is_known = false;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (strcmp(word, actions[i].word) == 0) {
+            out->to = actions[i].to;
+            is_known = true;
+        }
+    }
+    out->id = tm__json_i64(body, "id", 0);
+    if (!json_is_object(body) || !is_known || out->id <= 0) {
+        return "an id and an action (ack, silence or resolve) are wanted";
+    }
+    const bool is_silence = out->to == TM_ALERT_SILENCED;
+    if ((time != NULL) != is_silence ||
+        (is_silence && (!tm__str_to_duration_us(tm__str(time), &for_us) || for_us <= 0))) {
+        return "'silence', and nothing else, wants 'for': a time such as 2h";
+    }
+    out->now_us = tm__now_us();
+    out->until_us = out->now_us + for_us;
+    return NULL;
+}
+
+/* A key of some models moves their alerts only: what it may not see is not there. */
+static tm_status move(tm_exchange *x, const tm_alert_move *wanted, tm_err *err) {
+    const tm_alert_filter filter = {.all = true, .n_max = UINT32_MAX};
+    const char *const models = tm__access_models(&x->current->keyring, &x->access);
+    tm_drift_store *store = NULL;
+    if (models != NULL) {
+        json_t *alerts = NULL, *alert = NULL;
+        size_t i = 0;
+        bool found = false;
+        TM_TRY(tm__alert_list(x->desk->home, &filter, &alerts, err));
+        json_array_foreach(alerts, i, alert) {
+            found = found || (tm__json_i64(alert, "id", 0) == wanted->id &&
+                              may_see(x, tm__json_text(alert, "model", "")));
+        }
+        json_decref(alerts);
+        if (!found) {
+            return TM_FAIL(err, TM_E_NOT_FOUND, "there is no alert %lld", (long long)wanted->id);
+        }
+    }
+    TM_TRY(tm__drift_store_open(x->desk->home, true, &store, err));
+    const tm_status st = tm__alert_move(store, wanted, err);
+    tm__drift_store_close(store);
+    return st;
+}
+
+void tm__handle_alert_move(tm_exchange *x) {
+    const tm_buf *const text = &x->http->body;
+    tm_alert_move wanted = {.actor = x->access.actor};
+    json_t *body = NULL;
+    tm_err err = {0};
+    if (tm__json_parse(text->data, text->len, TM_MAX_JSON_DEPTH, &body, &err) != TM_OK) {
+        tm__problem_reply(x, tm_status_http(err.status), "bad-json", err.message, err.hint);
+        return;
+    }
+    const char *const problem = read_move(body, &wanted);
+    json_decref(body);
+    if (problem != NULL) {
+        tm__problem_reply(x, 400, "bad-request", problem,
+                          "Send {\"id\": 1, \"action\": \"silence\", \"for\": \"2h\"}.");
+        return;
+    }
+    if (move(x, &wanted, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    tm_log_event(x->log, TM_INFO, "alert.moved", TM_FI("id", wanted.id),
+                 TM_FT("state", tm__alert_state_text(wanted.to)), TM_FT("by", x->access.actor));
+    tm__reply_json(x, json_pack("{s:I, s:s}", "id", (json_int_t)wanted.id, "state",
+                                tm__alert_state_text(wanted.to)));
+}

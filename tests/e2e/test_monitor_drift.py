@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows that move away from the training rows: counted while serving, told once, signed, silenced and resolved."""
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+import time
+
+import pytest
+from conftest import Server, Tidemill
+from made_data import churn_rows, csv_text, request_row
+
+SECRET = b"a secret of both"
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    """A webhook that keeps what it gets; `/hang` never answers."""
+    got = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/hang"):
+            time.sleep(30)
+            return
+        Hook.got.append((self.path, dict(self.headers), body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words):
+        """Nothing is printed."""
+
+
+@pytest.fixture(name="hook")
+def fixture_hook():
+    Hook.got = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def make(folder, hook, path="/hook"):
+    tm = Tidemill(folder)
+    tm.write("data.csv", csv_text(churn_rows(2000)))
+    tm.write("hook.secret", SECRET.decode() + "\n")
+    tm.write("tidemill.yaml", "models:\n  churn:\n    from: data.csv\n    target: churned\n    work: 20000000\n    monitor:\n"
+             "      false_alarms: 1 per month\n      alerts:\n"
+             f"        - {{name: ops, webhook: '{hook}{path}', secret_file: hook.secret}}\n        - {{name: am, alertmanager: '{hook}'}}\n")
+    tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--work", "20000000")
+    tm.ok("apply")
+    return tm
+
+
+def answer(tm, rows, command="serve"):
+    server = Server(tm, command=command)
+    for i in range(0, len(rows), 100):
+        assert server.request("POST", "/v1/routes/churn/predict", {"rows": [request_row(r) for r in rows[i:i + 100]]})[0] == 200
+    return server
+
+
+def moved_rows(n):
+    return [{**r, "months": int(r["months"] or 0) + 35, "city": f"new {i}"} for i, r in enumerate(churn_rows(n, seed=9))]
+
+
+def column(report, name):
+    return next(c for c in report["drift"] if c["column"] == name)
+
+
+def test_a_shift_is_found_told_signed_and_resolved(tmp_path, hook):
+    tm = make(tmp_path, hook)
+    assert tm.ok("monitor", "drift", "churn", "--json").json["drift"] == []
+    assert tm.ok("monitor", "alerts", "--json").json["alerts"] == []
+    assert answer(tm, churn_rows(500, seed=5)).stop() == 0
+    quiet = tm.ok("monitor", "drift", "churn", "--json").json
+    assert quiet["has_reference"] and not any(c["moved"] for c in quiet["drift"])
+    assert all(c["rows"] == 500 for c in quiet["drift"])
+    assert "churn@1, 500 rows" in tm.ok("monitor", "drift", "churn").out
+
+    server = answer(tm, moved_rows(600))
+    assert server.request("GET", "/v1/drift?model=churn")[0] == 200
+    assert server.stop() == 0
+    report = tm.ok("monitor", "drift", "churn", "--json").json
+    months, city = column(report, "months"), column(report, "city")
+    assert months["moved"] and months["psi"] > 0.2 and months["evidence"] > months["evidence_needed"]
+    assert city["moved"] and 400 < city["new"]["distinct"] < 900 and "did not have" in city["what"]
+    assert months["cost"]["loss"] == "logloss" and months["next"]
+    assert report["drift"][0]["moved"]
+    assert "months moved since" in tm.ok("monitor", "drift", "churn").out
+
+    alerts = tm.ok("monitor", "alerts", "--json").json["alerts"]
+    assert {"months", "city"} <= {a["subject"] for a in alerts} and all(a["state"] == "open" for a in alerts)
+    tm.ok("monitor", "deliver")
+    path, headers, body = next(g for g in Hook.got if g[0] == "/hook")
+    want = hmac.new(SECRET, headers["X-Tidemill-Timestamp"].encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert headers["X-Tidemill-Signature"] == "v1=" + want, path
+    assert json.loads(body)["alert"]["model"] == "churn"
+    to_manager = [json.loads(g[2])[0] for g in Hook.got if g[0] == "/api/v2/alerts"]
+    assert len(to_manager) == len(alerts) and to_manager[0]["labels"]["alertname"] == "TidemillAlert"
+    assert not any(f"new {i}" in g[2].decode() for g in Hook.got for i in range(600))  # no value of a row leaves
+
+    number = alerts[0]["id"]
+    assert tm.ok("monitor", "alerts", "silence", number, "--for", "2h", "--json").json["state"] == "silenced"
+    assert tm("monitor", "alerts", "ls").code == 0
+    assert tm.ok("monitor", "alerts", "resolve", number, "--json").json["state"] == "resolved"
+    assert tm("monitor", "alerts", "ack", number).code == 5
+    assert tm("monitor", "alerts", "ack", 99).code == 3
+    for words in (("ack",), ("forget", 1), ("silence", 1), ("ack", "x"), ("ack", 1, "--for", "1h")):
+        assert tm("monitor", "alerts", *words).code == 2, words
+    assert number not in [a["id"] for a in tm.ok("monitor", "alerts", "--json").json["alerts"]]
+    assert number in [a["id"] for a in tm.ok("monitor", "alerts", "--all", "--json").json["alerts"]]
+
+
+def test_a_receiver_that_hangs_makes_nobody_wait(tmp_path, hook):
+    tm = make(tmp_path, hook, "/hang")
+    assert answer(tm, moved_rows(600)).stop() == 0
+    server = Server(tm, command="run")  # which tells receivers by itself
+    slowest = 0
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        assert server.request("POST", "/v1/routes/churn/predict", {"rows": [request_row(churn_rows(1)[0])]})[0] == 200
+        slowest = max(slowest, time.monotonic() - begin)
+    assert slowest < 2
+    assert server.stop() == 0
+
+
+def test_a_column_that_vanishes_is_told(tmp_path, hook):
+    tm = make(tmp_path, hook)
+    rows = [{**r, "months": ""} for r in churn_rows(400, seed=6)]
+    server = Server(tm)
+    status, _, _ = server.request("POST", "/v1/routes/churn/predict", {"rows": [request_row(r) for r in rows]})
+    assert status == 200
+    assert server.stop() == 0
+    months = column(tm.ok("monitor", "drift", "churn", "--json").json, "months")
+    assert months["moved"] and months["missing"]["is"] == 1 and "upstream" in months["next"]
