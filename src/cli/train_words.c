@@ -47,6 +47,7 @@ const char *tm__trial_text(const char *learner, const json_t *params, uint32_t r
                        : strcmp(learner, "forest") == 0 ? "random forest"
                        : strcmp(learner, "mlp") == 0    ? "neural network"
                        : strcmp(learner, "blend") == 0  ? "the best together"
+                       : strcmp(learner, "stack") == 0  ? "the best, weighed by a second layer"
                                                         : learner;
     size_t at = (size_t)snprintf(out, size, "%s", name);
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && at < size; i++) {
@@ -157,6 +158,11 @@ static void print_board(tm_cli *cli, const json_t *report) {
     tm__cli_table_print(cli, &table);
     if (json_array_size(board) > BOARD_MAX) {
         tm__cli_print(cli, "  and %zu more\n", json_array_size(board) - BOARD_MAX);
+    }
+    const json_t *stacking = json_object_get(report, "stacking");
+    if (stacking != NULL && !tm__json_bool(stacking, "used", false)) {
+        tm__cli_print(cli, "  a second layer was tried and left: %s\n",
+                      tm__json_text(stacking, "reason", ""));
     }
     tm__cli_print(cli, "\n");
 }

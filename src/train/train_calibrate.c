@@ -96,22 +96,14 @@ static void job_done(job *j) {
 
 tm_status tm__train_valid_raw(const tm_search *search, double **out, tm_err *err) {
     const uint64_t n = search->n_valid * tm__train_outputs(search->data);
-    double *raw = tm__mem_zalloc(n, sizeof(double));
+    double *raw = tm__mem_alloc(n, sizeof(double));
     if (raw == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
     }
-    for (uint32_t c = 0; c < search->n_candidates; c++) {
-        const tm_candidate *candidate = &search->candidates[c];
-        if (!(candidate->share > 0.0)) {
-            continue;
-        }
-        if (candidate->raw == NULL) {
-            tm__mem_free(raw);
-            return TM_FAIL(err, TM_E_INTERNAL, "a chosen candidate has no answers");
-        }
-        for (uint64_t i = 0; i < n; i++) {
-            raw[i] += candidate->share * candidate->raw[i];
-        }
+    const tm_status st = tm__blend_raw(search, raw, err);
+    if (st != TM_OK) {
+        tm__mem_free(raw);
+        return st;
     }
     *out = raw;
     return TM_OK;

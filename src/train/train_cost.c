@@ -53,6 +53,11 @@ tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double ro
                      .bytes = n_trees * (2.0 * leaves - 1.0) * NODE_BYTES};
 }
 
+tm_cost tm__cost_of_stack(uint32_t n_members, uint32_t n_outputs) {
+    const double n = (double)n_outputs * n_members;
+    return (tm_cost){.us = n * NODE_NS * 1e-3, .bytes = (n + n_outputs) * sizeof(double)};
+}
+
 double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
                        uint32_t n_outputs) {
     const tm_cost limit = tm__cost_limit(options);

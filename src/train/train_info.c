@@ -164,16 +164,24 @@ static json_t *board_entry(const tm_search *search, const tm_candidate *c) {
     return entry;
 }
 
+static json_t *together(const tm_search *search, const char *name, double score, bool is_chosen) {
+    const tm_candidate *best = &search->candidates[search->best];
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:b}", "learner", name, "score",
+                     tm__json_number(score), "params", json_object(), "rounds", (json_int_t)0,
+                     "rows", (json_int_t)best->n_rows, "chosen", is_chosen);
+}
+
 /* Best first. Seconds are not part of it: they differ from run to run, and the record is hashed. */
 json_t *tm__train_leaderboard(const tm_search *search) {
     json_t *board = json_array();
     bool is_taken[TM_MAX_CANDIDATES] = {false};
     if (board != NULL && search->n_blend > 1) {
-        json_array_append_new(
-            board, json_pack("{s:s, s:o, s:o, s:I, s:I, s:b}", "learner", "blend", "score",
-                             tm__json_number(search->blend_score), "params", json_object(),
-                             "rounds", (json_int_t)0, "rows",
-                             (json_int_t)search->candidates[search->best].n_rows, "chosen", 1));
+        const tm_stacking *s = &search->stacking;
+        if (s->is_used) {
+            json_array_append_new(board, together(search, "stack", search->blend_score, true));
+        }
+        const double score = s->is_used ? s->blend_score : search->blend_score;
+        json_array_append_new(board, together(search, "blend", score, !s->is_used));
     }
     for (uint32_t place = 0; board != NULL && place < search->n_candidates; place++) {
         uint32_t best = UINT32_MAX;
@@ -191,6 +199,15 @@ json_t *tm__train_leaderboard(const tm_search *search) {
         json_array_append_new(board, board_entry(search, &search->candidates[best]));
     }
     return board;
+}
+
+json_t *tm__train_stacking(const tm_search *search) {
+    const tm_stacking *s = &search->stacking;
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "used", s->is_used, "reason", s->reason,
+                     "gain", tm__json_number(s->gain), "gain_in_folds",
+                     tm__json_number(s->gain_in_folds), "score", tm__json_number(s->score),
+                     "blend_score", tm__json_number(s->blend_score), "strength",
+                     tm__json_number(s->strength));
 }
 
 json_t *tm__train_split_info(const tm_train_data *data, uint64_t n_valid) {

@@ -86,6 +86,27 @@ typedef struct tm_candidate {
     double seconds;
 } tm_candidate;
 
+/* A second layer over the raw answers of candidates. */
+#define TM_MAX_STACK 8u
+typedef struct tm_stack {
+    uint32_t n; /* members; 0: none */
+    uint32_t candidates[TM_MAX_STACK];
+    double *weights; /* [n x n_outputs], owned */
+    double *bias;    /* [n_outputs], owned */
+} tm_stack;
+
+/* What came of trying one. */
+typedef struct tm_stacking {
+    const char *reason; /* that it is used, or is not; NULL: there was nothing to try */
+    bool is_used;
+    tm_stack whole;       /* fitted on all validation rows */
+    tm_stack halves[2];   /* fitted on each half; validation answers are those to the other half */
+    double strength;      /* of its ridge */
+    double gain;          /* share of the blend's loss, on rows that neither saw */
+    double gain_in_folds; /* the same within folds; NaN when there is one, or it did not matter */
+    double score, blend_score; /* of the deciding metric, on such rows */
+} tm_stacking;
+
 typedef struct tm_search {
     tm_train_data *data; /* the final fit drops columns that no feature comes from */
     const tm_train_options *options;
@@ -100,13 +121,16 @@ typedef struct tm_search {
     double ns_row_predict;  /* and its answer by the slowest candidate */
     uint64_t tail_ns;       /* set aside of the clock for what follows the last fit */
     uint32_t n_blend;       /* candidates with a share; 1: no blend, the best alone */
-    double blend_score;     /* of the blend on validation rows */
+    double blend_score;     /* of the blend or stack on validation rows */
+    tm_stacking stacking;
     double
         *valid_pred; /* [n_valid x n_outputs] answers of the best or the blend on validation rows */
     double *valid_y;
     double *valid_weights;
     uint32_t *valid_queries; /* RANKING */
     uint64_t n_valid;
+    uint64_t valid_ends[TM_MAX_FOLDS]; /* [n_valid_folds] behind the rows of each fold */
+    uint32_t n_valid_folds;
     double seconds_features;
 } tm_search;
 
@@ -261,8 +285,13 @@ tm_budget tm__budget_part(const tm_budget *whole, double share);
 /* train_blend.c */
 /** Give the candidates with raw answers their shares, and settle the validation answers. */
 TM_NODISCARD tm_status tm__blend_choose(tm_search *search, tm_err *err);
-/** Validation answers of the shares as they are, and their score. */
+/** Validation answers of the shares, or the second layer, as they are, and their score. */
 TM_NODISCARD tm_status tm__blend_settle(tm_search *search, tm_err *err);
+/** Raw answers of the same on validation rows, out [n_valid x n_outputs]. TM_E_INTERNAL when a
+ * member has none. */
+TM_NODISCARD tm_status tm__blend_raw(const tm_search *search, double *out, tm_err *err);
+/* train_stack.c */
+void tm__stacking_done(tm_stacking *self);
 /* train_fit.c */
 typedef struct tm_final {
     json_t *params; /* of the model; of a blend: its members; owned */
@@ -383,6 +412,8 @@ json_t *tm__split_to_json(const tm_split *split);
 json_t *tm__train_recipe(const tm_train_options *options);
 json_t *tm__train_stops(const tm_stops *stops);
 json_t *tm__train_leaderboard(const tm_search *search);
+/** What came of a second layer, when there was one to try. */
+json_t *tm__train_stacking(const tm_search *search);
 json_t *tm__train_labels_info(const tm_train_data *data);
 json_t *tm__train_split_info(const tm_train_data *data, uint64_t n_valid);
 json_t *tm__train_left_out(const tm_train_data *data, const json_t *program);

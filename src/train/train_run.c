@@ -233,6 +233,13 @@ static void describe_threshold(run *r) {
     json_object_set_new(r->info, "threshold", said);
 }
 
+static void describe_search(run *r) {
+    json_object_set_new(r->info, "leaderboard", tm__train_leaderboard(&r->search));
+    if (r->search.stacking.reason != NULL) {
+        json_object_set_new(r->info, "stacking", tm__train_stacking(&r->search));
+    }
+}
+
 static void describe_model(run *r) {
     const tm_train_data *data = &r->data;
     json_t *info = r->info;
@@ -280,7 +287,7 @@ static void describe_model(run *r) {
         json_object_set_new(info, "unmatured_rows",
                             json_integer((json_int_t)(data->n_unmatured + data->n_embargoed)));
     }
-    json_object_set_new(info, "leaderboard", tm__train_leaderboard(&r->search));
+    describe_search(r);
     json_object_set_new(info, "importance", tm__train_importance(r->final.program, r->final.model));
     json_object_set_new(info, "left_out", tm__train_left_out(data, program));
     if (r->selection.dropped != NULL && !r->selection.is_off) {

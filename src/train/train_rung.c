@@ -164,6 +164,12 @@ void tm__rung_take_truth(tm_rung *rung, tm_search *search) {
     search->valid_weights = rung->weights;
     search->valid_queries = rung->queries;
     search->n_valid = rung->n_valid;
+    search->n_valid_folds = rung->n_folds;
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < rung->n_folds; i++) {
+        end += rung->folds[i].n_valid;
+        search->valid_ends[i] = end;
+    }
     rung->y = rung->weights = NULL;
     rung->queries = NULL;
 }

@@ -2,7 +2,7 @@
 /*
  * The parts of a search: rungs (rows in folds), trials (one candidate on a rung), costs (what a
  * model may take at prediction). Not for other files than train_{search,rung,trial,cost,candidate,
- * draw,blend,fit}.
+ * draw,mix,blend,stack,team,fit}.
  */
 #ifndef TM_TRAIN_TRAIN_SEARCH_PRIV_H
 #define TM_TRAIN_TRAIN_SEARCH_PRIV_H
@@ -94,6 +94,13 @@ void tm__candidate_settle(const tm_search *search, tm_candidate *candidate);
 /** What a refit of a candidate on all rows will take, by its last trial. */
 tm_need tm__search_refit_need(const tm_search *search, const tm_candidate *candidate);
 
+/* ---- train_team.c ---- */
+bool tm__candidate_has(const tm_model_ops *ops, const char *param);
+/** Fit and put together all candidates with a share; `share` of the training rows is in `in`. Sets
+ * model and params of *out. */
+TM_NODISCARD tm_status tm__team_fit(tm_ctx *ctx, tm_search *search, const tm_fit_input *in,
+                                    double share, tm_final *out, tm_err *err);
+
 /* ---- train_cost.c ---- */
 /* What models may cost where they answer, of which all follows from their parameters and rounds. */
 typedef struct tm_cost {
@@ -107,6 +114,8 @@ tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double ro
 /** Rounds at most that stay within the limit; at least 1. */
 double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
                        uint32_t n_outputs);
+/** A second layer over n members. */
+tm_cost tm__cost_of_stack(uint32_t n_members, uint32_t n_outputs);
 /** Rounds of the refit. */
 double tm__cost_refit_rounds(const tm_candidate *candidate);
 

@@ -479,21 +479,26 @@ class Blend:
 
     def __init__(self, data):
         f = Fields(data)
-        want(f.raw(4) == b"BLND" and f.u32() == 1, "blend")
+        want(f.raw(4) == b"BLND", "blend")
+        version, n = f.u32(2)
+        want(version in (1, 2), "blend")
+        outputs = f.u32() if version == 2 else 1
+        self.bias = f.f64(outputs) if version == 2 else None
         self.members = []
-        for _ in range(f.u32()):
-            weight, name, size = f.f64(), f.text(), f.u64()
+        for _ in range(n):
+            weights, name, size = f.f64(outputs), f.text(), f.u64()
             want(not any(f.raw(aligned(f.at) - f.at)), "zeros before a member")
-            self.members.append((weight, LEARNERS[name](f.raw(size))))
+            self.members.append((weights, LEARNERS[name](f.raw(size))))
         f.end()
         self.task, self.k, self.n_cols = self.members[0][1].task, self.members[0][1].k, self.members[0][1].n_cols
         self.is_log = getattr(self.members[0][1], "is_log", False)
         self.n_terms = max(m.n_terms for _, m in self.members)
 
     def score(self, x, weights):
-        out = [0.0] * self.k
-        for weight, member in self.members:
-            out = [a + weight * b for a, b in zip(out, member.score(x, weights))]
+        out = self.bias or [0.0] * self.k
+        for own, member in self.members:
+            own = own if self.bias else own * self.k
+            out = [a + w * b for a, w, b in zip(out, own, member.score(x, weights))]
         return out
 
 

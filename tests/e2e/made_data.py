@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small data sets with known structure, the same at every call."""
 import datetime
+import math
 import random
 
 
@@ -21,6 +22,24 @@ def churn_rows(n, seed=1, swap=False):
             "joined": (start + datetime.timedelta(minutes=37 * i)).isoformat(), "city": city,
             "churned": "yes" if churned else "no",
         })
+    return rows
+
+
+def kinds_rows(n, seed=1, shuffled=False):
+    """Three kinds: `a` by a line of twelve numbers, which a linear model knows; `b` and `c` by the middle of another, which trees know."""
+    rng = random.Random(seed)
+    rows = []
+    for _ in range(n):
+        numbers = [rng.gauss(0, 1) for _ in range(12)]
+        u = rng.random()
+        is_a = rng.random() < 1 / (1 + math.exp(-sum((0.9 if i % 2 else -0.7) * x for i, x in enumerate(numbers))))
+        kind = "a" if is_a else "bc"[rng.random() < (0.05 if abs(u - 0.5) < 0.25 else 0.95)]
+        rows.append({**{f"x{i}": f"{x:.3f}" for i, x in enumerate(numbers)}, "u": f"{u:.3f}", "kind": kind})
+    if shuffled:
+        kinds = [row["kind"] for row in rows]
+        rng.shuffle(kinds)
+        for row, kind in zip(rows, kinds):
+            row["kind"] = kind
     return rows
 
 

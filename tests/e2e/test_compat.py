@@ -31,7 +31,7 @@ def to_bits(answers):
 
 def test_the_corpus_has_every_learner_and_task_in_version_1():
     wanted = {f"{task}_{learner}" for task in ("binary", "multiclass", "regression") for learner in ("gbdt", "linear", "forest", "mlp", "baseline", "blend")}
-    wanted |= {"regression_poisson", "regression_quantile", "regression_offset", "ranking_gbdt", "binary_features"}
+    wanted |= {"regression_poisson", "regression_quantile", "regression_offset", "ranking_gbdt", "binary_features", "multiclass_stack"}
     wanted |= {"binary_lightgbm", "multiclass_xgboost", "regression_onnx", "regression_gblinear"}
     assert {b.stem for b in BUNDLES if b.parent.name == "v1"} == wanted
     assert HOMES

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a search promises: its budget, the same bytes again, limits of what answers cost, and no leak through what it puts together."""
+import csv
 import math
 import os
 import random
 import time
 
+import bundle_reader
+import library
 import made_data
 import pytest
+from conftest import Tidemill
 
 
 @pytest.fixture(name="home")
@@ -93,6 +97,54 @@ def test_a_shuffled_target_scores_as_chance(tm, task):
         else:
             assert scores["logloss"] > 1.085  # ln 3 is 1.0986
     assert len(report["leaderboard"]) >= 3
+
+
+@pytest.fixture(name="kinds", scope="module")
+def fixture_kinds(tmp_path_factory):
+    """A home with a model of two members and a second layer; its report."""
+    tm = Tidemill(tmp_path_factory.mktemp("kinds"))
+    tm.write("k.csv", made_data.csv_text(made_data.kinds_rows(8000)))
+    return tm, tm.ok("train", "k.csv", "--target", "kind", "--work", "200000000", "--threads", "1", "--json").json
+
+
+def test_a_second_layer_weighs_what_each_member_knows(kinds):
+    _, report = kinds
+    said, board = report["stacking"], report["leaderboard"]
+    assert said["used"] is True and said["gain"] > 0.01 and said["score"] < said["blend_score"]
+    assert [entry["learner"] for entry in board[:2]] == ["stack", "blend"] and board[0]["chosen"] and not board[1]["chosen"]
+    linear = next(m for m in members(report) if m["learner"] == "linear")
+    trees = [m for m in members(report) if m["learner"] != "linear"]
+    # The first class is a line's, the others are trees'.
+    assert linear["weights"][0] > sum(m["weights"][0] for m in trees)
+    assert all(linear["weights"][k] < sum(m["weights"][k] for m in trees) for k in (1, 2))
+    assert all(w >= 0 for m in members(report) for w in m["weights"]) and len(report["params"]["bias"]) == 3
+    # Validation is of answers by weights that did not see them; the test agrees with it.
+    assert abs(report["validation"]["logloss"] - report["test"]["logloss"]) < 0.05
+
+
+def test_a_second_layer_gives_the_same_bytes_and_reasons_that_add_up(kinds):
+    tm, report = kinds
+    again = tm.ok("train", "k.csv", "--target", "kind", "--work", "200000000", "--threads", "3", "--name", "k", "--home", "other", "--json").json
+    assert again["bundle_hash"] == report["bundle_hash"]
+    assert tm.ok("train", "--repeat", "k@1", "--threads", "2", "--json").json["same"] is True
+    rows = made_data.kinds_rows(20, seed=9)
+    tm.write("rows.csv", made_data.csv_text(rows))
+    tm.ok("predict", "k", "rows.csv", "--explain", "-o", "out.csv")
+    bundle = next((tm.folder / ".tidemill" / "bundles").glob("*.tmb"))
+    with open(tm.folder / "out.csv", encoding="utf-8", newline="") as lines:
+        wanted = [[float(v) for k, v in row.items() if k.startswith("probability")] for row in csv.DictReader(lines)]
+    assert library.predict_rows(bundle, rows) == wanted
+    read = bundle_reader.Bundle(bundle.read_bytes())
+    for row, want in zip(rows, wanted, strict=True):
+        assert all(abs(a - w) <= 4 * math.ulp(w) for a, w in zip(read.predict(row), want, strict=True))
+
+
+def test_a_shuffled_target_scores_as_chance_through_a_second_layer(tm):
+    tm.write("noise.csv", made_data.csv_text(made_data.kinds_rows(8000, shuffled=True)))
+    report = tm.ok("train", "noise.csv", "--target", "kind", "--work", "200000000", "--json").json
+    constant = report["baseline"]["logloss"]
+    assert report["test"]["logloss"] > constant - 0.005 and report["validation"]["logloss"] > constant - 0.04
+    assert not report.get("stacking", {"used": False})["used"]
 
 
 def test_folds_without_positives_have_a_defined_result(tm):

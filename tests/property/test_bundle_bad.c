@@ -102,8 +102,8 @@ static void want(const tm_buf *buf, const char *name, tm_status status, const ch
 
 static void what_is_made_without_a_lie_is_taken(void **state) {
     (void)state;
-    static const char *const learners[] = {"gbdt", "linear", "baseline", "blend"};
-    for (uint32_t i = 0; i < 12; i++) {
+    static const char *const learners[] = {"gbdt", "linear", "baseline", "blend", "stack"};
+    for (uint32_t i = 0; i < 15; i++) {
         const tm_bundle_plan plan = {.learner = learners[i / 3], .task = (tm_task)(i % 3 + 1)};
         tm_buf buf;
         tm__buf_init(&buf, 1u << 20);
@@ -376,7 +376,7 @@ static const bad_field bad_fields[] = {
     /* a blend */
     {"blend", {"model.rest", 0, 0, 0, NULL}, DAMAGED, "last member"},
     {"blend", {"blend.magic", 0, 1, 0, NULL}, DAMAGED, "not a blend"},
-    {"blend", {"blend.version", 0, 2, 0, NULL}, NEWER, "version 2"},
+    {"blend", {"blend.version", 0, 3, 0, NULL}, NEWER, "version 3"},
     {"blend", {"blend.members", 0, 0, 0, NULL}, DAMAGED, "members"},
     {"blend", {"blend.members", 0, 2, 0, NULL}, DAMAGED, "last member"},
     {"blend", {"blend.members", 0, 4, 0, NULL}, DAMAGED, "middle"},
@@ -396,6 +396,24 @@ static const bad_field bad_fields[] = {
     {"blend", {"baseline.task", 0, 3, 0, NULL}, DAMAGED, "question"},
     {"blend", {"node.left", 1, 0, 0, NULL}, DAMAGED, "order"},
     {"blend", {"linear.terms", 0, 4, 0, NULL}, DAMAGED, "columns"},
+    {"blend", {"blend.version", 0, 2, 0, NULL}, DAMAGED, ""}, /* a mean is no stack */
+    /* a stack */
+    {"stack", {"model.rest", 0, 0, 0, NULL}, DAMAGED, "last member"},
+    {"stack", {"blend.version", 0, 1, 0, NULL}, DAMAGED, ""}, /* nor a stack a mean */
+    {"stack", {"blend.version", 0, 3, 0, NULL}, NEWER, "version 3"},
+    {"stack", {"blend.members", 0, 0, 0, NULL}, DAMAGED, "members"},
+    {"stack", {"blend.outputs", 0, 0, 0, NULL}, DAMAGED, "outputs"},
+    {"stack", {"blend.outputs", 0, 2, 0, NULL}, DAMAGED, ""},
+    {"stack", {"blend.outputs", 0, HUGE, 0, NULL}, DAMAGED, "outputs"},
+    {"stack", {"blend.bias", 0, 0, NAN, NULL}, DAMAGED, "biases"},
+    {"stack", {"blend.bias", 0, 0, 1e301, NULL}, DAMAGED, "biases"},
+    {"stack", {"member.weight", 0, 0, -0.5, NULL}, DAMAGED, "negative"},
+    {"stack", {"member.weight", 1, 0, 0, NULL}, DAMAGED, "no weight"},
+    {"stack", {"member.weight", 2, 0, NAN, NULL}, DAMAGED, "weight"},
+    {"stack", {"member.weight", 0, 0, 17, NULL}, DAMAGED, "too large"},
+    {"stack", {"member.learner", 0, 0, 0, "blend"}, DAMAGED, "learner"},
+    {"stack", {"member.len", 0, UINT64_MAX, 0, NULL}, DAMAGED, "middle"},
+    {"stack", {"baseline.cols", 0, 12, 0, NULL}, DAMAGED, "question"},
 };
 /* clang-format on */
 #define N_BAD_FIELDS (sizeof(bad_fields) / sizeof(bad_fields[0]))
@@ -431,13 +449,13 @@ static void a_field_that_lies_is_refused_with_its_section(void **state) {
 /* Every field there is, with values that hurt: refused, or harmless. */
 static void any_field_with_any_value_is_refused_or_harmless(void **state) {
     (void)state;
-    static const char *const learners[] = {"gbdt", "linear", "baseline", "blend"};
+    static const char *const learners[] = {"gbdt", "linear", "baseline", "blend", "stack"};
     static const uint64_t values[] = {0,   1,     2,    3,          5,          255,
                                       256, 65535, 1024, UINT32_MAX, 0x7fffffff, UINT64_MAX};
     static const double numbers[] = {0, -1, 1e-310, 1e300, -1e308, 1.7e308, NAN, INFINITY};
     static tm_made made, again;
     uint32_t n_refused = 0, n_taken = 0;
-    for (uint32_t i = 0; i < 12; i++) {
+    for (uint32_t i = 0; i < 15; i++) {
         tm_bundle_plan plan = {.learner = learners[i / 3], .task = (tm_task)(i % 3 + 1)};
         tm_buf buf;
         tm__buf_init(&buf, 1u << 20);
@@ -641,9 +659,9 @@ static void the_header_and_the_directory_cannot_lie(void **state) {
  * sum is wrong. */
 static void flipped_bits_are_refused_or_harmless(void **state) {
     (void)state;
-    static const char *const learners[] = {"gbdt", "linear", "baseline", "blend"};
+    static const char *const learners[] = {"gbdt", "linear", "baseline", "blend", "stack"};
     uint32_t n_refused = 0, n_taken = 0;
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 5; i++) {
         const tm_bundle_plan plan = {.learner = learners[i], .task = TM_TASK_MULTICLASS};
         tm_buf buf, copy;
         tm__buf_init(&buf, 1u << 20);

@@ -267,19 +267,24 @@ static void make_baseline(maker *m, tm_task task) {
 
 static void make_model(maker *m, const char *learner, tm_task task);
 
-static void make_blend(maker *m, tm_task task) {
+/* A mean of members, or a stack of them. */
+static void make_blend(maker *m, tm_task task, bool is_stack) {
     static const char *const members[] = {"gbdt", "linear", "baseline"};
     tm_buf *whole = m->out;
     u32(m, "blend.magic", UINT32_C(0x444e4c42));
-    u32(m, "blend.version", 1);
+    u32(m, "blend.version", is_stack ? 2 : 1);
     u32(m, "blend.members", 3);
+    if (is_stack) {
+        u32(m, "blend.outputs", outputs_of(task));
+        f64s(m, "blend.bias", 0.2, outputs_of(task));
+    }
     for (uint32_t i = 0; i < 3; i++) {
         tm_buf one;
         tm__buf_init(&one, 1u << 20);
         m->out = &one;
         make_model(m, members[i], task);
         m->out = whole;
-        f64(m, "member.weight", i == 0 ? 0.5 : 0.25);
+        f64s(m, "member.weight", i == 0 ? 0.5 : 0.25, is_stack ? outputs_of(task) : 1);
         text(m, "member.learner", members[i]);
         u64(m, "member.len", one.len);
         tm__buf_align(m->out, 64);
@@ -296,15 +301,20 @@ static void make_model(maker *m, const char *learner, tm_task task) {
     } else if (strcmp(learner, "baseline") == 0) {
         make_baseline(m, task);
     } else {
-        make_blend(m, task);
+        make_blend(m, task, strcmp(learner, "stack") == 0);
     }
+}
+
+/* A stack is a blend by name. */
+static const char *name_of(const tm_bundle_plan *plan) {
+    return strcmp(plan->learner, "stack") == 0 ? "blend" : plan->learner;
 }
 
 /* The 64 bytes of the name; the blend aligns its members from behind them. */
 static void make_name(tm_buf *out, const tm_bundle_plan *plan) {
     const bool is_lie = plan->lie.field != NULL && strcmp(plan->lie.field, "model.name") == 0;
     char name[65] = {0};
-    snprintf(name, sizeof(name), "%s", is_lie ? plan->lie.text : plan->learner);
+    snprintf(name, sizeof(name), "%s", is_lie ? plan->lie.text : name_of(plan));
     if (is_lie && plan->lie.value > 0) {
         name[plan->lie.value % 64] = 'x';
     }
@@ -318,7 +328,7 @@ static void info_of(const tm_bundle_plan *plan, char *out, size_t size) {
     snprintf(out, size,
              "{\"classes\":[%s],\"learner\":\"%s\",\"target\":\"y\",\"task\":\"%s\",\"threshold\":{"
              "\"value\":0.5}}",
-             classes, plan->learner, tm__task_text(plan->task));
+             classes, name_of(plan), tm__task_text(plan->task));
 }
 
 void bundle_maker_make(const tm_bundle_plan *plan, tm_buf *out, tm_made *out_made) {

@@ -18,7 +18,7 @@ typedef struct tm_lie {
 } tm_lie;
 
 typedef struct tm_bundle_plan {
-    const char *learner; /* gbdt, linear, baseline or blend (of the three) */
+    const char *learner; /* gbdt, linear, baseline, blend (of the three) or stack */
     tm_task task;        /* BINARY, MULTICLASS (3 classes) or REGRESSION */
     tm_lie lie;
     const char *info, *notes; /* JSON; NULL: what is right, none */

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes: magic, version, n members, then for each: weight, name, length, 64-byte aligned bytes of
- * its own format.
- *
  * Invariants.
- *   1. Members have the blend's task, outputs and dense columns; weights are shares: over 0, at
- * most 1.
+ *   1. Members have the blend's task, outputs and dense columns. Weights of a mean are shares: over
+ * 0, at most 1. Those of a stack are not negative, and bounded.
  *   2. Sums run over members in their order, so a row alone and in a batch get the same bits.
  *   3. A member is a learner's model, so that nothing nests.
  */
-#include "model/blend/blend.h"
+#include "model/blend/blend_priv.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,16 +14,6 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/mem.h"
-
-#define MAGIC UINT32_C(0x444e4c42) /* "BLND" */
-#define VERSION 1u
-
-typedef struct blend {
-    tm_model base;
-    uint32_t n;
-    tm_model *members[TM_MAX_BLEND];
-    double weights[TM_MAX_BLEND];
-} blend;
 
 static tm_status fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                      tm_model **out_model, tm_err *err) {
@@ -39,15 +26,15 @@ static tm_status fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *param
 }
 
 static void free_blend(tm_model *model) {
-    blend *self = (blend *)model;
+    tm_blend *self = (tm_blend *)model;
     for (uint32_t i = 0; i < self->n; i++) {
         tm__model_free(self->members[i]);
     }
+    tm__mem_free(self->weights);
     tm__mem_free(self);
 }
 
-/* One that fits: no blend, and nothing else that is put together. */
-static bool is_learner(const tm_model_ops *ops) {
+bool tm__blend_can_hold(const tm_model_ops *ops) {
     const tm_model_ops *const *list = tm__model_list();
     while (*list != NULL && *list != ops) {
         list++;
@@ -55,25 +42,97 @@ static bool is_learner(const tm_model_ops *ops) {
     return *list != NULL;
 }
 
-static tm_status check_member(const blend *self, const tm_model *member, double weight,
-                              tm_err *err) {
+static tm_status check_member(const tm_blend *self, const tm_model *member, tm_err *err) {
     if (member->task != self->base.task || member->is_log != self->base.is_log ||
         member->n_outputs != self->base.n_outputs || member->n_cols != self->base.n_cols ||
-        !is_learner(member->ops)) {
+        !tm__blend_can_hold(member->ops)) {
         return TM_FAIL(err, TM_E_INVALID, "the members of a blend do not answer the same question");
-    }
-    if (!(weight > 0.0 && weight <= 1.0)) {
-        return TM_FAIL(err, TM_E_INVALID, "a member's weight is not a share from 0 to 1");
     }
     return TM_OK;
 }
 
-tm_status tm__blend_create(tm_model **members, const double *weights, uint32_t n, tm_model **out,
-                           tm_err *err) {
+static tm_status check_mean(const tm_blend_counts *of, uint32_t n, tm_err *err) {
+    for (uint32_t m = 0; m < n; m++) {
+        if (!(of->weights[m] > 0.0 && of->weights[m] <= 1.0)) {
+            return TM_FAIL(err, TM_E_INVALID, "a member's weight is not a share from 0 to 1");
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status check_stack(const tm_blend_counts *of, uint32_t n, uint32_t n_outputs,
+                             tm_err *err) {
+    for (uint32_t m = 0; m < n; m++) {
+        double most = 0.0;
+        for (uint32_t k = 0; k < n_outputs; k++) {
+            const double weight = of->weights[(size_t)m * n_outputs + k];
+            if (!(weight >= 0.0)) {
+                return TM_FAIL(err, TM_E_INVALID, "a weight of a stack is negative");
+            }
+            most = fmax(most, weight);
+        }
+        if (!(most > 0.0)) {
+            return TM_FAIL(err, TM_E_INVALID, "a member of a stack has no weight");
+        }
+    }
+    for (uint32_t k = 0; k < n_outputs; k++) {
+        double sum = 0.0;
+        for (uint32_t m = 0; m < n; m++) {
+            sum += of->weights[(size_t)m * n_outputs + k];
+        }
+        if (!(sum <= TM_STACK_SUM_MAX && fabs(of->bias[k]) <= TM_MODEL_SCORE_MAX)) {
+            return TM_FAIL(err, TM_E_INVALID, "weights or biases of a stack are too large");
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status set_weights(tm_blend *self, const tm_blend_counts *of, tm_err *err) {
+    const uint32_t n_outputs = self->base.n_outputs;
+    const size_t n = (size_t)self->n * n_outputs;
+    self->weights = tm__mem_zalloc(n + n_outputs, sizeof(double));
+    if (self->weights == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a blend");
+    }
+    self->is_stack = of->is_stack;
+    if (!of->is_stack) {
+        for (size_t i = 0; i < n; i++) {
+            self->weights[i] = of->weights[i / n_outputs];
+        }
+        memcpy(self->shares, of->weights, self->n * sizeof(double));
+        return TM_OK;
+    }
+    double total = 0.0;
+    memcpy(self->weights, of->weights, n * sizeof(double));
+    memcpy(self->weights + n, of->bias, n_outputs * sizeof(double));
+    for (size_t i = 0; i < n; i++) {
+        self->shares[i / n_outputs] += of->weights[i];
+        total += of->weights[i];
+    }
+    for (uint32_t m = 0; m < self->n; m++) {
+        self->shares[m] /= total;
+    }
+    return TM_OK;
+}
+
+/* What is known of the members is known of the whole. */
+static void add_up(tm_blend *self, const tm_model *member) {
+    tm_model *base = &self->base;
+    base->n_terms = member->n_terms > base->n_terms ? member->n_terms : base->n_terms;
+    base->bytes_planned =
+        member->bytes_planned > base->bytes_planned ? member->bytes_planned : base->bytes_planned;
+    base->work_used += member->work_used;
+    base->seconds_fit += member->seconds_fit;
+    base->seconds_bin += member->seconds_bin;
+    base->n_rounds += member->n_rounds;
+}
+
+tm_status tm__blend_join(tm_model **members, const tm_blend_counts *of, uint32_t n, tm_model **out,
+                         tm_err *err) {
     if (n == 0 || n > TM_MAX_BLEND) {
         return TM_FAIL(err, TM_E_INVALID, "a blend has 1 to %u members", TM_MAX_BLEND);
     }
-    blend *self = tm__mem_zalloc(1, sizeof(*self));
+    tm_blend *self = tm__mem_zalloc(1, sizeof(*self));
     if (self == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a blend");
     }
@@ -85,42 +144,65 @@ tm_status tm__blend_create(tm_model **members, const double *weights, uint32_t n
     self->base.bytes_planned = 0;
     self->base.seconds_bin = 0.0;
     self->base.n_rounds = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const tm_status st = check_member(self, members[i], weights[i], err);
-        if (st != TM_OK) {
-            tm__mem_free(self);
-            return st;
-        }
-        self->base.n_terms =
-            members[i]->n_terms > self->base.n_terms ? members[i]->n_terms : self->base.n_terms;
-        self->base.work_used += members[i]->work_used;
-        const uint64_t planned = members[i]->bytes_planned;
-        self->base.bytes_planned =
-            planned > self->base.bytes_planned ? planned : self->base.bytes_planned;
-        self->base.seconds_fit += members[i]->seconds_fit;
-        self->base.seconds_bin += members[i]->seconds_bin;
-        self->base.n_rounds += members[i]->n_rounds;
+    self->n = n;
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < n; i++) {
+        st = check_member(self, members[i], err);
+    }
+    if (st == TM_OK) {
+        st = of->is_stack ? check_stack(of, n, self->base.n_outputs, err) : check_mean(of, n, err);
+    }
+    if (st == TM_OK) {
+        st = set_weights(self, of, err);
+    }
+    if (st != TM_OK) {
+        tm__mem_free(self);
+        return st;
     }
     for (uint32_t i = 0; i < n; i++) {
+        add_up(self, members[i]);
         self->members[i] = members[i];
-        self->weights[i] = weights[i];
         members[i] = NULL;
     }
-    self->n = n;
     *out = &self->base;
     return TM_OK;
 }
 
+tm_status tm__blend_create(tm_model **members, const double *weights, uint32_t n, tm_model **out,
+                           tm_err *err) {
+    return tm__blend_join(members, &(tm_blend_counts){.weights = weights}, n, out, err);
+}
+
+tm_status tm__blend_create_stack(tm_model **members, const double *weights, const double *bias,
+                                 uint32_t n, tm_model **out, tm_err *err) {
+    return tm__blend_join(members,
+                          &(tm_blend_counts){.is_stack = true, .weights = weights, .bias = bias}, n,
+                          out, err);
+}
+
+/* One member more of the sum [n rows]. */
+static void add_scores(const tm_blend *self, uint32_t m, uint64_t n, const double *one,
+                       double *out) {
+    const uint32_t n_outputs = self->base.n_outputs;
+    const double *weights = tm__blend_weights(self, m), *bias = tm__blend_bias(self);
+    for (uint64_t i = 0; i < n; i++) {
+        for (uint32_t k = 0; k < n_outputs; k++) {
+            const uint64_t at = i * n_outputs + k;
+            out[at] = (m == 0 ? bias[k] : out[at]) + weights[k] * one[at];
+        }
+    }
+}
+
 static tm_status predict(tm_ctx *ctx, const tm_model *model, const tm_view *x, double *out,
                          tm_err *err) {
-    const blend *self = (const blend *)model;
+    const tm_blend *self = (const tm_blend *)model;
     const uint64_t n = x->n_rows * model->n_outputs;
     double *one = tm__mem_alloc(n, sizeof(double));
     tm_status st = one == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to predict") : TM_OK;
     for (uint32_t m = 0; st == TM_OK && m < self->n; m++) {
         st = tm__model_predict(ctx, self->members[m], x, one, err);
-        for (uint64_t i = 0; st == TM_OK && i < n; i++) {
-            out[i] = (m == 0 ? 0.0 : out[i]) + self->weights[m] * one[i];
+        if (st == TM_OK) {
+            add_scores(self, m, x->n_rows, one, out);
         }
     }
     tm__mem_free(one);
@@ -128,34 +210,35 @@ static tm_status predict(tm_ctx *ctx, const tm_model *model, const tm_view *x, d
 }
 
 static void predict_row(const tm_model *model, const tm_view *row, double *out) {
-    const blend *self = (const blend *)model;
+    const tm_blend *self = (const tm_blend *)model;
     double one[TM_MAX_CLASSES];
     for (uint32_t m = 0; m < self->n; m++) {
         tm__model_predict_row(self->members[m], row, one);
-        for (uint32_t k = 0; k < model->n_outputs; k++) {
-            out[k] = (m == 0 ? 0.0 : out[k]) + self->weights[m] * one[k];
-        }
+        add_scores(self, m, 1, one, out);
     }
 }
 
-/* Raw scores add up, so their parts do. */
+/* Raw scores add up, so their parts do; a bias is of every row, as the mean is. */
 static tm_status explain(const tm_model *model, const tm_view *row, double *out, tm_err *err) {
-    const blend *self = (const blend *)model;
-    const size_t n = (size_t)model->n_outputs * (model->n_cols + 2u);
+    const tm_blend *self = (const tm_blend *)model;
+    const size_t n_parts = model->n_cols + 2u, n = model->n_outputs * n_parts;
     double *one = tm__mem_alloc(n, sizeof(double));
     tm_status st = one == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to explain") : TM_OK;
     for (uint32_t m = 0; st == TM_OK && m < self->n; m++) {
         st = tm__model_explain(self->members[m], row, one, err);
         for (size_t i = 0; st == TM_OK && i < n; i++) {
-            out[i] = (m == 0 ? 0.0 : out[i]) + self->weights[m] * one[i];
+            out[i] = (m == 0 ? 0.0 : out[i]) + tm__blend_weights(self, m)[i / n_parts] * one[i];
         }
+    }
+    for (uint32_t k = 0; st == TM_OK && k < model->n_outputs; k++) {
+        out[(k + 1) * n_parts - 1] += tm__blend_bias(self)[k];
     }
     tm__mem_free(one);
     return st;
 }
 
 static void importance(const tm_model *model, double *out) {
-    const blend *self = (const blend *)model;
+    const tm_blend *self = (const tm_blend *)model;
     const size_t n = model->n_cols + 1u;
     memset(out, 0, n * sizeof(double));
     double *one = tm__mem_alloc(n, sizeof(double));
@@ -166,14 +249,14 @@ static void importance(const tm_model *model, double *out) {
             total += one[i];
         }
         for (size_t i = 0; i < n && total > 0.0; i++) {
-            out[i] += self->weights[m] * one[i] / total;
+            out[i] += self->shares[m] * one[i] / total;
         }
     }
     tm__mem_free(one);
 }
 
 static void splits(const tm_model *model, double *sums) {
-    const blend *self = (const blend *)model;
+    const tm_blend *self = (const tm_blend *)model;
     for (uint32_t m = 0; m < self->n; m++) {
         if (self->members[m]->ops->splits != NULL) {
             self->members[m]->ops->splits(self->members[m], sums);
@@ -183,102 +266,40 @@ static void splits(const tm_model *model, double *sums) {
 
 static void each_part(const tm_model *model, void (*fn)(void *arg, const tm_model *part),
                       void *arg) {
-    const blend *self = (const blend *)model;
+    const tm_blend *self = (const tm_blend *)model;
     for (uint32_t m = 0; m < self->n; m++) {
         fn(arg, self->members[m]);
     }
 }
 
+static json_t *numbers(const double *values, uint32_t n) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < n; i++) {
+        json_array_append_new(list, tm__json_number(values[i]));
+    }
+    return list;
+}
+
 static json_t *describe(const tm_model *model) {
-    const blend *self = (const blend *)model;
+    const tm_blend *self = (const tm_blend *)model;
     json_t *members = json_array();
     for (uint32_t m = 0; m < self->n; m++) {
         const tm_model *member = self->members[m];
         json_t *described =
             member->ops->describe != NULL ? member->ops->describe(member) : json_null();
-        json_array_append_new(members,
-                              json_pack("{s:s, s:o, s:o}", "learner", member->ops->name, "weight",
-                                        tm__json_number(self->weights[m]), "model", described));
-    }
-    return json_pack("{s:o}", "members", members);
-}
-
-static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
-    const blend *self = (const blend *)model;
-    tm__buf_u32(out, MAGIC);
-    tm__buf_u32(out, VERSION);
-    tm__buf_u32(out, self->n);
-    for (uint32_t m = 0; m < self->n; m++) {
-        tm_buf one;
-        tm__buf_init(&one, TM_MAX_BUNDLE_BYTES);
-        const tm_status st = self->members[m]->ops->save(self->members[m], &one, err);
-        if (st == TM_OK) {
-            tm__buf_f64(out, self->weights[m]);
-            tm__buf_str(out, tm__str(self->members[m]->ops->name));
-            tm__buf_u64(out, one.len);
-            tm__buf_align(out, 64);
-            tm__buf_append(out, one.data, one.len);
+        json_t *entry = json_pack("{s:s, s:o, s:o}", "learner", member->ops->name, "weight",
+                                  tm__json_number(self->shares[m]), "model", described);
+        if (self->is_stack) {
+            json_object_set_new(entry, "weights",
+                                numbers(tm__blend_weights(self, m), model->n_outputs));
         }
-        tm__buf_done(&one);
-        TM_TRY(st);
+        json_array_append_new(members, entry);
     }
-    return out->failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for the bytes of a blend") : TM_OK;
-}
-
-static tm_status load_member(tm_reader *reader, tm_model **out, double *out_weight, tm_err *err) {
-    char name[32];
-    *out_weight = tm__reader_f64(reader);
-    const tm_str text = tm__reader_str(reader);
-    const uint64_t len = tm__reader_u64(reader);
-    tm__reader_align(reader, 64);
-    const void *data = tm__reader_view(reader, len, 1);
-    if (reader->failed || !tm__str_copy(name, sizeof(name), text)) {
-        return TM_FAIL(err, TM_E_INTEGRITY, "the blend ends in the middle of a member");
+    json_t *out = json_pack("{s:o}", "members", members);
+    if (self->is_stack) {
+        json_object_set_new(out, "bias", numbers(tm__blend_bias(self), model->n_outputs));
     }
-    const tm_model_ops *ops = tm__model_find(name);
-    if (!is_learner(ops)) {
-        return TM_FAIL(err, TM_E_INTEGRITY, "the blend names a learner that is not there");
-    }
-    return ops->load(data, len, out, err);
-}
-
-static tm_status load(const void *data, size_t len, tm_model **out_model, tm_err *err) {
-    tm_reader reader;
-    tm_model *members[TM_MAX_BLEND] = {NULL};
-    double weights[TM_MAX_BLEND];
-    uint32_t n = 0;
-    tm__reader_init(&reader, data, len);
-    const uint32_t magic = tm__reader_u32(&reader);
-    const uint32_t version = tm__reader_u32(&reader);
-    const uint32_t n_members = tm__reader_u32(&reader);
-    tm_status st = TM_OK;
-    if (reader.failed || magic != MAGIC) {
-        return TM_FAIL(err, TM_E_INTEGRITY, "not a blend");
-    }
-    if (version != VERSION) {
-        return TM_FAIL(err, TM_E_UNSUPPORTED, "blend has version %u, not %u", version, VERSION);
-    }
-    if (n_members == 0 || n_members > TM_MAX_BLEND) {
-        st = TM_FAIL(err, TM_E_INTEGRITY, "a blend has 1 to %u members", TM_MAX_BLEND);
-    }
-    while (st == TM_OK && n < n_members) {
-        st = load_member(&reader, &members[n], &weights[n], err);
-        n += st == TM_OK ? 1u : 0u;
-    }
-    if (st == TM_OK && !tm__reader_is_done(&reader)) {
-        st = TM_FAIL(err, TM_E_INTEGRITY, "bytes follow the last member of a blend");
-    }
-    if (st == TM_OK) {
-        st = tm__blend_create(members, weights, n, out_model, err);
-        st = st == TM_E_INVALID ? TM_E_INTEGRITY : st;
-        if (err != NULL && st != TM_OK) {
-            err->status = st;
-        }
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        tm__model_free(members[i]);
-    }
-    return st;
+    return out;
 }
 
 static const tm_param_def no_params[] = {{.name = NULL}};
@@ -290,8 +311,8 @@ const tm_model_ops tm__blend_ops = {
     .fit = fit,
     .predict = predict,
     .predict_row = predict_row,
-    .save = save,
-    .load = load,
+    .save = tm__blend_save,
+    .load = tm__blend_load,
     .free = free_blend,
     .explain = explain,
     .importance = importance,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several fitted models that answer together: the weighted mean of their raw scores on the same
- * view. Not a learner: its members are fitted elsewhere.
+ * Several fitted models that answer together on the same view: by the weighted mean of their raw
+ * scores, or by a second layer (a stack), which has a weight for each member and output, and a bias
+ * for each output. Not a learner: members and weights are fitted elsewhere.
  */
 #ifndef TM_MODEL_BLEND_H
 #define TM_MODEL_BLEND_H
@@ -9,6 +10,8 @@
 #include "model/model.h"
 
 #define TM_MAX_BLEND 16u
+/* That a stack's weights of one output may sum up to, so that no sum of raw scores overflows. */
+#define TM_STACK_SUM_MAX 16.0
 
 extern const tm_model_ops tm__blend_ops;
 
@@ -19,5 +22,17 @@ extern const tm_model_ops tm__blend_ops;
  */
 TM_NODISCARD tm_status tm__blend_create(tm_model **members, const double *weights, uint32_t n,
                                         tm_model **out, tm_err *err);
+
+/**
+ * Same as tm__blend_create, with a second layer: the raw score of output k is bias[k] plus the sum
+ * of weights[m * n_outputs + k] times that of member m.
+ *
+ * weights  [n x n_outputs] not negative, so that what a member's rules promise holds for the sum;
+ *          each member has one over 0, and those of an output sum to TM_STACK_SUM_MAX at most.
+ * bias     [n_outputs], within TM_MODEL_SCORE_MAX.
+ */
+TM_NODISCARD tm_status tm__blend_create_stack(tm_model **members, const double *weights,
+                                              const double *bias, uint32_t n, tm_model **out,
+                                              tm_err *err);
 
 #endif

@@ -22,6 +22,8 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "e2e"))
+import made_data  # noqa: E402 pylint: disable=wrong-import-position,wrong-import-order
 WORDS = ["slow", "thanks", "refund", "great", "broken", "Cancel", "hello", "invoice", "café", "12", "résumé", "OK"]
 COLUMNS = ["months", "spend", "active", "plan", "city", "ticket", "since", "seen", "note"]
 LEARNERS = {
@@ -34,6 +36,8 @@ LEARNERS = {
 }
 # A search blends where that pays: these rows and columns make it do so.
 BLEND_ROWS, BLEND_DROPS = 800, {"binary": "city", "multiclass": "note", "regression": "note"}
+# Rows of a stack are others: two kinds of members know one class each.
+STACK_ROWS, STACK_WORK = 8000, ["--work", "200000000"]
 TASKS = {"binary": "churned", "multiclass": "channel", "regression": "value"}
 # Columns by expression, and functions that learned of each kind.
 FEATURES = ["bent = yeo_johnson(spend) + scale(months) - robust_scale(spend)", "rank = quantile(spend) + cut(months, 6)",
@@ -225,6 +229,28 @@ def add_imported(program, folder):
         print(f"added {place.relative_to(HERE)}")
 
 
+def add_stack(program, place, folder):
+    """A blend of version 2: members with a weight for each class."""
+    folder, place = pathlib.Path(folder), place / "multiclass_stack"
+    if place.with_suffix(".tmb").exists():
+        return
+    rows = made_data.kinds_rows(STACK_ROWS)
+    columns = list(rows[0])
+    write_csv(folder / "kinds.csv", columns, rows)
+    subprocess.run([program, "train", "kinds.csv", "--target", "kind", "--name", "compat", "--home", folder / "home_stack", "--threads", "1", "-q", *STACK_WORK],
+                   check=True, stdout=subprocess.DEVNULL, cwd=folder)
+    bundle = next((folder / "home_stack" / "bundles").glob("*.tmb"))
+    if b"BLND" + struct.pack("<I", 2) not in bundle.read_bytes():
+        sys.exit("the search did not give a stack")
+    asked = made_data.kinds_rows(24, seed=7)
+    asked[0].update({c: "" for c in columns})
+    asked[1].update(x0="-1e300", u="2")
+    place.with_suffix(".tmb").write_bytes(bundle.read_bytes())
+    write_csv(place.with_suffix(".csv"), columns[:-1], asked)
+    place.with_suffix(".bits").write_text(predict(program, bundle, place.with_suffix(".csv"), folder), encoding="ascii")
+    print(f"added {place.relative_to(HERE)}")
+
+
 def main():
     program = str(pathlib.Path(sys.argv[1]).resolve())
     with tempfile.TemporaryDirectory() as folder:
@@ -239,6 +265,7 @@ def main():
             write_csv(place.with_suffix(".csv"), COLUMNS + ["score"] * (learner == "offset"), rows_asked())
             place.with_suffix(".bits").write_text(predict(program, bundle, place.with_suffix(".csv"), folder), encoding="ascii")
             print(f"added {place.relative_to(HERE)}")
+        add_stack(program, HERE / f"v{version}", folder)
         add_home(program, HERE / f"v{version}", folder)
 
 

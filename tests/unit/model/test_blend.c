@@ -81,28 +81,59 @@ static void a_blend_is_the_weighted_mean_alone_and_in_a_batch(void **state) {
     tm__model_free(blend);
 }
 
-static void saved_bytes_load_again_and_cut_ones_are_refused(void **state) {
+static tm_model *make_stack(blend_case *c) {
+    tm_model *members[] = {c->gbdt, c->linear};
+    const double weights[] = {1.5, 0.25}, bias[] = {-0.75};
+    tm_model *stack = NULL;
+    assert_int_equal(tm__blend_create_stack(members, weights, bias, 2, &stack, NULL), TM_OK);
+    assert_null(members[0]);
+    return stack;
+}
+
+static void a_stack_is_a_weighted_sum_with_a_bias_alone_and_in_a_batch(void **state) {
     (void)state;
     blend_case c;
-    double before[N];
-    double after[N];
+    double gbdt[N], linear[N], both[N];
+    double shares[3];
     tm_ctx ctx = {0};
-    tm_buf bytes;
-    tm_model *again = NULL;
     init(&c);
-    tm_model *blend = make_blend(&c);
-    tm__buf_init(&bytes, 1u << 24);
-    assert_int_equal(blend->ops->save(blend, &bytes, NULL), TM_OK);
-    assert_int_equal(tm__blend_ops.load(bytes.data, bytes.len, &again, NULL), TM_OK);
-    assert_int_equal(tm__model_predict(&ctx, blend, &c.view, before, NULL), TM_OK);
-    assert_int_equal(tm__model_predict(&ctx, again, &c.view, after, NULL), TM_OK);
-    assert_memory_equal(before, after, sizeof(before));
-    tm__model_free(again);
-    for (size_t len = 0; len < bytes.len; len += 1 + len / 16) {
-        assert_int_not_equal(tm__blend_ops.load(bytes.data, len, &again, NULL), TM_OK);
+    assert_int_equal(tm__model_predict(&ctx, c.gbdt, &c.view, gbdt, NULL), TM_OK);
+    assert_int_equal(tm__model_predict(&ctx, c.linear, &c.view, linear, NULL), TM_OK);
+    tm_model *stack = make_stack(&c);
+    assert_int_equal(tm__model_predict(&ctx, stack, &c.view, both, NULL), TM_OK);
+    for (uint32_t i = 0; i < N; i++) {
+        const double *row_cols[] = {&c.x[0][i], &c.x[1][i]};
+        const tm_view row = {.n_rows = 1, .n_cols = 2, .cols = row_cols, .features = c.features};
+        double alone = 0.0, parts[4];
+        tm__model_predict_row(stack, &row, &alone);
+        assert_memory_equal(&alone, &both[i], sizeof(double));
+        assert_true(fabs(both[i] - (1.5 * gbdt[i] + 0.25 * linear[i] - 0.75)) < 1e-12);
+        assert_int_equal(tm__model_explain(stack, &row, parts, NULL), TM_OK);
+        assert_true(fabs(parts[0] + parts[1] + parts[2] + parts[3] - alone) < 1e-9);
     }
-    tm__buf_done(&bytes);
-    tm__model_free(blend);
+    stack->ops->importance(stack, shares);
+    assert_true(fabs(shares[0] + shares[1] + shares[2] - 1.0) < 1e-9);
+    tm__model_free(stack);
+}
+
+static void weights_that_are_none_are_refused(void **state) {
+    (void)state;
+    static const double wrong[][3] = {
+        {1.0, -0.1, 0.0}, {1.0, 0.0, 0.0}, {10.0, 7.0, 0.0},
+        {NAN, 1.0, 0.0},  {1.0, 1.0, NAN}, {1.0, 1.0, 1e301},
+    };
+    blend_case c;
+    init(&c);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        tm_model *members[] = {c.gbdt, c.linear};
+        tm_model *stack = NULL;
+        assert_int_equal(tm__blend_create_stack(members, wrong[i], wrong[i] + 2, 2, &stack, NULL),
+                         TM_E_INVALID);
+        assert_non_null(members[0]);
+        assert_null(stack);
+    }
+    tm__model_free(c.gbdt);
+    tm__model_free(c.linear);
 }
 
 static void members_that_do_not_fit_are_refused_and_stay_the_callers(void **state) {
@@ -122,7 +153,8 @@ static void members_that_do_not_fit_are_refused_and_stay_the_callers(void **stat
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blend_is_the_weighted_mean_alone_and_in_a_batch),
-        cmocka_unit_test(saved_bytes_load_again_and_cut_ones_are_refused),
+        cmocka_unit_test(a_stack_is_a_weighted_sum_with_a_bias_alone_and_in_a_batch),
+        cmocka_unit_test(weights_that_are_none_are_refused),
         cmocka_unit_test(members_that_do_not_fit_are_refused_and_stay_the_callers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
