@@ -11,8 +11,13 @@ bool tm__ctx_cancelled(const tm_ctx *ctx) {
     return ctx->cancel != NULL && atomic_load_explicit(ctx->cancel, memory_order_relaxed);
 }
 
+uint64_t tm__budget_now_ns(const tm_budget *budget) {
+    const bool is_resumed = budget != NULL && budget->stops != NULL;
+    return tm__mono_ns() + (is_resumed ? budget->stops->skipped_ns : 0);
+}
+
 static bool clock_is_late(const tm_budget *budget, uint64_t need_ns) {
-    const uint64_t now = tm__mono_ns();
+    const uint64_t now = tm__budget_now_ns(budget);
     return now >= budget->deadline_ns || need_ns > budget->deadline_ns - now;
 }
 

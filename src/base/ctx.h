@@ -30,6 +30,8 @@ typedef struct tm_stops {
     uint64_t n_asked; /* questions so far */
     uint32_t n;       /* of `at` */
     uint32_t next;    /* of `at` to answer with, when is_repeat */
+    uint64_t
+        skipped_ns; /* that fits took which an earlier process did: the clock is so much later */
     uint64_t at[TM_MAX_STOPS];
 } tm_stops;
 
@@ -69,6 +71,9 @@ bool tm__ctx_cancelled(const tm_ctx *ctx);
 /** Add work at a checkpoint; true when the budget is spent and the stage must end with what it has.
  */
 bool tm__ctx_spend(tm_ctx *ctx, uint64_t work);
+/** The clock of a budget: tm__mono_ns(), and what an earlier process of the same run took. Plain
+ * without a budget. */
+uint64_t tm__budget_now_ns(const tm_budget *budget);
 /** Ask the clock whether the deadline is less than need_ns away; false without a deadline. Every
  * question is one of those that tm_stops numbers. */
 bool tm__budget_is_late(tm_budget *budget, uint64_t need_ns);

@@ -346,12 +346,6 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000;
     o->latency_us_max = (uint64_t)tm__cli_i64(cli, "max-latency-us");
     TM_TRY(tm__cli_size(cli, "max-bundle-bytes", &o->bundle_bytes_max, err));
-    if (tm__cli_has(cli, "checkpoint") && o->budget_ms > 0) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_USAGE, "--checkpoint and --budget cannot stand together");
-        tm_err_hint(err, "What a clock cut does not come again; use --work.");
-        return st;
-    }
     if (tm__cli_has(cli, "checkpoint") && !tm__cli_has(cli, "as-of") &&
         (o->label_delay_us > 0 || o->n_known > 0)) {
         const tm_status st =

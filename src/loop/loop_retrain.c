@@ -75,22 +75,6 @@ static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err
     return TM_OK;
 }
 
-/* Before rows are read: a budget of time, asked for or of the recipe, leaves nothing to go on from.
- */
-static tm_status check_options(const tm_retraining *r, tm_err *err) {
-    tm_recipe recipe;
-    TM_TRY(read_recipe(r, &recipe, err));
-    const bool has_clock = recipe.options.budget_ms > 0;
-    tm__recipe_done(&recipe);
-    if (r->options->keeps_state && has_clock) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_USAGE, "--checkpoint and a budget of time cannot stand together");
-        tm_err_hint(err, "What a clock cut does not come again; use --work.");
-        return st;
-    }
-    return TM_OK;
-}
-
 /* Both tables are kept: only with them can the run be repeated. */
 static tm_status save_rows(tm_ctx *ctx, const tm_retraining *r, tm_train_options *o, tm_err *err) {
     const char *dir = tm__home_snapshots(r->home);
@@ -291,7 +275,6 @@ static tm_status learn_and_judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 static tm_status retrain(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_err own = {0};
     TM_TRY(retrain_open(r, err));
-    TM_TRY(check_options(r, err));
     const tm_harvest_input in = {.home = r->home,
                                  .registry = r->registry,
                                  .monitor = r->monitor,

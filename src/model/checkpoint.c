@@ -4,9 +4,15 @@
  *
  *     magic version kind 0 (u32)   kind: 1 the state of a fit, 2 its model
  *     key [32]                     hash of all that decides the fit
- *     spent (u64)                  budget that the fit had used
- *     len (u64)                    of the payload, which starts at byte 64
+ *     spent (u64)                  work that the fit had used
+ *     asked (u64)                  questions that it had asked the clock
+ *     cut_at (u64)                 which of them ended it; 0: none
+ *     took (u64)                   ns of the clock
+ *     len (u64)                    of the payload, which starts at byte 128, after zeros
  *     payload, then the hash of all before it
+ *
+ * What a fit took of a budget is taken again when it is read: a run that goes on has as much left
+ * as the one that was killed, and the answers of the clock that cut its fits are in its record.
  *
  * A file of another key is of another training (other rows, options or release): it is written
  * over. A file whose own hash is wrong was damaged after it was written, and that is an error: a
@@ -25,9 +31,14 @@
 #include "metric/metric.h"
 
 #define MAGIC UINT32_C(0x4B434D54) /* "TMCK" */
-#define VERSION 1u
+#define VERSION 2u
 
-enum { KIND_STATE = 1, KIND_MODEL = 2, HEAD_BYTES = 64 };
+enum { KIND_STATE = 1, KIND_MODEL = 2, HEAD_BYTES = 128 };
+
+/* What a fit took of its budget. */
+typedef struct taken {
+    uint64_t work, asked, cut_at, ns;
+} taken;
 
 struct tm_checkpoint {
     char *dir, *name;
@@ -37,8 +48,8 @@ struct tm_checkpoint {
     uint32_t n_found;
     /* The fit that runs. */
     tm_hash key;
-    uint64_t spent_before; /* of the budget when it began */
-    tm_buf state;          /* as it was read; empty: none */
+    taken before; /* of the budget, and the clock, when it began */
+    tm_buf state; /* as it was read; empty: none */
     /* Bytes that models borrow. */
     tm_buf *kept;
     uint32_t n_kept;
@@ -296,8 +307,26 @@ static tm_status key_of(const tm_model_ops *ops, const tm_fit_input *in, const t
 
 /* ---- files ---- */
 
-static tm_status file_write(tm_checkpoint *self, uint32_t kind, uint64_t spent, const void *data,
-                            size_t len, tm_err *err) {
+/* What the running fit took so far. */
+static taken taken_now(const tm_ctx *ctx) {
+    const taken *before = &ctx->checkpoint->before;
+    const tm_budget *budget = ctx->budget;
+    const tm_stops *stops = budget != NULL ? budget->stops : NULL;
+    taken t = {.ns = tm__budget_now_ns(budget) - before->ns};
+    if (budget != NULL) {
+        t.work = budget->work_used - before->work;
+    }
+    if (stops != NULL) {
+        t.asked = stops->n_asked - before->asked;
+        t.cut_at = budget->clock_cut && stops->n > 0 ? stops->at[stops->n - 1] - before->asked : 0;
+    }
+    return t;
+}
+
+static tm_status file_write(tm_ctx *ctx, uint32_t kind, const void *data, size_t len, tm_err *err) {
+    tm_checkpoint *self = ctx->checkpoint;
+    static const uint8_t zeros[HEAD_BYTES - 88];
+    const taken t = taken_now(ctx);
     tm_buf bytes;
     tm_hash hash;
     char *path = fit_path(self, self->n_fits);
@@ -307,8 +336,12 @@ static tm_status file_write(tm_checkpoint *self, uint32_t kind, uint64_t spent, 
     tm__buf_u32(&bytes, kind);
     tm__buf_u32(&bytes, 0);
     tm__buf_append(&bytes, self->key.bytes, TM_HASH_BYTES);
-    tm__buf_u64(&bytes, spent);
+    tm__buf_u64(&bytes, t.work);
+    tm__buf_u64(&bytes, t.asked);
+    tm__buf_u64(&bytes, t.cut_at);
+    tm__buf_u64(&bytes, t.ns);
     tm__buf_u64(&bytes, len);
+    tm__buf_append(&bytes, zeros, sizeof(zeros));
     tm__buf_append(&bytes, data, len);
     tm_status st = tm__buf_status(&bytes);
     if (path == NULL || st != TM_OK) {
@@ -327,8 +360,8 @@ static tm_status file_write(tm_checkpoint *self, uint32_t kind, uint64_t spent, 
 }
 
 /* The payload of the running fit's file, if it has one; *out_kind is 0 when not. */
-static tm_status file_read(tm_checkpoint *self, uint32_t *out_kind, uint64_t *out_spent,
-                           tm_buf *out, tm_err *err) {
+static tm_status file_read(tm_checkpoint *self, uint32_t *out_kind, taken *out_taken, tm_buf *out,
+                           tm_err *err) {
     tm_buf bytes;
     tm_hash hash;
     tm_reader reader;
@@ -353,20 +386,25 @@ static tm_status file_read(tm_checkpoint *self, uint32_t *out_kind, uint64_t *ou
     const uint32_t kind = tm__reader_u32(&reader);
     (void)tm__reader_u32(&reader);
     const void *key = tm__reader_view(&reader, 1, TM_HASH_BYTES);
-    const uint64_t spent = tm__reader_u64(&reader), len = tm__reader_u64(&reader);
+    taken t = {.work = tm__reader_u64(&reader)};
+    t.asked = tm__reader_u64(&reader);
+    t.cut_at = tm__reader_u64(&reader);
+    t.ns = tm__reader_u64(&reader);
+    const uint64_t len = tm__reader_u64(&reader);
+    const bool is_ours = version == VERSION;
     if (end == 0 || memcmp(hash.bytes, bytes.data + end, TM_HASH_BYTES) != 0 || magic != MAGIC ||
-        len != end - HEAD_BYTES) {
+        (is_ours && (len != end - HEAD_BYTES || t.cut_at > t.asked))) {
         st = TM_FAIL(err, TM_E_INTEGRITY, "a checkpoint is damaged");
         tm_err_at(err, path, 0, 0);
         tm_err_hint(err, "Remove the file: the training then starts over from the fit before it.");
         goto out;
     }
-    if (version == VERSION && memcmp(key, self->key.bytes, TM_HASH_BYTES) == 0) {
+    if (is_ours && memcmp(key, self->key.bytes, TM_HASH_BYTES) == 0) {
         st = tm__buf_append(out, bytes.data + HEAD_BYTES, len)
                  ? TM_OK
                  : TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
         *out_kind = st == TM_OK ? kind : 0;
-        *out_spent = spent;
+        *out_taken = t;
     }
 out:
     tm__mem_free(path);
@@ -376,8 +414,32 @@ out:
 
 /* ---- a fit ---- */
 
-static uint64_t spent_now(const tm_ctx *ctx) {
-    return ctx->budget != NULL ? ctx->budget->work_used : 0;
+static taken spent_now(const tm_ctx *ctx) {
+    const tm_budget *budget = ctx->budget;
+    return (taken){.work = budget != NULL ? budget->work_used : 0,
+                   .asked = budget != NULL && budget->stops != NULL ? budget->stops->n_asked : 0,
+                   .ns = tm__budget_now_ns(budget)};
+}
+
+/* Take of the budget what the fit took in an earlier process. */
+static tm_status take_again(tm_ctx *ctx, const taken *t, tm_err *err) {
+    tm_budget *budget = ctx->budget;
+    if (budget == NULL || budget->deadline_ns == 0 || budget->stops == NULL) {
+        (void)tm__ctx_spend(ctx, t->work);
+        return TM_OK;
+    }
+    tm_stops *stops = budget->stops;
+    budget->work_used += t->work;
+    if (t->cut_at > 0) {
+        if (stops->n == TM_MAX_STOPS) {
+            return TM_FAIL(err, TM_E_INTEGRITY, "a checkpoint holds too many stops");
+        }
+        stops->at[stops->n++] = stops->n_asked + t->cut_at;
+        budget->is_cut = budget->clock_cut = true;
+    }
+    stops->n_asked += t->asked;
+    stops->skipped_ns += t->ns;
+    return TM_OK;
 }
 
 /* The model of a fit that was done; its bytes stay for it. */
@@ -395,13 +457,11 @@ static tm_status model_take(tm_checkpoint *self, const tm_model_ops *ops, tm_buf
 }
 
 static tm_status model_keep(tm_ctx *ctx, const tm_model *model, tm_err *err) {
-    tm_checkpoint *self = ctx->checkpoint;
     tm_buf bytes;
     tm__buf_init(&bytes, TM_MAX_BUNDLE_BYTES);
     tm_status st = model->ops->save(model, &bytes, err);
     if (st == TM_OK) {
-        st = file_write(self, KIND_MODEL, spent_now(ctx) - self->spent_before, bytes.data,
-                        bytes.len, err);
+        st = file_write(ctx, KIND_MODEL, bytes.data, bytes.len, err);
     }
     tm__buf_done(&bytes);
     return st;
@@ -412,15 +472,15 @@ tm_status tm__checkpoint_fit(tm_ctx *ctx, const tm_model_ops *ops, const tm_fit_
     tm_checkpoint *self = ctx->checkpoint;
     tm_model *model = NULL;
     uint32_t kind = 0;
-    uint64_t spent = 0;
+    taken t = {0};
     self->n_fits++;
-    self->spent_before = spent_now(ctx);
+    self->before = spent_now(ctx);
     TM_TRY(key_of(ops, in, params, &self->key, err));
     tm__buf_reset(&self->state);
-    TM_TRY(file_read(self, &kind, &spent, &self->state, err));
+    TM_TRY(file_read(self, &kind, &t, &self->state, err));
     if (kind != 0) {
         self->n_found++;
-        (void)tm__ctx_spend(ctx, spent);
+        TM_TRY(take_again(ctx, &t, err));
     }
     if (kind == KIND_MODEL) {
         TM_TRY(model_take(self, ops, &self->state, &model, err));
@@ -447,8 +507,7 @@ bool tm__checkpoint_is_due(const tm_checkpoint *self) {
 }
 
 tm_status tm__checkpoint_save(tm_ctx *ctx, const void *state, size_t len, tm_err *err) {
-    tm_checkpoint *self = ctx->checkpoint;
-    return file_write(self, KIND_STATE, spent_now(ctx) - self->spent_before, state, len, err);
+    return file_write(ctx, KIND_STATE, state, len, err);
 }
 
 uint32_t tm__checkpoint_found(const tm_checkpoint *self) {

@@ -9,7 +9,6 @@
  */
 #include "train/train_search_priv.h"
 
-#include "base/clock.h"
 #include "base/fmath.h"
 
 static bool is_repeat(const tm_budget *budget) {
@@ -21,7 +20,8 @@ static uint64_t work_left(const tm_budget *budget) {
 }
 
 uint64_t tm__budget_left_ns(const tm_budget *budget) {
-    const uint64_t now = budget->deadline_ns > 0 && !is_repeat(budget) ? tm__mono_ns() : 0;
+    const uint64_t now =
+        budget->deadline_ns > 0 && !is_repeat(budget) ? tm__budget_now_ns(budget) : 0;
     return now > 0 && budget->deadline_ns > now ? budget->deadline_ns - now : 0;
 }
 
@@ -34,7 +34,8 @@ tm_budget tm__budget_part(const tm_budget *whole, double share) {
     if (is_repeat(whole)) {
         part.deadline_ns = whole->deadline_ns; /* never looked at: the stops answer */
     } else if (whole->deadline_ns > 0) {
-        part.deadline_ns = tm__mono_ns() + (uint64_t)((double)tm__budget_left_ns(whole) * share);
+        part.deadline_ns =
+            tm__budget_now_ns(whole) + (uint64_t)((double)tm__budget_left_ns(whole) * share);
     }
     return part;
 }
@@ -57,7 +58,7 @@ double tm__budget_used(const tm_budget *budget) {
     if (budget->deadline_ns == 0 || budget->started_ns == 0 || is_repeat(budget)) {
         return tm__nan();
     }
-    const uint64_t now = tm__mono_ns();
+    const uint64_t now = tm__budget_now_ns(budget);
     const double used =
         (double)(now - budget->started_ns) / (double)(budget->deadline_ns - budget->started_ns);
     return used < 1.0 ? used : 1.0;

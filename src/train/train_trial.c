@@ -110,7 +110,7 @@ static tm_status answers_init(const tm_search *search, const tm_rung *rung, tm_t
 
 tm_status tm__trial_fold(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_trial_run *trial,
                          tm_err *err) {
-    const uint64_t started = tm__mono_ns();
+    const uint64_t started = tm__budget_now_ns(ctx->budget);
     tm_candidate *candidate = &search->candidates[trial->candidate];
     const tm_fold *fold = &rung->folds[trial->n_folds];
     tm_model *model = NULL;
@@ -126,7 +126,7 @@ tm_status tm__trial_fold(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm
     trial->log_strength += tm__log(fmax(chosen_strength(model), 1e-12));
     trial->n_valid += fold->n_valid;
     trial->n_folds++;
-    trial->seconds += (double)(tm__mono_ns() - started) * 1e-9;
+    trial->seconds += (double)(tm__budget_now_ns(ctx->budget) - started) * 1e-9;
     tm__model_free(model);
     double *const so_far = &candidate->so_far[trial->n_folds - 1];
     *so_far = tm__nan(); /* of some folds alone it may not be defined: such races are not decided */

@@ -110,6 +110,56 @@ static tm_status run(const training *t, tm_checkpoint *checkpoint, killer *k, tm
     return st;
 }
 
+/* A fit by the clock, with what an earlier process left of it. */
+static void run_by_clock(const training *t, const char *dir, uint64_t deadline_ns, tm_stops *stops,
+                         tm_budget *out) {
+    const tm_model_ops *ops = tm__model_find("gbdt");
+    tm_checkpoint *checkpoint = NULL;
+    tm_params params;
+    tm_model *model = NULL;
+    *out = (tm_budget){.deadline_ns = deadline_ns, .stops = stops};
+    tm_ctx ctx = {.budget = out};
+    const tm_fit_input in = {.task = t->task, .n_classes = 3, .x = &t->made.view, .y = t->y};
+    tm__params_init(ops, &params);
+    params.values[TM_GBDT_TREES] = ROUNDS;
+    assert_int_equal(tm__checkpoint_open(dir, "c", 0, &checkpoint, NULL), TM_OK);
+    ctx.checkpoint = checkpoint;
+    assert_int_equal(tm__model_fit(&ctx, ops, &in, &params, &model, NULL), TM_OK);
+    tm__model_free(model);
+    tm__checkpoint_close(checkpoint);
+}
+
+/* Questions, answers and time of a fit that was taken from disk are those of the process that did
+ * it: a run that goes on has what was left, and a record that repeats it. */
+static void what_a_fit_took_of_the_clock_is_taken_again(void **state) {
+    (void)state;
+    for (uint32_t is_cut = 0; is_cut < 2; is_cut++) {
+        training t;
+        test_folder folder;
+        tm_stops first = {.n_asked = 40}, second = {.n_asked = 7};
+        tm_budget did = {0}, takes = {0};
+        const uint64_t late = is_cut > 0 ? 1 : tm__mono_ns() + UINT64_C(3600000000000);
+        test_folder_make(&folder);
+        training_init(&t, TM_TASK_BINARY, 1, 0);
+        run_by_clock(&t, folder.path, late, &first, &did);
+        run_by_clock(&t, folder.path, late, &second, &takes);
+        assert_int_equal(did.is_cut, is_cut);
+        assert_int_equal(takes.is_cut, is_cut);
+        assert_int_equal(takes.clock_cut, is_cut);
+        assert_true(first.n_asked > 40 && first.skipped_ns == 0);
+        assert_int_equal(second.n_asked - 7, first.n_asked - 40);
+        assert_int_equal(takes.work_used, did.work_used);
+        assert_true(second.skipped_ns > 0);
+        assert_int_equal(second.n, first.n);
+        assert_int_equal(second.n, is_cut);
+        assert_true(is_cut == 0 || second.at[0] - 7 == first.at[0] - 40);
+        const uint64_t now = tm__mono_ns();
+        assert_true(tm__budget_now_ns(&takes) >= now + second.skipped_ns);
+        training_done(&t);
+        test_folder_remove(&folder);
+    }
+}
+
 static void bytes_done(tm_buf *bytes) {
     for (uint32_t i = 0; i < FITS; i++) {
         tm__buf_done(&bytes[i]);
@@ -408,6 +458,7 @@ static void a_fit_from_other_scores_starts_over(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_training_stopped_after_any_round_ends_in_the_same_bytes),
+        cmocka_unit_test(what_a_fit_took_of_the_clock_is_taken_again),
         cmocka_unit_test(a_fit_of_other_rows_or_options_starts_over),
         cmocka_unit_test(a_damaged_checkpoint_is_an_error_that_names_it),
         cmocka_unit_test(a_disk_that_fails_stops_the_training_and_what_it_took_counts),
