@@ -25,9 +25,10 @@ static tm_status drop_unused(tm_train_data *data, const tm_program *program, uin
     *out_n = 0;
     for (uint32_t i = 0; i < inputs->n_cols; i++) {
         const bool is_used =
-            tm__program_reads(program, i) || inputs->cols[i].role != TM_ROLE_FEATURE;
-        const uint32_t col = tm__schema_find(&data->schema, tm__str(inputs->cols[i].name));
-        if (is_used || col == UINT32_MAX) {
+            inputs->cols[i].role != TM_ROLE_FEATURE || tm__program_reads(program, i);
+        const uint32_t col =
+            is_used ? UINT32_MAX : tm__table_find(data->table, inputs->cols[i].name);
+        if (col == UINT32_MAX) {
             continue;
         }
         const char *reason = "gives no feature";

@@ -219,15 +219,29 @@ static void keep(tm_search *search, const tm_rung *rung, tm_trial_run *trial) {
     }
 }
 
+/* A learner that nobody named and that cannot take so many columns is given up, not the run. */
+static bool is_too_wide(const tm_search *search, const tm_trial_run *trial, tm_status st) {
+    return st == TM_E_LIMIT && trial->n_folds == 0 && search->options->learners == NULL;
+}
+
 tm_status tm__trial_finish(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_trial_run *trial,
                            tm_err *err) {
     tm_budget *whole = ctx->budget;
     tm_status st = TM_OK;
     while (st == TM_OK && trial->n_folds < rung->n_folds) {
         tm_budget part = tm__budget_part(whole, 1.0 / (double)(rung->n_folds - trial->n_folds));
+        tm_err own = {0};
         ctx->budget = &part;
-        st = tm__trial_fold(ctx, search, rung, trial, err);
+        st = tm__trial_fold(ctx, search, rung, trial, &own);
         whole->work_used += part.work_used;
+        if (is_too_wide(search, trial, st)) {
+            ctx->budget = whole;
+            search->candidates[trial->candidate].is_given_up = true;
+            return TM_OK;
+        }
+        if (st != TM_OK && err != NULL) {
+            *err = own;
+        }
         if (st == TM_OK && trial->n_folds < rung->n_folds && is_hopeless(search, trial)) {
             break;
         }

@@ -114,6 +114,15 @@ def test_fifty_thousand_columns_are_refused_by_number_and_16000_learned(tm):
     check(tm, ["--learner", "gbdt", "--param", "gbdt.n_trees=3"], None)
 
 
+def test_a_search_over_thousands_of_columns_goes_on_where_a_learner_cannot(tm):
+    # 4,500 numbers are more inputs than a network takes.
+    tm.write("rows.csv", table(",".join(f"c{j}" for j in range(4500)) + ",y", [[*(row := [_draw.randrange(10) for _ in range(4500)]), int(row[0] + row[1] > 9)] for _ in range(200)]))
+    report = check(tm, ["--work", "200000000"], None)
+    assert len(report["leaderboard"]) >= 3 and report["test"]["logloss"] < 0.69
+    refused = tm("train", "rows.csv", "--target", "y", "--learner", "mlp", "--json")
+    assert refused.code != 0 and "inputs of a network" in refused.json["error"]["message"]
+
+
 # ---- a target that follows from nothing ----
 
 CHANCE = {"binary": lambda draw: draw.choice("no yes no".split()), "multiclass": lambda draw: draw.choice("pqrp"), "regression": lambda draw: f"{draw.gauss(5, 2):.4f}"}
@@ -131,7 +140,8 @@ def nothing_known(task, n=4000):
     return table("a,b,k,t,at,z,y", rows)
 
 
-WAYS = {"all": [], "platt": ["--calibrate", "platt"], "ordered": ["--level-means", "ordered"], "linear": ["--learner", "linear"],
+FITTED = ["m = mean_by(z, k)", "f = frequency(k)", "p = pool_rare(k, 0.001)", "q = concat(pool_rare(b), text(bin(z, 20)))", "s = yeo_johnson(a) + std_by(a, k)"]
+WAYS = {"all": [], "fitted": [word for f in FITTED for word in ("--feature", f)], "platt": ["--calibrate", "platt"], "ordered": ["--level-means", "ordered"], "linear": ["--learner", "linear"],
         "gbdt": ["--learner", "gbdt"]}
 
 

@@ -58,8 +58,9 @@ static void fit_category(uint32_t n_levels, tm_mlp_code *code, tm_mlp_col *col) 
     code->n_vectors += is_small ? 0 : ((uint64_t)n_levels + 1) * TM_MLP_VECTOR;
 }
 
-tm_status tm__mlp_code_fit(const tm_view *x, const uint32_t *rows, uint64_t n, uint32_t n_bins,
-                           tm_mlp_code *out, tm_err *err) {
+/* TM_E_LIMIT when there would be too many inputs. */
+static tm_status try_bins(const tm_view *x, const uint32_t *rows, uint64_t n, uint32_t n_bins,
+                          tm_mlp_code *out, tm_err *err) {
     tm_mlp_code made = {.n_cols = x->n_cols};
     double *values = tm__mem_alloc(TM_MLP_SAMPLE, sizeof(double));
     made.cols = tm__mem_zalloc(x->n_cols, sizeof(*made.cols));
@@ -93,6 +94,20 @@ tm_status tm__mlp_code_fit(const tm_view *x, const uint32_t *rows, uint64_t n, u
     made.width = (made.n_inputs + TM_MLP_LANES - 1) / TM_MLP_LANES * TM_MLP_LANES;
     *out = made;
     return TM_OK;
+}
+
+/* Many columns have fewer bins each. */
+tm_status tm__mlp_code_fit(const tm_view *x, const uint32_t *rows, uint64_t n, uint32_t n_bins,
+                           tm_mlp_code *out, tm_err *err) {
+    tm_status st = TM_E_LIMIT;
+    tm_err own = {0};
+    for (uint32_t bins = n_bins; st == TM_E_LIMIT && bins > 0; bins /= 2) {
+        st = try_bins(x, rows, n, bins, out, &own);
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
+    return st;
 }
 
 uint32_t tm__mlp_level(const tm_mlp_col *col, double value) {

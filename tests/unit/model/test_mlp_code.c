@@ -80,20 +80,27 @@ static void values_beyond_what_was_seen_are_its_ends(void **state) {
     tm__mem_free(c);
 }
 
-static void too_many_inputs_are_refused(void **state) {
+/* Many columns have fewer bins each; too many are refused. */
+static void inputs_have_a_limit(void **state) {
     (void)state;
-    enum { COLS = 3000 };
+    enum { COLS = 5000, FEWER = 3000 };
     columns *c = columns_create();
     const double **cols = tm__mem_alloc(COLS, sizeof(*cols));
     tm_feature *features = tm__mem_zalloc(COLS, sizeof(*features));
     for (uint32_t j = 0; j < COLS; j++) {
         cols[j] = c->number;
     }
-    const tm_view view = {.n_rows = N, .n_cols = COLS, .cols = cols, .features = features};
+    tm_view view = {.n_rows = N, .n_cols = COLS, .cols = cols, .features = features};
     tm_mlp_code code;
     tm_err err = {0};
     assert_int_equal(tm__mlp_code_fit(&view, c->rows, N, 2, &code, &err), TM_E_LIMIT);
     assert_non_null(strstr(err.message, "8192"));
+    view.n_cols = FEWER;
+    err = (tm_err){0};
+    assert_int_equal(tm__mlp_code_fit(&view, c->rows, N, 7, &code, &err), TM_OK);
+    assert_int_equal(code.n_inputs, 2 * FEWER);
+    assert_int_equal(err.message[0], 0);
+    tm__mlp_code_done(&code);
     tm__mem_free(cols);
     tm__mem_free(features);
     tm__mem_free(c);
@@ -103,7 +110,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(inputs_are_those_of_the_definition),
         cmocka_unit_test(values_beyond_what_was_seen_are_its_ends),
-        cmocka_unit_test(too_many_inputs_are_refused),
+        cmocka_unit_test(inputs_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,10 +103,47 @@ static void what_is_far_behind_is_given_up_after_a_fold(void **state) {
     done(&c);
 }
 
+static tm_status refuse(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
+                        tm_model **out_model, tm_err *err) {
+    (void)ctx;
+    (void)in;
+    (void)params;
+    (void)out_model;
+    return TM_FAIL(err, TM_E_LIMIT, "too many columns");
+}
+
+/* A learner that cannot take the columns ends a run only when somebody asked for it. */
+static void what_cannot_take_the_columns_is_given_up(void **state) {
+    (void)state;
+    trial_case c;
+    tm_budget budget = {0};
+    tm_ctx ctx = {.budget = &budget};
+    tm_err err = {0};
+    init(&c);
+    try_one(&c, 0);
+    tm_model_ops narrow = *c.search.candidates[1].ops;
+    narrow.fit = refuse;
+    c.search.candidates[1].ops = &narrow;
+    for (int k = 0; k < 2; k++) {
+        tm_trial_run trial = {.candidate = 1};
+        c.options.learners = k == 0 ? NULL : "linear";
+        assert_int_equal(tm__trial_finish(&ctx, &c.search, &c.rung, &trial, &err),
+                         k == 0 ? TM_OK : TM_E_LIMIT);
+        assert_string_equal(err.message, k == 0 ? "" : "too many columns");
+        assert_ptr_equal(ctx.budget, &budget);
+        tm__trial_done(&trial);
+    }
+    assert_true(c.search.candidates[1].is_given_up && isnan(c.search.candidates[1].score));
+    uint32_t order[4];
+    assert_int_equal(tm__search_rank(&c.search, order, 4), 1);
+    done(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trial_is_told_with_its_score),
         cmocka_unit_test(what_is_far_behind_is_given_up_after_a_fold),
+        cmocka_unit_test(what_cannot_take_the_columns_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
