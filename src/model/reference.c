@@ -10,6 +10,8 @@
 #include "base/mem.h"
 
 #define HASH_KEY UINT64_C(0x7265666572656e63)
+#define N_SLOTS 128u
+_Static_assert(sizeof(((tm_ref_column *)0)->slots) == N_SLOTS, "slots are found by seven bits");
 #define N_PROBES 4u /* of the filter, from 16 bits of the hash each */
 
 tm_reference *tm__reference_create(uint32_t n_columns) {
@@ -42,14 +44,37 @@ void tm__reference_free(tm_reference *reference) {
     tm__mem_free(reference);
 }
 
+/* Where a text is looked for first: cheap, and good enough for a few dozen of them. */
+static uint32_t quick_place(const char *text, size_t len) {
+    uint64_t first = 0, last = 0;
+    memcpy(&first, text, len < 8 ? len : 8);
+    if (len > 8) {
+        memcpy(&last, text + len - 8, 8);
+    }
+    const uint64_t mixed =
+        (first ^ last * UINT64_C(0x9E3779B97F4A7C15) ^ len << 56) * UINT64_C(0xD6E8FEB86659FD93);
+    return (uint32_t)(mixed >> 57);
+}
+
+static void place(uint8_t *slots, uint32_t at, uint32_t level) {
+    while (slots[at] != 0) { /* at most a quarter is full */
+        at = (at + 1) % N_SLOTS;
+    }
+    slots[at] = (uint8_t)(level + 1);
+}
+
 static void place_levels(tm_ref_column *c) {
     memset(c->slots, 0, sizeof(c->slots));
+    memset(c->quick, 0, sizeof(c->quick));
     for (uint32_t i = 0; i < c->n_levels; i++) {
-        uint32_t at = (uint32_t)(c->levels[i].hash % sizeof(c->slots));
-        while (c->slots[at] != 0) { /* at most a quarter is full */
-            at = (at + 1) % (uint32_t)sizeof(c->slots);
+        tm_ref_level *const level = &c->levels[i];
+        const tm_str text = tm__str(level->text);
+        const bool is_whole = level->hash == tm__ref_hash(text);
+        level->len = is_whole ? (uint32_t)text.len : UINT32_MAX;
+        place(c->slots, (uint32_t)(level->hash % N_SLOTS), i);
+        if (is_whole) {
+            place(c->quick, quick_place(text.ptr, text.len), i);
         }
-        c->slots[at] = (uint8_t)(i + 1);
     }
 }
 
@@ -118,9 +143,16 @@ static bool filter_has(const tm_ref_column *c, uint64_t hash) {
 /* ---- cells ---- */
 
 static uint32_t level_cell(const tm_ref_column *c, tm_str text) {
+    for (uint32_t at = quick_place(text.ptr, text.len); c->quick[at] != 0;
+         at = (at + 1) % N_SLOTS) {
+        const tm_ref_level *const level = &c->levels[c->quick[at] - 1u];
+        if (level->len == text.len && memcmp(level->text, text.ptr, text.len) == 0) {
+            return c->quick[at] - 1u;
+        }
+    }
     const uint64_t hash = tm__ref_hash(text);
-    uint32_t at = (uint32_t)(hash % sizeof(c->slots));
-    for (; c->slots[at] != 0; at = (at + 1) % (uint32_t)sizeof(c->slots)) {
+    uint32_t at = (uint32_t)(hash % N_SLOTS);
+    for (; c->slots[at] != 0; at = (at + 1) % N_SLOTS) {
         const uint32_t level = c->slots[at] - 1u;
         if (c->levels[level].hash == hash) {
             return level;
@@ -129,13 +161,17 @@ static uint32_t level_cell(const tm_ref_column *c, tm_str text) {
     return c->n_filter == 0 || filter_has(c, hash) ? c->n_levels : c->n_levels + 1;
 }
 
-/* The edges are few: counting those below is quicker than searching. */
+/* Behind the first edge: how many of the others are below x, by halves without a branch. */
 static uint32_t number_cell(const tm_ref_column *c, double x) {
-    uint32_t cell = x >= c->edges[0] ? 1 : 0;
-    for (uint32_t i = 1; i < c->n_edges; i++) {
-        cell += x > c->edges[i] ? 1 : 0;
+    const double *base = c->edges + 1;
+    uint32_t n = c->n_edges - 1;
+    while (n > 1) {
+        const uint32_t half = n / 2;
+        base += base[half - 1] < x ? half : 0;
+        n -= half;
     }
-    return cell;
+    const uint32_t below = (uint32_t)(base - (c->edges + 1)) + (base[0] < x ? 1 : 0);
+    return x >= c->edges[0] ? 1 + below : 0;
 }
 
 static bool is_missing(const tm_cell *value) {

@@ -48,6 +48,7 @@ typedef enum tm_ref_loss {
 
 typedef struct tm_ref_level {
     uint64_t hash; /* of the whole text: tm__ref_hash() */
+    uint32_t len;  /* of a text that is whole; UINT32_MAX: it may be cut. Set when settled */
     char text[TM_REF_TEXT_MAX + 1];
 } tm_ref_level;
 
@@ -66,6 +67,7 @@ typedef struct tm_ref_column {
     uint32_t *loss_rows; /* [n_cells] rows with a known loss */
     double *loss;        /* [n_cells] their mean */
     double importance;   /* share of the model's, 0 to 1; of the answers: 0 */
+    uint8_t quick[128];  /* LEVELS: 1 + level by its first and last bytes */
     uint8_t slots[128];  /* LEVELS: 1 + level by hash */
 } tm_ref_column;
 
