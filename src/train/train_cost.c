@@ -25,6 +25,8 @@
 /* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
  * rounds. */
 #define ROUNDS_FACTOR 1.1
+/* Of rounds that the budget ended on a sample: many times the rows carry at least so many more. */
+#define ROUNDS_HURRIED 2.5
 
 tm_cost tm__cost_limit(const tm_train_options *options) {
     const double us =
@@ -69,5 +71,11 @@ double tm__cost_rounds(const tm_train_options *options, const tm_candidate *cand
 }
 
 double tm__cost_refit_rounds(const tm_candidate *candidate) {
-    return ceil((double)candidate->n_rounds * ROUNDS_FACTOR);
+    const double rounds = (double)candidate->n_rounds;
+    if (!candidate->is_hurried) {
+        return ceil(rounds * ROUNDS_FACTOR);
+    }
+    /* As many as the trials were allowed, at the most: the limit of what an answer costs. */
+    const double most = fmax(tm__candidate_param(candidate, "n_trees", rounds), rounds);
+    return fmin(ceil(rounds * ROUNDS_HURRIED), most);
 }

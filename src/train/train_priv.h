@@ -81,6 +81,7 @@ typedef struct tm_candidate {
     double so_far[TM_MAX_FOLDS]; /* [n_folds] scores of the first folds together */
     bool is_spared;              /* the first of its learner: tried on all folds */
     bool is_given_up;            /* far behind after some of the folds */
+    bool is_hurried;             /* refitted for as many rounds as there is time for */
     bool is_cut;                 /* the budget ended its last trial before its natural end */
     uint64_t work;               /* units its last trial took */
     double seconds;

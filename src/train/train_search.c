@@ -5,7 +5,8 @@
  *   rung 0   every candidate on a sample of at most 100,000 rows, draws near the best while the
  *            budget lasts
  *   rung 1   the best few on at most 400,000 rows
- *   full     the best on all rows, with early stopping on the validation rows
+ *   full     the best on all rows, with early stopping on the validation rows; left out when the
+ *            budget ended the best one of rung 1 early, as it would end this one
  *
  * Each rung has a fixed share of what the budget has left, and the refit the rest: a share that
  * followed from what refits were foretold to take could be eaten by one slow trial. Rungs after the
@@ -84,7 +85,9 @@ tm_need tm__search_refit_need(const tm_search *search, const tm_candidate *c) {
     const double patience = tm__candidate_param(c, "early_stopping", 0);
     const double waited = patience > 0 && !c->is_cut && c->n_rounds > 0 ? patience : 0.0;
     const double rounds = (double)c->n_rounds;
-    const double by_rounds = rounds > 0 ? tm__cost_refit_rounds(c) / (rounds + waited) : 1.0;
+    /* What is hurried ends where the budget does: room for the rounds seen is enough. */
+    const double wanted = c->is_hurried ? rounds : tm__cost_refit_rounds(c);
+    const double by_rounds = rounds > 0 ? wanted / (rounds + waited) : 1.0;
     const double by_rows = (double)search->data->n_train / (double)c->n_fit_rows;
     const double scale = by_rows * by_rounds / c->n_folds;
     return (tm_need){.work = (double)c->work * scale, .ns = c->seconds * 1e9 * scale};
@@ -353,6 +356,24 @@ static tm_status part_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, doub
     return st;
 }
 
+/* Whether a fit of all rows would be cut where one of the sample was, since their shares are alike:
+ * it would tell nothing that the refit needs, and the refit can have its time. The best answers
+ * alone then, for there is none for others. */
+static bool is_hurried(tm_search *search) {
+    tm_candidate *best = &search->candidates[search->best];
+    if (!search->has_best || !best->is_cut || best->n_rounds == 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < search->n_candidates; i++) {
+        if (i != search->best) {
+            tm__mem_free(search->candidates[i].raw);
+            search->candidates[i].raw = NULL;
+        }
+    }
+    best->is_hurried = true;
+    return true;
+}
+
 /* One rung of all rows, or samples first. */
 static tm_status run_rungs(tm_ctx *ctx, tm_search *search, tm_err *err) {
     const uint64_t n = search->data->n_train;
@@ -364,6 +385,9 @@ static tm_status run_rungs(tm_ctx *ctx, tm_search *search, tm_err *err) {
     TM_TRY(part_rung(ctx, search, n_first, is_single ? SINGLE_SHARE : FIRST_SHARE, err));
     if (!is_single && n > RUNG1_ROWS && n_first == RUNG0_ROWS) {
         TM_TRY(part_rung(ctx, search, RUNG1_ROWS, RUNG1_SHARE, err));
+        if (is_hurried(search)) {
+            return TM_OK;
+        }
     }
     /* A fit that the budget cuts still tells how many rounds the refit has time for. */
     return part_rung(ctx, search, n, FULL_SHARE, err);

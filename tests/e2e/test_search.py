@@ -147,6 +147,19 @@ def test_a_shuffled_target_scores_as_chance_through_a_second_layer(tm):
     assert not report.get("stacking", {"used": False})["used"]
 
 
+def test_a_large_table_that_is_in_a_hurry_goes_from_its_samples_to_the_refit(tm):
+    draw = random.Random(4)
+    rows = (f"{x:.3f},{draw.randrange(900)},{'ny'[x * x > 0.5 * draw.random()]}" for x in (draw.uniform(-1, 1) for _ in range(520_000)))
+    tm.write("many.csv", "x,n,y\n" + "\n".join(rows) + "\n")
+    report = tm.ok("train", "many.csv", "--target", "y", "--learner", "gbdt", "--work", "40000000", "--json").json
+    best = next(entry for entry in report["leaderboard"] if entry["chosen"])
+    # Its trial on 400,000 rows was cut, as one on all rows would be: the refit has the time of that, too.
+    assert best["cut"] is True and 380_000 < best["rows"] < 420_000
+    assert report["params"]["n_trees"] > 1.2 * best["rounds"]
+    again = tm.ok("train", "many.csv", "--target", "y", "--learner", "gbdt", "--work", "40000000", "--threads", "1", "--home", "other", "--json").json
+    assert again["bundle_hash"] == report["bundle_hash"]
+
+
 def test_folds_without_positives_have_a_defined_result(tm):
     rows = [f"{i % 17},{i * 7 % 13},{'yes' if i < 6 else 'no'}" for i in range(600)]
     random.Random(5).shuffle(rows)

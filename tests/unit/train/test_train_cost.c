@@ -39,10 +39,24 @@ static void rounds_stay_within_the_limits(void **state) {
     assert_true(tm__cost_rounds(&tight, &c, 1) == 1.0); /* a model there is always */
 }
 
+static void what_is_hurried_gets_more_rounds_within_its_limit(void **state) {
+    (void)state;
+    tm_candidate c = boosted(64);
+    tm_err err;
+    c.n_rounds = 100;
+    assert_int_equal(tm__params_set(c.ops, &c.params, "n_trees", "3000", &err), TM_OK);
+    const double plain = tm__cost_refit_rounds(&c);
+    c.is_hurried = true;
+    assert_true(tm__cost_refit_rounds(&c) > 2 * plain);
+    assert_int_equal(tm__params_set(c.ops, &c.params, "n_trees", "120", &err), TM_OK);
+    assert_true(tm__cost_refit_rounds(&c) == 120.0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trees_cost_and_nothing_else_does),
         cmocka_unit_test(rounds_stay_within_the_limits),
+        cmocka_unit_test(what_is_hurried_gets_more_rounds_within_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
