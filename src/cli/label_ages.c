@@ -30,12 +30,17 @@ static tm_status declared_delay(const tm_place *place, const char *model, int64_
     return TM_OK;
 }
 
+tm_status tm__label_ages_model(const tm_place *place, tm_monitor *monitor, const char *model,
+                               json_t **out, tm_err *err) {
+    tm_age_options options = {.model = model, .now_us = tm__now_us()};
+    TM_TRY(declared_delay(place, model, &options.delay_us, err));
+    return tm__monitor_ages(monitor, &options, out, err);
+}
+
 static tm_status add_model(const tm_place *place, tm_monitor *monitor, const char *model,
                            json_t *list, tm_err *err) {
-    tm_age_options options = {.model = model, .now_us = tm__now_us()};
     json_t *ages = NULL;
-    TM_TRY(declared_delay(place, model, &options.delay_us, err));
-    TM_TRY(tm__monitor_ages(monitor, &options, &ages, err));
+    TM_TRY(tm__label_ages_model(place, monitor, model, &ages, err));
     json_array_append_new(list, ages);
     return TM_OK;
 }

@@ -4,6 +4,8 @@
 #define TM_CLI_LABEL_AGES_H
 
 #include "cli/cli.h"
+#include "cli/model_args.h"
+#include "monitor/monitor.h"
 #include "table/table.h"
 
 /**
@@ -13,6 +15,9 @@
  */
 TM_NODISCARD tm_status tm__label_ages(tm_cli *cli, const tm_table *table, json_t **out,
                                       tm_err *err);
+/** Those of one model's answers: tm__monitor_ages() with the delay that its recipe declares. */
+TM_NODISCARD tm_status tm__label_ages_model(const tm_place *place, tm_monitor *monitor,
+                                            const char *model, json_t **out, tm_err *err);
 void tm__label_ages_print(tm_cli *cli, const json_t *labels);
 
 #endif

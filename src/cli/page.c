@@ -57,6 +57,7 @@ static const char style[] =
     ".bars .t i{display:block;height:100%;border-radius:3px;background:var(--bar)}"
     ".find{list-style:none;margin:0;padding:0}.find li{border-left:4px solid var(--warn);"
     "background:var(--warnbg);border-radius:6px;padding:10px 14px;margin:0 0 8px}"
+    ".find li.plain{border-color:var(--line);background:none}"
     ".find li.bad{border-color:var(--bad);background:var(--badbg)}.find b{overflow-wrap:anywhere}"
     "table{border-collapse:collapse;font-size:12px;font-variant-numeric:tabular-nums}"
     "td,th{padding:4px 6px;text-align:center;font-weight:400;white-space:nowrap}"
@@ -171,6 +172,14 @@ void tm__page_share(tm_buf *out, double share) {
 void tm__page_tile(tm_buf *out, const char *name, int64_t count) {
     (void)tm__buf_printf(out, "<div><dt>%s</dt><dd>", name);
     tm__page_count(out, count);
+    (void)tm__buf_text(out, "</dd></div>");
+}
+
+void tm__page_tile_text(tm_buf *out, const char *name, const char *text) {
+    (void)tm__buf_text(out, "<div><dt>");
+    tm__page_text(out, name);
+    (void)tm__buf_text(out, "</dt><dd>");
+    tm__page_text(out, text);
     (void)tm__buf_text(out, "</dd></div>");
 }
 

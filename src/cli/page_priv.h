@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parts of pages: of a profile and of what data is worth. Only for page*.c, profile_*.c, value_*.c,
- * report_*.c.
+ * report_*.c, monitor_*.c.
  */
 #ifndef TM_CLI_PAGE_PRIV_H
 #define TM_CLI_PAGE_PRIV_H
@@ -18,6 +18,7 @@ TM_NODISCARD tm_status tm__page_save(tm_cli *cli, const char *path, const tm_buf
                                      tm_err *err);
 /** One figure of a <dl class=tiles>. */
 void tm__page_tile(tm_buf *out, const char *name, int64_t count);
+void tm__page_tile_text(tm_buf *out, const char *name, const char *text);
 void tm__page_tile_share(tm_buf *out, const char *name, double share);
 /* Text with what HTML reserves escaped; numbers as people write them. */
 void tm__page_text(tm_buf *out, const char *text);

@@ -93,20 +93,24 @@ const char *tm__report_trial_text(const json_t *trial, char *out, size_t size) {
 
 /* --- sentences --- */
 
+void tm__report_format(char *out, size_t size, const char *fmt, va_list args) {
+    const int n = vsnprintf(out, size, fmt, args);
+    if (n > 0 && (size_t)n >= size) {
+        size_t end = size - 1;
+        while (end > 0 && ((unsigned char)out[end - 1] & 0xC0) == 0x80) {
+            end--;
+        }
+        out[end > 0 ? end - 1 : 0] = '\0';
+    }
+}
+
 static void say(json_t *list, const char *fmt, ...) TM_PRINTF(2, 3);
 static void say(json_t *list, const char *fmt, ...) {
     char text[768];
     va_list args;
     va_start(args, fmt);
-    const int n = vsnprintf(text, sizeof(text), fmt, args);
+    tm__report_format(text, sizeof(text), fmt, args);
     va_end(args);
-    if (n > 0 && (size_t)n >= sizeof(text)) { /* not within a character */
-        size_t end = sizeof(text) - 1;
-        while (end > 0 && ((unsigned char)text[end - 1] & 0xC0) == 0x80) {
-            end--;
-        }
-        text[end > 0 ? end - 1 : 0] = '\0';
-    }
     json_array_append_new(list, json_string(text));
 }
 

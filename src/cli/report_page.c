@@ -13,37 +13,31 @@
 #include "base/str.h"
 #include "cli/report_page_priv.h"
 
-static void put_tile(tm_buf *out, const char *name, const char *text) {
-    (void)tm__buf_text(out, "<div><dt>");
-    tm__page_text(out, name);
-    (void)tm__buf_text(out, "</dt><dd>");
-    tm__page_text(out, text);
-    (void)tm__buf_text(out, "</dd></div>");
-}
-
 static void put_tiles(tm_buf *out, const json_t *report) {
     const json_t *rows = json_object_get(report, "rows");
     const json_t *entry = tm__report_score(report, NULL);
     char text[64], name[160];
     (void)tm__buf_text(out, "<dl class=tiles>");
-    put_tile(out, "verdict", tm__report_verdict(report));
+    tm__page_tile_text(out, "verdict", tm__report_verdict(report));
     if (entry != NULL) {
         (void)snprintf(name, sizeof(name), "%s (%s is better)", tm__json_text(entry, "score", ""),
                        tm__json_bool(entry, "smaller_is_better", false) ? "less" : "more");
-        put_tile(out, name,
-                 tm__report_number_text(tm__json_f64(entry, "value", 0), text, sizeof(text)));
+        tm__page_tile_text(
+            out, name, tm__report_number_text(tm__json_f64(entry, "value", 0), text, sizeof(text)));
     }
     if (json_is_number(json_object_get(entry, "baseline"))) {
-        put_tile(out, "of a constant answer",
-                 tm__report_number_text(tm__json_f64(entry, "baseline", 0), text, sizeof(text)));
+        tm__page_tile_text(
+            out, "of a constant answer",
+            tm__report_number_text(tm__json_f64(entry, "baseline", 0), text, sizeof(text)));
     }
     tm__page_tile(out, "rows it learned from", tm__json_i64(rows, "learned_from", 0));
     tm__page_tile(out, "rows it is tested on", tm__json_i64(rows, "rows", 0));
     (void)snprintf(text, sizeof(text), "%.3g us",
                    tm__json_f64(json_object_get(report, "latency"), "p50_us", 0));
-    put_tile(out, "one row takes", text);
-    put_tile(out, "its file",
-             tm__bytes_text((uint64_t)tm__json_i64(report, "bytes", 0), text, sizeof(text)));
+    tm__page_tile_text(out, "one row takes", text);
+    tm__page_tile_text(
+        out, "its file",
+        tm__bytes_text((uint64_t)tm__json_i64(report, "bytes", 0), text, sizeof(text)));
     (void)tm__buf_text(out, "</dl>");
 }
 

@@ -3,6 +3,8 @@
 #ifndef TM_CLI_REPORT_PAGE_PRIV_H
 #define TM_CLI_REPORT_PAGE_PRIV_H
 
+#include <stdarg.h>
+
 #include "cli/page_priv.h"
 #include "cli/report_plot.h"
 
@@ -15,6 +17,8 @@ const char *tm__report_verdict(const json_t *report);
 const char *tm__report_group_text(const json_t *group, char *out, size_t size);
 /** "0.8123 (0.80 to 0.82)" of {"value", "low", "high"}; digits that the interval bears. */
 const char *tm__report_interval_text(const json_t *interval, char *out, size_t size);
+/** A text by its format, cut where it is too long, not within a character. */
+void tm__report_format(char *out, size_t size, const char *fmt, va_list args) TM_PRINTF(3, 0);
 /** A number with the digits that people read. */
 const char *tm__report_number_text(double value, char *out, size_t size);
 /** What stands out, a sentence each: ["..."]. Every figure in it is one of the report's. New

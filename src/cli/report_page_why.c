@@ -59,7 +59,7 @@ static void put_weak_kind(tm_buf *out, const json_t *weak, const char *kind) {
             (void)tm__buf_printf(
                 out,
                 "what costs most first</p><table class=list><thead><tr><th scope=col>rows where"
-                "</th><th scope=col>test rows</th><th scope=col>%s</th><th scope=col>%s</th>%s<th "
+                "</th><th scope=col>rows</th><th scope=col>%s</th><th scope=col>%s</th>%s<th "
                 "scope=col>p</th></tr></thead><tbody>",
                 is_tilt ? "it says" : "loss there", is_tilt ? "is true" : "elsewhere",
                 is_tilt || !has_constant(group) ? ""

@@ -41,8 +41,9 @@ static double at_y(const frame *f, double y) {
 
 static void put_plot(tm_buf *out, const char *label) {
     (void)tm__buf_printf(out,
-                         "<figure><svg class=plot viewBox='0 0 %g %g' role=img aria-label='%s'>",
-                         WIDTH, HEIGHT, label);
+                         "<figure><svg class=plot viewBox='0 0 %g %g' role=img aria-label='%s'>"
+                         "<desc>%s</desc>",
+                         WIDTH, HEIGHT, label, label);
 }
 
 static void put_point(tm_buf *out, double x, double y) {

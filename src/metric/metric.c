@@ -37,8 +37,7 @@ static double threshold_of(const tm_score_input *in) {
     return in->threshold > 0.0 ? in->threshold : 0.5;
 }
 
-/* Class that a row's answer names; the first of equals. */
-static uint32_t answer_of(const tm_score_input *in, uint64_t row) {
+uint32_t tm__score_class(const tm_score_input *in, uint64_t row) {
     if (in->task == TM_TASK_BINARY) {
         return in->pred[row] >= threshold_of(in);
     }
@@ -62,40 +61,49 @@ static double probability_of_truth(const tm_score_input *in, uint64_t row) {
     return truth < in->n_classes ? in->pred[row * in->n_classes + truth] : 0.0;
 }
 
-static tm_status score_logloss(const tm_score_input *in, double *out, tm_err *err) {
+static double row_logloss(const tm_score_input *in, uint64_t row) {
+    const double p = probability_of_truth(in, row);
+    return -tm__log(p < FLOOR ? FLOOR : p);
+}
+
+static double row_accuracy(const tm_score_input *in, uint64_t row) {
+    return tm__score_class(in, row) == (uint32_t)in->y[row] ? 1.0 : 0.0;
+}
+
+static double row_brier(const tm_score_input *in, uint64_t row) {
+    const double off = in->pred[row] - (in->y[row] == 1.0 ? 1.0 : 0.0);
+    return off * off;
+}
+
+static double row_error(const tm_score_input *in, uint64_t row) {
+    return fabs(in->pred[row] - in->y[row]);
+}
+
+static double mean_row(const tm_score_input *in, double (*row)(const tm_score_input *, uint64_t)) {
     tm_sum sum = {0}, weight = {0};
-    (void)err;
     for (uint64_t i = 0; i < in->n_rows; i++) {
-        const double p = probability_of_truth(in, i), w = tm__score_weight(in, i);
-        tm__sum_add(&sum, -w * tm__log(p < FLOOR ? FLOOR : p));
+        const double w = tm__score_weight(in, i);
+        tm__sum_add(&sum, w * row(in, i));
         tm__sum_add(&weight, w);
     }
-    *out = mean_of(&sum, &weight);
+    return mean_of(&sum, &weight);
+}
+
+static tm_status score_logloss(const tm_score_input *in, double *out, tm_err *err) {
+    (void)err;
+    *out = mean_row(in, row_logloss);
     return TM_OK;
 }
 
 static tm_status score_accuracy(const tm_score_input *in, double *out, tm_err *err) {
-    tm_sum sum = {0}, weight = {0};
     (void)err;
-    for (uint64_t i = 0; i < in->n_rows; i++) {
-        const double w = tm__score_weight(in, i);
-        tm__sum_add(&sum, answer_of(in, i) == (uint32_t)in->y[i] ? w : 0.0);
-        tm__sum_add(&weight, w);
-    }
-    *out = mean_of(&sum, &weight);
+    *out = mean_row(in, row_accuracy);
     return TM_OK;
 }
 
 static tm_status score_brier(const tm_score_input *in, double *out, tm_err *err) {
-    tm_sum sum = {0}, weight = {0};
     (void)err;
-    for (uint64_t i = 0; i < in->n_rows; i++) {
-        const double w = tm__score_weight(in, i);
-        const double off = in->pred[i] - (in->y[i] == 1.0 ? 1.0 : 0.0);
-        tm__sum_add(&sum, w * (off * off));
-        tm__sum_add(&weight, w);
-    }
-    *out = mean_of(&sum, &weight);
+    *out = mean_row(in, row_brier);
     return TM_OK;
 }
 
@@ -103,7 +111,7 @@ static tm_status score_brier(const tm_score_input *in, double *out, tm_err *err)
 static void count_calls(const tm_score_input *in, double out[3]) {
     tm_sum sums[3] = {0};
     for (uint64_t i = 0; i < in->n_rows; i++) {
-        const bool is_called = answer_of(in, i) == 1, is_positive = in->y[i] == 1.0;
+        const bool is_called = tm__score_class(in, i) == 1, is_positive = in->y[i] == 1.0;
         if (is_called || is_positive) {
             const unsigned cell = !is_called ? 2u : is_positive ? 0u : 1u;
             tm__sum_add(&sums[cell], tm__score_weight(in, i));
@@ -171,7 +179,7 @@ static tm_status score_macro_f1(const tm_score_input *in, double *out, tm_err *e
     }
     tm_sum *hits = sums, *called = sums + n, *came = sums + 2 * (size_t)n;
     for (uint64_t i = 0; i < in->n_rows; i++) {
-        const uint32_t truth = (uint32_t)in->y[i], answer = answer_of(in, i);
+        const uint32_t truth = (uint32_t)in->y[i], answer = tm__score_class(in, i);
         const double w = tm__score_weight(in, i);
         tm__sum_add(&came[truth], w);
         tm__sum_add(&called[answer], w);
@@ -189,39 +197,27 @@ static tm_status score_macro_f1(const tm_score_input *in, double *out, tm_err *e
     return TM_OK;
 }
 
-static void sum_errors(const tm_score_input *in, double *out_square, double *out_absolute) {
-    tm_sum square = {0}, absolute = {0}, weight = {0};
-    for (uint64_t i = 0; i < in->n_rows; i++) {
-        const double off = in->pred[i] - in->y[i], w = tm__score_weight(in, i);
-        tm__sum_add(&square, w * (off * off));
-        tm__sum_add(&absolute, w * fabs(off));
-        tm__sum_add(&weight, w);
-    }
-    *out_square = mean_of(&square, &weight);
-    *out_absolute = mean_of(&absolute, &weight);
+static double row_square(const tm_score_input *in, uint64_t row) {
+    const double off = in->pred[row] - in->y[row];
+    return off * off;
 }
 
 static tm_status score_rmse(const tm_score_input *in, double *out, tm_err *err) {
-    double square, absolute;
     (void)err;
-    sum_errors(in, &square, &absolute);
-    *out = sqrt(square);
+    *out = sqrt(mean_row(in, row_square));
     return TM_OK;
 }
 
 static tm_status score_mae(const tm_score_input *in, double *out, tm_err *err) {
-    double square, absolute;
     (void)err;
-    sum_errors(in, &square, &absolute);
-    *out = absolute;
+    *out = mean_row(in, row_error);
     return TM_OK;
 }
 
 static tm_status score_r2(const tm_score_input *in, double *out, tm_err *err) {
     tm_sum sum = {0}, weight = {0}, spread = {0};
-    double square, absolute;
+    const double square = mean_row(in, row_square);
     (void)err;
-    sum_errors(in, &square, &absolute);
     for (uint64_t i = 0; i < in->n_rows; i++) {
         tm__sum_add(&sum, tm__score_weight(in, i) * in->y[i]);
         tm__sum_add(&weight, tm__score_weight(in, i));
@@ -243,40 +239,78 @@ static tm_status score_r2(const tm_score_input *in, double *out, tm_err *err) {
 /* ---- the list ---- */
 
 static const tm_metric_ops auc = {
-    "auc", false, BINARY, tm__score_auc,
+    "auc",
+    false,
+    BINARY,
+    tm__score_auc,
     "Area under the ROC curve: chance that a positive row scores above a negative one; ties count "
-    "half."};
+    "half.",
+    NULL};
 static const tm_metric_ops logloss = {
-    "logloss", true, BINARY | MULTICLASS, score_logloss,
-    "Mean negative log of the probability of what came, floored at 1e-15."};
-static const tm_metric_ops accuracy = {"accuracy", false, BINARY | MULTICLASS, score_accuracy,
-                                       "Share of rows whose answer is right."};
-static const tm_metric_ops brier = {"brier", true, BINARY, score_brier,
-                                    "Mean squared error of the probability (Brier 1950)."};
+    "logloss",
+    true,
+    BINARY | MULTICLASS,
+    score_logloss,
+    "Mean negative log of the probability of what came, floored at 1e-15.",
+    row_logloss};
+static const tm_metric_ops accuracy = {
+    "accuracy",  false, BINARY | MULTICLASS, score_accuracy, "Share of rows whose answer is right.",
+    row_accuracy};
+static const tm_metric_ops brier = {
+    "brier",  true, BINARY, score_brier, "Mean squared error of the probability (Brier 1950).",
+    row_brier};
 static const tm_metric_ops average_precision = {
-    "average_precision", false, BINARY, tm__score_average_precision,
-    "Mean precision over the positive rows in falling order of score."};
-static const tm_metric_ops f1 = {"f1", false, BINARY, score_f1,
-                                 "Harmonic mean of precision and recall at the threshold."};
-static const tm_metric_ops precision = {
-    "precision", false, BINARY, score_precision,
-    "Share of rows called positive that are, at the threshold."};
-static const tm_metric_ops recall = {"recall", false, BINARY, score_recall,
-                                     "Share of positive rows called positive, at the threshold."};
+    "average_precision",
+    false,
+    BINARY,
+    tm__score_average_precision,
+    "Mean precision over the positive rows in falling order of score.",
+    NULL};
+static const tm_metric_ops f1 = {
+    "f1", false, BINARY, score_f1, "Harmonic mean of precision and recall at the threshold.", NULL};
+static const tm_metric_ops precision = {"precision",
+                                        false,
+                                        BINARY,
+                                        score_precision,
+                                        "Share of rows called positive that are, at the threshold.",
+                                        NULL};
+static const tm_metric_ops recall = {"recall",
+                                     false,
+                                     BINARY,
+                                     score_recall,
+                                     "Share of positive rows called positive, at the threshold.",
+                                     NULL};
 static const tm_metric_ops ece = {
-    "ece", true, BINARY, score_ece,
-    "Expected calibration error: mean gap of probability and share over 15 bins of equal width."};
-static const tm_metric_ops macro_f1 = {"macro_f1", false, MULTICLASS, score_macro_f1,
-                                       "Mean f1 over the classes that occur in truths or answers."};
-static const tm_metric_ops rmse = {"rmse", true, REGRESSION, score_rmse,
-                                   "Root of the mean squared error."};
-static const tm_metric_ops mae = {"mae", true, REGRESSION, score_mae, "Mean absolute error."};
-static const tm_metric_ops r2 = {"r2", false, REGRESSION, score_r2,
-                                 "Share of the variance explained; 0 is the mean, below is worse."};
+    "ece",
+    true,
+    BINARY,
+    score_ece,
+    "Expected calibration error: mean gap of probability and share over 15 bins of equal width.",
+    NULL};
+static const tm_metric_ops macro_f1 = {"macro_f1",
+                                       false,
+                                       MULTICLASS,
+                                       score_macro_f1,
+                                       "Mean f1 over the classes that occur in truths or answers.",
+                                       NULL};
+static const tm_metric_ops rmse = {
+    "rmse", true, REGRESSION, score_rmse, "Root of the mean squared error.", NULL};
+static const tm_metric_ops mae = {"mae",    true, REGRESSION, score_mae, "Mean absolute error.",
+                                  row_error};
+static const tm_metric_ops r2 = {"r2",
+                                 false,
+                                 REGRESSION,
+                                 score_r2,
+                                 "Share of the variance explained; 0 is the mean, below is worse.",
+                                 NULL};
 static const tm_metric_ops ndcg10 = {
-    "ndcg@10", false, RANKING, tm__score_ndcg10,
+    "ndcg@10",
+    false,
+    RANKING,
+    tm__score_ndcg10,
     "Discounted gain 2^relevance - 1 of the first ten rows of a query over the best possible "
-    "(Burges 2005); mean over queries, 1 for a query without a relevant row, ties averaged."};
+    "(Burges 2005); mean over queries, 1 for a query without a relevant row, ties averaged.",
+    NULL};
 
 static const tm_metric_ops *const metrics[] = {
     &auc,  &logloss,   &accuracy, &brier,  &average_precision,
@@ -315,16 +349,21 @@ double tm__metric_gain(const tm_metric_ops *metric, double a, double b) {
 
 /* ---- checked calls ---- */
 
-static tm_status check_row(const tm_score_input *in, uint64_t row, uint32_t n_outputs,
-                           tm_err *err) {
+typedef struct row_check {
+    uint32_t n_outputs;
+    bool may_lack; /* a truth: NaN */
+} row_check;
+
+static tm_status check_row(const tm_score_input *in, uint64_t row, row_check check, tm_err *err) {
     const bool is_class = in->task == TM_TASK_BINARY || in->task == TM_TASK_MULTICLASS;
     const double y = in->y[row], top = in->task == TM_TASK_BINARY ? 2.0 : (double)in->n_classes;
-    if (!isfinite(y) || (is_class && !(y >= 0.0 && y <= top && floor(y) == y))) {
+    const bool is_left_out = check.may_lack && isnan(y);
+    if (!is_left_out && (!isfinite(y) || (is_class && !(y >= 0.0 && y <= top && floor(y) == y)))) {
         return TM_FAIL(err, TM_E_INVALID, "target of row %llu is not a %s",
                        (unsigned long long)(row + 1), is_class ? "class" : "finite number");
     }
-    for (uint32_t k = 0; k < n_outputs; k++) {
-        const double p = in->pred[row * n_outputs + k];
+    for (uint32_t k = 0; k < check.n_outputs; k++) {
+        const double p = in->pred[row * check.n_outputs + k];
         if (!isfinite(p) || (is_class && !(p >= 0.0 && p <= 1.0))) {
             return TM_FAIL(err, TM_E_INVALID, "prediction of row %llu is not a %s",
                            (unsigned long long)(row + 1),
@@ -338,8 +377,8 @@ static tm_status check_row(const tm_score_input *in, uint64_t row, uint32_t n_ou
     return TM_OK;
 }
 
-static tm_status check_input(const tm_score_input *in, tm_err *err) {
-    const uint32_t n_outputs = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
+tm_status tm__score_check(const tm_score_input *in, bool may_lack, tm_err *err) {
+    const row_check check = {in->task == TM_TASK_MULTICLASS ? in->n_classes : 1, may_lack};
     double weight = 0.0;
     if (in->n_rows == 0) {
         return TM_FAIL(err, TM_E_DATA, "no rows to score");
@@ -351,7 +390,7 @@ static tm_status check_input(const tm_score_input *in, tm_err *err) {
         return TM_FAIL(err, TM_E_INVALID, "ranking scores need the query of each row");
     }
     for (uint64_t i = 0; i < in->n_rows; i++) {
-        TM_TRY(check_row(in, i, n_outputs, err));
+        TM_TRY(check_row(in, i, check, err));
         weight += tm__score_weight(in, i);
     }
     if (!(weight > 0.0 && isfinite(weight))) {
@@ -366,12 +405,12 @@ tm_status tm__metric_score(const tm_metric_ops *metric, const tm_score_input *in
         return TM_FAIL(err, TM_E_USAGE, "metric '%s' is not for %s", metric->name,
                        tm__task_text(in->task));
     }
-    TM_TRY(check_input(in, err));
+    TM_TRY(tm__score_check(in, false, err));
     return metric->score(in, out, err);
 }
 
 tm_status tm__metric_report(const tm_score_input *in, json_t **out, tm_err *err) {
-    TM_TRY(check_input(in, err));
+    TM_TRY(tm__score_check(in, false, err));
     json_t *report = json_object();
     bool is_whole = report != NULL;
     for (uint32_t i = 0; is_whole && metrics[i] != NULL; i++) {

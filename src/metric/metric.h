@@ -34,6 +34,8 @@ typedef struct tm_metric_ops {
     uint32_t tasks;   /* bit mask, 1 << tm_task */
     tm_status (*score)(const tm_score_input *in, double *out, tm_err *err);
     const char *doc; /* one sentence with its source */
+    /* What a row counts, of a score that is a mean over rows; else NULL. */
+    double (*row)(const tm_score_input *in, uint64_t row);
 } tm_metric_ops;
 
 /* Names: auc logloss accuracy brier average_precision f1 precision recall ece (binary); accuracy

@@ -29,6 +29,11 @@ static inline double tm__score_weight(const tm_score_input *in, uint64_t row) {
     return in->weights == NULL ? 1.0 : in->weights[row];
 }
 
+/** Class that a row's answer names; the first of equals. Not for regression and ranking. */
+uint32_t tm__score_class(const tm_score_input *in, uint64_t row);
+/** What tm__metric_score() checks first; may_lack: a truth may be NaN. */
+TM_NODISCARD tm_status tm__score_check(const tm_score_input *in, bool may_lack, tm_err *err);
+
 /** Rows in order of falling prediction, ties in row order; NULL when out of memory. Ends with
  * tm__mem_free(). */
 uint32_t *tm__score_order(const double *pred, uint64_t n_rows);

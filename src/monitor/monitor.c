@@ -122,10 +122,7 @@ static tm_status batch_write_locked(tm_monitor *monitor, const tm_work *work, tm
         }
     }
     TM_TRY(labels_write_locked(db, work->tickets, tally, err));
-    TM_TRY(tm__log_count_locked(db, "", "written", (int64_t)tally->n_written, err));
-    for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
-        TM_TRY(tm__log_count_locked(db, "", tm__label_result_names[i], tally->n_labels[i], err));
-    }
+    TM_TRY(tm__log_count_tally_locked(db, tally, err));
     return tm__log_totals_locked(db, tally, err);
 }
 
@@ -436,7 +433,7 @@ uint32_t tm__monitor_answers(tm_monitor *monitor, tm_stream *stream, const tm_an
 
 /* ---- Labels ---- */
 
-static tm_status label_check(const tm_label *label, uint64_t index, tm_err *err) {
+tm_status tm__label_check(const tm_label *label, uint64_t index, tm_err *err) {
     tm_status st = TM_OK;
     if (label->value == NULL) {
         st = TM_FAIL(err, TM_E_DATA, "a label has no value");
@@ -480,7 +477,7 @@ static tm_status ticket_run(tm_monitor *monitor, tm_ticket *ticket, tm_err *err)
 tm_status tm__monitor_labels(tm_monitor *monitor, const tm_label *labels, uint64_t n,
                              tm_label_result *out_results, tm_err *err) {
     for (uint64_t i = 0; i < n; i++) {
-        TM_TRY(label_check(&labels[i], i, err));
+        TM_TRY(tm__label_check(&labels[i], i, err));
     }
     tm_ticket ticket = {.labels = labels, .n = n};
     ticket.results = tm__mem_zalloc(n, sizeof(*ticket.results));

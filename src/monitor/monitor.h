@@ -104,8 +104,24 @@ typedef enum tm_label_result {
 TM_NODISCARD tm_status tm__monitor_labels(tm_monitor *monitor, const tm_label *labels, uint64_t n,
                                           tm_label_result *out_results, tm_err *err);
 
+/**
+ * Same by a process beside the server, which may run or not: in commits of at most some thousand
+ * labels, *out_done of them when one fails (NULL: not asked). All of them again are duplicates as
+ * far as they were stored, so whoever was stopped starts again. Makes log.db when it is missing.
+ *
+ * Errors: TM_E_CONFLICT (the file stays busy), TM_E_CANCELLED by ctx, those of a file.
+ */
+TM_NODISCARD tm_status tm__monitor_labels_beside(const tm_home *home, const tm_ctx *ctx,
+                                                 const tm_label *labels, uint64_t n,
+                                                 tm_label_result *out_results, uint64_t *out_done,
+                                                 tm_err *err);
+
 /** Wait until everything queued so far is on disk. */
 TM_NODISCARD tm_status tm__monitor_sync(tm_monitor *monitor, tm_err *err);
+
+/** A label as a number: the class's place in the bundle (the number of classes for one that
+ * training never saw) or the value; false when a regression's label is no number. */
+bool tm__label_number(const tm_bundle *bundle, tm_str label, double *out);
 
 typedef struct tm_live {
     uint64_t n_answers, n_labelled, n_dropped;

@@ -90,14 +90,6 @@ static tm_status save_logged_locked(const tm_job_log *log, uint64_t n, tm_err *e
     return tm__log_count_locked(log->db, log->job, log->batch, (int64_t)n, err);
 }
 
-static tm_status count_labels_locked(tm_db *db, const tm_tally *tally, tm_err *err) {
-    TM_TRY(tm__log_count_locked(db, "", "written", (int64_t)tally->n_written, err));
-    for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
-        TM_TRY(tm__log_count_locked(db, "", tm__label_result_names[i], tally->n_labels[i], err));
-    }
-    return TM_OK;
-}
-
 static tm_status add_locked(tm_job_log *log, uint32_t n, tm_err *err) {
     tm_tally tally = {0};
     uint64_t n_logged = 0;
@@ -108,7 +100,7 @@ static tm_status add_locked(tm_job_log *log, uint32_t n, tm_err *err) {
     TM_TRY(tm__log_stamp_locked(log->db, &tally.stamp_us, err));
     const tm_block_batch batch = {.db = log->db, .runs = &log->runs, .tally = &tally};
     TM_TRY(tm__block_write_locked(&batch, log->stream, err));
-    TM_TRY(count_labels_locked(log->db, &tally, err));
+    TM_TRY(tm__log_count_tally_locked(log->db, &tally, err));
     return save_logged_locked(log, n, err);
 }
 

@@ -119,6 +119,14 @@ tm_status tm__log_count_locked(tm_db *db, const char *model, const char *name, i
     return st;
 }
 
+tm_status tm__log_count_tally_locked(tm_db *db, const tm_tally *tally, tm_err *err) {
+    TM_TRY(tm__log_count_locked(db, "", "written", (int64_t)tally->n_written, err));
+    for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
+        TM_TRY(tm__log_count_locked(db, "", tm__label_result_names[i], tally->n_labels[i], err));
+    }
+    return TM_OK;
+}
+
 static void counter_read(tm_stmt *stmt, tm_monitor *monitor) {
     const char *model = tm__stmt_text(stmt, 0);
     const tm_str name = tm__str(tm__stmt_text(stmt, 1));

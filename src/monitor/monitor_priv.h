@@ -209,6 +209,10 @@ TM_NODISCARD tm_status tm__log_stamp_locked(tm_db *db, int64_t *out_us, tm_err *
 /** In a transaction: add to a counter. */
 TM_NODISCARD tm_status tm__log_count_locked(tm_db *db, const char *model, const char *name,
                                             int64_t by, tm_err *err);
+/** In a transaction: add what it wrote and joined. */
+TM_NODISCARD tm_status tm__log_count_tally_locked(tm_db *db, const tm_tally *tally, tm_err *err);
+/** TM_E_DATA for a label without a value or an answer, with its place. */
+TM_NODISCARD tm_status tm__label_check(const tm_label *label, uint64_t index, tm_err *err);
 /** In a transaction: read the counters of answers and labels into tally->..._in_all. */
 TM_NODISCARD tm_status tm__log_totals_locked(tm_db *db, tm_tally *tally, tm_err *err);
 /** Drop counter of a model, made when missing; the first one when memory ran out. */

@@ -61,9 +61,7 @@ static bool is_class(tm_str label, tm_str name) {
     return tm__str_is_nocase(name, "false") && is_no(label);
 }
 
-/* Class index (the number of classes for one that training never saw) or value; false when a
- * regression's label is no number. */
-static bool label_number(const tm_bundle *bundle, tm_str label, double *out) {
+bool tm__label_number(const tm_bundle *bundle, tm_str label, double *out) {
     const uint32_t n_classes = tm__bundle_classes(bundle);
     if (n_classes == 0) {
         return tm__str_to_f64(label, out);
@@ -182,7 +180,7 @@ static void live_row(const tm_record *record, tm_str label, tm_live_query *query
     const uint32_t n_outputs = tm__bundle_outputs(query->bundle);
     double *y = &query->y[query->n_rows];
     double *pred = &query->pred[query->n_rows * n_outputs];
-    if (record->n_outputs != n_outputs || !label_number(query->bundle, label, y)) {
+    if (record->n_outputs != n_outputs || !tm__label_number(query->bundle, label, y)) {
         return; /* of a version with other classes, or no number */
     }
     for (uint32_t i = 0; i < n_outputs; i++) {

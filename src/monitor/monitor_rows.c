@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "monitor/monitor_live.h"
 #include "monitor/monitor_priv.h"
 
 static tm_status no_memory(tm_err *err) {
@@ -20,8 +21,9 @@ typedef struct tm_rows_query {
     const tm_bundle *bundle;
     const char *model;
     tm_span span;
-    tm_schema_column *columns; /* [n_cols]: inputs, entity and time beside them, target last;
-                                  names are the bundle's */
+    const tm_live_options *only; /* NULL: of any version and time */
+    tm_schema_column *columns;   /* [n_cols]: inputs, entity and time beside them, target last;
+                                    names are the bundle's */
     uint32_t n_cols;
     tm_table_builder *builder; /* NULL before it begins */
     tm_cell *cells;            /* [n_cols] */
@@ -166,6 +168,12 @@ static tm_status joined_look(tm_rows_query *query, tm_block *block, tm_stmt *stm
     TM_TRY(tm__block_seek(block, joined.seq, err));
     tm_label_times times = {tm__stmt_i64(stmt, 2), tm__stmt_i64(stmt, 3),
                             tm__record_moment(&block->record)};
+    if (query->only != NULL) {
+        const int64_t us = query->only->is_by_row ? times.moment_us : block->record.at_us;
+        if (us < query->only->from_us || us >= query->only->until_us) {
+            return TM_OK;
+        }
+    }
     if (times.known_us <= times.joined_us) { /* the stamps of joining may run before the clock */
         times.known_us = INT64_MIN;
     }
@@ -185,12 +193,14 @@ static tm_status joined_read(tm_rows_query *query, tm_block *block, tm_joined_li
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db,
                          "SELECT answer_seq, value, joined_us, observed_us FROM labels"
-                         " WHERE state = 1 AND stream IN (SELECT id FROM streams WHERE model = ?1)"
+                         " WHERE state = 1 AND stream IN (SELECT id FROM streams WHERE model = ?1"
+                         " AND (?4 = 0 OR version = ?4))"
                          " AND joined_us > ?2 AND joined_us <= ?3 ORDER BY answer_seq",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, query->model);
     tm__stmt_bind_i64(stmt, 2, is_by_join ? after->joined_us : INT64_MIN);
     tm__stmt_bind_i64(stmt, 3, query->span.until.joined_us);
+    tm__stmt_bind_i64(stmt, 4, query->only != NULL ? query->only->version : 0);
     tm_status st = TM_OK;
     for (bool has_row = true; st == TM_OK;) {
         st = tm__stmt_step(stmt, &has_row, err);
@@ -233,15 +243,13 @@ static tm_status rows_read(tm_db *db, void *arg, tm_err *err) {
     return st;
 }
 
-tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
-                                    tm_span span, tm_table **out, uint64_t *out_unmatured,
-                                    tm_err *err) {
-    tm_rows_query query = {.bundle = bundle, .model = model, .span = span};
+/* Ends the query. */
+static tm_status rows_of(tm_monitor *monitor, tm_rows_query *query, tm_table **out, tm_err *err) {
     tm_table *table = NULL;
-    tm_status st = tm__log_read(monitor, rows_read, &query, err);
-    if (st == TM_OK && query.builder != NULL) {
-        st = tm__builder_finish(query.builder, &table, err);
-        query.builder = NULL;
+    tm_status st = tm__log_read(monitor, rows_read, query, err);
+    if (st == TM_OK && query->builder != NULL) {
+        st = tm__builder_finish(query->builder, &table, err);
+        query->builder = NULL;
     }
     if (st == TM_OK && table != NULL && tm__table_rows(table) == 0) {
         tm__table_unref(table);
@@ -249,16 +257,33 @@ tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle
     }
     if (st == TM_OK) {
         *out = table;
-        if (out_unmatured != NULL) {
-            *out_unmatured = query.n_unmatured;
-        }
     }
-    tm__builder_free(query.builder);
-    tm__columns_free(query.places);
-    tm__mem_free(query.cells);
-    tm__mem_free(query.texts);
-    tm__mem_free(query.columns);
+    tm__builder_free(query->builder);
+    tm__columns_free(query->places);
+    tm__mem_free(query->cells);
+    tm__mem_free(query->texts);
+    tm__mem_free(query->columns);
     return st;
+}
+
+tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
+                                    tm_span span, tm_table **out, uint64_t *out_unmatured,
+                                    tm_err *err) {
+    tm_rows_query query = {.bundle = bundle, .model = model, .span = span};
+    TM_TRY(rows_of(monitor, &query, out, err));
+    if (out_unmatured != NULL) {
+        *out_unmatured = query.n_unmatured;
+    }
+    return TM_OK;
+}
+
+tm_status tm__monitor_labelled_of(tm_monitor *monitor, const tm_bundle *bundle,
+                                  const tm_live_options *options, tm_table **out, tm_err *err) {
+    tm_rows_query query = {.bundle = bundle,
+                           .model = options->model,
+                           .span = {tm__label_cut_none, tm__label_cut_all},
+                           .only = options};
+    return rows_of(monitor, &query, out, err);
 }
 
 tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle, const char *model,

@@ -145,6 +145,9 @@ static void label_reply(tm_exchange *x, const tm_label_result *results, size_t n
     for (size_t k = 0; k < 5; k++) {
         tm__buf_printf(out, "\"%s\":%zu,", words[k], counts[k]);
     }
+    /* The same by the names that a sender of ids looks for. */
+    tm__buf_printf(out, "\"unknown\":%zu,\"duplicates\":%zu,", counts[TM_LABEL_WAITING],
+                   counts[TM_LABEL_DUPLICATE]);
     tm__buf_text(out, "\"results\":[");
     for (size_t i = 0; i < n; i++) {
         tm__buf_printf(out, i == 0 ? "\"%s\"" : ",\"%s\"", words[results[i]]);
@@ -223,7 +226,7 @@ static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
     if (x->n_errors > 0) {
         tm__problem_reply(x, is_denied ? 403 : 400, is_denied ? "denied" : "bad-labels",
                           x->errors[0].detail, NULL);
-    } else if (tm__buf_reserve(&x->reply, 128 + n * 16) == NULL) {
+    } else if (tm__buf_reserve(&x->reply, 256 + n * 16) == NULL) {
         tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
     } else if (declare_within(x->desk->registry, labels, n, &err) != TM_OK ||
                tm__monitor_labels(x->desk->monitor, labels, n, results, &err) != TM_OK) {

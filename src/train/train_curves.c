@@ -10,6 +10,7 @@
 
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "metric/metric_sure.h"
 #include "train/train_look_priv.h"
 
 enum { BINS = 25, PARTS = 10, CALLED = 8 };
@@ -146,7 +147,7 @@ static json_t *say_part(const ranked_row *rows, uint64_t from, uint64_t end) {
         weight += rows[i].weight;
     }
     const double share = weight > 0 ? hits / weight : 0;
-    tm__look_wilson(share, (double)(end - from), &low, &high);
+    tm__share_interval(share, (double)(end - from), &low, &high);
     return json_pack("{s:I, s:o, s:o, s:o, s:o}", "rows", (json_int_t)(end - from), "prediction",
                      tm__json_number(weight > 0 ? sum / weight : 0), "share",
                      tm__json_number(share), "low", tm__json_number(low), "high",

@@ -12,6 +12,7 @@
 
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "metric/metric_sure.h"
 #include "train/train_look_priv.h"
 
 enum { LEVELS = 12, BINS = 4, NAMED_LEAST = 10, SMALL = 100, SMALL_POSITIVES = 10 };
@@ -29,7 +30,7 @@ static double share(uint64_t part, uint64_t whole) {
 
 static json_t *say_share(uint64_t part, uint64_t whole) {
     double low = 0, high = 1;
-    tm__look_wilson(share(part, whole), (double)whole, &low, &high);
+    tm__share_interval(share(part, whole), (double)whole, &low, &high);
     return tm__look_interval(share(part, whole), low, high);
 }
 

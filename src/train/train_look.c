@@ -233,20 +233,6 @@ double tm__look_quantile(const double *sorted, uint64_t n, double share) {
     return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
 }
 
-void tm__look_wilson(double share, double n, double *out_low, double *out_high) {
-    const double z = 1.959963984540054;
-    if (!(n > 0)) {
-        *out_low = 0;
-        *out_high = 1;
-        return;
-    }
-    const double wide = 1 + z * z / n;
-    const double centre = (share + z * z / (2 * n)) / wide;
-    const double half = z * tm__sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / wide;
-    *out_low = fmax(centre - half, 0);
-    *out_high = fmin(centre + half, 1);
-}
-
 json_t *tm__look_interval(double value, double low, double high) {
     return !isfinite(value) ? json_null()
                             : json_pack("{s:o, s:o, s:o}", "value", tm__json_number(value), "low",

@@ -44,8 +44,6 @@ uint32_t tm__look_class(const tm_look *look, uint64_t i);
 /** Sorted values' quantile, by linear interpolation (type 7); NaN of none. */
 double tm__look_quantile(const double *sorted, uint64_t n, double share);
 int tm__look_compare(const void *a, const void *b); /* doubles, for qsort */
-/** 95 % interval of a share (Wilson 1927, doi:10.1080/01621459.1927.10502953). n 0: 0 to 1. */
-void tm__look_wilson(double share, double n, double *out_low, double *out_high);
 /** {"value", "low", "high"}; null when value is not finite. */
 json_t *tm__look_interval(double value, double low, double high);
 /** Chance that a standard normal number is above z. Within 1.2e-7 of the value (Numerical Recipes

@@ -276,6 +276,23 @@ const fault_case fault_cases[] = {
      .changes_early = true, /* the page is there before the words, and an error names it */
      .want = 0},
     {"data value labels", "full", {"data", "value", "--model", "made", "--json"}, .want = 0},
+    {"monitor labels",
+     "full",
+     {"monitor", "labels", "made", "--sql",
+      "SELECT id AS entity, 'yes' AS y FROM 'new.csv' WHERE id IS NOT NULL", "--entity", "entity"},
+     .says = "joined their answer",
+     .changes_early = true, /* stored labels are told, and an error after them */
+     .want = 0},
+    {"monitor report",
+     "full",
+     {"monitor", "report", "made", "--threads", "1", "--json"},
+     .answers_vary = true, /* it tells the time */
+     .want = 0},
+    {"monitor report page",
+     "full",
+     {"monitor", "report", "made", "--threads", "1", "-o", "live.html"},
+     .changes_early = true, /* the page is there before the words, and an error names it */
+     .want = 0},
     {"backup", "full", {"backup", "copy.tar.zst"}, .want = 0},
     {"restore", "full", {"restore", "home.tar.zst", "--home", "again"}, .want = 0},
     {"restore check", "full", {"restore", "home.tar.zst", "--check", "--json"}, .want = 0},

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "look_case.h"
+#include "metric/metric_sure.h"
 #include "test.h"
 #include "train/train_look_priv.h"
 #include "train_case.h"
@@ -114,9 +115,9 @@ static void quantiles_intervals_and_tails_are_those_of_tables(void **state) {
     assert_true(tm__look_quantile(values, 4, 0.5) == 2.5);
     assert_true(tm__look_quantile(values, 4, 1) == 4);
     assert_true(isnan(tm__look_quantile(values, 0, 0.5)));
-    tm__look_wilson(0.5, 10, &low, &high);
+    tm__share_interval(0.5, 10, &low, &high);
     assert_true(fabs(low - 0.2366) < 1e-4 && fabs(high - 0.7634) < 1e-4);
-    tm__look_wilson(0, 0, &low, &high);
+    tm__share_interval(0, 0, &low, &high);
     assert_true(low == 0 && high == 1);
     assert_true(fabs(tm__look_tail(0) - 0.5) < 1e-7);
     assert_true(fabs(tm__look_tail(1.959963984540054) - 0.025) < 1e-7);
