@@ -221,6 +221,31 @@ static void say_groups(json_t *list, const json_t *report) {
     }
 }
 
+/* ---- what moved, what was told ---- */
+
+static void say_drift(json_t *list, const json_t *report) {
+    const json_t *columns = json_object_get(report, "drift"), *column = NULL;
+    size_t i = 0;
+    json_array_foreach(columns, i, column) {
+        if (tm__json_bool(column, "moved", false)) {
+            say(list, "warn", "%s moved since %.16s: %s. %s",
+                tm__json_text(column, "column", "the answers"), tm__json_text(column, "since", "?"),
+                tm__json_text(column, "what", ""), tm__json_text(column, "next", ""));
+        }
+    }
+}
+
+static void say_alerts(json_t *list, const json_t *report) {
+    const json_t *alerts = json_object_get(report, "alerts"), *alert = NULL;
+    size_t i = 0;
+    json_array_foreach(alerts, i, alert) {
+        const bool is_critical = strcmp(tm__json_text(alert, "severity", ""), "critical") == 0;
+        say(list, is_critical ? "bad" : "warn", "Alert %lld (%s, %s): %s",
+            (long long)tm__json_i64(alert, "id", 0), tm__json_text(alert, "kind", ""),
+            tm__json_text(alert, "state", ""), tm__json_text(alert, "summary", ""));
+    }
+}
+
 static int level_rank(const json_t *finding) {
     const char *level = tm__json_text(finding, "level", "");
     return strcmp(level, "bad") == 0 ? 0 : strcmp(level, "warn") == 0 ? 1 : 2;
@@ -229,9 +254,11 @@ static int level_rank(const json_t *finding) {
 json_t *tm__monitor_findings(const json_t *report) {
     json_t *all = json_array(), *sorted = json_array();
     say_score(all, report);
+    say_alerts(all, report);
     say_labels(all, report);
     say_log(all, report);
     say_groups(all, report);
+    say_drift(all, report);
     say_estimate(all, report);
     say_bounds(all, report);
     for (int level = 0; level < 3; level++) {

@@ -36,10 +36,12 @@ static void put_head(tm_buf *out, const json_t *report) {
     tm__page_text(out, tm__json_text(report, "target", ""));
     (void)tm__buf_text(out, "</b>; how it fares, by its log, as of ");
     tm__page_text(out, tm__json_text(report, "now", ""));
-    (void)tm__buf_text(out, "</p><nav class=small aria-label=Contents><a href=#found>What stands "
-                            "out</a><a href=#time>Along time</a><a href=#labels>Labels</a><a "
-                            "href=#bad>Where it is bad</a><a href=#scores>Scores</a></nav>"
-                            "<dl class=tiles>");
+    (void)tm__buf_text(
+        out,
+        "</p><nav class=small aria-label=Contents><a href=#found>What stands "
+        "out</a><a href=#time>Along time</a><a href=#labels>Labels</a><a "
+        "href=#bad>Where it is bad</a><a href=#drift>What moved</a><a href=#scores>Scores</a></nav>"
+        "<dl class=tiles>");
     (void)snprintf(name, sizeof(name), "%s of labelled answers", metric);
     tm__page_tile_text(
         out, name,
@@ -320,6 +322,34 @@ static void put_groups(tm_buf *out, const json_t *report) {
     json_decref(weak);
 }
 
+static void put_drift(tm_buf *out, const json_t *report) {
+    const json_t *columns = json_object_get(report, "drift"), *column = NULL;
+    size_t i = 0;
+    (void)tm__buf_text(out, "<h2 id=drift>What moved</h2>");
+    if (json_array_size(columns) == 0) {
+        (void)tm__buf_text(out, "<p class=dim>Nothing was counted yet, or the version has no "
+                                "reference to hold columns against.</p>");
+        return;
+    }
+    (void)tm__buf_text(out, "<div class=box><table class=list><thead><tr><th scope=col>column</th>"
+                            "<th scope=col>moved</th><th scope=col>importance</th><th scope=col>"
+                            "psi</th><th scope=col>evidence</th><th scope=col>of needed</th><th "
+                            "scope=col>loss expected</th></tr></thead><tbody>");
+    json_array_foreach(columns, i, column) {
+        (void)tm__buf_text(out, "<tr><td>");
+        tm__page_text(out, tm__json_text(column, "column", "(answers)"));
+        (void)tm__buf_text(out, tm__json_bool(column, "moved", false) ? "</td><td>yes</td>"
+                                                                      : "</td><td>no</td>");
+        put_cell(out, tm__json_f64(column, "importance", tm__nan()));
+        put_cell(out, tm__json_f64(column, "psi", tm__nan()));
+        put_cell(out, tm__json_f64(column, "evidence", tm__nan()));
+        put_cell(out, tm__json_f64(column, "evidence_needed", tm__nan()));
+        put_cell(out, tm__json_f64(json_object_get(column, "cost"), "expected", tm__nan()));
+        (void)tm__buf_text(out, "</tr>");
+    }
+    (void)tm__buf_text(out, "</tbody></table></div>");
+}
+
 void tm__monitor_page(const json_t *report, tm_buf *out) {
     char title[200];
     (void)snprintf(title, sizeof(title), "%.128s", tm__json_text(report, "model", ""));
@@ -329,6 +359,7 @@ void tm__monitor_page(const json_t *report, tm_buf *out) {
     put_time(out, report);
     put_labels(out, report);
     put_groups(out, report);
+    put_drift(out, report);
     put_scores(out, report);
     (void)tm__buf_text(out, "<footer>No single row is shown: groups have several.</footer>");
     tm__page_end(out);

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "cli/label_ages.h"
+#include "monitor/alert.h"
+#include "monitor/drift.h"
 #include "train/train_look.h"
 
 typedef struct making {
@@ -108,6 +110,22 @@ static tm_status add_coverage(const making *m, tm_err *err) {
     return TM_OK;
 }
 
+/* ---- what moved, and what was told ---- */
+
+static tm_status add_drift(const making *m, tm_err *err) {
+    tm_drift_ask ask = {.model = m->live.model, .version = m->place->version.number};
+    json_t *recipe = NULL, *drift = NULL, *alerts = NULL;
+    TM_TRY(tm__registry_recipe(m->place->registry, ask.model, &recipe, err));
+    ask.budget_us = tm__json_i64(json_object_get(recipe, "monitor"), "false_alarm_us", 0);
+    json_decref(recipe);
+    TM_TRY(tm__drift_report(m->place->home, m->place->bundle, &ask, &drift, err));
+    json_object_set_new(m->report, "drift", drift);
+    const tm_alert_filter filter = {.model = ask.model};
+    TM_TRY(tm__alert_list(m->place->home, &filter, &alerts, err));
+    json_object_set_new(m->report, "alerts", alerts);
+    return TM_OK;
+}
+
 static tm_status start(making *m, tm_err *err) {
     const tm_bundle *bundle = m->place->bundle;
     const json_t *info = tm__bundle_info(bundle), *test = json_object_get(info, "test");
@@ -141,6 +159,9 @@ tm_status tm__monitor_report_make(tm_ctx *ctx, const tm_place *place, tm_monitor
     }
     if (st == TM_OK) {
         st = add_coverage(&m, err);
+    }
+    if (st == TM_OK) {
+        st = add_drift(&m, err);
     }
     if (st == TM_OK) {
         json_object_set_new(m.report, "findings", tm__monitor_findings(m.report));

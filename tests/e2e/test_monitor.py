@@ -154,7 +154,7 @@ def test_a_report_is_what_its_definitions_say(home, serve):
     send(server, [{"prediction_id": i, "label": r["churned"]} for (i, _), r in list(zip(given, rows))[:300]])
     server.stop()
     report = home.ok("monitor", "report", "churn", "--json", "-o", "page.html").json
-    assert report["schema"] == "tidemill.monitor_report/1" and {"live", "estimated", "coverage"} <= set(report)
+    assert report["schema"] == "tidemill.monitor_report/1" and {"live", "estimated", "coverage", "drift", "alerts"} <= set(report)
     assert (report["coverage"]["answers"], report["coverage"]["labelled"]) == (400, 300) and report["coverage"]["share"] == 0.75
     scores, threshold = report["live"]["scores"], home.trained["threshold"]["value"]
     assert math.isclose(of(scores, "auc")["value"], auc(known), abs_tol=1e-12)

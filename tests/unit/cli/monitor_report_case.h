@@ -50,7 +50,17 @@ static inline json_t *monitor_report_case(void) {
                                           "seconds\":60,\"curve\":["
                                           "{\"seconds\":60,\"share\":0.3},{\"seconds\":600,"
                                           "\"share\":0.6}]},"
-                                          "\"log\":{\"labels\":{\"conflict\":3}}}}");
+                                          "\"log\":{\"labels\":{\"conflict\":3}}},\"drift\":[{"
+                                          "\"column\":" EVIL_JSON
+                                          ",\"moved\":true,\"importance\":0.4,\"psi\":0.3,"
+                                          "\"evidence\":9,\"evidence_needed\":2,"
+                                          "\"since\":\"2026-01-02T00:00:00Z\",\"what\":\"less than "
+                                          "3: 1 % -> 9 %\",\"next\":\"Look.\","
+                                          "\"cost\":{\"expected\":0.5}},{\"column\":null,\"moved\":"
+                                          "false,\"psi\":null}],"
+                                          "\"alerts\":[{\"id\":7,\"kind\":\"drift\",\"state\":"
+                                          "\"open\",\"severity\":\"critical\","
+                                          "\"summary\":" EVIL_JSON "}]}");
     json_object_set_new(report, "findings", tm__monitor_findings(report));
     return report;
 }

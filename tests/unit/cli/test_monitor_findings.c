@@ -12,6 +12,8 @@ static void what_is_bad_comes_first_with_its_beginning(void **state) {
     assert_true(monitor_report_has(list, "warn", "3 labels disagreed"));
     assert_true(monitor_report_has(list, "warn", "below 3 (40 labelled rows) the loss is 0.3"));
     assert_true(monitor_report_has(list, "warn", "cannot be trusted here"));
+    assert_true(monitor_report_has(list, "warn", "moved since 2026-01-02T00:00: less than 3"));
+    assert_true(monitor_report_has(list, "bad", "Alert 7 (drift, open)"));
     assert_true(monitor_report_has(list, "note", "lies between 0.9 and 0.3"));
     assert_true(monitor_report_has(list, "note", "3 labels wait for an answer"));
     json_decref(report);

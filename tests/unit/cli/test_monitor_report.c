@@ -32,8 +32,9 @@ static void a_report_has_scores_groups_labels_and_what_stands_out(void **state) 
     if (tm__monitor_report_make(&ctx, &place, monitor, &options, &report, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
-    static const char *const members[] = {"live",  "estimated", "coverage", "findings", "test",
-                                          "model", "metric",    "clock",    "now"};
+    static const char *const members[] = {"live", "estimated", "coverage", "findings",
+                                          "test", "model",     "metric",   "clock",
+                                          "now",  "drift",     "alerts"};
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
         assert_non_null(json_object_get(report, members[i]));
     }
