@@ -150,7 +150,8 @@ static double best_auc(const tm_score_input *in, const uint32_t *order) {
         end = tie_end(in, order, from);
         const tie t = tie_of(in, order, from, end);
         below -= t.b + t.c;
-        for (double j = 0; j < t.c; j++) {
+        for (uint64_t i = 0; i < (uint64_t)t.c; i++) {
+            const double j = (double)i; /* of the tie have moved */
             w.pairs += below + 0.5 * (t.b + t.c - 1 - j) - positives - 0.5 * (t.a + j);
             w.n_moved += 1;
             look(&w);
