@@ -29,7 +29,7 @@
 
 enum {
     ROWS_MAX = 10000,
-    ROWS_LEAST = 500,
+    ROWS_LEAST = 2000, /* fewer held-out rows do not know what they miss */
     INPUTS_LEAST = 3,
     REPEATS = 3,
     CLOCK_INPUTS = 64, /* that are measured between two looks at the clock */
@@ -38,6 +38,7 @@ enum {
     FITS = 10 /* of boosting, or as much as one, at the most */
 };
 #define BUDGET_SHARE 0.05
+#define CHANCE 2.0             /* standard deviations */
 #define BUDGET_LEAST_MS 10000u /* less time is better spent on the search */
 
 typedef struct input_worth {
@@ -45,6 +46,7 @@ typedef struct input_worth {
     uint32_t twin;     /* input that it repeats or follows; UINT32_MAX: none */
     bool is_repeat;
     double loses, spread;
+    double chance; /* what is no loss yet */
     double share, null_share;
     bool is_out;
 } input_worth;
@@ -266,7 +268,24 @@ static tm_status measure(select_job *job, const tm_model_ops *ops, double *out_w
 }
 
 static bool tells_nothing(const input_worth *own) {
-    return own->is_candidate && own->loses <= 0 && own->share <= own->null_share;
+    return own->is_candidate && own->loses <= own->chance && own->share <= own->null_share;
+}
+
+/* What a column that tells nothing is missed by chance: as far above nothing as others are below
+ * it. To leave out only those that chance put below would keep the lucky ones, of which a search
+ * on the same rows then thinks too well. */
+static void measure_chance(select_job *job) {
+    double squares = 0, n = 0;
+    for (uint32_t i = 0; i < job->n_inputs; i++) {
+        const input_worth *own = &job->inputs[i];
+        if (own->is_candidate && own->loses < 0 && own->share <= own->null_share) {
+            squares += own->loses * own->loses;
+            n++;
+        }
+    }
+    for (uint32_t i = 0; i < job->n_inputs; i++) {
+        job->inputs[i].chance = n > 0 ? CHANCE * tm__sqrt(squares / n) : 0;
+    }
 }
 
 /* ---- the decision ---- */
@@ -341,6 +360,7 @@ static tm_status decide(select_job *job, tm_selection *out, tm_err *err) {
     uint32_t n_before = UINT32_MAX;
     TM_TRY(find_twins(job, err));
     TM_TRY(measure(job, tm__model_find("gbdt"), &whole[0], err));
+    measure_chance(job);
     const uint32_t n_repeats = put_out(job, false, 0);
     for (uint32_t k = 0; k < sizeof(tries) / sizeof(tries[0]) && !is_kept; k++) {
         const uint32_t n = put_out(job, tries[k].clusters, tries[k].silent);

@@ -115,7 +115,7 @@ static void the_choice_is_the_same_for_any_number_of_threads(void **state) {
     char *texts[2] = {NULL};
     for (uint32_t i = 0; i < 2; i++) {
         select_case c;
-        init(&c, 1500, i > 1);
+        init(&c, 4000, i > 1);
         c.ctx.pool = tm__pool_create(1 + 2 * i);
         run(&c);
         json_t *json = tm__selection_to_json(&c.selection);
@@ -133,7 +133,7 @@ static void the_choice_is_the_same_for_any_number_of_threads(void **state) {
 static void of_noise_alone_repeats_alone_are_left_out(void **state) {
     (void)state;
     select_case c;
-    init(&c, 2000, true);
+    init(&c, 4000, true);
     run(&c);
     uint32_t n_in = 0;
     for (uint32_t i = 0; i < c.data.schema.n_cols; i++) {
@@ -149,7 +149,7 @@ static void what_a_person_said_of_columns_stands(void **state) {
     static const char *const monotone[] = {"x:+1"};
     for (uint32_t i = 0; i < 5; i++) {
         select_case c;
-        init(&c, i == 3 ? 300 : 800, false);
+        init(&c, i == 3 ? 1500 : 4000, false);
         c.options.selects = i != 0;
         c.options.monotone = monotone;
         c.options.n_monotone = i == 1;
