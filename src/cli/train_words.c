@@ -11,6 +11,7 @@
 #include "base/fmath.h"
 #include "base/net.h"
 #include "base/str.h"
+#include "cli/meaning_words.h"
 #include "feature/window_text.h"
 
 #define BOARD_MAX 5u
@@ -237,7 +238,12 @@ static void print_worth(tm_cli *cli, const json_t *importance) {
 static void print_columns(tm_cli *cli, const json_t *report) {
     size_t i = 0;
     json_t *entry = NULL;
+    char meanings[2048];
     print_worth(cli, json_object_get(report, "importance"));
+    tm__meaning_words_fill(json_object_get(report, "program"), meanings, sizeof(meanings));
+    if (meanings[0] != '\0') {
+        print_wrapped(cli, "taken for: ", meanings);
+    }
     const json_t *left_out = json_object_get(report, "left_out");
     json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
         if (i >= 8) {
