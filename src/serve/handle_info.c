@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "monitor/alert.h"
 #include "serve/fill.h"
 #include "serve/handle.h"
 #include "tidemill/bundle.h"
@@ -163,6 +164,18 @@ static void write_sources(const tm_desk *desk, tm_buf *out) {
     }
 }
 
+/* Alerts that cannot be read now are left out. */
+static void write_alerts(const tm_exchange *x, tm_buf *out) {
+    json_t *alerts = NULL;
+    const tm_status st =
+        tm__alert_list(tm__intake_home(x->desk->intake), &(tm_alert_filter){0}, &alerts, NULL);
+    out->failed = out->failed || st == TM_E_NOMEM;
+    if (st == TM_OK) {
+        tm__prom_alerts(x->current, alerts, out);
+    }
+    json_decref(alerts);
+}
+
 static void make_live_text(tm_exchange *x) {
     tm_desk *desk = x->desk;
     tm_buf *out = &desk->live_text;
@@ -192,6 +205,7 @@ static void make_live_text(tm_exchange *x) {
     tm__buf_append(out, labelled.data, labelled.len);
     out->failed = out->failed || labelled.failed;
     tm__buf_done(&labelled);
+    write_alerts(x, out);
     write_sources(desk, out);
     tm__prom_online(desk->filler, x->current->online, desk->arena, out);
     json_t *counters = tm__monitor_counters(desk->monitor);

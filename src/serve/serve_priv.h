@@ -254,6 +254,8 @@ bool tm__prom_write(tm_prom *const *proms, uint32_t n, tm_buf *out);
 void tm__prom_sources(const json_t *sources, tm_buf *out);
 /** Time of processors, memory, open files, by the names that Prometheus knows. */
 void tm__prom_process(int64_t started_us, tm_buf *out);
+/** Of what is served; alerts: what tm__alert_list() gives. */
+void tm__prom_alerts(const tm_current *current, const json_t *alerts, tm_buf *out);
 /** What tm__monitor_counters() gives; NULL is left out. */
 void tm__prom_log(const json_t *counters, tm_buf *out);
 uint64_t tm__prom_total(tm_prom *const *proms, uint32_t n); /* requests answered */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Alerts that are not resolved, for Prometheus. A model that is served has a line of open alerts of
+ * each severity even when there are none, for what is absent cannot be compared. */
+#include <string.h>
+
+#include "monitor/alert.h"
+#include "serve/serve_priv.h"
+
+#define N_MODELS_MAX 1000u
+
+static const char *const severities[] = {"warning", "critical"};
+
+static uint64_t count_of(const json_t *alerts, const char *model, const char *severity,
+                         tm_alert_state state) {
+    uint64_t n = 0;
+    size_t i = 0;
+    const json_t *alert = NULL;
+    json_array_foreach((json_t *)(uintptr_t)alerts, i, alert) {
+        n += strcmp(tm__json_text(alert, "model", ""), model) == 0 &&
+             strcmp(tm__json_text(alert, "severity", ""), severity) == 0 &&
+             strcmp(tm__json_text(alert, "state", ""), tm__alert_state_text(state)) == 0;
+    }
+    return n;
+}
+
+static void write_model(const json_t *alerts, const char *model, tm_buf *out) {
+    for (size_t i = 0; i < sizeof(severities) / sizeof(severities[0]); i++) {
+        for (tm_alert_state state = TM_ALERT_OPEN; state < TM_ALERT_RESOLVED; state++) {
+            const uint64_t n = count_of(alerts, model, severities[i], state);
+            if (n > 0 || state == TM_ALERT_OPEN) {
+                tm__buf_printf(
+                    out, "tidemill_alerts{model=\"%s\",severity=\"%s\",state=\"%s\"} %llu\n", model,
+                    severities[i], tm__alert_state_text(state), (unsigned long long)n);
+            }
+        }
+    }
+}
+
+void tm__prom_alerts(const tm_current *current, const json_t *alerts, tm_buf *out) {
+    tm__buf_text(out, "# HELP tidemill_alerts Alerts that are not resolved.\n"
+                      "# TYPE tidemill_alerts gauge\n");
+    for (uint32_t i = 0; i < current->n && i < N_MODELS_MAX; i++) {
+        bool is_first = true; /* several routes may have one model */
+        for (uint32_t k = 0; k < i; k++) {
+            is_first =
+                is_first && strcmp(current->routes[k]->model, current->routes[i]->model) != 0;
+        }
+        if (is_first) {
+            write_model(alerts, current->routes[i]->model, out);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "serve/serve_priv.h"
+#include "test.h"
+
+static void alerts_are_counted_by_model_and_a_model_without_any_has_zeros(void **state) {
+    (void)state;
+    static tm_served late = {.model = "late", .route = "late"},
+                     twin = {.model = "late", .route = "other"},
+                     churn = {.model = "churn", .route = "churn"};
+    tm_served *routes[] = {&late, &twin, &churn};
+    const tm_current current = {.n = 3, .routes = routes};
+    json_t *alerts =
+        json_pack("[{s:s,s:s,s:s},{s:s,s:s,s:s},{s:s,s:s,s:s},{s:s,s:s,s:s}]", "model", "late",
+                  "severity", "critical", "state", "open", "model", "late", "severity", "critical",
+                  "state", "open", "model", "late", "severity", "warning", "state", "silenced",
+                  "model", "gone", "severity", "warning", "state", "open");
+    static const char want[] =
+        "# HELP tidemill_alerts Alerts that are not resolved.\n"
+        "# TYPE tidemill_alerts gauge\n"
+        "tidemill_alerts{model=\"late\",severity=\"warning\",state=\"open\"} 0\n"
+        "tidemill_alerts{model=\"late\",severity=\"warning\",state=\"silenced\"} 1\n"
+        "tidemill_alerts{model=\"late\",severity=\"critical\",state=\"open\"} 2\n"
+        "tidemill_alerts{model=\"churn\",severity=\"warning\",state=\"open\"} 0\n"
+        "tidemill_alerts{model=\"churn\",severity=\"critical\",state=\"open\"} 0\n";
+    tm_buf out;
+    tm__buf_init(&out, 10000);
+    tm__prom_alerts(&current, alerts, &out);
+    assert_string_equal((const char *)out.data, want);
+    json_decref(alerts);
+    tm__buf_done(&out);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alerts_are_counted_by_model_and_a_model_without_any_has_zeros),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
