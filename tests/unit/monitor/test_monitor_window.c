@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-
 #include <math.h>
 
 #include "base/mem.h"
