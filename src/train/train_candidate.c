@@ -16,7 +16,6 @@
 #define ROUNDS_MAX 3000.0
 #define FEW_ROWS 3000u
 #define MANY_ROWS 50000u
-#define MANY_CLASSES 5u
 #define CHOICES_MAX 8u
 #define LEARNERS_MAX 16u
 #define FOREST_LEAVES 1024.0 /* a forest of 200 trees is 6 MB then, at the most */
@@ -175,10 +174,9 @@ static bool is_learner(const tm_model_ops *ops, const char *name) {
 /* Candidates of a learner when nothing is said of its parameters. */
 static uint32_t count_choices(const tm_search *search, const tm_model_ops *ops) {
     gbdt_choice choices[CHOICES_MAX];
-    const bool is_wide = is_learner(ops, "mlp") && search->data->n_classes >= MANY_CLASSES;
-    return is_learner(ops, "gbdt")                ? choose_gbdt(search->data, choices)
-           : is_learner(ops, "forest") || is_wide ? 2
-                                                  : 1;
+    return is_learner(ops, "gbdt")     ? choose_gbdt(search->data, choices)
+           : is_learner(ops, "forest") ? 2
+                                       : 1;
 }
 
 static tm_status set_learner_choice(const tm_search *search, tm_candidate *candidate, uint32_t i,
@@ -199,12 +197,6 @@ static tm_status set_learner_choice(const tm_search *search, tm_candidate *candi
         if (i > 0) {
             TM_TRY(tm__params_set(ops, &candidate->params, "cuts", "random", err));
         }
-    }
-    if (is_learner(ops, "mlp") && i > 0) { /* many classes ask for more units, and hold them */
-        set_number(ops, &candidate->params, "hidden", 256);
-        set_number(ops, &candidate->params, "dropout", 0.3);
-        set_number(ops, &candidate->params, "bins", 24);
-        set_number(ops, &candidate->params, "learning_rate", 0.008);
     }
     return TM_OK;
 }
