@@ -131,7 +131,7 @@ static tm_status unlearned(tm_ctx *ctx, tm_judging_of *j, tm_label_cut after, tm
     tm_hash hash;
     tm_table *rows = NULL, *snapshot = NULL, *fitted = NULL;
     tm_row_list list = {0};
-    const tm_span span = {after, j->matured};
+    const tm_span span = {.after = after, .until = j->matured, .also = j->champion_bundle};
     TM_TRY(tm__monitor_labelled_span(j->monitor, j->bundle, j->version->model, span, &rows, NULL,
                                      err));
     if (rows == NULL || !tm__hash_from_text(j->version->snapshot, &hash)) {

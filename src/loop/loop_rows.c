@@ -556,8 +556,9 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
     TM_TRY(tm__monitor_labelled_until(in->monitor, in->champion->model, &joined_us, err));
     harvest.labels = tm__loop_label_cut(in->recipe, joined_us, in->now_us);
     TM_TRY(source_read(ctx, in, &crop.source, &harvest.snapshots, err));
-    const tm_span before = {tm__label_cut_none, both_cuts(&learned.labels, &harvest.labels)};
-    const tm_span fresh = {learned.labels, harvest.labels};
+    const tm_span before = {.after = tm__label_cut_none,
+                            .until = both_cuts(&learned.labels, &harvest.labels)};
+    const tm_span fresh = {.after = learned.labels, .until = harvest.labels};
     tm_status st = labelled_rows(in, crop.source, before, &crop.before, NULL, err);
     if (st == TM_OK) {
         st = labelled_rows(in, crop.source, fresh, &crop.fresh, &harvest.n_unmatured, err);

@@ -179,6 +179,7 @@ typedef struct tm_label_cut {
 /* Those of a later cut that are not of an earlier one. */
 typedef struct tm_span {
     tm_label_cut after, until;
+    const tm_bundle *also; /* columns that only this bundle reads are added; NULL: none */
 } tm_span;
 extern const tm_label_cut tm__label_cut_none, tm__label_cut_all;
 /** Same for a span. *out_unmatured (may be NULL): labels that joined, and are not of span.until. */

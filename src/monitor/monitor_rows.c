@@ -82,6 +82,21 @@ static void extra_column(tm_rows_query *query, const char *role_name, tm_schema_
     }
 }
 
+/* What another bundle reads of the same answers. */
+static void rows_columns_also(tm_rows_query *query) {
+    const tm_schema *also = tm__bundle_schema(query->span.also);
+    const uint32_t n_own = query->n_cols;
+    for (uint32_t i = 0; i < also->n_cols; i++) {
+        bool is_there = strcmp(also->cols[i].name, tm__bundle_target(query->bundle)) == 0;
+        for (uint32_t k = 0; k < n_own; k++) {
+            is_there = is_there || strcmp(also->cols[i].name, query->columns[k].name) == 0;
+        }
+        if (!is_there) {
+            query->columns[query->n_cols++] = also->cols[i];
+        }
+    }
+}
+
 static void rows_columns(tm_rows_query *query) {
     const tm_schema *schema = tm__bundle_schema(query->bundle);
     const char *type_text = tm__json_text(tm__bundle_info(query->bundle), "target_type", "text");
@@ -91,6 +106,9 @@ static void rows_columns(tm_rows_query *query) {
     query->n_cols = schema->n_cols;
     extra_column(query, "entity", (tm_schema_column){.type = TM_TYPE_TEXT, .role = TM_ROLE_ENTITY});
     extra_column(query, "time", (tm_schema_column){.type = TM_TYPE_TIME, .role = TM_ROLE_TIME});
+    if (query->span.also != NULL) {
+        rows_columns_also(query);
+    }
     query->columns[query->n_cols++] = (tm_schema_column){
         .name = (char *)(uintptr_t)tm__bundle_target(query->bundle),
         .type = is_value               ? TM_TYPE_FLOAT
@@ -101,7 +119,9 @@ static void rows_columns(tm_rows_query *query) {
 }
 
 static tm_status rows_begin(tm_rows_query *query, tm_err *err) {
-    const size_t n_max = (size_t)tm__bundle_schema(query->bundle)->n_cols + 3;
+    const tm_bundle *also = query->span.also;
+    const size_t n_max = (size_t)tm__bundle_schema(query->bundle)->n_cols + 3 +
+                         (also != NULL ? tm__bundle_schema(also)->n_cols : 0);
     query->columns = tm__mem_zalloc(n_max, sizeof(*query->columns));
     query->cells = tm__mem_zalloc(n_max, sizeof(*query->cells));
     query->texts = tm__mem_zalloc(n_max, sizeof(*query->texts));
@@ -281,14 +301,14 @@ tm_status tm__monitor_labelled_of(tm_monitor *monitor, const tm_bundle *bundle,
                                   const tm_live_options *options, tm_table **out, tm_err *err) {
     tm_rows_query query = {.bundle = bundle,
                            .model = options->model,
-                           .span = {tm__label_cut_none, tm__label_cut_all},
+                           .span = {.after = tm__label_cut_none, .until = tm__label_cut_all},
                            .only = options};
     return rows_of(monitor, &query, out, err);
 }
 
 tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
                                int64_t after_us, tm_table **out, tm_err *err) {
-    const tm_span span = {{after_us, INT64_MAX, INT64_MAX}, tm__label_cut_all};
+    const tm_span span = {.after = {after_us, INT64_MAX, INT64_MAX}, .until = tm__label_cut_all};
     return tm__monitor_labelled_span(monitor, bundle, model, span, out, NULL, err);
 }
 

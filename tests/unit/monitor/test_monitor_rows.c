@@ -62,11 +62,11 @@ static void a_late_label_of_an_old_answer_is_new(void **state) {
     assert_int_equal(tm__table_rows(table), 1);
     assert_true(tm__table_column(table, tm__table_find(table, "x"))->floats[0] == 2.0);
     tm__table_unref(table);
-    assert_int_equal(
-        tm__monitor_labelled_span(monitor, bundle, "tiny",
-                                  (tm_span){tm__label_cut_none, {until_us, INT64_MAX, INT64_MAX}},
-                                  &table, NULL, NULL),
-        TM_OK);
+    assert_int_equal(tm__monitor_labelled_span(monitor, bundle, "tiny",
+                                               (tm_span){.after = tm__label_cut_none,
+                                                         .until = {until_us, INT64_MAX, INT64_MAX}},
+                                               &table, NULL, NULL),
+                     TM_OK);
     assert_int_equal(tm__table_rows(table), 1);
     tm__table_unref(table);
     assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", later_us, &table, NULL), TM_OK);
@@ -120,8 +120,8 @@ static void a_span_of_cuts_is_that_of_brute_force(void **state) {
     }
     tm__clock_fix(0);
     for (int i = 0; i < 200; i++) {
-        const tm_span span = {{draw(&rng, 2300), draw(&rng, 3000), draw(&rng, 1000)},
-                              {draw(&rng, 2300), draw(&rng, 3000), draw(&rng, 1000)}};
+        const tm_span span = {.after = {draw(&rng, 2300), draw(&rng, 3000), draw(&rng, 1000)},
+                              .until = {draw(&rng, 2300), draw(&rng, 3000), draw(&rng, 1000)}};
         uint64_t want = 0, unmatured = 0, n_unmatured = 0;
         double sum = 0, want_sum = 0;
         tm_table *table = NULL;
