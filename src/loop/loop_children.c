@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Children of the daemon that each work on one thing with a name: a source, a sink. */
+/* Children of the daemon: those that each work on one thing with a name, a source or a sink, and
+ * those of which there is one. */
 #include <stdio.h>
 #include <string.h>
 
@@ -62,4 +63,38 @@ void tm__children_stop(tm_children *c) {
         (void)stopped;
     }
     c->n = 0;
+}
+
+/* ---- One alone ---- */
+
+tm_status tm__lone_start(tm_lone_child *c, const char *const *argv, const char *errors,
+                         uint32_t seconds_max, tm_err *err) {
+    char *const path = tm__fs_join(tm__home_jobs(c->home), errors);
+    if (path == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    const tm_child_spec spec = {.argv = argv, .stderr_path = path, .seconds_max = seconds_max};
+    const tm_status st = tm__child_start(c->supervisor, &spec, &c->id, err);
+    tm__mem_free(path);
+    c->is_running = st == TM_OK;
+    return st;
+}
+
+bool tm__lone_has_ended(tm_lone_child *c, int *out_exit) {
+    tm_child_state state = {.exit_code = -1};
+    if (!c->is_running ||
+        (tm__child_state(c->supervisor, c->id, &state, NULL) == TM_OK && state.is_running)) {
+        return false;
+    }
+    c->is_running = false;
+    *out_exit = state.exit_code;
+    return true;
+}
+
+void tm__lone_stop(tm_lone_child *c) {
+    if (c->is_running) {
+        const tm_status stopped = tm__child_stop(c->supervisor, c->id, NULL);
+        (void)stopped;
+        c->is_running = false;
+    }
 }

@@ -108,13 +108,26 @@ typedef struct tm_pulling {
  * look. */
 uint32_t tm__pulling_step(tm_pulling *pulling);
 
-/* Rows of sources that become segments: what the daemon's thread knows of it. */
-typedef struct tm_compacting {
+/* A child of which the daemon has one at most. */
+typedef struct tm_lone_child {
     const tm_home *home;
     tm_supervisor *supervisor;
     const struct tm_log *log; /* may be NULL */
     bool is_running;
-    uint64_t child;
+    uint64_t id;
+} tm_lone_child;
+/** Start a program that may take seconds_max (0: for ever); what it says to stderr is kept as
+ * `errors` among the jobs of the home. */
+TM_NODISCARD tm_status tm__lone_start(tm_lone_child *child, const char *const *argv,
+                                      const char *errors, uint32_t seconds_max, tm_err *err);
+/** True once when it has ended; *out_exit is -1 when how is not known. */
+bool tm__lone_has_ended(tm_lone_child *child, int *out_exit);
+/** What cannot be stopped now dies with its supervisor: a kill loses nothing. */
+void tm__lone_stop(tm_lone_child *child);
+
+/* Rows of sources that become segments: what the daemon's thread knows of it. */
+typedef struct tm_compacting {
+    tm_lone_child child;
     char source[TM_MAX_NAME + 1];
     uint64_t not_before_ns; /* after a failure */
     uint64_t collect_ns;    /* when files that nobody names are next looked for; 0: at once */
@@ -126,11 +139,7 @@ void tm__compacting_stop(tm_compacting *compacting);
 
 /* The child that keeps the online store: what the daemon's thread knows of it. */
 typedef struct tm_tending {
-    const tm_home *home;
-    tm_supervisor *supervisor;
-    const struct tm_log *log; /* may be NULL */
-    bool is_running;
-    uint64_t child;
+    tm_lone_child child;
     uint64_t not_before_ns; /* after a failure */
     bool has_looked, is_needed;
     int64_t generation; /* of the registry, at the last look */
@@ -142,11 +151,7 @@ void tm__tending_stop(tm_tending *tending);
 
 /* The child that tells receivers of alerts: what the daemon's thread knows of it. */
 typedef struct tm_telling {
-    const tm_home *home;
-    tm_supervisor *supervisor;
-    const struct tm_log *log; /* may be NULL */
-    bool is_running;
-    uint64_t child;
+    tm_lone_child child;
     uint64_t not_before_ns;
 } tm_telling;
 /** One look: reaps the child, or starts it when something is due. Milliseconds until the next. */

@@ -2,9 +2,7 @@
 /* A child tells receivers of alerts when something is due: what hangs or is far away makes nobody
  * else wait. */
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "loop/loop_priv.h"
 #include "monitor/alert.h"
 
@@ -13,40 +11,15 @@
 #define RETRY_NS UINT64_C(5000000000) /* after a child that failed */
 
 static void say(const tm_telling *t, const char *text) {
-    if (t->log != NULL) {
-        tm_log_event(t->log, TM_WARN, "alerts.deliver", TM_FT("result", text));
+    if (t->child.log != NULL) {
+        tm_log_event(t->child.log, TM_WARN, "alerts.deliver", TM_FT("result", text));
     }
 }
 
 static tm_status start(tm_telling *t, tm_err *err) {
-    const char *const argv[] = {tm__program_path(),     "monitor", "deliver", "--home",
-                                tm__home_path(t->home), "--json",  NULL};
-    char *const errors = tm__fs_join(tm__home_jobs(t->home), "alerts.err");
-    if (errors == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    }
-    const tm_child_spec spec = {.argv = argv, .stderr_path = errors};
-    const tm_status st = tm__child_start(t->supervisor, &spec, &t->child, err);
-    tm__mem_free(errors);
-    t->is_running = st == TM_OK;
-    return st;
-}
-
-/* True while it runs. */
-static bool reap(tm_telling *t) {
-    tm_child_state state = {.exit_code = -1};
-    if (!t->is_running) {
-        return false;
-    }
-    if (tm__child_state(t->supervisor, t->child, &state, NULL) == TM_OK && state.is_running) {
-        return true;
-    }
-    t->is_running = false;
-    if (state.exit_code != 0) {
-        t->not_before_ns = tm__mono_ns() + RETRY_NS;
-        say(t, "not all was taken");
-    }
-    return false;
+    const char *const argv[] = {tm__program_path(),           "monitor", "deliver", "--home",
+                                tm__home_path(t->child.home), "--json",  NULL};
+    return tm__lone_start(&t->child, argv, "alerts.err", 0, err);
 }
 
 static bool is_one(void *arg, const tm_delivery *delivery) {
@@ -58,7 +31,7 @@ static bool is_one(void *arg, const tm_delivery *delivery) {
 static tm_status is_due(const tm_telling *t, bool *out, tm_err *err) {
     tm_drift_store *store = NULL;
     *out = false;
-    TM_TRY(tm__drift_store_open(t->home, false, &store, err));
+    TM_TRY(tm__drift_store_open(t->child.home, false, &store, err));
     const tm_status st =
         store == NULL ? TM_OK : tm__delivery_due(store, tm__now_us(), is_one, out, err);
     tm__drift_store_close(store);
@@ -68,7 +41,12 @@ static tm_status is_due(const tm_telling *t, bool *out, tm_err *err) {
 uint32_t tm__telling_step(tm_telling *t) {
     tm_err err = {0};
     bool due = false;
-    if (reap(t)) {
+    int code = 0;
+    if (tm__lone_has_ended(&t->child, &code) && code != 0) {
+        t->not_before_ns = tm__mono_ns() + RETRY_NS;
+        say(t, "not all was taken");
+    }
+    if (t->child.is_running) {
         return RUNNING_MS;
     }
     if (tm__mono_ns() < t->not_before_ns) {
@@ -82,15 +60,9 @@ uint32_t tm__telling_step(tm_telling *t) {
         t->not_before_ns = tm__mono_ns() + RETRY_NS;
         say(t, err.message);
     }
-    return t->is_running ? RUNNING_MS : LOOK_MS;
+    return t->child.is_running ? RUNNING_MS : LOOK_MS;
 }
 
 void tm__telling_stop(tm_telling *t) {
-    if (t->is_running) {
-        /* A child that cannot be stopped now dies with its supervisor; what it did not note is sent
-         * again. */
-        const tm_status stopped = tm__child_stop(t->supervisor, t->child, NULL);
-        (void)stopped;
-        t->is_running = false;
-    }
+    tm__lone_stop(&t->child);
 }

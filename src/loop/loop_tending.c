@@ -2,9 +2,7 @@
 /* A child keeps the online store while a version needs it: it reads segments, which is a library's
  * work, and a damaged file may be its end, after which it makes the store anew by itself. */
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "loop/loop_priv.h"
 #include "loop/loop_upkeep_priv.h"
 
@@ -12,39 +10,17 @@
 #define LOOK_MS 1000u
 #define RETRY_NS UINT64_C(2000000000) /* after a child that failed */
 
-static void say(const tm_tending *t, tm_log_level level, const char *text) {
-    if (t->log != NULL) {
-        tm_log_event(t->log, level, "online.upkeep", TM_FT("result", text));
+static void say(const tm_tending *t, const char *text) {
+    if (t->child.log != NULL) {
+        tm_log_event(t->child.log, TM_WARN, "online.upkeep", TM_FT("result", text));
     }
 }
 
 static tm_status start(tm_tending *t, tm_err *err) {
-    const char *const argv[] = {tm__program_path(),     "online", "update", "--follow", "--home",
-                                tm__home_path(t->home), "--json", NULL};
-    char *const errors = tm__fs_join(tm__home_jobs(t->home), "online.err");
-    if (errors == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    }
-    const tm_child_spec spec = {.argv = argv, .stderr_path = errors};
-    const tm_status st = tm__child_start(t->supervisor, &spec, &t->child, err);
-    tm__mem_free(errors);
-    t->is_running = st == TM_OK;
-    return st;
-}
-
-/* True while it runs. */
-static bool reap(tm_tending *t) {
-    tm_child_state state = {.exit_code = -1};
-    if (!t->is_running) {
-        return false;
-    }
-    if (tm__child_state(t->supervisor, t->child, &state, NULL) == TM_OK && state.is_running) {
-        return true;
-    }
-    t->is_running = false;
-    t->not_before_ns = tm__mono_ns() + RETRY_NS;
-    say(t, TM_WARN, "ended");
-    return false;
+    const char *const argv[] = {tm__program_path(), "online", "update",
+                                "--follow",         "--home", tm__home_path(t->child.home),
+                                "--json",           NULL};
+    return tm__lone_start(&t->child, argv, "online.err", 0, err);
 }
 
 /* Whether a version needs the store; looked at anew when the registry changed. */
@@ -68,7 +44,12 @@ static tm_status look(tm_tending *t, tm_registry *registry, tm_err *err) {
 
 uint32_t tm__tending_step(tm_tending *t, tm_registry *registry) {
     tm_err err = {0};
-    if (reap(t)) {
+    int code = 0;
+    if (tm__lone_has_ended(&t->child, &code)) {
+        t->not_before_ns = tm__mono_ns() + RETRY_NS;
+        say(t, "ended");
+    }
+    if (t->child.is_running) {
         return RUNNING_MS;
     }
     if (tm__mono_ns() < t->not_before_ns) {
@@ -80,16 +61,11 @@ uint32_t tm__tending_step(tm_tending *t, tm_registry *registry) {
     }
     if (st != TM_OK) {
         t->not_before_ns = tm__mono_ns() + RETRY_NS;
-        say(t, TM_WARN, err.message);
+        say(t, err.message);
     }
     return LOOK_MS;
 }
 
 void tm__tending_stop(tm_tending *t) {
-    if (t->is_running) {
-        /* A child that cannot be stopped now dies with its supervisor; a kill loses nothing. */
-        const tm_status stopped = tm__child_stop(t->supervisor, t->child, NULL);
-        (void)stopped;
-        t->is_running = false;
-    }
+    tm__lone_stop(&t->child);
 }

@@ -58,22 +58,22 @@ static int64_t pending(const tm_home *home, const char *name) {
 /* Look until no child runs. */
 static void step_through(tm_compacting *c) {
     (void)tm__compacting_step(c);
-    assert_true(c->is_running);
-    for (int i = 0; i < 2000 && c->is_running; i++) {
+    assert_true(c->child.is_running);
+    for (int i = 0; i < 2000 && c->child.is_running; i++) {
         tm__sleep_ms(5);
         if (i > 0) {
             c->not_before_ns = UINT64_MAX; /* look at this child only */
         }
         (void)tm__compacting_step(c);
     }
-    assert_false(c->is_running);
+    assert_false(c->child.is_running);
 }
 
 static void old_rows_become_a_segment_in_a_child(void **state) {
     const tm_home *home = *state;
-    tm_compacting c = {.home = home, .supervisor = supervisor};
+    tm_compacting c = {.child = {.home = home, .supervisor = supervisor}};
     (void)tm__compacting_step(&c);
-    assert_false(c.is_running); /* nothing is due, and there is no database */
+    assert_false(c.child.is_running); /* nothing is due, and there is no database */
     push_old(home, "s");
     step_through(&c);
     assert_int_equal(pending(home, "s"), 0);
@@ -81,7 +81,7 @@ static void old_rows_become_a_segment_in_a_child(void **state) {
 
 static void what_crashes_left_is_looked_for_in_a_child(void **state) {
     const tm_home *home = *state;
-    tm_compacting c = {.home = home, .supervisor = supervisor};
+    tm_compacting c = {.child = {.home = home, .supervisor = supervisor}};
     const tm_intake_add add = {.name = "quiet", .feed = "push"};
     char *path = tm__fs_join(tm__home_path(home), "collected");
     assert_int_equal(tm__intake_add(home, &add, NULL), TM_OK);
@@ -89,19 +89,19 @@ static void what_crashes_left_is_looked_for_in_a_child(void **state) {
     assert_int_equal(tm__fs_info(path).kind, TM_PATH_FILE);
     c.not_before_ns = 0;
     (void)tm__compacting_step(&c);
-    assert_false(c.is_running); /* not again so soon */
+    assert_false(c.child.is_running); /* not again so soon */
     tm__mem_free(path);
 }
 
 static void a_child_that_fails_is_not_started_again_at_once(void **state) {
     const tm_home *home = *state;
-    tm_compacting c = {.home = home, .supervisor = supervisor};
+    tm_compacting c = {.child = {.home = home, .supervisor = supervisor}};
     push_old(home, "broken");
     step_through(&c);
     assert_int_equal(pending(home, "broken"), 1);
     assert_true(c.not_before_ns > tm__mono_ns());
     (void)tm__compacting_step(&c);
-    assert_false(c.is_running);
+    assert_false(c.child.is_running);
     tm__compacting_stop(&c);
 }
 

@@ -41,42 +41,42 @@ static int play_child(int argc, char **argv) {
 }
 
 static void step_until_it_ends(tm_tending *t, tm_registry *registry) {
-    for (int i = 0; i < 2000 && t->is_running; i++) {
+    for (int i = 0; i < 2000 && t->child.is_running; i++) {
         tm__sleep_ms(5);
         (void)tm__tending_step(t, registry);
     }
-    assert_false(t->is_running);
+    assert_false(t->child.is_running);
 }
 
 static void a_child_keeps_the_store_once_a_version_needs_it(void **state) {
     tm_registry *registry = NULL;
-    tm_tending t = {.home = *state, .supervisor = supervisor};
+    tm_tending t = {.child = {.home = *state, .supervisor = supervisor}};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     (void)tm__tending_step(&t, registry);
-    assert_false(t.is_running);
+    assert_false(t.child.is_running);
     (void)online_case_version(*state, 0.5, NULL);
     (void)tm__tending_step(&t, registry);
-    assert_true(t.is_running);
+    assert_true(t.child.is_running);
     (void)tm__tending_step(&t, registry);
-    assert_true(t.is_running);
+    assert_true(t.child.is_running);
     mark(tm__home_path(*state), "end");
     step_until_it_ends(&t, registry);
     assert_true(t.not_before_ns > tm__mono_ns());
     (void)tm__tending_step(&t, registry);
-    assert_false(t.is_running); /* not at once */
+    assert_false(t.child.is_running); /* not at once */
     assert_true(is_there(tm__home_path(*state), "update"));
     tm__registry_close(registry);
 }
 
 static void it_ends_with_the_daemon(void **state) {
     tm_registry *registry = NULL;
-    tm_tending t = {.home = *state, .supervisor = supervisor};
+    tm_tending t = {.child = {.home = *state, .supervisor = supervisor}};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     (void)online_case_version(*state, 0.5, NULL);
     (void)tm__tending_step(&t, registry);
-    assert_true(t.is_running);
+    assert_true(t.child.is_running);
     tm__tending_stop(&t);
-    assert_false(t.is_running);
+    assert_false(t.child.is_running);
     tm__tending_stop(&t);
     tm__registry_close(registry);
 }
