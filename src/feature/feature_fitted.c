@@ -110,6 +110,11 @@ static bool has_learned(const tm_expr_fit *fit) {
 }
 
 bool tm__fitted_is_valid(const tm_expr_fit *fit) {
+    for (uint32_t i = 0; i < fit->n_numbers; i++) {
+        if (!isfinite(fit->numbers[i])) {
+            return false;
+        }
+    }
     return !has_learned(fit) || tm__fitted_get(fit->fn)->is_valid(fit);
 }
 
@@ -141,8 +146,8 @@ static tm_status bad(tm_err *err) {
     return TM_FAIL(err, TM_E_DATA, "feature program: what a function learned is wrong");
 }
 
-static tm_status no_memory(tm_err *err) {
-    return TM_FAIL(err, TM_E_NOMEM, "no memory for what a function learned");
+tm_status tm__fitted_no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "no memory for what a function learns");
 }
 
 static tm_status get_numbers(tm_reader *in, tm_expr_fit *out, tm_err *err) {
@@ -154,7 +159,7 @@ static tm_status get_numbers(tm_reader *in, tm_expr_fit *out, tm_err *err) {
     in->pos = at;
     out->numbers = tm__mem_alloc(n, sizeof(double));
     if (out->numbers == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     for (; out->n_numbers < n; out->n_numbers++) {
         out->numbers[out->n_numbers] = tm__reader_f64(in);
@@ -182,7 +187,7 @@ static tm_status get_levels(tm_reader *in, tm_expr_fit *out, tm_err *err) {
     }
     out->levels = tm__mem_zalloc(1, sizeof(*out->levels));
     if (out->levels == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     out->levels->derive = TM_DERIVE_WHOLE;
     TM_TRY(tm__levels_load(in, out->levels, err));

@@ -38,7 +38,7 @@ typedef struct tm_fitted_fn {
     const tm_fitted_parameter *parameter; /* NULL: it has none */
     /** Fills numbers and levels; leaves them empty when there is nothing to learn from. */
     tm_status (*fit)(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *err);
-    /** Whether what was learned, which is not nothing, can be run. */
+    /** Whether what was learned, which is not nothing and whose numbers are finite, can be run. */
     bool (*is_valid)(const tm_expr_fit *fit);
     /** Only of a fit that learned something. */
     tm_expr_value (*run)(const tm_expr_fit *fit, const tm_expr_value *args);
@@ -65,6 +65,8 @@ bool tm__fitted_save(const tm_expr_fit *fit, tm_buf *out);
 /** TM_E_DATA for what cannot be right; the function's own check is tm__fitted_is_valid(). */
 TM_NODISCARD tm_status tm__fitted_load(tm_reader *in, tm_expr_fit *out, tm_err *err);
 void tm__fitted_done(tm_expr_fit *fit);
+/** TM_E_NOMEM, said in the words of all functions. */
+TM_NODISCARD tm_status tm__fitted_no_memory(tm_err *err);
 
 /** The calls of made column m that learn, in their order, from the fitted rows: `fit` has the
  * columns of the sources before it. */

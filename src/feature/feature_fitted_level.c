@@ -20,10 +20,6 @@
 #define LEVELS_MAX (UINT32_C(1) << 18)
 #define BYTES_MAX ((size_t)1 << 26)
 
-static tm_status no_memory(tm_err *err) {
-    return TM_FAIL(err, TM_E_NOMEM, "no memory for what a function learns");
-}
-
 static tm_expr_value no_text(void) {
     return (tm_expr_value){.text = {NULL, 0}};
 }
@@ -69,7 +65,7 @@ static tm_status keep_levels(const tm_level_count *counts, uint32_t *n, tm_expr_
     }
     tm_levels *levels = tm__mem_zalloc(1, sizeof(*levels));
     if (levels == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     levels->derive = TM_DERIVE_WHOLE;
     const tm_status st = tm__levels_make(counts, n_kept, levels, err);
@@ -81,15 +77,6 @@ static tm_status keep_levels(const tm_level_count *counts, uint32_t *n, tm_expr_
     return TM_OK;
 }
 
-static bool are_finite(const tm_expr_fit *fit) {
-    for (uint32_t i = 0; i < fit->n_numbers; i++) {
-        if (!isfinite(fit->numbers[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- The most frequent ---- */
 
 static const tm_fitted_parameter usual = {.words = "most_frequent"};
@@ -98,7 +85,7 @@ static tm_status impute_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *
     uint32_t n = 0;
     tm_level_count *counts = count_levels(in, in->columns[0], 0, &n);
     if (counts == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     n = n > 1 ? 1 : n;
     const tm_status st = keep_levels(counts, &n, out, err);
@@ -132,10 +119,10 @@ static tm_status frequency_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_er
     uint32_t n = 0;
     tm_level_count *counts = count_levels(in, in->columns[0], 0, &n);
     double *shares = NULL;
-    tm_status st = counts == NULL ? no_memory(err) : keep_levels(counts, &n, out, err);
+    tm_status st = counts == NULL ? tm__fitted_no_memory(err) : keep_levels(counts, &n, out, err);
     if (st == TM_OK && n > 0) {
         shares = tm__mem_alloc(n, sizeof(double));
-        st = shares == NULL ? no_memory(err) : TM_OK;
+        st = shares == NULL ? tm__fitted_no_memory(err) : TM_OK;
     }
     for (uint32_t i = 0; st == TM_OK && i < n; i++) {
         shares[i] = (double)counts[i].count / (double)in->n_rows;
@@ -147,7 +134,7 @@ static tm_status frequency_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_er
 }
 
 static bool frequency_is_valid(const tm_expr_fit *fit) {
-    return fit->levels != NULL && fit->n_numbers == fit->levels->n && are_finite(fit);
+    return fit->levels != NULL && fit->n_numbers == fit->levels->n;
 }
 
 static tm_expr_value frequency_run(const tm_expr_fit *fit, const tm_expr_value *args) {
@@ -177,7 +164,7 @@ static tm_status pool_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *er
     tm_level_count *counts =
         count_levels(in, in->columns[0], in->parameter * (double)in->n_rows, &n);
     if (counts == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     const tm_status st = keep_levels(counts, &n, out, err);
     tm__mem_free(counts);
@@ -277,7 +264,7 @@ static tm_status fit_groups(const tm_fitted_rows *in, const tm_levels *levels, g
     tm__mem_free(map);
     tm__mem_free(starts);
     tm__mem_free(values);
-    return ok ? TM_OK : no_memory(err);
+    return ok ? TM_OK : tm__fitted_no_memory(err);
 }
 
 static bool has_numbers(const tm_fitted_rows *in) {
@@ -295,14 +282,14 @@ static tm_status by_fit(const tm_fitted_rows *in, group_fn of, tm_expr_fit *out,
         return TM_OK;
     }
     tm_level_count *counts = count_levels(in, in->columns[1], 0, &n);
-    tm_status st = counts == NULL ? no_memory(err) : keep_levels(counts, &n, out, err);
+    tm_status st = counts == NULL ? tm__fitted_no_memory(err) : keep_levels(counts, &n, out, err);
     tm__mem_free(counts);
     if (st != TM_OK || n == 0) {
         return st;
     }
     out->numbers = tm__mem_alloc((size_t)n + 1, sizeof(double));
     if (out->numbers == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     out->n_numbers = n + 1;
     return fit_groups(in, out->levels, of, out->numbers, err);
@@ -321,8 +308,7 @@ static tm_status std_by_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *
 }
 
 static bool by_is_valid(const tm_expr_fit *fit) {
-    return fit->levels != NULL && fit->n_numbers >= 1 && fit->n_numbers - 1 == fit->levels->n &&
-           are_finite(fit);
+    return fit->levels != NULL && fit->n_numbers >= 1 && fit->n_numbers - 1 == fit->levels->n;
 }
 
 static tm_expr_value by_run(const tm_expr_fit *fit, const tm_expr_value *args) {

@@ -19,26 +19,13 @@
 
 enum { SAMPLE = 1 << 18, POWER_SAMPLE = 1 << 14, KNOTS_MAX = 256, EDGES_MAX = 254 };
 
-static tm_status no_memory(tm_err *err) {
-    return TM_FAIL(err, TM_E_NOMEM, "no memory for what a function learns");
-}
-
 /* A width of nothing is 1: what is left is the difference from the centre. */
 static double width_of(double spread) {
     return spread > 0 && isfinite(spread) ? spread : 1;
 }
 
 static tm_status keep(tm_expr_fit *out, const double *numbers, uint32_t n, tm_err *err) {
-    return n == 0 || tm__fitted_keep(out, numbers, n) ? TM_OK : no_memory(err);
-}
-
-static bool are_finite(const tm_expr_fit *fit) {
-    for (uint32_t i = 0; i < fit->n_numbers; i++) {
-        if (!isfinite(fit->numbers[i])) {
-            return false;
-        }
-    }
-    return fit->levels == NULL;
+    return n == 0 || tm__fitted_keep(out, numbers, n) ? TM_OK : tm__fitted_no_memory(err);
 }
 
 static bool are_rising(const double *numbers, uint32_t n, bool is_strict) {
@@ -57,7 +44,7 @@ static tm_status scale_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *e
     double *values = tm__fitted_values(in, UINT64_MAX, &n);
     double own[2] = {0, 1};
     if (values == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     if (n > 0) {
         tm__fitted_moments(values, n, &own[0], &own[1]);
@@ -73,7 +60,7 @@ static tm_status robust_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *
     double *values = tm__fitted_values(in, SAMPLE, &n);
     double own[2] = {0, 1};
     if (values == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     if (n > 0) {
         tm__fitted_sort(values, n);
@@ -86,7 +73,7 @@ static tm_status robust_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *
 }
 
 static bool scale_is_valid(const tm_expr_fit *fit) {
-    return fit->n_numbers == 2 && are_finite(fit) && fit->numbers[1] > 0;
+    return fit->n_numbers == 2 && fit->levels == NULL && fit->numbers[1] > 0;
 }
 
 static tm_expr_value scale_run(const tm_expr_fit *fit, const tm_expr_value *args) {
@@ -191,11 +178,11 @@ static tm_status power_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *e
     tm__mem_free(values);
     tm__mem_free(sample);
     tm__mem_free(moved);
-    return ok ? keep(out, own, n_kept > 0 ? 3 : 0, err) : no_memory(err);
+    return ok ? keep(out, own, n_kept > 0 ? 3 : 0, err) : tm__fitted_no_memory(err);
 }
 
 static bool power_is_valid(const tm_expr_fit *fit) {
-    return fit->n_numbers == 3 && are_finite(fit) && fabs(fit->numbers[0]) <= POWER_MOST &&
+    return fit->n_numbers == 3 && fit->levels == NULL && fabs(fit->numbers[0]) <= POWER_MOST &&
            fit->numbers[2] > 0;
 }
 
@@ -238,7 +225,7 @@ static tm_status quantile_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err
     double own[2 * KNOTS_MAX], shares[KNOTS_MAX];
     uint32_t n_knots = 0;
     if (values == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     if (n > 0) {
         tm__fitted_sort(values, n);
@@ -253,7 +240,7 @@ static tm_status quantile_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err
 
 static bool quantile_is_valid(const tm_expr_fit *fit) {
     const uint32_t n = fit->n_numbers / 2;
-    return fit->n_numbers % 2 == 0 && n >= 1 && n <= KNOTS_MAX && are_finite(fit) &&
+    return fit->n_numbers % 2 == 0 && n >= 1 && n <= KNOTS_MAX && fit->levels == NULL &&
            are_rising(fit->numbers, n, true) && are_rising(fit->numbers + n, n, false) &&
            fit->numbers[n] >= 0 && fit->numbers[2 * n - 1] <= 1;
 }
@@ -322,7 +309,7 @@ static tm_status edges_fit(const tm_fitted_rows *in, bool is_even, tm_expr_fit *
     uint32_t n_edges = 0;
     double *values = tm__fitted_values(in, is_even ? UINT64_MAX : SAMPLE, &n);
     if (values == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     if (is_even) {
         n = keep_ends(values, n);
@@ -348,7 +335,7 @@ static tm_status cut_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *err
 }
 
 static bool edges_are_valid(const tm_expr_fit *fit) {
-    return fit->n_numbers >= 1 && fit->n_numbers <= EDGES_MAX && are_finite(fit) &&
+    return fit->n_numbers >= 1 && fit->n_numbers <= EDGES_MAX && fit->levels == NULL &&
            are_rising(fit->numbers, fit->n_numbers, true);
 }
 
@@ -390,7 +377,7 @@ static tm_status impute_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *
     double own = 0, spread = 0;
     double *values = tm__fitted_values(in, in->parameter == MEAN ? UINT64_MAX : SAMPLE, &n);
     if (values == NULL) {
-        return no_memory(err);
+        return tm__fitted_no_memory(err);
     }
     if (n > 0 && in->parameter == MEAN) {
         tm__fitted_moments(values, n, &own, &spread);
@@ -404,7 +391,7 @@ static tm_status impute_fit(const tm_fitted_rows *in, tm_expr_fit *out, tm_err *
 }
 
 static bool impute_is_valid(const tm_expr_fit *fit) {
-    return fit->n_numbers == 1 && are_finite(fit);
+    return fit->n_numbers == 1 && fit->levels == NULL;
 }
 
 static tm_expr_value impute_run(const tm_expr_fit *fit, const tm_expr_value *args) {
