@@ -55,6 +55,7 @@ tm_status tm__drift_store_open(const tm_home *home, bool can_write, tm_drift_sto
                        : TM_OK;
     if (st == TM_OK && (can_write || tm__fs_info(path).kind == TM_PATH_FILE)) {
         st = tm__db_open(path, &options, &self->db, err);
+        st = st == TM_E_NOT_FOUND && !can_write ? TM_OK : st; /* it is just being made */
     }
     tm__mem_free(path);
     if (st == TM_OK && self->db != NULL) {

@@ -25,6 +25,7 @@ tm_status tm__log_read(tm_monitor *monitor, tm_status (*fn)(tm_db *db, void *arg
     tm__mutex_lock(monitor->read_mutex);
     if (monitor->reader == NULL && tm__fs_info(monitor->path).kind != TM_PATH_NONE) {
         st = tm__log_open(monitor->path, false, &monitor->reader, err);
+        st = st == TM_E_NOT_FOUND ? TM_OK : st; /* it is just being made */
     }
     if (st == TM_OK && monitor->reader != NULL) {
         st = tm__db_exec(monitor->reader, "BEGIN", err);

@@ -629,6 +629,9 @@ static tm_status db_bring_up(tm_db *db, const tm_db_options *options, tm_err *er
     TM_TRY(db_configure(db, err));
     TM_TRY(db_admit(db, options, &label, err));
     const bool is_current = label.version == (int64_t)db->version;
+    if (options->read_only && label.is_fresh) {
+        return TM_FAIL(err, TM_E_NOT_FOUND, "nothing is in '%s' yet", db->path);
+    }
     if (options->read_only && !is_current) {
         const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED, "'%s' has format %lld and needs %u",
                                      db->path, (long long)label.version, db->version);

@@ -27,7 +27,8 @@ typedef struct tm_migration {
 } tm_migration;
 
 /** Open (and make when create is set), then bring to the last version. A newer file than this
- * program knows is TM_E_UNSUPPORTED; a file that is refused keeps every byte. */
+ * program knows is TM_E_UNSUPPORTED; a file that is refused keeps every byte. Read only: a file
+ * that another process is just making is TM_E_NOT_FOUND. */
 typedef struct tm_db_options {
     bool create;
     bool read_only;

@@ -451,6 +451,11 @@ static void a_read_only_connection_does_not_migrate(void **state) {
     assert_int_equal(tm__db_open(path, &newer, &db, &err), TM_E_UNSUPPORTED);
     assert_null(db);
     assert_non_null(strstr(err.message, "has format 1 and needs 2"));
+    /* A file that its writer has not come to yet. */
+    assert_int_equal(tm__fs_remove(path, NULL), TM_OK);
+    assert_int_equal(tm__fs_publish_secret(path, "", 0, NULL), TM_OK);
+    assert_int_equal(tm__db_open(path, &newer, &db, &err), TM_E_NOT_FOUND);
+    assert_null(db);
 }
 
 static void a_read_only_connection_sees_what_is_written(void **state) {
