@@ -132,7 +132,8 @@ static const char *part_name(uint8_t part) {
 
 static tm_status fit_date(tm_fit *fit, uint32_t input, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
-    const int64_t span_days = (profile->max_us - profile->min_us) / DAY_US;
+    const int64_t span_days = /* moments may lie further apart than an int64_t can say */
+        (int64_t)(((uint64_t)profile->max_us - (uint64_t)profile->min_us) / (uint64_t)DAY_US);
     bool is_made = false, is_short = false;
     for (uint8_t part = 1; part <= TM_PART_DAYS; part++) {
         if (!profile->parts[part]) {

@@ -197,8 +197,7 @@ def test_what_others_can_write_does_not_run(installed, tm, tmp_path, knn):
     ("open files", lambda s: s.replace("const uint64_t n_max", "(void)dup(1);\n    const uint64_t n_max").replace("#include <math.h>", "#include <math.h>\n#include <unistd.h>"),
      "open files are left"),
     ("load", lambda s: s.replace("const int32_t status = check(call, data, len, shape);", "const int32_t status = len < 8;"), "cut short"),
-    ("clock", lambda s: s.replace("means[c] = scales[c] = 0;", "means[c] = scales[c] = 0;\n        if (c == 0) {\n            y[0] = (double)(uintptr_t)means;\n        }")
-     .replace("y[i] = in->y[row];", "y[i] = in->y[row] + (i == 0 && h->task == TM_MODULE_REGRESSION ? (double)((uintptr_t)h % 1000) : 0);"), "other bytes"),
+    ("memory of its own", lambda s: s.replace("y[i] = in->y[row];", "static double n_fits;\n        y[i] = in->y[row] + (i == 0 && h->task == TM_MODULE_REGRESSION ? (n_fits += 1) : 0);"), "other bytes"),
 ], ids=lambda v: v if isinstance(v, str) else "")
 def test_a_bad_module_is_reported_and_not_suffered(installed, tm, tmp_path, name, change, says):
     result = tm("module", "check", build(installed, "learner", "knn", tmp_path, change=change), "--seconds", 3 if name == "hang" else 60, "--json")

@@ -33,7 +33,9 @@ json_t *tm__forest_describe(const tm_forest *forest, json_t *head) {
     json_t *shape = json_pack("{s:I,s:I,s:I,s:I}", "n_trees", (json_int_t)forest->n_trees,
                               "n_leaves", (json_int_t)n_leaves, "max_leaves",
                               (json_int_t)max_leaves, "max_depth", (json_int_t)forest->depth_max);
-    if (head == NULL || json_object_update_new(head, shape) != 0) {
+    const bool is_told = head != NULL && json_object_update(head, shape) == 0;
+    json_decref(shape);
+    if (!is_told) {
         json_decref(head);
         return NULL;
     }
