@@ -119,6 +119,17 @@ TM_NODISCARD tm_status tm__map_open(const char *path, tm_map *out_map, tm_err *e
 void tm__map_populate(const tm_map *map);
 void tm__map_close(tm_map *map);
 
+/* Bytes of a file that all who map it see at once, and that outlive a kill of this process (not a
+ * failure of power). What is stored in them passes no seam. */
+typedef struct tm_shared {
+    uint8_t *data;
+    size_t len;
+} tm_shared;
+/** Map a file of len bytes for reading and writing; it is made of zeros, its room taken on the
+ * disk, when it is missing or has another size. Mode 0600. */
+TM_NODISCARD tm_status tm__shared_open(const char *path, size_t len, tm_shared *out, tm_err *err);
+void tm__shared_close(tm_shared *shared);
+
 /** Advisory lock on a file, held until closed or the process ends; TM_E_CONFLICT when another
  * process has it. */
 TM_NODISCARD tm_status tm__lock_open(const char *path, tm_file **out_lock, tm_err *err);

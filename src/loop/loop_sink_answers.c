@@ -367,6 +367,7 @@ tm_status tm__sink_log(const tm_sink_batch *batch, tm_job_log *log, tm_err *err)
     tm_status st = logged_init(batch, &c, err);
     if (st == TM_OK) {
         const tm_stream_spec spec = {.route = batch->model,
+                                     .arm = "batch",
                                      .model = batch->model,
                                      .version = batch->version,
                                      .columns = c.names,

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "model/bundle.h"
+#include "monitor/log_terms.h"
 #include "store/home.h"
 
 typedef struct tm_monitor tm_monitor;
@@ -20,19 +21,24 @@ typedef struct tm_monitor tm_monitor;
 
 typedef struct tm_monitor_options {
     bool can_write;     /* start the writer thread; one process at a time */
-    uint32_t queue_max; /* answers waiting to be written (default 65,536); past it, or past
-                           TM_MONITOR_BYTES of them, answers are dropped and counted */
+    uint32_t queue_max; /* answers waiting to be written (default 65,536); of what comes past it, or
+                           past TM_MONITOR_BYTES of them, a model's policy decides */
+    const tm_log_terms *terms; /* of models that nothing is declared for; NULL: the default */
 } tm_monitor_options;
 TM_NODISCARD tm_status tm__monitor_open(const tm_home *home, const tm_monitor_options *options,
                                         tm_monitor **out, tm_err *err);
-/** Writes what waits, then closes. */
+/** Writes what waits in memory, then closes; what waits in spill files is read by the next one. */
 void tm__monitor_close(tm_monitor *monitor);
+/** Say how a model's answers are logged from now on; NULL: as models that nothing is declared for.
+ * Any thread. */
+void tm__monitor_declare(tm_monitor *monitor, const char *model, const tm_log_terms *terms);
 
 /* What answers share that one version gave on one route: who answered, and the columns of the rows.
  * The monitor's, until it closes. */
 typedef struct tm_stream tm_stream;
 typedef struct tm_stream_spec {
     const char *route, *model;
+    const char *arm; /* why this version answered: "champion", "named", "batch"; NULL: not known */
     uint32_t version;
     const char *const *columns; /* [n_columns] names, in the order of an answer's cells */
     uint32_t n_columns;
@@ -40,6 +46,8 @@ typedef struct tm_stream_spec {
 /** The stream of a spec; equal specs give the same one. Any thread. */
 TM_NODISCARD tm_status tm__monitor_stream(tm_monitor *monitor, const tm_stream_spec *spec,
                                           tm_stream **out, tm_err *err);
+/** True when tm__monitor_answers() of this stream waits for the disk. Any thread. */
+bool tm__stream_is_sync(const tm_stream *stream);
 
 typedef struct tm_answer {
     char id[27];
@@ -58,9 +66,18 @@ typedef struct tm_answers {
     int64_t at_us; /* when they were answered */
     uint32_t latency_us;
 } tm_answers;
-/** Queue answers of one stream, all at once; those behind the last that fits are dropped and
- * counted. Returns how many were dropped. Costs a copy of the bytes. Any thread. */
-uint32_t tm__monitor_answers(tm_monitor *monitor, tm_stream *stream, const tm_answers *answers);
+/**
+ * Log answers of one stream by the policy of its model; each is counted once, whatever becomes of
+ * it. *out_dropped (may be NULL): how many found no room.
+ *
+ * Cost:   a copy of the bytes; of SPILL when there is no room a write to a file; of SYNC a commit.
+ *         Answers that SAMPLE leaves out are taken out of the buffer.
+ * Errors: of SYNC, where none of them is logged then: TM_E_UNAVAILABLE and those of a write.
+ * Any thread.
+ */
+TM_NODISCARD tm_status tm__monitor_answers(tm_monitor *monitor, tm_stream *stream,
+                                           const tm_answers *answers, uint32_t *out_dropped,
+                                           tm_err *err);
 
 /* ---- Answers of a batch job, logged by a process beside the server ---- */
 
@@ -198,7 +215,15 @@ TM_NODISCARD tm_status tm__monitor_copy(const tm_home *home, const tm_ctx *ctx, 
  * log as they are. TM_E_NOT_FOUND when there is none. */
 TM_NODISCARD tm_status tm__monitor_check(const tm_home *home, bool read_only, uint32_t *out_format,
                                          tm_err *err);
-/** Exact counters: answers, written, dropped, labels by result. New reference. */
+/**
+ * Exact counters, of all models and under "models" of each: {"accepted", "written", "spilled": in
+ * files now, "queued": in memory now, "sampled_out", "dropped"}; accepted is the sum of the others
+ * at any time. "killed": of those dropped, in memory when a server was killed; "batch": of those
+ * accepted, by jobs; "removed": of those written, no longer in the log. A process that only reads
+ * cannot see the memory of the server: queued is what is in none of the others. Besides "broken",
+ * "labels": {...} by result. A model's entry also has "model", "policy" and "share". New reference;
+ * NULL when out of memory.
+ */
 json_t *tm__monitor_counters(tm_monitor *monitor);
 
 #endif

@@ -101,6 +101,9 @@ static tm_status add_locked(tm_job_log *log, uint32_t n, tm_err *err) {
     const tm_block_batch batch = {.db = log->db, .runs = &log->runs, .tally = &tally};
     TM_TRY(tm__block_write_locked(&batch, log->stream, err));
     TM_TRY(tm__log_count_tally_locked(log->db, &tally, err));
+    const tm_lane_counts by = {
+        {[TM_LANE_WRITTEN] = tally.n_written, [TM_LANE_BATCH] = tally.n_written}};
+    TM_TRY(tm__lane_count_locked(log->db, log->stream->model, &by, err));
     return save_logged_locked(log, n, err);
 }
 

@@ -269,13 +269,16 @@ static tm_status stream_row(tm_db *db, tm_stream *stream, tm_err *err) {
     }
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "INSERT INTO streams(route, model, version, columns) VALUES(?, ?, ?, ?)"
+                         "INSERT INTO streams(route, model, version, columns, arm, share)"
+                         " VALUES(?, ?, ?, ?, ?, ?)"
                          " ON CONFLICT DO UPDATE SET route = route RETURNING id",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, stream->route);
     tm__stmt_bind_text(stmt, 2, stream->model);
     tm__stmt_bind_i64(stmt, 3, stream->version);
     tm__stmt_bind_text(stmt, 4, stream->columns);
+    tm__stmt_bind_text(stmt, 5, stream->arm);
+    tm__stmt_bind_f64(stmt, 6, stream->share);
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK) {

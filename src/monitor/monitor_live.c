@@ -151,10 +151,8 @@ static tm_status read_arrivals(const reading *r, tm_block *block, tm_err *err) {
 
 static tm_status read_dropped(reading *r, tm_db *db, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT coalesce(sum(n), 0) FROM counters WHERE model = ?"
-                         " AND name = 'dropped'",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(db, "SELECT coalesce(sum(dropped), 0) FROM lanes WHERE model = ?", &stmt,
+                         err));
     tm__stmt_bind_text(stmt, 1, r->options->model);
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);

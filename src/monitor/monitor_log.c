@@ -20,6 +20,12 @@
 
 #define TM_LOG_APPLICATION_ID 0x544D4C4Fu /* "TMLO" */
 
+/* Of the table since format 4; format 2 writes answers of format 1 into it too. */
+#define STREAM_COLUMNS                                                                             \
+    "(id INTEGER PRIMARY KEY, route TEXT NOT NULL, model TEXT NOT NULL, version INTEGER NOT NULL," \
+    " columns TEXT NOT NULL, arm TEXT NOT NULL DEFAULT '', share REAL NOT NULL DEFAULT 1,"         \
+    " UNIQUE(model, version, route, columns, arm, share)) STRICT;"
+
 static const tm_migration log_migrations[] = {
     {1,
      "CREATE TABLE answers(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
@@ -38,9 +44,7 @@ static const tm_migration log_migrations[] = {
      "ALTER TABLE labels ADD COLUMN within_us INTEGER NOT NULL DEFAULT 0;"
      "CREATE TABLE moments(key INTEGER NOT NULL, moment_us INTEGER NOT NULL, seq INTEGER NOT NULL,"
      " PRIMARY KEY(key, moment_us, seq)) STRICT, WITHOUT ROWID;"
-     "CREATE TABLE streams(id INTEGER PRIMARY KEY, route TEXT NOT NULL, model TEXT NOT NULL,"
-     " version INTEGER NOT NULL, columns TEXT NOT NULL,"
-     " UNIQUE(model, version, route, columns)) STRICT;"
+     "CREATE TABLE streams" STREAM_COLUMNS
      "CREATE TABLE blocks(first_seq INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK(n > 0),"
      " stream INTEGER NOT NULL REFERENCES streams(id), first_us INTEGER NOT NULL,"
      " last_us INTEGER NOT NULL, data BLOB NOT NULL) STRICT;"
@@ -64,6 +68,23 @@ static const tm_migration log_migrations[] = {
      " seq INTEGER NOT NULL, PRIMARY KEY(key, moment_us, seq)) STRICT, WITHOUT ROWID;"
      "DROP TABLE entities;",
      tm__log_moments_locked},
+    {4,
+     /* Blocks and labels refer to rows that are away for a moment. */
+     "PRAGMA defer_foreign_keys = ON;"
+     "CREATE TABLE kept AS SELECT id, route, model, version, columns FROM streams;"
+     "DROP TABLE streams;"
+     "CREATE TABLE streams" STREAM_COLUMNS
+     "INSERT INTO streams(id, route, model, version, columns) SELECT * FROM kept;"
+     "DROP TABLE kept;"
+     "CREATE TABLE lanes(model TEXT PRIMARY KEY, written INTEGER NOT NULL, sampled INTEGER NOT"
+     " NULL, dropped INTEGER NOT NULL, batch INTEGER NOT NULL, replayed INTEGER NOT NULL,"
+     " killed INTEGER NOT NULL, removed INTEGER NOT NULL) STRICT;"
+     /* No answer was ever removed. */
+     "INSERT INTO lanes SELECT model, sum(written), 0, sum(dropped), 0, 0, 0, 0 FROM"
+     " (SELECT model, n AS written, 0 AS dropped FROM blocks JOIN streams ON id = stream"
+     " UNION ALL SELECT model, 0, n FROM counters WHERE name = 'dropped') GROUP BY model;"
+     "DELETE FROM counters WHERE name = 'dropped' OR (model = '' AND name = 'written');",
+     NULL},
     {0, NULL, NULL}};
 
 /* Numbers in the column labels.state. */
@@ -120,47 +141,13 @@ tm_status tm__log_count_locked(tm_db *db, const char *model, const char *name, i
 }
 
 tm_status tm__log_count_tally_locked(tm_db *db, const tm_tally *tally, tm_err *err) {
-    TM_TRY(tm__log_count_locked(db, "", "written", (int64_t)tally->n_written, err));
     for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
         TM_TRY(tm__log_count_locked(db, "", tm__label_result_names[i], tally->n_labels[i], err));
     }
     return TM_OK;
 }
 
-static void counter_read(tm_stmt *stmt, tm_monitor *monitor) {
-    const char *model = tm__stmt_text(stmt, 0);
-    const tm_str name = tm__str(tm__stmt_text(stmt, 1));
-    const uint64_t n = (uint64_t)tm__stmt_i64(stmt, 2);
-    if (tm__str_is(name, "written")) {
-        monitor->n_written = n;
-    } else if (tm__str_is(name, "dropped")) {
-        tm_drops *drops = tm__monitor_drops_locked(monitor, model);
-        drops->n += n;
-        drops->n_saved += n;
-    }
-    for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
-        if (tm__str_is(name, tm__label_result_names[i])) {
-            monitor->n_labels[i] = n;
-        }
-    }
-}
-
-tm_status tm__log_counters_load(tm_db *db, tm_monitor *monitor, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "SELECT model, name, n FROM counters", &stmt, err));
-    tm_status st = TM_OK;
-    for (bool has_row = true;;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
-        counter_read(stmt, monitor);
-    }
-    tm__stmt_done(stmt);
-    return st;
-}
-
-tm_status tm__log_totals_locked(tm_db *db, tm_tally *tally, tm_err *err) {
+static tm_status label_counts(tm_db *db, uint64_t out[TM_LABEL_RESULTS], tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db, "SELECT name, n FROM counters WHERE model = ''", &stmt, err));
     tm_status st = TM_OK;
@@ -170,14 +157,51 @@ tm_status tm__log_totals_locked(tm_db *db, tm_tally *tally, tm_err *err) {
             break;
         }
         const tm_str name = tm__str(tm__stmt_text(stmt, 0));
-        const uint64_t n = (uint64_t)tm__stmt_i64(stmt, 1);
-        tally->n_written_in_all = tm__str_is(name, "written") ? n : tally->n_written_in_all;
         for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
             if (tm__str_is(name, tm__label_result_names[i])) {
-                tally->n_labels_in_all[i] = n;
+                out[i] = (uint64_t)tm__stmt_i64(stmt, 1);
             }
         }
     }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__log_totals_locked(tm_db *db, tm_tally *tally, tm_err *err) {
+    return label_counts(db, tally->n_labels_in_all, err);
+}
+
+static void load_lane(void *arg, const char *model, const tm_lane_counts *counts) {
+    tm__lane_load_locked(arg, model, counts);
+}
+
+tm_status tm__log_counters_load(tm_db *db, tm_monitor *monitor, tm_err *err) {
+    TM_TRY(label_counts(db, monitor->n_labels, err));
+    return tm__lanes_read(db, load_lane, monitor, err);
+}
+
+tm_status tm__log_number(tm_db *db, const char *name, int64_t *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, "SELECT n FROM counters WHERE model = '' AND name = ?", &stmt, err));
+    tm__stmt_bind_text(stmt, 1, name);
+    bool has_row = false;
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        *out = has_row ? tm__stmt_i64(stmt, 0) : 0;
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__log_set_number_locked(tm_db *db, const char *name, int64_t value, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db,
+                         "INSERT INTO counters(model, name, n) VALUES('', ?1, ?2)"
+                         " ON CONFLICT(model, name) DO UPDATE SET n = ?2",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, name);
+    tm__stmt_bind_i64(stmt, 2, value);
+    const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
 }

@@ -4,20 +4,58 @@
 #define TM_MONITOR_MONITOR_PRIV_H
 
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/pool.h"
 #include "monitor/monitor.h"
 #include "store/db.h"
 
 #define TM_LABEL_RESULTS 5u
+#define TM_MONITOR_GROUP 4096u /* answers that are written without waiting for more */
 
 #define TM_ID_TEXT 26u
 #define TM_RECORD_HEAD 60u
 
+/* Counters of a model in the log. An answer that was taken is written, sampled out or dropped in
+ * the end; the others say more of some of these. */
+typedef enum tm_lane_count {
+    TM_LANE_WRITTEN,
+    TM_LANE_SAMPLED,
+    TM_LANE_DROPPED,
+    TM_LANE_BATCH,    /* of those written: by jobs beside the server */
+    TM_LANE_REPLAYED, /* of those written: out of spill files */
+    TM_LANE_KILLED,   /* of those dropped: in memory when a server was killed */
+    TM_LANE_REMOVED,  /* of those written: no longer in the log */
+    TM_LANE_COUNTS
+} tm_lane_count;
+typedef struct tm_lane_counts {
+    uint64_t n[TM_LANE_COUNTS];
+} tm_lane_counts;
+
+/* What a model's answers go through on their way into the log, and what became of them. A monitor's
+ * until it closes. At any time n_accepted = written - batch + sampled + dropped + queued + (spilled
+ * - replayed). */
+typedef struct tm_lane {
+    struct tm_lane *next;
+    char model[TM_MAX_NAME + 1];
+    tm_log_terms terms;
+    _Atomic bool is_sync;
+    struct tm_lane_slot *slot; /* of accepted and spilled, which outlive a kill; NULL: no room */
+    uint64_t n_accepted;       /* by servers, since the log began */
+    uint64_t n_spilled;        /* of these: to files, since the log began */
+    uint64_t spilled_bytes;    /* in files now */
+    uint64_t n_queued;         /* in memory now */
+    uint64_t n_sampled, n_dropped; /* since the log began */
+    tm_lane_counts kept;           /* as the log has them */
+} tm_lane;
+
 struct tm_stream {
     tm_stream *next;
-    char *route, *model, *columns; /* owned; columns is a JSON array of names */
+    char *route, *arm, *model, *columns; /* owned; columns is a JSON array of names */
     uint32_t version, n_columns;
-    uint32_t n_batch; /* of the writer: records of it in the batch */
+    double share;     /* of its answers that are logged: each stands for 1 / share */
+    tm_lane *lane;    /* NULL: of a job */
+    tm_stream *twin;  /* the same with the share that its lane has now; NULL: not needed yet */
+    uint32_t n_batch; /* of the writer: records of it in what is being written */
     int64_t row_id;   /* of the writer: in the table streams; 0 when it is not known to be there */
 };
 
@@ -40,18 +78,14 @@ typedef struct tm_queue {
     size_t last_run; /* offset of the last head */
 } tm_queue;
 
-/* Answers of a model that did not fit in the queue. */
-typedef struct tm_drops {
-    char model[129];
-    uint64_t n;       /* since the log began        */
-    uint64_t n_saved; /* of these, counted in the log */
-} tm_drops;
-
-/* Labels that a caller waits for; without labels it waits for the answers queued before it. */
+/* What a caller waits for: labels, or answers that are given only when they are durable. With
+ * neither it waits for the answers queued before it. */
 typedef struct tm_ticket {
     const tm_label *labels;
     uint64_t n;
     tm_label_result *results; /* [n], of the ticket; handed over when all went well */
+    tm_run run;               /* of answers; n 0: none */
+    const uint8_t *records;
     tm_status status;
     tm_err err;
     bool is_done;
@@ -66,21 +100,26 @@ struct tm_monitor {
     tm_mutex *read_mutex; /* over reader */
     tm_db *reader;        /* NULL: there is no log yet */
 
+    struct tm_spill *spill; /* has a lock of its own; NULL: this process only reads */
+    uint64_t sample_key;
+
     tm_mutex *mutex; /* over all that follows */
     tm_cond *wake;   /* the writer has something to do */
     tm_cond *done;   /* a ticket is done */
     tm_thread *thread;
     tm_stream *streams;
+    tm_lane *lanes;     /* the last one is of no model in particular */
+    tm_shared counts;   /* slots of the lanes */
+    tm_log_terms terms; /* of models that nothing is declared for */
     tm_queue queue;
     tm_queue batch;     /* of the writer: being written, or waiting for another try */
     bool must_look;     /* of the writer: the last try may have written some of the batch */
     uint32_t queue_max; /* answers in both */
+    uint64_t n_spilled; /* in files now */
+    uint64_t spill_ns;  /* of the writer: before then it reads no spill file again */
     tm_ticket *first_ticket, *last_ticket;
     bool must_stop;
     bool is_broken; /* a failure that another try cannot mend */
-    tm_drops *drops;
-    uint32_t n_drops;
-    uint64_t n_written;
     uint64_t n_labels[TM_LABEL_RESULTS];
 };
 
@@ -89,10 +128,61 @@ typedef struct tm_tally {
     uint64_t n_written;
     int64_t n_labels[TM_LABEL_RESULTS];
     int64_t stamp_us; /* of the labels that join in it: grows from one to the next */
-    /* As they stand at its end. */
-    uint64_t n_written_in_all;
-    uint64_t n_labels_in_all[TM_LABEL_RESULTS];
+    uint64_t n_labels_in_all[TM_LABEL_RESULTS]; /* as they stand at its end */
 } tm_tally;
+
+/** The writer thread's function; arg is the monitor. */
+void tm__monitor_write_main(void *arg);
+
+/* ---- Lanes: monitor_lane.c ---- */
+
+/** The lane of a model, made when missing; without memory the one of no model in particular. */
+tm_lane *tm__lane_of_locked(tm_monitor *monitor, const char *model);
+/** Count answers that were taken, or went to a file: also where a kill leaves them. */
+void tm__lane_accept_locked(tm_lane *lane, uint64_t n);
+void tm__lane_spill_locked(tm_lane *lane, uint64_t n);
+/** Make the first lane and, for the writer, map what outlives kills. */
+TM_NODISCARD tm_status tm__lanes_open(tm_monitor *monitor, const tm_home *home, bool can_write,
+                                      tm_err *err);
+/** Once the log and the spill files are read: what a server that was killed had in memory counts as
+ * dropped, in the log too. */
+TM_NODISCARD tm_status tm__lanes_settle(tm_monitor *monitor, tm_err *err);
+void tm__lanes_close(tm_monitor *monitor);
+/** Take over what the log says of a model. */
+void tm__lane_load_locked(tm_monitor *monitor, const char *model, const tm_lane_counts *counts);
+/** Read the lanes of a log. */
+TM_NODISCARD tm_status tm__lanes_read(tm_db *db,
+                                      void (*fn)(void *arg, const char *model,
+                                                 const tm_lane_counts *counts),
+                                      void *arg, tm_err *err);
+/** In a transaction: add to the counters of a model. */
+TM_NODISCARD tm_status tm__lane_count_locked(tm_db *db, const char *model, const tm_lane_counts *by,
+                                             tm_err *err);
+
+/* What a transaction changes of a lane. */
+typedef struct tm_lane_note {
+    tm_lane *lane;
+    tm_lane_counts by;     /* what it adds */
+    tm_lane_counts in_all; /* as they stand at its end */
+    uint64_t n_batch;      /* answers of the queue that it settles */
+    uint64_t n_taken;      /* that were not queued and are accepted with it */
+    uint64_t n_bytes;      /* out of spill files */
+} tm_lane_note;
+typedef struct tm_lane_notes {
+    tm_lane_note *list; /* [n], owned */
+    uint32_t n;
+} tm_lane_notes;
+/** A note for each lane with what is counted and not in the log yet. n 0: out of memory. */
+tm_lane_notes tm__lane_notes_take_locked(tm_monitor *monitor);
+/** The note of a stream's model; NULL: of a lane that came later. */
+tm_lane_note *tm__lane_note_find(const tm_lane_notes *notes, const tm_lane *lane);
+/** In a transaction: add what the notes say, and read what stands then. */
+TM_NODISCARD tm_status tm__lane_notes_save_locked(tm_db *db, tm_lane_notes *notes, tm_err *err);
+/** The transaction is durable. */
+void tm__lane_notes_apply_locked(tm_monitor *monitor, const tm_lane_notes *notes);
+void tm__lane_notes_done(tm_lane_notes *notes);
+/** Take over what the log and, beside it, the server that writes it say: for who only reads. */
+TM_NODISCARD tm_status tm__lanes_reload_locked(tm_monitor *monitor, tm_db *db, tm_err *err);
 
 /** Run fn in a read transaction. Without a log yet there is nothing to read: fn is not called. */
 TM_NODISCARD tm_status tm__log_read(tm_monitor *monitor,
@@ -115,6 +205,8 @@ typedef struct tm_record { /* views into its bytes */
 } tm_record;
 /** Bytes of the record that begins here. */
 size_t tm__record_size(const uint8_t *record);
+/** A hash of its id. */
+uint64_t tm__record_hash(const uint8_t *record, uint64_t key);
 /** Say when it was answered; returns its size. */
 size_t tm__record_stamp(uint8_t *record, int64_t at_us, uint32_t latency_us);
 /** Read one and step behind it; false when the bytes are damaged. */
@@ -213,10 +305,13 @@ TM_NODISCARD tm_status tm__log_count_locked(tm_db *db, const char *model, const 
 TM_NODISCARD tm_status tm__log_count_tally_locked(tm_db *db, const tm_tally *tally, tm_err *err);
 /** TM_E_DATA for a label without a value or an answer, with its place. */
 TM_NODISCARD tm_status tm__label_check(const tm_label *label, uint64_t index, tm_err *err);
-/** In a transaction: read the counters of answers and labels into tally->..._in_all. */
+/** In a transaction: read the counters of labels into tally->n_labels_in_all. */
 TM_NODISCARD tm_status tm__log_totals_locked(tm_db *db, tm_tally *tally, tm_err *err);
-/** Drop counter of a model, made when missing; the first one when memory ran out. */
-tm_drops *tm__monitor_drops_locked(tm_monitor *monitor, const char *model);
+/** In a transaction: a number of the log's own, such as where a spill file is read from; 0 when it
+ * was never set. */
+TM_NODISCARD tm_status tm__log_number(tm_db *db, const char *name, int64_t *out, tm_err *err);
+TM_NODISCARD tm_status tm__log_set_number_locked(tm_db *db, const char *name, int64_t value,
+                                                 tm_err *err);
 
 extern const char *const tm__label_result_names[TM_LABEL_RESULTS];
 

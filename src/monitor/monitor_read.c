@@ -150,14 +150,14 @@ static tm_status live_count_partial(tm_db *db, tm_live_query *query, tm_err *err
 
 static tm_status live_count(tm_db *db, tm_live_query *query, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(
-        db,
-        "SELECT coalesce(sum(n), 0), min(first_us), max(last_us),"
-        " (SELECT coalesce(sum(n), 0) FROM counters WHERE model = ?1 AND name = 'dropped'),"
-        " (SELECT count(*) FROM labels WHERE state = 1 AND stream IN " LIVE_STREAMS
-        " AND at_us >= ?3)"
-        " FROM blocks WHERE stream IN " LIVE_STREAMS " AND last_us >= ?3 AND first_us >= ?3",
-        &stmt, err));
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT coalesce(sum(n), 0), min(first_us), max(last_us),"
+                         " (SELECT coalesce(sum(dropped), 0) FROM lanes WHERE model = ?1),"
+                         " (SELECT count(*) FROM labels WHERE state = 1 AND stream IN " LIVE_STREAMS
+                         " AND at_us >= ?3)"
+                         " FROM blocks WHERE stream IN " LIVE_STREAMS
+                         " AND last_us >= ?3 AND first_us >= ?3",
+                         &stmt, err));
     live_bind(stmt, query);
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);

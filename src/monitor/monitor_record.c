@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/hash.h"
 #include "monitor/monitor_priv.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are stored as they lie");
@@ -103,6 +104,10 @@ size_t tm__record_size(const uint8_t *record) {
     uint32_t size = 0;
     memcpy(&size, record, sizeof(size));
     return size;
+}
+
+uint64_t tm__record_hash(const uint8_t *record, uint64_t key) {
+    return tm__hash64(record + ID_AT, TM_ID_TEXT, key);
 }
 
 static tm_str id_view(const char *bytes) {

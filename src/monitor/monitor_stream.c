@@ -11,6 +11,7 @@
 static void stream_free(tm_stream *stream) {
     if (stream != NULL) {
         tm__mem_free(stream->route);
+        tm__mem_free(stream->arm);
         tm__mem_free(stream->model);
         tm__mem_free(stream->columns);
         tm__mem_free(stream);
@@ -27,8 +28,8 @@ void tm__streams_free(tm_stream *streams) {
 tm_stream *tm__stream_find(tm_stream **streams, const tm_stream *spec) {
     for (tm_stream *stream = *streams; stream != NULL; stream = stream->next) {
         if (stream->version == spec->version && strcmp(stream->model, spec->model) == 0 &&
-            strcmp(stream->route, spec->route) == 0 &&
-            strcmp(stream->columns, spec->columns) == 0) {
+            strcmp(stream->route, spec->route) == 0 && strcmp(stream->arm, spec->arm) == 0 &&
+            stream->share == spec->share && strcmp(stream->columns, spec->columns) == 0) {
             return stream;
         }
     }
@@ -37,11 +38,14 @@ tm_stream *tm__stream_find(tm_stream **streams, const tm_stream *spec) {
         return NULL;
     }
     stream->route = tm__mem_strdup(spec->route);
+    stream->arm = tm__mem_strdup(spec->arm);
     stream->model = tm__mem_strdup(spec->model);
     stream->columns = tm__mem_strdup(spec->columns);
     stream->version = spec->version;
     stream->n_columns = spec->n_columns;
-    if (stream->route == NULL || stream->model == NULL || stream->columns == NULL) {
+    stream->share = spec->share;
+    if (stream->route == NULL || stream->arm == NULL || stream->model == NULL ||
+        stream->columns == NULL) {
         stream_free(stream);
         return NULL;
     }
@@ -63,6 +67,8 @@ tm_status tm__stream_of(tm_stream **streams, const tm_stream_spec *spec, tm_stre
     tm_stream *stream = NULL;
     if (!columns.failed) {
         const tm_stream parts = {.route = (char *)(uintptr_t)spec->route,
+                                 .arm = (char *)(uintptr_t)(spec->arm != NULL ? spec->arm : ""),
+                                 .share = 1,
                                  .model = (char *)(uintptr_t)spec->model,
                                  .columns = (char *)columns.data,
                                  .version = spec->version,
@@ -81,6 +87,9 @@ tm_status tm__monitor_stream(tm_monitor *monitor, const tm_stream_spec *spec, tm
                              tm_err *err) {
     tm__mutex_lock(monitor->mutex);
     const tm_status st = tm__stream_of(&monitor->streams, spec, out, err);
+    if (st == TM_OK && (*out)->lane == NULL) {
+        (*out)->lane = tm__lane_of_locked(monitor, spec->model);
+    }
     tm__mutex_unlock(monitor->mutex);
     return st;
 }

@@ -77,6 +77,8 @@ static tm_status find_stream(tm_upgrade *u, tm_stmt *stmt, const json_t *row, tm
         return no_memory(err);
     }
     const tm_stream spec = {.route = (char *)(uintptr_t)tm__stmt_text(stmt, 4),
+                            .arm = (char[]){""},
+                            .share = 1,
                             .model = (char *)(uintptr_t)tm__stmt_text(stmt, 5),
                             .version = (uint32_t)tm__stmt_i64(stmt, 6),
                             .columns = columns,

@@ -76,11 +76,19 @@ typedef struct family {
 } family;
 
 static const family families[] = {
-    {"answers", "tidemill_log_answers_total", "counter", "Answers that were to be logged."},
-    {"written", "tidemill_log_written_total", "counter", "Answers that are on disk."},
+    {"accepted", "tidemill_log_accepted_total", "counter",
+     "Answers that were to be logged: those written, spilled, queued, sampled out and dropped."},
+    {"written", "tidemill_log_written_total", "counter", "Answers that are in the log."},
+    {"sampled_out", "tidemill_log_sampled_out_total", "counter",
+     "Answers that the log leaves out, as the policy of their model says."},
     {"dropped", "tidemill_log_dropped_total", "counter",
-     "Answers that were sent and not logged, because the queue was full."},
-    {"queued", "tidemill_log_queued", "gauge", "Answers that wait to be written."},
+     "Answers that were sent and not logged: there was no room, or a server was killed."},
+    {"killed", "tidemill_log_killed_total", "counter",
+     "Of those dropped: in the memory of a server that was killed."},
+    {"removed", "tidemill_log_removed_total", "counter",
+     "Of those written: no longer in the log, for their age or its size."},
+    {"spilled", "tidemill_log_spilled", "gauge", "Answers that wait in files to be written."},
+    {"queued", "tidemill_log_queued", "gauge", "Answers that wait in memory to be written."},
 };
 
 void tm__prom_log(const json_t *counters, tm_buf *out) {

@@ -172,32 +172,36 @@ bool tm__score_answer(const scoring *s, tm_score_place *place, char out_id[27], 
 }
 
 /* What the log calls the answers of this version on this route. */
-static tm_stream *find_stream(tm_served *served, tm_monitor *monitor) {
-    tm_stream *stream = atomic_load_explicit(&served->stream, memory_order_acquire);
+static tm_stream *find_stream(tm_served *served, bool is_named, tm_monitor *monitor) {
+    tm_stream *stream = atomic_load_explicit(&served->streams[is_named], memory_order_acquire);
     if (stream == NULL) {
         const tm_stream_spec spec = {
             .route = served->route,
+            .arm = TM_ARM(is_named),
             .model = served->model,
             .version = served->version,
             .columns = tm__plan_names(served->plan),
             .n_columns = tm__plan_cells(served->plan),
         };
         if (tm__monitor_stream(monitor, &spec, &stream, NULL) == TM_OK) {
-            atomic_store_explicit(&served->stream, stream, memory_order_release);
+            atomic_store_explicit(&served->streams[is_named], stream, memory_order_release);
         }
     }
     return stream;
 }
 
-uint64_t tm__score_log(const scoring *s, uint64_t elapsed_ns) {
+tm_status tm__score_log(const scoring *s, uint64_t elapsed_ns, uint64_t *out_dropped, tm_err *err) {
     tm_desk *desk = s->x->desk;
+    uint32_t n_dropped = 0;
     const uint64_t us = elapsed_ns / 1000;
     const tm_answers answers = {
         .bytes = &desk->answers,
         .at_us = tm__now_us(),
         .latency_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us,
     };
-    return tm__monitor_answers(desk->monitor, s->stream, &answers);
+    TM_TRY(tm__monitor_answers(desk->monitor, s->stream, &answers, &n_dropped, err));
+    *out_dropped += n_dropped;
+    return TM_OK;
 }
 
 void tm__score_refuse_rows(tm_exchange *x) {
@@ -288,6 +292,14 @@ tm_decode_counts tm__score_counts(const tm_scoring *s) {
     return s->split != NULL ? tm__split_counts(s->split) : tm__decoder_counts(s->decoder);
 }
 
+/* The model's answers are on disk before they are given, and these cannot be. */
+static void refuse_unlogged(tm_exchange *x, const tm_err *err) {
+    tm_log_event(x->log, TM_ERROR, "answers.not_logged", TM_FT("error", err->message));
+    x->retry_after_s = 1;
+    tm__problem_reply(x, 503, "not-logged", "the answer could not be logged, so it is not given",
+                      "The log of the server says why; try again.");
+}
+
 /* All rows are answered: end the reply and log. */
 static void finish(scoring *s) {
     tm_exchange *x = s->x;
@@ -302,6 +314,13 @@ static void finish(scoring *s) {
     tm__stages_lap(&desk->stages, TM_STAGE_WRITE);
     const uint64_t elapsed_ns = tm__mono_ns() - x->arrived_ns;
     const tm_decode_counts counts = tm__score_counts(s);
+    uint64_t n_dropped = 0;
+    tm_err err = {0};
+    if ((s->split != NULL ? tm__split_log(s->split, elapsed_ns, &n_dropped, &err)
+                          : tm__score_log(s, elapsed_ns, &n_dropped, &err)) != TM_OK) {
+        refuse_unlogged(x, &err);
+        return;
+    }
     const tm_prom_answers answers = {
         .route = s->served->route,
         .version = s->served->version,
@@ -312,8 +331,7 @@ static void finish(scoring *s) {
         .n_filled = counts.n_filled,
         .n_absent = counts.n_absent,
         .n_stale = counts.n_stale,
-        .n_dropped =
-            s->split != NULL ? tm__split_log(s->split, elapsed_ns) : tm__score_log(s, elapsed_ns),
+        .n_dropped = n_dropped,
         .ns = elapsed_ns,
     };
     tm__stages_lap(&desk->stages, TM_STAGE_LOG);
@@ -358,7 +376,7 @@ void tm__score_run(scoring *s) {
         return;
     }
     tm__buf_reset(&desk->answers);
-    s->stream = find_stream(s->served, desk->monitor);
+    s->stream = find_stream(s->served, s->is_named, desk->monitor);
     if (s->decoder == NULL) {
         s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
     }
@@ -388,6 +406,13 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
         x->retry_after_s = 5;
         tm__problem_reply(x, 503, "model-broken", "the model of this route cannot be loaded",
                           "The log of the server says why; 'tidemill model verify' checks files.");
+        return NULL;
+    }
+    /* Who waits for the disk holds up no others: policies are of the model, whatever the arm. */
+    const tm_stream *const stream = find_stream(served, false, x->desk->monitor);
+    if (x->is_on_worker && x->match.endpoint->permission == TM_PERMISSION_PREDICT &&
+        stream != NULL && tm__stream_is_sync(stream)) {
+        x->wants_batch = true;
         return NULL;
     }
     tm__arena_reset(x->desk->arena);

@@ -75,8 +75,10 @@ void tm__score_run(tm_scoring *s);
 bool tm__score_rows(tm_scoring *s);
 /** Answer with the errors of rows. */
 void tm__score_refuse_rows(tm_exchange *x);
-/** Hand the answers of s->x's desk to the monitor. Returns how many it could not take. */
-uint64_t tm__score_log(const tm_scoring *s, uint64_t elapsed_ns);
+/** Hand the answers of s->x's desk to the monitor; how many it could not take is added to
+ * *out_dropped. A failure: they had to be on disk first, and none is. */
+TM_NODISCARD tm_status tm__score_log(const tm_scoring *s, uint64_t elapsed_ns,
+                                     uint64_t *out_dropped, tm_err *err);
 /** What the rows of s->decoder need besides it, in an arena; false when memory is out. */
 bool tm__score_prepare(tm_scoring *s, tm_arena *arena);
 

@@ -50,6 +50,7 @@ typedef struct tm_serve_options {
     const tm_log *log;
     struct tm_supervisor *supervisor; /* starts the readers of Parquet; NULL: none is read */
     const char *access_log;           /* a file that gets a line for each request; NULL: none */
+    const char *log_policy; /* of models that declare none, as tm__log_terms_parse() reads it */
     /* called again and again, after as many milliseconds as it returned, from a thread of its own,
      * until it returns TM_TICK_STOP, which stops the server; NULL: none. For `tidemill run`. */
     uint32_t (*tick)(void *arg);

@@ -163,7 +163,9 @@ typedef struct tm_served {
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
     bool classes_are_bool, classes_are_int;
-    _Atomic(tm_stream *) stream; /* its answers in the log; NULL until the first */
+    /* Its answers in the log, as the route's version and as one that requests name; NULL until the
+     * first. */
+    _Atomic(tm_stream *) streams[2];
 } tm_served;
 
 /* What is served from one generation of the registry; immutable, shared by count. */

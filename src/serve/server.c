@@ -39,6 +39,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "serve/counted.h"
+#include "serve/declared_log.h"
 #include "serve/door.h"
 #include "serve/fill.h"
 #include "serve/jobs.h"
@@ -97,6 +98,8 @@ struct tm_server {
     int64_t generation; /* watch's alone */
     tm_probe probe;     /* the watch's */
     bool is_refresh_failing;
+
+    tm_log_terms log_terms; /* of models that declare none */
 
     uint64_t quotas_kept; /* see tm__quota_save(); the watch's, then who closes */
     bool is_quota_failing;
@@ -178,7 +181,14 @@ static tm_status refresh(tm_server *server, tm_registry *registry, bool opens_ke
     tm_current *current = NULL;
     tm_current_past past = past_locked(server);
     past.opens_kept = opens_kept;
-    const tm_status st = tm__current_load(registry, &past, server->log, &current, err);
+    tm_status st = tm__current_load(registry, &past, server->log, &current, err);
+    if (st == TM_OK) {
+        st = tm__declared_log_read(current, registry, server->monitor, &server->log_terms, err);
+    }
+    if (st != TM_OK) {
+        tm__current_unref(current);
+        current = NULL;
+    }
     if (st == TM_OK && server->latest != NULL && is_same(server->latest, current)) {
         tm__current_unref(current);
     } else if (st == TM_OK) {
@@ -567,7 +577,7 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     TM_TRY(st);
     /* Both databases are admitted before anything changes. */
     int64_t epoch = 0;
-    const tm_monitor_options options = {.can_write = true};
+    const tm_monitor_options options = {.can_write = true, .terms = &server->log_terms};
     TM_TRY(tm__registry_open(server->home, &server->watch_registry, err));
     TM_TRY(tm__registry_open(server->home, &the_desk(server)->registry, err));
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
@@ -708,6 +718,16 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
     return ok ? TM_OK : TM_FAIL(err, TM_E_UNAVAILABLE, "no memory or no room for a thread");
 }
 
+static tm_status read_log_policy(tm_server *server, const char *text, tm_err *err) {
+    server->log_terms = tm__log_terms_default;
+    if (text != NULL && !tm__log_terms_parse(tm__str(text), &server->log_terms)) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.40s' is no policy of the log", text);
+        tm_err_hint(err, "Policies are drop, spill, sync and sample:SHARE, such as sample:0.1.");
+        return st;
+    }
+    return TM_OK;
+}
+
 tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, tm_server **out,
                           tm_err *err) {
     tm_server *server = tm__mem_zalloc(1, sizeof *server);
@@ -728,7 +748,8 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->n_workers = server->n_workers > THREADS_MAX ? THREADS_MAX : server->n_workers;
     server->n_desks = 2 * server->n_workers + 1;
     tm__serve_limits_init(&server->limits, options->limits);
-    tm_status st = open_parts(server, err);
+    tm_status st = read_log_policy(server, options->log_policy, err);
+    st = st != TM_OK ? st : open_parts(server, err);
     st = st != TM_OK ? st : open_home(server, err);
     st = st != TM_OK ? st : open_door(server, options, err);
     if (st == TM_OK && options->access_log != NULL) {

@@ -256,14 +256,28 @@ const tm_buf *tm__split_answers(const tm_split *split, tm_score_place *place) {
     return &p->desk.answers;
 }
 
-uint64_t tm__split_log(tm_split *split, uint64_t elapsed_ns) {
-    uint64_t n_dropped = 0;
+/* Answers that wait for the disk go there together, all or none. */
+static tm_status log_together(const tm_split *split, uint64_t elapsed_ns, uint64_t *out_dropped,
+                              tm_err *err) {
+    tm_buf *const all = &split->s->x->desk->answers;
+    tm__buf_reset(all);
+    for (const part *p = split->first; p != NULL; p = p->next) {
+        tm__buf_append(all, p->desk.answers.data, p->desk.answers.len);
+    }
+    return all->failed ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                       : tm__score_log(split->s, elapsed_ns, out_dropped, err);
+}
+
+tm_status tm__split_log(tm_split *split, uint64_t elapsed_ns, uint64_t *out_dropped, tm_err *err) {
     tm_scoring s = *split->s;
+    if (tm__stream_is_sync(s.stream)) {
+        return log_together(split, elapsed_ns, out_dropped, err);
+    }
     for (part *p = split->first; p != NULL; p = p->next) {
         s.x = &p->x;
-        n_dropped += tm__score_log(&s, elapsed_ns);
+        TM_TRY(tm__score_log(&s, elapsed_ns, out_dropped, err));
     }
-    return n_dropped;
+    return TM_OK;
 }
 
 void tm__split_free(tm_split *split) {

@@ -22,8 +22,9 @@ tm_decode_counts tm__split_counts(const tm_split *split);
 /** The answers of the part where the place is, or of the next part when it is behind the last one.
  */
 const tm_buf *tm__split_answers(const tm_split *split, tm_score_place *place);
-/** Hand all answers to the monitor; returns how many it could not take. */
-uint64_t tm__split_log(tm_split *split, uint64_t elapsed_ns);
+/** Same as tm__score_log() of all answers. */
+TM_NODISCARD tm_status tm__split_log(tm_split *split, uint64_t elapsed_ns, uint64_t *out_dropped,
+                                     tm_err *err);
 void tm__split_free(tm_split *split);
 
 #endif

@@ -54,7 +54,8 @@ bool tm__logged_answer(tm_monitor *monitor, const tm_logged *logged) {
     assert_true(tm__answer_append(&answer, &bytes));
     const tm_answers answers = {
         .bytes = &bytes, .at_us = logged->at_us, .latency_us = logged->latency_us};
-    const uint32_t n_dropped = tm__monitor_answers(monitor, stream, &answers);
+    uint32_t n_dropped = 0;
+    assert_int_equal(tm__monitor_answers(monitor, stream, &answers, &n_dropped, NULL), TM_OK);
     tm__buf_done(&bytes);
     json_decref(row);
     return n_dropped == 0;

@@ -255,7 +255,7 @@ static void what_does_not_fit_is_dropped_and_counted(void **state) {
     }
     assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
     assert_true(n_kept < 5000);
-    assert_int_equal(counter(monitor, NULL, "answers"), 5000);
+    assert_int_equal(counter(monitor, NULL, "accepted"), 5000);
     assert_int_equal(counter(monitor, NULL, "written"), n_kept);
     assert_int_equal(counter(monitor, NULL, "dropped"), 5000 - n_kept);
     tm__monitor_close(monitor);
@@ -325,7 +325,7 @@ static void a_failed_write_never_loses_an_acknowledged_label(void **state) {
             assert_true(n > 1);
             return;
         }
-        assert_int_equal(counter(monitor, NULL, "answers"),
+        assert_int_equal(counter(monitor, NULL, "accepted"),
                          counter(monitor, NULL, "written") + counter(monitor, NULL, "dropped"));
         tm__monitor_close(monitor);
     }

@@ -25,8 +25,12 @@ static void an_answer_written_twice_counts_once(void **state) {
     static const double output = 0.5;
     tm_tally tally = {.stamp_us = 1};
     tm_stream *streams = NULL;
-    const tm_stream spec = {
-        .route = (char[]){"r"}, .model = (char[]){"m"}, .columns = (char[]){"[]"}, .version = 1};
+    const tm_stream spec = {.route = (char[]){"r"},
+                            .arm = (char[]){""},
+                            .model = (char[]){"m"},
+                            .columns = (char[]){"[]"},
+                            .version = 1,
+                            .share = 1};
     tm_stream *stream = tm__stream_find(&streams, &spec);
     const tm_answer answer = {
         .id = "A", .event_us = TM_INT_MISSING, .outputs = &output, .n_outputs = 1};

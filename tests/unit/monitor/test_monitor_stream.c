@@ -8,8 +8,9 @@ static void equal_specs_share_a_stream_and_others_do_not(void **state) {
     static const char *const ab[] = {"a", "b"}, *const ba[] = {"b", "a"};
     static const char *const quoted[] = {"a\",\"b"};
     const tm_stream_spec specs[] = {
-        {"r", "m", 1, ab, 2}, {"r", "m", 2, ab, 2}, {"s", "m", 1, ab, 2},     {"r", "n", 1, ab, 2},
-        {"r", "m", 1, ba, 2}, {"r", "m", 1, ab, 1}, {"r", "m", 1, quoted, 1}, {"r", "m", 1, ab, 0},
+        {"r", "m", NULL, 1, ab, 2}, {"r", "m", NULL, 2, ab, 2},     {"s", "m", NULL, 1, ab, 2},
+        {"r", "n", NULL, 1, ab, 2}, {"r", "m", NULL, 1, ba, 2},     {"r", "m", NULL, 1, ab, 1},
+        {"r", "m", "b", 1, ab, 2},  {"r", "m", NULL, 1, quoted, 1}, {"r", "m", NULL, 1, ab, 0},
     };
     enum { N = sizeof(specs) / sizeof(specs[0]) };
     tm_monitor *monitor = NULL;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "log_case.h"
 #include "monitor/monitor_priv.h"
 #include "temp_home.h"
 
@@ -72,11 +73,52 @@ static void a_log_that_cannot_be_converted_stays_as_it_is(void **state) {
     }
 }
 
+/* A log of today made one of format 3. */
+static const char as_format_3[] =
+    "CREATE TABLE old(id INTEGER PRIMARY KEY, route TEXT NOT NULL, model TEXT NOT NULL,"
+    " version INTEGER NOT NULL, columns TEXT NOT NULL, UNIQUE(model, version, route, columns))"
+    " STRICT;"
+    "INSERT INTO old SELECT id, route, model, version, columns FROM streams;"
+    "DROP TABLE streams; PRAGMA legacy_alter_table = ON; ALTER TABLE old RENAME TO streams;"
+    "INSERT INTO counters VALUES('', 'written', 3), ('mill', 'dropped', 4), ('late', 'dropped', 5);"
+    "DROP TABLE lanes; PRAGMA user_version = 3;";
+
+static void a_log_of_format_3_keeps_answers_labels_and_counts(void **state) {
+    tm_monitor *monitor = log_case_open(*state, "drop", 0);
+    const tm_label label = {.prediction_id = "a1", .value = "yes", .observed_us = TM_INT_MISSING};
+    tm_label_result result = TM_LABEL_WAITING;
+    assert_int_equal(log_case_answers(monitor, "mill", "a", 3), 0);
+    assert_int_equal(tm__monitor_labels(monitor, &label, 1, &result, NULL), TM_OK);
+    tm__monitor_close(monitor);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(tm__home_log_db(*state), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, as_format_3, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    monitor = log_case_open(*state, "drop", 0);
+    assert_int_equal(log_case_count(monitor, "mill", "written"), 3);
+    assert_int_equal(log_case_count(monitor, "mill", "dropped"), 4);
+    assert_int_equal(log_case_count(monitor, "late", "dropped"), 5);
+    assert_int_equal(log_case_count(monitor, NULL, "accepted"), 12);
+    log_case_check_sums(monitor);
+    assert_int_equal(log_case_answers(monitor, "mill", "b", 1), 0);
+    assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
+    json_t *found = NULL;
+    assert_int_equal(tm__monitor_find(monitor, "a1", &found, NULL), TM_OK);
+    assert_string_equal(tm__json_text(found, "label", ""), "yes");
+    assert_string_equal(tm__json_text(found, "model", ""), "mill");
+    json_decref(found);
+    tm__monitor_close(monitor);
+    uint32_t format = 0;
+    assert_int_equal(tm__monitor_check(*state, false, &format, NULL), TM_OK);
+    assert_int_equal(format, 4);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(rows_of_any_columns_are_kept),
+        TEST(a_log_of_format_3_keeps_answers_labels_and_counts),
         TEST(a_log_that_cannot_be_converted_stays_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

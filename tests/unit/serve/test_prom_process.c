@@ -42,10 +42,10 @@ static void the_log_is_told_by_family(void **state) {
     tm_buf out;
     tm__buf_init(&out, 10000);
     json_t *counters =
-        json_pack("{s:i,s:i,s:i,s:i,s:b,s:{s:i,s:i}}", "answers", 10, "written", 7, "dropped", 2,
+        json_pack("{s:i,s:i,s:i,s:i,s:b,s:{s:i,s:i}}", "accepted", 10, "written", 7, "dropped", 2,
                   "queued", 1, "broken", 1, "labels", "joined", 5, "waiting", 0);
     tm__prom_log(counters, &out);
-    assert_true(value_of(&out, "tidemill_log_answers_total") == 10);
+    assert_true(value_of(&out, "tidemill_log_accepted_total") == 10);
     assert_true(value_of(&out, "tidemill_log_written_total") == 7);
     assert_true(value_of(&out, "tidemill_log_dropped_total") == 2);
     assert_true(value_of(&out, "tidemill_log_queued") == 1);
