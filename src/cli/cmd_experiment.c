@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `experiment start`, `stop` and `status`: on versions of a model by its log, or of any table. */
+#include <math.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "cli/cli.h"
+#include "cli/experiment_log.h"
+#include "cli/experiment_rows.h"
+#include "cli/model_args.h"
+#include "registry/experiment.h"
+
+static tm_status usage(const char *what, const char *hint, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "%s", what);
+    tm_err_hint(err, "%s", hint);
+    return st;
+}
+
+/* ---- status of a table ---- */
+
+static tm_status judge_table(tm_cli *cli, tm_ctx *ctx, tm_experiment *e, json_t **out,
+                             tm_err *err) {
+    tm_table *table = NULL;
+    TM_TRY(tm__cli_read(cli, ctx, tm__cli_text(cli, "data"), tm__cli_text(cli, "sql"), NULL, &table,
+                        err));
+    e->is_looked_at_once = true;
+    tm_status st = tm__experiment_options(cli, e, err);
+    if (st == TM_OK) {
+        st = tm__experiment_rows(cli, table, e, err);
+    }
+    if (st == TM_OK) {
+        st = tm__experiment_judge(e, out, err);
+    }
+    if (st == TM_OK) {
+        json_object_set_new(*out, "rows", json_integer((json_int_t)tm__table_rows(table)));
+        json_object_set_new(*out, "without_arm", json_integer((json_int_t)e->n_without_arm));
+    }
+    tm__table_unref(table);
+    return st;
+}
+
+static tm_status table_status(tm_cli *cli, tm_err *err) {
+    tm_ctx ctx = {0};
+    tm_experiment e = {0};
+    json_t *result = NULL;
+    if (!tm__cli_has(cli, "arm") || !tm__cli_has(cli, "metric")) {
+        return usage("--arm or --metric is missing",
+                     "Name the columns that say which arm a row is of, and what came of it.", err);
+    }
+    tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
+    if (st == TM_OK) {
+        st = judge_table(cli, &ctx, &e, &result, err);
+    }
+    if (st == TM_OK && cli->json) {
+        tm__cli_print_object(cli, "tidemill.experiment_status/1", result);
+    } else if (st == TM_OK) {
+        tm__experiment_print(cli, result);
+    }
+    json_decref(result);
+    tm__experiment_done(&e);
+    tm__cli_ctx_done(&ctx);
+    return st;
+}
+
+/* ---- status of a model ---- */
+
+static tm_status judge_log(const tm_place *place, const char *model, json_t **out, tm_err *err) {
+    json_t *found = NULL, *verdict = NULL;
+    tm_experiment e = {0};
+    TM_TRY(tm__registry_experiment(place->registry, model, &found, err));
+    tm_status st = tm__experiment_log(place, found, model, &e, err);
+    if (st == TM_OK) {
+        st = tm__experiment_judge(&e, &verdict, err);
+    }
+    if (st == TM_OK) {
+        json_object_set_new(found, "model", json_string(model));
+        json_object_del(found, "metric"); /* the verdict's has the name */
+        json_object_update(found, verdict);
+        st = tm__json_check(err);
+    }
+    tm__experiment_done(&e);
+    json_decref(verdict);
+    if (st == TM_OK) {
+        *out = found;
+    } else {
+        json_decref(found);
+    }
+    return st;
+}
+
+static tm_status model_status(tm_cli *cli, const char *model, tm_err *err) {
+    tm_place place = {0};
+    json_t *result = NULL;
+    if (tm__cli_has(cli, "sql") || tm__cli_has(cli, "arm") || tm__cli_has(cli, "metric") ||
+        tm__cli_has(cli, "horizon") || tm__cli_has(cli, "alpha")) {
+        return usage("a model's experiment is judged by what was said when it started",
+                     "Leave the options out, or name a table with --data in place of the model.",
+                     err);
+    }
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    const tm_status st = judge_log(&place, model, &result, err);
+    if (st == TM_OK && cli->json) {
+        tm__cli_print_object(cli, "tidemill.experiment_status/1", result);
+    } else if (st == TM_OK) {
+        tm__cli_print(cli, "experiment %lld of '%s', %s, started %s by %s\n",
+                      (long long)tm__json_i64(result, "experiment", 0), model,
+                      tm__json_text(result, "state", ""), tm__json_text(result, "started", ""),
+                      tm__json_text(result, "started_by", ""));
+        tm__experiment_print(cli, result);
+    }
+    json_decref(result);
+    tm__place_close(&place);
+    return st;
+}
+
+tm_status cmd_experiment_status(tm_cli *cli, tm_err *err) {
+    const char *model = tm__cli_arg(cli, "MODEL");
+    const bool has_table = tm__cli_has(cli, "data") || tm__cli_has(cli, "sql");
+    if ((model != NULL) == has_table) {
+        return usage(model != NULL ? "both a model and a table are named"
+                                   : "neither a model nor a table is named",
+                     "Name a model with an experiment, or rows with --data or --sql.", err);
+    }
+    return model != NULL ? model_status(cli, model, err) : table_status(cli, err);
+}
+
+/* ---- start and stop ---- */
+
+/* An arm as VERSION=PERCENT. */
+static tm_status read_arm(const char *text, uint32_t *out_version, double *out_weight,
+                          tm_err *err) {
+    uint64_t version = 0;
+    tm_str weight = tm__str(text);
+    const tm_str number = tm__str_cut(&weight, '=');
+    if (!tm__str_to_u64(number, &version) || version == 0 || version > UINT32_MAX ||
+        !tm__str_to_f64(weight, out_weight) || !(*out_weight > 0) || !(*out_weight < 100)) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.64s' is no arm", text);
+        tm_err_hint(err, "Arms are VERSION=PERCENT, the control first: 1=50 2=50.");
+        return st;
+    }
+    *out_version = (uint32_t)version;
+    return TM_OK;
+}
+
+static tm_status alias_of(const tm_place *place, const char *model, const char *alias,
+                          uint32_t *out, tm_err *err) {
+    char name[TM_MAX_NAME + 16];
+    tm_version version = {0};
+    (void)snprintf(name, sizeof(name), "%s@%s", model, alias);
+    TM_TRY(tm__registry_find(place->registry, name, &version, err));
+    *out = version.number;
+    tm__version_done(&version);
+    return TM_OK;
+}
+
+static tm_status read_arms(tm_cli *cli, const tm_place *place, tm_experiment_terms *out,
+                           tm_err *err) {
+    const uint32_t n = cli->n_args - 1;
+    double weights[2];
+    if (n == 0) { /* the champion against its challenger */
+        out->share = 0.5;
+        TM_TRY(alias_of(place, tm__cli_arg(cli, "MODEL"), "champion", &out->versions[0], err));
+        return alias_of(place, tm__cli_arg(cli, "MODEL"), "challenger", &out->versions[1], err);
+    }
+    if (n != 2) {
+        return usage("an experiment has two arms",
+                     "Say them as VERSION=PERCENT, the control first: 1=50 2=50.", err);
+    }
+    for (uint32_t arm = 0; arm < 2; arm++) {
+        TM_TRY(read_arm(cli->args[1 + arm], &out->versions[arm], &weights[arm], err));
+    }
+    if (fabs(weights[0] + weights[1] - 100) > 1e-9) {
+        return usage("the shares of the arms are not 100 % in all", "Say them as 1=90 2=10.", err);
+    }
+    out->share = weights[1] / 100;
+    return TM_OK;
+}
+
+static tm_status find_delay(tm_cli *cli, const tm_place *place, int64_t *out, tm_err *err) {
+    json_t *recipe = NULL;
+    if (tm__cli_has(cli, "delay")) {
+        *out = tm__cli_duration_us(cli, "delay");
+        return TM_OK;
+    }
+    TM_TRY(tm__registry_recipe(place->registry, tm__cli_arg(cli, "MODEL"), &recipe, err));
+    *out = tm__json_i64(json_object_get(recipe, "labels"), "delay_us", 0);
+    json_decref(recipe);
+    return TM_OK;
+}
+
+static tm_status find_metric(tm_cli *cli, const tm_place *place, const tm_experiment_terms *terms,
+                             const char **out, tm_err *err) {
+    char name[TM_MAX_NAME + 16];
+    tm_version version = {0};
+    tm_bundle *bundle = NULL;
+    (void)snprintf(name, sizeof(name), "%s@%u", tm__cli_arg(cli, "MODEL"), terms->versions[0]);
+    TM_TRY(tm__registry_find(place->registry, name, &version, err));
+    tm_status st = tm__registry_bundle(place->registry, &version, &bundle, err);
+    if (st == TM_OK) {
+        st = tm__experiment_metric(bundle, tm__cli_text(cli, "metric"), out, err);
+    }
+    tm__bundle_unref(bundle);
+    tm__version_done(&version);
+    return st;
+}
+
+static tm_status read_terms(tm_cli *cli, const tm_place *place, tm_experiment_terms *out,
+                            tm_err *err) {
+    tm_experiment rule = {0};
+    TM_TRY(read_arms(cli, place, out, err));
+    TM_TRY(find_metric(cli, place, out, &out->metric, err));
+    TM_TRY(tm__experiment_rule(cli, &rule, err));
+    TM_TRY(find_delay(cli, place, &out->delay_us, err));
+    out->alpha = rule.alpha;
+    out->horizon = rule.horizon;
+    out->baseline = rule.baseline;
+    return TM_OK;
+}
+
+static void say_started(tm_cli *cli, const char *model, json_t *started) {
+    const json_t *versions = json_object_get(started, "versions");
+    json_object_set_new(started, "model", json_string(model));
+    if (cli->json) {
+        tm__cli_print_object(cli, "tidemill.experiment_start/1", started);
+        return;
+    }
+    tm__cli_print(cli, "experiment %lld of '%s': version %lld against version %lld, by %s\n",
+                  (long long)tm__json_i64(started, "experiment", 0), model,
+                  (long long)json_integer_value(json_array_get(versions, 1)),
+                  (long long)json_integer_value(json_array_get(versions, 0)),
+                  tm__json_text(started, "metric", ""));
+    tm__cli_note(cli, "next: tidemill experiment status %s", model);
+}
+
+static tm_status start(tm_cli *cli, const tm_place *place, const tm_actor *actor, tm_err *err) {
+    const char *model = tm__cli_arg(cli, "MODEL");
+    tm_experiment_terms terms = {0};
+    json_t *started = NULL;
+    TM_TRY(read_terms(cli, place, &terms, err));
+    TM_TRY(tm__registry_experiment_start(place->registry, model, &terms, actor, &started, err));
+    tm__cli_did(cli, "experiment %lld of '%.100s' is started",
+                (long long)tm__json_i64(started, "experiment", 0), model);
+    say_started(cli, model, started);
+    json_decref(started);
+    return TM_OK;
+}
+
+tm_status cmd_experiment_start(tm_cli *cli, tm_err *err) {
+    char name[160];
+    tm_place place = {0};
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), name, sizeof(name));
+    const tm_status st = start(cli, &place, &actor, err);
+    tm__place_close(&place);
+    return st;
+}
+
+tm_status cmd_experiment_stop(tm_cli *cli, tm_err *err) {
+    char name[160];
+    const char *model = tm__cli_arg(cli, "MODEL");
+    tm_place place = {0};
+    json_t *stopped = NULL;
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), name, sizeof(name));
+    const tm_status st = tm__registry_experiment_stop(place.registry, model, &actor, &stopped, err);
+    if (st == TM_OK) {
+        const long long number = (long long)tm__json_i64(stopped, "experiment", 0);
+        tm__cli_did(cli, "experiment %lld of '%.100s' is stopped", number, model);
+        json_object_set_new(stopped, "model", json_string(model));
+        if (cli->json) {
+            tm__cli_print_object(cli, "tidemill.experiment_stop/1", stopped);
+        } else {
+            tm__cli_print(cli, "experiment %lld of '%s' is stopped\n", number, model);
+        }
+    }
+    json_decref(stopped);
+    tm__place_close(&place);
+    return st;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/experiment_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fmath.h"
+#include "metric/metric.h"
+#include "monitor/monitor_arms.h"
+
+#define OUTCOME "outcome"
+
+typedef struct reading {
+    tm_experiment *experiment;
+    tm_bundle *bundles[2];
+    const tm_metric_ops *ops; /* NULL: the outcome itself */
+    tm_buf key;
+} reading;
+
+/* ---- The metric ---- */
+
+static bool is_for(const tm_metric_ops *ops, tm_task task) {
+    return ops->row != NULL && (ops->tasks >> task & 1u) != 0;
+}
+
+static tm_status refuse(const char *name, tm_err *err) {
+    const tm_status st =
+        TM_FAIL(err, TM_E_USAGE, "'%.64s' is no metric of single answers of this model", name);
+    tm_err_hint(err, "Two classes: brier, accuracy, logloss, outcome. Classes: accuracy, logloss. "
+                     "Numbers: mae, outcome.");
+    return st;
+}
+
+tm_status tm__experiment_metric(const tm_bundle *bundle, const char *name, const char **out,
+                                tm_err *err) {
+    const tm_task task = tm__bundle_task(bundle);
+    const char *wanted = name != NULL                 ? name
+                         : task == TM_TASK_BINARY     ? "brier"
+                         : task == TM_TASK_MULTICLASS ? "accuracy"
+                                                      : "mae";
+    if (strcmp(wanted, OUTCOME) == 0) {
+        *out = OUTCOME;
+        return task == TM_TASK_BINARY || task == TM_TASK_REGRESSION ? TM_OK : refuse(wanted, err);
+    }
+    const tm_metric_ops *ops = tm__metric_find(wanted);
+    if (ops == NULL || !is_for(ops, task)) {
+        return refuse(wanted, err);
+    }
+    *out = ops->name;
+    return TM_OK;
+}
+
+/* NaN: no value yet, or one of another kind of answer. */
+static double value_of(const reading *r, const tm_arm_answer *answer) {
+    const tm_bundle *bundle = r->bundles[answer->arm];
+    double y = 0;
+    if (answer->label == NULL || answer->n_outputs != tm__bundle_outputs(bundle) ||
+        !tm__label_number(bundle, tm__str(answer->label), &y)) {
+        return tm__nan();
+    }
+    if (r->ops == NULL) {
+        return tm__bundle_task(bundle) == TM_TASK_BINARY ? (y == 1 ? 1 : 0) : y;
+    }
+    const tm_score_input one = {.task = tm__bundle_task(bundle),
+                                .n_classes = tm__bundle_classes(bundle),
+                                .n_rows = 1,
+                                .y = &y,
+                                .pred = answer->outputs,
+                                .threshold = tm__bundle_threshold(bundle)};
+    return r->ops->row(&one, 0);
+}
+
+/* ---- Answers ---- */
+
+static tm_status take_answer(void *arg, const tm_arm_answer *answer, tm_err *err) {
+    reading *r = arg;
+    tm_units *units = &r->experiment->units;
+    const bool has_entity = answer->entity.ptr != NULL;
+    const tm_str who = has_entity ? answer->entity : answer->id;
+    const double value = value_of(r, answer);
+    tm_unit_row row = {
+        .time_us = answer->at_us, .known_us = answer->known_us, .arm = (uint8_t)answer->arm};
+    tm__buf_reset(&r->key);
+    if (!tm__buf_byte(&r->key, has_entity ? 'e' : 'i') ||
+        !tm__buf_append(&r->key, who.ptr, who.len)) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for the answers of an experiment");
+    }
+    TM_TRY(tm__units_key(units, (tm_str){(const char *)r->key.data, r->key.len}, &row.unit, err));
+    return tm__units_add(units, &row, &value, err);
+}
+
+static tm_status open_arm(const tm_place *place, const char *model, uint32_t number,
+                          tm_bundle **out, tm_err *err) {
+    char name[TM_MAX_NAME + 16];
+    tm_version version = {0};
+    (void)snprintf(name, sizeof(name), "%s@%u", model, number);
+    TM_TRY(tm__registry_find(place->registry, name, &version, err));
+    const tm_status st = tm__registry_bundle(place->registry, &version, out, err);
+    tm__version_done(&version);
+    return st;
+}
+
+static int64_t time_of(const json_t *experiment, const char *member, int64_t otherwise) {
+    int64_t us = 0;
+    const char *text = tm__json_text(experiment, member, "");
+    return tm__time_parse(tm__str(text), &us) ? us : otherwise;
+}
+
+static void take_terms(const json_t *experiment, tm_experiment *out) {
+    const json_t *versions = json_object_get(experiment, "versions");
+    *out = (tm_experiment){
+        .n_metrics = 1,
+        .share = tm__json_f64(experiment, "share", 0.5),
+        .alpha = tm__json_f64(experiment, "alpha", 0.05),
+        .baseline = tm__json_f64(experiment, "baseline", 0),
+        .horizon = (uint64_t)tm__json_i64(experiment, "horizon", 0),
+        .units = {.n_metrics = 1,
+                  .delay_us = (int64_t)(tm__json_f64(experiment, "delay_seconds", 0) * 1e6 + 0.5),
+                  .now_us = tm__now_us()}};
+    for (size_t arm = 0; arm < 2; arm++) {
+        (void)snprintf(out->names[arm], sizeof(out->names[arm]), "version %lld",
+                       (long long)json_integer_value(json_array_get(versions, arm)));
+    }
+}
+
+static tm_status read_log(const tm_place *place, const json_t *experiment, const char *model,
+                          reading *r, tm_err *err) {
+    const tm_monitor_options reading_only = {.can_write = false};
+    const json_t *versions = json_object_get(experiment, "versions");
+    tm_monitor *monitor = NULL;
+    tm_arms_query query = {.model = model,
+                           .from_us = time_of(experiment, "started", INT64_MIN),
+                           .until_us = time_of(experiment, "stopped", INT64_MAX),
+                           .fn = take_answer,
+                           .arg = r};
+    for (size_t arm = 0; arm < 2; arm++) {
+        query.versions[arm] = (uint32_t)json_integer_value(json_array_get(versions, arm));
+        TM_TRY(open_arm(place, model, query.versions[arm], &r->bundles[arm], err));
+    }
+    TM_TRY(tm__monitor_open(place->home, &reading_only, &monitor, err));
+    const tm_status st = tm__monitor_arms(monitor, &query, err);
+    tm__monitor_close(monitor);
+    return st == TM_OK ? tm__units_make(&r->experiment->units, err) : st;
+}
+
+tm_status tm__experiment_log(const tm_place *place, const json_t *experiment, const char *model,
+                             tm_experiment *out, tm_err *err) {
+    const char *name = tm__json_text(experiment, "metric", "");
+    reading r = {.experiment = out, .ops = tm__metric_find(name)};
+    take_terms(experiment, out);
+    tm_ab_metric *metric = &out->metrics[0];
+    metric->name = name;
+    metric->smaller_is_better = r.ops != NULL && r.ops->is_loss;
+    if (strcmp(name, "brier") == 0) { /* between 0 and 1 by its definition */
+        metric->kind = TM_AB_BOUNDED;
+        metric->high = 1;
+    }
+    tm__buf_init(&r.key, TM_MAX_TEXT_BYTES);
+    const tm_status st = read_log(place, experiment, model, &r, err);
+    tm__buf_done(&r.key);
+    tm__bundle_unref(r.bundles[0]);
+    tm__bundle_unref(r.bundles[1]);
+    return st;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/experiment.h"
+
+#include <string.h>
+
+#include "registry/registry_priv.h"
+
+#define STARTED "experiment.started"
+#define STOPPED "experiment.stopped"
+
+typedef struct asking {
+    const char *model;
+    const tm_experiment_terms *terms;
+    const tm_actor *actor;
+} asking;
+
+static json_t *text_or_null(const char *text) {
+    return text == NULL ? json_null() : json_string(text);
+}
+
+/* ---- Reading ---- */
+
+static tm_status take_start(tm_stmt *stmt, int64_t number, json_t **out, tm_err *err) {
+    json_t *terms = NULL;
+    TM_TRY(tm__registry_json(tm__stmt_text(stmt, 4), &terms, err));
+    json_t *made = json_pack("{s:I, s:s}", "experiment", (json_int_t)number, "state", "running");
+    json_object_update(made, terms);
+    json_decref(terms);
+    json_object_set_new(made, "started", tm__registry_time(tm__stmt_i64(stmt, 0)));
+    json_object_set_new(made, "started_by", text_or_null(tm__stmt_text(stmt, 2)));
+    json_object_set_new(made, "hypothesis", text_or_null(tm__stmt_text(stmt, 3)));
+    json_object_set_new(made, "stopped", json_null());
+    json_object_set_new(made, "stopped_by", json_null());
+    json_object_set_new(made, "stop_reason", json_null());
+    json_decref(*out);
+    *out = made;
+    return tm__json_check(err);
+}
+
+static void take_stop(tm_stmt *stmt, json_t *out) {
+    json_object_set_new(out, "state", json_string("stopped"));
+    json_object_set_new(out, "stopped", tm__registry_time(tm__stmt_i64(stmt, 0)));
+    json_object_set_new(out, "stopped_by", text_or_null(tm__stmt_text(stmt, 2)));
+    json_object_set_new(out, "stop_reason", text_or_null(tm__stmt_text(stmt, 3)));
+}
+
+/* NULL in *out: there never was one. */
+static tm_status read_newest(tm_registry *registry, const char *model, json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    json_t *found = NULL;
+    int64_t number = 0;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT at_us, event, actor, reason, details FROM history WHERE model = ?"
+                         " AND event IN ('" STARTED "', '" STOPPED "') ORDER BY seq",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        if (strcmp(tm__stmt_text(stmt, 1), STARTED) == 0) {
+            st = take_start(stmt, ++number, &found, err);
+        } else if (found != NULL) {
+            take_stop(stmt, found);
+        }
+    }
+    tm__stmt_done(stmt);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st == TM_OK) {
+        *out = found;
+    } else {
+        json_decref(found);
+    }
+    return st;
+}
+
+tm_status tm__registry_experiment(tm_registry *registry, const char *model, json_t **out,
+                                  tm_err *err) {
+    int64_t id = 0;
+    json_t *found = NULL;
+    TM_TRY(tm__registry_model_id(registry, model, &id, err));
+    TM_TRY(read_newest(registry, model, &found, err));
+    if (found == NULL) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_NOT_FOUND, "'%s' has never had an experiment", model);
+        tm_err_hint(err, "Start one: tidemill experiment start %.80s 1=50 2=50", model);
+        return st;
+    }
+    *out = found;
+    return TM_OK;
+}
+
+static bool is_running(const json_t *experiment) {
+    return experiment != NULL && strcmp(tm__json_text(experiment, "state", ""), "running") == 0;
+}
+
+/* ---- Starting ---- */
+
+static json_t *terms_to_json(const tm_experiment_terms *t) {
+    return json_pack("{s:[i, i], s:o, s:s, s:o, s:o, s:o, s:o}", "versions", (int)t->versions[0],
+                     (int)t->versions[1], "share", tm__json_number(t->share), "metric", t->metric,
+                     "alpha", tm__json_number(t->alpha), "horizon",
+                     t->horizon > 0 ? json_integer((json_int_t)t->horizon) : json_null(),
+                     "baseline", t->baseline > 0 ? tm__json_number(t->baseline) : json_null(),
+                     "delay_seconds",
+                     t->delay_us > 0 ? tm__json_number((double)t->delay_us / 1e6) : json_null());
+}
+
+static tm_status check_arm(tm_registry *registry, int64_t model_id, uint32_t number, tm_err *err) {
+    tm_version version = {0};
+    tm_bundle *bundle = NULL;
+    TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
+    const tm_status st = tm__registry_bundle(registry, &version, &bundle, err);
+    tm__bundle_unref(bundle);
+    tm__version_done(&version);
+    return st;
+}
+
+static tm_status refuse_second(const json_t *running, const char *model, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "experiment %lld of '%s' is running",
+                                 (long long)tm__json_i64(running, "experiment", 0), model);
+    tm_err_hint(err,
+                "Look at it with 'tidemill experiment status %.60s', or end it with 'tidemill "
+                "experiment stop %.60s'.",
+                model, model);
+    return st;
+}
+
+static tm_status start_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const asking *in = arg;
+    json_t *newest = NULL;
+    TM_TRY(read_newest(registry, in->model, &newest, err));
+    tm_status st = is_running(newest) ? refuse_second(newest, in->model, err) : TM_OK;
+    json_decref(newest);
+    TM_TRY(st);
+    json_t *details = terms_to_json(in->terms);
+    st = tm__json_check(err);
+    if (st == TM_OK) {
+        const tm_event event = {.model = in->model,
+                                .event = STARTED,
+                                .version = in->terms->versions[1],
+                                .from = in->terms->versions[0],
+                                .actor = in->actor,
+                                .details = details};
+        st = tm__history_append_locked(registry, &event, err);
+    }
+    json_decref(details);
+    return st;
+}
+
+tm_status tm__registry_experiment_start(tm_registry *registry, const char *model,
+                                        const tm_experiment_terms *terms, const tm_actor *actor,
+                                        json_t **out, tm_err *err) {
+    asking in = {.model = model, .terms = terms, .actor = actor};
+    int64_t id = 0;
+    TM_TRY(tm__registry_model_id(registry, model, &id, err));
+    if (terms->versions[0] == terms->versions[1]) {
+        return TM_FAIL(err, TM_E_CONFLICT, "both arms are version %u of '%s'", terms->versions[0],
+                       model);
+    }
+    for (uint32_t arm = 0; arm < 2; arm++) {
+        TM_TRY(check_arm(registry, id, terms->versions[arm], err));
+    }
+    TM_TRY(tm__registry_transact(registry, start_locked, &in, err));
+    return tm__registry_experiment(registry, model, out, err);
+}
+
+/* ---- Stopping ---- */
+
+static tm_status stop_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const asking *in = arg;
+    json_t *newest = NULL;
+    TM_TRY(read_newest(registry, in->model, &newest, err));
+    tm_status st = is_running(newest)
+                       ? TM_OK
+                       : TM_FAIL(err, TM_E_CONFLICT, "no experiment of '%s' is running", in->model);
+    if (st == TM_OK) {
+        const json_t *versions = json_object_get(newest, "versions");
+        const tm_event event = {.model = in->model,
+                                .event = STOPPED,
+                                .version =
+                                    (uint32_t)json_integer_value(json_array_get(versions, 1)),
+                                .from = (uint32_t)json_integer_value(json_array_get(versions, 0)),
+                                .actor = in->actor};
+        st = tm__history_append_locked(registry, &event, err);
+    }
+    json_decref(newest);
+    return st;
+}
+
+tm_status tm__registry_experiment_stop(tm_registry *registry, const char *model,
+                                       const tm_actor *actor, json_t **out, tm_err *err) {
+    asking in = {.model = model, .actor = actor};
+    int64_t id = 0;
+    TM_TRY(tm__registry_model_id(registry, model, &id, err));
+    TM_TRY(tm__registry_transact(registry, stop_locked, &in, err));
+    return tm__registry_experiment(registry, model, out, err);
+}

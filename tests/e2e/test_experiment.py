@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Experiments: planned, judged from a table, and on versions of a model by its log."""
+import random
+import time
+
+import pytest
+from rows import churn, to_csv
+
+
+def plan(tm, *words):
+    return tm.ok("experiment", "plan", *words, "--json").json
+
+
+def status(tm, *words):
+    return tm.ok("experiment", "status", *words, "--json").json
+
+
+def users(n, effect, seed=1, share=0.5):
+    """A row for each user: who, arm, when, whether they bought, what they spent, errors."""
+    draw = random.Random(seed)
+    for i in range(n):
+        arm = "new" if draw.random() < share else "old"
+        bought = draw.random() < 0.2 + (effect if arm == "new" else 0)
+        yield {"user": f"u{i}", "arm": arm, "at": f"2026-01-{1 + i * 28 // n:02d}T12:00:00Z", "bought": str(bought).lower(),
+               "spend": f"{draw.lognormvariate(2, 1) if bought else 0:.2f}", "errors": int(draw.random() < 0.05)}
+
+
+def write(tm, rows, name="users.csv"):
+    rows = list(rows)
+    tm.write(name, to_csv(rows))
+    return rows
+
+
+def test_a_plan_has_units_days_and_what_looking_costs(tm):
+    one = plan(tm, "--baseline", 0.2, "--effect", 0.02, "--traffic", 1000, "--delay", "7d")
+    assert one["one_look"]["units"] == 13019  # the usual formula of two shares
+    assert one["plan"]["units"] == one["rule"]["horizon"] == 13438
+    assert one["plan"]["days"] == 21  # 13.4 days of traffic, and a week until the last outcome
+    assert 0.78 < one["plan_with_one_look_units"]["power"] < 0.8
+    assert one["any_time"]["units"] > one["plan"]["units"]
+    assert plan(tm, "--baseline", 0.2, "--lift", 0.1)["one_look"] == {**one["one_look"], "days": None}
+    mean = plan(tm, "--sd", 60, "--effect", -3, "--share", 0.1)
+    assert mean["kind"] == "mean" and mean["baseline"] is None and mean["plan"]["units"] > 30000
+    words = tm.ok("experiment", "plan", "--baseline", 0.2, "--effect", 0.02).out
+    assert "13,438 units of both arms" in words and "as often as you like, with a last look" in words
+
+
+@pytest.mark.parametrize("words, message", [
+    ((), "one of --effect and --lift"), (("--effect", 0.1), "--baseline is missing"), (("--baseline", 18, "--effect", 1), "no share between 0 and 1"),
+    (("--baseline", 0.2, "--effect", 0), "the effect is 0"), (("--baseline", 0.2, "--effect", 0.1, "--share", 1), "an arm has no share"),
+    (("--baseline", 0.2, "--effect", 1e-12), "too small for any"), (("--baseline", 0.2, "--effect", 0.1, "--power", 0.2), "alpha is not below"),
+    (("--baseline", 1, "--effect", 0.1, "--sd", 0), "standard deviation"), (("--baseline", 0.2, "--effect", 0.1, "--lift", 0.1), "one of --effect")])
+def test_what_cannot_be_planned_is_refused(tm, words, message):
+    result = tm("experiment", "plan", *words)
+    assert result.code == 2 and message in result.err and "hint:" in result.err
+
+
+def test_a_table_is_judged_and_looking_again_never_takes_a_verdict_back(tm):
+    rows = write(tm, users(6000, 0.08))
+    arms = {a: [r for r in rows if r["arm"] == a] for a in ("new", "old")}
+    rate = {a: sum(r["bought"] == "true" for r in of) / len(of) for a, of in arms.items()}
+    result = status(tm, "--data", "users.csv", "--arm", "arm", "--metric", "bought", "--unit", "user", "--time", "at", "--control", "old")
+    metric = result["metric"]
+    assert result["decision"] == "treatment_better" and metric["kind"] == "binary"
+    assert metric["difference"] == pytest.approx(rate["new"] - rate["old"], abs=1e-12)
+    assert 0 < metric["low"] < metric["difference"] < metric["high"] and metric["decided"]["by"] == "any_time"
+    assert [a["units"] for a in result["arms"]] == [len(arms["old"]), len(arms["new"])]
+    # The same by the first rows alone: what was decided there is decided for good, at the same unit.
+    n = metric["decided"]["units"]
+    write(tm, rows[:n], "first.csv")
+    assert status(tm, "--data", "first.csv", "--arm", "arm", "--metric", "bought", "--control", "old")["metric"]["decided"]["units"] == n
+    write(tm, rows[:n - 1], "before.csv")
+    assert status(tm, "--data", "before.csv", "--arm", "arm", "--metric", "bought", "--control", "old")["decision"] == "wait"
+    # A smaller mean may be what is wanted, and the other arm the control.
+    assert status(tm, "--data", "users.csv", "--arm", "arm", "--metric", "bought", "--control", "old", "--smaller-is-better")["decision"] == "treatment_worse"
+    assert status(tm, "--data", "users.csv", "--arm", "arm", "--metric", "bought", "--control", "new")["decision"] == "treatment_worse"
+    words = tm.ok("experiment", "status", "--data", "users.csv", "--arm", "arm", "--metric", "bought", "--control", "old").out
+    assert words.startswith("'new' is better: its bought is") and "units, 6,000 of them judged" in words
+
+
+def test_a_horizon_has_one_last_look(tm):
+    write(tm, users(6000, 0.03, seed=5))
+    result = status(tm, "--data", "users.csv", "--arm", "arm", "--metric", "bought", "--control", "old", "--horizon", 5000)
+    assert result["decision"] == "treatment_better" and result["metric"]["decided"] == {"units": 5000, "at": None, "by": "last_look"}
+    assert (result["judged"], result["after_horizon"]) == (5000, 1000)
+    assert status(tm, "--data", "users.csv", "--arm", "arm", "--metric", "bought", "--control", "old", "--horizon", 7000)["decision"] == "wait"
+
+
+def test_young_units_wait_and_guardrails_stop(tm):
+    rows = write(tm, users(4000, 0.05, seed=3))
+    at = ("--data", "users.csv", "--arm", "arm", "--metric", "spend", "--time", "at", "--control", "old")
+    result = status(tm, *at, "--delay", "7d", "--as-of", "2026-01-20")
+    assert result["matured"] == sum(r["at"] < "2026-01-13" for r in rows) == result["judged"]
+    assert result["metric"]["kind"] == "mean" and result["units"] == 4000
+    harmed = [{**r, "errors": 1 if r["arm"] == "new" and i % 3 == 0 else r["errors"]} for i, r in enumerate(rows)]
+    write(tm, harmed)
+    result = status(tm, *at, "--guardrail-less", "errors")
+    assert result["decision"] == "guardrail" and result["guardrails"][0]["state"] == "breach" and "does harm" in result["verdict"]
+    assert status(tm, *at, "--guardrail-less", "errors", "--margin", 0.6)["guardrails"][0]["state"] == "kept"
+
+
+def test_arms_of_other_sizes_are_told_first(tm):
+    write(tm, users(4000, 0.1, share=0.55))
+    result = status(tm, "--data", "users.csv", "--arm", "arm", "--metric", "bought", "--control", "old")
+    assert result["decision"] == "mismatch" and result["sample_ratio"]["p_value"] < 1e-6 and "cannot be compared" in result["verdict"]
+    assert status(tm, "--data", "users.csv", "--arm", "arm", "--metric", "bought", "--control", "old", "--share", 0.55)["decision"] == "treatment_better"
+
+
+def test_bad_tables_are_refused_with_their_row(tm):
+    write(tm, users(50, 0))
+    for words, code, message in [(("--arm", "user", "--metric", "bought"), 7, "more than two arms"), (("--arm", "arm", "--metric", "nothing"), 2, "no column"),
+                                 (("--arm", "arm", "--metric", "spend", "--bounds", "0:1"), 7, "outside --bounds"), (("--arm", "arm"), 2, "is missing")]:
+        result = tm("experiment", "status", "--data", "users.csv", *words)
+        assert result.code == code and message in result.err, result.err
+    assert tm("experiment", "status").code == 2
+    assert tm("experiment", "status", "--data", "none.csv", "--arm", "a", "--metric", "b").code == 3
+
+
+# ---- On versions of a model ----
+
+ROW_NAMES = ("plan", "months", "tickets", "spend", "note")
+
+
+def ask(server, rows):
+    status_, _, body = server.request("POST", "/v1/routes/churn/predict", {"rows": [{k: r[k] for k in ROW_NAMES} for r in rows]})
+    assert status_ == 200, body
+    labels = [{"prediction_id": p["id"], "label": r["churned"]} for p, r in zip(body["predictions"], rows)]
+    status_, _, told = server.request("POST", "/v1/labels", {"labels": labels})
+    assert status_ == 200 and told["joined"] == len(rows)
+
+
+def until_answers(server, version, row):
+    end = time.monotonic() + 10
+    while server.request("POST", "/v1/routes/churn/predict", {"rows": [{k: row[k] for k in ROW_NAMES}]})[2]["version"] != version:
+        assert time.monotonic() < end
+        time.sleep(0.05)  # each question is a unit of the old version
+
+
+def test_arms_one_after_the_other_are_no_experiment(tm, serve):
+    rows = churn(700)
+    tm.write("churn.csv", to_csv(rows[:200], without=("id", "since")))
+    for _ in range(2):
+        tm.ok("train", "churn.csv", "--target", "churned", "--name", "churn", "--learner", "baseline")
+    tm.ok("experiment", "start", "churn", "1=50", "2=50")
+    server = serve()
+    ask(server, rows[200:450])
+    tm.ok("model", "promote", "churn@2", "--force")
+    until_answers(server, 2, rows[0])
+    ask(server, rows[450:700])
+    assert status(tm, "churn")["decision"] == "mismatch"  # 250 and 250, and yet not by chance
+
+
+def test_versions_of_a_model_are_arms(tm, serve):
+    rows = churn(2600)
+    odd = [{**r, "churned": {"yes": "no", "no": "yes"}[r["churned"]]} for r in rows[:600]]  # a version that learned the contrary
+    train = ("--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=30")
+    for name, data in (("odd.csv", odd), ("churn.csv", rows[:600])):
+        tm.write(name, to_csv(data, without=("id", "since")))
+        tm.ok("train", name, *train)
+        assert name != "odd.csv" or tm("experiment", "start", "churn").code == 3  # there is no challenger
+    assert "never had an experiment" in tm("experiment", "status", "churn").err
+    started = tm.ok("experiment", "start", "churn", "--reason", "trees know more", "--json").json
+    assert (started["experiment"], started["versions"], started["share"], started["metric"], started["state"]) == (1, [1, 2], 0.5, "brier", "running")
+    again = tm("experiment", "start", "churn", "1=50", "2=50")
+    assert again.code == 5 and "experiment 1 of 'churn' is running" in again.err
+    server = serve()
+    for i in range(30):  # small turns: arms that come one after the other are no experiment
+        if i > 0:
+            tm.ok("model", "promote", f"churn@{1 + i % 2}", "--force")
+        until_answers(server, 1 + i % 2, rows[0])
+        ask(server, rows[600 + 40 * i:640 + 40 * i])
+    result = status(tm, "churn")
+    assert result["decision"] == "treatment_better" and result["model"] == "churn" and result["state"] == "running"
+    assert [a["arm"] for a in result["arms"]] == ["version 1", "version 2"] and [a["judged"] for a in result["arms"]] == [600, 600]
+    assert result["metric"]["metric"] == "brier" and result["metric"]["smaller_is_better"] and result["metric"]["high"] < 0
+    assert tm.ok("experiment", "status", "churn").out.startswith("experiment 1 of 'churn', running, started 20")
+    assert tm("experiment", "status", "churn", "--alpha", 0.5).code == 2  # a rule is not changed afterwards
+    stopped = tm.ok("experiment", "stop", "churn", "--reason", "enough", "--json").json
+    assert (stopped["state"], stopped["stop_reason"], stopped["hypothesis"]) == ("stopped", "enough", "trees know more")
+    ask(server, rows[600:700])
+    assert status(tm, "churn")["judged"] == 1200
+    assert tm("experiment", "stop", "churn").code == 5
+    events = [e["event"] for e in tm.ok("model", "history", "churn", "--json").json["history"]]
+    assert events[-1] == "experiment.stopped" and "experiment.started" in events
+
+
+@pytest.mark.parametrize("arms, code, message", [
+    (("1=50", "3=50"), 3, "no version 3"), (("1=50", "1=50"), 5, "both arms"), (("1=60", "2=50"), 2, "not 100 %"), (("1=100", "2=0"), 2, "is no arm"),
+    (("1=50",), 2, "two arms"), (("1:50", "2:50"), 2, "is no arm"), (("1=50", "2=25", "2=25"), 2, "two arms"), (("0=50", "2=50"), 2, "is no arm"),
+    (("1=50", "2=50", "--metric", "auc"), 2, "no metric of single answers"), (("1=50", "2=50", "--alpha", "1"), 2, "--alpha is not")])
+def test_arms_that_cannot_be_are_refused(tm, arms, code, message):
+    tm.write("churn.csv", to_csv(churn(200), without=("id", "since")))
+    for _ in range(2):
+        tm.ok("train", "churn.csv", "--target", "churned", "--name", "churn", "--learner", "baseline")
+    result = tm("experiment", "start", "churn", *arms)
+    assert result.code == code and message in result.err, result.err
+
+
+def test_an_experiment_on_a_version_that_is_gone_says_so(tm):
+    tm.write("churn.csv", to_csv(churn(200), without=("id", "since")))
+    for seed in range(2):
+        tm.ok("train", "churn.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=2", "--seed", seed)
+    tm.ok("experiment", "start", "churn")
+    version = tm.ok("model", "show", "churn@2", "--json").json["bundle_hash"]
+    for path in (tm.folder / ".tidemill" / "bundles").glob(f"*{version[-40:]}*"):
+        path.unlink()
+    result = tm("experiment", "status", "churn")
+    assert result.code == 8 and "hint:" in result.err, result.err

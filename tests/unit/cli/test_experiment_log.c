@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/experiment_log.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "logged.h"
+#include "registry/experiment.h"
+#include "temp_home.h"
+#include "test.h"
+#include "tiny_bundle.h"
+
+#define HOUR INT64_C(3600000000)
+
+static const tm_actor actor = {.name = "test"};
+
+/* Two versions of "tiny" in a place. */
+static tm_place two_versions(tm_home *home) {
+    tm_place place = {.home = home};
+    assert_int_equal(tm__registry_open(home, &place.registry, NULL), TM_OK);
+    for (int i = 0; i < 2; i++) {
+        tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.7 + 0.01 * i});
+        tm_version version = {0};
+        assert_int_equal(
+            tm__registry_add(place.registry, "tiny", bundle, NULL, &actor, &version, NULL), TM_OK);
+        tm__version_done(&version);
+        tm__bundle_unref(bundle);
+    }
+    return place;
+}
+
+typedef struct given {
+    uint32_t version;
+    int64_t at_us, known_us;
+    const char *entity;
+    double output;
+    const char *label; /* NULL: none */
+} given;
+
+static void log_all(const tm_home *home, const given *rows, int n) {
+    tm_monitor *monitor = NULL;
+    const tm_monitor_options options = {.can_write = true};
+    assert_int_equal(tm__monitor_open(home, &options, &monitor, NULL), TM_OK);
+    for (int i = 0; i < n; i++) {
+        char id[27];
+        tm_label_result result;
+        snprintf(id, sizeof(id), "%d", i);
+        const tm_logged answer = {.id = id,
+                                  .model = "tiny",
+                                  .version = rows[i].version,
+                                  .at_us = rows[i].at_us,
+                                  .event_us = TM_INT_MISSING,
+                                  .entity = rows[i].entity,
+                                  .row = "{}",
+                                  .outputs = &rows[i].output,
+                                  .n_outputs = 1};
+        const tm_label label = {
+            .prediction_id = id, .value = rows[i].label, .observed_us = rows[i].known_us};
+        assert_true(tm__logged_answer(monitor, &answer));
+        if (rows[i].label != NULL) {
+            assert_int_equal(tm__monitor_labels(monitor, &label, 1, &result, NULL), TM_OK);
+        }
+    }
+    tm__monitor_close(monitor);
+}
+
+static tm_experiment read_by(const tm_place *place, const char *metric, int64_t delay_us) {
+    const tm_experiment_terms terms = {
+        .versions = {1, 2}, .share = 0.5, .metric = metric, .alpha = 0.05, .delay_us = delay_us};
+    tm_experiment out = {0};
+    tm_err err = {0};
+    json_t *found = NULL;
+    tm__clock_fix(HOUR);
+    assert_int_equal(
+        tm__registry_experiment_start(place->registry, "tiny", &terms, &actor, &found, NULL),
+        TM_OK);
+    tm__clock_fix(50 * HOUR);
+    if (tm__experiment_log(place, found, "tiny", &out, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    json_decref(found);
+    return out;
+}
+
+static const given rows[] = {
+    {1, HOUR / 2, HOUR, "z", 0.9, "yes"}, /* before it began */
+    {1, 2 * HOUR, 3 * HOUR, "a", 0.9, "yes"},   {2, 3 * HOUR, 4 * HOUR, "b", 0.8, "no"},
+    {1, 4 * HOUR, 30 * HOUR, NULL, 0.25, "no"}, {2, 49 * HOUR, 49 * HOUR, NULL, 0.5, NULL},
+};
+
+static void answers_are_scored_by_the_version_that_gave_them(void **state) {
+    tm_place place = two_versions(*state);
+    log_all(*state, rows, 5);
+    tm_experiment e = read_by(&place, "brier", 0);
+    assert_int_equal(e.units.n, 4);
+    assert_string_equal(e.names[1], "version 2");
+    assert_true(e.metrics[0].smaller_is_better);
+    assert_true(fabs(e.units.values[0][0] - 0.01) < 1e-12); /* a, known first */
+    assert_true(fabs(e.units.values[0][1] - 0.64) < 1e-12);
+    assert_true(fabs(e.units.values[0][2] - 0.0625) < 1e-12);
+    assert_true(isnan(e.units.values[0][3]));
+    tm__experiment_done(&e);
+    tm__registry_close(place.registry);
+}
+
+static void a_label_that_is_later_than_the_delay_does_not_count(void **state) {
+    tm_place place = two_versions(*state);
+    log_all(*state, rows, 5);
+    tm_experiment e = read_by(&place, "outcome", 24 * HOUR);
+    assert_int_equal(e.units.n, 4);
+    assert_int_equal(e.units.n_matured, 3); /* the newest is an hour old */
+    assert_true(e.units.values[0][0] == 1 && e.units.values[0][1] == 0);
+    assert_true(isnan(e.units.values[0][2])); /* known 26 hours later */
+    assert_true(e.units.is_binary[0]);
+    tm__experiment_done(&e);
+    tm__registry_close(place.registry);
+}
+
+static void a_metric_is_one_of_single_answers(void **state) {
+    tm_bundle *binary = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
+    tm_bundle *number =
+        tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7, .task = "regression"});
+    const char *name = NULL;
+    tm_err err = {0};
+    assert_int_equal(tm__experiment_metric(binary, NULL, &name, NULL), TM_OK);
+    assert_string_equal(name, "brier");
+    assert_int_equal(tm__experiment_metric(number, NULL, &name, NULL), TM_OK);
+    assert_string_equal(name, "mae");
+    assert_int_equal(tm__experiment_metric(number, "outcome", &name, NULL), TM_OK);
+    assert_int_equal(tm__experiment_metric(binary, "auc", &name, &err), TM_E_USAGE);
+    assert_non_null(strstr(err.message, "'auc' is no metric of single answers"));
+    assert_int_equal(tm__experiment_metric(number, "accuracy", &name, NULL), TM_E_USAGE);
+    assert_int_equal(tm__experiment_metric(binary, "nonsense", &name, NULL), TM_E_USAGE);
+    tm__bundle_unref(binary);
+    tm__bundle_unref(number);
+}
+
+static int close_home(void **state) {
+    tm__clock_fix(INT64_MIN);
+    return tm__temp_home_close(state);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(answers_are_scored_by_the_version_that_gave_them,
+                                        tm__temp_home_open, close_home),
+        cmocka_unit_test_setup_teardown(a_label_that_is_later_than_the_delay_does_not_count,
+                                        tm__temp_home_open, close_home),
+        cmocka_unit_test_setup_teardown(a_metric_is_one_of_single_answers, tm__temp_home_open,
+                                        close_home),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
