@@ -86,7 +86,7 @@ void tm__replay_group_locked(tm_monitor *monitor) {
         tm__mutex_lock(monitor->mutex);
         if (st == TM_OK) {
             tm__work_count_locked(monitor, &tally, &work);
-            tm__spill_done(monitor->spill, &piece.place);
+            tm__spill_done(monitor->spill, &piece);
         }
     }
     if (st != TM_OK || piece.runs.len == 0) { /* or what is counted is just being written */

@@ -135,16 +135,17 @@ typedef struct scanning {
     tm_spill_count_fn fn;
     void *arg;
     json_t *models; /* names by the numbers of the file at hand */
+    uint64_t n_new; /* records of it that are not in the log */
     tm_status status;
     tm_err *err;
 } scanning;
 
-static tm_status scan_frame(const scanning *s, const tm_spill_frame *frame, bool is_new,
-                            tm_err *err) {
+static tm_status scan_frame(scanning *s, const tm_spill_frame *frame, bool is_new, tm_err *err) {
     if (frame->kind == TM_SPILL_RECORDS) {
         const json_t *name = json_array_get(s->models, frame->stream);
         if (is_new && name != NULL) {
             s->fn(s->arg, json_string_value(name), frame->n, frame->bytes.len);
+            s->n_new += frame->n;
         }
         return TM_OK;
     }
@@ -162,6 +163,7 @@ static tm_status scan_file(scanning *s, uint64_t number, tm_err *err) {
     tm__mem_free(path);
     TM_TRY(st);
     s->models = json_array();
+    s->n_new = 0;
     const size_t from = number == s->place->file ? s->place->at : 0;
     tm_spill_frame frame;
     if (tm__spill_head_check(map.data, map.len)) {
@@ -183,15 +185,14 @@ static bool take_name(void *arg, const char *name) {
         !tm__str_to_u64((tm_str){text.ptr, text.len - 4}, &number)) {
         return true;
     }
-    if (number < s->place->file) {
+    s->n_new = 0;
+    s->status = number < s->place->file ? TM_OK : scan_file(s, number, s->err);
+    if (s->status == TM_OK && s->n_new == 0) {
         remove_file(s->spill, number);
-        return true;
+    } else if (s->status == TM_OK) {
+        s->spill->first = s->spill->first > s->spill->last ? number : s->spill->first;
+        s->spill->last = number;
     }
-    if (s->spill->first > s->spill->last) {
-        s->spill->first = number;
-    }
-    s->spill->last = number;
-    s->status = scan_file(s, number, s->err);
     return s->status == TM_OK;
 }
 
@@ -368,6 +369,7 @@ static tm_status take_frames(const taking *t, const tm_map *map, size_t end, tm_
         spill->known_at = at > spill->known_at ? at : spill->known_at;
         t->piece->place.at = at > spill->at ? at : spill->at;
     }
+    t->piece->is_end = t->piece->runs.len < PIECE_BYTES;
     return TM_OK;
 }
 
@@ -436,6 +438,9 @@ tm_status tm__spill_take(tm_spill *spill, tm_spill_find_fn find, void *arg, tm_s
     return TM_OK;
 }
 
-void tm__spill_done(tm_spill *spill, const tm_spill_place *place) {
-    spill->at = place->at;
+void tm__spill_done(tm_spill *spill, const tm_spill_piece *piece) {
+    spill->at = piece->place.at;
+    if (piece->is_end) {
+        (void)leave_first(spill); /* unless more was put meanwhile */
+    }
 }

@@ -41,11 +41,12 @@ TM_NODISCARD tm_status tm__spill_put(tm_spill *spill, const tm_run *run, const u
 typedef struct tm_spill_piece {
     tm_buf runs;
     tm_spill_place place; /* behind them */
+    bool is_end;          /* of what its file had then */
 } tm_spill_piece;
 typedef tm_stream *(*tm_spill_find_fn)(void *arg, const tm_stream *like);
 TM_NODISCARD tm_status tm__spill_take(tm_spill *spill, tm_spill_find_fn find, void *arg,
                                       tm_spill_piece *piece, tm_err *err);
-/** What was taken is in the log. */
-void tm__spill_done(tm_spill *spill, const tm_spill_place *place);
+/** What was taken is in the log; a file of which all is, is removed. */
+void tm__spill_done(tm_spill *spill, const tm_spill_piece *piece);
 
 #endif

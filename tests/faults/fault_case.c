@@ -134,6 +134,12 @@ const fault_case fault_cases[] = {
      .changes_early = true,
      .want = 0},
     {"status", "full", {"status", "--json"}, .want = 0},
+    {"monitor replay", "full", {"monitor", "replay", "made", "--json"}, .want = 0},
+    {"data export",
+     "full",
+     {"data", "export", "made", "--out", "given", "--segment-rows", "2", "--json"},
+     .changes_early = true, /* a file is there as soon as all is in it */
+     .want = 0},
     {"monitor drift", "full", {"monitor", "drift", "made", "--json"}, .want = 0},
     {"monitor alerts", "full", {"monitor", "alerts", "--json"}, .want = 0},
     {"monitor deliver", "full", {"monitor", "deliver", "--json"}, .want = 0},
