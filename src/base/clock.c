@@ -52,10 +52,18 @@ uint64_t tm__mono_ns(void) {
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-uint64_t tm__cpu_ns(void) {
+static uint64_t used_ns(clockid_t whose) {
     struct timespec used;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    clock_gettime(whose, &used);
     return (uint64_t)used.tv_sec * UINT64_C(1000000000) + (uint64_t)used.tv_nsec;
+}
+
+uint64_t tm__cpu_ns(void) {
+    return used_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+uint64_t tm__thread_cpu_ns(void) {
+    return used_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void tm__sleep_ms(uint32_t ms) {

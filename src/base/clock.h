@@ -12,9 +12,10 @@
 
 #include "base/str.h"
 
-int64_t tm__now_us(void);   /* wall clock                   */
-uint64_t tm__mono_ns(void); /* for durations and deadlines  */
-uint64_t tm__cpu_ns(void);  /* processors' time of all threads of this process */
+int64_t tm__now_us(void);         /* wall clock                   */
+uint64_t tm__mono_ns(void);       /* for durations and deadlines  */
+uint64_t tm__cpu_ns(void);        /* processors' time of all threads of this process */
+uint64_t tm__thread_cpu_ns(void); /* and of this thread alone */
 void tm__sleep_ms(uint32_t ms);
 /** Tests: a fixed wall clock (INT64_MIN: the real one again), also from TIDEMILL_NOW=ISO at start
  * of the program. */

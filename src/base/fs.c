@@ -481,6 +481,27 @@ tm_status tm__fs_publish_secret(const char *path, const void *data, size_t len, 
     return publish_end(&to, tm__file_write(to.file, data, len, err), err);
 }
 
+tm_status tm__fs_replace(const char *path, const void *data, size_t len, tm_err *err) {
+    const size_t size = strlen(path) + 8;
+    char *temp = tm__mem_alloc(size, 1);
+    tm_file *file = NULL;
+    if (temp == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while writing '%s'", path);
+    }
+    snprintf(temp, size, "%s.new", path);
+    tm_status st = tm__file_open(temp, TM_OPEN_TRUNCATE, &file, err);
+    if (st == TM_OK) {
+        st = tm__file_write(file, data, len, err);
+        tm__file_close(file);
+    }
+    if (st == TM_OK) {
+        const int number = rename_path(temp, path);
+        st = number == 0 ? TM_OK : tm__fs_errno(err, number, "write", path);
+    }
+    tm__mem_free(temp);
+    return st;
+}
+
 tm_status tm__fs_publish_file(const char *from, const char *path, tm_err *err) {
     tm_file *source = NULL;
     TM_TRY(tm__file_open(from, TM_OPEN_READ, &source, err));

@@ -46,6 +46,9 @@ TM_NODISCARD tm_status tm__fs_publish(const char *path, const void *data, size_t
 /** Same for what only this user may read: mode 0600. */
 TM_NODISCARD tm_status tm__fs_publish_secret(const char *path, const void *data, size_t len,
                                              tm_err *err);
+/** Same without a sync, for what is written anew all the time and may be lost: path is old or new
+ * while the machine runs, and after its crash may be anything. One writer at a time. */
+TM_NODISCARD tm_status tm__fs_replace(const char *path, const void *data, size_t len, tm_err *err);
 /** Copy a finished temporary of another library through the seam to path with the same guarantee.
  */
 TM_NODISCARD tm_status tm__fs_publish_file(const char *from, const char *path, tm_err *err);

@@ -81,6 +81,7 @@ int tm__signal_next(int fd);
 void tm__signal_cancel(volatile _Atomic bool *flag, volatile _Atomic int *out_signal);
 
 bool tm__tty_is(int fd);
-uint32_t tm__tty_width(int fd); /* 80 when unknown */
+uint32_t tm__tty_width(int fd);  /* 80 when unknown */
+uint32_t tm__tty_height(int fd); /* 0 when unknown */
 
 #endif

@@ -8,10 +8,16 @@ bool tm__tty_is(int fd) {
     return isatty(fd) == 1;
 }
 
-uint32_t tm__tty_width(int fd) {
+static struct winsize size_of(int fd) {
     struct winsize size;
-    if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-        return 80;
-    }
-    return size.ws_col;
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size : (struct winsize){0};
+}
+
+uint32_t tm__tty_width(int fd) {
+    const uint32_t width = size_of(fd).ws_col;
+    return width == 0 ? 80 : width;
+}
+
+uint32_t tm__tty_height(int fd) {
+    return size_of(fd).ws_row;
 }

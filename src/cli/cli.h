@@ -156,6 +156,9 @@ void tm__cli_warn(tm_cli *cli, const char *fmt, ...) TM_PRINTF(2, 3);
 /** True when the descriptor is a terminal that wants colour (NO_COLOR, TERM=dumb). */
 bool tm__cli_has_colour(int fd);
 
+/** Columns of a terminal that a text takes: code points, wide ones (CJK, emoji) twice. */
+uint32_t tm__cli_width(const char *text);
+
 /* Aligned columns; a column whose cells are all numbers stands right. */
 typedef struct tm_cli_table {
     uint32_t n_cols;

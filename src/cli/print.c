@@ -261,8 +261,7 @@ void tm__cli_cell_number(tm_cli_table *table, double value, uint32_t digits) {
     }
 }
 
-/* Columns of a terminal that a text takes: code points, wide ones (CJK, emoji) twice. */
-static uint32_t width_of(const char *text) {
+uint32_t tm__cli_width(const char *text) {
     uint32_t width = 0;
     for (const uint8_t *at = (const uint8_t *)text; *at != 0; at++) {
         const bool is_start = (*at & 0xC0) != 0x80;
@@ -289,7 +288,7 @@ static void table_measure(const tm_cli_table *table, uint32_t *widths, bool *is_
     const char *cell = (const char *)table->text.data;
     for (uint32_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
         const uint32_t col = i % table->n_cols;
-        const uint32_t width = width_of(cell);
+        const uint32_t width = tm__cli_width(cell);
         widths[col] = width > widths[col] ? width : widths[col];
         if (i >= table->n_cols && !is_number(cell)) {
             is_right[col] = false;
@@ -310,7 +309,7 @@ void tm__cli_table_print(tm_cli *cli, tm_cli_table *table) {
         const char *cell = (const char *)table->text.data;
         for (uint32_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
             const uint32_t col = i % table->n_cols;
-            const int pad = (int)(widths[col] - width_of(cell));
+            const int pad = (int)(widths[col] - tm__cli_width(cell));
             /* Nothing stands behind the last cell of a line, nor in front of an empty last one. */
             const char *next = col + 1 < table->n_cols ? cell + strlen(cell) + 1 : "";
             const bool is_end = col + 1 == table->n_cols;

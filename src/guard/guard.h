@@ -125,5 +125,7 @@ typedef struct tm_id_parts {
     uint64_t low;  /* ids of one time and `high` are in the order of `low` */
 } tm_id_parts;
 void tm__id_write(const tm_id_parts *parts, char *out);
+/** When an id was made, to the millisecond; false for a text that is none. */
+bool tm__id_time(tm_str id, int64_t *out_us);
 
 #endif

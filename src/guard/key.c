@@ -99,8 +99,9 @@ void tm__key_forget(tm_key_memory *memory) {
 
 /* 48 bits of milliseconds and 80 other bits, five bits a character, most significant first: byte
  * order is time order. 26 characters hold 130 bits: two zero bits come first. */
+static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
 void tm__id_write(const tm_id_parts *parts, char *out) {
-    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     const uint64_t ms = parts->at_us < 0 ? 0 : (uint64_t)parts->at_us / 1000;
     uint64_t high = ms << 16 | parts->high, low = parts->low;
     out[26] = '\0';
@@ -113,6 +114,21 @@ void tm__id_write(const tm_id_parts *parts, char *out) {
     for (unsigned i = 0; i < 13; i++, high >>= 5) {
         out[--at] = digits[high & 31];
     }
+}
+
+bool tm__id_time(tm_str id, int64_t *out_us) {
+    uint64_t ms = 0;
+    bool is_id = id.len == 26;
+    for (size_t i = 0; i < id.len && is_id; i++) {
+        const char *const at = id.ptr[i] != '\0' ? strchr(digits, id.ptr[i]) : NULL;
+        is_id = at != NULL;
+        ms = is_id && i < 10 ? ms << 5 | (uint64_t)(at - digits) : ms;
+    }
+    if (!is_id || ms >> 48 != 0) {
+        return false;
+    }
+    *out_us = (int64_t)ms * 1000;
+    return true;
 }
 
 static void id_write(const uint8_t random[TM_ID_RANDOM], char *out) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was answered, what came true, and how good the answers are: log.db. Predictions are appended
- * by one writer thread in group commits; labels join by prediction id, or by entity and time; the
- * live score comes from the joined rows by the time of the prediction.
+ * by one writer thread in group commits; labels join by prediction id, or by entity and time. Live
+ * scores are monitor_recent.h's (now) and monitor_live.h's (of any time).
  */
 #ifndef TM_MONITOR_MONITOR_H
 #define TM_MONITOR_MONITOR_H
@@ -111,7 +111,8 @@ typedef enum tm_label_result {
     TM_LABEL_WAITING,
     TM_LABEL_DUPLICATE,
     TM_LABEL_CONFLICT,
-    TM_LABEL_AMBIGUOUS /* joined the newest of several answers that it could mean */
+    TM_LABEL_AMBIGUOUS, /* joined the newest of several answers that it could mean */
+    TM_LABEL_EXPIRED    /* of those that waited: removed; no call gives it */
 } tm_label_result;
 /**
  * Store labels durably in one commit before it returns; each joins once (a second equal one is a
@@ -125,6 +126,8 @@ TM_NODISCARD tm_status tm__monitor_labels(tm_monitor *monitor, const tm_label *l
  * Same by a process beside the server, which may run or not: in commits of at most some thousand
  * labels, *out_done of them when one fails (NULL: not asked). All of them again are duplicates as
  * far as they were stored, so whoever was stopped starts again. Makes log.db when it is missing.
+ * Labels of answers that a server gave just before are found, too, though they are in its queue:
+ * for these it waits a quarter of a second at the most.
  *
  * Errors: TM_E_CONFLICT (the file stays busy), TM_E_CANCELLED by ctx, those of a file.
  */
@@ -133,25 +136,22 @@ TM_NODISCARD tm_status tm__monitor_labels_beside(const tm_home *home, const tm_c
                                                  tm_label_result *out_results, uint64_t *out_done,
                                                  tm_err *err);
 
+#define TM_LABEL_WAIT_US (90 * INT64_C(86400000000)) /* that a label waits for its answer */
+/**
+ * Remove labels that were received before a moment and still wait for their answer; they are
+ * counted as expired. Sent again they are new. In commits of some thousand, *out_n in all.
+ *
+ * Errors: TM_E_CONFLICT (the file stays busy), those of a file.  Threads: any.
+ */
+TM_NODISCARD tm_status tm__monitor_labels_expire(const tm_home *home, int64_t before_us,
+                                                 uint64_t *out_n, tm_err *err);
+
 /** Wait until everything queued so far is on disk. */
 TM_NODISCARD tm_status tm__monitor_sync(tm_monitor *monitor, tm_err *err);
 
 /** A label as a number: the class's place in the bundle (the number of classes for one that
  * training never saw) or the value; false when a regression's label is no number. */
 bool tm__label_number(const tm_bundle *bundle, tm_str label, double *out);
-
-typedef struct tm_live {
-    uint64_t n_answers, n_labelled, n_dropped;
-    double coverage; /* labelled / answered */
-    json_t *scores;  /* metric report over labelled rows; owned; NULL when there are none */
-    int64_t first_us, last_us;
-} tm_live;
-/** Live score of a version (0: all versions) over answers since since_us, in the bundle's classes.
- */
-TM_NODISCARD tm_status tm__monitor_live(tm_monitor *monitor, const tm_bundle *bundle,
-                                        const char *model, uint32_t version, int64_t since_us,
-                                        tm_live *out, tm_err *err);
-void tm__live_done(tm_live *live);
 
 /* Of whose answers, and as of when. */
 typedef struct tm_age_options {

@@ -90,8 +90,8 @@ static const tm_migration log_migrations[] = {
 /* Numbers in the column labels.state. */
 enum { STATE_WAITING = 0, STATE_JOINED = 1, STATE_DUPLICATE = 2, STATE_CONFLICT = 3 };
 
-const char *const tm__label_result_names[TM_LABEL_RESULTS] = {"joined", "waiting", "duplicate",
-                                                              "conflict", "ambiguous"};
+const char *const tm__label_result_names[TM_LABEL_RESULTS] = {"joined",   "waiting",   "duplicate",
+                                                              "conflict", "ambiguous", "expired"};
 
 static tm_status log_open(const char *path, bool can_write, tm_db **out, tm_err *err) {
     const tm_db_options options = {

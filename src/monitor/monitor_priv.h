@@ -9,7 +9,7 @@
 #include "monitor/monitor.h"
 #include "store/db.h"
 
-#define TM_LABEL_RESULTS 5u
+#define TM_LABEL_RESULTS 6u
 #define TM_MONITOR_GROUP 4096u /* answers that are written without waiting for more */
 
 #define TM_ID_TEXT 26u

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading log.db: live scores, one answer; labelled rows are in monitor_rows.c, the ages of labels
- * in monitor_age.c. Each call is one read transaction on the reader's own connection, which a lock
- * shares between threads; the writer is never held up.
+ * Reading log.db: labels as numbers, one answer. Live scores are in monitor_recent.c and
+ * monitor_live.c, labelled rows in monitor_rows.c, the ages of labels in monitor_age.c. Each call
+ * is one read transaction on the reader's own connection, which a lock shares between threads; the
+ * writer is never held up.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/assert.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/mem.h"
-#include "metric/metric.h"
 #include "monitor/monitor_priv.h"
 
 static tm_status no_memory(tm_err *err) {
@@ -81,195 +78,6 @@ bool tm__label_number(const tm_bundle *bundle, tm_str label, double *out) {
     }
     *out = n_classes;
     return true;
-}
-
-/* ---- Live scores ---- */
-
-typedef struct tm_live_query {
-    const tm_bundle *bundle;
-    const char *model;
-    uint32_t version;
-    int64_t since_us;
-    tm_live live;
-    double *y, *pred; /* [n_rows], [n_rows x n_outputs] */
-    uint64_t n_rows;
-} tm_live_query;
-
-/* Streams of the model, and of the version when one is asked for; since is parameter 3. */
-#define LIVE_STREAMS "(SELECT id FROM streams WHERE model = ?1 AND (?2 = 0 OR version = ?2))"
-
-static void live_bind(tm_stmt *stmt, const tm_live_query *query) {
-    tm__stmt_bind_text(stmt, 1, query->model);
-    tm__stmt_bind_i64(stmt, 2, query->version);
-    tm__stmt_bind_i64(stmt, 3, query->since_us);
-}
-
-static void live_add(tm_live *live, int64_t n, int64_t first_us, int64_t last_us) {
-    if (n > 0) {
-        const bool is_first = live->n_answers == 0;
-        live->n_answers += (uint64_t)n;
-        live->first_us = is_first || first_us < live->first_us ? first_us : live->first_us;
-        live->last_us = is_first || last_us > live->last_us ? last_us : live->last_us;
-    }
-}
-
-/* Answers of a block that began before the time asked for. */
-static tm_status live_count_block(tm_block *block, int64_t first_seq, tm_live_query *query,
-                                  tm_err *err) {
-    TM_TRY(tm__block_seek(block, first_seq, err));
-    const int64_t end = block->first_seq + block->n;
-    for (int64_t seq = first_seq; seq < end; seq++) {
-        TM_TRY(tm__block_seek(block, seq, err));
-        const int64_t at_us = block->record.at_us;
-        live_add(&query->live, at_us >= query->since_us ? 1 : 0, at_us, at_us);
-    }
-    return TM_OK;
-}
-
-static tm_status live_count_partial(tm_db *db, tm_live_query *query, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT first_seq FROM blocks WHERE stream IN " LIVE_STREAMS
-                         " AND last_us >= ?3 AND first_us < ?3",
-                         &stmt, err));
-    live_bind(stmt, query);
-    tm_block block;
-    tm_status st = TM_OK;
-    tm__block_init(&block, db);
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
-        st = live_count_block(&block, tm__stmt_i64(stmt, 0), query, err);
-    }
-    tm__block_done(&block);
-    tm__stmt_done(stmt);
-    return st;
-}
-
-static tm_status live_count(tm_db *db, tm_live_query *query, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT coalesce(sum(n), 0), min(first_us), max(last_us),"
-                         " (SELECT coalesce(sum(dropped), 0) FROM lanes WHERE model = ?1),"
-                         " (SELECT count(*) FROM labels WHERE state = 1 AND stream IN " LIVE_STREAMS
-                         " AND at_us >= ?3)"
-                         " FROM blocks WHERE stream IN " LIVE_STREAMS
-                         " AND last_us >= ?3 AND first_us >= ?3",
-                         &stmt, err));
-    live_bind(stmt, query);
-    bool has_row = false;
-    const tm_status st = tm__stmt_step(stmt, &has_row, err);
-    if (st == TM_OK) {
-        TM_ASSERT(has_row);
-        tm_live *live = &query->live;
-        live_add(live, tm__stmt_i64(stmt, 0), tm__stmt_i64(stmt, 1), tm__stmt_i64(stmt, 2));
-        live->n_dropped = (uint64_t)tm__stmt_i64(stmt, 3);
-        live->n_labelled = (uint64_t)tm__stmt_i64(stmt, 4);
-    }
-    tm__stmt_done(stmt);
-    TM_TRY(st);
-    TM_TRY(live_count_partial(db, query, err));
-    const tm_live *live = &query->live;
-    query->live.coverage =
-        live->n_answers == 0 ? 0 : (double)live->n_labelled / (double)live->n_answers;
-    return TM_OK;
-}
-
-static void live_row(const tm_record *record, tm_str label, tm_live_query *query) {
-    const uint32_t n_outputs = tm__bundle_outputs(query->bundle);
-    double *y = &query->y[query->n_rows];
-    double *pred = &query->pred[query->n_rows * n_outputs];
-    if (record->n_outputs != n_outputs || !tm__label_number(query->bundle, label, y)) {
-        return; /* of a version with other classes, or no number */
-    }
-    for (uint32_t i = 0; i < n_outputs; i++) {
-        pred[i] = tm__record_output(record, i);
-    }
-    query->n_rows++;
-}
-
-static tm_status live_rows(tm_db *db, tm_live_query *query, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT answer_seq, value FROM labels WHERE state = 1"
-                         " AND stream IN " LIVE_STREAMS " AND at_us >= ?3 ORDER BY answer_seq",
-                         &stmt, err));
-    live_bind(stmt, query);
-    tm_block block;
-    tm_status st = TM_OK;
-    tm__block_init(&block, db);
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
-        st = tm__block_seek(&block, tm__stmt_i64(stmt, 0), err);
-        if (st == TM_OK) {
-            live_row(&block.record, tm__str(tm__stmt_text(stmt, 1)), query);
-        }
-    }
-    tm__block_done(&block);
-    tm__stmt_done(stmt);
-    return st;
-}
-
-static tm_status live_score(tm_live_query *query, tm_err *err) {
-    const tm_score_input in = {
-        .task = tm__bundle_task(query->bundle),
-        .n_classes = tm__bundle_classes(query->bundle),
-        .n_rows = query->n_rows,
-        .y = query->y,
-        .pred = query->pred,
-        .threshold = tm__bundle_threshold(query->bundle),
-    };
-    return tm__metric_report(&in, &query->live.scores, err);
-}
-
-static tm_status live_read(tm_db *db, void *arg, tm_err *err) {
-    tm_live_query *query = arg;
-    TM_TRY(live_count(db, query, err));
-    const uint64_t n = query->live.n_labelled;
-    if (n == 0) {
-        return TM_OK;
-    }
-    size_t n_pred = 0;
-    if (!tm__size_mul(n, tm__bundle_outputs(query->bundle), &n_pred)) {
-        return no_memory(err);
-    }
-    query->y = tm__mem_alloc(n, sizeof(double));
-    query->pred = tm__mem_alloc(n_pred, sizeof(double));
-    if (query->y == NULL || query->pred == NULL) {
-        return no_memory(err);
-    }
-    TM_TRY(live_rows(db, query, err));
-    /* Answers of a ranking are logged without their queries: there is no live score of them. */
-    const bool has_score = tm__bundle_task(query->bundle) != TM_TASK_RANKING;
-    return query->n_rows > 0 && has_score ? live_score(query, err) : TM_OK;
-}
-
-tm_status tm__monitor_live(tm_monitor *monitor, const tm_bundle *bundle, const char *model,
-                           uint32_t version, int64_t since_us, tm_live *out, tm_err *err) {
-    tm_err own = {0};
-    tm_live_query query = {
-        .bundle = bundle, .model = model, .version = version, .since_us = since_us};
-    const tm_status st = tm__log_read(monitor, live_read, &query, &own);
-    if (st == TM_OK) {
-        *out = query.live;
-        query.live.scores = NULL;
-    } else if (err != NULL) {
-        *err = own;
-    }
-    tm__live_done(&query.live);
-    tm__mem_free(query.y);
-    tm__mem_free(query.pred);
-    return st;
-}
-
-void tm__live_done(tm_live *live) {
-    json_decref(live->scores);
-    live->scores = NULL;
 }
 
 /* ---- One answer ---- */

@@ -2,8 +2,8 @@
 /*
  * Health, metrics, status and the description of the interface.
  *
- * Metrics are made on the desk: the counters of all threads are read as they stand, and the live
- * scores come from the log of answers at most every LIVE_NS.
+ * Metrics are made on the desk: the counters of all threads are read as they stand; of the log what
+ * is new is read, at most every LIVE_NS.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "monitor/alert.h"
+#include "monitor/monitor_recent.h"
 #include "serve/fill.h"
 #include "serve/handle.h"
 #include "tidemill/bundle.h"
@@ -134,9 +135,21 @@ void tm__handle_readyz(tm_exchange *x) {
     }
 }
 
+/* A version as it fares now; false when nothing is served or the log cannot be read. The caller
+ * ends the view. */
+static bool look_at(tm_exchange *x, const tm_served *served, tm_recent_view *out, bool *is_lost) {
+    const tm_recent_of of = {.bundle = served == NULL ? NULL : served->bundle,
+                             .model = served == NULL ? "" : served->model,
+                             .version = served == NULL ? 0 : served->version};
+    const tm_status st =
+        of.bundle == NULL ? TM_E_NOT_FOUND : tm__recent_look(x->desk->recent, &of, out, NULL);
+    *is_lost = *is_lost || st == TM_E_NOMEM;
+    return st == TM_OK;
+}
+
 /* A family's lines stand together: those of labelled answers are kept for after the scores. */
 static void write_live(tm_buf *out, tm_buf *labelled, const tm_served *served,
-                       const tm_live *live) {
+                       const tm_recent_view *live) {
     const char *key = NULL;
     json_t *value = NULL;
     tm__buf_printf(labelled, "tidemill_labelled_answers{route=\"%s\",version=\"%u\"} %llu\n",
@@ -185,22 +198,19 @@ static void make_live_text(tm_exchange *x) {
         tm__buf_init(out, LIVE_TEXT_BYTES_MAX);
     }
     tm__buf_reset(out);
-    tm__buf_text(out, "# HELP tidemill_live_metric Score of answers whose truth is known.\n"
-                      "# TYPE tidemill_live_metric gauge\n");
+    tm__buf_printf(out,
+                   "# HELP tidemill_live_metric Score of the newest answers whose truth is known, "
+                   "at most %u.\n# TYPE tidemill_live_metric gauge\n",
+                   TM_RECENT_LABELS);
     tm__buf_text(&labelled, "# HELP tidemill_labelled_answers Answers whose truth is known.\n"
                             "# TYPE tidemill_labelled_answers gauge\n");
     for (uint32_t i = 0; i < x->current->n; i++) {
         const tm_served *served = x->current->routes[i];
-        tm_live live = {0};
-        const tm_status st = served->bundle == NULL
-                                 ? TM_E_NOT_FOUND
-                                 : tm__monitor_live(desk->monitor, served->bundle, served->model,
-                                                    served->version, 0, &live, NULL);
-        if (st == TM_OK) {
+        tm_recent_view live = {0};
+        if (look_at(x, served, &live, &out->failed)) {
             write_live(out, &labelled, served, &live);
         }
-        out->failed = out->failed || st == TM_E_NOMEM;
-        tm__live_done(&live);
+        tm__recent_view_done(&live);
     }
     tm__buf_append(out, labelled.data, labelled.len);
     out->failed = out->failed || labelled.failed;
@@ -230,21 +240,15 @@ void tm__handle_metrics(tm_exchange *x) {
 }
 
 json_t *tm__handle_live(tm_exchange *x, const tm_served *served) {
-    tm_live live = {0};
-    json_t *out = json_null();
-    const tm_status st = served == NULL || served->bundle == NULL
-                             ? TM_E_NOT_FOUND
-                             : tm__monitor_live(x->desk->monitor, served->bundle, served->model,
-                                                served->version, 0, &live, NULL);
-    if (st == TM_E_NOMEM) {
+    tm_recent_view live = {0};
+    bool is_lost = false;
+    json_t *out = look_at(x, served, &live, &is_lost) ? tm__recent_to_json(&live, served->version)
+                                                      : json_null();
+    tm__recent_view_done(&live);
+    if (is_lost) {
+        json_decref(out);
         out = tm__json_lost();
-    } else if (st == TM_OK) {
-        out = json_pack("{s:I, s:I, s:I, s:o, s:O?}", "version", (json_int_t)served->version,
-                        "answers", (json_int_t)live.n_answers, "labelled",
-                        (json_int_t)live.n_labelled, "coverage", tm__json_number(live.coverage),
-                        "scores", live.scores);
     }
-    tm__live_done(&live);
     return out;
 }
 

@@ -13,13 +13,15 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fmath.h"
 #include "base/mem.h"
 #include "base/proc.h"
 #include "serve/serve_priv.h"
 
-#define N_BUCKETS 14u
+#define N_BUCKETS (TM_PROM_BUCKETS - 1)
 #define N_REASONS 32u
 #define N_STAGE_BUCKETS 12u
+#define TM_CPU_FAMILY "tidemill_predict_cpu_seconds_total"
 
 static const double bounds_s[N_BUCKETS] = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                            0.01,    0.025,  0.05,    0.1,    0.25,  1,      5};
@@ -44,6 +46,7 @@ struct series {
     counter n_filled, n_absent, n_stale;
     counter buckets[N_BUCKETS + 1];
     counter n_requests, ns;
+    counter n_measured, cpu_ns; /* answers that measured ones stand for, and their time */
 };
 
 struct tm_prom {
@@ -151,6 +154,8 @@ void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers) {
     add(&s->n_stale, answers->n_stale);
     add(&s->n_requests, 1);
     add(&s->ns, answers->ns);
+    add(&s->n_measured, answers->weight * answers->n_rows);
+    add(&s->cpu_ns, answers->weight * answers->cpu_ns);
     uint32_t b = 0;
     while (b < N_BUCKETS && (double)answers->ns * 1e-9 > bounds_s[b]) {
         b++;
@@ -165,6 +170,12 @@ void tm__stages_begin(tm_stages *stages, uint64_t arrived_ns) {
         stages->last_ns = arrived_ns;
         tm__stages_lap(stages, TM_STAGE_QUEUE);
     }
+    stages->weight = 0;
+}
+
+void tm__stages_measure(tm_stages *stages, bool is_large) {
+    stages->weight = is_large ? 1 : stages->is_on ? TM_STAGES_EVERY : 0;
+    stages->cpu_ns = stages->weight > 0 ? tm__thread_cpu_ns() : 0;
 }
 
 void tm__stages_lap(tm_stages *stages, tm_stage_of stage) {
@@ -351,6 +362,52 @@ static void write_counter(const sums *all, const series *s, void *arg) {
                    (unsigned long long)sum_series(all, s, k->offset));
 }
 
+static void write_cpu(const sums *all, const series *s, void *arg) {
+    (void)arg;
+    tm__buf_printf(all->out, TM_CPU_FAMILY "{route=\"%s\",version=\"%u\",arm=\"%s\"} %.9f\n",
+                   s->route, s->version, TM_ARM(s->is_named),
+                   (double)sum_series(all, s, offsetof(series, cpu_ns)) * 1e-9);
+}
+
+/* ---- for a status ---- */
+
+static void add_to_route(const sums *all, const series *s, void *arg) {
+    tm_prom_route *const out = arg;
+    if (strcmp(s->route, out->route) != 0) {
+        return;
+    }
+    out->n_rows += sum_series(all, s, offsetof(series, n_rows));
+    out->n_requests += sum_series(all, s, offsetof(series, n_requests));
+    out->n_measured += sum_series(all, s, offsetof(series, n_measured));
+    out->cpu_ns += sum_series(all, s, offsetof(series, cpu_ns));
+    for (uint32_t b = 0; b <= N_BUCKETS; b++) {
+        out->buckets[b] += sum_series(all, s, offsetof(series, buckets) + b * sizeof(counter));
+    }
+}
+
+void tm__prom_route(tm_prom *const *proms, uint32_t n, const char *route, tm_prom_route *out) {
+    const sums all = {.proms = proms, .n = n};
+    *out = (tm_prom_route){.route = route};
+    each_series(&all, add_to_route, out);
+}
+
+double tm__prom_quantile(const tm_prom_route *now, const tm_prom_route *before, double share) {
+    uint64_t n = 0, below = 0;
+    for (uint32_t b = 0; b <= N_BUCKETS; b++) {
+        n += now->buckets[b] - before->buckets[b];
+    }
+    const double wanted = share * (double)n;
+    for (uint32_t b = 0; b < N_BUCKETS && n > 0; b++) {
+        const uint64_t more = now->buckets[b] - before->buckets[b];
+        if (more > 0 && (double)(below + more) >= wanted) {
+            const double low = b == 0 ? 0 : bounds_s[b - 1];
+            return low + (bounds_s[b] - low) * (wanted - (double)below) / (double)more;
+        }
+        below += more;
+    }
+    return n > 0 ? bounds_s[N_BUCKETS - 1] : tm__nan();
+}
+
 static uint64_t sum_refused(const sums *all, const char *reason, uint32_t p_end) {
     uint64_t value = 0;
     for (uint32_t p = 0; p < p_end; p++) {
@@ -390,6 +447,10 @@ bool tm__prom_write(tm_prom *const *proms, uint32_t n, tm_buf *out) {
         family(out, k.name, "counter", k.help);
         each_series(&all, write_counter, &k);
     }
+    family(out, TM_CPU_FAMILY, "counter",
+           "Time of processors for predictions: of large ones, and of one in 64 that stands for "
+           "them.");
+    each_series(&all, write_cpu, NULL);
     write_stages(&all);
     write_refused(&all);
     for (uint32_t p = 0; p < n; p++) {

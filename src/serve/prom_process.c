@@ -32,6 +32,15 @@ static bool count_one(void *arg, const char *name) {
     return true;
 }
 
+uint64_t tm__prom_resident_bytes(void) {
+    tm_buf text;
+    tm__buf_init(&text, 65536);
+    const tm_status st = tm__fs_read_all("/proc/self/status", &text, NULL);
+    const uint64_t bytes = st == TM_OK ? proc_number((const char *)text.data, "VmRSS:") * 1024 : 0;
+    tm__buf_done(&text);
+    return bytes;
+}
+
 void tm__prom_process(int64_t started_us, tm_buf *out) {
     tm_buf text;
     tm_limits limits;
@@ -106,8 +115,15 @@ void tm__prom_log(const json_t *counters, tm_buf *out) {
                 json_is_true(json_object_get(counters, "broken")) ? 1 : 0);
     tm__buf_text(out, "# HELP tidemill_log_labels_total Labels, by what became of them.\n"
                       "# TYPE tidemill_log_labels_total counter\n");
-    json_object_foreach(json_object_get(counters, "labels"), key, value) {
+    const json_t *const labels = json_object_get(counters, "labels");
+    json_object_foreach((json_t *)(uintptr_t)labels, key, value) {
+        if (strcmp(key, "waiting") == 0) { /* these grow and shrink */
+            continue;
+        }
         tm__buf_printf(out, "tidemill_log_labels_total{result=\"%s\"} %lld\n", key,
                        (long long)json_integer_value(value));
     }
+    write_value(out, "tidemill_log_labels_waiting", "gauge",
+                "Labels that wait for their answer; after --label-wait they count as expired.",
+                (double)tm__json_i64(labels, "waiting", 0));
 }

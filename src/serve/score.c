@@ -18,7 +18,8 @@
 
 #include "base/clock.h"
 
-#define EXPLAIN_BYTES 2048u    /* of a body with more rows than a worker explains */
+#define EXPLAIN_BYTES 2048u              /* of a body with more rows than a worker explains */
+#define MEASURED_BYTES ((size_t)8 << 10) /* of a body: a look at the clock is nothing beside it */
 #define EXPLAIN_ROWS_MAX 1000u /* reasons cost a thousand times a score: others must go on */
 #define REASONS_MAX 10u
 #define HEAD_BYTES 1024u /* of a reply, at the most */
@@ -333,6 +334,9 @@ static void finish(scoring *s) {
         .n_stale = counts.n_stale,
         .n_dropped = n_dropped,
         .ns = elapsed_ns,
+        .weight = desk->stages.weight,
+        .cpu_ns =
+            desk->stages.weight == 0 ? 0 : tm__thread_cpu_ns() - desk->stages.cpu_ns + x->helped_ns,
     };
     tm__stages_lap(&desk->stages, TM_STAGE_LOG);
     tm__prom_predict(desk->prom, &answers);
@@ -417,6 +421,7 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
     }
     tm__arena_reset(x->desk->arena);
     tm__stages_begin(&x->desk->stages, x->arrived_ns);
+    tm__stages_measure(&x->desk->stages, x->http->body.len > MEASURED_BYTES);
     return served;
 }
 

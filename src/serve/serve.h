@@ -44,9 +44,10 @@ typedef struct tm_serve_options {
     const char *allow_hosts; /* names with commas that Host may give besides loopback's and the one
                                 listened on; NULL: none */
     const char
-        *allow_origins;  /* of web pages that may call it: "https://app.example"; NULL: none */
-    uint32_t threads;    /* that answer; 0: one for each CPU */
-    uint64_t memory_max; /* bytes that models may hold, served and kept; 0: no limit */
+        *allow_origins;    /* of web pages that may call it: "https://app.example"; NULL: none */
+    uint32_t threads;      /* that answer; 0: one for each CPU */
+    uint64_t memory_max;   /* bytes that models may hold, served and kept; 0: no limit */
+    int64_t label_wait_us; /* that a label waits for its answer; 0: 90 days */
     const tm_log *log;
     struct tm_supervisor *supervisor; /* starts the readers of Parquet; NULL: none is read */
     const char *access_log;           /* a file that gets a line for each request; NULL: none */

@@ -224,6 +224,8 @@ typedef struct tm_prom_answers {
     uint64_t n_rows, n_nulls, n_coerced, n_dropped;
     uint64_t n_filled, n_absent, n_stale; /* of the rows: by the online store */
     uint64_t ns;
+    uint64_t cpu_ns; /* processors' time of all rows */
+    uint32_t weight; /* requests that this one stands for; 0: the time was not taken */
 } tm_prom_answers;
 void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers);
 /* Where the time of a prediction goes. A clock read per row and stage would cost more than some
@@ -241,21 +243,40 @@ typedef struct tm_stages {
     bool is_on; /* the request at hand is watched */
     uint64_t n_requests, last_ns;
     uint64_t ns[TM_STAGES_N];
+    uint64_t cpu_ns; /* of this thread when the request came to its handler */
+    uint32_t weight; /* see tm_prom_answers */
 } tm_stages;
 /** A request that arrived then comes to its handler now. */
 void tm__stages_begin(tm_stages *stages, uint64_t arrived_ns);
+/** Take the processors' time from here on: of each large request, whose rows make a look at the
+ * clock cheap, and else of those that are watched. */
+void tm__stages_measure(tm_stages *stages, bool is_large);
 /** What has passed since the last call belongs to this stage. */
 void tm__stages_lap(tm_stages *stages, tm_stage_of stage);
 void tm__prom_stages(tm_prom *prom, const tm_stages *stages);
 void tm__prom_connections(tm_prom *prom, uint32_t n_open);
 void tm__prom_refused(tm_prom *prom, const char *reason); /* static text */
 void tm__prom_swap(tm_prom *prom);
+/* What a route's versions did since the server started, by all threads. */
+#define TM_PROM_BUCKETS 15u /* of times, the last without an upper bound */
+typedef struct tm_prom_route {
+    const char *route; /* borrowed */
+    uint64_t n_rows, n_requests;
+    uint64_t n_measured, cpu_ns;       /* answers that measured ones stand for, and their time */
+    uint64_t buckets[TM_PROM_BUCKETS]; /* requests by their time */
+} tm_prom_route;
+void tm__prom_route(tm_prom *const *proms, uint32_t n, const char *route, tm_prom_route *out);
+/** Seconds in which this share of the requests between two looks was answered, straight within a
+ * bucket; NaN when there were none. */
+double tm__prom_quantile(const tm_prom_route *now, const tm_prom_route *before, double share);
 /** The sums over threads as text. */
 bool tm__prom_write(tm_prom *const *proms, uint32_t n, tm_buf *out);
 /** What tm__intake_list() gives, at most a thousand of it. */
 void tm__prom_sources(const json_t *sources, tm_buf *out);
 /** Time of processors, memory, open files, by the names that Prometheus knows. */
 void tm__prom_process(int64_t started_us, tm_buf *out);
+/** Resident memory of this process; 0 when it is not known. */
+uint64_t tm__prom_resident_bytes(void);
 /** Of what is served; alerts: what tm__alert_list() gives. */
 void tm__prom_alerts(const tm_current *current, const json_t *alerts, tm_buf *out);
 /** What tm__monitor_counters() gives; NULL is left out. */
@@ -286,6 +307,7 @@ typedef struct tm_desk {
     struct tm_jobs *crew;        /* threads that help with a large batch; NULL: none do */
     struct tm_fill_desk *filler; /* this thread's way into the online store */
     tm_monitor *monitor;         /* answers: any thread; the rest: the desk */
+    struct tm_recent *recent;    /* how versions fare: any thread */
     tm_intake *intake;           /* any thread */
     struct tm_parquet *parquet;  /* any thread */
     bool is_parked; /* the exchange just handled is answered later, by another thread */

@@ -41,11 +41,13 @@
 #include "serve/counted.h"
 #include "serve/declared_log.h"
 #include "serve/door.h"
+#include "serve/expiry.h"
 #include "serve/fill.h"
 #include "serve/jobs.h"
 #include "serve/prepare.h"
 #include "serve/probe.h"
 #include "serve/quota.h"
+#include "serve/serving.h"
 #include "serve/worker.h"
 #include "source/parquet_rows.h"
 
@@ -100,6 +102,10 @@ struct tm_server {
     bool is_refresh_failing;
 
     tm_log_terms log_terms; /* of models that declare none */
+    tm_expiry expiry;    /* of labels: the watch's */
+    tm_recent *recent;   /* how versions fare: the desk's and the watch's */
+    tm_serving *serving; /* the watch's, then who closes */
+    bool is_serving_failing;
 
     uint64_t quotas_kept; /* see tm__quota_save(); the watch's, then who closes */
     bool is_quota_failing;
@@ -324,12 +330,37 @@ static void keep_quotas(tm_server *server) {
     tm__current_unref(current);
 }
 
+/* What `tidemill status` reads: the watch's, once a second, and at the end. */
+static void tell_status(tm_server *server, bool is_stopped) {
+    tm_err err = {0};
+    tm__mutex_lock(server->refresh_lock);
+    tm_current *current = server->latest == NULL ? NULL : tm__current_ref(server->latest);
+    tm__mutex_unlock(server->refresh_lock);
+    if (current == NULL) {
+        return;
+    }
+    tm__json_reset();
+    if (is_stopped) { /* what waits is part of what was answered; what cannot be written is told by
+                         the log's counters */
+        const tm_status synced = tm__monitor_sync(server->monitor, NULL);
+        (void)synced;
+    }
+    const tm_status st =
+        tm__serving_write(server->serving, current, is_stopped, tm__now_us(), &err);
+    if (st != TM_OK && !server->is_serving_failing) {
+        tm_log_event(server->log, TM_WARN, "status.not_kept", TM_FT("error", err.message));
+    }
+    server->is_serving_failing = st != TM_OK;
+    tm__current_unref(current);
+}
+
 static void watch_main(void *arg) {
     tm_server *server = arg;
     uint32_t n_turns = 0;
     bool must_keep = true; /* at the start only what is served was opened */
     tm__thread_lower();
     look_at_disk(server);
+    tell_status(server, false);
     while (!wait_for_end(server, WATCH_MS)) {
         free_retired(server);
         int64_t generation = server->generation;
@@ -345,6 +376,8 @@ static void watch_main(void *arg) {
         }
         if (n_turns % COUNT_TURNS == 0) {
             look_at_rows(server);
+            tell_status(server, false);
+            tm__expiry_step(&server->expiry, (tm_expiry_now){tm__mono_ns(), tm__now_us()});
         }
         if (n_turns % STORE_TURNS == 0 || must_refresh) {
             has_store = has_new_store(server);
@@ -588,7 +621,12 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     if (server->intake == NULL || server->parquet == NULL || server->counts == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
+    server->recent = tm__recent_create(server->monitor);
+    if (server->recent == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
     for (uint32_t i = 0; i < server->n_desks; i++) {
+        server->desks[i].recent = server->recent;
         server->desks[i].home = server->home;
         server->desks[i].monitor = server->monitor;
         server->desks[i].intake = server->intake;
@@ -691,6 +729,19 @@ static tm_status open_parts(tm_server *server, tm_err *err) {
     return open_desks(server, err);
 }
 
+static tm_status open_serving(tm_server *server, tm_err *err) {
+    const tm_serving_place place = {.home = server->home,
+                                    .address = tm__door_address(server->door),
+                                    .started_us = the_desk(server)->started_us,
+                                    .proms = server->proms,
+                                    .n_proms = server->n_desks + 1,
+                                    .monitor = server->monitor,
+                                    .recent = server->recent,
+                                    .health = &server->health};
+    server->serving = tm__serving_create(&place);
+    return server->serving != NULL ? TM_OK : no_memory(err);
+}
+
 /* Last, when all that threads share exists (and after tm__signal_open(), whose mask they inherit).
  */
 static tm_status open_threads(tm_server *server, tm_err *err) {
@@ -739,6 +790,8 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->supervisor = options->supervisor;
     server->probe =
         (tm_probe){.home = home, .supervisor = options->supervisor, .log = options->log};
+    server->expiry =
+        (tm_expiry){.home = home, .log = options->log, .wait_us = options->label_wait_us};
     server->tick = options->tick;
     server->tick_arg = options->tick_arg;
     server->memory_max = options->memory_max;
@@ -755,6 +808,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     if (st == TM_OK && options->access_log != NULL) {
         st = tm__access_log_open(options->access_log, server->log, &server->shared.access_log, err);
     }
+    st = st != TM_OK ? st : open_serving(server, err);
     st = st != TM_OK ? st : open_threads(server, err);
     if (st != TM_OK) {
         tm__server_close(server);
@@ -795,6 +849,7 @@ static void join_threads(tm_server *server) {
             collect_rows(server, old);
         }
         look_at_rows(server);
+        tell_status(server, true);
     }
 }
 
@@ -836,6 +891,8 @@ void tm__server_close(tm_server *server) {
     tm__published_free(server->shared.published);
     tm__current_unref(server->latest);
     tm__served_unref(server->prepared);
+    tm__serving_free(server->serving);
+    tm__recent_free(server->recent);
     tm__monitor_close(server->monitor);
     free_desks(server);
     tm__drift_watch_free(server->counts);

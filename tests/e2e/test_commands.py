@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands over rows: profile, check, evaluate, replay, status. What they say is counted again here."""
 import csv
+import time
 
 import made_data
 import pytest
@@ -86,6 +87,15 @@ def test_columns_are_worth_what_the_score_loses_without_them(churn):
     assert churn("evaluate", "churn", "b.csv", "--metric", "auc").code == 2
 
 
+def settled(tm, n_labels):
+    """The model as `status` has it, once the server has told: it does so once a second."""
+    end = time.monotonic() + 20
+    while (model := tm.ok("status", "--json").json["models"][0])["labelled"] != n_labels:
+        assert time.monotonic() < end, model
+        time.sleep(0.1)
+    return model
+
+
 def test_a_replay_sends_rows_and_their_labels(churn, serve):
     server = serve()
     words = ["replay", "churn", "b.csv", "--server", server.address, "--batch", "64"]
@@ -93,7 +103,7 @@ def test_a_replay_sends_rows_and_their_labels(churn, serve):
     assert (result["rows"], result["requests"]) == (400, 7)
     assert result["labels"] == 360, "a row without a label has none to send"
     assert 0 < result["latency_ms_p50"] <= result["latency_ms_p99"] <= 1000 * result["seconds"]
-    model = churn.ok("status", "--json").json["models"][0]
+    model = settled(churn, 360)
     assert (model["answers"], model["labelled"], model["coverage"]) == (400, 360, 0.9)
     assert model["live"]["auc"] == pytest.approx(churn.ok("evaluate", "churn", "b.csv", "--json").json["scores"]["auc"], abs=1e-12)
     assert "400" in churn.ok("status").out

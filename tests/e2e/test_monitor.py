@@ -111,11 +111,46 @@ def test_a_clock_that_goes_back_loses_no_label(home, serve):
     assert sum(a["labels"] for a in report["live"]["arrivals"]) == 10
 
 
+def test_a_clock_that_jumps_ahead_and_comes_back_loses_no_label(home, serve):
+    times, ids = ("2026-03-01T00:00:00Z", "2027-03-01T00:00:00Z", "2026-03-02T00:00:00Z"), []
+    for i, now in enumerate(times):  # answers of each day; those of the day before get their labels
+        home.env["TIDEMILL_NOW"] = now
+        server = serve()
+        ids.append([i for i, _ in ask(server, churn(10, seed=20 + i))])
+        if i > 0:
+            assert send(server, [{"prediction_id": p, "label": "no"} for p in ids[i - 1]])["joined"] == 10
+        server.stop()
+    report = home.ok("monitor", "report", "churn", "--since", "2026-01-01", "--until", "2028-01-01", "--json").json
+    assert (report["coverage"]["answers"], report["coverage"]["labelled"]) == (30, 20)
+    # A stamp that was given in a year is never given again: what came after it seems to have come then.
+    assert {a["from"][:4]: a["labels"] for a in report["live"]["arrivals"] if a["labels"]} == {"2027": 20}
+
+
+def test_a_label_before_its_answer_waits_for_it_and_joins_once(tm, serve):
+    tm.write("churn.csv", to_csv(churn(1500), without=("since",)))
+    tm.ok("train", "churn.csv", "--target", "churned", "--name", "churn", "--entity", "id", "--learner", "linear", "--work", "3000000", "-q")
+    server = serve()
+    early = [{"model": "churn", "entity": "c1", "label": "yes"}]
+    counts = ("joined", "unknown", "duplicates")
+    for wanted in ([0, 1, 0], [0, 0, 1]):
+        body = send(server, early)
+        assert [body[k] for k in counts] == wanted
+    assert send(server, [{**early[0], "label": "no"}])["conflict"] == 1
+    row = {k: churn(1)[0][k] for k in ROW_NAMES}
+    status, _, body = server.request("POST", "/v1/routes/churn/predict", {"rows": [{**row, "id": "c1"}]})
+    assert status == 200, body
+    settle(server, 1)
+    assert server.request("GET", "/v1/status")[2]["routes"][0]["live"]["labelled"] == 1
+    late = send(server, [{"prediction_id": body["predictions"][0]["id"], "label": "yes"}, {"prediction_id": body["predictions"][0]["id"], "label": "no"}])
+    assert ([late[k] for k in counts], late["conflict"]) == ([0, 0, 1], 1)
+    metrics = server.request("GET", "/metrics")[2].decode()
+    assert 'tidemill_log_labels_total{result="joined"} 1' in metrics and "tidemill_log_labels_waiting 0" in metrics
+
+
 def test_labels_of_a_file_a_query_and_a_source_join_beside_a_server(home, serve):
     server, rows = serve(), churn(300, seed=5)
     ids = [i for i, _ in ask(server, rows)]
-    truth = [r["churned"] for r in rows]
-    settle(server, 300)
+    truth = [r["churned"] for r in rows]  # at once: the answers are in the server's queue
     home.write("a.csv", "prediction_id,churned\n" + "".join(f"{i},{y}\n" for i, y in zip(ids[:100], truth[:100])) + "01J0000000000000000000NONE,yes\n,\n")
     result = home.ok("monitor", "labels", "churn", "a.csv", "--json").json
     assert (result["joined"], result["unknown"], result["duplicates"], result["conflicts"]) == (100, 1, 0, 0)

@@ -58,6 +58,7 @@ def test_labels_join_what_a_sink_wrote(tm, serve):
     labels += [{"model": "late", "entity": "9", "time": "2024-01-10", "label": "no"}]
     status, _, answer = server.request("POST", "/v1/labels", {"labels": labels}, headers)
     assert (status, answer["joined"]) == (200, 41), answer
+    server.stop()  # it tells of what others wrote once a second
     models = tm.ok("status", "--json").json["models"]
     assert [(m["answers"], m["labelled"]) for m in models] == [(60, 42)], models
 

@@ -14,6 +14,8 @@ static void stages_are_taken_of_one_request_in_64(void **state) {
     for (uint32_t i = 0; i < 3 * TM_STAGES_EVERY; i++) {
         tm__stages_begin(&stages, tm__mono_ns() - 2000000);
         tm__stages_lap(&stages, TM_STAGE_PREDICT);
+        tm__stages_measure(&stages, i == 1);
+        assert_int_equal(stages.weight, i == 1 ? 1 : stages.is_on ? TM_STAGES_EVERY : 0);
         n_watched += stages.is_on ? 1 : 0;
         assert_true(!stages.is_on ||
                     (stages.ns[TM_STAGE_QUEUE] >= 2000000 && stages.ns[TM_STAGE_LOG] == 0));

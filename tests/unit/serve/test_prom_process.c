@@ -51,7 +51,7 @@ static void the_log_is_told_by_family(void **state) {
     assert_true(value_of(&out, "tidemill_log_queued") == 1);
     assert_true(value_of(&out, "tidemill_log_is_broken") == 1);
     assert_true(value_of(&out, "tidemill_log_labels_total{result=\"joined\"}") == 5);
-    assert_true(value_of(&out, "tidemill_log_labels_total{result=\"waiting\"}") == 0);
+    assert_true(value_of(&out, "tidemill_log_labels_waiting") == 0);
     json_decref(counters);
     tm__buf_reset(&out);
     tm__prom_log(NULL, &out);

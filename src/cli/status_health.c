@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a model's figures mean to who is on call, in a word each:
+ *
+ *     bad    broken    its file cannot be loaded: requests get an error
+ *            old       another version is served than the one that was promoted
+ *            worse     the live score is worse than the test's, far beyond its interval
+ *            drift...  an open critical alert, by its kind
+ *     warn   drift...  an open alert
+ *            retrain   the last retraining failed
+ *            overdue   the next one was due, and nobody began it
+ *            labels    none came for longer than they are declared to take
+ *            data      its source has stopped or fails
+ *     idle   quiet     no answer in a week, or none yet
+ *
+ * Nothing here is a test of its own but `worse`, and that one is held to twice the 95 % interval:
+ * by chance some once in ten thousand looks, for alarms that may wake someone have a budget
+ * (docs/drift.md).
+ */
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/fmath.h"
+#include "cli/report_page_priv.h"
+#include "cli/status_read.h"
+#include "cli/train_words.h"
+#include "metric/metric.h"
+
+#define SCORED_MIN 30
+#define WIDER 2.0
+#define HOUR_S 3600.0
+#define QUIET_S (7 * 86400.0)
+
+static const char *const levels[] = {"bad", "warn", "ok", "idle"};
+/* What weighs more comes first; a kind of alert that is not here comes behind them. */
+static const char *const words[] = {"broken",  "old",     "worse", "performance",
+                                    "drift",   "traffic", "data",  "labels",
+                                    "retrain", "overdue", "quiet"};
+
+static void say(json_t *m, const char *level, const char *word, const char *fmt, ...)
+    TM_PRINTF(4, 5);
+static void say(json_t *m, const char *level, const char *word, const char *fmt, ...) {
+    char text[768];
+    va_list args;
+    va_start(args, fmt);
+    tm__report_format(text, sizeof(text), fmt, args);
+    va_end(args);
+    json_array_append_new(json_object_get(m, "reasons"),
+                          json_pack("{s:s, s:s, s:s}", "level", level, "word", word, "text", text));
+}
+
+static double number(const json_t *m, const char *name) {
+    return tm__json_f64(m, name, tm__nan());
+}
+
+/* ---- reasons ---- */
+
+static void judge_serving(json_t *m) {
+    const json_t *const is_loaded = json_object_get(m, "is_loaded");
+    const char *const problem = tm__json_text(m, "problem", NULL);
+    if (json_is_false(is_loaded)) {
+        say(m, "bad", "broken", "version %lld cannot be loaded: %s",
+            (long long)tm__json_i64(m, "champion", 0), problem != NULL ? problem : "see the log");
+    } else if (problem != NULL) {
+        say(m, "bad", "old", "version %lld is served, for version %lld cannot be: %s",
+            (long long)tm__json_i64(m, "serving", 0), (long long)tm__json_i64(m, "champion", 0),
+            problem);
+    }
+}
+
+static void judge_score(json_t *m) {
+    const char *const name = tm__json_text(m, "metric", "");
+    const tm_metric_ops *const metric = tm__metric_find(name);
+    const double value = number(m, "value"), test = number(json_object_get(m, "test"), name);
+    if (metric == NULL || isnan(value) || isnan(test) ||
+        tm__json_i64(m, "scored", 0) < SCORED_MIN) {
+        return;
+    }
+    const double far = metric->is_loss ? value - WIDER * (value - number(m, "low"))
+                                       : value + WIDER * (number(m, "high") - value);
+    if (tm__metric_gain(metric, far, test) < 0) { /* false for an interval that is not known */
+        say(m, "bad", "worse", "%s is %.4g, the test's was %.4g: tidemill monitor report %s", name,
+            value, test, tm__json_text(m, "model", ""));
+    }
+}
+
+static void judge_alerts(json_t *m) {
+    size_t i = 0;
+    const json_t *alert = NULL;
+    json_array_foreach(json_object_get(m, "alerts"), i, alert) {
+        const bool is_critical = strcmp(tm__json_text(alert, "severity", ""), "critical") == 0;
+        say(m, is_critical ? "bad" : "warn", tm__json_text(alert, "kind", "alert"), "%s (%lld)",
+            tm__json_text(alert, "summary", ""), (long long)tm__json_i64(alert, "id", 0));
+    }
+}
+
+static void judge_learning(json_t *m) {
+    const double left = number(m, "next_retrain_seconds");
+    const double every = number(m, "retrain_every_seconds");
+    const char *const last = tm__json_text(m, "last_retrain", "");
+    const char *const status = tm__json_text(m, "source_status", "");
+    char span[32];
+    if (strcmp(last, "failed") == 0) {
+        say(m, "warn", "retrain", "the last retraining failed: tidemill model history %s",
+            tm__json_text(m, "model", ""));
+    } else if (strcmp(last, "running") != 0 && -left > fmax(0.1 * every, HOUR_S)) {
+        say(m, "warn", "overdue", "a retraining has been due for %s; 'tidemill run' does it",
+            tm__span_text(-left, span));
+    }
+    if (strcmp(status, "stopped") == 0 || strcmp(status, "retrying") == 0) {
+        say(m, "warn", "data", "source '%s' is %s: tidemill data show %s",
+            tm__json_text(m, "source", ""), status, tm__json_text(m, "source", ""));
+    }
+}
+
+/* Answers that are old enough to have labels, and no label in twice the time that they take. */
+static void judge_labels(json_t *m) {
+    const double delay = number(m, "label_delay_seconds");
+    const double late = 2 * delay + HOUR_S;
+    char span[32], told[32];
+    if (isnan(delay) || !(number(m, "first_answer_age_seconds") > late)) {
+        return;
+    }
+    const double age = number(m, "label_age_seconds");
+    if (isnan(age)) {
+        say(m, "warn", "labels", "no label came yet, and they are declared to take %s",
+            tm__span_text(delay, span));
+    } else if (age > late) {
+        say(m, "warn", "labels", "no label came for %s, and they are declared to take %s",
+            tm__span_text(age, told), tm__span_text(delay, span));
+    }
+}
+
+static void judge_traffic(json_t *m) {
+    const double age = number(m, "answer_age_seconds");
+    char span[32];
+    if (isnan(age)) {
+        say(m, "idle", "quiet", "no answer yet");
+    } else if (age > QUIET_S) {
+        say(m, "idle", "quiet", "no answer for %s", tm__span_text(age, span));
+    }
+}
+
+/* ---- order ---- */
+
+static size_t place_in(const char *const *list, size_t n, const char *word) {
+    size_t i = 0;
+    while (i < n && strcmp(list[i], word) != 0) {
+        i++;
+    }
+    return i;
+}
+
+#define PLACE_IN(list, word) place_in((list), sizeof(list) / sizeof((list)[0]), (word))
+
+/* Of level and word: what is less comes first. */
+static size_t weight_of(const char *level, const char *word) {
+    return PLACE_IN(levels, level) * 100 + PLACE_IN(words, word);
+}
+
+static size_t reason_weight(const json_t *reason) {
+    return weight_of(tm__json_text(reason, "level", ""), tm__json_text(reason, "word", ""));
+}
+
+/* A few entries, put in order one by one; equal ones stay as they came. */
+static json_t *sort_by(const json_t *list, bool (*is_before)(const json_t *a, const json_t *b)) {
+    json_t *const out = json_array();
+    size_t i = 0;
+    json_t *item = NULL;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+        size_t at = json_array_size(out);
+        while (at > 0 && is_before(item, json_array_get(out, at - 1))) {
+            at--;
+        }
+        json_array_insert(out, at, item);
+    }
+    return out;
+}
+
+static bool reason_is_before(const json_t *a, const json_t *b) {
+    return reason_weight(a) < reason_weight(b);
+}
+
+void tm__status_judge(json_t *model) {
+    json_object_set_new(model, "reasons", json_array());
+    judge_serving(model);
+    judge_score(model);
+    judge_alerts(model);
+    judge_learning(model);
+    judge_labels(model);
+    judge_traffic(model);
+    json_t *const reasons = sort_by(json_object_get(model, "reasons"), reason_is_before);
+    const json_t *const first = json_array_get(reasons, 0);
+    json_object_set_new(model, "health", json_string(tm__json_text(first, "level", "ok")));
+    json_object_set_new(model, "why", json_string(tm__json_text(first, "word", "")));
+    json_object_set_new(model, "reasons", reasons);
+}
+
+static size_t model_weight(const json_t *m) {
+    return weight_of(tm__json_text(m, "health", ""), tm__json_text(m, "why", ""));
+}
+
+static bool model_is_before(const json_t *a, const json_t *b) {
+    const size_t x = model_weight(a), y = model_weight(b);
+    return x != y ? x < y
+                  : strcmp(tm__json_text(a, "model", ""), tm__json_text(b, "model", "")) < 0;
+}
+
+json_t *tm__status_sort(const json_t *models) {
+    return sort_by(models, model_is_before);
+}
