@@ -104,7 +104,7 @@ typedef struct falls {
 static void run_alike(const kind *k, uint32_t run, falls *out) {
     tm_rng rng = tm__rng_split(1, k->name, run);
     tm_ab_compare any = begin(k, ALPHA, AA_UNITS);
-    tm_ab_compare early = begin(k, ALPHA * TM_AB_EARLY_SHARE, AA_UNITS);
+    tm_ab_compare early = begin(k, ALPHA / TM_AB_EARLY_PARTS, AA_UNITS);
     bool has_peeked = false;
     for (uint32_t i = 0; i < AA_UNITS; i++) {
         const uint32_t arm = tm__rng_f64(&rng) < k->share;
@@ -120,7 +120,7 @@ static void run_alike(const kind *k, uint32_t run, falls *out) {
     }
     out->any_time += any.decided_at > 0;
     out->once += finds(&any, ALPHA);
-    out->rule += early.decided_at > 0 || finds(&early, ALPHA * (1 - TM_AB_EARLY_SHARE));
+    out->rule += early.decided_at > 0 || finds(&early, ALPHA - ALPHA / TM_AB_EARLY_PARTS);
     out->peeking += has_peeked;
 }
 

@@ -33,7 +33,7 @@ def main():
     new, old = figures(made), figures((GOLDEN / "confseq.csv").read_text(encoding="ascii"))
     assert [f[0] for f in new] == [f[0] for f in old], "the file is of other arguments: --golden writes it"
     worst = max(abs(a - b) / max(abs(a), abs(b), 1e-300) for (_, a), (_, b) in zip(new, old))
-    print(f"{len(new)} figures of confseq, largest relative distance from the stored ones {worst:.1e}")
+    print(f"{len(new)} figures of confseq, largest relative distance from the stored ones {worst:.1e}", flush=True)
     for name in ("test_uniform", "test_ab_compare"):
         subprocess.run([ROOT / "build" / "tests" / name], cwd=ROOT, check=True)
 

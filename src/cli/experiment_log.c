@@ -111,6 +111,7 @@ static void take_terms(const json_t *experiment, tm_experiment *out) {
     const json_t *versions = json_object_get(experiment, "versions");
     *out = (tm_experiment){
         .n_metrics = 1,
+        .has_times = true,
         .share = tm__json_f64(experiment, "share", 0.5),
         .alpha = tm__json_f64(experiment, "alpha", 0.05),
         .baseline = tm__json_f64(experiment, "baseline", 0),

@@ -134,6 +134,7 @@ static tm_status read_time(tm_cli *cli, const tm_table *table, tm_experiment *e,
     e->units.now_us = tm__now_us();
     TM_TRY(tm__cli_when(cli, "as-of", &e->units.now_us, err));
     TM_TRY(find_column(table, "time", tm__cli_text(cli, "time"), &c->time, err));
+    e->has_times = c->time != NULL && c->time->type != TM_TYPE_INT;
     const tm_type type = c->time == NULL ? TM_TYPE_NONE : c->time->type;
     if (c->time != NULL && type != TM_TYPE_TIME && type != TM_TYPE_DATE && type != TM_TYPE_INT) {
         return TM_FAIL(err, TM_E_DATA, "column '%.128s' of --time holds no times", c->time->name);
@@ -273,7 +274,7 @@ static tm_status add_row(tm_experiment *e, const columns *c, uint64_t row, tm_bu
     if (c->time != NULL && tm__column_is_missing(c->time, row)) {
         return bad_row(row, c->time->name, "does not say when a unit was assigned", err);
     }
-    unit.time_us = unit.known_us = c->time != NULL ? c->time->ints[row] : 0;
+    unit.time_us = unit.known_us = c->time != NULL ? c->time->ints[row] : (int64_t)row;
     TM_TRY(read_values(e, c, row, values, err));
     return tm__units_add(&e->units, &unit, values, err);
 }
@@ -327,7 +328,7 @@ tm_status tm__experiment_judge(tm_experiment *self, json_t **out, tm_err *err) {
     const tm_units *u = &self->units;
     const tm_ab_input in = {.n_units = u->n,
                             .arms = u->arms,
-                            .times_us = u->n_rows > 0 && u->times_us[0] != 0 ? u->times_us : NULL,
+                            .times_us = self->has_times ? u->times_us : NULL,
                             .n_matured = u->n_matured,
                             .n_in_both = u->n_in_both,
                             .names = {self->names[0], self->names[1]},

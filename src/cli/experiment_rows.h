@@ -16,6 +16,7 @@ typedef struct tm_experiment {
     double share, alpha, baseline;
     uint64_t horizon;
     bool is_looked_at_once;
+    bool has_times;         /* of units; else they are in the order of rows */
     uint64_t n_without_arm; /* rows that were left out */
 } tm_experiment;
 void tm__experiment_done(tm_experiment *self);

@@ -5,6 +5,7 @@
  * 1. With a delay a unit's value is made of what was there a delay after its first row, and units
  *    stand by their first rows: what is judged once stays as it is.
  * 2. Without one units stand where their first value became known: new ones come last.
+ * 3. Units of one time stand by chance: files are sorted by many things, arms among them.
  */
 #include "cli/experiment_units.h"
 
@@ -14,8 +15,10 @@
 
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/rng.h"
 
 #define ROWS_FIRST 1024u
+#define TIES UINT64_C(0x7469657320676F20) /* key of the chances of invariant 3 */
 
 /* A unit while it is put together. */
 typedef struct making {
@@ -108,7 +111,7 @@ static void find_orders(const tm_units *self, making *units, uint64_t n_units) {
 /* What units are sorted by, and their place among those that are made. */
 typedef struct place {
     int64_t order_us;
-    uint64_t first_row, unit;
+    uint64_t chance, unit;
 } place;
 
 static int compare_places(const void *a, const void *b) {
@@ -116,7 +119,7 @@ static int compare_places(const void *a, const void *b) {
     if (x->order_us != y->order_us) {
         return x->order_us < y->order_us ? -1 : 1;
     }
-    return (x->first_row > y->first_row) - (x->first_row < y->first_row);
+    return (x->chance > y->chance) - (x->chance < y->chance);
 }
 
 static tm_status take_units(tm_units *self, const making *units, const place *places, tm_err *err) {
@@ -171,7 +174,7 @@ static void sort_units(tm_units *self, const making *units, uint64_t n_units, pl
         if (units[i].arms == 3) {
             self->n_in_both++;
         } else if (units[i].arms != 0) {
-            places[self->n++] = (place){units[i].order_us, units[i].first_row, i};
+            places[self->n++] = (place){units[i].order_us, tm__rng_at(TIES, units[i].first_row), i};
         }
     }
     if (self->n > 0) {

@@ -7,6 +7,7 @@
  * A unit's value is the mean of its rows. With a delay it is what was known so long after the
  * unit's first row, and no longer changes: units are judged in the order of their first rows.
  * Without one it is what is known now, and units stand where their first value became known.
+ * Units of the same time stand in an order of chance, which the rows' places alone decide.
  */
 #ifndef TM_CLI_EXPERIMENT_UNITS_H
 #define TM_CLI_EXPERIMENT_UNITS_H

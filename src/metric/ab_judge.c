@@ -36,7 +36,7 @@ static tm_status begin_metric(const tm_ab_input *in, const tm_ab_metric *metric,
 
 static tm_status begin(tm_ab_judging *j, tm_err *err) {
     const tm_ab_input *in = j->in;
-    j->alpha_early = in->horizon > 0 ? in->alpha * TM_AB_EARLY_SHARE : in->alpha;
+    j->alpha_early = in->horizon > 0 ? in->alpha / TM_AB_EARLY_PARTS : in->alpha;
     j->alpha_last = in->horizon > 0 ? in->alpha - j->alpha_early : 0;
     j->ratio.share = in->share;
     TM_TRY(begin_metric(in, &in->metric, j->alpha_early, 0, &j->metric, err));
@@ -100,9 +100,10 @@ int tm__ab_guardrail_sign(const tm_ab_judging *j, uint32_t g) {
 
 static const char *decide(tm_ab_judging *j) {
     const tm_ab_input *in = j->in;
-    const double ratio_p =
-        in->is_looked_at_once ? tm__ab_ratio_p(&j->ratio) : tm__ab_ratio_p_any_time(&j->ratio);
-    j->is_mismatch = ratio_p < TM_AB_RATIO_ALPHA;
+    const bool is_off_now = tm__ab_ratio_p(&j->ratio) < TM_AB_RATIO_ALPHA;
+    const bool was_off = tm__ab_ratio_p_any_time(&j->ratio) < TM_AB_RATIO_ALPHA;
+    j->is_mismatch = was_off || (in->is_looked_at_once && is_off_now);
+    j->is_in_turns = j->is_mismatch && !is_off_now;
     j->coverage_p = coverage_p(j);
     j->is_at_horizon = in->horizon > 0 && tm__ab_compare_units(&j->metric) == in->horizon;
     tm__ab_look(in->metric.kind, j->metric.arms, in->alpha, &j->once);
@@ -248,11 +249,12 @@ static json_t *to_json(const tm_ab_judging *j, const char *decision) {
                             (json_int_t)tm__ab_compare_units(&j->metric), "after_horizon",
                             (json_int_t)j->n_after, "in_both_arms", (json_int_t)in->n_in_both);
     json_object_set_new(out, "rule", rule_to_json(j));
-    json_object_set_new(
-        out, "sample_ratio",
-        json_pack("{s:o, s:o, s:s, s:b}", "p_value", tm__json_number(tm__ab_ratio_p(&j->ratio)),
-                  "any_time_p_value", tm__json_number(tm__ab_ratio_p_any_time(&j->ratio)), "looks",
-                  in->is_looked_at_once ? "one" : "any", "mismatch", j->is_mismatch));
+    json_object_set_new(out, "sample_ratio",
+                        json_pack("{s:o, s:o, s:s, s:b, s:b}", "p_value",
+                                  tm__json_number(tm__ab_ratio_p(&j->ratio)), "any_time_p_value",
+                                  tm__json_number(tm__ab_ratio_p_any_time(&j->ratio)), "looks",
+                                  in->is_looked_at_once ? "one" : "any", "mismatch", j->is_mismatch,
+                                  "took_turns", j->is_in_turns));
     json_object_set_new(out, "coverage", coverage_to_json(j));
     json_object_set_new(out, "metric", primary_to_json(j));
     json_object_set_new(out, "guardrails", guardrails_to_json(j));

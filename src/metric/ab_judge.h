@@ -47,9 +47,9 @@ typedef struct tm_ab_input {
  * "without_value": matured and still none}], "units", "matured", "judged", "after_horizon",
  * "in_both_arms", "rule": {"kind": "any_time" or "horizon", "alpha", "alpha_early", "alpha_last",
  * "horizon", "tuned_for"}, "sample_ratio": {"p_value": of one look, "any_time_p_value", "looks":
- * "one" or "any", "mismatch"}, "coverage": {"shares": of matured units with a value by arm,
- * "p_value", "differs"}, "metric": M, "guardrails": [M with "margin" and "state": "breach", "kept"
- * or "open"]}
+ * "one" or "any", "mismatch", "took_turns"}, "coverage": {"shares": of matured units with a value
+ * by arm, "p_value", "differs"}, "metric": M, "guardrails": [M with "margin" and "state": "breach",
+ * "kept" or "open"]}
  *
  * M: {"metric", "kind", "smaller_is_better", "means", "deviations": by arm, "difference", "low",
  * "high", "level": of the interval, "relative": difference over the control's mean,
@@ -58,11 +58,13 @@ typedef struct tm_ab_input {
  * "one_look": {"z", "p_value", "low", "high"}: what a test that is looked at once, and was planned
  * for these units, would say}. Null: not known.
  *
- * decision: "mismatch" (nothing can be trusted), "guardrail" (the treatment does harm),
- * "treatment_better", "treatment_worse", "no_difference" (none was shown at the horizon), "wait".
+ * decision: "mismatch" (nothing can be trusted: shares that are not as planned, or arms that took
+ * turns instead of being assigned by chance, which the test for any number of looks sees),
+ * "guardrail" (the treatment does harm), "treatment_better", "treatment_worse", "no_difference"
+ * (none was shown at the horizon), "wait".
  *
- * Rule: without a horizon the confidence sequence has all of alpha. With one it has the early share
- * (TM_AB_EARLY_SHARE), and one look at exactly that many units the rest; units behind it do not
+ * Rule: without a horizon the confidence sequence has all of alpha. With one it has its tenth
+ * (TM_AB_EARLY_PARTS), and one look at exactly that many units the rest; units behind it do not
  * count. Guardrails share alpha among themselves, at any time, apart from the metric.
  *
  * Errors:  TM_E_INVALID (options), TM_E_NOMEM.

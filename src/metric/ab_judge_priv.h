@@ -17,7 +17,8 @@ typedef struct tm_ab_judging {
     double alpha_early, alpha_last;
     tm_ab_look once, last_look; /* at alpha; at what the rule has for its last look */
     double coverage_p;
-    bool is_mismatch, is_at_horizon;
+    bool is_mismatch, is_in_turns; /* shares are wrong; they are right, but arms took turns */
+    bool is_at_horizon;
     int sign;       /* 1: the treatment is better, -1: worse, 0: not decided */
     const char *by; /* what decided; NULL: nothing */
 } tm_ab_judging;

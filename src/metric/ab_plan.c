@@ -71,8 +71,8 @@ tm_status tm__ab_plan(const tm_ab_plan_options *options, tm_ab_plan *out, tm_err
     TM_TRY(check(options, err));
     const scales s = scales_of(options);
     const double alpha = options->alpha;
-    tm_ab_plan plan = {.alpha_early = alpha * TM_AB_EARLY_SHARE,
-                       .alpha_last = alpha - alpha * TM_AB_EARLY_SHARE};
+    tm_ab_plan plan = {.alpha_early = alpha / TM_AB_EARLY_PARTS,
+                       .alpha_last = alpha - alpha / TM_AB_EARLY_PARTS};
     const double z_once = tm__normal_upper(alpha / 2);
     const double z_last = tm__normal_upper(plan.alpha_last / 2);
     /* Of a boundary that is lowest at the last unit. */

@@ -8,8 +8,8 @@
 
 #include "metric/ab_compare.h"
 
-/* Of alpha, the part that looks before the last one may spend; the last look has the rest. */
-#define TM_AB_EARLY_SHARE 0.1
+/* Looks before the last one may spend alpha over this; the last look has the rest. */
+#define TM_AB_EARLY_PARTS 10.0
 
 typedef struct tm_ab_plan_options {
     tm_ab_kind kind;

@@ -25,6 +25,15 @@ static const char *metric_interval(const tm_ab_judging *j, char *out, size_t siz
 }
 
 static void say_mismatch(const tm_ab_judging *j, char *out, size_t size) {
+    if (j->is_in_turns) {
+        (void)snprintf(out, size,
+                       "The arms cannot be compared: they hold their shares, but took turns: many "
+                       "units of '%.64s' come after one another, then many of '%.64s'. If that is "
+                       "the order of the file alone, say when units were assigned; else whatever "
+                       "changed in between is in the difference.",
+                       j->in->names[0], j->in->names[1]);
+        return;
+    }
     const double n = (double)(j->ratio.n[0] + j->ratio.n[1]);
     const double p =
         j->in->is_looked_at_once ? tm__ab_ratio_p(&j->ratio) : tm__ab_ratio_p_any_time(&j->ratio);

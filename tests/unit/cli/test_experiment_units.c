@@ -35,8 +35,9 @@ static void rows_without_units_are_sorted_by_time(void **state) {
     make(&u, rows, 3);
     assert_int_equal(u.n, 3);
     assert_int_equal(u.n_matured, 3);
-    assert_true(u.arms[0] == 1 && u.arms[1] == 0 && u.arms[2] == 1);
-    assert_true(u.times_us[0] == 3 && u.values[0][1] == 1 && u.is_binary[0]);
+    assert_true(u.arms[0] == 1 && u.arms[1] != u.arms[2]);
+    assert_true(u.times_us[0] == 3 && u.times_us[2] == 5 && u.is_binary[0]);
+    assert_true(u.values[0][1] + u.values[0][2] == 1);
     tm__units_done(&u);
 }
 
@@ -81,6 +82,23 @@ static void without_a_delay_units_stand_where_they_became_known(void **state) {
     tm__units_done(&u);
 }
 
+/* A day's rows may be sorted by arm: units of one time stand by chance. */
+static void units_of_one_time_are_mixed(void **state) {
+    (void)state;
+    given many[400];
+    uint32_t n_changes = 0;
+    for (int i = 0; i < 400; i++) {
+        many[i] = (given){NULL, i >= 200, 9, 9, 1};
+    }
+    tm_units u = {0};
+    make(&u, many, 400);
+    for (int i = 1; i < 400; i++) {
+        n_changes += u.arms[i] != u.arms[i - 1];
+    }
+    assert_in_range(n_changes, 150, 250);
+    tm__units_done(&u);
+}
+
 static void no_rows_are_no_units(void **state) {
     (void)state;
     tm_units u = {0};
@@ -95,6 +113,7 @@ int main(void) {
         cmocka_unit_test(rows_of_a_unit_count_once_with_their_mean),
         cmocka_unit_test(a_delay_fixes_what_counts_and_who_is_judged),
         cmocka_unit_test(without_a_delay_units_stand_where_they_became_known),
+        cmocka_unit_test(units_of_one_time_are_mixed),
         cmocka_unit_test(no_rows_are_no_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

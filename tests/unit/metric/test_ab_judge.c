@@ -129,6 +129,22 @@ static void arms_of_other_sizes_are_trusted_with_nothing(void **state) {
     json_decref(judge(&in, "mismatch"));
 }
 
+/* A file that is sorted by arm. */
+static void arms_that_took_turns_are_told_from_wrong_shares(void **state) {
+    (void)state;
+    tm_ab_input in = made(1, 0, 0);
+    for (uint32_t i = 0; i < UNITS; i++) {
+        arms[i] = i >= UNITS / 2;
+    }
+    for (int once = 0; once < 2; once++) {
+        in.is_looked_at_once = once == 1;
+        json_t *result = judge(&in, "mismatch");
+        assert_true(tm__json_bool(json_object_get(result, "sample_ratio"), "took_turns", false));
+        assert_non_null(strstr(tm__json_text(result, "verdict", ""), "but took turns"));
+        json_decref(result);
+    }
+}
+
 static void harm_stops_it_beyond_the_margin(void **state) {
     (void)state;
     tm_ab_input in = made(3, 0.1, 0.08);
@@ -183,6 +199,7 @@ int main(void) {
         cmocka_unit_test(without_a_difference_it_goes_on_until_its_horizon),
         cmocka_unit_test(the_last_look_decides_at_the_horizon_alone),
         cmocka_unit_test(arms_of_other_sizes_are_trusted_with_nothing),
+        cmocka_unit_test(arms_that_took_turns_are_told_from_wrong_shares),
         cmocka_unit_test(harm_stops_it_beyond_the_margin),
         cmocka_unit_test(units_that_are_too_young_or_without_a_value_are_counted),
         cmocka_unit_test(nothing_is_judged_from_nothing),
