@@ -115,7 +115,8 @@ double tm__cli_f64(const tm_cli *cli, const char *option);
 TM_NODISCARD tm_status tm__cli_size(const tm_cli *cli, const char *option, uint64_t *out,
                                     tm_err *err);
 int64_t tm__cli_duration_us(const tm_cli *cli, const char *option);
-/** A date, a time, or how long ago ("7d"), in microseconds; *out stays when it is not given. */
+/** A date, a time, a time of day (the last one that has come), or how long ago ("7d"), in
+ * microseconds; *out stays when it is not given. */
 TM_NODISCARD tm_status tm__cli_when(const tm_cli *cli, const char *option, int64_t *out,
                                     tm_err *err);
 /** All values of a repeated option in order; NULL and 0 when there are none. Borrowed. */

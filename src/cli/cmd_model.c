@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `model ls`, `show`, `history`, `promote`, `rollback` and `verify`: each opens the registry, asks
+/* `model show`, `history`, `promote`, `rollback` and `verify`: each opens the registry, asks
  * once and prints. */
 #include <stdio.h>
 #include <string.h>
@@ -9,44 +9,14 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
+#include "registry/moments.h"
+#include "registry/tags.h"
 
 /* "{schema, key: list}" on stdout. */
 static void print_list(tm_cli *cli, const char *schema, const char *key, json_t *list) {
     json_t *result = json_pack("{s:s, s:O}", "schema", schema, key, list);
     tm__cli_print_json(cli, result);
     json_decref(result);
-}
-
-tm_status cmd_model_ls(tm_cli *cli, tm_err *err) {
-    tm_place place = {0};
-    json_t *models = NULL;
-    TM_TRY(tm__place_open(cli, false, &place, err));
-    const tm_status st = tm__registry_models(place.registry, &models, err);
-    if (st == TM_OK && cli->json) {
-        print_list(cli, "tidemill.model.ls/1", "models", models);
-    } else if (st == TM_OK && json_array_size(models) == 0) {
-        tm__cli_print(cli, "no models yet\n");
-        tm__cli_note(cli, "next: tidemill train DATA --target COL");
-    } else if (st == TM_OK) {
-        const char *titles[] = {"model", "champion", "versions", "target", "task", "score", ""};
-        tm_cli_table table;
-        size_t i = 0;
-        json_t *m = NULL;
-        tm__cli_table_init(&table, 7, titles);
-        json_array_foreach(models, i, m) {
-            tm__cli_cell(&table, "%s", tm__json_text(m, "model", ""));
-            tm__cli_cell(&table, "%lld", (long long)tm__json_i64(m, "champion", 0));
-            tm__cli_cell(&table, "%lld", (long long)tm__json_i64(m, "versions", 0));
-            tm__cli_cell(&table, "%s", tm__json_text(m, "target", ""));
-            tm__cli_cell(&table, "%s", tm__json_text(m, "task", ""));
-            tm__cli_cell_number(&table, tm__json_f64(m, "score", 0.0), 5);
-            tm__cli_cell(&table, "%s", tm__json_text(m, "metric", ""));
-        }
-        tm__cli_table_print(cli, &table);
-    }
-    json_decref(models);
-    tm__place_close(&place);
-    return st;
 }
 
 static void print_versions(tm_cli *cli, const json_t *versions) {
@@ -66,6 +36,50 @@ static void print_versions(tm_cli *cli, const json_t *versions) {
     tm__cli_table_print(cli, &table);
 }
 
+/* What the registry knows of it beside its record. */
+static tm_status add_told(tm_registry *registry, const tm_version *version, json_t *full,
+                          tm_err *err) {
+    json_t *tags = NULL, *notes = NULL, *lineage = NULL;
+    tm_status st = tm__registry_tags(registry, version, &tags, err);
+    st = st == TM_OK ? tm__registry_notes(registry, version, &notes, err) : st;
+    st = st == TM_OK ? tm__registry_lineage(registry, version, &lineage, err) : st;
+    if (st != TM_OK) {
+        json_decref(tags);
+        json_decref(notes);
+        return st;
+    }
+    json_object_set_new(full, "tags", tags);
+    json_object_set_new(full, "notes", notes);
+    json_object_set_new(full, "lineage", lineage);
+    return TM_OK;
+}
+
+static void print_told(tm_cli *cli, const json_t *full) {
+    const json_t *const lineage = json_object_get(full, "lineage");
+    const json_t *const came = json_object_get(lineage, "registered");
+    const json_t *const parent = json_object_get(lineage, "parent");
+    const char *name = NULL;
+    json_t *value = NULL, *note = NULL;
+    size_t i = 0;
+    tm__cli_print(
+        cli, "from: rows %.16s, recipe %.16s, seed %lld, tidemill %s%s",
+        tm__json_text(lineage, "snapshot", "-"), tm__json_text(lineage, "recipe_hash", "-"),
+        (long long)tm__json_i64(lineage, "seed", 0), tm__json_text(lineage, "code", "(not known)"),
+        json_is_integer(parent) ? "" : "\n");
+    if (json_is_integer(parent)) {
+        tm__cli_print(cli, ", beside version %lld\n", (long long)json_integer_value(parent));
+    }
+    tm__cli_print(cli, "registered %.19s by %s\n", tm__json_text(came, "at", "-"),
+                  tm__json_text(came, "actor", "-"));
+    json_object_foreach(json_object_get(full, "tags"), name, value) {
+        tm__cli_print(cli, "tag %s = %s\n", name, json_string_value(value));
+    }
+    json_array_foreach(json_object_get(full, "notes"), i, note) {
+        tm__cli_print(cli, "note %.19s %s: %s\n", tm__json_text(note, "at", ""),
+                      tm__json_text(note, "actor", ""), tm__json_text(note, "text", ""));
+    }
+}
+
 static tm_status show_version(tm_cli *cli, tm_registry *registry, const char *name, tm_err *err) {
     tm_version version = {0};
     TM_TRY(tm__registry_find(registry, name, &version, err));
@@ -81,15 +95,17 @@ static tm_status show_version(tm_cli *cli, tm_registry *registry, const char *na
                         json_integer((json_int_t)tm__registry_bundle_bytes(registry, &version)));
     created[tm__time_to_text(version.created_us, created)] = '\0';
     json_object_set_new(full, "created", json_string(created));
-    if (cli->json) {
+    const tm_status st = add_told(registry, &version, full, err);
+    if (st == TM_OK && cli->json) {
         tm__cli_print_json(cli, full);
-    } else {
+    } else if (st == TM_OK) {
         tm__train_words_print(cli, full);
+        print_told(cli, full);
         tm__cli_note(cli, "more, measured on its test rows: tidemill model report %s", name);
     }
     json_decref(full);
     tm__version_done(&version);
-    return TM_OK;
+    return st;
 }
 
 tm_status cmd_model_show(tm_cli *cli, tm_err *err) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `model import`: a file of another library becomes a bundle, is compared with what the library
- * answered, and is published as any other version.
+ * answered, and is published as any other version. A bundle that was exported goes another way:
+ * cli/import_bundle.h.
  *
  * The file is read here and not in a child: this process lives for one import, holds nothing that a
  * fault could take along, and publishes only what was loaded again from its own bytes
@@ -17,6 +18,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/import_bundle.h"
 #include "cli/import_parity.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
@@ -41,6 +43,11 @@ typedef struct job {
 
 static tm_status check_options(const tm_cli *cli, tm_err *err) {
     const char *name = tm__cli_text(cli, "name");
+    if (name == NULL) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "option '--name M' is missing");
+        tm_err_hint(err, "`tidemill model import --help` shows how to use it.");
+        return st;
+    }
     const size_t len = strlen(name);
     for (size_t i = 0; i < len || len == 0 || len > TM_MAX_NAME; i++) {
         const char c = i < len ? name[i] : ' ';
@@ -67,8 +74,6 @@ static tm_status read_model(job *j, tm_err *err) {
     tm_hasher hasher;
     options.classes = tm__cli_list(j->cli, "classes", &options.n_classes);
     options.columns = tm__cli_list(j->cli, "columns", &options.n_columns);
-    tm__ctx_progress(&j->ctx, "read", 0, 0, NULL);
-    TM_TRY(tm__fs_read_all(path, &j->file, err));
     tm__hasher_init(&hasher);
     tm__hasher_update(&hasher, j->file.data, j->file.len);
     tm__hasher_final(&hasher, &j->file_hash);
@@ -240,30 +245,31 @@ static void job_done(job *j) {
     tm__cli_ctx_done(&j->ctx);
 }
 
+static tm_status import_other(job *j, tm_err *err) {
+    TM_TRY(check_options(j->cli, err));
+    TM_TRY(tm__cli_ctx_init(j->cli, (uint32_t)tm__cli_i64(j->cli, "threads"), &j->ctx, err));
+    TM_TRY(read_model(j, err));
+    TM_TRY(seal(j, err));
+    TM_TRY(certify(j, err));
+    TM_TRY(publish(j, err));
+    if (j->cli->json) {
+        json_t *result = result_json(j);
+        tm__cli_print_json(j->cli, result);
+        json_decref(result);
+    } else {
+        print_words(j->cli, j);
+    }
+    return TM_OK;
+}
+
 tm_status cmd_model_import(tm_cli *cli, tm_err *err) {
     job j = {.cli = cli};
-    TM_TRY(check_options(cli, err));
     tm__buf_init(&j.file, TM_MAX_BUNDLE_BYTES);
     tm__buf_init(&j.bytes, TM_MAX_BUNDLE_BYTES);
-    tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &j.ctx, err);
+    tm_status st = tm__fs_read_all(tm__cli_arg(cli, "FILE"), &j.file, err);
     if (st == TM_OK) {
-        st = read_model(&j, err);
-    }
-    if (st == TM_OK) {
-        st = seal(&j, err);
-    }
-    if (st == TM_OK) {
-        st = certify(&j, err);
-    }
-    if (st == TM_OK) {
-        st = publish(&j, err);
-    }
-    if (st == TM_OK && cli->json) {
-        json_t *result = result_json(&j);
-        tm__cli_print_json(cli, result);
-        json_decref(result);
-    } else if (st == TM_OK) {
-        print_words(cli, &j);
+        st = tm__import_is_bundle(&j.file) ? tm__import_bundle(cli, &j.file, err)
+                                           : import_other(&j, err);
     }
     job_done(&j);
     return st;

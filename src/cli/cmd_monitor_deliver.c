@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `monitor deliver`: what alerts have to tell, sent. */
+/* `monitor deliver`: what alerts and moves have to tell, sent. */
 #include "cli/cli.h"
 #include "loop/alerts.h"
 #include "store/home.h"
 
+static void add_up(json_t *result, const json_t *other, const char *name) {
+    json_object_set_new(result, name,
+                        json_integer(tm__json_i64(result, name, 0) + tm__json_i64(other, name, 0)));
+}
+
 tm_status cmd_monitor_deliver(tm_cli *cli, tm_err *err) {
     tm_home *home = NULL;
-    json_t *result = NULL;
+    json_t *result = NULL, *moves = NULL;
     TM_TRY(tm__home_open(cli->home, false, &home, err));
     tm_status st = tm__alerts_deliver(home, &result, err);
+    st = st == TM_OK ? tm__hooks_deliver(home, &moves, err) : st;
     tm__home_close(home);
-    TM_TRY(st);
+    if (st != TM_OK) {
+        json_decref(result);
+        return st;
+    }
+    add_up(result, moves, "sent");
+    add_up(result, moves, "failed");
+    json_decref(moves);
     const int64_t n_failed = tm__json_i64(result, "failed", 0);
     if (n_failed > 0) {
-        st = TM_FAIL(err, TM_E_UNAVAILABLE, "%lld of %lld alerts were not taken",
+        st = TM_FAIL(err, TM_E_UNAVAILABLE, "%lld of %lld messages were not taken",
                      (long long)n_failed, (long long)(n_failed + tm__json_i64(result, "sent", 0)));
         tm_err_hint(err, "They are sent again later; look at the addresses in tidemill.yaml.");
     } else if (cli->json) {

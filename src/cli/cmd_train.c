@@ -17,6 +17,7 @@
 #include "cli/history.h"
 #include "cli/model_args.h"
 #include "cli/page_priv.h"
+#include "cli/publish_parity.h"
 #include "cli/report_make.h"
 #include "cli/report_page.h"
 #include "cli/train_repeat.h"
@@ -398,23 +399,32 @@ static void say_unmatured(const training *t) {
     }
 }
 
-/* Bundle on disk, then one transaction that makes it a version. */
+/* Bundle on disk, proof that it is served as it was trained, then one transaction that makes it a
+ * version. */
 static tm_status publish(training *t, tm_err *err) {
     char user[80];
-    const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    json_t *evidence = NULL;
+    const tm_window_tables others = {.sources = t->events.sources, .n_sources = t->events.n};
+    TM_TRY(tm__bundle_load(t->result.bundle.data, t->result.bundle.len, &t->bundle, err));
     TM_TRY(tm__home_bundle_save(t->place.home, &t->result.bundle_hash, t->result.bundle.data,
                                 t->result.bundle.len, err));
-    TM_TRY(tm__bundle_load(t->result.bundle.data, t->result.bundle.len, &t->bundle, err));
     char *here = NULL;
     TM_TRY(tm__fs_real_path(".", &here, err));
+    tm_status st = tm__publish_prove(&t->ctx, t->bundle, t->table, &others, &evidence, err);
+    if (st != TM_OK) {
+        tm__mem_free(here);
+        return st;
+    }
+    actor.evidence = evidence;
     /* A retraining learns anew: as the model that was gone on from did. */
     const json_t *told =
         t->base_bundle != NULL ? tm__bundle_info(t->base_bundle) : t->result.report;
     json_t *recipe = json_copy(json_object_get(told, "recipe"));
     json_object_set_new(recipe, "dir", json_string(here));
-    const tm_status st =
-        tm__registry_add(t->place.registry, t->name, t->bundle, recipe, &actor, &t->version, err);
+    st = tm__registry_add(t->place.registry, t->name, t->bundle, recipe, &actor, &t->version, err);
     json_decref(recipe);
+    json_decref(evidence);
     tm__mem_free(here);
     if (st == TM_OK) {
         tm__cli_did(t->cli, "version %u of '%s' is registered", t->version.number, t->name);

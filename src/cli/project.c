@@ -457,7 +457,7 @@ static tm_status read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
 
 static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
                                 tm_project_model *model, tm_err *err) {
-    const char *names[N_KEYS + 8];
+    const char *names[N_KEYS + 9];
     for (uint32_t k = 0; k < N_KEYS; k++) {
         names[k] = keys[k].name;
         if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
@@ -489,6 +489,9 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     if (tm__str_is(tm__yaml_scalar(key), "log")) {
         return tm__project_read_log(r, value, model->recipe, err);
     }
+    if (tm__str_is(tm__yaml_scalar(key), "webhooks")) {
+        return tm__project_read_webhooks(r, value, model->recipe, err);
+    }
     names[N_KEYS] = "from";
     names[N_KEYS + 1] = "gate";
     names[N_KEYS + 2] = "retrain";
@@ -497,7 +500,8 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     names[N_KEYS + 5] = "events";
     names[N_KEYS + 6] = "monitor";
     names[N_KEYS + 7] = "log";
-    return tm__yaml_unknown_key(r, key, names, N_KEYS + 8, err);
+    names[N_KEYS + 8] = "webhooks";
+    return tm__yaml_unknown_key(r, key, names, N_KEYS + 9, err);
 }
 
 static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,

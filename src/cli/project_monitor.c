@@ -100,18 +100,32 @@ static tm_status read_receiver(tm_yaml *r, const yaml_node_t *map, json_t *list,
     return st;
 }
 
-static tm_status read_receivers(tm_yaml *r, const yaml_node_t *node, json_t *monitor, tm_err *err) {
+static tm_status read_receivers(tm_yaml *r, const yaml_node_t *node, json_t *into, const char *key,
+                                tm_err *err) {
     json_t *const list = json_array();
-    json_object_set_new(monitor, "receivers", list);
+    json_object_set_new(into, key, list);
     if (node->type != YAML_SEQUENCE_NODE) {
-        return tm__yaml_bad_value(r, node, "alerts", "a list of receivers", err);
+        return tm__yaml_bad_value(r, node, key, "a list of receivers", err);
     }
     for (const yaml_node_item_t *i = node->data.sequence.items.start;
          i < node->data.sequence.items.top; i++) {
         if (json_array_size(list) >= RECEIVERS_MAX) {
-            return tm__yaml_bad_value(r, node, "alerts", "at most 16 receivers", err);
+            return tm__yaml_bad_value(r, node, key, "at most 16 receivers", err);
         }
         TM_TRY(read_receiver(r, yaml_document_get_node(&r->document, *i), list, err));
+    }
+    return TM_OK;
+}
+
+tm_status tm__project_read_webhooks(tm_yaml *r, const yaml_node_t *node, json_t *recipe,
+                                    tm_err *err) {
+    const json_t *item = NULL;
+    size_t i = 0;
+    TM_TRY(read_receivers(r, node, recipe, "webhooks", err));
+    json_array_foreach(json_object_get(recipe, "webhooks"), i, item) {
+        if (json_object_get(item, "webhook") == NULL) {
+            return tm__yaml_bad_value(r, node, "webhooks", "receivers that are webhooks", err);
+        }
     }
     return TM_OK;
 }
@@ -129,7 +143,7 @@ tm_status tm__project_read_monitor(tm_yaml *r, const yaml_node_t *map, json_t *r
         const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
         const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
         if (tm__str_is(tm__yaml_scalar(key), "alerts")) {
-            TM_TRY(read_receivers(r, value, monitor, err));
+            TM_TRY(read_receivers(r, value, monitor, "receivers", err));
         } else if (!tm__str_is(tm__yaml_scalar(key), "false_alarms")) {
             return tm__yaml_unknown_key(r, key, keys, 2, err);
         } else if (value->type != YAML_SCALAR_NODE || !read_rate(tm__yaml_scalar(value), &us)) {

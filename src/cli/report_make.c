@@ -30,11 +30,12 @@ typedef struct making {
 
 /* --- the rows --- */
 
-static tm_status read_test_rows(const making *m, tm_table **out, tm_err *err) {
-    const char *snapshot = tm__json_text(m->info, "snapshot", "");
-    const char *test_snapshot = tm__json_text(m->info, "test_snapshot", "");
-    const json_t *event_snapshots = json_object_get(m->info, "event_snapshots");
-    const char *name = m->place->version.model;
+tm_status tm__report_test_rows(tm_ctx *ctx, const tm_place *place, tm_table **out, tm_err *err) {
+    const json_t *info = tm__bundle_info(place->bundle);
+    const char *snapshot = tm__json_text(info, "snapshot", "");
+    const char *test_snapshot = tm__json_text(info, "test_snapshot", "");
+    const json_t *event_snapshots = json_object_get(info, "event_snapshots");
+    const char *name = place->version.model;
     tm_table *table = NULL, *test = NULL;
     tm_train_events events = {0};
     tm_status st = TM_OK;
@@ -44,16 +45,16 @@ static tm_status read_test_rows(const making *m, tm_table **out, tm_err *err) {
         tm_err_hint(err, "Give rows that have the target: tidemill model report %s DATA", name);
         return st;
     }
-    st = tm__cli_read_snapshot(m->ctx, m->place, snapshot, &table, err);
+    st = tm__cli_read_snapshot(ctx, place, snapshot, &table, err);
     if (st == TM_OK && test_snapshot[0] != '\0') {
-        st = tm__cli_read_snapshot(m->ctx, m->place, test_snapshot, &test, err);
+        st = tm__cli_read_snapshot(ctx, place, test_snapshot, &test, err);
     }
     if (st == TM_OK && event_snapshots != NULL) {
-        st = tm__train_events_load(m->ctx, m->place->home, event_snapshots, &events, err);
+        st = tm__train_events_load(ctx, place->home, event_snapshots, &events, err);
     }
     if (st == TM_OK) {
-        st = tm__look_test_rows(m->ctx, m->info, table, test,
-                                event_snapshots != NULL ? &events : NULL, out, err);
+        st = tm__look_test_rows(ctx, info, table, test, event_snapshots != NULL ? &events : NULL,
+                                out, err);
     }
     tm__train_events_done(&events);
     tm__table_unref(table);
@@ -285,7 +286,7 @@ static tm_status make(making *m, tm_table *rows, tm_err *err) {
     tm_table *own = NULL;
     m->is_test = rows == NULL;
     if (m->is_test) {
-        TM_TRY(read_test_rows(m, &own, err));
+        TM_TRY(tm__report_test_rows(m->ctx, m->place, &own, err));
     }
     const tm_status st = tm__look_init(m->ctx, m->place->bundle, m->is_test ? own : rows,
                                        m->options->seed, &m->look, err);

@@ -21,4 +21,9 @@ typedef struct tm_report_options {
 TM_NODISCARD tm_status tm__report_make(tm_ctx *ctx, const tm_place *place, tm_table *rows,
                                        const tm_report_options *options, json_t **out, tm_err *err);
 
+/** The rows that the version which a place holds was tested on, from the home's snapshots. Errors
+ * as tm__report_make(). */
+TM_NODISCARD tm_status tm__report_test_rows(tm_ctx *ctx, const tm_place *place, tm_table **out,
+                                            tm_err *err);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Telling people of alerts: to webhooks, signed, and to Alertmanager. What is to be told lies in
- * watch.db (monitor/alert.h); a child of the daemon sends it, so that a receiver that hangs makes
- * nobody wait but that child.
+ * Telling people of alerts and of moves: to webhooks, signed, and to Alertmanager. What is to be
+ * told lies in watch.db (monitor/alert.h); a child of the daemon sends it, so that a receiver that
+ * hangs makes nobody wait but that child.
  */
 #ifndef TM_LOOP_ALERTS_H
 #define TM_LOOP_ALERTS_H
@@ -13,14 +13,16 @@
 /**
  * Send what is due, each once; what is not taken comes again later. *out: {"sent", "failed"}.
  *
- * A webhook gets {"schema", "event", "alert"} as JSON with the headers
- * X-Tidemill-Timestamp (seconds) and X-Tidemill-Signature: "v1=" and HMAC-SHA256 in hexadecimal of
- * the timestamp, a dot and the body, keyed with what secret_file holds without white space at its
- * ends. Alertmanager gets POST /api/v2/alerts.
+ * A webhook gets {"schema", "event", "alert"} as tm__webhook_send() sends it, Alertmanager POST
+ * /api/v2/alerts.
  *
  * Errors:  TM_E_NOMEM and those of the store; a receiver's are noted with the delivery.
  * Threads: one caller; waits up to ten seconds a delivery.
  */
 TM_NODISCARD tm_status tm__alerts_deliver(const tm_home *home, json_t **out, tm_err *err);
+
+/** Same of the history: each receiver of "webhooks" gets the records of its model in their order,
+ * as registry/hooks.h has them. */
+TM_NODISCARD tm_status tm__hooks_deliver(const tm_home *home, json_t **out, tm_err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/proc.h"
+#include "feature/window_set.h"
 #include "registry/registry.h"
 #include "store/home.h"
 
@@ -23,6 +24,10 @@ typedef struct tm_retrain_options {
     bool keeps_state;   /* of the training in the home, every checkpoint_ns, to go on from */
     uint64_t checkpoint_ns;
     const char *actor; /* who asked: "cli:root", "loop:schedule" */
+    /* What must hold of a version and its training rows before it is published, and the evidence of
+     * it (a new reference); NULL: nothing. */
+    tm_status (*prove)(tm_ctx *ctx, const tm_bundle *bundle, tm_table *table,
+                       const tm_window_tables *others, json_t **out, tm_err *err);
 } tm_retrain_options;
 /**
  * Read the recipe's source again, add the labelled answers that are newer than the champion's

@@ -11,15 +11,13 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
-#include "base/hash.h"
 #include "base/mem.h"
+#include "loop/webhook.h"
 #include "monitor/alert.h"
 #include "registry/registry.h"
 #include "store/post.h"
 
 #define TIMEOUT_MS 10000u
-#define SECRET_BYTES_MAX 4096u
 #define BODY_BYTES_MAX (512u << 10)
 #define ENDS_AFTER_US TM_DAY_US /* Alertmanager forgets an alert that is not sent again */
 
@@ -50,64 +48,6 @@ static const json_t *find_receiver(const json_t *recipe, const char *name) {
     return NULL;
 }
 
-/* A path of the project file, from its folder. */
-static char *path_of(const json_t *receiver, const char *name) {
-    const char *const path = tm__json_text(receiver, name, NULL);
-    if (path == NULL) {
-        return NULL;
-    }
-    return path[0] == '/' ? tm__mem_strdup(path)
-                          : tm__fs_join(tm__json_text(receiver, "dir", "."), path);
-}
-
-/* ---- webhooks ---- */
-
-static tm_status sign(const json_t *receiver, const char *time, tm_str body, char *out,
-                      tm_err *err) {
-    char *const path = path_of(receiver, "secret_file");
-    tm_buf secret, text;
-    tm_hash hash;
-    if (path == NULL) {
-        return TM_FAIL(err, TM_E_DATA, "the receiver has no secret_file");
-    }
-    tm__buf_init(&secret, SECRET_BYTES_MAX);
-    tm__buf_init(&text, BODY_BYTES_MAX + 64);
-    tm_status st = tm__fs_read_all(path, &secret, err);
-    const tm_str key = tm__str_trim((tm_str){(const char *)secret.data, secret.len});
-    if (st == TM_OK && key.len == 0) {
-        st = TM_FAIL(err, TM_E_DATA, "the file of the secret is empty");
-    }
-    tm__buf_text(&text, time);
-    tm__buf_byte(&text, '.');
-    tm__buf_append(&text, body.ptr, body.len);
-    if (st == TM_OK && text.failed) {
-        st = TM_FAIL(err, TM_E_NOMEM, "no memory to sign an alert");
-    }
-    if (st == TM_OK) {
-        tm__hmac_sha256(key.ptr, key.len, text.data, text.len, &hash);
-        tm__hash_to_text(&hash, out);
-    }
-    tm__buf_done(&secret);
-    tm__buf_done(&text);
-    tm__mem_free(path);
-    return st;
-}
-
-static tm_status send_webhook(const json_t *receiver, const char *body, const char *ca_file,
-                              tm_err *err) {
-    char stamp[80], signature[64 + TM_HASH_TEXT], time[32], hex[TM_HASH_TEXT];
-    (void)snprintf(time, sizeof(time), "%lld", (long long)(tm__now_us() / 1000000));
-    TM_TRY(sign(receiver, time, tm__str(body), hex, err));
-    (void)snprintf(stamp, sizeof(stamp), "X-Tidemill-Timestamp: %s", time);
-    (void)snprintf(signature, sizeof(signature), "X-Tidemill-Signature: v1=%s", hex);
-    const tm_post post = {.url = tm__json_text(receiver, "webhook", ""),
-                          .body = tm__str(body),
-                          .headers = {"Content-Type: application/json", stamp, signature},
-                          .ca_file = ca_file,
-                          .timeout_ms = TIMEOUT_MS};
-    return tm__post_send(&post, err);
-}
-
 /* ---- Alertmanager ---- */
 
 static json_t *as_alertmanager(const json_t *alert, bool is_over) {
@@ -128,14 +68,18 @@ static json_t *as_alertmanager(const json_t *alert, bool is_over) {
                      is_over ? now : end);
 }
 
-static tm_status send_alertmanager(const json_t *receiver, const char *body, const char *ca_file,
-                                   tm_err *err) {
+static tm_status send_alertmanager(const json_t *receiver, const char *body, tm_err *err) {
     char url[2048];
+    char *const ca_file = tm__receiver_path(receiver, "ca_file");
     json_t *parsed = NULL;
     tm_buf text;
     const char *const base = tm__json_text(receiver, "alertmanager", "");
     const size_t len = strlen(base);
-    TM_TRY(tm__json_parse(body, strlen(body), 32, &parsed, err));
+    tm_status st = tm__json_parse(body, strlen(body), 32, &parsed, err);
+    if (st != TM_OK) {
+        tm__mem_free(ca_file);
+        return st;
+    }
     json_t *const list =
         as_alertmanager(json_object_get(parsed, "alert"),
                         strcmp(tm__json_text(parsed, "event", ""), "resolved") == 0);
@@ -150,9 +94,9 @@ static tm_status send_alertmanager(const json_t *receiver, const char *body, con
                           .headers = {"Content-Type: application/json"},
                           .ca_file = ca_file,
                           .timeout_ms = TIMEOUT_MS};
-    const tm_status st =
-        is_made ? tm__post_send(&post, err) : TM_FAIL(err, TM_E_NOMEM, "no memory for an alert");
+    st = is_made ? tm__post_send(&post, err) : TM_FAIL(err, TM_E_NOMEM, "no memory for an alert");
     tm__buf_done(&text);
+    tm__mem_free(ca_file);
     return st;
 }
 
@@ -169,11 +113,9 @@ static tm_status send_one(delivering *self, const json_t *d, tm_err *err) {
         st = TM_FAIL(err, TM_E_NOT_FOUND, "the receiver is no longer declared");
     }
     if (st == TM_OK) {
-        char *const ca_file = path_of(receiver, "ca_file");
         st = json_object_get(receiver, "webhook") != NULL
-                 ? send_webhook(receiver, body, ca_file, err)
-                 : send_alertmanager(receiver, body, ca_file, err);
-        tm__mem_free(ca_file);
+                 ? tm__webhook_send(receiver, tm__str(body), err)
+                 : send_alertmanager(receiver, body, err);
     }
     json_decref(parsed);
     json_decref(recipe);

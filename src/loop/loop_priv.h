@@ -149,13 +149,13 @@ typedef struct tm_tending {
 uint32_t tm__tending_step(tm_tending *tending, tm_registry *registry);
 void tm__tending_stop(tm_tending *tending);
 
-/* The child that tells receivers of alerts: what the daemon's thread knows of it. */
+/* The child that tells receivers of alerts and moves: what the daemon's thread knows of it. */
 typedef struct tm_telling {
     tm_lone_child child;
     uint64_t not_before_ns;
 } tm_telling;
 /** One look: reaps the child, or starts it when something is due. Milliseconds until the next. */
-uint32_t tm__telling_step(tm_telling *telling);
+uint32_t tm__telling_step(tm_telling *telling, tm_registry *registry);
 void tm__telling_stop(tm_telling *telling);
 
 /** "1,204": digits in groups of three. out holds 32 bytes. */

@@ -159,12 +159,27 @@ static tm_status note_started(tm_retraining *r, tm_err *err) {
                 err);
 }
 
-static tm_status add(tm_retraining *r, tm_err *err) {
+/* What shows that it is served as it was trained. */
+static tm_status prove(tm_ctx *ctx, tm_retraining *r, json_t **out, tm_err *err) {
+    const tm_window_tables others = {.sources = r->events.sources, .n_sources = r->events.n};
+    *out = NULL;
+    return r->options->prove == NULL
+               ? TM_OK
+               : r->options->prove(ctx, r->candidate_bundle, r->harvest.train, &others, out, err);
+}
+
+static tm_status add(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     const tm_buf *bytes = &r->result.bundle;
+    tm_actor actor = r->actor;
+    json_t *evidence = NULL;
     TM_TRY(tm__home_bundle_save(r->home, &r->result.bundle_hash, bytes->data, bytes->len, err));
     TM_TRY(tm__bundle_load(bytes->data, bytes->len, &r->candidate_bundle, err));
-    TM_TRY(tm__registry_add(r->registry, r->options->model, r->candidate_bundle, NULL, &r->actor,
-                            &r->candidate, err));
+    TM_TRY(prove(ctx, r, &evidence, err));
+    actor.evidence = evidence;
+    const tm_status st = tm__registry_add(r->registry, r->options->model, r->candidate_bundle, NULL,
+                                          &actor, &r->candidate, err);
+    json_decref(evidence);
+    TM_TRY(st);
     return note(r, "retrain.trained", r->candidate.number,
                 json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "labelled_until_us",
                           (json_int_t)r->harvest.labels.joined_us, "labelled_known_us",
@@ -263,7 +278,7 @@ static tm_status repeat_check(const tm_retraining *r, tm_err *err) {
 
 static tm_status learn_and_judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     TM_TRY(train(ctx, r, err));
-    TM_TRY(add(r, err));
+    TM_TRY(add(ctx, r, err));
     if (ctx->checkpoint != NULL) {
         r->n_resumed = tm__checkpoint_found(ctx->checkpoint);
         TM_TRY(tm__checkpoint_remove(ctx->checkpoint, err));

@@ -229,7 +229,7 @@ uint32_t tm__loop_step(tm_loop *loop) {
     const uint32_t pulls_ms = tm__pulling_step(&loop->pulling);
     const uint32_t streams_ms = tm__pulling_step(&loop->streaming);
     const uint32_t online_ms = tm__tending_step(&loop->tending, loop->registry);
-    const uint32_t alerts_ms = tm__telling_step(&loop->telling);
+    const uint32_t alerts_ms = tm__telling_step(&loop->telling, loop->registry);
     next_ms = online_ms < next_ms ? online_ms : next_ms;
     next_ms = alerts_ms < next_ms ? alerts_ms : next_ms;
     next_ms = sinks_ms < next_ms ? sinks_ms : next_ms;

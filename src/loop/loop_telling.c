@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "loop/loop_priv.h"
 #include "monitor/alert.h"
+#include "registry/hooks.h"
 
 #define RUNNING_MS 500u
 #define LOOK_MS 1000u
@@ -28,9 +29,13 @@ static bool is_one(void *arg, const tm_delivery *delivery) {
     return false;
 }
 
-static tm_status is_due(const tm_telling *t, bool *out, tm_err *err) {
+static tm_status is_due(const tm_telling *t, tm_registry *registry, bool *out, tm_err *err) {
     tm_drift_store *store = NULL;
     *out = false;
+    TM_TRY(tm__hooks_are_due(registry, tm__now_us(), out, err));
+    if (*out) {
+        return TM_OK;
+    }
     TM_TRY(tm__drift_store_open(t->child.home, false, &store, err));
     const tm_status st =
         store == NULL ? TM_OK : tm__delivery_due(store, tm__now_us(), is_one, out, err);
@@ -38,7 +43,7 @@ static tm_status is_due(const tm_telling *t, bool *out, tm_err *err) {
     return st;
 }
 
-uint32_t tm__telling_step(tm_telling *t) {
+uint32_t tm__telling_step(tm_telling *t, tm_registry *registry) {
     tm_err err = {0};
     bool due = false;
     int code = 0;
@@ -52,7 +57,7 @@ uint32_t tm__telling_step(tm_telling *t) {
     if (tm__mono_ns() < t->not_before_ns) {
         return LOOK_MS;
     }
-    tm_status st = is_due(t, &due, &err);
+    tm_status st = is_due(t, registry, &due, &err);
     if (st == TM_OK && due) {
         st = start(t, &err);
     }

@@ -233,6 +233,7 @@ static tm_status load_reference(tm_bundle *self, tm_err *err) {
 
 static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_err *err) {
     TM_TRY(tm__bundle_file_check(data, len, &self->file, err));
+    TM_TRY(tm__bundle_signer_load(&self->file, &self->signer, err));
     const tm_bytes *sections = self->file.sections;
     TM_TRY(load_json(sections[TM_SECTION_INFO], "info", &self->info, err));
     if (sections[TM_SECTION_NOTES].data != NULL) {
@@ -418,4 +419,8 @@ uint32_t tm__bundle_outputs(const tm_bundle *bundle) {
 
 const tm_reference *tm__bundle_reference(const tm_bundle *bundle) {
     return bundle->reference;
+}
+
+const tm_public_key *tm__bundle_signer(const tm_bundle *bundle) {
+    return bundle->signer.is_signed ? &bundle->signer.key : NULL;
 }

@@ -22,6 +22,8 @@
 #include "model/reference.h"
 
 typedef struct tm_bundle tm_bundle;
+struct tm_public_key;  /* guard/sign.h */
+struct tm_signing_key; /* guard/sign.h */
 
 typedef struct tm_bundle_parts {
     const tm_program *program;
@@ -61,6 +63,14 @@ double tm__bundle_threshold(const tm_bundle *bundle);
 uint32_t tm__bundle_outputs(const tm_bundle *bundle); /* answers a row: BINARY 1 (probability of
                                                          class 1), MULTICLASS k, REGRESSION 1 */
 const tm_reference *tm__bundle_reference(const tm_bundle *bundle); /* NULL: it has none */
+
+/** Who signed the file: the signature holds. NULL: nobody did. Whether that signer is trusted is
+ * for the caller to ask. */
+const struct tm_public_key *tm__bundle_signer(const tm_bundle *bundle);
+/** Append the bytes of a whole bundle as signed by a key, in place of who signed it before; its
+ * hash stays. Errors: those of tm__bundle_load()'s checks of bytes, TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__bundle_sign(const void *data, size_t len,
+                                       const struct tm_signing_key *key, tm_buf *out, tm_err *err);
 
 /** Memory that it holds: the file, and large blocks that were made from it when it was opened. */
 uint64_t tm__bundle_bytes(const tm_bundle *bundle);

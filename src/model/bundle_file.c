@@ -202,6 +202,42 @@ tm_status tm__bundle_write(const tm_bundle_parts *parts, tm_buf *out, tm_hash *o
     return st;
 }
 
+tm_status tm__bundle_file_write(const tm_bytes *sections, tm_buf *out, tm_err *err) {
+    tm_bytes placed[TM_SECTION_END] = {{NULL, 0}};
+    uint64_t starts[TM_SECTION_END] = {0};
+    const uint8_t zeros[ALIGN] = {0};
+    uint32_t n_sections = 0;
+    tm_hash hash;
+    tm_buf buf;
+    tm__buf_init(&buf, TM_MAX_BUNDLE_BYTES);
+    for (unsigned type = 1; type < TM_SECTION_END; type++) {
+        n_sections += sections[type].data != NULL ? 1 : 0;
+    }
+    while (buf.len < aligned(HEADER + (uint64_t)n_sections * ENTRY) && !buf.failed) {
+        (void)tm__buf_append(&buf, zeros, ALIGN);
+    }
+    for (unsigned type = 1; type < TM_SECTION_END; type++) {
+        if (sections[type].data != NULL) {
+            starts[type] = buf.len;
+            (void)tm__buf_append(&buf, sections[type].data, sections[type].len);
+            (void)tm__buf_align(&buf, ALIGN);
+        }
+    }
+    for (unsigned type = 1; !buf.failed && type < TM_SECTION_END; type++) {
+        if (sections[type].data != NULL) {
+            placed[type] = (tm_bytes){buf.data + starts[type], sections[type].len};
+        }
+    }
+    if (!buf.failed) {
+        hash_sections(placed, &hash);
+        write_header(buf.data, placed, n_sections, buf.len, &hash);
+        (void)tm__buf_append(out, buf.data, buf.len);
+    }
+    const bool is_done = !buf.failed && !out->failed;
+    tm__buf_done(&buf);
+    return is_done ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory for a bundle");
+}
+
 /* ---- check ---- */
 
 static uint32_t get_u32(const uint8_t *at) {
@@ -258,7 +294,7 @@ static tm_status check_section(const uint8_t *data, size_t len, const uint8_t *e
                                uint64_t *io_at, tm_bundle_file *file, tm_err *err) {
     const uint32_t type = get_u32(entry);
     const uint64_t offset = get_u64(entry + 8), size = get_u64(entry + 16);
-    if (type == TM_SECTION_SIGNATURE || type >= TM_SECTION_END) {
+    if (type >= TM_SECTION_END) {
         const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED,
                                      "bundle has a section of type %u, which is not known", type);
         tm_err_hint(err, "Use the release of tidemill that wrote it, or a later one.");

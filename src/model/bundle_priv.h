@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/fs.h"
+#include "guard/sign.h"
 #include "model/bundle.h"
 #include "model/calibration.h"
 
@@ -18,7 +19,7 @@ typedef enum tm_section {
     TM_SECTION_MODEL = 3,
     TM_SECTION_REFERENCE = 4,
     TM_SECTION_NOTES = 5,
-    TM_SECTION_SIGNATURE = 6, /* reserved */
+    TM_SECTION_SIGNATURE = 6,
     TM_SECTION_GOLDEN = 7,
     TM_SECTION_CALIBRATION = 8,
     TM_SECTION_INTERVALS = 9,
@@ -39,6 +40,18 @@ typedef struct tm_bundle_file {
 /** Find and check every section; nothing is copied. */
 TM_NODISCARD tm_status tm__bundle_file_check(const void *data, size_t len, tm_bundle_file *out,
                                              tm_err *err);
+
+/** Append a file of sections [TM_SECTION_END], those without data left out. TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__bundle_file_write(const tm_bytes *sections, tm_buf *out, tm_err *err);
+
+/* Whose file it is; bundle_sign.c. */
+typedef struct tm_bundle_signer {
+    bool is_signed;
+    tm_public_key key;
+} tm_bundle_signer;
+/** Check the section, if it is there; TM_E_INTEGRITY for a signature that does not hold. */
+TM_NODISCARD tm_status tm__bundle_signer_load(const tm_bundle_file *file, tm_bundle_signer *out,
+                                              tm_err *err);
 
 /* What info says of the answers; texts live in info. */
 typedef struct tm_bundle_answers {
@@ -88,6 +101,7 @@ struct tm_bundle {
     tm_reference *reference; /* NULL: none */
     tm_bundle_answers answers;
     tm_golden golden;
+    tm_bundle_signer signer;
     uint64_t heap_bytes;
 };
 

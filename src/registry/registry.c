@@ -5,6 +5,7 @@
  *   models 1 ── n versions (immutable)  1 ── 0..1 verdicts
  *          1 ── n aliases ── version    champion: exactly one; challenger: the newest other
  *          1 ── n routes                served with the champion
+ *                           versions  1 ── n tags, 0..1 collected (its file is gone)
  *
  * 1. A version's file is in the home, whole, before its row exists.
  * 2. Every move and its history record are one transaction.
@@ -20,6 +21,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "registry/registry_priv.h"
+#include "tidemill/bundle.h"
 
 #define TM_META_APPLICATION_ID 0x544D4D45u /* "TMME" */
 #define TM_INFO_BYTES_MAX (64u << 20)
@@ -73,6 +75,26 @@ static const tm_migration meta_migrations[] = {
      NULL},
     {3, "CREATE TABLE server_key(check_hash BLOB NOT NULL CHECK(length(check_hash) = 32)) STRICT;",
      tm__registry_seal_keys_locked},
+    {4,
+     "CREATE TABLE tags(model_id INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,"
+     " value TEXT NOT NULL, PRIMARY KEY(model_id, number, name),"
+     " FOREIGN KEY(model_id, number) REFERENCES versions(model_id, number)) STRICT;"
+     "CREATE TABLE collected(model_id INTEGER NOT NULL, number INTEGER NOT NULL,"
+     " at_us INTEGER NOT NULL, PRIMARY KEY(model_id, number),"
+     " FOREIGN KEY(model_id, number) REFERENCES versions(model_id, number)) STRICT;"
+     "CREATE TABLE signers(key BLOB NOT NULL PRIMARY KEY CHECK(length(key) = 32),"
+     " name TEXT NOT NULL, created_us INTEGER NOT NULL) STRICT;"
+     "CREATE TABLE hooks(model TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL,"
+     " n_tries INTEGER NOT NULL, next_us INTEGER NOT NULL, error TEXT,"
+     " PRIMARY KEY(model, name)) STRICT;"
+     "CREATE INDEX history_follow ON history(model, seq);"
+     "CREATE INDEX history_version ON history(model, version, event)"
+     " WHERE version IS NOT NULL;"
+     "CREATE INDEX history_moments ON history(model, at_us)"
+     " WHERE event IN ('promoted', 'rolled_back');"
+     "CREATE INDEX history_moves ON history(model, seq)"
+     " WHERE event IN ('promoted', 'rolled_back');",
+     NULL},
     {0, NULL, NULL}};
 
 static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,
@@ -256,9 +278,11 @@ tm_status tm__registry_alias(tm_registry *registry, int64_t model_id, const char
 #define TM_VERSION_COLUMNS                                                                         \
     "m.name, v.number, v.bundle_hash, v.created_us, v.snapshot, v.info, coalesce(d.is_open, 1),"   \
     " coalesce((SELECT group_concat(name, ' ') FROM (SELECT name FROM aliases a"                   \
-    " WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY name)), '')"                  \
+    " WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY name)), ''),"                 \
+    " c.at_us"                                                                                     \
     " FROM versions v JOIN models m ON m.id = v.model_id"                                          \
-    " LEFT JOIN verdicts d ON d.model_id = v.model_id AND d.number = v.number"
+    " LEFT JOIN verdicts d ON d.model_id = v.model_id AND d.number = v.number"                     \
+    " LEFT JOIN collected c ON c.model_id = v.model_id AND c.number = v.number"
 
 static tm_status version_read(tm_stmt *stmt, tm_version *out, tm_err *err) {
     tm_version version = {.number = (uint32_t)tm__stmt_i64(stmt, 1),
@@ -269,8 +293,10 @@ static tm_status version_read(tm_stmt *stmt, tm_version *out, tm_err *err) {
     (void)tm__str_copy(version.model, sizeof(version.model), tm__str(tm__stmt_text(stmt, 0)));
     (void)tm__str_copy(version.snapshot, sizeof(version.snapshot), tm__str(tm__stmt_text(stmt, 4)));
     (void)tm__str_copy(version.aliases, sizeof(version.aliases), tm__str(tm__stmt_text(stmt, 7)));
-    (void)tm__str_copy(version.state, sizeof(version.state),
-                       tm__str(tm__stmt_i64(stmt, 6) != 0 ? "ready" : "refused"));
+    const char *const state = !tm__stmt_is_null(stmt, 8)   ? "collected"
+                              : tm__stmt_i64(stmt, 6) != 0 ? "ready"
+                                                           : "refused";
+    (void)tm__str_copy(version.state, sizeof(version.state), tm__str(state));
     TM_TRY(tm__registry_json(tm__stmt_text(stmt, 5), &version.info, err));
     *out = version;
     return TM_OK;
@@ -386,6 +412,13 @@ out:
 
 tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, tm_bundle **out,
                               tm_err *err) {
+    if (strcmp(version->state, "collected") == 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_NOT_FOUND, "the file of version %u of '%s' was collected",
+                    version->number, version->model);
+        tm_err_hint(err, "Import it again, or train again with its recipe.");
+        return st;
+    }
     return bundle_open(registry, &version->bundle_hash, out, err);
 }
 
@@ -495,8 +528,19 @@ static tm_status add_route_locked(tm_registry *registry, const char *name, int64
     return st;
 }
 
+/* What is collected is removed under the lock that this transaction holds now. */
+static tm_status check_file_locked(tm_registry *registry, const tm_bundle *bundle, tm_err *err) {
+    char *path = tm__home_bundle_path(registry->home, tm__bundle_hash(bundle));
+    const bool is_there = path != NULL && tm__fs_info(path).kind == TM_PATH_FILE;
+    tm__mem_free(path);
+    return path == NULL ? no_memory(err)
+           : is_there   ? TM_OK
+                        : TM_FAIL(err, TM_E_CONFLICT,
+                                  "the model file was collected before it was registered");
+}
+
 static tm_status note_added_locked(tm_registry *registry, const tm_adding *in, uint32_t number,
-                                   tm_err *err) {
+                                   uint32_t champion, tm_err *err) {
     const json_t *info = tm__bundle_info(in->bundle);
     const char *metric = tm__json_text(info, "metric", "");
     char hash[TM_HASH_TEXT];
@@ -505,12 +549,17 @@ static tm_status note_added_locked(tm_registry *registry, const tm_adding *in, u
     json_t *details = json_object();
     int rc = json_object_set_new(details, "bundle_hash", json_string(hash));
     rc |= json_object_set_new(details, "learner", json_string(tm__json_text(info, "learner", "")));
+    rc |= json_object_set_new(details, "code", json_string(tm_version_text()));
     if (tm__registry_score(info, metric, &score)) {
         rc |= json_object_set_new(details, metric, tm__json_number(score));
+    }
+    if (in->actor->evidence != NULL) {
+        rc |= json_object_update_missing(details, (json_t *)(uintptr_t)in->actor->evidence);
     }
     const tm_event event = {.model = in->model,
                             .event = "registered",
                             .version = number,
+                            .from = champion,
                             .actor = in->actor,
                             .details = details};
     const tm_status st =
@@ -523,10 +572,11 @@ static tm_status add_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm_adding *in = arg;
     int64_t model_id = 0;
     uint32_t number = 0, champion = 0;
+    TM_TRY(check_file_locked(registry, in->bundle, err));
     TM_TRY(add_model_locked(registry, in, &model_id, err));
     TM_TRY(add_version_locked(registry, in, model_id, &number, err));
-    TM_TRY(note_added_locked(registry, in, number, err));
     TM_TRY(tm__registry_alias(registry, model_id, "champion", &champion, err));
+    TM_TRY(note_added_locked(registry, in, number, champion, err));
     if (champion == 0) {
         champion = number;
         TM_TRY(add_route_locked(registry, in->model, model_id, err));
@@ -636,7 +686,7 @@ static tm_status list_rows(tm_stmt *stmt,
 tm_status tm__registry_models(tm_registry *registry, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT m.name, a.number, (SELECT count(*) FROM versions n WHERE"
+                         "SELECT m.name, a.number, (SELECT max(number) FROM versions n WHERE"
                          " n.model_id = m.id), m.created_us, v.info FROM models m"
                          " JOIN aliases a ON a.model_id = m.id AND a.name = 'champion'"
                          " JOIN versions v ON v.model_id = m.id AND v.number = a.number"
@@ -671,6 +721,9 @@ tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t *
         const char *text = tm__json_text(version, "bundle_hash", "");
         const bool is_hash = tm__hash_from_text(text, &hash);
         TM_ASSERT(is_hash);
+        if (strcmp(tm__json_text(version, "state", ""), "collected") == 0) {
+            continue;
+        }
         const tm_status opened = bundle_open(registry, &hash, &bundle, &found);
         const bool is_ok = opened == TM_OK;
         tm__bundle_unref(bundle);

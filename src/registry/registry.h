@@ -32,15 +32,16 @@ typedef struct tm_version {
     int64_t created_us;
     char snapshot[TM_HASH_TEXT]; /* empty when it has none */
     char aliases[256];           /* space-separated: "champion" */
-    char state[16];              /* "ready", "refused" (by a gate; may be forced) */
-    json_t *info;                /* info of the bundle; owned */
+    char state[16]; /* "ready", "refused" (by a gate; may be forced), "collected" (without file) */
+    json_t *info;   /* info of the bundle; owned */
 } tm_version;
 void tm__version_done(tm_version *version);
 
 /* Who did it and why; recorded in history. */
 typedef struct tm_actor {
-    const char *name;   /* "cli:root", "key:1A2B3C4D", "loop" */
-    const char *reason; /* may be NULL */
+    const char *name;       /* "cli:root", "key:1A2B3C4D", "loop" */
+    const char *reason;     /* may be NULL */
+    const json_t *evidence; /* what a registering rests on ("signer", "parity"); may be NULL */
 } tm_actor;
 
 /**
@@ -57,7 +58,7 @@ TM_NODISCARD tm_status tm__registry_add(tm_registry *registry, const char *model
  * name in the hint. */
 TM_NODISCARD tm_status tm__registry_find(tm_registry *registry, const char *name, tm_version *out,
                                          tm_err *err);
-/** Open the bundle of a version and check its hash. */
+/** Open the bundle of a version and check its hash. TM_E_NOT_FOUND when it was collected. */
 TM_NODISCARD tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version,
                                            tm_bundle **out, tm_err *err);
 /** True when its file is the one that a bundle was opened from, and as it was then. */
@@ -85,7 +86,7 @@ TM_NODISCARD tm_status tm__registry_note(tm_registry *registry, const char *mode
 /** Walk the chain of hashes; TM_E_INTEGRITY names the first broken record. out_n counts records. */
 TM_NODISCARD tm_status tm__registry_history_check(tm_registry *registry, uint64_t *out_n,
                                                   tm_err *err);
-/** Check each version's file against its hash. */
+/** Check each version's file against its hash; those that were collected are left out. */
 TM_NODISCARD tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t **out,
                                            tm_err *err);
 

@@ -3,6 +3,11 @@
 #include "base/mem.h"
 #include "registry/registry_priv.h"
 
+/* Versions whose files were not collected. */
+#define LEFT_ALONE                                                                                 \
+    "WHERE NOT EXISTS(SELECT 1 FROM collected c WHERE c.model_id = versions.model_id"              \
+    " AND c.number = versions.number)"
+
 static tm_status hashes_append(tm_registry *registry, const char *sql, json_t *list, tm_err *err) {
     tm_stmt *stmt = NULL;
     tm_status st = TM_OK;
@@ -29,12 +34,13 @@ tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     tm_status st = hashes_append(
-        registry, "SELECT DISTINCT lower(hex(bundle_hash)) FROM versions ORDER BY 1", bundles, err);
+        registry, "SELECT DISTINCT lower(hex(bundle_hash)) FROM versions " LEFT_ALONE " ORDER BY 1",
+        bundles, err);
     if (st == TM_OK) {
         st = hashes_append(registry,
-                           "SELECT snapshot FROM versions WHERE snapshot != '' UNION"
-                           " SELECT json_extract(info, '$.test_snapshot') FROM versions"
-                           " WHERE json_extract(info, '$.test_snapshot') != '' ORDER BY 1",
+                           "SELECT snapshot FROM versions " LEFT_ALONE " AND snapshot != '' UNION"
+                           " SELECT json_extract(info, '$.test_snapshot') FROM versions " LEFT_ALONE
+                           " AND json_extract(info, '$.test_snapshot') != '' ORDER BY 1",
                            snapshots, err);
     }
     if (st == TM_OK) {

@@ -137,6 +137,11 @@ tm_status tm__history_append_locked(tm_registry *registry, const tm_event *event
     return st;
 }
 
+tm_status tm__history_last(tm_registry *registry, int64_t *out, tm_err *err) {
+    tm_hash hash;
+    return chain_load(registry, out, &hash, err);
+}
+
 static tm_status note_locked(tm_registry *registry, void *arg, tm_err *err) {
     const tm_event *event = arg;
     int64_t id = 0;

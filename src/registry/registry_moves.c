@@ -75,16 +75,35 @@ static tm_status recipe_save_locked(tm_registry *registry, int64_t model_id, con
     return st;
 }
 
+/* True for a version that came from another home: its recipe reads what is there. */
+static tm_status is_foreign(tm_registry *registry, const tm_version *version, bool *out,
+                            tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT 1 FROM history WHERE model = ? AND version = ? AND event ="
+                         " 'registered' AND json_extract(details, '$.signer') IS NOT NULL",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, version->model);
+    tm__stmt_bind_i64(stmt, 2, version->number);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    tm__stmt_done(stmt);
+    *out = has_row;
+    return st;
+}
+
 /* A refused or rolled-back version must not decide what the next retraining reads. */
 static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, uint32_t number,
                                      tm_err *err) {
-    static const char *const kept[] = {"retrain", "online", "owner", "dir", "labels", "monitor"};
+    static const char *const kept[] = {"retrain", "online",  "owner",    "dir",
+                                       "labels",  "monitor", "webhooks", "log"};
     tm_version version = {0};
     json_t *before = NULL, *after = NULL;
     TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
-    tm_status st = TM_OK;
+    bool foreign = false;
+    tm_status st = is_foreign(registry, &version, &foreign, err);
     const json_t *recipe = json_object_get(version.info, "recipe");
-    if (!json_is_object(recipe)) {
+    if (st != TM_OK || foreign || !json_is_object(recipe)) {
         goto out;
     }
     st = recipe_load(registry, model_id, &before, err);
@@ -447,6 +466,14 @@ tm_status tm__registry_recipe(tm_registry *registry, const char *model, json_t *
     return setting_load(registry, model, "SELECT recipe FROM models WHERE id = ?", out, err);
 }
 
+static tm_status set_recipe_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const tm_setting *in = arg;
+    int64_t before = 0;
+    TM_TRY(tm__history_last(registry, &before, err));
+    TM_TRY(set_locked(registry, arg, err));
+    return tm__hooks_declare_locked(registry, in->model, in->value, before, err);
+}
+
 tm_status tm__registry_set_recipe(tm_registry *registry, const char *model, const json_t *recipe,
                                   const tm_actor *actor, tm_err *err) {
     tm_setting in = {.model = model,
@@ -454,7 +481,7 @@ tm_status tm__registry_set_recipe(tm_registry *registry, const char *model, cons
                      .event = "recipe.set",
                      .value = recipe,
                      .actor = actor};
-    return tm__registry_transact(registry, set_locked, &in, err);
+    return tm__registry_transact(registry, set_recipe_locked, &in, err);
 }
 
 static tm_status gate_check_metric(const char *name, tm_err *err) {

@@ -50,6 +50,13 @@ typedef struct tm_event {
 } tm_event;
 TM_NODISCARD tm_status tm__history_append_locked(tm_registry *registry, const tm_event *event,
                                                  tm_err *err);
+/** Number of the last record; 0 when there is none. */
+TM_NODISCARD tm_status tm__history_last(tm_registry *registry, int64_t *out, tm_err *err);
+
+/** The receivers that a recipe declares ("webhooks": [{"name"}]) are owed what follows record seq;
+ * those that were there stay where they are, others go. */
+TM_NODISCARD tm_status tm__hooks_declare_locked(tm_registry *registry, const char *model,
+                                                const json_t *recipe, int64_t seq, tm_err *err);
 
 /** Canonical text of a value in a fresh block; TM_E_NOMEM. NULL or JSON null gives NULL. */
 TM_NODISCARD tm_status tm__registry_json_text(const json_t *value, char **out, tm_err *err);

@@ -11,7 +11,8 @@
 
 typedef struct tm_home tm_home;
 
-#define TM_HOME_SERVER_KEY "keys.secret" /* name in the home */
+#define TM_HOME_SERVER_KEY "keys.secret"     /* name in the home */
+#define TM_HOME_SIGNING_KEY "signing.secret" /* same of what signs the files that leave it */
 
 /** Find or make a home. path NULL: $TIDEMILL_HOME, else .tidemill in this folder. create false and
  * absent: TM_E_NOT_FOUND with a hint. */

@@ -20,7 +20,7 @@ COMMANDS = {
     "log.db": [["serve", "--listen", "127.0.0.1:0"], ["run", "--listen", "127.0.0.1:0"], ["status"], ["backup", "x.tar.zst"], ["retrain", "churn"]],
 }
 
-KNOWN = {"meta.db": 3, "log.db": 4}  # formats of this program
+KNOWN = {"meta.db": 4, "log.db": 4}  # formats of this program
 
 
 @pytest.fixture(scope="module", name="made")

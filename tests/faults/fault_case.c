@@ -33,6 +33,9 @@
 #define ROW "{\"x\":0.7,\"c\":\"a\"}"
 #define TRAIN "train", "data.csv", "--target", "y", "--name", "made", "--entity", "id"
 #define HERE "/proc/self/cwd" /* a path that is kept as it is, in the folder of each try */
+/* Public keys of RFC 8032, 7.1. */
+#define SIGNER "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+#define TRUSTED "ed25519:3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
 #define SMALL "--learner", "gbdt", "--param", "gbdt.n_trees=5", "--threads", "1"
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
@@ -125,6 +128,32 @@ const fault_case fault_cases[] = {
      {"model", "rollback", "made", "--json"},
      .says = "is the champion",
      .want = 0},
+    {"model ls at", "full", {"model", "ls", "--at", "0s", "--json"}, .want = 0},
+    {"model tag",
+     "full",
+     {"model", "tag", "made@2", "stage=trial", "--note", "by hand"},
+     .says = "is tagged",
+     .want = 0},
+    {"model diff",
+     "full",
+     {"model", "diff", "made@1", "made@2", "--threads", "1", "--json"},
+     .want = 0},
+    {"model gc", "full", {"model", "gc", "--keep", "1", "--json"}, .want = 0},
+    {"model export",
+     "full",
+     {"model", "export", "made@1", "out.tmb"},
+     .changes_early = true, /* the file is there before the history says so */
+     .says = "is written",
+     .want = 0},
+    {"model import bundle",
+     "full",
+     {"model", "import", "made.tmb", "--name", "other", "--threads", "1", "--json"},
+     .says = "is registered",
+     .want = 0},
+    {"trust add", "full", {"trust", "add", SIGNER}, .says = "is trusted", .want = 0},
+    {"trust ls", "full", {"trust", "ls", "--json"}, .want = 0},
+    {"trust rm", "full", {"trust", "rm", TRUSTED}, .says = "no longer trusted", .want = 0},
+    {"trust key", "full", {"trust", "key"}, .want = 0},
     {"model verify", "full", {"model", "verify", "--json"}, .want = 0},
     {"serve", "keyed", {"serve", "--listen", "ADDRESS"}, .is_serving = true, .want = 0},
     {"run",
@@ -713,6 +742,8 @@ static const char *path_of(const char *root, const char *name) {
 static void make_full(const char *folder) {
     static const char *const train1[] = {TRAIN, SMALL, NULL};
     static const char *const train2[] = {TRAIN, "--learner", "linear", "--threads", "1", NULL};
+    static const char *const export[] = {"model", "export", "made@2", "made.tmb", NULL};
+    static const char *const trust[] = {"trust", "add", TRUSTED, NULL};
     static const char *const backup[] = {"backup", "home.tar.zst", NULL};
     static const fault_case replay = {
         "replay",
@@ -731,6 +762,8 @@ static void make_full(const char *folder) {
                 status, fault_read(path_of(folder, ".err")));
         abort();
     }
+    run_plain(folder, export, NULL);
+    run_plain(folder, trust, NULL);
     run_plain(folder, backup, NULL);
     free(result);
 }

@@ -596,7 +596,7 @@ static const struct {
     {64, 4, UINT32_MAX, TM_E_INTEGRITY, "directory"},
     {96, 4, UINT32_MAX, TM_E_INTEGRITY, "directory"},
     {96, 4, 1, TM_E_INTEGRITY, ""},
-    {128, 4, 3, TM_E_UNSUPPORTED, ""},
+    {128, 4, 3, TM_E_INTEGRITY, "model"}, /* as a signature */
     {128, 4, 57, TM_E_UNSUPPORTED, ""},
     {128, 4, 5, TM_E_INTEGRITY, "model"}, /* as a calibration */
     {128, 4, 1u << 31, TM_E_UNSUPPORTED, ""},

@@ -26,29 +26,32 @@ static void a_child_is_started_when_something_is_due(void **state) {
                                   .n_receivers = 1};
     tm_telling t = {.child = {.home = *state, .supervisor = supervisor}};
     tm_drift_store *store = NULL;
+    tm_registry *registry = NULL;
     bool told = false;
-    (void)tm__telling_step(&t);
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    (void)tm__telling_step(&t, registry);
     assert_false(t.child.is_running); /* there is no store yet */
     assert_int_equal(tm__drift_store_open(*state, true, &store, NULL), TM_OK);
-    (void)tm__telling_step(&t);
+    (void)tm__telling_step(&t, registry);
     assert_false(t.child.is_running); /* and nothing in it */
     assert_int_equal(tm__alert_raise(store, &raise, &told, NULL), TM_OK);
     tm__drift_store_close(store);
-    (void)tm__telling_step(&t);
+    (void)tm__telling_step(&t, registry);
     assert_true(t.child.is_running);
     for (int i = 0; i < 2000 && t.child.is_running; i++) {
         tm__sleep_ms(5);
-        (void)tm__telling_step(&t);
+        (void)tm__telling_step(&t, registry);
     }
     assert_false(t.child.is_running);
     assert_true(t.not_before_ns > tm__mono_ns()); /* it failed: not at once again */
-    (void)tm__telling_step(&t);
+    (void)tm__telling_step(&t, registry);
     assert_false(t.child.is_running);
     t.not_before_ns = 0;
-    (void)tm__telling_step(&t);
+    (void)tm__telling_step(&t, registry);
     assert_true(t.child.is_running);
     tm__telling_stop(&t);
     assert_false(t.child.is_running);
+    tm__registry_close(registry);
 }
 
 int main(int argc, char **argv) {

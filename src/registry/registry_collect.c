@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   1st transaction: versions that nothing reaches ─> rows of `collected`, records of the history
+ *   2nd transaction: files that no other version names ─> removed, while nobody can register
+ *
+ * A dry run does both in one transaction, removes nothing and rolls back. Registering looks for its
+ * file inside its transaction, so a file cannot go between the look and the row.
+ */
+#include "registry/collect.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "registry/registry_priv.h"
+
+typedef struct collecting {
+    tm_registry *registry;
+    const tm_collection *options;
+    int64_t now_us;
+    json_t *reached, *released; /* {HASH: true}: of versions that stay, and of collected ones */
+    json_t *versions, *files;   /* of the answer */
+    int64_t bytes, kept;
+} collecting;
+
+/* ---- Versions ---- */
+
+static bool is_young(const collecting *c, int64_t at_us) {
+    return at_us > c->now_us - c->options->older_us;
+}
+
+/* The versions that the next rollbacks would go back to: {NUMBER: true}. */
+static tm_status rollback_targets(const collecting *c, const char *model, json_t *out,
+                                  tm_err *err) {
+    tm_stmt *stmt = NULL;
+    uint64_t n_undone = 0;
+    uint32_t n = 0;
+    char key[16];
+    TM_TRY(tm__stmt_init(c->registry->db,
+                         "SELECT event, from_version FROM history WHERE model = ?"
+                         " AND event IN ('promoted', 'rolled_back') ORDER BY seq DESC",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK && has_row && n < c->options->keep;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            continue;
+        }
+        if (strcmp(tm__stmt_text(stmt, 0), "rolled_back") == 0) {
+            n_undone++;
+        } else if (n_undone > 0) {
+            n_undone--;
+        } else {
+            (void)snprintf(key, sizeof(key), "%u", (unsigned)tm__stmt_i64(stmt, 1));
+            json_object_set_new(out, key, json_true());
+            n++;
+        }
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status mark(collecting *c, const char *model, tm_stmt *row, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(c->registry->db,
+                         "INSERT INTO collected(model_id, number, at_us) VALUES(?, ?, ?)", &stmt,
+                         err));
+    tm__stmt_bind_i64(stmt, 1, tm__stmt_i64(row, 3));
+    tm__stmt_bind_i64(stmt, 2, tm__stmt_i64(row, 0));
+    tm__stmt_bind_i64(stmt, 3, c->now_us);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    TM_TRY(st);
+    const tm_event event = {.model = model,
+                            .event = "collected",
+                            .version = (uint32_t)tm__stmt_i64(row, 0),
+                            .actor = c->options->actor};
+    TM_TRY(tm__history_append_locked(c->registry, &event, err));
+    json_array_append_new(c->versions, json_pack("{s:s, s:I, s:s}", "model", model, "version",
+                                                 (json_int_t)tm__stmt_i64(row, 0), "bundle_hash",
+                                                 tm__stmt_text(row, 4)));
+    return TM_OK;
+}
+
+static tm_status mark_model(collecting *c, const char *model, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    json_t *targets = json_object();
+    char key[16];
+    tm_status st = rollback_targets(c, model, targets, err);
+    st = st != TM_OK
+             ? st
+             : tm__stmt_init(
+                   c->registry->db,
+                   "SELECT v.number, v.created_us, EXISTS(SELECT 1 FROM aliases a WHERE a.model_id"
+                   " = m.id AND a.number = v.number) OR EXISTS(SELECT 1 FROM tags t WHERE"
+                   " t.model_id = m.id AND t.number = v.number) OR v.number > (SELECT max(number)"
+                   " FROM versions n WHERE n.model_id = m.id) - ?2, m.id,"
+                   " lower(hex(v.bundle_hash)) FROM models m"
+                   " JOIN versions v ON v.model_id = m.id WHERE m.name = ?1 AND NOT EXISTS(SELECT"
+                   " 1 FROM collected c WHERE c.model_id = m.id AND c.number = v.number)"
+                   " ORDER BY v.number",
+                   &stmt, err);
+    if (st == TM_OK) {
+        tm__stmt_bind_text(stmt, 1, model);
+        tm__stmt_bind_i64(stmt, 2, c->options->keep);
+    }
+    for (bool has_row = true; st == TM_OK && has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            continue;
+        }
+        (void)snprintf(key, sizeof(key), "%u", (unsigned)tm__stmt_i64(stmt, 0));
+        if (tm__stmt_i64(stmt, 2) != 0 || json_object_get(targets, key) != NULL ||
+            is_young(c, tm__stmt_i64(stmt, 1))) {
+            c->kept++;
+        } else {
+            st = mark(c, model, stmt, err);
+        }
+    }
+    tm__stmt_done(stmt);
+    json_decref(targets);
+    return st;
+}
+
+static tm_status mark_versions(collecting *c, tm_err *err) {
+    json_t *models = NULL, *model = NULL;
+    size_t i = 0;
+    TM_TRY(tm__registry_models(c->registry, &models, err));
+    tm_status st = TM_OK;
+    json_array_foreach(models, i, model) {
+        st = st == TM_OK ? mark_model(c, tm__json_text(model, "model", ""), err) : st;
+    }
+    json_decref(models);
+    return st;
+}
+
+/* ---- Files ---- */
+
+static bool is_hex(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* Every text of 64 hexadecimal digits is taken for the name of a file. */
+static void names_in(const char *text, json_t *set) {
+    size_t run = 0;
+    for (const char *at = text; at != NULL; at++) {
+        if (is_hex(*at)) {
+            run++;
+            continue;
+        }
+        if (run == TM_HASH_TEXT - 1) {
+            json_object_setn_new(set, at - run, run, json_true());
+        }
+        run = 0;
+        if (*at == '\0') {
+            break;
+        }
+    }
+}
+
+static tm_status read_names(const collecting *c, const char *sql, json_t *set, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(c->registry->db, sql, &stmt, err));
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK && has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st == TM_OK && has_row) {
+            names_in(tm__stmt_text(stmt, 0), set);
+        }
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+#define WHAT                                                                                       \
+    "SELECT lower(hex(v.bundle_hash)) || ' ' || v.snapshot || ' ' || v.info FROM versions v"
+#define IS_COLLECTED                                                                               \
+    "EXISTS(SELECT 1 FROM collected c WHERE c.model_id = v.model_id AND c.number = v.number)"
+
+static tm_status read_all_names(collecting *c, tm_err *err) {
+    TM_TRY(read_names(c, WHAT " WHERE NOT " IS_COLLECTED, c->reached, err));
+    TM_TRY(read_names(c, "SELECT recipe FROM models WHERE recipe IS NOT NULL", c->reached, err));
+    TM_TRY(read_names(c, WHAT " WHERE " IS_COLLECTED, c->released, err));
+    return tm__json_check(err);
+}
+
+typedef struct folder {
+    collecting *c;
+    const char *dir, *suffix;
+    tm_status st;
+    tm_err *err;
+} folder;
+
+static bool look_at(void *arg, const char *name) {
+    folder *f = arg;
+    collecting *c = f->c;
+    char hash[TM_HASH_TEXT];
+    const size_t len = strlen(name), suffix = strlen(f->suffix);
+    if (len != TM_HASH_TEXT - 1 + suffix || strcmp(name + TM_HASH_TEXT - 1, f->suffix) != 0) {
+        return true; /* not ours, or not finished */
+    }
+    (void)tm__str_copy(hash, sizeof(hash), (tm_str){name, TM_HASH_TEXT - 1});
+    char *path = tm__fs_join(f->dir, name);
+    if (path == NULL) {
+        f->st = TM_FAIL(f->err, TM_E_NOMEM, "out of memory");
+        return false;
+    }
+    const tm_path_info info = tm__fs_info(path);
+    const bool goes =
+        json_object_get(c->reached, hash) == NULL && info.kind == TM_PATH_FILE &&
+        (json_object_get(c->released, hash) != NULL || !is_young(c, info.modified_us));
+    if (goes) {
+        c->bytes += (int64_t)info.size_bytes;
+        json_array_append_new(
+            c->files, json_pack("{s:s, s:I}", "file", name, "bytes", (json_int_t)info.size_bytes));
+        f->st = c->options->is_dry ? TM_OK : tm__fs_remove(path, f->err);
+    }
+    tm__mem_free(path);
+    return f->st == TM_OK;
+}
+
+static tm_status look_into(collecting *c, const char *dir, const char *suffix, tm_err *err) {
+    folder f = {.c = c, .dir = dir, .suffix = suffix, .err = err};
+    if (tm__fs_info(dir).kind != TM_PATH_DIR) {
+        return TM_OK;
+    }
+    TM_TRY(tm__fs_list(dir, look_at, &f, err));
+    TM_TRY(f.st);
+    return c->options->is_dry ? TM_OK : tm__fs_sync_folder(dir, err);
+}
+
+static tm_status collect_files(collecting *c, tm_err *err) {
+    TM_TRY(read_all_names(c, err));
+    TM_TRY(look_into(c, tm__home_bundles(c->registry->home), ".tmb", err));
+    return look_into(c, tm__home_snapshots(c->registry->home), ".parquet", err);
+}
+
+/* ---- Both ---- */
+
+static tm_status collect(collecting *c, tm_err *err) {
+    tm_db *const db = c->registry->db;
+    TM_TRY(tm__db_begin(db, err));
+    tm_status st = mark_versions(c, err);
+    if (st == TM_OK && !c->options->is_dry) {
+        TM_TRY(tm__db_commit(db, err));
+        TM_TRY(tm__db_begin(db, err));
+    }
+    st = st == TM_OK ? collect_files(c, err) : st;
+    tm__db_rollback(db);
+    return st;
+}
+
+tm_status tm__registry_collect(tm_registry *registry, const tm_collection *options, json_t **out,
+                               tm_err *err) {
+    collecting c = {.registry = registry,
+                    .options = options,
+                    .now_us = tm__now_us(),
+                    .reached = json_object(),
+                    .released = json_object(),
+                    .versions = json_array(),
+                    .files = json_array()};
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? collect(&c, err) : st;
+    if (st == TM_OK) {
+        *out = json_pack("{s:O, s:O, s:I, s:I}", "versions", c.versions, "files", c.files, "bytes",
+                         (json_int_t)c.bytes, "kept", (json_int_t)c.kept);
+        st = tm__json_check(err);
+    }
+    json_decref(c.reached);
+    json_decref(c.released);
+    json_decref(c.versions);
+    json_decref(c.files);
+    return st;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   history  1 2 3 4 5 6 ...       of a model
+ *                  ^ hooks.seq     what a receiver has: the next one behind it is owed
+ *
+ * Declaring sets the place, in the transaction of the recipe; taking or passing over moves it on.
+ * An event and that it is owed are so one commit, without a queue that could disagree.
+ */
+#include "registry/hooks.h"
+
+#include <string.h>
+
+#include "registry/registry_priv.h"
+
+#define FIRST_WAIT_US INT64_C(10000000)
+#define MOST_WAIT_US INT64_C(21600000000)
+
+/* ---- Who is told: as the recipe declares ---- */
+
+static tm_status add_locked(tm_registry *registry, const char *model, const char *name, int64_t seq,
+                            tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "INSERT INTO hooks(model, name, seq, n_tries, next_us)"
+                         " VALUES(?, ?, ?, 0, 0) ON CONFLICT DO NOTHING",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    tm__stmt_bind_text(stmt, 2, name);
+    tm__stmt_bind_i64(stmt, 3, seq);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static bool has_name(const json_t *receivers, const char *name) {
+    const json_t *item = NULL;
+    size_t i = 0;
+    json_array_foreach((json_t *)(uintptr_t)receivers, i, item) {
+        if (strcmp(tm__json_text(item, "name", ""), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static tm_status names_of(tm_registry *registry, const char *model, json_t *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db, "SELECT name FROM hooks WHERE model = ? ORDER BY name",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK && has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st == TM_OK && has_row) {
+            json_array_append_new(out, json_string(tm__stmt_text(stmt, 0)));
+        }
+    }
+    tm__stmt_done(stmt);
+    return st == TM_OK ? tm__json_check(err) : st;
+}
+
+static tm_status remove_locked(tm_registry *registry, const char *model, const char *name,
+                               tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(
+        tm__stmt_init(registry->db, "DELETE FROM hooks WHERE model = ? AND name = ?", &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    tm__stmt_bind_text(stmt, 2, name);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__hooks_declare_locked(tm_registry *registry, const char *model, const json_t *recipe,
+                                   int64_t seq, tm_err *err) {
+    json_t *const receivers = json_object_get(recipe, "webhooks");
+    const json_t *item = NULL;
+    size_t i = 0;
+    json_t *names = json_array();
+    tm_status st = names_of(registry, model, names, err);
+    json_array_foreach(names, i, item) {
+        if (st == TM_OK && !has_name(receivers, json_string_value(item))) {
+            st = remove_locked(registry, model, json_string_value(item), err);
+        }
+    }
+    json_array_foreach(receivers, i, item) {
+        if (st == TM_OK) {
+            st = add_locked(registry, model, tm__json_text(item, "name", ""), seq, err);
+        }
+    }
+    json_decref(names);
+    return st;
+}
+
+/* ---- What is owed ---- */
+
+tm_status tm__hooks_are_due(tm_registry *registry, int64_t now_us, bool *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT 1 FROM hooks h WHERE h.next_us <= ? AND EXISTS(SELECT 1 FROM"
+                         " history r WHERE r.model = h.model AND r.seq > h.seq) LIMIT 1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, now_us);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    tm__stmt_done(stmt);
+    if (st == TM_OK) {
+        *out = has_row;
+    }
+    return st;
+}
+
+static json_t *number_or_null(tm_stmt *stmt, int col) {
+    return tm__stmt_is_null(stmt, col) ? json_null() : json_integer(tm__stmt_i64(stmt, col));
+}
+
+/* Recipes name files and addresses of the house, and other receivers: they do not leave it. */
+static tm_status event_of(tm_stmt *stmt, const char *model, json_t **out, tm_err *err) {
+    const bool is_recipe = strcmp(tm__stmt_text(stmt, 2), "recipe.set") == 0;
+    json_t *details = NULL;
+    TM_TRY(tm__registry_json(is_recipe ? NULL : tm__stmt_text(stmt, 7), &details, err));
+    const char *const reason = tm__stmt_text(stmt, 6);
+    *out = json_pack(
+        "{s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "tidemill.event/1", "seq",
+        (json_int_t)tm__stmt_i64(stmt, 0), "event", tm__stmt_text(stmt, 2), "model", model,
+        "version", number_or_null(stmt, 3), "from", number_or_null(stmt, 4), "at",
+        tm__registry_time(tm__stmt_i64(stmt, 1)), "actor", tm__stmt_text(stmt, 5), "reason",
+        reason == NULL ? json_null() : json_string(reason), "details", details);
+    return tm__json_check(err);
+}
+
+tm_status tm__hook_next(tm_registry *registry, const char *model, const char *name, int64_t now_us,
+                        json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT r.seq, r.at_us, r.event, r.version, r.from_version, r.actor,"
+                         " r.reason, r.details FROM hooks h JOIN history r ON r.model = h.model"
+                         " AND r.seq > h.seq WHERE h.model = ? AND h.name = ? AND h.next_us <= ?"
+                         " ORDER BY r.seq LIMIT 1",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    tm__stmt_bind_text(stmt, 2, name);
+    tm__stmt_bind_i64(stmt, 3, now_us);
+    json_t *event = json_null();
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        st = event_of(stmt, model, &event, err);
+    }
+    tm__stmt_done(stmt);
+    if (st == TM_OK) {
+        *out = event;
+    }
+    return st;
+}
+
+typedef struct noting {
+    const char *model, *name, *problem;
+    int64_t seq, now_us;
+} noting;
+
+static tm_status tries_of(tm_registry *registry, const noting *in, int64_t *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(registry->db, "SELECT n_tries FROM hooks WHERE model = ? AND name = ?",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, in->model);
+    tm__stmt_bind_text(stmt, 2, in->name);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        *out = has_row ? tm__stmt_i64(stmt, 0) : 0;
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status done_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const noting *in = arg;
+    tm_stmt *stmt = NULL;
+    int64_t n_tries = 0, wait_us = FIRST_WAIT_US;
+    TM_TRY(tries_of(registry, in, &n_tries, err));
+    const bool passes = in->problem == NULL || n_tries + 1 >= (int64_t)TM_HOOK_TRIES;
+    for (int64_t i = 0; i < n_tries && wait_us < MOST_WAIT_US; i++) {
+        wait_us *= 2;
+    }
+    wait_us = wait_us < MOST_WAIT_US ? wait_us : MOST_WAIT_US;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "UPDATE hooks SET seq = CASE WHEN ?3 THEN max(seq, ?4) ELSE seq END,"
+                         " n_tries = ?5, next_us = ?6, error = ?7 WHERE model = ?1 AND name = ?2",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, in->model);
+    tm__stmt_bind_text(stmt, 2, in->name);
+    tm__stmt_bind_i64(stmt, 3, passes ? 1 : 0);
+    tm__stmt_bind_i64(stmt, 4, in->seq);
+    tm__stmt_bind_i64(stmt, 5, passes ? 0 : n_tries + 1);
+    tm__stmt_bind_i64(stmt, 6, passes ? 0 : in->now_us + wait_us);
+    tm__stmt_bind_text(stmt, 7, in->problem);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__hook_done(tm_registry *registry, const char *model, const char *name, int64_t seq,
+                        const char *problem, int64_t now_us, tm_err *err) {
+    noting in = {.model = model, .name = name, .problem = problem, .seq = seq, .now_us = now_us};
+    return tm__registry_transact(registry, done_locked, &in, err);
+}
+
+tm_status tm__hooks_list(tm_registry *registry, const char *model, json_t **out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT h.name, (SELECT count(*) FROM history r WHERE r.model = h.model"
+                         " AND r.seq > h.seq), h.n_tries, h.error FROM hooks h WHERE h.model = ?"
+                         " ORDER BY h.name",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    json_t *list = json_array();
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK && has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st == TM_OK && has_row) {
+            const char *const error = tm__stmt_text(stmt, 3);
+            json_array_append_new(
+                list, json_pack("{s:s, s:I, s:I, s:o}", "receiver", tm__stmt_text(stmt, 0),
+                                "behind", (json_int_t)tm__stmt_i64(stmt, 1), "tries",
+                                (json_int_t)tm__stmt_i64(stmt, 2), "error",
+                                error == NULL ? json_null() : json_string(error)));
+        }
+    }
+    tm__stmt_done(stmt);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(list);
+        return st;
+    }
+    *out = list;
+    return TM_OK;
+}
