@@ -9,52 +9,27 @@
  * standard deviations after a quiet week: in how many the alarm came within 1,000 rows, and after
  * how many rows it came.
  */
-#include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/rng.h"
 #include "monitor/shift.h"
+#include "normal_column.h"
 
-enum { CELLS = 10, REFERENCE_BLOCKS = 10, REFERENCE_ROWS = 1000, BLOCKS = 720, ROWS = 50 };
-enum { RUNS = 1000, WEEK = 168, ROWS_MAX = 36000 };
+enum { BLOCKS = 720, ROWS = 50 };
 
-static const double edges[CELLS - 1] = {-1.2816, -0.8416, -0.5244, -0.2533, 0,
-                                        0.2533,  0.5244,  0.8416,  1.2816};
-
-/* Chances of the bins up to each, of 2^32, for a column moved by so many deviations. */
-static void chances(double by, uint64_t out[CELLS]) {
-    for (int i = 0; i < CELLS - 1; i++) {
-        out[i] = (uint64_t)(4294967296.0 * 0.5 * erfc(-(edges[i] - by) / sqrt(2)));
-    }
-    out[CELLS - 1] = UINT64_C(1) << 32;
+static void draw(tm_rng *rng, uint32_t n, const uint64_t up_to[BINS], uint64_t counts[BINS]) {
+    memset(counts, 0, BINS * sizeof(*counts));
+    draw_rows(rng, n, up_to, counts);
 }
 
-static void draw(tm_rng *rng, uint32_t n, const uint64_t up_to[CELLS], uint64_t counts[CELLS]) {
-    memset(counts, 0, CELLS * sizeof(*counts));
-    for (uint32_t i = 0; i < n; i++) {
-        const uint64_t u = tm__rng_u64(rng) >> 32;
-        uint32_t cell = 0;
-        while (u >= up_to[cell]) {
-            cell++;
-        }
-        counts[cell]++;
-    }
-}
-
-static tm_shift *make(tm_rng *rng, const uint64_t up_to[CELLS]) {
-    uint64_t counts[REFERENCE_BLOCKS][CELLS];
+static tm_shift *make(tm_rng *rng, const uint64_t up_to[BINS]) {
+    uint64_t counts[REFERENCE_BLOCKS][BINS];
     tm_shift *shift = NULL;
     for (uint32_t b = 0; b < REFERENCE_BLOCKS; b++) {
         draw(rng, REFERENCE_ROWS, up_to, counts[b]);
     }
-    const tm_shift_spec spec = {.n_cells = CELLS,
-                                .n_ordered = CELLS,
-                                .n_blocks = REFERENCE_BLOCKS,
-                                .counts = &counts[0][0]};
+    const tm_shift_spec spec = {
+        .n_cells = BINS, .n_ordered = BINS, .n_blocks = REFERENCE_BLOCKS, .counts = &counts[0][0]};
     if (tm__shift_create(&spec, &shift, NULL) != TM_OK) {
         fprintf(stderr, "no memory\n");
         exit(1);
@@ -63,9 +38,9 @@ static tm_shift *make(tm_rng *rng, const uint64_t up_to[CELLS]) {
 }
 
 /* The number of blocks until an alarm of a column of n_columns; 0: none. */
-static uint32_t run(tm_shift *shift, tm_rng *rng, const uint64_t up_to[CELLS], uint32_t n_blocks,
+static uint32_t run(tm_shift *shift, tm_rng *rng, const uint64_t up_to[BINS], uint32_t n_blocks,
                     double n_columns) {
-    uint64_t counts[CELLS];
+    uint64_t counts[BINS];
     for (uint32_t b = 1; b <= n_blocks; b++) {
         draw(rng, ROWS, up_to, counts);
         tm__shift_add(shift, counts, 1.0 / BLOCKS, b);
@@ -77,7 +52,7 @@ static uint32_t run(tm_shift *shift, tm_rng *rng, const uint64_t up_to[CELLS], u
 }
 
 static void quiet(uint32_t n_months, uint32_t n_columns) {
-    uint64_t up_to[CELLS];
+    uint64_t up_to[BINS];
     uint64_t n_alarms = 0;
     const uint64_t start_ns = tm__mono_ns();
     chances(0, up_to);
@@ -95,15 +70,9 @@ static void quiet(uint32_t n_months, uint32_t n_columns) {
            s * 1e6 / ((double)n_months * n_columns * BLOCKS));
 }
 
-static int compare(const void *a, const void *b) {
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void moved(double by, uint32_t n_columns) {
-    uint64_t before[CELLS], after[CELLS];
-    uint32_t rows[RUNS], n_soon = 0, n_wrong = 0;
-    char name[80];
+    uint64_t before[BINS], after[BINS];
+    uint32_t rows[RUNS], n_wrong = 0;
     chances(0, before);
     chances(by, after);
     for (uint32_t i = 0; i < RUNS; i++) {
@@ -112,18 +81,10 @@ static void moved(double by, uint32_t n_columns) {
         n_wrong += run(shift, &rng, before, WEEK, n_columns) != 0;
         const uint32_t n = run(shift, &rng, after, ROWS_MAX / ROWS, n_columns);
         rows[i] = n == 0 ? UINT32_MAX : n * ROWS;
-        n_soon += rows[i] <= 1000;
         tm__shift_free(shift);
     }
-    qsort(rows, RUNS, sizeof(*rows), compare);
-    (void)snprintf(name, sizeof(name), "moved by %.2f deviations: found within 1,000 rows", by);
-    printf("%-56s %-8s %12.1f  %u alarms before\n", name, "%", n_soon * 100.0 / RUNS, n_wrong);
-    if (rows[RUNS - 1 - RUNS / 20] == UINT32_MAX) {
-        printf("%-56s %-8s %12s\n", "  rows until then", "rows", "often over 36,000");
-    } else {
-        printf("%-56s %-8s %12u  [%u - %u of 90 %%]\n", "  rows until then, median", "rows",
-               rows[RUNS / 2], rows[RUNS / 20], rows[RUNS - 1 - RUNS / 20]);
-    }
+    print_told(by, rows);
+    printf("%-56s %-8s %12u\n", "  alarms in the weeks before", "", n_wrong);
 }
 
 int main(int argc, char **argv) {

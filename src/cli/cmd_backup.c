@@ -2,14 +2,14 @@
 /*
  * `backup`: a whole home in one file, while others work on it.
  *
- *   intake.db -> log.db -> meta.db, keys.secret -> segments and keys of this intake.db ->
- *   bundles and snapshots that this meta.db refers to -> manifest -> publish
+ *   intake.db -> log.db -> watch.db -> meta.db, keys.secret -> segments and keys of this intake.db
+ * -> bundles and snapshots that this meta.db refers to -> manifest -> publish
  *
  * 0. A batch of scored rows is logged before intake.db says that it was done, so intake.db is
  * copied before the log: a batch that its copy calls done is in the copied log. Files that this
  * copy names stay where they are until they are in the backup, for nobody removes files meanwhile.
- * 1. An answer names a version that meta.db had before it, so the log is copied first: the copy of
- *    meta.db then knows every version that the copied log names.
+ * 1. An answer names a version that meta.db had before it, so the log is copied first, and what was
+ *    counted of answers: the copy of meta.db then knows every version that the copies name.
  * 2. A version refers to files that were whole before it and never change, so they are copied last.
  * 3. The databases are copied into a temporary home and checked there, files are checked by their
  *    hashes; the result has its name only when all of it is durable.
@@ -25,6 +25,7 @@
 #include "cli/doctor.h"
 #include "cli/model_args.h"
 #include "cli/staging.h"
+#include "monitor/drift_store.h"
 #include "monitor/monitor.h"
 #include "source/intake.h"
 #include "source/source.h"
@@ -139,6 +140,9 @@ static tm_status copy_databases(tm_backup *b, tm_err *err) {
     if (tm__fs_info(tm__home_log_db(b->place.home)).kind != TM_PATH_NONE) {
         TM_TRY(tm__monitor_copy(b->place.home, &b->ctx, tm__home_log_db(to), err));
     }
+    if (tm__fs_info(tm__home_watch_db(b->place.home)).kind != TM_PATH_NONE) {
+        TM_TRY(tm__drift_store_copy(b->place.home, &b->ctx, tm__home_watch_db(to), err));
+    }
     TM_TRY(tm__registry_copy(b->place.registry, &b->ctx, tm__home_meta_db(to), err));
     TM_TRY(copy_server_key(b, err));
     return tm__staging_check(&b->staging, &b->facts, &b->files, err);
@@ -153,10 +157,13 @@ static tm_status add_databases(tm_backup *b, tm_err *err) {
     if (tm__fs_info(tm__home_intake_db(from)).kind != TM_PATH_NONE) {
         TM_TRY(add_file(b, "intake.db", tm__home_intake_db(from), err));
     }
-    if (tm__fs_info(tm__home_log_db(from)).kind == TM_PATH_NONE) {
+    if (tm__fs_info(tm__home_log_db(from)).kind != TM_PATH_NONE) {
+        TM_TRY(add_file(b, "log.db", tm__home_log_db(from), err));
+    }
+    if (tm__fs_info(tm__home_watch_db(from)).kind == TM_PATH_NONE) {
         return TM_OK;
     }
-    return add_file(b, "log.db", tm__home_log_db(from), err);
+    return add_file(b, "watch.db", tm__home_watch_db(from), err);
 }
 
 /* The project file lies beside the home. */
@@ -351,7 +358,7 @@ static tm_status backup(tm_backup *b, tm_err *err) {
     tm__time_to_text(tm__now_us(), created);
     TM_TRY(tm__staging_open(b->path, &b->staging, err));
     TM_TRY(copy_databases(b, err));
-    b->n_files = 5 + json_array_size(b->owned) +
+    b->n_files = 6 + json_array_size(b->owned) +
                  json_array_size(json_object_get(b->files, "bundles")) +
                  json_array_size(json_object_get(b->files, "snapshots"));
     TM_TRY(tm__archive_create(b->path, &b->writer, err));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `monitor drift`: what moved of a version that serves. */
+/* `monitor drift`: what moved of a version that serves, and how its errors changed. */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,6 +7,7 @@
 #include "cli/model_args.h"
 #include "cli/train_words.h"
 #include "monitor/drift.h"
+#include "monitor/label_errors.h"
 
 /* Of the recipe of its model; 0: nothing is said. */
 static tm_status budget_of(const tm_place *place, int64_t *out, tm_err *err) {
@@ -90,9 +91,40 @@ static void print_all(tm_cli *cli, const tm_place *place, const json_t *columns)
     tm__buf_done(&out.text);
 }
 
+static void print_errors(tm_cli *cli, const json_t *errors) {
+    const json_t *const changes = json_object_get(errors, "changes"), *c = NULL;
+    const char *const name = tm__json_text(errors, "error", NULL);
+    char labels[32];
+    size_t i = 0;
+    if (name == NULL || tm__json_i64(errors, "labels", 0) == 0) {
+        return;
+    }
+    tm__cli_print(cli, "\n%s error of %s labels: %.4g over the last %lld\n", name,
+                  tm__count_text(tm__json_i64(errors, "labels", 0), labels),
+                  tm__json_f64(errors, "mean", 0), (long long)tm__json_i64(errors, "window", 0));
+    json_array_foreach(changes, i, c) {
+        tm__cli_print(cli, "  %s with the labels from %.16s on: %.4g -> %.4g (told %.16s)\n",
+                      tm__json_bool(c, "rose", false) ? "rose" : "fell",
+                      tm__json_text(c, "since", "?"), tm__json_f64(c, "was", 0),
+                      tm__json_f64(c, "is", 0), tm__json_text(c, "told", "?"));
+    }
+}
+
+static tm_status errors_of(const tm_place *place, const tm_drift_ask *ask, json_t **out,
+                           tm_err *err) {
+    const tm_monitor_options reading = {.can_write = false};
+    const tm_errors_ask errors = {ask->model, ask->version, INT64_MIN};
+    tm_monitor *monitor = NULL;
+    TM_TRY(tm__monitor_open(place->home, &reading, &monitor, err));
+    const tm_status st =
+        tm__errors_report(monitor, place->bundle, &errors, ask->budget_us, out, err);
+    tm__monitor_close(monitor);
+    return st;
+}
+
 tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
-    json_t *columns = NULL;
+    json_t *columns = NULL, *errors = NULL;
     tm_drift_ask ask = {.within_us = tm__cli_duration_us(cli, "within")};
     tm_status st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
     st = st == TM_OK ? budget_of(&place, &ask.budget_us, err) : st;
@@ -101,17 +133,20 @@ tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
         ask.version = place.version.number;
         st = tm__drift_report(place.home, place.bundle, &ask, &columns, err);
     }
+    st = st == TM_OK ? errors_of(&place, &ask, &errors, err) : st;
     if (st == TM_OK && cli->json) {
-        json_t *const result =
-            json_pack("{s:s, s:s, s:I, s:b, s:O}", "schema", "tidemill.monitor.drift/1", "model",
-                      ask.model, "version", (json_int_t)ask.version, "has_reference",
-                      tm__bundle_reference(place.bundle) != NULL, "drift", columns);
+        json_t *const result = json_pack(
+            "{s:s, s:s, s:I, s:b, s:O, s:O}", "schema", "tidemill.monitor.drift/1", "model",
+            ask.model, "version", (json_int_t)ask.version, "has_reference",
+            tm__bundle_reference(place.bundle) != NULL, "drift", columns, "errors", errors);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {
         print_all(cli, &place, columns);
+        print_errors(cli, errors);
     }
     json_decref(columns);
+    json_decref(errors);
     tm__place_close(&place);
     return st;
 }

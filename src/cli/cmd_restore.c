@@ -85,8 +85,9 @@ static bool is_source_name(const char *name, tm_intake_file_kind *out_kind, int6
 
 static bool is_home_name(const char *name) {
     return strcmp(name, "meta.db") == 0 || strcmp(name, "log.db") == 0 ||
-           strcmp(name, "intake.db") == 0 || strcmp(name, TM_HOME_SERVER_KEY) == 0 ||
-           is_hash_name(name, "bundles/", ".tmb") || is_hash_name(name, "snapshots/", ".parquet");
+           strcmp(name, "watch.db") == 0 || strcmp(name, "intake.db") == 0 ||
+           strcmp(name, TM_HOME_SERVER_KEY) == 0 || is_hash_name(name, "bundles/", ".tmb") ||
+           is_hash_name(name, "snapshots/", ".parquet");
 }
 
 /* Read the current member into a file, a buffer or nowhere. */
@@ -415,6 +416,7 @@ static tm_status restore(tm_restore *r, const char *home, tm_err *err) {
         TM_TRY(home_check_whole(r, err));
         TM_TRY(file_sync(&r->staging, "meta.db", err));
         TM_TRY(file_sync(&r->staging, "log.db", err));
+        TM_TRY(file_sync(&r->staging, "watch.db", err));
         TM_TRY(sources_restore(r, err));
         TM_TRY(file_sync(&r->staging, "intake.db", err));
         TM_TRY(project_restore(r, home, &project, err));

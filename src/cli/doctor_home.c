@@ -14,6 +14,7 @@
 #include "base/system.h"
 #include "cli/doctor.h"
 #include "model/checkpoint.h"
+#include "monitor/drift_store.h"
 #include "monitor/monitor.h"
 #include "registry/registry.h"
 #include "source/intake.h"
@@ -435,6 +436,18 @@ static void check_intake(tm_checks *checks, const tm_home *home) {
     check_source_files(checks, home);
 }
 
+/* A database that servers make. */
+static void check_served(tm_checks *checks, const char *name, tm_status st, uint32_t format,
+                         const tm_err *err) {
+    if (st == TM_OK) {
+        tm__check_add(checks, name, TM_CHECK_OK, NULL, "format %u, every page is whole", format);
+    } else if (st == TM_E_NOT_FOUND) {
+        tm__check_add(checks, name, TM_CHECK_OK, NULL, "none yet; the first server makes it");
+    } else {
+        add_failure(checks, name, err);
+    }
+}
+
 void tm__check_home(tm_checks *checks, const char *home_name) {
     tm_err err = {0};
     tm_home *home = NULL;
@@ -443,15 +456,10 @@ void tm__check_home(tm_checks *checks, const char *home_name) {
         return; /* said by tm__check_place() */
     }
     check_registry(checks, home);
-    const tm_status st = tm__monitor_check(home, true, &format, &err);
-    if (st == TM_OK) {
-        tm__check_add(checks, "log.db", TM_CHECK_OK, NULL, "format %u, every page is whole",
-                      format);
-    } else if (st == TM_E_NOT_FOUND) {
-        tm__check_add(checks, "log.db", TM_CHECK_OK, NULL, "none yet; the first server makes it");
-    } else {
-        add_failure(checks, "log.db", &err);
-    }
+    const tm_status log = tm__monitor_check(home, true, &format, &err);
+    check_served(checks, "log.db", log, format, &err);
+    const tm_status watch = tm__drift_store_check(home, true, &format, &err);
+    check_served(checks, "watch.db", watch, format, &err);
     check_intake(checks, home);
     tm__home_close(home);
 }

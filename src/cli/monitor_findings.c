@@ -235,6 +235,18 @@ static void say_drift(json_t *list, const json_t *report) {
     }
 }
 
+/* The newest change, when it was one for the worse: what came before it is over. */
+static void say_errors(json_t *list, const json_t *report) {
+    const json_t *errors = json_object_get(report, "errors");
+    const json_t *change = json_array_get(json_object_get(errors, "changes"), 0);
+    if (tm__json_bool(change, "rose", false)) {
+        say(list, "warn",
+            "The %s error rose with the labels that came from %.16s on: %.4g -> %.4g.",
+            tm__json_text(errors, "error", ""), tm__json_text(change, "since", "?"),
+            tm__json_f64(change, "was", 0), tm__json_f64(change, "is", 0));
+    }
+}
+
 static void say_alerts(json_t *list, const json_t *report) {
     const json_t *alerts = json_object_get(report, "alerts"), *alert = NULL;
     size_t i = 0;
@@ -258,6 +270,7 @@ json_t *tm__monitor_findings(const json_t *report) {
     say_labels(all, report);
     say_log(all, report);
     say_groups(all, report);
+    say_errors(all, report);
     say_drift(all, report);
     say_estimate(all, report);
     say_bounds(all, report);

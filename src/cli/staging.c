@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "monitor/drift_store.h"
 #include "monitor/monitor.h"
 #include "registry/registry.h"
 #include "source/intake.h"
@@ -103,6 +104,17 @@ static tm_status log_facts(const tm_home *home, json_t *facts, json_t *formats, 
     return rc == 0 ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
+static tm_status watch_facts(const tm_home *home, json_t *formats, tm_err *err) {
+    uint32_t format = 0;
+    if (tm__fs_info(tm__home_watch_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(tm__drift_store_check(home, false, &format, err));
+    return json_object_set_new(formats, "watch.db", json_integer(format)) == 0
+               ? TM_OK
+               : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
 static tm_status intake_facts(const tm_home *home, json_t *facts, json_t *formats, tm_err *err) {
     json_t *list = NULL;
     size_t i = 0;
@@ -144,6 +156,9 @@ tm_status tm__staging_check(const tm_staging *staging, json_t **out_facts, json_
     }
     if (st == TM_OK) {
         st = log_facts(staging->home, facts, formats, err);
+    }
+    if (st == TM_OK) {
+        st = watch_facts(staging->home, formats, err);
     }
     if (st == TM_OK) {
         st = intake_facts(staging->home, facts, formats, err);

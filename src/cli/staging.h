@@ -19,9 +19,9 @@ TM_NODISCARD tm_status tm__staging_open(const char *beside, tm_staging *out, tm_
 char *tm__staging_join(const tm_staging *staging, const char *name);
 /**
  * Check the databases: pages, formats and the chain of the history. *out_facts gets
- * {"models","versions","history_records","answers","labels","formats":{"meta.db","log.db"}}, with
- * "sources" and "source_rows" when there is an intake.db, and
- * *out_files what the versions refer to. New references.
+ * {"models","versions","history_records","answers","labels","formats":{"meta.db","log.db",
+ * "watch.db"}}, the last two when they are there, with "sources" and "source_rows" when there is
+ * an intake.db, and *out_files what the versions refer to. New references.
  */
 TM_NODISCARD tm_status tm__staging_check(const tm_staging *staging, json_t **out_facts,
                                          json_t **out_files, tm_err *err);

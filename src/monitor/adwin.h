@@ -6,8 +6,10 @@
  * doi:10.1137/1.9781611972771.42. The window is kept as buckets of 1, 2, 4, ... values, at most six
  * of each (five and the next one that makes them merge), so memory is O(log of its length).
  *
- * Not for alarms of columns, which have a budget (shift.h): delta bounds a false alarm at each
- * look.
+ * As published each look has the same chance of a false alarm, so a stream that is looked at for
+ * long enough has one: tm__adwin_add(), for whoever wants what other programs have. Under a budget
+ * each look has a chance of its own, which the caller takes from the budget's time, and the cuts of
+ * a look share it: tm__adwin_push(), tm__adwin_look().
  */
 #ifndef TM_MONITOR_ADWIN_H
 #define TM_MONITOR_ADWIN_H
@@ -20,7 +22,15 @@
 
 typedef struct tm_adwin_bucket {
     double sum, spread; /* spread: sum of squared distances to the bucket's mean */
+    int64_t at_us;      /* of its first value */
 } tm_adwin_bucket;
+
+/* Where the window was cut: the mean before and behind. */
+typedef struct tm_adwin_cut {
+    double was, is;
+    uint64_t n_was, n_is;
+    int64_t since_us; /* of the first value behind */
+} tm_adwin_cut;
 
 /* Zeroed but for delta: has seen nothing. Plain data; copy and keep it at will. */
 typedef struct tm_adwin {
@@ -42,6 +52,18 @@ typedef struct tm_adwin {
  * Cost: O(log of the window) every `every` values.  Threads: owner thread.
  */
 bool tm__adwin_add(tm_adwin *self, double value);
+/** Add a value that came then, and do not look. */
+void tm__adwin_push(tm_adwin *self, double value, int64_t at_us);
+/**
+ * Look once: true when the mean has changed, and then the older part is dropped and *out says where
+ * the change shows most.
+ *
+ * chance  that a look at values drawn one by one from one distribution finds a change, over 0; over
+ *         all looks it adds up to the number of false alarms.
+ *
+ * Cost: O(log of the window).  Threads: owner thread.
+ */
+bool tm__adwin_look(tm_adwin *self, double chance, tm_adwin_cut *out);
 /** Of the window; NaN when it is empty. */
 double tm__adwin_mean(const tm_adwin *self);
 

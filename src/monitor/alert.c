@@ -254,6 +254,28 @@ tm_status tm__alert_raise(tm_drift_store *store, const tm_alert_raise *raise, bo
     return st;
 }
 
+tm_status tm__alert_last(tm_drift_store *store, const tm_alert_raise *key, int64_t *out_us,
+                         tm_err *err) {
+    tm_buf text;
+    tm_stmt *s = NULL;
+    bool has_row = false;
+    tm_status st = make_key(key, &text) ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory for alerts");
+    if (st == TM_OK) {
+        st = tm__stmt_init(tm__drift_store_db(store),
+                           "SELECT max(last_us) FROM alerts WHERE key = ?", &s, err);
+    }
+    if (st == TM_OK) {
+        tm__stmt_bind_str(s, 1, (tm_str){(const char *)text.data, text.len});
+        st = tm__stmt_step(s, &has_row, err);
+    }
+    if (st == TM_OK) {
+        *out_us = has_row && !tm__stmt_is_null(s, 0) ? tm__stmt_i64(s, 0) : INT64_MIN;
+    }
+    tm__stmt_done(s);
+    tm__buf_done(&text);
+    return st;
+}
+
 /* ---- list ---- */
 
 static tm_status list_all(tm_db *db, const tm_alert_filter *filter, json_t *list, tm_err *err) {

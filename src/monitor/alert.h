@@ -46,6 +46,10 @@ typedef struct tm_alert_raise {
 TM_NODISCARD tm_status tm__alert_raise(tm_drift_store *store, const tm_alert_raise *raise,
                                        bool *out_told, tm_err *err);
 
+/** When an alert of this key was last raised, resolved ones too; INT64_MIN: never. */
+TM_NODISCARD tm_status tm__alert_last(tm_drift_store *store, const tm_alert_raise *key,
+                                      int64_t *out_us, tm_err *err);
+
 typedef struct tm_alert_filter {
     const char *model; /* NULL: all */
     bool all;          /* those resolved too */

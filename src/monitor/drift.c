@@ -2,19 +2,21 @@
 /*
  * Detectors of all columns under one budget.
  *
- * Shares of the budget: nine tenths by importance, a tenth alike for all; of all that a tenth is
- * the answers'. A column that the model hardly uses is watched, but has to move far to be told.
+ * Shares of the budget of rows: nine tenths by importance, a tenth alike for all; of all that a
+ * tenth is the answers'. A column that the model hardly uses is watched, but has to move far to be
+ * told.
  */
 #include "monitor/drift.h"
 
 #include "base/mem.h"
+#include "monitor/alert_teller.h"
 
 #define ANSWERS_SHARE 0.1
 #define ALIKE_SHARE 0.1
 
 struct tm_drift {
     const tm_cells_plan *plan;
-    double budget_us;
+    int64_t budget_us;
     int64_t last_us; /* begin of the newest window; INT64_MIN: none yet */
     uint64_t n_rows;
     tm_shift **shifts;        /* [n_columns] */
@@ -31,10 +33,11 @@ static void share_out(tm_drift *self) {
     const double rest = !reference->has_output ? 1 : n == 0 ? 0 : 1 - ANSWERS_SHARE;
     for (uint32_t i = 0; i < n; i++) {
         const double by_worth = sum > 0 ? reference->columns[i].importance / sum : 1.0 / n;
-        self->columns[i].weight = rest * ((1 - ALIKE_SHARE) * by_worth + ALIKE_SHARE / n);
+        self->columns[i].weight =
+            TM_BUDGET_ROWS * rest * ((1 - ALIKE_SHARE) * by_worth + ALIKE_SHARE / n);
     }
     if (reference->has_output) {
-        self->columns[n].weight = 1 - rest;
+        self->columns[n].weight = TM_BUDGET_ROWS * (1 - rest);
     }
 }
 
@@ -54,7 +57,7 @@ tm_status tm__drift_create(const tm_cells_plan *plan, int64_t budget_us, tm_drif
         return TM_FAIL(err, TM_E_NOMEM, "no memory to watch a model");
     }
     self->plan = plan;
-    self->budget_us = (double)(budget_us > 0 ? budget_us : TM_DRIFT_BUDGET_US);
+    self->budget_us = budget_us > 0 ? budget_us : TM_BUDGET_US;
     self->last_us = INT64_MIN;
     self->shifts = tm__mem_zalloc((size_t)plan->n_columns + 1, sizeof(tm_shift *));
     self->columns = tm__mem_zalloc((size_t)plan->n_columns + 1, sizeof(*self->columns));
@@ -85,19 +88,6 @@ void tm__drift_free(tm_drift *drift) {
     tm__mem_free(drift);
 }
 
-/* Of the budget's time, what passed since the window before: at least this one's own, and of a
- * pause or a clock that jumped at most a day. */
-static double share_of(const tm_drift *self, int64_t at_us, int64_t span_us) {
-    int64_t passed = span_us;
-    if (self->last_us != INT64_MIN && at_us > self->last_us) {
-        const uint64_t gap = (uint64_t)at_us - (uint64_t)self->last_us;
-        const uint64_t most = UINT64_C(86400000000);
-        const int64_t capped = (int64_t)(gap < most ? gap : most);
-        passed = capped > passed ? capped : passed;
-    }
-    return (double)passed / self->budget_us;
-}
-
 /* An alarm within a day of the one before is of the same shift, which began when that one did. */
 static bool is_soon(int64_t before_us, int64_t at_us) {
     const uint64_t gap = (uint64_t)at_us - (uint64_t)before_us;
@@ -105,7 +95,7 @@ static bool is_soon(int64_t before_us, int64_t at_us) {
 }
 
 void tm__drift_add(tm_drift *self, const tm_counts *window, int64_t at_us, int64_t span_us) {
-    const double share = share_of(self, at_us, span_us);
+    const double share = tm__budget_share(self->budget_us, self->last_us, at_us, span_us);
     self->last_us = at_us;
     self->n_rows += window->counts[TM_CELLS_ROWS];
     for (uint32_t i = 0; i < self->plan->n_columns; i++) {

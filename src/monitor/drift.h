@@ -14,14 +14,12 @@
 #include "monitor/sketch_cells.h"
 #include "store/home.h"
 
-#define TM_DRIFT_BUDGET_US (30 * INT64_C(86400000000)) /* one false alarm in this time */
-
 /* ---- The report ---- */
 
 typedef struct tm_drift_ask {
     const char *model;
     uint32_t version;
-    int64_t budget_us; /* 0: TM_DRIFT_BUDGET_US */
+    int64_t budget_us; /* 0: TM_BUDGET_US */
     int64_t within_us; /* how far back "now" reaches from the newest row; 0: a day */
 } tm_drift_ask;
 /**

@@ -30,6 +30,10 @@ static const tm_migration migrations[] = {
      " error TEXT NOT NULL) STRICT;"
      "CREATE INDEX deliveries_next ON deliveries(state, next_us);",
      NULL},
+    {2,
+     "CREATE TABLE traffic(route TEXT NOT NULL, at_us INTEGER NOT NULL, cell INTEGER NOT NULL,"
+     " n INTEGER NOT NULL, PRIMARY KEY(route, at_us, cell)) STRICT, WITHOUT ROWID;",
+     NULL},
     {0, NULL, NULL}};
 
 struct tm_drift_store {
@@ -41,23 +45,39 @@ int64_t tm__span_us(tm_drift_span span) {
     return us[span];
 }
 
-tm_status tm__drift_store_open(const tm_home *home, bool can_write, tm_drift_store **out,
-                               tm_err *err) {
+static tm_status db_open(const char *path, bool can_write, tm_db **out, tm_err *err) {
     const tm_db_options options = {.create = can_write,
                                    .read_only = !can_write,
                                    .migrations = migrations,
                                    .application_id = APPLICATION_ID};
+    return tm__db_open(path, &options, out, err);
+}
+
+/* Of an earlier release: who reads first brings it up. One of a later release is refused again. */
+static tm_status db_open_any(const char *path, bool can_write, tm_db **out, tm_err *err) {
+    tm_err own = {0};
+    tm_db *writer = NULL;
+    tm_status st = db_open(path, can_write, out, &own);
+    if (st == TM_E_UNSUPPORTED && !can_write && db_open(path, true, &writer, NULL) == TM_OK) {
+        tm__db_close(writer);
+        st = db_open(path, false, out, &own);
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
+    return st;
+}
+
+tm_status tm__drift_store_open(const tm_home *home, bool can_write, tm_drift_store **out,
+                               tm_err *err) {
     *out = NULL;
-    char *const path = tm__fs_join(tm__home_path(home), "watch.db");
+    const char *const path = tm__home_watch_db(home);
     tm_drift_store *const self = tm__mem_zalloc(1, sizeof(*self));
-    tm_status st = path == NULL || self == NULL
-                       ? TM_FAIL(err, TM_E_NOMEM, "no memory for what is watched")
-                       : TM_OK;
+    tm_status st = self == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for what is watched") : TM_OK;
     if (st == TM_OK && (can_write || tm__fs_info(path).kind == TM_PATH_FILE)) {
-        st = tm__db_open(path, &options, &self->db, err);
+        st = db_open_any(path, can_write, &self->db, err);
         st = st == TM_E_NOT_FOUND && !can_write ? TM_OK : st; /* it is just being made */
     }
-    tm__mem_free(path);
     if (st == TM_OK && self->db != NULL) {
         *out = self;
     } else {
@@ -75,6 +95,29 @@ void tm__drift_store_close(tm_drift_store *store) {
 
 tm_db *tm__drift_store_db(tm_drift_store *store) {
     return store->db;
+}
+
+/* ---- as a whole ---- */
+
+tm_status tm__drift_store_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
+                               tm_err *err) {
+    tm_db *db = NULL;
+    TM_TRY(db_open_any(tm__home_watch_db(home), false, &db, err));
+    const tm_status st = tm__db_copy(db, ctx, to, err);
+    tm__db_close(db);
+    return st;
+}
+
+tm_status tm__drift_store_check(const tm_home *home, bool read_only, uint32_t *out_format,
+                                tm_err *err) {
+    const tm_db_options options = {
+        .read_only = read_only, .migrations = migrations, .application_id = APPLICATION_ID};
+    tm_db *db = NULL;
+    TM_TRY(tm__db_open(tm__home_watch_db(home), &options, &db, err));
+    tm_status st = tm__db_check(db, err);
+    st = st == TM_OK ? tm__db_format(db, out_format, err) : st;
+    tm__db_close(db);
+    return st;
 }
 
 /* ---- add ---- */

@@ -20,8 +20,7 @@
 #define IDLE_US TM_HOUR_US /* without rows: a version that is no longer served is let go */
 #define SWEEP_US TM_MINUTE_US
 #define BACK_US (31 * TM_DAY_US) /* that detectors look back when they begin */
-#define RECEIVERS_MAX 16u
-#define CRITICAL_CHANGE 0.1 /* of the loss: who is on call is woken */
+#define CRITICAL_CHANGE 0.1      /* of the loss: who is on call is woken */
 
 typedef struct watched {
     struct watched *next;
@@ -37,25 +36,18 @@ typedef struct watched {
 } watched;
 
 struct tm_drift_watch {
-    tm_drift_watch_options options;
-    tm_drift_store *store; /* NULL: not opened yet */
+    tm_teller *teller;
     watched *versions;
     int64_t swept_us;
     bool is_failing;
 };
 
-tm_drift_watch *tm__drift_watch_create(const tm_drift_watch_options *options) {
+tm_drift_watch *tm__drift_watch_create(tm_teller *teller) {
     tm_drift_watch *const self = tm__mem_zalloc(1, sizeof(*self));
     if (self != NULL) {
-        self->options = *options;
+        self->teller = teller;
     }
     return self;
-}
-
-static void say(const tm_drift_watch *self, const tm_alert_raise *raise, const char *text) {
-    if (self->options.say != NULL) {
-        self->options.say(self->options.arg, raise, text);
-    }
 }
 
 static void watched_free(watched *w) {
@@ -147,7 +139,7 @@ static bool merge(void *arg, tm_str before, tm_buf *out) {
     return fits;
 }
 
-static tm_status keep_all_locked(tm_drift_watch *self, tm_err *err) {
+static tm_status keep_all_locked(tm_drift_watch *self, tm_drift_store *store, tm_err *err) {
     for (watched *w = self->versions; w != NULL; w = w->next) {
         merging m = {w->plan, &w->unsaved};
         const tm_drift_window_add add = {.key = {w->model, w->version},
@@ -156,7 +148,7 @@ static tm_status keep_all_locked(tm_drift_watch *self, tm_err *err) {
                                          .merge = merge,
                                          .arg = &m};
         if (add.n_rows > 0) {
-            TM_TRY(tm__drift_store_add_locked(self->store, &add, err));
+            TM_TRY(tm__drift_store_add_locked(store, &add, err));
         }
     }
     return TM_OK;
@@ -175,12 +167,11 @@ static tm_status keep(tm_drift_watch *self, tm_err *err) {
     if (!has_unsaved(self)) {
         return TM_OK;
     }
-    if (self->store == NULL) {
-        TM_TRY(tm__drift_store_open(self->options.home, true, &self->store, err));
-    }
-    tm_db *const db = tm__drift_store_db(self->store);
+    tm_drift_store *store = NULL;
+    TM_TRY(tm__teller_store(self->teller, &store, err));
+    tm_db *const db = tm__drift_store_db(store);
     TM_TRY(tm__db_begin(db, err));
-    tm_status st = keep_all_locked(self, err);
+    tm_status st = keep_all_locked(self, store, err);
     st = st == TM_OK ? tm__db_commit(db, err) : st;
     tm__db_rollback(db);
     for (watched *w = self->versions; st == TM_OK && w != NULL; w = w->next) {
@@ -190,20 +181,6 @@ static tm_status keep(tm_drift_watch *self, tm_err *err) {
 }
 
 /* ---- look ---- */
-
-static int64_t budget_of(const json_t *settings) {
-    const int64_t us = settings == NULL ? 0 : tm__json_i64(settings, "false_alarm_us", 0);
-    return us > 0 ? us : TM_DRIFT_BUDGET_US;
-}
-
-static json_t *settings_of(const tm_drift_watch *self, const char *model) {
-    json_t *out = NULL;
-    if (self->options.settings == NULL ||
-        self->options.settings(self->options.arg, model, &out, NULL) != TM_OK) {
-        return NULL;
-    }
-    return out;
-}
 
 typedef struct replay {
     watched *w;
@@ -222,16 +199,14 @@ static bool replay_window(void *arg, const tm_drift_window *window) {
 
 /* Detectors that have seen what was kept; its alarms were told. */
 static tm_status begin_drift(tm_drift_watch *self, watched *w, tm_err *err) {
-    json_t *const settings = settings_of(self, w->model);
-    tm_status st = tm__drift_create(w->plan, budget_of(settings), &w->drift, err);
-    json_decref(settings);
-    TM_TRY(st);
+    TM_TRY(tm__drift_create(w->plan, tm__teller_budget_us(self->teller, w->model), &w->drift, err));
     replay r = {.w = w, .end_us = w->minute_us};
     if (!tm__counts_init(&r.window, w->plan)) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory to watch a model");
     }
     const tm_drift_window_key key = {w->model, w->version};
-    st = tm__drift_store_read(self->store, &key, w->minute_us - BACK_US, replay_window, &r, err);
+    const tm_status st = tm__drift_store_read(self->teller->store, &key, w->minute_us - BACK_US,
+                                              replay_window, &r, err);
     tm__counts_done(&r.window);
     w->n_told = w->plan->n_columns;
     return st;
@@ -253,26 +228,10 @@ static json_t *detail_of(const watched *w, uint32_t column, const tm_drift_cost 
             : json_null());
 }
 
-static uint32_t receivers_of(const json_t *settings, const char *names[RECEIVERS_MAX]) {
-    const json_t *const list = json_object_get(settings, "receivers");
-    uint32_t n = 0;
-    size_t i = 0;
-    const json_t *item = NULL;
-    json_array_foreach(list, i, item) {
-        const char *const name = tm__json_text(item, "name", NULL);
-        if (name != NULL && n < RECEIVERS_MAX) {
-            names[n++] = name;
-        }
-    }
-    return n;
-}
-
 static tm_status raise_alarm(tm_drift_watch *self, const watched *w, uint32_t column, tm_err *err) {
     const tm_drift_column *const c = tm__drift_column(w->drift, column);
     const tm_schema *const inputs = tm__bundle_schema(w->bundle);
     const char *const name = column < inputs->n_cols ? inputs->cols[column].name : "answers";
-    json_t *const settings = settings_of(self, w->model);
-    const char *receivers[RECEIVERS_MAX];
     tm_drift_cost cost;
     tm_buf text;
     tm__drift_cost(tm__bundle_reference(w->bundle), column, w->day.counts + w->plan->first[column],
@@ -291,18 +250,11 @@ static tm_status raise_alarm(tm_drift_watch *self, const watched *w, uint32_t co
         .at_us = w->news_us,
         .summary = text.failed ? name : (const char *)text.data,
         .detail = detail,
-        .receivers = receivers,
-        .n_receivers = receivers_of(settings, receivers),
     };
-    bool told = false;
     tm_status st = tm__json_check(err);
-    st = st == TM_OK ? tm__alert_raise(self->store, &raise, &told, err) : st;
-    if (st == TM_OK && told) {
-        say(self, &raise, raise.summary);
-    }
+    st = st == TM_OK ? tm__teller_raise(self->teller, &raise, err) : st;
     tm__buf_done(&text);
     json_decref(detail);
-    json_decref(settings);
     return st;
 }
 
@@ -347,9 +299,10 @@ static tm_status look_all(tm_drift_watch *self, int64_t now_us, tm_err *err) {
             TM_TRY(tell(self, w, err));
         }
     }
-    if (self->store != NULL && (now_us < self->swept_us || now_us - self->swept_us >= SWEEP_US)) {
+    if (self->teller->store != NULL &&
+        (now_us < self->swept_us || now_us - self->swept_us >= SWEEP_US)) {
         self->swept_us = now_us;
-        TM_TRY(tm__alert_sweep(self->store, now_us, err));
+        TM_TRY(tm__alert_sweep(self->teller->store, now_us, err));
     }
     return TM_OK;
 }
@@ -370,9 +323,9 @@ static void let_go(tm_drift_watch *self, int64_t now_us) {
 void tm__drift_watch_step(tm_drift_watch *self, int64_t now_us) {
     tm_err err = {0};
     tm_status st = keep(self, &err);
-    st = st == TM_OK && self->store != NULL ? look_all(self, now_us, &err) : st;
+    st = st == TM_OK && self->teller->store != NULL ? look_all(self, now_us, &err) : st;
     if (st != TM_OK && !self->is_failing) {
-        say(self, NULL, err.message);
+        tm__teller_problem(self->teller, err.message);
     }
     self->is_failing = st != TM_OK;
     let_go(self, now_us);
@@ -383,7 +336,7 @@ void tm__drift_watch_free(tm_drift_watch *watch) {
         return;
     }
     tm_status st = keep(watch, NULL);
-    for (watched *w = watch->versions; w != NULL && watch->store != NULL; w = w->next) {
+    for (watched *w = watch->versions; w != NULL && watch->teller->store != NULL; w = w->next) {
         /* What the last minute says is told now: after a start it is one of those told before. */
         st = st == TM_OK && w->minute_us != INT64_MIN ? look(watch, w, NULL) : st;
         st = st == TM_OK ? tell(watch, w, NULL) : st;
@@ -394,6 +347,5 @@ void tm__drift_watch_free(tm_drift_watch *watch) {
         watched_free(w);
         w = next;
     }
-    tm__drift_store_close(watch->store);
     tm__mem_free(watch);
 }

@@ -8,21 +8,14 @@
 #define TM_MONITOR_DRIFT_WATCH_H
 
 #include "model/bundle.h"
-#include "monitor/alert.h"
+#include "monitor/alert_teller.h"
 #include "monitor/drift.h"
 
 typedef struct tm_drift_watch tm_drift_watch;
 
-typedef struct tm_drift_watch_options {
-    const tm_home *home;
-    /* What tidemill.yaml says below `monitor` of a model, or *out NULL. */
-    tm_status (*settings)(void *arg, const char *model, json_t **out, tm_err *err);
-    /* An alert that is new (text: what it says), or (raise NULL) why nothing could be kept. */
-    void (*say)(void *arg, const tm_alert_raise *raise, const char *text);
-    void *arg;
-} tm_drift_watch_options;
-/** Nothing is opened before there is something to keep. NULL when out of memory. */
-tm_drift_watch *tm__drift_watch_create(const tm_drift_watch_options *options);
+/** The teller must outlive it. Nothing is opened before there is something to keep. NULL when out
+ * of memory. */
+tm_drift_watch *tm__drift_watch_create(tm_teller *teller);
 /** Keeps what is left. */
 void tm__drift_watch_free(tm_drift_watch *watch);
 

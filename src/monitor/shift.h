@@ -13,8 +13,14 @@
  * likelihood ratio of the rows against the nearest share that is no shift, begun anew whenever it
  * falls below what the time of a block is of the budget's. Each is a test martingale or less, so
  * their mean is an e-detector in the sense of Shin, Ramdas and Rinaldo, "E-detectors" (2022),
- * section 2, and the time to a false alarm is at least the budget's on average. Rows are taken as
- * drawn one by one; rows that come in clumps need a reference whose blocks have the clumps.
+ * section 2, and the time to a false alarm is at least the budget's on average, where rows are
+ * drawn one by one.
+ *
+ * Rows that come in clumps (fifty of one customer) say less than as many drawn one by one. How much
+ * less is taken from how far neighbouring blocks lie apart: when their shares differ so many times
+ * as much as those of rows drawn one by one would (the variance), what speaks for a shift counts
+ * for so many times less. That is exact for clumps of equal size, and takes nothing from the bound
+ * above. It knows only blocks before; of the first one three times the root of its rows count.
  */
 #ifndef TM_MONITOR_SHIFT_H
 #define TM_MONITOR_SHIFT_H
@@ -43,6 +49,7 @@ typedef struct tm_shift_look {
     int64_t since_us; /* when the change began to show */
     double was, is;   /* its share in the reference, and since then */
     uint64_t n_rows;  /* since then */
+    double clump;     /* rows that count as one now; 1 and more */
 } tm_shift_look;
 
 /**
@@ -59,11 +66,17 @@ TM_NODISCARD tm_status tm__shift_create(const tm_shift_spec *spec, tm_shift **ou
  *         month, a minute is 1/43200.
  * at_us   when the block began
  *
- * Cost:    O(n_cells); none for a block without rows.
+ * Cost:    O(n_cells); none for a block without rows, which changes nothing.
  * Threads: owner thread.
  */
 void tm__shift_add(tm_shift *shift, const uint64_t *counts, double share, int64_t at_us);
 tm_shift_look tm__shift_look(const tm_shift *shift);
+/**
+ * What it was, from now on by other blocks of the same cells; evidence goes on.
+ *
+ * Errors:  same as tm__shift_create(), and then nothing has changed.
+ */
+TM_NODISCARD tm_status tm__shift_rebase(tm_shift *shift, const tm_shift_spec *spec, tm_err *err);
 /** As fresh: after an alarm that was told. */
 void tm__shift_reset(tm_shift *shift);
 void tm__shift_free(tm_shift *shift);

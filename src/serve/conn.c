@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "serve/access_log.h"
+#include "serve/requests.h"
 
 #define BATCH_BYTES 32768u      /* larger bodies are answered by a batch thread */
 #define LARGE_BODY_BYTES 16384u /* smaller ones are not counted together with others' */
@@ -161,6 +162,7 @@ tm_conn *tm__conn_create(tm_conns *conns, const tm_accepted *accepted) {
     conn->is_local = accepted->is_local;
     conn->is_fresh = true;
     (void)tm__str_copy(conn->peer, sizeof conn->peer, tm__str(accepted->peer));
+    conn->caller = tm__requests_caller(conn->peer);
     tm__http_init(&conn->http, &conns->limits);
     tm__buf_init(&conn->pending, (size_t)2 * TM_CONN_READ_BYTES);
     tm__buf_init(&conn->out, (size_t)REPLY_BYTES_MAX + OUT_BYTES_MAX + 65536);
@@ -452,6 +454,25 @@ static void log_access(tm_conn *conn, size_t out_bytes) {
     }
 }
 
+/* Of a route that is served; what was refused before one was looked for is of none. */
+static void count_request(const tm_conn *conn) {
+    const tm_exchange *const x = &conn->x;
+    const tm_endpoint *const endpoint = x->match.endpoint;
+    const tm_served *served = x->served;
+    if (served == NULL && x->current != NULL && endpoint != NULL &&
+        endpoint->permission == TM_PERMISSION_PREDICT) {
+        served = tm__current_find(x->current, x->match.params[0]); /* refused for want of time */
+    }
+    if (served != NULL && served->requests != NULL) {
+        const tm_request_end end = {.thread = conn->conns->desk->index,
+                                    .status = x->status,
+                                    .ns = tm__mono_ns() - x->arrived_ns,
+                                    .caller = conn->caller,
+                                    .actor = x->access.actor};
+        tm__requests_count(served->requests, &end);
+    }
+}
+
 /* Write the reply of the exchange; the connection is ready for the next request afterwards. */
 static void finish(tm_conn *conn) {
     tm_exchange *x = &conn->x;
@@ -460,6 +481,7 @@ static void finish(tm_conn *conn) {
     bool close = is_partial || !conn->http.keep_alive || conn->http.is_http10 ||
                  conns->is_stopping || conn->at_end;
     tm__prom_request(conns->desk->prom, x->match.endpoint, x->status);
+    count_request(conn);
     const tm_reply_frame frame = {
         .close = close,
         .is_head = conn->http.method == TM_HEAD && conn->http.state != TM_HTTP_BROKEN,

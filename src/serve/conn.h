@@ -69,6 +69,7 @@ struct tm_conn {
     tm_conn_state state;
     tm_tls_conn *tls; /* NULL: plain */
     char peer[64];
+    uint32_t caller; /* tm__requests_caller() of it */
     bool is_local;
     bool is_fresh; /* no request yet */
     bool is_batch; /* BUSY: `out` belongs to the batch thread too */

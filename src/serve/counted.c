@@ -2,7 +2,6 @@
 #include "serve/counted.h"
 
 #include "base/mem.h"
-#include "monitor/alert.h"
 
 tm_status tm__counted_create(const tm_bundle *bundle, uint32_t n_threads, tm_counted **out,
                              tm_err *err) {
@@ -74,33 +73,4 @@ tm_status tm__counted_collect(const tm_current *current, tm_drift_watch *watch, 
         TM_TRY(collect(current->kept[i], watch, now_us, err));
     }
     return TM_OK;
-}
-
-static tm_status read_settings(void *arg, const char *model, json_t **out, tm_err *err) {
-    const tm_counted_place *const place = arg;
-    json_t *recipe = NULL;
-    TM_TRY(tm__registry_recipe(place->registry, model, &recipe, err));
-    json_t *const monitor = json_object_get(recipe, "monitor");
-    *out = monitor == NULL ? NULL : json_incref(monitor);
-    json_decref(recipe);
-    return TM_OK;
-}
-
-static void say(void *arg, const tm_alert_raise *raise, const char *text) {
-    const tm_counted_place *const place = arg;
-    if (raise == NULL) {
-        tm_log_event(place->log, TM_WARN, "watch.not_kept", TM_FT("error", text));
-        return;
-    }
-    tm_log_event(place->log, TM_WARN, "alert.opened", TM_FT("kind", raise->kind),
-                 TM_FT("model", raise->model), TM_FI("version", raise->version),
-                 TM_FT("subject", raise->subject),
-                 TM_FT("severity", raise->is_critical ? "critical" : "warning"),
-                 TM_FT("summary", text));
-}
-
-tm_drift_watch *tm__counted_watch(tm_counted_place *place) {
-    const tm_drift_watch_options options = {
-        .home = place->home, .settings = read_settings, .say = say, .arg = place};
-    return tm__drift_watch_create(&options);
 }

@@ -14,15 +14,6 @@ typedef struct tm_counted {
     tm_counts before, now; /* the watch's: what was collected, and room */
 } tm_counted;
 
-/* Where what watches a server's rows finds settings, and says what it found. */
-typedef struct tm_counted_place {
-    const tm_home *home;
-    tm_registry *registry; /* of the thread that collects */
-    const tm_log *log;
-} tm_counted_place;
-/** The place must outlive it. NULL when out of memory. */
-tm_drift_watch *tm__counted_watch(tm_counted_place *place);
-
 /** *out NULL: the bundle has no reference. TM_E_NOMEM. */
 TM_NODISCARD tm_status tm__counted_create(const tm_bundle *bundle, uint32_t n_threads,
                                           tm_counted **out, tm_err *err);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "monitor/alert.h"
 #include "monitor/drift.h"
+#include "monitor/label_errors.h"
 #include "serve/handle.h"
 
 /* Whether the key that an exchange was let in with may hear of a model. */
@@ -16,18 +17,25 @@ static bool may_see(const tm_exchange *x, const char *model) {
 /* ---- drift ---- */
 
 static tm_status add_served(tm_exchange *x, const tm_served *served, json_t *list, tm_err *err) {
-    json_t *recipe = NULL, *columns = NULL;
+    json_t *recipe = NULL, *columns = NULL, *errors = NULL;
     TM_TRY(tm__registry_recipe(x->desk->registry, served->model, &recipe, err));
     const tm_drift_ask ask = {
         .model = served->model,
         .version = served->version,
         .budget_us = tm__json_i64(json_object_get(recipe, "monitor"), "false_alarm_us", 0)};
     json_decref(recipe);
-    TM_TRY(tm__drift_report(x->desk->home, served->bundle, &ask, &columns, err));
-    json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:o}", "model", served->model, "version",
-                                          (json_int_t)served->version, "has_reference",
+    const tm_errors_ask labelled = {served->model, served->version, INT64_MIN};
+    TM_TRY(tm__errors_report(x->desk->monitor, served->bundle, &labelled, ask.budget_us, &errors,
+                             err));
+    const tm_status st = tm__drift_report(x->desk->home, served->bundle, &ask, &columns, err);
+    if (st != TM_OK) {
+        json_decref(errors);
+        return st;
+    }
+    json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:o, s:o}", "model", served->model,
+                                          "version", (json_int_t)served->version, "has_reference",
                                           tm__bundle_reference(served->bundle) != NULL, "drift",
-                                          columns));
+                                          columns, "errors", errors));
     return TM_OK;
 }
 

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   version ──> bundle (opened, or that of a route that has it) ──> room? ──> plan, counters, a
+ * warm scratch for each thread ──> ready to be published
+ *
+ * What fails on the way is let go whole: tm__served_unref() ends what there is of it.
+ */
 #include "serve/prepare.h"
 
 #include <stdatomic.h>
@@ -10,6 +16,7 @@
 #include "serve/counted.h"
 #include "serve/decode.h"
 #include "serve/fill.h"
+#include "serve/requests.h"
 
 static void free_scratches(tm_served *served) {
     for (uint32_t i = 0; served->scratches != NULL && i < served->n_scratches; i++) {
@@ -28,6 +35,7 @@ void tm__served_unref(tm_served *served) {
     if (served != NULL && atomic_fetch_sub(&served->refs, 1) == 1) {
         free_scratches(served);
         tm__counted_free(served->counted);
+        tm__requests_free(served->requests);
         tm__plan_free(served->plan);
         tm__fill_free(served->fill);
         tm__bundle_unref(served->bundle);
@@ -67,6 +75,10 @@ static tm_status make_scratches(const tm_prepare *terms, tm_served *served, tm_e
         TM_TRY(tm__bundle_golden_check(served->bundle, served->scratches[i], err));
     }
     if (served->scratches == NULL || served->scratches[served->n_scratches - 1] == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    served->requests = tm__requests_create(served->n_scratches);
+    if (served->requests == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     return tm__counted_create(served->bundle, served->n_scratches, &served->counted, err);

@@ -291,6 +291,7 @@ void tm__exchange_reset(tm_exchange *x) {
     }
     tm__mem_free(x->errors);
     x->current = NULL;
+    x->served = NULL;
     x->holds_current = false;
     x->trace.trace_id[0] = '\0';
     x->errors = NULL;

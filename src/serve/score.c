@@ -406,6 +406,7 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
                           "route of its name.");
         return NULL;
     }
+    x->served = served;
     if (served->bundle == NULL) {
         x->retry_after_s = 5;
         tm__problem_reply(x, 503, "model-broken", "the model of this route cannot be loaded",

@@ -159,6 +159,7 @@ typedef struct tm_served {
     uint64_t bytes; /* held by bundle, plan and scratches */
     tm_plan *plan;
     struct tm_counted *counted;    /* rows by cells of the reference; NULL: it has none */
+    struct tm_requests *requests;  /* NULL: it cannot answer */
     struct tm_fill *fill;          /* features that a row may leave out; NULL: none */
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
@@ -362,6 +363,7 @@ struct tm_exchange {
     char model[TM_MAX_NAME + 1];
     uint32_t version;
     bool is_named;
+    tm_served *served;      /* of current: whose route was asked; NULL: none, or not known yet */
     uint32_t retry_after_s; /* 0: none */
     const char *preflight;  /* methods that a page of access.origin may use; NULL: no preflight */
     uint32_t n_errors;

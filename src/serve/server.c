@@ -38,7 +38,6 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
-#include "serve/counted.h"
 #include "serve/declared_log.h"
 #include "serve/door.h"
 #include "serve/expiry.h"
@@ -48,6 +47,7 @@
 #include "serve/probe.h"
 #include "serve/quota.h"
 #include "serve/serving.h"
+#include "serve/watching.h"
 #include "serve/worker.h"
 #include "source/parquet_rows.h"
 
@@ -90,8 +90,7 @@ struct tm_server {
     tm_supervisor *supervisor; /* NULL: none */
     tm_parquet *parquet;
     tm_registry *watch_registry;
-    tm_drift_watch *counts; /* the watch's, then who closes */
-    tm_counted_place counted_place;
+    tm_watching *watching;  /* the watch's, then who closes */
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *retired;
     tm_served *prepared; /* for the move that the desk is about to make */
@@ -225,22 +224,16 @@ static tm_status prepare_from_desk(void *arg, const char *model, uint32_t versio
     return st;
 }
 
-/* What cannot be taken for lack of memory is taken the next time. */
-static void collect_rows(tm_server *server, const tm_current *current) {
-    const tm_status st = tm__counted_collect(current, server->counts, tm__now_us(), NULL);
-    (void)st;
-}
-
-/* The watch: what rows were like that were answered. */
-static void look_at_rows(tm_server *server) {
+/* The watch: what rows were like that were answered, and what came true. */
+static void look_at_answers(tm_server *server) {
     tm__mutex_lock(server->refresh_lock);
     tm_current *current = server->latest == NULL ? NULL : tm__current_ref(server->latest);
     tm__mutex_unlock(server->refresh_lock);
     if (current != NULL) {
-        collect_rows(server, current);
-        tm__current_unref(current);
+        tm__watching_collect(server->watching, current, tm__now_us());
     }
-    tm__drift_watch_step(server->counts, tm__now_us());
+    tm__watching_step(server->watching, current, tm__now_us());
+    tm__current_unref(current);
 }
 
 /* Let go of what nobody looks at any more (invariant 1). */
@@ -250,7 +243,8 @@ static void free_retired(tm_server *server) {
         tm_current *old = *at;
         if (tm__published_is_past(server->shared.published, old->retired_epoch)) {
             *at = old->next_retired;
-            collect_rows(server, old); /* nobody adds to these any more */
+            /* Nobody adds to these any more. */
+            tm__watching_collect(server->watching, old, tm__now_us());
             tm__current_unref(old);
         } else {
             at = &old->next_retired;
@@ -375,7 +369,7 @@ static void watch_main(void *arg) {
             keep_quotas(server);
         }
         if (n_turns % COUNT_TURNS == 0) {
-            look_at_rows(server);
+            look_at_answers(server);
             tell_status(server, false);
             tm__expiry_step(&server->expiry, (tm_expiry_now){tm__mono_ns(), tm__now_us()});
         }
@@ -616,9 +610,9 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
     server->intake = tm__intake_create(server->home);
     server->parquet = tm__parquet_create(server->home, server->supervisor);
-    server->counted_place = (tm_counted_place){server->home, server->watch_registry, server->log};
-    server->counts = tm__counted_watch(&server->counted_place);
-    if (server->intake == NULL || server->parquet == NULL || server->counts == NULL) {
+    const tm_watching_place place = {server->home, server->watch_registry, server->log};
+    server->watching = tm__watching_create(&place);
+    if (server->intake == NULL || server->parquet == NULL || server->watching == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     server->recent = tm__recent_create(server->monitor);
@@ -846,9 +840,9 @@ static void join_threads(tm_server *server) {
     if (server->watch_thread != NULL) {
         keep_quotas(server);
         for (tm_current *old = server->retired; old != NULL; old = old->next_retired) {
-            collect_rows(server, old);
+            tm__watching_collect(server->watching, old, tm__now_us());
         }
-        look_at_rows(server);
+        look_at_answers(server);
         tell_status(server, true);
     }
 }
@@ -895,7 +889,7 @@ void tm__server_close(tm_server *server) {
     tm__recent_free(server->recent);
     tm__monitor_close(server->monitor);
     free_desks(server);
-    tm__drift_watch_free(server->counts);
+    tm__watching_free(server->watching);
     tm__registry_close(server->watch_registry);
     tm__door_free(server->door);
     close_fd(server->signal_fd);

@@ -10,7 +10,7 @@
 
 struct tm_home {
     char *path;
-    char *meta_db, *log_db, *intake_db;
+    char *meta_db, *log_db, *watch_db, *intake_db;
     char *server_key;
     char *snapshots, *bundles, *jobs, *temp;
 };
@@ -60,15 +60,16 @@ static tm_status home_find(const char *name, bool create, tm_err *err) {
 static tm_status home_paths(tm_home *home, tm_err *err) {
     home->meta_db = tm__fs_join(home->path, "meta.db");
     home->log_db = tm__fs_join(home->path, "log.db");
+    home->watch_db = tm__fs_join(home->path, "watch.db");
     home->server_key = tm__fs_join(home->path, TM_HOME_SERVER_KEY);
     home->intake_db = tm__fs_join(home->path, "intake.db");
     home->snapshots = tm__fs_join(home->path, "snapshots");
     home->bundles = tm__fs_join(home->path, "bundles");
     home->jobs = tm__fs_join(home->path, "jobs");
     home->temp = tm__fs_join(home->path, "temp");
-    if (home->meta_db == NULL || home->log_db == NULL || home->intake_db == NULL ||
-        home->server_key == NULL || home->snapshots == NULL || home->bundles == NULL ||
-        home->jobs == NULL || home->temp == NULL) {
+    if (home->meta_db == NULL || home->log_db == NULL || home->watch_db == NULL ||
+        home->intake_db == NULL || home->server_key == NULL || home->snapshots == NULL ||
+        home->bundles == NULL || home->jobs == NULL || home->temp == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     return TM_OK;
@@ -114,6 +115,10 @@ const char *tm__home_meta_db(const tm_home *home) {
 
 const char *tm__home_log_db(const tm_home *home) {
     return home->log_db;
+}
+
+const char *tm__home_watch_db(const tm_home *home) {
+    return home->watch_db;
 }
 
 const char *tm__home_server_key(const tm_home *home) {
@@ -174,6 +179,7 @@ void tm__home_close(tm_home *home) {
     tm__mem_free(home->path);
     tm__mem_free(home->meta_db);
     tm__mem_free(home->log_db);
+    tm__mem_free(home->watch_db);
     tm__mem_free(home->server_key);
     tm__mem_free(home->intake_db);
     tm__mem_free(home->snapshots);

@@ -22,6 +22,7 @@ const char *tm__home_name(const char *path);
 const char *tm__home_path(const tm_home *home); /* absolute */
 const char *tm__home_meta_db(const tm_home *home);
 const char *tm__home_log_db(const tm_home *home);
+const char *tm__home_watch_db(const tm_home *home);
 const char *tm__home_intake_db(const tm_home *home);
 const char *tm__home_server_key(const tm_home *home); /* file, 0600: what stored keys need */
 const char *tm__home_snapshots(const tm_home *home);  /* folder */

@@ -48,7 +48,7 @@ def entries(folder):
 def test_a_backup_says_what_is_in_it(made):
     assert made.report["schema"] == "tidemill.backup/1"
     for key, value in {"models": 1, "versions": 2, "answers": 50, "labels": 20, "bundles": 2, "snapshots": 1, "absent": [], "project_file": True,
-                       "formats": {"meta.db": 4, "log.db": 4}}.items():
+                       "formats": {"meta.db": 4, "log.db": 4, "watch.db": 2}}.items():
         assert made.report[key] == value, key
     assert made.report["size"] == (made.folder / "home.tar.zst").stat().st_size
     assert (made.folder / "home.tar.zst").stat().st_mode & 0o777 == 0o600
@@ -61,7 +61,7 @@ def test_ordinary_tools_can_read_a_backup(made, tmp_path):
     subprocess.run(["tar", "--zstd", "-xf", str(made.folder / "home.tar.zst"), "-C", str(tmp_path)], check=True)
     manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     names = [m["name"] for m in manifest["members"]]
-    assert names[:4] == ["meta.db", "keys.secret", "log.db", "tidemill.yaml"] and len(names) == 7
+    assert names[:5] == ["meta.db", "keys.secret", "log.db", "watch.db", "tidemill.yaml"] and len(names) == 8
     for member in manifest["members"]:
         out = subprocess.run(["b2sum", "-l", "256", str(tmp_path / member["name"])], stdout=subprocess.PIPE, text=True, check=True).stdout
         assert out.split()[0] == member["blake2b"]
@@ -72,11 +72,11 @@ def test_a_restored_home_answers_as_the_old_one(made, tmp_path):
     home = tmp_path / "mill"
     made.ok("restore", "home.tar.zst", "--home", home)
     assert home.stat().st_mode & 0o777 == 0o700
-    assert entries(home) == ["bundles", "jobs", "keys.secret", "log.db", "meta.db", "snapshots", "temp"]
+    assert entries(home) == ["bundles", "jobs", "keys.secret", "log.db", "meta.db", "snapshots", "temp", "watch.db"]
     assert (home / "keys.secret").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "tidemill.yaml").read_bytes() == (made.folder / "tidemill.yaml").read_bytes()
     made.ok("model", "verify", "--home", home)
-    for words in (["model", "history", "churn"], ["model", "ls"], ["key", "ls"]):
+    for words in (["model", "history", "churn"], ["model", "ls"], ["key", "ls"], ["monitor", "drift", "churn"], ["monitor", "alerts"]):
         assert made.ok(*words, "--json", "--home", home).out == made.ok(*words, "--json").out, words
     server = Server(made, "--home", str(home))
     try:

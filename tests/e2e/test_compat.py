@@ -79,6 +79,21 @@ def test_a_home_is_read_and_served(tm, serve, home):
     assert status == 200 and [e["event"] for e in body["history"]][:4] == ["registered", "promoted"] * 2
 
 
+@pytest.mark.parametrize("home", [h for h in HOMES if (h / "watch.db").exists()], ids=lambda h: h.name)
+def test_what_was_counted_is_read_and_counted_on(tm, serve, home):
+    shutil.copytree(home, tm.folder / ".tidemill")
+    drift = tm.ok("monitor", "drift", "churn", "--json").json
+    assert drift["has_reference"] and all(c["rows"] == 12 for c in drift["drift"]) and drift["errors"]["labels"] == 8
+    server = serve()
+    key = {"Authorization": "Bearer " + home.with_suffix(".key").read_text(encoding="ascii").strip()}
+    assert server.request("POST", "/v1/routes/churn/predict", {"rows": [{"months": 3, "plan": "basic"}]}, key)[0] == 200
+    assert server.stop() == 0
+    again = tm.ok("monitor", "drift", "churn", "--within", "3650d", "--json").json
+    assert all(c["rows"] == 13 for c in again["drift"])
+    with contextlib.closing(sqlite3.connect(tm.folder / ".tidemill" / "watch.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+
+
 def test_a_log_with_a_row_for_each_answer_becomes_blocks(tm, serve):
     home = HOMES[0]
     assert home.parent.name == "v1"

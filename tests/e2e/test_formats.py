@@ -18,9 +18,11 @@ COMMANDS = {
                 ["run", "--listen", "127.0.0.1:0"], ["status"], ["retrain", "churn"], ["key", "create", "--role", "viewer"], ["key", "ls"],
                 ["key", "revoke", "x"], ["key", "rotate", "x"], ["apply"], ["data", "check", "churn", "data.csv"], ["backup", "x.tar.zst"]],
     "log.db": [["serve", "--listen", "127.0.0.1:0"], ["run", "--listen", "127.0.0.1:0"], ["status"], ["backup", "x.tar.zst"], ["retrain", "churn"]],
+    "watch.db": [["monitor", "drift", "churn"], ["monitor", "alerts"], ["monitor", "report", "churn"], ["monitor", "alerts", "ack", "1"],
+                 ["backup", "x.tar.zst"]],
 }
 
-KNOWN = {"meta.db": 4, "log.db": 4}  # formats of this program
+KNOWN = {"meta.db": 4, "log.db": 4, "watch.db": 2}  # formats of this program
 
 
 @pytest.fixture(scope="module", name="made")

@@ -136,3 +136,51 @@ def test_a_column_that_vanishes_is_told(tmp_path, hook):
     assert server.stop() == 0
     months = column(tm.ok("monitor", "drift", "churn", "--json").json, "months")
     assert months["moved"] and months["missing"]["is"] == 1 and "upstream" in months["next"]
+
+
+def label(server, rows, wrong):
+    """Labels of answers to rows: what the model says, but for some of a hundred."""
+    _, _, reply = server.request("POST", "/v1/routes/churn/predict", {"rows": [request_row(r) for r in rows]})
+    labels = [{"prediction_id": a["id"], "label": a["prediction"] if i * 37 % 100 >= wrong else {"yes": "no", "no": "yes"}[a["prediction"]]}
+              for i, a in enumerate(reply["predictions"])]
+    assert server.request("POST", "/v1/labels", {"labels": labels})[0] == 200
+
+
+def test_an_error_that_changed_is_told_with_when_and_by_how_much(tmp_path, hook):
+    tm = make(tmp_path, hook)
+    assert tm.ok("monitor", "drift", "churn", "--json").json["errors"]["labels"] == 0
+    server = Server(tm)
+    for wrong in (10, 80):
+        label(server, churn_rows(800, seed=5), wrong)
+    errors = server.request("GET", "/v1/drift?model=churn")[2]["models"][0]["errors"]
+    assert errors["labels"] == 1600 and errors["error"] == "brier"
+    assert server.stop() == 0
+    for report in (tm.ok("monitor", "drift", "churn", "--json").json, tm.ok("monitor", "report", "churn", "--json").json):
+        change = report["errors"]["changes"][0]
+        assert change["rose"] and change["is"] > change["was"] + 0.1 and change["since"] <= change["told"] and change["labels"] > 300
+    assert "rose with the labels from" in tm.ok("monitor", "drift", "churn").out
+    assert "error rose with the labels" in tm.ok("monitor", "report", "churn").out
+    alerts = [a for a in tm.ok("monitor", "alerts", "--json").json["alerts"] if a["kind"] == "performance"]
+    assert [a["subject"] for a in alerts] == ["errors"] and alerts[0]["detail"]["next"] and "Brier" in alerts[0]["summary"]
+
+
+def resident(server):
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+
+
+def test_a_million_new_categories_take_no_memory(tmp_path, hook):
+    tm = make(tmp_path, hook)
+    server = Server(tm)
+    numbers, row = [], request_row(churn_rows(1)[0])
+    for start in range(0, 1000000, 5000):
+        body = {"rows": [{**row, "city": f"n{i}"} for i in range(start, start + 5000)]}
+        status, _, reply = server.request("POST", "/v1/routes/churn/predict?probabilities=false", body)
+        assert status == 200, reply
+        numbers.append(resident(server))
+    assert server.stop() == 0
+    # The queue of the log may fill (and says what it drops); what is counted takes nothing.
+    assert max(numbers[100:]) < max(numbers[:100]) + 48, (numbers[::20],)
+    assert (tm.folder / ".tidemill" / "watch.db").stat().st_size < 4 << 20
+    city = column(tm.ok("monitor", "drift", "churn", "--json").json, "city")
+    assert city["rows"] == 1000000 and 600000 < city["new"]["distinct"] < 1400000

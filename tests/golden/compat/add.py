@@ -198,13 +198,13 @@ def add_home(program, place, folder):
     run("key", "create", "--role", "client", "--name", "shop", "-q")
     serve_some(run, folder / "new", key)
     formats = {}
-    for name in ("meta.db", "log.db"):
+    for name in ("meta.db", "log.db", "watch.db"):
         with sqlite3.connect(folder / "new" / name) as db:
             db.execute("PRAGMA journal_mode=DELETE")  # all is in the one file; the program turns WAL on again
             formats[name] = db.execute("PRAGMA user_version").fetchone()[0]
         db.close()
-    home = place / f"home_meta{formats['meta.db']}_log{formats['log.db']}"
-    if formats == {"meta.db": 1, "log.db": 1} or home.exists():
+    home = place / f"home_meta{formats['meta.db']}_log{formats['log.db']}_watch{formats['watch.db']}"
+    if home.exists():
         return
     shutil.copytree(folder / "new", home, ignore=shutil.ignore_patterns("*.lock", "*-wal", "*-shm", "temp", "jobs"))
     home.with_suffix(".key").write_text(key + "\n", encoding="ascii")

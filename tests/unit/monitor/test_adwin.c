@@ -72,10 +72,57 @@ static void sums_are_those_of_the_window(void **state) {
     assert_true(adwin.n_drops > 0);
 }
 
+/* A month of minutes, 20 values each, looked at under a budget of one alarm: no more than that over
+ * all months, though each is looked at 2,000 times. */
+static void looks_under_a_budget_keep_it(void **state) {
+    (void)state;
+    enum { MONTHS = 30, MINUTES = 2000, VALUES = 20 };
+    uint32_t n_alarms = 0;
+    tm_adwin_cut cut;
+    for (uint64_t month = 0; month < MONTHS; month++) {
+        tm_rng rng = tm__rng_split(month, "adwin month", 0);
+        tm_adwin adwin = {0};
+        for (unsigned i = 0; i < MINUTES; i++) {
+            for (unsigned k = 0; k < VALUES; k++) {
+                tm__adwin_push(&adwin, flip(&rng, 0.15), i);
+            }
+            n_alarms += tm__adwin_look(&adwin, 1.0 / MINUTES, &cut) ? 1 : 0;
+        }
+        assert_int_equal(adwin.n_seen, MINUTES * VALUES);
+    }
+    assert_true(n_alarms <= MONTHS / 3);
+}
+
+static void a_cut_says_since_when_and_by_how_much(void **state) {
+    (void)state;
+    enum { RUNS = 40, BEFORE = 100, VALUES = 20 };
+    for (uint64_t run = 0; run < RUNS; run++) {
+        tm_rng rng = tm__rng_split(run, "adwin cut", 0);
+        tm_adwin adwin = {0};
+        tm_adwin_cut cut = {0};
+        unsigned i = 0;
+        for (bool found = false; !found; i++) {
+            assert_true(i < BEFORE + 60);
+            for (unsigned k = 0; k < VALUES; k++) {
+                tm__adwin_push(&adwin, flip(&rng, i < BEFORE ? 0.1 : 0.45), i);
+            }
+            found = tm__adwin_look(&adwin, 1e-6, &cut);
+            assert_false(found && i < BEFORE);
+        }
+        /* Buckets are coarse where they are old, so the moment is known to some of them. */
+        assert_true(cut.since_us > BEFORE - 15 && cut.since_us <= (int64_t)i);
+        assert_true(fabs(cut.was - 0.1) < 0.05 && fabs(cut.is - 0.45) < 0.2);
+        assert_int_equal(cut.n_was + cut.n_is, (uint64_t)i * VALUES);
+        assert_true(adwin.n < cut.n_was + cut.n_is); /* what was before is dropped */
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_is_found_and_the_window_forgets_what_was_before),
         cmocka_unit_test(a_stream_that_stays_is_left_alone),
+        cmocka_unit_test(looks_under_a_budget_keep_it),
+        cmocka_unit_test(a_cut_says_since_when_and_by_how_much),
         cmocka_unit_test(sums_are_those_of_the_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,9 +21,8 @@ static void say(void *arg, const tm_alert_raise *raise, const char *text) {
                        tm__str(raise == NULL ? "" : raise->subject));
 }
 
-static tm_drift_watch *make(tm_home *home, said *s) {
-    const tm_drift_watch_options options = {.home = home, .say = say, .arg = s};
-    tm_drift_watch *const watch = tm__drift_watch_create(&options);
+static tm_drift_watch *make(tm_teller *teller) {
+    tm_drift_watch *const watch = tm__drift_watch_create(teller);
     assert_non_null(watch);
     return watch;
 }
@@ -46,8 +45,9 @@ static json_t *alerts_of(tm_home *home) {
 static void a_shift_is_told_once_and_the_report_has_it(void **state) {
     drift_case c;
     said s = {0};
+    tm_teller teller = {.home = *state, .say = say, .arg = &s};
     drift_case_open(&c, 1);
-    tm_drift_watch *watch = make(*state, &s);
+    tm_drift_watch *watch = make(&teller);
     for (int64_t i = 0; i < 200; i++) {
         minute(watch, &c, i, i < 100 ? 0 : 23);
     }
@@ -72,19 +72,21 @@ static void a_shift_is_told_once_and_the_report_has_it(void **state) {
     assert_int_equal(tm__json_i64(first, "rows", 0), 10000);
     json_decref(report);
 
-    watch = make(*state, &s); /* a server that starts again tells nothing again */
+    watch = make(&teller); /* a server that starts again tells nothing again */
     minute(watch, &c, 200, 0);
     minute(watch, &c, 201, 0);
     assert_int_equal(s.n_alerts, 1);
     tm__drift_watch_free(watch);
+    tm__teller_done(&teller);
     drift_case_close(&c);
 }
 
 static void quiet_rows_are_kept_and_tell_nothing(void **state) {
     drift_case c;
     said s = {0};
+    tm_teller teller = {.home = *state, .say = say, .arg = &s};
     drift_case_open(&c, 2);
-    tm_drift_watch *const watch = make(*state, &s);
+    tm_drift_watch *const watch = make(&teller);
     static const int64_t jumps[] = {0, 1, 500000, 2, 3, -400000, 4, 5};
     for (size_t i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
         minute(watch, &c, jumps[i], 0);
@@ -97,6 +99,7 @@ static void quiet_rows_are_kept_and_tell_nothing(void **state) {
     assert_int_equal(tm__drift_report(*state, c.bundle, &ask, &report, NULL), TM_OK);
     assert_int_equal(json_array_size(report), c.plan->n_columns);
     json_decref(report);
+    tm__teller_done(&teller);
     drift_case_close(&c);
 }
 

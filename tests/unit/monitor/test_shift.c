@@ -121,6 +121,72 @@ static void missing_values_and_new_levels_are_shifts(void **state) {
     tm__shift_free(shift);
 }
 
+/* Ten rows of a customer are alike. */
+static void draw_clumps(tm_rng *rng, double by, uint64_t counts[CELLS]) {
+    uint64_t one[CELLS];
+    memset(counts, 0, CELLS * sizeof(*counts));
+    for (uint32_t i = 0; i < 5; i++) {
+        draw(rng, 1, by, one);
+        for (uint32_t k = 0; k < CELLS; k++) {
+            counts[k] += 10 * one[k];
+        }
+    }
+}
+
+static void rows_in_clumps_count_for_less(void **state) {
+    (void)state;
+    tm_rng rng = tm__rng_split(1, "clumps", 0);
+    uint64_t counts[CELLS];
+    uint32_t n_alarms = 0, n_found = 0;
+    double clump = 0;
+    for (uint32_t month = 0; month < 20; month++) {
+        tm_shift *shift = make(&rng, NULL); /* dealt evenly: its blocks show no clumps */
+        for (uint32_t i = 0; i < 720; i++) {
+            draw_clumps(&rng, 0, counts);
+            tm__shift_add(shift, counts, 1.0 / 720, i);
+            const tm_shift_look look = tm__shift_look(shift);
+            clump += look.clump / (20 * 720);
+            if (look.evidence >= 1) {
+                n_alarms++;
+                tm__shift_reset(shift);
+            }
+        }
+        tm__shift_reset(shift);
+        bool is_found = false;
+        for (uint32_t i = 0; i < 60 && !is_found; i++) { /* 3,000 rows, 300 customers */
+            draw_clumps(&rng, 1, counts);
+            tm__shift_add(shift, counts, 1.0 / 720, i);
+            is_found = tm__shift_look(shift).evidence >= 1;
+        }
+        n_found += is_found ? 1 : 0;
+        tm__shift_free(shift);
+    }
+    assert_true(clump > 7 && clump < 13);
+    assert_true(n_alarms <= 10);
+    assert_true(n_found >= 18);
+}
+
+static void a_reference_may_change_while_evidence_goes_on(void **state) {
+    (void)state;
+    static const uint64_t even[] = {500, 500}, most[] = {900, 100}, block[] = {90, 10};
+    static const uint64_t three[] = {1, 2, 3};
+    tm_shift *shift = NULL;
+    tm_shift_spec spec = {.n_cells = 2, .n_blocks = 1, .counts = even};
+    assert_int_equal(tm__shift_create(&spec, &shift, NULL), TM_OK);
+    tm__shift_add(shift, block, 0.01, 1);
+    tm__shift_add(shift, block, 0.01, 2);
+    const double before = tm__shift_look(shift).evidence;
+    const tm_shift_spec other = {.n_cells = 3, .n_blocks = 1, .counts = three};
+    assert_int_equal(tm__shift_rebase(shift, &other, NULL), TM_E_INVALID);
+    spec.counts = most;
+    assert_int_equal(tm__shift_rebase(shift, &spec, NULL), TM_OK);
+    assert_true(tm__shift_look(shift).evidence == before);
+    assert_true(tm__shift_look(shift).was == 0.9 || tm__shift_look(shift).was == 0.1);
+    tm__shift_add(shift, block, 0.01, 3); /* as it was: speaks against */
+    assert_true(tm__shift_look(shift).evidence < before);
+    tm__shift_free(shift);
+}
+
 /* By the definition of the likelihood ratio of two cells. */
 static void evidence_is_a_mean_of_likelihood_ratios(void **state) {
     (void)state;
@@ -137,11 +203,15 @@ static void evidence_is_a_mean_of_likelihood_ratios(void **state) {
     const double odds[] = {0.25, 0.75, 2};
     for (int i = 0; i < 3; i++) {
         const double up = exp(odds[i]), down = exp(-odds[i]);
-        wanted += exp(70 * odds[i] - 100 * log(1 - high + up * high));
-        wanted += exp(-70 * odds[i] - 100 * log(high + down * (1 - high)));
+        const double gains[] = {70 * odds[i] - 100 * log(1 - high + up * high),
+                                -70 * odds[i] - 100 * log(high + down * (1 - high))};
+        for (int k = 0; k < 2; k++) { /* of the first block thirty rows count for a shift */
+            wanted += exp(gains[k] > 0 ? gains[k] * 30 / 100 : gains[k]);
+        }
     }
     wanted *= 0.01 / 6;
     assert_true(fabs(tm__shift_look(shift).evidence / wanted - 1) < 1e-9);
+    assert_true(fabs(tm__shift_look(shift).clump - (100.0 / 30)) < 3);
     tm__shift_free(shift);
 }
 
@@ -180,6 +250,8 @@ int main(void) {
         cmocka_unit_test(a_shift_is_found_soon),
         cmocka_unit_test(what_wandered_may_wander_on),
         cmocka_unit_test(missing_values_and_new_levels_are_shifts),
+        cmocka_unit_test(rows_in_clumps_count_for_less),
+        cmocka_unit_test(a_reference_may_change_while_evidence_goes_on),
         cmocka_unit_test(evidence_is_a_mean_of_likelihood_ratios),
         cmocka_unit_test(bounds_are_checked),
     };

@@ -10,8 +10,8 @@
 static void rows_of_all_threads_are_collected_once(void **state) {
     drift_case c;
     drift_case_open(&c, 1);
-    const tm_drift_watch_options options = {.home = *state};
-    tm_drift_watch *const watch = tm__drift_watch_create(&options);
+    tm_teller teller = {.home = *state};
+    tm_drift_watch *const watch = tm__drift_watch_create(&teller);
     tm_served served = {.bundle = c.bundle, .model = "mill", .version = 1};
     tm_served *routes[] = {&served};
     const tm_current current = {.n = 1, .routes = routes};
@@ -28,6 +28,7 @@ static void rows_of_all_threads_are_collected_once(void **state) {
     }
     tm__counted_free(served.counted);
     tm__drift_watch_free(watch);
+    tm__teller_done(&teller);
     const tm_drift_ask ask = {.model = "mill", .version = 1};
     json_t *report = NULL;
     assert_int_equal(tm__drift_report(*state, c.bundle, &ask, &report, NULL), TM_OK);

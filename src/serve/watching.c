@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/watching.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "monitor/error_watch.h"
+#include "serve/counted.h"
+#include "serve/requests.h"
+
+struct tm_watching {
+    tm_watching_place place;
+    tm_teller teller;
+    tm_drift_watch *rows;
+    tm_error_watch *errors;
+    tm_traffic_watch *traffic;
+    bool is_failing;
+};
+
+static tm_status read_settings(void *arg, const char *model, json_t **out, tm_err *err) {
+    const tm_watching_place *const place = arg;
+    json_t *recipe = NULL;
+    TM_TRY(tm__registry_recipe(place->registry, model, &recipe, err));
+    json_t *const monitor = json_object_get(recipe, "monitor");
+    *out = monitor == NULL ? NULL : json_incref(monitor);
+    json_decref(recipe);
+    return TM_OK;
+}
+
+static void say(void *arg, const tm_alert_raise *raise, const char *text) {
+    const tm_watching_place *const place = arg;
+    if (raise == NULL) {
+        tm_log_event(place->log, TM_WARN, "watch.not_kept", TM_FT("error", text));
+        return;
+    }
+    tm_log_event(place->log, TM_WARN, "alert.opened", TM_FT("kind", raise->kind),
+                 TM_FT("model", raise->model), TM_FI("version", raise->version),
+                 TM_FT("subject", raise->subject),
+                 TM_FT("severity", raise->is_critical ? "critical" : "warning"),
+                 TM_FT("summary", text));
+}
+
+tm_watching *tm__watching_create(const tm_watching_place *place) {
+    tm_watching *const self = tm__mem_zalloc(1, sizeof(*self));
+    if (self == NULL) {
+        return NULL;
+    }
+    self->place = *place;
+    self->teller = (tm_teller){
+        .home = place->home, .settings = read_settings, .say = say, .arg = &self->place};
+    self->rows = tm__drift_watch_create(&self->teller);
+    self->errors = tm__error_watch_create(&self->teller);
+    self->traffic = tm__traffic_watch_create(&self->teller);
+    if (self->rows == NULL || self->errors == NULL || self->traffic == NULL) {
+        tm__watching_free(self);
+        return NULL;
+    }
+    return self;
+}
+
+void tm__watching_free(tm_watching *watching) {
+    if (watching != NULL) {
+        tm__error_watch_free(watching->errors);
+        tm__traffic_watch_free(watching->traffic);
+        tm__drift_watch_free(watching->rows);
+        tm__teller_done(&watching->teller);
+        tm__mem_free(watching);
+    }
+}
+
+void tm__watching_collect(tm_watching *watching, const tm_current *current, int64_t now_us) {
+    const tm_moment now = {now_us, tm__mono_ns()};
+    tm_status st = tm__counted_collect(current, watching->rows, now_us, NULL);
+    st = st == TM_OK ? tm__requests_collect(current, watching->traffic, now, NULL) : st;
+    (void)st;
+}
+
+static tm_status see_errors(tm_watching *self, const tm_current *current, int64_t now_us,
+                            tm_err *err) {
+    for (uint32_t i = 0; i < current->n; i++) {
+        const tm_served *const served = current->routes[i];
+        const tm_error_watched watched = {served->bundle, served->model, served->version};
+        if (served->bundle != NULL) {
+            TM_TRY(tm__error_watch_see(self->errors, &watched, now_us, err));
+        }
+    }
+    tm__error_watch_sweep(self->errors, now_us);
+    return TM_OK;
+}
+
+/* Each has its turn, whatever the others could do. */
+void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t now_us) {
+    const tm_moment now = {now_us, tm__mono_ns()};
+    tm_err err = {0};
+    tm__drift_watch_step(watching->rows, now_us);
+    tm_status st = current == NULL ? TM_OK : see_errors(watching, current, now_us, &err);
+    tm_err *const first = st == TM_OK ? &err : NULL;
+    const tm_status traffic = tm__traffic_watch_step(watching->traffic, now, first);
+    st = st == TM_OK ? traffic : st;
+    if (st != TM_OK && !watching->is_failing) {
+        tm__teller_problem(&watching->teller, err.message);
+    }
+    watching->is_failing = st != TM_OK;
+}

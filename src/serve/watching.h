@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a server watches of its own: rows (serve/counted.h), traffic (serve/requests.h), and errors
+ * of labels that joined. One thread has it, which may wait for a disk. */
+#ifndef TM_SERVE_WATCHING_H
+#define TM_SERVE_WATCHING_H
+
+#include "serve/serve_priv.h"
+
+typedef struct tm_watching tm_watching;
+/* All of it outlives what watches. */
+typedef struct tm_watching_place {
+    const tm_home *home;
+    tm_registry *registry; /* of the thread that watches */
+    const tm_log *log;
+} tm_watching_place;
+/** Nothing is opened before there is something to keep. NULL when out of memory. */
+tm_watching *tm__watching_create(const tm_watching_place *place);
+/** Take what was counted of what is served or was. What cannot be taken for lack of memory is taken
+ * the next time. */
+void tm__watching_collect(tm_watching *watching, const tm_current *current, int64_t now_us);
+/** Keep and look at what came; current may be NULL. What cannot be done now is tried again; it is
+ * said once. */
+void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t now_us);
+/** Keeps what is left. */
+void tm__watching_free(tm_watching *watching);
+
+#endif

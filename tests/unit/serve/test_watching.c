@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "base/log.h"
+#include "drift_case.h"
+#include "monitor/drift.h"
+#include "registry/registry.h"
+#include "serve/counted.h"
+#include "serve/watching.h"
+#include "temp_home.h"
+
+static void rows_that_were_answered_are_kept(void **state) {
+    drift_case c;
+    drift_case_open(&c, 1);
+    tm_registry *registry = NULL;
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    const tm_watching_place place = {.home = *state, .registry = registry};
+    tm_watching *const watching = tm__watching_create(&place);
+    assert_non_null(watching);
+    tm_served served = {.bundle = c.bundle, .model = "mill", .version = 1};
+    tm_served broken = {.model = "other", .version = 1};
+    tm_served *routes[] = {&served, &broken};
+    const tm_current current = {.n = 2, .routes = routes};
+    const double answer = 0.25;
+    tm_cell row[16];
+    bundle_data_cells(c.data, 3, row);
+    assert_int_equal(tm__counted_create(c.bundle, 1, &served.counted, NULL), TM_OK);
+    tm__cells_add(served.counted->cells[0], row, &answer, 1);
+    tm__watching_step(watching, NULL, 5);
+    tm__watching_collect(watching, &current, 7);
+    tm__watching_step(watching, &current, 8);
+    tm__watching_step(watching, &current, 120000000);
+    tm__watching_free(watching);
+    tm__watching_free(NULL);
+    tm__counted_free(served.counted);
+    const tm_drift_ask ask = {.model = "mill", .version = 1};
+    json_t *report = NULL;
+    assert_int_equal(tm__drift_report(*state, c.bundle, &ask, &report, NULL), TM_OK);
+    assert_int_equal(tm__json_i64(json_array_get(report, 0), "rows", 0), 1);
+    json_decref(report);
+    tm__registry_close(registry);
+    drift_case_close(&c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(rows_that_were_answered_are_kept, tm__temp_home_open,
+                                        tm__temp_home_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
