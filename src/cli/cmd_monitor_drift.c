@@ -7,6 +7,7 @@
 #include "cli/model_args.h"
 #include "cli/train_words.h"
 #include "monitor/drift.h"
+#include "monitor/field_days.h"
 #include "monitor/label_errors.h"
 
 /* Of the recipe of its model; 0: nothing is said. */
@@ -110,6 +111,31 @@ static void print_errors(tm_cli *cli, const json_t *errors) {
     }
 }
 
+static void print_fields(tm_cli *cli, const json_t *fields) {
+    const char *titles[] = {"field", "state",        "times",    "since",
+                            "last",  "a row before", "a row now"};
+    const json_t *f = NULL;
+    size_t i = 0;
+    tm_cli_table out;
+    char times[32];
+    if (json_array_size(fields) == 0) {
+        return;
+    }
+    tm__cli_print(cli, "\nfields of requests that are not as the version reads them\n");
+    tm__cli_table_init(&out, 7, titles);
+    json_array_foreach(fields, i, f) {
+        tm__cli_cell(&out, "%s", tm__json_text(f, "field", "(others)"));
+        tm__cli_cell(&out, "%s", tm__json_text(f, "state", ""));
+        tm__cli_cell(&out, "%s", tm__count_text(tm__json_i64(f, "times", 0), times));
+        tm__cli_cell(&out, "%s", tm__json_text(f, "since", ""));
+        tm__cli_cell(&out, "%s", tm__json_text(f, "last", ""));
+        cell_share(&out, f, "was");
+        cell_share(&out, f, "is");
+    }
+    tm__cli_table_print(cli, &out);
+    tm__buf_done(&out.text);
+}
+
 static tm_status errors_of(const tm_place *place, const tm_drift_ask *ask, json_t **out,
                            tm_err *err) {
     const tm_monitor_options reading = {.can_write = false};
@@ -124,7 +150,7 @@ static tm_status errors_of(const tm_place *place, const tm_drift_ask *ask, json_
 
 tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
-    json_t *columns = NULL, *errors = NULL;
+    json_t *columns = NULL, *errors = NULL, *fields = NULL;
     tm_drift_ask ask = {.within_us = tm__cli_duration_us(cli, "within")};
     tm_status st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
     st = st == TM_OK ? budget_of(&place, &ask.budget_us, err) : st;
@@ -134,19 +160,24 @@ tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
         st = tm__drift_report(place.home, place.bundle, &ask, &columns, err);
     }
     st = st == TM_OK ? errors_of(&place, &ask, &errors, err) : st;
+    const tm_drift_window_key key = {ask.model, ask.version};
+    st = st == TM_OK ? tm__field_days_report(place.home, &key, &fields, err) : st;
     if (st == TM_OK && cli->json) {
-        json_t *const result = json_pack(
-            "{s:s, s:s, s:I, s:b, s:O, s:O}", "schema", "tidemill.monitor.drift/1", "model",
-            ask.model, "version", (json_int_t)ask.version, "has_reference",
-            tm__bundle_reference(place.bundle) != NULL, "drift", columns, "errors", errors);
+        json_t *const result =
+            json_pack("{s:s, s:s, s:I, s:b, s:O, s:O, s:O}", "schema", "tidemill.monitor.drift/1",
+                      "model", ask.model, "version", (json_int_t)ask.version, "has_reference",
+                      tm__bundle_reference(place.bundle) != NULL, "drift", columns, "errors",
+                      errors, "fields", fields);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {
         print_all(cli, &place, columns);
         print_errors(cli, errors);
+        print_fields(cli, fields);
     }
     json_decref(columns);
     json_decref(errors);
+    json_decref(fields);
     tm__place_close(&place);
     return st;
 }

@@ -12,6 +12,7 @@
 #include "cli/label_ages.h"
 #include "monitor/alert.h"
 #include "monitor/drift.h"
+#include "monitor/field_days.h"
 #include "monitor/label_errors.h"
 #include "train/train_look.h"
 
@@ -115,7 +116,7 @@ static tm_status add_coverage(const making *m, tm_err *err) {
 
 static tm_status add_drift(const making *m, tm_err *err) {
     tm_drift_ask ask = {.model = m->live.model, .version = m->place->version.number};
-    json_t *recipe = NULL, *drift = NULL, *errors = NULL, *alerts = NULL;
+    json_t *recipe = NULL, *drift = NULL, *errors = NULL, *fields = NULL, *alerts = NULL;
     TM_TRY(tm__registry_recipe(m->place->registry, ask.model, &recipe, err));
     ask.budget_us = tm__json_i64(json_object_get(recipe, "monitor"), "false_alarm_us", 0);
     json_decref(recipe);
@@ -124,6 +125,9 @@ static tm_status add_drift(const making *m, tm_err *err) {
     const tm_errors_ask labelled = {ask.model, ask.version, INT64_MIN};
     TM_TRY(tm__errors_report(m->monitor, m->place->bundle, &labelled, ask.budget_us, &errors, err));
     json_object_set_new(m->report, "errors", errors);
+    const tm_drift_window_key key = {ask.model, ask.version};
+    TM_TRY(tm__field_days_report(m->place->home, &key, &fields, err));
+    json_object_set_new(m->report, "fields", fields);
     const tm_alert_filter filter = {.model = ask.model};
     TM_TRY(tm__alert_list(m->place->home, &filter, &alerts, err));
     json_object_set_new(m->report, "alerts", alerts);

@@ -32,7 +32,10 @@ static const tm_migration migrations[] = {
      NULL},
     {2,
      "CREATE TABLE traffic(route TEXT NOT NULL, at_us INTEGER NOT NULL, cell INTEGER NOT NULL,"
-     " n INTEGER NOT NULL, PRIMARY KEY(route, at_us, cell)) STRICT, WITHOUT ROWID;",
+     " n INTEGER NOT NULL, PRIMARY KEY(route, at_us, cell)) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE fields(model TEXT NOT NULL, version INTEGER NOT NULL, at_us INTEGER NOT NULL,"
+     " kind INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL,"
+     " PRIMARY KEY(model, version, at_us, kind, name)) STRICT, WITHOUT ROWID;",
      NULL},
     {0, NULL, NULL}};
 

@@ -18,7 +18,8 @@
 #include "monitor/alert_teller.h"
 #include "monitor/monitor_priv.h"
 
-#define RMSE_MOST 4.0 /* an error of so many times the test's RMSE and more is one of 1 */
+#define LOOK_LEAST 32u /* labels of a look, as ADWIN has it: more looks have less chance each */
+#define RMSE_MOST 4.0  /* an error of so many times the test's RMSE and more is one of 1 */
 
 /* ---- errors ---- */
 
@@ -200,12 +201,16 @@ void tm__errors_end_minute(tm_errors *self) {
     if (!self->has_minute) {
         return;
     }
+    self->has_minute = false;
+    if (self->n_unlooked < LOOK_LEAST) {
+        return;
+    }
     const int64_t before_us = self->has_looked ? self->looked_us : INT64_MIN;
     const double chance = TM_BUDGET_ERRORS * tm__budget_share(self->budget_us, before_us,
                                                               self->minute_us, TM_MINUTE_US);
-    self->has_minute = false;
     self->has_looked = true;
     self->looked_us = self->minute_us;
+    self->n_unlooked = 0;
     if (tm__adwin_look(&self->adwin, chance, &cut)) {
         note_change(self, &cut);
     }
@@ -219,6 +224,7 @@ void tm__errors_add(tm_errors *self, const tm_label_error *row) {
     self->has_minute = true;
     self->minute_us = minute_us;
     self->until_us = row->joined_us;
+    self->n_unlooked++;
     tm__adwin_push(&self->adwin, row->error, row->joined_us);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Errors of answers whose labels came, in the order in which the labels came, and whether their
- * mean has changed: since when, and by how much. Labels of a minute are looked at together
- * (adwin.h), and the looks share the model's budget of false alarms by time; so a file of ten
- * thousand labels a day is one look with the chance of a day.
+ * mean has changed: since when, and by how much. Labels of a minute, and of as many as it takes to
+ * have 32, are looked at together (adwin.h), and the looks share the model's budget of false alarms
+ * by time; so a file of ten thousand labels a day is one look with the chance of a day.
  *
  * The error of classes is half the squared distance of the probabilities from what came true
  * (Brier's score; of a binary answer (p - y)^2), which needs no threshold; of numbers the absolute
@@ -63,7 +63,8 @@ typedef struct tm_errors {
     int64_t budget_us; /* of the model; of it the errors have TM_BUDGET_ERRORS */
     tm_adwin adwin;
     bool has_minute, has_looked;
-    int64_t minute_us, looked_us; /* begin of the minute at hand, and of the last that was over */
+    int64_t minute_us, looked_us; /* begin of the minute at hand, and of the last looked at */
+    uint64_t n_unlooked;          /* labels since then */
     int64_t until_us;             /* when the newest label joined */
     uint64_t n_changes;           /* since the beginning */
     tm_error_change changes[TM_ERRORS_CHANGES]; /* the newest, change k at k % TM_ERRORS_CHANGES */

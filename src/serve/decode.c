@@ -201,6 +201,10 @@ void tm__plan_free(tm_plan *plan) {
     }
 }
 
+void tm__plan_count(tm_plan *plan, struct tm_fields *fields) {
+    plan->fields = fields;
+}
+
 /* At most max bytes of a name, whole characters. */
 static tm_str shown(tm_str name, size_t max) {
     if (name.len > max) {
@@ -252,6 +256,21 @@ static __attribute__((noinline)) void unknown_name(tm_decoder *d, tm_str name) {
                       where(d, place), (int)s.len, s.ptr);
 }
 
+static void count_field(const tm_decoder *d, tm_field_kind kind, uint32_t cell) {
+    if (d->plan->fields != NULL) {
+        tm__fields_count(d->plan->fields, d->x->desk->index, kind, cell);
+    }
+}
+
+void tm__decoder_count_row(const tm_decoder *d) {
+    count_field(d, TM_FIELD_ROWS, 0);
+    for (uint32_t i = 0; d->plan->fields != NULL && i < d->plan->inputs->n_cols; i++) {
+        if (d->seen[i] != d->row + 1 && !tm__plan_fills(d->plan, i)) {
+            count_field(d, TM_FIELD_ABSENT, i);
+        }
+    }
+}
+
 /* What is not simply right; errors are large, so they stay out of the way of what is. */
 static __attribute__((noinline)) void set_slowly(tm_decoder *d, uint32_t i, tm_cell *cell,
                                                  bool ok) {
@@ -260,6 +279,7 @@ static __attribute__((noinline)) void set_slowly(tm_decoder *d, uint32_t i, tm_c
     const tm_str s = shown(name, SHOWN_BYTES);
     char place[48];
     if (!ok || (cell->type == TM_TYPE_TEXT && cell->text.len > TM_MAX_TEXT_BYTES)) {
+        count_field(d, TM_FIELD_REFUSED, i);
         tm__decoder_error(
             d, name, NULL, "%s.%.*s %s", where(d, place), (int)s.len, s.ptr,
             ok ? "is longer than a text may be"
@@ -275,6 +295,7 @@ static __attribute__((noinline)) void set_slowly(tm_decoder *d, uint32_t i, tm_c
         bool coerced = false;
         tm_err err = {0};
         if (tm__cell_fit(column, cell, d->texts + (size_t)i * 32, &coerced, &err) != TM_OK) {
+            count_field(d, TM_FIELD_REFUSED, i);
             /* The message begins with "column 'NAME'", which the place says better. */
             const size_t skip = strlen("column ''") + name.len;
             const char *what = strlen(err.message) > skip ? err.message + skip : " does not fit";
@@ -283,7 +304,10 @@ static __attribute__((noinline)) void set_slowly(tm_decoder *d, uint32_t i, tm_c
             return;
         }
         d->counts.n_nulls += cell->type == TM_TYPE_NONE ? 1 : 0;
-        d->counts.n_coerced += coerced && !is_date ? 1 : 0;
+        if (coerced && !is_date) {
+            d->counts.n_coerced++;
+            count_field(d, TM_FIELD_CONVERTED, i);
+        }
     }
     d->cells[i] = *cell;
 }
@@ -314,6 +338,7 @@ static __attribute__((noinline)) void name_twice(tm_decoder *d, tm_str name) {
 
 bool tm__decoder_take(tm_decoder *d, uint32_t i, tm_str name) {
     if (i == NONE) {
+        tm__fields_unknown(d->plan->fields, name);
         if (!d->place->ignores_unknown) {
             unknown_name(d, name);
         }
@@ -416,6 +441,7 @@ static bool read_across(tm_decoder *d) {
 /* Invariant 2, and a fresh missing value for what was left out. */
 static void check_absent(tm_decoder *d) {
     char place[48];
+    tm__decoder_count_row(d);
     for (uint32_t i = 0; i < d->plan->n_cells && !d->is_full; i++) {
         if (d->seen[i] == d->row + 1) {
             continue;

@@ -32,6 +32,8 @@ typedef struct tm_plan_parts {
 /** Same from its parts. */
 TM_NODISCARD tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err);
 void tm__plan_free(tm_plan *plan);
+/** Count how rows differ from its columns; fields must outlive the rows. Before the first row. */
+void tm__plan_count(tm_plan *plan, struct tm_fields *fields);
 /** What a row has: the inputs, then time, entity and what is wanted besides, when they are none. */
 uint32_t tm__plan_cells(const tm_plan *plan);
 const char *const *tm__plan_names(const tm_plan *plan); /* [cells] */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "serve/decode.h"
+#include "serve/fields.h"
 
 typedef struct plan_name {
     char *name; /* owned */
@@ -27,6 +28,7 @@ struct tm_plan {
     uint32_t n_slots;
     uint32_t time, entity; /* index of a cell, or NONE */
     bool is_filled;        /* features over windows, and the moment, may be left out */
+    tm_fields *fields;     /* borrowed: how rows differ from the columns; NULL: not counted */
 };
 
 /** True for a cell that serve/fill.h sets when a row leaves it out: a feature over earlier rows, or
@@ -71,6 +73,8 @@ struct tm_decoder {
 void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** True when the name may stand here: it is known and new in this row. */
 bool tm__decoder_take(tm_decoder *decoder, uint32_t index, tm_str name);
+/** Count a row that was read, and the columns that it leaves out. */
+void tm__decoder_count_row(const tm_decoder *decoder);
 /** Read an object of values by column; returns what follows. */
 char *tm__decoder_read_record(tm_decoder *decoder, char *p);
 

@@ -140,6 +140,8 @@ bool tm__decoder_read_quick(tm_decoder *d, char *document, size_t len) {
     if (!d->is_ready) {
         memset(d->seen, 0, (d->plan->n_names + 1) * sizeof *d->seen);
         d->counts = (tm_decode_counts){0};
+        return false;
     }
-    return d->is_ready;
+    tm__decoder_count_row(d);
+    return true;
 }

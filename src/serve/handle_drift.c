@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "monitor/alert.h"
 #include "monitor/drift.h"
+#include "monitor/field_days.h"
 #include "monitor/label_errors.h"
 #include "serve/handle.h"
 
@@ -16,8 +17,9 @@ static bool may_see(const tm_exchange *x, const char *model) {
 
 /* ---- drift ---- */
 
-static tm_status add_served(tm_exchange *x, const tm_served *served, json_t *list, tm_err *err) {
-    json_t *recipe = NULL, *columns = NULL, *errors = NULL;
+/* What there is to say of a version; members are set in *out as they are made. */
+static tm_status describe(tm_exchange *x, const tm_served *served, json_t *out, tm_err *err) {
+    json_t *recipe = NULL, *columns = NULL, *errors = NULL, *fields = NULL;
     TM_TRY(tm__registry_recipe(x->desk->registry, served->model, &recipe, err));
     const tm_drift_ask ask = {
         .model = served->model,
@@ -25,18 +27,25 @@ static tm_status add_served(tm_exchange *x, const tm_served *served, json_t *lis
         .budget_us = tm__json_i64(json_object_get(recipe, "monitor"), "false_alarm_us", 0)};
     json_decref(recipe);
     const tm_errors_ask labelled = {served->model, served->version, INT64_MIN};
+    const tm_drift_window_key key = {served->model, served->version};
+    TM_TRY(tm__drift_report(x->desk->home, served->bundle, &ask, &columns, err));
+    json_object_set_new(out, "drift", columns);
     TM_TRY(tm__errors_report(x->desk->monitor, served->bundle, &labelled, ask.budget_us, &errors,
                              err));
-    const tm_status st = tm__drift_report(x->desk->home, served->bundle, &ask, &columns, err);
-    if (st != TM_OK) {
-        json_decref(errors);
-        return st;
-    }
-    json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:o, s:o}", "model", served->model,
-                                          "version", (json_int_t)served->version, "has_reference",
-                                          tm__bundle_reference(served->bundle) != NULL, "drift",
-                                          columns, "errors", errors));
+    json_object_set_new(out, "errors", errors);
+    TM_TRY(tm__field_days_report(x->desk->home, &key, &fields, err));
+    json_object_set_new(out, "fields", fields);
     return TM_OK;
+}
+
+static tm_status add_served(tm_exchange *x, const tm_served *served, json_t *list, tm_err *err) {
+    json_t *const out =
+        json_pack("{s:s, s:I, s:b}", "model", served->model, "version", (json_int_t)served->version,
+                  "has_reference", tm__bundle_reference(served->bundle) != NULL);
+    TM_TRY(tm__json_check(err));
+    const tm_status st = describe(x, served, out, err);
+    json_array_append_new(list, out);
+    return st;
 }
 
 void tm__handle_drift(tm_exchange *x) {

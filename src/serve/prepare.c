@@ -15,6 +15,7 @@
 #include "base/pool.h"
 #include "serve/counted.h"
 #include "serve/decode.h"
+#include "serve/fields.h"
 #include "serve/fill.h"
 #include "serve/requests.h"
 
@@ -36,6 +37,7 @@ void tm__served_unref(tm_served *served) {
         free_scratches(served);
         tm__counted_free(served->counted);
         tm__requests_free(served->requests);
+        tm__fields_free(served->fields);
         tm__plan_free(served->plan);
         tm__fill_free(served->fill);
         tm__bundle_unref(served->bundle);
@@ -119,7 +121,14 @@ static tm_status make_plan(const tm_prepare *terms, tm_served *served, tm_err *e
     if (st == TM_OK && served->fill != NULL) {
         tm__fill_bind(served->fill, served->plan);
     }
-    return st;
+    TM_TRY(st);
+    served->fields = tm__fields_create(tm__plan_names(served->plan), tm__plan_cells(served->plan),
+                                       served->n_scratches);
+    if (served->fields == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    tm__plan_count(served->plan, served->fields);
+    return TM_OK;
 }
 
 static tm_status fill(const tm_prepare *terms, tm_served *served, tm_err *err) {

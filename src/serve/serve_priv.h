@@ -160,6 +160,7 @@ typedef struct tm_served {
     tm_plan *plan;
     struct tm_counted *counted;    /* rows by cells of the reference; NULL: it has none */
     struct tm_requests *requests;  /* NULL: it cannot answer */
+    struct tm_fields *fields;      /* of its plan; NULL: it has none */
     struct tm_fill *fill;          /* features that a row may leave out; NULL: none */
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;

@@ -236,21 +236,31 @@ static void look_at_answers(tm_server *server) {
     tm__current_unref(current);
 }
 
-/* Let go of what nobody looks at any more (invariant 1). */
-static void free_retired(tm_server *server) {
+/* Those that nobody looks at any more (invariant 1), taken out of the list. */
+static tm_current *take_past(tm_server *server) {
+    tm_current *past = NULL;
     tm__mutex_lock(server->refresh_lock);
     for (tm_current **at = &server->retired; *at != NULL;) {
         tm_current *old = *at;
         if (tm__published_is_past(server->shared.published, old->retired_epoch)) {
             *at = old->next_retired;
-            /* Nobody adds to these any more. */
-            tm__watching_collect(server->watching, old, tm__now_us());
-            tm__current_unref(old);
+            old->next_retired = past;
+            past = old;
         } else {
             at = &old->next_retired;
         }
     }
     tm__mutex_unlock(server->refresh_lock);
+    return past;
+}
+
+/* Let go of what nobody adds to any more; what it has counted may be waited for on a disk. */
+static void free_retired(tm_server *server) {
+    for (tm_current *old = take_past(server), *next = NULL; old != NULL; old = next) {
+        next = old->next_retired;
+        tm__watching_end(server->watching, old, tm__now_us());
+        tm__current_unref(old);
+    }
 }
 
 /* Once when it begins to fail, not at every look. */
@@ -840,7 +850,10 @@ static void join_threads(tm_server *server) {
     if (server->watch_thread != NULL) {
         keep_quotas(server);
         for (tm_current *old = server->retired; old != NULL; old = old->next_retired) {
-            tm__watching_collect(server->watching, old, tm__now_us());
+            tm__watching_end(server->watching, old, tm__now_us());
+        }
+        if (server->latest != NULL) {
+            tm__watching_end(server->watching, server->latest, tm__now_us());
         }
         look_at_answers(server);
         tell_status(server, true);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "monitor/error_watch.h"
 #include "serve/counted.h"
+#include "serve/fields.h"
 #include "serve/requests.h"
 
 struct tm_watching {
@@ -13,6 +14,7 @@ struct tm_watching {
     tm_drift_watch *rows;
     tm_error_watch *errors;
     tm_traffic_watch *traffic;
+    int64_t kept_us; /* when fields were */
     bool is_failing;
 };
 
@@ -67,11 +69,23 @@ void tm__watching_free(tm_watching *watching) {
     }
 }
 
-void tm__watching_collect(tm_watching *watching, const tm_current *current, int64_t now_us) {
+static void collect(tm_watching *self, const tm_current *current, int64_t now_us, bool keeps) {
     const tm_moment now = {now_us, tm__mono_ns()};
-    tm_status st = tm__counted_collect(current, watching->rows, now_us, NULL);
-    st = st == TM_OK ? tm__requests_collect(current, watching->traffic, now, NULL) : st;
+    tm_status st = tm__counted_collect(current, self->rows, now_us, NULL);
+    st = st == TM_OK ? tm__requests_collect(current, self->traffic, now, NULL) : st;
+    st = st == TM_OK && keeps ? tm__fields_keep(current, &self->teller, now_us, NULL) : st;
     (void)st;
+}
+
+/* Fields are kept by days, so once a minute is often enough. */
+void tm__watching_collect(tm_watching *watching, const tm_current *current, int64_t now_us) {
+    const bool keeps = now_us < watching->kept_us || now_us - watching->kept_us >= TM_MINUTE_US;
+    watching->kept_us = keeps ? now_us : watching->kept_us;
+    collect(watching, current, now_us, keeps);
+}
+
+void tm__watching_end(tm_watching *watching, const tm_current *current, int64_t now_us) {
+    collect(watching, current, now_us, true);
 }
 
 static tm_status see_errors(tm_watching *self, const tm_current *current, int64_t now_us,

@@ -15,9 +15,11 @@ typedef struct tm_watching_place {
 } tm_watching_place;
 /** Nothing is opened before there is something to keep. NULL when out of memory. */
 tm_watching *tm__watching_create(const tm_watching_place *place);
-/** Take what was counted of what is served or was. What cannot be taken for lack of memory is taken
- * the next time. */
+/** Take what was counted of what is served or was, and keep what fields came. What cannot be taken
+ * or kept now is the next time. */
 void tm__watching_collect(tm_watching *watching, const tm_current *current, int64_t now_us);
+/** Same of what is counted no more, or for some time: nothing waits for its minute. */
+void tm__watching_end(tm_watching *watching, const tm_current *current, int64_t now_us);
 /** Keep and look at what came; current may be NULL. What cannot be done now is tried again; it is
  * said once. */
 void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t now_us);

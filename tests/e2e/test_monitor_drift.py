@@ -164,6 +164,33 @@ def test_an_error_that_changed_is_told_with_when_and_by_how_much(tmp_path, hook)
     assert [a["subject"] for a in alerts] == ["errors"] and alerts[0]["detail"]["next"] and "Brier" in alerts[0]["summary"]
 
 
+def test_fields_that_are_not_as_the_model_reads_them_are_counted(tmp_path, hook):
+    tm = make(tmp_path, hook)
+    row = request_row(churn_rows(1)[0])
+    server = Server(tm)
+
+    def ask(change, wanted, query=""):
+        rows = [{k: v for k, v in {**row, **change}.items() if v != "gone"} for _ in range(10)]
+        assert server.request("POST", "/v1/routes/churn/predict" + query, {"rows": rows})[0] == wanted
+
+    ask({}, 200)
+    ask({"months": str(row["months"] or 3)}, 200)
+    ask({"months": "many"}, 400)
+    ask({"plan": "gone"}, 400)
+    ask({"mounths": 3}, 400)
+    ask({"colour": "red"}, 200, "?unknown_columns=ignore")
+    fields = server.request("GET", "/v1/drift?model=churn")[2]["models"][0]["fields"]
+    assert server.stop() == 0
+    assert isinstance(fields, list)
+    fields = tm.ok("monitor", "drift", "churn", "--json").json["fields"]
+    times = {(f["state"], f["field"]): f["times"] for f in fields}
+    assert times[("converted", "months")] == 10 and times[("refused", "months")] == 10 and times[("absent", "plan")] == 10
+    assert times[("unknown", "mounths")] == 10 and times[("unknown", "colour")] == 10
+    assert "mounths" in tm.ok("monitor", "drift", "churn").out
+    assert tm.ok("monitor", "report", "churn", "--json").json["fields"] == fields
+    assert not any("many" in str(f) or "red" in str(f) for f in fields)
+
+
 def resident(server):
     with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024

@@ -28,6 +28,7 @@ static void rows_that_were_answered_are_kept(void **state) {
     tm__cells_add(served.counted->cells[0], row, &answer, 1);
     tm__watching_step(watching, NULL, 5);
     tm__watching_collect(watching, &current, 7);
+    tm__watching_end(watching, &current, 8);
     tm__watching_step(watching, &current, 8);
     tm__watching_step(watching, &current, 120000000);
     tm__watching_free(watching);
