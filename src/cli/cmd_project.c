@@ -43,12 +43,6 @@ typedef struct difference {
     bool is_new, recipe, gate;
 } difference;
 
-static bool gate_eq(const tm_gate *a, const tm_gate *b) {
-    return a->better_than_champion == b->better_than_champion && a->by == b->by &&
-           strcmp(a->metric, b->metric) == 0 && strcmp(a->min_metric, b->min_metric) == 0 &&
-           a->min_value == b->min_value;
-}
-
 /* Members of the file's recipe that the home's lacks or has otherwise. */
 static bool recipe_differs(const json_t *wanted, const json_t *have) {
     const char *name = NULL;
@@ -82,7 +76,7 @@ static tm_status compare(tm_registry *registry, const tm_project_model *model, d
     json_decref(recipe);
     if (model->has_gate) {
         TM_TRY(tm__registry_gate(registry, model->name, &gate, err));
-        out->gate = !gate_eq(&gate, &model->gate);
+        out->gate = !tm__gate_is_same(&gate, &model->gate);
     }
     return TM_OK;
 }

@@ -459,9 +459,9 @@ static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool ju
                             json_integer(tm__checkpoint_found(t->checkpoint)));
     }
     if (judged) {
-        json_object_set_new(
-            report, "gate",
-            json_pack("{s:b, s:s}", "open", verdict->is_open, "reason", verdict->reason));
+        json_object_set_new(report, "gate",
+                            json_pack("{s:b, s:s, s:O}", "open", verdict->is_open, "reason",
+                                      verdict->reason, "checks", verdict->checks));
     }
     return report;
 }
@@ -509,7 +509,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     }
     training t = {.cli = cli};
     const uint64_t started_ns = tm__mono_ns(); /* a budget counts the reading, too */
-    tm_gate_verdict verdict;
+    tm_gate_verdict verdict = {0};
     bool judged = false;
     tm_status st = fill_options(&t, err);
     if (st == TM_OK) {
@@ -561,6 +561,7 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
         }
         json_decref(report);
     }
+    tm__gate_verdict_done(&verdict);
     training_done(&t);
     return st;
 }

@@ -102,9 +102,9 @@ static void say(const importing *i) {
                       (json_int_t)version->number, "aliases", version->aliases, "bundle_hash", hash,
                       "signer", i->signer, "parity", json_object_get(i->evidence, "parity"));
         if (i->is_judged) {
-            json_object_set_new(
-                result, "gate",
-                json_pack("{s:b, s:s}", "open", i->verdict.is_open, "reason", i->verdict.reason));
+            json_object_set_new(result, "gate",
+                                json_pack("{s:b, s:s, s:O}", "open", i->verdict.is_open, "reason",
+                                          i->verdict.reason, "checks", i->verdict.checks));
         }
         tm__cli_print_object(i->cli, "tidemill.model.import/1", result);
         json_decref(result);
@@ -144,6 +144,7 @@ tm_status tm__import_bundle(tm_cli *cli, const tm_buf *file, tm_err *err) {
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &i.ctx, err);
     st = st == TM_OK ? import(&i, err) : st;
     json_decref(i.evidence);
+    tm__gate_verdict_done(&i.verdict);
     tm__place_close(&i.place);
     tm__cli_ctx_done(&i.ctx);
     return st;

@@ -15,7 +15,6 @@
  */
 #include "cli/project_priv.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,65 +348,6 @@ static tm_status read_events(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
     return tm__json_check(err);
 }
 
-static tm_status read_number(const tm_yaml *r, const yaml_node_t *node, const char *key,
-                             double *out, tm_err *err) {
-    char *text = NULL;
-    TM_TRY(tm__yaml_text(r, node, &text, err));
-    const bool is_number = tm__str_to_f64(tm__str(text), out) && isfinite(*out);
-    tm__mem_free(text);
-    return is_number ? TM_OK : tm__yaml_bad_value(r, node, key, "a number", err);
-}
-
-/* min: {auc: 0.7}: one floor (for a loss: one ceiling). */
-static tm_status read_min(tm_yaml *r, const yaml_node_t *node, tm_gate *gate, tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, node, "min", err));
-    TM_TRY(tm__yaml_check_keys(r, node, err));
-    if (node->data.mapping.pairs.top - node->data.mapping.pairs.start != 1) {
-        return tm__yaml_bad_value(r, node, "min", "one score such as {auc: 0.7}", err);
-    }
-    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-    const yaml_node_t *key = yaml_document_get_node(&r->document, pair->key);
-    (void)tm__str_copy(gate->min_metric, sizeof(gate->min_metric), tm__yaml_scalar(key));
-    if (tm__metric_find(gate->min_metric) == NULL) {
-        (void)TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", gate->min_metric);
-        tm__yaml_at(r, key, err);
-        return TM_E_DATA;
-    }
-    return read_number(r, yaml_document_get_node(&r->document, pair->value), gate->min_metric,
-                       &gate->min_value, err);
-}
-
-static tm_status read_gate(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
-    static const char *const names[] = {"better_than", "by", "metric", "min"};
-    TM_TRY(tm__yaml_check_map(r, map, "gate", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
-        if (tm__str_is(tm__yaml_scalar(key), "better_than")) {
-            if (value->type != YAML_SCALAR_NODE ||
-                !tm__str_is(tm__yaml_scalar(value), "champion")) {
-                return tm__yaml_bad_value(r, value, "better_than", "the word champion", err);
-            }
-            gate->better_than_champion = true;
-        } else if (tm__str_is(tm__yaml_scalar(key), "by")) {
-            TM_TRY(read_number(r, value, "by", &gate->by, err));
-        } else if (tm__str_is(tm__yaml_scalar(key), "metric")) {
-            if (value->type != YAML_SCALAR_NODE ||
-                !tm__str_copy(gate->metric, sizeof(gate->metric), tm__yaml_scalar(value)) ||
-                tm__metric_find(gate->metric) == NULL) {
-                return tm__yaml_bad_value(r, value, "metric", "the name of a score", err);
-            }
-        } else if (tm__str_is(tm__yaml_scalar(key), "min")) {
-            TM_TRY(read_min(r, value, gate, err));
-        } else {
-            return tm__yaml_unknown_key(r, key, names, 4, err);
-        }
-    }
-    return TM_OK;
-}
-
 static tm_status read_retrain(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
     static const char *const names[] = {"every"};
     int64_t us = 0;
@@ -472,7 +412,7 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     }
     if (tm__str_is(tm__yaml_scalar(key), "gate")) {
         model->has_gate = true;
-        return read_gate(r, value, &model->gate, err);
+        return tm__project_read_gate(r, value, &model->gate, err);
     }
     if (tm__str_is(tm__yaml_scalar(key), "retrain")) {
         return read_retrain(r, value, model->recipe, err);

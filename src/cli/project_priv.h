@@ -48,6 +48,9 @@ TM_NODISCARD tm_status tm__project_read_log(tm_yaml *r, const yaml_node_t *map, 
 TM_NODISCARD tm_status tm__project_read_monitor(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                                 tm_err *err);
 
+/** gate: {...} of a model. */
+TM_NODISCARD tm_status tm__project_read_gate(tm_yaml *r, const yaml_node_t *map, tm_gate *out,
+                                             tm_err *err);
 /** webhooks: [...] of a model, into its recipe: receivers as above, of webhooks alone. */
 TM_NODISCARD tm_status tm__project_read_webhooks(tm_yaml *r, const yaml_node_t *node,
                                                  json_t *recipe, tm_err *err);

@@ -71,14 +71,20 @@ tm_status tm__loop_refused_before(tm_registry *registry, const char *model,
 /* ---- Two bundles on the same rows ---- */
 
 /* Each bundle has features over windows of its own. */
+tm_status tm__loop_widen(tm_ctx *ctx, const tm_duel *duel, const tm_bundle *bundle, tm_table **out,
+                         tm_err *err) {
+    const tm_bundle_history history = {.tables = duel->history};
+    if (duel->history.events == NULL || !tm__bundle_has_windows(bundle)) {
+        *out = tm__table_ref(duel->rows);
+        return TM_OK;
+    }
+    return tm__bundle_widen(ctx, bundle, duel->rows, &history, out, err);
+}
+
 static tm_status evaluate(tm_ctx *ctx, const tm_duel *duel, const tm_bundle *bundle, json_t **out,
                           tm_err *err) {
     tm_table *wide = NULL;
-    const tm_bundle_history history = {.tables = duel->history};
-    if (duel->history.events == NULL || !tm__bundle_has_windows(bundle)) {
-        return tm__train_evaluate(ctx, bundle, duel->rows, out, err);
-    }
-    TM_TRY(tm__bundle_widen(ctx, bundle, duel->rows, &history, &wide, err));
+    TM_TRY(tm__loop_widen(ctx, duel, bundle, &wide, err));
     const tm_status st = tm__train_evaluate(ctx, bundle, wide, out, err);
     tm__table_unref(wide);
     return st;
@@ -212,22 +218,27 @@ static void judge_done(tm_judging_of *j) {
 
 static tm_status judge_check(tm_ctx *ctx, tm_judging_of *j, tm_gate_verdict *out, tm_err *err) {
     tm_gate_scores scores = {0};
-    json_t *candidate = NULL, *champion = NULL;
+    json_t *candidate = NULL, *champion = NULL, *measured = NULL;
+    const tm_duel duel = {
+        .candidate = j->bundle,
+        .champion = j->champion_bundle,
+        .rows = j->rows,
+        .metric = j->gate.metric[0] != '\0' ? j->gate.metric
+                                            : tm__json_text(j->version->info, "metric", ""),
+        .rows_text = j->rows_text,
+    };
     if (j->rows != NULL) {
-        const tm_duel duel = {
-            .candidate = j->bundle,
-            .champion = j->champion_bundle,
-            .rows = j->rows,
-            .metric = j->gate.metric[0] != '\0' ? j->gate.metric
-                                                : tm__json_text(j->version->info, "metric", ""),
-            .rows_text = j->rows_text,
-        };
         TM_TRY(tm__loop_duel(ctx, &duel, &scores, &candidate, &champion, err));
     }
-    tm__gate_check(&j->gate, j->version, &scores, out);
+    const tm_status st = tm__loop_measure(ctx, j->home, &j->gate, &duel, &measured, err);
+    if (st == TM_OK) {
+        scores.measured = measured;
+        tm__gate_check(&j->gate, j->version, &scores, out);
+    }
     json_decref(candidate);
     json_decref(champion);
-    return TM_OK;
+    json_decref(measured);
+    return st == TM_OK ? tm__json_check(err) : st;
 }
 
 tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
@@ -236,13 +247,12 @@ tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry
     tm_judging_of j = {.home = home, .registry = registry, .version = version};
     tm_gate_verdict verdict = {0};
     tm_status st = judge_open(&j, err);
-    bool is_asked = st == TM_OK && j.champion.number != version->number &&
-                    (j.gate.better_than_champion || j.gate.min_metric[0] != '\0');
-    if (st == TM_OK && is_asked && j.gate.better_than_champion) {
+    bool is_asked = st == TM_OK && j.champion.number != version->number && tm__gate_asks(&j.gate);
+    if (st == TM_OK && is_asked && (j.gate.better_than_champion || tm__gate_needs_rows(&j.gate))) {
         st = judge_rows(ctx, &j, err);
         if (st == TM_OK && j.rows == NULL) {
-            j.gate.better_than_champion = false; /* too few rows: only the floor counts */
-            is_asked = j.gate.min_metric[0] != '\0';
+            j.gate.better_than_champion = false; /* too few rows: only what is its own counts */
+            is_asked = tm__gate_asks(&j.gate);
         }
     }
     if (st == TM_OK && is_asked) {
@@ -255,8 +265,10 @@ tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry
         *out_judged = is_asked;
         if (is_asked) {
             *out = verdict;
+            verdict.checks = NULL;
         }
     }
+    tm__gate_verdict_done(&verdict);
     judge_done(&j);
     return st;
 }

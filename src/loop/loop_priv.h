@@ -173,4 +173,14 @@ typedef struct tm_duel {
 TM_NODISCARD tm_status tm__loop_duel(tm_ctx *ctx, const tm_duel *duel, tm_gate_scores *out_scores,
                                      json_t **out_candidate, json_t **out_champion, tm_err *err);
 
+/** The rows of a duel with what a bundle reads. */
+TM_NODISCARD tm_status tm__loop_widen(tm_ctx *ctx, const tm_duel *duel, const tm_bundle *bundle,
+                                      tm_table **out, tm_err *err);
+/** What a gate asks besides the comparison, measured: as tm_gate_scores.measured has it; NULL when
+ * it asks for nothing of it. On the rows of the duel, or (NULL) on the candidate's own test rows
+ * from the snapshots of the home, which the champion is not held to: it may have learned them. What
+ * cannot be measured is told among "errors". New reference. TM_E_NOMEM, TM_E_CANCELLED. */
+TM_NODISCARD tm_status tm__loop_measure(tm_ctx *ctx, const tm_home *home, const tm_gate *gate,
+                                        const tm_duel *duel, json_t **out, tm_err *err);
+
 #endif

@@ -195,7 +195,7 @@ static tm_status add(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_gate_scores scores = {0};
     TM_TRY(tm__registry_gate(r->registry, r->options->model, &r->gate, err));
-    if (r->gate.min_metric[0] == '\0') {
+    if (r->gate.n_floors == 0) {
         r->gate.better_than_champion = true; /* nobody watches: at least it must not be worse */
     }
     r->metric =
@@ -210,8 +210,12 @@ static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
         .metric = r->metric,
         .rows_text = r->harvest.rows_text,
     };
+    json_t *measured = NULL;
     TM_TRY(tm__loop_duel(ctx, &duel, &scores, &r->candidate_report, &r->champion_report, err));
+    TM_TRY(tm__loop_measure(ctx, r->home, &r->gate, &duel, &measured, err));
+    scores.measured = measured;
     tm__gate_check(&r->gate, &r->candidate, &scores, &r->verdict);
+    json_decref(measured);
     return tm__registry_judge(r->registry, r->options->model, r->candidate.number, &r->verdict,
                               &r->actor, err);
 }
@@ -327,6 +331,7 @@ tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_op
     json_decref(r.candidate_report);
     json_decref(r.champion_report);
     json_decref(r.recipe);
+    tm__gate_verdict_done(&r.verdict);
     tm__train_result_done(&r.result);
     tm__checkpoint_close(ctx->checkpoint);
     ctx->checkpoint = NULL;

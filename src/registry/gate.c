@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each thing that is asked is one check, with what was found in words. A gate is open when all are;
+ * what could not be measured is no. gate_measured.c has those that measurements decide.
+ */
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,12 +26,7 @@ bool tm__registry_score(const json_t *info, const char *metric, double *out) {
     return false;
 }
 
-/* Four digits, or as many as it takes to tell the two figures apart. */
-typedef struct tm_figures {
-    char a[40], b[40];
-} tm_figures;
-
-static tm_figures figures(double a, double b) {
+tm_figures tm__gate_figures(double a, double b) {
     tm_figures out;
     for (int digits = 4; digits <= 16; digits += 4) {
         snprintf(out.a, sizeof(out.a), "%.*f", digits, a);
@@ -38,94 +38,116 @@ static tm_figures figures(double a, double b) {
     return out;
 }
 
-/* A threshold as a person would write it. */
-static void plain_number(double value, char out[40]) {
+void tm__gate_number(double value, char out[40]) {
     snprintf(out, 40, "%.6g", value);
 }
 
-static void refuse(tm_gate_verdict *out, const char *reason) {
-    out->is_open = false;
-    snprintf(out->reason, sizeof(out->reason), "%s", reason);
+void tm__gate_say(tm_gate_verdict *verdict, const char *check, bool is_open, const char *fmt, ...) {
+    char said[400];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(said, sizeof(said), fmt, args);
+    va_end(args);
+    json_array_append_new(verdict->checks, json_pack("{s:s, s:b, s:s}", "check", check, "open",
+                                                     is_open, "said", said));
+    if (verdict->is_open != is_open) { /* the first refusal: what was met is no reason any more */
+        if (is_open) {
+            return;
+        }
+        verdict->is_open = false;
+        verdict->reason[0] = '\0';
+    }
+    const size_t used = strlen(verdict->reason);
+    snprintf(verdict->reason + used, sizeof(verdict->reason) - used, "%s%s", used == 0 ? "" : "; ",
+             said);
 }
 
-/* Add a clause to the reason of an open verdict. */
-static void add_clause(tm_gate_verdict *out, const char *clause) {
-    const size_t used = strlen(out->reason);
-    snprintf(out->reason + used, sizeof(out->reason) - used, "%s%s", used == 0 ? "" : "; ", clause);
-}
-
-static void check_floor(const tm_gate *gate, const tm_version *candidate, tm_gate_verdict *out) {
-    const tm_metric_ops *metric = tm__metric_find(gate->min_metric);
+static void check_floor(const tm_gate_floor *floor, const tm_version *candidate,
+                        tm_gate_verdict *out) {
+    const tm_metric_ops *metric = tm__metric_find(floor->metric);
     double score = 0;
-    char reason[400], floor_text[40];
-    plain_number(gate->min_value, floor_text);
-    if (metric == NULL || !tm__registry_score(candidate->info, gate->min_metric, &score)) {
-        snprintf(reason, sizeof(reason), "it has no %s of its own to hold against the %s",
-                 gate->min_metric, floor_text);
-        refuse(out, reason);
+    char floor_text[40], check[48];
+    tm__gate_number(floor->value, floor_text);
+    snprintf(check, sizeof(check), "min %s", floor->metric);
+    if (metric == NULL || !tm__registry_score(candidate->info, floor->metric, &score)) {
+        tm__gate_say(out, check, false, "it has no %s of its own to hold against the %s",
+                     floor->metric, floor_text);
         return;
     }
-    const bool is_met = metric->is_loss ? score <= gate->min_value : score >= gate->min_value;
-    const tm_figures text = figures(score, gate->min_value);
+    const bool is_met = metric->is_loss ? score <= floor->value : score >= floor->value;
+    const tm_figures text = tm__gate_figures(score, floor->value);
     const char *bound = metric->is_loss ? "ceiling" : "floor";
     if (is_met) {
-        snprintf(reason, sizeof(reason), "%s %s on its own test meets the %s of %s", metric->name,
-                 text.a, bound, floor_text);
-        add_clause(out, reason);
+        tm__gate_say(out, check, true, "%s %s on its own test meets the %s of %s", metric->name,
+                     text.a, bound, floor_text);
     } else {
-        snprintf(reason, sizeof(reason), "%s %s on its own test is %s the %s of %s", metric->name,
-                 text.a, metric->is_loss ? "above" : "below", bound, floor_text);
-        refuse(out, reason);
+        tm__gate_say(out, check, false, "%s %s on its own test is %s the %s of %s", metric->name,
+                     text.a, metric->is_loss ? "above" : "below", bound, floor_text);
     }
 }
 
 static void check_better(const tm_gate *gate, const char *metric_name, const tm_gate_scores *scores,
                          tm_gate_verdict *out) {
     const tm_metric_ops *metric = tm__metric_find(metric_name);
-    char reason[400], by_text[40];
+    static const char check[] = "better_than champion";
+    char by_text[40], gain_text[40];
     if (scores == NULL || !scores->has_comparison || metric == NULL) {
-        refuse(out, "there are no rows on which it and the champion could both be scored");
+        tm__gate_say(out, check, false,
+                     "there are no rows on which it and the champion could both be scored");
         return;
     }
     if (!isfinite(scores->candidate) || !isfinite(scores->champion)) {
-        snprintf(reason, sizeof(reason), "%s cannot be computed on %s", metric->name, scores->rows);
-        refuse(out, reason);
+        tm__gate_say(out, check, false, "%s cannot be computed on %s", metric->name, scores->rows);
         return;
     }
     const double gain = tm__metric_gain(metric, scores->candidate, scores->champion);
     const bool is_better = gain > 0 && gain >= gate->by - TM_GATE_EPSILON;
-    const tm_figures text = figures(scores->candidate, scores->champion);
-    plain_number(gate->by, by_text);
+    const tm_figures text = tm__gate_figures(scores->candidate, scores->champion);
+    tm__gate_number(gate->by, by_text);
     if (is_better) {
-        char gain_text[40];
         snprintf(gain_text, sizeof(gain_text), "%.4g", gain);
-        snprintf(reason, sizeof(reason), "%s %s is better than champion's %s by %s on %s",
-                 metric->name, text.a, text.b, gain_text, scores->rows);
-        add_clause(out, reason);
-    } else if (gate->by > 0) {
-        snprintf(reason, sizeof(reason), "%s %s is not better than champion's %s by %s on %s",
-                 metric->name, text.a, text.b, by_text, scores->rows);
-        refuse(out, reason);
+        tm__gate_say(out, check, true, "%s %s is better than champion's %s by %s on %s",
+                     metric->name, text.a, text.b, gain_text, scores->rows);
     } else {
-        snprintf(reason, sizeof(reason), "%s %s is not better than champion's %s on %s",
-                 metric->name, text.a, text.b, scores->rows);
-        refuse(out, reason);
+        tm__gate_say(out, check, false, "%s %s is not better than champion's %s%s%s on %s",
+                     metric->name, text.a, text.b, gate->by > 0 ? " by " : "",
+                     gate->by > 0 ? by_text : "", scores->rows);
     }
+}
+
+bool tm__gate_needs_rows(const tm_gate *gate) {
+    return (gate->is_sure && (gate->n_floors > 0 || gate->better_than_champion)) ||
+           gate->n_slices > 0 || gate->calibration_max > 0 || gate->fair_group[0] != '\0';
+}
+
+bool tm__gate_needs_here(const tm_gate *gate) {
+    return gate->latency_us_max > 0 || gate->memory_bytes_max > 0;
+}
+
+bool tm__gate_asks(const tm_gate *gate) {
+    return gate->better_than_champion || gate->n_floors > 0 || tm__gate_needs_rows(gate) ||
+           tm__gate_needs_here(gate);
 }
 
 void tm__gate_check(const tm_gate *gate, const tm_version *candidate, const tm_gate_scores *scores,
                     tm_gate_verdict *out) {
-    tm_gate_verdict verdict = {.is_open = true};
+    tm_gate_verdict verdict = {.is_open = true, .checks = json_array()};
+    const char *metric =
+        gate->metric[0] != '\0' ? gate->metric : tm__json_text(candidate->info, "metric", "");
     if (gate->better_than_champion) {
-        const char *metric =
-            gate->metric[0] != '\0' ? gate->metric : tm__json_text(candidate->info, "metric", "");
         check_better(gate, metric, scores, &verdict);
     }
-    if (verdict.is_open && gate->min_metric[0] != '\0') {
-        check_floor(gate, candidate, &verdict);
+    for (uint32_t i = 0; i < gate->n_floors; i++) {
+        check_floor(&gate->floors[i], candidate, &verdict);
     }
+    tm__gate_check_measured(gate, metric, scores == NULL ? NULL : scores->measured, &verdict);
     if (verdict.reason[0] == '\0') {
-        add_clause(&verdict, "the gate asks for nothing");
+        snprintf(verdict.reason, sizeof(verdict.reason), "the gate asks for nothing");
     }
     *out = verdict;
+}
+
+void tm__gate_verdict_done(tm_gate_verdict *verdict) {
+    json_decref(verdict->checks);
+    verdict->checks = NULL;
 }

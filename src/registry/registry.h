@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "base/limits.h"
 #include "guard/guard.h"
 #include "model/bundle.h"
 #include "store/home.h"
@@ -102,26 +103,60 @@ TM_NODISCARD tm_status tm__registry_check(tm_registry *registry, tm_err *err);
 TM_NODISCARD tm_status tm__registry_format(tm_registry *registry, uint32_t *out, tm_err *err);
 
 /* The gate: what a version must meet. Stored with the model (from tidemill.yaml or the recipe). */
+#define TM_GATE_FLOORS_MAX 8u
+#define TM_GATE_COLUMNS_MAX 8u
+#define TM_GATE_COLUMN (TM_MAX_COLUMN_NAME + 1)
+typedef struct tm_gate_floor { /* a ceiling for a loss */
+    char metric[32];
+    double value;
+} tm_gate_floor;
 typedef struct tm_gate {
     bool better_than_champion; /* on the newest rows both can be scored on */
     double by;                 /* at least this much, in the metric's own direction */
     char metric[32];           /* empty: the model's */
-    char min_metric[32]; /* e.g. "auc": floor (ceiling for a loss) on the version's own test score;
-                            empty: none */
-    double min_value;
+    tm_gate_floor floors[TM_GATE_FLOORS_MAX]; /* on the version's own test score, or when is_sure on
+                                                 rows here */
+    uint32_t n_floors;
+    bool is_sure; /* the worse end of a 95 % interval must meet what is asked, not the value */
+    char slices[TM_GATE_COLUMNS_MAX][TM_GATE_COLUMN]; /* in no group of these columns may it be
+                                                         surely worse than the champion */
+    uint32_t n_slices;
+    tm_gate_floor slice_floors[TM_GATE_FLOORS_MAX]; /* and each group must meet these */
+    uint32_t n_slice_floors;
+    double calibration_max;          /* expected calibration error at most; 0: not asked */
+    char fair_group[TM_GATE_COLUMN]; /* empty: not asked */
+    double fair_ratio;     /* shares called positive: the least group's over the most's, at least */
+    double latency_us_max; /* of one row, 99 of 100; 0: not asked, as below */
+    uint64_t memory_bytes_max; /* that it holds when it is loaded */
 } tm_gate;
+bool tm__gate_is_same(const tm_gate *a, const tm_gate *b);
+/** True when the gate asks for anything. */
+bool tm__gate_asks(const tm_gate *gate);
+/** True when it asks for what only rows with their truth can show, beside the comparison. */
+bool tm__gate_needs_rows(const tm_gate *gate);
+/** True when it asks for latency or memory. */
+bool tm__gate_needs_here(const tm_gate *gate);
+
 typedef struct tm_gate_scores {
     bool has_comparison;
     double candidate, champion; /* on the same rows */
     uint64_t n_rows;
     const char *rows; /* "1,204 newest labelled rows" */
+    /* What was measured for what is asked besides; NULL: nothing. {"rows": on which, "scores":
+     * [{"score", "value", "low", "high", "gain"?: {"value", "low", "high"}}], "slices": [{"column",
+     * "group", "rows", "scores"}], "fairness": of train_look.h, "here": {"latency_us", "bytes"},
+     * "errors": {WHAT: why it was not measured}} */
+    const json_t *measured;
 } tm_gate_scores;
 typedef struct tm_gate_verdict {
     bool is_open;
-    char reason[512]; /* in words, with the figures */
+    char reason[512]; /* in words, with the figures; all that refuses, as far as there is room */
+    json_t *checks;   /* [{"check", "open", "said"}] of all that was asked; owned, may be NULL */
 } tm_gate_verdict;
+/** *out is to be ended with tm__gate_verdict_done(). */
 void tm__gate_check(const tm_gate *gate, const tm_version *candidate, const tm_gate_scores *scores,
                     tm_gate_verdict *out);
+void tm__gate_verdict_done(tm_gate_verdict *verdict);
 TM_NODISCARD tm_status tm__registry_gate(tm_registry *registry, const char *model, tm_gate *out,
                                          tm_err *err);
 TM_NODISCARD tm_status tm__registry_set_gate(tm_registry *registry, const char *model,

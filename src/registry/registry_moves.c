@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Moves of the champion, verdicts, gates and recipes: each is one transaction with its record. */
-#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "metric/metric.h"
 #include "registry/registry_priv.h"
 
 static tm_status no_memory(tm_err *err) {
@@ -395,15 +393,22 @@ static tm_status judge_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm__stmt_bind_i64(stmt, 3, in->verdict->is_open);
     tm__stmt_bind_text(stmt, 4, in->verdict->reason);
     tm__stmt_bind_i64(stmt, 5, tm__now_us());
-    const tm_status st = tm__stmt_run(stmt, err);
+    tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     TM_TRY(st);
+    json_t *details =
+        in->verdict->checks == NULL ? NULL : json_pack("{s:O}", "checks", in->verdict->checks);
     const tm_event event = {.model = in->model,
                             .event = in->verdict->is_open ? "gate.opened" : "gate.refused",
                             .version = in->version,
                             .actor = in->actor,
-                            .reason = in->verdict->reason};
-    return tm__history_append_locked(registry, &event, err);
+                            .reason = in->verdict->reason,
+                            .details = details};
+    st = details == NULL && in->verdict->checks != NULL
+             ? no_memory(err)
+             : tm__history_append_locked(registry, &event, err);
+    json_decref(details);
+    return st;
 }
 
 tm_status tm__registry_judge(tm_registry *registry, const char *model, uint32_t version,
@@ -484,68 +489,18 @@ tm_status tm__registry_set_recipe(tm_registry *registry, const char *model, cons
     return tm__registry_transact(registry, set_recipe_locked, &in, err);
 }
 
-static tm_status gate_check_metric(const char *name, tm_err *err) {
-    if (name[0] == '\0' || tm__metric_find(name) != NULL) {
-        return TM_OK;
-    }
-    const tm_status st = TM_FAIL(err, TM_E_USAGE, "a gate names the metric '%s'", name);
-    tm_err_hint(err, "Use a metric such as auc, logloss, accuracy, rmse, mae or r2.");
-    return st;
-}
-
-static json_t *gate_to_json(const tm_gate *gate) {
-    json_t *object = json_object();
-    int rc = object == NULL;
-    if (gate->better_than_champion) {
-        rc |= json_object_set_new(object, "better_than", json_string("champion"));
-        rc |= json_object_set_new(object, "by", tm__json_number(gate->by));
-    }
-    if (gate->metric[0] != '\0') {
-        rc |= json_object_set_new(object, "metric", json_string(gate->metric));
-    }
-    if (gate->min_metric[0] != '\0') {
-        json_t *min = json_object();
-        rc |= json_object_set_new(min, gate->min_metric, tm__json_number(gate->min_value));
-        rc |= json_object_set_new(object, "min", min);
-    }
-    if (rc != 0) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
-}
-
-static void gate_from_json(const json_t *json, tm_gate *out) {
-    tm_gate gate = {0};
-    gate.better_than_champion = strcmp(tm__json_text(json, "better_than", ""), "champion") == 0;
-    gate.by = tm__json_f64(json, "by", 0);
-    (void)tm__str_copy(gate.metric, sizeof(gate.metric),
-                       tm__str(tm__json_text(json, "metric", "")));
-    void *iter = json_object_iter(json_object_get(json, "min"));
-    if (iter != NULL) {
-        (void)tm__str_copy(gate.min_metric, sizeof(gate.min_metric),
-                           tm__str(json_object_iter_key(iter)));
-        gate.min_value = json_number_value(json_object_iter_value(iter));
-    }
-    *out = gate;
-}
-
 tm_status tm__registry_gate(tm_registry *registry, const char *model, tm_gate *out, tm_err *err) {
     json_t *json = NULL;
     TM_TRY(setting_load(registry, model, "SELECT gate FROM models WHERE id = ?", &json, err));
-    gate_from_json(json, out);
+    tm__gate_from_json(json, out);
     json_decref(json);
     return TM_OK;
 }
 
 tm_status tm__registry_set_gate(tm_registry *registry, const char *model, const tm_gate *gate,
                                 const tm_actor *actor, tm_err *err) {
-    TM_TRY(gate_check_metric(gate->metric, err));
-    TM_TRY(gate_check_metric(gate->min_metric, err));
-    if (!isfinite(gate->by) || gate->by < 0 || !isfinite(gate->min_value)) {
-        return TM_FAIL(err, TM_E_USAGE, "a gate's 'by' is negative or not a number");
-    }
-    json_t *json = gate_to_json(gate);
+    TM_TRY(tm__gate_valid(gate, err));
+    json_t *json = tm__gate_to_json(gate);
     if (json == NULL) {
         return no_memory(err);
     }

@@ -64,6 +64,25 @@ TM_NODISCARD tm_status tm__registry_json_text(const json_t *value, char **out, t
 TM_NODISCARD tm_status tm__registry_json(const char *text, json_t **out, tm_err *err);
 /** Time as JSON text; NULL when out of memory. */
 json_t *tm__registry_time(int64_t us);
+/* Four digits, or as many as it takes to tell the two figures apart. */
+typedef struct tm_figures {
+    char a[40], b[40];
+} tm_figures;
+tm_figures tm__gate_figures(double a, double b);
+/** A threshold as a person would write it. */
+void tm__gate_number(double value, char out[40]);
+/** Add a check to a verdict: what was found, in words. */
+void tm__gate_say(tm_gate_verdict *verdict, const char *check, bool is_open, const char *fmt, ...)
+    TM_PRINTF(4, 5);
+/** The checks that need what was measured; metric decides the comparison. */
+void tm__gate_check_measured(const tm_gate *gate, const char *metric, const json_t *measured,
+                             tm_gate_verdict *out);
+/** A gate as JSON and back; NULL when out of memory. */
+json_t *tm__gate_to_json(const tm_gate *gate);
+void tm__gate_from_json(const json_t *json, tm_gate *out);
+/** TM_E_USAGE for a gate that cannot be asked. */
+TM_NODISCARD tm_status tm__gate_valid(const tm_gate *gate, tm_err *err);
+
 /** Score of a bundle by its info: on its test rows, else in validation; false when it has none. */
 bool tm__registry_score(const json_t *info, const char *metric, double *out);
 

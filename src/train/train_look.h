@@ -107,6 +107,16 @@ TM_NODISCARD tm_status tm__look_weak(const tm_look *look, const json_t *worth, j
 TM_NODISCARD tm_status tm__look_fairness(const tm_look *look, const char *column, json_t **out,
                                          tm_err *err);
 
+/**
+ * [{"column", "group", "rows", "scores": as the list of tm__look_scores()}] of each group of a
+ * column with at least 100 rows: levels of texts that the bundle keeps, else bins between
+ * quantiles. other: as there. train_slices.c
+ *
+ * Errors: TM_E_USAGE (no such column, or a ranking), TM_E_DATA (no group has so many rows).
+ */
+TM_NODISCARD tm_status tm__look_slices(const tm_look *look, const double *other, const char *column,
+                                       json_t **out, tm_err *err);
+
 /* --- why, and how fast: train_dependence.c, train_look.c --- */
 
 /** What answers do along the inputs worth most (worth: of tm__train_columns()): [{"column", "kind",

@@ -34,7 +34,7 @@ static void check_model(const tm_project *project, uint32_t index) {
     json_object_foreach(model->recipe, key, value) {
         must(value != NULL);
     }
-    must(isfinite(model->gate.by) && isfinite(model->gate.min_value));
+    must(isfinite(model->gate.by) && isfinite(model->gate.floors[0].value));
 }
 
 static void check_source(const tm_project_source *source) {

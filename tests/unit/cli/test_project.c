@@ -91,9 +91,9 @@ static void every_key_lands_in_the_recipe(void **state) {
     const json_t *labels = json_object_get(recipe, "labels");
     assert_int_equal(tm__json_i64(labels, "delay_us", 0), INT64_C(86400000000));
     assert_int_equal(tm__json_i64(labels, "within_us", 0), INT64_C(7200000000));
-    assert_true(gate->by == 0.002 && gate->min_value == 0.7);
+    assert_true(gate->by == 0.002 && gate->floors[0].value == 0.7);
     assert_string_equal(gate->metric, "auc");
-    assert_string_equal(gate->min_metric, "auc");
+    assert_string_equal(gate->floors[0].metric, "auc");
     tm__project_done(&project);
 }
 

@@ -40,6 +40,7 @@ static bool judge(const tm_home *home, tm_registry *registry, tm_gate_verdict *o
         fail_msg("%s", err.message);
     }
     tm__version_done(&version);
+    tm__gate_verdict_done(out); /* the words are enough */
     return is_judged;
 }
 
@@ -74,8 +75,8 @@ static void with_few_labels_only_the_floor_counts(void **state) {
     traffic(*state, &(tm_made_rows){.first = 9000, .n = 100});
     assert_int_equal(tm__registry_set_gate(registry, "made", &gate, &actor, NULL), TM_OK);
     assert_false(judge(*state, registry, &verdict));
-    memcpy(gate.min_metric, "auc", 4);
-    gate.min_value = 0.99;
+    gate.floors[0] = (tm_gate_floor){"auc", 0.99};
+    gate.n_floors = 1;
     assert_int_equal(tm__registry_set_gate(registry, "made", &gate, &actor, NULL), TM_OK);
     assert_true(judge(*state, registry, &verdict));
     assert_false(verdict.is_open);

@@ -164,13 +164,13 @@ static void gates_and_recipes_come_back_as_set(void **state) {
     const tm_gate set = {.better_than_champion = true,
                          .by = 0.002,
                          .metric = "auc",
-                         .min_metric = "auc",
-                         .min_value = 0.7};
+                         .floors = {{"auc", 0.7}},
+                         .n_floors = 1};
     assert_int_equal(tm__registry_set_gate(registry, "late", &set, &actor, NULL), TM_OK);
     assert_int_equal(tm__registry_gate(registry, "late", &gate, NULL), TM_OK);
-    assert_true(gate.better_than_champion && gate.by == 0.002 && gate.min_value == 0.7);
+    assert_true(gate.better_than_champion && gate.by == 0.002 && gate.floors[0].value == 0.7);
     assert_string_equal(gate.metric, "auc");
-    assert_string_equal(gate.min_metric, "auc");
+    assert_string_equal(gate.floors[0].metric, "auc");
     const tm_gate odd = {.better_than_champion = true, .metric = "nice"};
     assert_int_equal(tm__registry_set_gate(registry, "late", &odd, &actor, NULL), TM_E_USAGE);
     const tm_gate negative = {.better_than_champion = true, .by = -1};

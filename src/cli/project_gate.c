@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model's `gate: {...}`: what a new version must meet. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/project_priv.h"
+#include "metric/metric.h"
+
+static tm_status read_number(const tm_yaml *r, const yaml_node_t *node, const char *key,
+                             double *out, tm_err *err) {
+    char *text = NULL;
+    TM_TRY(tm__yaml_text(r, node, &text, err));
+    const bool is_number = tm__str_to_f64(tm__str(text), out) && isfinite(*out);
+    tm__mem_free(text);
+    return is_number ? TM_OK : tm__yaml_bad_value(r, node, key, "a number", err);
+}
+
+static tm_status read_limit(const tm_yaml *r, const yaml_node_t *node, const char *key, double *out,
+                            tm_err *err) {
+    TM_TRY(read_number(r, node, key, out, err));
+    return *out > 0 ? TM_OK : tm__yaml_bad_value(r, node, key, "a number over 0", err);
+}
+
+/* {auc: 0.7, logloss: 0.4}: floors (of losses: ceilings). */
+static tm_status read_floors(tm_yaml *r, const yaml_node_t *map, const char *key,
+                             tm_gate_floor *out, uint32_t *out_n, tm_err *err) {
+    TM_TRY(tm__yaml_check_map(r, map, key, err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    const yaml_node_pair_t *const begin = map->data.mapping.pairs.start;
+    const yaml_node_pair_t *const end = map->data.mapping.pairs.top;
+    if (end == begin || end - begin > (ptrdiff_t)TM_GATE_FLOORS_MAX) {
+        return tm__yaml_bad_value(r, map, key, "one to eight scores such as {auc: 0.7}", err);
+    }
+    for (const yaml_node_pair_t *p = begin; p < end; p++) {
+        const yaml_node_t *const name = yaml_document_get_node(&r->document, p->key);
+        tm_gate_floor *const floor = &out[p - begin];
+        (void)tm__str_copy(floor->metric, sizeof(floor->metric), tm__yaml_scalar(name));
+        if (tm__metric_find(floor->metric) == NULL) {
+            (void)TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", floor->metric);
+            tm__yaml_at(r, name, err);
+            return TM_E_DATA;
+        }
+        TM_TRY(read_number(r, yaml_document_get_node(&r->document, p->value), floor->metric,
+                           &floor->value, err));
+    }
+    *out_n = (uint32_t)(end - begin);
+    return TM_OK;
+}
+
+static tm_status read_column(const tm_yaml *r, const yaml_node_t *node, const char *key, char *out,
+                             tm_err *err) {
+    char *text = NULL;
+    TM_TRY(tm__yaml_text(r, node, &text, err));
+    const bool fits = text[0] != '\0' && tm__str_copy(out, TM_GATE_COLUMN, tm__str(text));
+    tm__mem_free(text);
+    return fits ? TM_OK : tm__yaml_bad_value(r, node, key, "the name of a column", err);
+}
+
+static tm_status read_slices(tm_yaml *r, const yaml_node_t *node, tm_gate *gate, tm_err *err) {
+    if (node->type != YAML_SEQUENCE_NODE) {
+        return tm__yaml_bad_value(r, node, "slices", "a list of columns", err);
+    }
+    for (const yaml_node_item_t *i = node->data.sequence.items.start;
+         i < node->data.sequence.items.top; i++) {
+        if (gate->n_slices == TM_GATE_COLUMNS_MAX) {
+            return tm__yaml_bad_value(r, node, "slices", "at most eight columns", err);
+        }
+        TM_TRY(read_column(r, yaml_document_get_node(&r->document, *i), "slices",
+                           gate->slices[gate->n_slices], err));
+        gate->n_slices++;
+    }
+    return TM_OK;
+}
+
+/* {group: sex, ratio: 0.8} */
+static tm_status read_fairness(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
+    static const char *const parts[] = {"group", "ratio"};
+    gate->fair_ratio = 0.8;
+    TM_TRY(tm__yaml_check_map(r, map, "fairness", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
+        if (tm__str_is(tm__yaml_scalar(key), "group")) {
+            TM_TRY(read_column(r, value, "group", gate->fair_group, err));
+        } else if (tm__str_is(tm__yaml_scalar(key), "ratio")) {
+            TM_TRY(read_limit(r, value, "ratio", &gate->fair_ratio, err));
+        } else {
+            return tm__yaml_unknown_key(r, key, parts, 2, err);
+        }
+    }
+    return gate->fair_group[0] != '\0' && gate->fair_ratio <= 1
+               ? TM_OK
+               : tm__yaml_bad_value(r, map, "fairness", "a group, and a ratio up to 1", err);
+}
+
+static tm_status read_memory(const tm_yaml *r, const yaml_node_t *node, tm_gate *gate,
+                             tm_err *err) {
+    char *text = NULL;
+    TM_TRY(tm__yaml_text(r, node, &text, err));
+    const bool is_size =
+        tm__str_to_bytes(tm__str(text), &gate->memory_bytes_max) && gate->memory_bytes_max > 0;
+    tm__mem_free(text);
+    return is_size ? TM_OK : tm__yaml_bad_value(r, node, "memory", "a size such as 200M", err);
+}
+
+enum {
+    BETTER_THAN,
+    BY,
+    METRIC,
+    MIN,
+    SURE,
+    SLICES,
+    SLICE_MIN,
+    CALIBRATION,
+    FAIRNESS,
+    LATENCY,
+    MEMORY,
+    N_NAMES
+};
+static const char *const names[N_NAMES] = {
+    "better_than",       "by",       "metric",     "min",   "sure", "slices", "slice_min",
+    "calibration_error", "fairness", "latency_us", "memory"};
+
+static tm_status read_word(tm_yaml *r, uint32_t name, const yaml_node_t *value, tm_gate *gate,
+                           tm_err *err) {
+    const tm_str text = value->type == YAML_SCALAR_NODE ? tm__yaml_scalar(value) : (tm_str){"", 0};
+    if (name == BETTER_THAN) {
+        gate->better_than_champion = tm__str_is(text, "champion");
+        return gate->better_than_champion
+                   ? TM_OK
+                   : tm__yaml_bad_value(r, value, "better_than", "the word champion", err);
+    }
+    if (name == METRIC) {
+        return tm__str_copy(gate->metric, sizeof(gate->metric), text) &&
+                       tm__metric_find(gate->metric) != NULL
+                   ? TM_OK
+                   : tm__yaml_bad_value(r, value, "metric", "the name of a score", err);
+    }
+    gate->is_sure = tm__str_is(text, "true");
+    return gate->is_sure || tm__str_is(text, "false")
+               ? TM_OK
+               : tm__yaml_bad_value(r, value, "sure", "true or false", err);
+}
+
+static tm_status read_one(tm_yaml *r, uint32_t name, const yaml_node_t *value, tm_gate *gate,
+                          tm_err *err) {
+    switch (name) {
+    case BY:
+        return read_number(r, value, "by", &gate->by, err);
+    case MIN:
+        return read_floors(r, value, "min", gate->floors, &gate->n_floors, err);
+    case SLICES:
+        return read_slices(r, value, gate, err);
+    case SLICE_MIN:
+        return read_floors(r, value, "slice_min", gate->slice_floors, &gate->n_slice_floors, err);
+    case CALIBRATION:
+        return read_limit(r, value, "calibration_error", &gate->calibration_max, err);
+    case FAIRNESS:
+        return read_fairness(r, value, gate, err);
+    case LATENCY:
+        return read_limit(r, value, "latency_us", &gate->latency_us_max, err);
+    case MEMORY:
+        return read_memory(r, value, gate, err);
+    default:
+        return read_word(r, name, value, gate, err);
+    }
+}
+
+tm_status tm__project_read_gate(tm_yaml *r, const yaml_node_t *map, tm_gate *out, tm_err *err) {
+    TM_TRY(tm__yaml_check_map(r, map, "gate", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
+        uint32_t name = 0;
+        while (name < N_NAMES && !tm__str_is(tm__yaml_scalar(key), names[name])) {
+            name++;
+        }
+        if (name == N_NAMES) {
+            return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
+        }
+        TM_TRY(read_one(r, name, value, out, err));
+    }
+    return TM_OK;
+}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a version must meet before it may be promoted: sure floors, groups, calibration, fairness, latency, memory; a refusal keeps its reasons."""
+import pytest
+from made_data import churn_rows, csv_text
+
+
+def train(tm, trees, *words):
+    return tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", f"gbdt.n_trees={trees}", "--json", *words).json
+
+
+def gated(tm, gate):
+    tm.write("data.csv", csv_text(churn_rows(12000 if "fairness" in gate else 2000)))
+    train(tm, 20)
+    tm.write("tidemill.yaml", f"models:\n  churn:\n    from: data.csv\n    target: churned\n    gate: {gate}\n")
+    assert tm("check").code == 1
+    tm.ok("apply")
+    assert tm("check").code == 0 and "gate" not in tm.ok("apply").out
+    return train(tm, 30)["gate"]
+
+
+@pytest.mark.parametrize("gate, is_open, says", [
+    ("{min: {auc: 0.6, accuracy: 0.6}, sure: true}", True, "meets the floor of 0.6"),
+    ("{min: {auc: 0.6, accuracy: 0.995}}", False, "is below the floor of 0.995"),
+    ("{slices: [city], slice_min: {auc: 0.999}}", False, "misses the floor of 0.999"),
+    ("{slices: [town], slice_min: {auc: 0.5}}", False, "no column 'town'"),
+    ("{calibration_error: 0.3}", True, "within 0.3"),
+    ("{calibration_error: 0.0001}", False, "over 0.0001"),
+    ("{fairness: {group: city, ratio: 0.001}}", True, "is called positive"),
+    ("{fairness: {group: town}}", False, "no column 'town'"),
+    ("{latency_us: 100000, memory: 1G}", True, "measured here"),
+    ("{latency_us: 0.001}", False, "over the 0.001 asked"),
+    ("{memory: 1000}", False, "over the 1000 asked"),
+])
+def test_what_is_asked_decides(tm, gate, is_open, says):
+    verdict = gated(tm, gate)
+    assert verdict["open"] is is_open and says in verdict["reason"], verdict
+    assert all(c["open"] for c in verdict["checks"]) is is_open
+    assert tm("model", "promote", "churn@2").code == (0 if is_open else 1)
+
+
+def test_a_refusal_keeps_its_reasons(tm):
+    verdict = gated(tm, "{min: {auc: 0.99}, calibration_error: 0.0001, latency_us: 0.001}")
+    assert not verdict["open"] and [c["open"] for c in verdict["checks"]] == [False] * 3
+    refused = next(e for e in tm.ok("model", "history", "churn", "--json").json["history"] if e["event"] == "gate.refused")
+    assert refused["details"]["checks"] == verdict["checks"] and refused["reason"] == verdict["reason"]
+    for word in ("auc", "calibration error", "latency"):
+        assert word in refused["reason"]
+    promoted = tm("model", "promote", "churn@2")
+    assert promoted.code == 1 and "latency" in promoted.err
+    tm.ok("model", "promote", "churn@2", "--force", "--reason", "trial")
+    evidence = tm.ok("model", "ls", "--at", "0s", "--json").json["models"][0]["evidence"]
+    assert evidence["forced"] and not evidence["gate"]["open"] and evidence["gate"]["checks"] == verdict["checks"]

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/project.h"
+#include "test.h"
+
+static tm_status parse(const char *gate, tm_project *out, tm_err *err) {
+    char text[900];
+    (void)snprintf(text, sizeof(text),
+                   "models:\n  late:\n    from: flights\n    target: late\n    gate: %s\n", gate);
+    *out = (tm_project){0};
+    return tm__project_parse(tm__str(text), "tidemill.yaml", ".", out, err);
+}
+
+static void all_that_can_be_asked_is_read(void **state) {
+    (void)state;
+    tm_project project;
+    tm_err err = {0};
+    if (parse("{better_than: champion, by: 0.002, metric: auc, min: {auc: 0.7, logloss: 0.5}, "
+              "sure: true, slices: [city, plan], slice_min: {accuracy: 0.6}, "
+              "calibration_error: 0.05, fairness: {group: sex}, latency_us: 200, memory: 200M}",
+              &project, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    const tm_gate *const gate = &project.models[0].gate;
+    assert_true(project.models[0].has_gate && gate->better_than_champion && gate->by == 0.002);
+    assert_int_equal(gate->n_floors, 2);
+    assert_string_equal(gate->floors[1].metric, "logloss");
+    assert_true(gate->floors[1].value == 0.5 && gate->is_sure);
+    assert_int_equal(gate->n_slices, 2);
+    assert_string_equal(gate->slices[1], "plan");
+    assert_int_equal(gate->n_slice_floors, 1);
+    assert_true(gate->calibration_max == 0.05 && gate->fair_ratio == 0.8);
+    assert_string_equal(gate->fair_group, "sex");
+    assert_true(gate->latency_us_max == 200 && gate->memory_bytes_max >= 200000000);
+    tm__project_done(&project);
+    assert_int_equal(parse("{sure: false, fairness: {group: sex, ratio: 0.9}}", &project, &err),
+                     TM_OK);
+    assert_true(!project.models[0].gate.is_sure && project.models[0].gate.fair_ratio == 0.9);
+    tm__project_done(&project);
+}
+
+static void what_is_wrong_is_told_with_its_place(void **state) {
+    (void)state;
+    static const char *const cases[] = {
+        "{better_than: me}",
+        "{by: much}",
+        "{metric: nice}",
+        "{min: {}}",
+        "{min: 0.7}",
+        "{min: {nice: 0.7}}",
+        "{min: {auc: high}}",
+        "{sure: perhaps}",
+        "{slices: city}",
+        "{slices: [a, b, c, d, e, f, g, h, i]}",
+        "{slices: ['']}",
+        "{slice_min: [auc]}",
+        "{calibration_error: 0}",
+        "{calibration_error: -1}",
+        "{fairness: sex}",
+        "{fairness: {}}",
+        "{fairness: {group: sex, ratio: 2}}",
+        "{fairness: {group: sex, rate: 0.8}}",
+        "{latency_us: fast}",
+        "{memory: much}",
+        "{memory: 0}",
+        "{cost: 1}",
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_project project;
+        tm_err err = {0};
+        if (parse(cases[i], &project, &err) != TM_E_DATA) {
+            fail_msg("%s", cases[i]);
+        }
+        assert_int_equal(err.data_row, 5);
+        tm__project_done(&project);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_that_can_be_asked_is_read),
+        cmocka_unit_test(what_is_wrong_is_told_with_its_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "registry/registry_priv.h"
+#include "test.h"
+
+#define AUC                                                                                        \
+    "{\"score\":\"auc\",\"value\":0.8,\"low\":0.75,\"high\":0.85,\"gain\":{\"value\":0.02,"        \
+    "\"low\":0.01,\"high\":0.03}}"
+#define ECE "{\"score\":\"ece\",\"value\":0.03,\"low\":0.01,\"high\":0.06}"
+#define ROWS "\"rows\":\"400 rows\",\"scores\":[" AUC "," ECE "],\"errors\":{}"
+#define SLICE(name, low, high)                                                                     \
+    "{\"column\":\"city\",\"group\":\"" name                                                       \
+    "\",\"rows\":120,\"scores\":[{\"score\":\"auc\",\"value\":0.7,"                                \
+    "\"low\":0.6,\"high\":0.8,\"gain\":{\"value\":0,\"low\":" low ",\"high\":" high "}}]}"
+#define FAIR                                                                                       \
+    "\"fairness\":{\"four_fifths\":{\"most\":\"m\",\"least\":\"f\",\"ratio\":{\"value\":0.85,"     \
+    "\"low\":0.7,\"high\":1}}}"
+
+static const struct {
+    const char *name;
+    tm_gate gate;
+    const char *measured;
+    bool is_open;
+    const char *says; /* part of the reason */
+} cases[] = {
+    {"a sure floor is held to the worse end",
+     {.is_sure = true, .floors = {{"auc", 0.76}}, .n_floors = 1},
+     "{" ROWS "}",
+     false,
+     "auc 0.8000 (0.7500 to 0.8500) on 400 rows misses the floor of 0.76"},
+    {"and met by it",
+     {.is_sure = true, .floors = {{"auc", 0.74}}, .n_floors = 1},
+     "{" ROWS "}",
+     true,
+     "meets"},
+    {"a sure gain",
+     {.is_sure = true, .better_than_champion = true, .metric = "auc", .by = 0.005},
+     "{" ROWS "}",
+     true,
+     "surely better"},
+    {"a gain that may be less",
+     {.is_sure = true, .better_than_champion = true, .metric = "auc", .by = 0.015},
+     "{" ROWS "}",
+     false,
+     "not surely better"},
+    {"nothing was measured",
+     {.is_sure = true, .floors = {{"auc", 0.7}}, .n_floors = 1},
+     "{\"errors\":{\"rows\":\"there are none\"}}",
+     false,
+     "there are none"},
+    {"no group is surely worse",
+     {.slices = {"city"}, .n_slices = 1},
+     "{" ROWS ",\"slices\":[" SLICE("a", "-0.1", "0.1") "]}",
+     true,
+     ""},
+    {"one group is surely worse",
+     {.slices = {"city"}, .n_slices = 1},
+     "{" ROWS ",\"slices\":[" SLICE("a", "-0.1", "0.1") "," SLICE("b", "-0.1", "-0.01") "]}",
+     false,
+     "where city = b (120 rows)"},
+    {"each group has a floor",
+     {.slices = {"city"}, .n_slices = 1, .slice_floors = {{"auc", 0.75}}, .n_slice_floors = 1},
+     "{" ROWS ",\"slices\":[" SLICE("a", "-0.1", "0.1") "]}",
+     false,
+     "where city = a on 400 rows misses the floor of 0.75"},
+    {"groups that are not there",
+     {.slices = {"town"}, .n_slices = 1},
+     "{" ROWS ",\"slices\":[],\"errors\":{\"town\":\"no such column\"}}",
+     false,
+     "no such column"},
+    {"calibration", {.calibration_max = 0.05}, "{" ROWS "}", true, "within 0.05"},
+    {"sure calibration",
+     {.calibration_max = 0.05, .is_sure = true},
+     "{" ROWS "}",
+     false,
+     "over 0.05"},
+    {"fairness",
+     {.fair_group = "sex", .fair_ratio = 0.8},
+     "{" ROWS "," FAIR "}",
+     true,
+     "'f' is called positive 0.85"},
+    {"sure fairness",
+     {.fair_group = "sex", .fair_ratio = 0.8, .is_sure = true},
+     "{" ROWS "," FAIR "}",
+     false,
+     "0.7 to 1"},
+    {"fairness that is not known",
+     {.fair_group = "sex", .fair_ratio = 0.8},
+     "{" ROWS ",\"fairness\":{}}",
+     false,
+     "not compared"},
+    {"latency and memory",
+     {.latency_us_max = 50, .memory_bytes_max = 1000},
+     "{" ROWS ",\"here\":{\"latency_us\":20.5,\"bytes\":1000}}",
+     true,
+     "latency of 20.5"},
+    {"too slow",
+     {.latency_us_max = 10},
+     "{" ROWS ",\"here\":{\"latency_us\":20.5}}",
+     false,
+     "over the 10 asked"},
+    {"not measured", {.latency_us_max = 10}, "{" ROWS "}", false, "latency is not known"},
+    {"all that refuses is told",
+     {.latency_us_max = 10, .calibration_max = 0.01},
+     "{" ROWS ",\"here\":{\"latency_us\":20.5}}",
+     false,
+     "; latency"},
+};
+
+static void each_thing_asked_is_a_check(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_gate_verdict verdict = {.is_open = true, .checks = json_array()};
+        json_error_t wrong;
+        json_t *measured = json_loads(cases[i].measured, 0, &wrong);
+        assert_non_null(measured);
+        tm__gate_check_measured(&cases[i].gate, "auc", measured, &verdict);
+        if (verdict.is_open != cases[i].is_open || strstr(verdict.reason, cases[i].says) == NULL) {
+            fail_msg("%s: %d '%s'", cases[i].name, verdict.is_open, verdict.reason);
+        }
+        assert_true(json_array_size(verdict.checks) > 0);
+        tm__gate_verdict_done(&verdict);
+        json_decref(measured);
+    }
+}
+
+static void without_a_measurement_nothing_opens(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_gate_verdict verdict = {.is_open = true, .checks = json_array()};
+        tm__gate_check_measured(&cases[i].gate, "auc", NULL, &verdict);
+        assert_false(verdict.is_open);
+        tm__gate_verdict_done(&verdict);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_thing_asked_is_a_check),
+        cmocka_unit_test(without_a_measurement_nothing_opens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
