@@ -341,6 +341,7 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->threshold = tm__cli_text(cli, "threshold");
     o->calibrate = tm__cli_has(cli, "calibrate") ? tm__cli_text(cli, "calibrate") : NULL;
     o->selects = strcmp(tm__cli_text(cli, "select"), "auto") == 0;
+    o->finds_times = true;
     (void)tm__level_means_from_text(tm__cli_text(cli, "level-means"), &o->level_means);
     o->seed = (uint64_t)tm__cli_i64(cli, "seed");
     o->work = (uint64_t)tm__cli_i64(cli, "work");

@@ -79,6 +79,7 @@ typedef enum tm_meaning {
 typedef struct tm_as {
     const char *column;
     tm_meaning meaning;
+    bool is_found; /* by its values: nobody asked */
 } tm_as;
 
 /** "category"; NULL for none. */

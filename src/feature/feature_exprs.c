@@ -97,7 +97,7 @@ static tm_status add_meanings(tm_fit *fit, const tm_schema *schema, tm_err *err)
         if (!has_as(fit->program, as, &input)) {
             continue;
         }
-        fit->meanings[input] = (uint8_t)as->meaning;
+        fit->meanings[input] = tm__fit_meaning(as);
         const tm_type type = fit->program->schema.cols[input].type;
         if (!tm__meaning_words(as->column, type, as->meaning, &words)) {
             return TM_FAIL(err, TM_E_NOMEM, "no memory for the column '%s'", as->column);
@@ -109,7 +109,7 @@ static tm_status add_meanings(tm_fit *fit, const tm_schema *schema, tm_err *err)
         const tm_status st = add_exprs(fit->program, schema, one, 1, err);
         tm__mem_free(words);
         TM_TRY(st);
-        fit->meanings[tm__program_sources(fit->program) - 1] = (uint8_t)as->meaning;
+        fit->meanings[tm__program_sources(fit->program) - 1] = tm__fit_meaning(as);
     }
     return TM_OK;
 }

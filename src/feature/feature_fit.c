@@ -57,18 +57,24 @@ bool tm__fit_may_miss(const tm_fit *fit, uint32_t source) {
     return !is_input(fit, source) || fit->profiles[source].n_missing > 0;
 }
 
+static tm_meaning meaning_of(const tm_fit *fit, uint32_t source) {
+    return (tm_meaning)(fit->meanings[source] & ~TM_FOUND);
+}
+
 static tm_status note(tm_fit *fit, uint32_t input, const char *reason, tm_err *err) {
     return tm__program_add_note(fit->program, input, tm__text_printf("%s", reason), err);
 }
 
 static tm_status add_step(tm_fit *fit, tm_step *step, uint32_t input, char *name, char *reason,
                           tm_err *err) {
-    const char *asked = tm__meaning_text((tm_meaning)fit->meanings[input]);
+    const char *asked = tm__meaning_text(meaning_of(fit, input));
     step->source = input;
     step->name = name;
     step->reason = reason;
     if (reason != NULL && *asked != '\0') {
-        step->reason = tm__text_printf("%s, as asked: %s", asked, reason);
+        const bool is_found = (fit->meanings[input] & TM_FOUND) != 0;
+        step->reason = tm__text_printf("%s, %s: %s", asked,
+                                       is_found ? "as its values are" : "as asked", reason);
         tm__mem_free(reason);
     }
     if (step->reason == NULL) {
@@ -293,7 +299,7 @@ static tm_status fit_category(tm_fit *fit, uint32_t input, tm_err *err) {
 /* Whether another source reads the input as what it means. */
 static bool is_read_as(const tm_fit *fit, uint32_t input) {
     const tm_type type = tm__source_type(fit->program, input);
-    const tm_meaning meaning = (tm_meaning)fit->meanings[input];
+    const tm_meaning meaning = meaning_of(fit, input);
     return is_input(fit, input) &&
            ((meaning == TM_MEANS_NUMBER && tm__expr_type_of(type) != TM_EXPR_NUMBER) ||
             (meaning == TM_MEANS_CATEGORY && type != TM_TYPE_TEXT) ||
@@ -302,7 +308,7 @@ static bool is_read_as(const tm_fit *fit, uint32_t input) {
 
 static tm_status fit_input(tm_fit *fit, uint32_t input, bool wants_all, tm_err *err) {
     const tm_profile *profile = &fit->profiles[input];
-    const tm_meaning meaning = (tm_meaning)fit->meanings[input];
+    const tm_meaning meaning = meaning_of(fit, input);
     const bool is_forced = wants_all || meaning != TM_MEANS_WHAT_IT_LOOKS_LIKE;
     const tm_role role = role_of(fit, input);
     if (role == TM_ROLE_SCORE || role == TM_ROLE_READ) {

@@ -352,7 +352,7 @@ typedef struct tm_fit {
     tm_ctx *ctx;
     const tm_table *table;
     const tm_column **columns; /* [sources] */
-    uint8_t *meanings;         /* [sources] tm_meaning */
+    uint8_t *meanings;         /* [sources] tm_meaning; TM_FOUND besides: nobody asked */
     tm_feed *feeds;            /* [sources] of the made ones */
     uint32_t n_feeds;
     const double *y;
@@ -380,6 +380,11 @@ bool tm__fit_may_miss(const tm_fit *fit, uint32_t source);
 double tm__fit_part(const tm_fit *fit, uint32_t class, double y);
 /** Fold of each fitted row, made when first asked for. */
 TM_NODISCARD tm_status tm__fit_folds(tm_fit *fit, tm_err *err);
+
+#define TM_FOUND 0x80u
+static inline uint8_t tm__fit_meaning(const tm_as *as) {
+    return (uint8_t)((unsigned)as->meaning | (as->is_found ? TM_FOUND : 0u));
+}
 
 /* feature_meaning.c: what a column is by what was asked, not by its looks. */
 /** Words of the column by expression that reads an input of a type as what it means:

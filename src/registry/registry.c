@@ -4,7 +4,7 @@
  *
  *   models 1 ── n versions (immutable)  1 ── 0..1 verdicts
  *          1 ── n aliases ── version    champion: exactly one; challenger: the newest other
- *          1 ── n routes                served with the champion
+ *          1 ── n routes                served with the champion, or split between arms
  *                           versions  1 ── n tags, 0..1 collected (its file is gone)
  *
  * 1. A version's file is in the home, whole, before its row exists.
@@ -93,7 +93,12 @@ static const tm_migration meta_migrations[] = {
      "CREATE INDEX history_moments ON history(model, at_us)"
      " WHERE event IN ('promoted', 'rolled_back');"
      "CREATE INDEX history_moves ON history(model, seq)"
-     " WHERE event IN ('promoted', 'rolled_back');",
+     " WHERE event IN ('promoted', 'rolled_back');"
+     "ALTER TABLE routes ADD COLUMN salt INTEGER NOT NULL DEFAULT 0;" /* 0: none was needed yet */
+     "CREATE TABLE arms(route TEXT NOT NULL REFERENCES routes(name), model_id INTEGER NOT NULL,"
+     " number INTEGER NOT NULL, weight INTEGER NOT NULL CHECK(weight > 0 AND weight <= 10000),"
+     " PRIMARY KEY(route, number),"
+     " FOREIGN KEY(model_id, number) REFERENCES versions(model_id, number)) STRICT;",
      NULL},
     {0, NULL, NULL}};
 

@@ -186,8 +186,10 @@ typedef struct tm_promotion {
 TM_NODISCARD tm_status tm__registry_promote(tm_registry *registry, const char *model,
                                             const tm_promotion *promotion, const tm_actor *actor,
                                             uint32_t *out_from, tm_err *err);
-/** Undo the last promotion that was not undone: `champion` goes back to the version that it
- * replaced; TM_E_CONFLICT when there is none. A second rollback undoes the one before. */
+/** Undo the last move of requests that was not undone. A split that is in force ends, and all are
+ * the champion's again: *out_from is the heaviest other arm, *out_to the champion. Else `champion`
+ * goes back to the version that it replaced; TM_E_CONFLICT when there is none. A second rollback
+ * undoes the one before. */
 TM_NODISCARD tm_status tm__registry_rollback(tm_registry *registry, const char *model,
                                              const tm_actor *actor, uint32_t *out_from,
                                              uint32_t *out_to, tm_err *err);
@@ -196,21 +198,54 @@ TM_NODISCARD tm_status tm__registry_rollback(tm_registry *registry, const char *
 TM_NODISCARD tm_status tm__registry_rollback_to(tm_registry *registry, const char *model,
                                                 const tm_promotion *target, const tm_actor *actor,
                                                 uint32_t *out_from, tm_err *err);
-/** The version that a rollback would go back to; 0 when there is none. */
+/** The version that a rollback would go back to (the champion, while a split is in force); 0 when
+ * there is none. */
 TM_NODISCARD tm_status tm__registry_earlier(tm_registry *registry, const char *model, uint32_t *out,
                                             tm_err *err);
 
-/* Routes: a served name and its arm (one today). */
+/* Routes: a served name, and the versions between which its requests are split. */
+#define TM_ARMS_MAX 8u
+#define TM_ARM_PARTS                                                                               \
+    10000u /* weights are parts of so many: a hundredth of a percent is the least */
+typedef struct tm_arm {
+    uint32_t version, weight; /* weights of a route sum to TM_ARM_PARTS */
+    tm_hash bundle_hash;
+} tm_arm;
 typedef struct tm_route {
     char name[129];
     char model[129];
     uint32_t version; /* champion's number */
     tm_hash bundle_hash;
+    uint32_t n_arms;          /* 0: all requests are the champion's */
+    tm_arm arms[TM_ARMS_MAX]; /* in order of versions */
+    uint64_t salt;            /* key of the hash by which units come to arms */
 } tm_route;
 /** Callback per route in name order. */
 TM_NODISCARD tm_status tm__registry_routes(tm_registry *registry,
                                            bool (*fn)(void *arg, const tm_route *route), void *arg,
                                            tm_err *err);
+
+typedef struct tm_split_order {
+    uint32_t n;
+    tm_arm arms[TM_ARMS_MAX]; /* versions and weights; hashes are not read */
+    bool force;               /* also versions that their gate refused; recorded */
+} tm_split_order;
+/**
+ * Split the requests of a model's route between versions, until the next split, promotion or
+ * rollback. All weight on the champion ends a split. One transaction with its record ("split",
+ * "split.ended").
+ *
+ * Errors: TM_E_USAGE when weights do not sum to TM_ARM_PARTS, one is 0 or a version stands twice;
+ * TM_E_NOT_FOUND for a model or a version that is not there; TM_E_REFUSED for a version that its
+ * gate refused or that answers another question than the champion; TM_E_INTEGRITY for one whose file
+ * is not whole; TM_E_CONFLICT when it is as ordered already.
+ */
+TM_NODISCARD tm_status tm__registry_split(tm_registry *registry, const char *model,
+                                          const tm_split_order *order, const tm_actor *actor,
+                                          tm_err *err);
+/** The route of a model, with its arms. TM_E_NOT_FOUND. */
+TM_NODISCARD tm_status tm__registry_route(tm_registry *registry, const char *model, tm_route *out,
+                                          tm_err *err);
 
 /* Keys. */
 TM_NODISCARD tm_status tm__registry_key_add(tm_registry *registry, const tm_key *key,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Routes, keys and jobs. */
+/* Keys and jobs. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -9,34 +9,6 @@
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-}
-
-tm_status tm__registry_routes(tm_registry *registry, bool (*fn)(void *arg, const tm_route *route),
-                              void *arg, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT r.name, m.name, v.number, v.bundle_hash FROM routes r"
-                         " JOIN models m ON m.id = r.model_id"
-                         " JOIN aliases a ON a.model_id = m.id AND a.name = 'champion'"
-                         " JOIN versions v ON v.model_id = m.id AND v.number = a.number"
-                         " ORDER BY r.name",
-                         &stmt, err));
-    tm_status st = TM_OK;
-    for (bool has_row = true; has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
-        tm_route route = {.version = (uint32_t)tm__stmt_i64(stmt, 2)};
-        const tm_str hash = tm__stmt_blob(stmt, 3);
-        TM_ASSERT(hash.len == TM_HASH_BYTES);
-        memcpy(route.bundle_hash.bytes, hash.ptr, TM_HASH_BYTES);
-        (void)tm__str_copy(route.name, sizeof(route.name), tm__str(tm__stmt_text(stmt, 0)));
-        (void)tm__str_copy(route.model, sizeof(route.model), tm__str(tm__stmt_text(stmt, 1)));
-        has_row = fn(arg, &route);
-    }
-    tm__stmt_done(stmt);
-    return st;
 }
 
 /* ---- Keys ---- */

@@ -139,9 +139,9 @@ typedef struct tm_moving {
     uint32_t from, to; /* filled */
 } tm_moving;
 
-/* Reason of a refusal that stands, or "" in out. */
-static tm_status refusal(tm_registry *registry, int64_t model_id, uint32_t number, tm_buf *out,
-                         tm_err *err) {
+/* Reason of a refusal that stands. */
+static tm_status verdict_refusal(tm_registry *registry, int64_t model_id, uint32_t number,
+                                 tm_buf *out, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(
         registry->db,
@@ -159,12 +159,12 @@ static tm_status refusal(tm_registry *registry, int64_t model_id, uint32_t numbe
 }
 
 /* A version that answers another question than the champion does would break its clients. */
-static tm_status same_question(tm_registry *registry, int64_t model_id, const tm_moving *move,
-                               tm_buf *out, tm_err *err) {
+static tm_status same_question(tm_registry *registry, int64_t model_id, uint32_t champion,
+                               uint32_t number, tm_buf *out, tm_err *err) {
     tm_version now = {0}, next = {0};
-    tm_status st = tm__registry_load(registry, model_id, move->from, &now, err);
+    tm_status st = tm__registry_load(registry, model_id, champion, &now, err);
     if (st == TM_OK) {
-        st = tm__registry_load(registry, model_id, move->to, &next, err);
+        st = tm__registry_load(registry, model_id, number, &next, err);
     }
     if (st == TM_OK) {
         static const char *const names[] = {"target", "task"};
@@ -181,6 +181,12 @@ static tm_status same_question(tm_registry *registry, int64_t model_id, const tm
     tm__version_done(&now);
     tm__version_done(&next);
     return st;
+}
+
+tm_status tm__registry_refusal(tm_registry *registry, int64_t model_id, uint32_t champion,
+                               uint32_t number, tm_buf *out, tm_err *err) {
+    TM_TRY(verdict_refusal(registry, model_id, number, out, err));
+    return out->len > 0 ? TM_OK : same_question(registry, model_id, champion, number, out, err);
 }
 
 static tm_status promote_check(tm_registry *registry, int64_t model_id, tm_moving *move,
@@ -201,10 +207,7 @@ static tm_status promote_check(tm_registry *registry, int64_t model_id, tm_movin
         tm_err_hint(err, "Compare the version with the new champion and promote it then.");
         return st;
     }
-    TM_TRY(refusal(registry, model_id, move->to, out_refusal, err));
-    if (out_refusal->len == 0) {
-        TM_TRY(same_question(registry, model_id, move, out_refusal, err));
-    }
+    TM_TRY(tm__registry_refusal(registry, model_id, move->from, move->to, out_refusal, err));
     if (out_refusal->len > 0 && !move->promotion->force) {
         const tm_status st = TM_FAIL(err, TM_E_REFUSED, "the gate refuses version %u of '%s': %s",
                                      move->to, move->model, (const char *)out_refusal->data);
@@ -221,7 +224,11 @@ static tm_status promote_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm_buf why;
     tm__buf_init(&why, 4096);
     json_t *details = NULL;
+    uint32_t arm = 0;
     tm_status st = promote_check(registry, model_id, move, &why, err);
+    if (st == TM_OK) {
+        st = tm__split_end_locked(registry, move->model, move->actor, &arm, err);
+    }
     if (st == TM_OK) {
         st = tm__registry_move_locked(registry, model_id, move->to, err);
     }
@@ -248,9 +255,8 @@ static tm_status promote_locked(tm_registry *registry, void *arg, tm_err *err) {
     return st;
 }
 
-/* The file of a version is whole: nothing else may become champion, forced or not. */
-static tm_status file_check(tm_registry *registry, const char *model, uint32_t number,
-                            tm_err *err) {
+tm_status tm__registry_file_check(tm_registry *registry, const char *model, uint32_t number,
+                                  tm_err *err) {
     int64_t model_id = 0;
     tm_version version = {0};
     tm_bundle *bundle = NULL;
@@ -266,7 +272,7 @@ tm_status tm__registry_promote(tm_registry *registry, const char *model,
                                const tm_promotion *promotion, const tm_actor *actor,
                                uint32_t *out_from, tm_err *err) {
     if (!promotion->is_checked) {
-        TM_TRY(file_check(registry, model, promotion->version, err));
+        TM_TRY(tm__registry_file_check(registry, model, promotion->version, err));
     }
     tm_moving move = {
         .model = model, .promotion = promotion, .actor = actor, .to = promotion->version};
@@ -314,16 +320,27 @@ static tm_status earlier_champion(tm_registry *registry, const char *model, uint
 tm_status tm__registry_earlier(tm_registry *registry, const char *model, uint32_t *out,
                                tm_err *err) {
     int64_t model_id = 0;
+    tm_route route = {0};
     TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
+    TM_TRY(tm__registry_route(registry, model, &route, err));
+    if (route.n_arms > 0) {
+        *out = route.version;
+        return TM_OK;
+    }
     return earlier_champion(registry, model, out, err);
 }
 
 static tm_status rollback_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm_moving *move = arg;
     int64_t model_id = 0;
-    uint32_t to = 0;
+    uint32_t to = 0, arm = 0;
     TM_TRY(tm__registry_model_id(registry, move->model, &model_id, err));
     TM_TRY(tm__registry_alias(registry, model_id, "champion", &move->from, err));
+    TM_TRY(tm__split_end_locked(registry, move->model, move->actor, &arm, err));
+    if (arm != 0 && move->from == move->to) { /* the split was the last move: it is undone */
+        move->from = arm;
+        return TM_OK;
+    }
     TM_TRY(earlier_champion(registry, move->model, &to, err));
     if (to != move->to) {
         return TM_FAIL(err, TM_E_CONFLICT, "the champion of '%s' has just been moved", move->model);
@@ -349,7 +366,7 @@ tm_status tm__registry_rollback_to(tm_registry *registry, const char *model,
         return st;
     }
     if (!target->is_checked) {
-        TM_TRY(file_check(registry, model, target->version, err));
+        TM_TRY(tm__registry_file_check(registry, model, target->version, err));
     }
     TM_TRY(tm__registry_transact(registry, rollback_locked, &move, err));
     *out_from = move.from;

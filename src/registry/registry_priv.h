@@ -31,6 +31,21 @@ TM_NODISCARD tm_status tm__registry_load(tm_registry *registry, int64_t model_id
 TM_NODISCARD tm_status tm__registry_move_locked(tm_registry *registry, int64_t model_id,
                                                 uint32_t number, tm_err *err);
 
+/** Why a version may not answer in the place of the champion: a refusal that stands, or another
+ * target or task; nothing is appended when it may. */
+TM_NODISCARD tm_status tm__registry_refusal(tm_registry *registry, int64_t model_id,
+                                            uint32_t champion, uint32_t number, tm_buf *out,
+                                            tm_err *err);
+/** The file of a version is there and whole: nothing else may answer requests, forced or not. */
+TM_NODISCARD tm_status tm__registry_file_check(tm_registry *registry, const char *model,
+                                               uint32_t number, tm_err *err);
+/** End the split of a model's route, if there is one, with its record. *out_from: the heaviest arm
+ * beside the champion; 0: there was no split. */
+TM_NODISCARD tm_status tm__split_end_locked(tm_registry *registry, const char *model,
+                                            const tm_actor *actor, uint32_t *out_from, tm_err *err);
+/** Read the arms and the salt of a route whose name is filled. */
+TM_NODISCARD tm_status tm__split_load(tm_registry *registry, tm_route *route, tm_err *err);
+
 /** In the migration to version 3: hashes of keys are replaced by their sealed form. The database's
  * migration_arg is the registry, which has no db yet. */
 TM_NODISCARD tm_status tm__registry_seal_keys_locked(tm_db *db, tm_err *err);

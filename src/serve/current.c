@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "serve/arms.h"
 #include "serve/fill.h"
 #include "serve/prepare.h"
 
@@ -30,6 +31,10 @@ void tm__current_unref(tm_current *current) {
             tm__served_unref(current->kept[i]);
         }
         tm__online_unref(current->online);
+        for (uint32_t i = 0; current->arms != NULL && i < current->n; i++) {
+            tm__mem_free(current->arms[i]);
+        }
+        tm__mem_free(current->arms);
         tm__mem_free(current->routes);
         tm__mem_free(current->kept);
         for (uint32_t i = 0; current->keyring.keys != NULL && i < current->keyring.n; i++) {
@@ -59,6 +64,15 @@ tm_served *tm__current_version(const tm_current *current, tm_served *served, uin
         tm_served *s = current->kept[i];
         if (s->version == version && strcmp(s->route, served->route) == 0) {
             return s;
+        }
+    }
+    return NULL;
+}
+
+const tm_arms *tm__current_arms(const tm_current *current, const tm_served *route) {
+    for (uint32_t i = 0; i < current->n; i++) {
+        if (current->routes[i] == route) {
+            return current->arms[i];
         }
     }
     return NULL;
@@ -280,20 +294,23 @@ static uint32_t count_kept(const tm_current *current, const char *route) {
     return n;
 }
 
+/* Takes the reference when there is memory for the list. */
+static bool append_kept(tm_current *current, tm_served *served) {
+    tm_served **grown = tm__mem_realloc(current->kept, current->n_kept + 1, sizeof *grown);
+    if (grown != NULL) {
+        current->kept = grown;
+        current->kept[current->n_kept++] = served;
+    }
+    return grown != NULL;
+}
+
 /* Takes the reference when it is kept. What does not fit is left out: it goes first. */
 static bool keep(loader *l, tm_served *served) {
     tm_current *current = l->current;
     const uint64_t max = l->past->memory_max;
-    tm_served **grown = NULL;
     current->bytes = sum_bytes(current);
-    if ((max > 0 && (served->bytes > max || current->bytes > max - served->bytes)) ||
-        count_kept(current, served->route) >= KEPT_MAX ||
-        (grown = tm__mem_realloc(current->kept, current->n_kept + 1, sizeof *grown)) == NULL) {
-        return false;
-    }
-    current->kept = grown;
-    current->kept[current->n_kept++] = served;
-    return true;
+    return !(max > 0 && (served->bytes > max || current->bytes > max - served->bytes)) &&
+           count_kept(current, served->route) < KEPT_MAX && append_kept(current, served);
 }
 
 /* Keep a version of a route: as it is resident, or opened when that is allowed. Nothing depends on
@@ -359,6 +376,59 @@ static void keep_of_route(loader *l, const tm_route *wanted) {
     }
 }
 
+/* ---- arms of split routes ---- */
+
+/* The entry of an arm: resident, or made ready now, for requests wait for it. NULL: it could not
+ * be, which is logged once; the champion answers for it. */
+static tm_served *make_arm(loader *l, const tm_route *route, bool *out_of_memory) {
+    tm_err err = {0};
+    tm_served *served = find_resident(l->past, route);
+    if (served != NULL) {
+        return tm__served_ref(served);
+    }
+    tm_prepare terms = terms_of(l, route);
+    terms.held_bytes = sum_bytes(l->current);
+    const tm_status st = tm__prepare(&terms, &served, &err);
+    *out_of_memory = st == TM_E_NOMEM;
+    if (st != TM_OK && st != TM_E_NOMEM) {
+        tm_log_event(l->log, TM_ERROR, "arm.not_ready", TM_FT("route", route->name),
+                     TM_FI("version", route->version), TM_FT("error", err.message),
+                     TM_FT("hint", err.hint));
+    }
+    return st == TM_OK ? served : NULL;
+}
+
+static bool make_arms(loader *l, uint32_t index) {
+    const tm_route *wanted = &l->wanted[index];
+    tm_current *current = l->current;
+    if (wanted->n_arms == 0) {
+        return true;
+    }
+    tm_arms *arms = tm__mem_zalloc(1, sizeof *arms);
+    if (arms == NULL) {
+        return false;
+    }
+    arms->route = *wanted;
+    current->arms[index] = arms;
+    for (uint32_t i = 0; i < wanted->n_arms; i++) {
+        bool out_of_memory = false;
+        tm_route arm = *wanted;
+        arm.version = wanted->arms[i].version;
+        arm.bundle_hash = wanted->arms[i].bundle_hash;
+        tm_served *served = tm__current_version(current, current->routes[index], arm.version);
+        if (served == NULL && (served = make_arm(l, &arm, &out_of_memory)) != NULL &&
+            !append_kept(current, served)) {
+            tm__served_unref(served);
+            return false;
+        }
+        if (out_of_memory) {
+            return false;
+        }
+        arms->served[i] = served;
+    }
+    return true;
+}
+
 tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, const tm_log *log,
                            tm_current **out, tm_err *err) {
     loader l = {.registry = registry, .past = past, .log = log};
@@ -386,11 +456,15 @@ tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, c
     l.current->keyring.number = 1 + (past->latest != NULL ? past->latest->keyring.number : 0);
     l.current->keyring.ever = json_array_size(all_keys) > 0;
     l.current->routes = tm__mem_zalloc(l.n_wanted, sizeof *l.current->routes);
-    l.out_of_memory = l.out_of_memory || l.current->routes == NULL;
+    l.current->arms = tm__mem_zalloc(l.n_wanted, sizeof(tm_arms *));
+    l.out_of_memory = l.out_of_memory || l.current->routes == NULL || l.current->arms == NULL;
     for (uint32_t i = 0; !l.out_of_memory && i < l.n_wanted; i++) {
         l.current->routes[i] = make_served(&l, &l.wanted[i]);
         l.out_of_memory = l.current->routes[i] == NULL;
         l.current->n += l.out_of_memory ? 0 : 1;
+    }
+    for (uint32_t i = 0; !l.out_of_memory && i < l.n_wanted; i++) {
+        l.out_of_memory = !make_arms(&l, i);
     }
     if (l.out_of_memory) {
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory");

@@ -656,6 +656,10 @@ uint32_t tm__plan_cells(const tm_plan *plan) {
     return plan->n_cells;
 }
 
+const char *tm__plan_entity(const tm_plan *plan) {
+    return plan->entity == NONE ? NULL : plan->shown[plan->entity];
+}
+
 const char *const *tm__plan_names(const tm_plan *plan) {
     return plan->shown;
 }

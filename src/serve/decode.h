@@ -37,6 +37,8 @@ void tm__plan_count(tm_plan *plan, struct tm_fields *fields);
 /** What a row has: the inputs, then time, entity and what is wanted besides, when they are none. */
 uint32_t tm__plan_cells(const tm_plan *plan);
 const char *const *tm__plan_names(const tm_plan *plan); /* [cells] */
+/** The name of the entity's column; NULL: rows have none. */
+const char *tm__plan_entity(const tm_plan *plan);
 
 #define TM_NAME_NONE UINT32_MAX
 /** The cell of a name; TM_NAME_NONE when rows have none. */

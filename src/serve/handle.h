@@ -41,6 +41,16 @@ void tm__handle_keys(tm_exchange *x);
 void tm__handle_promote(tm_exchange *x);
 void tm__handle_rollback(tm_exchange *x);
 
+void tm__handle_split(tm_exchange *x);
+
+/** The body as a JSON object with no other members than these (NULL ends them); NULL with the
+ * exchange answered. New reference. */
+json_t *tm__handle_object(tm_exchange *x, const char *const *names, bool can_be_empty);
+/** A member's reason, or NULL; *ok false when it is not a short text. */
+const char *tm__handle_reason(const json_t *body, bool *ok);
+/** Answer with why a move is not made, and let go of what was made ready for it. */
+void tm__handle_refuse(tm_exchange *x, const tm_err *err);
+
 /** How good the answers of what is served were, as far as the truth is known; JSON null when
  * nothing is served. New reference. Desk's thread. */
 json_t *tm__handle_live(tm_exchange *x, const tm_served *served);

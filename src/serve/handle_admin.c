@@ -10,9 +10,7 @@
 
 #define REASON_BYTES_MAX 500u
 
-/* The body as a JSON object with no other members than these; NULL with the exchange answered.
- * New reference. */
-static json_t *read_object(tm_exchange *x, const char *const *names, bool can_be_empty) {
+json_t *tm__handle_object(tm_exchange *x, const char *const *names, bool can_be_empty) {
     tm_err err = {0};
     json_t *object = NULL;
     const tm_buf *body = &x->http->body;
@@ -238,7 +236,7 @@ static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
 
 void tm__handle_labels(tm_exchange *x) {
     static const char *const names[] = {"labels", NULL};
-    json_t *body = read_object(x, names, false);
+    json_t *body = tm__handle_object(x, names, false);
     if (body == NULL) {
         return;
     }
@@ -337,16 +335,14 @@ void tm__handle_keys(tm_exchange *x) {
     tm__reply_json(x, json_pack("{s:o}", "keys", list));
 }
 
-/* A member's reason, or NULL; *ok false when it is not a short text. */
-static const char *read_reason(const json_t *body, bool *ok) {
+const char *tm__handle_reason(const json_t *body, bool *ok) {
     const json_t *reason = json_object_get(body, "reason");
     *ok = reason == NULL ||
           (json_is_string(reason) && json_string_length(reason) <= REASON_BYTES_MAX);
     return *ok ? json_string_value(reason) : NULL;
 }
 
-/* What was made ready for a move that is not made is let go of. */
-static void refuse_move(tm_exchange *x, const tm_err *err) {
+void tm__handle_refuse(tm_exchange *x, const tm_err *err) {
     tm__problem_from_err(x, err);
     x->desk->refresh(x->desk->refresh_arg);
 }
@@ -369,12 +365,12 @@ static void reply_move(tm_exchange *x, uint32_t version, uint32_t from) {
 
 void tm__handle_promote(tm_exchange *x) {
     static const char *const names[] = {"version", "force", "reason", NULL};
-    json_t *body = read_object(x, names, false);
+    json_t *body = tm__handle_object(x, names, false);
     if (body == NULL) {
         return;
     }
     bool ok = false;
-    const tm_actor actor = {.name = x->access.actor, .reason = read_reason(body, &ok)};
+    const tm_actor actor = {.name = x->access.actor, .reason = tm__handle_reason(body, &ok)};
     const json_t *force = json_object_get(body, "force");
     int64_t number = 0;
     (void)read_whole(json_object_get(body, "version"), &number);
@@ -391,7 +387,7 @@ void tm__handle_promote(tm_exchange *x) {
                                 &err) != TM_OK ||
                tm__registry_promote(x->desk->registry, x->match.params[0], &promotion, &actor,
                                     &from, &err) != TM_OK) {
-        refuse_move(x, &err);
+        tm__handle_refuse(x, &err);
     } else {
         reply_move(x, promotion.version, from);
     }
@@ -400,12 +396,12 @@ void tm__handle_promote(tm_exchange *x) {
 
 void tm__handle_rollback(tm_exchange *x) {
     static const char *const names[] = {"reason", NULL};
-    json_t *body = read_object(x, names, true);
+    json_t *body = tm__handle_object(x, names, true);
     if (body == NULL) {
         return;
     }
     bool ok = false;
-    const tm_actor actor = {.name = x->access.actor, .reason = read_reason(body, &ok)};
+    const tm_actor actor = {.name = x->access.actor, .reason = tm__handle_reason(body, &ok)};
     tm_registry *registry = x->desk->registry;
     const char *model = x->match.params[0];
     tm_promotion target = {.is_checked = true};
@@ -418,7 +414,7 @@ void tm__handle_rollback(tm_exchange *x) {
                (target.version != 0 &&
                 x->desk->prepare(x->desk->refresh_arg, model, target.version, &err) != TM_OK) ||
                tm__registry_rollback_to(registry, model, &target, &actor, &from, &err) != TM_OK) {
-        refuse_move(x, &err);
+        tm__handle_refuse(x, &err);
     } else {
         reply_move(x, target.version, from);
     }

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
+#include "serve/arms.h"
 #include "serve/fill.h"
 #include "serve/handle.h"
 #include "tidemill/bundle.h"
@@ -263,12 +264,27 @@ static json_t *kept_versions(const tm_current *current, const char *route) {
     return out;
 }
 
+/* Versions between which requests are split, in percent; what is not ready falls to the champion.
+ * Empty: all is the champion's. */
+static json_t *arm_list(const tm_current *current, const tm_served *served) {
+    const tm_arms *arms = tm__current_arms(current, served);
+    json_t *out = json_array();
+    for (uint32_t i = 0; arms != NULL && i < arms->route.n_arms; i++) {
+        json_array_append_new(out, json_pack("{s:I, s:f, s:b}", "version",
+                                             (json_int_t)arms->route.arms[i].version, "weight",
+                                             arms->route.arms[i].weight / 100.0, "ready",
+                                             arms->served[i] != NULL));
+    }
+    return out;
+}
+
 static json_t *route_status(tm_exchange *x, const tm_served *served) {
-    return json_pack("{s:s, s:s, s:I, s:o, s:I, s:s, s:b, s:b, s:o}", "route", served->route,
+    return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:s, s:b, s:b, s:o}", "route", served->route,
                      "model", served->model, "version", (json_int_t)served->version, "ready",
-                     kept_versions(x->current, served->route), "bytes", (json_int_t)served->bytes,
-                     "arm", "champion", "is_loaded", served->bundle != NULL, "is_stale",
-                     served->is_stale, "live", tm__handle_live(x, served));
+                     kept_versions(x->current, served->route), "arms", arm_list(x->current, served),
+                     "bytes", (json_int_t)served->bytes, "arm", "champion", "is_loaded",
+                     served->bundle != NULL, "is_stale", served->is_stale, "live",
+                     tm__handle_live(x, served));
 }
 
 void tm__handle_status(tm_exchange *x) {

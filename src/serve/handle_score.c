@@ -23,7 +23,7 @@ static void begin_native(scoring *s) {
     tm__buf_text(out, ",\"version\":");
     tm__buf_decimal(out, s->served->version);
     tm__buf_text(out, ",\"arm\":\"");
-    tm__buf_text(out, TM_ARM(s->is_named));
+    tm__buf_text(out, tm__arm_text(s->arm));
     tm__buf_text(out, "\",\"predictions\":[");
 }
 

@@ -39,6 +39,7 @@ static const tm_str field_names[TM_HTTP_N_FIELDS] = {
     [TM_HTTP_ORIGIN] = NAME("origin"),
     [TM_HTTP_PREFLIGHT] = NAME("access-control-request-method"),
     [TM_HTTP_ROUTE] = NAME("x-tidemill-route"),
+    [TM_HTTP_UNIT] = NAME("x-tidemill-unit"),
     [TM_HTTP_TRANSFER_ENCODING] = NAME("transfer-encoding"),
     [TM_HTTP_TRACEPARENT] = NAME("traceparent"),
     [TM_HTTP_TIMEOUT] = NAME("x-request-timeout-ms"),

@@ -32,6 +32,7 @@ typedef enum tm_http_field {
     TM_HTTP_ORIGIN,
     TM_HTTP_PREFLIGHT, /* Access-Control-Request-Method */
     TM_HTTP_ROUTE,
+    TM_HTTP_UNIT, /* of a split route: who is to come to the same arm each time */
     TM_HTTP_TRANSFER_ENCODING,
     TM_HTTP_TRACEPARENT,
     TM_HTTP_TIMEOUT,

@@ -41,7 +41,7 @@ struct series {
     series *_Atomic next;
     char route[TM_MAX_NAME + 1];
     uint32_t version;
-    bool is_named; /* the request named the version: no champion then */
+    tm_arm_kind arm;
     counter n_rows, n_nulls, n_coerced, n_dropped;
     counter n_filled, n_absent, n_stale;
     counter buckets[N_BUCKETS + 1];
@@ -71,6 +71,14 @@ static void add(counter *c, uint64_t n) {
 
 static uint64_t get(counter *c) {
     return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+const char *tm__arm_text(tm_arm_kind arm) {
+    static const char *const names[] = {[TM_ARM_CHAMPION] = "champion",
+                                        [TM_ARM_CHALLENGER] = "challenger",
+                                        [TM_ARM_FALLBACK] = "fallback",
+                                        [TM_ARM_NAMED] = "named"};
+    return names[arm];
 }
 
 tm_prom *tm__prom_create(void) {
@@ -111,17 +119,17 @@ void tm__prom_request(tm_prom *prom, const tm_endpoint *endpoint, unsigned statu
 typedef struct series_key {
     const char *route;
     uint32_t version;
-    bool is_named;
+    tm_arm_kind arm;
 } series_key;
 
 static series_key key_of(const series *s) {
-    return (series_key){s->route, s->version, s->is_named};
+    return (series_key){s->route, s->version, s->arm};
 }
 
 static series *find_series(tm_prom *prom, series_key key) {
     series *s = atomic_load_explicit(&prom->all, memory_order_acquire);
-    while (s != NULL && (s->version != key.version || s->is_named != key.is_named ||
-                         strcmp(s->route, key.route) != 0)) {
+    while (s != NULL &&
+           (s->version != key.version || s->arm != key.arm || strcmp(s->route, key.route) != 0)) {
         s = atomic_load_explicit(&s->next, memory_order_acquire);
     }
     return s;
@@ -133,7 +141,7 @@ static series *get_series(tm_prom *prom, series_key key) {
     if (s == NULL && (s = tm__mem_zalloc(1, sizeof *s)) != NULL) {
         (void)tm__str_copy(s->route, sizeof s->route, tm__str(key.route));
         s->version = key.version;
-        s->is_named = key.is_named;
+        s->arm = key.arm;
         atomic_store(&s->next, atomic_load(&prom->all));
         atomic_store_explicit(&prom->all, s, memory_order_release);
     }
@@ -141,7 +149,7 @@ static series *get_series(tm_prom *prom, series_key key) {
 }
 
 void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers) {
-    series *s = get_series(prom, (series_key){answers->route, answers->version, answers->is_named});
+    series *s = get_series(prom, (series_key){answers->route, answers->version, answers->arm});
     if (s == NULL) {
         return;
     }
@@ -296,9 +304,10 @@ static void write_histogram(const sums *all, const series *s, void *arg) {
         tm__buf_printf(all->out,
                        "tidemill_predict_duration_seconds_bucket{route=\"%s\",version=\"%u\","
                        "arm=\"%s\",le=\"%s\"} %llu\n",
-                       s->route, s->version, TM_ARM(s->is_named), bound, (unsigned long long)below);
+                       s->route, s->version, tm__arm_text(s->arm), bound,
+                       (unsigned long long)below);
     }
-    const char *arm = TM_ARM(s->is_named);
+    const char *arm = tm__arm_text(s->arm);
     tm__buf_printf(
         all->out,
         "tidemill_predict_duration_seconds_sum{route=\"%s\",version=\"%u\",arm=\"%s\"} %.9f\n"
@@ -358,14 +367,14 @@ static const counter_of_series series_counters[] = {
 static void write_counter(const sums *all, const series *s, void *arg) {
     const counter_of_series *k = arg;
     tm__buf_printf(all->out, "%s{route=\"%s\",version=\"%u\",arm=\"%s\"} %llu\n", k->name, s->route,
-                   s->version, TM_ARM(s->is_named),
+                   s->version, tm__arm_text(s->arm),
                    (unsigned long long)sum_series(all, s, k->offset));
 }
 
 static void write_cpu(const sums *all, const series *s, void *arg) {
     (void)arg;
     tm__buf_printf(all->out, TM_CPU_FAMILY "{route=\"%s\",version=\"%u\",arm=\"%s\"} %.9f\n",
-                   s->route, s->version, TM_ARM(s->is_named),
+                   s->route, s->version, tm__arm_text(s->arm),
                    (double)sum_series(all, s, offsetof(series, cpu_ns)) * 1e-9);
 }
 

@@ -251,7 +251,7 @@ bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *
         /* Names of models are checked when they are made; nothing else of a client stands here. */
         field(out, "X-Tidemill-Model: ", x->model);
         number_field(out, "X-Tidemill-Version: ", x->version);
-        field(out, "X-Tidemill-Arm: ", TM_ARM(x->is_named));
+        field(out, "X-Tidemill-Arm: ", tm__arm_text(x->arm));
     }
     if (x->access.origin.ptr != NULL) {
         write_cross_origin(x, out);

@@ -7,6 +7,7 @@
  * belong to the thread and are used again, so a request of one row allocates nothing but its reply.
  */
 #include "serve/score.h"
+#include "serve/arms.h"
 #include "serve/counted.h"
 #include "serve/fill.h"
 #include "serve/split.h"
@@ -173,19 +174,19 @@ bool tm__score_answer(const scoring *s, tm_score_place *place, char out_id[27], 
 }
 
 /* What the log calls the answers of this version on this route. */
-static tm_stream *find_stream(tm_served *served, bool is_named, tm_monitor *monitor) {
-    tm_stream *stream = atomic_load_explicit(&served->streams[is_named], memory_order_acquire);
+static tm_stream *find_stream(tm_served *served, tm_arm_kind arm, tm_monitor *monitor) {
+    tm_stream *stream = atomic_load_explicit(&served->streams[arm], memory_order_acquire);
     if (stream == NULL) {
         const tm_stream_spec spec = {
             .route = served->route,
-            .arm = TM_ARM(is_named),
+            .arm = tm__arm_text(arm),
             .model = served->model,
             .version = served->version,
             .columns = tm__plan_names(served->plan),
             .n_columns = tm__plan_cells(served->plan),
         };
         if (tm__monitor_stream(monitor, &spec, &stream, NULL) == TM_OK) {
-            atomic_store_explicit(&served->streams[is_named], stream, memory_order_release);
+            atomic_store_explicit(&served->streams[arm], stream, memory_order_release);
         }
     }
     return stream;
@@ -266,13 +267,18 @@ tm_served *tm__score_version(tm_exchange *x, tm_served *served, uint64_t version
 
 bool tm__score_pick(scoring *s, uint64_t version) {
     tm_served *route = s->served;
-    tm_served *found = tm__score_version(s->x, route, version != 0 ? version : s->version);
+    const uint64_t wanted = version != 0 ? version : s->version;
+    const tm_arms *arms = wanted == 0 ? tm__current_arms(s->x->current, route) : NULL;
+    tm_served *found = tm__score_version(s->x, route, wanted);
     if (found == NULL) {
         return false;
     }
     s->served = found;
     s->is_picked = true;
-    s->is_named = found != route;
+    s->arm = found != route ? TM_ARM_NAMED : TM_ARM_CHAMPION;
+    if (arms != NULL) {
+        tm__arms_pick(s, arms);
+    }
     return true;
 }
 
@@ -325,7 +331,7 @@ static void finish(scoring *s) {
     const tm_prom_answers answers = {
         .route = s->served->route,
         .version = s->served->version,
-        .is_named = s->is_named,
+        .arm = s->arm,
         .n_rows = counts.n_rows,
         .n_nulls = counts.n_nulls,
         .n_coerced = counts.n_coerced,
@@ -346,7 +352,7 @@ static void finish(scoring *s) {
     x->has_model = true;
     (void)tm__str_copy(x->model, sizeof x->model, tm__str(s->served->model));
     x->version = s->served->version;
-    x->is_named = s->is_named;
+    x->arm = s->arm;
 }
 
 /* Reasons for many rows take long, and that they are asked for may be said in the body: a batch
@@ -380,7 +386,7 @@ void tm__score_run(scoring *s) {
         return;
     }
     tm__buf_reset(&desk->answers);
-    s->stream = find_stream(s->served, s->is_named, desk->monitor);
+    s->stream = find_stream(s->served, s->arm, desk->monitor);
     if (s->decoder == NULL) {
         s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
     }
@@ -426,17 +432,26 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
     return served;
 }
 
-bool tm__score_quick(scoring *s) {
+/* Read the body for the version at hand. */
+static bool read_quick(scoring *s) {
     tm_exchange *x = s->x;
     tm_buf *body = &x->http->body;
-    if (s->is_picked || x->desk->crew != NULL || body->len == 0) {
-        return false;
-    }
     s->decoder = tm__decoder_create(s->served->plan, &s->place, x, x->desk->arena);
     if (s->decoder != NULL && !tm__decoder_read_quick(s->decoder, (char *)body->data, body->len)) {
         s->decoder = NULL;
     }
     return s->decoder != NULL;
+}
+
+bool tm__score_quick(scoring *s) {
+    if (s->is_picked || s->x->desk->crew != NULL || s->x->http->body.len == 0 || !read_quick(s)) {
+        return false;
+    }
+    if (s->version == 0 && tm__current_arms(s->x->current, s->served) != NULL) {
+        (void)tm__score_pick(s, 0); /* the row says whose it is; a plain one is as it came */
+        return s->decoder != NULL || read_quick(s);
+    }
+    return true;
 }
 
 char *tm__score_open_body(scoring *s, bool *ok) {

@@ -37,7 +37,8 @@ struct tm_scoring {
     tm_scan_ends ends;   /* of the body's members */
     bool may_begin_anew; /* reading the options leaves the body as it came */
     /* made by tm__score_pick(), else by tm__score_run() */
-    bool is_picked, is_named; /* named: not what the route serves */
+    bool is_picked;
+    tm_arm_kind arm;
     /* made by tm__score_run() */
     tm_decoder *decoder;
     tm_bundle_scratch *scratch;

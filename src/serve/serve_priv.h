@@ -145,6 +145,16 @@ bool tm__access_host_is_ours(tm_str host, const char *address);
 /** The one of place.origins that an Origin header names; ptr NULL when it is none of them. */
 tm_str tm__access_find_origin(const tm_access_place *place, tm_str origin);
 
+/* Why a version answered. */
+typedef enum tm_arm_kind {
+    TM_ARM_CHAMPION,   /* its route serves it */
+    TM_ARM_CHALLENGER, /* its route is split, and the request came to it */
+    TM_ARM_FALLBACK,   /* the champion, for an arm that is not ready */
+    TM_ARM_NAMED,      /* the request named it */
+    TM_ARMS_N
+} tm_arm_kind;
+const char *tm__arm_text(tm_arm_kind arm);
+
 /* One route being served: immutable but for the scratches, one for each thread that predicts
  * (tm_desk.index). Shared by count. */
 typedef struct tm_served {
@@ -165,16 +175,16 @@ typedef struct tm_served {
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
     bool classes_are_bool, classes_are_int;
-    /* Its answers in the log, as the route's version and as one that requests name; NULL until the
-     * first. */
-    _Atomic(tm_stream *) streams[2];
+    /* Its answers in the log, by why it gave them; NULL until the first. */
+    _Atomic(tm_stream *) streams[TM_ARMS_N];
 } tm_served;
 
 /* What is served from one generation of the registry; immutable, shared by count. */
 typedef struct tm_current {
     _Atomic uint32_t refs;
     uint32_t n;
-    tm_served **routes; /* in name order */
+    tm_served **routes;    /* in name order */
+    struct tm_arms **arms; /* [n] of routes that are split; NULL: all is the champion's */
     /* Versions of the same routes that are ready too: what a rollback would bring back, the
      * challenger, what served before. A swap to them is one of pointers, and a request may name
      * them. */
@@ -208,6 +218,8 @@ TM_NODISCARD tm_status tm__current_prepare(tm_registry *registry, const tm_curre
 tm_served *tm__current_find(const tm_current *current, const char *route);
 /** The entry that answers a version of a route (0: what is served); NULL when none is ready. */
 tm_served *tm__current_version(const tm_current *current, tm_served *served, uint64_t version);
+/** How the requests of a served route are split; NULL: they are not. */
+const struct tm_arms *tm__current_arms(const tm_current *current, const tm_served *route);
 tm_current *tm__current_ref(tm_current *current);
 void tm__current_unref(tm_current *current);
 
@@ -217,12 +229,10 @@ typedef struct tm_prom tm_prom;
 tm_prom *tm__prom_create(void);
 void tm__prom_free(tm_prom *prom);
 void tm__prom_request(tm_prom *prom, const tm_endpoint *endpoint, unsigned status);
-/* Why a version answered: its route serves it, or the request named it. */
-#define TM_ARM(is_named) ((is_named) ? "named" : "champion")
 typedef struct tm_prom_answers {
     const char *route;
     uint32_t version;
-    bool is_named;
+    tm_arm_kind arm;
     uint64_t n_rows, n_nulls, n_coerced, n_dropped;
     uint64_t n_filled, n_absent, n_stale; /* of the rows: by the online store */
     uint64_t ns;
@@ -363,7 +373,7 @@ struct tm_exchange {
     bool has_model;
     char model[TM_MAX_NAME + 1];
     uint32_t version;
-    bool is_named;
+    tm_arm_kind arm;
     tm_served *served;      /* of current: whose route was asked; NULL: none, or not known yet */
     uint32_t retry_after_s; /* 0: none */
     const char *preflight;  /* methods that a page of access.origin may use; NULL: no preflight */

@@ -38,6 +38,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "serve/arms.h"
 #include "serve/declared_log.h"
 #include "serve/door.h"
 #include "serve/expiry.h"
@@ -140,7 +141,7 @@ static bool is_same(const tm_current *a, const tm_current *b) {
     }
     bool same = a->n_kept == b->n_kept && a->online == b->online;
     for (uint32_t i = 0; same && i < a->n; i++) {
-        same = a->routes[i] == b->routes[i];
+        same = a->routes[i] == b->routes[i] && tm__arms_are_same(a->arms[i], b->arms[i]);
     }
     for (uint32_t i = 0; same && i < a->n_kept; i++) {
         same = a->kept[i] == b->kept[i];

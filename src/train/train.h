@@ -100,6 +100,7 @@ typedef struct tm_train_options {
     const char *threshold;      /* rule, as --threshold says it; NULL: f1 */
     tm_level_means level_means; /* of columns with many levels */
     bool selects;               /* columns that do not pay are left out */
+    bool finds_times;           /* texts that are ISO dates or times are read as such */
     uint64_t seed;
     uint64_t work;       /* 0: by the data alone */
     uint64_t budget_ms;  /* 0: none */

@@ -203,9 +203,8 @@ static tm_status set_learner_choice(const tm_search *search, tm_candidate *candi
 
 /* Whether it can answer within the limits at all. */
 static bool is_affordable(const tm_search *search, const tm_candidate *candidate) {
-    const tm_cost limit = tm__cost_limit(search->options);
     const tm_cost least = tm__cost_of(candidate, tm__train_outputs(search->data), 1.0);
-    return least.us <= limit.us && least.bytes <= limit.bytes;
+    return tm__cost_fits(search->options, &least);
 }
 
 /* Choice i of a learner; *out_is_given when its parameters were given, which leaves one. */

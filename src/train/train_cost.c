@@ -5,8 +5,9 @@
  * A clock would make the choice of a model depend on the machine and its load, so latency has a
  * model of its own: nodes that one row visits, at NODE_NS each. A tree of L leaves that is grown by
  * gain is deeper than a full one; 1 + 1.3 log2(L) is its mean depth on the tables measured
- * (docs/decisions/0042-cost-of-an-answer.md). NODE_NS is what a slow core takes, so that the limit
- * holds with room on a fast one.
+ * (docs/decisions/0042-cost-of-an-answer.md). NODE_NS is what a slow core takes while nodes lie in
+ * its second-level cache; those that do not fit there are fetched, which takes FETCHED times as
+ * long.
  */
 #include "train/train_search_priv.h"
 
@@ -16,7 +17,8 @@
 #include "base/fmath.h"
 
 #define NODE_NS 1.0
-#define FOREST_NODE_NS 4.0
+#define CACHE_BYTES 2097152.0 /* in the bundle; half of it in memory */
+#define FETCHED 4.0
 #define NETWORK_US 10.0 /* of 128 units */
 #define NETWORK_BYTES 400e3
 #define NODE_BYTES 16.0
@@ -28,13 +30,29 @@
 /* Of rounds that the budget ended on a sample: many times the rows carry at least so many more. */
 #define ROUNDS_HURRIED 2.5
 
-tm_cost tm__cost_limit(const tm_train_options *options) {
+static tm_cost get_limit(const tm_train_options *options) {
     const double us =
         options->latency_us_max > 0 ? (double)options->latency_us_max : LATENCY_US_DEFAULT;
     return (tm_cost){
         .us = fmax(us - ROW_US, us / 2),
         .bytes = options->bundle_bytes_max > 0 ? 0.9 * (double)options->bundle_bytes_max : INFINITY,
     };
+}
+
+/* Time of a row when all that answers has so many bytes: a row visits nodes all over them. */
+static double fetched_us(const tm_cost *cost) {
+    const double outside = fmax(0.0, 1.0 - CACHE_BYTES / fmax(cost->bytes, 1.0));
+    return cost->us * (1.0 + (FETCHED - 1.0) * outside);
+}
+
+bool tm__cost_fits(const tm_train_options *options, const tm_cost *cost) {
+    const tm_cost limit = get_limit(options);
+    return fetched_us(cost) <= limit.us && cost->bytes <= limit.bytes;
+}
+
+void tm__cost_add(tm_cost *sum, tm_cost one) {
+    sum->us += one.us;
+    sum->bytes += one.bytes;
 }
 
 tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double rounds) {
@@ -46,12 +64,11 @@ tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double ro
     if (!(leaves > 1)) {
         return (tm_cost){0};
     }
-    /* A forest has all classes in one tree, and trees too large for a cache. */
+    /* A forest has all classes in one tree. */
     const bool is_forest = strcmp(candidate->ops->name, "forest") == 0;
     const double n_trees = rounds * (is_forest ? 1 : n_outputs);
-    const double node_ns = is_forest ? FOREST_NODE_NS : NODE_NS;
     const double depth = 1.0 + 1.3 * tm__log(leaves) / tm__log(2.0);
-    return (tm_cost){.us = n_trees * depth * node_ns * 1e-3,
+    return (tm_cost){.us = n_trees * depth * NODE_NS * 1e-3,
                      .bytes = n_trees * (2.0 * leaves - 1.0) * NODE_BYTES};
 }
 
@@ -62,12 +79,16 @@ tm_cost tm__cost_of_stack(uint32_t n_members, uint32_t n_outputs) {
 
 double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
                        uint32_t n_outputs) {
-    const tm_cost limit = tm__cost_limit(options);
+    const tm_cost limit = get_limit(options);
     const tm_cost one = tm__cost_of(candidate, n_outputs, 1.0);
     if (!(one.us > 0) || tm__candidate_param(candidate, "hidden", 0) > 0) {
         return INFINITY;
     }
-    return fmax(1.0, floor(fmin(limit.us / one.us, limit.bytes / one.bytes)));
+    /* fetched_us() of n rounds, solved for n: within the cache, and beyond it. */
+    const double within = limit.us / one.us;
+    const double beyond = (within + (FETCHED - 1.0) * CACHE_BYTES / one.bytes) / FETCHED;
+    const double rounds = within * one.bytes <= CACHE_BYTES ? within : beyond;
+    return fmax(1.0, floor(fmin(rounds, limit.bytes / one.bytes)));
 }
 
 double tm__cost_refit_rounds(const tm_candidate *candidate) {

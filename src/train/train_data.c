@@ -188,6 +188,9 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
         st = tm__train_as(data, options, err);
     }
     if (st == TM_OK) {
+        st = tm__train_times(data, table, options, err);
+    }
+    if (st == TM_OK) {
         st = tm__train_exprs(data, options, err);
     }
     if (st == TM_OK) {

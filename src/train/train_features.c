@@ -8,8 +8,11 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+
+#define TIMES_SHARE 0.99 /* of the texts there are: others are missing then */
 
 tm_status tm__train_features(const tm_train_options *options, bool wants_windows, const char ***out,
                              uint32_t *out_n, tm_err *err) {
@@ -112,7 +115,7 @@ static tm_status read_as(tm_train_data *data, const char *text, tm_as *out, tm_e
 }
 
 tm_status tm__train_as(tm_train_data *data, const tm_train_options *options, tm_err *err) {
-    data->as = tm__mem_alloc((size_t)options->n_as + 1, sizeof(*data->as));
+    data->as = tm__mem_alloc((size_t)options->n_as + data->schema.n_cols + 1, sizeof(*data->as));
     if (data->as == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for features");
     }
@@ -125,6 +128,53 @@ tm_status tm__train_as(tm_train_data *data, const tm_train_options *options, tm_
             }
         }
         data->n_as++;
+    }
+    return TM_OK;
+}
+
+/* Whether nearly all texts of a column are ISO dates or times. A look at each text once: codes of a
+ * dictionary that many rows share cost nothing more. */
+static tm_status are_times(const tm_table *own, uint32_t col, bool *out, tm_err *err) {
+    const tm_column *column = tm__table_column(own, col);
+    const uint64_t n_rows = tm__table_rows(own);
+    uint64_t n = 0, n_times = 0;
+    uint8_t *known = tm__mem_zalloc((size_t)tm__dict_count(column->dict) + 1, 1); /* 1 no, 2 yes */
+    if (known == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for features");
+    }
+    for (uint64_t i = 0; i < n_rows && n - n_times <= n_rows / 100; i++) {
+        const uint32_t code = column->codes[i];
+        int64_t us = 0;
+        if (code == TM_CODE_MISSING) {
+            continue;
+        }
+        if (known[code] == 0) {
+            known[code] =
+                tm__time_parse(tm__str_trim(tm__dict_get(column->dict, code)), &us) ? 2 : 1;
+        }
+        n++;
+        n_times += known[code] == 2 ? 1 : 0;
+    }
+    tm__mem_free(known);
+    *out = n > 0 && (double)n_times >= TIMES_SHARE * (double)n;
+    return TM_OK;
+}
+
+tm_status tm__train_times(tm_train_data *data, const tm_table *own, const tm_train_options *options,
+                          tm_err *err) {
+    for (uint32_t c = 0; options->finds_times && c < data->schema.n_cols; c++) {
+        const tm_schema_column *const column = &data->schema.cols[c];
+        bool is_time = column->type == TM_TYPE_TEXT && column->role == TM_ROLE_FEATURE;
+        for (uint32_t k = 0; is_time && k < data->n_as; k++) {
+            is_time = strcmp(data->as[k].column, column->name) != 0;
+        }
+        if (is_time) {
+            TM_TRY(are_times(own, c, &is_time, err));
+        }
+        if (is_time) {
+            data->as[data->n_as++] =
+                (tm_as){.column = column->name, .meaning = TM_MEANS_TIME, .is_found = true};
+        }
     }
     return TM_OK;
 }

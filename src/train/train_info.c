@@ -107,6 +107,9 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     if (options->selects) { /* earlier releases did not */
         set_text(recipe, "select", "auto");
     }
+    if (options->finds_times) { /* nor did they this */
+        set_text(recipe, "times", "auto");
+    }
     if (options->level_means != TM_MEANS_HELD_OUT) {
         set_text(recipe, "level_means", tm__level_means_text(options->level_means));
     }

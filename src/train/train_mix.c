@@ -173,20 +173,17 @@ static void add(tm_mixer *m, tm_mix *chosen, uint32_t k) {
 /* Whether a candidate that is not chosen yet may be: members are few, and cheap together. */
 static bool may_join(const tm_mixer *m, const tm_mix *chosen, uint32_t k) {
     const tm_search *search = m->search;
-    const tm_cost limit = tm__cost_limit(search->options);
     tm_cost sum = {0};
     uint32_t n_members = 1;
     for (uint32_t i = 0; i < m->n_pool; i++) {
         if (i == k || chosen->counts[i] > 0) {
             const tm_candidate *c = &search->candidates[m->pool[i]];
-            const tm_cost one = tm__cost_of(c, m->n_outputs, tm__cost_refit_rounds(c));
-            sum.us += one.us;
-            sum.bytes += one.bytes;
+            tm__cost_add(&sum, tm__cost_of(c, m->n_outputs, tm__cost_refit_rounds(c)));
             n_members += i != k;
         }
     }
     return chosen->counts[k] > 0 ||
-           (n_members <= MEMBERS_MAX && sum.us <= limit.us && sum.bytes <= limit.bytes);
+           (n_members <= MEMBERS_MAX && tm__cost_fits(search->options, &sum));
 }
 
 tm_status tm__mix_choose(tm_mixer *m, tm_mix *out, tm_err *err) {

@@ -205,6 +205,10 @@ TM_NODISCARD tm_status tm__train_exprs(tm_train_data *data, const tm_train_optio
  * have. */
 TM_NODISCARD tm_status tm__train_as(tm_train_data *data, const tm_train_options *options,
                                     tm_err *err);
+/** With options->finds_times, add to the meanings: texts of which nearly all are ISO dates or times
+ * are read as such, whatever a file's types say. own: the rows that the schema comes from. */
+TM_NODISCARD tm_status tm__train_times(tm_train_data *data, const tm_table *own,
+                                       const tm_train_options *options, tm_err *err);
 /** Whether an expression of the data reads a column of its schema. */
 bool tm__train_is_read(const tm_train_data *data, uint32_t col);
 /* train_crosses.c */

@@ -48,6 +48,7 @@ tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err) {
                           .group = tm__json_text(recipe, "group", NULL),
                           .threshold = tm__json_text(recipe, "threshold", NULL),
                           .calibrate = tm__json_text(recipe, "calibrate", NULL),
+                          .finds_times = strcmp(tm__json_text(recipe, "times", "off"), "auto") == 0,
                           .selects = strcmp(tm__json_text(recipe, "select", "off"), "auto") == 0,
                           .init_score = tm__json_text(recipe, "init_score", NULL),
                           .seed = (uint64_t)tm__json_i64(recipe, "seed", 0),

@@ -104,11 +104,12 @@ TM_NODISCARD tm_status tm__team_fit(tm_ctx *ctx, tm_search *search, const tm_fit
 /* ---- train_cost.c ---- */
 /* What models may cost where they answer, of which all follows from their parameters and rounds. */
 typedef struct tm_cost {
-    double us;    /* a row alone, at most */
+    double us;    /* a row alone, at most, of a model that lies in a cache */
     double bytes; /* in the bundle */
 } tm_cost;
-/** What the options allow; latency has a default, size none. */
-tm_cost tm__cost_limit(const tm_train_options *options);
+/** Whether the options allow what costs so much together; latency has a default, size none. */
+bool tm__cost_fits(const tm_train_options *options, const tm_cost *cost);
+void tm__cost_add(tm_cost *sum, tm_cost one);
 /** A model of `rounds` rounds; 0 for what has no rounds. */
 tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double rounds);
 /** Rounds at most that stay within the limit; at least 1. */

@@ -114,15 +114,12 @@ static double gain_of(const tm_stack_trial *t, const uint32_t picks[TM_MIX_HALVE
 /* What members cost together with the weights of the second layer. */
 static bool is_affordable(const tm_search *search, const tm_stack *stack) {
     const uint32_t k = tm__train_outputs(search->data);
-    const tm_cost limit = tm__cost_limit(search->options);
     tm_cost sum = tm__cost_of_stack(stack->n, k);
     for (uint32_t m = 0; m < stack->n; m++) {
         const tm_candidate *c = &search->candidates[stack->candidates[m]];
-        const tm_cost one = tm__cost_of(c, k, tm__cost_refit_rounds(c));
-        sum.us += one.us;
-        sum.bytes += one.bytes;
+        tm__cost_add(&sum, tm__cost_of(c, k, tm__cost_refit_rounds(c)));
     }
-    return sum.us <= limit.us && sum.bytes <= limit.bytes;
+    return tm__cost_fits(search->options, &sum);
 }
 
 /* Members without any weight go; whether there are two at least, with weights that a file takes. */

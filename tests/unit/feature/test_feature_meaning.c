@@ -49,10 +49,11 @@ static void another_type_is_read_by_an_expression(void **state) {
 /* What is asked is made, and columns, rows and files agree on it. */
 static void a_meaning_decides_what_is_made_of_a_column(void **state) {
     (void)state;
-    static const tm_as as[] = {{"size", TM_MEANS_CATEGORY}, {"color", TM_MEANS_TEXT},
-                               {"code", TM_MEANS_NUMBER},   {"row_id", TM_MEANS_KEEP},
-                               {"at", TM_MEANS_NUMBER},     {"remark", TM_MEANS_CATEGORY},
-                               {"not there", TM_MEANS_KEEP}};
+    static const tm_as as[] = {
+        {"size", TM_MEANS_CATEGORY, false}, {"color", TM_MEANS_TEXT, false},
+        {"code", TM_MEANS_NUMBER, false},   {"row_id", TM_MEANS_KEEP, false},
+        {"at", TM_MEANS_NUMBER, false},     {"remark", TM_MEANS_CATEGORY, false},
+        {"not there", TM_MEANS_KEEP, false}};
     fit_case c;
     case_init(&c, TM_TASK_BINARY, 800);
     c.options.as = as;

@@ -164,7 +164,8 @@ static void keys_of_before_stay_valid(void **state) {
                                  "DROP TABLE server_key; DROP TABLE tags; DROP TABLE collected;"
                                  " DROP TABLE signers; DROP TABLE hooks; DROP INDEX history_follow;"
                                  " DROP INDEX history_version; DROP INDEX history_moments;"
-                                 " DROP INDEX history_moves; PRAGMA user_version = 2",
+                                 " DROP INDEX history_moves; DROP TABLE arms;"
+                                 " ALTER TABLE routes DROP COLUMN salt; PRAGMA user_version = 2",
                                  NULL),
                      TM_OK);
     tm__db_close(db);

@@ -69,7 +69,7 @@ static void counters_become_lines(void **state) {
     tm__prom_predict(other, &more);
     tm__prom_predict(other, &alone);
     const tm_prom_answers named = {
-        .route = "late", .version = 20, .is_named = true, .n_rows = 3, .ns = 1000};
+        .route = "late", .version = 20, .arm = TM_ARM_NAMED, .n_rows = 3, .ns = 1000};
     tm__prom_predict(other, &named);
     tm_prom *const proms[] = {prom, other};
     assert_true(tm__prom_write(proms, 2, &out));

@@ -96,6 +96,7 @@ static void open_case(split_case *c, tm_home *home, uint32_t n_bad) {
     tm__buf_init(&c->x.reply, 1u << 24);
     tm__buf_init(&c->out, 1u << 24);
     tm__buf_init(&c->body, 1u << 24);
+    c->x.current = c->current;
     c->x.limits = &limits;
     c->x.desk = &c->desks[2];
     c->x.out = &c->out;

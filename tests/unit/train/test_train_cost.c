@@ -35,8 +35,29 @@ static void rounds_stay_within_the_limits(void **state) {
                            tight = {.latency_us_max = 1, .bundle_bytes_max = 10};
     const double rounds = tm__cost_rounds(&plain, &c, 1);
     assert_true(tm__cost_of(&c, 1, rounds).us <= 100.0);
-    assert_true(tm__cost_rounds(&loose, &c, 1) > 9 * rounds);
+    assert_true(tm__cost_rounds(&loose, &c, 1) > 3 * rounds);
+    for (double us = 10; us < 1e5; us *= 1.5) { /* as many as fit, and no more */
+        const tm_train_options options = {.latency_us_max = (uint64_t)us};
+        const double most = tm__cost_rounds(&options, &c, 1);
+        const tm_cost fits = tm__cost_of(&c, 1, most), over = tm__cost_of(&c, 1, most + 1);
+        assert_true(most == 1.0 || tm__cost_fits(&options, &fits));
+        assert_false(tm__cost_fits(&options, &over));
+    }
     assert_true(tm__cost_rounds(&tight, &c, 1) == 1.0); /* a model there is always */
+}
+
+/* What does not lie in a cache is fetched for each row. */
+static void many_members_cost_more_than_their_sum(void **state) {
+    (void)state;
+    const tm_train_options options = {.latency_us_max = 40};
+    const tm_candidate c = boosted(64);
+    const tm_cost one = tm__cost_of(&c, 1, 1000); /* 2 MB, 9 us */
+    tm_cost sum = {0};
+    uint32_t n = 0;
+    for (; tm__cost_fits(&options, &sum); n++) {
+        tm__cost_add(&sum, one);
+    }
+    assert_true(n == 2 && sum.us < 20.0);
 }
 
 static void what_is_hurried_gets_more_rounds_within_its_limit(void **state) {
@@ -56,6 +77,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trees_cost_and_nothing_else_does),
         cmocka_unit_test(rounds_stay_within_the_limits),
+        cmocka_unit_test(many_members_cost_more_than_their_sum),
         cmocka_unit_test(what_is_hurried_gets_more_rounds_within_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

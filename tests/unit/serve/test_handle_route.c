@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "serve_case.h"
+#include "temp_home.h"
+
+static void a_split_is_checked_and_told(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    tm_key key, other;
+    serve_case_key(&c, TM_GUARD_OPERATOR, &key);
+    serve_case_key(&c, TM_GUARD_VIEWER, &other);
+    for (unsigned i = 0; i < 400 && serve_case_call(&c, "/v1/models", NULL, other.text) == 401;
+         i++) {
+        tm__sleep_ms(5); /* until the watch has seen the keys */
+    }
+    static const struct {
+        const char *body;
+        uint32_t status;
+    } orders[] = {
+        {"", 400},
+        {"{", 400},
+        {"{}", 400},
+        {"{\"weights\":[1,2]}", 400},
+        {"{\"weights\":{}}", 400},
+        {"{\"weights\":{\"1\":50}}", 400},
+        {"{\"weights\":{\"1\":\"100\"}}", 400},
+        {"{\"weights\":{\"0\":100}}", 400},
+        {"{\"weights\":{\"one\":100}}", 400},
+        {"{\"weights\":{\"1\":1e300}}", 400},
+        {"{\"weights\":{\"1\":99.999,\"2\":0.001}}", 400},
+        {"{\"weights\":{\"1\":100},\"force\":1}", 400},
+        {"{\"weights\":{\"1\":100},\"other\":1}", 400},
+        {"{\"weights\":{\"1\":50,\"9\":50}}", 404},
+        {"{\"weights\":{\"1\":100}}", 409}, /* so it is */
+    };
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        const uint32_t status =
+            serve_case_call(&c, "/v1/routes/tiny:split", orders[i].body, key.text);
+        if (status != orders[i].status) {
+            fail_msg("%s: %u, %s", orders[i].body, status, c.body);
+        }
+    }
+    const char *good = "{\"weights\":{\"1\":100}}";
+    assert_int_equal(serve_case_call(&c, "/v1/routes/nobody:split", good, key.text), 404);
+    assert_int_equal(serve_case_call(&c, "/v1/routes/tiny:split", good, other.text), 403);
+    serve_case_close(&c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_split_is_checked_and_told, tm__temp_home_open,
+                                        tm__temp_home_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
