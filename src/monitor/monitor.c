@@ -152,6 +152,8 @@ void tm__monitor_declare(tm_monitor *monitor, const char *model, const tm_log_te
     if (lane->model[0] != '\0') {
         lane->terms = terms != NULL ? *terms : monitor->terms;
         atomic_store(&lane->is_sync, lane->terms.policy == TM_LOG_SYNC);
+        monitor->retain_ns = 0;
+        tm__cond_signal_all(monitor->wake);
     }
     tm__mutex_unlock(monitor->mutex);
 }

@@ -244,6 +244,68 @@ tm_status tm__block_find_key(tm_block *block, const tm_answer_key *key, tm_found
     return TM_OK;
 }
 
+/* ---- Removing ---- */
+
+static tm_status remove_by_two(tm_db *db, const char *sql, tm_str text, int64_t number,
+                               tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, sql, &stmt, err));
+    tm__stmt_bind_str(stmt, 1, text);
+    tm__stmt_bind_i64(stmt, 2, number);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status remove_range(tm_db *db, const char *sql, int64_t from, int64_t end, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(db, sql, &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, from);
+    tm__stmt_bind_i64(stmt, 2, end);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status remove_moment(tm_db *db, const char *model, const tm_record *record, int64_t seq,
+                               tm_err *err) {
+    tm_stmt *stmt = NULL;
+    if (record->entity.ptr == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__stmt_init(db, "DELETE FROM moments WHERE key = ? AND moment_us = ? AND seq = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, key_hash(model, record->entity, record->event_us != TM_INT_MISSING));
+    tm__stmt_bind_i64(stmt, 2, tm__record_moment(record));
+    tm__stmt_bind_i64(stmt, 3, seq);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* Ids of a block have few beginnings, and those beside one another mostly the same. */
+tm_status tm__block_remove_locked(tm_block *block, const char *model, int64_t first_seq,
+                                  tm_err *err) {
+    char last[PREFIX_BYTES + 1] = "";
+    TM_TRY(tm__block_seek(block, first_seq, err));
+    const int64_t end = block->first_seq + block->n;
+    for (int64_t seq = first_seq; seq < end; seq++) {
+        TM_TRY(tm__block_seek(block, seq, err));
+        TM_TRY(remove_moment(block->db, model, &block->record, seq, err));
+        const tm_str prefix = id_prefix(block->record.id);
+        if (!tm__str_is(prefix, last)) {
+            TM_TRY(remove_by_two(block->db, "DELETE FROM spans WHERE prefix = ? AND first_seq = ?",
+                                 prefix, first_seq, err));
+            (void)tm__str_copy(last, sizeof(last), prefix);
+        }
+    }
+    TM_TRY(remove_range(block->db, "DELETE FROM labels WHERE answer_seq >= ? AND answer_seq < ?",
+                        first_seq, end, err));
+    block->first_seq = 0; /* what was read is gone */
+    return remove_range(block->db, "DELETE FROM blocks WHERE first_seq >= ? AND first_seq < ?",
+                        first_seq, end, err);
+}
+
 /* ---- Writing ---- */
 
 typedef struct tm_id_span {

@@ -25,12 +25,33 @@ typedef struct reading {
     tm_live_rows *rows, *arrived;
     uint64_t n_dropped;
     double *outputs; /* [n_outputs], room */
+    int64_t stream;  /* whose share is known; 0: none */
+    double share;
 } reading;
 
 /* ---- rows ---- */
 
-static tm_status add_row(const reading *r, tm_live_rows *rows, const tm_record *record,
-                         int64_t time_us, const char *label, tm_err *err) {
+/* The share of a stream's answers that is logged; most have one after the other of the same. */
+static tm_status share_of(reading *r, const tm_block *block, double *out, tm_err *err) {
+    if (block->stream != r->stream) {
+        tm_stmt *stmt = NULL;
+        bool has_row = false;
+        TM_TRY(tm__stmt_init(block->db, "SELECT share FROM streams WHERE id = ?", &stmt, err));
+        tm__stmt_bind_i64(stmt, 1, block->stream);
+        const tm_status st = tm__stmt_step(stmt, &has_row, err);
+        r->share = st == TM_OK && has_row ? tm__stmt_f64(stmt, 0) : 1;
+        r->stream = block->stream;
+        tm__stmt_done(stmt);
+        TM_TRY(st);
+    }
+    *out = r->share;
+    return TM_OK;
+}
+
+static tm_status add_row(reading *r, tm_live_rows *rows, const tm_block *block, int64_t time_us,
+                         const char *label, tm_err *err) {
+    const tm_record *const record = &block->record;
+    double share = 1;
     double y = tm__nan();
     const bool has_label = label != NULL && tm__label_number(rows->bundle, tm__str(label), &y);
     if (record->n_outputs != rows->n_outputs || (label != NULL && !has_label)) {
@@ -47,7 +68,9 @@ static tm_status add_row(const reading *r, tm_live_rows *rows, const tm_record *
     for (uint32_t i = 0; i < rows->n_outputs; i++) {
         r->outputs[i] = tm__record_output(record, i);
     }
-    return tm__live_rows_add(rows, time_us, has_label ? y : tm__nan(), r->outputs, err);
+    TM_TRY(share_of(r, block, &share, err));
+    const tm_live_row row = {time_us, has_label ? y : tm__nan(), 1 / share, r->outputs};
+    return tm__live_rows_add(rows, &row, err);
 }
 
 static int64_t time_of(const reading *r, const tm_record *record) {
@@ -59,7 +82,7 @@ static bool is_within(const reading *r, int64_t us) {
 }
 
 /* Answers of a block; labels stands at the first label of an answer that is not before them. */
-static tm_status take_block(const reading *r, tm_block *block, int64_t first_seq, tm_stmt *labels,
+static tm_status take_block(reading *r, tm_block *block, int64_t first_seq, tm_stmt *labels,
                             bool *has_label, tm_err *err) {
     TM_TRY(tm__block_seek(block, first_seq, err));
     const int64_t end = block->first_seq + block->n;
@@ -71,15 +94,13 @@ static tm_status take_block(const reading *r, tm_block *block, int64_t first_seq
         const int64_t us = time_of(r, &block->record);
         const bool is_it = *has_label && tm__stmt_i64(labels, 0) == seq;
         if (is_within(r, us)) {
-            TM_TRY(add_row(r, r->rows, &block->record, us, is_it ? tm__stmt_text(labels, 1) : NULL,
-                           err));
+            TM_TRY(add_row(r, r->rows, block, us, is_it ? tm__stmt_text(labels, 1) : NULL, err));
         }
     }
     return TM_OK;
 }
 
-static tm_status walk(const reading *r, tm_block *block, tm_stmt *blocks, tm_stmt *labels,
-                      tm_err *err) {
+static tm_status walk(reading *r, tm_block *block, tm_stmt *blocks, tm_stmt *labels, tm_err *err) {
     bool has_block = true, has_label = false;
     TM_TRY(tm__stmt_step(labels, &has_label, err));
     for (;;) {
@@ -98,7 +119,7 @@ static void bind(const reading *r, tm_stmt *stmt, int64_t from_us, int64_t until
     tm__stmt_bind_i64(stmt, 4, until_us);
 }
 
-static tm_status read_answers(const reading *r, tm_block *block, tm_err *err) {
+static tm_status read_answers(reading *r, tm_block *block, tm_err *err) {
     /* A row's time says nothing of when it was answered. */
     const int64_t from_us = r->options->is_by_row ? INT64_MIN : r->options->from_us;
     const int64_t until_us = r->options->is_by_row ? INT64_MAX : r->options->until_us;
@@ -124,7 +145,7 @@ static tm_status read_answers(const reading *r, tm_block *block, tm_err *err) {
     return st;
 }
 
-static tm_status read_arrivals(const reading *r, tm_block *block, tm_err *err) {
+static tm_status read_arrivals(reading *r, tm_block *block, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db,
                          "SELECT answer_seq, value, joined_us FROM labels WHERE state = 1"
@@ -141,8 +162,7 @@ static tm_status read_arrivals(const reading *r, tm_block *block, tm_err *err) {
         }
         st = tm__block_seek(block, tm__stmt_i64(stmt, 0), err);
         if (st == TM_OK) {
-            st = add_row(r, r->arrived, &block->record, tm__stmt_i64(stmt, 2),
-                         tm__stmt_text(stmt, 1), err);
+            st = add_row(r, r->arrived, block, tm__stmt_i64(stmt, 2), tm__stmt_text(stmt, 1), err);
         }
     }
     tm__stmt_done(stmt);
@@ -178,17 +198,21 @@ static tm_status read_all(tm_db *db, void *arg, tm_err *err) {
 
 /* ---- what it says ---- */
 
+static json_t *share_labelled(const tm_live_weight *weight) {
+    return weight->all > 0 ? tm__json_number(weight->labelled / weight->all) : json_null();
+}
+
 static tm_status add_windows(const tm_live_rows *rows, const tm_windows *windows, json_t *live,
                              json_t *estimated, tm_err *err) {
     for (uint32_t i = 0; i < windows->n; i++) {
         const tm_live_part part = {rows, windows->starts[i], windows->starts[i + 1]};
         const uint64_t n = part.end - part.from, n_labelled = tm__live_labelled(&part);
+        const tm_live_weight weight = tm__live_weight(&part);
         json_t *scores = NULL, *expected = NULL;
         TM_TRY(tm__live_scores(&part, true, &scores, err));
-        json_t *entry = json_pack(
-            "{s:I, s:I, s:o, s:o}", "answers", (json_int_t)n, "labelled", (json_int_t)n_labelled,
-            "coverage", n > 0 ? tm__json_number((double)n_labelled / (double)n) : json_null(),
-            "scores", scores);
+        json_t *entry = json_pack("{s:I, s:I, s:o, s:o}", "answers", (json_int_t)n, "labelled",
+                                  (json_int_t)n_labelled, "coverage", share_labelled(&weight),
+                                  "scores", scores);
         tm__window_to_json(windows, i, entry);
         json_array_append_new(live, entry);
         TM_TRY(tm__live_estimates(&part, &expected, err));
@@ -221,11 +245,11 @@ static tm_status add_arrivals(tm_live_rows *rows, const tm_live_options *options
 
 static json_t *coverage_to_json(const reading *r) {
     const tm_live_part all = {r->rows, 0, r->rows->n};
-    const uint64_t n = all.end, n_labelled = tm__live_labelled(&all);
-    return json_pack(
-        "{s:I, s:I, s:o, s:I, s:I}", "answers", (json_int_t)n, "labelled", (json_int_t)n_labelled,
-        "share", n > 0 ? tm__json_number((double)n_labelled / (double)n) : json_null(), "left_out",
-        (json_int_t)r->rows->n_left_out, "dropped", (json_int_t)r->n_dropped);
+    const tm_live_weight weight = tm__live_weight(&all);
+    return json_pack("{s:I, s:I, s:o, s:o, s:I, s:I}", "answers", (json_int_t)all.end, "labelled",
+                     (json_int_t)tm__live_labelled(&all), "stand_for", tm__json_number(weight.all),
+                     "share", share_labelled(&weight), "left_out", (json_int_t)r->rows->n_left_out,
+                     "dropped", (json_int_t)r->n_dropped);
 }
 
 static json_t *moment_to_json(int64_t us) {

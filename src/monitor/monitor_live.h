@@ -26,8 +26,9 @@ typedef struct tm_live_options {
  *           "scores": [S]}], "arrivals": [{"from", "until", "labels", "scores": [S]}]},
  *  "estimated": {"method": "cbpe", "residuals" or null, "calibrated": true, false or null,
  *                "assumes": [TEXT], "scores": [E], "windows": [{"from", "until", "answers",
- * "scores": [E]}]}, "coverage": {"answers", "labelled", "share", "left_out": answers that do not
- * fit the bundle, "dropped": of the model since the log began}}
+ * "scores": [E]}]}, "coverage": {"answers", "labelled", "stand_for": given ones for which those
+ * logged stand, "share", "left_out": answers that do not fit the bundle, "dropped": of the model
+ * since the log began}}
  *
  * S: {"score", "smaller_is_better", "value": of the rows with a label, "low", "high": its 95 %
  * interval, "worst", "best": what it can become when the other labels come}. E: {"score",
@@ -35,12 +36,14 @@ typedef struct tm_live_options {
  * lie, "of_labelled": of the rows with a label alone, "realised": their score}. Null: not known.
  * Windows follow one another; those without answers have none. A window begins at a multiple of its
  * width since 1970. Arrivals are windows by when labels joined, of answers of any time. Rankings
- * have no scores: answers are logged without their queries.
+ * have no scores: answers are logged without their queries. Where answers stand for different
+ * numbers of given ones, scores, shares and coverage weight them, and low, high, worst, best and
+ * what is expected are null.
  *
  * Errors:  TM_E_USAGE (more windows than TM_LIVE_WINDOWS_MAX), TM_E_LIMIT (more answers than
  *          TM_LIVE_ROWS_MAX), TM_E_NOMEM, TM_E_INTEGRITY.
  * Threads: any.
- * Cost:    reads the answers of the time once; 8 (2 + outputs) bytes for each.
+ * Cost:    reads the answers of the time once; 8 (3 + outputs) bytes for each.
  */
 TM_NODISCARD tm_status tm__monitor_live_report(tm_monitor *monitor, const tm_bundle *bundle,
                                                const tm_live_options *options, json_t **out,

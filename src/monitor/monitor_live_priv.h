@@ -11,17 +11,23 @@ typedef struct tm_live_rows {
     const tm_bundle *bundle;
     uint64_t n, n_max;
     uint32_t n_outputs;
-    int64_t *times; /* [n], owned: what windows go by */
-    double *y;      /* [n], owned: NaN without a label */
-    double *pred;   /* [n x n_outputs], owned */
+    int64_t *times;  /* [n], owned: what windows go by */
+    double *y;       /* [n], owned: NaN without a label */
+    double *weights; /* [n], owned: for how many answers each stands */
+    double *pred;    /* [n x n_outputs], owned */
     uint64_t n_left_out;
 } tm_live_rows;
 void tm__live_rows_init(tm_live_rows *rows, const tm_bundle *bundle);
 void tm__live_rows_done(tm_live_rows *rows);
 
-/** Add an answer; outputs [n_outputs]. TM_E_NOMEM. */
-TM_NODISCARD tm_status tm__live_rows_add(tm_live_rows *rows, int64_t time_us, double y,
-                                         const double *outputs, tm_err *err);
+/* What is known of an answer. */
+typedef struct tm_live_row {
+    int64_t time_us;
+    double y, weight;
+    const double *outputs; /* [n_outputs] */
+} tm_live_row;
+/** Add an answer. TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__live_rows_add(tm_live_rows *rows, const tm_live_row *row, tm_err *err);
 
 /* Windows of equal width; rows of window i are starts[i] up to starts[i + 1]. */
 typedef struct tm_windows {
@@ -42,9 +48,15 @@ typedef struct tm_live_part {
     uint64_t from, end;
 } tm_live_part;
 uint64_t tm__live_labelled(const tm_live_part *part);
-/** Input of metric/ over a part, truths of which may be NaN; without copies. */
+/* For how many answers those of a part stand. */
+typedef struct tm_live_weight {
+    double all, labelled;
+} tm_live_weight;
+tm_live_weight tm__live_weight(const tm_live_part *part);
+/** Input of metric/ over a part, truths of which may be NaN; without copies. Without weights where
+ * all rows stand for as many: a share that is the same for all changes no score. */
 tm_score_input tm__live_input(const tm_live_part *part);
-/** Same of the rows with a label alone, copied: *out_room [n x (1 + n_outputs)] is the caller's.
+/** Same of the rows with a label alone, copied: *out_room [n x (2 + n_outputs)] is the caller's.
  * n_rows 0: there is none. */
 TM_NODISCARD tm_status tm__live_known(const tm_live_part *part, tm_score_input *out,
                                       double **out_room, tm_err *err);

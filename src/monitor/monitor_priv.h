@@ -117,6 +117,7 @@ struct tm_monitor {
     uint32_t queue_max; /* answers in both */
     uint64_t n_spilled; /* in files now */
     uint64_t spill_ns;  /* of the writer: before then it reads no spill file again */
+    uint64_t retain_ns; /* before then it looks for no record that is to go */
     tm_ticket *first_ticket, *last_ticket;
     bool must_stop;
     bool is_broken; /* a failure that another try cannot mend */
@@ -280,6 +281,9 @@ typedef struct tm_block_batch {
 } tm_block_batch;
 TM_NODISCARD tm_status tm__block_write_locked(const tm_block_batch *batch, tm_stream *stream,
                                               tm_err *err);
+/** In a transaction: remove a block, and what points to its answers. */
+TM_NODISCARD tm_status tm__block_remove_locked(tm_block *block, const char *model,
+                                               int64_t first_seq, tm_err *err);
 /** Make blocks of the answers of format 1; see tm_migration. */
 TM_NODISCARD tm_status tm__log_upgrade_locked(tm_db *db, tm_err *err);
 /** List the answers of format 2 by entity and moment. */

@@ -402,7 +402,8 @@ static tm_status take_newest(look *l, tm_block *block, int64_t first_seq, tm_err
         for (uint32_t i = 0; i < n_outputs; i++) {
             outputs[i] = tm__record_output(&block->record, i);
         }
-        TM_TRY(tm__live_rows_add(&l->newest, block->record.at_us, tm__nan(), outputs, err));
+        const tm_live_row row = {block->record.at_us, tm__nan(), 1, outputs};
+        TM_TRY(tm__live_rows_add(&l->newest, &row, err));
     }
     return TM_OK;
 }

@@ -43,6 +43,9 @@ static tm_status realised(const tm_metric_ops *metric, const tm_score_input *kno
     if (known->n_rows == 0) {
         return TM_OK;
     }
+    if (known->weights != NULL) { /* how sure a weighted score is, nothing here knows */
+        return known_or_none(tm__metric_score(metric, known, &out->value, &own), &own, out, err);
+    }
     return known_or_none(tm__metric_interval(metric, known, out, &own), &own, out, err);
 }
 
@@ -51,7 +54,7 @@ static tm_status bounds(const tm_metric_ops *metric, const tm_live_part *part, t
     const tm_score_input all = tm__live_input(part);
     tm_err own = {0};
     *out = unknown_range;
-    if (all.n_rows == 0) {
+    if (all.n_rows == 0 || all.weights != NULL) {
         return TM_OK;
     }
     return known_or_none(tm__metric_bounds(metric, &all, out, &own), &own, out, err);
@@ -153,7 +156,7 @@ static tm_status expected(const tm_metric_ops *metric, const tm_bundle *bundle,
                           const tm_score_input *in, tm_score_range *out, tm_err *err) {
     tm_err own = {0};
     *out = unknown_range;
-    if (in->n_rows == 0) {
+    if (in->n_rows == 0 || in->weights != NULL) {
         return TM_OK;
     }
     if (in->task == TM_TASK_REGRESSION) {

@@ -27,6 +27,7 @@ void tm__live_rows_init(tm_live_rows *rows, const tm_bundle *bundle) {
 void tm__live_rows_done(tm_live_rows *rows) {
     tm__mem_free(rows->times);
     tm__mem_free(rows->y);
+    tm__mem_free(rows->weights);
     tm__mem_free(rows->pred);
 }
 
@@ -36,23 +37,25 @@ static tm_status grow(tm_live_rows *rows, tm_err *err) {
     rows->times = times != NULL ? times : rows->times;
     double *y = tm__mem_realloc(rows->y, n_max, sizeof(*y));
     rows->y = y != NULL ? y : rows->y;
+    double *weights = tm__mem_realloc(rows->weights, n_max, sizeof(*weights));
+    rows->weights = weights != NULL ? weights : rows->weights;
     double *pred = tm__mem_realloc(rows->pred, n_max * rows->n_outputs, sizeof(*pred));
     rows->pred = pred != NULL ? pred : rows->pred;
-    if (times == NULL || y == NULL || pred == NULL) {
+    if (times == NULL || y == NULL || weights == NULL || pred == NULL) {
         return no_memory(err);
     }
     rows->n_max = n_max;
     return TM_OK;
 }
 
-tm_status tm__live_rows_add(tm_live_rows *rows, int64_t time_us, double y, const double *outputs,
-                            tm_err *err) {
+tm_status tm__live_rows_add(tm_live_rows *rows, const tm_live_row *row, tm_err *err) {
     if (rows->n == rows->n_max) {
         TM_TRY(grow(rows, err));
     }
-    rows->times[rows->n] = time_us;
-    rows->y[rows->n] = y;
-    memcpy(&rows->pred[rows->n * rows->n_outputs], outputs, rows->n_outputs * sizeof(*outputs));
+    rows->times[rows->n] = row->time_us;
+    rows->y[rows->n] = row->y;
+    rows->weights[rows->n] = row->weight;
+    memcpy(&rows->pred[rows->n * rows->n_outputs], row->outputs, rows->n_outputs * sizeof(double));
     rows->n++;
     return TM_OK;
 }
@@ -109,8 +112,10 @@ static tm_status sort_rows(tm_live_rows *rows, tm_windows *windows, tm_err *err)
     uint64_t *next = tm__mem_zalloc((size_t)windows->n + 1, sizeof(*next));
     sorted.times = tm__mem_alloc(rows->n, sizeof(*sorted.times));
     sorted.y = tm__mem_alloc(rows->n, sizeof(*sorted.y));
+    sorted.weights = tm__mem_alloc(rows->n, sizeof(*sorted.weights));
     sorted.pred = tm__mem_alloc(rows->n * rows->n_outputs, sizeof(*sorted.pred));
-    if (next == NULL || sorted.times == NULL || sorted.y == NULL || sorted.pred == NULL) {
+    if (next == NULL || sorted.times == NULL || sorted.y == NULL || sorted.weights == NULL ||
+        sorted.pred == NULL) {
         tm__mem_free(next);
         tm__live_rows_done(&sorted);
         return no_memory(err);
@@ -126,6 +131,7 @@ static tm_status sort_rows(tm_live_rows *rows, tm_windows *windows, tm_err *err)
         const uint64_t to = next[window_of(windows, rows->times[i])]++;
         sorted.times[to] = rows->times[i];
         sorted.y[to] = rows->y[i];
+        sorted.weights[to] = rows->weights[i];
         memcpy(&sorted.pred[to * rows->n_outputs], &rows->pred[i * rows->n_outputs],
                rows->n_outputs * sizeof(double));
     }
@@ -179,6 +185,25 @@ uint64_t tm__live_labelled(const tm_live_part *part) {
     return n;
 }
 
+tm_live_weight tm__live_weight(const tm_live_part *part) {
+    tm_live_weight out = {0};
+    for (uint64_t i = part->from; i < part->end; i++) {
+        out.all += part->rows->weights[i];
+        out.labelled += isnan(part->rows->y[i]) ? 0 : part->rows->weights[i];
+    }
+    return out;
+}
+
+static bool has_weights(const tm_live_part *part) {
+    const double *const weights = part->rows->weights;
+    for (uint64_t i = part->from; i < part->end; i++) {
+        if (weights[i] != weights[part->from]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 tm_score_input tm__live_input(const tm_live_part *part) {
     const tm_live_rows *rows = part->rows;
     return (tm_score_input){.task = tm__bundle_task(rows->bundle),
@@ -186,6 +211,7 @@ tm_score_input tm__live_input(const tm_live_part *part) {
                             .n_rows = part->end - part->from,
                             .y = rows->n == 0 ? NULL : &rows->y[part->from],
                             .pred = rows->n == 0 ? NULL : &rows->pred[part->from * rows->n_outputs],
+                            .weights = has_weights(part) ? &rows->weights[part->from] : NULL,
                             .threshold = tm__bundle_threshold(rows->bundle)};
 }
 
@@ -193,7 +219,7 @@ tm_status tm__live_known(const tm_live_part *part, tm_score_input *out, double *
                          tm_err *err) {
     const tm_live_rows *rows = part->rows;
     const uint64_t n = tm__live_labelled(part);
-    double *room = tm__mem_alloc(n * (1 + (size_t)rows->n_outputs) + 1, sizeof(*room));
+    double *room = tm__mem_alloc(n * (2 + (size_t)rows->n_outputs) + 1, sizeof(*room));
     uint64_t at = 0;
     if (room == NULL) {
         return no_memory(err);
@@ -201,7 +227,8 @@ tm_status tm__live_known(const tm_live_part *part, tm_score_input *out, double *
     for (uint64_t i = part->from; i < part->end; i++) {
         if (!isnan(rows->y[i])) {
             room[at] = rows->y[i];
-            memcpy(&room[n + at * rows->n_outputs], &rows->pred[i * rows->n_outputs],
+            room[n + at] = rows->weights[i];
+            memcpy(&room[2 * n + at * rows->n_outputs], &rows->pred[i * rows->n_outputs],
                    rows->n_outputs * sizeof(double));
             at++;
         }
@@ -209,7 +236,8 @@ tm_status tm__live_known(const tm_live_part *part, tm_score_input *out, double *
     *out = tm__live_input(part);
     out->n_rows = n;
     out->y = room;
-    out->pred = &room[n];
+    out->weights = out->weights != NULL ? &room[n] : NULL;
+    out->pred = &room[2 * n];
     *out_room = room;
     return TM_OK;
 }

@@ -180,9 +180,11 @@ static bool has_uncounted(const tm_monitor *monitor) {
 /* Wait until there is work; false when there is none and the monitor closes. */
 static bool wait_for_work_locked(tm_monitor *monitor) {
     while (!monitor->must_stop && monitor->queue.n == 0 && monitor->first_ticket == NULL &&
-           monitor->batch.n == 0 && !tm__replay_may_locked(monitor)) {
+           monitor->batch.n == 0 && !tm__replay_may_locked(monitor) &&
+           !tm__retain_is_due_locked(monitor)) {
         const bool must_count = has_uncounted(monitor) && !monitor->is_broken;
-        const bool waits = must_count || (monitor->n_spilled > 0 && !monitor->is_broken);
+        const bool waits = must_count || (monitor->n_spilled > 0 && !monitor->is_broken) ||
+                           tm__retain_is_declared_locked(monitor);
         tm__cond_wait(monitor->wake, monitor->mutex, waits ? TM_WRITER_RETRY_MS : UINT32_MAX);
         if (must_count) {
             break; /* of what was dropped or left out nothing else may come to be written */
@@ -202,7 +204,8 @@ static bool wait_for_work_locked(tm_monitor *monitor) {
         tm__cond_wait(monitor->wake, monitor->mutex, (uint32_t)left_ms);
     }
     return monitor->queue.n > 0 || monitor->batch.n > 0 || monitor->first_ticket != NULL ||
-           tm__replay_may_locked(monitor) || (has_uncounted(monitor) && !monitor->is_broken);
+           tm__replay_may_locked(monitor) || tm__retain_is_due_locked(monitor) ||
+           (has_uncounted(monitor) && !monitor->is_broken);
 }
 
 /* Move what is queued behind what is left of the batch: mostly nothing is, and two pointers move.
@@ -302,6 +305,9 @@ void tm__monitor_write_main(void *arg) {
         }
         if (tm__replay_may_locked(monitor)) {
             tm__replay_group_locked(monitor);
+        }
+        if (tm__retain_is_due_locked(monitor)) {
+            tm__retain_group_locked(monitor);
         }
     }
     tm__mutex_unlock(monitor->mutex);

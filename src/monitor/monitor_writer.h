@@ -33,4 +33,11 @@ bool tm__replay_may_locked(const tm_monitor *monitor);
 /** Write a piece of the spill files, if there is one; called and returns with the lock held. */
 void tm__replay_group_locked(tm_monitor *monitor);
 
+/** True when records of a model are declared to go after a time or past a size. */
+bool tm__retain_is_declared_locked(const tm_monitor *monitor);
+/** True when it is time to look for such records: once a minute, and when something is declared. */
+bool tm__retain_is_due_locked(const tm_monitor *monitor);
+/** Remove some; called and returns with the lock held. */
+void tm__retain_group_locked(tm_monitor *monitor);
+
 #endif

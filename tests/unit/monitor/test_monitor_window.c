@@ -12,7 +12,8 @@
 
 static void add(tm_live_rows *rows, int64_t us, double y) {
     const double output = (double)rows->n / 100;
-    assert_int_equal(tm__live_rows_add(rows, us, y, &output, NULL), TM_OK);
+    const tm_live_row row = {us, y, 1, &output};
+    assert_int_equal(tm__live_rows_add(rows, &row, NULL), TM_OK);
 }
 
 static void rows_of_a_window_lie_beside_one_another_in_their_order(void **state) {
