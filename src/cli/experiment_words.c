@@ -1,28 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A verdict on a terminal. */
+#include "base/fmath.h"
 #include "cli/experiment_rows.h"
 #include "cli/train_words.h"
+
+/* A number that may be null: "-". */
+static void print_number(tm_cli_table *table, const json_t *value, uint32_t digits) {
+    tm__cli_cell_number(table, json_is_number(value) ? json_number_value(value) : tm__nan(),
+                        digits);
+}
 
 static void print_metric(tm_cli_table *table, const json_t *metric, const char *state) {
     const json_t *means = json_object_get(metric, "means");
     tm__cli_cell(table, "  %s", tm__json_text(metric, "metric", ""));
-    for (size_t arm = 0; arm < 2; arm++) {
-        const json_t *mean = json_array_get(means, arm);
-        if (json_is_number(mean)) {
-            tm__cli_cell_number(table, json_number_value(mean), 4);
-        } else {
-            tm__cli_cell(table, "-");
-        }
-    }
-    static const char *const members[] = {"difference", "low", "high"};
-    for (size_t i = 0; i < 3; i++) {
-        const json_t *value = json_object_get(metric, members[i]);
-        if (json_is_number(value)) {
-            tm__cli_cell_number(table, json_number_value(value), 3);
-        } else {
-            tm__cli_cell(table, "-");
-        }
-    }
+    print_number(table, json_array_get(means, 0), 4);
+    print_number(table, json_array_get(means, 1), 4);
+    print_number(table, json_object_get(metric, "difference"), 3);
+    print_number(table, json_object_get(metric, "low"), 3);
+    print_number(table, json_object_get(metric, "high"), 3);
     tm__cli_cell(table, "%s", state);
 }
 
