@@ -15,12 +15,12 @@ typedef struct tm_collection {
 /**
  * Remove the files that no version reaches.
  *
- * A version is reached by an alias, an arm of a split route, a tag, one of the next `keep`
- * rollbacks, by being among the newest `keep` of its model, or by being younger than older_us. One
- * that is not is collected: its row and its history stay, its state is "collected", and its bundle
- * goes; the snapshots that only such versions name go with it. A file that no version ever named
- * goes when it is older than older_us. A name of a file anywhere in the record or the recipe of a
- * version counts.
+ * A version is reached by an alias, an arm of a split route or of a running experiment, a tag, one
+ * of the next `keep` rollbacks, by being among the newest `keep` of its model, or by being younger
+ * than older_us. One that is not is collected: its row and its history stay, its state is
+ * "collected", and its bundle goes; the snapshots that only such versions name go with it. A file
+ * that no version ever named goes when it is older than older_us. A name of a file anywhere in the
+ * record or the recipe of a version counts.
  *
  * *out: {"versions": [{"model", "version", "bundle_hash"}], "files": [{"file", "bytes"}], "bytes",
  * "kept"}: kept counts the versions that stay. New reference.

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *     history:   started {terms} ... stopped ... started {terms} ...
+ *                └───── number 1 ──────┘         └── number 2, running
+ *
+ * 1. A start and the look whether one runs are one transaction.
+ * 2. The newest start with the stop behind it, if there is one, is the experiment of a model.
+ */
 #include "registry/experiment.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "registry/registry_priv.h"
@@ -94,6 +102,22 @@ tm_status tm__registry_experiment(tm_registry *registry, const char *model, json
 
 static bool is_running(const json_t *experiment) {
     return experiment != NULL && strcmp(tm__json_text(experiment, "state", ""), "running") == 0;
+}
+
+tm_status tm__registry_experiment_arms(tm_registry *registry, const char *model, json_t *out,
+                                       tm_err *err) {
+    json_t *newest = NULL, *version = NULL;
+    size_t i = 0;
+    char key[24];
+    TM_TRY(read_newest(registry, model, &newest, err));
+    if (is_running(newest)) {
+        json_array_foreach(json_object_get(newest, "versions"), i, version) {
+            (void)snprintf(key, sizeof(key), "%lld", (long long)json_integer_value(version));
+            json_object_set_new(out, key, json_true());
+        }
+    }
+    json_decref(newest);
+    return tm__json_check(err);
 }
 
 /* ---- Starting ---- */

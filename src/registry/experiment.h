@@ -28,7 +28,8 @@ typedef struct tm_experiment_terms {
  * *out as tm__registry_experiment() gives it; new reference.
  *
  * Errors:  TM_E_NOT_FOUND (a model or version that is not there), TM_E_CONFLICT (one is running;
- *          both arms are the same version), TM_E_INTEGRITY (a version's file is gone or damaged).
+ *          both arms are the same version), TM_E_INTEGRITY (a version's file is gone or damaged); a
+ *          version that was collected is not found.
  */
 TM_NODISCARD tm_status tm__registry_experiment_start(tm_registry *registry, const char *model,
                                                      const tm_experiment_terms *terms,
@@ -46,5 +47,8 @@ TM_NODISCARD tm_status tm__registry_experiment_stop(tm_registry *registry, const
  */
 TM_NODISCARD tm_status tm__registry_experiment(tm_registry *registry, const char *model,
                                                json_t **out, tm_err *err);
+/** Add the arms of the one that runs to {NUMBER: true}: their files are needed. */
+TM_NODISCARD tm_status tm__registry_experiment_arms(tm_registry *registry, const char *model,
+                                                    json_t *out, tm_err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "registry/experiment.h"
 #include "registry/registry_priv.h"
 
 typedef struct collecting {
@@ -90,6 +91,7 @@ static tm_status mark_model(collecting *c, const char *model, tm_err *err) {
     json_t *targets = json_object();
     char key[16];
     tm_status st = rollback_targets(c, model, targets, err);
+    st = st != TM_OK ? st : tm__registry_experiment_arms(c->registry, model, targets, err);
     st =
         st != TM_OK
             ? st

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "registry/collect.h"
 #include "temp_home.h"
 #include "test.h"
 #include "tiny_bundle.h"
@@ -17,11 +18,11 @@ static const tm_experiment_terms terms = {.versions = {1, 2},
                                           .horizon = 4000,
                                           .delay_us = 86400000000};
 
-/* A home with two versions of 'late'. */
-static tm_registry *two_versions(const tm_home *home) {
+/* A home with versions of 'late'. */
+static tm_registry *with_versions(const tm_home *home, int n) {
     tm_registry *registry = NULL;
     assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < n; i++) {
         tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.7 + 0.01 * i});
         tm_version version = {0};
         assert_int_equal(tm__registry_add(registry, "late", bundle, NULL, &actor, &version, NULL),
@@ -30,6 +31,10 @@ static tm_registry *two_versions(const tm_home *home) {
         tm__bundle_unref(bundle);
     }
     return registry;
+}
+
+static tm_registry *two_versions(const tm_home *home) {
+    return with_versions(home, 2);
 }
 
 static tm_status start(tm_registry *registry, const char *model, const tm_experiment_terms *t,
@@ -110,12 +115,39 @@ static void arms_that_are_not_there_are_refused(void **state) {
     tm__registry_close(registry);
 }
 
+static size_t collect(tm_registry *registry) {
+    const tm_collection options = {.keep = 1, .actor = &actor};
+    json_t *out = NULL;
+    assert_int_equal(tm__registry_collect(registry, &options, &out, NULL), TM_OK);
+    const size_t n = json_array_size(json_object_get(out, "versions"));
+    json_decref(out);
+    return n;
+}
+
+/* Of three versions the first is champion and the third the newest: the second is collected, but
+ * not while it is an arm. */
+static void arms_are_not_collected_while_it_runs(void **state) {
+    tm_registry *registry = with_versions(*state, 3);
+    json_t *found = NULL;
+    tm_err err = {0};
+    assert_int_equal(start(registry, "late", &terms, NULL), TM_OK);
+    assert_int_equal(collect(registry), 0);
+    assert_int_equal(tm__registry_experiment_stop(registry, "late", &actor, &found, NULL), TM_OK);
+    json_decref(found);
+    assert_int_equal(collect(registry), 1);
+    assert_int_equal(start(registry, "late", &terms, &err), TM_E_NOT_FOUND);
+    assert_true(err.hint[0] != '\0');
+    tm__registry_close(registry);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(its_terms_are_kept_and_its_history_told, tm__temp_home_open,
                                         tm__temp_home_close),
         cmocka_unit_test_setup_teardown(one_runs_at_a_time_and_the_next_has_the_next_number,
                                         tm__temp_home_open, tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(arms_are_not_collected_while_it_runs, tm__temp_home_open,
+                                        tm__temp_home_close),
         cmocka_unit_test_setup_teardown(arms_that_are_not_there_are_refused, tm__temp_home_open,
                                         tm__temp_home_close),
     };
