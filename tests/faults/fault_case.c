@@ -595,7 +595,8 @@ static long wait_for_log(uint16_t port, const char *key) {
     must(text != NULL, "status");
     for (int i = 0; i < 500; i++) {
         const int code = request(&status, port, key, text, FAULT_TEXT_MAX);
-        const char *dropped = strstr(text, "\"dropped\":");
+        const char *log = strstr(text, "\"log\":{"); /* of all models, behind those of each */
+        const char *dropped = log == NULL ? NULL : strstr(log, "\"dropped\":");
         if (code == 200 && dropped != NULL && strstr(text, "\"queued\":0") != NULL) {
             n_dropped = strtol(dropped + 10, NULL, 10);
             break;
