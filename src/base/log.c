@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -76,7 +77,6 @@ static void write_line(int fd, const uint8_t *bytes, size_t len) {
 
 void tm__log_write(const tm_log *log, tm_log_level level, const char *event,
                    const tm_log_field *fields, uint32_t n_fields) {
-    static const char lost[] = "{\"level\":\"error\",\"event\":\"log.lost\"}\n";
     if (log == NULL || level > log->level) {
         return;
     }
@@ -89,8 +89,12 @@ void tm__log_write(const tm_log *log, tm_log_level level, const char *event,
     } else {
         append_json(&line, time, level, event, fields, n_fields);
     }
-    if (line.failed) {
-        write_line(log->fd, (const uint8_t *)lost, sizeof(lost) - 1);
+    if (line.failed) { /* a line too long, or no memory: that one was lost, without any */
+        char lost[128];
+        const int len =
+            snprintf(lost, sizeof(lost),
+                     "{\"time\":\"%s\",\"level\":\"error\",\"event\":\"log.lost\"}\n", time);
+        write_line(log->fd, (const uint8_t *)lost, len > 0 ? (size_t)len : 0);
     } else {
         write_line(log->fd, line.data, line.len);
     }

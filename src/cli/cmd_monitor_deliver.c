@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `monitor deliver`: what alerts and moves have to tell, sent. */
+#include <string.h>
+
 #include "cli/cli.h"
 #include "loop/alerts.h"
 #include "store/home.h"
@@ -10,14 +12,26 @@ static void add_up(json_t *result, const json_t *other, const char *name) {
 }
 
 tm_status cmd_monitor_deliver(tm_cli *cli, tm_err *err) {
+    const char *const only = tm__cli_arg(cli, "RECEIVER");
+    const bool of_moves = only == NULL || strcmp(only, TM_RECEIVERS_OF_MOVES) == 0;
     tm_home *home = NULL;
-    json_t *result = NULL, *moves = NULL;
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    tm_status st = tm__alerts_deliver(home, &result, err);
-    st = st == TM_OK ? tm__hooks_deliver(home, &moves, err) : st;
+    json_t *result = json_object(), *moves = json_object();
+    tm_status st = TM_OK;
+    if (only == NULL || !of_moves) {
+        json_decref(result);
+        result = NULL;
+        st = tm__alerts_deliver(home, only, &result, err);
+    }
+    if (st == TM_OK && of_moves) {
+        json_decref(moves);
+        moves = NULL;
+        st = tm__hooks_deliver(home, &moves, err);
+    }
     tm__home_close(home);
     if (st != TM_OK) {
         json_decref(result);
+        json_decref(moves);
         return st;
     }
     add_up(result, moves, "sent");

@@ -24,12 +24,27 @@
 typedef struct delivering {
     tm_registry *registry;
     tm_drift_store *store;
-    json_t *due; /* copies: nothing is sent while a statement is open */
+    const char *only; /* the receiver that is told, by name or mark; NULL: all */
+    json_t *due;      /* copies: nothing is sent while a statement is open */
     int64_t n_sent, n_failed;
 } delivering;
 
+void tm__receiver_mark(const char *name, char out[TM_RECEIVER_MARK]) {
+    (void)snprintf(out, TM_RECEIVER_MARK, "%016llx",
+                   (unsigned long long)tm__hash64(name, strlen(name), 0));
+}
+
+static bool is_told(const delivering *self, const char *receiver) {
+    char mark[TM_RECEIVER_MARK];
+    tm__receiver_mark(receiver, mark);
+    return self->only == NULL || strcmp(self->only, receiver) == 0 || strcmp(self->only, mark) == 0;
+}
+
 static bool take(void *arg, const tm_delivery *d) {
     delivering *const self = arg;
+    if (!is_told(self, d->receiver)) {
+        return true;
+    }
     json_array_append_new(self->due,
                           json_pack("{s:I, s:s, s:s, s:s}", "id", (json_int_t)d->id, "receiver",
                                     d->receiver, "event", d->event, "body", d->body));
@@ -122,12 +137,25 @@ static tm_status send_one(delivering *self, const json_t *d, tm_err *err) {
     return st;
 }
 
-static tm_status send_all(delivering *self, tm_err *err) {
+/* A receiver that did not take one is not asked for the next: each would take ten seconds. */
+static tm_status try_one(delivering *self, json_t *silent, const json_t *d, tm_err *problem) {
+    const char *const name = tm__json_text(d, "receiver", "");
+    if (json_object_get(silent, name) != NULL) {
+        return TM_FAIL(problem, TM_E_UNAVAILABLE, "the receiver did not take the one before");
+    }
+    const tm_status st = send_one(self, d, problem);
+    if (st == TM_E_UNAVAILABLE) {
+        json_object_set_new(silent, name, json_true());
+    }
+    return st;
+}
+
+static tm_status send_all(delivering *self, json_t *silent, tm_err *err) {
     size_t i = 0;
     const json_t *d = NULL;
     json_array_foreach(self->due, i, d) {
         tm_err problem = {0};
-        const tm_status st = send_one(self, d, &problem);
+        const tm_status st = try_one(self, silent, d, &problem);
         self->n_sent += st == TM_OK ? 1 : 0;
         self->n_failed += st == TM_OK ? 0 : 1;
         TM_TRY(tm__delivery_done(self->store, tm__json_i64(d, "id", 0),
@@ -136,13 +164,15 @@ static tm_status send_all(delivering *self, tm_err *err) {
     return TM_OK;
 }
 
-tm_status tm__alerts_deliver(const tm_home *home, json_t **out, tm_err *err) {
-    delivering self = {.due = json_array()};
+tm_status tm__alerts_deliver(const tm_home *home, const char *only, json_t **out, tm_err *err) {
+    delivering self = {.only = only, .due = json_array()};
+    json_t *const silent = json_object();
     tm_status st = tm__registry_open(home, &self.registry, err);
     st = st == TM_OK ? tm__drift_store_open(home, true, &self.store, err) : st;
     st = st == TM_OK ? tm__delivery_due(self.store, tm__now_us(), take, &self, err) : st;
     st = st == TM_OK ? tm__json_check(err) : st;
-    st = st == TM_OK ? send_all(&self, err) : st;
+    st = st == TM_OK ? send_all(&self, silent, err) : st;
+    json_decref(silent);
     if (st == TM_OK) {
         *out = json_pack("{s:I, s:I}", "sent", (json_int_t)self.n_sent, "failed",
                          (json_int_t)self.n_failed);

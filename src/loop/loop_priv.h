@@ -149,12 +149,15 @@ typedef struct tm_tending {
 uint32_t tm__tending_step(tm_tending *tending, tm_registry *registry);
 void tm__tending_stop(tm_tending *tending);
 
-/* The child that tells receivers of alerts and moves: what the daemon's thread knows of it. */
+/* The children that tell receivers of alerts, one each, and one of moves: what the daemon's thread
+ * knows of them. */
 typedef struct tm_telling {
-    tm_lone_child child;
-    uint64_t not_before_ns;
+    const struct tm_log *log; /* may be NULL */
+    tm_children children;     /* by the marks of receivers */
+    uint64_t not_before_ns;   /* after a child that could not be started */
 } tm_telling;
-/** One look: reaps the child, or starts it when something is due. Milliseconds until the next. */
+/** One look: reaps children, starts one for each receiver that something is due for, at most
+ * TM_CHILDREN_MAX at once. Milliseconds until the next. */
 uint32_t tm__telling_step(tm_telling *telling, tm_registry *registry);
 void tm__telling_stop(tm_telling *telling);
 

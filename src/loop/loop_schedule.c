@@ -55,8 +55,8 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     const tm_lone_child alone = {.home = home, .supervisor = supervisor, .log = log};
     loop->compacting = (tm_compacting){.child = alone};
     loop->tending = (tm_tending){.child = alone};
-    loop->telling = (tm_telling){.child = alone};
     const tm_children children = {.home = home, .supervisor = supervisor};
+    loop->telling = (tm_telling){.log = log, .children = children};
     loop->pulling = (tm_pulling){.log = log, .children = children};
     loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};
     loop->streaming.children.option = "--follow";

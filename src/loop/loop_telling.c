@@ -1,73 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A child tells receivers of alerts when something is due: what hangs or is far away makes nobody
- * else wait. */
+/* Children tell receivers of alerts when something is due, one a receiver, and one tells of moves:
+ * what hangs or is far away makes nobody else wait. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
+#include "loop/alerts.h"
 #include "loop/loop_priv.h"
 #include "monitor/alert.h"
 #include "registry/hooks.h"
 
 #define RUNNING_MS 500u
 #define LOOK_MS 1000u
-#define RETRY_NS UINT64_C(5000000000) /* after a child that failed */
+#define RETRY_NS UINT64_C(5000000000) /* after a child that could not be started */
 
 static void say(const tm_telling *t, const char *text) {
-    if (t->child.log != NULL) {
-        tm_log_event(t->child.log, TM_WARN, "alerts.deliver", TM_FT("result", text));
+    if (t->log != NULL) {
+        tm_log_event(t->log, TM_WARN, "alerts.deliver", TM_FT("result", text));
     }
 }
 
-static tm_status start(tm_telling *t, tm_err *err) {
-    const char *const argv[] = {tm__program_path(),           "monitor", "deliver", "--home",
-                                tm__home_path(t->child.home), "--json",  NULL};
-    return tm__lone_start(&t->child, argv, "alerts.err", 0, err);
+/* Receivers that something is due for and that no child tells. */
+typedef struct due {
+    tm_telling *t;
+    char marks[TM_CHILDREN_MAX][TM_RECEIVER_MARK];
+    uint32_t n;
+} due;
+
+static bool add_mark(due *d, const char *mark) {
+    bool is_known = tm__children_has(&d->t->children, mark);
+    for (uint32_t i = 0; i < d->n; i++) {
+        is_known = is_known || strcmp(d->marks[i], mark) == 0;
+    }
+    if (!is_known) {
+        (void)tm__str_copy(d->marks[d->n++], TM_RECEIVER_MARK, tm__str(mark));
+    }
+    return d->n < TM_CHILDREN_MAX;
 }
 
-static bool is_one(void *arg, const tm_delivery *delivery) {
-    (void)delivery;
-    *(bool *)arg = true;
-    return false;
+static bool add_receiver(void *arg, const tm_delivery *delivery) {
+    char mark[TM_RECEIVER_MARK];
+    tm__receiver_mark(delivery->receiver, mark);
+    return add_mark(arg, mark);
 }
 
-static tm_status is_due(const tm_telling *t, tm_registry *registry, bool *out, tm_err *err) {
+static tm_status find_due(due *d, tm_registry *registry, tm_err *err) {
     tm_drift_store *store = NULL;
-    *out = false;
-    TM_TRY(tm__hooks_are_due(registry, tm__now_us(), out, err));
-    if (*out) {
-        return TM_OK;
+    bool has_moves = false;
+    TM_TRY(tm__hooks_are_due(registry, tm__now_us(), &has_moves, err));
+    if (has_moves) {
+        (void)add_mark(d, TM_RECEIVERS_OF_MOVES);
     }
-    TM_TRY(tm__drift_store_open(t->child.home, false, &store, err));
+    TM_TRY(tm__drift_store_open(d->t->children.home, false, &store, err));
     const tm_status st =
-        store == NULL ? TM_OK : tm__delivery_due(store, tm__now_us(), is_one, out, err);
+        store == NULL ? TM_OK : tm__delivery_due(store, tm__now_us(), add_receiver, d, err);
     tm__drift_store_close(store);
     return st;
 }
 
+static void reap(tm_telling *t) {
+    char mark[TM_MAX_NAME + 1];
+    tm_child_state state = {0};
+    while (tm__children_next_ended(&t->children, mark, &state)) {
+        if (state.exit_code != 0) {
+            say(t, "not all was taken");
+        }
+    }
+}
+
 uint32_t tm__telling_step(tm_telling *t, tm_registry *registry) {
     tm_err err = {0};
-    bool due = false;
-    int code = 0;
-    if (tm__lone_has_ended(&t->child, &code) && code != 0) {
-        t->not_before_ns = tm__mono_ns() + RETRY_NS;
-        say(t, "not all was taken");
-    }
-    if (t->child.is_running) {
-        return RUNNING_MS;
-    }
+    due d = {.t = t};
+    reap(t);
     if (tm__mono_ns() < t->not_before_ns) {
         return LOOK_MS;
     }
-    tm_status st = is_due(t, registry, &due, &err);
-    if (st == TM_OK && due) {
-        st = start(t, &err);
+    tm_status st = find_due(&d, registry, &err);
+    for (uint32_t i = 0; st == TM_OK && i < d.n && t->children.n < TM_CHILDREN_MAX; i++) {
+        st = tm__children_start(&t->children, "monitor", "deliver", d.marks[i], &err);
     }
     if (st != TM_OK) {
         t->not_before_ns = tm__mono_ns() + RETRY_NS;
         say(t, err.message);
     }
-    return t->child.is_running ? RUNNING_MS : LOOK_MS;
+    return t->children.n > 0 ? RUNNING_MS : LOOK_MS;
 }
 
 void tm__telling_stop(tm_telling *t) {
-    tm__lone_stop(&t->child);
+    tm__children_stop(&t->children);
 }

@@ -120,8 +120,9 @@ void tm__access_log_write(const tm_exchange *x, const tm_access_entry *entry, tm
     const size_t before = lines->len;
     char time[40];
     time[tm__time_to_text(entry->now_us, time)] = '\0';
-    tm__buf_printf(lines, "{\"time\":\"%s\",\"event\":\"http.request\",\"request\":\"%s\"", time,
-                   x->request_id);
+    tm__buf_printf(
+        lines, "{\"time\":\"%s\",\"level\":\"info\",\"event\":\"http.request\",\"request\":\"%s\"",
+        time, x->request_id);
     if (x->trace.trace_id[0] != '\0') {
         field(lines, "trace", x->trace.trace_id);
         field(lines, "span", x->trace.span_id);

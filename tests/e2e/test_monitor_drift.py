@@ -127,6 +127,18 @@ def test_a_receiver_that_hangs_makes_nobody_wait(tmp_path, hook):
     assert server.stop() == 0
 
 
+def test_a_receiver_that_hangs_delays_no_other(tmp_path, hook):
+    tm = make(tmp_path, hook, "/hang")  # and Alertmanager, which does not
+    assert answer(tm, moved_rows(600)).stop() == 0
+    n_alerts = len(tm.ok("monitor", "alerts", "--json").json["alerts"])
+    start = time.monotonic()
+    server = Server(tm, command="run")
+    while sum(path == "/api/v2/alerts" for path, _, _ in Hook.got) < n_alerts:
+        assert time.monotonic() < start + 8, Hook.got  # the other one hangs for ten seconds, and each alert is sent to both
+        time.sleep(0.1)
+    assert n_alerts >= 2 and server.stop() == 0
+
+
 def test_a_column_that_vanishes_is_told(tmp_path, hook):
     tm = make(tmp_path, hook)
     rows = [{**r, "months": ""} for r in churn_rows(400, seed=6)]

@@ -66,7 +66,7 @@ static void receivers_get_what_was_raised_signed(void **state) {
     declare(&c, canned_server_port(server), dir);
     raise_one(*state);
     json_t *result = NULL;
-    assert_int_equal(tm__alerts_deliver(*state, &result, NULL), TM_OK);
+    assert_int_equal(tm__alerts_deliver(*state, NULL, &result, NULL), TM_OK);
     assert_int_equal(tm__json_i64(result, "sent", 0), 2);
     assert_int_equal(tm__json_i64(result, "failed", 0), 1); /* who is no longer declared */
     json_decref(result);
@@ -86,7 +86,7 @@ static void receivers_get_what_was_raised_signed(void **state) {
     assert_true(strncmp(manager, "POST /api/v2/alerts ", 20) == 0);
     assert_non_null(strstr(manager, "\"alertname\":\"TidemillAlert\""));
 
-    assert_int_equal(tm__alerts_deliver(*state, &result, NULL), TM_OK); /* each once */
+    assert_int_equal(tm__alerts_deliver(*state, NULL, &result, NULL), TM_OK); /* each once */
     assert_int_equal(tm__json_i64(result, "sent", 9), 0);
     json_decref(result);
     tm__mem_free(path);
