@@ -119,6 +119,8 @@ def main():
     one = one_row_ms(lambda row: made.predict(row, about), test)
     pathlib.Path(out + ".json").write_text(json.dumps({"seconds": fitted, "row_ms": one}), encoding="utf-8")
     sys.stdout.flush()
+    if system == "h2o":
+        made.h2o.cluster().shutdown()  # its server is a process of its own
     os._exit(0)  # pylint: disable=protected-access  # threads of some of them hang at the end
 
 
