@@ -87,7 +87,8 @@ static void slice_text(const json_t *slice, char *out, size_t size) {
                    tm__json_text(slice, "group", ""));
 }
 
-static void check_slice(const measuring *m, const json_t *slice, const char *metric) {
+/* True when it was compared with the champion. */
+static bool check_slice(const measuring *m, const json_t *slice, const char *metric) {
     const json_t *const scores = json_object_get(slice, "scores");
     const json_t *const gain = json_object_get(find_score(scores, metric), "gain");
     char where[210], check[230];
@@ -103,24 +104,27 @@ static void check_slice(const measuring *m, const json_t *slice, const char *met
     for (uint32_t i = 0; i < m->gate->n_slice_floors; i++) {
         check_floor(m, &m->gate->slice_floors[i], scores, where);
     }
+    return json_is_object(gain);
 }
 
 static void check_slices(const measuring *m, const char *metric) {
     for (uint32_t c = 0; c < m->gate->n_slices; c++) {
         const char *const column = m->gate->slices[c];
         const json_t *slice = NULL;
-        size_t i = 0, n = 0;
+        size_t i = 0, n = 0, n_compared = 0;
         json_array_foreach(json_object_get(m->measured, "slices"), i, slice) {
             if (strcmp(tm__json_text(slice, "column", ""), column) == 0) {
-                check_slice(m, slice, metric);
+                n_compared += check_slice(m, slice, metric) ? 1 : 0;
                 n++;
             }
         }
-        if (n == 0) {
+        if (n_compared == 0) {
             char check[TM_GATE_COLUMN + 16];
             (void)snprintf(check, sizeof(check), "slices %s", column);
             tm__gate_say(m->out, check, false, "the groups of '%.100s' were not compared: %s",
-                         column, why_not(m, column));
+                         column,
+                         n == 0 ? why_not(m, column)
+                                : "there are too few rows that neither version learned from");
         }
     }
 }

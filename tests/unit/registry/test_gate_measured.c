@@ -54,6 +54,12 @@ static const struct {
      "{" ROWS ",\"slices\":[" SLICE("a", "-0.1", "0.1") "]}",
      true,
      ""},
+    {"groups without rows to compare on",
+     {.slices = {"city"}, .n_slices = 1},
+     "{" ROWS ",\"slices\":[{\"column\":\"city\",\"group\":\"a\",\"rows\":120,\"scores\":["
+     "{\"score\":\"auc\",\"value\":0.7,\"low\":0.6,\"high\":0.8}]}]}",
+     false,
+     "the groups of 'city' were not compared: there are too few rows"},
     {"one group is surely worse",
      {.slices = {"city"}, .n_slices = 1},
      "{" ROWS ",\"slices\":[" SLICE("a", "-0.1", "0.1") "," SLICE("b", "-0.1", "-0.01") "]}",
