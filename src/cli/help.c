@@ -12,6 +12,7 @@
 #include "model/model.h"
 
 #define WIDTH_MAX 100u
+#define LIST_DOC_AT 19u /* at the least, in a list of commands */
 #define DOC_AT_MAX 30u /* column where explanations start at the most */
 
 /* Append text cut into lines at blanks; lines but the first start at `indent`. */
@@ -131,6 +132,11 @@ void tm__help_list(const char *first_word, uint32_t width, tm_buf *out) {
     const tm_command *all = tm__commands(&n);
     const size_t len = first_word != NULL ? strlen(first_word) : 0;
     const char *group = "";
+    uint32_t doc_at = LIST_DOC_AT;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t own = (uint32_t)strlen(all[i].name) + 4;
+        doc_at = own > doc_at ? own : doc_at;
+    }
     width = width > WIDTH_MAX ? WIDTH_MAX : width;
     if (first_word == NULL) {
         tm__buf_text(out,
@@ -148,7 +154,7 @@ void tm__help_list(const char *first_word, uint32_t width, tm_buf *out) {
             group = all[i].group;
             tm__buf_printf(out, "\n%s:\n", group);
         }
-        row(out, all[i].name, all[i].summary, 19, width);
+        row(out, all[i].name, all[i].summary, doc_at, width);
     }
     tm__buf_text(out, "\n`tidemill help COMMAND` shows examples and options.\n");
 }

@@ -93,7 +93,9 @@ static const tm_migration meta_migrations[] = {
      "CREATE INDEX history_moments ON history(model, at_us)"
      " WHERE event IN ('promoted', 'rolled_back');"
      "CREATE INDEX history_moves ON history(model, seq)"
-     " WHERE event IN ('promoted', 'rolled_back');"
+     " WHERE event IN ('promoted', 'rolled_back');",
+     NULL},
+    {5,
      "ALTER TABLE routes ADD COLUMN salt INTEGER NOT NULL DEFAULT 0;" /* 0: none was needed yet */
      "CREATE TABLE arms(route TEXT NOT NULL REFERENCES routes(name), model_id INTEGER NOT NULL,"
      " number INTEGER NOT NULL, weight INTEGER NOT NULL CHECK(weight > 0 AND weight <= 10000),"
