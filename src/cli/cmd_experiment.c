@@ -153,11 +153,29 @@ static tm_status alias_of(const tm_place *place, const char *model, const char *
     return TM_OK;
 }
 
+/* The arms of a split between two versions, as the route has them: the champion is the control.
+ * False when the route is not split between two. */
+static bool arms_of_split(const tm_route *route, tm_experiment_terms *out) {
+    if (route->n_arms != 2) {
+        return false;
+    }
+    const uint32_t control = route->arms[1].version == route->version ? 1 : 0;
+    out->versions[0] = route->arms[control].version;
+    out->versions[1] = route->arms[1 - control].version;
+    out->share = (double)route->arms[1 - control].weight / TM_ARM_PARTS;
+    return true;
+}
+
 static tm_status read_arms(tm_cli *cli, const tm_place *place, tm_experiment_terms *out,
                            tm_err *err) {
     const uint32_t n = cli->n_args - 1;
     double weights[2];
-    if (n == 0) { /* the champion against its challenger */
+    tm_route route;
+    if (n == 0) { /* what is split, else the champion against its challenger */
+        TM_TRY(tm__registry_route(place->registry, tm__cli_arg(cli, "MODEL"), &route, err));
+        if (arms_of_split(&route, out)) {
+            return TM_OK;
+        }
         out->share = 0.5;
         TM_TRY(alias_of(place, tm__cli_arg(cli, "MODEL"), "champion", &out->versions[0], err));
         return alias_of(place, tm__cli_arg(cli, "MODEL"), "challenger", &out->versions[1], err);

@@ -512,8 +512,6 @@ static tm_status read_news(tm_db *db, void *arg, tm_err *err) {
     for (uint32_t i = 0; l->must_estimate && i < l->n_streams; i++) {
         TM_TRY(read_newest(l, db, l->streams[i], err));
     }
-    v->estimated_ns = l->must_estimate ? now_ns : v->estimated_ns;
-    v->n_at_estimate = l->must_estimate ? l->out->n_answers : v->n_at_estimate;
     return TM_OK;
 }
 
@@ -527,10 +525,12 @@ static tm_status look_locked(look *l, tm_err *err) {
         TM_TRY(score(v, l->of->bundle, metric, err));
         v->has_news = false;
     }
-    if (l->must_estimate) {
-        TM_TRY(estimate(l, metric, err));
-    }
     tm_recent_view *const out = l->out;
+    if (l->must_estimate) { /* what failed is done again at the next look */
+        TM_TRY(estimate(l, metric, err));
+        v->estimated_ns = tm__mono_ns();
+        v->n_at_estimate = out->n_answers;
+    }
     out->n_labelled = v->n_labelled;
     out->coverage = out->n_answers == 0 ? 0 : (double)v->n_labelled / (double)out->n_answers;
     out->label_us = v->n_labelled > 0 ? v->joined_us : 0;

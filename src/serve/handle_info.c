@@ -141,7 +141,8 @@ void tm__handle_readyz(tm_exchange *x) {
 static bool look_at(tm_exchange *x, const tm_served *served, tm_recent_view *out, bool *is_lost) {
     const tm_recent_of of = {.bundle = served == NULL ? NULL : served->bundle,
                              .model = served == NULL ? "" : served->model,
-                             .version = served == NULL ? 0 : served->version};
+                             .version = served == NULL ? 0 : served->version,
+                             .estimates = true};
     const tm_status st =
         of.bundle == NULL ? TM_E_NOT_FOUND : tm__recent_look(x->desk->recent, &of, out, NULL);
     *is_lost = *is_lost || st == TM_E_NOMEM;

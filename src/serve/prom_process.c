@@ -66,7 +66,9 @@ void tm__prom_process(int64_t started_us, tm_buf *out) {
         write_value(out, "process_threads", "gauge", "Threads.",
                     (double)proc_number(status, "Threads:"));
     }
-    if (tm__fs_list("/proc/self/fd", count_one, &n_open, NULL) == TM_OK) {
+    const tm_status listed = tm__fs_list("/proc/self/fd", count_one, &n_open, NULL);
+    out->failed = out->failed || listed == TM_E_NOMEM;
+    if (listed == TM_OK) {
         write_value(out, "process_open_fds", "gauge", "Open files and connections.",
                     (double)n_open);
     }

@@ -116,3 +116,13 @@ def test_what_the_command_refuses(tm, key):
         assert result.code == code and says in result.err, (words, result.err)
     assert tm("route", "split", "nobody", "1=100").code == 3
     assert tm.ok("route", "ls", "--json").json["routes"][0]["arms"] == [{"version": 1, "weight": 100.0}]
+
+
+def test_an_experiment_takes_its_arms_from_the_split(tm, key):
+    assert key
+    tm.ok("route", "split", "churn", "1=70", "2=30")
+    started = tm.ok("experiment", "start", "churn", "--json").json
+    assert (started["versions"], started["share"]) == ([1, 2], 0.3)
+    tm.ok("experiment", "stop", "churn")
+    tm.ok("route", "split", "churn", "champion=100")
+    assert tm.ok("experiment", "start", "churn", "--json").json["share"] == 0.5

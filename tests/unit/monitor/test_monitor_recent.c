@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/ctx.h"
+#include "base/mem.h"
 #include "monitor/monitor_recent.h"
 
 static tm_recent_view look(tm_recent *recent, const tm_bundle *bundle, uint32_t version) {
@@ -81,6 +82,60 @@ static void junk_is_no_score_and_a_number_is_one(void **state) {
     assert_true(tm__json_f64(view.scores, "mae", 0) == 0.25);
     tm__recent_view_done(&view);
     tm__recent_free(recent);
+    tm__bundle_unref(bundle);
+    tm__monitor_close(monitor);
+}
+
+typedef struct looking {
+    tm_monitor *monitor;
+    const tm_bundle *bundle;
+    tm_recent *recent;
+} looking;
+
+/* A first look that may run out of memory. */
+static bool look_first(looking *c) {
+    const tm_recent_of of = {.bundle = c->bundle, .model = "tiny", .version = 1, .estimates = true};
+    tm_recent_view view = {0};
+    c->recent = tm__recent_create(c->monitor);
+    const tm_status st =
+        c->recent == NULL ? TM_E_NOMEM : tm__recent_look(c->recent, &of, &view, NULL);
+    assert_true(st == TM_OK || st == TM_E_NOMEM);
+    if (st == TM_OK) {
+        tm__recent_view_done(&view);
+    }
+    return st == TM_OK;
+}
+
+/* What it left undone, the next one does. */
+static void a_look_without_memory_is_made_up_for(void **state) {
+    static const tm_given given[] = {
+        {1, 100, NO_TIME, NULL, "{}", 0.9, "yes"},
+        {1, 200, NO_TIME, NULL, "{}", 0.2, "no"},
+        {1, 300, NO_TIME, NULL, "{}", 0.4, NULL},
+        {1, 400, NO_TIME, NULL, "{}", 0.7, NULL},
+    };
+    tm_monitor *monitor = open_monitor(*state);
+    tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
+    log_answers(monitor, given, 4, 0);
+    for (uint64_t nth = 1;; nth++) {
+        looking c = {.monitor = monitor, .bundle = bundle};
+        tm__json_reset();
+        tm__mem_fail_at(nth, true);
+        const bool is_done = look_first(&c);
+        tm__mem_fail_at(0, false);
+        tm__json_reset();
+        if (c.recent != NULL) {
+            tm_recent_view view = look(c.recent, bundle, 1);
+            assert_int_equal(view.n_labelled, 2);
+            assert_int_equal(view.n_estimated, 4);
+            assert_false(isnan(view.estimate.value));
+            tm__recent_view_done(&view);
+        }
+        tm__recent_free(c.recent);
+        if (is_done) {
+            break;
+        }
+    }
     tm__bundle_unref(bundle);
     tm__monitor_close(monitor);
 }
@@ -253,6 +308,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_live_score_is_that_of_the_labelled_answers),
         TEST(junk_is_no_score_and_a_number_is_one),
+        TEST(a_look_without_memory_is_made_up_for),
         TEST(scores_are_of_the_newest_labels),
         TEST(a_look_at_a_log_of_a_million_answers_costs_what_is_new),
         TEST(a_mark_stands_while_nothing_changes),
