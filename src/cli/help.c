@@ -13,7 +13,7 @@
 
 #define WIDTH_MAX 100u
 #define LIST_DOC_AT 19u /* at the least, in a list of commands */
-#define DOC_AT_MAX 30u /* column where explanations start at the most */
+#define DOC_AT_MAX 30u  /* column where explanations start at the most */
 
 /* Append text cut into lines at blanks; lines but the first start at `indent`. */
 static void wrap(tm_buf *out, const char *text, uint32_t indent, uint32_t width) {
