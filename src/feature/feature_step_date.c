@@ -17,7 +17,8 @@ double tm__date_part(tm_date_part part, int64_t us) {
         return NAN;
     }
     const int64_t day = floor_div(us, DAY_US);
-    const int64_t in_day = us - day * DAY_US;
+    const int64_t rest = us % DAY_US; /* the first day begins before what an int64_t can say */
+    const int64_t in_day = rest < 0 ? rest + DAY_US : rest;
     tm_civil civil;
     switch (part) {
     case TM_PART_MINUTE_OF_DAY:
