@@ -24,7 +24,28 @@ static bool same(double a, double b) {
     return (isnan(a) && isnan(b)) || tm__f64_bits(a) == tm__f64_bits(b);
 }
 
-/* Few rows, spread evenly. Features over windows are computed among them: both paths get the same.
+/* Whether a request can hold the row: JSON has no infinite numbers, and a score to add to must be
+ * there. */
+static bool can_be_asked(const tm_bundle *bundle, const tm_table *table, uint64_t row) {
+    const tm_schema *const schema = tm__bundle_schema(bundle);
+    for (uint32_t c = 0; c < schema->n_cols; c++) {
+        const uint32_t at = tm__table_find(table, schema->cols[c].name);
+        const tm_column *const column = at == UINT32_MAX ? NULL : tm__table_column(table, at);
+        const bool is_score = schema->cols[c].role == TM_ROLE_SCORE;
+        if (column != NULL && column->type == TM_TYPE_FLOAT &&
+            (isinf(column->floats[row]) || (is_score && isnan(column->floats[row])))) {
+            return false;
+        }
+        if (column != NULL && is_score && column->ints != NULL &&
+            column->ints[row] == TM_INT_MISSING) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Few rows, spread evenly, of those that can be asked. Features over windows are computed among
+ * them: both paths get the same.
  */
 static tm_status take_rows(proving *p, tm_table *table, const tm_window_tables *others,
                            tm_err *err) {
@@ -36,9 +57,13 @@ static tm_status take_rows(proving *p, tm_table *table, const tm_window_tables *
     if (chosen == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for rows of a proof");
     }
+    uint64_t n_chosen = 0;
     for (uint64_t i = 0; i < p->n; i++) {
-        chosen[i] = (uint32_t)(i * p->step);
+        if (can_be_asked(p->bundle, table, i * p->step)) {
+            chosen[n_chosen++] = (uint32_t)(i * p->step);
+        }
     }
+    p->n = n_chosen;
     tm_status st = tm__table_take_rows(table, chosen, p->n, &few, err);
     tm__mem_free(chosen);
     TM_TRY(st);
@@ -78,9 +103,8 @@ static tm_status compare(const proving *p, tm_err *err) {
     for (uint64_t i = 0; i < p->n * k; i++) {
         if (!same(p->batch[i], p->served[i])) {
             const tm_status st = TM_FAIL(err, TM_E_INTEGRITY,
-                                         "training row %llu is answered otherwise by a server: "
+                                         "a training row is answered otherwise by a server: "
                                          "output %u is %.17g, not %.17g",
-                                         (unsigned long long)(i / k * p->step + 1),
                                          (unsigned)(i % k), p->served[i], p->batch[i]);
             tm_err_hint(err, "The version is not published. This program or this machine computes "
                              "wrongly: run 'tidemill doctor'.");

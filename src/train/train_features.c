@@ -115,7 +115,7 @@ static tm_status read_as(tm_train_data *data, const char *text, tm_as *out, tm_e
 }
 
 tm_status tm__train_as(tm_train_data *data, const tm_train_options *options, tm_err *err) {
-    data->as = tm__mem_alloc((size_t)options->n_as + data->schema.n_cols + 1, sizeof(*data->as));
+    data->as = tm__mem_zalloc((size_t)options->n_as + data->schema.n_cols + 1, sizeof(*data->as));
     if (data->as == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for features");
     }
