@@ -237,8 +237,8 @@ typedef struct tm_split_order {
  *
  * Errors: TM_E_USAGE when weights do not sum to TM_ARM_PARTS, one is 0 or a version stands twice;
  * TM_E_NOT_FOUND for a model or a version that is not there; TM_E_REFUSED for a version that its
- * gate refused or that answers another question than the champion; TM_E_INTEGRITY for one whose file
- * is not whole; TM_E_CONFLICT when it is as ordered already.
+ * gate refused or that answers another question than the champion; TM_E_INTEGRITY for one whose
+ * file is not whole; TM_E_CONFLICT when it is as ordered already.
  */
 TM_NODISCARD tm_status tm__registry_split(tm_registry *registry, const char *model,
                                           const tm_split_order *order, const tm_actor *actor,

@@ -102,9 +102,9 @@ struct tm_server {
     bool is_refresh_failing;
 
     tm_log_terms log_terms; /* of models that declare none */
-    tm_expiry expiry;    /* of labels: the watch's */
-    tm_recent *recent;   /* how versions fare: the desk's and the watch's */
-    tm_serving *serving; /* the watch's, then who closes */
+    tm_expiry expiry;       /* of labels: the watch's */
+    tm_recent *recent;      /* how versions fare: the desk's and the watch's */
+    tm_serving *serving;    /* the watch's, then who closes */
     bool is_serving_failing;
 
     uint64_t quotas_kept; /* see tm__quota_save(); the watch's, then who closes */
