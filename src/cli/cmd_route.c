@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `route ls` and `route split`: which versions answer the requests of a model. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,9 +98,9 @@ static tm_status read_arm(tm_registry *registry, const char *model, const char *
     char name[TM_MAX_NAME * 2 + 2];
     double percent = 0;
     tm_version version = {0};
+    uint32_t weight = 0;
     if (equals == NULL || equals == word || !tm__str_to_f64(tm__str(equals + 1), &percent) ||
-        !(percent > 0 && percent <= 100) || floor(percent * 100 + 0.5) - percent * 100 > 1e-6 ||
-        percent * 100 - floor(percent * 100 + 0.5) > 1e-6) {
+        !tm__split_weight(percent, &weight)) {
         const tm_status st =
             TM_FAIL(err, TM_E_USAGE, "'%.60s' is not a version and its percent", word);
         tm_err_hint(err, "Like 1=90 2=10, or champion=99.5 challenger=0.5; they sum to 100.");
@@ -109,7 +108,7 @@ static tm_status read_arm(tm_registry *registry, const char *model, const char *
     }
     (void)snprintf(name, sizeof name, "%s@%.*s", model, (int)(equals - word), word);
     TM_TRY(tm__registry_find(registry, name, &version, err));
-    *out = (tm_arm){.version = version.number, .weight = (uint32_t)floor(percent * 100 + 0.5)};
+    *out = (tm_arm){.version = version.number, .weight = weight};
     tm__version_done(&version);
     return TM_OK;
 }

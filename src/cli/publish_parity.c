@@ -15,7 +15,6 @@ typedef struct proving {
     tm_ctx *ctx;
     const tm_bundle *bundle;
     tm_table *rows; /* few of the table, with all inputs */
-    uint64_t step;
     uint64_t n;
     double *batch, *served; /* [n x outputs] */
 } proving;
@@ -51,19 +50,17 @@ static tm_status take_rows(proving *p, tm_table *table, const tm_window_tables *
                            tm_err *err) {
     const uint64_t n = tm__table_rows(table);
     tm_table *few = NULL;
-    p->n = n < TM_PROOF_ROWS ? n : TM_PROOF_ROWS;
-    p->step = p->n == 0 ? 1 : n / p->n;
-    uint32_t *const chosen = tm__mem_alloc(p->n + 1, sizeof(*chosen));
+    const uint64_t n_most = n < TM_PROOF_ROWS ? n : TM_PROOF_ROWS;
+    uint32_t *const chosen = tm__mem_alloc(n_most + 1, sizeof(*chosen));
     if (chosen == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for rows of a proof");
     }
-    uint64_t n_chosen = 0;
-    for (uint64_t i = 0; i < p->n; i++) {
-        if (can_be_asked(p->bundle, table, i * p->step)) {
-            chosen[n_chosen++] = (uint32_t)(i * p->step);
+    for (uint64_t i = 0; i < n_most; i++) {
+        const uint64_t row = i * (n / n_most);
+        if (can_be_asked(p->bundle, table, row)) {
+            chosen[p->n++] = (uint32_t)row;
         }
     }
-    p->n = n_chosen;
     tm_status st = tm__table_take_rows(table, chosen, p->n, &few, err);
     tm__mem_free(chosen);
     TM_TRY(st);

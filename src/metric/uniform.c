@@ -6,10 +6,6 @@
 #include "base/fmath.h"
 #include "metric/special.h"
 
-#define STITCH_S 1.4
-#define STITCH_ETA 2.0
-#define LOG_2 0.69314718055994530942
-
 double tm__mixture_rho(double v, double alpha) {
     const double l = -2 * tm__log(alpha);
     return v / (l + tm__log1p(l));
@@ -71,32 +67,4 @@ double tm__gamma_mixture_bound(const tm_gamma_mixture *m, double v, double alpha
         }
     }
     return high;
-}
-
-/* Euler and Maclaurin from the tenth term on; DLMF 25.2.9. */
-static double zeta(double s) {
-    const double n = 10;
-    double sum = 0;
-    for (unsigned k = 1; k < 10; k++) {
-        sum += tm__pow(k, -s);
-    }
-    const double last = tm__pow(n, -s);
-    double term = s * last / n;
-    sum += n * last / (s - 1) + 0.5 * last + term / 12;
-    term *= (s + 1) * (s + 2) / (n * n);
-    sum -= term / 720;
-    term *= (s + 3) * (s + 4) / (n * n);
-    sum += term / 30240;
-    term *= (s + 5) * (s + 6) / (n * n);
-    return sum - term / 1209600;
-}
-
-double tm__stitched_bound(double v, double alpha, double v_min, double c) {
-    const double root = tm__sqrt(STITCH_ETA), fourth = tm__sqrt(root);
-    const double k1 = (fourth + 1 / fourth) / tm__sqrt(2), k2 = (root + 1) / 2;
-    const double at = v > v_min ? v : v_min;
-    const double level = STITCH_S * tm__log(tm__log(STITCH_ETA * at / v_min)) +
-                         tm__log(zeta(STITCH_S)) - STITCH_S * tm__log(LOG_2) - tm__log(alpha);
-    const double jump = k2 * c * level;
-    return tm__sqrt(k1 * k1 * at * level + jump * jump) + jump;
 }

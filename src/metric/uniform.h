@@ -40,9 +40,4 @@ double tm__gamma_mixture_log_most(const tm_gamma_mixture *mixture, double s, dou
  * Cost: some sixty times that, which is O(sqrt(v) / c) itself. */
 double tm__gamma_mixture_bound(const tm_gamma_mixture *mixture, double v, double alpha);
 
-/** The polynomial stitched boundary, HRMS sec. 3.1, thm. 1: for sub-gamma sums with scale c (0:
- * sub-Gaussian), at v >= v_min and as at v_min below it. It grows as the law of the iterated
- * logarithm has it, with h(k) = (k + 1)^s zeta(s); the usual s is 1.4, and eta 2. */
-double tm__stitched_bound(double v, double alpha, double v_min, double c);
-
 #endif

@@ -225,6 +225,8 @@ TM_NODISCARD tm_status tm__registry_routes(tm_registry *registry,
                                            bool (*fn)(void *arg, const tm_route *route), void *arg,
                                            tm_err *err);
 
+/** A weight from percent; false when it is not over 0, over 100, or finer than a part. */
+bool tm__split_weight(double percent, uint32_t *out);
 typedef struct tm_split_order {
     uint32_t n;
     tm_arm arms[TM_ARMS_MAX]; /* versions and weights; hashes are not read */

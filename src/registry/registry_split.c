@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Routes, and the versions between which their requests are split. */
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -94,6 +96,16 @@ tm_status tm__registry_route(tm_registry *registry, const char *model, tm_route 
 }
 
 /* ---- write ---- */
+
+bool tm__split_weight(double percent, uint32_t *out) {
+    const double parts = percent * (TM_ARM_PARTS / 100.0);
+    const double whole = floor(parts + 0.5);
+    if (!(whole > 0 && whole <= TM_ARM_PARTS && fabs(parts - whole) < 1e-4)) {
+        return false;
+    }
+    *out = (uint32_t)whole;
+    return true;
+}
 
 /* {"1": 90, "2": 10}, in percent; NULL when out of memory. */
 static json_t *weights_to_json(const tm_arm *arms, uint32_t n) {
@@ -217,18 +229,23 @@ static tm_status check_arms(tm_registry *registry, int64_t model_id, const tm_ro
     return TM_OK;
 }
 
+/* All requests to the champion: no split. */
+static bool is_end(const tm_route *route, const tm_split_order *order) {
+    return order->n == 1 && order->arms[0].version == route->version;
+}
+
 static bool is_as_ordered(const tm_route *route, const tm_split_order *order) {
-    const bool is_end = order->n == 1 && order->arms[0].version == route->version;
-    bool is_same = is_end ? route->n_arms == 0 : route->n_arms == order->n;
-    for (uint32_t i = 0; is_same && !is_end && i < order->n; i++) {
-        bool is_there = false;
-        for (uint32_t k = 0; k < route->n_arms && !is_there; k++) {
-            is_there = route->arms[k].version == order->arms[i].version &&
-                       route->arms[k].weight == order->arms[i].weight;
-        }
-        is_same = is_there;
+    if (is_end(route, order)) {
+        return route->n_arms == 0;
     }
-    return is_same;
+    uint32_t n_same = 0;
+    for (uint32_t i = 0; i < order->n; i++) {
+        for (uint32_t k = 0; k < route->n_arms; k++) {
+            n_same += route->arms[k].version == order->arms[i].version &&
+                      route->arms[k].weight == order->arms[i].weight;
+        }
+    }
+    return n_same == order->n && n_same == route->n_arms;
 }
 
 typedef struct splitting {
@@ -264,10 +281,9 @@ static tm_status split_locked(tm_registry *registry, void *arg, tm_err *err) {
     }
     tm__buf_init(&overridden, 4096);
     tm_status st = check_arms(registry, model_id, &route, order, &overridden, err);
-    if (st != TM_OK) {
-    } else if (order->n == 1 && order->arms[0].version == route.version) {
+    if (st == TM_OK && is_end(&route, order)) {
         st = tm__split_end_locked(registry, in->model, in->actor, &from, err);
-    } else {
+    } else if (st == TM_OK) {
         st = begin_locked(registry, in, &route, model_id,
                           overridden.len > 0 ? (const char *)overridden.data : "", err);
     }

@@ -23,8 +23,7 @@ typedef struct tm_arms {
     tm_served *served[TM_ARMS_MAX];
 } tm_arms;
 
-/** The arm of a unit: an index into route->arms, of which there is at least one. Pure. About 50 ns
- * for two arms. */
+/** The arm of a unit: an index into route->arms, of which there is at least one. Pure. */
 uint32_t tm__arm_of(const tm_route *route, tm_str unit);
 
 /** True when they split alike; either may be NULL. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the requests of a route are split: POST /v1/routes/{route}:split. On the desk's thread. */
-#include <math.h>
 #include <string.h>
 
 #include "serve/handle.h"
@@ -12,13 +11,12 @@ static bool read_weights(const json_t *weights, tm_split_order *out) {
     bool ok = json_is_object(weights);
     json_object_foreach((json_t *)(uintptr_t)weights, key, value) {
         uint64_t version = 0;
-        const double parts = json_number_value(value) * (TM_ARM_PARTS / 100.0);
-        const double whole = floor(parts + 0.5);
+        uint32_t weight = 0;
         ok = ok && out->n < TM_ARMS_MAX && json_is_number(value) &&
              tm__str_to_u64(tm__str(key), &version) && version > 0 && version <= UINT32_MAX &&
-             whole > 0 && whole <= TM_ARM_PARTS && fabs(parts - whole) < 1e-4;
+             tm__split_weight(json_number_value(value), &weight);
         if (ok) {
-            out->arms[out->n++] = (tm_arm){.version = (uint32_t)version, .weight = (uint32_t)whole};
+            out->arms[out->n++] = (tm_arm){.version = (uint32_t)version, .weight = weight};
         }
     }
     return ok;

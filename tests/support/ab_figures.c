@@ -67,9 +67,6 @@ static double make(const figure *f) {
         const tm_gamma_mixture m = tm__gamma_mixture(a[2], 0.05, a[3]);
         return tm__gamma_mixture_log(&m, a[0], a[1]);
     }
-    if (strcmp(f->name, "stitch") == 0) {
-        return tm__stitched_bound(a[0], a[1], a[2], a[3]);
-    }
     return strcmp(f->name, "low") == 0 || strcmp(f->name, "high") == 0
                ? interval(a, f->name[0] == 'h')
                : (double)NAN;

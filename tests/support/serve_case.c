@@ -70,6 +70,13 @@ void serve_case_key(serve_case *c, tm_guard_role role, tm_key *out) {
     }
 }
 
+void serve_case_key_seen(serve_case *c, tm_guard_role role, tm_key *out) {
+    serve_case_key(c, role, out);
+    for (unsigned i = 0; i < 400 && serve_case_call(c, "/v1/models", NULL, out->text) == 401; i++) {
+        tm__sleep_ms(5);
+    }
+}
+
 void serve_case_raw(serve_case *c, const char *bytes, size_t len, uint32_t timeout_ms) {
     int fd = -1;
     assert_int_equal(tm__net_connect(tm__server_address(c->server), CONNECT_MS, &fd, NULL), TM_OK);

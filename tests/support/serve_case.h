@@ -26,6 +26,8 @@ void serve_case_open(serve_case *c, tm_home *home, const tm_serve_limits *limits
 void serve_case_close(serve_case *c);
 /** A key of a role, stored in the registry. */
 void serve_case_key(serve_case *c, tm_guard_role role, tm_key *out);
+/** Same, and the running server knows it; the role must be one that reads. */
+void serve_case_key_seen(serve_case *c, tm_guard_role role, tm_key *out);
 /** One request on a connection of its own; key may be NULL. Gives the status. */
 uint32_t serve_case_call(serve_case *c, const char *target, const char *body, const char *key);
 /** Same with a body of any bytes; headers are whole lines, and say what it is. */

@@ -5,7 +5,6 @@
 normal: v, alpha, v_opt, -      two-sided normal mixture tuned for v_opt at alpha
 gamma: v, alpha, v_opt, c       gamma-exponential mixture tuned for v_opt at alpha
 gamma_log: s, v, v_opt, c       log of that supermartingale, tuned at 0.05
-stitch: v, alpha, v_min, c      polynomial stitching with s 1.4, eta 2
 low, high: n, alpha, v_opt, p   interval of the difference of two arms after n units of made(), p the treatment's share
 """
 import itertools
@@ -45,8 +44,6 @@ def lines():
         yield "gamma", v, alpha, v_opt, c, boundaries.gamma_exponential_mixture_bound(v, alpha, v_opt, c, alpha_opt=alpha)
     for s, v, v_opt, c in itertools.product((1, 20, 300), (1, 100, 1e4), (10, 1e4), (0.5, 4)):
         yield "gamma_log", s, v, v_opt, c, boundaries.gamma_exponential_log_mixture(s, v, v_opt, c, alpha_opt=0.05)
-    for v, alpha, v_min, c in itertools.product((1, 30, 1e3, 1e6), (0.001, 0.05), (1, 50), (0, 2)):
-        yield "stitch", v, alpha, v_min, c, boundaries.poly_stitching_bound(v, alpha, v_min, c)
     for n, alpha, v_opt, share in itertools.product((1, 10, 500, 20000), (0.005, 0.05), (100, 5000), (0.5, 0.1)):
         low, high = interval(n, alpha, v_opt, share)
         yield "low", n, alpha, v_opt, share, low

@@ -14,7 +14,7 @@ static void boundaries_are_those_of_confseq(void **state) {
     static const struct {
         const char *name;
         double most;
-    } cases[] = {{"normal", 1e-13}, {"gamma", 2e-8}, {"gamma_log", 1e-8}, {"stitch", 1e-12}};
+    } cases[] = {{"normal", 1e-13}, {"gamma", 2e-8}, {"gamma_log", 1e-8}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint32_t n = 0;
         const double worst = ab_figures_worst(cases[i].name, &n);
@@ -58,7 +58,6 @@ static void a_tuned_boundary_is_lower_there_than_others(void **state) {
     for (double v = 10; v < 1e6; v *= 1.5) {
         assert_true(at <= tm__normal_mixture(1000, 0.05, tm__mixture_rho(v, 0.05)) * 1.001);
     }
-    assert_true(at < tm__stitched_bound(1000, 0.025, 10, 0));
 }
 
 int main(void) {

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "serve_case.h"
 #include "temp_home.h"
 
@@ -12,11 +11,7 @@ static void a_split_is_checked_and_told(void **state) {
     serve_case_open(&c, *state, NULL);
     tm_key key, other;
     serve_case_key(&c, TM_GUARD_OPERATOR, &key);
-    serve_case_key(&c, TM_GUARD_VIEWER, &other);
-    for (unsigned i = 0; i < 400 && serve_case_call(&c, "/v1/models", NULL, other.text) == 401;
-         i++) {
-        tm__sleep_ms(5); /* until the watch has seen the keys */
-    }
+    serve_case_key_seen(&c, TM_GUARD_VIEWER, &other);
     static const struct {
         const char *body;
         uint32_t status;
