@@ -137,12 +137,8 @@ static tm_status copy_intake(tm_backup *b, tm_err *err) {
 static tm_status copy_databases(tm_backup *b, tm_err *err) {
     const tm_home *to = b->staging.home;
     TM_TRY(copy_intake(b, err));
-    if (tm__fs_info(tm__home_log_db(b->place.home)).kind != TM_PATH_NONE) {
-        TM_TRY(tm__monitor_copy(b->place.home, &b->ctx, tm__home_log_db(to), err));
-    }
-    if (tm__fs_info(tm__home_watch_db(b->place.home)).kind != TM_PATH_NONE) {
-        TM_TRY(tm__drift_store_copy(b->place.home, &b->ctx, tm__home_watch_db(to), err));
-    }
+    TM_TRY(tm__monitor_copy(b->place.home, &b->ctx, tm__home_log_db(to), err));
+    TM_TRY(tm__drift_store_copy(b->place.home, &b->ctx, tm__home_watch_db(to), err));
     TM_TRY(tm__registry_copy(b->place.registry, &b->ctx, tm__home_meta_db(to), err));
     TM_TRY(copy_server_key(b, err));
     return tm__staging_check(&b->staging, &b->facts, &b->files, err);

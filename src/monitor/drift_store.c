@@ -105,10 +105,10 @@ tm_db *tm__drift_store_db(tm_drift_store *store) {
 tm_status tm__drift_store_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
                                tm_err *err) {
     tm_db *db = NULL;
-    TM_TRY(db_open_any(tm__home_watch_db(home), false, &db, err));
-    const tm_status st = tm__db_copy(db, ctx, to, err);
+    tm_status st = db_open_any(tm__home_watch_db(home), false, &db, err);
+    st = st == TM_OK ? tm__db_copy(db, ctx, to, err) : st;
     tm__db_close(db);
-    return st;
+    return st == TM_E_NOT_FOUND ? TM_OK : st;
 }
 
 tm_status tm__drift_store_check(const tm_home *home, bool read_only, uint32_t *out_format,

@@ -31,8 +31,8 @@ TM_NODISCARD tm_status tm__drift_store_open(const tm_home *home, bool can_write,
 void tm__drift_store_close(tm_drift_store *store);
 tm_db *tm__drift_store_db(tm_drift_store *store);
 
-/** Copy watch.db as it stands at this moment into a new file; see tm__db_copy(). TM_E_NOT_FOUND
- * when there is none. */
+/** Copy watch.db as it stands at this moment into a new file; see tm__db_copy(). None is made
+ * when there is none, or it is just being made. */
 TM_NODISCARD tm_status tm__drift_store_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
                                             tm_err *err);
 /** Check every page, row and index; read_only leaves an older format and the write-ahead log as

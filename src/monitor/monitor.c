@@ -218,8 +218,13 @@ static tm_stream *stream_now_locked(tm_monitor *monitor, tm_stream *stream) {
         return stream;
     }
     if (stream->twin == NULL || stream->twin->share != share) {
-        tm_stream like = *stream;
-        like.share = share;
+        const tm_stream like = {.route = stream->route, /* what the writer changes is its own */
+                                .arm = stream->arm,
+                                .share = share,
+                                .model = stream->model,
+                                .columns = stream->columns,
+                                .version = stream->version,
+                                .n_columns = stream->n_columns};
         stream->twin = tm__stream_find(&monitor->streams, &like);
         if (stream->twin != NULL) {
             stream->twin->lane = stream->lane;

@@ -207,8 +207,8 @@ TM_NODISCARD tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_b
  * TM_E_NOT_FOUND. */
 TM_NODISCARD tm_status tm__monitor_find(tm_monitor *monitor, const char *id, json_t **out,
                                         tm_err *err);
-/** Copy log.db as it stands at this moment into a new file; see tm__db_copy(). TM_E_NOT_FOUND when
- * there is no log. */
+/** Copy log.db as it stands at this moment into a new file; see tm__db_copy(). None is made when
+ * there is no log, or it is just being made. */
 TM_NODISCARD tm_status tm__monitor_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
                                         tm_err *err);
 /** Check every page, row and index of log.db; read_only leaves an older format and the write-ahead

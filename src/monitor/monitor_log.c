@@ -463,10 +463,10 @@ tm_status tm__log_label_locked(tm_block *block, const tm_label *label, tm_tally 
 
 tm_status tm__monitor_copy(const tm_home *home, const tm_ctx *ctx, const char *to, tm_err *err) {
     tm_db *db = NULL;
-    TM_TRY(tm__log_open(tm__home_log_db(home), false, &db, err));
-    const tm_status st = tm__db_copy(db, ctx, to, err);
+    tm_status st = tm__log_open(tm__home_log_db(home), false, &db, err);
+    st = st == TM_OK ? tm__db_copy(db, ctx, to, err) : st;
     tm__db_close(db);
-    return st;
+    return st == TM_E_NOT_FOUND ? TM_OK : st;
 }
 
 tm_status tm__monitor_check(const tm_home *home, bool read_only, uint32_t *out_format,

@@ -31,7 +31,7 @@ static tm_status replay_locked(tm_monitor *monitor, tm_work *work, const tm_spil
     /* A commit that failed may be there all the same: the place tells. */
     if (there.file != piece->place.file || there.at < piece->place.at) {
         const tm_block_batch batch = {.db = db, .runs = &piece->runs, .tally = tally};
-        TM_TRY(tm__work_write_locked(monitor, work, &batch, err));
+        TM_TRY(tm__work_write_locked(work, &batch, err));
     }
     for (uint32_t i = 0; i < work->notes.n; i++) {
         tm_lane_counts *const by = &work->notes.list[i].by;

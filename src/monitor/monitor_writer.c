@@ -31,9 +31,9 @@ static void queue_reset(tm_queue *queue) {
     queue->n = 0;
 }
 
-/* Count the records of each stream in some runs, and what they will settle. */
-static void count_runs(tm_monitor *monitor, const tm_buf *runs) {
-    for (tm_stream *stream = monitor->streams; stream != NULL; stream = stream->next) {
+/* Count the records of each stream in some runs. Streams that others add meanwhile have none. */
+static void count_runs(tm_stream *streams, const tm_buf *runs) {
+    for (tm_stream *stream = streams; stream != NULL; stream = stream->next) {
         stream->n_batch = 0;
     }
     for (size_t at = 0; at < runs->len;) {
@@ -45,9 +45,8 @@ static void count_runs(tm_monitor *monitor, const tm_buf *runs) {
 }
 
 /* Write the runs; what each stream has got of them is added to its model's note. */
-tm_status tm__work_write_locked(tm_monitor *monitor, const tm_work *work,
-                                const tm_block_batch *batch, tm_err *err) {
-    count_runs(monitor, batch->runs);
+tm_status tm__work_write_locked(const tm_work *work, const tm_block_batch *batch, tm_err *err) {
+    count_runs(work->streams, batch->runs);
     for (tm_stream *stream = work->streams; stream != NULL; stream = stream->next) {
         if (stream->n_batch > 0) {
             const uint64_t before = batch->tally->n_written;
@@ -78,10 +77,10 @@ static tm_status batch_write_locked(tm_monitor *monitor, tm_work *work, tm_tally
     TM_TRY(tm__log_stamp_locked(db, &tally->stamp_us, err));
     tm_block_batch batch = {
         .db = db, .runs = &monitor->batch.runs, .must_look = monitor->must_look, .tally = tally};
-    TM_TRY(tm__work_write_locked(monitor, work, &batch, err));
+    TM_TRY(tm__work_write_locked(work, &batch, err));
     batch.runs = &work->sync;
     batch.must_look = false; /* a ticket is tried once */
-    TM_TRY(tm__work_write_locked(monitor, work, &batch, err));
+    TM_TRY(tm__work_write_locked(work, &batch, err));
     TM_TRY(labels_write_locked(db, work->tickets, tally, err));
     TM_TRY(tm__log_count_tally_locked(db, tally, err));
     TM_TRY(tm__log_totals_locked(db, tally, err));

@@ -18,8 +18,8 @@ typedef struct tm_work {
 void tm__work_done(tm_work *work);
 
 /** In a transaction: the runs of a batch; what each model has got of them is added to its note. */
-TM_NODISCARD tm_status tm__work_write_locked(tm_monitor *monitor, const tm_work *work,
-                                             const tm_block_batch *batch, tm_err *err);
+TM_NODISCARD tm_status tm__work_write_locked(const tm_work *work, const tm_block_batch *batch,
+                                             tm_err *err);
 /** Rows of streams may be gone with a transaction that failed. */
 void tm__work_forget_streams(const tm_work *work);
 /** Counters after a commit. */

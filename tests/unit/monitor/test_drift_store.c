@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/mem.h"
 #include "monitor/drift_store.h"
 #include "temp_home.h"
 
@@ -123,6 +124,20 @@ static void versions_are_listed(void **state) {
     tm__drift_store_close(store);
 }
 
+/* The server makes the file first, and its tables a moment later. */
+static void what_is_just_being_made_is_not_copied(void **state) {
+    const tm_home *const home = *state;
+    const tm_ctx ctx = {0};
+    char *const to = tm__fs_join(tm__home_path(home), "copy.db");
+    assert_int_equal(tm__drift_store_copy(home, &ctx, to, NULL), TM_OK);
+    tm_file *file = NULL;
+    assert_int_equal(tm__file_open(tm__home_watch_db(home), TM_OPEN_CREATE, &file, NULL), TM_OK);
+    tm__file_close(file);
+    assert_int_equal(tm__drift_store_copy(home, &ctx, to, NULL), TM_OK);
+    assert_int_equal(tm__fs_info(to).kind, TM_PATH_NONE);
+    tm__mem_free(to);
+}
+
 #define HOME(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
@@ -132,6 +147,7 @@ int main(void) {
         HOME(a_clock_that_jumps_loses_nothing),
         HOME(a_window_of_another_kind_gives_way),
         HOME(versions_are_listed),
+        HOME(what_is_just_being_made_is_not_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
