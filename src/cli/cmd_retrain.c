@@ -45,6 +45,7 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
         .keeps_state = tm__cli_has(cli, "checkpoint"),
         .checkpoint_ns = (uint64_t)tm__cli_duration_us(cli, "checkpoint") * 1000,
         .actor = actor.name,
+        .because = tm__cli_text(cli, "because"),
         .prove = tm__publish_prove,
     };
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);

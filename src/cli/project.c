@@ -348,27 +348,6 @@ static tm_status read_events(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
     return tm__json_check(err);
 }
 
-static tm_status read_retrain(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
-    static const char *const names[] = {"every"};
-    int64_t us = 0;
-    TM_TRY(tm__yaml_check_map(r, map, "retrain", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
-        if (!tm__str_is(tm__yaml_scalar(key), "every")) {
-            return tm__yaml_unknown_key(r, key, names, 1, err);
-        }
-        if (value->type != YAML_SCALAR_NODE ||
-            !tm__str_to_duration_us(tm__yaml_scalar(value), &us) || us < 1000000) {
-            return tm__yaml_bad_value(r, value, "every", "a time such as 15m, 24h or 7d", err);
-        }
-        json_object_set_new(recipe, "retrain", json_pack("{s:I}", "every_s", us / 1000000));
-    }
-    return TM_OK;
-}
-
 /* labels: {delay: 1d, within: 2h}: when they are known, and how far before them answers may lie. */
 static tm_status read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
     static const char *const names[] = {"delay", "within"};
@@ -415,7 +394,7 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
         return tm__project_read_gate(r, value, &model->gate, err);
     }
     if (tm__str_is(tm__yaml_scalar(key), "retrain")) {
-        return read_retrain(r, value, model->recipe, err);
+        return tm__project_read_retrain(r, value, model->recipe, err);
     }
     if (tm__str_is(tm__yaml_scalar(key), "labels")) {
         return read_labels(r, value, model->recipe, err);

@@ -40,6 +40,9 @@ TM_NODISCARD tm_status tm__project_read_sinks(tm_yaml *r, const yaml_node_t *map
 /** online: {...} of a model, into its recipe as registry/online_plan.h has it. */
 TM_NODISCARD tm_status tm__project_read_online(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                                tm_err *err);
+/** retrain: {...} of a model, into its recipe as loop/loop_trigger.h has it. */
+TM_NODISCARD tm_status tm__project_read_retrain(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
+                                                tm_err *err);
 /** log: {...} of a model, into its recipe as monitor/log_terms.h has it. */
 TM_NODISCARD tm_status tm__project_read_log(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                             tm_err *err);

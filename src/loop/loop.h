@@ -23,7 +23,8 @@ typedef struct tm_retrain_options {
     uint64_t budget_ms; /* 0: as the recipe says */
     bool keeps_state;   /* of the training in the home, every checkpoint_ns, to go on from */
     uint64_t checkpoint_ns;
-    const char *actor; /* who asked: "cli:root", "loop:schedule" */
+    const char *actor;   /* who asked: "cli:root", "loop:schedule" */
+    const char *because; /* why, for the history; NULL: nothing is said */
     /* What must hold of a version and its training rows before it is published, and the evidence of
      * it (a new reference); NULL: nothing. */
     tm_status (*prove)(tm_ctx *ctx, const tm_bundle *bundle, tm_table *table,

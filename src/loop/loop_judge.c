@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "loop/label_guard.h"
 #include "loop/loop_priv.h"
 #include "model/bundle_windows.h"
 
@@ -125,7 +126,8 @@ typedef struct tm_judging_of {
     tm_bundle *bundle, *champion_bundle;
     tm_gate gate;
     tm_label_cut matured;
-    tm_table *rows; /* NULL: too few */
+    json_t *left_out; /* origins whose labels do not judge */
+    tm_table *rows;   /* NULL: too few */
     char rows_text[64];
 } tm_judging_of;
 
@@ -137,7 +139,8 @@ static tm_status unlearned(tm_ctx *ctx, tm_judging_of *j, tm_label_cut after, tm
     tm_hash hash;
     tm_table *rows = NULL, *snapshot = NULL, *fitted = NULL;
     tm_row_list list = {0};
-    const tm_span span = {.after = after, .until = j->matured, .also = j->champion_bundle};
+    const tm_span span = {
+        .after = after, .until = j->matured, .also = j->champion_bundle, .left_out = j->left_out};
     TM_TRY(tm__monitor_labelled_span(j->monitor, j->bundle, j->version->model, span, &rows, NULL,
                                      err));
     if (rows == NULL || !tm__hash_from_text(j->version->snapshot, &hash)) {
@@ -195,12 +198,24 @@ static tm_status judge_rows(tm_ctx *ctx, tm_judging_of *j, tm_err *err) {
     return st;
 }
 
-static tm_status judge_open(tm_judging_of *j, tm_err *err) {
-    const tm_monitor_options reading = {.can_write = false};
+/* Before labels are read: those of who is found wrong do not judge. */
+static tm_status guard_labels(tm_judging_of *j, const tm_actor *actor, tm_err *err) {
     json_t *recipe = NULL;
     TM_TRY(tm__registry_recipe(j->registry, j->version->model, &recipe, err));
-    j->matured = tm__loop_label_cut(recipe, INT64_MAX, tm__now_us());
+    const tm_label_guard guard = {.registry = j->registry,
+                                  .monitor = j->monitor,
+                                  .bundle = j->champion_bundle,
+                                  .model = j->version->model,
+                                  .recipe = recipe,
+                                  .now_us = tm__now_us()};
+    j->matured = tm__loop_label_cut(recipe, INT64_MAX, guard.now_us);
+    const tm_status st = tm__label_guard_act(&guard, actor, &j->left_out, err);
     json_decref(recipe);
+    return st;
+}
+
+static tm_status judge_open(tm_judging_of *j, tm_err *err) {
+    const tm_monitor_options reading = {.can_write = false};
     TM_TRY(tm__registry_gate(j->registry, j->version->model, &j->gate, err));
     TM_TRY(tm__registry_find(j->registry, j->version->model, &j->champion, err));
     TM_TRY(tm__registry_bundle(j->registry, j->version, &j->bundle, err));
@@ -210,6 +225,7 @@ static tm_status judge_open(tm_judging_of *j, tm_err *err) {
 
 static void judge_done(tm_judging_of *j) {
     tm__table_unref(j->rows);
+    json_decref(j->left_out);
     tm__monitor_close(j->monitor);
     tm__bundle_unref(j->bundle);
     tm__bundle_unref(j->champion_bundle);
@@ -249,7 +265,8 @@ tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry
     tm_status st = judge_open(&j, err);
     bool is_asked = st == TM_OK && j.champion.number != version->number && tm__gate_asks(&j.gate);
     if (st == TM_OK && is_asked && (j.gate.better_than_champion || tm__gate_needs_rows(&j.gate))) {
-        st = judge_rows(ctx, &j, err);
+        st = guard_labels(&j, actor, err);
+        st = st == TM_OK ? judge_rows(ctx, &j, err) : st;
         if (st == TM_OK && j.rows == NULL) {
             j.gate.better_than_champion = false; /* too few rows: only what is its own counts */
             is_asked = tm__gate_asks(&j.gate);

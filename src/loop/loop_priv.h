@@ -49,8 +49,9 @@ typedef struct tm_harvest {
     tm_table *train; /* the source's rows and labelled answers, less those held out */
     tm_table *held;  /* the newest of the new rows: for the gate */
     uint64_t n_new;
-    uint64_t n_labels;    /* labelled answers, learned before and new */
-    uint64_t n_unmatured; /* and those left out, for they are known too early or not yet */
+    uint64_t n_source_rows; /* in the source when it was read */
+    uint64_t n_labels;      /* labelled answers, learned before and new */
+    uint64_t n_unmatured;   /* and those left out, for they are known too early or not yet */
     tm_label_cut labels;
     char source_hash[TM_HASH_TEXT];
     json_t *snapshots;  /* of sources that the query reads, {NAME: hash}; or NULL */
@@ -63,7 +64,8 @@ typedef struct tm_harvest_input {
     const tm_version *champion;
     const tm_bundle *bundle; /* of the champion */
     const json_t *recipe;
-    int64_t now_us; /* the cut: what had matured then */
+    const json_t *left_out; /* origins whose labels take no part */
+    int64_t now_us;         /* the cut: what had matured then */
 } tm_harvest_input;
 /** What of a model's labels has matured at now_us by the delay that its recipe declares; of those
  * that joined up to joined_us. */

@@ -2,7 +2,7 @@
 /*
  * One retraining, from the champion to the verdict.
  *
- *   open -> harvest -> note started -> train -> save -> register -> note trained
+ *   open -> guard labels -> harvest -> note started -> train -> save -> register -> note trained
  *        -> duel on the held-out rows -> judge -> promote or leave
  *
  * 1. Nothing is written before it is known that there is something new to learn from.
@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "loop/label_guard.h"
 #include "loop/loop_priv.h"
 #include "model/checkpoint.h"
 
@@ -27,7 +28,7 @@ typedef struct tm_retraining {
     tm_monitor *monitor;
     tm_version champion, candidate;
     tm_bundle *champion_bundle, *candidate_bundle;
-    json_t *recipe;
+    json_t *recipe, *left_out;
     tm_harvest harvest;
     tm_train_events events; /* of other sources */
     tm_train_result result;
@@ -153,9 +154,10 @@ static tm_status note(tm_retraining *r, const char *event, uint32_t version, jso
 
 static tm_status note_started(tm_retraining *r, tm_err *err) {
     return note(r, "retrain.started", 0,
-                json_pack("{s:I, s:I, s:I, s:s}", "champion", (json_int_t)r->champion.number,
+                json_pack("{s:I, s:I, s:I, s:s, s:s*}", "champion", (json_int_t)r->champion.number,
                           "rows", (json_int_t)tm__table_rows(r->harvest.train), "new_rows",
-                          (json_int_t)r->harvest.n_new, "held_out", r->harvest.rows_text),
+                          (json_int_t)r->harvest.n_new, "held_out", r->harvest.rows_text, "because",
+                          r->options->because),
                 err);
 }
 
@@ -181,7 +183,8 @@ static tm_status add(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     json_decref(evidence);
     TM_TRY(st);
     return note(r, "retrain.trained", r->candidate.number,
-                json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "labelled_until_us",
+                json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "source_rows",
+                          (json_int_t)r->harvest.n_source_rows, "labelled_until_us",
                           (json_int_t)r->harvest.labels.joined_us, "labelled_known_us",
                           (json_int_t)r->harvest.labels.known_us, "labelled_moment_us",
                           (json_int_t)r->harvest.labels.moment_us, "labelled_rows",
@@ -250,6 +253,9 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
     }
     json_object_set_new(object, "unmatured_source_rows",
                         json_integer(tm__json_i64(r->result.report, "unmatured_rows", 0)));
+    if (json_array_size(r->left_out) > 0) {
+        json_object_set(object, "quarantined", r->left_out);
+    }
     if (r->options->keeps_state) {
         json_object_set_new(object, "fits_resumed", json_integer(r->n_resumed));
     }
@@ -293,14 +299,23 @@ static tm_status learn_and_judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 
 static tm_status retrain(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_err own = {0};
+    const int64_t now_us = tm__now_us();
     TM_TRY(retrain_open(r, err));
+    TM_TRY(tm__label_guard_act(&(tm_label_guard){.registry = r->registry,
+                                                 .monitor = r->monitor,
+                                                 .bundle = r->champion_bundle,
+                                                 .model = r->options->model,
+                                                 .recipe = r->recipe,
+                                                 .now_us = now_us},
+                               &r->actor, &r->left_out, err));
     const tm_harvest_input in = {.home = r->home,
                                  .registry = r->registry,
                                  .monitor = r->monitor,
                                  .champion = &r->champion,
                                  .bundle = r->champion_bundle,
                                  .recipe = r->recipe,
-                                 .now_us = tm__now_us()};
+                                 .left_out = r->left_out,
+                                 .now_us = now_us};
     TM_TRY(tm__loop_harvest(ctx, &in, &r->harvest, err));
     TM_TRY(repeat_check(r, err));
     TM_TRY(note_started(r, err));
@@ -331,6 +346,7 @@ tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_op
     json_decref(r.candidate_report);
     json_decref(r.champion_report);
     json_decref(r.recipe);
+    json_decref(r.left_out);
     tm__gate_verdict_done(&r.verdict);
     tm__train_result_done(&r.result);
     tm__checkpoint_close(ctx->checkpoint);

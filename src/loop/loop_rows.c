@@ -15,6 +15,7 @@
  * 4. Labels that have not matured at the cut take no part: of a moment whose labels are still to
  *    come the quick ones alone are there. They are new in a later retraining, whenever they joined.
  *    An answer without a label is never learned from, whether its delay is over or not.
+ * 5. Labels of who is quarantined (label_guard.h) take no part in either.
  */
 #include <math.h>
 #include <stdio.h>
@@ -557,12 +558,15 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
     harvest.labels = tm__loop_label_cut(in->recipe, joined_us, in->now_us);
     TM_TRY(source_read(ctx, in, &crop.source, &harvest.snapshots, err));
     const tm_span before = {.after = tm__label_cut_none,
-                            .until = both_cuts(&learned.labels, &harvest.labels)};
-    const tm_span fresh = {.after = learned.labels, .until = harvest.labels};
+                            .until = both_cuts(&learned.labels, &harvest.labels),
+                            .left_out = in->left_out};
+    const tm_span fresh = {
+        .after = learned.labels, .until = harvest.labels, .left_out = in->left_out};
     tm_status st = labelled_rows(in, crop.source, before, &crop.before, NULL, err);
     if (st == TM_OK) {
         st = labelled_rows(in, crop.source, fresh, &crop.fresh, &harvest.n_unmatured, err);
     }
+    harvest.n_source_rows = tm__table_rows(crop.source);
     harvest.n_labels = (crop.before == NULL ? 0 : tm__table_rows(crop.before)) +
                        (crop.fresh == NULL ? 0 : tm__table_rows(crop.fresh));
     if (st == TM_OK) {

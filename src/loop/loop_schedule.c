@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schedule of a daemon: a model whose recipe says {"retrain": {"every_s": N}} is retrained N
- * seconds after its last job began or its newest version came, in a child of its own.
+ * The schedule of a daemon: a model is retrained when its recipe's "retrain" asks for it
+ * (loop_trigger.h), in a child of its own.
  *
- *   due ── job row, child `tidemill retrain` ──> running ── exit ──> done | refused | failed
- *                                                        └─ a newer daemon ──> lost
+ *   due ── the longest waiting one ── job row, child `tidemill retrain` ──> running
+ *     running ── exit ──> done | refused | failed, a newer daemon ──> lost
+ *
+ * One at a time: a training uses all cores and may take most of the memory, and forty that are due
+ * at two in the morning must not kill the machine that serves.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +17,12 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/system.h"
+#include "loop/loop_evidence.h"
 #include "loop/loop_priv.h"
 #include "loop/loop_sink_priv.h"
 
-#define TM_LOOP_MODELS_MAX 64u /* children at once; the rest wait for the next look */
+#define TM_LOOP_RUNS_MAX 1u    /* children at once; the rest wait for the next look */
 #define TM_LOOP_BUSY_MS 500u   /* between looks while a child runs */
 #define TM_LOOP_IDLE_MS 60000u /* between looks at a model at the most */
 #define TM_LOOP_RETRY_MS 5000u /* after a failure */
@@ -34,8 +39,9 @@ struct tm_loop {
     tm_supervisor *supervisor;
     const struct tm_log *log; /* may be NULL */
     tm_registry *registry;
-    tm_running running[TM_LOOP_MODELS_MAX];
+    tm_running running[TM_LOOP_RUNS_MAX];
     uint32_t n_running;
+    tm_evidence *evidence;
     tm_compacting compacting;
     tm_tending tending;
     tm_telling telling;
@@ -61,7 +67,11 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};
     loop->streaming.children.option = "--follow";
     loop->sinking = (tm_sinking){.log = log, .children = children};
-    const tm_status st = tm__registry_open(home, &loop->registry, err);
+    tm_status st = tm__registry_open(home, &loop->registry, err);
+    if (st == TM_OK) {
+        loop->evidence = tm__evidence_create(home, loop->registry);
+        st = loop->evidence == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
+    }
     if (st == TM_OK) {
         *out = loop;
         loop = NULL;
@@ -139,21 +149,17 @@ static void reap_all(tm_loop *loop) {
 
 /* ---- Models that are due ---- */
 
-static bool is_running(const tm_loop *loop, const char *model) {
-    for (uint32_t i = 0; i < loop->n_running; i++) {
-        if (strcmp(loop->running[i].model, model) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static tm_status child_start(tm_loop *loop, tm_running *run, tm_err *err) {
+static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm_err *err) {
     char *out_path = job_path(loop, run->job, "out");
     char *err_path = job_path(loop, run->job, "err");
-    const char *const argv[] = {tm__program_path(),        "retrain", run->model, "--home",
-                                tm__home_path(loop->home), "--json",  NULL};
-    const tm_child_spec spec = {.argv = argv, .stdout_path = out_path, .stderr_path = err_path};
+    const char *const argv[] = {
+        tm__program_path(),        "retrain", run->model, "--because", why, "--home",
+        tm__home_path(loop->home), "--json",  NULL};
+    const tm_child_spec spec = {.argv = argv,
+                                .stdout_path = out_path,
+                                .stderr_path = err_path,
+                                .memory_bytes_max =
+                                    TM_CHILD_ADDRESSES(tm__memory_bytes(NULL) / 4 * 3)};
     const tm_status st = out_path == NULL || err_path == NULL
                              ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
                              : tm__child_start(loop->supervisor, &spec, &run->child, err);
@@ -162,11 +168,11 @@ static tm_status child_start(tm_loop *loop, tm_running *run, tm_err *err) {
     return st;
 }
 
-static tm_status start(tm_loop *loop, const char *model, tm_err *err) {
+static tm_status start(tm_loop *loop, const char *model, const char *why, tm_err *err) {
     tm_running run = {0};
     (void)tm__str_copy(run.model, sizeof(run.model), tm__str(model));
     TM_TRY(tm__registry_job_add(loop->registry, "retrain", model, run.job, err));
-    const tm_status st = child_start(loop, &run, err);
+    const tm_status st = child_start(loop, &run, why, err);
     if (st != TM_OK) {
         const tm_status ended = tm__registry_job_end(loop->registry, run.job, "failed", NULL, NULL);
         (void)ended; /* what matters is why it did not start */
@@ -175,55 +181,78 @@ static tm_status start(tm_loop *loop, const char *model, tm_err *err) {
     loop->running[loop->n_running++] = run;
     if (loop->log != NULL) {
         tm_log_event(loop->log, TM_INFO, "retrain.started", TM_FT("model", model),
-                     TM_FT("job", run.job));
+                     TM_FT("job", run.job), TM_FT("because", why));
     }
     return TM_OK;
 }
 
-/* Milliseconds until a model is due; UINT32_MAX when it has no schedule. */
-static tm_status due_in(tm_loop *loop, const char *model, uint32_t *out_ms, tm_err *err) {
+/* The one that has waited for the longest. */
+typedef struct due {
+    char model[129], why[200];
+    int64_t last_us; /* INT64_MAX: none is due */
+} due;
+
+/* Whether a model is due, and milliseconds until it is worth another look. */
+static tm_status look_at(tm_loop *loop, const char *model, due *next, uint32_t *out_ms,
+                         tm_err *err) {
     json_t *recipe = NULL;
-    int64_t last_us = 0;
+    tm_trigger_terms terms;
+    tm_trigger_facts facts;
+    tm_trigger found;
     *out_ms = UINT32_MAX;
     TM_TRY(tm__registry_recipe(loop->registry, model, &recipe, err));
-    const int64_t every_s = tm__json_i64(json_object_get(recipe, "retrain"), "every_s", 0);
+    tm__trigger_terms(recipe, &terms);
+    const bool is_asked = terms.every_us > 0 || tm__trigger_needs_facts(&terms);
+    const tm_status st =
+        is_asked ? tm__evidence_look(loop->evidence, model, recipe, &terms, &facts, err) : TM_OK;
     json_decref(recipe);
-    if (every_s <= 0 || every_s > INT64_MAX / 1000000) {
-        return TM_OK;
+    if (st != TM_OK || !is_asked) {
+        return st;
     }
-    TM_TRY(tm__registry_last_run(loop->registry, model, &last_us, err));
-    const int64_t since_us = tm__now_us() - last_us;
-    const int64_t every_us = every_s * 1000000;
-    /* A clock that went back must not stop the schedule for ever. */
-    const int64_t left_us = since_us < 0 ? every_us : every_us - since_us;
-    const int64_t left_ms = left_us <= 0 ? 0 : left_us / 1000 + 1;
-    *out_ms = left_ms > TM_LOOP_IDLE_MS ? TM_LOOP_IDLE_MS : (uint32_t)left_ms;
+    tm__trigger_decide(&terms, &facts, &found);
+    if (found.is_due && facts.last_us < next->last_us) {
+        next->last_us = facts.last_us;
+        (void)tm__str_copy(next->model, sizeof(next->model), tm__str(model));
+        (void)tm__str_copy(next->why, sizeof(next->why), tm__str(found.why));
+    }
+    const uint32_t most = TM_LOOP_IDLE_MS;
+    *out_ms = found.is_due ? TM_LOOP_BUSY_MS : found.wait_ms < most ? found.wait_ms : most;
     return TM_OK;
 }
 
-/* Start a model that is due; milliseconds until it is worth another look. */
-static uint32_t look_at(tm_loop *loop, const char *model) {
-    tm_err err = {0};
-    uint32_t ms = UINT32_MAX;
-    if (is_running(loop, model) || loop->n_running == TM_LOOP_MODELS_MAX) {
+/* Look at all models, and start the next one; milliseconds until the next look. */
+static uint32_t schedule(tm_loop *loop, const json_t *models) {
+    due next = {.last_us = INT64_MAX};
+    uint32_t next_ms = UINT32_MAX;
+    const json_t *model = NULL;
+    size_t i = 0;
+    if (loop->n_running == TM_LOOP_RUNS_MAX) {
         return TM_LOOP_BUSY_MS;
     }
-    tm_status st = due_in(loop, model, &ms, &err);
-    if (st == TM_OK && ms == 0) {
-        st = start(loop, model, &err);
-        ms = TM_LOOP_BUSY_MS;
+    json_array_foreach(models, i, model) {
+        const char *const name = tm__json_text(model, "model", "");
+        tm_err err = {0};
+        uint32_t ms = UINT32_MAX;
+        if (look_at(loop, name, &next, &ms, &err) != TM_OK) {
+            log_failure(loop, name, &err);
+            ms = TM_LOOP_RETRY_MS;
+        }
+        next_ms = ms < next_ms ? ms : next_ms;
     }
-    if (st != TM_OK) {
-        log_failure(loop, model, &err);
-        return TM_LOOP_RETRY_MS;
+    if (next.last_us < INT64_MAX) {
+        tm_err err = {0};
+        next_ms = TM_LOOP_BUSY_MS;
+        if (start(loop, next.model, next.why, &err) != TM_OK) {
+            log_failure(loop, next.model, &err);
+            next_ms = TM_LOOP_RETRY_MS;
+        }
     }
-    return ms;
+    return next_ms;
 }
 
 uint32_t tm__loop_step(tm_loop *loop) {
     tm_err err = {0};
-    json_t *models = NULL, *model;
-    size_t i;
+    json_t *models = NULL;
     uint32_t next_ms = tm__compacting_step(&loop->compacting);
     const uint32_t sinks_ms = tm__sinking_step(&loop->sinking);
     const uint32_t pulls_ms = tm__pulling_step(&loop->pulling);
@@ -240,10 +269,8 @@ uint32_t tm__loop_step(tm_loop *loop) {
         log_failure(loop, "", &err);
         return TM_LOOP_RETRY_MS;
     }
-    json_array_foreach(models, i, model) {
-        const uint32_t ms = look_at(loop, tm__json_text(model, "model", ""));
-        next_ms = ms < next_ms ? ms : next_ms;
-    }
+    const uint32_t runs_ms = schedule(loop, models);
+    next_ms = runs_ms < next_ms ? runs_ms : next_ms;
     json_decref(models);
     return next_ms;
 }
@@ -266,6 +293,7 @@ void tm__loop_close(tm_loop *loop) {
     tm__children_stop(&loop->sinking.children);
     tm__children_stop(&loop->pulling.children);
     tm__children_stop(&loop->streaming.children);
+    tm__evidence_free(loop->evidence);
     tm__registry_close(loop->registry);
     tm__mem_free(loop);
 }

@@ -178,6 +178,9 @@ TM_NODISCARD tm_status tm__monitor_ages(tm_monitor *monitor, const tm_age_option
  * after_us for the next time. 0 when there are none. */
 TM_NODISCARD tm_status tm__monitor_labelled_until(tm_monitor *monitor, const char *model,
                                                   int64_t *out_us, tm_err *err);
+/** How many labels of a model joined later than that. Cost: a count in an index. */
+TM_NODISCARD tm_status tm__monitor_labelled_after(tm_monitor *monitor, const char *model,
+                                                  int64_t after_us, uint64_t *out_n, tm_err *err);
 /**
  * Labelled answers as rows to learn from, oldest first: the columns of the schema (roles FEATURE,
  * TIME, ENTITY, ...) and the target as text/number column named `target`. n = 0 rows gives a NULL
@@ -196,7 +199,8 @@ typedef struct tm_label_cut {
 /* Those of a later cut that are not of an earlier one. */
 typedef struct tm_span {
     tm_label_cut after, until;
-    const tm_bundle *also; /* columns that only this bundle reads are added; NULL: none */
+    const tm_bundle *also;  /* columns that only this bundle reads are added; NULL: none */
+    const json_t *left_out; /* names of origins whose labels take no part; NULL: none */
 } tm_span;
 extern const tm_label_cut tm__label_cut_none, tm__label_cut_all;
 /** Same for a span. *out_unmatured (may be NULL): labels that joined, and are not of span.until. */

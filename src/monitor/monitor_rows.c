@@ -176,6 +176,17 @@ typedef struct tm_label_times {
     int64_t joined_us, known_us, moment_us;
 } tm_label_times;
 
+static bool is_left_out(const json_t *names, const char *origin) {
+    size_t i = 0;
+    json_t *name = NULL;
+    json_array_foreach(names, i, name) {
+        if (strcmp(json_string_value(name), origin) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_of(const tm_label_cut *cut, const tm_label_times *times) {
     return times->joined_us <= cut->joined_us && times->known_us <= cut->known_us &&
            times->moment_us <= cut->moment_us;
@@ -185,6 +196,9 @@ static tm_status joined_look(tm_rows_query *query, tm_block *block, tm_stmt *stm
                              tm_joined_list *list, tm_err *err) {
     const tm_joined joined = {.seq = tm__stmt_i64(stmt, 0),
                               .label = (char *)(uintptr_t)tm__stmt_text(stmt, 1)};
+    if (is_left_out(query->span.left_out, tm__stmt_text(stmt, 4))) {
+        return TM_OK;
+    }
     TM_TRY(tm__block_seek(block, joined.seq, err));
     tm_label_times times = {tm__stmt_i64(stmt, 2), tm__stmt_i64(stmt, 3),
                             tm__record_moment(&block->record)};
@@ -212,7 +226,7 @@ static tm_status joined_read(tm_rows_query *query, tm_block *block, tm_joined_li
     const bool is_by_join = after->known_us == INT64_MAX && after->moment_us == INT64_MAX;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db,
-                         "SELECT answer_seq, value, joined_us, observed_us FROM labels"
+                         "SELECT answer_seq, value, joined_us, observed_us, origin FROM labels"
                          " WHERE state = 1 AND stream IN (SELECT id FROM streams WHERE model = ?1"
                          " AND (?4 = 0 OR version = ?4))"
                          " AND joined_us > ?2 AND joined_us <= ?3 ORDER BY answer_seq",
@@ -339,5 +353,36 @@ tm_status tm__monitor_labelled_until(tm_monitor *monitor, const char *model, int
     tm_until_query query = {.model = model};
     TM_TRY(tm__log_read(monitor, until_read, &query, err));
     *out_us = query.until_us;
+    return TM_OK;
+}
+
+typedef struct tm_after_query {
+    const char *model;
+    int64_t after_us;
+    uint64_t n;
+} tm_after_query;
+
+static tm_status after_read(tm_db *db, void *arg, tm_err *err) {
+    tm_after_query *const query = arg;
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(
+        tm__stmt_init(db,
+                      "SELECT sum((SELECT count(*) FROM labels WHERE state = 1"
+                      " AND stream = streams.id AND joined_us > ?2)) FROM streams WHERE model = ?1",
+                      &stmt, err));
+    tm__stmt_bind_text(stmt, 1, query->model);
+    tm__stmt_bind_i64(stmt, 2, query->after_us);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    query->n = st == TM_OK && has_row ? (uint64_t)tm__stmt_i64(stmt, 0) : 0; /* null gives 0 */
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__monitor_labelled_after(tm_monitor *monitor, const char *model, int64_t after_us,
+                                     uint64_t *out_n, tm_err *err) {
+    tm_after_query query = {.model = model, .after_us = after_us};
+    TM_TRY(tm__log_read(monitor, after_read, &query, err));
+    *out_n = query.n;
     return TM_OK;
 }

@@ -135,6 +135,7 @@ static tm_status take_row(walking *w, tm_block *block, const walk_stream *stream
         row.label = tm__stmt_text(label, 1);
         row.known_us = tm__stmt_i64(label, 2);
         row.joined_us = tm__stmt_i64(label, 3);
+        row.origin = tm__stmt_text(label, 4);
     }
     return w->fn(w->arg, &row, err);
 }
@@ -167,7 +168,7 @@ static tm_status walk_block(walking *w, tm_block *block, int64_t first_seq, tm_s
 static tm_status walk_labelled(walking *w, tm_block *block, int64_t first_seq, tm_err *err) {
     tm_stmt *labels = NULL;
     TM_TRY(tm__stmt_init(block->db,
-                         "SELECT answer_seq, value, observed_us, joined_us FROM labels"
+                         "SELECT answer_seq, value, observed_us, joined_us, origin FROM labels"
                          " WHERE answer_seq >= ? AND answer_seq < ? ORDER BY answer_seq",
                          &labels, err));
     const tm_status st = walk_block(w, block, first_seq, labels, err);

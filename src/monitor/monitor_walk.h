@@ -28,6 +28,7 @@ typedef struct tm_walk_row {
     const tm_cell *cells;        /* [n_cells] the row as it was scored */
     const double *outputs;       /* [n_outputs] */
     const char *label;           /* NULL: none yet */
+    const char *origin;          /* who sent it; "": not known */
     int64_t known_us, joined_us; /* when the label became known, and when it joined */
 } tm_walk_row;
 

@@ -287,6 +287,13 @@ TM_NODISCARD tm_status tm__registry_jobs(tm_registry *registry, json_t **out, tm
 /** When a job of a model last began or gave a version; 0 when never. */
 TM_NODISCARD tm_status tm__registry_last_run(tm_registry *registry, const char *model,
                                              int64_t *out_us, tm_err *err);
+typedef struct tm_runs {
+    int64_t ended_us; /* when one last ended; 0: never */
+    int64_t spent_us; /* by those that began after from_us, up to now for one that runs */
+} tm_runs;
+/** What a model's jobs of a kind took. */
+TM_NODISCARD tm_status tm__registry_runs(tm_registry *registry, const char *kind, const char *model,
+                                         int64_t from_us, tm_runs *out, tm_err *err);
 /** At start of serve/run: a new epoch; jobs left running by an older one become "lost". */
 TM_NODISCARD tm_status tm__registry_epoch_begin(tm_registry *registry, int64_t *out_epoch,
                                                 tm_err *err);

@@ -303,6 +303,28 @@ tm_status tm__registry_job_end(tm_registry *registry, const char *id, const char
     return st;
 }
 
+tm_status tm__registry_runs(tm_registry *registry, const char *kind, const char *model,
+                            int64_t from_us, tm_runs *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    *out = (tm_runs){0};
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT coalesce(max(ended_us), 0), coalesce(sum(CASE WHEN started_us >="
+                         " ?3 THEN max(coalesce(ended_us, ?4) - started_us, 0) END), 0)"
+                         " FROM jobs WHERE kind = ?1 AND model = ?2",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, kind);
+    tm__stmt_bind_text(stmt, 2, model);
+    tm__stmt_bind_i64(stmt, 3, from_us);
+    tm__stmt_bind_i64(stmt, 4, tm__now_us());
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        *out = (tm_runs){tm__stmt_i64(stmt, 0), tm__stmt_i64(stmt, 1)};
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
 tm_status tm__registry_last_run(tm_registry *registry, const char *model, int64_t *out_us,
                                 tm_err *err) {
     tm_stmt *stmt = NULL;

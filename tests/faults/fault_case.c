@@ -324,6 +324,7 @@ const fault_case fault_cases[] = {
      .says = "joined their answer",
      .changes_early = true, /* stored labels are told, and an error after them */
      .want = 0},
+    {"monitor origins", "full", {"monitor", "origins", "made", "--json"}, .want = 0},
     {"monitor report",
      "full",
      {"monitor", "report", "made", "--threads", "1", "--json"},

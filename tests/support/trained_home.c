@@ -96,27 +96,30 @@ uint32_t tm__made_train(const tm_home *home, tm_registry *registry) {
 }
 
 void tm__made_traffic(tm_monitor *monitor, const tm_made_rows *rows) {
-    static const double outputs[] = {0.5};
+    const int64_t at_us = rows->at_us != 0 ? rows->at_us : 1000000;
     tm_label *labels = tm__mem_zalloc(rows->n, sizeof(*labels));
     char(*ids)[27] = tm__mem_zalloc(rows->n, sizeof(*ids));
     assert_non_null(labels);
     assert_non_null(ids);
     for (uint32_t i = 0; i < rows->n; i++) {
         const tm_made_row row = made_row(rows, i);
+        const double output = !rows->is_sure ? 0.5 : row.x > 0.5 ? 0.9 : 0.1;
         char json[64];
         snprintf(json, sizeof(json), "{\"c\":\"%s\",\"x\":%.6f}", row.c, row.x);
         snprintf(ids[i], sizeof(ids[i]), "id%u", rows->first + i);
         const tm_logged answer = {.id = ids[i],
-                                  .at_us = 1000000 + i,
+                                  .at_us = at_us + i,
                                   .event_us = TM_INT_MISSING,
                                   .model = "made",
                                   .version = 1,
                                   .row = json,
-                                  .outputs = outputs,
+                                  .outputs = &output,
                                   .n_outputs = 1};
         assert_true(tm__logged_answer(monitor, &answer));
-        labels[i] =
-            (tm_label){.prediction_id = ids[i], .value = row.y, .observed_us = TM_INT_MISSING};
+        labels[i] = (tm_label){.prediction_id = ids[i],
+                               .value = row.y,
+                               .observed_us = TM_INT_MISSING,
+                               .origin = rows->origin};
     }
     assert_int_equal(tm__monitor_labels(monitor, labels, rows->n, NULL, NULL), TM_OK);
     tm__mem_free(labels);

@@ -13,10 +13,13 @@
 static const tm_actor actor = {.name = "test"};
 static tm_supervisor *supervisor;
 
-/* This program is its own child: `test_loop_schedule retrain MODEL --home DIR --json`. */
+/* This program is its own child: `test_loop_schedule retrain MODEL --because WHY --home DIR
+ * --json`.
+ */
 static int play_child(int argc, char **argv) {
-    const bool is_asked_right =
-        argc == 6 && strcmp(argv[3], "--home") == 0 && strcmp(argv[5], "--json") == 0;
+    const bool is_asked_right = argc == 8 && strcmp(argv[3], "--because") == 0 &&
+                                strcmp(argv[4], "schedule") == 0 &&
+                                strcmp(argv[5], "--home") == 0 && strcmp(argv[7], "--json") == 0;
     if (strcmp(argv[2], "slow") == 0) {
         tm__sleep_ms(20000);
     }

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `monitor origins`: who sends labels, whether they fit, and whose count. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "cli/train_words.h"
+#include "loop/label_guard.h"
+
+#define HIDDEN_ANSWERS 100 /* of a decision, before its labels are missed */
+
+/* ---- what it says ---- */
+
+static void cell_flips(tm_cli_table *out, const json_t *flips) {
+    tm__cli_cell(out, "%.1f %% (%.1f to %.1f)", 100 * tm__json_f64(flips, "share", 0),
+                 100 * tm__json_f64(flips, "low", 0), 100 * tm__json_f64(flips, "high", 1));
+}
+
+static void print_origins(tm_cli *cli, const json_t *origins) {
+    const char *titles[] = {"from", "labels", "wrong", "repeat the answer", "found", "state"};
+    const json_t *entry = NULL;
+    size_t i = 0;
+    char text[32];
+    tm_cli_table out;
+    tm__cli_table_init(&out, 6, titles);
+    json_array_foreach(origins, i, entry) {
+        const char *const origin = tm__json_text(entry, "origin", "");
+        tm__cli_cell(&out, "%s", origin[0] != '\0' ? origin : "(not recorded)");
+        tm__cli_cell(&out, "%s", tm__count_text(tm__json_i64(entry, "labels", 0), text));
+        cell_flips(&out, json_object_get(entry, "wrong"));
+        cell_flips(&out, json_object_get(entry, "copied"));
+        tm__cli_cell(&out, "%s", tm__json_text(entry, "verdict", ""));
+        tm__cli_cell(&out, "%s", tm__json_text(entry, "state", ""));
+    }
+    tm__cli_table_print(cli, &out);
+}
+
+/* Where labels come for one decision alone, the model never hears of its other mistakes. */
+static void print_hidden(tm_cli *cli, const json_t *coverage) {
+    const json_t *entry = NULL, *least = NULL;
+    double most = 0;
+    size_t i = 0;
+    json_array_foreach(coverage, i, entry) {
+        const double share = tm__json_f64(entry, "share", 0);
+        if (tm__json_i64(entry, "answers", 0) >= HIDDEN_ANSWERS) {
+            most = share > most ? share : most;
+            least = least == NULL || share < tm__json_f64(least, "share", 0) ? entry : least;
+        }
+    }
+    if (least != NULL && tm__json_f64(least, "share", 0) < most / 10) {
+        tm__cli_print(cli,
+                      "\nOf answers '%s' %.1f %% get a label, of others %.1f %%: what it decides "
+                      "chooses what it learns.\nLet some pass whatever it says, such as those of "
+                      "another arm ('tidemill route split').\n",
+                      tm__json_text(least, "decision", ""), 100 * tm__json_f64(least, "share", 0),
+                      100 * most);
+    }
+}
+
+static void print_look(tm_cli *cli, const json_t *look) {
+    const json_t *const origins = json_object_get(look, "origins");
+    const json_t *entry = NULL;
+    size_t i = 0;
+    if (json_array_size(origins) == 0) {
+        tm__cli_print(cli, "no labels of '%s' in the last 90 days\n",
+                      tm__json_text(look, "model", ""));
+        return;
+    }
+    print_origins(cli, origins);
+    json_array_foreach(origins, i, entry) {
+        if (strcmp(tm__json_text(entry, "verdict", ""), "copies") == 0) {
+            tm__cli_print(cli,
+                          "\nLabels of '%s' are what the model answered: it would learn its own "
+                          "mistakes.\n",
+                          tm__json_text(entry, "origin", ""));
+        }
+    }
+    print_hidden(cli, json_object_get(look, "coverage"));
+}
+
+/* ---- what is asked for ---- */
+
+static tm_status look(const tm_place *place, json_t **out, tm_err *err) {
+    const tm_monitor_options reading = {.can_write = false};
+    tm_label_guard guard = {.registry = place->registry,
+                            .bundle = place->bundle,
+                            .model = place->version.model,
+                            .now_us = tm__now_us()};
+    json_t *recipe = NULL;
+    TM_TRY(tm__registry_recipe(place->registry, place->version.model, &recipe, err));
+    guard.recipe = recipe;
+    tm_status st = tm__monitor_open(place->home, &reading, &guard.monitor, err);
+    st = st == TM_OK ? tm__label_guard_look(&guard, out, err) : st;
+    json_decref(recipe);
+    tm__monitor_close(guard.monitor);
+    return st;
+}
+
+static tm_status show(tm_cli *cli, const tm_place *place, tm_err *err) {
+    json_t *found = NULL;
+    TM_TRY(look(place, &found, err));
+    if (cli->json) {
+        tm__cli_print_object(cli, "tidemill.monitor.origins/1", found);
+    } else {
+        print_look(cli, found);
+    }
+    json_decref(found);
+    return TM_OK;
+}
+
+/* A name that nobody sends labels by is a slip. */
+static tm_status check_origin(const tm_place *place, const char *origin, tm_err *err) {
+    json_t *found = NULL;
+    const json_t *entry = NULL;
+    bool is_there = false;
+    size_t i = 0;
+    TM_TRY(look(place, &found, err));
+    json_array_foreach(json_object_get(found, "origins"), i, entry) {
+        is_there = is_there || strcmp(tm__json_text(entry, "origin", ""), origin) == 0;
+    }
+    json_decref(found);
+    if (is_there) {
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "no label of '%s' is of origin '%.80s'",
+                                 place->version.model, origin);
+    tm_err_hint(err, "'tidemill monitor origins %s' names those that are there.",
+                place->version.model);
+    return st;
+}
+
+static tm_status set(tm_cli *cli, const tm_place *place, const char *option, tm_err *err) {
+    char user[80];
+    const bool is_trusted = strcmp(option, "trust") == 0;
+    const char *const origin = tm__cli_text(cli, option);
+    const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), user, sizeof(user));
+    TM_TRY(check_origin(place, origin, err));
+    TM_TRY(tm__label_guard_set(place->registry, place->version.model, origin, is_trusted, &actor,
+                               NULL, err));
+    tm__cli_did(cli, "labels of '%.80s' %s", origin,
+                is_trusted ? "count" : "are kept out of training and judging");
+    return TM_OK;
+}
+
+tm_status cmd_monitor_origins(tm_cli *cli, tm_err *err) {
+    tm_place place = {0};
+    if (tm__cli_has(cli, "trust") && tm__cli_has(cli, "quarantine")) {
+        return TM_FAIL(err, TM_E_USAGE, "both --trust and --quarantine are given");
+    }
+    tm_status st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
+    if (st == TM_OK && tm__cli_has(cli, "trust")) {
+        st = set(cli, &place, "trust", err);
+    } else if (st == TM_OK && tm__cli_has(cli, "quarantine")) {
+        st = set(cli, &place, "quarantine", err);
+    }
+    st = st == TM_OK ? show(cli, &place, err) : st;
+    tm__place_close(&place);
+    return st;
+}

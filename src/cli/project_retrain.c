@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model's `retrain: {...}`: when `tidemill run` learns again (loop/loop_trigger.h). */
+#include <math.h>
+
+#include "base/mem.h"
+#include "cli/project_priv.h"
+
+static const char *const words[] = {"drift", "performance", "schema"};
+#define N_WORDS (sizeof(words) / sizeof(words[0]))
+
+typedef enum kind { SECONDS, COUNT, NUMBER, WORDS } kind;
+static const struct {
+    const char *name, *member;
+    kind kind;
+    int64_t least; /* seconds or rows */
+    const char *wanted;
+} terms[] = {
+    {"every", "every_s", SECONDS, 1, "a time such as 15m, 24h or 7d"},
+    {"on", "on", WORDS, 0, "a list of drift, performance and schema"},
+    {"new_rows", "new_rows", COUNT, 1, "a number of rows, 1 or more"},
+    {"new_labels", "new_labels", COUNT, 1, "a number of labels, 1 or more"},
+    {"worse_than", "worse_than", NUMBER, 0, "a value of the model's metric"},
+    {"drift_cost", "drift_cost", NUMBER, 0, "a growth of the expected loss, over 0"},
+    {"cool_down", "cool_down_s", SECONDS, 0, "a time such as 1h"},
+    {"per_day", "per_day_s", SECONDS, 1, "a time such as 2h"},
+};
+#define N_TERMS (sizeof(terms) / sizeof(terms[0]))
+
+static tm_status read_words(tm_yaml *r, const yaml_node_t *value, json_t *list, tm_err *err) {
+    if (value->type != YAML_SEQUENCE_NODE) {
+        return tm__yaml_bad_value(r, value, "on", "a list such as [drift, performance]", err);
+    }
+    for (const yaml_node_item_t *item = value->data.sequence.items.start;
+         item < value->data.sequence.items.top; item++) {
+        const yaml_node_t *const node = yaml_document_get_node(&r->document, *item);
+        uint32_t k = 0;
+        while (k < N_WORDS && !tm__str_is(tm__yaml_scalar(node), words[k])) {
+            k++;
+        }
+        if (k == N_WORDS) {
+            return tm__yaml_bad_value(r, node, "on", "of drift, performance and schema", err);
+        }
+        json_array_append_new(list, json_string(words[k]));
+    }
+    return TM_OK;
+}
+
+static tm_status read_term(tm_yaml *r, const yaml_node_t *value, size_t i, json_t *retrain,
+                           tm_err *err) {
+    const tm_str text = tm__yaml_scalar(value);
+    int64_t us = 0;
+    uint64_t n = 0;
+    double number = 0;
+    bool ok = false;
+    if (terms[i].kind == WORDS) {
+        json_t *const list = json_array();
+        json_object_set_new(retrain, terms[i].member, list);
+        return read_words(r, value, list, err);
+    }
+    if (value->type == YAML_SCALAR_NODE && terms[i].kind == SECONDS) {
+        ok = tm__str_to_duration_us(text, &us) && us / 1000000 >= terms[i].least;
+        json_object_set_new(retrain, terms[i].member, json_integer(us / 1000000));
+    } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == COUNT) {
+        ok = tm__str_to_u64(text, &n) && n >= (uint64_t)terms[i].least && n <= INT64_MAX;
+        json_object_set_new(retrain, terms[i].member, json_integer((json_int_t)n));
+    } else if (value->type == YAML_SCALAR_NODE) {
+        ok = tm__str_to_f64(text, &number) && isfinite(number);
+        json_object_set_new(retrain, terms[i].member, json_real(ok ? number : 0));
+    }
+    return ok ? TM_OK : tm__yaml_bad_value(r, value, terms[i].name, terms[i].wanted, err);
+}
+
+/* What is asked for and could never be. */
+static tm_status check(tm_yaml *r, const yaml_node_t *map, const json_t *retrain, tm_err *err) {
+    if (json_object_get(retrain, "drift_cost") != NULL) {
+        size_t i = 0;
+        json_t *word = NULL;
+        json_array_foreach(json_object_get(retrain, "on"), i, word) {
+            if (tm__str_is(tm__str(json_string_value(word)), "drift")) {
+                return TM_OK;
+            }
+        }
+        return tm__yaml_bad_value(r, map, "drift_cost", "with `on: [drift]`", err);
+    }
+    return TM_OK;
+}
+
+tm_status tm__project_read_retrain(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
+                                   tm_err *err) {
+    const char *names[N_TERMS];
+    json_t *const retrain = json_object();
+    json_object_set_new(recipe, "retrain", retrain);
+    for (size_t i = 0; i < N_TERMS; i++) {
+        names[i] = terms[i].name;
+    }
+    TM_TRY(tm__yaml_check_map(r, map, "retrain", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
+        size_t i = 0;
+        while (i < N_TERMS && !tm__str_is(tm__yaml_scalar(key), terms[i].name)) {
+            i++;
+        }
+        if (i == N_TERMS) {
+            return tm__yaml_unknown_key(r, key, names, N_TERMS, err);
+        }
+        TM_TRY(read_term(r, value, i, retrain, err));
+    }
+    return check(r, map, retrain, err);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/label_guard.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "monitor/label_origins.h"
+
+#define LOOK_BACK_US (90 * INT64_C(86400000000))
+#define QUARANTINED "quarantined"
+#define TRUSTED "trusted"
+
+/* ---- what was said ---- */
+
+tm_status tm__label_guard_states(tm_registry *registry, const char *model, json_t **out,
+                                 tm_err *err) {
+    json_t *history = NULL, *item = NULL, *states = json_object();
+    size_t i = 0;
+    tm_status st = tm__registry_history(registry, model, &history, err);
+    json_array_foreach(history, i, item) {
+        const char *const event = tm__json_text(item, "event", "");
+        const json_t *const details = json_object_get(item, "details");
+        const bool is_out = strcmp(event, "labels." QUARANTINED) == 0;
+        if (!is_out && strcmp(event, "labels." TRUSTED) != 0) {
+            continue;
+        }
+        json_object_set_new(
+            states, tm__json_text(details, "origin", ""),
+            json_pack("{s:s, s:O?, s:O?, s:O?, s:O?}", "state", is_out ? QUARANTINED : TRUSTED,
+                      "at", json_object_get(item, "at"), "actor", json_object_get(item, "actor"),
+                      "reason", json_object_get(item, "reason"), "evidence",
+                      json_object_get(details, "evidence")));
+    }
+    json_decref(history);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(states);
+        return st;
+    }
+    *out = states;
+    return TM_OK;
+}
+
+static const char *state_of(const json_t *states, const char *origin) {
+    return tm__json_text(json_object_get(states, origin), "state", "");
+}
+
+tm_status tm__label_guard_set(tm_registry *registry, const char *model, const char *origin,
+                              bool is_trusted, const tm_actor *actor, const json_t *evidence,
+                              tm_err *err) {
+    const char *const state = is_trusted ? TRUSTED : QUARANTINED;
+    json_t *states = NULL, *details = NULL;
+    TM_TRY(tm__label_guard_states(registry, model, &states, err));
+    tm_status st =
+        strcmp(state_of(states, origin), state) == 0
+            ? TM_FAIL(err, TM_E_CONFLICT, "labels of '%.80s' are %s already", origin, state)
+            : TM_OK;
+    json_decref(states);
+    if (st == TM_OK) {
+        details = json_pack("{s:s, s:O*}", "origin", origin, "evidence", evidence);
+        st = tm__json_check(err);
+    }
+    st = st == TM_OK ? tm__registry_note(registry, model,
+                                         is_trusted ? "labels." TRUSTED : "labels." QUARANTINED, 0,
+                                         actor, details, err)
+                     : st;
+    json_decref(details);
+    return st;
+}
+
+/* ---- what is found ---- */
+
+static tm_status look(const tm_label_guard *guard, const json_t *states, json_t **out,
+                      tm_err *err) {
+    const int64_t delay_us = tm__json_i64(json_object_get(guard->recipe, "labels"), "delay_us", 0);
+    const tm_origins_ask ask = {.model = guard->model,
+                                .from_us = guard->now_us - LOOK_BACK_US,
+                                .until_us = INT64_MAX, /* a clock that jumped back hides nothing */
+                                .delay_us = delay_us};
+    json_t *found = NULL, *entry = NULL;
+    size_t i = 0;
+    TM_TRY(tm__label_origins(guard->monitor, guard->bundle, &ask, &found, err));
+    json_array_foreach(json_object_get(found, "origins"), i, entry) {
+        const char *const state = state_of(states, tm__json_text(entry, "origin", ""));
+        json_object_set_new(entry, "state", json_string(state[0] != '\0' ? state : TRUSTED));
+    }
+    *out = found;
+    return TM_OK;
+}
+
+tm_status tm__label_guard_look(const tm_label_guard *guard, json_t **out, tm_err *err) {
+    json_t *states = NULL;
+    TM_TRY(tm__label_guard_states(guard->registry, guard->model, &states, err));
+    const tm_status st = look(guard, states, out, err);
+    json_decref(states);
+    return st;
+}
+
+/* ---- what is done about it ---- */
+
+static tm_status quarantine(const tm_label_guard *guard, const tm_actor *actor, const json_t *entry,
+                            tm_err *err) {
+    const json_t *const wrong = json_object_get(entry, "wrong");
+    char reason[160];
+    (void)snprintf(reason, sizeof(reason),
+                   "%.0f %% of its labels (%.0f to %.0f) do not fit the answers as those of others "
+                   "do",
+                   100 * tm__json_f64(wrong, "share", 0), 100 * tm__json_f64(wrong, "low", 0),
+                   100 * tm__json_f64(wrong, "high", 1));
+    const tm_actor with = {.name = actor->name, .reason = reason};
+    return tm__label_guard_set(guard->registry, guard->model, tm__json_text(entry, "origin", ""),
+                               false, &with, entry, err);
+}
+
+static tm_status act(const tm_label_guard *guard, const tm_actor *actor, const json_t *states,
+                     json_t *names, tm_err *err) {
+    json_t *found = NULL, *entry = NULL;
+    const json_t *state = NULL;
+    const char *origin = NULL;
+    size_t i = 0;
+    json_object_foreach((json_t *)(uintptr_t)states, origin, state) {
+        if (strcmp(tm__json_text(state, "state", ""), QUARANTINED) == 0) {
+            json_array_append_new(names, json_string(origin));
+        }
+    }
+    tm_status st = look(guard, states, &found, err);
+    json_array_foreach(json_object_get(found, "origins"), i, entry) {
+        origin = tm__json_text(entry, "origin", "");
+        if (st == TM_OK && strcmp(tm__json_text(entry, "verdict", ""), "wrong") == 0 &&
+            json_object_get(states, origin) == NULL) {
+            st = quarantine(guard, actor, entry, err);
+            json_array_append_new(names, json_string(origin));
+        }
+    }
+    json_decref(found);
+    return st;
+}
+
+tm_status tm__label_guard_act(const tm_label_guard *guard, const tm_actor *actor,
+                              json_t **out_names, tm_err *err) {
+    json_t *states = NULL, *names = json_array();
+    tm_status st = tm__label_guard_states(guard->registry, guard->model, &states, err);
+    st = st == TM_OK ? act(guard, actor, states, names, err) : st;
+    st = st == TM_OK ? tm__json_check(err) : st;
+    json_decref(states);
+    if (st != TM_OK) {
+        json_decref(names);
+        return st;
+    }
+    *out_names = names;
+    return TM_OK;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "metric/flips.h"
+
+#include <math.h>
+
+#include "base/fmath.h"
+
+#define SHARES 201u /* of f: squares of equal steps, closer where it is small */
+#define RATES 65u   /* of c: over six standard deviations either way */
+#define RATE_LEAST 1e-6
+
+/* What a reference leaves open of a rate: values and logs of their weights. */
+typedef struct rates {
+    double c[RATES], weight[RATES];
+} rates;
+
+/* Beta(hits + 1/2, misses + 1/2): Jeffreys' prior. */
+static void find_rates(const tm_flip_cell *cell, rates *out) {
+    const double a = cell->ref_hits + 0.5, b = cell->ref_n - cell->ref_hits + 0.5;
+    const double mean = a / (a + b), sd = tm__sqrt(mean * (1 - mean) / (a + b + 1));
+    const double low = fmax(mean - 6 * sd, RATE_LEAST), high = fmin(mean + 6 * sd, 1 - RATE_LEAST);
+    double most = -INFINITY, sum = 0;
+    for (uint32_t i = 0; i < RATES; i++) {
+        out->c[i] = low + (high - low) * (i + 0.5) / RATES;
+        out->weight[i] = (a - 1) * tm__log(out->c[i]) + (b - 1) * tm__log(1 - out->c[i]);
+        most = fmax(most, out->weight[i]);
+    }
+    for (uint32_t i = 0; i < RATES; i++) {
+        sum += tm__exp(out->weight[i] - most);
+    }
+    for (uint32_t i = 0; i < RATES; i++) {
+        out->weight[i] -= most + tm__log(sum);
+    }
+}
+
+/* Log of the chance of a cell's hits, but for what f does not change. */
+static double log_chance(const tm_flip_cell *cell, const rates *r, double f, uint32_t n_classes) {
+    double logs[RATES], most = -INFINITY, sum = 0;
+    for (uint32_t i = 0; i < RATES; i++) {
+        const double c = r->c[i];
+        const double other = isnan(cell->other_hits) ? (1 - c) / (n_classes - 1) : cell->other_hits;
+        const double rate = fmin(fmax(c + f * (other - c), RATE_LEAST), 1 - RATE_LEAST);
+        logs[i] = r->weight[i] + (double)cell->n_hits * tm__log(rate) +
+                  (double)(cell->n - cell->n_hits) * tm__log(1 - rate);
+        most = fmax(most, logs[i]);
+    }
+    for (uint32_t i = 0; i < RATES; i++) {
+        sum += tm__exp(logs[i] - most);
+    }
+    return most + tm__log(sum);
+}
+
+static double share_at(uint32_t i) {
+    const double x = (double)i / (SHARES - 1);
+    return x * x;
+}
+
+/* Length of f that a point stands for. */
+static double length_at(uint32_t i) {
+    const double low = i == 0 ? 0 : (share_at(i) + share_at(i - 1)) / 2;
+    const double high = i + 1 == SHARES ? 1 : (share_at(i) + share_at(i + 1)) / 2;
+    return high - low;
+}
+
+static tm_flips summarize(const double logs[SHARES]) {
+    tm_flips out = {.high = 1};
+    uint32_t best = 0;
+    double sum = 0, below = 0;
+    for (uint32_t i = 1; i < SHARES; i++) {
+        best = logs[i] > logs[best] ? i : best;
+    }
+    for (uint32_t i = 0; i < SHARES; i++) {
+        sum += length_at(i) * tm__exp(logs[i] - logs[best]);
+    }
+    for (uint32_t i = 0; i < SHARES; i++) {
+        const double before = below;
+        below += length_at(i) * tm__exp(logs[i] - logs[best]) / sum;
+        out.low = before < 0.025 && below >= 0.025 ? share_at(i) : out.low;
+        out.high = before < 0.975 && below >= 0.975 ? share_at(i) : out.high;
+    }
+    out.share = share_at(best);
+    out.evidence = logs[best] + tm__log(sum) - logs[0];
+    out.low = out.evidence > 0 ? out.low : 0;
+    return out;
+}
+
+tm_flips tm__flips_judge(const tm_flip_cell *cells, uint32_t n_cells, uint32_t n_classes) {
+    double logs[SHARES] = {0};
+    for (uint32_t k = 0; k < n_cells; k++) {
+        rates r;
+        if (cells[k].n == 0) {
+            continue;
+        }
+        find_rates(&cells[k], &r);
+        for (uint32_t i = 0; i < SHARES; i++) {
+            logs[i] += log_chance(&cells[k], &r, share_at(i), n_classes);
+        }
+    }
+    return summarize(logs);
+}

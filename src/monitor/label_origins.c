@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "monitor/label_origins.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "monitor/monitor_walk.h"
+#include "monitor/origin_judge.h"
+
+#define NAME_MAX 80u
+#define COVERED_MAX 64u /* classes that coverage is told of */
+
+typedef struct covered {
+    uint64_t n, n_labelled;
+} covered;
+
+typedef struct reading {
+    const tm_bundle *bundle;
+    const tm_origins_ask *ask;
+    char (*names)[NAME_MAX]; /* [TM_ORIGINS_MAX] */
+    uint32_t n_names;
+    tm_origin_label *labels; /* [n_max], a ring once it is full */
+    uint64_t n, n_max, n_seen;
+    covered by_decision[COVERED_MAX];
+} reading;
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "no memory for the origins of labels");
+}
+
+/* ---- reading ---- */
+
+static uint32_t find_origin(reading *r, const char *name) {
+    for (uint32_t i = 0; i < r->n_names; i++) {
+        if (strcmp(r->names[i], name) == 0) {
+            return i;
+        }
+    }
+    if (r->n_names < TM_ORIGINS_MAX) {
+        const bool is_last = r->n_names + 1 == TM_ORIGINS_MAX;
+        (void)tm__str_copy(r->names[r->n_names], NAME_MAX, tm__str(is_last ? "others" : name));
+        return r->n_names++;
+    }
+    return TM_ORIGINS_MAX - 1;
+}
+
+static tm_status add(reading *r, const tm_origin_label *label, tm_err *err) {
+    if (r->n == r->n_max && r->n_max < TM_ORIGIN_ROWS_MAX) {
+        const uint64_t doubled = r->n_max == 0 ? 1024 : 2 * r->n_max;
+        const uint64_t n_max = doubled < TM_ORIGIN_ROWS_MAX ? doubled : TM_ORIGIN_ROWS_MAX;
+        tm_origin_label *const grown = tm__mem_realloc(r->labels, n_max, sizeof(*grown));
+        if (grown == NULL) {
+            return no_memory(err);
+        }
+        r->labels = grown;
+        r->n_max = n_max;
+    }
+    r->labels[r->n_seen++ % r->n_max] = *label;
+    r->n = r->n_seen < r->n_max ? r->n_seen : r->n_max;
+    return TM_OK;
+}
+
+static bool is_same_number(double a, double b) {
+    return fabs(a - b) <= 5e-7 * fmax(fabs(a), fabs(b));
+}
+
+/* What is none of its classes, or no number, cannot be compared. */
+static bool fill(const reading *r, const tm_walk_row *row, tm_origin_label *out) {
+    double y = 0;
+    if (!tm__label_number(r->bundle, tm__str(row->label), &y)) {
+        return false;
+    }
+    const double *const p = row->outputs;
+    if (tm__bundle_task(r->bundle) == TM_TASK_REGRESSION) {
+        *out = (tm_origin_label){.is_copy = is_same_number(y, p[0]), .score = p[0], .claim = y};
+        return isfinite(p[0]) && isfinite(y);
+    }
+    const uint32_t decision = tm__bundle_decide(r->bundle, p);
+    *out = (tm_origin_label){.is_copy = y == (double)decision};
+    if (row->n_outputs == 1) {
+        out->hits = y == 1;
+        out->score = p[0];
+        out->claim = decision == 1 ? p[0] : 1 - p[0];
+    } else {
+        out->hits = out->is_copy;
+        out->score = out->claim = p[decision];
+    }
+    return isfinite(out->score) && y < (double)tm__bundle_classes(r->bundle);
+}
+
+static tm_status look(void *arg, const tm_walk_row *row, tm_err *err) {
+    reading *const r = arg;
+    tm_origin_label label;
+    if (row->n_outputs != tm__bundle_outputs(r->bundle)) {
+        return TM_OK; /* of a version with other classes */
+    }
+    if (tm__bundle_task(r->bundle) != TM_TASK_REGRESSION &&
+        row->at_us <= r->ask->until_us - r->ask->delay_us) {
+        const uint32_t k = tm__bundle_decide(r->bundle, row->outputs);
+        if (k < COVERED_MAX) {
+            r->by_decision[k].n++;
+            r->by_decision[k].n_labelled += row->label != NULL;
+        }
+    }
+    if (row->label == NULL || !fill(r, row, &label)) {
+        return TM_OK;
+    }
+    label.at_us = row->at_us;
+    label.origin = find_origin(r, row->origin);
+    return add(r, &label, err);
+}
+
+/* ---- what it says ---- */
+
+static json_t *flips_to_json(const tm_flips *f) {
+    return json_pack("{s:o, s:o, s:o}", "share", tm__json_number(f->share), "low",
+                     tm__json_number(f->low), "high", tm__json_number(f->high));
+}
+
+static json_t *origins_to_json(const reading *r, const tm_origin_found *found) {
+    json_t *list = json_array();
+    bool is_told[TM_ORIGINS_MAX] = {false};
+    for (uint32_t place = 0; place < r->n_names; place++) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t i = 0; i < r->n_names; i++) {
+            best = !is_told[i] && (best == UINT32_MAX || found[i].n > found[best].n) ? i : best;
+        }
+        const tm_origin_found *const f = &found[best];
+        is_told[best] = true;
+        json_array_append_new(
+            list, json_pack("{s:s, s:I, s:I, s:o, s:o, s:s}", "origin", r->names[best], "labels",
+                            (json_int_t)f->n, "others", (json_int_t)f->n_others, "wrong",
+                            flips_to_json(&f->wrong), "copied", flips_to_json(&f->copied),
+                            "verdict", tm__origin_verdict_names[f->verdict]));
+    }
+    return list;
+}
+
+static json_t *coverage_to_json(const reading *r) {
+    json_t *list = json_array();
+    const uint32_t n_classes = tm__bundle_classes(r->bundle);
+    for (uint32_t k = 0; k < n_classes && k < COVERED_MAX; k++) {
+        const covered *const c = &r->by_decision[k];
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:I, s:I, s:o}", "decision", tm__bundle_class(r->bundle, k), "answers",
+                      (json_int_t)c->n, "labelled", (json_int_t)c->n_labelled, "share",
+                      c->n > 0 ? tm__json_number((double)c->n_labelled / (double)c->n)
+                               : json_null()));
+    }
+    return list;
+}
+
+static double error_rate(const tm_bundle *bundle) {
+    const json_t *const test = json_object_get(tm__bundle_info(bundle), "test");
+    return 1 - tm__json_f64(test, "accuracy", NAN);
+}
+
+static tm_status judge(const reading *r, json_t **out, tm_err *err) {
+    const tm_task task = tm__bundle_task(r->bundle);
+    const tm_origin_input in = {.task = task == TM_TASK_REGRESSION ? TM_ORIGIN_NUMBERS
+                                        : task == TM_TASK_BINARY   ? TM_ORIGIN_TWO
+                                                                   : TM_ORIGIN_CLASSES,
+                                .n_classes =
+                                    task == TM_TASK_REGRESSION ? 2 : tm__bundle_classes(r->bundle),
+                                .n_origins = r->n_names,
+                                .labels = r->labels,
+                                .n = r->n,
+                                .error_rate = error_rate(r->bundle)};
+    tm_origin_found *const found = tm__mem_zalloc(TM_ORIGINS_MAX, sizeof(*found));
+    if (found == NULL) {
+        return no_memory(err);
+    }
+    const tm_status st = tm__origins_judge(&in, found, err);
+    if (st == TM_OK) {
+        *out = json_pack("{s:s, s:I, s:o, s:o}", "model", r->ask->model, "labels", (json_int_t)r->n,
+                         "origins", origins_to_json(r, found), "coverage", coverage_to_json(r));
+    }
+    tm__mem_free(found);
+    return st == TM_OK ? tm__json_check(err) : st;
+}
+
+tm_status tm__label_origins(tm_monitor *monitor, const tm_bundle *bundle, const tm_origins_ask *ask,
+                            json_t **out, tm_err *err) {
+    reading r = {.bundle = bundle, .ask = ask};
+    const tm_walk_options walk = {
+        .model = ask->model, .from_us = ask->from_us, .until_us = ask->until_us};
+    *out = NULL;
+    r.names = tm__mem_zalloc(TM_ORIGINS_MAX, sizeof(*r.names));
+    tm_status st = r.names == NULL ? no_memory(err)
+                   : tm__bundle_task(bundle) == TM_TASK_RANKING
+                       ? TM_OK
+                       : tm__monitor_walk(monitor, &walk, look, &r, err);
+    st = st == TM_OK ? judge(&r, out, err) : st;
+    tm__mem_free(r.labels);
+    tm__mem_free(r.names);
+    return st;
+}

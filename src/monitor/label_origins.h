@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who sends labels, and whether they are what came true: origin_judge.h on the log. What is found
+ * is evidence; the loop acts on it (loop/label_guard.h).
+ */
+#ifndef TM_MONITOR_LABEL_ORIGINS_H
+#define TM_MONITOR_LABEL_ORIGINS_H
+
+#include "monitor/monitor.h"
+
+#define TM_ORIGIN_ROWS_MAX ((uint64_t)200000) /* labels that are judged: the newest */
+
+typedef struct tm_origins_ask {
+    const char *model;
+    int64_t from_us, until_us; /* answers given: from, up to */
+    int64_t delay_us;          /* answers younger than this before until_us owe no label yet */
+} tm_origins_ask;
+
+/**
+ * {"model", "labels", "origins": [{"origin", "labels", "others", "wrong": {"share", "low", "high"},
+ * "copied": {"share", "low", "high"}, "verdict": "too few", "fine", "wrong" or "copies"}],
+ * "coverage": [{"decision", "answers", "labelled", "share"}] by what was decided (classes only)},
+ * origins by their number of labels. The bundle is the champion's: answers of other versions with
+ * as many outputs count, too.
+ *
+ * Owns: *out is a new reference.  Errors: TM_E_NOMEM, TM_E_INTEGRITY.  Threads: any.
+ * Cost: reads the answers of the time once; 48 bytes a label.
+ */
+TM_NODISCARD tm_status tm__label_origins(tm_monitor *monitor, const tm_bundle *bundle,
+                                         const tm_origins_ask *ask, json_t **out, tm_err *err);
+
+#endif
