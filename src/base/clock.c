@@ -248,6 +248,41 @@ bool tm__time_parse(tm_str text, int64_t *out_us) {
     return true;
 }
 
+/* "14:05" or "14:05:30": when it was last so late. */
+static bool parse_clock(tm_str rest, int64_t now_us, int64_t *out_us) {
+    static const int64_t units[] = {3600, 60, 1};
+    static const uint64_t bounds[] = {24, 60, 60};
+    int64_t seconds = 0;
+    size_t n = 0;
+    for (; n < 3 && rest.len > 0; n++) {
+        const tm_str part = tm__str_cut(&rest, ':');
+        uint64_t value = 0;
+        if (part.len != 2 || !tm__str_to_u64(part, &value) || value >= bounds[n]) {
+            return false;
+        }
+        seconds += (int64_t)value * units[n];
+    }
+    if (n < 2 || rest.len > 0) {
+        return false;
+    }
+    const int64_t at_us = now_us - now_us % DAY_US + seconds * 1000000;
+    *out_us = at_us <= now_us ? at_us : at_us - DAY_US;
+    return true;
+}
+
+bool tm__moment_parse(tm_str text, int64_t *out_us) {
+    const int64_t now_us = tm__now_us();
+    int64_t ago_us = 0;
+    if (tm__time_parse(text, out_us) || parse_clock(text, now_us, out_us)) {
+        return true;
+    }
+    if (!tm__str_to_duration_us(text, &ago_us)) {
+        return false;
+    }
+    *out_us = now_us - ago_us;
+    return true;
+}
+
 static size_t write_date(const tm_civil *civil, char *out, size_t size) {
     const int64_t year = civil->year;
     const int len = snprintf(out, size, "%s%04lld-%02u-%02u", year < 0 ? "-" : "",

@@ -34,6 +34,9 @@ int64_t tm__us_from_civil(int64_t year, uint32_t month, uint32_t day); /* midnig
 /** ISO 8601: date, or date and time with 'T' or blank, fraction up to 6 digits, optional Z or
  * +hh:mm. */
 bool tm__time_parse(tm_str text, int64_t *out_us);
+/** As people say a moment: the same, a time of day that has come ("14:05"), or how long ago ("7d").
+ */
+bool tm__moment_parse(tm_str text, int64_t *out_us);
 /** "2001-01-01T00:01:00Z", fraction only when there is one; out holds at least 40 bytes. */
 size_t tm__time_to_text(int64_t us, char *out);
 /** "2001-01-01" when us is a midnight of a date column. */

@@ -464,40 +464,9 @@ int64_t tm__cli_duration_us(const tm_cli *cli, const char *option) {
     return value;
 }
 
-#define DAY_US INT64_C(86400000000)
-
-/* "14:05" or "14:05:30": when it was last so late. */
-static bool read_clock(const char *text, int64_t *out_us) {
-    static const int64_t units[] = {3600, 60, 1};
-    static const uint64_t bounds[] = {24, 60, 60};
-    tm_str rest = tm__str(text);
-    int64_t seconds = 0;
-    size_t n = 0;
-    for (; n < 3 && rest.len > 0; n++) {
-        const tm_str part = tm__str_cut(&rest, ':');
-        uint64_t value = 0;
-        if (part.len != 2 || !tm__str_to_u64(part, &value) || value >= bounds[n]) {
-            return false;
-        }
-        seconds += (int64_t)value * units[n];
-    }
-    if (n < 2 || rest.len > 0) {
-        return false;
-    }
-    const int64_t now_us = tm__now_us();
-    const int64_t at_us = now_us - now_us % DAY_US + seconds * 1000000;
-    *out_us = at_us <= now_us ? at_us : at_us - DAY_US;
-    return true;
-}
-
 tm_status tm__cli_when(const tm_cli *cli, const char *option, int64_t *out, tm_err *err) {
     const char *text = tm__cli_text(cli, option);
-    int64_t us = 0;
-    if (text == NULL || tm__time_parse(tm__str(text), out) || read_clock(text, out)) {
-        return TM_OK;
-    }
-    if (tm__str_to_duration_us(tm__str(text), &us)) {
-        *out = tm__now_us() - us;
+    if (text == NULL || tm__moment_parse(tm__str(text), out)) {
         return TM_OK;
     }
     (void)TM_FAIL(err, TM_E_USAGE, "--%s is neither a time nor a duration", option);

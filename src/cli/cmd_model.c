@@ -10,7 +10,6 @@
 #include "cli/model_args.h"
 #include "cli/train_words.h"
 #include "registry/moments.h"
-#include "registry/tags.h"
 
 /* "{schema, key: list}" on stdout. */
 static void print_list(tm_cli *cli, const char *schema, const char *key, json_t *list) {
@@ -34,24 +33,6 @@ static void print_versions(tm_cli *cli, const json_t *versions) {
         tm__cli_cell(&table, "%.16s", tm__json_text(v, "bundle_hash", ""));
     }
     tm__cli_table_print(cli, &table);
-}
-
-/* What the registry knows of it beside its record. */
-static tm_status add_told(tm_registry *registry, const tm_version *version, json_t *full,
-                          tm_err *err) {
-    json_t *tags = NULL, *notes = NULL, *lineage = NULL;
-    tm_status st = tm__registry_tags(registry, version, &tags, err);
-    st = st == TM_OK ? tm__registry_notes(registry, version, &notes, err) : st;
-    st = st == TM_OK ? tm__registry_lineage(registry, version, &lineage, err) : st;
-    if (st != TM_OK) {
-        json_decref(tags);
-        json_decref(notes);
-        return st;
-    }
-    json_object_set_new(full, "tags", tags);
-    json_object_set_new(full, "notes", notes);
-    json_object_set_new(full, "lineage", lineage);
-    return TM_OK;
 }
 
 static void print_told(tm_cli *cli, const json_t *full) {
@@ -83,19 +64,11 @@ static void print_told(tm_cli *cli, const json_t *full) {
 static tm_status show_version(tm_cli *cli, tm_registry *registry, const char *name, tm_err *err) {
     tm_version version = {0};
     TM_TRY(tm__registry_find(registry, name, &version, err));
-    char hash[TM_HASH_TEXT], created[48];
-    tm__hash_to_text(&version.bundle_hash, hash);
-    json_t *full = json_deep_copy(version.info);
-    json_object_set_new(full, "schema", json_string("tidemill.model.show/1"));
-    json_object_set_new(full, "version", json_integer(version.number));
-    json_object_set_new(full, "aliases", json_string(version.aliases));
-    json_object_set_new(full, "state", json_string(version.state));
-    json_object_set_new(full, "bundle_hash", json_string(hash));
-    json_object_set_new(full, "bytes",
-                        json_integer((json_int_t)tm__registry_bundle_bytes(registry, &version)));
-    created[tm__time_to_text(version.created_us, created)] = '\0';
-    json_object_set_new(full, "created", json_string(created));
-    const tm_status st = add_told(registry, &version, full, err);
+    json_t *full = NULL;
+    const tm_status st = tm__registry_record(registry, &version, &full, err);
+    if (st == TM_OK) {
+        json_object_set_new(full, "schema", json_string("tidemill.model.show/1"));
+    }
     if (st == TM_OK && cli->json) {
         tm__cli_print_json(cli, full);
     } else if (st == TM_OK) {
@@ -129,12 +102,29 @@ tm_status cmd_model_show(tm_cli *cli, tm_err *err) {
     return st;
 }
 
+static tm_status read_history(tm_cli *cli, const tm_place *place, json_t **out, tm_err *err) {
+    const char *const name = tm__cli_arg(cli, "MODEL");
+    tm_version version = {0};
+    tm_history_filter filter = {.event = tm__cli_text(cli, "event"),
+                                .newest = (uint32_t)tm__cli_i64(cli, "newest")};
+    TM_TRY(tm__cli_when(cli, "since", &filter.since_us, err));
+    TM_TRY(tm__cli_when(cli, "until", &filter.until_us, err));
+    if (strchr(name, '@') == NULL) {
+        return tm__registry_history_find(place->registry, name, &filter, out, err);
+    }
+    TM_TRY(tm__registry_find(place->registry, name, &version, err));
+    filter.version = version.number;
+    const tm_status st =
+        tm__registry_history_find(place->registry, version.model, &filter, out, err);
+    tm__version_done(&version);
+    return st;
+}
+
 tm_status cmd_model_history(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
     json_t *history = NULL;
     TM_TRY(tm__place_open(cli, false, &place, err));
-    const tm_status st =
-        tm__registry_history(place.registry, tm__cli_arg(cli, "MODEL"), &history, err);
+    const tm_status st = read_history(cli, &place, &history, err);
     if (st == TM_OK && cli->json) {
         print_list(cli, "tidemill.model.history/1", "history", history);
     } else if (st == TM_OK) {

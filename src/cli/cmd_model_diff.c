@@ -7,8 +7,9 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
-#include "cli/model_diff.h"
 #include "cli/report_make.h"
+#include "model/bundle_diff.h"
+#include "registry/moments.h"
 #include "train/train_look.h"
 
 typedef struct differing {
@@ -19,16 +20,6 @@ typedef struct differing {
     tm_bundle *other_bundle;
     json_t *result;
 } differing;
-
-static bool are_alike(const tm_bundle *a, const tm_bundle *b) {
-    bool alike = tm__bundle_task(a) == tm__bundle_task(b) &&
-                 tm__bundle_outputs(a) == tm__bundle_outputs(b) &&
-                 strcmp(tm__bundle_target(a), tm__bundle_target(b)) == 0;
-    for (uint32_t k = 0; alike && k < tm__bundle_classes(a); k++) {
-        alike = strcmp(tm__bundle_class(a, k), tm__bundle_class(b, k)) == 0;
-    }
-    return alike;
-}
 
 /* Both on the rows of a look at B. */
 static tm_status compare(differing *d, const tm_look *look, tm_err *err) {
@@ -61,7 +52,7 @@ static tm_status compare_answers(differing *d, tm_err *err) {
     const bool is_given = path != NULL || tm__cli_has(d->cli, "sql");
     tm_table *rows = NULL;
     tm_look look = {0};
-    if (!are_alike(d->other_bundle, d->place.bundle)) {
+    if (!tm__diff_is_alike(d->other_bundle, d->place.bundle)) {
         return TM_FAIL(err, TM_E_DATA, "they predict different things");
     }
     tm_status st = is_given ? tm__cli_read(d->cli, &d->ctx, path, tm__cli_text(d->cli, "sql"), NULL,
@@ -94,13 +85,6 @@ static tm_status add_answers(differing *d, tm_err *err) {
     return TM_OK;
 }
 
-static json_t *say_version(const tm_version *version) {
-    char hash[TM_HASH_TEXT];
-    tm__hash_to_text(&version->bundle_hash, hash);
-    return json_pack("{s:s, s:I, s:s, s:s}", "model", version->model, "version",
-                     (json_int_t)version->number, "bundle_hash", hash, "aliases", version->aliases);
-}
-
 static tm_status diff(differing *d, tm_err *err) {
     json_t *result = NULL;
     TM_TRY(tm__place_open_version(d->cli, tm__cli_arg(d->cli, "B"), &d->place, err));
@@ -108,8 +92,8 @@ static tm_status diff(differing *d, tm_err *err) {
     TM_TRY(tm__registry_bundle(d->place.registry, &d->other, &d->other_bundle, err));
     TM_TRY(tm__diff_records(d->other_bundle, d->place.bundle, &result, err));
     d->result = result;
-    json_object_set_new(result, "a", say_version(&d->other));
-    json_object_set_new(result, "b", say_version(&d->place.version));
+    json_object_set_new(result, "a", tm__version_brief(&d->other));
+    json_object_set_new(result, "b", tm__version_brief(&d->place.version));
     TM_TRY(add_answers(d, err));
     return tm__json_check(err);
 }

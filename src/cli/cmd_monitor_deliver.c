@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `monitor deliver`: what alerts and moves have to tell, sent. */
-#include <string.h>
-
 #include "cli/cli.h"
 #include "loop/alerts.h"
 #include "store/home.h"
@@ -13,20 +11,20 @@ static void add_up(json_t *result, const json_t *other, const char *name) {
 
 tm_status cmd_monitor_deliver(tm_cli *cli, tm_err *err) {
     const char *const only = tm__cli_arg(cli, "RECEIVER");
-    const bool of_moves = only == NULL || strcmp(only, TM_RECEIVERS_OF_MOVES) == 0;
+    const bool of_moves = only != NULL && tm__receiver_is_of_moves(only);
     tm_home *home = NULL;
     TM_TRY(tm__home_open(cli->home, false, &home, err));
     json_t *result = json_object(), *moves = json_object();
     tm_status st = TM_OK;
-    if (only == NULL || !of_moves) {
+    if (!of_moves) {
         json_decref(result);
         result = NULL;
         st = tm__alerts_deliver(home, only, &result, err);
     }
-    if (st == TM_OK && of_moves) {
+    if (st == TM_OK) {
         json_decref(moves);
         moves = NULL;
-        st = tm__hooks_deliver(home, &moves, err);
+        st = tm__hooks_deliver(home, only, &moves, err);
     }
     tm__home_close(home);
     if (st != TM_OK) {

@@ -79,6 +79,7 @@ static const model_key keys[] = {
     {"budget", "budget_ms", VALUE_DURATION_MS, NULL},
     {"gap", "gap_ms", VALUE_DURATION_MS, NULL},
 };
+#define WARM_UP_MAX 10000u
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
 void tm__yaml_at(const tm_yaml *r, const yaml_node_t *node, tm_err *err) {
@@ -374,9 +375,20 @@ static tm_status read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
     return TM_OK;
 }
 
+/* warm_up: 256: so many logged requests must have an answer before a version is visible. */
+static tm_status read_warm_up(tm_yaml *r, const yaml_node_t *node, json_t *recipe, tm_err *err) {
+    uint64_t n = 0;
+    if (node->type != YAML_SCALAR_NODE || !tm__str_to_u64(tm__yaml_scalar(node), &n) ||
+        n > WARM_UP_MAX) {
+        return tm__yaml_bad_value(r, node, "warm_up", "a number of requests, 0 to 10000", err);
+    }
+    json_object_set_new(recipe, "warm_up", json_integer((json_int_t)n));
+    return TM_OK;
+}
+
 static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
                                 tm_project_model *model, tm_err *err) {
-    const char *names[N_KEYS + 9];
+    const char *names[N_KEYS + 10];
     for (uint32_t k = 0; k < N_KEYS; k++) {
         names[k] = keys[k].name;
         if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
@@ -411,6 +423,9 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     if (tm__str_is(tm__yaml_scalar(key), "webhooks")) {
         return tm__project_read_webhooks(r, value, model->recipe, err);
     }
+    if (tm__str_is(tm__yaml_scalar(key), "warm_up")) {
+        return read_warm_up(r, value, model->recipe, err);
+    }
     names[N_KEYS] = "from";
     names[N_KEYS + 1] = "gate";
     names[N_KEYS + 2] = "retrain";
@@ -420,7 +435,8 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     names[N_KEYS + 6] = "monitor";
     names[N_KEYS + 7] = "log";
     names[N_KEYS + 8] = "webhooks";
-    return tm__yaml_unknown_key(r, key, names, N_KEYS + 9, err);
+    names[N_KEYS + 9] = "warm_up";
+    return tm__yaml_unknown_key(r, key, names, N_KEYS + 10, err);
 }
 
 static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,

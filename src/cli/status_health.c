@@ -11,6 +11,7 @@
  *            overdue   the next one was due, and nobody began it
  *            labels    none came for longer than they are declared to take
  *            data      its source has stopped or fails
+ *            told      who is told of its moves does not take them
  *     idle   quiet     no answer in a week, or none yet
  *
  * Nothing here is a test of its own but `worse`, and that one is held to twice the 95 % interval:
@@ -31,12 +32,13 @@
 #define WIDER 2.0
 #define HOUR_S 3600.0
 #define QUIET_S (7 * 86400.0)
+#define TRIES_MIN 3
 
 static const char *const levels[] = {"bad", "warn", "ok", "idle"};
 /* What weighs more comes first; a kind of alert that is not here comes behind them. */
 static const char *const words[] = {"broken",  "old",     "worse", "performance",
                                     "drift",   "traffic", "data",  "labels",
-                                    "retrain", "overdue", "quiet"};
+                                    "retrain", "overdue", "told",  "quiet"};
 
 static void say(json_t *m, const char *level, const char *word, const char *fmt, ...)
     TM_PRINTF(4, 5);
@@ -111,6 +113,20 @@ static void judge_learning(json_t *m) {
     if (strcmp(status, "stopped") == 0 || strcmp(status, "retrying") == 0) {
         say(m, "warn", "data", "source '%s' is %s: tidemill data show %s",
             tm__json_text(m, "source", ""), status, tm__json_text(m, "source", ""));
+    }
+}
+
+/* One try that failed is the network's; several are somebody's. */
+static void judge_receivers(json_t *m) {
+    const json_t *receiver = NULL;
+    size_t i = 0;
+    json_array_foreach(json_object_get(m, "receivers"), i, receiver) {
+        if (tm__json_i64(receiver, "tries", 0) >= TRIES_MIN) {
+            say(m, "warn", "told", "receiver '%s' is %lld records behind: %s",
+                tm__json_text(receiver, "receiver", ""),
+                (long long)tm__json_i64(receiver, "behind", 0),
+                tm__json_text(receiver, "error", ""));
+        }
     }
 }
 
@@ -189,6 +205,7 @@ void tm__status_judge(json_t *model) {
     judge_alerts(model);
     judge_learning(model);
     judge_labels(model);
+    judge_receivers(model);
     judge_traffic(model);
     json_t *const reasons = sort_by(json_object_get(model, "reasons"), reason_is_before);
     const json_t *const first = json_array_get(reasons, 0);

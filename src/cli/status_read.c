@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
+#include "registry/hooks.h"
 #include "source/intake.h"
 
 #define FILE_NAME "serving.json"
@@ -281,6 +282,14 @@ static void add_alerts(const gathering *g, json_t *m, const char *model) {
     json_object_set_new(m, "alerts", list);
 }
 
+/* Who is told of its moves, and how far behind. */
+static tm_status add_receivers(const gathering *g, json_t *m, const char *model, tm_err *err) {
+    json_t *list = NULL;
+    TM_TRY(tm__hooks_list(g->place->registry, model, &list, err));
+    json_object_set_new(m, "receivers", list);
+    return TM_OK;
+}
+
 static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
     const char *const name = tm__json_text(m, "model", "");
     tm_version version = {0};
@@ -302,6 +311,7 @@ static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
         add_data(g, m, recipe, &version);
         add_alerts(g, m, name);
         st = add_schedule(g, m, recipe, name, err);
+        st = st == TM_OK ? add_receivers(g, m, name, err) : st;
     }
     if (st == TM_OK) {
         tm__status_judge(m);

@@ -2,18 +2,23 @@
 /*
  * Telling people of alerts and of moves: to webhooks, signed, and to Alertmanager. What is to be
  * told lies in watch.db (monitor/alert.h) and in the history (registry/hooks.h); children of the
- * daemon send it, one for each receiver of alerts and one for all moves, so that a receiver that
- * hangs makes nobody wait but its own child.
+ * daemon send it, one for each receiver, so that one that hangs makes nobody wait but its own
+ * child.
  */
 #ifndef TM_LOOP_ALERTS_H
 #define TM_LOOP_ALERTS_H
 
+#include <stdbool.h>
+
 #include "base/json.h"
 #include "store/home.h"
 
-#define TM_RECEIVER_MARK 17 /* with NUL */
-/** What stands for a receiver's name, which may be any text, where a word is wanted. */
-void tm__receiver_mark(const char *name, char out[TM_RECEIVER_MARK]);
+#define TM_RECEIVER_MARK 24 /* with NUL */
+/** What stands for a receiver's name, which may be any text, where a word is wanted. model: whose
+ * moves it is told of; NULL: it is told of alerts. */
+void tm__receiver_mark(const char *model, const char *name, char out[TM_RECEIVER_MARK]);
+/** True for a mark, or "moves" for all of them, of who is told of moves. */
+bool tm__receiver_is_of_moves(const char *mark);
 
 #define TM_RECEIVERS_OF_MOVES "moves" /* stands for all who are told of moves */
 
@@ -32,7 +37,8 @@ TM_NODISCARD tm_status tm__alerts_deliver(const tm_home *home, const char *only,
                                           tm_err *err);
 
 /** Same of the history: each receiver of "webhooks" gets the records of its model in their order,
- * as registry/hooks.h has them. */
-TM_NODISCARD tm_status tm__hooks_deliver(const tm_home *home, json_t **out, tm_err *err);
+ * as registry/hooks.h has them. only: by name, mark or TM_RECEIVERS_OF_MOVES; NULL: all. */
+TM_NODISCARD tm_status tm__hooks_deliver(const tm_home *home, const char *only, json_t **out,
+                                         tm_err *err);
 
 #endif

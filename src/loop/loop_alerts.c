@@ -17,6 +17,7 @@
 #include "registry/registry.h"
 #include "store/post.h"
 
+#define MOVES_MARK TM_RECEIVERS_OF_MOVES "-"
 #define TIMEOUT_MS 10000u
 #define BODY_BYTES_MAX (512u << 10)
 #define ENDS_AFTER_US TM_DAY_US /* Alertmanager forgets an alert that is not sent again */
@@ -29,14 +30,22 @@ typedef struct delivering {
     int64_t n_sent, n_failed;
 } delivering;
 
-void tm__receiver_mark(const char *name, char out[TM_RECEIVER_MARK]) {
-    (void)snprintf(out, TM_RECEIVER_MARK, "%016llx",
-                   (unsigned long long)tm__hash64(name, strlen(name), 0));
+void tm__receiver_mark(const char *model, const char *name, char out[TM_RECEIVER_MARK]) {
+    const uint64_t of_model = model == NULL ? 0 : tm__hash64(model, strlen(model), 1);
+    (void)snprintf(out, TM_RECEIVER_MARK, "%s%016llx", model == NULL ? "" : MOVES_MARK,
+                   (unsigned long long)tm__hash64(name, strlen(name), of_model));
+}
+
+bool tm__receiver_is_of_moves(const char *mark) {
+    static const size_t len = sizeof(MOVES_MARK) - 1;
+    return strcmp(mark, TM_RECEIVERS_OF_MOVES) == 0 ||
+           (strncmp(mark, MOVES_MARK, len) == 0 && strlen(mark) == len + 16 &&
+            strspn(mark + len, "0123456789abcdef") == 16);
 }
 
 static bool is_told(const delivering *self, const char *receiver) {
     char mark[TM_RECEIVER_MARK];
-    tm__receiver_mark(receiver, mark);
+    tm__receiver_mark(NULL, receiver, mark);
     return self->only == NULL || strcmp(self->only, receiver) == 0 || strcmp(self->only, mark) == 0;
 }
 

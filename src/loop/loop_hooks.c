@@ -12,6 +12,7 @@
 
 typedef struct sending {
     tm_registry *registry;
+    const char *only; /* who is told, by name or mark; NULL: all */
     int64_t n_sent, n_failed;
 } sending;
 
@@ -49,6 +50,13 @@ static tm_status send_next(sending *s, const char *model, const json_t *receiver
     return st;
 }
 
+static bool is_told(const sending *s, const char *model, const char *name) {
+    char mark[TM_RECEIVER_MARK];
+    tm__receiver_mark(model, name, mark);
+    return s->only == NULL || strcmp(s->only, TM_RECEIVERS_OF_MOVES) == 0 ||
+           strcmp(s->only, name) == 0 || strcmp(s->only, mark) == 0;
+}
+
 static tm_status send_model(sending *s, const char *model, tm_err *err) {
     json_t *recipe = NULL;
     const json_t *receiver = NULL;
@@ -56,7 +64,7 @@ static tm_status send_model(sending *s, const char *model, tm_err *err) {
     TM_TRY(tm__registry_recipe(s->registry, model, &recipe, err));
     tm_status st = TM_OK;
     json_array_foreach(json_object_get(recipe, "webhooks"), i, receiver) {
-        bool more = true;
+        bool more = is_told(s, model, tm__json_text(receiver, "name", ""));
         for (uint32_t n = 0; st == TM_OK && more && n < AT_ONCE; n++) {
             st = send_next(s, model, receiver, &more, err);
         }
@@ -65,8 +73,8 @@ static tm_status send_model(sending *s, const char *model, tm_err *err) {
     return st;
 }
 
-tm_status tm__hooks_deliver(const tm_home *home, json_t **out, tm_err *err) {
-    sending s = {0};
+tm_status tm__hooks_deliver(const tm_home *home, const char *only, json_t **out, tm_err *err) {
+    sending s = {.only = only};
     json_t *models = NULL;
     const json_t *model = NULL;
     size_t i = 0;

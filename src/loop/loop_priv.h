@@ -151,8 +151,8 @@ typedef struct tm_tending {
 uint32_t tm__tending_step(tm_tending *tending, tm_registry *registry);
 void tm__tending_stop(tm_tending *tending);
 
-/* The children that tell receivers of alerts, one each, and one of moves: what the daemon's thread
- * knows of them. */
+/* The children that tell receivers of alerts and of moves, one each: what the daemon's thread knows
+ * of them. */
 typedef struct tm_telling {
     const struct tm_log *log; /* may be NULL */
     tm_children children;     /* by the marks of receivers */

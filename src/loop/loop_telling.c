@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Children tell receivers of alerts when something is due, one a receiver, and one tells of moves:
- * what hangs or is far away makes nobody else wait. */
+/* Children tell receivers of alerts and of moves when something is due, one a receiver: what hangs
+ * or is far away makes nobody else wait. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -12,7 +12,8 @@
 
 #define RUNNING_MS 500u
 #define LOOK_MS 1000u
-#define RETRY_NS UINT64_C(5000000000) /* after a child that could not be started */
+#define OF_MOVES_MAX (TM_CHILDREN_MAX / 2) /* at once: alerts have room, however many hang */
+#define RETRY_NS UINT64_C(5000000000)      /* after a child that could not be started */
 
 static void say(const tm_telling *t, const char *text) {
     if (t->log != NULL) {
@@ -25,6 +26,7 @@ typedef struct due {
     tm_telling *t;
     char marks[TM_CHILDREN_MAX][TM_RECEIVER_MARK];
     uint32_t n;
+    uint32_t n_of_moves; /* with those that are told now */
 } due;
 
 static bool add_mark(due *d, const char *mark) {
@@ -40,17 +42,29 @@ static bool add_mark(due *d, const char *mark) {
 
 static bool add_receiver(void *arg, const tm_delivery *delivery) {
     char mark[TM_RECEIVER_MARK];
-    tm__receiver_mark(delivery->receiver, mark);
+    tm__receiver_mark(NULL, delivery->receiver, mark);
     return add_mark(arg, mark);
+}
+
+static bool add_of_moves(void *arg, const char *model, const char *name) {
+    char mark[TM_RECEIVER_MARK];
+    due *const d = arg;
+    const uint32_t n_before = d->n;
+    if (d->n_of_moves >= OF_MOVES_MAX) {
+        return false;
+    }
+    tm__receiver_mark(model, name, mark);
+    const bool has_room = add_mark(d, mark);
+    d->n_of_moves += d->n - n_before;
+    return has_room;
 }
 
 static tm_status find_due(due *d, tm_registry *registry, tm_err *err) {
     tm_drift_store *store = NULL;
-    bool has_moves = false;
-    TM_TRY(tm__hooks_are_due(registry, tm__now_us(), &has_moves, err));
-    if (has_moves) {
-        (void)add_mark(d, TM_RECEIVERS_OF_MOVES);
+    for (uint32_t i = 0; i < d->t->children.n; i++) {
+        d->n_of_moves += tm__receiver_is_of_moves(d->t->children.items[i].name) ? 1 : 0;
     }
+    TM_TRY(tm__hooks_due(registry, tm__now_us(), add_of_moves, d, err));
     TM_TRY(tm__drift_store_open(d->t->children.home, false, &store, err));
     const tm_status st =
         store == NULL ? TM_OK : tm__delivery_due(store, tm__now_us(), add_receiver, d, err);

@@ -28,4 +28,17 @@ TM_NODISCARD tm_status tm__registry_at(tm_registry *registry, int64_t at_us, jso
 TM_NODISCARD tm_status tm__registry_lineage(tm_registry *registry, const tm_version *version,
                                             json_t **out, tm_err *err);
 
+/** True when a version was the champion of its model before it became so last, or is no longer. */
+TM_NODISCARD tm_status tm__registry_was_champion(tm_registry *registry, const char *model,
+                                                 uint32_t number, bool *out, tm_err *err);
+/**
+ * All that is known of a version: its info, and "version", "aliases", "state", "bundle_hash",
+ * "bytes" of its file, "created", "tags", "notes" (tags.h) and "lineage" as above. New reference.
+ */
+TM_NODISCARD tm_status tm__registry_record(tm_registry *registry, const tm_version *version,
+                                           json_t **out, tm_err *err);
+
+/** Which version: {"model", "version", "bundle_hash", "aliases"}. New reference. */
+json_t *tm__version_brief(const tm_version *version);
+
 #endif

@@ -75,6 +75,17 @@ TM_NODISCARD tm_status tm__registry_versions(tm_registry *registry, const char *
 /** [{"at","event","version","from","actor","reason","details"}] oldest first. */
 TM_NODISCARD tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out,
                                             tm_err *err);
+/* Which records of a model's history are wanted; zero: all. */
+typedef struct tm_history_filter {
+    const char *event; /* "promoted", or "gate" for all that begin with "gate."; NULL: any */
+    uint32_t version;  /* 0: any */
+    int64_t since_us, until_us; /* from, before; 0: no bound */
+    uint32_t newest;            /* so many of what is left; 0: all */
+} tm_history_filter;
+/** Same of those that a filter leaves. Cost: reads the model's records. */
+TM_NODISCARD tm_status tm__registry_history_find(tm_registry *registry, const char *model,
+                                                 const tm_history_filter *filter, json_t **out,
+                                                 tm_err *err);
 /** Same of all models and keys, each also with "seq" and "model" ("" for a key): at most 1,000
  * records behind `after`. *out_next is the last one's seq when more follow, else 0. */
 TM_NODISCARD tm_status tm__registry_story(tm_registry *registry, int64_t after, json_t **out,

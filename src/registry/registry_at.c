@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions to the history. A move is a record "promoted" or "rolled_back"; what was live at a
+ * moment is the last move before it by the clock, its evidence the last verdict before that move by
+ * number. Partial indexes make each a few look-ups (decision 0072).
+ */
 #include <math.h>
 #include <string.h>
 
@@ -193,4 +198,25 @@ tm_status tm__registry_lineage(tm_registry *registry, const tm_version *version,
     }
     *out = lineage;
     return TM_OK;
+}
+
+tm_status tm__registry_was_champion(tm_registry *registry, const char *model, uint32_t number,
+                                    bool *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT EXISTS(SELECT 1 FROM history WHERE model = ?1 AND version = ?2"
+                         " AND event IN ('promoted', 'rolled_back') AND seq < CASE WHEN m.version"
+                         " = ?2 THEN m.seq ELSE m.seq + 1 END) FROM (SELECT seq, version FROM"
+                         " history WHERE model = ?1 AND event IN ('promoted', 'rolled_back')"
+                         " ORDER BY seq DESC LIMIT 1) m",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, model);
+    tm__stmt_bind_i64(stmt, 2, number);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        *out = has_row && tm__stmt_i64(stmt, 0) != 0;
+    }
+    tm__stmt_done(stmt);
+    return st;
 }

@@ -182,39 +182,46 @@ static tm_status history_item(tm_stmt *stmt, json_t *list, tm_err *err) {
     return rc == 0 ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
-tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out,
-                               tm_err *err) {
+tm_status tm__registry_history_find(tm_registry *registry, const char *model,
+                                    const tm_history_filter *filter, json_t **out, tm_err *err) {
     int64_t id = 0;
     TM_TRY(tm__registry_model_id(registry, model, &id, err));
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT at_us, event, version, from_version, actor, reason, details"
-                         " FROM history WHERE model = ? ORDER BY seq",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(
+        registry->db,
+        "SELECT at_us, event, version, from_version, actor, reason, details FROM (SELECT * FROM"
+        " history WHERE model = ?1 AND (?2 IS NULL OR event = ?2 OR"
+        " substr(event, 1, length(?2) + 1) = ?2 || '.') AND (?3 = 0 OR version = ?3) AND"
+        " (?4 = 0 OR at_us >= ?4) AND (?5 = 0 OR at_us < ?5) ORDER BY seq DESC LIMIT ?6)"
+        " ORDER BY seq",
+        &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
-    tm_status st = TM_OK;
+    tm__stmt_bind_text(stmt, 2, filter->event);
+    tm__stmt_bind_i64(stmt, 3, filter->version);
+    tm__stmt_bind_i64(stmt, 4, filter->since_us);
+    tm__stmt_bind_i64(stmt, 5, filter->until_us);
+    tm__stmt_bind_i64(stmt, 6, filter->newest == 0 ? -1 : (int64_t)filter->newest);
     json_t *list = json_array();
-    for (;;) {
-        bool has_row = false;
+    tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
+    for (bool has_row = true; st == TM_OK && has_row;) {
         st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
-        st = history_item(stmt, list, err);
-        if (st != TM_OK) {
-            break;
+        if (st == TM_OK && has_row) {
+            st = history_item(stmt, list, err);
         }
     }
     tm__stmt_done(stmt);
-    if (st == TM_OK && list == NULL) {
-        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    }
     if (st == TM_OK) {
         *out = list;
         list = NULL;
     }
     json_decref(list);
     return st;
+}
+
+tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out,
+                               tm_err *err) {
+    const tm_history_filter all = {0};
+    return tm__registry_history_find(registry, model, &all, out, err);
 }
 
 static tm_status story_item(tm_stmt *stmt, json_t *list, int64_t *out_seq, tm_err *err) {

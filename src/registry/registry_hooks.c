@@ -94,19 +94,22 @@ tm_status tm__hooks_declare_locked(tm_registry *registry, const char *model, con
 
 /* ---- What is owed ---- */
 
-tm_status tm__hooks_are_due(tm_registry *registry, int64_t now_us, bool *out, tm_err *err) {
+tm_status tm__hooks_due(tm_registry *registry, int64_t now_us,
+                        bool (*fn)(void *arg, const char *model, const char *name), void *arg,
+                        tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = false;
     TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT 1 FROM hooks h WHERE h.next_us <= ? AND EXISTS(SELECT 1 FROM"
-                         " history r WHERE r.model = h.model AND r.seq > h.seq) LIMIT 1",
+                         "SELECT h.model, h.name FROM hooks h WHERE h.next_us <= ? AND EXISTS("
+                         "SELECT 1 FROM history r WHERE r.model = h.model AND r.seq > h.seq)"
+                         " ORDER BY h.next_us, h.model, h.name",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, now_us);
-    const tm_status st = tm__stmt_step(stmt, &has_row, err);
-    tm__stmt_done(stmt);
-    if (st == TM_OK) {
-        *out = has_row;
+    tm_status st = TM_OK;
+    for (bool has_row = true; st == TM_OK && has_row;) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        has_row = st == TM_OK && has_row && fn(arg, tm__stmt_text(stmt, 0), tm__stmt_text(stmt, 1));
     }
+    tm__stmt_done(stmt);
     return st;
 }
 
@@ -206,12 +209,22 @@ tm_status tm__hook_done(tm_registry *registry, const char *model, const char *na
     return tm__registry_transact(registry, done_locked, &in, err);
 }
 
+static json_t *receiver_of(tm_stmt *stmt) {
+    const char *const error = tm__stmt_text(stmt, 4);
+    const int64_t next_us = tm__stmt_i64(stmt, 5);
+    return json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "model", tm__stmt_text(stmt, 0), "receiver",
+                     tm__stmt_text(stmt, 1), "behind", (json_int_t)tm__stmt_i64(stmt, 2), "tries",
+                     (json_int_t)tm__stmt_i64(stmt, 3), "error",
+                     error == NULL ? json_null() : json_string(error), "next",
+                     next_us == 0 ? json_null() : tm__registry_time(next_us));
+}
+
 tm_status tm__hooks_list(tm_registry *registry, const char *model, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT h.name, (SELECT count(*) FROM history r WHERE r.model = h.model"
-                         " AND r.seq > h.seq), h.n_tries, h.error FROM hooks h WHERE h.model = ?"
-                         " ORDER BY h.name",
+                         "SELECT h.model, h.name, (SELECT count(*) FROM history r WHERE r.model ="
+                         " h.model AND r.seq > h.seq), h.n_tries, h.error, h.next_us FROM hooks h"
+                         " WHERE ?1 IS NULL OR h.model = ?1 ORDER BY h.model, h.name",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
     json_t *list = json_array();
@@ -219,12 +232,7 @@ tm_status tm__hooks_list(tm_registry *registry, const char *model, json_t **out,
     for (bool has_row = true; st == TM_OK && has_row;) {
         st = tm__stmt_step(stmt, &has_row, err);
         if (st == TM_OK && has_row) {
-            const char *const error = tm__stmt_text(stmt, 3);
-            json_array_append_new(
-                list, json_pack("{s:s, s:I, s:I, s:o}", "receiver", tm__stmt_text(stmt, 0),
-                                "behind", (json_int_t)tm__stmt_i64(stmt, 1), "tries",
-                                (json_int_t)tm__stmt_i64(stmt, 2), "error",
-                                error == NULL ? json_null() : json_string(error)));
+            json_array_append_new(list, receiver_of(stmt));
         }
     }
     tm__stmt_done(stmt);

@@ -204,8 +204,16 @@ static uint64_t held_bytes(const tm_current_past *past, const tm_current *made) 
            count_bytes(made == NULL ? NULL : made->routes, n_made, now, n_now);
 }
 
+/* At the start nothing else could answer, so nothing is asked of what does. */
+static tm_warm_source warm_of(const tm_current_past *past, const char *route) {
+    const tm_served *now = past->latest == NULL ? NULL : tm__current_find(past->latest, route);
+    return now == NULL || now->bundle == NULL ? (tm_warm_source){0}
+                                              : (tm_warm_source){past->monitor, past->log};
+}
+
 static tm_prepare terms_of(const loader *l, const tm_route *route) {
     return (tm_prepare){.registry = l->registry,
+                        .warm = warm_of(l->past, route->name),
                         .route = route,
                         .n_desks = l->past->n_desks,
                         .memory_max = l->past->memory_max,
@@ -501,6 +509,7 @@ tm_status tm__current_prepare(tm_registry *registry, const tm_current_past *past
         /* What is ready and whose file is another one by now would not be there after a start. */
         if (ready == NULL || !tm__registry_bundle_holds(registry, version, ready->bundle)) {
             const tm_prepare terms = {.registry = registry,
+                                      .warm = warm_of(past, route.name),
                                       .route = &route,
                                       .n_desks = past->n_desks,
                                       .memory_max = past->memory_max,

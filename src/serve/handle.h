@@ -37,17 +37,28 @@ void tm__handle_models(tm_exchange *x);
 void tm__handle_model(tm_exchange *x);
 void tm__handle_history(tm_exchange *x);
 void tm__handle_story(tm_exchange *x);
+void tm__handle_receivers(tm_exchange *x);
+void tm__handle_garbage(tm_exchange *x);
 void tm__handle_keys(tm_exchange *x);
 void tm__handle_promote(tm_exchange *x);
 void tm__handle_rollback(tm_exchange *x);
 
 void tm__handle_split(tm_exchange *x);
 
+void tm__handle_version_record(tm_exchange *x);
+void tm__handle_tag(tm_exchange *x);
+void tm__handle_diff(tm_exchange *x);
+void tm__handle_trust(tm_exchange *x);
+void tm__handle_trust_change(tm_exchange *x);
+
 /** The body as a JSON object with no other members than these (NULL ends them); NULL with the
  * exchange answered. New reference. */
 json_t *tm__handle_object(tm_exchange *x, const char *const *names, bool can_be_empty);
 /** A member's reason, or NULL; *ok false when it is not a short text. */
 const char *tm__handle_reason(const json_t *body, bool *ok);
+/** A parameter of the query that is a number from 1; *out stays when it is not given. False with
+ * the exchange answered. */
+bool tm__handle_number(tm_exchange *x, const char *name, uint32_t *out);
 /** Answer with why a move is not made, and let go of what was made ready for it. */
 void tm__handle_refuse(tm_exchange *x, const tm_err *err);
 

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
+#include "registry/hooks.h"
 #include "serve/arms.h"
 #include "serve/fill.h"
 #include "serve/handle.h"
@@ -191,6 +192,17 @@ static void write_alerts(const tm_exchange *x, tm_buf *out) {
     json_decref(alerts);
 }
 
+/* Same of receivers. */
+static void write_receivers(const tm_exchange *x, tm_buf *out) {
+    json_t *receivers = NULL;
+    const tm_status st = tm__hooks_list(x->desk->registry, NULL, &receivers, NULL);
+    out->failed = out->failed || st == TM_E_NOMEM;
+    if (st == TM_OK) {
+        tm__prom_receivers(receivers, out);
+    }
+    json_decref(receivers);
+}
+
 static void make_live_text(tm_exchange *x) {
     tm_desk *desk = x->desk;
     tm_buf *out = &desk->live_text;
@@ -218,6 +230,7 @@ static void make_live_text(tm_exchange *x) {
     out->failed = out->failed || labelled.failed;
     tm__buf_done(&labelled);
     write_alerts(x, out);
+    write_receivers(x, out);
     write_sources(desk, out);
     tm__prom_online(desk->filler, x->current->online, desk->arena, out);
     json_t *counters = tm__monitor_counters(desk->monitor);

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "registry/moments.h"
 #include "serve/counted.h"
 #include "serve/decode.h"
 #include "serve/fields.h"
@@ -131,6 +132,34 @@ static tm_status make_plan(const tm_prepare *terms, tm_served *served, tm_err *e
     return TM_OK;
 }
 
+/* A rollback must not be stopped by what clients send since: who answered here before does again.
+ */
+static tm_status warm_up(const tm_prepare *terms, tm_served *served, tm_err *err) {
+    bool was_champion = false;
+    json_t *recipe = NULL;
+    tm_err own = {0};
+    if (terms->warm.monitor == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__registry_was_champion(terms->registry, served->model, served->version, &was_champion,
+                                     err));
+    TM_TRY(tm__registry_recipe(terms->registry, served->model, &recipe, err));
+    const tm_warm_terms asked = {.source = terms->warm,
+                                 .model = served->model,
+                                 .route = served->route,
+                                 .version = served->version,
+                                 .n_rows = tm__warm_rows(recipe)};
+    json_decref(recipe);
+    const tm_status st = tm__warm_up(served->bundle, &asked, &served->n_warm, &own);
+    if (st == TM_OK || (st == TM_E_REFUSED && was_champion)) {
+        return TM_OK;
+    }
+    if (err != NULL) {
+        *err = own;
+    }
+    return st;
+}
+
 static tm_status fill(const tm_prepare *terms, tm_served *served, tm_err *err) {
     const tm_version version = {.bundle_hash = terms->route->bundle_hash};
     /* The file is the least that it holds: what cannot fit is not even opened. */
@@ -142,7 +171,8 @@ static tm_status fill(const tm_prepare *terms, tm_served *served, tm_err *err) {
     const int64_t beside = tm__mem_thread_bytes() - before;
     served->bytes = tm__bundle_bytes(served->bundle) + (beside > 0 ? (uint64_t)beside : 0);
     look_at_classes(served);
-    return check_room(terms, served->bytes, err);
+    TM_TRY(check_room(terms, served->bytes, err));
+    return warm_up(terms, served, err);
 }
 
 static tm_served *create(const tm_route *route) {

@@ -7,6 +7,7 @@
 #define TM_SERVE_PREPARE_H
 
 #include "serve/serve_priv.h"
+#include "serve/warm.h"
 
 typedef struct tm_prepare {
     tm_registry *registry;
@@ -14,11 +15,13 @@ typedef struct tm_prepare {
     uint32_t n_desks;      /* threads that predict; 0 stands for 1 */
     uint64_t memory_max;   /* 0: no limit */
     uint64_t held_bytes;   /* of what is served besides */
+    tm_warm_source warm;   /* requests that it must be able to answer; zero: none */
 } tm_prepare;
 
-/** TM_E_REFUSED, with numbers, when it would not fit beside what is served; TM_E_INTEGRITY when its
- * file is not whole or a golden row gets another answer than where it was made. Takes as long as
- * reading the file, and some milliseconds. */
+/** TM_E_REFUSED, with numbers, when it would not fit beside what is served, and when it cannot
+ * answer what the route was asked last (a version that was champion before is asked for warmth
+ * alone); TM_E_INTEGRITY when its file is not whole or a golden row gets another answer than where
+ * it was made. Takes as long as reading the file, and what tm__warm_up() takes. */
 TM_NODISCARD tm_status tm__prepare(const tm_prepare *terms, tm_served **out, tm_err *err);
 /** Same on a thread of its own, that gives way to those that answer; the caller waits. */
 TM_NODISCARD tm_status tm__prepare_aside(const tm_prepare *terms, tm_served **out, tm_err *err);

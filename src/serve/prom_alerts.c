@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Alerts that are not resolved, for Prometheus. A model that is served has a line of open alerts of
+/* Alerts that are not resolved, and who is behind in what moves have to tell, for Prometheus. A
+ * model that is served has a line of open alerts of
  * each severity even when there are none, for what is absent cannot be compared. */
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "serve/serve_priv.h"
 
 #define N_MODELS_MAX 1000u
+#define N_RECEIVERS_MAX 1000u
 
 static const char *const severities[] = {"warning", "critical"};
 
@@ -48,5 +50,32 @@ void tm__prom_alerts(const tm_current *current, const json_t *alerts, tm_buf *ou
         if (is_first) {
             write_model(alerts, current->routes[i]->model, out);
         }
+    }
+}
+
+/* A name of the project file may hold what ends a label's value. */
+static void write_label(tm_buf *out, const char *text) {
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\') {
+            tm__buf_byte(out, '\\');
+        }
+        tm__buf_byte(out, (unsigned char)*text < 0x20 ? (uint8_t)' ' : (uint8_t)*text);
+    }
+}
+
+void tm__prom_receivers(const json_t *receivers, tm_buf *out) {
+    const json_t *item = NULL;
+    size_t i = 0;
+    tm__buf_text(out, "# HELP tidemill_receiver_behind Records of moves that a receiver is owed.\n"
+                      "# TYPE tidemill_receiver_behind gauge\n");
+    json_array_foreach((json_t *)(uintptr_t)receivers, i, item) {
+        if (i == N_RECEIVERS_MAX) {
+            break;
+        }
+        tm__buf_text(out, "tidemill_receiver_behind{model=\"");
+        write_label(out, tm__json_text(item, "model", ""));
+        tm__buf_text(out, "\",receiver=\"");
+        write_label(out, tm__json_text(item, "receiver", ""));
+        tm__buf_printf(out, "\"} %lld\n", (long long)tm__json_i64(item, "behind", 0));
     }
 }

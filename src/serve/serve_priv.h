@@ -166,7 +166,8 @@ typedef struct tm_served {
     bool is_stale;           /* an older version than the registry wants, which cannot be served */
     uint32_t wanted_version; /* is_stale: what it wants, and why not */
     char problem[256];
-    uint64_t bytes; /* held by bundle, plan and scratches */
+    uint64_t bytes;  /* held by bundle, plan and scratches */
+    uint32_t n_warm; /* logged requests that it answered before it was visible */
     tm_plan *plan;
     struct tm_counted *counted;    /* rows by cells of the reference; NULL: it has none */
     struct tm_requests *requests;  /* NULL: it cannot answer */
@@ -198,13 +199,15 @@ typedef struct tm_current {
 } tm_current;
 /* What bundles may be taken from, so that a promotion and a rollback are a swap of pointers. */
 typedef struct tm_current_past {
-    const tm_current *latest; /* NULL: none */
-    tm_served *prepared;      /* made ready for a move; NULL: none */
-    const tm_home *home;      /* where the online store is */
-    uint64_t store;           /* its generation that may be opened; 0: none */
-    uint32_t n_desks;         /* threads that predict; 0 stands for 1 */
-    uint64_t memory_max;      /* that bundles may hold together; 0: no limit */
-    bool opens_kept;          /* versions to keep that the past has not are opened too */
+    const tm_current *latest;   /* NULL: none */
+    tm_served *prepared;        /* made ready for a move; NULL: none */
+    const tm_home *home;        /* where the online store is */
+    uint64_t store;             /* its generation that may be opened; 0: none */
+    uint32_t n_desks;           /* threads that predict; 0 stands for 1 */
+    uint64_t memory_max;        /* that bundles may hold together; 0: no limit */
+    bool opens_kept;            /* versions to keep that the past has not are opened too */
+    struct tm_monitor *monitor; /* whose newest requests a version must answer; NULL: none */
+    const tm_log *log;
 } tm_current_past;
 /** Read routes and keys; bundles that the past has are shared with it. A bundle that cannot be
  * loaded, gives other answers than where it was made or does not fit is logged, and what was served
@@ -291,6 +294,8 @@ void tm__prom_process(int64_t started_us, tm_buf *out);
 uint64_t tm__prom_resident_bytes(void);
 /** Of what is served; alerts: what tm__alert_list() gives. */
 void tm__prom_alerts(const tm_current *current, const json_t *alerts, tm_buf *out);
+/** Of who is told of moves: what tm__hooks_list() gives, at most a thousand of it. */
+void tm__prom_receivers(const json_t *receivers, tm_buf *out);
 /** What tm__monitor_counters() gives; NULL is left out. */
 void tm__prom_log(const json_t *counters, tm_buf *out);
 uint64_t tm__prom_total(tm_prom *const *proms, uint32_t n); /* requests answered */

@@ -156,7 +156,8 @@ static void log_swap(tm_server *server, const tm_current *old, const tm_current 
         if (old != NULL && now != tm__current_find(old, now->route)) {
             tm__prom_swap(acceptors_prom(server)); /* nobody else changes this one */
             tm_log_event(server->log, TM_INFO, "model.serving", TM_FT("route", now->route),
-                         TM_FT("model", now->model), TM_FI("version", now->version));
+                         TM_FT("model", now->model), TM_FI("version", now->version),
+                         TM_FI("warmed", now->n_warm));
         }
     }
 }
@@ -177,6 +178,8 @@ static tm_current_past past_locked(const tm_server *server) {
                              .prepared = server->prepared,
                              .home = server->home,
                              .store = server->store,
+                             .monitor = server->monitor,
+                             .log = server->log,
                              .n_desks = server->n_desks,
                              .memory_max = server->memory_max};
 }

@@ -6,8 +6,10 @@ import hmac
 import http.server
 import json
 import random
+import socket
 import struct
 import threading
+import time
 
 import pytest
 from conftest import Server, Tidemill
@@ -170,6 +172,125 @@ def test_each_move_is_told_signed_and_in_order(tm):
     for bad in (yaml.replace("webhook:", "alertmanager:").replace(", secret_file: hook.secret", ""), yaml.replace("hook.secret}", "hook.secret, to: x}")):
         tm.write("tidemill.yaml", bad)
         assert tm("check").code == 7
+
+
+def test_who_is_behind_is_told_and_one_that_hangs_delays_nobody(tm):
+    Hook.got = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    silent = socket.create_server(("127.0.0.1", 0))  # it takes connections and says nothing
+    train(tm, trees=5)
+    tm.write("hook.secret", SECRET.decode() + "\n")
+    tm.write("tidemill.yaml", "models:\n  churn:\n    from: data.csv\n    target: churned\n    webhooks:\n"
+             f"      - {{name: hangs, webhook: 'http://127.0.0.1:{silent.getsockname()[1]}/', secret_file: hook.secret}}\n"
+             f"      - {{name: ops, webhook: 'http://127.0.0.1:{server.server_port}/moves', secret_file: hook.secret}}\n")
+    assert tm.ok("model", "receivers", "--json").json["receivers"] == []
+    tm.ok("apply")
+    told = {r["receiver"]: r for r in tm.ok("model", "receivers", "churn", "--json").json["receivers"]}
+    assert {name: (r["behind"], r["tries"], r["error"], r["next"]) for name, r in told.items()} == {"hangs": (1, 0, None, None), "ops": (1, 0, None, None)}
+    daemon = Server(tm, command="run")
+    for k in range(4):
+        tm.ok("model", "tag", "churn@1", f"k={k}")
+    begun = time.monotonic()
+    while len(Hook.got) < 5 and time.monotonic() - begun < 9:
+        time.sleep(0.05)
+    assert len(Hook.got) == 5 and time.monotonic() - begun < 9  # before the other's ten seconds are over
+    metrics = daemon.request("GET", "/metrics")[2]
+    text = metrics if isinstance(metrics, str) else metrics.decode()
+    assert 'tidemill_receiver_behind{model="churn",receiver="hangs"} 5' in text
+    assert daemon.request("GET", "/v1/models/churn/receivers")[2]["receivers"][0]["behind"] == 5
+    assert daemon.stop() == 0
+    assert tm("model", "receivers", "none").code == 3
+    server.shutdown()
+    silent.close()
+
+
+# ---- The same over HTTP ----
+
+def test_what_the_command_line_knows_is_told_over_http(tm):
+    train(tm, trees=5, at="2026-05-01T08:00:00Z")
+    train(tm, trees=9)
+    key = {"X-Api-Key": tm.ok("key", "create", "--role", "admin", "--json").json["key"]}
+    server = Server(tm)
+
+    def call(method, path, body=None, status=200):
+        code, _, value = server.request(method, path, body, {**key, **({"Content-Type": "application/json"} if body is not None else {})})
+        assert code == status, value
+        return value
+
+    assert call("POST", "/v1/models/churn/versions/2:tag", {"tags": {"stage": "trial"}, "note": "checked"})["tags"] == {"stage": "trial"}
+    shown = tm.ok("model", "show", "churn@2", "--json").json
+    assert shown.pop("schema") == "tidemill.model.show/1" and call("GET", "/v1/models/churn/versions/2") == shown
+    assert call("GET", "/v1/models?at=0s")["models"] == tm.ok("model", "ls", "--at", "0s", "--json").json["models"]
+    assert call("GET", "/v1/models?at=2026-04-30")["models"] == []
+    for query, words in (("event=tagged", ("--event", "tagged")), ("version=2", ()), ("since=1h&newest=2", ("--since", "1h", "--newest", "2"))):
+        name = "churn@2" if query == "version=2" else "churn"
+        want = tm.ok("model", "history", name, *words, "--json").json["history"]
+        assert call("GET", "/v1/models/churn/history?" + query)["history"] == want and want, query
+    rows = [request_row(r) for r in churn_rows(5, seed=9)]
+    for row in rows:
+        call("POST", "/v1/routes/churn/predict", {"rows": [row]})
+    for _ in range(100):
+        diff = call("GET", "/v1/models/churn:diff?a=1&b=2")
+        if diff["predictions"]["rows"] == 5:
+            break
+        time.sleep(0.05)
+    told = tm.ok("model", "diff", "churn@1", "churn@2", "--json").json
+    assert diff["predictions"]["rows"] == 5 and diff["predictions"]["same"] < 5 and diff["params"] == told["params"] and diff["scores"] == told["scores"]
+    dry = tm.ok("model", "gc", "--dry-run", "--json").json
+    assert {k: dry[k] for k in ("versions", "files", "bytes", "kept")} == call("GET", "/v1/garbage")
+    signer = "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    call("POST", "/v1/trust", {"action": "add", "key": signer, "name": "training"})
+    assert call("GET", "/v1/trust")["signers"] == tm.ok("trust", "ls", "--json").json["signers"] != []
+    call("POST", "/v1/trust", {"action": "remove", "key": signer})
+    assert tm.ok("trust", "ls", "--json").json["signers"] == []
+    assert server.stop() == 0
+
+
+# ---- Before a version is visible ----
+
+def test_a_version_that_cannot_answer_what_is_asked_stays_away(tm):
+    train(tm, trees=5)
+    first = churn_rows(600, seed=1)
+    tm.write("wide.csv", csv_text([dict(r, extra=i % 7) for i, r in enumerate(first)]))
+    tm.ok("train", "wide.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=5")
+    train(tm, trees=9)
+    key = {"X-Api-Key": tm.ok("key", "create", "--role", "admin", "--json").json["key"], "Content-Type": "application/json"}
+    server = Server(tm)
+
+    def ask(row):
+        return server.request("POST", "/v1/routes/churn/predict", {"rows": [row]}, key)
+
+    row = request_row(churn_rows(1, seed=5)[0])
+    assert ask(row)[2]["version"] == 1
+    for _ in range(100):  # until it is in the log
+        if server.request("GET", "/v1/models/churn:diff?a=1&b=3", None, key)[2]["predictions"]["rows"] > 0:
+            break
+        time.sleep(0.05)
+    status, _, value = server.request("POST", "/v1/models/churn:promote", {"version": 2}, key)
+    assert status == 409 and "'extra'" in value["detail"] and "newest requests" in value["detail"], value
+    assert ask(row)[2]["version"] == 1 and tm.ok("model", "ls", "--json").json["models"][0]["champion"] == 1
+    # The command line moves the registry; the server keeps what it has, and says why.
+    tm.ok("model", "promote", "churn@2")
+    for _ in range(100):
+        why = tm.ok("status", "--json").json["models"][0]
+        if why["problem"]:
+            break
+        time.sleep(0.05)
+    assert "'extra'" in why["problem"] and why["health"] == "bad" and ask(row)[2]["version"] == 1
+    tm.ok("model", "rollback", "churn")
+    assert server.request("POST", "/v1/models/churn:promote", {"version": 3}, key)[0] == 200 and ask(row)[2]["version"] == 3
+    # Whoever says so goes on without being asked.
+    tm.write("tidemill.yaml", "models:\n  churn:\n    from: data.csv\n    target: churned\n    warm_up: 0\n")
+    tm.ok("apply")
+    assert server.request("POST", "/v1/models/churn:promote", {"version": 2}, key)[0] == 200
+    assert ask(row)[0] == 400 and ask(dict(row, extra=1))[2]["version"] == 2
+    # And a rollback is never held up.
+    assert server.request("POST", "/v1/models/churn:rollback", {}, key)[0] == 200 and ask(row)[2]["version"] == 3
+    assert server.stop() == 0
+    tm.write("tidemill.yaml", "models:\n  churn:\n    from: data.csv\n    target: churned\n    warm_up: many\n")
+    assert tm("check").code == 7
 
 
 # ---- From one home to another ----

@@ -102,6 +102,32 @@ static void times_are_read(void **state) {
     }
 }
 
+static void moments_are_read_as_people_say_them(void **state) {
+    (void)state;
+    const int64_t now = INT64_C(978355860000000); /* 2001-01-01T13:31:00Z */
+    static const struct {
+        const char *text;
+        int64_t before_us; /* now; -1: it is none */
+    } cases[] = {{"2001-01-01T13:30:00Z", 60000000},
+                 {"13:31", 0},
+                 {"13:31:01", INT64_C(86399000000)}, /* yesterday's */
+                 {"00:00", INT64_C(48660000000)},
+                 {"2h", INT64_C(7200000000)},
+                 {"24:00", -1},
+                 {"1:31", -1},
+                 {"13", 13000000}, /* seconds, as in other durations */
+                 {"", -1}};
+    tm__clock_fix(now);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t us = 0;
+        if (tm__moment_parse(tm__str(cases[i].text), &us) != (cases[i].before_us >= 0) ||
+            (cases[i].before_us >= 0 && us != now - cases[i].before_us)) {
+            fail_msg("'%s' gives %lld", cases[i].text, (long long)us);
+        }
+    }
+    tm__clock_fix(INT64_MIN);
+}
+
 static void times_are_written(void **state) {
     (void)state;
     char text[40];
@@ -125,6 +151,7 @@ int main(void) {
         cmocka_unit_test(sleeping_takes_its_time),
         cmocka_unit_test(civil_dates_agree_with_the_system),
         cmocka_unit_test(times_are_read),
+        cmocka_unit_test(moments_are_read_as_people_say_them),
         cmocka_unit_test(times_are_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,12 @@ static const struct {
      WELL ",\"next_retrain_seconds\":-9000,\"retrain_every_seconds\":86400,"
           "\"last_retrain\":\"running\"",
      "ok", ""},
+    {"a receiver that takes nothing",
+     WELL ",\"receivers\":[{\"receiver\":\"ops\",\"behind\":4,\"tries\":3,\"error\":\"no\"}]",
+     "warn", "told"},
+    {"one that will be asked again",
+     WELL ",\"receivers\":[{\"receiver\":\"ops\",\"behind\":4,\"tries\":2,\"error\":\"no\"}]", "ok",
+     ""},
     {"a source that stopped", WELL ",\"source\":\"s\",\"source_status\":\"stopped\"", "warn",
      "data"},
     {"labels that stopped",

@@ -8,18 +8,20 @@
 #include "monitor/alert.h"
 #include "temp_home.h"
 #include "test.h"
+#include "tiny_bundle.h"
 
 static tm_supervisor *supervisor;
 
 /* This program is its own child: `test_loop_telling monitor deliver MARK --home DIR --json`. The
  * first receiver hangs, the others take it or fail. */
 static int play_child(int argc, char **argv) {
-    char hangs[TM_RECEIVER_MARK];
-    tm__receiver_mark("hangs", hangs);
+    char hangs[TM_RECEIVER_MARK], hangs_on_moves[TM_RECEIVER_MARK];
+    tm__receiver_mark(NULL, "hangs", hangs);
+    tm__receiver_mark("late", "hangs", hangs_on_moves);
     if (argc != 7 || strcmp(argv[1], "monitor") != 0 || strcmp(argv[2], "deliver") != 0) {
         return 9;
     }
-    if (strcmp(argv[3], hangs) == 0) {
+    if (strcmp(argv[3], hangs) == 0 || strcmp(argv[3], hangs_on_moves) == 0) {
         tm__sleep_ms(20000);
     }
     return 6;
@@ -68,6 +70,37 @@ static void each_receiver_has_a_child_of_its_own(void **state) {
     tm__registry_close(registry);
 }
 
+/* Receivers of one model's moves: the one that hangs has a child of its own too. */
+static void who_is_told_of_moves_waits_for_nobody(void **state) {
+    const tm_actor actor = {.name = "test"};
+    tm_telling t = {.children = {.home = *state, .supervisor = supervisor}};
+    tm_registry *registry = NULL;
+    tm_version version = {0};
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
+    assert_int_equal(tm__registry_add(registry, "late", bundle, NULL, &actor, &version, NULL),
+                     TM_OK);
+    tm__version_done(&version);
+    tm__bundle_unref(bundle);
+    (void)tm__telling_step(&t, registry);
+    assert_int_equal(t.children.n, 0);
+    char mark[TM_RECEIVER_MARK];
+    json_t *recipe =
+        json_pack("{s:[{s:s},{s:s},{s:s},{s:s},{s:s},{s:s}]}", "webhooks", "name", "hangs", "name",
+                  "i", "name", "j", "name", "k", "name", "l", "name", "m");
+    assert_int_equal(tm__registry_set_recipe(registry, "late", recipe, &actor, NULL), TM_OK);
+    json_decref(recipe);
+    (void)tm__telling_step(&t, registry);
+    assert_int_equal(t.children.n, TM_CHILDREN_MAX / 2); /* alerts have room still */
+    step_until(&t, 1);
+    tm__receiver_mark("late", "hangs", mark);
+    assert_true(tm__children_has(&t.children, mark));
+    (void)tm__telling_step(&t, registry);
+    assert_int_equal(t.children.n, TM_CHILDREN_MAX / 2);
+    tm__telling_stop(&t);
+    tm__registry_close(registry);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) {
         return play_child(argc, argv);
@@ -77,6 +110,8 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_receiver_has_a_child_of_its_own, tm__temp_home_open,
+                                        tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(who_is_told_of_moves_waits_for_nobody, tm__temp_home_open,
                                         tm__temp_home_close),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,9 +32,23 @@ static void alerts_are_counted_by_model_and_a_model_without_any_has_zeros(void *
     tm__buf_done(&out);
 }
 
+static void who_is_behind_is_told(void **state) {
+    (void)state;
+    json_t *list = json_pack("[{s:s, s:s, s:I}]", "model", "late", "receiver", "o\"ps\n", "behind",
+                             (json_int_t)3);
+    tm_buf out;
+    tm__buf_init(&out, 10000);
+    tm__prom_receivers(list, &out);
+    assert_non_null(strstr((const char *)out.data,
+                           "tidemill_receiver_behind{model=\"late\",receiver=\"o\\\"ps \"} 3\n"));
+    json_decref(list);
+    tm__buf_done(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alerts_are_counted_by_model_and_a_model_without_any_has_zeros),
+        cmocka_unit_test(who_is_behind_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

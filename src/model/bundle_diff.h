@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What tells one version from another, by their records and by their answers. */
-#ifndef TM_CLI_MODEL_DIFF_H
-#define TM_CLI_MODEL_DIFF_H
+#ifndef TM_MODEL_BUNDLE_DIFF_H
+#define TM_MODEL_BUNDLE_DIFF_H
 
 #include "base/json.h"
 #include "model/bundle.h"
@@ -20,6 +20,10 @@ TM_NODISCARD tm_status tm__diff_records(const tm_bundle *a, const tm_bundle *b, 
 /** Members of two objects that differ, at any depth: [{"key": "a.b", "a", "b"}] by key; what one of
  * them has not is null. New reference. */
 json_t *tm__diff_objects(const json_t *a, const json_t *b);
+
+/** True when two versions answer the same question in the same form: their answers can be compared.
+ */
+bool tm__diff_is_alike(const tm_bundle *a, const tm_bundle *b);
 
 /* Answers of two versions for the same rows. */
 typedef struct tm_diff_answers {

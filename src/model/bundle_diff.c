@@ -3,7 +3,7 @@
  * Two records side by side: objects member by member, lists as wholes, programs step by step.
  * Answers are compared as bits first, as numbers second: what differs by nothing is the same.
  */
-#include "cli/model_diff.h"
+#include "model/bundle_diff.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -186,6 +186,17 @@ tm_status tm__diff_records(const tm_bundle *a, const tm_bundle *b, json_t **out,
 }
 
 /* ---- Answers ---- */
+
+bool tm__diff_is_alike(const tm_bundle *a, const tm_bundle *b) {
+    bool alike = tm__bundle_task(a) == tm__bundle_task(b) &&
+                 tm__bundle_outputs(a) == tm__bundle_outputs(b) &&
+                 strcmp(tm__bundle_target(a), tm__bundle_target(b)) == 0 &&
+                 tm__bundle_classes(a) == tm__bundle_classes(b);
+    for (uint32_t k = 0; alike && k < tm__bundle_classes(a); k++) {
+        alike = strcmp(tm__bundle_class(a, k), tm__bundle_class(b, k)) == 0;
+    }
+    return alike;
+}
 
 static int by_size(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "bundle_data.h"
-#include "cli/model_diff.h"
+#include "model/bundle_diff.h"
 #include "test.h"
 
 static json_t *parse(const char *text) {

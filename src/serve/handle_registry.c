@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the registry knows, to read: models, what was live at a moment, histories, who is told of
+ * moves, what nothing reaches. All of it reads a disk, so it runs on the desk's thread. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "registry/collect.h"
+#include "registry/hooks.h"
+#include "registry/moments.h"
+#include "serve/handle.h"
+
+#define KEEP_DEFAULT 10u /* as of `model gc` */
+#define OLDER_DEFAULT_US (30 * INT64_C(86400000000))
+#define TEXT_MAX 65u /* with NUL: of a time, the name of an event, a duration */
+
+/* ---- Queries ---- */
+
+/* The text of a parameter, "" when it is not given; false with the exchange answered. */
+static bool read_text(tm_exchange *x, const char *name, char out[TEXT_MAX]) {
+    const tm_str text = tm__http_query(x->http->query, name);
+    out[0] = '\0';
+    if (text.ptr == NULL || tm__http_decode(text, out, TEXT_MAX)) {
+        return true;
+    }
+    tm__problem_reply(x, 400, "bad-request", "a parameter of the query is not a short text", NULL);
+    return false;
+}
+
+/* *out stays when it is not given. */
+static bool read_moment(tm_exchange *x, const char *name, int64_t *out_us) {
+    char text[TEXT_MAX];
+    if (!read_text(x, name, text)) {
+        return false;
+    }
+    if (text[0] == '\0' || tm__moment_parse(tm__str(text), out_us)) {
+        return true;
+    }
+    tm__problem_reply(x, 400, "bad-request",
+                      "a parameter of the query is neither a time nor a "
+                      "duration",
+                      "Say 2024-05-01T12:00:00Z, 14:05, or how long ago: 12h, 7d.");
+    return false;
+}
+
+bool tm__handle_number(tm_exchange *x, const char *name, uint32_t *out) {
+    const tm_str text = tm__http_query(x->http->query, name);
+    uint64_t number = 0;
+    if (text.ptr == NULL) {
+        return true;
+    }
+    if (tm__str_to_u64(text, &number) && number > 0 && number <= UINT32_MAX) {
+        *out = (uint32_t)number;
+        return true;
+    }
+    tm__problem_reply(x, 400, "bad-request", "a parameter of the query is not a number from 1",
+                      NULL);
+    return false;
+}
+
+/* Answer with {"model": name, key: list}, or with the error; takes the list. */
+static void reply_list(tm_exchange *x, tm_status st, const char *key, json_t *list,
+                       const tm_err *err) {
+    if (st != TM_OK) {
+        tm__problem_from_err(x, err);
+        return;
+    }
+    tm__reply_json(x, json_pack("{s:s, s:o}", "model", x->match.params[0], key, list));
+}
+
+void tm__handle_models(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    char at[48];
+    int64_t at_us = INT64_MIN;
+    if (!read_moment(x, "at", &at_us)) {
+        return;
+    }
+    const bool is_past = at_us != INT64_MIN;
+    const tm_status st = is_past ? tm__registry_at(x->desk->registry, at_us, &list, &err)
+                                 : tm__registry_models(x->desk->registry, &list, &err);
+    if (st != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    at[is_past ? tm__time_to_text(at_us, at) : 0] = '\0';
+    tm__reply_json(x, json_pack("{s:o, s:s*}", "models", list, "at", is_past ? at : NULL));
+}
+
+void tm__handle_model(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    const char *model = x->match.params[0];
+    tm_status st = strchr(model, '@') != NULL
+                       ? TM_FAIL(&err, TM_E_NOT_FOUND, "there is no model of this name")
+                       : tm__registry_versions(x->desk->registry, model, &list, &err);
+    if (st != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    tm_version champion = {0};
+    json_t *number = json_null();
+    st = tm__registry_find(x->desk->registry, model, &champion, NULL);
+    if (st == TM_OK) {
+        number = json_integer(champion.number);
+        tm__version_done(&champion);
+    } else if (st == TM_E_NOMEM) {
+        number = tm__json_lost();
+    }
+    const tm_served *served = tm__current_find(x->current, model); /* routes have models' names */
+    tm__reply_json(x, json_pack("{s:s, s:o, s:o, s:o}", "model", model, "champion", number, "live",
+                                tm__handle_live(x, served), "versions", list));
+}
+
+void tm__handle_history(tm_exchange *x) {
+    char event[TEXT_MAX];
+    tm_history_filter filter = {0};
+    tm_err err = {0};
+    json_t *list = NULL;
+    if (!read_text(x, "event", event) || !tm__handle_number(x, "version", &filter.version) ||
+        !tm__handle_number(x, "newest", &filter.newest) ||
+        !read_moment(x, "since", &filter.since_us) || !read_moment(x, "until", &filter.until_us)) {
+        return;
+    }
+    filter.event = event[0] != '\0' ? event : NULL;
+    const tm_status st =
+        tm__registry_history_find(x->desk->registry, x->match.params[0], &filter, &list, &err);
+    reply_list(x, st, "history", list, &err);
+}
+
+void tm__handle_story(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    int64_t next = 0;
+    uint64_t after = 0;
+    const tm_str text = tm__http_query(x->http->query, "after");
+    if (text.ptr != NULL && (!tm__str_to_u64(text, &after) || after > INT64_MAX)) {
+        tm__problem_reply(x, 400, "bad-request", "after is not a number of a record", NULL);
+    } else if (tm__registry_story(x->desk->registry, (int64_t)after, &list, &next, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+    } else {
+        json_t *number = next == 0 ? json_null() : json_integer(next);
+        tm__reply_json(x, json_pack("{s:o, s:o}", "history", list, "next", number));
+    }
+}
+
+void tm__handle_receivers(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL, *recipe = NULL;
+    const char *const model = x->match.params[0];
+    tm_status st = tm__registry_recipe(x->desk->registry, model, &recipe, &err);
+    json_decref(recipe);
+    st = st == TM_OK ? tm__hooks_list(x->desk->registry, model, &list, &err) : st;
+    reply_list(x, st, "receivers", list, &err);
+}
+
+/* ---- What nothing reaches ---- */
+
+void tm__handle_garbage(tm_exchange *x) {
+    char older[TEXT_MAX];
+    const tm_actor actor = {.name = x->access.actor};
+    tm_collection options = {
+        .is_dry = true, .keep = KEEP_DEFAULT, .older_us = OLDER_DEFAULT_US, .actor = &actor};
+    json_t *result = NULL;
+    tm_err err = {0};
+    if (!tm__handle_number(x, "keep", &options.keep) || !read_text(x, "older_than", older)) {
+        return;
+    }
+    if (older[0] != '\0' &&
+        (!tm__str_to_duration_us(tm__str(older), &options.older_us) || options.older_us < 0)) {
+        tm__problem_reply(x, 400, "bad-request", "older_than is not a duration such as 30d", NULL);
+    } else if (tm__registry_collect(x->desk->registry, &options, &result, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+    } else {
+        tm__reply_json(x, result);
+    }
+}
