@@ -158,8 +158,7 @@ static tm_status check_learners(const char *learners, tm_err *err) {
 }
 
 void tm__candidate_settle(const tm_search *search, tm_candidate *candidate) {
-    const uint32_t n_outputs = tm__train_outputs(search->data);
-    const double rounds = tm__cost_rounds(search->options, candidate, n_outputs);
+    const double rounds = tm__cost_rounds(search->options, candidate, tm__cost_shape(search->data));
     set_number(candidate->ops, &candidate->params, "n_trees", fmin(rounds, ROUNDS_MAX));
     /* A slow learner rests longer between two steps forward. */
     const double rate = tm__candidate_param(candidate, "learning_rate", 0.1);
@@ -191,9 +190,9 @@ static tm_status set_learner_choice(const tm_search *search, tm_candidate *candi
     if (is_learner(ops, "forest")) {
         set_number(ops, &candidate->params, "max_leaves", FOREST_LEAVES);
         const double trees = tm__candidate_param(candidate, "n_trees", 1.0);
-        const uint32_t n_outputs = tm__train_outputs(search->data);
+        const tm_cost_shape shape = tm__cost_shape(search->data);
         set_number(ops, &candidate->params, "n_trees",
-                   fmin(trees, tm__cost_rounds(search->options, candidate, n_outputs)));
+                   fmin(trees, tm__cost_rounds(search->options, candidate, shape)));
         if (i > 0) {
             TM_TRY(tm__params_set(ops, &candidate->params, "cuts", "random", err));
         }
@@ -203,7 +202,7 @@ static tm_status set_learner_choice(const tm_search *search, tm_candidate *candi
 
 /* Whether it can answer within the limits at all. */
 static bool is_affordable(const tm_search *search, const tm_candidate *candidate) {
-    const tm_cost least = tm__cost_of(candidate, tm__train_outputs(search->data), 1.0);
+    const tm_cost least = tm__cost_of(candidate, tm__cost_shape(search->data), 1.0);
     return tm__cost_fits(search->options, &least);
 }
 

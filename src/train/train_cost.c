@@ -17,6 +17,7 @@
 #include "base/fmath.h"
 
 #define NODE_NS 1.0
+#define LEVEL_NODE_NS 3.0     /* where some nodes ask for levels */
 #define CACHE_BYTES 2097152.0 /* in the bundle; half of it in memory */
 #define FETCHED 4.0
 #define NETWORK_US 10.0 /* of 128 units */
@@ -55,7 +56,20 @@ void tm__cost_add(tm_cost *sum, tm_cost one) {
     sum->bytes += one.bytes;
 }
 
-tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double rounds) {
+tm_cost_shape tm__cost_shape(const tm_train_data *data) {
+    tm_cost_shape shape = {.n_outputs = tm__train_outputs(data)};
+    for (uint32_t i = 0; i < data->schema.n_cols; i++) {
+        const tm_schema_column *const column = &data->schema.cols[i];
+        shape.has_levels =
+            shape.has_levels || (column->role == TM_ROLE_FEATURE && column->type == TM_TYPE_TEXT);
+    }
+    for (uint32_t i = 0; i < data->n_as; i++) {
+        shape.has_levels = shape.has_levels || data->as[i].meaning == TM_MEANS_CATEGORY;
+    }
+    return shape;
+}
+
+tm_cost tm__cost_of(const tm_candidate *candidate, tm_cost_shape shape, double rounds) {
     const double units = tm__candidate_param(candidate, "hidden", 0) / 128.0;
     if (units > 0) { /* a network: products of its layers, whatever its epochs */
         return (tm_cost){.us = NETWORK_US * units * units, .bytes = NETWORK_BYTES * units * units};
@@ -66,9 +80,10 @@ tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double ro
     }
     /* A forest has all classes in one tree. */
     const bool is_forest = strcmp(candidate->ops->name, "forest") == 0;
-    const double n_trees = rounds * (is_forest ? 1 : n_outputs);
+    const double n_trees = rounds * (is_forest ? 1 : shape.n_outputs);
+    const double node_ns = shape.has_levels ? LEVEL_NODE_NS : NODE_NS;
     const double depth = 1.0 + 1.3 * tm__log(leaves) / tm__log(2.0);
-    return (tm_cost){.us = n_trees * depth * NODE_NS * 1e-3,
+    return (tm_cost){.us = n_trees * depth * node_ns * 1e-3,
                      .bytes = n_trees * (2.0 * leaves - 1.0) * NODE_BYTES};
 }
 
@@ -78,9 +93,9 @@ tm_cost tm__cost_of_stack(uint32_t n_members, uint32_t n_outputs) {
 }
 
 double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
-                       uint32_t n_outputs) {
+                       tm_cost_shape shape) {
     const tm_cost limit = get_limit(options);
-    const tm_cost one = tm__cost_of(candidate, n_outputs, 1.0);
+    const tm_cost one = tm__cost_of(candidate, shape, 1.0);
     if (!(one.us > 0) || tm__candidate_param(candidate, "hidden", 0) > 0) {
         return INFINITY;
     }

@@ -173,12 +173,13 @@ static void add(tm_mixer *m, tm_mix *chosen, uint32_t k) {
 /* Whether a candidate that is not chosen yet may be: members are few, and cheap together. */
 static bool may_join(const tm_mixer *m, const tm_mix *chosen, uint32_t k) {
     const tm_search *search = m->search;
+    const tm_cost_shape shape = tm__cost_shape(search->data);
     tm_cost sum = {0};
     uint32_t n_members = 1;
     for (uint32_t i = 0; i < m->n_pool; i++) {
         if (i == k || chosen->counts[i] > 0) {
             const tm_candidate *c = &search->candidates[m->pool[i]];
-            tm__cost_add(&sum, tm__cost_of(c, m->n_outputs, tm__cost_refit_rounds(c)));
+            tm__cost_add(&sum, tm__cost_of(c, shape, tm__cost_refit_rounds(c)));
             n_members += i != k;
         }
     }

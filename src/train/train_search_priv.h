@@ -110,11 +110,18 @@ typedef struct tm_cost {
 /** Whether the options allow what costs so much together; latency has a default, size none. */
 bool tm__cost_fits(const tm_train_options *options, const tm_cost *cost);
 void tm__cost_add(tm_cost *sum, tm_cost one);
+/* What the rows say of it: a node that asks for a category's level costs more than one that
+ * compares numbers. */
+typedef struct tm_cost_shape {
+    uint32_t n_outputs;
+    bool has_levels;
+} tm_cost_shape;
+tm_cost_shape tm__cost_shape(const tm_train_data *data);
 /** A model of `rounds` rounds; 0 for what has no rounds. */
-tm_cost tm__cost_of(const tm_candidate *candidate, uint32_t n_outputs, double rounds);
+tm_cost tm__cost_of(const tm_candidate *candidate, tm_cost_shape shape, double rounds);
 /** Rounds at most that stay within the limit; at least 1. */
 double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
-                       uint32_t n_outputs);
+                       tm_cost_shape shape);
 /** A second layer over n members. */
 tm_cost tm__cost_of_stack(uint32_t n_members, uint32_t n_outputs);
 /** Rounds of the refit. */

@@ -95,7 +95,7 @@ static tm_status fit_member(tm_ctx *ctx, const tm_search *search, const tm_fit_i
         tm__model_free(next->model);
         return TM_OK;
     }
-    tm__cost_add(&t->cost, tm__cost_of(candidate, tm__train_outputs(search->data),
+    tm__cost_add(&t->cost, tm__cost_of(candidate, tm__cost_shape(search->data),
                                        tm__cost_refit_rounds(candidate)));
     t->n_seeds[index]++;
     t->n++;
@@ -140,14 +140,14 @@ static bool is_random(const tm_candidate *c) {
  * of fits disagree about is averaged out (Breiman 1996, doi:10.1007/BF00058655). */
 static tm_status fit_seeds(tm_ctx *ctx, const tm_search *search, const tm_fit_input *in, team *t,
                            tm_err *err) {
-    const uint32_t n_outputs = tm__train_outputs(search->data);
+    const tm_cost_shape shape = tm__cost_shape(search->data);
     bool is_any = true;
     while (is_any && t->n < TM_MAX_BLEND) {
         is_any = false;
         for (uint32_t k = 0; k < t->n_order && t->n < TM_MAX_BLEND; k++) {
             const tm_candidate *c = &search->candidates[t->order[k]];
             tm_cost more = t->cost;
-            tm__cost_add(&more, tm__cost_of(c, n_outputs, tm__cost_refit_rounds(c)));
+            tm__cost_add(&more, tm__cost_of(c, shape, tm__cost_refit_rounds(c)));
             if (t->n_seeds[t->order[k]] == 0 || !is_random(c) || c->n_rounds == 0 ||
                 !tm__cost_fits(search->options, &more) || !has_room(ctx, search, c, t->share)) {
                 continue;

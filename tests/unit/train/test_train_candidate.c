@@ -110,7 +110,7 @@ static void rounds_keep_to_what_an_answer_may_cost(void **state) {
         for (uint32_t k = 0; k < search.n_candidates; k++) {
             const tm_candidate *c = &search.candidates[k];
             const double rounds = tm__candidate_param(c, "n_trees", 1.0);
-            const tm_cost cost = tm__cost_of(c, 26, rounds);
+            const tm_cost cost = tm__cost_of(c, (tm_cost_shape){.n_outputs = 26}, rounds);
             assert_true(cost.us <= (limits[i] > 0 ? (double)limits[i] : 100.0));
         }
     }
@@ -126,7 +126,7 @@ static void a_bundle_may_be_limited_too(void **state) {
         const tm_candidate *c = &search.candidates[k];
         const double rounds = tm__candidate_param(c, "n_trees", 0.0);
         assert_true(rounds >= 0.0);
-        assert_true(tm__cost_of(c, 1, rounds).bytes <= 100000.0);
+        assert_true(tm__cost_of(c, (tm_cost_shape){.n_outputs = 1}, rounds).bytes <= 100000.0);
     }
 }
 

@@ -17,15 +17,29 @@ static tm_candidate boosted(double leaves) {
     return c;
 }
 
+static tm_cost_shape of(uint32_t n_outputs) {
+    return (tm_cost_shape){.n_outputs = n_outputs};
+}
+
+static void nodes_that_ask_for_levels_cost_more(void **state) {
+    (void)state;
+    const tm_candidate c = boosted(31);
+    const tm_cost_shape levels = {.n_outputs = 1, .has_levels = true};
+    const tm_cost one = tm__cost_of(&c, of(1), 100), other = tm__cost_of(&c, levels, 100);
+    assert_true(other.us > 2 * one.us && other.bytes - one.bytes == 0.0);
+    const tm_train_options plain = {0};
+    assert_true(tm__cost_rounds(&plain, &c, levels) < tm__cost_rounds(&plain, &c, of(1)));
+}
+
 static void trees_cost_and_nothing_else_does(void **state) {
     (void)state;
     const tm_candidate small = boosted(8), large = boosted(256);
-    const tm_cost one = tm__cost_of(&small, 1, 100), other = tm__cost_of(&large, 1, 100);
+    const tm_cost one = tm__cost_of(&small, of(1), 100), other = tm__cost_of(&large, of(1), 100);
     assert_true(one.us > 0 && other.us > one.us);
     assert_true(other.bytes > 20 * one.bytes);
-    assert_true(fabs(tm__cost_of(&small, 10, 100).us - 10 * one.us) < 1e-9);
+    assert_true(fabs(tm__cost_of(&small, of(10), 100).us - 10 * one.us) < 1e-9);
     const tm_candidate linear = {.ops = tm__model_find("linear")};
-    assert_true(tm__cost_of(&linear, 3, 100).us == 0.0);
+    assert_true(tm__cost_of(&linear, of(3), 100).us == 0.0);
 }
 
 static void rounds_stay_within_the_limits(void **state) {
@@ -33,17 +47,17 @@ static void rounds_stay_within_the_limits(void **state) {
     const tm_candidate c = boosted(64);
     const tm_train_options plain = {0}, loose = {.latency_us_max = 1000},
                            tight = {.latency_us_max = 1, .bundle_bytes_max = 10};
-    const double rounds = tm__cost_rounds(&plain, &c, 1);
-    assert_true(tm__cost_of(&c, 1, rounds).us <= 100.0);
-    assert_true(tm__cost_rounds(&loose, &c, 1) > 3 * rounds);
+    const double rounds = tm__cost_rounds(&plain, &c, of(1));
+    assert_true(tm__cost_of(&c, of(1), rounds).us <= 100.0);
+    assert_true(tm__cost_rounds(&loose, &c, of(1)) > 3 * rounds);
     for (double us = 10; us < 1e5; us *= 1.5) { /* as many as fit, and no more */
         const tm_train_options options = {.latency_us_max = (uint64_t)us};
-        const double most = tm__cost_rounds(&options, &c, 1);
-        const tm_cost fits = tm__cost_of(&c, 1, most), over = tm__cost_of(&c, 1, most + 1);
+        const double most = tm__cost_rounds(&options, &c, of(1));
+        const tm_cost fits = tm__cost_of(&c, of(1), most), over = tm__cost_of(&c, of(1), most + 1);
         assert_true(most == 1.0 || tm__cost_fits(&options, &fits));
         assert_false(tm__cost_fits(&options, &over));
     }
-    assert_true(tm__cost_rounds(&tight, &c, 1) == 1.0); /* a model there is always */
+    assert_true(tm__cost_rounds(&tight, &c, of(1)) == 1.0); /* a model there is always */
 }
 
 /* What does not lie in a cache is fetched for each row. */
@@ -51,7 +65,7 @@ static void many_members_cost_more_than_their_sum(void **state) {
     (void)state;
     const tm_train_options options = {.latency_us_max = 40};
     const tm_candidate c = boosted(64);
-    const tm_cost one = tm__cost_of(&c, 1, 1000); /* 2 MB, 9 us */
+    const tm_cost one = tm__cost_of(&c, of(1), 1000); /* 2 MB, 9 us */
     tm_cost sum = {0};
     uint32_t n = 0;
     for (; tm__cost_fits(&options, &sum); n++) {
@@ -75,6 +89,7 @@ static void what_is_hurried_gets_more_rounds_within_its_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nodes_that_ask_for_levels_cost_more),
         cmocka_unit_test(trees_cost_and_nothing_else_does),
         cmocka_unit_test(rounds_stay_within_the_limits),
         cmocka_unit_test(many_members_cost_more_than_their_sum),
