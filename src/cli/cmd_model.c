@@ -166,11 +166,17 @@ tm_status cmd_model_promote(tm_cli *cli, tm_err *err) {
     uint32_t from = 0;
     tm_place place = {0};
     const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), user, sizeof(user));
+    tm_version champion = {0};
     TM_TRY(tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err));
+    /* Whoever moves it meanwhile wins: this one was decided on another champion. */
+    tm_status st = tm__registry_find(place.registry, place.version.model, &champion, err);
     const tm_promotion promotion = {.version = place.version.number,
+                                    .champion = champion.number,
                                     .force = tm__cli_flag(cli, "force")};
-    const tm_status st =
-        tm__registry_promote(place.registry, place.version.model, &promotion, &actor, &from, err);
+    tm__version_done(&champion);
+    st = st == TM_OK ? tm__registry_promote(place.registry, place.version.model, &promotion, &actor,
+                                            &from, err)
+                     : st;
     if (st == TM_OK) {
         print_move(cli, place.version.model, from, place.version.number);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
+#include "cli/gate_load.h"
 #include "cli/model_args.h"
 #include "cli/publish_parity.h"
 #include "cli/train_words.h"
@@ -36,6 +37,7 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_home *home = NULL;
     json_t *story = NULL;
+    tm_gate_load load = {0};
     const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
     const tm_retrain_options options = {
         .model = tm__cli_arg(cli, "MODEL"),
@@ -47,8 +49,10 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
         .actor = actor.name,
         .because = tm__cli_text(cli, "because"),
         .prove = tm__publish_prove,
+        .load = tm__gate_load_tester(&load),
     };
-    tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
+    tm_status st = tm__gate_load_open(cli, options.model, &load, err);
+    st = st == TM_OK ? tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err) : st;
     if (st == TM_OK) {
         st = tm__home_open(cli->home, false, &home, err);
     }
@@ -73,5 +77,6 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
     json_decref(story);
     tm__home_close(home);
     tm__cli_ctx_done(&ctx);
+    tm__gate_load_close(&load);
     return st;
 }

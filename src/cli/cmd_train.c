@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "cli/board.h"
 #include "cli/cli.h"
+#include "cli/gate_load.h"
 #include "cli/history.h"
 #include "cli/model_args.h"
 #include "cli/page_priv.h"
@@ -51,10 +52,12 @@ typedef struct training {
     uint64_t memory_limit;
     double seconds_load;
     tm_board board;
+    tm_gate_load load;
     char name[TM_MAX_NAME + 1];
 } training;
 
 static void training_done(training *t) {
+    tm__gate_load_close(&t->load);
     tm__bundle_unref(t->bundle);
     tm__version_done(&t->version);
     tm__train_result_done(&t->result);
@@ -442,8 +445,12 @@ static tm_status judge(training *t, tm_gate_verdict *verdict, bool *judged, tm_e
     if (t->version.number == 1) {
         return TM_OK;
     }
-    return tm__loop_judge(&t->ctx, t->place.home, t->place.registry, &t->version, &actor, verdict,
-                          judged, err);
+    const tm_judging judging = {.home = t->place.home,
+                                .registry = t->place.registry,
+                                .version = &t->version,
+                                .actor = &actor,
+                                .load = tm__gate_load_tester(&t->load)};
+    return tm__loop_judge(&t->ctx, &judging, verdict, judged, err);
 }
 
 static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool judged) {
@@ -513,6 +520,9 @@ tm_status cmd_train(tm_cli *cli, tm_err *err) {
     tm_gate_verdict verdict = {0};
     bool judged = false;
     tm_status st = fill_options(&t, err);
+    if (st == TM_OK) {
+        st = tm__gate_load_open(cli, t.name[0] == '\0' ? NULL : t.name, &t.load, err);
+    }
     if (st == TM_OK) {
         st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &t.ctx, err);
     }

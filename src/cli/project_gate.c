@@ -7,6 +7,8 @@
 #include "cli/project_priv.h"
 #include "metric/metric.h"
 
+#define LOAD_SECONDS_MAX 60.0
+
 static tm_status read_number(const tm_yaml *r, const yaml_node_t *node, const char *key,
                              double *out, tm_err *err) {
     char *text = NULL;
@@ -106,6 +108,47 @@ static tm_status read_memory(const tm_yaml *r, const yaml_node_t *node, tm_gate 
     return is_size ? TM_OK : tm__yaml_bad_value(r, node, "memory", "a size such as 200M", err);
 }
 
+/* "5ms" */
+static tm_status read_time(const tm_yaml *r, const yaml_node_t *node, const char *key, double *out,
+                           tm_err *err) {
+    int64_t us = 0;
+    char *text = NULL;
+    TM_TRY(tm__yaml_text(r, node, &text, err));
+    const bool is_time = tm__str_to_duration_us(tm__str(text), &us) && us > 0;
+    tm__mem_free(text);
+    *out = (double)us;
+    return is_time ? TM_OK : tm__yaml_bad_value(r, node, key, "a time such as 5ms or 3s", err);
+}
+
+/* {rows_per_second: 1000, p99: 5ms, seconds: 3} */
+static tm_status read_load(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
+    static const char *const parts[] = {"rows_per_second", "p99", "seconds"};
+    double *const numbers[] = {&gate->load_rate, NULL, &gate->load_seconds};
+    TM_TRY(tm__yaml_check_map(r, map, "load", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
+        uint32_t i = 0;
+        while (i < 3 && !tm__str_is(tm__yaml_scalar(key), parts[i])) {
+            i++;
+        }
+        if (i == 3) {
+            return tm__yaml_unknown_key(r, key, parts, 3, err);
+        }
+        TM_TRY(numbers[i] == NULL ? read_time(r, value, parts[i], &gate->load_p99_us, err)
+                                  : read_limit(r, value, parts[i], numbers[i], err));
+    }
+    const double seconds = gate->load_seconds > 0 ? gate->load_seconds : TM_GATE_LOAD_SECONDS;
+    return gate->load_rate > 0 && seconds <= LOAD_SECONDS_MAX &&
+                   gate->load_rate * seconds <= TM_GATE_LOAD_ROWS_MAX
+               ? TM_OK
+               : tm__yaml_bad_value(r, map, "load",
+                                    "rows_per_second, for at most 60 seconds and 5000000 rows",
+                                    err);
+}
+
 enum {
     BETTER_THAN,
     BY,
@@ -118,11 +161,12 @@ enum {
     FAIRNESS,
     LATENCY,
     MEMORY,
+    LOAD,
     N_NAMES
 };
 static const char *const names[N_NAMES] = {
-    "better_than",       "by",       "metric",     "min",   "sure", "slices", "slice_min",
-    "calibration_error", "fairness", "latency_us", "memory"};
+    "better_than",       "by",       "metric",     "min",    "sure", "slices", "slice_min",
+    "calibration_error", "fairness", "latency_us", "memory", "load"};
 
 static tm_status read_word(tm_yaml *r, uint32_t name, const yaml_node_t *value, tm_gate *gate,
                            tm_err *err) {
@@ -164,6 +208,8 @@ static tm_status read_one(tm_yaml *r, uint32_t name, const yaml_node_t *value, t
         return read_limit(r, value, "latency_us", &gate->latency_us_max, err);
     case MEMORY:
         return read_memory(r, value, gate, err);
+    case LOAD:
+        return read_load(r, value, gate, err);
     default:
         return read_word(r, name, value, gate, err);
     }

@@ -16,6 +16,16 @@
 #include "registry/registry.h"
 #include "store/home.h"
 
+/* Puts the load that a gate asks for on a version, where a crash or a hang is nobody else's: what
+ * gave way is an error, the figures go to *out (a new reference) as tm_gate_scores.measured has
+ * them
+ * ("load"). version: "late@3", or the path of a bundle that is in no home yet. */
+typedef struct tm_load_tester {
+    tm_status (*run)(void *arg, const tm_home *home, const char *version, const tm_gate *gate,
+                     json_t **out, tm_err *err);
+    void *arg;
+} tm_load_tester;
+
 typedef struct tm_retrain_options {
     const char *model;
     bool promote;       /* promote when the gate opens (default of the command) */
@@ -29,6 +39,7 @@ typedef struct tm_retrain_options {
      * it (a new reference); NULL: nothing. */
     tm_status (*prove)(tm_ctx *ctx, const tm_bundle *bundle, tm_table *table,
                        const tm_window_tables *others, json_t **out, tm_err *err);
+    const tm_load_tester *load; /* NULL: a gate that asks for a load refuses */
 } tm_retrain_options;
 /**
  * Read the recipe's source again, add the labelled answers that are newer than the champion's
@@ -41,15 +52,33 @@ TM_NODISCARD tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home,
                                         const tm_retrain_options *options, json_t **out,
                                         tm_err *err);
 
+typedef struct tm_judging {
+    const tm_home *home;
+    tm_registry *registry;
+    const tm_version *version;
+    const tm_actor *actor;
+    const tm_load_tester *load; /* NULL: a gate that asks for a load refuses */
+} tm_judging;
 /**
  * Judge a fresh version by its model's gate, if it has one (*out_judged says so): candidate and
  * champion are scored on the newest labelled answers (at most 20,000, none that the candidate
  * learned from), or, when there are fewer than 200, only the floor on its own test score counts.
  * The verdict is recorded by tm__registry_judge().
  */
-TM_NODISCARD tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
-                                      const tm_version *version, const tm_actor *actor,
-                                      tm_gate_verdict *out, bool *out_judged, tm_err *err);
+TM_NODISCARD tm_status tm__loop_judge(tm_ctx *ctx, const tm_judging *in, tm_gate_verdict *out,
+                                      bool *out_judged, tm_err *err);
+
+/* The first version of a model, before it is one: nothing is compared with a champion. */
+typedef struct tm_judging_first {
+    const tm_home *home;
+    const tm_bundle *bundle;
+    const char *path; /* of its file */
+    const tm_gate *gate;
+    const tm_load_tester *load;
+} tm_judging_first;
+/** Its verdict, which nobody records; a gate that asks for nothing of a version alone is open. */
+TM_NODISCARD tm_status tm__loop_judge_first(tm_ctx *ctx, const tm_judging_first *in,
+                                            tm_gate_verdict *out, tm_err *err);
 
 /* The schedule of a daemon: which model is due when. Owner thread: a thread of `tidemill run`.
  * Opening changes nothing: whoever holds the home (the server) begins the epoch of its jobs. */

@@ -122,6 +122,7 @@ typedef struct tm_judging_of {
     tm_registry *registry;
     tm_monitor *monitor;
     const tm_version *version;
+    const tm_load_tester *load;
     tm_version champion;
     tm_bundle *bundle, *champion_bundle;
     tm_gate gate;
@@ -234,7 +235,9 @@ static void judge_done(tm_judging_of *j) {
 
 static tm_status judge_check(tm_ctx *ctx, tm_judging_of *j, tm_gate_verdict *out, tm_err *err) {
     tm_gate_scores scores = {0};
+    char name[TM_MAX_NAME + 16];
     json_t *candidate = NULL, *champion = NULL, *measured = NULL;
+    (void)snprintf(name, sizeof(name), "%s@%u", j->version->model, j->version->number);
     const tm_duel duel = {
         .candidate = j->bundle,
         .champion = j->champion_bundle,
@@ -242,6 +245,8 @@ static tm_status judge_check(tm_ctx *ctx, tm_judging_of *j, tm_gate_verdict *out
         .metric = j->gate.metric[0] != '\0' ? j->gate.metric
                                             : tm__json_text(j->version->info, "metric", ""),
         .rows_text = j->rows_text,
+        .version = name,
+        .load = j->load,
     };
     if (j->rows != NULL) {
         TM_TRY(tm__loop_duel(ctx, &duel, &scores, &candidate, &champion, err));
@@ -257,15 +262,16 @@ static tm_status judge_check(tm_ctx *ctx, tm_judging_of *j, tm_gate_verdict *out
     return st == TM_OK ? tm__json_check(err) : st;
 }
 
-tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
-                         const tm_version *version, const tm_actor *actor, tm_gate_verdict *out,
-                         bool *out_judged, tm_err *err) {
-    tm_judging_of j = {.home = home, .registry = registry, .version = version};
+tm_status tm__loop_judge(tm_ctx *ctx, const tm_judging *in, tm_gate_verdict *out, bool *out_judged,
+                         tm_err *err) {
+    tm_judging_of j = {
+        .home = in->home, .registry = in->registry, .version = in->version, .load = in->load};
     tm_gate_verdict verdict = {0};
     tm_status st = judge_open(&j, err);
-    bool is_asked = st == TM_OK && j.champion.number != version->number && tm__gate_asks(&j.gate);
+    bool is_asked =
+        st == TM_OK && j.champion.number != in->version->number && tm__gate_asks(&j.gate);
     if (st == TM_OK && is_asked && (j.gate.better_than_champion || tm__gate_needs_rows(&j.gate))) {
-        st = guard_labels(&j, actor, err);
+        st = guard_labels(&j, in->actor, err);
         st = st == TM_OK ? judge_rows(ctx, &j, err) : st;
         if (st == TM_OK && j.rows == NULL) {
             j.gate.better_than_champion = false; /* too few rows: only what is its own counts */
@@ -276,7 +282,8 @@ tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry
         st = judge_check(ctx, &j, &verdict, err);
     }
     if (st == TM_OK && is_asked) {
-        st = tm__registry_judge(registry, version->model, version->number, &verdict, actor, err);
+        st = tm__registry_judge(in->registry, in->version->model, in->version->number, &verdict,
+                                in->actor, err);
     }
     if (st == TM_OK) {
         *out_judged = is_asked;
@@ -288,4 +295,26 @@ tm_status tm__loop_judge(tm_ctx *ctx, const tm_home *home, tm_registry *registry
     tm__gate_verdict_done(&verdict);
     judge_done(&j);
     return st;
+}
+
+/* What a version can be asked alone. */
+static tm_gate alone(const tm_gate *gate) {
+    tm_gate out = *gate;
+    out.better_than_champion = false;
+    out.n_slices = gate->n_slice_floors > 0 ? gate->n_slices : 0;
+    return out;
+}
+
+tm_status tm__loop_judge_first(tm_ctx *ctx, const tm_judging_first *in, tm_gate_verdict *out,
+                               tm_err *err) {
+    const tm_gate gate = alone(in->gate);
+    const tm_version version = {.info = (json_t *)(uintptr_t)tm__bundle_info(in->bundle)};
+    const tm_duel duel = {.candidate = in->bundle, .version = in->path, .load = in->load};
+    tm_gate_scores scores = {0};
+    json_t *measured = NULL;
+    TM_TRY(tm__loop_measure(ctx, in->home, &gate, &duel, &measured, err));
+    scores.measured = measured;
+    tm__gate_check(&gate, &version, &scores, out);
+    json_decref(measured);
+    return tm__json_check(err);
 }

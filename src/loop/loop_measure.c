@@ -143,11 +143,11 @@ static tm_status add_fairness(measuring *m, tm_err *err) {
     return settle(m, "fairness", st, &own, err);
 }
 
-static tm_status add_here(measuring *m, tm_err *err) {
+static tm_status add_here(measuring *m, bool has_rows, tm_err *err) {
     json_t *latency = NULL;
     json_t *here = json_pack("{s:I}", "bytes", (json_int_t)tm__bundle_bytes(m->duel->candidate));
     json_object_set_new(m->measured, "here", here);
-    if (m->gate->latency_us_max <= 0) {
+    if (m->gate->latency_us_max <= 0 || !has_rows) {
         return TM_OK;
     }
     TM_TRY(tm__look_latency(&m->look, &latency, err));
@@ -156,32 +156,60 @@ static tm_status add_here(measuring *m, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status measure(measuring *m, tm_err *err) {
+static tm_status add_load(measuring *m, tm_err *err) {
+    const tm_load_tester *const tester = m->duel->load;
+    json_t *load = NULL;
+    tm_err own = {0};
+    const tm_status st =
+        tester == NULL ? TM_FAIL(&own, TM_E_UNSUPPORTED, "nobody here can put a load on it")
+                       : tester->run(tester->arg, m->home, m->duel->version, m->gate, &load, &own);
+    if (st == TM_OK) {
+        json_object_set_new(m->measured, "load", load);
+    }
+    return settle(m, "load", st, &own, err);
+}
+
+/* *out: there are rows, and m->look is at them. */
+static tm_status find_rows(measuring *m, bool *out, tm_err *err) {
     tm_err own = {0};
     const tm_status st = look_at_rows(m, &own);
+    *out = st == TM_OK;
     TM_TRY(settle(m, "rows", st, &own, err));
     if (st != TM_OK) {
         json_object_set_new(m->errors, "fairness", json_string(own.message));
         json_object_set_new(m->errors, "ece", json_string(own.message));
         json_object_set_new(m->errors, "here", json_string(own.message));
-        return TM_OK;
     }
-    if (tm__gate_needs_rows(m->gate)) {
+    return TM_OK;
+}
+
+static tm_status measure(measuring *m, tm_err *err) {
+    bool has_rows = false;
+    if (tm__gate_needs_rows(m->gate) || m->gate->latency_us_max > 0) {
+        TM_TRY(find_rows(m, &has_rows, err));
+    }
+    if (has_rows && tm__gate_needs_rows(m->gate)) {
         TM_TRY(add_scores(m, err));
         TM_TRY(add_slices(m, err));
         TM_TRY(add_fairness(m, err));
     }
-    return tm__gate_needs_here(m->gate) ? add_here(m, err) : TM_OK;
+    if (tm__gate_needs_here(m->gate)) {
+        TM_TRY(add_here(m, has_rows, err));
+    }
+    return tm__gate_needs_load(m->gate) ? add_load(m, err) : TM_OK;
 }
 
 tm_status tm__loop_measure(tm_ctx *ctx, const tm_home *home, const tm_gate *gate,
                            const tm_duel *duel, json_t **out, tm_err *err) {
     measuring m = {.ctx = ctx, .home = home, .gate = gate, .duel = duel};
     *out = NULL;
-    if (!tm__gate_needs_rows(gate) && !tm__gate_needs_here(gate)) {
+    if (!tm__gate_needs_rows(gate) && !tm__gate_needs_here(gate) && !tm__gate_needs_load(gate)) {
         return TM_OK;
     }
     m.measured = json_object();
+    if (duel->champion == NULL) {
+        json_object_set_new(m.measured, "alone", json_true());
+    }
     m.errors = json_object();
     json_object_set_new(m.measured, "errors", m.errors);
     tm_status st = measure(&m, err);

@@ -168,12 +168,14 @@ void tm__loop_count_text(uint64_t n, char *out);
 
 /** Score two bundles on the same rows: reports, and the scores of one metric in out_scores. */
 typedef struct tm_duel {
-    const tm_bundle *candidate, *champion;
+    const tm_bundle *candidate, *champion; /* champion NULL: the candidate is alone */
     tm_table *rows;
     tm_window_tables history; /* events before the rows, for features over windows; of no events:
                                  the rows have them as columns */
     const char *metric;
     const char *rows_text;
+    const char *version; /* the candidate, for who puts a load on it; see tm_load_tester */
+    const tm_load_tester *load;
 } tm_duel;
 TM_NODISCARD tm_status tm__loop_duel(tm_ctx *ctx, const tm_duel *duel, tm_gate_scores *out_scores,
                                      json_t **out_candidate, json_t **out_champion, tm_err *err);

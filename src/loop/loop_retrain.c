@@ -197,6 +197,8 @@ static tm_status add(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 
 static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_gate_scores scores = {0};
+    char name[TM_MAX_NAME + 16];
+    (void)snprintf(name, sizeof(name), "%s@%u", r->options->model, r->candidate.number);
     TM_TRY(tm__registry_gate(r->registry, r->options->model, &r->gate, err));
     if (r->gate.n_floors == 0) {
         r->gate.better_than_champion = true; /* nobody watches: at least it must not be worse */
@@ -212,6 +214,8 @@ static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
                     .n_sources = r->events.n},
         .metric = r->metric,
         .rows_text = r->harvest.rows_text,
+        .version = name,
+        .load = r->options->load,
     };
     json_t *measured = NULL;
     TM_TRY(tm__loop_duel(ctx, &duel, &scores, &r->candidate_report, &r->champion_report, err));

@@ -79,6 +79,9 @@ bool tm__bundle_is_file(const tm_bundle *bundle, const char *path);
 /** Rows with known answers that the file carries; 0: it was written without. */
 uint32_t tm__bundle_golden_rows(const tm_bundle *bundle);
 
+/** Append the golden rows, without their answers, as lines of JSON objects. TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__bundle_golden_lines(const tm_bundle *bundle, tm_buf *out, tm_err *err);
+
 /** Answers for rows of a table (NULL rows: all): out [n_rows x outputs]. Table columns are found by
  * name. */
 TM_NODISCARD tm_status tm__bundle_predict(tm_ctx *ctx, const tm_bundle *bundle,

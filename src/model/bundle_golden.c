@@ -288,3 +288,26 @@ tm_status tm__bundle_golden_check(const tm_bundle *bundle, tm_bundle_scratch *sc
     tm__mem_free(cells);
     return st;
 }
+
+tm_status tm__bundle_golden_lines(const tm_bundle *bundle, tm_buf *out, tm_err *err) {
+    const tm_schema *const schema = tm__bundle_schema(bundle);
+    tm_reader in = {.data = bundle->golden.rows.data, .len = bundle->golden.rows.len};
+    tm_cell *cells = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*cells));
+    const char **names = tm__mem_alloc((size_t)schema->n_cols + 1, sizeof(*names));
+    bool ok = cells != NULL && names != NULL;
+    for (uint32_t i = 0; ok && i < schema->n_cols; i++) {
+        names[i] = schema->cols[i].name;
+    }
+    for (uint32_t row = 0; ok && row < bundle->golden.n_rows; row++) {
+        for (uint32_t i = 0; i < schema->n_cols; i++) {
+            cells[i] = take_cell(&in);
+        }
+        for (uint32_t k = 0; k < bundle->model->n_outputs; k++) {
+            (void)tm__reader_f64(&in);
+        }
+        ok = tm__row_write_json(names, cells, schema->n_cols, out) && tm__buf_byte(out, '\n');
+    }
+    tm__mem_free(names);
+    tm__mem_free(cells);
+    return ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory for golden rows");
+}

@@ -28,8 +28,9 @@ static tm_status valid_floors(const tm_gate_floor *floors, uint32_t n, tm_err *e
 }
 
 tm_status tm__gate_valid(const tm_gate *gate, tm_err *err) {
-    const double limits[] = {gate->by, gate->calibration_max, gate->fair_ratio,
-                             gate->latency_us_max};
+    const double limits[] = {
+        gate->by,        gate->calibration_max, gate->fair_ratio,  gate->latency_us_max,
+        gate->load_rate, gate->load_p99_us,     gate->load_seconds};
     TM_TRY(valid_metric(gate->metric, err));
     TM_TRY(valid_floors(gate->floors, gate->n_floors, err));
     TM_TRY(valid_floors(gate->slice_floors, gate->n_slice_floors, err));
@@ -40,7 +41,11 @@ tm_status tm__gate_valid(const tm_gate *gate, tm_err *err) {
                                   : "a gate's limit is negative or not a number");
         }
     }
-    return TM_OK;
+    const double seconds = gate->load_seconds > 0 ? gate->load_seconds : TM_GATE_LOAD_SECONDS;
+    return gate->load_rate * seconds <= TM_GATE_LOAD_ROWS_MAX
+               ? TM_OK
+               : TM_FAIL(err, TM_E_USAGE, "a gate's load is of more than %.0f rows",
+                         TM_GATE_LOAD_ROWS_MAX);
 }
 
 /* ---- JSON ---- */
@@ -91,6 +96,13 @@ json_t *tm__gate_to_json(const tm_gate *gate) {
     }
     put_number(object, "latency_us", gate->latency_us_max);
     put_number(object, "memory_bytes", (double)gate->memory_bytes_max);
+    if (gate->load_rate > 0) {
+        json_t *load = json_object();
+        put_number(load, "rows_per_second", gate->load_rate);
+        put_number(load, "p99_us", gate->load_p99_us);
+        put_number(load, "seconds", gate->load_seconds);
+        json_object_set_new(object, "load", load);
+    }
     return object;
 }
 
@@ -139,5 +151,9 @@ void tm__gate_from_json(const json_t *json, tm_gate *out) {
     gate.fair_ratio = tm__json_f64(fairness, "ratio", 0);
     gate.latency_us_max = tm__json_f64(json, "latency_us", 0);
     gate.memory_bytes_max = (uint64_t)tm__json_f64(json, "memory_bytes", 0);
+    const json_t *const load = json_object_get(json, "load");
+    gate.load_rate = tm__json_f64(load, "rows_per_second", 0);
+    gate.load_p99_us = tm__json_f64(load, "p99_us", 0);
+    gate.load_seconds = tm__json_f64(load, "seconds", 0);
     *out = gate;
 }

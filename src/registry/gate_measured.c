@@ -108,13 +108,14 @@ static bool check_slice(const measuring *m, const json_t *slice, const char *met
 }
 
 static void check_slices(const measuring *m, const char *metric) {
+    const bool is_alone = tm__json_bool(m->measured, "alone", false);
     for (uint32_t c = 0; c < m->gate->n_slices; c++) {
         const char *const column = m->gate->slices[c];
         const json_t *slice = NULL;
         size_t i = 0, n = 0, n_compared = 0;
         json_array_foreach(json_object_get(m->measured, "slices"), i, slice) {
             if (strcmp(tm__json_text(slice, "column", ""), column) == 0) {
-                n_compared += check_slice(m, slice, metric) ? 1 : 0;
+                n_compared += check_slice(m, slice, metric) || is_alone ? 1 : 0;
                 n++;
             }
         }
@@ -185,6 +186,31 @@ static void check_here(const measuring *m, const char *check, const char *what, 
                  value, is_met ? "within" : "over", limit);
 }
 
+/* Behind by more than a hundredth of what was due is not keeping up. */
+static void check_load(const measuring *m) {
+    const json_t *const load = json_object_get(m->measured, "load");
+    const tm_gate *const gate = m->gate;
+    char limit[64] = "";
+    if (!json_is_object(load)) {
+        tm__gate_say(m->out, "load", false, "its answers to %.6g rows a second are not known: %s",
+                     gate->load_rate, why_not(m, "load"));
+        return;
+    }
+    const double rate = tm__json_f64(load, "rows_per_second", 0);
+    const double p99 = tm__json_f64(load, "p99_us", INFINITY);
+    const bool keeps_up = rate >= 0.99 * gate->load_rate;
+    const bool is_quick = gate->load_p99_us <= 0 || p99 <= gate->load_p99_us;
+    const long long n_refused = (long long)tm__json_i64(load, "refused", 0);
+    if (gate->load_p99_us > 0) {
+        (void)snprintf(limit, sizeof(limit), " (at most %.6g asked)", gate->load_p99_us);
+    }
+    tm__gate_say(m->out, "load", keeps_up && is_quick && n_refused == 0,
+                 "of %.6g rows a second for %.3g s it answered %.6g a second, 99 of 100 within "
+                 "%.6g us%s, and refused %lld (%s)",
+                 gate->load_rate, tm__json_f64(load, "seconds", 0), rate, p99, limit, n_refused,
+                 tm__json_text(load, "rows", ""));
+}
+
 void tm__gate_check_measured(const tm_gate *gate, const char *metric, const json_t *measured,
                              tm_gate_verdict *out) {
     const measuring m = {.gate = gate,
@@ -206,4 +232,7 @@ void tm__gate_check_measured(const tm_gate *gate, const char *metric, const json
     }
     check_here(&m, "latency_us", "latency", gate->latency_us_max);
     check_here(&m, "bytes", "memory", (double)gate->memory_bytes_max);
+    if (tm__gate_needs_load(gate)) {
+        check_load(&m);
+    }
 }

@@ -139,7 +139,12 @@ typedef struct tm_gate {
     double fair_ratio;     /* shares called positive: the least group's over the most's, at least */
     double latency_us_max; /* of one row, 99 of 100; 0: not asked, as below */
     uint64_t memory_bytes_max; /* that it holds when it is loaded */
+    double load_rate;          /* rows a second that it must keep up with; 0: not asked */
+    double load_p99_us;        /* in which 99 of 100 of these must be answered; 0: any time */
+    double load_seconds;       /* how long; 0: TM_GATE_LOAD_SECONDS */
 } tm_gate;
+#define TM_GATE_LOAD_SECONDS 3.0
+#define TM_GATE_LOAD_ROWS_MAX 5000000.0 /* rate times seconds */
 bool tm__gate_is_same(const tm_gate *a, const tm_gate *b);
 /** True when the gate asks for anything. */
 bool tm__gate_asks(const tm_gate *gate);
@@ -147,6 +152,8 @@ bool tm__gate_asks(const tm_gate *gate);
 bool tm__gate_needs_rows(const tm_gate *gate);
 /** True when it asks for latency or memory. */
 bool tm__gate_needs_here(const tm_gate *gate);
+/** True when it asks for a load. */
+bool tm__gate_needs_load(const tm_gate *gate);
 
 typedef struct tm_gate_scores {
     bool has_comparison;
@@ -156,7 +163,8 @@ typedef struct tm_gate_scores {
     /* What was measured for what is asked besides; NULL: nothing. {"rows": on which, "scores":
      * [{"score", "value", "low", "high", "gain"?: {"value", "low", "high"}}], "slices": [{"column",
      * "group", "rows", "scores"}], "fairness": of train_look.h, "here": {"latency_us", "bytes"},
-     * "errors": {WHAT: why it was not measured}} */
+     * "load": {"rows_per_second", "p50_us", "p99_us", "seconds", "answered", "refused", "rows"},
+     * "alone": true when there is no champion, "errors": {WHAT: why it was not measured}} */
     const json_t *measured;
 } tm_gate_scores;
 typedef struct tm_gate_verdict {

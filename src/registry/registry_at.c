@@ -62,13 +62,42 @@ static tm_status gate_before(tm_registry *registry, const tm_version *version, i
     return st;
 }
 
+/* The verdict that a version came with: of a first one, which was judged before it was one. */
+static tm_status gate_at_first(tm_registry *registry, const tm_version *version, json_t **out,
+                               tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    json_t *details = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT at_us, details FROM history WHERE model = ? AND version = ?"
+                         " AND event = 'registered' LIMIT 1",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, version->model);
+    tm__stmt_bind_i64(stmt, 2, version->number);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        st = tm__registry_json(tm__stmt_text(stmt, 1), &details, err);
+    }
+    json_t *const gate = json_object_get(details, "gate");
+    if (st == TM_OK && json_is_object(gate)) {
+        json_decref(*out);
+        *out = json_copy(gate);
+        json_object_set_new(*out, "at", tm__registry_time(tm__stmt_i64(stmt, 0)));
+        st = tm__json_check(err);
+    }
+    json_decref(details);
+    tm__stmt_done(stmt);
+    return st;
+}
+
 static tm_status evidence_of(tm_registry *registry, const tm_version *version, tm_stmt *move,
                              json_t **out, tm_err *err) {
     const char *metric = tm__json_text(version->info, "metric", "");
     json_t *gate = NULL, *details = NULL;
     double score = NAN;
     TM_TRY(gate_before(registry, version, tm__stmt_i64(move, 1), &gate, err));
-    const tm_status st = tm__registry_json(tm__stmt_text(move, 8), &details, err);
+    tm_status st = json_is_null(gate) ? gate_at_first(registry, version, &gate, err) : TM_OK;
+    st = st == TM_OK ? tm__registry_json(tm__stmt_text(move, 8), &details, err) : st;
     if (st != TM_OK) {
         json_decref(gate);
         return st;

@@ -296,7 +296,7 @@ static void reply_move(tm_exchange *x, uint32_t version, uint32_t from) {
 }
 
 void tm__handle_promote(tm_exchange *x) {
-    static const char *const names[] = {"version", "force", "reason", NULL};
+    static const char *const names[] = {"version", "champion", "force", "reason", NULL};
     json_t *body = tm__handle_object(x, names, false);
     if (body == NULL) {
         return;
@@ -304,16 +304,21 @@ void tm__handle_promote(tm_exchange *x) {
     bool ok = false;
     const tm_actor actor = {.name = x->access.actor, .reason = tm__handle_reason(body, &ok)};
     const json_t *force = json_object_get(body, "force");
-    int64_t number = 0;
+    int64_t number = 0, champion = 0;
     (void)read_whole(json_object_get(body, "version"), &number);
-    const tm_promotion promotion = {
-        .version = (uint32_t)number, .force = json_is_true(force), .is_checked = true};
+    const bool has_champion = json_object_get(body, "champion") != NULL;
+    (void)read_whole(json_object_get(body, "champion"), &champion);
+    const tm_promotion promotion = {.version = (uint32_t)number,
+                                    .champion = (uint32_t)champion,
+                                    .force = json_is_true(force),
+                                    .is_checked = true};
     tm_err err = {0};
     uint32_t from = 0;
-    if (!ok || number < 1 || number > UINT32_MAX || (force != NULL && !json_is_boolean(force))) {
+    if (!ok || number < 1 || number > UINT32_MAX || (force != NULL && !json_is_boolean(force)) ||
+        (has_champion && (champion < 1 || champion > UINT32_MAX))) {
         tm__problem_reply(x, 400, "bad-request",
-                          "promote wants a version from 1, force as true or false and a reason of "
-                          "at most 500 bytes",
+                          "promote wants a version from 1, perhaps the champion that it replaces, "
+                          "force as true or false and a reason of at most 500 bytes",
                           "Send {\"version\": 2, \"reason\": \"...\"}.");
     } else if (x->desk->prepare(x->desk->refresh_arg, x->match.params[0], promotion.version,
                                 &err) != TM_OK ||

@@ -113,6 +113,24 @@ def test_promotions_at_once_have_one_order(made):
     made.ok("model", "verify")
 
 
+def test_of_two_promotions_at_once_one_wins_and_the_other_says_why(made):
+    told = 0
+    for round_ in range(20):
+        champion = made.ok("model", "ls", "--json").json["models"][0]["champion"]
+        others = [v for v in (1, 2, 3) if v != champion]
+        many = Many(made)
+        for version in others:
+            many.start("model", "promote", f"churn@{version}", "--reason", f"round {round_}")
+        ends = many.wait()
+        codes = sorted(code for code, _, _ in ends)
+        assert codes in ([0, 5], [0, 0]), ends  # both, when one began after the other had ended
+        told += codes == [0, 5]
+        for code, value, _ in ends:
+            assert code == 0 or f"{champion}" in value["error"]["message"] and "champion" in value["error"]["message"]
+    assert told > 0
+    made.ok("model", "verify")
+
+
 def test_promotions_and_rollbacks_at_once_lose_nothing(made):
     for round_ in range(6):
         before = len(history(made))

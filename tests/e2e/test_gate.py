@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a version must meet before it may be promoted: sure floors, groups, calibration, fairness, latency, memory; a refusal keeps its reasons."""
 import pytest
-from made_data import churn_rows, csv_text
+from conftest import Server
+from made_data import churn_rows, csv_text, request_row
 
 
 def train(tm, trees, *words):
@@ -30,6 +31,9 @@ def gated(tm, gate):
     ("{latency_us: 100000, memory: 1G}", True, "measured here"),
     ("{latency_us: 0.001}", False, "over the 0.001 asked"),
     ("{memory: 1000}", False, "over the 1000 asked"),
+    ("{load: {rows_per_second: 200, p99: 1s, seconds: 0.5}}", True, "refused 0 (16 golden rows)"),
+    ("{load: {rows_per_second: 200, p99: 1us, seconds: 0.2}}", False, "(at most 1 asked)"),
+    ("{load: {rows_per_second: 4900000, seconds: 1}}", False, "of 4.9e+06 rows a second"),
 ])
 def test_what_is_asked_decides(tm, gate, is_open, says):
     verdict = gated(tm, gate)
@@ -50,3 +54,26 @@ def test_a_refusal_keeps_its_reasons(tm):
     tm.ok("model", "promote", "churn@2", "--force", "--reason", "trial")
     evidence = tm.ok("model", "ls", "--at", "0s", "--json").json["models"][0]["evidence"]
     assert evidence["forced"] and not evidence["gate"]["open"] and evidence["gate"]["checks"] == verdict["checks"]
+
+
+def test_a_load_is_of_what_was_asked_last(tm):
+    verdict = gated(tm, "{load: {rows_per_second: 100, seconds: 0.2}}")
+    assert verdict["open"] and not list((tm.folder / ".tidemill" / "temp").iterdir())
+    server = Server(tm)
+    for row in churn_rows(3, seed=9):
+        assert server.request("POST", "/v1/routes/churn/predict", {"rows": [request_row(row)]})[0] == 200
+    assert server.stop() == 0
+    told = tm.ok("bench", "version", "churn@2", "--rate", "100", "--seconds", "0.2", "--json").json
+    assert told["rows"] == "3 newest requests" and told["answered"] == 20 and told["refused"] == 0 and 0 < told["p50_us"] <= told["p99_us"]
+    assert "of 20 requests answered" in tm.ok("bench", "version", "churn", "--rate", "100", "--seconds", "0.2").out
+    bundle = next((tm.folder / ".tidemill" / "bundles").iterdir())
+    assert tm.ok("bench", "version", bundle, "--rate", "50", "--seconds", "0.1", "--json").json["rows"] == "16 golden rows"
+    assert tm("bench", "version", "churn@9").code == 3 and tm("bench", "version", "churn", "--rate", "5000000", "--seconds", "60").code == 2
+
+
+def test_a_retraining_is_held_to_the_load(tm):
+    assert gated(tm, "{min: {auc: 0.5}, load: {rows_per_second: 4900000, seconds: 1}}")["open"] is False
+    tm.write("data.csv", csv_text(churn_rows(2600)))
+    assert tm("retrain", "churn").code == 1
+    refused = [e for e in tm.ok("model", "history", "churn", "--event", "gate.refused", "--json").json["history"]]
+    assert len(refused) == 2 and all(any(c["check"] == "load" and not c["open"] for c in r["details"]["checks"]) for r in refused)

@@ -349,6 +349,31 @@ def test_the_gate_of_the_home_is_asked_again(pair):
     assert "data.csv" in recipe and "churn" in there.ok("check").out + "churn"  # the home's own recipe stays
 
 
+def test_a_first_version_must_meet_the_gate_of_the_project_file(pair):
+    here, there = pair
+    train(here, trees=7)
+    here.ok("model", "export", "churn", "churn.tmb")
+    file = here.folder / "churn.tmb"
+    there.ok("trust", "add", here.ok("trust", "key").out.strip())
+    yaml = "models:\n  churn:\n    from: data.csv\n    target: churned\n    gate: %s\n"
+    cases = [("{min: {auc: 0.9999}}", "below the floor"), ("{memory: 1000}", "over the 1000 asked"), ("{min: {auc: 0.6}, sure: true}", "cannot be held against"),
+             ("{load: {rows_per_second: 100, p99: 1us, seconds: 0.1}}", "at most 1 asked")]
+    for gate, says in cases:
+        there.write("tidemill.yaml", yaml % gate)
+        refused = there("model", "import", file)
+        assert refused.code == 1 and "first version" in refused.err and says in refused.err, (gate, refused.err)
+        assert there.ok("model", "ls", "--json").json["models"] == []  # it would answer at once, so it is not there
+    there.write("other.yaml", yaml % "{better_than: champion, min: {auc: 0.6}, memory: 1G, load: {rows_per_second: 100, seconds: 0.1}}")
+    come = there.ok("model", "import", file, "--project", "other.yaml", "--json").json
+    assert come["gate"]["open"] and [c["check"] for c in come["gate"]["checks"]] == ["min auc", "bytes", "load"]
+    evidence = there.ok("model", "ls", "--at", "0s", "--json").json["models"][0]["evidence"]
+    assert evidence["gate"]["open"] and evidence["gate"]["checks"] == come["gate"]["checks"]
+    again = there("model", "import", file)  # a second version is held to the gate that the model has now, and to the champion
+    assert again.code in (0, 1) and len(there.ok("model", "show", "churn", "--json").json["versions"]) == 2
+    assert there("model", "import", file, "--name", "fresh", "--project", "none.yaml").code == 3
+    there.ok("model", "import", file, "--name", "fresh")  # the file says nothing of this one
+
+
 def crafted(whole, number):
     """One of the ways to break a file: bits, cuts, lengths, swaps, words of other sections, sums put right or not."""
     rng = random.Random(number)

@@ -19,7 +19,8 @@ static void all_that_can_be_asked_is_read(void **state) {
     tm_err err = {0};
     if (parse("{better_than: champion, by: 0.002, metric: auc, min: {auc: 0.7, logloss: 0.5}, "
               "sure: true, slices: [city, plan], slice_min: {accuracy: 0.6}, "
-              "calibration_error: 0.05, fairness: {group: sex}, latency_us: 200, memory: 200M}",
+              "calibration_error: 0.05, fairness: {group: sex}, latency_us: 200, memory: 200M, "
+              "load: {rows_per_second: 1000, p99: 5ms, seconds: 2}}",
               &project, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
@@ -34,6 +35,7 @@ static void all_that_can_be_asked_is_read(void **state) {
     assert_true(gate->calibration_max == 0.05 && gate->fair_ratio == 0.8);
     assert_string_equal(gate->fair_group, "sex");
     assert_true(gate->latency_us_max == 200 && gate->memory_bytes_max >= 200000000);
+    assert_true(gate->load_rate == 1000 && gate->load_p99_us == 5000 && gate->load_seconds == 2);
     tm__project_done(&project);
     assert_int_equal(parse("{sure: false, fairness: {group: sex, ratio: 0.9}}", &project, &err),
                      TM_OK);
@@ -65,6 +67,14 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
         "{latency_us: fast}",
         "{memory: much}",
         "{memory: 0}",
+        "{load: 1000}",
+        "{load: {}}",
+        "{load: {p99: 5ms}}",
+        "{load: {rows_per_second: 0}}",
+        "{load: {rows_per_second: 10, p99: soon}}",
+        "{load: {rows_per_second: 10, seconds: 61}}",
+        "{load: {rows_per_second: 10000000}}",
+        "{load: {rows_per_second: 10, rate: 1}}",
         "{cost: 1}",
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -30,13 +30,17 @@ static void traffic(const tm_home *home, const tm_made_rows *rows) {
     tm__monitor_close(monitor);
 }
 
+static const tm_load_tester *tester; /* of the next judge() */
+
 static bool judge(const tm_home *home, tm_registry *registry, tm_gate_verdict *out) {
     tm_ctx ctx = {0};
     tm_version version = {0};
     tm_err err = {0};
     bool is_judged = false;
     assert_int_equal(tm__registry_find(registry, "made@2", &version, NULL), TM_OK);
-    if (tm__loop_judge(&ctx, home, registry, &version, &actor, out, &is_judged, &err) != TM_OK) {
+    const tm_judging in = {
+        .home = home, .registry = registry, .version = &version, .actor = &actor, .load = tester};
+    if (tm__loop_judge(&ctx, &in, out, &is_judged, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
     tm__version_done(&version);

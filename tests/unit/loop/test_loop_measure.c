@@ -74,6 +74,65 @@ static void its_own_test_rows_are_looked_at(void **state) {
     close_made(&m);
 }
 
+static tm_status pretend(void *arg, const tm_home *home, const char *version, const tm_gate *gate,
+                         json_t **out, tm_err *err) {
+    assert_non_null(home);
+    assert_string_equal(version, "made@1");
+    if (*(const bool *)arg) {
+        return TM_FAIL(err, TM_E_REFUSED, "it ended by signal 9 under the load");
+    }
+    *out = json_pack("{s:f}", "rows_per_second", gate->load_rate);
+    return TM_OK;
+}
+
+static void a_load_is_put_on_by_who_can(void **state) {
+    made m = open_made(*state);
+    tm_ctx ctx = {0};
+    bool gives_way = false;
+    const tm_load_tester tester = {pretend, &gives_way};
+    const tm_gate gate = {.load_rate = 10};
+    tm_duel duel = {.candidate = m.bundle, .version = "made@1", .load = &tester};
+    json_t *measured = NULL;
+    assert_int_equal(tm__loop_measure(&ctx, *state, &gate, &duel, &measured, NULL), TM_OK);
+    assert_true(tm__json_f64(json_object_get(measured, "load"), "rows_per_second", 0) == 10);
+    assert_true(tm__json_bool(measured, "alone", false)); /* there is no champion */
+    json_decref(measured);
+    gives_way = true;
+    assert_int_equal(tm__loop_measure(&ctx, *state, &gate, &duel, &measured, NULL), TM_OK);
+    assert_null(json_object_get(measured, "load"));
+    const json_t *errors = json_object_get(measured, "errors");
+    assert_non_null(strstr(tm__json_text(errors, "load", ""), "signal 9"));
+    json_decref(measured);
+    duel.load = NULL;
+    assert_int_equal(tm__loop_measure(&ctx, *state, &gate, &duel, &measured, NULL), TM_OK);
+    errors = json_object_get(measured, "errors");
+    assert_non_null(strstr(tm__json_text(errors, "load", ""), "nobody here"));
+    json_decref(measured);
+    close_made(&m);
+}
+
+/* A first version: what it can be asked alone. */
+static void a_first_version_is_judged_alone(void **state) {
+    made m = open_made(*state);
+    tm_ctx ctx = {0};
+    tm_gate_verdict verdict = {0};
+    tm_gate gate = {.better_than_champion = true,
+                    .floors = {{"auc", 0.5}},
+                    .n_floors = 1,
+                    .slices = {"c"},
+                    .n_slices = 1};
+    const tm_judging_first in = {.home = *state, .bundle = m.bundle, .gate = &gate};
+    assert_int_equal(tm__loop_judge_first(&ctx, &in, &verdict, NULL), TM_OK);
+    assert_true(verdict.is_open);
+    assert_int_equal(json_array_size(verdict.checks), 1); /* the floor; nobody is there to beat */
+    tm__gate_verdict_done(&verdict);
+    gate.floors[0].value = 0.9999;
+    assert_int_equal(tm__loop_judge_first(&ctx, &in, &verdict, NULL), TM_OK);
+    assert_false(verdict.is_open);
+    tm__gate_verdict_done(&verdict);
+    close_made(&m);
+}
+
 static void without_rows_it_says_so(void **state) {
     made m = open_made(*state);
     void *other = NULL;
@@ -92,6 +151,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_not_asked_is_not_measured, tm__temp_home_open,
                                         tm__temp_home_close),
         cmocka_unit_test_setup_teardown(its_own_test_rows_are_looked_at, tm__temp_home_open,
+                                        tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(a_load_is_put_on_by_who_can, tm__temp_home_open,
+                                        tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(a_first_version_is_judged_alone, tm__temp_home_open,
                                         tm__temp_home_close),
         cmocka_unit_test_setup_teardown(without_rows_it_says_so, tm__temp_home_open,
                                         tm__temp_home_close),

@@ -19,7 +19,10 @@ static const tm_gate full = {.better_than_champion = true,
                              .fair_group = "sex",
                              .fair_ratio = 0.8,
                              .latency_us_max = 200,
-                             .memory_bytes_max = 200000000};
+                             .memory_bytes_max = 200000000,
+                             .load_rate = 1000,
+                             .load_p99_us = 5000,
+                             .load_seconds = 2};
 
 static void a_gate_comes_back_as_it_was(void **state) {
     (void)state;
@@ -30,6 +33,8 @@ static void a_gate_comes_back_as_it_was(void **state) {
     assert_string_equal(back.slices[1], "plan");
     assert_string_equal(back.floors[1].metric, "logloss");
     assert_true(back.memory_bytes_max == 200000000 && back.is_sure);
+    assert_true(back.load_rate == 1000 && back.load_p99_us == 5000 && back.load_seconds == 2);
+    assert_true(tm__gate_needs_load(&back));
     back.slice_floors[0].value = 0.61;
     assert_false(tm__gate_is_same(&full, &back));
     json_decref(json);
@@ -53,6 +58,9 @@ static void what_cannot_be_asked_is_refused(void **state) {
         {.by = -1},
         {.calibration_max = INFINITY},
         {.latency_us_max = -1},
+        {.load_rate = -1},
+        {.load_rate = 1e7},
+        {.load_rate = 1000, .load_p99_us = NAN},
     };
     assert_int_equal(tm__gate_valid(&full, NULL), TM_OK);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

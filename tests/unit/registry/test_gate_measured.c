@@ -17,6 +17,10 @@
     "\"fairness\":{\"four_fifths\":{\"most\":\"m\",\"least\":\"f\",\"ratio\":{\"value\":0.85,"     \
     "\"low\":0.7,\"high\":1}}}"
 
+#define LOAD(rate, p99, refused)                                                                   \
+    "\"load\":{\"rows_per_second\":" rate ",\"p99_us\":" p99                                       \
+    ",\"seconds\":3,\"answered\":3000,\"refused\":" refused ",\"rows\":\"16 golden rows\"}"
+
 static const struct {
     const char *name;
     tm_gate gate;
@@ -107,6 +111,42 @@ static const struct {
      false,
      "over the 10 asked"},
     {"not measured", {.latency_us_max = 10}, "{" ROWS "}", false, "latency is not known"},
+    {"a load that is kept up with",
+     {.load_rate = 1000, .load_p99_us = 500},
+     "{" LOAD("995", "400", "0") "}",
+     true,
+     "995 a second"},
+    {"one that is not",
+     {.load_rate = 1000, .load_p99_us = 500},
+     "{" LOAD("980", "400", "0") "}",
+     false,
+     "980 a second"},
+    {"one that is too slow",
+     {.load_rate = 1000, .load_p99_us = 500},
+     "{" LOAD("1000", "501", "0") "}",
+     false,
+     "within 501 us (at most 500 asked)"},
+    {"one that asks for a rate alone",
+     {.load_rate = 1000},
+     "{" LOAD("1000", "501", "0") "}",
+     true,
+     "99 of 100 within 501 us,"},
+    {"requests that it refuses",
+     {.load_rate = 1000},
+     "{" LOAD("1000", "400", "1") "}",
+     false,
+     "refused 1"},
+    {"one that gave way",
+     {.load_rate = 1000},
+     "{\"errors\":{\"load\":\"it ended by signal 9\"}}",
+     false,
+     "signal 9"},
+    {"groups of a version that is alone",
+     {.slices = {"city"}, .n_slices = 1, .slice_floors = {{"auc", 0.65}}, .n_slice_floors = 1},
+     "{" ROWS ",\"alone\":true,\"slices\":[{\"column\":\"city\",\"group\":\"a\",\"rows\":120,"
+     "\"scores\":[{\"score\":\"auc\",\"value\":0.7,\"low\":0.6,\"high\":0.8}]}]}",
+     true,
+     "meets the floor of 0.65"},
     {"all that refuses is told",
      {.latency_us_max = 10, .calibration_max = 0.01},
      "{" ROWS ",\"here\":{\"latency_us\":20.5}}",
