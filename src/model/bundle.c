@@ -413,6 +413,10 @@ double tm__bundle_threshold(const tm_bundle *bundle) {
     return bundle->answers.threshold;
 }
 
+void tm__bundle_call_from(tm_bundle *bundle, double threshold) {
+    bundle->answers.threshold = threshold;
+}
+
 uint32_t tm__bundle_outputs(const tm_bundle *bundle) {
     return bundle->model->n_outputs;
 }

@@ -59,7 +59,10 @@ uint32_t tm__bundle_classes(const tm_bundle *bundle); /* BINARY 2, REGRESSION 0 
 const char *tm__bundle_class(const tm_bundle *bundle,
                              uint32_t index); /* BINARY: 0 negative, 1 positive */
 const char *tm__bundle_target(const tm_bundle *bundle);
-double tm__bundle_threshold(const tm_bundle *bundle);
+double tm__bundle_threshold(const tm_bundle *bundle); /* its own, or what it was told since */
+/** Call the positive class from another probability on; the file stays as it is. Before others have
+ * the bundle. */
+void tm__bundle_call_from(tm_bundle *bundle, double threshold);
 uint32_t tm__bundle_outputs(const tm_bundle *bundle); /* answers a row: BINARY 1 (probability of
                                                          class 1), MULTICLASS k, REGRESSION 1 */
 const tm_reference *tm__bundle_reference(const tm_bundle *bundle); /* NULL: it has none */

@@ -426,7 +426,22 @@ tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, 
         tm_err_hint(err, "Import it again, or train again with its recipe.");
         return st;
     }
-    return bundle_open(registry, &version->bundle_hash, out, err);
+    tm_bundle *bundle = NULL;
+    json_t *recipe = NULL;
+    TM_TRY(bundle_open(registry, &version->bundle_hash, &bundle, err));
+    const bool calls = version->model[0] != '\0' && tm__bundle_task(bundle) == TM_TASK_BINARY;
+    const tm_status st =
+        calls ? tm__registry_recipe(registry, version->model, &recipe, err) : TM_OK;
+    if (st != TM_OK) {
+        tm__bundle_unref(bundle);
+        return st;
+    }
+    if (calls) {
+        tm__bundle_call_from(bundle, tm__registry_threshold(recipe, tm__bundle_info(bundle)));
+        json_decref(recipe);
+    }
+    *out = bundle;
+    return TM_OK;
 }
 
 bool tm__registry_bundle_holds(tm_registry *registry, const tm_version *version,

@@ -59,9 +59,17 @@ TM_NODISCARD tm_status tm__registry_add(tm_registry *registry, const char *model
  * name in the hint. */
 TM_NODISCARD tm_status tm__registry_find(tm_registry *registry, const char *name, tm_version *out,
                                          tm_err *err);
-/** Open the bundle of a version and check its hash. TM_E_NOT_FOUND when it was collected. */
+/** Open the bundle of a version and check its hash. TM_E_NOT_FOUND when it was collected. A version
+ * with the name of its model calls from tm__registry_threshold() on. */
 TM_NODISCARD tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version,
                                            tm_bundle **out, tm_err *err);
+/**
+ * From which probability on a version with this info calls the positive class of two: by the rule
+ * of its model's recipe where that is another one than it was trained with and needs no rows (a
+ * cost, of calibrated answers; a value), else as the version says. So a cost that changed acts
+ * before anything is learned again. Any thread.
+ */
+double tm__registry_threshold(const json_t *recipe, const json_t *info);
 /** True when its file is the one that a bundle was opened from, and as it was then. */
 bool tm__registry_bundle_holds(tm_registry *registry, const tm_version *version,
                                const tm_bundle *bundle);

@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All that is known of one version: its record, and what was said of it since. */
+#include <string.h>
+
 #include "registry/moments.h"
 #include "registry/registry_priv.h"
 #include "registry/tags.h"
 
 static tm_status add_told(tm_registry *registry, const tm_version *version, json_t *record,
                           tm_err *err) {
-    json_t *tags = NULL, *notes = NULL, *lineage = NULL;
+    json_t *tags = NULL, *notes = NULL, *lineage = NULL, *recipe = NULL;
     tm_status st = tm__registry_tags(registry, version, &tags, err);
     st = st == TM_OK ? tm__registry_notes(registry, version, &notes, err) : st;
     st = st == TM_OK ? tm__registry_lineage(registry, version, &lineage, err) : st;
+    st = st == TM_OK ? tm__registry_recipe(registry, version->model, &recipe, err) : st;
     if (st != TM_OK) {
         json_decref(tags);
         json_decref(notes);
+        json_decref(lineage);
         return st;
     }
+    if (strcmp(tm__json_text(version->info, "task", ""), tm__task_text(TM_TASK_BINARY)) == 0) {
+        json_object_set_new(record, "calls_from",
+                            tm__json_number(tm__registry_threshold(recipe, version->info)));
+    }
+    json_decref(recipe);
     json_object_set_new(record, "tags", tags);
     json_object_set_new(record, "notes", notes);
     json_object_set_new(record, "lineage", lineage);

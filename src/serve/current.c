@@ -242,13 +242,17 @@ static tm_served *make_stale(loader *l, const tm_route *route, const tm_err *why
 static bool is_as_declared(const loader *l, const tm_served *served) {
     json_t *recipe = NULL;
     tm_fill *fill = NULL;
-    const json_t *const info = served->bundle == NULL ? NULL : tm__bundle_info(served->bundle);
-    if (!tm__online_plan_has(info) ||
+    if (served->bundle == NULL ||
         tm__registry_recipe(l->registry, served->model, &recipe, NULL) != TM_OK) {
         return true;
     }
-    bool is_so = served->fill != NULL && tm__fill_is_like(served->fill, info, recipe);
-    if (served->fill == NULL) {
+    const json_t *const info = tm__bundle_info(served->bundle);
+    const double from = tm__registry_threshold(recipe, info);
+    const double gap = from - tm__bundle_threshold(served->bundle);
+    bool is_so = tm__bundle_task(served->bundle) != TM_TASK_BINARY || (!(gap < 0) && !(gap > 0));
+    if (is_so && tm__online_plan_has(info) && served->fill != NULL) {
+        is_so = tm__fill_is_like(served->fill, info, recipe);
+    } else if (is_so && tm__online_plan_has(info)) {
         const tm_status st = tm__fill_create(served->bundle, recipe, 1, &fill, NULL);
         is_so = st != TM_OK || fill == NULL;
         tm__fill_free(fill);

@@ -161,7 +161,8 @@ static tm_status warm_up(const tm_prepare *terms, tm_served *served, tm_err *err
 }
 
 static tm_status fill(const tm_prepare *terms, tm_served *served, tm_err *err) {
-    const tm_version version = {.bundle_hash = terms->route->bundle_hash};
+    tm_version version = {.bundle_hash = terms->route->bundle_hash};
+    (void)tm__str_copy(version.model, sizeof(version.model), tm__str(served->model));
     /* The file is the least that it holds: what cannot fit is not even opened. */
     TM_TRY(check_room(terms, tm__registry_bundle_bytes(terms->registry, &version), err));
     TM_TRY(tm__registry_bundle(terms->registry, &version, &served->bundle, err));

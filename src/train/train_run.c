@@ -26,7 +26,7 @@
 #include "train/train_conformal.h"
 #include "train/train_reference.h"
 #include "train/train_select.h"
-#include "train/train_threshold.h"
+#include "metric/threshold.h"
 
 #define PARITY_ROWS 64u
 #define SPARE_BYTES 16384u

@@ -2,6 +2,7 @@
 """Where the positive class begins: by a rule, recorded with what it reaches, and what the model then answers."""
 import json
 import random
+import time
 
 import pytest
 
@@ -55,3 +56,34 @@ def test_missed_rows_that_cost_more_are_missed_less(made):
 def test_what_is_no_rule_or_has_no_rows_is_refused(made, rule, more, part):
     result = made("train", "rows.csv", "--target", "y", "--name", "bad", "--learner", "gbdt", "--param", "gbdt.n_trees=5", "--threshold", rule, *more)
     assert result.code == 2 and part in result.err, result.err
+
+
+def test_a_cost_that_changed_acts_on_the_route_at_once_and_back(tm, serve):
+    """Before anything is learned again; the history has it, and the file of before undoes it."""
+    draw = random.Random(5)
+    rows = [(draw.random(), draw.gauss(0, 1)) for _ in range(2000)]
+    tm.write("rows.csv", "a,b,y\n" + "".join(f"{a:.4f},{b:.4f},{int(draw.random() < a * a * 0.8)}\n" for a, b in rows))
+    project = "models:\n  m:\n    from: rows.csv\n    target: y\n    threshold: %s\n"
+    own = train(tm, "0.5").json["threshold"]["value"]
+    server = serve()
+    asked = {"rows": [{"a": a / 50, "b": 0} for a in range(50)]}
+
+    def calls():
+        told = server.request("POST", "/v1/routes/m/predict", asked)[2]["predictions"]
+        return [(p["probability"], p["prediction"] in (1, True, "1")) for p in told]
+
+    for rule, value in (("0.5", own), ("cost:1:9", 0.1), ("cost:2:1", 2 / 3), ("0.25", 0.25), ("0.5", own)):
+        tm.write("tidemill.yaml", project % rule)
+        tm.ok("apply")
+        end = time.monotonic() + 10
+        while [c for p, c in calls()] != [p >= value for p, c in calls()]:
+            assert time.monotonic() < end, (rule, calls())
+            time.sleep(0.05)
+        tm.write("some.csv", "a,b\n" + "".join(f"{a / 50},0\n" for a in range(50)))
+        tm.ok("predict", "m", "some.csv", "-o", "out.csv")
+        told = (tm.folder / "out.csv").read_text(encoding="utf-8").split("\n")[1:51]
+        assert sum("1" == line.split(",")[-2] for line in told) == sum(c for _, c in calls()), rule
+        assert tm.ok("model", "show", "m@1", "--json").json["calls_from"] == pytest.approx(value)
+    events = [e["event"] for e in tm.ok("model", "history", "m", "--json").json["history"]]
+    assert events.count("recipe.set") == 4  # the first file says what the home does
+    assert server.stop() == 0

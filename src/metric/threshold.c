@@ -3,7 +3,7 @@
  * Rows are walked from the surest down; between two different probabilities is a place to cut, and
  * calling nobody is one, too, where no probability is 1.
  */
-#include "train/train_threshold.h"
+#include "metric/threshold.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From which probability on a row of two classes is called positive: by a rule that a person gives,
- * on validation rows, and what calling so reaches. Not for other folders.
+ * on validation rows, and what calling so reaches.
  */
-#ifndef TM_TRAIN_TRAIN_THRESHOLD_H
-#define TM_TRAIN_TRAIN_THRESHOLD_H
+#ifndef TM_METRIC_THRESHOLD_H
+#define TM_METRIC_THRESHOLD_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "train/train_threshold.h"
+#include "metric/threshold.h"
 
 #define N 2000u
 
