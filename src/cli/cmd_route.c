@@ -21,13 +21,21 @@ static json_t *arms_json(const tm_arm *arms, uint32_t n) {
     return list;
 }
 
-/* {"route", "model", "champion", "arms"} */
+/* {"version", "share"}: in percent; null: there is none. */
+static json_t *shadow_json(const tm_arm *shadow) {
+    return shadow->version == 0 ? json_null()
+                                : json_pack("{s:I, s:f}", "version", (json_int_t)shadow->version,
+                                            "share", shadow->weight / 100.0);
+}
+
+/* {"route", "model", "champion", "arms", "shadow"} */
 static json_t *route_json(const tm_route *route) {
     const tm_arm alone = {.version = route->version, .weight = TM_ARM_PARTS};
     const bool is_split = route->n_arms > 0;
-    return json_pack("{s:s, s:s, s:I, s:o}", "route", route->name, "model", route->model,
+    return json_pack("{s:s, s:s, s:I, s:o, s:o}", "route", route->name, "model", route->model,
                      "champion", (json_int_t)route->version, "arms",
-                     arms_json(is_split ? route->arms : &alone, is_split ? route->n_arms : 1));
+                     arms_json(is_split ? route->arms : &alone, is_split ? route->n_arms : 1),
+                     "shadow", shadow_json(&route->shadow));
 }
 
 static bool add_route(void *arg, const tm_route *route) {
@@ -49,12 +57,21 @@ static void put_arms(const json_t *arms, char *out, size_t size) {
     }
 }
 
+static void put_shadow(tm_cli_table *table, const json_t *shadow) {
+    if (json_is_null(shadow)) {
+        tm__cli_cell(table, "none");
+    } else {
+        tm__cli_cell(table, "%lld: %g %%", (long long)tm__json_i64(shadow, "version", 0),
+                     tm__json_f64(shadow, "share", 0));
+    }
+}
+
 static void print_routes(tm_cli *cli, const json_t *routes) {
-    const char *titles[] = {"route", "model", "champion", "answered by"};
+    const char *titles[] = {"route", "model", "champion", "answered by", "shadow"};
     tm_cli_table table;
     size_t i = 0;
     json_t *route = NULL;
-    tm__cli_table_init(&table, 4, titles);
+    tm__cli_table_init(&table, 5, titles);
     json_array_foreach((json_t *)(uintptr_t)routes, i, route) {
         char arms[256];
         put_arms(json_object_get(route, "arms"), arms, sizeof arms);
@@ -62,6 +79,7 @@ static void print_routes(tm_cli *cli, const json_t *routes) {
         tm__cli_cell(&table, "%s", tm__json_text(route, "model", ""));
         tm__cli_cell(&table, "%lld", (long long)tm__json_i64(route, "champion", 0));
         tm__cli_cell(&table, "%s", arms);
+        put_shadow(&table, json_object_get(route, "shadow"));
     }
     tm__cli_table_print(cli, &table);
 }

@@ -118,6 +118,8 @@ typedef struct tm_id_source {
     uint8_t random[TM_ID_BATCH][TM_ID_RANDOM];
 } tm_id_source;
 void tm__id_next(tm_id_source *source, char *out);
+/** The id of what belongs to an answer with this id: a function of it, and itself of its own. */
+void tm__id_twin(const char *id, char out[27]);
 /* An id that is a function of what it names, in place of random bits. */
 typedef struct tm_id_parts {
     int64_t at_us;

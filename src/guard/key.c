@@ -152,3 +152,11 @@ void tm__id_next(tm_id_source *source, char *out) {
     source->n_left--;
     id_write(source->random[source->n_left], out);
 }
+
+void tm__id_twin(const char *id, char out[27]) {
+    (void)tm__str_copy(out, 27, tm__str(id));
+    const char *const at = id[0] != '\0' && out[25] != '\0' ? strchr(digits, out[25]) : NULL;
+    if (at != NULL) {
+        out[25] = digits[(size_t)(at - digits) ^ 1];
+    }
+}

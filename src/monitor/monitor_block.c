@@ -477,8 +477,10 @@ static tm_status index_records(tm_filling *f, tm_err *err) {
     }
     tm_str rest = {(const char *)f->bytes.data, f->bytes.len};
     tm_record record;
+    const bool is_shadow = strcmp(f->stream->arm, TM_SHADOW_ARM) == 0;
     for (int64_t seq = f->first_seq; tm__record_read(&rest, &record); seq++) {
         add_to_spans(f, record.id);
+        record.entity.ptr = is_shadow ? NULL : record.entity.ptr; /* its twin is asked for by it */
         f->has_entities = f->has_entities || record.entity.ptr != NULL;
         f->first_us = record.at_us < f->first_us ? record.at_us : f->first_us;
         f->last_us = record.at_us > f->last_us ? record.at_us : f->last_us;

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "guard/guard.h"
 #include "monitor/monitor_priv.h"
 #include "table/table.h"
 
@@ -432,6 +433,34 @@ static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_st
     return st;
 }
 
+/* A shadow answered the same row: its answer has the twin's id and is labelled too. Told and
+ * counted is the label that came. */
+static tm_status label_twin_locked(tm_block *block, const tm_label *label, int64_t stamp_us,
+                                   tm_err *err) {
+    bool has_shadow = false;
+    char id[27], twin_id[27];
+    tm_standing twin = {0};
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(block->db, "SELECT 1 FROM streams WHERE arm = '" TM_SHADOW_ARM "' LIMIT 1",
+                         &stmt, err));
+    const tm_status st = tm__stmt_step(stmt, &has_shadow, err);
+    tm__stmt_done(stmt);
+    TM_TRY(st);
+    if (!has_shadow || !tm__str_copy(id, sizeof id, block->record.id)) {
+        return TM_OK;
+    }
+    tm__id_twin(id, twin_id);
+    const tm_label of_twin = {.prediction_id = twin_id,
+                              .value = label->value,
+                              .event_us = TM_INT_MISSING,
+                              .observed_us = label->observed_us,
+                              .origin = label->origin};
+    TM_TRY(answer_find(block, &of_twin, &twin, err));
+    return twin.is_found && !twin.has_value
+               ? label_save_locked(block->db, &of_twin, &twin, stamp_us, err)
+               : TM_OK;
+}
+
 static tm_status label_locked(tm_block *block, const tm_label *label, int64_t stamp_us,
                               tm_label_result *out, tm_err *err) {
     tm_standing before = {0}, answer = {0};
@@ -447,7 +476,8 @@ static tm_status label_locked(tm_block *block, const tm_label *label, int64_t st
     *out = answer.has_alikes ? TM_LABEL_AMBIGUOUS
            : answer.is_found ? TM_LABEL_JOINED
                              : TM_LABEL_WAITING;
-    return label_save_locked(block->db, label, &answer, stamp_us, err);
+    TM_TRY(label_save_locked(block->db, label, &answer, stamp_us, err));
+    return answer.is_found ? label_twin_locked(block, label, stamp_us, err) : TM_OK;
 }
 
 tm_status tm__log_label_locked(tm_block *block, const tm_label *label, tm_tally *tally,

@@ -228,7 +228,7 @@ static tm_status joined_read(tm_rows_query *query, tm_block *block, tm_joined_li
     TM_TRY(tm__stmt_init(block->db,
                          "SELECT answer_seq, value, joined_us, observed_us, origin FROM labels"
                          " WHERE state = 1 AND stream IN (SELECT id FROM streams WHERE model = ?1"
-                         " AND (?4 = 0 OR version = ?4))"
+                         " AND (?4 = 0 AND arm != 'shadow' OR version = ?4))"
                          " AND joined_us > ?2 AND joined_us <= ?3 ORDER BY answer_seq",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, query->model);

@@ -102,6 +102,14 @@ static const tm_migration meta_migrations[] = {
      " PRIMARY KEY(route, number),"
      " FOREIGN KEY(model_id, number) REFERENCES versions(model_id, number)) STRICT;",
      NULL},
+    {6,
+     "ALTER TABLE routes ADD COLUMN shadow INTEGER NOT NULL DEFAULT 0;" /* a version; 0: none */
+     "ALTER TABLE routes ADD COLUMN shadow_share INTEGER NOT NULL DEFAULT 0;"
+     "CREATE TABLE rollouts(model TEXT NOT NULL PRIMARY KEY, number INTEGER NOT NULL,"
+     " champion INTEGER NOT NULL, terms TEXT NOT NULL, step INTEGER NOT NULL,"
+     " is_paused INTEGER NOT NULL DEFAULT 0, entered_us INTEGER NOT NULL,"
+     " counted TEXT) STRICT;",
+     NULL},
     {0, NULL, NULL}};
 
 static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,

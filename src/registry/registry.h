@@ -246,6 +246,7 @@ typedef struct tm_route {
     uint32_t n_arms;          /* 0: all requests are the champion's */
     tm_arm arms[TM_ARMS_MAX]; /* in order of versions */
     uint64_t salt;            /* key of the hash by which units come to arms */
+    tm_arm shadow; /* sees `weight` parts of the requests and answers none; version 0: none */
 } tm_route;
 /** Callback per route in name order. */
 TM_NODISCARD tm_status tm__registry_routes(tm_registry *registry,
@@ -272,6 +273,17 @@ typedef struct tm_split_order {
 TM_NODISCARD tm_status tm__registry_split(tm_registry *registry, const char *model,
                                           const tm_split_order *order, const tm_actor *actor,
                                           tm_err *err);
+/**
+ * Let a version see `weight` parts of a route's requests and answer none of them, until it is
+ * promoted or another order comes; version 0 ends it. Its gate is not asked: it answers nobody.
+ * One transaction with its record ("shadow", "shadow.ended").
+ *
+ * Errors: TM_E_NOT_FOUND; TM_E_INTEGRITY for a file that is not whole; TM_E_CONFLICT for the
+ * champion, and when it is as ordered already.
+ */
+TM_NODISCARD tm_status tm__registry_shadow(tm_registry *registry, const char *model,
+                                           const tm_arm *shadow, const tm_actor *actor,
+                                           tm_err *err);
 /** The route of a model, with its arms. TM_E_NOT_FOUND. */
 TM_NODISCARD tm_status tm__registry_route(tm_registry *registry, const char *model, tm_route *out,
                                           tm_err *err);

@@ -92,21 +92,23 @@ static tm_status mark_model(collecting *c, const char *model, tm_err *err) {
     char key[16];
     tm_status st = rollback_targets(c, model, targets, err);
     st = st != TM_OK ? st : tm__registry_experiment_arms(c->registry, model, targets, err);
-    st =
-        st != TM_OK
-            ? st
-            : tm__stmt_init(
-                  c->registry->db,
-                  "SELECT v.number, v.created_us, EXISTS(SELECT 1 FROM aliases a WHERE a.model_id"
-                  " = m.id AND a.number = v.number) OR EXISTS(SELECT 1 FROM arms r WHERE"
-                  " r.model_id = m.id AND r.number = v.number) OR EXISTS(SELECT 1 FROM tags t WHERE"
-                  " t.model_id = m.id AND t.number = v.number) OR v.number > (SELECT max(number)"
-                  " FROM versions n WHERE n.model_id = m.id) - ?2, m.id,"
-                  " lower(hex(v.bundle_hash)) FROM models m"
-                  " JOIN versions v ON v.model_id = m.id WHERE m.name = ?1 AND NOT EXISTS(SELECT"
-                  " 1 FROM collected c WHERE c.model_id = m.id AND c.number = v.number)"
-                  " ORDER BY v.number",
-                  &stmt, err);
+    st = st != TM_OK
+             ? st
+             : tm__stmt_init(
+                   c->registry->db,
+                   "SELECT v.number, v.created_us, EXISTS(SELECT 1 FROM aliases a WHERE a.model_id"
+                   " = m.id AND a.number = v.number) OR EXISTS(SELECT 1 FROM arms r WHERE"
+                   " r.model_id = m.id AND r.number = v.number) OR EXISTS(SELECT 1 FROM routes s"
+                   " WHERE s.model_id = m.id AND s.shadow = v.number) OR EXISTS(SELECT 1 FROM"
+                   " rollouts o WHERE o.model = m.name AND o.number = v.number)"
+                   " OR EXISTS(SELECT 1 FROM tags t WHERE"
+                   " t.model_id = m.id AND t.number = v.number) OR v.number > (SELECT max(number)"
+                   " FROM versions n WHERE n.model_id = m.id) - ?2, m.id,"
+                   " lower(hex(v.bundle_hash)) FROM models m"
+                   " JOIN versions v ON v.model_id = m.id WHERE m.name = ?1 AND NOT EXISTS(SELECT"
+                   " 1 FROM collected c WHERE c.model_id = m.id AND c.number = v.number)"
+                   " ORDER BY v.number",
+                   &stmt, err);
     if (st == TM_OK) {
         tm__stmt_bind_text(stmt, 1, model);
         tm__stmt_bind_i64(stmt, 2, c->options->keep);

@@ -27,6 +27,7 @@ static tm_status alias_save_locked(tm_registry *registry, int64_t model_id, uint
 tm_status tm__registry_move_locked(tm_registry *registry, int64_t model_id, uint32_t number,
                                    tm_err *err) {
     TM_TRY(alias_save_locked(registry, model_id, number, err));
+    TM_TRY(tm__shadow_end_locked(registry, model_id, number, err));
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(registry->db,
                          "INSERT INTO aliases(model_id, name, number)"
@@ -266,6 +267,13 @@ tm_status tm__registry_file_check(tm_registry *registry, const char *model, uint
     tm__bundle_unref(bundle);
     tm__version_done(&version);
     return st;
+}
+
+tm_status tm__promote_locked(tm_registry *registry, const char *model,
+                             const tm_promotion *promotion, const tm_actor *actor, tm_err *err) {
+    tm_moving move = {
+        .model = model, .promotion = promotion, .actor = actor, .to = promotion->version};
+    return promote_locked(registry, &move, err);
 }
 
 tm_status tm__registry_promote(tm_registry *registry, const char *model,

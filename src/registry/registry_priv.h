@@ -43,6 +43,20 @@ TM_NODISCARD tm_status tm__registry_file_check(tm_registry *registry, const char
  * beside the champion; 0: there was no split. */
 TM_NODISCARD tm_status tm__split_end_locked(tm_registry *registry, const char *model,
                                             const tm_actor *actor, uint32_t *out_from, tm_err *err);
+/** Split requests as ordered, in the transaction at hand; a rollout stays. */
+TM_NODISCARD tm_status tm__split_locked(tm_registry *registry, const char *model,
+                                        const tm_split_order *order, const tm_actor *actor,
+                                        tm_err *err);
+/** A shadow that became the champion is one no longer. */
+TM_NODISCARD tm_status tm__shadow_end_locked(tm_registry *registry, int64_t model_id,
+                                             uint32_t champion, tm_err *err);
+/** End the rollout of a model, if there is one, with its record: requests were moved by hand. */
+TM_NODISCARD tm_status tm__rollout_end_locked(tm_registry *registry, const char *model,
+                                              const tm_actor *actor, tm_err *err);
+/** tm__registry_promote() in the transaction at hand, of a file that was checked. */
+TM_NODISCARD tm_status tm__promote_locked(tm_registry *registry, const char *model,
+                                          const tm_promotion *promotion, const tm_actor *actor,
+                                          tm_err *err);
 /** Read the arms and the salt of a route whose name is filled. */
 TM_NODISCARD tm_status tm__split_load(tm_registry *registry, tm_route *route, tm_err *err);
 

@@ -22,10 +22,12 @@ static void read_hash(tm_stmt *stmt, int column, tm_hash *out) {
 /* ---- read ---- */
 
 #define ROUTE_SQL                                                                                  \
-    "SELECT r.name, m.name, v.number, v.bundle_hash, r.salt FROM routes r"                         \
+    "SELECT r.name, m.name, v.number, v.bundle_hash, r.salt, s.number, s.bundle_hash,"             \
+    " r.shadow_share FROM routes r"                                                                \
     " JOIN models m ON m.id = r.model_id"                                                          \
     " JOIN aliases a ON a.model_id = m.id AND a.name = 'champion'"                                 \
-    " JOIN versions v ON v.model_id = m.id AND v.number = a.number"
+    " JOIN versions v ON v.model_id = m.id AND v.number = a.number"                                \
+    " LEFT JOIN versions s ON s.model_id = m.id AND s.number = r.shadow"
 
 static void read_route(tm_stmt *stmt, tm_route *out) {
     *out = (tm_route){.version = (uint32_t)tm__stmt_i64(stmt, 2),
@@ -33,6 +35,11 @@ static void read_route(tm_stmt *stmt, tm_route *out) {
     (void)tm__str_copy(out->name, sizeof(out->name), tm__str(tm__stmt_text(stmt, 0)));
     (void)tm__str_copy(out->model, sizeof(out->model), tm__str(tm__stmt_text(stmt, 1)));
     read_hash(stmt, 3, &out->bundle_hash);
+    if (tm__stmt_i64(stmt, 5) != 0) { /* null: there is none */
+        out->shadow = (tm_arm){.version = (uint32_t)tm__stmt_i64(stmt, 5),
+                               .weight = (uint32_t)tm__stmt_i64(stmt, 7)};
+        read_hash(stmt, 6, &out->shadow.bundle_hash);
+    }
 }
 
 tm_status tm__split_load(tm_registry *registry, tm_route *route, tm_err *err) {
@@ -158,6 +165,7 @@ tm_status tm__split_end_locked(tm_registry *registry, const char *model, const t
             *out_from = route.arms[i].version;
         }
     }
+    TM_TRY(tm__rollout_end_locked(registry, model, actor, err));
     if (route.n_arms == 0) {
         return TM_OK;
     }
@@ -266,9 +274,10 @@ static tm_status begin_locked(tm_registry *registry, const splitting *in, const 
     return note(registry, &event, route, in->order, overridden, err);
 }
 
-static tm_status split_locked(tm_registry *registry, void *arg, tm_err *err) {
-    const splitting *in = arg;
-    const tm_split_order *order = in->order;
+tm_status tm__split_locked(tm_registry *registry, const char *model, const tm_split_order *order,
+                           const tm_actor *actor, tm_err *err) {
+    const splitting all = {.model = model, .order = order, .actor = actor};
+    const splitting *in = &all;
     tm_route route;
     int64_t model_id = 0;
     uint32_t from = 0;
@@ -289,6 +298,13 @@ static tm_status split_locked(tm_registry *registry, void *arg, tm_err *err) {
     }
     tm__buf_done(&overridden);
     return st;
+}
+
+/* By hand: it ends a rollout. */
+static tm_status split_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const splitting *in = arg;
+    TM_TRY(tm__split_locked(registry, in->model, in->order, in->actor, err));
+    return tm__rollout_end_locked(registry, in->model, in->actor, err);
 }
 
 /* The order by itself, whatever there is. */

@@ -34,7 +34,8 @@ bool tm__arms_are_same(const tm_arms *a, const tm_arms *b) {
     if (a == NULL || b == NULL) {
         return is_same;
     }
-    is_same = a->route.n_arms == b->route.n_arms && a->route.salt == b->route.salt;
+    is_same = a->route.n_arms == b->route.n_arms && a->route.salt == b->route.salt &&
+              a->shadow == b->shadow && a->route.shadow.weight == b->route.shadow.weight;
     for (uint32_t i = 0; is_same && i < a->route.n_arms; i++) {
         is_same = a->route.arms[i].version == b->route.arms[i].version &&
                   a->route.arms[i].weight == b->route.arms[i].weight &&

@@ -21,6 +21,7 @@ typedef struct tm_arms {
     /* Entries of the arms, borrowed from the generation; NULL: it could not be made ready, and the
      * champion answers for it. */
     tm_served *served[TM_ARMS_MAX];
+    tm_served *shadow; /* borrowed too; NULL: the route has none, or it could not be made ready */
 } tm_arms;
 
 /** The arm of a unit: an index into route->arms, of which there is at least one. Pure. */

@@ -72,7 +72,18 @@ tm_served *tm__current_version(const tm_current *current, tm_served *served, uin
 const tm_arms *tm__current_arms(const tm_current *current, const tm_served *route) {
     for (uint32_t i = 0; i < current->n; i++) {
         if (current->routes[i] == route) {
-            return current->arms[i];
+            return current->arms[i] != NULL && current->arms[i]->route.n_arms > 0 ? current->arms[i]
+                                                                                  : NULL;
+        }
+    }
+    return NULL;
+}
+
+const tm_arms *tm__current_shadow(const tm_current *current, const tm_served *route) {
+    for (uint32_t i = 0; i < current->n; i++) {
+        if (current->routes[i] == route) {
+            return current->arms[i] != NULL && current->arms[i]->shadow != NULL ? current->arms[i]
+                                                                                : NULL;
         }
     }
     return NULL;
@@ -410,10 +421,26 @@ static tm_served *make_arm(loader *l, const tm_route *route, bool *out_of_memory
     return st == TM_OK ? served : NULL;
 }
 
+/* *out NULL: it cannot be ready. False when out of memory. */
+static bool find_arm(loader *l, uint32_t index, const tm_arm *arm, tm_served **out) {
+    bool out_of_memory = false;
+    tm_current *current = l->current;
+    tm_route route = l->wanted[index];
+    route.version = arm->version;
+    route.bundle_hash = arm->bundle_hash;
+    tm_served *served = tm__current_version(current, current->routes[index], arm->version);
+    if (served == NULL && (served = make_arm(l, &route, &out_of_memory)) != NULL &&
+        !append_kept(current, served)) {
+        tm__served_unref(served);
+        return false;
+    }
+    *out = served;
+    return !out_of_memory;
+}
+
 static bool make_arms(loader *l, uint32_t index) {
     const tm_route *wanted = &l->wanted[index];
-    tm_current *current = l->current;
-    if (wanted->n_arms == 0) {
+    if (wanted->n_arms == 0 && wanted->shadow.version == 0) {
         return true;
     }
     tm_arms *arms = tm__mem_zalloc(1, sizeof *arms);
@@ -421,24 +448,13 @@ static bool make_arms(loader *l, uint32_t index) {
         return false;
     }
     arms->route = *wanted;
-    current->arms[index] = arms;
+    l->current->arms[index] = arms;
     for (uint32_t i = 0; i < wanted->n_arms; i++) {
-        bool out_of_memory = false;
-        tm_route arm = *wanted;
-        arm.version = wanted->arms[i].version;
-        arm.bundle_hash = wanted->arms[i].bundle_hash;
-        tm_served *served = tm__current_version(current, current->routes[index], arm.version);
-        if (served == NULL && (served = make_arm(l, &arm, &out_of_memory)) != NULL &&
-            !append_kept(current, served)) {
-            tm__served_unref(served);
+        if (!find_arm(l, index, &wanted->arms[i], &arms->served[i])) {
             return false;
         }
-        if (out_of_memory) {
-            return false;
-        }
-        arms->served[i] = served;
     }
-    return true;
+    return wanted->shadow.version == 0 || find_arm(l, index, &wanted->shadow, &arms->shadow);
 }
 
 tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, const tm_log *log,

@@ -44,6 +44,7 @@ void tm__handle_promote(tm_exchange *x);
 void tm__handle_rollback(tm_exchange *x);
 
 void tm__handle_split(tm_exchange *x);
+void tm__handle_shadow(tm_exchange *x);
 
 void tm__handle_version_record(tm_exchange *x);
 void tm__handle_tag(tm_exchange *x);

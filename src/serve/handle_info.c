@@ -292,11 +292,20 @@ static json_t *arm_list(const tm_current *current, const tm_served *served) {
     return out;
 }
 
+/* {"version", "share"} of the version that sees requests and answers none; null: there is none. */
+static json_t *shadow_of(const tm_current *current, const tm_served *served) {
+    const tm_arms *arms = tm__current_shadow(current, served);
+    return arms == NULL ? json_null()
+                        : json_pack("{s:I, s:f}", "version", (json_int_t)arms->route.shadow.version,
+                                    "share", arms->route.shadow.weight / 100.0);
+}
+
 static json_t *route_status(tm_exchange *x, const tm_served *served) {
-    return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:s, s:b, s:b, s:o}", "route", served->route,
-                     "model", served->model, "version", (json_int_t)served->version, "ready",
-                     kept_versions(x->current, served->route), "arms", arm_list(x->current, served),
-                     "bytes", (json_int_t)served->bytes, "arm", "champion", "is_loaded",
+    return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:s, s:b, s:b, s:o}", "route",
+                     served->route, "model", served->model, "version", (json_int_t)served->version,
+                     "ready", kept_versions(x->current, served->route), "arms",
+                     arm_list(x->current, served), "shadow", shadow_of(x->current, served), "bytes",
+                     (json_int_t)served->bytes, "arm", "champion", "is_loaded",
                      served->bundle != NULL, "is_stale", served->is_stale, "live",
                      tm__handle_live(x, served));
 }

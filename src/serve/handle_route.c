@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the requests of a route are split: POST /v1/routes/{route}:split. On the desk's thread. */
+/* How the requests of a route are split, and what sees them besides: POST /v1/routes/{route}:split
+ * and :shadow. On the desk's thread. */
 #include <string.h>
 
 #include "serve/handle.h"
@@ -74,6 +75,66 @@ void tm__handle_split(tm_exchange *x) {
         tm__handle_refuse(x, &err);
     } else {
         reply(x, route, &order);
+    }
+    json_decref(body);
+}
+
+/* ---- shadow ---- */
+
+/* A version, or null (version 0); false when it is neither, or the share is none. */
+static bool read_shadow(const json_t *body, tm_arm *out) {
+    const json_t *version = json_object_get(body, "version");
+    const json_t *share = json_object_get(body, "share");
+    *out = (tm_arm){0};
+    if (json_is_null(version)) {
+        return share == NULL;
+    }
+    const json_int_t number = json_integer_value(version);
+    out->version = number > 0 && number <= UINT32_MAX ? (uint32_t)number : 0;
+    return out->version > 0 && (share == NULL || json_is_number(share)) &&
+           tm__split_weight(share == NULL ? 100 : json_number_value(share), &out->weight);
+}
+
+static void reply_shadow(tm_exchange *x, const char *route, const tm_arm *shadow) {
+    tm_buf *out = &x->reply;
+    x->desk->refresh(x->desk->refresh_arg);
+    tm_log_event(x->log, TM_INFO, "route.shadow", TM_FT("route", route),
+                 TM_FI("version", shadow->version), TM_FT("by", x->access.actor));
+    tm__buf_reset(out);
+    x->status = 200;
+    x->content_type = "application/json";
+    tm__buf_text(out, "{\"route\":");
+    tm__json_write_text(out, tm__str(route));
+    if (shadow->version == 0) {
+        tm__buf_text(out, ",\"shadow\":null}");
+    } else {
+        tm__buf_printf(out, ",\"shadow\":{\"version\":%u,\"share\":%g}}", shadow->version,
+                       shadow->weight / 100.0);
+    }
+}
+
+void tm__handle_shadow(tm_exchange *x) {
+    static const char *const names[] = {"version", "share", "reason", NULL};
+    const char *route = x->match.params[0];
+    tm_arm shadow;
+    tm_err err = {0};
+    bool ok = false;
+    json_t *body = tm__handle_object(x, names, false);
+    if (body == NULL) {
+        return;
+    }
+    const tm_actor actor = {.name = x->access.actor, .reason = tm__handle_reason(body, &ok)};
+    if (!ok || !read_shadow(body, &shadow)) {
+        tm__problem_reply(x, 400, "bad-request",
+                          "shadow wants a version or null, a share in percent, at most a hundredth "
+                          "exact, and a reason of at most 500 bytes",
+                          "Send {\"version\": 2, \"share\": 10}.");
+    } else if ((shadow.version != 0 &&
+                x->desk->prepare(x->desk->refresh_arg, route, shadow.version, &err) != TM_OK) ||
+               tm__registry_shadow(x->desk->registry, route, &shadow, &actor, &err) != TM_OK) {
+        tm__handle_refuse(x, &err);
+    } else {
+        reply_shadow(x, route, &shadow);
     }
     json_decref(body);
 }

@@ -44,6 +44,7 @@ struct series {
     tm_arm_kind arm;
     counter n_rows, n_nulls, n_coerced, n_dropped;
     counter n_filled, n_absent, n_stale;
+    counter n_failed, n_shadow_dropped;
     counter buckets[N_BUCKETS + 1];
     counter n_requests, ns;
     counter n_measured, cpu_ns; /* answers that measured ones stand for, and their time */
@@ -77,7 +78,8 @@ const char *tm__arm_text(tm_arm_kind arm) {
     static const char *const names[] = {[TM_ARM_CHAMPION] = "champion",
                                         [TM_ARM_CHALLENGER] = "challenger",
                                         [TM_ARM_FALLBACK] = "fallback",
-                                        [TM_ARM_NAMED] = "named"};
+                                        [TM_ARM_NAMED] = "named",
+                                        [TM_ARM_SHADOW] = TM_SHADOW_ARM};
     return names[arm];
 }
 
@@ -169,6 +171,20 @@ void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers) {
         b++;
     }
     add(&s->buckets[b], 1);
+}
+
+void tm__prom_failed(tm_prom *prom, const char *route, uint32_t version, tm_arm_kind arm) {
+    series *s = get_series(prom, (series_key){route, version, arm});
+    if (s != NULL) {
+        add(&s->n_failed, 1);
+    }
+}
+
+void tm__prom_shadow(tm_prom *prom, const char *route, uint32_t version, bool is_dropped) {
+    series *s = get_series(prom, (series_key){route, version, TM_ARM_SHADOW});
+    if (s != NULL) {
+        add(is_dropped ? &s->n_shadow_dropped : &s->n_failed, 1);
+    }
 }
 
 void tm__stages_begin(tm_stages *stages, uint64_t arrived_ns) {
@@ -356,6 +372,10 @@ static const counter_of_series series_counters[] = {
      offsetof(series, n_coerced)},
     {"tidemill_dropped_answers_total", "Answers that were sent but not logged: the queue was full.",
      offsetof(series, n_dropped)},
+    {"tidemill_predict_failed_total",
+     "Requests that came to a version and were refused, or failed.", offsetof(series, n_failed)},
+    {"tidemill_shadow_dropped_total", "Requests that a shadow did not see: too many waited for it.",
+     offsetof(series, n_shadow_dropped)},
     {"tidemill_online_rows_total", "Answered rows with features of the online store.",
      offsetof(series, n_filled)},
     {"tidemill_online_absent_total", "Those of an entity that the store does not know.",
@@ -382,7 +402,7 @@ static void write_cpu(const sums *all, const series *s, void *arg) {
 
 static void add_to_route(const sums *all, const series *s, void *arg) {
     tm_prom_route *const out = arg;
-    if (strcmp(s->route, out->route) != 0) {
+    if (strcmp(s->route, out->route) != 0 || s->arm == TM_ARM_SHADOW) {
         return;
     }
     out->n_rows += sum_series(all, s, offsetof(series, n_rows));

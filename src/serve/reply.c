@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "serve/serve_priv.h"
+#include "serve/shadow.h"
 
 static const struct {
     unsigned status;
@@ -290,6 +291,8 @@ void tm__exchange_reset(tm_exchange *x) {
         tm__current_unref(x->current);
     }
     tm__mem_free(x->errors);
+    tm__mirror_free(x->mirror);
+    x->mirror = NULL;
     x->current = NULL;
     x->served = NULL;
     x->holds_current = false;

@@ -10,6 +10,7 @@
 #include "serve/arms.h"
 #include "serve/counted.h"
 #include "serve/fill.h"
+#include "serve/shadow.h"
 #include "serve/split.h"
 
 #include <math.h>
@@ -146,7 +147,9 @@ static bool score_row(scoring *s, tm_err *err) {
     if (s->cells != NULL) {
         tm__cells_add(s->cells, answer.cells, s->outputs, s->n_outputs);
     }
-    tm__id_next(&desk->ids, answer.id);
+    if (x->mirrors == NULL || !tm__mirror_id(x->mirrors, tm__decoder_row(s->decoder), answer.id)) {
+        tm__id_next(&desk->ids, answer.id);
+    }
     if (!tm__answer_append(&answer, &desk->answers)) {
         (void)TM_FAIL(err, TM_E_NOMEM, "out of memory");
         return false;
@@ -265,8 +268,20 @@ tm_served *tm__score_version(tm_exchange *x, tm_served *served, uint64_t version
     return found;
 }
 
+/* Its answers are of the shadow alone. */
+static bool pick_shadow(scoring *s, tm_served *shadow) {
+    s->decoder = s->served == shadow ? s->decoder : NULL;
+    s->served = shadow;
+    s->arm = TM_ARM_SHADOW;
+    s->is_picked = true;
+    return true;
+}
+
 bool tm__score_pick(scoring *s, uint64_t version) {
     tm_served *route = s->served;
+    if (s->x->mirrors != NULL) {
+        return pick_shadow(s, tm__mirror_served(s->x->mirrors));
+    }
     const uint64_t wanted = version != 0 ? version : s->version;
     const tm_arms *arms = wanted == 0 ? tm__current_arms(s->x->current, route) : NULL;
     tm_served *found = tm__score_version(s->x, route, wanted);
@@ -353,6 +368,7 @@ static void finish(scoring *s) {
     (void)tm__str_copy(x->model, sizeof x->model, tm__str(s->served->model));
     x->version = s->served->version;
     x->arm = s->arm;
+    tm__shadow_offer(s);
 }
 
 /* Reasons for many rows take long, and that they are asked for may be said in the body: a batch
@@ -372,16 +388,21 @@ static bool find_interval(scoring *s) {
     return true;
 }
 
-void tm__score_run(scoring *s) {
+static void write_nothing(scoring *s) {
+    (void)s;
+}
+
+/* Nobody reads it. */
+static void be_silent(scoring *s) {
+    static const tm_score_form silent = {"application/json", write_nothing, NULL, write_nothing};
+    s->form = &silent;
+    s->explain = false;
+    s->has_interval = false;
+}
+
+static void run(scoring *s) {
     tm_exchange *x = s->x;
     tm_desk *desk = x->desk;
-    if (is_for_batch(s)) {
-        x->wants_batch = true;
-        return;
-    }
-    if (!s->is_picked && !tm__score_pick(s, 0)) {
-        return;
-    }
     if (s->has_interval && !find_interval(s)) {
         return;
     }
@@ -402,6 +423,24 @@ void tm__score_run(scoring *s) {
     }
     tm__split_free(s->split);
     s->split = NULL;
+}
+
+void tm__score_run(scoring *s) {
+    tm_exchange *const x = s->x;
+    if (is_for_batch(s)) {
+        x->wants_batch = true;
+        return;
+    }
+    if (!s->is_picked && !tm__score_pick(s, 0)) {
+        return;
+    }
+    if (x->mirrors != NULL) {
+        be_silent(s);
+    }
+    run(s);
+    if (x->status != 200 && x->mirrors == NULL) {
+        tm__prom_failed(x->desk->prom, s->served->route, s->served->version, s->arm);
+    }
 }
 
 tm_served *tm__score_find(tm_exchange *x, const char *route) {
@@ -426,6 +465,7 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
         x->wants_batch = true;
         return NULL;
     }
+    tm__shadow_take(x, served);
     tm__arena_reset(x->desk->arena);
     tm__stages_begin(&x->desk->stages, x->arrived_ns);
     tm__stages_measure(&x->desk->stages, x->http->body.len > MEASURED_BYTES);
@@ -447,7 +487,8 @@ bool tm__score_quick(scoring *s) {
     if (s->is_picked || s->x->desk->crew != NULL || s->x->http->body.len == 0 || !read_quick(s)) {
         return false;
     }
-    if (s->version == 0 && tm__current_arms(s->x->current, s->served) != NULL) {
+    if (s->x->mirrors != NULL ||
+        (s->version == 0 && tm__current_arms(s->x->current, s->served) != NULL)) {
         (void)tm__score_pick(s, 0); /* the row says whose it is; a plain one is as it came */
         return s->decoder != NULL || read_quick(s);
     }

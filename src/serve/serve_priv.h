@@ -151,6 +151,7 @@ typedef enum tm_arm_kind {
     TM_ARM_CHALLENGER, /* its route is split, and the request came to it */
     TM_ARM_FALLBACK,   /* the champion, for an arm that is not ready */
     TM_ARM_NAMED,      /* the request named it */
+    TM_ARM_SHADOW,     /* nobody was given its answer */
     TM_ARMS_N
 } tm_arm_kind;
 const char *tm__arm_text(tm_arm_kind arm);
@@ -185,7 +186,7 @@ typedef struct tm_current {
     _Atomic uint32_t refs;
     uint32_t n;
     tm_served **routes;    /* in name order */
-    struct tm_arms **arms; /* [n] of routes that are split; NULL: all is the champion's */
+    struct tm_arms **arms; /* [n] of routes that are split or have a shadow; NULL: neither */
     /* Versions of the same routes that are ready too: what a rollback would bring back, the
      * challenger, what served before. A swap to them is one of pointers, and a request may name
      * them. */
@@ -223,6 +224,8 @@ tm_served *tm__current_find(const tm_current *current, const char *route);
 tm_served *tm__current_version(const tm_current *current, tm_served *served, uint64_t version);
 /** How the requests of a served route are split; NULL: they are not. */
 const struct tm_arms *tm__current_arms(const tm_current *current, const tm_served *route);
+/** Whose shadow is ready; NULL: it has none. */
+const struct tm_arms *tm__current_shadow(const tm_current *current, const tm_served *route);
 tm_current *tm__current_ref(tm_current *current);
 void tm__current_unref(tm_current *current);
 
@@ -243,6 +246,10 @@ typedef struct tm_prom_answers {
     uint32_t weight; /* requests that this one stands for; 0: the time was not taken */
 } tm_prom_answers;
 void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers);
+/** A request that came to this version was refused, or failed. */
+void tm__prom_failed(tm_prom *prom, const char *route, uint32_t version, tm_arm_kind arm);
+/** A request that a shadow should have seen: it was dropped, or failed. */
+void tm__prom_shadow(tm_prom *prom, const char *route, uint32_t version, bool is_dropped);
 /* Where the time of a prediction goes. A clock read per row and stage would cost more than some
  * stages, so one request in TM_STAGES_EVERY of a thread is watched; those are counted exactly. */
 #define TM_STAGES_EVERY 64u
@@ -323,6 +330,7 @@ typedef struct tm_desk {
     const tm_home *home;
     struct tm_jobs *crew;        /* threads that help with a large batch; NULL: none do */
     struct tm_fill_desk *filler; /* this thread's way into the online store */
+    struct tm_shadows *shadows;  /* the server's; NULL: no version shadows another */
     tm_monitor *monitor;         /* answers: any thread; the rest: the desk */
     struct tm_recent *recent;    /* how versions fare: any thread */
     tm_intake *intake;           /* any thread */
@@ -379,9 +387,11 @@ struct tm_exchange {
     char model[TM_MAX_NAME + 1];
     uint32_t version;
     tm_arm_kind arm;
-    tm_served *served;      /* of current: whose route was asked; NULL: none, or not known yet */
-    uint32_t retry_after_s; /* 0: none */
-    const char *preflight;  /* methods that a page of access.origin may use; NULL: no preflight */
+    tm_served *served;        /* of current: whose route was asked; NULL: none, or not known yet */
+    struct tm_mirror *mirror; /* the copy for its shadow, owned; NULL: none */
+    const struct tm_mirror *mirrors; /* it is one, run for a shadow; NULL: a client's */
+    uint32_t retry_after_s;          /* 0: none */
+    const char *preflight; /* methods that a page of access.origin may use; NULL: no preflight */
     uint32_t n_errors;
     tm_row_error *errors; /* [TM_ERRORS_MAX], made when first needed */
 };

@@ -48,6 +48,7 @@
 #include "serve/probe.h"
 #include "serve/quota.h"
 #include "serve/serving.h"
+#include "serve/shadow.h"
 #include "serve/watching.h"
 #include "serve/worker.h"
 #include "source/parquet_rows.h"
@@ -75,14 +76,15 @@ struct tm_server {
     void *tick_arg;
     uint64_t memory_max; /* of bundles; 0: no limit */
 
-    /* Desks of the workers, of the batch threads and of the desk, in this order; so the counters,
-     * with those of the acceptor behind them. */
+    /* Desks of the workers, of the batch threads, of the shadows and of the desk, in this order; so
+     * the counters, with those of the acceptor behind them. */
     uint32_t n_workers, n_desks;
     tm_desk *desks;  /* [n_desks] */
     tm_prom **proms; /* [n_desks + 1] */
     tm_worker_shared shared;
     tm_worker **workers; /* [n_workers] */
     tm_jobs *batch_jobs, *desk_jobs;
+    tm_shadows *shadows;
     _Atomic bool is_stopping;
     tm_health health;
 
@@ -762,7 +764,11 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
     }
     server->batch_jobs = tm__jobs_create("tm-batch", &server->desks[n], n);
     server->desk_jobs = tm__jobs_create("tm-desk", the_desk(server), 1);
-    bool ok = server->batch_jobs != NULL && server->desk_jobs != NULL;
+    server->shadows = tm__shadows_create(&server->desks[2 * n], server->log, &server->limits);
+    for (uint32_t i = 0; i < 2 * n; i++) {
+        server->desks[i].shadows = server->shadows;
+    }
+    bool ok = server->batch_jobs != NULL && server->desk_jobs != NULL && server->shadows != NULL;
     for (uint32_t i = 0; ok && i < n; i++) {
         ok = tm__worker_start(server->workers[i]);
     }
@@ -807,7 +813,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->signal_fd = -1;
     server->n_workers = options->threads > 0 ? options->threads : tm__cpu_count();
     server->n_workers = server->n_workers > THREADS_MAX ? THREADS_MAX : server->n_workers;
-    server->n_desks = 2 * server->n_workers + 1;
+    server->n_desks = 2 * server->n_workers + 2;
     tm__serve_limits_init(&server->limits, options->limits);
     tm_status st = read_log_policy(server, options->log_policy, err);
     st = st != TM_OK ? st : open_parts(server, err);
@@ -847,6 +853,7 @@ static void join_threads(tm_server *server) {
     }
     tm__jobs_free(server->batch_jobs);
     tm__jobs_free(server->desk_jobs);
+    tm__shadows_stop(server->shadows);
     tm__parquet_free(server->parquet);
     tm__intake_close(server->intake); /* answers pushes that wait for the disk */
     tm__thread_join(server->watch_thread);
@@ -894,6 +901,7 @@ void tm__server_close(tm_server *server) {
     for (uint32_t i = 0; server->workers != NULL && i < server->n_workers; i++) {
         tm__worker_free(server->workers[i]);
     }
+    tm__shadows_free(server->shadows); /* connections may have had copies */
     tm__access_log_close(server->shared.access_log);
     for (tm_current *old = server->retired, *next = NULL; old != NULL; old = next) {
         next = old->next_retired;

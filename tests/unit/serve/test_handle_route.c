@@ -45,8 +45,46 @@ static void a_split_is_checked_and_told(void **state) {
     serve_case_close(&c);
 }
 
+static void a_shadow_is_checked_and_told(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    tm_key key, other;
+    serve_case_key(&c, TM_GUARD_OPERATOR, &key);
+    serve_case_key_seen(&c, TM_GUARD_VIEWER, &other);
+    static const struct {
+        const char *body;
+        uint32_t status;
+    } orders[] = {
+        {"", 400},
+        {"{}", 400},
+        {"{\"version\":\"2\"}", 400},
+        {"{\"version\":0}", 400},
+        {"{\"version\":-1}", 400},
+        {"{\"version\":1,\"share\":0}", 400},
+        {"{\"version\":1,\"share\":\"5\"}", 400},
+        {"{\"version\":null,\"share\":5}", 400},
+        {"{\"version\":1,\"other\":1}", 400},
+        {"{\"version\":9}", 404},
+        {"{\"version\":1}", 409},    /* the champion */
+        {"{\"version\":null}", 409}, /* so it is */
+    };
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        const uint32_t status =
+            serve_case_call(&c, "/v1/routes/tiny:shadow", orders[i].body, key.text);
+        if (status != orders[i].status) {
+            fail_msg("%s: %u, %s", orders[i].body, status, c.body);
+        }
+    }
+    const char *good = "{\"version\":1}";
+    assert_int_equal(serve_case_call(&c, "/v1/routes/nobody:shadow", good, key.text), 404);
+    assert_int_equal(serve_case_call(&c, "/v1/routes/tiny:shadow", good, other.text), 403);
+    serve_case_close(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_shadow_is_checked_and_told, tm__temp_home_open,
+                                        tm__temp_home_close),
         cmocka_unit_test_setup_teardown(a_split_is_checked_and_told, tm__temp_home_open,
                                         tm__temp_home_close),
     };
