@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/put_rows.h"
+#include "cli/replay_history.h"
 #include "cli/train_words.h"
 #include "serve/client.h"
 
@@ -248,6 +249,15 @@ static tm_status prepare(replay *r, tm_ctx *ctx, tm_err *err) {
 }
 
 tm_status cmd_replay(tm_cli *cli, tm_err *err) {
+    if (tm__cli_has(cli, "target")) {
+        return tm__replay_history(cli, err);
+    }
+    if (tm__cli_arg(cli, "MODEL") == NULL) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "the argument MODEL is missing");
+        tm_err_hint(err, "Name the route that gets the rows, or a --target to replay without a "
+                         "server.");
+        return st;
+    }
     tm_ctx ctx = {0};
     replay r = {
         .cli = cli,

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/loop_policy.h"
+
+#include <string.h>
+
+#include "base/fmath.h"
+
+#define LOSS_MAX 4.6    /* of one row: no single one decides */
+#define GAIN_ROWS 100.0 /* that must have told what fits are worth */
+#define STEP_FACTOR 1.5
+#define RARE 4.0
+#define FORGET 0.1
+#define GROWTH 0.5 /* of the labels since a change, between two fits on them */
+
+const char *tm__policy_why_text(tm_policy_why why) {
+    return why == TM_POLICY_BEGIN ? "begin" : why == TM_POLICY_CHANGE ? "change" : "new_rows";
+}
+
+void tm__policy_init(tm_policy *self, const tm_policy_terms *terms) {
+    memset(self, 0, sizeof(*self));
+    self->terms = *terms;
+    for (uint32_t i = 0; i < terms->n_arms; i++) {
+        self->arms[i].step = (double)terms->step;
+    }
+}
+
+/* ---- what labels say ---- */
+
+static double clip(double loss) {
+    return loss < LOSS_MAX ? loss : LOSS_MAX;
+}
+
+static void learn_arm(tm_policy *self, uint32_t i, const tm_policy_label *label) {
+    tm_policy_arm *const arm = &self->arms[i];
+    const double keep = 1.0 - 1.0 / (double)self->terms.memory;
+    const double loss = label->losses[i];
+    arm->loss *= keep;
+    if (loss == loss) {
+        arm->loss += clip(loss);
+    }
+    if (loss == loss && label->before[i] == label->before[i]) {
+        arm->gain = arm->gain * keep + clip(label->before[i]) - clip(loss);
+        arm->n_gain = arm->n_gain * keep + 1.0;
+    }
+}
+
+/* An arm that did not answer yet has the mean loss of those that did, or it would lead by it. */
+static void fill_losses(const tm_policy *self, tm_policy_label *label) {
+    double sum = 0.0, n = 0.0;
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        sum += label->losses[i] == label->losses[i] ? clip(label->losses[i]) : 0.0;
+        n += label->losses[i] == label->losses[i] ? 1.0 : 0.0;
+    }
+    for (uint32_t i = 0; i < self->terms.n_arms && n > 0.0; i++) {
+        label->losses[i] = label->losses[i] == label->losses[i] ? label->losses[i] : sum / n;
+    }
+}
+
+/* What was right before a change says little of now. */
+static void forget(tm_policy *self) {
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        self->arms[i].loss *= FORGET;
+        self->arms[i].step = (double)self->terms.step_min;
+    }
+}
+
+void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *label) {
+    tm_policy_label whole = *label;
+    const double was = tm__adwin_mean(&self->adwin);
+    fill_losses(self, &whole);
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        learn_arm(self, i, &whole);
+    }
+    self->n_labels++;
+    if (tm__adwin_add(&self->adwin, label->champion) && tm__adwin_mean(&self->adwin) > was) {
+        self->n_changes++;
+        self->has_change = true;
+        self->alarm_at = n_known;
+        self->change_at = n_known > self->adwin.n ? n_known - self->adwin.n : 0;
+        forget(self);
+    }
+}
+
+/* ---- what is due ---- */
+
+static uint64_t window_begin(const tm_policy *self, const tm_policy_arm_terms *terms,
+                             uint64_t n_known) {
+    uint64_t begin = terms->window > 0 && n_known > terms->window ? n_known - terms->window : 0;
+    if (terms->from_change && self->has_change && self->change_at > begin &&
+        self->change_at + self->terms.cool_down <= n_known) {
+        begin = self->change_at;
+    }
+    return begin;
+}
+
+static double step_of(const tm_policy *self, uint32_t i, double weight, uint64_t n_learned) {
+    const double share = self->terms.arms[i].step_share * (double)n_learned;
+    double step = self->arms[i].step;
+    if (weight < self->terms.say_min) {
+        step *= RARE;
+    }
+    step = step > (double)self->terms.step_max ? (double)self->terms.step_max : step;
+    step = step > share ? step : share;
+    if (self->terms.arms[i].from_change && self->has_change) {
+        const double grown = GROWTH * (double)n_learned;
+        step = step < grown ? step : grown;
+    }
+    return step;
+}
+
+static bool is_within_budget(const tm_policy *self, uint64_t n_known) {
+    return self->terms.work_per_label == 0 || self->work <= self->terms.work_per_label * n_known;
+}
+
+bool tm__policy_next(const tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
+    double weights[TM_POLICY_ARMS_MAX];
+    tm__policy_weights(self, weights);
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        const tm_policy_arm *const arm = &self->arms[i];
+        const uint64_t begin = window_begin(self, &self->terms.arms[i], n_known);
+        const uint64_t n_new = n_known - arm->end;
+        *out = (tm_policy_fit){.arm = i, .begin = begin, .end = n_known};
+        if (!arm->is_fitted) {
+            out->why = TM_POLICY_BEGIN;
+            return true;
+        }
+        if (n_new < self->terms.cool_down || n_new == 0 || !is_within_budget(self, n_known)) {
+            continue;
+        }
+        if (self->has_change && arm->end < self->alarm_at &&
+            (self->terms.arms[i].from_change || weights[i] >= self->terms.say_min)) {
+            out->why = TM_POLICY_CHANGE;
+            return true;
+        }
+        if ((double)n_new >= step_of(self, i, weights[i], n_known - begin)) {
+            out->why = TM_POLICY_NEW_ROWS;
+            return true;
+        }
+    }
+    return false;
+}
+
+void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work) {
+    tm_policy_arm *const arm = &self->arms[fit->arm];
+    const tm_policy_terms *const t = &self->terms;
+    arm->is_fitted = true;
+    arm->end = fit->end;
+    arm->n_fits++;
+    self->work += work;
+    if (arm->n_gain < GAIN_ROWS) {
+        return;
+    }
+    const double gain = arm->gain / arm->n_gain;
+    arm->step = gain < t->pays         ? arm->step * STEP_FACTOR
+                : gain > 2.0 * t->pays ? arm->step / STEP_FACTOR
+                                       : arm->step;
+    arm->step = arm->step < (double)t->step_min   ? (double)t->step_min
+                : arm->step > (double)t->step_max ? (double)t->step_max
+                                                  : arm->step;
+}
+
+void tm__policy_weights(const tm_policy *self, double *out) {
+    double least = 1e300, sum = 0.0;
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        if (self->arms[i].is_fitted && self->arms[i].loss < least) {
+            least = self->arms[i].loss;
+        }
+    }
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        out[i] = self->arms[i].is_fitted ? tm__exp(-self->terms.eta * (self->arms[i].loss - least))
+                                         : 0.0;
+        sum += out[i];
+    }
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        out[i] = sum > 0.0 ? out[i] / sum : 0.0;
+    }
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When to learn again, from which rows, and whose answers count. A pure state machine over labels
+ * as they become known: no clock, file or model in it, so that a replay and a daemon decide alike.
+ *
+ * Some arms (a learner on a window of rows) answer every row side by side; the champion is their
+ * mean by weight. A weight follows from the loss of the arm's own live answers, newer ones counting
+ * more: exp(-eta * loss), the exponentially weighted average forecaster with forgetting (Herbster
+ * and Warmuth, "Tracking the best expert" (1998), doi:10.1023/A:1007424614876). So candidates are
+ * judged against each other on the newest labels, of rows that none of them had learned from when
+ * it answered, and a fit that turns out worse loses its say by itself.
+ *
+ *     labels ──> losses of arms ──> weights
+ *          └──> what the last fit of an arm was worth ──> rows until its next (step)
+ *          └──> ADWIN over the champion's errors ──> arms that have a say are due at once
+ */
+#ifndef TM_LOOP_LOOP_POLICY_H
+#define TM_LOOP_LOOP_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "monitor/adwin.h"
+
+#define TM_POLICY_ARMS_MAX 8u
+
+typedef struct tm_policy_arm_terms {
+    uint64_t window;   /* newest labels to learn from; 0: all */
+    bool from_change;  /* no older ones than the last change that was found */
+    double step_share; /* at least this share of the labels learned from is new; 0: any */
+} tm_policy_arm_terms;
+
+typedef struct tm_policy_terms {
+    uint32_t n_arms;
+    tm_policy_arm_terms arms[TM_POLICY_ARMS_MAX];
+    uint64_t step, step_min, step_max; /* new labels between two fits of an arm: to begin with, and
+                                          between what bounds it moves; step_max is the backstop */
+    uint64_t cool_down;      /* new labels between two fits, also when a change was found */
+    uint64_t memory;         /* labels after which a loss counts 1/e */
+    double eta;              /* of a loss */
+    double pays;             /* loss of a row that a fit must save to be worth its time */
+    double say_min;          /* an arm of less weight is fitted a quarter as often */
+    uint64_t work_per_label; /* budget of all fits, in units of work; 0: none */
+} tm_policy_terms;
+
+typedef enum tm_policy_why {
+    TM_POLICY_BEGIN,   /* nothing was learned yet */
+    TM_POLICY_CHANGE,  /* the champion's errors rose */
+    TM_POLICY_NEW_ROWS /* enough new labels, by what the last fits were worth */
+} tm_policy_why;
+/** "begin", "change", "new_rows". */
+const char *tm__policy_why_text(tm_policy_why why);
+
+typedef struct tm_policy_fit {
+    uint32_t arm;
+    uint64_t begin, end; /* labels to learn from, counted from the first one */
+    tm_policy_why why;
+} tm_policy_fit;
+
+/* How the answers of one row fared; losses are 0 and more, NaN for an arm that did not answer. */
+typedef struct tm_policy_label {
+    double champion; /* error of 0 to 1 */
+    double losses[TM_POLICY_ARMS_MAX];
+    double before[TM_POLICY_ARMS_MAX]; /* of the arm as it was before its last fit */
+} tm_policy_label;
+
+typedef struct tm_policy_arm {
+    bool is_fitted;
+    uint64_t end; /* labels known at its last fit */
+    double step;
+    double loss;         /* sum, older ones counting less */
+    double gain, n_gain; /* the same of what the last fits saved, and of rows */
+    uint64_t n_fits;
+} tm_policy_arm;
+
+/* Plain data; copy and keep it at will. */
+typedef struct tm_policy {
+    tm_policy_terms terms;
+    tm_policy_arm arms[TM_POLICY_ARMS_MAX];
+    tm_adwin adwin;
+    uint64_t n_labels; /* seen */
+    bool has_change;
+    uint64_t change_at; /* the label since which errors are higher */
+    uint64_t alarm_at;  /* labels known when that was found */
+    uint64_t n_changes;
+    uint64_t work;
+} tm_policy;
+
+void tm__policy_init(tm_policy *self, const tm_policy_terms *terms);
+/** What labels say comes first, row by row in their order; n_known counts all that are known, those
+ * of rows that nobody answered and this one included. */
+void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *label);
+/** The next fit that is due with so many labels known; false: none is. */
+bool tm__policy_next(const tm_policy *self, uint64_t n_known, tm_policy_fit *out);
+/** It was done; work: units that it took. */
+void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work);
+/** Shares of the arms in an answer [n_arms]: 0 for those that were never fitted, else they add up
+ * to 1. */
+void tm__policy_weights(const tm_policy *self, double *out);
+
+#endif

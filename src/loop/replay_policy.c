@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy over a stream. Answers of each arm are kept when they are given; how they fared is
+ * told to the policy when the label is known, and not before.
+ */
+#include "loop/replay_priv.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fmath.h"
+#include "base/mem.h"
+#include "loop/loop_policy.h"
+
+#define TICK_ROWS 50u /* between looks of the policy */
+#define TURNS_MAX 1000u
+#define P_MIN 0.01
+
+typedef struct arm_recipe {
+    const char *name, *learner;
+    const char *const *params;
+    tm_policy_arm_terms terms;
+    double half_life;
+} arm_recipe;
+
+static const char *const boosted[] = {"n_trees", "40", "learning_rate", "0.15", "max_leaves",
+                                      "15",      NULL};
+static const char *const lines[] = {"strength", "0.001", "max_iter", "50", NULL};
+
+static const arm_recipe recipes[] = {
+    {"line of 1,000", "linear", lines, {.window = 1000}, 0.0},
+    {"line of 5,000", "linear", lines, {.window = 5000}, 0.0},
+    {"trees since the change", "gbdt", boosted, {.window = 2000, .from_change = true}, 0.0},
+    {"trees of 5,000", "gbdt", boosted, {.window = 5000}, 0.0},
+    {"trees of all by age", "gbdt", boosted, {.window = 50000, .step_share = 0.1}, 5000.0},
+};
+#define N_ARMS (sizeof(recipes) / sizeof(recipes[0]))
+
+typedef struct arm {
+    tm_replay_model now, before;
+    bool has_now, has_before;
+    float *answers, *answers_before; /* [n_rows x n_outputs]; NaN: none */
+} arm;
+
+typedef struct running {
+    tm_ctx *ctx;
+    const tm_replay_stream *stream;
+    uint64_t seed;
+    tm_policy policy;
+    arm arms[N_ARMS];
+    tm_replay_run *run;
+    uint64_t n_known; /* labels told to the policy, or of rows that nobody answered */
+    double variance, mean, n_values; /* of values known, older ones counting less */
+    json_t *turns;
+    uint64_t n_why[3];
+} running;
+
+static tm_policy_terms make_terms(void) {
+    tm_policy_terms terms = {
+        .n_arms = N_ARMS,
+        .step = 500,
+        .step_min = 250,
+        .step_max = 2000,
+        .cool_down = 50,
+        .memory = 500,
+        .eta = 0.3,
+        .pays = 0.002,
+        .say_min = 0.05,
+    };
+    for (uint32_t i = 0; i < N_ARMS; i++) {
+        terms.arms[i] = recipes[i].terms;
+    }
+    return terms;
+}
+
+/* ---- what came true ---- */
+
+static double loss_of(const running *r, const float *answers, uint64_t row) {
+    const tm_replay_stream *const s = r->stream;
+    const float *const a = answers + row * s->n_outputs;
+    if (a[0] != a[0]) {
+        return tm__nan();
+    }
+    if (s->is_classes) {
+        const double p = (double)a[(uint32_t)s->y[row]];
+        return -tm__log(p > P_MIN ? p : P_MIN);
+    }
+    const double off = (double)a[0] - s->y[row];
+    return r->variance > 0.0 ? off * off / r->variance : 0.0;
+}
+
+static void know_value(running *r, double y) {
+    r->n_values = r->n_values < 5000.0 ? r->n_values + 1.0 : r->n_values;
+    const double off = y - r->mean;
+    r->mean += off / r->n_values;
+    r->variance += (off * off - r->variance) / r->n_values;
+}
+
+static double champion_error(const running *r, uint64_t row) {
+    const tm_replay_stream *const s = r->stream;
+    if (s->is_classes) {
+        return r->run->answers[row] == s->y[row] ? 0.0 : 1.0;
+    }
+    const double off = r->run->answers[row] - s->y[row];
+    return r->variance > 0.0 ? off * off / (16.0 * r->variance) : 0.0;
+}
+
+/* Tell the policy of labels that are known at a row. */
+static void tell_labels(running *r, uint64_t known) {
+    const tm_replay_stream *const s = r->stream;
+    for (; r->n_known < known; r->n_known++) {
+        const uint64_t row = r->n_known;
+        tm_policy_label label;
+        if (s->y[row] != s->y[row]) {
+            continue;
+        }
+        if (!s->is_classes) {
+            know_value(r, s->y[row]);
+        }
+        if (row < s->first) {
+            continue;
+        }
+        label.champion = champion_error(r, row);
+        for (uint32_t i = 0; i < N_ARMS; i++) {
+            label.losses[i] = loss_of(r, r->arms[i].answers, row);
+            label.before[i] = loss_of(r, r->arms[i].answers_before, row);
+        }
+        tm__policy_add(&r->policy, row + 1, &label);
+    }
+}
+
+/* ---- fits ---- */
+
+static void note_turn(running *r, const tm_policy_fit *fit, uint64_t row) {
+    r->n_why[fit->why]++;
+    if (json_array_size(r->turns) < TURNS_MAX) {
+        json_array_append_new(
+            r->turns, json_pack("{s:I, s:s, s:s, s:I, s:I}", "row", (json_int_t)row + 1, "why",
+                                tm__policy_why_text(fit->why), "arm", recipes[fit->arm].name,
+                                "from", (json_int_t)fit->begin + 1, "to", (json_int_t)fit->end));
+    }
+}
+
+static tm_status fit_arm(running *r, const tm_policy_fit *fit, uint64_t row, tm_err *err) {
+    const arm_recipe *const how = &recipes[fit->arm];
+    arm *const a = &r->arms[fit->arm];
+    tm_replay_model model;
+    const tm_replay_recipe recipe = {
+        .learner = how->learner,
+        .params = how->params,
+        .begin = fit->begin,
+        .end = fit->end,
+        .half_life = how->half_life,
+        .seed = r->seed,
+    };
+    const tm_status st = tm__replay_fit(r->ctx, r->stream, &recipe, &model, err);
+    r->run->train_seconds += model.seconds;
+    if (st != TM_OK) {
+        tm__replay_model_done(&model);
+        return st;
+    }
+    if (a->has_before) {
+        tm__replay_model_done(&a->before);
+    }
+    a->before = a->now;
+    a->has_before = a->has_now;
+    a->now = model;
+    a->has_now = true;
+    r->run->n_retrains += fit->why != TM_POLICY_BEGIN ? 1 : 0;
+    note_turn(r, fit, row);
+    tm__policy_fitted(&r->policy, fit, model.work);
+    return TM_OK;
+}
+
+/* ---- answers ---- */
+
+static tm_status answer_arm(running *r, const tm_replay_model *model, uint64_t begin, uint64_t end,
+                            double *room, float *out, tm_err *err) {
+    const uint32_t n_outputs = r->stream->n_outputs;
+    TM_TRY(tm__replay_answer(r->ctx, r->stream, model, begin, end, room, err));
+    for (uint64_t i = 0; i < (end - begin) * n_outputs; i++) {
+        out[begin * n_outputs + i] = (float)room[i];
+    }
+    return TM_OK;
+}
+
+static void answer_together(running *r, uint64_t begin, uint64_t end, double *room) {
+    const uint32_t n_outputs = r->stream->n_outputs;
+    double weights[TM_POLICY_ARMS_MAX];
+    tm__policy_weights(&r->policy, weights);
+    for (uint64_t row = begin; row < end; row++) {
+        for (uint32_t c = 0; c < n_outputs; c++) {
+            double sum = 0.0;
+            for (uint32_t i = 0; i < N_ARMS; i++) {
+                const float p = r->arms[i].answers[row * n_outputs + c];
+                sum += p == p ? weights[i] * (double)p : 0.0;
+            }
+            room[c] = sum;
+        }
+        r->run->answers[row] = tm__replay_pick(r->stream, room);
+    }
+}
+
+static tm_status answer_tick(running *r, uint64_t begin, uint64_t end, double *room, tm_err *err) {
+    const uint64_t started = tm__mono_ns();
+    for (uint32_t i = 0; i < N_ARMS; i++) {
+        arm *const a = &r->arms[i];
+        if (a->has_now) {
+            TM_TRY(answer_arm(r, &a->now, begin, end, room, a->answers, err));
+        }
+        if (a->has_before) {
+            TM_TRY(answer_arm(r, &a->before, begin, end, room, a->answers_before, err));
+        }
+    }
+    answer_together(r, begin, end, room);
+    r->run->answer_seconds += (double)(tm__mono_ns() - started) * 1e-9;
+    return TM_OK;
+}
+
+static tm_status run_rows(running *r, double *room, tm_err *err) {
+    const tm_replay_stream *const s = r->stream;
+    for (uint64_t row = s->first; row < s->n_rows;) {
+        const uint64_t end = row + TICK_ROWS < s->n_rows ? row + TICK_ROWS : s->n_rows;
+        tm_policy_fit fit;
+        if (tm__ctx_cancelled(r->ctx)) {
+            return TM_FAIL(err, TM_E_CANCELLED, "the replay was cancelled");
+        }
+        tell_labels(r, s->known[row]);
+        while (tm__policy_next(&r->policy, s->known[row], &fit)) {
+            TM_TRY(fit_arm(r, &fit, row, err));
+        }
+        TM_TRY(answer_tick(r, row, end, room, err));
+        row = end;
+    }
+    r->run->score = tm__replay_score(s, r->run->answers, s->first, s->n_rows);
+    return TM_OK;
+}
+
+/* ---- all of it ---- */
+
+static tm_status prepare(running *r, double **room, tm_err *err) {
+    const uint64_t n = r->stream->n_rows * r->stream->n_outputs;
+    bool ok = true;
+    *room = tm__mem_alloc((uint64_t)TICK_ROWS * r->stream->n_outputs, sizeof(**room));
+    for (uint32_t i = 0; i < N_ARMS; i++) {
+        r->arms[i].answers = tm__mem_alloc(n, sizeof(float));
+        r->arms[i].answers_before = tm__mem_alloc(n, sizeof(float));
+        ok = ok && r->arms[i].answers != NULL && r->arms[i].answers_before != NULL;
+    }
+    if (!ok || *room == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the answers of a replay");
+    }
+    for (uint32_t i = 0; i < N_ARMS; i++) {
+        for (uint64_t k = 0; k < n; k++) {
+            r->arms[i].answers[k] = (float)tm__nan();
+            r->arms[i].answers_before[k] = (float)tm__nan();
+        }
+    }
+    return TM_OK;
+}
+
+static json_t *tell_arms(const running *r) {
+    double weights[TM_POLICY_ARMS_MAX];
+    json_t *const list = json_array();
+    tm__policy_weights(&r->policy, weights);
+    for (uint32_t i = 0; i < N_ARMS; i++) {
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:f, s:f}", "arm", recipes[i].name,
+                                              "learner", recipes[i].learner, "fits",
+                                              (json_int_t)r->policy.arms[i].n_fits, "weight",
+                                              weights[i], "step_rows", r->policy.arms[i].step));
+    }
+    return list;
+}
+
+static json_t *tell_run(const running *r) {
+    json_t *const json = tm__replay_run_json(r->run);
+    json_object_set_new(json, "changes", json_integer((json_int_t)r->policy.n_changes));
+    json_object_set_new(json, "why",
+                        json_pack("{s:I, s:I, s:I}", "begin", (json_int_t)r->n_why[0], "change",
+                                  (json_int_t)r->n_why[1], "new_rows", (json_int_t)r->n_why[2]));
+    json_object_set_new(json, "arms", tell_arms(r));
+    json_object_set(json, "turns", r->turns);
+    return json;
+}
+
+tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
+                            const tm_replay_options *options, tm_replay_run *out, json_t **json,
+                            tm_err *err) {
+    const tm_policy_terms terms = make_terms();
+    double *room = NULL;
+    running *const r = tm__mem_zalloc(1, sizeof(*r));
+    if (r == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a policy");
+    }
+    r->ctx = ctx;
+    r->stream = stream;
+    r->seed = options->seed;
+    r->run = out;
+    r->turns = json_array();
+    tm__policy_init(&r->policy, &terms);
+    tm_status st = prepare(r, &room, err);
+    if (st == TM_OK) {
+        st = run_rows(r, room, err);
+    }
+    if (st == TM_OK) {
+        *json = tell_run(r);
+    }
+    for (uint32_t i = 0; i < N_ARMS; i++) {
+        tm__replay_model_done(&r->arms[i].now);
+        tm__replay_model_done(&r->arms[i].before);
+        tm__mem_free(r->arms[i].answers);
+        tm__mem_free(r->arms[i].answers_before);
+    }
+    json_decref(r->turns);
+    tm__mem_free(room);
+    tm__mem_free(r);
+    return st;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the files of replay.
+ *
+ *   replay_stream.c   table -> rows in order, their targets, and when each label is known
+ *   replay_fit.c      rows of the stream -> a model that answers others
+ *   replay_score.c    answers -> score, curve
+ *   replay_rules.c    rules that learn nothing
+ *   replay_policy.c   the policy over the stream
+ *   replay.c          static and schedules; all of them, as JSON
+ */
+#ifndef TM_LOOP_REPLAY_PRIV_H
+#define TM_LOOP_REPLAY_PRIV_H
+
+#include "feature/feature.h"
+#include "loop/replay.h"
+#include "model/model.h"
+#include "table/schema.h"
+
+#define TM_REPLAY_CURVE 40u
+
+typedef struct tm_replay_stream {
+    tm_table *table; /* rows in order; owned */
+    tm_schema schema;
+    bool is_classes;
+    bool was_sorted;
+    uint64_t n_rows, first;
+    uint32_t n_outputs; /* classes, in the order in which they first come; 1 of values */
+    double *y;          /* [n_rows] class or value; NaN: it never comes */
+    uint64_t *known;    /* [n_rows] of the rows before: how many labels are known at each row */
+    uint32_t *rows;     /* [n_rows] 0, 1, 2 ... */
+} tm_replay_stream;
+/** Errors: as tm__replay_run(). */
+TM_NODISCARD tm_status tm__replay_stream_init(tm_table *table, const tm_replay_options *options,
+                                              tm_replay_stream *out, tm_err *err);
+void tm__replay_stream_done(tm_replay_stream *stream);
+
+/* What is learned, and from which rows. */
+typedef struct tm_replay_recipe {
+    const char *learner;
+    const char *const *params; /* "NAME", "VALUE", ..., NULL */
+    uint64_t begin, end;       /* rows of the stream; those without a label are passed over */
+    double half_life;          /* rows by which a row counts half; 0: all count alike */
+    uint64_t seed;
+} tm_replay_recipe;
+typedef struct tm_replay_model {
+    uint32_t n_classes; /* in its rows; of one, and of no row, it answers `constant` */
+    uint32_t *classes;  /* [n_classes] of the stream */
+    double constant;    /* class or value */
+    tm_program *program;
+    tm_model *model;
+    uint64_t work; /* units that learning took */
+    double seconds;
+} tm_replay_model;
+/** *out is ended by tm__replay_model_done() in every case. */
+TM_NODISCARD tm_status tm__replay_fit(tm_ctx *ctx, const tm_replay_stream *stream,
+                                      const tm_replay_recipe *recipe, tm_replay_model *out,
+                                      tm_err *err);
+/** Probabilities of the stream's classes, or values, of rows begin to end: out [rows x n_outputs].
+ */
+TM_NODISCARD tm_status tm__replay_answer(tm_ctx *ctx, const tm_replay_stream *stream,
+                                         const tm_replay_model *model, uint64_t begin, uint64_t end,
+                                         double *out, tm_err *err);
+void tm__replay_model_done(tm_replay_model *model);
+
+/* How one of those that answer fared. */
+typedef struct tm_replay_run {
+    double *answers; /* [n_rows] class or value; NaN: none, which is wrong */
+    uint64_t n_retrains;
+    double train_seconds, answer_seconds;
+    double score; /* after tm__replay_score() */
+} tm_replay_run;
+TM_NODISCARD tm_status tm__replay_run_init(const tm_replay_stream *stream, tm_replay_run *out,
+                                           tm_err *err);
+void tm__replay_run_done(tm_replay_run *run);
+/** The likeliest class, the first of equal ones, or the value. */
+double tm__replay_pick(const tm_replay_stream *stream, const double *outputs);
+/** Accuracy or -RMSE of rows begin to end that have a label; NaN when none has. */
+double tm__replay_score(const tm_replay_stream *stream, const double *answers, uint64_t begin,
+                        uint64_t end);
+/** {"score", "retrains", "train_seconds", "answer_seconds"}. New reference. */
+json_t *tm__replay_run_json(const tm_replay_run *run);
+/** Scores of TM_REPLAY_CURVE parts; of their ends. New references. */
+json_t *tm__replay_curve(const tm_replay_stream *stream, const double *answers);
+json_t *tm__replay_curve_rows(const tm_replay_stream *stream);
+
+/** Model-free answers: the best rule's go to *out; *json says how each fared, and is a new
+ * reference. */
+TM_NODISCARD tm_status tm__replay_rules(const tm_replay_stream *stream,
+                                        const tm_replay_options *options, tm_replay_run *out,
+                                        json_t **json, tm_err *err);
+/** The policy of loop_policy.h; *json is a new reference. */
+TM_NODISCARD tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
+                                         const tm_replay_options *options, tm_replay_run *out,
+                                         json_t **json, tm_err *err);
+
+#endif

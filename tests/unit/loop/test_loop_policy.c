@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/loop_policy.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "test.h"
+
+static const tm_policy_terms terms = {
+    .n_arms = 2,
+    .arms = {{.window = 1000}, {.window = 4000, .from_change = true}},
+    .step = 500,
+    .step_min = 250,
+    .step_max = 2000,
+    .cool_down = 100,
+    .memory = 200,
+    .eta = 1.0,
+    .pays = 0.01,
+    .say_min = 0.05,
+};
+
+/* Fit all that is due; returns how many that were, and why the last one was. */
+static uint32_t fit_due(tm_policy *policy, uint64_t n_known, tm_policy_why *why) {
+    tm_policy_fit fit;
+    uint32_t n = 0;
+    while (tm__policy_next(policy, n_known, &fit)) {
+        assert_true(fit.begin <= fit.end && fit.end == n_known);
+        tm__policy_fitted(policy, &fit, 10);
+        *why = fit.why;
+        n++;
+        assert_true(n <= terms.n_arms);
+    }
+    return n;
+}
+
+static tm_policy_label label_of(double first, double second, double error) {
+    tm_policy_label label = {.champion = error, .losses = {first, second}};
+    for (uint32_t i = 0; i < TM_POLICY_ARMS_MAX; i++) {
+        label.before[i] = NAN;
+    }
+    return label;
+}
+
+static void every_arm_learns_at_first_and_none_twice(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why = TM_POLICY_CHANGE;
+    tm__policy_init(&policy, &terms);
+    assert_int_equal(fit_due(&policy, 3000, &why), 2);
+    assert_int_equal(why, TM_POLICY_BEGIN);
+    assert_int_equal(fit_due(&policy, 3000, &why), 0);
+    assert_int_equal(fit_due(&policy, 3499, &why), 0);
+    assert_int_equal(fit_due(&policy, 3500, &why), 2);
+    assert_int_equal(why, TM_POLICY_NEW_ROWS);
+    assert_int_equal(policy.work, 40);
+}
+
+static void the_better_arm_gets_the_say(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    double weights[TM_POLICY_ARMS_MAX];
+    tm__policy_init(&policy, &terms);
+    tm__policy_weights(&policy, weights);
+    assert_true(weights[0] == 0.0 && weights[1] == 0.0);
+    (void)fit_due(&policy, 1000, &why);
+    tm__policy_weights(&policy, weights);
+    assert_true(weights[0] == 0.5 && weights[1] == 0.5);
+    const tm_policy_label better = label_of(0.2, 0.7, 0.0);
+    for (uint64_t i = 0; i < 100; i++) {
+        tm__policy_add(&policy, 1001 + i, &better);
+    }
+    tm__policy_weights(&policy, weights);
+    assert_true(weights[0] > 0.99 && weights[0] + weights[1] <= 1.0 + 1e-12);
+    const tm_policy_label worse = label_of(0.7, 0.2, 0.0);
+    for (uint64_t i = 0; i < 600; i++) {
+        tm__policy_add(&policy, 1101 + i, &worse);
+    }
+    tm__policy_weights(&policy, weights);
+    assert_true(weights[1] > 0.99);
+}
+
+static void an_arm_without_answers_does_not_lead_by_it(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    double weights[TM_POLICY_ARMS_MAX];
+    const tm_policy_label label = label_of(0.5, NAN, 0.0);
+    tm__policy_init(&policy, &terms);
+    (void)fit_due(&policy, 1000, &why);
+    for (uint64_t i = 0; i < 100; i++) {
+        tm__policy_add(&policy, 1001 + i, &label);
+    }
+    tm__policy_weights(&policy, weights);
+    assert_true(weights[0] == 0.5 && weights[1] == 0.5);
+}
+
+static void a_change_is_acted_on_and_cuts_the_window(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    tm_policy_fit fit;
+    uint64_t known = 2000;
+    tm__policy_init(&policy, &terms);
+    (void)fit_due(&policy, known, &why);
+    for (uint32_t i = 0; i < 400; i++) {
+        const tm_policy_label label = label_of(0.5, 0.5, i % 10 == 0 ? 1.0 : 0.0);
+        tm__policy_add(&policy, ++known, &label);
+    }
+    assert_false(tm__policy_next(&policy, known, &fit));
+    while (policy.n_changes == 0) {
+        const tm_policy_label label = label_of(0.5, 0.5, known % 10 != 0 ? 1.0 : 0.0);
+        tm__policy_add(&policy, ++known, &label);
+        assert_true(known < 2600);
+    }
+    assert_true(tm__policy_next(&policy, known, &fit));
+    assert_int_equal(fit.why, TM_POLICY_CHANGE);
+    assert_true(policy.change_at > 2300 && policy.change_at < 2500);
+    assert_int_equal(fit_due(&policy, known, &why), 2);
+    assert_int_equal(fit_due(&policy, known, &why), 0);
+    known = policy.change_at + 1000;
+    (void)fit_due(&policy, known - 1, &why);
+    policy.arms[0].end = known;
+    policy.arms[1].end = known - 900;
+    assert_true(tm__policy_next(&policy, known, &fit));
+    assert_int_equal(fit.arm, 1);
+    assert_int_equal(fit.begin, policy.change_at);
+}
+
+static void a_better_score_is_no_alarm(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm__policy_init(&policy, &terms);
+    for (uint64_t i = 0; i < 2000; i++) {
+        const tm_policy_label label = label_of(0.5, 0.5, i < 1000 ? 1.0 : 0.0);
+        tm__policy_add(&policy, i + 1, &label);
+    }
+    assert_true(policy.adwin.n < 1500);
+    assert_int_equal(policy.n_changes, 0);
+}
+
+static void fits_that_do_not_pay_become_rare(void **state) {
+    (void)state;
+    for (uint32_t pays = 0; pays < 2; pays++) {
+        tm_policy policy;
+        tm_policy_why why;
+        uint64_t known = 1000;
+        tm__policy_init(&policy, &terms);
+        for (uint32_t i = 0; i < 20000; i++) {
+            (void)fit_due(&policy, known, &why);
+            tm_policy_label label = label_of(0.5, 0.5, 0.1);
+            label.before[0] = label.before[1] = pays != 0 ? 0.6 : 0.5;
+            tm__policy_add(&policy, ++known, &label);
+        }
+        assert_true(policy.arms[0].step == (double)(pays != 0 ? terms.step_min : terms.step_max));
+    }
+}
+
+static void the_budget_holds_fits(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    tm_policy_terms some = terms;
+    some.work_per_label = 1;
+    tm__policy_init(&policy, &some);
+    tm_policy_fit fit;
+    assert_true(tm__policy_next(&policy, 1000, &fit));
+    tm__policy_fitted(&policy, &fit, 1000000);
+    assert_true(tm__policy_next(&policy, 1000, &fit)); /* each begins */
+    tm__policy_fitted(&policy, &fit, 10);
+    assert_false(tm__policy_next(&policy, 5000, &fit));
+    assert_int_equal(fit_due(&policy, 1000020, &why), 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_arm_learns_at_first_and_none_twice),
+        cmocka_unit_test(the_better_arm_gets_the_say),
+        cmocka_unit_test(an_arm_without_answers_does_not_lead_by_it),
+        cmocka_unit_test(a_change_is_acted_on_and_cuts_the_window),
+        cmocka_unit_test(a_better_score_is_no_alarm),
+        cmocka_unit_test(fits_that_do_not_pay_become_rare),
+        cmocka_unit_test(the_budget_holds_fits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "replay_case.h"
+#include "test.h"
+
+static void the_policy_follows_what_changes(void **state) {
+    (void)state;
+    tm_replay_stream s;
+    tm_replay_run run;
+    tm_ctx ctx = {0};
+    json_t *json = NULL;
+    const tm_replay_options options = {.target = "y"};
+    replay_case_stream(&(replay_made){.is_secret = true}, 1, &s);
+    assert_int_equal(tm__replay_run_init(&s, &run, NULL), TM_OK);
+    assert_int_equal(tm__replay_policy(&ctx, &s, &options, &run, &json, NULL), TM_OK);
+    assert_true(run.score > 0.8);
+    assert_true(run.n_retrains > 0 && tm__json_i64(json, "changes", 0) > 0);
+    const json_t *turn = NULL;
+    size_t i = 0;
+    json_array_foreach(json_object_get(json, "turns"), i, turn) {
+        const uint64_t row = (uint64_t)tm__json_i64(turn, "row", 0) - 1;
+        assert_true((uint64_t)tm__json_i64(turn, "to", 0) <= s.known[row]); /* nothing later */
+    }
+    assert_int_equal(i, run.n_retrains + 5);
+    json_decref(json);
+    tm__replay_run_done(&run);
+    tm__replay_stream_done(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_policy_follows_what_changes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
