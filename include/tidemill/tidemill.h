@@ -5,5 +5,6 @@
 
 #include "tidemill/bundle.h"
 #include "tidemill/err.h"
+#include "tidemill/log.h"
 
 #endif

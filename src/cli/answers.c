@@ -14,12 +14,13 @@
 #include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/mem.h"
+#include "cli/answer_records.h"
 
 #define N_REASONS 3u
 #define WORDS_MAX (UINT64_C(1) << 28)
 
 struct tm_answer_pen {
-    const tm_answers *answers;
+    const tm_answer_form *answers;
     tm_bundle_scratch *scratch;
     double *pred; /* [pred_rows][n_outputs] */
     uint64_t pred_rows;
@@ -33,9 +34,10 @@ struct tm_answer_pen {
     double *shares;            /* [n inputs + 1] */
     bool *held;                /* [n_classes] of an interval's set */
     tm_buf reasons;
+    tm_answer_records records; /* of answers with ids */
 };
 
-static void put_text(const tm_answers *a, tm_str text, tm_buf *out) {
+static void put_text(const tm_answer_form *a, tm_str text, tm_buf *out) {
     if (a->is_json) {
         (void)tm__json_write_text(out, text);
     } else {
@@ -43,7 +45,7 @@ static void put_text(const tm_answers *a, tm_str text, tm_buf *out) {
     }
 }
 
-static void put_number(const tm_answers *a, double value, tm_buf *out) {
+static void put_number(const tm_answer_form *a, double value, tm_buf *out) {
     char text[32];
     if (isfinite(value)) {
         (void)tm__buf_append(out, text, tm__f64_to_text(value, text));
@@ -52,7 +54,7 @@ static void put_number(const tm_answers *a, double value, tm_buf *out) {
     }
 }
 
-static void put_cell(const tm_answers *a, const tm_cell *cell, tm_buf *out) {
+static void put_cell(const tm_answer_form *a, const tm_cell *cell, tm_buf *out) {
     if (a->is_json) {
         (void)tm__cell_write_json(cell, out);
     } else {
@@ -61,7 +63,7 @@ static void put_cell(const tm_answers *a, const tm_cell *cell, tm_buf *out) {
 }
 
 /* Start of a field: its name for JSON, a separator for CSV. */
-static void put_name(const tm_answers *a, const char *name, bool is_first, tm_buf *out) {
+static void put_name(const tm_answer_form *a, const char *name, bool is_first, tm_buf *out) {
     if (a->is_json) {
         (void)tm__buf_text(out, is_first ? "{" : ", ");
         (void)tm__json_write_text(out, tm__str(name));
@@ -82,16 +84,16 @@ static const char *part_name(const tm_source_part *part, uint32_t col) {
 }
 
 /* Of what the model does not read. */
-static bool is_passed_name(const tm_answers *a, tm_str name) {
+static bool is_passed_name(const tm_answer_form *a, tm_str name) {
     return !tm__str_is(name, tm__bundle_target(a->bundle));
 }
 
-static bool is_passed(const tm_answers *a, const char *name) {
+static bool is_passed(const tm_answer_form *a, const char *name) {
     return tm__schema_find(tm__bundle_schema(a->bundle), tm__str(name)) == UINT32_MAX &&
            is_passed_name(a, tm__str(name));
 }
 
-const char *tm__answers_clash(const tm_answers *a, const tm_source_part *part) {
+const char *tm__answers_clash(const tm_answer_form *a, const tm_source_part *part) {
     for (uint32_t c = 0; c < part_cols(part); c++) {
         const char *const name = part_name(part, c);
         const tm_str text = tm__str(name);
@@ -100,6 +102,7 @@ const char *tm__answers_clash(const tm_answers *a, const tm_source_part *part) {
              (a->has_interval &&
               (tm__str_is_nocase(text, "low") || tm__str_is_nocase(text, "high") ||
                tm__str_is_nocase(text, "set"))) ||
+             (a->has_ids && tm__str_is_nocase(text, "prediction_id")) ||
              tm__str_is_nocase(text, "reasons") ||
              (text.len >= 11 && tm__str_is_nocase((tm_str){text.ptr, 11}, "probability")))) {
             return name;
@@ -108,7 +111,7 @@ const char *tm__answers_clash(const tm_answers *a, const tm_source_part *part) {
     return NULL;
 }
 
-void tm__answers_head(const tm_answers *a, const tm_source_part *part, tm_buf *out) {
+void tm__answers_head(const tm_answer_form *a, const tm_source_part *part, tm_buf *out) {
     bool first = true;
     for (uint32_t c = 0; c < part_cols(part); c++) {
         if (is_passed(a, part_name(part, c))) {
@@ -136,7 +139,8 @@ void tm__answers_head(const tm_answers *a, const tm_source_part *part, tm_buf *o
         const bool is_number = tm__bundle_task(a->bundle) == TM_TASK_REGRESSION;
         (void)tm__buf_text(out, is_number ? ",low,high" : ",set");
     }
-    (void)tm__buf_text(out, a->explain ? ",reasons\n" : "\n");
+    (void)tm__buf_text(out, a->explain ? ",reasons" : "");
+    (void)tm__buf_text(out, a->has_ids ? ",prediction_id\n" : "\n");
 }
 
 /* --- pens --- */
@@ -146,6 +150,7 @@ void tm__answer_pen_free(tm_answer_pen *pen) {
         tm__bundle_scratch_free(pen->scratch);
         tm__buf_done(&pen->words);
         tm__buf_done(&pen->reasons);
+        tm__answer_records_done(&pen->records);
         tm__mem_free(pen->pred);
         tm__mem_free(pen->classes);
         tm__mem_free(pen->passed);
@@ -157,7 +162,7 @@ void tm__answer_pen_free(tm_answer_pen *pen) {
     }
 }
 
-tm_answer_pen *tm__answer_pen_create(const tm_answers *a) {
+tm_answer_pen *tm__answer_pen_create(const tm_answer_form *a) {
     tm_answer_pen *const pen = tm__mem_zalloc(1, sizeof(*pen));
     const size_t n_inputs = tm__bundle_schema(a->bundle)->n_cols;
     if (pen == NULL) {
@@ -175,7 +180,8 @@ tm_answer_pen *tm__answer_pen_create(const tm_answers *a) {
     pen->shares = tm__mem_alloc(n_inputs + 1, sizeof(*pen->shares));
     pen->held = tm__mem_alloc(pen->n_classes, sizeof(*pen->held));
     bool ok = pen->scratch != NULL && pen->classes != NULL && pen->held != NULL &&
-              pen->cells != NULL && pen->shares != NULL;
+              pen->cells != NULL && pen->shares != NULL &&
+              (!a->has_ids || tm__answer_records_init(&pen->records, a->bundle, NULL) == TM_OK);
     for (uint32_t k = 0; ok && k < pen->n_classes; k++) {
         const size_t start = pen->words.len;
         put_text(a, tm__str(tm__bundle_class(a->bundle, k)), &pen->words);
@@ -196,7 +202,7 @@ tm_answer_pen *tm__answer_pen_create(const tm_answers *a) {
 /* --- rows --- */
 
 static void put_answer(const tm_answer_pen *pen, const double *pred, tm_buf *out) {
-    const tm_answers *const a = pen->answers;
+    const tm_answer_form *const a = pen->answers;
     const tm_task task = tm__bundle_task(a->bundle);
     if (task != TM_TASK_BINARY && task != TM_TASK_MULTICLASS) {
         put_number(a, pred[0], out);
@@ -223,7 +229,7 @@ static void put_answer(const tm_answer_pen *pen, const double *pred, tm_buf *out
 
 /* Ends of a number's interval, or the classes of a set: "no|yes", a list in JSON. */
 static void put_interval(tm_answer_pen *pen, const double *pred, tm_buf *out) {
-    const tm_answers *const a = pen->answers;
+    const tm_answer_form *const a = pen->answers;
     const tm_conformal *const conformal = tm__bundle_conformal(a->bundle);
     if (conformal->kind == TM_CONFORMAL_NUMBER) {
         const tm_conformal_range range = tm__conformal_range(conformal, &a->interval, pred[0]);
@@ -260,7 +266,7 @@ static void put_interval(tm_answer_pen *pen, const double *pred, tm_buf *out) {
 /* The columns that moved the answer most, as "name +0.31; other -0.20". */
 static tm_status put_reasons(tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
                              const double *pred, tm_buf *out, tm_err *err) {
-    const tm_answers *const a = pen->answers;
+    const tm_answer_form *const a = pen->answers;
     const tm_schema *schema = tm__bundle_schema(a->bundle);
     const uint32_t output =
         tm__bundle_task(a->bundle) == TM_TASK_MULTICLASS ? tm__bundle_decide(a->bundle, pred) : 0;
@@ -395,6 +401,10 @@ static tm_status put_passed(const tm_answer_pen *pen, const tm_source_part *part
     return TM_OK;
 }
 
+tm_str tm__answer_pen_records(const tm_answer_pen *pen) {
+    return (tm_str){(const char *)pen->records.bytes.data, pen->records.bytes.len};
+}
+
 /* Room for the answers of a part and the list of its columns that are passed on. */
 static tm_status prepare(tm_answer_pen *pen, const tm_source_part *part, tm_err *err) {
     const uint32_t n_cols = part_cols(part);
@@ -426,14 +436,21 @@ static tm_status prepare(tm_answer_pen *pen, const tm_source_part *part, tm_err 
 
 tm_status tm__answers_write(tm_answer_pen *pen, const tm_source_part *part, tm_buf *out,
                             tm_err *err) {
-    const tm_answers *const a = pen->answers;
+    const tm_answer_form *const a = pen->answers;
     const uint32_t n_outputs = tm__bundle_outputs(a->bundle);
     tm_ctx ctx = {0}; /* other parts have the other threads */
     TM_TRY(prepare(pen, part, err));
     TM_TRY(tm__bundle_predict(&ctx, a->bundle, part->table, NULL, part->n_rows, pen->pred, err));
+    if (a->has_ids) {
+        tm__answer_records_begin(&pen->records, part);
+    }
     for (uint64_t row = 0; row < part->n_rows && !out->failed; row++) {
         const double *pred = pen->pred + row * n_outputs;
+        tm_table_answer answer = {.row = row, .outputs = pred, .n_outputs = n_outputs};
         bool is_first = true;
+        if (a->has_ids && !tm__answer_records_add(&pen->records, part, &answer)) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory for the records of some rows");
+        }
         TM_TRY(put_passed(pen, part, row, out, &is_first, err));
         put_name(a, "prediction", is_first, out);
         put_answer(pen, pred, out);
@@ -442,6 +459,10 @@ tm_status tm__answers_write(tm_answer_pen *pen, const tm_source_part *part, tm_b
         }
         if (a->explain) {
             TM_TRY(put_reasons(pen, part, row, pred, out, err));
+        }
+        if (a->has_ids) {
+            put_name(a, "prediction_id", false, out);
+            put_text(a, (tm_str){answer.id, strlen(answer.id)}, out);
         }
         (void)tm__buf_text(out, a->is_json ? "}\n" : "\n");
     }

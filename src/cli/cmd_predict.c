@@ -2,7 +2,9 @@
 /*
  * Rows stream through in parts: all threads read, score and format them (cli/answers.c), and what
  * becomes of them is written in the order of the input, in bounded memory. A file gets its name
- * when all is in it.
+ * when all is in it, and all is in the log (cli/predict_log.c).
+ *
+ * What a thread hands over with --log: lines | records | length of the lines
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 #include "cli/cli.h"
 #include "cli/history.h"
 #include "cli/model_args.h"
+#include "cli/predict_log.h"
 #include "cli/spool.h"
 #include "source/source.h"
 
@@ -28,7 +31,7 @@ typedef struct prediction {
     tm_cli *cli;
     tm_ctx *ctx;
     const tm_place *place;
-    tm_answers answers;
+    tm_answer_form answers;
     tm_answer_pen **pens; /* [n_threads] */
     uint32_t n_threads;
     tm_file *file;   /* NULL: stdout */
@@ -40,13 +43,18 @@ typedef struct prediction {
     tm_buf head;   /* names of a CSV file; empty once they are written */
     uint64_t n_rows;
     uint64_t started_ns;
+    tm_predict_log *log; /* NULL: answers are not logged */
+    uint64_t n_logged;
 } prediction;
 
 static tm_status make_head(prediction *p, const tm_source_part *part, tm_err *err) {
-    const char *const clash = p->is_parquet ? tm__answers_clash(&p->answers, part) : NULL;
+    const bool must_look = p->is_parquet || p->answers.has_ids;
+    const char *const clash = must_look ? tm__answers_clash(&p->answers, part) : NULL;
     if (clash != NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "column '%s' has the name of an answer", clash);
-        tm_err_hint(err, "Rename it, or write to a file that ends in .csv or .jsonl.");
+        tm_err_hint(err, p->is_parquet
+                             ? "Rename it, or write to a file that ends in .csv or .jsonl."
+                             : "Rename it, or leave out --log.");
         return TM_E_DATA;
     }
     tm__mutex_lock(p->head_lock);
@@ -74,14 +82,37 @@ static tm_status work(void *arg, const tm_source_part *part, uint32_t worker, tm
     prediction *const p = arg;
     TM_TRY(check_part(p, part, err));
     TM_TRY(make_head(p, part, err));
-    return tm__answers_write(p->pens[worker], part, out, err);
+    TM_TRY(tm__answers_write(p->pens[worker], part, out, err));
+    if (!p->answers.has_ids) {
+        return TM_OK;
+    }
+    const tm_str records = tm__answer_pen_records(p->pens[worker]);
+    const uint64_t n_lines = out->len;
+    return tm__buf_append(out, records.ptr, records.len) &&
+                   tm__buf_append(out, &n_lines, sizeof(n_lines))
+               ? TM_OK
+               : TM_FAIL(err, TM_E_NOMEM, "no memory for the answers of some rows");
 }
 
-static tm_status write_bytes(const prediction *p, const tm_buf *bytes, tm_err *err) {
-    if (p->file != NULL) {
-        return tm__file_write(p->file, bytes->data, bytes->len, err);
+/* The lines of what a thread handed over; its answers are logged first. */
+static tm_status log_part(const prediction *p, const tm_buf *out, tm_str *out_lines, tm_err *err) {
+    *out_lines = (tm_str){(const char *)out->data, out->len};
+    if (!p->answers.has_ids || out->len == 0) {
+        return TM_OK;
     }
-    return bytes->len > 0 && fwrite(bytes->data, 1, bytes->len, stdout) != bytes->len
+    uint64_t n_lines = 0;
+    memcpy(&n_lines, out->data + out->len - sizeof(n_lines), sizeof(n_lines));
+    const char *const records = (const char *)out->data + n_lines;
+    const size_t n_records = out->len - sizeof(n_lines) - n_lines;
+    out_lines->len = n_lines;
+    return tm__predict_log_put(p->log, (tm_str){records, n_records}, err);
+}
+
+static tm_status write_bytes(const prediction *p, tm_str bytes, tm_err *err) {
+    if (p->file != NULL) {
+        return tm__file_write(p->file, bytes.ptr, bytes.len, err);
+    }
+    return bytes.len > 0 && fwrite(bytes.ptr, 1, bytes.len, stdout) != bytes.len
                ? TM_FAIL(err, TM_E_IO, "cannot write to standard output")
                : TM_OK;
 }
@@ -89,11 +120,13 @@ static tm_status write_bytes(const prediction *p, const tm_buf *bytes, tm_err *e
 /* The thread that made the head has ended its part: nobody touches it now. */
 static tm_status write(void *arg, const tm_buf *out, uint64_t n_rows, tm_err *err) {
     prediction *const p = arg;
+    tm_str lines;
+    TM_TRY(log_part(p, out, &lines, err));
     if (p->n_rows == 0) {
-        TM_TRY(write_bytes(p, &p->head, err));
+        TM_TRY(write_bytes(p, (tm_str){(const char *)p->head.data, p->head.len}, err));
     }
     p->n_rows += n_rows;
-    return write_bytes(p, out, err);
+    return write_bytes(p, lines, err);
 }
 
 static tm_status make_pens(prediction *p, tm_err *err) {
@@ -185,6 +218,9 @@ static tm_status close_out(prediction *p, tm_status st, const char *path, tm_err
     if (st == TM_OK && p->temp != NULL && p->is_parquet) {
         st = make_parquet(p, err);
     }
+    if (st == TM_OK && p->log != NULL) {
+        st = tm__predict_log_finish(p->log, &p->n_logged, err);
+    }
     if (p->temp == NULL) {
         return st;
     }
@@ -202,14 +238,14 @@ static tm_status close_out(prediction *p, tm_status st, const char *path, tm_err
 static void print_summary(prediction *p, const char *out_path) {
     const double seconds = (double)(tm__mono_ns() - p->started_ns) * 1e-9;
     if (p->cli->json && p->file != NULL) {
-        json_t *summary =
-            json_pack("{s:s, s:s, s:I, s:o}", "schema", "tidemill.predict/1", "out", out_path,
-                      "rows", (json_int_t)p->n_rows, "seconds", tm__json_number(seconds));
+        json_t *summary = json_pack("{s:s, s:s, s:I, s:I, s:o}", "schema", "tidemill.predict/1",
+                                    "out", out_path, "rows", (json_int_t)p->n_rows, "logged",
+                                    (json_int_t)p->n_logged, "seconds", tm__json_number(seconds));
         tm__cli_print_json(p->cli, summary);
         json_decref(summary);
     } else if (p->file != NULL) {
-        tm__cli_note(p->cli, "%llu rows scored in %.1f s: %s", (unsigned long long)p->n_rows,
-                     seconds, out_path);
+        tm__cli_note(p->cli, "%llu rows scored%s in %.1f s: %s", (unsigned long long)p->n_rows,
+                     p->log != NULL ? " and logged" : "", seconds, out_path);
     }
 }
 
@@ -284,6 +320,20 @@ static tm_status run(prediction *p, tm_err *err) {
     return tm__cli_has_history(p->cli) ? run_table(p, path, err) : run_pipe(p, &spec, err);
 }
 
+/* Beside the file that is made, as that gets its name at the end. */
+static tm_status open_log(prediction *p, tm_err *err) {
+    tm_buf beside;
+    tm__buf_init(&beside, TEMP_PATH_MAX);
+    if (p->temp != NULL && !tm__buf_printf(&beside, "%s.log", p->temp)) {
+        tm__buf_done(&beside);
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the name of a file");
+    }
+    const char *const name = p->temp != NULL ? (const char *)beside.data : NULL;
+    const tm_status st = tm__predict_log_open(p->place, name, &p->log, err);
+    tm__buf_done(&beside);
+    return st;
+}
+
 static tm_status find_interval(prediction *p, tm_err *err) {
     p->answers.has_interval = tm__cli_has(p->cli, "interval");
     return p->answers.has_interval
@@ -296,7 +346,10 @@ tm_status cmd_predict(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_place place = {0};
     prediction p = {
-        .cli = cli, .ctx = &ctx, .place = &place, .answers.explain = tm__cli_flag(cli, "explain")};
+        .cli = cli,
+        .ctx = &ctx,
+        .place = &place,
+        .answers = {.explain = tm__cli_flag(cli, "explain"), .has_ids = tm__cli_flag(cli, "log")}};
     const char *out_path = tm__cli_text(cli, "out");
     tm__buf_init(&p.head, HEAD_BYTES_MAX);
     p.started_ns = tm__mono_ns();
@@ -311,6 +364,9 @@ tm_status cmd_predict(tm_cli *cli, tm_err *err) {
     if (st == TM_OK) {
         st = open_out(&p, out_path, err);
     }
+    if (st == TM_OK && p.answers.has_ids) {
+        st = open_log(&p, err);
+    }
     if (st == TM_OK) {
         st = run(&p, err);
     }
@@ -321,6 +377,7 @@ tm_status cmd_predict(tm_cli *cli, tm_err *err) {
         print_summary(&p, out_path);
     }
     free_pens(&p);
+    tm__predict_log_close(p.log);
     tm__buf_done(&p.head);
     tm__place_close(&place);
     tm__cli_ctx_done(&ctx);

@@ -15,6 +15,7 @@
 #include "base/fmath.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
+#include "monitor/label_follow.h"
 #include "monitor/monitor.h"
 #include "train/train.h"
 
@@ -33,8 +34,17 @@ static tm_status declared_delay(const tm_place *place, const char *model, int64_
 tm_status tm__label_ages_model(const tm_place *place, tm_monitor *monitor, const char *model,
                                json_t **out, tm_err *err) {
     tm_age_options options = {.model = model, .now_us = tm__now_us()};
+    json_t *ages = NULL, *followed = NULL;
     TM_TRY(declared_delay(place, model, &options.delay_us, err));
-    return tm__monitor_ages(monitor, &options, out, err);
+    TM_TRY(tm__monitor_followed(monitor, model, &followed, err));
+    const tm_status st = tm__monitor_ages(monitor, &options, &ages, err);
+    if (st != TM_OK) {
+        json_decref(followed);
+        return st;
+    }
+    json_object_set_new(ages, "followed", followed);
+    *out = ages;
+    return TM_OK;
 }
 
 static tm_status add_model(const tm_place *place, tm_monitor *monitor, const char *model,

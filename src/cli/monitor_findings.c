@@ -3,7 +3,7 @@
  * What stands out in a report of live scores, what matters most first:
  *
  *   bad   the score of labelled answers is worse than in the test, beyond its interval
- *         labels are overdue; answers were not logged
+ *         labels are overdue, or stand still; answers were not logged
  *   warn  groups where it is bad; the estimate is worse than the test; labels disagree
  *   note  how far labels cover it, what may still come, what is not known
  *
@@ -183,6 +183,28 @@ static void say_labels(json_t *list, const json_t *report) {
     }
 }
 
+/* Labels that come as rows of a source. */
+static void say_followed(json_t *list, const json_t *report) {
+    const json_t *const followed = json_object_get(json_object_get(report, "coverage"), "followed");
+    const char *const source = tm__json_text(followed, "source", "");
+    const char *const problem = tm__json_text(followed, "problem", "");
+    const int64_t n_bad = tm__json_i64(followed, "bad", 0);
+    const int64_t n_missed = tm__json_i64(followed, "missed", 0);
+    char a[32];
+    if (problem[0] != '\0') {
+        say(list, "bad", "Labels of the source '%s' stand still: %s.", source, problem);
+    }
+    if (n_missed > 0) {
+        say(list, "warn", "%s rows of the source '%s' were removed before their label was read.",
+            tm__count_text(n_missed, a), source);
+    }
+    if (n_bad > 0) {
+        say(list, "warn",
+            "%s rows of the source '%s' are no label: they name no answer, or are no number.",
+            tm__count_text(n_bad, a), source);
+    }
+}
+
 static void say_log(json_t *list, const json_t *report) {
     const json_t *coverage = json_object_get(report, "coverage");
     const int64_t dropped = tm__json_i64(coverage, "dropped", 0);
@@ -268,6 +290,7 @@ json_t *tm__monitor_findings(const json_t *report) {
     say_score(all, report);
     say_alerts(all, report);
     say_labels(all, report);
+    say_followed(all, report);
     say_log(all, report);
     say_groups(all, report);
     say_errors(all, report);

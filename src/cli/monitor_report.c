@@ -95,7 +95,8 @@ static const char *const age_names[] = {"declared_delay_seconds",
                                         "ambiguous",
                                         "delay",
                                         "arrival",
-                                        "origins"};
+                                        "origins",
+                                        "followed"};
 
 static tm_status add_coverage(const making *m, tm_err *err) {
     json_t *coverage = json_object_get(m->report, "coverage"), *ages = NULL;

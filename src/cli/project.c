@@ -8,7 +8,7 @@
  *       key: value          text, number, duration, truth value or list, by `keys`
  *       gate: {...}         by `read_gate`
  *       retrain: {every: 7d}
- *       labels: {delay: 1d, within: 2h}
+ *       labels: {delay: 1d, within: 2h, source: outcomes, entity: id, time: asked_at}
  *
  * Values land in the recipe JSON that `train` records and `retrain` reads, so there is one form of
  * a recipe.
@@ -349,32 +349,6 @@ static tm_status read_events(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
     return tm__json_check(err);
 }
 
-/* labels: {delay: 1d, within: 2h}: when they are known, and how far before them answers may lie. */
-static tm_status read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
-    static const char *const names[] = {"delay", "within"};
-    static const char *const members[] = {"delay_us", "within_us"};
-    json_t *labels = json_object();
-    json_object_set_new(recipe, "labels", labels);
-    TM_TRY(tm__yaml_check_map(r, map, "labels", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *value = yaml_document_get_node(&r->document, p->value);
-        const uint32_t i = tm__str_is(tm__yaml_scalar(key), names[0]) ? 0 : 1;
-        int64_t us = 0;
-        if (!tm__str_is(tm__yaml_scalar(key), names[i])) {
-            return tm__yaml_unknown_key(r, key, names, 2, err);
-        }
-        if (value->type != YAML_SCALAR_NODE ||
-            !tm__str_to_duration_us(tm__yaml_scalar(value), &us) || us < 0) {
-            return tm__yaml_bad_value(r, value, names[i], "a time such as 15m, 24h or 7d", err);
-        }
-        json_object_set_new(labels, members[i], json_integer(us));
-    }
-    return TM_OK;
-}
-
 /* warm_up: 256: so many logged requests must have an answer before a version is visible. */
 static tm_status read_warm_up(tm_yaml *r, const yaml_node_t *node, json_t *recipe, tm_err *err) {
     uint64_t n = 0;
@@ -409,7 +383,7 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
         return tm__project_read_retrain(r, value, model->recipe, err);
     }
     if (tm__str_is(tm__yaml_scalar(key), "labels")) {
-        return read_labels(r, value, model->recipe, err);
+        return tm__project_read_labels(r, value, model->recipe, err);
     }
     if (tm__str_is(tm__yaml_scalar(key), "online")) {
         return tm__project_read_online(r, value, model->recipe, err);

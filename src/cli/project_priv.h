@@ -43,6 +43,10 @@ TM_NODISCARD tm_status tm__project_read_online(tm_yaml *r, const yaml_node_t *ma
 /** retrain: {...} of a model, into its recipe as loop/loop_trigger.h has it. */
 TM_NODISCARD tm_status tm__project_read_retrain(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                                 tm_err *err);
+/** labels: {...} of a model, into its recipe: {"delay_us", "within_us"}, and of those that come as
+ * rows of a source {"source", "id" or "entity", "time", "label", "known_at"}. */
+TM_NODISCARD tm_status tm__project_read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
+                                               tm_err *err);
 /** log: {...} of a model, into its recipe as monitor/log_terms.h has it. */
 TM_NODISCARD tm_status tm__project_read_log(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                             tm_err *err);

@@ -139,15 +139,26 @@ typedef struct tm_compacting {
 uint32_t tm__compacting_step(tm_compacting *compacting);
 void tm__compacting_stop(tm_compacting *compacting);
 
-/* The child that keeps the online store: what the daemon's thread knows of it. */
+/* What one child goes on with: `tidemill COMMAND VERB --follow`. */
+typedef struct tm_duty {
+    const char *command, *verb;
+    const char *errors; /* file of the home's jobs for what it says */
+    const char *event;  /* of the log, when it ended */
+    tm_status (*is_needed)(tm_registry *registry, bool *out, tm_err *err);
+} tm_duty;
+/** The online store is kept; the labels of sources are joined. */
+extern const tm_duty tm__duty_online, tm__duty_labels;
+
+/* The child of a duty: what the daemon's thread knows of it. */
 typedef struct tm_tending {
     tm_lone_child child;
+    const tm_duty *duty;
     uint64_t not_before_ns; /* after a failure */
     bool has_looked, is_needed;
     int64_t generation; /* of the registry, at the last look */
 } tm_tending;
-/** One look: reaps the child, or starts it when a version needs the store. Milliseconds until the
- * next look. */
+/** One look: reaps the child, or starts it when its duty is needed. Milliseconds until the next
+ * look. */
 uint32_t tm__tending_step(tm_tending *tending, tm_registry *registry);
 void tm__tending_stop(tm_tending *tending);
 

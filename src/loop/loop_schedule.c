@@ -43,7 +43,7 @@ struct tm_loop {
     uint32_t n_running;
     tm_evidence *evidence;
     tm_compacting compacting;
-    tm_tending tending;
+    tm_tending tending, joining;
     tm_telling telling;
     tm_sinking sinking;
     tm_pulling pulling, streaming;
@@ -60,7 +60,8 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->log = log;
     const tm_lone_child alone = {.home = home, .supervisor = supervisor, .log = log};
     loop->compacting = (tm_compacting){.child = alone};
-    loop->tending = (tm_tending){.child = alone};
+    loop->tending = (tm_tending){.child = alone, .duty = &tm__duty_online};
+    loop->joining = (tm_tending){.child = alone, .duty = &tm__duty_labels};
     const tm_children children = {.home = home, .supervisor = supervisor};
     loop->telling = (tm_telling){.log = log, .children = children};
     loop->pulling = (tm_pulling){.log = log, .children = children};
@@ -258,8 +259,10 @@ uint32_t tm__loop_step(tm_loop *loop) {
     const uint32_t pulls_ms = tm__pulling_step(&loop->pulling);
     const uint32_t streams_ms = tm__pulling_step(&loop->streaming);
     const uint32_t online_ms = tm__tending_step(&loop->tending, loop->registry);
+    const uint32_t labels_ms = tm__tending_step(&loop->joining, loop->registry);
     const uint32_t alerts_ms = tm__telling_step(&loop->telling, loop->registry);
     next_ms = online_ms < next_ms ? online_ms : next_ms;
+    next_ms = labels_ms < next_ms ? labels_ms : next_ms;
     next_ms = alerts_ms < next_ms ? alerts_ms : next_ms;
     next_ms = sinks_ms < next_ms ? sinks_ms : next_ms;
     next_ms = pulls_ms < next_ms ? pulls_ms : next_ms;
@@ -289,6 +292,7 @@ void tm__loop_close(tm_loop *loop) {
     }
     tm__compacting_stop(&loop->compacting);
     tm__tending_stop(&loop->tending);
+    tm__tending_stop(&loop->joining);
     tm__telling_stop(&loop->telling);
     tm__children_stop(&loop->sinking.children);
     tm__children_stop(&loop->pulling.children);

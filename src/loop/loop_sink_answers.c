@@ -18,6 +18,7 @@
 #include "guard/guard.h"
 #include "loop/loop_sink_priv.h"
 #include "model/bundle_windows.h"
+#include "monitor/monitor_table.h"
 #include "table/schema.h"
 
 #define NAME_BYTES_MAX 65536u
@@ -255,96 +256,16 @@ void tm__sink_answer_id(const tm_sink_batch *batch, uint64_t row, char out[27]) 
 
 /* ---- The log ---- */
 
-/* Columns of the fitted rows as the log has them. */
-typedef struct logged_columns {
-    const char **names;       /* [n] */
-    const tm_column **from;   /* [n], NULL: the rows lack it */
-    tm_cell *cells;           /* [n] */
-    uint32_t n, time, entity; /* UINT32_MAX: none */
-} logged_columns;
-
-static void logged_done(logged_columns *c) {
-    tm__mem_free(c->names);
-    tm__mem_free(c->from);
-    tm__mem_free(c->cells);
-}
-
-static uint32_t add_logged(logged_columns *c, const tm_table *rows, const char *name) {
-    if (name == NULL) {
-        return UINT32_MAX;
-    }
-    for (uint32_t i = 0; i < c->n; i++) {
-        if (strcmp(c->names[i], name) == 0) {
-            return i;
-        }
-    }
-    const uint32_t at = tm__table_find(rows, name);
-    c->names[c->n] = name;
-    c->from[c->n] = at == UINT32_MAX ? NULL : tm__table_column(rows, at);
-    return c->n++;
-}
-
-static tm_status logged_init(const tm_sink_batch *batch, logged_columns *c, tm_err *err) {
-    const tm_schema *schema = tm__bundle_schema(batch->bundle);
-    const json_t *info = tm__bundle_info(batch->bundle);
-    const size_t n_max = (size_t)schema->n_cols + 2;
-    c->names = tm__mem_zalloc(n_max, sizeof(*c->names));
-    c->from = tm__mem_zalloc(n_max, sizeof(*c->from));
-    c->cells = tm__mem_zalloc(n_max, sizeof(*c->cells));
-    if (c->names == NULL || c->from == NULL || c->cells == NULL) {
-        return no_memory(err);
-    }
-    for (uint32_t i = 0; i < schema->n_cols; i++) {
-        (void)add_logged(c, batch->fitted, schema->cols[i].name);
-    }
-    c->time = add_logged(c, batch->fitted, tm__json_text(info, "time", NULL));
-    c->entity = add_logged(c, batch->fitted, tm__json_text(info, "entity", NULL));
-    return TM_OK;
-}
-
-static int64_t event_us(const logged_columns *c) {
-    int64_t us = TM_INT_MISSING;
-    if (c->time == UINT32_MAX) {
-        return us;
-    }
-    const tm_cell *cell = &c->cells[c->time];
-    if (cell->type == TM_TYPE_DATE || cell->type == TM_TYPE_TIME || cell->type == TM_TYPE_INT) {
-        return cell->i64;
-    }
-    return cell->type == TM_TYPE_TEXT && tm__time_parse(cell->text, &us) ? us : TM_INT_MISSING;
-}
-
-static tm_str entity_text(const logged_columns *c, char text[32]) {
-    const tm_str none = {NULL, 0};
-    if (c->entity == UINT32_MAX || c->cells[c->entity].type == TM_TYPE_NONE) {
-        return none;
-    }
-    char name[] = "entity";
-    const tm_schema_column as_text = {.name = name, .type = TM_TYPE_TEXT};
-    tm_cell cell = c->cells[c->entity];
-    bool is_coerced = false;
-    return tm__cell_fit(&as_text, &cell, text, &is_coerced, NULL) == TM_OK ? cell.text : none;
-}
-
-static void append_answer(const tm_sink_batch *batch, logged_columns *c, uint64_t row,
+static void append_answer(const tm_sink_batch *batch, tm_table_log *log, uint64_t row,
                           tm_buf *out) {
     const uint32_t n_outputs = tm__bundle_outputs(batch->bundle);
-    char text[32];
-    for (uint32_t i = 0; i < c->n; i++) {
-        c->cells[i] =
-            c->from[i] == NULL ? (tm_cell){.type = TM_TYPE_NONE} : tm__column_cell(c->from[i], row);
-    }
-    tm_answer answer = {.event_us = event_us(c),
-                        .entity = entity_text(c, text),
-                        .cells = c->cells,
-                        .n_cells = c->n,
-                        .outputs = batch->outputs + row * n_outputs,
-                        .n_outputs = n_outputs};
+    tm_table_answer answer = {
+        .row = row, .outputs = batch->outputs + row * n_outputs, .n_outputs = n_outputs};
     tm__sink_answer_id(batch, row, answer.id);
-    (void)tm__answer_append(&answer, out); /* a failure stays in the buffer */
+    (void)tm__table_log_append(log, &answer, out); /* a failure stays in the buffer */
 }
 
-static tm_status log_rows(const tm_sink_batch *batch, logged_columns *c, uint64_t first,
+static tm_status log_rows(const tm_sink_batch *batch, tm_table_log *rows, uint64_t first,
                           tm_job_log *log, tm_err *err) {
     tm_buf bytes;
     tm_status st = TM_OK;
@@ -352,7 +273,7 @@ static tm_status log_rows(const tm_sink_batch *batch, logged_columns *c, uint64_
     for (uint64_t row = first; st == TM_OK && row < batch->n_rows;) {
         tm__buf_reset(&bytes);
         while (row < batch->n_rows && bytes.len < LOG_BYTES && !bytes.failed) {
-            append_answer(batch, c, row++, &bytes);
+            append_answer(batch, rows, row++, &bytes);
         }
         const tm_answers answers = {.bytes = &bytes, .at_us = batch->at_us};
         st = bytes.failed ? no_memory(err) : tm__job_log_add(log, &answers, err);
@@ -362,21 +283,18 @@ static tm_status log_rows(const tm_sink_batch *batch, logged_columns *c, uint64_
 }
 
 tm_status tm__sink_log(const tm_sink_batch *batch, tm_job_log *log, tm_err *err) {
-    logged_columns c = {0};
+    tm_table_log rows = {0};
     uint64_t n_logged = 0;
-    tm_status st = logged_init(batch, &c, err);
-    if (st == TM_OK) {
-        const tm_stream_spec spec = {.route = batch->model,
-                                     .arm = "batch",
-                                     .model = batch->model,
-                                     .version = batch->version,
-                                     .columns = c.names,
-                                     .n_columns = c.n};
-        st = tm__job_log_begin(log, batch->id, &spec, &n_logged, err);
-    }
-    if (st == TM_OK) {
-        st = log_rows(batch, &c, n_logged, log, err);
-    }
-    logged_done(&c);
+    TM_TRY(tm__table_log_init(&rows, batch->bundle, err));
+    tm__table_log_use(&rows, batch->fitted);
+    const tm_stream_spec spec = {.route = batch->model,
+                                 .arm = "batch",
+                                 .model = batch->model,
+                                 .version = batch->version,
+                                 .columns = rows.names,
+                                 .n_columns = rows.n};
+    tm_status st = tm__job_log_begin(log, batch->id, &spec, &n_logged, err);
+    st = st == TM_OK ? log_rows(batch, &rows, n_logged, log, err) : st;
+    tm__table_log_done(&rows);
     return st;
 }

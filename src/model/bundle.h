@@ -101,6 +101,9 @@ typedef struct tm_bundle_scratch tm_bundle_scratch;
 tm_bundle_scratch *tm__bundle_scratch_create(const tm_bundle *bundle);
 void tm__bundle_predict_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,
                             const tm_cell *cells, double *out);
+/** Cells of a row of the public interface, [n inputs]; the row's. */
+typedef struct tm_row tm_row;
+const tm_cell *tm__row_cells(const tm_row *row);
 /** Contribution of each input column (schema order) to the raw score of one output as it is
  * calibrated, and *out_base: sums to *out_raw. */
 TM_NODISCARD tm_status tm__bundle_explain_row(const tm_bundle *bundle, tm_bundle_scratch *scratch,

@@ -156,6 +156,10 @@ tm_status tm_row_set_number(tm_row *row, uint32_t col, double value, tm_err *err
     return TM_OK;
 }
 
+const tm_cell *tm__row_cells(const tm_row *row) {
+    return row->cells;
+}
+
 void tm_bundle_predict_row(const tm_bundle *bundle, tm_row *row, double *out) {
     tm__bundle_predict_row(bundle, row->scratch, row->cells, out);
 }

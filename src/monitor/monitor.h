@@ -60,6 +60,9 @@ typedef struct tm_answer {
 #define TM_SHADOW_ARM "shadow" /* of answers that nobody was given; their ids are twins of those */
 /** Append an answer as the log keeps it. False when out of memory (out->failed). Any thread. */
 bool tm__answer_append(const tm_answer *answer, tm_buf *out);
+/** Bytes of an appended answer, of which TM_ANSWER_BYTES_MIN are there. */
+#define TM_ANSWER_BYTES_MIN 60u
+size_t tm__answer_size(const uint8_t *answer);
 /** Id and outputs of an appended answer; returns its bytes. outputs has room for them. */
 size_t tm__answer_outputs(const uint8_t *answer, char out_id[27], double *outputs);
 typedef struct tm_answers {
@@ -84,7 +87,8 @@ TM_NODISCARD tm_status tm__monitor_answers(tm_monitor *monitor, tm_stream *strea
 
 typedef struct tm_job_log tm_job_log;
 /** Open log.db (made when missing) for a job's answers. One process at a time for a job, which the
- * caller sees to; the server, and other jobs, write beside it. Owner thread. */
+ * caller sees to; the server, and other jobs, write beside it. job NULL: one of no name, of which
+ * there may be many, and whose batches are never gone on with. Owner thread. */
 TM_NODISCARD tm_status tm__job_log_open(const tm_home *home, const char *job, tm_job_log **out,
                                         tm_err *err);
 void tm__job_log_close(tm_job_log *log);

@@ -7,7 +7,8 @@
  *
  * A batch that is computed again after a kill is the same answers with the same ids. How many of
  * them are in the log is a counter, changed in the transaction that adds them, so each is there
- * once. Only the newest batch of a job is remembered: the one before was done when it began.
+ * once. Only the newest batch of a job is remembered: the one before was done when it began. A job
+ * without a name computes nothing again, and nothing of it is remembered.
  */
 #include <string.h>
 
@@ -19,7 +20,7 @@
 
 struct tm_job_log {
     tm_db *db;
-    char job[JOB_MAX]; /* in counters.model */
+    char job[JOB_MAX]; /* in counters.model; empty: nothing is remembered */
     char batch[JOB_MAX];
     tm_stream *streams;
     tm_stream *stream; /* of the batch */
@@ -33,7 +34,7 @@ tm_status tm__job_log_open(const tm_home *home, const char *job, tm_job_log **ou
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     tm__buf_init(&log->runs, 2 * TM_MONITOR_BYTES);
-    tm_status st = tm__str_copy(log->job, sizeof(log->job), tm__str(job))
+    tm_status st = tm__str_copy(log->job, sizeof(log->job), tm__str(job != NULL ? job : ""))
                        ? tm__log_open(tm__home_log_db(home), true, &log->db, err)
                        : TM_FAIL(err, TM_E_LIMIT, "the name of a job is too long");
     if (st != TM_OK) {
@@ -56,6 +57,10 @@ void tm__job_log_close(tm_job_log *log) {
 static tm_status read_logged(const tm_job_log *log, uint64_t *out, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
+    if (log->job[0] == '\0') {
+        *out = log->n_logged;
+        return TM_OK;
+    }
     TM_TRY(
         tm__stmt_init(log->db, "SELECT n FROM counters WHERE model = ? AND name = ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, log->job);
@@ -71,6 +76,7 @@ tm_status tm__job_log_begin(tm_job_log *log, const char *batch, const tm_stream_
     if (!tm__str_copy(log->batch, sizeof(log->batch), tm__str(batch))) {
         return TM_FAIL(err, TM_E_LIMIT, "the name of a batch is too long");
     }
+    log->n_logged = 0;
     TM_TRY(tm__stream_of(&log->streams, spec, &log->stream, err));
     TM_TRY(read_logged(log, &log->n_logged, err));
     *out_logged = log->n_logged;
@@ -80,6 +86,9 @@ tm_status tm__job_log_begin(tm_job_log *log, const char *batch, const tm_stream_
 /* Forget the job's older batches and say how far this one is. */
 static tm_status save_logged_locked(const tm_job_log *log, uint64_t n, tm_err *err) {
     tm_stmt *stmt = NULL;
+    if (log->job[0] == '\0') {
+        return TM_OK;
+    }
     TM_TRY(
         tm__stmt_init(log->db, "DELETE FROM counters WHERE model = ? AND name <> ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, log->job);

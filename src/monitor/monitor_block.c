@@ -317,7 +317,8 @@ typedef struct tm_filling {
     const tm_block_batch *batch;
     tm_stream *stream;
     int64_t first_seq;
-    tm_buf bytes;
+    tm_str part;  /* of a run, records that are not in bytes yet: a block of one run is no copy */
+    tm_buf bytes; /* of runs before it */
     uint32_t n;
     int64_t first_us, last_us;
     bool has_entities;
@@ -350,7 +351,7 @@ static tm_status stream_row(tm_db *db, tm_stream *stream, tm_err *err) {
     return st;
 }
 
-static tm_status next_seq(tm_db *db, int64_t *out, tm_err *err) {
+tm_status tm__log_end(tm_db *db, int64_t *out, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db, "SELECT first_seq + n FROM blocks ORDER BY first_seq DESC LIMIT 1",
                          &stmt, err));
@@ -372,7 +373,7 @@ static tm_status insert_block(const tm_filling *f, tm_err *err) {
     tm__stmt_bind_i64(stmt, 3, f->stream->row_id);
     tm__stmt_bind_i64(stmt, 4, f->first_us);
     tm__stmt_bind_i64(stmt, 5, f->last_us);
-    tm__stmt_bind_blob(stmt, 6, f->bytes.data, f->bytes.len);
+    tm__stmt_bind_blob_view(stmt, 6, f->part.ptr, f->part.len);
     const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
@@ -460,7 +461,7 @@ static tm_status block_is_awaited(const tm_filling *f, bool *out, tm_err *err) {
 static tm_status take_labels(const tm_filling *f, tm_err *err) {
     bool is_awaited = false;
     TM_TRY(block_is_awaited(f, &is_awaited, err));
-    tm_str rest = {(const char *)f->bytes.data, f->bytes.len};
+    tm_str rest = f->part;
     tm_record record;
     for (int64_t seq = f->first_seq; is_awaited && tm__record_read(&rest, &record); seq++) {
         const tm_fresh fresh = {&record, f->stream, seq};
@@ -475,7 +476,7 @@ static tm_status index_records(tm_filling *f, tm_err *err) {
     if (f->spans == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    tm_str rest = {(const char *)f->bytes.data, f->bytes.len};
+    tm_str rest = f->part;
     tm_record record;
     const bool is_shadow = strcmp(f->stream->arm, TM_SHADOW_ARM) == 0;
     for (int64_t seq = f->first_seq; tm__record_read(&rest, &record); seq++) {
@@ -498,10 +499,23 @@ static tm_status write_block(tm_filling *f, tm_err *err) {
     return take_labels(f, err);
 }
 
+/* The part behind what was gathered before; then it is empty. */
+static tm_status gather(tm_filling *f, tm_err *err) {
+    if (!tm__buf_append(&f->bytes, f->part.ptr, f->part.len)) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    f->part = (tm_str){0};
+    return TM_OK;
+}
+
 /* Write what is gathered, if anything is, and begin anew. */
 static tm_status close_block(tm_filling *f, tm_err *err) {
     if (f->n == 0) {
         return TM_OK;
+    }
+    if (f->bytes.len > 0) {
+        TM_TRY(gather(f, err));
+        f->part = (tm_str){(const char *)f->bytes.data, f->bytes.len};
     }
     f->first_us = INT64_MAX;
     f->last_us = INT64_MIN;
@@ -513,6 +527,7 @@ static tm_status close_block(tm_filling *f, tm_err *err) {
     f->batch->tally->n_written += st == TM_OK ? f->n : 0;
     f->first_seq += f->n;
     f->n = 0;
+    f->part = (tm_str){0};
     tm__buf_reset(&f->bytes);
     return st;
 }
@@ -534,29 +549,32 @@ static tm_status is_there(const tm_filling *f, const uint8_t *bytes, size_t size
 }
 
 static tm_status add_run(tm_filling *f, const uint8_t *at, uint32_t n, tm_err *err) {
+    f->part = (tm_str){(const char *)at, 0};
     for (uint32_t i = 0; i < n; i++) {
         const size_t size = tm__record_size(at);
         bool is_known = false;
         if (f->batch->must_look) {
             TM_TRY(is_there(f, at, size, &is_known, err));
         }
-        if (!is_known && !tm__buf_append(&f->bytes, at, size)) {
-            return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-        }
-        f->n += is_known ? 0 : 1;
         at += size;
-        if (f->bytes.len >= BLOCK_BYTES) {
+        f->part.len += is_known ? 0 : size;
+        f->n += is_known ? 0 : 1;
+        if (is_known) { /* what comes next is not behind the part */
+            TM_TRY(gather(f, err));
+            f->part.ptr = (const char *)at;
+        } else if (f->bytes.len + f->part.len >= BLOCK_BYTES) {
             TM_TRY(close_block(f, err));
+            f->part.ptr = (const char *)at;
         }
     }
-    return TM_OK;
+    return gather(f, err);
 }
 
 tm_status tm__block_write_locked(const tm_block_batch *batch, tm_stream *stream, tm_err *err) {
     tm_filling f = {.batch = batch, .stream = stream};
     tm__buf_init(&f.bytes, TM_MONITOR_BYTES);
     tm_status st = stream_row(batch->db, stream, err);
-    st = st == TM_OK ? next_seq(batch->db, &f.first_seq, err) : st;
+    st = st == TM_OK ? tm__log_end(batch->db, &f.first_seq, err) : st;
     const uint8_t *data = batch->runs->data;
     for (size_t at = 0; st == TM_OK && at < batch->runs->len;) {
         tm_run run;

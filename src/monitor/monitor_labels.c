@@ -4,7 +4,7 @@
  * SQLite's lock, in short transactions that read in themselves what they build on.
  *
  * A label of an answer that the server still has in its queue waits, and the answer takes it when
- * it is written, some 20 ms later. Whoever asks what became of its labels is told of the answers
+ * it is written, some 50 ms later. Whoever asks what became of its labels is told of the answers
  * that it was given before: labels that may be of a queued one are looked at again.
  *
  *     waiting ── its answer is written ──> joined, duplicate or conflict
@@ -49,7 +49,7 @@ static tm_status add_piece(tm_db *db, const tm_label *labels, uint64_t n, tm_lab
 
 /* ---- answers that are still queued ---- */
 
-static const uint32_t settle_ms[] = {60, 200}; /* three times the writer's delay, then once more */
+static const uint32_t settle_ms[] = {100, 150}; /* twice the writer's delay, then once more */
 
 /* A server writes this log, as far as the kernel tells. */
 static bool has_writer(const tm_home *home) {

@@ -13,7 +13,7 @@
 #define TM_MONITOR_GROUP 4096u /* answers that are written without waiting for more */
 
 #define TM_ID_TEXT 26u
-#define TM_RECORD_HEAD 60u
+#define TM_RECORD_HEAD TM_ANSWER_BYTES_MIN
 
 /* Counters of a model in the log. An answer that was taken is written, sampled out or dropped in
  * the end; the others say more of some of these. */
@@ -281,6 +281,8 @@ typedef struct tm_block_batch {
 } tm_block_batch;
 TM_NODISCARD tm_status tm__block_write_locked(const tm_block_batch *batch, tm_stream *stream,
                                               tm_err *err);
+/** The number of the answer that is written next. */
+TM_NODISCARD tm_status tm__log_end(tm_db *db, int64_t *out, tm_err *err);
 /** In a transaction: remove a block, and what points to its answers. */
 TM_NODISCARD tm_status tm__block_remove_locked(tm_block *block, const char *model,
                                                int64_t first_seq, tm_err *err);

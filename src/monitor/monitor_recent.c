@@ -12,6 +12,8 @@
  *    behind joined_us are the news.
  * 3. Counts are of all; the ring holds the newest TM_RECENT_LABELS. Of more news than that the rest
  *    is counted in the index and not read.
+ * 4. Of a log that keeps a share each answer counts for those that it stands for, as soon as shares
+ *    differ: then neither an interval nor an estimate is known.
  */
 #include "monitor/monitor_recent.h"
 
@@ -23,30 +25,23 @@
 #include "base/mem.h"
 #include "monitor/monitor_live_priv.h"
 #include "monitor/monitor_priv.h"
+#include "monitor/recent_ring.h"
+#include "monitor/recent_totals.h"
 
 #define IDLE_NS UINT64_C(900000000000)    /* a version that nobody asks for is let go */
 #define ESTIMATE_NS UINT64_C(10000000000) /* between two estimates */
-#define RING_NUMBERS (UINT64_C(1) << 21)  /* of one version: fewer labels of many classes */
 #define BLOCKS_MAX 256u                   /* that an estimate looks at */
-
-typedef struct total {
-    int64_t stream;
-    uint64_t n;
-    int64_t first_us, last_us;
-} total;
 
 typedef struct fare {
     struct fare *next;
     char model[TM_MAX_NAME + 1];
     uint32_t number;
-    uint32_t n_outputs;
     uint64_t looked_ns;
     int64_t joined_us;
     uint64_t n_labelled;
-    double *ring;                  /* [n_room x (1 + n_outputs)]: the truth, then the answer */
-    uint64_t n, n_room, n_max, at; /* at: where the next one goes */
-    bool has_news;                 /* the scores are older than the ring */
-    json_t *scores;                /* NULL: none */
+    tm_recent_ring ring;
+    bool has_news;  /* the scores are older than the ring */
+    json_t *scores; /* NULL: none */
     tm_score_range score, estimate;
     uint64_t n_estimated;   /* answers that it is of */
     uint64_t estimated_ns;  /* 0: never */
@@ -56,9 +51,7 @@ typedef struct fare {
 struct tm_recent {
     tm_monitor *monitor;
     tm_mutex *mutex; /* over all that follows */
-    total *totals;
-    uint32_t n_totals, n_totals_room;
-    int64_t next_seq; /* 0: nothing was read yet */
+    tm_recent_totals totals;
     fare *versions;
 };
 
@@ -85,7 +78,7 @@ tm_recent *tm__recent_create(tm_monitor *monitor) {
 
 static void version_free(fare *v) {
     json_decref(v->scores);
-    tm__mem_free(v->ring);
+    tm__recent_ring_done(&v->ring);
     tm__mem_free(v);
 }
 
@@ -97,7 +90,7 @@ void tm__recent_free(tm_recent *recent) {
         next = v->next;
         version_free(v);
     }
-    tm__mem_free(recent->totals);
+    tm__recent_totals_done(&recent->totals);
     tm__mutex_free(recent->mutex);
     tm__mem_free(recent);
 }
@@ -120,9 +113,7 @@ static fare *find_version(tm_recent *self, const tm_recent_of *of) {
     if (found == NULL && (found = tm__mem_zalloc(1, sizeof(*found))) != NULL) {
         (void)tm__str_copy(found->model, sizeof(found->model), tm__str(of->model));
         found->number = of->version;
-        found->n_outputs = tm__bundle_outputs(of->bundle);
-        const uint64_t n_most = RING_NUMBERS / (1u + (uint64_t)found->n_outputs);
-        found->n_max = n_most < TM_RECENT_LABELS ? n_most : TM_RECENT_LABELS;
+        tm__recent_ring_init(&found->ring, tm__bundle_outputs(of->bundle));
         found->score = found->estimate = unknown;
         found->joined_us = INT64_MIN;
         found->next = self->versions;
@@ -134,118 +125,13 @@ static fare *find_version(tm_recent *self, const tm_recent_of *of) {
     return found;
 }
 
-/* ---- answers ---- */
-
-static total *find_total(tm_recent *self, int64_t stream) {
-    for (uint32_t i = 0; i < self->n_totals; i++) {
-        if (self->totals[i].stream == stream) {
-            return &self->totals[i];
-        }
-    }
-    return NULL;
-}
-
-static tm_status add_total(tm_recent *self, const total *more, tm_err *err) {
-    total *t = find_total(self, more->stream);
-    if (t == NULL && self->n_totals == self->n_totals_room) {
-        const uint32_t room = self->n_totals_room == 0 ? 16 : 2 * self->n_totals_room;
-        total *grown = tm__mem_realloc(self->totals, room, sizeof(*grown));
-        if (grown == NULL) {
-            return no_memory(err);
-        }
-        self->totals = grown;
-        self->n_totals_room = room;
-    }
-    if (t == NULL) {
-        self->totals[self->n_totals++] = *more;
-        return TM_OK;
-    }
-    t->n += more->n;
-    t->first_us = more->first_us < t->first_us ? more->first_us : t->first_us;
-    t->last_us = more->last_us > t->last_us ? more->last_us : t->last_us;
-    return TM_OK;
-}
-
-/* Where the blocks that are to come begin. */
-static tm_status find_end(tm_db *db, int64_t *out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    bool has_row = false;
-    TM_TRY(tm__stmt_init(db, "SELECT first_seq + n FROM blocks ORDER BY first_seq DESC LIMIT 1",
-                         &stmt, err));
-    const tm_status st = tm__stmt_step(stmt, &has_row, err);
-    *out = st == TM_OK && has_row ? tm__stmt_i64(stmt, 0) : 1;
-    tm__stmt_done(stmt);
-    return st;
-}
-
-/* All at first, by the index alone; then those from next_seq on, a row each. */
-static tm_status read_blocks(tm_recent *self, tm_db *db, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    int64_t end = 0;
-    TM_TRY(find_end(db, &end, err));
-    if (end == self->next_seq) {
-        return TM_OK;
-    }
-    if (self->next_seq == 0) {
-        self->n_totals = 0; /* of a first look that failed half way */
-        TM_TRY(tm__stmt_init(db,
-                             "SELECT stream, sum(n), min(first_us), max(last_us) FROM blocks"
-                             " GROUP BY stream",
-                             &stmt, err));
-    } else {
-        TM_TRY(tm__stmt_init(db,
-                             "SELECT stream, n, first_us, last_us FROM blocks"
-                             " WHERE first_seq >= ? ORDER BY first_seq",
-                             &stmt, err));
-        tm__stmt_bind_i64(stmt, 1, self->next_seq);
-    }
-    tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
-        const total more = {tm__stmt_i64(stmt, 0), (uint64_t)tm__stmt_i64(stmt, 1),
-                            tm__stmt_i64(stmt, 2), tm__stmt_i64(stmt, 3)};
-        st = add_total(self, &more, err);
-    }
-    tm__stmt_done(stmt);
-    /* Half of the news cannot be taken back: then all is counted anew. */
-    self->next_seq = st == TM_OK ? end : 0;
-    return st;
-}
-
 /* ---- labels ---- */
 
-static tm_status ring_grow(fare *v, tm_err *err) {
-    const uint64_t room = v->n_room == 0 ? 256 : 2 * v->n_room;
-    const uint64_t n = room < v->n_max ? room : v->n_max;
-    double *grown = tm__mem_realloc(v->ring, n * (1 + (uint64_t)v->n_outputs), sizeof(*grown));
-    if (grown == NULL) {
-        return no_memory(err);
-    }
-    v->ring = grown;
-    v->n_room = n;
-    return TM_OK;
-}
-
-static tm_status ring_add(fare *v, double y, const tm_record *record, tm_err *err) {
-    if (v->n == v->n_room && v->n < v->n_max) {
-        TM_TRY(ring_grow(v, err));
-    }
-    if (v->at == v->n_max) {
-        v->at = 0;
-    }
-    double *const row = &v->ring[v->at * (1 + (uint64_t)v->n_outputs)];
-    row[0] = y;
-    for (uint32_t i = 0; i < v->n_outputs; i++) {
-        row[1 + i] = tm__record_output(record, i);
-    }
-    v->at++;
-    v->n += v->n < v->n_max ? 1 : 0;
-    v->has_news = true;
-    return TM_OK;
-}
+/* A stream of the version: one for each route, arm and share. */
+typedef struct stream_of {
+    int64_t id;
+    double share; /* of its answers that were logged */
+} stream_of;
 
 /* News of one stream: how many, and up to when. */
 typedef struct news {
@@ -271,17 +157,17 @@ static tm_status count_labels(tm_db *db, int64_t stream, int64_t after_us, news 
 }
 
 /* The newest of the news into the ring, by their answers' places so that a block is read once. */
-static tm_status read_labels(fare *v, const tm_bundle *bundle, tm_block *block, int64_t stream,
-                             int64_t after_us, tm_err *err) {
+static tm_status read_labels(fare *v, const tm_bundle *bundle, tm_block *block,
+                             const stream_of *stream, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db,
                          "SELECT answer_seq, value FROM (SELECT answer_seq, value FROM labels"
                          " WHERE state = 1 AND stream = ?1 AND joined_us > ?2"
                          " ORDER BY joined_us DESC LIMIT ?3) ORDER BY answer_seq",
                          &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, stream);
-    tm__stmt_bind_i64(stmt, 2, after_us);
-    tm__stmt_bind_i64(stmt, 3, (int64_t)v->n_max);
+    tm__stmt_bind_i64(stmt, 1, stream->id);
+    tm__stmt_bind_i64(stmt, 2, v->joined_us);
+    tm__stmt_bind_i64(stmt, 3, (int64_t)v->ring.n_max);
     tm_status st = TM_OK;
     for (bool has_row = true; st == TM_OK;) {
         double y = 0;
@@ -294,9 +180,10 @@ static tm_status read_labels(fare *v, const tm_bundle *bundle, tm_block *block, 
             st = TM_OK;
             continue;
         }
-        if (st == TM_OK && block->record.n_outputs == v->n_outputs &&
+        if (st == TM_OK && block->record.n_outputs == v->ring.n_outputs &&
             tm__label_number(bundle, tm__str(tm__stmt_text(stmt, 1)), &y)) {
-            st = ring_add(v, y, &block->record, err);
+            st = tm__recent_ring_add(&v->ring, y, 1 / stream->share, &block->record, err);
+            v->has_news = true;
         }
     }
     tm__stmt_done(stmt);
@@ -309,7 +196,7 @@ typedef struct look {
     tm_recent *self;
     const tm_recent_of *of;
     fare *v;
-    int64_t streams[64]; /* of the version: its routes and sinks; more are not looked at */
+    stream_of streams[64]; /* more are not looked at */
     uint32_t n_streams;
     tm_live_rows newest; /* for an estimate */
     bool must_estimate;
@@ -318,7 +205,8 @@ typedef struct look {
 
 static tm_status find_streams(look *l, tm_db *db, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "SELECT id FROM streams WHERE model = ?1 AND version = ?2 LIMIT ?3",
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT id, share FROM streams WHERE model = ?1 AND version = ?2 LIMIT ?3",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, l->of->model);
     tm__stmt_bind_i64(stmt, 2, l->of->version);
@@ -329,7 +217,7 @@ static tm_status find_streams(look *l, tm_db *db, tm_err *err) {
         if (st != TM_OK || !has_row) {
             break;
         }
-        l->streams[l->n_streams++] = tm__stmt_i64(stmt, 0);
+        l->streams[l->n_streams++] = (stream_of){tm__stmt_i64(stmt, 0), tm__stmt_f64(stmt, 1)};
     }
     tm__stmt_done(stmt);
     return st;
@@ -343,9 +231,9 @@ static tm_status take_labels(look *l, tm_db *db, tm_err *err) {
     tm__block_init(&block, db);
     for (uint32_t i = 0; st == TM_OK && i < l->n_streams; i++) {
         news more = {0};
-        st = count_labels(db, l->streams[i], v->joined_us, &more, err);
+        st = count_labels(db, l->streams[i].id, v->joined_us, &more, err);
         if (st == TM_OK && more.n > 0) {
-            st = read_labels(v, l->of->bundle, &block, l->streams[i], v->joined_us, err);
+            st = read_labels(v, l->of->bundle, &block, &l->streams[i], err);
             all.n += more.n;
             all.until_us = more.until_us > all.until_us ? more.until_us : all.until_us;
         }
@@ -355,7 +243,8 @@ static tm_status take_labels(look *l, tm_db *db, tm_err *err) {
         v->n_labelled += all.n;
         v->joined_us = all.until_us;
     } else { /* what the ring has of these would come again */
-        v->n = v->at = v->n_labelled = 0;
+        tm__recent_ring_reset(&v->ring);
+        v->n_labelled = 0;
         v->joined_us = INT64_MIN;
         v->has_news = true;
     }
@@ -377,7 +266,7 @@ static tm_status count_dropped(look *l, tm_db *db, tm_err *err) {
 static void sum_answers(look *l) {
     tm_recent_view *const out = l->out;
     for (uint32_t i = 0; i < l->n_streams; i++) {
-        const total *const t = find_total(l->self, l->streams[i]);
+        const tm_recent_total *const t = tm__recent_totals_find(&l->self->totals, l->streams[i].id);
         if (t != NULL) {
             const bool is_first = out->n_answers == 0;
             out->first_us = is_first || t->first_us < out->first_us ? t->first_us : out->first_us;
@@ -389,9 +278,10 @@ static void sum_answers(look *l) {
 
 /* ---- an estimate ---- */
 
-static tm_status take_newest(look *l, tm_block *block, int64_t first_seq, tm_err *err) {
+static tm_status take_newest(look *l, tm_block *block, int64_t first_seq, double share,
+                             tm_err *err) {
     double outputs[64];
-    const uint32_t n_outputs = l->v->n_outputs;
+    const uint32_t n_outputs = l->v->ring.n_outputs;
     TM_TRY(tm__block_seek(block, first_seq, err));
     const int64_t end = block->first_seq + block->n;
     for (int64_t seq = first_seq; seq < end && l->newest.n < TM_RECENT_ANSWERS; seq++) {
@@ -402,19 +292,19 @@ static tm_status take_newest(look *l, tm_block *block, int64_t first_seq, tm_err
         for (uint32_t i = 0; i < n_outputs; i++) {
             outputs[i] = tm__record_output(&block->record, i);
         }
-        const tm_live_row row = {block->record.at_us, tm__nan(), 1, outputs};
+        const tm_live_row row = {block->record.at_us, tm__nan(), 1 / share, outputs};
         TM_TRY(tm__live_rows_add(&l->newest, &row, err));
     }
     return TM_OK;
 }
 
-static tm_status read_newest(look *l, tm_db *db, int64_t stream, tm_err *err) {
+static tm_status read_newest(look *l, tm_db *db, const stream_of *stream, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "SELECT first_seq FROM blocks WHERE stream = ?1 ORDER BY last_us DESC"
                          " LIMIT ?2",
                          &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, stream);
+    tm__stmt_bind_i64(stmt, 1, stream->id);
     tm__stmt_bind_i64(stmt, 2, BLOCKS_MAX);
     tm_block block;
     tm_status st = TM_OK;
@@ -424,7 +314,7 @@ static tm_status read_newest(look *l, tm_db *db, int64_t stream, tm_err *err) {
         if (st != TM_OK || !has_row) {
             break;
         }
-        st = take_newest(l, &block, tm__stmt_i64(stmt, 0), err);
+        st = take_newest(l, &block, tm__stmt_i64(stmt, 0), stream->share, err);
     }
     tm__block_done(&block);
     tm__stmt_done(stmt);
@@ -459,58 +349,20 @@ static tm_status estimate(look *l, const char *metric, tm_err *err) {
     return TM_OK;
 }
 
-/* ---- scores ---- */
-
-/* The ring as metric/ wants it: truths beside one another, answers beside one another. */
-static tm_status score(fare *v, const tm_bundle *bundle, const char *name, tm_err *err) {
-    const uint64_t width = 1 + (uint64_t)v->n_outputs;
-    json_decref(v->scores);
-    v->scores = NULL;
-    v->score = unknown;
-    if (v->n == 0 || tm__bundle_task(bundle) == TM_TASK_RANKING) {
-        return TM_OK; /* answers of a ranking are logged without their queries */
-    }
-    double *const room = tm__mem_alloc(v->n * width, sizeof(*room));
-    if (room == NULL) {
-        return no_memory(err);
-    }
-    for (uint64_t i = 0; i < v->n; i++) {
-        room[i] = v->ring[i * width];
-        memcpy(&room[v->n + i * v->n_outputs], &v->ring[i * width + 1],
-               v->n_outputs * sizeof(*room));
-    }
-    const tm_score_input in = {.task = tm__bundle_task(bundle),
-                               .n_classes = tm__bundle_classes(bundle),
-                               .n_rows = v->n,
-                               .y = room,
-                               .pred = room + v->n,
-                               .threshold = tm__bundle_threshold(bundle)};
-    const tm_metric_ops *const metric = tm__metric_find(name);
-    tm_err own = {0};
-    tm_status st = tm__metric_report(&in, &v->scores, err);
-    if (st == TM_OK && metric != NULL) {
-        const tm_status known = tm__metric_interval(metric, &in, &v->score, &own);
-        v->score = known == TM_OK ? v->score : unknown; /* as AUC of one class */
-        st = known == TM_E_NOMEM ? no_memory(err) : TM_OK;
-    }
-    tm__mem_free(room);
-    return st;
-}
-
 static tm_status read_news(tm_db *db, void *arg, tm_err *err) {
     look *const l = arg;
     fare *const v = l->v;
-    TM_TRY(read_blocks(l->self, db, err));
+    TM_TRY(tm__recent_totals_read(&l->self->totals, db, err));
     TM_TRY(find_streams(l, db, err));
     sum_answers(l);
     TM_TRY(take_labels(l, db, err));
     TM_TRY(count_dropped(l, db, err));
     const uint64_t now_ns = tm__mono_ns();
     l->must_estimate = l->of->estimates && l->out->n_answers != v->n_at_estimate &&
-                       v->n_outputs <= 64 &&
+                       v->ring.n_outputs <= 64 &&
                        (v->estimated_ns == 0 || now_ns - v->estimated_ns >= ESTIMATE_NS);
     for (uint32_t i = 0; l->must_estimate && i < l->n_streams; i++) {
-        TM_TRY(read_newest(l, db, l->streams[i], err));
+        TM_TRY(read_newest(l, db, &l->streams[i], err));
     }
     return TM_OK;
 }
@@ -522,7 +374,10 @@ static tm_status look_locked(look *l, tm_err *err) {
         tm__json_text(info, "metric", tm__metric_default(tm__bundle_task(l->of->bundle)));
     TM_TRY(tm__log_read(l->self->monitor, read_news, l, err));
     if (v->has_news) {
-        TM_TRY(score(v, l->of->bundle, metric, err));
+        json_decref(v->scores);
+        v->scores = NULL;
+        v->score = unknown;
+        TM_TRY(tm__recent_ring_score(&v->ring, l->of->bundle, metric, &v->scores, &v->score, err));
         v->has_news = false;
     }
     tm_recent_view *const out = l->out;
@@ -534,7 +389,7 @@ static tm_status look_locked(look *l, tm_err *err) {
     out->n_labelled = v->n_labelled;
     out->coverage = out->n_answers == 0 ? 0 : (double)v->n_labelled / (double)out->n_answers;
     out->label_us = v->n_labelled > 0 ? v->joined_us : 0;
-    out->n_scored = v->n;
+    out->n_scored = v->ring.n;
     out->scores = v->scores == NULL ? NULL : json_incref(v->scores);
     out->metric = metric;
     out->score = v->score;
@@ -570,7 +425,7 @@ static tm_status read_mark(tm_db *db, void *arg, tm_err *err) {
     tm_log_mark *const out = arg;
     tm_stmt *stmt = NULL;
     bool has_row = false;
-    TM_TRY(find_end(db, &out->next_seq, err));
+    TM_TRY(tm__log_end(db, &out->next_seq, err));
     TM_TRY(tm__stmt_init(db, "SELECT n FROM counters WHERE model = '' AND name = 'stamp_us'", &stmt,
                          err));
     const tm_status st = tm__stmt_step(stmt, &has_row, err);

@@ -91,6 +91,10 @@ size_t tm__record_stamp(uint8_t *record, int64_t at_us, uint32_t latency_us) {
     return tm__record_size(record);
 }
 
+size_t tm__answer_size(const uint8_t *answer) {
+    return tm__record_size(answer);
+}
+
 size_t tm__answer_outputs(const uint8_t *answer, char out_id[27], double *outputs) {
     uint32_t n = 0;
     memcpy(out_id, answer + ID_AT, TM_ID_TEXT);

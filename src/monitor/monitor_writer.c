@@ -7,7 +7,7 @@
  *
  * 1. One thread writes: it takes all that is queued and every ticket, so that a label finds the
  *    answers queued before it, and many callers share one sync.
- * 2. It writes as soon as there is a ticket or 4,096 answers, else 20 ms after the first answer.
+ * 2. It writes as soon as there is a ticket or 4,096 answers, else 50 ms after the first answer.
  * 3. What a transaction writes and what it counts are in it together, so the log never says
  *    anything else than what it holds.
  * 4. A full disk or a busy file is tried again, with the answers kept. Any other failure, such as a
@@ -22,7 +22,7 @@
 #include "monitor/monitor_spill.h"
 #include "monitor/monitor_writer.h"
 
-#define DELAY_MS 20u
+#define DELAY_MS 50u
 
 /* ---- Work ---- */
 

@@ -7,11 +7,17 @@
  * first bits, the longest run of zeros behind them. They only grow, so a window's registers are
  * those that its threads had when it ended: new levels since the server took the version.
  *
+ * Edges are held as floats: half the memory, which a row of many columns goes through once, and
+ * four at a time. Rounding keeps order, so an edge whose float is below that of a value is below
+ * it; where both are equal the edges of the reference decide, and a cell is that of tm__ref_cell()
+ * always.
+ *
  * Bytes: 'W', 1, then numbers of 7 bits a byte, low ones first: n_counts, each count, the number of
  * registers that are not 0, and for each its distance from the one before and its value.
  */
 #include "monitor/sketch_cells.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -27,6 +33,40 @@ struct tm_cells {
     _Atomic uint64_t *counts;   /* [n_counts] */
     _Atomic uint8_t *registers; /* [n_registers] */
 };
+
+/* ---- plans ---- */
+
+#define LANES 4u
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t lanes_i32 __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+static uint32_t n_padded(const tm_ref_column *c) {
+    return c->n_ordered > 0 ? (c->n_edges + LANES - 1) / LANES * LANES : 0;
+}
+
+static bool place_edges(tm_cells_plan *self) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < self->n_columns; i++) {
+        n += n_padded(&self->reference->columns[i]);
+    }
+    self->columns = tm__mem_zalloc((size_t)self->n_columns + 1, sizeof(*self->columns));
+    self->edges = tm__mem_alloc((size_t)n + LANES, sizeof(*self->edges));
+    if (self->columns == NULL || self->edges == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0, at = 0; i < self->n_columns; i++) {
+        const tm_ref_column *const c = &self->reference->columns[i];
+        self->columns[i] = (tm_cells_column){.first = self->first[i],
+                                             .edges = at,
+                                             .n_edges = (uint16_t)n_padded(c),
+                                             .n_cells = (uint16_t)c->n_cells,
+                                             .is_of_length = c->kind == TM_REF_LENGTHS};
+        for (uint32_t k = 0; k < n_padded(c); k++) {
+            self->edges[at++] = k < c->n_edges ? (float)c->edges[k] : INFINITY;
+        }
+    }
+    return true;
+}
 
 tm_cells_plan *tm__cells_plan_create(const tm_reference *reference) {
     tm_cells_plan *const self = tm__mem_zalloc(1, sizeof(*self));
@@ -51,6 +91,10 @@ tm_cells_plan *tm__cells_plan_create(const tm_reference *reference) {
         self->registers[i] = has_new ? self->n_registers : UINT32_MAX;
         self->n_registers += has_new ? TM_CELLS_REGISTERS : 0;
     }
+    if (!place_edges(self)) {
+        tm__cells_plan_free(self);
+        return NULL;
+    }
     return self;
 }
 
@@ -58,9 +102,13 @@ void tm__cells_plan_free(tm_cells_plan *plan) {
     if (plan != NULL) {
         tm__mem_free(plan->first);
         tm__mem_free(plan->registers);
+        tm__mem_free(plan->columns);
+        tm__mem_free(plan->edges);
         tm__mem_free(plan);
     }
 }
+
+/* ---- counting ---- */
 
 tm_cells *tm__cells_create(const tm_cells_plan *plan) {
     tm_cells *const self = tm__mem_zalloc(1, sizeof(*self));
@@ -105,17 +153,59 @@ static void note_new(tm_cells *self, uint32_t registers, tm_str text) {
     }
 }
 
+/* The bin of x: 1 when the first edge is not above it, and of the others those that are below. */
+static uint32_t bin_of(const tm_cells_plan *plan, uint32_t column, double x) {
+    const tm_cells_column *const c = &plan->columns[column];
+    const float *const edges = plan->edges + c->edges;
+    const float rounded = (float)x;
+    const lanes all = {rounded, rounded, rounded, rounded};
+    lanes_i32 below = {0};
+    for (uint32_t i = 0; i < c->n_edges; i += LANES) {
+        lanes some;
+        memcpy(&some, edges + i, sizeof(some));
+        below -= some < all;
+    }
+    uint32_t n = (uint32_t)(below[0] + below[1] + below[2] + below[3]);
+    if (n < c->n_edges && edges[n] == rounded) {
+        const tm_ref_column *const exact = &plan->reference->columns[column];
+        for (uint32_t k = n; k < exact->n_edges && edges[k] == rounded; k++) {
+            n += k == 0 ? exact->edges[0] <= x : exact->edges[k] < x;
+        }
+    }
+    return n;
+}
+
+/* A column with bins. */
+static uint32_t ordered_cell(const tm_cells_plan *plan, uint32_t column, const tm_cell *value) {
+    const tm_cells_column *const c = &plan->columns[column];
+    if (value->type == TM_TYPE_FLOAT && !c->is_of_length) {
+        return isnan(value->f64) ? c->n_cells - 1u : bin_of(plan, column, value->f64);
+    }
+    if (value->type == TM_TYPE_TEXT && c->is_of_length) {
+        return bin_of(plan, column, (double)value->text.len);
+    }
+    if (value->type == TM_TYPE_INT && !c->is_of_length && value->i64 != TM_INT_MISSING) {
+        return bin_of(plan, column, (double)value->i64);
+    }
+    return tm__ref_cell(&plan->reference->columns[column], value);
+}
+
 void tm__cells_add(tm_cells *self, const tm_cell *row, const double *outputs, uint32_t n_outputs) {
     const tm_cells_plan *const plan = self->plan;
     const tm_reference *const reference = plan->reference;
     uint32_t n_far = 0;
     for (uint32_t i = 0; i < reference->n_columns; i++) {
+        const tm_cells_column *const column = &plan->columns[i];
+        if (column->n_edges > 0) {
+            const uint32_t cell = ordered_cell(plan, i, &row[i]);
+            count_one(self, column->first + cell);
+            n_far += cell == 0 || cell == column->n_cells - 2u ? 1 : 0;
+            continue;
+        }
         const tm_ref_column *const c = &reference->columns[i];
         const uint32_t cell = tm__ref_cell(c, &row[i]);
-        count_one(self, plan->first[i] + cell);
-        if (c->n_ordered > 0) {
-            n_far += cell == 0 || cell == c->n_ordered - 1 ? 1 : 0;
-        } else if (plan->registers[i] != UINT32_MAX && cell == c->n_levels + 1) {
+        count_one(self, column->first + cell);
+        if (plan->registers[i] != UINT32_MAX && cell == c->n_levels + 1) {
             n_far++;
             if (row[i].type == TM_TYPE_TEXT) {
                 note_new(self, plan->registers[i], row[i].text);

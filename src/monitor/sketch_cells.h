@@ -12,11 +12,21 @@
 #ifndef TM_MONITOR_SKETCH_CELLS_H
 #define TM_MONITOR_SKETCH_CELLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "model/reference.h"
 
 #define TM_CELLS_REGISTERS 128u /* a column with new levels: 9 % standard error */
+
+/* A column as rows are counted: all that a value is held against lies together. */
+typedef struct tm_cells_column {
+    uint32_t first;    /* place of its first count */
+    uint32_t edges;    /* place of its edges among the plan's */
+    uint16_t n_edges;  /* with those that fill the last vector; 0: no bins of numbers */
+    uint16_t n_cells;  /* the last one is that of missing values */
+    bool is_of_length; /* of texts */
+} tm_cells_column;
 
 /* Where the counts of a reference lie. Immutable; the reference must outlive it. */
 typedef struct tm_cells_plan {
@@ -24,8 +34,10 @@ typedef struct tm_cells_plan {
     uint32_t n_columns; /* with the answers */
     uint32_t *first;    /* [n_columns] place of a column's first count */
     uint32_t n_counts;
-    uint32_t *registers;  /* [n_columns] place of its registers; UINT32_MAX: none */
-    uint32_t n_registers; /* bytes in all */
+    uint32_t *registers;      /* [n_columns] place of its registers; UINT32_MAX: none */
+    uint32_t n_registers;     /* bytes in all */
+    tm_cells_column *columns; /* [n_columns] */
+    float *edges;             /* the reference's, rounded; infinities fill the vectors */
 } tm_cells_plan;
 #define TM_CELLS_ROWS 0u
 #define TM_CELLS_FAR 1u

@@ -265,6 +265,11 @@ void tm__stmt_bind_blob(tm_stmt *stmt, int index, const void *data, size_t len) 
     stmt_bound(stmt, sqlite3_bind_blob64(stmt->handle, index, bytes, len, SQLITE_TRANSIENT));
 }
 
+void tm__stmt_bind_blob_view(tm_stmt *stmt, int index, const void *data, size_t len) {
+    const void *bytes = data == NULL ? "" : data;
+    stmt_bound(stmt, sqlite3_bind_blob64(stmt->handle, index, bytes, len, SQLITE_STATIC));
+}
+
 void tm__stmt_bind_null(tm_stmt *stmt, int index) {
     stmt_bound(stmt, sqlite3_bind_null(stmt->handle, index));
 }
@@ -624,6 +629,20 @@ static tm_status db_migrate(tm_db *db, const tm_db_options *options, tm_err *err
     return tm__db_commit(db, err);
 }
 
+/* Before the first page is written; later it says nothing. */
+static tm_status db_set_page(tm_db *db, uint32_t page_bytes, tm_err *err) {
+    tm_buf text;
+    tm__buf_init(&text, 64);
+    if (page_bytes == 0) {
+        return TM_OK;
+    }
+    const tm_status st = tm__buf_printf(&text, "PRAGMA page_size=%u", page_bytes)
+                             ? tm__db_exec(db, (const char *)text.data, err)
+                             : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    tm__buf_done(&text);
+    return st;
+}
+
 static tm_status db_bring_up(tm_db *db, const tm_db_options *options, tm_err *err) {
     tm_db_label label = {0};
     TM_TRY(db_configure(db, err));
@@ -641,6 +660,7 @@ static tm_status db_bring_up(tm_db *db, const tm_db_options *options, tm_err *er
     if (options->read_only) {
         return TM_OK;
     }
+    TM_TRY(label.is_fresh ? db_set_page(db, options->page_bytes, err) : TM_OK);
     TM_TRY(db_use_wal(db, err));
     return is_current ? TM_OK : db_migrate(db, options, err);
 }

@@ -35,6 +35,7 @@ typedef struct tm_db_options {
     const tm_migration *migrations; /* ends with version 0 */
     uint32_t application_id;        /* a file of another kind is TM_E_DATA */
     void *migration_arg;            /* for run_locked: see tm__db_migration_arg() */
+    uint32_t page_bytes; /* of a file that is made: a power of two, 512 to 65,536; 0: 4,096 */
 } tm_db_options;
 TM_NODISCARD tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **out,
                                    tm_err *err);
@@ -85,6 +86,8 @@ void tm__stmt_bind_f64(tm_stmt *stmt, int index, double value);
 void tm__stmt_bind_text(tm_stmt *stmt, int index, const char *value); /* NULL binds null */
 void tm__stmt_bind_str(tm_stmt *stmt, int index, tm_str value);
 void tm__stmt_bind_blob(tm_stmt *stmt, int index, const void *data, size_t len);
+/** Same without a copy: the bytes must stand still until tm__stmt_done(). */
+void tm__stmt_bind_blob_view(tm_stmt *stmt, int index, const void *data, size_t len);
 void tm__stmt_bind_null(tm_stmt *stmt, int index);
 /** One step: *out_row says whether there is a row. Bind failures show here. */
 TM_NODISCARD tm_status tm__stmt_step(tm_stmt *stmt, bool *out_row, tm_err *err);

@@ -35,7 +35,7 @@ def send(server, labels):
 
 
 def settle(server, n):
-    """Until n answers are in the log, which is 20 ms behind on a machine that has nothing else to do."""
+    """Until n answers are in the log, which is 50 ms behind on a machine that has nothing else to do."""
     end = time.monotonic() + 10
     while server.request("GET", "/v1/status")[2]["routes"][0]["live"]["answers"] < n:
         assert time.monotonic() < end

@@ -340,6 +340,7 @@ const fault_case fault_cases[] = {
      .changes_early = true, /* stored labels are told, and an error after them */
      .want = 0},
     {"monitor origins", "full", {"monitor", "origins", "made", "--json"}, .want = 0},
+    {"monitor join", "full", {"monitor", "join", "--json"}, .changes_early = true, .want = 0},
     {"monitor report",
      "full",
      {"monitor", "report", "made", "--threads", "1", "--json"},

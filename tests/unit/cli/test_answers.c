@@ -51,7 +51,7 @@ static void lines_hold_ids_and_what_the_bundle_answers(void **state) {
         tm_bundle *bundle = load(data);
         tm_table *table = with_ids(data);
         const uint32_t k = tm__bundle_outputs(bundle);
-        const tm_answers answers = {.bundle = bundle, .is_json = way % 2 == 1};
+        const tm_answer_form answers = {.bundle = bundle, .is_json = way % 2 == 1};
         const tm_source_part part = {.table = table, .n_rows = 40};
         tm_answer_pen *pen = tm__answer_pen_create(&answers);
         tm_buf out, want;
@@ -111,7 +111,7 @@ static void lines_hold_ids_and_what_the_bundle_answers(void **state) {
 }
 
 typedef struct scene {
-    const tm_answers *answers;
+    const tm_answer_form *answers;
     const tm_source_part *part;
 } scene;
 
@@ -133,7 +133,7 @@ static void running_out_of_memory_is_told_and_leaks_nothing(void **state) {
     bundle_data *data = bundle_data_create(40, TM_TASK_BINARY, "gbdt");
     tm_bundle *bundle = load(data);
     tm_table *table = with_ids(data);
-    const tm_answers answers = {.bundle = bundle, .explain = true};
+    const tm_answer_form answers = {.bundle = bundle, .explain = true, .has_ids = true};
     const tm_source_part part = {.table = table, .n_rows = 40};
     scene s = {&answers, &part};
     test_each_mem_fault(score, &s);

@@ -50,7 +50,7 @@ static void step_until_it_ends(tm_tending *t, tm_registry *registry) {
 
 static void a_child_keeps_the_store_once_a_version_needs_it(void **state) {
     tm_registry *registry = NULL;
-    tm_tending t = {.child = {.home = *state, .supervisor = supervisor}};
+    tm_tending t = {.child = {.home = *state, .supervisor = supervisor}, .duty = &tm__duty_online};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     (void)tm__tending_step(&t, registry);
     assert_false(t.child.is_running);
@@ -70,7 +70,7 @@ static void a_child_keeps_the_store_once_a_version_needs_it(void **state) {
 
 static void it_ends_with_the_daemon(void **state) {
     tm_registry *registry = NULL;
-    tm_tending t = {.child = {.home = *state, .supervisor = supervisor}};
+    tm_tending t = {.child = {.home = *state, .supervisor = supervisor}, .duty = &tm__duty_online};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     (void)online_case_version(*state, 0.5, NULL);
     (void)tm__tending_step(&t, registry);

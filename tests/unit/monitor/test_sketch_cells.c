@@ -3,10 +3,12 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/rng.h"
 #include "drift_case.h"
 
 static void rows_are_counted_where_they_belong(void **state) {
@@ -32,6 +34,85 @@ static void rows_are_counted_where_they_belong(void **state) {
     assert_int_equal(c.counts.counts[c.plan->first[city] + tm__ref_missing(b)], 1);
     assert_int_equal(c.counts.counts[c.plan->first[c.plan->n_columns - 1] + 2], 2);
     drift_case_close(&c);
+}
+
+/* A value near an edge or far from all of them. */
+static double value_near(tm_rng *rng, const double *edges, uint32_t n) {
+    const double edge = edges[tm__rng_below(rng, n)];
+    switch (tm__rng_below(rng, 6)) {
+    case 0:
+        return edge;
+    case 1:
+        return nextafter(edge, INFINITY);
+    case 2:
+        return nextafter(edge, -INFINITY);
+    case 3:
+        return (float)edge;
+    case 4:
+        return (tm__rng_f64(rng) - 0.5) * 1e300;
+    default:
+        return edge + tm__rng_f64(rng) - 0.5;
+    }
+}
+
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static tm_reference *reference_of(tm_rng *rng, tm_ref_kind kind) {
+    tm_reference *const reference = tm__reference_create(1);
+    tm_ref_column *const c = &reference->columns[0];
+    c->kind = kind;
+    c->n_blocks = 1;
+    c->n_edges = 2 + (uint32_t)tm__rng_below(rng, TM_REF_EDGES_MAX - 1);
+    c->edges = tm__mem_alloc(c->n_edges, sizeof(double));
+    const double step =
+        tm__rng_below(rng, 2) == 0 ? 1e-9 : 7; /* of which floats tell no two apart */
+    for (uint32_t i = 0; i < c->n_edges; i++) {
+        c->edges[i] = 100 + step * (double)tm__rng_below(rng, 50) * (1 + tm__rng_f64(rng));
+    }
+    qsort(c->edges, c->n_edges, sizeof(double), by_size);
+    assert_true(tm__ref_column_settle(c));
+    return reference;
+}
+
+static void a_row_is_counted_in_the_cell_that_the_reference_says(void **state) {
+    (void)state;
+    static const tm_ref_kind kinds[] = {TM_REF_NUMBERS, TM_REF_LENGTHS};
+    static const char text[300] = "";
+    tm_rng rng = tm__rng_split(1, "cells", 0);
+    for (unsigned i = 0; i < 400; i++) {
+        tm_reference *const reference = reference_of(&rng, kinds[i % 2]);
+        const tm_ref_column *const c = &reference->columns[0];
+        tm_cells_plan *const plan = tm__cells_plan_create(reference);
+        tm_cells *const cells = tm__cells_create(plan);
+        tm_counts counts, want;
+        assert_true(tm__counts_init(&counts, plan) && tm__counts_init(&want, plan));
+        for (unsigned k = 0; k < 200; k++) {
+            const double x = value_near(&rng, c->edges, c->n_edges);
+            const tm_cell values[] = {
+                {.type = TM_TYPE_FLOAT, .f64 = x},
+                {.type = TM_TYPE_FLOAT, .f64 = k % 2 == 0 ? NAN : INFINITY},
+                {.type = TM_TYPE_INT, .i64 = k == 0 ? TM_INT_MISSING : (int64_t)(90 + k)},
+                {.type = TM_TYPE_BOOL, .i64 = k % 2},
+                {.type = TM_TYPE_NONE},
+                {.type = TM_TYPE_TEXT, .text = {text, k}}};
+            const size_t n = kinds[i % 2] == TM_REF_LENGTHS ? 6 : 5; /* no number is a text */
+            for (size_t v = 0; v < n; v++) {
+                tm__cells_add(cells, &values[v], &x, 1);
+                want.counts[plan->first[0] + tm__ref_cell(c, &values[v])]++;
+            }
+        }
+        tm__cells_read(cells, &counts);
+        assert_memory_equal(counts.counts + plan->first[0], want.counts + plan->first[0],
+                            c->n_cells * sizeof(uint64_t));
+        tm__counts_done(&counts);
+        tm__counts_done(&want);
+        tm__cells_free(cells);
+        tm__cells_plan_free(plan);
+        tm__reference_free(reference);
+    }
 }
 
 static void bytes_of_windows_add_up_and_damaged_ones_are_refused(void **state) {
@@ -125,6 +206,7 @@ static void a_reader_and_the_owner_do_not_disturb_each_other(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_counted_where_they_belong),
+        cmocka_unit_test(a_row_is_counted_in_the_cell_that_the_reference_says),
         cmocka_unit_test(bytes_of_windows_add_up_and_damaged_ones_are_refused),
         cmocka_unit_test(a_million_new_levels_take_no_memory_and_are_told_by_number),
         cmocka_unit_test(a_reader_and_the_owner_do_not_disturb_each_other),
