@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "monitor/block_pack.h"
 #include "monitor/monitor_priv.h"
 
 #define BLOCK_BYTES ((size_t)64 << 10) /* a block is closed past them; one answer may be larger */
@@ -47,12 +48,20 @@ static void rewind_block(tm_block *block) {
 /* Read the row that the statement is at: first_seq, n, stream, data. */
 static tm_status take_row(tm_block *block, tm_stmt *stmt, tm_err *err) {
     const tm_str data = tm__stmt_blob(stmt, 3);
+    const int64_t first_seq = tm__stmt_i64(stmt, 0);
     tm__buf_reset(&block->bytes);
     block->first_seq = 0;
-    if (!tm__buf_append(&block->bytes, data.ptr, data.len)) {
+    if (tm__block_is_packed(data) && !tm__block_unpack(data, &block->bytes) &&
+        !block->bytes.failed) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "the log has a damaged block of answers at %lld",
+                       (long long)first_seq);
+    }
+    if (block->bytes.failed ||
+        (!tm__block_is_packed(data) && !tm__buf_append(&block->bytes, data.ptr, data.len))) {
+        block->bytes.failed = false;
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    block->first_seq = tm__stmt_i64(stmt, 0);
+    block->first_seq = first_seq;
     block->n = tm__stmt_i64(stmt, 1);
     block->stream = tm__stmt_i64(stmt, 2);
     rewind_block(block);
@@ -319,6 +328,7 @@ typedef struct tm_filling {
     int64_t first_seq;
     tm_str part;  /* of a run, records that are not in bytes yet: a block of one run is no copy */
     tm_buf bytes; /* of runs before it */
+    tm_buf packed;
     uint32_t n;
     int64_t first_us, last_us;
     bool has_entities;
@@ -362,8 +372,22 @@ tm_status tm__log_end(tm_db *db, int64_t *out, tm_err *err) {
     return st;
 }
 
-static tm_status insert_block(const tm_filling *f, tm_err *err) {
+/* Packed; as they are when they cannot be, such as records of a spill file of another kind. */
+static tm_status pack(tm_filling *f, tm_str *out, tm_err *err) {
+    tm__buf_reset(&f->packed);
+    const bool is_packed = tm__block_pack(f->part, &f->packed);
+    if (f->packed.failed) {
+        f->packed.failed = false;
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    *out = is_packed ? (tm_str){(const char *)f->packed.data, f->packed.len} : f->part;
+    return TM_OK;
+}
+
+static tm_status insert_block(tm_filling *f, tm_err *err) {
     tm_stmt *stmt = NULL;
+    tm_str data = {0};
+    TM_TRY(pack(f, &data, err));
     TM_TRY(tm__stmt_init(f->batch->db,
                          "INSERT INTO blocks(first_seq, n, stream, first_us, last_us, data)"
                          " VALUES(?, ?, ?, ?, ?, ?)",
@@ -373,7 +397,7 @@ static tm_status insert_block(const tm_filling *f, tm_err *err) {
     tm__stmt_bind_i64(stmt, 3, f->stream->row_id);
     tm__stmt_bind_i64(stmt, 4, f->first_us);
     tm__stmt_bind_i64(stmt, 5, f->last_us);
-    tm__stmt_bind_blob_view(stmt, 6, f->part.ptr, f->part.len);
+    tm__stmt_bind_blob_view(stmt, 6, data.ptr, data.len);
     const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
@@ -549,10 +573,12 @@ static tm_status is_there(const tm_filling *f, const uint8_t *bytes, size_t size
 }
 
 static tm_status add_run(tm_filling *f, const uint8_t *at, uint32_t n, tm_err *err) {
-    f->part = (tm_str){(const char *)at, 0};
+    TM_TRY(gather(f, err)); /* what is left of the run before */
+    f->part.ptr = (const char *)at;
     for (uint32_t i = 0; i < n; i++) {
         const size_t size = tm__record_size(at);
         bool is_known = false;
+        __builtin_prefetch(at + 4 * size); /* they are of another core, and mostly of one size */
         if (f->batch->must_look) {
             TM_TRY(is_there(f, at, size, &is_known, err));
         }
@@ -567,12 +593,13 @@ static tm_status add_run(tm_filling *f, const uint8_t *at, uint32_t n, tm_err *e
             f->part.ptr = (const char *)at;
         }
     }
-    return gather(f, err);
+    return TM_OK;
 }
 
 tm_status tm__block_write_locked(const tm_block_batch *batch, tm_stream *stream, tm_err *err) {
     tm_filling f = {.batch = batch, .stream = stream};
     tm__buf_init(&f.bytes, TM_MONITOR_BYTES);
+    tm__buf_init(&f.packed, 4 * TM_MONITOR_BYTES);
     tm_status st = stream_row(batch->db, stream, err);
     st = st == TM_OK ? tm__log_end(batch->db, &f.first_seq, err) : st;
     const uint8_t *data = batch->runs->data;
@@ -587,5 +614,6 @@ tm_status tm__block_write_locked(const tm_block_batch *batch, tm_stream *stream,
     }
     st = st == TM_OK ? close_block(&f, err) : st;
     tm__buf_done(&f.bytes);
+    tm__buf_done(&f.packed);
     return st;
 }

@@ -30,8 +30,77 @@ def read_cells(data, n):
     return values
 
 
+class Packed:
+    """A packed block, read as docs/formats/home.md says."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 4
+
+    def take(self, n):
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def number(self):
+        value = shift = 0
+        while True:
+            byte, = self.take(1)
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def signed(self):
+        value = self.number()
+        return value >> 1 ^ -(value & 1)
+
+    def cell(self):
+        """A value as records have it; None at their end."""
+        tag, = self.take(1)
+        if tag == 3:
+            return None
+        if tag < 3:
+            return [b"\0", b"\1\0", b"\1\1"][tag]
+        if tag == 0x40:
+            return b"\3" + self.take(8)
+        if tag == 0x50:
+            n = self.number()
+            return b"\4" + struct.pack("<I", n) + self.take(n)
+        n = (tag & 7) + 1 if tag >= 0x80 else tag & 15
+        value = int.from_bytes(self.take(n), "little")
+        value = value >> 1 ^ -(value & 1)
+        if tag >= 0x80:
+            return b"\3" + struct.pack("<d", float(value) / 10.0 ** (tag >> 3 & 15))
+        return bytes([{1: 2, 2: 5, 3: 6}[tag >> 4]]) + struct.pack("<q", value)
+
+
+def unpack(data):
+    """Records of a block as they are when it is not packed."""
+    if data[:4] != b"\1\0\0\0":
+        return data
+    p, out, at_us, event, ms = Packed(data), b"", 0, 0, 0
+    total = p.number()
+    while len(out) < total:
+        flags, = p.take(1)
+        latency, at_us = p.number(), at_us + p.signed()
+        event += p.signed() if flags & 1 else 0
+        if flags & 4:
+            number = p.take(26)
+        else:
+            ms += p.signed()
+            bits = ms << 80 | int.from_bytes(p.take(10), "big")
+            number = "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[bits >> 5 * i & 31] for i in reversed(range(26))).encode()
+        n_outputs = p.number()
+        outputs = p.take(8 * n_outputs)
+        entity = p.take(p.number()) if flags & 2 else None
+        cells = b"".join(iter(p.cell, None))
+        body = outputs + (entity or b"") + cells
+        out += HEAD.pack(HEAD.size + len(body), latency, at_us, event if flags & 1 else -2**63, number, n_outputs, NO_ENTITY if entity is None else len(entity)) + body
+    assert len(out) == total and p.at == len(data)
+    return out
+
+
 def read_block(data, n, columns):
-    at = 0
+    data, at = unpack(data), 0
     for _ in range(n):
         size, latency, at_us, event_us, number, n_outputs, entity_len = HEAD.unpack_from(data, at)
         p = at + HEAD.size

@@ -8,6 +8,8 @@ import struct
 import subprocess
 import time
 
+import answers
+
 ROWS = "id,day,x,c,y\n"
 
 
@@ -100,8 +102,8 @@ def logged_outputs(tm, prediction_id):
     with sqlite3.connect(f"file:{tm.folder}/.tidemill/log.db?mode=ro", uri=True) as db:
         found = db.execute("SELECT b.data FROM spans s JOIN blocks b USING (first_seq) WHERE s.prefix = ? AND s.first_id <= ? AND s.last_id >= ?",
                            (prediction_id[:8], prediction_id, prediction_id)).fetchall()
-    for (data,) in found:
-        at = 0
+    for (packed,) in found:
+        data, at = answers.unpack(packed), 0
         while at < len(data):
             size, = struct.unpack_from("<I", data, at)
             if data[at + 24:at + 50].decode() == prediction_id:
