@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 import pytest
+from answers import unpack
 from duck import Duck
 from rows import churn, to_csv
 
@@ -224,7 +225,7 @@ def test_answers_of_the_log_have_the_same_bits_again(home, serve):
     # An answer of which a bit is another, and one whose version is gone.
     with contextlib.closing(sqlite3.connect(home.folder / ".tidemill" / "log.db")) as log:
         (data,) = log.execute("SELECT data FROM blocks WHERE first_seq = 1").fetchone()
-        changed = bytearray(data)
+        changed = bytearray(unpack(data))
         changed[60] ^= 1
         log.execute("UPDATE blocks SET data = ? WHERE first_seq = 1", (bytes(changed),))
         log.execute("UPDATE streams SET version = 9 WHERE version = 2")

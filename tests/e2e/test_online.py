@@ -9,6 +9,7 @@ import sqlite3
 import struct
 import time
 
+import answers
 import pytest
 import test_windows
 
@@ -143,8 +144,8 @@ def logged(tm, prediction_id):
     """The columns of an answer as the log has them: docs/formats/home.md."""
     with sqlite3.connect(f"file:{tm.folder}/.tidemill/log.db?mode=ro", uri=True) as db:
         blocks = db.execute("SELECT b.data, s.columns FROM blocks b JOIN streams s ON s.id = b.stream").fetchall()
-    for data, columns in blocks:
-        at = 0
+    for packed, columns in blocks:
+        data, at = answers.unpack(packed), 0
         while at < len(data):
             size, n_outputs, n_entity = struct.unpack_from("<I", data, at)[0], *struct.unpack_from("<II", data, at + 52)
             if data[at + 24:at + 50].decode() == prediction_id:
