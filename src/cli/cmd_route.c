@@ -5,8 +5,12 @@
 
 #include "cli/cli.h"
 #include "cli/model_args.h"
+#include "registry/rollout.h"
 
 typedef struct listing {
+    tm_registry *registry;
+    tm_status st;
+    tm_err *err;
     json_t *routes;
     bool is_whole;
 } listing;
@@ -40,8 +44,15 @@ static json_t *route_json(const tm_route *route) {
 
 static bool add_route(void *arg, const tm_route *route) {
     listing *l = arg;
-    l->is_whole = json_array_append_new(l->routes, route_json(route)) == 0;
-    return l->is_whole;
+    tm_rollout rollout = {0};
+    bool has = false;
+    json_t *made = route_json(route);
+    l->st = tm__registry_rollout(l->registry, route->model, &rollout, &has, l->err);
+    l->is_whole =
+        json_object_set_new(made, "rollout", has ? tm__rollout_json(&rollout) : json_null()) == 0 &&
+        json_array_append_new(l->routes, made) == 0;
+    tm__rollout_done(&rollout);
+    return l->is_whole && l->st == TM_OK;
 }
 
 /* "1: 90 %, 2: 10 %" */
@@ -66,12 +77,21 @@ static void put_shadow(tm_cli_table *table, const json_t *shadow) {
     }
 }
 
+static void put_rollout(tm_cli_table *table, const json_t *rollout) {
+    if (json_is_null(rollout)) {
+        tm__cli_cell(table, "none");
+    } else {
+        tm__cli_cell(table, "%lld at %g %%, %s", (long long)tm__json_i64(rollout, "version", 0),
+                     tm__json_f64(rollout, "percent", 0), tm__json_text(rollout, "state", ""));
+    }
+}
+
 static void print_routes(tm_cli *cli, const json_t *routes) {
-    const char *titles[] = {"route", "model", "champion", "answered by", "shadow"};
+    const char *titles[] = {"route", "model", "champion", "answered by", "shadow", "rollout"};
     tm_cli_table table;
     size_t i = 0;
     json_t *route = NULL;
-    tm__cli_table_init(&table, 5, titles);
+    tm__cli_table_init(&table, 6, titles);
     json_array_foreach((json_t *)(uintptr_t)routes, i, route) {
         char arms[256];
         put_arms(json_object_get(route, "arms"), arms, sizeof arms);
@@ -80,6 +100,7 @@ static void print_routes(tm_cli *cli, const json_t *routes) {
         tm__cli_cell(&table, "%lld", (long long)tm__json_i64(route, "champion", 0));
         tm__cli_cell(&table, "%s", arms);
         put_shadow(&table, json_object_get(route, "shadow"));
+        put_rollout(&table, json_object_get(route, "rollout"));
     }
     tm__cli_table_print(cli, &table);
 }
@@ -88,7 +109,10 @@ tm_status cmd_route_ls(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
     listing l = {.routes = json_array(), .is_whole = true};
     tm_status st = tm__place_open(cli, false, &place, err);
+    l.registry = place.registry;
+    l.err = err;
     st = st == TM_OK ? tm__registry_routes(place.registry, add_route, &l, err) : st;
+    st = st == TM_OK ? l.st : st;
     if (st == TM_OK && (l.routes == NULL || !l.is_whole)) {
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }

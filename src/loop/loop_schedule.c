@@ -45,6 +45,7 @@ struct tm_loop {
     tm_compacting compacting;
     tm_tending tending, joining;
     tm_telling telling;
+    tm_rolling rolling;
     tm_sinking sinking;
     tm_pulling pulling, streaming;
 };
@@ -63,6 +64,8 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->tending = (tm_tending){.child = alone, .duty = &tm__duty_online};
     loop->joining = (tm_tending){.child = alone, .duty = &tm__duty_labels};
     const tm_children children = {.home = home, .supervisor = supervisor};
+    loop->rolling = (tm_rolling){.log = log, .children = children};
+    loop->rolling.children.option = "--look";
     loop->telling = (tm_telling){.log = log, .children = children};
     loop->pulling = (tm_pulling){.log = log, .children = children};
     loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};
@@ -261,9 +264,11 @@ uint32_t tm__loop_step(tm_loop *loop) {
     const uint32_t online_ms = tm__tending_step(&loop->tending, loop->registry);
     const uint32_t labels_ms = tm__tending_step(&loop->joining, loop->registry);
     const uint32_t alerts_ms = tm__telling_step(&loop->telling, loop->registry);
+    const uint32_t rollouts_ms = tm__rolling_step(&loop->rolling, loop->registry);
     next_ms = online_ms < next_ms ? online_ms : next_ms;
     next_ms = labels_ms < next_ms ? labels_ms : next_ms;
     next_ms = alerts_ms < next_ms ? alerts_ms : next_ms;
+    next_ms = rollouts_ms < next_ms ? rollouts_ms : next_ms;
     next_ms = sinks_ms < next_ms ? sinks_ms : next_ms;
     next_ms = pulls_ms < next_ms ? pulls_ms : next_ms;
     next_ms = streams_ms < next_ms ? streams_ms : next_ms;
@@ -294,6 +299,7 @@ void tm__loop_close(tm_loop *loop) {
     tm__tending_stop(&loop->tending);
     tm__tending_stop(&loop->joining);
     tm__telling_stop(&loop->telling);
+    tm__children_stop(&loop->rolling.children);
     tm__children_stop(&loop->sinking.children);
     tm__children_stop(&loop->pulling.children);
     tm__children_stop(&loop->streaming.children);

@@ -420,6 +420,30 @@ void tm__prom_route(tm_prom *const *proms, uint32_t n, const char *route, tm_pro
     each_series(&all, add_to_route, out);
 }
 
+typedef struct arms_of_route {
+    const char *route;
+    json_t *list;
+} arms_of_route;
+
+static void add_arm(const sums *all, const series *s, void *arg) {
+    const arms_of_route *const out = arg;
+    if (strcmp(s->route, out->route) == 0) {
+        json_array_append_new(
+            out->list,
+            json_pack("{s:I, s:s, s:I, s:I}", "version", (json_int_t)s->version, "arm",
+                      tm__arm_text(s->arm), "answered",
+                      (json_int_t)sum_series(all, s, offsetof(series, n_requests)), "failed",
+                      (json_int_t)sum_series(all, s, offsetof(series, n_failed))));
+    }
+}
+
+json_t *tm__prom_arms(tm_prom *const *proms, uint32_t n, const char *route) {
+    const sums all = {.proms = proms, .n = n};
+    arms_of_route out = {.route = route, .list = json_array()};
+    each_series(&all, add_arm, &out);
+    return out.list;
+}
+
 double tm__prom_quantile(const tm_prom_route *now, const tm_prom_route *before, double share) {
     uint64_t n = 0, below = 0;
     for (uint32_t b = 0; b <= N_BUCKETS; b++) {

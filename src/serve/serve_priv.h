@@ -288,6 +288,9 @@ typedef struct tm_prom_route {
     uint64_t buckets[TM_PROM_BUCKETS]; /* requests by their time */
 } tm_prom_route;
 void tm__prom_route(tm_prom *const *proms, uint32_t n, const char *route, tm_prom_route *out);
+/** Requests of a route by version and why it answered: [{"version", "arm", "answered", "failed"}].
+ * NULL when out of memory. */
+json_t *tm__prom_arms(tm_prom *const *proms, uint32_t n, const char *route);
 /** Seconds in which this share of the requests between two looks was answered, straight within a
  * bucket; NaN when there were none. */
 double tm__prom_quantile(const tm_prom_route *now, const tm_prom_route *before, double share);

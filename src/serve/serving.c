@@ -158,6 +158,8 @@ static tm_status add_route(tm_serving *self, const tm_served *served, json_t *li
         served->is_stale ? served->problem : NULL, "live", live);
     json_object_set_new(out, "live_error", st == TM_OK ? json_null() : json_string(own.message));
     add_rates(self, served->route, out);
+    json_object_set_new(out, "arms",
+                        tm__prom_arms(self->place.proms, self->place.n_proms, served->route));
     json_array_append_new(list, out);
     return st == TM_E_NOMEM ? TM_FAIL(err, st, "out of memory") : TM_OK;
 }

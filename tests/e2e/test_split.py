@@ -41,7 +41,7 @@ def arms(server, key):
 def test_units_are_split_by_command_and_stay(tm, serve, key):
     server = serve()
     assert tm.ok("route", "ls", "--json").json["routes"] == [
-        {"route": "churn", "model": "churn", "champion": 1, "arms": [{"version": 1, "weight": 100.0}], "shadow": None}]
+        {"route": "churn", "model": "churn", "champion": 1, "arms": [{"version": 1, "weight": 100.0}], "shadow": None, "rollout": None}]
     assert "churn: 1: 70 %, 2: 30 %" in tm.ok("route", "split", "churn", "champion=70", "2=30", "--reason", "a look").out
     wait(lambda: arms(server, key) == [(1, 70, True), (2, 30, True)])
     came = {unit: ask(server, key, unit) for unit in map(str, range(400))}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `route rollout`: a version comes to a route in steps, looked at by guardrails. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "loop/rollout_look.h"
+#include "registry/rollout.h"
+
+static tm_status usage(const char *what, const char *hint, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "%s", what);
+    tm_err_hint(err, "%s", hint);
+    return st;
+}
+
+/* ---- start ---- */
+
+/* "1,10,50,100" */
+static tm_status read_steps(const char *text, tm_rollout_terms *out, tm_err *err) {
+    tm_str rest = tm__str(text);
+    out->n_steps = 0;
+    while (rest.len > 0) {
+        double percent = 0;
+        const tm_str one = tm__str_trim(tm__str_cut(&rest, ','));
+        if (out->n_steps == TM_ROLLOUT_STEPS_MAX || !tm__str_to_f64(one, &percent) ||
+            !tm__split_weight(percent, &out->steps[out->n_steps])) {
+            return usage("--steps is no list of percent",
+                         "Like 1,10,50,100: rising, at most 16, to a hundredth of a percent.", err);
+        }
+        out->n_steps++;
+    }
+    return TM_OK;
+}
+
+static tm_status read_terms(const tm_cli *cli, tm_rollout_terms *out, tm_err *err) {
+    *out = tm__rollout_default();
+    if (tm__cli_has(cli, "steps")) {
+        TM_TRY(read_steps(tm__cli_text(cli, "steps"), out, err));
+    }
+    if (tm__cli_has(cli, "hold")) {
+        out->hold_us = tm__cli_duration_us(cli, "hold");
+    } else if (tm__cli_has(cli, "rows")) {
+        out->hold_us = 0;
+    }
+    if (tm__cli_has(cli, "rows")) {
+        out->hold_rows = (uint64_t)tm__cli_i64(cli, "rows");
+    }
+    static const char *const names[] = {"errors", "latency", "drift", "metric"};
+    double *const bounds[] = {&out->guard.errors, &out->guard.latency, &out->guard.drift,
+                              &out->guard.metric};
+    for (size_t i = 0; i < 4; i++) {
+        *bounds[i] = tm__cli_has(cli, names[i]) ? tm__cli_f64(cli, names[i]) : *bounds[i];
+    }
+    out->force = tm__cli_flag(cli, "force");
+    return TM_OK;
+}
+
+static tm_status start(const tm_cli *cli, const tm_place *place, const char *name,
+                       const tm_actor *actor, tm_err *err) {
+    tm_version version = {0};
+    tm_rollout_terms terms;
+    TM_TRY(read_terms(cli, &terms, err));
+    TM_TRY(tm__registry_find(place->registry, name, &version, err));
+    const tm_status st = tm__registry_rollout_start(place->registry, version.model, version.number,
+                                                    &terms, actor, err);
+    tm__version_done(&version);
+    return st;
+}
+
+/* ---- what is so now ---- */
+
+static void print_checks(tm_cli *cli, const json_t *checks) {
+    const char *titles[] = {"guardrail", "state", "what was seen"};
+    tm_cli_table table;
+    size_t i = 0;
+    json_t *check = NULL;
+    tm__cli_table_init(&table, 3, titles);
+    json_array_foreach((json_t *)(uintptr_t)checks, i, check) {
+        tm__cli_cell(&table, "%s", tm__json_text(check, "check", ""));
+        tm__cli_cell(&table, "%s", tm__json_text(check, "state", ""));
+        tm__cli_cell(&table, "%s", tm__json_text(check, "said", ""));
+    }
+    tm__cli_table_print(cli, &table);
+}
+
+static tm_status look(tm_cli *cli, const tm_place *place, const char *model, const char *actor,
+                      tm_err *err) {
+    json_t *result = NULL;
+    TM_TRY(tm__rollout_look(place->home, place->registry, model, actor, &result, err));
+    if (cli->json) {
+        tm__cli_print_object(cli, "tidemill.route.rollout_look/1", result);
+    } else {
+        tm__cli_print(cli, "%s: %s: %s\n", model, tm__json_text(result, "action", ""),
+                      tm__json_text(result, "reason", ""));
+        print_checks(cli, json_object_get(result, "checks"));
+    }
+    json_decref(result);
+    return TM_OK;
+}
+
+static void print_words(tm_cli *cli, const char *model, const json_t *rollout) {
+    if (json_is_null(rollout)) {
+        tm__cli_print(cli, "%s: no rollout\n", model);
+        return;
+    }
+    tm__cli_print(cli, "%s: version %lld has %g %% of the requests (step %lld of %zu), %s\n", model,
+                  (long long)tm__json_i64(rollout, "version", 0),
+                  tm__json_f64(rollout, "percent", 0), (long long)tm__json_i64(rollout, "step", 0),
+                  json_array_size(json_object_get(rollout, "steps")),
+                  tm__json_text(rollout, "state", ""));
+    tm__cli_note(cli,
+                 "'tidemill run' on this home takes the steps; without one, 'tidemill route "
+                 "rollout %s --look' does",
+                 model);
+}
+
+/* The state as it is now. */
+static tm_status show(tm_cli *cli, const tm_place *place, const char *model, tm_err *err) {
+    tm_rollout rollout = {0};
+    bool has = false;
+    TM_TRY(tm__registry_rollout(place->registry, model, &rollout, &has, err));
+    json_t *what = has ? tm__rollout_json(&rollout) : json_null();
+    tm__rollout_done(&rollout);
+    json_t *result = json_pack("{s:s, s:O}", "route", model, "rollout", what);
+    const tm_status st = tm__json_check(err);
+    if (st == TM_OK && cli->json) {
+        tm__cli_print_object(cli, "tidemill.route.rollout/1", result);
+    } else if (st == TM_OK) {
+        print_words(cli, model, what);
+    }
+    json_decref(result);
+    json_decref(what);
+    return st;
+}
+
+/* ---- the command ---- */
+
+/* Which one of the flags; 0: none. TM_E_USAGE for several, or beside a version. */
+static tm_status read_flag(const tm_cli *cli, bool has_version, const char **out, tm_err *err) {
+    static const char *const flags[] = {"stop", "pause", "resume", "look"};
+    uint32_t n = 0;
+    *out = NULL;
+    for (size_t i = 0; i < 4; i++) {
+        if (tm__cli_flag(cli, flags[i])) {
+            *out = flags[i];
+            n++;
+        }
+    }
+    return n > 1 || (n == 1 && has_version)
+               ? usage("more than one thing is asked for",
+                       "Name MODEL@VERSION to begin, or MODEL with one of --stop, --pause, "
+                       "--resume and --look.",
+                       err)
+               : TM_OK;
+}
+
+static tm_status move(const tm_place *place, const char *model, const char *flag,
+                      const tm_actor *actor, tm_err *err) {
+    const tm_rollout_move one = {.kind = strcmp(flag, "stop") == 0    ? TM_ROLLOUT_STOP
+                                         : strcmp(flag, "pause") == 0 ? TM_ROLLOUT_PAUSE
+                                                                      : TM_ROLLOUT_RESUME};
+    return tm__registry_rollout_move(place->registry, model, &one, actor, err);
+}
+
+static tm_status run(tm_cli *cli, const tm_place *place, const char *flag, tm_err *err) {
+    char user[80], model[TM_MAX_NAME + 1];
+    const char *name = tm__cli_arg(cli, "MODEL");
+    const char *at = strchr(name, '@');
+    const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), user, sizeof(user));
+    const size_t len = at == NULL ? strlen(name) : (size_t)(at - name);
+    if (!tm__str_copy(model, sizeof model, (tm_str){name, len})) {
+        return TM_FAIL(err, TM_E_NOT_FOUND, "there is no model '%.64s'", name);
+    }
+    if (at != NULL) {
+        TM_TRY(start(cli, place, name, &actor, err));
+        tm__cli_did(cli, "the rollout of '%s' has begun", name);
+    } else if (flag != NULL && strcmp(flag, "look") == 0) {
+        return look(cli, place, model, actor.name, err);
+    } else if (flag != NULL) {
+        TM_TRY(move(place, model, flag, &actor, err));
+        tm__cli_did(cli, "the rollout of '%s' is moved: %s", model, flag);
+    } else {
+        tm_route route;
+        TM_TRY(tm__registry_route(place->registry, model, &route, err));
+    }
+    return show(cli, place, model, err);
+}
+
+tm_status cmd_route_rollout(tm_cli *cli, tm_err *err) {
+    tm_place place = {0};
+    const char *flag = NULL;
+    TM_TRY(read_flag(cli, strchr(tm__cli_arg(cli, "MODEL"), '@') != NULL, &flag, err));
+    tm_status st = tm__place_open(cli, false, &place, err);
+    st = st == TM_OK ? run(cli, &place, flag, err) : st;
+    tm__place_close(&place);
+    return st;
+}
