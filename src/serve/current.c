@@ -231,6 +231,29 @@ static tm_prepare terms_of(const loader *l, const tm_route *route) {
                         .held_bytes = held_bytes(l->past, l->current)};
 }
 
+/* The champion before, opened for a route whose own cannot be served and that has nothing yet: a
+ * server that was just started. NULL: there is none, or it cannot be served either. */
+static tm_served *open_earlier(loader *l, const tm_route *route) {
+    char name[TM_MAX_NAME + 24];
+    uint32_t earlier = 0;
+    tm_version version = {0};
+    tm_served *served = NULL;
+    if (tm__registry_earlier(l->registry, route->model, &earlier, NULL) != TM_OK || earlier == 0 ||
+        earlier == route->version) {
+        return NULL;
+    }
+    (void)snprintf(name, sizeof name, "%s@%u", route->model, earlier);
+    if (tm__registry_find(l->registry, name, &version, NULL) == TM_OK) {
+        tm_route other = *route;
+        other.version = version.number;
+        other.bundle_hash = version.bundle_hash;
+        const tm_prepare terms = terms_of(l, &other);
+        served = tm__prepare(&terms, &served, NULL) == TM_OK ? served : NULL;
+        tm__version_done(&version);
+    }
+    return served;
+}
+
 /* The route cannot have its version: it keeps what it has, and says why. The same refusal again is
  * nothing new: the entry stays, and the log is spared. */
 static tm_served *make_stale(loader *l, const tm_route *route, const tm_err *why) {
@@ -241,12 +264,17 @@ static tm_served *make_stale(loader *l, const tm_route *route, const tm_err *why
         strcmp(now->problem, why->message) == 0) {
         return tm__served_ref(now);
     }
+    const bool has_now = is_of_model && now->bundle != NULL;
+    tm_served *const earlier = has_now ? NULL : open_earlier(l, route);
+    const tm_served *const older = has_now ? now : earlier;
     tm_log_event(l->log, TM_ERROR, why->status == TM_E_REFUSED ? "model.refused" : "model.broken",
                  TM_FT("model", route->model), TM_FI("version", route->version),
                  TM_FT("error", why->message), TM_FT("hint", why->hint),
-                 TM_FI("serving", is_of_model && now->bundle != NULL ? now->version : 0));
+                 TM_FI("serving", older != NULL ? older->version : 0));
     const tm_prepare terms = terms_of(l, route);
-    return tm__prepare_stale(&terms, is_of_model && now->bundle != NULL ? now : NULL, why->message);
+    tm_served *const stale = tm__prepare_stale(&terms, older, why->message);
+    tm__served_unref(earlier);
+    return stale;
 }
 
 /* Whether an entry answers as its model's recipe says now. */

@@ -290,7 +290,9 @@ bool tm__score_pick(scoring *s, uint64_t version) {
     }
     s->served = found;
     s->is_picked = true;
-    s->arm = found != route ? TM_ARM_NAMED : TM_ARM_CHAMPION;
+    s->arm = found != route    ? TM_ARM_NAMED
+             : route->is_stale ? TM_ARM_FALLBACK /* the last that could be served */
+                               : TM_ARM_CHAMPION;
     if (arms != NULL) {
         tm__arms_pick(s, arms);
     }

@@ -149,7 +149,7 @@ tm_str tm__access_find_origin(const tm_access_place *place, tm_str origin);
 typedef enum tm_arm_kind {
     TM_ARM_CHAMPION,   /* its route serves it */
     TM_ARM_CHALLENGER, /* its route is split, and the request came to it */
-    TM_ARM_FALLBACK,   /* the champion, for an arm that is not ready */
+    TM_ARM_FALLBACK,   /* for one that cannot be served: the champion, or for it the one before */
     TM_ARM_NAMED,      /* the request named it */
     TM_ARM_SHADOW,     /* nobody was given its answer */
     TM_ARMS_N

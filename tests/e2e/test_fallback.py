@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A champion whose file is damaged when a server starts: the one before answers, and says so."""
+import hashlib
+
+import made_data
+
+PREDICT = "/v1/routes/churn/predict"
+ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2024-01-05T10:00:00"}
+
+
+def test_the_champion_before_answers_for_one_that_cannot_be_loaded(tm, serve):
+    tm.write("a.csv", made_data.csv_text(made_data.churn_rows(300)))
+    for n_trees in (5, 8):
+        tm.ok("train", "a.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", f"gbdt.n_trees={n_trees}", "-q")
+    tm.ok("model", "promote", "churn@2")
+    bundle = tm.ok("model", "show", "churn@2", "--json").json["bundle_hash"]
+    assert len(bundle) == hashlib.blake2b(digest_size=32).digest_size * 2
+    path = tm.folder / ".tidemill" / "bundles" / f"{bundle}.tmb"
+    whole = path.read_bytes()
+    path.chmod(0o600)
+    path.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
+    server = serve()
+    for _ in range(3):
+        status, headers, body = server.request("POST", PREDICT, {"rows": [ROW]})
+        assert (status, headers["X-Tidemill-Version"], headers["X-Tidemill-Arm"]) == (200, "1", "fallback"), body
+    status = server.request("GET", "/v1/status")[2]["routes"][0]
+    assert status["is_stale"] and status["version"] == 1
+    assert 'tidemill_predictions_total{route="churn",version="1",arm="fallback"} 3' in server.request("GET", "/metrics")[2].decode()
+    # A champion that can be served again ends it.
+    tm.ok("model", "rollback", "churn")
+    for _ in range(100):
+        body = server.request("POST", PREDICT, {"rows": [ROW]})[2]
+        if body["arm"] == "champion":
+            break
+    assert (body["version"], body["arm"]) == (1, "champion")
