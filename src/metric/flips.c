@@ -5,8 +5,11 @@
 
 #include "base/fmath.h"
 
-#define SHARES 201u /* of f: squares of equal steps, closer where it is small */
-#define RATES 65u   /* of c: over six standard deviations either way */
+#define SHARES 101u /* of f: squares of equal steps, closer where it is small */
+#define RATES 33u   /* of c: over six standard deviations either way */
+/* Labels count like so many times those of the reference at the most: what it leaves open they
+ * cannot tell, and a sharper likelihood would fall between the points of c. */
+#define REFERENCE_TIMES 4.0
 #define RATE_LEAST 1e-6
 
 /* What a reference leaves open of a rate: values and logs of their weights. */
@@ -36,12 +39,13 @@ static void find_rates(const tm_flip_cell *cell, rates *out) {
 /* Log of the chance of a cell's hits, but for what f does not change. */
 static double log_chance(const tm_flip_cell *cell, const rates *r, double f, uint32_t n_classes) {
     double logs[RATES], most = -INFINITY, sum = 0;
+    const double weight = fmin(1, REFERENCE_TIMES * cell->ref_n / (double)cell->n);
+    const double n_hits = weight * (double)cell->n_hits, n = weight * (double)cell->n;
     for (uint32_t i = 0; i < RATES; i++) {
         const double c = r->c[i];
         const double other = isnan(cell->other_hits) ? (1 - c) / (n_classes - 1) : cell->other_hits;
         const double rate = fmin(fmax(c + f * (other - c), RATE_LEAST), 1 - RATE_LEAST);
-        logs[i] = r->weight[i] + (double)cell->n_hits * tm__log(rate) +
-                  (double)(cell->n - cell->n_hits) * tm__log(1 - rate);
+        logs[i] = r->weight[i] + n_hits * tm__log(rate) + (n - n_hits) * tm__log(1 - rate);
         most = fmax(most, logs[i]);
     }
     for (uint32_t i = 0; i < RATES; i++) {
