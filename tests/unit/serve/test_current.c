@@ -70,6 +70,12 @@ static void what_stays_is_shared_and_a_rollback_loads_nothing(void **state) {
     tm__registry_close(registry);
 }
 
+static void break_file(const tm_home *home, const tm_hash *hash) {
+    char *path = tm__home_bundle_path(home, hash);
+    assert_int_equal(tm__fs_publish(path, "not a bundle", 12, NULL), TM_OK);
+    tm__mem_free(path);
+}
+
 static void a_broken_file_keeps_the_version_before(void **state) {
     tm_hash hashes[2];
     tm_registry *registry = open_two_versions(*state, hashes);
@@ -78,18 +84,23 @@ static void a_broken_file_keeps_the_version_before(void **state) {
     const tm_promotion promotion = {.version = 2, .force = true};
     assert_int_equal(tm__registry_promote(registry, "tiny", &promotion, &actor, &from, NULL),
                      TM_OK);
-    char *path = tm__home_bundle_path(*state, &hashes[1]);
-    assert_int_equal(tm__fs_publish(path, "not a bundle", 12, NULL), TM_OK);
-    tm__mem_free(path);
+    break_file(*state, &hashes[1]);
     tm_current *two = load(registry, one);
     assert_int_equal(two->routes[0]->version, 1);
     assert_true(two->routes[0]->is_stale);
     assert_ptr_equal(two->routes[0]->bundle, one->routes[0]->bundle);
-    tm_current *fresh = load(registry, NULL); /* as after a restart */
-    assert_null(fresh->routes[0]->bundle);
+    tm_current *fresh =
+        load(registry, NULL); /* as after a restart: the champion before is opened */
+    assert_non_null(fresh->routes[0]->bundle);
+    assert_int_equal(fresh->routes[0]->version, 1);
+    assert_true(fresh->routes[0]->is_stale);
+    break_file(*state, &hashes[0]);
+    tm_current *none = load(registry, NULL);
+    assert_null(none->routes[0]->bundle);
     tm__current_unref(one);
     tm__current_unref(two);
     tm__current_unref(fresh);
+    tm__current_unref(none);
     tm__registry_close(registry);
 }
 
