@@ -14,6 +14,7 @@ import time
 import pytest
 from conftest import Server, Tidemill
 from made_data import churn_rows, csv_text, request_row
+from signer import places, sign_bundle
 
 SECRET = b"a secret of both"
 
@@ -440,3 +441,31 @@ def test_200_crafted_bundles_never_serve_a_request(pair):
     second.write_bytes(kept)
     assert champion.read_bytes() == good
     there.ok("model", "verify")
+
+
+def test_crafted_bundles_of_a_trusted_signer_never_serve_a_request(pair):
+    """Whoever has the key can sign anything: what is not whole inside, or answers otherwise than it says, is not taken; what is taken is not promoted by that."""
+    here, there = pair
+    train(there, trees=5)
+    train(here, trees=3)
+    here.ok("model", "export", "churn", "churn.tmb")
+    there.ok("trust", "add", here.ok("trust", "key").out.strip())
+    whole = (here.folder / "churn.tmb").read_bytes()
+    seed = bytes.fromhex((here.folder / ".tidemill" / "signing.secret").read_text(encoding="ascii").strip())
+    assert sign_bundle(seed, whole) == whole  # the signature is ours, to the byte
+    server = Server(there)
+    at, path, ends = places(whole), there.folder / "bad.tmb", {}
+    for number in range(200):
+        rng = random.Random(number)
+        start, size = at[rng.choice([k for k in at if k not in (5, 6)])]
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 1, 4, 64))):
+            data[start + rng.randrange(size)] = rng.randrange(256) if number % 3 else rng.choice((0, 1, 0x7F, 0x80, 0xFF))
+        path.write_bytes(sign_bundle(seed, data))
+        result = there("model", "import", path, "--name", "churn", "--json")
+        ends[result.code] = ends.get(result.code, 0) + 1
+        assert result.code in (0, 2, 7, 8), (number, result.code, result.err)
+    assert ends.get(8, 0) + ends.get(7, 0) > 100, ends
+    status, _, answer = server.request("POST", "/v1/routes/churn/predict", {"rows": [request_row(churn_rows(1)[0])]})
+    assert status == 200 and answer["version"] == 1 and there.ok("model", "ls", "--json").json["models"][0]["champion"] == 1
+    assert server.stop() == 0
