@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "registry/moments.h"
 #include "serve/arms.h"
 #include "serve/fill.h"
 #include "serve/prepare.h"
@@ -556,8 +557,12 @@ tm_status tm__current_prepare(tm_registry *registry, const tm_current_past *past
         const tm_served *ready = find_resident(past, &route);
         /* What is ready and whose file is another one by now would not be there after a start. */
         if (ready == NULL || !tm__registry_bundle_holds(registry, version, ready->bundle)) {
+            bool was_champion = false; /* then this is a way back */
+            TM_TRY(tm__registry_was_champion(registry, version->model, version->number,
+                                             &was_champion, err));
             const tm_prepare terms = {.registry = registry,
                                       .warm = warm_of(past, route.name),
+                                      .is_urgent = was_champion,
                                       .route = &route,
                                       .n_desks = past->n_desks,
                                       .memory_max = past->memory_max,

@@ -211,7 +211,9 @@ typedef struct aside {
 
 static void aside_main(void *arg) {
     aside *a = arg;
-    tm__thread_lower();
+    if (!a->terms->is_urgent) {
+        tm__thread_lower();
+    }
     a->st = tm__prepare(a->terms, &a->served, a->err);
 }
 
