@@ -24,6 +24,7 @@ N_RUNS = 21
 N_ASKERS = 4
 COLD_BYTES = 100 * 10 ** 6
 FOREST_TREES = 125
+REST_S = 6
 
 
 def make_rows(path, n, n_columns):
@@ -144,6 +145,7 @@ def bench_cold(folder, row):
         for i in range(7):
             old = max(traffic.last, key=traffic.last.get)
             new = old % 6 + 1
+            time.sleep(REST_S)  # what the server keeps ready besides is opened after a move
             forget(folder)
             values.append(traffic.move(lambda v=new: move(v), old, new))
         report(f"move to a cold version of {COLD_BYTES / 1e6:.0f} MB, {how}", "ms", values, 0)
