@@ -23,16 +23,15 @@ typedef struct arm_recipe {
     double half_life;
 } arm_recipe;
 
-static const char *const boosted[] = {"n_trees", "40", "learning_rate", "0.15", "max_leaves",
+static const char *const boosted[] = {"n_trees", "25", "learning_rate", "0.2", "max_leaves",
                                       "15",      NULL};
 static const char *const lines[] = {"strength", "0.001", "max_iter", "50", NULL};
 
 static const arm_recipe recipes[] = {
-    {"line of 1,000", "linear", lines, {.window = 1000}, 0.0},
-    {"line of 5,000", "linear", lines, {.window = 5000}, 0.0},
+    {"line of 800", "linear", lines, {.window = 800}, 0.0},
+    {"line of 1,500", "linear", lines, {.window = 1500}, 0.0},
     {"trees since the change", "gbdt", boosted, {.window = 2000, .from_change = true}, 0.0},
-    {"trees of 5,000", "gbdt", boosted, {.window = 5000}, 0.0},
-    {"trees of all by age", "gbdt", boosted, {.window = 50000, .step_share = 0.1}, 5000.0},
+    {"trees of 5,000", "gbdt", boosted, {.window = 5000, .step_share = 0.1}, 0.0},
 };
 #define N_ARMS (sizeof(recipes) / sizeof(recipes[0]))
 
@@ -59,7 +58,7 @@ static tm_policy_terms make_terms(void) {
     tm_policy_terms terms = {
         .n_arms = N_ARMS,
         .step = 500,
-        .step_min = 250,
+        .step_min = 350,
         .step_max = 2000,
         .cool_down = 50,
         .memory = 500,
