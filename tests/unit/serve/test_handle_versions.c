@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "serve_case.h"
 #include "temp_home.h"
 
@@ -52,11 +53,12 @@ static void two_versions_are_compared_on_what_was_asked(void **state) {
     want(&c, "/v1/models/tiny:diff?a=1&b=2", NULL, NULL, 200, "\"rows\":0");
     want(&c, "/v1/routes/tiny/predict",
          "{\"rows\":[{\"x\":0.5,\"c\":\"a\",\"day\":\"2024-01-01\"}]}", NULL, 200, NULL);
-    for (int i = 0; i < 100; i++) { /* until it is in the log */
+    for (int i = 0; i < 1000; i++) { /* until it is in the log */
         (void)serve_case_call(&c, "/v1/models/tiny:diff?a=1&b=2", NULL, NULL);
         if (strstr(c.body, "\"rows\":1") != NULL) {
             break;
         }
+        tm__sleep_ms(5);
     }
     want(&c, "/v1/models/tiny:diff?a=1&b=2", NULL, NULL, 200, "\"rows\":1");
     assert_non_null(strstr(c.body, "\"refused\":0"));
