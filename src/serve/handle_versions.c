@@ -51,18 +51,15 @@ void tm__handle_version_record(tm_exchange *x) {
 
 /* ---- Tags and notes ---- */
 
-static void reply_told(tm_exchange *x, const tm_version *version) {
-    json_t *tags = NULL, *notes = NULL;
-    tm_err err = {0};
-    tm_status st = tm__registry_tags(x->desk->registry, version, &tags, &err);
-    st = st == TM_OK ? tm__registry_notes(x->desk->registry, version, &notes, &err) : st;
-    if (st != TM_OK) {
-        json_decref(tags);
-        tm__problem_from_err(x, &err);
-        return;
-    }
-    tm__reply_json(x, json_pack("{s:s, s:I, s:o, s:o}", "model", version->model, "version",
-                                (json_int_t)version->number, "tags", tags, "notes", notes));
+/* It is done: the reply has its room already and is written without a value in between. */
+static void reply_tagged(tm_exchange *x, const tm_version *version) {
+    tm_buf *const out = &x->reply;
+    tm__buf_reset(out);
+    x->status = 200;
+    x->content_type = "application/json";
+    tm__buf_text(out, "{\"model\":");
+    tm__json_write_text(out, tm__str(version->model));
+    tm__buf_printf(out, ",\"version\":%u}", version->number);
 }
 
 void tm__handle_tag(tm_exchange *x) {
@@ -85,7 +82,7 @@ void tm__handle_tag(tm_exchange *x) {
                                 &err) != TM_OK) {
         tm__problem_from_err(x, &err);
     } else {
-        reply_told(x, &version);
+        reply_tagged(x, &version);
     }
     tm__version_done(&version);
     json_decref(body);

@@ -220,7 +220,8 @@ def test_what_the_command_line_knows_is_told_over_http(tm):
         assert code == status, value
         return value
 
-    assert call("POST", "/v1/models/churn/versions/2:tag", {"tags": {"stage": "trial"}, "note": "checked"})["tags"] == {"stage": "trial"}
+    assert call("POST", "/v1/models/churn/versions/2:tag", {"tags": {"stage": "trial"}, "note": "checked"}) == {"model": "churn", "version": 2}
+    assert call("GET", "/v1/models/churn/versions/2")["tags"] == {"stage": "trial"}
     shown = tm.ok("model", "show", "churn@2", "--json").json
     assert shown.pop("schema") == "tidemill.model.show/1" and call("GET", "/v1/models/churn/versions/2") == shown
     assert call("GET", "/v1/models?at=0s")["models"] == tm.ok("model", "ls", "--at", "0s", "--json").json["models"]

@@ -35,9 +35,11 @@ static void versions_are_tagged_and_told(void **state) {
         want(&c, place, bad[i], key.text, 400, NULL);
     }
     want(&c, place, "{\"tags\":{\"stage\":\"trial\"},\"note\":\"by hand\"}", key.text, 200,
-         "\"stage\":\"trial\"");
+         "\"version\":2");
+    want(&c, "/v1/models/tiny/versions/2", NULL, viewer.text, 200, "\"stage\":\"trial\"");
     want(&c, place, "{\"tags\":{\"none\":null}}", key.text, 404, NULL);
-    want(&c, place, "{\"tags\":{\"stage\":null}}", key.text, 200, "\"tags\":{}");
+    want(&c, place, "{\"tags\":{\"stage\":null}}", key.text, 200, NULL);
+    want(&c, "/v1/models/tiny/versions/2", NULL, viewer.text, 200, "\"tags\":{}");
     want(&c, place, "{\"note\":\"x\"}", viewer.text, 403, NULL);
     want(&c, "/v1/models/tiny/versions/9:tag", "{\"note\":\"x\"}", key.text, 404, NULL);
     want(&c, "/v1/models/tiny/versions/x:tag", "{\"note\":\"x\"}", key.text, 404, NULL);
@@ -58,7 +60,7 @@ static void two_versions_are_compared_on_what_was_asked(void **state) {
         if (strstr(c.body, "\"rows\":1") != NULL) {
             break;
         }
-        tm__sleep_ms(5);
+        tm__sleep_ms(10);
     }
     want(&c, "/v1/models/tiny:diff?a=1&b=2", NULL, NULL, 200, "\"rows\":1");
     assert_non_null(strstr(c.body, "\"refused\":0"));
