@@ -83,7 +83,7 @@ def test_a_version_that_answers_otherwise_goes_back(home, serve):
     home.ok("route", "rollout", "churn@3", "--steps", "50", "--hold", "1h")
     time.sleep(0.2)
     # `serve` drives nothing: a look by hand does.
-    ask(server, 400)
+    ask(server, 1200)
     time.sleep(1.5)
     result = home.ok("route", "rollout", "churn", "--look", "--json").json
     assert result["action"] == "rolled_back" and result["reason"].startswith("drift: "), result
