@@ -2,8 +2,8 @@
 /*
  *      state ── paused? ──> tell
  *        └── gather figures ── judge ── breach ──────────────> back, alert
- *                                 └── held long enough ── next step or promotion ── refused ──> back
- *                                 └── else ──> wait
+ *                                 └── held long enough ── next step or promotion ── refused ──>
+ * back └── else ──> wait
  *
  * 1. A move names the state that was looked at; when another moved meanwhile it is no move.
  * 2. What speaks against the version (gate, file, guardrail) goes back; what is wrong with the
