@@ -8,7 +8,9 @@
 #define LOSS_MAX 4.6    /* of one row: no single one decides */
 #define GAIN_ROWS 100.0 /* that must have told what fits are worth */
 #define STEP_FACTOR 1.5
-#define RARE 4.0
+#define RARE 4.0 /* an arm without a say waits so many times as long, */
+#define LEADS 0.6
+#define LEADER 0.3 /* one that leads so much shorter */
 #define FORGET 0.1
 #define GROWTH 0.5 /* of the labels since a change, between two fits on them */
 
@@ -41,6 +43,7 @@ static void learn_arm(tm_policy *self, uint32_t i, const tm_policy_label *label)
     if (loss == loss && label->before[i] == label->before[i]) {
         arm->gain = arm->gain * keep + clip(label->before[i]) - clip(loss);
         arm->n_gain = arm->n_gain * keep + 1.0;
+        arm->lost = arm->lost * keep + clip(loss);
     }
 }
 
@@ -93,12 +96,15 @@ static uint64_t window_begin(const tm_policy *self, const tm_policy_arm_terms *t
     return begin;
 }
 
+/* New labels that an arm waits for in any case: fewer the more it has to say. */
+static double share_of(const tm_policy *self, uint32_t i, double weight, uint64_t n_learned) {
+    const double say = weight < self->terms.say_min ? RARE : weight > LEADS ? LEADER : 1.0;
+    return self->terms.arms[i].step_share * (double)n_learned * say;
+}
+
 static double step_of(const tm_policy *self, uint32_t i, double weight, uint64_t n_learned) {
-    const double share = self->terms.arms[i].step_share * (double)n_learned;
-    double step = self->arms[i].step;
-    if (weight < self->terms.say_min) {
-        step *= RARE;
-    }
+    const double share = share_of(self, i, weight, n_learned);
+    double step = self->arms[i].step * (weight < self->terms.say_min ? RARE : 1.0);
     step = step > (double)self->terms.step_max ? (double)self->terms.step_max : step;
     step = step > share ? step : share;
     if (self->terms.arms[i].from_change && self->has_change) {
@@ -127,7 +133,8 @@ bool tm__policy_next(const tm_policy *self, uint64_t n_known, tm_policy_fit *out
         if (n_new < self->terms.cool_down || n_new == 0 || !is_within_budget(self, n_known)) {
             continue;
         }
-        if (self->has_change && arm->end < self->alarm_at &&
+        const double share = share_of(self, i, weights[i], n_known - begin);
+        if (self->has_change && arm->end < self->alarm_at && (double)n_new >= share &&
             (self->terms.arms[i].from_change || weights[i] >= self->terms.say_min)) {
             out->why = TM_POLICY_CHANGE;
             return true;
@@ -150,7 +157,7 @@ void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work)
     if (arm->n_gain < GAIN_ROWS) {
         return;
     }
-    const double gain = arm->gain / arm->n_gain;
+    const double gain = arm->lost > 0.0 ? arm->gain / arm->lost : 0.0;
     arm->step = gain < t->pays         ? arm->step * STEP_FACTOR
                 : gain > 2.0 * t->pays ? arm->step / STEP_FACTOR
                                        : arm->step;

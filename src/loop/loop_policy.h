@@ -38,7 +38,7 @@ typedef struct tm_policy_terms {
     uint64_t cool_down;      /* new labels between two fits, also when a change was found */
     uint64_t memory;         /* labels after which a loss counts 1/e */
     double eta;              /* of a loss */
-    double pays;             /* loss of a row that a fit must save to be worth its time */
+    double pays;             /* share of an arm's loss that a fit must save to be worth its time */
     double say_min;          /* an arm of less weight is fitted a quarter as often */
     uint64_t work_per_label; /* budget of all fits, in units of work; 0: none */
 } tm_policy_terms;
@@ -68,8 +68,9 @@ typedef struct tm_policy_arm {
     bool is_fitted;
     uint64_t end; /* labels known at its last fit */
     double step;
-    double loss;         /* sum, older ones counting less */
-    double gain, n_gain; /* the same of what the last fits saved, and of rows */
+    double loss;               /* sum, older ones counting less */
+    double gain, lost, n_gain; /* the same of what the last fits saved, of what was lost beside it,
+                              and of rows */
     uint64_t n_fits;
 } tm_policy_arm;
 

@@ -23,15 +23,18 @@ typedef struct arm_recipe {
     double half_life;
 } arm_recipe;
 
-static const char *const boosted[] = {"n_trees", "25", "learning_rate", "0.2", "max_leaves",
-                                      "15",      NULL};
+static const char *const boosted[] = {
+    "n_trees", "25", "learning_rate", "0.2", "max_leaves", "8", "max_bins", "63", NULL};
+static const char *const many[] = {"max_bins", "63", "n_trees", "60", "learning_rate", "0.15", NULL};
 static const char *const lines[] = {"strength", "0.001", "max_iter", "50", NULL};
 
 static const arm_recipe recipes[] = {
-    {"line of 800", "linear", lines, {.window = 800}, 0.0},
+    {"line of 700", "linear", lines, {.window = 700}, 0.0},
     {"line of 1,500", "linear", lines, {.window = 1500}, 0.0},
-    {"trees since the change", "gbdt", boosted, {.window = 2000, .from_change = true}, 0.0},
-    {"trees of 5,000", "gbdt", boosted, {.window = 5000, .step_share = 0.1}, 0.0},
+    {"line of all", "linear", lines, {.step_share = 0.4}, 0.0},
+    {"trees of 2,000", "gbdt", boosted, {.window = 2000}, 0.0},
+    {"trees since the change", "gbdt", boosted, {.window = 3000, .from_change = true}, 0.0},
+    {"many trees", "gbdt", many, {.window = 20000, .step_share = 0.2}, 8000.0},
 };
 #define N_ARMS (sizeof(recipes) / sizeof(recipes[0]))
 
@@ -58,12 +61,12 @@ static tm_policy_terms make_terms(void) {
     tm_policy_terms terms = {
         .n_arms = N_ARMS,
         .step = 500,
-        .step_min = 350,
+        .step_min = 500,
         .step_max = 2000,
-        .cool_down = 50,
+        .cool_down = 150,
         .memory = 500,
-        .eta = 0.3,
-        .pays = 0.002,
+        .eta = 0.08,
+        .pays = 0.005,
         .say_min = 0.05,
     };
     for (uint32_t i = 0; i < N_ARMS; i++) {

@@ -127,6 +127,29 @@ static void a_change_is_acted_on_and_cuts_the_window(void **state) {
     assert_int_equal(fit.begin, policy.change_at);
 }
 
+static void a_long_window_waits_for_its_share_of_new_rows(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_fit fit;
+    tm_policy_why why;
+    tm_policy_terms some = terms;
+    some.arms[0] = (tm_policy_arm_terms){.step_share = 0.5};
+    tm__policy_init(&policy, &some);
+    (void)fit_due(&policy, 4000, &why);
+    policy.has_change = true;
+    policy.alarm_at = 4500;
+    policy.arms[1].end = 7990; /* half of the say is its own */
+    assert_false(tm__policy_next(&policy, 7999, &fit));
+    assert_true(tm__policy_next(&policy, 8000, &fit));
+    assert_true(fit.arm == 0 && fit.begin == 0);
+    assert_int_equal(fit.why, TM_POLICY_CHANGE);
+    policy.arms[1].loss = 1000.0; /* who leads waits less */
+    assert_true(tm__policy_next(&policy, 4800, &fit));
+    policy.arms[0].loss = 2000.0; /* and who has no say, longer */
+    policy.arms[1].end = 12000;
+    assert_false(tm__policy_next(&policy, 12000, &fit));
+}
+
 static void a_better_score_is_no_alarm(void **state) {
     (void)state;
     tm_policy policy;
@@ -178,6 +201,7 @@ int main(void) {
         cmocka_unit_test(the_better_arm_gets_the_say),
         cmocka_unit_test(an_arm_without_answers_does_not_lead_by_it),
         cmocka_unit_test(a_change_is_acted_on_and_cuts_the_window),
+        cmocka_unit_test(a_long_window_waits_for_its_share_of_new_rows),
         cmocka_unit_test(a_better_score_is_no_alarm),
         cmocka_unit_test(fits_that_do_not_pay_become_rare),
         cmocka_unit_test(the_budget_holds_fits),
