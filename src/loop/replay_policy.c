@@ -25,7 +25,8 @@ typedef struct arm_recipe {
 
 static const char *const boosted[] = {
     "n_trees", "25", "learning_rate", "0.2", "max_leaves", "8", "max_bins", "63", NULL};
-static const char *const many[] = {"max_bins", "63", "n_trees", "60", "learning_rate", "0.15", NULL};
+static const char *const many[] = {"max_bins",      "63",   "n_trees", "60",
+                                   "learning_rate", "0.15", NULL};
 static const char *const lines[] = {"strength", "0.001", "max_iter", "50", NULL};
 
 static const arm_recipe recipes[] = {
