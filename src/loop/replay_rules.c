@@ -99,9 +99,9 @@ tm_status tm__replay_rules(const tm_replay_stream *stream, const tm_replay_optio
                            tm_replay_run *out, json_t **json, tm_err *err) {
     tm_replay_run run;
     const uint64_t lag = find_lag(stream, options);
-    json_t *const scores = json_object();
     rule best = RULE_LAST;
     TM_TRY(tm__replay_run_init(stream, &run, err));
+    json_t *const scores = json_object();
     tm_status st = TM_OK;
     for (rule r = RULE_LAST; r < N_RULES && st == TM_OK; r++) {
         if (r == RULE_LAST) {
