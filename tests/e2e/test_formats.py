@@ -22,7 +22,7 @@ COMMANDS = {
                  ["backup", "x.tar.zst"]],
 }
 
-KNOWN = {"meta.db": 6, "log.db": 4, "watch.db": 2}  # formats of this program
+KNOWN = {"meta.db": 6, "log.db": 5, "watch.db": 2}  # formats of this program
 
 
 @pytest.fixture(scope="module", name="made")
