@@ -22,11 +22,11 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "metric/threshold.h"
 #include "train/train_calibrate.h"
 #include "train/train_conformal.h"
 #include "train/train_reference.h"
 #include "train/train_select.h"
-#include "metric/threshold.h"
 
 #define PARITY_ROWS 64u
 #define SPARE_BYTES 16384u
