@@ -421,3 +421,14 @@ json_t *tm__json_number(double value) {
     tm__json_init();
     return isfinite(value) ? json_real(value) : json_null();
 }
+
+bool tm__json_has_text(const json_t *list, const char *text) {
+    size_t i = 0;
+    const json_t *entry = NULL;
+    json_array_foreach(list, i, entry) {
+        if (json_is_string(entry) && strcmp(json_string_value(entry), text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -52,5 +52,7 @@ double tm__json_f64(const json_t *object, const char *name, double otherwise);
 bool tm__json_bool(const json_t *object, const char *name, bool otherwise);
 /** A number as JSON: null when not finite. New reference. */
 json_t *tm__json_number(double value);
+/** Whether a list has this text; false for what is no list. */
+bool tm__json_has_text(const json_t *list, const char *text);
 
 #endif

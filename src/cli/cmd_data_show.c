@@ -130,12 +130,7 @@ static void show_columns(tm_cli *cli, const json_t *source) {
     json_array_foreach(columns, i, column) {
         const char *name = tm__json_text(column, "name", "");
         const char *role = tm__json_text(column, "role", NULL);
-        size_t k = 0;
-        const json_t *key = NULL;
-        bool is_key = false;
-        json_array_foreach(keys, k, key) {
-            is_key = is_key || strcmp(json_string_value(key), name) == 0;
-        }
+        const bool is_key = tm__json_has_text(keys, name);
         const bool is_declared = json_is_true(json_object_get(column, "declared"));
         const bool is_required = json_is_true(json_object_get(column, "required"));
         tm__cli_cell(&out, "%s", name);

@@ -97,31 +97,14 @@ static tm_status look(const tm_place *place, json_t **out, tm_err *err) {
     return st;
 }
 
-static tm_status show(tm_cli *cli, const tm_place *place, tm_err *err) {
-    json_t *found = NULL;
-    TM_TRY(look(place, &found, err));
-    if (cli->json) {
-        tm__cli_print_object(cli, "tidemill.monitor.origins/1", found);
-    } else {
-        print_look(cli, found);
-    }
-    json_decref(found);
-    return TM_OK;
-}
-
 /* A name that nobody sends labels by is a slip. */
-static tm_status check_origin(const tm_place *place, const char *origin, tm_err *err) {
-    json_t *found = NULL;
-    const json_t *entry = NULL;
-    bool is_there = false;
+static tm_status find_origin(const tm_place *place, const json_t *found, const char *origin,
+                             json_t **out, tm_err *err) {
     size_t i = 0;
-    TM_TRY(look(place, &found, err));
-    json_array_foreach(json_object_get(found, "origins"), i, entry) {
-        is_there = is_there || strcmp(tm__json_text(entry, "origin", ""), origin) == 0;
-    }
-    json_decref(found);
-    if (is_there) {
-        return TM_OK;
+    json_array_foreach(json_object_get(found, "origins"), i, *out) {
+        if (strcmp(tm__json_text(*out, "origin", ""), origin) == 0) {
+            return TM_OK;
+        }
     }
     const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "no label of '%s' is of origin '%.80s'",
                                  place->version.model, origin);
@@ -130,14 +113,17 @@ static tm_status check_origin(const tm_place *place, const char *origin, tm_err 
     return st;
 }
 
-static tm_status set(tm_cli *cli, const tm_place *place, const char *option, tm_err *err) {
+static tm_status set(tm_cli *cli, const tm_place *place, const char *option, const json_t *found,
+                     tm_err *err) {
     char user[80];
     const bool is_trusted = strcmp(option, "trust") == 0;
     const char *const origin = tm__cli_text(cli, option);
     const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), user, sizeof(user));
-    TM_TRY(check_origin(place, origin, err));
+    json_t *entry = NULL;
+    TM_TRY(find_origin(place, found, origin, &entry, err));
     TM_TRY(tm__label_guard_set(place->registry, place->version.model, origin, is_trusted, &actor,
                                NULL, err));
+    json_object_set_new(entry, "state", json_string(is_trusted ? "trusted" : "quarantined"));
     tm__cli_did(cli, "labels of '%.80s' %s", origin,
                 is_trusted ? "count" : "are kept out of training and judging");
     return TM_OK;
@@ -145,16 +131,23 @@ static tm_status set(tm_cli *cli, const tm_place *place, const char *option, tm_
 
 tm_status cmd_monitor_origins(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
+    json_t *found = NULL;
     if (tm__cli_has(cli, "trust") && tm__cli_has(cli, "quarantine")) {
         return TM_FAIL(err, TM_E_USAGE, "both --trust and --quarantine are given");
     }
     tm_status st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
+    st = st == TM_OK ? look(&place, &found, err) : st;
     if (st == TM_OK && tm__cli_has(cli, "trust")) {
-        st = set(cli, &place, "trust", err);
+        st = set(cli, &place, "trust", found, err);
     } else if (st == TM_OK && tm__cli_has(cli, "quarantine")) {
-        st = set(cli, &place, "quarantine", err);
+        st = set(cli, &place, "quarantine", found, err);
     }
-    st = st == TM_OK ? show(cli, &place, err) : st;
+    if (st == TM_OK && cli->json) {
+        tm__cli_print_object(cli, "tidemill.monitor.origins/1", found);
+    } else if (st == TM_OK) {
+        print_look(cli, found);
+    }
+    json_decref(found);
     tm__place_close(&place);
     return st;
 }

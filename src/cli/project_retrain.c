@@ -72,14 +72,8 @@ static tm_status read_term(tm_yaml *r, const yaml_node_t *value, size_t i, json_
 
 /* What is asked for and could never be. */
 static tm_status check(tm_yaml *r, const yaml_node_t *map, const json_t *retrain, tm_err *err) {
-    if (json_object_get(retrain, "drift_cost") != NULL) {
-        size_t i = 0;
-        json_t *word = NULL;
-        json_array_foreach(json_object_get(retrain, "on"), i, word) {
-            if (tm__str_is(tm__str(json_string_value(word)), "drift")) {
-                return TM_OK;
-            }
-        }
+    if (json_object_get(retrain, "drift_cost") != NULL &&
+        !tm__json_has_text(json_object_get(retrain, "on"), "drift")) {
         return tm__yaml_bad_value(r, map, "drift_cost", "with `on: [drift]`", err);
     }
     return TM_OK;

@@ -19,21 +19,11 @@ static void say(const tm_pulling *p, tm_log_level level, const char *source, con
     }
 }
 
-static bool is_due(const json_t *due, const char *source) {
-    size_t i = 0;
-    const json_t *name = NULL;
-    json_array_foreach(due, i, name) {
-        if (strcmp(json_string_value(name), source) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A child says by itself how it went; one that was killed leaves its source due. */
 static void record(const tm_pulling *p, const char *source, const tm_child_state *state) {
     json_t *due = NULL;
-    if (tm__feed_due(p->children.home, p->is_streams, &due, NULL) == TM_OK && is_due(due, source)) {
+    if (tm__feed_due(p->children.home, p->is_streams, &due, NULL) == TM_OK &&
+        tm__json_has_text(due, source)) {
         tm_err failure = {0};
         (void)TM_FAIL(&failure, TM_E_UNAVAILABLE, "the reading ended without a result (%s %d)",
                       state->signal != 0 ? "signal" : "exit",

@@ -25,7 +25,8 @@
 #define TM_LOOP_RUNS_MAX 1u    /* children at once; the rest wait for the next look */
 #define TM_LOOP_BUSY_MS 500u   /* between looks while a child runs */
 #define TM_LOOP_IDLE_MS 60000u /* between looks at a model at the most */
-#define TM_LOOP_RETRY_MS 5000u /* after a failure */
+#define TM_LOOP_FACTS_NS UINT64_C(10000000000) /* between looks at what is beside the schedule */
+#define TM_LOOP_RETRY_MS 5000u                 /* after a failure */
 #define TM_RESULT_BYTES_MAX (4u << 20)
 
 typedef struct tm_running {
@@ -42,6 +43,7 @@ struct tm_loop {
     tm_running running[TM_LOOP_RUNS_MAX];
     uint32_t n_running;
     tm_evidence *evidence;
+    uint64_t facts_ns; /* when facts beside the schedule are next looked at */
     tm_compacting compacting;
     tm_tending tending, joining;
     tm_telling telling;
@@ -197,15 +199,20 @@ typedef struct due {
 } due;
 
 /* Whether a model is due, and milliseconds until it is worth another look. */
-static tm_status look_at(tm_loop *loop, const char *model, due *next, uint32_t *out_ms,
-                         tm_err *err) {
+static tm_status look_at(tm_loop *loop, const char *model, bool looks_at_facts, due *next,
+                         uint32_t *out_ms, tm_err *err) {
     json_t *recipe = NULL;
     tm_trigger_terms terms;
     tm_trigger_facts facts;
     tm_trigger found;
-    *out_ms = UINT32_MAX;
     TM_TRY(tm__registry_recipe(loop->registry, model, &recipe, err));
     tm__trigger_terms(recipe, &terms);
+    *out_ms = tm__trigger_needs_facts(&terms) ? TM_LOOP_IDLE_MS : UINT32_MAX;
+    if (!looks_at_facts) {
+        terms = (tm_trigger_terms){.every_us = terms.every_us,
+                                   .cool_down_us = terms.cool_down_us,
+                                   .per_day_us = terms.per_day_us};
+    }
     const bool is_asked = terms.every_us > 0 || tm__trigger_needs_facts(&terms);
     const tm_status st =
         is_asked ? tm__evidence_look(loop->evidence, model, recipe, &terms, &facts, err) : TM_OK;
@@ -233,11 +240,14 @@ static uint32_t schedule(tm_loop *loop, const json_t *models) {
     if (loop->n_running == TM_LOOP_RUNS_MAX) {
         return TM_LOOP_BUSY_MS;
     }
+    const uint64_t now_ns = tm__mono_ns();
+    const bool looks_at_facts = now_ns >= loop->facts_ns;
+    loop->facts_ns = looks_at_facts ? now_ns + TM_LOOP_FACTS_NS : loop->facts_ns;
     json_array_foreach(models, i, model) {
         const char *const name = tm__json_text(model, "model", "");
         tm_err err = {0};
         uint32_t ms = UINT32_MAX;
-        if (look_at(loop, name, &next, &ms, &err) != TM_OK) {
+        if (look_at(loop, name, looks_at_facts, &next, &ms, &err) != TM_OK) {
             log_failure(loop, name, &err);
             ms = TM_LOOP_RETRY_MS;
         }

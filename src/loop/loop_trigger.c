@@ -17,17 +17,6 @@ static int64_t seconds_us(const json_t *retrain, const char *name, int64_t or_us
     return s < 0 ? or_us : s > INT64_MAX / (4 * SECOND_US) ? INT64_MAX / 4 : s * SECOND_US;
 }
 
-static bool has_word(const json_t *list, const char *word) {
-    size_t i = 0;
-    json_t *entry = NULL;
-    json_array_foreach(list, i, entry) {
-        if (strcmp(json_string_value(entry), word) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void tm__trigger_terms(const json_t *recipe, tm_trigger_terms *out) {
     const json_t *const retrain = json_object_get(recipe, "retrain");
     const json_t *const on = json_object_get(retrain, "on");
@@ -35,9 +24,9 @@ void tm__trigger_terms(const json_t *recipe, tm_trigger_terms *out) {
         .every_us = seconds_us(retrain, "every_s", 0),
         .new_rows = (uint64_t)tm__json_i64(retrain, "new_rows", 0),
         .new_labels = (uint64_t)tm__json_i64(retrain, "new_labels", 0),
-        .on_drift = has_word(on, "drift"),
-        .on_performance = has_word(on, "performance"),
-        .on_schema = has_word(on, "schema"),
+        .on_drift = tm__json_has_text(on, "drift"),
+        .on_performance = tm__json_has_text(on, "performance"),
+        .on_schema = tm__json_has_text(on, "schema"),
         .drift_cost = tm__json_f64(retrain, "drift_cost", 0),
         .has_bound = json_object_get(retrain, "worse_than") != NULL,
         .bound = tm__json_f64(retrain, "worse_than", 0),

@@ -144,8 +144,7 @@ static bool is_of_version(tm_status st) {
 
 static tm_status go_on(looking *l, const char **out_action, tm_err *err) {
     const tm_rollout *r = &l->rollout;
-    const uint32_t next = r->step + 1;
-    const bool promotes = next >= r->terms.n_steps || r->terms.steps[next] == TM_ARM_PARTS;
+    const bool promotes = tm__rollout_promotes(r, r->step + 1);
     tm_err own = {0};
     (void)snprintf(l->reason, sizeof l->reason,
                    "%g %% held for %.0f s with %llu answers, all guardrails kept",

@@ -7,15 +7,10 @@
 #include "metric/special.h"
 
 #define HALVINGS 50
-#define HALF_LOG_2PI 0.91893853320467274178
-
-static double log_gamma(double a) {
-    return (a - 0.5) * tm__log(a) - a + HALF_LOG_2PI + tm__log_gamma_rest(a);
-}
 
 /* Log of the mixture over the likelihood at p; rises away from k / n. 0 < p < 1. */
 static double evidence(double n, double k, double p) {
-    const double log_beta = log_gamma(k + 1) + log_gamma(n - k + 1) - log_gamma(n + 2);
+    const double log_beta = tm__log_gamma(k + 1) + tm__log_gamma(n - k + 1) - tm__log_gamma(n + 2);
     return log_beta - k * tm__log(p) - (n - k) * tm__log(1 - p);
 }
 

@@ -35,6 +35,10 @@ double tm__log_gamma_rest(double a) {
     return stirling_rest(up) + stirling(up) - tm__log(product) - stirling(a);
 }
 
+double tm__log_gamma(double a) {
+    return a > 0 ? stirling(a) + tm__log_gamma_rest(a) : tm__nan();
+}
+
 double tm__log1p_gap(double x) {
     double power = x * x, sum = 0;
     if (!(fabs(x) < 0.1)) {

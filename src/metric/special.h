@@ -7,6 +7,8 @@
 #ifndef TM_METRIC_SPECIAL_H
 #define TM_METRIC_SPECIAL_H
 
+/** Log of gamma(a), a > 0. */
+double tm__log_gamma(double a);
 /** What Stirling's formula leaves out: log gamma(a) - ((a - 1/2) log a - a + log(2 pi) / 2). It
  * goes as 1 / (12 a), so differences of log gamma at large a keep their digits. */
 double tm__log_gamma_rest(double a);

@@ -176,17 +176,6 @@ typedef struct tm_label_times {
     int64_t joined_us, known_us, moment_us;
 } tm_label_times;
 
-static bool is_left_out(const json_t *names, const char *origin) {
-    size_t i = 0;
-    json_t *name = NULL;
-    json_array_foreach(names, i, name) {
-        if (strcmp(json_string_value(name), origin) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_of(const tm_label_cut *cut, const tm_label_times *times) {
     return times->joined_us <= cut->joined_us && times->known_us <= cut->known_us &&
            times->moment_us <= cut->moment_us;
@@ -196,7 +185,7 @@ static tm_status joined_look(tm_rows_query *query, tm_block *block, tm_stmt *stm
                              tm_joined_list *list, tm_err *err) {
     const tm_joined joined = {.seq = tm__stmt_i64(stmt, 0),
                               .label = (char *)(uintptr_t)tm__stmt_text(stmt, 1)};
-    if (is_left_out(query->span.left_out, tm__stmt_text(stmt, 4))) {
+    if (tm__json_has_text(query->span.left_out, tm__stmt_text(stmt, 4))) {
         return TM_OK;
     }
     TM_TRY(tm__block_seek(block, joined.seq, err));

@@ -244,7 +244,7 @@ static tm_status split_step(tm_registry *registry, const moving *in, const tm_ro
     return tm__split_locked(registry, in->model, &order, in->actor, err);
 }
 
-static bool is_promotion(const tm_rollout *r, uint32_t step) {
+bool tm__rollout_promotes(const tm_rollout *r, uint32_t step) {
     return step >= r->terms.n_steps || r->terms.steps[step] == TM_ARM_PARTS;
 }
 
@@ -261,7 +261,7 @@ static tm_status promote(tm_registry *registry, const moving *in, const tm_rollo
 
 static tm_status go_to(tm_registry *registry, const moving *in, tm_rollout *r, uint32_t step,
                        tm_err *err) {
-    if (is_promotion(r, step)) {
+    if (tm__rollout_promotes(r, step)) {
         return promote(registry, in, r, err);
     }
     json_decref(r->counted);

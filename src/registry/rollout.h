@@ -52,6 +52,8 @@ typedef struct tm_rollout {
     json_t *counted; /* what was counted when the step was first looked at; NULL: not yet. Owned */
 } tm_rollout;
 void tm__rollout_done(tm_rollout *rollout);
+/** Whether a step (from 0) is the promotion. */
+bool tm__rollout_promotes(const tm_rollout *rollout, uint32_t step);
 
 /**
  * Begin with the first step.

@@ -241,17 +241,6 @@ static tm_status prepare(tm_sqlite *s, const tm_buf *sql, tm_err *err) {
     return TM_OK;
 }
 
-static bool has_name(const json_t *names, const char *name) {
-    size_t i = 0;
-    const json_t *one = NULL;
-    json_array_foreach(names, i, one) {
-        if (json_is_string(one) && strcmp(json_string_value(one), name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static tm_status learn_column(tm_sqlite *s, uint32_t col, const tm_sqlite_select *select,
                               tm_err *err) {
     column *const c = &s->cols[col];
@@ -266,7 +255,7 @@ static tm_status learn_column(tm_sqlite *s, uint32_t col, const tm_sqlite_select
     c->name_hash = tm__hash64(c->name, strlen(c->name), NAME_KEY);
     c->is_declared_bool = tm__str_is_nocase(tm__str(declared), "boolean") ||
                           tm__str_is_nocase(tm__str(declared), "bool");
-    c->is_new = select->known != NULL && !has_name(select->known, c->name);
+    c->is_new = select->known != NULL && !tm__json_has_text(select->known, c->name);
     s->has_new = s->has_new || c->is_new;
     const tm_schema *const schema = select->schema;
     const uint32_t at = schema == NULL ? UINT32_MAX : tm__schema_find(schema, tm__str(c->name));

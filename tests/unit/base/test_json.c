@@ -227,8 +227,17 @@ static void a_lost_value_is_not_written_around(void **state) {
     tm__buf_done(&buf);
 }
 
+static void a_text_is_found_in_a_list(void **state) {
+    (void)state;
+    json_t *const list = json_pack("[s, i, s]", "a", 1, "");
+    assert_true(tm__json_has_text(list, "a") && tm__json_has_text(list, ""));
+    assert_false(tm__json_has_text(list, "1") || tm__json_has_text(NULL, "a"));
+    json_decref(list);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_text_is_found_in_a_list),
         cmocka_unit_test(what_is_read_is_written_back),
         cmocka_unit_test(a_nul_byte_is_refused_anywhere),
         cmocka_unit_test(bad_documents_are_refused_with_their_place),

@@ -12,10 +12,6 @@ static void want(double got, double value, double relative) {
     }
 }
 
-static double log_gamma(double a) {
-    return tm__log_gamma_rest(a) + (a - 0.5) * log(a) - a + 0.91893853320467274178;
-}
-
 static void gamma_is_that_of_the_tables(void **state) {
     (void)state;
     static const double cases[][2] = {{1e-10, 23.025850929882733}, {0.1, 2.252712651734206},
@@ -23,12 +19,11 @@ static void gamma_is_that_of_the_tables(void **state) {
                                       {10, 12.801827480081469},    {1e5, 1051287.708973657},
                                       {1e9, 19723265827.503717}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        want(log_gamma(cases[i][0]), cases[i][1], 1e-13);
+        want(tm__log_gamma(cases[i][0]), cases[i][1], 1e-13);
     }
-    want(log_gamma(1) + 1, 1, 1e-13);
-    want(log_gamma(2) + 1, 1, 1e-13);
-    assert_true(isnan(tm__log_gamma_rest(0)) && isnan(tm__log_gamma_rest(-1)) &&
-                isnan(tm__log_gamma_rest(NAN)));
+    want(tm__log_gamma(1) + 1, 1, 1e-13);
+    want(tm__log_gamma(2) + 1, 1, 1e-13);
+    assert_true(isnan(tm__log_gamma(0)) && isnan(tm__log_gamma(-1)) && isnan(tm__log_gamma(NAN)));
 }
 
 static void incomplete_gamma_holds_in_both_tails(void **state) {
