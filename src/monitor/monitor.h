@@ -57,7 +57,8 @@ typedef struct tm_answer {
     const double *outputs; /* [n_outputs] */
     uint32_t n_cells, n_outputs;
 } tm_answer;
-#define TM_SHADOW_ARM "shadow" /* of answers that nobody was given; their ids are twins of those */
+#define TM_SHADOW_ARM "shadow" /* of answers that nobody was given; their ids are twins of those   \
+                                */
 /** Append an answer as the log keeps it. False when out of memory (out->failed). Any thread. */
 bool tm__answer_append(const tm_answer *answer, tm_buf *out);
 /** Bytes of an appended answer, of which TM_ANSWER_BYTES_MIN are there. */

@@ -18,7 +18,8 @@
 #include "monitor/monitor_live_priv.h"
 #include "monitor/monitor_priv.h"
 
-#define STREAMS "(SELECT id FROM streams WHERE model = ?1 AND (?2 = 0 AND arm != 'shadow' OR version = ?2))"
+#define STREAMS                                                                                    \
+    "(SELECT id FROM streams WHERE model = ?1 AND (?2 = 0 AND arm != 'shadow' OR version = ?2))"
 
 typedef struct reading {
     const tm_live_options *options;

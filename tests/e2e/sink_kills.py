@@ -2,13 +2,12 @@
 """Sinks that are killed at random moments: each row is written and logged once, whatever was begun."""
 import csv
 import random
-import signal
 import sqlite3
 import struct
-import subprocess
 import time
 
 import answers
+from kills import Killer
 
 ROWS = "id,day,x,c,y\n"
 
@@ -75,26 +74,17 @@ def check_answers(tm, rows):
 
 def kill_some(tm, name, n_kills, seed, before_each=None, longest=None):
     """Runs of a sink that are killed after a random time, then one that ends; how many were killed while they ran."""
-    rng = random.Random(seed)
-    n_killed = 0
     if longest is None:
         started = time.monotonic()
         tm.ok("sink", "run", name)
         longest = time.monotonic() - started
+    killer = Killer(tm, seed, longest)
     for i in range(n_kills):
         if before_each is not None:
             before_each(i)
-        with tm.popen([str(tm.program), "sink", "run", name, "-q"], cwd=tm.folder, env=tm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            try:
-                _, err = process.communicate(timeout=rng.uniform(0.002, longest))
-                assert process.returncode == 0, err
-                longest *= 0.8  # it ends sooner than that
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-                n_killed += 1
+        killer.run("sink", "run", name, "-q")
     tm.ok("sink", "run", name)
-    return n_killed
+    return killer.killed
 
 
 def logged_outputs(tm, prediction_id):

@@ -2,10 +2,10 @@
 """Bad rows are counted, written out, mended and taken, each once."""
 import json
 import os
-import random
 import stat
-import subprocess
 import time
+
+from kills import Killer
 
 
 def lines(path):
@@ -90,17 +90,14 @@ def test_kills_neither_lose_nor_repeat_a_mended_row(tm, serve):
     for row in rows:
         row["value"]["x"] = row["value"]["id"]
     save(path, rows)
-    rng, kills = random.Random(2), 0
+    killer = Killer(tm, seed=2, longest=0.3)
     for _ in range(30):
-        process = subprocess.Popen([str(tm.program), "data", "replay", "s", "--file", str(path)], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.05, 0.3))
-        process.kill()
-        kills += process.wait() != 0
+        killer.run("data", "replay", "s", "--file", path)
         shown = tm.ok("data", "show", "s", "--json").json
         assert shown["rows"] + shown["quarantined"] == n + 1
-        if kills == 4:
+        if killer.killed == 4:
             break
-    assert kills > 1
+    assert killer.killed > 1
     tm.ok("data", "replay", "s", "--file", str(path))
     shown = tm.ok("data", "show", "s", "--json").json
     assert (shown["rows"], shown["quarantined"], shown["duplicates"]) == (n + 1, 0, 0)

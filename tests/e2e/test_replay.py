@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows leave quarantine by being accepted, once, whatever is killed meanwhile."""
-import random
-import subprocess
-import time
+from kills import Killer
 
 
 def test_kills_neither_lose_nor_repeat_a_row_that_is_replayed(tm, serve):
@@ -18,17 +16,14 @@ def test_kills_neither_lose_nor_repeat_a_row_that_is_replayed(tm, serve):
     assert tm.ok("data", "replay", "s", "--numbers", "1-3", "--json").json["quarantined"] == 3
     assert tm("data", "replay", "s", "--numbers", "3-1").code == 2
     tm.ok("data", "set", "s", "--policy", "wider_type=adapt")
-    rng, kills = random.Random(1), 0
+    killer = Killer(tm, seed=1, longest=0.04)
     for _ in range(20):
-        process = subprocess.Popen([str(tm.program), "data", "replay", "s"], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.002, 0.04))
-        process.kill()
-        kills += process.wait() != 0
+        killer.run("data", "replay", "s")
         shown = tm.ok("data", "show", "s", "--json").json
         assert shown["rows"] + shown["quarantined"] == n + 1
-        if kills == 5:
+        if killer.killed == 5:
             break
-    assert kills > 2
+    assert killer.killed > 2
     tm.ok("data", "replay", "s")
     shown = tm.show("s")
     assert (shown["rows"], shown["quarantined"], shown["quarantine"]) == (n + 1, 0, [])

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Old rows leave, a source holds what it may, and a disk that is short of room loses nothing."""
 import json
-import random
 import sqlite3
-import subprocess
 import time
+
+from kills import Killer
 
 
 def make_key(tm):
@@ -119,19 +119,16 @@ def test_kills_remove_rows_whole_or_not_at_all(tm):
     tm.ok("data", "add", "s", "--files", "*.jsonl", "--key", "id")
     tm.ok("data", "set", "s", "--retention", "1d")
     tm.ok("data", "compact", "s")
-    rng, kills, done = random.Random(3), 0, 100
+    killer, done = Killer(tm, seed=3, longest=0.15), 100
     for i in range(1, 16):
         age(tm, 2 * 86400)
         add_file(tm, i)
         done += tm.ok("data", "pull", "s", "--json").json["accepted"]
-        process = subprocess.Popen([str(tm.program), "data", "compact", "s"], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.005, 0.15))
-        process.kill()
-        kills += process.wait() != 0
+        killer.run("data", "compact", "s")
         shown = tm.ok("data", "show", "s", "--json").json
         assert (shown["accepted"], shown["rows"] + shown["removed"]) == (done, done)
         assert tm.ok("data", "snapshot", "s", "--json").json["rows"] == shown["rows"] > 0
-    assert kills > 3 and done == 1600
+    assert killer.killed > 3 and done == 1600
     age(tm, 2 * 86400)
     tm.ok("data", "compact", "s")
     shown = tm.ok("data", "show", "s", "--json").json
