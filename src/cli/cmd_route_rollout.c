@@ -17,53 +17,72 @@ static tm_status usage(const char *what, const char *hint, tm_err *err) {
 /* ---- start ---- */
 
 /* "1,10,50,100" */
-static tm_status read_steps(const char *text, tm_rollout_terms *out, tm_err *err) {
+static tm_status read_steps(const char *text, json_t *steps, tm_err *err) {
     tm_str rest = tm__str(text);
-    out->n_steps = 0;
     while (rest.len > 0) {
         double percent = 0;
-        const tm_str one = tm__str_trim(tm__str_cut(&rest, ','));
-        if (out->n_steps == TM_ROLLOUT_STEPS_MAX || !tm__str_to_f64(one, &percent) ||
-            !tm__split_weight(percent, &out->steps[out->n_steps])) {
+        if (!tm__str_to_f64(tm__str_trim(tm__str_cut(&rest, ',')), &percent)) {
             return usage("--steps is no list of percent",
                          "Like 1,10,50,100: rising, at most 16, to a hundredth of a percent.", err);
         }
-        out->n_steps++;
+        json_array_append_new(steps, tm__json_number(percent));
     }
     return TM_OK;
 }
 
-static tm_status read_terms(const tm_cli *cli, tm_rollout_terms *out, tm_err *err) {
-    *out = tm__rollout_default();
-    if (tm__cli_has(cli, "steps")) {
-        TM_TRY(read_steps(tm__cli_text(cli, "steps"), out, err));
+/* What the options say, as the terms have it. */
+static tm_status read_options(const tm_cli *cli, json_t *said, tm_err *err) {
+    static const char *const bounds[] = {"errors", "latency", "drift", "metric"};
+    json_t *const guard = json_object();
+    json_object_set_new(said, "guard", guard);
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+        if (tm__cli_has(cli, bounds[i])) {
+            json_object_set_new(guard, bounds[i], tm__json_number(tm__cli_f64(cli, bounds[i])));
+        }
+    }
+    if (tm__cli_has(cli, "shadow")) {
+        json_object_set_new(said, "shadow", tm__json_number(tm__cli_f64(cli, "shadow")));
     }
     if (tm__cli_has(cli, "hold")) {
-        out->hold_us = tm__cli_duration_us(cli, "hold");
-    } else if (tm__cli_has(cli, "rows")) {
-        out->hold_us = 0;
+        json_object_set_new(said, "hold_seconds",
+                            tm__json_number((double)tm__cli_duration_us(cli, "hold") / 1e6));
     }
     if (tm__cli_has(cli, "rows")) {
-        out->hold_rows = (uint64_t)tm__cli_i64(cli, "rows");
+        json_object_set_new(said, "rows", json_integer(tm__cli_i64(cli, "rows")));
     }
-    static const char *const names[] = {"errors", "latency", "drift", "metric"};
-    double *const bounds[] = {&out->guard.errors, &out->guard.latency, &out->guard.drift,
-                              &out->guard.metric};
-    for (size_t i = 0; i < 4; i++) {
-        *bounds[i] = tm__cli_has(cli, names[i]) ? tm__cli_f64(cli, names[i]) : *bounds[i];
+    if (tm__cli_has(cli, "steps")) {
+        json_t *const steps = json_array();
+        json_object_set_new(said, "steps", steps);
+        TM_TRY(read_steps(tm__cli_text(cli, "steps"), steps, err));
     }
+    return tm__json_check(err);
+}
+
+/* As the model declares; options have the last word. */
+static tm_status read_terms(const tm_cli *cli, tm_registry *registry, const char *model,
+                            tm_rollout_terms *out, tm_err *err) {
+    json_t *recipe = NULL, *said = json_object();
+    bool has = false;
+    tm_status st = tm__registry_recipe(registry, model, &recipe, err);
+    st = st == TM_OK ? tm__rollout_declared(recipe, out, &has, err) : st;
+    st = st == TM_OK ? read_options(cli, said, err) : st;
+    st = st == TM_OK ? tm__rollout_terms_read(said, out, err) : st;
     out->force = tm__cli_flag(cli, "force");
-    return TM_OK;
+    json_decref(said);
+    json_decref(recipe);
+    return st;
 }
 
 static tm_status start(const tm_cli *cli, const tm_place *place, const char *name,
                        const tm_actor *actor, tm_err *err) {
     tm_version version = {0};
     tm_rollout_terms terms;
-    TM_TRY(read_terms(cli, &terms, err));
     TM_TRY(tm__registry_find(place->registry, name, &version, err));
-    const tm_status st = tm__registry_rollout_start(place->registry, version.model, version.number,
-                                                    &terms, actor, err);
+    const tm_rollout_order order = {.version = version.number, .terms = &terms};
+    tm_status st = read_terms(cli, place->registry, version.model, &terms, err);
+    st = st == TM_OK
+             ? tm__registry_rollout_start(place->registry, version.model, &order, actor, err)
+             : st;
     tm__version_done(&version);
     return st;
 }
@@ -104,11 +123,17 @@ static void print_words(tm_cli *cli, const char *model, const json_t *rollout) {
         tm__cli_print(cli, "%s: no rollout\n", model);
         return;
     }
-    tm__cli_print(cli, "%s: version %lld has %g %% of the requests (step %lld of %zu), %s\n", model,
-                  (long long)tm__json_i64(rollout, "version", 0),
-                  tm__json_f64(rollout, "percent", 0), (long long)tm__json_i64(rollout, "step", 0),
-                  json_array_size(json_object_get(rollout, "steps")),
-                  tm__json_text(rollout, "state", ""));
+    const long long version = (long long)tm__json_i64(rollout, "version", 0);
+    const long long step = (long long)tm__json_i64(rollout, "step", 0);
+    const char *state = tm__json_text(rollout, "state", "");
+    if (step == 0) {
+        tm__cli_print(cli, "%s: version %lld sees %g %% of the requests and answers none, %s\n",
+                      model, version, tm__json_f64(rollout, "shadow", 0), state);
+    } else {
+        tm__cli_print(cli, "%s: version %lld has %g %% of the requests (step %lld of %zu), %s\n",
+                      model, version, tm__json_f64(rollout, "percent", 0), step,
+                      json_array_size(json_object_get(rollout, "steps")), state);
+    }
     tm__cli_note(cli,
                  "'tidemill run' on this home takes the steps; without one, 'tidemill route "
                  "rollout %s --look' does",

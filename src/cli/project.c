@@ -362,7 +362,7 @@ static tm_status read_warm_up(tm_yaml *r, const yaml_node_t *node, json_t *recip
 
 static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
                                 tm_project_model *model, tm_err *err) {
-    const char *names[N_KEYS + 10];
+    const char *names[N_KEYS + 11];
     for (uint32_t k = 0; k < N_KEYS; k++) {
         names[k] = keys[k].name;
         if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
@@ -397,6 +397,9 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     if (tm__str_is(tm__yaml_scalar(key), "webhooks")) {
         return tm__project_read_webhooks(r, value, model->recipe, err);
     }
+    if (tm__str_is(tm__yaml_scalar(key), "rollout")) {
+        return tm__project_read_rollout(r, value, model->recipe, err);
+    }
     if (tm__str_is(tm__yaml_scalar(key), "warm_up")) {
         return read_warm_up(r, value, model->recipe, err);
     }
@@ -410,7 +413,8 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     names[N_KEYS + 7] = "log";
     names[N_KEYS + 8] = "webhooks";
     names[N_KEYS + 9] = "warm_up";
-    return tm__yaml_unknown_key(r, key, names, N_KEYS + 10, err);
+    names[N_KEYS + 10] = "rollout";
+    return tm__yaml_unknown_key(r, key, names, N_KEYS + 11, err);
 }
 
 static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,

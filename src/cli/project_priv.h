@@ -58,6 +58,10 @@ TM_NODISCARD tm_status tm__project_read_monitor(tm_yaml *r, const yaml_node_t *m
 /** gate: {...} of a model. */
 TM_NODISCARD tm_status tm__project_read_gate(tm_yaml *r, const yaml_node_t *map, tm_gate *out,
                                              tm_err *err);
+/** rollout: {...} of a model, into its recipe as registry/rollout.h reads it: whole, with what the
+ * file does not say as it is by default. */
+TM_NODISCARD tm_status tm__project_read_rollout(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
+                                                tm_err *err);
 /** webhooks: [...] of a model, into its recipe: receivers as above, of webhooks alone. */
 TM_NODISCARD tm_status tm__project_read_webhooks(tm_yaml *r, const yaml_node_t *node,
                                                  json_t *recipe, tm_err *err);

@@ -71,6 +71,10 @@ static void judge_latency(judging *j) {
         say(j, "latency", "off", "not looked at");
         return;
     }
+    if (j->figures->rollout->in_shadow) {
+        say(j, "latency", "open", "a shadow answers on a thread that gives way to requests");
+        return;
+    }
     if (old->n_kept < LATENCY_ROWS || new->n_kept == 0) {
         say(j, "latency", "open", "too few answers to compare");
         return;
@@ -134,6 +138,12 @@ static int by_time(const void *a, const void *b) {
     return order != 0 ? order : (x->number > y->number) - (x->number < y->number);
 }
 
+/* The version's of all answers that are compared: a shadow's come besides. */
+static double share_of(const tm_rollout *r) {
+    return r->in_shadow ? (double)r->terms.shadow / (TM_ARM_PARTS + r->terms.shadow)
+                        : (double)r->terms.steps[r->step] / TM_ARM_PARTS;
+}
+
 static tm_status compare(const tm_rollout_figures *f, double *values, uint8_t *arms, json_t **out,
                          tm_err *err) {
     double sum = 0;
@@ -156,8 +166,7 @@ static tm_status compare(const tm_rollout_figures *f, double *values, uint8_t *a
                             .arms = arms,
                             .n_matured = f->n_losses,
                             .names = {"champion", "version"},
-                            .share =
-                                (double)f->rollout->terms.steps[f->rollout->step] / TM_ARM_PARTS,
+                            .share = share_of(f->rollout),
                             .alpha = TM_ROLLOUT_ALPHA,
                             .metric = loss,
                             .guardrails = &loss,

@@ -142,13 +142,21 @@ static bool is_of_version(tm_status st) {
     return st == TM_E_REFUSED || st == TM_E_INTEGRITY || st == TM_E_NOT_FOUND;
 }
 
+/* "10 %", "the shadow of 50 %" */
+static const char *step_text(const tm_rollout *r, char out[48]) {
+    (void)snprintf(out, 48, "%s%g %%", r->in_shadow ? "the shadow of " : "",
+                   r->in_shadow ? r->terms.shadow / 100.0 : tm__rollout_percent(r));
+    return out;
+}
+
 static tm_status go_on(looking *l, const char **out_action, tm_err *err) {
     const tm_rollout *r = &l->rollout;
-    const bool promotes = tm__rollout_promotes(r, r->step + 1);
+    const bool promotes = tm__rollout_promotes(r);
     tm_err own = {0};
+    char step[48];
     (void)snprintf(l->reason, sizeof l->reason,
-                   "%g %% held for %.0f s with %llu answers, all guardrails kept",
-                   r->terms.steps[r->step] / 100.0, (double)(tm__now_us() - r->entered_us) / 1e6,
+                   "%s held for %.0f s with %llu answers, all guardrails kept", step_text(r, step),
+                   (double)(tm__now_us() - r->entered_us) / 1e6,
                    (unsigned long long)l->figures.arms[1].n_rows);
     const tm_status st = move(l, TM_ROLLOUT_NEXT, &own);
     if (is_of_version(st)) {
@@ -168,11 +176,11 @@ static tm_status act(looking *l, const char **out_action, tm_err *err) {
     if (held_us >= r->terms.hold_us && n_rows >= r->terms.hold_rows) {
         return go_on(l, out_action, err);
     }
+    char step[48];
     *out_action = "wait";
-    (void)snprintf(l->reason, sizeof l->reason, "%g %% for %.0f of %.0f s, %llu of %llu answers",
-                   r->terms.steps[r->step] / 100.0, (double)held_us / 1e6,
-                   (double)r->terms.hold_us / 1e6, (unsigned long long)n_rows,
-                   (unsigned long long)r->terms.hold_rows);
+    (void)snprintf(l->reason, sizeof l->reason, "%s for %.0f of %.0f s, %llu of %llu answers",
+                   step_text(r, step), (double)held_us / 1e6, (double)r->terms.hold_us / 1e6,
+                   (unsigned long long)n_rows, (unsigned long long)r->terms.hold_rows);
     return TM_OK;
 }
 
@@ -194,12 +202,12 @@ static tm_status look(looking *l, const char **out_action, tm_err *err) {
 
 static json_t *told(const looking *l, const char *action) {
     const tm_rollout *r = &l->rollout;
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:[I, I], s:O}", "model", l->model,
-                     "action", action, "reason", l->reason, "version", (json_int_t)r->version,
-                     "champion", (json_int_t)r->champion, "step", (int)r->step + 1, "percent",
-                     tm__json_number(r->terms.steps[r->step] / 100.0), "answers",
-                     (json_int_t)l->figures.arms[0].n_rows, (json_int_t)l->figures.arms[1].n_rows,
-                     "checks", l->checks);
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:i, s:o, s:[I, I], s:O}", "model", l->model, "action", action,
+        "reason", l->reason, "version", (json_int_t)r->version, "champion", (json_int_t)r->champion,
+        "step", r->in_shadow ? 0 : (int)r->step + 1, "percent",
+        tm__json_number(tm__rollout_percent(r)), "answers", (json_int_t)l->figures.arms[0].n_rows,
+        (json_int_t)l->figures.arms[1].n_rows, "checks", l->checks);
 }
 
 tm_status tm__rollout_look(const tm_home *home, tm_registry *registry, const char *model,

@@ -24,7 +24,8 @@
  * Look, and make the move that follows: as `actor`, to whose name the reason is added.
  *
  * *out: {"model", "action": "wait", "paused", "next", "promoted", "rolled_back", "reason",
- * "version", "champion", "step", "percent", "answers": [champion's, version's], "checks":
+ * "version", "champion", "step" (0: the shadow), "percent", "answers": [champion's, version's],
+ * "checks":
  * [{"check": "errors", "latency", "drift", "metric", "state": "kept", "breach", "open" (not known
  * yet), "off", "said"}]}. New reference.
  *

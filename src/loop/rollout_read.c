@@ -73,9 +73,15 @@ static tm_status make_room(tm_rollout_arm *arm, tm_err *err) {
     return arm->outputs == NULL || arm->latency_us == NULL ? no_memory(err) : TM_OK;
 }
 
+/* Why the version answers. */
+static const char *arm_of_version(const tm_rollout *r) {
+    return r->in_shadow ? "shadow" : "challenger";
+}
+
 static tm_status take_row(void *arg, const tm_walk_row *row, tm_err *err) {
     tm_rollout_figures *const f = arg;
-    const bool is_new = row->version == f->rollout->version && strcmp(row->arm, "challenger") == 0;
+    const bool is_new =
+        row->version == f->rollout->version && strcmp(row->arm, arm_of_version(f->rollout)) == 0;
     const bool is_old = row->version == f->rollout->champion && strcmp(row->arm, "champion") == 0;
     tm_rollout_arm *const arm = &f->arms[is_new ? 1 : 0];
     if (!(is_new || is_old) || row->at_us < f->rollout->entered_us ||
@@ -184,8 +190,11 @@ tm_status tm__rollout_counted(const tm_home *home, const tm_rollout_figures *fig
         int64_t old_answered = 0, old_failed = 0, new_answered = 0, new_failed = 0;
         int64_t fallen = 0, fallen_failed = 0; /* to the champion, for the version was not ready */
         count(arms, figures->rollout->champion, "champion", &old_answered, &old_failed);
-        count(arms, figures->rollout->version, "challenger", &new_answered, &new_failed);
-        count(arms, figures->rollout->champion, "fallback", &fallen, &fallen_failed);
+        count(arms, figures->rollout->version, arm_of_version(figures->rollout), &new_answered,
+              &new_failed);
+        if (!figures->rollout->in_shadow) {
+            count(arms, figures->rollout->champion, "fallback", &fallen, &fallen_failed);
+        }
         *out =
             json_pack("{s:s, s:[I, I], s:[I, I]}", "server", tm__json_text(server, "started", ""),
                       "requests", (json_int_t)(old_answered + old_failed),

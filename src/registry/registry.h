@@ -190,8 +190,8 @@ TM_NODISCARD tm_status tm__registry_set_gate(tm_registry *registry, const char *
                                              const tm_gate *gate, const tm_actor *actor,
                                              tm_err *err);
 /** The recipe of a model, or JSON null: that of its champion (info.recipe, taken over by every
- * promotion and rollback with the keys "retrain", "online" and "owner" kept, and "labels" when it
- * has none), or what was set since. New reference. */
+ * promotion and rollback with what says how it is run kept: "retrain", "rollout", "owner", ...; and
+ * "labels" when it has none), or what was set since. New reference. */
 TM_NODISCARD tm_status tm__registry_recipe(tm_registry *registry, const char *model, json_t **out,
                                            tm_err *err);
 TM_NODISCARD tm_status tm__registry_set_recipe(tm_registry *registry, const char *model,

@@ -47,12 +47,24 @@ TM_NODISCARD tm_status tm__split_end_locked(tm_registry *registry, const char *m
 TM_NODISCARD tm_status tm__split_locked(tm_registry *registry, const char *model,
                                         const tm_split_order *order, const tm_actor *actor,
                                         tm_err *err);
+/** Whether a version may answer in the place of the route's champion; TM_E_REFUSED unless forced,
+ * TM_E_NOT_FOUND. */
+TM_NODISCARD tm_status tm__split_may_answer(tm_registry *registry, const tm_route *route,
+                                            uint32_t number, bool is_forced, tm_err *err);
+/** Make a version the shadow of a route, or (0) end the one that is, with its record; a rollout
+ * stays. */
+TM_NODISCARD tm_status tm__shadow_order_locked(tm_registry *registry, const tm_route *route,
+                                               const tm_arm *want, const tm_actor *actor,
+                                               tm_err *err);
 /** A shadow that became the champion is one no longer. */
 TM_NODISCARD tm_status tm__shadow_end_locked(tm_registry *registry, int64_t model_id,
                                              uint32_t champion, tm_err *err);
 /** End the rollout of a model, if there is one, with its record: requests were moved by hand. */
 TM_NODISCARD tm_status tm__rollout_end_locked(tm_registry *registry, const char *model,
                                               const tm_actor *actor, tm_err *err);
+/** Same of one that is in its shadow: that was moved. */
+TM_NODISCARD tm_status tm__rollout_unshadow_locked(tm_registry *registry, const char *model,
+                                                   const tm_actor *actor, tm_err *err);
 /** tm__registry_promote() in the transaction at hand, of a file that was checked. */
 TM_NODISCARD tm_status tm__promote_locked(tm_registry *registry, const char *model,
                                           const tm_promotion *promotion, const tm_actor *actor,

@@ -5,7 +5,6 @@
  */
 #include "registry/rollout.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -14,76 +13,10 @@
 #include "registry/experiment.h"
 #include "registry/registry_priv.h"
 
-#define DEFAULT_HOLD_US (INT64_C(600) * 1000000)
+#define IN_SHADOW (-1) /* the step in its row */
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-}
-
-/* ---- terms ---- */
-
-tm_rollout_terms tm__rollout_default(void) {
-    return (tm_rollout_terms){
-        .n_steps = 4,
-        .steps = {100, 1000, 5000, TM_ARM_PARTS},
-        .hold_us = DEFAULT_HOLD_US,
-        .hold_rows = 100,
-        .guard = {.errors = 0.01, .latency = 2, .drift = 0.1, .metric = 0.01}};
-}
-
-json_t *tm__rollout_terms_json(const tm_rollout_terms *terms) {
-    json_t *steps = json_array();
-    for (uint32_t i = 0; i < terms->n_steps; i++) {
-        json_array_append_new(steps, tm__json_number(terms->steps[i] / 100.0));
-    }
-    return json_pack(
-        "{s:o, s:o, s:I, s:{s:o, s:o, s:o, s:o}, s:b}", "steps", steps, "hold_seconds",
-        tm__json_number((double)terms->hold_us / 1e6), "rows", (json_int_t)terms->hold_rows,
-        "guard", "errors", tm__json_number(terms->guard.errors), "latency",
-        tm__json_number(terms->guard.latency), "drift", tm__json_number(terms->guard.drift),
-        "metric", tm__json_number(terms->guard.metric), "forced", terms->force);
-}
-
-/* Of a text that tm__rollout_terms_json() made. */
-static tm_rollout_terms terms_from_json(const json_t *json) {
-    const json_t *steps = json_object_get(json, "steps");
-    const json_t *guard = json_object_get(json, "guard");
-    tm_rollout_terms terms = {.hold_us =
-                                  (int64_t)(tm__json_f64(json, "hold_seconds", 0) * 1e6 + 0.5),
-                              .hold_rows = (uint64_t)tm__json_i64(json, "rows", 0),
-                              .guard = {.errors = tm__json_f64(guard, "errors", 0),
-                                        .latency = tm__json_f64(guard, "latency", 0),
-                                        .drift = tm__json_f64(guard, "drift", 0),
-                                        .metric = tm__json_f64(guard, "metric", 0)},
-                              .force = json_is_true(json_object_get(json, "forced"))};
-    for (size_t i = 0; i < json_array_size(steps) && i < TM_ROLLOUT_STEPS_MAX; i++) {
-        terms.n_steps +=
-            tm__split_weight(json_number_value(json_array_get(steps, i)), &terms.steps[i]);
-    }
-    return terms;
-}
-
-static tm_status check_terms(const tm_rollout_terms *terms, tm_err *err) {
-    bool is_good = terms->n_steps > 0 && terms->n_steps <= TM_ROLLOUT_STEPS_MAX;
-    for (uint32_t i = 0; is_good && i < terms->n_steps; i++) {
-        is_good =
-            terms->steps[i] > (i == 0 ? 0 : terms->steps[i - 1]) && terms->steps[i] <= TM_ARM_PARTS;
-    }
-    if (!is_good) {
-        const tm_status st = TM_FAIL(err, TM_E_USAGE, "the steps do not rise between 0 and 100 %%");
-        tm_err_hint(err, "Like 1,10,50,100: at most %u, to a hundredth of a percent.",
-                    TM_ROLLOUT_STEPS_MAX);
-        return st;
-    }
-    const tm_rollout_guard *g = &terms->guard;
-    if (terms->hold_us < 0 || (terms->hold_us == 0 && terms->hold_rows == 0) ||
-        !(g->errors >= 0 && g->latency >= 0 && g->drift >= 0 && g->metric >= 0)) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_USAGE, "a step needs a time or a number of answers to be held for");
-        tm_err_hint(err, "Give --hold 10m, --rows 1000, or both; bounds are not below 0.");
-        return st;
-    }
-    return TM_OK;
 }
 
 /* ---- state ---- */
@@ -93,13 +26,27 @@ void tm__rollout_done(tm_rollout *rollout) {
     *rollout = (tm_rollout){0};
 }
 
+double tm__rollout_percent(const tm_rollout *r) {
+    return r->in_shadow ? 0 : r->terms.steps[r->step] / 100.0;
+}
+
+static uint32_t next_step(const tm_rollout *r) {
+    return r->in_shadow ? 0 : r->step + 1;
+}
+
+static bool is_promotion(const tm_rollout_terms *terms, uint32_t step) {
+    return step >= terms->n_steps || terms->steps[step] == TM_ARM_PARTS;
+}
+
+bool tm__rollout_promotes(const tm_rollout *r) {
+    return is_promotion(&r->terms, next_step(r));
+}
+
 json_t *tm__rollout_json(const tm_rollout *r) {
-    const bool is_last = r->step >= r->terms.n_steps;
     json_t *out =
         json_pack("{s:I, s:I, s:s, s:i, s:o, s:o}", "version", (json_int_t)r->version, "champion",
                   (json_int_t)r->champion, "state", r->is_paused ? "paused" : "running", "step",
-                  (int)r->step + 1, "percent",
-                  is_last ? json_null() : tm__json_number(r->terms.steps[r->step] / 100.0), "since",
+                  (int)next_step(r), "percent", tm__json_number(tm__rollout_percent(r)), "since",
                   tm__registry_time(r->entered_us));
     json_t *terms = tm__rollout_terms_json(&r->terms);
     if (out != NULL && json_object_update(out, terms) != 0) {
@@ -110,10 +57,32 @@ json_t *tm__rollout_json(const tm_rollout *r) {
     return out;
 }
 
+/* A row of rollouts. */
+static tm_status read_row(tm_stmt *stmt, const char *model, tm_rollout *out, tm_err *err) {
+    json_t *terms = NULL;
+    const int64_t step = tm__stmt_i64(stmt, 2);
+    *out = (tm_rollout){.version = (uint32_t)tm__stmt_i64(stmt, 0),
+                        .champion = (uint32_t)tm__stmt_i64(stmt, 1),
+                        .in_shadow = step == IN_SHADOW,
+                        .step = step == IN_SHADOW ? 0 : (uint32_t)step,
+                        .is_paused = tm__stmt_i64(stmt, 3) != 0,
+                        .entered_us = tm__stmt_i64(stmt, 4)};
+    TM_TRY(tm__registry_json(tm__stmt_text(stmt, 5), &terms, err));
+    out->terms.force = json_is_true(json_object_get(terms, "forced"));
+    tm_status st = tm__rollout_terms_read(terms, &out->terms, NULL);
+    json_decref(terms);
+    if (st != TM_OK || out->step >= out->terms.n_steps) {
+        return TM_FAIL(err, st == TM_E_NOMEM ? st : TM_E_INTEGRITY,
+                       "the rollout of '%s' is not as it was stored", model);
+    }
+    return tm__stmt_is_null(stmt, 6)
+               ? TM_OK
+               : tm__registry_json(tm__stmt_text(stmt, 6), &out->counted, err);
+}
+
 tm_status tm__registry_rollout(tm_registry *registry, const char *model, tm_rollout *out,
                                bool *out_has, tm_err *err) {
     tm_stmt *stmt = NULL;
-    json_t *terms = NULL;
     tm_rollout found = {0};
     *out_has = false;
     TM_TRY(tm__stmt_init(registry->db,
@@ -122,22 +91,12 @@ tm_status tm__registry_rollout(tm_registry *registry, const char *model, tm_roll
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
     tm_status st = tm__stmt_step(stmt, out_has, err);
-    if (st == TM_OK && *out_has) {
-        found = (tm_rollout){.version = (uint32_t)tm__stmt_i64(stmt, 0),
-                             .champion = (uint32_t)tm__stmt_i64(stmt, 1),
-                             .step = (uint32_t)tm__stmt_i64(stmt, 2),
-                             .is_paused = tm__stmt_i64(stmt, 3) != 0,
-                             .entered_us = tm__stmt_i64(stmt, 4)};
-        st = tm__registry_json(tm__stmt_text(stmt, 5), &terms, err);
-        found.terms = terms_from_json(terms);
-        if (st == TM_OK && !tm__stmt_is_null(stmt, 6)) {
-            st = tm__registry_json(tm__stmt_text(stmt, 6), &found.counted, err);
-        }
-    }
+    st = st == TM_OK && *out_has ? read_row(stmt, model, &found, err) : st;
     tm__stmt_done(stmt);
-    json_decref(terms);
     if (st == TM_OK) {
         *out = found;
+    } else {
+        tm__rollout_done(&found);
     }
     return st;
 }
@@ -190,7 +149,7 @@ static tm_status save_locked(tm_registry *registry, const char *model, const tm_
         tm__stmt_bind_text(stmt, 1, model);
         tm__stmt_bind_i64(stmt, 2, r->version);
         tm__stmt_bind_i64(stmt, 3, r->champion);
-        tm__stmt_bind_i64(stmt, 4, r->step);
+        tm__stmt_bind_i64(stmt, 4, r->in_shadow ? IN_SHADOW : (int64_t)r->step);
         tm__stmt_bind_i64(stmt, 5, r->is_paused);
         tm__stmt_bind_i64(stmt, 6, r->entered_us);
         tm__stmt_bind_text(stmt, 7, terms);
@@ -207,9 +166,9 @@ static tm_status save_locked(tm_registry *registry, const char *model, const tm_
 
 typedef struct moving {
     const char *model;
-    const tm_rollout_move *move;
-    const tm_rollout_terms *terms; /* of a start */
-    uint32_t version;
+    const tm_rollout_move *move;   /* NULL: a start, */
+    const tm_rollout_order *order; /* of this */
+    const tm_rollout_terms *terms;
     const tm_actor *actor;
 } moving;
 
@@ -244,10 +203,6 @@ static tm_status split_step(tm_registry *registry, const moving *in, const tm_ro
     return tm__split_locked(registry, in->model, &order, in->actor, err);
 }
 
-bool tm__rollout_promotes(const tm_rollout *r, uint32_t step) {
-    return step >= r->terms.n_steps || r->terms.steps[step] == TM_ARM_PARTS;
-}
-
 static tm_status promote(tm_registry *registry, const moving *in, const tm_rollout *r,
                          tm_err *err) {
     const tm_promotion promotion = {.version = r->version,
@@ -259,18 +214,36 @@ static tm_status promote(tm_registry *registry, const moving *in, const tm_rollo
     return tm__promote_locked(registry, in->model, &promotion, in->actor, err);
 }
 
-static tm_status go_to(tm_registry *registry, const moving *in, tm_rollout *r, uint32_t step,
-                       tm_err *err) {
-    if (tm__rollout_promotes(r, step)) {
-        return promote(registry, in, r, err);
-    }
+/* Its shadow, if the route has it still, sees nothing any more. */
+static tm_status end_shadow(tm_registry *registry, const moving *in, const tm_rollout *r,
+                            tm_err *err) {
+    const tm_arm none = {0};
+    tm_route route;
+    TM_TRY(tm__registry_route(registry, in->model, &route, err));
+    return r->in_shadow && route.shadow.version == r->version
+               ? tm__shadow_order_locked(registry, &route, &none, in->actor, err)
+               : TM_OK;
+}
+
+/* The step begins: what was counted before is nothing to it. */
+static tm_status enter(tm_registry *registry, const moving *in, tm_rollout *r, tm_err *err) {
     json_decref(r->counted);
     r->counted = NULL;
-    r->step = step;
     r->entered_us = tm__now_us();
-    TM_TRY(split_step(registry, in, r, err));
     TM_TRY(save_locked(registry, in->model, r, err));
     return note(registry, in, in->move == NULL ? "rollout.started" : "rollout.step", r, err);
+}
+
+static tm_status go_to(tm_registry *registry, const moving *in, tm_rollout *r, uint32_t step,
+                       tm_err *err) {
+    TM_TRY(end_shadow(registry, in, r, err));
+    if (is_promotion(&r->terms, step)) {
+        return promote(registry, in, r, err);
+    }
+    r->in_shadow = false;
+    r->step = step;
+    TM_TRY(split_step(registry, in, r, err));
+    return enter(registry, in, r, err);
 }
 
 static tm_status go_back(tm_registry *registry, const moving *in, const char *event,
@@ -278,6 +251,7 @@ static tm_status go_back(tm_registry *registry, const moving *in, const char *ev
     uint32_t from = 0;
     TM_TRY(remove_locked(registry, in->model, err));
     TM_TRY(note(registry, in, event, r, err));
+    TM_TRY(end_shadow(registry, in, r, err));
     return tm__split_end_locked(registry, in->model, in->actor, &from, err);
 }
 
@@ -297,15 +271,20 @@ static tm_status hold(tm_registry *registry, const moving *in, tm_rollout *r, bo
     return note(registry, in, pauses ? "rollout.paused" : "rollout.resumed", r, err);
 }
 
+/* At the same step, and moving. */
+static bool is_at(const tm_rollout *r, const tm_rollout *seen) {
+    return r->version == seen->version && r->in_shadow == seen->in_shadow &&
+           r->step == seen->step && !r->is_paused;
+}
+
 static bool is_as_seen(const tm_rollout *r, const tm_rollout *seen) {
-    return seen == NULL || (r->version == seen->version && r->step == seen->step &&
-                            r->entered_us == seen->entered_us && !r->is_paused);
+    return seen == NULL || (is_at(r, seen) && r->entered_us == seen->entered_us);
 }
 
 static tm_status move_one(tm_registry *registry, const moving *in, tm_rollout *r, tm_err *err) {
     switch (in->move->kind) {
     case TM_ROLLOUT_NEXT:
-        return go_to(registry, in, r, r->step + 1, err);
+        return go_to(registry, in, r, next_step(r), err);
     case TM_ROLLOUT_BACK:
         return go_back(registry, in, "rollout.rolled_back", r, err);
     case TM_ROLLOUT_STOP:
@@ -385,25 +364,60 @@ static tm_status check_alone(tm_registry *registry, const moving *in, const tm_r
     return st;
 }
 
+/* The version becomes the shadow of the route; who may not answer later need not begin. */
+static tm_status begin_shadow(tm_registry *registry, const moving *in, const tm_route *route,
+                              tm_rollout *r, tm_err *err) {
+    const tm_arm shadow = {.version = r->version, .weight = r->terms.shadow};
+    if (route->shadow.version != 0 && route->shadow.version != r->version) {
+        return refuse_beside(in->model, "a shadow",
+                             "End it with 'tidemill route shadow MODEL --off'.", err);
+    }
+    TM_TRY(tm__split_may_answer(registry, route, r->version, r->terms.force, err));
+    TM_TRY(tm__shadow_order_locked(registry, route, &shadow, in->actor, err));
+    r->in_shadow = true;
+    return enter(registry, in, r, err);
+}
+
 static tm_status start_locked(tm_registry *registry, void *arg, tm_err *err) {
     const moving *in = arg;
+    const tm_rollout_order *order = in->order;
     tm_route route;
     TM_TRY(tm__registry_route(registry, in->model, &route, err));
     TM_TRY(check_alone(registry, in, &route, err));
-    if (in->version == route.version) {
+    if (order->version == route.version) {
         return TM_FAIL(err, TM_E_CONFLICT, "version %u of '%s' is its champion already",
-                       in->version, in->model);
+                       order->version, in->model);
     }
-    tm_rollout r = {.version = in->version, .champion = route.version, .terms = *in->terms};
-    return go_to(registry, in, &r, 0, err);
+    if (order->champion != 0 && order->champion != route.version) {
+        return TM_FAIL(err, TM_E_CONFLICT, "the champion of '%s' is version %u now, not %u",
+                       in->model, route.version, order->champion);
+    }
+    tm_rollout r = {.version = order->version, .champion = route.version, .terms = *in->terms};
+    return r.terms.shadow > 0 ? begin_shadow(registry, in, &route, &r, err)
+                              : go_to(registry, in, &r, 0, err);
 }
 
-tm_status tm__registry_rollout_start(tm_registry *registry, const char *model, uint32_t version,
-                                     const tm_rollout_terms *terms, const tm_actor *actor,
+static tm_status read_declared(tm_registry *registry, const char *model, tm_rollout_terms *out,
+                               tm_err *err) {
+    json_t *recipe = NULL;
+    bool has = false;
+    TM_TRY(tm__registry_recipe(registry, model, &recipe, err));
+    const tm_status st = tm__rollout_declared(recipe, out, &has, err);
+    json_decref(recipe);
+    return st;
+}
+
+tm_status tm__registry_rollout_start(tm_registry *registry, const char *model,
+                                     const tm_rollout_order *order, const tm_actor *actor,
                                      tm_err *err) {
-    moving in = {.model = model, .terms = terms, .version = version, .actor = actor};
-    TM_TRY(check_terms(terms, err));
-    TM_TRY(tm__registry_file_check(registry, model, version, err));
+    tm_rollout_terms terms;
+    moving in = {.model = model, .order = order, .terms = order->terms, .actor = actor};
+    if (in.terms == NULL) {
+        TM_TRY(read_declared(registry, model, &terms, err));
+        in.terms = &terms;
+    }
+    TM_TRY(tm__rollout_terms_check(in.terms, err));
+    TM_TRY(tm__registry_file_check(registry, model, order->version, err));
     return tm__registry_transact(registry, start_locked, &in, err);
 }
 
@@ -419,8 +433,7 @@ static tm_status keep_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm_rollout now = {0};
     bool has = false;
     TM_TRY(tm__registry_rollout(registry, in->model, &now, &has, err));
-    const bool is_same = has && now.version == in->rollout->version &&
-                         now.step == in->rollout->step && !now.is_paused;
+    const bool is_same = has && is_at(&now, in->rollout);
     tm__rollout_done(&now);
     return is_same
                ? save_locked(registry, in->model, in->rollout, err)
@@ -441,6 +454,17 @@ tm_status tm__rollout_end_locked(tm_registry *registry, const char *model, const
     const moving in = {.model = model, .actor = actor};
     tm_status st = has ? remove_locked(registry, model, err) : TM_OK;
     st = st == TM_OK && has ? note(registry, &in, "rollout.ended", &r, err) : st;
+    st = st == TM_OK && has ? end_shadow(registry, &in, &r, err) : st;
     tm__rollout_done(&r);
     return st;
+}
+
+tm_status tm__rollout_unshadow_locked(tm_registry *registry, const char *model,
+                                      const tm_actor *actor, tm_err *err) {
+    tm_rollout r = {0};
+    bool has = false;
+    TM_TRY(tm__registry_rollout(registry, model, &r, &has, err));
+    const bool in_shadow = has && r.in_shadow;
+    tm__rollout_done(&r);
+    return in_shadow ? tm__rollout_end_locked(registry, model, actor, err) : TM_OK;
 }

@@ -48,26 +48,35 @@ static tm_status check(tm_registry *registry, const shadowing *in, const tm_rout
     return TM_OK;
 }
 
-static tm_status shadow_locked(tm_registry *registry, void *arg, tm_err *err) {
-    const shadowing *in = arg;
-    const tm_arm *want = in->shadow;
-    tm_route route;
-    TM_TRY(tm__registry_route(registry, in->model, &route, err));
-    TM_TRY(check(registry, in, &route, err));
+tm_status tm__shadow_order_locked(tm_registry *registry, const tm_route *route, const tm_arm *want,
+                                  const tm_actor *actor, tm_err *err) {
     const bool ends = want->version == 0;
     json_t *details = json_pack(
-        "{s:o}", "share", tm__json_number((ends ? route.shadow.weight : want->weight) / 100.0));
-    const tm_event event = {.model = in->model,
+        "{s:o}", "share", tm__json_number((ends ? route->shadow.weight : want->weight) / 100.0));
+    const tm_event event = {.model = route->model,
                             .event = ends ? "shadow.ended" : "shadow",
-                            .version = ends ? route.shadow.version : want->version,
-                            .from = route.version,
-                            .actor = in->actor,
+                            .version = ends ? route->shadow.version : want->version,
+                            .from = route->version,
+                            .actor = actor,
                             .details = details};
     tm_status st = details == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
-    st = st == TM_OK ? save(registry, &route, want, err) : st;
+    st = st == TM_OK ? save(registry, route, want, err) : st;
     st = st == TM_OK ? tm__history_append_locked(registry, &event, err) : st;
     json_decref(details);
     return st;
+}
+
+/* By hand: it ends the shadow that a rollout began with. */
+static tm_status shadow_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const shadowing *in = arg;
+    tm_route route;
+    TM_TRY(tm__registry_route(registry, in->model, &route, err));
+    TM_TRY(check(registry, in, &route, err));
+    TM_TRY(tm__rollout_unshadow_locked(registry, in->model, in->actor, err));
+    TM_TRY(tm__registry_route(registry, in->model, &route, err));
+    return in->shadow->version == 0 && route.shadow.version == 0
+               ? TM_OK
+               : tm__shadow_order_locked(registry, &route, in->shadow, in->actor, err);
 }
 
 tm_status tm__registry_shadow(tm_registry *registry, const char *model, const tm_arm *shadow,

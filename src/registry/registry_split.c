@@ -208,27 +208,46 @@ static tm_status make_salt(tm_registry *registry, const tm_route *route, tm_err 
     return st;
 }
 
-/* Whether each arm may answer; forced ones leave in out_overridden why not. */
-static tm_status check_arms(tm_registry *registry, int64_t model_id, const tm_route *route,
+/* Whether a version may answer; of one that is forced why not is left in out_why. */
+static tm_status check_arm(tm_registry *registry, const tm_route *route, uint32_t number,
+                           bool is_forced, tm_buf *out_why, tm_err *err) {
+    int64_t model_id = 0;
+    tm_version version = {0};
+    TM_TRY(tm__registry_model_id(registry, route->model, &model_id, err));
+    TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
+    tm__version_done(&version);
+    if (number == route->version) {
+        return TM_OK;
+    }
+    TM_TRY(tm__registry_refusal(registry, model_id, route->version, number, out_why, err));
+    if (out_why->len > 0 && !is_forced) {
+        const tm_status st = TM_FAIL(err, TM_E_REFUSED, "the gate refuses version %u of '%s': %s",
+                                     number, route->model, (const char *)out_why->data);
+        tm_err_hint(err, "--force overrides the gate; history records that.");
+        return st;
+    }
+    return TM_OK;
+}
+
+tm_status tm__split_may_answer(tm_registry *registry, const tm_route *route, uint32_t number,
+                               bool is_forced, tm_err *err) {
+    tm_buf why;
+    tm__buf_init(&why, 4096);
+    const tm_status st = check_arm(registry, route, number, is_forced, &why, err);
+    tm__buf_done(&why);
+    return st;
+}
+
+/* Whether each arm may answer; out_overridden: why the first of those that are forced may not. */
+static tm_status check_arms(tm_registry *registry, const tm_route *route,
                             const tm_split_order *order, tm_buf *out_overridden, tm_err *err) {
     for (uint32_t i = 0; i < order->n; i++) {
-        tm_version version = {0};
         const uint32_t number = order->arms[i].version;
         tm_buf why;
-        TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
-        tm__version_done(&version);
         tm__buf_init(&why, 4096);
-        tm_status st =
-            number == route->version
-                ? TM_OK
-                : tm__registry_refusal(registry, model_id, route->version, number, &why, err);
-        if (st == TM_OK && why.len > 0 && !order->force) {
-            st = TM_FAIL(err, TM_E_REFUSED, "the gate refuses version %u of '%s': %s", number,
-                         route->model, (const char *)why.data);
-            tm_err_hint(err, "Split with --force to override the gate; history records that.");
-        } else if (st == TM_OK && why.len > 0 && out_overridden->len == 0 &&
-                   !tm__buf_printf(out_overridden, "version %u: %s", number,
-                                   (const char *)why.data)) {
+        tm_status st = check_arm(registry, route, number, order->force, &why, err);
+        if (st == TM_OK && why.len > 0 && out_overridden->len == 0 &&
+            !tm__buf_printf(out_overridden, "version %u: %s", number, (const char *)why.data)) {
             st = no_memory(err);
         }
         tm__buf_done(&why);
@@ -289,7 +308,7 @@ tm_status tm__split_locked(tm_registry *registry, const char *model, const tm_sp
                        in->model);
     }
     tm__buf_init(&overridden, 4096);
-    tm_status st = check_arms(registry, model_id, &route, order, &overridden, err);
+    tm_status st = check_arms(registry, &route, order, &overridden, err);
     if (st == TM_OK && is_end(&route, order)) {
         st = tm__split_end_locked(registry, in->model, in->actor, &from, err);
     } else if (st == TM_OK) {

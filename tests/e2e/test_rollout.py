@@ -122,3 +122,29 @@ def test_a_stop_and_a_split_end_it(home):
     assert [e["event"] for e in events(home)] == ["rollout.started", "rollout.stopped", "rollout.started", "rollout.ended"]
     assert home("route", "rollout", "churn@2").code == 5  # beside a split
     assert home.ok("route", "rollout", "churn").out == "churn: no rollout\n"
+
+
+def test_a_declared_rollout_begins_with_a_shadow(home, serve):
+    home.write("tidemill.yaml", "models:\n  churn:\n    from: a.csv\n    target: churned\n"
+               "    rollout: {shadow: 100, steps: [40, 100], rows: 30, drift: 0.6}\n")
+    assert "recipe differs, applied" in home.ok("apply").out
+    assert "churn: as the file says" in home.ok("apply").out
+    server = serve(command="run")
+    assert home.ok("route", "rollout", "churn@2").out == "churn: version 2 sees 100 % of the requests and answers none, running\n"
+    assert (route(home)["shadow"], route(home)["rollout"]["step"]) == ({"version": 2, "share": 100.0}, 0)
+    assert until(server, home, lambda: route(home)["champion"] == 2) == 0
+    story = events(home)
+    assert [e["event"] for e in story] == ["rollout.started", "rollout.step", "rollout.done"]
+    assert story[1]["reason"].startswith("the shadow of 100 % held for")
+    checks = {c["check"]: c["state"] for c in story[1]["details"]["evidence"]["checks"]}
+    assert (checks["errors"], checks["drift"], checks["latency"]) == ("kept", "kept", "open")
+    assert route(home)["shadow"] is None
+
+
+def test_a_shadow_that_refuses_what_clients_send_goes_no_further(home, serve):
+    train(home, "b.csv", "--param", "gbdt.n_trees=5", rows=[dict(row, score=i % 7) for i, row in enumerate(ROWS)])
+    server = serve(command="run")
+    home.ok("route", "rollout", "churn@3", "--shadow", "100", "--steps", "50", "--hold", "1h")
+    assert until(server, home, lambda: route(home)["rollout"] is None) == 0  # clients notice nothing
+    assert events(home)[-1]["event"] == "rollout.rolled_back" and events(home)[-1]["reason"].startswith("errors: ")
+    assert route(home)["shadow"] is None and route(home)["champion"] == 1

@@ -115,6 +115,26 @@ static void what_is_slow_breaks_latency(void **state) {
     done(&m);
 }
 
+/* It gives way to requests: its times say nothing. What it fails and how it answers do. */
+static void a_shadow_is_judged_but_for_its_times(void **state) {
+    made m;
+    make(&m, *state);
+    m.rollout.in_shadow = true;
+    m.rollout.terms.shadow = TM_ARM_PARTS;
+    for (uint32_t i = 0; i < ROWS; i++) {
+        m.figures.arms[1].latency_us[i] = 900000;
+    }
+    assert_check(&m, "latency", "open");
+    m.figures.arms[1].n_failed = 200;
+    assert_check(&m, "errors", "breach");
+    m.figures.arms[1].n_failed = 0;
+    for (uint32_t i = 0; i < ROWS; i++) {
+        m.figures.arms[1].outputs[i] *= 0.7;
+    }
+    assert_check(&m, "drift", "breach");
+    done(&m);
+}
+
 static void what_answers_otherwise_breaks_drift(void **state) {
     made m;
     make(&m, *state);
@@ -153,6 +173,7 @@ int main(void) {
         TEST(like_arms_break_nothing),
         TEST(what_fails_breaks_errors),
         TEST(what_is_slow_breaks_latency),
+        TEST(a_shadow_is_judged_but_for_its_times),
         TEST(what_answers_otherwise_breaks_drift),
         TEST(what_is_wrong_more_often_breaks_the_metric),
     };

@@ -8,26 +8,10 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "late_case.h"
 #include "loop/rollout_look.h"
 #include "registry/rollout.h"
 #include "temp_home.h"
-#include "tiny_bundle.h"
-
-static const tm_actor actor = {.name = "test", .reason = "because"};
-
-static tm_registry *with_versions(const tm_home *home, int n) {
-    tm_registry *registry = NULL;
-    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
-    for (int i = 0; i < n; i++) {
-        tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.7 + 0.01 * i});
-        tm_version version = {0};
-        assert_int_equal(tm__registry_add(registry, "late", bundle, NULL, &actor, &version, NULL),
-                         TM_OK);
-        tm__version_done(&version);
-        tm__bundle_unref(bundle);
-    }
-    return registry;
-}
 
 static void start(tm_registry *registry, int64_t hold_us, uint64_t rows) {
     tm_rollout_terms terms = tm__rollout_default();
@@ -36,7 +20,10 @@ static void start(tm_registry *registry, int64_t hold_us, uint64_t rows) {
     terms.steps[1] = 5000;
     terms.hold_us = hold_us;
     terms.hold_rows = rows;
-    assert_int_equal(tm__registry_rollout_start(registry, "late", 2, &terms, &actor, NULL), TM_OK);
+    assert_int_equal(tm__registry_rollout_start(registry, "late",
+                                                &(tm_rollout_order){.version = 2, .terms = &terms},
+                                                &tm__late_actor, NULL),
+                     TM_OK);
 }
 
 static void assert_look(const tm_home *home, tm_registry *registry, const char *action) {
@@ -50,25 +37,27 @@ static void assert_look(const tm_home *home, tm_registry *registry, const char *
 }
 
 static void a_step_is_held_for_its_time_and_its_answers(void **state) {
-    tm_registry *registry = with_versions(*state, 2);
+    tm_registry *registry = tm__late_open(*state, 2);
     json_t *told = NULL;
     assert_int_equal(tm__rollout_look(*state, registry, "late", "test", &told, NULL),
                      TM_E_CONFLICT);
     start(registry, INT64_C(3600000000), 0);
     assert_look(*state, registry, "wait");
     const tm_rollout_move stop = {.kind = TM_ROLLOUT_STOP};
-    assert_int_equal(tm__registry_rollout_move(registry, "late", &stop, &actor, NULL), TM_OK);
+    assert_int_equal(tm__registry_rollout_move(registry, "late", &stop, &tm__late_actor, NULL),
+                     TM_OK);
     start(registry, 1, 100); /* nobody asks: nothing is shown by waiting */
     tm__sleep_ms(2);
     assert_look(*state, registry, "wait");
     const tm_rollout_move pause = {.kind = TM_ROLLOUT_PAUSE};
-    assert_int_equal(tm__registry_rollout_move(registry, "late", &pause, &actor, NULL), TM_OK);
+    assert_int_equal(tm__registry_rollout_move(registry, "late", &pause, &tm__late_actor, NULL),
+                     TM_OK);
     assert_look(*state, registry, "paused");
     tm__registry_close(registry);
 }
 
 static void steps_end_in_the_promotion(void **state) {
-    tm_registry *registry = with_versions(*state, 2);
+    tm_registry *registry = tm__late_open(*state, 2);
     tm_route route;
     start(registry, 1, 0);
     tm__sleep_ms(2);
@@ -81,11 +70,11 @@ static void steps_end_in_the_promotion(void **state) {
 }
 
 static void a_version_whose_gate_refuses_it_meanwhile_goes_back(void **state) {
-    tm_registry *registry = with_versions(*state, 2);
+    tm_registry *registry = tm__late_open(*state, 2);
     tm_route route;
     const tm_gate_verdict no = {.is_open = false, .reason = "auc 0.6 is worse"};
     start(registry, 1, 0);
-    assert_int_equal(tm__registry_judge(registry, "late", 2, &no, &actor, NULL), TM_OK);
+    assert_int_equal(tm__registry_judge(registry, "late", 2, &no, &tm__late_actor, NULL), TM_OK);
     tm__sleep_ms(2);
     assert_look(*state, registry, "rolled_back");
     assert_int_equal(tm__registry_route(registry, "late", &route, NULL), TM_OK);
@@ -95,7 +84,7 @@ static void a_version_whose_gate_refuses_it_meanwhile_goes_back(void **state) {
 
 /* A step that began in the future begins now: it is not held for ever. */
 static void a_clock_that_went_back_begins_the_step_anew(void **state) {
-    tm_registry *registry = with_versions(*state, 2);
+    tm_registry *registry = tm__late_open(*state, 2);
     tm_rollout rollout = {0};
     bool has = false;
     start(registry, INT64_C(3600000000), 0);

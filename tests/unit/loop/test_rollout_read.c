@@ -27,12 +27,25 @@ static void write_serving(const tm_home *home, const char *state, int64_t at_us)
     tm__mem_free(path);
 }
 
-static json_t *counted(const tm_home *home) {
-    const tm_rollout rollout = {.version = 2, .champion = 1};
+static json_t *counted_in(const tm_home *home, bool in_shadow) {
+    const tm_rollout rollout = {.version = 2, .champion = 1, .in_shadow = in_shadow};
     const tm_rollout_figures figures = {.model = "late", .rollout = &rollout};
     json_t *out = NULL;
     assert_int_equal(tm__rollout_counted(home, &figures, &out, NULL), TM_OK);
     return out;
+}
+
+static json_t *counted(const tm_home *home) {
+    return counted_in(home, false);
+}
+
+static void a_shadow_has_its_own_counts(void **state) {
+    write_serving(*state, "running", tm__now_us());
+    json_t *now = counted_in(*state, true);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(now, "requests"), 0)), 91);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(now, "requests"), 1)), 77);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(now, "failed"), 1)), 7);
+    json_decref(now);
 }
 
 /* Answers that the champion gave for a version that was not ready are that version's failures. */
@@ -64,6 +77,7 @@ static void an_old_word_is_none(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(requests_are_counted_by_arm),
+                                       TEST(a_shadow_has_its_own_counts),
                                        TEST(an_old_word_is_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

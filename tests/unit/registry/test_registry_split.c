@@ -6,64 +6,24 @@
 
 #include "base/fs.h"
 #include "failing_disk.h"
+#include "late_case.h"
 #include "registry/registry.h"
 #include "temp_home.h"
-#include "tiny_bundle.h"
-
-static const tm_actor actor = {.name = "test", .reason = "because"};
-
-static tm_registry *open_registry(const tm_home *home) {
-    tm_registry *registry = NULL;
-    tm_err err = {0};
-    if (tm__registry_open(home, &registry, &err) != TM_OK) {
-        fail_msg("%s", err.message);
-    }
-    return registry;
-}
-
-/* A home with n versions of 'late', the first of which is the champion. */
-static tm_registry *with_versions(const tm_home *home, int n) {
-    tm_registry *registry = open_registry(home);
-    for (int i = 0; i < n; i++) {
-        tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.7 + 0.01 * i});
-        tm_version version = {0};
-        assert_int_equal(tm__registry_add(registry, "late", bundle, NULL, &actor, &version, NULL),
-                         TM_OK);
-        tm__version_done(&version);
-        tm__bundle_unref(bundle);
-    }
-    return registry;
-}
 
 static tm_status split(tm_registry *registry, tm_split_order order, tm_err *err) {
-    return tm__registry_split(registry, "late", &order, &actor, err);
-}
-
-static tm_route route_of(tm_registry *registry) {
-    tm_route route;
-    assert_int_equal(tm__registry_route(registry, "late", &route, NULL), TM_OK);
-    return route;
-}
-
-static const char *last_event(tm_registry *registry, char out[32]) {
-    json_t *list = NULL;
-    assert_int_equal(tm__registry_history(registry, "late", &list, NULL), TM_OK);
-    const json_t *last = json_array_get(list, json_array_size(list) - 1);
-    (void)tm__str_copy(out, 32, tm__str(tm__json_text(last, "event", "")));
-    json_decref(list);
-    return out;
+    return tm__registry_split(registry, "late", &order, &tm__late_actor, err);
 }
 
 #define SPLIT(a, b) ((tm_split_order){2, {{1, (a), {{0}}}, {2, (b), {{0}}}}, false})
 
 static void a_split_is_kept_and_told(void **state) {
-    tm_registry *registry = with_versions(*state, 3);
+    tm_registry *registry = tm__late_open(*state, 3);
     char event[32];
     tm_err err = {0};
-    assert_int_equal(route_of(registry).n_arms, 0);
+    assert_int_equal(tm__late_route(registry).n_arms, 0);
     assert_int_equal(split(registry, SPLIT(9000, 1000), &err), TM_OK);
-    assert_string_equal(last_event(registry, event), "split");
-    const tm_route route = route_of(registry);
+    assert_string_equal(tm__late_last_event(registry, event), "split");
+    const tm_route route = tm__late_route(registry);
     assert_int_equal(route.n_arms, 2);
     assert_int_equal(route.arms[0].version, 1);
     assert_int_equal(route.arms[1].version, 2);
@@ -71,22 +31,22 @@ static void a_split_is_kept_and_told(void **state) {
     assert_true(route.salt != 0);
     assert_int_equal(split(registry, SPLIT(9000, 1000), &err), TM_E_CONFLICT);
     assert_int_equal(split(registry, SPLIT(5000, 5000), &err), TM_OK);
-    assert_true(route_of(registry).salt == route.salt); /* who is at an arm stays there */
+    assert_true(tm__late_route(registry).salt == route.salt); /* who is at an arm stays there */
     const tm_split_order end = {.n = 1, .arms = {{.version = 1, .weight = TM_ARM_PARTS}}};
     assert_int_equal(split(registry, end, &err), TM_OK);
-    assert_string_equal(last_event(registry, event), "split.ended");
-    assert_int_equal(route_of(registry).n_arms, 0);
+    assert_string_equal(tm__late_last_event(registry, event), "split.ended");
+    assert_int_equal(tm__late_route(registry).n_arms, 0);
     assert_int_equal(split(registry, end, &err), TM_E_CONFLICT);
     /* All requests may go to one that is not the champion. */
     const tm_split_order all = {.n = 1, .arms = {{.version = 3, .weight = TM_ARM_PARTS}}};
     assert_int_equal(split(registry, all, &err), TM_OK);
-    assert_int_equal(route_of(registry).arms[0].version, 3);
-    assert_int_equal(route_of(registry).version, 1);
+    assert_int_equal(tm__late_route(registry).arms[0].version, 3);
+    assert_int_equal(tm__late_route(registry).version, 1);
     tm__registry_close(registry);
 }
 
 static void an_order_that_is_none_changes_nothing(void **state) {
-    tm_registry *registry = with_versions(*state, 2);
+    tm_registry *registry = tm__late_open(*state, 2);
     tm_err err = {0};
     assert_int_equal(split(registry, SPLIT(9000, 900), &err), TM_E_USAGE);
     assert_string_equal(err.message, "the weights sum to 99 and not to 100");
@@ -96,18 +56,20 @@ static void an_order_that_is_none_changes_nothing(void **state) {
     assert_int_equal(split(registry, twice, &err), TM_E_USAGE);
     const tm_split_order gone = {2, {{1, 5000, {{0}}}, {7, 5000, {{0}}}}, false};
     assert_int_equal(split(registry, gone, &err), TM_E_NOT_FOUND);
-    assert_int_equal(tm__registry_split(registry, "nobody", &twice, &actor, &err), TM_E_USAGE);
+    assert_int_equal(tm__registry_split(registry, "nobody", &twice, &tm__late_actor, &err),
+                     TM_E_USAGE);
     const tm_split_order good = SPLIT(5000, 5000);
-    assert_int_equal(tm__registry_split(registry, "nobody", &good, &actor, &err), TM_E_NOT_FOUND);
-    assert_int_equal(route_of(registry).n_arms, 0);
+    assert_int_equal(tm__registry_split(registry, "nobody", &good, &tm__late_actor, &err),
+                     TM_E_NOT_FOUND);
+    assert_int_equal(tm__late_route(registry).n_arms, 0);
     tm__registry_close(registry);
 }
 
 static void a_refused_version_is_split_to_only_by_force(void **state) {
-    tm_registry *registry = with_versions(*state, 2);
+    tm_registry *registry = tm__late_open(*state, 2);
     tm_err err = {0};
     const tm_gate_verdict no = {.is_open = false, .reason = "auc 0.6 is worse"};
-    assert_int_equal(tm__registry_judge(registry, "late", 2, &no, &actor, NULL), TM_OK);
+    assert_int_equal(tm__registry_judge(registry, "late", 2, &no, &tm__late_actor, NULL), TM_OK);
     tm_split_order order = SPLIT(9000, 1000);
     assert_int_equal(split(registry, order, &err), TM_E_REFUSED);
     assert_string_equal(err.message, "the gate refuses version 2 of 'late': auc 0.6 is worse");
@@ -124,25 +86,28 @@ static void a_refused_version_is_split_to_only_by_force(void **state) {
 }
 
 static void moves_end_a_split(void **state) {
-    tm_registry *registry = with_versions(*state, 3);
+    tm_registry *registry = tm__late_open(*state, 3);
     uint32_t from = 0, to = 0;
     const tm_promotion second = {.version = 2};
     assert_int_equal(split(registry, SPLIT(4000, 6000), NULL), TM_OK);
-    assert_int_equal(tm__registry_promote(registry, "late", &second, &actor, &from, NULL), TM_OK);
-    assert_int_equal(route_of(registry).n_arms, 0);
-    assert_int_equal(route_of(registry).version, 2);
+    assert_int_equal(tm__registry_promote(registry, "late", &second, &tm__late_actor, &from, NULL),
+                     TM_OK);
+    assert_int_equal(tm__late_route(registry).n_arms, 0);
+    assert_int_equal(tm__late_route(registry).version, 2);
     /* A rollback undoes the split first, and only then the promotion. */
     assert_int_equal(split(registry, SPLIT(3000, 7000), NULL), TM_OK);
     assert_int_equal(tm__registry_earlier(registry, "late", &to, NULL), TM_OK);
     assert_int_equal(to, 2);
-    assert_int_equal(tm__registry_rollback(registry, "late", &actor, &from, &to, NULL), TM_OK);
+    assert_int_equal(tm__registry_rollback(registry, "late", &tm__late_actor, &from, &to, NULL),
+                     TM_OK);
     assert_int_equal(from, 1);
     assert_int_equal(to, 2);
-    assert_int_equal(route_of(registry).n_arms, 0);
-    assert_int_equal(tm__registry_rollback(registry, "late", &actor, &from, &to, NULL), TM_OK);
+    assert_int_equal(tm__late_route(registry).n_arms, 0);
+    assert_int_equal(tm__registry_rollback(registry, "late", &tm__late_actor, &from, &to, NULL),
+                     TM_OK);
     assert_int_equal(from, 2);
     assert_int_equal(to, 1);
-    assert_int_equal(tm__registry_rollback(registry, "late", &actor, &from, &to, NULL),
+    assert_int_equal(tm__registry_rollback(registry, "late", &tm__late_actor, &from, &to, NULL),
                      TM_E_CONFLICT);
     tm__registry_close(registry);
 }
@@ -150,7 +115,7 @@ static void moves_end_a_split(void **state) {
 /* Whatever write fails, requests are split as before or as ordered, and the record agrees. */
 static void a_failed_write_leaves_no_half_split(void **state) {
     const tm_home *home = *state;
-    tm_registry *registry = with_versions(home, 2);
+    tm_registry *registry = tm__late_open(home, 2);
     for (uint64_t n = 1; n < 100; n++) {
         uint64_t n_before = 0, n_after = 0;
         assert_int_equal(tm__registry_history_check(registry, &n_before, NULL), TM_OK);
@@ -158,8 +123,8 @@ static void a_failed_write_leaves_no_half_split(void **state) {
         const tm_status st = split(registry, SPLIT(9000, 1000), NULL);
         test_disk_fail_at(0, false);
         tm__registry_close(registry);
-        registry = open_registry(home);
-        const uint32_t n_arms = route_of(registry).n_arms;
+        registry = tm__late_open(home, 0);
+        const uint32_t n_arms = tm__late_route(registry).n_arms;
         assert_int_equal(tm__registry_history_check(registry, &n_after, NULL), TM_OK);
         assert_true(n_arms == 0 || n_arms == 2);
         assert_int_equal(n_after, n_before + (n_arms == 2));
@@ -184,7 +149,7 @@ static bool split_anew(void *home) {
 }
 
 static void a_split_leaks_nothing_when_memory_runs_out(void **state) {
-    tm__registry_close(with_versions(*state, 2));
+    tm__registry_close(tm__late_open(*state, 2));
     test_each_mem_fault(split_anew, *state);
 }
 

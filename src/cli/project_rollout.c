@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model's `rollout: {...}`: by what steps its versions come (registry/rollout.h). */
+#include "base/mem.h"
+#include "cli/project_priv.h"
+#include "registry/rollout.h"
+
+static const char *const names[] = {"errors", "latency", "drift", "metric",
+                                    "shadow", "rows",    "hold",  "steps"};
+enum { ERRORS, LATENCY, DRIFT, METRIC, SHADOW, ROWS, HOLD, STEPS, N_NAMES };
+
+static tm_status read_number(tm_yaml *r, const yaml_node_t *value, uint32_t i, json_t *into,
+                             tm_err *err) {
+    char *text = NULL;
+    double number = 0;
+    int64_t us = 0;
+    TM_TRY(tm__yaml_text(r, value, &text, err));
+    const bool ok = i == HOLD ? tm__str_to_duration_us(tm__str(text), &us)
+                              : tm__str_to_f64(tm__str(text), &number);
+    tm__mem_free(text);
+    if (!ok) {
+        return tm__yaml_bad_value(r, value, names[i],
+                                  i == HOLD ? "a time such as 10m" : "a number, 0 or more", err);
+    }
+    json_object_set_new(into, i == HOLD ? "hold_seconds" : names[i],
+                        tm__json_number(i == HOLD ? (double)us / 1e6 : number));
+    return TM_OK;
+}
+
+static tm_status read_steps(tm_yaml *r, const yaml_node_t *value, json_t *into, tm_err *err) {
+    json_t *const steps = json_array();
+    json_object_set_new(into, "steps", steps);
+    if (value->type != YAML_SEQUENCE_NODE) {
+        return tm__yaml_bad_value(r, value, "steps", "a list such as [1, 10, 50, 100]", err);
+    }
+    for (const yaml_node_item_t *item = value->data.sequence.items.start;
+         item < value->data.sequence.items.top; item++) {
+        const yaml_node_t *const node = yaml_document_get_node(&r->document, *item);
+        double percent = 0;
+        if (node->type != YAML_SCALAR_NODE || !tm__str_to_f64(tm__yaml_scalar(node), &percent)) {
+            return tm__yaml_bad_value(r, node, "steps", "percent", err);
+        }
+        json_array_append_new(steps, tm__json_number(percent));
+    }
+    return TM_OK;
+}
+
+static tm_status read_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
+                          json_t *said, json_t *guard, tm_err *err) {
+    for (uint32_t i = 0; i < N_NAMES; i++) {
+        if (tm__str_is(tm__yaml_scalar(key), names[i])) {
+            return i == STEPS ? read_steps(r, value, said, err)
+                              : read_number(r, value, i, i <= METRIC ? guard : said, err);
+        }
+    }
+    return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
+}
+
+static tm_status read_terms(tm_yaml *r, const yaml_node_t *map, json_t *said, tm_rollout_terms *out,
+                            tm_err *err) {
+    json_t *const guard = json_object();
+    json_object_set_new(said, "guard", guard);
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        TM_TRY(read_key(r, yaml_document_get_node(&r->document, p->key),
+                        yaml_document_get_node(&r->document, p->value), said, guard, err));
+    }
+    TM_TRY(tm__json_check(err));
+    *out = tm__rollout_default();
+    if (tm__rollout_terms_read(said, out, err) == TM_OK) {
+        return TM_OK;
+    }
+    if (err != NULL) {
+        err->status = TM_E_DATA; /* a wrong word on the command line, a wrong value in a file */
+    }
+    tm__yaml_at(r, map, err);
+    return TM_E_DATA;
+}
+
+tm_status tm__project_read_rollout(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
+                                   tm_err *err) {
+    tm_rollout_terms terms;
+    TM_TRY(tm__yaml_check_map(r, map, "rollout", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    json_t *said = json_object();
+    const tm_status st = read_terms(r, map, said, &terms, err);
+    json_decref(said);
+    TM_TRY(st);
+    json_t *whole = tm__rollout_terms_json(&terms);
+    json_object_del(whole, "forced"); /* nobody declares that a gate is overridden */
+    json_object_set_new(recipe, "rollout", whole);
+    return tm__json_check(err);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "late_case.h"
+
+#include "test.h"
+#include "tiny_bundle.h"
+
+const tm_actor tm__late_actor = {.name = "test", .reason = "because"};
+
+tm_registry *tm__late_open(const tm_home *home, int n) {
+    tm_registry *registry = NULL;
+    tm_err err = {0};
+    if (tm__registry_open(home, &registry, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    for (int i = 0; i < n; i++) {
+        tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.7 + 0.01 * i});
+        tm_version version = {0};
+        assert_int_equal(
+            tm__registry_add(registry, "late", bundle, NULL, &tm__late_actor, &version, NULL),
+            TM_OK);
+        tm__version_done(&version);
+        tm__bundle_unref(bundle);
+    }
+    return registry;
+}
+
+tm_route tm__late_route(tm_registry *registry) {
+    tm_route route;
+    assert_int_equal(tm__registry_route(registry, "late", &route, NULL), TM_OK);
+    return route;
+}
+
+const char *tm__late_last_event(tm_registry *registry, char out[32]) {
+    json_t *list = NULL;
+    assert_int_equal(tm__registry_history(registry, "late", &list, NULL), TM_OK);
+    const json_t *last = json_array_get(list, json_array_size(list) - 1);
+    (void)tm__str_copy(out, 32, tm__str(tm__json_text(last, "event", "")));
+    json_decref(list);
+    return out;
+}
