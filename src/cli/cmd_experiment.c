@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/experiment_act.h"
 #include "cli/experiment_log.h"
 #include "cli/experiment_rows.h"
 #include "cli/model_args.h"
@@ -88,6 +89,14 @@ static tm_status judge_log(const tm_place *place, const char *model, json_t **ou
     return st;
 }
 
+static void print_action(tm_cli *cli, const json_t *result) {
+    const char *action = tm__json_text(result, "action", NULL);
+    if (action != NULL) {
+        tm__cli_print(cli, "\naction: %s%s\n", action,
+                      strcmp(action, "nothing") == 0 ? ", as it was started" : "");
+    }
+}
+
 static tm_status model_status(tm_cli *cli, const char *model, tm_err *err) {
     tm_place place = {0};
     json_t *result = NULL;
@@ -97,8 +106,13 @@ static tm_status model_status(tm_cli *cli, const char *model, tm_err *err) {
                      "Leave the options out, or name a table with --data in place of the model.",
                      err);
     }
+    char user[80];
     TM_TRY(tm__place_open(cli, false, &place, err));
-    const tm_status st = judge_log(&place, model, &result, err);
+    tm_status st = judge_log(&place, model, &result, err);
+    if (st == TM_OK && tm__cli_flag(cli, "act")) {
+        st = tm__experiment_act(&place, model, tm__cli_actor(NULL, user, sizeof(user)).name, result,
+                                err);
+    }
     if (st == TM_OK && cli->json) {
         tm__cli_print_object(cli, "tidemill.experiment_status/1", result);
     } else if (st == TM_OK) {
@@ -107,6 +121,7 @@ static tm_status model_status(tm_cli *cli, const char *model, tm_err *err) {
                       tm__json_text(result, "state", ""), tm__json_text(result, "started", ""),
                       tm__json_text(result, "started_by", ""));
         tm__experiment_print(cli, result);
+        print_action(cli, result);
     }
     json_decref(result);
     tm__place_close(&place);
@@ -116,6 +131,9 @@ static tm_status model_status(tm_cli *cli, const char *model, tm_err *err) {
 tm_status cmd_experiment_status(tm_cli *cli, tm_err *err) {
     const char *model = tm__cli_arg(cli, "MODEL");
     const bool has_table = tm__cli_has(cli, "data") || tm__cli_has(cli, "sql");
+    if (model == NULL && tm__cli_flag(cli, "act")) {
+        return usage("a table has nothing to act on", "Name a model with an experiment.", err);
+    }
     if ((model != NULL) == has_table) {
         return usage(model != NULL ? "both a model and a table are named"
                                    : "neither a model nor a table is named",
@@ -222,6 +240,16 @@ static tm_status find_metric(tm_cli *cli, const tm_place *place, const tm_experi
     return st;
 }
 
+/* One of the names, for options have only those. */
+static tm_experiment_then read_then(const tm_cli *cli) {
+    tm_experiment_then then = TM_THEN_PROMOTE;
+    while (then != TM_THEN_NOTHING &&
+           strcmp(tm__cli_text(cli, "then"), tm__then_names[then]) != 0) {
+        then--;
+    }
+    return then;
+}
+
 static tm_status read_terms(tm_cli *cli, const tm_place *place, tm_experiment_terms *out,
                             tm_err *err) {
     tm_experiment rule = {0};
@@ -232,6 +260,7 @@ static tm_status read_terms(tm_cli *cli, const tm_place *place, tm_experiment_te
     out->alpha = rule.alpha;
     out->horizon = rule.horizon;
     out->baseline = rule.baseline;
+    out->then = read_then(cli);
     return TM_OK;
 }
 

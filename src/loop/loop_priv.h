@@ -174,13 +174,14 @@ typedef struct tm_telling {
 uint32_t tm__telling_step(tm_telling *telling, tm_registry *registry);
 void tm__telling_stop(tm_telling *telling);
 
-/* The children that look at rollouts, one each: what the daemon's thread knows of them. */
+/* The children that look at rollouts and at experiments that act, one each (a model has one of
+ * both at most): what the daemon's thread knows of them. */
 typedef struct tm_rolling {
     const struct tm_log *log; /* may be NULL */
     tm_children children;     /* by models */
     uint64_t started_ns, not_before_ns;
 } tm_rolling;
-/** One look: reaps children, starts one for each rollout. Milliseconds until the next. */
+/** One look: reaps children, starts one for each. Milliseconds until the next. */
 uint32_t tm__rolling_step(tm_rolling *rolling, tm_registry *registry);
 
 /** "1,204": digits in groups of three. out holds 32 bytes. */

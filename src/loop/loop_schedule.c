@@ -67,7 +67,6 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->joining = (tm_tending){.child = alone, .duty = &tm__duty_labels};
     const tm_children children = {.home = home, .supervisor = supervisor};
     loop->rolling = (tm_rolling){.log = log, .children = children};
-    loop->rolling.children.option = "--look";
     loop->telling = (tm_telling){.log = log, .children = children};
     loop->pulling = (tm_pulling){.log = log, .children = children};
     loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};

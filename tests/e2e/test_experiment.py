@@ -209,6 +209,61 @@ def test_versions_of_a_model_are_arms(tm, serve):
     assert events[-1] == "experiment.stopped" and "experiment.started" in events
 
 
+def two_versions(tm, first, second):
+    """Champion and challenger, of which a name says whether it learned the contrary."""
+    rows = churn(1200)
+    odd = [{**r, "churned": {"yes": "no", "no": "yes"}[r["churned"]]} for r in rows[:600]]
+    for i, name in enumerate((first, second)):
+        tm.write(f"{i}.csv", to_csv(odd if name == "odd" else rows[:600], without=("id", "since")))
+        tm.ok("train", f"{i}.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=30")
+    return rows[600:]
+
+
+def until_stopped(tm, server, rows, seconds=60):
+    """Requests of single units, which a route assigns by chance, with their labels, until nothing runs any more."""
+    end, rng = time.monotonic() + seconds, random.Random(7)
+    while True:
+        for row in rng.sample(rows, 60):
+            _, _, body = server.request("POST", "/v1/routes/churn/predict", {"rows": [{k: row[k] for k in ROW_NAMES}]}, {"X-Tidemill-Unit": str(rng.random())})
+            server.request("POST", "/v1/labels", {"labels": [{"prediction_id": body["predictions"][0]["id"], "label": row["churned"]}]})
+        result = status(tm, "churn")
+        if result["state"] == "stopped":
+            return result
+        assert time.monotonic() < end, result
+
+
+@pytest.mark.parametrize("first, second, champion, decision", [("odd", "good", 2, "treatment_better"), ("good", "odd", 1, "treatment_worse")])
+def test_run_acts_at_the_verdict(tm, serve, first, second, champion, decision):
+    rows = two_versions(tm, first, second)
+    assert "not split" in tm("experiment", "start", "churn", "--then", "promote").err
+    tm.ok("route", "split", "churn", "1=50", "2=50")
+    started = tm.ok("experiment", "start", "churn", "--then", "promote", "--json").json
+    assert started["then"] == "promote" and tm("experiment", "status", "churn", "--act", "--json").json["action"] == "wait"
+    result = until_stopped(tm, serve(command="run"), rows)
+    route = tm.ok("route", "ls", "--json").json["routes"][0]
+    assert route["champion"] == champion and route["arms"] == [{"version": champion, "weight": 100.0}]
+    story = tm.ok("model", "history", "churn", "--json").json["history"]
+    last = story[-1]
+    assert (last["event"], last["details"]["decision"]) == ("experiment.stopped", decision)
+    assert "The difference lies between" in last["reason"] and last["reason"] == result["stop_reason"]
+    low, high = (last["details"]["metric"][k] for k in ("low", "high"))
+    assert low < high < 0 if champion == 2 else 0 < low < high  # the Brier score of the treatment less the control's
+    assert [e["event"] for e in story[-3:]][:2] == (["split.ended", "promoted"] if champion == 2 else [story[-3]["event"], "split.ended"])
+    again = tm("experiment", "status", "churn", "--act")
+    assert again.code == 5 and "no experiment of 'churn' is running" in again.err
+
+
+def test_shares_that_are_not_as_planned_stop_without_promoting(tm, serve):
+    rows = two_versions(tm, "odd", "good")
+    tm.ok("route", "split", "churn", "1=50", "2=50")
+    tm.ok("experiment", "start", "churn", "--then", "promote", "--metric", "outcome")
+    tm.ok("route", "split", "churn", "1=5", "2=95")
+    result = until_stopped(tm, serve(command="run"), rows)
+    assert result["decision"] == "mismatch" and result["stop_reason"].startswith("The arms cannot be compared")
+    route = tm.ok("route", "ls", "--json").json["routes"][0]
+    assert route["champion"] == 1 and len(route["arms"]) == 1
+
+
 @pytest.mark.parametrize("arms, code, message", [
     (("1=50", "3=50"), 3, "no version 3"), (("1=50", "1=50"), 5, "both arms"), (("1=60", "2=50"), 2, "not 100 %"), (("1=100", "2=0"), 2, "is no arm"),
     (("1=50",), 2, "two arms"), (("1:50", "2:50"), 2, "is no arm"), (("1=50", "2=25", "2=25"), 2, "two arms"), (("0=50", "2=50"), 2, "is no arm"),

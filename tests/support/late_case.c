@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "late_case.h"
 
+#include "failing_disk.h"
 #include "test.h"
 #include "tiny_bundle.h"
 
@@ -37,4 +38,31 @@ const char *tm__late_last_event(tm_registry *registry, char out[32]) {
     (void)tm__str_copy(out, 32, tm__str(tm__json_text(last, "event", "")));
     json_decref(list);
     return out;
+}
+
+static uint64_t n_records(tm_registry *registry) {
+    uint64_t n = 0;
+    assert_int_equal(tm__registry_history_check(registry, &n, NULL), TM_OK);
+    return n;
+}
+
+void tm__late_each_write(const tm_home *home, bool forever,
+                         tm_status (*move)(tm_registry *registry),
+                         void (*check)(tm_registry *registry, bool is_made)) {
+    tm_registry *registry = tm__late_open(home, 0);
+    const uint64_t n_before = n_records(registry);
+    bool is_made = false;
+    for (uint64_t n = 1; !is_made; n++) {
+        test_disk_fail_at(n, forever);
+        const tm_status st = move(registry);
+        tm__registry_close(registry);
+        test_disk_fail_at(0, false);
+        registry = tm__late_open(home, 0);
+        is_made = n_records(registry) > n_before;
+        check(registry, is_made);
+        assert_true(is_made || st != TM_OK);
+        assert_true(n > 1 || !is_made); /* something failed */
+        assert_true(n < 200);
+    }
+    tm__registry_close(registry);
 }

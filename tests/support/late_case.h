@@ -14,4 +14,13 @@ tm_route tm__late_route(tm_registry *registry);
 /** What the last record of its history is. */
 const char *tm__late_last_event(tm_registry *registry, char out[32]);
 
+/**
+ * Let each write and sync of a move fail, the first, the second, ... until it succeeds: once, or
+ * (forever) with all that follow, which is what a kill leaves. The home is opened anew after each,
+ * and check() is told whether the move was made: nothing between the two may be there.
+ */
+void tm__late_each_write(const tm_home *home, bool forever,
+                         tm_status (*move)(tm_registry *registry),
+                         void (*check)(tm_registry *registry, bool is_made));
+
 #endif

@@ -314,6 +314,61 @@ static void a_shadowed_rollout_leaks_nothing_when_memory_runs_out(void **state) 
     test_each_mem_fault(start_shadowed_anew, *state);
 }
 
+/* ---- kills ---- */
+
+static tm_status begin_with_shadow(tm_registry *registry) {
+    return start_shadowed(registry, 5000, NULL);
+}
+
+static tm_status go_on(tm_registry *registry) {
+    return move(registry, TM_ROLLOUT_NEXT, NULL);
+}
+
+static tm_status go_back(tm_registry *registry) {
+    return move(registry, TM_ROLLOUT_BACK, NULL);
+}
+
+/* Where the rollout and the route stand: the shadow's weight, the split's, the champion. */
+static void assert_stands(tm_registry *registry, bool has, uint32_t shadow, uint32_t weight,
+                          uint32_t champion) {
+    const tm_route route = tm__late_route(registry);
+    assert_int_equal(has_rollout(registry), has);
+    assert_int_equal(route.shadow.weight, shadow);
+    assert_int_equal(weight_of(registry), weight);
+    assert_int_equal(route.version, champion);
+}
+
+static void begun_or_not(tm_registry *registry, bool is_made) {
+    assert_stands(registry, is_made, is_made ? 2500 : 0, 0, 1);
+}
+
+static void stepped_or_not(tm_registry *registry, bool is_made) {
+    assert_stands(registry, true, is_made ? 0 : 2500, is_made ? 5000 : 0, 1);
+}
+
+static void promoted_or_not(tm_registry *registry, bool is_made) {
+    assert_stands(registry, !is_made, 0, is_made ? 0 : 5000, is_made ? 2 : 1);
+}
+
+static void back_or_not(tm_registry *registry, bool is_made) {
+    assert_stands(registry, !is_made, is_made ? 0 : 2500, 0, 1);
+}
+
+/* From the start over the step to the promotion, killed at each write of each: the home is as
+ * before the move or as after it, and the same move goes on from there. */
+static void a_kill_at_any_write_leaves_the_step_before_or_after(void **state) {
+    tm__registry_close(tm__late_open(*state, 2));
+    tm__late_each_write(*state, true, begin_with_shadow, begun_or_not);
+    tm__late_each_write(*state, true, go_on, stepped_or_not);
+    tm__late_each_write(*state, true, go_on, promoted_or_not);
+}
+
+static void a_kill_while_it_goes_back_leaves_the_step_or_the_champion(void **state) {
+    tm__registry_close(tm__late_open(*state, 2));
+    tm__late_each_write(*state, false, begin_with_shadow, begun_or_not);
+    tm__late_each_write(*state, true, go_back, back_or_not);
+}
+
 static bool start_anew(void *home) {
     tm_registry *registry = NULL;
     tm_status st = tm__registry_open(home, &registry, NULL);
@@ -343,6 +398,8 @@ int main(void) {
         TEST(what_ends_a_rollout_ends_its_shadow),
         TEST(a_refused_version_does_not_begin_as_a_shadow),
         TEST(a_rollout_begins_as_it_is_declared),
+        TEST(a_kill_at_any_write_leaves_the_step_before_or_after),
+        TEST(a_kill_while_it_goes_back_leaves_the_step_or_the_champion),
         TEST(a_rollout_leaks_nothing_when_memory_runs_out),
         TEST(a_shadowed_rollout_leaks_nothing_when_memory_runs_out),
     };
