@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/arms.h"
 
-#include <string.h>
-
 #include "base/fmath.h"
 #include "base/hash.h"
+#include "base/mem.h"
 #include "base/rng.h"
-#include "serve/decode_priv.h"
-
-#define FIRST_ROW_BYTES 65536u /* a row that is longer is not looked into */
+#include "serve/mixed.h"
 
 /* A number in (0, 1) that belongs to a unit and a version. */
 static double draw(uint64_t unit, uint32_t version) {
@@ -44,87 +41,53 @@ bool tm__arms_are_same(const tm_arms *a, const tm_arms *b) {
     return is_same;
 }
 
-/* ---- the entity of the first row ---- */
+/* ---- units ---- */
 
-/* The first row of objects, copied, for steps rewrite strings; NULL when rows are something else.
- * Lines were not checked yet. */
-static char *copy_row(const tm_scoring *s) {
-    char *from = s->place.rows;
-    char *after = NULL;
-    tm_scan_error error = {0};
-    size_t len = 0;
-    if (s->place.kind == TM_ROWS_RECORDS && from != NULL) {
-        from = tm__scan_enter(from, &after);
-        len = from == NULL ? 0 : (size_t)(tm__scan_skip(from) - from);
-    } else if (s->place.kind == TM_ROWS_LINES && (from = tm__lines_next(from)) != NULL) {
-        len = strcspn(from, "\r\n");
+bool tm__arms_read_units(tm_arms *arms, const tm_served *champion) {
+    const char *const entity = champion->plan == NULL ? NULL : tm__plan_entity(champion->plan);
+    if (entity == NULL) {
+        return true;
     }
-    if (len == 0 || len > FIRST_ROW_BYTES) {
-        return NULL;
+    const tm_schema *const inputs = tm__bundle_schema(champion->bundle);
+    const uint32_t at = tm__schema_find(inputs, tm__str(entity));
+    if (at != UINT32_MAX) { /* a text of the same value, whoever reads it */
+        arms->unit_column = inputs->cols[at];
+        arms->unit_column.is_nullable = true;
+        arms->unit_schema = (tm_schema){.n_cols = 1, .cols = &arms->unit_column};
     }
-    char *row = tm__arena_strndup(s->x->desk->arena, from, len);
-    return row != NULL && tm__scan_check(row, len, &error) && *tm__scan_space(row) == '{'
-               ? tm__scan_space(row)
-               : NULL;
+    const tm_plan_parts parts = {.inputs = &arms->unit_schema, .entity = entity};
+    return tm__plan_make(&parts, &arms->units, NULL) == TM_OK;
 }
 
-/* A value as the decoder would make it a text, perhaps in the 32 bytes. */
-static tm_str value_text(char *value, char text[32]) {
-    char name[] = "entity";
-    const tm_schema_column as_text = {.name = name, .type = TM_TYPE_TEXT};
-    tm_cell cell = {.type = TM_TYPE_NONE};
-    tm_scan_number number;
-    bool coerced = false;
-    if (*value == '"') {
-        cell.type = TM_TYPE_TEXT;
-        (void)tm__scan_string(value, &cell.text);
-    } else if (*value == '-' || (*value >= '0' && *value <= '9')) {
-        (void)tm__scan_number(value, &number);
-        cell.type = number.is_int ? TM_TYPE_INT : TM_TYPE_FLOAT;
-        cell.i64 = number.is_int ? number.int64 : 0;
-        if (!number.is_int) {
-            cell.f64 = number.number;
-        }
+void tm__arms_free(tm_arms *arms) {
+    if (arms != NULL) {
+        tm__plan_free(arms->units);
+        tm__mem_free(arms);
     }
-    return cell.type != TM_TYPE_NONE && tm__cell_fit(&as_text, &cell, text, &coerced, NULL) == TM_OK
-               ? cell.text
-               : (tm_str){NULL, 0};
 }
 
-static tm_str first_entity(const tm_scoring *s, char text[32]) {
-    const char *const entity = tm__plan_entity(s->served->plan);
-    char *row = entity == NULL ? NULL : copy_row(s);
-    char *after = NULL;
-    for (char *m = row == NULL ? NULL : tm__scan_enter(row, &after); m != NULL;) {
-        tm_str name;
-        char *value = tm__scan_name(m, &name);
-        if (tm__str_is(name, entity)) {
-            return value_text(value, text);
-        }
-        m = tm__scan_more(tm__scan_skip(value), &after);
-    }
-    return (tm_str){NULL, 0};
-}
-
-/* ---- the arm ---- */
-
-void tm__arms_pick(tm_scoring *s, const tm_arms *arms) {
-    const tm_exchange *const x = s->x;
-    char text[32];
-    tm_str unit = x->http->fields[TM_HTTP_UNIT];
-    if (unit.len == 0) {
-        unit = s->decoder != NULL ? tm__decoder_entity(s->decoder, text) : first_entity(s, text);
-    }
-    if (unit.len == 0) {
-        unit = tm__str(x->request_id);
-    }
-    const uint32_t i = tm__arm_of(&arms->route, unit);
-    tm_served *const found = arms->served[i];
+void tm__arms_answer(tm_scoring *s, const tm_arms *arms, tm_str unit) {
+    tm_served *const found = arms->served[tm__arm_of(&arms->route, unit)];
     if (found == NULL) {
         s->arm = TM_ARM_FALLBACK;
     } else if (found != s->served) {
         s->arm = TM_ARM_CHALLENGER;
         s->served = found;
-        s->decoder = NULL; /* it read the row for the champion */
     }
+}
+
+void tm__arms_pick(tm_scoring *s, const tm_arms *arms) {
+    const tm_exchange *const x = s->x;
+    const tm_served *const route = s->served;
+    char text[32];
+    tm_str unit = x->http->fields[TM_HTTP_UNIT];
+    if (unit.len == 0 && s->decoder == NULL && arms->units != NULL) {
+        tm__mixed_pick(s, arms);
+        return;
+    }
+    if (unit.len == 0 && s->decoder != NULL) {
+        unit = tm__decoder_entity(s->decoder, text);
+    }
+    tm__arms_answer(s, arms, unit.len > 0 ? unit : tm__str(x->request_id));
+    s->decoder = s->served == route ? s->decoder : NULL; /* it read the row for the champion */
 }

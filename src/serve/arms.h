@@ -22,6 +22,9 @@ typedef struct tm_arms {
      * champion answers for it. */
     tm_served *served[TM_ARMS_MAX];
     tm_served *shadow; /* borrowed too; NULL: the route has none, or it could not be made ready */
+    tm_plan *units;    /* reads the entity of rows and nothing else; NULL: they have none */
+    tm_schema_column unit_column; /* of it, when the champion reads the entity too */
+    tm_schema unit_schema;
 } tm_arms;
 
 /** The arm of a unit: an index into route->arms, of which there is at least one. Pure. */
@@ -30,9 +33,16 @@ uint32_t tm__arm_of(const tm_route *route, tm_str unit);
 /** True when they split alike; either may be NULL. */
 bool tm__arms_are_same(const tm_arms *a, const tm_arms *b);
 
-/** Settle which arm answers: s->served and s->arm. By what X-Tidemill-Unit says; else by the entity
- * of the first row, where rows are objects; else by the request's id. A decoder that has read the
- * first row already is asked, and goes when another version answers. */
+/** What reads units, as the champion of the route has the entity. False when out of memory. */
+bool tm__arms_read_units(tm_arms *arms, const tm_served *champion);
+/** NULL is a no-op. */
+void tm__arms_free(tm_arms *arms);
+
+/** Settle who answers a unit: s->served and s->arm are the route's, and become its arm's. */
+void tm__arms_answer(tm_scoring *s, const tm_arms *arms, tm_str unit);
+/** Settle who answers: s->served, s->arm and, for rows of several units, s->mixed. By what
+ * X-Tidemill-Unit says; else by the entity of each row; else by the request's id. A decoder that
+ * has read the only row already is asked, and goes when another version answers. */
 void tm__arms_pick(tm_scoring *s, const tm_arms *arms);
 
 #endif

@@ -33,7 +33,7 @@ void tm__current_unref(tm_current *current) {
         }
         tm__online_unref(current->online);
         for (uint32_t i = 0; current->arms != NULL && i < current->n; i++) {
-            tm__mem_free(current->arms[i]);
+            tm__arms_free(current->arms[i]);
         }
         tm__mem_free(current->arms);
         tm__mem_free(current->routes);
@@ -478,6 +478,9 @@ static bool make_arms(loader *l, uint32_t index) {
     }
     arms->route = *wanted;
     l->current->arms[index] = arms;
+    if (wanted->n_arms > 0 && !tm__arms_read_units(arms, l->current->routes[index])) {
+        return false;
+    }
     for (uint32_t i = 0; i < wanted->n_arms; i++) {
         if (!find_arm(l, index, &wanted->arms[i], &arms->served[i])) {
             return false;

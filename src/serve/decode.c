@@ -413,7 +413,9 @@ static char *read_list(tm_decoder *d, char *p) {
                           where(d, place), position, d->n_columns);
     }
     for (uint32_t c = 0; c < d->n_columns; c++) {
-        d->seen[d->columns[c]] = d->row + 1;
+        if (d->columns[c] != NONE) {
+            d->seen[d->columns[c]] = d->row + 1;
+        }
     }
     return after;
 }
@@ -468,16 +470,20 @@ static void check_absent(tm_decoder *d) {
     }
 }
 
-/* Positions to names for SPLIT, and cursors for COLUMNS. */
+/* Positions to names for SPLIT (NONE: nothing reads it), and cursors for COLUMNS. */
 static bool read_columns(tm_decoder *d, char *p, tm_arena *arena) {
-    const uint32_t n_max = d->plan->n_names;
+    const bool is_split = d->place->kind == TM_ROWS_SPLIT;
+    char *after = p;
+    uint32_t n_max = d->plan->n_names;
+    for (char *m = is_split ? tm__scan_enter(p, &after) : NULL; m != NULL;) {
+        n_max++;
+        m = tm__scan_more(tm__scan_skip(m), &after);
+    }
     d->columns = tm_arena_alloc(arena, uint32_t, n_max);
     d->cursors = tm_arena_zalloc(arena, char *, n_max);
     if (d->columns == NULL || d->cursors == NULL) {
         return false;
     }
-    const bool is_split = d->place->kind == TM_ROWS_SPLIT;
-    char *after = p;
     for (char *m = tm__scan_enter(p, &after); m != NULL && !d->is_full;) {
         tm_str name = {NULL, 0};
         char *value = m;
@@ -497,10 +503,12 @@ static bool read_columns(tm_decoder *d, char *p, tm_arena *arena) {
         if (tm__decoder_take(d, i, name)) {
             d->columns[d->n_columns] = i;
             d->cursors[d->n_columns++] = is_split ? NULL : tm__scan_enter(value, &after);
+        } else if (is_split) {
+            d->columns[d->n_columns++] = NONE;
         }
         m = tm__scan_more(is_split ? value : tm__scan_skip(value), &after);
     }
-    memset(d->seen, 0, n_max * sizeof *d->seen);
+    memset(d->seen, 0, d->plan->n_names * sizeof *d->seen);
     return true;
 }
 

@@ -106,6 +106,9 @@ bool tm__decoder_read_quick(tm_decoder *decoder, char *document, size_t len);
 /** Step to the next row; false at the end or when no more errors can be told. A row with errors is
  * stepped to all the same, so that more can be found; its cells are not to be used. */
 bool tm__decoder_next(tm_decoder *decoder);
+/** Step over the next row without a look at its values: it is another decoder's, which reads a copy
+ * of the document. At the end of the rows nothing happens. */
+void tm__decoder_pass(tm_decoder *decoder);
 /** [tm__plan_cells()] of the current row; inputs are fitted to the types of the model's columns. */
 const tm_cell *tm__decoder_cells(const tm_decoder *decoder);
 /** Time of the current row; TM_INT_MISSING when there is none. */

@@ -84,6 +84,18 @@ static bool skip_row(tm_decoder *d) {
     return d->p != NULL;
 }
 
+void tm__decoder_pass(tm_decoder *d) {
+    const tm_rows_kind kind = d->place->kind;
+    const bool is_across = kind == TM_ROWS_COLUMNS || kind == TM_ROWS_TENSORS;
+    const uint64_t row = d->row + (d->is_started ? 1 : 0);
+    if (d->is_full || (d->row_end != 0 && row >= d->row_end) || (!is_across && d->p == NULL)) {
+        return;
+    }
+    d->row = row;
+    d->is_started = true;
+    (void)skip_row(d); /* behind the last there is none to read, which who reads finds */
+}
+
 static tm_decoder *fork_of(const tm_decoder *from, tm_exchange *x, tm_arena *arena) {
     tm_decoder *d = tm_arena_alloc(arena, tm_decoder, 1);
     if (d == NULL) {

@@ -10,6 +10,7 @@
 
 #include "serve/fill.h"
 #include "serve/handle.h"
+#include "serve/mixed.h"
 #include "serve/score.h"
 
 typedef tm_scoring scoring;
@@ -51,6 +52,10 @@ static bool write_object(scoring *s, const char *id, uint32_t chosen, tm_err *er
     tm_buf *out = &s->x->reply;
     tm__buf_text(out, "{\"id\":\"");
     tm__buf_text(out, id);
+    if (s->is_other) {
+        tm__buf_printf(out, "\",\"version\":%u,\"arm\":\"%s", s->served->version,
+                       tm__arm_text(s->arm));
+    }
     tm__buf_text(out, "\",\"prediction\":");
     write_prediction(s, chosen, out);
     if (tm__score_has_classes(s) && !s->no_probability) {
@@ -117,6 +122,7 @@ static void begin_csv(scoring *s) {
         }
     }
     tm__buf_text(out, s->served->fill != NULL ? ",online_age_seconds,online_lag_seconds" : "");
+    tm__buf_text(out, s->mixed != NULL ? ",version,arm" : "");
     tm__buf_byte(out, '\n');
 }
 
@@ -143,6 +149,9 @@ static bool row_csv(scoring *s, const char *id, uint32_t chosen, tm_err *err) {
         if (s->filled.is_used) {
             tm__score_write_number(s->filled.lag_s, out);
         }
+    }
+    if (s->mixed != NULL) {
+        tm__buf_printf(out, ",%u,%s", s->served->version, tm__arm_text(s->arm));
     }
     return tm__buf_byte(out, '\n');
 }
@@ -252,6 +261,7 @@ static bool read_query(scoring *s) {
 
 void tm__handle_predict(tm_exchange *x) {
     scoring s = {.x = x, .place = {.kind = TM_ROWS_RECORDS, .path = "rows"}, .form = find_form(x)};
+    s.is_table = s.form == &csv;
     if (!read_query(&s)) {
         return;
     }

@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "serve/handle.h"
+#include "serve/mixed.h"
 #include "serve/score.h"
 #include "tidemill/bundle.h"
 
@@ -411,7 +412,9 @@ static void put_tensor(infer *v, uint32_t which) {
         tm__buf_text(out, "\"data\":[");
     }
     tm_score_place place = {0};
+    tm_served *const served = s->served;
     for (bool is_first = true; tm__score_answer(s, &place, id, s->outputs); is_first = false) {
+        v->s.served = place.way == NULL ? served : place.way->served;
         if (v->binary[which]) {
             put_raw(v, which, id, s->outputs);
         } else {
@@ -419,11 +422,32 @@ static void put_tensor(infer *v, uint32_t which) {
             put_json(v, which, id, s->outputs);
         }
     }
+    v->s.served = served;
     if (v->binary[which]) {
         tm__buf_printf(out, "\"parameters\":{\"binary_data_size\":%zu}}", v->raw.len - before);
     } else {
         tm__buf_text(out, "]}");
     }
+}
+
+/* Who answered each row, where several did. */
+static void put_ways(infer *v, bool is_arm) {
+    const tm_scoring *s = &v->s;
+    tm_buf *out = &s->x->reply;
+    tm_score_place place = {0};
+    char id[27];
+    tm__buf_printf(out, "{\"name\":\"%s\",\"datatype\":\"%s\",\"shape\":[%" PRIu64 "],\"data\":[",
+                   is_arm ? "arm" : "version", is_arm ? "BYTES" : "UINT32",
+                   tm__score_counts(s).n_rows);
+    for (bool is_first = true; tm__score_answer(s, &place, id, s->outputs); is_first = false) {
+        tm__buf_text(out, is_first ? "" : ",");
+        if (is_arm) {
+            tm__json_write_text(out, tm__str(tm__arm_text(place.way->arm)));
+        } else {
+            tm__buf_decimal(out, place.way->served->version);
+        }
+    }
+    tm__buf_text(out, "]}");
 }
 
 static void put_reasons(infer *v) {
@@ -503,6 +527,11 @@ static void end(tm_scoring *s) {
             has_raw = has_raw || v->binary[i];
         }
     }
+    for (int i = 0; s->mixed != NULL && i < 2; i++) {
+        tm__buf_text(out, is_first ? "" : ",");
+        put_ways(v, i == 1);
+        is_first = false;
+    }
     tm__buf_text(out, "]}");
     if (has_raw) {
         s->x->header_len = out->len;
@@ -534,8 +563,16 @@ static tm_served *find_model(tm_exchange *x) {
                                                        : NULL;
 }
 
+static bool pick(infer *v, uint64_t version) {
+    v->s.place.kind = TM_ROWS_TENSORS;
+    v->s.place.path = "rows";
+    v->s.place.tensors = v->tensors;
+    v->s.place.n_tensors = v->n_tensors;
+    return tm__score_pick(&v->s, version);
+}
+
 void tm__handle_v2_predict(tm_exchange *x) {
-    infer v = {.s = {.x = x, .form = &form}};
+    infer v = {.s = {.x = x, .form = &form, .is_table = true}};
     v.s.arg = &v;
     uint64_t version = 0;
     v.s.served = tm__score_find(x, x->match.params[0]);
@@ -543,14 +580,10 @@ void tm__handle_v2_predict(tm_exchange *x) {
         return;
     }
     tm__buf_init(&v.raw, x->reply.size_max);
-    if (read_request(&v) && tm__score_pick(&v.s, version)) {
+    if (read_request(&v) && pick(&v, version)) {
         const bool has_probability = tm__score_has_classes(&v.s);
         v.s.explain = v.names_outputs ? v.wanted[REASONS] : v.s.explain;
         v.s.form = v.s.explain ? &reasoned : &form;
-        v.s.place.kind = TM_ROWS_TENSORS;
-        v.s.place.path = "rows";
-        v.s.place.tensors = v.tensors;
-        v.s.place.n_tensors = v.n_tensors;
         if (v.wanted[1] && !has_probability) {
             (void)refuse(&v, "the model has no probability");
         } else if (v.s.has_interval) {

@@ -10,6 +10,7 @@
 #include "serve/arms.h"
 #include "serve/counted.h"
 #include "serve/fill.h"
+#include "serve/mixed.h"
 #include "serve/shadow.h"
 #include "serve/split.h"
 
@@ -172,12 +173,14 @@ bool tm__score_answer(const scoring *s, tm_score_place *place, char out_id[27], 
     if (place->at >= answers->len) {
         return false;
     }
+    const tm_buf *ways = s->split != NULL ? tm__split_ways(place) : &s->ways;
+    place->way = s->mixed != NULL ? tm__mixed_way(s, ways->data[place->row]) : NULL;
     place->at += tm__answer_outputs(answers->data + place->at, out_id, outputs);
+    place->row++;
     return true;
 }
 
-/* What the log calls the answers of this version on this route. */
-static tm_stream *find_stream(tm_served *served, tm_arm_kind arm, tm_monitor *monitor) {
+tm_stream *tm__score_stream(tm_served *served, tm_arm_kind arm, tm_monitor *monitor) {
     tm_stream *stream = atomic_load_explicit(&served->streams[arm], memory_order_acquire);
     if (stream == NULL) {
         const tm_stream_spec spec = {
@@ -204,6 +207,9 @@ tm_status tm__score_log(const scoring *s, uint64_t elapsed_ns, uint64_t *out_dro
         .at_us = tm__now_us(),
         .latency_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us,
     };
+    if (s->mixed != NULL) {
+        return tm__mixed_log(s, &answers, out_dropped, err);
+    }
     TM_TRY(tm__monitor_answers(desk->monitor, s->stream, &answers, &n_dropped, err));
     *out_dropped += n_dropped;
     return TM_OK;
@@ -221,27 +227,41 @@ void tm__score_refuse_rows(tm_exchange *x) {
     tm__problem_reply(x, 400, "bad-rows", detail, x->errors[0].hint);
 }
 
-bool tm__score_rows(scoring *s) {
+bool tm__score_row(scoring *s) {
     tm_exchange *x = s->x;
     const uint64_t rows_max = s->explain ? EXPLAIN_ROWS_MAX : x->limits->rows_max;
-    while (tm__decoder_next(s->decoder)) {
-        tm_err err = {0};
-        tm__stages_lap(&x->desk->stages, TM_STAGE_DECODE);
-        if (tm__decoder_row(s->decoder) >= rows_max) {
-            char detail[96];
-            (void)snprintf(detail, sizeof detail, "at most %llu rows %s at once",
-                           (unsigned long long)rows_max,
-                           s->explain ? "can be explained" : "are answered");
-            tm__problem_reply(x, 413, "too-many-rows", detail, "Send them in several requests.");
+    tm_err err = {0};
+    tm__stages_lap(&x->desk->stages, TM_STAGE_DECODE);
+    if (tm__decoder_row(s->decoder) >= rows_max) {
+        char detail[96];
+        (void)snprintf(detail, sizeof detail, "at most %llu rows %s at once",
+                       (unsigned long long)rows_max,
+                       s->explain ? "can be explained" : "are answered");
+        tm__problem_reply(x, 413, "too-many-rows", detail, "Send them in several requests.");
+        return false;
+    }
+    const bool is_scored = x->n_errors == 0 && !tm__split_is_bad(s->split);
+    if (is_scored && s->served->fill != NULL && !tm__fill_row(s)) {
+        return false;
+    }
+    if (is_scored && x->n_errors == 0 && !score_row(s, &err)) {
+        tm__problem_from_err(x, &err);
+        return false;
+    }
+    return true;
+}
+
+bool tm__score_rows(scoring *s) {
+    tm_exchange *x = s->x;
+    if (s->mixed != NULL) {
+        if (!tm__mixed_rows(s)) {
             return false;
         }
-        const bool is_scored = x->n_errors == 0 && !tm__split_is_bad(s->split);
-        if (is_scored && s->served->fill != NULL && !tm__fill_row(s)) {
-            return false;
-        }
-        if (is_scored && x->n_errors == 0 && !score_row(s, &err)) {
-            tm__problem_from_err(x, &err);
-            return false;
+    } else {
+        while (tm__decoder_next(s->decoder)) {
+            if (!tm__score_row(s)) {
+                return false;
+            }
         }
     }
     if (x->n_errors > 0) {
@@ -305,15 +325,18 @@ bool tm__score_prepare(scoring *s, tm_arena *arena) {
     s->scratch = s->served->scratches[s->x->desk->index];
     s->cells = counted == NULL ? NULL : counted->cells[s->x->desk->index];
     s->n_outputs = tm__bundle_outputs(bundle);
-    s->outputs = tm_arena_alloc(arena, double, s->n_outputs);
+    s->outputs = tm_arena_alloc(arena, double, tm__mixed_outputs(s->mixed, s->n_outputs));
     s->contributions = tm_arena_alloc(arena, double, tm__bundle_schema(bundle)->n_cols + 1);
     s->held = s->has_interval ? tm_arena_alloc(arena, bool, (size_t)tm__bundle_classes(bundle) + 1)
                               : NULL;
-    return s->outputs != NULL && s->contributions != NULL && (s->held != NULL) == s->has_interval;
+    return s->outputs != NULL && s->contributions != NULL && (s->held != NULL) == s->has_interval &&
+           tm__mixed_prepare(s, arena);
 }
 
 tm_decode_counts tm__score_counts(const tm_scoring *s) {
-    return s->split != NULL ? tm__split_counts(s->split) : tm__decoder_counts(s->decoder);
+    return s->split != NULL   ? tm__split_counts(s->split)
+           : s->mixed != NULL ? tm__mixed_counts(s)
+                              : tm__decoder_counts(s->decoder);
 }
 
 /* The model's answers are on disk before they are given, and these cannot be. */
@@ -322,6 +345,19 @@ static void refuse_unlogged(tm_exchange *x, const tm_err *err) {
     x->retry_after_s = 1;
     tm__problem_reply(x, 503, "not-logged", "the answer could not be logged, so it is not given",
                       "The log of the server says why; try again.");
+}
+
+void tm__score_count(const scoring *s, const tm_decode_counts *counts, tm_prom_answers *answers) {
+    answers->route = s->served->route;
+    answers->version = s->served->version;
+    answers->arm = s->arm;
+    answers->n_rows = counts->n_rows;
+    answers->n_nulls = counts->n_nulls;
+    answers->n_coerced = counts->n_coerced;
+    answers->n_filled = counts->n_filled;
+    answers->n_absent = counts->n_absent;
+    answers->n_stale = counts->n_stale;
+    tm__prom_predict(s->x->desk->prom, answers);
 }
 
 /* All rows are answered: end the reply and log. */
@@ -345,16 +381,7 @@ static void finish(scoring *s) {
         refuse_unlogged(x, &err);
         return;
     }
-    const tm_prom_answers answers = {
-        .route = s->served->route,
-        .version = s->served->version,
-        .arm = s->arm,
-        .n_rows = counts.n_rows,
-        .n_nulls = counts.n_nulls,
-        .n_coerced = counts.n_coerced,
-        .n_filled = counts.n_filled,
-        .n_absent = counts.n_absent,
-        .n_stale = counts.n_stale,
+    tm_prom_answers answers = {
         .n_dropped = n_dropped,
         .ns = elapsed_ns,
         .weight = desk->stages.weight,
@@ -362,7 +389,11 @@ static void finish(scoring *s) {
             desk->stages.weight == 0 ? 0 : tm__thread_cpu_ns() - desk->stages.cpu_ns + x->helped_ns,
     };
     tm__stages_lap(&desk->stages, TM_STAGE_LOG);
-    tm__prom_predict(desk->prom, &answers);
+    if (s->mixed != NULL) {
+        tm__mixed_count(s, &answers);
+    } else {
+        tm__score_count(s, &counts, &answers);
+    }
     tm__prom_stages(desk->prom, &desk->stages);
     x->status = 200;
     x->content_type = s->form->content_type;
@@ -380,7 +411,10 @@ static bool is_for_batch(const scoring *s) {
     return s->explain && s->may_begin_anew && s->x->http->body.len > EXPLAIN_BYTES;
 }
 
-static bool find_interval(scoring *s) {
+bool tm__score_interval(scoring *s) {
+    if (!s->has_interval) {
+        return true;
+    }
     tm_err err = {0};
     const tm_conformal *conformal = tm__bundle_conformal(s->served->bundle);
     if (tm__conformal_find(conformal, s->level, &s->interval, &err) != TM_OK) {
@@ -405,11 +439,14 @@ static void be_silent(scoring *s) {
 static void run(scoring *s) {
     tm_exchange *x = s->x;
     tm_desk *desk = x->desk;
-    if (s->has_interval && !find_interval(s)) {
+    if (!tm__score_interval(s)) {
         return;
     }
     tm__buf_reset(&desk->answers);
-    s->stream = find_stream(s->served, s->arm, desk->monitor);
+    s->stream = tm__score_stream(s->served, s->arm, desk->monitor);
+    if (s->mixed != NULL && !tm__mixed_open(s)) {
+        return;
+    }
     if (s->decoder == NULL) {
         s->decoder = tm__decoder_create(s->served->plan, &s->place, x, desk->arena);
     }
@@ -427,6 +464,16 @@ static void run(scoring *s) {
     s->split = NULL;
 }
 
+/* Whose refusal it is: of rows, that of who was to answer the first bad one. */
+static void count_failed(const scoring *s) {
+    const tm_exchange *const x = s->x;
+    const tm_way *const way = s->mixed != NULL && x->n_errors > 0 && x->errors[0].has_row
+                                  ? tm__mixed_of_row(s->mixed, x->errors[0].row)
+                                  : NULL;
+    const tm_served *const served = way == NULL ? s->served : way->served;
+    tm__prom_failed(x->desk->prom, served->route, served->version, way == NULL ? s->arm : way->arm);
+}
+
 void tm__score_run(scoring *s) {
     tm_exchange *const x = s->x;
     if (is_for_batch(s)) {
@@ -441,8 +488,9 @@ void tm__score_run(scoring *s) {
     }
     run(s);
     if (x->status != 200 && x->mirrors == NULL) {
-        tm__prom_failed(x->desk->prom, s->served->route, s->served->version, s->arm);
+        count_failed(s);
     }
+    tm__mixed_close(s);
 }
 
 tm_served *tm__score_find(tm_exchange *x, const char *route) {
@@ -461,7 +509,7 @@ tm_served *tm__score_find(tm_exchange *x, const char *route) {
         return NULL;
     }
     /* Who waits for the disk holds up no others: policies are of the model, whatever the arm. */
-    const tm_stream *const stream = find_stream(served, false, x->desk->monitor);
+    const tm_stream *const stream = tm__score_stream(served, false, x->desk->monitor);
     if (x->is_on_worker && x->match.endpoint->permission == TM_PERMISSION_PREDICT &&
         stream != NULL && tm__stream_is_sync(stream)) {
         x->wants_batch = true;

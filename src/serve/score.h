@@ -36,9 +36,11 @@ struct tm_scoring {
     uint64_t version;    /* 0: what the route serves */
     tm_scan_ends ends;   /* of the body's members */
     bool may_begin_anew; /* reading the options leaves the body as it came */
+    bool is_table; /* the form has columns for all rows: versions of other classes do not fit */
     /* made by tm__score_pick(), else by tm__score_run() */
     bool is_picked;
     tm_arm_kind arm;
+    struct tm_mixed *mixed; /* several versions answer, each its rows; NULL: one does */
     /* made by tm__score_run() */
     tm_decoder *decoder;
     tm_bundle_scratch *scratch;
@@ -51,6 +53,10 @@ struct tm_scoring {
     tm_stream *stream;        /* of the answers, in the log */
     tm_filled filled;         /* of the row at hand */
     struct tm_split *split;   /* parts of a large batch; NULL: it is whole */
+    tm_decoder **decoders;    /* mixed: [ways], of which each reads its rows */
+    tm_scoring *each;         /* mixed: [ways], made by tm__score_prepare() */
+    tm_buf ways;              /* mixed: a byte for each answer, who gave it */
+    bool is_other;            /* mixed: the head of the reply names another version or arm */
 };
 
 /** Begin: what a route serves, or NULL with the exchange answered. The arena of the desk is empty
@@ -74,6 +80,15 @@ void tm__score_run(tm_scoring *s);
 /** For split.c: the rest of the rows of s->decoder, into the buffers of s->x and its desk; false
  * when the exchange has its (bad) answer. */
 bool tm__score_rows(tm_scoring *s);
+/** For mixed.c: the row at which s->decoder stands; false when the exchange has its (bad) answer.
+ */
+bool tm__score_row(tm_scoring *s);
+/** Find the interval that was asked for, if one was; false with the exchange answered. */
+bool tm__score_interval(tm_scoring *s);
+/** What the log calls the answers of a version of a route; NULL when memory is out. Any thread. */
+tm_stream *tm__score_stream(tm_served *served, tm_arm_kind arm, tm_monitor *monitor);
+/** Count what s->served answered; who, and what of rows, is filled in. */
+void tm__score_count(const tm_scoring *s, const tm_decode_counts *counts, tm_prom_answers *answers);
 /** Answer with the errors of rows. */
 void tm__score_refuse_rows(tm_exchange *x);
 /** Hand the answers of s->x's desk to the monitor; how many it could not take is added to
@@ -87,6 +102,8 @@ bool tm__score_prepare(tm_scoring *s, tm_arena *arena);
 typedef struct tm_score_place {
     const void *part; /* split.c's */
     size_t at;
+    uint64_t row;             /* of the part */
+    const struct tm_way *way; /* who gave the last answer; NULL: the one that answers all */
 } tm_score_place;
 /** For forms that write at the end: the next answer; outputs [n_outputs] is filled. False behind
  * the last. */

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "serve/jobs.h"
+#include "serve/mixed.h"
 
 #define PART_ROWS 512u
 #define PART_ROWS_EXPLAINED 8u
@@ -30,6 +31,7 @@ typedef struct part {
     tm_exchange x; /* its answers and errors */
     tm_desk desk;  /* what is to be logged */
     tm_decode_counts counts;
+    tm_buf ways; /* who gave its answers, when several do */
     bool is_good;
 } part;
 
@@ -74,6 +76,7 @@ static void part_free(part *p) {
     tm__buf_done(&p->x.reply);
     tm__mem_free(p->x.errors);
     tm__buf_done(&p->desk.answers);
+    tm__buf_done(&p->ways);
     tm__mem_free(p);
 }
 
@@ -92,19 +95,21 @@ static bool may_go_on_locked(tm_split *split) {
     return tm__mono_ns() <= x->deadline_ns || end_for(split, "deadline");
 }
 
-/* The next part, and the decoder of its rows in the thread's arena; NULL when there is none. */
-static part *cut(tm_split *split, tm_desk *desk, tm_decoder **out) {
+/* The next part, and the decoders of its rows in the thread's arena; NULL when there is none. */
+static part *cut(tm_split *split, tm_desk *desk, tm_scoring *s) {
+    const tm_scoring *const of = split->s;
     const tm_decode_part most = {.n_rows = split->s->explain ? PART_ROWS_EXPLAINED : PART_ROWS,
                                  .n_bytes = PART_BYTES};
     part *p = NULL;
     tm__mutex_lock(split->lock);
     if (!split->is_over && may_go_on_locked(split)) {
         bool more = false;
+        const uint64_t first = tm__decoder_row(of->decoder);
         p = part_create(split, desk);
-        *out =
-            p == NULL ? NULL : tm__decoder_cut(split->s->decoder, &most, &p->x, desk->arena, &more);
+        s->decoder =
+            p == NULL ? NULL : tm__decoder_cut(of->decoder, &most, &p->x, desk->arena, &more);
         split->is_over = split->is_over || !more;
-        if (*out == NULL) {
+        if (s->decoder == NULL || !tm__mixed_cut(s, first, &p->x, desk->arena)) {
             p = NULL;
             (void)end_for(split, "out-of-memory");
         }
@@ -114,9 +119,10 @@ static part *cut(tm_split *split, tm_desk *desk, tm_decoder **out) {
 }
 
 /* What a part means for those that are not cut yet. */
-static void note(tm_split *split, part *p, bool ok) {
+static void note(tm_split *split, part *p, const tm_scoring *s, bool ok) {
     p->is_good = ok;
     tm__mutex_lock(split->lock);
+    tm__mixed_note(s);
     split->logged_bytes += p->desk.answers.len;
     if (split->logged_bytes > p->desk.answers.size_max) {
         (void)end_for(split, "out-of-memory");
@@ -135,7 +141,7 @@ static bool step(void *arg, tm_desk *desk) {
     const uint64_t start_ns = tm__mono_ns();
     const tm_arena_mark mark = tm__arena_mark(desk->arena);
     tm_scoring s = *split->s;
-    part *const p = cut(split, desk, &s.decoder);
+    part *const p = cut(split, desk, &s);
     if (p != NULL) {
         s.x = &p->x;
         bool ok = tm__score_prepare(&s, desk->arena);
@@ -143,8 +149,9 @@ static bool step(void *arg, tm_desk *desk) {
             tm__problem_reply(&p->x, 503, "out-of-memory", "out of memory", NULL);
         }
         ok = ok && tm__score_rows(&s);
-        p->counts = tm__decoder_counts(s.decoder);
-        note(split, p, ok);
+        p->counts = s.mixed != NULL ? tm__mixed_counts(&s) : tm__decoder_counts(s.decoder);
+        p->ways = s.ways;
+        note(split, p, &s, ok);
     }
     tm__arena_rollback(desk->arena, mark);
     if (desk != split->s->x->desk) {
@@ -251,21 +258,28 @@ const tm_buf *tm__split_answers(const tm_split *split, tm_score_place *place) {
     while (place->at >= p->desk.answers.len && p->next != NULL) {
         p = p->next;
         place->at = 0;
+        place->row = 0;
     }
     place->part = p;
     return &p->desk.answers;
 }
 
+const tm_buf *tm__split_ways(const tm_score_place *place) {
+    return &((const part *)place->part)->ways;
+}
+
 /* Answers that wait for the disk go there together, all or none. */
-static tm_status log_together(const tm_split *split, uint64_t elapsed_ns, uint64_t *out_dropped,
+static tm_status log_together(tm_split *split, uint64_t elapsed_ns, uint64_t *out_dropped,
                               tm_err *err) {
     tm_buf *const all = &split->s->x->desk->answers;
+    tm_buf *const ways = &split->s->ways;
     tm__buf_reset(all);
     for (const part *p = split->first; p != NULL; p = p->next) {
         tm__buf_append(all, p->desk.answers.data, p->desk.answers.len);
+        tm__buf_append(ways, p->ways.data, p->ways.len);
     }
-    return all->failed ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                       : tm__score_log(split->s, elapsed_ns, out_dropped, err);
+    return all->failed || ways->failed ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                       : tm__score_log(split->s, elapsed_ns, out_dropped, err);
 }
 
 tm_status tm__split_log(tm_split *split, uint64_t elapsed_ns, uint64_t *out_dropped, tm_err *err) {
@@ -275,6 +289,7 @@ tm_status tm__split_log(tm_split *split, uint64_t elapsed_ns, uint64_t *out_drop
     }
     for (part *p = split->first; p != NULL; p = p->next) {
         s.x = &p->x;
+        s.ways = p->ways;
         TM_TRY(tm__score_log(&s, elapsed_ns, out_dropped, err));
     }
     return TM_OK;

@@ -22,6 +22,8 @@ tm_decode_counts tm__split_counts(const tm_split *split);
 /** The answers of the part where the place is, or of the next part when it is behind the last one.
  */
 const tm_buf *tm__split_answers(const tm_split *split, tm_score_place *place);
+/** Who gave the answers of the part where the place is, when several do. */
+const tm_buf *tm__split_ways(const tm_score_place *place);
 /** Same as tm__score_log() of all answers. */
 TM_NODISCARD tm_status tm__split_log(tm_split *split, uint64_t elapsed_ns, uint64_t *out_dropped,
                                      tm_err *err);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests of a route split between versions: by unit, the same each time, told in replies, metrics and history."""
 import collections
+import csv
+import json
 import time
 
 import made_data
@@ -126,3 +128,131 @@ def test_an_experiment_takes_its_arms_from_the_split(tm, key):
     tm.ok("experiment", "stop", "churn")
     tm.ok("route", "split", "churn", "champion=100")
     assert tm.ok("experiment", "start", "churn", "--json").json["share"] == 0.5
+
+
+@pytest.fixture(name="units")
+def fixture_units(tm, serve):
+    """A server of a route that is split by the entity `id` between two versions, and the version of each of 60 units with its probability."""
+    tm.write("a.csv", made_data.csv_text([dict(row, id=f"c{i}") for i, row in enumerate(made_data.churn_rows(300))]))
+    for n_trees in (5, 8):
+        tm.ok("train", "a.csv", "--target", "churned", "--name", "churn", "--entity", "id", "--learner", "gbdt", "--param", f"gbdt.n_trees={n_trees}", "-q")
+    tm.ok("route", "split", "churn", "1=50", "2=50")
+    server = serve()
+    wait(lambda: len(arms(server, {})) == 2)
+    came = {}
+    for i in range(60):
+        body = ask(server, {}, rows=[row_of(i)])
+        came[i] = (body["version"], body["predictions"][0]["probability"])
+    assert {version for version, _ in came.values()} == {1, 2}
+    return server, came
+
+
+def row_of(i):
+    """An entity with a quote in it would be the same one however it is written."""
+    return dict(ROW, id=f"c{i}", months=3 + i % 40)
+
+
+def arm_of(version):
+    return {1: "champion", 2: "challenger"}[version]
+
+
+def answers_of(body):
+    """(version, arm, probability) of each answer: what a prediction does not say itself, the head says."""
+    return [(p.get("version", body["version"]), p.get("arm", body["arm"]), p["probability"]) for p in body["predictions"]]
+
+
+def test_each_row_is_answered_by_the_arm_of_its_own_unit(units):
+    server, came = units
+    wanted = [(came[i][0], arm_of(came[i][0]), came[i][1]) for i in came]
+    before = answered(server)
+    body = ask(server, {}, rows=[row_of(i) for i in came])
+    assert answers_of(body) == wanted
+    # The head names the first row's; who differs says so, and nobody else.
+    assert body["version"] == came[0][0]
+    assert [("version" in p, "arm" in p) for p in body["predictions"]] == [(v != came[0][0],) * 2 for v, _ in came.values()]
+    # Counted for each version by its own rows.
+    after = answered(server)
+    for version in (1, 2):
+        assert after[version] - before[version] == sum(v == version for v, _ in came.values())
+    # A header names one unit for all; so does an option a version.
+    assert {p[0] for p in answers_of(ask(server, {}, "c3", rows=[row_of(i) for i in came]))} == {came_of(server, "c3")}
+    named = ask(server, {}, rows=[row_of(i) for i in came], path=PREDICT + "?version=2")
+    assert {(p[0], p[1]) for p in answers_of(named)} == {(2, "named")}
+
+
+def came_of(server, unit):
+    return ask(server, {}, unit)["version"]
+
+
+def answered(server):
+    """Rows by version, from /metrics."""
+    counts = {1: 0, 2: 0}
+    for line in server.request("GET", "/metrics")[2].decode().splitlines():
+        if line.startswith("tidemill_predictions_total{"):
+            counts[int(line.split('version="')[1].split('"')[0])] += int(line.split()[-1])
+    return counts
+
+
+def test_rows_of_several_units_in_every_form(units):
+    server, came = units
+    versions = [v for v, _ in came.values()]
+    arms_of = [arm_of(v) for v in versions]
+    probabilities = [p for _, p in came.values()]
+    rows = [row_of(i) for i in came]
+    names = list(rows[0])
+    # Lines: each that differs from the head's header says so.
+    lines = "".join(json.dumps(row).replace("Oslo", "Osl\\u006f") + "\n" for row in rows)
+    status, headers, body = server.request("POST", PREDICT, lines.encode(), {"Content-Type": "application/x-ndjson"})
+    said = [json.loads(line) for line in body.decode().splitlines()]
+    assert status == 200 and [p["probability"] for p in said] == probabilities
+    assert [p.get("version", int(headers["X-Tidemill-Version"])) for p in said] == versions
+    # CSV has two columns more.
+    text = ",".join(names) + "\n" + "".join(",".join('"' + str(row[n]) + '"' if n == "city" else str(row[n]) for n in names) + "\n" for row in rows)
+    status, _, body = server.request("POST", PREDICT, text.encode(), {"Content-Type": "text/csv"})
+    said = list(csv.DictReader(body.decode().splitlines()))
+    assert status == 200 and [(int(p["version"]), p["arm"], float(p["probability"])) for p in said] == list(zip(versions, arms_of, probabilities))
+    # MLflow's forms: rows, and values by column.
+    for body in ({"dataframe_split": {"columns": names, "data": [[row[n] for n in names] for row in rows]}}, {"dataframe_records": rows},
+                 {"inputs": {n: [row[n] for row in rows] for n in names}}):
+        status, headers, said = server.request("POST", "/invocations", dict(body, params={"probabilities": True}), {"X-Tidemill-Route": "churn"})
+        assert status == 200 and [p["probability"] for p in said["predictions"]] == probabilities, said
+        assert [p.get("version", int(headers["X-Tidemill-Version"])) for p in said["predictions"]] == versions
+    # Tensors have two more of answers.
+    kinds = {"months": "INT64", "spend": "FP64"}
+    inputs = [{"name": n, "shape": [len(rows)], "datatype": kinds.get(n, "BYTES"), "data": [row[n] for row in rows]} for n in names]
+    status, _, said = server.request("POST", "/v2/models/churn/infer", {"inputs": inputs})
+    outputs = {o["name"]: o["data"] for o in said["outputs"]}
+    assert status == 200 and (outputs["version"], outputs["arm"], outputs["probability"]) == (versions, arms_of, probabilities)
+
+
+def test_a_large_batch_of_several_units(units):
+    server, came = units
+    order = [(i * 7919) % len(came) for i in range(5000)]
+    body = ask(server, {}, rows=[row_of(i) for i in order])
+    assert [(v, p) for v, _, p in answers_of(body)] == [came[i] for i in order]
+    # One bad row refuses all; it is the fault of who was to answer it.
+    rows = [row_of(i) for i in order]
+    bad = next(k for k, i in enumerate(order) if k > 3000 and came[i][0] == 2)
+    rows[bad] = dict(rows[bad], months="many")
+    status, _, problem = server.request("POST", PREDICT, {"rows": rows})
+    assert status == 400 and f"rows[{bad}]" in problem["detail"], problem
+    metrics = server.request("GET", "/metrics")[2].decode()
+    assert 'tidemill_predict_failed_total{route="churn",version="2",arm="challenger"} 1' in metrics
+    # Nothing of it was logged, and all of the good one was, by the version that answered.
+    wait(lambda: answered(server)[1] + answered(server)[2] == 60 + len(order))
+
+
+def test_rows_without_a_unit_and_rows_that_cannot_be_read(units):
+    server, came = units
+    bare = {n: v for n, v in row_of(1).items() if n != "id"}
+    body = ask(server, {}, rows=[bare, bare, bare])
+    assert len({v for v, _, _ in answers_of(body)}) == 1  # of the request, which is one
+    mixed = ask(server, {}, rows=[row_of(5), bare, row_of(6)])
+    assert [v for v, _, _ in answers_of(mixed)][::2] == [came[5][0], came[6][0]]
+    for rows in ([row_of(1), {"id": "c2", "id2": 1}], [row_of(1), 7], [row_of(1), dict(row_of(2), id={})], [dict(row_of(1), months="x"), dict(row_of(2), spend="y")]):
+        status, _, problem = server.request("POST", PREDICT, {"rows": rows})
+        assert status == 400 and "rows[" in problem["detail"], problem
+    short = {n: [row_of(1)[n], row_of(2)[n]] for n in row_of(1)}
+    short["months"] = [3, 4, 5]
+    status, _, problem = server.request("POST", "/invocations", {"inputs": short}, {"X-Tidemill-Route": "churn"})
+    assert status == 400 and "lengths" in str(problem), problem

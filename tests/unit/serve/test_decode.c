@@ -245,6 +245,28 @@ static void split_and_columns_give_the_same_cells_as_records(void **state) {
     }
 }
 
+/* A column that nobody reads keeps its place among the values. */
+static void ignored_names_of_a_table_keep_their_place(void **state) {
+    (void)state;
+    fixture f;
+    open_rows(&f, NULL,
+              "{\"columns\":[\"?\",\"origin\",\"what\",\"distance\",\"date\",\"\\u0041\"],"
+              "\"data\":[[0,\"a\",[],1,null,2],[3,\"b\",{},2,null,\"\"]]}");
+    f.place.kind = TM_ROWS_SPLIT;
+    f.place.ignores_unknown = true;
+    f.place.names = strchr((char *)f.body.data, '[');
+    f.place.rows = strchr(strstr((char *)f.body.data, "data"), '[');
+    start(&f);
+    for (int64_t i = 1; i <= 2; i++) {
+        assert_true(tm__decoder_next(f.decoder));
+        assert_int_equal(tm__decoder_cells(f.decoder)[0].i64, i);
+        assert_true(tm__str_is(tm__decoder_cells(f.decoder)[1].text, i == 1 ? "a" : "b"));
+    }
+    assert_false(tm__decoder_next(f.decoder));
+    assert_int_equal(f.x.n_errors, 0);
+    done(&f);
+}
+
 static void ragged_arrays_are_errors(void **state) {
     (void)state;
     static const char *const texts[] = {
@@ -417,6 +439,7 @@ int main(void) {
         cmocka_unit_test(errors_stop_at_the_sixteenth),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(split_and_columns_give_the_same_cells_as_records),
+        cmocka_unit_test(ignored_names_of_a_table_keep_their_place),
         cmocka_unit_test(ragged_arrays_are_errors),
         cmocka_unit_test(a_written_row_says_what_was_read),
         cmocka_unit_test(odd_values_have_one_meaning),

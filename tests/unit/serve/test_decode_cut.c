@@ -145,6 +145,48 @@ static void parts_are_the_whole_in_every_form(void **state) {
     tm__arena_free(arena);
 }
 
+/* Two decoders, each with its copy of the document, take turns: together they read every row, also
+ * within a part. */
+static void rows_that_are_passed_are_anothers(void **state) {
+    (void)state;
+    static const tm_rows_kind kinds[] = {TM_ROWS_RECORDS, TM_ROWS_SPLIT, TM_ROWS_COLUMNS,
+                                         TM_ROWS_LINES, TM_ROWS_CSV};
+    tm_plan *plan = make_plan();
+    tm_arena *arena = tm__arena_create(1u << 24);
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        for (uint32_t turn = 1; turn < 6; turn++) {
+            document docs[2];
+            tm_decoder *parts[2];
+            tm_exchange x = {0};
+            for (uint32_t i = 0; i < 2; i++) {
+                const tm_decode_part most = {.n_rows = N_ROWS - 2, .n_bytes = SIZE_MAX};
+                bool more = false;
+                make(kinds[k], &docs[i]);
+                tm_decoder *from = tm__decoder_create(plan, &docs[i].place, &x, arena);
+                parts[i] = tm__decoder_cut(from, &most, &x, arena, &more);
+                assert_true(more);
+            }
+            for (uint32_t row = 0; row < N_ROWS - 2; row++) {
+                const uint32_t i = row % (turn + 1) / turn; /* turn rows of one, one of the other */
+                tm__decoder_pass(parts[1 - i]);
+                assert_true(tm__decoder_next(parts[i]));
+                assert_int_equal(tm__decoder_row(parts[i]), row);
+                assert_int_equal(tm__decoder_row(parts[1 - i]), row);
+                assert_int_equal(tm__decoder_cells(parts[i])[0].i64, row);
+            }
+            for (uint32_t i = 0; i < 2; i++) { /* behind its end nothing happens */
+                tm__decoder_pass(parts[i]);
+                assert_false(tm__decoder_next(parts[i]));
+                close_document(&docs[i]);
+            }
+            assert_int_equal(x.n_errors, 0);
+            tm__arena_reset(arena);
+        }
+    }
+    tm__plan_free(plan);
+    tm__arena_free(arena);
+}
+
 static void tensors_are_cut_too(void **state) {
     (void)state;
     static const uint8_t bytes[] = {1,   0,   0, 0, 'a', 0, 0,   0, 0, 2, 0, 0,  0,
@@ -223,6 +265,7 @@ static void a_part_ends_at_its_bytes_and_errors_know_their_row(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_the_whole_in_every_form),
+        cmocka_unit_test(rows_that_are_passed_are_anothers),
         cmocka_unit_test(tensors_are_cut_too),
         cmocka_unit_test(a_part_ends_at_its_bytes_and_errors_know_their_row),
     };
