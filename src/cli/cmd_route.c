@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/model_args.h"
-#include "registry/rollout.h"
+#include "registry/route_json.h"
 
 typedef struct listing {
     tm_registry *registry;
@@ -15,43 +15,11 @@ typedef struct listing {
     bool is_whole;
 } listing;
 
-/* [{"version", "weight"}]; weights in percent. */
-static json_t *arms_json(const tm_arm *arms, uint32_t n) {
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < n; i++) {
-        json_array_append_new(list, json_pack("{s:I, s:f}", "version", (json_int_t)arms[i].version,
-                                              "weight", arms[i].weight / 100.0));
-    }
-    return list;
-}
-
-/* {"version", "share"}: in percent; null: there is none. */
-static json_t *shadow_json(const tm_arm *shadow) {
-    return shadow->version == 0 ? json_null()
-                                : json_pack("{s:I, s:f}", "version", (json_int_t)shadow->version,
-                                            "share", shadow->weight / 100.0);
-}
-
-/* {"route", "model", "champion", "arms", "shadow"} */
-static json_t *route_json(const tm_route *route) {
-    const tm_arm alone = {.version = route->version, .weight = TM_ARM_PARTS};
-    const bool is_split = route->n_arms > 0;
-    return json_pack("{s:s, s:s, s:I, s:o, s:o}", "route", route->name, "model", route->model,
-                     "champion", (json_int_t)route->version, "arms",
-                     arms_json(is_split ? route->arms : &alone, is_split ? route->n_arms : 1),
-                     "shadow", shadow_json(&route->shadow));
-}
-
 static bool add_route(void *arg, const tm_route *route) {
     listing *l = arg;
-    tm_rollout rollout = {0};
-    bool has = false;
-    json_t *made = route_json(route);
-    l->st = tm__registry_rollout(l->registry, route->model, &rollout, &has, l->err);
-    l->is_whole =
-        json_object_set_new(made, "rollout", has ? tm__rollout_json(&rollout) : json_null()) == 0 &&
-        json_array_append_new(l->routes, made) == 0;
-    tm__rollout_done(&rollout);
+    json_t *made = NULL;
+    l->st = tm__registry_route_json(l->registry, route, &made, l->err);
+    l->is_whole = l->st != TM_OK || json_array_append_new(l->routes, made) == 0;
     return l->is_whole && l->st == TM_OK;
 }
 
@@ -80,6 +48,9 @@ static void put_shadow(tm_cli_table *table, const json_t *shadow) {
 static void put_rollout(tm_cli_table *table, const json_t *rollout) {
     if (json_is_null(rollout)) {
         tm__cli_cell(table, "none");
+    } else if (tm__json_i64(rollout, "step", 0) == 0) {
+        tm__cli_cell(table, "%lld as a shadow, %s", (long long)tm__json_i64(rollout, "version", 0),
+                     tm__json_text(rollout, "state", ""));
     } else {
         tm__cli_cell(table, "%lld at %g %%, %s", (long long)tm__json_i64(rollout, "version", 0),
                      tm__json_f64(rollout, "percent", 0), tm__json_text(rollout, "state", ""));
@@ -171,7 +142,7 @@ static tm_status read_order(const tm_cli *cli, tm_registry *registry, const char
 /* It is done, and durable: nothing is asked for any more. */
 static void print_split(tm_cli *cli, const char *model, const tm_split_order *order) {
     char arms[256];
-    json_t *list = arms_json(order->arms, order->n);
+    json_t *list = tm__route_json_arms(order->arms, order->n);
     put_arms(list, arms, sizeof arms);
     tm__cli_did(cli, "requests of '%s' are answered by %s", model, arms);
     if (cli->json) {

@@ -61,15 +61,13 @@ static tm_status read_options(const tm_cli *cli, json_t *said, tm_err *err) {
 /* As the model declares; options have the last word. */
 static tm_status read_terms(const tm_cli *cli, tm_registry *registry, const char *model,
                             tm_rollout_terms *out, tm_err *err) {
-    json_t *recipe = NULL, *said = json_object();
+    json_t *said = json_object();
     bool has = false;
-    tm_status st = tm__registry_recipe(registry, model, &recipe, err);
-    st = st == TM_OK ? tm__rollout_declared(recipe, out, &has, err) : st;
+    tm_status st = tm__registry_rollout_declared(registry, model, out, &has, err);
     st = st == TM_OK ? read_options(cli, said, err) : st;
     st = st == TM_OK ? tm__rollout_terms_read(said, out, err) : st;
     out->force = tm__cli_flag(cli, "force");
     json_decref(said);
-    json_decref(recipe);
     return st;
 }
 

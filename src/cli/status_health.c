@@ -12,6 +12,8 @@
  *            labels    none came for longer than they are declared to take
  *            data      its source has stopped or fails
  *            told      who is told of its moves does not take them
+ *     ok     rollout   a version comes in steps
+ *            shadow    one sees requests, and how often it answers otherwise
  *     idle   quiet     no answer in a week, or none yet
  *
  * Nothing here is a test of its own but `worse`, and that one is held to twice the 95 % interval:
@@ -36,9 +38,9 @@
 
 static const char *const levels[] = {"bad", "warn", "ok", "idle"};
 /* What weighs more comes first; a kind of alert that is not here comes behind them. */
-static const char *const words[] = {"broken",  "old",     "worse", "performance",
-                                    "drift",   "traffic", "data",  "labels",
-                                    "retrain", "overdue", "told",  "quiet"};
+static const char *const words[] = {"broken",  "old",     "worse",  "performance", "drift",
+                                    "traffic", "data",    "labels", "retrain",     "overdue",
+                                    "told",    "rollout", "shadow", "quiet"};
 
 static void say(json_t *m, const char *level, const char *word, const char *fmt, ...)
     TM_PRINTF(4, 5);
@@ -148,6 +150,29 @@ static void judge_labels(json_t *m) {
     }
 }
 
+/* Nothing is wrong: whoever looks may want to know. */
+static void tell_moves(json_t *m) {
+    const json_t *const rollout = json_object_get(m, "rollout"), *const shadow =
+                                                                     json_object_get(m, "shadow");
+    const double compared = number(shadow, "compared"), differed = number(shadow, "differed");
+    char rows[32];
+    if (json_is_object(rollout) && tm__json_i64(rollout, "step", 0) > 0) {
+        say(m, "ok", "rollout", "version %lld has %g %% of the requests (step %lld of %zu), %s",
+            (long long)tm__json_i64(rollout, "version", 0), number(rollout, "percent"),
+            (long long)tm__json_i64(rollout, "step", 0),
+            json_array_size(json_object_get(rollout, "steps")),
+            tm__json_text(rollout, "state", ""));
+    }
+    if (json_is_object(shadow) && compared > 0) {
+        say(m, "ok", "shadow", "version %lld answers otherwise for %.2g %% of %s rows",
+            (long long)tm__json_i64(shadow, "version", 0), 100 * differed / compared,
+            tm__count_text((int64_t)compared, rows));
+    } else if (json_is_object(shadow)) {
+        say(m, "ok", "shadow", "version %lld sees %g %% of the requests",
+            (long long)tm__json_i64(shadow, "version", 0), number(shadow, "share"));
+    }
+}
+
 static void judge_traffic(json_t *m) {
     const double age = number(m, "answer_age_seconds");
     char span[32];
@@ -206,6 +231,7 @@ void tm__status_judge(json_t *model) {
     judge_learning(model);
     judge_labels(model);
     judge_receivers(model);
+    tell_moves(model);
     judge_traffic(model);
     json_t *const reasons = sort_by(json_object_get(model, "reasons"), reason_is_before);
     const json_t *const first = json_array_get(reasons, 0);

@@ -21,11 +21,9 @@
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
 #include "registry/hooks.h"
+#include "registry/route_json.h"
 #include "source/intake.h"
-
-#define FILE_NAME "serving.json"
-#define FILE_BYTES_MAX ((size_t)16 << 20)
-#define FRESH_US INT64_C(5000000) /* a server that says nothing for longer hangs, or was killed */
+#include "store/serving_file.h"
 
 typedef struct gathering {
     const tm_place *place;
@@ -59,39 +57,8 @@ static tm_status or_problem(gathering *g, tm_status st, const char *what, const 
 
 /* ---- what a server said ---- */
 
-static tm_status read_serving(gathering *g, tm_err *err) {
-    char *path = tm__fs_join(tm__home_path(g->place->home), FILE_NAME);
-    tm_buf text;
-    tm_err own = {0};
-    if (path == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    }
-    tm_status st = TM_OK;
-    tm__buf_init(&text, FILE_BYTES_MAX);
-    if (tm__fs_info(path).kind == TM_PATH_FILE) {
-        st = tm__fs_read_all(path, &text, &own);
-        st = st == TM_OK ? tm__json_parse(text.data, text.len, 64, &g->serving, &own) : st;
-    }
-    tm__buf_done(&text);
-    tm__mem_free(path);
-    /* Of a machine that crashed the file may be anything: the next server writes it anew. */
-    if (st != TM_E_NOMEM &&
-        (strcmp(tm__json_text(g->serving, "schema", ""), "tidemill.serving/1") != 0 ||
-         !json_is_object(json_object_get(g->serving, "server")))) {
-        json_decref(g->serving);
-        g->serving = NULL;
-        st = TM_OK;
-    }
-    return or_problem(g, st, FILE_NAME, &own, err);
-}
-
 static int64_t said_us(const gathering *g) {
     return tm__json_i64(json_object_get(g->serving, "server"), "at_us", 0);
-}
-
-static bool is_running(const gathering *g) {
-    return strcmp(tm__json_text(json_object_get(g->serving, "server"), "state", ""), "running") ==
-           0;
 }
 
 static json_t *server_of(const gathering *g) {
@@ -100,23 +67,12 @@ static json_t *server_of(const gathering *g) {
     }
     json_t *const out = json_copy(json_object_get(g->serving, "server"));
     const double age = (double)(g->now_us - said_us(g)) / 1e6;
-    if (is_running(g) && !g->is_fresh) {
+    if (tm__serving_runs(g->serving) && !g->is_fresh) {
         json_object_set_new(out, "state", json_string("silent"));
     }
     json_object_del(out, "at_us");
     json_object_set_new(out, "age_seconds", tm__json_number(age < 0 ? 0 : age));
     return out;
-}
-
-static const json_t *route_of(const gathering *g, const char *model) {
-    size_t i = 0;
-    const json_t *route = NULL;
-    json_array_foreach(json_object_get(g->serving, "routes"), i, route) {
-        if (strcmp(tm__json_text(route, "model", ""), model) == 0) {
-            return route;
-        }
-    }
-    return NULL;
 }
 
 /* ---- what the log says ---- */
@@ -161,7 +117,8 @@ static tm_status look_live(gathering *g, const tm_version *version, json_t **out
 }
 
 static tm_status find_live(gathering *g, const tm_version *version, json_t **out, tm_err *err) {
-    const json_t *const said = json_object_get(route_of(g, version->model), "live");
+    const json_t *const said =
+        json_object_get(tm__serving_route(g->serving, version->model), "live");
     *out = NULL;
     if (g->recent != NULL) {
         return look_live(g, version, out, err);
@@ -207,7 +164,7 @@ static void add_live(const gathering *g, json_t *m, const json_t *live) {
 static void add_serving(const gathering *g, json_t *m, const char *model) {
     static const char *const same[] = {"answers_per_second", "p50_seconds", "p99_seconds",
                                        "cpu_seconds_per_1000", "bytes"};
-    const json_t *const route = g->is_fresh ? route_of(g, model) : NULL;
+    const json_t *const route = g->is_fresh ? tm__serving_route(g->serving, model) : NULL;
     for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
         set_copy(m, same[i], route, same[i]);
     }
@@ -290,6 +247,23 @@ static tm_status add_receivers(const gathering *g, json_t *m, const char *model,
     return TM_OK;
 }
 
+/* Who comes, and who sees its requests: of the registry, with what the server counted. */
+static tm_status add_moves(const gathering *g, json_t *m, const char *model, tm_err *err) {
+    tm_route route;
+    json_t *said = NULL;
+    TM_TRY(tm__registry_route(g->place->registry, model, &route, err));
+    TM_TRY(tm__registry_route_json(g->place->registry, &route, &said, err));
+    if (g->is_fresh) {
+        const json_t *served = tm__serving_route(g->serving, model);
+        tm__route_json_count(said, json_object_get(served, "arms"));
+    }
+    set_copy(m, "arms", said, "arms");
+    set_copy(m, "shadow", said, "shadow");
+    set_copy(m, "rollout", said, "rollout");
+    json_decref(said);
+    return TM_OK;
+}
+
 static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
     const char *const name = tm__json_text(m, "model", "");
     tm_version version = {0};
@@ -312,6 +286,7 @@ static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
         add_alerts(g, m, name);
         st = add_schedule(g, m, recipe, name, err);
         st = st == TM_OK ? add_receivers(g, m, name, err) : st;
+        st = st == TM_OK ? add_moves(g, m, name, err) : st;
     }
     if (st == TM_OK) {
         tm__status_judge(m);
@@ -357,8 +332,8 @@ static json_t *summary_of(const json_t *models) {
 
 static tm_status gather(gathering *g, json_t **out, tm_err *err) {
     json_t *models = NULL;
-    TM_TRY(read_serving(g, err));
-    g->is_fresh = g->serving != NULL && is_running(g) && g->now_us - said_us(g) <= FRESH_US;
+    TM_TRY(tm__serving_read(g->place->home, &g->serving, err));
+    g->is_fresh = tm__serving_is_fresh(g->serving, g->now_us);
     TM_TRY(open_log(g, err));
     TM_TRY(read_rest(g, err));
     TM_TRY(tm__registry_models(g->place->registry, &models, err));

@@ -90,12 +90,7 @@ static json_t *evidence_of(const looking *l) {
 }
 
 static tm_status read_settings(void *arg, const char *model, json_t **out, tm_err *err) {
-    json_t *recipe = NULL;
-    TM_TRY(tm__registry_recipe(arg, model, &recipe, err));
-    json_t *const monitor = json_object_get(recipe, "monitor");
-    *out = monitor == NULL ? NULL : json_incref(monitor);
-    json_decref(recipe);
-    return TM_OK;
+    return tm__registry_recipe_member(arg, model, "monitor", out, err);
 }
 
 /* The move is made: an alert that cannot be kept changes nothing of it. */

@@ -39,7 +39,7 @@ typedef struct tm_rollout_figures {
 TM_NODISCARD tm_status tm__rollout_read(const tm_home *home, tm_registry *registry,
                                         tm_rollout_figures *out, tm_err *err);
 /** Read what the server counted: `now` of both arms, as serving.json has it; NULL when no server
- * said anything in the last ten seconds. New reference. */
+ * says that it runs. New reference. */
 TM_NODISCARD tm_status tm__rollout_counted(const tm_home *home, const tm_rollout_figures *figures,
                                            json_t **out, tm_err *err);
 void tm__rollout_figures_done(tm_rollout_figures *figures);

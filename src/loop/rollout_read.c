@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fmath.h"
 #include "base/fs.h"
@@ -12,9 +11,7 @@
 #include "loop/rollout_priv.h"
 #include "metric/metric.h"
 #include "monitor/monitor_walk.h"
-
-#define SERVING_BYTES_MAX ((size_t)16 << 20)
-#define FRESH_US INT64_C(10000000)
+#include "store/serving_file.h"
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -139,31 +136,6 @@ void tm__rollout_figures_done(tm_rollout_figures *figures) {
 
 /* ---- the server's counters ---- */
 
-static json_t *read_serving(const tm_home *home) {
-    json_t *found = NULL;
-    tm_buf text;
-    char *path = tm__fs_join(tm__home_path(home), "serving.json");
-    tm__buf_init(&text, SERVING_BYTES_MAX);
-    if (path == NULL || tm__fs_read_all(path, &text, NULL) != TM_OK ||
-        tm__json_parse(text.data, text.len, 64, &found, NULL) != TM_OK) {
-        found = NULL; /* no server says anything, or it is just being replaced */
-    }
-    tm__buf_done(&text);
-    tm__mem_free(path);
-    return found;
-}
-
-static const json_t *arms_of(const json_t *serving, const char *model) {
-    size_t i = 0;
-    const json_t *route = NULL;
-    json_array_foreach(json_object_get(serving, "routes"), i, route) {
-        if (strcmp(tm__json_text(route, "model", ""), model) == 0) {
-            return json_object_get(route, "arms");
-        }
-    }
-    return NULL;
-}
-
 /* Requests of an arm that were answered and that failed, by version and why it answered. */
 static void count(const json_t *arms, uint32_t version, const char *kind, int64_t *out_answered,
                   int64_t *out_failed) {
@@ -180,13 +152,12 @@ static void count(const json_t *arms, uint32_t version, const char *kind, int64_
 
 tm_status tm__rollout_counted(const tm_home *home, const tm_rollout_figures *figures, json_t **out,
                               tm_err *err) {
-    json_t *serving = read_serving(home);
-    const json_t *server = json_object_get(serving, "server");
-    const json_t *arms = arms_of(serving, figures->model);
-    const int64_t age_us = tm__now_us() - tm__json_i64(server, "at_us", 0);
+    json_t *serving = NULL;
     *out = NULL;
-    if (arms != NULL && strcmp(tm__json_text(server, "state", ""), "running") == 0 &&
-        age_us < FRESH_US && age_us > -FRESH_US) {
+    TM_TRY(tm__serving_read(home, &serving, err));
+    const json_t *server = json_object_get(serving, "server");
+    const json_t *arms = json_object_get(tm__serving_route(serving, figures->model), "arms");
+    if (arms != NULL && tm__serving_is_fresh(serving, tm__now_us())) {
         int64_t old_answered = 0, old_failed = 0, new_answered = 0, new_failed = 0;
         int64_t fallen = 0, fallen_failed = 0; /* to the champion, for the version was not ready */
         count(arms, figures->rollout->champion, "champion", &old_answered, &old_failed);

@@ -194,6 +194,9 @@ TM_NODISCARD tm_status tm__registry_set_gate(tm_registry *registry, const char *
  * "labels" when it has none), or what was set since. New reference. */
 TM_NODISCARD tm_status tm__registry_recipe(tm_registry *registry, const char *model, json_t **out,
                                            tm_err *err);
+/** A member of it, such as "monitor"; *out NULL when it has none. New reference. */
+TM_NODISCARD tm_status tm__registry_recipe_member(tm_registry *registry, const char *model,
+                                                  const char *name, json_t **out, tm_err *err);
 TM_NODISCARD tm_status tm__registry_set_recipe(tm_registry *registry, const char *model,
                                                const json_t *recipe, const tm_actor *actor,
                                                tm_err *err);

@@ -496,6 +496,16 @@ tm_status tm__registry_recipe(tm_registry *registry, const char *model, json_t *
     return setting_load(registry, model, "SELECT recipe FROM models WHERE id = ?", out, err);
 }
 
+tm_status tm__registry_recipe_member(tm_registry *registry, const char *model, const char *name,
+                                     json_t **out, tm_err *err) {
+    json_t *recipe = NULL;
+    TM_TRY(tm__registry_recipe(registry, model, &recipe, err));
+    json_t *const member = json_object_get(recipe, name);
+    *out = member == NULL ? NULL : json_incref(member);
+    json_decref(recipe);
+    return TM_OK;
+}
+
 static tm_status set_recipe_locked(tm_registry *registry, void *arg, tm_err *err) {
     const tm_setting *in = arg;
     int64_t before = 0;

@@ -397,12 +397,11 @@ static tm_status start_locked(tm_registry *registry, void *arg, tm_err *err) {
                               : go_to(registry, in, &r, 0, err);
 }
 
-static tm_status read_declared(tm_registry *registry, const char *model, tm_rollout_terms *out,
-                               tm_err *err) {
+tm_status tm__registry_rollout_declared(tm_registry *registry, const char *model,
+                                        tm_rollout_terms *out, bool *out_has, tm_err *err) {
     json_t *recipe = NULL;
-    bool has = false;
     TM_TRY(tm__registry_recipe(registry, model, &recipe, err));
-    const tm_status st = tm__rollout_declared(recipe, out, &has, err);
+    const tm_status st = tm__rollout_declared(recipe, out, out_has, err);
     json_decref(recipe);
     return st;
 }
@@ -411,9 +410,10 @@ tm_status tm__registry_rollout_start(tm_registry *registry, const char *model,
                                      const tm_rollout_order *order, const tm_actor *actor,
                                      tm_err *err) {
     tm_rollout_terms terms;
+    bool has = false;
     moving in = {.model = model, .order = order, .terms = order->terms, .actor = actor};
     if (in.terms == NULL) {
-        TM_TRY(read_declared(registry, model, &terms, err));
+        TM_TRY(tm__registry_rollout_declared(registry, model, &terms, &has, err));
         in.terms = &terms;
     }
     TM_TRY(tm__rollout_terms_check(in.terms, err));

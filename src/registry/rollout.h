@@ -62,6 +62,10 @@ json_t *tm__rollout_terms_json(const tm_rollout_terms *terms);
  * and they are the default. TM_E_INTEGRITY for what no tidemill.yaml wrote. */
 TM_NODISCARD tm_status tm__rollout_declared(const json_t *recipe, tm_rollout_terms *out,
                                             bool *out_has, tm_err *err);
+/** Same of a model, whose recipe is read. */
+TM_NODISCARD tm_status tm__registry_rollout_declared(tm_registry *registry, const char *model,
+                                                     tm_rollout_terms *out, bool *out_has,
+                                                     tm_err *err);
 
 typedef struct tm_rollout {
     uint32_t version, champion;

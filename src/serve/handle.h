@@ -45,6 +45,8 @@ void tm__handle_rollback(tm_exchange *x);
 
 void tm__handle_split(tm_exchange *x);
 void tm__handle_shadow(tm_exchange *x);
+void tm__handle_rollout(tm_exchange *x);
+void tm__handle_route(tm_exchange *x);
 
 void tm__handle_version_record(tm_exchange *x);
 void tm__handle_tag(tm_exchange *x);
@@ -63,6 +65,9 @@ bool tm__handle_number(tm_exchange *x, const char *name, uint32_t *out);
 /** Answer with why a move is not made, and let go of what was made ready for it. */
 void tm__handle_refuse(tm_exchange *x, const tm_err *err);
 
+/** Who answers a model's route, as tm__registry_route_json() gives it, with what this server
+ * counted of its shadow. New reference; NULL with err. Desk's thread. */
+json_t *tm__handle_moves(tm_exchange *x, const char *model, tm_err *err);
 /** How good the answers of what is served were, as far as the truth is known; JSON null when
  * nothing is served. New reference. Desk's thread. */
 json_t *tm__handle_live(tm_exchange *x, const tm_served *served);

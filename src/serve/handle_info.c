@@ -15,9 +15,11 @@
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
 #include "registry/hooks.h"
+#include "registry/rollout.h"
 #include "serve/arms.h"
 #include "serve/fill.h"
 #include "serve/handle.h"
+#include "store/serving_file.h"
 #include "tidemill/bundle.h"
 
 #define LIVE_NS UINT64_C(2000000000)
@@ -203,6 +205,31 @@ static void write_receivers(const tm_exchange *x, tm_buf *out) {
     json_decref(receivers);
 }
 
+/* Null: there is none, or how it stands cannot be read now. */
+static json_t *rollout_of(tm_exchange *x, const tm_served *served) {
+    tm_rollout rollout = {0};
+    bool has = false;
+    const tm_status st =
+        tm__registry_rollout(x->desk->registry, served->model, &rollout, &has, NULL);
+    json_t *out = st == TM_E_NOMEM     ? tm__json_lost()
+                  : st == TM_OK && has ? tm__rollout_json(&rollout)
+                                       : json_null();
+    tm__rollout_done(&rollout);
+    return out;
+}
+
+/* Same of rollouts. */
+static void write_rollouts(tm_exchange *x, tm_buf *out) {
+    json_t *routes = json_array();
+    for (uint32_t i = 0; i < x->current->n; i++) {
+        const tm_served *served = x->current->routes[i];
+        json_array_append_new(routes, json_pack("{s:s, s:o}", "route", served->route, "rollout",
+                                                rollout_of(x, served)));
+    }
+    tm__prom_rollouts(routes, out);
+    json_decref(routes);
+}
+
 static void make_live_text(tm_exchange *x) {
     tm_desk *desk = x->desk;
     tm_buf *out = &desk->live_text;
@@ -231,6 +258,7 @@ static void make_live_text(tm_exchange *x) {
     tm__buf_done(&labelled);
     write_alerts(x, out);
     write_receivers(x, out);
+    write_rollouts(x, out);
     write_sources(desk, out);
     tm__prom_online(desk->filler, x->current->online, desk->arena, out);
     json_t *counters = tm__monitor_counters(desk->monitor);
@@ -292,21 +320,28 @@ static json_t *arm_list(const tm_current *current, const tm_served *served) {
     return out;
 }
 
-/* {"version", "share"} of the version that sees requests and answers none; null: there is none. */
-static json_t *shadow_of(const tm_current *current, const tm_served *served) {
-    const tm_arms *arms = tm__current_shadow(current, served);
-    return arms == NULL ? json_null()
-                        : json_pack("{s:I, s:f}", "version", (json_int_t)arms->route.shadow.version,
-                                    "share", arms->route.shadow.weight / 100.0);
+/* {"version", "share"} of the version that sees requests and answers none, with what came of it;
+ * null: there is none that is ready. */
+static json_t *shadow_of(const tm_exchange *x, const tm_served *served) {
+    const tm_arms *arms = tm__current_shadow(x->current, served);
+    if (arms == NULL) {
+        return json_null();
+    }
+    json_t *all = tm__prom_arms(x->desk->proms, x->desk->n_proms, served->route);
+    json_t *out = tm__serving_shadow(all, arms->route.shadow.version);
+    json_object_set_new(out, "version", json_integer((json_int_t)arms->route.shadow.version));
+    json_object_set_new(out, "share", json_real(arms->route.shadow.weight / 100.0));
+    json_decref(all);
+    return out;
 }
 
 static json_t *route_status(tm_exchange *x, const tm_served *served) {
-    return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:I, s:s, s:b, s:b, s:o}", "route",
+    return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:s, s:b, s:b, s:o}", "route",
                      served->route, "model", served->model, "version", (json_int_t)served->version,
                      "ready", kept_versions(x->current, served->route), "arms",
-                     arm_list(x->current, served), "shadow", shadow_of(x->current, served), "bytes",
-                     (json_int_t)served->bytes, "arm", "champion", "is_loaded",
-                     served->bundle != NULL, "is_stale", served->is_stale, "live",
+                     arm_list(x->current, served), "shadow", shadow_of(x, served), "rollout",
+                     rollout_of(x, served), "bytes", (json_int_t)served->bytes, "arm", "champion",
+                     "is_loaded", served->bundle != NULL, "is_stale", served->is_stale, "live",
                      tm__handle_live(x, served));
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the requests of a route are split, and what sees them besides: POST /v1/routes/{route}:split
- * and :shadow. On the desk's thread. */
+/* How the requests of a route are split, and what sees them besides: GET /v1/routes/{route}, POST
+ * /v1/routes/{route}:split, :shadow and :rollout. On the desk's thread. */
 #include <string.h>
 
+#include "registry/rollout.h"
+#include "registry/route_json.h"
 #include "serve/handle.h"
 
 /* {"1": 90, "2": 10}; false when it is no split. */
@@ -135,6 +137,124 @@ void tm__handle_shadow(tm_exchange *x) {
         tm__handle_refuse(x, &err);
     } else {
         reply_shadow(x, route, &shadow);
+    }
+    json_decref(body);
+}
+
+/* ---- who answers ---- */
+
+json_t *tm__handle_moves(tm_exchange *x, const char *model, tm_err *err) {
+    tm_route route;
+    json_t *out = NULL;
+    if (tm__registry_route(x->desk->registry, model, &route, err) != TM_OK ||
+        tm__registry_route_json(x->desk->registry, &route, &out, err) != TM_OK) {
+        return NULL;
+    }
+    json_t *arms = tm__prom_arms(x->desk->proms, x->desk->n_proms, route.name);
+    tm__route_json_count(out, arms);
+    json_decref(arms);
+    return out;
+}
+
+void tm__handle_route(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *out = tm__handle_moves(x, x->match.params[0], &err);
+    if (out == NULL) {
+        tm__problem_from_err(x, &err);
+    } else {
+        tm__reply_json(x, out);
+    }
+}
+
+/* ---- rollout ---- */
+
+/* As the model declares, but for what the body says; then it begins. */
+static tm_status start_rollout(tm_exchange *x, const json_t *body, const tm_actor *actor,
+                               tm_err *err) {
+    const char *model = x->match.params[0];
+    const json_t *said = json_object_get(body, "terms");
+    const uint32_t version = (uint32_t)tm__json_i64(body, "version", 0);
+    tm_rollout_terms terms;
+    bool has = false;
+    TM_TRY(tm__registry_rollout_declared(x->desk->registry, model, &terms, &has, err));
+    TM_TRY(said == NULL ? TM_OK : tm__rollout_terms_read(said, &terms, err));
+    terms.force = json_is_true(json_object_get(body, "force"));
+    TM_TRY(x->desk->prepare(x->desk->refresh_arg, model, version, err));
+    const tm_rollout_order order = {.version = version, .terms = &terms};
+    return tm__registry_rollout_start(x->desk->registry, model, &order, actor, err);
+}
+
+/* False when it is none. */
+static bool read_move(const json_t *move, tm_rollout_move_kind *out) {
+    static const struct {
+        const char *name;
+        tm_rollout_move_kind kind;
+    } moves[] = {
+        {"stop", TM_ROLLOUT_STOP}, {"pause", TM_ROLLOUT_PAUSE}, {"resume", TM_ROLLOUT_RESUME}};
+    for (size_t i = 0; i < sizeof moves / sizeof moves[0]; i++) {
+        if (json_is_string(move) && strcmp(json_string_value(move), moves[i].name) == 0) {
+            *out = moves[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Either a version with its terms, or a move of the rollout that is there. */
+static bool is_order(const json_t *body, tm_rollout_move_kind *out) {
+    static const json_int_t most = UINT32_MAX;
+    const json_t *version = json_object_get(body, "version");
+    const json_t *terms = json_object_get(body, "terms"), *force = json_object_get(body, "force");
+    if (json_object_get(body, "move") != NULL) {
+        return version == NULL && terms == NULL && force == NULL &&
+               read_move(json_object_get(body, "move"), out);
+    }
+    return json_is_integer(version) && json_integer_value(version) > 0 &&
+           json_integer_value(version) <= most && (terms == NULL || json_is_object(terms)) &&
+           (force == NULL || json_is_boolean(force));
+}
+
+/* It is done, and durable: nothing is asked for any more, not even memory. */
+static void reply_rollout(tm_exchange *x, const char *move) {
+    tm_buf *out = &x->reply;
+    x->desk->refresh(x->desk->refresh_arg);
+    tm_log_event(x->log, TM_INFO, "route.rollout", TM_FT("route", x->match.params[0]),
+                 TM_FT("move", move), TM_FT("by", x->access.actor));
+    tm__buf_reset(out);
+    x->status = 200;
+    x->content_type = "application/json";
+    tm__buf_text(out, "{\"route\":");
+    tm__json_write_text(out, tm__str(x->match.params[0]));
+    tm__buf_printf(out, ",\"move\":\"%s\"}", move);
+}
+
+void tm__handle_rollout(tm_exchange *x) {
+    static const char *const names[] = {"version", "terms", "force", "move", "reason", NULL};
+    tm_rollout_move one = {0};
+    tm_err err = {0};
+    bool ok = false;
+    json_t *body = tm__handle_object(x, names, false);
+    if (body == NULL) {
+        return;
+    }
+    const tm_actor actor = {.name = x->access.actor, .reason = tm__handle_reason(body, &ok)};
+    if (!ok || !is_order(body, &one.kind)) {
+        tm__problem_reply(x, 400, "bad-request",
+                          "rollout wants a version, with terms as an object and force as true or "
+                          "false, or one of the moves stop, pause and resume; and a reason of at "
+                          "most 500 bytes",
+                          "Send {\"version\": 2, \"terms\": {\"steps\": [1, 10, 100]}}.");
+    } else {
+        const char *move = tm__json_text(body, "move", NULL);
+        const tm_status st = move == NULL
+                                 ? start_rollout(x, body, &actor, &err)
+                                 : tm__registry_rollout_move(x->desk->registry, x->match.params[0],
+                                                             &one, &actor, &err);
+        if (st == TM_OK) {
+            reply_rollout(x, move == NULL ? "start" : move);
+        } else {
+            tm__handle_refuse(x, &err);
+        }
     }
     json_decref(body);
 }

@@ -45,6 +45,7 @@ struct series {
     counter n_rows, n_nulls, n_coerced, n_dropped;
     counter n_filled, n_absent, n_stale;
     counter n_failed, n_shadow_dropped;
+    counter n_compared, n_differed; /* rows of a shadow, with the client's answers */
     counter buckets[N_BUCKETS + 1];
     counter n_requests, ns;
     counter n_measured, cpu_ns; /* answers that measured ones stand for, and their time */
@@ -184,6 +185,15 @@ void tm__prom_shadow(tm_prom *prom, const char *route, uint32_t version, bool is
     series *s = get_series(prom, (series_key){route, version, TM_ARM_SHADOW});
     if (s != NULL) {
         add(is_dropped ? &s->n_shadow_dropped : &s->n_failed, 1);
+    }
+}
+
+void tm__prom_compared(tm_prom *prom, const char *route, uint32_t version, uint64_t n_rows,
+                       uint64_t n_differed) {
+    series *s = get_series(prom, (series_key){route, version, TM_ARM_SHADOW});
+    if (s != NULL) {
+        add(&s->n_compared, n_rows);
+        add(&s->n_differed, n_differed);
     }
 }
 
@@ -376,6 +386,11 @@ static const counter_of_series series_counters[] = {
      "Requests that came to a version and were refused, or failed.", offsetof(series, n_failed)},
     {"tidemill_shadow_dropped_total", "Requests that a shadow did not see: too many waited for it.",
      offsetof(series, n_shadow_dropped)},
+    {"tidemill_shadow_compared_total", "Rows of a shadow that a client had an answer for.",
+     offsetof(series, n_compared)},
+    {"tidemill_shadow_differed_total",
+     "Those that it called otherwise, or gave a number that differs by over a twentieth.",
+     offsetof(series, n_differed)},
     {"tidemill_online_rows_total", "Answered rows with features of the online store.",
      offsetof(series, n_filled)},
     {"tidemill_online_absent_total", "Those of an entity that the store does not know.",
@@ -426,15 +441,28 @@ typedef struct arms_of_route {
 } arms_of_route;
 
 static void add_arm(const sums *all, const series *s, void *arg) {
+    static const struct {
+        const char *name;
+        size_t offset;
+        bool is_of_shadow;
+    } members[] = {{"answered", offsetof(series, n_requests), false},
+                   {"failed", offsetof(series, n_failed), false},
+                   {"dropped", offsetof(series, n_shadow_dropped), true},
+                   {"compared", offsetof(series, n_compared), true},
+                   {"differed", offsetof(series, n_differed), true}};
     const arms_of_route *const out = arg;
-    if (strcmp(s->route, out->route) == 0) {
-        json_array_append_new(
-            out->list,
-            json_pack("{s:I, s:s, s:I, s:I}", "version", (json_int_t)s->version, "arm",
-                      tm__arm_text(s->arm), "answered",
-                      (json_int_t)sum_series(all, s, offsetof(series, n_requests)), "failed",
-                      (json_int_t)sum_series(all, s, offsetof(series, n_failed))));
+    if (strcmp(s->route, out->route) != 0) {
+        return;
     }
+    json_t *arm =
+        json_pack("{s:I, s:s}", "version", (json_int_t)s->version, "arm", tm__arm_text(s->arm));
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        if (!members[i].is_of_shadow || s->arm == TM_ARM_SHADOW) {
+            const uint64_t n = sum_series(all, s, members[i].offset);
+            json_object_set_new(arm, members[i].name, json_integer((json_int_t)n));
+        }
+    }
+    json_array_append_new(out->list, arm);
 }
 
 json_t *tm__prom_arms(tm_prom *const *proms, uint32_t n, const char *route) {

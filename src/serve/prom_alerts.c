@@ -79,3 +79,29 @@ void tm__prom_receivers(const json_t *receivers, tm_buf *out) {
         tm__buf_printf(out, "\"} %lld\n", (long long)tm__json_i64(item, "behind", 0));
     }
 }
+
+void tm__prom_rollouts(const json_t *routes, tm_buf *out) {
+    static const struct {
+        const char *name, *help;
+    } families[] = {
+        {"tidemill_rollout_step", "Step of the version that comes, from 1; 0: it is a shadow."},
+        {"tidemill_rollout_percent", "Percent of the requests that it answers."},
+        {"tidemill_rollout_paused", "1: nobody moves it."}};
+    for (size_t k = 0; k < sizeof families / sizeof families[0]; k++) {
+        size_t i = 0;
+        const json_t *route = NULL;
+        tm__buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", families[k].name, families[k].help,
+                       families[k].name);
+        json_array_foreach((json_t *)(uintptr_t)routes, i, route) {
+            const json_t *rollout = json_object_get(route, "rollout");
+            const bool is_paused = strcmp(tm__json_text(rollout, "state", ""), "paused") == 0;
+            const double values[] = {(double)tm__json_i64(rollout, "step", 0),
+                                     tm__json_f64(rollout, "percent", 0), is_paused};
+            if (json_is_object(rollout)) {
+                tm__buf_printf(out, "%s{route=\"%s\",version=\"%lld\"} %g\n", families[k].name,
+                               tm__json_text(route, "route", ""),
+                               (long long)tm__json_i64(rollout, "version", 0), values[k]);
+            }
+        }
+    }
+}

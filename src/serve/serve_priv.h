@@ -250,6 +250,9 @@ void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers);
 void tm__prom_failed(tm_prom *prom, const char *route, uint32_t version, tm_arm_kind arm);
 /** A request that a shadow should have seen: it was dropped, or failed. */
 void tm__prom_shadow(tm_prom *prom, const char *route, uint32_t version, bool is_dropped);
+/** Rows that a shadow answered, and how many of them otherwise than the client's version. */
+void tm__prom_compared(tm_prom *prom, const char *route, uint32_t version, uint64_t n_rows,
+                       uint64_t n_differed);
 /* Where the time of a prediction goes. A clock read per row and stage would cost more than some
  * stages, so one request in TM_STAGES_EVERY of a thread is watched; those are counted exactly. */
 #define TM_STAGES_EVERY 64u
@@ -288,7 +291,8 @@ typedef struct tm_prom_route {
     uint64_t buckets[TM_PROM_BUCKETS]; /* requests by their time */
 } tm_prom_route;
 void tm__prom_route(tm_prom *const *proms, uint32_t n, const char *route, tm_prom_route *out);
-/** Requests of a route by version and why it answered: [{"version", "arm", "answered", "failed"}].
+/** Requests of a route by version and why it answered: [{"version", "arm", "answered", "failed"}];
+ * of a shadow also "dropped", and rows "compared" and "differed".
  * NULL when out of memory. */
 json_t *tm__prom_arms(tm_prom *const *proms, uint32_t n, const char *route);
 /** Seconds in which this share of the requests between two looks was answered, straight within a
@@ -304,6 +308,8 @@ void tm__prom_process(int64_t started_us, tm_buf *out);
 uint64_t tm__prom_resident_bytes(void);
 /** Of what is served; alerts: what tm__alert_list() gives. */
 void tm__prom_alerts(const tm_current *current, const json_t *alerts, tm_buf *out);
+/** Of rollouts: [{"route", "rollout": as tm__rollout_json(), or null}]. */
+void tm__prom_rollouts(const json_t *routes, tm_buf *out);
 /** Of who is told of moves: what tm__hooks_list() gives, at most a thousand of it. */
 void tm__prom_receivers(const json_t *receivers, tm_buf *out);
 /** What tm__monitor_counters() gives; NULL is left out. */

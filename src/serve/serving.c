@@ -17,9 +17,9 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/serving_file.h"
 #include "tidemill/bundle.h"
 
-#define FILE_NAME "serving.json"
 #define MARK_NS UINT64_C(60000000000)
 #define TEXT_BYTES_MAX ((size_t)16 << 20)
 
@@ -41,7 +41,7 @@ struct tm_serving {
 
 tm_serving *tm__serving_create(const tm_serving_place *place) {
     tm_serving *const self = tm__mem_zalloc(1, sizeof(*self));
-    char *const path = tm__fs_join(tm__home_path(place->home), FILE_NAME);
+    char *const path = tm__fs_join(tm__home_path(place->home), TM_SERVING_FILE);
     if (self == NULL || path == NULL) {
         tm__mem_free(self);
         tm__mem_free(path);

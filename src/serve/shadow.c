@@ -2,13 +2,14 @@
 /*
  * A copy is one block, [body NUL query fields...], and an exchange whose views lie in it:
  *
- *      client's thread:  reserve bytes ── copy ── (the handler) ── ids of the answers ── queue
- *      shadow's thread:  queue ── endpoint's handler again ── count what failed ── let go
+ *      client's thread:  reserve bytes ── copy ── (the handler) ── its answers ── queue
+ *      shadow's thread:  queue ── endpoint's handler again ── compare, count ── let go
  *
  * The copy holds a reference to what is served, so its version lives until it was asked.
  */
 #include "serve/shadow.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -19,7 +20,14 @@
 #include "serve/arms.h"
 
 #define ID_BYTES 26u
+#define DIFFERENCE_MAX 0.05         /* of two numbers, of the larger one */
 #define SALT UINT64_C(0x7368616477) /* who is seen is not who comes to an arm */
+
+/* An answer, as two versions of a model have it in common: the name of a class, or a number. */
+typedef union said {
+    uint64_t name_hash;
+    double number;
+} said;
 
 struct tm_mirror {
     tm_mirror *next;
@@ -29,6 +37,7 @@ struct tm_mirror {
     tm_http http;      /* views into texts */
     char *texts;       /* owned, with the body in front */
     char *ids;         /* [n_ids][ID_BYTES] of the client's answers, owned */
+    said *said;        /* [n_ids] what they were, owned */
     uint64_t n_ids;
     uint64_t bytes; /* counted in the queue's */
     bool is_lost;   /* there was no room for a copy: it is only counted */
@@ -53,6 +62,7 @@ static void let_go(tm_mirror *m) {
     atomic_fetch_sub(&m->shadows->bytes, m->bytes);
     tm__mem_free(m->texts);
     tm__mem_free(m->ids);
+    tm__mem_free(m->said);
     tm__current_unref(m->x.current);
     tm__mem_free(m);
 }
@@ -146,30 +156,64 @@ static void count(tm_desk *desk, const tm_mirror *m, bool is_dropped) {
     tm__prom_shadow(desk->prom, m->served->route, m->served->version, is_dropped);
 }
 
-static bool copy_ids(tm_mirror *m, tm_scoring *s) {
+/* Of the outputs at hand. */
+static said said_of(const tm_scoring *s) {
+    if (!tm__score_has_classes(s)) {
+        return (said){.number = s->outputs[0]};
+    }
+    const char *name = tm__bundle_class(s->served->bundle, tm__score_chosen(s, s->outputs));
+    return (said){.name_hash = tm__hash64(name, strlen(name), SALT)};
+}
+
+static bool copy_answers(tm_mirror *m, tm_scoring *s) {
     tm_score_place place = {0};
     char id[27];
     m->n_ids = tm__score_counts(s).n_rows;
-    if (!reserve(m->shadows, m, m->n_ids * ID_BYTES) ||
-        (m->ids = tm__mem_alloc(m->n_ids + 1, ID_BYTES)) == NULL) {
+    if (!reserve(m->shadows, m, m->n_ids * (ID_BYTES + sizeof *m->said)) ||
+        (m->ids = tm__mem_alloc(m->n_ids + 1, ID_BYTES)) == NULL ||
+        (m->said = tm__mem_alloc(m->n_ids + 1, sizeof *m->said)) == NULL) {
         return false;
     }
     for (uint64_t i = 0; i < m->n_ids && tm__score_answer(s, &place, id, s->outputs); i++) {
         memcpy(m->ids + i * ID_BYTES, id, ID_BYTES);
+        m->said[i] = said_of(s);
     }
     return true;
+}
+
+static bool differs(const tm_scoring *s, said client, said shadow) {
+    if (tm__score_has_classes(s)) {
+        return client.name_hash != shadow.name_hash;
+    }
+    return fabs(client.number - shadow.number) >
+           DIFFERENCE_MAX * fmax(fabs(client.number), fabs(shadow.number));
+}
+
+/* The shadow's answers, in the order of the rows, beside those that the client had. */
+static void compare(tm_scoring *s) {
+    const tm_mirror *m = s->x->mirrors;
+    tm_score_place place = {0};
+    char id[27];
+    uint64_t n = 0, n_differed = 0;
+    for (; n < m->n_ids && tm__score_answer(s, &place, id, s->outputs); n++) {
+        n_differed += differs(s, m->said[n], said_of(s));
+    }
+    tm__prom_compared(s->x->desk->prom, s->served->route, s->served->version, n, n_differed);
 }
 
 void tm__shadow_offer(tm_scoring *s) {
     tm_exchange *const x = s->x;
     tm_mirror *const m = x->mirror;
+    if (x->mirrors != NULL) {
+        compare(s);
+    }
     if (m == NULL) {
         return;
     }
     x->mirror = NULL;
     if (s->arm == TM_ARM_NAMED) { /* a version that the client chose is no live traffic */
         let_go(m);
-    } else if (m->is_lost || !copy_ids(m, s)) {
+    } else if (m->is_lost || !copy_answers(m, s)) {
         count(x->desk, m, true);
         let_go(m);
     } else {

@@ -34,7 +34,8 @@ void tm__shadows_free(tm_shadows *shadows);
 /** Before the body is read: x->mirror is a copy when its route has a shadow and the request is
  * among those that it sees. Any thread that answers. */
 void tm__shadow_take(tm_exchange *x, const tm_served *route);
-/** The rows were answered and logged: the copy goes to the queue, with the ids of the answers. */
+/** The rows were answered and logged: the copy goes to the queue, with what the answers were; those
+ * of a copy are held against them. */
 void tm__shadow_offer(tm_scoring *s);
 /** Let go of a copy that was not offered. NULL is a no-op. */
 void tm__mirror_free(tm_mirror *mirror);

@@ -20,12 +20,7 @@ struct tm_watching {
 
 static tm_status read_settings(void *arg, const char *model, json_t **out, tm_err *err) {
     const tm_watching_place *const place = arg;
-    json_t *recipe = NULL;
-    TM_TRY(tm__registry_recipe(place->registry, model, &recipe, err));
-    json_t *const monitor = json_object_get(recipe, "monitor");
-    *out = monitor == NULL ? NULL : json_incref(monitor);
-    json_decref(recipe);
-    return TM_OK;
+    return tm__registry_recipe_member(place->registry, model, "monitor", out, err);
 }
 
 static void say(void *arg, const tm_alert_raise *raise, const char *text) {

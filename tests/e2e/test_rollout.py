@@ -148,3 +148,37 @@ def test_a_shadow_that_refuses_what_clients_send_goes_no_further(home, serve):
     assert until(server, home, lambda: route(home)["rollout"] is None) == 0  # clients notice nothing
     assert events(home)[-1]["event"] == "rollout.rolled_back" and events(home)[-1]["reason"].startswith("errors: ")
     assert route(home)["shadow"] is None and route(home)["champion"] == 1
+
+
+def test_over_http_and_in_status_and_metrics(home, serve):
+    key = {"Authorization": "Bearer " + home.ok("key", "create", "--role", "operator", "--json").json["key"]}
+    server = serve()
+    order = {"version": 2, "terms": {"steps": [10, 50], "hold_seconds": 3600}, "reason": "better on June"}
+
+    def rollout():
+        return server.request("GET", "/v1/routes/churn", headers=key)[2]["rollout"]
+
+    def move(name):
+        assert server.request("POST", "/v1/routes/churn:rollout", {"move": name, "reason": "not today"}, key)[::2] == (200, {"route": "churn", "move": name})
+
+    assert server.request("POST", "/v1/routes/churn:rollout", order, key)[::2] == (200, {"route": "churn", "move": "start"})
+    body = server.request("GET", "/v1/routes/churn", headers=key)[2]
+    assert body["arms"] == [{"version": 1, "weight": 90.0}, {"version": 2, "weight": 10.0}], body
+    assert (body["rollout"]["step"], body["rollout"]["percent"], body["rollout"]["state"], body["rollout"]["rows"]) == (1, 10, "running", 100)
+    assert body == route(home)
+    assert server.request("GET", "/v1/status", headers=key)[2]["routes"][0]["rollout"] == body["rollout"]
+    text = server.request("GET", "/metrics", headers=key)[2].decode()
+    assert 'tidemill_rollout_step{route="churn",version="2"} 1\n' in text and 'tidemill_rollout_percent{route="churn",version="2"} 10\n' in text
+    model = home.ok("status", "--json").json["models"][0]
+    assert (model["rollout"], model["health"], model["why"]) == (body["rollout"], "ok", "rollout")
+    assert "version 2 has 10 % of the requests (step 1 of 2), running" in model["reasons"][0]["text"]
+    assert server.request("POST", "/v1/routes/churn:rollout", order, key)[0] == 409
+    move("pause")
+    assert rollout()["state"] == "paused"
+    move("resume")
+    assert rollout()["state"] == "running"
+    move("stop")
+    assert rollout() is None
+    last = events(home)[-1]
+    assert (last["event"], last["reason"]) == ("rollout.stopped", "not today") and last["actor"].startswith("key:")
+    assert server.request("GET", "/v1/routes/nobody", headers=key)[0] == 404

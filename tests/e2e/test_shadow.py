@@ -32,8 +32,14 @@ def metric(server, key, name, version=2, arm="shadow"):
     return sum(int(line[len(start):]) for line in text.splitlines() if line.startswith(start))
 
 
-def shadow(server, key):
+def counted(server, key):
     return server.request("GET", "/v1/status", headers=key)[2]["routes"][0]["shadow"]
+
+
+def shadow(server, key):
+    """Who, and of how much; None without one."""
+    now = counted(server, key)
+    return now and {name: now[name] for name in ("version", "share")}
 
 
 def test_a_shadow_answers_every_form_of_request_into_the_log(tm, serve, key):
@@ -80,6 +86,31 @@ def test_a_shadow_answers_every_form_of_request_into_the_log(tm, serve, key):
     wait(lambda: shadow(server, key) is None)
     assert [e["event"] for e in tm.ok("model", "history", "churn", "--json").json["history"] if e["event"].startswith("shadow")] == [
         "shadow", "shadow.ended", "shadow"]
+
+
+def test_how_often_a_shadow_answers_otherwise_is_told_everywhere(tm, serve, key):
+    flipped = [dict(row, churned={"yes": "no", "no": "yes"}.get(row["churned"], row["churned"])) for row in made_data.churn_rows(300)]
+    tm.write("c.csv", made_data.csv_text(flipped))
+    tm.ok("train", "c.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=8", "-q")
+    server = serve()
+    asked = [{k: r[k] for k in ROW} for r in made_data.churn_rows(300)]
+    found = {}
+    for version in (2, 3):
+        tm.ok("route", "shadow", "churn", version)
+        wait(lambda v=version: (shadow(server, key) or {}).get("version") == v)
+        answers = server.request("POST", PREDICT, {"rows": asked}, key)[2]["predictions"]
+        others = server.request("POST", PREDICT + f"?version={version}", {"rows": asked}, key)[2]["predictions"]
+        wait(lambda: counted(server, key)["compared"] == 300)
+        found[version] = sum(a["prediction"] != b["prediction"] for a, b in zip(answers, others))
+        assert counted(server, key)["differed"] == found[version], found
+        assert metric(server, key, "tidemill_shadow_compared_total", version) == 300
+        assert metric(server, key, "tidemill_shadow_differed_total", version) == found[version]
+        one = server.request("GET", "/v1/routes/churn", headers=key)[2]
+        assert (one["champion"], one["shadow"]["compared"], one["shadow"]["differed"], one["rollout"]) == (1, 300, found[version], None)
+        wait(lambda v=version: f"version {v} answers otherwise for" in str(tm.ok("status", "--json").json["models"][0]["reasons"]))
+    assert found[2] < 100 < found[3]  # the one that learned the contrary stands out
+    status = tm.ok("status", "--json").json["models"][0]["shadow"]
+    assert (status["version"], status["compared"], status["differed"]) == (3, 300, found[3])
 
 
 def test_what_a_shadow_cannot_do_is_counted_and_told_to_nobody(tm, serve, key):

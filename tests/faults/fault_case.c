@@ -459,6 +459,9 @@ const fault_case fault_cases[] = {
      .body = "{\"weights\":{\"1\":90,\"2\":10},\"reason\":\"trial\"}", .want = 200},
     {"http shadow", "keyed", .method = "POST", .target = "/v1/routes/made:shadow",
      .body = "{\"version\":2,\"share\":10}", .want = 200},
+    {"http rollout", "keyed", .method = "POST", .target = "/v1/routes/made:rollout",
+     .body = "{\"version\":2,\"terms\":{\"shadow\":50,\"steps\":[10,100]}}", .want = 200},
+    {"http route", "keyed", .method = "GET", .target = "/v1/routes/made", .want = 200},
     {"http rollback", "moved", .method = "POST", .target = "/v1/models/made:rollback",
      .body = "{\"reason\":\"trial\"}", .want = 200},
 };

@@ -56,6 +56,17 @@ static const struct {
      WELL ",\"next_retrain_seconds\":-9000,\"retrain_every_seconds\":86400,"
           "\"last_retrain\":\"running\"",
      "ok", ""},
+    {"a version that comes",
+     WELL
+     ",\"rollout\":{\"version\":2,\"step\":1,\"percent\":5,\"steps\":[5,50],\"state\":\"running\"}",
+     "ok", "rollout"},
+    {"a version that comes as a shadow",
+     WELL ",\"rollout\":{\"version\":2,\"step\":0,\"percent\":0},\"shadow\":{\"version\":2,"
+          "\"share\":50,\"compared\":200,\"differed\":8}",
+     "ok", "shadow"},
+    {"a shadow without a server", WELL ",\"shadow\":{\"version\":2,\"share\":50}", "ok", "shadow"},
+    {"a shadow of what nobody asks", "\"metric\":\"auc\",\"shadow\":{\"version\":2,\"share\":50}",
+     "ok", "shadow"},
     {"a receiver that takes nothing",
      WELL ",\"receivers\":[{\"receiver\":\"ops\",\"behind\":4,\"tries\":3,\"error\":\"no\"}]",
      "warn", "told"},

@@ -15,7 +15,8 @@ static void write_serving(const tm_home *home, const char *state, int64_t at_us)
     char *path = tm__fs_join(tm__home_path(home), "serving.json");
     const int n = snprintf(
         text, sizeof text,
-        "{\"server\":{\"state\":\"%s\",\"started\":\"s\",\"at_us\":%lld},\"routes\":[{\"model\":"
+        "{\"schema\":\"tidemill.serving/"
+        "1\",\"server\":{\"state\":\"%s\",\"started\":\"s\",\"at_us\":%lld},\"routes\":[{\"model\":"
         "\"other\",\"arms\":[]},{\"model\":\"late\",\"arms\":["
         "{\"version\":1,\"arm\":\"champion\",\"answered\":90,\"failed\":1},"
         "{\"version\":2,\"arm\":\"challenger\",\"answered\":8,\"failed\":2},"

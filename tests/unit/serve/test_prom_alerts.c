@@ -45,10 +45,28 @@ static void who_is_behind_is_told(void **state) {
     tm__buf_done(&out);
 }
 
+static void a_rollout_has_its_step(void **state) {
+    (void)state;
+    json_t *list = json_pack("[{s:s, s:n}, {s:s, s:{s:i, s:i, s:f, s:s}}]", "route", "early",
+                             "rollout", "route", "late", "rollout", "version", 2, "step", 3,
+                             "percent", 12.5, "state", "paused");
+    tm_buf out;
+    tm__buf_init(&out, 10000);
+    tm__prom_rollouts(list, &out);
+    const char *text = (const char *)out.data;
+    assert_non_null(strstr(text, "tidemill_rollout_step{route=\"late\",version=\"2\"} 3\n"));
+    assert_non_null(strstr(text, "tidemill_rollout_percent{route=\"late\",version=\"2\"} 12.5\n"));
+    assert_non_null(strstr(text, "tidemill_rollout_paused{route=\"late\",version=\"2\"} 1\n"));
+    assert_null(strstr(text, "early"));
+    json_decref(list);
+    tm__buf_done(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alerts_are_counted_by_model_and_a_model_without_any_has_zeros),
         cmocka_unit_test(who_is_behind_is_told),
+        cmocka_unit_test(a_rollout_has_its_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
