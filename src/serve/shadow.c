@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "serve/arms.h"
+#include "serve/mixed.h"
 
 #define ID_BYTES 26u
 #define DIFFERENCE_MAX 0.05         /* of two numbers, of the larger one */
@@ -174,10 +175,13 @@ static bool copy_answers(tm_mirror *m, tm_scoring *s) {
         (m->said = tm__mem_alloc(m->n_ids + 1, sizeof *m->said)) == NULL) {
         return false;
     }
+    tm_served *const served = s->served;
     for (uint64_t i = 0; i < m->n_ids && tm__score_answer(s, &place, id, s->outputs); i++) {
+        s->served = place.way == NULL ? served : place.way->served;
         memcpy(m->ids + i * ID_BYTES, id, ID_BYTES);
         m->said[i] = said_of(s);
     }
+    s->served = served;
     return true;
 }
 

@@ -113,6 +113,29 @@ def test_how_often_a_shadow_answers_otherwise_is_told_everywhere(tm, serve, key)
     assert (status["version"], status["compared"], status["differed"]) == (3, 300, found[3])
 
 
+def test_rows_of_several_units_are_held_against_who_answered_each(tm, serve, key):
+    rows = [dict(row, id=f"c{i}") for i, row in enumerate(made_data.churn_rows(300))]
+    flipped = [dict(row, churned={"yes": "no", "no": "yes"}.get(row["churned"], row["churned"])) for row in rows]
+    for i, data in enumerate((rows, flipped)):
+        tm.write(f"u{i}.csv", made_data.csv_text(data))
+        tm.ok("train", f"u{i}.csv", "--target", "churned", "--name", "units", "--entity", "id", "--learner", "gbdt", "--param", "gbdt.n_trees=8", "-q")
+    tm.ok("route", "split", "units", "1=50", "2=50")
+    tm.ok("route", "shadow", "units", "2")
+    server, path = serve(), PREDICT.replace("churn", "units")
+    asked = [{k: r[k] for k in (*ROW, "id")} for r in rows]
+    body = server.request("POST", path, {"rows": asked}, key)[2]
+    by = [p.get("version", body["version"]) for p in body["predictions"]]
+    others = server.request("POST", path + "?version=2", {"rows": asked}, key)[2]["predictions"]
+    differ = [p["prediction"] != o["prediction"] for p, o in zip(body["predictions"], others)]
+    assert set(by) == {1, 2} and not any(d for d, v in zip(differ, by) if v == 2) and sum(differ) > 50
+
+    def now():
+        return server.request("GET", "/v1/routes/units", headers=key)[2]["shadow"]
+
+    wait(lambda: now()["compared"] == 300)
+    assert now()["differed"] == sum(differ)
+
+
 def test_what_a_shadow_cannot_do_is_counted_and_told_to_nobody(tm, serve, key):
     # A version that reads a column which clients do not send.
     rows = [dict(row, score=i % 7) for i, row in enumerate(made_data.churn_rows(300))]
