@@ -90,6 +90,7 @@ static bool is_passed_name(const tm_answer_form *a, tm_str name) {
 
 static bool is_passed(const tm_answer_form *a, const char *name) {
     return tm__schema_find(tm__bundle_schema(a->bundle), tm__str(name)) == UINT32_MAX &&
+           tm__renames_find(tm__bundle_renames(a->bundle), name) == NULL &&
            is_passed_name(a, tm__str(name));
 }
 

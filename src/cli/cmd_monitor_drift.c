@@ -112,8 +112,8 @@ static void print_errors(tm_cli *cli, const json_t *errors) {
 }
 
 static void print_fields(tm_cli *cli, const json_t *fields) {
-    const char *titles[] = {"field", "state",        "times",    "since",
-                            "last",  "a row before", "a row now"};
+    const char *titles[] = {"field", "state",        "times",     "since",
+                            "last",  "a row before", "a row now", "costs"};
     const json_t *f = NULL;
     size_t i = 0;
     tm_cli_table out;
@@ -122,8 +122,9 @@ static void print_fields(tm_cli *cli, const json_t *fields) {
         return;
     }
     tm__cli_print(cli, "\nfields of requests that are not as the version reads them\n");
-    tm__cli_table_init(&out, 7, titles);
+    tm__cli_table_init(&out, 8, titles);
     json_array_foreach(fields, i, f) {
+        const json_t *const worth = json_object_get(f, "worth");
         tm__cli_cell(&out, "%s", tm__json_text(f, "field", "(others)"));
         tm__cli_cell(&out, "%s", tm__json_text(f, "state", ""));
         tm__cli_cell(&out, "%s", tm__count_text(tm__json_i64(f, "times", 0), times));
@@ -131,6 +132,12 @@ static void print_fields(tm_cli *cli, const json_t *fields) {
         tm__cli_cell(&out, "%s", tm__json_text(f, "last", ""));
         cell_share(&out, f, "was");
         cell_share(&out, f, "is");
+        if (worth != NULL) {
+            tm__cli_cell(&out, "%.4f %s", tm__json_f64(worth, "value", 0),
+                         tm__json_text(worth, "loss", ""));
+        } else {
+            tm__cli_cell(&out, "-");
+        }
     }
     tm__cli_table_print(cli, &out);
     tm__buf_done(&out.text);
@@ -162,6 +169,7 @@ tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
     st = st == TM_OK ? errors_of(&place, &ask, &errors, err) : st;
     const tm_drift_window_key key = {ask.model, ask.version};
     st = st == TM_OK ? tm__field_days_report(place.home, &key, &fields, err) : st;
+    tm__field_days_price(place.bundle, fields);
     if (st == TM_OK && cli->json) {
         json_t *const result =
             json_pack("{s:s, s:s, s:I, s:b, s:O, s:O, s:O}", "schema", "tidemill.monitor.drift/1",

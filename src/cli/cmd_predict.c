@@ -67,22 +67,24 @@ static tm_status make_head(prediction *p, const tm_source_part *part, tm_err *er
     return failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for the names of columns") : TM_OK;
 }
 
-/* Without a history a model's features over windows have to stand in the rows. */
-static tm_status check_part(const prediction *p, const tm_source_part *part, tm_err *err) {
-    tm_table *same = NULL;
-    TM_TRY(tm__bundle_has_windows(p->answers.bundle) && !tm__cli_has_history(p->cli)
-               ? tm__bundle_widen(p->ctx, p->answers.bundle, part->table, NULL, &same, err)
-               : TM_OK);
-    tm__table_unref(same);
-    return TM_OK;
+/* Rows with the names that the model reads. Without a history its features over windows have to
+ * stand in them. */
+static tm_status name_part(const prediction *p, const tm_source_part *part, tm_table **out,
+                           tm_err *err) {
+    return tm__bundle_has_windows(p->answers.bundle) && !tm__cli_has_history(p->cli)
+               ? tm__bundle_widen(p->ctx, p->answers.bundle, part->table, NULL, out, err)
+               : tm__bundle_rename(p->answers.bundle, part->table, out, err);
 }
 
 static tm_status work(void *arg, const tm_source_part *part, uint32_t worker, tm_buf *out,
                       tm_err *err) {
     prediction *const p = arg;
-    TM_TRY(check_part(p, part, err));
-    TM_TRY(make_head(p, part, err));
-    TM_TRY(tm__answers_write(p->pens[worker], part, out, err));
+    tm_source_part named = *part;
+    TM_TRY(name_part(p, part, &named.table, err));
+    tm_status st = make_head(p, &named, err);
+    st = st == TM_OK ? tm__answers_write(p->pens[worker], &named, out, err) : st;
+    tm__table_unref(named.table);
+    TM_TRY(st);
     if (!p->answers.has_ids) {
         return TM_OK;
     }
@@ -311,13 +313,21 @@ static tm_status run(prediction *p, tm_err *err) {
         TM_TRY(tm__spool_read(p->ctx, "/dev/stdin", TM_MAX_SPOOL_BYTES, &p->rows, err));
         path = tm__spool_path(p->rows);
     }
+    tm_schema columns;
     const tm_source_spec spec = {.path = path,
                                  .sql = tm__cli_text(p->cli, "sql"),
                                  .no_header = tm__cli_flag(p->cli, "no-header"),
-                                 .schema = tm__bundle_schema(p->answers.bundle)};
+                                 .schema = &columns};
     TM_TRY(tm__cli_check_source(spec.path, spec.sql, err));
     TM_TRY(make_pens(p, err));
-    return tm__cli_has_history(p->cli) ? run_table(p, path, err) : run_pipe(p, &spec, err);
+    if (tm__cli_has_history(p->cli)) {
+        return run_table(p, path, err);
+    }
+    TM_TRY(tm__schema_copy(tm__bundle_schema(p->answers.bundle), &columns, err));
+    tm_status st = tm__renames_widen(tm__bundle_renames(p->answers.bundle), &columns, err);
+    st = st == TM_OK ? run_pipe(p, &spec, err) : st;
+    tm__schema_done(&columns);
+    return st;
 }
 
 /* Beside the file that is made, as that gets its name at the end. */

@@ -55,6 +55,21 @@ static bool recipe_differs(const json_t *wanted, const json_t *have) {
     return false;
 }
 
+/* What a model predicts is what its answers, labels and scores are of. */
+static tm_status check_target(const tm_project_model *model, const json_t *have, tm_err *err) {
+    const char *const target = tm__json_text(have, "target", "");
+    const char *const wanted = tm__json_text(model->recipe, "target", "");
+    if (target[0] == '\0' || strcmp(target, wanted) == 0) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_CONFLICT, "model '%.60s' predicts '%.80s', not '%.80s'", model->name,
+                  target, wanted);
+    tm_err_hint(err, "Another target is another model: declare one with a name of its own beside "
+                     "it, from the same rows.");
+    tm_err_at(err, NULL, model->line, model->col);
+    return TM_E_CONFLICT;
+}
+
 static tm_status compare(tm_registry *registry, const tm_project_model *model, difference *out,
                          tm_err *err) {
     json_t *recipe = NULL;
@@ -72,8 +87,10 @@ static tm_status compare(tm_registry *registry, const tm_project_model *model, d
         *err = own;
         return st;
     }
+    const tm_status kept = check_target(model, recipe, err);
     out->recipe = recipe_differs(model->recipe, recipe);
     json_decref(recipe);
+    TM_TRY(kept);
     if (model->has_gate) {
         TM_TRY(tm__registry_gate(registry, model->name, &gate, err));
         out->gate = !tm__gate_is_same(&gate, &model->gate);

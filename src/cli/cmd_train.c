@@ -277,6 +277,16 @@ static tm_status check_query(training *t, tm_err *err) {
     return st;
 }
 
+/* Rows of before and after a column was renamed, in the names that the recipe has now. */
+static tm_status rename_tables(training *t, tm_err *err) {
+    tm_renames *names = NULL;
+    TM_TRY(tm__renames_create(t->options.columns, NULL, &names, err));
+    tm_status st = tm__renames_replace(names, &t->table, err);
+    st = st == TM_OK ? tm__renames_replace(names, &t->test, err) : st;
+    tm__renames_free(names);
+    return st;
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
@@ -290,6 +300,7 @@ static tm_status read_tables(training *t, tm_err *err) {
         tm__schema_done(&schema);
         TM_TRY(st);
     }
+    TM_TRY(rename_tables(t, err));
     const char *dir = tm__home_snapshots(t->place.home);
     tm_hash snapshot;
     TM_TRY(tm__snapshot_save(&t->ctx, dir, t->table, &snapshot, err));

@@ -128,6 +128,7 @@ static tm_status add_drift(const making *m, tm_err *err) {
     json_object_set_new(m->report, "errors", errors);
     const tm_drift_window_key key = {ask.model, ask.version};
     TM_TRY(tm__field_days_report(m->place->home, &key, &fields, err));
+    tm__field_days_price(m->place->bundle, fields);
     json_object_set_new(m->report, "fields", fields);
     const tm_alert_filter filter = {.model = ask.model};
     TM_TRY(tm__alert_list(m->place->home, &filter, &alerts, err));

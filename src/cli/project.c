@@ -362,7 +362,7 @@ static tm_status read_warm_up(tm_yaml *r, const yaml_node_t *node, json_t *recip
 
 static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
                                 tm_project_model *model, tm_err *err) {
-    const char *names[N_KEYS + 11];
+    const char *names[N_KEYS + 12];
     for (uint32_t k = 0; k < N_KEYS; k++) {
         names[k] = keys[k].name;
         if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
@@ -403,6 +403,9 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     if (tm__str_is(tm__yaml_scalar(key), "warm_up")) {
         return read_warm_up(r, value, model->recipe, err);
     }
+    if (tm__str_is(tm__yaml_scalar(key), "columns")) {
+        return tm__project_read_columns(r, value, model->recipe, err);
+    }
     names[N_KEYS] = "from";
     names[N_KEYS + 1] = "gate";
     names[N_KEYS + 2] = "retrain";
@@ -414,7 +417,8 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     names[N_KEYS + 8] = "webhooks";
     names[N_KEYS + 9] = "warm_up";
     names[N_KEYS + 10] = "rollout";
-    return tm__yaml_unknown_key(r, key, names, N_KEYS + 11, err);
+    names[N_KEYS + 11] = "columns";
+    return tm__yaml_unknown_key(r, key, names, N_KEYS + 12, err);
 }
 
 static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,
@@ -443,7 +447,11 @@ static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node
             return TM_E_DATA;
         }
     }
-    return TM_OK;
+    const tm_status st = tm__project_check_columns(model->name, model->recipe, err);
+    if (st != TM_OK) {
+        tm__yaml_at(r, name, err);
+    }
+    return st;
 }
 
 /* A zero byte in quotes ("a\\0") would cut a text off where it is used. */

@@ -47,6 +47,13 @@ TM_NODISCARD tm_status tm__project_read_retrain(tm_yaml *r, const yaml_node_t *m
  * rows of a source {"source", "id" or "entity", "time", "label", "known_at"}. */
 TM_NODISCARD tm_status tm__project_read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                                tm_err *err);
+/** columns: {NAME: {was, scale, offset, missing}} of a model, into its recipe as table/renames.h
+ * has them. */
+TM_NODISCARD tm_status tm__project_read_columns(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
+                                                tm_err *err);
+/** TM_E_DATA for rules of a column that is the target, or has another part than to be read. */
+TM_NODISCARD tm_status tm__project_check_columns(const char *model, const json_t *recipe,
+                                                 tm_err *err);
 /** log: {...} of a model, into its recipe as monitor/log_terms.h has it. */
 TM_NODISCARD tm_status tm__project_read_log(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                             tm_err *err);

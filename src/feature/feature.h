@@ -143,6 +143,8 @@ void tm__row_scratch_free(tm_row_scratch *scratch);
 uint32_t tm__program_inputs(const tm_program *program);
 /** Schema of the inputs, in order; lives as long as the program. */
 const tm_schema *tm__program_schema(const tm_program *program);
+/** Whether rows may leave an input column out. Before others have the program. */
+void tm__program_may_lack(tm_program *program, uint32_t input, bool may);
 /** A text that the program tells from others in an input column: number `pick` of its levels,
  * counted around. ptr NULL: it keeps none. */
 tm_str tm__program_level(const tm_program *program, uint32_t input, uint64_t pick);

@@ -142,6 +142,10 @@ uint32_t tm__program_inputs(const tm_program *program) {
     return program->schema.n_cols;
 }
 
+void tm__program_may_lack(tm_program *program, uint32_t input, bool may) {
+    program->schema.cols[input].is_nullable = may;
+}
+
 const tm_schema *tm__program_schema(const tm_program *program) {
     return &program->schema;
 }

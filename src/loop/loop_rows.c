@@ -170,10 +170,14 @@ static void key_column(const tm_table *table, const char *name, uint32_t *cols, 
 
 static uint32_t key_columns(const tm_bundle *bundle, const tm_table *table, uint32_t *cols) {
     const tm_schema *schema = tm__bundle_schema(bundle);
+    const tm_renames *const renames = tm__bundle_renames(bundle);
     const json_t *info = tm__bundle_info(bundle);
     uint32_t n = 0;
     for (uint32_t i = 0; i < schema->n_cols; i++) {
         key_column(table, schema->cols[i].name, cols, &n);
+    }
+    for (uint32_t i = 0; i < tm__renames_count(renames); i++) {
+        key_column(table, tm__renames_get(renames, i)->name, cols, &n);
     }
     key_column(table, tm__bundle_target(bundle), cols, &n);
     key_column(table, tm__json_text(info, "entity", ""), cols, &n);
@@ -183,7 +187,8 @@ static uint32_t key_columns(const tm_bundle *bundle, const tm_table *table, uint
 
 static tm_status row_hashes(const tm_bundle *bundle, const tm_table *table, uint64_t **out,
                             tm_err *err) {
-    const size_t n_max = (size_t)tm__bundle_schema(bundle)->n_cols + 3;
+    const size_t n_max = (size_t)tm__bundle_schema(bundle)->n_cols + 3 +
+                         tm__renames_count(tm__bundle_renames(bundle));
     uint32_t *cols = tm__mem_alloc(n_max, sizeof(*cols));
     uint64_t *hashes = tm__mem_alloc(tm__table_rows(table), sizeof(*hashes));
     if (cols == NULL || hashes == NULL) {
@@ -251,6 +256,13 @@ tm_status tm__rows_unknown(const tm_bundle *bundle, const tm_table *known, const
     tm__mem_free(known_hashes);
     return st;
 }
+
+/* What was read, before it is cut. */
+typedef struct tm_crop {
+    tm_table *source, *before, *fresh; /* labelled answers: learned before, new; may be NULL */
+    tm_row_list news;                  /* new rows of the source */
+    tm_renames *names;                 /* that the recipe's rules have now; NULL: no rules */
+} tm_crop;
 
 /* ---- The source ---- */
 
@@ -329,8 +341,9 @@ static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table *
 /* Rows of the source that the champion has not seen. Without its snapshot nobody can tell, and then
  * none is taken for new. */
 static tm_status source_news(tm_ctx *ctx, const tm_harvest_input *in, const tm_learned *learned,
-                             const tm_table *source, tm_harvest *harvest, tm_row_list *out,
+                             const tm_crop *crop, tm_harvest *harvest, tm_row_list *out,
                              tm_err *err) {
+    const tm_table *const source = crop->source;
     tm_hash hash, snapshot_hash;
     tm_table *snapshot = NULL, *fitted = NULL;
     tm_err own = {0};
@@ -347,6 +360,9 @@ static tm_status source_news(tm_ctx *ctx, const tm_harvest_input *in, const tm_l
     }
     if (st != TM_OK && err != NULL) {
         *err = own;
+    }
+    if (st == TM_OK) {
+        st = tm__renames_replace(crop->names, &snapshot, err);
     }
     if (st == TM_OK) {
         st = tm__rows_fit(snapshot, source, NULL, &fitted, err);
@@ -384,8 +400,9 @@ static tm_status keep_matured(const tm_harvest_input *in, const tm_table *source
 
 /* Labelled answers of a span in the source's columns, less those that are in the source; NULL when
  * there are none. */
-static tm_status labelled_rows(const tm_harvest_input *in, const tm_table *source, tm_span span,
+static tm_status labelled_rows(const tm_harvest_input *in, const tm_crop *crop, tm_span span,
                                tm_table **out, uint64_t *out_unmatured, tm_err *err) {
+    const tm_table *const source = crop->source;
     tm_table *raw = NULL, *fitted = NULL;
     tm_row_list unknown = {0};
     const char *weight = tm__json_text(in->recipe, "weight", NULL);
@@ -394,7 +411,10 @@ static tm_status labelled_rows(const tm_harvest_input *in, const tm_table *sourc
     if (st != TM_OK || raw == NULL) {
         return st;
     }
-    st = tm__rows_fit(raw, source, weight, &fitted, err);
+    st = tm__renames_replace(crop->names, &raw, err);
+    if (st == TM_OK) {
+        st = tm__rows_fit(raw, source, weight, &fitted, err);
+    }
     if (st == TM_OK) {
         st = tm__rows_unknown(in->bundle, source, fitted, &unknown, err);
     }
@@ -464,12 +484,6 @@ static tm_status append(tm_table **table, tm_table *rows, tm_err *err) {
     *table = both;
     return TM_OK;
 }
-
-/* What was read, before it is cut. */
-typedef struct tm_crop {
-    tm_table *source, *before, *fresh; /* labelled answers: learned before, new; may be NULL */
-    tm_row_list news;                  /* new rows of the source */
-} tm_crop;
 
 static void rows_text(tm_harvest *harvest, uint64_t n, const char *what) {
     char count[32];
@@ -556,21 +570,25 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
     int64_t joined_us = 0;
     TM_TRY(tm__monitor_labelled_until(in->monitor, in->champion->model, &joined_us, err));
     harvest.labels = tm__loop_label_cut(in->recipe, joined_us, in->now_us);
-    TM_TRY(source_read(ctx, in, &crop.source, &harvest.snapshots, err));
+    TM_TRY(tm__renames_create(json_object_get(in->recipe, "columns"), NULL, &crop.names, err));
+    tm_status st = source_read(ctx, in, &crop.source, &harvest.snapshots, err);
+    st = st == TM_OK ? tm__renames_replace(crop.names, &crop.source, err) : st;
     const tm_span before = {.after = tm__label_cut_none,
                             .until = both_cuts(&learned.labels, &harvest.labels),
                             .left_out = in->left_out};
     const tm_span fresh = {
         .after = learned.labels, .until = harvest.labels, .left_out = in->left_out};
-    tm_status st = labelled_rows(in, crop.source, before, &crop.before, NULL, err);
     if (st == TM_OK) {
-        st = labelled_rows(in, crop.source, fresh, &crop.fresh, &harvest.n_unmatured, err);
+        harvest.n_source_rows = tm__table_rows(crop.source);
+        st = labelled_rows(in, &crop, before, &crop.before, NULL, err);
     }
-    harvest.n_source_rows = tm__table_rows(crop.source);
+    if (st == TM_OK) {
+        st = labelled_rows(in, &crop, fresh, &crop.fresh, &harvest.n_unmatured, err);
+    }
     harvest.n_labels = (crop.before == NULL ? 0 : tm__table_rows(crop.before)) +
                        (crop.fresh == NULL ? 0 : tm__table_rows(crop.fresh));
     if (st == TM_OK) {
-        st = source_news(ctx, in, &learned, crop.source, &harvest, &crop.news, err);
+        st = source_news(ctx, in, &learned, &crop, &harvest, &crop.news, err);
     }
     if (st == TM_OK) {
         st = keep_matured(in, crop.source, &crop.news, err);
@@ -587,6 +605,7 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
     tm__table_unref(crop.before);
     tm__table_unref(crop.fresh);
     tm__row_list_done(&crop.news);
+    tm__renames_free(crop.names);
     return st;
 }
 

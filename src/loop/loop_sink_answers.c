@@ -38,6 +38,7 @@ json_t *tm__sink_passed(const tm_sink_run *run, const tm_bundle *bundle, const t
     for (uint32_t i = 0; run->n_keys == 0 && i < tm__table_cols(rows); i++) {
         const char *name = tm__table_column(rows, i)->name;
         if (tm__schema_find(tm__bundle_schema(bundle), tm__str(name)) == UINT32_MAX &&
+            tm__renames_find(tm__bundle_renames(bundle), name) == NULL &&
             strcmp(name, tm__bundle_target(bundle)) != 0) {
             json_array_append_new(names, json_string(name));
         }

@@ -259,6 +259,9 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
                         &cause) != TM_OK) {
         return fail_section("golden", &cause, err);
     }
+    if (tm__bundle_columns_load(self, &cause) != TM_OK) {
+        return fail_section("info", &cause, err);
+    }
     return TM_OK;
 }
 
@@ -270,6 +273,9 @@ static void bundle_free(tm_bundle *self) {
         tm__reference_free(self->reference);
         tm__model_free(self->model);
         tm__program_free(self->program);
+        tm__renames_free(self->renames);
+        tm__mem_free(self->may_lack);
+        json_decref(self->columns);
         json_decref(self->info);
         json_decref(self->notes);
         tm__mem_free(self->own);

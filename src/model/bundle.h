@@ -20,6 +20,7 @@
 #include "model/conformal.h"
 #include "model/model.h"
 #include "model/reference.h"
+#include "table/renames.h"
 
 typedef struct tm_bundle tm_bundle;
 struct tm_public_key;  /* guard/sign.h */
@@ -63,6 +64,18 @@ double tm__bundle_threshold(const tm_bundle *bundle); /* its own, or what it was
 /** Call the positive class from another probability on; the file stays as it is. Before others have
  * the bundle. */
 void tm__bundle_call_from(tm_bundle *bundle, double threshold);
+/**
+ * Rules of columns (table/renames.h): those of its recipe when it is opened, and others that hold
+ * in their place; the file stays as it is. Before others have the bundle.
+ *
+ * Errors: TM_E_DATA for what are no rules, TM_E_NOMEM; the bundle is as it was then.
+ */
+TM_NODISCARD tm_status tm__bundle_use_columns(tm_bundle *bundle, const json_t *rules, tm_err *err);
+const json_t *tm__bundle_columns(const tm_bundle *bundle);     /* rules that hold; NULL: none */
+const tm_renames *tm__bundle_renames(const tm_bundle *bundle); /* NULL: none */
+/** Rows with the names that it reads: see tm__renames_table(). Of rows that have them, the same. */
+TM_NODISCARD tm_status tm__bundle_rename(const tm_bundle *bundle, tm_table *table, tm_table **out,
+                                         tm_err *err);
 uint32_t tm__bundle_outputs(const tm_bundle *bundle); /* answers a row: BINARY 1 (probability of
                                                          class 1), MULTICLASS k, REGRESSION 1 */
 const tm_reference *tm__bundle_reference(const tm_bundle *bundle); /* NULL: it has none */

@@ -35,7 +35,7 @@ static tm_status predict_slice(tm_ctx *ctx, const tm_bundle *bundle, const tm_ta
     return st;
 }
 
-tm_status tm__bundle_predict(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table,
+static tm_status predict_all(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table,
                              const uint32_t *rows, uint64_t n_rows, double *out, tm_err *err) {
     const uint64_t n = rows == NULL ? tm__table_rows(table) : n_rows;
     const uint64_t slice = n < SLICE ? n : SLICE;
@@ -58,6 +58,15 @@ tm_status tm__bundle_predict(tm_ctx *ctx, const tm_bundle *bundle, const tm_tabl
         tm__ctx_progress(ctx, "predict", at + n_here, n, NULL);
     }
     tm__mem_free(own);
+    return st;
+}
+
+tm_status tm__bundle_predict(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table,
+                             const uint32_t *rows, uint64_t n_rows, double *out, tm_err *err) {
+    tm_table *named = NULL;
+    TM_TRY(tm__bundle_rename(bundle, (tm_table *)(uintptr_t)table, &named, err));
+    const tm_status st = predict_all(ctx, bundle, named, rows, n_rows, out, err);
+    tm__table_unref(named);
     return st;
 }
 

@@ -78,6 +78,9 @@ TM_NODISCARD tm_status tm__golden_write(const tm_bundle_parts *parts, tm_buf *ou
 TM_NODISCARD tm_status tm__golden_load(tm_bytes bytes, const tm_program *program,
                                        const tm_model *model, tm_golden *out, tm_err *err);
 
+/** Use the rules of its own recipe. bundle_columns.c */
+TM_NODISCARD tm_status tm__bundle_columns_load(tm_bundle *bundle, tm_err *err);
+
 /* bundle_modules.c */
 /** Info with what the model needs of users' modules. New reference. */
 TM_NODISCARD tm_status tm__bundle_modules_write(const tm_bundle_parts *parts, json_t **out,
@@ -102,6 +105,9 @@ struct tm_bundle {
     tm_bundle_answers answers;
     tm_golden golden;
     tm_bundle_signer signer;
+    json_t *columns;     /* rules that hold; NULL: none */
+    tm_renames *renames; /* these, bound; NULL: none */
+    bool *may_lack;      /* [inputs] by the file alone; NULL: no rule was used */
     uint64_t heap_bytes;
 };
 

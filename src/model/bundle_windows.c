@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows as a model reads them: with its names (table/renames.h) first, then with its features over
+ * windows, computed from a history or given as columns.
+ */
 #include "model/bundle_windows.h"
 
 #include <string.h>
@@ -75,6 +79,11 @@ static tm_status with_needs(const tm_bundle *bundle, const char *source, tm_sche
 tm_status tm__bundle_rows_schema(const tm_bundle *bundle, tm_schema *out, tm_err *err) {
     tm_schema schema = {0};
     TM_TRY(tm__schema_copy(tm__bundle_schema(bundle), &schema, err));
+    const tm_status st = tm__renames_widen(tm__bundle_renames(bundle), &schema, err);
+    if (st != TM_OK) {
+        tm__schema_done(&schema);
+        return st;
+    }
     return with_needs(bundle, NULL, &schema, out, err);
 }
 
@@ -166,8 +175,8 @@ static tm_status widen(const tm_ctx *ctx, const tm_window_set *set, const tm_tab
     return st;
 }
 
-tm_status tm__bundle_widen(const tm_ctx *ctx, const tm_bundle *bundle, tm_table *rows,
-                           const tm_bundle_history *history, tm_table **out, tm_err *err) {
+static tm_status widen_named(const tm_ctx *ctx, const tm_bundle *bundle, tm_table *rows,
+                             const tm_bundle_history *history, tm_table **out, tm_err *err) {
     tm_window_set *set = NULL;
     if (!tm__bundle_has_windows(bundle)) {
         if (history != NULL) {
@@ -185,5 +194,22 @@ tm_status tm__bundle_widen(const tm_ctx *ctx, const tm_bundle *bundle, tm_table 
         *out = tm__table_ref(rows);
     }
     tm__window_set_free(set);
+    return st;
+}
+
+tm_status tm__bundle_widen(const tm_ctx *ctx, const tm_bundle *bundle, tm_table *rows,
+                           const tm_bundle_history *history, tm_table **out, tm_err *err) {
+    tm_table *named = NULL, *events = NULL;
+    tm_bundle_history own = history != NULL ? *history : (tm_bundle_history){0};
+    tm_status st = tm__bundle_rename(bundle, rows, &named, err);
+    if (st == TM_OK && own.tables.events != NULL) {
+        st = tm__bundle_rename(bundle, (tm_table *)(uintptr_t)own.tables.events, &events, err);
+        own.tables.events = events;
+    }
+    if (st == TM_OK) {
+        st = widen_named(ctx, bundle, named, history != NULL ? &own : NULL, out, err);
+    }
+    tm__table_unref(named);
+    tm__table_unref(events);
     return st;
 }

@@ -28,8 +28,8 @@ TM_NODISCARD tm_status tm__bundle_rows_schema(const tm_bundle *bundle, tm_schema
 TM_NODISCARD tm_status tm__bundle_events_schema(const tm_bundle *bundle, const char *source,
                                                 tm_schema *out, tm_err *err);
 /**
- * The rows with the model's features over windows; the table itself, referenced, where nothing is
- * to be added.
+ * The rows with the names that the model reads and its features over windows; the table itself,
+ * referenced, where nothing is to be added.
  *
  * history  NULL: the rows must have the features as columns, which are taken as they are. Rows that
  *          are not among the events count as events too: what they lack is missing there, and

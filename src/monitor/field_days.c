@@ -115,13 +115,14 @@ static json_t *share(double n, double rows) {
 }
 
 static json_t *entry(tm_stmt *s, const reading *r) {
-    static const char *const states[] = {"refused", "absent", "unknown", "converted"};
+    static const char *const states[] = {"refused",   "absent", "unknown",
+                                         "converted", "",       "renamed"};
     const char *const name = tm__stmt_text(s, 1);
     const double now = tm__stmt_f64(s, 5), all = tm__stmt_f64(s, 2);
     const int64_t kind = tm__stmt_i64(s, 0);
     return json_pack("{s:o, s:s, s:I, s:o, s:o, s:o, s:o}", "field",
                      name[0] == '\0' ? json_null() : json_string(name), "state",
-                     states[kind >= 0 && kind < TM_FIELD_ROWS ? kind : TM_FIELD_UNKNOWN], "times",
+                     states[kind >= 0 && kind < TM_FIELD_KINDS ? kind : TM_FIELD_UNKNOWN], "times",
                      (json_int_t)tm__stmt_i64(s, 2), "since", day_to_json(tm__stmt_i64(s, 3)),
                      "last", day_to_json(tm__stmt_i64(s, 4)), "was",
                      share(all - now, r->rows_before), "is", share(now, r->rows_now));
@@ -135,7 +136,7 @@ static tm_status read_all(tm_db *db, const tm_drift_window_key *key, json_t *lis
     TM_TRY(tm__stmt_init(db,
                          "SELECT kind, name, sum(n), min(at_us), max(at_us),"
                          " sum(CASE WHEN at_us = ?3 THEN n ELSE 0 END) FROM fields"
-                         " WHERE model = ?1 AND version = ?2 AND kind < 4 GROUP BY kind, name"
+                         " WHERE model = ?1 AND version = ?2 AND kind != 4 GROUP BY kind, name"
                          " ORDER BY kind, 3 DESC, name",
                          &stmt, err));
     bind(stmt, key);
@@ -164,4 +165,34 @@ tm_status tm__field_days_report(const tm_home *home, const tm_drift_window_key *
     }
     *out = list;
     return TM_OK;
+}
+
+/* ---- price ---- */
+
+/* What the expected loss of a row grows by without a column, in the units of the metric. */
+static double worth_of(const tm_reference *reference, const tm_ref_column *column) {
+    const double gap = reference->loss_constant - reference->loss;
+    const double without = reference->loss + column->importance * (gap > 0 ? gap : 0);
+    return reference->loss_kind == TM_REF_LOSS_LOG ? without - reference->loss
+                                                   : tm__sqrt(without) - tm__sqrt(reference->loss);
+}
+
+void tm__field_days_price(const tm_bundle *bundle, json_t *fields) {
+    const tm_reference *const reference = tm__bundle_reference(bundle);
+    size_t i = 0;
+    json_t *field = NULL;
+    if (reference == NULL || reference->loss_kind == TM_REF_LOSS_NONE) {
+        return;
+    }
+    json_array_foreach(fields, i, field) {
+        const char *const name = tm__json_text(field, "field", "");
+        const uint32_t at = tm__schema_find(tm__bundle_schema(bundle), tm__str(name));
+        if (strcmp(tm__json_text(field, "state", ""), "absent") == 0 && at < reference->n_columns) {
+            json_object_set_new(
+                field, "worth",
+                json_pack("{s:s, s:o}", "loss",
+                          reference->loss_kind == TM_REF_LOSS_LOG ? "logloss" : "rmse", "value",
+                          tm__json_number(worth_of(reference, &reference->columns[at]))));
+        }
+    }
 }

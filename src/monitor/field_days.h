@@ -9,6 +9,7 @@
 #define TM_MONITOR_FIELD_DAYS_H
 
 #include "base/json.h"
+#include "model/bundle.h"
 #include "monitor/drift_store.h"
 
 #define TM_FIELD_NAMES 32u
@@ -21,6 +22,7 @@ typedef enum tm_field_kind {                         /* numbers are stored */
                              TM_FIELD_UNKNOWN = 2,   /* a name; once a row, or once a table */
                              TM_FIELD_CONVERTED = 3, /* a value of another type that fits */
                              TM_FIELD_ROWS = 4,      /* rows that were read; without a name */
+                             TM_FIELD_RENAMED = 5,   /* a value under a name of before */
                              TM_FIELD_KINDS
 } tm_field_kind;
 
@@ -39,14 +41,20 @@ TM_NODISCARD tm_status tm__field_days_drop_locked(tm_drift_store *store,
                                                   const tm_drift_window_key *key, tm_err *err);
 
 /**
- * What is kept of a version: [{"field" (null: other names), "state": "refused", "absent", "unknown"
- * or "converted", "times", "since", "last": days, "was", "is": times for each row on the days
- * before the newest one, and on that (null: no rows)}], by state, those seen most first.
+ * What is kept of a version: [{"field" (null: other names), "state": "refused", "absent",
+ * "unknown", "converted" or "renamed", "times", "since", "last": days, "was", "is": times for each
+ * row on the days before the newest one, and on that (null: no rows)}], by state, those seen most
+ * first.
  *
  * Owns: *out is a new reference.  Errors: TM_E_NOMEM, TM_E_INTEGRITY, those of the store.
  * Threads: any.
  */
 TM_NODISCARD tm_status tm__field_days_report(const tm_home *home, const tm_drift_window_key *key,
                                              json_t **out, tm_err *err);
+
+/** Add to what is absent what an answer is worth less without it: "worth": {"loss": "logloss" or
+ * "rmse", "value"}, the column's share of the model's importance in what the model gains on a
+ * constant answer; nothing without a reference. */
+void tm__field_days_price(const tm_bundle *bundle, json_t *fields);
 
 #endif

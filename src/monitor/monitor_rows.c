@@ -48,6 +48,25 @@ static tm_cell cell_from_answer(const tm_schema_column *column, const tm_record 
     return cell;
 }
 
+/* The value of a column, under its name or one that it had: the row may be of another version. One
+ * that cannot be converted is missing. */
+static tm_cell given_cell(const tm_rows_query *query, const tm_columns *given, const char *name) {
+    const tm_renames *const renames = tm__bundle_renames(query->bundle);
+    const uint32_t from = tm__columns_find(given, name);
+    tm_cell cell = from == UINT32_MAX ? (tm_cell){.type = TM_TYPE_NONE} : given->cells[from];
+    for (uint32_t i = 0; from == UINT32_MAX && i < tm__renames_count(renames); i++) {
+        const tm_rename *const r = tm__renames_get(renames, i);
+        const uint32_t at =
+            strcmp(r->column_name, name) == 0 ? tm__columns_find(given, r->name) : UINT32_MAX;
+        if (at != UINT32_MAX) {
+            cell = given->cells[at];
+            const tm_status st = tm__rename_cell(r, &cell, NULL);
+            return st == TM_OK ? cell : (tm_cell){.type = TM_TYPE_NONE};
+        }
+    }
+    return cell;
+}
+
 static tm_status rows_add(tm_rows_query *query, const tm_record *record, const char *label,
                           const tm_columns *given, tm_err *err) {
     if (!tm__record_cells(record, given->cells, given->n)) {
@@ -57,8 +76,7 @@ static tm_status rows_add(tm_rows_query *query, const tm_record *record, const c
         const tm_schema_column *column = &query->columns[i];
         tm_cell *cell = &query->cells[i];
         bool is_changed = false;
-        const uint32_t from = tm__columns_find(given, column->name);
-        *cell = from == UINT32_MAX ? (tm_cell){.type = TM_TYPE_NONE} : given->cells[from];
+        *cell = given_cell(query, given, column->name);
         if (column->role == TM_ROLE_TARGET) {
             *cell = (tm_cell){.type = TM_TYPE_TEXT, .text = tm__str(label)};
         } else if (cell->type == TM_TYPE_NONE) {

@@ -437,16 +437,18 @@ tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, 
     tm_bundle *bundle = NULL;
     json_t *recipe = NULL;
     TM_TRY(bundle_open(registry, &version->bundle_hash, &bundle, err));
-    const bool calls = version->model[0] != '\0' && tm__bundle_task(bundle) == TM_TASK_BINARY;
-    const tm_status st =
-        calls ? tm__registry_recipe(registry, version->model, &recipe, err) : TM_OK;
+    const bool has_recipe = version->model[0] != '\0';
+    tm_status st = has_recipe ? tm__registry_recipe(registry, version->model, &recipe, err) : TM_OK;
+    if (st == TM_OK && has_recipe && tm__bundle_task(bundle) == TM_TASK_BINARY) {
+        tm__bundle_call_from(bundle, tm__registry_threshold(recipe, tm__bundle_info(bundle)));
+    }
+    if (st == TM_OK && json_object_get(recipe, "columns") != NULL) {
+        st = tm__bundle_use_columns(bundle, json_object_get(recipe, "columns"), err);
+    }
+    json_decref(recipe);
     if (st != TM_OK) {
         tm__bundle_unref(bundle);
         return st;
-    }
-    if (calls) {
-        tm__bundle_call_from(bundle, tm__registry_threshold(recipe, tm__bundle_info(bundle)));
-        json_decref(recipe);
     }
     *out = bundle;
     return TM_OK;

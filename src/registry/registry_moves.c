@@ -94,8 +94,9 @@ static tm_status is_foreign(tm_registry *registry, const tm_version *version, bo
 /* A refused or rolled-back version must not decide what the next retraining reads. */
 static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, uint32_t number,
                                      tm_err *err) {
-    static const char *const kept[] = {"retrain", "online",   "owner", "dir",     "labels",
-                                       "monitor", "webhooks", "log",   "warm_up", "rollout"};
+    static const char *const kept[] = {"retrain", "online",  "owner",    "dir",
+                                       "labels",  "monitor", "webhooks", "log",
+                                       "warm_up", "rollout", "columns"};
     tm_version version = {0};
     json_t *before = NULL, *after = NULL;
     TM_TRY(tm__registry_load(registry, model_id, number, &version, err));

@@ -289,7 +289,9 @@ static bool is_as_declared(const loader *l, const tm_served *served) {
     const json_t *const info = tm__bundle_info(served->bundle);
     const double from = tm__registry_threshold(recipe, info);
     const double gap = from - tm__bundle_threshold(served->bundle);
+    const json_t *const columns = json_object_get(recipe, "columns");
     bool is_so = tm__bundle_task(served->bundle) != TM_TASK_BINARY || (!(gap < 0) && !(gap > 0));
+    is_so = is_so && (columns == NULL || json_equal(columns, tm__bundle_columns(served->bundle)));
     if (is_so && tm__online_plan_has(info) && served->fill != NULL) {
         is_so = tm__fill_is_like(served->fill, info, recipe);
     } else if (is_so && tm__online_plan_has(info)) {

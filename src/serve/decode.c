@@ -2,7 +2,8 @@
 /*
  * Rows of a request as cells.
  *
- *      names:   inputs of the model | time and entity, when they are no inputs | other names
+ *      names:   inputs of the model | time and entity, when they are no inputs | former names
+ *               of inputs (decode_names.c) | other names
  *      cells:   one for each of the first two; other names are stepped over
  *
  * A name is looked for first where it stood in the row before (clients repeat an order), then in a
@@ -84,6 +85,17 @@ static bool fill_plan(tm_plan *plan, const tm_plan_parts *parts) {
         }
     }
     plan->n_cells = plan->n_names;
+    plan->renames = parts->renames;
+    for (uint32_t i = 0; i < tm__renames_count(parts->renames); i++) {
+        const char *const name = tm__renames_get(parts->renames, i)->name;
+        const uint32_t n_before = plan->n_names;
+        if (add_name(plan, tm__str(name)) == NONE) {
+            return false;
+        }
+        if (plan->n_names > n_before) {
+            plan->alias_of[plan->n_aliases++] = i;
+        }
+    }
     bool ok = (parts->time == NULL || plan->time != NONE) &&
               (parts->entity == NULL || plan->entity != NONE);
     for (uint32_t i = 0; ok && i < parts->n_others; i++) {
@@ -97,7 +109,8 @@ tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err) 
     if (plan == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    const uint32_t n_max = parts->inputs->n_cols + parts->n_others + parts->n_extra + 2;
+    const uint32_t n_renames = tm__renames_count(parts->renames);
+    const uint32_t n_max = parts->inputs->n_cols + parts->n_others + parts->n_extra + n_renames + 2;
     plan->inputs = parts->inputs;
     plan->is_filled = parts->is_filled;
     plan->time = NONE;
@@ -108,12 +121,13 @@ tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err) 
     }
     plan->names = tm__mem_zalloc(n_max, sizeof *plan->names);
     plan->shown = tm__mem_zalloc(n_max, sizeof *plan->shown);
+    plan->alias_of = tm__mem_alloc((size_t)n_renames + 1, sizeof *plan->alias_of);
     plan->slots = tm__mem_alloc(plan->n_slots, sizeof *plan->slots);
     if (plan->slots != NULL) {
         memset(plan->slots, 0xFF, plan->n_slots * sizeof *plan->slots);
     }
     if (plan->names == NULL || plan->shown == NULL || plan->slots == NULL ||
-        !fill_plan(plan, parts)) {
+        plan->alias_of == NULL || !fill_plan(plan, parts)) {
         tm__plan_free(plan);
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
@@ -176,6 +190,7 @@ tm_status tm__plan_create(const tm_bundle *bundle, const tm_plan_filled *filled,
     }
     const tm_plan_parts parts = {
         .inputs = tm__bundle_schema(bundle),
+        .renames = tm__bundle_renames(bundle),
         .others = others,
         .n_others = n,
         .time = tm__json_text(info, "time", NULL),
@@ -197,6 +212,7 @@ void tm__plan_free(tm_plan *plan) {
         tm__mem_free(plan->names);
         tm__mem_free(plan->shown);
         tm__mem_free(plan->slots);
+        tm__mem_free(plan->alias_of);
         tm__mem_free(plan);
     }
 }
@@ -354,13 +370,13 @@ bool tm__decoder_take(tm_decoder *d, uint32_t i, tm_str name) {
 
 /* Read the value at p into cell i, or step over it when it is not used. */
 static char *read_value(tm_decoder *d, uint32_t i, char *p) {
-    if (i == NONE || i >= d->plan->n_cells) {
+    if (i == NONE || !tm__plan_uses(d->plan, i)) {
         return tm__scan_skip(p);
     }
     tm_cell cell;
     bool ok = false;
     p = tm__cell_read_json(p, &cell, &ok);
-    tm__decoder_set(d, i, &cell, ok);
+    tm__decoder_put(d, i, &cell, ok);
     return p;
 }
 
@@ -524,7 +540,8 @@ tm_decoder *tm__decoder_create(const tm_plan *plan, const tm_rows_place *place, 
     d->cells = tm_arena_zalloc(arena, tm_cell, plan->n_cells + 1);
     d->seen = tm_arena_zalloc(arena, uint64_t, plan->n_names + 1);
     d->texts = tm_arena_alloc(arena, char, ((size_t)plan->n_cells + 1) * 32);
-    if (d->cells == NULL || d->seen == NULL || d->texts == NULL) {
+    if (d->cells == NULL || d->seen == NULL || d->texts == NULL ||
+        !tm__decoder_open_names(d, arena)) {
         return NULL;
     }
     char *after = place->rows;
@@ -584,6 +601,7 @@ bool tm__decoder_next(tm_decoder *d) {
             return false;
         }
     }
+    tm__decoder_settle_names(d);
     check_absent(d);
     d->counts.n_rows++;
     return !d->is_full;

@@ -106,7 +106,8 @@ static tm_decoder *fork_of(const tm_decoder *from, tm_exchange *x, tm_arena *are
     d->cells = tm_arena_zalloc(arena, tm_cell, d->plan->n_cells + 1);
     d->seen = tm_arena_zalloc(arena, uint64_t, d->plan->n_names + 1);
     d->texts = tm_arena_alloc(arena, char, ((size_t)d->plan->n_cells + 1) * 32);
-    bool ok = d->cells != NULL && d->seen != NULL && d->texts != NULL;
+    bool ok =
+        d->cells != NULL && d->seen != NULL && d->texts != NULL && tm__decoder_open_names(d, arena);
     if (ok && d->place->kind == TM_ROWS_TENSORS) {
         ok = tm__decoder_fork_tensors(d, arena);
     } else if (ok && d->place->kind == TM_ROWS_COLUMNS) {

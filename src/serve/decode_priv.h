@@ -19,9 +19,12 @@ typedef struct plan_name {
 } plan_name;
 
 struct tm_plan {
-    const tm_schema *inputs; /* borrowed from the bundle */
-    uint32_t n_cells;        /* inputs, then time, entity and others that are wanted */
-    uint32_t n_names;        /* cells, then names that are not used */
+    const tm_schema *inputs;   /* borrowed from the bundle */
+    uint32_t n_cells;          /* inputs, then time, entity and others that are wanted */
+    uint32_t n_aliases;        /* behind them: other names of inputs, in the order of renames */
+    uint32_t n_names;          /* cells, aliases, then names that are not used */
+    const tm_renames *renames; /* borrowed from the bundle; NULL: none */
+    uint32_t *alias_of;        /* [n_aliases] index in renames */
     plan_name *names;
     const char **shown; /* [n_names] names, for "did you mean" */
     uint32_t *slots;    /* [n_slots] a name's index, or NONE */
@@ -56,12 +59,13 @@ struct tm_decoder {
     uint64_t row;
     uint64_t row_end; /* exclusive; 0: to the end of the rows */
     bool is_started, is_full;
-    bool is_ready;     /* the first row is read already */
-    tm_cell *cells;    /* [n_cells] */
-    uint64_t *seen;    /* [n_cells + others] row + 1 in which a name stood last */
-    char *texts;       /* [n_cells][32] numbers made text */
-    uint32_t *columns; /* SPLIT, COLUMNS, CSV, TENSORS: name of each position */
-    char **cursors;    /* COLUMNS: at the next value */
+    bool is_ready;                 /* the first row is read already */
+    tm_cell *cells;                /* [n_cells] */
+    uint64_t *seen;                /* [n_cells + others] row + 1 in which a name stood last */
+    char *texts;                   /* [n_cells][32] numbers made text */
+    struct tm_other_value *others; /* [n_aliases] of this row, as given */
+    uint32_t *columns;             /* SPLIT, COLUMNS, CSV, TENSORS: name of each position */
+    char **cursors;                /* COLUMNS: at the next value */
     uint32_t n_columns;
     uint32_t expected;                /* RECORDS: name to try first */
     struct tm_tensor_cursor *tensors; /* TENSORS: [n_tensors] */
@@ -69,6 +73,17 @@ struct tm_decoder {
     tm_decode_counts counts;
 };
 
+/** Put a value where name i says: its cell, or aside until the row is read; nowhere when the name
+ * is not used. */
+void tm__decoder_put(tm_decoder *decoder, uint32_t index, tm_cell *cell, bool ok);
+/** True when a value of the name is used. */
+static inline bool tm__plan_uses(const tm_plan *plan, uint32_t index) {
+    return index < plan->n_cells + plan->n_aliases;
+}
+/** At the end of a row: values under other names become those of their columns. decode_names.c */
+void tm__decoder_settle_names(tm_decoder *decoder);
+/** Room for them; false when out of memory. */
+bool tm__decoder_open_names(tm_decoder *decoder, tm_arena *arena);
 /** Put a value into the cell of name i, fitted to its column; ok is false for what is no value. */
 void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** True when the name may stand here: it is known and new in this row. */

@@ -184,8 +184,8 @@ static bool take_value(tm_decoder *d, tm_tensor_cursor *c, uint32_t name) {
         }
     }
     d->seen[name] = d->row + 1;
-    if (name < d->plan->n_cells) {
-        tm__decoder_set(d, name, &cell, ok);
+    if (tm__plan_uses(d->plan, name)) {
+        tm__decoder_put(d, name, &cell, ok);
     }
     return true;
 }

@@ -121,14 +121,14 @@ char *tm__decoder_read_csv(tm_decoder *d) {
             continue;
         }
         d->seen[i] = d->row + 1;
-        if (i >= d->plan->n_cells) {
+        if (!tm__plan_uses(d->plan, i)) {
             continue;
         }
         cell.type = tm__csv_is_missing(cell.text) ? TM_TYPE_NONE : TM_TYPE_TEXT;
         const bool is_text =
             tm__str_is_utf8(cell.text) &&
             (cell.text.len == 0 || memchr(cell.text.ptr, '\0', cell.text.len) == NULL);
-        tm__decoder_set(d, i, &cell, is_text);
+        tm__decoder_put(d, i, &cell, is_text);
     }
     if (n != d->n_columns && !d->is_full) {
         tm__decoder_error(d, (tm_str){NULL, 0}, NULL, "%s[%llu] has %u values for %u columns",

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "model/reference.h"
 
-#define COUNTED 3u /* kinds with a count for each column: refused, absent, converted */
+#define COUNTED 4u /* kinds with a count for each column: refused, absent, converted, renamed */
 
 typedef struct known_name {
     _Atomic uint64_t hash; /* 0: free */
@@ -62,7 +62,10 @@ void tm__fields_free(tm_fields *fields) {
 }
 
 static uint32_t place_of(const tm_fields *self, tm_field_kind kind, uint32_t column) {
-    const uint32_t row = kind == TM_FIELD_REFUSED ? 0 : kind == TM_FIELD_ABSENT ? 1 : 2;
+    const uint32_t row = kind == TM_FIELD_REFUSED     ? 0
+                         : kind == TM_FIELD_ABSENT    ? 1
+                         : kind == TM_FIELD_CONVERTED ? 2
+                                                      : 3;
     return kind == TM_FIELD_ROWS ? 0 : 1 + row * self->n_columns + column;
 }
 
@@ -138,7 +141,7 @@ static tm_status add_locked(keeping *k, tm_field_kind kind, const char *name, ui
 
 static tm_status add_columns_locked(keeping *k, const uint64_t *now, tm_err *err) {
     static const tm_field_kind kinds[COUNTED] = {TM_FIELD_REFUSED, TM_FIELD_ABSENT,
-                                                 TM_FIELD_CONVERTED};
+                                                 TM_FIELD_CONVERTED, TM_FIELD_RENAMED};
     tm_fields *const f = k->fields;
     TM_TRY(add_locked(k, TM_FIELD_ROWS, "", now[0] - f->kept[0], err));
     for (uint32_t row = 0; row < COUNTED; row++) {

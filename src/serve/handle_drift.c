@@ -34,6 +34,7 @@ static tm_status describe(tm_exchange *x, const tm_served *served, json_t *out, 
                              err));
     json_object_set_new(out, "errors", errors);
     TM_TRY(tm__field_days_report(x->desk->home, &key, &fields, err));
+    tm__field_days_price(served->bundle, fields);
     json_object_set_new(out, "fields", fields);
     return TM_OK;
 }

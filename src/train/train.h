@@ -109,8 +109,10 @@ typedef struct tm_train_options {
     uint64_t bundle_bytes_max; /* 0: none */
     tm_trial_fn on_trial;      /* may be NULL */
     void *on_trial_arg;
-    const json_t *source; /* recipe's source part, stored in info.recipe: {"path"}, {"sql"} or
-                             {"source"}; may be NULL */
+    const json_t *columns; /* rules of columns that had other names, which the table has by now;
+                              stored in info.recipe (table/renames.h); may be NULL */
+    const json_t *source;  /* recipe's source part, stored in info.recipe: {"path"}, {"sql"} or
+                              {"source"}; may be NULL */
     char snapshot[TM_HASH_TEXT];      /* of the training table; empty: none */
     char test_snapshot[TM_HASH_TEXT]; /* of the separate test table; empty: none */
     const tm_bundle *base;            /* go on from this model; NULL: learn anew */

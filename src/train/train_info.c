@@ -47,6 +47,12 @@ static void set_text(json_t *object, const char *name, const char *text) {
     }
 }
 
+static void set_json(json_t *object, const char *name, const json_t *value) {
+    if (value != NULL) {
+        json_object_set(object, name, (json_t *)(uintptr_t)value);
+    }
+}
+
 static void set_delays(json_t *recipe, const tm_train_options *options) {
     if (options->gap_ms > 0) {
         json_object_set_new(recipe, "gap_ms", json_integer((json_int_t)options->gap_ms));
@@ -63,9 +69,8 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     if (recipe == NULL) {
         return NULL;
     }
-    if (options->source != NULL) {
-        json_object_set(recipe, "source", (json_t *)(uintptr_t)options->source);
-    }
+    set_json(recipe, "source", options->source);
+    set_json(recipe, "columns", options->columns);
     set_text(recipe, "target", options->target);
     set_text(recipe, "task", options->task == TM_TASK_NONE ? "auto" : tm__task_text(options->task));
     set_text(recipe, "positive", options->positive);
@@ -90,9 +95,7 @@ json_t *tm__train_recipe(const tm_train_options *options) {
         json_object_set_new(recipe, "as", text_list(options->as, options->n_as));
     }
     set_text(recipe, "crosses", options->has_no_crosses ? "none" : NULL);
-    if (options->events_from != NULL) {
-        json_object_set(recipe, "events", (json_t *)(uintptr_t)options->events_from);
-    }
+    set_json(recipe, "events", options->events_from);
     if (options->n_known > 0) {
         json_object_set_new(recipe, "known", text_list(options->known, options->n_known));
     }

@@ -30,6 +30,7 @@ static tm_status read_texts(const json_t *recipe, const char *name, const char *
 /* What is made of columns. */
 static tm_status read_features(const json_t *recipe, tm_recipe *read, tm_err *err) {
     tm_train_options *o = &read->options;
+    o->columns = json_object_get(recipe, "columns");
     o->has_no_crosses = strcmp(tm__json_text(recipe, "crosses", "auto"), "none") == 0;
     TM_TRY(read_texts(recipe, "features", &read->features, &o->n_features, err));
     return read_texts(recipe, "as", &read->as, &o->n_as, err);
