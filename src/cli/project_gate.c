@@ -149,6 +149,29 @@ static tm_status read_load(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm
                                     err);
 }
 
+/* {at_least: 0.3, after: 7d} */
+static tm_status read_coverage(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
+    static const char *const parts[] = {"at_least", "after"};
+    TM_TRY(tm__yaml_check_map(r, map, "coverage", err));
+    TM_TRY(tm__yaml_check_keys(r, map, err));
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
+        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
+        if (tm__str_is(tm__yaml_scalar(key), parts[0])) {
+            TM_TRY(read_limit(r, value, parts[0], &gate->coverage_min, err));
+        } else if (tm__str_is(tm__yaml_scalar(key), parts[1])) {
+            TM_TRY(read_time(r, value, parts[1], &gate->coverage_after_us, err));
+        } else {
+            return tm__yaml_unknown_key(r, key, parts, 2, err);
+        }
+    }
+    return gate->coverage_min > 0 && gate->coverage_min <= 1 && gate->coverage_after_us > 0
+               ? TM_OK
+               : tm__yaml_bad_value(r, map, "coverage",
+                                    "a share up to 1 as 'at_least', and a time as 'after'", err);
+}
+
 enum {
     BETTER_THAN,
     BY,
@@ -162,11 +185,12 @@ enum {
     LATENCY,
     MEMORY,
     LOAD,
+    COVERAGE,
     N_NAMES
 };
 static const char *const names[N_NAMES] = {
-    "better_than",       "by",       "metric",     "min",    "sure", "slices", "slice_min",
-    "calibration_error", "fairness", "latency_us", "memory", "load"};
+    "better_than",       "by",       "metric",     "min",    "sure", "slices",  "slice_min",
+    "calibration_error", "fairness", "latency_us", "memory", "load", "coverage"};
 
 static tm_status read_word(tm_yaml *r, uint32_t name, const yaml_node_t *value, tm_gate *gate,
                            tm_err *err) {
@@ -210,6 +234,8 @@ static tm_status read_one(tm_yaml *r, uint32_t name, const yaml_node_t *value, t
         return read_memory(r, value, gate, err);
     case LOAD:
         return read_load(r, value, gate, err);
+    case COVERAGE:
+        return read_coverage(r, value, gate, err);
     default:
         return read_word(r, name, value, gate, err);
     }

@@ -245,6 +245,7 @@ static tm_status judge_check(tm_ctx *ctx, tm_judging_of *j, tm_gate_verdict *out
         .metric = j->gate.metric[0] != '\0' ? j->gate.metric
                                             : tm__json_text(j->version->info, "metric", ""),
         .rows_text = j->rows_text,
+        .model = j->version->model,
         .version = name,
         .load = j->load,
     };
@@ -301,6 +302,7 @@ tm_status tm__loop_judge(tm_ctx *ctx, const tm_judging *in, tm_gate_verdict *out
 static tm_gate alone(const tm_gate *gate) {
     tm_gate out = *gate;
     out.better_than_champion = false;
+    out.coverage_min = 0; /* nobody has asked yet */
     out.n_slices = gate->n_slice_floors > 0 ? gate->n_slices : 0;
     return out;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "loop/loop_priv.h"
 #include "train/train_look.h"
@@ -169,6 +170,31 @@ static tm_status add_load(measuring *m, tm_err *err) {
     return settle(m, "load", st, &own, err);
 }
 
+static tm_status look_at_labels(measuring *m, json_t **out, tm_err *err) {
+    const tm_monitor_options reading = {.can_write = false};
+    const int64_t now_us = tm__now_us(), after_us = (int64_t)m->gate->coverage_after_us;
+    const tm_age_options options = {.model = m->duel->model,
+                                    .delay_us = after_us,
+                                    .now_us = now_us,
+                                    .covered_from_us = now_us - after_us - TM_GATE_COVERAGE_US};
+    tm_monitor *monitor = NULL;
+    TM_TRY(tm__monitor_open(m->home, &reading, &monitor, err));
+    const tm_status st = tm__monitor_ages(monitor, &options, out, err);
+    tm__monitor_close(monitor);
+    return st;
+}
+
+static tm_status add_coverage(measuring *m, tm_err *err) {
+    json_t *ages = NULL;
+    tm_err own = {0};
+    const tm_status st = look_at_labels(m, &ages, &own);
+    if (st == TM_OK) {
+        json_object_set(m->measured, "coverage", json_object_get(ages, "covered"));
+    }
+    json_decref(ages);
+    return settle(m, "coverage", st, &own, err);
+}
+
 /* *out: there are rows, and m->look is at them. */
 static tm_status find_rows(measuring *m, bool *out, tm_err *err) {
     tm_err own = {0};
@@ -196,6 +222,9 @@ static tm_status measure(measuring *m, tm_err *err) {
     if (tm__gate_needs_here(m->gate)) {
         TM_TRY(add_here(m, has_rows, err));
     }
+    if (tm__gate_needs_coverage(m->gate)) {
+        TM_TRY(add_coverage(m, err));
+    }
     return tm__gate_needs_load(m->gate) ? add_load(m, err) : TM_OK;
 }
 
@@ -203,7 +232,8 @@ tm_status tm__loop_measure(tm_ctx *ctx, const tm_home *home, const tm_gate *gate
                            const tm_duel *duel, json_t **out, tm_err *err) {
     measuring m = {.ctx = ctx, .home = home, .gate = gate, .duel = duel};
     *out = NULL;
-    if (!tm__gate_needs_rows(gate) && !tm__gate_needs_here(gate) && !tm__gate_needs_load(gate)) {
+    if (!tm__gate_needs_rows(gate) && !tm__gate_needs_here(gate) && !tm__gate_needs_load(gate) &&
+        !tm__gate_needs_coverage(gate)) {
         return TM_OK;
     }
     m.measured = json_object();

@@ -195,6 +195,7 @@ typedef struct tm_duel {
                                  the rows have them as columns */
     const char *metric;
     const char *rows_text;
+    const char *model;   /* whose answers are covered by labels, or not */
     const char *version; /* the candidate, for who puts a load on it; see tm_load_tester */
     const tm_load_tester *load;
 } tm_duel;

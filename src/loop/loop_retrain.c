@@ -214,6 +214,7 @@ static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
                     .n_sources = r->events.n},
         .metric = r->metric,
         .rows_text = r->harvest.rows_text,
+        .model = r->options->model,
         .version = name,
         .load = r->options->load,
     };

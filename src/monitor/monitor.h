@@ -57,8 +57,9 @@ typedef struct tm_answer {
     const double *outputs; /* [n_outputs] */
     uint32_t n_cells, n_outputs;
 } tm_answer;
-#define TM_SHADOW_ARM "shadow" /* of answers that nobody was given; their ids are twins of those   \
-                                */
+#define TM_SHADOW_ARM                                                                              \
+    "shadow" /* of answers that nobody was given; their ids are twins of those                     \
+              */
 /** Append an answer as the log keeps it. False when out of memory (out->failed). Any thread. */
 bool tm__answer_append(const tm_answer *answer, tm_buf *out);
 /** Bytes of an appended answer, of which TM_ANSWER_BYTES_MIN are there. */
@@ -164,16 +165,18 @@ typedef struct tm_age_options {
     const char *model;
     int64_t delay_us; /* in which labels are declared to come; -1: nothing is */
     int64_t now_us;
+    int64_t covered_from_us; /* "covered" is of answers given from then on */
 } tm_age_options;
 /**
  * Where a model's labels come from and how long they take: {"model", "answers", "labelled",
  * "share", "ambiguous", "unmatched": labels by entity that wait for an answer, "unmatched_ids":
  * those by id (of any model), "before_answer", "declared_delay_seconds", "due", "overdue",
- * "later_than_declared", "oldest", "newest", "oldest_age_seconds", "newest_age_seconds",
- * "first_answer", "last_answer", "delay": {"p50_seconds", "p90_seconds", "p99_seconds",
- * "most_seconds"} of labels, "arrival": {"p50_seconds", ..., "curve": [{"seconds", "share"}]} of
- * answers, "origins": [{"origin", "labels", "share", "oldest", "newest", "delay"}]}. A delay is
- * from the row's time, or from when it was answered; within 1 %. Null: nothing is known.
+ * "covered": {"answers", "labelled"} of those whose delay is over, "later_than_declared", "oldest",
+ * "newest", "oldest_age_seconds", "newest_age_seconds", "first_answer", "last_answer", "delay":
+ * {"p50_seconds", "p90_seconds", "p99_seconds", "most_seconds"} of labels, "arrival":
+ * {"p50_seconds", ..., "curve": [{"seconds", "share"}]} of answers, "origins": [{"origin",
+ * "labels", "share", "oldest", "newest", "delay"}]}. A delay is from the row's time, or from when
+ * it was answered; within 1 %. Null: nothing is known.
  *
  * Errors: TM_E_NOMEM, TM_E_INTEGRITY.  Threads: any.  Cost: reads the model's answers once.
  */

@@ -39,7 +39,8 @@ typedef struct ages {
     const tm_age_options *options;
     uint64_t n_answers, n_due, n_overdue, n_late, n_ambiguous, n_early;
     uint64_t n_waiting, n_waiting_by_id;
-    int64_t first_us, last_us; /* when labels were known */
+    uint64_t n_matured, n_covered; /* answers that owe a label, and those that have it */
+    int64_t first_us, last_us;     /* when labels were known */
     int64_t first_answer_us, last_answer_us;
     delays labelled, watched; /* watched: answers without a label, for how long */
     origin *origins[ORIGINS_MAX];
@@ -212,7 +213,12 @@ static tm_status take_block(ages *a, tm_block *block, int64_t first_seq, tm_stmt
         a->n_answers++;
         a->first_answer_us = moment_us < a->first_answer_us ? moment_us : a->first_answer_us;
         a->last_answer_us = moment_us > a->last_answer_us ? moment_us : a->last_answer_us;
-        if (*has_label && tm__stmt_i64(labels, 0) == seq) {
+        const bool has = *has_label && tm__stmt_i64(labels, 0) == seq;
+        const bool owes = block->record.at_us >= a->options->covered_from_us &&
+                          since(a->options->now_us, moment_us) >= a->options->delay_us;
+        a->n_matured += owes ? 1 : 0;
+        a->n_covered += owes && has ? 1 : 0;
+        if (has) {
             TM_TRY(add_label(a, moment_us, labels, err));
             TM_TRY(tm__stmt_step(labels, has_label, err));
         } else {
@@ -329,6 +335,10 @@ static json_t *ages_to_json(const ages *a) {
     json_object_set_new(out, "due", is_declared ? json_integer((json_int_t)a->n_due) : json_null());
     json_object_set_new(out, "overdue",
                         is_declared ? json_integer((json_int_t)a->n_overdue) : json_null());
+    json_object_set_new(out, "covered",
+                        is_declared ? json_pack("{s:I, s:I}", "answers", (json_int_t)a->n_matured,
+                                                "labelled", (json_int_t)a->n_covered)
+                                    : json_null());
     json_object_set_new(out, "later_than_declared",
                         is_declared ? json_integer((json_int_t)a->n_late) : json_null());
     json_object_set_new(out, "oldest", moment_to_json(a->first_us, n > 0));

@@ -124,13 +124,17 @@ bool tm__gate_needs_here(const tm_gate *gate) {
     return gate->latency_us_max > 0 || gate->memory_bytes_max > 0;
 }
 
+bool tm__gate_needs_coverage(const tm_gate *gate) {
+    return gate->coverage_min > 0;
+}
+
 bool tm__gate_needs_load(const tm_gate *gate) {
     return gate->load_rate > 0;
 }
 
 bool tm__gate_asks(const tm_gate *gate) {
     return gate->better_than_champion || gate->n_floors > 0 || tm__gate_needs_rows(gate) ||
-           tm__gate_needs_here(gate) || tm__gate_needs_load(gate);
+           tm__gate_needs_here(gate) || tm__gate_needs_load(gate) || tm__gate_needs_coverage(gate);
 }
 
 void tm__gate_check(const tm_gate *gate, const tm_version *candidate, const tm_gate_scores *scores,

@@ -28,9 +28,15 @@ static tm_status valid_floors(const tm_gate_floor *floors, uint32_t n, tm_err *e
 }
 
 tm_status tm__gate_valid(const tm_gate *gate, tm_err *err) {
-    const double limits[] = {
-        gate->by,        gate->calibration_max, gate->fair_ratio,  gate->latency_us_max,
-        gate->load_rate, gate->load_p99_us,     gate->load_seconds};
+    const double limits[] = {gate->by,
+                             gate->calibration_max,
+                             gate->fair_ratio,
+                             gate->latency_us_max,
+                             gate->load_rate,
+                             gate->load_p99_us,
+                             gate->load_seconds,
+                             gate->coverage_min,
+                             gate->coverage_after_us};
     TM_TRY(valid_metric(gate->metric, err));
     TM_TRY(valid_floors(gate->floors, gate->n_floors, err));
     TM_TRY(valid_floors(gate->slice_floors, gate->n_slice_floors, err));
@@ -40,6 +46,9 @@ tm_status tm__gate_valid(const tm_gate *gate, tm_err *err) {
                            i == 0 ? "a gate's 'by' is negative or not a number"
                                   : "a gate's limit is negative or not a number");
         }
+    }
+    if (gate->coverage_min > 1) {
+        return TM_FAIL(err, TM_E_USAGE, "a gate's coverage is over 1");
     }
     const double seconds = gate->load_seconds > 0 ? gate->load_seconds : TM_GATE_LOAD_SECONDS;
     return gate->load_rate * seconds <= TM_GATE_LOAD_ROWS_MAX
@@ -103,6 +112,12 @@ json_t *tm__gate_to_json(const tm_gate *gate) {
         put_number(load, "seconds", gate->load_seconds);
         json_object_set_new(object, "load", load);
     }
+    if (gate->coverage_min > 0) {
+        json_t *coverage = json_object();
+        put_number(coverage, "at_least", gate->coverage_min);
+        put_number(coverage, "after_us", gate->coverage_after_us);
+        json_object_set_new(object, "coverage", coverage);
+    }
     return object;
 }
 
@@ -155,5 +170,8 @@ void tm__gate_from_json(const json_t *json, tm_gate *out) {
     gate.load_rate = tm__json_f64(load, "rows_per_second", 0);
     gate.load_p99_us = tm__json_f64(load, "p99_us", 0);
     gate.load_seconds = tm__json_f64(load, "seconds", 0);
+    const json_t *const coverage = json_object_get(json, "coverage");
+    gate.coverage_min = tm__json_f64(coverage, "at_least", 0);
+    gate.coverage_after_us = tm__json_f64(coverage, "after_us", 0);
     *out = gate;
 }

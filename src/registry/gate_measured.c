@@ -211,6 +211,26 @@ static void check_load(const measuring *m) {
                  tm__json_text(load, "rows", ""));
 }
 
+/* Labels that came for some answers alone say what is true of those alone. */
+static void check_coverage(const measuring *m) {
+    const json_t *const coverage = json_object_get(m->measured, "coverage");
+    const long long n = (long long)tm__json_i64(coverage, "answers", 0);
+    const long long n_labelled = (long long)tm__json_i64(coverage, "labelled", 0);
+    const double days = m->gate->coverage_after_us / 86400e6;
+    if (n == 0) {
+        tm__gate_say(m->out, "coverage", false, "how many answers get a label is not known: %s",
+                     coverage == NULL ? why_not(m, "coverage")
+                                      : "none that was given lately is old enough");
+        return;
+    }
+    const double share = (double)n_labelled / (double)n;
+    const bool is_met = share >= m->gate->coverage_min;
+    tm__gate_say(m->out, "coverage", is_met,
+                 "of %lld answers that are older than %.4g days %.1f %% have a label, %s the "
+                 "%.1f %% asked",
+                 n, days, 100 * share, is_met ? "at least" : "below", 100 * m->gate->coverage_min);
+}
+
 void tm__gate_check_measured(const tm_gate *gate, const char *metric, const json_t *measured,
                              tm_gate_verdict *out) {
     const measuring m = {.gate = gate,
@@ -234,5 +254,8 @@ void tm__gate_check_measured(const tm_gate *gate, const char *metric, const json
     check_here(&m, "bytes", "memory", (double)gate->memory_bytes_max);
     if (tm__gate_needs_load(gate)) {
         check_load(&m);
+    }
+    if (tm__gate_needs_coverage(gate)) {
+        check_coverage(&m);
     }
 }

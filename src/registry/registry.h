@@ -150,7 +150,10 @@ typedef struct tm_gate {
     double load_rate;          /* rows a second that it must keep up with; 0: not asked */
     double load_p99_us;        /* in which 99 of 100 of these must be answered; 0: any time */
     double load_seconds;       /* how long; 0: TM_GATE_LOAD_SECONDS */
+    double coverage_min;       /* share of the model's answers that have a label; 0: not asked */
+    double coverage_after_us;  /* of answers that are older, over TM_GATE_COVERAGE_US before */
 } tm_gate;
+#define TM_GATE_COVERAGE_US (30 * INT64_C(86400000000))
 #define TM_GATE_LOAD_SECONDS 3.0
 #define TM_GATE_LOAD_ROWS_MAX 5000000.0 /* rate times seconds */
 bool tm__gate_is_same(const tm_gate *a, const tm_gate *b);
@@ -160,6 +163,8 @@ bool tm__gate_asks(const tm_gate *gate);
 bool tm__gate_needs_rows(const tm_gate *gate);
 /** True when it asks for latency or memory. */
 bool tm__gate_needs_here(const tm_gate *gate);
+/** True when it asks for labels of the model's answers. */
+bool tm__gate_needs_coverage(const tm_gate *gate);
 /** True when it asks for a load. */
 bool tm__gate_needs_load(const tm_gate *gate);
 
@@ -171,6 +176,7 @@ typedef struct tm_gate_scores {
     /* What was measured for what is asked besides; NULL: nothing. {"rows": on which, "scores":
      * [{"score", "value", "low", "high", "gain"?: {"value", "low", "high"}}], "slices": [{"column",
      * "group", "rows", "scores"}], "fairness": of train_look.h, "here": {"latency_us", "bytes"},
+     * "coverage": {"answers", "labelled"},
      * "load": {"rows_per_second", "p50_us", "p99_us", "seconds", "answered", "refused", "rows"},
      * "alone": true when there is no champion, "errors": {WHAT: why it was not measured}} */
     const json_t *measured;

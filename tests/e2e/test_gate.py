@@ -31,6 +31,7 @@ def gated(tm, gate):
     ("{latency_us: 100000, memory: 1G}", True, "measured here"),
     ("{latency_us: 0.001}", False, "over the 0.001 asked"),
     ("{memory: 1000}", False, "over the 1000 asked"),
+    ("{coverage: {at_least: 0.3, after: 7d}}", False, "how many answers get a label is not known"),
     ("{load: {rows_per_second: 200, p99: 1s, seconds: 0.5}}", True, "refused 0 (16 golden rows)"),
     ("{load: {rows_per_second: 200, p99: 1us, seconds: 0.2}}", False, "(at most 1 asked)"),
     ("{load: {rows_per_second: 4900000, seconds: 1}}", False, "of 4.9e+06 rows a second"),
@@ -77,3 +78,21 @@ def test_a_retraining_is_held_to_the_load(tm):
     assert tm("retrain", "churn").code == 1
     refused = [e for e in tm.ok("model", "history", "churn", "--event", "gate.refused", "--json").json["history"]]
     assert len(refused) == 2 and all(any(c["check"] == "load" and not c["open"] for c in r["details"]["checks"]) for r in refused)
+
+
+def test_labels_of_too_few_answers_promote_nothing(tm):
+    gated(tm, "{coverage: {at_least: 0.5, after: 1ms}}")
+    rows = churn_rows(40, seed=9)
+    tm.write("asked.csv", csv_text(rows))
+    tm.ok("predict", "churn", "asked.csv", "--log", "-o", "told.csv")
+    told = [line.split(",") for line in (tm.folder / "told.csv").read_text(encoding="utf-8").split("\n")[1:] if line]
+
+    def label(some):
+        tm.write("labels.csv", "prediction_id,churned\n" + "".join(f"{line[-1]},{line[-3]}\n" for line in some))
+        tm.ok("monitor", "labels", "churn", "labels.csv")
+        return train(tm, 30 + len(some))["gate"]
+
+    few = label(told[:19])
+    assert not few["open"] and "of 40 answers that are older than" in few["reason"] and "47.5 % have a label, below the 50.0 % asked" in few["reason"], few
+    enough = label(told[19:21])
+    assert enough["open"] and "52.5 % have a label" in enough["reason"], enough

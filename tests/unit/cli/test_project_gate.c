@@ -20,7 +20,8 @@ static void all_that_can_be_asked_is_read(void **state) {
     if (parse("{better_than: champion, by: 0.002, metric: auc, min: {auc: 0.7, logloss: 0.5}, "
               "sure: true, slices: [city, plan], slice_min: {accuracy: 0.6}, "
               "calibration_error: 0.05, fairness: {group: sex}, latency_us: 200, memory: 200M, "
-              "load: {rows_per_second: 1000, p99: 5ms, seconds: 2}}",
+              "load: {rows_per_second: 1000, p99: 5ms, seconds: 2}, coverage: {at_least: 0.3, "
+              "after: 7d}}",
               &project, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
@@ -35,6 +36,7 @@ static void all_that_can_be_asked_is_read(void **state) {
     assert_true(gate->calibration_max == 0.05 && gate->fair_ratio == 0.8);
     assert_string_equal(gate->fair_group, "sex");
     assert_true(gate->latency_us_max == 200 && gate->memory_bytes_max >= 200000000);
+    assert_true(gate->coverage_min == 0.3 && gate->coverage_after_us == 7 * 86400e6);
     assert_true(gate->load_rate == 1000 && gate->load_p99_us == 5000 && gate->load_seconds == 2);
     tm__project_done(&project);
     assert_int_equal(parse("{sure: false, fairness: {group: sex, ratio: 0.9}}", &project, &err),
@@ -67,6 +69,12 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
         "{latency_us: fast}",
         "{memory: much}",
         "{memory: 0}",
+        "{coverage: 0.3}",
+        "{coverage: {}}",
+        "{coverage: {at_least: 0.3}}",
+        "{coverage: {at_least: 1.3, after: 1d}}",
+        "{coverage: {at_least: 0.3, after: soon}}",
+        "{coverage: {at_least: 0.3, since: 1d}}",
         "{load: 1000}",
         "{load: {}}",
         "{load: {p99: 5ms}}",

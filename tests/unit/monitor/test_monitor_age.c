@@ -173,6 +173,14 @@ static void counts_are_those_of_the_log(void **state) {
     assert_int_equal(tm__json_i64(ages, "due", -1), n_due);
     assert_int_equal(tm__json_i64(ages, "overdue", -1), n_overdue);
     assert_int_equal(tm__json_i64(ages, "later_than_declared", -1), n_late);
+    const json_t *covered = json_object_get(ages, "covered");
+    int64_t n_old = 0, n_covered = 0;
+    for (int i = 0; i < N; i++) {
+        n_old += log[i].at_us + delay_us <= NOW;
+        n_covered += log[i].at_us + delay_us <= NOW && log[i].delay_us >= 0;
+    }
+    assert_int_equal(tm__json_i64(covered, "answers", -1), n_old);
+    assert_int_equal(tm__json_i64(covered, "labelled", -1), n_covered);
     const json_t *origins = json_object_get(ages, "origins");
     assert_int_equal(json_array_size(origins), 2);
     for (size_t i = 0; i < 2; i++) {

@@ -22,7 +22,9 @@ static const tm_gate full = {.better_than_champion = true,
                              .memory_bytes_max = 200000000,
                              .load_rate = 1000,
                              .load_p99_us = 5000,
-                             .load_seconds = 2};
+                             .load_seconds = 2,
+                             .coverage_min = 0.25,
+                             .coverage_after_us = 86400e6};
 
 static void a_gate_comes_back_as_it_was(void **state) {
     (void)state;
@@ -34,7 +36,8 @@ static void a_gate_comes_back_as_it_was(void **state) {
     assert_string_equal(back.floors[1].metric, "logloss");
     assert_true(back.memory_bytes_max == 200000000 && back.is_sure);
     assert_true(back.load_rate == 1000 && back.load_p99_us == 5000 && back.load_seconds == 2);
-    assert_true(tm__gate_needs_load(&back));
+    assert_true(tm__gate_needs_load(&back) && tm__gate_needs_coverage(&back));
+    assert_true(back.coverage_min == 0.25 && back.coverage_after_us == 86400e6);
     back.slice_floors[0].value = 0.61;
     assert_false(tm__gate_is_same(&full, &back));
     json_decref(json);
@@ -58,6 +61,8 @@ static void what_cannot_be_asked_is_refused(void **state) {
         {.by = -1},
         {.calibration_max = INFINITY},
         {.latency_us_max = -1},
+        {.coverage_min = 1.5},
+        {.coverage_min = -1},
         {.load_rate = -1},
         {.load_rate = 1e7},
         {.load_rate = 1000, .load_p99_us = NAN},
