@@ -24,7 +24,9 @@
 #define NETWORK_BYTES 400e3
 #define NODE_BYTES 16.0
 #define LATENCY_US_DEFAULT 100.0
-#define ROW_US 3.0 /* features of a row, sums of members */
+#define ROW_US 3.0   /* features of a row, sums of members */
+#define TEXT_US 40.0 /* terms of a text: looked up in tables that take the trees' place in caches  \
+                      */
 /* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
  * rounds. */
 #define ROUNDS_FACTOR 1.1
@@ -85,6 +87,10 @@ tm_cost tm__cost_of(const tm_candidate *candidate, tm_cost_shape shape, double r
     const double depth = 1.0 + 1.3 * tm__log(leaves) / tm__log(2.0);
     return (tm_cost){.us = n_trees * depth * node_ns * 1e-3,
                      .bytes = n_trees * (2.0 * leaves - 1.0) * NODE_BYTES};
+}
+
+tm_cost tm__cost_of_row(const tm_search *search) {
+    return (tm_cost){.us = search->has_terms ? TEXT_US : 0.0};
 }
 
 tm_cost tm__cost_of_stack(uint32_t n_members, uint32_t n_outputs) {

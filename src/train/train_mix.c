@@ -174,7 +174,7 @@ static void add(tm_mixer *m, tm_mix *chosen, uint32_t k) {
 static bool may_join(const tm_mixer *m, const tm_mix *chosen, uint32_t k) {
     const tm_search *search = m->search;
     const tm_cost_shape shape = tm__cost_shape(search->data);
-    tm_cost sum = {0};
+    tm_cost sum = tm__cost_of_row(search);
     uint32_t n_members = 1;
     for (uint32_t i = 0; i < m->n_pool; i++) {
         if (i == k || chosen->counts[i] > 0) {

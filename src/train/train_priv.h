@@ -119,6 +119,7 @@ typedef struct tm_search {
     uint64_t rung_rows;     /* of the last rung */
     tm_budget *whole;       /* while it runs: of which trials have parts */
     double ns_row_features; /* that the features of a row took */
+    bool has_terms;         /* of texts, that linear learners and scores of trees look up */
     double ns_row_predict;  /* and its answer by the slowest candidate */
     uint64_t tail_ns;       /* set aside of the clock for what follows the last fit */
     uint32_t n_blend;       /* candidates with a share; 1: no blend, the best alone */

@@ -114,6 +114,7 @@ tm_status tm__rung_fill(tm_ctx *ctx, tm_rung *rung, tm_search *search, uint32_t 
         rung->seconds_fold = seconds / (rung->n_folds - n_before);
         const tm_fold *fold = &rung->folds[rung->n_folds - 1];
         search->ns_row_features = rung->seconds_fold * 1e9 / (double)(fold->n + fold->n_valid);
+        search->has_terms = tm__program_term_input(fold->program) != UINT32_MAX;
     }
     return tm__rung_pool(rung, err);
 }

@@ -122,6 +122,8 @@ tm_cost tm__cost_of(const tm_candidate *candidate, tm_cost_shape shape, double r
 /** Rounds at most that stay within the limit; at least 1. */
 double tm__cost_rounds(const tm_train_options *options, const tm_candidate *candidate,
                        tm_cost_shape shape);
+/** What every row takes before a model is asked, beyond a constant. */
+tm_cost tm__cost_of_row(const tm_search *search);
 /** A second layer over n members. */
 tm_cost tm__cost_of_stack(uint32_t n_members, uint32_t n_outputs);
 /** Rounds of the refit. */

@@ -114,7 +114,8 @@ static double gain_of(const tm_stack_trial *t, const uint32_t picks[TM_MIX_HALVE
 /* What members cost together with the weights of the second layer. */
 static bool is_affordable(const tm_search *search, const tm_stack *stack) {
     const tm_cost_shape shape = tm__cost_shape(search->data);
-    tm_cost sum = tm__cost_of_stack(stack->n, shape.n_outputs);
+    tm_cost sum = tm__cost_of_row(search);
+    tm__cost_add(&sum, tm__cost_of_stack(stack->n, shape.n_outputs));
     for (uint32_t m = 0; m < stack->n; m++) {
         const tm_candidate *c = &search->candidates[stack->candidates[m]];
         tm__cost_add(&sum, tm__cost_of(c, shape, tm__cost_refit_rounds(c)));

@@ -191,8 +191,10 @@ static tm_status settle_shares(tm_search *search, const team *t, tm_err *err) {
 static tm_status fit_team(tm_ctx *ctx, tm_search *search, const tm_fit_input *in, team *t,
                           tm_err *err) {
     t->n_order = by_share(search, t->order);
+    t->cost = tm__cost_of_row(search);
     if (search->stacking.is_used) {
-        t->cost = tm__cost_of_stack(search->stacking.whole.n, tm__train_outputs(search->data));
+        tm__cost_add(&t->cost,
+                     tm__cost_of_stack(search->stacking.whole.n, tm__train_outputs(search->data)));
     }
     const bool has_budget = search->options->work > 0 || search->options->budget_ms > 0;
     for (uint32_t k = 0; k < t->n_order && t->n < TM_MAX_BLEND; k++) {

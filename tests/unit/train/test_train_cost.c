@@ -31,6 +31,18 @@ static void nodes_that_ask_for_levels_cost_more(void **state) {
     assert_true(tm__cost_rounds(&plain, &c, levels) < tm__cost_rounds(&plain, &c, of(1)));
 }
 
+static void terms_of_texts_leave_less_to_models(void **state) {
+    (void)state;
+    const tm_search plain = {0}, texts = {.has_terms = true};
+    const tm_train_options options = {0};
+    const tm_cost model = {.us = 70};
+    tm_cost with = tm__cost_of_row(&texts), without = tm__cost_of_row(&plain);
+    tm__cost_add(&with, model);
+    tm__cost_add(&without, model);
+    assert_true(tm__cost_fits(&options, &without));
+    assert_false(tm__cost_fits(&options, &with));
+}
+
 static void trees_cost_and_nothing_else_does(void **state) {
     (void)state;
     const tm_candidate small = boosted(8), large = boosted(256);
@@ -90,6 +102,7 @@ static void what_is_hurried_gets_more_rounds_within_its_limit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_that_ask_for_levels_cost_more),
+        cmocka_unit_test(terms_of_texts_leave_less_to_models),
         cmocka_unit_test(trees_cost_and_nothing_else_does),
         cmocka_unit_test(rounds_stay_within_the_limits),
         cmocka_unit_test(many_members_cost_more_than_their_sum),
