@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Alarms of a whole model: monitor_drift [MONTHS [COLUMNS]], 10,000 months and 20 columns without.
+ * Alarms of a whole model: monitor_drift [MONTHS [COLUMNS [KINDS]]], 10,000 months, 20 columns and
+ * all without. With KINDS: the first so many kinds of quiet months alone.
  *
  * A model of normal columns in ten bins, each half as important as the one before, whose reference
  * is ten blocks of 1,000 rows, drawn anew each time; a month is 720 windows of 50 rows. The budget
@@ -33,6 +34,7 @@ static const coming kinds[] = {{"columns of their own", 1, false},
                                {"rows in clumps of ten", 10, false},
                                {"rows in clumps of ten, columns that say the same", 10, true},
                                {"windows of one value each", ROWS, true}};
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 typedef struct model {
     tm_reference *reference;
@@ -162,15 +164,16 @@ static void moved(double by, uint32_t n_columns) {
 int main(int argc, char **argv) {
     const uint32_t n_months = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 10000;
     const uint32_t n_columns = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 20;
+    const size_t n_kinds = argc > 3 ? strtoul(argv[3], NULL, 10) : N_KINDS;
     static const double moves[] = {0.25, 0.5, 1};
-    if (n_months < 1 || n_columns < 1 || n_columns > 40) {
-        fprintf(stderr, "usage: monitor_drift [MONTHS [COLUMNS up to 40]]\n");
+    if (n_months < 1 || n_columns < 1 || n_columns > 40 || n_kinds > N_KINDS) {
+        fprintf(stderr, "usage: monitor_drift [MONTHS [COLUMNS up to 40 [KINDS up to 5]]]\n");
         return 2;
     }
-    for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
+    for (size_t i = 0; n_kinds == N_KINDS && i < sizeof(moves) / sizeof(moves[0]); i++) {
         moved(moves[i], n_columns);
     }
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    for (size_t i = 0; i < n_kinds; i++) {
         quiet(&kinds[i], n_months, n_columns);
     }
     return 0;
