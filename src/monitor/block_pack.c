@@ -75,42 +75,33 @@ typedef struct before {
 
 /* ---- ids ---- */
 
-/* Value of a character, 32 and more for one that is in no id. */
-static uint8_t digit_of(char c) {
-    static const uint8_t letters[32] = {
-        255, 10, 11, 12, 13, 14,  15, 16, 17, 255, 18, 19,  255, 20,  21,  255,  /* @ to O */
-        22,  23, 24, 25, 26, 255, 27, 28, 29, 30,  31, 255, 255, 255, 255, 255}; /* P to _ */
-    const uint8_t u = (uint8_t)c;
-    if (u >= '0' && u <= '9') {
-        return (uint8_t)(u - '0');
+/* 0, which less one is 255, for a character that is in no id. */
+static const uint8_t digits_plus_one[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['G'] = 17, ['H'] = 18, ['J'] = 19, ['K'] = 20, ['M'] = 21, ['N'] = 22, ['P'] = 23, ['Q'] = 24,
+    ['R'] = 25, ['S'] = 26, ['T'] = 27, ['V'] = 28, ['W'] = 29, ['X'] = 30, ['Y'] = 31, ['Z'] = 32};
+
+/* n characters, five bits each; *io_seen has a bit above these when one is in no id. */
+static inline uint64_t read_digits(const uint8_t *text, int n, uint8_t *io_seen) {
+    uint64_t bits = 0;
+    for (int i = 0; i < n; i++) {
+        const uint8_t digit = (uint8_t)(digits_plus_one[text[i]] - 1);
+        *io_seen |= digit;
+        bits = bits << 5 | digit;
     }
-    return u >= '@' && u <= '_' ? letters[u - '@'] : 255;
+    return bits;
 }
 
 /* The 48 bits of milliseconds and 80 others of an id; false for one that is none. */
 static bool read_id(const uint8_t *id, int64_t *out_ms, uint8_t rest[RANDOM_BYTES]) {
-    uint64_t head = 0, high = 0, low = 0;
     uint8_t seen = 0;
-    for (int i = 0; i < 10; i++) {
-        const uint8_t digit = digit_of((char)id[i]);
-        seen |= digit;
-        head = head << 5 | digit;
-    }
-    for (int i = 10; i < 18; i++) {
-        const uint8_t digit = digit_of((char)id[i]);
-        seen |= digit;
-        high = high << 5 | digit;
-    }
-    for (int i = 18; i < 26; i++) {
-        const uint8_t digit = digit_of((char)id[i]);
-        seen |= digit;
-        low = low << 5 | digit;
-    }
+    const uint64_t head = read_digits(id, 10, &seen);
+    const uint64_t high = __builtin_bswap64(read_digits(id + 10, 8, &seen) << 24);
+    const uint64_t low = __builtin_bswap64(read_digits(id + 18, 8, &seen) << 24);
     *out_ms = (int64_t)head;
-    for (int i = 0; i < 5; i++) {
-        rest[i] = (uint8_t)(high >> (32 - 8 * i));
-        rest[5 + i] = (uint8_t)(low >> (32 - 8 * i));
-    }
+    memcpy(rest, &high, RANDOM_BYTES / 2);
+    memcpy(rest + RANDOM_BYTES / 2, &low, RANDOM_BYTES / 2);
     return seen < 32 && head >> 48 == 0;
 }
 
