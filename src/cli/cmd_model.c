@@ -167,9 +167,15 @@ tm_status cmd_model_promote(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
     const tm_actor actor = tm__cli_actor(tm__cli_text(cli, "reason"), user, sizeof(user));
     tm_version champion = {0};
-    TM_TRY(tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err));
+    TM_TRY(tm__place_open(cli, false, &place, err));
+    tm_status st =
+        tm__registry_find(place.registry, tm__cli_arg(cli, "MODEL"), &place.version, err);
+    if (st != TM_OK) {
+        tm__place_close(&place);
+        return st;
+    }
     /* Whoever moves it meanwhile wins: this one was decided on another champion. */
-    tm_status st = tm__registry_find(place.registry, place.version.model, &champion, err);
+    st = tm__registry_find(place.registry, place.version.model, &champion, err);
     const tm_promotion promotion = {.version = place.version.number,
                                     .champion = champion.number,
                                     .force = tm__cli_flag(cli, "force")};

@@ -15,9 +15,11 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "model/bundle_priv.h"
 
-#define NAME 64u /* see bundle_file.c */
+#define NAME 64u                             /* see bundle_file.c */
+#define HASHED_ASIDE_BYTES ((size_t)4 << 20) /* below, a thread costs more than it saves */
 
 #define DAMAGE_HINT "Take the file from a backup or train again; nothing of it was used."
 
@@ -231,8 +233,7 @@ static tm_status load_reference(tm_bundle *self, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_err *err) {
-    TM_TRY(tm__bundle_file_check(data, len, &self->file, err));
+static tm_status load_sections(tm_bundle *self, tm_err *err) {
     TM_TRY(tm__bundle_signer_load(&self->file, &self->signer, err));
     const tm_bytes *sections = self->file.sections;
     TM_TRY(load_json(sections[TM_SECTION_INFO], "info", &self->info, err));
@@ -263,6 +264,35 @@ static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_er
         return fail_section("info", &cause, err);
     }
     return TM_OK;
+}
+
+typedef struct hashing {
+    const tm_bundle_file *file;
+    tm_status st;
+    tm_err err;
+} hashing;
+
+static void hash_main(void *arg) {
+    hashing *h = arg;
+    h->st = tm__bundle_file_hash(h->file, &h->err);
+}
+
+/* A large file is hashed by a second thread while the first makes something of its sections, whose
+ * sums were right; it is not given out before both are done. */
+static tm_status load_parts(tm_bundle *self, const void *data, size_t len, tm_err *err) {
+    TM_TRY(tm__bundle_file_sums(data, len, &self->file, err));
+    hashing h = {.file = &self->file};
+    tm_thread *const thread =
+        len < HASHED_ASIDE_BYTES ? NULL : tm__thread_create(hash_main, &h, "tm-hash");
+    if (thread == NULL) {
+        TM_TRY(tm__bundle_file_hash(&self->file, err));
+    }
+    const tm_status st = load_sections(self, err);
+    tm__thread_join(thread);
+    if (h.st != TM_OK && err != NULL) {
+        *err = h.err;
+    }
+    return h.st != TM_OK ? h.st : st;
 }
 
 static void bundle_free(tm_bundle *self) {
@@ -311,6 +341,25 @@ tm_status tm__bundle_open(const char *path, tm_bundle **out, tm_err *err) {
     self->heap_bytes = held_since(before);
     *out = self;
     return TM_OK;
+}
+
+tm_status tm__bundle_check(const char *path, tm_hash *out_hash, tm_err *err) {
+    tm_map map = {0};
+    tm_bundle_file file;
+    json_t *info = NULL;
+    TM_TRY(tm__map_open(path, &map, err));
+    tm__map_populate(&map);
+    tm_status st = tm__bundle_file_check(map.data, map.len, &file, err);
+    st = st == TM_OK ? load_json(file.sections[TM_SECTION_INFO], "info", &info, err) : st;
+    st = st == TM_OK ? tm__bundle_modules_check(info, err) : st;
+    if (st == TM_OK) {
+        *out_hash = file.hash;
+    } else {
+        tm_err_at(err, path, 0, 0);
+    }
+    json_decref(info);
+    tm__map_close(&map);
+    return st;
 }
 
 bool tm__bundle_is_file(const tm_bundle *bundle, const char *path) {

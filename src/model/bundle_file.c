@@ -317,7 +317,7 @@ static tm_status check_section(const uint8_t *data, size_t len, const uint8_t *e
     return TM_OK;
 }
 
-tm_status tm__bundle_file_check(const void *bytes, size_t len, tm_bundle_file *out, tm_err *err) {
+tm_status tm__bundle_file_sums(const void *bytes, size_t len, tm_bundle_file *out, tm_err *err) {
     const uint8_t *data = bytes;
     tm_bundle_file file = {.sections = {{NULL, 0}}};
     uint32_t last = 0;
@@ -348,10 +348,21 @@ tm_status tm__bundle_file_check(const void *bytes, size_t len, tm_bundle_file *o
             return damaged(section_names[type], "not there", err);
         }
     }
-    hash_sections(file.sections, &file.hash);
-    if (memcmp(file.hash.bytes, data + HASH_AT, TM_HASH_BYTES) != 0) {
-        return damaged("header", "hash", err);
-    }
+    memcpy(file.hash.bytes, data + HASH_AT, TM_HASH_BYTES);
+    *out = file;
+    return TM_OK;
+}
+
+tm_status tm__bundle_file_hash(const tm_bundle_file *file, tm_err *err) {
+    tm_hash hash;
+    hash_sections(file->sections, &hash);
+    return tm__hash_eq(&hash, &file->hash) ? TM_OK : damaged("header", "hash", err);
+}
+
+tm_status tm__bundle_file_check(const void *data, size_t len, tm_bundle_file *out, tm_err *err) {
+    tm_bundle_file file;
+    TM_TRY(tm__bundle_file_sums(data, len, &file, err));
+    TM_TRY(tm__bundle_file_hash(&file, err));
     *out = file;
     return TM_OK;
 }

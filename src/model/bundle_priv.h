@@ -41,6 +41,12 @@ typedef struct tm_bundle_file {
 TM_NODISCARD tm_status tm__bundle_file_check(const void *data, size_t len, tm_bundle_file *out,
                                              tm_err *err);
 
+/** The first half of it: each section by its sum; the hash is what the header says. */
+TM_NODISCARD tm_status tm__bundle_file_sums(const void *data, size_t len, tm_bundle_file *out,
+                                            tm_err *err);
+/** The other half, which reads all bytes once more. */
+TM_NODISCARD tm_status tm__bundle_file_hash(const tm_bundle_file *file, tm_err *err);
+
 /** Append a file of sections [TM_SECTION_END], those without data left out. TM_E_NOMEM. */
 TM_NODISCARD tm_status tm__bundle_file_write(const tm_bytes *sections, tm_buf *out, tm_err *err);
 

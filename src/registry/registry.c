@@ -397,9 +397,18 @@ tm_status tm__registry_find(tm_registry *registry, const char *name, tm_version 
 
 /* ---- Bundles ---- */
 
+static tm_status not_of_its_name(const char *path, tm_err *err) {
+    const tm_status st =
+        TM_FAIL(err, TM_E_INTEGRITY, "the model file '%s' is not the one of its name", path);
+    tm_err_hint(err, "Restore it from a backup, or train the model again.");
+    return st;
+}
+
+/* The file of a hash, whole; *out (may be NULL) gets what is made of it. */
 static tm_status bundle_open(tm_registry *registry, const tm_hash *hash, tm_bundle **out,
                              tm_err *err) {
     tm_bundle *bundle = NULL;
+    tm_hash found = {0};
     char *path = tm__home_bundle_path(registry->home, hash);
     if (path == NULL) {
         return no_memory(err);
@@ -410,12 +419,12 @@ static tm_status bundle_open(tm_registry *registry, const tm_hash *hash, tm_bund
         tm_err_hint(err, "Restore it from a backup, or train the model again.");
         goto out;
     }
-    st = tm__bundle_open(path, &bundle, err);
-    if (st == TM_OK && !tm__hash_eq(tm__bundle_hash(bundle), hash)) {
-        st = TM_FAIL(err, TM_E_INTEGRITY, "the model file '%s' is not the one of its name", path);
-        tm_err_hint(err, "Restore it from a backup, or train the model again.");
+    st = out == NULL ? tm__bundle_check(path, &found, err) : tm__bundle_open(path, &bundle, err);
+    found = bundle != NULL ? *tm__bundle_hash(bundle) : found;
+    if (st == TM_OK && !tm__hash_eq(&found, hash)) {
+        st = not_of_its_name(path, err);
     }
-    if (st == TM_OK) {
+    if (st == TM_OK && out != NULL) {
         *out = bundle;
         bundle = NULL;
     }
@@ -425,14 +434,24 @@ out:
     return st;
 }
 
+static tm_status fail_collected(const tm_version *version, tm_err *err) {
+    const tm_status st =
+        TM_FAIL(err, TM_E_NOT_FOUND, "the file of version %u of '%s' was collected",
+                version->number, version->model);
+    tm_err_hint(err, "Import it again, or train again with its recipe.");
+    return st;
+}
+
+tm_status tm__registry_bundle_check(tm_registry *registry, const tm_version *version, tm_err *err) {
+    return strcmp(version->state, "collected") == 0
+               ? fail_collected(version, err)
+               : bundle_open(registry, &version->bundle_hash, NULL, err);
+}
+
 tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, tm_bundle **out,
                               tm_err *err) {
     if (strcmp(version->state, "collected") == 0) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_NOT_FOUND, "the file of version %u of '%s' was collected",
-                    version->number, version->model);
-        tm_err_hint(err, "Import it again, or train again with its recipe.");
-        return st;
+        return fail_collected(version, err);
     }
     tm_bundle *bundle = NULL;
     json_t *recipe = NULL;

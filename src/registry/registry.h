@@ -63,6 +63,9 @@ TM_NODISCARD tm_status tm__registry_find(tm_registry *registry, const char *name
  * with the name of its model calls from tm__registry_threshold() on. */
 TM_NODISCARD tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version,
                                            tm_bundle **out, tm_err *err);
+/** The same checks of the file, without making anything of it. */
+TM_NODISCARD tm_status tm__registry_bundle_check(tm_registry *registry, const tm_version *version,
+                                                 tm_err *err);
 /**
  * From which probability on a version with this info calls the positive class of two: by the rule
  * of its model's recipe where that is another one than it was trained with and needs no rows (a

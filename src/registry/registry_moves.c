@@ -261,11 +261,9 @@ tm_status tm__registry_file_check(tm_registry *registry, const char *model, uint
                                   tm_err *err) {
     int64_t model_id = 0;
     tm_version version = {0};
-    tm_bundle *bundle = NULL;
     TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
     TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
-    const tm_status st = tm__registry_bundle(registry, &version, &bundle, err);
-    tm__bundle_unref(bundle);
+    const tm_status st = tm__registry_bundle_check(registry, &version, err);
     tm__version_done(&version);
     return st;
 }

@@ -171,11 +171,12 @@ static bool want_key(void *arg, const tm_stored_key *stored) {
 static tm_served *find_resident(const tm_current_past *past, const tm_route *route) {
     const tm_current *latest = past->latest;
     const uint32_t n_routes = latest == NULL ? 0 : latest->n;
-    const uint32_t n = n_routes + (latest == NULL ? 0 : latest->n_kept) + 1;
-    for (uint32_t i = 0; i < n; i++) {
+    const uint32_t n = n_routes + (latest == NULL ? 0 : latest->n_kept);
+    for (uint32_t i = 0; i < n + 2; i++) {
         tm_served *s = i < n_routes ? latest->routes[i]
-                       : i < n - 1  ? latest->kept[i - n_routes]
-                                    : past->prepared;
+                       : i < n      ? latest->kept[i - n_routes]
+                       : i == n     ? past->prepared
+                                    : past->opened;
         if (s != NULL && !s->is_stale && s->version == route->version &&
             strcmp(s->route, route->name) == 0 && strcmp(s->model, route->model) == 0 &&
             tm__hash_eq(&s->hash, &route->bundle_hash)) {
@@ -367,38 +368,40 @@ static bool keep(loader *l, tm_served *served) {
            count_kept(current, served->route) < KEPT_MAX && append_kept(current, served);
 }
 
-/* Keep a version of a route: as it is resident, or opened when that is allowed. Nothing depends on
- * it, so what cannot be kept is not an error of the load. */
+/* Keep a version of a route that is resident. */
 static void keep_version(loader *l, const tm_route *route) {
-    tm_served *served = has_version(l->current, route) ? NULL : find_resident(l->past, route);
-    if (served != NULL) {
-        served = tm__served_ref(served);
-    } else if (l->past->opens_kept && !has_version(l->current, route)) {
-        tm_err err = {0};
-        tm_prepare terms = terms_of(l, route);
-        terms.held_bytes = sum_bytes(l->current);
-        const tm_status st = tm__prepare(&terms, &served, &err);
-        if (st != TM_OK && st != TM_E_REFUSED && st != TM_E_NOMEM) {
-            tm_log_event(l->log, TM_WARN, "model.not_kept", TM_FT("model", route->model),
-                         TM_FI("version", route->version), TM_FT("error", err.message));
-        }
-    }
+    tm_served *const found = has_version(l->current, route) ? NULL : find_resident(l->past, route);
+    tm_served *const served = found == NULL ? NULL : tm__served_ref(found);
     if (served != NULL && !keep(l, served)) {
         tm__served_unref(served);
     }
 }
 
-static void keep_named(loader *l, const tm_route *served, const char *model, const char *what) {
+/* What a route keeps besides what it serves, by rank: *out is the route with that version; false
+ * when there is none of this rank. */
+#define RANKS 2u /* what a rollback would bring back, the challenger */
+static bool find_wanted(tm_registry *registry, const tm_route *served, uint32_t rank,
+                        tm_route *out) {
     char name[TM_MAX_NAME + 24];
+    uint32_t earlier = 0;
     tm_version version = {0};
-    (void)snprintf(name, sizeof name, "%s@%s", model, what);
-    if (tm__registry_find(l->registry, name, &version, NULL) == TM_OK) {
-        tm_route route = *served;
-        route.version = version.number;
-        route.bundle_hash = version.bundle_hash;
-        keep_version(l, &route);
-        tm__version_done(&version);
+    if (rank == 0 &&
+        (tm__registry_earlier(registry, served->model, &earlier, NULL) != TM_OK || earlier == 0)) {
+        return false;
     }
+    if (rank == 0) {
+        (void)snprintf(name, sizeof name, "%s@%u", served->model, earlier);
+    } else {
+        (void)snprintf(name, sizeof name, "%s@challenger", served->model);
+    }
+    if (tm__registry_find(registry, name, &version, NULL) != TM_OK) {
+        return false;
+    }
+    *out = *served;
+    out->version = version.number;
+    out->bundle_hash = version.bundle_hash;
+    tm__version_done(&version);
+    return true;
 }
 
 /* What a route keeps, in the order in which it would be missed. */
@@ -411,16 +414,12 @@ static void keep_of_route(loader *l, const tm_route *wanted) {
         route.bundle_hash = now->hash;
         keep_version(l, &route);
     }
-    if (l->past->opens_kept) {
-        char number[16];
-        uint32_t earlier = 0;
-        if (tm__registry_earlier(l->registry, wanted->model, &earlier, NULL) == TM_OK &&
-            earlier != 0) {
-            (void)snprintf(number, sizeof number, "%u", earlier);
-            keep_named(l, wanted, wanted->model, number);
+    for (uint32_t rank = 0; now != NULL && rank < RANKS; rank++) {
+        if (find_wanted(l->registry, wanted, rank, &route)) {
+            keep_version(l, &route);
         }
-        keep_named(l, wanted, wanted->model, "challenger");
     }
+    route = *wanted;
     for (uint32_t i = 0; latest != NULL && i < latest->n_kept; i++) {
         if (strcmp(latest->kept[i]->route, wanted->name) == 0) {
             route.version = latest->kept[i]->version;
@@ -428,6 +427,54 @@ static void keep_of_route(loader *l, const tm_route *wanted) {
             keep_version(l, &route);
         }
     }
+}
+
+/* What is held beside a version of this rank: those behind it go first. */
+static uint64_t held_before(const tm_current *latest, const char *route, uint32_t rank) {
+    uint64_t held = latest->bytes;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < latest->n_kept; i++) {
+        const tm_served *const s = latest->kept[i];
+        if (strcmp(s->route, route) == 0 && n++ > rank) {
+            held -= s->bytes < held ? s->bytes : held;
+        }
+    }
+    return held;
+}
+
+tm_status tm__current_keep(tm_registry *registry, const tm_current_past *past, const tm_log *log,
+                           uint32_t *io_next, tm_served **out, tm_err *err) {
+    const tm_current *const latest = past->latest;
+    *out = NULL;
+    while (*out == NULL && *io_next < latest->n * RANKS) {
+        tm_served *const served = latest->routes[*io_next / RANKS];
+        const uint32_t rank = (*io_next)++ % RANKS;
+        tm_route now = {.version = served->version, .bundle_hash = served->hash};
+        tm_route route;
+        tm_err own = {0};
+        (void)tm__str_copy(now.name, sizeof now.name, tm__str(served->route));
+        (void)tm__str_copy(now.model, sizeof now.model, tm__str(served->model));
+        if (!find_wanted(registry, &now, rank, &route) || find_resident(past, &route) != NULL ||
+            tm__current_version(latest, served, route.version) != NULL) {
+            continue;
+        }
+        const tm_prepare terms = {.registry = registry,
+                                  .warm = warm_of(past, route.name),
+                                  .route = &route,
+                                  .n_desks = past->n_desks,
+                                  .memory_max = past->memory_max,
+                                  .held_bytes = held_before(latest, route.name, rank)};
+        const tm_status st = tm__prepare(&terms, out, &own);
+        if (st == TM_E_NOMEM) {
+            return TM_FAIL(err, st, "%s", own.message);
+        }
+        /* Nothing depends on it, so what cannot be kept is no error. */
+        if (st != TM_OK && st != TM_E_REFUSED) {
+            tm_log_event(log, TM_WARN, "model.not_kept", TM_FT("model", route.model),
+                         TM_FI("version", route.version), TM_FT("error", own.message));
+        }
+    }
+    return TM_OK;
 }
 
 /* ---- arms of split routes ---- */
@@ -562,17 +609,13 @@ tm_status tm__current_prepare(tm_registry *registry, const tm_current_past *past
         const tm_served *ready = find_resident(past, &route);
         /* What is ready and whose file is another one by now would not be there after a start. */
         if (ready == NULL || !tm__registry_bundle_holds(registry, version, ready->bundle)) {
-            bool was_champion = false; /* then this is a way back */
-            TM_TRY(tm__registry_was_champion(registry, version->model, version->number,
-                                             &was_champion, err));
             const tm_prepare terms = {.registry = registry,
                                       .warm = warm_of(past, route.name),
-                                      .is_urgent = was_champion,
                                       .route = &route,
                                       .n_desks = past->n_desks,
                                       .memory_max = past->memory_max,
                                       .held_bytes = held_bytes(past, NULL)};
-            TM_TRY(tm__prepare_aside(&terms, &served, err));
+            TM_TRY(tm__prepare(&terms, &served, err));
             *out = served;
             return TM_OK;
         }

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/pool.h"
 #include "registry/moments.h"
 #include "serve/counted.h"
 #include "serve/decode.h"
@@ -200,34 +199,6 @@ tm_status tm__prepare(const tm_prepare *terms, tm_served **out, tm_err *err) {
     }
     *out = served;
     return TM_OK;
-}
-
-typedef struct aside {
-    const tm_prepare *terms;
-    tm_served *served;
-    tm_status st;
-    tm_err *err;
-} aside;
-
-static void aside_main(void *arg) {
-    aside *a = arg;
-    if (!a->terms->is_urgent) {
-        tm__thread_lower();
-    }
-    a->st = tm__prepare(a->terms, &a->served, a->err);
-}
-
-tm_status tm__prepare_aside(const tm_prepare *terms, tm_served **out, tm_err *err) {
-    aside a = {.terms = terms, .err = err};
-    tm_thread *thread = tm__thread_create(aside_main, &a, "tm-load");
-    if (thread == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "no memory or no room for a thread");
-    }
-    tm__thread_join(thread);
-    if (a.st == TM_OK) {
-        *out = a.served;
-    }
-    return a.st;
 }
 
 tm_served *tm__prepare_stale(const tm_prepare *terms, const tm_served *older, const char *problem) {

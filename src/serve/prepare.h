@@ -16,7 +16,6 @@ typedef struct tm_prepare {
     uint64_t memory_max;   /* 0: no limit */
     uint64_t held_bytes;   /* of what is served besides */
     tm_warm_source warm;   /* requests that it must be able to answer; zero: none */
-    bool is_urgent;        /* aside it gives way to nobody: what is served now is to go */
 } tm_prepare;
 
 /** TM_E_REFUSED, with numbers, when it would not fit beside what is served, and when it cannot
@@ -24,9 +23,6 @@ typedef struct tm_prepare {
  * alone); TM_E_INTEGRITY when its file is not whole or a golden row gets another answer than where
  * it was made. Takes as long as reading the file, and what tm__warm_up() takes. */
 TM_NODISCARD tm_status tm__prepare(const tm_prepare *terms, tm_served **out, tm_err *err);
-/** Same on a thread of its own, that gives way to those that answer unless it is urgent; the caller
- * waits. */
-TM_NODISCARD tm_status tm__prepare_aside(const tm_prepare *terms, tm_served **out, tm_err *err);
 /** An entry for terms->route that answers with another's bundle, since its own could not be had;
  * older NULL: it cannot answer. NULL when out of memory. */
 tm_served *tm__prepare_stale(const tm_prepare *terms, const tm_served *older, const char *problem);

@@ -202,11 +202,11 @@ typedef struct tm_current {
 typedef struct tm_current_past {
     const tm_current *latest;   /* NULL: none */
     tm_served *prepared;        /* made ready for a move; NULL: none */
+    tm_served *opened;          /* made ready to be kept (tm__current_keep()); NULL: none */
     const tm_home *home;        /* where the online store is */
     uint64_t store;             /* its generation that may be opened; 0: none */
     uint32_t n_desks;           /* threads that predict; 0 stands for 1 */
     uint64_t memory_max;        /* that bundles may hold together; 0: no limit */
-    bool opens_kept;            /* versions to keep that the past has not are opened too */
     struct tm_monitor *monitor; /* whose newest requests a version must answer; NULL: none */
     const tm_log *log;
 } tm_current_past;
@@ -215,8 +215,15 @@ typedef struct tm_current_past {
  * on that route stays. What is only kept is left out when it does not fit. */
 TM_NODISCARD tm_status tm__current_load(tm_registry *registry, const tm_current_past *past,
                                         const tm_log *log, tm_current **out, tm_err *err);
-/** Make a version ready that a move is going to ask for, on a thread of low priority; *out NULL:
- * it is ready already, or no route wants it. */
+/** The next version that is to be kept and is not resident, made ready, so that the next load with
+ * it as `opened` keeps it; *out NULL: there is none. *io_next is 0 at first and counts what was
+ * tried. TM_E_NOMEM; what cannot be kept otherwise is logged, and passed over. past->latest is not
+ * NULL. Takes as long as reading the file. */
+TM_NODISCARD tm_status tm__current_keep(tm_registry *registry, const tm_current_past *past,
+                                        const tm_log *log, uint32_t *io_next, tm_served **out,
+                                        tm_err *err);
+/** Make a version ready that a move is going to ask for; *out NULL: it is ready already, or no
+ * route wants it. Takes as long as reading the file. */
 TM_NODISCARD tm_status tm__current_prepare(tm_registry *registry, const tm_current_past *past,
                                            const tm_version *version, tm_served **out, tm_err *err);
 tm_served *tm__current_find(const tm_current *current, const char *route);

@@ -8,24 +8,26 @@
  *      batch      as many threads: large predictions, so that no connection waits for another's
  *      desk       one request after the other that waits for a disk: labels, models, moves, live
  *                 scores, counters (jobs.c has these two queues)
- *      watch      looks at the registry every WATCH_MS and loads what changed, so that no request
- *                 waits for a model file; frees what is no longer served
+ *      moves      looks at the registry every WATCH_MS and loads what is to be served now, so that
+ *                 no request waits for a model file
+ *      watch      of low priority: opens what is to be kept ready besides, frees what is no longer
+ *                 served, counts, tells
  *      tick       only for a caller's own work (the closed loop's schedule)
  *
- *      watch, desk --refresh()--> published pointer <--view-- workers
+ *      moves, desk --refresh()--> published pointer <--view-- workers
  *
  * Invariants:
  *   1. What is published never changes, and goes when no worker can still look at it
  *      (published.c) and no exchange holds a reference.
  *   2. refresh() runs under refresh_lock, so generations are published in order; `latest`
  *      is what it builds on, and keeps versions ready that are not served: for a rollback, and for
- *      requests that name them.
+ *      requests that name them. What is only kept is opened outside the lock: no move waits for it.
  *   3. The desk answers after refresh() has published: who was told of a promotion is served by it,
  *      on whatever connection.
  *   4. Locks are held for a few pointers only, but refresh_lock, which no request of a worker
  * needs.
  *   5. What the desk moves to was made ready before: a version that cannot be served is refused
- *      with nothing changed. What another process moved to is made ready by the watch, and what is
+ *      with nothing changed. What another process moved to is made ready by `moves`, and what is
  *      served stays when it cannot be.
  *   6. An end is in order: /readyz says no, the listener closes, requests in flight are answered,
  *      threads join, the monitor writes what waits.
@@ -92,15 +94,17 @@ struct tm_server {
     tm_intake *intake;
     tm_supervisor *supervisor; /* NULL: none */
     tm_parquet *parquet;
-    tm_registry *watch_registry;
+    tm_registry *watch_registry, *moves_registry;
     tm_watching *watching;  /* the watch's, then who closes */
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *retired;
-    tm_served *prepared; /* for the move that the desk is about to make */
-    _Atomic bool must_refresh;
-    uint64_t store;     /* generation of the online store that was found whole; 0: none */
-    int64_t generation; /* watch's alone */
-    tm_probe probe;     /* the watch's */
+    tm_served *prepared;      /* for the move that the desk is about to make */
+    uint64_t store;           /* generation of the online store that was found whole; 0: none */
+    _Atomic bool must_reload; /* the watch is to look at all that was declared or opened */
+    _Atomic bool must_move;   /* `moves` is to load whatever the generation is */
+    _Atomic bool must_keep;   /* something else is served: the watch is to open what is kept */
+    int64_t generation;       /* that of `moves` */
+    tm_probe probe;           /* the watch's */
     bool is_refresh_failing;
 
     tm_log_terms log_terms; /* of models that declare none */
@@ -115,7 +119,7 @@ struct tm_server {
     tm_mutex *end_lock; /* around is_ending */
     tm_cond *end_cond;
     bool is_ending;
-    tm_thread *watch_thread, *tick_thread;
+    tm_thread *moves_thread, *watch_thread, *tick_thread;
     _Atomic bool stop_asked;
     uint64_t stop_ns, end_ns;
 };
@@ -186,12 +190,13 @@ static tm_current_past past_locked(const tm_server *server) {
                              .memory_max = server->memory_max};
 }
 
-/* Read the registry and publish what it says. Desk or watch, each with its own handle. */
-static tm_status refresh(tm_server *server, tm_registry *registry, bool opens_kept, tm_err *err) {
+/* Read the registry and publish what it says. Each thread has its own handle. opened (may be NULL)
+ * is kept when it is still wanted. */
+static tm_status refresh(tm_server *server, tm_registry *registry, tm_served *opened, tm_err *err) {
     tm__mutex_lock(server->refresh_lock);
     tm_current *current = NULL;
     tm_current_past past = past_locked(server);
-    past.opens_kept = opens_kept;
+    past.opened = opened;
     tm_status st = tm__current_load(registry, &past, server->log, &current, err);
     if (st == TM_OK) {
         st = tm__declared_log_read(current, registry, server->monitor, &server->log_terms, err);
@@ -206,10 +211,23 @@ static tm_status refresh(tm_server *server, tm_registry *registry, bool opens_ke
         publish_locked(server, current);
     }
     tm__mutex_unlock(server->refresh_lock);
+    if (st == TM_OK && opened == NULL) {
+        atomic_store(&server->must_keep, true);
+    }
     return st;
 }
 
-/* Desk: load a version aside, before the registry moves to it (invariant 5). */
+/* What is served, to make something ready beside it without the lock. */
+static tm_current_past past_of(tm_server *server) {
+    tm__mutex_lock(server->refresh_lock);
+    tm_current_past past = past_locked(server);
+    past.prepared = NULL;
+    past.latest = tm__current_ref(server->latest);
+    tm__mutex_unlock(server->refresh_lock);
+    return past;
+}
+
+/* Desk: load a version, before the registry moves to it (invariant 5). */
 static tm_status prepare_from_desk(void *arg, const char *model, uint32_t version, tm_err *err) {
     tm_server *server = arg;
     tm_registry *registry = the_desk(server)->registry;
@@ -218,16 +236,51 @@ static tm_status prepare_from_desk(void *arg, const char *model, uint32_t versio
     tm_served *served = NULL;
     (void)snprintf(name, sizeof name, "%s@%u", model, version);
     TM_TRY(tm__registry_find(registry, name, &wanted, err));
-    tm__mutex_lock(server->refresh_lock);
-    const tm_current_past past = past_locked(server);
-    tm_status st = tm__current_prepare(registry, &past, &wanted, &served, err);
+    const tm_current_past past = past_of(server);
+    const tm_status st = tm__current_prepare(registry, &past, &wanted, &served, err);
+    tm__current_unref((tm_current *)past.latest);
     if (st == TM_OK) {
-        tm__served_unref(server->prepared);
+        tm__mutex_lock(server->refresh_lock);
+        tm_served *const before = server->prepared;
         server->prepared = served;
+        tm__mutex_unlock(server->refresh_lock);
+        tm__served_unref(before);
     }
-    tm__mutex_unlock(server->refresh_lock);
     tm__version_done(&wanted);
     return st;
+}
+
+/* True when the server ends within wait_ms. */
+static bool wait_for_end(tm_server *server, uint32_t wait_ms) {
+    tm__mutex_lock(server->end_lock);
+    if (!server->is_ending && wait_ms > 0) {
+        tm__cond_wait(server->end_cond, server->end_lock, wait_ms);
+    }
+    const bool is_ending = server->is_ending;
+    tm__mutex_unlock(server->end_lock);
+    return is_ending;
+}
+
+/* The watch: open what is to be kept ready, one after the other. What else is served meanwhile
+ * makes it begin anew. */
+static void keep_ready(tm_server *server) {
+    uint32_t next = 0;
+    tm_served *opened = NULL;
+    tm_status st = TM_OK;
+    do {
+        const tm_current_past past = past_of(server);
+        tm__json_reset();
+        st = tm__current_keep(server->watch_registry, &past, server->log, &next, &opened, NULL);
+        tm__current_unref((tm_current *)past.latest);
+        if (st == TM_OK && opened != NULL) {
+            st = refresh(server, server->watch_registry, opened, NULL);
+            tm__served_unref(opened);
+        }
+    } while (st == TM_OK && opened != NULL && !atomic_load(&server->must_keep) &&
+             !wait_for_end(server, 0));
+    if (st != TM_OK) { /* for want of memory, or of the registry, which `moves` tells */
+        atomic_store(&server->must_keep, true);
+    }
 }
 
 /* The watch: what rows were like that were answered, and what came true. */
@@ -280,24 +333,13 @@ static void log_refresh(tm_server *server, tm_status st, const tm_err *err) {
 static void refresh_from_desk(void *arg) {
     tm_server *server = arg;
     tm_err err = {0};
-    if (refresh(server, the_desk(server)->registry, false, &err) != TM_OK) {
+    if (refresh(server, the_desk(server)->registry, NULL, &err) != TM_OK) {
         tm_log_event(server->log, TM_WARN, "registry.unreadable", TM_FT("error", err.message));
     }
     tm__mutex_lock(server->refresh_lock);
     tm__served_unref(server->prepared); /* it is published now, or nobody wants it */
     server->prepared = NULL;
     tm__mutex_unlock(server->refresh_lock);
-}
-
-/* True when the server ends within wait_ms. */
-static bool wait_for_end(tm_server *server, uint32_t wait_ms) {
-    tm__mutex_lock(server->end_lock);
-    if (!server->is_ending && wait_ms > 0) {
-        tm__cond_wait(server->end_cond, server->end_lock, wait_ms);
-    }
-    const bool is_ending = server->is_ending;
-    tm__mutex_unlock(server->end_lock);
-    return is_ending;
 }
 
 /* True when another online store than the one that is used was found whole. */
@@ -364,47 +406,51 @@ static void tell_status(tm_server *server, bool is_stopped) {
     tm__current_unref(current);
 }
 
+static void moves_main(void *arg) {
+    tm_server *server = arg;
+    while (!wait_for_end(server, WATCH_MS)) {
+        int64_t generation = server->generation;
+        tm_err err = {0};
+        tm__json_reset();
+        tm_status st = tm__registry_generation(server->moves_registry, &generation, &err);
+        const bool must_move = atomic_exchange(&server->must_move, false);
+        if (st == TM_OK && (must_move || generation != server->generation)) {
+            st = refresh(server, server->moves_registry, NULL, &err);
+            server->generation = st == TM_OK ? generation : server->generation;
+        }
+        if (st != TM_OK && must_move) {
+            atomic_store(&server->must_move, true);
+        }
+        log_refresh(server, st, &err);
+    }
+}
+
 static void watch_main(void *arg) {
     tm_server *server = arg;
     uint32_t n_turns = 0;
-    bool must_keep = true; /* at the start only what is served was opened */
     tm__thread_lower();
     look_at_disk(server);
     tell_status(server, false);
     while (!wait_for_end(server, WATCH_MS)) {
         free_retired(server);
-        int64_t generation = server->generation;
-        tm_err err = {0};
-        tm__json_reset();
-        tm_status st = tm__registry_generation(server->watch_registry, &generation, &err);
-        const bool must_refresh = atomic_exchange(&server->must_refresh, false);
-        bool has_store = false;
-        if (must_refresh || ++n_turns % (1000 / WATCH_MS) == 0) {
-            tm__door_reload(server->door, must_refresh, server->log);
+        const bool must_reload = atomic_exchange(&server->must_reload, false);
+        if (must_reload || ++n_turns % (1000 / WATCH_MS) == 0) {
+            tm__door_reload(server->door, must_reload, server->log);
             look_at_disk(server);
             keep_quotas(server);
         }
         if (n_turns % COUNT_TURNS == 0) {
+            tm__json_reset();
             look_at_answers(server);
             tell_status(server, false);
             tm__expiry_step(&server->expiry, (tm_expiry_now){tm__mono_ns(), tm__now_us()});
         }
-        if (n_turns % STORE_TURNS == 0 || must_refresh) {
-            has_store = has_new_store(server);
+        if ((n_turns % STORE_TURNS == 0 && has_new_store(server)) || must_reload) {
+            atomic_store(&server->must_move, true);
         }
-        if (st == TM_OK && (must_refresh || has_store || generation != server->generation)) {
-            st = refresh(server, server->watch_registry, false, &err);
-            server->generation = st == TM_OK ? generation : server->generation;
-            must_keep = st == TM_OK;
+        if (atomic_exchange(&server->must_keep, false)) { /* now that what is served is published */
+            keep_ready(server);
         }
-        if (st == TM_OK && must_keep) { /* now that what is served is published */
-            st = refresh(server, server->watch_registry, true, &err);
-            must_keep = st != TM_OK;
-        }
-        if (has_store && st != TM_OK) {
-            atomic_store(&server->must_refresh, true);
-        }
-        log_refresh(server, st, &err);
     }
 }
 
@@ -532,7 +578,7 @@ static void reload(tm_server *server) {
     if (server->shared.access_log != NULL) {
         tm__access_log_reopen(server->shared.access_log);
     }
-    atomic_store(&server->must_refresh, true);
+    atomic_store(&server->must_reload, true);
     tm_log_event(server->log, TM_INFO, "server.reloading",
                  TM_FT("address", tm__door_address(server->door)));
 }
@@ -622,6 +668,7 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     int64_t epoch = 0;
     const tm_monitor_options options = {.can_write = true, .terms = &server->log_terms};
     TM_TRY(tm__registry_open(server->home, &server->watch_registry, err));
+    TM_TRY(tm__registry_open(server->home, &server->moves_registry, err));
     TM_TRY(tm__registry_open(server->home, &the_desk(server)->registry, err));
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
     server->intake = tm__intake_create(server->home);
@@ -649,8 +696,8 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     }
     tm__mem_free(temp);
     TM_TRY(tm__registry_epoch_begin(the_desk(server)->registry, &epoch, err));
-    TM_TRY(tm__registry_generation(server->watch_registry, &server->generation, err));
-    TM_TRY(refresh(server, server->watch_registry, false, err));
+    TM_TRY(tm__registry_generation(server->moves_registry, &server->generation, err));
+    TM_TRY(refresh(server, server->watch_registry, NULL, err));
     const tm_quota_time now = {.now_us = tm__now_us(), .now_ns = tm__mono_ns()};
     tm_err damage = {0};
     const tm_status kept = tm__quota_load(server->home, &server->latest->keyring, now, &damage);
@@ -773,8 +820,9 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
         ok = tm__worker_start(server->workers[i]);
     }
     if (ok) {
+        server->moves_thread = tm__thread_create(moves_main, server, "tm-moves");
         server->watch_thread = tm__thread_create(watch_main, server, "tm-watch");
-        ok = server->watch_thread != NULL;
+        ok = server->moves_thread != NULL && server->watch_thread != NULL;
     }
     if (ok && server->tick != NULL) {
         server->tick_thread = tm__thread_create(tick_main, server, "tm-tick");
@@ -856,6 +904,7 @@ static void join_threads(tm_server *server) {
     tm__shadows_stop(server->shadows);
     tm__parquet_free(server->parquet);
     tm__intake_close(server->intake); /* answers pushes that wait for the disk */
+    tm__thread_join(server->moves_thread);
     tm__thread_join(server->watch_thread);
     tm__thread_join(server->tick_thread);
     if (server->watch_thread != NULL) {
@@ -916,6 +965,7 @@ void tm__server_close(tm_server *server) {
     free_desks(server);
     tm__watching_free(server->watching);
     tm__registry_close(server->watch_registry);
+    tm__registry_close(server->moves_registry);
     tm__door_free(server->door);
     close_fd(server->signal_fd);
     close_fd(server->wake_fd);

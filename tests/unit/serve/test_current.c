@@ -118,6 +118,40 @@ static tm_current *load_with(tm_registry *registry, const tm_current_past *past)
     return out;
 }
 
+/* What a load gives when what is to be kept is opened besides, as the server does. */
+static tm_status load_and_keep(tm_registry *registry, tm_current_past past, tm_current **out) {
+    uint32_t next = 0;
+    tm_current *now = NULL;
+    tm_status st = tm__current_load(registry, &past, &quiet, &now, NULL);
+    for (tm_served *opened = now == NULL ? NULL : now->routes[0]; st == TM_OK && opened != NULL;) {
+        past.latest = now;
+        past.opened = NULL;
+        st = tm__current_keep(registry, &past, &quiet, &next, &opened, NULL);
+        if (st == TM_OK && opened != NULL) {
+            tm_current *full = NULL;
+            past.opened = opened;
+            st = tm__current_load(registry, &past, &quiet, &full, NULL);
+            tm__served_unref(opened);
+            if (st == TM_OK) {
+                tm__current_unref(now);
+                now = full;
+            }
+        }
+    }
+    if (st != TM_OK) {
+        tm__current_unref(now);
+        return st;
+    }
+    *out = now;
+    return TM_OK;
+}
+
+static tm_current *load_kept(tm_registry *registry, tm_current_past past) {
+    tm_current *out = NULL;
+    assert_int_equal(load_and_keep(registry, past, &out), TM_OK);
+    return out;
+}
+
 static void what_may_be_asked_for_is_kept_ready(void **state) {
     tm_hash hashes[2];
     tm_registry *registry = open_two_versions(*state, hashes);
@@ -127,7 +161,7 @@ static void what_may_be_asked_for_is_kept_ready(void **state) {
     assert_ptr_equal(tm__current_version(start, one, 0), one);
     assert_ptr_equal(tm__current_version(start, one, 1), one);
     assert_null(tm__current_version(start, one, 2));
-    tm_current *full = load_with(registry, &(tm_current_past){.latest = start, .opens_kept = true});
+    tm_current *full = load_kept(registry, (tm_current_past){.latest = start});
     assert_ptr_equal(full->routes[0], one);
     assert_int_equal(full->n_kept, 1); /* the challenger */
     tm_served *two = tm__current_version(full, one, 2);
@@ -137,13 +171,11 @@ static void what_may_be_asked_for_is_kept_ready(void **state) {
     tm_current *moved = load(registry, full); /* nothing is opened: pointers change places */
     assert_ptr_equal(moved->routes[0], two);
     assert_ptr_equal(tm__current_version(moved, two, 1), one);
-    tm_current *again =
-        load_with(registry, &(tm_current_past){.latest = moved, .opens_kept = true});
+    tm_current *again = load_kept(registry, (tm_current_past){.latest = moved});
     assert_int_equal(again->n_kept, 1);
     /* After a start, what a rollback would bring back is opened. */
     tm_current *fresh = load(registry, NULL);
-    tm_current *ready =
-        load_with(registry, &(tm_current_past){.latest = fresh, .opens_kept = true});
+    tm_current *ready = load_kept(registry, (tm_current_past){.latest = fresh});
     assert_int_equal(ready->n_kept, 1);
     assert_int_equal(ready->kept[0]->version, 1);
     tm_current *const all[] = {start, full, moved, again, fresh, ready};
@@ -160,7 +192,7 @@ static void what_does_not_fit_is_refused_with_numbers_and_the_old_goes_on(void *
     const uint64_t bytes = one->bytes;
     assert_true(bytes > 1000);
     promote(registry, 2);
-    tm_current_past past = {.latest = one, .memory_max = bytes + bytes / 2, .opens_kept = true};
+    tm_current_past past = {.latest = one, .memory_max = bytes + bytes / 2};
     tm_current *tight = load_with(registry, &past);
     const tm_served *route = tight->routes[0];
     assert_int_equal(route->version, 1);
@@ -176,11 +208,11 @@ static void what_does_not_fit_is_refused_with_numbers_and_the_old_goes_on(void *
     assert_int_equal(wide->routes[0]->version, 2);
     assert_false(wide->routes[0]->is_stale);
     /* What is only kept goes first. */
-    past = (tm_current_past){.latest = wide, .memory_max = 3 * bytes, .opens_kept = true};
-    tm_current *kept = load_with(registry, &past);
+    past = (tm_current_past){.latest = wide, .memory_max = 3 * bytes};
+    tm_current *kept = load_kept(registry, past);
     assert_int_equal(kept->n_kept, 1);
-    past = (tm_current_past){.latest = kept, .memory_max = bytes + bytes / 2, .opens_kept = true};
-    tm_current *shed = load_with(registry, &past);
+    past = (tm_current_past){.latest = kept, .memory_max = bytes + bytes / 2};
+    tm_current *shed = load_kept(registry, past);
     assert_int_equal(shed->routes[0]->version, 2);
     assert_int_equal(shed->n_kept, 0);
     /* Not even the first fits: the route is there and cannot answer. */
@@ -288,10 +320,9 @@ static void keys_count_also_when_they_are_revoked(void **state) {
 static bool load_all(void *home) {
     tm_registry *registry = NULL;
     tm_current *out = NULL;
-    const tm_current_past past = {.opens_kept = true};
     tm_status st = tm__registry_open(home, &registry, NULL);
     if (st == TM_OK) {
-        st = tm__current_load(registry, &past, &quiet, &out, NULL);
+        st = load_and_keep(registry, (tm_current_past){0}, &out);
     }
     assert_true(st == TM_OK || st == TM_E_NOMEM);
     assert_true(st != TM_OK || out->routes[0]->bundle != NULL);

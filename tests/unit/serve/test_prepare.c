@@ -37,7 +37,7 @@ static void a_version_is_ready_for_each_thread_and_says_what_it_holds(void **sta
     tm_prepare terms = terms_of(&f);
     tm_served *here = NULL, *aside = NULL;
     assert_int_equal(tm__prepare(&terms, &here, NULL), TM_OK);
-    assert_int_equal(tm__prepare_aside(&terms, &aside, NULL), TM_OK);
+    assert_int_equal(tm__prepare(&terms, &aside, NULL), TM_OK);
     assert_int_equal(here->n_scratches, 4);
     for (uint32_t i = 0; i < 4; i++) {
         assert_non_null(here->scratches[i]);
@@ -85,7 +85,7 @@ static bool prepare_all(void *arg) {
     const fixture *f = arg;
     const tm_prepare terms = terms_of(f);
     tm_served *served = NULL, *stale = NULL;
-    tm_status st = tm__prepare_aside(&terms, &served, NULL);
+    tm_status st = tm__prepare(&terms, &served, NULL);
     assert_true(st == TM_OK || st == TM_E_NOMEM);
     if (st == TM_OK) {
         stale = tm__prepare_stale(&terms, served, "what was wrong");
