@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moves of a version under traffic: from the command to the last answer of the version that it takes away, and the server's memory over many reloads.
 
-usage: bench/moves.py [RELOADS]     10,000 reloads when nothing is said
+usage: bench/moves.py [RELOADS]     10,000 reloads when nothing is said, and a tenth as many swaps under load
 
 Four connections ask without a pause and note the version of each answer with the time at which it came. A move's time is from the moment at which its
 command is started (or its request sent) to the last answer of the old version. Cold is a version that is not resident and whose file is not in the page cache.
@@ -153,6 +153,27 @@ def bench_cold(folder, row):
     server.stop()
 
 
+def bench_swaps(folder, server, n, row):
+    """Moves of every kind in turn, one after the other, while all ask: no request may fail, and none be answered by a version that was never live."""
+    kinds = (lambda: server.call("POST", "/v1/models/small:promote", {"version": 2}), lambda: server.call("POST", "/v1/routes/small:shadow", {"version": 3}),
+             lambda: server.call("POST", "/v1/routes/small:split", {"weights": {"2": 50, "4": 50}}), lambda: server.call("POST", "/v1/routes/small:split", {"weights": {"1": 80, "4": 20}}),
+             lambda: server.call("POST", "/v1/models/small:rollback", {}), lambda: server.call("POST", "/v1/models/small:rollback", {}),
+             lambda: (run(PROGRAM, "route", "rollout", "small@3", "--steps", "50,100", "--hold", "1h", "--rows", "1", cwd=folder), run(PROGRAM, "route", "rollout", "small", "--stop", cwd=folder)))
+    n_files = lambda: len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    traffic = Traffic(server, "small", row)
+    begun, marks = time.perf_counter(), {}
+    for i in range(1, n + 1):
+        answer = kinds[i % len(kinds) - 1]()
+        assert i % len(kinds) == 0 or answer[0] == 200, answer
+        if i in (max(1, n // 10), n):
+            time.sleep(1.5)
+            marks[i] = n_files()
+    traffic.stop()  # none failed
+    assert set(traffic.last) <= {1, 2, 3, 4}, traffic.last
+    print(f"{n} swaps under load in {time.perf_counter() - begun:.0f} s: 0 failed, answered by {sorted(traffic.last)}; open files: "
+          + ", ".join(f"{v} after {k}" for k, v in marks.items()), flush=True)
+
+
 def bench_reloads(server, n, row):
     """Each of six versions in turn: four are resident at most, so each move loads one anew."""
     for _ in range(300):
@@ -182,6 +203,7 @@ def main():
         row = {f"x{i}": 0.5 for i in range(4)}
         server = Server(folder)
         bench_resident(folder, server, row)
+        bench_swaps(folder, server, max(7, n_reloads // 10), row)
         bench_reloads(server, n_reloads, row)
         server.stop()
     with tempfile.TemporaryDirectory() as place:

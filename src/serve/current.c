@@ -233,18 +233,13 @@ static tm_prepare terms_of(const loader *l, const tm_route *route) {
                         .held_bytes = held_bytes(l->past, l->current)};
 }
 
-/* The champion before, opened for a route whose own cannot be served and that has nothing yet: a
- * server that was just started. NULL: there is none, or it cannot be served either. */
-static tm_served *open_earlier(loader *l, const tm_route *route) {
+#define EARLIER_TRIES 8u /* files that are read before a route is given up */
+
+static tm_served *open_number(loader *l, const tm_route *route, uint32_t number) {
     char name[TM_MAX_NAME + 24];
-    uint32_t earlier = 0;
     tm_version version = {0};
     tm_served *served = NULL;
-    if (tm__registry_earlier(l->registry, route->model, &earlier, NULL) != TM_OK || earlier == 0 ||
-        earlier == route->version) {
-        return NULL;
-    }
-    (void)snprintf(name, sizeof name, "%s@%u", route->model, earlier);
+    (void)snprintf(name, sizeof name, "%s@%u", route->model, number);
     if (tm__registry_find(l->registry, name, &version, NULL) == TM_OK) {
         tm_route other = *route;
         other.version = version.number;
@@ -252,6 +247,33 @@ static tm_served *open_earlier(loader *l, const tm_route *route) {
         const tm_prepare terms = terms_of(l, &other);
         served = tm__prepare(&terms, &served, NULL) == TM_OK ? served : NULL;
         tm__version_done(&version);
+    }
+    return served;
+}
+
+/* The champion before, opened for a route whose own cannot be served and that has nothing yet: a
+ * server that was just started. Where that cannot be served either, the newest other version that
+ * was champion once. NULL: there is none. */
+static tm_served *open_earlier(loader *l, const tm_route *route) {
+    uint32_t earlier = 0;
+    uint32_t n_tries = 0;
+    tm_served *served = NULL;
+    if (tm__registry_earlier(l->registry, route->model, &earlier, NULL) == TM_OK && earlier != 0 &&
+        earlier != route->version) {
+        n_tries++;
+        served = open_number(l, route, earlier);
+    }
+    for (uint32_t v = served == NULL ? route->version + EARLIER_TRIES : 0; v > 0; v--) {
+        bool was_champion = false;
+        if (v == route->version || v == earlier ||
+            tm__registry_was_champion(l->registry, route->model, v, &was_champion, NULL) != TM_OK ||
+            !was_champion) {
+            continue;
+        }
+        served = open_number(l, route, v);
+        if (served != NULL || ++n_tries == EARLIER_TRIES) {
+            break;
+        }
     }
     return served;
 }

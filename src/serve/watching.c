@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/watching.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "monitor/error_watch.h"
@@ -14,7 +16,9 @@ struct tm_watching {
     tm_drift_watch *rows;
     tm_error_watch *errors;
     tm_traffic_watch *traffic;
-    int64_t kept_us; /* when fields were */
+    int64_t kept_us;  /* when fields were */
+    int64_t stale_us; /* when routes that are not answered by their champion were told */
+    uint32_t n_stale;
     bool is_failing;
 };
 
@@ -96,12 +100,66 @@ static tm_status see_errors(tm_watching *self, const tm_current *current, int64_
     return TM_OK;
 }
 
+static tm_status raise_stale(tm_watching *self, const tm_served *route, int64_t now_us,
+                             tm_err *err) {
+    static const char next[] = "Restore its file from a backup, promote another version, or roll "
+                               "back: 'tidemill model verify' checks files.";
+    char text[384], by[64];
+    (void)snprintf(by, sizeof by, route->bundle == NULL ? "nothing answers" : "version %u answers",
+                   route->version);
+    (void)snprintf(text, sizeof text, "version %u cannot be served, %s: %s", route->wanted_version,
+                   by, route->problem);
+    json_t *const detail =
+        json_pack("{s:s, s:I, s:o, s:s, s:s}", "route", route->route, "wanted",
+                  (json_int_t)route->wanted_version, "serving",
+                  route->bundle == NULL ? json_null() : json_integer(route->version), "problem",
+                  route->problem, "next", next);
+    const tm_alert_raise alert = {.model = route->model,
+                                  .version = route->wanted_version,
+                                  .kind = "fallback",
+                                  .subject = "",
+                                  .is_critical = true,
+                                  .since_us = now_us,
+                                  .at_us = now_us,
+                                  .summary = text,
+                                  .detail = detail};
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__teller_raise(&self->teller, &alert, err) : st;
+    json_decref(detail);
+    return st;
+}
+
+/* A route whose champion cannot be served: told when it begins, and each minute, so that it stays
+ * open for as long. */
+static tm_status see_stale(tm_watching *self, const tm_current *current, int64_t now_us,
+                           tm_err *err) {
+    uint32_t n_stale = 0;
+    for (uint32_t i = 0; i < current->n; i++) {
+        n_stale += current->routes[i]->is_stale ? 1 : 0;
+    }
+    if (n_stale == self->n_stale && now_us >= self->stale_us &&
+        now_us - self->stale_us < TM_MINUTE_US) {
+        return TM_OK;
+    }
+    for (uint32_t i = 0; i < current->n; i++) {
+        if (current->routes[i]->is_stale) {
+            TM_TRY(raise_stale(self, current->routes[i], now_us, err));
+        }
+    }
+    self->n_stale = n_stale;
+    self->stale_us = now_us;
+    return TM_OK;
+}
+
 /* Each has its turn, whatever the others could do. */
 void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t now_us) {
     const tm_moment now = {now_us, tm__mono_ns()};
     tm_err err = {0};
     tm__drift_watch_step(watching->rows, now_us);
     tm_status st = current == NULL ? TM_OK : see_errors(watching, current, now_us, &err);
+    const tm_status stale =
+        current == NULL ? TM_OK : see_stale(watching, current, now_us, st == TM_OK ? &err : NULL);
+    st = st == TM_OK ? stale : st;
     tm_err *const first = st == TM_OK ? &err : NULL;
     const tm_status traffic = tm__traffic_watch_step(watching->traffic, now, first);
     st = st == TM_OK ? traffic : st;

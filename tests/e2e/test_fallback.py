@@ -9,6 +9,41 @@ PREDICT = "/v1/routes/churn/predict"
 ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2024-01-05T10:00:00"}
 
 
+def damage(tm, name):
+    bundle = tm.ok("model", "show", name, "--json").json["bundle_hash"]
+    path = tm.folder / ".tidemill" / "bundles" / f"{bundle}.tmb"
+    whole = path.read_bytes()
+    path.chmod(0o600)
+    path.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
+
+
+def wait(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_an_older_champion_answers_when_the_one_before_cannot_be_loaded_either(tm, serve):
+    tm.write("a.csv", made_data.csv_text(made_data.churn_rows(300)))
+    for n_trees in (4, 5, 6, 7, 8):
+        tm.ok("train", "a.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", f"gbdt.n_trees={n_trees}", "-q")
+    for version in (2, 3, 5):  # 4 never answered
+        tm.ok("model", "promote", f"churn@{version}")
+    for version in (3, 5):
+        damage(tm, f"churn@{version}")
+    server = serve()
+    status, headers, body = server.request("POST", PREDICT, {"rows": [ROW]})
+    assert (status, headers["X-Tidemill-Version"], headers["X-Tidemill-Arm"]) == (200, "2", "fallback"), body
+    # An alert says so, once for as long as it lasts, and status is bad.
+    wait(lambda: tm.ok("monitor", "alerts", "--json").json["alerts"])
+    alert, = tm.ok("monitor", "alerts", "--json").json["alerts"]
+    assert (alert["model"], alert["version"], alert["kind"], alert["severity"]) == ("churn", 5, "fallback", "critical")
+    assert alert["summary"].startswith("version 5 cannot be served, version 2 answers: ")
+    assert alert["detail"]["serving"] == 2 and "next" in alert["detail"]
+    wait(lambda: "fallback" in tm("status", "--json").out)
+
+
 def test_the_champion_before_answers_for_one_that_cannot_be_loaded(tm, serve):
     tm.write("a.csv", made_data.csv_text(made_data.churn_rows(300)))
     for n_trees in (5, 8):

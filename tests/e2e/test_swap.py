@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Versions side by side in one server: made ready aside, within a memory limit, answered by name; and what cannot be served is refused."""
 import json
+import os
 import struct
 import subprocess
+import threading
 import time
 
 import bundle_reader
@@ -213,3 +215,93 @@ def test_moves_under_an_open_load_lose_nothing_and_label_every_answer_rightly(tm
     # The check itself sees a wrong label: files changed round.
     result = tm(*words, "--seconds", "0.2", "--expect", "2=answers1.csv", "--expect", "1=answers2.csv")
     assert result.code == 8 and json.loads(result.out)["wrong"] > 0
+
+
+class Asked:
+    """Requests without a pause from several threads; each answer must be of a version that was live while it was under way."""
+
+    def __init__(self, server, key, live):
+        self.server, self.key = server, key
+        self.lock, self.ends, self.wrong = threading.Lock(), False, []
+        self.n, self.seen = 0, {}
+        self.live, self.changes = set(live), 0  # versions that may answer now; moves begun or done so far
+        self.past = []  # [changes] of live
+        self.threads = [threading.Thread(target=self.ask) for _ in range(3)]
+        for t in self.threads:
+            t.start()
+
+    def ask(self):
+        unit = 0
+        while not self.ends:
+            unit += 1
+            with self.lock:
+                first = self.changes
+            try:
+                status, _, body = self.server.request("POST", PREDICT, {"rows": [ROW]}, dict(self.key, **{"X-Tidemill-Unit": str(unit % 97)}))
+            except OSError as e:
+                status, body = 0, {"version": 0, "error": repr(e)}
+            with self.lock:
+                may = self.live.union(*self.past[first:])
+                self.n += 1
+                if status != 200 or body["version"] not in may:
+                    self.wrong.append((status, body, may))
+                else:
+                    self.seen[body["version"], body["arm"]] = self.seen.get((body["version"], body["arm"]), 0) + 1
+
+    def change(self, live):
+        with self.lock:
+            self.past.append(self.live)
+            self.live = set(live)
+            self.changes += 1
+
+    def move(self, start, live):
+        """From the beginning of a move until it is answered the old and the new may answer; then the new alone."""
+        self.change(self.live | set(live))
+        before = self.n
+        start()
+        self.change(live)
+        while self.n < before + 6 and not self.wrong:  # each thread had its turn
+            time.sleep(0.001)
+
+    def stop(self):
+        self.ends = True
+        for t in self.threads:
+            t.join()
+
+
+def test_moves_of_every_kind_under_load_fail_nobody(tm, serve, home):
+    server = serve()
+    wait(lambda: ready(server, home) == [2]  or 3 in ready(server, home))
+
+    def post(path, body, want=(200,)):
+        status, _, said_ = server.request("POST", path, body, home)
+        assert status in want, (path, body, said_)
+
+    def n_files():
+        return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+    asked = Asked(server, home, {1})
+    counts = []
+    for i in range(6):
+        asked.move(lambda: post("/v1/models/churn:promote", {"version": 2}), {2})
+        asked.move(lambda: post("/v1/routes/churn:shadow", {"version": 3}), {2})
+        asked.move(lambda: post("/v1/routes/churn:split", {"weights": {"2": 50, "3": 50}}), {2, 3})
+        asked.move(lambda: post("/v1/routes/churn:split", {"weights": {"3": 20, "1": 80}}), {1, 3})
+        asked.move(lambda: post("/v1/models/churn:rollback", {}), {2})  # ends the split
+        asked.move(lambda: post("/v1/models/churn:rollback", {}), {1})
+        # Steps: the command writes, the server sees it in its own time; the next answered move is the end of that.
+        asked.change({1, 3})
+        tm.ok("route", "rollout", "churn@3", "--steps", "50,100", "--hold", "0s", "--rows", "1")
+        tm.ok("route", "rollout", "churn", "--look")
+        tm.ok("route", "rollout", "churn", "--stop")
+        asked.move(lambda: post("/v1/models/churn:promote", {"version": 3}, (200, 409)), {3})
+        asked.move(lambda: post("/v1/models/churn:rollback", {}), {1})
+        counts.append(i)
+        if i == 1:
+            before = n_files()
+        assert not asked.wrong, asked.wrong[0]
+    asked.stop()
+    assert not asked.wrong, asked.wrong[0]
+    assert {version for version, _ in asked.seen} == {1, 2, 3} and "fallback" not in {arm for _, arm in asked.seen}
+    # Nothing is left open: not for moves, nor for versions that went.
+    wait(lambda: n_files() <= before, 60)
