@@ -8,6 +8,7 @@ Four connections ask without a pause and note the version of each answer with th
 command is started (or its request sent) to the last answer of the old version. Cold is a version that is not resident and whose file is not in the page cache.
 """
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -155,7 +156,8 @@ def bench_cold(folder, row):
 
 def bench_swaps(folder, server, n, row):
     """Moves of every kind in turn, one after the other, while all ask: no request may fail, and none be answered by a version that was never live."""
-    kinds = (lambda: server.call("POST", "/v1/models/small:promote", {"version": 2}), lambda: server.call("POST", "/v1/routes/small:shadow", {"version": 3}),
+    shadows = itertools.cycle((3, None))
+    kinds = (lambda: server.call("POST", "/v1/models/small:promote", {"version": 2}), lambda: server.call("POST", "/v1/routes/small:shadow", {"version": next(shadows)}),
              lambda: server.call("POST", "/v1/routes/small:split", {"weights": {"2": 50, "4": 50}}), lambda: server.call("POST", "/v1/routes/small:split", {"weights": {"1": 80, "4": 20}}),
              lambda: server.call("POST", "/v1/models/small:rollback", {}), lambda: server.call("POST", "/v1/models/small:rollback", {}),
              lambda: (run(PROGRAM, "route", "rollout", "small@3", "--steps", "50,100", "--hold", "1h", "--rows", "1", cwd=folder), run(PROGRAM, "route", "rollout", "small", "--stop", cwd=folder)))
