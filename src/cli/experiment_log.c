@@ -133,6 +133,7 @@ static tm_status read_log(const tm_place *place, const json_t *experiment, const
     tm_arms_query query = {.model = model,
                            .from_us = time_of(experiment, "started", INT64_MIN),
                            .until_us = time_of(experiment, "stopped", INT64_MAX),
+                           .waits = tm__json_bool(experiment, "split", false),
                            .fn = take_answer,
                            .arg = r};
     for (size_t arm = 0; arm < 2; arm++) {

@@ -18,7 +18,8 @@ TM_NODISCARD tm_status tm__experiment_metric(const tm_bundle *bundle, const char
                                              const char **out, tm_err *err);
 /**
  * Units of the experiment that tm__registry_experiment() gave: an entity, or an answer without one,
- * from its start to its end. Names in out live as long as experiment.
+ * from its start to its end; of a split from behind the treatment's first answer, for a server
+ * needs a moment until it knows of it. Names in out live as long as experiment.
  *
  * Errors: TM_E_NOT_FOUND (a version is gone), TM_E_INTEGRITY (its file is gone or damaged), those
  *         of the log, TM_E_NOMEM.

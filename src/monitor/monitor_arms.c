@@ -8,11 +8,16 @@
 typedef struct reading {
     const tm_arms_query *query;
     uint32_t arm;
+    int64_t begun_us; /* answers up to then do not count; INT64_MAX: none has been seen */
 } reading;
 
 static tm_status take_row(void *arg, const tm_walk_row *row, tm_err *err) {
-    const reading *const r = arg;
+    reading *const r = arg;
     if (strcmp(row->arm, TM_SHADOW_ARM) == 0) { /* nobody was given it */
+        return TM_OK;
+    }
+    r->begun_us = r->begun_us == INT64_MAX ? row->at_us : r->begun_us;
+    if (row->at_us <= r->begun_us) {
         return TM_OK;
     }
     const int64_t known_us = row->label != NULL ? row->known_us : row->at_us;
@@ -28,13 +33,17 @@ static tm_status take_row(void *arg, const tm_walk_row *row, tm_err *err) {
 }
 
 tm_status tm__monitor_arms(tm_monitor *monitor, const tm_arms_query *query, tm_err *err) {
-    for (uint32_t arm = 0; arm < 2; arm++) {
-        reading r = {.query = query, .arm = arm};
+    reading r = {.query = query, .begun_us = query->waits ? INT64_MAX : INT64_MIN};
+    for (uint32_t i = 0; i < 2; i++) {
+        r.arm = query->waits ? 1 - i : i; /* the control's count from the treatment's on */
         const tm_walk_options options = {.model = query->model,
-                                         .version = query->versions[arm],
+                                         .version = query->versions[r.arm],
                                          .from_us = query->from_us,
                                          .until_us = query->until_us};
         TM_TRY(tm__monitor_walk(monitor, &options, take_row, &r, err));
+        if (r.begun_us == INT64_MAX) {
+            return TM_OK; /* it has not begun */
+        }
     }
     return TM_OK;
 }

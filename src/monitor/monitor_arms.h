@@ -21,13 +21,14 @@ typedef struct tm_arms_query {
     const char *model;
     uint32_t versions[2];
     int64_t from_us, until_us; /* when answers were given: from, up to */
+    bool waits; /* for the first answer of the second: what was given up to then does not count */
     tm_status (*fn)(void *arg, const tm_arm_answer *answer, tm_err *err);
     void *arg;
 } tm_arms_query;
 
 /**
- * Call fn for each answer, those of the control first, each arm's in the order of the log; a
- * failure of it ends the reading.
+ * Call fn for each answer, those of the control first (of the other when it waits), each arm's in
+ * the order of the log; a failure of it ends the reading.
  *
  * Errors: those of fn, TM_E_NOMEM, TM_E_INTEGRITY.  Threads: any.  Cost: reads the answers once.
  */

@@ -201,24 +201,23 @@ static bool is_split_so(const tm_route *route, const tm_experiment_terms *terms)
 }
 
 /* Nobody watches one that acts: what it would be stopped for at once is said now. */
-static tm_status check_acts(tm_registry *registry, const asking *in, tm_err *err) {
+static tm_status check_acts(tm_registry *registry, const asking *in, const tm_route *route,
+                            tm_err *err) {
     const tm_experiment_terms *t = in->terms;
     tm_rollout rollout = {0};
-    tm_route route;
     bool has = false;
     if (t->then == TM_THEN_NOTHING) {
         return TM_OK;
     }
     TM_TRY(tm__registry_rollout(registry, in->model, &rollout, &has, err));
     tm__rollout_done(&rollout);
-    TM_TRY(tm__registry_route(registry, in->model, &route, err));
-    if (has || route.version != t->versions[0] || !is_split_so(&route, t)) {
+    if (has || route->version != t->versions[0] || !is_split_so(route, t)) {
         const tm_status st =
             has ? TM_FAIL(err, TM_E_CONFLICT, "'%s' has a rollout", in->model)
-            : route.version != t->versions[0]
+            : route->version != t->versions[0]
                 ? TM_FAIL(err, TM_E_CONFLICT,
                           "the control of an experiment that acts is the champion, version %u",
-                          route.version)
+                          route->version)
                 : TM_FAIL(err, TM_E_CONFLICT, "the requests of '%s' are not split as the arms say",
                           in->model);
         tm_err_hint(
@@ -227,19 +226,22 @@ static tm_status check_acts(tm_registry *registry, const asking *in, tm_err *err
         return st;
     }
     return t->then == TM_THEN_PROMOTE
-               ? tm__split_may_answer(registry, &route, t->versions[1], false, err)
+               ? tm__split_may_answer(registry, route, t->versions[1], false, err)
                : TM_OK;
 }
 
 static tm_status start_locked(tm_registry *registry, void *arg, tm_err *err) {
     const asking *in = arg;
     json_t *newest = NULL;
+    tm_route route;
     TM_TRY(read_newest(registry, in->model, &newest, err));
     tm_status st = is_running(newest) ? refuse_second(newest, in->model, err) : TM_OK;
     json_decref(newest);
     TM_TRY(st);
-    TM_TRY(check_acts(registry, in, err));
+    TM_TRY(tm__registry_route(registry, in->model, &route, err));
+    TM_TRY(check_acts(registry, in, &route, err));
     json_t *details = terms_to_json(in->terms);
+    json_object_set_new(details, "split", json_boolean(is_split_so(&route, in->terms)));
     st = tm__json_check(err);
     if (st == TM_OK) {
         const tm_event event = {.model = in->model,

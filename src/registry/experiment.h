@@ -70,9 +70,9 @@ TM_NODISCARD tm_status tm__registry_experiment_end(tm_registry *registry, const 
 /**
  * The newest of a model: {"experiment": its number, from 1, "state": "running" or "stopped",
  * "versions": [control, treatment], "share", "metric", "alpha", "horizon", "baseline",
- * "delay_seconds", "then", "started", "started_by", "hypothesis", "stopped", "stopped_by",
- * "stop_reason"}. What was not said is null. TM_E_NOT_FOUND when there never was one. New
- * reference.
+ * "delay_seconds", "then", "split": whether the route was split between the arms, "started",
+ * "started_by", "hypothesis", "stopped", "stopped_by", "stop_reason"}. What was not said is null.
+ * TM_E_NOT_FOUND when there never was one. New reference.
  */
 TM_NODISCARD tm_status tm__registry_experiment(tm_registry *registry, const char *model,
                                                json_t **out, tm_err *err);

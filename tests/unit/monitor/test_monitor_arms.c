@@ -74,6 +74,27 @@ static void the_time_asked_for_is_kept_and_a_failure_ends_it(void **state) {
     tm__monitor_close(monitor);
 }
 
+/* What the control answered before the treatment did is of no experiment between them. */
+static void answers_count_behind_the_first_of_the_treatment(void **state) {
+    static const tm_given early[] = {{1, 1 * HOUR, NO_TIME, "a", "{}", 0.9, "yes"},
+                                     {1, 2 * HOUR, NO_TIME, "b", "{}", 0.9, NULL},
+                                     {2, 2 * HOUR, NO_TIME, "c", "{}", 0.2, NULL},
+                                     {2, 3 * HOUR, NO_TIME, "d", "{}", 0.2, NULL},
+                                     {1, 4 * HOUR, NO_TIME, "e", "{}", 0.9, NULL}};
+    tm_monitor *monitor = open_monitor(*state);
+    seen s = {.n_until = 8};
+    tm_arms_query query = query_of(&s);
+    query.waits = true;
+    tm__clock_fix(6 * HOUR);
+    log_answers(monitor, early, 2, 0);
+    assert_int_equal(tm__monitor_arms(monitor, &query, NULL), TM_OK);
+    assert_int_equal(s.n, 0); /* it has not begun */
+    log_answers(monitor, early + 2, 3, 0);
+    assert_int_equal(tm__monitor_arms(monitor, &query, NULL), TM_OK);
+    assert_string_equal(s.text, "1d 0e ");
+    tm__monitor_close(monitor);
+}
+
 static int close_home(void **state) {
     tm__clock_fix(INT64_MIN);
     return tm__temp_home_close(state);
@@ -84,6 +105,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(answers_of_both_arms_come_with_their_labels,
                                         tm__temp_home_open, close_home),
         cmocka_unit_test_setup_teardown(the_time_asked_for_is_kept_and_a_failure_ends_it,
+                                        tm__temp_home_open, close_home),
+        cmocka_unit_test_setup_teardown(answers_count_behind_the_first_of_the_treatment,
                                         tm__temp_home_open, close_home),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
