@@ -7,11 +7,14 @@
  * personal identifiers) is judged by a sample: every k-th distinct value, so that the answer does
  * not depend on chance.
  */
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "feature/feature_priv.h"
+#include "table/personal.h"
 
 #define SAMPLE 2000u
 #define PREFIX_SAMPLE_SHARE 0.3 /* of values with digits that make prefixes worth a look */
@@ -81,32 +84,10 @@ static void profile_parts(const tm_column *column, const uint32_t *rows, tm_prof
     }
 }
 
-/* The last digit of a payment card's number checks the others (ISO/IEC 7812-1, annex B). */
-static bool is_card_number(const uint8_t *digits, uint32_t n) {
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t digit = digits[n - 1 - i];
-        if (i % 2 == 1) {
-            digit *= 2;
-            digit = digit > 9 ? digit - 9 : digit;
-        }
-        sum += digit;
-    }
-    return n >= 13 && n <= 19 && sum % 10 == 0;
-}
-
 static bool is_card_int(int64_t value) {
-    uint8_t digits[20];
-    uint32_t n = 0;
-    for (; value > 0 && n < 20; value /= 10) {
-        digits[n++] = (uint8_t)(value % 10);
-    }
-    for (uint32_t i = 0; i < n / 2; i++) {
-        const uint8_t digit = digits[i];
-        digits[i] = digits[n - 1 - i];
-        digits[n - 1 - i] = digit;
-    }
-    return is_card_number(digits, n);
+    char text[32];
+    const int len = snprintf(text, sizeof(text), "%" PRId64, value);
+    return tm__personal_of((tm_str){text, (size_t)len}) == TM_PERSONAL_CARD;
 }
 
 static void profile_cards(const tm_column *column, const uint32_t *rows, tm_profile *out) {
@@ -123,65 +104,6 @@ static void profile_cards(const tm_column *column, const uint32_t *rows, tm_prof
     out->is_card = n >= 20 && n_cards >= n - n / 20;
 }
 
-typedef enum pattern {
-    PATTERN_EMAIL,
-    PATTERN_SSN,
-    PATTERN_CARD,
-    PATTERN_PHONE,
-    PATTERN_IP,
-    N_PATTERNS
-} pattern;
-
-static bool is_ip(tm_str text) {
-    uint32_t n_dots = 0, n_colons = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const char c = text.ptr[i];
-        const bool is_hex = (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        const bool is_digit = c >= '0' && c <= '9';
-        n_dots += c == '.';
-        n_colons += c == ':';
-        if (!is_digit && !is_hex && c != '.' && c != ':') {
-            return false;
-        }
-        if (is_hex && n_dots > 0) {
-            return false;
-        }
-    }
-    return text.len >= 3 && (n_dots == 3 || n_colons >= 2);
-}
-
-/* Digits of a text that holds nothing but digits and the signs of a number on paper; 0 otherwise.
- */
-static uint32_t paper_digits(tm_str text, uint8_t *out, bool *has_signs) {
-    uint32_t n = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const char c = text.ptr[i];
-        if (c >= '0' && c <= '9') {
-            if (n == 20) {
-                return 0;
-            }
-            out[n++] = (uint8_t)(c - '0');
-        } else if (c == ' ' || c == '-' || c == '(' || c == ')' || c == '+' || c == '.') {
-            *has_signs = true;
-        } else {
-            return 0;
-        }
-    }
-    return n;
-}
-
-static void count_patterns(tm_str text, uint32_t *counts) {
-    uint8_t digits[20];
-    bool has_signs = false;
-    const uint32_t n = paper_digits(text, digits, &has_signs);
-    const bool ip = is_ip(text);
-    counts[PATTERN_EMAIL] += tm__text_is_email(text);
-    counts[PATTERN_IP] += ip;
-    counts[PATTERN_SSN] += n == 9 && text.len == 11 && text.ptr[3] == '-' && text.ptr[6] == '-';
-    counts[PATTERN_CARD] += is_card_number(digits, n);
-    counts[PATTERN_PHONE] += !ip && has_signs && n >= 9 && n <= 15;
-}
-
 static uint32_t count_words(tm_str text, bool *has_digit) {
     uint32_t n = 0, n_letters = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -196,11 +118,8 @@ static uint32_t count_words(tm_str text, bool *has_digit) {
 
 /* How the texts are built, by a sample of the distinct ones. */
 static void profile_forms(const tm_column *column, const uint32_t *counts, tm_profile *out) {
-    static const char *const names[N_PATTERNS] = {"e-mail addresses", "social security numbers",
-                                                  "payment card numbers", "phone numbers",
-                                                  "network addresses"};
     const uint32_t n_codes = tm__dict_count(column->dict), step = out->n_distinct / SAMPLE + 1;
-    uint32_t seen = 0, n = 0, matches[N_PATTERNS] = {0};
+    uint32_t seen = 0, n = 0, matches[TM_PERSONALS + 1] = {0};
     uint64_t n_words = 0, n_digits = 0;
     for (uint32_t code = 0; code < n_codes; code++) {
         if (counts[code] == 0 || seen++ % step != 0) {
@@ -211,16 +130,16 @@ static void profile_forms(const tm_column *column, const uint32_t *counts, tm_pr
         n++;
         n_words += count_words(text, &has_digit);
         n_digits += has_digit;
-        count_patterns(text, matches);
+        matches[tm__personal_of(text)]++;
     }
     if (n == 0) {
         return;
     }
     out->n_words_mean = (double)n_words / n;
     out->digits_share = (double)n_digits / n;
-    for (uint32_t p = 0; p < N_PATTERNS && out->pattern == NULL; p++) {
+    for (uint32_t p = 0; p < TM_PERSONALS; p++) {
         if (n > 20 && matches[p] >= n - n / 5) {
-            out->pattern = names[p];
+            out->pattern = tm__personal_words((tm_personal)p);
         }
     }
 }

@@ -67,8 +67,8 @@ typedef struct tm_profile_words {
 /**
  * {"rows", "repeated"?, "conflicting"?, "columns": [{"name", "type", "missing", "distinct",
  * "distinct_exact", "min", "max", "note", "identifier", "mean"?, "spread"?, "quantiles"?,
- * "histogram"?, "top"?, "top_short"?, "length"?, "patterns"?, "infinite"?}]}. New reference; lost
- * values are told by tm__json_check().
+ * "histogram"?, "top"?, "top_short"?, "length"?, "patterns"?, "personal"?, "infinite"?}]}. New
+ * reference; lost values are told by tm__json_check().
  */
 json_t *tm__profile_to_json(const tm_profile_sheet *sheet, const tm_profile_words *words);
 

@@ -3,8 +3,9 @@
  * A profile for people and programs.
  *
  * Values that could name a person are not shown unless asked: the frequent values of a column that
- * looks like an identifier. It does when it is text or whole numbers and more than half of its
- * values differ, or when more than one in twenty looks like an e-mail address.
+ * looks like an identifier, and the extremes of one that tells who somebody is. It does when it is
+ * text or whole numbers and more than half of its values differ, or when it tells who somebody is
+ * (table/personal.h).
  */
 #include <math.h>
 #include <stdio.h>
@@ -33,7 +34,8 @@ typedef struct column_view {
     tm_sketch_range range;
     uint64_t n_missing, n_present, distinct;
     bool is_exact;
-    bool is_id; /* its values are not shown */
+    const char *personal; /* what of people its values are; NULL: nothing */
+    bool is_id;           /* its values are not shown */
 } column_view;
 
 static tm_sketch_reading find_reading(const column_view *v) {
@@ -49,9 +51,21 @@ static tm_sketch_reading find_reading(const column_view *v) {
     }
 }
 
+/* What of people more than one value in twenty is or has, or the name of the column says; NULL:
+ * nothing. */
+static const char *tells_who(const column_view *v) {
+    uint32_t most = 0;
+    for (uint32_t i = 1; i < TM_PERSONALS; i++) {
+        most = v->counts.personals[i] > v->counts.personals[most] ? i : most;
+    }
+    return v->n_present > 0 && v->counts.personals[most] * 20 > v->n_present
+               ? tm__personal_words((tm_personal)most)
+               : tm__personal_column(v->column->name);
+}
+
 static bool looks_like_id(const column_view *v) {
     const double present = (double)v->n_present;
-    if (v->type == TM_TYPE_TEXT && (double)v->counts.patterns[TM_PATTERN_EMAIL] * 20 > present) {
+    if (v->personal != NULL) {
         return true;
     }
     return (v->type == TM_TYPE_TEXT || v->type == TM_TYPE_INT) && v->n_present > ID_ROWS &&
@@ -76,6 +90,7 @@ static column_view make_view(const tm_profile_column *column) {
         v.distinct += v.reading == TM_READ_NUMBERS && v.counts.n_infinite_high > 0 ? 1u : 0u;
     }
     v.distinct = v.distinct > v.n_present ? v.n_present : v.distinct;
+    v.personal = tells_who(&v);
     v.is_id = looks_like_id(&v);
     return v;
 }
@@ -90,6 +105,9 @@ static const char *find_note(const column_view *v) {
     if (v->n_present == 0) {
         return n_rows == 0 ? "" : "always missing";
     }
+    if (v->personal != NULL) {
+        return v->personal;
+    }
     if (v->distinct == 1) {
         return "always the same";
     }
@@ -99,9 +117,7 @@ static const char *find_note(const column_view *v) {
     if (v->n_missing * 2 > n_rows) {
         return "mostly missing";
     }
-    return v->type == TM_TYPE_TEXT && v->counts.patterns[TM_PATTERN_EMAIL] * 20 > v->n_present
-               ? "e-mail addresses"
-               : "";
+    return "";
 }
 
 /* --- numbers as text --- */
@@ -356,21 +372,43 @@ static void put_texts(const column_view *v, json_t *out) {
     json_object_set_new(out, "patterns", patterns);
 }
 
+/* Nothing for a column in which no value tells who somebody is and whose name does not. */
+static void put_personal(const column_view *v, json_t *out) {
+    json_t *const parts = json_object();
+    for (uint32_t i = 0; i < TM_PERSONALS; i++) {
+        if (v->counts.personals[i] > 0 && v->n_present > 0) {
+            json_object_set_new(
+                parts, tm__personal_text((tm_personal)i),
+                tm__json_number((double)v->counts.personals[i] / (double)v->n_present));
+        }
+    }
+    if (v->personal != NULL || json_object_size(parts) > 0) {
+        json_object_set_new(out, "personal",
+                            json_pack("{s:s?, s:O}", "what", v->personal, "shares", parts));
+    }
+    json_decref(parts);
+}
+
 static json_t *column_json(const tm_profile_column *column, const tm_profile_words *words) {
     const column_view v = make_view(column);
     char min[64], max[64];
+    const bool is_shown = v.personal == NULL || words->shows_values;
     bound_texts(&v, min, max);
-    json_t *out = json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:b}", "name", column->name,
-                            "type", tm__type_text(v.type), "missing", (json_int_t)v.n_missing,
-                            "distinct", (json_int_t)v.distinct, "distinct_exact", v.is_exact, "min",
-                            min, "max", max, "note", find_note(&v), "identifier", v.is_id);
+    json_t *out =
+        json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:b}", "name", column->name, "type",
+                  tm__type_text(v.type), "missing", (json_int_t)v.n_missing, "distinct",
+                  (json_int_t)v.distinct, "distinct_exact", v.is_exact, "min", is_shown ? min : "",
+                  "max", is_shown ? max : "", "note", find_note(&v), "identifier", v.is_id);
     if (out == NULL) {
         return tm__json_lost();
     }
-    put_range(&v, out);
+    if (is_shown) {
+        put_range(&v, out);
+    }
     if (v.type == TM_TYPE_TEXT && v.n_present > 0) {
         put_texts(&v, out);
     }
+    put_personal(&v, out);
     if (v.n_present > 0 && (!v.is_id || words->shows_values)) {
         put_top(&v, out);
     }

@@ -134,6 +134,15 @@ static tm_sketch_pattern find_pattern(tm_str text) {
                                                                    : TM_PATTERN_WORD;
 }
 
+/* Of numbers only those that are long enough for a card can tell. */
+static uint32_t find_personal(const tm_sketch_cell *cell) {
+    if (cell->has_time || cell->is_bool || (cell->has_number && cell->text.len < 13)) {
+        return 0;
+    }
+    const uint32_t kinds = tm__personal_in(cell->text);
+    return cell->has_number ? kinds & 1u << TM_PERSONAL_CARD : kinds;
+}
+
 static bool texts_add(tm_sketch_texts *t, const tm_sketch_cell *cell, uint64_t count) {
     const uint64_t chars = count_chars(cell->text);
     const uint64_t hash = cell->hash != 0 ? cell->hash : tm__sketch_hash(cell->text);
@@ -146,6 +155,10 @@ static bool texts_add(tm_sketch_texts *t, const tm_sketch_cell *cell, uint64_t c
     t->n += count;
     t->chars += chars * count;
     t->patterns[pattern] += count;
+    const uint32_t kinds = find_personal(cell);
+    for (uint32_t i = 0; kinds != 0 && i < TM_PERSONALS; i++) {
+        t->personals[i] += (kinds >> i & 1u) != 0 ? count : 0;
+    }
     return tm__distinct_add(&t->distinct, hash) && tm__tops_add(&t->tops, hash, cell->text, count);
 }
 
@@ -306,6 +319,9 @@ static bool texts_merge(tm_sketch_texts *t, const tm_sketch_texts *from) {
     for (uint32_t i = 0; i < TM_PATTERNS; i++) {
         t->patterns[i] += from->patterns[i];
     }
+    for (uint32_t i = 0; i < TM_PERSONALS; i++) {
+        t->personals[i] += from->personals[i];
+    }
     return tm__distinct_merge(&t->distinct, &from->distinct) &&
            tm__tops_merge(&t->tops, &from->tops);
 }
@@ -369,6 +385,7 @@ void tm__sketch_counts(const tm_sketch *s, tm_sketch_counts *out) {
         .evidence = s->evidence,
     };
     memcpy(out->patterns, s->texts.patterns, sizeof(out->patterns));
+    memcpy(out->personals, s->texts.personals, sizeof(out->personals));
 }
 
 static const tm_sketch_values *values_of(const tm_sketch *s, tm_sketch_reading reading) {

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "table/personal.h"
 #include "table/table.h"
 
 #define TM_SKETCH_EXACT 511u     /* values whose quantiles are exact in every cut */
@@ -85,8 +86,9 @@ typedef struct tm_sketch_counts {
     uint64_t n_rows, n_missing; /* missing in every column */
     uint64_t n_marks;           /* and those missing unless the column is text */
     uint64_t n_numbers, n_ints, n_times, n_bools, n_trues, n_infinite_low, n_infinite_high;
-    uint64_t patterns[TM_PATTERNS]; /* of all texts, marks among them */
-    uint64_t chars_min, chars_max;  /* of the texts; 0 when there are none */
+    uint64_t patterns[TM_PATTERNS];   /* of all texts, marks among them */
+    uint64_t personals[TM_PERSONALS]; /* texts that are or have such; 0 in profiles of version 1 */
+    uint64_t chars_min, chars_max;    /* of the texts; 0 when there are none */
     double chars_mean;
     uint32_t evidence;
 } tm_sketch_counts;

@@ -5,7 +5,7 @@
 #include "table/sketch_priv.h"
 
 #define SKETCH_MAGIC 0x4B534D54u /* "TMSK" */
-#define SKETCH_VERSION 1u
+#define SKETCH_VERSION 2u
 
 /* --- blocks --- */
 
@@ -27,7 +27,7 @@ void tm__block_close(tm_buf *out, size_t start) {
     (void)tm__buf_u32(out, tm__crc32c(0, out->data + start, out->len - start));
 }
 
-tm_status tm__block_read(tm_reader *in, uint32_t magic, uint32_t version_max, tm_reader *out,
+tm_status tm__block_read(tm_reader *in, uint32_t magic, uint32_t *io_version, tm_reader *out,
                          tm_err *err) {
     const size_t start = in->pos;
     const uint32_t found = tm__reader_u32(in);
@@ -36,10 +36,11 @@ tm_status tm__block_read(tm_reader *in, uint32_t magic, uint32_t version_max, tm
     if (in->failed || found != magic) {
         return TM_FAIL(err, TM_E_INTEGRITY, "the bytes are not a profile");
     }
-    if (version == 0 || version > version_max) {
+    if (version == 0 || version > *io_version) {
         return TM_FAIL(err, TM_E_UNSUPPORTED, "the profile is of version %u, this release reads %u",
-                       version, version_max);
+                       version, *io_version);
     }
+    *io_version = version;
     const uint8_t *const inside = tm__reader_view(in, len, 1);
     const uint32_t crc = tm__reader_u32(in);
     if (in->failed || tm__crc32c(0, in->data + start, (size_t)len + 16) != crc) {
@@ -88,17 +89,23 @@ static void texts_write(const tm_sketch_texts *t, tm_buf *out) {
     for (uint32_t i = 0; i < TM_PATTERNS; i++) {
         (void)tm__buf_u64(out, t->patterns[i]);
     }
+    for (uint32_t i = 0; i < TM_PERSONALS; i++) {
+        (void)tm__buf_u64(out, t->personals[i]);
+    }
     tm__distinct_write(&t->distinct, out);
     tm__tops_write(&t->tops, out);
 }
 
-static bool texts_read(tm_sketch_texts *t, tm_reader *in, bool *out_memory) {
+static bool texts_read(tm_sketch_texts *t, tm_reader *in, uint32_t version, bool *out_memory) {
     t->n = tm__reader_u64(in);
     t->chars = tm__reader_u64(in);
     t->chars_min = tm__reader_u64(in);
     t->chars_max = tm__reader_u64(in);
     for (uint32_t i = 0; i < TM_PATTERNS; i++) {
         t->patterns[i] = tm__reader_u64(in);
+    }
+    for (uint32_t i = 0; version >= 2 && i < TM_PERSONALS; i++) {
+        t->personals[i] = tm__reader_u64(in);
     }
     return !in->failed && tm__distinct_read(&t->distinct, in, out_memory) &&
            tm__tops_read(&t->tops, in, out_memory);
@@ -130,7 +137,7 @@ void tm__sketch_write(const tm_sketch *s, tm_buf *out) {
     tm__block_close(out, start);
 }
 
-static bool sketch_read(tm_sketch *s, tm_reader *in, bool *out_memory) {
+static bool sketch_read(tm_sketch *s, tm_reader *in, uint32_t version, bool *out_memory) {
     s->n_rows = tm__reader_u64(in);
     s->n_missing = tm__reader_u64(in);
     s->n_marks = tm__reader_u64(in);
@@ -153,16 +160,17 @@ static bool sketch_read(tm_sketch *s, tm_reader *in, bool *out_memory) {
             return false;
         }
     }
-    return texts_read(&s->texts, in, out_memory) && tm__reader_is_done(in) &&
+    return texts_read(&s->texts, in, version, out_memory) && tm__reader_is_done(in) &&
            s->n_missing <= s->n_rows && s->texts.n == s->n_rows - s->n_missing;
 }
 
 tm_status tm__sketch_read(tm_reader *in, tm_sketch **out, tm_err *err) {
     tm_reader inside;
     bool has_memory = true;
-    TM_TRY(tm__block_read(in, SKETCH_MAGIC, SKETCH_VERSION, &inside, err));
+    uint32_t version = SKETCH_VERSION;
+    TM_TRY(tm__block_read(in, SKETCH_MAGIC, &version, &inside, err));
     tm_sketch *const s = tm__sketch_create();
-    if (s != NULL && sketch_read(s, &inside, &has_memory)) {
+    if (s != NULL && sketch_read(s, &inside, version, &has_memory)) {
         *out = s;
         return TM_OK;
     }

@@ -109,7 +109,7 @@ typedef struct tm_sketch_values {
 
 typedef struct tm_sketch_texts {
     uint64_t n, chars, chars_min, chars_max;
-    uint64_t patterns[TM_PATTERNS];
+    uint64_t patterns[TM_PATTERNS], personals[TM_PERSONALS];
     tm_distinct distinct;
     tm_tops tops;
 } tm_sketch_texts;
@@ -128,8 +128,9 @@ tm_sketch_values *tm__sketch_values_create(void);
 /** A block of bytes with magic, version, length and CRC around what was written behind `start`. */
 void tm__block_open(tm_buf *out, uint32_t magic, uint32_t version, size_t *out_start);
 void tm__block_close(tm_buf *out, size_t start);
-/** The bytes inside, checked; they stay the reader's. */
-TM_NODISCARD tm_status tm__block_read(tm_reader *in, uint32_t magic, uint32_t version_max,
+/** The bytes inside, checked; they stay the reader's. *io_version: the last that is read, then that
+ * of the block. */
+TM_NODISCARD tm_status tm__block_read(tm_reader *in, uint32_t magic, uint32_t *io_version,
                                       tm_reader *out, tm_err *err);
 
 #endif

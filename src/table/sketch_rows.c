@@ -215,7 +215,8 @@ void tm__sketch_rows_write(const tm_sketch_rows *rows, tm_buf *out) {
 
 tm_status tm__sketch_rows_read(tm_reader *in, tm_sketch_rows **out, tm_err *err) {
     tm_reader inside;
-    TM_TRY(tm__block_read(in, ROWS_MAGIC, ROWS_VERSION, &inside, err));
+    uint32_t version = ROWS_VERSION;
+    TM_TRY(tm__block_read(in, ROWS_MAGIC, &version, &inside, err));
     tm_sketch_rows *const rows = tm__sketch_rows_create();
     bool ok = rows != NULL, is_whole = true;
     const uint64_t limit = tm__reader_u64(&inside);

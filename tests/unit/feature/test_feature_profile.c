@@ -41,9 +41,9 @@ static void personal_identifiers_are_known_by_their_form(void **state) {
         const char *want;
     } cases[] = {
         {"user%u@example.org", "e-mail addresses"},
-        {"901-55-%u", "social security numbers"},
+        {"901-55-%u", "national numbers"},
         {"+1 (555) 010-%u", "phone numbers"},
-        {"192.0.2.%u", "network addresses"},
+        {"2001:db8::%u", "network addresses"},
         {"order %u at noon", ""},
         {"A/%u", ""},
     };

@@ -85,10 +85,10 @@ static void damage_is_told(void **state) {
         out.data[at] ^= 0x40;
         assert_int_equal(read_bytes(out.data, at, message), TM_E_INTEGRITY);
     }
-    out.data[4] = 2;
+    out.data[4] = 3;
     assert_int_equal(read_bytes(out.data, out.len, message), TM_E_UNSUPPORTED);
-    assert_string_equal(message, "the profile is of version 2, this release reads 1");
-    out.data[4] = 1;
+    assert_string_equal(message, "the profile is of version 3, this release reads 2");
+    out.data[4] = 2;
     /* Right check sum, wrong content: more missing rows than rows. */
     out.data[16] = 0;
     out.data[17] = 0;
