@@ -117,4 +117,5 @@ def main():
         run(name, options)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Static and schedules are one thing: a model, the rows that it answers, and the next one. Each
- * schedule is run alone from beginning to end, so that its seconds are its own, and keeps answers
- * and no models.
+ * Static and schedules are one thing (replay_plan.c). Each schedule is run alone from beginning to
+ * end, so that its seconds are its own, and keeps answers and no models.
  */
 #include "loop/replay.h"
 
@@ -15,72 +14,8 @@
 
 #define N_EVERY 4u
 #define LAST_ROWS 5000u
-#define ANSWER_ROWS 65536u
 
 static const uint64_t schedule_every[N_EVERY] = {500, 1000, 2000, 5000};
-
-/* What boosting is commonly left at, by schedules and the static model alike. */
-static const char *const params[] = {"n_trees", "100", NULL};
-
-/* ---- one model after the other ---- */
-
-typedef struct schedule {
-    uint64_t every;  /* rows; 0: never again */
-    uint64_t window; /* newest rows that are known; 0: all */
-    uint64_t seed;
-} schedule;
-
-static tm_status answer_rows(tm_ctx *ctx, const tm_replay_stream *stream,
-                             const tm_replay_model *model, uint64_t begin, uint64_t end,
-                             tm_replay_run *run, tm_err *err) {
-    const uint64_t started = tm__mono_ns();
-    const uint64_t n_most = end - begin < ANSWER_ROWS ? end - begin : ANSWER_ROWS;
-    double *const out = tm__mem_alloc(n_most * stream->n_outputs + 1, sizeof(*out));
-    tm_status st = out != NULL ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory for answers");
-    for (uint64_t row = begin; st == TM_OK && row < end;) {
-        const uint64_t n = end - row < n_most ? end - row : n_most;
-        st = tm__replay_answer(ctx, stream, model, row, row + n, out, err);
-        for (uint64_t i = 0; st == TM_OK && i < n; i++) {
-            run->answers[row + i] = tm__replay_pick(stream, out + i * stream->n_outputs);
-        }
-        row += n;
-    }
-    tm__mem_free(out);
-    run->answer_seconds += (double)(tm__mono_ns() - started) * 1e-9;
-    return st;
-}
-
-static tm_status run_schedule(tm_ctx *ctx, const tm_replay_stream *stream, const schedule *plan,
-                              tm_replay_run *run, tm_err *err) {
-    tm_status st = TM_OK;
-    for (uint64_t row = stream->first; st == TM_OK && row < stream->n_rows;) {
-        tm_replay_model model;
-        const uint64_t known = stream->known[row];
-        const uint64_t next = plan->every > 0 && row + plan->every < stream->n_rows
-                                  ? row + plan->every
-                                  : stream->n_rows;
-        const tm_replay_recipe recipe = {
-            .learner = "gbdt",
-            .params = params,
-            .begin = plan->window > 0 && known > plan->window ? known - plan->window : 0,
-            .end = known,
-            .seed = plan->seed,
-        };
-        if (tm__ctx_cancelled(ctx)) {
-            return TM_FAIL(err, TM_E_CANCELLED, "the replay was cancelled");
-        }
-        st = tm__replay_fit(ctx, stream, &recipe, &model, err);
-        run->train_seconds += model.seconds;
-        run->n_retrains += row > stream->first ? 1 : 0;
-        if (st == TM_OK) {
-            st = answer_rows(ctx, stream, &model, row, next, run, err);
-        }
-        tm__replay_model_done(&model);
-        row = next;
-    }
-    run->score = tm__replay_score(stream, run->answers, stream->first, stream->n_rows);
-    return st;
-}
 
 /* ---- all of them ---- */
 
@@ -103,10 +38,10 @@ static void note_progress(replaying *r, const char *what) {
 
 static tm_status replay_static(replaying *r, tm_err *err) {
     tm_replay_run run;
-    const schedule plan = {.seed = r->options->seed};
+    const tm_replay_plan plan = {.seed = r->options->seed};
     note_progress(r, "static");
     TM_TRY(tm__replay_run_init(r->stream, &run, err));
-    const tm_status st = run_schedule(r->ctx, r->stream, &plan, &run, err);
+    const tm_status st = tm__replay_plan_run(r->ctx, r->stream, &plan, &run, err);
     if (st == TM_OK) {
         note_part(r, "static", &run, tm__replay_run_json(&run));
     }
@@ -114,7 +49,7 @@ static tm_status replay_static(replaying *r, tm_err *err) {
     return st;
 }
 
-static json_t *schedule_json(const schedule *plan, const tm_replay_run *run) {
+static json_t *schedule_json(const tm_replay_plan *plan, const tm_replay_run *run) {
     json_t *const json = tm__replay_run_json(run);
     json_object_set_new(json, "every_rows", json_integer((json_int_t)plan->every));
     json_object_set_new(json, "window_rows",
@@ -128,13 +63,13 @@ static tm_status replay_schedules(replaying *r, tm_err *err) {
     tm_status st = TM_OK;
     for (uint32_t i = 0; st == TM_OK && i < 2 * N_EVERY; i++) {
         tm_replay_run run;
-        const schedule plan = {.every = schedule_every[i / 2],
-                               .window = i % 2 == 0 ? 0 : LAST_ROWS,
-                               .seed = r->options->seed};
+        const tm_replay_plan plan = {.every = schedule_every[i / 2],
+                                     .window = i % 2 == 0 ? 0 : LAST_ROWS,
+                                     .seed = r->options->seed};
         note_progress(r, "schedules");
         st = tm__replay_run_init(r->stream, &run, err);
         if (st == TM_OK) {
-            st = run_schedule(r->ctx, r->stream, &plan, &run, err);
+            st = tm__replay_plan_run(r->ctx, r->stream, &plan, &run, err);
         }
         if (st == TM_OK) {
             json_t *const json = schedule_json(&plan, &run);

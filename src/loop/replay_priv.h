@@ -7,7 +7,9 @@
  *   replay_score.c    answers -> score, curve
  *   replay_rules.c    rules that learn nothing
  *   replay_policy.c   the policy over the stream
+ *   replay_plan.c     one model after the other: schedules, triggers, a gate
  *   replay.c          static and schedules; all of them, as JSON
+ *   tune.c            what is declared beside other settings
  */
 #ifndef TM_LOOP_REPLAY_PRIV_H
 #define TM_LOOP_REPLAY_PRIV_H
@@ -66,6 +68,8 @@ void tm__replay_model_done(tm_replay_model *model);
 /* How one of those that answer fared. */
 typedef struct tm_replay_run {
     double *answers; /* [n_rows] class or value; NaN: none, which is wrong */
+    double *chances; /* [n_rows] of class `positive`, owned; NULL: not asked for */
+    uint32_t positive;
     uint64_t n_retrains;
     double train_seconds, answer_seconds;
     double score; /* after tm__replay_score() */
@@ -84,6 +88,20 @@ json_t *tm__replay_run_json(const tm_replay_run *run);
 json_t *tm__replay_curve(const tm_replay_stream *stream, const double *answers);
 json_t *tm__replay_curve_rows(const tm_replay_stream *stream);
 
+/* One model after the other, each of trees as boosting is commonly left at. */
+typedef struct tm_replay_plan {
+    uint64_t every;  /* rows; 0: by no schedule */
+    uint64_t window; /* newest rows that are known; 0: all */
+    bool on_errors;  /* and when the errors of the answers rise (ADWIN); of classes only */
+    bool has_gate;   /* one fifth of the new rows is held out, and a model that is not better there
+                        by more than gate_by answers nothing */
+    double gate_by;  /* of accuracy, or RMSE */
+    uint64_t seed;
+} tm_replay_plan;
+/** Errors: TM_E_CANCELLED, TM_E_NOMEM and those of fitting. */
+TM_NODISCARD tm_status tm__replay_plan_run(tm_ctx *ctx, const tm_replay_stream *stream,
+                                           const tm_replay_plan *plan, tm_replay_run *run,
+                                           tm_err *err);
 /** Model-free answers: the best rule's go to *out; *json says how each fared, and is a new
  * reference. */
 TM_NODISCARD tm_status tm__replay_rules(const tm_replay_stream *stream,

@@ -20,7 +20,8 @@ tm_status tm__replay_run_init(const tm_replay_stream *stream, tm_replay_run *out
 
 void tm__replay_run_done(tm_replay_run *run) {
     tm__mem_free(run->answers);
-    run->answers = NULL;
+    tm__mem_free(run->chances);
+    run->answers = run->chances = NULL;
 }
 
 double tm__replay_pick(const tm_replay_stream *stream, const double *outputs) {

@@ -200,6 +200,7 @@ const fault_case fault_cases[] = {
      .is_served = true,
      .changes_early = true,
      .want = 0},
+    {"tune", "full", {"tune", "made", "--rows", "300", "--threads", "1", "--json"}, .want = 0},
     {"replay history",
      "full",
      {"replay", "data.csv", "--target", "y", "--threads", "1", "--json"},

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `tune`: what other settings would have been worth over a model's history; applies nothing. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "loop/tune.h"
+#include "source/rows_from.h"
+#include "table/renames.h"
+
+typedef struct tuning {
+    tm_cli *cli;
+    tm_place place;
+    json_t *recipe;
+    tm_gate gate;
+    tm_table *table;
+    const char **drop; /* [n_drop] of the recipe, as far as the rows have them */
+    uint32_t n_drop;
+} tuning;
+
+static tm_status read_rows(tuning *t, tm_ctx *ctx, tm_err *err) {
+    const json_t *const source = json_object_get(t->recipe, "source");
+    const char *const dir = tm__json_text(t->recipe, "dir", tm__json_text(source, "dir", NULL));
+    tm_renames *names = NULL;
+    if (source == NULL) {
+        return TM_FAIL(err, TM_E_REFUSED, "model '%s' has no source to learn from",
+                       t->place.version.model);
+    }
+    TM_TRY(tm__renames_create(json_object_get(t->recipe, "columns"), NULL, &names, err));
+    tm_status st = tm__rows_from_read(ctx, t->place.home, source, dir,
+                                      tm__bundle_schema(t->place.bundle), &t->table, err);
+    st = st == TM_OK ? tm__renames_replace(names, &t->table, err) : st;
+    tm__renames_free(names);
+    return st;
+}
+
+static tm_status take_drop(tuning *t, tm_err *err) {
+    const json_t *const list = json_object_get(t->recipe, "drop");
+    t->drop = tm__mem_alloc(json_array_size(list) + 1, sizeof(*t->drop));
+    if (t->drop == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory to tune");
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *const name = json_string_value(json_array_get(list, i));
+        if (name != NULL && tm__table_find(t->table, name) != UINT32_MAX) {
+            t->drop[t->n_drop++] = name;
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status run(tuning *t, tm_ctx *ctx, json_t **out, tm_err *err) {
+    const tm_bundle *const bundle = t->place.bundle;
+    const tm_task task = tm__bundle_task(bundle);
+    TM_TRY(tm__registry_recipe(t->place.registry, t->place.version.model, &t->recipe, err));
+    TM_TRY(tm__registry_gate(t->place.registry, t->place.version.model, &t->gate, err));
+    TM_TRY(read_rows(t, ctx, err));
+    TM_TRY(take_drop(t, err));
+    const char *const time = tm__json_text(t->recipe, "time", NULL);
+    const json_t *const labels = json_object_get(t->recipe, "labels");
+    const tm_tune_options options = {
+        .replay = {.target = tm__bundle_target(bundle),
+                   .time = time,
+                   .task = task,
+                   .delay_rows = (uint64_t)tm__cli_i64(t->cli, "delay"),
+                   .delay_us = time != NULL ? tm__json_i64(labels, "delay_us", 0) : 0,
+                   .first = tm__cli_f64(t->cli, "first"),
+                   .drop = t->drop,
+                   .n_drop = t->n_drop,
+                   .seed = (uint64_t)tm__cli_i64(t->cli, "seed")},
+        .n_rows_max = (uint64_t)tm__cli_i64(t->cli, "rows"),
+        .recipe = t->recipe,
+        .gate_by = t->gate.better_than_champion ? t->gate.by : 0,
+        .positive = task == TM_TASK_BINARY ? tm__bundle_class(bundle, 1) : NULL,
+        .threshold = tm__bundle_threshold(bundle),
+    };
+    return tm__tune_run(ctx, t->table, &options, out, err);
+}
+
+/* ---- words ---- */
+
+static void print_gain(tm_cli *cli, const json_t *gain, const char *what) {
+    tm__cli_print(cli, "%+.4f %s (95 %%: %+.4f to %+.4f)", tm__json_f64(gain, "value", 0), what,
+                  tm__json_f64(gain, "low", 0), tm__json_f64(gain, "high", 0));
+}
+
+static void add_setting(tm_cli_table *table, const char *name, const json_t *setting) {
+    const int64_t every = tm__json_i64(setting, "new_rows", 0);
+    const int64_t window = tm__json_i64(setting, "window_rows", 0);
+    const bool on_errors = tm__json_bool(setting, "on_errors", false);
+    tm__cli_cell(table, "%s", name);
+    if (every > 0) {
+        tm__cli_cell(table, "%lld rows%s", (long long)every, on_errors ? ", errors" : "");
+    } else {
+        tm__cli_cell(table, "%s", on_errors ? "errors" : "never");
+    }
+    if (window > 0) {
+        tm__cli_cell(table, "last %lld", (long long)window);
+    } else {
+        tm__cli_cell(table, "all");
+    }
+    tm__cli_cell(table, "%.4g", tm__json_f64(setting, "gate_by", 0));
+    tm__cli_cell(table, "%.4f", tm__json_f64(setting, "score", 0));
+    tm__cli_cell(table, "%lld", (long long)tm__json_i64(setting, "retrains", 0));
+    tm__cli_cell(table, "%.2f", tm__json_f64(setting, "train_seconds", 0));
+}
+
+static void print_settings(tm_cli *cli, const json_t *result) {
+    static const char *const titles[] = {"",      "retrain on", "rows",   "by",
+                                         "score", "retrains",   "seconds"};
+    const json_t *const settings = json_object_get(result, "settings"), *s = NULL;
+    size_t i = 0;
+    tm_cli_table table;
+    tm__cli_table_init(&table, 7, titles);
+    add_setting(&table, "declared", json_object_get(result, "declared"));
+    json_array_foreach(settings, i, s) {
+        add_setting(&table, json_equal(s, json_object_get(result, "best")) != 0 ? "best" : "", s);
+    }
+    tm__cli_table_print(cli, &table);
+    tm__buf_done(&table.text);
+}
+
+/* As tidemill.yaml would have it. */
+static void print_difference(tm_cli *cli, const char *model, const json_t *difference) {
+    const json_t *const retrain = json_object_get(difference, "retrain");
+    const json_t *const gate = json_object_get(difference, "gate");
+    const int64_t rows = tm__json_i64(retrain, "new_rows", 0);
+    const bool on_errors = json_object_get(retrain, "on") != NULL;
+    const char *const threshold = tm__json_text(difference, "threshold", NULL);
+    tm__cli_print(cli, "models:\n  %s:\n", model);
+    if (retrain != NULL && (rows > 0 || on_errors)) {
+        tm__cli_print(cli, "    retrain: {");
+        if (rows > 0) {
+            tm__cli_print(cli, "new_rows: %lld%s", (long long)rows, on_errors ? ", " : "");
+        }
+        tm__cli_print(cli, "%s}\n", on_errors ? "on: [performance]" : "");
+    } else if (retrain != NULL) {
+        tm__cli_print(cli, "    retrain: {}\n");
+    }
+    if (gate != NULL) {
+        tm__cli_print(cli, "    gate: {better_than: champion, by: %.6g}\n",
+                      tm__json_f64(gate, "by", 0));
+    }
+    if (threshold != NULL) {
+        tm__cli_print(cli, "    threshold: %s\n", threshold);
+    }
+}
+
+static void print_words(tm_cli *cli, const char *model, const json_t *result) {
+    const char *const metric = tm__json_text(result, "metric", "");
+    const json_t *const window = json_object_get(result, "window");
+    const json_t *const threshold = json_object_get(result, "threshold");
+    const json_t *const difference = json_object_get(result, "difference");
+    const json_t *const not_replayed = json_object_get(result, "not_replayed"), *word = NULL;
+    size_t i = 0;
+    tm__cli_print(
+        cli, "%s: %s over %lld rows, chosen on %lld of the answers, priced on %lld later ones\n",
+        model, metric, (long long)tm__json_i64(result, "rows", 0),
+        (long long)tm__json_i64(result, "chosen_on", 0),
+        (long long)tm__json_i64(result, "priced_on", 0));
+    print_settings(cli, result);
+    json_array_foreach(not_replayed, i, word) {
+        tm__cli_print(cli, "%s'%s'", i == 0 ? "declared and not replayed: " : ", ",
+                      json_string_value(word));
+    }
+    tm__cli_print(cli,
+                  "%sthe best of them on all rows, beside what is declared: ", i > 0 ? "\n" : "");
+    print_gain(cli, json_object_get(result, "gain"), metric);
+    if (json_is_object(window)) {
+        tm__cli_print(cli, "\nthe last %lld rows alone beside it: ",
+                      (long long)tm__json_i64(window, "rows", 0));
+        print_gain(cli, json_object_get(window, "gain"), metric);
+    }
+    if (json_is_object(threshold)) {
+        tm__cli_print(cli,
+                      "\ncalls from %.2f in place of %.2f: ", tm__json_f64(threshold, "value", 0),
+                      tm__json_f64(threshold, "was", 0));
+        print_gain(cli, json_object_get(threshold, "gain"), "of cost a row");
+    }
+    tm__cli_print(cli, "\n");
+    if (json_is_object(difference)) {
+        tm__cli_print(cli, "proposed for tidemill.yaml, nothing is applied:\n");
+        print_difference(cli, model, difference);
+    } else {
+        tm__cli_print(cli, "nothing is surely better than what is declared\n");
+    }
+}
+
+tm_status cmd_tune(tm_cli *cli, tm_err *err) {
+    tuning t = {.cli = cli};
+    tm_ctx ctx = {0};
+    json_t *result = NULL;
+    tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
+    st = st == TM_OK ? tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &t.place, err) : st;
+    st = st == TM_OK ? run(&t, &ctx, &result, err) : st;
+    if (st == TM_OK && cli->json) {
+        json_object_set_new(result, "model", json_string(t.place.version.model));
+        tm__cli_print_object(cli, "tidemill.tune/1", result);
+    } else if (st == TM_OK) {
+        print_words(cli, t.place.version.model, result);
+    }
+    json_decref(result);
+    json_decref(t.recipe);
+    tm__table_unref(t.table);
+    tm__mem_free(t.drop);
+    tm__place_close(&t.place);
+    tm__cli_ctx_done(&ctx);
+    return st;
+}

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What other settings would have been worth over a model's own history: proposed with its gain, and never applied."""
+import random
+
+import pytest
+
+PROJECT = "models:\n  m:\n    from: rows.csv\n    target: y\n    threshold: cost:1:9\n    retrain: {new_rows: 5000}\n    gate: {better_than: champion, by: 0.002}\n"
+
+
+@pytest.fixture(name="made")
+def fixture_made(tm):
+    """What x says of y turns round once."""
+    draw = random.Random(3)
+    lines = []
+    for i in range(9000):
+        x = draw.random()
+        lines.append(f"{x:.4f},{draw.random():.3f},{'yes' if (x > 0.5) == (i < 2000) else 'no'}\n")
+    tm.write("rows.csv", "x,noise,y\n" + "".join(lines))
+    tm.ok("train", "rows.csv", "--target", "y", "--name", "m", "--learner", "gbdt", "--param", "gbdt.n_trees=10", "--threshold", "cost:1:9")
+    tm.write("tidemill.yaml", PROJECT)
+    tm.ok("apply")
+    return tm
+
+
+def test_a_difference_is_proposed_with_its_gain_and_nothing_is_applied(made):
+    before = made.ok("model", "history", "m", "--json").json
+    told = made.ok("tune", "m", "--delay", "100", "--json").json
+    assert told["schema"] == "tidemill.tune/1" and told["model"] == "m" and told["metric"] == "accuracy" and told["rows"] == 9000
+    assert told["declared"]["new_rows"] == 5000 and told["declared"]["gate_by"] == 0.002
+    assert told["gain"]["low"] <= told["gain"]["value"] <= told["gain"]["high"]
+    assert told["gain"]["low"] > 0 and told["difference"]["retrain"], told["gain"]
+    best = told["difference"]["retrain"]
+    assert best.get("new_rows", 9999) < 5000 or best.get("on") == ["performance"]
+    assert told["best"]["score"] > told["declared"]["score"] and told["best"] in told["settings"]
+    assert told["threshold"]["was"] == pytest.approx(0.1)
+    words = made.ok("tune", "m", "--delay", "100").out
+    assert "nothing is applied" in words and "retrain: {" in words and "declared" in words
+    again = made.ok("model", "history", "m", "--json").json
+    assert again == before and made.ok("check")
+    # What it proposes is a project file.
+    made.write("tidemill.yaml", PROJECT.replace("retrain: {new_rows: 5000}", words[words.index("    retrain: {"):].split("\n", 1)[0].strip()))
+    made.ok("apply")
+    assert made.ok("tune", "m", "--delay", "100", "--json").json["declared"]["new_rows"] == best.get("new_rows", 0)
+
+
+def test_what_cannot_be_tuned_is_told(made):
+    assert made("tune", "none").code == 3
+    few = made("tune", "m", "--rows", "20")
+    assert few.code != 0 and "too few to tune by" in few.err, few.err
+    assert made("tune", "m", "--first", "1.5").code == 2
