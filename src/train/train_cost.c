@@ -24,9 +24,10 @@
 #define NETWORK_BYTES 400e3
 #define NODE_BYTES 16.0
 #define LATENCY_US_DEFAULT 100.0
-#define ROW_US 3.0   /* features of a row, sums of members */
-#define TEXT_US 40.0 /* terms of a text: looked up in tables that take the trees' place in caches  \
-                      */
+#define ROW_US 3.0 /* features of a row, sums of members */
+#define TEXT_US                                                                                    \
+    40.0 /* terms of a text: looked up in tables that take the trees' place in caches              \
+          */
 /* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
  * rounds. */
 #define ROUNDS_FACTOR 1.1
