@@ -209,6 +209,7 @@ static uint64_t rows_in(const tuning *t, int64_t us) {
 }
 
 static tm_replay_plan declared(tuning *t) {
+    const json_t *const retrain = json_object_get(t->options->recipe, "retrain");
     tm_trigger_terms terms;
     tm__trigger_terms(t->options->recipe, &terms);
     tm_replay_plan plan = {.every = terms.new_rows > 0 ? terms.new_rows : terms.new_labels,
@@ -228,6 +229,7 @@ static tm_replay_plan declared(tuning *t) {
                   {terms.on_schema, "on: schema"},
                   {terms.on_performance && !plan.on_errors, "on: performance"},
                   {terms.has_bound, "worse_than"},
+                  {json_object_get(retrain, "cool_down_s") != NULL, "cool_down"},
                   {terms.per_day_us > 0, "per_day"}};
     for (size_t i = 0; i < COUNT(others); i++) {
         if (others[i].is_there) {

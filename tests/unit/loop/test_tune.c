@@ -46,14 +46,16 @@ static void a_world_that_changes_is_worth_turns_and_the_gain_has_an_interval(voi
     (void)state;
     const replay_made how = {.is_secret = true};
     json_t *const out =
-        tune(&how, "{\"retrain\": {\"every_s\": 100000, \"on\": [\"drift\"]}}", 1, 0);
+        tune(&how, "{\"retrain\": {\"every_s\": 100000, \"cool_down_s\": 60, \"on\": [\"drift\"]}}",
+             1, 0);
     const json_t *const gain = json_object_get(out, "gain");
     const double value = tm__json_f64(gain, "value", NAN), low = tm__json_f64(gain, "low", NAN);
     assert_true(low <= value && value <= tm__json_f64(gain, "high", NAN));
     assert_true(json_is_object(json_object_get(out, "difference")) == (low > 0));
-    /* Of 8,000 seconds a schedule of 100,000 is never; drift is not replayed, and that is told. */
+    /* Of 8,000 seconds a schedule of 100,000 is never; drift and a pause are not replayed, and that
+     * is told. */
     assert_int_equal(of(out, "declared", "new_rows"), 0);
-    assert_int_equal(json_array_size(json_object_get(out, "not_replayed")), 2);
+    assert_int_equal(json_array_size(json_object_get(out, "not_replayed")), 3);
     assert_true(json_array_size(json_object_get(out, "settings")) >= 12);
     json_decref(out);
 }
