@@ -169,7 +169,10 @@ tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
     st = st == TM_OK ? errors_of(&place, &ask, &errors, err) : st;
     const tm_drift_window_key key = {ask.model, ask.version};
     st = st == TM_OK ? tm__field_days_report(place.home, &key, &fields, err) : st;
-    tm__field_days_price(place.bundle, fields);
+    if (st == TM_OK) {
+        tm__field_days_price(place.bundle, fields);
+        st = tm__json_check(err);
+    }
     if (st == TM_OK && cli->json) {
         json_t *const result =
             json_pack("{s:s, s:s, s:I, s:b, s:O, s:O, s:O}", "schema", "tidemill.monitor.drift/1",

@@ -26,6 +26,7 @@ typedef struct asking {
     const tm_experiment_terms *terms; /* of a start */
     const tm_experiment_end *end;     /* of an end at the verdict; NULL: by hand */
     const tm_actor *actor;
+    json_t **out; /* the experiment as it is then; NULL: nobody asks */
 } asking;
 
 static json_t *text_or_null(const char *text) {
@@ -105,6 +106,19 @@ tm_status tm__registry_experiment(tm_registry *registry, const char *model, json
     }
     *out = found;
     return TM_OK;
+}
+
+/* A change and the experiment as it is then, which is nothing when the change is not done. */
+static tm_status change(tm_registry *registry,
+                        tm_status (*fn)(tm_registry *registry, void *arg, tm_err *err), asking *in,
+                        tm_err *err) {
+    *in->out = NULL;
+    const tm_status st = tm__registry_transact(registry, fn, in, err);
+    if (st != TM_OK) {
+        json_decref(*in->out);
+        *in->out = NULL;
+    }
+    return st;
 }
 
 static bool is_running(const json_t *experiment) {
@@ -253,13 +267,13 @@ static tm_status start_locked(tm_registry *registry, void *arg, tm_err *err) {
         st = tm__history_append_locked(registry, &event, err);
     }
     json_decref(details);
-    return st;
+    return st == TM_OK ? read_newest(registry, in->model, in->out, err) : st;
 }
 
 tm_status tm__registry_experiment_start(tm_registry *registry, const char *model,
                                         const tm_experiment_terms *terms, const tm_actor *actor,
                                         json_t **out, tm_err *err) {
-    asking in = {.model = model, .terms = terms, .actor = actor};
+    asking in = {.model = model, .terms = terms, .actor = actor, .out = out};
     int64_t id = 0;
     TM_TRY(tm__registry_model_id(registry, model, &id, err));
     if (terms->versions[0] == terms->versions[1]) {
@@ -269,8 +283,7 @@ tm_status tm__registry_experiment_start(tm_registry *registry, const char *model
     for (uint32_t arm = 0; arm < 2; arm++) {
         TM_TRY(check_arm(registry, id, terms->versions[arm], err));
     }
-    TM_TRY(tm__registry_transact(registry, start_locked, &in, err));
-    return tm__registry_experiment(registry, model, out, err);
+    return change(registry, start_locked, &in, err);
 }
 
 /* ---- Stopping ---- */
@@ -318,7 +331,8 @@ static tm_status stop_locked(tm_registry *registry, void *arg, tm_err *err) {
                             .from = versions[0],
                             .actor = in->actor,
                             .details = in->end == NULL ? NULL : in->end->evidence};
-    return tm__history_append_locked(registry, &event, err);
+    TM_TRY(tm__history_append_locked(registry, &event, err));
+    return in->out == NULL ? TM_OK : read_newest(registry, in->model, in->out, err);
 }
 
 tm_status tm__registry_experiment_end(tm_registry *registry, const char *model,
@@ -340,9 +354,8 @@ tm_status tm__registry_experiment_end(tm_registry *registry, const char *model,
 
 tm_status tm__registry_experiment_stop(tm_registry *registry, const char *model,
                                        const tm_actor *actor, json_t **out, tm_err *err) {
-    asking in = {.model = model, .actor = actor};
+    asking in = {.model = model, .actor = actor, .out = out};
     int64_t id = 0;
     TM_TRY(tm__registry_model_id(registry, model, &id, err));
-    TM_TRY(tm__registry_transact(registry, stop_locked, &in, err));
-    return tm__registry_experiment(registry, model, out, err);
+    return change(registry, stop_locked, &in, err);
 }

@@ -403,6 +403,7 @@ static void tell_status(tm_server *server, bool is_stopped) {
         tm_log_event(server->log, TM_WARN, "status.not_kept", TM_FT("error", err.message));
     }
     server->is_serving_failing = st != TM_OK;
+    tm__json_reset(); /* what could not be made is told by now */
     tm__current_unref(current);
 }
 

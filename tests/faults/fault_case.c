@@ -488,15 +488,24 @@ static int64_t now_ms(void) {
 
 /* ---- Sockets of the test's own ---- */
 
+/* Below those that the kernel gives to connections of other programs, which would take it before
+ * the server that is to have it listens. */
 static uint16_t free_port(void) {
+    static uint32_t next;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    must(fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0 &&
-             getsockname(fd, (struct sockaddr *)&at, &len) == 0,
-         "port");
-    close(fd);
-    return ntohs(at.sin_port);
+    next = next == 0 ? (uint32_t)getpid() * 16 : next;
+    for (uint32_t tries = 0; tries < 10000; tries++) {
+        const uint16_t port = (uint16_t)(16384 + next++ % 16384);
+        const int fd = socket(AF_INET, SOCK_STREAM, 0);
+        at.sin_port = htons(port);
+        const bool is_free = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+        close(fd);
+        if (is_free) {
+            return port;
+        }
+    }
+    must(false, "port");
+    return 0;
 }
 
 static int connect_to(uint16_t port) {
