@@ -159,8 +159,9 @@ def test_a_running_server_goes_by_what_is_applied(tm, serve):
 
 def test_a_kill_in_an_apply_leaves_what_the_next_one_completes(tm):
     project(tm)
-    big = tm.write("sales/big.csv", "id,day,amount,returned\n" + "".join(f"{10**6 + i},2024-01-01,{i},no\n" for i in range(200_000)))
-    os.utime(big, (time.time() - 60, time.time() - 60))  # it stands still
+    tm.write("sales/big.csv", "id,day,amount,returned\n" + "".join(f"{10**6 + i},2024-01-01,{i},no\n" for i in range(200_000)))
+    for path in (tm.folder / "sales").iterdir():
+        os.utime(path, (time.time() - 60, time.time() - 60))  # they stand still
     killer = Killer(tm, seed=1, longest=0.05)  # the first ones end early in an apply: only one that is left whole ends it
     for _ in range(8):
         killer.run("apply")
