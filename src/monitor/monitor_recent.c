@@ -390,11 +390,14 @@ static tm_status look_locked(look *l, tm_err *err) {
     out->coverage = out->n_answers == 0 ? 0 : (double)v->n_labelled / (double)out->n_answers;
     out->label_us = v->n_labelled > 0 ? v->joined_us : 0;
     out->n_scored = v->ring.n;
-    out->scores = v->scores == NULL ? NULL : json_incref(v->scores);
     out->metric = metric;
     out->score = v->score;
     out->n_estimated = v->n_estimated;
     out->estimate = v->estimate;
+    if (v->scores != NULL) { /* its own, for counts of references are no other thread's to read */
+        out->scores = json_deep_copy(v->scores);
+        return out->scores == NULL ? no_memory(err) : TM_OK;
+    }
     return TM_OK;
 }
 
