@@ -142,29 +142,13 @@ tm_status tm__registry_experiment_arms(tm_registry *registry, const char *model,
 }
 
 tm_status tm__registry_experiments_acting(tm_registry *registry, json_t **out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    json_t *names = json_array();
-    tm_status st = tm__stmt_init(
-        registry->db,
+    return tm__registry_names(
+        registry,
         "SELECT m.name FROM models m JOIN history h ON h.seq = (SELECT MAX(seq) FROM history"
         " WHERE model = m.name AND event IN ('" STARTED "', '" STOPPED "'))"
         " WHERE h.event = '" STARTED "' AND json_extract(h.details, '$.then') IN ('stop',"
         " 'promote') ORDER BY m.name",
-        &stmt, err);
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
-        }
-    }
-    tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st == TM_OK) {
-        *out = names;
-    } else {
-        json_decref(names);
-    }
-    return st;
+        NULL, out, err);
 }
 
 /* ---- Starting ---- */

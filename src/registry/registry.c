@@ -217,26 +217,37 @@ static tm_status no_memory(tm_err *err) {
 
 /* ---- Finding ---- */
 
-static tm_status model_names(tm_registry *registry, json_t *out_names, tm_err *err) {
+tm_status tm__registry_names(tm_registry *registry, const char *sql, const char *model,
+                             json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db, "SELECT name FROM models ORDER BY name", &stmt, err));
+    TM_TRY(tm__stmt_init(registry->db, sql, &stmt, err));
+    if (model != NULL) {
+        tm__stmt_bind_text(stmt, 1, model);
+    }
+    json_t *names = json_array();
     tm_status st = TM_OK;
     for (bool has_row = true; st == TM_OK && has_row;) {
         st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row &&
-            json_array_append_new(out_names, json_string(tm__stmt_text(stmt, 0))) != 0) {
-            st = no_memory(err);
+        if (st == TM_OK && has_row) {
+            json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
         }
     }
     tm__stmt_done(stmt);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st == TM_OK) {
+        *out = names;
+    } else {
+        json_decref(names);
+    }
     return st;
 }
 
 static tm_status model_absent(tm_registry *registry, const char *model, tm_err *err) {
-    json_t *names = json_array();
+    static const char all[] = "SELECT name FROM models ORDER BY name";
+    json_t *names = NULL;
     const char **list = NULL;
     const char *nearest = NULL;
-    if (model_names(registry, names, NULL) == TM_OK) {
+    if (tm__registry_names(registry, all, NULL, &names, NULL) == TM_OK) {
         const size_t n = json_array_size(names);
         list = tm__mem_alloc(n, sizeof(*list));
         for (size_t i = 0; list != NULL && i < n; i++) {

@@ -43,22 +43,6 @@ static bool has_name(const json_t *receivers, const char *name) {
     return false;
 }
 
-static tm_status names_of(tm_registry *registry, const char *model, json_t *out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db, "SELECT name FROM hooks WHERE model = ? ORDER BY name",
-                         &stmt, err));
-    tm__stmt_bind_text(stmt, 1, model);
-    tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            json_array_append_new(out, json_string(tm__stmt_text(stmt, 0)));
-        }
-    }
-    tm__stmt_done(stmt);
-    return st == TM_OK ? tm__json_check(err) : st;
-}
-
 static tm_status remove_locked(tm_registry *registry, const char *model, const char *name,
                                tm_err *err) {
     tm_stmt *stmt = NULL;
@@ -76,8 +60,9 @@ tm_status tm__hooks_declare_locked(tm_registry *registry, const char *model, con
     json_t *const receivers = json_object_get(recipe, "webhooks");
     const json_t *item = NULL;
     size_t i = 0;
-    json_t *names = json_array();
-    tm_status st = names_of(registry, model, names, err);
+    json_t *names = NULL;
+    tm_status st = tm__registry_names(
+        registry, "SELECT name FROM hooks WHERE model = ? ORDER BY name", model, &names, err);
     json_array_foreach(names, i, item) {
         if (st == TM_OK && !has_name(receivers, json_string_value(item))) {
             st = remove_locked(registry, model, json_string_value(item), err);

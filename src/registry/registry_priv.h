@@ -103,6 +103,10 @@ TM_NODISCARD tm_status tm__hooks_declare_locked(tm_registry *registry, const cha
 TM_NODISCARD tm_status tm__registry_json_text(const json_t *value, char **out, tm_err *err);
 /** Parse text that this module wrote; NULL gives JSON null. */
 TM_NODISCARD tm_status tm__registry_json(const char *text, json_t **out, tm_err *err);
+/** The first column of a query's rows as a list of texts. model stands for its ?, NULL: it has
+ * none. New reference. */
+TM_NODISCARD tm_status tm__registry_names(tm_registry *registry, const char *sql, const char *model,
+                                          json_t **out, tm_err *err);
 /** Time as JSON text; NULL when out of memory. */
 json_t *tm__registry_time(int64_t us);
 /* Four digits, or as many as it takes to tell the two figures apart. */

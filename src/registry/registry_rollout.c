@@ -102,24 +102,8 @@ tm_status tm__registry_rollout(tm_registry *registry, const char *model, tm_roll
 }
 
 tm_status tm__registry_rollouts(tm_registry *registry, json_t **out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    json_t *names = json_array();
-    TM_TRY(tm__stmt_init(registry->db, "SELECT model FROM rollouts ORDER BY model", &stmt, err));
-    tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
-        }
-    }
-    tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st == TM_OK) {
-        *out = names;
-    } else {
-        json_decref(names);
-    }
-    return st;
+    return tm__registry_names(registry, "SELECT model FROM rollouts ORDER BY model", NULL, out,
+                              err);
 }
 
 static tm_status remove_locked(tm_registry *registry, const char *model, tm_err *err) {
