@@ -28,6 +28,8 @@ typedef struct tm_load_tester {
 
 typedef struct tm_retrain_options {
     const char *model;
+    bool resumes; /* go on with the turn that was not ended, by the orders that it began with, or
+                     see what became of it */
     bool promote;       /* promote when the gate opens (default of the command) */
     uint64_t work;      /* 0: as the recipe says */
     uint64_t budget_ms; /* 0: as the recipe says */
@@ -43,10 +45,14 @@ typedef struct tm_retrain_options {
 } tm_retrain_options;
 /**
  * Read the recipe's source again, add the labelled answers that are newer than the champion's
- * snapshot, hold out the newest of them, train, score candidate and champion on the held-out rows,
- * judge by the gate, promote or refuse, write the history. *out:
- * {"model","version","from","is_open","reason","candidate","champion","rows","new_rows","unmatured_rows",...}.
- * Nothing new to learn from is TM_E_REFUSED with a hint.
+ * snapshot, hold out the newest of them, begin a turn (registry/turn.h), train, score candidate and
+ * champion on the held-out rows, judge by the gate, promote or begin the declared rollout, or
+ * refuse; write the history. *out: tm__turn_json() without its gate and recipe, and {"from",
+ * "is_open", "promoted", "metric", "candidate", "champion": scores, "reason": of the gate, "why":
+ * of the outcome}. Nothing new to learn from is TM_E_REFUSED with a hint.
+ *
+ * Errors: also TM_E_CONFLICT while another training runs in the home, or a version of the model
+ * comes in steps. What fails ends the turn; TM_E_CANCELLED and a kill leave it to be gone on with.
  */
 TM_NODISCARD tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home,
                                         const tm_retrain_options *options, json_t **out,

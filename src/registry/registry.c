@@ -110,6 +110,13 @@ static const tm_migration meta_migrations[] = {
      " is_paused INTEGER NOT NULL DEFAULT 0, entered_us INTEGER NOT NULL,"
      " counted TEXT) STRICT;",
      NULL},
+    {7,
+     "CREATE TABLE turns(model TEXT NOT NULL, number INTEGER NOT NULL CHECK(number > 0),"
+     " state TEXT NOT NULL, champion INTEGER NOT NULL, version INTEGER NOT NULL," /* 0: none yet */
+     " began_us INTEGER NOT NULL, changed_us INTEGER NOT NULL, outcome TEXT," /* null: goes on */
+     " story TEXT NOT NULL, PRIMARY KEY(model, number)) STRICT;"
+     "CREATE UNIQUE INDEX turns_open ON turns(model) WHERE outcome IS NULL;",
+     NULL},
     {0, NULL, NULL}};
 
 static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,
