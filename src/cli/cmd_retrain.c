@@ -1,13 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "cli/cli.h"
 #include "cli/gate_load.h"
 #include "cli/model_args.h"
 #include "cli/publish_parity.h"
 #include "cli/train_words.h"
 #include "loop/loop.h"
+#include "registry/turn.h"
+
+#define TURNS_MAX 100u
+
+static const char *word(const json_t *object, const char *name, const char *none) {
+    const char *const text = tm__json_text(object, name, NULL);
+    return text != NULL ? text : none;
+}
+
+static void print_turn(tm_cli *cli, const json_t *turn) {
+    const json_t *const gate = json_object_get(turn, "gate");
+    const json_t *const watch = json_object_get(turn, "watch");
+    tm__cli_print(cli, "turn %lld: %s\n", (long long)tm__json_i64(turn, "turn", 0),
+                  word(turn, "outcome", word(turn, "state", "")));
+    tm__cli_print(cli, "  began    %s by %s: %s\n", word(turn, "began", ""),
+                  word(turn, "actor", ""), word(turn, "because", "asked for"));
+    tm__cli_print(cli, "  rows     %lld, %lld of them new, beside version %lld\n",
+                  (long long)tm__json_i64(turn, "rows", 0),
+                  (long long)tm__json_i64(turn, "new_rows", 0),
+                  (long long)tm__json_i64(turn, "champion", 0));
+    if (tm__json_i64(turn, "version", 0) > 0) {
+        tm__cli_print(cli, "  version  %lld\n", (long long)tm__json_i64(turn, "version", 0));
+    }
+    if (gate != NULL) {
+        tm__cli_print(cli, "  gate     %s: %s\n",
+                      tm__json_bool(gate, "open", false) ? "open" : "refused",
+                      word(gate, "reason", ""));
+    }
+    if (json_object_get(turn, "rollout") != NULL) {
+        tm__cli_print(cli, "  rollout  %s\n", word(turn, "rollout", ""));
+    }
+    if (json_object_get(watch, "seen") != NULL) {
+        tm__cli_print(cli, "  watched  %lld labels: loss %.4g, version %lld's %.4g\n",
+                      (long long)tm__json_i64(watch, "seen", 0), tm__json_f64(watch, "loss", 0),
+                      (long long)tm__json_i64(turn, "champion", 0),
+                      tm__json_f64(watch, "loss_before", 0));
+    }
+    if (json_object_get(turn, "reason") != NULL) {
+        tm__cli_print(cli, "  outcome  %s\n", word(turn, "reason", ""));
+    }
+}
+
+static tm_status tell_turns(tm_cli *cli, tm_err *err) {
+    tm_place place = {0};
+    json_t *turns = NULL, *turn = NULL;
+    size_t i = 0;
+    const char *const model = tm__cli_arg(cli, "MODEL");
+    tm_version champion = {0};
+    tm_status st = tm__place_open(cli, false, &place, err);
+    st = st == TM_OK ? tm__registry_find(place.registry, model, &champion, err) : st;
+    st = st == TM_OK ? tm__turn_list(place.registry, model, TURNS_MAX, &turns, err) : st;
+    if (st == TM_OK && cli->json) {
+        json_t *const result = json_pack("{s:s, s:O}", "model", model, "turns", turns);
+        tm__cli_print_object(cli, "tidemill.retrain.turns/1", result);
+        json_decref(result);
+    } else if (st == TM_OK) {
+        json_array_foreach(turns, i, turn) {
+            print_turn(cli, turn);
+        }
+    }
+    json_decref(turns);
+    tm__version_done(&champion);
+    tm__place_close(&place);
+    return st;
+}
+
+/* What a look at a turn that closes found. */
+static bool print_look(tm_cli *cli, const json_t *story) {
+    const char *const state = word(story, "state", "");
+    if (!tm__cli_flag(cli, "resume") ||
+        (strcmp(state, "rollout") != 0 && strcmp(state, "watching") != 0 &&
+         json_object_get(story, "watch") == NULL && json_object_get(story, "rollout") == NULL)) {
+        return false;
+    }
+    tm__cli_print(cli, "turn %lld of %s: %s%s%s\n", (long long)tm__json_i64(story, "turn", 0),
+                  word(story, "model", ""), word(story, "outcome", state),
+                  json_is_string(json_object_get(story, "why")) ? ": " : "",
+                  word(story, "why", ""));
+    return true;
+}
 
 static void print_story(tm_cli *cli, const json_t *story) {
     char rows[32];
+    if (print_look(cli, story)) {
+        return;
+    }
     const json_t *candidate = json_object_get(story, "candidate");
     const json_t *champion = json_object_get(story, "champion");
     tm__cli_print(cli, "%s version %lld learned from %s rows, %lld of them new\n",
@@ -29,7 +114,9 @@ static void print_story(tm_cli *cli, const json_t *story) {
                   tm__json_text(story, "reason", ""));
     tm__cli_print(cli, "%s\n",
                   tm__json_bool(story, "promoted", false) ? "promoted: it is the champion now"
-                                                          : "not promoted: the champion stays");
+                  : strcmp(word(story, "state", ""), "rollout") == 0
+                      ? "it comes in steps: 'tidemill run' takes them"
+                      : "not promoted: the champion stays");
 }
 
 tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
@@ -41,6 +128,7 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
     const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
     const tm_retrain_options options = {
         .model = tm__cli_arg(cli, "MODEL"),
+        .resumes = tm__cli_flag(cli, "resume"),
         .promote = !tm__cli_flag(cli, "no-promote"),
         .work = (uint64_t)tm__cli_i64(cli, "work"),
         .budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000,
@@ -51,6 +139,9 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
         .prove = tm__publish_prove,
         .load = tm__gate_load_tester(&load),
     };
+    if (tm__cli_flag(cli, "turns")) {
+        return tell_turns(cli, err);
+    }
     tm_status st = tm__gate_load_open(cli, options.model, &load, err);
     st = st == TM_OK ? tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err) : st;
     if (st == TM_OK) {

@@ -23,6 +23,7 @@ static const struct {
     {"drift_cost", "drift_cost", NUMBER, 0, "a growth of the expected loss, over 0"},
     {"cool_down", "cool_down_s", SECONDS, 0, "a time such as 1h"},
     {"per_day", "per_day_s", SECONDS, 1, "a time such as 2h"},
+    {"watch", "watch", COUNT, 0, "a number of labels, 0 for none"},
 };
 #define N_TERMS (sizeof(terms) / sizeof(terms[0]))
 

@@ -53,6 +53,14 @@ static tm_status open_log(tm_evidence *e, tm_err *err) {
     return e->recent != NULL ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
+tm_status tm__evidence_labels(tm_evidence *e, const char *model, int64_t after_us, uint64_t *out,
+                              tm_err *err) {
+    *out = 0;
+    TM_TRY(open_log(e, err));
+    return e->monitor == NULL ? TM_OK
+                              : tm__monitor_labelled_after(e->monitor, model, after_us, out, err);
+}
+
 static tm_status look_score(const tm_evidence *e, const tm_version *champion, tm_trigger_facts *out,
                             tm_err *err) {
     tm_bundle *bundle = NULL;

@@ -25,4 +25,9 @@ TM_NODISCARD tm_status tm__evidence_look(tm_evidence *evidence, const char *mode
                                          const json_t *recipe, const tm_trigger_terms *terms,
                                          tm_trigger_facts *out, tm_err *err);
 
+/** How many labels of a model joined later than that; 0 without a log. Cost: a count in an index.
+ */
+TM_NODISCARD tm_status tm__evidence_labels(tm_evidence *evidence, const char *model,
+                                           int64_t after_us, uint64_t *out, tm_err *err);
+
 #endif

@@ -139,11 +139,11 @@ static tm_status look_back(tm_ctx *ctx, tm_retraining *r, tm_regret *out, tm_err
 static tm_status go_back(tm_retraining *r, const tm_regret *regret, tm_err *err) {
     char why[240];
     uint32_t from = 0;
-    (void)snprintf(why, sizeof(why),
-                   "regret: on %llu labels since, a row's loss is %.4g, version %u's %.4g; worse by "
-                   "at least %.2g",
-                   (unsigned long long)regret->n, regret->now, r->turn.champion, regret->before,
-                   regret->low);
+    (void)snprintf(
+        why, sizeof(why),
+        "regret: on %llu labels since, a row's loss is %.4g, version %u's %.4g; worse by "
+        "at least %.2g",
+        (unsigned long long)regret->n, regret->now, r->turn.champion, regret->before, regret->low);
     const tm_promotion target = {.version = r->turn.champion};
     const tm_actor actor = {.name = r->actor.name, .reason = why};
     TM_TRY(tm__registry_rollback_to(r->registry, r->turn.model, &target, &actor, &from, err));
@@ -169,8 +169,8 @@ tm_status tm__turn_watch(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_regret regret = {.low = -1};
     const json_t *const watch = json_object_get(r->turn.story, "watch");
     if (r->champion.number != r->turn.version) {
-        return tm__turn_end(r->registry, &r->turn, "promoted", "another version is the champion now",
-                            err);
+        return tm__turn_end(r->registry, &r->turn, "promoted",
+                            "another version is the champion now", err);
     }
     if (tm__bundle_task(r->champion_bundle) == TM_TASK_RANKING) {
         return tm__turn_end(r->registry, &r->turn, "promoted", "rankings are not watched", err);

@@ -66,9 +66,9 @@ static tm_status open_checkpoint(tm_ctx *ctx, const tm_retraining *r, const tm_t
                                  tm_err *err) {
     char *dir = tm__fs_join(tm__home_path(r->home), "checkpoints");
     const uint64_t every_ns = r->options->keeps_state ? r->options->checkpoint_ns : CHECKPOINT_NS;
-    const tm_status st =
-        dir == NULL ? no_memory(err)
-                    : tm__train_checkpoint_open(o, dir, every_ns, &ctx->checkpoint, err);
+    const tm_status st = dir == NULL
+                             ? no_memory(err)
+                             : tm__train_checkpoint_open(o, dir, every_ns, &ctx->checkpoint, err);
     tm__mem_free(dir);
     return st;
 }
@@ -291,8 +291,8 @@ static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
     const json_t *const gate = json_object_get(r->turn.story, "gate");
     json_t *const object = tm__turn_json(&r->turn);
-    const bool is_champion = r->turn.state == TM_TURN_WATCHING ||
-                             strcmp(r->turn.outcome, "promoted") == 0;
+    const bool is_champion =
+        r->turn.state == TM_TURN_WATCHING || strcmp(r->turn.outcome, "promoted") == 0;
     if (object == NULL) {
         return no_memory(err);
     }
@@ -344,7 +344,8 @@ static tm_status settle_before(tm_retraining *r, tm_err *err) {
     TM_TRY(tm__turn_find(r->registry, r->options->model, &turn, &has, err));
     tm_status st = TM_OK;
     if (has && turn.state < TM_TURN_ROLLOUT) {
-        st = tm__turn_end(r->registry, &turn, "stopped", "another turn was begun in its place", err);
+        st =
+            tm__turn_end(r->registry, &turn, "stopped", "another turn was begun in its place", err);
     } else if (has && turn.state == TM_TURN_ROLLOUT) {
         st = tm__turn_follow(r->registry, &turn, err);
         if (st == TM_OK && turn.state == TM_TURN_ROLLOUT) {
@@ -422,8 +423,8 @@ static tm_status take_up(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     bool has = false;
     TM_TRY(tm__turn_find(r->registry, r->options->model, &r->turn, &has, err));
     if (!has) {
-        const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "'%s' has no turn to go on with",
-                                     r->options->model);
+        const tm_status st =
+            TM_FAIL(err, TM_E_NOT_FOUND, "'%s' has no turn to go on with", r->options->model);
         tm_err_hint(err, "Begin one with 'tidemill retrain %.80s'.", r->options->model);
         return st;
     }

@@ -4,6 +4,7 @@
  * (loop_trigger.h), in a child of its own.
  *
  *   due ── the longest waiting one ── job row, child `tidemill retrain` ──> running
+ *   a turn that nobody works on, or labels to watch a version by ── the same with `--resume`
  *     running ── exit ──> done | refused | failed, a newer daemon ──> lost
  *
  * One at a time: a training uses all cores and may take most of the memory, and forty that are due
@@ -21,12 +22,14 @@
 #include "loop/loop_evidence.h"
 #include "loop/loop_priv.h"
 #include "loop/loop_sink_priv.h"
+#include "loop/loop_turn.h"
 
 #define TM_LOOP_RUNS_MAX 1u    /* children at once; the rest wait for the next look */
 #define TM_LOOP_BUSY_MS 500u   /* between looks while a child runs */
 #define TM_LOOP_IDLE_MS 60000u /* between looks at a model at the most */
 #define TM_LOOP_FACTS_NS UINT64_C(10000000000) /* between looks at what is beside the schedule */
 #define TM_LOOP_RETRY_MS 5000u                 /* after a failure */
+#define TM_LOOP_TURN_MS 1000u                  /* between looks at a turn that goes on */
 #define TM_RESULT_BYTES_MAX (4u << 20)
 
 typedef struct tm_running {
@@ -154,13 +157,17 @@ static void reap_all(tm_loop *loop) {
 
 /* ---- Models that are due ---- */
 
+/* why NULL: goes on with a turn. */
 static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm_err *err) {
     char *out_path = job_path(loop, run->job, "out");
     char *err_path = job_path(loop, run->job, "err");
-    const char *const argv[] = {
+    const char *const begins[] = {
         tm__program_path(),        "retrain", run->model, "--because", why, "--home",
         tm__home_path(loop->home), "--json",  NULL};
-    const tm_child_spec spec = {.argv = argv,
+    const char *const goes_on[] = {tm__program_path(), "retrain", run->model,
+                                   "--resume",         "--home",  tm__home_path(loop->home),
+                                   "--json",           NULL};
+    const tm_child_spec spec = {.argv = why != NULL ? begins : goes_on,
                                 .stdout_path = out_path,
                                 .stderr_path = err_path,
                                 .memory_bytes_max =
@@ -173,10 +180,13 @@ static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm
     return st;
 }
 
-static tm_status start(tm_loop *loop, const char *model, const char *why, tm_err *err) {
+/* A look back at a promoted version is a job of its own kind: no cool-down counts from it. */
+static tm_status start(tm_loop *loop, const char *model, const char *why, bool looks_back,
+                       tm_err *err) {
     tm_running run = {0};
     (void)tm__str_copy(run.model, sizeof(run.model), tm__str(model));
-    TM_TRY(tm__registry_job_add(loop->registry, "retrain", model, run.job, err));
+    TM_TRY(tm__registry_job_add(loop->registry, looks_back ? "watch" : "retrain", model, run.job,
+                                err));
     const tm_status st = child_start(loop, &run, why, err);
     if (st != TM_OK) {
         const tm_status ended = tm__registry_job_end(loop->registry, run.job, "failed", NULL, NULL);
@@ -186,7 +196,8 @@ static tm_status start(tm_loop *loop, const char *model, const char *why, tm_err
     loop->running[loop->n_running++] = run;
     if (loop->log != NULL) {
         tm_log_event(loop->log, TM_INFO, "retrain.started", TM_FT("model", model),
-                     TM_FT("job", run.job), TM_FT("because", why));
+                     TM_FT("job", run.job),
+                     TM_FT("because", why != NULL ? why : "a turn is gone on with"));
     }
     return TM_OK;
 }
@@ -194,8 +205,22 @@ static tm_status start(tm_loop *loop, const char *model, const char *why, tm_err
 /* The one that has waited for the longest. */
 typedef struct due {
     char model[129], why[200];
-    int64_t last_us; /* INT64_MAX: none is due */
+    bool goes_on, looks_back; /* with a turn that was begun */
+    int64_t last_us;          /* INT64_MAX: none is due */
 } due;
+
+/* What a turn that has not ended asks for; *out_is_free: the model may be due for the next. */
+static tm_status look_at_turn(tm_loop *loop, const char *model, due *next, bool *out_is_free,
+                              tm_err *err) {
+    tm_turn_need need = TM_TURN_FREE;
+    TM_TRY(tm__turn_need(loop->home, loop->registry, loop->evidence, model, &need, err));
+    *out_is_free = need == TM_TURN_FREE;
+    if (need == TM_TURN_GO_ON || need == TM_TURN_LOOK) {
+        *next = (due){.goes_on = true, .looks_back = need == TM_TURN_LOOK, .last_us = INT64_MIN};
+        (void)tm__str_copy(next->model, sizeof(next->model), tm__str(model));
+    }
+    return TM_OK;
+}
 
 /* Whether a model is due, and milliseconds until it is worth another look. */
 static tm_status look_at(tm_loop *loop, const char *model, bool looks_at_facts, due *next,
@@ -204,6 +229,12 @@ static tm_status look_at(tm_loop *loop, const char *model, bool looks_at_facts, 
     tm_trigger_terms terms;
     tm_trigger_facts facts;
     tm_trigger found;
+    bool is_free = false;
+    *out_ms = TM_LOOP_TURN_MS;
+    TM_TRY(look_at_turn(loop, model, next, &is_free, err));
+    if (!is_free) {
+        return TM_OK;
+    }
     TM_TRY(tm__registry_recipe(loop->registry, model, &recipe, err));
     tm__trigger_terms(recipe, &terms);
     *out_ms = tm__trigger_needs_facts(&terms) ? TM_LOOP_IDLE_MS : UINT32_MAX;
@@ -255,7 +286,8 @@ static uint32_t schedule(tm_loop *loop, const json_t *models) {
     if (next.last_us < INT64_MAX) {
         tm_err err = {0};
         next_ms = TM_LOOP_BUSY_MS;
-        if (start(loop, next.model, next.why, &err) != TM_OK) {
+        if (start(loop, next.model, next.goes_on ? NULL : next.why, next.looks_back, &err) !=
+            TM_OK) {
             log_failure(loop, next.model, &err);
             next_ms = TM_LOOP_RETRY_MS;
         }

@@ -70,7 +70,8 @@ static json_t *write_story(const tm_retraining *r) {
     json_t *story = json_object();
     json_object_set_new(story, "actor", json_string(r->actor.name));
     json_object_set_new(story, "because",
-                        r->options->because == NULL ? json_null() : json_string(r->options->because));
+                        r->options->because == NULL ? json_null()
+                                                    : json_string(r->options->because));
     set(story, "rows", (int64_t)tm__table_rows(h->train));
     set(story, "new_rows", (int64_t)h->n_new);
     set(story, "gate_rows", (int64_t)tm__table_rows(h->held));
@@ -167,8 +168,8 @@ static tm_status arrive(tm_registry *registry, tm_turn *turn, tm_err *err) {
     if (labels == 0 || tm__json_i64(turn->story, "labelled_until_us", 0) == 0) {
         return tm__turn_end(registry, turn, "promoted", "it is the champion", err);
     }
-    const int64_t first = labels < (int64_t)TM_WATCH_LABELS_LEAST ? labels
-                                                                  : (int64_t)TM_WATCH_LABELS_LEAST;
+    const int64_t first =
+        labels < (int64_t)TM_WATCH_LABELS_LEAST ? labels : (int64_t)TM_WATCH_LABELS_LEAST;
     json_object_set_new(turn->story, "watch",
                         json_pack("{s:I, s:I, s:I}", "labels", (json_int_t)labels, "next",
                                   (json_int_t)first, "until_us",

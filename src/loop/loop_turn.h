@@ -11,8 +11,8 @@
 #include "loop/loop_priv.h"
 #include "registry/turn.h"
 
-#define TM_TURN_TRIES 3u         /* that may be killed; then it has failed */
-#define TM_WATCH_LABELS 1000u    /* that a promoted version is watched for, unless declared */
+#define TM_TURN_TRIES 3u          /* that may be killed; then it has failed */
+#define TM_WATCH_LABELS 1000u     /* that a promoted version is watched for, unless declared */
 #define TM_WATCH_LABELS_LEAST 50u /* at the first look; twice as many at each one after it */
 #define TM_WATCH_US (INT64_C(7 * 86400) * 1000000)
 #define TM_WATCH_ALPHA 0.01 /* of going back without a reason, at any of the looks */
@@ -30,7 +30,7 @@ typedef struct tm_retraining {
     json_t *recipe, *left_out;
     tm_harvest harvest;
     tm_train_events events; /* of other sources */
-    uint32_t n_resumed; /* fits that a checkpoint gave */
+    uint32_t n_resumed;     /* fits that a checkpoint gave */
     bool promotes;
     uint64_t work, budget_ms;
 } tm_retraining;

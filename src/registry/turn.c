@@ -23,13 +23,13 @@ void tm__turn_done(tm_turn *turn) {
 }
 
 json_t *tm__turn_json(const tm_turn *t) {
-    json_t *out = json_pack(
-        "{s:s, s:I, s:s, s:o, s:I, s:o, s:o, s:o}", "model", t->model, "turn",
-        (json_int_t)t->number, "state", tm__turn_state_text(t->state), "outcome",
-        t->outcome[0] == '\0' ? json_null() : json_string(t->outcome), "champion",
-        (json_int_t)t->champion, "version",
-        t->version == 0 ? json_null() : json_integer((json_int_t)t->version), "began",
-        tm__registry_time(t->began_us), "changed", tm__registry_time(t->changed_us));
+    json_t *out =
+        json_pack("{s:s, s:I, s:s, s:o, s:I, s:o, s:o, s:o}", "model", t->model, "turn",
+                  (json_int_t)t->number, "state", tm__turn_state_text(t->state), "outcome",
+                  t->outcome[0] == '\0' ? json_null() : json_string(t->outcome), "champion",
+                  (json_int_t)t->champion, "version",
+                  t->version == 0 ? json_null() : json_integer((json_int_t)t->version), "began",
+                  tm__registry_time(t->began_us), "changed", tm__registry_time(t->changed_us));
     if (out != NULL && json_object_update_missing(out, t->story) != 0) {
         json_decref(out);
         out = NULL;
@@ -45,13 +45,11 @@ static tm_status read_row(tm_stmt *stmt, tm_turn *out, tm_err *err) {
                     .changed_us = tm__stmt_i64(stmt, 6)};
     (void)tm__str_copy(turn.model, sizeof(turn.model), tm__str(tm__stmt_text(stmt, 0)));
     (void)tm__str_copy(turn.outcome, sizeof(turn.outcome), tm__str(tm__stmt_text(stmt, 7)));
-    while (turn.state < TM_TURN_ENDED &&
-           strcmp(states[turn.state], tm__stmt_text(stmt, 2)) != 0) {
+    while (turn.state < TM_TURN_ENDED && strcmp(states[turn.state], tm__stmt_text(stmt, 2)) != 0) {
         turn.state++;
     }
     TM_TRY(tm__registry_json(tm__stmt_text(stmt, 8), &turn.story, err));
-    if (!json_is_object(turn.story) ||
-        (turn.state == TM_TURN_ENDED) != (turn.outcome[0] != '\0')) {
+    if (!json_is_object(turn.story) || (turn.state == TM_TURN_ENDED) != (turn.outcome[0] != '\0')) {
         tm__turn_done(&turn);
         return TM_FAIL(err, TM_E_INTEGRITY, "a turn is not as it was stored");
     }
@@ -63,8 +61,8 @@ tm_status tm__turn_find(tm_registry *registry, const char *model, tm_turn *out, 
                         tm_err *err) {
     tm_stmt *stmt = NULL;
     *out_has = false;
-    TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT " COLUMNS " WHERE model = ? AND outcome IS NULL", &stmt, err));
+    TM_TRY(tm__stmt_init(registry->db, "SELECT " COLUMNS " WHERE model = ? AND outcome IS NULL",
+                         &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
     tm_status st = tm__stmt_step(stmt, out_has, err);
     st = st == TM_OK && *out_has ? read_row(stmt, out, err) : st;
@@ -150,8 +148,8 @@ static tm_status write_row(tm_registry *registry, const tm_turn *t, bool is_new,
         tm__stmt_done(stmt);
     }
     if (st == TM_OK && tm__db_changes(registry->db) == 0) {
-        st = TM_FAIL(err, TM_E_CONFLICT, "turn %u of '%s' was ended meanwhile", t->number,
-                     t->model);
+        st =
+            TM_FAIL(err, TM_E_CONFLICT, "turn %u of '%s' was ended meanwhile", t->number, t->model);
     }
     tm__mem_free(story);
     return st;
