@@ -457,9 +457,14 @@ static tm_status go_on(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 }
 
 /* The failure itself is what the caller must hear, whether it could be noted or not. A run that was
- * asked to stop is gone on with. */
+ * asked to stop is gone on with, and that was no try. */
 static void fail(tm_retraining *r, tm_status st, const tm_err *own) {
-    if (st == TM_E_CANCELLED || r->turn.state == TM_TURN_ENDED) {
+    if (r->turn.state == TM_TURN_ENDED) {
+        return;
+    }
+    if (st == TM_E_CANCELLED) {
+        const tm_status given_back = tm__turn_not_tried(r->registry, &r->turn);
+        (void)given_back; /* one of its tries is lost then */
         return;
     }
     const tm_status noted = note(r, "retrain.failed", r->candidate.number,

@@ -30,6 +30,8 @@
 #define TM_LOOP_FACTS_NS UINT64_C(10000000000) /* between looks at what is beside the schedule */
 #define TM_LOOP_RETRY_MS 5000u                 /* after a failure */
 #define TM_LOOP_TURN_MS 1000u                  /* between looks at a turn that goes on */
+#define TM_LOOP_AGAIN_NS                                                                           \
+    UINT64_C(30000000000) /* until a turn whose child failed is taken up again */
 #define TM_RESULT_BYTES_MAX (4u << 20)
 
 typedef struct tm_running {
@@ -47,6 +49,7 @@ struct tm_loop {
     uint32_t n_running;
     tm_evidence *evidence;
     uint64_t facts_ns; /* when facts beside the schedule are next looked at */
+    uint64_t turns_ns; /* when a turn may be gone on with, after a failure */
     tm_compacting compacting;
     tm_tending tending, joining;
     tm_telling telling;
@@ -130,6 +133,9 @@ static void reap(tm_loop *loop, const tm_running *run, const tm_child_state *chi
     tm_err err = {0};
     json_t *result = job_result(loop, run->job);
     const char *state = job_state(child);
+    if (child->exit_code != 0 && child->exit_code != 1) {
+        loop->turns_ns = tm__mono_ns() + TM_LOOP_AGAIN_NS;
+    }
     if (tm__registry_job_end(loop->registry, run->job, state, result, &err) != TM_OK) {
         log_failure(loop, run->model, &err);
     } else if (loop->log != NULL) {
@@ -215,7 +221,7 @@ static tm_status look_at_turn(tm_loop *loop, const char *model, due *next, bool 
     tm_turn_need need = TM_TURN_FREE;
     TM_TRY(tm__turn_need(loop->home, loop->registry, loop->evidence, model, &need, err));
     *out_is_free = need == TM_TURN_FREE;
-    if (need == TM_TURN_GO_ON || need == TM_TURN_LOOK) {
+    if ((need == TM_TURN_GO_ON || need == TM_TURN_LOOK) && tm__mono_ns() >= loop->turns_ns) {
         *next = (due){.goes_on = true, .looks_back = need == TM_TURN_LOOK, .last_us = INT64_MIN};
         (void)tm__str_copy(next->model, sizeof(next->model), tm__str(model));
     }

@@ -158,6 +158,11 @@ tm_status tm__turn_take_up(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
                                   : TM_OK;
 }
 
+tm_status tm__turn_not_tried(tm_registry *registry, tm_turn *turn) {
+    set(turn->story, "tries", tm__json_i64(turn->story, "tries", 1) - 1);
+    return tm__turn_save(registry, turn, NULL);
+}
+
 /* ---- closing ---- */
 
 /* It is the champion now: watched, when there are labels to watch by. */

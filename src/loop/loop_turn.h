@@ -43,6 +43,8 @@ TM_NODISCARD tm_status tm__turn_open(tm_ctx *ctx, tm_retraining *r, tm_err *err)
 /** Load rows and orders of an open turn. It counts as a try: TM_E_REFUSED, and the turn has failed,
  * when it was tried often enough. */
 TM_NODISCARD tm_status tm__turn_take_up(tm_ctx *ctx, tm_retraining *r, tm_err *err);
+/** A try that was asked to stop does not count. */
+TM_NODISCARD tm_status tm__turn_not_tried(tm_registry *registry, tm_turn *turn);
 
 /** The gate is open: promote, begin the rollout that the model declares, or leave the version to a
  * person. What was done of it before a kill is found. */
