@@ -28,10 +28,10 @@ typedef struct tm_load_tester {
 
 typedef struct tm_retrain_options {
     const char *model;
-    bool resumes; /* go on with the turn that was not ended, by the orders that it began with, or
-                     see what became of it */
-    bool promote;       /* promote when the gate opens (default of the command) */
-    uint64_t work;      /* 0: as the recipe says */
+    bool resumes;  /* go on with the turn that was not ended, by the orders that it began with, or
+                      see what became of it */
+    bool promote;  /* promote when the gate opens (default of the command) */
+    uint64_t work; /* 0: as the recipe says */
     uint64_t budget_ms; /* 0: as the recipe says */
     bool keeps_state;   /* of the training in the home, every checkpoint_ns, to go on from */
     uint64_t checkpoint_ns;

@@ -16,13 +16,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
-#include "base/mem.h"
 #include "loop/label_guard.h"
 #include "loop/loop_turn.h"
 #include "model/checkpoint.h"
-
-#define CHECKPOINT_NS UINT64_C(60000000000) /* unless asked for otherwise */
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -41,95 +37,10 @@ static tm_status retrain_open(tm_retraining *r, tm_err *err) {
     return tm__turn_lock(r->home, &r->lock, err);
 }
 
-/* ---- Training ---- */
+/* ---- History ---- */
 
-/* What the recipe asks for; the question stays the champion's, whatever the new rows would suggest.
- */
-static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err) {
-    const tm_task task = tm__bundle_task(r->champion_bundle);
-    TM_TRY(tm__recipe_init(out, r->recipe, err));
-    tm_train_options *o = &out->options;
-    o->model = r->options->model;
-    o->target = tm__bundle_target(r->champion_bundle);
-    o->task = task;
-    o->positive = task == TM_TASK_BINARY ? tm__bundle_class(r->champion_bundle, 1) : NULL;
-    o->label_cut_us = r->harvest.labels.known_us;
-    if (r->work > 0 || r->budget_ms > 0) {
-        o->work = r->work;
-        o->budget_ms = r->budget_ms;
-    }
-    return TM_OK;
-}
-
-/* Of a run that was killed, the fits that were done are found. */
-static tm_status open_checkpoint(tm_ctx *ctx, const tm_retraining *r, const tm_train_options *o,
-                                 tm_err *err) {
-    char *dir = tm__fs_join(tm__home_path(r->home), "checkpoints");
-    const uint64_t every_ns = r->options->keeps_state ? r->options->checkpoint_ns : CHECKPOINT_NS;
-    const tm_status st = dir == NULL
-                             ? no_memory(err)
-                             : tm__train_checkpoint_open(o, dir, every_ns, &ctx->checkpoint, err);
-    tm__mem_free(dir);
-    return st;
-}
-
-/* What the query read of sources by now, in place of what the champion's did. */
-static void name_snapshots(tm_retraining *r) {
-    json_t *const source = json_object_get(r->recipe, "source");
-    json_object_del(source, "snapshots");
-    if (json_object_size(r->harvest.snapshots) > 0) {
-        json_object_del(source, "as_of");
-        json_object_set(source, "snapshots", r->harvest.snapshots);
-    }
-}
-
-static tm_status fit(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
-    tm_recipe recipe;
-    TM_TRY(read_recipe(r, &recipe, err));
-    const json_t *const story = r->turn.story;
-    (void)tm__str_copy(recipe.options.snapshot, sizeof(recipe.options.snapshot),
-                       tm__str(tm__json_text(story, "snapshot", "")));
-    (void)tm__str_copy(recipe.options.test_snapshot, sizeof(recipe.options.test_snapshot),
-                       tm__str(tm__json_text(story, "held_snapshot", "")));
-    tm__train_events_use(&r->events, &recipe.options);
-    tm_status st = open_checkpoint(ctx, r, &recipe.options, err);
-    if (st == TM_OK) {
-        st = tm__train_run(ctx, r->harvest.train, r->harvest.held, &recipe.options, out, err);
-    }
-    tm__recipe_done(&recipe);
-    return st;
-}
-
-static tm_status keep_bundle(tm_retraining *r, const tm_train_result *result, tm_err *err) {
-    const tm_buf *const bytes = &result->bundle;
-    char hash[TM_HASH_TEXT];
-    tm__hash_to_text(&result->bundle_hash, hash);
-    TM_TRY(tm__home_bundle_save(r->home, &result->bundle_hash, bytes->data, bytes->len, err));
-    TM_TRY(tm__bundle_load(bytes->data, bytes->len, &r->candidate_bundle, err));
-    json_object_set_new(r->turn.story, "bundle_hash", json_string(hash));
-    json_object_set_new(r->turn.story, "unmatured_source_rows",
-                        json_integer(tm__json_i64(result->report, "unmatured_rows", 0)));
-    r->turn.state = TM_TURN_REGISTERING;
-    TM_TRY(tm__json_check(err));
-    return tm__turn_save(r->registry, &r->turn, err);
-}
-
-static tm_status train(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
-    tm_train_result result = {0};
-    tm_status st = fit(ctx, r, &result, err);
-    st = st == TM_OK ? keep_bundle(r, &result, err) : st;
-    tm__train_result_done(&result);
-    if (st == TM_OK) {
-        r->n_resumed = tm__checkpoint_found(ctx->checkpoint);
-        st = tm__checkpoint_remove(ctx->checkpoint, err);
-    }
-    return st;
-}
-
-/* ---- Registering ---- */
-
-static tm_status note(tm_retraining *r, const char *event, uint32_t version, json_t *details,
-                      tm_err *err) {
+tm_status tm__turn_note(tm_retraining *r, const char *event, uint32_t version, json_t *details,
+                        tm_err *err) {
     if (details == NULL) {
         return no_memory(err);
     }
@@ -140,90 +51,13 @@ static tm_status note(tm_retraining *r, const char *event, uint32_t version, jso
 }
 
 static tm_status note_started(tm_retraining *r, tm_err *err) {
-    return note(r, "retrain.started", 0,
-                json_pack("{s:I, s:I, s:I, s:s, s:s*}", "champion", (json_int_t)r->champion.number,
-                          "rows", (json_int_t)tm__table_rows(r->harvest.train), "new_rows",
-                          (json_int_t)r->harvest.n_new, "held_out", r->harvest.rows_text, "because",
-                          r->options->because),
-                err);
-}
-
-/* What shows that it is served as it was trained. */
-static tm_status prove(tm_ctx *ctx, tm_retraining *r, json_t **out, tm_err *err) {
-    const tm_window_tables others = {.sources = r->events.sources, .n_sources = r->events.n};
-    *out = NULL;
-    return r->options->prove == NULL
-               ? TM_OK
-               : r->options->prove(ctx, r->candidate_bundle, r->harvest.train, &others, out, err);
-}
-
-static tm_status register_new(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
-    tm_actor actor = r->actor;
-    json_t *evidence = NULL;
-    TM_TRY(prove(ctx, r, &evidence, err));
-    actor.evidence = evidence;
-    const tm_status st = tm__registry_add(r->registry, r->options->model, r->candidate_bundle, NULL,
-                                          &actor, &r->candidate, err);
-    json_decref(evidence);
-    return st;
-}
-
-/* The version with these bytes that was registered since the turn began: before a kill. */
-static tm_status find_registered(tm_retraining *r, tm_err *err) {
-    const tm_history_filter filter = {.event = "registered", .since_us = r->turn.began_us};
-    json_t *list = NULL, *item = NULL;
-    size_t i = 0;
-    TM_TRY(tm__registry_history_find(r->registry, r->options->model, &filter, &list, err));
-    tm_status st = TM_OK;
-    json_array_foreach(list, i, item) {
-        char name[TM_MAX_NAME + 16];
-        tm_version found = {0};
-        (void)snprintf(name, sizeof(name), "%s@%lld", r->options->model,
-                       (long long)tm__json_i64(item, "version", 0));
-        st = st == TM_OK ? tm__registry_find(r->registry, name, &found, err) : st;
-        if (st == TM_OK && r->candidate.number == 0 &&
-            tm__hash_eq(&found.bundle_hash, tm__bundle_hash(r->candidate_bundle))) {
-            r->candidate = found;
-            found = (tm_version){0};
-        }
-        tm__version_done(&found);
-    }
-    json_decref(list);
-    return st;
-}
-
-static tm_status note_trained(tm_retraining *r, tm_err *err) {
-    const tm_history_filter filter = {.event = "retrain.trained", .version = r->candidate.number};
-    const json_t *const story = r->turn.story;
-    json_t *list = NULL;
-    TM_TRY(tm__registry_history_find(r->registry, r->options->model, &filter, &list, err));
-    const bool is_noted = json_array_size(list) > 0;
-    json_decref(list);
-    if (is_noted) {
-        return TM_OK;
-    }
-    return note(r, "retrain.trained", r->candidate.number,
-                json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:s, s:I}", "source_rows",
-                          json_object_get(story, "source_rows"), "labelled_until_us",
-                          json_object_get(story, "labelled_until_us"), "labelled_known_us",
-                          json_object_get(story, "labelled_known_us"), "labelled_moment_us",
-                          json_object_get(story, "labelled_moment_us"), "labelled_rows",
-                          json_object_get(story, "labelled_rows"), "source_hash",
-                          json_object_get(story, "source_hash"), "learner",
-                          tm__json_text(r->candidate.info, "learner", ""), "turn",
-                          (json_int_t)r->turn.number),
-                err);
-}
-
-static tm_status add(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
-    TM_TRY(find_registered(r, err));
-    if (r->candidate.number == 0) {
-        TM_TRY(register_new(ctx, r, err));
-    }
-    TM_TRY(note_trained(r, err));
-    r->turn.version = r->candidate.number;
-    r->turn.state = TM_TURN_JUDGING;
-    return tm__turn_save(r->registry, &r->turn, err);
+    return tm__turn_note(r, "retrain.started", 0,
+                         json_pack("{s:I, s:I, s:I, s:s, s:s*}", "champion",
+                                   (json_int_t)r->champion.number, "rows",
+                                   (json_int_t)tm__table_rows(r->harvest.train), "new_rows",
+                                   (json_int_t)r->harvest.n_new, "held_out", r->harvest.rows_text,
+                                   "because", r->options->because),
+                         err);
 }
 
 /* ---- Judging ---- */
@@ -273,16 +107,7 @@ static tm_status judge(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_gate_verdict verdict = {0};
     tm_status st = measure(ctx, r, &verdict, err);
     st = st == TM_OK ? tm__json_check(err) : st;
-    if (st == TM_OK) {
-        st = tm__registry_judge(r->registry, r->options->model, r->candidate.number, &verdict,
-                                &r->actor, err);
-    }
-    if (st == TM_OK && verdict.is_open) {
-        r->turn.state = TM_TURN_CLOSING;
-        st = tm__turn_save(r->registry, &r->turn, err);
-    } else if (st == TM_OK) {
-        st = tm__turn_end(r->registry, &r->turn, "refused", verdict.reason, err);
-    }
+    st = st == TM_OK ? tm__turn_judge(r->registry, &r->turn, &verdict, &r->actor, err) : st;
     tm__gate_verdict_done(&verdict);
     return st;
 }
@@ -357,6 +182,16 @@ static tm_status settle_before(tm_retraining *r, tm_err *err) {
     }
     tm__turn_done(&turn);
     return st;
+}
+
+/* What the query read of sources by now, in place of what the champion's did. */
+static void name_snapshots(tm_retraining *r) {
+    json_t *const source = json_object_get(r->recipe, "source");
+    json_object_del(source, "snapshots");
+    if (json_object_size(r->harvest.snapshots) > 0) {
+        json_object_del(source, "as_of");
+        json_object_set(source, "snapshots", r->harvest.snapshots);
+    }
 }
 
 static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
@@ -440,10 +275,10 @@ static tm_status go_on(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     while (r->turn.state < TM_TURN_ROLLOUT) {
         switch (r->turn.state) {
         case TM_TURN_TRAINING:
-            TM_TRY(train(ctx, r, err));
+            TM_TRY(tm__turn_train(ctx, r, err));
             break;
         case TM_TURN_REGISTERING:
-            TM_TRY(add(ctx, r, err));
+            TM_TRY(tm__turn_register(ctx, r, err));
             break;
         case TM_TURN_JUDGING:
             TM_TRY(judge(ctx, r, err));
@@ -456,10 +291,15 @@ static tm_status go_on(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     return TM_OK;
 }
 
+/* What passes by itself: the turn is gone on with, as often as it may be tried. */
+static bool may_pass(tm_status st) {
+    return st == TM_E_NOMEM || st == TM_E_IO || st == TM_E_UNAVAILABLE;
+}
+
 /* The failure itself is what the caller must hear, whether it could be noted or not. A run that was
  * asked to stop is gone on with, and that was no try. */
 static void fail(tm_retraining *r, tm_status st, const tm_err *own) {
-    if (r->turn.state == TM_TURN_ENDED) {
+    if (r->turn.state == TM_TURN_ENDED || may_pass(st)) {
         return;
     }
     if (st == TM_E_CANCELLED) {
@@ -467,8 +307,8 @@ static void fail(tm_retraining *r, tm_status st, const tm_err *own) {
         (void)given_back; /* one of its tries is lost then */
         return;
     }
-    const tm_status noted = note(r, "retrain.failed", r->candidate.number,
-                                 json_pack("{s:s}", "error", own->message), NULL);
+    const tm_status noted = tm__turn_note(r, "retrain.failed", r->candidate.number,
+                                          json_pack("{s:s}", "error", own->message), NULL);
     const tm_status ended = tm__turn_end(r->registry, &r->turn, "failed", own->message, NULL);
     (void)noted;
     (void)ended;

@@ -46,6 +46,14 @@ TM_NODISCARD tm_status tm__turn_take_up(tm_ctx *ctx, tm_retraining *r, tm_err *e
 /** A try that was asked to stop does not count. */
 TM_NODISCARD tm_status tm__turn_not_tried(tm_registry *registry, tm_turn *turn);
 
+/** From training to registering: train on the rows of the turn, save the bundle. */
+TM_NODISCARD tm_status tm__turn_train(tm_ctx *ctx, tm_retraining *r, tm_err *err);
+/** From registering to judging: prove the bundle, register it as the next version. */
+TM_NODISCARD tm_status tm__turn_register(tm_ctx *ctx, tm_retraining *r, tm_err *err);
+/** Tell the history an event of the turn. Takes details; NULL is TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__turn_note(tm_retraining *r, const char *event, uint32_t version,
+                                     json_t *details, tm_err *err);
+
 /** The gate is open: promote, begin the rollout that the model declares, or leave the version to a
  * person. What was done of it before a kill is found. */
 TM_NODISCARD tm_status tm__turn_close(tm_retraining *r, tm_err *err);

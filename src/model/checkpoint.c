@@ -345,13 +345,13 @@ static tm_status file_write(tm_ctx *ctx, uint32_t kind, const void *data, size_t
     tm__buf_append(&bytes, data, len);
     tm_status st = tm__buf_status(&bytes);
     if (path == NULL || st != TM_OK) {
-        st = TM_FAIL(err, path == NULL ? TM_E_NOMEM : st, "no room for a checkpoint");
+        st = TM_FAIL(err, path == NULL ? TM_E_NOMEM : st, "no memory for a checkpoint");
     } else {
         tm__hash_bytes(bytes.data, bytes.len, &hash);
         tm__buf_append(&bytes, hash.bytes, TM_HASH_BYTES);
         st = tm__buf_status(&bytes);
         st = st == TM_OK ? tm__fs_publish(path, bytes.data, bytes.len, err)
-                         : TM_FAIL(err, st, "no room for a checkpoint");
+                         : TM_FAIL(err, st, "no memory for a checkpoint");
     }
     self->saved_ns = tm__mono_ns();
     tm__mem_free(path);

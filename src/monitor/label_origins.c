@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One walk along the log: each answer counts for the coverage of its decision, each label goes to
+ * a ring of the newest ones, which origin_judge.h judges by who sent them.
+ */
 #include "monitor/label_origins.h"
 
 #include <math.h>
@@ -172,13 +176,20 @@ static tm_status judge(const reading *r, json_t **out, tm_err *err) {
     if (found == NULL) {
         return no_memory(err);
     }
-    const tm_status st = tm__origins_judge(&in, found, err);
+    json_t *told = NULL;
+    tm_status st = tm__origins_judge(&in, found, err);
     if (st == TM_OK) {
-        *out = json_pack("{s:s, s:I, s:o, s:o}", "model", r->ask->model, "labels", (json_int_t)r->n,
+        told = json_pack("{s:s, s:I, s:o, s:o}", "model", r->ask->model, "labels", (json_int_t)r->n,
                          "origins", origins_to_json(r, found), "coverage", coverage_to_json(r));
     }
     tm__mem_free(found);
-    return st == TM_OK ? tm__json_check(err) : st;
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(told);
+        return st;
+    }
+    *out = told;
+    return TM_OK;
 }
 
 tm_status tm__label_origins(tm_monitor *monitor, const tm_bundle *bundle, const tm_origins_ask *ask,

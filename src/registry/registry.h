@@ -113,8 +113,8 @@ TM_NODISCARD tm_status tm__registry_history_check(tm_registry *registry, uint64_
 TM_NODISCARD tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t **out,
                                            tm_err *err);
 
-/** The files that versions refer to, each once: {"bundles":[hash],"snapshots":[hash]} in order. New
- * reference. */
+/** The files that versions and open turns refer to, each once:
+ * {"bundles":[hash],"snapshots":[hash]} in order. New reference. */
 TM_NODISCARD tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err);
 /** Copy meta.db as it stands at this moment into a new file; see tm__db_copy(). */
 TM_NODISCARD tm_status tm__registry_copy(tm_registry *registry, const tm_ctx *ctx, const char *to,

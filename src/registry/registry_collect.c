@@ -101,6 +101,8 @@ static tm_status mark_model(collecting *c, const char *model, tm_err *err) {
                    " r.model_id = m.id AND r.number = v.number) OR EXISTS(SELECT 1 FROM routes s"
                    " WHERE s.model_id = m.id AND s.shadow = v.number) OR EXISTS(SELECT 1 FROM"
                    " rollouts o WHERE o.model = m.name AND o.number = v.number)"
+                   " OR EXISTS(SELECT 1 FROM turns u WHERE u.model = m.name AND u.outcome IS NULL"
+                   " AND v.number IN (u.version, u.champion))"
                    " OR EXISTS(SELECT 1 FROM tags t WHERE"
                    " t.model_id = m.id AND t.number = v.number) OR v.number > (SELECT max(number)"
                    " FROM versions n WHERE n.model_id = m.id) - ?2, m.id,"
@@ -189,6 +191,7 @@ static tm_status read_names(const collecting *c, const char *sql, json_t *set, t
 static tm_status read_all_names(collecting *c, tm_err *err) {
     TM_TRY(read_names(c, WHAT " WHERE NOT " IS_COLLECTED, c->reached, err));
     TM_TRY(read_names(c, "SELECT recipe FROM models WHERE recipe IS NOT NULL", c->reached, err));
+    TM_TRY(read_names(c, "SELECT story FROM turns WHERE outcome IS NULL", c->reached, err));
     TM_TRY(read_names(c, WHAT " WHERE " IS_COLLECTED, c->released, err));
     return tm__json_check(err);
 }

@@ -3,6 +3,20 @@
 #include "base/mem.h"
 #include "registry/registry_priv.h"
 
+/* Texts of open turns, each a hash: rows with those of other sources, and a bundle that is no
+ * version yet. */
+#define OPEN_TURNS "FROM turns WHERE outcome IS NULL AND "
+#define ROWS_OF_TURNS                                                                              \
+    " UNION SELECT json_extract(story, '$.snapshot') " OPEN_TURNS                                  \
+    "json_extract(story, '$.snapshot') != ''"                                                      \
+    " UNION SELECT json_extract(story, '$.held_snapshot') " OPEN_TURNS                             \
+    "json_extract(story, '$.held_snapshot') != ''"                                                 \
+    " UNION SELECT e.value FROM turns, json_each(story, '$.event_snapshots') e WHERE outcome IS"   \
+    " NULL"
+#define BUNDLES_OF_TURNS                                                                           \
+    " UNION SELECT json_extract(story, '$.bundle_hash') " OPEN_TURNS                               \
+    "json_extract(story, '$.bundle_hash') != ''"
+
 /* Versions whose files were not collected. */
 #define LEFT_ALONE                                                                                 \
     "WHERE NOT EXISTS(SELECT 1 FROM collected c WHERE c.model_id = versions.model_id"              \
@@ -34,13 +48,15 @@ tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     tm_status st = hashes_append(
-        registry, "SELECT DISTINCT lower(hex(bundle_hash)) FROM versions " LEFT_ALONE " ORDER BY 1",
+        registry,
+        "SELECT lower(hex(bundle_hash)) FROM versions " LEFT_ALONE BUNDLES_OF_TURNS " ORDER BY 1",
         bundles, err);
     if (st == TM_OK) {
         st = hashes_append(registry,
                            "SELECT snapshot FROM versions " LEFT_ALONE " AND snapshot != '' UNION"
                            " SELECT json_extract(info, '$.test_snapshot') FROM versions " LEFT_ALONE
-                           " AND json_extract(info, '$.test_snapshot') != '' ORDER BY 1",
+                           " AND json_extract(info, '$.test_snapshot') != ''" ROWS_OF_TURNS
+                           " ORDER BY 1",
                            snapshots, err);
     }
     if (st == TM_OK) {

@@ -391,15 +391,7 @@ tm_status tm__registry_rollback(tm_registry *registry, const char *model, const 
 
 /* ---- Verdicts ---- */
 
-typedef struct tm_judging {
-    const char *model;
-    uint32_t version;
-    const tm_gate_verdict *verdict;
-    const tm_actor *actor;
-} tm_judging;
-
-static tm_status judge_locked(tm_registry *registry, void *arg, tm_err *err) {
-    const tm_judging *in = arg;
+tm_status tm__judge_locked(tm_registry *registry, const tm_judgement *in, tm_err *err) {
     int64_t model_id = 0;
     TM_TRY(tm__registry_model_id(registry, in->model, &model_id, err));
     tm_version version = {0};
@@ -435,9 +427,13 @@ static tm_status judge_locked(tm_registry *registry, void *arg, tm_err *err) {
     return st;
 }
 
+static tm_status judge_locked(tm_registry *registry, void *arg, tm_err *err) {
+    return tm__judge_locked(registry, arg, err);
+}
+
 tm_status tm__registry_judge(tm_registry *registry, const char *model, uint32_t version,
                              const tm_gate_verdict *verdict, const tm_actor *actor, tm_err *err) {
-    tm_judging in = {.model = model, .version = version, .verdict = verdict, .actor = actor};
+    tm_judgement in = {.model = model, .version = version, .verdict = verdict, .actor = actor};
     return tm__registry_transact(registry, judge_locked, &in, err);
 }
 

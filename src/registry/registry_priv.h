@@ -69,6 +69,15 @@ TM_NODISCARD tm_status tm__rollout_unshadow_locked(tm_registry *registry, const 
 TM_NODISCARD tm_status tm__promote_locked(tm_registry *registry, const char *model,
                                           const tm_promotion *promotion, const tm_actor *actor,
                                           tm_err *err);
+/** tm__registry_judge() in the transaction at hand. */
+typedef struct tm_judgement {
+    const char *model;
+    uint32_t version;
+    const tm_gate_verdict *verdict;
+    const tm_actor *actor;
+} tm_judgement;
+TM_NODISCARD tm_status tm__judge_locked(tm_registry *registry, const tm_judgement *judgement,
+                                        tm_err *err);
 /** Read the arms and the salt of a route whose name is filled. */
 TM_NODISCARD tm_status tm__split_load(tm_registry *registry, tm_route *route, tm_err *err);
 

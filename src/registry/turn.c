@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A turn is one row of `turns`, its story a JSON text in it. An index that is unique where outcome
+ * is null keeps a model from having two open ones; each change of a row asks that it is open still,
+ * so that a late writer changes nothing.
+ */
 #include "registry/turn.h"
 
 #include <string.h>
@@ -165,9 +170,43 @@ tm_status tm__turn_end(tm_registry *registry, tm_turn *turn, const char *outcome
     if (json_object_set_new(turn->story, "reason", json_string(reason)) != 0) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
+    const tm_turn_state before = turn->state;
     turn->state = TM_TURN_ENDED;
     (void)tm__str_copy(turn->outcome, sizeof(turn->outcome), tm__str(outcome));
-    return tm__turn_save(registry, turn, err);
+    const tm_status st = tm__turn_save(registry, turn, err);
+    if (st != TM_OK) {
+        turn->state = before;
+        turn->outcome[0] = '\0';
+    }
+    return st;
+}
+
+typedef struct judged {
+    tm_turn *turn;
+    tm_judgement judgement;
+} judged;
+
+static tm_status judge_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const judged *const in = arg;
+    TM_TRY(tm__judge_locked(registry, &in->judgement, err));
+    if (!in->judgement.verdict->is_open) {
+        return tm__turn_end(registry, in->turn, "refused", in->judgement.verdict->reason, err);
+    }
+    in->turn->state = TM_TURN_CLOSING;
+    return tm__turn_save(registry, in->turn, err);
+}
+
+tm_status tm__turn_judge(tm_registry *registry, tm_turn *turn, const tm_gate_verdict *verdict,
+                         const tm_actor *actor, tm_err *err) {
+    const tm_turn_state before = turn->state;
+    judged in = {
+        turn, {.model = turn->model, .version = turn->version, .verdict = verdict, .actor = actor}};
+    const tm_status st = tm__registry_transact(registry, judge_locked, &in, err);
+    if (st != TM_OK) {
+        turn->state = before;
+        turn->outcome[0] = '\0';
+    }
+    return st;
 }
 
 static tm_status give_way(tm_registry *registry, tm_turn *before, tm_err *err) {

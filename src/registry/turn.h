@@ -9,7 +9,10 @@
  *
  * 1. A model has one at most that has not ended.
  * 2. A state is saved when what leads to it is durable. Who takes a turn up again does its state
- *    once more, and finds what was done of it before.
+ *    once more, and finds what was done of it before; a verdict and the state that follows from it
+ *    are one transaction.
+ * 3. What an open turn names (rows, bundle, versions) is no garbage: backups have it, and nobody
+ *    collects it.
  */
 #ifndef TM_REGISTRY_TURN_H
 #define TM_REGISTRY_TURN_H
@@ -49,6 +52,11 @@ void tm__turn_done(tm_turn *turn);
 TM_NODISCARD tm_status tm__turn_begin(tm_registry *registry, tm_turn *turn, tm_err *err);
 /** Save what it is by now. TM_E_CONFLICT when it was ended meanwhile. */
 TM_NODISCARD tm_status tm__turn_save(tm_registry *registry, tm_turn *turn, tm_err *err);
+/** Record the verdict on its version, as tm__registry_judge() does, and go on to closing, or end as
+ * refused. */
+TM_NODISCARD tm_status tm__turn_judge(tm_registry *registry, tm_turn *turn,
+                                      const tm_gate_verdict *verdict, const tm_actor *actor,
+                                      tm_err *err);
 /** End it; reason goes to its story. TM_E_CONFLICT when it was ended meanwhile. */
 TM_NODISCARD tm_status tm__turn_end(tm_registry *registry, tm_turn *turn, const char *outcome,
                                     const char *reason, tm_err *err);

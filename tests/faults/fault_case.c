@@ -21,6 +21,7 @@
 #include "fault_home.h"
 #include "monitor/monitor.h"
 #include "registry/registry.h"
+#include "registry/turn.h"
 #include "serve/handle.h"
 #include "serve/serve.h"
 #include "source/intake.h"
@@ -194,6 +195,12 @@ const fault_case fault_cases[] = {
      {"retrain", "made", "--threads", "1", "--checkpoint", "1h", "--json"},
      .changes_early = true, /* its story is told in the history step by step */
      .want = 1},
+    {"retrain resume",
+     "turned",
+     {"retrain", "made", "--resume", "--threads", "1", "--json"},
+     .changes_early = true,
+     .want = 1},
+    {"retrain turns", "turned", {"retrain", "made", "--turns", "--json"}, .want = 0},
     {"replay",
      "full",
      {"replay", "made", "new.csv", "--labels", "y", "--server", "ADDRESS"},
@@ -826,6 +833,32 @@ static void make_full(const char *folder) {
     free(result);
 }
 
+/* A home with a turn that was killed while it trained, on rows that are those of version 1. */
+static void make_turned(const char *folder) {
+    tm_err err = {0};
+    tm_home *home = NULL;
+    tm_registry *registry = NULL;
+    tm_version version = {0};
+    json_t *recipe = NULL;
+    must(tm__home_open(path_of(folder, ".tidemill"), false, &home, &err) == TM_OK, err.message);
+    must(tm__registry_open(home, &registry, &err) == TM_OK, err.message);
+    must(tm__registry_find(registry, "made@1", &version, &err) == TM_OK, err.message);
+    must(tm__registry_recipe(registry, "made", &recipe, &err) == TM_OK, err.message);
+    const char *const rows = version.snapshot;
+    tm_turn turn = {.model = "made",
+                    .champion = 1,
+                    .story =
+                        json_pack("{s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:s}", "snapshot", rows,
+                                  "held_snapshot", rows, "recipe", recipe, "source_rows", 80,
+                                  "labelled_until_us", 0, "labelled_known_us", 0,
+                                  "labelled_moment_us", 0, "labelled_rows", 0, "source_hash", "")};
+    must(tm__turn_begin(registry, &turn, &err) == TM_OK, err.message);
+    tm__turn_done(&turn);
+    tm__version_done(&version);
+    tm__registry_close(registry);
+    tm__home_close(home);
+}
+
 /* Files of a home whose last owner was killed: hot logs, a running job, an unfinished file. */
 static void make_hot(const char *folder) {
     fflush(stdout);
@@ -956,6 +989,9 @@ void fault_templates(const char *root) {
     (void)snprintf(to, sizeof(to), "%s/hot", root);
     fault_copy(from, to);
     make_hot(to);
+    (void)snprintf(to, sizeof(to), "%s/turned", root);
+    fault_copy(from, to);
+    make_turned(to);
     (void)snprintf(to, sizeof(to), "%s/keyed", root);
     fault_copy(from, to);
     run_plain(to, create, "created");

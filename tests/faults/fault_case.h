@@ -16,7 +16,7 @@
 
 typedef struct fault_case {
     const char *name;
-    const char *template;               /* "empty", "full", "moved", "keyed", "hot" */
+    const char *template;               /* "empty", "full", "moved", "keyed", "hot", "turned" */
     const char *words[FAULT_WORDS_MAX]; /* a command; none: a request */
     bool is_served;  /* the command needs a server on the home; "ADDRESS" in words is its address */
     bool is_serving; /* the command serves until a signal; "ADDRESS" as above */

@@ -15,10 +15,10 @@ static tm_registry *trained(const tm_home *home) {
     tm_monitor *monitor = NULL;
     const tm_monitor_options options = {.can_write = true};
     assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
-    tm__made_csv_write(home, &(tm_made_rows){.n = 600}, 1);
+    tm__made_csv_write(home, &(tm_made_rows){.n = 300}, 1);
     assert_int_equal(tm__made_train(home, registry), 1);
     assert_int_equal(tm__monitor_open(home, &options, &monitor, NULL), TM_OK);
-    tm__made_traffic(monitor, &(tm_made_rows){.first = 1000, .n = 600, .is_flipped = true});
+    tm__made_traffic(monitor, &(tm_made_rows){.first = 1000, .n = 300, .is_flipped = true});
     tm__monitor_close(monitor);
     return registry;
 }
@@ -88,7 +88,7 @@ static void gone_on_with_from_each_state_it_comes_to_the_same_end(void **state) 
         assert_string_equal(tm__json_text(again, "bundle_hash", ""),
                             tm__json_text(first, "bundle_hash", "?"));
         assert_int_equal(tm__json_i64(again, "version", 0), 2);
-        assert_int_equal(tm__json_i64(again, "new_rows", 0), 600);
+        assert_int_equal(tm__json_i64(again, "new_rows", 0), 300);
         json_decref(again);
     }
     assert_int_equal(count(registry, "registered"), 2); /* version 1, and once version 2 */

@@ -7,6 +7,7 @@
 #include "failing_disk.h"
 #include "registry/collect.h"
 #include "registry/tags.h"
+#include "registry/turn.h"
 #include "temp_home.h"
 #include "test.h"
 #include "tiny_bundle.h"
@@ -115,6 +116,27 @@ static void a_collected_version_says_so(void **state) {
     tm__registry_close(registry);
 }
 
+static void what_an_open_turn_names_stays(void **state) {
+    tm_registry *registry = with_versions(*state, 4);
+    tm_version version = {0};
+    char hash[TM_HASH_TEXT];
+    move(registry, 4);
+    assert_int_equal(tm__registry_find(registry, "late@1", &version, NULL), TM_OK);
+    tm__hash_to_text(&version.bundle_hash, hash);
+    tm__version_done(&version);
+    tm_turn turn = {
+        .model = "late", .champion = 2, .story = json_pack("{s:s}", "bundle_hash", hash)};
+    assert_int_equal(tm__turn_begin(registry, &turn, NULL), TM_OK);
+    const tm_collection all = {.keep = 0, .older_us = -1, .actor = &actor};
+    collects(registry, &all, "1"); /* 2 is compared with; the file of 1 is a bundle to come */
+    assert_int_equal(n_files(*state), 4);
+    assert_int_equal(tm__turn_end(registry, &turn, "failed", "a test", NULL), TM_OK);
+    collects(registry, &all, "2");
+    assert_int_equal(n_files(*state), 2);
+    tm__turn_done(&turn);
+    tm__registry_close(registry);
+}
+
 static void a_file_of_two_versions_stays_for_the_one(void **state) {
     tm_registry *registry = with_versions(*state, 1);
     tm_version first = {0}, again = {0};
@@ -169,6 +191,8 @@ int main(void) {
                                         tm__temp_home_close),
         cmocka_unit_test_setup_teardown(a_file_of_two_versions_stays_for_the_one,
                                         tm__temp_home_open, tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(what_an_open_turn_names_stays, tm__temp_home_open,
+                                        tm__temp_home_close),
         cmocka_unit_test_setup_teardown(no_failure_leaves_a_version_without_its_file,
                                         tm__temp_home_open, tm__temp_home_close),
     };

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "registry/registry.h"
+#include "registry/turn.h"
 #include "temp_home.h"
 #include "tiny_bundle.h"
 
@@ -45,6 +46,38 @@ static void each_file_is_named_once(void **state) {
     tm__registry_close(registry);
 }
 
+static size_t n_named(tm_registry *registry, const char *kind, const char *hash) {
+    json_t *files = NULL, *name = NULL;
+    size_t i = 0, n = 0;
+    assert_int_equal(tm__registry_files(registry, &files, NULL), TM_OK);
+    json_array_foreach(json_object_get(files, kind), i, name) {
+        n += strcmp(json_string_value(name), hash) == 0 ? 1 : 0;
+    }
+    json_decref(files);
+    return n;
+}
+
+static void an_open_turn_names_its_rows_and_its_bundle(void **state) {
+    tm_registry *registry = NULL;
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    tm_turn turn = {.model = "m",
+                    .story =
+                        json_pack("{s:s, s:s, s:{s:s}, s:s}", "snapshot", "aa", "held_snapshot",
+                                  "bb", "event_snapshots", "orders", "cc", "bundle_hash", "dd")};
+    assert_int_equal(tm__turn_begin(registry, &turn, NULL), TM_OK);
+    for (size_t want = 1; want != SIZE_MAX; want--) {
+        assert_int_equal(n_named(registry, "snapshots", "aa"), want);
+        assert_int_equal(n_named(registry, "snapshots", "bb"), want);
+        assert_int_equal(n_named(registry, "snapshots", "cc"), want);
+        assert_int_equal(n_named(registry, "bundles", "dd"), want);
+        if (want == 1) {
+            assert_int_equal(tm__turn_end(registry, &turn, "failed", "a test", NULL), TM_OK);
+        }
+    }
+    tm__turn_done(&turn);
+    tm__registry_close(registry);
+}
+
 static void a_copy_of_the_registry_is_a_registry(void **state) {
     const tm_home *home = *state;
     const tm_ctx ctx = {0};
@@ -62,7 +95,7 @@ static void a_copy_of_the_registry_is_a_registry(void **state) {
     tm__registry_close(registry);
     assert_int_equal(tm__registry_open(other, &registry, NULL), TM_OK);
     assert_int_equal(tm__registry_format(registry, &format, NULL), TM_OK);
-    assert_int_equal(format, 6);
+    assert_int_equal(format, 7);
     assert_int_equal(tm__registry_history_check(registry, &n, NULL), TM_OK);
     assert_int_equal(n, 2);
     tm__registry_close(registry);
@@ -74,6 +107,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_file_is_named_once, tm__temp_home_open,
                                         tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(an_open_turn_names_its_rows_and_its_bundle,
+                                        tm__temp_home_open, tm__temp_home_close),
         cmocka_unit_test_setup_teardown(a_copy_of_the_registry_is_a_registry, tm__temp_home_open,
                                         tm__temp_home_close),
     };

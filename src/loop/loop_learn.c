@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A turn trains, and registers what it made. What was done of either before a kill is found. */
+#include <stdio.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "loop/loop_turn.h"
+#include "model/checkpoint.h"
+
+#define CHECKPOINT_NS UINT64_C(60000000000) /* unless asked for otherwise */
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+/* ---- Training ---- */
+
+/* What the recipe asks for; the question stays the champion's, whatever the new rows would suggest.
+ */
+static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err) {
+    const tm_task task = tm__bundle_task(r->champion_bundle);
+    TM_TRY(tm__recipe_init(out, r->recipe, err));
+    tm_train_options *o = &out->options;
+    o->model = r->options->model;
+    o->target = tm__bundle_target(r->champion_bundle);
+    o->task = task;
+    o->positive = task == TM_TASK_BINARY ? tm__bundle_class(r->champion_bundle, 1) : NULL;
+    o->label_cut_us = r->harvest.labels.known_us;
+    if (r->work > 0 || r->budget_ms > 0) {
+        o->work = r->work;
+        o->budget_ms = r->budget_ms;
+    }
+    return TM_OK;
+}
+
+/* Of a run that was killed, the fits that were done are found. */
+static tm_status open_checkpoint(tm_ctx *ctx, const tm_retraining *r, const tm_train_options *o,
+                                 tm_err *err) {
+    char *dir = tm__fs_join(tm__home_path(r->home), "checkpoints");
+    const uint64_t every_ns = r->options->keeps_state ? r->options->checkpoint_ns : CHECKPOINT_NS;
+    const tm_status st = dir == NULL
+                             ? no_memory(err)
+                             : tm__train_checkpoint_open(o, dir, every_ns, &ctx->checkpoint, err);
+    tm__mem_free(dir);
+    return st;
+}
+
+static tm_status fit(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
+    tm_recipe recipe;
+    TM_TRY(read_recipe(r, &recipe, err));
+    const json_t *const story = r->turn.story;
+    (void)tm__str_copy(recipe.options.snapshot, sizeof(recipe.options.snapshot),
+                       tm__str(tm__json_text(story, "snapshot", "")));
+    (void)tm__str_copy(recipe.options.test_snapshot, sizeof(recipe.options.test_snapshot),
+                       tm__str(tm__json_text(story, "held_snapshot", "")));
+    tm__train_events_use(&r->events, &recipe.options);
+    tm_status st = open_checkpoint(ctx, r, &recipe.options, err);
+    if (st == TM_OK) {
+        st = tm__train_run(ctx, r->harvest.train, r->harvest.held, &recipe.options, out, err);
+    }
+    tm__recipe_done(&recipe);
+    return st;
+}
+
+static tm_status keep_bundle(tm_retraining *r, const tm_train_result *result, tm_err *err) {
+    const tm_buf *const bytes = &result->bundle;
+    char hash[TM_HASH_TEXT];
+    tm__hash_to_text(&result->bundle_hash, hash);
+    TM_TRY(tm__home_bundle_save(r->home, &result->bundle_hash, bytes->data, bytes->len, err));
+    TM_TRY(tm__bundle_load(bytes->data, bytes->len, &r->candidate_bundle, err));
+    json_object_set_new(r->turn.story, "bundle_hash", json_string(hash));
+    json_object_set_new(r->turn.story, "unmatured_source_rows",
+                        json_integer(tm__json_i64(result->report, "unmatured_rows", 0)));
+    r->turn.state = TM_TURN_REGISTERING;
+    TM_TRY(tm__json_check(err));
+    return tm__turn_save(r->registry, &r->turn, err);
+}
+
+tm_status tm__turn_train(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    tm_train_result result = {0};
+    tm_status st = fit(ctx, r, &result, err);
+    st = st == TM_OK ? keep_bundle(r, &result, err) : st;
+    tm__train_result_done(&result);
+    if (st == TM_OK) {
+        r->n_resumed = tm__checkpoint_found(ctx->checkpoint);
+        st = tm__checkpoint_remove(ctx->checkpoint, err);
+    }
+    return st;
+}
+
+/* ---- Registering ---- */
+
+/* What shows that it is served as it was trained. */
+static tm_status prove(tm_ctx *ctx, tm_retraining *r, json_t **out, tm_err *err) {
+    const tm_window_tables others = {.sources = r->events.sources, .n_sources = r->events.n};
+    *out = NULL;
+    return r->options->prove == NULL
+               ? TM_OK
+               : r->options->prove(ctx, r->candidate_bundle, r->harvest.train, &others, out, err);
+}
+
+static tm_status register_new(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    tm_actor actor = r->actor;
+    json_t *evidence = NULL;
+    TM_TRY(prove(ctx, r, &evidence, err));
+    actor.evidence = evidence;
+    const tm_status st = tm__registry_add(r->registry, r->options->model, r->candidate_bundle, NULL,
+                                          &actor, &r->candidate, err);
+    json_decref(evidence);
+    return st;
+}
+
+/* The version with these bytes that was registered since the turn began: before a kill. */
+static tm_status find_registered(tm_retraining *r, tm_err *err) {
+    const tm_history_filter filter = {.event = "registered", .since_us = r->turn.began_us};
+    json_t *list = NULL, *item = NULL;
+    size_t i = 0;
+    TM_TRY(tm__registry_history_find(r->registry, r->options->model, &filter, &list, err));
+    tm_status st = TM_OK;
+    json_array_foreach(list, i, item) {
+        char name[TM_MAX_NAME + 16];
+        tm_version found = {0};
+        (void)snprintf(name, sizeof(name), "%s@%lld", r->options->model,
+                       (long long)tm__json_i64(item, "version", 0));
+        st = st == TM_OK ? tm__registry_find(r->registry, name, &found, err) : st;
+        if (st == TM_OK && r->candidate.number == 0 &&
+            tm__hash_eq(&found.bundle_hash, tm__bundle_hash(r->candidate_bundle))) {
+            r->candidate = found;
+            found = (tm_version){0};
+        }
+        tm__version_done(&found);
+    }
+    json_decref(list);
+    return st;
+}
+
+static tm_status note_trained(tm_retraining *r, tm_err *err) {
+    const tm_history_filter filter = {.event = "retrain.trained", .version = r->candidate.number};
+    const json_t *const story = r->turn.story;
+    json_t *list = NULL;
+    TM_TRY(tm__registry_history_find(r->registry, r->options->model, &filter, &list, err));
+    const bool is_noted = json_array_size(list) > 0;
+    json_decref(list);
+    if (is_noted) {
+        return TM_OK;
+    }
+    return tm__turn_note(r, "retrain.trained", r->candidate.number,
+                         json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:s, s:I}", "source_rows",
+                                   json_object_get(story, "source_rows"), "labelled_until_us",
+                                   json_object_get(story, "labelled_until_us"), "labelled_known_us",
+                                   json_object_get(story, "labelled_known_us"),
+                                   "labelled_moment_us",
+                                   json_object_get(story, "labelled_moment_us"), "labelled_rows",
+                                   json_object_get(story, "labelled_rows"), "source_hash",
+                                   json_object_get(story, "source_hash"), "learner",
+                                   tm__json_text(r->candidate.info, "learner", ""), "turn",
+                                   (json_int_t)r->turn.number),
+                         err);
+}
+
+tm_status tm__turn_register(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    TM_TRY(find_registered(r, err));
+    if (r->candidate.number == 0) {
+        TM_TRY(register_new(ctx, r, err));
+    }
+    TM_TRY(note_trained(r, err));
+    r->turn.version = r->candidate.number;
+    r->turn.state = TM_TURN_JUDGING;
+    return tm__turn_save(r->registry, &r->turn, err);
+}
