@@ -7,7 +7,7 @@
  *            worse     the live score is worse than the test's, far beyond its interval
  *            drift...  an open critical alert, by its kind
  *     warn   drift...  an open alert
- *            retrain   the last retraining failed
+ *            retrain   the last retraining failed, or several in a row came to nothing
  *            overdue   the next one was due, and nobody began it
  *            labels    none came for longer than they are declared to take
  *            data      its source has stopped or fails
@@ -28,6 +28,7 @@
 #include "cli/report_page_priv.h"
 #include "cli/status_read.h"
 #include "cli/train_words.h"
+#include "loop/loop_trigger.h"
 #include "metric/metric.h"
 
 #define SCORED_MIN 30
@@ -108,6 +109,11 @@ static void judge_learning(json_t *m) {
     if (strcmp(last, "failed") == 0) {
         say(m, "warn", "retrain", "the last retraining failed: tidemill model history %s",
             tm__json_text(m, "model", ""));
+    } else if (number(m, "retrains_fruitless") >= TM_TRIGGER_FRUITLESS) {
+        say(m, "warn", "retrain",
+            "the last %.0f retrainings came to nothing, so each waits longer: tidemill retrain %s"
+            " --turns",
+            number(m, "retrains_fruitless"), tm__json_text(m, "model", ""));
     } else if (strcmp(last, "running") != 0 && -left > fmax(0.1 * every, HOUR_S)) {
         say(m, "warn", "overdue", "a retraining has been due for %s; 'tidemill run' does it",
             tm__span_text(-left, span));

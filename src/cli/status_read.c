@@ -18,6 +18,7 @@
 #include "base/fmath.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "loop/loop_trigger.h"
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
 #include "registry/hooks.h"
@@ -202,7 +203,9 @@ static tm_status add_schedule(const gathering *g, json_t *m, const json_t *recip
     char next[48];
     size_t i = 0;
     const json_t *job = NULL, *last = NULL;
+    tm_runs runs = {0};
     TM_TRY(tm__registry_last_run(g->place->registry, model, &last_us, err));
+    TM_TRY(tm__registry_runs(g->place->registry, "retrain", model, g->now_us, &runs, err));
     json_array_foreach(g->jobs, i, job) { /* the newest first */
         if (last == NULL && strcmp(tm__json_text(job, "kind", ""), "retrain") == 0 &&
             strcmp(tm__json_text(job, "model", ""), model) == 0) {
@@ -210,7 +213,9 @@ static tm_status add_schedule(const gathering *g, json_t *m, const json_t *recip
         }
     }
     const bool has_next = every_s > 0 && every_s < INT64_MAX / 4000000;
-    const int64_t next_us = has_next ? last_us + every_s * 1000000 : 0;
+    const int64_t every_us = has_next ? every_s * 1000000 : 0;
+    const int64_t next_us =
+        has_next ? last_us + every_us + tm__trigger_back_off_us(every_us, runs.n_fruitless) : 0;
     next[has_next ? tm__time_to_text(next_us, next) : 0] = '\0';
     json_object_set_new(m, "next_retrain", has_next ? json_string(next) : json_null());
     json_object_set_new(m, "next_retrain_seconds",
@@ -219,6 +224,7 @@ static tm_status add_schedule(const gathering *g, json_t *m, const json_t *recip
     json_object_set_new(m, "retrain_every_seconds",
                         has_next ? json_integer((json_int_t)every_s) : json_null());
     set_copy(m, "last_retrain", last, "state");
+    json_object_set_new(m, "retrains_fruitless", json_integer((json_int_t)runs.n_fruitless));
     return TM_OK;
 }
 

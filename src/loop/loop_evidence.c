@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Facts for loop_trigger.h, from the jobs in meta.db, the alerts of watch.db, the labels of log.db
+ * and the source. Only those are read that the terms ask for; the log stays open between looks.
+ */
 #include "loop/loop_evidence.h"
 
 #include <math.h>
@@ -123,6 +127,7 @@ static tm_status look_source(const tm_evidence *e, const json_t *recipe, const t
         const int64_t n = tm__json_i64(source, "rows", 0) - rows_known(history, champion);
         out->new_rows = n > 0 ? (uint64_t)n : 0;
         out->schema_us = newest_change(source);
+        out->schema_us = out->schema_us <= out->now_us ? out->schema_us : 0;
     }
     json_decref(source);
     json_decref(history);
@@ -144,7 +149,7 @@ static tm_status look_alerts(tm_evidence *e, const char *model, tm_trigger_facts
     json_array_foreach(all, i, alert) {
         int64_t us = 0;
         const char *const opened = tm__json_text(alert, "opened", "");
-        if (tm__time_parse(tm__str(opened), &us) && us > out->last_us) {
+        if (tm__time_parse(tm__str(opened), &us) && us > out->last_us && us <= out->now_us) {
             json_array_append(e->alerts, alert);
         }
     }
@@ -189,6 +194,7 @@ tm_status tm__evidence_look(tm_evidence *e, const char *model, const json_t *rec
     TM_TRY(tm__registry_runs(e->registry, "retrain", model, out->now_us - DAY_US, &runs, err));
     out->ended_us = runs.ended_us;
     out->spent_us = runs.spent_us;
+    out->n_fruitless = runs.n_fruitless;
     if (!tm__trigger_needs_facts(terms)) {
         return TM_OK;
     }

@@ -182,9 +182,11 @@ tm_status tm__turn_watch(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     }
     if ((int64_t)regret.n >= tm__json_i64(watch, "labels", 0) ||
         tm__now_us() >= tm__json_i64(watch, "until_us", 0)) {
-        char why[120];
-        (void)snprintf(why, sizeof(why), "nothing is regretted after %llu labels",
-                       (unsigned long long)regret.n);
+        char why[120] = "no label came to watch it by";
+        if (regret.n > 0) {
+            (void)snprintf(why, sizeof(why), "nothing is regretted after %llu labels",
+                           (unsigned long long)regret.n);
+        }
         return tm__turn_end(r->registry, &r->turn, "promoted", why, err);
     }
     return tm__turn_save(r->registry, &r->turn, err);

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/system.h"
 #include "loop/loop_evidence.h"
+#include "loop/loop_job.h"
 #include "loop/loop_priv.h"
 #include "loop/loop_sink_priv.h"
 #include "loop/loop_turn.h"
@@ -32,10 +33,9 @@
 #define TM_LOOP_TURN_MS 1000u                  /* between looks at a turn that goes on */
 #define TM_LOOP_AGAIN_NS                                                                           \
     UINT64_C(30000000000) /* until a turn whose child failed is taken up again */
-#define TM_RESULT_BYTES_MAX (4u << 20)
 
 typedef struct tm_running {
-    char job[27];
+    char job[TM_JOB_TEXT];
     char model[129];
     uint64_t child;
 } tm_running;
@@ -49,7 +49,8 @@ struct tm_loop {
     uint32_t n_running;
     tm_evidence *evidence;
     uint64_t facts_ns; /* when facts beside the schedule are next looked at */
-    uint64_t turns_ns; /* when a turn may be gone on with, after a failure */
+    char failed[129];  /* the model whose turn is not gone on with before turns_ns */
+    uint64_t turns_ns;
     tm_compacting compacting;
     tm_tending tending, joining;
     tm_telling telling;
@@ -80,6 +81,9 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->sinking = (tm_sinking){.log = log, .children = children};
     tm_status st = tm__registry_open(home, &loop->registry, err);
     if (st == TM_OK) {
+        st = tm__job_files_reset(home, err); /* of a daemon that was killed */
+    }
+    if (st == TM_OK) {
         loop->evidence = tm__evidence_create(home, loop->registry);
         st = loop->evidence == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
     }
@@ -100,28 +104,6 @@ static void log_failure(const tm_loop *loop, const char *model, const tm_err *er
 
 /* ---- Children that ended ---- */
 
-/* Path of a job's file; NULL when out of memory. */
-static char *job_path(const tm_loop *loop, const char *job, const char *suffix) {
-    char name[40];
-    snprintf(name, sizeof(name), "%s.%s", job, suffix);
-    return tm__fs_join(tm__home_jobs(loop->home), name);
-}
-
-/* What the child printed, as JSON; null when it printed none. */
-static json_t *job_result(const tm_loop *loop, const char *job) {
-    json_t *result = NULL;
-    tm_buf text;
-    char *path = job_path(loop, job, "out");
-    tm__buf_init(&text, TM_RESULT_BYTES_MAX);
-    if (path == NULL || tm__fs_read_all(path, &text, NULL) != TM_OK ||
-        tm__json_parse(text.data, text.len, 64, &result, NULL) != TM_OK) {
-        result = json_null();
-    }
-    tm__buf_done(&text);
-    tm__mem_free(path);
-    return result;
-}
-
 static const char *job_state(const tm_child_state *child) {
     if (child->exit_code == 0) {
         return "done";
@@ -129,11 +111,23 @@ static const char *job_state(const tm_child_state *child) {
     return child->exit_code == 1 ? "refused" : "failed";
 }
 
+/* That a model is asked for less and less is said each time one more run came to nothing. */
+static void tell_back_off(tm_loop *loop, const char *model) {
+    tm_runs runs = {0};
+    if (loop->log != NULL &&
+        tm__registry_runs(loop->registry, "retrain", model, tm__now_us(), &runs, NULL) == TM_OK &&
+        runs.n_fruitless >= TM_TRIGGER_FRUITLESS) {
+        tm_log_event(loop->log, TM_WARN, "retrain.backs_off", TM_FT("model", model),
+                     TM_FI("fruitless", runs.n_fruitless));
+    }
+}
+
 static void reap(tm_loop *loop, const tm_running *run, const tm_child_state *child) {
     tm_err err = {0};
-    json_t *result = job_result(loop, run->job);
+    json_t *result = tm__job_result(loop->home, run->job);
     const char *state = job_state(child);
     if (child->exit_code != 0 && child->exit_code != 1) {
+        (void)tm__str_copy(loop->failed, sizeof(loop->failed), tm__str(run->model));
         loop->turns_ns = tm__mono_ns() + TM_LOOP_AGAIN_NS;
     }
     if (tm__registry_job_end(loop->registry, run->job, state, result, &err) != TM_OK) {
@@ -143,7 +137,9 @@ static void reap(tm_loop *loop, const tm_running *run, const tm_child_state *chi
                      TM_FT("job", run->job), TM_FT("state", state),
                      TM_FI("exit", child->exit_code));
     }
+    tm__job_files_remove(loop->home, run->job);
     json_decref(result);
+    tell_back_off(loop, run->model);
 }
 
 static void reap_all(tm_loop *loop) {
@@ -165,8 +161,8 @@ static void reap_all(tm_loop *loop) {
 
 /* why NULL: goes on with a turn. */
 static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm_err *err) {
-    char *out_path = job_path(loop, run->job, "out");
-    char *err_path = job_path(loop, run->job, "err");
+    char *out_path = tm__job_path(loop->home, run->job, "out");
+    char *err_path = tm__job_path(loop->home, run->job, "err");
     const char *const begins[] = {
         tm__program_path(),        "retrain", run->model, "--because", why, "--home",
         tm__home_path(loop->home), "--json",  NULL};
@@ -221,7 +217,8 @@ static tm_status look_at_turn(tm_loop *loop, const char *model, due *next, bool 
     tm_turn_need need = TM_TURN_FREE;
     TM_TRY(tm__turn_need(loop->home, loop->registry, loop->evidence, model, &need, err));
     *out_is_free = need == TM_TURN_FREE;
-    if ((need == TM_TURN_GO_ON || need == TM_TURN_LOOK) && tm__mono_ns() >= loop->turns_ns) {
+    const bool is_paused = strcmp(loop->failed, model) == 0 && tm__mono_ns() < loop->turns_ns;
+    if ((need == TM_TURN_GO_ON || need == TM_TURN_LOOK) && !is_paused) {
         *next = (due){.goes_on = true, .looks_back = need == TM_TURN_LOOK, .last_us = INT64_MIN};
         (void)tm__str_copy(next->model, sizeof(next->model), tm__str(model));
     }

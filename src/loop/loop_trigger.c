@@ -96,6 +96,16 @@ static bool find_reason(const tm_trigger_terms *t, const tm_trigger_facts *f, ch
     return true;
 }
 
+int64_t tm__trigger_back_off_us(int64_t wait_us, uint32_t n_fruitless) {
+    if (n_fruitless < TM_TRIGGER_FRUITLESS) {
+        return 0;
+    }
+    const uint32_t n = n_fruitless - TM_TRIGGER_FRUITLESS + 1;
+    const int64_t wait = wait_us < 60 * SECOND_US ? 60 * SECOND_US : wait_us;
+    const int64_t times = (INT64_C(1) << (n < 12 ? n : 12)) - 1;
+    return wait >= TM_TRIGGER_BACK_OFF_US / times ? TM_TRIGGER_BACK_OFF_US : wait * times;
+}
+
 /* Time until what holds a run back lets it go; 0: nothing does. A clock that went back holds
  * nothing for ever. */
 static int64_t held_us(const tm_trigger_terms *t, const tm_trigger_facts *f, const char **out_by) {
@@ -104,9 +114,11 @@ static int64_t held_us(const tm_trigger_terms *t, const tm_trigger_facts *f, con
         *out_by = "the day's time for training is spent";
         return 60 * SECOND_US;
     }
-    if (f->ended_us > 0 && since_us >= 0 && since_us < t->cool_down_us) {
-        *out_by = "the last run has just ended";
-        return t->cool_down_us - since_us;
+    const int64_t back_off_us = tm__trigger_back_off_us(t->cool_down_us, f->n_fruitless);
+    if (f->ended_us > 0 && since_us >= 0 && since_us < t->cool_down_us + back_off_us) {
+        *out_by = since_us < t->cool_down_us ? "the last run has just ended"
+                                             : "the last runs in a row came to nothing";
+        return t->cool_down_us + back_off_us - since_us;
     }
     return 0;
 }
@@ -128,7 +140,9 @@ void tm__trigger_decide(const tm_trigger_terms *terms, const tm_trigger_facts *f
         return;
     }
     const int64_t since_us = facts->now_us - facts->last_us;
-    const int64_t left_us = since_us < 0 ? terms->every_us : terms->every_us - since_us;
+    const int64_t every_us =
+        terms->every_us + tm__trigger_back_off_us(terms->every_us, facts->n_fruitless);
+    const int64_t left_us = since_us < 0 ? every_us : every_us - since_us;
     const bool is_spent = terms->per_day_us > 0 && facts->spent_us >= terms->per_day_us;
     if (left_us <= 0 && !is_spent) {
         out->is_due = true;

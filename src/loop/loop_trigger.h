@@ -5,7 +5,8 @@
  * tried without a home and a clock.
  *
  *     any of: schedule, new rows, new labels, drift, performance, schema, score  ──> is due
- *     held by: a run just ended (cool_down), the day's time is spent (per_day)   ──> later
+ *     held by: a run just ended (cool_down), the day's time is spent (per_day),
+ *              the last runs in a row came to nothing                            ──> later
  */
 #ifndef TM_LOOP_LOOP_TRIGGER_H
 #define TM_LOOP_LOOP_TRIGGER_H
@@ -17,6 +18,11 @@
 
 #define TM_TRIGGER_LABELS 100u                       /* that a live score needs, to count */
 #define TM_TRIGGER_COOL_US (INT64_C(3600) * 1000000) /* between runs that were not scheduled */
+
+#define TM_TRIGGER_FRUITLESS 3u /* in a row; from then on the waits double */
+#define TM_TRIGGER_BACK_OFF_US                                                                     \
+    (INT64_C(86400) * 1000000) /* beyond what is declared, at the most                             \
+                                */
 
 typedef struct tm_trigger_terms {
     int64_t every_us;              /* 0: no schedule */
@@ -34,9 +40,10 @@ bool tm__trigger_needs_facts(const tm_trigger_terms *terms);
 
 typedef struct tm_trigger_facts {
     int64_t now_us;
-    int64_t last_us;  /* when a job of the model last began or gave a version; 0: never */
-    int64_t ended_us; /* when one last ended; 0: never */
-    int64_t spent_us; /* by its jobs in the last 24 hours */
+    int64_t last_us;      /* when a job of the model last began or gave a version; 0: never */
+    int64_t ended_us;     /* when one last ended; 0: never */
+    int64_t spent_us;     /* by its jobs in the last 24 hours */
+    uint32_t n_fruitless; /* the newest runs in a row that failed or were refused */
     uint64_t new_rows, new_labels; /* since what the champion has learned */
     const json_t *alerts;          /* not resolved ones of the model that opened after last_us, as
                                       tm__alert_list() gives them; may be NULL */
@@ -51,6 +58,10 @@ typedef struct tm_trigger {
     uint32_t wait_ms; /* else: until it may be, at the most a day; UINT32_MAX: until facts change */
     char why[200];    /* "drift: 'age' moved: ..." ; of one that is held: what holds it, too */
 } tm_trigger;
+/** How much longer a wait of wait_us (of a cool-down or a schedule) is when so many runs in a row
+ * came to nothing: as long again at the third, then 3, 7, 15 times as long, a day at the most.
+ * Waits below a minute count as one. */
+int64_t tm__trigger_back_off_us(int64_t wait_us, uint32_t n_fruitless);
 void tm__trigger_decide(const tm_trigger_terms *terms, const tm_trigger_facts *facts,
                         tm_trigger *out);
 

@@ -335,12 +335,15 @@ TM_NODISCARD tm_status tm__registry_job_add(tm_registry *registry, const char *k
 TM_NODISCARD tm_status tm__registry_job_end(tm_registry *registry, const char *id,
                                             const char *state, const json_t *result, tm_err *err);
 TM_NODISCARD tm_status tm__registry_jobs(tm_registry *registry, json_t **out, tm_err *err);
-/** When a job of a model last began or gave a version; 0 when never. */
+/** When a retraining of a model last began or gave a version; 0 when never. Here and below, what
+ * lies ahead of the clock does not count: the clock has gone back since. */
 TM_NODISCARD tm_status tm__registry_last_run(tm_registry *registry, const char *model,
                                              int64_t *out_us, tm_err *err);
 typedef struct tm_runs {
-    int64_t ended_us; /* when one last ended; 0: never */
-    int64_t spent_us; /* by those that began after from_us, up to now for one that runs */
+    int64_t ended_us;     /* when one last ended; 0: never */
+    int64_t spent_us;     /* by those that began after from_us, up to now for one that runs */
+    uint32_t n_fruitless; /* that failed, or gave a version that was refused, since one was
+                             promoted, or the gate or the recipe changed */
 } tm_runs;
 /** What a model's jobs of a kind took. */
 TM_NODISCARD tm_status tm__registry_runs(tm_registry *registry, const char *kind, const char *model,

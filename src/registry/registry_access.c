@@ -308,18 +308,27 @@ tm_status tm__registry_runs(tm_registry *registry, const char *kind, const char 
     tm_stmt *stmt = NULL;
     bool has_row = false;
     *out = (tm_runs){0};
-    TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT coalesce(max(ended_us), 0), coalesce(sum(CASE WHEN started_us >="
-                         " ?3 THEN max(coalesce(ended_us, ?4) - started_us, 0) END), 0)"
-                         " FROM jobs WHERE kind = ?1 AND model = ?2",
-                         &stmt, err));
+    /* What lies ahead of the clock was told by one that has gone back: it does not count. */
+    TM_TRY(tm__stmt_init(
+        registry->db,
+        "WITH runs AS (SELECT * FROM jobs WHERE kind = ?1 AND model = ?2 AND started_us <= ?4)"
+        " SELECT coalesce(max(CASE WHEN ended_us <= ?4 THEN ended_us END), 0),"
+        " coalesce(sum(CASE WHEN started_us >= ?3"
+        " THEN max(min(coalesce(ended_us, ?4), ?4) - started_us, 0) END), 0),"
+        " coalesce(sum((state = 'failed' OR state = 'refused' AND"
+        " json_extract(result, '$.version') IS NOT NULL) AND started_us > max("
+        " coalesce((SELECT max(started_us) FROM runs WHERE state = 'done'), 0),"
+        " coalesce((SELECT max(at_us) FROM history WHERE model = ?2 AND at_us <= ?4 AND event IN"
+        " ('promoted', 'rolled_back', 'gate.set', 'recipe.set')), 0))), 0) FROM runs",
+        &stmt, err));
     tm__stmt_bind_text(stmt, 1, kind);
     tm__stmt_bind_text(stmt, 2, model);
     tm__stmt_bind_i64(stmt, 3, from_us);
     tm__stmt_bind_i64(stmt, 4, tm__now_us());
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK && has_row) {
-        *out = (tm_runs){tm__stmt_i64(stmt, 0), tm__stmt_i64(stmt, 1)};
+        *out = (tm_runs){tm__stmt_i64(stmt, 0), tm__stmt_i64(stmt, 1),
+                         (uint32_t)tm__stmt_i64(stmt, 2)};
     }
     tm__stmt_done(stmt);
     return st;
@@ -329,11 +338,13 @@ tm_status tm__registry_last_run(tm_registry *registry, const char *model, int64_
                                 tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT max(coalesce((SELECT max(started_us) FROM jobs WHERE model = ?1),"
-                         " 0), coalesce((SELECT max(v.created_us) FROM versions v JOIN models m"
-                         " ON m.id = v.model_id WHERE m.name = ?1), 0))",
+                         "SELECT max(coalesce((SELECT max(started_us) FROM jobs WHERE kind ="
+                         " 'retrain' AND model = ?1 AND started_us <= ?2), 0),"
+                         " coalesce((SELECT max(v.created_us) FROM versions v JOIN models m"
+                         " ON m.id = v.model_id WHERE m.name = ?1 AND v.created_us <= ?2), 0))",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
+    tm__stmt_bind_i64(stmt, 2, tm__now_us());
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK) {

@@ -131,6 +131,36 @@ def training(tm, disk):
     assert tm.ok("model", "verify", "late").code == 0
 
 
+def open_turn(tm):
+    turns = tm.ok("retrain", "late", "--turns", "--json").json["turns"]
+    assert len([t for t in turns if t["outcome"] is None]) <= 1
+    return turns[0] if turns and turns[0]["outcome"] is None else None
+
+
+def retraining(tm, disk, rows):
+    """A disk that fills in mid-training stops the turn where it is; with room again it goes on to its end, on the same rows."""
+    for room in (100 << 10, *range(240 << 10, 480 << 10, 20 << 10)):  # rows, then the steps behind them
+        new = disk.folder / "new.csv"
+        new.write_text(rows_of(rows, BATCH), encoding="utf-8")
+        rows += BATCH
+        tm.ok("data", "push", "orders", new)
+        disk.fill(leave=room)
+        result = tm("retrain", "late")
+        disk.empty()
+        assert result.code in (0, 1) or (result.code == 6 and is_named(result.err)), (result.code, result.err)
+        turn = open_turn(tm)
+        if turn is not None:
+            break
+        assert tm("retrain", "late").code in (0, 1)  # what was stopped before it began, or has ended, is begun anew
+    assert turn is not None, "no turn was stopped by the disk"
+    tm("retrain", "late", "--resume")
+    ended = tm.ok("retrain", "late", "--turns", "--json").json["turns"][0]
+    assert ended["outcome"] in ("promoted", "refused") and (ended["turn"], ended["snapshot"]) == (turn["turn"], turn["snapshot"]), ended
+    assert open_turn(tm) is None
+    assert tm.ok("model", "verify", "late").code == 0
+    return rows
+
+
 def answers_and_labels(tm, disk, key):
     """Answers are given on a full disk; labels are refused, for they could not be kept."""
     headers = {"Authorization": f"Bearer {key}"}
@@ -186,6 +216,7 @@ def main():
     rows = pushes(tm, disk, key)
     compaction(tm, disk, rows)
     training(tm, disk)
+    rows = retraining(tm, disk, rows)
     answers_and_labels(tm, disk, key)
     sinks(tm, disk, rows)
     print("nothing was lost")

@@ -48,6 +48,8 @@ static const struct {
      "warn", "traffic"},
     {"a retraining that failed", WELL ",\"last_retrain\":\"failed\"", "warn", "retrain"},
     {"one that the gate refused", WELL ",\"last_retrain\":\"refused\"", "ok", ""},
+    {"three that it refused", WELL ",\"last_retrain\":\"refused\",\"retrains_fruitless\":3", "warn",
+     "retrain"},
     {"one that is due", WELL ",\"next_retrain_seconds\":-60,\"retrain_every_seconds\":86400", "ok",
      ""},
     {"one that is due for long",

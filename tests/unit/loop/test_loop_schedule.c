@@ -23,8 +23,10 @@ static int play_child(int argc, char **argv) {
     if (strcmp(argv[2], "slow") == 0) {
         tm__sleep_ms(20000);
     }
-    printf("{\"model\": \"%s\", \"right\": %s}\n", argv[2], is_asked_right ? "true" : "false");
-    return strcmp(argv[2], "worse") == 0 ? 1 : strcmp(argv[2], "broken") == 0 ? 7 : 0;
+    const bool is_refused = strcmp(argv[2], "refused") == 0;
+    printf("{\"model\": \"%s\", \"right\": %s%s}\n", argv[2], is_asked_right ? "true" : "false",
+           is_refused ? ", \"version\": 2" : "");
+    return is_refused || strcmp(argv[2], "worse") == 0 ? 1 : strcmp(argv[2], "broken") == 0 ? 7 : 0;
 }
 
 static void add(const tm_home *home, tm_registry *registry, const char *model, int every_s) {
@@ -110,6 +112,88 @@ static void a_model_is_not_started_while_its_job_runs(void **state) {
     tm__registry_close(registry);
 }
 
+#define T0 INT64_C(1000000000000000)
+#define SECOND INT64_C(1000000)
+#define DAY (86400 * SECOND)
+
+/* Let the loop do all that is due at a moment; the number of jobs there are then. */
+static size_t jobs_at(tm_loop *loop, tm_registry *registry, int64_t now_us) {
+    json_t *jobs = NULL;
+    tm__clock_fix(now_us);
+    for (int tries = 0; tries < 1000 && tm__loop_step(loop) <= 500; tries++) {
+        tm__sleep_ms(5);
+    }
+    assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);
+    const size_t n = json_array_size(jobs);
+    json_decref(jobs);
+    return n;
+}
+
+static tm_loop *opened(const tm_home *home, const char *model, tm_registry **out_registry) {
+    tm_loop *loop = NULL;
+    assert_int_equal(tm__registry_open(home, out_registry, NULL), TM_OK);
+    tm__clock_fix(T0);
+    add(home, *out_registry, model, 60);
+    assert_int_equal(tm__loop_open(home, supervisor, NULL, &loop, NULL), TM_OK);
+    return loop;
+}
+
+static void a_clock_that_jumps_a_day_neither_stalls_nor_floods(void **state) {
+    static const struct {
+        int64_t at;
+        size_t n_jobs;
+    } steps[] = {
+        {T0 + 61 * SECOND, 1},
+        {T0 + DAY, 2},
+        {T0 + DAY + SECOND, 2},
+        {T0 + 121 * SECOND, 3}, /* back: counted is from the run that is behind it */
+        {T0 + 122 * SECOND, 3},
+        {T0 + 182 * SECOND, 4},
+        {T0 - DAY, 5}, /* before all runs */
+        {T0 - DAY + SECOND, 5},
+        {T0 - DAY + 61 * SECOND, 6},
+    };
+    tm_registry *registry = NULL;
+    tm_loop *loop = opened(*state, "good", &registry);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        assert_int_equal(jobs_at(loop, registry, steps[i].at), steps[i].n_jobs);
+    }
+    tm__loop_close(loop);
+    tm__registry_close(registry);
+}
+
+static void a_month_that_was_missed_is_one_run(void **state) {
+    tm_registry *registry = NULL;
+    tm_loop *loop = opened(*state, "worse", &registry);
+    /* Nothing new is no reason to wait for longer. */
+    for (size_t i = 1; i <= 5; i++) {
+        assert_int_equal(jobs_at(loop, registry, T0 + (int64_t)i * 61 * SECOND), i);
+    }
+    assert_int_equal(jobs_at(loop, registry, T0 + 30 * DAY), 6);
+    assert_int_equal(jobs_at(loop, registry, T0 + 30 * DAY + 59 * SECOND), 6);
+    assert_int_equal(jobs_at(loop, registry, T0 + 30 * DAY + 60 * SECOND), 7);
+    tm__loop_close(loop);
+    tm__registry_close(registry);
+}
+
+static void a_model_that_is_always_refused_is_asked_less_and_less(void **state) {
+    tm_registry *registry = NULL;
+    tm_loop *loop = opened(*state, "refused", &registry);
+    size_t n = 0;
+    for (int64_t s = 0; s <= 3600; s += 10) {
+        n = jobs_at(loop, registry, T0 + s * SECOND);
+    }
+    assert_int_equal(n, 7); /* each minute there would be 60: after 1, 2, 3, 5, 9, 17 and 33 */
+    /* What a person changes begins anew. */
+    json_t *recipe = json_pack("{s:{s:i}}", "retrain", "every_s", 60);
+    assert_int_equal(tm__registry_set_recipe(registry, "refused", recipe, &actor, NULL), TM_OK);
+    json_decref(recipe);
+    assert_int_equal(jobs_at(loop, registry, T0 + 3601 * SECOND), 8);
+    assert_int_equal(jobs_at(loop, registry, T0 + 3662 * SECOND), 9);
+    tm__loop_close(loop);
+    tm__registry_close(registry);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(int argc, char **argv) {
@@ -123,6 +207,9 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(models_that_are_due_are_retrained_in_children),
         TEST(a_model_is_not_started_while_its_job_runs),
+        TEST(a_clock_that_jumps_a_day_neither_stalls_nor_floods),
+        TEST(a_month_that_was_missed_is_one_run),
+        TEST(a_model_that_is_always_refused_is_asked_less_and_less),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tm__supervisor_close(supervisor);

@@ -131,6 +131,44 @@ static void the_time_of_a_day_is_a_bound_for_all(void **state) {
     assert_int_equal(found.wait_ms, 60001);
 }
 
+static void a_gate_that_always_refuses_is_asked_less_and_less(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t n;
+        int64_t wait; /* from the end of the last run, hours */
+    } cases[] = {{0, 1},  {2, 1},  {3, 2},   {4, 4},          {5, 8},
+                 {6, 16}, {7, 25}, {40, 25}, {UINT32_MAX, 25}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_trigger_facts facts = {.now_us = 1000 * HOUR + cases[i].wait * HOUR - 1,
+                                  .last_us = 1000 * HOUR,
+                                  .ended_us = 1000 * HOUR,
+                                  .n_fruitless = cases[i].n,
+                                  .new_rows = 5};
+        const tm_trigger held = decide("{\"new_rows\": 1}", &facts);
+        assert_false(held.is_due);
+        assert_int_equal(strstr(held.why, "(the last runs in a row came to nothing)") != NULL,
+                         cases[i].n >= 3);
+        assert_false(decide("{\"every_s\": 3600}", &facts).is_due);
+        facts.now_us++;
+        assert_true(decide("{\"new_rows\": 1}", &facts).is_due);
+        assert_true(decide("{\"every_s\": 3600}", &facts).is_due);
+    }
+    /* Without a cool-down it is not asked all the time either, and a long schedule waits a day more
+     * at the most. */
+    assert_int_equal(tm__trigger_back_off_us(0, 3), HOUR / 60);
+    assert_int_equal(tm__trigger_back_off_us(720 * HOUR, 40), 24 * HOUR);
+}
+
+static void labels_that_never_come_start_nothing(void **state) {
+    (void)state;
+    const tm_trigger_facts facts = {
+        .now_us = 9000 * HOUR, .last_us = HOUR, .ended_us = HOUR, .live = NAN, .live_better = NAN};
+    const tm_trigger found =
+        decide("{\"new_labels\": 1, \"worse_than\": 0.9, \"on\": [\"performance\"]}", &facts);
+    assert_false(found.is_due);
+    assert_string_equal(found.why, "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_asked_for_is_never_due),
@@ -139,6 +177,8 @@ int main(void) {
         cmocka_unit_test(a_loss_is_worse_when_it_is_larger),
         cmocka_unit_test(a_run_is_held_until_the_last_has_cooled_down),
         cmocka_unit_test(the_time_of_a_day_is_a_bound_for_all),
+        cmocka_unit_test(a_gate_that_always_refuses_is_asked_less_and_less),
+        cmocka_unit_test(labels_that_never_come_start_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

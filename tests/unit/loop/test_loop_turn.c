@@ -70,6 +70,16 @@ static uint32_t count(tm_registry *registry, const char *event) {
     return n;
 }
 
+/* A week goes by, and labels never came. */
+static void give_up_watching(tm_registry *registry) {
+    tm_turn open = {0};
+    bool has = false;
+    assert_int_equal(tm__turn_find(registry, "made", &open, &has, NULL), TM_OK);
+    json_object_set_new(json_object_get(open.story, "watch"), "until_us", json_integer(1));
+    assert_int_equal(tm__turn_save(registry, &open, NULL), TM_OK);
+    tm__turn_done(&open);
+}
+
 static void gone_on_with_from_each_state_it_comes_to_the_same_end(void **state) {
     static const char *const states[] = {"training", "registering", "judging", "closing"};
     tm_registry *registry = trained(*state);
@@ -91,6 +101,11 @@ static void gone_on_with_from_each_state_it_comes_to_the_same_end(void **state) 
         assert_int_equal(tm__json_i64(again, "new_rows", 0), 300);
         json_decref(again);
     }
+    give_up_watching(registry);
+    json_t *const last = turn(*state, true);
+    assert_string_equal(tm__json_text(last, "outcome", ""), "promoted");
+    assert_string_equal(tm__json_text(last, "why", ""), "no label came to watch it by");
+    json_decref(last);
     assert_int_equal(count(registry, "registered"), 2); /* version 1, and once version 2 */
     assert_int_equal(count(registry, "retrain.trained"), 1);
     assert_int_equal(count(registry, "promoted"), 2);

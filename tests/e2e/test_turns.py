@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A retraining is gone on with wherever it was killed, by whoever comes next, and projects of one machine do not meet."""
+import random
+import signal
+import subprocess
+
+from conftest import Server, Tidemill
+from made_data import churn_rows, csv_text
+from test_triggers import history, start, wait_for
+
+
+def turns(tm):
+    return tm.ok("retrain", "churn", "--turns", "--json").json["turns"]
+
+
+def is_open(tm):
+    told = turns(tm)
+    return bool(told) and told[0]["outcome"] is None
+
+
+def prepare(tm, retrain="{every: 7d}"):
+    server = start(tm, retrain)
+    assert server.stop() == 0
+    return churn_rows(400)
+
+
+def killed(tm, seconds, *words):
+    """Whether it was killed before it came to its end."""
+    with tm.popen([str(tm.program), *words], cwd=tm.folder, env=tm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+    assert process.returncode in (0, 1, -signal.SIGKILL)
+    return process.returncode == -signal.SIGKILL
+
+
+def check_record(tm):
+    """Each version once, with one verdict; a turn that did not end well says why."""
+    told = turns(tm)
+    assert all(t["outcome"] in ("promoted", "refused", "failed") for t in told), told
+    versions = [t["version"] for t in told if t["version"] is not None]
+    assert len(set(versions)) == len(versions)
+    for event, n_first in (("registered", 1), ("retrain.trained", 0)):
+        assert len(history(tm, event)) == n_first + len(versions), event
+    judged = sorted(e["version"] for e in history(tm, "gate.opened") + history(tm, "gate.refused"))
+    assert judged == sorted(t["version"] for t in told if "gate" in t)
+    promoted = [t["version"] for t in told if t["outcome"] == "promoted"]  # the newest first
+    champion = [v["version"] for v in tm.ok("model", "show", "churn", "--json").json["versions"] if "champion" in v["aliases"]]
+    assert champion == [promoted[0] if promoted else 1]
+    assert all("begun 3 times" in t["reason"] for t in told if t["outcome"] == "failed")
+    tm.ok("model", "verify")
+
+
+def test_a_trainer_killed_at_every_step_leaves_a_turn_that_goes_on_or_ends(tm):
+    rows, longest, chance = prepare(tm), 0.3, random.Random(7)
+    for _ in range(12):
+        if is_open(tm):
+            words = ["retrain", "churn", "--resume", "--threads", "1"]
+        else:
+            rows += churn_rows(60, seed=len(rows))
+            tm.write("data.csv", csv_text(rows))
+            words = ["retrain", "churn", "--threads", "1"]
+        longest *= 1.2 if killed(tm, chance.uniform(0.001, longest), *words) else 0.7
+    for _ in range(4):
+        if is_open(tm):
+            tm("retrain", "churn", "--resume")
+    check_record(tm)
+
+
+def test_a_server_goes_on_with_the_turn_of_one_that_was_killed(tm):
+    rows = prepare(tm) + churn_rows(300, seed=5)
+    tm.write("data.csv", csv_text(rows))
+    for tenths in range(1, 40):  # until it is killed behind the begin of its turn
+        if not killed(tm, tenths / 40, "retrain", "churn", "--threads", "1") or is_open(tm):
+            break
+    server = Server(tm, command="run")
+    try:
+        wait_for(lambda: turns(tm) and not is_open(tm))
+    finally:
+        assert server.stop() == 0
+    check_record(tm)
+
+
+def test_two_projects_on_one_machine_do_not_meet(tm):
+    projects = [Tidemill(tm.folder / name, tm.program) for name in ("a", "b")]
+    servers = []
+    try:
+        for project in projects:
+            project.folder.mkdir(exist_ok=True)
+            servers.append(start(project, "{every: 1s}"))
+        for i, project in enumerate(projects):
+            project.write("data.csv", csv_text(churn_rows(400) + churn_rows(300, seed=20 + i)))
+        for project in projects:
+            wait_for(lambda project=project: history(project, "retrain.trained"))
+    finally:
+        assert [server.stop() for server in servers] == [0] * len(servers)
+    hashes = [{t["bundle_hash"] for t in turns(project) if "bundle_hash" in t} for project in projects]
+    assert hashes[0] and hashes[1] and not hashes[0] & hashes[1]
+    for project in projects:
+        project.ok("model", "verify")
+        assert {t["model"] for t in turns(project)} == {"churn"}
