@@ -33,7 +33,7 @@ def check(file, e):
             fail(file, f"unknown key '{key}'")
     if e["method"] not in METHODS:
         fail(file, "method must be one of " + ", ".join(METHODS))
-    if not re.fullmatch(r"(/([a-z0-9_][a-z0-9_.]*|\{[a-z]+\}(:[a-z]+)?))+", e["path"]):
+    if e["path"] != "/" and not re.fullmatch(r"(/([a-z0-9_][a-z0-9_.]*|\{[a-z]+\}(:[a-z]+)?))+", e["path"]):
         fail(file, "path has a segment that is not a word, {param} or {param}:verb")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", e["handler"]) or not re.fullmatch(r"[a-z][a-z0-9_]*", e["name"]):
         fail(file, "name and handler are words of C")

@@ -47,6 +47,9 @@ static bool match_segment(tm_str pattern, tm_str segment, char *param, bool *is_
 static bool match_path(const char *pattern, tm_str path, char params[2][TM_MAX_NAME + 1]) {
     tm_str p = tm__str(pattern);
     uint32_t n_params = 0;
+    if (p.len == 1) { /* "/" */
+        return path.len == 1 && path.ptr[0] == '/';
+    }
     (void)tm__str_cut(&p, '/'); /* both begin with one */
     (void)tm__str_cut(&path, '/');
     for (;;) {

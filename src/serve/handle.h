@@ -16,6 +16,9 @@ void tm__handle_openapi(tm_exchange *x);
 void tm__handle_metrics(tm_exchange *x);
 void tm__handle_status(tm_exchange *x);
 
+void tm__handle_page(tm_exchange *x);
+void tm__handle_asset(tm_exchange *x);
+
 void tm__handle_predict(tm_exchange *x);
 void tm__handle_invocations(tm_exchange *x);
 

@@ -47,6 +47,10 @@ static const tm_str field_names[TM_HTTP_N_FIELDS] = {
     [TM_HTTP_CONTENT_ENCODING] = NAME("content-encoding"),
     [TM_HTTP_IDEMPOTENCY_KEY] = NAME("idempotency-key"),
     [TM_HTTP_HEADER_LENGTH] = NAME("inference-header-content-length"),
+    [TM_HTTP_ACCEPT_ENCODING] = NAME("accept-encoding"),
+    [TM_HTTP_IF_NONE_MATCH] = NAME("if-none-match"),
+    [TM_HTTP_COOKIE] = NAME("cookie"),
+    [TM_HTTP_CSRF] = NAME("x-csrf-token"),
 };
 #undef NAME
 
@@ -132,7 +136,9 @@ static int on_header_value_complete(llhttp_t *parser) {
     for (uint32_t i = 0; i < TM_HTTP_N_FIELDS; i++) {
         if (http->field_name.len == field_names[i].len &&
             strncasecmp(http->field_name.ptr, field_names[i].ptr, field_names[i].len) == 0) {
-            if (http->fields[i].ptr != NULL && i == TM_HTTP_ACCEPT) {
+            const bool is_list = i == TM_HTTP_ACCEPT || i == TM_HTTP_ACCEPT_ENCODING ||
+                                 i == TM_HTTP_IF_NONE_MATCH || i == TM_HTTP_COOKIE;
+            if (http->fields[i].ptr != NULL && is_list) {
                 break; /* a list may be cut in several fields: the first one counts */
             }
             if (http->fields[i].ptr != NULL) {

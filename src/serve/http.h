@@ -40,6 +40,10 @@ typedef enum tm_http_field {
     TM_HTTP_CONTENT_ENCODING,
     TM_HTTP_IDEMPOTENCY_KEY,
     TM_HTTP_HEADER_LENGTH, /* of the JSON before tensors of bytes */
+    TM_HTTP_ACCEPT_ENCODING,
+    TM_HTTP_IF_NONE_MATCH,
+    TM_HTTP_COOKIE,
+    TM_HTTP_CSRF, /* what a page of ours knows and others cannot: X-Csrf-Token */
     TM_HTTP_N_FIELDS
 } tm_http_field;
 

@@ -18,6 +18,7 @@ static const struct {
 } titles[] = {
     {200, "OK"},
     {204, "No Content"},
+    {304, "Not Modified"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -121,6 +122,9 @@ void tm__problem_reply(tm_exchange *x, unsigned status, const char *slug, const 
     tm__buf_reset(&x->reply);
     x->status = status;
     x->header_len = 0;
+    x->cache = NULL;
+    x->head_static = NULL;
+    x->head_own[0] = '\0';
     const tm_error_shape shape = shape_of(x);
     if (shape != TM_ERRORS_PROBLEM) {
         reply_text(x, shape, detail, hint);
@@ -242,12 +246,15 @@ bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *
     put_two(status + 10, x->status % 100);
     field(out, status, tm__problem_title(x->status));
     write_date(out, frame->now_us);
-    if (x->status != 204) { /* which has no body: RFC 9110, 15.3.5 */
+    if (x->status != 204 && x->status != 304) { /* no body: RFC 9110, 15.3.5 and 15.4.5 */
         field(out, "Content-Type: ", x->content_type);
         number_field(out, "Content-Length: ", x->reply.len);
     }
     field(out, "X-Request-Id: ", x->request_id);
-    tm__buf_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+    field(out, "Cache-Control: ", x->cache != NULL ? x->cache : "no-store");
+    tm__buf_text(out, "X-Content-Type-Options: nosniff\r\n");
+    tm__buf_text(out, x->head_static != NULL ? x->head_static : "");
+    tm__buf_text(out, x->head_own);
     if (x->has_model) {
         /* Names of models are checked when they are made; nothing else of a client stands here. */
         field(out, "X-Tidemill-Model: ", x->model);
@@ -305,6 +312,9 @@ void tm__exchange_reset(tm_exchange *x) {
     x->header_len = 0;
     x->retry_after_s = 0;
     x->preflight = NULL;
+    x->cache = NULL;
+    x->head_static = NULL;
+    x->head_own[0] = '\0';
     x->access.origin = (tm_str){NULL, 0};
     x->helped_ns = 0;
     atomic_store_explicit(&x->is_gone, false, memory_order_relaxed);

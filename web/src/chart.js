@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Charts over time by uPlot: a legend that is read aloud, a table for who does not see the picture, CSV, and the command that prints the same.
+import uPlot from "uplot";
+import { useEffect, useRef } from "preact/hooks";
+import { html } from "./html.js";
+import { Command } from "./ui.js";
+import { figure, moment } from "./words.js";
+
+const HEIGHT = 190;
+const N_COLOURS = 4;
+
+function colours(element) {
+  const of = getComputedStyle(element);
+  const take = (name) => of.getPropertyValue(name).trim();
+  return { ink: take("--ink-2"), line: take("--line"), series: Array.from({ length: N_COLOURS }, (_, i) => take(`--series-${i}`)), mark: take("--mark") };
+}
+
+/** Lines at moments, with words beside them: deploys. marks: [{at: seconds, text}]. */
+function markPlugin(marks, paint) {
+  return {
+    hooks: {
+      draw: (u) => {
+        const { ctx, bbox } = u;
+        const scale = devicePixelRatio || 1;
+        ctx.save();
+        ctx.strokeStyle = ctx.fillStyle = paint.mark;
+        ctx.lineWidth = scale;
+        ctx.setLineDash([3 * scale, 3 * scale]);
+        ctx.font = `${11 * scale}px system-ui, sans-serif`;
+        for (const mark of marks) {
+          const x = u.valToPos(mark.at, "x", true);
+          if (x < bbox.left || x > bbox.left + bbox.width) continue;
+          ctx.beginPath();
+          ctx.moveTo(x, bbox.top);
+          ctx.lineTo(x, bbox.top + bbox.height);
+          ctx.stroke();
+          ctx.textAlign = x > bbox.left + bbox.width - 60 * scale ? "right" : "left";
+          ctx.fillText(mark.text, x + (ctx.textAlign === "left" ? 4 : -4) * scale, bbox.top + 11 * scale);
+        }
+        ctx.restore();
+      },
+    },
+  };
+}
+
+function options(element, series, marks, unit, width) {
+  const paint = colours(element);
+  const axis = { stroke: paint.ink, grid: { stroke: paint.line, width: 1 }, ticks: { stroke: paint.line, width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
+  const dashes = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
+  return {
+    width, height: HEIGHT, legend: { show: false }, cursor: { points: { size: 6 }, drag: { x: true, y: false } },
+    tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
+    scales: { y: { range: (u, low, high) => {
+      if (low == null) return [0, 1];
+      const room = (high - low || Math.abs(high) || 1) * 0.12;
+      return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
+    } } },
+    axes: [{ ...axis, space: 70 }, { ...axis, size: 56, values: (u, values) => values.map((v) => figure(v) + unit) }],
+    series: [{}, ...series.map((s, i) => s.isBand
+      ? { label: s.name, stroke: "transparent", width: 0, points: { show: false } }
+      : { label: s.name, stroke: paint.series[s.colour ?? i % N_COLOURS], width: 2, dash: dashes[i % 4], spanGaps: true, points: { show: (u) => u.data[0].length < 60, size: 5 } })],
+    bands: series.flatMap((s, i) => (s.isBand && series[i + 1]?.isBand ? [{ series: [i + 1, i + 2], fill: paint.series[s.colour ?? 0] + "26" }] : [])),
+    plugins: [markPlugin(marks, paint)],
+  };
+}
+
+function csv(times, series) {
+  const cell = (text) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
+  const lines = [["time", ...series.map((s) => s.name)].map(cell).join(",")];
+  times.forEach((t, i) => lines.push([new Date(t * 1000).toISOString(), ...series.map((s) => s.values[i] ?? "")].join(",")));
+  return lines.join("\n") + "\n";
+}
+
+export function download(name, text, type = "text/csv") {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/**
+ * times: seconds since 1970, rising. series: [{name, values, isBand, colour}]; two bands that follow each other are the edges of one.
+ * marks: [{at, text}]. file: the name of the download. command: what prints the same.
+ */
+export function Chart({ title, times, series, marks = [], unit = "", file, command }) {
+  const place = useRef(), plot = useRef();
+  const shape = series.map((s) => s.name).join("\n") + marks.map((m) => m.at + m.text).join();
+  useEffect(() => {
+    const element = place.current;
+    const draw = () => {
+      plot.current?.destroy();
+      plot.current = new uPlot(options(element, series, marks, unit, element.clientWidth || 300), [times, ...series.map((s) => s.values)], element);
+    };
+    draw();
+    const resize = new ResizeObserver(() => element.clientWidth > 0 && plot.current.setSize({ width: element.clientWidth, height: HEIGHT }));
+    resize.observe(element);
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    scheme.addEventListener("change", draw);
+    addEventListener("theme", draw);
+    return () => {
+      resize.disconnect();
+      scheme.removeEventListener("change", draw);
+      removeEventListener("theme", draw);
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, [shape]);
+  useEffect(() => plot.current?.setData([times, ...series.map((s) => s.values)]), [times, ...series.map((s) => s.values)]);
+  const shown = series.filter((s) => !s.isBand);
+  const last = (s) => [...s.values].reverse().find((v) => v != null);
+  return html`<figure class="chart">
+    <figcaption><span class="title">${title}</span>
+      <span class="legend">${shown.map((s) => html`<span class=${"key s" + (s.colour ?? series.indexOf(s) % N_COLOURS)}>${s.name} <b>${figure(last(s))}${unit}</b></span>`)}</span>
+    </figcaption>
+    <div ref=${place} class="plot" role="img" aria-label=${`${title}: ${shown.map((s) => `${s.name} last ${figure(last(s))}${unit}`).join(", ")}; ${times.length} points${times.length ? " until " + moment(times[times.length - 1] * 1000) : ""}`}></div>
+    <footer><button type="button" class="quiet" onClick=${() => download(file + ".csv", csv(times, series))}>CSV</button>${command && html`<${Command}>${command}<//>`}</footer>
+  </figure>`;
+}
