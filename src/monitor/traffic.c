@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "monitor/alert_teller.h"
 
@@ -60,6 +61,11 @@ void tm__traffic_add(tm_traffic *io, const tm_traffic *from) {
     for (uint32_t i = 0; i < TM_TRAFFIC_CALLERS; i++) {
         io->keys[i] = from->counts[TM_TRAFFIC_CALLER + i] > 0 ? from->keys[i] : io->keys[i];
     }
+}
+
+double tm__traffic_latency_bound_s(uint32_t cell) {
+    TM_ASSERT(cell + 1 < TM_TRAFFIC_LATENCIES);
+    return (double)latency_bounds_us[cell] * 1e-6;
 }
 
 uint32_t tm__traffic_latency(uint64_t ns) {

@@ -18,6 +18,9 @@ void tm__handle_status(tm_exchange *x);
 
 void tm__handle_page(tm_exchange *x);
 void tm__handle_asset(tm_exchange *x);
+void tm__handle_events(tm_exchange *x);
+void tm__handle_hours(tm_exchange *x);
+void tm__handle_sources(tm_exchange *x);
 
 void tm__handle_predict(tm_exchange *x);
 void tm__handle_invocations(tm_exchange *x);

@@ -25,7 +25,8 @@ static const char page_head[] =
     "X-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n"
     "Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Resource-Policy: same-origin\r\n";
 
-/* True when a list of words with commas and weights has one that is not refused by a weight of 0. */
+/* True when a list of words with commas and weights has one that is not refused by a weight of 0.
+ */
 static bool list_takes(tm_str list, const char *word) {
     while (list.len > 0) {
         tm_str rest = tm__str_trim(tm__str_cut(&list, ','));

@@ -407,9 +407,9 @@ struct tm_exchange {
     struct tm_mirror *mirror; /* the copy for its shadow, owned; NULL: none */
     const struct tm_mirror *mirrors; /* it is one, run for a shadow; NULL: a client's */
     uint32_t retry_after_s;          /* 0: none */
-    const char *cache;       /* Cache-Control; NULL: no-store */
-    const char *head_static; /* whole lines for the head; NULL: none */
-    char head_own[192];      /* same */
+    const char *cache;               /* Cache-Control; NULL: no-store */
+    const char *head_static;         /* whole lines for the head; NULL: none */
+    char head_own[192];              /* same */
     const char *preflight; /* methods that a page of access.origin may use; NULL: no preflight */
     uint32_t n_errors;
     tm_row_error *errors; /* [TM_ERRORS_MAX], made when first needed */

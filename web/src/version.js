@@ -51,12 +51,14 @@ export function Leaderboard({ rows, metric }) {
 /** Data, snapshot, version, what it came after and who serves it: boxes from left to right. */
 function Lineage({ model, v }) {
   const of = v.lineage ?? {};
+  const from = of.source ?? {};
   const boxes = [
-    ["data", of.source ?? of.query ?? of.from ?? "a table", of.rows ?? v.rows ? `${count(of.rows ?? v.rows)} rows` : ""],
-    ["snapshot", (of.snapshot_hash ?? of.snapshot ?? v.snapshot_hash ?? NONE).slice(0, 12), of.test_snapshot_hash ? "and one to test" : ""],
+    ["data", from.path ?? from.source ?? (from.sql || from.query ? "a query" : "a table"), isNumber(v.rows) ? `${count(v.rows)} rows` : ""],
+    ["snapshot", String(of.snapshot ?? v.snapshot ?? NONE).slice(0, 12), of.test_snapshot ? "and one to test" : ""],
     ["version", `${model}@${v.version}`, (v.learner ?? "") + (v.aliases ? `, ${v.aliases}` : "")],
   ];
-  if (of.parent ?? of.previous ?? v.parent) boxes.splice(2, 0, ["came after", `${model}@${of.parent ?? of.previous ?? v.parent}`, ""]);
+  if (of.parent) boxes.splice(2, 0, ["came after", `${model}@${of.parent}`, ""]);
+  if (of.continues) boxes.splice(2, 0, ["continues", typeof of.continues === "object" ? (of.continues.version ? `${model}@${of.continues.version}` : "an earlier one") : String(of.continues).slice(0, 12), ""]);
   const width = 178, gap = 36;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Where it comes from"><svg class="lineage" width=${boxes.length * (width + gap) - gap} height="74" role="img" aria-label=${boxes.map((b) => b.join(" ")).join(", then ")}>
     ${boxes.map(([kind, name, note], i) => html`<g transform=${`translate(${i * (width + gap)} 1)`}>
@@ -74,7 +76,7 @@ export function Version({ place }) {
       <div class="columns">
         <${Card} title="How good"><${Scores} v=${v} />${v.calibration && html`<p class="note">Calibration: ${v.calibration.method}${v.calibration.reason ? `, ${v.calibration.reason}` : ""}.</p>`}<//>
         <${Card} title="Card"><${Facts} rows=${[["state", v.state], ["predicts", v.target], ["task", v.task], ["learner", v.learner], ["rows", isNumber(v.rows) && count(v.rows)], ["columns", isNumber(v.columns) && count(v.columns)], ["seed", v.seed], ["made", html`<${Time} at=${v.created} />`],
-          ["bundle", html`<${Hash} of=${v.bundle_hash} />`], ["size", bytes(v.bytes)], ["signed by", v.signer ?? v.signature?.signer ?? (v.signed_by || "nobody")], ...Object.entries(v.tags ?? {}).map(([k, x]) => [k, x])].filter(([, x]) => x != null && x !== false)} />
+          ["bundle", html`<${Hash} of=${v.bundle_hash} />`], ["size", bytes(v.bytes)], ["signed by", v.lineage?.signer ?? "nobody"], ...Object.entries(v.tags ?? {}).map(([k, x]) => [k, x])].filter(([, x]) => x != null && x !== false)} />
           ${(v.notes ?? []).map((n) => html`<blockquote>${n.note ?? n.text}<footer>${n.actor ?? n.by} <${Time} at=${n.at} /></footer></blockquote>`)}
           <p><${Command}>tidemill model report ${name} -o report.html<//></p><//>
         ${v.importance?.length ? html`<${Card} title="What it looks at"><${Importance} columns=${v.importance} /><//>` : null}

@@ -19,7 +19,10 @@ static const match_case cases[] = {
     {TM_GET, "/livez/", NULL, NULL, ""},
     {TM_GET, "//livez", NULL, NULL, ""},
     {TM_GET, "/LIVEZ", NULL, NULL, ""},
-    {TM_GET, "/", NULL, NULL, ""},
+    {TM_GET, "/", "page", "", NULL},
+    {TM_GET, "//", NULL, NULL, ""},
+    {TM_GET, "/assets/app.1.js", "asset", "app.1.js", NULL},
+    {TM_GET, "/assets/", NULL, NULL, ""},
     {TM_POST, "/v1/routes/late/predict", "predict", "late", NULL},
     {TM_POST, "/v1/routes/l%61te/predict", "predict", "late", NULL},
     {TM_POST, "/v1/routes/a%2Fb/predict", NULL, NULL, ""},
@@ -75,7 +78,8 @@ static void every_endpoint_declares_a_permission(void **state) {
         assert_non_null(e->handle);
         assert_int_equal(tm__endpoint_index(e), i);
         if (e->permission == TM_PERMISSION_PUBLIC) {
-            assert_true(strcmp(e->name, "livez") == 0 || strcmp(e->name, "readyz") == 0 ||
+            assert_true(strcmp(e->name, "page") == 0 || strcmp(e->name, "asset") == 0 ||
+                        strcmp(e->name, "livez") == 0 || strcmp(e->name, "readyz") == 0 ||
                         strcmp(e->name, "ping") == 0 || strcmp(e->name, "v2_live") == 0 ||
                         strcmp(e->name, "v2_ready") == 0);
         }

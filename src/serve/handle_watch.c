@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the dashboard watches besides: how the server fares, the hours of a route, the sources. On
+ * the desk's thread.
+ *
+ * A stream of events ends after what there is to say now, with the time after which the browser is
+ * to ask again, as the standard has it (HTML, 9.2.3: "retry"). So who looks holds no memory here,
+ * is asked each time who they are, and a page that is closed costs nothing.
+ */
+#include "base/clock.h"
+#include "base/fs.h"
+#include "monitor/traffic_store.h"
+#include "serve/handle.h"
+#include "store/serving_file.h"
+
+#define RETRY_MS 2000u /* the figures are those of a second; two halve the cost of a page */
+
+static bool put_event(tm_buf *out, const char *name, const json_t *value) {
+    tm__buf_printf(out, "retry: %u\nevent: %s\ndata: ", RETRY_MS, name);
+    const bool is_whole = tm__json_write(out, value, 0);
+    tm__buf_text(out, "\n\n");
+    return is_whole && !out->failed;
+}
+
+void tm__handle_events(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *told = NULL;
+    if (tm__serving_read(x->desk->home, &told, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    json_t *const nothing = json_object();
+    tm__buf_reset(&x->reply);
+    x->status = 200;
+    x->content_type = "text/event-stream";
+    const bool is_fresh = told != NULL && tm__serving_is_fresh(told, tm__now_us());
+    if (!put_event(&x->reply, is_fresh ? "serving" : "silent", is_fresh ? told : nothing)) {
+        tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
+    }
+    json_decref(nothing);
+    json_decref(told);
+}
+
+/* ---- Hours of a route ---- */
+
+static void add_hour(void *arg, const tm_traffic_hour *hour) {
+    char at[48];
+    at[tm__time_to_text(hour->at_us, at)] = '\0';
+    json_t *const times = json_array();
+    for (uint32_t i = 0; i < TM_TRAFFIC_LATENCIES; i++) {
+        json_array_append_new(times,
+                              json_integer((json_int_t)hour->counts[TM_TRAFFIC_LATENCY + i]));
+    }
+    json_array_append_new(arg,
+                          json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "at", at,
+                                    "answered", (json_int_t)hour->counts[TM_TRAFFIC_ANSWERED],
+                                    "refused", (json_int_t)hour->counts[TM_TRAFFIC_REFUSED],
+                                    "failed", (json_int_t)hour->counts[TM_TRAFFIC_FAILED], "rows",
+                                    (json_int_t)hour->counts[TM_TRAFFIC_ROWS], "far",
+                                    (json_int_t)hour->counts[TM_TRAFFIC_FAR], "seconds",
+                                    (json_int_t)hour->counts[TM_TRAFFIC_SECONDS], "times", times));
+}
+
+static json_t *bounds_of_times(void) {
+    json_t *const out = json_array();
+    for (uint32_t i = 0; i + 1 < TM_TRAFFIC_LATENCIES; i++) {
+        json_array_append_new(out, tm__json_number(tm__traffic_latency_bound_s(i)));
+    }
+    return out;
+}
+
+void tm__handle_hours(tm_exchange *x) {
+    tm_err err = {0};
+    tm_drift_store *store = NULL;
+    const tm_served *const served = tm__current_find(x->current, x->match.params[0]);
+    if (served == NULL) {
+        tm__problem_reply(x, 404, "not-found", "there is no route of this name", NULL);
+        return;
+    }
+    json_t *const hours = json_array();
+    tm_status st = tm__drift_store_open(x->desk->home, false, &store, &err);
+    if (st == TM_OK && store != NULL) {
+        st = tm__traffic_store_read(store, served->route, add_hour, hours, &err);
+    }
+    tm__drift_store_close(store);
+    if (st != TM_OK) {
+        json_decref(hours);
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    tm__reply_json(x, json_pack("{s:s, s:o, s:o}", "route", served->route, "bounds_seconds",
+                                bounds_of_times(), "hours", hours));
+}
+
+/* ---- Sources ---- */
+
+void tm__handle_sources(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *list = NULL, *one = NULL;
+    size_t i = 0;
+    tm_status st = TM_OK;
+    if (tm__fs_info(tm__home_intake_db(x->desk->home)).kind == TM_PATH_FILE) {
+        st = tm__intake_list(x->desk->home, &list, &err);
+    } else {
+        list = json_array();
+    }
+    if (st != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    json_array_foreach(list, i, one) {
+        (void)json_object_del(one, "spec"); /* how it is reached is its admin's */
+    }
+    tm__reply_json(x, json_pack("{s:o}", "sources", list));
+}
