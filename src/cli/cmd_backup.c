@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/doctor.h"
 #include "cli/model_args.h"
@@ -366,6 +367,12 @@ static tm_status backup(tm_backup *b, tm_err *err) {
     TM_TRY(add_manifest(b, created, err));
     TM_TRY(tm__archive_publish(b->writer, &size_bytes, &hash, err));
     tm__hash_to_text(&hash, hash_text);
+    const tm_cli_deed deed = {
+        .event = "backup.made",
+        .kind = "home",
+        .details = json_pack("{s:s, s:I}", "blake2b", hash_text, "bytes", (json_int_t)size_bytes)};
+    tm__cli_did(b->cli, "'%.100s' is written", b->path);
+    TM_TRY(tm__cli_audit(b->place.home, &deed, err));
     return report(b, has_project, size_bytes, hash_text, err);
 }
 

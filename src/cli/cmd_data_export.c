@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/walk_args.h"
 #include "store/duck.h"
@@ -314,6 +315,23 @@ static void exporting_done(exporting *e) {
     json_decref(e->files);
 }
 
+static tm_status note(const exporting *e, tm_err *err) {
+    tm_home *home = NULL;
+    const tm_cli_deed deed = {.event = "answers.exported",
+                              .kind = "answers",
+                              .model = e->model,
+                              .details = json_pack("{s:I}", "rows", (json_int_t)e->n_walked)};
+    tm__cli_did(e->cli, "%llu answers are exported", (unsigned long long)e->n_walked);
+    tm_status st = tm__home_open(e->cli->home, false, &home, err);
+    if (st == TM_OK) {
+        st = tm__cli_audit(home, &deed, err);
+    } else {
+        json_decref(deed.details);
+    }
+    tm__home_close(home);
+    return st;
+}
+
 static void say(tm_cli *cli, const exporting *e) {
     if (cli->json) {
         json_t *result = json_pack("{s:s, s:s, s:I, s:I, s:O}", "model", e->model, "out", e->dir,
@@ -345,6 +363,7 @@ tm_status cmd_data_export(tm_cli *cli, tm_err *err) {
         e.dir = out != NULL ? out : e.model;
         st = export_all(&e, args.monitor, &args.options, err);
     }
+    st = st == TM_OK ? note(&e, err) : st;
     if (st == TM_OK) {
         say(cli, &e);
     }

@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/net.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/train_words.h"
 #include "source/push_file.h"
@@ -58,6 +59,17 @@ static void warn_partial(tm_cli *cli, const tm_push_file *file, const tm_push_fi
                                    : "push only what comes behind them");
 }
 
+/* What was taken is noted also when the rest failed. */
+static tm_status note(tm_cli *cli, const tm_home *home, const tm_push_file *file,
+                      const tm_push_file_result *done, tm_err *err) {
+    const tm_cli_deed deed = {.event = "source.pushed",
+                              .kind = "source",
+                              .name = file->source,
+                              .details = json_pack("{s:I}", "rows", (json_int_t)done->accepted)};
+    tm__cli_did(cli, "%llu rows are taken", (unsigned long long)done->accepted);
+    return tm__cli_audit(home, &deed, err);
+}
+
 tm_status cmd_data_push(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_home *home = NULL;
@@ -78,6 +90,10 @@ tm_status cmd_data_push(tm_cli *cli, tm_err *err) {
             tm__cli_note(cli, "rows are read from the terminal; Ctrl-D ends them");
         }
         st = tm__push_file(&ctx, home, &file, &done, err);
+        if (done.accepted > 0) {
+            const tm_status noted = note(cli, home, &file, &done, st == TM_OK ? err : NULL);
+            st = st == TM_OK ? noted : st;
+        }
         if (st == TM_OK) {
             print_done(cli, &file, &done);
         } else {

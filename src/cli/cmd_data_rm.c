@@ -2,6 +2,7 @@
 /* `data rm`: a source goes with its rows, unless something in the home reads it. */
 #include <string.h>
 
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/train_words.h"
 #include "registry/registry.h"
@@ -113,7 +114,6 @@ static void say(tm_cli *cli, const json_t *source, const json_t *models) {
     const char *name = tm__cli_arg(cli, "NAME");
     const int64_t n_rows = tm__json_i64(source, "rows", 0);
     char rows[32];
-    tm__cli_did(cli, "source '%s' is removed", name);
     if (cli->json) {
         json_t *result =
             json_pack("{s:s, s:s, s:I, s:O}", "schema", "tidemill.data.rm/1", "source", name,
@@ -147,6 +147,15 @@ tm_status cmd_data_rm(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK) {
         st = tm__intake_remove(home, name, err);
+    }
+    if (st == TM_OK) {
+        const tm_cli_deed deed = {
+            .event = "source.removed",
+            .kind = "source",
+            .name = name,
+            .details = json_pack("{s:I}", "rows", (json_int_t)tm__json_i64(source, "rows", 0))};
+        tm__cli_did(cli, "source '%s' is removed", name);
+        st = tm__cli_audit(home, &deed, err);
     }
     if (st == TM_OK) {
         say(cli, source, models);

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/source_add.h"
@@ -293,6 +294,15 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
         tm__cli_did(cli, "source '%s' is added", add.name);
         st = tm__intake_show(place.home, add.name, &source, err);
     }
+    if (st == TM_OK) {
+        const tm_cli_deed deed = {.event = "source.added",
+                                  .kind = "source",
+                                  .name = add.name,
+                                  .details =
+                                      json_pack("{s:s, s:I}", "feed", add.feed, "rows",
+                                                (json_int_t)tm__json_i64(source, "rows", 0))};
+        st = tm__cli_audit(place.home, &deed, err);
+    }
     if (st == TM_OK && cli->json) {
         tm__cli_print_object(cli, "tidemill.data.add/1", source);
     } else if (st == TM_OK) {
@@ -374,8 +384,11 @@ tm_status cmd_data_set(tm_cli *cli, tm_err *err) {
         st = tm__intake_set(home, name, members, err);
     }
     if (st == TM_OK) {
+        const tm_cli_deed deed = {
+            .event = "source.set", .kind = "source", .name = name, .details = json_incref(members)};
         tm__cli_did(cli, "source '%s' is set", name);
-        st = tm__intake_show(home, name, &source, err);
+        st = tm__cli_audit(home, &deed, err);
+        st = st == TM_OK ? tm__intake_show(home, name, &source, err) : st;
     }
     if (st == TM_OK && cli->json) {
         tm__cli_print_object(cli, "tidemill.data.set/1", source);
@@ -389,7 +402,7 @@ tm_status cmd_data_set(tm_cli *cli, tm_err *err) {
 }
 
 /* Pause or resume a source, and say how it is then. */
-static tm_status change_status(tm_cli *cli, const char *schema, const char *done,
+static tm_status change_status(tm_cli *cli, const char *schema, const char *done, const char *event,
                                tm_status (*how)(const tm_home *home, const char *name, tm_err *err),
                                tm_err *err) {
     tm_home *home = NULL;
@@ -398,8 +411,10 @@ static tm_status change_status(tm_cli *cli, const char *schema, const char *done
     TM_TRY(tm__home_open(cli->home, false, &home, err));
     tm_status st = how(home, name, err);
     if (st == TM_OK) {
+        const tm_cli_deed deed = {.event = event, .kind = "source", .name = name};
         tm__cli_did(cli, "source '%s' %s", name, done);
-        st = tm__intake_show(home, name, &source, err);
+        st = tm__cli_audit(home, &deed, err);
+        st = st == TM_OK ? tm__intake_show(home, name, &source, err) : st;
     }
     tm__home_close(home);
     TM_TRY(st);
@@ -416,11 +431,13 @@ static tm_status change_status(tm_cli *cli, const char *schema, const char *done
 }
 
 tm_status cmd_data_resume(tm_cli *cli, tm_err *err) {
-    return change_status(cli, "tidemill.data.resume/1", "goes on", tm__intake_resume, err);
+    return change_status(cli, "tidemill.data.resume/1", "goes on", "source.resumed",
+                         tm__intake_resume, err);
 }
 
 tm_status cmd_data_pause(tm_cli *cli, tm_err *err) {
-    return change_status(cli, "tidemill.data.pause/1", "is paused", tm__intake_pause, err);
+    return change_status(cli, "tidemill.data.pause/1", "is paused", "source.paused",
+                         tm__intake_pause, err);
 }
 
 /* ---- pull ---- */
@@ -436,6 +453,15 @@ tm_status cmd_data_pull(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK) {
         st = tm__feed_pull(&ctx, home, name, tm__cli_flag(cli, "follow"), &pulled, err);
+    }
+    if (st == TM_OK && pulled.accepted > 0) {
+        const tm_cli_deed deed = {.event = "source.pulled",
+                                  .kind = "source",
+                                  .name = name,
+                                  .details =
+                                      json_pack("{s:I}", "rows", (json_int_t)pulled.accepted)};
+        tm__cli_did(cli, "%llu rows are taken", (unsigned long long)pulled.accepted);
+        st = tm__cli_audit(home, &deed, err);
     }
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack(

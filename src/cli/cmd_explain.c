@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/history.h"
 #include "cli/model_args.h"
@@ -69,7 +70,8 @@ static tm_status cells_from_row(const tm_schema *schema, const json_t *row, tm_c
 }
 
 /* ROW is an object typed in, or the id of an answer in the log. */
-static tm_status find_row(const tm_home *home, const char *text, json_t **out, tm_err *err) {
+static tm_status find_row(const tm_place *place, const char *text, json_t **out, tm_err *err) {
+    const tm_home *const home = place->home;
     if (text[0] == '{') {
         TM_TRY(tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, out, err));
         return TM_OK;
@@ -84,9 +86,17 @@ static tm_status find_row(const tm_home *home, const char *text, json_t **out, t
         tm_err_hint(err, "Give a prediction id, or a row as a JSON object.");
         return st;
     }
-    *out = json_incref(json_object_get(answer, "row"));
+    const tm_cli_deed deed = {.event = "answer.read",
+                              .kind = "prediction",
+                              .name = text,
+                              .model = place->version.model,
+                              .subject_id = tm__json_text(answer, "entity", NULL)};
+    const tm_status noted = tm__cli_audit(home, &deed, err);
+    if (noted == TM_OK) {
+        *out = json_incref(json_object_get(answer, "row"));
+    }
     json_decref(answer);
-    return TM_OK;
+    return noted;
 }
 
 static json_t *parts_to_json(const tm_schema *schema, const part *parts, uint32_t n) {
@@ -277,7 +287,7 @@ tm_status cmd_explain(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
     json_t *row = NULL;
     TM_TRY(tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err));
-    tm_status st = find_row(place.home, tm__cli_arg(cli, "ROW"), &row, err);
+    tm_status st = find_row(&place, tm__cli_arg(cli, "ROW"), &row, err);
     if (st == TM_OK && !json_is_object(row)) {
         st = TM_FAIL(err, TM_E_DATA, "the row is no JSON object");
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
@@ -117,10 +118,16 @@ static tm_status run(job *j, tm_ctx *ctx, tm_err *err) {
     uint64_t done = 0;
     TM_TRY(tm__place_open_version(j->cli, tm__cli_arg(j->cli, "MODEL"), &j->place, err));
     TM_TRY(read_labels(j, ctx, err));
-    const tm_status st = tm__monitor_labels_beside(j->place.home, ctx, j->labels.labels,
-                                                   j->labels.n, j->results, &done, err);
+    tm_status st = tm__monitor_labels_beside(j->place.home, ctx, j->labels.labels, j->labels.n,
+                                             j->results, &done, err);
     if (done > 0) {
+        const tm_cli_deed deed = {.event = "labels.imported",
+                                  .kind = "labels",
+                                  .model = j->place.version.model,
+                                  .details = json_pack("{s:I}", "rows", (json_int_t)done)};
         tm__cli_did(j->cli, "%llu labels are stored", (unsigned long long)done);
+        const tm_status noted = tm__cli_audit(j->place.home, &deed, st == TM_OK ? err : NULL);
+        st = st == TM_OK ? noted : st;
     }
     TM_TRY(st);
     return say(j, err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/train_words.h"
 #include "loop/upkeep.h"
@@ -109,7 +110,15 @@ tm_status cmd_online_show(tm_cli *cli, tm_err *err) {
     ask.n_keys = cli->n_args - 1;
     TM_TRY(tm__cli_when(cli, "at", &ask.moment_us, err));
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    const tm_status st = tm__upkeep_show(home, &ask, &shown, err);
+    tm_status st = tm__upkeep_show(home, &ask, &shown, err);
+    for (uint32_t i = 0; st == TM_OK && i < ask.n_keys; i++) {
+        const char *const equals = strchr(ask.keys[i], '=');
+        const tm_cli_deed deed = {.event = "online.read",
+                                  .kind = "online",
+                                  .model = ask.model,
+                                  .subject_id = equals == NULL ? NULL : equals + 1};
+        st = tm__cli_audit(home, &deed, err);
+    }
     if (st == TM_OK && cli->json) {
         tm__cli_print_object(cli, "tidemill.online.show/1", shown);
     } else if (st == TM_OK) {

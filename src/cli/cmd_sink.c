@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/train_words.h"
 #include "loop/sink.h"
@@ -121,8 +122,10 @@ tm_status cmd_sink_add(tm_cli *cli, tm_err *err) {
     st = st == TM_OK ? tm__home_open(cli->home, false, &home, err) : st;
     st = st == TM_OK ? tm__sink_add(home, name, spec, err) : st;
     if (st == TM_OK) {
+        const tm_cli_deed deed = {.event = "sink.added", .kind = "sink", .name = name};
         tm__cli_did(cli, "sink '%s' is added", name);
-        st = tm__sink_show(home, name, &sink, err);
+        st = tm__cli_audit(home, &deed, err);
+        st = st == TM_OK ? tm__sink_show(home, name, &sink, err) : st;
     }
     if (st == TM_OK && cli->json) {
         tm__cli_print_object(cli, "tidemill.sink.add/1", sink);
@@ -299,7 +302,12 @@ tm_status cmd_sink_rm(tm_cli *cli, tm_err *err) {
     tm_home *home = NULL;
     const char *name = tm__cli_arg(cli, "NAME");
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    const tm_status st = tm__sink_remove(home, name, err);
+    tm_status st = tm__sink_remove(home, name, err);
+    if (st == TM_OK) {
+        const tm_cli_deed deed = {.event = "sink.removed", .kind = "sink", .name = name};
+        tm__cli_did(cli, "sink '%s' is removed", name);
+        st = tm__cli_audit(home, &deed, err);
+    }
     tm__home_close(home);
     TM_TRY(st);
     if (cli->json) {

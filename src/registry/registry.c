@@ -117,7 +117,28 @@ static const tm_migration meta_migrations[] = {
      " story TEXT NOT NULL, PRIMARY KEY(model, number)) STRICT;"
      "CREATE UNIQUE INDEX turns_open ON turns(model) WHERE outcome IS NULL;",
      NULL},
+    {8,
+     "ALTER TABLE history ADD COLUMN object TEXT;"
+     "ALTER TABLE history ADD COLUMN outcome TEXT;"
+     "ALTER TABLE history ADD COLUMN subject BLOB;"
+     "CREATE INDEX history_subject ON history(subject) WHERE subject IS NOT NULL;"
+     "ALTER TABLE chain ADD COLUMN at_us INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE chain ADD COLUMN key BLOB;"
+     "ALTER TABLE chain ADD COLUMN signature BLOB;",
+     tm__registry_sign_chain_locked},
     {0, NULL, NULL}};
+
+tm_status tm__registry_db_open(const char *path, bool read_only, tm_registry *arg, tm_db **out,
+                               tm_err *err) {
+    const tm_db_options options = {
+        .create = !read_only,
+        .read_only = read_only,
+        .migrations = meta_migrations,
+        .application_id = TM_META_APPLICATION_ID,
+        .migration_arg = arg,
+    };
+    return tm__db_open(path, &options, out, err);
+}
 
 static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,
                                tm_err *err) {
@@ -126,14 +147,8 @@ static tm_status registry_open(const tm_home *home, bool read_only, tm_registry 
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     registry->home = home;
-    const tm_db_options options = {
-        .create = !read_only,
-        .read_only = read_only,
-        .migrations = meta_migrations,
-        .application_id = TM_META_APPLICATION_ID,
-        .migration_arg = registry,
-    };
-    const tm_status st = tm__db_open(tm__home_meta_db(home), &options, &registry->db, err);
+    const tm_status st =
+        tm__registry_db_open(tm__home_meta_db(home), read_only, registry, &registry->db, err);
     if (st == TM_OK) {
         *out = registry;
         registry = NULL;
@@ -152,6 +167,7 @@ tm_status tm__registry_open_read(const tm_home *home, tm_registry **out, tm_err 
 
 void tm__registry_close(tm_registry *registry) {
     if (registry != NULL) {
+        tm__anchor(registry, true);
         tm__db_close(registry->db);
         tm__mem_free(registry);
     }
@@ -181,7 +197,9 @@ tm_status tm__registry_transact(tm_registry *registry,
         tm__db_rollback(registry->db);
         return st;
     }
-    return tm__db_commit(registry->db, err);
+    TM_TRY(tm__db_commit(registry->db, err));
+    tm__anchor(registry, false);
+    return TM_OK;
 }
 
 /* ---- Small things ---- */

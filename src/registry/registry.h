@@ -97,16 +97,13 @@ typedef struct tm_history_filter {
 TM_NODISCARD tm_status tm__registry_history_find(tm_registry *registry, const char *model,
                                                  const tm_history_filter *filter, json_t **out,
                                                  tm_err *err);
-/** Same of all models and keys, each also with "seq" and "model" ("" for a key): at most 1,000
- * records behind `after`. *out_next is the last one's seq when more follow, else 0. */
-TM_NODISCARD tm_status tm__registry_story(tm_registry *registry, int64_t after, json_t **out,
-                                          int64_t *out_next, tm_err *err);
 /** Append an event of the loop ("retrain.started", "gate.refused", ...) to a model's history.
  * details may be NULL. */
 TM_NODISCARD tm_status tm__registry_note(tm_registry *registry, const char *model,
                                          const char *event, uint32_t version, const tm_actor *actor,
                                          const json_t *details, tm_err *err);
-/** Walk the chain of hashes; TM_E_INTEGRITY names the first broken record. out_n counts records. */
+/** Walk the chain of hashes and check the signature of its end; TM_E_INTEGRITY names the first
+ * broken record. out_n counts records. What it is held against besides: chain.h. */
 TM_NODISCARD tm_status tm__registry_history_check(tm_registry *registry, uint64_t *out_n,
                                                   tm_err *err);
 /** Check each version's file against its hash; those that were collected are left out. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys and jobs. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -52,7 +53,10 @@ static tm_status key_note_locked(tm_registry *registry, const char *event, const
         json_decref(details);
         return no_memory(err);
     }
-    const tm_event record = {.model = "", .event = event, .actor = in->actor, .details = details};
+    char object[32];
+    (void)snprintf(object, sizeof(object), "key:%.16s", id);
+    const tm_event record = {
+        .model = "", .event = event, .actor = in->actor, .details = details, .object = object};
     const tm_status st = tm__history_append_locked(registry, &record, err);
     json_decref(details);
     return st;

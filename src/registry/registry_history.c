@@ -1,81 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The append-only record of every move, chained by hashes. docs/formats/home.md has the bytes. */
+/* The append-only record of every move, chained by hashes and signed at its end by the home's key:
+ * the audit chain. docs/formats/home.md has the bytes; registry_audit.c checks it. */
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "registry/registry_priv.h"
 
-#define STORY_RECORDS_MAX 1000
+/* ---- The head ---- */
 
-#define TM_RECORD_BYTES_MAX (16u << 20)
-
-/* One record as it is hashed. */
-typedef struct tm_record {
-    int64_t seq, at_us, version, from; /* version and from: -1 is none */
-    const char *model, *event, *actor;
-    const char *reason, *details; /* may be NULL */
-} tm_record;
-
-static void record_text(tm_buf *buf, const char *text) {
-    if (text == NULL) {
-        tm__buf_u32(buf, UINT32_MAX);
-    } else {
-        tm__buf_str(buf, tm__str(text));
-    }
-}
-
-static tm_status record_hash(const tm_record *record, const tm_hash *prev, tm_hash *out,
-                             tm_err *err) {
-    tm_buf buf;
-    tm__buf_init(&buf, TM_RECORD_BYTES_MAX);
-    tm__buf_append(&buf, prev->bytes, TM_HASH_BYTES);
-    tm__buf_str(&buf, TM_STR("tidemill.history/1"));
-    tm__buf_i64(&buf, record->seq);
-    tm__buf_i64(&buf, record->at_us);
-    record_text(&buf, record->model);
-    record_text(&buf, record->event);
-    tm__buf_i64(&buf, record->version);
-    tm__buf_i64(&buf, record->from);
-    record_text(&buf, record->actor);
-    record_text(&buf, record->reason);
-    record_text(&buf, record->details);
-    tm_status st = TM_OK;
-    if (buf.failed) {
-        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    } else {
-        tm__hash_bytes(buf.data, buf.len, out);
-    }
-    tm__buf_done(&buf);
-    return st;
-}
-
-static tm_status chain_load(tm_registry *registry, int64_t *out_n, tm_hash *out_hash, tm_err *err) {
+tm_status tm__chain_load(tm_db *db, tm_audit_head *out, bool *out_is_signed, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
-    TM_TRY(tm__stmt_init(registry->db, "SELECT n, hash FROM chain", &stmt, err));
+    TM_TRY(tm__stmt_init(db, "SELECT n, hash, at_us, key, signature FROM chain", &stmt, err));
     tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK) {
+        tm_audit_head head = {0};
         const tm_str hash = has_row ? tm__stmt_blob(stmt, 1) : (tm_str){0};
+        const tm_str key = has_row ? tm__stmt_blob(stmt, 3) : (tm_str){0};
+        const tm_str signature = has_row ? tm__stmt_blob(stmt, 4) : (tm_str){0};
         if (hash.len != TM_HASH_BYTES) {
             st = TM_FAIL(err, TM_E_INTEGRITY, "the history has lost its head");
         } else {
-            *out_n = tm__stmt_i64(stmt, 0);
-            memcpy(out_hash->bytes, hash.ptr, TM_HASH_BYTES);
+            head.n = tm__stmt_i64(stmt, 0);
+            head.at_us = tm__stmt_i64(stmt, 2);
+            memcpy(head.hash.bytes, hash.ptr, TM_HASH_BYTES);
+            *out_is_signed = key.len == TM_PUBLIC_KEY_BYTES && signature.len == TM_SIGNATURE_BYTES;
+            if (*out_is_signed) {
+                memcpy(head.key.bytes, key.ptr, TM_PUBLIC_KEY_BYTES);
+                memcpy(head.signature.bytes, signature.ptr, TM_SIGNATURE_BYTES);
+            }
+            *out = head;
         }
     }
     tm__stmt_done(stmt);
     return st;
 }
 
-static tm_status chain_save(tm_registry *registry, int64_t n, const tm_hash *hash, tm_err *err) {
+/* Sign a head and store it. */
+static tm_status chain_save(tm_db *db, const tm_signing_key *key, tm_audit_head *head,
+                            tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db, "UPDATE chain SET n = ?, hash = ?", &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, n);
-    tm__stmt_bind_blob(stmt, 2, hash->bytes, TM_HASH_BYTES);
+    TM_TRY(tm__stmt_init(db, "UPDATE chain SET n = ?, hash = ?, at_us = ?, key = ?, signature = ?",
+                         &stmt, err));
+    tm__audit_sign(key, head);
+    tm__stmt_bind_i64(stmt, 1, head->n);
+    tm__stmt_bind_blob(stmt, 2, head->hash.bytes, TM_HASH_BYTES);
+    tm__stmt_bind_i64(stmt, 3, head->at_us);
+    tm__stmt_bind_blob(stmt, 4, head->key.bytes, TM_PUBLIC_KEY_BYTES);
+    tm__stmt_bind_blob(stmt, 5, head->signature.bytes, TM_SIGNATURE_BYTES);
     const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
+}
+
+tm_status tm__registry_sign_chain_locked(tm_db *db, tm_err *err) {
+    tm_audit_head head;
+    tm_signing_key key;
+    bool is_signed = false;
+    TM_TRY(tm__chain_load(db, &head, &is_signed, err));
+    if (head.n == 0) {
+        return TM_OK;
+    }
+    TM_TRY(tm__trust_own_locked(tm__db_migration_arg(db), &key, err));
+    head.at_us = tm__now_us();
+    const tm_status st = chain_save(db, &key, &head, err);
+    tm__signing_key_done(&key);
+    return st;
+}
+
+/* ---- Appending ---- */
+
+static tm_str text_of(const char *text) {
+    return text == NULL ? (tm_str){0} : tm__str(text);
 }
 
 static void bind_number(tm_stmt *stmt, int index, int64_t value) {
@@ -86,60 +83,118 @@ static void bind_number(tm_stmt *stmt, int index, int64_t value) {
     }
 }
 
-static tm_status record_save(tm_registry *registry, const tm_record *record, const tm_hash *prev,
-                             const tm_hash *hash, tm_err *err) {
+static void bind_text(tm_stmt *stmt, int index, tm_str text) {
+    if (text.ptr == NULL) {
+        tm__stmt_bind_null(stmt, index);
+    } else {
+        tm__stmt_bind_str(stmt, index, text);
+    }
+}
+
+static tm_status entry_save(tm_db *db, const tm_audit_entry *entry, const tm_hash *prev,
+                            const tm_hash *hash, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db,
+    TM_TRY(tm__stmt_init(db,
                          "INSERT INTO history(seq, at_us, model, event, version, from_version,"
-                         " actor, reason, details, prev, hash) VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+                         " actor, reason, details, prev, hash, object, outcome, subject)"
+                         " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                          &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, record->seq);
-    tm__stmt_bind_i64(stmt, 2, record->at_us);
-    tm__stmt_bind_text(stmt, 3, record->model);
-    tm__stmt_bind_text(stmt, 4, record->event);
-    bind_number(stmt, 5, record->version);
-    bind_number(stmt, 6, record->from);
-    tm__stmt_bind_text(stmt, 7, record->actor);
-    tm__stmt_bind_text(stmt, 8, record->reason);
-    tm__stmt_bind_text(stmt, 9, record->details);
+    tm__stmt_bind_i64(stmt, 1, entry->seq);
+    tm__stmt_bind_i64(stmt, 2, entry->at_us);
+    bind_text(stmt, 3, entry->model);
+    bind_text(stmt, 4, entry->event);
+    bind_number(stmt, 5, entry->version);
+    bind_number(stmt, 6, entry->from);
+    bind_text(stmt, 7, entry->actor);
+    bind_text(stmt, 8, entry->reason);
+    bind_text(stmt, 9, entry->details);
     tm__stmt_bind_blob(stmt, 10, prev->bytes, TM_HASH_BYTES);
     tm__stmt_bind_blob(stmt, 11, hash->bytes, TM_HASH_BYTES);
+    bind_text(stmt, 12, entry->object);
+    bind_text(stmt, 13, entry->outcome);
+    if (entry->subject.ptr == NULL) {
+        tm__stmt_bind_null(stmt, 14);
+    } else {
+        tm__stmt_bind_blob(stmt, 14, entry->subject.ptr, entry->subject.len);
+    }
     const tm_status st = tm__stmt_run(stmt, err);
     tm__stmt_done(stmt);
     return st;
 }
 
-tm_status tm__history_append_locked(tm_registry *registry, const tm_event *event, tm_err *err) {
-    int64_t n = 0;
-    tm_hash prev, hash;
-    TM_TRY(chain_load(registry, &n, &prev, err));
+/* Put one record behind the head, which moves on to it. */
+static tm_status append_one(tm_registry *registry, const tm_event *event, tm_audit_head *head,
+                            tm_err *err) {
+    const tm_hash prev = head->hash;
+    tm_buf scratch;
     char *details = NULL;
     TM_TRY(tm__registry_json_text(event->details, &details, err));
-    const tm_record record = {
-        .seq = n + 1,
-        .at_us = tm__now_us(),
+    head->n++;
+    head->at_us = tm__now_us();
+    const tm_audit_entry entry = {
+        .seq = head->n,
+        .at_us = head->at_us,
         .version = event->version == 0 ? -1 : (int64_t)event->version,
         .from = event->from == 0 ? -1 : (int64_t)event->from,
-        .model = event->model,
-        .event = event->event,
-        .actor = event->actor->name,
-        .reason = event->reason != NULL ? event->reason : event->actor->reason,
-        .details = details,
+        .model = text_of(event->model),
+        .event = text_of(event->event),
+        .actor = text_of(event->actor->name),
+        .reason = text_of(event->reason != NULL ? event->reason : event->actor->reason),
+        .details = text_of(details),
+        .object = text_of(event->object),
+        .outcome = text_of(event->outcome),
+        .subject = event->subject == NULL
+                       ? (tm_str){0}
+                       : (tm_str){(const char *)event->subject->bytes, TM_HASH_BYTES},
     };
-    tm_status st = record_hash(&record, &prev, &hash, err);
-    if (st == TM_OK) {
-        st = record_save(registry, &record, &prev, &hash, err);
-    }
-    if (st == TM_OK) {
-        st = chain_save(registry, record.seq, &hash, err);
-    }
+    tm__buf_init(&scratch, TM_AUDIT_ENTRY_BYTES_MAX);
+    tm_status st = tm__audit_hash(&entry, &prev, &scratch, &head->hash, err);
+    st = st == TM_OK ? entry_save(registry->db, &entry, &prev, &head->hash, err) : st;
+    tm__buf_done(&scratch);
     tm__mem_free(details);
     return st;
 }
 
+/* The home signs with another key than before: its file is not in backups. The chain says so, which
+ * binds both. */
+static tm_status append_key(tm_registry *registry, const tm_signing_key *key, const tm_actor *actor,
+                            tm_audit_head *head, tm_err *err) {
+    char now[TM_PUBLIC_KEY_TEXT], before[TM_PUBLIC_KEY_TEXT];
+    tm__public_key_to_text(&key->public_key, now);
+    tm__public_key_to_text(&head->key, before);
+    json_t *details = json_pack("{s:s, s:s}", "key", now, "before", before);
+    const tm_actor who = {.name = actor->name};
+    const tm_event event = {
+        .model = "", .event = "audit.key", .actor = &who, .details = details, .object = "audit"};
+    const tm_status st = details == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                         : append_one(registry, &event, head, err);
+    json_decref(details);
+    return st;
+}
+
+tm_status tm__history_append_locked(tm_registry *registry, const tm_event *event, tm_err *err) {
+    tm_audit_head head;
+    tm_signing_key key;
+    bool is_signed = false;
+    TM_TRY(tm__chain_load(registry->db, &head, &is_signed, err));
+    TM_TRY(tm__trust_own_locked(registry, &key, err));
+    tm_status st = TM_OK;
+    if (is_signed && memcmp(&head.key, &key.public_key, sizeof(head.key)) != 0) {
+        st = append_key(registry, &key, event->actor, &head, err);
+    }
+    st = st == TM_OK ? append_one(registry, event, &head, err) : st;
+    st = st == TM_OK ? chain_save(registry->db, &key, &head, err) : st;
+    tm__signing_key_done(&key);
+    registry->moved_n = st == TM_OK ? head.n : registry->moved_n;
+    return st;
+}
+
 tm_status tm__history_last(tm_registry *registry, int64_t *out, tm_err *err) {
-    tm_hash hash;
-    return chain_load(registry, out, &hash, err);
+    tm_audit_head head;
+    bool is_signed = false;
+    TM_TRY(tm__chain_load(registry->db, &head, &is_signed, err));
+    *out = head.n;
+    return TM_OK;
 }
 
 static tm_status note_locked(tm_registry *registry, void *arg, tm_err *err) {
@@ -222,128 +277,4 @@ tm_status tm__registry_history(tm_registry *registry, const char *model, json_t 
                                tm_err *err) {
     const tm_history_filter all = {0};
     return tm__registry_history_find(registry, model, &all, out, err);
-}
-
-static tm_status story_item(tm_stmt *stmt, json_t *list, int64_t *out_seq, tm_err *err) {
-    TM_TRY(history_item(stmt, list, err));
-    json_t *item = json_array_get(list, json_array_size(list) - 1);
-    *out_seq = tm__stmt_i64(stmt, 7);
-    int rc = json_object_set_new(item, "seq", json_integer(*out_seq));
-    rc |= json_object_set_new(item, "model", json_string(tm__stmt_text(stmt, 8)));
-    return rc == 0 ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
-}
-
-tm_status tm__registry_story(tm_registry *registry, int64_t after, json_t **out, int64_t *out_next,
-                             tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT at_us, event, version, from_version, actor, reason, details, seq,"
-                         " model FROM history WHERE seq > ? ORDER BY seq LIMIT ?",
-                         &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, after);
-    tm__stmt_bind_i64(stmt, 2, STORY_RECORDS_MAX + 1);
-    json_t *list = json_array();
-    tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
-    int64_t last = 0;
-    int64_t next = 0;
-    for (bool has_row = true; st == TM_OK && has_row && next == 0;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row && json_array_size(list) == STORY_RECORDS_MAX) {
-            next = last;
-        } else if (st == TM_OK && has_row) {
-            st = story_item(stmt, list, &last, err);
-        }
-    }
-    tm__stmt_done(stmt);
-    if (st == TM_OK) {
-        *out = list;
-        *out_next = next;
-        list = NULL;
-    }
-    json_decref(list);
-    return st;
-}
-
-/* ---- Checking ---- */
-
-static int64_t number_or_none(tm_stmt *stmt, int col) {
-    return tm__stmt_is_null(stmt, col) ? -1 : tm__stmt_i64(stmt, col);
-}
-
-static tm_status record_check(tm_stmt *stmt, int64_t seq, tm_hash *last, tm_err *err) {
-    const tm_record record = {
-        .seq = tm__stmt_i64(stmt, 0),
-        .at_us = tm__stmt_i64(stmt, 1),
-        .model = tm__stmt_text(stmt, 2),
-        .event = tm__stmt_text(stmt, 3),
-        .version = number_or_none(stmt, 4),
-        .from = number_or_none(stmt, 5),
-        .actor = tm__stmt_text(stmt, 6),
-        .reason = tm__stmt_text(stmt, 7),
-        .details = tm__stmt_text(stmt, 8),
-    };
-    if (record.seq != seq) {
-        return TM_FAIL(err, TM_E_INTEGRITY, "history record %lld is missing", (long long)seq);
-    }
-    tm_hash hash;
-    TM_TRY(record_hash(&record, last, &hash, err));
-    const tm_str prev = tm__stmt_blob(stmt, 9);
-    const tm_str stored = tm__stmt_blob(stmt, 10);
-    if (prev.len != TM_HASH_BYTES || memcmp(prev.ptr, last->bytes, TM_HASH_BYTES) != 0 ||
-        stored.len != TM_HASH_BYTES || memcmp(stored.ptr, hash.bytes, TM_HASH_BYTES) != 0) {
-        return TM_FAIL(err, TM_E_INTEGRITY, "history record %lld was changed", (long long)seq);
-    }
-    *last = hash;
-    return TM_OK;
-}
-
-static tm_status history_walk(tm_registry *registry, int64_t *out_n, tm_hash *out_last,
-                              tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT seq, at_us, model, event, version, from_version, actor, reason,"
-                         " details, prev, hash FROM history ORDER BY seq",
-                         &stmt, err));
-    tm_status st = TM_OK;
-    tm_hash last = {{0}};
-    int64_t n = 0;
-    for (;;) {
-        bool has_row = false;
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
-        st = record_check(stmt, n + 1, &last, err);
-        if (st != TM_OK) {
-            break;
-        }
-        n++;
-    }
-    tm__stmt_done(stmt);
-    if (st == TM_OK) {
-        *out_n = n;
-        *out_last = last;
-    }
-    return st;
-}
-
-static tm_status history_check(tm_registry *registry, uint64_t *out_n, tm_err *err) {
-    int64_t n = 0, n_stated = 0;
-    tm_hash last, stated;
-    TM_TRY(history_walk(registry, &n, &last, err));
-    TM_TRY(chain_load(registry, &n_stated, &stated, err));
-    if (n != n_stated || !tm__hash_eq(&last, &stated)) {
-        return TM_FAIL(err, TM_E_INTEGRITY, "history ends at record %lld and should end at %lld",
-                       (long long)n, (long long)n_stated);
-    }
-    *out_n = (uint64_t)n;
-    return TM_OK;
-}
-
-tm_status tm__registry_history_check(tm_registry *registry, uint64_t *out_n, tm_err *err) {
-    /* One read transaction, so that a record which another process adds meanwhile does not show. */
-    TM_TRY(tm__db_exec(registry->db, "BEGIN", err));
-    const tm_status st = history_check(registry, out_n, err);
-    tm__db_rollback(registry->db);
-    return st;
 }

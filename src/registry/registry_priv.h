@@ -4,13 +4,20 @@
 #ifndef TM_REGISTRY_REGISTRY_PRIV_H
 #define TM_REGISTRY_REGISTRY_PRIV_H
 
+#include "guard/audit.h"
 #include "registry/registry.h"
 #include "store/db.h"
 
 struct tm_registry {
     tm_db *db;
-    const tm_home *home; /* borrowed */
+    const tm_home *home;  /* borrowed */
+    int64_t moved_n;      /* number of what it last appended and did not anchor; 0: nothing */
+    uint64_t anchored_ns; /* when that was */
 };
+
+/** Open meta.db by its path; arg is for migrations and may be NULL when read_only. */
+TM_NODISCARD tm_status tm__registry_db_open(const char *path, bool read_only, tm_registry *arg,
+                                            tm_db **out, tm_err *err);
 
 /** Run fn inside one transaction: all of it or nothing. */
 TM_NODISCARD tm_status tm__registry_transact(tm_registry *registry,
@@ -95,11 +102,27 @@ typedef struct tm_event {
     const char *event;
     uint32_t version, from; /* 0: none */
     const tm_actor *actor;
-    const char *reason;    /* NULL: the actor's */
-    const json_t *details; /* may be NULL */
+    const char *reason;     /* NULL: the actor's */
+    const json_t *details;  /* may be NULL */
+    const char *object;     /* what it concerns beside a model: "source:flights"; NULL: nothing */
+    const char *outcome;    /* NULL: done; else "refused", "failed" */
+    const tm_hash *subject; /* tm__audit_subject() of whom it concerns; NULL: nobody */
 } tm_event;
 TM_NODISCARD tm_status tm__history_append_locked(tm_registry *registry, const tm_event *event,
                                                  tm_err *err);
+/** The end of the chain. *out_is_signed: false for a chain that has no entry, or has lost its
+ * signature; key and signature are zero then. TM_E_INTEGRITY. */
+TM_NODISCARD tm_status tm__chain_load(tm_db *db, tm_audit_head *out, bool *out_is_signed,
+                                      tm_err *err);
+/** In the migration that brings signatures: sign the chain as it is found. */
+TM_NODISCARD tm_status tm__registry_sign_chain_locked(tm_db *db, tm_err *err);
+/** tm__trust_own() in the transaction at hand. */
+TM_NODISCARD tm_status tm__trust_own_locked(const tm_registry *registry, tm_signing_key *out,
+                                            tm_err *err);
+/** Append the head to the anchor file when this handle moved it, and (unless it must) not more than
+ * once a second. A line that cannot be written is made up for by the next one: whoever checks the
+ * chain is told how far it is anchored. */
+void tm__anchor(tm_registry *registry, bool must);
 /** Number of the last record; 0 when there is none. */
 TM_NODISCARD tm_status tm__history_last(tm_registry *registry, int64_t *out, tm_err *err);
 

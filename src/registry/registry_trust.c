@@ -67,14 +67,44 @@ static tm_status own_make(const char *path, tm_signing_key *out, tm_err *err) {
 }
 
 /* One process at a time: the lock of the database is held. */
-static tm_status own_locked(tm_registry *registry, void *arg, tm_err *err) {
+tm_status tm__trust_own_locked(const tm_registry *registry, tm_signing_key *out, tm_err *err) {
     char *path = own_path(registry);
     if (path == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    const tm_status st = tm__fs_info(path).kind == TM_PATH_NONE ? own_make(path, arg, err)
-                                                                : own_read(path, arg, err);
+    const tm_status st = tm__fs_info(path).kind == TM_PATH_NONE ? own_make(path, out, err)
+                                                                : own_read(path, out, err);
     tm__mem_free(path);
+    return st;
+}
+
+/* The chain of a home that has a key is never empty, so that an emptied one shows. */
+static tm_status own_locked(tm_registry *registry, void *arg, tm_err *err) {
+    static const tm_actor actor = {.name = "home"};
+    const tm_event event = {
+        .model = "", .event = "signing_key.made", .actor = &actor, .object = "signing_key"};
+    int64_t n = 0;
+    TM_TRY(tm__history_last(registry, &n, err));
+    TM_TRY(tm__trust_own_locked(registry, arg, err));
+    return n > 0 ? TM_OK : tm__history_append_locked(registry, &event, err);
+}
+
+tm_status tm__trust_own_find(const char *home, tm_public_key *out, bool *out_has, tm_err *err) {
+    tm_signing_key key;
+    char *path = tm__fs_join(home, TM_HOME_SIGNING_KEY);
+    if (path == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    const bool has = tm__fs_info(path).kind != TM_PATH_NONE;
+    const tm_status st = has ? own_read(path, &key, err) : TM_OK;
+    if (st == TM_OK && has) {
+        *out = key.public_key;
+        tm__signing_key_done(&key);
+    }
+    tm__mem_free(path);
+    if (st == TM_OK) {
+        *out_has = has;
+    }
     return st;
 }
 
@@ -94,8 +124,11 @@ static tm_status note_locked(tm_registry *registry, const trusting *in, tm_err *
     char text[TM_PUBLIC_KEY_TEXT];
     tm__public_key_to_text(in->key, text);
     json_t *details = json_pack("{s:s, s:s}", "key", text, "name", in->name);
-    const tm_event event = {
-        .model = "", .event = in->event, .actor = in->actor, .details = details};
+    const tm_event event = {.model = "",
+                            .event = in->event,
+                            .actor = in->actor,
+                            .details = details,
+                            .object = "signer"};
     const tm_status st = details == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
                                          : tm__history_append_locked(registry, &event, err);
     json_decref(details);

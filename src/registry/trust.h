@@ -13,6 +13,9 @@
 /** The home's own signing key; made, with its file, when there is none. TM_E_INTEGRITY when the
  * file holds none. End it with tm__signing_key_done(). */
 TM_NODISCARD tm_status tm__trust_own(tm_registry *registry, tm_signing_key *out, tm_err *err);
+/** Its public part, when a home's folder has one; makes nothing. */
+TM_NODISCARD tm_status tm__trust_own_find(const char *home, tm_public_key *out, bool *out_has,
+                                          tm_err *err);
 /** Take versions of a signer from now on. name: one line, what people call it. TM_E_CONFLICT when
  * it is trusted already, TM_E_USAGE for a name that is none. */
 TM_NODISCARD tm_status tm__trust_add(tm_registry *registry, const tm_public_key *key,

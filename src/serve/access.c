@@ -92,11 +92,15 @@ static void deny(tm_access *out, unsigned status, const char *reason, const char
     *out = (tm_access){.status = status, .reason = reason, .hint = hint};
 }
 
-static void allow(tm_access *out, tm_guard_role role, const char *prefix, const char *id) {
-    *out = (tm_access){.status = 200, .role = role};
+static void name_actor(tm_access *out, const char *prefix, const char *id) {
     (void)tm__str_copy(out->actor, sizeof out->actor, tm__str(prefix));
     const size_t n = strlen(out->actor);
     (void)tm__str_copy(out->actor + n, sizeof out->actor - n, tm__str(id));
+}
+
+static void allow(tm_access *out, tm_guard_role role, const char *prefix, const char *id) {
+    *out = (tm_access){.status = 200, .role = role};
+    name_actor(out, prefix, id);
 }
 
 static void check_without_keys(const tm_access_request *r, tm_access *out) {
@@ -214,6 +218,9 @@ static void check_caller(const tm_keyring *keys, const tm_access_request *r, tm_
     } else {
         allow(out, found->role, "key:", found->id);
         take_rate(found, r->now_ns, out);
+    }
+    if (found != NULL) { /* also of who is refused: the audit tells by whom it was tried */
+        name_actor(out, "key:", found->id);
     }
 }
 

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "serve/access_log.h"
+#include "serve/audited.h"
 #include "serve/requests.h"
 
 #define BATCH_BYTES 32768u      /* larger bodies are answered by a batch thread */
@@ -482,6 +483,7 @@ static void finish(tm_conn *conn) {
                  conns->is_stopping || conn->at_end;
     tm__prom_request(conns->desk->prom, x->match.endpoint, x->status);
     count_request(conn);
+    tm__audited_count(conns->desk->audited, x->match.endpoint, x->access.actor, x->status);
     const tm_reply_frame frame = {
         .close = close,
         .is_head = conn->http.method == TM_HEAD && conn->http.state != TM_HTTP_BROKEN,

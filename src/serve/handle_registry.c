@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "registry/chain.h"
 #include "registry/collect.h"
 #include "registry/hooks.h"
 #include "registry/moments.h"
@@ -127,19 +128,43 @@ void tm__handle_history(tm_exchange *x) {
     reply_list(x, st, "history", list, &err);
 }
 
-void tm__handle_story(tm_exchange *x) {
-    tm_err err = {0};
-    json_t *list = NULL;
-    int64_t next = 0;
+/* False with the exchange answered. */
+static bool read_after(tm_exchange *x, int64_t *out) {
     uint64_t after = 0;
     const tm_str text = tm__http_query(x->http->query, "after");
     if (text.ptr != NULL && (!tm__str_to_u64(text, &after) || after > INT64_MAX)) {
-        tm__problem_reply(x, 400, "bad-request", "after is not a number of a record", NULL);
-    } else if (tm__registry_story(x->desk->registry, (int64_t)after, &list, &next, &err) != TM_OK) {
+        tm__problem_reply(x, 400, "bad-request", "after is not a number of an entry", NULL);
+        return false;
+    }
+    *out = (int64_t)after;
+    return true;
+}
+
+static const char *text_or_null(const char *text) {
+    return text[0] == '\0' ? NULL : text;
+}
+
+void tm__handle_audit(tm_exchange *x) {
+    char event[TEXT_MAX], actor[TEXT_MAX], object[TEXT_MAX], model[TEXT_MAX];
+    tm_audit_filter filter = {0};
+    tm_err err = {0};
+    json_t *list = NULL;
+    int64_t next = 0;
+    if (!read_after(x, &filter.after) || !read_text(x, "event", event) ||
+        !read_text(x, "actor", actor) || !read_text(x, "object", object) ||
+        !read_text(x, "model", model) || !tm__handle_number(x, "newest", &filter.newest) ||
+        !read_moment(x, "since", &filter.since_us)) {
+        return;
+    }
+    filter.event = text_or_null(event);
+    filter.actor = text_or_null(actor);
+    filter.object = text_or_null(object);
+    filter.model = text_or_null(model);
+    if (tm__audit_list(x->desk->registry, &filter, &list, &next, &err) != TM_OK) {
         tm__problem_from_err(x, &err);
     } else {
         json_t *number = next == 0 ? json_null() : json_integer(next);
-        tm__reply_json(x, json_pack("{s:o, s:o}", "history", list, "next", number));
+        tm__reply_json(x, json_pack("{s:o, s:o}", "entries", list, "next", number));
     }
 }
 

@@ -347,6 +347,7 @@ typedef struct tm_desk {
     struct tm_jobs *crew;        /* threads that help with a large batch; NULL: none do */
     struct tm_fill_desk *filler; /* this thread's way into the online store */
     struct tm_shadows *shadows;  /* the server's; NULL: no version shadows another */
+    struct tm_audited *audited;  /* the server's: any thread; NULL: nothing is counted */
     tm_monitor *monitor;         /* answers: any thread; the rest: the desk */
     struct tm_recent *recent;    /* how versions fare: any thread */
     tm_intake *intake;           /* any thread */

@@ -41,6 +41,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "serve/arms.h"
+#include "serve/audited.h"
 #include "serve/declared_log.h"
 #include "serve/door.h"
 #include "serve/expiry.h"
@@ -96,6 +97,7 @@ struct tm_server {
     tm_parquet *parquet;
     tm_registry *watch_registry, *moves_registry;
     tm_watching *watching;  /* the watch's, then who closes */
+    tm_audited *audited;    /* any thread */
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *retired;
     tm_served *prepared;      /* for the move that the desk is about to make */
@@ -674,9 +676,12 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
     server->intake = tm__intake_create(server->home);
     server->parquet = tm__parquet_create(server->home, server->supervisor);
-    const tm_watching_place place = {server->home, server->watch_registry, server->log};
+    server->audited = tm__audited_create();
+    const tm_watching_place place = {server->home, server->watch_registry, server->audited,
+                                     server->log};
     server->watching = tm__watching_create(&place);
-    if (server->intake == NULL || server->parquet == NULL || server->watching == NULL) {
+    if (server->intake == NULL || server->parquet == NULL || server->audited == NULL ||
+        server->watching == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     server->recent = tm__recent_create(server->monitor);
@@ -686,6 +691,7 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     for (uint32_t i = 0; i < server->n_desks; i++) {
         server->desks[i].recent = server->recent;
         server->desks[i].home = server->home;
+        server->desks[i].audited = server->audited;
         server->desks[i].monitor = server->monitor;
         server->desks[i].intake = server->intake;
         server->desks[i].parquet = server->parquet;
@@ -917,6 +923,7 @@ static void join_threads(tm_server *server) {
             tm__watching_end(server->watching, server->latest, tm__now_us());
         }
         look_at_answers(server);
+        tm__watching_audit(server->watching);
         tell_status(server, true);
     }
 }
@@ -965,6 +972,7 @@ void tm__server_close(tm_server *server) {
     tm__monitor_close(server->monitor);
     free_desks(server);
     tm__watching_free(server->watching);
+    tm__audited_free(server->audited);
     tm__registry_close(server->watch_registry);
     tm__registry_close(server->moves_registry);
     tm__door_free(server->door);

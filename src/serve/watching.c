@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "monitor/error_watch.h"
+#include "serve/audited.h"
 #include "serve/counted.h"
 #include "serve/fields.h"
 #include "serve/requests.h"
@@ -163,8 +164,18 @@ void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t
     tm_err *const first = st == TM_OK ? &err : NULL;
     const tm_status traffic = tm__traffic_watch_step(watching->traffic, now, first);
     st = st == TM_OK ? traffic : st;
+    const tm_status audit = tm__audited_keep(watching->place.audited, watching->place.registry,
+                                             false, st == TM_OK ? &err : NULL);
+    st = st == TM_OK ? audit : st;
     if (st != TM_OK && !watching->is_failing) {
         tm__teller_problem(&watching->teller, err.message);
     }
     watching->is_failing = st != TM_OK;
+}
+
+void tm__watching_audit(tm_watching *watching) {
+    tm_err err = {0};
+    if (tm__audited_keep(watching->place.audited, watching->place.registry, true, &err) != TM_OK) {
+        tm__teller_problem(&watching->teller, err.message);
+    }
 }

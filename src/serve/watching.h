@@ -11,6 +11,7 @@ typedef struct tm_watching tm_watching;
 typedef struct tm_watching_place {
     const tm_home *home;
     tm_registry *registry; /* of the thread that watches */
+    struct tm_audited *audited;
     const tm_log *log;
 } tm_watching_place;
 /** Nothing is opened before there is something to keep. NULL when out of memory. */
@@ -23,6 +24,8 @@ void tm__watching_end(tm_watching *watching, const tm_current *current, int64_t 
 /** Keep and look at what came; current may be NULL. What cannot be done now is tried again; it is
  * said once. */
 void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t now_us);
+/** Append to the audit chain what requests left for it and is not appended yet. */
+void tm__watching_audit(tm_watching *watching);
 /** Keeps what is left. */
 void tm__watching_free(tm_watching *watching);
 

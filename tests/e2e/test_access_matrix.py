@@ -151,11 +151,11 @@ def test_an_auditor_reads_keys_and_the_whole_story(server, keys):
     assert status == 200 and {k["role"] for k in value["keys"]} == set(ROLES)
     text = json.dumps(value)
     assert all(key[12:] not in text for key in keys.values()) and any(k["revoked"] for k in value["keys"])
-    status, _, value = server.call("GET", "/v1/history", headers={"X-Api-Key": keys["auditor"]})
-    events = [e["event"] for e in value["history"]]
-    assert status == 200 and value["next"] is None and [e["seq"] for e in value["history"]] == list(range(1, len(events) + 1))
-    assert events.count("key.created") >= 24 and "key.revoked" in events and "key.rotated" in events and value["history"][0]["model"] == "late"
-    last = server.call("GET", f"/v1/history?after={len(events) - 1}", headers={"X-Api-Key": keys["auditor"]})[2]["history"]
-    assert last == value["history"][-1:]
+    status, _, value = server.call("GET", "/v1/audit", headers={"X-Api-Key": keys["auditor"]})
+    events = [e["event"] for e in value["entries"]]
+    assert status == 200 and value["next"] is None and [e["seq"] for e in value["entries"]] == list(range(1, len(events) + 1))
+    assert events.count("key.created") >= 24 and "key.revoked" in events and "key.rotated" in events and value["entries"][0]["model"] == "late"
+    last = server.call("GET", f"/v1/audit?after={len(events) - 1}", headers={"X-Api-Key": keys["auditor"]})[2]["entries"]
+    assert last == value["entries"][-1:]
     for word in ("-1", "x", "", "99999999999999999999"):
-        assert server.call("GET", "/v1/history?after=" + word, headers={"X-Api-Key": keys["auditor"]})[0] == 400, word
+        assert server.call("GET", "/v1/audit?after=" + word, headers={"X-Api-Key": keys["auditor"]})[0] == 400, word

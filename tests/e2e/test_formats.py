@@ -22,7 +22,7 @@ COMMANDS = {
                  ["backup", "x.tar.zst"]],
 }
 
-KNOWN = {"meta.db": 7, "log.db": 5, "watch.db": 2}  # formats of this program
+KNOWN = {"meta.db": 8, "log.db": 5, "watch.db": 2}  # formats of this program
 
 
 @pytest.fixture(scope="module", name="made")
@@ -54,7 +54,7 @@ def test_a_later_format_is_refused_by_every_command_and_stays_as_it_is(made, tmp
     home = tmp_path / "later"
     shutil.copytree(made.folder / ".tidemill", home)
     database = sqlite3.connect(home / name)
-    database.execute("PRAGMA user_version = 8")
+    database.execute("PRAGMA user_version = 9")
     database.close()
     (home / "temp" / "unfinished").write_text("of the later release", encoding="utf-8")
     before = digest(home)
@@ -62,7 +62,7 @@ def test_a_later_format_is_refused_by_every_command_and_stays_as_it_is(made, tmp
         result = made(*words, "--home", home, "--json", timeout=20)
         assert result.code == 2, (words, result.code, result.out, result.err)
         error = result.json["error"]
-        assert f"{name}' has format 8 and this program knows up to {KNOWN[name]}" in error["message"], words
+        assert f"{name}' has format 9 and this program knows up to {KNOWN[name]}" in error["message"], words
         assert "newer" in error["hint"], words
         after = digest(home)
         after.pop("serve.lock", None)
@@ -72,7 +72,7 @@ def test_a_later_format_is_refused_by_every_command_and_stays_as_it_is(made, tmp
         assert after == before, words
     result = made("doctor", "--home", home, "--json")
     bad = [c for c in result.json["checks"] if c["state"] == "bad"]
-    assert result.code == 1 and [c["name"] for c in bad] == [name] and "format 8" in bad[0]["found"]
+    assert result.code == 1 and [c["name"] for c in bad] == [name] and "format 9" in bad[0]["found"]
     assert not (made.folder / "x.tar.zst").exists()
 
 
@@ -80,12 +80,12 @@ def test_a_backup_with_a_later_database_is_refused(made, tmp_path):
     """Packed by hand, as a later release may do: the file is of today's format, the database in it is not."""
     subprocess.run(["tar", "--zstd", "-xf", str(made.folder / "good.tar.zst"), "-C", str(tmp_path)], check=True)
     database = sqlite3.connect(tmp_path / "meta.db")
-    database.execute("PRAGMA user_version = 8")
+    database.execute("PRAGMA user_version = 9")
     database.close()
     (tmp_path / "later.tar.zst").write_bytes(pack(tmp_path))
     made.ok("restore", tmp_path / "later.tar.zst", "--check")
     result = made("restore", tmp_path / "later.tar.zst", "--home", tmp_path / "new")
-    assert result.code == 2 and "format 8" in result.err and "meta.db" in result.err
+    assert result.code == 2 and "format 9" in result.err and "meta.db" in result.err
     assert not [p for p in tmp_path.iterdir() if p.name.startswith("new")]
 
 

@@ -310,9 +310,10 @@ static void look_in(fault_state *out, const char *folder, const char *below) {
     for (size_t i = 0; i < n; i++) {
         join(path, folder, names[i]);
         if (ends_with(names[i], "-wal") || ends_with(names[i], "-shm") ||
-            strstr(names[i], ".tmp-") != NULL || strncmp(names[i], "serving.json", 12) == 0) {
+            strstr(names[i], ".tmp-") != NULL || strncmp(names[i], "serving.json", 12) == 0 ||
+            strcmp(names[i], "audit.anchor") == 0) {
             free(names[i]); /* comes and goes with the database; is unfinished by its name; is what
-                               a server says of itself, another each second */
+                               a server says of itself, another each second; may lag */
             continue;
         }
         must(lstat(path, &info) == 0, path);

@@ -67,7 +67,7 @@ static void a_published_home_is_a_home(void **state) {
     assert_int_equal(tm__staging_check(&staging, &facts, &files, NULL), TM_OK);
     assert_int_equal(tm__json_i64(facts, "models", -1), 0);
     assert_int_equal(tm__json_i64(facts, "answers", -1), 0);
-    assert_int_equal(tm__json_i64(json_object_get(facts, "formats"), "meta.db", -1), 6);
+    assert_int_equal(tm__json_i64(json_object_get(facts, "formats"), "meta.db", -1), 8);
     char text[128];
     assert_int_equal(json_object_set_new(facts, "labels", json_integer(1)), 0);
     assert_string_equal(tm__staging_facts_text(facts, text, sizeof(text)),

@@ -95,7 +95,7 @@ static void a_copy_of_the_registry_is_a_registry(void **state) {
     tm__registry_close(registry);
     assert_int_equal(tm__registry_open(other, &registry, NULL), TM_OK);
     assert_int_equal(tm__registry_format(registry, &format, NULL), TM_OK);
-    assert_int_equal(format, 7);
+    assert_int_equal(format, 8);
     assert_int_equal(tm__registry_history_check(registry, &n, NULL), TM_OK);
     assert_int_equal(n, 2);
     tm__registry_close(registry);

@@ -140,9 +140,9 @@ static void when_no_key_needs_a_lost_one_the_next_key_makes_another(void **state
 
 /* As version 2 of meta.db was: plain hashes, no table of the server key. */
 static void keys_of_before_stay_valid(void **state) {
-    static const tm_migration none[] = {{1, "", NULL}, {2, "", NULL},  {3, "", NULL},
-                                        {4, "", NULL}, {5, "", NULL},  {6, "", NULL},
-                                        {7, "", NULL}, {0, NULL, NULL}};
+    static const tm_migration none[] = {{1, "", NULL}, {2, "", NULL}, {3, "", NULL},
+                                        {4, "", NULL}, {5, "", NULL}, {6, "", NULL},
+                                        {7, "", NULL}, {8, "", NULL}, {0, NULL, NULL}};
     tm_registry *registry = open_registry(*state);
     const tm_key first = add_key(registry);
     const tm_key second = add_key(registry);
@@ -169,7 +169,11 @@ static void keys_of_before_stay_valid(void **state) {
                     " DROP INDEX history_moves; DROP TABLE arms;"
                     " ALTER TABLE routes DROP COLUMN salt; ALTER TABLE routes DROP COLUMN"
                     " shadow; ALTER TABLE routes DROP COLUMN shadow_share;"
-                    " DROP TABLE rollouts; DROP TABLE turns; PRAGMA user_version = 2",
+                    " DROP TABLE rollouts; DROP TABLE turns; DROP INDEX history_subject;"
+                    " ALTER TABLE history DROP COLUMN object; ALTER TABLE history DROP COLUMN"
+                    " outcome; ALTER TABLE history DROP COLUMN subject; ALTER TABLE chain DROP"
+                    " COLUMN at_us; ALTER TABLE chain DROP COLUMN key; ALTER TABLE chain DROP"
+                    " COLUMN signature; PRAGMA user_version = 2",
                     NULL),
         TM_OK);
     tm__db_close(db);

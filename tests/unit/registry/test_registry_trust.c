@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "registry/chain.h"
 #include "registry/trust.h"
 #include "temp_home.h"
 #include "test.h"
@@ -69,7 +70,7 @@ static void each_change_is_in_the_history(void **state) {
     tm__signing_key_create(&one);
     assert_int_equal(tm__trust_add(registry, &one.public_key, "training", &actor, NULL), TM_OK);
     assert_int_equal(tm__trust_remove(registry, &one.public_key, &actor, NULL), TM_OK);
-    assert_int_equal(tm__registry_story(registry, 0, &list, &next, NULL), TM_OK);
+    assert_int_equal(tm__audit_list(registry, &(tm_audit_filter){0}, &list, &next, NULL), TM_OK);
     assert_string_equal(tm__json_text(json_array_get(list, 0), "event", ""), "trust.added");
     assert_string_equal(tm__json_text(json_array_get(list, 1), "event", ""), "trust.removed");
     const json_t *details = json_object_get(json_array_get(list, 1), "details");
