@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `subject export`: what the home knows of one person, in one file. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "cli/audit_note.h"
+#include "cli/cli.h"
+#include "cli/model_args.h"
+#include "cli/subject_id.h"
+#include "loop/subject.h"
+
+#define FILE_BYTES_MAX ((size_t)4 << 30)
+
+typedef struct export {
+    tm_cli *cli;
+    tm_ctx ctx;
+    tm_place place;
+    char *id;         /* owned */
+    const char *path; /* of the result */
+    json_t *found;    /* owned */
+}
+export;
+
+/* Rows of sources. */
+static int64_t count_rows(const json_t *sources) {
+    int64_t n = 0;
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(sources, i, one) {
+        n += tm__json_i64(one, "n", 0);
+    }
+    return n;
+}
+
+static tm_status write_file(const export *e, tm_err *err) {
+    char at[48];
+    tm_buf text;
+    at[tm__time_to_text(tm__now_us(), at)] = '\0';
+    json_t *whole =
+        json_pack("{s:s, s:s, s:s}", "schema", "tidemill.subject/1", "subject", e->id, "at", at);
+    json_object_update(whole, e->found);
+    tm__buf_init(&text, FILE_BYTES_MAX);
+    tm_status st = TM_OK;
+    if (!tm__json_write(&text, whole, TM_JSON_PRETTY) || !tm__buf_byte(&text, '\n')) {
+        st = tm__buf_status(&text) == TM_E_LIMIT
+                 ? TM_FAIL(err, TM_E_LIMIT, "what is known of the subject is over 4 GiB")
+                 : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    st = st == TM_OK ? tm__fs_publish_secret(e->path, text.data, text.len, err) : st;
+    if (text.len > 0) {
+        memset(text.data, 0, text.len);
+    }
+    tm__buf_done(&text);
+    json_decref(whole);
+    return st;
+}
+
+static void say(const export *e, int64_t n_rows, int64_t n_answers) {
+    const json_t *const versions = json_object_get(e->found, "versions");
+    const json_t *const rest = json_object_get(e->found, "not_looked_into");
+    size_t i = 0;
+    const json_t *one = NULL;
+    if (e->cli->json) {
+        json_t *result = json_pack("{s:s, s:I, s:I, s:I, s:O}", "file", e->path, "rows",
+                                   (json_int_t)n_rows, "answers", (json_int_t)n_answers, "versions",
+                                   (json_int_t)json_array_size(versions), "not_looked_into", rest);
+        tm__cli_print_object(e->cli, "tidemill.subject.export/1", result);
+        json_decref(result);
+    }
+    tm__cli_print(e->cli, "%lld rows, %lld answers, in the training rows of %zu versions: %s\n",
+                  (long long)n_rows, (long long)n_answers, json_array_size(versions), e->path);
+    json_array_foreach(rest, i, one) {
+        tm__cli_warn(e->cli, "%s was not looked into: %s", tm__json_text(one, "what", ""),
+                     tm__json_text(one, "why", ""));
+    }
+}
+
+static tm_status run(export *e, tm_err *err) {
+    const tm_subject_ask ask = {.id = e->id};
+    TM_TRY(tm__cli_ctx_init(e->cli, 0, &e->ctx, err));
+    TM_TRY(tm__place_open(e->cli, false, &e->place, err));
+    TM_TRY(tm__subject_find(&e->ctx, e->place.home, e->place.registry, &ask, &e->found, err));
+    const int64_t n_rows = count_rows(json_object_get(e->found, "sources"));
+    const int64_t n_answers = tm__json_i64(e->found, "n_answers", 0);
+    TM_TRY(write_file(e, err));
+    const tm_cli_deed deed = {.event = "subject.exported",
+                              .kind = "subject",
+                              .subject_id = e->id,
+                              .details = json_pack("{s:I, s:I}", "rows", (json_int_t)n_rows,
+                                                   "answers", (json_int_t)n_answers)};
+    tm__cli_did(e->cli, "'%.100s' is written", e->path);
+    TM_TRY(tm__cli_audit(e->place.home, &deed, err));
+    say(e, n_rows, n_answers);
+    return TM_OK;
+}
+
+tm_status cmd_subject_export(tm_cli *cli, tm_err *err) {
+    export e = {.cli = cli, .path = tm__cli_text(cli, "out")};
+    tm_status st = tm__cli_subject_read(tm__cli_arg(cli, "ID"), &e.id, err);
+    st = st == TM_OK ? run(&e, err) : st;
+    json_decref(e.found);
+    tm__cli_subject_done(e.id);
+    tm__place_close(&e.place);
+    tm__cli_ctx_done(&e.ctx);
+    return st;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One walk over what a home holds of everybody, keeping what is of one subject.
+ *
+ *   intake.db, segments ──> sources ┐
+ *   snapshots of versions ──────────┼──> JSON
+ *   log.db ──> answers with labels ─┘
+ *
+ * A snapshot that several versions learned from is read once for each: they may name their entity
+ * otherwise.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "loop/subject.h"
+#include "monitor/monitor_walk.h"
+#include "source/intake.h"
+#include "source/source.h"
+#include "table/schema.h"
+
+#define ROW_BYTES_MAX (16u << 20)
+#define COLUMNS_MAX 64u
+
+typedef struct finding {
+    tm_ctx *ctx;
+    const tm_home *home;
+    tm_registry *registry;
+    const tm_subject_ask *ask;
+    json_t *sources, *versions, *answers, *rest; /* borrowed from the result */
+    uint64_t n_answers;
+    tm_buf text;
+} finding;
+
+static void leave_out(finding *f, const char *kind, const char *name, const char *why) {
+    json_t *what = json_sprintf("%s:%s", kind, name);
+    json_array_append_new(f->rest, json_pack("{s:o, s:s}", "what", what, "why", why));
+}
+
+/* ---- Rows of a table ---- */
+
+static bool is_id(finding *f, const tm_column *column, uint64_t row, uint32_t code) {
+    if (tm__column_is_missing(column, row)) {
+        return false;
+    }
+    if (column->type == TM_TYPE_TEXT) {
+        return column->codes[row] == code;
+    }
+    const tm_cell cell = tm__column_cell(column, row);
+    tm__buf_reset(&f->text);
+    return tm__cell_write_csv(&cell, &f->text) &&
+           tm__str_is((tm_str){(const char *)f->text.data, f->text.len}, f->ask->id);
+}
+
+static tm_status take_row(finding *f, const tm_table *table, uint64_t row, json_t *rows,
+                          tm_err *err) {
+    json_t *item = NULL;
+    const uint32_t n = tm__table_cols(table);
+    tm__buf_reset(&f->text);
+    tm__buf_byte(&f->text, '{');
+    for (uint32_t c = 0; c < n; c++) {
+        const tm_column *const column = tm__table_column(table, c);
+        const tm_cell cell = tm__column_cell(column, row);
+        tm__buf_text(&f->text, c == 0 ? "" : ",");
+        tm__json_write_text(&f->text, tm__str(column->name));
+        tm__buf_byte(&f->text, ':');
+        tm__cell_write_json(&cell, &f->text);
+    }
+    if (!tm__buf_byte(&f->text, '}')) {
+        return tm__buf_status(&f->text) == TM_E_LIMIT
+                   ? TM_FAIL(err, TM_E_LIMIT, "a row is longer than 16 MiB")
+                   : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    TM_TRY(tm__json_parse(f->text.data, f->text.len, TM_MAX_JSON_DEPTH, &item, err));
+    json_array_append_new(rows, item);
+    return TM_OK;
+}
+
+/* Rows in which any of the columns is the id; rows NULL: they are only counted. */
+static tm_status take_rows(finding *f, const tm_table *table, const json_t *names, json_t *rows,
+                           uint64_t *out_n, tm_err *err) {
+    const tm_column *columns[COLUMNS_MAX];
+    uint32_t codes[COLUMNS_MAX];
+    uint32_t n_columns = 0;
+    size_t i = 0;
+    const json_t *name = NULL;
+    *out_n = 0;
+    json_array_foreach(names, i, name) {
+        const uint32_t col = tm__table_find(table, json_string_value(name));
+        if (col != UINT32_MAX && n_columns < COLUMNS_MAX) {
+            const tm_column *const column = tm__table_column(table, col);
+            codes[n_columns] = column->type == TM_TYPE_TEXT
+                                   ? tm__dict_find(column->dict, tm__str(f->ask->id))
+                                   : TM_CODE_MISSING;
+            columns[n_columns++] = column;
+        }
+    }
+    for (uint64_t row = 0; row < tm__table_rows(table); row++) {
+        bool is_found = false;
+        for (uint32_t c = 0; c < n_columns && !is_found; c++) {
+            is_found = is_id(f, columns[c], row, codes[c]);
+        }
+        if (is_found) {
+            (*out_n)++;
+            TM_TRY(rows == NULL ? TM_OK : take_row(f, table, row, rows, err));
+        }
+    }
+    return TM_OK;
+}
+
+/* ---- Sources ---- */
+
+/* Columns whose role is entity, else the key. New reference. */
+static json_t *columns_of_source(const json_t *source) {
+    json_t *names = json_array();
+    size_t i = 0;
+    json_t *column = NULL;
+    json_array_foreach(json_object_get(source, "columns"), i, column) {
+        if (strcmp(tm__json_text(column, "role", ""), "entity") == 0) {
+            json_array_append_new(names, json_string(tm__json_text(column, "name", "")));
+        }
+    }
+    if (json_array_size(names) == 0) {
+        json_array_extend(names, json_object_get(source, "key"));
+    }
+    return names;
+}
+
+static tm_status look_in_source(finding *f, const char *name, const json_t *columns, tm_err *err) {
+    tm_table *table = NULL;
+    uint64_t n = 0;
+    json_t *rows = f->ask->counts_only ? NULL : json_array();
+    tm_status st = tm__intake_table(f->ctx, f->home, name, &table, err);
+    st = st == TM_OK ? take_rows(f, table, columns, rows, &n, err) : st;
+    tm__table_unref(table);
+    if (st == TM_OK && n > 0) {
+        json_array_append_new(f->sources,
+                              json_pack("{s:s, s:O, s:I, s:O*}", "source", name, "columns", columns,
+                                        "n", (json_int_t)n, "rows", rows));
+    }
+    json_decref(rows);
+    return st;
+}
+
+static tm_status look_in_sources(finding *f, tm_err *err) {
+    json_t *list = NULL;
+    size_t i = 0;
+    const json_t *one = NULL;
+    if (tm__fs_info(tm__home_intake_db(f->home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(tm__intake_list(f->home, &list, err));
+    tm_status st = TM_OK;
+    json_array_foreach(list, i, one) {
+        const char *const name = tm__json_text(one, "source", "");
+        json_t *source = NULL;
+        if (st != TM_OK || tm__json_i64(one, "rows", 0) == 0) {
+            continue;
+        }
+        st = tm__intake_show(f->home, name, &source, err);
+        json_t *columns = columns_of_source(source);
+        if (st == TM_OK && json_array_size(columns) == 0) {
+            leave_out(f, "source", name, "it has neither a column of role entity nor a key");
+        } else if (st == TM_OK) {
+            st = look_in_source(f, name, columns, err);
+        }
+        json_decref(columns);
+        json_decref(source);
+    }
+    json_decref(list);
+    return st;
+}
+
+/* ---- Versions ---- */
+
+/* The entity of its recipe, else the key of the source that it learns from. New reference. */
+static tm_status columns_of_version(const finding *f, const tm_version *version, json_t **out,
+                                    tm_err *err) {
+    const json_t *const recipe = json_object_get(version->info, "recipe");
+    const char *const entity = tm__json_text(recipe, "entity", NULL);
+    const char *const from = tm__json_text(json_object_get(recipe, "source"), "source", NULL);
+    json_t *source = NULL;
+    *out = NULL;
+    if (entity != NULL) {
+        *out = json_pack("[s]", entity);
+    } else if (from != NULL) {
+        const tm_status st = tm__intake_show(f->home, from, &source, err);
+        TM_TRY(st == TM_E_NOT_FOUND ? TM_OK : st);
+        *out = source == NULL ? NULL : columns_of_source(source);
+        json_decref(source);
+    }
+    *out = *out == NULL ? json_array() : *out;
+    return tm__json_check(err);
+}
+
+static tm_status look_in_snapshot(finding *f, const tm_version *version, const char *hash,
+                                  const json_t *columns, tm_err *err) {
+    tm_table *table = NULL;
+    tm_hash name;
+    tm_err inner = {0};
+    uint64_t n = 0;
+    if (!tm__hash_from_text(hash, &name)) {
+        return TM_OK;
+    }
+    tm_status st = tm__snapshot_load(f->ctx, tm__home_snapshots(f->home), &name, &table, &inner);
+    if (st == TM_E_NOT_FOUND) {
+        leave_out(f, "snapshot", hash, "it is gone");
+        return TM_OK;
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = inner;
+    }
+    json_t *rows = f->ask->counts_only ? NULL : json_array();
+    st = st == TM_OK ? take_rows(f, table, columns, rows, &n, err) : st;
+    tm__table_unref(table);
+    if (st == TM_OK && n > 0) {
+        json_array_append_new(f->versions,
+                              json_pack("{s:s, s:I, s:O, s:s, s:I, s:O*}", "model", version->model,
+                                        "version", (json_int_t)version->number, "columns", columns,
+                                        "snapshot", hash, "n", (json_int_t)n, "rows", rows));
+    }
+    json_decref(rows);
+    return st;
+}
+
+static tm_status look_in_version(finding *f, const char *model, int64_t number, tm_err *err) {
+    char name[TM_MAX_NAME + 16];
+    tm_version version = {0};
+    json_t *columns = NULL;
+    (void)snprintf(name, sizeof(name), "%s@%lld", model, (long long)number);
+    TM_TRY(tm__registry_find(f->registry, name, &version, err));
+    const char *const test = tm__json_text(version.info, "test_snapshot", "");
+    tm_status st = columns_of_version(f, &version, &columns, err);
+    if (st == TM_OK && json_array_size(columns) == 0) {
+        leave_out(f, "version", name, "it was trained without an entity column");
+    } else if (st == TM_OK) {
+        st = look_in_snapshot(f, &version, version.snapshot, columns, err);
+        st = st == TM_OK ? look_in_snapshot(f, &version, test, columns, err) : st;
+    }
+    json_decref(columns);
+    tm__version_done(&version);
+    return st;
+}
+
+static tm_status look_in_versions(finding *f, const char *model, tm_err *err) {
+    json_t *list = NULL;
+    size_t i = 0;
+    const json_t *one = NULL;
+    TM_TRY(tm__registry_versions(f->registry, model, &list, err));
+    tm_status st = TM_OK;
+    json_array_foreach(list, i, one) {
+        st = st == TM_OK ? look_in_version(f, model, tm__json_i64(one, "version", 0), err) : st;
+    }
+    json_decref(list);
+    return st;
+}
+
+/* ---- Answers ---- */
+
+static json_t *outputs_of(const tm_walk_row *row) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < row->n_outputs; i++) {
+        json_array_append_new(list, tm__json_number(row->outputs[i]));
+    }
+    return list;
+}
+
+static tm_status cells_of(finding *f, const tm_walk_row *row, json_t **out, tm_err *err) {
+    tm__buf_reset(&f->text);
+    if (!tm__row_write_json(row->names, row->cells, row->n_cells, &f->text)) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    return tm__json_parse(f->text.data, f->text.len, TM_MAX_JSON_DEPTH, out, err);
+}
+
+typedef struct walking {
+    finding *f;
+    const char *model;
+} walking;
+
+static tm_status take_answer(void *arg, const tm_walk_row *row, tm_err *err) {
+    const walking *const w = arg;
+    finding *const f = w->f;
+    json_t *cells = NULL;
+    char at[48], known[48] = "";
+    if (row->entity.ptr == NULL || !tm__str_is(row->entity, f->ask->id)) {
+        return TM_OK;
+    }
+    f->n_answers++;
+    if (f->ask->counts_only) {
+        return TM_OK;
+    }
+    TM_TRY(cells_of(f, row, &cells, err));
+    at[tm__time_to_text(row->at_us, at)] = '\0';
+    known[row->label == NULL ? 0 : tm__time_to_text(row->known_us, known)] = '\0';
+    json_array_append_new(f->answers,
+                          json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:o, s:o, s:s?, s:s?}", "id",
+                                    row->id, "model", w->model, "version", (json_int_t)row->version,
+                                    "route", row->route, "arm", row->arm == NULL ? "" : row->arm,
+                                    "at", at, "row", cells, "outputs", outputs_of(row), "label",
+                                    row->label, "label_known", row->label == NULL ? NULL : known));
+    return TM_OK;
+}
+
+static tm_status look_in_answers(finding *f, tm_monitor *monitor, const char *model, tm_err *err) {
+    walking w = {f, model};
+    const tm_walk_options options = {.model = model, .from_us = INT64_MIN, .until_us = INT64_MAX};
+    return tm__monitor_walk(monitor, &options, take_answer, &w, err);
+}
+
+/* ---- All ---- */
+
+static tm_status look_in_models(finding *f, tm_monitor *monitor, tm_err *err) {
+    json_t *models = NULL;
+    size_t i = 0;
+    const json_t *one = NULL;
+    TM_TRY(tm__registry_models(f->registry, &models, err));
+    tm_status st = TM_OK;
+    json_array_foreach(models, i, one) {
+        const char *const model = tm__json_text(one, "model", "");
+        st = st == TM_OK ? look_in_versions(f, model, err) : st;
+        if (st == TM_OK && monitor != NULL) {
+            st = look_in_answers(f, monitor, model, err);
+        }
+    }
+    json_decref(models);
+    return st;
+}
+
+static tm_status look(finding *f, tm_err *err) {
+    static const tm_monitor_options reading = {.can_write = false};
+    tm_monitor *monitor = NULL;
+    TM_TRY(look_in_sources(f, err));
+    if (tm__fs_info(tm__home_log_db(f->home)).kind != TM_PATH_NONE) {
+        TM_TRY(tm__monitor_open(f->home, &reading, &monitor, err));
+    }
+    const tm_status st = look_in_models(f, monitor, err);
+    tm__monitor_close(monitor);
+    return st == TM_OK ? tm__json_check(err) : st;
+}
+
+tm_status tm__subject_find(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                           const tm_subject_ask *ask, json_t **out, tm_err *err) {
+    json_t *found =
+        json_pack("{s:[], s:[], s:[], s:[]}", "sources", "versions", "answers", "not_looked_into");
+    finding f = {.ctx = ctx,
+                 .home = home,
+                 .registry = registry,
+                 .ask = ask,
+                 .sources = json_object_get(found, "sources"),
+                 .versions = json_object_get(found, "versions"),
+                 .answers = json_object_get(found, "answers"),
+                 .rest = json_object_get(found, "not_looked_into")};
+    tm__buf_init(&f.text, ROW_BYTES_MAX);
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? look(&f, err) : st;
+    tm__buf_done(&f.text);
+    if (st == TM_OK) {
+        json_object_set_new(found, "n_answers", json_integer((json_int_t)f.n_answers));
+        st = tm__json_check(err);
+    }
+    if (st == TM_OK) {
+        *out = found;
+        found = NULL;
+    }
+    json_decref(found);
+    return st;
+}
