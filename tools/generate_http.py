@@ -10,7 +10,7 @@ import json
 import os
 import re
 
-PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest", "audit"}
+PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest", "audit", "login"}
 KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "batch", "errors", "general", "scoped"}
 MEDIA = {"application/json": "TM_MEDIA_JSON", "application/x-ndjson": "TM_MEDIA_LINES", "text/csv": "TM_MEDIA_CSV", "application/vnd.apache.parquet": "TM_MEDIA_PARQUET", "application/octet-stream": "TM_MEDIA_BYTES"}
 SHAPES = {"v2": "TM_ERRORS_V2", "mlflow": "TM_ERRORS_MLFLOW"}  # of other protocols' errors; the schemas V2Error and MlflowError
@@ -90,7 +90,7 @@ def openapi(endpoints, schemas):
         if "request" in e:
             o["requestBody"] = {"required": not e.get("body_optional", False), "content": e["request"]}
         o["responses"] = dict(e["responses"], default=problem(e))
-        o["security"] = [] if e["permission"] == "public" else [{"bearer": []}, {"header": []}]
+        o["security"] = [] if e["permission"] in ("public", "login") else [{"bearer": []}, {"header": []}]
         paths.setdefault(e["path"], {})[e["method"].lower()] = o
     return {
         "openapi": "3.1.0",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of roles from api/roles.json: for each its number (stored with keys: never change one), what it can, and a line on it.
-What no role can, nobody can; `public` needs no role and is nobody's to have."""
+What no role can, nobody can; `public` and `login` need no role and are nobody's to have."""
 import json
 import os
 
@@ -14,8 +14,8 @@ def load(folder):
     for name, role in roles.items():
         if set(role) != {"number", "can", "doc"}:
             fail(file, f"'{name}' must have number, can and doc")
-        if not set(role["can"]) <= PERMISSIONS - {"public"}:
-            fail(file, f"'{name}' can what is no permission of a role: " + ", ".join(sorted(set(role["can"]) - (PERMISSIONS - {"public"}))))
+        if not set(role["can"]) <= PERMISSIONS - {"public", "login"}:
+            fail(file, f"'{name}' can what is no permission of a role: " + ", ".join(sorted(set(role["can"]) - (PERMISSIONS - {"public", "login"}))))
         if not role["can"]:
             fail(file, f"'{name}' can nothing")
     if sorted(r["number"] for r in roles.values()) != list(range(1, len(roles) + 1)):

@@ -11,6 +11,7 @@ static const char *const permission_names[] = {
     [TM_PERMISSION_READ] = "read",       [TM_PERMISSION_PROMOTE] = "promote",
     [TM_PERMISSION_TRAIN] = "train",     [TM_PERMISSION_ADMIN] = "admin",
     [TM_PERMISSION_INGEST] = "ingest",   [TM_PERMISSION_AUDIT] = "audit",
+    [TM_PERMISSION_LOGIN] = "login",
 };
 #define N_PERMISSIONS (sizeof(permission_names) / sizeof(permission_names[0]))
 

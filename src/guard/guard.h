@@ -23,7 +23,9 @@ typedef enum tm_permission {                           /* numbers are stored: ne
                              TM_PERMISSION_TRAIN = 6,
                              TM_PERMISSION_ADMIN = 7, /* keys */
                              TM_PERMISSION_INGEST = 8,
-                             TM_PERMISSION_AUDIT = 9 /* keys and the whole story, to read */
+                             TM_PERMISSION_AUDIT = 9, /* keys and the whole story, to read */
+                             TM_PERMISSION_LOGIN = 10 /* sign-in of a page of this server: no key,
+                                                         and no role has it */
 } tm_permission;
 const char *tm__permission_text(tm_permission permission);
 tm_permission tm__permission_from_text(const char *text);

@@ -158,6 +158,21 @@ static const tm_known_key *find_key(const tm_keyring *keys, tm_str text, tm_key_
     return found;
 }
 
+static bool is_good(const tm_known_key *key, int64_t now_us) {
+    return key != NULL && key->role != TM_GUARD_NOBODY &&
+           (key->expires_us == 0 || now_us < key->expires_us);
+}
+
+const tm_known_key *tm__access_key(const tm_keyring *keys, const char *id, int64_t now_us) {
+    const tm_known_key *const key = find_id(keys, id);
+    return is_good(key, now_us) ? key : NULL;
+}
+
+const tm_known_key *tm__access_find_key(const tm_keyring *keys, tm_str text, int64_t now_us) {
+    const tm_known_key *const key = find_key(keys, text, NULL);
+    return is_good(key, now_us) ? key : NULL;
+}
+
 static void take_rate(const tm_known_key *key, uint64_t now_ns, tm_access *out) {
     for (uint32_t i = 0; i < key->n_rates; i++) {
         const uint64_t wait_ns = tm__rate_take(&key->rates[i], &key->meter->used[i], now_ns);
@@ -187,6 +202,10 @@ static void check_caller(const tm_keyring *keys, const tm_access_request *r, tm_
              "Start the server with --allow-origin to let a site in.");
         return;
     }
+    if (r->permission == TM_PERMISSION_LOGIN) {
+        allow(out, TM_GUARD_NOBODY, "http:", "login");
+        return;
+    }
     tm_str text = r->api_key;
     if (r->authorization.ptr != NULL) {
         tm_str rest = r->authorization;
@@ -197,12 +216,20 @@ static void check_caller(const tm_keyring *keys, const tm_access_request *r, tm_
         check_without_keys(r, out);
         return;
     }
-    if (text.ptr == NULL) {
+    /* A cookie is sent by the browser whoever asked for it; the token only by the page. */
+    const bool is_session = text.ptr == NULL && r->session_key != NULL;
+    if (is_session && r->changes_state && !r->has_csrf) {
+        deny(out, 403, "the request lacks the token of the page that signed in",
+             "Send X-Csrf-Token with what GET /v1/session says, or use a key.");
+        return;
+    }
+    if (text.ptr == NULL && !is_session) {
         deny(out, 401, "a key is needed",
              "Send it as 'Authorization: Bearer KEY'; 'tidemill key create' makes one.");
         return;
     }
-    const tm_known_key *found = find_key(keys, text, r->memory);
+    const tm_known_key *found =
+        is_session ? find_id(keys, r->session_key) : find_key(keys, text, r->memory);
     if (found == NULL) {
         deny(out, 401, "the key is not valid",
              "It may be mistyped or revoked; 'tidemill key ls' lists the keys that are.");

@@ -27,6 +27,7 @@
 #include "serve/access_log.h"
 #include "serve/audited.h"
 #include "serve/requests.h"
+#include "serve/session.h"
 
 #define BATCH_BYTES 32768u      /* larger bodies are answered by a batch thread */
 #define LARGE_BODY_BYTES 16384u /* smaller ones are not counted together with others' */
@@ -376,6 +377,20 @@ static void match_endpoint(tm_conn *conn) {
     }
 }
 
+/* A browser that signed in: by a cookie, when the request has no key. */
+static void add_session(const tm_conn *conn, const tm_current *current, tm_access_request *request,
+                        char key[9]) {
+    const tm_http *const http = &conn->http;
+    const tm_str cookie = http->fields[TM_HTTP_COOKIE];
+    if (cookie.ptr != NULL && request->authorization.ptr == NULL && request->api_key.ptr == NULL &&
+        current->keyring.ever &&
+        tm__sessions_find(conn->conns->desk->sessions, cookie, request->now_us, key)) {
+        request->session_key = key;
+        request->changes_state = http->method != TM_GET && http->method != TM_HEAD;
+        request->has_csrf = tm__session_is_csrf(cookie, http->fields[TM_HTTP_CSRF]);
+    }
+}
+
 /* What can be refused from the head alone; x->status says whether it was. */
 static void check_request(tm_conn *conn) {
     tm_exchange *x = &conn->x;
@@ -387,7 +402,8 @@ static void check_request(tm_conn *conn) {
     if (answer_preflight(conn)) {
         return;
     }
-    const tm_access_request request = {
+    char session_key[9];
+    tm_access_request request = {
         .permission = endpoint != NULL ? endpoint->permission : TM_PERMISSION_PREDICT,
         .authorization = http->fields[TM_HTTP_AUTHORIZATION],
         .api_key = http->fields[TM_HTTP_API_KEY],
@@ -402,6 +418,7 @@ static void check_request(tm_conn *conn) {
         .now_us = tm__now_us(),
         .now_ns = conn->conns->now_ns,
     };
+    add_session(conn, current, &request, session_key);
     tm__access_check(&current->keyring, &request, &x->access);
     if (x->access.status == 401 || x->access.status == 429 ||
         (endpoint != NULL && x->access.status != 200)) {

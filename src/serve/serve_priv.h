@@ -122,10 +122,13 @@ typedef struct tm_access_request {
     bool peer_is_loopback;
     bool is_tls;
     tm_access_place place;
-    tm_str model;    /* that it is about; ptr NULL: not one */
-    bool is_general; /* says nothing of models: keys of one model may ask too */
-    int64_t now_us;  /* for the ends of keys */
-    uint64_t now_ns; /* for their rates */
+    tm_str model;            /* that it is about; ptr NULL: not one */
+    bool is_general;         /* says nothing of models: keys of one model may ask too */
+    const char *session_key; /* id of the key that a browser signed in with; NULL: none */
+    bool changes_state;      /* by its method */
+    bool has_csrf;           /* the page of that session sent it */
+    int64_t now_us;          /* for the ends of keys */
+    uint64_t now_ns;         /* for their rates */
 } tm_access_request;
 typedef struct tm_access {
     unsigned status; /* 200, 401, 403 or 429 */
@@ -137,6 +140,9 @@ typedef struct tm_access {
 } tm_access;
 /** Decide; deny by default. Nothing but the key's rate changes by it. */
 void tm__access_check(const tm_keyring *keys, const tm_access_request *request, tm_access *out);
+/** A key that is good now, by its id or by what was presented; NULL: there is none. Borrowed. */
+const tm_known_key *tm__access_key(const tm_keyring *keys, const char *id, int64_t now_us);
+const tm_known_key *tm__access_find_key(const tm_keyring *keys, tm_str text, int64_t now_us);
 /** Models of the key that an exchange was let in with, names with commas; NULL: all. "" when the
  * key is no longer there. */
 const char *tm__access_models(const tm_keyring *keys, const tm_access *access);
@@ -364,10 +370,11 @@ typedef struct tm_desk {
     tm_prom *prom;         /* what this thread counts */
     tm_prom *const *proms; /* [n_proms] of all threads, to read */
     uint32_t n_proms;
-    tm_stages stages;            /* of the request at hand */
-    const tm_health *health;     /* the server's */
-    bool (*has_room)(void *arg); /* the queues take more; arg as of refresh */
-    tm_buf answers;              /* to be logged */
+    tm_stages stages;             /* of the request at hand */
+    const tm_health *health;      /* the server's */
+    struct tm_sessions *sessions; /* the server's: any thread */
+    bool (*has_room)(void *arg);  /* the queues take more; arg as of refresh */
+    tm_buf answers;               /* to be logged */
     tm_id_source ids;
     tm_arena *arena;           /* reset for each request */
     _Atomic bool *is_stopping; /* the server's */

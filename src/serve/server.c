@@ -51,6 +51,7 @@
 #include "serve/probe.h"
 #include "serve/quota.h"
 #include "serve/serving.h"
+#include "serve/session.h"
 #include "serve/shadow.h"
 #include "serve/watching.h"
 #include "serve/worker.h"
@@ -109,10 +110,11 @@ struct tm_server {
     tm_probe probe;           /* the watch's */
     bool is_refresh_failing;
 
-    tm_log_terms log_terms; /* of models that declare none */
-    tm_expiry expiry;       /* of labels: the watch's */
-    tm_recent *recent;      /* how versions fare: the desk's and the watch's */
-    tm_serving *serving;    /* the watch's, then who closes */
+    tm_log_terms log_terms;       /* of models that declare none */
+    tm_expiry expiry;             /* of labels: the watch's */
+    tm_recent *recent;            /* how versions fare: the desk's and the watch's */
+    struct tm_sessions *sessions; /* any thread */
+    tm_serving *serving;          /* the watch's, then who closes */
     bool is_serving_failing;
 
     uint64_t quotas_kept; /* see tm__quota_save(); the watch's, then who closes */
@@ -764,6 +766,7 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
     }
     for (uint32_t i = 0; i < server->n_desks; i++) {
         server->desks[i].health = &server->health;
+        server->desks[i].sessions = server->sessions;
         server->desks[i].has_room = has_room;
         server->desks[i].refresh_arg = server;
     }
@@ -776,6 +779,7 @@ static tm_status open_parts(tm_server *server, tm_err *err) {
     server->refresh_lock = tm__mutex_create();
     server->end_lock = tm__mutex_create();
     server->end_cond = tm__cond_create();
+    server->sessions = tm__sessions_create();
     server->wake_fd = tm__wake_open();
     server->poller = tm__poller_create();
     server->shared.limits = &server->limits;
@@ -787,7 +791,7 @@ static tm_status open_parts(tm_server *server, tm_err *err) {
     server->workers = tm__mem_zalloc(server->n_workers, sizeof(tm_worker *));
     if (server->refresh_lock == NULL || server->end_lock == NULL || server->end_cond == NULL ||
         server->wake_fd < 0 || server->poller == NULL || server->shared.published == NULL ||
-        server->workers == NULL) {
+        server->workers == NULL || server->sessions == NULL) {
         return no_memory(err);
     }
     return open_desks(server, err);
@@ -968,6 +972,7 @@ void tm__server_close(tm_server *server) {
     tm__current_unref(server->latest);
     tm__served_unref(server->prepared);
     tm__serving_free(server->serving);
+    tm__sessions_free(server->sessions);
     tm__recent_free(server->recent);
     tm__monitor_close(server->monitor);
     free_desks(server);

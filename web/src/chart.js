@@ -8,6 +8,9 @@ import { figure, moment } from "./words.js";
 
 const HEIGHT = 190;
 const N_COLOURS = 4;
+// From which step of the axis on, what stands at a tick, and below it where a year or a day begins.
+const BELOW = ["\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1];
+const TIMES = [[86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1], [60, "{HH}:{mm}", ...BELOW], [1, "{HH}:{mm}:{ss}", ...BELOW]];
 
 function colours(element) {
   const of = getComputedStyle(element);
@@ -55,7 +58,7 @@ function options(element, series, marks, unit, width) {
       const room = (high - low || Math.abs(high) || 1) * 0.12;
       return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
     } } },
-    axes: [{ ...axis, space: 70 }, { ...axis, size: 56, values: (u, values) => values.map((v) => figure(v) + unit) }],
+    axes: [{ ...axis, space: 70, values: TIMES }, { ...axis, size: 56, values: (u, values) => values.map((v) => figure(v) + unit) }],
     series: [{}, ...series.map((s, i) => s.isBand
       ? { label: s.name, stroke: "transparent", width: 0, points: { show: false } }
       : { label: s.name, stroke: paint.series[s.colour ?? i % N_COLOURS], width: 2, dash: dashes[i % 4], spanGaps: true, points: { show: (u) => u.data[0].length < 60, size: 5 } })],

@@ -5,12 +5,19 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { get, link, session, useSignal, watchLink } from "./api.js";
 import { html } from "./html.js";
 import { follow } from "./live.js";
+import { Admin } from "./admin.js";
+import { AlertsPage } from "./alerts.js";
+import { Data } from "./data.js";
 import { Home } from "./home.js";
+import { Login, lookWho, signOut } from "./login.js";
+import { Live } from "./livepage.js";
 import { Models } from "./models.js";
 import { usePlace } from "./route.js";
+import { Routes } from "./routes.js";
+import { Training } from "./training.js";
 import { Badge } from "./ui.js";
 
-const PAGES = [["", "Home", Home], ["models", "Models", Models]];
+const PAGES = [["", "Home", Home], ["live", "Live", Live], ["routes", "Routes", Routes], ["models", "Models", Models], ["training", "Training", Training], ["data", "Data", Data], ["alerts", "Alerts", AlertsPage], ["admin", "Admin", Admin]];
 
 const THEMES = ["auto", "light", "dark"];
 function Theme() {
@@ -42,7 +49,10 @@ function Frame() {
   const page = PAGES.find(([name]) => name === at);
   useEffect(() => {
     document.title = `${place.parts[1] ? place.parts[1] + " · " : ""}${page?.[1] ?? "Not found"} · Tidemill`;
-    if (!isFirst.current) main.current?.focus();
+    if (!isFirst.current) {
+      main.current?.focus({ preventScroll: true });
+      scrollTo(0, 0);
+    }
     isFirst.current = false;
   }, [place.parts.join("/")]);
   return html`
@@ -50,16 +60,24 @@ function Frame() {
     <header class="top">
       <a class="brand" href="#/"><svg viewBox="0 0 32 32" aria-hidden="true"><path d="M3 22c4-4 8.500-4 13 0s9 4 13 0" /><circle cx="16" cy="12" r="6.500" /><path d="M16 5.500v13M9.500 12h13" /></svg>Tidemill</a>
       <nav class="pages" aria-label="Pages">${PAGES.map(([name, title]) => html`<a href=${"#/" + name} aria-current=${name === at ? "page" : undefined}>${title}</a>`)}</nav>
-      <div class="end"><${Theme} /></div>
+      <div class="end">${who?.role && html`<span title=${`key ${who.key}`}>${who.role}</span><button type="button" class="quiet" onClick=${signOut}>Sign out</button>`}<${Theme} /></div>
     </header>
     <${Gone} />
-    <main id="main" ref=${main} tabindex="-1">${page ? html`<${page[2]} place=${place} who=${who} />` : html`<h1>There is no such page</h1><p><a href="#/">Home</a></p>`}</main>`;
+    <main id="main" ref=${main} tabindex="-1">${who === null ? html`<p class="loading">loading…</p>` : who.needs_login ? html`<${Login} />` : page ? html`<${page[2]} place=${place} who=${who} />` : html`<h1>There is no such page</h1><p><a href="#/">Home</a></p>`}</main>`;
 }
 
 async function begin() {
   watchLink();
-  follow();
   render(html`<${Frame} />`, document.getElementById("app"));
+  for (let isKnown = false; !isKnown;) {
+    try {
+      await lookWho();
+      isKnown = true;
+    } catch {
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+  }
+  if (!session.get().needs_login) follow();
 }
 
 begin();

@@ -24,7 +24,7 @@ export const Hash = ({ of }) => html`<code class="hash" title=${of}>${of.slice(0
 
 export function Card({ title, note, actions, children, wide, id }) {
   return html`<section class=${wide ? "card wide" : "card"} aria-labelledby=${id && id + "-title"} id=${id}>
-    ${(title || actions) && html`<header><h2 id=${id && id + "-title"}>${title}</h2>${note && html`<p class="note">${note}</p>`}<div class="actions">${actions}</div></header>`}
+    ${(title || actions) && html`<header>${title && html`<h2 id=${id && id + "-title"}>${title}</h2>`}${note && html`<p class="note">${note}</p>`}<div class="actions">${actions}</div></header>`}
     ${children}
   </section>`;
 }
@@ -58,7 +58,7 @@ export const Facts = ({ rows }) => html`<dl class="facts">${rows.filter(Boolean)
 /** columns: [{title, cell(row), isNumber, isMain}] */
 export function Table({ label, columns, rows, keyOf, onRow }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}><table>
-    <thead><tr>${columns.map((c) => html`<th scope="col" class=${c.isNumber ? "number" : ""}>${c.title}</th>`)}</tr></thead>
+    <thead><tr>${columns.map((c) => (c.title ? html`<th scope="col" class=${c.isNumber ? "number" : ""}>${c.title}</th>` : html`<td></td>`))}</tr></thead>
     <tbody>${rows.map((row, i) => html`<tr key=${keyOf ? keyOf(row) : i} class=${onRow?.(row) ?? ""}>${columns.map((c) =>
       c.isMain ? html`<th scope="row">${c.cell(row)}</th>` : html`<td class=${c.isNumber ? "number" : ""}>${c.cell(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;

@@ -54,7 +54,8 @@ static void every_endpoint_and_every_role(void **state) {
     const tm_keyring all_revoked = {.ever = true};
     for (uint32_t e = 0; e < tm__endpoint_count(); e++) {
         const tm_permission permission = tm__endpoint_get(e)->permission;
-        const bool is_public = permission == TM_PERMISSION_PUBLIC;
+        const bool is_public =
+            permission == TM_PERMISSION_PUBLIC || permission == TM_PERMISSION_LOGIN;
         for (uint32_t i = 0; i < TM_GUARD_AUDITOR; i++) {
             const tm_guard_role role = (tm_guard_role)(i + 1);
             const bool can = is_public || tm__guard_role_can(role, permission);

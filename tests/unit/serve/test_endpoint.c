@@ -78,10 +78,10 @@ static void every_endpoint_declares_a_permission(void **state) {
         assert_non_null(e->handle);
         assert_int_equal(tm__endpoint_index(e), i);
         if (e->permission == TM_PERMISSION_PUBLIC) {
-            assert_true(strcmp(e->name, "page") == 0 || strcmp(e->name, "asset") == 0 ||
-                        strcmp(e->name, "livez") == 0 || strcmp(e->name, "readyz") == 0 ||
-                        strcmp(e->name, "ping") == 0 || strcmp(e->name, "v2_live") == 0 ||
-                        strcmp(e->name, "v2_ready") == 0);
+            assert_true(strcmp(e->name, "page") == 0 || strcmp(e->name, "session") == 0 ||
+                        strcmp(e->name, "asset") == 0 || strcmp(e->name, "livez") == 0 ||
+                        strcmp(e->name, "readyz") == 0 || strcmp(e->name, "ping") == 0 ||
+                        strcmp(e->name, "v2_live") == 0 || strcmp(e->name, "v2_ready") == 0);
         }
     }
 }

@@ -166,7 +166,8 @@ static void every_endpoint_asks_every_role(void **state) {
     }
     for (uint32_t e = 0; e < tm__endpoint_count(); e++) {
         const tm_endpoint *endpoint = tm__endpoint_get(e);
-        const bool is_public = endpoint->permission == TM_PERMISSION_PUBLIC;
+        const bool is_public = endpoint->permission == TM_PERMISSION_PUBLIC ||
+                               endpoint->permission == TM_PERMISSION_LOGIN;
         for (uint32_t i = 0; i < TM_GUARD_AUDITOR; i++) {
             const bool can =
                 is_public || tm__guard_role_can((tm_guard_role)(i + 1), endpoint->permission);

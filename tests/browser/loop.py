@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A loop for the dashboard to show: versions, a gate, traffic, labels, a source, keys, and columns that moved."""
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+import made_data  # noqa: E402
+from conftest import Server, Tidemill  # noqa: E402
+
+MODEL = "churn"
+PROJECT = f"models:\n  {MODEL}:\n    from: customers.csv\n    target: churned\n    gate: {{min: {{auc: 0.7}}}}\n"
+
+
+def make(folder):
+    """(program, {role: key}) of a home with three versions of a model, the first of which answers."""
+    program = Tidemill(folder / "loop")
+    program.folder.mkdir()
+    program.write("customers.csv", made_data.csv_text(made_data.churn_rows(2000)))
+    program.write("tidemill.yaml", PROJECT)
+    train = ("train", "customers.csv", "--target", "churned", "--name", MODEL)
+    program.ok(*train, "--work", "20000000")
+    program.ok("apply")
+    program.ok(*train, "--learner", "linear", "--seed", "2", "--drop", "city")
+    program.ok(*train, "--learner", "gbdt", "--param", "gbdt.n_trees=30", "--seed", "3")
+    program.ok("data", "add", "events", "--push")
+    return program, {role: program.ok("key", "create", "--role", role, "--json").json["key"] for role in ("client", "viewer", "deployer")}
+
+
+def empty(folder):
+    """A home with nothing in it."""
+    program = Tidemill(folder / "empty")
+    program.folder.mkdir()
+    program.ok("data", "add", "events", "--push")
+    program.ok("data", "rm", "events", "--yes")
+    return program
+
+
+def serve(program, **options):
+    return Server(program, "--threads", "1", command="run", **options)
+
+
+def traffic(server, key, n=1500):
+    """Requests, and labels of two thirds; of the last, customers stay longer and plans mean their opposite."""
+    headers = {"X-Api-Key": key}
+    moved = [{**row, "months": row["months"] + 25} for row in made_data.churn_rows(n // 3, seed=8, swap=True)]
+    rows = made_data.churn_rows(2 * n // 3, seed=7) + moved
+    for at in range(0, n, 50):
+        part = rows[at:at + 50]
+        status, _, body = server.request("POST", f"/v1/routes/{MODEL}/predict", {"rows": [made_data.request_row(r) for r in part]}, headers)
+        assert status == 200, body
+        if at % 150:
+            labels = [{"prediction_id": p["id"], "model": MODEL, "label": r["churned"]} for p, r in zip(body["predictions"], part)]
+            assert server.request("POST", "/v1/labels", {"labels": labels}, headers)[0] == 200
+
+
+def wait_champion(server, key, version, seconds=10):
+    end = time.monotonic() + seconds
+    while True:
+        now = server.request("GET", f"/v1/models/{MODEL}", headers={"X-Api-Key": key})[2]["champion"]
+        if now == version:
+            return
+        assert time.monotonic() < end, f"version {now} is the champion, not {version}"
+        time.sleep(0.05)

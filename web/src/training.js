@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs: what each version of a model learned, how its scores went from version to version, and what was tried.
+import { path, useValue } from "./api.js";
+import { Chart } from "./chart.js";
+import { html } from "./html.js";
+import { Paged } from "./models.js";
+import { href } from "./route.js";
+import { Await, Badge, Card, Command, Empty, Table, Time } from "./ui.js";
+import { count, figure, quoted } from "./words.js";
+import { Leaderboard } from "./version.js";
+
+function Tried({ model, version }) {
+  const at = useValue(path`/v1/models/${model}/versions/${version}`);
+  return html`<${Card} wide title=${`What was tried for version ${version}`} actions=${html`<${Command}>tidemill model report ${quoted(`${model}@${version}`)} -o report.html<//>`}><${Await} of=${at}>${(v) => v.leaderboard?.length
+    ? html`<${Leaderboard} rows=${v.leaderboard} metric=${v.metric} />` : html`<${Empty}>One learner with given parameters: nothing was searched.<//>`}<//><//>`;
+}
+
+function Runs({ model, place }) {
+  const at = useValue(path`/v1/models/${model}`, 10000);
+  return html`<${Await} of=${at}>${(m) => {
+    const names = Object.keys(m.versions[0]?.test ?? {}).filter((n) => n !== "n_rows");
+    const metric = names.includes(place.query.score) ? place.query.score : names.includes("logloss") ? "logloss" : names[0];
+    const inTime = [...m.versions].reverse();
+    const chosen = Number(place.query.version) || m.versions[0]?.version;
+    return html`${inTime.length > 1 && metric && html`<${Card} wide actions=${html`<label>Score <select value=${metric} onChange=${(e) => place.set({ score: e.target.value })}>${names.map((n) => html`<option value=${n}>${n}</option>`)}</select></label>`}>
+        <${Chart} title=${`${metric} of each version on its own test`} file=${`${model}-${metric}`} times=${inTime.map((v) => Date.parse(v.created) / 1000)} series=${[{ name: metric, values: inTime.map((v) => v.test?.[metric] ?? null) }]} command=${`tidemill model ls ${quoted(model)} --json`} /><//>`}
+      <${Card} wide title="Runs" actions=${html`<${Command}>tidemill retrain ${quoted(model)}<//>`}><${Paged} rows=${m.versions} place=${place}>${(part) => html`<${Table} label="Runs" rows=${part} keyOf=${(v) => v.version} onRow=${(v) => (v.version === chosen ? "chosen" : "")} columns=${[
+        { title: "Version", isMain: true, cell: (v) => html`<a href=${href(["training", model], { version: v.version, from: place.query.from })}>${v.version}</a>` },
+        { title: "Learner", cell: (v) => v.learner }, { title: "State", cell: (v) => html`<${Badge} is=${v.state === "ready" ? "good" : "bad"}>${v.state}<//>` },
+        ...names.slice(0, 5).map((n) => ({ title: n, isNumber: true, cell: (v) => figure(v.test?.[n]) })),
+        { title: "Test rows", isNumber: true, cell: (v) => count(v.test?.n_rows) }, { title: "Made", cell: (v) => html`<${Time} at=${v.created} />` },
+      ]} />`}<//><//>${chosen && html`<${Tried} model=${model} version=${chosen} key=${chosen} />`}`;
+  }}<//>`;
+}
+
+export function Training({ place }) {
+  const models = useValue("/v1/models", 15000);
+  return html`<h1>Training</h1><${Await} of=${models}>${(v) => {
+    if (v.models.length === 0) return html`<${Card}><${Empty} command="tidemill train data.csv --target COLUMN">Nothing was learned yet.<//><//>`;
+    const model = v.models.find((m) => m.model === place.parts[1])?.model ?? v.models[0].model;
+    return html`<div class="heading"><label>Model <select value=${model} onChange=${(e) => { location.hash = href(["training", e.target.value]); }}>${v.models.map((m) => html`<option value=${m.model}>${m.model}</option>`)}</select></label></div><${Runs} model=${model} place=${place} key=${model} />`;
+  }}<//>`;
+}
