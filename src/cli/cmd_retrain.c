@@ -16,7 +16,29 @@ static const char *word(const json_t *object, const char *name, const char *none
     return text != NULL ? text : none;
 }
 
+/* Why it seemed worth it, and what was tried. */
+static void print_reasons(tm_cli *cli, const json_t *turn) {
+    const json_t *const evidence = json_object_get(turn, "evidence");
+    const json_t *const live = json_object_get(evidence, "live");
+    const json_t *one = NULL;
+    size_t i = 0;
+    if (json_is_object(live)) {
+        tm__cli_print(cli, "  live     %.4g over %lld labels\n", tm__json_f64(live, "value", 0),
+                      (long long)tm__json_i64(live, "labels", 0));
+    }
+    json_array_foreach(json_object_get(evidence, "alerts"), i, one) {
+        tm__cli_print(cli, "  alert    %s: %s\n", word(one, "kind", ""), word(one, "summary", ""));
+    }
+    json_array_foreach(json_object_get(turn, "candidates"), i, one) {
+        tm__cli_print(cli, "  %s %s, %.4g%s\n", i == 0 ? "tried   " : "        ",
+                      word(one, "learner", ""), tm__json_f64(one, "score", 0),
+                      tm__json_bool(one, "chosen", false) ? ": chosen" : "");
+    }
+}
+
 static void print_turn(tm_cli *cli, const json_t *turn) {
+    const json_t *step = NULL;
+    size_t i = 0;
     const json_t *const gate = json_object_get(turn, "gate");
     const json_t *const watch = json_object_get(turn, "watch");
     tm__cli_print(cli, "turn %lld: %s\n", (long long)tm__json_i64(turn, "turn", 0),
@@ -27,6 +49,7 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
                   (long long)tm__json_i64(turn, "rows", 0),
                   (long long)tm__json_i64(turn, "new_rows", 0),
                   (long long)tm__json_i64(turn, "champion", 0));
+    print_reasons(cli, turn);
     if (tm__json_i64(turn, "version", 0) > 0) {
         tm__cli_print(cli, "  version  %lld\n", (long long)tm__json_i64(turn, "version", 0));
     }
@@ -35,8 +58,10 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
                       tm__json_bool(gate, "open", false) ? "open" : "refused",
                       word(gate, "reason", ""));
     }
-    if (json_object_get(turn, "rollout") != NULL) {
-        tm__cli_print(cli, "  rollout  %s\n", word(turn, "rollout", ""));
+    json_array_foreach(json_object_get(turn, "steps"), i, step) {
+        tm__cli_print(cli, "  %s %s %s%s%s\n", i == 0 ? "rollout " : "        ",
+                      word(step, "at", ""), word(step, "event", ""),
+                      word(step, "reason", "")[0] != '\0' ? ": " : "", word(step, "reason", ""));
     }
     if (json_object_get(watch, "seen") != NULL) {
         tm__cli_print(cli, "  watched  %lld labels: loss %.4g, version %lld's %.4g\n",

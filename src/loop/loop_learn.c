@@ -69,6 +69,8 @@ static tm_status keep_bundle(tm_retraining *r, const tm_train_result *result, tm
     TM_TRY(tm__home_bundle_save(r->home, &result->bundle_hash, bytes->data, bytes->len, err));
     TM_TRY(tm__bundle_load(bytes->data, bytes->len, &r->candidate_bundle, err));
     json_object_set_new(r->turn.story, "bundle_hash", json_string(hash));
+    json_object_set_new(r->turn.story, "candidates", tm__turn_candidates(result->report));
+    json_object_set(r->turn.story, "seconds", json_object_get(result->report, "seconds"));
     json_object_set_new(r->turn.story, "unmatured_source_rows",
                         json_integer(tm__json_i64(result->report, "unmatured_rows", 0)));
     r->turn.state = TM_TURN_REGISTERING;

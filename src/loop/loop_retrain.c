@@ -93,9 +93,9 @@ static tm_status measure(tm_ctx *ctx, tm_retraining *r, tm_gate_verdict *out, tm
         scores.measured = measured;
         tm__gate_check(&gate, &r->candidate, &scores, out);
         json_object_set_new(r->turn.story, "gate",
-                            json_pack("{s:b, s:s, s:s, s:O, s:O}", "open", out->is_open, "reason",
-                                      out->reason, "metric", metric, "candidate", candidate,
-                                      "champion", champion));
+                            json_pack("{s:b, s:s, s:s, s:O, s:O, s:O*}", "open", out->is_open,
+                                      "reason", out->reason, "metric", metric, "candidate",
+                                      candidate, "champion", champion, "checks", out->checks));
     }
     json_decref(measured);
     json_decref(candidate);

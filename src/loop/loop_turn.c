@@ -95,7 +95,10 @@ static json_t *write_story(const tm_retraining *r) {
 }
 
 tm_status tm__turn_open(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    json_t *evidence = NULL;
+    TM_TRY(tm__turn_evidence(r, &evidence, err));
     r->turn.story = write_story(r);
+    json_object_set_new(r->turn.story, "evidence", evidence);
     r->turn.champion = r->champion.number;
     (void)tm__str_copy(r->turn.model, sizeof(r->turn.model), tm__str(r->options->model));
     TM_TRY(tm__json_check(err));

@@ -38,6 +38,14 @@ typedef struct tm_retraining {
 /** One training at a time in a home: TM_E_CONFLICT while another process has it. */
 TM_NODISCARD tm_status tm__turn_lock(const tm_home *home, tm_file **out, tm_err *err);
 
+/** Why a turn seems worth it, besides what asked for it: {"alerts": [{"kind", "summary", "opened"}]
+ * that are open, "live": {"labels", "value", "better_end"} or null, "fruitless_before"}. New
+ * reference. */
+TM_NODISCARD tm_status tm__turn_evidence(const tm_retraining *r, json_t **out, tm_err *err);
+/** What a training tried, the best first: [{"learner", "score", "chosen"}], ten at the most and the
+ * chosen one. New reference; NULL when out of memory. */
+json_t *tm__turn_candidates(const json_t *report);
+
 /** Save rows and orders, and begin the turn. The lock is held. */
 TM_NODISCARD tm_status tm__turn_open(tm_ctx *ctx, tm_retraining *r, tm_err *err);
 /** Load rows and orders of an open turn. It counts as a try: TM_E_REFUSED, and the turn has failed,

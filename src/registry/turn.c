@@ -75,12 +75,43 @@ tm_status tm__turn_find(tm_registry *registry, const char *model, tm_turn *out, 
     return st;
 }
 
-static tm_status add_item(tm_stmt *stmt, json_t *list, tm_err *err) {
+/* The records of its version's rollout, from the turn on. */
+static tm_status add_steps(tm_registry *registry, const tm_turn *turn, json_t *item, tm_err *err) {
+    const tm_history_filter filter = {
+        .event = "rollout", .version = turn->version, .since_us = turn->began_us};
+    json_t *records = NULL, *record = NULL;
+    size_t i = 0;
+    if (turn->version == 0) {
+        return TM_OK;
+    }
+    TM_TRY(tm__registry_history_find(registry, turn->model, &filter, &records, err));
+    json_t *const steps = json_array();
+    json_array_foreach(records, i, record) {
+        json_array_append_new(steps,
+                              json_pack("{s:O, s:O, s:O*}", "at", json_object_get(record, "at"),
+                                        "event", json_object_get(record, "event"), "reason",
+                                        json_object_get(record, "reason")));
+    }
+    json_decref(records);
+    if (json_array_size(steps) > 0) {
+        json_object_set(item, "steps", steps);
+    }
+    json_decref(steps);
+    return tm__json_check(err);
+}
+
+static tm_status add_item(tm_registry *registry, tm_stmt *stmt, json_t *list, tm_err *err) {
     tm_turn turn = {0};
     TM_TRY(read_row(stmt, &turn, err));
-    const int rc = json_array_append_new(list, tm__turn_json(&turn));
+    json_t *const item = tm__turn_json(&turn);
+    tm_status st = item == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                : add_steps(registry, &turn, item, err);
+    json_object_del(item, "recipe"); /* the version's own record has it */
+    if (json_array_append_new(list, item) != 0 && st == TM_OK) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
     tm__turn_done(&turn);
-    return rc == 0 ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    return st;
 }
 
 tm_status tm__turn_list(tm_registry *registry, const char *model, uint32_t n, json_t **out,
@@ -95,7 +126,7 @@ tm_status tm__turn_list(tm_registry *registry, const char *model, uint32_t n, js
     tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
     for (bool has_row = true; st == TM_OK && has_row;) {
         st = tm__stmt_step(stmt, &has_row, err);
-        st = st == TM_OK && has_row ? add_item(stmt, list, err) : st;
+        st = st == TM_OK && has_row ? add_item(registry, stmt, list, err) : st;
     }
     tm__stmt_done(stmt);
     st = st == TM_OK ? tm__json_check(err) : st;

@@ -63,8 +63,8 @@ TM_NODISCARD tm_status tm__turn_end(tm_registry *registry, tm_turn *turn, const 
 /** The one that has not ended; *out_has false: there is none. */
 TM_NODISCARD tm_status tm__turn_find(tm_registry *registry, const char *model, tm_turn *out,
                                      bool *out_has, tm_err *err);
-/** The newest ones of a model, newest first, as tm__turn_json() tells them; n 0: all. New
- * reference. */
+/** The newest ones of a model, newest first, as tm__turn_json() tells them but without the recipe,
+ * and with "steps": [{"at", "event", "reason"}] of its rollout; n 0: all. New reference. */
 TM_NODISCARD tm_status tm__turn_list(tm_registry *registry, const char *model, uint32_t n,
                                      json_t **out, tm_err *err);
 /** {"model", "turn", "state", "outcome" (null: not ended), "champion", "version" (null: none yet),

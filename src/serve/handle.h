@@ -47,6 +47,7 @@ void tm__handle_model(tm_exchange *x);
 void tm__handle_history(tm_exchange *x);
 void tm__handle_audit(tm_exchange *x);
 void tm__handle_receivers(tm_exchange *x);
+void tm__handle_turns(tm_exchange *x);
 void tm__handle_garbage(tm_exchange *x);
 void tm__handle_keys(tm_exchange *x);
 void tm__handle_promote(tm_exchange *x);

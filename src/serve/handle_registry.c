@@ -8,10 +8,12 @@
 #include "registry/collect.h"
 #include "registry/hooks.h"
 #include "registry/moments.h"
+#include "registry/turn.h"
 #include "serve/handle.h"
 
 #define KEEP_DEFAULT 10u /* as of `model gc` */
 #define OLDER_DEFAULT_US (30 * INT64_C(86400000000))
+#define TURNS 20u
 #define TEXT_MAX 65u /* with NUL: of a time, the name of an event, a duration */
 
 /* ---- Queries ---- */
@@ -176,6 +178,23 @@ void tm__handle_receivers(tm_exchange *x) {
     json_decref(recipe);
     st = st == TM_OK ? tm__hooks_list(x->desk->registry, model, &list, &err) : st;
     reply_list(x, st, "receivers", list, &err);
+}
+
+void tm__handle_turns(tm_exchange *x) {
+    tm_version champion = {0};
+    tm_err err = {0};
+    json_t *list = NULL;
+    uint32_t newest = 0;
+    const char *const model = x->match.params[0];
+    if (!tm__handle_number(x, "newest", &newest)) {
+        return;
+    }
+    tm_status st = tm__registry_find(x->desk->registry, model, &champion, &err);
+    tm__version_done(&champion);
+    st = st == TM_OK
+             ? tm__turn_list(x->desk->registry, model, newest > 0 ? newest : TURNS, &list, &err)
+             : st;
+    reply_list(x, st, "turns", list, &err);
 }
 
 /* ---- What nothing reaches ---- */

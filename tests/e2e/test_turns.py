@@ -78,6 +78,11 @@ def test_a_server_goes_on_with_the_turn_of_one_that_was_killed(tm):
     server = Server(tm, command="run")
     try:
         wait_for(lambda: turns(tm) and not is_open(tm))
+        status, _, told = server.request("GET", "/v1/models/churn/turns?newest=1")
+        assert status == 200 and told["turns"] == turns(tm)[:1]
+        assert {"because", "evidence", "rows", "candidates", "gate", "outcome", "reason"} <= set(told["turns"][0])
+        assert [c["chosen"] for c in told["turns"][0]["candidates"]].count(True) == 1
+        assert server.request("GET", "/v1/models/none/turns")[0] == 404
     finally:
         assert server.stop() == 0
     check_record(tm)

@@ -435,6 +435,7 @@ const fault_case fault_cases[] = {
     {"http model", "keyed", .method = "GET", .target = "/v1/models/made", .want = 200},
     {"http history", "keyed", .method = "GET", .target = "/v1/models/made/history", .want = 200},
     {"http models at", "keyed", .method = "GET", .target = "/v1/models?at=0s", .want = 200},
+    {"http turns", "keyed", .method = "GET", .target = "/v1/models/made/turns", .want = 200},
     {"http receivers", "keyed", .method = "GET", .target = "/v1/models/made/receivers",
      .want = 200},
     {"http garbage", "keyed", .method = "GET", .target = "/v1/garbage?keep=1", .want = 200},
