@@ -347,6 +347,10 @@ tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_op
     tm_status st = retrain(ctx, &r, err);
     if (st == TM_OK) {
         st = story(&r, out, err);
+        if (st != TM_OK) {
+            tm_err_hint(err, "The turn is kept: 'tidemill retrain %.80s --turns' tells it.",
+                        options->model);
+        }
     }
     json_decref(r.recipe);
     json_decref(r.left_out);

@@ -206,6 +206,7 @@ const fault_case fault_cases[] = {
      "turned",
      {"retrain", "made", "--resume", "--threads", "1", "--json"},
      .changes_early = true,
+     .says = "The turn is kept", /* and there is none to go on with then */
      .want = 1},
     {"retrain turns", "turned", {"retrain", "made", "--turns", "--json"}, .want = 0},
     {"replay",
