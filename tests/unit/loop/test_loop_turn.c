@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "loop/loop_turn.h"
+#include "registry/registry_priv.h"
 #include "registry/rollout.h"
-#include "store/db.h"
 #include "temp_home.h"
 #include "trained_home.h"
 
@@ -37,19 +37,10 @@ static json_t *turn(const tm_home *home, bool resumes) {
 
 /* The turn as it was in an earlier state: what came of it since stays, as after a kill. */
 static void put_back(const tm_home *home, const char *state) {
-    tm_db *db = NULL;
+    tm_registry *registry = NULL;
     tm_stmt *stmt = NULL;
-    const tm_db_options options = {.migrations = (const tm_migration[]){{1, "", NULL},
-                                                                        {2, "", NULL},
-                                                                        {3, "", NULL},
-                                                                        {4, "", NULL},
-                                                                        {5, "", NULL},
-                                                                        {6, "", NULL},
-                                                                        {7, "", NULL},
-                                                                        {0, NULL, NULL}},
-                                   .application_id = 0x544D4D45};
-    assert_int_equal(tm__db_open(tm__home_meta_db(home), &options, &db, NULL), TM_OK);
-    assert_int_equal(tm__stmt_init(db,
+    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
+    assert_int_equal(tm__stmt_init(registry->db,
                                    "UPDATE turns SET state = ?1, outcome = NULL, version ="
                                    " CASE WHEN ?1 IN ('training', 'registering') THEN 0"
                                    " ELSE version END",
@@ -58,7 +49,7 @@ static void put_back(const tm_home *home, const char *state) {
     tm__stmt_bind_text(stmt, 1, state);
     assert_int_equal(tm__stmt_run(stmt, NULL), TM_OK);
     tm__stmt_done(stmt);
-    tm__db_close(db);
+    tm__registry_close(registry);
 }
 
 static uint32_t count(tm_registry *registry, const char *event) {
