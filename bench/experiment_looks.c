@@ -8,17 +8,21 @@
  * after each unit from the hundredth on, which is what one must not do. Then A/B tests with the
  * effect that was planned for: share of the runs that find it, with the units of one look and with
  * those that the plan says, and how many units were needed; beside it five looks by O'Brien and
- * Fleming 1979, doi:10.2307/2530245. Last, the test of the arms' shares.
+ * Fleming 1979, doi:10.2307/2530245. Then A/A tests with guardrails of each kind. Last, the test of
+ * the arms' shares.
  */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "metric/ab_compare.h"
+#include "metric/ab_judge.h"
 #include "metric/ab_plan.h"
 #include "metric/ab_ratio.h"
+#include "metric/any_time.h"
 
 #define ALPHA 0.05
 #define POWER 0.8
@@ -233,6 +237,95 @@ static void with_effect(uint32_t n_runs) {
     }
 }
 
+/* ---- Guardrails, both arms alike ---- */
+
+enum { GUARDS = 3, LOOK_EVERY = 50 };
+
+typedef struct guarded {
+    double values[1 + GUARDS][AA_UNITS];
+    uint8_t arms[AA_UNITS];
+    tm_ab_share slow;
+} guarded;
+
+/* True when the share of slow first answers is ever told to be higher, with a look every so often.
+ */
+static bool slow_breaks(const guarded *g, tm_rng *rng, double alpha) {
+    tm_ab_share slow = {.name = "slow"};
+    for (uint32_t i = 0; i < AA_UNITS; i++) {
+        slow.n[g->arms[i]]++;
+        slow.k[g->arms[i]] += tm__rng_f64(rng) < 0.05;
+        if (i % LOOK_EVERY == LOOK_EVERY - 1 &&
+            tm__shares_apart_any_time(slow.n, slow.k, alpha).low > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+typedef struct guard_falls {
+    uint64_t metric, units, counts, any;
+} guard_falls;
+
+static void run_guarded(guarded *g, uint32_t run, guard_falls *out) {
+    static const char *const names[1 + GUARDS] = {"bought", "spent", "score", "errors"};
+    tm_rng rng = tm__rng_split(4, "guards", run);
+    tm_ab_metric metrics[1 + GUARDS] = {{.kind = TM_AB_BINARY},
+                                        {.kind = TM_AB_MEAN},
+                                        {.kind = TM_AB_BOUNDED, .high = 1},
+                                        {.kind = TM_AB_BINARY, .smaller_is_better = true}};
+    for (uint32_t i = 0; i < AA_UNITS; i++) {
+        g->arms[i] = tm__rng_f64(&rng) < 0.5;
+        g->values[0][i] = draw_yes(&rng, 0.2, 0);
+        g->values[1][i] = draw_normal(&rng, 0, 0);
+        g->values[2][i] = draw_uniform(&rng, 0, 0);
+        g->values[3][i] = draw_yes(&rng, 0.05, 0);
+    }
+    for (uint32_t m = 0; m < 1 + GUARDS; m++) {
+        metrics[m].name = names[m];
+        metrics[m].values = g->values[m];
+    }
+    const double guard = tm__ab_guard_share(ALPHA, true);
+    const tm_ab_input in = {.n_units = AA_UNITS,
+                            .arms = g->arms,
+                            .n_matured = AA_UNITS,
+                            .names = {"old", "new"},
+                            .share = 0.5,
+                            .alpha = ALPHA - guard,
+                            .alpha_guard = guard * GUARDS / (GUARDS + 1), /* the rest: slow */
+                            .horizon = AA_UNITS,
+                            .metric = metrics[0],
+                            .guardrails = &metrics[1],
+                            .n_guardrails = GUARDS};
+    json_t *result = NULL;
+    if (tm__ab_judge(&in, &result, NULL) != TM_OK) {
+        fprintf(stderr, "cannot judge\n");
+        exit(1);
+    }
+    const char *decision = tm__json_text(result, "decision", "");
+    const bool metric =
+        !json_is_null(json_object_get(json_object_get(result, "metric"), "decided"));
+    const bool units = strcmp(decision, "guardrail") == 0;
+    const bool counts = slow_breaks(g, &rng, guard / (GUARDS + 1));
+    json_decref(result);
+    out->metric += metric;
+    out->units += units;
+    out->counts += counts;
+    out->any += metric || units || counts;
+}
+
+static void with_guardrails(uint32_t n_runs) {
+    static guarded g;
+    guard_falls n = {0};
+    printf("A/A with four guardrails that bear nothing: found a difference or harm (alpha 5 %%)\n");
+    for (uint32_t run = 0; run < n_runs; run++) {
+        run_guarded(&g, run, &n);
+    }
+    print_share("the metric: a look after each unit, and a last look", n.metric, n_runs);
+    print_share("three guardrails by unit, a look after each", n.units, n_runs);
+    print_share("one of counts, a look after every fiftieth", n.counts, n_runs);
+    print_share("any of them", n.any, n_runs);
+}
+
 /* ---- Shares of the arms ---- */
 
 static uint64_t shares(double share, uint32_t n_runs, uint64_t *out_once) {
@@ -270,6 +363,7 @@ int main(int argc, char **argv) {
     }
     all_alike(n_runs);
     with_effect(n_runs);
+    with_guardrails(n_runs);
     all_shares(n_runs);
     return 0;
 }

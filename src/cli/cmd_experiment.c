@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/experiment_act.h"
+#include "cli/experiment_guard.h"
 #include "cli/experiment_log.h"
 #include "cli/experiment_rows.h"
 #include "cli/model_args.h"
@@ -224,16 +225,21 @@ static tm_status find_delay(tm_cli *cli, const tm_place *place, int64_t *out, tm
     return TM_OK;
 }
 
-static tm_status find_metric(tm_cli *cli, const tm_place *place, const tm_experiment_terms *terms,
-                             const char **out, tm_err *err) {
+/* What is compared, and what must not get worse; the latter in *out_guardrails as well, owned. */
+static tm_status find_metrics(tm_cli *cli, const tm_place *place, tm_experiment_terms *out,
+                              json_t **out_guardrails, tm_err *err) {
     char name[TM_MAX_NAME + 16];
     tm_version version = {0};
     tm_bundle *bundle = NULL;
-    (void)snprintf(name, sizeof(name), "%s@%u", tm__cli_arg(cli, "MODEL"), terms->versions[0]);
+    (void)snprintf(name, sizeof(name), "%s@%u", tm__cli_arg(cli, "MODEL"), out->versions[0]);
     TM_TRY(tm__registry_find(place->registry, name, &version, err));
     tm_status st = tm__registry_bundle(place->registry, &version, &bundle, err);
     if (st == TM_OK) {
-        st = tm__experiment_metric(bundle, tm__cli_text(cli, "metric"), out, err);
+        st = tm__experiment_metric(bundle, tm__cli_text(cli, "metric"), &out->metric, err);
+    }
+    if (st == TM_OK) {
+        st = tm__guards_read(cli, bundle, out->metric, out_guardrails, err);
+        out->guardrails = *out_guardrails;
     }
     tm__bundle_unref(bundle);
     tm__version_done(&version);
@@ -251,10 +257,10 @@ static tm_experiment_then read_then(const tm_cli *cli) {
 }
 
 static tm_status read_terms(tm_cli *cli, const tm_place *place, tm_experiment_terms *out,
-                            tm_err *err) {
+                            json_t **out_guardrails, tm_err *err) {
     tm_experiment rule = {0};
     TM_TRY(read_arms(cli, place, out, err));
-    TM_TRY(find_metric(cli, place, out, &out->metric, err));
+    TM_TRY(find_metrics(cli, place, out, out_guardrails, err));
     TM_TRY(tm__experiment_rule(cli, &rule, err));
     TM_TRY(find_delay(cli, place, &out->delay_us, err));
     out->alpha = rule.alpha;
@@ -282,9 +288,18 @@ static void say_started(tm_cli *cli, const char *model, json_t *started) {
 static tm_status start(tm_cli *cli, const tm_place *place, const tm_actor *actor, tm_err *err) {
     const char *model = tm__cli_arg(cli, "MODEL");
     tm_experiment_terms terms = {0};
-    json_t *started = NULL;
-    TM_TRY(read_terms(cli, place, &terms, err));
-    TM_TRY(tm__registry_experiment_start(place->registry, model, &terms, actor, &started, err));
+    json_t *started = NULL, *guardrails = NULL, *counted = NULL;
+    tm_status st = read_terms(cli, place, &terms, &guardrails, err);
+    if (st == TM_OK && tm__guards_have(guardrails, TM_GUARD_ERRORS)) {
+        st = tm__guards_counted(place->home, model, terms.versions, &counted, err);
+        terms.counted = counted;
+    }
+    if (st == TM_OK) {
+        st = tm__registry_experiment_start(place->registry, model, &terms, actor, &started, err);
+    }
+    json_decref(guardrails);
+    json_decref(counted);
+    TM_TRY(st);
     tm__cli_did(cli, "experiment %lld of '%.100s' is started",
                 (long long)tm__json_i64(started, "experiment", 0), model);
     say_started(cli, model, started);

@@ -19,8 +19,9 @@ static tm_status read_options(tm_cli *cli, tm_ab_plan_options *out, tm_err *err)
                                 .effect = tm__cli_f64(cli, "effect"),
                                 .sd = tm__cli_f64(cli, "sd"),
                                 .share = tm__cli_f64(cli, "share"),
-                                .alpha = tm__cli_f64(cli, "alpha"),
                                 .power = tm__cli_f64(cli, "power")};
+    const double alpha = tm__cli_f64(cli, "alpha");
+    out->alpha = alpha - tm__ab_guard_share(alpha, tm__cli_flag(cli, "guardrails"));
     if (tm__cli_has(cli, "effect") == tm__cli_has(cli, "lift")) {
         return usage("one of --effect and --lift is needed",
                      "--effect 0.01 is a difference, --lift 0.05 a twentieth of the baseline.",
@@ -86,7 +87,7 @@ static json_t *plan_to_json(const tm_cli *cli, const tm_ab_plan_options *o, cons
         tm__cli_has(cli, "baseline") ? tm__json_number(o->baseline) : json_null(), "effect",
         tm__json_number(o->effect), "deviation",
         o->kind == TM_AB_MEAN ? tm__json_number(o->sd) : json_null(), "share",
-        tm__json_number(o->share), "alpha", tm__json_number(o->alpha), "power",
+        tm__json_number(o->share), "alpha", tm__json_number(tm__cli_f64(cli, "alpha")), "power",
         tm__json_number(o->power), "traffic_a_day",
         traffic > 0 ? tm__json_number(traffic) : json_null());
     json_object_set_new(out, "plan", way(cli, p->units, o->power));
@@ -97,6 +98,10 @@ static json_t *plan_to_json(const tm_cli *cli, const tm_ab_plan_options *o, cons
                         json_pack("{s:I, s:o, s:o}", "horizon", (json_int_t)p->units, "alpha_early",
                                   tm__json_number(p->alpha_early), "alpha_last",
                                   tm__json_number(p->alpha_last)));
+    json_object_set_new(out, "alpha_guardrails",
+                        tm__cli_flag(cli, "guardrails")
+                            ? tm__json_number(tm__cli_f64(cli, "alpha") - o->alpha)
+                            : json_null());
     return out;
 }
 

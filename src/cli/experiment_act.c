@@ -20,9 +20,10 @@ static bool is_text(const json_t *status, const char *member, const char *text) 
 
 static tm_status end(acting *a, bool promotes, tm_err *err) {
     json_t *evidence = json_pack(
-        "{s:s, s:s, s:O, s:O}", "decision", tm__json_text(a->status, "decision", ""), "action",
-        promotes ? "promoted" : "stopped", "metric", json_object_get(a->status, "metric"),
-        "sample_ratio", json_object_get(a->status, "sample_ratio"));
+        "{s:s, s:s, s:O, s:O, s:O?}", "decision", tm__json_text(a->status, "decision", ""),
+        "action", promotes ? "promoted" : "stopped", "metric", json_object_get(a->status, "metric"),
+        "sample_ratio", json_object_get(a->status, "sample_ratio"), "guardrails",
+        json_object_get(a->status, "guardrails"));
     const tm_actor actor = {.name = a->actor, .reason = a->reason};
     const tm_experiment_end one = {.number = tm__json_i64(a->status, "experiment", 0),
                                    .promotes = promotes,

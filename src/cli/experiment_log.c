@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *     record of the start ──> metrics of answers: what is compared, then guardrails
+ *                        └──> guardrails of counts
+ *     log ──> each answer: a row of its unit with a value a metric, NaN until its label came
+ */
 #include "cli/experiment_log.h"
 
 #include <stdio.h>
@@ -6,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fmath.h"
+#include "cli/experiment_guard.h"
 #include "metric/metric.h"
 #include "monitor/monitor_arms.h"
 
@@ -14,7 +20,9 @@
 typedef struct reading {
     tm_experiment *experiment;
     tm_bundle *bundles[2];
-    const tm_metric_ops *ops; /* NULL: the outcome itself */
+    const tm_metric_ops *ops[TM_UNIT_METRICS_MAX]; /* of each metric; NULL: the outcome itself */
+    bool has_first; /* of units: how long their first answers took is asked */
+    tm_first_answers first;
     tm_buf key;
 } reading;
 
@@ -52,14 +60,14 @@ tm_status tm__experiment_metric(const tm_bundle *bundle, const char *name, const
 }
 
 /* NaN: no value yet, or one of another kind of answer. */
-static double value_of(const reading *r, const tm_arm_answer *answer) {
+static double value_of(const reading *r, const tm_metric_ops *ops, const tm_arm_answer *answer) {
     const tm_bundle *bundle = r->bundles[answer->arm];
     double y = 0;
     if (answer->label == NULL || answer->n_outputs != tm__bundle_outputs(bundle) ||
         !tm__label_number(bundle, tm__str(answer->label), &y)) {
         return tm__nan();
     }
-    if (r->ops == NULL) {
+    if (ops == NULL) {
         return tm__bundle_task(bundle) == TM_TASK_BINARY ? (y == 1 ? 1 : 0) : y;
     }
     const tm_score_input one = {.task = tm__bundle_task(bundle),
@@ -68,7 +76,7 @@ static double value_of(const reading *r, const tm_arm_answer *answer) {
                                 .y = &y,
                                 .pred = answer->outputs,
                                 .threshold = tm__bundle_threshold(bundle)};
-    return r->ops->row(&one, 0);
+    return ops->row(&one, 0);
 }
 
 /* ---- Answers ---- */
@@ -78,7 +86,7 @@ static tm_status take_answer(void *arg, const tm_arm_answer *answer, tm_err *err
     tm_units *units = &r->experiment->units;
     const bool has_entity = answer->entity.ptr != NULL;
     const tm_str who = has_entity ? answer->entity : answer->id;
-    const double value = value_of(r, answer);
+    double values[TM_UNIT_METRICS_MAX];
     tm_unit_row row = {
         .time_us = answer->at_us, .known_us = answer->known_us, .arm = (uint8_t)answer->arm};
     tm__buf_reset(&r->key);
@@ -87,7 +95,13 @@ static tm_status take_answer(void *arg, const tm_arm_answer *answer, tm_err *err
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the answers of an experiment");
     }
     TM_TRY(tm__units_key(units, (tm_str){(const char *)r->key.data, r->key.len}, &row.unit, err));
-    return tm__units_add(units, &row, &value, err);
+    if (r->has_first) {
+        TM_TRY(tm__first_answer(&r->first, row.unit, answer, err));
+    }
+    for (uint32_t m = 0; m < r->experiment->n_metrics; m++) {
+        values[m] = value_of(r, r->ops[m], answer);
+    }
+    return tm__units_add(units, &row, values, err);
 }
 
 static tm_status open_arm(const tm_place *place, const char *model, uint32_t number,
@@ -110,14 +124,12 @@ static int64_t time_of(const json_t *experiment, const char *member, int64_t oth
 static void take_terms(const json_t *experiment, tm_experiment *out) {
     const json_t *versions = json_object_get(experiment, "versions");
     *out = (tm_experiment){
-        .n_metrics = 1,
         .has_times = true,
         .share = tm__json_f64(experiment, "share", 0.5),
         .alpha = tm__json_f64(experiment, "alpha", 0.05),
         .baseline = tm__json_f64(experiment, "baseline", 0),
         .horizon = (uint64_t)tm__json_i64(experiment, "horizon", 0),
-        .units = {.n_metrics = 1,
-                  .delay_us = (int64_t)(tm__json_f64(experiment, "delay_seconds", 0) * 1e6 + 0.5),
+        .units = {.delay_us = (int64_t)(tm__json_f64(experiment, "delay_seconds", 0) * 1e6 + 0.5),
                   .now_us = tm__now_us()}};
     for (size_t arm = 0; arm < 2; arm++) {
         (void)snprintf(out->names[arm], sizeof(out->names[arm]), "version %lld",
@@ -146,21 +158,80 @@ static tm_status read_log(const tm_place *place, const json_t *experiment, const
     return st == TM_OK ? tm__units_make(&r->experiment->units, err) : st;
 }
 
-tm_status tm__experiment_log(const tm_place *place, const json_t *experiment, const char *model,
-                             tm_experiment *out, tm_err *err) {
-    const char *name = tm__json_text(experiment, "metric", "");
-    reading r = {.experiment = out, .ops = tm__metric_find(name)};
-    take_terms(experiment, out);
-    tm_ab_metric *metric = &out->metrics[0];
+/* A metric of single answers by its recorded name. */
+static void add_metric(reading *r, const char *name, double margin) {
+    tm_experiment *e = r->experiment;
+    const tm_metric_ops *ops = tm__metric_find(name);
+    tm_ab_metric *metric = &e->metrics[e->n_metrics];
     metric->name = name;
-    metric->smaller_is_better = r.ops != NULL && r.ops->is_loss;
+    metric->margin = margin;
+    metric->smaller_is_better = ops != NULL && ops->is_loss;
     if (strcmp(name, "brier") == 0) { /* between 0 and 1 by its definition */
         metric->kind = TM_AB_BOUNDED;
         metric->high = 1;
     }
+    r->ops[e->n_metrics++] = ops;
+    e->units.n_metrics = e->n_metrics;
+}
+
+static tm_status add_guardrails(const json_t *experiment, reading *r, tm_err *err) {
+    const json_t *list = json_object_get(experiment, "guardrails"), *one = NULL;
+    size_t i = 0;
+    json_array_foreach((json_t *)(uintptr_t)list, i, one) {
+        tm_experiment *e = r->experiment;
+        const char *name = tm__json_text(one, "metric", "");
+        const double margin = tm__json_f64(one, "margin", 0);
+        const bool is_latency = strcmp(name, TM_GUARD_LATENCY) == 0;
+        if (i >= TM_AB_GUARDRAILS_MAX) {
+            return TM_FAIL(err, TM_E_INTEGRITY, "an experiment has more than %u guardrails",
+                           TM_AB_GUARDRAILS_MAX);
+        }
+        if (is_latency || strcmp(name, TM_GUARD_ERRORS) == 0) {
+            e->shares[e->n_shares++] = (tm_ab_share){.name = name, .margin = margin};
+        } else {
+            add_metric(r, name, margin);
+        }
+        if (is_latency) {
+            r->has_first = true;
+            r->first.slow_us = (uint32_t)tm__json_i64(one, "slow_us", UINT32_MAX);
+        }
+    }
+    return TM_OK;
+}
+
+/* Guardrails of counts, once the log is read. */
+static tm_status count(const tm_place *place, const json_t *experiment, const char *model,
+                       reading *r, tm_err *err) {
+    const json_t *versions = json_object_get(experiment, "versions");
+    const uint32_t numbers[2] = {(uint32_t)json_integer_value(json_array_get(versions, 0)),
+                                 (uint32_t)json_integer_value(json_array_get(versions, 1))};
+    for (uint32_t i = 0; i < r->experiment->n_shares; i++) {
+        tm_ab_share *share = &r->experiment->shares[i];
+        if (strcmp(share->name, TM_GUARD_LATENCY) == 0) {
+            tm__first_answers_count(&r->first, share);
+        } else if (strcmp(tm__json_text(experiment, "state", ""), "running") == 0) {
+            json_t *now = NULL;
+            TM_TRY(tm__guards_counted(place->home, model, numbers, &now, err));
+            tm__guards_errors(experiment, now, share);
+            json_decref(now);
+        } else {
+            tm__guards_errors_then(experiment, share);
+        }
+    }
+    return TM_OK;
+}
+
+tm_status tm__experiment_log(const tm_place *place, const json_t *experiment, const char *model,
+                             tm_experiment *out, tm_err *err) {
+    reading r = {.experiment = out};
+    take_terms(experiment, out);
+    add_metric(&r, tm__json_text(experiment, "metric", ""), 0);
+    TM_TRY(add_guardrails(experiment, &r, err));
     tm__buf_init(&r.key, TM_MAX_TEXT_BYTES);
-    const tm_status st = read_log(place, experiment, model, &r, err);
+    tm_status st = read_log(place, experiment, model, &r, err);
+    st = st == TM_OK ? count(place, experiment, model, &r, err) : st;
     tm__buf_done(&r.key);
+    tm__first_answers_done(&r.first);
     tm__bundle_unref(r.bundles[0]);
     tm__bundle_unref(r.bundles[1]);
     return st;

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fmath.h"
 #include "base/limits.h"
+#include "metric/ab_plan.h"
 #include "table/schema.h"
 
 /* The columns named by options; NULL: not named. */
@@ -326,6 +327,7 @@ tm_status tm__experiment_judge(tm_experiment *self, json_t **out, tm_err *err) {
         settle(self, m, &metrics[m]);
     }
     const tm_units *u = &self->units;
+    const double guard = tm__ab_guard_share(self->alpha, self->n_metrics > 1 || self->n_shares > 0);
     const tm_ab_input in = {.n_units = u->n,
                             .arms = u->arms,
                             .times_us = self->has_times ? u->times_us : NULL,
@@ -333,11 +335,14 @@ tm_status tm__experiment_judge(tm_experiment *self, json_t **out, tm_err *err) {
                             .n_in_both = u->n_in_both,
                             .names = {self->names[0], self->names[1]},
                             .share = self->share,
-                            .alpha = self->alpha,
+                            .alpha = self->alpha - guard,
+                            .alpha_guard = guard,
                             .horizon = self->horizon,
                             .is_looked_at_once = self->is_looked_at_once,
                             .metric = metrics[0],
                             .guardrails = &metrics[1],
-                            .n_guardrails = self->n_metrics - 1};
+                            .n_guardrails = self->n_metrics - 1,
+                            .shares = self->shares,
+                            .n_shares = self->n_shares};
     return tm__ab_judge(&in, out, err);
 }

@@ -12,8 +12,11 @@ typedef struct tm_experiment {
     tm_units units;
     tm_ab_metric metrics[TM_UNIT_METRICS_MAX]; /* the metric, then guardrails; names are borrowed */
     uint32_t n_metrics;
+    tm_ab_share shares[TM_AB_GUARDRAILS_MAX]; /* guardrails of counts */
+    uint32_t n_shares;
     char names[2][TM_MAX_NAME + 1]; /* of the arms: control, treatment */
-    double share, alpha, baseline;
+    double share, baseline;
+    double alpha; /* of all that can be found; guardrails have their part of it */
     uint64_t horizon;
     bool is_looked_at_once;
     bool has_times;         /* of units; else they are in the order of rows */

@@ -180,9 +180,14 @@ typedef struct tm_rolling {
     const struct tm_log *log; /* may be NULL */
     tm_children children;     /* by models */
     uint64_t started_ns, not_before_ns;
+    char last[TM_MAX_NAME + 2]; /* whose turn came last; "": nobody's yet */
 } tm_rolling;
-/** One look: reaps children, starts one for each. Milliseconds until the next. */
+/** One look: reaps children, starts one for each, TM_CHILDREN_MAX at most; the next look goes on
+ * with those whose turn has not come. Milliseconds until the next. */
 uint32_t tm__rolling_step(tm_rolling *rolling, tm_registry *registry);
+/** Who is first now: the first behind `last` in a sorted list, which may have changed since; else
+ * the first of all. */
+size_t tm__rolling_turn(const json_t *turns, const char *last);
 
 /** "1,204": digits in groups of three. out holds 32 bytes. */
 void tm__loop_count_text(uint64_t n, char *out);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A child looks at each rollout and takes its steps, another at each experiment that acts at its
  * verdict: they read the log, which is work. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "loop/loop_priv.h"
@@ -34,29 +36,63 @@ typedef struct looking {
     const char *command, *verb, *option;
 } looking;
 
-static void start_each(tm_rolling *r, tm_registry *registry, const looking *what) {
-    tm_err err = {0};
+static const looking kinds[2] = {
+    {tm__registry_rollouts, "route", "rollout", "--look"},
+    {tm__registry_experiments_acting, "experiment", "status", "--act"},
+};
+
+/* Names of one kind behind those of the kinds before, each with the digit of its kind. */
+static tm_status add_turns(tm_registry *registry, uint32_t kind, json_t *out, tm_err *err) {
     json_t *models = NULL, *model = NULL;
     size_t i = 0;
-    if (what->list(registry, &models, &err) != TM_OK) {
-        say(r, "", err.message);
-        return;
-    }
-    r->children.option = what->option;
+    TM_TRY(kinds[kind].list(registry, &models, err));
     json_array_foreach(models, i, model) {
-        if (r->children.n < TM_CHILDREN_MAX &&
-            tm__children_start(&r->children, what->command, what->verb, json_string_value(model),
-                               &err) != TM_OK) {
-            say(r, json_string_value(model), err.message);
-        }
+        json_array_append_new(out, json_sprintf("%u%s", kind, json_string_value(model)));
     }
     json_decref(models);
+    return tm__json_check(err);
+}
+
+size_t tm__rolling_turn(const json_t *turns, const char *last) {
+    size_t i = 0;
+    const json_t *turn = NULL;
+    json_array_foreach((json_t *)(uintptr_t)turns, i, turn) {
+        if (strcmp(json_string_value(turn), last) > 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+static void start_turn(tm_rolling *r, const char *turn) {
+    tm_err err = {0};
+    const looking *what = &kinds[turn[0] - '0'];
+    r->children.option = what->option;
+    if (tm__children_start(&r->children, what->command, what->verb, turn + 1, &err) != TM_OK) {
+        say(r, turn + 1, err.message);
+    }
+    (void)tm__str_copy(r->last, sizeof r->last, tm__str(turn));
+}
+
+static void start_turns(tm_rolling *r, tm_registry *registry) {
+    tm_err err = {0};
+    json_t *turns = json_array();
+    tm_status st = tm__json_check(&err);
+    for (uint32_t kind = 0; st == TM_OK && kind < 2; kind++) {
+        st = add_turns(registry, kind, turns, &err);
+    }
+    if (st != TM_OK) {
+        say(r, "", err.message);
+    }
+    const size_t n = st == TM_OK ? json_array_size(turns) : 0;
+    const size_t first = tm__rolling_turn(turns, r->last);
+    for (size_t i = 0; i < n && r->children.n < TM_CHILDREN_MAX; i++) {
+        start_turn(r, json_string_value(json_array_get(turns, (first + i) % n)));
+    }
+    json_decref(turns);
 }
 
 uint32_t tm__rolling_step(tm_rolling *r, tm_registry *registry) {
-    static const looking rollouts = {tm__registry_rollouts, "route", "rollout", "--look"};
-    static const looking verdicts = {tm__registry_experiments_acting, "experiment", "status",
-                                     "--act"};
     reap(r);
     if (r->children.n > 0) {
         return BUSY_MS;
@@ -66,7 +102,6 @@ uint32_t tm__rolling_step(tm_rolling *r, tm_registry *registry) {
         return LOOK_MS;
     }
     r->started_ns = now_ns;
-    start_each(r, registry, &rollouts);
-    start_each(r, registry, &verdicts);
+    start_turns(r, registry);
     return r->children.n > 0 ? BUSY_MS : LOOK_MS;
 }

@@ -168,6 +168,7 @@ static tm_status compare(const tm_rollout_figures *f, double *values, uint8_t *a
                             .names = {"champion", "version"},
                             .share = share_of(f->rollout),
                             .alpha = TM_ROLLOUT_ALPHA,
+                            .alpha_guard = TM_ROLLOUT_ALPHA,
                             .metric = loss,
                             .guardrails = &loss,
                             .n_guardrails = 1};

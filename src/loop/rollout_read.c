@@ -136,20 +136,6 @@ void tm__rollout_figures_done(tm_rollout_figures *figures) {
 
 /* ---- the server's counters ---- */
 
-/* Requests of an arm that were answered and that failed, by version and why it answered. */
-static void count(const json_t *arms, uint32_t version, const char *kind, int64_t *out_answered,
-                  int64_t *out_failed) {
-    size_t i = 0;
-    const json_t *arm = NULL;
-    json_array_foreach((json_t *)(uintptr_t)arms, i, arm) {
-        if (tm__json_i64(arm, "version", 0) == (int64_t)version &&
-            strcmp(tm__json_text(arm, "arm", ""), kind) == 0) {
-            *out_answered += tm__json_i64(arm, "answered", 0);
-            *out_failed += tm__json_i64(arm, "failed", 0);
-        }
-    }
-}
-
 tm_status tm__rollout_counted(const tm_home *home, const tm_rollout_figures *figures, json_t **out,
                               tm_err *err) {
     json_t *serving = NULL;
@@ -158,19 +144,19 @@ tm_status tm__rollout_counted(const tm_home *home, const tm_rollout_figures *fig
     const json_t *server = json_object_get(serving, "server");
     const json_t *arms = json_object_get(tm__serving_route(serving, figures->model), "arms");
     if (arms != NULL && tm__serving_is_fresh(serving, tm__now_us())) {
-        int64_t old_answered = 0, old_failed = 0, new_answered = 0, new_failed = 0;
-        int64_t fallen = 0, fallen_failed = 0; /* to the champion, for the version was not ready */
-        count(arms, figures->rollout->champion, "champion", &old_answered, &old_failed);
-        count(arms, figures->rollout->version, arm_of_version(figures->rollout), &new_answered,
-              &new_failed);
-        if (!figures->rollout->in_shadow) {
-            count(arms, figures->rollout->champion, "fallback", &fallen, &fallen_failed);
+        const tm_rollout *r = figures->rollout;
+        tm_arm_counts old = {0, 0}, new = {0, 0};
+        tm_arm_counts fallen = {0, 0}; /* to the champion: the version was not ready, or failed */
+        tm__serving_count(arms, r->champion, "champion", &old);
+        tm__serving_count(arms, r->version, arm_of_version(r), &new);
+        if (!r->in_shadow) {
+            tm__serving_count(arms, r->champion, "fallback", &fallen);
         }
-        *out =
-            json_pack("{s:s, s:[I, I], s:[I, I]}", "server", tm__json_text(server, "started", ""),
-                      "requests", (json_int_t)(old_answered + old_failed),
-                      (json_int_t)(new_answered + new_failed + fallen + fallen_failed), "failed",
-                      (json_int_t)old_failed, (json_int_t)(new_failed + fallen + fallen_failed));
+        const int64_t failed = new.failed + fallen.answered + fallen.failed;
+        *out = json_pack(
+            "{s:s, s:[I, I], s:[I, I]}", "server", tm__json_text(server, "started", ""), "requests",
+            (json_int_t)(old.answered + old.failed), (json_int_t)(new.answered + failed), "failed",
+            (json_int_t)old.failed, (json_int_t)failed);
     }
     json_decref(serving);
     return tm__json_check(err);

@@ -4,6 +4,7 @@
  *       │ matured, up to the horizon
  *       ├──> metric: confidence sequence, at the horizon one last look
  *       └──> guardrails: a confidence sequence each, against "worse by the margin"
+ *     counts ──> guardrails of shares, the same
  *     all of it ──> decision ──> words (ab_words.c)
  *
  * The order of a decision: arms that cannot be compared, harm, difference, time.
@@ -17,6 +18,7 @@
 #include "base/fmath.h"
 #include "metric/ab_judge_priv.h"
 #include "metric/ab_plan.h"
+#include "metric/any_time.h"
 #include "metric/special.h"
 
 /* ---- The walk over units ---- */
@@ -42,7 +44,7 @@ static tm_status begin(tm_ab_judging *j, tm_err *err) {
     TM_TRY(begin_metric(in, &in->metric, j->alpha_early, 0, &j->metric, err));
     for (uint32_t g = 0; g < in->n_guardrails; g++) {
         const tm_ab_metric *m = &in->guardrails[g];
-        TM_TRY(begin_metric(in, m, in->alpha / in->n_guardrails,
+        TM_TRY(begin_metric(in, m, tm__ab_guard_alpha(j),
                             m->smaller_is_better ? m->margin : -m->margin, &j->guardrails[g], err));
     }
     return TM_OK;
@@ -92,10 +94,43 @@ static int better_sign(const tm_ab_metric *metric) {
     return metric->smaller_is_better ? -1 : 1;
 }
 
-/* -1: harm is shown, 1: less harm than the margin is shown, 0: neither. */
-int tm__ab_guardrail_sign(const tm_ab_judging *j, uint32_t g) {
+uint32_t tm__ab_guards(const tm_ab_judging *j) {
+    return j->in->n_guardrails + j->in->n_shares;
+}
+
+double tm__ab_guard_alpha(const tm_ab_judging *j) {
+    return j->in->alpha_guard / tm__ab_guards(j);
+}
+
+static tm_ab_guard guard_of_units(const tm_ab_judging *j, uint32_t g) {
     const tm_ab_compare *c = &j->guardrails[g];
-    return c->decided_at > 0 ? c->decided_sign * better_sign(&j->in->guardrails[g]) : 0;
+    tm_ab_guard out = {.name = j->in->guardrails[g].name};
+    for (uint32_t a = 0; a < 2; a++) {
+        out.means[a] = c->arms[a].n > 0 ? c->arms[a].mean : tm__nan();
+    }
+    tm__ab_compare_interval(c, &out.low, &out.high);
+    out.sign = c->decided_at > 0 ? c->decided_sign * better_sign(&j->in->guardrails[g]) : 0;
+    return out;
+}
+
+static tm_ab_guard guard_of_counts(const tm_ab_judging *j, const tm_ab_share *share) {
+    tm_ab_guard out = {share->name, {tm__nan(), tm__nan()}, tm__nan(), tm__nan(), 0};
+    for (uint32_t a = 0; a < 2; a++) {
+        out.means[a] = share->n[a] > 0 ? (double)share->k[a] / (double)share->n[a] : tm__nan();
+    }
+    if (share->n[0] > 0 && share->n[1] > 0) {
+        const tm_share_range apart =
+            tm__shares_apart_any_time(share->n, share->k, tm__ab_guard_alpha(j));
+        out.low = apart.low;
+        out.high = apart.high;
+        out.sign = apart.low > share->margin ? -1 : apart.high < share->margin ? 1 : 0;
+    }
+    return out;
+}
+
+tm_ab_guard tm__ab_guard(const tm_ab_judging *j, uint32_t g) {
+    const uint32_t n = j->in->n_guardrails;
+    return g < n ? guard_of_units(j, g) : guard_of_counts(j, &j->in->shares[g - n]);
 }
 
 static const char *decide(tm_ab_judging *j) {
@@ -120,8 +155,8 @@ static const char *decide(tm_ab_judging *j) {
     if (j->is_mismatch) {
         return "mismatch";
     }
-    for (uint32_t g = 0; g < in->n_guardrails; g++) {
-        if (tm__ab_guardrail_sign(j, g) < 0) {
+    for (uint32_t g = 0; g < tm__ab_guards(j); g++) {
+        if (tm__ab_guard(j, g).sign < 0) {
             return "guardrail";
         }
     }
@@ -188,16 +223,33 @@ static json_t *primary_to_json(const tm_ab_judging *j) {
     return out;
 }
 
+static json_t *counts_to_json(const tm_ab_judging *j, const tm_ab_share *share,
+                              const tm_ab_guard *guard) {
+    return json_pack("{s:s, s:s, s:b, s:o, s:[I, I], s:[I, I], s:o, s:o, s:o, s:o}", "metric",
+                     guard->name, "kind", "counts", "smaller_is_better", true, "means",
+                     pair(guard->means[0], guard->means[1]), "units", (json_int_t)share->n[0],
+                     (json_int_t)share->n[1], "bad", (json_int_t)share->k[0],
+                     (json_int_t)share->k[1], "difference",
+                     tm__json_number(guard->means[1] - guard->means[0]), "low",
+                     tm__json_number(guard->low), "high", tm__json_number(guard->high), "level",
+                     tm__json_number(1 - tm__ab_guard_alpha(j)));
+}
+
 static json_t *guardrails_to_json(const tm_ab_judging *j) {
+    const tm_ab_input *in = j->in;
     json_t *list = json_array();
-    for (uint32_t g = 0; g < j->in->n_guardrails; g++) {
-        json_t *entry = metric_to_json(&j->in->guardrails[g], &j->guardrails[g]);
-        const int sign = tm__ab_guardrail_sign(j, g);
-        json_object_set_new(entry, "margin", tm__json_number(j->in->guardrails[g].margin));
+    for (uint32_t g = 0; g < tm__ab_guards(j); g++) {
+        const tm_ab_guard guard = tm__ab_guard(j, g);
+        const bool is_units = g < in->n_guardrails;
+        const tm_ab_share *share = is_units ? NULL : &in->shares[g - in->n_guardrails];
+        json_t *entry = is_units ? metric_to_json(&in->guardrails[g], &j->guardrails[g])
+                                 : counts_to_json(j, share, &guard);
+        json_object_set_new(entry, "margin",
+                            tm__json_number(is_units ? in->guardrails[g].margin : share->margin));
         json_object_set_new(entry, "state",
-                            json_string(sign < 0   ? "breach"
-                                        : sign > 0 ? "kept"
-                                                   : "open"));
+                            json_string(guard.sign < 0   ? "breach"
+                                        : guard.sign > 0 ? "kept"
+                                                         : "open"));
         json_array_append_new(list, entry);
     }
     return list;
@@ -220,12 +272,13 @@ static json_t *arms_to_json(const tm_ab_judging *j) {
 static json_t *rule_to_json(const tm_ab_judging *j) {
     const tm_ab_input *in = j->in;
     const bool has_end = in->horizon > 0;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "kind", has_end ? "horizon" : "any_time",
-                     "alpha", tm__json_number(in->alpha), "alpha_early",
-                     tm__json_number(j->alpha_early), "alpha_last",
-                     has_end ? tm__json_number(j->alpha_last) : json_null(), "horizon",
-                     has_end ? json_integer((json_int_t)in->horizon) : json_null(), "tuned_for",
-                     tm__json_number(j->metric.options.units));
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "kind",
+                     has_end ? "horizon" : "any_time", "alpha", tm__json_number(in->alpha),
+                     "alpha_early", tm__json_number(j->alpha_early), "alpha_last",
+                     has_end ? tm__json_number(j->alpha_last) : json_null(), "alpha_guardrails",
+                     tm__ab_guards(j) > 0 ? tm__json_number(in->alpha_guard) : json_null(),
+                     "horizon", has_end ? json_integer((json_int_t)in->horizon) : json_null(),
+                     "tuned_for", tm__json_number(j->metric.options.units));
 }
 
 static json_t *coverage_to_json(const tm_ab_judging *j) {
@@ -263,7 +316,8 @@ static json_t *to_json(const tm_ab_judging *j, const char *decision) {
 
 tm_status tm__ab_judge(const tm_ab_input *in, json_t **out, tm_err *err) {
     tm_ab_judging j = {.in = in};
-    if (in->n_guardrails > TM_AB_GUARDRAILS_MAX) {
+    if (in->n_guardrails > TM_AB_GUARDRAILS_MAX || in->n_shares > TM_AB_GUARDRAILS_MAX ||
+        tm__ab_guards(&j) > TM_AB_GUARDRAILS_MAX) {
         return TM_FAIL(err, TM_E_INVALID, "an experiment has more than %u guardrails",
                        TM_AB_GUARDRAILS_MAX);
     }

@@ -26,6 +26,14 @@ typedef struct tm_ab_metric {
     double margin; /* of a guardrail: so much worse is still borne; not below 0 */
 } tm_ab_metric;
 
+/* A guardrail of counts that are known at once: so many of what an arm did were bad. Not worse by
+ * more than the margin, as a difference of shares. */
+typedef struct tm_ab_share {
+    const char *name;
+    uint64_t n[2], k[2]; /* by arm: all, and the bad among them; n 0: not known */
+    double margin;       /* not below 0 */
+} tm_ab_share;
+
 typedef struct tm_ab_input {
     uint64_t n_units;
     const uint8_t *arms;     /* [n_units] 0: control, 1: treatment */
@@ -33,30 +41,34 @@ typedef struct tm_ab_input {
     uint64_t n_matured;      /* of the first units all outcomes that come are there */
     uint64_t n_in_both;      /* units left out because they were in both arms */
     const char *names[2];
-    double share; /* of the treatment, as planned */
-    double alpha;
+    double share;           /* of the treatment, as planned */
+    double alpha;           /* of the metric */
+    double alpha_guard;     /* of all guardrails together; over 0 when there is one */
     uint64_t horizon;       /* units judged at the last look; 0: there is none */
     bool is_looked_at_once; /* the ratio of the arms is tested for one look, not for any number */
     tm_ab_metric metric;
-    const tm_ab_metric *guardrails; /* [n_guardrails], at most TM_AB_GUARDRAILS_MAX */
+    const tm_ab_metric *guardrails; /* [n_guardrails], by unit */
     uint32_t n_guardrails;
+    const tm_ab_share *shares; /* [n_shares] more; at most TM_AB_GUARDRAILS_MAX in all */
+    uint32_t n_shares;
 } tm_ab_input;
 
 /**
  * {"decision", "verdict": in words, "arms": [{"arm", "role", "share", "units", "judged",
  * "without_value": matured and still none}], "units", "matured", "judged", "after_horizon",
  * "in_both_arms", "rule": {"kind": "any_time" or "horizon", "alpha", "alpha_early", "alpha_last",
- * "horizon", "tuned_for"}, "sample_ratio": {"p_value": of one look, "any_time_p_value", "looks":
- * "one" or "any", "mismatch", "took_turns"}, "coverage": {"shares": of matured units with a value
- * by arm, "p_value", "differs"}, "metric": M, "guardrails": [M with "margin" and "state": "breach",
- * "kept" or "open"]}
+ * "alpha_guardrails", "horizon", "tuned_for"}, "sample_ratio": {"p_value": of one look,
+ * "any_time_p_value", "looks": "one" or "any", "mismatch", "took_turns"}, "coverage": {"shares": of
+ * matured units with a value by arm, "p_value", "differs"}, "metric": M, "guardrails": [M with
+ * "margin" and "state": "breach", "kept" or "open"]}
  *
  * M: {"metric", "kind", "smaller_is_better", "means", "deviations": by arm, "difference", "low",
  * "high", "level": of the interval, "relative": difference over the control's mean,
  * "skewness": of the difference of means (over TM_AB_SKEW_MOST its interval is not known),
  * "any_time_p_value", "decided": {"units", "at", "by": "any_time" or "last_look"} or null,
  * "one_look": {"z", "p_value", "low", "high"}: what a test that is looked at once, and was planned
- * for these units, would say}. Null: not known.
+ * for these units, would say}. Null: not known. Of counts: "kind" is "counts", "units" and "bad"
+ * how many of each arm there are, and what only units have is not there.
  *
  * decision: "mismatch" (nothing can be trusted: shares that are not as planned, or arms that took
  * turns instead of being assigned by chance, which the test for any number of looks sees),
@@ -65,7 +77,9 @@ typedef struct tm_ab_input {
  *
  * Rule: without a horizon the confidence sequence has all of alpha. With one it has its tenth
  * (TM_AB_EARLY_PARTS), and one look at exactly that many units the rest; units behind it do not
- * count. Guardrails share alpha among themselves, at any time, apart from the metric.
+ * count. Guardrails share alpha_guard among themselves (Bonferroni), each at any time: that
+ * anything is found where nothing is has at most the chance alpha + alpha_guard. Those of counts
+ * are judged by what is counted now, the others by all that was known on the way.
  *
  * Errors:  TM_E_INVALID (options), TM_E_NOMEM.
  * Threads: any.  Cost: some 50 ns a unit and metric.

@@ -23,8 +23,17 @@ typedef struct tm_ab_judging {
     const char *by; /* what decided; NULL: nothing */
 } tm_ab_judging;
 
-/** 1: a guardrail is kept, -1: it is broken, 0: open. */
-int tm__ab_guardrail_sign(const tm_ab_judging *judging, uint32_t guardrail);
+/* A guardrail of either kind as it stands; first those of units, then those of counts. */
+typedef struct tm_ab_guard {
+    const char *name;
+    double means[2]; /* NaN: not known */
+    double low, high;
+    int sign; /* 1: it is kept, -1: it is broken, 0: open */
+} tm_ab_guard;
+uint32_t tm__ab_guards(const tm_ab_judging *judging);
+tm_ab_guard tm__ab_guard(const tm_ab_judging *judging, uint32_t guardrail);
+/** The chance that one guardrail is told wrongly. */
+double tm__ab_guard_alpha(const tm_ab_judging *judging);
 /** The verdict in words: what was found, within what, and what to do. */
 void tm__ab_words(const tm_ab_judging *judging, const char *decision, char *out, size_t size);
 

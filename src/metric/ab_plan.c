@@ -67,6 +67,10 @@ static double power_of(const tm_ab_plan_options *o, scales s, double z_alpha, do
     return tm__normal_above((z_alpha * s.none - drift) / s.some);
 }
 
+double tm__ab_guard_share(double alpha, bool has_guardrails) {
+    return has_guardrails ? alpha / TM_AB_GUARD_PARTS : 0;
+}
+
 tm_status tm__ab_plan(const tm_ab_plan_options *options, tm_ab_plan *out, tm_err *err) {
     TM_TRY(check(options, err));
     const scales s = scales_of(options);

@@ -11,6 +11,12 @@
 /* Looks before the last one may spend alpha over this; the last look has the rest. */
 #define TM_AB_EARLY_PARTS 10.0
 
+/* Of an experiment's alpha its guardrails have one of so many parts together, its metric the rest.
+ */
+#define TM_AB_GUARD_PARTS 10.0
+/** What guardrails have of alpha; 0 without any. */
+double tm__ab_guard_share(double alpha, bool has_guardrails);
+
 typedef struct tm_ab_plan_options {
     tm_ab_kind kind;
     double baseline; /* mean of the control; of BINARY over 0 and below 1 */

@@ -47,18 +47,16 @@ static void say_mismatch(const tm_ab_judging *j, char *out, size_t size) {
 
 static void say_guardrail(const tm_ab_judging *j, char *out, size_t size) {
     char interval[80];
-    for (uint32_t g = 0; g < j->in->n_guardrails; g++) {
-        double low = 0, high = 0;
-        if (tm__ab_guardrail_sign(j, g) < 0) {
-            const tm_ab_compare *c = &j->guardrails[g];
-            tm__ab_compare_interval(c, &low, &high);
+    for (uint32_t g = 0; g < tm__ab_guards(j); g++) {
+        const tm_ab_guard guard = tm__ab_guard(j, g);
+        if (guard.sign < 0) {
             (void)snprintf(out, size,
                            "Stop: '%.64s' does harm. Its %.64s is %.4g, where '%.64s' has %.4g; "
                            "the difference %s (%.4g %%, at any time).",
-                           j->in->names[1], j->in->guardrails[g].name, c->arms[1].mean,
-                           j->in->names[0], c->arms[0].mean,
-                           interval_text(low, high, interval, sizeof(interval)),
-                           100 * (1 - c->options.alpha));
+                           j->in->names[1], guard.name, guard.means[1], j->in->names[0],
+                           guard.means[0],
+                           interval_text(guard.low, guard.high, interval, sizeof(interval)),
+                           100 * (1 - tm__ab_guard_alpha(j)));
             return;
         }
     }
@@ -117,17 +115,36 @@ static void say_open(const tm_ab_judging *j, bool is_over, char *out, size_t siz
     }
 }
 
+/* Behind a verdict that none is broken by. */
+static void add_guardrails(const tm_ab_judging *j, char *out, size_t size) {
+    const uint32_t n = tm__ab_guards(j);
+    const size_t len = strlen(out);
+    uint32_t n_kept = 0;
+    for (uint32_t g = 0; g < n; g++) {
+        n_kept += tm__ab_guard(j, g).sign > 0;
+    }
+    if (n > 0) {
+        (void)snprintf(out + len, size - len, " No guardrail is broken; %u of %u %s surely kept.",
+                       n_kept, n, n_kept == 1 ? "is" : "are");
+    }
+}
+
 void tm__ab_words(const tm_ab_judging *j, const char *decision, char *out, size_t size) {
     out[0] = '\0';
     if (strcmp(decision, "mismatch") == 0) {
         say_mismatch(j, out, size);
-    } else if (strcmp(decision, "guardrail") == 0) {
+        return;
+    }
+    if (strcmp(decision, "guardrail") == 0) {
         say_guardrail(j, out, size);
-    } else if (j->sign != 0) {
+        return;
+    }
+    if (j->sign != 0) {
         say_difference(j, out, size);
     } else if (strcmp(decision, "wait") == 0 && is_skewed(j)) {
         say_skewed(j, out, size);
     } else {
         say_open(j, strcmp(decision, "no_difference") == 0, out, size);
     }
+    add_guardrails(j, out, size);
 }

@@ -39,6 +39,12 @@ tm_share_range tm__share_any_time(uint64_t n, uint64_t k, double alpha) {
     return range;
 }
 
+tm_share_range tm__shares_apart_any_time(const uint64_t n[2], const uint64_t k[2], double alpha) {
+    const tm_share_range first = tm__share_any_time(n[0], k[0], alpha / 2);
+    const tm_share_range second = tm__share_any_time(n[1], k[1], alpha / 2);
+    return (tm_share_range){second.low - first.high, second.high - first.low};
+}
+
 double tm__cdf_radius_any_time(uint64_t n, double alpha) {
     if (n == 0) {
         return 1;

@@ -23,6 +23,13 @@ typedef struct tm_share_range {
 tm_share_range tm__share_any_time(uint64_t n, uint64_t k, double alpha);
 
 /**
+ * By how much the share of the second lies over that of the first, given k[i] of n[i] of each, but
+ * for a chance alpha over all numbers together: each range has half of alpha, so that the two need
+ * not be independent. -1 to 1 while one has nothing.
+ */
+tm_share_range tm__shares_apart_any_time(const uint64_t n[2], const uint64_t k[2], double alpha);
+
+/**
  * How far the distribution function of n rows is at most from that of all, at all n together but
  * for a chance alpha; 1 for n = 0.
  *

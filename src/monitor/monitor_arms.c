@@ -27,6 +27,7 @@ static tm_status take_row(void *arg, const tm_walk_row *row, tm_err *err) {
                                   .at_us = row->at_us,
                                   .outputs = row->outputs,
                                   .n_outputs = row->n_outputs,
+                                  .latency_us = row->latency_us,
                                   .label = row->label,
                                   .known_us = known_us > row->at_us ? known_us : row->at_us};
     return r->query->fn(r->query->arg, &answer, err);

@@ -13,6 +13,7 @@ typedef struct tm_arm_answer {
     int64_t at_us;         /* when it was given */
     const double *outputs; /* [n_outputs] */
     uint32_t n_outputs;
+    uint32_t latency_us;
     const char *label; /* NULL: not known yet */
     int64_t known_us;  /* when the label became known; no earlier than at_us */
 } tm_arm_answer;

@@ -40,6 +40,9 @@ static tm_status take_start(tm_stmt *stmt, int64_t number, json_t **out, tm_err 
     TM_TRY(tm__registry_json(tm__stmt_text(stmt, 4), &terms, err));
     json_t *made = json_pack("{s:I, s:s}", "experiment", (json_int_t)number, "state", "running");
     json_object_set_new(made, "then", json_string(tm__then_names[TM_THEN_NOTHING])); /* of old */
+    json_object_set_new(made, "guardrails", json_array());
+    json_object_set_new(made, "counted", json_null());
+    json_object_set_new(made, "evidence", json_null());
     json_object_update(made, terms);
     json_decref(terms);
     json_object_set_new(made, "started", tm__registry_time(tm__stmt_i64(stmt, 0)));
@@ -53,11 +56,15 @@ static tm_status take_start(tm_stmt *stmt, int64_t number, json_t **out, tm_err 
     return tm__json_check(err);
 }
 
-static void take_stop(tm_stmt *stmt, json_t *out) {
+static tm_status take_stop(tm_stmt *stmt, json_t *out, tm_err *err) {
+    json_t *evidence = NULL;
+    TM_TRY(tm__registry_json(tm__stmt_text(stmt, 4), &evidence, err));
+    json_object_set_new(out, "evidence", evidence);
     json_object_set_new(out, "state", json_string("stopped"));
     json_object_set_new(out, "stopped", tm__registry_time(tm__stmt_i64(stmt, 0)));
     json_object_set_new(out, "stopped_by", text_or_null(tm__stmt_text(stmt, 2)));
     json_object_set_new(out, "stop_reason", text_or_null(tm__stmt_text(stmt, 3)));
+    return TM_OK;
 }
 
 /* NULL in *out: there never was one. */
@@ -79,7 +86,7 @@ static tm_status read_newest(tm_registry *registry, const char *model, json_t **
         if (strcmp(tm__stmt_text(stmt, 1), STARTED) == 0) {
             st = take_start(stmt, ++number, &found, err);
         } else if (found != NULL) {
-            take_stop(stmt, found);
+            st = take_stop(stmt, found, err);
         }
     }
     tm__stmt_done(stmt);
@@ -154,14 +161,20 @@ tm_status tm__registry_experiments_acting(tm_registry *registry, json_t **out, t
 /* ---- Starting ---- */
 
 static json_t *terms_to_json(const tm_experiment_terms *t) {
-    return json_pack("{s:[i, i], s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "versions",
-                     (int)t->versions[0], (int)t->versions[1], "share", tm__json_number(t->share),
-                     "metric", t->metric, "alpha", tm__json_number(t->alpha), "horizon",
-                     t->horizon > 0 ? json_integer((json_int_t)t->horizon) : json_null(),
-                     "baseline", t->baseline > 0 ? tm__json_number(t->baseline) : json_null(),
-                     "delay_seconds",
-                     t->delay_us > 0 ? tm__json_number((double)t->delay_us / 1e6) : json_null(),
-                     "then", tm__then_names[t->then]);
+    json_t *out =
+        json_pack("{s:[i, i], s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "versions", (int)t->versions[0],
+                  (int)t->versions[1], "share", tm__json_number(t->share), "metric", t->metric,
+                  "alpha", tm__json_number(t->alpha), "horizon",
+                  t->horizon > 0 ? json_integer((json_int_t)t->horizon) : json_null(), "baseline",
+                  t->baseline > 0 ? tm__json_number(t->baseline) : json_null(), "delay_seconds",
+                  t->delay_us > 0 ? tm__json_number((double)t->delay_us / 1e6) : json_null(),
+                  "then", tm__then_names[t->then]);
+    if (t->guardrails != NULL) {
+        json_object_set(out, "guardrails", (json_t *)(uintptr_t)t->guardrails);
+        json_object_set(out, "counted",
+                        t->counted != NULL ? (json_t *)(uintptr_t)t->counted : json_null());
+    }
+    return out;
 }
 
 static tm_status check_arm(tm_registry *registry, int64_t model_id, uint32_t number, tm_err *err) {

@@ -32,6 +32,8 @@ typedef struct tm_experiment_terms {
     double baseline;  /* planned share of yes; 0: not said */
     int64_t delay_us; /* in which labels come; 0: not declared */
     tm_experiment_then then;
+    const json_t *guardrails; /* what must not get worse: a list with "metric" and "margin"; NULL */
+    const json_t *counted;    /* requests so far, by which errors are judged; NULL: not known */
 } tm_experiment_terms;
 
 /**
@@ -70,9 +72,10 @@ TM_NODISCARD tm_status tm__registry_experiment_end(tm_registry *registry, const 
 /**
  * The newest of a model: {"experiment": its number, from 1, "state": "running" or "stopped",
  * "versions": [control, treatment], "share", "metric", "alpha", "horizon", "baseline",
- * "delay_seconds", "then", "split": whether the route was split between the arms, "started",
- * "started_by", "hypothesis", "stopped", "stopped_by", "stop_reason"}. What was not said is null.
- * TM_E_NOT_FOUND when there never was one. New reference.
+ * "delay_seconds", "then", "guardrails": as they were said, "counted": requests at its start,
+ * "evidence": what the verdict rested on that ended it, "split": whether the route was split
+ * between the arms, "started", "started_by", "hypothesis", "stopped", "stopped_by", "stop_reason"}.
+ * What was not said is null. TM_E_NOT_FOUND when there never was one. New reference.
  */
 TM_NODISCARD tm_status tm__registry_experiment(tm_registry *registry, const char *model,
                                                json_t **out, tm_err *err);

@@ -53,6 +53,19 @@ const json_t *tm__serving_route(const json_t *serving, const char *model) {
     return NULL;
 }
 
+void tm__serving_count(const json_t *arms, uint32_t version, const char *kind,
+                       tm_arm_counts *io_counts) {
+    size_t i = 0;
+    const json_t *arm = NULL;
+    json_array_foreach((json_t *)(uintptr_t)arms, i, arm) {
+        if (tm__json_i64(arm, "version", 0) == (int64_t)version &&
+            strcmp(tm__json_text(arm, "arm", ""), kind) == 0) {
+            io_counts->answered += tm__json_i64(arm, "answered", 0);
+            io_counts->failed += tm__json_i64(arm, "failed", 0);
+        }
+    }
+}
+
 json_t *tm__serving_shadow(const json_t *arms, uint32_t version) {
     static const char *const names[] = {"answered", "failed", "dropped", "compared", "differed"};
     json_t *out = json_object();

@@ -22,6 +22,14 @@ bool tm__serving_runs(const json_t *serving);
 bool tm__serving_is_fresh(const json_t *serving, int64_t now_us);
 /** What it says of a model's route; NULL: nothing. Borrowed. */
 const json_t *tm__serving_route(const json_t *serving, const char *model);
+/* Requests of an arm. */
+typedef struct tm_arm_counts {
+    int64_t answered, failed;
+} tm_arm_counts;
+/** Add what it counted of a version that answered for this reason ("champion", "challenger",
+ * "fallback", "shadow"), of the arms of a route. */
+void tm__serving_count(const json_t *arms, uint32_t version, const char *kind,
+                       tm_arm_counts *io_counts);
 /** What came of a version's shadow, of the arms of a route: {"answered", "failed", "dropped":
  * requests, "compared", "differed": rows} since the server started. New reference. */
 json_t *tm__serving_shadow(const json_t *arms, uint32_t version);

@@ -286,3 +286,41 @@ def test_an_experiment_on_a_version_that_is_gone_says_so(tm):
         path.unlink()
     result = tm("experiment", "status", "churn")
     assert result.code == 8 and "hint:" in result.err, result.err
+
+
+def test_a_guardrail_that_breaks_stops_before_anything_is_promoted(tm, serve):
+    """What comes true is alike in both arms, and the treatment's answers are worse: only the guardrail says so."""
+    rows = two_versions(tm, "good", "odd")
+    tm.ok("route", "split", "churn", "1=50", "2=50")
+    start = ("experiment", "start", "churn", "--metric", "outcome", "--then", "promote", "--guardrail", "brier=0.02", "--guardrail", "errors=0.1", "--guardrail", "latency=0.5", "--slow", "10s")
+    server = serve(command="run")
+    started = tm.ok(*start, "--json").json
+    assert [g["metric"] for g in started["guardrails"]] == ["brier", "errors", "latency"] and started["counted"]["requests"] == [0, 0]
+    result = until_stopped(tm, server, rows)
+    brier, errors, latency = result["guardrails"]
+    assert result["decision"] == "guardrail" and brier["state"] == "breach" and brier["low"] > 0.02 and brier["margin"] == 0.02
+    assert "does harm. Its brier is" in result["stop_reason"] and "at any time" in result["stop_reason"]
+    assert errors["bad"] == [0, 0] and min(errors["units"]) > 0 and errors["state"] != "breach" and latency["bad"] == [0, 0] and latency["low"] < 0 < latency["high"]
+    assert result["rule"]["alpha"] == pytest.approx(0.045) and result["rule"]["alpha_guardrails"] == pytest.approx(0.005) and brier["level"] == pytest.approx(1 - 0.005 / 3)
+    route = tm.ok("route", "ls", "--json").json["routes"][0]
+    assert route["champion"] == 1 and len(route["arms"]) == 1
+    last = tm.ok("model", "history", "churn", "--json").json["history"][-1]
+    assert last["details"]["decision"] == "guardrail" and last["details"]["guardrails"][0]["state"] == "breach"
+    words = tm.ok("experiment", "status", "churn").out
+    assert "Stop: 'version 2' does harm" in words and all(word in words for word in ("brier", "errors", "latency", "breach"))
+
+
+@pytest.mark.parametrize("words, message", [(("--guardrail", "auc"), "no guardrail of this model"), (("--guardrail", "brier"), "named twice"), (("--guardrail", "latency=0.1"), "--slow go together"),
+                                            (("--guardrail", "accuracy=-1"), "is no guardrail")])
+def test_guardrails_that_cannot_be_are_refused(tm, words, message):
+    tm.write("churn.csv", to_csv(churn(200), without=("id", "since")))
+    for _ in range(2):
+        tm.ok("train", "churn.csv", "--target", "churned", "--name", "churn", "--learner", "baseline")
+    result = tm("experiment", "start", "churn", *words)
+    assert result.code == 2 and message in result.err and "hint:" in result.err, result.err
+
+
+def test_guardrails_cost_units_of_a_plan(tm):
+    plain, guarded = (plan(tm, "--baseline", 0.2, "--effect", 0.02, *words) for words in ((), ("--guardrails",)))
+    assert (plain["alpha_guardrails"], guarded["alpha_guardrails"]) == (None, pytest.approx(0.005)) and guarded["alpha"] == 0.05
+    assert plain["plan"]["units"] * 1.02 < guarded["plan"]["units"] < plain["plan"]["units"] * 1.05

@@ -384,7 +384,7 @@ const fault_case fault_cases[] = {
      .want = 0},
     {"experiment start",
      "full",
-     {"experiment", "start", "made", "1=50", "2=50"},
+     {"experiment", "start", "made", "1=50", "2=50", "--guardrail", "errors"},
      .says = "is started",
      .want = 0},
     {"experiment model", "full", {"experiment", "status", "made", "--json"}, .want = 3},

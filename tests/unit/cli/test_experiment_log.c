@@ -37,6 +37,7 @@ typedef struct given {
     const char *entity;
     double output;
     const char *label; /* NULL: none */
+    uint32_t latency_us;
 } given;
 
 static void log_all(const tm_home *home, const given *rows, int n) {
@@ -55,7 +56,8 @@ static void log_all(const tm_home *home, const given *rows, int n) {
                                   .entity = rows[i].entity,
                                   .row = "{}",
                                   .outputs = &rows[i].output,
-                                  .n_outputs = 1};
+                                  .n_outputs = 1,
+                                  .latency_us = rows[i].latency_us};
         const tm_label label = {
             .prediction_id = id, .value = rows[i].label, .observed_us = rows[i].known_us};
         assert_true(tm__logged_answer(monitor, &answer));
@@ -66,28 +68,37 @@ static void log_all(const tm_home *home, const given *rows, int n) {
     tm__monitor_close(monitor);
 }
 
-static tm_experiment read_by(const tm_place *place, const char *metric, int64_t delay_us) {
-    const tm_experiment_terms terms = {
-        .versions = {1, 2}, .share = 0.5, .metric = metric, .alpha = 0.05, .delay_us = delay_us};
+static json_t *started; /* whose names are those of what was read */
+
+static tm_experiment read_with(const tm_place *place, const char *metric, int64_t delay_us,
+                               const json_t *guardrails) {
+    const tm_experiment_terms terms = {.versions = {1, 2},
+                                       .share = 0.5,
+                                       .metric = metric,
+                                       .alpha = 0.05,
+                                       .delay_us = delay_us,
+                                       .guardrails = guardrails};
     tm_experiment out = {0};
     tm_err err = {0};
-    json_t *found = NULL;
     tm__clock_fix(HOUR);
     assert_int_equal(
-        tm__registry_experiment_start(place->registry, "tiny", &terms, &actor, &found, NULL),
+        tm__registry_experiment_start(place->registry, "tiny", &terms, &actor, &started, NULL),
         TM_OK);
     tm__clock_fix(50 * HOUR);
-    if (tm__experiment_log(place, found, "tiny", &out, &err) != TM_OK) {
+    if (tm__experiment_log(place, started, "tiny", &out, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
-    json_decref(found);
     return out;
 }
 
+static tm_experiment read_by(const tm_place *place, const char *metric, int64_t delay_us) {
+    return read_with(place, metric, delay_us, NULL);
+}
+
 static const given rows[] = {
-    {1, HOUR / 2, HOUR, "z", 0.9, "yes"}, /* before it began */
-    {1, 2 * HOUR, 3 * HOUR, "a", 0.9, "yes"},   {2, 3 * HOUR, 4 * HOUR, "b", 0.8, "no"},
-    {1, 4 * HOUR, 30 * HOUR, NULL, 0.25, "no"}, {2, 49 * HOUR, 49 * HOUR, NULL, 0.5, NULL},
+    {1, HOUR / 2, HOUR, "z", 0.9, "yes", 0}, /* before it began */
+    {1, 2 * HOUR, 3 * HOUR, "a", 0.9, "yes", 0},   {2, 3 * HOUR, 4 * HOUR, "b", 0.8, "no", 0},
+    {1, 4 * HOUR, 30 * HOUR, NULL, 0.25, "no", 0}, {2, 49 * HOUR, 49 * HOUR, NULL, 0.5, NULL, 0},
 };
 
 static void answers_are_scored_by_the_version_that_gave_them(void **state) {
@@ -118,6 +129,40 @@ static void a_label_that_is_later_than_the_delay_does_not_count(void **state) {
     tm__registry_close(place.registry);
 }
 
+/* Another score by unit, and the first answer's time of each unit, labelled or not. */
+static void guardrails_are_read_with_the_metric(void **state) {
+    static const given slow[] = {
+        {1, 2 * HOUR, 3 * HOUR, "a", 0.9, "yes", 100},
+        {1, 3 * HOUR, 3 * HOUR, "a", 0.9, NULL, 9000},
+        {2, 3 * HOUR, 4 * HOUR, "b", 0.8, "no", 9000},
+        {2, 4 * HOUR, 0, NULL, 0.1, NULL, 100},
+        {1, 5 * HOUR, 0, "both", 0.5, NULL, 9000},
+        {2, 6 * HOUR, 0, "both", 0.5, NULL, 9000},
+    };
+    tm_place place = two_versions(*state);
+    json_t *said = json_pack("[{s:s, s:f}, {s:s, s:f, s:i}, {s:s, s:f}]", "metric", "accuracy",
+                             "margin", 0.02, "metric", "latency", "margin", 0.1, "slow_us", 5000,
+                             "metric", "errors", "margin", 0.0);
+    log_all(*state, slow, 6);
+    tm_experiment e = read_with(&place, "brier", 0, said);
+    json_t *result = NULL;
+    assert_true(e.n_metrics == 2 && e.n_shares == 2);
+    assert_string_equal(e.metrics[1].name, "accuracy");
+    assert_true(e.metrics[1].margin == 0.02 && !e.metrics[1].smaller_is_better);
+    assert_true(e.shares[0].n[0] == 1 && e.shares[0].k[0] == 0); /* a's first was quick */
+    assert_true(e.shares[0].n[1] == 2 && e.shares[0].k[1] == 1);
+    assert_true(e.shares[1].n[0] == 0 && e.shares[1].n[1] == 0); /* no server */
+    assert_int_equal(tm__experiment_judge(&e, &result, NULL), TM_OK);
+    assert_int_equal(json_array_size(json_object_get(result, "guardrails")), 3);
+    const json_t *rule = json_object_get(result, "rule");
+    assert_true(fabs(tm__json_f64(rule, "alpha", 0) - 0.045) < 1e-12);
+    assert_true(fabs(tm__json_f64(rule, "alpha_guardrails", 0) - 0.005) < 1e-12);
+    json_decref(result);
+    json_decref(said);
+    tm__experiment_done(&e);
+    tm__registry_close(place.registry);
+}
+
 static void a_metric_is_one_of_single_answers(void **state) {
     tm_bundle *binary = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
     tm_bundle *number =
@@ -139,6 +184,8 @@ static void a_metric_is_one_of_single_answers(void **state) {
 
 static int close_home(void **state) {
     tm__clock_fix(INT64_MIN);
+    json_decref(started);
+    started = NULL;
     return tm__temp_home_close(state);
 }
 
@@ -148,6 +195,8 @@ int main(void) {
                                         tm__temp_home_open, close_home),
         cmocka_unit_test_setup_teardown(a_label_that_is_later_than_the_delay_does_not_count,
                                         tm__temp_home_open, close_home),
+        cmocka_unit_test_setup_teardown(guardrails_are_read_with_the_metric, tm__temp_home_open,
+                                        close_home),
         cmocka_unit_test_setup_teardown(a_metric_is_one_of_single_answers, tm__temp_home_open,
                                         close_home),
     };

@@ -33,6 +33,7 @@ static tm_ab_input made(uint64_t seed, double effect, double harm) {
                          .names = {"old", "new"},
                          .share = 0.5,
                          .alpha = 0.05,
+                         .alpha_guard = 0.05,
                          .metric = {.name = "bought", .values = values, .kind = TM_AB_BINARY},
                          .guardrails = &guardrail,
                          .n_guardrails = 1};
@@ -160,6 +161,63 @@ static void harm_stops_it_beyond_the_margin(void **state) {
     json_decref(result);
 }
 
+static const json_t *guardrail_of(const json_t *result, size_t i) {
+    return json_array_get(json_object_get(result, "guardrails"), i);
+}
+
+/* Requests that failed, answers that were slow: known at once, and of no unit. */
+static void counts_are_guardrails_too(void **state) {
+    (void)state;
+    tm_ab_input in = made(3, 0.1, 0);
+    tm_ab_share shares[2] = {{"failed", {2000, 2000}, {10, 14}, 0.05}, {"slow", {0, 0}, {0, 0}, 0}};
+    in.shares = shares;
+    in.n_shares = 2;
+    json_t *result = judge(&in, "treatment_better");
+    const json_t *failed = guardrail_of(result, 1), *slow = guardrail_of(result, 2);
+    assert_string_equal(tm__json_text(failed, "state", ""), "kept");
+    assert_true(fabs(tm__json_f64(failed, "difference", 1) - 0.002) < 1e-12);
+    assert_true(tm__json_f64(failed, "level", 0) == 1 - 0.05 / 3);
+    assert_string_equal(tm__json_text(slow, "state", ""), "open");
+    assert_true(json_is_null(json_object_get(slow, "low")));
+    assert_true(tm__json_f64(json_object_get(result, "rule"), "alpha_guardrails", 0) == 0.05);
+    assert_non_null(
+        strstr(tm__json_text(result, "verdict", ""), "No guardrail is broken; 1 of 3 is surely"));
+    json_decref(result);
+    shares[0].k[1] = 300; /* 15 % */
+    result = judge(&in, "guardrail");
+    assert_non_null(strstr(tm__json_text(result, "verdict", ""), "Its failed is 0.15"));
+    json_decref(result);
+    json_t *none = NULL;
+    in.alpha_guard = 0;
+    assert_int_equal(tm__ab_judge(&in, &none, NULL), TM_E_INVALID);
+}
+
+/* Both arms alike, three guardrails of each kind that bear nothing: all that is found is found by
+ * chance, in at most alpha of the tests. bench/experiment_looks.c does it 10,000 times. */
+static void together_they_are_wrong_in_at_most_alpha_of_tests(void **state) {
+    (void)state;
+    enum { TESTS = 200 };
+    uint32_t n_found = 0;
+    for (uint64_t seed = 0; seed < TESTS; seed++) {
+        tm_ab_input in = made(1000 + seed, 0, 0);
+        tm_ab_share share = {"failed", {0, 0}, {0, 0}, 0};
+        json_t *result = NULL;
+        for (uint32_t i = 0; i < UNITS; i++) {
+            share.n[arms[i]]++;
+            share.k[arms[i]] += errors[(i * 7) % UNITS] != 0;
+        }
+        in.shares = &share;
+        in.n_shares = 1;
+        in.horizon = UNITS;
+        in.alpha = 0.09;
+        in.alpha_guard = 0.01;
+        assert_int_equal(tm__ab_judge(&in, &result, NULL), TM_OK);
+        n_found += strcmp(tm__json_text(result, "decision", ""), "no_difference") != 0;
+        json_decref(result);
+    }
+    assert_in_range(n_found, 5, 30); /* 20 are expected of alpha = 0.1; 30 is 2.4 deviations more */
+}
+
 static void units_that_are_too_young_or_without_a_value_are_counted(void **state) {
     (void)state;
     tm_ab_input in = made(1, 0.1, 0);
@@ -201,6 +259,8 @@ int main(void) {
         cmocka_unit_test(arms_of_other_sizes_are_trusted_with_nothing),
         cmocka_unit_test(arms_that_took_turns_are_told_from_wrong_shares),
         cmocka_unit_test(harm_stops_it_beyond_the_margin),
+        cmocka_unit_test(counts_are_guardrails_too),
+        cmocka_unit_test(together_they_are_wrong_in_at_most_alpha_of_tests),
         cmocka_unit_test(units_that_are_too_young_or_without_a_value_are_counted),
         cmocka_unit_test(nothing_is_judged_from_nothing),
     };

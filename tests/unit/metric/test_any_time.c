@@ -47,6 +47,18 @@ static void a_share_holds_at_every_look(void **state) {
     }
 }
 
+static void two_shares_are_apart_by_both_their_ranges(void **state) {
+    (void)state;
+    static const uint64_t n[2] = {5000, 4000}, k[2] = {50, 400}, none[2] = {5000, 0};
+    const tm_share_range a = tm__share_any_time(5000, 50, 0.005);
+    const tm_share_range b = tm__share_any_time(4000, 400, 0.005);
+    const tm_share_range apart = tm__shares_apart_any_time(n, k, 0.01);
+    assert_true(apart.low == b.low - a.high && apart.high == b.high - a.low);
+    assert_true(apart.low > 0.05 && apart.low < 0.09 && apart.high > 0.09);
+    const tm_share_range unknown = tm__shares_apart_any_time(none, (uint64_t[2]){0, 0}, 0.01);
+    assert_true(unknown.low < 0 && unknown.high == 1);
+}
+
 static void a_radius_falls_as_rows_come(void **state) {
     (void)state;
     assert_true(tm__cdf_radius_any_time(0, 0.01) == 1);
@@ -75,6 +87,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_share_is_where_the_mixture_says),
         cmocka_unit_test(a_share_holds_at_every_look),
+        cmocka_unit_test(two_shares_are_apart_by_both_their_ranges),
         cmocka_unit_test(a_radius_falls_as_rows_come),
         cmocka_unit_test(a_distance_is_the_largest_of_all_values),
     };

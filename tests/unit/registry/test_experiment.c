@@ -58,6 +58,34 @@ static void its_terms_are_kept_and_its_history_told(void **state) {
     tm__registry_close(registry);
 }
 
+/* What was said of guardrails, and what the verdict rested on that ended it. */
+static void guardrails_are_kept_with_the_figures_of_the_start(void **state) {
+    tm_registry *registry = tm__late_open(*state, 2);
+    json_t *found = NULL;
+    json_t *guardrails = json_pack("[{s:s, s:f}]", "metric", "errors", "margin", 0.01);
+    json_t *counted = json_pack("{s:s}", "server", "then");
+    json_t *evidence = json_pack("{s:s}", "decision", "guardrail");
+    tm_experiment_terms t = terms;
+    t.guardrails = guardrails;
+    t.counted = counted;
+    assert_int_equal(start(registry, "late", &t, NULL), TM_OK);
+    assert_int_equal(tm__registry_experiment(registry, "late", &found, NULL), TM_OK);
+    assert_true(json_equal(json_object_get(found, "guardrails"), guardrails));
+    assert_true(json_equal(json_object_get(found, "counted"), counted));
+    assert_true(json_is_null(json_object_get(found, "evidence")));
+    json_decref(found);
+    const tm_experiment_end end_of = {.number = 1, .evidence = evidence};
+    assert_int_equal(tm__registry_experiment_end(registry, "late", &end_of, &tm__late_actor, NULL),
+                     TM_OK);
+    assert_int_equal(tm__registry_experiment(registry, "late", &found, NULL), TM_OK);
+    assert_true(json_equal(json_object_get(found, "evidence"), evidence));
+    json_decref(found);
+    json_decref(guardrails);
+    json_decref(counted);
+    json_decref(evidence);
+    tm__registry_close(registry);
+}
+
 static void one_runs_at_a_time_and_the_next_has_the_next_number(void **state) {
     tm_registry *registry = tm__late_open(*state, 2);
     json_t *found = NULL;
@@ -275,6 +303,7 @@ static void a_kill_at_any_write_promotes_and_stops_or_neither(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(its_terms_are_kept_and_its_history_told),
+        TEST(guardrails_are_kept_with_the_figures_of_the_start),
         TEST(one_runs_at_a_time_and_the_next_has_the_next_number),
         TEST(arms_are_not_collected_while_it_runs),
         TEST(arms_that_are_not_there_are_refused),
