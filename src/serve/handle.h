@@ -19,6 +19,7 @@ void tm__handle_status(tm_exchange *x);
 void tm__handle_page(tm_exchange *x);
 void tm__handle_asset(tm_exchange *x);
 void tm__handle_events(tm_exchange *x);
+void tm__handle_explain(tm_exchange *x);
 void tm__handle_session(tm_exchange *x);
 void tm__handle_session_begin(tm_exchange *x);
 void tm__handle_session_end(tm_exchange *x);

@@ -12,7 +12,8 @@ struct tm_rehearsal {
     tm_plan *plan;
     tm_arena *arena; /* reset for each request */
     tm_bundle_scratch *scratch;
-    tm_exchange x; /* takes the errors of rows */
+    tm_exchange x;           /* takes the errors of rows */
+    tm_rehearsed *explained; /* the row is to be explained; NULL: answered alone */
 };
 
 void tm__rehearsal_free(tm_rehearsal *rehearsal) {
@@ -55,6 +56,15 @@ static tm_status refused(const tm_rehearsal *r, tm_err *err) {
                    first->column, first->detail);
 }
 
+static tm_status explain(const tm_rehearsal *r, const tm_cell *cells, const double *answer,
+                         tm_err *err) {
+    tm_rehearsed *const e = r->explained;
+    const uint32_t output =
+        tm__bundle_task(r->bundle) == TM_TASK_MULTICLASS ? tm__bundle_decide(r->bundle, answer) : 0;
+    return tm__bundle_explain_row(r->bundle, r->scratch, cells, output, e->parts, &e->base, &e->raw,
+                                  err);
+}
+
 static tm_status answer(tm_rehearsal *r, const tm_rows_place *place, uint64_t n_rows, double *out,
                         tm_err *err) {
     const uint32_t n_outputs = tm__bundle_outputs(r->bundle);
@@ -68,6 +78,9 @@ static tm_status answer(tm_rehearsal *r, const tm_rows_place *place, uint64_t n_
         }
         tm__bundle_predict_row(r->bundle, r->scratch, tm__decoder_cells(decoder),
                                out + row * n_outputs);
+        if (r->explained != NULL) {
+            TM_TRY(explain(r, tm__decoder_cells(decoder), out + row * n_outputs, err));
+        }
     }
     return tm__decoder_next(decoder) || r->x.n_errors > 0 ? refused(r, err) : TM_OK;
 }
@@ -82,6 +95,14 @@ tm_status tm__rehearsal_ask(tm_rehearsal *r, char *rows, size_t len, uint64_t n_
         return TM_FAIL(err, TM_E_DATA, "rows that are no JSON");
     }
     return answer(r, &place, n_rows, out, err);
+}
+
+tm_status tm__rehearsal_explain(tm_rehearsal *r, char *rows, size_t len, tm_rehearsed *out,
+                                tm_err *err) {
+    r->explained = out;
+    const tm_status st = tm__rehearsal_ask(r, rows, len, 1, out->answer, err);
+    r->explained = NULL;
+    return st;
 }
 
 tm_status tm__rehearse(const tm_bundle *bundle, tm_buf *rows, uint64_t n_rows, double *out,

@@ -27,6 +27,16 @@ void tm__rehearsal_free(tm_rehearsal *rehearsal);
 TM_NODISCARD tm_status tm__rehearsal_ask(tm_rehearsal *rehearsal, char *rows, size_t len,
                                          uint64_t n_rows, double *out, tm_err *err);
 
+/* What the columns of a row added to an answer. */
+typedef struct tm_rehearsed {
+    double *answer;   /* [outputs] */
+    double *parts;    /* [inputs] of the output that decides, in the order of the schema */
+    double base, raw; /* base and parts sum to raw */
+} tm_rehearsed;
+/** Same of one row, with its parts. */
+TM_NODISCARD tm_status tm__rehearsal_explain(tm_rehearsal *rehearsal, char *rows, size_t len,
+                                             tm_rehearsed *out, tm_err *err);
+
 /** Same of one array alone. Any thread. */
 TM_NODISCARD tm_status tm__rehearse(const tm_bundle *bundle, tm_buf *rows, uint64_t n_rows,
                                     double *out, tm_err *err);

@@ -41,17 +41,20 @@ def serve(program, **options):
 
 
 def traffic(server, key, n=1500):
-    """Requests, and labels of two thirds; of the last, customers stay longer and plans mean their opposite."""
+    """Requests, and labels of two thirds; of the last, customers stay longer and plans mean their opposite. Ids of the answers."""
     headers = {"X-Api-Key": key}
     moved = [{**row, "months": row["months"] + 25} for row in made_data.churn_rows(n // 3, seed=8, swap=True)]
     rows = made_data.churn_rows(2 * n // 3, seed=7) + moved
+    ids = []
     for at in range(0, n, 50):
         part = rows[at:at + 50]
         status, _, body = server.request("POST", f"/v1/routes/{MODEL}/predict", {"rows": [made_data.request_row(r) for r in part]}, headers)
         assert status == 200, body
+        ids += [p["id"] for p in body["predictions"]]
         if at % 150:
             labels = [{"prediction_id": p["id"], "model": MODEL, "label": r["churned"]} for p, r in zip(body["predictions"], part)]
             assert server.request("POST", "/v1/labels", {"labels": labels}, headers)[0] == 200
+    return ids
 
 
 def wait_champion(server, key, version, seconds=10):

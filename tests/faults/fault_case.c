@@ -428,6 +428,8 @@ const fault_case fault_cases[] = {
     {"http session_begin", "keyed", .method = "POST", .target = "/v1/session",
      .body = "{\"key\": \"none\"}", .want = 401},
     {"http session_end", "keyed", .method = "POST", .target = "/v1/session/end", .want = 200},
+    {"http explain", "keyed", .method = "GET", .target = "/v1/models/made/predictions/none",
+     .want = 404},
     {"http asset", "keyed", .method = "GET", .target = "/assets/none", .want = 404},
     {"http events", "keyed", .method = "GET", .target = "/v1/events", .want = 200},
     {"http hours", "keyed", .method = "GET", .target = "/v1/routes/made/hours", .want = 200},

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys, the whole story, whose versions are taken, what the log counted.
+// Keys, the audit, what the log counted.
 import { useValue } from "./api.js";
 import { html } from "./html.js";
-import { Changes } from "./home.js";
 import { Paged } from "./models.js";
 import { href } from "./route.js";
 import { Await, Badge, Card, Command, Empty, Facts, Table, Tabs, Time, useCan } from "./ui.js";
@@ -17,11 +16,18 @@ function Keys({ place }) {
       { title: "Made", cell: (k) => html`<${Time} at=${k.created} />` }, { title: "Ends", cell: (k) => html`<${Time} at=${k.revoked ?? k.expires} />` }]} />`}<//>`}<//>`}<//>`;
 }
 
-function Story({ place }) {
-  const after = Number(place.query.after) || 0;
-  const at = useValue(`/v1/history?after=${after}`, 0);
-  return html`<${Await} of=${at}>${(s) => html`<${Card} wide title="The whole story" note="chained by hashes" actions=${html`<${Command}>tidemill doctor<//>`}><${Changes} records=${s.history} />
-    <p class="pager">${after > 0 && html`<button type="button" class="quiet" onClick=${() => place.set({ after: null })}>from the start</button>`}${s.next && html`<button type="button" class="quiet" onClick=${() => place.set({ after: s.next })}>newer</button>`}</p><//>`}<//>`;
+/** One person's data and refusals stand here too: who did what to which object, and whether it was let. */
+function Audit({ place }) {
+  const { after, event, actor } = place.query;
+  const search = new URLSearchParams(Object.entries(after ? { after, event, actor } : { newest: "200", event, actor }).filter(([, v]) => v));
+  const at = useValue(`/v1/audit?${search}`);
+  return html`<${Card} wide title="Audit" note="chained by hashes, its end is signed" actions=${html`<label>Event <input value=${event ?? ""} placeholder="key.created" onChange=${(e) => place.set({ event: e.target.value.trim(), after: null })} /></label>
+      <label>Actor <input value=${actor ?? ""} onChange=${(e) => place.set({ actor: e.target.value.trim(), after: null })} /></label><${Command}>tidemill audit verify<//>`}>
+    <${Await} of=${at}>${({ entries, next }) => html`${entries.length === 0 ? html`<${Empty}>No entry is of this kind.<//>` : html`<${Table} label="Entries" rows=${after ? entries : [...entries].reverse()} keyOf=${(e) => e.seq} columns=${[
+      { title: "Entry", isMain: true, isNumber: true, cell: (e) => e.seq }, { title: "When", cell: (e) => html`<${Time} at=${e.at} />` }, { title: "What", cell: (e) => html`${e.event}${e.reason ? html`<br /><small>${e.reason}</small>` : ""}` },
+      { title: "On", cell: (e) => e.object ?? (e.model ? `${e.model}${e.version ? `@${e.version}` : ""}` : "–") }, { title: "Who", cell: (e) => e.actor },
+      { title: "Outcome", cell: (e) => html`<${Badge} is=${/ok|done|allowed/.test(e.outcome) ? "good" : "warn"}>${e.outcome}<//>` }]} />`}
+      <p class="pager">${after && html`<button type="button" class="quiet" onClick=${() => place.set({ after: null })}>newest</button>`}${!after && html`<button type="button" class="quiet" onClick=${() => place.set({ after: "0" })}>from the start</button>`}${next && html`<button type="button" class="quiet" onClick=${() => place.set({ after: next })}>next</button>`}</p>`}<//><//>`;
 }
 
 function Log() {
@@ -32,7 +38,7 @@ function Log() {
 
 export function Admin({ place }) {
   const may = useCan("audit");
-  const tabs = [may && ["keys", "Keys", href(["admin"])], may && ["story", "Story", href(["admin"], { tab: "story" })], ["log", "Log", href(["admin"], { tab: "log" })]].filter(Boolean);
+  const tabs = [may && ["keys", "Keys", href(["admin"])], may && ["audit", "Audit", href(["admin"], { tab: "audit" })], ["log", "Log", href(["admin"], { tab: "log" })]].filter(Boolean);
   const tab = tabs.some(([name]) => name === place.query.tab) ? place.query.tab : tabs[0][0];
-  return html`<h1>Admin</h1><div class="heading"><${Tabs} label="Parts" tabs=${tabs} at=${tab} /></div>${tab === "keys" ? html`<${Keys} place=${place} />` : tab === "story" ? html`<${Story} place=${place} />` : html`<${Log} />`}`;
+  return html`<h1>Admin</h1><div class="heading"><${Tabs} label="Parts" tabs=${tabs} at=${tab} /></div>${tab === "keys" ? html`<${Keys} place=${place} />` : tab === "audit" ? html`<${Audit} place=${place} />` : html`<${Log} />`}`;
 }

@@ -34,9 +34,9 @@ function Score({ live, model }) {
     e && { name: "expected without labels", ...e, of: `${count(e.answers)} newest answers` },
   ].filter(Boolean);
   return html`<${Table} label="Scores" rows=${rows} columns=${[
-    { title: live.metric ?? "score", isMain: true, cell: (r) => r.name }, { title: "Value", isNumber: true, cell: (r) => html`<b>${figure(r.value)}</b>` },
+    { title: live.metric ?? "score", isMain: true, cell: (r) => html`${r.name}<br /><small>${r.of}</small>` }, { title: "Value", isNumber: true, cell: (r) => html`<b>${figure(r.value)}</b>` },
     { title: "", cell: (r) => html`<${Interval} ...${r} ...${range} label=${r.name} />` },
-    { title: "95 % interval", isNumber: true, cell: (r) => (isNumber(r.low) ? `${figure(r.low)} to ${figure(r.high)}` : NONE) }, { title: "Of", cell: (r) => html`<small>${r.of}</small>` },
+    { title: "95 % interval", isNumber: true, cell: (r) => (isNumber(r.low) ? `${figure(r.low)} to ${figure(r.high)}` : NONE) },
   ]} />
   <h3>Labels</h3><div class="coverage"><span class="meter" role="img" aria-label=${`labelled ${percent(live.coverage)}`}><span style=${{ width: `${100 * live.coverage}%` }}></span></span> <b>${percent(live.coverage)}</b> of ${count(live.answers)} answers; the last label came <${Time} at=${live.last_label} />${live.dropped ? html` <${Badge} is="warn">${count(live.dropped)} lost<//>` : ""}</div>
   ${live.scores && html`<h3>All scores of the labelled</h3><dl class="facts">${Object.entries(live.scores).filter(([k]) => k !== "n_rows").map(([k, v]) => html`<div><dt>${k}</dt><dd>${figure(v)}</dd></div>`)}</dl>`}
@@ -83,6 +83,21 @@ export function Live({ place }) {
   }}<//>`;
 }
 
+/** What each column added, from the middle to the left or to the right. */
+function Parts({ model, id }) {
+  const at = useValue(path`/v1/models/${model}/predictions/${id}`);
+  return html`<${Await} of=${at}>${(e) => {
+    const reasons = [...e.reasons].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)).slice(0, 12);
+    const most = Math.max(...reasons.map((r) => Math.abs(r.contribution)), 1e-12);
+    const x = (v) => 50 + (48 * v) / most;
+    return html`<p>Version ${e.version} answered <b>${String(e.prediction)}</b>${e.probability != null && html`, probability ${figure(e.probability)}`}, <${Time} at=${e.at} />. It starts from ${figure(e.base)} and comes to ${figure(e.raw)}.</p>
+      <${Table} label="What each column added" rows=${reasons} columns=${[{ title: "Column", isMain: true, cell: (r) => r.column },
+        { title: "", cell: (r) => html`<svg class="interval" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true"><path class="axis" d="M50 0V12" /><path class=${r.contribution < 0 ? "part less" : "part"} d=${`M50 6H${x(r.contribution)}`} /></svg>` },
+        { title: "Adds", isNumber: true, cell: (r) => (r.contribution < 0 ? "−" : "+") + figure(Math.abs(r.contribution), 3) }]} />
+      <p><${Command}>tidemill explain ${quoted(model)} ${quoted(id)}<//></p>`;
+  }}<//>`;
+}
+
 function Why({ model, place }) {
   const { id } = place.query;
   const set = (event) => {
@@ -90,5 +105,5 @@ function Why({ model, place }) {
     place.set({ id: new FormData(event.target).get("id").trim() });
   };
   return html`<form class="inline" onSubmit=${set}><label for="pid">Id of a prediction</label><input id="pid" name="id" value=${id ?? ""} maxlength="26" spellcheck="false" /><button type="submit">Explain</button></form>
-    ${id ? html`<p class="note">What each column added to this answer is read from the log, where it stands as it was given:</p><${Command}>tidemill explain ${quoted(model)} ${quoted(id)}<//>` : html`<p class="note">Each answer has an id: it stands in the reply and in the log.</p>`}`;
+    ${id ? html`<${Parts} model=${model} id=${id} key=${id} />` : html`<p class="note">Each answer has an id: it stands in the reply and in the log.</p>`}`;
 }

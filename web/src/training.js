@@ -29,8 +29,23 @@ function Runs({ model, place }) {
         { title: "Learner", cell: (v) => v.learner }, { title: "State", cell: (v) => html`<${Badge} is=${v.state === "ready" ? "good" : "bad"}>${v.state}<//>` },
         ...names.slice(0, 5).map((n) => ({ title: n, isNumber: true, cell: (v) => figure(v.test?.[n]) })),
         { title: "Test rows", isNumber: true, cell: (v) => count(v.test?.n_rows) }, { title: "Made", cell: (v) => html`<${Time} at=${v.created} />` },
-      ]} />`}<//><//>${chosen && html`<${Tried} model=${model} version=${chosen} key=${chosen} />`}`;
+      ]} />`}<//><//>${chosen && html`<${Tried} model=${model} version=${chosen} key=${chosen} />`}<${Turns} model=${model} />`;
   }}<//>`;
+}
+
+const ENDS = { promoted: "good", refused: "warn", failed: "bad", rolled_back: "bad", kept: "idle" };
+const said = (x) => (x == null ? null : typeof x === "object" ? (x.trigger ?? x.reason ?? x.summary ?? null) : String(x));
+
+/** Retrainings as they went: why, what came of it, step by step. */
+function Turns({ model }) {
+  const at = useValue(path`/v1/models/${model}/turns?newest=50`, 5000);
+  return html`<${Card} wide title="Retrainings" note="by themselves or by hand, the newest first" actions=${html`<${Command}>tidemill retrain ${quoted(model)} --turns<//>`}><${Await} of=${at}>${({ turns }) => turns.length === 0
+    ? html`<${Empty} command=${`tidemill retrain ${quoted(model)}`}>It was not learned again yet.<//>`
+    : html`<${Table} label="Retrainings" rows=${turns} keyOf=${(t) => t.turn} columns=${[
+      { title: "Turn", isMain: true, cell: (t) => t.turn }, { title: "State", cell: (t) => html`<${Badge} is=${t.outcome ? ENDS[t.outcome] ?? "idle" : "warn"}>${t.outcome ?? t.state}<//>` },
+      { title: "Why", cell: (t) => said(t.because) ?? said(t.trigger) ?? "by hand" }, { title: "Gate", cell: (t) => (t.gate ? html`<${Badge} is=${t.gate.open ? "good" : "bad"}>${t.gate.open ? "open" : "refused"}<//>${t.gate.reason ? html`<br /><small>${t.gate.reason}</small>` : ""}` : "–") }, { title: "Made", cell: (t) => (t.version ? html`<a href=${href(["models", model, "versions", t.version])}>version ${t.version}</a>` : "–") },
+      { title: "In place of", cell: (t) => (t.champion ? `version ${t.champion}` : "–") }, { title: "Began", cell: (t) => html`<${Time} at=${t.began} />` },
+      { title: "Steps", cell: (t) => (t.steps?.length ? html`<details><summary>${t.steps.length}</summary><ul class="list">${t.steps.map((s) => html`<li><${Time} at=${s.at} /><div>${s.event}${s.reason ? html`<small>${s.reason}</small>` : ""}</div></li>`)}</ul></details>` : "–") }]} />`}<//><//>`;
 }
 
 export function Training({ place }) {

@@ -14,9 +14,8 @@ export function figure(x, digits = 4) {
   if (!isNumber(x)) return NONE;
   if (x === 0) return "0";
   const size = Math.abs(x);
-  if (size >= 1e6 || size < 1e-5) return x.toExponential(2);
-  if (size >= 1000) return count(Math.round(x));
-  return String(Number(x.toPrecision(digits)));
+  const text = size >= 1e12 || size < 1e-5 ? x.toExponential(2) : size >= 1000 ? count(Math.round(x)) : String(Number(x.toPrecision(digits)));
+  return text.replace("-", "\u2212");
 }
 
 export function percent(x, digits = 1) {
@@ -51,7 +50,7 @@ export function span(s) {
 export function ago(text, nowMs) {
   const s = (nowMs - Date.parse(text)) / 1000;
   if (!isNumber(s)) return NONE;
-  return s < 0 ? "in " + span(-s) : s < 5 ? "just now" : span(s) + " ago";
+  return s < 0 ? "in " + span(Math.ceil(-s)) : s < 5 ? "just now" : span(Math.round(s)) + " ago";
 }
 
 /** "2026-11-28 19:04 UTC": the server's times are UTC, whatever zone the reader is in. */
