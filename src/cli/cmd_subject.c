@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `subject export`: what the home knows of one person, in one file. */
+/* `subject export` and `erase`: what the home knows of one person in one file, and no more of it
+ * with a certificate. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -9,6 +10,7 @@
 #include "cli/model_args.h"
 #include "cli/subject_id.h"
 #include "loop/subject.h"
+#include "registry/trust.h"
 
 #define FILE_BYTES_MAX ((size_t)4 << 30)
 
@@ -103,5 +105,119 @@ tm_status cmd_subject_export(tm_cli *cli, tm_err *err) {
     tm__cli_subject_done(e.id);
     tm__place_close(&e.place);
     tm__cli_ctx_done(&e.ctx);
+    return st;
+}
+
+/* ---- erase ---- */
+
+/* {"certificate": body, "key", "signature"}: Ed25519 of the body's text with its keys in order and
+ * without blanks; *out_hash is the BLAKE2b-256 of that text. */
+static tm_status sign_body(tm_registry *registry, json_t *body, json_t **out, tm_hash *out_hash,
+                           tm_err *err) {
+    char key_text[TM_PUBLIC_KEY_TEXT], signature_text[2 * TM_SIGNATURE_BYTES + 1];
+    tm_signing_key key;
+    tm_signature signature;
+    tm_hash half;
+    tm_buf text;
+    TM_TRY(tm__trust_own(registry, &key, err));
+    tm__buf_init(&text, FILE_BYTES_MAX);
+    const bool is_written = tm__json_write(&text, body, TM_JSON_SORTED);
+    if (is_written) {
+        tm__sign(&key, text.data, text.len, &signature);
+        tm__hash_bytes(text.data, text.len, out_hash);
+    }
+    tm__public_key_to_text(&key.public_key, key_text);
+    tm__signing_key_done(&key);
+    tm__buf_done(&text);
+    if (!is_written) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    memcpy(half.bytes, signature.bytes, TM_HASH_BYTES);
+    tm__hash_to_text(&half, signature_text);
+    memcpy(half.bytes, signature.bytes + TM_HASH_BYTES, TM_HASH_BYTES);
+    tm__hash_to_text(&half, signature_text + TM_HASH_TEXT - 1);
+    *out = json_pack("{s:O, s:s, s:s}", "certificate", body, "key", key_text, "signature",
+                     signature_text);
+    return tm__json_check(err);
+}
+
+static tm_status write_certificate(tm_registry *registry, json_t *body, const char *path,
+                                   tm_hash *out_hash, tm_err *err) {
+    json_t *whole = NULL;
+    tm_buf text;
+    tm__buf_init(&text, FILE_BYTES_MAX);
+    tm_status st = sign_body(registry, body, &whole, out_hash, err);
+    if (st == TM_OK &&
+        (!tm__json_write(&text, whole, TM_JSON_PRETTY) || !tm__buf_byte(&text, '\n'))) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    st = st == TM_OK ? tm__fs_publish(path, text.data, text.len, err) : st;
+    tm__buf_done(&text);
+    json_decref(whole);
+    return st;
+}
+
+static void say_erased(tm_cli *cli, const json_t *body, const char *path) {
+    const json_t *const found = json_object_get(body, "found");
+    size_t i = 0;
+    const json_t *one = NULL;
+    if (cli->json) {
+        json_t *result = json_pack("{s:s, s:O}", "certificate", path, "erasure", body);
+        tm__cli_print_object(cli, "tidemill.subject.erase/1", result);
+        json_decref(result);
+    }
+    tm__cli_print(cli, "%lld rows of sources are erased; %zu versions learned from the subject\n",
+                  (long long)count_rows(json_object_get(found, "sources")),
+                  json_array_size(json_object_get(found, "versions")));
+    json_array_foreach(json_object_get(body, "models"), i, one) {
+        tm__cli_print(cli, "'%s' answers with version %lld\n", tm__json_text(one, "model", ""),
+                      (long long)tm__json_i64(one, "version", 0));
+    }
+    tm__cli_print(cli, "certificate: %s\n", path);
+    json_array_foreach(json_object_get(body, "not_looked_into"), i, one) {
+        tm__cli_warn(cli, "%s was not looked into: %s", tm__json_text(one, "what", ""),
+                     tm__json_text(one, "why", ""));
+    }
+    if (!tm__json_bool(body, "complete", false)) {
+        tm__cli_warn(cli, "models that learned from the subject stay: the erasure is not complete");
+    }
+}
+
+static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const char *id,
+                       tm_err *err) {
+    char user[80];
+    json_t *body = NULL;
+    tm_hash hash;
+    const char *const path = tm__cli_text(cli, "certificate");
+    const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    const tm_subject_erasure erasure = {.id = id,
+                                        .models = strcmp(tm__cli_text(cli, "models"), "list") == 0
+                                                      ? TM_SUBJECT_LIST
+                                                      : TM_SUBJECT_REFIT,
+                                        .actor = &actor};
+    TM_TRY(tm__subject_erase(ctx, place->home, place->registry, &erasure, &body, err));
+    tm_status st = write_certificate(place->registry, body, path, &hash, err);
+    if (st == TM_OK) {
+        tm__cli_did(cli, "the subject is erased and '%.80s' is written", path);
+        st = tm__subject_erased(place->registry, &erasure, &hash, err);
+    }
+    if (st == TM_OK) {
+        say_erased(cli, body, path);
+    }
+    json_decref(body);
+    return st;
+}
+
+tm_status cmd_subject_erase(tm_cli *cli, tm_err *err) {
+    tm_ctx ctx = {0};
+    tm_place place = {0};
+    char *id = NULL;
+    tm_status st = tm__cli_subject_read(tm__cli_arg(cli, "ID"), &id, err);
+    st = st == TM_OK ? tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err) : st;
+    st = st == TM_OK ? tm__place_open(cli, false, &place, err) : st;
+    st = st == TM_OK ? erase(cli, &ctx, &place, id, err) : st;
+    tm__cli_subject_done(id);
+    tm__place_close(&place);
+    tm__cli_ctx_done(&ctx);
     return st;
 }

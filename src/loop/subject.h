@@ -32,4 +32,41 @@ typedef struct tm_subject_ask {
 TM_NODISCARD tm_status tm__subject_find(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
                                         const tm_subject_ask *ask, json_t **out, tm_err *err);
 
+/* What becomes of versions that learned from a subject. */
+typedef enum tm_subject_models {
+    TM_SUBJECT_REFIT, /* a champion is fitted anew on the rows that are left, by its own record, and
+                         promoted; all that learned from the subject lose their files */
+    TM_SUBJECT_LIST   /* they are listed and stay: the erasure is not complete */
+} tm_subject_models;
+typedef struct tm_subject_erasure {
+    const char *id;
+    tm_subject_models models;
+    const tm_actor *actor;
+} tm_subject_erasure;
+/**
+ * Erase a subject: its rows in sources (segments are written anew, free pages given back) and in
+ * quarantine, and what versions have of it. What is not reached is refused by name before anything
+ * is changed: logged answers, a source that a sink reads by places, online features, versions in a
+ * split, shadow, rollout, experiment or open turn, a champion that cannot be fitted anew from its
+ * record, any other file of the home in which the id stands (ids of 6 bytes and more).
+ *
+ * *out is what a certificate says: {"schema", "subject": its keyed hash, "at", "complete",
+ * "policy", "found": {"sources": [{"source", "columns", "n"}], "versions": [{"model", "version",
+ * "snapshot", "n"}]}, "models": [{"model", "version", "bundle_hash", "snapshot"}]: what answers
+ * now, "scanned", "not_looked_into", "not_reached": [{"what", "why"}]}. New reference.
+ *
+ * Each step can be done again: after a crash the same call goes on, and tells all that was found at
+ * first, which the audit chain keeps ("subject.erasing") until tm__subject_erased().
+ *
+ * Errors:  TM_E_CONFLICT for what is refused, and while a server runs; TM_E_INTEGRITY when the
+ * subject is still there in the end. Threads: one caller; uses ctx->pool. Cost:    twice
+ * tm__subject_find(), a training a champion, and reading every file of the home.
+ */
+TM_NODISCARD tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                                         const tm_subject_erasure *erasure, json_t **out,
+                                         tm_err *err);
+/** Note in the audit chain that it is done; certificate: hash of the one that was written. */
+TM_NODISCARD tm_status tm__subject_erased(tm_registry *registry, const tm_subject_erasure *erasure,
+                                          const tm_hash *certificate, tm_err *err);
+
 #endif

@@ -20,9 +20,9 @@
 #include "source/intake.h"
 #include "source/source.h"
 #include "table/schema.h"
+#include "table/whose.h"
 
 #define ROW_BYTES_MAX (16u << 20)
-#define COLUMNS_MAX 64u
 
 typedef struct finding {
     tm_ctx *ctx;
@@ -40,19 +40,6 @@ static void leave_out(finding *f, const char *kind, const char *name, const char
 }
 
 /* ---- Rows of a table ---- */
-
-static bool is_id(finding *f, const tm_column *column, uint64_t row, uint32_t code) {
-    if (tm__column_is_missing(column, row)) {
-        return false;
-    }
-    if (column->type == TM_TYPE_TEXT) {
-        return column->codes[row] == code;
-    }
-    const tm_cell cell = tm__column_cell(column, row);
-    tm__buf_reset(&f->text);
-    return tm__cell_write_csv(&cell, &f->text) &&
-           tm__str_is((tm_str){(const char *)f->text.data, f->text.len}, f->ask->id);
-}
 
 static tm_status take_row(finding *f, const tm_table *table, uint64_t row, json_t *rows,
                           tm_err *err) {
@@ -81,33 +68,16 @@ static tm_status take_row(finding *f, const tm_table *table, uint64_t row, json_
 /* Rows in which any of the columns is the id; rows NULL: they are only counted. */
 static tm_status take_rows(finding *f, const tm_table *table, const json_t *names, json_t *rows,
                            uint64_t *out_n, tm_err *err) {
-    const tm_column *columns[COLUMNS_MAX];
-    uint32_t codes[COLUMNS_MAX];
-    uint32_t n_columns = 0;
-    size_t i = 0;
-    const json_t *name = NULL;
-    *out_n = 0;
-    json_array_foreach(names, i, name) {
-        const uint32_t col = tm__table_find(table, json_string_value(name));
-        if (col != UINT32_MAX && n_columns < COLUMNS_MAX) {
-            const tm_column *const column = tm__table_column(table, col);
-            codes[n_columns] = column->type == TM_TYPE_TEXT
-                                   ? tm__dict_find(column->dict, tm__str(f->ask->id))
-                                   : TM_CODE_MISSING;
-            columns[n_columns++] = column;
-        }
+    const uint64_t n_rows = tm__table_rows(table);
+    uint8_t *is_theirs = tm__mem_alloc(n_rows + 1, 1);
+    tm_status st = is_theirs == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                       : tm__whose_rows(table, names, f->ask->id, is_theirs, out_n, err);
+    for (uint64_t row = 0; st == TM_OK && rows != NULL && row < n_rows; row++) {
+        st = is_theirs[row] ? take_row(f, table, row, rows, err) : TM_OK;
     }
-    for (uint64_t row = 0; row < tm__table_rows(table); row++) {
-        bool is_found = false;
-        for (uint32_t c = 0; c < n_columns && !is_found; c++) {
-            is_found = is_id(f, columns[c], row, codes[c]);
-        }
-        if (is_found) {
-            (*out_n)++;
-            TM_TRY(rows == NULL ? TM_OK : take_row(f, table, row, rows, err));
-        }
-    }
-    return TM_OK;
+    tm__mem_free(is_theirs);
+    return st;
 }
 
 /* ---- Sources ---- */
@@ -233,9 +203,10 @@ static tm_status look_in_version(finding *f, const char *model, int64_t number, 
     TM_TRY(tm__registry_find(f->registry, name, &version, err));
     const char *const test = tm__json_text(version.info, "test_snapshot", "");
     tm_status st = columns_of_version(f, &version, &columns, err);
-    if (st == TM_OK && json_array_size(columns) == 0) {
+    const bool is_there = strcmp(version.state, "collected") != 0; /* else its rows went with it */
+    if (st == TM_OK && is_there && json_array_size(columns) == 0) {
         leave_out(f, "version", name, "it was trained without an entity column");
-    } else if (st == TM_OK) {
+    } else if (st == TM_OK && is_there) {
         st = look_in_snapshot(f, &version, version.snapshot, columns, err);
         st = st == TM_OK ? look_in_snapshot(f, &version, test, columns, err) : st;
     }

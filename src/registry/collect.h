@@ -10,6 +10,11 @@ typedef struct tm_collection {
     uint32_t keep;    /* the newest versions of each model, and as many rollbacks */
     int64_t older_us; /* what is younger stays */
     const tm_actor *actor;
+    /* [{"model", "version"}]: these alone, whatever was said of keeping; a tag and being the
+     * challenger hold none of them. TM_E_CONFLICT for one that answers requests, or is about to: a
+     * champion (but in a dry run), an arm, a shadow, of a rollout, an experiment or an open turn.
+     * NULL: all that nothing reaches. */
+    const json_t *only;
 } tm_collection;
 
 /**

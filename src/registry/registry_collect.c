@@ -133,9 +133,94 @@ static tm_status mark_model(collecting *c, const char *model, tm_err *err) {
     return st;
 }
 
+/* ---- Versions that are named ---- */
+
+static tm_status in_use(const char *model, int64_t number, const char *by, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "version %lld of '%s' is used by %s",
+                                 (long long)number, model, by);
+    tm_err_hint(err, "End that first: 'tidemill model show %s' and 'tidemill route ls' tell it.",
+                model);
+    return st;
+}
+
+/* Find the row of a version that may go; *out_has false: it went before. */
+static tm_status find_named(collecting *c, const char *model, int64_t number, tm_stmt **out,
+                            bool *out_has, tm_err *err) {
+    TM_TRY(tm__stmt_init(
+        c->registry->db,
+        "SELECT v.number, v.created_us, 0, m.id, lower(hex(v.bundle_hash)), EXISTS(SELECT 1 FROM"
+        " aliases a WHERE a.model_id = m.id AND a.number = v.number AND a.name = 'champion'),"
+        " EXISTS(SELECT 1 FROM arms r WHERE r.model_id = m.id AND r.number = v.number),"
+        " EXISTS(SELECT 1 FROM routes s WHERE s.model_id = m.id AND s.shadow = v.number),"
+        " EXISTS(SELECT 1 FROM rollouts o WHERE o.model = m.name AND v.number IN (o.number,"
+        " o.champion)), EXISTS(SELECT 1 FROM turns u WHERE u.model = m.name AND u.outcome IS NULL)"
+        " FROM models m JOIN versions v ON v.model_id = m.id WHERE m.name = ?1 AND v.number = ?2"
+        " AND NOT EXISTS(SELECT 1 FROM collected c WHERE c.model_id = m.id AND"
+        " c.number = v.number)",
+        out, err));
+    tm__stmt_bind_text(*out, 1, model);
+    tm__stmt_bind_i64(*out, 2, number);
+    return tm__stmt_step(*out, out_has, err);
+}
+
+static tm_status drop_challenger(collecting *c, int64_t model_id, int64_t number, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(c->registry->db,
+                         "DELETE FROM aliases WHERE model_id = ? AND number = ? AND name ="
+                         " 'challenger'",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_i64(stmt, 2, number);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status mark_named(collecting *c, const char *model, int64_t number, tm_err *err) {
+    static const char *const users[] = {"requests: it is the champion", "a split of its route",
+                                        "its route as a shadow", "a rollout", "an open turn"};
+    tm_stmt *row = NULL;
+    json_t *arms = json_object();
+    char key[24];
+    bool has = false;
+    tm_status st = find_named(c, model, number, &row, &has, err);
+    for (int i = c->options->is_dry ? 1 : 0; st == TM_OK && has && i < 5; i++) {
+        st = tm__stmt_i64(row, 5 + i) != 0 ? in_use(model, number, users[i], err) : TM_OK;
+    }
+    st = st == TM_OK && has ? tm__registry_experiment_arms(c->registry, model, arms, err) : st;
+    (void)snprintf(key, sizeof(key), "%lld", (long long)number);
+    if (st == TM_OK && has && json_object_get(arms, key) != NULL) {
+        st = in_use(model, number, "an experiment", err);
+    }
+    if (st == TM_OK && has) {
+        st = drop_challenger(c, tm__stmt_i64(row, 3), number, err);
+        st = st == TM_OK ? mark(c, model, row, err) : st;
+    }
+    tm__stmt_done(row);
+    json_decref(arms);
+    return st;
+}
+
+static tm_status mark_all_named(collecting *c, tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    tm_status st = TM_OK;
+    json_array_foreach(c->options->only, i, one) {
+        st = st == TM_OK ? mark_named(c, tm__json_text(one, "model", ""),
+                                      tm__json_i64(one, "version", 0), err)
+                         : st;
+    }
+    return st;
+}
+
+/* ---- Both ways ---- */
+
 static tm_status mark_versions(collecting *c, tm_err *err) {
     json_t *models = NULL, *model = NULL;
     size_t i = 0;
+    if (c->options->only != NULL) {
+        return mark_all_named(c, err);
+    }
     TM_TRY(tm__registry_models(c->registry, &models, err));
     tm_status st = TM_OK;
     json_array_foreach(models, i, model) {
@@ -218,9 +303,9 @@ static bool look_at(void *arg, const char *name) {
         return false;
     }
     const tm_path_info info = tm__fs_info(path);
-    const bool goes =
-        json_object_get(c->reached, hash) == NULL && info.kind == TM_PATH_FILE &&
-        (json_object_get(c->released, hash) != NULL || !is_young(c, info.modified_us));
+    const bool goes = json_object_get(c->reached, hash) == NULL && info.kind == TM_PATH_FILE &&
+                      (json_object_get(c->released, hash) != NULL ||
+                       (c->options->only == NULL && !is_young(c, info.modified_us)));
     if (goes) {
         c->bytes += (int64_t)info.size_bytes;
         json_array_append_new(

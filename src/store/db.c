@@ -449,6 +449,18 @@ tm_status tm__db_checkpoint(tm_db *db, tm_err *err) {
     return rc == SQLITE_OK ? TM_OK : db_fail(db, rc, "copy the log of", err);
 }
 
+/* VACUUM attaches a file that SQLite makes, which nothing else may. */
+tm_status tm__db_vacuum(tm_db *db, tm_err *err) {
+    tm_status st = tm__db_exec(db, "PRAGMA temp_store = MEMORY", err);
+    const int before = sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 1);
+    st = st == TM_OK ? tm__db_exec(db, "VACUUM", err) : st;
+    (void)sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, before);
+    TM_TRY(st);
+    const int rc =
+        sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return rc == SQLITE_OK ? TM_OK : db_fail(db, rc, "empty the log of", err);
+}
+
 void *tm__db_migration_arg(const tm_db *db) {
     return db->migration_arg;
 }

@@ -65,6 +65,9 @@ void tm__db_on_log(tm_db *db, tm_db_log_fn fn, void *arg);
 /** Copy what stands in the write-ahead log into the file, as far as nobody reads before it; writers
  * go on meanwhile. TM_E_CONFLICT when another connection does just that. */
 TM_NODISCARD tm_status tm__db_checkpoint(tm_db *db, tm_err *err);
+/** Write the whole file anew without what was deleted, and empty the write-ahead log: no page keeps
+ * old bytes. TM_E_CONFLICT while others read or write. Cost: the size of the file in memory. */
+TM_NODISCARD tm_status tm__db_vacuum(tm_db *db, tm_err *err);
 int64_t tm__db_last_id(const tm_db *db);
 uint64_t tm__db_changes(const tm_db *db);
 

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a home knows of one person, in one file."""
+"""What a home knows of one person, in one file; and no byte of it, with a certificate."""
+import base64
+import hashlib
 import json
+import os
+import secrets
 import stat
 
+import signer
 from conftest import Server
+from duck import Duck
+from kills import Killer
 
 
 def write_people(tm, n=120):
@@ -41,3 +48,124 @@ def test_what_cannot_be_asked_is_named(tm):
     result = tm.ok("subject", "export", "P7", "-o", "p7.json", "--json").json
     assert sorted(x["what"] for x in result["not_looked_into"]) == ["source:people", "version:late@1"]
     assert tm("subject", "export", "P7").code == 2 and tm("subject", "export", "P7", "-o", "no/folder/x.json").code != 0
+
+
+# ---- erase ----
+
+SUBJECTS = int(os.environ.get("TM_SUBJECTS", "6"))  # ./run campaign erase: 1,000
+
+
+def forms(token):
+    """The bytes of a token as they could stand in a file."""
+    raw = token.encode()
+    out = [raw, raw.hex().encode(), raw.hex().upper().encode(), token.encode("utf-16-le"), token.encode("utf-16-be"), bytes.fromhex(token)]
+    out += [base64.b64encode(b"\0" * shift + raw)[4 if shift else 0:-4] for shift in range(3)]
+    return out + [form[::-1] for form in out]
+
+
+def home_bytes(home):
+    """Every file of a home, and what Parquet files hold when they are not packed."""
+    plain = home.parent / "plain.csv"
+    with Duck() as duck:
+        for path in sorted(p for p in home.rglob("*") if p.is_file()):
+            yield path, path.read_bytes()
+            if path.suffix == ".parquet":
+                duck.query(f"COPY (SELECT * FROM '{path}') TO '{plain}' (HEADER)")
+                yield path, plain.read_bytes()
+    plain.unlink(missing_ok=True)
+
+
+def where(home, tokens):
+    wanted = {token: forms(token) for token in tokens}
+    return {(token, str(path.relative_to(home))) for path, data in home_bytes(home) for token, all_forms in wanted.items() if any(form in data for form in all_forms)}
+
+
+def plant(tm, n, tokens):
+    """A home in which tokens are ids of a source, of training rows and of rows in quarantine."""
+    rows = [f"{token if i < len(tokens) else secrets.token_hex(16)},{20 + i * 7 % 50},{'ab'[i % 2]},{'yes' if i * 7 % 50 > 25 else 'no'}"
+            for i, token in enumerate(tokens + [""] * n)]
+    tm.write("people.csv", "id,age,city,late\n" + "\n".join(rows) + "\n")
+    tm.ok("data", "add", "people", "--files", "people.csv", "--key", "id")
+    tm.ok("data", "add", "pushed", "--push", "--key", "id")
+    tm.write("more.csv", "id,age\n" + "".join(f"{token},{i}\n" for i, token in enumerate(tokens)) + f"other,1\n{tokens[0]},x\n")
+    tm.ok("data", "push", "pushed", "more.csv")
+    tm.ok("train", "people.csv", "--target", "late", "--entity", "id", "--name", "late", "--learner", "baseline")
+    tm.ok("train", "people.csv", "--target", "late", "--entity", "id", "--name", "late", "--learner", "baseline", "--seed", "2")
+
+
+def check_certificate(tm, path):
+    value = json.loads((tm.folder / path).read_text(encoding="utf-8"))
+    text = json.dumps(value["certificate"], sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert value["key"] == tm.ok("trust", "key").out.strip()
+    seed = bytes.fromhex((tm.folder / ".tidemill" / "signing.secret").read_text(encoding="utf-8").strip())
+    assert signer.sign(seed, text).hex() == value["signature"]  # there is one signature of a text
+    noted = [e for e in tm.ok("audit", "tail", "--event", "subject.erased", "--newest", "1", "--json").json["entries"]]
+    assert noted[0]["details"]["certificate"] == hashlib.blake2b(text, digest_size=32).hexdigest()
+    return value["certificate"]
+
+
+def test_erased_subjects_are_nowhere_and_training_again_gives_the_certified_hash(tm):
+    tokens = [secrets.token_hex(16) for _ in range(SUBJECTS)]
+    plant(tm, 60, tokens)
+    home = tm.folder / ".tidemill"
+    assert {token for token, _ in where(home, tokens)} == set(tokens)
+    for i, token in enumerate(tokens):
+        tm.ok("subject", "erase", "-", "--certificate", f"c{i}.json", stdin=token)
+    assert where(home, tokens) == set()
+    certificate = check_certificate(tm, f"c{SUBJECTS - 1}.json")
+    assert certificate["complete"] and certificate["scanned"] and certificate["not_looked_into"] == []
+    assert {s["source"]: s["n"] for s in certificate["found"]["sources"]} == {"people": 1, "pushed": 1}
+    model = certificate["models"][0]
+    again = tm.ok("train", "--repeat", f"late@{model['version']}", "--json").json
+    assert again["same"] and again["repeated_hash"] == model["bundle_hash"]
+    assert tm.ok("subject", "export", tokens[0], "-o", "x.json", "--json").json == {
+        "schema": "tidemill.subject.export/1", "file": "x.json", "rows": 0, "answers": 0, "versions": 0, "not_looked_into": []}
+    # The file of the user still has them; the same rows do not come back.
+    assert tm.ok("data", "pull", "people", "--json").json["accepted"] == 0 and tm.ok("data", "push", "pushed", "more.csv", "--json").json["accepted"] == 0
+    assert tm.show("people")["rows"] == 60 and tm.ok("audit", "verify").code == 0 and tm.ok("doctor").code == 0
+
+
+def test_a_killed_erasure_goes_on_and_certifies_all_that_was_found(tm):
+    token = secrets.token_hex(16)
+    plant(tm, 40, [token])
+    killer = Killer(tm, 1, 0.4)
+    for _ in range(5):
+        if not killer.run("subject", "erase", token, "--certificate", "c.json"):
+            break
+    tm.ok("subject", "erase", token, "--certificate", "c.json")
+    assert where(tm.folder / ".tidemill", [token]) == set()
+    assert check_certificate(tm, "c.json")["complete"] and tm.ok("audit", "verify").code == 0
+    assert len(tm.ok("model", "ls", "--json").json["models"]) == 1 and tm.ok("model", "verify").code == 0
+
+
+def test_what_erase_does_not_reach_is_refused_by_name_and_nothing_changes(tm):
+    token, other = secrets.token_hex(16), secrets.token_hex(16)
+    plant(tm, 40, [token, other])
+    before = where(tm.folder / ".tidemill", [token])
+    server = Server(tm)
+    result = tm("subject", "erase", token, "--certificate", "c.json")
+    assert result.code == 5 and "a server runs" in result.err
+    assert server.request("POST", "/v1/routes/late/predict", {"rows": [{"id": token, "age": 27, "city": "a"}]})[0] == 200
+    assert server.stop() == 0
+    result = tm("subject", "erase", token, "--certificate", "c.json")
+    assert result.code == 5 and "1 logged answers" in result.err
+    tm.ok("route", "split", "late", "1=50", "2=50")
+    result = tm("subject", "erase", other, "--certificate", "c.json")
+    assert result.code == 5 and "a split of its route" in result.err
+    (tm.folder / ".tidemill" / "cache").mkdir()
+    (tm.folder / ".tidemill" / "cache" / "x.csv").write_text("id\n" + other, encoding="utf-8")
+    tm.ok("route", "split", "late", "1=100")
+    result = tm("subject", "erase", other, "--certificate", "c.json")
+    assert result.code == 5 and "cache/x.csv" in result.err
+    assert before <= where(tm.folder / ".tidemill", [token]) and not (tm.folder / "c.json").exists()
+    assert tm.ok("audit", "tail", "--event", "subject", "--json").json["entries"] == []
+
+
+def test_models_may_be_listed_and_then_the_erasure_is_not_complete(tm):
+    token = secrets.token_hex(16)
+    plant(tm, 40, [token])
+    tm.ok("subject", "erase", token, "--certificate", "c.json", "--models", "list")
+    certificate = check_certificate(tm, "c.json")
+    assert not certificate["complete"] and not certificate["scanned"] and [v["version"] for v in certificate["found"]["versions"]] == [2, 1]
+    assert tm.show("people")["rows"] == 40
+    assert {path.split("/")[0] for _, path in where(tm.folder / ".tidemill", [token])} == {"snapshots"}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   look ──> refuse what is not reached ──> "subject.erasing" in the chain, with what was found
+ *     ──> rows of sources, quarantine ──> champions fitted anew and promoted ──> versions and their
+ *   rows removed ──> free pages ──> look again, and into every file ──> what a certificate says
+ *
+ * 1. Nothing is changed before all refusals were asked.
+ * 2. Each step does nothing when it was done before, so a run that was killed is gone on with by
+ *    running it again; what was found at first is in the chain.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "loop/subject.h"
+#include "loop/subject_refit.h"
+#include "loop/subject_scan.h"
+#include "registry/chain.h"
+#include "registry/collect.h"
+#include "source/intake_erase.h"
+
+typedef struct erasing {
+    tm_ctx *ctx;
+    const tm_home *home;
+    tm_registry *registry;
+    const tm_subject_erasure *erasure;
+    tm_hash subject;
+    json_t *now;   /* what is there; owned */
+    json_t *found; /* what was there at first; owned */
+    tm_file *lock; /* no server runs while it is held */
+} erasing;
+
+static tm_status look(erasing *e, tm_err *err) {
+    const tm_subject_ask ask = {.id = e->erasure->id, .counts_only = true};
+    json_decref(e->now);
+    e->now = NULL;
+    return tm__subject_find(e->ctx, e->home, e->registry, &ask, &e->now, err);
+}
+
+static tm_status lock_server(erasing *e, tm_err *err) {
+    char *path = tm__fs_join(tm__home_path(e->home), "log.lock");
+    tm_status st = path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                : tm__lock_open(path, &e->lock, err);
+    tm__mem_free(path);
+    if (st == TM_E_CONFLICT) {
+        st = TM_FAIL(err, TM_E_CONFLICT, "a server runs on this home");
+        tm_err_hint(err, "Stop it, erase, and start it again.");
+    }
+    return st;
+}
+
+/* ---- What is refused ---- */
+
+static bool is_out_of_reach(const char *entry) {
+    static const char *const reached[] = {"intake.db", "intake.db-wal", "intake.db-shm",
+                                          "segments",  "snapshots",     "bundles"};
+    for (size_t i = 0; i < sizeof(reached) / sizeof(reached[0]); i++) {
+        if (strcmp(entry, reached[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_any(const char *entry) {
+    (void)entry;
+    return true;
+}
+
+static bool can_scan(const erasing *e) {
+    return strlen(e->erasure->id) >= TM_SCAN_ID_BYTES_MIN;
+}
+
+static tm_status scan(const erasing *e, bool (*is_asked)(const char *entry), tm_status otherwise,
+                      const char *what, tm_err *err) {
+    json_t *files = json_array();
+    tm_status st = TM_OK;
+    if (can_scan(e)) {
+        st = tm__subject_scan(e->home, e->erasure->id, is_asked, files, err);
+        st = st == TM_OK ? tm__json_check(err) : st;
+    }
+    if (st == TM_OK && json_array_size(files) > 0) {
+        st = TM_FAIL(err, otherwise, "'%s' of the home %s",
+                     json_string_value(json_array_get(files, 0)), what);
+    }
+    json_decref(files);
+    return st;
+}
+
+static tm_status refuse_online(const erasing *e, tm_err *err) {
+    char *path = tm__fs_join(tm__home_path(e->home), "online");
+    const bool is_there = path != NULL && tm__fs_info(path).kind == TM_PATH_DIR;
+    const tm_status st = path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                         : is_there && json_array_size(json_object_get(e->now, "sources")) > 0
+                             ? TM_FAIL(err, TM_E_CONFLICT,
+                                       "the home has online features, which erase does not reach")
+                             : TM_OK;
+    if (st == TM_E_CONFLICT) {
+        tm_err_hint(err,
+                    "Remove the folder 'online' of the home while nothing runs: it is made anew "
+                    "from the sources.");
+    }
+    tm__mem_free(path);
+    return st;
+}
+
+static tm_status refuse_sources(const erasing *e, tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(json_object_get(e->now, "sources"), i, one) {
+        TM_TRY(tm__intake_can_erase(e->home, tm__json_text(one, "source", ""), err));
+    }
+    return TM_OK;
+}
+
+static bool is_champion(erasing *e, const char *model, int64_t number) {
+    tm_version champion = {0};
+    const bool is = tm__registry_find(e->registry, model, &champion, NULL) == TM_OK &&
+                    (int64_t)champion.number == number;
+    tm__version_done(&champion);
+    return is;
+}
+
+/* Call fn for each champion that learned from the subject. */
+static tm_status each_champion(erasing *e,
+                               tm_status (*fn)(erasing *e, const tm_version *version,
+                                               const json_t *columns, tm_err *err),
+                               tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    char last[TM_MAX_NAME + 1] = "";
+    json_array_foreach(json_object_get(e->now, "versions"), i, one) {
+        const char *const model = tm__json_text(one, "model", "");
+        tm_version version = {0};
+        if (!is_champion(e, model, tm__json_i64(one, "version", 0)) || strcmp(last, model) == 0) {
+            continue;
+        }
+        (void)tm__str_copy(last, sizeof(last), tm__str(model));
+        TM_TRY(tm__registry_find(e->registry, model, &version, err));
+        const tm_status st = fn(e, &version, json_object_get(one, "columns"), err);
+        tm__version_done(&version);
+        TM_TRY(st);
+    }
+    return TM_OK;
+}
+
+static tm_status can_refit(erasing *e, const tm_version *version, const json_t *columns,
+                           tm_err *err) {
+    (void)columns;
+    return tm__subject_can_refit(e->home, version, err);
+}
+
+static tm_status collect(const erasing *e, bool is_dry, tm_err *err) {
+    json_t *result = NULL;
+    const tm_actor actor = {.name = e->erasure->actor->name, .reason = "a subject was erased"};
+    const tm_collection options = {
+        .is_dry = is_dry, .actor = &actor, .only = json_object_get(e->now, "versions")};
+    if (json_array_size(options.only) == 0) {
+        return TM_OK;
+    }
+    const tm_status st = tm__registry_collect(e->registry, &options, &result, err);
+    json_decref(result);
+    return st;
+}
+
+static tm_status refuse(erasing *e, tm_err *err) {
+    const int64_t n_answers = tm__json_i64(e->now, "n_answers", 0);
+    if (n_answers > 0) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT,
+                    "%lld logged answers are the subject's, and erase does not reach "
+                    "the log of answers",
+                    (long long)n_answers);
+        tm_err_hint(err,
+                    "They leave with 'log: {keep: ...}' of their model; erase the subject then.");
+        return st;
+    }
+    TM_TRY(refuse_online(e, err));
+    TM_TRY(refuse_sources(e, err));
+    if (e->erasure->models == TM_SUBJECT_REFIT) {
+        TM_TRY(each_champion(e, can_refit, err));
+        TM_TRY(collect(e, true, err));
+    }
+    return scan(e, is_out_of_reach, TM_E_CONFLICT, "holds the id, and erase does not reach it",
+                err);
+}
+
+/* ---- What was found at first ---- */
+
+static bool is_same(const json_t *a, const json_t *b) {
+    return strcmp(tm__json_text(a, "source", ""), tm__json_text(b, "source", "")) == 0 &&
+           strcmp(tm__json_text(a, "model", ""), tm__json_text(b, "model", "")) == 0 &&
+           tm__json_i64(a, "version", 0) == tm__json_i64(b, "version", 0);
+}
+
+/* What is there now and was not at first is found too. */
+static void add_found(json_t *found, const json_t *now, const char *name) {
+    json_t *list = json_object_get(found, name);
+    size_t i = 0, k = 0;
+    json_t *one = NULL, *other = NULL;
+    json_array_foreach(json_object_get(now, name), i, one) {
+        bool is_there = false;
+        json_array_foreach(list, k, other) {
+            is_there = is_there || is_same(one, other);
+        }
+        if (!is_there) {
+            json_array_append(list, one);
+        }
+    }
+}
+
+/* Go on with an erasure that was not ended, or begin one. */
+static tm_status begin(erasing *e, tm_err *err) {
+    json_t *entries = NULL;
+    int64_t next = 0;
+    const tm_audit_filter filter = {.subject = &e->subject, .event = "subject", .newest = 100};
+    TM_TRY(tm__audit_list(e->registry, &filter, &entries, &next, err));
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(entries, i, one) {
+        const char *const event = tm__json_text(one, "event", "");
+        if (strcmp(event, "subject.erasing") == 0 || strcmp(event, "subject.erased") == 0) {
+            json_decref(e->found);
+            e->found = strcmp(event, "subject.erasing") == 0
+                           ? json_incref(json_object_get(one, "details"))
+                           : NULL;
+        }
+    }
+    json_decref(entries);
+    const bool goes_on = e->found != NULL;
+    e->found = goes_on ? e->found : json_pack("{s:[], s:[]}", "sources", "versions");
+    add_found(e->found, e->now, "sources");
+    add_found(e->found, e->now, "versions");
+    TM_TRY(tm__json_check(err));
+    if (goes_on) {
+        return TM_OK;
+    }
+    const tm_audit_note note = {.event = "subject.erasing",
+                                .object = "subject",
+                                .subject = &e->subject,
+                                .details = e->found};
+    return tm__audit_append(e->registry, &note, e->erasure->actor, err);
+}
+
+/* ---- Steps ---- */
+
+static tm_status erase_sources(erasing *e, tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(json_object_get(e->found, "sources"), i, one) {
+        tm_intake_erased erased = {0};
+        TM_TRY(tm__intake_erase(e->ctx, e->home, tm__json_text(one, "source", ""),
+                                json_object_get(one, "columns"), e->erasure->id, &erased, err));
+    }
+    return json_array_size(json_object_get(e->found, "sources")) == 0
+               ? TM_OK
+               : tm__intake_vacuum(e->home, err);
+}
+
+static tm_status refit(erasing *e, const tm_version *version, const json_t *columns, tm_err *err) {
+    return tm__subject_refit(e->ctx, e->home, e->registry, version, columns, e->erasure, err);
+}
+
+static tm_status check_gone(erasing *e, tm_err *err) {
+    const bool keeps_models = e->erasure->models == TM_SUBJECT_LIST;
+    TM_TRY(look(e, err));
+    if (json_array_size(json_object_get(e->now, "sources")) > 0 ||
+        tm__json_i64(e->now, "n_answers", 0) > 0 ||
+        (!keeps_models && json_array_size(json_object_get(e->now, "versions")) > 0)) {
+        const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "rows of the subject came meanwhile");
+        tm_err_hint(err, "Run the same command again.");
+        return st;
+    }
+    return keeps_models ? TM_OK : scan(e, is_any, TM_E_INTEGRITY, "still holds the id", err);
+}
+
+/* ---- What a certificate says ---- */
+
+static void say_not_reached(json_t *list, const char *what, const char *why) {
+    json_array_append_new(list, json_pack("{s:s, s:s}", "what", what, "why", why));
+}
+
+static tm_status say_backups(const erasing *e, json_t *list, tm_err *err) {
+    json_t *entries = NULL;
+    int64_t next = 0;
+    size_t i = 0;
+    const json_t *one = NULL;
+    const tm_audit_filter filter = {.event = "backup.made", .newest = TM_AUDIT_LIST_MAX};
+    TM_TRY(tm__audit_list(e->registry, &filter, &entries, &next, err));
+    json_array_foreach(entries, i, one) {
+        json_t *what = json_sprintf("backup:%s",
+                                    tm__json_text(json_object_get(one, "details"), "blake2b", ""));
+        json_array_append_new(list, json_pack("{s:o, s:s}", "what", what, "why",
+                                              "it was made before, and lies outside of the home"));
+    }
+    json_decref(entries);
+    return TM_OK;
+}
+
+static tm_status say_models(const erasing *e, json_t *list, tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    const char *last = "";
+    json_array_foreach(json_object_get(e->found, "versions"), i, one) {
+        const char *const model = tm__json_text(one, "model", "");
+        tm_version version = {0};
+        char hash[TM_HASH_TEXT];
+        if (strcmp(last, model) == 0) {
+            continue;
+        }
+        last = model;
+        TM_TRY(tm__registry_find(e->registry, model, &version, err));
+        tm__hash_to_text(&version.bundle_hash, hash);
+        json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s}", "model", model, "version",
+                                              (json_int_t)version.number, "bundle_hash", hash,
+                                              "snapshot", version.snapshot));
+        tm__version_done(&version);
+    }
+    return TM_OK;
+}
+
+static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
+    char subject[TM_HASH_TEXT], at[48];
+    const bool is_complete = e->erasure->models == TM_SUBJECT_REFIT;
+    json_t *models = json_array(), *rest = json_array();
+    tm__hash_to_text(&e->subject, subject);
+    at[tm__time_to_text(tm__now_us(), at)] = '\0';
+    tm_status st = say_models(e, models, err);
+    st = st == TM_OK ? say_backups(e, rest, err) : st;
+    if (json_array_size(json_object_get(e->found, "sources")) > 0) {
+        say_not_reached(rest, "files and databases that sources read",
+                        "they lie outside of the home; of a source with a key no row is taken "
+                        "twice");
+    }
+    json_t *body =
+        json_pack("{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:b, s:O, s:O}", "schema",
+                  "tidemill.erasure/1", "subject", subject, "at", at, "complete", is_complete,
+                  "policy", is_complete ? "refit" : "list", "found", e->found, "models", models,
+                  "scanned", can_scan(e) && is_complete, "not_looked_into",
+                  json_object_get(e->now, "not_looked_into"), "not_reached", rest);
+    json_decref(models);
+    json_decref(rest);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st == TM_OK) {
+        *out = body;
+    } else {
+        json_decref(body);
+    }
+    return st;
+}
+
+static tm_status erase(erasing *e, json_t **out, tm_err *err) {
+    TM_TRY(lock_server(e, err));
+    TM_TRY(tm__audit_subject_make(e->registry, e->erasure->id, &e->subject, err));
+    TM_TRY(look(e, err));
+    TM_TRY(refuse(e, err));
+    TM_TRY(begin(e, err));
+    TM_TRY(erase_sources(e, err));
+    if (e->erasure->models == TM_SUBJECT_REFIT) {
+        TM_TRY(each_champion(e, refit, err));
+        TM_TRY(collect(e, false, err));
+    }
+    TM_TRY(check_gone(e, err));
+    return certify(e, out, err);
+}
+
+tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                            const tm_subject_erasure *erasure, json_t **out, tm_err *err) {
+    erasing e = {.ctx = ctx, .home = home, .registry = registry, .erasure = erasure};
+    const tm_status st = erase(&e, out, err);
+    tm__file_close(e.lock);
+    json_decref(e.now);
+    json_decref(e.found);
+    return st;
+}
+
+tm_status tm__subject_erased(tm_registry *registry, const tm_subject_erasure *erasure,
+                             const tm_hash *certificate, tm_err *err) {
+    char hash[TM_HASH_TEXT];
+    tm_hash subject;
+    TM_TRY(tm__audit_subject_make(registry, erasure->id, &subject, err));
+    tm__hash_to_text(certificate, hash);
+    json_t *details = json_pack("{s:s}", "certificate", hash);
+    const tm_audit_note note = {
+        .event = "subject.erased", .object = "subject", .subject = &subject, .details = details};
+    const tm_status st = details == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                         : tm__audit_append(registry, &note, erasure->actor, err);
+    json_decref(details);
+    return st;
+}

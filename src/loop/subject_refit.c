@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   snapshot ──> rows that are left ──> snapshot of their own, durable ──> read back ──> training
+ * by the record of the version ──> bundle, durable ──> version ──> champion
+ *
+ * The rows are read back before they are learned from, so that no dictionary still has the id, and
+ * a repetition sees what this training saw.
+ */
+#include "loop/subject_refit.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "source/source.h"
+#include "table/whose.h"
+#include "train/train.h"
+
+static tm_status refuse(const tm_version *version, const char *why, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "'%s@%u' cannot be fitted anew: %s",
+                                 version->model, version->number, why);
+    tm_err_hint(err, "Train and promote a version on rows without the subject first, or leave the "
+                     "models as they are with --models list.");
+    return st;
+}
+
+tm_status tm__subject_can_refit(const tm_home *home, const tm_version *version, tm_err *err) {
+    tm_recipe recipe;
+    (void)home;
+    if (json_object_get(version->info, "continues") != NULL) {
+        return refuse(version, "it went on from another model", err);
+    }
+    const tm_status st = tm__recipe_init_repeat(&recipe, version->info, err);
+    if (st == TM_E_NOT_FOUND) {
+        return refuse(version, "its record does not say how it was trained", err);
+    }
+    TM_TRY(st);
+    const bool has_events = recipe.options.events_snapshots != NULL;
+    tm__recipe_done(&recipe);
+    return has_events ? refuse(version, "it learned from events of other sources", err) : TM_OK;
+}
+
+/* Rows of a snapshot without the subject's, as a snapshot. name: in and out; empty stays. */
+static tm_status rows_left(tm_ctx *ctx, const tm_home *home, const json_t *columns, const char *id,
+                           char name[TM_HASH_TEXT], tm_table **out, tm_err *err) {
+    const char *const dir = tm__home_snapshots(home);
+    tm_table *table = NULL, *left = NULL;
+    tm_hash hash;
+    uint64_t n = 0, n_left = 0;
+    if (name[0] == '\0') {
+        return TM_OK;
+    }
+    if (!tm__hash_from_text(name, &hash)) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "the record names no snapshot");
+    }
+    TM_TRY(tm__snapshot_load(ctx, dir, &hash, &table, err));
+    const uint64_t n_rows = tm__table_rows(table);
+    uint8_t *is_theirs = tm__mem_alloc(n_rows + 1, 1);
+    uint32_t *rows = tm__mem_alloc(n_rows + 1, sizeof(*rows));
+    tm_status st = is_theirs == NULL || rows == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                       : tm__whose_rows(table, columns, id, is_theirs, &n, err);
+    for (uint64_t row = 0; st == TM_OK && row < n_rows; row++) {
+        rows[n_left] = (uint32_t)row;
+        n_left += is_theirs[row] ? 0 : 1;
+    }
+    st = st == TM_OK ? tm__table_take_rows(table, rows, n_left, &left, err) : st;
+    st = st == TM_OK ? tm__snapshot_save(ctx, dir, left, &hash, err) : st;
+    tm__table_unref(left);
+    tm__table_unref(table);
+    tm__mem_free(rows);
+    tm__mem_free(is_theirs);
+    TM_TRY(st);
+    tm__hash_to_text(&hash, name);
+    return tm__snapshot_load(ctx, dir, &hash, out, err);
+}
+
+static tm_status publish(const tm_home *home, tm_registry *registry, const char *model,
+                         const tm_train_result *result, const tm_subject_erasure *erasure,
+                         tm_err *err) {
+    const tm_actor actor = {.name = erasure->actor->name,
+                            .reason =
+                                "a subject was erased: fitted anew on the rows that are left"};
+    tm_bundle *bundle = NULL;
+    tm_version version = {0};
+    uint32_t from = 0;
+    TM_TRY(tm__home_bundle_save(home, &result->bundle_hash, result->bundle.data, result->bundle.len,
+                                err));
+    TM_TRY(tm__bundle_load(result->bundle.data, result->bundle.len, &bundle, err));
+    tm_status st = tm__registry_add(registry, model, bundle, NULL, &actor, &version, err);
+    tm__bundle_unref(bundle);
+    TM_TRY(st);
+    const tm_promotion promotion = {.version = version.number, .force = true};
+    tm__version_done(&version);
+    return tm__registry_promote(registry, model, &promotion, &actor, &from, err);
+}
+
+tm_status tm__subject_refit(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                            const tm_version *version, const json_t *columns,
+                            const tm_subject_erasure *erasure, tm_err *err) {
+    tm_recipe recipe;
+    tm_table *table = NULL, *test = NULL;
+    tm_train_result result = {0};
+    TM_TRY(tm__recipe_init_repeat(&recipe, version->info, err));
+    tm_train_options *const o = &recipe.options;
+    tm_status st = rows_left(ctx, home, columns, erasure->id, o->snapshot, &table, err);
+    st =
+        st == TM_OK ? rows_left(ctx, home, columns, erasure->id, o->test_snapshot, &test, err) : st;
+    st = st == TM_OK ? tm__train_run(ctx, table, test, o, &result, err) : st;
+    st = st == TM_OK ? publish(home, registry, version->model, &result, erasure, err) : st;
+    tm__train_result_done(&result);
+    tm__table_unref(test);
+    tm__table_unref(table);
+    tm__recipe_done(&recipe);
+    return st;
+}

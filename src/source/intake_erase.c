@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   batches ──> segments (as ever)
+ *   each segment: rows that are left ──> a new file, durable ──> one transaction names it in place
+ * of the old one ──> the old file is removed
+ *
+ * 1. The place of a row among all that were accepted counts from the end: rows behind those that
+ * went keep theirs, as `removed` grows. Rows before them do not, so a sink, which knows rows by
+ * their places, keeps its source from this.
+ * 2. A file of a segment is removed when no row of `segments` names it.
+ */
+#include "source/intake_erase.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "source/intake_priv.h"
+#include "source/source.h"
+#include "table/whose.h"
+
+#define PART_BYTES 16u
+
+typedef struct erasing {
+    tm_ctx *ctx;
+    const tm_home *home;
+    tm_db *db;
+    tm_source_row source;
+    char *dir; /* of its segments */
+    const json_t *columns;
+    const char *id;
+    tm_intake_erased done;
+} erasing;
+
+/* One segment as it stands, and what is left of it. */
+typedef struct segment {
+    int64_t seq;
+    tm_hash hash, hash_left;
+    uint64_t n_rows, n_theirs;
+    tm_buf parts; /* of what is left: i64 time, i64 number */
+    uint64_t n_bytes;
+} segment;
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+static tm_status check_sinks(tm_db *db, const char *name, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(
+        db, "SELECT name FROM sinks WHERE json_extract(spec, '$.read') = ? LIMIT 1", &stmt, err));
+    tm__stmt_bind_text(stmt, 1, name);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        st = TM_FAIL(err, TM_E_CONFLICT,
+                     "source '%s' is read by sink '%s', which knows its rows by "
+                     "their places",
+                     name, tm__stmt_text(stmt, 0));
+        tm_err_hint(err, "Remove the sink with 'tidemill sink rm', erase, and add it again.");
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__intake_can_erase(const tm_home *home, const char *name, tm_err *err) {
+    tm_db *db = NULL;
+    TM_TRY(tm__intake_db_open_there(home, false, &db, err));
+    const tm_status st = check_sinks(db, name, err);
+    tm__db_close(db);
+    return st;
+}
+
+/* ---- Segments ---- */
+
+/* The next segment behind seq; *out_has false: there is none. Parts are those of all its rows. */
+static tm_status next_segment(erasing *e, int64_t seq, segment *out, bool *out_has, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(e->db,
+                         "SELECT seq, hash, n_rows, parts FROM segments WHERE source = ? AND"
+                         " seq > ? ORDER BY seq LIMIT 1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, e->source.id);
+    tm__stmt_bind_i64(stmt, 2, seq);
+    tm_status st = tm__stmt_step(stmt, out_has, err);
+    if (st == TM_OK && *out_has) {
+        const tm_str hash = tm__stmt_blob(stmt, 1), parts = tm__stmt_blob(stmt, 3);
+        out->seq = tm__stmt_i64(stmt, 0);
+        out->n_rows = (uint64_t)tm__stmt_i64(stmt, 2);
+        tm__buf_reset(&out->parts);
+        tm__buf_append(&out->parts, parts.ptr, parts.len);
+        if (hash.len != TM_HASH_BYTES || parts.len % PART_BYTES != 0) {
+            st = TM_FAIL(err, TM_E_INTEGRITY, "a segment of '%s' is damaged", e->source.name);
+        } else {
+            memcpy(out->hash.bytes, hash.ptr, TM_HASH_BYTES);
+        }
+    }
+    tm__stmt_done(stmt);
+    return st == TM_OK && out->parts.failed ? no_memory(err) : st;
+}
+
+/* Take the rows out of the parts, which say how many came when. */
+static void cut_parts(segment *s, const uint8_t *is_theirs) {
+    uint64_t row = 0;
+    for (size_t at = 0; at + PART_BYTES <= s->parts.len; at += PART_BYTES) {
+        uint64_t n = 0, left = 0;
+        memcpy(&n, s->parts.data + at + 8, 8);
+        for (uint64_t i = 0; i < n && row < s->n_rows; i++) {
+            left += is_theirs[row++] ? 0 : 1;
+        }
+        memcpy(s->parts.data + at + 8, &left, 8);
+    }
+}
+
+static tm_status save_left(erasing *e, tm_table *table, const uint8_t *is_theirs, segment *s,
+                           tm_err *err) {
+    tm_table *left = NULL;
+    uint32_t *rows = tm__mem_alloc(s->n_rows, sizeof(*rows));
+    uint64_t n = 0;
+    if (rows == NULL) {
+        return no_memory(err);
+    }
+    for (uint64_t row = 0; row < s->n_rows; row++) {
+        if (!is_theirs[row]) {
+            rows[n++] = (uint32_t)row;
+        }
+    }
+    tm_status st = TM_OK;
+    if (n > 0) {
+        st = tm__table_take_rows(table, rows, n, &left, err);
+    }
+    tm__mem_free(rows);
+    if (st == TM_OK && n > 0) {
+        tm_segment file = {0};
+        /* Through fresh dictionaries: those of the table still have the id. */
+        st = tm__snapshot_save(e->ctx, e->dir, left, &file.hash, err);
+        st = st == TM_OK ? tm__segment_size(e->dir, &file, err) : st;
+        s->hash_left = file.hash;
+        s->n_bytes = file.n_bytes;
+    }
+    tm__table_unref(left);
+    return st;
+}
+
+static tm_status replace_locked(erasing *e, const segment *s, tm_err *err) {
+    const uint64_t n_left = s->n_rows - s->n_theirs;
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(e->db,
+                         n_left == 0 ? "DELETE FROM segments WHERE seq = ?1"
+                                     : "UPDATE segments SET hash = ?2, n_rows = ?3, n_bytes = ?4,"
+                                       " parts = ?5 WHERE seq = ?1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, s->seq);
+    if (n_left > 0) {
+        tm__stmt_bind_blob(stmt, 2, s->hash_left.bytes, TM_HASH_BYTES);
+        tm__stmt_bind_i64(stmt, 3, (int64_t)n_left);
+        tm__stmt_bind_i64(stmt, 4, (int64_t)s->n_bytes);
+        if (s->parts.len > 0) {
+            tm__stmt_bind_blob(stmt, 5, s->parts.data, s->parts.len);
+        } else {
+            tm__stmt_bind_null(stmt, 5);
+        }
+    }
+    tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    TM_TRY(st);
+    TM_TRY(tm__stmt_init(e->db,
+                         "DELETE FROM profiles WHERE source = ?1 AND segment NOT IN"
+                         " (SELECT hash FROM segments WHERE source = ?1)",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, e->source.id);
+    st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    TM_TRY(st);
+    TM_TRY(tm__stmt_init(e->db,
+                         "UPDATE sources SET removed = removed + ?, removed_us = ? WHERE id = ?",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, (int64_t)s->n_theirs);
+    tm__stmt_bind_i64(stmt, 2, tm__now_us());
+    tm__stmt_bind_i64(stmt, 3, e->source.id);
+    st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status replace(erasing *e, const segment *s, tm_err *err) {
+    TM_TRY(tm__db_begin(e->db, err));
+    const tm_status st = replace_locked(e, s, err);
+    if (st != TM_OK) {
+        tm__db_rollback(e->db);
+        return st;
+    }
+    return tm__db_commit(e->db, err);
+}
+
+static tm_status erase_segment(erasing *e, segment *s, tm_err *err) {
+    tm_table *table = NULL;
+    TM_TRY(tm__snapshot_load(e->ctx, e->dir, &s->hash, &table, err));
+    uint8_t *is_theirs = tm__mem_alloc(s->n_rows + 1, 1);
+    tm_status st = TM_OK;
+    if (is_theirs == NULL) {
+        st = no_memory(err);
+    } else if (tm__table_rows(table) != s->n_rows) {
+        st = TM_FAIL(err, TM_E_INTEGRITY, "a segment of '%s' has other rows than are counted",
+                     e->source.name);
+    }
+    st = st == TM_OK ? tm__whose_rows(table, e->columns, e->id, is_theirs, &s->n_theirs, err) : st;
+    if (st == TM_OK && s->n_theirs > 0) {
+        cut_parts(s, is_theirs);
+        st = save_left(e, table, is_theirs, s, err);
+        st = st == TM_OK ? replace(e, s, err) : st;
+        e->done.n_rows += st == TM_OK ? s->n_theirs : 0;
+        e->done.n_segments += st == TM_OK;
+    }
+    tm__mem_free(is_theirs);
+    tm__table_unref(table);
+    return st;
+}
+
+static tm_status erase_segments(erasing *e, tm_err *err) {
+    segment s = {.seq = 0};
+    bool has = true;
+    tm__buf_init(&s.parts, 1u << 26);
+    tm_status st = next_segment(e, 0, &s, &has, err);
+    while (st == TM_OK && has) {
+        st = erase_segment(e, &s, err);
+        st = st == TM_OK ? next_segment(e, s.seq, &s, &has, err) : st;
+    }
+    tm__buf_done(&s.parts);
+    return st;
+}
+
+/* ---- Files that nothing names any more ---- */
+
+typedef struct sweep {
+    erasing *e;
+    tm_status st;
+    tm_err *err;
+} sweep;
+
+static tm_status is_named(erasing *e, const tm_hash *hash, bool *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(
+        tm__stmt_init(e->db, "SELECT 1 FROM segments WHERE source = ? AND hash = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, e->source.id);
+    tm__stmt_bind_blob(stmt, 2, hash->bytes, TM_HASH_BYTES);
+    const tm_status st = tm__stmt_step(stmt, out, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static bool sweep_one(void *arg, const char *name) {
+    sweep *const s = arg;
+    char text[TM_HASH_TEXT];
+    tm_hash hash;
+    bool stays = true;
+    (void)tm__str_copy(text, sizeof(text), tm__str(name));
+    if (strlen(name) < TM_HASH_TEXT || !tm__hash_from_text(text, &hash)) {
+        return true;
+    }
+    s->st = is_named(s->e, &hash, &stays, s->err);
+    if (s->st == TM_OK && !stays) {
+        char *path = tm__fs_join(s->e->dir, name);
+        s->st = path == NULL ? no_memory(s->err) : tm__fs_remove(path, s->err);
+        tm__mem_free(path);
+    }
+    return s->st == TM_OK;
+}
+
+static tm_status sweep_files(erasing *e, tm_err *err) {
+    sweep s = {.e = e, .err = err};
+    if (tm__fs_info(e->dir).kind != TM_PATH_DIR) {
+        return TM_OK;
+    }
+    TM_TRY(tm__fs_list(e->dir, sweep_one, &s, err));
+    TM_TRY(s.st);
+    return tm__fs_sync_folder(e->dir, err);
+}
+
+/* ---- Quarantine ---- */
+
+static bool holds(const char *text, const char *id) {
+    return text != NULL && strstr(text, id) != NULL;
+}
+
+static tm_status erase_quarantine(erasing *e, tm_err *err) {
+    json_t *list = NULL;
+    size_t i = 0;
+    const json_t *row = NULL;
+    const tm_intake_choice all = {0};
+    TM_TRY(tm__intake_quarantine(e->home, e->source.name, &all, TM_QUARANTINE_ROWS, &list, err));
+    tm_status st = TM_OK;
+    json_array_foreach(list, i, row) {
+        if (st == TM_OK && (holds(tm__json_text(row, "bytes", NULL), e->id) ||
+                            holds(tm__json_text(row, "detail", NULL), e->id))) {
+            const int64_t number = tm__json_i64(row, "number", 0);
+            const tm_intake_replay drop = {.choice = {.first = number, .last = number},
+                                           .drop = true};
+            tm_intake_replayed dropped = {0};
+            st = tm__intake_replay(e->home, e->source.name, &drop, &dropped, err);
+            e->done.n_quarantined += dropped.dropped;
+        }
+    }
+    json_decref(list);
+    return st;
+}
+
+/* ---- All ---- */
+
+static tm_status erase(erasing *e, const char *name, tm_err *err) {
+    tm_intake_place place = {0};
+    TM_TRY(tm__intake_place_open(e->home, name, &place, err));
+    e->dir = place.segments_dir;
+    place.segments_dir = NULL;
+    tm__intake_place_done(&place);
+    TM_TRY(tm__intake_db_open_there(e->home, true, &e->db, err));
+    TM_TRY(tm__intake_db_source(e->db, name, &e->source, err));
+    TM_TRY(check_sinks(e->db, name, err));
+    TM_TRY(erase_segments(e, err));
+    return sweep_files(e, err);
+}
+
+tm_status tm__intake_erase(tm_ctx *ctx, const tm_home *home, const char *name,
+                           const json_t *columns, const char *id, tm_intake_erased *out,
+                           tm_err *err) {
+    erasing e = {.ctx = ctx, .home = home, .columns = columns, .id = id};
+    uint64_t n_compacted = 0;
+    TM_TRY(tm__intake_compact(ctx, home, name, 1, &n_compacted, err));
+    tm_status st = erase(&e, name, err);
+    st = st == TM_OK ? erase_quarantine(&e, err) : st;
+    tm__db_close(e.db);
+    tm__source_row_done(&e.source);
+    tm__mem_free(e.dir);
+    if (st == TM_OK) {
+        *out = e.done;
+    }
+    return st;
+}
+
+tm_status tm__intake_vacuum(const tm_home *home, tm_err *err) {
+    tm_db *db = NULL;
+    TM_TRY(tm__intake_db_open_there(home, true, &db, err));
+    const tm_status st = tm__db_vacuum(db, err);
+    tm__db_close(db);
+    return st;
+}

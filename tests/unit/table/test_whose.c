@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "table/whose.h"
+
+static tm_table *make(void) {
+    tm_table_builder *b = tm__builder_create();
+    tm_table *table = NULL;
+    const tm_cell missing = {.type = TM_TYPE_NONE};
+    const tm_cell rows[4][3] = {
+        {{.type = TM_TYPE_INT, .i64 = 7}, {.type = TM_TYPE_TEXT, .text = {"x", 1}}, missing},
+        {{.type = TM_TYPE_INT, .i64 = 77}, {.type = TM_TYPE_TEXT, .text = {"7", 1}}, missing},
+        {missing, missing, {.type = TM_TYPE_FLOAT, .f64 = 7}},
+        {{.type = TM_TYPE_INT, .i64 = -7},
+         {.type = TM_TYPE_TEXT, .text = {"77", 2}},
+         {.type = TM_TYPE_FLOAT, .f64 = 7.5}}};
+    assert_int_equal(tm__builder_add_column(b, "i", TM_TYPE_INT, NULL), TM_OK);
+    assert_int_equal(tm__builder_add_column(b, "t", TM_TYPE_TEXT, NULL), TM_OK);
+    assert_int_equal(tm__builder_add_column(b, "f", TM_TYPE_FLOAT, NULL), TM_OK);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(tm__builder_add_row(b, rows[i], NULL), TM_OK);
+    }
+    assert_int_equal(tm__builder_finish(b, &table, NULL), TM_OK);
+    return table;
+}
+
+static void rows_are_theirs_by_the_columns_named(void **state) {
+    (void)state;
+    tm_table *table = make();
+    static const struct {
+        const char *names, *id;
+        uint8_t want[4];
+    } cases[] = {{"[\"i\"]", "7", {1, 0, 0, 0}},      {"[\"t\"]", "7", {0, 1, 0, 0}},
+                 {"[\"f\"]", "7", {0, 0, 1, 0}},      {"[\"i\",\"t\"]", "77", {0, 1, 0, 1}},
+                 {"[\"absent\"]", "7", {0, 0, 0, 0}}, {"[]", "7", {0, 0, 0, 0}},
+                 {NULL, "7", {1, 1, 1, 0}},           {NULL, "7.5", {0, 0, 0, 1}},
+                 {NULL, "nobody", {0, 0, 0, 0}},      {"[\"i\"]", "", {0, 0, 0, 0}}};
+    for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+        uint8_t is_theirs[4];
+        uint64_t n = 9, want = 0;
+        json_t *names = cases[k].names == NULL ? NULL : json_loads(cases[k].names, 0, NULL);
+        assert_int_equal(tm__whose_rows(table, names, cases[k].id, is_theirs, &n, NULL), TM_OK);
+        assert_memory_equal(is_theirs, cases[k].want, 4);
+        for (int i = 0; i < 4; i++) {
+            want += cases[k].want[i];
+        }
+        assert_int_equal(n, want);
+        json_decref(names);
+    }
+    tm__table_unref(table);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_theirs_by_the_columns_named)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
