@@ -237,6 +237,10 @@ static tm_status verify_models(tm_cli *cli, tm_registry *registry, json_t *resul
         json_decref(checked);
     }
     json_decref(models);
+    if (st == TM_OK && only != NULL && json_object_size(results) == 0) {
+        st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no model '%.128s'", only);
+        tm_err_hint(err, "Name a model without a version: 'tidemill model ls' lists them.");
+    }
     return st;
 }
 

@@ -36,6 +36,7 @@ void tm__current_unref(tm_current *current) {
             tm__arms_free(current->arms[i]);
         }
         tm__mem_free(current->arms);
+        tm__mem_free(current->earlier);
         tm__mem_free(current->routes);
         tm__mem_free(current->kept);
         for (uint32_t i = 0; current->keyring.keys != NULL && i < current->keyring.n; i++) {
@@ -46,6 +47,19 @@ void tm__current_unref(tm_current *current) {
         tm__server_key_done(&current->keyring.server);
         tm__mem_free(current);
     }
+}
+
+tm_served *tm__current_spare(const tm_current *current, tm_served *route, const tm_served *failed) {
+    if (failed != route) {
+        return route;
+    }
+    for (uint32_t i = 0; i < current->n; i++) {
+        if (current->routes[i] == route && current->earlier[i] != 0) {
+            tm_served *const found = tm__current_version(current, route, current->earlier[i]);
+            return found == failed ? NULL : found;
+        }
+    }
+    return NULL;
 }
 
 tm_served *tm__current_find(const tm_current *current, const char *route) {
@@ -588,7 +602,9 @@ tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, c
     l.current->keyring.ever = json_array_size(all_keys) > 0;
     l.current->routes = tm__mem_zalloc(l.n_wanted, sizeof *l.current->routes);
     l.current->arms = tm__mem_zalloc(l.n_wanted, sizeof(tm_arms *));
-    l.out_of_memory = l.out_of_memory || l.current->routes == NULL || l.current->arms == NULL;
+    l.current->earlier = tm__mem_zalloc(l.n_wanted, sizeof *l.current->earlier);
+    l.out_of_memory = l.out_of_memory || l.current->routes == NULL || l.current->arms == NULL ||
+                      l.current->earlier == NULL;
     for (uint32_t i = 0; !l.out_of_memory && i < l.n_wanted; i++) {
         l.current->routes[i] = make_served(&l, &l.wanted[i]);
         l.out_of_memory = l.current->routes[i] == NULL;
@@ -603,6 +619,10 @@ tm_status tm__current_load(tm_registry *registry, const tm_current_past *past, c
     }
     for (uint32_t i = 0; i < l.n_wanted; i++) {
         keep_of_route(&l, &l.wanted[i]);
+        if (tm__registry_earlier(registry, l.wanted[i].model, &l.current->earlier[i], NULL) !=
+            TM_OK) {
+            l.current->earlier[i] = 0; /* then nobody answers for the champion */
+        }
     }
     take_store(&l);
     l.current->bytes = sum_bytes(l.current);

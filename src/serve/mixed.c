@@ -30,8 +30,7 @@ static size_t document_size(const tm_scoring *s) {
     return size;
 }
 
-/* A copy of the body with what lies in it at the same places; NULL when out of memory. */
-static char *copy_document(const tm_scoring *s, tm_rows_place *place) {
+char *tm__mixed_copy(const tm_scoring *s, tm_rows_place *place) {
     const tm_buf *const body = &s->x->http->body;
     const char *const from = (const char *)body->data;
     const size_t size = document_size(s);
@@ -127,7 +126,7 @@ void tm__mixed_pick(tm_scoring *s, const tm_arms *arms) {
         tm__arms_answer(s, arms, tm__str(s->x->request_id));
         return;
     }
-    char *const document = copy_document(s, &place);
+    char *const document = tm__mixed_copy(s, &place);
     place.ignores_unknown = true;
     const bool ok = document != NULL && read_units(m, s, arms, &place);
     tm__mem_free(document);
@@ -155,7 +154,7 @@ static bool open_way(tm_scoring *s, uint32_t index) {
     way->interval = own.interval;
     way->place = s->place;
     way->stream = tm__score_stream(way->served, way->arm, x->desk->monitor);
-    way->document = index == 0 ? NULL : copy_document(s, &way->place);
+    way->document = index == 0 ? NULL : tm__mixed_copy(s, &way->place);
     const bool has_document = index == 0 || way->document != NULL;
     way->decoder = way->stream == NULL || !has_document
                        ? NULL

@@ -48,6 +48,9 @@ typedef struct tm_mixed {
  * Cost: a copy of the body and a walk through it.
  */
 void tm__mixed_pick(tm_scoring *s, const tm_arms *arms);
+/** A copy of the body, to be freed, with what lies in it at the same places: reading rows rewrites
+ * their texts. NULL when out of memory. */
+char *tm__mixed_copy(const tm_scoring *s, tm_rows_place *place);
 
 /** What the rows need besides: documents and decoders; false with the exchange answered. */
 bool tm__mixed_open(tm_scoring *s);

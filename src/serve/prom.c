@@ -137,6 +137,13 @@ void tm__prom_failed(tm_prom *prom, const char *route, uint32_t version, tm_arm_
     }
 }
 
+void tm__prom_broken(tm_prom *prom, const char *route, uint32_t version, tm_arm_kind arm) {
+    tm_prom_series *s = get_series(prom, (series_key){route, version, arm});
+    if (s != NULL) {
+        add(&s->n_broken, 1);
+    }
+}
+
 void tm__prom_shadow(tm_prom *prom, const char *route, uint32_t version, bool is_dropped) {
     tm_prom_series *s = get_series(prom, (series_key){route, version, TM_ARM_SHADOW});
     if (s != NULL) {

@@ -27,7 +27,7 @@ struct tm_prom_series {
     tm_arm_kind arm;
     tm_prom_counter n_rows, n_nulls, n_coerced, n_dropped;
     tm_prom_counter n_filled, n_absent, n_stale;
-    tm_prom_counter n_failed, n_shadow_dropped;
+    tm_prom_counter n_failed, n_broken, n_shadow_dropped;
     tm_prom_counter n_compared, n_differed; /* rows of a shadow, with the client's answers */
     tm_prom_counter buckets[TM_PROM_BOUNDS + 1];
     tm_prom_counter n_requests, ns;

@@ -38,6 +38,7 @@ static void add_arm(const tm_prom_sums *all, const tm_prom_series *s, void *arg)
         bool is_of_shadow;
     } members[] = {{"answered", offsetof(tm_prom_series, n_requests), false},
                    {"failed", offsetof(tm_prom_series, n_failed), false},
+                   {"broken", offsetof(tm_prom_series, n_broken), false},
                    {"dropped", offsetof(tm_prom_series, n_shadow_dropped), true},
                    {"compared", offsetof(tm_prom_series, n_compared), true},
                    {"differed", offsetof(tm_prom_series, n_differed), true}};

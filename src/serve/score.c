@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define EXPLAIN_BYTES 2048u              /* of a body with more rows than a worker explains */
 #define MEASURED_BYTES ((size_t)8 << 10) /* of a body: a look at the clock is nothing beside it */
@@ -130,6 +131,16 @@ bool tm__score_write_reasons(const scoring *s, uint32_t chosen, tm_buf *out, tm_
     return true;
 }
 
+/* A model may overflow where no row of its training was. What is no number is no answer, and says
+ * nothing of the row. */
+static bool is_answer(const scoring *s) {
+    bool is = true;
+    for (uint32_t i = 0; i < s->n_outputs; i++) {
+        is = is && isfinite(s->outputs[i]);
+    }
+    return is;
+}
+
 /* Score the decoder's row, append the answer to the reply and to what will be logged. */
 static bool score_row(scoring *s, tm_err *err) {
     tm_exchange *x = s->x;
@@ -145,6 +156,15 @@ static bool score_row(scoring *s, tm_err *err) {
     };
     tm__bundle_predict_row(s->served->bundle, s->scratch, answer.cells, s->outputs);
     tm__stages_lap(&desk->stages, TM_STAGE_PREDICT);
+    if (!is_answer(s)) {
+        x->broken = s->served;
+        (void)TM_FAIL(err, TM_E_INTERNAL, "version %u gives no number for a row",
+                      s->served->version);
+        tm_err_hint(err,
+                    "It failed inside, and no other version is ready to answer for it: look at "
+                    "the row's numbers, or name another version.");
+        return false;
+    }
     if (s->cells != NULL) {
         tm__cells_add(s->cells, answer.cells, s->outputs, s->n_outputs);
     }
@@ -245,7 +265,11 @@ bool tm__score_row(scoring *s) {
         return false;
     }
     if (is_scored && x->n_errors == 0 && !score_row(s, &err)) {
-        tm__problem_from_err(x, &err);
+        if (x->broken != NULL) {
+            tm__problem_reply(x, 500, "model-failed", err.message, err.hint);
+        } else {
+            tm__problem_from_err(x, &err);
+        }
         return false;
     }
     return true;
@@ -310,6 +334,7 @@ bool tm__score_pick(scoring *s, uint64_t version) {
     }
     s->served = found;
     s->is_picked = true;
+    s->is_named = wanted != 0;
     s->arm = found != route    ? TM_ARM_NAMED
              : route->is_stale ? TM_ARM_FALLBACK /* the last that could be served */
                                : TM_ARM_CHAMPION;
@@ -474,6 +499,87 @@ static void count_failed(const scoring *s) {
     tm__prom_failed(x->desk->prom, served->route, served->version, way == NULL ? s->arm : way->arm);
 }
 
+/* ---- a version that fails inside ---- */
+
+static bool read_quick(scoring *s);
+
+/* The request as it came, for another version: rewritten texts are read from a copy. */
+typedef struct kept_request {
+    bool is_kept, is_quick;
+    char *copy; /* owned; NULL: one plain row, which is read as it lies */
+    tm_rows_place place;
+} kept_request;
+
+/* Nobody else may answer for a version that was named, nor for a shadow. */
+static kept_request keep_request(const scoring *s) {
+    const tm_exchange *const x = s->x;
+    kept_request kept = {.is_quick = s->decoder != NULL};
+    const tm_arms *const arms = tm__current_arms(x->current, x->served);
+    if (x->mirrors != NULL || s->is_named ||
+        (arms == NULL && tm__current_spare(x->current, x->served, x->served) == NULL)) {
+        return kept;
+    }
+    kept.copy = kept.is_quick ? NULL : tm__mixed_copy(s, &kept.place);
+    kept.is_kept = kept.is_quick || kept.copy != NULL;
+    return kept;
+}
+
+static void count_broken(scoring *s) {
+    tm_served *const failed = s->x->broken;
+    if (atomic_fetch_add_explicit(&failed->n_broken, 1, memory_order_relaxed) == 0) {
+        tm_log_event(s->x->log, TM_ERROR, "model.failed_inside", TM_FT("model", failed->model),
+                     TM_FI("version", failed->version));
+    }
+    tm_arm_kind arm = s->arm;
+    for (uint32_t i = 0; s->mixed != NULL && i < s->mixed->n; i++) {
+        arm = s->mixed->ways[i].served == failed ? s->mixed->ways[i].arm : arm;
+    }
+    tm__prom_broken(s->x->desk->prom, failed->route, failed->version, arm);
+}
+
+/* The whole request, by another version; false when there is none that can. */
+static bool fall_back(scoring *s, kept_request *kept) {
+    tm_exchange *const x = s->x;
+    tm_served *const spare =
+        kept->is_kept ? tm__current_spare(x->current, x->served, x->broken) : NULL;
+    if (spare == NULL || spare->bundle == NULL) {
+        return false;
+    }
+    tm__mixed_close(s);
+    s->mixed = NULL;
+    s->decoders = NULL;
+    s->each = NULL;
+    s->is_other = false;
+    s->decoder = NULL;
+    s->served = spare;
+    s->arm = TM_ARM_FALLBACK;
+    s->place = kept->is_quick ? s->place : kept->place;
+    x->n_errors = 0;
+    x->retry_after_s = 0;
+    x->broken = NULL;
+    if (kept->is_quick && !read_quick(s)) {
+        return false;
+    }
+    x->status = 0;
+    tm__buf_reset(&x->reply);
+    run(s);
+    return true;
+}
+
+static void run_or_fall_back(scoring *s) {
+    tm_exchange *const x = s->x;
+    kept_request kept = keep_request(s);
+    x->broken = NULL;
+    run(s);
+    if (x->broken != NULL) {
+        count_broken(s);
+        if (fall_back(s, &kept) && x->broken != NULL) {
+            count_broken(s); /* that one as well */
+        }
+    }
+    tm__mem_free(kept.copy);
+}
+
 void tm__score_run(scoring *s) {
     tm_exchange *const x = s->x;
     if (is_for_batch(s)) {
@@ -486,7 +592,7 @@ void tm__score_run(scoring *s) {
     if (x->mirrors != NULL) {
         be_silent(s);
     }
-    run(s);
+    run_or_fall_back(s);
     if (x->status != 200 && x->mirrors == NULL) {
         count_failed(s);
     }

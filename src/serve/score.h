@@ -39,6 +39,7 @@ struct tm_scoring {
     bool is_table; /* the form has columns for all rows: versions of other classes do not fit */
     /* made by tm__score_pick(), else by tm__score_run() */
     bool is_picked;
+    bool is_named; /* the request names who is to answer: nobody else does */
     tm_arm_kind arm;
     struct tm_mixed *mixed; /* several versions answer, each its rows; NULL: one does */
     /* made by tm__score_run() */

@@ -155,7 +155,8 @@ tm_str tm__access_find_origin(const tm_access_place *place, tm_str origin);
 typedef enum tm_arm_kind {
     TM_ARM_CHAMPION,   /* its route serves it */
     TM_ARM_CHALLENGER, /* its route is split, and the request came to it */
-    TM_ARM_FALLBACK,   /* for one that cannot be served: the champion, or for it the one before */
+    TM_ARM_FALLBACK,   /* for one that cannot be served, or failed inside: the champion, or for it
+                          the one before */
     TM_ARM_NAMED,      /* the request named it */
     TM_ARM_SHADOW,     /* nobody was given its answer */
     TM_ARMS_N
@@ -183,6 +184,7 @@ typedef struct tm_served {
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
     bool classes_are_bool, classes_are_int;
+    _Atomic uint64_t n_broken; /* requests on which it failed inside */
     /* Its answers in the log, by why it gave them; NULL until the first. */
     _Atomic(tm_stream *) streams[TM_ARMS_N];
 } tm_served;
@@ -193,6 +195,7 @@ typedef struct tm_current {
     uint32_t n;
     tm_served **routes;    /* in name order */
     struct tm_arms **arms; /* [n] of routes that are split or have a shadow; NULL: neither */
+    uint32_t *earlier;     /* [n] the champion before, to which a rollback would go; 0: none */
     /* Versions of the same routes that are ready too: what a rollback would bring back, the
      * challenger, what served before. A swap to them is one of pointers, and a request may name
      * them. */
@@ -235,6 +238,9 @@ TM_NODISCARD tm_status tm__current_prepare(tm_registry *registry, const tm_curre
 tm_served *tm__current_find(const tm_current *current, const char *route);
 /** The entry that answers a version of a route (0: what is served); NULL when none is ready. */
 tm_served *tm__current_version(const tm_current *current, tm_served *served, uint64_t version);
+/** Who answers for a version of a served route that failed inside: the champion, for that the one
+ * before; NULL when it is not ready. */
+tm_served *tm__current_spare(const tm_current *current, tm_served *route, const tm_served *failed);
 /** How the requests of a served route are split; NULL: they are not. */
 const struct tm_arms *tm__current_arms(const tm_current *current, const tm_served *route);
 /** Whose shadow is ready; NULL: it has none. */
@@ -261,6 +267,8 @@ typedef struct tm_prom_answers {
 void tm__prom_predict(tm_prom *prom, const tm_prom_answers *answers);
 /** A request that came to this version was refused, or failed. */
 void tm__prom_failed(tm_prom *prom, const char *route, uint32_t version, tm_arm_kind arm);
+/** A request on which this version failed inside, whoever answered it then. */
+void tm__prom_broken(tm_prom *prom, const char *route, uint32_t version, tm_arm_kind arm);
 /** A request that a shadow should have seen: it was dropped, or failed. */
 void tm__prom_shadow(tm_prom *prom, const char *route, uint32_t version, bool is_dropped);
 /** Rows that a shadow answered, and how many of them otherwise than the client's version. */
@@ -411,6 +419,7 @@ struct tm_exchange {
     char model[TM_MAX_NAME + 1];
     uint32_t version;
     tm_arm_kind arm;
+    tm_served *broken;        /* of current: who failed inside at it; NULL: nobody */
     tm_served *served;        /* of current: whose route was asked; NULL: none, or not known yet */
     struct tm_mirror *mirror; /* the copy for its shadow, owned; NULL: none */
     const struct tm_mirror *mirrors; /* it is one, run for a shadow; NULL: a client's */

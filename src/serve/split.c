@@ -184,6 +184,7 @@ static bool refuse_rows(tm_split *split) {
     tm_exchange *const x = split->s->x;
     bool has_room = true;
     for (part *p = split->first; p != NULL && has_room; p = p->next) {
+        x->broken = x->broken == NULL ? p->x.broken : x->broken;
         for (uint32_t i = 0; i < p->x.n_errors && has_room; i++) {
             has_room = tm__problem_row(x, &p->x.errors[i]);
         }

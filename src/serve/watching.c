@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *     threads that answer ──> counters of what is served ──> collect, once a second ──> watches
+ *     what is served ──> routes without their champion, versions that failed inside ──> alerts
+ */
 #include "serve/watching.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -20,6 +25,8 @@ struct tm_watching {
     int64_t kept_us;  /* when fields were */
     int64_t stale_us; /* when routes that are not answered by their champion were told */
     uint32_t n_stale;
+    int64_t broken_us; /* when versions that failed inside were told, and their requests by then */
+    uint64_t n_broken;
     bool is_failing;
 };
 
@@ -152,6 +159,60 @@ static tm_status see_stale(tm_watching *self, const tm_current *current, int64_t
     return TM_OK;
 }
 
+static tm_status raise_broken(tm_watching *self, tm_served *served, int64_t now_us, tm_err *err) {
+    static const char next[] = "Roll back or promote another version; what of its rows is unlike "
+                               "those it learned from is in 'tidemill monitor drift'.";
+    char text[256];
+    const uint64_t n = atomic_load_explicit(&served->n_broken, memory_order_relaxed);
+    (void)snprintf(
+        text, sizeof text,
+        "version %u failed inside on %llu request%s; another version answers these where "
+        "one is ready",
+        served->version, (unsigned long long)n, n == 1 ? "" : "s");
+    json_t *const detail =
+        json_pack("{s:s, s:I, s:I, s:s}", "route", served->route, "wanted",
+                  (json_int_t)served->version, "requests", (json_int_t)n, "next", next);
+    const tm_alert_raise alert = {.model = served->model,
+                                  .version = served->version,
+                                  .kind = "fallback",
+                                  .subject = "inside",
+                                  .is_critical = true,
+                                  .since_us = now_us,
+                                  .at_us = now_us,
+                                  .summary = text,
+                                  .detail = detail};
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__teller_raise(&self->teller, &alert, err) : st;
+    json_decref(detail);
+    return st;
+}
+
+/* Versions that fail at answering: told at the first request, then each minute in which there were
+ * more. */
+static tm_status see_broken(tm_watching *self, const tm_current *current, int64_t now_us,
+                            tm_err *err) {
+    uint64_t n = 0;
+    tm_served *const *const lists[2] = {current->routes, current->kept};
+    const uint32_t sizes[2] = {current->n, current->n_kept};
+    for (uint32_t i = 0; i < sizes[0] + sizes[1]; i++) {
+        tm_served *const served = i < sizes[0] ? lists[0][i] : lists[1][i - sizes[0]];
+        n += atomic_load_explicit(&served->n_broken, memory_order_relaxed);
+    }
+    const bool is_early = now_us >= self->broken_us && now_us - self->broken_us < TM_MINUTE_US;
+    if (n == 0 || n == self->n_broken || (self->n_broken > 0 && is_early)) {
+        return TM_OK;
+    }
+    for (uint32_t i = 0; i < sizes[0] + sizes[1]; i++) {
+        tm_served *const served = i < sizes[0] ? lists[0][i] : lists[1][i - sizes[0]];
+        if (atomic_load_explicit(&served->n_broken, memory_order_relaxed) > 0) {
+            TM_TRY(raise_broken(self, served, now_us, err));
+        }
+    }
+    self->n_broken = n;
+    self->broken_us = now_us;
+    return TM_OK;
+}
+
 /* Each has its turn, whatever the others could do. */
 void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t now_us) {
     const tm_moment now = {now_us, tm__mono_ns()};
@@ -161,6 +222,9 @@ void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t
     const tm_status stale =
         current == NULL ? TM_OK : see_stale(watching, current, now_us, st == TM_OK ? &err : NULL);
     st = st == TM_OK ? stale : st;
+    const tm_status broken =
+        current == NULL ? TM_OK : see_broken(watching, current, now_us, st == TM_OK ? &err : NULL);
+    st = st == TM_OK ? broken : st;
     tm_err *const first = st == TM_OK ? &err : NULL;
     const tm_status traffic = tm__traffic_watch_step(watching->traffic, now, first);
     st = st == TM_OK ? traffic : st;

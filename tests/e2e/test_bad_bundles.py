@@ -185,3 +185,21 @@ def test_a_file_that_is_cut_or_overwritten_while_it_serves_changes_no_answer(tm,
         file.truncate(100)
     status, _, body = server.request("POST", "/v1/routes/churn/predict?explain=true", {"rows": [ROW]})
     assert status == 200 and [p["probability"] for p in body["predictions"]] == first[2]
+
+
+@pytest.mark.parametrize("n_rows, n_trees, is_large", [(300, 5, False), (4000, 60, True)])
+def test_right_sums_and_a_wrong_hash_are_no_file(tm, n_rows, n_trees, is_large):
+    """A large file is hashed beside its reading: what was read is not given out when the hash is another one."""
+    tm.write("f.csv", "x,z,y\n" + "".join(f"{i * 7919 % 4001},{i * 31 % 977},{i * 104729 % 9973}\n" for i in range(n_rows)))
+    forest = ("forest", "--param", f"forest.n_trees={n_trees}", "--param", "forest.min_rows_in_leaf=1", "--param", "forest.max_leaves=1000000")
+    tm.ok("train", "f.csv", "--target", "y", "--name", "churn", "--learner", *forest, "-q")
+    path = bundle_of(tm, 1)
+    data = bytearray(path.read_bytes())
+    assert (len(data) >= 4 << 20) == is_large
+    data[40] ^= 1  # of the hash, with the header's sum put right
+    struct.pack_into("<I", data, 28, bundle_reader.crc32c(data[:28] + data[32:64]))
+    replace(path, bytes(data))
+    for words in (("predict", "churn", "f.csv"), ("model", "verify", "churn"), ("predict", path, "f.csv")):
+        result = tm(*words)
+        assert result.code == 8 and ("header" in result.err + result.out or "hash" in result.err + result.out), (words, result.code, result.err)
+    assert tm("model", "verify", "churn@1").code == tm("model", "verify", "nobody").code == 3  # no model of this name: nothing was checked

@@ -4,6 +4,7 @@ import hashlib
 import time
 
 import made_data
+from test_bad_bundles import Unready
 
 PREDICT = "/v1/routes/churn/predict"
 ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2024-01-05T10:00:00"}
@@ -68,3 +69,33 @@ def test_the_champion_before_answers_for_one_that_cannot_be_loaded(tm, serve):
     while body["arm"] != "champion" and time.monotonic() < end:
         body = server.request("POST", PREDICT, {"rows": [ROW]})[2]
     assert (body["version"], body["arm"]) == (1, "champion")
+
+
+def test_a_route_that_nothing_can_answer_says_so_and_lives(tm):
+    tm.write("a.csv", made_data.csv_text(made_data.churn_rows(300)))
+    for name, n_trees in (("churn", 5), ("churn", 6), ("other", 7)):
+        tm.ok("train", "a.csv", "--target", "churned", "--name", name, "--learner", "gbdt", "--param", f"gbdt.n_trees={n_trees}", "-q")
+    tm.ok("model", "promote", "churn@2", "--force")
+    for version in (1, 2):
+        damage(tm, f"churn@{version}")
+    server = Unready(tm)
+    try:
+        assert_nothing_answers(tm, server)
+    finally:
+        server.stop()
+
+
+def assert_nothing_answers(tm, server):
+    assert server.request("GET", "/readyz")[0] == 503
+    for path, kind, body in ((PREDICT, "application/json", b'{"rows": [{}]}'), (PREDICT, "text/csv", b"plan\\nbasic\\n"), ("/v2/models/churn/infer", "application/json", b'{"inputs": []}'),
+                             (PREDICT + "?version=1", "application/json", b'{"rows": [{}]}')):
+        status, headers, body = server.request("POST", path, body, {"Content-Type": kind})
+        assert status == 503 and headers["Retry-After"] == "5", (path, body)
+        if path.startswith("/v1"):
+            assert body["type"].endswith("model-broken") and "cannot be loaded" in body["detail"] and body["hint"]
+    assert server.request("POST", "/v1/routes/other/predict", {"rows": [ROW]})[0] == 200  # each route by itself
+    route = next(r for r in server.request("GET", "/v1/status")[2]["routes"] if r["route"] == "churn")
+    assert route["is_stale"] and not route["is_loaded"]
+    wait(lambda: tm.ok("monitor", "alerts", "--json").json["alerts"])
+    alert = tm.ok("monitor", "alerts", "--json").json["alerts"][0]
+    assert alert["kind"] == "fallback" and "nothing answers" in alert["summary"] and alert["detail"]["serving"] is None

@@ -256,3 +256,39 @@ def test_rows_without_a_unit_and_rows_that_cannot_be_read(units):
     short["months"] = [3, 4, 5]
     status, _, problem = server.request("POST", "/invocations", {"inputs": short}, {"X-Tidemill-Route": "churn"})
     assert status == 400 and "lengths" in str(problem), problem
+
+
+def test_versions_that_name_other_classes(tm, serve):
+    """A form with a column for all rows cannot hold the classes of both: the champion answers all of it, and says that it is not what the arms say. Others hold both."""
+    for version, names in enumerate((("low", "mid", "high"), ("low", "mid", "top"))):
+        tm.write(f"{version}.csv", "id,x,y\n" + "".join(f"c{i},{i % 30},{names[i % 30 // 10]}\n" for i in range(300)))
+        tm.ok("train", f"{version}.csv", "--target", "y", "--name", "size", "--entity", "id", "--learner", "gbdt", "--param", "gbdt.n_trees=5", "-q")
+    tm.ok("route", "split", "size", "1=50", "2=50")
+    server = serve()
+    wait(lambda: len(arms(server, {})) == 2)
+    path, units = "/v1/routes/size/predict", [f"c{i}" for i in range(40)]
+
+    def csv_of(ids):
+        status, headers, body = server.request("POST", path, ("id,x\n" + "".join(f"{unit},25\n" for unit in ids)).encode(), {"Content-Type": "text/csv"})
+        return status, (headers["X-Tidemill-Version"], headers["X-Tidemill-Arm"]), list(csv.DictReader(body.decode().splitlines()))
+
+    def tensors_of(ids):
+        inputs = [{"name": "id", "shape": [len(ids)], "datatype": "BYTES", "data": ids}, {"name": "x", "shape": [len(ids)], "datatype": "INT64", "data": [25] * len(ids)}]
+        status, headers, body = server.request("POST", "/v2/models/size/infer", {"inputs": inputs})
+        return status, (headers["X-Tidemill-Version"], headers["X-Tidemill-Arm"]), {o["name"]: o["data"] for o in body["outputs"]}
+    # Rows as objects name the class of whoever answered.
+    body = server.request("POST", path, {"rows": [{"id": unit, "x": 25} for unit in units]})[2]
+    said = [(p.get("version", body["version"]), p["prediction"]) for p in body["predictions"]]
+    assert set(said) == {(1, "high"), (2, "top")}
+    # All of one unit come to its arm, in its own classes.
+    for unit, (version, label) in list(zip(units, said))[:10]:
+        who = (str(version), arm_of(version))
+        status, head, rows = csv_of([unit, unit])
+        assert (status, head) == (200, who) and [row["prediction"] for row in rows] == [label] * 2
+        status, head, outputs = tensors_of([unit, unit])
+        assert (status, head) == (200, who) and outputs["prediction"] == [label] * 2
+    # Several units: one answers for all.
+    status, head, rows = csv_of(units)
+    assert (status, head) == (200, ("1", "fallback")) and [row["prediction"] for row in rows] == ["high"] * len(units)
+    status, head, outputs = tensors_of(units)
+    assert (status, head) == (200, ("1", "fallback")) and outputs["prediction"] == ["high"] * len(units)

@@ -280,6 +280,11 @@ static void what_was_prepared_is_served_as_it_is(void **state) {
     past.prepared = served;
     tm_current *two = load_with(registry, &past);
     assert_ptr_equal(two->routes[0], served);
+    /* For one that fails inside the champion answers, for that the one before, for that nobody. */
+    assert_int_equal(two->n_kept, 1);
+    assert_ptr_equal(tm__current_spare(two, served, served), two->kept[0]);
+    assert_ptr_equal(tm__current_spare(two, served, two->kept[0]), served);
+    assert_null(tm__current_spare(one, one->routes[0], one->routes[0]));
     tm__served_unref(served);
     served = NULL;
     past.latest = two;
