@@ -69,6 +69,18 @@ static tm_status cells_from_row(const tm_schema *schema, const json_t *row, tm_c
     return TM_OK;
 }
 
+/* A logged row also has the columns that say whose it is and when, which no model reads. */
+static json_t *read_of(const tm_schema *schema, const json_t *row) {
+    json_t *out = json_object();
+    for (uint32_t c = 0; c < schema->n_cols; c++) {
+        json_t *value = json_object_get(row, schema->cols[c].name);
+        if (value != NULL) {
+            json_object_set(out, schema->cols[c].name, value);
+        }
+    }
+    return out;
+}
+
 /* ROW is an object typed in, or the id of an answer in the log. */
 static tm_status find_row(const tm_place *place, const char *text, json_t **out, tm_err *err) {
     const tm_home *const home = place->home;
@@ -93,7 +105,7 @@ static tm_status find_row(const tm_place *place, const char *text, json_t **out,
                               .subject_id = tm__json_text(answer, "entity", NULL)};
     const tm_status noted = tm__cli_audit(home, &deed, err);
     if (noted == TM_OK) {
-        *out = json_incref(json_object_get(answer, "row"));
+        *out = read_of(tm__bundle_schema(place->bundle), json_object_get(answer, "row"));
     }
     json_decref(answer);
     return noted;

@@ -216,8 +216,8 @@ extern const tm_label_cut tm__label_cut_none, tm__label_cut_all;
 TM_NODISCARD tm_status tm__monitor_labelled_span(tm_monitor *monitor, const tm_bundle *bundle,
                                                  const char *model, tm_span span, tm_table **out,
                                                  uint64_t *out_unmatured, tm_err *err);
-/** The logged answer of an id: {"id","at","model","version","route","row":{},"outputs":[]};
- * TM_E_NOT_FOUND. */
+/** The logged answer of an id: {"id","at","model","version","route","row":{},"outputs":[],
+ * "entity" when it has one}; TM_E_NOT_FOUND. */
 TM_NODISCARD tm_status tm__monitor_find(tm_monitor *monitor, const char *id, json_t **out,
                                         tm_err *err);
 /** Copy log.db as it stands at this moment into a new file; see tm__db_copy(). None is made when

@@ -149,6 +149,10 @@ static tm_status answer_to_json(tm_block *block, json_t *object, tm_err *err) {
     (void)tm__str_copy(id, sizeof(id), block->record.id);
     (void)json_object_set_new(object, "id", json_string(id));
     (void)json_object_set_new(object, "at", json_string(at));
+    if (block->record.entity.ptr != NULL) {
+        (void)json_object_set_new(object, "entity",
+                                  json_stringn(block->record.entity.ptr, block->record.entity.len));
+    }
     TM_TRY(stream_to_json(block->db, block->stream, object, err));
     TM_TRY(row_to_json(block, &row, err));
     (void)json_object_set_new(object, "row", row);

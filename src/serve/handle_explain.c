@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "registry/chain.h"
 #include "serve/handle.h"
 #include "serve/rehearse.h"
 
@@ -76,6 +77,23 @@ static tm_status explain(const json_t *logged, const tm_bundle *bundle, json_t *
     return st;
 }
 
+/* Who looked at whose answer. */
+static tm_status note_read(const tm_exchange *x, const json_t *logged, tm_err *err) {
+    tm_registry *const registry = x->desk->registry;
+    const char *const entity = tm__json_text(logged, "entity", NULL);
+    const tm_actor actor = {.name = x->access.actor};
+    char object[64];
+    tm_hash subject;
+    tm_audit_note note = {
+        .event = "answer.read", .object = object, .model = tm__json_text(logged, "model", "")};
+    (void)snprintf(object, sizeof(object), "prediction:%.40s", tm__json_text(logged, "id", ""));
+    if (entity != NULL) {
+        TM_TRY(tm__audit_subject_make(registry, entity, &subject, err));
+        note.subject = &subject;
+    }
+    return tm__audit_append(registry, &note, &actor, err);
+}
+
 void tm__handle_explain(tm_exchange *x) {
     tm_err err = {0};
     json_t *logged = NULL, *out = NULL;
@@ -86,9 +104,11 @@ void tm__handle_explain(tm_exchange *x) {
     }
     st = st == TM_OK ? find_bundle(x, logged, &bundle, &err) : st;
     st = st == TM_OK ? explain(logged, bundle, &out, &err) : st;
+    st = st == TM_OK ? note_read(x, logged, &err) : st;
     if (st == TM_OK) {
         tm__reply_json(x, out);
     } else {
+        json_decref(out);
         tm__problem_from_err(x, &err);
     }
     tm__bundle_unref(bundle);

@@ -35,8 +35,13 @@ def test_rows_versions_answers_and_labels_of_one_person(tm):
     assert found["sources"][0]["rows"] == [{"id": "P7", "age": 69, "city": "b", "late": "yes"}]
     assert found["versions"][0]["version"] == 1 and found["versions"][0]["n"] == 1
     assert [a["row"]["age"] for a in found["answers"]] == [27, 27] and all(a["model"] == "late" and a["version"] == 1 for a in found["answers"])
+    tm.ok("explain", "late", found["answers"][0]["id"])
+    server = Server(tm)
+    assert server.request("GET", f"/v1/models/late/predictions/{found['answers'][1]['id']}", None)[0] == 200
+    assert server.stop() == 0
     noted = tm.ok("audit", "tail", "--subject", "P7", "--json").json["entries"]
-    assert [e["event"] for e in noted] == ["subject.exported"] and "P7" not in json.dumps(noted)
+    assert [e["event"] for e in noted] == ["subject.exported", "answer.read", "answer.read"] and "P7" not in json.dumps(noted)
+    assert [e["object"] for e in noted[1:]] == [f"prediction:{a['id']}" for a in found["answers"]] and noted[2]["actor"] == "http:local"
     # Nobody is an answer, too.
     assert tm.ok("subject", "export", "P0000", "-o", "none.json", "--json").json["rows"] == 0
 
