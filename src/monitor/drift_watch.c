@@ -18,6 +18,8 @@
 #include "monitor/drift_store.h"
 
 #define IDLE_US TM_HOUR_US /* without rows: a version that is no longer served is let go */
+#define KEPT_MAX                                                                                   \
+    4u /* versions of a model that may idle for so long; older ones go after a minute */
 #define SWEEP_US TM_MINUTE_US
 #define BACK_US (31 * TM_DAY_US) /* that detectors look back when they begin */
 #define CRITICAL_CHANGE 0.1      /* of the loss: who is on call is woken */
@@ -307,11 +309,21 @@ static tm_status look_all(tm_drift_watch *self, int64_t now_us, tm_err *err) {
     return TM_OK;
 }
 
+/* How many versions of the same model were met later: the newest are first in the list. */
+static uint32_t rank_of(const tm_drift_watch *self, const watched *w) {
+    uint32_t n = 0;
+    for (const watched *other = self->versions; other != w; other = other->next) {
+        n += strcmp(other->model, w->model) == 0 ? 1 : 0;
+    }
+    return n;
+}
+
 static void let_go(tm_drift_watch *self, int64_t now_us) {
     for (watched **at = &self->versions; *at != NULL;) {
         watched *const w = *at;
+        const int64_t idle_us = rank_of(self, w) < KEPT_MAX ? IDLE_US : TM_MINUTE_US;
         if (w->minute_us == INT64_MIN && w->unsaved.counts[TM_CELLS_ROWS] == 0 &&
-            now_us - w->news_us > IDLE_US) {
+            now_us - w->news_us > idle_us) {
             *at = w->next;
             watched_free(w);
         } else {

@@ -17,6 +17,8 @@
 #include "base/mem.h"
 
 #define IDLE_US TM_HOUR_US
+#define KEPT_MAX                                                                                   \
+    4u /* versions of a model that may idle for so long; older ones go after a minute */
 #define KIND "performance"
 #define SUBJECT "errors"
 #define CRITICAL_CHANGE                                                                            \
@@ -181,10 +183,20 @@ tm_status tm__error_watch_see(tm_error_watch *self, const tm_error_watched *serv
     return tell(self, w, err);
 }
 
+/* How many versions of the same model were met later: the newest are first in the list. */
+static uint32_t rank_of(const tm_error_watch *self, const watched *w) {
+    uint32_t n = 0;
+    for (const watched *other = self->versions; other != w; other = other->next) {
+        n += strcmp(other->model, w->model) == 0 ? 1 : 0;
+    }
+    return n;
+}
+
 void tm__error_watch_sweep(tm_error_watch *self, int64_t now_us) {
     for (watched **at = &self->versions; *at != NULL;) {
         watched *const w = *at;
-        if (now_us - w->seen_us > IDLE_US) {
+        const int64_t idle_us = rank_of(self, w) < KEPT_MAX ? IDLE_US : TM_MINUTE_US;
+        if (now_us - w->seen_us > idle_us) {
             *at = w->next;
             watched_free(w);
         } else {

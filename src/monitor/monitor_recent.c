@@ -28,7 +28,9 @@
 #include "monitor/recent_ring.h"
 #include "monitor/recent_totals.h"
 
-#define IDLE_NS UINT64_C(900000000000)    /* a version that nobody asks for is let go */
+#define IDLE_NS UINT64_C(900000000000) /* a version that nobody asks for is let go */
+#define SOON_NS UINT64_C(60000000000)  /* and earlier, beyond the newest KEPT_MAX of its model */
+#define KEPT_MAX 4u
 #define ESTIMATE_NS UINT64_C(10000000000) /* between two estimates */
 #define BLOCKS_MAX 256u                   /* that an estimate looks at */
 
@@ -95,15 +97,25 @@ void tm__recent_free(tm_recent *recent) {
     tm__mem_free(recent);
 }
 
+/* How many versions of the same model were asked for later the first time. */
+static uint32_t rank_of(const tm_recent *self, const fare *v) {
+    uint32_t n = 0;
+    for (const fare *other = self->versions; other != v; other = other->next) {
+        n += strcmp(other->model, v->model) == 0 ? 1 : 0;
+    }
+    return n;
+}
+
 /* The version, made when new; those that nobody asked for in a while go. NULL: no memory. */
 static fare *find_version(tm_recent *self, const tm_recent_of *of) {
     const uint64_t now_ns = tm__mono_ns();
     fare *found = NULL;
     for (fare **at = &self->versions; *at != NULL;) {
         fare *const v = *at;
+        const uint64_t idle_ns = rank_of(self, v) < KEPT_MAX ? IDLE_NS : SOON_NS;
         if (v->number == of->version && strcmp(v->model, of->model) == 0) {
             found = v;
-        } else if (now_ns - v->looked_ns > IDLE_NS) {
+        } else if (now_ns - v->looked_ns > idle_ns) {
             *at = v->next;
             version_free(v);
             continue;

@@ -63,7 +63,7 @@ class Loops:
         assert len(set(ids)) == len(rows) and all(ids) and int(headers["X-Tidemill-Version"]) >= 1
         with self.lock:
             self.n_answers += len(rows)
-        return body["predictions"]
+        return int(headers["X-Tidemill-Version"]), body["predictions"]
 
     def client(self, rng):
         while not self.stopping.is_set():
@@ -86,7 +86,7 @@ class Loops:
 
     def label(self, n):
         rows = rows_of(self.town, self.share, n, self.rng)
-        given = self.predict(rows)
+        _, given = self.predict(rows)
         labels = [{"prediction_id": p["id"], "label": r["y"]} for p, r in zip(given, rows)]
         status, _, body = self.server.request("POST", "/v1/labels", {"labels": labels}, self.headers, timeout=30)
         assert status == 200 and body["joined"] == n, (status, body)
@@ -95,7 +95,9 @@ class Loops:
         """The world moves, and the wheel goes around once; seconds until a better version answers."""
         before, begun = self.champion(), time.monotonic()
         self.town += 1
-        believed = statistics.mean(p["probability"] for p in self.predict(rows_of(self.town, 0.5, 20, self.rng)))
+        version, answers = self.predict(rows_of(self.town, 0.5, 20, self.rng))
+        assert version == before
+        believed = statistics.mean(p["probability"] for p in answers)
         self.share = 0.1 if believed > 0.5 else 0.9  # not what the champion believes of a town that it does not know
         self.push(EVENTS)
         self.label(LABELS)
@@ -107,6 +109,9 @@ class Loops:
             assert time.monotonic() < begun + seconds, self.tm("retrain", "wheel", "--turns").out[:2000]
             assert self.server.process.poll() is None, "the server is gone"
             time.sleep(0.1)
+        while self.predict(rows_of(self.town, self.share, 1, self.rng))[0] == before:
+            assert time.monotonic() < begun + seconds, "the new champion does not answer"
+            time.sleep(0.02)
         took = time.monotonic() - begun
         self.samples.append({"loop": self.town, "seconds": took, **self.look()})
         return took

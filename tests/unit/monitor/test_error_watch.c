@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "monitor/error_watch.h"
 
 typedef struct said {
@@ -75,12 +76,37 @@ static void what_rose_while_nobody_looked_is_told_at_the_start(void **state) {
     tm__monitor_close(c.monitor);
 }
 
+/* A model that is retrained all day: of versions that are not served any more, few are kept. */
+static void of_a_model_with_many_versions_the_newest_are_kept(void **state) {
+    errors_case c = errors_open(*state);
+    tm_bundle *const bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
+    said s = {0};
+    tm_teller teller = {.home = *state, .say = say, .arg = &s};
+    tm_error_watch *watch = tm__error_watch_create(&teller);
+    for (uint32_t version = 1; version <= 10; version++) {
+        const tm_error_watched served = {bundle, "tiny", version};
+        assert_int_equal(tm__error_watch_see(watch, &served, MINUTE, NULL), TM_OK);
+    }
+    const uint64_t alive = tm__mem_alive();
+    tm__error_watch_sweep(watch, 2 * MINUTE);
+    assert_int_equal(alive - tm__mem_alive(), 0);
+    tm__error_watch_sweep(watch, 2 * MINUTE + 1);
+    assert_int_equal(alive - tm__mem_alive(), 6);
+    tm__error_watch_sweep(watch, 62 * MINUTE);
+    assert_int_equal(alive - tm__mem_alive(), 10);
+    tm__error_watch_free(watch);
+    tm__teller_done(&teller);
+    tm__bundle_unref(bundle);
+    tm__monitor_close(c.monitor);
+}
+
 #define HOME(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         HOME(an_error_that_rose_is_told_once_and_one_that_fell_is_not),
         HOME(what_rose_while_nobody_looked_is_told_at_the_start),
+        HOME(of_a_model_with_many_versions_the_newest_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
