@@ -92,13 +92,21 @@ void tm__handle_models(tm_exchange *x) {
 void tm__handle_model(tm_exchange *x) {
     tm_err err = {0};
     json_t *list = NULL;
+    uint32_t newest = UINT32_MAX;
     const char *model = x->match.params[0];
+    if (!tm__handle_number(x, "newest", &newest)) {
+        return;
+    }
     tm_status st = strchr(model, '@') != NULL
                        ? TM_FAIL(&err, TM_E_NOT_FOUND, "there is no model of this name")
                        : tm__registry_versions(x->desk->registry, model, &list, &err);
     if (st != TM_OK) {
         tm__problem_from_err(x, &err);
         return;
+    }
+    const size_t n = json_array_size(list);
+    for (size_t i = n; i > newest; i--) {
+        json_array_remove(list, i - 1);
     }
     tm_version champion = {0};
     json_t *number = json_null();
@@ -110,8 +118,9 @@ void tm__handle_model(tm_exchange *x) {
         number = tm__json_lost();
     }
     const tm_served *served = tm__current_find(x->current, model); /* routes have models' names */
-    tm__reply_json(x, json_pack("{s:s, s:o, s:o, s:o}", "model", model, "champion", number, "live",
-                                tm__handle_live(x, served), "versions", list));
+    tm__reply_json(x, json_pack("{s:s, s:o, s:o, s:I, s:o}", "model", model, "champion", number,
+                                "live", tm__handle_live(x, served), "n_versions", (json_int_t)n,
+                                "versions", list));
 }
 
 void tm__handle_history(tm_exchange *x) {

@@ -9,17 +9,18 @@ import { Await, Badge, Card, Command, Empty, Facts, Hash, Move, Table, Tabs, Tag
 import { count, figure, isNumber, NONE, percent, plural, quoted } from "./words.js";
 
 const PAGE = 50; // rows of a list at once
+const N_NEWEST = 200; // versions that charts and choices are of
 const STATES = { ready: "good", refused: "bad", collected: "idle", failed: "bad" };
 const LESS_IS_BETTER = new Set(["logloss", "brier", "rmse", "mae", "ece", "mape"]);
 
 /** Rows from a place on, with links to those before and behind. */
-export function Paged({ rows, place, children }) {
+export function Paged({ rows, place, children, total = rows.length }) {
   const from = Math.max(0, Number(place.query.from) || 0);
   const part = rows.slice(from, from + PAGE);
-  return html`${children(part)}${rows.length > PAGE && html`<p class="pager">
+  return html`${children(part)}${total > PAGE && html`<p class="pager">
     ${from > 0 && html`<button type="button" class="quiet" onClick=${() => place.set({ from: Math.max(0, from - PAGE) || null })}>newer</button>`}
-    <span>${count(from + 1)} to ${count(from + part.length)} of ${count(rows.length)}</span>
-    ${from + PAGE < rows.length && html`<button type="button" class="quiet" onClick=${() => place.set({ from: from + PAGE })}>older</button>`}</p>`}`;
+    <span>${count(from + 1)} to ${count(from + part.length)} of ${count(total)}</span>
+    ${from + PAGE < total && html`<button type="button" class="quiet" onClick=${() => place.set({ from: from + PAGE })}>older</button>`}</p>`}`;
 }
 
 export function Aliases({ of }) {
@@ -56,8 +57,8 @@ function scoreNames(versions) {
 function Versions({ model, m, place }) {
   const names = scoreNames(m.versions);
   const other = (v) => (v.version === m.champion ? (m.versions.find((o) => o.version !== v.version)?.version ?? v.version) : m.champion);
-  return html`<${Card} wide title=${plural(m.versions.length, "version")} actions=${html`<${Command}>tidemill model ls ${quoted(model)}<//>`}>
-    <${Paged} rows=${m.versions} place=${place}>${(part) => html`<${Table} label="Versions" rows=${part} keyOf=${(v) => v.version} onRow=${(v) => (v.version === m.champion ? "chosen" : "")} columns=${[
+  return html`<${Card} wide title=${plural(m.n_versions, "version")} actions=${html`<${Command}>tidemill model ls ${quoted(model)}<//>`}>
+    <${Paged} rows=${m.versions} total=${m.n_versions} place=${place}>${(part) => html`<${Table} label="Versions" rows=${part} keyOf=${(v) => v.version} onRow=${(v) => (v.version === m.champion ? "chosen" : "")} columns=${[
       { title: "Version", isMain: true, cell: (v) => html`<a href=${href(["models", model, "versions", v.version])}>${v.version}</a> <${Aliases} of=${v.aliases} />` },
       { title: "State", cell: (v) => html`<${Badge} is=${STATES[v.state] ?? "idle"}>${v.state}<//>` },
       { title: "Learner", cell: (v) => v.learner },
@@ -71,7 +72,9 @@ function Versions({ model, m, place }) {
 }
 
 function Pick({ m, place, name }) {
-  return html`<label>Version <select value=${place.query[name]} onChange=${(e) => place.set({ [name]: e.target.value })}>${m.versions.map((v) => html`<option value=${String(v.version)}>${v.version}${v.aliases ? ` (${v.aliases})` : ""}</option>`)}</select></label>`;
+  const chosen = place.query[name];
+  const versions = m.versions.some((v) => String(v.version) === chosen) || !chosen ? m.versions : [...m.versions, { version: chosen }];
+  return html`<label>Version <select value=${place.query[name]} onChange=${(e) => place.set({ [name]: e.target.value })}>${versions.map((v) => html`<option value=${String(v.version)}>${v.version}${v.aliases ? ` (${v.aliases})` : ""}</option>`)}</select></label>`;
 }
 
 const short = (x) => (x == null ? NONE : typeof x === "string" ? x.slice(0, 40) : typeof x === "number" ? figure(x, 6) : JSON.stringify(x));
@@ -133,9 +136,14 @@ function Gates({ model }) {
   }}<//>`;
 }
 
+/** A model with so many of its newest versions as this place shows. */
+export function useVersions(model, place) {
+  return useValue(path`/v1/models/${model}` + `?newest=${Math.max(N_NEWEST, (Number(place.query.from) || 0) + PAGE)}`, 10000);
+}
+
 function One({ place }) {
   const model = place.parts[1];
-  const at = useValue(path`/v1/models/${model}`, 10000);
+  const at = useVersions(model, place);
   const tab = place.query.tab ?? "versions";
   const tabs = [["versions", "Versions", href(["models", model])], ["diff", "Compare", href(["models", model], { tab: "diff", a: at.value?.champion ?? at.value?.versions[1]?.version, b: at.value?.versions.find((v) => v.version !== at.value.champion)?.version })],
     ["gate", "Gate", href(["models", model], { tab: "gate" })], ["history", "History", href(["models", model], { tab: "history" })]];

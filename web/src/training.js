@@ -3,7 +3,7 @@
 import { path, useValue } from "./api.js";
 import { Chart } from "./chart.js";
 import { html } from "./html.js";
-import { Paged } from "./models.js";
+import { Paged, useVersions } from "./models.js";
 import { href } from "./route.js";
 import { Await, Badge, Card, Command, Empty, Table, Time } from "./ui.js";
 import { count, figure, quoted } from "./words.js";
@@ -16,7 +16,7 @@ function Tried({ model, version }) {
 }
 
 function Runs({ model, place }) {
-  const at = useValue(path`/v1/models/${model}`, 10000);
+  const at = useVersions(model, place);
   return html`<${Await} of=${at}>${(m) => {
     const names = Object.keys(m.versions[0]?.test ?? {}).filter((n) => n !== "n_rows");
     const metric = names.includes(place.query.score) ? place.query.score : names.includes("logloss") ? "logloss" : names[0];
@@ -24,7 +24,7 @@ function Runs({ model, place }) {
     const chosen = Number(place.query.version) || m.versions[0]?.version;
     return html`${inTime.length > 1 && metric && html`<${Card} wide actions=${html`<label>Score <select value=${metric} onChange=${(e) => place.set({ score: e.target.value })}>${names.map((n) => html`<option value=${n}>${n}</option>`)}</select></label>`}>
         <${Chart} title=${`${metric} of each version on its own test`} file=${`${model}-${metric}`} times=${inTime.map((v) => Date.parse(v.created) / 1000)} series=${[{ name: metric, values: inTime.map((v) => v.test?.[metric] ?? null) }]} command=${`tidemill model ls ${quoted(model)} --json`} /><//>`}
-      <${Card} wide title="Runs" actions=${html`<${Command}>tidemill retrain ${quoted(model)}<//>`}><${Paged} rows=${m.versions} place=${place}>${(part) => html`<${Table} label="Runs" rows=${part} keyOf=${(v) => v.version} onRow=${(v) => (v.version === chosen ? "chosen" : "")} columns=${[
+      <${Card} wide title="Runs" actions=${html`<${Command}>tidemill retrain ${quoted(model)}<//>`}><${Paged} rows=${m.versions} total=${m.n_versions} place=${place}>${(part) => html`<${Table} label="Runs" rows=${part} keyOf=${(v) => v.version} onRow=${(v) => (v.version === chosen ? "chosen" : "")} columns=${[
         { title: "Version", isMain: true, cell: (v) => html`<a href=${href(["training", model], { version: v.version, from: place.query.from })}>${v.version}</a>` },
         { title: "Learner", cell: (v) => v.learner }, { title: "State", cell: (v) => html`<${Badge} is=${v.state === "ready" ? "good" : "bad"}>${v.state}<//>` },
         ...names.slice(0, 5).map((n) => ({ title: n, isNumber: true, cell: (v) => figure(v.test?.[n]) })),
