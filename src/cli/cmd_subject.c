@@ -178,8 +178,11 @@ static void say_erased(tm_cli *cli, const json_t *body, const char *path) {
         tm__cli_warn(cli, "%s was not looked into: %s", tm__json_text(one, "what", ""),
                      tm__json_text(one, "why", ""));
     }
-    if (!tm__json_bool(body, "complete", false)) {
+    if (strcmp(tm__json_text(body, "policy", ""), "refit") != 0) {
         tm__cli_warn(cli, "models that learned from the subject stay: the erasure is not complete");
+    } else if (!tm__json_bool(body, "complete", false)) {
+        tm__cli_warn(cli,
+                     "what was not looked into may hold the subject: the erasure is not complete");
     }
 }
 

@@ -53,7 +53,9 @@ typedef struct tm_subject_erasure {
  * *out is what a certificate says: {"schema", "subject": its keyed hash, "at", "complete",
  * "policy", "found": {"sources": [{"source", "columns", "n"}], "versions": [{"model", "version",
  * "snapshot", "n"}]}, "models": [{"model", "version", "bundle_hash", "snapshot"}]: what answers
- * now, "scanned", "not_looked_into", "not_reached": [{"what", "why"}]}. New reference.
+ * now, "scanned", "not_looked_into", "not_reached": [{"what", "why"}]}. New reference. It is
+ * complete when no model that learned from the subject stays and there is nothing in the home that
+ * could not be asked whose it is ("not_looked_into" is empty).
  *
  * Each step can be done again: after a crash the same call goes on, and tells all that was found at
  * first, which the audit chain keeps ("subject.erasing") until tm__subject_erased().

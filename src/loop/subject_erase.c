@@ -322,7 +322,9 @@ static tm_status say_models(const erasing *e, json_t *list, tm_err *err) {
 
 static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
     char subject[TM_HASH_TEXT], at[48];
-    const bool is_complete = e->erasure->models == TM_SUBJECT_REFIT;
+    const bool is_refit = e->erasure->models == TM_SUBJECT_REFIT;
+    const json_t *const unasked = json_object_get(e->now, "not_looked_into");
+    const bool is_complete = is_refit && json_array_size(unasked) == 0;
     json_t *models = json_array(), *rest = json_array();
     tm__hash_to_text(&e->subject, subject);
     at[tm__time_to_text(tm__now_us(), at)] = '\0';
@@ -333,12 +335,11 @@ static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
                         "they lie outside of the home; of a source with a key no row is taken "
                         "twice");
     }
-    json_t *body =
-        json_pack("{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:b, s:O, s:O}", "schema",
-                  "tidemill.erasure/1", "subject", subject, "at", at, "complete", is_complete,
-                  "policy", is_complete ? "refit" : "list", "found", e->found, "models", models,
-                  "scanned", can_scan(e) && is_complete, "not_looked_into",
-                  json_object_get(e->now, "not_looked_into"), "not_reached", rest);
+    json_t *body = json_pack("{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:b, s:O, s:O}", "schema",
+                             "tidemill.erasure/1", "subject", subject, "at", at, "complete",
+                             is_complete, "policy", is_refit ? "refit" : "list", "found", e->found,
+                             "models", models, "scanned", can_scan(e) && is_refit,
+                             "not_looked_into", unasked, "not_reached", rest);
     json_decref(models);
     json_decref(rest);
     st = st == TM_OK ? tm__json_check(err) : st;

@@ -322,7 +322,7 @@ def test_limits_answer_with_their_own_status(server):
 
 
 def test_paths_that_are_not_there(server):
-    for path in ("/", "/v1", "/v1/routes/nobody/predict", "/v1/models/late:erase", "/v1/models/%2e%2e%2fetc", "/..%2f..%2fetc/passwd", "/v1/models/nobody", "/v1/models/nobody/history"):
+    for path in ("/index.html", "/assets/nothing.js", "/v1", "/v1/routes/nobody/predict", "/v1/models/late:erase", "/v1/models/%2e%2e%2fetc", "/..%2f..%2fetc/passwd", "/v1/models/nobody", "/v1/models/nobody/history"):
         method = "POST" if "predict" in path or "erase" in path else "GET"
         assert server.call(method, path, {"rows": []} if method == "POST" else None)[0] == 404, path
     status, headers, _ = server.call("DELETE", "/livez")

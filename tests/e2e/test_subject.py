@@ -166,6 +166,17 @@ def test_what_erase_does_not_reach_is_refused_by_name_and_nothing_changes(tm):
     assert tm.ok("audit", "tail", "--event", "subject", "--json").json["entries"] == []
 
 
+def test_what_cannot_be_asked_whose_it_is_leaves_an_erasure_incomplete(tm):
+    token = secrets.token_hex(16)
+    plant(tm, 40, [token])
+    write_people(tm)
+    tm.ok("train", "people.csv", "--target", "late", "--name", "unasked", "--learner", "baseline")
+    done = tm.ok("subject", "erase", token, "--certificate", "c.json")
+    certificate = check_certificate(tm, "c.json")
+    assert certificate["policy"] == "refit" and certificate["scanned"] and not certificate["complete"]
+    assert [x["what"] for x in certificate["not_looked_into"]] == ["version:unasked@1"] and "not complete" in done.err
+
+
 def test_models_may_be_listed_and_then_the_erasure_is_not_complete(tm):
     token = secrets.token_hex(16)
     plant(tm, 40, [token])
