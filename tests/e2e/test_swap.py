@@ -293,7 +293,7 @@ def test_moves_of_every_kind_under_load_fail_nobody(tm, serve, home):
         asked.change({1, 3})
         tm.ok("route", "rollout", "churn@3", "--steps", "50,100", "--hold", "0s", "--rows", "1")
         tm.ok("route", "rollout", "churn", "--look")
-        tm.ok("route", "rollout", "churn", "--stop")
+        assert tm("route", "rollout", "churn", "--stop").code in (0, 5)  # 5: that look was the last step, it is promoted
         asked.move(lambda: post("/v1/models/churn:promote", {"version": 3}, (200, 409)), {3})
         asked.move(lambda: post("/v1/models/churn:rollback", {}), {1})
         counts.append(i)
