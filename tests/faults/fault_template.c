@@ -209,6 +209,27 @@ static void make_packed(const char *folder) {
     fault_must(rename(from, to) == 0, "packed");
 }
 
+static void make_empty(const char *folder) {
+    char shell[2048];
+    fault_must(mkdir(folder, 0700) == 0, folder);
+    write_rows(path_of(folder, "data.csv"), 0, 80);
+    write_rows(path_of(folder, "new.csv"), 200, 30);
+    fault_write_text(path_of(folder, "model.txt"), lightgbm_text);
+    fault_write_text(path_of(folder, "model.json"), xgboost_text);
+    fault_write_text(path_of(folder, "few.csv"), "x,c\n1,a\n3,b\n");
+    fault_write_text(path_of(folder, "answers.csv"), "prediction\n11\n22\n");
+    fault_write_text(
+        path_of(folder, "tidemill.yaml"),
+        "models:\n  made:\n    from: data.csv\n    target: y\n    entity: id\n"
+        "    gate: {better_than: champion, min: {auc: 0.1}}\n    retrain: {every: 7d}\n");
+    fault_write_text(
+        path_of(folder, "sources.yaml"),
+        "sources:\n  pushed: {push: true, key: id, columns: {x: {type: float, required: true}}}\n"
+        "  more: {files: few.csv, every: 1h, columns: {x: float, y: {role: target}}}\n");
+    (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", folder);
+    fault_must(system(shell) == 0, "gzip");
+}
+
 void fault_templates(const char *root) {
     static const char *const create[] = {"key", "create", "--role", "admin", "--json", NULL};
     static const char *const promote[] = {"model", "promote", "made@2", NULL};
@@ -223,25 +244,9 @@ void fault_templates(const char *root) {
                                          "--model", "made",     "--read",
                                          "fed",     "--to-csv", FAULT_HERE "/answers",
                                          NULL};
-    char from[1024], to[1024], shell[2048];
+    char from[1024], to[1024];
     (void)snprintf(from, sizeof(from), "%s/empty", root);
-    fault_must(mkdir(from, 0700) == 0, from);
-    write_rows(path_of(from, "data.csv"), 0, 80);
-    write_rows(path_of(from, "new.csv"), 200, 30);
-    fault_write_text(path_of(from, "model.txt"), lightgbm_text);
-    fault_write_text(path_of(from, "model.json"), xgboost_text);
-    fault_write_text(path_of(from, "few.csv"), "x,c\n1,a\n3,b\n");
-    fault_write_text(path_of(from, "answers.csv"), "prediction\n11\n22\n");
-    fault_write_text(
-        path_of(from, "tidemill.yaml"),
-        "models:\n  made:\n    from: data.csv\n    target: y\n    entity: id\n"
-        "    gate: {better_than: champion, min: {auc: 0.1}}\n    retrain: {every: 7d}\n");
-    fault_write_text(
-        path_of(from, "sources.yaml"),
-        "sources:\n  pushed: {push: true, key: id, columns: {x: {type: float, required: true}}}\n"
-        "  more: {files: few.csv, every: 1h, columns: {x: float, y: {role: target}}}\n");
-    (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", from);
-    fault_must(system(shell) == 0, "gzip");
+    make_empty(from);
     (void)snprintf(to, sizeof(to), "%s/full", root);
     fault_copy(from, to);
     make_full(to);
