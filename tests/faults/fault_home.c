@@ -123,7 +123,8 @@ void fault_level(char *text) {
         if (is_word(*p)) {
             bool has_digit = false;
             const char *end = word_end(p, &has_digit);
-            const bool is_id = follows(text, out, "\"id\":") || follows(text, out, "\"key\":");
+            const bool is_id = follows(text, out, "\"id\":") || follows(text, out, "\"key\":") ||
+                               follows(text, out, "key:");
             if (has_digit || is_id || end - p >= RANDOM_MIN) {
                 *out++ = '#';
             } else {
@@ -311,9 +312,10 @@ static void look_in(fault_state *out, const char *folder, const char *below) {
         join(path, folder, names[i]);
         if (ends_with(names[i], "-wal") || ends_with(names[i], "-shm") ||
             strstr(names[i], ".tmp-") != NULL || strncmp(names[i], "serving.json", 12) == 0 ||
-            strcmp(names[i], "audit.anchor") == 0) {
+            strcmp(names[i], "audit.anchor") == 0 || strcmp(names[i], "signing.secret") == 0) {
             free(names[i]); /* comes and goes with the database; is unfinished by its name; is what
-                               a server says of itself, another each second; may lag */
+                               a server says of itself, another each second; may lag; a key that
+                               nothing was signed with changes nothing */
             continue;
         }
         must(lstat(path, &info) == 0, path);
