@@ -296,6 +296,11 @@ def test_a_guardrail_that_breaks_stops_before_anything_is_promoted(tm, serve):
     server = serve(command="run")
     started = tm.ok(*start, "--json").json
     assert [g["metric"] for g in started["guardrails"]] == ["brier", "errors", "latency"] and started["counted"]["requests"] == [0, 0]
+    end, n = time.monotonic() + 60, 0
+    while min(status(tm, "churn")["guardrails"][1]["units"]) == 0:  # requests are told by the server once a second
+        n += 1
+        server.request("POST", "/v1/routes/churn/predict", {"rows": [{k: rows[n][k] for k in ROW_NAMES}]}, {"X-Tidemill-Unit": f"early {n}"})
+        assert time.monotonic() < end
     result = until_stopped(tm, server, rows)
     brier, errors, latency = result["guardrails"]
     assert result["decision"] == "guardrail" and brier["state"] == "breach" and brier["low"] > 0.02 and brier["margin"] == 0.02
