@@ -4,7 +4,7 @@ import { useValue } from "./api.js";
 import { html } from "./html.js";
 import { Paged } from "./models.js";
 import { href } from "./route.js";
-import { Await, Badge, Card, Command, Empty, Facts, Table, Tabs, Time, useCan } from "./ui.js";
+import { Await, Badge, Card, Command, Empty, Facts, Field, Table, Tabs, Time, useCan } from "./ui.js";
 import { count, plural } from "./words.js";
 
 function Keys({ place }) {
@@ -21,8 +21,8 @@ function Audit({ place }) {
   const { after, event, actor } = place.query;
   const search = new URLSearchParams(Object.entries(after ? { after, event, actor } : { newest: "200", event, actor }).filter(([, v]) => v));
   const at = useValue(`/v1/audit?${search}`);
-  return html`<${Card} wide title="Audit" note="chained by hashes, its end is signed" actions=${html`<label>Event <input value=${event ?? ""} placeholder="key.created" onChange=${(e) => place.set({ event: e.target.value.trim(), after: null })} /></label>
-      <label>Actor <input value=${actor ?? ""} onChange=${(e) => place.set({ actor: e.target.value.trim(), after: null })} /></label><${Command}>tidemill audit verify<//>`}>
+  return html`<${Card} wide title="Audit" note="chained by hashes, its end is signed" actions=${html`<label>Event <${Field} value=${event} placeholder="key.created" onChange=${(e) => place.set({ event: e.target.value.trim(), after: null })} /></label>
+      <label>Actor <${Field} value=${actor} onChange=${(e) => place.set({ actor: e.target.value.trim(), after: null })} /></label><${Command}>tidemill audit verify<//>`}>
     <${Await} of=${at}>${({ entries, next }) => html`${entries.length === 0 ? html`<${Empty}>No entry is of this kind.<//>` : html`<${Table} label="Entries" rows=${after ? entries : [...entries].reverse()} keyOf=${(e) => e.seq} columns=${[
       { title: "Entry", isMain: true, isNumber: true, cell: (e) => e.seq }, { title: "When", cell: (e) => html`<${Time} at=${e.at} />` }, { title: "What", cell: (e) => html`${e.event}${e.reason ? html`<br /><small>${e.reason}</small>` : ""}` },
       { title: "On", cell: (e) => e.object ?? (e.model ? `${e.model}${e.version ? `@${e.version}` : ""}` : "–") }, { title: "Who", cell: (e) => e.actor },

@@ -5,7 +5,7 @@ import { Chart } from "./chart.js";
 import { html } from "./html.js";
 import { serving, trail } from "./live.js";
 import { href } from "./route.js";
-import { Await, Badge, Card, Command, Empty, Interval, Table, Time } from "./ui.js";
+import { Await, Badge, Card, Command, Empty, Field, Interval, Table, Time } from "./ui.js";
 import { count, figure, isNumber, NONE, percent, quoted, rate, span } from "./words.js";
 
 /** The time that a share of requests took at most, straight within a cell. */
@@ -104,6 +104,6 @@ function Why({ model, place }) {
     event.preventDefault();
     place.set({ id: new FormData(event.target).get("id").trim() });
   };
-  return html`<form class="inline" onSubmit=${set}><label for="pid">Id of a prediction</label><input id="pid" name="id" value=${id ?? ""} maxlength="26" spellcheck="false" /><button type="submit">Explain</button></form>
+  return html`<form class="inline" onSubmit=${set}><label for="pid">Id of a prediction</label><${Field} id="pid" name="id" value=${id} maxlength="26" spellcheck="false" /><button type="submit">Explain</button></form>
     ${id ? html`<${Parts} model=${model} id=${id} key=${id} />` : html`<p class="note">Each answer has an id: it stands in the reply and in the log.</p>`}`;
 }

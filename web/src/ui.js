@@ -18,6 +18,13 @@ export const Sign = ({ is }) => html`<svg class="sign ${is}" viewBox="0 0 12 12"
 export const Badge = ({ is = "idle", children }) => html`<span class="badge ${is}"><${Sign} is=${is} />${children}</span>`;
 export const Tag = ({ children, strong }) => html`<span class=${strong ? "tag strong" : "tag"}>${children}</span>`;
 export const Time = ({ at }) => (at ? html`<time datetime=${at} title=${moment(at)}>${ago(at, now())}</time>` : NONE);
+
+/** A text that is typed: pages are drawn anew every few seconds, and what stands in it stays until `value` is another. */
+export function Field({ value = "", ...rest }) {
+  const [typed, type] = useState(value);
+  useEffect(() => type(value), [value]);
+  return html`<input ...${rest} value=${typed} onInput=${(e) => type(e.target.value)} />`;
+}
 export const Hash = ({ of }) => html`<code class="hash" title=${of}>${of.slice(0, 12)}</code>`;
 
 // ---- Blocks ----
