@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 1. A row is of one caller, endpoint and outcome; the last one takes what has no room, so that
- *    nothing goes uncounted.
+ * 1. A row is of one caller, endpoint and outcome; what has no room is counted with others of the
+ *    same outcome, so that nothing goes uncounted.
  * 2. Rows that were appended lose what was appended, not what came meanwhile.
  */
 #include "serve/audited.h"
@@ -13,13 +13,12 @@
 #include "base/mem.h"
 #include "base/pool.h"
 
-#define ROWS 128u
-#define OTHERS (ROWS - 1)
+#define ROWS 127u
 #define KEEP_NS UINT64_C(5000000000)
 #define ACTOR_BYTES 80
 
 typedef struct row {
-    const tm_endpoint *endpoint; /* NULL in the last row: of several */
+    const tm_endpoint *endpoint; /* NULL: of several */
     char actor[ACTOR_BYTES];
     bool is_refused;
     uint64_t n;
@@ -27,9 +26,10 @@ typedef struct row {
 } row;
 
 struct tm_audited {
-    tm_mutex *lock; /* of rows and n */
+    tm_mutex *lock; /* of all below but kept_ns */
     row rows[ROWS];
-    uint32_t n; /* rows in use before the last one */
+    uint32_t n;    /* rows in use */
+    row others[2]; /* by is_refused */
     uint64_t kept_ns;
 };
 
@@ -37,7 +37,7 @@ tm_audited *tm__audited_create(void) {
     tm_audited *const self = tm__mem_zalloc(1, sizeof(*self));
     if (self != NULL) {
         self->lock = tm__mutex_create();
-        self->rows[OTHERS].is_refused = true;
+        self->others[1].is_refused = true;
         if (self->lock == NULL) {
             tm__mem_free(self);
             return NULL;
@@ -62,8 +62,8 @@ static row *row_of_locked(tm_audited *self, const tm_endpoint *endpoint, const c
             return r;
         }
     }
-    if (self->n == OTHERS) {
-        return &self->rows[OTHERS];
+    if (self->n == ROWS) {
+        return &self->others[is_refused];
     }
     row *const fresh = &self->rows[self->n++];
     *fresh = (row){.endpoint = endpoint, .is_refused = is_refused};
@@ -109,16 +109,16 @@ static tm_status keep_row(tm_registry *registry, const row *r, tm_err *err) {
     return st;
 }
 
-/* Take the row at i out when there is anything in it; the last row in use takes its place. */
+/* Take out the last row in use, then those of others; false when there is none left. */
 static bool take(tm_audited *self, row *out) {
     tm__mutex_lock(self->lock);
-    const bool has_others = self->rows[OTHERS].n > 0;
-    const bool has = self->n > 0 || has_others;
+    row *const others = &self->others[self->others[0].n > 0 ? 0 : 1];
+    const bool has = self->n > 0 || others->n > 0;
     if (self->n > 0) {
         *out = self->rows[--self->n];
-    } else if (has_others) {
-        *out = self->rows[OTHERS];
-        self->rows[OTHERS] = (row){.is_refused = true};
+    } else if (has) {
+        *out = *others;
+        *others = (row){.is_refused = out->is_refused};
     }
     tm__mutex_unlock(self->lock);
     return has;
@@ -127,7 +127,7 @@ static bool take(tm_audited *self, row *out) {
 static void give_back(tm_audited *self, const row *r) {
     tm__mutex_lock(self->lock);
     row *const place = r->endpoint == NULL && r->actor[0] == '\0'
-                           ? &self->rows[OTHERS]
+                           ? &self->others[r->is_refused]
                            : row_of_locked(self, r->endpoint, r->actor, r->is_refused);
     place->first_us = r->first_us;
     place->last_us = place->last_us < r->last_us ? r->last_us : place->last_us;
@@ -143,7 +143,7 @@ tm_status tm__audited_keep(tm_audited *audited, tm_registry *registry, bool must
         return TM_OK;
     }
     audited->kept_ns = now_ns;
-    for (uint32_t i = 0; st == TM_OK && i < ROWS && take(audited, &one); i++) {
+    for (uint32_t i = 0; st == TM_OK && i < ROWS + 2 && take(audited, &one); i++) {
         st = keep_row(registry, &one, err);
         if (st != TM_OK) {
             give_back(audited, &one);

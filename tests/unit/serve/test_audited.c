@@ -67,10 +67,14 @@ static void none_goes_uncounted_when_callers_are_many(void **state) {
         (void)snprintf(actor, sizeof(actor), "key:%d", i);
         tm__audited_count(audited, &keys, actor, 403);
     }
+    tm__audited_count(audited, &labels, "key:late", 200); /* no refusal, whoever else was */
     assert_int_equal(tm__audited_keep(audited, registry, true, NULL), TM_OK);
     json_t *refused = entries(registry, "http.refused");
+    json_t *imported = entries(registry, "http.imported");
     assert_int_equal(json_array_size(refused), 128);
     assert_int_equal(requests(refused), 150);
+    assert_int_equal(requests(imported), 1);
+    json_decref(imported);
     json_decref(refused);
     tm__registry_close(registry);
     tm__audited_free(audited);
