@@ -23,9 +23,8 @@ static tm_status refuse(const tm_version *version, const char *why, tm_err *err)
     return st;
 }
 
-tm_status tm__subject_can_refit(const tm_home *home, const tm_version *version, tm_err *err) {
+tm_status tm__subject_can_refit(const tm_version *version, tm_err *err) {
     tm_recipe recipe;
-    (void)home;
     if (json_object_get(version->info, "continues") != NULL) {
         return refuse(version, "it went on from another model", err);
     }
@@ -45,7 +44,7 @@ static tm_status rows_left(tm_ctx *ctx, const tm_home *home, const json_t *colum
     const char *const dir = tm__home_snapshots(home);
     tm_table *table = NULL, *left = NULL;
     tm_hash hash;
-    uint64_t n = 0, n_left = 0;
+    uint64_t n = 0;
     if (name[0] == '\0') {
         return TM_OK;
     }
@@ -53,21 +52,13 @@ static tm_status rows_left(tm_ctx *ctx, const tm_home *home, const json_t *colum
         return TM_FAIL(err, TM_E_INTEGRITY, "the record names no snapshot");
     }
     TM_TRY(tm__snapshot_load(ctx, dir, &hash, &table, err));
-    const uint64_t n_rows = tm__table_rows(table);
-    uint8_t *is_theirs = tm__mem_alloc(n_rows + 1, 1);
-    uint32_t *rows = tm__mem_alloc(n_rows + 1, sizeof(*rows));
-    tm_status st = is_theirs == NULL || rows == NULL
-                       ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                       : tm__whose_rows(table, columns, id, is_theirs, &n, err);
-    for (uint64_t row = 0; st == TM_OK && row < n_rows; row++) {
-        rows[n_left] = (uint32_t)row;
-        n_left += is_theirs[row] ? 0 : 1;
-    }
-    st = st == TM_OK ? tm__table_take_rows(table, rows, n_left, &left, err) : st;
+    uint8_t *is_theirs = tm__mem_alloc(tm__table_rows(table) + 1, 1);
+    tm_status st = is_theirs == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                     : tm__whose_rows(table, columns, id, is_theirs, &n, err);
+    st = st == TM_OK ? tm__whose_others(table, is_theirs, &left, err) : st;
     st = st == TM_OK ? tm__snapshot_save(ctx, dir, left, &hash, err) : st;
     tm__table_unref(left);
     tm__table_unref(table);
-    tm__mem_free(rows);
     tm__mem_free(is_theirs);
     TM_TRY(st);
     tm__hash_to_text(&hash, name);

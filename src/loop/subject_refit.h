@@ -5,10 +5,9 @@
 
 #include "loop/subject.h"
 
-/** Whether the record of a version says all that a training needs, and its rows are there.
- * TM_E_CONFLICT with the reason. */
-TM_NODISCARD tm_status tm__subject_can_refit(const tm_home *home, const tm_version *version,
-                                             tm_err *err);
+/** Whether the record of a version says all that a training needs. TM_E_CONFLICT with the reason.
+ */
+TM_NODISCARD tm_status tm__subject_can_refit(const tm_version *version, tm_err *err);
 /** Train by its record on its rows without those in which one of the columns is the id, register
  * and promote it. Its bytes follow from the rows that are left: `train --repeat` of the new version
  * gives them again. */

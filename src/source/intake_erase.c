@@ -116,29 +116,15 @@ static void cut_parts(segment *s, const uint8_t *is_theirs) {
 static tm_status save_left(erasing *e, tm_table *table, const uint8_t *is_theirs, segment *s,
                            tm_err *err) {
     tm_table *left = NULL;
-    uint32_t *rows = tm__mem_alloc(s->n_rows, sizeof(*rows));
-    uint64_t n = 0;
-    if (rows == NULL) {
-        return no_memory(err);
+    tm_segment file = {0};
+    if (s->n_theirs == s->n_rows) {
+        return TM_OK;
     }
-    for (uint64_t row = 0; row < s->n_rows; row++) {
-        if (!is_theirs[row]) {
-            rows[n++] = (uint32_t)row;
-        }
-    }
-    tm_status st = TM_OK;
-    if (n > 0) {
-        st = tm__table_take_rows(table, rows, n, &left, err);
-    }
-    tm__mem_free(rows);
-    if (st == TM_OK && n > 0) {
-        tm_segment file = {0};
-        /* Through fresh dictionaries: those of the table still have the id. */
-        st = tm__snapshot_save(e->ctx, e->dir, left, &file.hash, err);
-        st = st == TM_OK ? tm__segment_size(e->dir, &file, err) : st;
-        s->hash_left = file.hash;
-        s->n_bytes = file.n_bytes;
-    }
+    TM_TRY(tm__whose_others(table, is_theirs, &left, err));
+    tm_status st = tm__snapshot_save(e->ctx, e->dir, left, &file.hash, err);
+    st = st == TM_OK ? tm__segment_size(e->dir, &file, err) : st;
+    s->hash_left = file.hash;
+    s->n_bytes = file.n_bytes;
     tm__table_unref(left);
     return st;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "table/schema.h"
 
 #define CELL_BYTES_MAX (1u << 20)
@@ -59,4 +60,20 @@ tm_status tm__whose_rows(const tm_table *table, const json_t *names, const char 
         *out_n += out[row];
     }
     return TM_OK;
+}
+
+tm_status tm__whose_others(tm_table *table, const uint8_t *is_theirs, tm_table **out, tm_err *err) {
+    const uint64_t n_rows = tm__table_rows(table);
+    uint32_t *rows = tm__mem_alloc(n_rows + 1, sizeof(*rows));
+    uint64_t n = 0;
+    if (rows == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    for (uint64_t row = 0; row < n_rows; row++) {
+        rows[n] = (uint32_t)row;
+        n += is_theirs[row] ? 0 : 1;
+    }
+    const tm_status st = tm__table_take_rows(table, rows, n, out, err);
+    tm__mem_free(rows);
+    return st;
 }

@@ -15,5 +15,9 @@
  */
 TM_NODISCARD tm_status tm__whose_rows(const tm_table *table, const json_t *names, const char *id,
                                       uint8_t *out, uint64_t *out_n, tm_err *err);
+/** A table of the rows that are not theirs. Errors: TM_E_NOMEM. The
+ * dictionaries of its columns may still hold the id: they go when it is written and read back. */
+TM_NODISCARD tm_status tm__whose_others(tm_table *table, const uint8_t *is_theirs, tm_table **out,
+                                        tm_err *err);
 
 #endif

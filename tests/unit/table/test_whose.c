@@ -50,7 +50,20 @@ static void rows_are_theirs_by_the_columns_named(void **state) {
     tm__table_unref(table);
 }
 
+static void the_others_are_what_is_left(void **state) {
+    (void)state;
+    tm_table *table = make(), *left = NULL;
+    const uint8_t is_theirs[4] = {1, 0, 1, 0};
+    assert_int_equal(tm__whose_others(table, is_theirs, &left, NULL), TM_OK);
+    assert_int_equal(tm__table_rows(left), 2);
+    assert_int_equal(tm__column_cell(tm__table_column(left, 0), 0).i64, 77);
+    assert_int_equal(tm__column_cell(tm__table_column(left, 0), 1).i64, -7);
+    tm__table_unref(left);
+    tm__table_unref(table);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_theirs_by_the_columns_named)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_theirs_by_the_columns_named),
+                                       cmocka_unit_test(the_others_are_what_is_left)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
