@@ -108,6 +108,21 @@ static tm_status see_errors(tm_watching *self, const tm_current *current, int64_
     return TM_OK;
 }
 
+/* An alert of a version for which another answers; takes the detail, NULL when out of memory. */
+static tm_status raise_fallback(tm_watching *self, const tm_alert_raise *of, json_t *detail,
+                                int64_t now_us, tm_err *err) {
+    tm_alert_raise alert = *of;
+    alert.kind = "fallback";
+    alert.is_critical = true;
+    alert.since_us = now_us;
+    alert.at_us = now_us;
+    alert.detail = detail;
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__teller_raise(&self->teller, &alert, err) : st;
+    json_decref(detail);
+    return st;
+}
+
 static tm_status raise_stale(tm_watching *self, const tm_served *route, int64_t now_us,
                              tm_err *err) {
     static const char next[] = "Restore its file from a backup, promote another version, or roll "
@@ -122,19 +137,9 @@ static tm_status raise_stale(tm_watching *self, const tm_served *route, int64_t 
                   (json_int_t)route->wanted_version, "serving",
                   route->bundle == NULL ? json_null() : json_integer(route->version), "problem",
                   route->problem, "next", next);
-    const tm_alert_raise alert = {.model = route->model,
-                                  .version = route->wanted_version,
-                                  .kind = "fallback",
-                                  .subject = "",
-                                  .is_critical = true,
-                                  .since_us = now_us,
-                                  .at_us = now_us,
-                                  .summary = text,
-                                  .detail = detail};
-    tm_status st = tm__json_check(err);
-    st = st == TM_OK ? tm__teller_raise(&self->teller, &alert, err) : st;
-    json_decref(detail);
-    return st;
+    const tm_alert_raise alert = {
+        .model = route->model, .version = route->wanted_version, .subject = "", .summary = text};
+    return raise_fallback(self, &alert, detail, now_us, err);
 }
 
 /* A route whose champion cannot be served: told when it begins, and each minute, so that it stays
@@ -172,19 +177,14 @@ static tm_status raise_broken(tm_watching *self, tm_served *served, int64_t now_
     json_t *const detail =
         json_pack("{s:s, s:I, s:I, s:s}", "route", served->route, "wanted",
                   (json_int_t)served->version, "requests", (json_int_t)n, "next", next);
-    const tm_alert_raise alert = {.model = served->model,
-                                  .version = served->version,
-                                  .kind = "fallback",
-                                  .subject = "inside",
-                                  .is_critical = true,
-                                  .since_us = now_us,
-                                  .at_us = now_us,
-                                  .summary = text,
-                                  .detail = detail};
-    tm_status st = tm__json_check(err);
-    st = st == TM_OK ? tm__teller_raise(&self->teller, &alert, err) : st;
-    json_decref(detail);
-    return st;
+    const tm_alert_raise alert = {
+        .model = served->model, .version = served->version, .subject = "inside", .summary = text};
+    return raise_fallback(self, &alert, detail, now_us, err);
+}
+
+/* The i-th of a state's versions: those of routes, then those that are kept. */
+static tm_served *version_at(const tm_current *current, uint32_t i) {
+    return i < current->n ? current->routes[i] : current->kept[i - current->n];
 }
 
 /* Versions that fail at answering: told at the first request, then each minute in which there were
@@ -192,18 +192,16 @@ static tm_status raise_broken(tm_watching *self, tm_served *served, int64_t now_
 static tm_status see_broken(tm_watching *self, const tm_current *current, int64_t now_us,
                             tm_err *err) {
     uint64_t n = 0;
-    tm_served *const *const lists[2] = {current->routes, current->kept};
-    const uint32_t sizes[2] = {current->n, current->n_kept};
-    for (uint32_t i = 0; i < sizes[0] + sizes[1]; i++) {
-        tm_served *const served = i < sizes[0] ? lists[0][i] : lists[1][i - sizes[0]];
-        n += atomic_load_explicit(&served->n_broken, memory_order_relaxed);
+    const uint32_t n_versions = current->n + current->n_kept;
+    for (uint32_t i = 0; i < n_versions; i++) {
+        n += atomic_load_explicit(&version_at(current, i)->n_broken, memory_order_relaxed);
     }
     const bool is_early = now_us >= self->broken_us && now_us - self->broken_us < TM_MINUTE_US;
     if (n == 0 || n == self->n_broken || (self->n_broken > 0 && is_early)) {
         return TM_OK;
     }
-    for (uint32_t i = 0; i < sizes[0] + sizes[1]; i++) {
-        tm_served *const served = i < sizes[0] ? lists[0][i] : lists[1][i - sizes[0]];
+    for (uint32_t i = 0; i < n_versions; i++) {
+        tm_served *const served = version_at(current, i);
         if (atomic_load_explicit(&served->n_broken, memory_order_relaxed) > 0) {
             TM_TRY(raise_broken(self, served, now_us, err));
         }
