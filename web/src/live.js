@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the server tells by itself: how it fares, once a second, as server-sent events; and the last minutes of that, for small charts.
+// What the server tells by itself: how it fares, every two seconds, as server-sent events; and the last minutes of that, for small charts.
 import { link, renew, signal } from "./api.js";
 
 const KEPT = 300; // moments
@@ -35,33 +35,42 @@ function take(text) {
 }
 
 let source = null;
-export function follow() {
-  const open = () => {
-    if (source || document.hidden) return;
-    source = new EventSource("/v1/events");
-    source.addEventListener("serving", (e) => take(e.data));
-    source.onerror = () => {
-      // A stream that ends is opened again by the browser; one that is refused is not.
-      if (source?.readyState === EventSource.CLOSED) {
-        source = null;
-        setTimeout(open, 5000);
-      }
-    };
-  };
-  // A page that nobody sees asks for nothing.
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      source?.close();
+let isFollowing = false; // somebody is signed in, or need not be
+
+function close() {
+  source?.close();
+  source = null;
+}
+
+function open() {
+  if (source || !isFollowing || document.hidden) return;
+  source = new EventSource("/v1/events");
+  source.addEventListener("serving", (e) => take(e.data));
+  source.onerror = () => {
+    // A stream that ends is opened again by the browser; one that is refused is not.
+    if (source?.readyState === EventSource.CLOSED) {
       source = null;
-    } else {
-      open();
-      if (link.get().isThere) renew();
+      setTimeout(open, 5000);
     }
-  });
+  };
+}
+
+// A page that nobody sees asks for nothing.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    close();
+  } else if (isFollowing) {
+    open();
+    if (link.get().isThere) renew();
+  }
+});
+
+export function follow() {
+  isFollowing = true;
   open();
 }
 
 export function unfollow() {
-  source?.close();
-  source = null;
+  isFollowing = false;
+  close();
 }

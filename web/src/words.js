@@ -69,7 +69,7 @@ export function quoted(text) {
 }
 
 const EVENTS = {
-  registered: "was registered", promoted: "was promoted", "rolled.back": "was rolled back to", rollback: "was rolled back to", rolled_back: "was rolled back to",
+  registered: "was registered", promoted: "was promoted", rolled_back: "was rolled back to",
   "gate.set": "has a new gate", "gate.opened": "was let through by its gate", "gate.refused": "was refused by its gate", split: "requests were split", shadow: "shadow was set",
 };
 
