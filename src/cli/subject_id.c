@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/subject_id.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -40,7 +41,7 @@ tm_status tm__cli_subject_read(const char *text, char **out, tm_err *err) {
         st = copy(tm__str_trim(tm__str_cut(&rest, '\n')), out, err);
     }
     if (input.len > 0) {
-        memset(input.data, 0, input.len);
+        sodium_memzero(input.data, input.len);
     }
     tm__buf_done(&input);
     return st;
@@ -48,7 +49,7 @@ tm_status tm__cli_subject_read(const char *text, char **out, tm_err *err) {
 
 void tm__cli_subject_done(char *id) {
     if (id != NULL) {
-        memset(id, 0, strlen(id));
+        sodium_memzero(id, strlen(id));
         tm__mem_free(id);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guard/audit.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -144,5 +145,5 @@ void tm__audit_subject(const tm_server_key *server, tm_str id, tm_hash *out) {
     tm_hash key;
     tm__hash_keyed(&server->secret, SUBJECT_FORM, sizeof(SUBJECT_FORM) - 1, &key);
     tm__hash_keyed(&key, id.ptr, id.len, out);
-    memset(&key, 0, sizeof(key));
+    sodium_memzero(&key, sizeof(key));
 }

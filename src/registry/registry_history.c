@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The append-only record of every move, chained by hashes and signed at its end by the home's key:
- * the audit chain. docs/formats/home.md has the bytes; registry_audit.c checks it. */
+ * the audit chain. docs/formats/home.md has the bytes; registry_verify.c checks it. */
 #include <string.h>
 
 #include "base/clock.h"

@@ -2,9 +2,9 @@
 /*
  * Checking the audit chain.
  *
- *   chain: n, hash, signature      entries 1 .. n in pieces, each by a thread with a connection of
- * its │                         own:  hash(entry, hash before) is the stored hash, and the stored
- *        ├─ n is the last entry    hash before is that of the entry before
+ *   chain: n, hash, signature    entries 1 .. n in pieces, each by a thread of its own:
+ *        │                         hash(entry, hash before) is the stored hash, and the
+ *        ├─ n is the last entry    stored hash before is that of the entry before
  *        ├─ hash is that of entry n
  *        └─ signed by a known key
  *   anchor: lines (n, hash, signature), each held against entry n
