@@ -124,7 +124,7 @@ void fault_level(char *text) {
             bool has_digit = false;
             const char *end = word_end(p, &has_digit);
             const bool is_id = follows(text, out, "\"id\":") || follows(text, out, "\"key\":") ||
-                               follows(text, out, "key:");
+                               strncmp(p, "key:", 4) == 0; /* "key:ID" */
             if (has_digit || is_id || end - p >= RANDOM_MIN) {
                 *out++ = '#';
             } else {
