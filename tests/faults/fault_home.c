@@ -126,6 +126,9 @@ void fault_level(char *text) {
             const bool is_id = follows(text, out, "\"id\":") || follows(text, out, "\"key\":") ||
                                strncmp(p, "key:", 4) == 0; /* "key:ID" */
             if (has_digit || is_id || end - p >= RANDOM_MIN) {
+                /* The version before joins those that answer when the first request is long done.
+                 */
+                out -= follows(text, out, "\"versions\":[\"#\",") ? strlen("#\",\"") : 0;
                 *out++ = '#';
             } else {
                 memmove(out, p, (size_t)(end - p));

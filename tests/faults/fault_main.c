@@ -402,6 +402,8 @@ static void print_repeat(void) {
     printf("each again by: build/tests/fault_each --case NAME --nth N once|forever\n");
 }
 
+/* A line for each case that was asked for, or that has findings: a sample's findings are not lost
+ * among 180 lines without one. */
 static uint64_t report(const tally *tallies, const options *o) {
     uint64_t n_tries = 0, n_findings = 0, n_cases = 0, n_calls = 0;
     printf("%-20s %8s %7s %7s %7s %7s %8s\n", "case", "allocs", "tries", "errors", "closed",
@@ -411,10 +413,12 @@ static uint64_t report(const tally *tallies, const options *o) {
         if (o->only != NULL && strcmp(o->only, fault_cases[i].name) != 0) {
             continue;
         }
-        printf("%-20s %8llu %7llu %7llu %7llu %7llu %8llu\n", fault_cases[i].name,
-               (unsigned long long)t->n_calls, (unsigned long long)t->n_tries,
-               (unsigned long long)t->n_errors, (unsigned long long)t->n_closed,
-               (unsigned long long)t->n_whole, (unsigned long long)t->n_findings);
+        if (o->is_full || o->only != NULL || t->n_findings > 0) {
+            printf("%-20s %8llu %7llu %7llu %7llu %7llu %8llu\n", fault_cases[i].name,
+                   (unsigned long long)t->n_calls, (unsigned long long)t->n_tries,
+                   (unsigned long long)t->n_errors, (unsigned long long)t->n_closed,
+                   (unsigned long long)t->n_whole, (unsigned long long)t->n_findings);
+        }
         n_cases++;
         n_calls += t->n_calls;
         n_tries += t->n_fired;
