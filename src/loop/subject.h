@@ -8,6 +8,7 @@
 #ifndef TM_LOOP_SUBJECT_H
 #define TM_LOOP_SUBJECT_H
 
+#include "base/buf.h"
 #include "base/ctx.h"
 #include "base/json.h"
 #include "registry/registry.h"
@@ -16,14 +17,15 @@
 typedef struct tm_subject_ask {
     const char *id;
     bool counts_only; /* no row and no answer, but how many */
+    tm_buf *numbers;  /* its answers' numbers in the log (i64) are appended; NULL: not asked for */
 } tm_subject_ask;
 /**
  * Look for a subject: {"sources": [{"source", "columns": by which it was found, "n", "rows":
  * [{}]}], "versions": [{"model", "version", "column", "snapshot", "n": training rows, "rows":
  * [{}]}], "answers": [{"id", "model", "version", "route", "arm", "at", "row", "outputs", "label",
- * "label_known"}], "n_answers", "not_looked_into": [{"what", "why"}]: what has no column that names
- * a subject, or is gone}. A version that learned from an earlier snapshot of the same rows is one
- * more entry. New reference.
+ * "label_known"}] (with counts_only [{"model", "n"}]), "n_answers", "not_looked_into": [{"what",
+ * "why"}]: what has no column that names a subject, or is gone}. A version that learned from an
+ * earlier snapshot of the same rows is one more entry. New reference.
  *
  * Errors:  those of reading the files; TM_E_NOMEM.
  * Threads: one caller; uses ctx->pool.

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *   look ──> refuse what is not reached ──> "subject.erasing" in the chain, with what was found
- *     ──> rows of sources, quarantine ──> champions fitted anew and promoted ──> versions and their
- *   rows removed ──> free pages ──> look again, and into every file ──> what a certificate says
+ *     ──> rows of sources, quarantine ──> answers of the log ──> what is derived of rows (online
+ *   features, caches, checkpoints) ──> champions fitted anew and promoted ──> versions and their
+ *   rows removed ──> look again, and into every file ──> what a certificate says
  *
  * 1. Nothing is changed before all refusals were asked.
  * 2. Each step does nothing when it was done before, so a run that was killed is gone on with by
  *    running it again; what was found at first is in the chain.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/subject.h"
+#include "loop/subject_derived.h"
 #include "loop/subject_refit.h"
 #include "loop/subject_scan.h"
+#include "monitor/monitor_erase.h"
 #include "registry/chain.h"
 #include "registry/collect.h"
 #include "source/intake_erase.h"
@@ -26,15 +30,17 @@ typedef struct erasing {
     tm_registry *registry;
     const tm_subject_erasure *erasure;
     tm_hash subject;
-    json_t *now;   /* what is there; owned */
-    json_t *found; /* what was there at first; owned */
-    tm_file *lock; /* no server runs while it is held */
+    json_t *now;    /* what is there; owned */
+    json_t *found;  /* what was there at first; owned */
+    tm_buf numbers; /* of answers in the log that are there */
+    tm_file *lock;  /* no server runs while it is held */
 } erasing;
 
 static tm_status look(erasing *e, tm_err *err) {
-    const tm_subject_ask ask = {.id = e->erasure->id, .counts_only = true};
+    const tm_subject_ask ask = {.id = e->erasure->id, .counts_only = true, .numbers = &e->numbers};
     json_decref(e->now);
     e->now = NULL;
+    tm__buf_reset(&e->numbers);
     return tm__subject_find(e->ctx, e->home, e->registry, &ask, &e->now, err);
 }
 
@@ -54,13 +60,14 @@ static tm_status lock_server(erasing *e, tm_err *err) {
 
 static bool is_out_of_reach(const char *entry) {
     static const char *const reached[] = {"intake.db", "intake.db-wal", "intake.db-shm",
+                                          "log.db",    "log.db-wal",    "log.db-shm",
                                           "segments",  "snapshots",     "bundles"};
     for (size_t i = 0; i < sizeof(reached) / sizeof(reached[0]); i++) {
         if (strcmp(entry, reached[i]) == 0) {
             return false;
         }
     }
-    return true;
+    return !tm__subject_is_derived(entry);
 }
 
 static bool is_any(const char *entry) {
@@ -88,20 +95,13 @@ static tm_status scan(const erasing *e, bool (*is_asked)(const char *entry), tm_
     return st;
 }
 
-static tm_status refuse_online(const erasing *e, tm_err *err) {
-    char *path = tm__fs_join(tm__home_path(e->home), "online");
-    const bool is_there = path != NULL && tm__fs_info(path).kind == TM_PATH_DIR;
-    const tm_status st = path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                         : is_there && json_array_size(json_object_get(e->now, "sources")) > 0
-                             ? TM_FAIL(err, TM_E_CONFLICT,
-                                       "the home has online features, which erase does not reach")
-                             : TM_OK;
-    if (st == TM_E_CONFLICT) {
-        tm_err_hint(err,
-                    "Remove the folder 'online' of the home while nothing runs: it is made anew "
-                    "from the sources.");
+/* What a server that was killed left; only a server knows how to read it. */
+static tm_status refuse_spilled(const erasing *e, tm_err *err) {
+    if (!tm__log_has_spilled(e->home)) {
+        return TM_OK;
     }
-    tm__mem_free(path);
+    const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "answers wait in the folder 'spill'");
+    tm_err_hint(err, "Start the server, which writes them to the log; stop it, and erase then.");
     return st;
 }
 
@@ -154,8 +154,10 @@ static tm_status can_refit(erasing *e, const tm_version *version, const json_t *
 static tm_status collect(const erasing *e, bool is_dry, tm_err *err) {
     json_t *result = NULL;
     const tm_actor actor = {.name = e->erasure->actor->name, .reason = "a subject was erased"};
-    const tm_collection options = {
-        .is_dry = is_dry, .actor = &actor, .only = json_object_get(e->now, "versions")};
+    /* Those that were marked before a kill still have their files. */
+    const tm_collection options = {.is_dry = is_dry,
+                                   .actor = &actor,
+                                   .only = json_object_get(is_dry ? e->now : e->found, "versions")};
     if (json_array_size(options.only) == 0) {
         return TM_OK;
     }
@@ -165,18 +167,7 @@ static tm_status collect(const erasing *e, bool is_dry, tm_err *err) {
 }
 
 static tm_status refuse(erasing *e, tm_err *err) {
-    const int64_t n_answers = tm__json_i64(e->now, "n_answers", 0);
-    if (n_answers > 0) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_CONFLICT,
-                    "%lld logged answers are the subject's, and erase does not reach "
-                    "the log of answers",
-                    (long long)n_answers);
-        tm_err_hint(err,
-                    "They leave with 'log: {keep: ...}' of their model; erase the subject then.");
-        return st;
-    }
-    TM_TRY(refuse_online(e, err));
+    TM_TRY(refuse_spilled(e, err));
     TM_TRY(refuse_sources(e, err));
     if (e->erasure->models == TM_SUBJECT_REFIT) {
         TM_TRY(each_champion(e, can_refit, err));
@@ -229,9 +220,11 @@ static tm_status begin(erasing *e, tm_err *err) {
     }
     json_decref(entries);
     const bool goes_on = e->found != NULL;
-    e->found = goes_on ? e->found : json_pack("{s:[], s:[]}", "sources", "versions");
+    e->found =
+        goes_on ? e->found : json_pack("{s:[], s:[], s:[]}", "sources", "versions", "answers");
     add_found(e->found, e->now, "sources");
     add_found(e->found, e->now, "versions");
+    add_found(e->found, e->now, "answers");
     TM_TRY(tm__json_check(err));
     if (goes_on) {
         return TM_OK;
@@ -256,6 +249,47 @@ static tm_status erase_sources(erasing *e, tm_err *err) {
     return json_array_size(json_object_get(e->found, "sources")) == 0
                ? TM_OK
                : tm__intake_vacuum(e->home, err);
+}
+
+static int by_number(const void *a, const void *b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static tm_status erase_answers(erasing *e, tm_err *err) {
+    tm_log_erased erased = {0};
+    const size_t n = e->numbers.len / sizeof(int64_t);
+    int64_t *const numbers = tm__mem_alloc(n + 1, sizeof(*numbers));
+    if (numbers == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    if (n > 0) {
+        memcpy(numbers, e->numbers.data, n * sizeof(*numbers));
+        qsort(numbers, n, sizeof(*numbers), by_number);
+    }
+    const tm_log_erasure what = {.entity = e->erasure->id, .numbers = numbers, .n = n};
+    const tm_status st = tm__log_erase(e->home, &what, &erased, err);
+    tm__mem_free(numbers);
+    return st;
+}
+
+static bool has_found(const erasing *e) {
+    return json_array_size(json_object_get(e->found, "sources")) > 0 ||
+           json_array_size(json_object_get(e->found, "versions")) > 0 ||
+           json_array_size(json_object_get(e->found, "answers")) > 0;
+}
+
+static tm_status erase_derived(erasing *e, tm_err *err) {
+    bool must = has_found(e);
+    if (!must && can_scan(e)) {
+        json_t *files = json_array();
+        const tm_status st =
+            tm__subject_scan(e->home, e->erasure->id, tm__subject_is_derived, files, err);
+        must = json_array_size(files) > 0;
+        json_decref(files);
+        TM_TRY(st);
+    }
+    return must ? tm__subject_remove_derived(e->home, err) : TM_OK;
 }
 
 static tm_status refit(erasing *e, const tm_version *version, const json_t *columns, tm_err *err) {
@@ -358,6 +392,8 @@ static tm_status erase(erasing *e, json_t **out, tm_err *err) {
     TM_TRY(refuse(e, err));
     TM_TRY(begin(e, err));
     TM_TRY(erase_sources(e, err));
+    TM_TRY(erase_answers(e, err));
+    TM_TRY(erase_derived(e, err));
     if (e->erasure->models == TM_SUBJECT_REFIT) {
         TM_TRY(each_champion(e, refit, err));
         TM_TRY(collect(e, false, err));
@@ -369,7 +405,9 @@ static tm_status erase(erasing *e, json_t **out, tm_err *err) {
 tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
                             const tm_subject_erasure *erasure, json_t **out, tm_err *err) {
     erasing e = {.ctx = ctx, .home = home, .registry = registry, .erasure = erasure};
+    tm__buf_init(&e.numbers, SIZE_MAX / 2);
     const tm_status st = erase(&e, out, err);
+    tm__buf_done(&e.numbers);
     tm__file_close(e.lock);
     json_decref(e.now);
     json_decref(e.found);

@@ -249,17 +249,71 @@ static tm_status cells_of(finding *f, const tm_walk_row *row, json_t **out, tm_e
 typedef struct walking {
     finding *f;
     const char *model;
+    int64_t stream;  /* that columns are of; 0: none yet */
+    json_t *columns; /* that hold ids in rows of its version; owned */
+    uint64_t n;
 } walking;
 
+/* Versions whose record is gone have no columns: their answers are found by their entity. */
+static tm_status columns_of_answer(walking *w, const tm_walk_row *row, tm_err *err) {
+    char name[TM_MAX_NAME + 16];
+    tm_version version = {0};
+    if (w->stream == row->stream) {
+        return TM_OK;
+    }
+    json_decref(w->columns);
+    w->columns = NULL;
+    (void)snprintf(name, sizeof(name), "%s@%u", w->model, row->version);
+    tm_status st = tm__registry_find(w->f->registry, name, &version, NULL);
+    if (st == TM_E_NOT_FOUND) {
+        w->columns = json_array();
+        st = tm__json_check(err);
+    } else {
+        st = st == TM_OK ? columns_of_version(w->f, &version, &w->columns, err)
+                         : TM_FAIL(err, st, "cannot read version '%s'", name);
+    }
+    tm__version_done(&version);
+    w->stream = st == TM_OK ? row->stream : 0;
+    return st;
+}
+
+static tm_status is_theirs(walking *w, const tm_walk_row *row, bool *out, tm_err *err) {
+    tm_buf *const text = &w->f->text;
+    *out = row->entity.ptr != NULL && tm__str_is(row->entity, w->f->ask->id);
+    TM_TRY(columns_of_answer(w, row, err));
+    for (uint32_t i = 0; i < row->n_cells && !*out; i++) {
+        if (!tm__json_has_text(w->columns, row->names[i])) {
+            continue;
+        }
+        tm__buf_reset(text);
+        if (!tm__cell_write_csv(&row->cells[i], text)) {
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+        }
+        *out = text->len > 0 &&
+               tm__str_is((tm_str){(const char *)text->data, text->len}, w->f->ask->id);
+    }
+    return TM_OK;
+}
+
+static tm_status note_number(const finding *f, int64_t number, tm_err *err) {
+    return f->ask->numbers == NULL || tm__buf_append(f->ask->numbers, &number, sizeof(number))
+               ? TM_OK
+               : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
 static tm_status take_answer(void *arg, const tm_walk_row *row, tm_err *err) {
-    const walking *const w = arg;
+    walking *const w = arg;
     finding *const f = w->f;
     json_t *cells = NULL;
     char at[48], known[48] = "";
-    if (row->entity.ptr == NULL || !tm__str_is(row->entity, f->ask->id)) {
+    bool is_it = false;
+    TM_TRY(is_theirs(w, row, &is_it, err));
+    if (!is_it) {
         return TM_OK;
     }
     f->n_answers++;
+    w->n++;
+    TM_TRY(note_number(f, row->number, err));
     if (f->ask->counts_only) {
         return TM_OK;
     }
@@ -276,9 +330,15 @@ static tm_status take_answer(void *arg, const tm_walk_row *row, tm_err *err) {
 }
 
 static tm_status look_in_answers(finding *f, tm_monitor *monitor, const char *model, tm_err *err) {
-    walking w = {f, model};
+    walking w = {.f = f, .model = model};
     const tm_walk_options options = {.model = model, .from_us = INT64_MIN, .until_us = INT64_MAX};
-    return tm__monitor_walk(monitor, &options, take_answer, &w, err);
+    const tm_status st = tm__monitor_walk(monitor, &options, take_answer, &w, err);
+    json_decref(w.columns);
+    if (st == TM_OK && f->ask->counts_only && w.n > 0) {
+        json_array_append_new(f->answers,
+                              json_pack("{s:s, s:I}", "model", model, "n", (json_int_t)w.n));
+    }
+    return st;
 }
 
 /* ---- All ---- */

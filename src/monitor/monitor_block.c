@@ -12,7 +12,8 @@
  * time: an id begins with the second in which it was made (docs/formats/home.md), the spans of that
  * second name few blocks, and a block is walked in a microsecond a hundred answers.
  *
- * Invariant: blocks do not change and do not overlap; the next begins where the last one ends.
+ * Invariant: blocks do not overlap, and do not change but by an erasure (monitor_erase.c), which
+ * leaves the numbers of all others; the next begins where the last one ends, or `next_seq` says.
  */
 #include <string.h>
 
@@ -293,8 +294,8 @@ static tm_status remove_moment(tm_db *db, const char *model, const tm_record *re
 }
 
 /* Ids of a block have few beginnings, and those beside one another mostly the same. */
-tm_status tm__block_remove_locked(tm_block *block, const char *model, int64_t first_seq,
-                                  tm_err *err) {
+tm_status tm__block_take_out_locked(tm_block *block, const char *model, int64_t first_seq,
+                                    tm_err *err) {
     char last[PREFIX_BYTES + 1] = "";
     TM_TRY(tm__block_seek(block, first_seq, err));
     const int64_t end = block->first_seq + block->n;
@@ -308,11 +309,18 @@ tm_status tm__block_remove_locked(tm_block *block, const char *model, int64_t fi
             (void)tm__str_copy(last, sizeof(last), prefix);
         }
     }
-    TM_TRY(remove_range(block->db, "DELETE FROM labels WHERE answer_seq >= ? AND answer_seq < ?",
-                        first_seq, end, err));
     block->first_seq = 0; /* what was read is gone */
     return remove_range(block->db, "DELETE FROM blocks WHERE first_seq >= ? AND first_seq < ?",
                         first_seq, end, err);
+}
+
+tm_status tm__block_remove_locked(tm_block *block, const char *model, int64_t first_seq,
+                                  tm_err *err) {
+    TM_TRY(tm__block_seek(block, first_seq, err));
+    const int64_t end = block->first_seq + block->n;
+    TM_TRY(remove_range(block->db, "DELETE FROM labels WHERE answer_seq >= ? AND answer_seq < ?",
+                        first_seq, end, err));
+    return tm__block_take_out_locked(block, model, first_seq, err);
 }
 
 /* ---- Writing ---- */
@@ -363,8 +371,12 @@ static tm_status stream_row(tm_db *db, tm_stream *stream, tm_err *err) {
 
 tm_status tm__log_end(tm_db *db, int64_t *out, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "SELECT first_seq + n FROM blocks ORDER BY first_seq DESC LIMIT 1",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(
+        db,
+        "SELECT max(coalesce((SELECT first_seq + n FROM blocks ORDER BY first_seq DESC LIMIT 1), "
+        "1),"
+        " coalesce((SELECT n FROM counters WHERE model = '' AND name = 'next_seq'), 1))",
+        &stmt, err));
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     *out = st == TM_OK && has_row ? tm__stmt_i64(stmt, 0) : 1;
@@ -514,12 +526,19 @@ static tm_status index_records(tm_filling *f, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status write_block(tm_filling *f, tm_err *err) {
+static tm_status put_block(tm_filling *f, tm_err *err) {
+    f->first_us = INT64_MAX;
+    f->last_us = INT64_MIN;
     TM_TRY(index_records(f, err));
     TM_TRY(insert_block(f, err));
     for (uint32_t i = 0; i < f->n_spans; i++) {
         TM_TRY(insert_span(f, &f->spans[i], err));
     }
+    return TM_OK;
+}
+
+static tm_status write_block(tm_filling *f, tm_err *err) {
+    TM_TRY(put_block(f, err));
     return take_labels(f, err);
 }
 
@@ -541,8 +560,6 @@ static tm_status close_block(tm_filling *f, tm_err *err) {
         TM_TRY(gather(f, err));
         f->part = (tm_str){(const char *)f->bytes.data, f->bytes.len};
     }
-    f->first_us = INT64_MAX;
-    f->last_us = INT64_MIN;
     f->has_entities = false;
     f->n_spans = 0;
     const tm_status st = write_block(f, err);
@@ -614,6 +631,18 @@ tm_status tm__block_write_locked(const tm_block_batch *batch, tm_stream *stream,
     }
     st = st == TM_OK ? close_block(&f, err) : st;
     tm__buf_done(&f.bytes);
+    tm__buf_done(&f.packed);
+    return st;
+}
+
+tm_status tm__block_put_locked(tm_db *db, tm_stream *stream, int64_t first_seq, uint32_t n,
+                               tm_str records, tm_err *err) {
+    const tm_block_batch batch = {.db = db};
+    tm_filling f = {
+        .batch = &batch, .stream = stream, .first_seq = first_seq, .part = records, .n = n};
+    tm__buf_init(&f.packed, 4 * TM_MONITOR_BYTES);
+    const tm_status st = put_block(&f, err);
+    tm__mem_free(f.spans);
     tm__buf_done(&f.packed);
     return st;
 }

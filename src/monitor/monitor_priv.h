@@ -283,6 +283,13 @@ TM_NODISCARD tm_status tm__block_write_locked(const tm_block_batch *batch, tm_st
                                               tm_err *err);
 /** The number of the answer that is written next. */
 TM_NODISCARD tm_status tm__log_end(tm_db *db, int64_t *out, tm_err *err);
+/** In a transaction: a block of records of one stream under numbers that no block has. Labels that
+ * wait are not looked for. */
+TM_NODISCARD tm_status tm__block_put_locked(tm_db *db, tm_stream *stream, int64_t first_seq,
+                                            uint32_t n, tm_str records, tm_err *err);
+/** In a transaction: remove a block with the ids and moments of its answers; labels stay. */
+TM_NODISCARD tm_status tm__block_take_out_locked(tm_block *block, const char *model,
+                                                 int64_t first_seq, tm_err *err);
 /** In a transaction: remove a block, and what points to its answers. */
 TM_NODISCARD tm_status tm__block_remove_locked(tm_block *block, const char *model,
                                                int64_t first_seq, tm_err *err);

@@ -403,3 +403,48 @@ tm_status tm__online_open_write(const tm_home *home, bool begins_anew, tm_online
     }
     return TM_OK;
 }
+
+static bool remove_any(void *arg, const char *name) {
+    const char *const folder = arg;
+    uint64_t number = 0;
+    if (tm__str_to_u64(tm__str(name), &number)) {
+        remove_generation(folder, number);
+    }
+    return true;
+}
+
+static bool note_entry(void *arg, const char *name) {
+    bool *const found = arg;
+    (void)name;
+    *found = true;
+    return false;
+}
+
+/* The folder "new" is emptied as one that is made aside, and goes as well. */
+static tm_status remove_all(char *folder, tm_err *err) {
+    bool is_left = false;
+    char *const aside = tm__fs_join(folder, "new");
+    tm_status st = aside == NULL ? no_memory(err) : empty_aside(aside, err);
+    st = st == TM_OK ? tm__fs_remove(aside, err) : st;
+    tm__mem_free(aside);
+    TM_TRY(st);
+    TM_TRY(tm__fs_list(folder, remove_any, folder, err));
+    TM_TRY(tm__fs_sync_folder(folder, err));
+    TM_TRY(tm__fs_list(folder, note_entry, &is_left, err));
+    return is_left ? TM_FAIL(err, TM_E_UNAVAILABLE, "the online store cannot be removed") : TM_OK;
+}
+
+tm_status tm__online_remove(const tm_home *home, tm_err *err) {
+    char *const folder = home_file(home, "online");
+    char *const lock_path = home_file(home, "online.lock");
+    tm_file *lock = NULL;
+    tm_status st = folder == NULL || lock_path == NULL ? no_memory(err) : TM_OK;
+    if (st == TM_OK && tm__fs_info(folder).kind == TM_PATH_DIR) {
+        st = tm__lock_open(lock_path, &lock, err);
+        st = st == TM_OK ? remove_all(folder, err) : st;
+    }
+    tm__file_close(lock);
+    tm__mem_free(folder);
+    tm__mem_free(lock_path);
+    return st;
+}

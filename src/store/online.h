@@ -45,6 +45,10 @@ TM_NODISCARD tm_status tm__online_open_write(const tm_home *home, bool begins_an
                                              bool *out_anew, tm_err *err);
 /** Let readers see one that was made aside, and remove those before it; else a no-op. */
 TM_NODISCARD tm_status tm__online_publish(tm_online *online, tm_err *err);
+/** Remove every generation, for who must leave no byte of it: pages of LMDB that are free keep what
+ * they held. It is made anew from the sources by whoever writes next. TM_E_CONFLICT while another
+ * process writes. */
+TM_NODISCARD tm_status tm__online_remove(const tm_home *home, tm_err *err);
 tm_online *tm__online_ref(tm_online *online);
 void tm__online_unref(tm_online *online);
 uint64_t tm__online_generation(const tm_online *online);

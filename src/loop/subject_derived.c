@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/subject_derived.h"
+
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "store/online.h"
+
+static const char *const folders[] = {"cache", "checkpoints"};
+
+bool tm__subject_is_derived(const char *entry) {
+    return strcmp(entry, "online") == 0 || strcmp(entry, folders[0]) == 0 ||
+           strcmp(entry, folders[1]) == 0;
+}
+
+typedef struct emptying {
+    const char *folder;
+    tm_status st;
+    tm_err *err;
+} emptying;
+
+static bool remove_file(void *arg, const char *name) {
+    emptying *const e = arg;
+    char *const path = tm__fs_join(e->folder, name);
+    e->st =
+        path == NULL ? TM_FAIL(e->err, TM_E_NOMEM, "out of memory") : tm__fs_remove(path, e->err);
+    tm__mem_free(path);
+    return e->st == TM_OK;
+}
+
+static tm_status empty_folder(const char *folder, tm_err *err) {
+    emptying e = {.folder = folder, .err = err};
+    if (tm__fs_info(folder).kind != TM_PATH_DIR) {
+        return TM_OK;
+    }
+    TM_TRY(tm__fs_list(folder, remove_file, &e, err));
+    TM_TRY(e.st);
+    return tm__fs_sync_folder(folder, err);
+}
+
+tm_status tm__subject_remove_derived(const tm_home *home, tm_err *err) {
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        char *const folder = tm__fs_join(tm__home_path(home), folders[i]);
+        const tm_status st =
+            folder == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : empty_folder(folder, err);
+        tm__mem_free(folder);
+        TM_TRY(st);
+    }
+    return tm__online_remove(home, err);
+}
