@@ -178,12 +178,31 @@ static void say_erased(tm_cli *cli, const json_t *body, const char *path) {
         tm__cli_warn(cli, "%s was not looked into: %s", tm__json_text(one, "what", ""),
                      tm__json_text(one, "why", ""));
     }
+    if (json_array_size(json_object_get(body, "refused")) > 0) {
+        return; /* the error says it */
+    }
     if (strcmp(tm__json_text(body, "policy", ""), "refit") != 0) {
         tm__cli_warn(cli, "models that learned from the subject stay: the erasure is not complete");
     } else if (!tm__json_bool(body, "complete", false)) {
         tm__cli_warn(cli,
                      "what was not looked into may hold the subject: the erasure is not complete");
     }
+}
+
+/* The certificate says the same; a script sees it by the exit code. */
+static tm_status check_refused(const json_t *body, tm_err *err) {
+    const json_t *const first = json_array_get(json_object_get(body, "refused"), 0);
+    if (first == NULL) {
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(
+        err, TM_E_REFUSED, "the gate refused '%s@%lld', which was fitted without the subject: %s",
+        tm__json_text(first, "model", ""), (long long)tm__json_i64(first, "version", 0),
+        tm__json_text(first, "reason", ""));
+    tm_err_hint(err,
+                "The champion, which learned from the subject, answers still. Train and promote "
+                "another version, or erase again with --if-refused promote.");
+    return st;
 }
 
 static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const char *id,
@@ -193,10 +212,12 @@ static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const ch
     tm_hash hash;
     const char *const path = tm__cli_text(cli, "certificate");
     const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    const bool lists = strcmp(tm__cli_text(cli, "models"), "list") == 0;
+    const bool promotes = strcmp(tm__cli_text(cli, "if-refused"), "promote") == 0;
     const tm_subject_erasure erasure = {.id = id,
-                                        .models = strcmp(tm__cli_text(cli, "models"), "list") == 0
-                                                      ? TM_SUBJECT_LIST
-                                                      : TM_SUBJECT_REFIT,
+                                        .models = lists ? TM_SUBJECT_LIST : TM_SUBJECT_REFIT,
+                                        .if_refused =
+                                            promotes ? TM_SUBJECT_PROMOTE : TM_SUBJECT_KEEP,
                                         .actor = &actor};
     TM_TRY(tm__subject_erase(ctx, place->home, place->registry, &erasure, &body, err));
     tm_status st = write_certificate(place->registry, body, path, &hash, err);
@@ -206,6 +227,7 @@ static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const ch
     }
     if (st == TM_OK) {
         say_erased(cli, body, path);
+        st = check_refused(body, err);
     }
     json_decref(body);
     return st;

@@ -64,6 +64,7 @@ typedef struct tm_judging {
     const tm_version *version;
     const tm_actor *actor;
     const tm_load_tester *load; /* NULL: a gate that asks for a load refuses */
+    bool is_refit;              /* see tm_gate */
 } tm_judging;
 /**
  * Judge a fresh version by its model's gate, if it has one (*out_judged says so): candidate and

@@ -269,6 +269,7 @@ tm_status tm__loop_judge(tm_ctx *ctx, const tm_judging *in, tm_gate_verdict *out
         .home = in->home, .registry = in->registry, .version = in->version, .load = in->load};
     tm_gate_verdict verdict = {0};
     tm_status st = judge_open(&j, err);
+    j.gate.is_refit = in->is_refit;
     bool is_asked =
         st == TM_OK && j.champion.number != in->version->number && tm__gate_asks(&j.gate);
     if (st == TM_OK && is_asked && (j.gate.better_than_champion || tm__gate_needs_rows(&j.gate))) {

@@ -40,9 +40,17 @@ typedef enum tm_subject_models {
                          promoted; all that learned from the subject lose their files */
     TM_SUBJECT_LIST   /* they are listed and stay: the erasure is not complete */
 } tm_subject_models;
+/* What becomes of a champion whose model's gate refuses the version that was fitted anew. */
+typedef enum tm_subject_if_refused {
+    TM_SUBJECT_KEEP,   /* it goes on answering: the erasure is not complete */
+    TM_SUBJECT_PROMOTE /* the one that was fitted anew answers, as a forced promotion */
+} tm_subject_if_refused;
+struct tm_load_tester;
 typedef struct tm_subject_erasure {
     const char *id;
     tm_subject_models models;
+    tm_subject_if_refused if_refused;
+    const struct tm_load_tester *load; /* NULL: a gate that asks for a load refuses */
     const tm_actor *actor;
 } tm_subject_erasure;
 /**
@@ -54,10 +62,12 @@ typedef struct tm_subject_erasure {
  *
  * *out is what a certificate says: {"schema", "subject": its keyed hash, "at", "complete",
  * "policy", "found": {"sources": [{"source", "columns", "n"}], "versions": [{"model", "version",
- * "snapshot", "n"}]}, "models": [{"model", "version", "bundle_hash", "snapshot"}]: what answers
- * now, "scanned", "not_looked_into", "not_reached": [{"what", "why"}]}. New reference. It is
- * complete when no model that learned from the subject stays and there is nothing in the home that
- * could not be asked whose it is ("not_looked_into" is empty).
+ * "snapshot", "n"}]}, "models": [{"model", "version", "bundle_hash", "snapshot", "gate": {"open",
+ * "reason"} when it was judged}]: what answers now, "refused": [{"model", "version", "reason"}]:
+ * fitted anew, and the gate refused it, so the champion stays, "scanned", "not_looked_into",
+ * "not_reached": [{"what", "why"}]}. New reference. It is complete when no model that learned from
+ * the subject stays and there is nothing in the home that could not be asked whose it is
+ * ("not_looked_into" is empty).
  *
  * Each step can be done again: after a crash the same call goes on, and tells all that was found at
  * first, which the audit chain keeps ("subject.erasing") until tm__subject_erased().

@@ -30,10 +30,11 @@ typedef struct erasing {
     tm_registry *registry;
     const tm_subject_erasure *erasure;
     tm_hash subject;
-    json_t *now;    /* what is there; owned */
-    json_t *found;  /* what was there at first; owned */
-    tm_buf numbers; /* of answers in the log that are there */
-    tm_file *lock;  /* no server runs while it is held */
+    json_t *now;     /* what is there; owned */
+    json_t *found;   /* what was there at first; owned */
+    json_t *refused; /* versions that a gate refused; owned */
+    tm_buf numbers;  /* of answers in the log that are there */
+    tm_file *lock;   /* no server runs while it is held */
 } erasing;
 
 static tm_status look(erasing *e, tm_err *err) {
@@ -114,7 +115,7 @@ static tm_status refuse_sources(const erasing *e, tm_err *err) {
     return TM_OK;
 }
 
-static bool is_champion(erasing *e, const char *model, int64_t number) {
+static bool is_champion(const erasing *e, const char *model, int64_t number) {
     tm_version champion = {0};
     const bool is = tm__registry_find(e->registry, model, &champion, NULL) == TM_OK &&
                     (int64_t)champion.number == number;
@@ -151,17 +152,35 @@ static tm_status can_refit(erasing *e, const tm_version *version, const json_t *
     return tm__subject_can_refit(version, err);
 }
 
+/* A champion beside which a gate refused the one that was fitted anew. */
+static bool is_kept(const erasing *e, const json_t *version) {
+    const char *const model = tm__json_text(version, "model", "");
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(e->refused, i, one) {
+        if (strcmp(tm__json_text(one, "model", ""), model) == 0) {
+            return is_champion(e, model, tm__json_i64(version, "version", 0));
+        }
+    }
+    return false;
+}
+
 static tm_status collect(const erasing *e, bool is_dry, tm_err *err) {
-    json_t *result = NULL;
+    json_t *result = NULL, *only = json_array(), *one = NULL;
+    size_t i = 0;
     const tm_actor actor = {.name = e->erasure->actor->name, .reason = "a subject was erased"};
     /* Those that were marked before a kill still have their files. */
-    const tm_collection options = {.is_dry = is_dry,
-                                   .actor = &actor,
-                                   .only = json_object_get(is_dry ? e->now : e->found, "versions")};
-    if (json_array_size(options.only) == 0) {
-        return TM_OK;
+    json_array_foreach(json_object_get(is_dry ? e->now : e->found, "versions"), i, one) {
+        if (is_dry || !is_kept(e, one)) {
+            json_array_append(only, one);
+        }
     }
-    const tm_status st = tm__registry_collect(e->registry, &options, &result, err);
+    const tm_collection options = {.is_dry = is_dry, .actor = &actor, .only = only};
+    tm_status st = tm__json_check(err);
+    if (st == TM_OK && json_array_size(only) > 0) {
+        st = tm__registry_collect(e->registry, &options, &result, err);
+    }
+    json_decref(only);
     json_decref(result);
     return st;
 }
@@ -293,11 +312,21 @@ static tm_status erase_derived(erasing *e, tm_err *err) {
 }
 
 static tm_status refit(erasing *e, const tm_version *version, const json_t *columns, tm_err *err) {
-    return tm__subject_refit(e->ctx, e->home, e->registry, version, columns, e->erasure, err);
+    json_t *refused = NULL;
+    const tm_refit_order order = {e->home, e->registry, version, columns, e->erasure};
+    TM_TRY(tm__subject_refit(e->ctx, &order, &refused, err));
+    if (refused != NULL) {
+        json_array_append_new(e->refused, refused);
+    }
+    return tm__json_check(err);
+}
+
+static bool keeps_any(const erasing *e) {
+    return e->erasure->models == TM_SUBJECT_LIST || json_array_size(e->refused) > 0;
 }
 
 static tm_status check_gone(erasing *e, tm_err *err) {
-    const bool keeps_models = e->erasure->models == TM_SUBJECT_LIST;
+    const bool keeps_models = keeps_any(e);
     TM_TRY(look(e, err));
     if (json_array_size(json_object_get(e->now, "sources")) > 0 ||
         tm__json_i64(e->now, "n_answers", 0) > 0 ||
@@ -332,6 +361,24 @@ static tm_status say_backups(const erasing *e, json_t *list, tm_err *err) {
     return TM_OK;
 }
 
+/* What a gate said of a version the last time, from the audit chain; NULL: nothing. */
+static tm_status gate_of(const erasing *e, const char *model, uint32_t version, json_t **out,
+                         tm_err *err) {
+    const tm_history_filter filter = {.event = "gate", .version = version};
+    json_t *entries = NULL;
+    size_t i = 0;
+    const json_t *one = NULL;
+    TM_TRY(tm__registry_history_find(e->registry, model, &filter, &entries, err));
+    json_array_foreach(entries, i, one) {
+        json_decref(*out);
+        *out = json_pack("{s:b, s:s}", "open",
+                         strcmp(tm__json_text(one, "event", ""), "gate.opened") == 0, "reason",
+                         tm__json_text(one, "reason", ""));
+    }
+    json_decref(entries);
+    return tm__json_check(err);
+}
+
 static tm_status say_models(const erasing *e, json_t *list, tm_err *err) {
     size_t i = 0;
     const json_t *one = NULL;
@@ -346,10 +393,13 @@ static tm_status say_models(const erasing *e, json_t *list, tm_err *err) {
         last = model;
         TM_TRY(tm__registry_find(e->registry, model, &version, err));
         tm__hash_to_text(&version.bundle_hash, hash);
-        json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s}", "model", model, "version",
-                                              (json_int_t)version.number, "bundle_hash", hash,
-                                              "snapshot", version.snapshot));
+        json_t *said = NULL;
+        const tm_status st = gate_of(e, model, version.number, &said, err);
+        json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s, s:o*}", "model", model,
+                                              "version", (json_int_t)version.number, "bundle_hash",
+                                              hash, "snapshot", version.snapshot, "gate", said));
         tm__version_done(&version);
+        TM_TRY(st);
     }
     return TM_OK;
 }
@@ -358,7 +408,7 @@ static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
     char subject[TM_HASH_TEXT], at[48];
     const bool is_refit = e->erasure->models == TM_SUBJECT_REFIT;
     const json_t *const unasked = json_object_get(e->now, "not_looked_into");
-    const bool is_complete = is_refit && json_array_size(unasked) == 0;
+    const bool is_complete = !keeps_any(e) && json_array_size(unasked) == 0;
     json_t *models = json_array(), *rest = json_array();
     tm__hash_to_text(&e->subject, subject);
     at[tm__time_to_text(tm__now_us(), at)] = '\0';
@@ -369,11 +419,11 @@ static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
                         "they lie outside of the home; of a source with a key no row is taken "
                         "twice");
     }
-    json_t *body = json_pack("{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:b, s:O, s:O}", "schema",
-                             "tidemill.erasure/1", "subject", subject, "at", at, "complete",
-                             is_complete, "policy", is_refit ? "refit" : "list", "found", e->found,
-                             "models", models, "scanned", can_scan(e) && is_refit,
-                             "not_looked_into", unasked, "not_reached", rest);
+    json_t *body = json_pack(
+        "{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:b, s:O, s:O}", "schema", "tidemill.erasure/1",
+        "subject", subject, "at", at, "complete", is_complete, "policy",
+        is_refit ? "refit" : "list", "found", e->found, "models", models, "refused", e->refused,
+        "scanned", can_scan(e) && !keeps_any(e), "not_looked_into", unasked, "not_reached", rest);
     json_decref(models);
     json_decref(rest);
     st = st == TM_OK ? tm__json_check(err) : st;
@@ -404,9 +454,15 @@ static tm_status erase(erasing *e, json_t **out, tm_err *err) {
 
 tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
                             const tm_subject_erasure *erasure, json_t **out, tm_err *err) {
-    erasing e = {.ctx = ctx, .home = home, .registry = registry, .erasure = erasure};
+    erasing e = {.ctx = ctx,
+                 .home = home,
+                 .registry = registry,
+                 .erasure = erasure,
+                 .refused = json_array()};
     tm__buf_init(&e.numbers, SIZE_MAX / 2);
-    const tm_status st = erase(&e, out, err);
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? erase(&e, out, err) : st;
+    json_decref(e.refused);
     tm__buf_done(&e.numbers);
     tm__file_close(e.lock);
     json_decref(e.now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *   snapshot ──> rows that are left ──> snapshot of their own, durable ──> read back ──> training
- * by the record of the version ──> bundle, durable ──> version ──> champion
+ * by the record of the version ──> bundle, durable ──> version ──> gate ──> champion
  *
  * The rows are read back before they are learned from, so that no dictionary still has the id, and
  * a repetition sees what this training saw.
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "loop/loop.h"
 #include "source/source.h"
 #include "table/whose.h"
 #include "train/train.h"
@@ -39,9 +40,9 @@ tm_status tm__subject_can_refit(const tm_version *version, tm_err *err) {
 }
 
 /* Rows of a snapshot without the subject's, as a snapshot. name: in and out; empty stays. */
-static tm_status rows_left(tm_ctx *ctx, const tm_home *home, const json_t *columns, const char *id,
-                           char name[TM_HASH_TEXT], tm_table **out, tm_err *err) {
-    const char *const dir = tm__home_snapshots(home);
+static tm_status rows_left(tm_ctx *ctx, const tm_refit_order *order, char name[TM_HASH_TEXT],
+                           tm_table **out, tm_err *err) {
+    const char *const dir = tm__home_snapshots(order->home);
     tm_table *table = NULL, *left = NULL;
     tm_hash hash;
     uint64_t n = 0;
@@ -54,7 +55,8 @@ static tm_status rows_left(tm_ctx *ctx, const tm_home *home, const json_t *colum
     TM_TRY(tm__snapshot_load(ctx, dir, &hash, &table, err));
     uint8_t *is_theirs = tm__mem_alloc(tm__table_rows(table) + 1, 1);
     tm_status st = is_theirs == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                                     : tm__whose_rows(table, columns, id, is_theirs, &n, err);
+                                     : tm__whose_rows(table, order->columns, order->erasure->id,
+                                                      is_theirs, &n, err);
     st = st == TM_OK ? tm__whose_others(table, is_theirs, &left, err) : st;
     st = st == TM_OK ? tm__snapshot_save(ctx, dir, left, &hash, err) : st;
     tm__table_unref(left);
@@ -65,42 +67,84 @@ static tm_status rows_left(tm_ctx *ctx, const tm_home *home, const json_t *colum
     return tm__snapshot_load(ctx, dir, &hash, out, err);
 }
 
-static tm_status publish(const tm_home *home, tm_registry *registry, const char *model,
-                         const tm_train_result *result, const tm_subject_erasure *erasure,
-                         tm_err *err) {
-    const tm_actor actor = {.name = erasure->actor->name,
-                            .reason =
-                                "a subject was erased: fitted anew on the rows that are left"};
+typedef struct publishing {
+    tm_ctx *ctx;
+    const tm_refit_order *order;
+    tm_actor actor;
+    tm_version version;
+    json_t *refused; /* owned; NULL: not */
+} publishing;
+
+static tm_status add_version(publishing *p, const char *model, const tm_train_result *result,
+                             tm_err *err) {
     tm_bundle *bundle = NULL;
-    tm_version version = {0};
-    uint32_t from = 0;
-    TM_TRY(tm__home_bundle_save(home, &result->bundle_hash, result->bundle.data, result->bundle.len,
-                                err));
+    TM_TRY(tm__home_bundle_save(p->order->home, &result->bundle_hash, result->bundle.data,
+                                result->bundle.len, err));
     TM_TRY(tm__bundle_load(result->bundle.data, result->bundle.len, &bundle, err));
-    tm_status st = tm__registry_add(registry, model, bundle, NULL, &actor, &version, err);
+    const tm_status st =
+        tm__registry_add(p->order->registry, model, bundle, NULL, &p->actor, &p->version, err);
     tm__bundle_unref(bundle);
-    TM_TRY(st);
-    const tm_promotion promotion = {.version = version.number, .force = true};
-    tm__version_done(&version);
-    return tm__registry_promote(registry, model, &promotion, &actor, &from, err);
+    return st;
 }
 
-tm_status tm__subject_refit(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
-                            const tm_version *version, const json_t *columns,
-                            const tm_subject_erasure *erasure, tm_err *err) {
+static tm_status judge(publishing *p, tm_err *err) {
+    tm_gate_verdict verdict = {0};
+    bool is_judged = false;
+    const tm_judging judging = {.home = p->order->home,
+                                .registry = p->order->registry,
+                                .version = &p->version,
+                                .actor = &p->actor,
+                                .load = p->order->erasure->load,
+                                .is_refit = true};
+    TM_TRY(tm__loop_judge(p->ctx, &judging, &verdict, &is_judged, err));
+    if (is_judged && !verdict.is_open) {
+        p->refused = json_pack("{s:s, s:I, s:s}", "model", p->version.model, "version",
+                               (json_int_t)p->version.number, "reason", verdict.reason);
+    }
+    tm__gate_verdict_done(&verdict);
+    return tm__json_check(err);
+}
+
+static tm_status publish(publishing *p, const char *model, const tm_train_result *result,
+                         tm_err *err) {
+    uint32_t from = 0;
+    TM_TRY(add_version(p, model, result, err));
+    TM_TRY(judge(p, err));
+    if (p->refused != NULL && p->order->erasure->if_refused == TM_SUBJECT_KEEP) {
+        return TM_OK;
+    }
+    json_decref(p->refused);
+    p->refused = NULL;
+    const tm_promotion promotion = {.version = p->version.number, .force = true};
+    return tm__registry_promote(p->order->registry, model, &promotion, &p->actor, &from, err);
+}
+
+tm_status tm__subject_refit(tm_ctx *ctx, const tm_refit_order *order, json_t **out_refused,
+                            tm_err *err) {
+    const tm_subject_erasure *const erasure = order->erasure;
+    publishing p = {.ctx = ctx,
+                    .order = order,
+                    .actor = {.name = erasure->actor->name,
+                              .reason = "a subject was erased: fitted anew on the rows that are "
+                                        "left"}};
     tm_recipe recipe;
     tm_table *table = NULL, *test = NULL;
     tm_train_result result = {0};
-    TM_TRY(tm__recipe_init_repeat(&recipe, version->info, err));
+    TM_TRY(tm__recipe_init_repeat(&recipe, order->version->info, err));
     tm_train_options *const o = &recipe.options;
-    tm_status st = rows_left(ctx, home, columns, erasure->id, o->snapshot, &table, err);
-    st =
-        st == TM_OK ? rows_left(ctx, home, columns, erasure->id, o->test_snapshot, &test, err) : st;
+    tm_status st = rows_left(ctx, order, o->snapshot, &table, err);
+    st = st == TM_OK ? rows_left(ctx, order, o->test_snapshot, &test, err) : st;
     st = st == TM_OK ? tm__train_run(ctx, table, test, o, &result, err) : st;
-    st = st == TM_OK ? publish(home, registry, version->model, &result, erasure, err) : st;
+    st = st == TM_OK ? publish(&p, order->version->model, &result, err) : st;
     tm__train_result_done(&result);
     tm__table_unref(test);
     tm__table_unref(table);
     tm__recipe_done(&recipe);
+    tm__version_done(&p.version);
+    if (st == TM_OK) {
+        *out_refused = p.refused;
+    } else {
+        json_decref(p.refused);
+    }
     return st;
 }

@@ -104,7 +104,13 @@ static void check_better(const tm_gate *gate, const char *metric_name, const tm_
     const bool is_better = gain > 0 && gain >= gate->by - TM_GATE_EPSILON;
     const tm_figures text = tm__gate_figures(scores->candidate, scores->champion);
     tm__gate_number(gate->by, by_text);
-    if (is_better) {
+    if (gate->is_refit) {
+        const bool is_as_good = gain >= -gate->by - TM_GATE_EPSILON;
+        tm__gate_say(out, "as good as champion", is_as_good,
+                     "%s %s of the same recipe on fewer rows is %sworse than champion's %s by more"
+                     " than %s on %s",
+                     metric->name, text.a, is_as_good ? "not " : "", text.b, by_text, scores->rows);
+    } else if (is_better) {
         snprintf(gain_text, sizeof(gain_text), "%.4g", gain);
         tm__gate_say(out, check, true, "%s %s is better than champion's %s by %s on %s",
                      metric->name, text.a, text.b, gain_text, scores->rows);

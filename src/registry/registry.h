@@ -132,7 +132,9 @@ typedef struct tm_gate_floor { /* a ceiling for a loss */
 typedef struct tm_gate {
     bool better_than_champion; /* on the newest rows both can be scored on */
     double by;                 /* at least this much, in the metric's own direction */
-    char metric[32];           /* empty: the model's */
+    bool is_refit; /* not stored: the candidate is the champion fitted anew on fewer rows, which can
+                      hardly be better; it may not be worse by more than `by` */
+    char metric[32];                          /* empty: the model's */
     tm_gate_floor floors[TM_GATE_FLOORS_MAX]; /* on the version's own test score, or when is_sure on
                                                  rows here */
     uint32_t n_floors;

@@ -210,6 +210,24 @@ def test_what_cannot_be_asked_whose_it_is_leaves_an_erasure_incomplete(tm):
     assert [x["what"] for x in certificate["not_looked_into"]] == ["version:unasked@1"] and "not complete" in done.err
 
 
+def test_a_gate_that_refuses_is_in_the_certificate_and_the_policy_decides(tm):
+    token = secrets.token_hex(16)
+    plant(tm, 40, [token])
+    tm.write("tidemill.yaml", "models:\n  late:\n    from: people.csv\n    target: late\n    gate: {min: {auc: 0.9999}}\n")
+    tm.ok("apply")
+    result = tm("subject", "erase", token, "--certificate", "c.json")
+    assert result.code == 1 and "the gate refused 'late@3'" in result.err and "--if-refused promote" in result.err
+    certificate = check_certificate(tm, "c.json")
+    assert not certificate["complete"] and not certificate["scanned"] and [m["version"] for m in certificate["models"]] == [1]
+    assert [(r["model"], r["version"]) for r in certificate["refused"]] == [("late", 3)] and "floor" in certificate["refused"][0]["reason"]
+    assert [v["state"] for v in tm.ok("model", "show", "late", "--json").json["versions"]].count("collected") == 1  # late@2, which answers nobody
+    assert {path.split("/")[0] for _, path in where(tm.folder / ".tidemill", [token])} == {"snapshots"}
+    tm.ok("subject", "erase", token, "--certificate", "c.json", "--if-refused", "promote")
+    certificate = check_certificate(tm, "c.json")
+    assert certificate["complete"] and not certificate["models"][0]["gate"]["open"] and certificate["models"][0]["version"] == 4
+    assert where(tm.folder / ".tidemill", [token]) == set()
+
+
 def test_models_may_be_listed_and_then_the_erasure_is_not_complete(tm):
     token = secrets.token_hex(16)
     plant(tm, 40, [token])
