@@ -23,9 +23,10 @@ typedef struct tm_subject_ask {
  * Look for a subject: {"sources": [{"source", "columns": by which it was found, "n", "rows":
  * [{}]}], "versions": [{"model", "version", "column", "snapshot", "n": training rows, "rows":
  * [{}]}], "answers": [{"id", "model", "version", "route", "arm", "at", "row", "outputs", "label",
- * "label_known"}] (with counts_only [{"model", "n"}]), "n_answers", "not_looked_into": [{"what",
- * "why"}]: what has no column that names a subject, or is gone}. A version that learned from an
- * earlier snapshot of the same rows is one more entry. New reference.
+ * "label_known"}] (with counts_only [{"model", "n"}]), "n_answers", "delivered" (with counts_only,
+ * see subject_sinks.h), "not_looked_into": [{"what", "why"}]: what has no column that names a
+ * subject, or is gone}. A version that learned from an earlier snapshot of the same rows is one
+ * more entry. New reference.
  *
  * Errors:  those of reading the files; TM_E_NOMEM.
  * Threads: one caller; uses ctx->pool.

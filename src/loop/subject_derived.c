@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loop/subject_derived.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "store/online.h"
 
@@ -39,6 +41,27 @@ static tm_status empty_folder(const char *folder, tm_err *err) {
     return tm__fs_sync_folder(folder, err);
 }
 
+bool tm__subject_is_spool(const char *name) {
+    const size_t len = strlen(name);
+    return strncmp(name, "jobs/sink.", 10) == 0 && strcmp(name + len - 5, ".rows") == 0;
+}
+
+static bool remove_spool(void *arg, const char *name) {
+    char below[TM_MAX_NAME + 64];
+    (void)snprintf(below, sizeof(below), "jobs/%s", name);
+    return tm__subject_is_spool(below) ? remove_file(arg, name) : true;
+}
+
+/* Rows that a sink has spooled and, since no batch of it waits, does not need. */
+static tm_status remove_spools(const char *folder, tm_err *err) {
+    emptying e = {.folder = folder, .err = err};
+    if (tm__fs_info(folder).kind != TM_PATH_DIR) {
+        return TM_OK;
+    }
+    TM_TRY(tm__fs_list(folder, remove_spool, &e, err));
+    return e.st;
+}
+
 tm_status tm__subject_remove_derived(const tm_home *home, tm_err *err) {
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         char *const folder = tm__fs_join(tm__home_path(home), folders[i]);
@@ -47,5 +70,6 @@ tm_status tm__subject_remove_derived(const tm_home *home, tm_err *err) {
         tm__mem_free(folder);
         TM_TRY(st);
     }
+    TM_TRY(remove_spools(tm__home_jobs(home), err));
     return tm__online_remove(home, err);
 }

@@ -19,6 +19,7 @@
 #include "loop/subject_derived.h"
 #include "loop/subject_refit.h"
 #include "loop/subject_scan.h"
+#include "loop/subject_sinks.h"
 #include "monitor/monitor_erase.h"
 #include "registry/chain.h"
 #include "registry/collect.h"
@@ -88,9 +89,13 @@ static tm_status scan(const erasing *e, bool (*is_asked)(const char *entry), tm_
         st = tm__subject_scan(e->home, e->erasure->id, is_asked, files, err);
         st = st == TM_OK ? tm__json_check(err) : st;
     }
-    if (st == TM_OK && json_array_size(files) > 0) {
-        st = TM_FAIL(err, otherwise, "'%s' of the home %s",
-                     json_string_value(json_array_get(files, 0)), what);
+    size_t i = 0;
+    const json_t *file = NULL;
+    json_array_foreach(files, i, file) {
+        const char *const name = json_string_value(file);
+        if (st == TM_OK && (is_asked == is_any || !tm__subject_is_spool(name))) {
+            st = TM_FAIL(err, otherwise, "'%s' of the home %s", name, what);
+        }
     }
     json_decref(files);
     return st;
@@ -104,15 +109,6 @@ static tm_status refuse_spilled(const erasing *e, tm_err *err) {
     const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "answers wait in the folder 'spill'");
     tm_err_hint(err, "Start the server, which writes them to the log; stop it, and erase then.");
     return st;
-}
-
-static tm_status refuse_sources(const erasing *e, tm_err *err) {
-    size_t i = 0;
-    const json_t *one = NULL;
-    json_array_foreach(json_object_get(e->now, "sources"), i, one) {
-        TM_TRY(tm__intake_can_erase(e->home, tm__json_text(one, "source", ""), err));
-    }
-    return TM_OK;
 }
 
 static bool is_champion(const erasing *e, const char *model, int64_t number) {
@@ -187,7 +183,7 @@ static tm_status collect(const erasing *e, bool is_dry, tm_err *err) {
 
 static tm_status refuse(erasing *e, tm_err *err) {
     TM_TRY(refuse_spilled(e, err));
-    TM_TRY(refuse_sources(e, err));
+    TM_TRY(tm__intake_can_erase(e->home, err));
     if (e->erasure->models == TM_SUBJECT_REFIT) {
         TM_TRY(each_champion(e, can_refit, err));
         TM_TRY(collect(e, true, err));
@@ -201,6 +197,7 @@ static tm_status refuse(erasing *e, tm_err *err) {
 static bool is_same(const json_t *a, const json_t *b) {
     return strcmp(tm__json_text(a, "source", ""), tm__json_text(b, "source", "")) == 0 &&
            strcmp(tm__json_text(a, "model", ""), tm__json_text(b, "model", "")) == 0 &&
+           strcmp(tm__json_text(a, "sink", ""), tm__json_text(b, "sink", "")) == 0 &&
            tm__json_i64(a, "version", 0) == tm__json_i64(b, "version", 0);
 }
 
@@ -239,11 +236,13 @@ static tm_status begin(erasing *e, tm_err *err) {
     }
     json_decref(entries);
     const bool goes_on = e->found != NULL;
-    e->found =
-        goes_on ? e->found : json_pack("{s:[], s:[], s:[]}", "sources", "versions", "answers");
+    e->found = goes_on ? e->found
+                       : json_pack("{s:[], s:[], s:[], s:[]}", "sources", "versions", "answers",
+                                   "delivered");
     add_found(e->found, e->now, "sources");
     add_found(e->found, e->now, "versions");
     add_found(e->found, e->now, "answers");
+    add_found(e->found, e->now, "delivered");
     TM_TRY(tm__json_check(err));
     if (goes_on) {
         return TM_OK;
@@ -414,6 +413,7 @@ static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
     at[tm__time_to_text(tm__now_us(), at)] = '\0';
     tm_status st = say_models(e, models, err);
     st = st == TM_OK ? say_backups(e, rest, err) : st;
+    st = st == TM_OK ? tm__subject_say_sinks(e->home, e->found, rest, err) : st;
     if (json_array_size(json_object_get(e->found, "sources")) > 0) {
         say_not_reached(rest, "files and databases that sources read",
                         "they lie outside of the home; of a source with a key no row is taken "

@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/subject.h"
+#include "loop/subject_sinks.h"
 #include "monitor/monitor_walk.h"
 #include "source/intake.h"
 #include "source/source.h"
@@ -29,7 +30,7 @@ typedef struct finding {
     const tm_home *home;
     tm_registry *registry;
     const tm_subject_ask *ask;
-    json_t *sources, *versions, *answers, *rest; /* borrowed from the result */
+    json_t *sources, *versions, *answers, *delivered, *rest; /* borrowed from the result */
     uint64_t n_answers;
     tm_buf text;
 } finding;
@@ -104,6 +105,11 @@ static tm_status look_in_source(finding *f, const char *name, const json_t *colu
     json_t *rows = f->ask->counts_only ? NULL : json_array();
     tm_status st = tm__intake_table(f->ctx, f->home, name, &table, err);
     st = st == TM_OK ? take_rows(f, table, columns, rows, &n, err) : st;
+    if (st == TM_OK && n > 0 && f->ask->counts_only) {
+        const tm_subject_rows theirs = {
+            .source = name, .table = table, .columns = columns, .id = f->ask->id};
+        st = tm__subject_delivered(f->home, &theirs, f->delivered, err);
+    }
     tm__table_unref(table);
     if (st == TM_OK && n > 0) {
         json_array_append_new(f->sources,
@@ -374,8 +380,8 @@ static tm_status look(finding *f, tm_err *err) {
 
 tm_status tm__subject_find(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
                            const tm_subject_ask *ask, json_t **out, tm_err *err) {
-    json_t *found =
-        json_pack("{s:[], s:[], s:[], s:[]}", "sources", "versions", "answers", "not_looked_into");
+    json_t *found = json_pack("{s:[], s:[], s:[], s:[], s:[]}", "sources", "versions", "answers",
+                              "delivered", "not_looked_into");
     finding f = {.ctx = ctx,
                  .home = home,
                  .registry = registry,
@@ -383,6 +389,7 @@ tm_status tm__subject_find(tm_ctx *ctx, const tm_home *home, tm_registry *regist
                  .sources = json_object_get(found, "sources"),
                  .versions = json_object_get(found, "versions"),
                  .answers = json_object_get(found, "answers"),
+                 .delivered = json_object_get(found, "delivered"),
                  .rest = json_object_get(found, "not_looked_into")};
     tm__buf_init(&f.text, ROW_BYTES_MAX);
     tm_status st = tm__json_check(err);

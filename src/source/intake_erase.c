@@ -5,8 +5,9 @@
  * of the old one ──> the old file is removed
  *
  * 1. The place of a row among all that were accepted counts from the end: rows behind those that
- * went keep theirs, as `removed` grows. Rows before them do not, so a sink, which knows rows by
- * their places, keeps its source from this.
+ * went keep theirs, as `removed` grows. Rows before them move up by as many. A sink knows by a
+ * place how far it is: it moves by those that go from behind it, in the same transaction, and so
+ * has the same rows before and behind it as it had.
  * 2. A file of a segment is removed when no row of `segments` names it.
  */
 #include "source/intake_erase.h"
@@ -38,7 +39,8 @@ typedef struct segment {
     int64_t seq;
     tm_hash hash, hash_left;
     uint64_t n_rows, n_theirs;
-    tm_buf parts; /* of what is left: i64 time, i64 number */
+    const uint8_t *is_theirs; /* [n_rows] */
+    tm_buf parts;             /* of what is left: i64 time, i64 number */
     uint64_t n_bytes;
 } segment;
 
@@ -46,28 +48,31 @@ static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
-static tm_status check_sinks(tm_db *db, const char *name, tm_err *err) {
+/* The rows of a batch that was begun are promised: it is made again after a kill, with the same id.
+ */
+static tm_status check_sinks(tm_db *db, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
     TM_TRY(tm__stmt_init(
-        db, "SELECT name FROM sinks WHERE json_extract(spec, '$.read') = ? LIMIT 1", &stmt, err));
-    tm__stmt_bind_text(stmt, 1, name);
+        db, "SELECT name FROM sinks WHERE coalesce(plan, 'null') <> 'null' LIMIT 1", &stmt, err));
     tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK && has_row) {
-        st = TM_FAIL(err, TM_E_CONFLICT,
-                     "source '%s' is read by sink '%s', which knows its rows by "
-                     "their places",
-                     name, tm__stmt_text(stmt, 0));
-        tm_err_hint(err, "Remove the sink with 'tidemill sink rm', erase, and add it again.");
+        const char *const name = tm__stmt_text(stmt, 0);
+        st = TM_FAIL(err, TM_E_CONFLICT, "a batch of sink '%s' is not done", name);
+        tm_err_hint(err, "End it with 'tidemill sink run %s', or remove the sink; erase then.",
+                    name);
     }
     tm__stmt_done(stmt);
     return st;
 }
 
-tm_status tm__intake_can_erase(const tm_home *home, const char *name, tm_err *err) {
+tm_status tm__intake_can_erase(const tm_home *home, tm_err *err) {
     tm_db *db = NULL;
+    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
     TM_TRY(tm__intake_db_open_there(home, false, &db, err));
-    const tm_status st = check_sinks(db, name, err);
+    const tm_status st = check_sinks(db, err);
     tm__db_close(db);
     return st;
 }
@@ -129,9 +134,65 @@ static tm_status save_left(erasing *e, tm_table *table, const uint8_t *is_theirs
     return st;
 }
 
+/* The place of the first row of a segment. */
+static tm_status first_place(erasing *e, const segment *s, int64_t *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(e->db,
+                         "SELECT removed + coalesce((SELECT sum(n_rows) FROM segments WHERE source"
+                         " = ?1 AND seq < ?2), 0) FROM sources WHERE id = ?1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, e->source.id);
+    tm__stmt_bind_i64(stmt, 2, s->seq);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    *out = st == TM_OK && has_row ? tm__stmt_i64(stmt, 0) : 0;
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status move_sink(erasing *e, int64_t id, int64_t next, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(
+        e->db, "UPDATE sinks SET state = json_set(state, '$.next', ?) WHERE id = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, next);
+    tm__stmt_bind_i64(stmt, 2, id);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status move_sinks_locked(erasing *e, const segment *s, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    int64_t first = 0;
+    bool has_row = true;
+    TM_TRY(first_place(e, s, &first, err));
+    TM_TRY(tm__stmt_init(e->db,
+                         "SELECT id, json_extract(state, '$.next') FROM sinks WHERE"
+                         " json_extract(spec, '$.read') = ? AND"
+                         " json_extract(state, '$.next') IS NOT NULL",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, e->source.name);
+    tm_status st = TM_OK;
+    while (st == TM_OK) {
+        st = tm__stmt_step(stmt, &has_row, err);
+        if (st != TM_OK || !has_row) {
+            break;
+        }
+        const int64_t next = tm__stmt_i64(stmt, 1);
+        int64_t n_behind = 0;
+        for (uint64_t row = 0; row < s->n_rows; row++) {
+            n_behind += s->is_theirs[row] && first + (int64_t)row >= next;
+        }
+        st = n_behind > 0 ? move_sink(e, tm__stmt_i64(stmt, 0), next + n_behind, err) : TM_OK;
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
 static tm_status replace_locked(erasing *e, const segment *s, tm_err *err) {
     const uint64_t n_left = s->n_rows - s->n_theirs;
     tm_stmt *stmt = NULL;
+    TM_TRY(move_sinks_locked(e, s, err));
     TM_TRY(tm__stmt_init(e->db,
                          n_left == 0 ? "DELETE FROM segments WHERE seq = ?1"
                                      : "UPDATE segments SET hash = ?2, n_rows = ?3, n_bytes = ?4,"
@@ -192,6 +253,7 @@ static tm_status erase_segment(erasing *e, segment *s, tm_err *err) {
                      e->source.name);
     }
     st = st == TM_OK ? tm__whose_rows(table, e->columns, e->id, is_theirs, &s->n_theirs, err) : st;
+    s->is_theirs = is_theirs;
     if (st == TM_OK && s->n_theirs > 0) {
         cut_parts(s, is_theirs);
         st = save_left(e, table, is_theirs, s, err);
@@ -199,6 +261,7 @@ static tm_status erase_segment(erasing *e, segment *s, tm_err *err) {
         e->done.n_rows += st == TM_OK ? s->n_theirs : 0;
         e->done.n_segments += st == TM_OK;
     }
+    s->is_theirs = NULL;
     tm__mem_free(is_theirs);
     tm__table_unref(table);
     return st;
@@ -302,7 +365,7 @@ static tm_status erase(erasing *e, const char *name, tm_err *err) {
     tm__intake_place_done(&place);
     TM_TRY(tm__intake_db_open_there(e->home, true, &e->db, err));
     TM_TRY(tm__intake_db_source(e->db, name, &e->source, err));
-    TM_TRY(check_sinks(e->db, name, err));
+    TM_TRY(check_sinks(e->db, err));
     TM_TRY(erase_segments(e, err));
     return sweep_files(e, err);
 }

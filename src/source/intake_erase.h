@@ -19,7 +19,7 @@ typedef struct tm_intake_erased {
  * changed in one transaction, and its old file goes with the next call at the latest.
  *
  * Nothing may take pushes or read the source meanwhile: intake.lock is the caller's.
- * Errors:  TM_E_CONFLICT when a sink reads the source by places, or another process reads it;
+ * Errors:  TM_E_CONFLICT when a sink has a batch that is not done, or another process reads it;
  *          TM_E_NOT_FOUND; those of files. What was changed before stays changed.
  * Threads: one caller; uses ctx->pool.
  * Cost:    reads each segment once, writes those with such rows.
@@ -27,8 +27,9 @@ typedef struct tm_intake_erased {
 TM_NODISCARD tm_status tm__intake_erase(tm_ctx *ctx, const tm_home *home, const char *name,
                                         const json_t *columns, const char *id,
                                         tm_intake_erased *out, tm_err *err);
-/** Whether that could begin; changes nothing. */
-TM_NODISCARD tm_status tm__intake_can_erase(const tm_home *home, const char *name, tm_err *err);
+/** Whether that could begin; changes nothing. TM_E_CONFLICT names a sink with a batch that was
+ * begun and is not done. */
+TM_NODISCARD tm_status tm__intake_can_erase(const tm_home *home, tm_err *err);
 /** Overwrite and give back the pages that nothing uses, and empty the write-ahead log. */
 TM_NODISCARD tm_status tm__intake_vacuum(const tm_home *home, tm_err *err);
 

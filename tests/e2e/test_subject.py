@@ -201,7 +201,7 @@ def test_files_of_versions_that_were_marked_before_a_kill_go_too(tm):
 def test_what_erase_does_not_reach_is_refused_by_name_and_nothing_changes(tm):
     token = secrets.token_hex(16)
     plant(tm, 40, [token])
-    before = where(tm.folder / ".tidemill", [token])
+    before = {(who, path) for who, path in where(tm.folder / ".tidemill", [token]) if not path.endswith("-wal")}
     server = Server(tm)
     result = tm("subject", "erase", token, "--certificate", "c.json")
     assert result.code == 5 and "a server runs" in result.err
@@ -218,6 +218,40 @@ def test_what_erase_does_not_reach_is_refused_by_name_and_nothing_changes(tm):
         (tm.folder / ".tidemill" / folder / name).unlink()
     assert before <= where(tm.folder / ".tidemill", [token]) and not (tm.folder / "c.json").exists()
     assert tm.ok("audit", "tail", "--event", "subject", "--json").json["entries"] == []
+
+
+def test_what_a_sink_wrote_is_named_and_it_goes_on_where_it_was(tm):
+    written, waiting = secrets.token_hex(16), secrets.token_hex(16)
+    home = tm.folder / ".tidemill"
+    write_people(tm)
+    tm.ok("train", "people.csv", "--target", "late", "--entity", "id", "--name", "late", "--learner", "baseline")
+    tm.ok("data", "add", "pushed", "--push", "--key", "id")
+    tm.ok("sink", "add", "scored", "--model", "late", "--read", "pushed", "--to-csv", "scored")
+    for first, token in ((0, written), (6, waiting)):
+        tm.write("more.csv", "id,age,city\n" + "".join(f"{token if i == first + 2 else f'Q{i}'},{20 + i},a\n" for i in range(first, first + 6)))
+        tm.ok("data", "push", "pushed", "more.csv")
+        if first == 0:
+            assert tm.ok("sink", "run", "scored", "--json").json["rows"] == 6
+    with sqlite3.connect(home / "intake.db") as db:
+        db.execute("UPDATE sinks SET plan = '{}'")
+    result = tm("subject", "erase", written, "--certificate", "c.json")
+    assert result.code == 5 and "a batch of sink 'scored' is not done" in result.err
+    with sqlite3.connect(home / "intake.db") as db:
+        db.execute("UPDATE sinks SET plan = 'null'")
+    (home / "jobs").mkdir(exist_ok=True)
+    (home / "jobs" / "sink.1.0.rows").write_text(written, encoding="utf-8")
+    tm.ok("subject", "erase", written, "--certificate", "c.json")
+    certificate = check_certificate(tm, "c.json")
+    assert [(d["sink"], d["source"], d["n"]) for d in certificate["found"]["delivered"]] == [("scored", "pushed", 1)]
+    assert "scored" in json.dumps(certificate["found"]["delivered"][0]["to"]) and certificate["found"]["answers"] == [{"model": "late", "n": 1}]
+    tm.ok("subject", "erase", waiting, "--certificate", "c.json")
+    certificate = check_certificate(tm, "c.json")
+    assert certificate["found"]["delivered"] == [] and [x["what"] for x in certificate["not_reached"]][0] == "sink:scored"
+    assert where(home, [written, waiting]) == set()
+    done = tm.ok("sink", "run", "scored", "--json").json
+    assert (done["rows"], done["missed"]) == (5, 0)
+    text = "".join(p.read_text(encoding="utf-8") for p in (tm.folder / "scored").iterdir())
+    assert [text.count(f"Q{i},") for i in range(12)] == [1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1] and written in text and waiting not in text
 
 
 def test_what_cannot_be_asked_whose_it_is_leaves_an_erasure_incomplete(tm):
