@@ -18,6 +18,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/staging.h"
+#include "loop/subject_tombs.h"
 #include "source/intake.h"
 #include "store/archive.h"
 
@@ -340,6 +341,27 @@ static tm_status file_sync(const tm_staging *staging, const char *name, tm_err *
     return st;
 }
 
+/* Before anybody can see the home. */
+static tm_status erase_again(tm_restore *r, tm_err *err) {
+    tm_registry *registry = NULL;
+    char user[80];
+    uint64_t n = 0;
+    const char *const path = tm__cli_text(r->cli, "erased");
+    const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    if (path == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__registry_open(r->staging.home, &registry, err));
+    const tm_status st =
+        tm__tombstones_apply(&r->ctx, r->staging.home, registry, path, &actor, &n, err);
+    tm__registry_close(registry);
+    if (st == TM_OK) {
+        tm__cli_note(r->cli, "%llu subjects that were erased after the backup are erased again",
+                     (unsigned long long)n);
+    }
+    return st;
+}
+
 /* The project file goes beside the home when none is there. *out_what: "none", "written", "same",
  * "kept" (another stands there). */
 static tm_status project_restore(tm_restore *r, const char *home, const char **out_what,
@@ -419,6 +441,7 @@ static tm_status restore(tm_restore *r, const char *home, tm_err *err) {
         TM_TRY(file_sync(&r->staging, "watch.db", err));
         TM_TRY(sources_restore(r, err));
         TM_TRY(file_sync(&r->staging, "intake.db", err));
+        TM_TRY(erase_again(r, err));
         TM_TRY(project_restore(r, home, &project, err));
         TM_TRY(tm__staging_publish(&r->staging, home, err));
     }

@@ -10,6 +10,7 @@
 #include "cli/model_args.h"
 #include "cli/subject_id.h"
 #include "loop/subject.h"
+#include "loop/subject_tombs.h"
 #include "registry/trust.h"
 
 #define FILE_BYTES_MAX ((size_t)4 << 30)
@@ -223,7 +224,8 @@ static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const ch
     tm_status st = write_certificate(place->registry, body, path, &hash, err);
     if (st == TM_OK) {
         tm__cli_did(cli, "the subject is erased and '%.80s' is written", path);
-        st = tm__subject_erased(place->registry, &erasure, &hash, err);
+        st = tm__tombstone_add(place->home, place->registry, id, err);
+        st = st == TM_OK ? tm__subject_erased(place->registry, &erasure, &hash, err) : st;
     }
     if (st == TM_OK) {
         say_erased(cli, body, path);

@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/subject.h"
+#include "loop/subject_ids.h"
 #include "loop/subject_sinks.h"
 #include "monitor/monitor_walk.h"
 #include "source/intake.h"
@@ -83,22 +84,6 @@ static tm_status take_rows(finding *f, const tm_table *table, const json_t *name
 
 /* ---- Sources ---- */
 
-/* Columns whose role is entity, else the key. New reference. */
-static json_t *columns_of_source(const json_t *source) {
-    json_t *names = json_array();
-    size_t i = 0;
-    json_t *column = NULL;
-    json_array_foreach(json_object_get(source, "columns"), i, column) {
-        if (strcmp(tm__json_text(column, "role", ""), "entity") == 0) {
-            json_array_append_new(names, json_string(tm__json_text(column, "name", "")));
-        }
-    }
-    if (json_array_size(names) == 0) {
-        json_array_extend(names, json_object_get(source, "key"));
-    }
-    return names;
-}
-
 static tm_status look_in_source(finding *f, const char *name, const json_t *columns, tm_err *err) {
     tm_table *table = NULL;
     uint64_t n = 0;
@@ -136,7 +121,7 @@ static tm_status look_in_sources(finding *f, tm_err *err) {
             continue;
         }
         st = tm__intake_show(f->home, name, &source, err);
-        json_t *columns = columns_of_source(source);
+        json_t *columns = tm__subject_columns_of_source(source);
         if (st == TM_OK && json_array_size(columns) == 0) {
             leave_out(f, "source", name, "it has neither a column of role entity nor a key");
         } else if (st == TM_OK) {
@@ -150,26 +135,6 @@ static tm_status look_in_sources(finding *f, tm_err *err) {
 }
 
 /* ---- Versions ---- */
-
-/* The entity of its recipe, else the key of the source that it learns from. New reference. */
-static tm_status columns_of_version(const finding *f, const tm_version *version, json_t **out,
-                                    tm_err *err) {
-    const json_t *const recipe = json_object_get(version->info, "recipe");
-    const char *const entity = tm__json_text(recipe, "entity", NULL);
-    const char *const from = tm__json_text(json_object_get(recipe, "source"), "source", NULL);
-    json_t *source = NULL;
-    *out = NULL;
-    if (entity != NULL) {
-        *out = json_pack("[s]", entity);
-    } else if (from != NULL) {
-        const tm_status st = tm__intake_show(f->home, from, &source, err);
-        TM_TRY(st == TM_E_NOT_FOUND ? TM_OK : st);
-        *out = source == NULL ? NULL : columns_of_source(source);
-        json_decref(source);
-    }
-    *out = *out == NULL ? json_array() : *out;
-    return tm__json_check(err);
-}
 
 static tm_status look_in_snapshot(finding *f, const tm_version *version, const char *hash,
                                   const json_t *columns, tm_err *err) {
@@ -208,7 +173,7 @@ static tm_status look_in_version(finding *f, const char *model, int64_t number, 
     (void)snprintf(name, sizeof(name), "%s@%lld", model, (long long)number);
     TM_TRY(tm__registry_find(f->registry, name, &version, err));
     const char *const test = tm__json_text(version.info, "test_snapshot", "");
-    tm_status st = columns_of_version(f, &version, &columns, err);
+    tm_status st = tm__subject_columns_of_version(f->home, &version, &columns, err);
     const bool is_there = strcmp(version.state, "collected") != 0; /* else its rows went with it */
     if (st == TM_OK && is_there && json_array_size(columns) == 0) {
         leave_out(f, "version", name, "it was trained without an entity column");
@@ -275,7 +240,7 @@ static tm_status columns_of_answer(walking *w, const tm_walk_row *row, tm_err *e
         w->columns = json_array();
         st = tm__json_check(err);
     } else {
-        st = st == TM_OK ? columns_of_version(w->f, &version, &w->columns, err)
+        st = st == TM_OK ? tm__subject_columns_of_version(w->f->home, &version, &w->columns, err)
                          : TM_FAIL(err, st, "cannot read version '%s'", name);
     }
     tm__version_done(&version);
@@ -291,12 +256,7 @@ static tm_status is_theirs(walking *w, const tm_walk_row *row, bool *out, tm_err
         if (!tm__json_has_text(w->columns, row->names[i])) {
             continue;
         }
-        tm__buf_reset(text);
-        if (!tm__cell_write_csv(&row->cells[i], text)) {
-            return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-        }
-        *out = text->len > 0 &&
-               tm__str_is((tm_str){(const char *)text->data, text->len}, w->f->ask->id);
+        TM_TRY(tm__subject_cell_is(&row->cells[i], w->f->ask->id, text, out, err));
     }
     return TM_OK;
 }

@@ -254,6 +254,33 @@ def test_what_a_sink_wrote_is_named_and_it_goes_on_where_it_was(tm):
     assert [text.count(f"Q{i},") for i in range(12)] == [1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1] and written in text and waiting not in text
 
 
+def test_who_was_erased_is_erased_again_when_an_older_backup_is_restored(tm):
+    erased, stays = [secrets.token_hex(16) for _ in range(2)], secrets.token_hex(16)
+    plant(tm, 40, [*erased, stays])
+    plant_answers(tm, [*erased, stays])
+    tm.ok("audit", "tail", "--subject", stays)
+    tm.ok("subject", "export", stays, "-o", "stays.json")  # there is a secret from here on
+    tm.ok("backup", "old.tar.zst")
+    for token in erased:
+        tm.ok("subject", "erase", token, "--certificate", "c.json")
+    tombs = (tm.folder / ".tidemill" / "subjects.erased").read_text(encoding="utf-8")
+    assert len(tombs.splitlines()) == 3 and not any(token in tombs for token in erased)
+    tm.write("kept.erased", tombs)
+    assert {who for who, _ in where(tm.folder / ".tidemill", [*erased, stays])} == {stays}
+    tm.ok("restore", "old.tar.zst", "--home", "bare")
+    assert {who for who, _ in where(tm.folder / "bare", [*erased, stays])} == {*erased, stays}
+    done = tm.ok("restore", "old.tar.zst", "--home", "again", "--erased", "kept.erased")
+    assert "2 subjects that were erased after the backup are erased again" in done.err
+    assert {who for who, _ in where(tm.folder / "again", [*erased, stays])} == {stays}
+    assert tm.ok("--home", "again", "audit", "verify").code == 0 and tm.ok("--home", "again", "doctor").code == 0
+    events = tm.ok("--home", "again", "audit", "tail", "--event", "subject.erased", "--json").json["entries"]
+    assert [e["details"] for e in events] == [{"restored": True}] * 2
+    tm.write("other.erased", "tidemill.erased/1 " + "0" * 64 + "\n")
+    result = tm("restore", "old.tar.zst", "--home", "third", "--erased", "other.erased")
+    assert result.code == 5 and "another secret" in result.err and not (tm.folder / "third").exists()
+    assert tm("restore", "old.tar.zst", "--home", "third", "--erased", "people.csv").code == 7
+
+
 def test_what_cannot_be_asked_whose_it_is_leaves_an_erasure_incomplete(tm):
     token = secrets.token_hex(16)
     plant(tm, 40, [token])

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   sources: columns of role entity, else the key ──┐
+ *   snapshots of versions: their entity column ─────┼──> ids, one call each
+ *   logged answers: their entity, these columns ────┘
+ *
+ * 1. It looks where tm__subject_find() looks, so whoever it names can be found and erased.
+ * 2. A text is an id as it is; other values are ids as they are written.
+ */
+#include "loop/subject_ids.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "monitor/monitor_walk.h"
+#include "source/intake.h"
+#include "source/source.h"
+#include "table/schema.h"
+
+#define ID_BYTES_MAX ((size_t)1 << 20)
+
+json_t *tm__subject_columns_of_source(const json_t *source) {
+    json_t *names = json_array();
+    size_t i = 0;
+    json_t *column = NULL;
+    json_array_foreach(json_object_get(source, "columns"), i, column) {
+        if (strcmp(tm__json_text(column, "role", ""), "entity") == 0) {
+            json_array_append_new(names, json_string(tm__json_text(column, "name", "")));
+        }
+    }
+    if (json_array_size(names) == 0) {
+        json_array_extend(names, json_object_get(source, "key"));
+    }
+    return names;
+}
+
+tm_status tm__subject_columns_of_version(const tm_home *home, const tm_version *version,
+                                         json_t **out, tm_err *err) {
+    const json_t *const recipe = json_object_get(version->info, "recipe");
+    const char *const entity = tm__json_text(recipe, "entity", NULL);
+    const char *const from = tm__json_text(json_object_get(recipe, "source"), "source", NULL);
+    json_t *source = NULL;
+    *out = NULL;
+    if (entity != NULL) {
+        *out = json_pack("[s]", entity);
+    } else if (from != NULL) {
+        const tm_status st = tm__intake_show(home, from, &source, err);
+        TM_TRY(st == TM_E_NOT_FOUND ? TM_OK : st);
+        *out = source == NULL ? NULL : tm__subject_columns_of_source(source);
+        json_decref(source);
+    }
+    *out = *out == NULL ? json_array() : *out;
+    return tm__json_check(err);
+}
+
+tm_status tm__subject_cell_is(const tm_cell *cell, const char *id, tm_buf *room, bool *out,
+                              tm_err *err) {
+    tm__buf_reset(room);
+    if (cell->type == TM_TYPE_TEXT) {
+        *out = tm__str_is(cell->text, id);
+        return TM_OK;
+    }
+    if (!tm__cell_write_csv(cell, room)) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    *out = room->len > 0 && tm__str_is((tm_str){(const char *)room->data, room->len}, id);
+    return TM_OK;
+}
+
+typedef struct naming {
+    tm_ctx *ctx;
+    const tm_home *home;
+    tm_registry *registry;
+    tm_status (*fn)(void *arg, const char *id, tm_err *err);
+    void *arg;
+    tm_buf text;
+} naming;
+
+static tm_status name_cell(naming *n, const tm_cell *cell, tm_err *err) {
+    tm__buf_reset(&n->text);
+    if (cell->type == TM_TYPE_TEXT) {
+        tm__buf_append(&n->text, cell->text.ptr, cell->text.len);
+    } else if (!tm__cell_write_csv(cell, &n->text)) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    if (!tm__buf_byte(&n->text, '\0')) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    return n->text.len > 1 ? n->fn(n->arg, (const char *)n->text.data, err) : TM_OK;
+}
+
+static tm_status name_rows(naming *n, const tm_table *table, const json_t *names, tm_err *err) {
+    for (uint32_t c = 0; c < tm__table_cols(table); c++) {
+        const tm_column *const column = tm__table_column(table, c);
+        for (uint64_t row = 0;
+             tm__json_has_text(names, column->name) && row < tm__table_rows(table); row++) {
+            const tm_cell cell = tm__column_cell(column, row);
+            TM_TRY(name_cell(n, &cell, err));
+        }
+    }
+    return TM_OK;
+}
+
+/* ---- Sources ---- */
+
+static tm_status name_source(naming *n, const char *name, tm_err *err) {
+    json_t *source = NULL;
+    tm_table *table = NULL;
+    TM_TRY(tm__intake_show(n->home, name, &source, err));
+    json_t *columns = tm__subject_columns_of_source(source);
+    json_decref(source);
+    tm_status st = tm__json_check(err);
+    if (st == TM_OK && json_array_size(columns) > 0) {
+        st = tm__intake_table(n->ctx, n->home, name, &table, err);
+        st = st == TM_OK ? name_rows(n, table, columns, err) : st;
+    }
+    tm__table_unref(table);
+    json_decref(columns);
+    return st;
+}
+
+static tm_status name_sources(naming *n, tm_err *err) {
+    json_t *list = NULL, *one = NULL;
+    size_t i = 0;
+    if (tm__fs_info(tm__home_intake_db(n->home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(tm__intake_list(n->home, &list, err));
+    tm_status st = TM_OK;
+    json_array_foreach(list, i, one) {
+        if (st == TM_OK && tm__json_i64(one, "rows", 0) > 0) {
+            st = name_source(n, tm__json_text(one, "source", ""), err);
+        }
+    }
+    json_decref(list);
+    return st;
+}
+
+/* ---- Versions and their answers ---- */
+
+static tm_status name_snapshot(naming *n, const char *hash, const json_t *columns, tm_err *err) {
+    tm_hash name;
+    tm_table *table = NULL;
+    tm_err why = {0};
+    if (!tm__hash_from_text(hash, &name) || json_array_size(columns) == 0) {
+        return TM_OK;
+    }
+    tm_status st = tm__snapshot_load(n->ctx, tm__home_snapshots(n->home), &name, &table, &why);
+    if (st == TM_E_NOT_FOUND) {
+        return TM_OK;
+    }
+    st = st == TM_OK ? name_rows(n, table, columns, err) : TM_FAIL(err, st, "%s", why.message);
+    tm__table_unref(table);
+    return st;
+}
+
+static tm_status name_version(naming *n, const char *model, int64_t number, json_t *all,
+                              tm_err *err) {
+    char name[TM_MAX_NAME + 16];
+    tm_version version = {0};
+    json_t *columns = NULL;
+    (void)snprintf(name, sizeof(name), "%s@%lld", model, (long long)number);
+    TM_TRY(tm__registry_find(n->registry, name, &version, err));
+    tm_status st = tm__subject_columns_of_version(n->home, &version, &columns, err);
+    st = st == TM_OK ? name_snapshot(n, version.snapshot, columns, err) : st;
+    st = st == TM_OK
+             ? name_snapshot(n, tm__json_text(version.info, "test_snapshot", ""), columns, err)
+             : st;
+    json_array_extend(all, columns);
+    json_decref(columns);
+    tm__version_done(&version);
+    return st;
+}
+
+typedef struct naming_answers {
+    naming *n;
+    const json_t *columns; /* of any version of the model */
+} naming_answers;
+
+static tm_status name_answer(void *arg, const tm_walk_row *row, tm_err *err) {
+    const naming_answers *const a = arg;
+    if (row->entity.ptr != NULL) {
+        const tm_cell entity = {.type = TM_TYPE_TEXT, .text = row->entity};
+        TM_TRY(name_cell(a->n, &entity, err));
+    }
+    for (uint32_t i = 0; i < row->n_cells; i++) {
+        if (tm__json_has_text(a->columns, row->names[i])) {
+            TM_TRY(name_cell(a->n, &row->cells[i], err));
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status name_model(naming *n, tm_monitor *monitor, const char *model, tm_err *err) {
+    json_t *list = NULL, *one = NULL, *columns = json_array();
+    size_t i = 0;
+    tm_status st = tm__registry_versions(n->registry, model, &list, err);
+    json_array_foreach(list, i, one) {
+        st = st == TM_OK ? name_version(n, model, tm__json_i64(one, "version", 0), columns, err)
+                         : st;
+    }
+    if (st == TM_OK && monitor != NULL) {
+        naming_answers answers = {n, columns};
+        const tm_walk_options options = {
+            .model = model, .from_us = INT64_MIN, .until_us = INT64_MAX};
+        st = tm__monitor_walk(monitor, &options, name_answer, &answers, err);
+    }
+    json_decref(list);
+    json_decref(columns);
+    return st;
+}
+
+static tm_status name_models(naming *n, tm_err *err) {
+    static const tm_monitor_options reading = {.can_write = false};
+    tm_monitor *monitor = NULL;
+    json_t *models = NULL, *one = NULL;
+    size_t i = 0;
+    TM_TRY(tm__registry_models(n->registry, &models, err));
+    tm_status st = TM_OK;
+    if (tm__fs_info(tm__home_log_db(n->home)).kind != TM_PATH_NONE) {
+        st = tm__monitor_open(n->home, &reading, &monitor, err);
+    }
+    json_array_foreach(models, i, one) {
+        st = st == TM_OK ? name_model(n, monitor, tm__json_text(one, "model", ""), err) : st;
+    }
+    json_decref(models);
+    tm__monitor_close(monitor);
+    return st;
+}
+
+tm_status tm__subject_ids(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                          tm_status (*fn)(void *arg, const char *id, tm_err *err), void *arg,
+                          tm_err *err) {
+    naming n = {.ctx = ctx, .home = home, .registry = registry, .fn = fn, .arg = arg};
+    tm__buf_init(&n.text, ID_BYTES_MAX);
+    tm_status st = name_sources(&n, err);
+    st = st == TM_OK ? name_models(&n, err) : st;
+    tm__buf_done(&n.text);
+    return st;
+}

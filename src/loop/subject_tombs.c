@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   file ──> set of hashes
+ *   each id that a column or an answer of the home holds ──> its hash ──> in the set: erase it
+ *
+ * Ids are looked for where an erasure would look for them, and erased after the walk.
+ */
+#include "loop/subject_tombs.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "loop/subject_ids.h"
+#include "registry/chain.h"
+
+#define FILE_BYTES_MAX ((size_t)1 << 30)
+#define MAGIC "tidemill.erased/1"
+#define KNOWN "tidemill.erased" /* its hash tells one key from another */
+
+static tm_status no_memory(tm_err *err) {
+    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+/* ---- Writing ---- */
+
+static tm_status add_line(tm_registry *registry, const char *id, bool is_first, tm_buf *out,
+                          tm_err *err) {
+    char hash[TM_HASH_TEXT], at[48];
+    tm_hash subject;
+    if (is_first) {
+        TM_TRY(tm__audit_subject_make(registry, KNOWN, &subject, err));
+        tm__hash_to_text(&subject, hash);
+        tm__buf_text(out, MAGIC " ");
+        tm__buf_text(out, hash);
+        tm__buf_byte(out, '\n');
+    }
+    TM_TRY(tm__audit_subject_make(registry, id, &subject, err));
+    tm__hash_to_text(&subject, hash);
+    at[tm__time_to_text(tm__now_us(), at)] = '\0';
+    tm__buf_text(out, hash);
+    tm__buf_byte(out, ' ');
+    tm__buf_text(out, at);
+    return tm__buf_byte(out, '\n') ? TM_OK : no_memory(err);
+}
+
+tm_status tm__tombstone_add(const tm_home *home, tm_registry *registry, const char *id,
+                            tm_err *err) {
+    tm_buf text;
+    char *const path = tm__fs_join(tm__home_path(home), TM_TOMBSTONES);
+    tm__buf_init(&text, FILE_BYTES_MAX);
+    tm_status st = path == NULL ? no_memory(err) : TM_OK;
+    if (st == TM_OK && tm__fs_info(path).kind == TM_PATH_FILE) {
+        st = tm__fs_read_all(path, &text, err);
+    }
+    st = st == TM_OK ? add_line(registry, id, text.len == 0, &text, err) : st;
+    st = st == TM_OK ? tm__fs_replace(path, text.data, text.len, err) : st;
+    tm__buf_done(&text);
+    tm__mem_free(path);
+    return st;
+}
+
+/* ---- Reading ---- */
+
+static tm_status wrong_file(tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_DATA, "this is no file of erased subjects");
+    tm_err_hint(err, "Give '" TM_TOMBSTONES "' of the home that the backup was made of.");
+    return st;
+}
+
+static tm_status check_key(tm_registry *registry, tm_str hash, tm_err *err) {
+    char text[TM_HASH_TEXT] = "";
+    tm_hash subject;
+    bool has = false;
+    TM_TRY(tm__audit_subject_find(registry, KNOWN, &has, &subject, err));
+    if (has) {
+        tm__hash_to_text(&subject, text);
+    }
+    if (tm__str_is(hash, text)) {
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(
+        err, TM_E_CONFLICT, "the erased subjects are keyed by another secret than the backup's");
+    tm_err_hint(err, "The backup is of another home, or older than its 'keys.secret': restore it "
+                     "without --erased, and erase by the ids.");
+    return st;
+}
+
+static tm_status read_set(tm_registry *registry, const char *path, json_t *set, tm_err *err) {
+    tm_buf text;
+    tm__buf_init(&text, FILE_BYTES_MAX);
+    tm_status st = tm__fs_read_all(path, &text, err);
+    tm_str rest = {(const char *)text.data, text.len};
+    if (st == TM_OK) {
+        tm_str line = tm__str_cut(&rest, '\n');
+        const tm_str magic = tm__str_cut(&line, ' ');
+        st = tm__str_is(magic, MAGIC) ? check_key(registry, line, err) : wrong_file(err);
+    }
+    while (st == TM_OK && rest.len > 0) {
+        tm_str line = tm__str_cut(&rest, '\n');
+        const tm_str hash = tm__str_cut(&line, ' ');
+        st = hash.len == TM_HASH_TEXT - 1 ? TM_OK : wrong_file(err);
+        json_object_setn_new(set, hash.ptr, hash.len, json_true());
+    }
+    tm__buf_done(&text);
+    return st == TM_OK ? tm__json_check(err) : st;
+}
+
+/* ---- Acting ---- */
+
+typedef struct looking {
+    tm_server_key key;
+    const json_t *set;
+    json_t *ids; /* {ID: true} of the set that are there */
+} looking;
+
+static tm_status look_at_id(void *arg, const char *id, tm_err *err) {
+    const looking *const l = arg;
+    char text[TM_HASH_TEXT];
+    tm_hash subject;
+    (void)err;
+    tm__audit_subject(&l->key, tm__str(id), &subject);
+    tm__hash_to_text(&subject, text);
+    if (json_object_get(l->set, text) != NULL) {
+        json_object_set_new(l->ids, id, json_true());
+    }
+    return TM_OK;
+}
+
+static tm_status erase_again(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                             const tm_subject_erasure *erasure, tm_err *err) {
+    json_t *body = NULL;
+    tm_hash subject;
+    TM_TRY(tm__subject_erase(ctx, home, registry, erasure, &body, err));
+    json_decref(body);
+    TM_TRY(tm__audit_subject_make(registry, erasure->id, &subject, err));
+    json_t *details = json_pack("{s:b}", "restored", 1);
+    const tm_audit_note note = {
+        .event = "subject.erased", .object = "subject", .subject = &subject, .details = details};
+    tm_status st =
+        details == NULL ? no_memory(err) : tm__audit_append(registry, &note, erasure->actor, err);
+    json_decref(details);
+    return st == TM_OK ? tm__tombstone_add(home, registry, erasure->id, err) : st;
+}
+
+tm_status tm__tombstones_apply(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                               const char *path, const tm_actor *actor, uint64_t *out_n,
+                               tm_err *err) {
+    looking l = {.ids = json_object()};
+    bool has = false;
+    json_t *set = json_object(), *value = NULL;
+    const char *id = NULL;
+    l.set = set;
+    tm_status st = read_set(registry, path, set, err);
+    st = st == TM_OK ? tm__registry_server_key(registry, &l.key, &has, err) : st;
+    st = st == TM_OK ? tm__subject_ids(ctx, home, registry, look_at_id, &l, err) : st;
+    st = st == TM_OK ? tm__json_check(err) : st;
+    json_object_foreach(l.ids, id, value) {
+        const tm_subject_erasure erasure = {
+            .id = id, .models = TM_SUBJECT_REFIT, .if_refused = TM_SUBJECT_PROMOTE, .actor = actor};
+        st = st == TM_OK ? erase_again(ctx, home, registry, &erasure, err) : st;
+    }
+    if (st == TM_OK) {
+        *out_n = json_object_size(l.ids);
+    }
+    tm__server_key_done(&l.key);
+    json_decref(l.ids);
+    json_decref(set);
+    return st;
+}
