@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/proc_priv.h"
+#include "base/sandbox.h"
 
 struct tm_supervisor {
     int fd;
@@ -81,6 +83,15 @@ bool tm__proc_receive(int fd, tm_buf *message) {
     return true;
 }
 
+static bool is_kind(const char *kind) {
+    const char *const text = getenv(TM_PROC_VARIABLE);
+    return text != NULL && strcmp(text, kind) == 0;
+}
+
+tm_status tm__child_begin(tm_err *err) {
+    return is_kind(TM_PROC_LEAF) ? tm__sandbox_enter(TM_SANDBOX_NO_EXEC, err) : TM_OK;
+}
+
 tm_status tm__supervisor_open(tm_supervisor **out_supervisor, tm_err *err) {
     int fds[2] = {-1, -1};
     tm_status st = TM_OK;
@@ -103,10 +114,15 @@ tm_status tm__supervisor_open(tm_supervisor **out_supervisor, tm_err *err) {
         tm__supervisor_main(fds[1]);
     }
     *supervisor = (tm_supervisor){.fd = fds[0], .pid = pid, .mutex = mutex};
-    *out_supervisor = supervisor;
     fds[0] = -1;
-    supervisor = NULL;
     mutex = NULL;
+    st = is_kind(TM_PROC_PARENT) ? tm__sandbox_enter(TM_SANDBOX_NO_EXEC, err) : TM_OK;
+    if (st != TM_OK) {
+        tm__supervisor_close(supervisor);
+    } else {
+        *out_supervisor = supervisor;
+    }
+    supervisor = NULL;
 out:
     for (unsigned i = 0; i < 2; i++) {
         if (fds[i] >= 0) {
@@ -191,6 +207,8 @@ tm_status tm__child_start(tm_supervisor *supervisor, const tm_child_spec *spec, 
     (void)tm__buf_u8(&request, TM_PROC_START);
     (void)tm__buf_u64(&request, spec->memory_bytes_max);
     (void)tm__buf_u32(&request, spec->seconds_max);
+    (void)tm__buf_u8(&request, spec->has_network ? 1 : 0);
+    (void)tm__buf_u8(&request, spec->has_children ? 1 : 0);
     (void)tm__buf_str(&request, tm__str(spec->stdout_path));
     (void)tm__buf_str(&request, tm__str(spec->stderr_path));
     uint32_t n = 0;

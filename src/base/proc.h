@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Children. A supervisor is forked before the first thread; over a socketpair it starts programs on
- * request with limits and a group of their own, and all of them die with the parent. Results come
- * back as files and exit codes.
+ * request with limits, a filter of system calls (sandbox.h) and a group of their own, and all of
+ * them die with the parent. Results come back as files and exit codes.
  */
 #ifndef TM_BASE_PROC_H
 #define TM_BASE_PROC_H
@@ -33,6 +33,8 @@ typedef struct tm_child_spec {
     const char *stderr_path; /* same for stderr */
     uint64_t memory_bytes_max; /* RLIMIT_AS; 0: none */
     uint32_t seconds_max;      /* wall clock; then SIGTERM, 5 s later SIGKILL; 0: none */
+    bool has_network;          /* it may make sockets */
+    bool has_children;         /* it opens a supervisor of its own, and starts nothing else */
 } tm_child_spec;
 
 typedef struct tm_child_state {
@@ -54,6 +56,10 @@ TM_NODISCARD tm_status tm__child_stop(tm_supervisor *supervisor, uint64_t id, tm
 /** TM_E_UNAVAILABLE when the supervisor ended, as by kill -9: its children died with it, and none
  * can be started any more, since a program with threads must not fork a new one. Any thread. */
 TM_NODISCARD tm_status tm__supervisor_check(tm_supervisor *supervisor, tm_err *err);
+/** In a program that a supervisor started, and before it reads anything of others: give up starting
+ * programs, unless its spec says that it has children: then that is given up once it opened its
+ * supervisor. In any other program nothing happens. */
+TM_NODISCARD tm_status tm__child_begin(tm_err *err);
 /** End the supervisor and all children. */
 void tm__supervisor_close(tm_supervisor *supervisor);
 
@@ -62,8 +68,9 @@ typedef enum tm_guard {
     TM_GUARD_ENDED, /* the child ended: *out_code is how */
     TM_GUARD_FAULT  /* it died of a fault, such as a damaged page of a file that it maps */
 } tm_guard;
-/** Go on in a child that dies with this process; the parent waits for it and hands on SIGTERM and
- * SIGINT. Call before any thread exists. */
+/** Go on in a child that dies with this process and is held back as those of a supervisor are,
+ * without a network; the parent waits for it and hands on SIGTERM and SIGINT. Call before any
+ * thread exists. */
 tm_guard tm__process_guard(int *out_code);
 
 /** Absolute path of the running program; static storage after the first call, which must come

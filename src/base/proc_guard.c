@@ -7,9 +7,15 @@
 #include <unistd.h>
 
 #include "base/proc.h"
+#include "base/sandbox.h"
 
 static bool is_fault(int number) {
     return number == SIGSEGV || number == SIGBUS || number == SIGABRT || number == SIGFPE;
+}
+
+static bool hold_back(void) {
+    return tm__sandbox_enter(TM_SANDBOX_WORK, NULL) == TM_OK &&
+           tm__sandbox_enter(TM_SANDBOX_NO_EXEC, NULL) == TM_OK;
 }
 
 /* Wait for the child, and hand on what asks this process to end. */
@@ -39,7 +45,8 @@ tm_guard tm__process_guard(int *out_code) {
     const pid_t parent = getpid(), child = fork();
     if (child <= 0) {
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
-        if (child == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)) {
+        if (child == 0 &&
+            (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent || !hold_back())) {
             _exit(70);
         }
         return TM_GUARD_CHILD;

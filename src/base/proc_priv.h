@@ -3,7 +3,8 @@
  * What the program (proc.c) and its supervisor (supervisor.c) say to each other over a stream
  * socket: a u32 length, then that many bytes written with tm_buf.
  *
- *   START  u8 op, u64 memory_bytes_max, u32 seconds_max, str stdout, str stderr, u32 n, str argv[n]
+ *   START  u8 op, u64 memory_bytes_max, u32 seconds_max, u8 has_network,
+ *          u8 has_children, str stdout, str stderr, u32 n, str argv[n]
  *   STATE  u8 op, u64 id          STOP  u8 op, u64 id          CLOSE  u8 op (no reply)
  *   reply  u32 status, str message, str hint, u64 id, u8 is_running, i64 exit_code, i64 signal
  */
@@ -17,6 +18,10 @@
 #define TM_PROC_STATE 2u
 #define TM_PROC_STOP 3u
 #define TM_PROC_CLOSE 4u
+/* In the environment of a child: TM_PROC_LEAF, or TM_PROC_PARENT of one that has children. */
+#define TM_PROC_VARIABLE "TIDEMILL_CHILD"
+#define TM_PROC_LEAF "leaf"
+#define TM_PROC_PARENT "parent"
 #define TM_PROC_MESSAGE_MAX ((size_t)16 << 20)
 
 /** Send a message; false when the peer is gone. Blocks. */

@@ -29,6 +29,7 @@
 #include "base/fs_priv.h"
 #include "base/mem.h"
 #include "base/proc_priv.h"
+#include "base/sandbox.h"
 
 #define GRACE_NS UINT64_C(5000000000)
 #define NEVER UINT64_MAX
@@ -55,6 +56,7 @@ typedef struct supervisor {
 typedef struct start_request {
     uint64_t memory_bytes_max;
     uint32_t seconds_max;
+    bool has_network, has_children;
     const char *stdout_path;
     const char *stderr_path;
     char **argv;
@@ -152,6 +154,19 @@ static bool redirect(int fd, const char *path, int flags) {
     return true;
 }
 
+/* In the child: no core dump, no more memory than was said, and the filter of system calls. */
+static bool hold_back(const start_request *request) {
+    const struct rlimit no_core = {0, 0};
+    const struct rlimit memory = {request->memory_bytes_max, request->memory_bytes_max};
+    const tm_sandbox kind = request->has_network ? TM_SANDBOX_NETWORK : TM_SANDBOX_WORK;
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    errno = EPERM; /* of a filter; libseccomp's own numbers are none of errno */
+    return setenv(TM_PROC_VARIABLE, request->has_children ? TM_PROC_PARENT : TM_PROC_LEAF, 1) ==
+               0 &&
+           (request->memory_bytes_max == 0 || setrlimit(RLIMIT_AS, &memory) == 0) &&
+           tm__sandbox_enter(kind, NULL) == TM_OK;
+}
+
 /* In the child: become the program. */
 __attribute__((noreturn)) static void become(const start_request *request, pid_t parent,
                                              int pipe_fd) {
@@ -169,18 +184,13 @@ __attribute__((noreturn)) static void become(const start_request *request, pid_t
     sigset_t none;
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    const struct rlimit no_core = {0, 0};
-    (void)setrlimit(RLIMIT_CORE, &no_core);
-    if (request->memory_bytes_max != 0) {
-        const struct rlimit memory = {request->memory_bytes_max, request->memory_bytes_max};
-        if (setrlimit(RLIMIT_AS, &memory) != 0) {
-            fail_start(pipe_fd, "limit the memory of");
-        }
-    }
     const int flags = O_WRONLY | O_CREAT | O_TRUNC;
     if (!redirect(0, "", 0) || !redirect(1, request->stdout_path, flags) ||
         !redirect(2, request->stderr_path, flags)) {
         fail_start(pipe_fd, "open the output files of");
+    }
+    if (!hold_back(request)) {
+        fail_start(pipe_fd, "hold back");
     }
     (void)execv(request->argv[0], request->argv);
     fail_start(pipe_fd, "run");
@@ -250,6 +260,8 @@ static char *read_text(tm_reader *in) {
 static tm_status handle_start(supervisor *self, tm_reader *in, tm_err *err) {
     start_request request = {.memory_bytes_max = tm__reader_u64(in)};
     request.seconds_max = tm__reader_u32(in);
+    request.has_network = tm__reader_u8(in) != 0;
+    request.has_children = tm__reader_u8(in) != 0;
     char *stdout_path = read_text(in);
     char *stderr_path = read_text(in);
     const uint32_t n = tm__reader_u32(in);

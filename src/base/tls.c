@@ -28,6 +28,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/net.h"
+#include "base/sandbox.h"
 #include "base/tls_priv.h"
 
 #define RECORD_BYTES 16384u /* of plain text at the most: RFC 8446, 5.1 */
@@ -120,6 +121,7 @@ static void free_names(const tm_tls_api *api, STACK_OF(X509_NAME) * names) {
 static tm_status load_files(const tm_tls *tls, const tm_tls_options *options, tm_err *err) {
     const tm_tls_api *api = tls->api;
     SSL_CTX *ctx = tls->ctx;
+    tm__process_hide();
     if (api->SSL_CTX_use_certificate_chain_file(ctx, options->cert_file) != 1) {
         return fail_file(tls->api, "the certificate", options->cert_file, err);
     }

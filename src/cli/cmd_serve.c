@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/proc.h"
+#include "base/sandbox.h"
 #include "cli/cli.h"
 #include "loop/loop.h"
 #include "serve/serve.h"
@@ -21,6 +22,14 @@ static uint32_t turn_loop(void *arg) {
         return TM_TICK_STOP;
     }
     return tm__loop_step(turn->loop);
+}
+
+/* Before the first thread: what starts programs is the supervisor, which is another process; this
+ * one starts none and keeps its secrets out of core dumps. */
+static tm_status begin(tm_supervisor **out, tm_err *err) {
+    TM_TRY(tm__supervisor_open(out, err));
+    tm__process_hide();
+    return tm__sandbox_enter(TM_SANDBOX_NO_EXEC, err);
 }
 
 static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *turn, tm_err *err) {
@@ -59,8 +68,8 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *
 tm_status cmd_serve(tm_cli *cli, tm_err *err) {
     turning turn = {0};
     tm_home *home = NULL;
-    TM_TRY(tm__supervisor_open(&turn.supervisor, err)); /* before the first thread */
-    tm_status st = tm__home_open(cli->home, true, &home, err);
+    tm_status st = begin(&turn.supervisor, err);
+    st = st == TM_OK ? tm__home_open(cli->home, true, &home, err) : st;
     if (st == TM_OK) {
         st = serve_until_stopped(cli, home, &turn, err);
     }
@@ -73,8 +82,8 @@ tm_status cmd_run(tm_cli *cli, tm_err *err) {
     tm_supervisor *supervisor = NULL;
     tm_home *home = NULL;
     tm_loop *loop = NULL;
-    TM_TRY(tm__supervisor_open(&supervisor, err)); /* before the first thread */
-    tm_status st = tm__home_open(cli->home, true, &home, err);
+    tm_status st = begin(&supervisor, err);
+    st = st == TM_OK ? tm__home_open(cli->home, true, &home, err) : st;
     if (st == TM_OK) {
         st = tm__loop_open(home, supervisor, &cli->log, &loop, err);
     }

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 
 #define EXIT_INTEGRITY 8
+#define EXIT_INTERNAL 70
 
 /* The command ended by a fault: one that keeps the store makes it anew, others say what is wrong.
  */
@@ -28,6 +29,11 @@ static int after_fault(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     int code = 0;
+    tm_err err = {0};
+    if (tm__child_begin(&err) != TM_OK) {
+        (void)fprintf(stderr, "error: %s\n", err.message);
+        return EXIT_INTERNAL;
+    }
     const bool is_guarded =
         argc > 2 && strcmp(argv[1], "online") == 0 && strcmp(argv[2], "rebuild") != 0;
     const tm_guard guard = is_guarded ? tm__process_guard(&code) : TM_GUARD_CHILD;

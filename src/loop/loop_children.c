@@ -6,7 +6,10 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/system.h"
 #include "loop/loop_priv.h"
+
+#define ADDRESSES_MIN (UINT64_C(8) << 30)
 
 bool tm__children_has(const tm_children *c, const char *name) {
     for (uint32_t i = 0; i < c->n; i++) {
@@ -34,6 +37,12 @@ bool tm__children_next_ended(tm_children *c, char out_name[TM_MAX_NAME + 1],
     return false;
 }
 
+/* Of addresses, which a small machine with many threads reserves more of than it has memory. */
+static uint64_t memory_max(void) {
+    const uint64_t memory = tm__memory_bytes(NULL);
+    return TM_CHILD_ADDRESSES(memory > ADDRESSES_MIN ? memory : ADDRESSES_MIN);
+}
+
 tm_status tm__children_start(tm_children *c, const char *command, const char *verb,
                              const char *name, tm_err *err) {
     char file[TM_MAX_NAME + 32];
@@ -45,7 +54,10 @@ tm_status tm__children_start(tm_children *c, const char *command, const char *ve
     }
     const char *argv[] = {tm__program_path(),     command,  verb,      name, "--home",
                           tm__home_path(c->home), "--json", c->option, NULL};
-    const tm_child_spec spec = {.argv = argv, .stderr_path = errors};
+    const tm_child_spec spec = {.argv = argv,
+                                .stderr_path = errors,
+                                .memory_bytes_max = memory_max(),
+                                .has_network = c->has_network};
     const tm_status st = tm__child_start(c->supervisor, &spec, &one->id, err);
     tm__mem_free(errors);
     if (st == TM_OK) {

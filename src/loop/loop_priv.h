@@ -85,6 +85,7 @@ typedef struct tm_children {
     const tm_home *home;
     tm_supervisor *supervisor;
     const char *option; /* that each is given; may be NULL */
+    bool has_network;   /* they reach something outside of the machine */
     tm_named_child items[TM_CHILDREN_MAX];
     uint32_t n;
 } tm_children;

@@ -72,8 +72,9 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->compacting = (tm_compacting){.child = alone};
     loop->tending = (tm_tending){.child = alone, .duty = &tm__duty_online};
     loop->joining = (tm_tending){.child = alone, .duty = &tm__duty_labels};
-    const tm_children children = {.home = home, .supervisor = supervisor};
+    tm_children children = {.home = home, .supervisor = supervisor};
     loop->rolling = (tm_rolling){.log = log, .children = children};
+    children.has_network = true;
     loop->telling = (tm_telling){.log = log, .children = children};
     loop->pulling = (tm_pulling){.log = log, .children = children};
     loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};
@@ -172,6 +173,7 @@ static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm
     const tm_child_spec spec = {.argv = why != NULL ? begins : goes_on,
                                 .stdout_path = out_path,
                                 .stderr_path = err_path,
+                                .has_children = true, /* the load of its gate */
                                 .memory_bytes_max =
                                     TM_CHILD_ADDRESSES(tm__memory_bytes(NULL) / 4 * 3)};
     const tm_status st = out_path == NULL || err_path == NULL

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/fs.h"
+#include "base/sandbox.h"
 #include "registry/registry_priv.h"
 
 #define FILE_BYTES (TM_HASH_TEXT) /* hexadecimal digits and the end of a line */
@@ -23,6 +24,7 @@ static tm_status file_read(const tm_registry *registry, tm_server_key *out, tm_e
     if (tm__fs_info(path).kind == TM_PATH_NONE) {
         return TM_FAIL(err, TM_E_NOT_FOUND, "there is no '%s'", path);
     }
+    tm__process_hide();
     tm__buf_init(&text, FILE_BYTES);
     tm_status st = tm__fs_read_all(path, &text, err);
     if (st == TM_OK || st == TM_E_LIMIT) {
@@ -35,7 +37,7 @@ static tm_status file_read(const tm_registry *registry, tm_server_key *out, tm_e
         st = is_key ? TM_OK : TM_FAIL(err, TM_E_INTEGRITY, "'%s' holds no server key", path);
     }
     if (text.len > 0) {
-        memset(text.data, 0, text.len);
+        explicit_bzero(text.data, text.len);
     }
     tm__buf_done(&text);
     return st;
@@ -47,7 +49,7 @@ static tm_status file_write(const tm_registry *registry, const tm_server_key *ke
     text[FILE_BYTES - 1] = '\n';
     const tm_status st =
         tm__fs_publish_secret(tm__home_server_key(registry->home), text, FILE_BYTES, err);
-    memset(text, 0, sizeof(text));
+    explicit_bzero(text, sizeof(text));
     return st;
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "registry/registry_priv.h"
 #include "registry/trust.h"
 
@@ -25,6 +26,7 @@ static char *own_path(const tm_registry *registry) {
 static tm_status own_read(const char *path, tm_signing_key *out, tm_err *err) {
     tm_buf text;
     tm_hash seed;
+    tm__process_hide();
     tm__buf_init(&text, FILE_BYTES);
     tm_status st = tm__fs_read_all(path, &text, err);
     if (st == TM_OK || st == TM_E_LIMIT) {
@@ -41,9 +43,9 @@ static tm_status own_read(const char *path, tm_signing_key *out, tm_err *err) {
         }
     }
     if (text.len > 0) {
-        memset(text.data, 0, text.len);
+        explicit_bzero(text.data, text.len);
     }
-    memset(&seed, 0, sizeof(seed));
+    explicit_bzero(&seed, sizeof(seed));
     tm__buf_done(&text);
     return st;
 }
@@ -57,8 +59,8 @@ static tm_status own_make(const char *path, tm_signing_key *out, tm_err *err) {
     tm__hash_to_text(&seed, text);
     text[FILE_BYTES - 1] = '\n';
     const tm_status st = tm__fs_publish_secret(path, text, FILE_BYTES, err);
-    memset(text, 0, sizeof(text));
-    memset(&seed, 0, sizeof(seed));
+    explicit_bzero(text, sizeof(text));
+    explicit_bzero(&seed, sizeof(seed));
     if (st == TM_OK) {
         *out = key;
     }

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "base/system.h"
 
 #define SECRET_BYTES_MAX 65536u /* a certificate in it is some thousands */
@@ -36,6 +37,7 @@ static tm_status secret_check(const char *path, tm_err *err) {
 
 tm_status tm__secret_read(const char *path, tm_buf *out, tm_err *err) {
     TM_TRY(secret_check(path, err));
+    tm__process_hide();
     tm__buf_init(out, SECRET_BYTES_MAX);
     tm_status st = tm__fs_read_all(path, out, err);
     if (st == TM_OK) {

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sandbox.h"
 #include "children.h"
 
 static test_folder folder;
@@ -130,13 +131,38 @@ static void the_end_of_the_supervisor_is_noticed(void **state) {
     tm__supervisor_close(supervisor);
 }
 
+/* Every child runs under a filter, without new rights and without core dumps; only what it starts
+ * itself tells apart whether it may have a network. */
+static void every_child_is_held_back(void **state) {
+    (void)state;
+    tm_supervisor *supervisor = NULL;
+    assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
+    const char *const script = "grep -q 'Seccomp:.2' /proc/self/status && "
+                               "grep -q 'NoNewPrivs:.1' /proc/self/status && "
+                               "grep -q 'core file size *0 *0' /proc/self/limits && "
+                               "test \"$TIDEMILL_CHILD\" = leaf";
+    if (tm__sandbox_is_there()) {
+        assert_int_equal(
+            await_child(supervisor, start_shell(supervisor, script, (tm_child_spec){0})).exit_code,
+            0);
+    }
+    const char *const parent = "test \"$TIDEMILL_CHILD\" = parent";
+    const tm_child_spec spec = {.has_children = true};
+    assert_int_equal(await_child(supervisor, start_shell(supervisor, parent, spec)).exit_code, 0);
+    tm__supervisor_close(supervisor);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_limit_of_time_ends_a_child),   TEST(a_limit_of_memory_is_kept),
-        TEST(the_group_ends_with_its_leader), TEST(closing_ends_all_children),
-        TEST(children_die_with_the_program),  TEST(the_end_of_the_supervisor_is_noticed),
+        cmocka_unit_test(every_child_is_held_back),
+        TEST(a_limit_of_time_ends_a_child),
+        TEST(a_limit_of_memory_is_kept),
+        TEST(the_group_ends_with_its_leader),
+        TEST(closing_ends_all_children),
+        TEST(children_die_with_the_program),
+        TEST(the_end_of_the_supervisor_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
