@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
+#include "cli/sbom.h"
 #include "cli/train_words.h"
 #include "registry/moments.h"
 
@@ -61,15 +62,25 @@ static void print_told(tm_cli *cli, const json_t *full) {
     }
 }
 
+static tm_status print_bill(tm_cli *cli, const json_t *full, tm_err *err) {
+    json_t *bill = NULL;
+    TM_TRY(tm__sbom_version(full, &bill, err));
+    tm__cli_print_json(cli, bill);
+    json_decref(bill);
+    return TM_OK;
+}
+
 static tm_status show_version(tm_cli *cli, tm_registry *registry, const char *name, tm_err *err) {
     tm_version version = {0};
     TM_TRY(tm__registry_find(registry, name, &version, err));
     json_t *full = NULL;
-    const tm_status st = tm__registry_record(registry, &version, &full, err);
+    tm_status st = tm__registry_record(registry, &version, &full, err);
     if (st == TM_OK) {
         json_object_set_new(full, "schema", json_string("tidemill.model.show/1"));
     }
-    if (st == TM_OK && cli->json) {
+    if (st == TM_OK && tm__cli_flag(cli, "sbom")) {
+        st = print_bill(cli, full, err);
+    } else if (st == TM_OK && cli->json) {
         tm__cli_print_json(cli, full);
     } else if (st == TM_OK) {
         tm__train_words_print(cli, full);
@@ -85,6 +96,11 @@ tm_status cmd_model_show(tm_cli *cli, tm_err *err) {
     const char *name = tm__cli_arg(cli, "MODEL");
     tm_place place = {0};
     json_t *versions = NULL;
+    if (tm__cli_flag(cli, "sbom") && strchr(name, '@') == NULL) {
+        (void)TM_FAIL(err, TM_E_INVALID, "a bill of materials is of one version");
+        tm_err_hint(err, "Name it: %s@1", name);
+        return TM_E_INVALID;
+    }
     TM_TRY(tm__place_open(cli, false, &place, err));
     tm_status st;
     if (strchr(name, '@') != NULL) {

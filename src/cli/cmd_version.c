@@ -6,6 +6,7 @@
 
 #include "base/simd.h"
 #include "base/tls.h"
+#include "cli/sbom.h"
 #include "store/duck.h"
 #include "tidemill/bundle.h"
 
@@ -16,6 +17,13 @@
 #endif
 
 tm_status cmd_version(tm_cli *cli, tm_err *err) {
+    if (tm__cli_flag(cli, "sbom")) {
+        json_t *bill = NULL;
+        TM_TRY(tm__sbom_program(&bill, err));
+        tm__cli_print_json(cli, bill);
+        json_decref(bill);
+        return TM_OK;
+    }
     if (!cli->json) {
         tm__cli_print(cli, "tidemill %s\n", tm_version_text());
         return TM_OK;
