@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/audit_note.h"
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/train_words.h"
@@ -121,6 +122,13 @@ static tm_status write_out(tm_cli *cli, const tm_home *home, const char *name,
     return TM_OK;
 }
 
+/* Whoever sees values of rows is in the chain, before they are shown. */
+static tm_status note(tm_cli *cli, const tm_home *home, const char *name, tm_err *err) {
+    const bool has_values = tm__cli_has(cli, "out") || tm__cli_flag(cli, "show-values");
+    const tm_cli_deed deed = {.event = "quarantine.read", .kind = "source", .name = name};
+    return has_values ? tm__cli_audit(home, &deed, err) : TM_OK;
+}
+
 tm_status cmd_data_quarantine(tm_cli *cli, tm_err *err) {
     tm_home *home = NULL;
     tm_intake_choice choice = {0};
@@ -132,9 +140,12 @@ tm_status cmd_data_quarantine(tm_cli *cli, tm_err *err) {
         return st;
     }
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    const tm_status st = tm__cli_has(cli, "out")    ? write_out(cli, home, name, &choice, err)
-                         : tm__cli_has(cli, "list") ? list(cli, home, name, &choice, err)
-                                                    : count(cli, home, name, &choice, err);
+    tm_status st = note(cli, home, name, err);
+    if (st == TM_OK) {
+        st = tm__cli_has(cli, "out")    ? write_out(cli, home, name, &choice, err)
+             : tm__cli_has(cli, "list") ? list(cli, home, name, &choice, err)
+                                        : count(cli, home, name, &choice, err);
+    }
     tm__home_close(home);
     return st;
 }

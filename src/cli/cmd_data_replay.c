@@ -2,6 +2,7 @@
 /* `data replay`: rows in quarantine are read again, or forgotten. */
 #include <string.h>
 
+#include "cli/audit_note.h"
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "source/intake.h"
@@ -69,6 +70,21 @@ static void print_done(tm_cli *cli, const char *name, const tm_intake_replay *wh
     }
 }
 
+static tm_status note(tm_cli *cli, const tm_home *home, const char *name,
+                      const tm_intake_replay *what, const tm_intake_replayed *done, tm_err *err) {
+    const tm_cli_deed deed = {.event = what->drop ? "source.dropped" : "source.replayed",
+                              .kind = "source",
+                              .name = name,
+                              .details = json_pack("{s:I, s:I, s:I}", "accepted",
+                                                   (json_int_t)done->accepted, "quarantined",
+                                                   (json_int_t)done->bad, "dropped",
+                                                   (json_int_t)done->dropped)};
+    tm__cli_did(cli, "%llu rows of '%s' are %s",
+                (unsigned long long)(what->drop ? done->dropped : done->accepted), name,
+                what->drop ? "dropped" : "accepted");
+    return tm__cli_audit(home, &deed, err);
+}
+
 tm_status cmd_data_replay(tm_cli *cli, tm_err *err) {
     tm_home *home = NULL;
     tm_intake_replayed done = {0};
@@ -82,7 +98,8 @@ tm_status cmd_data_replay(tm_cli *cli, tm_err *err) {
     }
     TM_TRY(tm__cli_choice(cli, &what.choice, err));
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    const tm_status st = tm__intake_replay(home, name, &what, &done, err);
+    tm_status st = tm__intake_replay(home, name, &what, &done, err);
+    st = st == TM_OK ? note(cli, home, name, &what, &done, err) : st;
     tm__home_close(home);
     if (st == TM_OK) {
         print_done(cli, name, &what, &done);

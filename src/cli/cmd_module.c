@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/rng.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/module_check.h"
 #include "cli/modules.h"
@@ -218,6 +219,20 @@ static tm_status store(const char *folder, const json_t *record, const uint8_t *
     return st;
 }
 
+static tm_status note(tm_cli *cli, const char *event, const char *name, const char *hash,
+                      tm_err *err) {
+    tm_home *home = NULL;
+    TM_TRY(tm__home_open(cli->home, false, &home, err));
+    const tm_cli_deed deed = {.event = event,
+                              .kind = "module",
+                              .name = name,
+                              .details = json_pack("{s:s}", "hash", hash)};
+    tm__cli_did(cli, "'%s' is done for module '%s'", event, name);
+    const tm_status st = tm__cli_audit(home, &deed, err);
+    tm__home_close(home);
+    return st;
+}
+
 static tm_status add(tm_cli *cli, const char *folder, const char *file, tm_err *err) {
     const tm_user_module *module = NULL;
     uint8_t *data = NULL;
@@ -232,6 +247,9 @@ static tm_status add(tm_cli *cli, const char *folder, const char *file, tm_err *
         st = TM_FAIL(err, TM_E_UNAVAILABLE, "module '%s' changed while it was read", file);
     }
     st = st == TM_OK ? store(folder, record, data, len, err) : st;
+    st = st == TM_OK ? note(cli, "module.added", module->table->name,
+                            tm__json_text(record, "hash", ""), err)
+                     : st;
     if (st == TM_OK) {
         tm__cli_print(cli, "added module '%s' %s (hash %.16s)\n", module->table->name,
                       module->table->version, tm__json_text(record, "hash", ""));
@@ -411,6 +429,7 @@ tm_status cmd_module_rm(tm_cli *cli, tm_err *err) {
         tm_err_hint(err, "Name one by its hash: 'tidemill module ls --json' shows it.");
     } else {
         st = remove_files(cli, hash, err);
+        st = st == TM_OK ? note(cli, "module.removed", name, hash, err) : st;
     }
     if (st == TM_OK) {
         tm__cli_print(cli, "removed module '%s' (hash %.16s)\n", name, hash);

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/project.h"
@@ -215,16 +216,24 @@ static tm_status say_left(tm_cli *cli, const tm_home *home, const tm_project *pr
     return tm__json_check(err);
 }
 
+static tm_status note(const tm_home *home, const char *event, const char *kind, const char *name,
+                      tm_err *err) {
+    const tm_cli_deed deed = {
+        .event = event, .kind = kind, .name = name, .details = json_pack("{s:s}", "by", "apply")};
+    return tm__cli_audit(home, &deed, err);
+}
+
 static tm_status apply_source(tm_cli *cli, tm_ctx *ctx, const tm_home *home,
                               const tm_intake_add *add, tm_source_change change, tm_err *err) {
     tm_feed_pull pulled = {0};
     if (change == TM_SOURCE_NEW) {
         TM_TRY(tm__source_add_and_pull(ctx, home, add, err));
         tm__cli_did(cli, "source '%s' is added", add->name);
-        return TM_OK;
+        return note(home, "source.added", "source", add->name, err);
     }
     TM_TRY(tm__source_declare(home, add, err));
     tm__cli_did(cli, "source '%s' is as the file says", add->name);
+    TM_TRY(note(home, "source.set", "source", add->name, err));
     return change == TM_SOURCE_UNFINISHED && strcmp(add->feed, "push") != 0
                ? tm__feed_pull(ctx, home, add->name, false, &pulled, err)
                : TM_OK;
@@ -297,6 +306,7 @@ static tm_status apply_sinks(tm_cli *cli, const tm_home *home, const tm_project 
         TM_TRY(tm__sink_compare(home, sink->name, sink->spec, &change, err));
         if (change != TM_SINK_SAME && !dry) {
             TM_TRY(tm__sink_declare(home, sink->name, sink->spec, err));
+            TM_TRY(note(home, "sink.set", "sink", sink->name, err));
         }
         tm__cli_print(cli, "%s: %s%s\n", sink->name, sink_change_text(change),
                       change == TM_SINK_SAME ? ""

@@ -107,6 +107,20 @@ static void add_hashed(json_t *components, json_t *needs, const char *name, cons
     }
 }
 
+static void add_modules(json_t *components, json_t *needs, const json_t *modules) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(modules, i, one) {
+        json_t *const ref = json_sprintf("module %s", tm__json_text(one, "name", ""));
+        json_array_append_new(
+            components, json_pack("{s:s, s:O, s:s, s:s, s:[{s:s, s:s}]}", "type", "library",
+                                  "bom-ref", ref, "name", tm__json_text(one, "name", ""), "version",
+                                  tm__json_text(one, "version", ""), "hashes", "alg", "BLAKE2b-256",
+                                  "content", tm__json_text(one, "hash", "")));
+        json_array_append_new(needs, ref);
+    }
+}
+
 tm_status tm__sbom_version(const json_t *full, json_t **out, tm_err *err) {
     const json_t *const lineage = json_object_get(full, "lineage");
     const char *const model = tm__json_text(full, "model", "");
@@ -120,6 +134,7 @@ tm_status tm__sbom_version(const json_t *full, json_t **out, tm_err *err) {
     add_hashed(components, needs, "rows", tm__json_text(lineage, "snapshot", ""));
     add_hashed(components, needs, "test rows", tm__json_text(lineage, "test_snapshot", ""));
     add_hashed(components, needs, "recipe", tm__json_text(lineage, "recipe_hash", ""));
+    add_modules(components, needs, json_object_get(full, "modules"));
     const char *const code = tm__json_text(lineage, "code", "");
     if (code[0] != '\0') {
         json_array_append_new(components, program_json(code));

@@ -13,8 +13,8 @@
  * when first needed are "optional", and without a version when they are not here or do not tell it.
  * @param out  the caller's, ended by json_decref(); TM_E_NOMEM leaves it untouched. One caller. */
 TM_NODISCARD tm_status tm__sbom_program(json_t **out, tm_err *err);
-/** A version of a model: its file with its hash, the rows that it learned from, the recipe, and the
- * program that made it.
+/** A version of a model: its file with its hash, the rows that it learned from, the recipe,
+ * the modules that it needs, and the program that made it.
  * @param full  its record, as `model show --json` gives it
  * Same as tm__sbom_program() except that nothing of this machine is in it. */
 TM_NODISCARD tm_status tm__sbom_version(const json_t *full, json_t **out, tm_err *err);

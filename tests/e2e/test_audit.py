@@ -96,3 +96,15 @@ def test_refusals_and_imports_of_a_server_and_no_id_anywhere(made):
     assert made.ok("audit", "verify").code == 0
     assert made("audit", "tail", "--subject", "").code == 2
     assert "wrong" not in json.dumps(entries(made))
+
+
+def test_what_apply_replay_and_quarantine_did_is_there(tm):
+    tm.write("in/a.csv", "id,x\n1,2\n3,no\n")
+    tm.write("tidemill.yaml", "sources:\n  a: {read: in/*.csv, key: [id], columns: {id: int, x: int}}\n")
+    tm.ok("apply")
+    tm.ok("data", "quarantine", "a", "--list", "5")
+    tm.ok("data", "quarantine", "a", "--list", "5", "--show-values")
+    tm.ok("data", "replay", "a")
+    tm.ok("data", "replay", "a", "--drop")
+    tm.ok("apply")  # changes nothing
+    assert [e["event"] for e in entries(tm, "--object", "source:a")] == ["source.added", "quarantine.read", "source.replayed", "source.dropped"]

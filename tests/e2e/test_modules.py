@@ -108,6 +108,7 @@ def test_a_model_names_its_module_and_is_refused_without_it(tm, knn):
     for words in (("predict", "near", "data.csv"), ("predict", bundle, "data.csv"), ("model", "verify")):
         refused = tm(*words)
         assert refused.code != 0 and "module 'knn' 1.0" in refused.err + refused.out and added["hash"] in refused.err + refused.out, words
+    assert [e["event"] for e in tm.ok("audit", "tail", "--event", "module", "--json").json["entries"]] == ["module.added", "module.removed"]
     assert tm("predict", "near", "data.csv").code == 2
     assert "module add" in tm("predict", "near", "data.csv").err
     # Named for one command, it is the same model.

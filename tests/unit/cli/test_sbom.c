@@ -18,6 +18,10 @@ static const json_t *component(const json_t *bill, const char *name) {
     return NULL;
 }
 
+static const char *ref_of(const json_t *bill, size_t i) {
+    return tm__json_text(json_array_get(json_object_get(bill, "components"), i), "bom-ref", "");
+}
+
 static const char *hash_of(const json_t *one) {
     const json_t *const hash = json_array_get(json_object_get(one, "hashes"), 0);
     assert_string_equal(tm__json_text(hash, "alg", ""), "BLAKE2b-256");
@@ -35,7 +39,7 @@ static const json_t *checked(const json_t *bill) {
     assert_string_equal(tm__json_text(bill, "specVersion", ""), "1.6");
     assert_string_equal(tm__json_text(needs, "ref", ""), tm__json_text(subject, "bom-ref", "-"));
     json_array_foreach(json_object_get(needs, "dependsOn"), i, one) {
-        (void)component(bill, json_string_value(one));
+        assert_string_equal(ref_of(bill, i), json_string_value(one));
     }
     assert_int_equal(i, json_array_size(json_object_get(bill, "components")));
     return subject;
@@ -61,9 +65,10 @@ static void a_program_names_its_libraries_with_their_versions(void **state) {
 static void a_version_names_its_file_rows_recipe_and_program_by_hash(void **state) {
     (void)state;
     json_t *bill = NULL;
-    json_t *const full = json_pack("{s:s, s:i, s:s, s:{s:s, s:n, s:s, s:s}}", "model", "late",
-                                   "version", 3, "bundle_hash", "aa", "lineage", "snapshot", "bb",
-                                   "test_snapshot", "recipe_hash", "cc", "code", "0.1.0");
+    json_t *const full = json_pack(
+        "{s:s, s:i, s:s, s:{s:s, s:n, s:s, s:s}, s:[{s:s, s:s, s:s}]}", "model", "late", "version",
+        3, "bundle_hash", "aa", "lineage", "snapshot", "bb", "test_snapshot", "recipe_hash", "cc",
+        "code", "0.1.0", "modules", "name", "knn", "version", "1.0", "hash", "dd");
     assert_int_equal(tm__sbom_version(full, &bill, NULL), TM_OK);
     const json_t *const subject = checked(bill);
     assert_string_equal(tm__json_text(subject, "bom-ref", ""), "late@3");
@@ -72,7 +77,8 @@ static void a_version_names_its_file_rows_recipe_and_program_by_hash(void **stat
     assert_string_equal(hash_of(component(bill, "rows")), "bb");
     assert_string_equal(hash_of(component(bill, "recipe")), "cc");
     assert_string_equal(tm__json_text(component(bill, "tidemill"), "version", ""), "0.1.0");
-    assert_int_equal(json_array_size(json_object_get(bill, "components")), 3);
+    assert_int_equal(json_array_size(json_object_get(bill, "components")), 4);
+    assert_string_equal(hash_of(component(bill, "knn")), "dd");
     json_decref(bill);
     json_decref(full);
 }
