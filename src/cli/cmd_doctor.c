@@ -34,6 +34,9 @@ tm_status cmd_doctor(tm_cli *cli, tm_err *err) {
     tm__check_place(&checks, cli->home);
     tm__check_home(&checks, cli->home);
     tm__check_libraries(&checks);
+    if (tm__cli_text(cli, "advisories") != NULL) {
+        TM_TRY(tm__check_advisories(&checks, tm__cli_text(cli, "advisories"), err));
+    }
     TM_TRY(tm__json_check(err));
     if (cli->json) {
         json_t *value = checks_json(&checks);

@@ -37,5 +37,12 @@ void tm__check_place(tm_checks *checks, const char *home_name);
 void tm__check_home(tm_checks *checks, const char *home_name);
 /** Versions of the libraries in use, and whether they are those of the build. */
 void tm__check_libraries(tm_checks *checks);
+/** Hold the versions that tm__check_libraries() found against a file of advisories: a warning for
+ * each that concerns one, and a line that counts them. TM_E_DATA: no such list. */
+TM_NODISCARD tm_status tm__check_advisories(tm_checks *checks, const char *path, tm_err *err);
+/** Compare two versions number by number: below 0, 0 or above 0, as strcmp(). */
+int tm__version_compare(const char *a, const char *b);
+/** The version of a library in what tm__check_libraries() found; empty when it is not there. */
+void tm__library_version(const tm_checks *checks, const char *name, char out[64]);
 
 #endif

@@ -35,7 +35,7 @@ static const library libraries[] = {
 };
 
 /* The version in what doctor found: "OpenSSL 3.0.19 27 Jan 2026" and "v1.4.4, PATH" have one. */
-static void version_of(const tm_checks *checks, const char *name, char out[64]) {
+void tm__library_version(const tm_checks *checks, const char *name, char out[64]) {
     out[0] = '\0';
     for (uint32_t i = 0; i < checks->n; i++) {
         const tm_check *const check = &checks->list[i];
@@ -90,7 +90,7 @@ tm_status tm__sbom_program(json_t **out, tm_err *err) {
     json_t *const components = json_array(), *const needs = json_array();
     tm__check_libraries(&checks);
     for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
-        version_of(&checks, libraries[i].name, version);
+        tm__library_version(&checks, libraries[i].name, version);
         json_array_append_new(components, library_json(&libraries[i], version));
         json_array_append_new(needs, json_string(libraries[i].name));
     }

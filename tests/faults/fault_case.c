@@ -396,6 +396,7 @@ const fault_case fault_cases[] = {
     {"help", "empty", {"help", "train"}, .want = 0},
     {"help all", "empty", {"help"}, .want = 0},
     {"version", "empty", {"version", "--json"}, .want = 0},
+    {"doctor advisories", "full", {"doctor", "--advisories", "new.csv"}, .want = 7},
     {"version sbom", "empty", {"version", "--sbom"}, .want = 0},
     {"recover status", "hot", {"status", "--json"}, .want = 0},
     {"recover serve",
