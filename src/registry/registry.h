@@ -327,7 +327,10 @@ TM_NODISCARD tm_status tm__registry_key_list(tm_registry *registry,
                                              bool (*fn)(void *arg, const tm_stored_key *key),
                                              void *arg, tm_err *err);
 
-/* Jobs: children's work, with the epoch that a late writer must still hold. */
+/* Jobs: children's work, with the epoch that a late writer must still hold. Of a kind and a model
+ * the newest stay, and those that ended lately; a new one removes the others. */
+#define TM_JOBS_KEPT 100u
+#define TM_JOBS_KEPT_US (2 * INT64_C(86400000000)) /* more than the day that budgets look at */
 TM_NODISCARD tm_status tm__registry_job_add(tm_registry *registry, const char *kind,
                                             const char *model, char *out_id /* 27 bytes */,
                                             tm_err *err);

@@ -261,11 +261,30 @@ tm_status tm__registry_key_list(tm_registry *registry,
 
 /* ---- Jobs ---- */
 
+/* A day's budget and the pauses after fruitless runs count no job that goes here. */
+static tm_status jobs_drop(tm_registry *registry, const char *kind, const char *model,
+                           tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "DELETE FROM jobs WHERE kind = ?1 AND model = ?2 AND ended_us < ?3 AND"
+                         " started_us < (SELECT started_us FROM jobs WHERE kind = ?1 AND model = ?2"
+                         " ORDER BY started_us DESC LIMIT 1 OFFSET ?4)",
+                         &stmt, err));
+    tm__stmt_bind_text(stmt, 1, kind);
+    tm__stmt_bind_text(stmt, 2, model);
+    tm__stmt_bind_i64(stmt, 3, tm__now_us() - TM_JOBS_KEPT_US);
+    tm__stmt_bind_i64(stmt, 4, TM_JOBS_KEPT - 1);
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
 tm_status tm__registry_job_add(tm_registry *registry, const char *kind, const char *model,
                                char *out_id, tm_err *err) {
     char id[27];
     tm__id_create(id);
     tm_stmt *stmt = NULL;
+    TM_TRY(jobs_drop(registry, kind, model == NULL ? "" : model, err));
     TM_TRY(tm__stmt_init(registry->db,
                          "INSERT INTO jobs(id, kind, model, state, epoch, started_us)"
                          " VALUES(?, ?, ?, 'running', (SELECT number FROM epoch), ?)",

@@ -22,6 +22,10 @@
     "WHERE NOT EXISTS(SELECT 1 FROM collected c WHERE c.model_id = versions.model_id"              \
     " AND c.number = versions.number)"
 
+/* Rows of other sources that features of these are made of. */
+#define EVENTS_OF_VERSIONS                                                                         \
+    " UNION SELECT e.value FROM versions, json_each(info, '$.event_snapshots') e " LEFT_ALONE
+
 static tm_status hashes_append(tm_registry *registry, const char *sql, json_t *list, tm_err *err) {
     tm_stmt *stmt = NULL;
     tm_status st = TM_OK;
@@ -52,12 +56,13 @@ tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err) {
         "SELECT lower(hex(bundle_hash)) FROM versions " LEFT_ALONE BUNDLES_OF_TURNS " ORDER BY 1",
         bundles, err);
     if (st == TM_OK) {
-        st = hashes_append(registry,
-                           "SELECT snapshot FROM versions " LEFT_ALONE " AND snapshot != '' UNION"
-                           " SELECT json_extract(info, '$.test_snapshot') FROM versions " LEFT_ALONE
-                           " AND json_extract(info, '$.test_snapshot') != ''" ROWS_OF_TURNS
-                           " ORDER BY 1",
-                           snapshots, err);
+        st = hashes_append(
+            registry,
+            "SELECT snapshot FROM versions " LEFT_ALONE " AND snapshot != '' UNION"
+            " SELECT json_extract(info, '$.test_snapshot') FROM versions " LEFT_ALONE
+            " AND json_extract(info, '$.test_snapshot') != ''" EVENTS_OF_VERSIONS ROWS_OF_TURNS
+            " ORDER BY 1",
+            snapshots, err);
     }
     if (st == TM_OK) {
         *out = files;

@@ -15,6 +15,7 @@ typedef struct tm_tiny_bundle {
     const char *entity;    /* name of a column beside the inputs; may be NULL */
     const char *time;      /* same of its time */
     const json_t *windows; /* record of features over windows; NULL: none */
+    const json_t *events;  /* {SOURCE: HASH} of the rows that these are made of; NULL: none */
 } tm_tiny_bundle;
 
 /**

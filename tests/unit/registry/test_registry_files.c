@@ -57,6 +57,21 @@ static size_t n_named(tm_registry *registry, const char *kind, const char *hash)
     return n;
 }
 
+static void a_version_names_the_rows_that_its_features_are_made_of(void **state) {
+    tm_registry *registry = NULL;
+    tm_version version = {0};
+    json_t *events = json_pack("{s:s, s:s}", "orders", "cc", "visits", "ee");
+    tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.events = events});
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    assert_int_equal(tm__registry_add(registry, "m", bundle, NULL, &actor, &version, NULL), TM_OK);
+    assert_int_equal(n_named(registry, "snapshots", "cc"), 1);
+    assert_int_equal(n_named(registry, "snapshots", "ee"), 1);
+    tm__version_done(&version);
+    tm__bundle_unref(bundle);
+    json_decref(events);
+    tm__registry_close(registry);
+}
+
 static void an_open_turn_names_its_rows_and_its_bundle(void **state) {
     tm_registry *registry = NULL;
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
@@ -107,6 +122,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_file_is_named_once, tm__temp_home_open,
                                         tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(a_version_names_the_rows_that_its_features_are_made_of,
+                                        tm__temp_home_open, tm__temp_home_close),
         cmocka_unit_test_setup_teardown(an_open_turn_names_its_rows_and_its_bundle,
                                         tm__temp_home_open, tm__temp_home_close),
         cmocka_unit_test_setup_teardown(a_copy_of_the_registry_is_a_registry, tm__temp_home_open,
