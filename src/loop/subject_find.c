@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "loop/subject.h"
 #include "loop/subject_ids.h"
+#include "loop/subject_scan.h"
 #include "loop/subject_sinks.h"
 #include "monitor/monitor_walk.h"
 #include "source/intake.h"
@@ -166,6 +167,17 @@ static tm_status look_in_snapshot(finding *f, const tm_version *version, const c
     return st;
 }
 
+/* Events and looked-up rows have keys of their own, which the record does not call a subject. */
+static void leave_out_events(finding *f, const tm_version *version) {
+    const char *name = NULL;
+    json_t *hash = NULL;
+    json_object_foreach(json_object_get(version->info, "event_snapshots"), name, hash) {
+        leave_out(f, "snapshot", json_string_value(hash),
+                  "rows of another source that features are made of: no column of it is declared "
+                  "to name a subject");
+    }
+}
+
 static tm_status look_in_version(finding *f, const char *model, int64_t number, tm_err *err) {
     char name[TM_MAX_NAME + 16];
     tm_version version = {0};
@@ -175,6 +187,9 @@ static tm_status look_in_version(finding *f, const char *model, int64_t number, 
     const char *const test = tm__json_text(version.info, "test_snapshot", "");
     tm_status st = tm__subject_columns_of_version(f->home, &version, &columns, err);
     const bool is_there = strcmp(version.state, "collected") != 0; /* else its rows went with it */
+    if (st == TM_OK && is_there) {
+        leave_out_events(f, &version);
+    }
     if (st == TM_OK && is_there && json_array_size(columns) == 0) {
         leave_out(f, "version", name, "it was trained without an entity column");
     } else if (st == TM_OK && is_there) {
@@ -333,8 +348,9 @@ static tm_status look(finding *f, tm_err *err) {
     if (tm__fs_info(tm__home_log_db(f->home)).kind != TM_PATH_NONE) {
         TM_TRY(tm__monitor_open(f->home, &reading, &monitor, err));
     }
-    const tm_status st = look_in_models(f, monitor, err);
+    tm_status st = look_in_models(f, monitor, err);
     tm__monitor_close(monitor);
+    st = st == TM_OK ? tm__subject_unnamed(f->home, f->registry, f->rest, err) : st;
     return st == TM_OK ? tm__json_check(err) : st;
 }
 
