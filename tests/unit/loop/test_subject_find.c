@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/fs.h"
 #include "loop/subject.h"
 #include "source/intake.h"
 #include "temp_home.h"
@@ -59,26 +58,10 @@ static void rows_are_found_by_the_key_as_text(void **state) {
     json_decref(counts);
 }
 
-static void a_snapshot_that_no_version_names_is_told(void **state) {
-    const char *const dir = tm__home_snapshots(*state);
-    const char *const name = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    char path[1024];
-    assert_int_equal(tm__fs_mkdir(dir, NULL), TM_OK);
-    (void)snprintf(path, sizeof(path), "%s/%s.parquet", dir, name);
-    assert_int_equal(tm__fs_publish(path, "rows", 4, NULL), TM_OK);
-    json_t *found = find(*state, "7", false);
-    const json_t *const left = json_object_get(found, "not_looked_into");
-    assert_int_equal(json_array_size(left), 1);
-    assert_string_equal(tm__json_text(json_array_get(left, 0), "what", "") + strlen("snapshot:"),
-                        name);
-    json_decref(found);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(an_empty_home_knows_nobody),
-                                       TEST(rows_are_found_by_the_key_as_text),
-                                       TEST(a_snapshot_that_no_version_names_is_told)};
+                                       TEST(rows_are_found_by_the_key_as_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
