@@ -17,11 +17,11 @@
 #define TM_CHILD_ADDRESSES(bytes) (bytes)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #undef TM_CHILD_ADDRESSES
-#define TM_CHILD_ADDRESSES(bytes) ((bytes) * 0)
+#define TM_CHILD_ADDRESSES(bytes) ((bytes)*0)
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #undef TM_CHILD_ADDRESSES
-#define TM_CHILD_ADDRESSES(bytes) ((bytes) * 0)
+#define TM_CHILD_ADDRESSES(bytes) ((bytes)*0)
 #endif
 #endif
 
