@@ -250,13 +250,15 @@ static tm_status columns_of_answer(walking *w, const tm_walk_row *row, tm_err *e
     json_decref(w->columns);
     w->columns = NULL;
     (void)snprintf(name, sizeof(name), "%s@%u", w->model, row->version);
-    tm_status st = tm__registry_find(w->f->registry, name, &version, NULL);
+    tm_err inner = {0};
+    tm_status st = tm__registry_find(w->f->registry, name, &version, &inner);
     if (st == TM_E_NOT_FOUND) {
         w->columns = json_array();
         st = tm__json_check(err);
-    } else {
-        st = st == TM_OK ? tm__subject_columns_of_version(w->f->home, &version, &w->columns, err)
-                         : TM_FAIL(err, st, "cannot read version '%s'", name);
+    } else if (st == TM_OK) {
+        st = tm__subject_columns_of_version(w->f->home, &version, &w->columns, err);
+    } else if (err != NULL) {
+        *err = inner;
     }
     tm__version_done(&version);
     w->stream = st == TM_OK ? row->stream : 0;
