@@ -76,6 +76,8 @@ tm_path_info tm__fs_info(const char *path);
  * walk. */
 TM_NODISCARD tm_status tm__fs_list(const char *dir, bool (*fn)(void *arg, const char *name),
                                    void *arg, tm_err *err);
+/** Whether a folder has an entry; what is no folder has none. */
+TM_NODISCARD tm_status tm__fs_has_entry(const char *dir, bool *out, tm_err *err);
 /** Paths that match a glob (*, ?, [..]) in byte order, one call each; *out_n counts them. */
 TM_NODISCARD tm_status tm__fs_glob(const char *pattern, bool (*fn)(void *arg, const char *path),
                                    void *arg, uint64_t *out_n, tm_err *err);

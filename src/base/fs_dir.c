@@ -101,6 +101,17 @@ tm_status tm__fs_list(const char *dir, bool (*fn)(void *arg, const char *name), 
     return st;
 }
 
+static bool note_entry(void *arg, const char *name) {
+    (void)name;
+    *(bool *)arg = true;
+    return false;
+}
+
+tm_status tm__fs_has_entry(const char *dir, bool *out, tm_err *err) {
+    *out = false;
+    return tm__fs_info(dir).kind == TM_PATH_DIR ? tm__fs_list(dir, note_entry, out, err) : TM_OK;
+}
+
 tm_status tm__fs_glob(const char *pattern, bool (*fn)(void *arg, const char *path), void *arg,
                       uint64_t *out_n, tm_err *err) {
     glob_t found = {0};

@@ -224,19 +224,11 @@ static tm_status read_all(tm_restore *r, tm_err *err) {
 
 /* ---- The home ---- */
 
-static bool note_entry(void *arg, const char *name) {
-    (void)name;
-    *(bool *)arg = true;
-    return false;
-}
-
 static tm_status home_check_free(const char *home, tm_err *err) {
     const tm_path_info info = tm__fs_info(home);
-    bool has_entry = info.kind != TM_PATH_NONE && info.kind != TM_PATH_DIR;
-    if (info.kind == TM_PATH_DIR) {
-        TM_TRY(tm__fs_list(home, note_entry, &has_entry, err));
-    }
-    if (!has_entry) {
+    bool has_entry = false;
+    TM_TRY(tm__fs_has_entry(home, &has_entry, err));
+    if (info.kind == TM_PATH_NONE || (info.kind == TM_PATH_DIR && !has_entry)) {
         return TM_OK;
     }
     const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "the home '%s' is not empty", home);

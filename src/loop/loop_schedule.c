@@ -72,9 +72,9 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->compacting = (tm_compacting){.child = alone};
     loop->tending = (tm_tending){.child = alone, .duty = &tm__duty_online};
     loop->joining = (tm_tending){.child = alone, .duty = &tm__duty_labels};
-    tm_children children = {.home = home, .supervisor = supervisor};
-    loop->rolling = (tm_rolling){.log = log, .children = children};
-    children.has_network = true;
+    const tm_children watching = {.home = home, .supervisor = supervisor};
+    const tm_children children = {.home = home, .supervisor = supervisor, .has_network = true};
+    loop->rolling = (tm_rolling){.log = log, .children = watching};
     loop->telling = (tm_telling){.log = log, .children = children};
     loop->pulling = (tm_pulling){.log = log, .children = children};
     loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};

@@ -31,12 +31,14 @@ static bool remove_file(void *arg, const char *name) {
     return e->st == TM_OK;
 }
 
-static tm_status empty_folder(const char *folder, tm_err *err) {
+/* fn: remove_file, or for some of the files. */
+static tm_status empty_folder(const char *folder, bool (*fn)(void *arg, const char *name),
+                              tm_err *err) {
     emptying e = {.folder = folder, .err = err};
     if (tm__fs_info(folder).kind != TM_PATH_DIR) {
         return TM_OK;
     }
-    TM_TRY(tm__fs_list(folder, remove_file, &e, err));
+    TM_TRY(tm__fs_list(folder, fn, &e, err));
     TM_TRY(e.st);
     return tm__fs_sync_folder(folder, err);
 }
@@ -46,30 +48,21 @@ bool tm__subject_is_spool(const char *name) {
     return strncmp(name, "jobs/sink.", 10) == 0 && strcmp(name + len - 5, ".rows") == 0;
 }
 
+/* Rows that a sink has spooled and, since no batch of it waits, does not need. */
 static bool remove_spool(void *arg, const char *name) {
     char below[TM_MAX_NAME + 64];
     (void)snprintf(below, sizeof(below), "jobs/%s", name);
     return tm__subject_is_spool(below) ? remove_file(arg, name) : true;
 }
 
-/* Rows that a sink has spooled and, since no batch of it waits, does not need. */
-static tm_status remove_spools(const char *folder, tm_err *err) {
-    emptying e = {.folder = folder, .err = err};
-    if (tm__fs_info(folder).kind != TM_PATH_DIR) {
-        return TM_OK;
-    }
-    TM_TRY(tm__fs_list(folder, remove_spool, &e, err));
-    return e.st;
-}
-
 tm_status tm__subject_remove_derived(const tm_home *home, tm_err *err) {
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         char *const folder = tm__fs_join(tm__home_path(home), folders[i]);
-        const tm_status st =
-            folder == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : empty_folder(folder, err);
+        const tm_status st = folder == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                            : empty_folder(folder, remove_file, err);
         tm__mem_free(folder);
         TM_TRY(st);
     }
-    TM_TRY(remove_spools(tm__home_jobs(home), err));
+    TM_TRY(empty_folder(tm__home_jobs(home), remove_spool, err));
     return tm__online_remove(home, err);
 }

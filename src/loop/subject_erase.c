@@ -103,7 +103,9 @@ static tm_status scan(const erasing *e, bool (*is_asked)(const char *entry), tm_
 
 /* What a server that was killed left; only a server knows how to read it. */
 static tm_status refuse_spilled(const erasing *e, tm_err *err) {
-    if (!tm__log_has_spilled(e->home)) {
+    bool has_spilled = false;
+    TM_TRY(tm__log_has_spilled(e->home, &has_spilled, err));
+    if (!has_spilled) {
         return TM_OK;
     }
     const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "answers wait in the folder 'spill'");
@@ -413,7 +415,7 @@ static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
     at[tm__time_to_text(tm__now_us(), at)] = '\0';
     tm_status st = say_models(e, models, err);
     st = st == TM_OK ? say_backups(e, rest, err) : st;
-    st = st == TM_OK ? tm__subject_say_sinks(e->home, e->found, rest, err) : st;
+    st = st == TM_OK && has_found(e) ? tm__subject_say_sinks(e->home, e->found, rest, err) : st;
     if (json_array_size(json_object_get(e->found, "sources")) > 0) {
         say_not_reached(rest, "files and databases that sources read",
                         "they lie outside of the home; of a source with a key no row is taken "

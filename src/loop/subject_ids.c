@@ -152,7 +152,11 @@ static tm_status name_snapshot(naming *n, const char *hash, const json_t *column
     if (st == TM_E_NOT_FOUND) {
         return TM_OK;
     }
-    st = st == TM_OK ? name_rows(n, table, columns, err) : TM_FAIL(err, st, "%s", why.message);
+    if (st == TM_OK) {
+        st = name_rows(n, table, columns, err);
+    } else if (err != NULL) {
+        *err = why;
+    }
     tm__table_unref(table);
     return st;
 }

@@ -116,8 +116,5 @@ static tm_status say_sink(void *arg, const tm_sink_row *sink, tm_err *err) {
 tm_status tm__subject_say_sinks(const tm_home *home, const json_t *found, json_t *out,
                                 tm_err *err) {
     saying s = {.delivered = json_object_get(found, "delivered"), .out = out};
-    const bool has_found = json_array_size(json_object_get(found, "sources")) > 0 ||
-                           json_array_size(json_object_get(found, "versions")) > 0 ||
-                           json_array_size(json_object_get(found, "answers")) > 0;
-    return has_found ? each_sink(home, say_sink, &s, err) : TM_OK;
+    return each_sink(home, say_sink, &s, err);
 }

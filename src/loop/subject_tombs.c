@@ -55,7 +55,7 @@ tm_status tm__tombstone_add(const tm_home *home, tm_registry *registry, const ch
         st = tm__fs_read_all(path, &text, err);
     }
     st = st == TM_OK ? add_line(registry, id, text.len == 0, &text, err) : st;
-    st = st == TM_OK ? tm__fs_replace(path, text.data, text.len, err) : st;
+    st = st == TM_OK ? tm__fs_publish(path, text.data, text.len, err) : st;
     tm__buf_done(&text);
     tm__mem_free(path);
     return st;

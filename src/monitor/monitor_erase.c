@@ -224,17 +224,9 @@ tm_status tm__log_erase(const tm_home *home, const tm_log_erasure *erasure, tm_l
     return st;
 }
 
-static bool note_file(void *arg, const char *name) {
-    bool *const found = arg;
-    (void)name;
-    *found = true;
-    return false;
-}
-
-bool tm__log_has_spilled(const tm_home *home) {
-    bool found = false;
+tm_status tm__log_has_spilled(const tm_home *home, bool *out, tm_err *err) {
     char *const folder = tm__fs_join(tm__home_path(home), "spill");
-    const tm_status st = folder == NULL ? TM_E_NOMEM : tm__fs_list(folder, note_file, &found, NULL);
+    const tm_status st = folder == NULL ? no_memory(err) : tm__fs_has_entry(folder, out, err);
     tm__mem_free(folder);
-    return found || st == TM_E_NOMEM;
+    return st;
 }

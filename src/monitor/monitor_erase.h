@@ -32,6 +32,6 @@ typedef struct tm_log_erased {
 TM_NODISCARD tm_status tm__log_erase(const tm_home *home, const tm_log_erasure *erasure,
                                      tm_log_erased *out, tm_err *err);
 /** Whether answers wait in spill files, which only a server reads. */
-bool tm__log_has_spilled(const tm_home *home);
+TM_NODISCARD tm_status tm__log_has_spilled(const tm_home *home, bool *out, tm_err *err);
 
 #endif

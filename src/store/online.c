@@ -413,13 +413,6 @@ static bool remove_any(void *arg, const char *name) {
     return true;
 }
 
-static bool note_entry(void *arg, const char *name) {
-    bool *const found = arg;
-    (void)name;
-    *found = true;
-    return false;
-}
-
 /* The folder "new" is emptied as one that is made aside, and goes as well. */
 static tm_status remove_all(char *folder, tm_err *err) {
     bool is_left = false;
@@ -430,7 +423,7 @@ static tm_status remove_all(char *folder, tm_err *err) {
     TM_TRY(st);
     TM_TRY(tm__fs_list(folder, remove_any, folder, err));
     TM_TRY(tm__fs_sync_folder(folder, err));
-    TM_TRY(tm__fs_list(folder, note_entry, &is_left, err));
+    TM_TRY(tm__fs_has_entry(folder, &is_left, err));
     return is_left ? TM_FAIL(err, TM_E_UNAVAILABLE, "the online store cannot be removed") : TM_OK;
 }
 

@@ -209,13 +209,27 @@ static void running_out_of_memory_is_reported(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void a_folder_has_an_entry_or_not(void **state) {
+    char path[128];
+    bool has = false;
+    (void)state;
+    assert_int_equal(tm__fs_has_entry(folder.path, &has, NULL), TM_OK);
+    assert_true(has);
+    test_folder_join(&folder, "empty", path, sizeof(path));
+    assert_int_equal(tm__fs_has_entry(path, &has, NULL), TM_OK);
+    assert_false(has);
+    assert_int_equal(tm__fs_mkdir(path, NULL), TM_OK);
+    assert_int_equal(tm__fs_has_entry(path, &has, NULL), TM_OK);
+    assert_false(has);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(entries_come_in_byte_order),    TEST(globs_match_in_byte_order),
         TEST(a_path_says_what_stands_there), TEST(a_look_tells_whether_a_writer_is_through),
         TEST(a_path_says_what_stands_there), TEST(files_are_mapped),
         TEST(paths_are_joined_and_resolved), TEST(running_out_of_memory_is_reported),
-        TEST(a_file_that_was_used_is_newer),
+        TEST(a_file_that_was_used_is_newer), TEST(a_folder_has_an_entry_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "logged.h"
-#include "monitor/monitor.h"
+#include "monitor/monitor_priv.h"
 #include "temp_home.h"
 #include "tiny_bundle.h"
 
@@ -52,6 +52,20 @@ static void log_answers(tm_monitor *monitor, const tm_given *given, int n, int f
         }
     }
     assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
+}
+
+/* What a statement over the log says, as one number. */
+static inline int64_t number_of(const tm_home *home, const char *sql) {
+    tm_db *db = NULL;
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    assert_int_equal(tm__log_open(tm__home_log_db(home), false, &db, NULL), TM_OK);
+    assert_int_equal(tm__stmt_init(db, sql, &stmt, NULL), TM_OK);
+    assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
+    const int64_t n = has_row ? tm__stmt_i64(stmt, 0) : 0;
+    tm__stmt_done(stmt);
+    tm__db_close(db);
+    return n;
 }
 
 #define NO_TIME TM_INT_MISSING

@@ -8,19 +8,6 @@
 #include "monitor/monitor_priv.h"
 #include "monitor_case.h"
 
-static int64_t number_of(const tm_home *home, const char *sql) {
-    tm_db *db = NULL;
-    tm_stmt *stmt = NULL;
-    bool has_row = false;
-    assert_int_equal(tm__log_open(tm__home_log_db(home), false, &db, NULL), TM_OK);
-    assert_int_equal(tm__stmt_init(db, sql, &stmt, NULL), TM_OK);
-    assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
-    const int64_t n = has_row ? tm__stmt_i64(stmt, 0) : 0;
-    tm__stmt_done(stmt);
-    tm__db_close(db);
-    return n;
-}
-
 /* What is old goes with its label and all that points to it; what is young, and other models',
  * stay. */
 static void old_answers_go_with_all_that_points_to_them(void **state) {
