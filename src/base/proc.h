@@ -10,20 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/sanitized.h"
 #include "tidemill/err.h"
 
 /* A limit of addresses for a child that is this program: none under a sanitizer, which maps
  * terabytes of them for itself. */
-#define TM_CHILD_ADDRESSES(bytes) (bytes)
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#undef TM_CHILD_ADDRESSES
-#define TM_CHILD_ADDRESSES(bytes) ((bytes)*0)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#undef TM_CHILD_ADDRESSES
-#define TM_CHILD_ADDRESSES(bytes) ((bytes)*0)
-#endif
-#endif
+#define TM_CHILD_ADDRESSES(bytes) (TM_IS_SANITIZED ? UINT64_C(0) : (bytes))
 
 typedef struct tm_supervisor tm_supervisor;
 

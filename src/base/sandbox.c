@@ -20,17 +20,7 @@
 #include <sys/resource.h>
 
 #include "base/module.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED true
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED false
-#endif
+#include "base/sanitized.h"
 
 #define NAMESPACES                                                                                 \
     ((scmp_datum_t)(CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |     \
@@ -371,7 +361,7 @@ tm_status tm__sandbox_enter(tm_sandbox kind, tm_err *err) {
 }
 
 bool tm__sandbox_is_there(void) {
-    return !IS_SANITIZED && prctl(PR_GET_SECCOMP) >= 0;
+    return !TM_IS_SANITIZED && prctl(PR_GET_SECCOMP) >= 0;
 }
 
 bool tm__sandbox_is_entered(void) {

@@ -27,9 +27,9 @@ typedef enum tm_sandbox {
  *
  * Errors:  TM_E_UNSUPPORTED without libseccomp, TM_E_NOMEM, TM_E_UNAVAILABLE when the kernel
  * refuses; TM_OK and no effect where the kernel has no filters, or in a build with a sanitizer,
- * which needs calls that are on no list (`tm__sandbox_is_there`). Threads: before any other thread
- * exists: those that run already are not held. Cost:    0.5 ms; some tens of nanoseconds at each
- * system call from then on.
+ * which needs calls that are on no list (`tm__sandbox_is_there`).
+ * Threads: before any other thread exists: those that run already are not held.
+ * Cost:    the filter runs at each system call from then on.
  */
 TM_NODISCARD tm_status tm__sandbox_enter(tm_sandbox kind, tm_err *err);
 /** Whether this kernel and this build have filters of system calls. Any thread. */
