@@ -227,7 +227,7 @@ static tm_status note(tm_cli *cli, const char *event, const char *name, const ch
                               .kind = "module",
                               .name = name,
                               .details = json_pack("{s:s}", "hash", hash)};
-    tm__cli_did(cli, "'%s' is done for module '%s'", event, name);
+    tm__cli_did(cli, "module '%s' is %s", name, event + strlen("module."));
     const tm_status st = tm__cli_audit(home, &deed, err);
     tm__home_close(home);
     return st;
