@@ -16,6 +16,23 @@ static const char *word(const json_t *object, const char *name, const char *none
     return text != NULL ? text : none;
 }
 
+/* "sliding, the newest 5,000: REASON" */
+static void print_window(tm_cli *cli, const json_t *window) {
+    char rows[32];
+    const char *const kind = word(window, "kind", "");
+    const int64_t n = tm__json_i64(window, "rows", 0);
+    if (kind[0] == '\0') {
+        return;
+    }
+    tm__cli_print(cli, "  window   %s", kind);
+    if (n > 0) {
+        tm__cli_print(cli, "%s%s",
+                      strcmp(kind, "weighted") == 0 ? ", half for each " : ", the newest ",
+                      tm__count_text(n, rows));
+    }
+    tm__cli_print(cli, ": %s\n", word(window, "reason", ""));
+}
+
 /* Why it seemed worth it, and what was tried. */
 static void print_reasons(tm_cli *cli, const json_t *turn) {
     const json_t *const evidence = json_object_get(turn, "evidence");
@@ -49,6 +66,7 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
                   (long long)tm__json_i64(turn, "rows", 0),
                   (long long)tm__json_i64(turn, "new_rows", 0),
                   (long long)tm__json_i64(turn, "champion", 0));
+    print_window(cli, json_object_get(turn, "window"));
     print_reasons(cli, turn);
     if (tm__json_i64(turn, "version", 0) > 0) {
         tm__cli_print(cli, "  version  %lld\n", (long long)tm__json_i64(turn, "version", 0));
@@ -157,6 +175,7 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
         .promote = !tm__cli_flag(cli, "no-promote"),
         .work = (uint64_t)tm__cli_i64(cli, "work"),
         .budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000,
+        .window = tm__cli_text(cli, "window"),
         .keeps_state = tm__cli_has(cli, "checkpoint"),
         .checkpoint_ns = (uint64_t)tm__cli_duration_us(cli, "checkpoint") * 1000,
         .actor = actor.name,

@@ -4,11 +4,12 @@
 
 #include "base/mem.h"
 #include "cli/project_priv.h"
+#include "loop/loop_choice.h"
 
 static const char *const words[] = {"drift", "performance", "schema"};
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 
-typedef enum kind { SECONDS, COUNT, NUMBER, WORDS } kind;
+typedef enum kind { SECONDS, COUNT, NUMBER, WORDS, WINDOW } kind;
 static const struct {
     const char *name, *member;
     kind kind;
@@ -24,6 +25,7 @@ static const struct {
     {"cool_down", "cool_down_s", SECONDS, 0, "a time such as 1h"},
     {"per_day", "per_day_s", SECONDS, 1, "a time such as 2h"},
     {"watch", "watch", COUNT, 0, "a number of labels, 0 for none"},
+    {"window", "window", WINDOW, 0, "all, sliding, weighted, cut, auto, or sliding:5000"},
 };
 #define N_TERMS (sizeof(terms) / sizeof(terms[0]))
 
@@ -46,6 +48,15 @@ static tm_status read_words(tm_yaml *r, const yaml_node_t *value, json_t *list, 
     return TM_OK;
 }
 
+static bool read_window(tm_str text, json_t *retrain) {
+    char window[32];
+    tm_window_ask ask;
+    const bool ok =
+        tm__str_copy(window, sizeof(window), text) && tm__window_ask(window, &ask, NULL) == TM_OK;
+    json_object_set_new(retrain, "window", json_string(ok ? window : ""));
+    return ok;
+}
+
 static tm_status read_term(tm_yaml *r, const yaml_node_t *value, size_t i, json_t *retrain,
                            tm_err *err) {
     const tm_str text = tm__yaml_scalar(value);
@@ -64,6 +75,8 @@ static tm_status read_term(tm_yaml *r, const yaml_node_t *value, size_t i, json_
     } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == COUNT) {
         ok = tm__str_to_u64(text, &n) && n >= (uint64_t)terms[i].least && n <= INT64_MAX;
         json_object_set_new(retrain, terms[i].member, json_integer((json_int_t)n));
+    } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == WINDOW) {
+        ok = read_window(text, retrain);
     } else if (value->type == YAML_SCALAR_NODE) {
         ok = tm__str_to_f64(text, &number) && isfinite(number);
         json_object_set_new(retrain, terms[i].member, json_real(ok ? number : 0));

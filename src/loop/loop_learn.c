@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "loop/loop_choice.h"
 #include "loop/loop_turn.h"
 #include "model/checkpoint.h"
 
@@ -26,6 +27,7 @@ static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err
     o->task = task;
     o->positive = task == TM_TASK_BINARY ? tm__bundle_class(r->champion_bundle, 1) : NULL;
     o->label_cut_us = r->harvest.labels.known_us;
+    o->window = r->window;
     if (r->work > 0 || r->budget_ms > 0) {
         o->work = r->work;
         o->budget_ms = r->budget_ms;
@@ -45,8 +47,43 @@ static tm_status open_checkpoint(tm_ctx *ctx, const tm_retraining *r, const tm_t
     return st;
 }
 
+static tm_status choose(tm_ctx *ctx, tm_retraining *r, const tm_train_options *options,
+                        const char *asked, tm_err *err) {
+    const uint64_t n_held = tm__table_rows(r->harvest.held);
+    const tm_choice_input in = {
+        .asked = asked,
+        .train = r->harvest.train,
+        .n_new = r->harvest.n_new > n_held ? r->harvest.n_new - n_held : 0,
+        .n_gap = n_held,
+        .options = options,
+        .events = &r->events,
+        .champion = r->champion_bundle,
+    };
+    json_t *told = NULL;
+    TM_TRY(tm__choose_window(ctx, &in, &r->window, &told, err));
+    json_object_set_new(r->turn.story, "window", told);
+    TM_TRY(tm__json_check(err));
+    return tm__turn_save(r->registry, &r->turn, err);
+}
+
+/* What was chosen before a kill stays so. */
+static tm_status choose_window(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    const json_t *const said = json_object_get(r->turn.story, "window");
+    tm_recipe recipe;
+    if (said == NULL || json_object_get(said, "kind") != NULL) {
+        return tm__row_window_from_json(said, &r->window, err);
+    }
+    TM_TRY(read_recipe(r, &recipe, err));
+    tm__train_events_use(&r->events, &recipe.options);
+    const char *const asked = tm__json_text(said, "asked", "all");
+    const tm_status st = choose(ctx, r, &recipe.options, asked, err);
+    tm__recipe_done(&recipe);
+    return st;
+}
+
 static tm_status fit(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
     tm_recipe recipe;
+    TM_TRY(choose_window(ctx, r, err));
     TM_TRY(read_recipe(r, &recipe, err));
     const json_t *const story = r->turn.story;
     (void)tm__str_copy(recipe.options.snapshot, sizeof(recipe.options.snapshot),

@@ -11,6 +11,10 @@
 /* A retraining or a verdict stands on at least this many rows that are new. */
 #define TM_LOOP_ROWS_MIN 20u
 
+#define TM_LOOP_HELD_SHARE 5u /* one in five of the new rows is held out for a gate, */
+#define TM_LOOP_HELD_MIN 200u /* and no less than this, or half of them */
+uint64_t tm__loop_held_count(uint64_t n_new);
+
 /* What a version knows: recorded when it was trained by the loop. */
 typedef struct tm_learned {
     tm_label_cut labels;            /* joined_us 0: none */

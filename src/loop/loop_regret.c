@@ -11,7 +11,6 @@
 #include "loop/label_guard.h"
 #include "loop/loop_turn.h"
 #include "metric/uniform.h"
-#include "train/train_look.h"
 
 #define V_OPT 25.0 /* sum of squares that the bound is tightest at: some hundred rows */
 #define RANGE 2.0  /* of a difference of two losses of 0 to 1 */
@@ -47,7 +46,7 @@ static double variance(const double *y, uint64_t n) {
     return n > 0 ? sum / (double)n : 0;
 }
 
-/* Brier's loss of classes; of values the squared error over four variances, 1 at the most. */
+/* Of a class that training has not, no output is right. */
 static double loss_of(const tm_look *look, uint64_t i, double spread) {
     const double *const p = look->pred + i * look->n_outputs;
     if (look->task == TM_TASK_REGRESSION) {
@@ -55,14 +54,21 @@ static double loss_of(const tm_look *look, uint64_t i, double spread) {
         return spread > 0 ? fmin(off * off / (4 * spread), 1) : 0;
     }
     if (look->n_outputs == 1) {
-        return (p[0] - look->y[i]) * (p[0] - look->y[i]);
+        return fmin((p[0] - look->y[i]) * (p[0] - look->y[i]), 1);
     }
-    double sum = 0;
+    double sum = look->y[i] < look->n_outputs ? 0 : 1;
     for (uint32_t k = 0; k < look->n_outputs; k++) {
         const double off = p[k] - ((uint32_t)look->y[i] == k ? 1 : 0);
         sum += off * off;
     }
     return sum / 2;
+}
+
+void tm__regret_losses(const tm_look *look, double *out) {
+    const double spread = variance(look->y, look->n);
+    for (uint64_t i = 0; i < look->n; i++) {
+        out[i] = loss_of(look, i, spread);
+    }
 }
 
 static tm_status compare(const tm_look *now, const tm_look *before, tm_regret *out, tm_err *err) {
@@ -73,11 +79,8 @@ static tm_status compare(const tm_look *now, const tm_look *before, tm_regret *o
         st = TM_FAIL(err, TM_E_DATA, "the two versions answer in different forms");
     }
     if (st == TM_OK) {
-        const double spread = variance(now->y, now->n);
-        for (uint64_t i = 0; i < now->n; i++) {
-            a[i] = loss_of(now, i, spread);
-            b[i] = loss_of(before, i, spread);
-        }
+        tm__regret_losses(now, a);
+        tm__regret_losses(before, b);
         tm__regret_judge(a, b, now->n, out);
     }
     tm__mem_free(a);

@@ -141,11 +141,11 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
 /* ---- The whole ---- */
 
 /* The same rows, recipe and gate would only give the same version and the same verdict again; a
- * schedule would pile them up. Another budget may give another version. */
+ * schedule would pile them up. Another budget or window may give another version. */
 static tm_status repeat_check(const tm_retraining *r, tm_err *err) {
     tm_learned learned = {.labels = r->harvest.labels, .n_labels = (int64_t)r->harvest.n_labels};
     uint32_t version = 0;
-    if (r->work > 0 || r->budget_ms > 0) {
+    if (r->work > 0 || r->budget_ms > 0 || r->options->window != NULL) {
         return TM_OK;
     }
     (void)tm__str_copy(learned.source_hash, sizeof(learned.source_hash),

@@ -27,9 +27,6 @@
 #include "source/intake.h"
 #include "source/sql_sources.h"
 
-#define TM_HELD_SHARE 5u /* one in five of the new rows */
-#define TM_HELD_MIN 200u /* and no less than this, or half of them */
-
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
@@ -429,9 +426,9 @@ static tm_status labelled_rows(const tm_harvest_input *in, const tm_crop *crop, 
 
 /* ---- Putting together ---- */
 
-static uint64_t held_count(uint64_t n_new) {
-    const uint64_t least = n_new / 2 < TM_HELD_MIN ? n_new / 2 : TM_HELD_MIN;
-    return n_new / TM_HELD_SHARE > least ? n_new / TM_HELD_SHARE : least;
+uint64_t tm__loop_held_count(uint64_t n_new) {
+    const uint64_t least = n_new / 2 < TM_LOOP_HELD_MIN ? n_new / 2 : TM_LOOP_HELD_MIN;
+    return n_new / TM_LOOP_HELD_SHARE > least ? n_new / TM_LOOP_HELD_SHARE : least;
 }
 
 /* Rows first .. end of a table; NULL for none. */
@@ -493,7 +490,7 @@ static void rows_text(tm_harvest *harvest, uint64_t n, const char *what) {
 
 static tm_status cut_labelled(tm_crop *crop, tm_harvest *harvest, tm_err *err) {
     const uint64_t n = tm__table_rows(crop->fresh);
-    const uint64_t n_held = held_count(n);
+    const uint64_t n_held = tm__loop_held_count(n);
     tm_table *older = NULL;
     harvest->train = tm__table_ref(crop->source);
     TM_TRY(rows_between(crop->fresh, n - n_held, n, &harvest->held, err));
@@ -509,7 +506,7 @@ static tm_status cut_labelled(tm_crop *crop, tm_harvest *harvest, tm_err *err) {
 }
 
 static tm_status cut_source(tm_crop *crop, tm_harvest *harvest, tm_err *err) {
-    const uint64_t n_held = held_count(crop->news.n);
+    const uint64_t n_held = tm__loop_held_count(crop->news.n);
     const uint32_t *held = crop->news.rows + (crop->news.n - n_held);
     TM_TRY(tm__table_take_rows(crop->source, held, n_held, &harvest->held, err));
     TM_TRY(source_without(crop->source, held, n_held, &harvest->train, err));

@@ -65,6 +65,16 @@ static void set(json_t *story, const char *name, int64_t value) {
     json_object_set_new(story, name, json_integer((json_int_t)value));
 }
 
+/* What is asked for; absent when nobody says. It is chosen in training. */
+static void write_asked(const tm_retraining *r, json_t *story) {
+    const json_t *const declared = json_object_get(r->recipe, "retrain");
+    const char *const window =
+        r->options->window != NULL ? r->options->window : tm__json_text(declared, "window", NULL);
+    if (window != NULL) {
+        json_object_set_new(story, "window", json_pack("{s:s}", "asked", window));
+    }
+}
+
 static json_t *write_story(const tm_retraining *r) {
     const tm_harvest *const h = &r->harvest;
     json_t *story = json_object();
@@ -87,6 +97,7 @@ static json_t *write_story(const tm_retraining *r) {
     json_object_set_new(story, "promotes", json_boolean(r->promotes));
     set(story, "work", (int64_t)r->work);
     set(story, "budget_ms", (int64_t)r->budget_ms);
+    write_asked(r, story);
     set(story, "tries", 1);
     if (json_array_size(r->left_out) > 0) {
         json_object_set(story, "quarantined", r->left_out);

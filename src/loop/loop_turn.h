@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "loop/loop_priv.h"
 #include "registry/turn.h"
+#include "train/train_look.h"
 
 #define TM_TURN_TRIES 3u          /* that may be killed; then it has failed */
 #define TM_WATCH_LABELS 1000u     /* that a promoted version is watched for, unless declared */
@@ -33,6 +34,7 @@ typedef struct tm_retraining {
     uint32_t n_resumed;     /* fits that a checkpoint gave */
     bool promotes;
     uint64_t work, budget_ms;
+    tm_row_window window; /* of rows to learn from; UNSAID before it is chosen, or asked for */
 } tm_retraining;
 
 /** One training at a time in a home: TM_E_CONFLICT while another process has it. */
@@ -80,6 +82,9 @@ typedef struct tm_regret {
     double now, before; /* mean loss of a row: Brier's, or the squared error over the variance */
     double low;         /* of now - before, at the least, with 1 - TM_WATCH_ALPHA at all looks */
 } tm_regret;
+/** What each row's answer cost, 0 to 1: Brier's loss of classes, of values the squared error over
+ * four variances of the rows, 1 at the most. out [look->n] */
+void tm__regret_losses(const tm_look *look, double *out);
 /** losses: [n] of both, differences within -1 to 1. Source: empirical Bernstein sequences, HRMS
  * (metric/uniform.h) theorem 4. */
 void tm__regret_judge(const double *now, const double *before, uint64_t n, tm_regret *out);

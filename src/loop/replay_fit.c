@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "train/train.h"
 
 /* Labelled rows of a recipe, and their targets by the model's own classes. */
 typedef struct fit_rows {
@@ -45,8 +46,8 @@ static tm_status rows_init(const tm_replay_stream *stream, const tm_replay_recip
     for (uint64_t row = recipe->begin; row < recipe->end; row++) {
         if (stream->y[row] == stream->y[row]) {
             if (out->weights != NULL) {
-                const double age = (double)(recipe->end - 1 - row) / recipe->half_life;
-                out->weights[out->n] = tm__exp(-0.6931471805599453 * (age < 30.0 ? age : 30.0));
+                out->weights[out->n] =
+                    tm__age_weight((double)(recipe->end - 1 - row), recipe->half_life);
             }
             out->y[out->n] = stream->y[row];
             out->rows[out->n++] = (uint32_t)row;

@@ -37,6 +37,36 @@ typedef struct tm_split {
 /** "random:0.2", "last:0.2", "time:COL:0.2", "time:COL:2015-03-01", "group:COL:0.2", "mod:5:4". */
 TM_NODISCARD tm_status tm__split_parse(const char *text, tm_split *out, tm_err *err);
 
+/* Which of the rows to learn from count, by their age: by time, or, where one of them has none, by
+ * their place. */
+typedef enum tm_row_window_kind {
+    TM_ROWS_UNSAID, /* all of them, and the record does not speak of it */
+    TM_ROWS_ALL,
+    TM_ROWS_SLIDING,  /* the newest */
+    TM_ROWS_WEIGHTED, /* the older a row, the less it counts */
+    TM_ROWS_CUT,      /* the newest, that came since something changed */
+    TM_ROWS_KINDS
+} tm_row_window_kind;
+typedef struct tm_row_window {
+    tm_row_window_kind kind;
+    uint64_t rows;     /* newest ones; WEIGHTED: by which a row counts half */
+    uint64_t rows_max; /* of those that count, evenly spread, for a trial; 0: all. Not recorded */
+} tm_row_window;
+/** "all", "sliding", "weighted", "cut"; TM_ROWS_KINDS for a text that is none. */
+const char *tm__row_window_text(tm_row_window_kind kind);
+tm_row_window_kind tm__row_window_from_text(tm_str text);
+/** {"kind", "rows"}, rows where it says any. New reference; NULL when out of memory. */
+json_t *tm__row_window_json(const tm_row_window *window);
+/** UNSAID of NULL; TM_E_DATA of what tm__row_window_json() cannot have made. */
+TM_NODISCARD tm_status tm__row_window_from_json(const json_t *json, tm_row_window *out,
+                                                tm_err *err);
+/** What a row counts that `age` rows are newer than: 1, and a half for half_life of them. */
+double tm__age_weight(double age, double half_life);
+/** Sort rows of a table, the oldest first: by the named time column (NULL: none), or by place where
+ * one of them has no time. */
+TM_NODISCARD tm_status tm__rows_by_age(const tm_table *table, const char *time, uint32_t *rows,
+                                       uint64_t n, tm_err *err);
+
 /* A trial of a search that has just ended, for who shows a search as it runs. What it points to
  * lives for the call. */
 typedef struct tm_trial {
@@ -96,6 +126,7 @@ typedef struct tm_train_options {
     const char
         *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
     tm_split split;
+    tm_row_window window;       /* of the rows to learn from; rankings have none */
     const char *calibrate;      /* "none", "platt", "isotonic", "temperature"; NULL: what pays */
     const char *threshold;      /* rule, as --threshold says it; NULL: f1 */
     tm_level_means level_means; /* of columns with many levels */

@@ -217,6 +217,9 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
     if (st == TM_OK) {
         st = mark_time(data, err);
     }
+    if (st == TM_OK) {
+        st = tm__train_row_window(data, &options->window, err);
+    }
     if (st != TM_OK) {
         tm__train_data_done(data);
     }

@@ -20,18 +20,18 @@
 
 static const char *const trial_params[] = {"gbdt.n_trees=100"};
 
-/* Every so many rows; those of a ranking stay whole. */
-static uint64_t thin(uint32_t *rows, uint64_t n, uint64_t n_max) {
+uint64_t tm__train_thin(uint32_t *rows, uint64_t n, uint64_t n_max) {
     for (uint64_t i = 0; n > n_max && i < n_max; i++) {
         rows[i] = rows[i * n / n_max];
     }
     return n > n_max ? n_max : n;
 }
 
+/* The rows of a ranking stay whole. */
 void tm__train_trial_thin(tm_train_data *data) {
     if (data->queries == NULL) {
-        data->n_train = thin(data->train, data->n_train, TRAIN_ROWS_MAX);
-        data->n_test = thin(data->test, data->n_test, TEST_ROWS_MAX);
+        data->n_train = tm__train_thin(data->train, data->n_train, TRAIN_ROWS_MAX);
+        data->n_test = tm__train_thin(data->test, data->n_test, TEST_ROWS_MAX);
     }
 }
 

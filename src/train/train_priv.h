@@ -163,7 +163,14 @@ TM_NODISCARD tm_status tm__train_windows_init(tm_ctx *ctx, tm_table *table, tm_t
 TM_NODISCARD tm_status tm__train_windows_roles(tm_train_data *data, const tm_window_set *set,
                                                bool is_trial, tm_err *err);
 void tm__train_windows_done(tm_train_windows *windows);
+/* train_row_window.c */
+/** Leave out rows to learn from, or weigh them. TM_E_UNSUPPORTED for a ranking, TM_E_DATA when too
+ * few are left. */
+TM_NODISCARD tm_status tm__train_row_window(tm_train_data *data, const tm_row_window *window,
+                                            tm_err *err);
 /* train_leak.c */
+/** At most n_max rows, evenly spread; returns how many. */
+uint64_t tm__train_thin(uint32_t *rows, uint64_t n, uint64_t n_max);
 /** A trial learns from and tests on some of the rows. */
 void tm__train_trial_thin(tm_train_data *data);
 typedef struct tm_leak_input {
@@ -246,6 +253,9 @@ uint64_t tm__queries_cut(const uint64_t *queries, const uint32_t *rows, uint64_t
 /** Rising numbers of gathered rows' queries [n]; NULL when out of memory. */
 uint32_t *tm__queries_number(const uint64_t *queries, const uint32_t *rows, uint64_t n);
 /* train_split.c: train and test rows. */
+/** Sort rows by a time column; a missing time comes first, so that it is never in the future. */
+TM_NODISCARD tm_status tm__rows_by_time(const tm_column *column, uint32_t *rows, uint64_t n,
+                                        tm_err *err);
 TM_NODISCARD tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);
 /* train_fold.c */

@@ -147,8 +147,11 @@ tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err
     if (has_test_table && !is_kept) {
         return not_in_record("its test rows", err);
     }
+    tm_row_window window;
+    TM_TRY(tm__row_window_from_json(json_object_get(info, "window"), &window, err));
     TM_TRY(tm__recipe_init(&read, recipe, err));
     tm_train_options *o = &read.options;
+    o->window = window;
     o->model = tm__json_text(info, "model", NULL);
     o->is_repeat = true;
     o->label_cut_us = tm__json_i64(json_object_get(info, "labels"), "cut_us", 0);
@@ -177,6 +180,13 @@ void tm__recipe_done(tm_recipe *recipe) {
     tm__mem_free(recipe->known);
     tm__mem_free(recipe->stops);
     *recipe = (tm_recipe){0};
+}
+
+static void hash_window(tm_hasher *hasher, const tm_row_window *window) {
+    const uint64_t said[] = {(uint64_t)window->kind, window->rows};
+    if (window->kind != TM_ROWS_UNSAID) {
+        tm__hasher_update(hasher, said, sizeof(said));
+    }
 }
 
 /* Which events the features of other sources look at. */
@@ -215,6 +225,7 @@ tm_status tm__train_checkpoint_open(const tm_train_options *options, const char 
     if (options->label_delay_us > 0 || options->n_known > 0) { /* which labels had matured */
         tm__hasher_update(&hasher, &options->label_cut_us, sizeof(options->label_cut_us));
     }
+    hash_window(&hasher, &options->window);
     if (options->base != NULL) {
         tm__hasher_update(&hasher, tm__bundle_hash(options->base)->bytes, TM_HASH_BYTES);
     }

@@ -304,6 +304,9 @@ static void describe_model(run *r) {
     if (r->options->base != NULL) {
         json_object_set_new(info, "continues", tm__train_base_info(r->options));
     }
+    if (r->options->window.kind != TM_ROWS_UNSAID) {
+        json_object_set_new(info, "window", tm__row_window_json(&r->options->window));
+    }
     if (r->options->test_snapshot[0] != '\0') {
         json_object_set_new(info, "test_snapshot", json_string(r->options->test_snapshot));
     }

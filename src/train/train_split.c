@@ -207,8 +207,7 @@ static int compare_keyed(const void *a, const void *b) {
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Rows in order of a time column; a missing time comes first, so that it is never in the future. */
-static tm_status sort_rows(const tm_column *column, uint32_t *rows, uint64_t n, tm_err *err) {
+tm_status tm__rows_by_time(const tm_column *column, uint32_t *rows, uint64_t n, tm_err *err) {
     keyed_row *keyed = tm__mem_alloc(n, sizeof(*keyed));
     if (keyed == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "cannot sort %llu rows by time", (unsigned long long)n);
@@ -321,8 +320,8 @@ static tm_status order_rows(tm_train_data *data, tm_err *err) {
             data->is_time_ordered ? "the test rows given are all later" : "test rows were given";
     }
     if (data->is_time_ordered && data->time != UINT32_MAX && kind != TM_SPLIT_LAST) {
-        TM_TRY(
-            sort_rows(tm__table_column(data->table, data->time), data->train, data->n_train, err));
+        TM_TRY(tm__rows_by_time(tm__table_column(data->table, data->time), data->train,
+                                data->n_train, err));
     }
     if (!has_test_table && kind == TM_SPLIT_TIME) {
         cut_time(data);
