@@ -130,7 +130,11 @@ static void size_test(choosing *c) {
     n_test = n_test < TM_LOOP_HELD_MIN ? TM_LOOP_HELD_MIN : n_test;
     n_test = n_test < n / 2 ? n_test : n / 2;
     c->n_test = n_test < TEST_ROWS_MAX ? n_test : TEST_ROWS_MAX;
-    c->n_gap = c->in->n_gap < (n - c->n_test) / 2 ? c->in->n_gap : (n - c->n_test) / 2;
+    /* Half of the new rows before the test stay to be learned from, or no window could have them.
+     */
+    const uint64_t n_left = c->in->n_new > c->n_test ? c->in->n_new - c->n_test : 0;
+    c->n_gap = c->in->n_gap < n_left / 2 ? c->in->n_gap : n_left / 2;
+    c->n_gap = c->n_gap < (n - c->n_test) / 2 ? c->n_gap : (n - c->n_test) / 2;
     c->n_learn = n - c->n_test - c->n_gap;
 }
 

@@ -30,8 +30,8 @@ typedef struct tm_choice_input {
 /**
  * Hold out the newest rows (a fifth of the new ones, 200 at the least), learn from each window of
  * the others with few trees (lines, where the champion is one), and take the window whose answers
- * are best. Between what is learned and what is tested lie n_gap rows, or half of those before the
- * test. `all` gives way only to one that is surely better: by two standard errors of its
+ * are best. Between what is learned and what is tested lie n_gap rows, or half of the new ones
+ * before the test. `all` gives way only to one that is surely better: by two standard errors of its
  * differences, of 20 runs of rows, for errors come in runs.
  *
  * *out_window  of all rows to learn from, those held out included.
