@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Words of the command become one turn of the loop, and a turn's story becomes words. */
 #include <string.h>
 
 #include "cli/cli.h"

@@ -234,6 +234,9 @@ static void describe_threshold(run *r) {
 }
 
 static void describe_search(run *r) {
+    if (r->options->window.kind != TM_ROWS_UNSAID) {
+        json_object_set_new(r->info, "window", tm__row_window_json(&r->options->window));
+    }
     json_object_set_new(r->info, "leaderboard", tm__train_leaderboard(&r->search));
     if (r->search.stacking.reason != NULL) {
         json_object_set_new(r->info, "stacking", tm__train_stacking(&r->search));
@@ -303,9 +306,6 @@ static void describe_model(run *r) {
     }
     if (r->options->base != NULL) {
         json_object_set_new(info, "continues", tm__train_base_info(r->options));
-    }
-    if (r->options->window.kind != TM_ROWS_UNSAID) {
-        json_object_set_new(info, "window", tm__row_window_json(&r->options->window));
     }
     if (r->options->test_snapshot[0] != '\0') {
         json_object_set_new(info, "test_snapshot", json_string(r->options->test_snapshot));
