@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "loop/label_guard.h"
+#include "loop/loop_choice.h"
 #include "loop/loop_turn.h"
 #include "model/checkpoint.h"
 
@@ -196,6 +197,10 @@ static void name_snapshots(tm_retraining *r) {
 
 static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     const int64_t now_us = tm__now_us();
+    tm_window_ask ask;
+    if (r->options->window != NULL) {
+        TM_TRY(tm__window_ask(r->options->window, &ask, err));
+    }
     r->promotes = r->options->promote;
     r->work = r->options->work;
     r->budget_ms = r->options->budget_ms;

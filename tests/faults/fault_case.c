@@ -196,6 +196,11 @@ const fault_case fault_cases[] = {
      .changes_early = true,
      .says = "The turn is kept", /* and there is none to go on with then */
      .want = 1},
+    {"retrain window",
+     "grown",
+     {"retrain", "made", "--window", "auto", "--threads", "1", "--json"},
+     .changes_early = true,
+     .want = 1},
     {"retrain turns", "turned", {"retrain", "made", "--turns", "--json"}, .want = 0},
     {"replay",
      "full",

@@ -85,6 +85,14 @@ static void make_full(const char *folder) {
     free(result);
 }
 
+/* A source that has grown by as many rows as a choice of windows needs. A recipe names its file by
+ * its whole path, so that a copy of the folder reads it, too. */
+static void make_grown(const char *folder) {
+    static const char *const train[] = {FAULT_TRAIN, FAULT_SMALL, NULL};
+    run_plain(folder, train, NULL);
+    write_rows(path_of(folder, "data.csv"), 0, 700);
+}
+
 /* A home with a turn that was killed while it trained, on rows that are those of version 1. */
 static void make_turned(const char *folder) {
     tm_err err = {0};
@@ -247,6 +255,9 @@ void fault_templates(const char *root) {
     char from[1024], to[1024];
     (void)snprintf(from, sizeof(from), "%s/empty", root);
     make_empty(from);
+    (void)snprintf(to, sizeof(to), "%s/grown", root);
+    fault_copy(from, to);
+    make_grown(to);
     (void)snprintf(to, sizeof(to), "%s/full", root);
     fault_copy(from, to);
     make_full(to);

@@ -35,13 +35,41 @@ static void terms_stand_in_the_recipe(void **state) {
     assert_int_equal(terms.per_day_us, INT64_C(7200000000));
 }
 
+static void a_window_of_rows_stands_in_the_recipe(void **state) {
+    (void)state;
+    static const char *const windows[] = {"all", "sliding:5000", "weighted", "cut", "auto"};
+    for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+        char text[64];
+        tm_project project;
+        (void)snprintf(text, sizeof(text), "{window: %s}", windows[i]);
+        assert_int_equal(parse(text, &project, NULL), TM_OK);
+        const json_t *const retrain = json_object_get(project.models[0].recipe, "retrain");
+        assert_string_equal(tm__json_text(retrain, "window", ""), windows[i]);
+        tm__project_done(&project);
+    }
+}
+
 static void what_is_wrong_is_told_with_its_place(void **state) {
     (void)state;
-    static const char *const cases[] = {
-        "{every: 0s}",     "{every: often}",     "{on: drift}",       "{on: [weather]}",
-        "{new_rows: 0}",   "{new_labels: -1}",   "{worse_than: low}", "{per_day: 0s}",
-        "{every: [7d]}",   "{drift_cost: 0.01}", "{colour: red}",     "daily",
-        "{on: [[drift]]}", "{worse_than: nan}"};
+    static const char *const cases[] = {"{every: 0s}",
+                                        "{every: often}",
+                                        "{on: drift}",
+                                        "{on: [weather]}",
+                                        "{new_rows: 0}",
+                                        "{new_labels: -1}",
+                                        "{worse_than: low}",
+                                        "{per_day: 0s}",
+                                        "{every: [7d]}",
+                                        "{drift_cost: 0.01}",
+                                        "{colour: red}",
+                                        "daily",
+                                        "{on: [[drift]]}",
+                                        "{worse_than: nan}",
+                                        "{window: sideways}",
+                                        "{window: [all]}",
+                                        "{window: sliding:1}",
+                                        "{window: cut:50}",
+                                        "{window: sliding:5000000000000000000000000000000}"};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_project project;
         tm_err err = {0};
@@ -54,6 +82,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(terms_stand_in_the_recipe),
+        cmocka_unit_test(a_window_of_rows_stands_in_the_recipe),
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

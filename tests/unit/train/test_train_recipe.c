@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "model/checkpoint.h"
+#include "support.h"
 #include "train/train_priv.h"
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -144,6 +146,31 @@ static void what_a_run_did_not_have_is_not_asked_for(void **state) {
     json_decref(info);
 }
 
+/* A checkpoint is of one training: while it is open, the same training is a conflict. */
+static void another_window_is_another_training(void **state) {
+    static const tm_row_window windows[] = {{.kind = TM_ROWS_UNSAID},
+                                            {.kind = TM_ROWS_ALL},
+                                            {.kind = TM_ROWS_SLIDING, .rows = 500},
+                                            {.kind = TM_ROWS_SLIDING, .rows = 501},
+                                            {.kind = TM_ROWS_WEIGHTED, .rows = 500}};
+    enum { N = sizeof(windows) / sizeof(windows[0]) };
+    struct tm_checkpoint *open[N], *same = NULL;
+    test_folder folder;
+    (void)state;
+    test_folder_make(&folder);
+    for (size_t i = 0; i < N; i++) {
+        const tm_train_options options = {.target = "t", .snapshot = HASH, .window = windows[i]};
+        assert_int_equal(tm__train_checkpoint_open(&options, folder.path, 0, &open[i], NULL),
+                         TM_OK);
+        assert_int_equal(tm__train_checkpoint_open(&options, folder.path, 0, &same, NULL),
+                         TM_E_CONFLICT);
+    }
+    for (size_t i = 0; i < N; i++) {
+        tm__checkpoint_close(open[i]);
+    }
+    test_folder_remove(&folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recipe_reads_back_as_it_was_written),
@@ -151,6 +178,7 @@ int main(void) {
         cmocka_unit_test(a_recipe_with_means_that_nobody_knows_is_refused),
         cmocka_unit_test(a_record_gives_everything_but_the_rows),
         cmocka_unit_test(a_record_that_lacks_something_is_refused),
+        cmocka_unit_test(another_window_is_another_training),
         cmocka_unit_test(what_a_run_did_not_have_is_not_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
