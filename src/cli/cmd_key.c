@@ -3,7 +3,9 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "guard/guard.h"
@@ -65,17 +67,101 @@ static void show_key(tm_cli *cli, const tm_key *key, const char *schema, json_t 
     }
 }
 
+/* The first line of a file, without its end. */
+static tm_status read_password(const char *path, tm_buf *file, tm_str *out, tm_err *err) {
+    const bool is_stdin = strcmp(path, "-") == 0;
+    tm__buf_init(file, TM_PASSWORD_BYTES_MAX + 4096);
+    TM_TRY(tm__fs_read_all(is_stdin ? "/dev/stdin" : path, file, err));
+    tm_str rest = {(const char *)file->data, file->len};
+    *out = tm__str_cut(&rest, '\n');
+    out->len -= out->len > 0 && out->ptr[out->len - 1] == '\r' ? 1 : 0;
+    return tm__str_is_utf8(*out) && (out->len == 0 || memchr(out->ptr, '\0', out->len) == NULL)
+               ? TM_OK
+               : TM_FAIL(err, TM_E_USAGE, "the password is no text");
+}
+
+/* A name signs in with one password. */
+static tm_status check_name_is_free(tm_registry *registry, const char *name, tm_err *err) {
+    json_t *keys = NULL;
+    size_t i = 0;
+    json_t *key = NULL;
+    TM_TRY(tm__registry_keys(registry, &keys, err));
+    tm_status st = TM_OK;
+    json_array_foreach(keys, i, key) {
+        const char *const id = tm__json_text(key, "id", "");
+        if (st == TM_OK && tm__password_is_id(id) &&
+            json_is_null(json_object_get(key, "revoked")) &&
+            strcmp(tm__json_text(key, "name", ""), name) == 0) {
+            st = TM_FAIL(err, TM_E_CONFLICT, "this name has a password");
+            tm_err_hint(err, "End it first: tidemill key revoke %s", id);
+        }
+    }
+    json_decref(keys);
+    return st;
+}
+
+/* The key of --name and --password. */
+static tm_status make_key_of_password(tm_registry *registry, const tm_key_terms *terms,
+                                      const char *path, tm_key *out, tm_err *err) {
+    tm_buf file = {0};
+    tm_str password;
+    char id[9];
+    if (terms->name == NULL || terms->name[0] == '\0') {
+        (void)TM_FAIL(err, TM_E_USAGE, "a password is of somebody");
+        tm_err_hint(err, "Say of whom with --name.");
+        return TM_E_USAGE;
+    }
+    tm_status st = check_name_is_free(registry, terms->name, err);
+    if (st == TM_OK) {
+        st = read_password(path, &file, &password, err);
+    }
+    if (st == TM_OK) {
+        tm__password_id_create(id);
+        st = tm__password_key(id, password, out, err);
+    }
+    if (file.len > 0) {
+        sodium_memzero(file.data, file.len);
+    }
+    tm__buf_done(&file);
+    return st;
+}
+
+static void show_person(tm_cli *cli, const tm_key *key, const tm_key_terms *terms) {
+    tm__cli_did(cli, "the key %s of a password is made", key->id);
+    if (cli->json) {
+        json_t *result =
+            json_pack("{s:s, s:s, s:s, s:s}", "schema", "tidemill.key.create/1", "id", key->id,
+                      "name", terms->name, "role", tm__guard_role_text(terms->role));
+        tm__cli_print_json(cli, result);
+        json_decref(result);
+    } else {
+        tm__cli_print(cli, "%s\n", key->id);
+        tm__cli_note(cli, "Sign in to the dashboard as '%s'. Role: %s.", terms->name,
+                     tm__guard_role_text(terms->role));
+    }
+}
+
 tm_status cmd_key_create(tm_cli *cli, tm_err *err) {
     char user[80];
     tm_place place = {0};
-    tm_key key;
+    tm_key key = {0};
     tm_key_terms terms;
     const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
     TM_TRY(read_terms(cli, &terms, err));
     TM_TRY(tm__place_open(cli, true, &place, err));
-    tm__key_create(&key);
-    const tm_status st = tm__registry_key_add(place.registry, &key, &terms, &actor, err);
+    const char *const password = tm__cli_text(cli, "password");
+    tm_status st = TM_OK;
+    if (password != NULL) {
+        st = make_key_of_password(place.registry, &terms, password, &key, err);
+    } else {
+        tm__key_create(&key);
+    }
     if (st == TM_OK) {
+        st = tm__registry_key_add(place.registry, &key, &terms, &actor, err);
+    }
+    if (st == TM_OK && password != NULL) {
+        show_person(cli, &key, &terms);
+    } else if (st == TM_OK) {
         tm__cli_did(cli, "the key %s is made: revoke it, for it was not shown", key.id);
         json_t *more = json_pack("{s:s}", "role", tm__guard_role_text(terms.role));
         show_key(cli, &key, "tidemill.key.create/1", more);
@@ -97,6 +183,11 @@ tm_status cmd_key_rotate(tm_cli *cli, tm_err *err) {
     const char *id = tm__cli_arg(cli, "ID");
     const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
     TM_TRY(read_end(cli, "overlap", &until_us, err));
+    if (tm__password_is_id(id)) {
+        (void)TM_FAIL(err, TM_E_USAGE, "a password cannot be rotated");
+        tm_err_hint(err, "Revoke its key, then make one with --password anew.");
+        return TM_E_USAGE;
+    }
     TM_TRY(tm__place_open(cli, false, &place, err));
     tm__key_create(&key);
     const tm_status st = tm__registry_key_rotate(place.registry, id, &key, until_us, &actor, err);

@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/str.h"
+#include "tidemill/err.h"
 
 typedef enum tm_permission {                           /* numbers are stored: never reuse one */
                              TM_PERMISSION_NONE = 0,   /* nobody: a route that was not given one */
@@ -54,8 +55,28 @@ typedef struct tm_key {
 } tm_key;
 /** A fresh key from the operating system's random bytes. */
 void tm__key_create(tm_key *out);
+/** Overwrite it. */
+void tm__key_done(tm_key *key);
 /** Id and hash of a presented key; false when it does not look like one. */
 bool tm__key_parse(tm_str text, tm_key *out);
+
+/* A key that a person's name and password stand for. Its secret is argon2id of the password
+ * (19 MiB, two passes, one lane: the least that OWASP's cheat sheet on storing passwords allows),
+ * salted with its id; what is stored of it is sealed as of any key. Ids of such keys, and of no
+ * others made since, begin with '_'. */
+#define TM_PASSWORD_BYTES_MIN 15u /* NIST SP 800-63B-4, 3.1.1.2, for one factor */
+#define TM_PASSWORD_BYTES_MAX 1024u
+/** A fresh id for one. */
+void tm__password_id_create(char out_id[9]);
+bool tm__password_is_id(const char *id);
+/**
+ * The key of an id and a password.
+ *
+ * Errors:  TM_E_INVALID (length of the password), TM_E_NOMEM; out_key untouched.
+ * Threads: any. Cost: 19 MiB and 20 to 100 ms of one core.
+ */
+TM_NODISCARD tm_status tm__password_key(const char *id, tm_str password, tm_key *out_key,
+                                        tm_err *err);
 
 /* What the stored hashes of keys are made with; beside the database, so that a copy of one is not
  * enough to check a guess or to put in a key of one's own. */

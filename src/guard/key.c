@@ -30,13 +30,18 @@ void tm__key_create(tm_key *out) {
     do {
         tm__random_bytes(id, sizeof(id));
         (void)sodium_bin2base64(key.text + 3, ID_TEXT + 1, id, sizeof(id), variant);
-    } while (key.text[3] == '-'); /* `key revoke ID` would take it for an option */
+    } while (key.text[3] == '-' || /* `key revoke ID` would take it for an option */
+             tm__password_is_id(key.text + 3));
     key.text[3 + ID_TEXT] = '_';
     (void)sodium_bin2base64(key.text + SECRET_AT, SECRET_TEXT + 1, secret, sizeof(secret), variant);
     key_finish(&key);
     *out = key;
     sodium_memzero(&key, sizeof(key));
     sodium_memzero(secret, sizeof(secret));
+}
+
+void tm__key_done(tm_key *key) {
+    sodium_memzero(key, sizeof(*key));
 }
 
 static bool is_base64url(char c) {

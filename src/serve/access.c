@@ -173,6 +173,29 @@ const tm_known_key *tm__access_find_key(const tm_keyring *keys, tm_str text, int
     return is_good(key, now_us) ? key : NULL;
 }
 
+const tm_known_key *tm__access_find_person(const tm_keyring *keys, tm_str name, tm_str password,
+                                           int64_t now_us) {
+    const tm_known_key *found = NULL;
+    tm_key presented = {0};
+    bool is_tried = false;
+    for (uint32_t i = 0; i < keys->n && found == NULL; i++) {
+        const tm_known_key *const key = &keys->keys[i];
+        if (key->name != NULL && tm__str_is(name, key->name) && is_good(key, now_us)) {
+            is_tried = true;
+            found = tm__password_key(key->id, password, &presented, NULL) == TM_OK &&
+                            tm__key_matches(&keys->server, &presented, &key->hash)
+                        ? key
+                        : NULL;
+        }
+    }
+    if (!is_tried) {
+        const tm_status st = tm__password_key("_0000000", password, &presented, NULL);
+        (void)st; /* time is all that is wanted of it */
+    }
+    tm__key_done(&presented);
+    return found;
+}
+
 static void take_rate(const tm_known_key *key, uint64_t now_ns, tm_access *out) {
     for (uint32_t i = 0; i < key->n_rates; i++) {
         const uint64_t wait_ns = tm__rate_take(&key->rates[i], &key->meter->used[i], now_ns);

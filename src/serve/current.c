@@ -41,6 +41,7 @@ void tm__current_unref(tm_current *current) {
         tm__mem_free(current->kept);
         for (uint32_t i = 0; current->keyring.keys != NULL && i < current->keyring.n; i++) {
             tm__mem_free(current->keyring.keys[i].models);
+            tm__mem_free(current->keyring.keys[i].name);
             meter_unref(current->keyring.keys[i].meter);
         }
         tm__mem_free(current->keyring.keys);
@@ -168,6 +169,10 @@ static bool want_key(void *arg, const tm_stored_key *stored) {
     if (terms->models[0] != '\0') {
         key->models = tm__mem_strdup(terms->models);
         l->out_of_memory = l->out_of_memory || key->models == NULL;
+    }
+    if (tm__password_is_id(stored->id)) {
+        key->name = tm__mem_strdup(terms->name);
+        l->out_of_memory = l->out_of_memory || key->name == NULL;
     }
     if (!tm__rates_parse(tm__str(terms->rates), key->rates, &key->n_rates)) {
         key->role =

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sign-in of a browser by a key, who is signed in, and the end of it. On a worker: two hashes. */
+/* Sign-in of a browser by a key or by name and password (on the desk, for a password is hashed
+ * slowly), who is signed in, and the end of it. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,31 +69,51 @@ static void set_cookie(tm_exchange *x, const char *token, int64_t seconds) {
                    token, (long long)seconds, is_secure(x) ? "; Secure" : "");
 }
 
+static void refuse_rate(tm_exchange *x, const char *what) {
+    tm__problem_reply(x, 429, "rate", what, "Retry-After says when to try again.");
+}
+
+/* The key that a body names, or whose name and password it has; NULL with the exchange answered. */
+static const tm_known_key *find_presented(tm_exchange *x, const json_t *body, int64_t now_us) {
+    const tm_keyring *const keys = &x->current->keyring;
+    const char *const key = tm__json_text(body, "key", NULL);
+    const char *const name = tm__json_text(body, "name", NULL);
+    const char *const password = tm__json_text(body, "password", NULL);
+    const bool is_person = name != NULL && password != NULL && key == NULL;
+    if (!is_person && (key == NULL || json_object_size(body) != 1)) {
+        tm__problem_reply(x, 400, "bad-request", "sign-in wants a key, or a name and a password",
+                          "Send {\"key\": \"tm_...\"}, or {\"name\": ..., \"password\": ...}.");
+        return NULL;
+    }
+    if (is_person &&
+        (x->retry_after_s = tm__sessions_try_password(x->desk->sessions, tm__mono_ns())) > 0) {
+        refuse_rate(x, "too many passwords are tried");
+        return NULL;
+    }
+    const tm_known_key *const found =
+        is_person ? tm__access_find_person(keys, tm__str(name), tm__str(password), now_us)
+                  : tm__access_find_key(keys, tm__str(key), now_us);
+    if (found == NULL) {
+        tm__problem_reply(x, 401, "no-valid-key",
+                          is_person ? "the name or the password is wrong"
+                                    : "the key is not valid, or no longer",
+                          "'tidemill key create --role viewer' makes a key, with --name and "
+                          "--password one for a person.");
+    }
+    return found;
+}
+
 void tm__handle_session_begin(tm_exchange *x) {
-    static const char *const names[] = {"key", NULL};
+    static const char *const names[] = {"key", "name", "password", NULL};
     x->retry_after_s = tm__sessions_try(x->desk->sessions, conn_of(x)->caller, tm__mono_ns());
     if (x->retry_after_s > 0) {
-        tm__problem_reply(x, 429, "rate", "too many sign-ins from this address",
-                          "Retry-After says when to try again.");
+        refuse_rate(x, "too many sign-ins from this address");
         return;
     }
     json_t *const body = tm__handle_object(x, names, false);
-    if (body == NULL) {
-        return;
-    }
-    if (!json_is_string(json_object_get(body, "key"))) {
-        json_decref(body);
-        tm__problem_reply(x, 400, "bad-request", "sign-in wants a key, a text",
-                          "Send {\"key\": \"tm_...\"}.");
-        return;
-    }
     const int64_t now_us = tm__now_us();
-    const tm_str text = tm__str(tm__json_text(body, "key", ""));
-    const tm_known_key *const key = tm__access_find_key(&x->current->keyring, text, now_us);
-    if (key == NULL) {
-        tm__problem_reply(x, 401, "no-valid-key", "the key is not valid, or no longer",
-                          "'tidemill key create --role viewer' makes one.");
-    } else {
+    const tm_known_key *const key = body == NULL ? NULL : find_presented(x, body, now_us);
+    if (key != NULL) {
         char token[TM_SESSION_TEXT], cookie[96];
         tm__sessions_begin(x->desk->sessions, key->id, now_us, token);
         (void)snprintf(cookie, sizeof cookie, "tidemill_session=%s", token);

@@ -94,6 +94,7 @@ typedef struct tm_known_key {
     tm_guard_role role;
     tm_hash hash;
     char *models;       /* names with commas; NULL: all */
+    char *name;         /* of a key with a password: who signs in with it; else NULL */
     int64_t expires_us; /* 0: never */
     uint32_t n_rates;
     tm_rate rates[TM_KEY_RATES_MAX];
@@ -143,6 +144,11 @@ void tm__access_check(const tm_keyring *keys, const tm_access_request *request, 
 /** A key that is good now, by its id or by what was presented; NULL: there is none. Borrowed. */
 const tm_known_key *tm__access_key(const tm_keyring *keys, const char *id, int64_t now_us);
 const tm_known_key *tm__access_find_key(const tm_keyring *keys, tm_str text, int64_t now_us);
+/** The key that a name and a password stand for; NULL: there is none. Takes as long for a name that
+ * nobody has, and one hash's time (tm__password_key()) for each key of the name: not for a worker.
+ * Borrowed. */
+const tm_known_key *tm__access_find_person(const tm_keyring *keys, tm_str name, tm_str password,
+                                           int64_t now_us);
 /** Models of the key that an exchange was let in with, names with commas; NULL: all. "" when the
  * key is no longer there. */
 const char *tm__access_models(const tm_keyring *keys, const tm_access *access);

@@ -26,6 +26,7 @@ struct tm_sessions {
     tm_mutex *lock;
     place places[TM_SESSIONS_MAX];
     _Atomic uint64_t tries[ADDRESSES];
+    _Atomic uint64_t passwords;
 };
 
 tm_sessions *tm__sessions_create(void) {
@@ -44,10 +45,17 @@ void tm__sessions_free(tm_sessions *sessions) {
     }
 }
 
+static uint32_t take_try(uint64_t n, _Atomic uint64_t *used, uint64_t now_ns) {
+    const tm_rate rate = {n, MINUTE_NS};
+    return (uint32_t)((tm__rate_take(&rate, used, now_ns) + 999999999) / 1000000000);
+}
+
 uint32_t tm__sessions_try(tm_sessions *sessions, uint32_t caller, uint64_t now_ns) {
-    static const tm_rate rate = {TM_SIGN_INS_MAX, MINUTE_NS};
-    const uint64_t wait_ns = tm__rate_take(&rate, &sessions->tries[caller % ADDRESSES], now_ns);
-    return (uint32_t)((wait_ns + 999999999) / 1000000000);
+    return take_try(TM_SIGN_INS_MAX, &sessions->tries[caller % ADDRESSES], now_ns);
+}
+
+uint32_t tm__sessions_try_password(tm_sessions *sessions, uint64_t now_ns) {
+    return take_try(TM_PASSWORDS_MAX, &sessions->passwords, now_ns);
 }
 
 /* The token that a Cookie header has for us; len 0: none that could be one. */

@@ -17,7 +17,9 @@
 #define TM_SESSION_LIFE_US (INT64_C(43200) * 1000000) /* in all: twelve hours */
 #define TM_SESSION_TEXT 65u                           /* of a token: 64 digits and NUL */
 #define TM_SESSIONS_MAX 256u
-#define TM_SIGN_INS_MAX 10u /* of one address in a minute, right or wrong */
+#define TM_SIGN_INS_MAX 10u  /* of one address in a minute, right or wrong */
+#define TM_PASSWORDS_MAX 60u /* of all addresses in a minute: a hash is up to 100 ms of the desk   \
+                              */
 
 typedef struct tm_sessions tm_sessions;
 /** NULL when out of memory. */
@@ -26,6 +28,8 @@ void tm__sessions_free(tm_sessions *sessions);
 
 /** 0, or seconds until this address may try again; counts as a try. Any thread. */
 uint32_t tm__sessions_try(tm_sessions *sessions, uint32_t caller, uint64_t now_ns);
+/** 0, or seconds until a password may be tried again, by anybody; counts as a try. Any thread. */
+uint32_t tm__sessions_try_password(tm_sessions *sessions, uint64_t now_ns);
 /** Begin one for a key; when all places are taken, the one idle for longest ends. Any thread. */
 void tm__sessions_begin(tm_sessions *sessions, const char *key_id, int64_t now_us,
                         char out_token[TM_SESSION_TEXT]);

@@ -9,6 +9,7 @@ import made_data  # noqa: E402
 from conftest import Server, Tidemill  # noqa: E402
 
 MODEL = "churn"
+PASSWORD = "a tide that mills"
 PROJECT = f"models:\n  {MODEL}:\n    from: customers.csv\n    target: churned\n    gate: {{min: {{auc: 0.7}}}}\n"
 
 
@@ -24,6 +25,8 @@ def make(folder):
     program.ok(*train, "--learner", "linear", "--seed", "2", "--drop", "city")
     program.ok(*train, "--learner", "gbdt", "--param", "gbdt.n_trees=30", "--seed", "3")
     program.ok("data", "add", "events", "--push")
+    program.write("anna.txt", PASSWORD + "\n")
+    program.ok("key", "create", "--role", "viewer", "--name", "anna", "--password", "anna.txt")
     return program, {role: program.ok("key", "create", "--role", role, "--json").json["key"] for role in ("client", "viewer", "deployer")}
 
 

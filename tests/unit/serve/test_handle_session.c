@@ -81,6 +81,33 @@ static void a_key_becomes_a_session_that_may_what_the_key_may(void **state) {
     serve_case_close(&p.c);
 }
 
+static void a_name_and_a_password_begin_a_session(void **state) {
+    page p = {0};
+    tm_key person;
+    const tm_actor actor = {.name = "cli"};
+    const tm_key_terms terms = {.role = TM_GUARD_VIEWER, .name = "anna"};
+    tm_key machine;
+    serve_case_open(&p.c, *state, NULL);
+    assert_int_equal(tm__password_key("_a000000", tm__str("a tide that mills"), &person, NULL),
+                     TM_OK);
+    assert_int_equal(tm__registry_key_add(p.c.registry, &person, &terms, &actor, NULL), TM_OK);
+    serve_case_key_seen(&p.c, TM_GUARD_VIEWER, &machine);
+    assert_int_equal(ask(&p, "POST", "/v1/session", "",
+                         "{\"name\":\"anna\",\"password\":\"a tide that Mills\"}"),
+                     401);
+    assert_int_equal(ask(&p, "POST", "/v1/session", "",
+                         "{\"name\":\"berta\",\"password\":\"a tide that mills\"}"),
+                     401);
+    assert_int_equal(ask(&p, "POST", "/v1/session", "", "{\"name\":\"anna\"}"), 400);
+    assert_int_equal(ask(&p, "POST", "/v1/session", "",
+                         "{\"name\":\"anna\",\"password\":\"a tide that mills\"}"),
+                     200);
+    take(&p, "Set-Cookie: ", ';', p.cookie, sizeof p.cookie);
+    assert_int_equal(ask(&p, "GET", "/v1/status", "", ""), 200);
+    assert_int_equal(ask(&p, "GET", "/v1/keys", "", ""), 403);
+    serve_case_close(&p.c);
+}
+
 static void cookies_are_for_tls_alone_where_there_is_some_and_tries_have_an_end(void **state) {
     page p = {0};
     tm_key key;
@@ -106,6 +133,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_key_becomes_a_session_that_may_what_the_key_may,
                                         tm__temp_home_open, tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(a_name_and_a_password_begin_a_session, tm__temp_home_open,
+                                        tm__temp_home_close),
         cmocka_unit_test_setup_teardown(
             cookies_are_for_tls_alone_where_there_is_some_and_tries_have_an_end, tm__temp_home_open,
             tm__temp_home_close),

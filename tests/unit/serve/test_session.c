@@ -93,12 +93,27 @@ static void places_and_tries_have_an_end(void **state) {
     tm__sessions_free(s);
 }
 
+static void passwords_are_tried_sixty_times_a_minute(void **state) {
+    (void)state;
+    tm_sessions *const sessions = tm__sessions_create();
+    uint32_t n = 0;
+    assert_non_null(sessions);
+    while (tm__sessions_try_password(sessions, UINT64_C(1000000000000)) == 0) {
+        n++;
+    }
+    assert_int_equal(n, TM_PASSWORDS_MAX);
+    assert_int_equal(tm__sessions_try_password(sessions, UINT64_C(1000500000000)), 1);
+    assert_int_equal(tm__sessions_try_password(sessions, UINT64_C(1002000000000)), 0);
+    tm__sessions_free(sessions);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_ends_by_idleness_by_age_and_by_wish),
         cmocka_unit_test(what_is_no_token_of_a_session_finds_none),
         cmocka_unit_test(the_page_knows_what_others_cannot),
         cmocka_unit_test(places_and_tries_have_an_end),
+        cmocka_unit_test(passwords_are_tried_sixty_times_a_minute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
