@@ -237,7 +237,7 @@ const fault_case fault_cases[] = {
      .want = 0},
     {"key create password",
      "full",
-     {"key", "create", "--role", "viewer", "--name", "anna", "--password", "data.csv"},
+     {"key", "create", "--role", "viewer", "--name", "anna", "--password", "password.txt"},
      .says = "is made",
      .want = 0},
     {"key ls", "keyed", {"key", "ls", "--json"}, .want = 0},
