@@ -18,8 +18,7 @@
 #define TM_SESSION_TEXT 65u                           /* of a token: 64 digits and NUL */
 #define TM_SESSIONS_MAX 256u
 #define TM_SIGN_INS_MAX 10u  /* of one address in a minute, right or wrong */
-#define TM_PASSWORDS_MAX 60u /* of all addresses in a minute: a hash is up to 100 ms of the desk   \
-                              */
+#define TM_PASSWORDS_MAX 60u /* of all addresses in a minute: one is up to 100 ms of the desk */
 
 typedef struct tm_sessions tm_sessions;
 /** NULL when out of memory. */
