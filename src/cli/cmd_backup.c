@@ -31,6 +31,7 @@
 #include "source/intake.h"
 #include "source/source.h"
 #include "store/archive.h"
+#include "store/vault.h"
 
 #define MANIFEST_BYTES_MAX ((size_t)256 << 20)
 
@@ -346,6 +347,16 @@ static tm_status report(const tm_backup *b, bool has_project, uint64_t size_byte
     return TM_OK;
 }
 
+/* A backup of a home that is sealed is, too. */
+static tm_status archive_create(tm_backup *b, tm_err *err) {
+    tm_envelope_ring ring;
+    TM_TRY(tm__vault_ring(tm__home_meta_db(b->place.home), &ring, err));
+    const tm_status st =
+        tm__archive_create(b->path, ring.n == 0 ? NULL : &ring.keys[0], &b->writer, err);
+    tm__envelope_ring_done(&ring);
+    return st;
+}
+
 static tm_status backup(tm_backup *b, tm_err *err) {
     char created[48];
     char hash_text[TM_HASH_TEXT];
@@ -358,7 +369,7 @@ static tm_status backup(tm_backup *b, tm_err *err) {
     b->n_files = 6 + json_array_size(b->owned) +
                  json_array_size(json_object_get(b->files, "bundles")) +
                  json_array_size(json_object_get(b->files, "snapshots"));
-    TM_TRY(tm__archive_create(b->path, &b->writer, err));
+    TM_TRY(archive_create(b, err));
     TM_TRY(add_databases(b, err));
     TM_TRY(add_project(b, &has_project, err));
     TM_TRY(add_all_owned(b, err)); /* first, so that others are held up for the shortest time */

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "registry/trust.h"
+#include "store/vault.h"
 
 typedef struct exporting {
     tm_cli *cli;
@@ -30,7 +31,7 @@ static tm_status sign_file(exporting *e, tm_err *err) {
     if (path == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    tm_status st = tm__fs_read_all(path, &e->bytes, err);
+    tm_status st = tm__vault_read_all(path, &e->bytes, err);
     tm__mem_free(path);
     TM_TRY(st);
     TM_TRY(tm__trust_own(e->place.registry, &key, err));

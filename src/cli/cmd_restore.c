@@ -21,6 +21,7 @@
 #include "loop/subject_tombs.h"
 #include "source/intake.h"
 #include "store/archive.h"
+#include "store/vault.h"
 
 #define MANIFEST_BYTES_MAX ((size_t)256 << 20)
 #define CHUNK ((size_t)1 << 18)
@@ -39,6 +40,8 @@ typedef struct tm_restore {
     json_t *manifest;
     json_t *found; /* name: {"size","blake2b"} of each member */
     uint64_t done_bytes;
+    const char *const *keys; /* [n_keys]: sources */
+    uint32_t n_keys;
 } tm_restore;
 
 static tm_status no_memory(tm_err *err) {
@@ -419,10 +422,20 @@ static tm_status report(tm_restore *r, const char *home, const char *project, tm
     return TM_OK;
 }
 
+/* The keys of the command line are those of the home; the first one seals. */
+static tm_status keys_restore(tm_restore *r, tm_err *err) {
+    char id[TM_ENVELOPE_ID_TEXT];
+    for (uint32_t i = r->n_keys; i > 0; i--) {
+        TM_TRY(tm__vault_use(r->staging.home, r->keys[i - 1], id, err));
+    }
+    return TM_OK;
+}
+
 static tm_status restore(tm_restore *r, const char *home, tm_err *err) {
     const char *project = r->has_project ? "checked" : "none";
     if (!r->only_check) {
         TM_TRY(tm__staging_open(home, &r->staging, err));
+        TM_TRY(keys_restore(r, err));
     }
     TM_TRY(read_all(r, err));
     project = r->has_project ? "checked" : "none";
@@ -451,10 +464,19 @@ static tm_status home_name(tm_cli *cli, char **out, tm_err *err) {
     return *out == NULL ? no_memory(err) : TM_OK;
 }
 
+static tm_status archive_open(tm_restore *r, tm_err *err) {
+    tm_envelope_ring ring;
+    TM_TRY(tm__vault_ring_of(r->keys, r->n_keys, &ring, err));
+    const tm_status st = tm__archive_open(r->file, &ring, &r->archive, &r->info, err);
+    tm__envelope_ring_done(&ring);
+    return st;
+}
+
 tm_status cmd_restore(tm_cli *cli, tm_err *err) {
     tm_restore r = {
         .cli = cli, .file = tm__cli_arg(cli, "FILE"), .only_check = tm__cli_flag(cli, "check")};
     char *home = NULL;
+    r.keys = tm__cli_list(cli, "key", &r.n_keys);
     tm__buf_init(&r.manifest_text, MANIFEST_BYTES_MAX);
     tm__buf_init(&r.project, MANIFEST_BYTES_MAX);
     tm_status st = home_name(cli, &home, err);
@@ -462,7 +484,7 @@ tm_status cmd_restore(tm_cli *cli, tm_err *err) {
         st = home_check_free(home, err);
     }
     if (st == TM_OK) {
-        st = tm__archive_open(r.file, &r.archive, &r.info, err);
+        st = archive_open(&r, err);
     }
     if (st == TM_OK) {
         st = tm__cli_ctx_init(cli, 1, &r.ctx, err);

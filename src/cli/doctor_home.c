@@ -13,12 +13,14 @@
 #include "base/mem.h"
 #include "base/system.h"
 #include "cli/doctor.h"
+#include "cli/sealed_files.h"
 #include "model/checkpoint.h"
 #include "monitor/drift_store.h"
 #include "monitor/monitor.h"
 #include "registry/registry.h"
 #include "source/intake.h"
 #include "store/home.h"
+#include "store/vault.h"
 
 #define DISK_MIN (UINT64_C(200) << 20) /* databases and some bundles */
 #define FILES_MIN 1000u
@@ -448,6 +450,34 @@ static void check_served(tm_checks *checks, const char *name, tm_status st, uint
     }
 }
 
+/* Files that are sealed, and whether the key that seals is at hand. */
+static void check_sealed(tm_checks *checks, const tm_home *home) {
+    const tm_ctx ctx = {0};
+    tm_err err = {0};
+    json_t *keys = NULL;
+    tm_envelope_ring ring = {0};
+    tm_sealed_count n = {0};
+    tm_status st = tm__vault_keys(home, &keys, &err);
+    st = st == TM_OK ? tm__vault_ring(tm__home_meta_db(home), &ring, &err) : st;
+    tm__envelope_ring_done(&ring);
+    const tm_sealed_walk walk = {.key = tm__json_text(json_array_get(keys, 0), "id", "")};
+    st = st == TM_OK ? tm__sealed_walk(&ctx, home, &walk, &n, &err) : st;
+    if (tm__check_note(st) != TM_OK) {
+        tm__check_add(checks, "sealed", TM_CHECK_BAD, "Put the key of this home in its place.",
+                      "%s", err.message);
+    } else if (json_array_size(keys) == 0) {
+        tm__check_add(checks, "sealed", TM_CHECK_OK, NULL, "nothing: no key was named");
+    } else {
+        tm__check_add(
+            checks, "sealed", n.n_plain + n.n_earlier > 0 ? TM_CHECK_WARN : TM_CHECK_OK,
+            "Run 'tidemill encrypt --key SOURCE' with the key that seals now.",
+            "%llu files, %llu by an earlier key, %llu plain; not: databases, online features",
+            (unsigned long long)n.n_sealed, (unsigned long long)n.n_earlier,
+            (unsigned long long)n.n_plain);
+    }
+    json_decref(keys);
+}
+
 void tm__check_home(tm_checks *checks, const char *home_name) {
     tm_err err = {0};
     tm_home *home = NULL;
@@ -461,5 +491,6 @@ void tm__check_home(tm_checks *checks, const char *home_name) {
     const tm_status watch = tm__drift_store_check(home, true, &format, &err);
     check_served(checks, "watch.db", watch, format, &err);
     check_intake(checks, home);
+    check_sealed(checks, home);
     tm__home_close(home);
 }

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/vault.h"
 
 #define DEPTH_MAX 4u /* segments/<source>/<file> */
 
@@ -24,7 +25,7 @@ static tm_status scan_file(const scan *s, const char *path, const char *name, tm
     if (tm__fs_info(path).size_bytes == 0) {
         return TM_OK;
     }
-    TM_TRY(tm__map_open(path, &map, err));
+    TM_TRY(tm__vault_map_open(path, &map, err));
     if (memmem(map.data, map.len, s->id, strlen(s->id)) != NULL) {
         json_array_append_new(s->out, json_string(name));
     }

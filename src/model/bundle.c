@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "model/bundle_priv.h"
+#include "store/vault.h"
 
 #define NAME 64u                             /* see bundle_file.c */
 #define HASHED_ASIDE_BYTES ((size_t)4 << 20) /* below, a thread costs more than it saves */
@@ -326,7 +327,7 @@ tm_status tm__bundle_open(const char *path, tm_bundle **out, tm_err *err) {
     }
     atomic_init(&self->n_refs, 1);
     const int64_t before = tm__mem_thread_bytes();
-    tm_status st = tm__map_open(path, &self->map, err);
+    tm_status st = tm__vault_map_open(path, &self->map, err);
     if (st == TM_OK) {
         tm__map_populate(&self->map); /* its check reads every byte: one call, not a fault a page */
         st = load_parts(self, self->map.data, self->map.len, err);
@@ -347,7 +348,7 @@ tm_status tm__bundle_check(const char *path, tm_hash *out_hash, tm_err *err) {
     tm_map map = {0};
     tm_bundle_file file;
     json_t *info = NULL;
-    TM_TRY(tm__map_open(path, &map, err));
+    TM_TRY(tm__vault_map_open(path, &map, err));
     tm__map_populate(&map);
     tm_status st = tm__bundle_file_check(map.data, map.len, &file, err);
     st = st == TM_OK ? load_json(file.sections[TM_SECTION_INFO], "info", &info, err) : st;

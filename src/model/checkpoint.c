@@ -29,6 +29,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "metric/metric.h"
+#include "store/vault.h"
 
 #define MAGIC UINT32_C(0x4B434D54) /* "TMCK" */
 #define VERSION 2u
@@ -350,7 +351,7 @@ static tm_status file_write(tm_ctx *ctx, uint32_t kind, const void *data, size_t
         tm__hash_bytes(bytes.data, bytes.len, &hash);
         tm__buf_append(&bytes, hash.bytes, TM_HASH_BYTES);
         st = tm__buf_status(&bytes);
-        st = st == TM_OK ? tm__fs_publish(path, bytes.data, bytes.len, err)
+        st = st == TM_OK ? tm__vault_publish(path, bytes.data, bytes.len, err)
                          : TM_FAIL(err, st, "no memory for a checkpoint");
     }
     self->saved_ns = tm__mono_ns();
@@ -375,7 +376,7 @@ static tm_status file_read(tm_checkpoint *self, uint32_t *out_kind, taken *out_t
     if (tm__fs_info(path).kind != TM_PATH_FILE) {
         goto out;
     }
-    st = tm__fs_read_all(path, &bytes, err);
+    st = tm__vault_read_all(path, &bytes, err);
     if (st != TM_OK) {
         goto out;
     }

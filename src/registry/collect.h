@@ -38,4 +38,9 @@ typedef struct tm_collection {
 TM_NODISCARD tm_status tm__registry_collect(tm_registry *registry, const tm_collection *options,
                                             json_t **out, tm_err *err);
 
+/** tm__vault_renew() of a model file or a snapshot, unless it was removed: nobody removes it
+ * meanwhile, or else it would come back. */
+TM_NODISCARD tm_status tm__registry_file_renew(tm_registry *registry, const char *path,
+                                               tm_err *err);
+
 #endif

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "registry/experiment.h"
 #include "registry/registry_priv.h"
+#include "store/vault.h"
 
 typedef struct collecting {
     tm_registry *registry;
@@ -367,5 +368,15 @@ tm_status tm__registry_collect(tm_registry *registry, const tm_collection *optio
     json_decref(c.released);
     json_decref(c.versions);
     json_decref(c.files);
+    return st;
+}
+
+/* ---- A file that stays ---- */
+
+tm_status tm__registry_file_renew(tm_registry *registry, const char *path, tm_err *err) {
+    TM_TRY(tm__db_begin(registry->db, err));
+    const tm_status st =
+        tm__fs_info(path).kind == TM_PATH_FILE ? tm__vault_renew(path, err) : TM_OK;
+    tm__db_rollback(registry->db);
     return st;
 }

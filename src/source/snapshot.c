@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/fs_memory.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
 #include "source/source.h"
 #include "store/duck.h"
+#include "store/vault.h"
 
 /* dir/<hash><suffix> in a fresh block. */
 static char *make_path(const char *dir, const tm_hash *hash, const char *suffix) {
@@ -20,8 +22,9 @@ static char *make_path(const char *dir, const tm_hash *hash, const char *suffix)
     return tm__fs_join(dir, name);
 }
 
-static tm_status write_file(tm_ctx *ctx, const tm_table *table, const char *temp, const char *path,
-                            tm_err *err) {
+/* Write a table where DuckDB can write it, and publish that. */
+static tm_status write_by(tm_ctx *ctx, const tm_table *table, const char *temp, const char *path,
+                          tm_err *err) {
     tm_duck *duck = NULL;
     const tm_duck_options options = {.n_threads = tm__pool_threads(ctx->pool),
                                      .cancel = ctx->cancel};
@@ -31,9 +34,26 @@ static tm_status write_file(tm_ctx *ctx, const tm_table *table, const char *temp
     }
     tm__duck_close(duck);
     if (st == TM_OK) {
-        st = tm__fs_publish_file(temp, path, err);
+        st = tm__vault_publish_file(temp, path, err);
     }
     return st;
+}
+
+/* Rows that are to be sealed do not touch the disk before they are. */
+static tm_status write_file(tm_ctx *ctx, const tm_table *table, const char *temp, const char *path,
+                            tm_err *err) {
+    bool has_vault = false;
+    tm_file *memory = NULL;
+    TM_TRY(tm__vault_has(path, &has_vault, err));
+    if (has_vault) {
+        TM_TRY(tm__memory_file_open(&memory, err));
+        const tm_status st = write_by(ctx, table, tm__file_path(memory), path, err);
+        tm__file_close(memory);
+        return st;
+    }
+    const tm_status st = write_by(ctx, table, temp, path, err);
+    const tm_status removed = tm__fs_remove(temp, st == TM_OK ? err : NULL);
+    return st != TM_OK ? st : removed;
 }
 
 tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table, tm_hash *out_hash,
@@ -53,8 +73,6 @@ tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table,
         st = tm__fs_ensure(path, err);
     } else if (st == TM_OK) {
         st = write_file(ctx, table, temp, path, err);
-        const tm_status removed = tm__fs_remove(temp, st == TM_OK ? err : NULL);
-        st = st != TM_OK ? st : removed;
     }
     tm__mem_free(path);
     tm__mem_free(temp);
@@ -71,19 +89,28 @@ static tm_status damaged(const char *path, tm_err *err) {
     return TM_E_INTEGRITY;
 }
 
-static tm_status read_file(tm_ctx *ctx, const char *path, const tm_hash *hash, tm_table **out,
-                           tm_err *err) {
-    const tm_duck_options options = {.paths = &path,
+/* view: the path that DuckDB may open, and no other. */
+static tm_status read_view(tm_ctx *ctx, const char *view, tm_table **out, tm_err *err) {
+    const tm_duck_options options = {.paths = &view,
                                      .n_paths = 1,
                                      .n_threads = tm__pool_threads(ctx->pool),
                                      .cancel = ctx->cancel};
     tm_duck *duck = NULL;
+    TM_TRY(tm__duck_open(&options, &duck, err));
+    const tm_status st = tm__duck_read_parquet(duck, view, out, err);
+    tm__duck_close(duck);
+    return st;
+}
+
+static tm_status read_file(tm_ctx *ctx, const char *path, const tm_hash *hash, tm_table **out,
+                           tm_err *err) {
+    tm_vault_view view = {0};
     tm_table *table = NULL;
     tm_hash found;
     tm_err inner = {0};
-    TM_TRY(tm__duck_open(&options, &duck, err));
-    tm_status st = tm__duck_read_parquet(duck, path, &table, &inner);
-    tm__duck_close(duck);
+    TM_TRY(tm__vault_view_open(path, &view, err));
+    const tm_status st = read_view(ctx, view.path, &table, &inner);
+    tm__vault_view_close(&view);
     if (st == TM_E_DATA || st == TM_E_USAGE || st == TM_E_LIMIT) {
         return damaged(path, err);
     }

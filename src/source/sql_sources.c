@@ -16,6 +16,7 @@
 #include "source/intake_priv.h"
 #include "source/source.h"
 #include "store/sql_text.h"
+#include "store/vault.h"
 
 #define SQL_MAX ((size_t)16 << 20)
 
@@ -172,10 +173,12 @@ typedef struct opening {
     char *dir; /* of snapshots, from the root */
     tm_buf with;
     json_t *snapshots;
+    tm_vault_view *views; /* [n_views] */
+    uint32_t n_views;
 } opening;
 
 static tm_status add_source(opening *o, const char *word, tm_err *err) {
-    char name[TM_MAX_NAME + 1], hash[TM_HASH_TEXT];
+    char name[TM_MAX_NAME + 1], hash[TM_HASH_TEXT], file[TM_HASH_TEXT + 16];
     TM_TRY(find_source(o->db, word, name, sizeof(name), err));
     if (name[0] == '\0' || json_object_get(o->snapshots, name) != NULL) {
         return TM_OK;
@@ -184,18 +187,26 @@ static tm_status add_source(opening *o, const char *word, tm_err *err) {
     if (o->dir == NULL) {
         TM_TRY(tm__fs_real_path(tm__home_snapshots(o->home), &o->dir, err));
     }
-    char *const path = tm__fs_join(o->dir, hash);
+    (void)snprintf(file, sizeof(file), "%s.parquet", hash);
+    char *const path = tm__fs_join(o->dir, file);
     if (path == NULL) {
         return no_memory(err);
     }
+    tm_vault_view *const view = &o->views[o->n_views];
+    const tm_status st =
+        o->n_views == TM_SQL_SOURCES_MAX
+            ? TM_FAIL(err, TM_E_LIMIT, "a query may name %u sources", TM_SQL_SOURCES_MAX)
+            : tm__vault_view_open(path, view, err);
+    tm__mem_free(path);
+    TM_TRY(st);
+    o->n_views++;
     (void)tm__buf_text(&o->with, o->with.len == 0 ? "WITH " : ", ");
     (void)tm__sql_quote(&o->with, tm__str(name), '"');
-    (void)tm__buf_text(&o->with, " AS (SELECT * FROM '");
-    for (const char *c = path; *c != '\0'; c++) {
+    (void)tm__buf_text(&o->with, " AS (SELECT * FROM read_parquet('");
+    for (const char *c = view->path; *c != '\0'; c++) {
         (void)tm__buf_text(&o->with, *c == '\'' ? "''" : (const char[]){*c, '\0'});
     }
-    (void)tm__buf_text(&o->with, ".parquet')");
-    tm__mem_free(path);
+    (void)tm__buf_text(&o->with, "'))");
     json_object_set_new(o->snapshots, name, json_string(hash));
     return TM_OK;
 }
@@ -230,7 +241,8 @@ tm_status tm__sql_sources_open(tm_ctx *ctx, const tm_home *home, const char *sql
     tm__buf_init(&o.with, SQL_MAX);
     const bool has_sources =
         home != NULL && tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_FILE;
-    tm_status st = words == NULL || o.snapshots == NULL ? no_memory(err) : TM_OK;
+    o.views = tm__mem_zalloc(has_sources ? TM_SQL_SOURCES_MAX : 1, sizeof(*o.views));
+    tm_status st = words == NULL || o.snapshots == NULL || o.views == NULL ? no_memory(err) : TM_OK;
     if (st == TM_OK && has_sources && json_array_size(words) > 0) {
         st = tm__intake_db_open_there(home, false, &o.db, err);
     }
@@ -244,12 +256,12 @@ tm_status tm__sql_sources_open(tm_ctx *ctx, const tm_home *home, const char *sql
     tm__buf_done(&o.with);
     tm__mem_free(o.dir);
     json_decref(words);
+    *out = (tm_sql_sources){
+        .sql = whole, .snapshots = o.snapshots, .views = o.views, .n_views = o.n_views};
     if (st != TM_OK) {
-        json_decref(o.snapshots);
-        return st;
+        tm__sql_sources_done(out);
     }
-    *out = (tm_sql_sources){.sql = whole, .snapshots = o.snapshots};
-    return TM_OK;
+    return st;
 }
 
 void tm__sql_sources_place(const tm_sql_sources *sources, tm_err *err) {
@@ -260,6 +272,10 @@ void tm__sql_sources_place(const tm_sql_sources *sources, tm_err *err) {
 }
 
 void tm__sql_sources_done(tm_sql_sources *sources) {
+    for (uint32_t i = 0; i < sources->n_views; i++) {
+        tm__vault_view_close(&sources->views[i]);
+    }
+    tm__mem_free(sources->views);
     tm__mem_free(sources->sql);
     json_decref(sources->snapshots);
     *sources = (tm_sql_sources){0};

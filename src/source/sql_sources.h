@@ -4,10 +4,11 @@
  * query under its name.
  *
  *   SELECT ... FROM flights f JOIN 'airports.csv' a ON ...
- *       ──> WITH "flights" AS (SELECT * FROM '.../snapshots/<hash>.parquet')
+ *       ──> WITH "flights" AS (SELECT * FROM read_parquet('.../snapshots/<hash>.parquet'))
  *           SELECT ... FROM flights f JOIN 'airports.csv' a ON ...
  *
- * So the query is one over files from there on, whoever reads it, and what it read has names.
+ * So the query is one over files from there on, and what it read has names. Sealed ones are opened
+ * in memory for as long as it lives, so it is read by the process that opened it.
  */
 #ifndef TM_SOURCE_SQL_SOURCES_H
 #define TM_SOURCE_SQL_SOURCES_H
@@ -17,6 +18,8 @@
 #include "base/json.h"
 #include "store/home.h"
 
+#define TM_SQL_SOURCES_MAX 64u /* that one query may name */
+
 /** Words of a query that may be tables: behind FROM, JOIN or a comma, in quotes or not, and no name
  * that the query itself gives by WITH. An array of texts, each once; new reference, NULL when out
  * of memory. */
@@ -25,6 +28,8 @@ json_t *tm__sql_table_words(const char *sql);
 typedef struct tm_sql_sources {
     char *sql;         /* to be read in place of the query */
     json_t *snapshots; /* {name of a source: hash}; empty: none is named, and sql is as it was */
+    struct tm_vault_view *views; /* [n_views]: what sql opens; owned */
+    uint32_t n_views;
 } tm_sql_sources;
 /**
  * Write down what a query reads of sources, as it was at a time (INT64_MAX: as it is).

@@ -24,6 +24,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "guard/seal.h"
 
 #define BLOCK 512u
 #define CHUNK ((size_t)1 << 16)
@@ -31,6 +32,7 @@
 #define WINDOW_LOG 23 /* 8 MiB; level 3 needs less */
 #define SKIPPABLE 0x184D2A50u
 #define MAGIC "TMBACKUP"
+#define SEALED_NAME "tidemill.backup" /* whatever its file is called */
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -152,7 +154,8 @@ static bool header_read(const uint8_t *header, tm_member *out) {
 
 struct tm_archive_writer {
     char *path, *temp;
-    tm_file *file; /* NULL once it is closed */
+    tm_file *file;        /* NULL once it is closed */
+    tm_seal_writer *seal; /* NULL: the file is plain */
     ZSTD_CCtx *zstd;
     tm_hasher hasher; /* of the file so far */
     uint64_t size_bytes, content_bytes;
@@ -161,7 +164,8 @@ struct tm_archive_writer {
     uint8_t in[CHUNK], out[CHUNK];
 };
 
-tm_status tm__archive_create(const char *path, tm_archive_writer **out, tm_err *err) {
+tm_status tm__archive_create(const char *path, const tm_envelope_key *key, tm_archive_writer **out,
+                             tm_err *err) {
     tm_status st = TM_OK;
     uint64_t number = 0;
     tm__random_bytes(&number, sizeof(number));
@@ -185,6 +189,11 @@ tm_status tm__archive_create(const char *path, tm_archive_writer **out, tm_err *
     if (st == TM_OK) {
         writer->temp = temp;
         temp = NULL;
+        st = key == NULL
+                 ? TM_OK
+                 : tm__seal_writer_create(key, SEALED_NAME, writer->file, &writer->seal, err);
+    }
+    if (st == TM_OK) {
         *out = writer;
         writer = NULL;
     }
@@ -194,8 +203,13 @@ out:
     return st;
 }
 
+static tm_status write_bytes(tm_archive_writer *writer, const void *data, size_t len, tm_err *err) {
+    return writer->seal == NULL ? tm__file_write(writer->file, data, len, err)
+                                : tm__seal_write(writer->seal, data, len, err);
+}
+
 static tm_status write_raw(tm_archive_writer *writer, const void *data, size_t len, tm_err *err) {
-    TM_TRY(tm__file_write(writer->file, data, len, err));
+    TM_TRY(write_bytes(writer, data, len, err));
     tm__hasher_update(&writer->hasher, data, len);
     writer->size_bytes += len;
     return TM_OK;
@@ -312,8 +326,11 @@ static tm_status write_end(tm_archive_writer *writer, tm_hash *out_hash, tm_err 
     }
     if (st == TM_OK) {
         tm__hasher_final(&writer->hasher, out_hash);
-        st = tm__file_write(writer->file, out_hash->bytes, TM_HASH_BYTES, err);
+        st = write_bytes(writer, out_hash->bytes, TM_HASH_BYTES, err);
         writer->size_bytes += TM_HASH_BYTES;
+    }
+    if (st == TM_OK && writer->seal != NULL) {
+        st = tm__seal_write_end(writer->seal, err);
     }
     tm__buf_done(&trailer);
     return st;
@@ -343,6 +360,7 @@ void tm__archive_writer_close(tm_archive_writer *writer) {
         return;
     }
     tm__file_close(writer->file);
+    tm__seal_writer_free(writer->seal);
     if (writer->temp != NULL && !writer->is_published) {
         const tm_status removed = tm__fs_remove(writer->temp, NULL);
         (void)removed; /* nothing takes it for a backup */
@@ -358,6 +376,8 @@ void tm__archive_writer_close(tm_archive_writer *writer) {
 struct tm_archive {
     char *path;
     tm_file *file;
+    tm_map map;           /* of a sealed file, and its */
+    tm_seal_reader *seal; /* reader; NULL of a plain one */
     ZSTD_DCtx *zstd;
     tm_hasher hasher;     /* of the file so far */
     uint64_t packed_left; /* bytes of frames not yet read from the file */
@@ -415,22 +435,67 @@ static tm_status trailer_check(tm_archive *archive, tm_err *err) {
     return TM_OK;
 }
 
-/* First and last bytes: whether this is a backup, and whether it is one of ours. */
-static tm_status ends_read(tm_archive *archive, tm_err *err) {
-    tm_map map = {0};
-    static const uint8_t magic[4] = {0x28, 0xB5, 0x2F, 0xFD}; /* a Zstandard frame */
-    TM_TRY(tm__map_open(archive->path, &map, err));
-    const bool is_packed = map.len >= sizeof(magic) && memcmp(map.data, magic, sizeof(magic)) == 0;
-    const bool has_trailer = map.len > TM_ARCHIVE_TRAILER;
-    if (has_trailer) {
-        memcpy(archive->trailer, map.data + map.len - TM_ARCHIVE_TRAILER, TM_ARCHIVE_TRAILER);
+static tm_status read_bytes(tm_archive *archive, void *out, size_t len, size_t *out_len,
+                            tm_err *err) {
+    return archive->seal == NULL ? tm__file_read(archive->file, out, len, out_len, err)
+                                 : tm__seal_read(archive->seal, out, len, out_len, err);
+}
+
+static tm_status seal_open(tm_archive *archive, const tm_envelope_ring *ring, tm_err *err) {
+    const tm_envelope_ring none = {0};
+    const tm_sealed sealed = {.data = archive->map.data,
+                              .len = archive->map.len,
+                              .name = SEALED_NAME,
+                              .path = archive->path};
+    tm__seal_reader_free(archive->seal);
+    archive->seal = NULL;
+    return tm__seal_reader_create(ring == NULL ? &none : ring, &sealed, &archive->seal, err);
+}
+
+/* What a sealed file holds, checked to its last byte once before it is read again: its length, and
+ * its last bytes in the trailer. */
+static tm_status sealed_ends(tm_archive *archive, const tm_envelope_ring *ring, uint8_t first[4],
+                             tm_err *err) {
+    uint64_t len = 0;
+    TM_TRY(seal_open(archive, ring, err));
+    for (size_t n = CHUNK; n == CHUNK; len += n) {
+        TM_TRY(tm__seal_read(archive->seal, archive->rest, CHUNK, &n, err));
+        const size_t kept = n < TM_ARCHIVE_TRAILER ? n : TM_ARCHIVE_TRAILER;
+        memmove(archive->trailer, archive->trailer + kept, TM_ARCHIVE_TRAILER - kept);
+        memcpy(archive->trailer + TM_ARCHIVE_TRAILER - kept, archive->rest + n - kept, kept);
+        memcpy(first, len == 0 && n >= 4 ? archive->rest : first, 4);
     }
-    archive->info.size_bytes = map.len;
-    tm__map_close(&map);
-    if (has_trailer && memcmp(archive->trailer + 8, MAGIC, 8) == 0) {
+    archive->info.size_bytes = len;
+    return seal_open(archive, ring, err);
+}
+
+static void plain_ends(tm_archive *archive, const tm_map *map, uint8_t first[4]) {
+    if (map->len >= TM_ARCHIVE_TRAILER) {
+        memcpy(archive->trailer, map->data + map->len - TM_ARCHIVE_TRAILER, TM_ARCHIVE_TRAILER);
+    }
+    if (map->len >= 4) {
+        memcpy(first, map->data, 4);
+    }
+    archive->info.size_bytes = map->len;
+}
+
+/* First and last bytes: whether this is a backup, and whether it is one of ours. */
+static tm_status ends_read(tm_archive *archive, const tm_envelope_ring *ring, tm_err *err) {
+    static const uint8_t magic[4] = {0x28, 0xB5, 0x2F, 0xFD}; /* a Zstandard frame */
+    uint8_t first[4] = {0};
+    TM_TRY(tm__map_open(archive->path, &archive->map, err));
+    const bool is_sealed = tm__seal_is_sealed(archive->map.data, archive->map.len);
+    if (is_sealed) {
+        TM_TRY(sealed_ends(archive, ring, first, err));
+    } else {
+        plain_ends(archive, &archive->map, first);
+        tm__map_close(&archive->map);
+    }
+    if (archive->info.size_bytes > TM_ARCHIVE_TRAILER &&
+        memcmp(archive->trailer + 8, MAGIC, 8) == 0) {
         return TM_OK;
     }
-    if (is_packed) {
+    if (memcmp(first, magic, sizeof(magic)) == 0) {
         return damaged(archive, "its end, which is missing or changed", err);
     }
     const tm_status st = TM_FAIL(err, TM_E_DATA, "this is no backup of tidemill");
@@ -439,8 +504,8 @@ static tm_status ends_read(tm_archive *archive, tm_err *err) {
     return st;
 }
 
-tm_status tm__archive_open(const char *path, tm_archive **out, tm_archive_info *out_info,
-                           tm_err *err) {
+tm_status tm__archive_open(const char *path, const tm_envelope_ring *ring, tm_archive **out,
+                           tm_archive_info *out_info, tm_err *err) {
     tm_status st = TM_OK;
     tm_archive *archive = tm__mem_zalloc(1, sizeof(*archive));
     if (archive == NULL) {
@@ -456,7 +521,7 @@ tm_status tm__archive_open(const char *path, tm_archive **out, tm_archive_info *
     (void)ZSTD_DCtx_setParameter(archive->zstd, ZSTD_d_windowLogMax, WINDOW_LOG);
     st = tm__file_open(path, TM_OPEN_READ, &archive->file, err);
     if (st == TM_OK) {
-        st = ends_read(archive, err);
+        st = ends_read(archive, ring, err);
     }
     if (st == TM_OK) {
         st = trailer_check(archive, err);
@@ -481,7 +546,7 @@ static tm_status packed_fill(tm_archive *archive, bool *out_is_end, tm_err *err)
     }
     const size_t want = archive->packed_left < CHUNK ? (size_t)archive->packed_left : CHUNK;
     size_t n = 0;
-    TM_TRY(tm__file_read(archive->file, archive->packed, want, &n, err));
+    TM_TRY(read_bytes(archive, archive->packed, want, &n, err));
     if (n != want) {
         return damaged(archive, "its end: it became shorter while it was read", err);
     }
@@ -609,6 +674,8 @@ tm_status tm__archive_next(tm_archive *archive, const tm_member **out_member, bo
 void tm__archive_close(tm_archive *archive) {
     if (archive != NULL) {
         tm__file_close(archive->file);
+        tm__seal_reader_free(archive->seal);
+        tm__map_close(&archive->map);
         (void)ZSTD_freeDCtx(archive->zstd);
         tm__mem_free(archive->path);
         tm__mem_free(archive);

@@ -13,6 +13,7 @@
 
 #include "base/ctx.h"
 #include "base/hash.h"
+#include "guard/seal.h"
 #include "tidemill/err.h"
 
 #define TM_ARCHIVE_FORMAT 1u
@@ -28,8 +29,9 @@ typedef struct tm_member {
 
 typedef struct tm_archive_writer tm_archive_writer;
 
-/** Begin a temporary file beside path. */
-TM_NODISCARD tm_status tm__archive_create(const char *path, tm_archive_writer **out, tm_err *err);
+/** Begin a temporary file beside path; with a key (else NULL) the whole file is sealed with it. */
+TM_NODISCARD tm_status tm__archive_create(const char *path, const tm_envelope_key *key,
+                                          tm_archive_writer **out, tm_err *err);
 /** Append a file, read once, under a name; TM_E_CONFLICT when its size changes meanwhile,
  * TM_E_CANCELLED by ctx. */
 TM_NODISCARD tm_status tm__archive_add_file(tm_archive_writer *writer, const tm_ctx *ctx,
@@ -52,10 +54,11 @@ typedef struct tm_archive_info {
     tm_hash hash;           /* of the whole file, as its trailer says */
 } tm_archive_info;
 
-/** Open and read the trailer. TM_E_DATA: no backup; TM_E_INTEGRITY: it has lost its end;
+/** Open and read the trailer; of a sealed file, which needs its key in the ring (else it may be
+ * NULL), all bytes are checked first. TM_E_DATA: no backup; TM_E_INTEGRITY: it has lost its end;
  * TM_E_UNSUPPORTED: of a later format. */
-TM_NODISCARD tm_status tm__archive_open(const char *path, tm_archive **out,
-                                        tm_archive_info *out_info, tm_err *err);
+TM_NODISCARD tm_status tm__archive_open(const char *path, const tm_envelope_ring *ring,
+                                        tm_archive **out, tm_archive_info *out_info, tm_err *err);
 /** Step to the next member (what is left of this one is read and checked); *out_has_member false
  * after the last one: then all bytes of the file were checked against the trailer. */
 TM_NODISCARD tm_status tm__archive_next(tm_archive *archive, const tm_member **out_member,

@@ -171,7 +171,9 @@ static void append_copy(const tm_table *table, const char *path, tm_buf *sql, tm
     (void)tm__buf_text(names, "]");
     (void)tm__buf_text(sql, " FROM " TABLE_NAME ") TO ");
     tm__duck_quote(sql, path, '\'');
-    (void)tm__buf_text(sql, " (FORMAT parquet, COMPRESSION zstd, KV_METADATA {" COLUMNS_KEY ": ");
+    (void)tm__buf_text(
+        sql,
+        " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {" COLUMNS_KEY ": ");
     if (!names->failed) {
         tm__duck_quote(sql, (const char *)names->data, '\'');
     }

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/vault.h"
 
 struct tm_home {
     char *path;
@@ -167,7 +168,7 @@ tm_status tm__home_bundle_save(const tm_home *home, const tm_hash *hash, const v
     /* Publishing is atomic, so a file that is there is whole; its notes may differ from these. */
     const tm_status st = tm__fs_info(path).kind == TM_PATH_FILE
                              ? tm__fs_ensure(path, err)
-                             : tm__fs_publish(path, data, len, err);
+                             : tm__vault_publish(path, data, len, err);
     tm__mem_free(path);
     return st;
 }

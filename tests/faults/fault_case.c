@@ -392,6 +392,13 @@ const fault_case fault_cases[] = {
      .want = 0},
     {"experiment model", "full", {"experiment", "status", "made", "--json"}, .want = 3},
     {"experiment stop", "full", {"experiment", "stop", "made"}, .want = 5},
+    {"encrypt", "full", {"encrypt", "--json"}, .want = 0},
+    {"encrypt key",
+     "full",
+     {"encrypt", "--key", "file:data.key"},
+     .changes_early = true, /* file by file, and gone on with */
+     .want = 0},
+    {"encrypt forget", "full", {"encrypt", "--forget", "0"}, .want = 3},
     {"backup", "full", {"backup", "copy.tar.zst"}, .says = "is written", .want = 0},
     {"restore", "full", {"restore", "home.tar.zst", "--home", "again"}, .want = 0},
     {"restore check", "full", {"restore", "home.tar.zst", "--check", "--json"}, .want = 0},

@@ -49,6 +49,13 @@ static void write_rows(const char *path, uint32_t first, uint32_t n) {
     fault_must(fclose(file) == 0, path);
 }
 
+static void write_key(const char *path) {
+    FILE *file = fopen(path, "w");
+    fault_must(file != NULL && chmod(path, 0600) == 0, path);
+    fprintf(file, "%064x\n", 1);
+    fault_must(fclose(file) == 0, path);
+}
+
 static const char *path_of(const char *root, const char *name) {
     static char path[1024];
     fault_must(snprintf(path, sizeof(path), "%s/%s", root, name) < (int)sizeof(path), name);
@@ -221,6 +228,7 @@ static void make_empty(const char *folder) {
     char shell[2048];
     fault_must(mkdir(folder, 0700) == 0, folder);
     write_rows(path_of(folder, "data.csv"), 0, 80);
+    write_key(path_of(folder, "data.key"));
     write_rows(path_of(folder, "new.csv"), 200, 30);
     fault_write_text(path_of(folder, "model.txt"), lightgbm_text);
     fault_write_text(path_of(folder, "model.json"), xgboost_text);

@@ -63,7 +63,7 @@ static tm_status read_all(const char *path, tm_err *err) {
     const tm_member *member = NULL;
     bool has_member = true;
     uint32_t n_members = 0;
-    tm_status st = tm__archive_open(path, &archive, &info, err);
+    tm_status st = tm__archive_open(path, NULL, &archive, &info, err);
     while (st == TM_OK) {
         size_t n = 0;
         st = tm__archive_next(archive, &member, &has_member, err);

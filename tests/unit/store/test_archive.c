@@ -54,7 +54,7 @@ static void source_write(size_t len) {
 static tm_archive_writer *create(void) {
     tm_archive_writer *writer = NULL;
     tm_err err = {0};
-    if (tm__archive_create(archive_path, &writer, &err) != TM_OK) {
+    if (tm__archive_create(archive_path, NULL, &writer, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
     return writer;
@@ -90,7 +90,7 @@ static tm_status archive_read(uint32_t *out_n, tm_err *err) {
     bool has_member = true;
     uint64_t n_wrong = 0; /* bytes count once the member's end was reached */
     *out_n = 0;
-    TM_TRY(tm__archive_open(archive_path, &archive, &info, err));
+    TM_TRY(tm__archive_open(archive_path, NULL, &archive, &info, err));
     tm_status st = TM_OK;
     while (st == TM_OK) {
         st = tm__archive_next(archive, &member, &has_member, err);
@@ -138,7 +138,7 @@ static void a_member_may_be_passed_over_and_is_checked_all_the_same(void **state
     tm_member wanted;
     bool has_member = false;
     archive_make(700000, &wanted);
-    assert_int_equal(tm__archive_open(archive_path, &archive, &info, NULL), TM_OK);
+    assert_int_equal(tm__archive_open(archive_path, NULL, &archive, &info, NULL), TM_OK);
     assert_int_equal(info.n_members, 2);
     assert_int_equal(info.content_bytes, 700002);
     assert_int_equal(tm__archive_next(archive, &member, &has_member, NULL), TM_OK);
@@ -261,7 +261,7 @@ static tm_status archive_try(void) {
     tm_member member;
     uint64_t size_bytes = 0;
     tm_hash hash;
-    tm_status st = tm__archive_create(archive_path, &writer, NULL);
+    tm_status st = tm__archive_create(archive_path, NULL, &writer, NULL);
     if (st == TM_OK) {
         st = tm__archive_add_file(writer, &ctx, "meta.db", source_path, &member, NULL);
     }

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segments, snapshots, model files, checkpoints: each by its head.
+ *
+ * A file that is written anew must not come back when somebody removes it meanwhile. Segments are
+ * removed under files.lock, which is held here; snapshots and model files by a transaction of
+ * meta.db, so each is written within one.
+ */
+#include "cli/sealed_files.h"
+
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "registry/collect.h"
+#include "source/intake.h"
+#include "store/vault.h"
+
+typedef struct walking {
+    const tm_ctx *ctx;
+    const tm_sealed_walk *walk;
+    tm_sealed_count *count;
+    bool is_removed_by_registry, stays; /* stays: it is not written anew */
+    const char *dir;
+    tm_status st;
+    tm_err *err;
+} walking;
+
+static tm_status look_at(walking *w, const char *path) {
+    tm_vault_look look;
+    TM_TRY(tm__vault_look(path, &look, w->err));
+    bool is_current = strcmp(look.key, w->walk->key) == 0;
+    if (!is_current && w->walk->registry != NULL && !w->stays) {
+        TM_TRY(w->is_removed_by_registry ? tm__registry_file_renew(w->walk->registry, path, w->err)
+                                         : tm__vault_renew(path, w->err));
+        w->count->n_renewed++;
+        is_current = true;
+        tm__ctx_progress(w->ctx, "sealing", w->count->n_renewed, 0, "files");
+    }
+    uint64_t *const n = w->walk->key[0] != '\0' && is_current ? &w->count->n_sealed
+                        : look.is_sealed                      ? &w->count->n_earlier
+                                                              : &w->count->n_plain;
+    (*n)++;
+    return tm__ctx_cancelled(w->ctx)
+               ? TM_FAIL(w->err, TM_E_CANCELLED, "stopped; the same command goes on")
+               : TM_OK;
+}
+
+/* What has no name of its own yet, or only names a process, holds no rows. */
+static bool is_other(const char *name) {
+    return strstr(name, ".tmp") != NULL || tm__str_has_suffix(tm__str(name), ".lock");
+}
+
+static bool each_entry(void *arg, const char *name) {
+    walking *const w = arg;
+    char *const path = tm__fs_join(w->dir, name);
+    if (path == NULL) {
+        w->st = TM_FAIL(w->err, TM_E_NOMEM, "out of memory");
+        return false;
+    }
+    const tm_path_kind what = tm__fs_info(path).kind;
+    if (what == TM_PATH_DIR) {
+        walking inner = *w;
+        inner.dir = path;
+        w->st = tm__fs_list(path, each_entry, &inner, w->err);
+        w->st = w->st == TM_OK ? inner.st : w->st;
+    } else if (what == TM_PATH_FILE && !is_other(name)) {
+        w->st = look_at(w, path);
+    }
+    tm__mem_free(path);
+    return w->st == TM_OK;
+}
+
+static tm_status walk_folder(walking *w, const tm_home *home, const char *folder) {
+    char *const dir = tm__fs_join(tm__home_path(home), folder);
+    if (dir == NULL) {
+        return TM_FAIL(w->err, TM_E_NOMEM, "out of memory");
+    }
+    tm_status st = TM_OK;
+    if (tm__fs_info(dir).kind == TM_PATH_DIR) {
+        w->dir = dir;
+        st = tm__fs_list(dir, each_entry, w, w->err);
+        st = st == TM_OK ? w->st : st;
+    }
+    tm__mem_free(dir);
+    return st;
+}
+
+tm_status tm__sealed_walk(const tm_ctx *ctx, const tm_home *home, const tm_sealed_walk *walk,
+                          tm_sealed_count *out, tm_err *err) {
+    tm_sealed_count count = {0};
+    tm_file *hold = NULL;
+    walking w = {.ctx = ctx, .walk = walk, .count = &count, .err = err};
+    if (walk->registry != NULL) {
+        TM_TRY(tm__intake_hold(home, ctx, &hold, err));
+    }
+    tm_status st = walk_folder(&w, home, "segments");
+    tm__file_close(hold);
+    w.is_removed_by_registry = true;
+    st = st == TM_OK ? walk_folder(&w, home, "snapshots") : st;
+    st = st == TM_OK ? walk_folder(&w, home, "bundles") : st;
+    w.stays = true;
+    st = st == TM_OK ? walk_folder(&w, home, "checkpoints") : st;
+    if (st == TM_OK) {
+        *out = count;
+    }
+    return st;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sealed files.
+ *
+ *   head (128 bytes) | chunk | chunk | ... | last chunk
+ *
+ *   head:   0 "TMSEALED"   8 u32 version   12 u32 bytes of a chunk   16 id of the envelope key (8)
+ *           24 nonce (24)   48 wrapped data key (32 + 16)   96 head of the secretstream (24)
+ *           120 zeros (8)
+ *   chunk:  a message of the secretstream: at most CHUNK bytes and 17; all but the last are full
+ *
+ * The data key is wrapped by XChaCha20-Poly1305; with it are bound the first 24 bytes and the name.
+ */
+#include "guard/seal.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+#define MAGIC "TMSEALED"
+#define VERSION 1u
+#define CHUNK 65536u
+#define PACKED (CHUNK + crypto_secretstream_xchacha20poly1305_ABYTES)
+#define NAME_MAX_BYTES 256u
+#define BOUND 24u /* bytes of the head that the wrapped key is bound to */
+#define AT_NONCE 24u
+#define AT_WRAPPED 48u
+#define AT_STREAM 96u
+#define WRAPPED_BYTES (32u + crypto_aead_xchacha20poly1305_ietf_ABYTES)
+
+_Static_assert(AT_WRAPPED - AT_NONCE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "a nonce");
+_Static_assert(AT_STREAM - AT_WRAPPED == WRAPPED_BYTES, "a wrapped key");
+_Static_assert(TM_SEAL_HEAD_BYTES - AT_STREAM ==
+                   crypto_secretstream_xchacha20poly1305_HEADERBYTES + 8,
+               "a head of a stream");
+
+typedef crypto_secretstream_xchacha20poly1305_state stream_state;
+
+struct tm_seal_writer {
+    tm_file *to;
+    stream_state stream;
+    size_t n; /* bytes in plain */
+    uint8_t plain[CHUNK], packed[PACKED];
+};
+
+struct tm_seal_reader {
+    tm_sealed from;
+    size_t at; /* of the next chunk */
+    stream_state stream;
+    bool is_end;
+    size_t n, given; /* bytes in plain, and of those given out */
+    uint8_t plain[CHUNK];
+};
+
+/* ---- Keys ---- */
+
+bool tm__envelope_key_from_text(tm_str text, tm_envelope_key *out) {
+    static const char mark[] = "tidemill.envelope";
+    tm_hash secret, id;
+    size_t n = 0;
+    if (text.len != 64 ||
+        sodium_hex2bin(secret.bytes, sizeof(secret.bytes), text.ptr, text.len, NULL, &n, NULL) !=
+            0 ||
+        n != sizeof(secret.bytes)) {
+        return false;
+    }
+    tm__hash_keyed(&secret, mark, sizeof(mark) - 1, &id);
+    memcpy(out->bytes, secret.bytes, sizeof(out->bytes));
+    memcpy(out->id, id.bytes, sizeof(out->id));
+    sodium_memzero(&secret, sizeof(secret));
+    return true;
+}
+
+void tm__envelope_id_to_text(const uint8_t id[TM_ENVELOPE_ID_BYTES], char *out) {
+    (void)sodium_bin2hex(out, TM_ENVELOPE_ID_TEXT, id, TM_ENVELOPE_ID_BYTES);
+}
+
+void tm__envelope_ring_done(tm_envelope_ring *ring) {
+    sodium_memzero(ring, sizeof(*ring));
+}
+
+/* ---- The head ---- */
+
+static void put_u32(uint8_t *at, uint32_t value) {
+    for (uint32_t i = 0; i < 4; i++) {
+        at[i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+static uint32_t get_u32(const uint8_t *at) {
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+/* What the wrapped key is bound to; its length. */
+static size_t bound_bytes(const uint8_t *head, const char *name,
+                          uint8_t out[BOUND + NAME_MAX_BYTES]) {
+    const size_t len = strlen(name);
+    TM_ASSERT(len <= NAME_MAX_BYTES);
+    memcpy(out, head, BOUND);
+    memcpy(out + BOUND, name, len);
+    return BOUND + len;
+}
+
+tm_status tm__seal_writer_create(const tm_envelope_key *key, const char *name, tm_file *to,
+                                 tm_seal_writer **out, tm_err *err) {
+    uint8_t head[TM_SEAL_HEAD_BYTES] = {0}, bound[BOUND + NAME_MAX_BYTES], data_key[32];
+    tm_seal_writer *writer = tm__mem_alloc(1, sizeof(*writer));
+    if (writer == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a sealed file");
+    }
+    writer->to = to;
+    writer->n = 0;
+    memcpy(head, MAGIC, 8);
+    put_u32(head + 8, VERSION);
+    put_u32(head + 12, CHUNK);
+    memcpy(head + 16, key->id, TM_ENVELOPE_ID_BYTES);
+    tm__random_bytes(head + AT_NONCE, AT_WRAPPED - AT_NONCE);
+    tm__random_bytes(data_key, sizeof(data_key));
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(
+        head + AT_WRAPPED, NULL, data_key, sizeof(data_key), bound, bound_bytes(head, name, bound),
+        NULL, head + AT_NONCE, key->bytes);
+    (void)crypto_secretstream_xchacha20poly1305_init_push(&writer->stream, head + AT_STREAM,
+                                                          data_key);
+    sodium_memzero(data_key, sizeof(data_key));
+    const tm_status st = tm__file_write(to, head, sizeof(head), err);
+    if (st != TM_OK) {
+        tm__seal_writer_free(writer);
+        return st;
+    }
+    *out = writer;
+    return TM_OK;
+}
+
+/* ---- Writing ---- */
+
+static tm_status put_chunk(tm_seal_writer *writer, uint8_t tag, tm_err *err) {
+    unsigned long long len = 0;
+    (void)crypto_secretstream_xchacha20poly1305_push(&writer->stream, writer->packed, &len,
+                                                     writer->plain, writer->n, NULL, 0, tag);
+    writer->n = 0;
+    return tm__file_write(writer->to, writer->packed, (size_t)len, err);
+}
+
+tm_status tm__seal_write(tm_seal_writer *writer, const void *data, size_t len, tm_err *err) {
+    const uint8_t *bytes = data;
+    while (len > 0) {
+        if (writer->n == CHUNK) { /* a full one may be the last, so it waits for what follows */
+            TM_TRY(put_chunk(writer, crypto_secretstream_xchacha20poly1305_TAG_MESSAGE, err));
+        }
+        const size_t room = CHUNK - writer->n;
+        const size_t n = len < room ? len : room;
+        memcpy(writer->plain + writer->n, bytes, n);
+        writer->n += n;
+        bytes += n;
+        len -= n;
+    }
+    return TM_OK;
+}
+
+tm_status tm__seal_write_end(tm_seal_writer *writer, tm_err *err) {
+    return put_chunk(writer, crypto_secretstream_xchacha20poly1305_TAG_FINAL, err);
+}
+
+void tm__seal_writer_free(tm_seal_writer *writer) {
+    if (writer != NULL) {
+        sodium_memzero(writer, sizeof(*writer));
+        tm__mem_free(writer);
+    }
+}
+
+/* ---- Reading ---- */
+
+bool tm__seal_is_sealed(const void *data, size_t len) {
+    return len >= 8 && memcmp(data, MAGIC, 8) == 0;
+}
+
+void tm__seal_key_id(const void *head, uint8_t out[TM_ENVELOPE_ID_BYTES]) {
+    memcpy(out, (const uint8_t *)head + 16, TM_ENVELOPE_ID_BYTES);
+}
+
+static tm_status damaged(const tm_sealed *from, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_INTEGRITY, "the sealed file is damaged, or is another one's");
+    tm_err_hint(err, "Restore it from a backup.");
+    tm_err_at(err, from->path, 0, 0);
+    return TM_E_INTEGRITY;
+}
+
+static tm_status find_key(const tm_envelope_ring *ring, const tm_sealed *from,
+                          const tm_envelope_key **out, tm_err *err) {
+    uint8_t id[TM_ENVELOPE_ID_BYTES];
+    char text[TM_ENVELOPE_ID_TEXT];
+    tm__seal_key_id(from->data, id);
+    for (uint32_t i = 0; i < ring->n; i++) {
+        if (sodium_memcmp(ring->keys[i].id, id, sizeof(id)) == 0) {
+            *out = &ring->keys[i];
+            return TM_OK;
+        }
+    }
+    tm__envelope_id_to_text(id, text);
+    (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "the file is sealed with the key %s, which is not here",
+                  text);
+    tm_err_hint(err, "Name the source of that key: 'tidemill encrypt --key SOURCE', or --key of "
+                     "'restore'.");
+    tm_err_at(err, from->path, 0, 0);
+    return TM_E_NOT_ALLOWED;
+}
+
+static tm_status check_head(const tm_sealed *from, tm_err *err) {
+    if (from->len < TM_SEAL_HEAD_BYTES || !tm__seal_is_sealed(from->data, from->len)) {
+        return damaged(from, err);
+    }
+    const uint8_t *const head = from->data;
+    if (get_u32(head + 8) != VERSION) {
+        (void)TM_FAIL(err, TM_E_UNSUPPORTED,
+                      "the file is sealed in format %u and this program knows %u",
+                      get_u32(head + 8), VERSION);
+        tm_err_hint(err, "Use the release of tidemill that wrote it, or a newer one.");
+        tm_err_at(err, from->path, 0, 0);
+        return TM_E_UNSUPPORTED;
+    }
+    static const uint8_t zeros[8];
+    return get_u32(head + 12) == CHUNK && memcmp(head + 120, zeros, sizeof(zeros)) == 0
+               ? TM_OK
+               : damaged(from, err);
+}
+
+tm_status tm__seal_reader_create(const tm_envelope_ring *ring, const tm_sealed *from,
+                                 tm_seal_reader **out, tm_err *err) {
+    const tm_envelope_key *key = NULL;
+    uint8_t bound[BOUND + NAME_MAX_BYTES], data_key[32];
+    TM_TRY(check_head(from, err));
+    TM_TRY(find_key(ring, from, &key, err));
+    const uint8_t *const head = from->data;
+    tm_seal_reader *reader = tm__mem_alloc(1, sizeof(*reader));
+    if (reader == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a sealed file");
+    }
+    reader->from = *from;
+    reader->at = TM_SEAL_HEAD_BYTES;
+    reader->is_end = false;
+    reader->n = reader->given = 0;
+    const bool is_good =
+        crypto_aead_xchacha20poly1305_ietf_decrypt(
+            data_key, NULL, NULL, head + AT_WRAPPED, WRAPPED_BYTES, bound,
+            bound_bytes(head, from->name, bound), head + AT_NONCE, key->bytes) == 0 &&
+        crypto_secretstream_xchacha20poly1305_init_pull(&reader->stream, head + AT_STREAM,
+                                                        data_key) == 0;
+    sodium_memzero(data_key, sizeof(data_key));
+    if (!is_good) {
+        tm__seal_reader_free(reader);
+        return damaged(from, err);
+    }
+    *out = reader;
+    return TM_OK;
+}
+
+static tm_status get_chunk(tm_seal_reader *reader, tm_err *err) {
+    const size_t left = reader->from.len - reader->at;
+    const size_t n = left < PACKED ? left : PACKED;
+    unsigned long long len = 0;
+    uint8_t tag = 0;
+    if (n < crypto_secretstream_xchacha20poly1305_ABYTES ||
+        crypto_secretstream_xchacha20poly1305_pull(&reader->stream, reader->plain, &len, &tag,
+                                                   (const uint8_t *)reader->from.data + reader->at,
+                                                   n, NULL, 0) != 0) {
+        return damaged(&reader->from, err);
+    }
+    reader->at += n;
+    reader->is_end = tag == crypto_secretstream_xchacha20poly1305_TAG_FINAL;
+    if (reader->is_end != (reader->at == reader->from.len)) {
+        return damaged(&reader->from, err); /* cut, or something follows */
+    }
+    reader->n = (size_t)len;
+    reader->given = 0;
+    return TM_OK;
+}
+
+tm_status tm__seal_read(tm_seal_reader *reader, void *out, size_t len, size_t *out_len,
+                        tm_err *err) {
+    size_t done = 0;
+    while (done < len) {
+        if (reader->given == reader->n && reader->is_end) {
+            break;
+        }
+        if (reader->given == reader->n) {
+            TM_TRY(get_chunk(reader, err));
+        }
+        const size_t have = reader->n - reader->given;
+        const size_t n = have < len - done ? have : len - done;
+        memcpy((uint8_t *)out + done, reader->plain + reader->given, n);
+        reader->given += n;
+        done += n;
+    }
+    *out_len = done;
+    return TM_OK;
+}
+
+void tm__seal_reader_free(tm_seal_reader *reader) {
+    if (reader != NULL) {
+        sodium_memzero(reader, sizeof(*reader));
+        tm__mem_free(reader);
+    }
+}
