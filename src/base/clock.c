@@ -66,10 +66,17 @@ uint64_t tm__thread_cpu_ns(void) {
     return used_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void tm__sleep_ms(uint32_t ms) {
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+static void sleep_for(struct timespec left) {
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }
+}
+
+void tm__sleep_ms(uint32_t ms) {
+    sleep_for((struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000});
+}
+
+void tm__sleep_us(uint32_t us) {
+    sleep_for((struct timespec){.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000});
 }
 
 /* Quotient rounded down; divisor is positive. */

@@ -17,6 +17,7 @@ uint64_t tm__mono_ns(void);       /* for durations and deadlines  */
 uint64_t tm__cpu_ns(void);        /* processors' time of all threads of this process */
 uint64_t tm__thread_cpu_ns(void); /* and of this thread alone */
 void tm__sleep_ms(uint32_t ms);
+void tm__sleep_us(uint32_t us);
 /** Tests: a fixed wall clock (INT64_MIN: the real one again), also from TIDEMILL_NOW=ISO at start
  * of the program. */
 void tm__clock_fix(int64_t now_us);

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/comm.h"
 
 bool tm__ctx_cancelled(const tm_ctx *ctx) {
     return ctx->cancel != NULL && atomic_load_explicit(ctx->cancel, memory_order_relaxed);
@@ -35,7 +36,7 @@ bool tm__budget_is_late(tm_budget *budget, uint64_t need_ns) {
         stops->next += is_late ? 1 : 0;
         return is_late;
     }
-    const bool is_late = clock_is_late(budget, need_ns);
+    const bool is_late = tm__comm_agree(stops->comm, clock_is_late(budget, need_ns));
     if (is_late) {
         TM_ASSERT(stops->n < TM_MAX_STOPS);
         stops->at[stops->n++] = stops->n_asked;

@@ -21,15 +21,17 @@
 #include "base/limits.h"
 
 struct tm_arena;
+struct tm_comm;
 struct tm_checkpoint;
 struct tm_log;
 struct tm_pool;
 
 typedef struct tm_stops {
-    bool is_repeat;   /* the answers come from `at`, not from the clock */
-    uint64_t n_asked; /* questions so far */
-    uint32_t n;       /* of `at` */
-    uint32_t next;    /* of `at` to answer with, when is_repeat */
+    bool is_repeat;       /* the answers come from `at`, not from the clock */
+    uint64_t n_asked;     /* questions so far */
+    uint32_t n;           /* of `at` */
+    uint32_t next;        /* of `at` to answer with, when is_repeat */
+    struct tm_comm *comm; /* ranks that all hear what the clock of rank 0 says; NULL: one alone */
     uint64_t
         skipped_ns; /* that fits took which an earlier process did: the clock is so much later */
     uint64_t at[TM_MAX_STOPS];
@@ -62,6 +64,7 @@ typedef struct tm_ctx {
     tm_progress_fn progress;       /* may be NULL */
     void *progress_arg;
     uint64_t memory_limit; /* bytes that a training may bring tm__mem_bytes() to; 0: none */
+    struct tm_comm *comm;  /* of base/comm.h: ranks that train together; NULL: one alone */
     struct tm_checkpoint
         *checkpoint; /* of model/checkpoint.h: fits keep their state; may be NULL */
 } tm_ctx;

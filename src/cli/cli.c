@@ -100,7 +100,7 @@ int tm__cli_main(int argc, const char *const *argv) {
             const size_t len = strlen(err.message);
             (void)snprintf(err.message + len, sizeof(err.message) - len, "; %s", cli.did);
         }
-        code = tm__cli_fail(&cli, &err);
+        code = cli.is_silent ? (int)tm_status_exit(st) : tm__cli_fail(&cli, &err);
         fflush(stdout);
     }
     tm__cli_done(&cli);

@@ -98,6 +98,7 @@ struct tm_cli {
     tm_cli_bar bar;
     char did[160];   /* what is done for good; an error after it says so; empty: nothing */
     bool is_cut;     /* output was lost for want of memory */
+    bool is_silent;  /* another process of the same training says what happened */
     bool has_result; /* an object was printed: an error after it goes to stderr */
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/comm.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -21,6 +22,7 @@
 #include "cli/publish_parity.h"
 #include "cli/report_make.h"
 #include "cli/report_page.h"
+#include "cli/train_ranks.h"
 #include "cli/train_repeat.h"
 #include "cli/train_words.h"
 #include "loop/loop.h"
@@ -36,6 +38,7 @@ typedef struct training {
     tm_place place;
     tm_table *table, *test;
     json_t *source;
+    json_t *ranks;      /* what this one sent to others; NULL: there are none */
     int64_t as_of_us;   /* of a source; INT64_MAX: now */
     tm_sql_sources sql; /* the query, with what it reads of sources */
     tm_train_options options;
@@ -51,10 +54,15 @@ typedef struct training {
     tm_recipe recipe; /* read from base_recipe */
     uint64_t memory_limit;
     double seconds_load;
+    uint64_t started_ns;
     tm_board board;
     tm_gate_load load;
     char name[TM_MAX_NAME + 1];
 } training;
+
+static bool is_first(const training *t) {
+    return tm__comm_rank(t->ctx.comm) == 0;
+}
 
 static void training_done(training *t) {
     tm__gate_load_close(&t->load);
@@ -64,6 +72,7 @@ static void training_done(training *t) {
     tm__table_unref(t->table);
     tm__table_unref(t->test);
     json_decref(t->source);
+    json_decref(t->ranks);
     tm__sql_sources_done(&t->sql);
     tm__checkpoint_close(t->checkpoint);
     tm__recipe_done(&t->recipe);
@@ -252,7 +261,9 @@ static tm_status read_events(training *t, tm_err *err) {
     }
     const tm_events_place place = {.home = t->place.home, .bundle = t->base_bundle};
     TM_TRY(tm__train_events_read(&t->ctx, &place, t->options.events_from, &t->events, err));
-    TM_TRY(tm__train_events_save(&t->ctx, t->place.home, &t->events, err));
+    if (is_first(t)) {
+        TM_TRY(tm__train_events_save(&t->ctx, t->place.home, &t->events, err));
+    }
     tm__train_events_use(&t->events, &t->options);
     return TM_OK;
 }
@@ -287,6 +298,31 @@ static tm_status rename_tables(training *t, tm_err *err) {
     return st;
 }
 
+/* Rank 0 makes the home. The others only read what is in it, and need none for a file. */
+static tm_status open_place(training *t, tm_err *err) {
+    tm_status st = is_first(t) ? tm__place_open(t->cli, true, &t->place, err) : TM_OK;
+    TM_TRY(tm__comm_check(t->ctx.comm, st, err));
+    const bool reads_home = tm__cli_has(t->cli, "continue") || tm__cli_has(t->cli, "source") ||
+                            tm__cli_has(t->cli, "sql") || tm__cli_has(t->cli, "events");
+    if (!is_first(t) && reads_home) {
+        st = tm__place_open(t->cli, false, &t->place, err);
+    }
+    return tm__comm_check(t->ctx.comm, st, err);
+}
+
+/* Keep the rows of a table, and say what they are called. */
+static tm_status keep_rows(training *t, const tm_table *table, char *out, tm_err *err) {
+    tm_hash snapshot;
+    if (is_first(t)) {
+        const char *dir = tm__home_snapshots(t->place.home);
+        TM_TRY(tm__snapshot_save(&t->ctx, dir, table, &snapshot, err));
+    } else {
+        tm__table_hash(table, &snapshot);
+    }
+    tm__hash_to_text(&snapshot, out);
+    return TM_OK;
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
@@ -301,13 +337,9 @@ static tm_status read_tables(training *t, tm_err *err) {
         TM_TRY(st);
     }
     TM_TRY(rename_tables(t, err));
-    const char *dir = tm__home_snapshots(t->place.home);
-    tm_hash snapshot;
-    TM_TRY(tm__snapshot_save(&t->ctx, dir, t->table, &snapshot, err));
-    tm__hash_to_text(&snapshot, t->options.snapshot);
+    TM_TRY(keep_rows(t, t->table, t->options.snapshot, err));
     if (t->test != NULL) {
-        TM_TRY(tm__snapshot_save(&t->ctx, dir, t->test, &snapshot, err));
-        tm__hash_to_text(&snapshot, t->options.test_snapshot);
+        TM_TRY(keep_rows(t, t->test, t->options.test_snapshot, err));
     }
     TM_TRY(read_events(t, err));
     TM_TRY(check_query(t, err));
@@ -383,8 +415,8 @@ static tm_status open_checkpoint(training *t, tm_err *err) {
     if (!tm__cli_has(t->cli, "checkpoint")) {
         return TM_OK;
     }
-    char *dir = tm__fs_join(tm__home_path(t->place.home), "checkpoints");
-    if (dir == NULL) {
+    char *dir = is_first(t) ? tm__fs_join(tm__home_path(t->place.home), "checkpoints") : NULL;
+    if (dir == NULL && is_first(t)) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
     }
     const uint64_t every_ns = (uint64_t)tm__cli_duration_us(t->cli, "checkpoint") * 1000;
@@ -477,6 +509,9 @@ static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool ju
         json_object_set_new(report, "fits_resumed",
                             json_integer(tm__checkpoint_found(t->checkpoint)));
     }
+    if (t->ranks != NULL) {
+        json_object_set(report, "ranks", t->ranks);
+    }
     if (judged) {
         json_object_set_new(report, "gate",
                             json_pack("{s:b, s:s, s:O}", "open", verdict->is_open, "reason",
@@ -522,68 +557,84 @@ static tm_status lift_limit(const training *t, tm_status st, tm_err *err) {
     return limit;
 }
 
-tm_status cmd_train(tm_cli *cli, tm_err *err) {
-    if (tm__cli_has(cli, "repeat")) {
-        return tm__train_repeat(cli, err);
+/* What all ranks do: each reads the rows, and together they learn. */
+static tm_status learn(training *t, tm_err *err) {
+    tm_status st = open_place(t, err);
+    if (st == TM_OK && tm__cli_has(t->cli, "continue")) {
+        st = continue_options(t, err);
     }
-    training t = {.cli = cli};
-    const uint64_t started_ns = tm__mono_ns(); /* a budget counts the reading, too */
+    tm__mem_limit(t->memory_limit);
+    st = st == TM_OK ? read_tables(t, err) : st;
+    st = st == TM_OK ? describe_source(t, err) : st;
+    st = tm__comm_check(t->ctx.comm, st, err);
+    if (st == TM_OK) {
+        t->options.source = t->source;
+        t->options.started_ns = t->started_ns;
+        st = tm__train_ranks_check(&t->ctx, &t->options, err);
+    }
+    if (st == TM_OK) {
+        st = tm__comm_check(t->ctx.comm, open_checkpoint(t, err), err);
+    }
+    tm__board_init(&t->board, t->cli, &t->ctx, &t->options);
+    if (st == TM_OK) {
+        st = tm__train_run(&t->ctx, t->table, t->test, &t->options, &t->result, err);
+    }
+    st = lift_limit(t, st, err);
+    if (st == TM_OK) {
+        st = tm__train_ranks_same(&t->ctx, &t->result.bundle_hash, err);
+    }
+    return st;
+}
+
+/* What rank 0 does alone: a version, its verdict, and what is said of them. */
+static tm_status finish(training *t, tm_err *err) {
     tm_gate_verdict verdict = {0};
     bool judged = false;
-    tm_status st = fill_options(&t, err);
+    say_unmatured(t);
+    tm_status st = publish(t, err);
+    if (st == TM_OK && t->checkpoint != NULL) {
+        st = tm__checkpoint_remove(t->checkpoint, err);
+    }
+    st = st == TM_OK ? judge(t, &verdict, &judged, err) : st;
+    st = st == TM_OK ? write_page(t, err) : st;
     if (st == TM_OK) {
-        st = tm__gate_load_open(cli, t.name[0] == '\0' ? NULL : t.name, &t.load, err);
-    }
-    if (st == TM_OK) {
-        st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &t.ctx, err);
-    }
-    t.ctx.memory_limit = t.memory_limit;
-    if (st == TM_OK) {
-        st = tm__place_open(cli, true, &t.place, err);
-    }
-    if (st == TM_OK && tm__cli_has(cli, "continue")) {
-        st = continue_options(&t, err);
-    }
-    tm__mem_limit(t.memory_limit);
-    if (st == TM_OK) {
-        st = read_tables(&t, err);
-    }
-    if (st == TM_OK) {
-        st = describe_source(&t, err);
-    }
-    if (st == TM_OK) {
-        t.options.source = t.source;
-        t.options.started_ns = started_ns;
-        st = open_checkpoint(&t, err);
-    }
-    tm__board_init(&t.board, cli, &t.ctx, &t.options);
-    if (st == TM_OK) {
-        st = tm__train_run(&t.ctx, t.table, t.test, &t.options, &t.result, err);
-    }
-    st = lift_limit(&t, st, err);
-    if (st == TM_OK) {
-        say_unmatured(&t);
-        st = publish(&t, err);
-    }
-    if (st == TM_OK && t.checkpoint != NULL) {
-        st = tm__checkpoint_remove(t.checkpoint, err);
-    }
-    if (st == TM_OK) {
-        st = judge(&t, &verdict, &judged, err);
-    }
-    if (st == TM_OK) {
-        st = write_page(&t, err);
-    }
-    if (st == TM_OK) {
-        json_t *report = final_report(&t, &verdict, judged);
-        if (cli->json) {
-            tm__cli_print_json(cli, report);
+        json_t *report = final_report(t, &verdict, judged);
+        if (t->cli->json) {
+            tm__cli_print_json(t->cli, report);
         } else {
-            tm__train_words_print(cli, report);
+            tm__train_words_print(t->cli, report);
         }
         json_decref(report);
     }
     tm__gate_verdict_done(&verdict);
+    return st;
+}
+
+static tm_status start(training *t, tm_err *err) {
+    tm_cli *cli = t->cli;
+    TM_TRY(fill_options(t, err));
+    TM_TRY(tm__gate_load_open(cli, t->name[0] == '\0' ? NULL : t->name, &t->load, err));
+    TM_TRY(tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &t->ctx, err));
+    t->ctx.memory_limit = t->memory_limit;
+    return tm__train_ranks_open(cli, &t->ctx, err);
+}
+
+tm_status cmd_train(tm_cli *cli, tm_err *err) {
+    if (tm__cli_has(cli, "repeat") && !tm__comm_is_rank()) {
+        return tm__train_repeat(cli, err);
+    }
+    if (tm__cli_has(cli, "repeat")) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "--repeat is not for ranks of mpirun");
+    }
+    training t = {.cli = cli, .started_ns = tm__mono_ns()}; /* a budget counts the reading, too */
+    tm_status st = start(&t, err);
+    st = st == TM_OK ? learn(&t, err) : st;
+    t.ranks = tm__train_ranks_report(&t.ctx);
+    const bool is_writer = is_first(&t);
+    tm__train_ranks_close(cli, &t.ctx, st, err);
+    if (st == TM_OK && is_writer) {
+        st = finish(&t, err);
+    }
     training_done(&t);
     return st;
 }

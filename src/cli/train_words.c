@@ -332,6 +332,19 @@ static void print_origin(tm_cli *cli, const json_t *report) {
                   tm__json_text(report, "created", ""), hash);
 }
 
+static void print_ranks(tm_cli *cli, const json_t *ranks) {
+    char sent[48], tree[48];
+    if (ranks == NULL) {
+        return;
+    }
+    tm__cli_print(
+        cli, "%lld ranks; the first sent %s, %s a tree, and waited %.1f s\n",
+        (long long)tm__json_i64(ranks, "n", 0),
+        tm__bytes_text((uint64_t)tm__json_i64(ranks, "bytes_sent", 0), sent, sizeof(sent)),
+        tm__bytes_text((uint64_t)tm__json_f64(ranks, "bytes_per_tree", 0), tree, sizeof(tree)),
+        tm__json_f64(ranks, "seconds_waited", 0));
+}
+
 void tm__train_words_print(tm_cli *cli, const json_t *report) {
     const json_t *test = json_object_get(report, "test");
     const json_t *gate = json_object_get(report, "gate");
@@ -346,6 +359,7 @@ void tm__train_words_print(tm_cli *cli, const json_t *report) {
     print_verdict(cli, report);
     print_columns(cli, report);
     tm__windows_print(cli, report);
+    print_ranks(cli, json_object_get(report, "ranks"));
     print_origin(cli, report);
     if (gate != NULL) {
         tm__cli_print(cli, "gate: %s: %s\n",

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/comm.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/limits.h"
@@ -93,6 +94,9 @@ static bool file_remove(void *arg, const char *name) {
  */
 static tm_status files_remove(const tm_checkpoint *self, const char *part, tm_err *err) {
     removal r = {.self = self, .part = part, .err = err};
+    if (self->dir == NULL) {
+        return TM_OK;
+    }
     TM_TRY(tm__fs_list(self->dir, file_remove, &r, err));
     return r.status;
 }
@@ -178,11 +182,15 @@ tm_status tm__checkpoint_open(const char *dir, const char *name, uint64_t every_
     if (self == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
     }
-    self->dir = tm__mem_strdup(dir);
-    self->name = tm__mem_strdup(name);
     self->every_ns = every_ns;
     self->saved_ns = tm__mono_ns();
     tm__buf_init(&self->state, TM_MAX_BUNDLE_BYTES);
+    if (dir == NULL) {
+        *out = self;
+        return TM_OK;
+    }
+    self->dir = tm__mem_strdup(dir);
+    self->name = tm__mem_strdup(name);
     char *lock = self->dir != NULL && self->name != NULL ? path_of(self, "lock") : NULL;
     if (lock == NULL) {
         st = TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
@@ -326,6 +334,9 @@ static taken taken_now(const tm_ctx *ctx) {
 
 static tm_status file_write(tm_ctx *ctx, uint32_t kind, const void *data, size_t len, tm_err *err) {
     tm_checkpoint *self = ctx->checkpoint;
+    if (self->dir == NULL) {
+        return TM_OK; /* rank 0 writes it */
+    }
     static const uint8_t zeros[HEAD_BYTES - 88];
     const taken t = taken_now(ctx);
     tm_buf bytes;
@@ -413,6 +424,36 @@ out:
     return st;
 }
 
+/* What rank 0 found is what all ranks go on from. */
+static tm_status state_find(tm_ctx *ctx, uint32_t *out_kind, taken *out_taken, tm_err *err) {
+    tm_checkpoint *self = ctx->checkpoint;
+    struct {
+        uint64_t kind, len;
+        taken t;
+    } head = {0};
+    tm_status st = TM_OK;
+    *out_kind = 0;
+    if (self->dir != NULL) {
+        st = file_read(self, out_kind, out_taken, &self->state, err);
+        head.kind = *out_kind;
+        head.len = self->state.len;
+        head.t = *out_taken;
+    }
+    TM_TRY(tm__comm_check(ctx->comm, st, err));
+    tm__comm_spread(ctx->comm, &head, sizeof(head));
+    if (self->dir == NULL && tm__buf_reserve(&self->state, head.len) == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
+    }
+    TM_TRY(tm__comm_check(ctx->comm, st, err));
+    if (head.len > 0) {
+        tm__comm_spread(ctx->comm, self->state.data, head.len);
+        self->state.len = head.len;
+    }
+    *out_kind = (uint32_t)head.kind;
+    *out_taken = head.t;
+    return tm__comm_status(ctx->comm, err);
+}
+
 /* ---- a fit ---- */
 
 static taken spent_now(const tm_ctx *ctx) {
@@ -478,7 +519,7 @@ tm_status tm__checkpoint_fit(tm_ctx *ctx, const tm_model_ops *ops, const tm_fit_
     self->before = spent_now(ctx);
     TM_TRY(key_of(ops, in, params, &self->key, err));
     tm__buf_reset(&self->state);
-    TM_TRY(file_read(self, &kind, &t, &self->state, err));
+    TM_TRY(state_find(ctx, &kind, &t, err));
     if (kind != 0) {
         self->n_found++;
         TM_TRY(take_again(ctx, &t, err));
@@ -504,7 +545,7 @@ const void *tm__checkpoint_state(const tm_checkpoint *self, size_t *out_len) {
 }
 
 bool tm__checkpoint_is_due(const tm_checkpoint *self) {
-    return tm__mono_ns() - self->saved_ns >= self->every_ns;
+    return self->dir != NULL && tm__mono_ns() - self->saved_ns >= self->every_ns;
 }
 
 tm_status tm__checkpoint_save(tm_ctx *ctx, const void *state, size_t len, tm_err *err) {

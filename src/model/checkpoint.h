@@ -22,6 +22,9 @@ typedef struct tm_checkpoint tm_checkpoint;
  * Take over a training's files: dir/name.1, dir/name.2, ... while dir/name.lock is held. every_ns:
  * the least time between two states of a fit; 0 after each round.
  *
+ * dir is NULL for a rank that is not the first of ctx->comm: it keeps nothing, and gets from rank 0
+ * what an earlier run left.
+ *
  * Errors:  TM_E_CONFLICT when another process has it.
  */
 TM_NODISCARD tm_status tm__checkpoint_open(const char *dir, const char *name, uint64_t every_ns,

@@ -247,8 +247,12 @@ void tm__train_result_done(tm_train_result *result);
  */
 TM_NODISCARD tm_status tm__train_plan(tm_ctx *ctx, tm_table *table, const tm_train_options *options,
                                       json_t **out, tm_err *err);
+/** Hash of the options, of their snapshots, and of all else that decides a run. TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__train_run_hash(const tm_train_options *options, tm_hash *out,
+                                          tm_err *err);
 /**
- * Checkpoints of a run with these options on their snapshots, in dir; for ctx->checkpoint. The same
+ * Checkpoints of a run with these options on their snapshots, in dir, which is NULL for a rank that
+ * leaves them to rank 0; for ctx->checkpoint. The same
  * run started again finds them. Not for a budget of time: what a clock cut does not come again.
  */
 TM_NODISCARD tm_status tm__train_checkpoint_open(const tm_train_options *options, const char *dir,

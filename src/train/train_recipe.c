@@ -200,10 +200,7 @@ static bool hash_events(tm_hasher *hasher, const tm_train_options *options) {
     return ok;
 }
 
-tm_status tm__train_checkpoint_open(const tm_train_options *options, const char *dir,
-                                    uint64_t every_ns, struct tm_checkpoint **out, tm_err *err) {
-    char name[TM_HASH_TEXT];
-    tm_hash hash;
+tm_status tm__train_run_hash(const tm_train_options *options, tm_hash *out, tm_err *err) {
     tm_hasher hasher;
     tm_buf text;
     tm__buf_init(&text, (size_t)1 << 24);
@@ -212,13 +209,13 @@ tm_status tm__train_checkpoint_open(const tm_train_options *options, const char 
     json_decref(recipe);
     if (!ok) {
         tm__buf_done(&text);
-        return TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the name of a training");
     }
     tm__hasher_init(&hasher);
     tm__hasher_update(&hasher, text.data, text.len);
     if (!hash_events(&hasher, options)) {
         tm__buf_done(&text);
-        return TM_FAIL(err, TM_E_NOMEM, "no memory for a checkpoint");
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for the name of a training");
     }
     tm__hasher_update(&hasher, options->snapshot, sizeof(options->snapshot));
     tm__hasher_update(&hasher, options->test_snapshot, sizeof(options->test_snapshot));
@@ -229,10 +226,21 @@ tm_status tm__train_checkpoint_open(const tm_train_options *options, const char 
     if (options->base != NULL) {
         tm__hasher_update(&hasher, tm__bundle_hash(options->base)->bytes, TM_HASH_BYTES);
     }
-    tm__hasher_final(&hasher, &hash);
-    tm__hash_to_text(&hash, name);
+    tm__hasher_final(&hasher, out);
     tm__buf_done(&text);
+    return TM_OK;
+}
+
+tm_status tm__train_checkpoint_open(const tm_train_options *options, const char *dir,
+                                    uint64_t every_ns, struct tm_checkpoint **out, tm_err *err) {
+    char name[TM_HASH_TEXT];
+    tm_hash hash;
+    TM_TRY(tm__train_run_hash(options, &hash, err));
+    tm__hash_to_text(&hash, name);
     TM_TRY(tm__checkpoint_open(dir, name, every_ns, out, err));
+    if (dir == NULL) {
+        return TM_OK;
+    }
     tm_checkpoint_rest rest; /* others that nobody took up; what cannot be removed does no harm */
     const tm_status cleaned = tm__checkpoint_clean(dir, true, &rest, NULL);
     (void)cleaned;

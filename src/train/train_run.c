@@ -94,6 +94,7 @@ static tm_status set_budget(run *r, tm_err *err) {
         return TM_OK;
     }
     r->budget.stops = &r->stops;
+    r->stops.comm = r->ctx->comm;
     r->stops.is_repeat = options->is_repeat;
     r->budget.started_ns = options->started_ns > 0 ? options->started_ns : tm__mono_ns();
     r->budget.deadline_ns = r->budget.started_ns + options->budget_ms * UINT64_C(1000000);

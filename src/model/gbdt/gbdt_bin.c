@@ -150,6 +150,7 @@ typedef struct bin_job {
     uint32_t max_bins;
     const uint32_t *sample; /* rows, or NULL for all */
     uint64_t n_sample;
+    uint64_t row_begin;     /* of the view, is row 0 of the bins */
     double *cuts;           /* [n_cols x CUTS_PADDED] */
     tm_bin_column *columns; /* [n_cols] as found, n_bins 0 for those of no use */
     sort_scratch *scratch;  /* [n_workers] */
@@ -233,7 +234,7 @@ static void bin_task(void *arg, uint64_t item, uint32_t worker) {
     }
     for (uint32_t j = 0; j < bins->n_columns; j++) {
         const tm_bin_column *column = &bins->columns[j];
-        const double *x = job->x->cols[column->col] + row_begin;
+        const double *x = job->x->cols[column->col] + job->row_begin + row_begin;
         uint8_t *by_column = bins->by_column + j * bins->n_rows + row_begin;
         tm__bin_values(column, x, n, by_column, 1);
     }
@@ -344,7 +345,8 @@ static tm_status rows_fill(bin_job *job, tm_err *err) {
     for (uint32_t c = 0; c < bins->n_columns; c++) {
         n_bins[c] = bins->columns[c].n_bins + 1;
     }
-    const tm_bundle_input input = {.n_rows = bins->n_rows,
+    const bool is_part = bins->n_rows < job->x->n_rows;
+    const tm_bundle_input input = {.n_rows = is_part ? 0 : bins->n_rows, /* none can be bundled */
                                    .n_columns = bins->n_columns,
                                    .by_column = bins->by_column,
                                    .n_bins = n_bins};
@@ -385,10 +387,20 @@ static tm_status bins_fill(bin_job *job, tm_err *err) {
 
 tm_status tm__bins_fit(tm_ctx *ctx, const tm_view *x, uint32_t max_bins, uint64_t seed,
                        tm_bins *out, tm_err *err) {
-    tm_bins bins = {.n_rows = x->n_rows};
-    bin_job job = {.ctx = ctx, .x = x, .max_bins = max_bins, .bins = &bins};
+    const tm_bin_part whole = {.max_bins = max_bins, .seed = seed, .row_end = x->n_rows};
+    return tm__bins_fit_part(ctx, x, &whole, out, err);
+}
+
+tm_status tm__bins_fit_part(tm_ctx *ctx, const tm_view *x, const tm_bin_part *part, tm_bins *out,
+                            tm_err *err) {
+    tm_bins bins = {.n_rows = part->row_end - part->row_begin};
+    bin_job job = {.ctx = ctx,
+                   .x = x,
+                   .max_bins = part->max_bins,
+                   .row_begin = part->row_begin,
+                   .bins = &bins};
     uint32_t *sample = NULL;
-    tm_status st = sample_rows(x->n_rows, seed, &sample, &job.n_sample, err);
+    tm_status st = sample_rows(x->n_rows, part->seed, &sample, &job.n_sample, err);
     if (st != TM_OK) {
         goto out;
     }

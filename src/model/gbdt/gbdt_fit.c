@@ -13,6 +13,11 @@
  * then n - k more are the n rounds at once, to the byte, on the same rows and parameters. Bins are
  * cut anew, because thresholds of trees are values.
  *
+ * Over ranks each has a part of the rows: bins, scores and gradients of its own, and trees that all
+ * of them grow together (gbdt_grow.c). The table, the target and the validation rows are with every
+ * rank. Objectives that look at all rows at once (residuals of a leaf, pairs of a query) gather
+ * scores. What is so small that messages cost more than the work is done by every rank for itself.
+ *
  * A checkpoint is the model after a round and what early stopping knows of it; a fit that is taken
  * up again starts from there as from any model.
  *
@@ -28,6 +33,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/comm.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -44,8 +50,10 @@
 
 enum {
     LANES_MAX = 64,
-    LEAVES_MAX = 1024, /* of the parameter */
-    LANE_ROWS = 200000 /* with more rows a tree keeps all threads busy, and lanes cost memory */
+    LEAVES_MAX = 1024,  /* of the parameter */
+    LANE_ROWS = 200000, /* with more rows a tree keeps all threads busy, and lanes cost memory */
+    SHARED_CELLS =
+        1 << 16 /* of rows and columns; fewer are added up while a message is on its way */
 };
 
 typedef struct boost_lane {
@@ -67,15 +75,21 @@ typedef struct boost_valid {
 
 typedef struct boost {
     tm_ctx *ctx;
+    struct tm_comm *comm; /* ranks that share the rows; NULL: this one has all */
     const tm_fit_input *in;
     const double *params;
     tm_gbdt_plan plan;
     tm_bins bins;
     tm_loss loss;
-    tm_renewal renewal; /* where the objective renews */
-    double *scores;     /* [n_outputs x n_rows] */
-    double *norms;      /* [n_rows], MULTICLASS */
-    uint64_t *rows;     /* sample of rows as a bit set, or NULL */
+    tm_loss own;          /* of this rank's rows: own.n_rows of them */
+    tm_view view;         /* of this rank's rows */
+    const double **cols;  /* of the view */
+    tm_renewal renewal;   /* where the objective renews */
+    double *scores;       /* [n_outputs x own rows] */
+    double *norms;        /* [own rows], MULTICLASS */
+    double *all_scores;   /* [n_rows] over ranks, where an objective looks at all rows; or NULL */
+    uint16_t *all_leaves; /* [n_rows] the same, of a tree's leaves */
+    uint64_t *rows;       /* sample of all rows as a bit set, or NULL */
     uint32_t n_lanes;
     boost_lane *lanes;
     bool has_valid;
@@ -95,6 +109,10 @@ static tm_status nomem(tm_err *err) {
 
 /* ---- set up ---- */
 
+static tm_row_deal deal_of(const boost *b) {
+    return (tm_row_deal){b->in->x->n_rows, TM_LOSS_CHUNK};
+}
+
 static bool has_monotone(const tm_fit_input *in) {
     for (uint32_t c = 0; in->rules != NULL && c < in->x->n_cols; c++) {
         if (in->rules[c].monotone != 0) {
@@ -112,8 +130,7 @@ uint32_t tm__gbdt_lanes(uint64_t n_rows, uint32_t n_outputs, uint32_t n_threads)
 }
 
 static tm_status lanes_init(boost *b, tm_err *err) {
-    const uint64_t n_rows = b->bins.n_rows;
-    const uint32_t n_lanes = b->plan.n_lanes;
+    const uint32_t n_lanes = b->comm != NULL ? 1 : b->plan.n_lanes; /* one speaks to ranks */
     b->lanes = tm__mem_zalloc(n_lanes, sizeof(boost_lane));
     if (b->lanes == NULL) {
         return nomem(err);
@@ -131,10 +148,12 @@ static tm_status lanes_init(boost *b, tm_err *err) {
                                      .columns = b->in->rules,
                                      .is_monotone = has_monotone(b->in),
                                      .has_groups = b->in->rules != NULL && b->in->has_groups,
+                                     .comm = b->comm,
+                                     .n_rows_all = b->loss.n_rows,
                                      .hist_bytes_max = b->plan.slots_bytes};
     for (uint32_t i = 0; i < n_lanes; i++) {
         boost_lane *lane = &b->lanes[i];
-        TM_TRY(tm__gradients_init(n_rows, &lane->gradients, err));
+        TM_TRY(tm__gradients_init_part(&b->own, &lane->gradients, err));
         lane->grower = tm__grower_create(n_lanes > 1 ? NULL : b->ctx->pool, &b->bins, &options);
         if (b->params[TM_GBDT_COLUMN_SAMPLE] < 1) {
             lane->columns = tm__mem_alloc(b->bins.n_columns, sizeof(bool));
@@ -362,13 +381,50 @@ static tm_status loss_start(boost *b, const tm_loss_spec *spec, tm_err *err) {
     return st;
 }
 
+/* What this rank does of the work: its rows of the view, and of the loss. */
+static tm_status part_init(boost *b, tm_err *err) {
+    const tm_fit_input *in = b->in;
+    struct tm_comm *comm = b->comm;
+    const tm_row_part part = tm__comm_part(deal_of(b), tm__comm_rank(comm), tm__comm_ranks(comm));
+    b->own = tm__loss_part(&b->loss, comm, part.begin, part.end);
+    b->view = *in->x;
+    b->view.n_rows = b->own.n_rows;
+    b->cols = tm__mem_alloc(in->x->n_cols, sizeof(double *));
+    if (b->cols == NULL) {
+        return nomem(err);
+    }
+    for (uint32_t c = 0; c < in->x->n_cols; c++) {
+        b->cols[c] = in->x->cols[c] + part.begin;
+    }
+    b->view.cols = b->cols;
+    const bool renews = tm__objective_renews(b->loss.spec.objective);
+    if (comm != NULL && (renews || b->loss.rank != NULL)) {
+        b->all_scores = tm__mem_alloc(in->x->n_rows, sizeof(double));
+        b->all_leaves = tm__mem_alloc(renews ? in->x->n_rows : 0, sizeof(uint16_t));
+        return b->all_scores != NULL && b->all_leaves != NULL ? TM_OK : nomem(err);
+    }
+    return TM_OK;
+}
+
+static tm_status bins_init(boost *b, tm_err *err) {
+    const tm_fit_input *in = b->in;
+    const tm_bin_part part = {.max_bins = (uint32_t)b->params[TM_GBDT_BINS],
+                              .seed = in->seed,
+                              .row_begin = b->own.row_begin,
+                              .row_end = b->own.row_begin + b->own.n_rows};
+    const uint64_t start_ns = tm__mono_ns();
+    TM_TRY(tm__bins_fit_part(b->ctx, in->x, &part, &b->bins, err));
+    b->model->base.seconds_bin = (double)(tm__mono_ns() - start_ns) * 1e-9;
+    return TM_OK;
+}
+
 static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
     const tm_fit_input *in = b->in;
-    const uint64_t n_rows = in->x->n_rows;
     const uint32_t k = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
     tm_loss_spec spec = tm__gbdt_loss_spec(in->task, k, params);
     spec.query = in->queries;
     TM_TRY(loss_start(b, &spec, err));
+    TM_TRY(part_init(b, err));
     const tm_objective objective = b->loss.spec.objective;
     if (tm__objective_renews(objective)) {
         if (has_monotone(in)) {
@@ -385,9 +441,7 @@ static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
     if (b->model == NULL) {
         return nomem(err);
     }
-    const uint64_t start_ns = tm__mono_ns();
-    TM_TRY(tm__bins_fit(b->ctx, in->x, (uint32_t)b->params[TM_GBDT_BINS], in->seed, &b->bins, err));
-    b->model->base.seconds_bin = (double)(tm__mono_ns() - start_ns) * 1e-9;
+    TM_TRY(bins_init(b, err));
     if (in->base != NULL && ((const tm_gbdt *)in->base)->objective != objective) {
         return TM_FAIL(err, TM_E_INVALID, "trees of objective '%s' cannot go on with '%s'",
                        tm__objective_text(((const tm_gbdt *)in->base)->objective),
@@ -401,16 +455,18 @@ static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
     if (b->ctx->checkpoint != NULL) {
         TM_TRY(state_load(b, err));
     }
-    b->scores = tm__mem_alloc((size_t)n_rows * k, sizeof(double));
-    b->norms = tm__mem_alloc(k > 1 ? n_rows : 0, sizeof(double));
+    const uint64_t n_own = b->own.n_rows;
+    b->scores = tm__mem_alloc((size_t)n_own * k, sizeof(double));
+    b->norms = tm__mem_alloc(k > 1 ? n_own : 0, sizeof(double));
     if (b->params[TM_GBDT_ROW_SAMPLE] < 1) {
-        b->rows = tm__mem_alloc(n_rows / 64 + 1, sizeof(uint64_t));
+        b->rows = tm__mem_alloc(in->x->n_rows / 64 + 1, sizeof(uint64_t));
     }
     if (b->scores == NULL || b->norms == NULL ||
         (b->rows == NULL && b->params[TM_GBDT_ROW_SAMPLE] < 1)) {
         return nomem(err);
     }
-    scores_start(b, in->x, in->init_scores, b->scores);
+    const double *init = in->init_scores;
+    scores_start(b, &b->view, init != NULL ? init + b->own.row_begin * k : NULL, b->scores);
     TM_TRY(lanes_init(b, err));
     return in->x_valid != NULL && b->params[TM_GBDT_STOPPING] > 0 ? valid_init(b, err) : TM_OK;
 }
@@ -424,6 +480,9 @@ static void boost_done(boost *b) {
     tm__mem_free(b->lanes);
     tm__mem_free(b->scores);
     tm__mem_free(b->norms);
+    tm__mem_free(b->all_scores);
+    tm__mem_free(b->all_leaves);
+    tm__mem_free(b->cols);
     tm__mem_free(b->rows);
     tm__binned_done(&b->valid.rows);
     tm__mem_free(b->valid.scores);
@@ -446,7 +505,7 @@ static void rows_task(void *arg, uint64_t item, uint32_t worker) {
     const boost *b = arg;
     const tm_rng rng = tm__rng_split(b->in->seed, "gbdt.rows", b->round);
     const uint64_t limit = (uint64_t)(0x1p64 * b->params[TM_GBDT_ROW_SAMPLE]);
-    const uint64_t n_rows = b->bins.n_rows;
+    const uint64_t n_rows = b->loss.n_rows;
     const uint64_t end = n_rows / 64 + 1 < (item + 1) * 64 ? n_rows / 64 + 1 : (item + 1) * 64;
     (void)worker;
     for (uint64_t word = item * 64; word < end; word++) {
@@ -459,7 +518,7 @@ static void rows_task(void *arg, uint64_t item, uint32_t worker) {
 }
 
 static void rows_sample(boost *b) {
-    const uint64_t n_words = b->bins.n_rows / 64 + 1;
+    const uint64_t n_words = b->loss.n_rows / 64 + 1;
     uint64_t any = 0;
     tm__pool_run(b->ctx->pool, (n_words + 63) / 64, rows_task, b);
     for (uint64_t word = 0; word < n_words; word++) {
@@ -482,19 +541,49 @@ static void columns_sample(const boost *b, uint32_t output, bool *out) {
 
 /* ---- rounds ---- */
 
+/* Scores of all ranks' rows, of an objective that has one output. */
+static const double *scores_gather(const boost *b) {
+    if (b->all_scores == NULL) {
+        return b->scores;
+    }
+    memcpy(b->all_scores + b->own.row_begin, b->scores, b->own.n_rows * sizeof(double));
+    tm__comm_gather(b->comm, deal_of(b), sizeof(double), b->all_scores);
+    return b->all_scores;
+}
+
+static const uint16_t *leaves_gather(const boost *b, const boost_lane *lane) {
+    const uint16_t *own = tm__grower_leaf_of(lane->grower);
+    if (b->all_leaves == NULL) {
+        return own;
+    }
+    memcpy(b->all_leaves + b->own.row_begin, own, b->own.n_rows * sizeof(uint16_t));
+    tm__comm_gather(b->comm, deal_of(b), sizeof(uint16_t), b->all_leaves);
+    return b->all_leaves;
+}
+
 /* Values of the tree's leaves from the residuals of their rows. */
 static void lane_renew(const boost *b, struct tm_pool *pool, boost_lane *lane, uint32_t n_leaves) {
     double values[LEAVES_MAX];
     const tm_renewal_leaves leaves = {
-        .leaf_of = tm__grower_leaf_of(lane->grower), .rows = b->rows, .n_leaves = n_leaves};
+        .leaf_of = leaves_gather(b, lane), .rows = b->rows, .n_leaves = n_leaves};
     tm_renewal renewal = b->renewal; /* the same arrays */
-    tm__renewal_fit(pool, &renewal, &b->loss, b->scores, &leaves, values);
+    const double *scores = scores_gather(b);
+    if (!tm__comm_is_lost(b->comm)) {
+        tm__renewal_fit(pool, &renewal, &b->loss, scores, &leaves, values);
+    } else {
+        memset(values, 0, sizeof(values));
+    }
     tm__grower_set_values(lane->grower, values);
 }
 
 /* The scores are asked for only when the next gradients are made. */
 static bool steps_later(const boost *b) {
     return b->model->base.n_outputs == 1 && b->loss.rank == NULL;
+}
+
+/* The sample, from this rank's first row on: that is the first of a word. */
+static const uint64_t *rows_own(const boost *b) {
+    return b->rows != NULL ? b->rows + b->own.row_begin / 64 : NULL;
 }
 
 static void lane_task(void *arg, uint64_t item, uint32_t worker) {
@@ -509,21 +598,22 @@ static void lane_task(void *arg, uint64_t item, uint32_t worker) {
     }
     const tm_score_step step = tm__grower_step(lane->grower);
     const tm_gradients_from from = {.scores = b->scores,
+                                    .all_scores = b->loss.rank != NULL ? scores_gather(b) : NULL,
                                     .norms = b->norms,
                                     .step = b->has_step ? &step : NULL,
                                     .key = tm__rng_split(b->in->seed, "gbdt.rounding", tree).key};
-    tm__gradients_fit(pool, &b->loss, output, &from, &lane->gradients);
+    tm__gradients_fit(pool, &b->own, output, &from, &lane->gradients);
     const tm_grow_input input = {.gradients = &lane->gradients,
                                  .scale = b->loss.scale,
                                  .power = tm__objective_power(&b->loss.spec),
-                                 .rows = b->rows,
+                                 .rows = rows_own(b),
                                  .columns = lane->columns};
     const uint32_t n_leaves = tm__grower_fit(lane->grower, &input);
     if (tm__objective_renews(b->loss.spec.objective)) {
         lane_renew(b, pool, lane, n_leaves);
     }
     if (!steps_later(b)) {
-        tm__grower_add_scores(lane->grower, b->scores + output * b->bins.n_rows);
+        tm__grower_add_scores(lane->grower, b->scores + output * b->own.n_rows);
     }
 }
 
@@ -535,7 +625,7 @@ static tm_status cancelled(tm_err *err) {
 static tm_status round_end(const boost *b, tm_err *err) {
     const bool is_cancelled = tm__ctx_cancelled(b->ctx);
     if (b->ctx->checkpoint != NULL && (is_cancelled || tm__checkpoint_is_due(b->ctx->checkpoint))) {
-        TM_TRY(state_save(b, err));
+        TM_TRY(state_save(b, err)); /* of ranks only the first one keeps it */
     }
     return is_cancelled ? cancelled(err) : TM_OK;
 }
@@ -547,11 +637,14 @@ static tm_status round_run(boost *b, bool *out_grew, tm_err *err) {
     if (b->rows != NULL) {
         rows_sample(b);
     }
-    tm__loss_norms(b->ctx->pool, &b->loss, b->scores, b->norms);
+    tm__loss_norms(b->ctx->pool, &b->own, b->scores, b->norms);
     for (b->output = 0; b->output < n_outputs; b->output += b->n_lanes) {
         const uint32_t left = n_outputs - b->output;
         const uint32_t n_lanes = left < b->n_lanes ? left : b->n_lanes;
+        const tm_comm_traffic before = tm__comm_traffic(b->comm);
         tm__pool_run(b->ctx->pool, n_lanes, lane_task, b);
+        tm__comm_count_trees(b->comm, &before, n_lanes);
+        TM_TRY(tm__comm_status(b->comm, err));
         b->has_step = steps_later(b);
         for (uint32_t i = 0; i < n_lanes; i++) {
             const tm_tree_draft draft = tm__grower_view(b->lanes[i].grower);
@@ -594,7 +687,7 @@ static tm_status rounds_run(boost *b, tm_err *err) {
     const uint32_t n_first = b->in->base != NULL ? b->in->base->n_rounds : 0;
     const uint32_t n_rounds = n_first + (uint32_t)b->params[TM_GBDT_TREES];
     const bool is_sampled = b->rows != NULL || b->params[TM_GBDT_COLUMN_SAMPLE] < 1;
-    const uint64_t work = b->bins.n_rows * model->n_cols * model->n_outputs;
+    const uint64_t work = b->loss.n_rows * model->n_cols * model->n_outputs;
     for (; b->round < n_rounds; b->round++) {
         bool grew;
         TM_TRY(round_run(b, &grew, err));
@@ -626,7 +719,9 @@ static tm_status rounds_run(boost *b, tm_err *err) {
 
 tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                        tm_model **out_model, tm_err *err) {
-    boost b = {.ctx = ctx, .in = in, .params = params->values};
+    const bool is_shared = in->x->n_rows * in->x->n_cols >= SHARED_CELLS;
+    boost b = {
+        .ctx = ctx, .comm = is_shared ? ctx->comm : NULL, .in = in, .params = params->values};
     if (in->task == TM_TASK_RANKING &&
         (in->queries == NULL || (in->x_valid != NULL && in->queries_valid == NULL))) {
         return TM_FAIL(err, TM_E_INVALID, "ranking needs the query of each row");
@@ -636,8 +731,10 @@ tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *par
     if (ctx->memory_limit > 0) {
         allowed = ctx->memory_limit > held ? ctx->memory_limit - held : 1;
     }
-    TM_TRY(tm__gbdt_plan(in, params, tm__pool_threads(ctx->pool), allowed, &b.plan, err));
-    tm_status st = boost_init(&b, params, err);
+    tm_status st = tm__gbdt_plan(in, params, tm__pool_threads(ctx->pool), allowed, &b.plan, err);
+    TM_TRY(tm__comm_check(b.comm, st, err));
+    tm__comm_spread(b.comm, &b.plan, sizeof(b.plan)); /* slots are the same everywhere */
+    st = tm__comm_check(b.comm, boost_init(&b, params, err), err);
     if (st == TM_OK) {
         b.model->base.bytes_planned = held + b.plan.total_bytes;
         const uint64_t start_ns = tm__mono_ns();

@@ -16,6 +16,12 @@
  *   3. Every node has rows (a side's hessian is over 0 only if it has).
  *
  * Leaf values come from the exact gradients (floats), summed as fixed-point integers.
+ *
+ * Over ranks each has rows of its own, and what decides is summed over ranks before it is looked
+ * at: rows of a leaf and the smaller side's histogram, in one message a split, and the sums of
+ * leaves. As these are integers, invariant 1 holds for ranks too. What is done where (slots, which
+ * side is built) follows from sums that all ranks have, so that all of them wait for the same
+ * message. Small leaves keep their histograms: a message has the length of one anyway.
  */
 #include "model/gbdt/gbdt_grow.h"
 
@@ -23,6 +29,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/comm.h"
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -83,6 +90,7 @@ struct tm_grower {
     tm_hist_source source;
     tm_split *found;   /* [2 x n_columns] */
     uint16_t *leaf_of; /* [n_rows] once the tree is grown */
+    int64_t *wire;     /* over ranks: a histogram and a count on their way */
     double *values;    /* [max_leaves] of leaves */
     int64_t *sums;     /* [n_parts x max_leaves x 2] fixed-point gradients and hessians of leaves */
     /* The tree of the last fit. */
@@ -105,6 +113,10 @@ static uint64_t scratch_cells(const tm_grower *grower) {
     return columns * grower->bins->stride;
 }
 
+static uint64_t rows_all(const tm_grow_options *options, const tm_bins *bins) {
+    return options->n_rows_all > 0 ? options->n_rows_all : bins->n_rows;
+}
+
 static bool slots_alloc(tm_grower *grower) {
     const tm_bins *bins = grower->bins;
     const uint32_t columns = bins->bundles.n_bundles;
@@ -113,7 +125,8 @@ static bool slots_alloc(tm_grower *grower) {
     const uint64_t given = grower->options.hist_bytes_max;
     uint64_t n_slots = (given > 0 ? given : HIST_BYTES_MAX) / bytes;
     n_slots = n_slots < grower->options.max_leaves ? n_slots : grower->options.max_leaves;
-    n_slots = n_slots < bins->n_rows ? n_slots : bins->n_rows;
+    const uint64_t n_rows = rows_all(&grower->options, bins);
+    n_slots = n_slots < n_rows ? n_slots : n_rows;
     n_slots = n_slots < 4 ? 4 : n_slots;
     grower->n_slots = (int32_t)n_slots;
     grower->cells =
@@ -127,7 +140,11 @@ static bool slots_alloc(tm_grower *grower) {
         tm__mem_alloc(tm__pool_threads(grower->pool) * scratch_cells(grower), sizeof(int64_t));
     grower->source = (tm_hist_source){
         .by_row = bins->by_row, .row_bytes = bins->row_bytes, .stride = bins->stride};
-    return grower->cells != NULL && grower->free_slots != NULL && grower->scratch != NULL;
+    if (grower->options.comm != NULL) {
+        grower->wire = tm__mem_alloc(grower->hist_used + 1, sizeof(int64_t));
+    }
+    return grower->cells != NULL && grower->free_slots != NULL && grower->scratch != NULL &&
+           (grower->wire != NULL || grower->options.comm == NULL);
 }
 
 tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
@@ -139,8 +156,8 @@ tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
     grower->pool = pool;
     grower->bins = bins;
     grower->options = *options;
-    if (bins->n_rows < options->max_leaves) {
-        grower->options.max_leaves = (uint32_t)bins->n_rows;
+    if (rows_all(options, bins) < options->max_leaves) {
+        grower->options.max_leaves = (uint32_t)rows_all(options, bins);
     }
     const uint32_t max_leaves = grower->options.max_leaves, max_nodes = 2 * max_leaves - 1;
     const bool has_rows =
@@ -179,6 +196,7 @@ void tm__grower_free(tm_grower *grower) {
     tm__mem_free(grower->cells);
     tm__mem_free(grower->free_slots);
     tm__mem_free(grower->scratch);
+    tm__mem_free(grower->wire);
     tm__mem_free(grower->found);
     tm__mem_free(grower->leaf_of);
     tm__mem_free(grower->values);
@@ -442,6 +460,9 @@ static void search_run(search_job *job) {
 /* Whether adding all rows of both sides costs less than to keep histograms: the smaller side's is
  * written, and the larger side's read and written. */
 static bool is_direct(const tm_grower *grower, uint64_t n_rows) {
+    if (grower->options.comm != NULL) {
+        return false;
+    }
     const uint64_t bytes = grower->hist_cells * sizeof(int64_t) * (uint64_t)grower->n_slots;
     const uint64_t work_per_cell = bytes > CACHE_BYTES ? FAR_CELL_WORK : 1;
     return n_rows * grower->hist_columns <= grower->hist_used * work_per_cell;
@@ -495,15 +516,26 @@ static uint32_t leaf_open(tm_grower *grower, uint32_t leaf) {
     return right;
 }
 
-static void leaf_count(tm_grower *grower, uint32_t leaf) {
+static void leaf_set_count(tm_grower *grower, uint32_t leaf, uint64_t n_rows) {
     grow_leaf *l = &grower->leaves[leaf];
-    l->stats.n_rows = tm__leaf_rows_count(&grower->rows, leaf);
-    grower->nodes[l->node].n_rows = l->stats.n_rows;
-    TM_ASSERT(l->stats.n_rows > 0); /* invariant 3 */
+    l->stats.n_rows = n_rows;
+    grower->nodes[l->node].n_rows = n_rows;
+    TM_ASSERT(n_rows > 0 || grower->options.comm != NULL); /* invariant 3 */
+}
+
+static void leaf_count(tm_grower *grower, uint32_t leaf) {
+    leaf_set_count(grower, leaf, tm__leaf_rows_count(&grower->rows, leaf));
+}
+
+/* The histogram of a slot, and a count, become those of all ranks. Returns the count. */
+static uint64_t slot_share(tm_grower *grower, int32_t slot, uint64_t count) {
+    const tm_hist_wire wire = {
+        .bundles = &grower->bins->bundles, .stride = grower->bins->stride, .cells = grower->wire};
+    return tm__hist_share(grower->options.comm, &wire, slot_cells(grower, slot), count);
 }
 
 /* Histogram of a leaf from its rows alone, into a slot that it gets. */
-static void leaf_build(tm_grower *grower, uint32_t leaf, const grow_leaf *keep) {
+static void leaf_build_own(tm_grower *grower, uint32_t leaf, const grow_leaf *keep) {
     grow_leaf *l = &grower->leaves[leaf];
     l->slot = slot_take(grower, keep);
     search_job job = {.grower = grower,
@@ -518,6 +550,13 @@ static void leaf_build(tm_grower *grower, uint32_t leaf, const grow_leaf *keep) 
         job.n_merge = grower->n_parts;
     }
     search_run(&job);
+}
+
+static void leaf_build(tm_grower *grower, uint32_t leaf, const grow_leaf *keep) {
+    leaf_build_own(grower, leaf, keep);
+    if (grower->options.comm != NULL) {
+        (void)slot_share(grower, grower->leaves[leaf].slot, 0);
+    }
 }
 
 /*
@@ -542,7 +581,7 @@ static void sides_search(tm_grower *grower, const uint32_t sides[2], int32_t par
     if (any && parent != SLOT_NONE) {
         small->slot = built != SLOT_NONE ? built : slot_take(grower, large);
         job.build = built != SLOT_NONE ? UINT32_MAX : sides[0];
-        job.n_merge = built != SLOT_NONE ? grower->n_parts : 1;
+        job.n_merge = built != SLOT_NONE && grower->options.comm == NULL ? grower->n_parts : 1;
         job.small = small->slot;
         job.large = parent;
         search_run(&job);
@@ -577,6 +616,32 @@ static void sides_search_direct(tm_grower *grower, const uint32_t sides[2]) {
     }
 }
 
+/*
+ * Over ranks: rows of both sides as all ranks have them, and the smaller side's histogram in the
+ * slot that is returned, unless it cannot be of use; n_rows of the leaf that was split.
+ */
+static int32_t sides_share(tm_grower *grower, const uint32_t sides[2], int32_t parent,
+                           uint64_t n_rows) {
+    const grow_leaf *small = &grower->leaves[sides[0]];
+    const uint32_t max_depth = grower->options.max_depth;
+    const bool is_last = grower->n_leaves == grower->options.max_leaves;
+    const bool is_deep = max_depth > 0 && small->depth >= max_depth;
+    int32_t slot = SLOT_NONE;
+    uint64_t n_small = small->stats.n_rows;
+    if (is_last || is_deep || parent == SLOT_NONE) {
+        n_small = tm__comm_total(grower->options.comm, n_small);
+    } else {
+        grower->leaves[sides[0]].slot = SLOT_NONE;
+        grower->leaves[sides[1]].slot = parent; /* not for others */
+        leaf_build_own(grower, sides[0], &grower->leaves[sides[1]]);
+        slot = small->slot;
+        n_small = slot_share(grower, slot, n_small);
+    }
+    leaf_set_count(grower, sides[0], n_small);
+    leaf_set_count(grower, sides[1], n_rows - n_small);
+    return slot;
+}
+
 /* Split a leaf by its best split and search both sides. */
 static void leaf_split(tm_grower *grower, uint32_t leaf) {
     const tm_split split = grower->leaves[leaf].best;
@@ -595,8 +660,9 @@ static void leaf_split(tm_grower *grower, uint32_t leaf) {
                      .column = grower->bins->by_column + split.column * grower->bins->n_rows,
                      .left = left_bins(grower, &split)};
     const bool is_last = grower->n_leaves == grower->options.max_leaves;
-    const bool direct = is_direct(grower, n_rows);
-    if (!is_last && !direct && parent != SLOT_NONE && builds_by_rows(grower, n_rows)) {
+    const bool direct = is_direct(grower, n_rows), is_shared = grower->options.comm != NULL;
+    if (!is_last && !direct && !is_shared && parent != SLOT_NONE &&
+        builds_by_rows(grower, n_rows)) {
         job.build = sides[0];
         job.slot = slot_take(grower, l);
     }
@@ -605,6 +671,9 @@ static void leaf_split(tm_grower *grower, uint32_t leaf) {
                  split_task, &job);
     leaf_count(grower, leaf);
     leaf_count(grower, right);
+    if (is_shared) {
+        job.slot = sides_share(grower, sides, parent, n_rows);
+    }
     if (is_last) {
         return; /* slots are all free again for the next tree */
     }
@@ -639,7 +708,8 @@ static void root_open(tm_grower *grower) {
     tm__pool_run(grower->pool, grower->n_parts, deal_task, grower);
     grow_leaf *root = &grower->leaves[0];
     root->stats.limits = tm__split_limits_root(&grower->rules);
-    root->stats.n_rows = tm__leaf_rows_count(&grower->rows, 0);
+    root->stats.n_rows =
+        tm__comm_total(grower->options.comm, tm__leaf_rows_count(&grower->rows, 0));
     grower->nodes[0].n_rows = root->stats.n_rows;
     if (grower->options.max_leaves < 2 || grower->bins->n_columns == 0 ||
         !leaf_may_split(grower, root)) {
@@ -750,13 +820,14 @@ static void values_fit(tm_grower *grower) {
         grower->nodes[grower->leaves[leaf].node].leaf = leaf;
     }
     tm__pool_run(grower->pool, grower->n_parts, sums_task, grower);
-    for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
-        int64_t sums[2] = {0, 0};
-        for (uint32_t p = 0; p < grower->n_parts; p++) {
-            const int64_t *part = grower->sums + ((size_t)p * options->max_leaves + leaf) * 2;
-            sums[0] += part[0];
-            sums[1] += part[1];
+    for (uint32_t p = 1; p < grower->n_parts; p++) {
+        for (uint32_t i = 0; i < grower->n_leaves * 2; i++) {
+            grower->sums[i] += grower->sums[(size_t)p * options->max_leaves * 2 + i];
         }
+    }
+    tm__comm_sum(options->comm, grower->sums, (size_t)grower->n_leaves * 2);
+    for (uint32_t leaf = 0; leaf < grower->n_leaves; leaf++) {
+        const int64_t *sums = grower->sums + (size_t)leaf * 2;
         const double g = ldexp((double)sums[0], -fixed_point(gradients->sum_abs_g));
         const double h = ldexp((double)sums[1], -fixed_point(gradients->sum_h));
         const double below = h + options->l2 + grower->leaves[leaf].l2_extra;
@@ -790,7 +861,8 @@ uint32_t tm__grower_fit(tm_grower *grower, const tm_grow_input *in) {
                          .has_groups = grower->options.has_groups,
                          .columns = grower->options.columns};
     root_open(grower);
-    while (grower->n_leaves < grower->options.max_leaves) {
+    while (grower->n_leaves < grower->options.max_leaves &&
+           !tm__comm_is_lost(grower->options.comm)) {
         uint32_t best = 0;
         for (uint32_t leaf = 1; leaf < grower->n_leaves; leaf++) {
             if (grower->leaves[leaf].best.gain > grower->leaves[best].best.gain) {

@@ -16,6 +16,7 @@
 #include "model/tree/tree.h"
 #include "tidemill/err.h"
 
+struct tm_comm;
 struct tm_pool;
 
 typedef struct tm_grow_options {
@@ -30,6 +31,8 @@ typedef struct tm_grow_options {
     const tm_column_rule *columns; /* [columns of the view], outlives the grower; NULL: none */
     bool is_monotone;              /* one of them is */
     bool has_groups;
+    struct tm_comm *comm; /* ranks that grow the tree together, each from its rows; NULL: alone */
+    uint64_t n_rows_all;  /* rows of all ranks; 0: those of the bins */
     uint64_t hist_bytes_max; /* for histograms of leaves; 0: the default, 512 MiB */
 } tm_grow_options;
 
@@ -49,7 +52,7 @@ tm_grower *tm__grower_create(struct tm_pool *pool, const tm_bins *bins,
                              const tm_grow_options *options);
 /**
  * Grow a tree, best leaf first, and fit its leaf values to the exact gradients. Returns its number
- * of leaves: 1 when no split helps.
+ * of leaves: 1 when no split helps. When a rank is lost (tm__comm_status()) the tree is of no use.
  */
 uint32_t tm__grower_fit(tm_grower *grower, const tm_grow_input *in);
 /** The leaf of each row [n_rows], until the next fit. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/comm.h"
 #include "base/simd.h"
 #include "model/gbdt/gbdt_loss.h"
 
@@ -113,4 +114,25 @@ void tm__hist_add_ref(const tm_hist_source *source, tm_hist_columns columns, tm_
                 tm__packed_wide(rows.packed[i]);
         }
     }
+}
+
+uint64_t tm__hist_share(struct tm_comm *comm, const tm_hist_wire *wire, int64_t *cells,
+                        uint64_t count) {
+    const tm_bundle *bundles = wire->bundles->bundles;
+    uint64_t at = 0;
+    for (uint32_t b = 0; b < wire->bundles->n_bundles; b++) {
+        const int64_t *from = cells + (uint64_t)b * wire->stride;
+        memcpy(wire->cells + at, from, bundles[b].n_codes * sizeof(int64_t));
+        at += bundles[b].n_codes;
+    }
+    wire->cells[at] = (int64_t)count;
+    tm__comm_sum(comm, wire->cells, at + 1);
+    count = (uint64_t)wire->cells[at];
+    at = 0;
+    for (uint32_t b = 0; b < wire->bundles->n_bundles; b++) {
+        int64_t *to = cells + (uint64_t)b * wire->stride;
+        memcpy(to, wire->cells + at, bundles[b].n_codes * sizeof(int64_t));
+        at += bundles[b].n_codes;
+    }
+    return count;
 }

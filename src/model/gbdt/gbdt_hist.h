@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+#include "model/gbdt/gbdt_bundle.h"
+
+struct tm_comm;
+
 typedef struct tm_hist_source {
     const uint8_t *by_row;
     uint32_t row_bytes;
@@ -32,5 +36,16 @@ void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist
 /** The same, as plainly as it can be said. */
 void tm__hist_add_ref(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
                       int64_t *cells);
+
+/* A histogram on its way to other ranks. */
+typedef struct tm_hist_wire {
+    const tm_bundles *bundles;
+    uint32_t stride;
+    int64_t *cells; /* [codes of all bundles + 1] of the caller, overwritten */
+} tm_hist_wire;
+/** The cells [n_bundles x stride] and a count become their sums over ranks, in one message each
+ * way. Returns the count. */
+uint64_t tm__hist_share(struct tm_comm *comm, const tm_hist_wire *wire, int64_t *cells,
+                        uint64_t count);
 
 #endif

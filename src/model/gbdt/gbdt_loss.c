@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/comm.h"
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -79,20 +80,20 @@ static double rows_sum(const tm_loss *loss, bool with_y, double center) {
 }
 
 static tm_status weights_init(tm_loss *loss, const double *weights, tm_err *err) {
-    double max = 0;
+    double *made = tm__mem_alloc(loss->n_rows, sizeof(double)), max = 0;
     for (uint64_t row = 0; row < loss->n_rows; row++) {
         max = weights[row] > max ? weights[row] : max;
     }
-    loss->weights = tm__mem_alloc(loss->n_rows, sizeof(double));
-    if (loss->weights == NULL) {
+    loss->weights = made;
+    if (made == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for weights");
     }
     for (uint64_t row = 0; row < loss->n_rows; row++) {
-        loss->weights[row] = weights[row] / max;
+        made[row] = weights[row] / max;
     }
     const double mean = rows_sum(loss, false, 0) / (double)loss->n_rows;
     for (uint64_t row = 0; row < loss->n_rows; row++) {
-        loss->weights[row] /= mean;
+        made[row] /= mean;
     }
     return TM_OK;
 }
@@ -147,7 +148,8 @@ static bool has_scale(const tm_loss *loss) {
 
 tm_status tm__loss_init(const tm_loss_spec *spec, uint64_t n_rows, const double *y,
                         const double *weights, tm_loss *out, tm_err *err) {
-    tm_loss loss = {.spec = *spec, .n_rows = n_rows, .y = y, .spread = 1, .scale = 1};
+    tm_loss loss = {
+        .spec = *spec, .n_rows = n_rows, .y = y, .spread = 1, .scale = 1, .n_all = n_rows};
     if (n_rows == 0 || n_rows > TM_LOSS_MAX_ROWS) {
         return TM_FAIL(err, n_rows == 0 ? TM_E_INVALID : TM_E_LIMIT,
                        "boosting takes 1 to %llu rows, got %llu",
@@ -177,8 +179,20 @@ tm_status tm__loss_init(const tm_loss_spec *spec, uint64_t n_rows, const double 
     return TM_OK;
 }
 
+tm_loss tm__loss_part(const tm_loss *loss, struct tm_comm *comm, uint64_t row_begin,
+                      uint64_t row_end) {
+    tm_loss part = *loss;
+    TM_ASSERT(row_begin % TM_LOSS_CHUNK == 0 || row_begin == row_end);
+    part.n_rows = row_end - row_begin;
+    part.y += row_begin;
+    part.weights = loss->weights != NULL ? loss->weights + row_begin : NULL;
+    part.comm = comm;
+    part.row_begin = row_begin;
+    return part;
+}
+
 void tm__loss_done(tm_loss *loss) {
-    tm__mem_free(loss->weights);
+    tm__mem_free((double *)loss->weights);
     tm__rank_free(loss->rank);
     *loss = (tm_loss){0};
 }
@@ -397,11 +411,11 @@ double tm__loss_mean(struct tm_pool *pool, const tm_loss *loss, const double *sc
     return sum / (double)loss->n_rows * loss_unit(loss);
 }
 
-tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err) {
+static tm_status gradients_alloc(uint64_t n_rows, uint64_t n_all, tm_gradients *out, tm_err *err) {
     tm_gradients gradients = {.n_rows = n_rows};
     gradients.g = tm__mem_alloc(n_rows, sizeof(float));
     gradients.h = tm__mem_alloc(n_rows, sizeof(float));
-    gradients.chunks = tm__mem_alloc(chunk_count(n_rows) * 4, sizeof(double));
+    gradients.chunks = tm__mem_alloc(chunk_count(n_all) * 4, sizeof(double));
     if (gradients.g == NULL || gradients.h == NULL || gradients.chunks == NULL) {
         tm__gradients_done(&gradients);
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the gradients of %llu rows",
@@ -409,6 +423,14 @@ tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err) {
     }
     *out = gradients;
     return TM_OK;
+}
+
+tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err) {
+    return gradients_alloc(n_rows, n_rows, out, err);
+}
+
+tm_status tm__gradients_init_part(const tm_loss *part, tm_gradients *out, tm_err *err) {
+    return gradients_alloc(part->n_rows, part->n_all, out, err);
 }
 
 void tm__gradients_done(tm_gradients *gradients) {
@@ -670,7 +692,7 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
             .x = {g, h}, .out = {out->g + row, out->h + row}, .sums = {&sums_g, &sums_h}};
         tm__gradients_narrow(&narrow, n);
     }
-    double *sums = out->chunks + 4 * chunk;
+    double *sums = out->chunks + 4 * (loss->row_begin / TM_LOSS_CHUNK + chunk);
     sums[0] = sums[1] = sums[2] = sums[3] = 0;
     for (uint32_t lane = 0; lane < TM_SUM_LANES; lane++) {
         sums[0] += sums_g.sum[lane];
@@ -737,7 +759,7 @@ void tm__gradients_pack_rows(const tm_gradients *gradients, uint64_t begin, uint
     uint64_t random[BLOCK];
     for (uint64_t row = begin; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
-        tm__rng_fill(gradients->key, row, n, random);
+        tm__rng_fill(gradients->key, gradients->row_begin + row, n, random);
         const tm_pack block = {.g = gradients->g + row,
                                .h = gradients->h + row,
                                .random = random,
@@ -756,7 +778,7 @@ static bool has_counts(const tm_loss *loss) {
 
 void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t output,
                        const tm_gradients_from *from, tm_gradients *out) {
-    TM_ASSERT(out->n_rows == loss->n_rows && loss->n_rows <= TM_LOSS_MAX_ROWS);
+    TM_ASSERT(out->n_rows == loss->n_rows && loss->n_all <= TM_LOSS_MAX_ROWS);
     TM_ASSERT(from->step == NULL || loss->rank == NULL);
     loss_job job = {.loss = loss,
                     .output = output,
@@ -767,11 +789,15 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
         job.step = *from->step;
         job.step_scores = from->scores + output * loss->n_rows;
     }
-    const uint64_t n_chunks = chunk_count(loss->n_rows);
+    const uint64_t n_chunks = chunk_count(loss->n_all);
     if (loss->rank != NULL) {
-        tm__rank_fit(pool, loss->rank, from->scores, &job.rank_g, &job.rank_h);
+        tm__rank_fit(pool, loss->rank, from->all_scores != NULL ? from->all_scores : from->scores,
+                     &job.rank_g, &job.rank_h);
+        job.rank_g += loss->row_begin;
+        job.rank_h += loss->row_begin;
     }
-    tm__pool_run(pool, n_chunks, gradients_task, &job);
+    tm__pool_run(pool, chunk_count(loss->n_rows), gradients_task, &job);
+    tm__comm_gather(loss->comm, (tm_row_deal){n_chunks, 1}, 4 * sizeof(double), out->chunks);
     out->sum_abs_g = out->sum_h = out->max_abs_g = out->max_h = 0;
     for (uint64_t chunk = 0; chunk < n_chunks; chunk++) {
         const double *sums = out->chunks + 4 * chunk;
@@ -782,7 +808,7 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
     }
     /* A row fits 16 bits, and all rows 32. Rounding adds less than 1 to each row; what is left is
      * shared in proportion. */
-    const double n = (double)loss->n_rows;
+    const double n = (double)loss->n_all;
     const double most = loss->spec.objective == TM_OBJECTIVE_SQUARED
                             ? fmin(out->max_abs_g, SATURATION * out->sum_abs_g / n)
                             : out->max_abs_g;
@@ -792,4 +818,5 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
         out->unit_h = 1; /* hessians are counts */
     }
     out->key = from->key;
+    out->row_begin = loss->row_begin;
 }

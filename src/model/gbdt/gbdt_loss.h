@@ -14,6 +14,7 @@
 #include "model/gbdt/gbdt_objective.h"
 #include "tidemill/err.h"
 
+struct tm_comm;
 struct tm_pool;
 
 #define TM_LOSS_CHUNK 4096u
@@ -23,12 +24,15 @@ struct tm_pool;
 typedef struct tm_loss {
     tm_loss_spec spec; /* with the objective resolved */
     uint64_t n_rows;
-    const double *y; /* borrowed */
-    double *weights; /* with mean 1; NULL: all 1 */
-    double spread;   /* a power of two over the spread of y, where an answer is no log; else 1 */
+    const double *y;       /* borrowed */
+    const double *weights; /* with mean 1; NULL: all 1 */
+    double spread; /* a power of two over the spread of y, where an answer is no log; else 1 */
     struct tm_rank *rank; /* LAMBDARANK: its queries */
     double scale; /* SQUARED, HUBER: gradients are divided by it, and leaf values multiplied; a
                 power of two; else 1 */
+    /* Of a rank's part: the ranks, rows of all of them and before its own. Else NULL, n_rows, 0. */
+    struct tm_comm *comm;
+    uint64_t n_all, row_begin;
 } tm_loss;
 
 /**
@@ -38,6 +42,10 @@ typedef struct tm_loss {
  */
 TM_NODISCARD tm_status tm__loss_init(const tm_loss_spec *spec, uint64_t n_rows, const double *y,
                                      const double *weights, tm_loss *out, tm_err *err);
+/** A rank's part of the rows, begun at a chunk: gradients by it are those of its rows, in the units
+ * of all rows. A view: it lives as long as the loss, and nobody ends it. */
+tm_loss tm__loss_part(const tm_loss *loss, struct tm_comm *comm, uint64_t row_begin,
+                      uint64_t row_end);
 /** The best score that is the same for all rows, for each output: out [n_outputs]. */
 TM_NODISCARD tm_status tm__loss_base(const tm_loss *loss, double *out, tm_err *err);
 /** SOFTMAX: log of the sum of exp of a row's scores, out [n_rows]. Else nothing is done. */
@@ -55,10 +63,11 @@ double tm__loss_mean(struct tm_pool *pool, const tm_loss *loss, const double *sc
  */
 typedef struct tm_gradients {
     uint64_t n_rows;
-    float *g;       /* [n_rows] */
-    float *h;       /* [n_rows] */
-    uint64_t key;   /* of the random numbers of rounding */
-    double *chunks; /* [4 x chunks] sums and maxima on their way */
+    uint64_t row_begin; /* rows before them, on other ranks */
+    float *g;           /* [n_rows] */
+    float *h;           /* [n_rows] */
+    uint64_t key;       /* of the random numbers of rounding */
+    double *chunks;     /* [4 x chunks] sums and maxima on their way */
     double sum_abs_g, max_abs_g;
     double sum_h, max_h;
     double unit_g; /* gradient = unit_g * integer */
@@ -71,6 +80,8 @@ static inline int64_t tm__packed_wide(int32_t packed) {
 }
 
 TM_NODISCARD tm_status tm__gradients_init(uint64_t n_rows, tm_gradients *out, tm_err *err);
+/** For a rank's part. */
+TM_NODISCARD tm_status tm__gradients_init_part(const tm_loss *part, tm_gradients *out, tm_err *err);
 /* A tree's answers that scores lack yet: row r has values[leaf_of[r]]. */
 typedef struct tm_score_step {
     const uint16_t *leaf_of; /* [n_rows] */
@@ -80,6 +91,7 @@ typedef struct tm_score_step {
 /* What gradients are made from. */
 typedef struct tm_gradients_from {
     double *scores;            /* [n_outputs x n_rows] */
+    const double *all_scores;  /* of all ranks' rows, for LAMBDARANK; NULL: scores are */
     const double *norms;       /* of SOFTMAX */
     const tm_score_step *step; /* added to the output's scores on the way, which spares a pass over
                                   them; not for LAMBDARANK; NULL: none */

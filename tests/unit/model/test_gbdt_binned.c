@@ -53,7 +53,8 @@ static void scores_are_those_of_the_forest(tm_pool *pool) {
     assert_int_equal(tm__binned_init(pool, &bins, &others.view, &rows, NULL), TM_OK);
     tm_grower *grower = tm__grower_create(pool, &bins, &grow);
     for (uint32_t tree = 0; tree < 3; tree++) {
-        tm__gradients_fit(pool, &loss, 0, &(tm_gradients_from){zero, NULL, NULL, tree}, &gradients);
+        tm__gradients_fit(pool, &loss, 0, &(tm_gradients_from){.scores = zero, .key = tree},
+                          &gradients);
         const tm_grow_input in = {.gradients = &gradients, .scale = loss.scale};
         assert_true(tm__grower_fit(grower, &in) > 10);
         tm__grower_add_scores(grower, zero);

@@ -35,7 +35,7 @@ static void data_init(grow_data *d) {
     const tm_loss_spec spec = {.task = TM_TASK_REGRESSION, .n_outputs = 1};
     assert_int_equal(tm__loss_init(&spec, ROWS, d->y, NULL, &d->loss, NULL), TM_OK);
     assert_int_equal(tm__gradients_init(ROWS, &d->gradients, NULL), TM_OK);
-    tm__gradients_fit(NULL, &d->loss, 0, &(tm_gradients_from){d->scores, NULL, NULL, 5},
+    tm__gradients_fit(NULL, &d->loss, 0, &(tm_gradients_from){.scores = d->scores, .key = 5},
                       &d->gradients);
 }
 

@@ -71,7 +71,24 @@ static void the_kernel_adds_what_the_plain_loop_adds(void **state) {
     }
 }
 
+static void a_histogram_that_is_shared_with_nobody_stays_as_it_is(void **state) {
+    (void)state;
+    tm_bundle bundles[] = {{.count = 1, .n_codes = 3}, {.count = 1, .n_codes = 64}};
+    const tm_bundles both = {.n_bundles = 2, .bundles = bundles};
+    int64_t cells[2 * 64], as_before[2 * 64], wire[3 + 64 + 1];
+    for (int64_t i = 0; i < 2 * 64; i++) {
+        cells[i] = as_before[i] = i * INT64_C(1000000007);
+    }
+    const tm_hist_wire by = {.bundles = &both, .stride = 64, .cells = wire};
+    assert_int_equal(tm__hist_share(NULL, &by, cells, 77), 77);
+    assert_memory_equal(cells, as_before, sizeof(cells));
+    assert_memory_equal(wire, cells, 3 * sizeof(int64_t)); /* only codes go */
+    assert_memory_equal(wire + 3, cells + 64, 64 * sizeof(int64_t));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_kernel_adds_what_the_plain_loop_adds)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_kernel_adds_what_the_plain_loop_adds),
+        cmocka_unit_test(a_histogram_that_is_shared_with_nobody_stays_as_it_is)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

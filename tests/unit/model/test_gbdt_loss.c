@@ -99,7 +99,8 @@ static void data_done(loss_data *d) {
 
 static void gradients_fit(loss_data *d, uint32_t output) {
     tm__loss_norms(NULL, &d->loss, d->scores, d->norms);
-    tm__gradients_fit(NULL, &d->loss, output, &(tm_gradients_from){d->scores, d->norms, NULL, 99},
+    tm__gradients_fit(NULL, &d->loss, output,
+                      &(tm_gradients_from){.scores = d->scores, .norms = d->norms, .key = 99},
                       &d->gradients);
 }
 
@@ -230,7 +231,7 @@ static void a_target_far_away_leaves_the_others_their_units(void **state) {
             .task = TM_TASK_REGRESSION, .objective = objectives[o], .n_outputs = 1};
         assert_int_equal(tm__loss_init(&spec, N, y, NULL, &loss, NULL), TM_OK);
         assert_int_equal(tm__gradients_init(N, &g, NULL), TM_OK);
-        tm__gradients_fit(NULL, &loss, 0, &(tm_gradients_from){scores, NULL, NULL, 5}, &g);
+        tm__gradients_fit(NULL, &loss, 0, &(tm_gradients_from){.scores = scores, .key = 5}, &g);
         tm__gradients_pack_rows(&g, 0, N, packed);
         const double mean = g.sum_abs_g / N;
         if (objectives[o] == TM_OBJECTIVE_SQUARED) {
@@ -341,8 +342,8 @@ static void threads_change_nothing(void **state) {
     assert_int_equal(tm__loss_init(&spec, n, y, NULL, &loss, NULL), TM_OK);
     assert_int_equal(tm__gradients_init(n, &one, NULL), TM_OK);
     assert_int_equal(tm__gradients_init(n, &three, NULL), TM_OK);
-    tm__gradients_fit(NULL, &loss, 0, &(tm_gradients_from){scores, NULL, NULL, 1}, &one);
-    tm__gradients_fit(pool, &loss, 0, &(tm_gradients_from){scores, NULL, NULL, 1}, &three);
+    tm__gradients_fit(NULL, &loss, 0, &(tm_gradients_from){.scores = scores, .key = 1}, &one);
+    tm__gradients_fit(pool, &loss, 0, &(tm_gradients_from){.scores = scores, .key = 1}, &three);
     assert_memory_equal(one.g, three.g, n * sizeof(float));
     assert_memory_equal(one.h, three.h, n * sizeof(float));
     assert_true(one.unit_g == three.unit_g && one.unit_h == three.unit_h);
