@@ -3,6 +3,7 @@
 
 Each loop the world moves to a town that no version knows: rows of it are asked for and labelled, and the loop of the server has to
 bring a version that knows it. Clients ask all the while; each answer must come, from a version with a number, under an id of its own.
+A second model on the same server learns what is turned around as soon as it is promoted, and has to go back by itself.
 """
 import os
 import pathlib
@@ -22,6 +23,12 @@ models:
     learner: gbdt
     param: [gbdt.n_trees=30]
     retrain: {every: 1s, watch: 0}
+  back:
+    from: data.csv
+    target: y
+    learner: gbdt
+    param: [gbdt.n_trees=30]
+    retrain: {new_labels: 200, cool_down: 0s, watch: 1000}
 """
 LABELS = 300  # a loop
 EVENTS = 100
@@ -40,12 +47,13 @@ class Loops:
     def __init__(self, tm, seed=1, clients=2, pause=0.02):
         self.tm, self.rng, self.pause = tm, random.Random(seed), pause
         self.town, self.share, self.first, self.stopping = 0, 0.9, time.monotonic(), threading.Event()
-        self.n_answers, self.faults, self.samples = 0, [], []
+        self.n_answers, self.n_regrets, self.faults, self.samples = 0, 0, [], []
         self.lock = threading.Lock()
         rows = [row for town, share in ((-2, 0.1), (-1, 0.9)) for row in rows_of(town, share, 200, self.rng)]
         tm.write("data.csv", "town,x,y\n" + "".join(f"{r['town']},{r['x']},{r['y']}\n" for r in rows))
         tm.write("tidemill.yaml", PROJECT)
-        tm.ok("train", "data.csv", "--target", "y", "--name", "wheel", "--learner", "gbdt", "--param", "gbdt.n_trees=30")
+        for name in ("wheel", "back"):
+            tm.ok("train", "data.csv", "--target", "y", "--name", name, "--learner", "gbdt", "--param", "gbdt.n_trees=30")
         tm.ok("apply")
         self.headers = {"X-Api-Key": tm.ok("key", "create", "--role", "admin", "--json").json["key"]}
         self.server = Server(tm, command="run")
@@ -55,9 +63,9 @@ class Loops:
 
     # ---- answers ----
 
-    def predict(self, rows):
+    def predict(self, rows, route="wheel"):
         """Answers in order, each checked."""
-        status, headers, body = self.server.request("POST", "/v1/routes/wheel/predict", {"rows": [asked(r) for r in rows]}, self.headers, timeout=30)
+        status, headers, body = self.server.request("POST", f"/v1/routes/{route}/predict", {"rows": [asked(r) for r in rows]}, self.headers, timeout=30)
         assert status == 200, (status, body)
         ids = [p["id"] for p in body["predictions"]]
         assert len(set(ids)) == len(rows) and all(ids) and int(headers["X-Tidemill-Version"]) >= 1
@@ -84,9 +92,9 @@ class Loops:
         status, _, body = self.server.request("POST", "/v1/sources/events/rows", rows, {"Content-Type": "text/csv", **self.headers}, timeout=30)
         assert status == 200 and body["accepted"] == n, (status, body)
 
-    def label(self, n):
-        rows = rows_of(self.town, self.share, n, self.rng)
-        _, given = self.predict(rows)
+    def label(self, n, share=None, route="wheel"):
+        rows = rows_of(self.town, self.share if share is None else share, n, self.rng)
+        _, given = self.predict(rows, route)
         labels = [{"prediction_id": p["id"], "label": r["y"]} for p, r in zip(given, rows)]
         status, _, body = self.server.request("POST", "/v1/labels", {"labels": labels}, self.headers, timeout=30)
         assert status == 200 and body["joined"] == n, (status, body)
@@ -115,6 +123,29 @@ class Loops:
         took = time.monotonic() - begun
         self.samples.append({"loop": self.town, "seconds": took, **self.look()})
         return took
+
+    def believed(self, route):
+        return statistics.mean(p["probability"] for p in self.predict(rows_of(self.town, 0.5, 20, self.rng), route)[1])
+
+    def regret(self, seconds=120):
+        """A version is promoted for what it learned of a town, and the town turns around: it goes back by itself."""
+        self.town += 1
+        begun, before = time.monotonic(), len(self.rolled_back())
+        share = 0.1 if self.believed("back") > 0.5 else 0.9
+        self.label(LABELS, share, "back")
+        while abs(self.believed("back") - share) > 0.3:
+            assert time.monotonic() < begun + seconds, self.tm("retrain", "back", "--turns").out[:2000]
+            time.sleep(0.1)
+        while len(self.rolled_back()) == before:
+            assert time.monotonic() < begun + seconds, self.tm("retrain", "back", "--turns").out[:2000]
+            self.label(LABELS, 1 - share, "back")
+            until = time.monotonic() + 10
+            while len(self.rolled_back()) == before and time.monotonic() < until:
+                time.sleep(0.1)
+        self.n_regrets += 1
+
+    def rolled_back(self):
+        return self.server.request("GET", "/v1/models/back/history?event=rolled_back", headers=self.headers)[2]["history"]
 
     def collect(self):
         """What an operator has done each night."""
@@ -156,5 +187,5 @@ class Loops:
         seconds = [s["seconds"] for s in self.samples]
         first, last = self.samples[0], self.samples[-1]
         held = ", ".join(f"{name} {first[name]:.0f} to {last[name]:.0f}" for name in ("memory_mib", "descriptors", "files", "threads"))
-        return (f"{len(self.samples)} loops, {self.n_answers} answers, {len(self.faults)} failed or unnamed, "
+        return (f"{len(self.samples)} loops, {self.n_answers} answers, {len(self.faults)} failed or unnamed, {self.n_regrets} gone back, "
                 f"{time.monotonic() - self.first:.0f} s; from drift to promotion {statistics.median(seconds):.1f} s, at most {max(seconds):.1f} s; {held}")
