@@ -25,12 +25,13 @@
 #include "loop/loop_sink_priv.h"
 #include "loop/loop_turn.h"
 
-#define TM_LOOP_RUNS_MAX 1u    /* children at once; the rest wait for the next look */
-#define TM_LOOP_BUSY_MS 500u   /* between looks while a child runs */
-#define TM_LOOP_IDLE_MS 60000u /* between looks at a model at the most */
-#define TM_LOOP_FACTS_NS UINT64_C(10000000000) /* between looks at what is beside the schedule */
-#define TM_LOOP_RETRY_MS 5000u                 /* after a failure */
-#define TM_LOOP_TURN_MS 1000u                  /* between looks at a turn that goes on */
+#define TM_LOOP_RUNS_MAX 1u     /* children at once; the rest wait for the next look */
+#define TM_LOOP_BUSY_MS 500u    /* between looks while a child runs */
+#define TM_LOOP_IDLE_MS 60000u  /* between looks at a model at the most */
+#define TM_LOOP_FACTS_MS 1000u  /* between looks at what is beside the schedule, at the least, */
+#define TM_LOOP_FACTS_TIMES 20u /* and so often what the last one took */
+#define TM_LOOP_RETRY_MS 5000u  /* after a failure */
+#define TM_LOOP_TURN_MS 1000u   /* between looks at a turn that goes on */
 #define TM_LOOP_AGAIN_NS                                                                           \
     UINT64_C(30000000000) /* until a turn whose child failed is taken up again */
 
@@ -242,7 +243,7 @@ static tm_status look_at(tm_loop *loop, const char *model, bool looks_at_facts, 
     }
     TM_TRY(tm__registry_recipe(loop->registry, model, &recipe, err));
     tm__trigger_terms(recipe, &terms);
-    *out_ms = tm__trigger_needs_facts(&terms) ? TM_LOOP_IDLE_MS : UINT32_MAX;
+    *out_ms = tm__trigger_needs_facts(&terms) ? TM_LOOP_FACTS_MS : UINT32_MAX;
     if (!looks_at_facts) {
         terms = (tm_trigger_terms){.every_us = terms.every_us,
                                    .cool_down_us = terms.cool_down_us,
@@ -261,9 +262,18 @@ static tm_status look_at(tm_loop *loop, const char *model, bool looks_at_facts, 
         (void)tm__str_copy(next->model, sizeof(next->model), tm__str(model));
         (void)tm__str_copy(next->why, sizeof(next->why), tm__str(found.why));
     }
-    const uint32_t most = TM_LOOP_IDLE_MS;
+    const uint32_t most = *out_ms < TM_LOOP_IDLE_MS ? *out_ms : TM_LOOP_IDLE_MS;
     *out_ms = found.is_due ? TM_LOOP_BUSY_MS : found.wait_ms < most ? found.wait_ms : most;
     return TM_OK;
+}
+
+/* What changed shows within a second or two, and looks take a twentieth of a core at the most,
+ * however many models and facts there are. */
+static void set_next_facts(tm_loop *loop, uint64_t begun_ns) {
+    const uint64_t now_ns = tm__mono_ns();
+    const uint64_t rest_ns = (now_ns - begun_ns) * TM_LOOP_FACTS_TIMES;
+    const uint64_t least_ns = TM_LOOP_FACTS_MS * UINT64_C(1000000);
+    loop->facts_ns = now_ns + (rest_ns > least_ns ? rest_ns : least_ns);
 }
 
 /* Look at all models, and start the next one; milliseconds until the next look. */
@@ -277,7 +287,6 @@ static uint32_t schedule(tm_loop *loop, const json_t *models) {
     }
     const uint64_t now_ns = tm__mono_ns();
     const bool looks_at_facts = now_ns >= loop->facts_ns;
-    loop->facts_ns = looks_at_facts ? now_ns + TM_LOOP_FACTS_NS : loop->facts_ns;
     json_array_foreach(models, i, model) {
         const char *const name = tm__json_text(model, "model", "");
         tm_err err = {0};
@@ -287,6 +296,9 @@ static uint32_t schedule(tm_loop *loop, const json_t *models) {
             ms = TM_LOOP_RETRY_MS;
         }
         next_ms = ms < next_ms ? ms : next_ms;
+    }
+    if (looks_at_facts) {
+        set_next_facts(loop, now_ns);
     }
     if (next.last_us < INT64_MAX) {
         tm_err err = {0};
