@@ -41,8 +41,8 @@ static tm_status use_key(encrypting *e, const char *source, tm_err *err) {
 }
 
 static tm_status fail_in_use(const char *id, uint64_t n, tm_err *err) {
-    (void)TM_FAIL(err, TM_E_CONFLICT, "%llu file%s may need the key %s", (unsigned long long)n,
-                  n == 1 ? "" : "s", id);
+    (void)TM_FAIL(err, TM_E_CONFLICT, "%llu file%s or records may need the key %s",
+                  (unsigned long long)n, n == 1 ? "" : "s", id);
     tm_err_hint(err,
                 "Run 'tidemill encrypt --key SOURCE' with the key that seals now, and wait for "
                 "trainings to end.");
@@ -60,8 +60,9 @@ static tm_status forget_key(encrypting *e, const char *id, tm_err *err) {
         tm_err_hint(err, "Run 'tidemill encrypt' for the list.");
         return TM_E_NOT_FOUND;
     }
-    if (at == 0 || e->count.n_earlier > 0) {
-        return fail_in_use(id, at == 0 ? e->count.n_sealed : e->count.n_earlier, err);
+    const uint64_t n = at == 0 ? e->count.n_sealed : e->count.n_earlier + e->count.n_cells;
+    if (at == 0 || n > 0) {
+        return fail_in_use(id, n, err);
     }
     if (json_array_remove(e->keys, at) != 0) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -85,20 +86,21 @@ static void say(const encrypting *e) {
                       tm__json_text(json_array_get(e->keys, i), "from", ""));
     }
     tm__cli_print(e->cli,
-                  "%llu files sealed, %llu with an earlier key, %llu plain; %llu written "
-                  "anew\n",
+                  "%llu files sealed, %llu with an earlier key, %llu plain; %llu written anew\n",
                   (unsigned long long)n->n_sealed, (unsigned long long)n->n_earlier,
                   (unsigned long long)n->n_plain, (unsigned long long)n->n_renewed);
-    tm__cli_note(e->cli, "Not sealed: the databases (rows in no segment yet, answers, labels) and "
-                         "online features.");
+    tm__cli_print(e->cli, "%llu records of databases not sealed with this key\n",
+                  (unsigned long long)n->n_cells);
+    tm__cli_note(e->cli, "Not sealed: labels, names and counts in the databases, online features.");
 }
 
 static tm_status report(const encrypting *e, tm_err *err) {
     if (e->cli->json) {
         json_t *const result = json_pack(
-            "{s:s, s:O, s:I, s:I, s:I, s:I}", "schema", "tidemill.encrypt/1", "keys", e->keys,
+            "{s:s, s:O, s:I, s:I, s:I, s:I, s:I}", "schema", "tidemill.encrypt/1", "keys", e->keys,
             "sealed", (json_int_t)e->count.n_sealed, "earlier", (json_int_t)e->count.n_earlier,
-            "plain", (json_int_t)e->count.n_plain, "renewed", (json_int_t)e->count.n_renewed);
+            "plain", (json_int_t)e->count.n_plain, "renewed", (json_int_t)e->count.n_renewed,
+            "records", (json_int_t)e->count.n_cells);
         if (result == NULL) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory");
         }

@@ -469,11 +469,11 @@ static void check_sealed(tm_checks *checks, const tm_home *home) {
         tm__check_add(checks, "sealed", TM_CHECK_OK, NULL, "nothing: no key was named");
     } else {
         tm__check_add(
-            checks, "sealed", n.n_plain + n.n_earlier > 0 ? TM_CHECK_WARN : TM_CHECK_OK,
+            checks, "sealed", n.n_plain + n.n_earlier + n.n_cells > 0 ? TM_CHECK_WARN : TM_CHECK_OK,
             "Run 'tidemill encrypt --key SOURCE' with the key that seals now.",
-            "%llu files, %llu by an earlier key, %llu plain; not: databases, online features",
+            "%llu files, %llu by an earlier key, %llu plain; %llu records not by this key",
             (unsigned long long)n.n_sealed, (unsigned long long)n.n_earlier,
-            (unsigned long long)n.n_plain);
+            (unsigned long long)n.n_plain, (unsigned long long)n.n_cells);
     }
     json_decref(keys);
 }

@@ -12,8 +12,10 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "monitor/log_cells.h"
 #include "registry/collect.h"
 #include "source/intake.h"
+#include "source/intake_cells.h"
 #include "store/vault.h"
 
 typedef struct walking {
@@ -86,6 +88,20 @@ static tm_status walk_folder(walking *w, const tm_home *home, const char *folder
     return st;
 }
 
+/* Cells that are sealed by the call are not left: it ends with those that came meanwhile. */
+static tm_status walk_cells(const tm_home *home, const tm_sealed_walk *walk, tm_sealed_count *count,
+                            tm_err *err) {
+    uint64_t in_log = 0, in_intake = 0;
+    if (walk->registry != NULL) {
+        TM_TRY(tm__log_cells_renew(home, walk->key, true, &in_log, err));
+        TM_TRY(tm__intake_cells_renew(home, walk->key, true, &in_intake, err));
+    }
+    TM_TRY(tm__log_cells_renew(home, walk->key, false, &in_log, err));
+    TM_TRY(tm__intake_cells_renew(home, walk->key, false, &in_intake, err));
+    count->n_cells = in_log + in_intake;
+    return TM_OK;
+}
+
 tm_status tm__sealed_walk(const tm_ctx *ctx, const tm_home *home, const tm_sealed_walk *walk,
                           tm_sealed_count *out, tm_err *err) {
     tm_sealed_count count = {0};
@@ -101,6 +117,7 @@ tm_status tm__sealed_walk(const tm_ctx *ctx, const tm_home *home, const tm_seale
     st = st == TM_OK ? walk_folder(&w, home, "bundles") : st;
     w.stays = true;
     st = st == TM_OK ? walk_folder(&w, home, "checkpoints") : st;
+    st = st == TM_OK ? walk_cells(home, walk, &count, err) : st;
     if (st == TM_OK) {
         *out = count;
     }

@@ -12,6 +12,7 @@ typedef struct tm_sealed_count {
     uint64_t n_earlier; /* with another one */
     uint64_t n_plain;
     uint64_t n_renewed; /* of n_sealed, by this call */
+    uint64_t n_cells;   /* of the databases that this key did not seal */
 } tm_sealed_count;
 
 typedef struct tm_sealed_walk {

@@ -189,24 +189,39 @@ static tm_status damaged(const tm_sealed *from, tm_err *err) {
     return TM_E_INTEGRITY;
 }
 
+/* NULL when it is not there. */
+static const tm_envelope_key *key_of(const tm_envelope_ring *ring,
+                                     const uint8_t id[TM_ENVELOPE_ID_BYTES]) {
+    for (uint32_t i = 0; i < ring->n; i++) {
+        if (sodium_memcmp(ring->keys[i].id, id, TM_ENVELOPE_ID_BYTES) == 0) {
+            return &ring->keys[i];
+        }
+    }
+    return NULL;
+}
+
+static tm_status fail_key(const char *what, const uint8_t id[TM_ENVELOPE_ID_BYTES], tm_err *err) {
+    char text[TM_ENVELOPE_ID_TEXT];
+    tm__envelope_id_to_text(id, text);
+    (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "the %s is sealed with the key %s, which is not here",
+                  what, text);
+    tm_err_hint(err, "Name the source of that key: 'tidemill encrypt --key SOURCE', or --key of "
+                     "'restore'.");
+    return TM_E_NOT_ALLOWED;
+}
+
 static tm_status find_key(const tm_envelope_ring *ring, const tm_sealed *from,
                           const tm_envelope_key **out, tm_err *err) {
     uint8_t id[TM_ENVELOPE_ID_BYTES];
-    char text[TM_ENVELOPE_ID_TEXT];
     tm__seal_key_id(from->data, id);
-    for (uint32_t i = 0; i < ring->n; i++) {
-        if (sodium_memcmp(ring->keys[i].id, id, sizeof(id)) == 0) {
-            *out = &ring->keys[i];
-            return TM_OK;
-        }
+    const tm_envelope_key *const key = key_of(ring, id);
+    if (key == NULL) {
+        const tm_status st = fail_key("file", id, err);
+        tm_err_at(err, from->path, 0, 0);
+        return st;
     }
-    tm__envelope_id_to_text(id, text);
-    (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "the file is sealed with the key %s, which is not here",
-                  text);
-    tm_err_hint(err, "Name the source of that key: 'tidemill encrypt --key SOURCE', or --key of "
-                     "'restore'.");
-    tm_err_at(err, from->path, 0, 0);
-    return TM_E_NOT_ALLOWED;
+    *out = key;
+    return TM_OK;
 }
 
 static tm_status check_head(const tm_sealed *from, tm_err *err) {
@@ -304,4 +319,56 @@ void tm__seal_reader_free(tm_seal_reader *reader) {
         sodium_memzero(reader, sizeof(*reader));
         tm__mem_free(reader);
     }
+}
+
+/* ---- Cells ---- */
+
+#define CELL_MAGIC "TMSCELL1"
+#define CELL_HEAD 40u /* magic, id, nonce */
+#define TABLE_MAX 64u
+
+/* What a cell is bound to; its length. */
+static size_t bound_cell(const uint8_t *head, const char *table, uint8_t out[16 + TABLE_MAX]) {
+    const size_t len = strlen(table);
+    TM_ASSERT(len <= TABLE_MAX);
+    memcpy(out, head, 16);
+    memcpy(out + 16, table, len);
+    return 16 + len;
+}
+
+void tm__seal_cell(const tm_envelope_key *key, const char *table, const void *data, size_t len,
+                   uint8_t *out) {
+    uint8_t bound[16 + TABLE_MAX];
+    memcpy(out, CELL_MAGIC, 8);
+    memcpy(out + 8, key->id, TM_ENVELOPE_ID_BYTES);
+    tm__random_bytes(out + 16, CELL_HEAD - 16);
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + CELL_HEAD, NULL, data, len, bound,
+                                                     bound_cell(out, table, bound), NULL, out + 16,
+                                                     key->bytes);
+}
+
+bool tm__seal_is_cell(const void *data, size_t len, uint8_t out_id[TM_ENVELOPE_ID_BYTES]) {
+    if (len < TM_SEAL_CELL_BYTES || memcmp(data, CELL_MAGIC, 8) != 0) {
+        return false;
+    }
+    if (out_id != NULL) {
+        memcpy(out_id, (const uint8_t *)data + 8, TM_ENVELOPE_ID_BYTES);
+    }
+    return true;
+}
+
+tm_status tm__unseal_cell(const tm_envelope_ring *ring, const char *table, const void *data,
+                          size_t len, uint8_t *out, tm_err *err) {
+    uint8_t id[TM_ENVELOPE_ID_BYTES], bound[16 + TABLE_MAX];
+    const uint8_t *const cell = data;
+    const bool is_cell = tm__seal_is_cell(data, len, id);
+    TM_ASSERT(is_cell);
+    const tm_envelope_key *const key = key_of(ring, id);
+    if (key == NULL) {
+        return fail_key("record", id, err);
+    }
+    const bool is_good = crypto_aead_xchacha20poly1305_ietf_decrypt(
+                             out, NULL, NULL, cell + CELL_HEAD, len - CELL_HEAD, bound,
+                             bound_cell(cell, table, bound), cell + 16, key->bytes) == 0;
+    return is_good ? TM_OK : TM_FAIL(err, TM_E_INTEGRITY, "a sealed record is damaged");
 }

@@ -543,9 +543,10 @@ tm_status tm__intake_db_add_columns_locked(tm_db *db, int64_t source,
 tm_status tm__intake_db_add_batch_locked(tm_db *db, int64_t source, uint64_t n_rows, tm_str batch,
                                          tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(
-        db, "INSERT INTO batches(source, at_us, n_rows, n_bytes, rows) VALUES(?,?,?,?,?)", &stmt,
-        err));
+    TM_TRY(tm__stmt_init(db,
+                         "INSERT INTO batches(source, at_us, n_rows, n_bytes, rows)"
+                         " VALUES(?,?,?,?,seal('batches', ?))",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_i64(stmt, 2, tm__now_us());
     tm__stmt_bind_i64(stmt, 3, (int64_t)n_rows);
@@ -581,8 +582,10 @@ static bool parts_write(const tm_segment *segment, int64_t now_us, tm_buf *out) 
 static tm_status add_profile_locked(tm_db *db, int64_t source, const tm_segment *segment,
                                     tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(
-        db, "INSERT OR REPLACE INTO profiles(source, segment, profile) VALUES(?,?,?)", &stmt, err));
+    TM_TRY(tm__stmt_init(db,
+                         "INSERT OR REPLACE INTO profiles(source, segment, profile)"
+                         " VALUES(?,?,seal('profiles', ?))",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_blob(stmt, 2, segment->hash.bytes, TM_HASH_BYTES);
     tm__stmt_bind_blob(stmt, 3, segment->profile.ptr, segment->profile.len);

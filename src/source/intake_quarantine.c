@@ -66,7 +66,8 @@ static tm_status keep_locked(tm_db *db, int64_t source, const char *origin, cons
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO quarantine(source, at_us, origin, row, col, reason,"
-                         " detail, bytes, names, dialect) VALUES(?,?,?,?,?,?,?,?,?,?)",
+                         " detail, bytes, names, dialect)"
+                         " VALUES(?,?,?,?,?,?,?,seal('quarantine', ?),?,?)",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_i64(stmt, 2, tm__now_us());
@@ -176,7 +177,8 @@ tm_status tm__intake_quarantine(const tm_home *home, const char *name,
     if (st == TM_OK) {
         st = choose(&p,
                     "SELECT seq, at_us, origin, row, col, reason, detail,"
-                    " substr(bytes, 1, 1048576)" CHOSEN " ORDER BY seq LIMIT ?5",
+                    " substr(unseal('quarantine', bytes), 1, 1048576)" CHOSEN
+                    " ORDER BY seq LIMIT ?5",
                     choice, &stmt, err);
     }
     if (st == TM_OK) {

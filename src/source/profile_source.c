@@ -161,7 +161,7 @@ static tm_status take_segments(taking *t, tm_err *err) {
     const uint32_t last = t->window->n_segments;
     const uint64_t skips = last > 0 && n > last ? n - last : 0;
     TM_TRY(tm__stmt_init(t->place->db,
-                         "SELECT s.hash, s.parts, p.profile FROM segments s LEFT JOIN profiles p"
+                         "SELECT s.hash, s.parts, unseal('profiles', p.profile) FROM segments s LEFT JOIN profiles p"
                          " ON p.source = s.source AND p.segment = s.hash WHERE s.source = ?"
                          " ORDER BY s.seq",
                          &stmt, err));

@@ -26,6 +26,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/system.h"
+#include "store/db_seal.h"
 
 #define TM_DB_BUSY_MS 10000
 #define TM_DB_CACHED_MAX 96u /* more different statements than any one user of a file has */
@@ -144,6 +145,11 @@ static tm_status db_fail(tm_db *db, int rc, const char *doing, tm_err *err) {
         TM_FAIL(err, st, "cannot %s '%s': out of memory", doing, db->path);
         break;
     case TM_E_NOT_ALLOWED:
+        if ((rc & 0xff) == SQLITE_AUTH) { /* of a key: see store/db_seal */
+            TM_FAIL(err, st, "cannot %s '%s': %s", doing, db->path, sqlite3_errmsg(db->handle));
+            tm_err_hint(err, "Put the key of this home in its place.");
+            break;
+        }
         TM_FAIL(err, st, "cannot %s '%s': it may not be written", doing, db->path);
         tm_err_hint(err, "Run the command as the owner of the home.");
         break;
@@ -713,7 +719,8 @@ tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **ou
                                 : db_fail(db, rc, "open", err);
         goto out;
     }
-    st = db_bring_up(db, options, err);
+    st = tm__db_seal_init(db->handle, path, err);
+    st = st == TM_OK ? db_bring_up(db, options, err) : st;
     if (st == TM_OK) {
         *out = db;
         db = NULL;

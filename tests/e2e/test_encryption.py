@@ -41,26 +41,44 @@ def files_of(folder, *parts):
     return sorted(p for part in parts for p in (folder / part).rglob("*") if p.is_file())
 
 
-def test_no_token_of_the_rows_is_in_a_sealed_file_or_the_backup(tm):
+def assert_hidden(tokens, paths):
+    for path in paths:
+        data = path.read_bytes()
+        assert not any(t.encode() in data or bytes.fromhex(t) in data for t in tokens), path
+
+
+def test_no_token_of_the_rows_is_in_any_file_of_the_home_or_its_backup(tm):
     tokens = write_rows(tm)
     tm.ok("encrypt", "--key", write_key(tm))
     fill(tm)
-    tm.ok("predict", "late", "people.csv", "-o", "out.csv")
+    tm.ok("data", "add", "fresh", "--push", "--key", "id")
+    tm.ok("data", "push", "fresh", "people.csv")  # rows that are in no segment yet
+    tm.write("bad.csv", f"id,token,age,late\nP1,{tokens[0]},20,yes,{tokens[1]}\n")
+    tm("data", "push", "fresh", "bad.csv")  # and in quarantine
+    tm.ok("train", "people.csv", "--target", "late", "--name", "read", "--learner", "linear")
+    tm.ok("predict", "read", "people.csv", "--log", "-o", "out.csv")
+    tm.ok("data", "profile", "people")
     tm.ok("backup", "home.tar.zst")
     home = tm.folder / ".tidemill"
-    for path in [p for p in files_of(tm.folder, ".tidemill") if ".db" not in p.name] + [tm.folder / "home.tar.zst"]:
-        data = path.read_bytes()
-        assert not any(t.encode() in data or bytes.fromhex(t) in data for t in tokens), path
+    assert_hidden(tokens, files_of(tm.folder, ".tidemill") + [tm.folder / "home.tar.zst"])
+    server = Server(tm)
+    assert server.request("POST", "/v1/routes/read/predict", {"rows": [{"id": "P7", "token": tokens[7], "age": 27}]})[0] == 200
+    assert server.stop() == 0
+    assert_hidden(tokens, files_of(tm.folder, ".tidemill"))
+    assert tm.ok("encrypt", "--json").json["records"] == 0
+    tm.ok("monitor", "report", "read")
+    # All of it is read again.
+    tm.ok("subject", "export", "P7", "-o", "p7.json")
+    known = json.loads((tm.folder / "p7.json").read_text(encoding="utf-8"))
+    assert tokens[7] in json.dumps(known["sources"]) and sum(s["n"] for s in known["sources"]) == 2
     sealed = files_of(home, *SEALED)
-    assert len(sealed) == 3 and all(p.read_bytes()[:8] == b"TMSEALED" for p in sealed)
+    assert len(sealed) >= 4 and all(p.read_bytes()[:8] == b"TMSEALED" for p in sealed)
     assert (tm.folder / "home.tar.zst").read_bytes()[:8] == b"TMSEALED"
     # The model file has the hash of what is in it, sealed or not; and repeats to it.
     plain = tm.ok("model", "show", "late@1", "--json").json["bundle_hash"]
     assert (home / "bundles" / f"{plain}.tmb") in sealed
     tm.ok("train", "--repeat", "late@1")
     tm.ok("model", "verify")
-    tm.ok("subject", "export", "P7", "-o", "p7.json")
-    assert tokens[7] in (tm.folder / "p7.json").read_text(encoding="utf-8")
     server = Server(tm)
     assert server.request("POST", "/v1/routes/late/predict", {"rows": [{"id": "P7", "age": 27}]})[0] == 200
     assert server.stop() == 0
@@ -96,8 +114,12 @@ def test_a_wrong_key_a_missing_one_and_damage_are_told_and_nothing_is_answered(t
 
 
 def test_a_new_key_comes_while_a_server_runs_and_a_kill_loses_nothing(tm):
-    write_rows(tm)
+    tokens = write_rows(tm)
     fill(tm)
+    tm.ok("data", "add", "fresh", "--push", "--key", "id")
+    tm.ok("data", "push", "fresh", "people.csv")
+    for _ in range(3):
+        tm.ok("predict", "late", "people.csv", "--log", "-o", "out.csv")
     assert tm.ok("encrypt", "--json").json["plain"] == 3 and "nothing" in doctor(tm)["found"]
     first, second = write_key(tm), write_key(tm, "second.key")
     server = Server(tm)
@@ -117,8 +139,12 @@ def test_a_new_key_comes_while_a_server_runs_and_a_kill_loses_nothing(tm):
     assert server.stop() == 0
     seals, opens = (k["id"] for k in state["keys"])
     assert tm("encrypt", "--forget", seals).code == 5 and tm("encrypt", "--forget", "0" * 16).code == 3
+    assert state["records"] == 0
     tm.ok("encrypt", "--forget", opens)
     os.unlink(tm.folder / "data.key")
+    tm.ok("subject", "export", "P7", "-o", "p7.json")
+    assert json.loads((tm.folder / "p7.json").read_text(encoding="utf-8"))["sources"][0]["rows"][0]["token"] == tokens[7]
+    tm.ok("monitor", "report", "late")
     tm.ok("train", "--repeat", "late@1")
     events = [e["event"] for e in tm.ok("audit", "tail", "--event", "encryption", "--json").json["entries"]]
     assert "encryption.key" in events and "encryption.forgot" in events

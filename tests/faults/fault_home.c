@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "model/bundle.h"
+#include "store/vault.h"
 
 #define PATH_MAX_BYTES 1024u
 
@@ -243,8 +244,7 @@ static bool ends_with(const char *name, const char *end) {
 
 /* A model file is named by the hash of its bytes; a snapshot or segment by that of its values, so
  * only its ends are looked at. */
-static void look_at_artifact(fault_state *out, const char *path, const char *name, size_t len,
-                             const char *bytes) {
+static void look_at_artifact(fault_state *out, const char *path, const char *name) {
     char text[TM_HASH_TEXT] = "";
     if (ends_with(name, ".tmb")) {
         tm_bundle *bundle = NULL;
@@ -256,9 +256,12 @@ static void look_at_artifact(fault_state *out, const char *path, const char *nam
         }
         tm__bundle_unref(bundle);
     } else if (ends_with(name, ".parquet")) {
-        if (len < 8 || memcmp(bytes, "PAR1", 4) != 0 || memcmp(bytes + len - 4, "PAR1", 4) != 0) {
+        tm_map map = {0}; /* of what it holds, where it is sealed */
+        if (tm__vault_map_open(path, &map, NULL) != TM_OK || map.len < 8 ||
+            memcmp(map.data, "PAR1", 4) != 0 || memcmp(map.data + map.len - 4, "PAR1", 4) != 0) {
             note_wrong(out, "torn", path);
         }
+        tm__map_close(&map);
     } else {
         note_wrong(out, "a file with another name", path);
     }
@@ -281,7 +284,7 @@ static void look_at_file(fault_state *out, const char *path, const char *name, c
     char *bytes = fault_read(path);
     if (strcmp(below, "bundles") == 0 || strcmp(below, "snapshots") == 0 ||
         strstr(path, "/segments/") != NULL) {
-        look_at_artifact(out, path, name, (size_t)info.st_size, bytes);
+        look_at_artifact(out, path, name);
     } else if (strcmp(name, "keys.secret") == 0) { /* counts once meta.db refers to it */
         if (info.st_size != 65 || strspn(bytes, "0123456789abcdef") != 64) {
             note_wrong(out, "torn", path);

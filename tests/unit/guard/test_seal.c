@@ -151,6 +151,31 @@ static void another_key_is_named_by_its_id(void **state) {
     tm__buf_done(&back);
 }
 
+static void a_cell_is_bound_to_its_table_and_its_key(void **state) {
+    (void)state;
+    const tm_envelope_ring ring = ring_of(0, 1), other = ring_of(1, 1);
+    uint8_t sealed[5 + TM_SEAL_CELL_BYTES], again[5 + TM_SEAL_CELL_BYTES], back[5], id[8];
+    tm__seal_cell(&ring.keys[0], "blocks", "hello", 5, sealed);
+    tm__seal_cell(&ring.keys[0], "blocks", "hello", 5, again);
+    assert_memory_not_equal(sealed, again, sizeof(sealed)); /* a nonce of its own */
+    assert_true(tm__seal_is_cell(sealed, sizeof(sealed), id));
+    assert_memory_equal(id, ring.keys[0].id, sizeof(id));
+    assert_false(tm__seal_is_cell(sealed, 20, NULL));
+    assert_false(tm__seal_is_cell("hello", 5, NULL));
+    assert_int_equal(tm__unseal_cell(&ring, "blocks", sealed, sizeof(sealed), back, NULL), TM_OK);
+    assert_memory_equal(back, "hello", 5);
+    assert_int_equal(tm__unseal_cell(&ring, "batches", sealed, sizeof(sealed), back, NULL),
+                     TM_E_INTEGRITY);
+    assert_int_equal(tm__unseal_cell(&other, "blocks", sealed, sizeof(sealed), back, NULL),
+                     TM_E_NOT_ALLOWED);
+    for (size_t at = 16; at < sizeof(sealed); at++) {
+        sealed[at] ^= 1;
+        assert_int_equal(tm__unseal_cell(&ring, "blocks", sealed, sizeof(sealed), back, NULL),
+                         TM_E_INTEGRITY);
+        sealed[at] ^= 1;
+    }
+}
+
 static void what_is_no_key_is_refused(void **state) {
     (void)state;
     static const char *const bad[] = {
@@ -189,6 +214,7 @@ int main(void) {
         cmocka_unit_test(what_is_sealed_comes_back_with_any_length),
         cmocka_unit_test(a_changed_cut_or_swapped_file_is_found),
         cmocka_unit_test(another_key_is_named_by_its_id),
+        cmocka_unit_test(a_cell_is_bound_to_its_table_and_its_key),
         cmocka_unit_test(what_is_no_key_is_refused),
         cmocka_unit_test(without_memory_nothing_is_left),
     };

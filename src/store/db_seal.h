@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Functions of SQL that seal cells of a home's databases, and open them:
+ *
+ *   seal('blocks', data)     sealed by the first key of the home; as it was where the home has none
+ *   unseal('blocks', data)   what was sealed; as it was where it is plain or null
+ *   sealed_by(data)          id of the key, an empty text for a plain one
+ *
+ * The first argument names the table that the cell is bound to. A key that is not at hand is
+ * TM_E_NOT_ALLOWED, a damaged cell TM_E_INTEGRITY of the statement.
+ */
+#ifndef TM_STORE_DB_SEAL_H
+#define TM_STORE_DB_SEAL_H
+
+#include <sqlite3.h>
+
+#include "store/db.h"
+
+/** Give them to a connection to the database at a path. It keeps the keys of the home while it is
+ * open, and reads them anew when encryption.json changed. */
+TM_NODISCARD tm_status tm__db_seal_init(sqlite3 *handle, const char *path, tm_err *err);
+
+/* A column whose cells are sealed. */
+typedef struct tm_sealed_column {
+    const char *count; /* SELECT of its cells that ?1 did not seal */
+    const char *renew; /* UPDATE that seals some of those anew */
+} tm_sealed_column;
+/** How many cells the key of an id did not seal; with is_renewing they are sealed by the first key
+ * of the home before, some in a transaction. */
+TM_NODISCARD tm_status tm__db_seal_renew(tm_db *db, const tm_sealed_column *column, const char *key,
+                                         bool is_renewing, uint64_t *out_n, tm_err *err);
+
+/** Write the database anew, so that no free page has what a cell held before it was sealed; left
+ * undone, and no failure, while somebody else reads or writes. Cost: its size in memory. */
+TM_NODISCARD tm_status tm__db_seal_wipe(tm_db *db, tm_err *err);
+
+/* The statements of a column: `key` is its table's primary key. */
+#define TM_SEALED_COLUMN(table, key, column)                                                       \
+    {                                                                                              \
+        "SELECT count(*) FROM " table " WHERE " column " IS NOT NULL AND sealed_by(" column        \
+        ") IS NOT ?1",                                                                             \
+            "UPDATE " table " SET " column " = seal('" table "', unseal('" table "', " column      \
+            ")) WHERE " key " IN (SELECT " key " FROM " table " WHERE " column                     \
+            " IS NOT NULL AND sealed_by(" column ") IS NOT ?1 LIMIT 64)"                           \
+    }
+
+#endif
