@@ -2,13 +2,17 @@
 /* `monitor drift`: what moved of a version that serves, and how its errors changed. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
 #include "monitor/drift.h"
+#include "monitor/drift_series.h"
 #include "monitor/field_days.h"
 #include "monitor/label_errors.h"
+
+#define ANSWERS "(answers)" /* in the place of a column's name */
 
 /* Of the recipe of its model; 0: nothing is said. */
 static tm_status budget_of(const tm_place *place, int64_t *out, tm_err *err) {
@@ -31,7 +35,7 @@ static void cell_share(tm_cli_table *out, const json_t *pair, const char *name) 
 static void add_line(tm_cli_table *out, const json_t *c) {
     const json_t *const cost = json_object_get(c, "cost");
     const json_t *const importance = json_object_get(c, "importance");
-    tm__cli_cell(out, "%s", tm__json_text(c, "column", "(answers)"));
+    tm__cli_cell(out, "%s", tm__json_text(c, "column", ANSWERS));
     tm__cli_cell(out, "%s", tm__json_bool(c, "moved", false) ? "moved" : "-");
     tm__cli_cell(out, json_is_number(importance) ? "%.1f %%" : "-",
                  100 * json_number_value(importance));
@@ -143,6 +147,52 @@ static void print_fields(tm_cli *cli, const json_t *fields) {
     tm__buf_done(&out.text);
 }
 
+/* ---- one column over time ---- */
+
+static void print_series(tm_cli *cli, const json_t *series) {
+    const char *titles[] = {"from", "rows", "evidence", "psi", "missing", "alarms"};
+    const json_t *p = NULL;
+    size_t i = 0;
+    tm_cli_table out;
+    tm__cli_print(cli, "%s, steps of %lld s; an alarm needs an evidence of %.0f\n",
+                  tm__json_text(series, "column", ANSWERS),
+                  (long long)tm__json_i64(series, "width_seconds", 0),
+                  tm__json_f64(series, "evidence_needed", 0));
+    tm__cli_table_init(&out, 6, titles);
+    json_array_foreach(json_object_get(series, "points"), i, p) {
+        tm__cli_cell(&out, "%.16s", tm__json_text(p, "at", ""));
+        tm__cli_cell(&out, "%lld", (long long)tm__json_i64(p, "rows", 0));
+        tm__cli_cell(&out, "%.4g", tm__json_f64(p, "evidence", 0));
+        tm__cli_cell(&out, "%.3f", tm__json_f64(p, "psi", 0));
+        cell_share(&out, p, "missing");
+        tm__cli_cell(&out, "%lld", (long long)tm__json_i64(p, "alarms", 0));
+    }
+    tm__cli_table_print(cli, &out);
+    tm__buf_done(&out.text);
+}
+
+static tm_status column_over_time(tm_cli *cli, const tm_place *place, const tm_drift_ask *of,
+                                  tm_err *err) {
+    const char *const column = tm__cli_text(cli, "column");
+    const tm_drift_series_ask ask = {.model = of->model,
+                                     .version = of->version,
+                                     .budget_us = of->budget_us,
+                                     .column = strcmp(column, ANSWERS) == 0 ? NULL : column};
+    json_t *series = NULL;
+    TM_TRY(tm__drift_series(place->home, place->bundle, &ask, &series, err));
+    if (cli->json) {
+        json_object_set_new(series, "model", json_string(of->model));
+        json_object_set_new(series, "version", json_integer((json_int_t)of->version));
+        tm__cli_print_object(cli, "tidemill.monitor.column/1", series);
+    } else {
+        print_series(cli, series);
+    }
+    json_decref(series);
+    return TM_OK;
+}
+
+/* ---- all of them ---- */
+
 static tm_status errors_of(const tm_place *place, const tm_drift_ask *ask, json_t **out,
                            tm_err *err) {
     const tm_monitor_options reading = {.can_write = false};
@@ -155,40 +205,46 @@ static tm_status errors_of(const tm_place *place, const tm_drift_ask *ask, json_
     return st;
 }
 
-tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
-    tm_place place = {0};
+static tm_status report(tm_cli *cli, const tm_place *place, const tm_drift_ask *ask, tm_err *err) {
     json_t *columns = NULL, *errors = NULL, *fields = NULL;
-    tm_drift_ask ask = {.within_us = tm__cli_duration_us(cli, "within")};
-    tm_status st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
-    st = st == TM_OK ? budget_of(&place, &ask.budget_us, err) : st;
+    const tm_drift_window_key key = {ask->model, ask->version};
+    tm_status st = tm__drift_report(place->home, place->bundle, ask, &columns, err);
+    st = st == TM_OK ? errors_of(place, ask, &errors, err) : st;
+    st = st == TM_OK ? tm__field_days_report(place->home, &key, &fields, err) : st;
     if (st == TM_OK) {
-        ask.model = place.version.model;
-        ask.version = place.version.number;
-        st = tm__drift_report(place.home, place.bundle, &ask, &columns, err);
-    }
-    st = st == TM_OK ? errors_of(&place, &ask, &errors, err) : st;
-    const tm_drift_window_key key = {ask.model, ask.version};
-    st = st == TM_OK ? tm__field_days_report(place.home, &key, &fields, err) : st;
-    if (st == TM_OK) {
-        tm__field_days_price(place.bundle, fields);
+        tm__field_days_price(place->bundle, fields);
         st = tm__json_check(err);
     }
     if (st == TM_OK && cli->json) {
         json_t *const result =
             json_pack("{s:s, s:s, s:I, s:b, s:O, s:O, s:O}", "schema", "tidemill.monitor.drift/1",
-                      "model", ask.model, "version", (json_int_t)ask.version, "has_reference",
-                      tm__bundle_reference(place.bundle) != NULL, "drift", columns, "errors",
+                      "model", ask->model, "version", (json_int_t)ask->version, "has_reference",
+                      tm__bundle_reference(place->bundle) != NULL, "drift", columns, "errors",
                       errors, "fields", fields);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {
-        print_all(cli, &place, columns);
+        print_all(cli, place, columns);
         print_errors(cli, errors);
         print_fields(cli, fields);
     }
     json_decref(columns);
     json_decref(errors);
     json_decref(fields);
+    return st;
+}
+
+tm_status cmd_monitor_drift(tm_cli *cli, tm_err *err) {
+    tm_place place = {0};
+    tm_drift_ask ask = {.within_us = tm__cli_duration_us(cli, "within")};
+    tm_status st = tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &place, err);
+    st = st == TM_OK ? budget_of(&place, &ask.budget_us, err) : st;
+    if (st == TM_OK) {
+        ask.model = place.version.model;
+        ask.version = place.version.number;
+        st = tm__cli_has(cli, "column") ? column_over_time(cli, &place, &ask, err)
+                                        : report(cli, &place, &ask, err);
+    }
     tm__place_close(&place);
     return st;
 }

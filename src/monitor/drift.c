@@ -8,6 +8,7 @@
  */
 #include "monitor/drift.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "monitor/alert_teller.h"
 
@@ -50,8 +51,9 @@ static tm_status make_shift(tm_drift *self, uint32_t i, tm_err *err) {
     return tm__shift_create(&spec, &self->shifts[i], err);
 }
 
-tm_status tm__drift_create(const tm_cells_plan *plan, int64_t budget_us, tm_drift **out,
-                           tm_err *err) {
+/* Detectors of the columns from first up to end. */
+static tm_status create(const tm_cells_plan *plan, int64_t budget_us, uint32_t first, uint32_t end,
+                        tm_drift **out, tm_err *err) {
     tm_drift *const self = tm__mem_zalloc(1, sizeof(*self));
     if (self == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory to watch a model");
@@ -64,7 +66,7 @@ tm_status tm__drift_create(const tm_cells_plan *plan, int64_t budget_us, tm_drif
     tm_status st = self->shifts == NULL || self->columns == NULL
                        ? TM_FAIL(err, TM_E_NOMEM, "no memory to watch a model")
                        : TM_OK;
-    for (uint32_t i = 0; st == TM_OK && i < plan->n_columns; i++) {
+    for (uint32_t i = first; st == TM_OK && i < end; i++) {
         st = make_shift(self, i, err);
     }
     if (st != TM_OK) {
@@ -74,6 +76,17 @@ tm_status tm__drift_create(const tm_cells_plan *plan, int64_t budget_us, tm_drif
     share_out(self);
     *out = self;
     return TM_OK;
+}
+
+tm_status tm__drift_create(const tm_cells_plan *plan, int64_t budget_us, tm_drift **out,
+                           tm_err *err) {
+    return create(plan, budget_us, 0, plan->n_columns, out, err);
+}
+
+tm_status tm__drift_create_one(const tm_cells_plan *plan, int64_t budget_us, uint32_t column,
+                               tm_drift **out, tm_err *err) {
+    TM_ASSERT(column < plan->n_columns);
+    return create(plan, budget_us, column, column + 1, out, err);
 }
 
 void tm__drift_free(tm_drift *drift) {
@@ -100,6 +113,9 @@ void tm__drift_add(tm_drift *self, const tm_counts *window, int64_t at_us, int64
     self->n_rows += window->counts[TM_CELLS_ROWS];
     for (uint32_t i = 0; i < self->plan->n_columns; i++) {
         tm_drift_column *const c = &self->columns[i];
+        if (self->shifts[i] == NULL) {
+            continue;
+        }
         tm__shift_add(self->shifts[i], window->counts + self->plan->first[i], share, at_us);
         c->look = tm__shift_look(self->shifts[i]);
         c->is_new_alarm = c->weight > 0 && c->look.evidence * c->weight >= 1;

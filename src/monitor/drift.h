@@ -44,6 +44,10 @@ typedef struct tm_drift tm_drift;
 /** Detectors that have seen nothing. The plan must outlive them. TM_E_NOMEM. */
 TM_NODISCARD tm_status tm__drift_create(const tm_cells_plan *plan, int64_t budget_us,
                                         tm_drift **out, tm_err *err);
+/** Same of one column alone (behind the inputs: the answers), with the share of the budget that it
+ * has among all. */
+TM_NODISCARD tm_status tm__drift_create_one(const tm_cells_plan *plan, int64_t budget_us,
+                                            uint32_t column, tm_drift **out, tm_err *err);
 void tm__drift_free(tm_drift *drift);
 /** A window of rows, in order of time; a clock that jumps costs nothing but evidence. Owner thread.
  */
@@ -75,6 +79,9 @@ typedef struct tm_drift_figures {
 void tm__drift_figures(const tm_ref_column *column, const uint64_t *was, const uint64_t *is,
                        tm_drift_figures *out);
 
+/** Counts of the training rows [n_cells], blocks together. */
+void tm__drift_was(const tm_ref_column *column, uint64_t *out);
+
 typedef struct tm_drift_cost {
     double was, expected; /* mean loss: log loss, or the root of the squared one; NaN: not known */
 } tm_drift_cost;
@@ -88,6 +95,8 @@ void tm__drift_cost(const tm_reference *reference, uint32_t column, const uint64
 /** "missing values: 1 % -> 34 %". column: an input, or behind them the answers. */
 void tm__drift_what(const tm_bundle *bundle, uint32_t column, const tm_shift_look *look,
                     tm_buf *out);
+/** "numbers", "levels", "answers"; static text. */
+const char *tm__drift_kind(const tm_ref_column *column, bool is_answers);
 /** What to do next about what moved; static text. */
 const char *tm__drift_next(const tm_ref_column *column, const tm_shift_look *look);
 

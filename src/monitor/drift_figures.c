@@ -123,3 +123,12 @@ void tm__drift_cost(const tm_reference *reference, uint32_t column, const uint64
     out->was = is_root ? tm__sqrt(was) : was;
     out->expected = is_root ? tm__sqrt(expected) : expected;
 }
+
+void tm__drift_was(const tm_ref_column *column, uint64_t *out) {
+    for (uint32_t i = 0; i < column->n_cells; i++) {
+        out[i] = 0;
+        for (uint32_t b = 0; b < column->n_blocks; b++) {
+            out[i] += column->counts[b * column->n_cells + i];
+        }
+    }
+}

@@ -71,21 +71,6 @@ static double share_of(const uint64_t *counts, uint32_t n, uint32_t cell) {
     return cell >= n || sum == 0 ? tm__nan() : (double)counts[cell] / sum;
 }
 
-static const char *kind_of(const tm_ref_column *c, bool is_answers) {
-    static const char *const names[] = {"presence", "numbers", "lengths", "levels", "classes"};
-    return is_answers ? "answers" : names[c->kind];
-}
-
-/* Counts of the training rows, blocks together. */
-static void sum_blocks(const tm_ref_column *c, uint64_t *out) {
-    for (uint32_t i = 0; i < c->n_cells; i++) {
-        out[i] = 0;
-        for (uint32_t b = 0; b < c->n_blocks; b++) {
-            out[i] += c->counts[b * c->n_cells + i];
-        }
-    }
-}
-
 static json_t *pair(double was, double is) {
     return isnan(was)
                ? json_null()
@@ -163,11 +148,11 @@ static tm_status add_column(const report *r, uint32_t i, json_t *list, tm_err *e
     if (was == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a report");
     }
-    sum_blocks(c, was);
+    tm__drift_was(c, was);
     json_t *const out = json_pack(
         "{s:o, s:s, s:o, s:I}", "column",
         is_answers ? json_null() : json_string(tm__bundle_schema(r->bundle)->cols[i].name), "kind",
-        kind_of(c, is_answers), "importance",
+        tm__drift_kind(c, is_answers), "importance",
         is_answers ? json_null() : tm__json_number(c->importance), "rows",
         (json_int_t)r->now.counts[TM_CELLS_ROWS]);
     set_move(r, i, out);

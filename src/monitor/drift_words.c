@@ -94,3 +94,8 @@ const char *tm__drift_next(const tm_ref_column *column, const tm_shift_look *loo
     return "Look at which rows come more often (a new customer, campaign or region); retrain when "
            "the live score falls.";
 }
+
+const char *tm__drift_kind(const tm_ref_column *column, bool is_answers) {
+    static const char *const names[] = {"presence", "numbers", "lengths", "levels", "classes"};
+    return is_answers ? "answers" : names[column->kind];
+}

@@ -782,16 +782,58 @@ tm_status tm__registry_models(tm_registry *registry, json_t **out, tm_err *err) 
     return list_rows(stmt, model_item, out, err);
 }
 
+/* ?2 is what is looked for. */
+#define FOUND                                                                                      \
+    " (?2 = '' OR substr(v.number, 1, length(?2)) = ?2 OR EXISTS(SELECT 1 FROM aliases f"          \
+    " WHERE f.model_id = v.model_id AND f.number = v.number AND instr(lower(f.name), lower(?2)) "  \
+    "> 0)"                                                                                         \
+    " OR EXISTS(SELECT 1 FROM tags f WHERE f.model_id = v.model_id AND f.number = v.number"        \
+    " AND instr(lower(f.name || '=' || f.value), lower(?2)) > 0))"
+
+static tm_status count_versions(tm_registry *registry, int64_t model_id, const char *find,
+                                tm_version_counts *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT count(*), coalesce(sum(" FOUND "), 0)"
+                         " FROM versions v WHERE v.model_id = ?1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_text(stmt, 2, find);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK) {
+        TM_ASSERT(has_row);
+        *out =
+            (tm_version_counts){(uint64_t)tm__stmt_i64(stmt, 0), (uint64_t)tm__stmt_i64(stmt, 1)};
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+tm_status tm__registry_versions_find(tm_registry *registry, const char *model,
+                                     const tm_version_filter *filter, tm_version_counts *out_counts,
+                                     json_t **out, tm_err *err) {
+    const char *const find = filter->find == NULL ? "" : filter->find;
+    int64_t model_id = 0;
+    tm_stmt *stmt = NULL;
+    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
+    TM_TRY(count_versions(registry, model_id, find, out_counts, err));
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT " TM_VERSION_COLUMNS " WHERE v.model_id = ?1 AND" FOUND
+                         " ORDER BY v.number DESC LIMIT ?3 OFFSET ?4",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, model_id);
+    tm__stmt_bind_text(stmt, 2, find);
+    tm__stmt_bind_i64(stmt, 3, filter->count == 0 ? -1 : (int64_t)filter->count);
+    tm__stmt_bind_i64(stmt, 4, filter->from == 0 ? 0 : (int64_t)filter->from - 1);
+    return list_rows(stmt, version_item, out, err);
+}
+
 tm_status tm__registry_versions(tm_registry *registry, const char *model, json_t **out,
                                 tm_err *err) {
-    int64_t model_id = 0;
-    TM_TRY(tm__registry_model_id(registry, model, &model_id, err));
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(
-        registry->db, "SELECT " TM_VERSION_COLUMNS " WHERE v.model_id = ? ORDER BY v.number DESC",
-        &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, model_id);
-    return list_rows(stmt, version_item, out, err);
+    const tm_version_filter all = {0};
+    tm_version_counts counts;
+    return tm__registry_versions_find(registry, model, &all, &counts, out, err);
 }
 
 tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t **out, tm_err *err) {

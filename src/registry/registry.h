@@ -83,6 +83,20 @@ TM_NODISCARD tm_status tm__registry_models(tm_registry *registry, json_t **out, 
 /** [{"version","bundle_hash","created","aliases","state","learner","test"}] newest first. */
 TM_NODISCARD tm_status tm__registry_versions(tm_registry *registry, const char *model, json_t **out,
                                              tm_err *err);
+/* Which versions are wanted; zero: all. */
+typedef struct tm_version_filter {
+    const char *find; /* how the number begins, or a part of an alias or of a tag; NULL, "": any */
+    uint32_t from;    /* the newest of these is 1; 0: same */
+    uint32_t count;   /* 0: all from there on */
+} tm_version_filter;
+typedef struct tm_version_counts {
+    uint64_t n_all, n_found; /* of the model; of these those that `find` lets through */
+} tm_version_counts;
+/** Same as tm__registry_versions(), of a part. */
+TM_NODISCARD tm_status tm__registry_versions_find(tm_registry *registry, const char *model,
+                                                  const tm_version_filter *filter,
+                                                  tm_version_counts *out_counts, json_t **out,
+                                                  tm_err *err);
 /** [{"at","event","version","from","actor","reason","details"}] oldest first. */
 TM_NODISCARD tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out,
                                             tm_err *err);

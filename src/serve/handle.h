@@ -47,6 +47,10 @@ void tm__handle_models(tm_exchange *x);
 void tm__handle_model(tm_exchange *x);
 void tm__handle_history(tm_exchange *x);
 void tm__handle_audit(tm_exchange *x);
+void tm__handle_audit_verify(tm_exchange *x);
+void tm__handle_column(tm_exchange *x);
+void tm__handle_scores(tm_exchange *x);
+void tm__handle_jobs(tm_exchange *x);
 void tm__handle_receivers(tm_exchange *x);
 void tm__handle_turns(tm_exchange *x);
 void tm__handle_garbage(tm_exchange *x);
@@ -70,9 +74,25 @@ void tm__handle_trust_change(tm_exchange *x);
 json_t *tm__handle_object(tm_exchange *x, const char *const *names, bool can_be_empty);
 /** A member's reason, or NULL; *ok false when it is not a short text. */
 const char *tm__handle_reason(const json_t *body, bool *ok);
-/** A parameter of the query that is a number from 1; *out stays when it is not given. False with
- * the exchange answered. */
+/** A parameter of the query: a number from 1, a moment, or a text of less than size bytes. *out
+ * stays when it is not given, but a text is "". False with the exchange answered. */
 bool tm__handle_number(tm_exchange *x, const char *name, uint32_t *out);
+bool tm__handle_moment(tm_exchange *x, const char *name, int64_t *out_us);
+bool tm__handle_text(tm_exchange *x, const char *name, char *out, size_t size);
+
+/* A part of a list, as `find`, `from` and `count` of the query say. */
+typedef struct tm_list_page {
+    char find[TM_MAX_NAME + 1]; /* "": all */
+    uint32_t from, count;       /* the first one is 1; UINT32_MAX: all */
+} tm_list_page;
+/** False with the exchange answered. */
+bool tm__handle_page_of(tm_exchange *x, tm_list_page *out);
+/** Whether a text has a part, whatever the case of its letters of ASCII. */
+bool tm__handle_has(const char *text, const char *part);
+/** Leave the page of a list; how many there were. */
+size_t tm__handle_cut(const tm_list_page *page, json_t *io);
+/** Whether the key that an exchange was let in with may hear of a model. */
+bool tm__handle_may_see(const tm_exchange *x, const char *model);
 /** Answer with why a move is not made, and let go of what was made ready for it. */
 void tm__handle_refuse(tm_exchange *x, const tm_err *err);
 

@@ -9,8 +9,7 @@
 #include "monitor/label_errors.h"
 #include "serve/handle.h"
 
-/* Whether the key that an exchange was let in with may hear of a model. */
-static bool may_see(const tm_exchange *x, const char *model) {
+bool tm__handle_may_see(const tm_exchange *x, const char *model) {
     const char *const models = tm__access_models(&x->current->keyring, &x->access);
     return models == NULL || (models[0] != '\0' && tm__key_models_have(models, tm__str(model)));
 }
@@ -39,18 +38,44 @@ static tm_status describe(tm_exchange *x, const tm_served *served, json_t *out, 
     return TM_OK;
 }
 
-static tm_status add_served(tm_exchange *x, const tm_served *served, json_t *list, tm_err *err) {
+/* Of the columns those that are asked for, and how many there are. */
+static void cut(tm_exchange *x, const tm_list_page *page, json_t *out) {
+    const bool only_moved = tm__str_is(tm__http_query(x->http->query, "moved"), "true");
+    json_t *const found = json_array();
+    json_t *c = NULL;
+    size_t i = 0, n_moved = 0;
+    json_array_foreach(json_object_get(out, "drift"), i, c) {
+        const bool moved = tm__json_bool(c, "moved", false);
+        n_moved += moved ? 1 : 0;
+        if ((moved || !only_moved) &&
+            tm__handle_has(tm__json_text(c, "column", "answers"), page->find)) {
+            json_array_append(found, c);
+        }
+    }
+    json_object_set_new(out, "n_columns", json_integer((json_int_t)i));
+    json_object_set_new(out, "n_moved", json_integer((json_int_t)n_moved));
+    json_object_set_new(out, "n_found", json_integer((json_int_t)tm__handle_cut(page, found)));
+    json_object_set_new(out, "drift", found);
+}
+
+static tm_status add_served(tm_exchange *x, const tm_served *served, const tm_list_page *page,
+                            json_t *list, tm_err *err) {
     json_t *const out =
         json_pack("{s:s, s:I, s:b}", "model", served->model, "version", (json_int_t)served->version,
                   "has_reference", tm__bundle_reference(served->bundle) != NULL);
     TM_TRY(tm__json_check(err));
     const tm_status st = describe(x, served, out, err);
+    cut(x, page, out);
     json_array_append_new(list, out);
     return st;
 }
 
 void tm__handle_drift(tm_exchange *x) {
     const tm_str model = tm__http_query(x->http->query, "model");
+    tm_list_page page;
+    if (!tm__handle_page_of(x, &page)) {
+        return;
+    }
     json_t *const list = json_array();
     tm_err err = {0};
     tm_status st = TM_OK;
@@ -58,9 +83,9 @@ void tm__handle_drift(tm_exchange *x) {
     for (uint32_t i = 0; st == TM_OK && i < x->current->n; i++) {
         const tm_served *const served = x->current->routes[i];
         const bool is_asked = model.ptr == NULL || tm__str_is(model, served->model);
-        if (is_asked && served->bundle != NULL && may_see(x, served->model)) {
+        if (is_asked && served->bundle != NULL && tm__handle_may_see(x, served->model)) {
             found = true;
-            st = add_served(x, served, list, &err);
+            st = add_served(x, served, &page, list, &err);
         }
     }
     if (st == TM_OK && !found) {
@@ -91,7 +116,7 @@ void tm__handle_alerts(tm_exchange *x) {
     json_t *alert = NULL;
     json_array_foreach(alerts, i, alert) {
         const char *const model = tm__json_text(alert, "model", "");
-        if ((wanted.ptr == NULL || tm__str_is(wanted, model)) && may_see(x, model)) {
+        if ((wanted.ptr == NULL || tm__str_is(wanted, model)) && tm__handle_may_see(x, model)) {
             json_array_append(list, alert);
         }
     }
@@ -143,7 +168,7 @@ static tm_status move(tm_exchange *x, const tm_alert_move *wanted, tm_err *err) 
         TM_TRY(tm__alert_list(x->desk->home, &filter, &alerts, err));
         json_array_foreach(alerts, i, alert) {
             found = found || (tm__json_i64(alert, "id", 0) == wanted->id &&
-                              may_see(x, tm__json_text(alert, "model", "")));
+                              tm__handle_may_see(x, tm__json_text(alert, "model", "")));
         }
         json_decref(alerts);
         if (!found) {

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "registry/chain.h"
 #include "registry/collect.h"
 #include "registry/hooks.h"
 #include "registry/moments.h"
@@ -15,50 +14,6 @@
 #define OLDER_DEFAULT_US (30 * INT64_C(86400000000))
 #define TURNS 20u
 #define TEXT_MAX 65u /* with NUL: of a time, the name of an event, a duration */
-
-/* ---- Queries ---- */
-
-/* The text of a parameter, "" when it is not given; false with the exchange answered. */
-static bool read_text(tm_exchange *x, const char *name, char out[TEXT_MAX]) {
-    const tm_str text = tm__http_query(x->http->query, name);
-    out[0] = '\0';
-    if (text.ptr == NULL || tm__http_decode(text, out, TEXT_MAX)) {
-        return true;
-    }
-    tm__problem_reply(x, 400, "bad-request", "a parameter of the query is not a short text", NULL);
-    return false;
-}
-
-/* *out stays when it is not given. */
-static bool read_moment(tm_exchange *x, const char *name, int64_t *out_us) {
-    char text[TEXT_MAX];
-    if (!read_text(x, name, text)) {
-        return false;
-    }
-    if (text[0] == '\0' || tm__moment_parse(tm__str(text), out_us)) {
-        return true;
-    }
-    tm__problem_reply(x, 400, "bad-request",
-                      "a parameter of the query is neither a time nor a "
-                      "duration",
-                      "Say 2024-05-01T12:00:00Z, 14:05, or how long ago: 12h, 7d.");
-    return false;
-}
-
-bool tm__handle_number(tm_exchange *x, const char *name, uint32_t *out) {
-    const tm_str text = tm__http_query(x->http->query, name);
-    uint64_t number = 0;
-    if (text.ptr == NULL) {
-        return true;
-    }
-    if (tm__str_to_u64(text, &number) && number > 0 && number <= UINT32_MAX) {
-        *out = (uint32_t)number;
-        return true;
-    }
-    tm__problem_reply(x, 400, "bad-request", "a parameter of the query is not a number from 1",
-                      NULL);
-    return false;
-}
 
 /* Answer with {"model": name, key: list}, or with the error; takes the list. */
 static void reply_list(tm_exchange *x, tm_status st, const char *key, json_t *list,
@@ -75,7 +30,7 @@ void tm__handle_models(tm_exchange *x) {
     json_t *list = NULL;
     char at[48];
     int64_t at_us = INT64_MIN;
-    if (!read_moment(x, "at", &at_us)) {
+    if (!tm__handle_moment(x, "at", &at_us)) {
         return;
     }
     const bool is_past = at_us != INT64_MIN;
@@ -92,21 +47,20 @@ void tm__handle_models(tm_exchange *x) {
 void tm__handle_model(tm_exchange *x) {
     tm_err err = {0};
     json_t *list = NULL;
-    uint32_t newest = UINT32_MAX;
+    tm_list_page page;
+    tm_version_counts counts = {0};
     const char *model = x->match.params[0];
-    if (!tm__handle_number(x, "newest", &newest)) {
+    if (!tm__handle_page_of(x, &page) || !tm__handle_number(x, "newest", &page.count)) {
         return;
     }
-    tm_status st = strchr(model, '@') != NULL
-                       ? TM_FAIL(&err, TM_E_NOT_FOUND, "there is no model of this name")
-                       : tm__registry_versions(x->desk->registry, model, &list, &err);
+    const tm_version_filter filter = {.find = page.find, .from = page.from, .count = page.count};
+    tm_status st =
+        strchr(model, '@') != NULL
+            ? TM_FAIL(&err, TM_E_NOT_FOUND, "there is no model of this name")
+            : tm__registry_versions_find(x->desk->registry, model, &filter, &counts, &list, &err);
     if (st != TM_OK) {
         tm__problem_from_err(x, &err);
         return;
-    }
-    const size_t n = json_array_size(list);
-    for (size_t i = n; i > newest; i--) {
-        json_array_remove(list, i - 1);
     }
     tm_version champion = {0};
     json_t *number = json_null();
@@ -118,8 +72,9 @@ void tm__handle_model(tm_exchange *x) {
         number = tm__json_lost();
     }
     const tm_served *served = tm__current_find(x->current, model); /* routes have models' names */
-    tm__reply_json(x, json_pack("{s:s, s:o, s:o, s:I, s:o}", "model", model, "champion", number,
-                                "live", tm__handle_live(x, served), "n_versions", (json_int_t)n,
+    tm__reply_json(x, json_pack("{s:s, s:o, s:o, s:I, s:I, s:o}", "model", model, "champion",
+                                number, "live", tm__handle_live(x, served), "n_versions",
+                                (json_int_t)counts.n_all, "n_found", (json_int_t)counts.n_found,
                                 "versions", list));
 }
 
@@ -128,55 +83,17 @@ void tm__handle_history(tm_exchange *x) {
     tm_history_filter filter = {0};
     tm_err err = {0};
     json_t *list = NULL;
-    if (!read_text(x, "event", event) || !tm__handle_number(x, "version", &filter.version) ||
+    if (!tm__handle_text(x, "event", event, TEXT_MAX) ||
+        !tm__handle_number(x, "version", &filter.version) ||
         !tm__handle_number(x, "newest", &filter.newest) ||
-        !read_moment(x, "since", &filter.since_us) || !read_moment(x, "until", &filter.until_us)) {
+        !tm__handle_moment(x, "since", &filter.since_us) ||
+        !tm__handle_moment(x, "until", &filter.until_us)) {
         return;
     }
     filter.event = event[0] != '\0' ? event : NULL;
     const tm_status st =
         tm__registry_history_find(x->desk->registry, x->match.params[0], &filter, &list, &err);
     reply_list(x, st, "history", list, &err);
-}
-
-/* False with the exchange answered. */
-static bool read_after(tm_exchange *x, int64_t *out) {
-    uint64_t after = 0;
-    const tm_str text = tm__http_query(x->http->query, "after");
-    if (text.ptr != NULL && (!tm__str_to_u64(text, &after) || after > INT64_MAX)) {
-        tm__problem_reply(x, 400, "bad-request", "after is not a number of an entry", NULL);
-        return false;
-    }
-    *out = (int64_t)after;
-    return true;
-}
-
-static const char *text_or_null(const char *text) {
-    return text[0] == '\0' ? NULL : text;
-}
-
-void tm__handle_audit(tm_exchange *x) {
-    char event[TEXT_MAX], actor[TEXT_MAX], object[TEXT_MAX], model[TEXT_MAX];
-    tm_audit_filter filter = {0};
-    tm_err err = {0};
-    json_t *list = NULL;
-    int64_t next = 0;
-    if (!read_after(x, &filter.after) || !read_text(x, "event", event) ||
-        !read_text(x, "actor", actor) || !read_text(x, "object", object) ||
-        !read_text(x, "model", model) || !tm__handle_number(x, "newest", &filter.newest) ||
-        !read_moment(x, "since", &filter.since_us)) {
-        return;
-    }
-    filter.event = text_or_null(event);
-    filter.actor = text_or_null(actor);
-    filter.object = text_or_null(object);
-    filter.model = text_or_null(model);
-    if (tm__audit_list(x->desk->registry, &filter, &list, &next, &err) != TM_OK) {
-        tm__problem_from_err(x, &err);
-    } else {
-        json_t *number = next == 0 ? json_null() : json_integer(next);
-        tm__reply_json(x, json_pack("{s:o, s:o}", "entries", list, "next", number));
-    }
 }
 
 void tm__handle_receivers(tm_exchange *x) {
@@ -215,7 +132,8 @@ void tm__handle_garbage(tm_exchange *x) {
         .is_dry = true, .keep = KEEP_DEFAULT, .older_us = OLDER_DEFAULT_US, .actor = &actor};
     json_t *result = NULL;
     tm_err err = {0};
-    if (!tm__handle_number(x, "keep", &options.keep) || !read_text(x, "older_than", older)) {
+    if (!tm__handle_number(x, "keep", &options.keep) ||
+        !tm__handle_text(x, "older_than", older, TEXT_MAX)) {
         return;
     }
     if (older[0] != '\0' &&

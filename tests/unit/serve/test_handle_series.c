@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <string.h>
+
+#include "serve_case.h"
+#include "temp_home.h"
+
+static void expect(serve_case *c, const char *target, uint32_t status, const char *says) {
+    const uint32_t got = serve_case_call(c, target, NULL, NULL);
+    if (got != status || (says != NULL && strstr(c->body, says) == NULL)) {
+        fail_msg("%s: %u, %s", target, got, c->body);
+    }
+}
+
+static void scores_columns_and_jobs_are_told_as_asked(void **state) {
+    serve_case c;
+    char id[27];
+    serve_case_open(&c, *state, NULL);
+    expect(&c, "/v1/models/tiny/scores", 200, "\"windows\":[]");
+    expect(&c, "/v1/models/tiny/scores?since=7d&window_seconds=3600", 200, "\"model\":\"tiny\"");
+    expect(&c, "/v1/models/tiny/scores?since=soon", 400, NULL);
+    expect(&c, "/v1/models/tiny/scores?window_seconds=0", 400, NULL);
+    expect(&c, "/v1/models/nobody/scores", 404, NULL);
+    expect(&c, "/v1/models/nobody/drift", 404, NULL);
+    expect(&c, "/v1/models/tiny/drift?column=nothing", 404, "reference");
+    expect(&c, "/v1/models/tiny/drift?column=%00", 400, NULL);
+    expect(&c, "/v1/jobs", 200, "{\"n_jobs\":0,\"jobs\":[]}");
+    assert_int_equal(tm__registry_job_add(c.registry, "retrain", "tiny", id, NULL), TM_OK);
+    assert_int_equal(tm__registry_job_add(c.registry, "sink", "other", id, NULL), TM_OK);
+    expect(&c, "/v1/jobs?find=RETRAIN", 200, "{\"n_jobs\":1,");
+    expect(&c, "/v1/jobs?find=running&from=2&count=1", 200, "{\"n_jobs\":2,\"jobs\":[{");
+    expect(&c, "/v1/jobs?from=3", 200, "{\"n_jobs\":2,\"jobs\":[]}");
+    expect(&c, "/v1/jobs?from=0", 400, NULL);
+    serve_case_close(&c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(scores_columns_and_jobs_are_told_as_asked,
+                                        tm__temp_home_open, tm__temp_home_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
