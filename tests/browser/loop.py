@@ -27,7 +27,7 @@ def make(folder):
     program.ok("data", "add", "events", "--push")
     program.write("anna.txt", PASSWORD + "\n")
     program.ok("key", "create", "--role", "viewer", "--name", "anna", "--password", "anna.txt")
-    return program, {role: program.ok("key", "create", "--role", role, "--json").json["key"] for role in ("client", "viewer", "deployer")}
+    return program, {role: program.ok("key", "create", "--role", role, "--json").json["key"] for role in ("client", "viewer", "auditor", "deployer")}
 
 
 def empty(folder):

@@ -2,7 +2,7 @@
 // Alerts: those that are open, those that were, and what may be done about one.
 import { useValue } from "./api.js";
 import { html } from "./html.js";
-import { Paged } from "./models.js";
+import { Paged } from "./paging.js";
 import { href } from "./route.js";
 import { Await, Badge, Card, Command, Empty, Facts, Move, Time } from "./ui.js";
 import { figure, plural } from "./words.js";

@@ -8,9 +8,23 @@ import { figure, moment } from "./words.js";
 
 const HEIGHT = 190;
 const N_COLOURS = 4;
+const ROOM_S = 1800; // on either side of a moment that stands alone
 // From which step of the axis on, what stands at a tick, and below it where a year or a day begins.
 const BELOW = ["\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1];
 const TIMES = [[86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1], [60, "{HH}:{mm}", ...BELOW], [1, "{HH}:{mm}:{ss}", ...BELOW]];
+
+// Of a scale by size only powers of ten, and of many every second or third.
+const POWERS = { filter: (u, splits) => {
+  const powers = splits.filter((v) => Number.isInteger(Math.round(1e9 * Math.log10(v)) / 1e9));
+  const step = Math.ceil(powers.length / 5);
+  return splits.map((v) => (powers.indexOf(v) % step === 0 ? v : null));
+} };
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+function power(v) {
+  if (v == null) return "";
+  const p = Math.round(Math.log10(v));
+  return p >= 0 && p < 4 ? String(10 ** p) : "10" + String(p).replace("-", "⁻").replace(/\d/g, (d) => SUPERSCRIPTS[d]);
+}
 
 function colours(element) {
   const of = getComputedStyle(element);
@@ -46,22 +60,22 @@ function markPlugin(marks, paint) {
   };
 }
 
-function options(element, series, marks, unit, width) {
+function options(element, series, marks, unit, width, isLog) {
   const paint = colours(element);
   const axis = { stroke: paint.ink, grid: { stroke: paint.line, width: 1 }, ticks: { stroke: paint.line, width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
   const dashes = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
   return {
     width, height: HEIGHT, legend: { show: false }, cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
-    scales: { y: { range: (u, low, high) => {
+    scales: { x: { range: (u, from, to) => (from === to ? [from - ROOM_S, to + ROOM_S] : [from, to]) }, y: isLog ? { distr: 3 } : { range: (u, low, high) => {
       if (low == null) return [0, 1];
       const room = (high - low || Math.abs(high) || 1) * 0.12;
       return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
     } } },
-    axes: [{ ...axis, space: 70, values: TIMES }, { ...axis, size: 56, values: (u, values) => values.map((v) => figure(v) + unit) }],
+    axes: [{ ...axis, space: 70, values: TIMES }, isLog ? { ...axis, ...POWERS, grid: { ...axis.grid, ...POWERS }, ticks: { ...axis.ticks, ...POWERS }, size: 56, values: (u, values) => values.map(power) } : { ...axis, size: 56, values: (u, values) => values.map((v) => figure(v) + unit) }],
     series: [{}, ...series.map((s, i) => s.isBand
       ? { label: s.name, stroke: "transparent", width: 0, points: { show: false } }
-      : { label: s.name, stroke: paint.series[s.colour ?? i % N_COLOURS], width: 2, dash: dashes[i % 4], spanGaps: true, points: { show: (u) => u.data[0].length < 60, size: 5 } })],
+      : { label: s.name, stroke: paint.series[s.colour ?? i % N_COLOURS], width: 2, dash: dashes[(s.colour ?? i) % 4], spanGaps: true, points: { show: (u) => u.data[0].length < 60, size: 5 } })],
     bands: series.flatMap((s, i) => (s.isBand && series[i + 1]?.isBand ? [{ series: [i + 1, i + 2], fill: paint.series[s.colour ?? 0] + "26" }] : [])),
     plugins: [markPlugin(marks, paint)],
   };
@@ -84,16 +98,16 @@ export function download(name, text, type = "text/csv") {
 
 /**
  * times: seconds since 1970, rising. series: [{name, values, isBand, colour}]; two bands that follow each other are the edges of one.
- * marks: [{at, text}]. file: the name of the download. command: what prints the same.
+ * marks: [{at, text}]. file: the name of the download. command: what prints the same. isLog: values over 0, by their size.
  */
-export function Chart({ title, times, series, marks = [], unit = "", file, command }) {
+export function Chart({ title, times, series, marks = [], unit = "", file, command, isLog = false }) {
   const place = useRef(), plot = useRef();
   const shape = series.map((s) => s.name).join("\n") + marks.map((m) => m.at + m.text).join();
   useEffect(() => {
     const element = place.current;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(element, series, marks, unit, element.clientWidth || 300), [times, ...series.map((s) => s.values)], element);
+      plot.current = new uPlot(options(element, series, marks, unit, element.clientWidth || 300, isLog), [times, ...series.map((s) => s.values)], element);
     };
     draw();
     const resize = new ResizeObserver(() => element.clientWidth > 0 && plot.current.setSize({ width: element.clientWidth, height: HEIGHT }));

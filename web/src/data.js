@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources and how fresh they are; what moved in the columns that models read.
 import { path, useValue } from "./api.js";
+import { Chart } from "./chart.js";
 import { html } from "./html.js";
-import { Paged } from "./models.js";
+import { asked, Find, pageOf, Paged, Pager } from "./paging.js";
 import { href } from "./route.js";
 import { Await, Badge, Bar, Card, Command, Empty, Facts, Table, Tabs, Time } from "./ui.js";
 import { count, figure, isNumber, NONE, percent, plural, quoted, span } from "./words.js";
@@ -35,27 +36,50 @@ function Column({ c }) {
     ["p of chi²", figure(c.chi2?.p, 3)], ["expected loss", c.cost ? `${figure(c.cost.was)}, now ${figure(c.cost.expected)}` : NONE]]} />${c.next && html`<p class="note">${c.next}</p>`}`;
 }
 
-function Drift({ place }) {
-  const at = useValue("/v1/drift", 15000);
-  return html`<${Await} of=${at}>${({ models }) => {
-    if (models.length === 0) return html`<${Card}><${Empty}>Nothing is served, so nothing can move.<//><//>`;
-    const m = models.find((x) => x.model === place.query.model) ?? models[0];
-    const wanted = place.query.column;
-    const moved = m.drift.filter((c) => c.moved);
-    return html`<${Card} wide title=${`Columns of ${m.model} version ${m.version}`} note=${m.has_reference ? `${moved.length === 0 ? "none has moved" : `${count(moved.length)} moved`}; evidence is held against a budget of false alarms, however often one looks` : "this version has no reference to compare with"}
-      actions=${html`${models.length > 1 && html`<label>Model <select value=${m.model} onChange=${(e) => place.set({ model: e.target.value, from: null, column: null })}>${models.map((x) => html`<option value=${x.model}>${x.model}</option>`)}</select></label>`}<${Command}>tidemill monitor drift ${quoted(m.model)}<//>`}>
-      ${m.drift.length === 0 ? html`<${Empty}>No rows were counted yet.<//>` : html`<${Paged} rows=${m.drift} place=${place}>${(part) => html`<${Table} label="Drift" rows=${part} keyOf=${(c) => c.column} columns=${[
-        { title: "Column", isMain: true, cell: (c) => html`<button type="button" class="link" aria-expanded=${wanted === c.column} onClick=${() => place.set({ column: wanted === c.column ? null : c.column })}>${c.column || "answers"}</button>` },
+const share = (x) => (x > 10 ? "over 10 times" : percent(x, 0));
+const LEAST_EVIDENCE = 0.01; // what a chart by size shows of less
+
+/** The evidence of a column beside what an alarm needs, and how far it lay from the reference, over time. */
+function Series({ model, column, place }) {
+  const at = useValue(path`/v1/models/${model}/drift?column=${column}`, 60000);
+  return html`<${Await} of=${at}>${(s) => {
+    if (s.points.length < 2) return html`<${Empty}>There are not two moments to draw a line between yet.<//>`;
+    const times = s.points.map((p) => Date.parse(p.at) / 1000);
+    const command = `tidemill monitor drift ${quoted(model)} --column ${quoted(column || "(answers)")}`;
+    const marks = s.points.filter((p, i) => p.alarms > 0 && !s.points[i - 1]?.alarms).slice(0, 8).map((p) => ({ at: Date.parse(p.at) / 1000, text: "alarm" }));
+    return html`<div class="columns">
+      <${Chart} title="Evidence, and what an alarm needs" isLog file=${`${model}-${column}-evidence`} times=${times} marks=${marks} command=${command} series=${[{ name: "evidence", values: s.points.map((p) => Math.max(LEAST_EVIDENCE, p.evidence ?? 0)) }, { name: "an alarm", values: s.points.map(() => s.evidence_needed) }]} />
+      <${Chart} title="Distance from the training rows" file=${`${model}-${column}-psi`} times=${times} marks=${marks} command=${command} series=${[{ name: "PSI", values: s.points.map((p) => p.psi) }, ...(s.points.some((p) => p.missing > 0) ? [{ name: "share missing", values: s.points.map((p) => p.missing) }] : [])]} />
+    </div>`;
+  }}<//>`;
+}
+
+function DriftOf({ m, models, place }) {
+  const wanted = place.query.column;
+  return html`<${Card} wide title=${`Columns of ${m.model} version ${m.version}`} note=${m.has_reference ? `${m.n_moved === 0 ? "none has moved" : `${count(m.n_moved)} of ${count(m.n_columns)} moved`}; evidence is held against a budget of false alarms, however often one looks` : "this version has no reference to compare with"}
+      actions=${html`${models.length > 1 && html`<label>Model <select value=${m.model} onChange=${(e) => place.set({ model: e.target.value, from: null, column: null })}>${models.map((x) => html`<option value=${x.model}>${x.model}</option>`)}</select></label>`}
+        <${Find} place=${place} label="Find a column" /><label><input type="checkbox" checked=${place.query.moved === "true"} onChange=${(e) => place.set({ moved: e.target.checked ? "true" : null, from: null })} /> only what moved</label><${Command}>tidemill monitor drift ${quoted(m.model)}<//>`}>
+      ${m.n_columns === 0 ? html`<${Empty}>No rows were counted yet.<//>` : m.n_found === 0 ? html`<${Empty}>No column is such.<//>` : html`<${Table} label="Drift" rows=${m.drift} keyOf=${(c) => c.column} columns=${[
+        { title: "Column", isMain: true, cell: (c) => html`<button type="button" class="link" aria-expanded=${wanted === (c.column ?? "")} onClick=${() => place.set({ column: wanted === (c.column ?? "") ? null : c.column ?? "" })}>${c.column || "answers"}</button>` },
         { title: "State", cell: (c) => html`<${Badge} is=${c.moved ? "bad" : "good"}>${c.moved ? c.what ?? "moved" : "as it was"}<//>` },
-        { title: "Evidence of what an alarm needs", cell: (c) => html`<span class="budget"><${Bar} share=${Math.max(0, c.evidence / c.evidence_needed)} isOver=${c.moved} /><small>${percent(c.evidence / c.evidence_needed, 0)}</small></span>` },
+        { title: "Evidence of what an alarm needs", cell: (c) => html`<span class="budget"><${Bar} share=${Math.max(0, c.evidence / c.evidence_needed)} isOver=${c.moved} /><small>${share(c.evidence / c.evidence_needed)}</small></span>` },
         { title: "PSI", isNumber: true, cell: (c) => figure(c.psi, 3) },
         { title: "Importance", isNumber: true, cell: (c) => percent(c.importance) },
         { title: "Costs", isNumber: true, cell: (c) => (isNumber(c.cost?.change) ? figure(c.cost.change, 3) : NONE) },
         { title: "Rows", isNumber: true, cell: (c) => count(c.rows) },
-      ]} />`}<//>`}
-      ${m.drift.filter((c) => c.column === wanted).map((c) => html`<div class="detail"><h3>${c.column || "answers"}</h3><${Column} c=${c} /></div>`)}<//>
+      ]} /><${Pager} place=${place} n=${m.drift.length} total=${m.n_found} />`}
+      ${wanted != null && html`<div class="detail" key=${wanted}><h3>${wanted || "answers"}</h3>${m.drift.filter((c) => (c.column ?? "") === wanted).map((c) => html`<${Column} c=${c} />`)}<${Series} model=${m.model} column=${wanted} place=${place} /></div>`}<//>
       ${m.fields.length > 0 && html`<${Card} wide title="Fields of requests that do not fit"><${Table} label="Fields" rows=${m.fields} columns=${[{ title: "Field", isMain: true, cell: (f) => f.name ?? f.column ?? f.field }, { title: "How", cell: (f) => f.what ?? f.kind ?? f.how }, { title: "Rows", isNumber: true, cell: (f) => count(f.rows ?? f.count) }]} /><//>`}`;
-  }}<//>`;
+}
+
+function Drift({ place }) {
+  const status = useValue("/v1/status", 30000);
+  const routes = status.value?.routes ?? [];
+  const model = routes.find((r) => r.model === place.query.model)?.model ?? routes[0]?.model;
+  const { find, moved } = place.query;
+  const at = useValue(model ? `/v1/drift?${asked({ model, find, moved, ...pageOf(place) })}` : null, 15000);
+  if (status.value && routes.length === 0) return html`<${Card}><${Empty}>Nothing is served, so nothing can move.<//><//>`;
+  return html`<${Await} of=${at}>${({ models }) => html`<${DriftOf} m=${models[0]} models=${routes} place=${place} />`}<//>`;
 }
 
 export function Data({ place }) {

@@ -54,8 +54,7 @@ function Now({ route }) {
 
 function Hours({ route, model }) {
   const hours = useValue(path`/v1/routes/${route}/hours`, 60000);
-  const story = useValue(path`/v1/models/${model}/history?newest=500`, 30000);
-  const marks = (story.value?.history ?? []).filter((e) => /promoted|rolled|rollback/.test(e.event) && e.version).map((e) => ({ at: Date.parse(e.at) / 1000, text: `v${e.version}` }));
+  const marks = useDeploys(model);
   return html`<${Await} of=${hours}>${(h) => {
     if (h.hours.length === 0) return html`<${Empty}>The first hour is written when a minute of traffic has been watched.<//>`;
     const times = h.hours.map((x) => Date.parse(x.at) / 1000);
@@ -68,6 +67,37 @@ function Hours({ route, model }) {
   }}<//>`;
 }
 
+const SPANS = [["6h", "6 hours"], ["1d", "a day"], ["7d", "a week"], ["30d", "30 days"]];
+
+/** The moments at which a version began to answer. */
+export function useDeploys(model) {
+  const story = useValue(path`/v1/models/${model}/history?newest=500`, 30000);
+  return (story.value?.history ?? []).filter((e) => /promoted|rolled|rollback/.test(e.event) && e.version).map((e) => ({ at: Date.parse(e.at) / 1000, text: `v${e.version}` }));
+}
+
+/** Scores by when the answers were given: measured with their intervals, expected without labels, and how many had one. */
+function OverTime({ model, metric, place }) {
+  const since = SPANS.some(([s]) => s === place.query.span) ? place.query.span : "7d";
+  const at = useValue(path`/v1/models/${model}/scores` + `?since=${since}`, 60000);
+  const marks = useDeploys(model);
+  return html`<${Card} wide title="Scores over time" note="by when the answers were given; dashed lines: a version began to answer" actions=${html`<label>Of the last <select value=${since} onChange=${(e) => place.set({ span: e.target.value })}>${SPANS.map(([s, name]) => html`<option value=${s}>${name}</option>`)}</select></label>
+      <label>Score <select value=${place.query.score ?? metric} onChange=${(e) => place.set({ score: e.target.value })}>${(at.value?.live.scores ?? []).map((s) => html`<option value=${s.score}>${s.score}</option>`)}</select></label>`}>
+    <${Await} of=${at}>${({ live, estimated, window_seconds: width }) => {
+      const name = [place.query.score, metric, live.scores[0]?.score].find((n) => live.scores.some((s) => s.score === n));
+      const windows = live.windows.filter((w) => w.answers > 0);
+      if (!name || windows.length < 2) return html`<${Empty}>There are not two windows with answers in this time yet.<//>`;
+      const of = (list) => list.find((s) => s.score === name) ?? {};
+      const expected = new Map(estimated.windows.map((w) => [w.from, of(w.scores)]));
+      const times = windows.map((w) => Date.parse(w.from) / 1000);
+      const command = `tidemill monitor report ${quoted(model)} --since ${since} --json`;
+      const scores = windows.map((w) => of(w.scores));
+      return html`<p class="note">Windows of ${span(width)}.</p><div class="columns">
+        <${Chart} title=${name} file=${`${model}-${name}`} times=${times} marks=${marks} command=${command} series=${[{ name: "low", isBand: true, colour: 0, values: scores.map((s) => s.low ?? null) }, { name: "high", isBand: true, colour: 0, values: scores.map((s) => s.high ?? null) },
+          { name: "measured on labels", colour: 0, values: scores.map((s) => s.value ?? null) }, { name: "expected without", colour: 1, values: windows.map((w) => expected.get(w.from)?.value ?? null) }]} />
+        <${Chart} title="Answers with a label" unit=" %" file=${`${model}-coverage`} times=${times} marks=${marks} command=${command} series=${[{ name: "labelled", values: windows.map((w) => (w.coverage == null ? null : 100 * w.coverage)) }]} /></div>`;
+    }}<//><//>`;
+}
+
 export function Live({ place }) {
   const status = useValue("/v1/status", 5000);
   const told = useSignal(serving);
@@ -78,6 +108,7 @@ export function Live({ place }) {
     return html`<div class="heading"><nav class="tabs" aria-label="Routes">${s.routes.map((x) => html`<a href=${href(["live", x.route])} aria-current=${x === r ? "page" : undefined}>${x.route}</a>`)}</nav>
         <span>version ${r.version} answers${fresh ? html`, ${rate(fresh.answers_per_second)} a second, p99 ${span(fresh.p99_seconds)}` : ""}</span></div>
       <div class="columns"><${Card} title="How good"><${Score} live=${r.live} model=${r.model} /><//><${Card} title="Why one answer?"><${Why} model=${r.model} place=${place} /><//></div>
+      <${OverTime} model=${r.model} metric=${r.live?.metric} place=${place} key=${"scores " + r.model} />
       <${Card} wide title="As it comes"><${Now} route=${r.route} key=${r.route} /><//>
       <${Card} wide title="The last four weeks" note="dashed lines: a version began to answer"><${Hours} route=${r.route} model=${r.model} key=${r.route} /><//>`;
   }}<//>`;

@@ -3,25 +3,15 @@
 import { path, useValue } from "./api.js";
 import { html } from "./html.js";
 import { Changes } from "./home.js";
+import { asked, Find, PAGE, pageOf, Paged, Pager } from "./paging.js";
 import { href } from "./route.js";
 import { Version } from "./version.js";
 import { Await, Badge, Card, Command, Empty, Facts, Hash, Move, Table, Tabs, Tag, Time } from "./ui.js";
 import { count, figure, isNumber, NONE, percent, plural, quoted } from "./words.js";
 
-const PAGE = 50; // rows of a list at once
 const N_NEWEST = 200; // versions that charts and choices are of
 const STATES = { ready: "good", refused: "bad", collected: "idle", failed: "bad" };
 const LESS_IS_BETTER = new Set(["logloss", "brier", "rmse", "mae", "ece", "mape"]);
-
-/** Rows from a place on, with links to those before and behind. */
-export function Paged({ rows, place, children, total = rows.length }) {
-  const from = Math.max(0, Number(place.query.from) || 0);
-  const part = rows.slice(from, from + PAGE);
-  return html`${children(part)}${total > PAGE && html`<p class="pager">
-    ${from > 0 && html`<button type="button" class="quiet" onClick=${() => place.set({ from: Math.max(0, from - PAGE) || null })}>newer</button>`}
-    <span>${count(from + 1)} to ${count(from + part.length)} of ${count(total)}</span>
-    ${from + PAGE < total && html`<button type="button" class="quiet" onClick=${() => place.set({ from: from + PAGE })}>older</button>`}</p>`}`;
-}
 
 export function Aliases({ of }) {
   return of ? of.split(/,\s*/).map((a) => html`<${Tag} strong=${a === "champion"}>${a}<//> `) : null;
@@ -33,7 +23,7 @@ function List({ place }) {
   return html`<h1>Models</h1><${Await} of=${models}>${(v) => {
     if (v.models.length === 0) return html`<${Card}><${Empty} command="tidemill train data.csv --target COLUMN">There is no model yet.<//><//>`;
     const rows = v.models.filter((m) => m.model.toLowerCase().includes(wanted));
-    return html`<${Card} wide actions=${html`<label class="find">Find <input type="search" value=${place.query.find ?? ""} onInput=${(e) => place.set({ find: e.target.value, from: null })} /></label>`} title=${plural(rows.length, "model")}>
+    return html`<${Card} wide actions=${html`<${Find} place=${place} label="Find" />`} title=${plural(rows.length, "model")}>
       <${Paged} rows=${rows} place=${place}>${(part) => html`<${Table} label="Models" rows=${part} keyOf=${(m) => m.model} columns=${[
         { title: "Model", isMain: true, cell: (m) => html`<a href=${href(["models", m.model])}>${m.model}</a>` },
         { title: "Predicts", cell: (m) => html`${m.target} <small>${m.task}</small>` },
@@ -57,8 +47,8 @@ function scoreNames(versions) {
 function Versions({ model, m, place }) {
   const names = scoreNames(m.versions);
   const other = (v) => (v.version === m.champion ? (m.versions.find((o) => o.version !== v.version)?.version ?? v.version) : m.champion);
-  return html`<${Card} wide title=${plural(m.n_versions, "version")} actions=${html`<${Command}>tidemill model ls ${quoted(model)}<//>`}>
-    <${Paged} rows=${m.versions} total=${m.n_versions} place=${place}>${(part) => html`<${Table} label="Versions" rows=${part} keyOf=${(v) => v.version} onRow=${(v) => (v.version === m.champion ? "chosen" : "")} columns=${[
+  return html`<${Card} wide title=${plural(m.n_versions, "version")} actions=${html`<${Find} place=${place} label="Find by number, learner, state or alias" /><${Command}>tidemill model ls ${quoted(model)}<//>`}>
+    <${Table} label="Versions" rows=${m.versions} keyOf=${(v) => v.version} onRow=${(v) => (v.version === m.champion ? "chosen" : "")} columns=${[
       { title: "Version", isMain: true, cell: (v) => html`<a href=${href(["models", model, "versions", v.version])}>${v.version}</a> <${Aliases} of=${v.aliases} />` },
       { title: "State", cell: (v) => html`<${Badge} is=${STATES[v.state] ?? "idle"}>${v.state}<//>` },
       { title: "Learner", cell: (v) => v.learner },
@@ -68,7 +58,7 @@ function Versions({ model, m, place }) {
       { title: "", cell: (v) => html`<span class="row">${m.versions.length > 1 && html`<a href=${href(["models", model], { tab: "diff", a: other(v), b: v.version })}>compare</a>`}
         ${v.version !== m.champion && v.state === "ready" && html`<${Move} to=${path`/v1/models/${model}:promote`} body=${{ version: v.version, ...(m.champion ? { champion: m.champion } : {}) }} label="Promote"
           question=${`Version ${v.version} of ${model} answers from then on${m.champion ? `, in place of version ${m.champion}` : ""}. Its gate is asked first.`} done=${() => `version ${v.version} serves`} />`}</span>` },
-    ]} />`}<//><//>`;
+    ]} /><${Pager} place=${place} n=${m.versions.length} total=${m.n_found} /><//>`;
 }
 
 function Pick({ m, place, name }) {
@@ -136,15 +126,17 @@ function Gates({ model }) {
   }}<//>`;
 }
 
-/** A model with so many of its newest versions as this place shows. */
-export function useVersions(model, place) {
-  return useValue(path`/v1/models/${model}` + `?newest=${Math.max(N_NEWEST, (Number(place.query.from) || 0) + PAGE)}`, 10000);
-}
+/** A model with its newest versions, of which charts and choices are. */
+export const useNewest = (model) => useValue(model && path`/v1/models/${model}` + `?newest=${N_NEWEST}`, 10000);
+
+/** The part of its versions that a place shows. */
+export const useVersions = (model, place) => useValue(path`/v1/models/${model}` + `?${asked({ find: place.query.find, ...pageOf(place) })}`, 10000);
 
 function One({ place }) {
   const model = place.parts[1];
-  const at = useVersions(model, place);
   const tab = place.query.tab ?? "versions";
+  const shown = useVersions(model, place), newest = useNewest(tab === "diff" ? model : null);
+  const at = tab === "diff" ? newest : shown;
   const tabs = [["versions", "Versions", href(["models", model])], ["diff", "Compare", href(["models", model], { tab: "diff", a: at.value?.champion ?? at.value?.versions[1]?.version, b: at.value?.versions.find((v) => v.version !== at.value.champion)?.version })],
     ["gate", "Gate", href(["models", model], { tab: "gate" })], ["history", "History", href(["models", model], { tab: "history" })]];
   return html`<p class="crumbs"><a href="#/models">Models</a></p><h1>${model}</h1>

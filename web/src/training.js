@@ -3,10 +3,11 @@
 import { path, useValue } from "./api.js";
 import { Chart } from "./chart.js";
 import { html } from "./html.js";
-import { Paged, useVersions } from "./models.js";
+import { useNewest, useVersions } from "./models.js";
+import { Find, Pager } from "./paging.js";
 import { href } from "./route.js";
 import { Await, Badge, Card, Command, Empty, Table, Time } from "./ui.js";
-import { count, figure, quoted } from "./words.js";
+import { count, figure, plural, quoted } from "./words.js";
 import { Leaderboard } from "./version.js";
 
 function Tried({ model, version }) {
@@ -16,20 +17,21 @@ function Tried({ model, version }) {
 }
 
 function Runs({ model, place }) {
-  const at = useVersions(model, place);
+  const at = useVersions(model, place), newest = useNewest(model);
   return html`<${Await} of=${at}>${(m) => {
-    const names = Object.keys(m.versions[0]?.test ?? {}).filter((n) => n !== "n_rows");
+    const recent = newest.value?.versions ?? m.versions;
+    const names = Object.keys(recent[0]?.test ?? {}).filter((n) => n !== "n_rows");
     const metric = names.includes(place.query.score) ? place.query.score : names.includes("logloss") ? "logloss" : names[0];
-    const inTime = [...m.versions].reverse();
-    const chosen = Number(place.query.version) || m.versions[0]?.version;
+    const inTime = [...recent].reverse();
+    const chosen = Number(place.query.version) || recent[0]?.version;
     return html`${inTime.length > 1 && metric && html`<${Card} wide actions=${html`<label>Score <select value=${metric} onChange=${(e) => place.set({ score: e.target.value })}>${names.map((n) => html`<option value=${n}>${n}</option>`)}</select></label>`}>
         <${Chart} title=${`${metric} of each version on its own test`} file=${`${model}-${metric}`} times=${inTime.map((v) => Date.parse(v.created) / 1000)} series=${[{ name: metric, values: inTime.map((v) => v.test?.[metric] ?? null) }]} command=${`tidemill model ls ${quoted(model)} --json`} /><//>`}
-      <${Card} wide title="Runs" actions=${html`<${Command}>tidemill retrain ${quoted(model)}<//>`}><${Paged} rows=${m.versions} total=${m.n_versions} place=${place}>${(part) => html`<${Table} label="Runs" rows=${part} keyOf=${(v) => v.version} onRow=${(v) => (v.version === chosen ? "chosen" : "")} columns=${[
-        { title: "Version", isMain: true, cell: (v) => html`<a href=${href(["training", model], { version: v.version, from: place.query.from })}>${v.version}</a>` },
+      <${Card} wide title=${plural(m.n_versions, "run")} actions=${html`<${Find} place=${place} label="Find by number, learner, state or alias" /><${Command}>tidemill retrain ${quoted(model)}<//>`}><${Table} label="Runs" rows=${m.versions} keyOf=${(v) => v.version} onRow=${(v) => (v.version === chosen ? "chosen" : "")} columns=${[
+        { title: "Version", isMain: true, cell: (v) => html`<a href=${href(["training", model], { ...place.query, version: v.version })}>${v.version}</a>` },
         { title: "Learner", cell: (v) => v.learner }, { title: "State", cell: (v) => html`<${Badge} is=${v.state === "ready" ? "good" : "bad"}>${v.state}<//>` },
         ...names.slice(0, 5).map((n) => ({ title: n, isNumber: true, cell: (v) => figure(v.test?.[n]) })),
         { title: "Test rows", isNumber: true, cell: (v) => count(v.test?.n_rows) }, { title: "Made", cell: (v) => html`<${Time} at=${v.created} />` },
-      ]} />`}<//><//>${chosen && html`<${Tried} model=${model} version=${chosen} key=${chosen} />`}<${Turns} model=${model} />`;
+      ]} /><${Pager} place=${place} n=${m.versions.length} total=${m.n_found} /><//>${chosen && html`<${Tried} model=${model} version=${chosen} key=${chosen} />`}<${Turns} model=${model} />`;
   }}<//>`;
 }
 
