@@ -251,24 +251,29 @@ void tm__comm_gather(tm_comm *comm, tm_row_deal deal, size_t row_bytes, void *al
     comm->traffic.waited_ns += tm__mono_ns() - started;
 }
 
-void tm__comm_spread(tm_comm *comm, void *data, size_t bytes) {
+void tm__comm_spread_from(tm_comm *comm, uint32_t from, void *data, size_t bytes) {
     if (is_alone(comm)) {
         return;
     }
     const uint64_t started = tm__mono_ns();
+    const uint32_t p = comm->n_ranks, place = (comm->rank + p - from) % p; /* in the tree */
     uint32_t mask = 1;
-    while (mask < comm->n_ranks && (comm->rank & mask) == 0) {
+    while (mask < p && (place & mask) == 0) {
         mask *= 2;
     }
-    if (comm->rank != 0) {
-        receive_from(comm, comm->rank - mask, data, bytes);
+    if (place != 0) {
+        receive_from(comm, (place - mask + from) % p, data, bytes);
     }
     for (mask /= 2; mask > 0; mask /= 2) {
-        if (comm->rank + mask < comm->n_ranks) {
-            send_to(comm, comm->rank + mask, data, bytes);
+        if (place + mask < p) {
+            send_to(comm, (place + mask + from) % p, data, bytes);
         }
     }
     comm->traffic.waited_ns += tm__mono_ns() - started;
+}
+
+void tm__comm_spread(tm_comm *comm, void *data, size_t bytes) {
+    tm__comm_spread_from(comm, 0, data, bytes);
 }
 
 bool tm__comm_agree(tm_comm *comm, bool answer) {

@@ -45,6 +45,9 @@ typedef struct tm_comm_ops {
 } tm_comm_ops;
 
 #define TM_MESSAGE_MAX ((size_t)1 << 30)
+/* Rows times columns of a fit that is worth dividing: fewer are added up while a message is on its
+ * way. */
+#define TM_SHARED_CELLS ((uint64_t)1 << 16)
 
 /* What ends a wait for others. */
 typedef struct tm_comm_wait {
@@ -95,6 +98,8 @@ tm_row_part tm__comm_part(tm_row_deal deal, uint32_t rank, uint32_t n_ranks);
 void tm__comm_gather(tm_comm *comm, tm_row_deal deal, size_t row_bytes, void *all);
 /** What rank 0 has becomes what all have. */
 void tm__comm_spread(tm_comm *comm, void *data, size_t bytes);
+/** Same of the rank `from`. */
+void tm__comm_spread_from(tm_comm *comm, uint32_t from, void *data, size_t bytes);
 /** Rank 0's answer to a question. */
 bool tm__comm_agree(tm_comm *comm, bool answer);
 /** Whether a step went well everywhere: else the failure of the first rank where it did not, which

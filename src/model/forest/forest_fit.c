@@ -7,12 +7,16 @@
  * Targets. Values are gradients of squared error at the mean, as boosting rounds them; two classes
  * are sums of weights of the positive ones, exact without weights; more classes go by their number.
  *
+ * Over ranks each grows a part of every batch, on all rows, and all get all trees: a tree depends
+ * on its number only.
+ *
  * Validation rows are not looked at: more trees do not overfit.
  */
 #include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/comm.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -46,7 +50,9 @@ typedef struct wood_fit {
     tm_wood_grower *growers[THREADS_MAX];
     tm_wood_tree trees[BATCH_TREES];
     tm_status status[BATCH_TREES];
-    uint32_t tree; /* first of the batch */
+    uint32_t tree;        /* first of the batch */
+    struct tm_comm *comm; /* ranks that share the trees; NULL: this one grows all */
+    uint32_t own;         /* first of this rank's part of the batch */
     tm_random_forest *model;
 } wood_fit;
 
@@ -222,8 +228,8 @@ static void fit_done(wood_fit *f) {
 
 static void tree_task(void *arg, uint64_t item, uint32_t worker) {
     wood_fit *f = arg;
-    f->status[item] = tm__wood_grow(f->growers[worker], f->tree + (uint32_t)item, f->in->x->n_cols,
-                                    &f->trees[item]);
+    const uint32_t i = f->own + (uint32_t)item;
+    f->status[i] = tm__wood_grow(f->growers[worker], f->tree + i, f->in->x->n_cols, &f->trees[i]);
 }
 
 static tm_status shares_add(tm_wood_shares *shares, const tm_wood_tree *tree, tm_err *err) {
@@ -268,8 +274,26 @@ static tm_status tree_add(wood_fit *f, tm_wood_tree *tree, tm_err *err) {
     return TM_OK;
 }
 
+/* The trees of a batch, each grown by one rank and then with all. */
+static tm_status batch_share(wood_fit *f, uint32_t n, tm_err *err) {
+    const tm_row_deal deal = {.n_rows = n, .chunk_rows = 1};
+    const uint32_t n_ranks = tm__comm_ranks(f->comm);
+    const tm_row_part own = tm__comm_part(deal, tm__comm_rank(f->comm), n_ranks);
+    f->own = (uint32_t)own.begin;
+    tm__pool_run(f->ctx->pool, own.end - own.begin, tree_task, f);
+    for (uint32_t rank = 0; f->comm != NULL && rank < n_ranks; rank++) {
+        const tm_row_part part = tm__comm_part(deal, rank, n_ranks);
+        for (uint64_t i = part.begin; i < part.end; i++) {
+            f->status[i] =
+                tm__wood_tree_spread(f->comm, rank, f->in->x->n_cols, f->status[i], &f->trees[i]);
+            TM_TRY(tm__comm_status(f->comm, err));
+        }
+    }
+    return TM_OK;
+}
+
 static tm_status batch_grow(wood_fit *f, uint32_t n, uint64_t *out_work, tm_err *err) {
-    tm__pool_run(f->ctx->pool, n, tree_task, f);
+    TM_TRY(batch_share(f, n, err));
     for (uint32_t i = 0; i < n; i++) {
         if (f->status[i] == TM_E_CANCELLED) {
             return TM_FAIL(err, TM_E_CANCELLED, "growing a forest was cancelled");
@@ -352,7 +376,9 @@ uint64_t tm__random_forest_needs(const tm_fit_input *in, const tm_params *params
 
 tm_status tm__random_forest_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                                 tm_model **out_model, tm_err *err) {
-    wood_fit f = {.ctx = ctx, .in = in, .params = params->values};
+    const bool is_shared = in->x->n_rows * in->x->n_cols >= TM_SHARED_CELLS;
+    wood_fit f = {
+        .ctx = ctx, .comm = is_shared ? ctx->comm : NULL, .in = in, .params = params->values};
     const uint64_t held = tm__mem_bytes();
     const uint64_t needs = tm__random_forest_needs(in, params, tm__pool_threads(ctx->pool));
     if (ctx->memory_limit > 0 && held + needs > ctx->memory_limit) {

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/comm.h"
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "model/forest/forest_split.h"
@@ -516,30 +517,40 @@ static tm_tree_node split_node(const tm_wood_grower *grower, const grow_node *no
     return made;
 }
 
+/* Lengths of a tree's arrays. */
+typedef struct tree_shape {
+    uint32_t n_nodes, n_sets, n_cols;
+    uint32_t n_starts; /* 0: no classes */
+    uint64_t n_entries;
+} tree_shape;
+
+static bool shape_alloc(const tree_shape *shape, tm_wood_tree *out) {
+    out->nodes = tm__mem_zalloc(shape->n_nodes, sizeof(tm_tree_node));
+    out->values = tm__mem_zalloc(shape->n_nodes, sizeof(double));
+    out->covers = tm__mem_zalloc(shape->n_nodes, sizeof(uint32_t));
+    out->sets = tm__mem_zalloc(shape->n_sets, sizeof(tm_tree_set));
+    out->starts = tm__mem_zalloc(shape->n_starts, sizeof(uint32_t));
+    out->classes = tm__mem_zalloc(shape->n_entries, sizeof(uint16_t));
+    out->shares = tm__mem_zalloc(shape->n_entries, sizeof(float));
+    out->gains = tm__mem_zalloc(shape->n_cols, sizeof(double));
+    return out->nodes != NULL && out->values != NULL && out->covers != NULL && out->sets != NULL &&
+           out->starts != NULL && out->classes != NULL && out->shares != NULL && out->gains != NULL;
+}
+
 static bool tree_alloc(const tm_wood_grower *grower, uint32_t n_cols, tm_wood_tree *out) {
     const uint32_t n = grower->n_nodes, n_leaves = n / 2 + 1;
-    const bool has_classes = grower->wood->n_classes > 0;
-    uint32_t n_sets = 0;
-    uint64_t n_entries = 0;
+    tree_shape shape = {
+        .n_nodes = n, .n_cols = n_cols, .n_starts = grower->wood->n_classes > 0 ? n_leaves + 1 : 0};
     for (uint32_t i = 0; i < n; i++) {
         const grow_node *node = &grower->nodes[i];
         if (node->left == 0) {
-            n_entries +=
+            shape.n_entries +=
                 node->count < grower->wood->n_classes ? node->count : grower->wood->n_classes;
         } else {
-            n_sets += grower->wood->bins->columns[node->column].is_categorical;
+            shape.n_sets += grower->wood->bins->columns[node->column].is_categorical;
         }
     }
-    out->nodes = tm__mem_zalloc(n, sizeof(tm_tree_node));
-    out->values = tm__mem_zalloc(n, sizeof(double));
-    out->covers = tm__mem_zalloc(n, sizeof(uint32_t));
-    out->sets = tm__mem_zalloc(n_sets, sizeof(tm_tree_set));
-    out->starts = tm__mem_zalloc(has_classes ? n_leaves + 1 : 0, sizeof(uint32_t));
-    out->classes = tm__mem_zalloc(n_entries, sizeof(uint16_t));
-    out->shares = tm__mem_zalloc(n_entries, sizeof(float));
-    out->gains = tm__mem_zalloc(n_cols, sizeof(double));
-    return out->nodes != NULL && out->values != NULL && out->covers != NULL && out->sets != NULL &&
-           out->starts != NULL && out->classes != NULL && out->shares != NULL && out->gains != NULL;
+    return shape_alloc(&shape, out);
 }
 
 static void leaf_fill(tm_wood_grower *grower, const grow_node *node, uint32_t place,
@@ -575,6 +586,7 @@ static void tree_fill(tm_wood_grower *grower, tm_wood_tree *out) {
         grower->from[n++] = node->left + 1;
     }
     out->n_nodes = n;
+    out->n_starts = grower->wood->n_classes > 0 ? out->n_leaves + 1 : 0;
     out->work = grower->work;
 }
 
@@ -602,4 +614,61 @@ tm_status tm__wood_grow(tm_wood_grower *grower, uint32_t tree, uint32_t n_cols, 
         tm__wood_tree_done(out);
     }
     return st;
+}
+
+/* ---- over ranks ---- */
+
+/* What a rank says of its tree before the arrays. */
+typedef struct tree_head {
+    uint64_t status, n_leaves, work, n_nodes, n_sets, n_starts, n_entries;
+} tree_head;
+
+static tree_head head_of(tm_status grown, const tm_wood_tree *tree) {
+    tree_head head = {.status = (uint64_t)grown};
+    if (grown == TM_OK) {
+        head.n_leaves = tree->n_leaves;
+        head.work = tree->work;
+        head.n_nodes = tree->n_nodes;
+        head.n_sets = tree->n_sets;
+        head.n_starts = tree->n_starts;
+        head.n_entries = tree->n_starts > 0 ? tree->starts[tree->n_leaves] : 0;
+    }
+    return head;
+}
+
+tm_status tm__wood_tree_spread(struct tm_comm *comm, uint32_t from, uint32_t n_cols,
+                               tm_status grown, tm_wood_tree *io) {
+    tree_head head = head_of(grown, io);
+    tm__comm_spread_from(comm, from, &head, sizeof(head));
+    if (tm__comm_is_lost(comm)) {
+        return TM_E_UNAVAILABLE;
+    }
+    if (head.status != TM_OK) {
+        return (tm_status)head.status;
+    }
+    const tree_shape shape = {.n_nodes = (uint32_t)head.n_nodes,
+                              .n_sets = (uint32_t)head.n_sets,
+                              .n_cols = n_cols,
+                              .n_starts = (uint32_t)head.n_starts,
+                              .n_entries = head.n_entries};
+    if (tm__comm_rank(comm) != from) {
+        if (!shape_alloc(&shape, io)) {
+            tm__wood_tree_done(io);
+            return TM_E_NOMEM;
+        }
+        io->n_nodes = shape.n_nodes;
+        io->n_sets = shape.n_sets;
+        io->n_leaves = (uint32_t)head.n_leaves;
+        io->n_starts = shape.n_starts;
+        io->work = head.work;
+    }
+    tm__comm_spread_from(comm, from, io->nodes, head.n_nodes * sizeof(tm_tree_node));
+    tm__comm_spread_from(comm, from, io->values, head.n_nodes * sizeof(double));
+    tm__comm_spread_from(comm, from, io->covers, head.n_nodes * sizeof(uint32_t));
+    tm__comm_spread_from(comm, from, io->sets, head.n_sets * sizeof(tm_tree_set));
+    tm__comm_spread_from(comm, from, io->starts, head.n_starts * sizeof(uint32_t));
+    tm__comm_spread_from(comm, from, io->classes, head.n_entries * sizeof(uint16_t));
+    tm__comm_spread_from(comm, from, io->shares, head.n_entries * sizeof(float));
+    tm__comm_spread_from(comm, from, io->gains, n_cols * sizeof(double));
+    return tm__comm_is_lost(comm) ? TM_E_UNAVAILABLE : TM_OK;
 }

@@ -14,6 +14,8 @@
 #include "model/gbdt/gbdt_loss.h"
 #include "model/tree/tree.h"
 
+struct tm_comm;
+
 /* What all trees of a fit share. */
 typedef struct tm_wood {
     const tm_ctx *ctx; /* asked whether the fit is cancelled */
@@ -44,7 +46,8 @@ typedef struct tm_wood_tree {
     tm_tree_set *sets;
     uint32_t n_nodes, n_sets, n_leaves;
     /* Classes: as tm_wood_shares. */
-    uint32_t *starts; /* [n_leaves + 1] */
+    uint32_t *starts;  /* [n_starts] */
+    uint32_t n_starts; /* n_leaves + 1; 0: no classes */
     uint16_t *classes;
     float *shares;
     double *gains; /* [columns of the view] */
@@ -66,6 +69,14 @@ uint64_t tm__wood_grower_bytes(uint64_t n_rows, uint32_t n_columns, uint32_t n_c
  */
 TM_NODISCARD tm_status tm__wood_grow(tm_wood_grower *grower, uint32_t tree, uint32_t n_cols,
                                      tm_wood_tree *out);
+/**
+ * What the rank `from` grew becomes what all have: its status, and the tree. Elsewhere io is empty
+ * before.
+ *
+ * Errors: that of `from`; TM_E_NOMEM; TM_E_UNAVAILABLE when a rank is lost. No message.
+ */
+TM_NODISCARD tm_status tm__wood_tree_spread(struct tm_comm *comm, uint32_t from, uint32_t n_cols,
+                                            tm_status grown, tm_wood_tree *io);
 void tm__wood_tree_done(tm_wood_tree *tree);
 
 #endif

@@ -50,10 +50,8 @@
 
 enum {
     LANES_MAX = 64,
-    LEAVES_MAX = 1024,  /* of the parameter */
-    LANE_ROWS = 200000, /* with more rows a tree keeps all threads busy, and lanes cost memory */
-    SHARED_CELLS =
-        1 << 16 /* of rows and columns; fewer are added up while a message is on its way */
+    LEAVES_MAX = 1024, /* of the parameter */
+    LANE_ROWS = 200000 /* with more rows a tree keeps all threads busy, and lanes cost memory */
 };
 
 typedef struct boost_lane {
@@ -719,7 +717,7 @@ static tm_status rounds_run(boost *b, tm_err *err) {
 
 tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                        tm_model **out_model, tm_err *err) {
-    const bool is_shared = in->x->n_rows * in->x->n_cols >= SHARED_CELLS;
+    const bool is_shared = in->x->n_rows * in->x->n_cols >= TM_SHARED_CELLS;
     boost b = {
         .ctx = ctx, .comm = is_shared ? ctx->comm : NULL, .in = in, .params = params->values};
     if (in->task == TM_TASK_RANKING &&

@@ -154,6 +154,11 @@ static void gather_and_spread(seat *s, tm_comm *comm) {
         assert_int_equal(rows[row], row + 5);
     }
     tm__comm_spread(comm, &told, sizeof(told));
+    for (uint32_t from = 0; from < s->post->n_ranks; from++) {
+        uint32_t said = s->rank == from ? 1000 + from : 0;
+        tm__comm_spread_from(comm, from, &said, sizeof(said));
+        assert_int_equal(said, 1000 + from);
+    }
     assert_int_equal(told, 40);
     assert_true(tm__comm_agree(comm, s->rank == 0));
     assert_false(tm__comm_agree(comm, s->rank != 0));
