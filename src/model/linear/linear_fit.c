@@ -8,6 +8,9 @@
  * validation rows, or when there are none parts of the training rows in turn. Then all training
  * rows are fitted at the best strength, started where the search was.
  *
+ * Over ranks each looks at a part of the rows in every pass of the solver; descent by coordinates
+ * (for an l1 part) is done by every rank.
+ *
  * Invariants.
  * 1. Rows, parts and path are functions of the input and the seed alone.
  * 2. Whatever the budget, there is an answer: the best so far.
@@ -16,6 +19,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/comm.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "model/linear/linear_priv.h"
@@ -127,10 +131,11 @@ static tm_status solve(fit_state *fit, const any_solver *solver, double strength
                                       .tol = tol,
                                       .iter_max = (uint32_t)fit->params[TM_LINEAR_ITER]};
     uint32_t n_iterations = 0;
-    return solver->each != NULL ? tm__descent_run(fit->ctx, solver->each, &options, theta,
+    TM_TRY(solver->each != NULL ? tm__descent_run(fit->ctx, solver->each, &options, theta,
                                                   &n_iterations, &fit->work, err)
                                 : tm__solver_run(fit->ctx, solver->all, &options, theta,
-                                                 &n_iterations, &fit->work, err);
+                                                 &n_iterations, &fit->work, err));
+    return tm__comm_status(fit->ctx->comm, err);
 }
 
 /* Walk the path on one design, scoring on another: losses [N_PATH] (infinite where the walk did not

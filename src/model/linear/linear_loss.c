@@ -11,12 +11,16 @@
  * 1. Chunks depend on the shape of the design alone; their sums are added in chunk order, and a sum
  *    over the rows of a block has 8 lanes in the source: no thread count or SIMD width can show.
  * 2. A term's gradient is one sum in row order.
+ *
+ * Over ranks each passes over some of the chunks; the sums of all are gathered and added in their
+ * order, so that 1. and 2. hold for ranks, too.
  */
 #include "model/linear/linear_priv.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "base/comm.h"
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -37,6 +41,8 @@ struct tm_loss {
     double *losses;    /* [n_chunks] */
     double *scratch;   /* [n_threads x BLOCK x n_outputs] margins, then residuals */
     double *residuals; /* [n_rows x n_outputs], NULL without terms */
+    bool is_shared;    /* large enough to be divided over ranks */
+    uint64_t first;    /* of the chunks of this rank */
     const double *theta;
     double *gradient; /* of the pass that runs; NULL: loss only */
 };
@@ -49,6 +55,8 @@ tm_loss *tm__loss_create(const tm_ctx *ctx, const tm_design *design) {
     }
     self->design = design;
     self->n_sums = ((size_t)design->code->n_dense + 1) * k;
+    self->is_shared = design->n_rows * design->code->n_cols >= TM_SHARED_CELLS ||
+                      (design->starts != NULL && design->starts[design->n_rows] >= TM_SHARED_CELLS);
     uint64_t n_chunks = (design->n_rows + CHUNK_MIN - 1) / CHUNK_MIN;
     const uint64_t room = SUMS_MAX / self->n_sums;
     n_chunks = n_chunks > CHUNKS_MAX ? CHUNKS_MAX : n_chunks;
@@ -276,9 +284,10 @@ static void pass_chunk(void *arg, uint64_t item, uint32_t worker) {
     tm_loss *self = arg;
     const tm_design *design = self->design;
     const size_t k = design->n_outputs;
-    const uint64_t from = item * self->chunk_rows, last = from + self->chunk_rows;
+    const uint64_t chunk = self->first + item;
+    const uint64_t from = chunk * self->chunk_rows, last = from + self->chunk_rows;
     const uint64_t end = last < design->n_rows ? last : design->n_rows;
-    double *sums = self->sums + item * self->n_sums;
+    double *sums = self->sums + chunk * self->n_sums;
     double *z = self->scratch + worker * BLOCK * k;
     double loss = 0.0;
     if (self->gradient != NULL) {
@@ -296,7 +305,7 @@ static void pass_chunk(void *arg, uint64_t item, uint32_t worker) {
             memcpy(self->residuals + row * k, z, n * k * sizeof(double));
         }
     }
-    self->losses[item] = loss;
+    self->losses[chunk] = loss;
 }
 
 static void pass_terms(void *arg, uint64_t item, uint32_t worker) {
@@ -318,13 +327,37 @@ static void pass_terms(void *arg, uint64_t item, uint32_t worker) {
     }
 }
 
+/* The chunks of this rank, and then what all ranks have of theirs. */
+static void pass_run(const tm_ctx *ctx, tm_loss *self) {
+    struct tm_comm *comm = self->is_shared ? ctx->comm : NULL;
+    const tm_row_deal chunks = {.n_rows = self->n_chunks, .chunk_rows = 1};
+    const uint32_t rank = tm__comm_rank(comm), n_ranks = tm__comm_ranks(comm);
+    const tm_row_part own = tm__comm_part(chunks, rank, n_ranks);
+    self->first = own.begin;
+    tm__pool_run(ctx->pool, own.end - own.begin, pass_chunk, self);
+    tm__comm_gather(comm, chunks, sizeof(double), self->losses);
+    if (self->gradient != NULL) {
+        tm__comm_gather(comm, chunks, self->n_sums * sizeof(double), self->sums);
+    }
+    if (self->gradient != NULL && self->residuals != NULL) {
+        const tm_row_deal rows = {.n_rows = self->design->n_rows, .chunk_rows = self->chunk_rows};
+        tm__comm_gather(comm, rows, self->design->n_outputs * sizeof(double), self->residuals);
+    }
+}
+
 double tm__loss_eval(const tm_ctx *ctx, tm_loss *loss, const double *theta, double *out_gradient) {
     const tm_linear_code *code = loss->design->code;
     const size_t k = loss->design->n_outputs, n_dense = code->n_dense * k;
     double total = 0.0;
     loss->theta = theta;
     loss->gradient = out_gradient;
-    tm__pool_run(ctx->pool, loss->n_chunks, pass_chunk, loss);
+    pass_run(ctx, loss);
+    if (tm__comm_is_lost(ctx->comm)) { /* a minimum, so that solvers end; the fit fails then */
+        for (size_t i = 0; out_gradient != NULL && i < tm__design_params(loss->design); i++) {
+            out_gradient[i] = 0;
+        }
+        return INFINITY;
+    }
     for (uint32_t c = 0; c < loss->n_chunks; c++) {
         total += loss->losses[c];
     }
