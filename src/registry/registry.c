@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/json_scan.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "registry/registry_priv.h"
@@ -335,7 +336,8 @@ tm_status tm__registry_alias(tm_registry *registry, int64_t model_id, const char
     " LEFT JOIN verdicts d ON d.model_id = v.model_id AND d.number = v.number"                     \
     " LEFT JOIN collected c ON c.model_id = v.model_id AND c.number = v.number"
 
-static tm_status version_read(tm_stmt *stmt, tm_version *out, tm_err *err) {
+/* All of a version but its info. */
+static void version_head(tm_stmt *stmt, tm_version *out) {
     tm_version version = {.number = (uint32_t)tm__stmt_i64(stmt, 1),
                           .created_us = tm__stmt_i64(stmt, 3)};
     const tm_str hash = tm__stmt_blob(stmt, 2);
@@ -348,6 +350,12 @@ static tm_status version_read(tm_stmt *stmt, tm_version *out, tm_err *err) {
                               : tm__stmt_i64(stmt, 6) != 0 ? "ready"
                                                            : "refused";
     (void)tm__str_copy(version.state, sizeof(version.state), tm__str(state));
+    *out = version;
+}
+
+static tm_status version_read(tm_stmt *stmt, tm_version *out, tm_err *err) {
+    tm_version version;
+    version_head(stmt, &version);
     TM_TRY(tm__registry_json(tm__stmt_text(stmt, 5), &version.info, err));
     *out = version;
     return TM_OK;
@@ -726,9 +734,53 @@ static tm_status model_item(tm_stmt *stmt, json_t *list, tm_err *err) {
     return rc == 0 ? TM_OK : no_memory(err);
 }
 
+/* Of an info's text the members that a list shows; the others, of which there is one for each of a
+ * thousand columns, are stepped over. *io is changed. */
+static tm_status read_brief(char *io, size_t len, json_t **out, tm_err *err) {
+    tm_scan_error bad;
+    if (!tm__scan_check(io, len, &bad) || *tm__scan_space(io) != '{') {
+        return TM_FAIL(err, TM_E_INTEGRITY, "what is known of a version is no JSON");
+    }
+    json_t *const brief = json_object();
+    char *after = NULL;
+    for (char *p = tm__scan_enter(tm__scan_space(io), &after); p != NULL;
+         p = tm__scan_more(p, &after)) {
+        tm_str name;
+        json_t *value = NULL;
+        char *const begin = tm__scan_name(p, &name);
+        const bool is_wanted = tm__str_is(name, "learner") || tm__str_is(name, "test");
+        p = tm__scan_skip(begin);
+        if (is_wanted) {
+            const tm_status st =
+                tm__json_parse(begin, (size_t)(p - begin), TM_MAX_JSON_DEPTH, &value, err);
+            if (st != TM_OK) {
+                json_decref(brief);
+                return st;
+            }
+            json_object_set_new(brief, name.ptr[0] == 'l' ? "learner" : "test", value);
+        }
+    }
+    *out = brief;
+    return tm__json_check(err);
+}
+
+static tm_status version_brief(tm_stmt *stmt, tm_version *out, tm_err *err) {
+    const char *const info = tm__stmt_text(stmt, 5);
+    const size_t len = strlen(info);
+    char *const copy = tm__mem_alloc(len + 1, 1);
+    if (copy == NULL) {
+        return no_memory(err);
+    }
+    memcpy(copy, info, len + 1);
+    version_head(stmt, out);
+    const tm_status st = read_brief(copy, len, &out->info, err);
+    tm__mem_free(copy);
+    return st;
+}
+
 static tm_status version_item(tm_stmt *stmt, json_t *list, tm_err *err) {
     tm_version version = {0};
-    TM_TRY(version_read(stmt, &version, err));
+    TM_TRY(version_brief(stmt, &version, err));
     char hash[TM_HASH_TEXT];
     tm__hash_to_text(&version.bundle_hash, hash);
     json_t *test = json_object_get(version.info, "test");
