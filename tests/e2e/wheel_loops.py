@@ -132,17 +132,20 @@ class Loops:
         self.town += 1
         begun, before = time.monotonic(), len(self.rolled_back())
         share = 0.1 if self.believed("back") > 0.5 else 0.9
-        self.label(LABELS, share, "back")
-        while abs(self.believed("back") - share) > 0.3:
-            assert time.monotonic() < begun + seconds, self.tm("retrain", "back", "--turns").out[:2000]
-            time.sleep(0.1)
+        while abs(self.believed("back") - share) > 0.3:  # rows that a gate judged by are learned with the next ones
+            self.label(LABELS, share, "back")
+            self.wait(lambda: abs(self.believed("back") - share) <= 0.3, begun + seconds)
         while len(self.rolled_back()) == before:
-            assert time.monotonic() < begun + seconds, self.tm("retrain", "back", "--turns").out[:2000]
             self.label(LABELS, 1 - share, "back")
-            until = time.monotonic() + 10
-            while len(self.rolled_back()) == before and time.monotonic() < until:
-                time.sleep(0.1)
+            self.wait(lambda: len(self.rolled_back()) > before, begun + seconds)
         self.n_regrets += 1
+
+    def wait(self, is_so, end):
+        """Ten seconds at the most."""
+        assert time.monotonic() < end, self.tm("retrain", "back", "--turns").out[:2000]
+        until = time.monotonic() + 10
+        while not is_so() and time.monotonic() < until:
+            time.sleep(0.1)
 
     def rolled_back(self):
         return self.server.request("GET", "/v1/models/back/history?event=rolled_back", headers=self.headers)[2]["history"]
