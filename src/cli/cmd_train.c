@@ -201,7 +201,7 @@ static tm_status continue_options(training *t, tm_err *err) {
     const char *split = tm__cli_text(cli, "split");
     TM_TRY(tm__registry_find(t->place.registry, tm__cli_text(cli, "continue"), &t->base, err));
     TM_TRY(tm__registry_bundle(t->place.registry, &t->base, &t->base_bundle, err));
-    TM_TRY(tm__train_base_recipe(t->base_bundle, params, n_params, &t->base_recipe, err));
+    TM_TRY(tm__train_base_recipe(t->base_bundle, NULL, params, n_params, &t->base_recipe, err));
     TM_TRY(tm__recipe_init(&t->recipe, t->base_recipe, err));
     t->options = t->recipe.options;
     t->options.base = t->base_bundle;

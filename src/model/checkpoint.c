@@ -307,6 +307,9 @@ static tm_status key_of(const tm_model_ops *ops, const tm_fit_input *in, const t
         tm__buf_init(&bytes, TM_MAX_BUNDLE_BYTES);
         const tm_status st = in->base->ops->save(in->base, &bytes, err);
         tm__hasher_update(&hasher, bytes.data, bytes.len);
+        if (in->is_update) {
+            tm__hasher_update(&hasher, &in->is_update, sizeof(in->is_update));
+        }
         tm__buf_done(&bytes);
         TM_TRY(st);
     }

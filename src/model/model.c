@@ -276,9 +276,9 @@ static tm_status check_rules(const tm_model_ops *ops, const tm_fit_input *in, tm
 
 static tm_status check_base(const tm_model_ops *ops, const tm_fit_input *in, tm_err *err) {
     const tm_model *base = in->base;
-    if (!ops->continues || base->ops != ops) {
-        return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' cannot go on from a model of '%s'",
-                       ops->name, base->ops->name);
+    if (!(in->is_update ? ops->updates : ops->continues) || base->ops != ops) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "learner '%s' cannot %s a model of '%s'", ops->name,
+                       in->is_update ? "update" : "go on from", base->ops->name);
     }
     if (base->task != in->task || base->n_cols != in->x->n_cols ||
         (in->task == TM_TASK_MULTICLASS && base->n_outputs != in->n_classes)) {

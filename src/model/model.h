@@ -75,8 +75,9 @@ typedef struct tm_fit_input {
                                     cannot keep them */
     bool has_groups;             /* columns may act together only within groups */
     const tm_model
-        *base; /* of the same learner, task and columns: it is kept, and what is learned
-                  is added to it; NULL: none. TM_E_UNSUPPORTED for a learner that cannot */
+        *base;      /* of the same learner, task and columns: it is kept, and what is learned
+                       is added to it; NULL: none. TM_E_UNSUPPORTED for a learner that cannot */
+    bool is_update; /* nothing is added to base: its own numbers move with the rows given */
 } tm_fit_input;
 
 struct tm_model_ops {
@@ -86,6 +87,7 @@ struct tm_model_ops {
     bool keeps_rules;           /* tm_fit_input.rules are no error */
     bool takes_scores;          /* tm_fit_input.init_scores are no error */
     bool continues;             /* tm_fit_input.base is none */
+    bool updates;               /* tm_fit_input.is_update is none */
     bool is_external;           /* of a user's module: fitted only where it is named */
     /* required */
     tm_status (*fit)(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,

@@ -147,6 +147,7 @@ typedef struct tm_train_options {
     char snapshot[TM_HASH_TEXT];      /* of the training table; empty: none */
     char test_snapshot[TM_HASH_TEXT]; /* of the separate test table; empty: none */
     const tm_bundle *base;            /* go on from this model; NULL: learn anew */
+    bool is_update;                   /* its own numbers move, nothing is added to them */
     bool is_repeat;                   /* of a run with budget_ms: `stops` stand for the clock */
     const uint64_t *stops;            /* [n_stops] info.stops of that run */
     uint32_t n_stops;
@@ -206,12 +207,13 @@ typedef struct tm_recipe {
  * is none. */
 TM_NODISCARD tm_status tm__recipe_init(tm_recipe *out, const json_t *recipe, tm_err *err);
 /**
- * The recipe of a training that goes on from a model: the model's own, its learner and parameters,
- * then those given. A new reference in *out. TM_E_DATA when the model does not say how it was
- * trained.
+ * The recipe of a training that goes on from a model: the one given (NULL: the model's own) with
+ * its learner and parameters, then those given. A new reference in *out. TM_E_DATA when the model
+ * does not say how it was trained.
  */
-TM_NODISCARD tm_status tm__train_base_recipe(const tm_bundle *base, const char *const *params,
-                                             uint32_t n_params, json_t **out, tm_err *err);
+TM_NODISCARD tm_status tm__train_base_recipe(const tm_bundle *base, const json_t *from,
+                                             const char *const *params, uint32_t n_params,
+                                             json_t **out, tm_err *err);
 /** Everything but the rows that a finished run's bytes follow from, read from its info: a run with
  * these options on its snapshots gives its bundle again. TM_E_NOT_FOUND when the record, of an
  * earlier release, does not hold it. */

@@ -22,9 +22,10 @@ tm_status tm__train_base_check(const tm_train_data *data, const tm_train_options
         return TM_OK;
     }
     const tm_model *model = tm__bundle_model(base);
-    if (!model->ops->continues) {
-        const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED,
-                                     "a model of '%s' cannot be gone on from", model->ops->name);
+    if (!(options->is_update ? model->ops->updates : model->ops->continues)) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_UNSUPPORTED, "a model of '%s' cannot be %s", model->ops->name,
+                    options->is_update ? "updated" : "gone on from");
         tm_err_hint(err, "Train with --learner gbdt and a --param, and without --init-score, which "
                          "gives a model that can.");
         return st;
@@ -98,14 +99,18 @@ tm_status tm__train_base_fold(tm_ctx *ctx, const tm_train_data *data,
 json_t *tm__train_base_info(const tm_train_options *options) {
     char hash[TM_HASH_TEXT];
     tm__hash_to_text(tm__bundle_hash(options->base), hash);
-    return json_pack("{s:s, s:I}", "bundle_hash", hash, "rounds",
-                     (json_int_t)tm__bundle_model(options->base)->n_rounds);
+    json_t *const info = json_pack("{s:s, s:I}", "bundle_hash", hash, "rounds",
+                                   (json_int_t)tm__bundle_model(options->base)->n_rounds);
+    if (info != NULL && options->is_update) {
+        json_object_set_new(info, "how", json_string("update"));
+    }
+    return info;
 }
 
 /* ---- the recipe ---- */
 
 /* "gbdt.max_leaves=63" of each parameter of the base but those of its length. */
-static bool add_params(json_t *list, const json_t *params) {
+static bool add_params(json_t *list, const char *learner, const json_t *params) {
     const char *name = NULL;
     json_t *value = NULL;
     bool ok = true;
@@ -116,17 +121,19 @@ static bool add_params(json_t *list, const json_t *params) {
         }
         text[tm__f64_to_text(json_number_value(value), text)] = '\0';
         const char *word = json_is_string(value) ? json_string_value(value) : text;
-        ok = ok && json_array_append_new(list, json_sprintf("gbdt.%s=%s", name, word)) == 0;
+        ok = ok && json_array_append_new(list, json_sprintf("%s.%s=%s", learner, name, word)) == 0;
     }
     return ok;
 }
 
-tm_status tm__train_base_recipe(const tm_bundle *base, const char *const *params, uint32_t n_params,
-                                json_t **out, tm_err *err) {
+tm_status tm__train_base_recipe(const tm_bundle *base, const json_t *from,
+                                const char *const *params, uint32_t n_params, json_t **out,
+                                tm_err *err) {
     const json_t *info = tm__bundle_info(base);
-    json_t *recipe = json_deep_copy(json_object_get(info, "recipe"));
+    const char *const learner = tm__bundle_model(base)->ops->name;
+    json_t *recipe = json_deep_copy(from != NULL ? from : json_object_get(info, "recipe"));
     json_t *list = json_array();
-    bool ok = list != NULL && add_params(list, json_object_get(info, "params"));
+    bool ok = list != NULL && add_params(list, learner, json_object_get(info, "params"));
     for (uint32_t i = 0; ok && i < n_params; i++) { /* the last one of a name counts */
         ok = json_array_append_new(list, json_string(params[i])) == 0;
     }
@@ -136,7 +143,7 @@ tm_status tm__train_base_recipe(const tm_bundle *base, const char *const *params
         return ok ? TM_FAIL(err, TM_E_DATA, "the model does not say how it was trained")
                   : TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe");
     }
-    json_object_set_new(recipe, "learners", json_string("gbdt"));
+    json_object_set_new(recipe, "learners", json_string(learner));
     json_object_set_new(recipe, "params", list);
     json_object_set_new(recipe, "task", json_string(tm__task_text(tm__bundle_task(base))));
     if (tm__bundle_task(base) == TM_TASK_BINARY) {

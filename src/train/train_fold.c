@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -223,19 +224,9 @@ static tm_status gather_targets(tm_fold *fold, const tm_train_data *data, const 
     return tm__class_weights_fold(data, fold, err);
 }
 
-tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
-                        const tm_fold_rows *rows, uint64_t seed, tm_err *err) {
-    const tm_program_options options = {
-        .task = data->task,
-        .n_classes = data->n_classes,
-        .is_time_ordered = data->is_time_ordered,
-        .level_means = data->level_means,
-        .exprs = data->exprs,
-        .n_exprs = data->n_exprs,
-        .as = data->as,
-        .n_as = data->n_as,
-        .seed = seed,
-    };
+/* Everything but features. */
+static tm_status targets_init(tm_fold *fold, const tm_train_data *data, const tm_fold_rows *rows,
+                              tm_err *err) {
     memset(fold, 0, sizeof(*fold));
     fold->n = rows->n_fit;
     fold->n_valid = rows->n_valid;
@@ -257,10 +248,54 @@ tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
             st = TM_FAIL(err, TM_E_NOMEM, "no memory for the queries of a fold");
         }
     }
+    return st;
+}
+
+tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
+                        const tm_fold_rows *rows, uint64_t seed, tm_err *err) {
+    const tm_program_options options = {
+        .task = data->task,
+        .n_classes = data->n_classes,
+        .is_time_ordered = data->is_time_ordered,
+        .level_means = data->level_means,
+        .exprs = data->exprs,
+        .n_exprs = data->n_exprs,
+        .as = data->as,
+        .n_as = data->n_as,
+        .seed = seed,
+    };
+    tm_status st = targets_init(fold, data, rows, err);
     if (st == TM_OK) {
         st = tm__program_fit(ctx, data->table, &data->schema, data->y, rows->fit, rows->n_fit,
                              &options, &fold->program, &fold->x, err);
     }
+    if (st == TM_OK && rows->n_valid > 0) {
+        st = tm__program_apply(ctx, fold->program, data->table, fold->valid_rows, rows->n_valid,
+                               &fold->x_valid, err);
+    }
+    if (st != TM_OK) {
+        tm__fold_done(fold);
+    }
+    return st;
+}
+
+/* A program of the fold's own with the same steps. */
+static tm_status program_copy(const tm_program *program, tm_program **out, tm_err *err) {
+    tm_buf bytes;
+    tm__buf_init(&bytes, TM_MAX_BUNDLE_BYTES);
+    tm_status st = tm__program_save(program, &bytes, err);
+    st = st == TM_OK ? tm__program_load(bytes.data, bytes.len, out, err) : st;
+    tm__buf_done(&bytes);
+    return st;
+}
+
+tm_status tm__fold_init_by(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
+                           const tm_fold_rows *rows, const tm_program *program, tm_err *err) {
+    tm_status st = targets_init(fold, data, rows, err);
+    st = st == TM_OK ? program_copy(program, &fold->program, err) : st;
+    st = st == TM_OK ? tm__program_apply(ctx, fold->program, data->table, rows->fit, rows->n_fit,
+                                         &fold->x, err)
+                     : st;
     if (st == TM_OK && rows->n_valid > 0) {
         st = tm__program_apply(ctx, fold->program, data->table, fold->valid_rows, rows->n_valid,
                                &fold->x_valid, err);

@@ -267,6 +267,10 @@ typedef struct tm_fold_rows {
 void tm__fold_rows_done(tm_fold_rows *rows);
 TM_NODISCARD tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
                                      const tm_fold_rows *rows, uint64_t seed, tm_err *err);
+/** The same by a program that is there, of which the fold gets its own. */
+TM_NODISCARD tm_status tm__fold_init_by(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
+                                        const tm_fold_rows *rows, const tm_program *program,
+                                        tm_err *err);
 void tm__fold_done(tm_fold *fold);
 /** What learners see of a fold's numbers: all but the initial score, which is the last column. */
 tm_view tm__fold_view(const tm_fold *fold, const tm_matrix *matrix);
@@ -317,6 +321,9 @@ typedef struct tm_final {
 } tm_final;
 TM_NODISCARD tm_status tm__final_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 TM_NODISCARD tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
+/* train_update.c */
+/** The base of the options with numbers that moved with the rows (options.is_update). */
+TM_NODISCARD tm_status tm__update_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 void tm__final_done(tm_final *final);
 /* train_candidate.c */
 TM_NODISCARD tm_status tm__candidates_init(tm_search *search, tm_err *err);
@@ -359,7 +366,7 @@ const tm_model *tm__train_base_model(const tm_train_options *options);
 TM_NODISCARD tm_status tm__train_base_fold(tm_ctx *ctx, const tm_train_data *data,
                                            const tm_train_options *options,
                                            const tm_fold_rows *rows, tm_fold *fold, tm_err *err);
-/** {"bundle_hash", "rounds"} of the model gone on from. New reference. */
+/** {"bundle_hash", "rounds", "how"?: "update"} of the model gone on from. New reference. */
 json_t *tm__train_base_info(const tm_train_options *options);
 /* train_report.c */
 /** [{"column","score"}]: input columns that alone reach AUC, accuracy or r2 of 0.98. New reference.

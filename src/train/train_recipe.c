@@ -154,6 +154,8 @@ tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err
     o->window = window;
     o->model = tm__json_text(info, "model", NULL);
     o->is_repeat = true;
+    o->is_update =
+        strcmp(tm__json_text(json_object_get(info, "continues"), "how", ""), "update") == 0;
     o->label_cut_us = tm__json_i64(json_object_get(info, "labels"), "cut_us", 0);
     o->events_snapshots = json_object_get(info, "event_snapshots");
     memcpy(o->snapshot, snapshot, TM_HASH_TEXT);
@@ -225,6 +227,7 @@ tm_status tm__train_run_hash(const tm_train_options *options, tm_hash *out, tm_e
     hash_window(&hasher, &options->window);
     if (options->base != NULL) {
         tm__hasher_update(&hasher, tm__bundle_hash(options->base)->bytes, TM_HASH_BYTES);
+        tm__hasher_update(&hasher, &options->is_update, sizeof(options->is_update));
     }
     tm__hasher_final(&hasher, out);
     tm__buf_done(&text);

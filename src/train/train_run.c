@@ -158,7 +158,8 @@ static tm_status learn(run *r, tm_err *err) {
         /* What a person fixed is not cut short by a default. */
         r->budget.work_limit = options->work;
         r->ctx->budget = &r->budget;
-        return tm__single_fit(r->ctx, &r->search, &r->final, err);
+        return options->is_update ? tm__update_fit(r->ctx, &r->search, &r->final, err)
+                                  : tm__single_fit(r->ctx, &r->search, &r->final, err);
     }
     r->ctx->budget = &r->budget;
     TM_TRY(tm__train_select(r->ctx, &r->search, &r->selection, err));

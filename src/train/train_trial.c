@@ -46,6 +46,7 @@ static tm_status fit_fold(tm_ctx *ctx, tm_search *search, const tm_fold *fold,
         .has_groups = search->options->n_interact > 0,
         .metric = search->options->metric != NULL ? search->metric : NULL,
         .base = tm__train_base_model(search->options),
+        .is_update = search->options->is_update,
     };
     tm_model *model = NULL;
     tm_status st = tm__model_fit(ctx, candidate->ops, &in, &candidate->params, &model, err);

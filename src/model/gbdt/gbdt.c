@@ -240,6 +240,7 @@ const tm_model_ops tm__gbdt_ops = {
     .keeps_rules = true,
     .takes_scores = true,
     .continues = true,
+    .updates = true,
     .fit = tm__gbdt_fit,
     .predict = gbdt_predict,
     .save = gbdt_save,

@@ -46,6 +46,7 @@
 #include "model/gbdt/gbdt_plan.h"
 #include "model/gbdt/gbdt_priv.h"
 #include "model/gbdt/gbdt_renew.h"
+#include "model/gbdt/gbdt_update.h"
 #include "model/gbdt/gbdt_weights.h"
 
 enum {
@@ -723,6 +724,9 @@ tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *par
     if (in->task == TM_TASK_RANKING &&
         (in->queries == NULL || (in->x_valid != NULL && in->queries_valid == NULL))) {
         return TM_FAIL(err, TM_E_INVALID, "ranking needs the query of each row");
+    }
+    if (in->is_update) {
+        return tm__gbdt_update(ctx, in, params, out_model, err);
     }
     uint64_t allowed = 0;
     const uint64_t held = tm__mem_bytes();

@@ -801,12 +801,9 @@ static double value_within(const tm_grower *grower, uint32_t leaf, double value)
     return isfinite(out) ? out : 0;
 }
 
-/*
- * Not past the best constant of a log objective's leaf, log(up / down): a step of Newton up
- * overshoots it where the leaf's mean is many times the answer. Both sums follow from gradient and
- * hessian: g = down - up, h = (2 - p) down + (p - 1) up.
- */
-static double within_log(double step, double power, double g, double h) {
+/* A step of Newton up overshoots where the leaf's mean is many times the answer. Both sums follow
+ * from gradient and hessian: g = down - up, h = (2 - p) down + (p - 1) up. */
+double tm__step_within_log(double step, double power, double g, double h) {
     const double up = h - (2 - power) * g, down = h + (power - 1) * g;
     return step > 0 && up > down && down > 0 ? fmin(step, tm__log(up / down)) : step;
 }
@@ -835,7 +832,7 @@ static void values_fit(tm_grower *grower) {
         double value = -options->learning_rate * shrunk / below * grower->in.scale;
         double step = -shrunk / below;
         if (grower->in.power > 0) {
-            step = within_log(step, grower->in.power, g, h);
+            step = tm__step_within_log(step, grower->in.power, g, h);
             value = options->learning_rate * step;
         }
         grower->values[leaf] = below > 0 && isfinite(value) ? value : 0;

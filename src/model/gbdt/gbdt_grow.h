@@ -45,6 +45,10 @@ typedef struct tm_grow_input {
     const bool *columns;  /* [n_columns] that may split; NULL: all */
 } tm_grow_input;
 
+/** A leaf's step, not past the best constant of a log objective: log(up / down) of the sums g and h
+ * of its rows. power: of the variance, over 0. */
+double tm__step_within_log(double step, double power, double g, double h);
+
 typedef struct tm_grower tm_grower;
 
 /** pool may be NULL. The bins must outlive the grower. NULL when out of memory. */
