@@ -34,6 +34,15 @@ static void print_window(tm_cli *cli, const json_t *window) {
     tm__cli_print(cli, ": %s\n", word(window, "reason", ""));
 }
 
+/* "update", or "recipe: REASON" when it was not to be. */
+static void print_how(tm_cli *cli, const json_t *how) {
+    const char *const reason = word(how, "reason", "");
+    if (how != NULL) {
+        tm__cli_print(cli, "  how      %s%s%s\n", word(how, "kind", word(how, "asked", "")),
+                      reason[0] != '\0' ? ": " : "", reason);
+    }
+}
+
 /* Why it seemed worth it, and what was tried. */
 static void print_reasons(tm_cli *cli, const json_t *turn) {
     const json_t *const evidence = json_object_get(turn, "evidence");
@@ -67,6 +76,7 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
                   (long long)tm__json_i64(turn, "rows", 0),
                   (long long)tm__json_i64(turn, "new_rows", 0),
                   (long long)tm__json_i64(turn, "champion", 0));
+    print_how(cli, json_object_get(turn, "how"));
     print_window(cli, json_object_get(turn, "window"));
     print_reasons(cli, turn);
     if (tm__json_i64(turn, "version", 0) > 0) {
@@ -176,6 +186,7 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
         .promote = !tm__cli_flag(cli, "no-promote"),
         .work = (uint64_t)tm__cli_i64(cli, "work"),
         .budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000,
+        .how = tm__cli_text(cli, "how"),
         .window = tm__cli_text(cli, "window"),
         .keeps_state = tm__cli_has(cli, "checkpoint"),
         .checkpoint_ns = (uint64_t)tm__cli_duration_us(cli, "checkpoint") * 1000,

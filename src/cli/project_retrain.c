@@ -5,11 +5,12 @@
 #include "base/mem.h"
 #include "cli/project_priv.h"
 #include "loop/loop_choice.h"
+#include "loop/loop_how.h"
 
 static const char *const words[] = {"drift", "performance", "schema"};
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 
-typedef enum kind { SECONDS, COUNT, NUMBER, WORDS, WINDOW } kind;
+typedef enum kind { SECONDS, COUNT, NUMBER, WORDS, WINDOW, HOW } kind;
 static const struct {
     const char *name, *member;
     kind kind;
@@ -25,6 +26,7 @@ static const struct {
     {"cool_down", "cool_down_s", SECONDS, 0, "a time such as 1h"},
     {"per_day", "per_day_s", SECONDS, 1, "a time such as 2h"},
     {"watch", "watch", COUNT, 0, "a number of labels, 0 for none"},
+    {"how", "how", HOW, 0, "recipe, trees or update"},
     {"window", "window", WINDOW, 0, "all, sliding, weighted, cut, auto, or sliding:5000"},
 };
 #define N_TERMS (sizeof(terms) / sizeof(terms[0]))
@@ -57,6 +59,14 @@ static bool read_window(tm_str text, json_t *retrain) {
     return ok;
 }
 
+static bool read_how(tm_str text, json_t *retrain) {
+    char how[16];
+    tm_turn_how way;
+    const bool ok = tm__str_copy(how, sizeof(how), text) && tm__how_ask(how, &way, NULL) == TM_OK;
+    json_object_set_new(retrain, "how", json_string(ok ? how : ""));
+    return ok;
+}
+
 static tm_status read_term(tm_yaml *r, const yaml_node_t *value, size_t i, json_t *retrain,
                            tm_err *err) {
     const tm_str text = tm__yaml_scalar(value);
@@ -77,6 +87,8 @@ static tm_status read_term(tm_yaml *r, const yaml_node_t *value, size_t i, json_
         json_object_set_new(retrain, terms[i].member, json_integer((json_int_t)n));
     } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == WINDOW) {
         ok = read_window(text, retrain);
+    } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == HOW) {
+        ok = read_how(text, retrain);
     } else if (value->type == YAML_SCALAR_NODE) {
         ok = tm__str_to_f64(text, &number) && isfinite(number);
         json_object_set_new(retrain, terms[i].member, json_real(ok ? number : 0));

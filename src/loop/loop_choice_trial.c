@@ -106,6 +106,7 @@ static tm_status set_options(tm_choosing *c, tm_err *err) {
     c->options.work = c->options.budget_ms = c->options.bundle_bytes_max = 0;
     c->options.on_trial = NULL;
     c->options.base = NULL;
+    c->options.is_update = false;
     memset(c->options.snapshot, 0, sizeof(c->options.snapshot));
     memset(c->options.test_snapshot, 0, sizeof(c->options.test_snapshot));
     return TM_OK;

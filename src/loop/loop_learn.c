@@ -4,8 +4,8 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "loop/loop_choice.h"
-#include "loop/loop_turn.h"
+#include "loop/loop_choice_priv.h"
+#include "loop/loop_how.h"
 #include "model/checkpoint.h"
 
 #define CHECKPOINT_NS UINT64_C(60000000000) /* unless asked for otherwise */
@@ -20,8 +20,11 @@ static tm_status no_memory(tm_err *err) {
  */
 static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err) {
     const tm_task task = tm__bundle_task(r->champion_bundle);
-    TM_TRY(tm__recipe_init(out, r->recipe, err));
+    const bool goes_on = r->how_recipe != NULL;
+    TM_TRY(tm__recipe_init(out, goes_on ? r->how_recipe : r->recipe, err));
     tm_train_options *o = &out->options;
+    o->base = goes_on ? r->champion_bundle : NULL;
+    o->is_update = goes_on && r->how == TM_HOW_UPDATE;
     o->model = r->options->model;
     o->target = tm__bundle_target(r->champion_bundle);
     o->task = task;
@@ -70,7 +73,10 @@ static tm_status choose(tm_ctx *ctx, tm_retraining *r, const tm_train_options *o
 static tm_status choose_window(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     const json_t *const said = json_object_get(r->turn.story, "window");
     tm_recipe recipe;
-    if (said == NULL || json_object_get(said, "kind") != NULL) {
+    if (said == NULL) {
+        return tm__how_window(r, err);
+    }
+    if (json_object_get(said, "kind") != NULL) {
         return tm__row_window_from_json(said, &r->window, err);
     }
     TM_TRY(read_recipe(r, &recipe, err));
@@ -81,9 +87,15 @@ static tm_status choose_window(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     return st;
 }
 
-static tm_status fit(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
+/* By the way and the window of the turn. */
+static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
     tm_recipe recipe;
     TM_TRY(choose_window(ctx, r, err));
+    json_decref(r->how_recipe);
+    r->how_recipe = NULL;
+    if (r->how != TM_HOW_RECIPE) {
+        TM_TRY(tm__train_base_recipe(r->champion_bundle, r->recipe, NULL, 0, &r->how_recipe, err));
+    }
     TM_TRY(read_recipe(r, &recipe, err));
     const json_t *const story = r->turn.story;
     (void)tm__str_copy(recipe.options.snapshot, sizeof(recipe.options.snapshot),
@@ -96,6 +108,23 @@ static tm_status fit(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err
         st = tm__train_run(ctx, r->harvest.train, r->harvest.held, &recipe.options, out, err);
     }
     tm__recipe_done(&recipe);
+    return st;
+}
+
+/* Rows of other classes or without a column of the champion's features are learned from anew. */
+static tm_status fit(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
+    tm_err own = {0};
+    TM_TRY(tm__how_choose(r, err));
+    tm_status st = fit_so(ctx, r, out, &own);
+    if (st != TM_OK && r->how != TM_HOW_RECIPE && tm__choosing_is_of_rows(st)) {
+        TM_TRY(tm__how_fall_back(r, own.message, err));
+        tm__checkpoint_close(ctx->checkpoint);
+        ctx->checkpoint = NULL;
+        return fit_so(ctx, r, out, err);
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
     return st;
 }
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "loop/label_guard.h"
 #include "loop/loop_choice.h"
+#include "loop/loop_how.h"
 #include "loop/loop_turn.h"
 #include "model/checkpoint.h"
 
@@ -142,11 +143,11 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
 /* ---- The whole ---- */
 
 /* The same rows, recipe and gate would only give the same version and the same verdict again; a
- * schedule would pile them up. Another budget or window may give another version. */
+ * schedule would pile them up. Another budget, window or way may give another version. */
 static tm_status repeat_check(const tm_retraining *r, tm_err *err) {
     tm_learned learned = {.labels = r->harvest.labels, .n_labels = (int64_t)r->harvest.n_labels};
     uint32_t version = 0;
-    if (r->work > 0 || r->budget_ms > 0 || r->options->window != NULL) {
+    if (r->work > 0 || r->budget_ms > 0 || r->options->window != NULL || r->options->how != NULL) {
         return TM_OK;
     }
     (void)tm__str_copy(learned.source_hash, sizeof(learned.source_hash),
@@ -200,6 +201,10 @@ static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_window_ask ask;
     if (r->options->window != NULL) {
         TM_TRY(tm__window_ask(r->options->window, &ask, err));
+    }
+    tm_turn_how how;
+    if (r->options->how != NULL) {
+        TM_TRY(tm__how_ask(r->options->how, &how, err));
     }
     r->promotes = r->options->promote;
     r->work = r->options->work;
@@ -358,6 +363,7 @@ tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_op
         }
     }
     json_decref(r.recipe);
+    json_decref(r.how_recipe);
     json_decref(r.left_out);
     tm__checkpoint_close(ctx->checkpoint);
     ctx->checkpoint = NULL;

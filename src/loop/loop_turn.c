@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "loop/loop_evidence.h"
+#include "loop/loop_how.h"
 #include "registry/rollout.h"
 #include "source/source.h"
 
@@ -98,6 +99,7 @@ static json_t *write_story(const tm_retraining *r) {
     set(story, "work", (int64_t)r->work);
     set(story, "budget_ms", (int64_t)r->budget_ms);
     write_asked(r, story);
+    tm__how_write_asked(r, story);
     set(story, "tries", 1);
     if (json_array_size(r->left_out) > 0) {
         json_object_set(story, "quarantined", r->left_out);

@@ -18,6 +18,9 @@
 #define TM_WATCH_US (INT64_C(7 * 86400) * 1000000)
 #define TM_WATCH_ALPHA 0.01 /* of going back without a reason, at any of the looks */
 
+/* How a version is learned: loop_how.h. */
+typedef enum tm_turn_how { TM_HOW_RECIPE, TM_HOW_TREES, TM_HOW_UPDATE } tm_turn_how;
+
 typedef struct tm_retraining {
     const tm_home *home;
     const tm_retrain_options *options;
@@ -34,6 +37,8 @@ typedef struct tm_retraining {
     uint32_t n_resumed;     /* fits that a checkpoint gave */
     bool promotes;
     uint64_t work, budget_ms;
+    tm_turn_how how;
+    json_t *how_recipe;   /* of one that goes on from the champion's model */
     tm_row_window window; /* of rows to learn from; UNSAID before it is chosen, or asked for */
 } tm_retraining;
 

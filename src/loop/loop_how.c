@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/loop_how.h"
+
+#include <string.h>
+
+static const char *const kinds[] = {"recipe", "trees", "update"};
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err) {
+    for (size_t i = 0; i < N_KINDS; i++) {
+        if (strcmp(text, kinds[i]) == 0) {
+            *out = (tm_turn_how)i;
+            return TM_OK;
+        }
+    }
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.40s' is no way to learn again", text);
+    tm_err_hint(err, "Write recipe (learn anew), trees (more of them) or update (leaves move).");
+    return st;
+}
+
+void tm__how_write_asked(const tm_retraining *r, json_t *story) {
+    const json_t *const declared = json_object_get(r->recipe, "retrain");
+    const char *const how =
+        r->options->how != NULL ? r->options->how : tm__json_text(declared, "how", NULL);
+    if (how != NULL) {
+        json_object_set_new(story, "how", json_pack("{s:s}", "asked", how));
+    }
+}
+
+/* Why the champion's model cannot be gone on from so; NULL: it can. */
+static const char *why_not(const tm_bundle *champion, tm_turn_how how) {
+    const tm_model_ops *const ops = tm__bundle_model(champion)->ops;
+    if (how == TM_HOW_TREES && !ops->continues) {
+        return "only a model of boosted trees gets more of them";
+    }
+    return how == TM_HOW_UPDATE && !ops->updates
+               ? "only a model of boosted trees has leaves to move"
+               : NULL;
+}
+
+static tm_status set_kind(tm_retraining *r, tm_turn_how how, const char *why, tm_err *err) {
+    json_t *const told = json_object_get(r->turn.story, "how");
+    r->how = how;
+    json_object_set_new(told, "kind", json_string(kinds[how]));
+    if (why != NULL) {
+        json_object_set_new(told, "reason", json_string(why));
+    }
+    TM_TRY(tm__json_check(err));
+    return tm__turn_save(r->registry, &r->turn, err);
+}
+
+tm_status tm__how_choose(tm_retraining *r, tm_err *err) {
+    const json_t *const told = json_object_get(r->turn.story, "how");
+    const char *const kind = tm__json_text(told, "kind", NULL);
+    tm_turn_how how = TM_HOW_RECIPE;
+    if (told == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__how_ask(kind != NULL ? kind : tm__json_text(told, "asked", ""), &how, err));
+    if (kind != NULL) {
+        r->how = how;
+        return TM_OK;
+    }
+    const char *const why = why_not(r->champion_bundle, how);
+    return set_kind(r, why == NULL ? how : TM_HOW_RECIPE, why, err);
+}
+
+tm_status tm__how_fall_back(tm_retraining *r, const char *why, tm_err *err) {
+    const json_t *const window = json_object_get(r->turn.story, "window");
+    if (window != NULL && json_object_get(window, "asked") == NULL) {
+        json_object_del(r->turn.story, "window");
+        r->window = (tm_row_window){0};
+    }
+    return set_kind(r, TM_HOW_RECIPE, why, err);
+}
+
+tm_status tm__how_window(tm_retraining *r, tm_err *err) {
+    const uint64_t n_held = tm__table_rows(r->harvest.held), n_new = r->harvest.n_new;
+    if (r->how != TM_HOW_UPDATE || n_new <= n_held ||
+        tm__bundle_task(r->champion_bundle) == TM_TASK_RANKING) {
+        return TM_OK;
+    }
+    r->window = (tm_row_window){.kind = TM_ROWS_SLIDING, .rows = n_new - n_held};
+    json_t *const told = tm__row_window_json(&r->window);
+    json_object_set_new(told, "reason", json_string("the rows that the champion has not learned"));
+    json_object_set_new(r->turn.story, "window", told);
+    TM_TRY(tm__json_check(err));
+    return tm__turn_save(r->registry, &r->turn, err);
+}
