@@ -50,7 +50,7 @@ static void rounds_in_two_trainings_are_those_of_one(void **state) {
     tm_bundle *first = train(table, &options, &first_result);
     json_t *json = NULL;
     tm_recipe recipe;
-    assert_int_equal(tm__train_base_recipe(first, more, 2, &json, NULL), TM_OK);
+    assert_int_equal(tm__train_base_recipe(first, NULL, more, 2, &json, NULL), TM_OK);
     assert_int_equal(tm__recipe_init(&recipe, json, NULL), TM_OK);
     recipe.options.base = first;
     recipe.options.model = "m";
@@ -100,7 +100,7 @@ static void the_recipe_is_the_models_with_what_was_given(void **state) {
     tm_train_result result;
     tm_bundle *base = train(table, &options, &result);
     json_t *recipe = NULL;
-    assert_int_equal(tm__train_base_recipe(base, given, 1, &recipe, NULL), TM_OK);
+    assert_int_equal(tm__train_base_recipe(base, NULL, given, 1, &recipe, NULL), TM_OK);
     const json_t *list = json_object_get(recipe, "params");
     assert_string_equal(last_of(list, "gbdt.max_leaves="), "gbdt.max_leaves=9");
     assert_string_equal(last_of(list, "gbdt.l2="), "gbdt.l2=2.5");

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <string.h>
+
+#include "loop/loop_how.h"
+#include "temp_home.h"
+#include "trained_home.h"
+
+static void a_way_is_one_of_three(void **state) {
+    static const char *const ways[] = {"recipe", "trees", "update"};
+    static const char *const none[] = {"", "refit", "updates", "Recipe"};
+    tm_turn_how how = TM_HOW_RECIPE;
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(tm__how_ask(ways[i], &how, NULL), TM_OK);
+        assert_int_equal(how, i);
+    }
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        assert_int_equal(tm__how_ask(none[i], &how, NULL), TM_E_USAGE);
+    }
+}
+
+static tm_registry *trained(const tm_home *home) {
+    static const tm_made_rows rows[] = {{.n = 600}, {.first = 7000, .n = 600, .is_flipped = true}};
+    tm_registry *registry = NULL;
+    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
+    tm__made_csv_write(home, rows, 1);
+    assert_int_equal(tm__made_train(home, registry), 1);
+    tm__made_csv_write(home, rows, 2);
+    return registry;
+}
+
+static json_t *retrain(const tm_home *home, const tm_retrain_options *asked) {
+    tm_retrain_options options = *asked;
+    tm_ctx ctx = {0};
+    json_t *story = NULL;
+    tm_err err = {0};
+    options.model = "made";
+    if (tm__loop_retrain(&ctx, home, &options, &story, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    return story;
+}
+
+static const char *told(const json_t *story, const char *what, const char *name) {
+    return tm__json_text(json_object_get(story, what), name, "");
+}
+
+/* The record of version 2. */
+static void check_continues(tm_registry *registry, const char *how) {
+    tm_version version = {0};
+    assert_int_equal(tm__registry_find(registry, "made@2", &version, NULL), TM_OK);
+    const json_t *const continues = json_object_get(version.info, "continues");
+    assert_string_equal(tm__json_text(continues, "how", ""), how);
+    tm__version_done(&version);
+}
+
+static void an_update_learns_what_the_champion_has_not(void **state) {
+    tm_registry *registry = trained(*state);
+    json_t *const story = retrain(*state, &(tm_retrain_options){.how = "update", .promote = true});
+    assert_string_equal(told(story, "how", "kind"), "update");
+    assert_string_equal(told(story, "window", "kind"), "sliding");
+    const int64_t n_new = tm__json_i64(story, "new_rows", 0);
+    assert_int_equal(tm__json_i64(json_object_get(story, "window"), "rows", 0),
+                     n_new - tm__json_i64(story, "gate_rows", 0));
+    assert_string_equal(tm__json_text(story, "outcome", ""), "promoted"); /* the world has turned */
+    check_continues(registry, "update");
+    json_decref(story);
+    tm__registry_close(registry);
+}
+
+static void a_window_that_is_asked_for_is_kept(void **state) {
+    tm_registry *registry = trained(*state);
+    json_t *const story =
+        retrain(*state, &(tm_retrain_options){.how = "update", .window = "sliding:100"});
+    assert_int_equal(tm__json_i64(json_object_get(story, "window"), "rows", 0), 100);
+    json_decref(story);
+    tm__registry_close(registry);
+}
+
+static void trees_are_added_to_those_of_the_champion(void **state) {
+    tm_registry *registry = trained(*state);
+    json_t *const story = retrain(*state, &(tm_retrain_options){.how = "trees"});
+    assert_string_equal(told(story, "how", "kind"), "trees");
+    assert_null(json_object_get(story, "window"));
+    check_continues(registry, "");
+    json_decref(story);
+    tm__registry_close(registry);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_way_is_one_of_three),
+        TEST(an_update_learns_what_the_champion_has_not),
+        TEST(a_window_that_is_asked_for_is_kept),
+        TEST(trees_are_added_to_those_of_the_champion),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

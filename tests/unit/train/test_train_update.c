@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "train/train_priv.h"
+#include "train_case.h"
+
+static const char *const drop[] = {"amount"};
+static const char *const few_trees[] = {"gbdt.n_trees=8", "gbdt.early_stopping=0"};
+
+static tm_bundle *train(tm_table *table, const tm_train_options *options, tm_train_result *result) {
+    tm_ctx ctx = {0};
+    tm_err err = {0};
+    tm_bundle *bundle = NULL;
+    if (tm__train_run(&ctx, table, NULL, options, result, &err) != TM_OK) {
+        fail_msg("%s", err.message);
+    }
+    assert_int_equal(tm__bundle_load(result->bundle.data, result->bundle.len, &bundle, NULL),
+                     TM_OK);
+    return bundle;
+}
+
+/* A base of 900 rows, and the options of an update of it. */
+typedef struct updating {
+    tm_table *table;
+    tm_bundle *base;
+    tm_train_result base_result;
+    json_t *json;
+    tm_recipe recipe;
+} updating;
+
+static void updating_init(updating *u) {
+    const tm_train_options options = {.model = "m",
+                                      .target = "label",
+                                      .learners = "gbdt",
+                                      .drop = drop,
+                                      .n_drop = 1,
+                                      .params = few_trees,
+                                      .n_params = 2};
+    u->table = train_case_table(&(train_case){0}, 900);
+    u->base = train(u->table, &options, &u->base_result);
+    u->json = NULL;
+    assert_int_equal(tm__train_base_recipe(u->base, NULL, NULL, 0, &u->json, NULL), TM_OK);
+    assert_int_equal(tm__recipe_init(&u->recipe, u->json, NULL), TM_OK);
+    u->recipe.options.model = "m";
+    u->recipe.options.base = u->base;
+    u->recipe.options.is_update = true;
+}
+
+static void updating_done(updating *u) {
+    tm__recipe_done(&u->recipe);
+    json_decref(u->json);
+    tm__bundle_unref(u->base);
+    tm__train_result_done(&u->base_result);
+    tm__table_unref(u->table);
+}
+
+static void the_record_names_the_base_and_the_way(void **state) {
+    (void)state;
+    updating u;
+    tm_train_result result;
+    updating_init(&u);
+    tm_bundle *const moved = train(u.table, &u.recipe.options, &result);
+    const json_t *const continues = json_object_get(result.report, "continues");
+    assert_string_equal(tm__json_text(continues, "how", ""), "update");
+    assert_int_equal(tm__json_i64(continues, "rounds", 0), 8);
+    assert_string_equal(tm__json_text(continues, "bundle_hash", ""),
+                        tm__json_text(u.base_result.report, "bundle_hash", "?"));
+    assert_int_equal(tm__bundle_model(moved)->n_rounds, 8);
+    /* Rows that were held out say where the threshold lies and how far answers are off. */
+    assert_true(json_is_object(json_object_get(result.report, "validation")));
+    tm__bundle_unref(moved);
+    tm__train_result_done(&result);
+    updating_done(&u);
+}
+
+static void its_features_are_those_of_the_base(void **state) {
+    (void)state;
+    updating u;
+    tm_train_result result;
+    tm_buf a, b;
+    updating_init(&u);
+    u.recipe.options.window = (tm_row_window){.kind = TM_ROWS_SLIDING, .rows = 200};
+    tm_bundle *const moved = train(u.table, &u.recipe.options, &result);
+    tm__buf_init(&a, (size_t)1 << 24);
+    tm__buf_init(&b, (size_t)1 << 24);
+    assert_int_equal(tm__program_save(tm__bundle_program(u.base), &a, NULL), TM_OK);
+    assert_int_equal(tm__program_save(tm__bundle_program(moved), &b, NULL), TM_OK);
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.data, b.data, a.len);
+    assert_int_equal(tm__json_i64(result.report, "rows", 0), 200);
+    tm__buf_done(&a);
+    tm__buf_done(&b);
+    tm__bundle_unref(moved);
+    tm__train_result_done(&result);
+    updating_done(&u);
+}
+
+static void few_rows_have_nothing_held_out(void **state) {
+    (void)state;
+    updating u;
+    tm_train_result result;
+    updating_init(&u);
+    u.recipe.options.window = (tm_row_window){.kind = TM_ROWS_SLIDING, .rows = 60};
+    tm_bundle *const moved = train(u.table, &u.recipe.options, &result);
+    assert_true(json_is_null(json_object_get(result.report, "validation")));
+    tm__bundle_unref(moved);
+    tm__train_result_done(&result);
+    updating_done(&u);
+}
+
+static void a_record_of_an_update_is_repeated(void **state) {
+    (void)state;
+    updating u;
+    tm_train_result result;
+    tm_recipe again;
+    static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    updating_init(&u);
+    memcpy(u.recipe.options.snapshot, hash, sizeof(hash));
+    tm_bundle *const moved = train(u.table, &u.recipe.options, &result);
+    assert_int_equal(tm__recipe_init_repeat(&again, tm__bundle_info(moved), NULL), TM_OK);
+    assert_true(again.options.is_update);
+    tm__recipe_done(&again);
+    tm__bundle_unref(moved);
+    tm__train_result_done(&result);
+    updating_done(&u);
+}
+
+static void other_learners_are_refused(void **state) {
+    (void)state;
+    updating u;
+    tm_train_result made, none;
+    tm_ctx ctx = {0};
+    tm_err err = {0};
+    updating_init(&u);
+    tm_train_options options = {.target = "label", .learners = "baseline"};
+    tm_bundle *const base = train(u.table, &options, &made);
+    options.base = base;
+    options.is_update = true;
+    assert_int_equal(tm__train_run(&ctx, u.table, NULL, &options, &none, &err), TM_E_UNSUPPORTED);
+    assert_string_equal(err.message, "a model of 'baseline' cannot be updated");
+    tm__bundle_unref(base);
+    tm__train_result_done(&made);
+    updating_done(&u);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_record_names_the_base_and_the_way),
+        cmocka_unit_test(its_features_are_those_of_the_base),
+        cmocka_unit_test(few_rows_have_nothing_held_out),
+        cmocka_unit_test(a_record_of_an_update_is_repeated),
+        cmocka_unit_test(other_learners_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
