@@ -40,6 +40,7 @@ static void print_told(tm_cli *cli, const json_t *full) {
     const json_t *const lineage = json_object_get(full, "lineage");
     const json_t *const came = json_object_get(lineage, "registered");
     const json_t *const parent = json_object_get(lineage, "parent");
+    const json_t *const continues = json_object_get(lineage, "continues");
     const char *name = NULL;
     json_t *value = NULL, *note = NULL;
     size_t i = 0;
@@ -50,6 +51,12 @@ static void print_told(tm_cli *cli, const json_t *full) {
         json_is_integer(parent) ? "" : "\n");
     if (json_is_integer(parent)) {
         tm__cli_print(cli, ", beside version %lld\n", (long long)json_integer_value(parent));
+    }
+    if (json_is_object(continues)) {
+        tm__cli_print(cli, "%s bundle %.16s\n",
+                      tm__json_text(continues, "how", NULL) != NULL ? "leaves moved of"
+                                                                    : "more trees on top of",
+                      tm__json_text(continues, "bundle_hash", "-"));
     }
     tm__cli_print(cli, "registered %.19s by %s\n", tm__json_text(came, "at", "-"),
                   tm__json_text(came, "actor", "-"));

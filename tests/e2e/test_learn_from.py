@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`retrain --window`: the rows that a retraining learns from, said or chosen by a test, on the record of the turn and of the version."""
+"""`retrain --window` and `--how`: from which rows a retraining learns and how, on the record of the turn and of the version."""
 from made_data import churn_rows, csv_text
 
 PROJECT = "models:\n  churn: {{from: data.csv, target: churned, retrain: {{every: 7d, {0}}}}}\n"
@@ -34,3 +34,34 @@ def test_a_declared_window_is_chosen_by_a_test(tm):
     tm.write("tidemill.yaml", PROJECT.format("window: often"))
     wrong = tm("check")
     assert wrong.code != 0 and "window" in wrong.err and "tidemill.yaml:2" in wrong.err
+
+
+def test_an_update_moves_the_leaves_with_the_new_rows(tm):
+    prepare(tm, "how: update")
+    story = tm("retrain", "churn", "--json").json
+    assert story["how"] == {"asked": "update", "kind": "update"}
+    assert story["window"] == {"kind": "sliding", "rows": 400, "reason": "the rows that the champion has not learned"}
+    told = tm.ok("retrain", "churn", "--turns").out
+    assert "how      update\n" in told and "sliding, the newest 400" in told
+    shown = tm.ok("model", "show", "churn@2", "--json").json
+    first = tm.ok("model", "show", "churn@1", "--json").json
+    assert shown["continues"]["how"] == "update" and shown["continues"]["bundle_hash"] == first["bundle_hash"]
+    assert f"leaves moved of bundle {first['bundle_hash'][:16]}" in tm.ok("model", "show", "churn@2").out
+    assert tm.ok("train", "--repeat", "churn@2", "--json").json["same"] is True
+    bad = tm("retrain", "churn", "--how", "refit")
+    assert bad.code == 2 and "'refit' is no way to learn again" in bad.err
+
+
+def test_what_cannot_be_gone_on_from_is_learned_anew(tm):
+    tm.write("data.csv", csv_text(churn_rows(400)))
+    tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "forest", "--param", "forest.n_trees=10")
+    tm.write("data.csv", csv_text(churn_rows(800)))
+    story = tm("retrain", "churn", "--how", "update", "--json").json
+    assert story["how"] == {"asked": "update", "kind": "recipe", "reason": "only a model of boosted trees has leaves to move"}
+    assert "window" not in story and "continues" not in tm.ok("model", "show", "churn@2", "--json").json
+    # Rows of another class than the champion's are no rows to move its leaves by.
+    tm.write("more.csv", csv_text(churn_rows(400)))
+    tm.ok("train", "more.csv", "--target", "churned", "--name", "more", "--task", "multiclass", "--learner", "gbdt", "--param", "gbdt.n_trees=5")
+    tm.write("more.csv", csv_text(churn_rows(400) + [{**row, "churned": "maybe"} for row in churn_rows(300, seed=5)]))
+    story = tm("retrain", "more", "--how", "update", "--json").json
+    assert story["how"]["kind"] == "recipe" and "other classes" in story["how"]["reason"] and "window" not in story

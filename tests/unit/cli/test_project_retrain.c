@@ -35,7 +35,7 @@ static void terms_stand_in_the_recipe(void **state) {
     assert_int_equal(terms.per_day_us, INT64_C(7200000000));
 }
 
-static void a_window_of_rows_stands_in_the_recipe(void **state) {
+static void a_window_and_a_way_stand_in_the_recipe(void **state) {
     (void)state;
     static const char *const windows[] = {"all", "sliding:5000", "weighted", "cut", "auto"};
     for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
@@ -47,6 +47,11 @@ static void a_window_of_rows_stands_in_the_recipe(void **state) {
         assert_string_equal(tm__json_text(retrain, "window", ""), windows[i]);
         tm__project_done(&project);
     }
+    tm_project project;
+    assert_int_equal(parse("{how: update}", &project, NULL), TM_OK);
+    const json_t *const retrain = json_object_get(project.models[0].recipe, "retrain");
+    assert_string_equal(tm__json_text(retrain, "how", ""), "update");
+    tm__project_done(&project);
 }
 
 static void what_is_wrong_is_told_with_its_place(void **state) {
@@ -65,6 +70,8 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
                                         "daily",
                                         "{on: [[drift]]}",
                                         "{worse_than: nan}",
+                                        "{how: refit}",
+                                        "{how: [update]}",
                                         "{window: sideways}",
                                         "{window: [all]}",
                                         "{window: sliding:1}",
@@ -82,7 +89,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(terms_stand_in_the_recipe),
-        cmocka_unit_test(a_window_of_rows_stands_in_the_recipe),
+        cmocka_unit_test(a_window_and_a_way_stand_in_the_recipe),
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loop/loop_how.h"
+#include "loop/subject_refit.h"
 #include "temp_home.h"
 #include "trained_home.h"
 
@@ -53,6 +54,8 @@ static void check_continues(tm_registry *registry, const char *how) {
     assert_int_equal(tm__registry_find(registry, "made@2", &version, NULL), TM_OK);
     const json_t *const continues = json_object_get(version.info, "continues");
     assert_string_equal(tm__json_text(continues, "how", ""), how);
+    /* Rows of before are in its numbers: nobody can be taken out by fitting it anew. */
+    assert_int_equal(tm__subject_can_refit(&version, NULL), TM_E_CONFLICT);
     tm__version_done(&version);
 }
 
