@@ -166,7 +166,7 @@ static void models_and_their_history_can_be_read(void **state) {
     assert_non_null(strstr(c.body, "\"tiny\""));
     assert_int_equal(serve_case_call(&c, "/v1/models/tiny?newest=0", NULL, NULL), 400);
     assert_int_equal(serve_case_call(&c, "/v1/models/tiny?newest=1", NULL, NULL), 200);
-    assert_non_null(strstr(c.body, "\"n_versions\":2,\"versions\":[{\"version\":2,"));
+    assert_non_null(strstr(c.body, "\"n_versions\":2,\"n_found\":2,\"versions\":[{\"version\":2,"));
     assert_null(strstr(c.body, "{\"version\":1,\"bundle_hash\""));
     assert_int_equal(serve_case_call(&c, "/v1/models/tiny", NULL, NULL), 200);
     json_t *v = json_loads(c.body, 0, NULL);
