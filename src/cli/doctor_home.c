@@ -461,11 +461,12 @@ static void check_sealed(tm_checks *checks, const tm_home *home) {
     st = st == TM_OK ? tm__vault_ring(tm__home_meta_db(home), &ring, &err) : st;
     tm__envelope_ring_done(&ring);
     const tm_sealed_walk walk = {.key = tm__json_text(json_array_get(keys, 0), "id", "")};
-    st = st == TM_OK ? tm__sealed_walk(&ctx, home, &walk, &n, &err) : st;
+    const bool has_keys = json_array_size(keys) > 0;
+    st = st == TM_OK && has_keys ? tm__sealed_walk(&ctx, home, &walk, &n, &err) : st;
     if (tm__check_note(st) != TM_OK) {
         tm__check_add(checks, "sealed", TM_CHECK_BAD, "Put the key of this home in its place.",
                       "%s", err.message);
-    } else if (json_array_size(keys) == 0) {
+    } else if (!has_keys) {
         tm__check_add(checks, "sealed", TM_CHECK_OK, NULL, "nothing: no key was named");
     } else {
         tm__check_add(

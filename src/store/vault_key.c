@@ -46,8 +46,9 @@ static bool is_name(const char *text) {
     return true;
 }
 
-static tm_status fail_source(const char *source, tm_err *err) {
-    (void)TM_FAIL(err, TM_E_USAGE, "'%.200s' is no source of a key", source);
+/* The text is not repeated: it may be a key itself. */
+static tm_status fail_source(tm_err *err) {
+    (void)TM_FAIL(err, TM_E_USAGE, "this is no source of a key");
     tm_err_hint(err, "Write file:PATH, env:NAME or credential:NAME.");
     return TM_E_USAGE;
 }
@@ -116,7 +117,7 @@ static tm_status key_of(const char *source, tm_envelope_key *out, tm_err *err) {
     if (credential != NULL && is_name(credential)) {
         return key_of_credential(source, credential, out, err);
     }
-    return fail_source(source, err);
+    return fail_source(err);
 }
 
 tm_status tm__vault_ring_of(const char *const *sources, uint32_t n, tm_envelope_ring *out,

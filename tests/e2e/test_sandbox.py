@@ -12,8 +12,8 @@ from conftest import PROGRAM, ROOT, Tidemill
 from servers import NOBODY
 from test_server import Client, ROW, write_data
 
-# What options that sound like a secret take: a public key, the name of a repetition, columns, a file, a bucket without its credentials.
-NO_SECRET = {"PUBKEY", "KEY", "COL", "COL,...", "DSN_FILE", "FILE", "URL"}
+# What options that sound like a secret take: a public key, the place of a key, the name of a repetition, columns, a file, a bucket without its credentials.
+NO_SECRET = {"PUBKEY", "KEY", "COL", "COL,...", "DSN_FILE", "FILE", "SOURCE", "URL"}
 
 
 def status_of_process(pid):

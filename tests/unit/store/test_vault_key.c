@@ -76,6 +76,7 @@ static void what_is_no_source_is_refused(void **state) {
         tm_err err = {0};
         assert_int_equal(tm__vault_use(home, cases[i].source, id, &err), cases[i].want);
         assert_int_equal(err.status, cases[i].want);
+        assert_null(strstr(err.message, KEY_A)); /* given in place of its source by mistake */
     }
     json_t *keys = NULL;
     assert_int_equal(tm__vault_keys(home, &keys, NULL), TM_OK);
