@@ -177,11 +177,15 @@ static void say_reason(const tm_choosing *c, const tm_choice_candidate *best, js
     json_object_set_new(told, "reason", json_string(text));
 }
 
-static void tell(const tm_choosing *c, const tm_choice_candidate *best, const tm_row_window *window,
-                 json_t *told) {
+static void tell_window(const tm_row_window *window, json_t *told) {
     json_t *const chosen = tm__row_window_json(window);
     json_object_update(told, chosen);
     json_decref(chosen);
+}
+
+static void tell(const tm_choosing *c, const tm_choice_candidate *best, const tm_row_window *window,
+                 json_t *told) {
+    tell_window(window, told);
     say_reason(c, best, told);
     json_object_set_new(told, "test_rows", json_integer((json_int_t)c->n_test));
     if (c->n_since > 0) {
@@ -211,9 +215,7 @@ static tm_status test_all(tm_choosing *c, uint32_t kinds, tm_row_window *out, js
 }
 
 static void tell_said(const tm_row_window *window, const char *reason, json_t *told) {
-    json_t *const chosen = tm__row_window_json(window);
-    json_object_update(told, chosen);
-    json_decref(chosen);
+    tell_window(window, told);
     json_object_set_new(told, "reason", json_string(reason));
 }
 

@@ -2,8 +2,8 @@
 /*
  * Which keys a home has, and where each comes from: encryption.json.
  *
- *   {"schema": "tidemill.encryption/1", "keys": [{"id": "<16 digits>", "from":
- * "file:/etc/data.key"}]}
+ *   {"schema": "tidemill.encryption/1",
+ *    "keys": [{"id": "<16 digits>", "from": "file:/etc/data.key"}]}
  *
  * The first seals and must be at hand when something is sealed or opened; a later one that is not
  * is missed when a file needs it.

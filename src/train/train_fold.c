@@ -251,9 +251,8 @@ static tm_status targets_init(tm_fold *fold, const tm_train_data *data, const tm
     return st;
 }
 
-tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
-                        const tm_fold_rows *rows, uint64_t seed, tm_err *err) {
-    const tm_program_options options = {
+tm_program_options tm__train_program_options(const tm_train_data *data, uint64_t seed) {
+    return (tm_program_options){
         .task = data->task,
         .n_classes = data->n_classes,
         .is_time_ordered = data->is_time_ordered,
@@ -264,6 +263,11 @@ tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
         .n_as = data->n_as,
         .seed = seed,
     };
+}
+
+tm_status tm__fold_init(tm_ctx *ctx, tm_fold *fold, const tm_train_data *data,
+                        const tm_fold_rows *rows, uint64_t seed, tm_err *err) {
+    const tm_program_options options = tm__train_program_options(data, seed);
     tm_status st = targets_init(fold, data, rows, err);
     if (st == TM_OK) {
         st = tm__program_fit(ctx, data->table, &data->schema, data->y, rows->fit, rows->n_fit,

@@ -88,15 +88,7 @@ static tm_status refuse(const tm_train_plan *plan, uint64_t limit, tm_err *err) 
 /* The features of the training rows, of which only the shape is wanted. */
 static tm_status fit_program(tm_ctx *ctx, const tm_search *search, tm_program **out, tm_err *err) {
     const tm_train_data *data = search->data;
-    const tm_program_options options = {.task = data->task,
-                                        .n_classes = data->n_classes,
-                                        .is_time_ordered = data->is_time_ordered,
-                                        .level_means = data->level_means,
-                                        .exprs = data->exprs,
-                                        .n_exprs = data->n_exprs,
-                                        .as = data->as,
-                                        .n_as = data->n_as,
-                                        .seed = search->options->seed};
+    const tm_program_options options = tm__train_program_options(data, search->options->seed);
     return tm__program_fit(ctx, data->table, &data->schema, data->y, data->train, data->n_train,
                            &options, out, NULL, err);
 }

@@ -259,6 +259,8 @@ TM_NODISCARD tm_status tm__rows_by_time(const tm_column *column, uint32_t *rows,
 TM_NODISCARD tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *options,
                                             tm_err *err);
 /* train_fold.c */
+/** How the features of a training are learned; it borrows from data. */
+tm_program_options tm__train_program_options(const tm_train_data *data, uint64_t seed);
 /* Rows of the table to fit on and to validate on; owned. */
 typedef struct tm_fold_rows {
     uint32_t *fit, *valid;
