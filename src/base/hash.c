@@ -84,6 +84,10 @@ bool tm__hash_from_text(const char *text, tm_hash *out) {
     return true;
 }
 
+void tm__hash_clear(tm_hash *hash) {
+    explicit_bzero(hash, sizeof(*hash));
+}
+
 bool tm__hash_eq(const tm_hash *a, const tm_hash *b) {
     return memcmp(a->bytes, b->bytes, TM_HASH_BYTES) == 0;
 }

@@ -11,6 +11,7 @@
 #include "cli/project.h"
 #include "cli/source_add.h"
 #include "loop/sink.h"
+#include "registry/chain.h"
 #include "source/declare.h"
 #include "source/feed.h"
 
@@ -239,6 +240,20 @@ static tm_status apply_source(tm_cli *cli, tm_ctx *ctx, const tm_home *home,
                : TM_OK;
 }
 
+/* Keys of pseudonyms are made of the home's server key, which is there before the first row. */
+static tm_status make_key(tm_registry *registry, const tm_project *project, tm_err *err) {
+    bool needs_key = false;
+    tm_hash made;
+    for (uint32_t i = 0; i < project->n_sources; i++) {
+        const char *name = NULL;
+        json_t *column = NULL;
+        json_object_foreach(json_object_get(project->sources[i].spec, "columns"), name, column) {
+            needs_key = needs_key || strcmp(tm__json_text(column, "policy", ""), "pseudonym") == 0;
+        }
+    }
+    return needs_key ? tm__audit_subject_make(registry, "", &made, err) : TM_OK;
+}
+
 static tm_status apply_sources(tm_cli *cli, const tm_home *home, const tm_project *project,
                                json_t *plan, tm_err *err) {
     const bool dry = tm__cli_flag(cli, "dry-run");
@@ -338,6 +353,7 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
     json_t *changes = json_array(), *left = json_array();
     tm_status st = plan_sources(cli, place.home, project, changes, err);
     st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
+    st = st == TM_OK && !dry ? make_key(place.registry, project, err) : st;
     if (st == TM_OK && project->n_sources > 0) {
         st = apply_sources(cli, place.home, project, changes, err);
     }

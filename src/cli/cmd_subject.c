@@ -5,11 +5,13 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/subject_id.h"
 #include "loop/subject.h"
+#include "loop/subject_ids.h"
 #include "loop/subject_tombs.h"
 #include "registry/trust.h"
 
@@ -79,10 +81,56 @@ static void say(const export *e, int64_t n_rows, int64_t n_answers) {
     }
 }
 
+static tm_status is_known(tm_ctx *ctx, const tm_place *place, const char *id, bool *out,
+                          tm_err *err) {
+    const tm_subject_ask ask = {.id = id, .counts_only = true};
+    json_t *found = NULL;
+    TM_TRY(tm__subject_find(ctx, place->home, place->registry, &ask, &found, err));
+    *out = json_array_size(json_object_get(found, "sources")) > 0 ||
+           json_array_size(json_object_get(found, "versions")) > 0 ||
+           tm__json_i64(found, "n_answers", 0) > 0;
+    json_decref(found);
+    return TM_OK;
+}
+
+/* Where subjects are kept by pseudonyms the id becomes one, unless the home knows the id itself. */
+static tm_status find_name(tm_cli *cli, tm_ctx *ctx, const tm_place *place, char **id,
+                           tm_err *err) {
+    char alias[TM_PRIVACY_ROOM];
+    bool has = false, is_plain = false, is_alias = false;
+    TM_TRY(tm__subject_pseudonym(place->home, place->registry, *id, alias, &has, err));
+    if (!has || strcmp(alias, *id) == 0) {
+        return TM_OK;
+    }
+    TM_TRY(is_known(ctx, place, *id, &is_plain, err));
+    if (is_plain) {
+        TM_TRY(is_known(ctx, place, alias, &is_alias, err));
+    }
+    if (is_alias) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_CONFLICT, "the home holds the subject twice: by the id and as '%s'",
+                    alias);
+        tm_err_hint(err, "Give '%s' first; when it is erased, give the id.", alias);
+        return st;
+    }
+    if (!is_plain) {
+        char *name = tm__mem_strdup(alias);
+        if (name == NULL) {
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+        }
+        tm__cli_subject_done(*id);
+        *id = name;
+        tm__cli_print(cli, "rows hold the pseudonym '%s' in place of the id\n", name);
+    }
+    return TM_OK;
+}
+
 static tm_status run(export *e, tm_err *err) {
-    const tm_subject_ask ask = {.id = e->id};
+    tm_subject_ask ask = {0};
     TM_TRY(tm__cli_ctx_init(e->cli, 0, &e->ctx, err));
     TM_TRY(tm__place_open(e->cli, false, &e->place, err));
+    TM_TRY(find_name(e->cli, &e->ctx, &e->place, &e->id, err));
+    ask.id = e->id;
     TM_TRY(tm__subject_find(&e->ctx, e->place.home, e->place.registry, &ask, &e->found, err));
     const int64_t n_rows = count_rows(json_object_get(e->found, "sources"));
     const int64_t n_answers = tm__json_i64(e->found, "n_answers", 0);
@@ -242,6 +290,7 @@ tm_status cmd_subject_erase(tm_cli *cli, tm_err *err) {
     tm_status st = tm__cli_subject_read(tm__cli_arg(cli, "ID"), &id, err);
     st = st == TM_OK ? tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err) : st;
     st = st == TM_OK ? tm__place_open(cli, false, &place, err) : st;
+    st = st == TM_OK ? find_name(cli, &ctx, &place, &id, err) : st;
     st = st == TM_OK ? erase(cli, &ctx, &place, id, err) : st;
     tm__cli_subject_done(id);
     tm__place_close(&place);

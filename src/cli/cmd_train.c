@@ -39,6 +39,7 @@ typedef struct training {
     tm_table *table, *test;
     json_t *source;
     json_t *ranks;      /* what this one sent to others; NULL: there are none */
+    json_t *privacy; /* of the source; NULL: none */
     int64_t as_of_us;   /* of a source; INT64_MAX: now */
     tm_sql_sources sql; /* the query, with what it reads of sources */
     tm_train_options options;
@@ -73,6 +74,7 @@ static void training_done(training *t) {
     tm__table_unref(t->test);
     json_decref(t->source);
     json_decref(t->ranks);
+    json_decref(t->privacy);
     tm__sql_sources_done(&t->sql);
     tm__checkpoint_close(t->checkpoint);
     tm__recipe_done(&t->recipe);
@@ -323,6 +325,17 @@ static tm_status keep_rows(training *t, const tm_table *table, char *out, tm_err
     return TM_OK;
 }
 
+/* Policies of the columns of a source travel with the model; rows of files are brought to them. */
+static tm_status cover_tables(training *t, tm_err *err) {
+    const char *const name = tm__cli_text(t->cli, "source");
+    if (name != NULL) {
+        TM_TRY(tm__intake_privacy(t->place.home, name, &t->privacy, err));
+        t->options.privacy = t->privacy;
+    }
+    TM_TRY(tm__intake_privacy_apply(t->place.home, t->options.privacy, &t->table, err));
+    return tm__intake_privacy_apply(t->place.home, t->options.privacy, &t->test, err);
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
@@ -337,6 +350,7 @@ static tm_status read_tables(training *t, tm_err *err) {
         TM_TRY(st);
     }
     TM_TRY(rename_tables(t, err));
+    TM_TRY(cover_tables(t, err));
     TM_TRY(keep_rows(t, t->table, t->options.snapshot, err));
     if (t->test != NULL) {
         TM_TRY(keep_rows(t, t->test, t->options.test_snapshot, err));

@@ -27,6 +27,7 @@
 #include "source/change.h"
 #include "source/declare.h"
 #include "source/expect.h"
+#include "table/privacy.h"
 
 #define COUNT_MAX 100000000u
 
@@ -332,9 +333,22 @@ static tm_status read_word(tm_yaml *r, const yaml_node_t *value, const char *nam
     return is_known ? TM_OK : TM_E_DATA;
 }
 
+/* What becomes of its values: table/privacy.h. */
+static tm_status read_privacy(tm_yaml *r, const yaml_node_t *value, const char *column, json_t *to,
+                              tm_err *err) {
+    tm_privacy privacy;
+    char *text = NULL;
+    TM_TRY(read_text(r, value, "policy", &text, err));
+    json_object_set_new(to, "policy", json_string(text));
+    const tm_status st =
+        at(r, value, tm__privacy_parse(column, text, TM_TYPE_NONE, &privacy, err), err);
+    tm__mem_free(text);
+    return st;
+}
+
 static tm_status read_column(tm_yaml *r, const yaml_node_t *value, const char *column, json_t *to,
                              tm_err *err) {
-    static const char *const names[] = {"type", "required", "role"};
+    static const char *const names[] = {"type", "required", "role", "policy"};
     if (value->type == YAML_SCALAR_NODE) {
         return read_word(r, value, "type", tm__column_types, to, err);
     }
@@ -353,8 +367,10 @@ static tm_status read_column(tm_yaml *r, const yaml_node_t *value, const char *c
             if (flag) {
                 json_object_set_new(to, "required", json_true());
             }
+        } else if (tm__str_is(tm__yaml_scalar(key), "policy")) {
+            TM_TRY(read_privacy(r, value_of(r, p), column, to, err));
         } else {
-            return tm__yaml_unknown_key(r, key, names, 3, err);
+            return tm__yaml_unknown_key(r, key, names, 4, err);
         }
     }
     return TM_OK;

@@ -7,6 +7,7 @@
 #include "loop/loop_choice_priv.h"
 #include "loop/loop_how.h"
 #include "model/checkpoint.h"
+#include "source/intake.h"
 
 #define CHECKPOINT_NS UINT64_C(60000000000) /* unless asked for otherwise */
 
@@ -34,6 +35,15 @@ static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err
     if (r->work > 0 || r->budget_ms > 0) {
         o->work = r->work;
         o->budget_ms = r->budget_ms;
+    }
+    const char *const source = tm__json_text(o->source, "source", NULL);
+    if (source != NULL) {
+        const tm_status st = tm__intake_privacy(r->home, source, &out->privacy, err);
+        o->privacy = out->privacy;
+        if (st != TM_OK) {
+            tm__recipe_done(out);
+        }
+        return st;
     }
     return TM_OK;
 }

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "registry/registry.h"
 #include "store/home.h"
+#include "table/privacy.h"
 #include "table/table.h"
 
 /** Names of the columns of a source (as tm__intake_show() tells it): those whose role is entity,
@@ -17,6 +18,15 @@ json_t *tm__subject_columns_of_source(const json_t *source);
 TM_NODISCARD tm_status tm__subject_columns_of_version(const tm_home *home,
                                                       const tm_version *version, json_t **out,
                                                       tm_err *err);
+/**
+ * The pseudonym of an id, when a source, or a version that learned from one, names subjects by
+ * pseudonyms (table/privacy.h). *out_has false: none does.
+ *
+ * Errors: those of tm__privacy_key_read() when one does, and of files.
+ */
+TM_NODISCARD tm_status tm__subject_pseudonym(const tm_home *home, tm_registry *registry,
+                                             const char *id, char out[TM_PRIVACY_ROOM],
+                                             bool *out_has, tm_err *err);
 /** Whether a cell is an id: a text as it is, another value as text. room: for that. TM_E_NOMEM. */
 TM_NODISCARD tm_status tm__subject_cell_is(const tm_cell *cell, const char *id, tm_buf *room,
                                            bool *out, tm_err *err);

@@ -76,7 +76,19 @@ void tm__bundle_call_from(tm_bundle *bundle, double threshold);
 TM_NODISCARD tm_status tm__bundle_use_columns(tm_bundle *bundle, const json_t *rules, tm_err *err);
 const json_t *tm__bundle_columns(const tm_bundle *bundle);     /* rules that hold; NULL: none */
 const tm_renames *tm__bundle_renames(const tm_bundle *bundle); /* NULL: none */
-/** Rows with the names that it reads: see tm__renames_table(). Of rows that have them, the same. */
+/**
+ * Policies of the columns that it learned from (table/privacy.h), {COLUMN: POLICY}; NULL: none. Rows
+ * are brought to them before they are answered, and pass when they were before.
+ */
+const json_t *tm__bundle_policies(const tm_bundle *bundle);
+/** Whether it makes pseudonyms; the key is a home's, never the file's. */
+bool tm__bundle_needs_key(const tm_bundle *bundle);
+/** Take a copy of the key when it is the one that its rows' pseudonyms were made with. Without it
+ * rows must hold pseudonyms already. Before others have the bundle. */
+void tm__bundle_use_key(tm_bundle *bundle, const tm_hash *key);
+const tm_hash *tm__bundle_key(const tm_bundle *bundle); /* NULL: it has none */
+/** Rows with the names that it reads (tm__renames_table()) and the policies of their columns
+ * (tm__privacy_table()). Of rows that have them, the same. */
 TM_NODISCARD tm_status tm__bundle_rename(const tm_bundle *bundle, tm_table *table, tm_table **out,
                                          tm_err *err);
 uint32_t tm__bundle_outputs(const tm_bundle *bundle); /* answers a row: BINARY 1 (probability of

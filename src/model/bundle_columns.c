@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of columns that hold for a bundle: those of its recipe, or what is declared since. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "model/bundle_priv.h"
+#include "table/privacy.h"
 
 /* What rows may leave out, by the file and then by the rules. */
 static tm_status allow(tm_bundle *self, const tm_renames *renames, tm_err *err) {
@@ -54,6 +57,40 @@ const tm_renames *tm__bundle_renames(const tm_bundle *bundle) {
     return bundle->renames;
 }
 
+static const json_t *privacy_of(const tm_bundle *bundle) {
+    return json_object_get(json_object_get(bundle->info, "recipe"), "privacy");
+}
+
+const json_t *tm__bundle_policies(const tm_bundle *bundle) {
+    return json_object_get(privacy_of(bundle), "columns");
+}
+
+bool tm__bundle_needs_key(const tm_bundle *bundle) {
+    return tm__privacy_needs_key(tm__bundle_policies(bundle));
+}
+
+void tm__bundle_use_key(tm_bundle *bundle, const tm_hash *key) {
+    char check[TM_HASH_TEXT];
+    tm__privacy_key_check(key, check);
+    bundle->has_privacy_key = strcmp(tm__json_text(privacy_of(bundle), "key", ""), check) == 0;
+    if (bundle->has_privacy_key) {
+        bundle->privacy_key = *key;
+    }
+}
+
+const tm_hash *tm__bundle_key(const tm_bundle *bundle) {
+    return bundle->has_privacy_key ? &bundle->privacy_key : NULL;
+}
+
 tm_status tm__bundle_rename(const tm_bundle *bundle, tm_table *table, tm_table **out, tm_err *err) {
-    return tm__renames_table(bundle->renames, table, out, err);
+    const json_t *const policies = tm__bundle_policies(bundle);
+    tm_table *named = NULL;
+    if (policies == NULL) {
+        return tm__renames_table(bundle->renames, table, out, err);
+    }
+    TM_TRY(tm__renames_table(bundle->renames, table, &named, err));
+    const tm_status st =
+        tm__privacy_table(policies, tm__bundle_key(bundle), named, out, err);
+    tm__table_unref(named);
+    return st;
 }

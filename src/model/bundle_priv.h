@@ -114,6 +114,8 @@ struct tm_bundle {
     json_t *columns;     /* rules that hold; NULL: none */
     tm_renames *renames; /* these, bound; NULL: none */
     bool *may_lack;      /* [inputs] by the file alone; NULL: no rule was used */
+    tm_hash privacy_key; /* of the pseudonyms of its recipe, once has_privacy_key */
+    bool has_privacy_key;
     uint64_t heap_bytes;
 };
 

@@ -21,6 +21,7 @@
 #include "base/json_scan.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "store/privacy_key.h"
 #include "registry/registry_priv.h"
 #include "tidemill/bundle.h"
 
@@ -492,6 +493,15 @@ tm_status tm__registry_bundle_check(tm_registry *registry, const tm_version *ver
                : bundle_open(registry, &version->bundle_hash, NULL, err);
 }
 
+/* Without the key it is whole, and says so when it is asked about rows that need it. */
+static void give_key(tm_registry *registry, tm_bundle *bundle) {
+    tm_hash key;
+    if (tm__privacy_key_read(registry->home, &key, NULL) == TM_OK) {
+        tm__bundle_use_key(bundle, &key);
+        tm__hash_clear(&key);
+    }
+}
+
 tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, tm_bundle **out,
                               tm_err *err) {
     if (strcmp(version->state, "collected") == 0) {
@@ -509,6 +519,9 @@ tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, 
         st = tm__bundle_use_columns(bundle, json_object_get(recipe, "columns"), err);
     }
     json_decref(recipe);
+    if (st == TM_OK && tm__bundle_needs_key(bundle)) {
+        give_key(registry, bundle);
+    }
     if (st != TM_OK) {
         tm__bundle_unref(bundle);
         return st;

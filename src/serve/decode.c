@@ -104,6 +104,25 @@ static bool fill_plan(tm_plan *plan, const tm_plan_parts *parts) {
     return ok;
 }
 
+static tm_status take_policies(tm_plan *plan, const tm_plan_parts *parts, tm_err *err) {
+    if (json_object_size(parts->policies) == 0) {
+        return TM_OK;
+    }
+    plan->key = parts->key;
+    plan->privacy = tm__mem_zalloc((size_t)plan->n_cells + 1, sizeof *plan->privacy);
+    if (plan->privacy == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    for (uint32_t i = 0; i < plan->n_cells; i++) {
+        const char *const name = plan->names[i].name;
+        const char *const text = tm__json_text(parts->policies, name, NULL);
+        if (text != NULL) {
+            TM_TRY(tm__privacy_parse(name, text, TM_TYPE_NONE, &plan->privacy[i], err));
+        }
+    }
+    return TM_OK;
+}
+
 tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err) {
     tm_plan *plan = tm__mem_zalloc(1, sizeof *plan);
     if (plan == NULL) {
@@ -130,6 +149,11 @@ tm_status tm__plan_make(const tm_plan_parts *parts, tm_plan **out, tm_err *err) 
         plan->alias_of == NULL || !fill_plan(plan, parts)) {
         tm__plan_free(plan);
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    const tm_status st = take_policies(plan, parts, err);
+    if (st != TM_OK) {
+        tm__plan_free(plan);
+        return st;
     }
     *out = plan;
     return TM_OK;
@@ -191,6 +215,8 @@ tm_status tm__plan_create(const tm_bundle *bundle, const tm_plan_filled *filled,
     const tm_plan_parts parts = {
         .inputs = tm__bundle_schema(bundle),
         .renames = tm__bundle_renames(bundle),
+        .policies = tm__bundle_policies(bundle),
+        .key = tm__bundle_key(bundle),
         .others = others,
         .n_others = n,
         .time = tm__json_text(info, "time", NULL),
@@ -213,6 +239,7 @@ void tm__plan_free(tm_plan *plan) {
         tm__mem_free(plan->shown);
         tm__mem_free(plan->slots);
         tm__mem_free(plan->alias_of);
+        tm__mem_free(plan->privacy);
         tm__mem_free(plan);
     }
 }

@@ -23,6 +23,8 @@ TM_NODISCARD tm_status tm__plan_create(const tm_bundle *bundle, const tm_plan_fi
 typedef struct tm_plan_parts {
     const tm_schema *inputs;   /* in the order of cells */
     const tm_renames *renames; /* other names of inputs; NULL: none */
+    const json_t *policies;    /* {COLUMN: POLICY} of table/privacy.h; NULL: none */
+    const tm_hash *key;        /* of their pseudonyms; NULL: none. Must outlive the plan */
     const char *const *others; /* names that are taken and not used */
     uint32_t n_others;
     const char *time, *entity; /* NULL: none */

@@ -24,9 +24,28 @@ bool tm__decoder_open_names(tm_decoder *d, tm_arena *arena) {
     return d->others != NULL;
 }
 
+static void refuse_policy(tm_decoder *d, uint32_t i) {
+    const bool has_no_key = d->plan->privacy[i].kind == TM_PRIVACY_PSEUDONYM;
+    const char *const name = d->plan->names[i].name;
+    tm__decoder_error(d, tm__str(name), has_no_key ? TM_PRIVACY_NO_KEY : NULL,
+                      has_no_key ? "%s[%llu].%.*s must be a pseudonym here"
+                                 : "%s[%llu].%.*s has a value that the policy of its column cannot "
+                                   "be applied to",
+                      d->place->path, (unsigned long long)d->row, SHOWN, name);
+}
+
+void tm__decoder_keep(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
+    if (ok && d->plan->privacy != NULL &&
+        !tm__privacy_cell(&d->plan->privacy[i], d->plan->key, cell, d->texts + (size_t)i * 32)) {
+        refuse_policy(d, i);
+        return;
+    }
+    tm__decoder_set(d, i, cell, ok);
+}
+
 void tm__decoder_put(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
     if (i < d->plan->n_cells) {
-        tm__decoder_set(d, i, cell, ok);
+        tm__decoder_keep(d, i, cell, ok);
     } else if (tm__plan_uses(d->plan, i)) {
         d->others[i - d->plan->n_cells] = (tm_other_value){.cell = *cell, .ok = ok};
     }
@@ -61,7 +80,7 @@ static void settle(tm_decoder *d, uint32_t alias) {
         refuse_value(d, r, &err);
         return;
     }
-    tm__decoder_set(d, r->column, &given->cell, given->ok);
+    tm__decoder_keep(d, r->column, &given->cell, given->ok);
     if (d->plan->fields != NULL) {
         tm__fields_count(d->plan->fields, d->x->desk->index, TM_FIELD_RENAMED, r->column);
     }

@@ -10,6 +10,7 @@
 
 #include "serve/decode.h"
 #include "serve/fields.h"
+#include "table/privacy.h"
 
 typedef struct plan_name {
     char *name; /* owned */
@@ -31,6 +32,8 @@ struct tm_plan {
     uint32_t n_slots;
     uint32_t time, entity; /* index of a cell, or NONE */
     bool is_filled;        /* features over windows, and the moment, may be left out */
+    tm_privacy *privacy;   /* [n_cells] policies of columns; NULL: none has one */
+    const tm_hash *key;    /* borrowed from the bundle: of pseudonyms; NULL: it has none */
     tm_fields *fields;     /* borrowed: how rows differ from the columns; NULL: not counted */
 };
 
@@ -84,6 +87,8 @@ static inline bool tm__plan_uses(const tm_plan *plan, uint32_t index) {
 void tm__decoder_settle_names(tm_decoder *decoder);
 /** Room for them; false when out of memory. */
 bool tm__decoder_open_names(tm_decoder *decoder, tm_arena *arena);
+/** Same after the policy of its column. decode_names.c */
+void tm__decoder_keep(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** Put a value into the cell of name i, fitted to its column; ok is false for what is no value. */
 void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** True when the name may stand here: it is known and new in this row. */

@@ -6,7 +6,8 @@
  *
  * Members of a spec: the name of the feed ("files": GLOB), "query", "cursor", "dir", "no_header",
  * "credentials", "cache_bytes", "every_s", "settle_s", "changed", "policy", "target", "expect"
- * ({NAME: RULE}) and "columns" ({NAME: {"type", "required", "role"}}).
+ * ({NAME: RULE}) and "columns" ({NAME: {"type", "required", "role", "policy"}}), of which a
+ * policy is one of table/privacy.h.
  */
 #ifndef TM_SOURCE_DECLARE_H
 #define TM_SOURCE_DECLARE_H

@@ -401,7 +401,7 @@ static tm_status load_source_locked(tm_intake *intake, const char *name, intake_
     }
     st = tm__intake_db_columns(intake->reader, &row, &s->columns, err);
     if (st == TM_OK) {
-        st = tm__source_writer_watch(intake->reader, &row, s->columns, err);
+        st = tm__source_writer_watch(intake->home, intake->reader, &row, s->columns, err);
     }
     s->created_us = row.created_us;
     atomic_store(&s->is_stopped, stands_still(&row));

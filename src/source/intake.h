@@ -188,6 +188,19 @@ TM_NODISCARD tm_status tm__intake_replay(const tm_home *home, const char *name,
                                          const tm_intake_replay *what, tm_intake_replayed *out,
                                          tm_err *err);
 
+/**
+ * Policies of columns of which something else is kept than what came (table/privacy.h):
+ * {"columns": {COLUMN: POLICY}, "key"}, as a recipe has it; *out NULL when there are none.
+ *
+ * Errors: TM_E_NOT_FOUND, and those of tm__privacy_key_read() when a policy makes pseudonyms.
+ */
+TM_NODISCARD tm_status tm__intake_privacy(const tm_home *home, const char *name, json_t **out,
+                                          tm_err *err);
+/** Apply policies of a recipe ("privacy"; NULL: none) to a table that the caller owns, in its
+ * place; a NULL table stays so. Errors: those of tm__privacy_table() and tm__privacy_key_read(). */
+TM_NODISCARD tm_status tm__intake_privacy_apply(const tm_home *home, const json_t *privacy,
+                                                tm_table **table, tm_err *err);
+
 /* ---- Rows ---- */
 
 /** All rows of a source in the order they were accepted, as of one moment. TM_E_DATA when there are

@@ -79,6 +79,23 @@ static tm_status check_word(const char *const *words, const char *what, const ch
     return TM_E_USAGE;
 }
 
+static tm_status check_policy(const char *name, const json_t *column, tm_err *err) {
+    const char *const type = tm__json_text(column, "type", NULL);
+    const char *const text = tm__json_text(column, "policy", NULL);
+    tm_privacy privacy;
+    if (text == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__privacy_parse(name, text, type == NULL ? TM_TYPE_NONE : tm__type_from_text(type),
+                             &privacy, err));
+    if (privacy.kind == TM_PRIVACY_DROP && json_is_true(json_object_get(column, "required"))) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "column '%s' is dropped and required", name);
+        tm_err_hint(err, "Leave out one of both.");
+        return st;
+    }
+    return TM_OK;
+}
+
 static tm_status check_column(const json_t *spec, const char *name, const json_t *column,
                               tm_err *err) {
     const char *type = tm__json_text(column, "type", NULL);
@@ -93,6 +110,7 @@ static tm_status check_column(const json_t *spec, const char *name, const json_t
     if (role != NULL) {
         TM_TRY(check_word(tm__column_roles, "role", name, role, err));
     }
+    TM_TRY(check_policy(name, column, err));
     if (role != NULL && strcmp(role, "target") == 0 &&
         (target == NULL || strcmp(target, name) != 0)) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' and '%s' are both the target",
@@ -327,13 +345,16 @@ static void note_columns(const tm_intake_columns *columns, json_t *changes) {
     const json_t *c = NULL;
     json_array_foreach(columns->changes, i, c) {
         const char *role = tm__json_text(c, "role", NULL);
+        const char *policy = tm__json_text(c, "policy", NULL);
         json_array_append_new(
-            changes, json_sprintf("column %s: %s%s%s%s", tm__json_text(c, "column", ""),
+            changes, json_sprintf("column %s: %s%s%s%s%s%s", tm__json_text(c, "column", ""),
                                   strcmp(tm__json_text(c, "kind", ""), "declared") == 0
                                       ? tm__json_text(c, "to", "")
                                       : "type as its values are",
                                   json_is_true(json_object_get(c, "required")) ? ", required" : "",
-                                  role == NULL ? "" : ", role ", role == NULL ? "" : role));
+                                  role == NULL ? "" : ", role ", role == NULL ? "" : role,
+                                  policy == NULL ? "" : ", policy ",
+                                  policy == NULL ? "" : policy));
     }
 }
 

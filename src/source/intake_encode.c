@@ -380,10 +380,13 @@ static bool add_place(const tm_body_reader *r, tm_bad_row *bad) {
 static bool keep_bad(encoder *e) {
     tm_rows *rows = e->rows;
     tm_body_reader *r = e->r;
-    if (r->push->form == TM_PUSH_TABLE && !tm__body_write(r)) {
+    const uint64_t number = row_number(r); /* by where its bytes are */
+    const bool has_policies = r->columns->n_private > 0;
+    if (r->push->form == TM_PUSH_TABLE ? !tm__body_write(r)
+                                       : has_policies && !tm__body_withhold(r)) {
         return false;
     }
-    if (r->push->form == TM_PUSH_CSV && rows->names.len == 0 && !keep_names(rows, r->push)) {
+    if (r->push->form == TM_PUSH_CSV && !has_policies && rows->names.len == 0 && !keep_names(rows, r->push)) {
         return false;
     }
     if ((rows->n_bad & (rows->n_bad - 1)) == 0) { /* grows at powers of two */
@@ -396,7 +399,7 @@ static bool keep_bad(encoder *e) {
     }
     tm_bad_row *bad = &rows->bad[rows->n_bad++];
     *bad = (tm_bad_row){
-        .row = row_number(r), .reason = r->reason, .start = rows->bad_bytes.len, .len = r->raw_len};
+        .row = number, .reason = r->reason, .start = rows->bad_bytes.len, .len = r->raw_len};
     (void)tm__str_copy(bad->column, sizeof(bad->column), tm__str(r->column));
     (void)tm__str_copy(bad->detail, sizeof(bad->detail), tm__str(r->detail));
     if (!add_place(r, bad)) {

@@ -27,6 +27,7 @@
 #include "source/intake.h"
 #include "source/key_set.h"
 #include "store/db.h"
+#include "table/privacy.h"
 #include "table/schema.h"
 
 /* ---- Columns ---- */
@@ -36,6 +37,8 @@ typedef struct tm_declared_rule {
     bool has_type;    /* it was declared: a value never widens it, unless a policy says so */
     bool is_required; /* a row without a value goes to quarantine */
     char role[16];    /* empty, or one of tm__column_roles */
+    char policy[TM_PRIVACY_TEXT]; /* what becomes of its values, in words; empty: nothing */
+    tm_privacy privacy;           /* the same */
 } tm_declared_rule;
 
 /* Columns of a source at one moment; immutable but for the count of references. */
@@ -50,6 +53,9 @@ typedef struct tm_intake_columns {
     tm_declared_rule *rules; /* [n columns]; NULL: none is declared */
     json_t *changes;         /* of this version: [{"kind", "column", "from", "to", "evidence"}] */
     tm_watch *watch;         /* what is done about changes; NULL: every one is taken */
+    uint32_t n_private;      /* columns of which something else is kept than what came */
+    tm_hash privacy_key;     /* of their pseudonyms, once has_privacy_key */
+    bool has_privacy_key;
 } tm_intake_columns;
 
 /** Columns from names and types; the keys are among them, else added without a type. changes is
@@ -342,8 +348,10 @@ TM_NODISCARD tm_status tm__source_writer_create(const tm_home *home, const tm_so
                                                 const tm_intake_columns *columns,
                                                 tm_source_writer **out, tm_err *err);
 int64_t tm__source_writer_id(const tm_source_writer *writer);
-/** Make the columns' watch, from what is declared and stored. */
-TM_NODISCARD tm_status tm__source_writer_watch(tm_db *db, const tm_source_row *source,
+/** Make the columns' watch, from what is declared and stored, and have the key of pseudonyms at
+ * hand when a column needs it. */
+TM_NODISCARD tm_status tm__source_writer_watch(const tm_home *home, tm_db *db,
+                                               const tm_source_row *source,
                                                tm_intake_columns *columns, tm_err *err);
 /** Have the keys at hand; needed before the next call. */
 TM_NODISCARD tm_status tm__source_writer_load(tm_source_writer *writer, tm_db *db, tm_err *err);

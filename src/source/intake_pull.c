@@ -90,7 +90,7 @@ static tm_status load(tm_intake_pull *pull, const char *name, tm_err *err) {
     }
     TM_TRY(tm__intake_db_columns(pull->db, &pull->source, &pull->columns, err));
     pull->opened = tm__intake_columns_ref(pull->columns);
-    TM_TRY(tm__source_writer_watch(pull->db, &pull->source, pull->columns, err));
+    TM_TRY(tm__source_writer_watch(pull->home, pull->db, &pull->source, pull->columns, err));
     TM_TRY(tm__source_writer_create(pull->home, &pull->source, pull->columns, &pull->writer, err));
     pull->segments_dir = tm__intake_dir(pull->home, "segments", name);
     pull->state = json_incref(pull->source.state);

@@ -529,8 +529,14 @@ bool tm__body_write(tm_body_reader *r) {
         const tm_cell name = {.type = TM_TYPE_TEXT, .text = tm__str(column->name)};
         ok = ok && (i == 0 || tm__buf_text(&r->line, ",")) &&
              tm__cell_write_json(&name, &r->line) && tm__buf_text(&r->line, ":");
-        if (bad != NULL && next < bad->n && bad->items[next].row == row &&
-            bad->items[next].col == i) {
+        const bool is_bad = bad != NULL && next < bad->n && bad->items[next].row == row &&
+                            bad->items[next].col == i;
+        const uint32_t col = r->fields[i];
+        if (r->rooms != NULL && col != UINT32_MAX &&
+            tm__privacy_changes(&r->columns->rules[col].privacy)) {
+            next += is_bad ? 1 : 0;
+            ok = ok && tm__cell_write_json(&r->cells[col], &r->line);
+        } else if (is_bad) {
             const tm_bad_value value = tm__bad_values_get(bad, next++);
             ok = ok && write_bad(&value, &r->line);
         } else {
@@ -577,6 +583,8 @@ static tm_status open_json(tm_body_reader *r, tm_err *err) {
 void tm__body_done(tm_body_reader *r) {
     tm__buf_done(&r->line);
     tm__buf_done(&r->header);
+    tm__buf_done(&r->kept);
+    tm__mem_free(r->rooms);
     tm__mem_free(r->cells);
     tm__mem_free(r->seen);
     tm__mem_free(r->strangers);
@@ -607,9 +615,11 @@ tm_status tm__body_open(tm_body_reader *r, const tm_push *push, tm_intake_column
     r->p = is_table ? NULL : push->data + (has_mark ? 3 : 0);
     r->end = is_table ? NULL : push->data + push->len;
     r->counted = r->p;
+    tm__buf_init(&r->kept, 4 * LINE_BYTES_MAX);
+    r->rooms = columns->n_private == 0 ? NULL : tm__mem_alloc(n, TM_PRIVACY_ROOM);
     r->cells = tm__mem_alloc((size_t)n + 1, sizeof(*r->cells));
     r->seen = tm__mem_zalloc((size_t)n + 1, sizeof(*r->seen));
-    if (r->cells == NULL || r->seen == NULL || !tm__buf_text(&r->line, "") ||
+    if (r->cells == NULL || r->seen == NULL || (columns->n_private > 0 && r->rooms == NULL) || !tm__buf_text(&r->line, "") ||
         tm__buf_reserve(&r->line, 64) == NULL || tm__buf_reserve(&r->header, 64) == NULL) {
         return no_memory(err);
     }
@@ -671,6 +681,61 @@ static void judge_strangers(tm_body_reader *r) {
     r->n_strangers = r->watch != NULL ? n : r->n_strangers;
 }
 
+/* What is kept of columns with policies takes the place of what came. */
+static void apply_policies(tm_body_reader *r) {
+    const tm_hash *const key = r->columns->has_privacy_key ? &r->columns->privacy_key : NULL;
+    for (uint32_t i = 0; i < r->columns->schema.n_cols; i++) {
+        const tm_declared_rule *const rule = &r->columns->rules[i];
+        const char *const name = r->columns->schema.cols[i].name;
+        if (!tm__privacy_changes(&rule->privacy)) {
+            continue;
+        }
+        if (r->push->csv != NULL && (rule->privacy.kind == TM_PRIVACY_MONTH ||
+                                     rule->privacy.kind == TM_PRIVACY_YEAR)) {
+            tm__cell_read_loose_date(&r->cells[i]);
+        }
+        if (!tm__privacy_cell(&rule->privacy, key, &r->cells[i],
+                              r->rooms + (size_t)i * TM_PRIVACY_ROOM)) {
+            /* A replay as it is finds no value that it could take either. */
+            r->cells[i] = (tm_cell){.type = TM_TYPE_TEXT, .text = TM_STR("not kept")};
+            tm__body_refuse(r, TM_ROW_WRONG_TYPE, tm__str(name),
+                            "the policy '%s' cannot be applied to the value", rule->policy);
+        }
+    }
+}
+
+static bool write_value(tm_buf *out, bool is_first, tm_str name, const tm_cell *cell) {
+    const tm_cell text = {.type = TM_TYPE_TEXT, .text = name};
+    return (is_first || tm__buf_text(out, ",")) && tm__cell_write_json(&text, out) &&
+           tm__buf_text(out, ":") && tm__cell_write_json(cell, out);
+}
+
+bool tm__body_withhold(tm_body_reader *r) {
+    tm_buf *const out = &r->kept;
+    bool is_first = true, ok = true;
+    tm__buf_reset(out);
+    if (r->reason == TM_ROW_MALFORMED || r->reason == TM_ROW_TOO_LARGE) {
+        ok = tm__buf_text(out, "\"not kept: columns of the source have policies\"");
+    } else {
+        ok = tm__buf_text(out, "{");
+        for (uint32_t i = 0; ok && i < r->columns->schema.n_cols; i++) {
+            if (r->seen[i] == r->row) {
+                ok = write_value(out, is_first, tm__str(r->columns->schema.cols[i].name),
+                                 &r->cells[i]);
+                is_first = false;
+            }
+        }
+        for (uint32_t i = 0; ok && i < r->n_strangers; i++) {
+            ok = write_value(out, is_first, r->strangers[i].name, &r->strangers[i].cell);
+            is_first = false;
+        }
+        ok = ok && tm__buf_text(out, "}");
+    }
+    r->raw = (char *)out->data;
+    r->raw_len = out->len;
+    return ok;
+}
+
 /* The next row in cells, those of columns that it lacks missing; false at the end. */
 bool tm__body_next(tm_body_reader *r) {
     const bool is_table = r->push->form == TM_PUSH_TABLE;
@@ -701,6 +766,9 @@ bool tm__body_next(tm_body_reader *r) {
         if (r->seen[i] != r->row) {
             r->cells[i] = (tm_cell){.type = TM_TYPE_NONE};
         }
+    }
+    if (r->rooms != NULL) {
+        apply_policies(r);
     }
     if (r->n_strangers > 0) {
         judge_strangers(r);

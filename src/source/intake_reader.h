@@ -17,6 +17,8 @@ typedef struct tm_body_reader {
     char *p;   /* at the next row; NULL: no more */
     char *end; /* of the body */
     tm_buf line;
+    tm_buf kept; /* what quarantine keeps of a row whose columns have policies */
+    char *rooms; /* [n columns][TM_PRIVACY_ROOM] texts that policies made */
     uint64_t row; /* of the current one, from 1 */
     char *raw;    /* its bytes in the body */
     size_t raw_len;
@@ -66,6 +68,9 @@ void tm__body_change(tm_body_reader *r, tm_change_kind kind, tm_change_policy po
 /** Whether the type of one of the columns was declared, and no policy says that it may be wider. */
 bool tm__body_is_bound(const tm_body_reader *r, const tm_schema_column *column);
 tm_change_policy tm__body_wider(const tm_body_reader *r, const tm_schema_column *column);
+/** What may be kept of a row that came with columns of policies, in place of its bytes: its values
+ * as a line of JSON; nothing of one that could not be taken apart. False when memory is out. */
+bool tm__body_withhold(tm_body_reader *r);
 /** The bytes of a table's row, which has none: its values as a line of JSON. */
 bool tm__body_write(tm_body_reader *r);
 TM_NODISCARD tm_status tm__many_columns(tm_err *err);

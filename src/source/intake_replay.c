@@ -433,7 +433,7 @@ static tm_status open_source(replay *r, const tm_home *home, const char *name, t
     TM_TRY(tm__intake_db_source(r->db, name, &r->source, err));
     TM_TRY(take_lock(r, home, err));
     TM_TRY(tm__intake_db_columns(r->db, &r->source, &r->columns, err));
-    TM_TRY(tm__source_writer_watch(r->db, &r->source, r->columns, err));
+    TM_TRY(tm__source_writer_watch(home, r->db, &r->source, r->columns, err));
     return tm__source_writer_create(home, &r->source, r->columns, &r->writer, err);
 }
 

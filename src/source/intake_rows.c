@@ -238,7 +238,7 @@ tm_status tm__rows_of_table(const tm_push *push, tm_intake_columns *columns, tm_
     tm_rows rows = {.n_rows = tm__table_rows(table)};
     tm__buf_init(&rows.batch, 0);
     tm__buf_init(&rows.bad_bytes, 0);
-    if (push->bad != NULL && push->bad->n > 0) { /* each row is looked at */
+    if ((push->bad != NULL && push->bad->n > 0) || columns->n_private > 0) { /* row by row */
         *out_fits = false;
         return TM_OK;
     }

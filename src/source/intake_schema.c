@@ -125,6 +125,7 @@ void tm__intake_columns_unref(tm_intake_columns *columns) {
     tm__mem_free(columns->rules);
     json_decref(columns->changes);
     tm__watch_unref(columns->watch);
+    tm__hash_clear(&columns->privacy_key);
     tm__mem_free(columns);
 }
 
@@ -164,9 +165,27 @@ json_t *tm__intake_columns_to_json(const tm_intake_columns *columns) {
         if (rule->role[0] != '\0') {
             json_object_set_new(column, "role", json_string(rule->role));
         }
+        if (rule->policy[0] != '\0') {
+            json_object_set_new(column, "policy", json_string(rule->policy));
+        }
         json_array_append_new(list, column);
     }
     return json_pack("{s:o}", "columns", list);
+}
+
+/* A policy that was checked when it was declared. */
+static void read_policy(const json_t *item, tm_declared_rule *rule) {
+    const char *const text = tm__json_text(item, "policy", "");
+    if (tm__privacy_parse("", text, TM_TYPE_NONE, &rule->privacy, NULL) == TM_OK) {
+        (void)tm__str_copy(rule->policy, sizeof(rule->policy), tm__str(text));
+    }
+}
+
+static void count_private(tm_intake_columns *columns) {
+    columns->n_private = 0;
+    for (uint32_t i = 0; columns->rules != NULL && i < columns->schema.n_cols; i++) {
+        columns->n_private += tm__privacy_changes(&columns->rules[i].privacy) ? 1 : 0;
+    }
 }
 
 /* Rules of the columns in a list, which are the first ones. */
@@ -179,7 +198,9 @@ static bool read_rules(const json_t *list, tm_intake_columns *columns) {
             .is_required = json_is_true(json_object_get(item, "required")),
         };
         (void)tm__str_copy(rule.role, sizeof(rule.role), tm__str(tm__json_text(item, "role", "")));
-        if (!rule.has_type && !rule.is_required && rule.role[0] == '\0') {
+        read_policy(item, &rule);
+        if (!rule.has_type && !rule.is_required && rule.role[0] == '\0' &&
+            rule.policy[0] == '\0') {
             continue;
         }
         if (columns->rules == NULL) {
@@ -190,6 +211,7 @@ static bool read_rules(const json_t *list, tm_intake_columns *columns) {
         }
         columns->rules[i] = rule;
     }
+    count_private(columns);
     return true;
 }
 
@@ -346,6 +368,9 @@ static tm_status next_columns(const tm_intake_columns *columns, const tm_schema 
         }
         memcpy(fresh->rules, columns->rules, columns->schema.n_cols * sizeof(*fresh->rules));
     }
+    count_private(fresh);
+    fresh->privacy_key = columns->privacy_key;
+    fresh->has_privacy_key = columns->has_privacy_key;
     fresh->version = columns->version + 1;
     *out = fresh;
     return TM_OK;
@@ -404,7 +429,26 @@ static json_t *declared_json(const char *name, tm_type from, tm_type to,
     if (rule->role[0] != '\0') {
         json_object_set_new(change, "role", json_string(rule->role));
     }
+    if (rule->policy[0] != '\0') {
+        json_object_set_new(change, "policy", json_string(rule->policy));
+    }
     return change;
+}
+
+/* Rows that are there have the values of the policy of before. */
+static tm_status check_policy(const char *name, const tm_declared_rule *before,
+                              const tm_declared_rule *now, tm_err *err) {
+    if (strcmp(before->policy, now->policy) == 0 ||
+        (!tm__privacy_changes(&before->privacy) && !tm__privacy_changes(&now->privacy))) {
+        return TM_OK;
+    }
+    const tm_status st = TM_FAIL(
+        err, TM_E_CONFLICT, "column '%s' of rows that are there has the policy '%s', not '%s'", name,
+        before->policy[0] == '\0' ? "none" : before->policy,
+        now->policy[0] == '\0' ? "none" : now->policy);
+    tm_err_hint(err, "Rows would hold one person under two values. Declare another source with "
+                     "the policy and read the rows into it; 'tidemill data rm' removes this one.");
+    return st;
 }
 
 /* Type and rule of one column after a declaration. */
@@ -417,6 +461,7 @@ static tm_status declare_one(const tm_columns_declared *declared, const char *na
                                    .is_required = json_is_true(json_object_get(one, "required"))};
     (void)tm__str_copy(out_rule->role, sizeof(out_rule->role),
                        tm__str(tm__json_text(one, "role", "")));
+    read_policy(one, out_rule);
     *out_type = type == TM_TYPE_NONE ? from : type;
     if (type == TM_TYPE_NONE || !declared->has_rows || is_wider(from, type)) {
         return TM_OK;
@@ -434,7 +479,7 @@ static tm_status declare_one(const tm_columns_declared *declared, const char *na
 
 static bool same_rule(const tm_declared_rule *a, const tm_declared_rule *b) {
     return a->has_type == b->has_type && a->is_required == b->is_required &&
-           strcmp(a->role, b->role) == 0;
+           strcmp(a->role, b->role) == 0 && strcmp(a->policy, b->policy) == 0;
 }
 
 /* Columns that are there, then those that are declared beside them. */
@@ -447,6 +492,9 @@ static tm_status declare_all(const tm_intake_columns *columns, const tm_columns_
     for (uint32_t i = 0; i < columns->schema.n_cols; i++) {
         const tm_schema_column *c = &columns->schema.cols[i];
         TM_TRY(declare_one(declared, c->name, c->type, &type, &rules[i], err));
+        if (declared->has_rows && c->type != TM_TYPE_NONE) {
+            TM_TRY(check_policy(c->name, tm__intake_columns_rule(columns, i), &rules[i], err));
+        }
         if (!add_column(schema, tm__str(c->name), type)) {
             return no_memory(err);
         }
@@ -488,6 +536,7 @@ tm_status tm__intake_columns_declare(tm_intake_columns *columns,
         tm__mem_free(fresh->rules);
         fresh->rules = rules;
         rules = NULL;
+        count_private(fresh);
         fresh->changes = json_incref(changes);
         fresh->watch = tm__watch_ref(columns->watch);
         *out = fresh;

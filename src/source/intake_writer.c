@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "source/intake_priv.h"
+#include "store/privacy_key.h"
 
 /* Runs being merged beside the writer. */
 typedef struct merging {
@@ -302,9 +303,21 @@ tm_status tm__source_writer_unique(tm_source_writer *w, tm_rows *rows, uint32_t 
 
 /* ---- Changes ---- */
 
-tm_status tm__source_writer_watch(tm_db *db, const tm_source_row *source,
+static bool needs_key(const tm_intake_columns *columns) {
+    bool needs = false;
+    for (uint32_t i = 0; columns->n_private > 0 && i < columns->schema.n_cols; i++) {
+        needs = needs || columns->rules[i].privacy.kind == TM_PRIVACY_PSEUDONYM;
+    }
+    return needs;
+}
+
+tm_status tm__source_writer_watch(const tm_home *home, tm_db *db, const tm_source_row *source,
                                   tm_intake_columns *columns, tm_err *err) {
     json_t *history = NULL;
+    if (needs_key(columns)) {
+        TM_TRY(tm__privacy_key_read(home, &columns->privacy_key, err));
+        columns->has_privacy_key = true;
+    }
     TM_TRY(tm__intake_db_history(db, source->id, &history, err));
     const tm_status st = tm__watch_create(source->spec, history, &columns->watch, err);
     json_decref(history);

@@ -142,6 +142,8 @@ typedef struct tm_train_options {
     void *on_trial_arg;
     const json_t *columns; /* rules of columns that had other names, which the table has by now;
                               stored in info.recipe (table/renames.h); may be NULL */
+    const json_t *privacy; /* {"columns": {COLUMN: POLICY}, "key"} of the rows (table/privacy.h);
+                              stored in info.recipe; may be NULL */
     const json_t *source;  /* recipe's source part, stored in info.recipe: {"path"}, {"sql"} or
                               {"source"}; may be NULL */
     char snapshot[TM_HASH_TEXT];      /* of the training table; empty: none */
@@ -202,6 +204,7 @@ typedef struct tm_recipe {
     tm_train_options options;
     const char **params, **drop, **monotone, **interact, **class_weights, **features, **known, **as;
     uint64_t *stops;
+    json_t *privacy; /* owned, when whoever has the recipe made one; else NULL */
 } tm_recipe;
 /** What a recipe (info.recipe, or the model's in the registry) asks for. TM_E_USAGE when its split
  * is none. */

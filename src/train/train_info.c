@@ -71,6 +71,7 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     }
     set_json(recipe, "source", options->source);
     set_json(recipe, "columns", options->columns);
+    set_json(recipe, "privacy", options->privacy);
     set_text(recipe, "target", options->target);
     set_text(recipe, "task", options->task == TM_TASK_NONE ? "auto" : tm__task_text(options->task));
     set_text(recipe, "positive", options->positive);

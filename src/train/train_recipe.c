@@ -31,6 +31,7 @@ static tm_status read_texts(const json_t *recipe, const char *name, const char *
 static tm_status read_features(const json_t *recipe, tm_recipe *read, tm_err *err) {
     tm_train_options *o = &read->options;
     o->columns = json_object_get(recipe, "columns");
+    o->privacy = json_object_get(recipe, "privacy");
     o->has_no_crosses = strcmp(tm__json_text(recipe, "crosses", "auto"), "none") == 0;
     TM_TRY(read_texts(recipe, "features", &read->features, &o->n_features, err));
     return read_texts(recipe, "as", &read->as, &o->n_as, err);
@@ -172,6 +173,7 @@ tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err
 }
 
 void tm__recipe_done(tm_recipe *recipe) {
+    json_decref(recipe->privacy);
     tm__mem_free(recipe->params);
     tm__mem_free(recipe->drop);
     tm__mem_free(recipe->monotone);
