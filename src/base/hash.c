@@ -84,7 +84,7 @@ bool tm__hash_from_text(const char *text, tm_hash *out) {
     return true;
 }
 
-void tm__hash_clear(tm_hash *hash) {
+void tm__hash_reset(tm_hash *hash) {
     explicit_bzero(hash, sizeof(*hash));
 }
 

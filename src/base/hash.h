@@ -31,7 +31,7 @@ void tm__hmac_sha256(const void *key, size_t key_len, const void *data, size_t l
 void tm__hash_to_text(const tm_hash *hash, char *out);
 bool tm__hash_from_text(const char *text, tm_hash *out);
 /** Overwrite one that is a secret. */
-void tm__hash_clear(tm_hash *hash);
+void tm__hash_reset(tm_hash *hash);
 bool tm__hash_eq(const tm_hash *a, const tm_hash *b);
 
 /** CRC32C (Castagnoli) of data continuing from crc (0 to start). */

@@ -115,7 +115,7 @@ tm_status cmd_data_ls(tm_cli *cli, tm_err *err) {
 /* ---- show ---- */
 
 static void show_columns(tm_cli *cli, const json_t *source) {
-    const char *titles[] = {"column", "type", "declared"};
+    const char *titles[] = {"column", "type", "declared", "policy"};
     const json_t *columns = json_object_get(source, "columns");
     const json_t *keys = json_object_get(source, "key");
     tm_cli_table out;
@@ -126,7 +126,7 @@ static void show_columns(tm_cli *cli, const json_t *source) {
         return;
     }
     tm__cli_print(cli, "\n");
-    tm__cli_table_init(&out, 3, titles);
+    tm__cli_table_init(&out, 4, titles);
     json_array_foreach(columns, i, column) {
         const char *name = tm__json_text(column, "name", "");
         const char *role = tm__json_text(column, "role", NULL);
@@ -141,6 +141,7 @@ static void show_columns(tm_cli *cli, const json_t *source) {
                      is_required ? "required" : "",
                      (is_declared || is_required) && role != NULL ? ", " : "",
                      role == NULL ? "" : role);
+        tm__cli_cell(&out, "%s", tm__json_text(column, "policy", ""));
     }
     tm__cli_table_print(cli, &out);
 }

@@ -91,7 +91,7 @@ tm_status tm__subject_pseudonym(const tm_home *home, tm_registry *registry, cons
     if (*out_has) {
         TM_TRY(tm__privacy_key_read(home, &key, err));
         tm__privacy_pseudonym(&key, tm__str(id), out);
-        tm__hash_clear(&key);
+        tm__hash_reset(&key);
     }
     return TM_OK;
 }

@@ -305,7 +305,7 @@ static void bundle_free(tm_bundle *self) {
         tm__model_free(self->model);
         tm__program_free(self->program);
         tm__renames_free(self->renames);
-        tm__hash_clear(&self->privacy_key);
+        tm__hash_reset(&self->privacy_key);
         tm__mem_free(self->may_lack);
         json_decref(self->columns);
         json_decref(self->info);

@@ -498,7 +498,7 @@ static void give_key(tm_registry *registry, tm_bundle *bundle) {
     tm_hash key;
     if (tm__privacy_key_read(registry->home, &key, NULL) == TM_OK) {
         tm__bundle_use_key(bundle, &key);
-        tm__hash_clear(&key);
+        tm__hash_reset(&key);
     }
 }
 

@@ -17,6 +17,7 @@
  *     intake_retain.c  what a source may hold, and for how long
  *     intake_quarantine.c  bad rows: kept as far as there is room, counted, listed, written
  *     intake_declare.c what a source is declared to be, and how it differs
+ *     intake_privacy.c policies of its columns, for those that learn from it
  */
 #ifndef TM_SOURCE_INTAKE_PRIV_H
 #define TM_SOURCE_INTAKE_PRIV_H

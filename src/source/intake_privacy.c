@@ -19,7 +19,7 @@ static tm_status add_check(const tm_home *home, json_t *privacy, tm_err *err) {
     tm_hash key;
     TM_TRY(tm__privacy_key_read(home, &key, err));
     tm__privacy_key_check(&key, check);
-    tm__hash_clear(&key);
+    tm__hash_reset(&key);
     json_object_set_new(privacy, "key", json_string(check));
     return tm__json_check(err);
 }
@@ -58,7 +58,7 @@ tm_status tm__intake_privacy_apply(const tm_home *home, const json_t *privacy, t
     TM_TRY(needs_key ? tm__privacy_key_read(home, &key, err) : TM_OK);
     const tm_status st = tm__privacy_table(policies, needs_key ? &key : NULL, *table, &kept, err);
     if (needs_key) {
-        tm__hash_clear(&key);
+        tm__hash_reset(&key);
     }
     if (st == TM_OK) {
         tm__table_unref(*table);

@@ -125,7 +125,7 @@ void tm__intake_columns_unref(tm_intake_columns *columns) {
     tm__mem_free(columns->rules);
     json_decref(columns->changes);
     tm__watch_unref(columns->watch);
-    tm__hash_clear(&columns->privacy_key);
+    tm__hash_reset(&columns->privacy_key);
     tm__mem_free(columns);
 }
 

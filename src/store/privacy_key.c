@@ -21,7 +21,7 @@ static tm_status parse(tm_buf *text, tm_hash *out) {
         return TM_E_INTEGRITY;
     }
     tm__hash_keyed(&secret, PURPOSE, sizeof(PURPOSE) - 1, out);
-    tm__hash_clear(&secret);
+    tm__hash_reset(&secret);
     return TM_OK;
 }
 

@@ -7,7 +7,7 @@
 #include "store/home.h"
 
 /**
- * The caller overwrites it by tm__hash_clear() when it is done.
+ * The caller overwrites it by tm__hash_reset() when it is done.
  *
  * Errors:  TM_E_NOT_ALLOWED when the home has no server key, TM_E_INTEGRITY for a file that holds
  *          none; the hint says how it comes back.

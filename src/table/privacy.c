@@ -26,13 +26,13 @@
 /* ---- Words ---- */
 
 static tm_status unknown(const char *column, const char *text, tm_err *err) {
-    static const char *const words[] = {"drop", "mask", "pseudonym", "generalise"};
-    const char *const near = tm__str_nearest(tm__str(text), words, 4);
+    static const char *const words[] = {"drop", "pseudonym", "generalise"};
+    const char *const near = tm__str_nearest(tm__str(text), words, 3);
     (void)TM_FAIL(err, TM_E_USAGE, "column '%s' has no policy '%s'", column, text);
     if (near != NULL && strcmp(near, "generalise") != 0) {
         tm_err_hint(err, "Did you mean '%s'?", near);
     } else {
-        tm_err_hint(err, "Policies are drop, mask, pseudonym, and generalise:10, :month, :year, "
+        tm_err_hint(err, "Policies are drop, pseudonym, and generalise:10, :month, :year, "
                          ":prefix:3 or :ip.");
     }
     return TM_E_USAGE;
@@ -83,8 +83,6 @@ tm_status tm__privacy_parse(const char *column, const char *text, tm_type type, 
     const tm_str words = tm__str(text);
     if (strcmp(text, "drop") == 0) {
         p.kind = TM_PRIVACY_DROP;
-    } else if (strcmp(text, "mask") == 0) {
-        p.kind = TM_PRIVACY_MASK;
     } else if (strcmp(text, "pseudonym") == 0) {
         p.kind = TM_PRIVACY_PSEUDONYM;
     } else if (words.len >= TM_PRIVACY_TEXT || !tm__str_has_prefix(words, "generalise:") ||
@@ -108,7 +106,7 @@ tm_status tm__privacy_parse(const char *column, const char *text, tm_type type, 
 }
 
 bool tm__privacy_changes(const tm_privacy *privacy) {
-    return privacy->kind != TM_PRIVACY_NONE && privacy->kind != TM_PRIVACY_MASK;
+    return privacy->kind != TM_PRIVACY_NONE;
 }
 
 /* ---- Pseudonyms ---- */
@@ -279,8 +277,7 @@ static bool to_prefix(uint32_t n, tm_cell *cell, char *room) {
         return false;
     }
     for (uint32_t i = 0; cell->type == TM_TYPE_TEXT && i < n && at < cell->text.len; i++) {
-        const size_t len =
-            tm__str_utf8_char((tm_str){cell->text.ptr + at, cell->text.len - at});
+        const size_t len = tm__str_utf8_char((tm_str){cell->text.ptr + at, cell->text.len - at});
         at += len == 0 ? 1 : len;
     }
     cell->text.len = cell->type == TM_TYPE_TEXT ? at : 0;

@@ -3,7 +3,6 @@
  * What becomes of a column that tells who somebody is, before anything of it is kept.
  *
  *   drop               the value is missing
- *   mask               kept as it came; whoever looks at rows sees a mask
  *   pseudonym          a text that stands for the value: the same for the same value and key, so
  *                      that joins work, and nothing without the key
  *   generalise:10      a number becomes the lower end of its band of this width
@@ -27,13 +26,13 @@
 #define TM_PRIVACY_TEXT 32 /* of a policy in words, with its NUL */
 
 #define TM_PRIVACY_NO_KEY                                                                          \
-    "Only the home whose rows were learned from has the key of its pseudonyms: ask there, or send " \
+    "Only the home whose rows were learned from has the key of its pseudonyms: ask there, or "     \
+    "send "                                                                                        \
     "rows that have them."
 
 typedef enum tm_privacy_kind {
     TM_PRIVACY_NONE = 0,
     TM_PRIVACY_DROP,
-    TM_PRIVACY_MASK,
     TM_PRIVACY_PSEUDONYM,
     TM_PRIVACY_BAND,
     TM_PRIVACY_MONTH,
@@ -48,16 +47,16 @@ typedef struct tm_privacy {
     uint32_t n_kept; /* PREFIX: characters, 1 or more */
 } tm_privacy;
 
-/** TM_E_USAGE "column 'age' has no policy 'maske'" with a hint. type: of the column when it is
+/** TM_E_USAGE "column 'age' has no policy 'dorp'" with a hint. type: of the column when it is
  * declared, else TM_TYPE_NONE; one that the policy cannot give is refused. */
 TM_NODISCARD tm_status tm__privacy_parse(const char *column, const char *text, tm_type type,
                                          tm_privacy *out, tm_err *err);
-/** Whether values are changed before they are kept: all kinds but NONE and MASK. */
-bool tm__privacy_changes(const tm_privacy *privacy);
+bool tm__privacy_changes(const tm_privacy *privacy); /* all kinds but NONE */
 /**
  * Put what is kept of a value in its place. key: for PSEUDONYM. room: what a text that is made lies
- * in, as long as the cell is used. Without a key only a text of a pseudonym's form passes. False for a value that the policy cannot be applied to, such as
- * a word where numbers have bands: it must not be kept. Missing values stay so.
+ * in, as long as the cell is used. Without a key only a text of a pseudonym's form passes. False
+ * for a value that the policy cannot be applied to, such as a word where numbers have bands: it
+ * must not be kept. Missing values stay so.
  */
 bool tm__privacy_cell(const tm_privacy *privacy, const tm_hash *key, tm_cell *cell,
                       char room[TM_PRIVACY_ROOM]);
@@ -68,7 +67,8 @@ void tm__privacy_key_check(const tm_hash *key, char out[TM_HASH_TEXT]);
 
 /**
  * Apply policies to columns of a table by name: {COLUMN: POLICY}. key NULL: values must be
- * pseudonyms already where they become some, or it is TM_E_NOT_ALLOWED. *out is the table itself, referenced, when it has none of the columns.
+ * pseudonyms already where they become some, or it is TM_E_NOT_ALLOWED. *out is the table itself,
+ * referenced, when it has none of the columns.
  *
  * Errors: TM_E_DATA with row and column for a value that a policy cannot be applied to, TM_E_NOMEM.
  * Cost:   a copy of the columns; one application a value of text that is different.
