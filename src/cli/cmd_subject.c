@@ -107,9 +107,8 @@ static tm_status find_name(tm_cli *cli, tm_ctx *ctx, const tm_place *place, char
         TM_TRY(is_known(ctx, place, alias, &is_alias, err));
     }
     if (is_alias) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_CONFLICT, "the home holds the subject twice: by the id and as '%s'",
-                    alias);
+        const tm_status st = TM_FAIL(
+            err, TM_E_CONFLICT, "the home holds the subject twice: by the id and as '%s'", alias);
         tm_err_hint(err, "Give '%s' first; when it is erased, give the id.", alias);
         return st;
     }

@@ -39,7 +39,7 @@ typedef struct training {
     tm_table *table, *test;
     json_t *source;
     json_t *ranks;      /* what this one sent to others; NULL: there are none */
-    json_t *privacy; /* of the source; NULL: none */
+    json_t *privacy;    /* of the source; NULL: none */
     int64_t as_of_us;   /* of a source; INT64_MAX: now */
     tm_sql_sources sql; /* the query, with what it reads of sources */
     tm_train_options options;

@@ -59,8 +59,8 @@ static tm_status ask_versions(tm_registry *registry, const char *model, bool *ou
                        (long long)tm__json_i64(one, "version", 0));
         st = tm__registry_find(registry, name, &version, err);
         const json_t *const recipe = json_object_get(version.info, "recipe");
-        *out = st == TM_OK && tm__privacy_needs_key(json_object_get(
-                                  json_object_get(recipe, "privacy"), "columns"));
+        *out = st == TM_OK && tm__privacy_needs_key(
+                                  json_object_get(json_object_get(recipe, "privacy"), "columns"));
         tm__version_done(&version);
     }
     json_decref(list);

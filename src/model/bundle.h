@@ -77,8 +77,8 @@ TM_NODISCARD tm_status tm__bundle_use_columns(tm_bundle *bundle, const json_t *r
 const json_t *tm__bundle_columns(const tm_bundle *bundle);     /* rules that hold; NULL: none */
 const tm_renames *tm__bundle_renames(const tm_bundle *bundle); /* NULL: none */
 /**
- * Policies of the columns that it learned from (table/privacy.h), {COLUMN: POLICY}; NULL: none. Rows
- * are brought to them before they are answered, and pass when they were before.
+ * Policies of the columns that it learned from (table/privacy.h), {COLUMN: POLICY}; NULL: none.
+ * Rows are brought to them before they are answered, and pass when they were before.
  */
 const json_t *tm__bundle_policies(const tm_bundle *bundle);
 /** Whether it makes pseudonyms; the key is a home's, never the file's. */

@@ -89,8 +89,7 @@ tm_status tm__bundle_rename(const tm_bundle *bundle, tm_table *table, tm_table *
         return tm__renames_table(bundle->renames, table, out, err);
     }
     TM_TRY(tm__renames_table(bundle->renames, table, &named, err));
-    const tm_status st =
-        tm__privacy_table(policies, tm__bundle_key(bundle), named, out, err);
+    const tm_status st = tm__privacy_table(policies, tm__bundle_key(bundle), named, out, err);
     tm__table_unref(named);
     return st;
 }

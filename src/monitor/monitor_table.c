@@ -10,6 +10,8 @@ void tm__table_log_done(tm_table_log *self) {
     tm__mem_free(self->names);
     tm__mem_free(self->from);
     tm__mem_free(self->cells);
+    tm__mem_free(self->privacy);
+    tm__mem_free(self->rooms);
     *self = (tm_table_log){0};
 }
 
@@ -24,6 +26,38 @@ static uint32_t add_name(tm_table_log *self, const char *name) {
     }
     self->names[self->n] = name;
     return self->n++;
+}
+
+static tm_status take_policies(tm_table_log *self, const tm_bundle *bundle, tm_err *err) {
+    const json_t *const policies = tm__bundle_policies(bundle);
+    if (policies == NULL) {
+        return TM_OK;
+    }
+    self->key = tm__bundle_key(bundle);
+    self->privacy = tm__mem_zalloc((size_t)self->n + 1, sizeof(*self->privacy));
+    self->rooms = tm__mem_alloc((size_t)self->n + 1, TM_PRIVACY_ROOM);
+    tm_status st = self->privacy == NULL || self->rooms == NULL
+                       ? TM_FAIL(err, TM_E_NOMEM, "no memory to log answers")
+                       : TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < self->n; i++) {
+        const char *const text = tm__json_text(policies, self->names[i], NULL);
+        st = text == NULL
+                 ? TM_OK
+                 : tm__privacy_parse(self->names[i], text, TM_TYPE_NONE, &self->privacy[i], err);
+    }
+    if (st != TM_OK) {
+        tm__table_log_done(self);
+    }
+    return st;
+}
+
+static void apply_policies(tm_table_log *self) {
+    for (uint32_t i = 0; self->privacy != NULL && i < self->n; i++) {
+        if (!tm__privacy_cell(&self->privacy[i], self->key, &self->cells[i],
+                              self->rooms + (size_t)i * TM_PRIVACY_ROOM)) {
+            self->cells[i] = (tm_cell){.type = TM_TYPE_NONE};
+        }
+    }
 }
 
 tm_status tm__table_log_init(tm_table_log *self, const tm_bundle *bundle, tm_err *err) {
@@ -42,7 +76,7 @@ tm_status tm__table_log_init(tm_table_log *self, const tm_bundle *bundle, tm_err
     }
     self->time = add_name(self, tm__json_text(info, "time", NULL));
     self->entity = add_name(self, tm__json_text(info, "entity", NULL));
-    return TM_OK;
+    return take_policies(self, bundle, err);
 }
 
 void tm__table_log_use(tm_table_log *self, const tm_table *table) {
@@ -84,6 +118,7 @@ bool tm__table_log_append(tm_table_log *self, const tm_table_answer *answer, tm_
             self->cells[i] = tm__column_cell(self->from[i], answer->row);
         }
     }
+    apply_policies(self);
     tm_answer logged = {.event_us = event_us(self),
                         .entity = entity_text(self, text),
                         .cells = self->cells,

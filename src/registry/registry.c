@@ -21,8 +21,8 @@
 #include "base/json_scan.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "store/privacy_key.h"
 #include "registry/registry_priv.h"
+#include "store/privacy_key.h"
 #include "tidemill/bundle.h"
 
 #define TM_META_APPLICATION_ID 0x544D4D45u /* "TMME" */

@@ -353,8 +353,7 @@ static void note_columns(const tm_intake_columns *columns, json_t *changes) {
                                       : "type as its values are",
                                   json_is_true(json_object_get(c, "required")) ? ", required" : "",
                                   role == NULL ? "" : ", role ", role == NULL ? "" : role,
-                                  policy == NULL ? "" : ", policy ",
-                                  policy == NULL ? "" : policy));
+                                  policy == NULL ? "" : ", policy ", policy == NULL ? "" : policy));
     }
 }
 

@@ -386,7 +386,8 @@ static bool keep_bad(encoder *e) {
                                        : has_policies && !tm__body_withhold(r)) {
         return false;
     }
-    if (r->push->form == TM_PUSH_CSV && !has_policies && rows->names.len == 0 && !keep_names(rows, r->push)) {
+    if (r->push->form == TM_PUSH_CSV && !has_policies && rows->names.len == 0 &&
+        !keep_names(rows, r->push)) {
         return false;
     }
     if ((rows->n_bad & (rows->n_bad - 1)) == 0) { /* grows at powers of two */

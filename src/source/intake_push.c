@@ -619,8 +619,9 @@ tm_status tm__body_open(tm_body_reader *r, const tm_push *push, tm_intake_column
     r->rooms = columns->n_private == 0 ? NULL : tm__mem_alloc(n, TM_PRIVACY_ROOM);
     r->cells = tm__mem_alloc((size_t)n + 1, sizeof(*r->cells));
     r->seen = tm__mem_zalloc((size_t)n + 1, sizeof(*r->seen));
-    if (r->cells == NULL || r->seen == NULL || (columns->n_private > 0 && r->rooms == NULL) || !tm__buf_text(&r->line, "") ||
-        tm__buf_reserve(&r->line, 64) == NULL || tm__buf_reserve(&r->header, 64) == NULL) {
+    if (r->cells == NULL || r->seen == NULL || (columns->n_private > 0 && r->rooms == NULL) ||
+        !tm__buf_text(&r->line, "") || tm__buf_reserve(&r->line, 64) == NULL ||
+        tm__buf_reserve(&r->header, 64) == NULL) {
         return no_memory(err);
     }
     if (is_table) {
@@ -690,8 +691,8 @@ static void apply_policies(tm_body_reader *r) {
         if (!tm__privacy_changes(&rule->privacy)) {
             continue;
         }
-        if (r->push->csv != NULL && (rule->privacy.kind == TM_PRIVACY_MONTH ||
-                                     rule->privacy.kind == TM_PRIVACY_YEAR)) {
+        if (r->push->csv != NULL &&
+            (rule->privacy.kind == TM_PRIVACY_MONTH || rule->privacy.kind == TM_PRIVACY_YEAR)) {
             tm__cell_read_loose_date(&r->cells[i]);
         }
         if (!tm__privacy_cell(&rule->privacy, key, &r->cells[i],

@@ -17,8 +17,8 @@ typedef struct tm_body_reader {
     char *p;   /* at the next row; NULL: no more */
     char *end; /* of the body */
     tm_buf line;
-    tm_buf kept; /* what quarantine keeps of a row whose columns have policies */
-    char *rooms; /* [n columns][TM_PRIVACY_ROOM] texts that policies made */
+    tm_buf kept;  /* what quarantine keeps of a row whose columns have policies */
+    char *rooms;  /* [n columns][TM_PRIVACY_ROOM] texts that policies made */
     uint64_t row; /* of the current one, from 1 */
     char *raw;    /* its bytes in the body */
     size_t raw_len;

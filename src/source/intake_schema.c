@@ -199,8 +199,7 @@ static bool read_rules(const json_t *list, tm_intake_columns *columns) {
         };
         (void)tm__str_copy(rule.role, sizeof(rule.role), tm__str(tm__json_text(item, "role", "")));
         read_policy(item, &rule);
-        if (!rule.has_type && !rule.is_required && rule.role[0] == '\0' &&
-            rule.policy[0] == '\0') {
+        if (!rule.has_type && !rule.is_required && rule.role[0] == '\0' && rule.policy[0] == '\0') {
             continue;
         }
         if (columns->rules == NULL) {
@@ -442,10 +441,10 @@ static tm_status check_policy(const char *name, const tm_declared_rule *before,
         (!tm__privacy_changes(&before->privacy) && !tm__privacy_changes(&now->privacy))) {
         return TM_OK;
     }
-    const tm_status st = TM_FAIL(
-        err, TM_E_CONFLICT, "column '%s' of rows that are there has the policy '%s', not '%s'", name,
-        before->policy[0] == '\0' ? "none" : before->policy,
-        now->policy[0] == '\0' ? "none" : now->policy);
+    const tm_status st = TM_FAIL(err, TM_E_CONFLICT,
+                                 "column '%s' of rows that are there has the policy '%s', not '%s'",
+                                 name, before->policy[0] == '\0' ? "none" : before->policy,
+                                 now->policy[0] == '\0' ? "none" : now->policy);
     tm_err_hint(err, "Rows would hold one person under two values. Declare another source with "
                      "the policy and read the rows into it; 'tidemill data rm' removes this one.");
     return st;

@@ -158,8 +158,8 @@ tm_status tm__text_table(tm_ctx *ctx, const tm_push *push, const tm_intake_colum
     tm_table *table = NULL;
     tm_err ignored = {0};
     tm_status st = TM_OK;
-    if (columns->n_private == 0 && push->form == TM_PUSH_CSV && push->csv != NULL && push->csv->n_names > 1 &&
-        memchr(push->data, '\0', push->len) == NULL) {
+    if (columns->n_private == 0 && push->form == TM_PUSH_CSV && push->csv != NULL &&
+        push->csv->n_names > 1 && memchr(push->data, '\0', push->len) == NULL) {
         st = read_text(ctx, &t, n_rows_min, &table, &ignored);
     }
     for (uint32_t i = 0; t.cols != NULL && i < push->csv->n_names; i++) {

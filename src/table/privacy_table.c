@@ -39,9 +39,9 @@ static tm_type type_after(const tm_privacy *p, const tm_column *from) {
 static tm_status refuse(const tm_column *column, uint64_t row, const char *policy,
                         const tm_hash *key, tm_err *err) {
     if (key == NULL && strcmp(policy, "pseudonym") == 0) {
-        const tm_status st = TM_FAIL(
-            err, TM_E_NOT_ALLOWED, "row %llu: column '%s' has a value that is no pseudonym",
-            (unsigned long long)row + 1, column->name);
+        const tm_status st =
+            TM_FAIL(err, TM_E_NOT_ALLOWED, "row %llu: column '%s' has a value that is no pseudonym",
+                    (unsigned long long)row + 1, column->name);
         tm_err_hint(err, TM_PRIVACY_NO_KEY);
         return st;
     }
@@ -135,9 +135,9 @@ static tm_status fill(const json_t *policies, const tm_hash *key, const tm_table
         const tm_column *const from = tm__table_column(table, i);
         TM_TRY(parse(policies, from->name, &c.privacy, err));
         const bool is_shared = from->type == TM_TYPE_TEXT && !tm__privacy_changes(&c.privacy);
-        TM_TRY(is_shared ? tm__builder_add_shared(to, from->name, from->dict, err)
-                         : tm__builder_add_column(to, from->name, type_after(&c.privacy, from),
-                                                  err));
+        TM_TRY(is_shared
+                   ? tm__builder_add_shared(to, from->name, from->dict, err)
+                   : tm__builder_add_column(to, from->name, type_after(&c.privacy, from), err));
     }
     TM_TRY(tm__builder_reserve(to, c.n_rows, err));
     for (uint32_t i = 0; i < n; i++) {
