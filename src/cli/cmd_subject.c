@@ -22,6 +22,7 @@ typedef struct export {
     tm_ctx ctx;
     tm_place place;
     char *id;         /* owned */
+    char *id_before;  /* that the id is the pseudonym of; owned; NULL: it is none */
     const char *path; /* of the result */
     json_t *found;    /* owned */
 }
@@ -93,9 +94,10 @@ static tm_status is_known(tm_ctx *ctx, const tm_place *place, const char *id, bo
     return TM_OK;
 }
 
-/* Where subjects are kept by pseudonyms the id becomes one, unless the home knows the id itself. */
+/* Where subjects are kept by pseudonyms the id becomes one, unless the home knows the id itself.
+ * *out_before: the id as it was given, the caller's to end; NULL: it is the id still. */
 static tm_status find_name(tm_cli *cli, tm_ctx *ctx, const tm_place *place, char **id,
-                           tm_err *err) {
+                           char **out_before, tm_err *err) {
     char alias[TM_PRIVACY_ROOM];
     bool has = false, is_plain = false, is_alias = false;
     TM_TRY(tm__subject_pseudonym(place->home, place->registry, *id, alias, &has, err));
@@ -117,7 +119,7 @@ static tm_status find_name(tm_cli *cli, tm_ctx *ctx, const tm_place *place, char
         if (name == NULL) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory");
         }
-        tm__cli_subject_done(*id);
+        *out_before = *id;
         *id = name;
         tm__cli_print(cli, "rows hold the pseudonym '%s' in place of the id\n", name);
     }
@@ -128,7 +130,7 @@ static tm_status run(export *e, tm_err *err) {
     tm_subject_ask ask = {0};
     TM_TRY(tm__cli_ctx_init(e->cli, 0, &e->ctx, err));
     TM_TRY(tm__place_open(e->cli, false, &e->place, err));
-    TM_TRY(find_name(e->cli, &e->ctx, &e->place, &e->id, err));
+    TM_TRY(find_name(e->cli, &e->ctx, &e->place, &e->id, &e->id_before, err));
     ask.id = e->id;
     TM_TRY(tm__subject_find(&e->ctx, e->place.home, e->place.registry, &ask, &e->found, err));
     const int64_t n_rows = count_rows(json_object_get(e->found, "sources"));
@@ -150,6 +152,7 @@ tm_status cmd_subject_export(tm_cli *cli, tm_err *err) {
     tm_status st = tm__cli_subject_read(tm__cli_arg(cli, "ID"), &e.id, err);
     st = st == TM_OK ? run(&e, err) : st;
     json_decref(e.found);
+    tm__cli_subject_done(e.id_before);
     tm__cli_subject_done(e.id);
     tm__place_close(&e.place);
     tm__cli_ctx_done(&e.ctx);
@@ -253,8 +256,17 @@ static tm_status check_refused(const json_t *body, tm_err *err) {
     return st;
 }
 
+/* A backup of before the pseudonyms has the id as it was. */
+static tm_status add_tombstones(const tm_place *place, const tm_subject_erasure *erasure,
+                                tm_err *err) {
+    TM_TRY(tm__tombstone_add(place->home, place->registry, erasure->id, err));
+    return erasure->id_before == NULL
+               ? TM_OK
+               : tm__tombstone_add(place->home, place->registry, erasure->id_before, err);
+}
+
 static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const char *id,
-                       tm_err *err) {
+                       const char *id_before, tm_err *err) {
     char user[80];
     json_t *body = NULL;
     tm_hash hash;
@@ -263,6 +275,7 @@ static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const ch
     const bool lists = strcmp(tm__cli_text(cli, "models"), "list") == 0;
     const bool promotes = strcmp(tm__cli_text(cli, "if-refused"), "promote") == 0;
     const tm_subject_erasure erasure = {.id = id,
+                                        .id_before = id_before,
                                         .models = lists ? TM_SUBJECT_LIST : TM_SUBJECT_REFIT,
                                         .if_refused =
                                             promotes ? TM_SUBJECT_PROMOTE : TM_SUBJECT_KEEP,
@@ -271,7 +284,7 @@ static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const ch
     tm_status st = write_certificate(place->registry, body, path, &hash, err);
     if (st == TM_OK) {
         tm__cli_did(cli, "the subject is erased and '%.80s' is written", path);
-        st = tm__tombstone_add(place->home, place->registry, id, err);
+        st = add_tombstones(place, &erasure, err);
         st = st == TM_OK ? tm__subject_erased(place->registry, &erasure, &hash, err) : st;
     }
     if (st == TM_OK) {
@@ -285,12 +298,13 @@ static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const ch
 tm_status cmd_subject_erase(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_place place = {0};
-    char *id = NULL;
+    char *id = NULL, *id_before = NULL;
     tm_status st = tm__cli_subject_read(tm__cli_arg(cli, "ID"), &id, err);
     st = st == TM_OK ? tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err) : st;
     st = st == TM_OK ? tm__place_open(cli, false, &place, err) : st;
-    st = st == TM_OK ? find_name(cli, &ctx, &place, &id, err) : st;
-    st = st == TM_OK ? erase(cli, &ctx, &place, id, err) : st;
+    st = st == TM_OK ? find_name(cli, &ctx, &place, &id, &id_before, err) : st;
+    st = st == TM_OK ? erase(cli, &ctx, &place, id, id_before, err) : st;
+    tm__cli_subject_done(id_before);
     tm__cli_subject_done(id);
     tm__place_close(&place);
     tm__cli_ctx_done(&ctx);

@@ -29,6 +29,7 @@
 #include "model/checkpoint.h"
 #include "source/intake.h"
 #include "source/source.h"
+#include "source/sql_privacy.h"
 #include "source/sql_sources.h"
 #include "train/train.h"
 
@@ -325,12 +326,18 @@ static tm_status keep_rows(training *t, const tm_table *table, char *out, tm_err
     return TM_OK;
 }
 
-/* Policies of the columns of a source travel with the model; rows of files are brought to them. */
+/* Policies of the columns of sources travel with the model; rows of files are brought to them. */
 static tm_status cover_tables(training *t, tm_err *err) {
     const char *const name = tm__cli_text(t->cli, "source");
-    if (name != NULL) {
-        TM_TRY(tm__intake_privacy(t->place.home, name, &t->privacy, err));
+    if (name != NULL || json_object_size(t->sql.snapshots) > 0) {
+        TM_TRY(name != NULL
+                   ? tm__intake_privacy(t->place.home, name, &t->privacy, err)
+                   : tm__sql_privacy(t->place.home, t->sql.snapshots, t->table, &t->privacy, err));
         t->options.privacy = t->privacy;
+    }
+    if (t->options.privacy != NULL && t->place.home == NULL) {
+        return TM_FAIL(err, TM_E_NOT_ALLOWED,
+                       "columns have policies, and this rank has no home to read them from");
     }
     TM_TRY(tm__intake_privacy_apply(t->place.home, t->options.privacy, &t->table, err));
     return tm__intake_privacy_apply(t->place.home, t->options.privacy, &t->test, err);

@@ -8,6 +8,7 @@
 #include "loop/loop_how.h"
 #include "model/checkpoint.h"
 #include "source/intake.h"
+#include "source/sql_privacy.h"
 
 #define CHECKPOINT_NS UINT64_C(60000000000) /* unless asked for otherwise */
 
@@ -16,6 +17,22 @@ static tm_status no_memory(tm_err *err) {
 }
 
 /* ---- Training ---- */
+
+/* Policies of the rows as their sources have them now; those of the record where that cannot be
+ * told any more. */
+static tm_status read_policies(const tm_retraining *r, tm_recipe *out, tm_err *err) {
+    tm_train_options *const o = &out->options;
+    const char *const source = tm__json_text(o->source, "source", NULL);
+    const json_t *const snapshots = r->harvest.snapshots;
+    if (source == NULL && (snapshots == NULL || r->harvest.train == NULL)) {
+        return TM_OK;
+    }
+    TM_TRY(source != NULL
+               ? tm__intake_privacy(r->home, source, &out->privacy, err)
+               : tm__sql_privacy(r->home, snapshots, r->harvest.train, &out->privacy, err));
+    o->privacy = out->privacy;
+    return TM_OK;
+}
 
 /* What the recipe asks for; the question stays the champion's, whatever the new rows would suggest.
  */
@@ -36,16 +53,11 @@ static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err
         o->work = r->work;
         o->budget_ms = r->budget_ms;
     }
-    const char *const source = tm__json_text(o->source, "source", NULL);
-    if (source != NULL) {
-        const tm_status st = tm__intake_privacy(r->home, source, &out->privacy, err);
-        o->privacy = out->privacy;
-        if (st != TM_OK) {
-            tm__recipe_done(out);
-        }
-        return st;
+    const tm_status st = read_policies(r, out, err);
+    if (st != TM_OK) {
+        tm__recipe_done(out);
     }
-    return TM_OK;
+    return st;
 }
 
 /* Of a run that was killed, the fits that were done are found. */

@@ -7,7 +7,10 @@
 #include "base/mem.h"
 #include "loop/loop_upkeep_priv.h"
 #include "registry/online_ask.h"
+#include "source/intake.h"
 #include "source/sinks.h"
+#include "store/privacy_key.h"
+#include "table/privacy.h"
 
 static json_t *time_or_null(int64_t us) {
     char text[40];
@@ -165,6 +168,7 @@ static bool find_given(const tm_upkeep_ask *ask, const char *name, tm_cell *out)
 }
 
 typedef struct showing {
+    const tm_home *home;
     const tm_upkeep_ask *ask;
     const tm_kept_version *version;
     tm_online_asker *asker;
@@ -173,9 +177,41 @@ typedef struct showing {
     int64_t lag_us;
 } showing;
 
+/* The online store has of a key what the policies of its source leave. */
+static tm_status cover_keys(const showing *s, uint32_t group, tm_cell *cells, char *rooms,
+                            tm_err *err) {
+    const tm_window_group *const g = tm__window_live_group(s->version->plan.live, group);
+    const char *const source = tm__online_plan_source(&s->version->plan, group);
+    json_t *privacy = NULL;
+    tm_hash key = {{0}};
+    tm_err own = {0};
+    tm_status st = source[0] == '\0' ? TM_OK : tm__intake_privacy(s->home, source, &privacy, &own);
+    if (st != TM_OK && st != TM_E_NOT_FOUND) {
+        return TM_FAIL(err, st, "%s", own.message);
+    }
+    st = TM_OK; /* a source that is gone has none */
+    const json_t *const policies = json_object_get(privacy, "columns");
+    const bool needs_key = tm__privacy_needs_key(policies);
+    st = st == TM_OK && needs_key ? tm__privacy_key_read(s->home, &key, err) : st;
+    for (uint32_t k = 0; st == TM_OK && k < g->n_keys; k++) {
+        const char *const text = tm__json_text(policies, g->keys[k], NULL);
+        tm_privacy p = {0};
+        st = text == NULL ? TM_OK : tm__privacy_parse(g->keys[k], text, TM_TYPE_NONE, &p, err);
+        if (st == TM_OK &&
+            !tm__privacy_cell(&p, &key, &cells[k], rooms + (size_t)k * TM_PRIVACY_ROOM)) {
+            st = TM_FAIL(err, TM_E_DATA, "the policy of '%s' cannot be applied to its value",
+                         g->keys[k]);
+        }
+    }
+    tm__hash_reset(&key);
+    json_decref(privacy);
+    return st;
+}
+
 static tm_status show_group(showing *s, uint32_t group, bool *out_shown, tm_err *err) {
     const tm_window_group *const g = tm__window_live_group(s->version->plan.live, group);
     tm_cell cells[TM_WINDOW_KEYS_MAX];
+    char rooms[TM_WINDOW_KEYS_MAX * TM_PRIVACY_ROOM];
     tm_online_note note;
     *out_shown = true;
     for (uint32_t k = 0; k < g->n_keys && *out_shown; k++) {
@@ -184,6 +220,7 @@ static tm_status show_group(showing *s, uint32_t group, bool *out_shown, tm_err 
     if (!*out_shown) {
         return TM_OK;
     }
+    TM_TRY(cover_keys(s, group, cells, rooms, err));
     double *const values = tm__mem_alloc((size_t)g->plan.n_features + 1, sizeof(*values));
     if (values == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for features");
@@ -231,8 +268,11 @@ tm_status tm__upkeep_show(const tm_home *home, const tm_upkeep_ask *ask, json_t 
                           tm_err *err) {
     tm_registry *registry = NULL;
     tm_kept_version version = {0};
-    showing s = {
-        .ask = ask, .version = &version, .features = json_object(), .groups = json_array()};
+    showing s = {.home = home,
+                 .ask = ask,
+                 .version = &version,
+                 .features = json_object(),
+                 .groups = json_array()};
     tm_status st = tm__registry_open_read(home, &registry, err);
     st = st == TM_OK ? tm__kept_read_one(registry, ask->model, &version, err) : st;
     st = st == TM_OK ? open_reader(home, &s.reader, err) : st;

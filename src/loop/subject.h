@@ -49,6 +49,8 @@ typedef enum tm_subject_if_refused {
 struct tm_load_tester;
 typedef struct tm_subject_erasure {
     const char *id;
+    const char *id_before; /* that the id is the pseudonym of: files are searched for it, too; NULL:
+                              it is not known, or the id is none */
     tm_subject_models models;
     tm_subject_if_refused if_refused;
     const struct tm_load_tester *load; /* NULL: a gate that asks for a load refuses */

@@ -77,18 +77,29 @@ static bool is_any(const char *entry) {
     return true;
 }
 
+static bool is_long(const char *id) {
+    return id != NULL && strlen(id) >= TM_SCAN_ID_BYTES_MIN;
+}
+
 static bool can_scan(const erasing *e) {
-    return strlen(e->erasure->id) >= TM_SCAN_ID_BYTES_MIN;
+    return is_long(e->erasure->id) &&
+           (e->erasure->id_before == NULL || is_long(e->erasure->id_before));
+}
+
+/* Files that hold the id, or the one that it is the pseudonym of. */
+static tm_status scan_files(const erasing *e, bool (*is_asked)(const char *entry), json_t *files,
+                            tm_err *err) {
+    const char *const ids[] = {e->erasure->id, e->erasure->id_before};
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        TM_TRY(is_long(ids[i]) ? tm__subject_scan(e->home, ids[i], is_asked, files, err) : TM_OK);
+    }
+    return tm__json_check(err);
 }
 
 static tm_status scan(const erasing *e, bool (*is_asked)(const char *entry), tm_status otherwise,
                       const char *what, tm_err *err) {
     json_t *files = json_array();
-    tm_status st = TM_OK;
-    if (can_scan(e)) {
-        st = tm__subject_scan(e->home, e->erasure->id, is_asked, files, err);
-        st = st == TM_OK ? tm__json_check(err) : st;
-    }
+    tm_status st = scan_files(e, is_asked, files, err);
     size_t i = 0;
     const json_t *file = NULL;
     json_array_foreach(files, i, file) {
@@ -301,10 +312,9 @@ static bool has_found(const erasing *e) {
 
 static tm_status erase_derived(erasing *e, tm_err *err) {
     bool must = has_found(e);
-    if (!must && can_scan(e)) {
+    if (!must) {
         json_t *files = json_array();
-        const tm_status st =
-            tm__subject_scan(e->home, e->erasure->id, tm__subject_is_derived, files, err);
+        const tm_status st = scan_files(e, tm__subject_is_derived, files, err);
         must = json_array_size(files) > 0;
         json_decref(files);
         TM_TRY(st);

@@ -261,6 +261,9 @@ static tm_status load_sections(tm_bundle *self, tm_err *err) {
                         &cause) != TM_OK) {
         return fail_section("golden", &cause, err);
     }
+    if (tm__bundle_privacy_check(&self->file, self->info, &cause) != TM_OK) {
+        return fail_section("privacy", &cause, err);
+    }
     if (tm__bundle_columns_load(self, &cause) != TM_OK) {
         return fail_section("info", &cause, err);
     }

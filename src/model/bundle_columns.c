@@ -2,6 +2,7 @@
 /* Rules of columns that hold for a bundle: those of its recipe, or what is declared since. */
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "model/bundle_priv.h"
 #include "table/privacy.h"
@@ -57,8 +58,25 @@ const tm_renames *tm__bundle_renames(const tm_bundle *bundle) {
     return bundle->renames;
 }
 
+const json_t *tm__bundle_privacy(const json_t *info) {
+    const json_t *const privacy = json_object_get(json_object_get(info, "recipe"), "privacy");
+    return json_is_object(privacy) ? privacy : NULL;
+}
+
+tm_status tm__bundle_privacy_check(const tm_bundle_file *file, const json_t *info, tm_err *err) {
+    const tm_bytes bytes = file->sections[TM_SECTION_PRIVACY];
+    const json_t *const privacy = tm__bundle_privacy(info);
+    json_t *said = NULL;
+    if (bytes.data != NULL) {
+        TM_TRY(tm__json_parse(bytes.data, bytes.len, TM_MAX_JSON_DEPTH, &said, err));
+    }
+    const bool is_same = said == NULL ? privacy == NULL : json_equal(said, privacy) == 1;
+    json_decref(said);
+    return is_same ? TM_OK : TM_FAIL(err, TM_E_INTEGRITY, "it is not what 'info' says");
+}
+
 static const json_t *privacy_of(const tm_bundle *bundle) {
-    return json_object_get(json_object_get(bundle->info, "recipe"), "privacy");
+    return tm__bundle_privacy(bundle->info);
 }
 
 const json_t *tm__bundle_policies(const tm_bundle *bundle) {

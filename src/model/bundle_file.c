@@ -27,8 +27,8 @@
 #define HASH_AT 32u
 
 static const char *const section_names[TM_SECTION_END] = {
-    "none",  "info",      "program", "model",       "reference",
-    "notes", "signature", "golden",  "calibration", "intervals",
+    "none",      "info",   "program",     "model",     "reference", "notes",
+    "signature", "golden", "calibration", "intervals", "privacy",
 };
 
 static uint64_t aligned(uint64_t n) {
@@ -124,6 +124,9 @@ static tm_status write_section(const tm_bundle_parts *parts, unsigned type, tm_b
     case TM_SECTION_INTERVALS:
         tm__conformal_save(parts->conformal, out);
         return TM_OK;
+    case TM_SECTION_PRIVACY:
+        (void)tm__json_write(out, tm__bundle_privacy(parts->info), TM_JSON_SORTED);
+        return TM_OK;
     default:
         (void)tm__json_write(out, parts->notes, TM_JSON_SORTED);
         return TM_OK;
@@ -139,7 +142,8 @@ static bool has_section(const tm_bundle_parts *parts, unsigned type) {
            (type == TM_SECTION_NOTES && parts->notes != NULL) || type == TM_SECTION_GOLDEN ||
            (type == TM_SECTION_CALIBRATION && has_calibration(parts)) ||
            (type == TM_SECTION_INTERVALS && parts->conformal != NULL &&
-            parts->conformal->kind != TM_CONFORMAL_NONE);
+            parts->conformal->kind != TM_CONFORMAL_NONE) ||
+           (type == TM_SECTION_PRIVACY && tm__bundle_privacy(parts->info) != NULL);
 }
 
 static tm_status write_parts(const tm_bundle_parts *parts, tm_buf *out, tm_hash *out_hash,

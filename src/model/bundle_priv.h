@@ -23,7 +23,8 @@ typedef enum tm_section {
     TM_SECTION_GOLDEN = 7,
     TM_SECTION_CALIBRATION = 8,
     TM_SECTION_INTERVALS = 9,
-    TM_SECTION_END = 10
+    TM_SECTION_PRIVACY = 10,
+    TM_SECTION_END = 11
 } tm_section;
 
 typedef struct tm_bytes {
@@ -40,6 +41,13 @@ typedef struct tm_bundle_file {
 /** Find and check every section; nothing is copied. */
 TM_NODISCARD tm_status tm__bundle_file_check(const void *data, size_t len, tm_bundle_file *out,
                                              tm_err *err);
+
+/** What 'info' says of policies of columns ("recipe.privacy"); NULL: nothing. */
+const json_t *tm__bundle_privacy(const json_t *info);
+/** Check that the section says the same, so that no reader goes past policies that it does not
+ * know; bundle_columns.c. TM_E_INTEGRITY. */
+TM_NODISCARD tm_status tm__bundle_privacy_check(const tm_bundle_file *file, const json_t *info,
+                                                tm_err *err);
 
 /** The first half of it: each section by its sum; the hash is what the header says. */
 TM_NODISCARD tm_status tm__bundle_file_sums(const void *data, size_t len, tm_bundle_file *out,

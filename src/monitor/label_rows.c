@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "monitor/label_rows.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "monitor/label_cover.h"
 
 #define TEXT_BYTES ((size_t)4 << 30)
 
@@ -12,6 +14,7 @@ typedef struct reading {
     const tm_table *table;
     const tm_label_rows_options *options;
     const tm_column *id, *entity, *time, *known, *value; /* NULL: not a column of the labels */
+    tm_label_cover cover;
     tm_label_rows *out;
 } reading;
 
@@ -80,6 +83,12 @@ static tm_status bad_row(const reading *r, uint64_t row, const char *what, tm_er
     return st;
 }
 
+static tm_status refuse_row(const reading *r, uint64_t row, const char *why, tm_err *err) {
+    char what[128];
+    (void)snprintf(what, sizeof(what), "a label %s", why);
+    return bad_row(r, row, what, err);
+}
+
 static int64_t time_of(const tm_column *column, uint64_t row) {
     return column == NULL || tm__column_is_missing(column, row) ? TM_INT_MISSING
                                                                 : column->ints[row];
@@ -102,20 +111,25 @@ static tm_status read_row(const reading *r, uint64_t row, tm_err *err) {
     if (name == NULL) {
         return bad_row(r, row, "a label names neither a prediction nor an entity", err);
     }
-    if (!tm__label_number(options->bundle, tm__str(value), &number)) {
+    tm_label label = {.prediction_id = r->entity == NULL ? name : NULL,
+                      .model = options->model,
+                      .entity = r->entity != NULL ? name : NULL,
+                      .event_us = time_of(r->time, row),
+                      .within_us = r->time != NULL ? options->within_us : 0,
+                      .value = value,
+                      .observed_us = time_of(r->known, row),
+                      .origin = options->origin};
+    const char *const why = tm__label_cover(&r->cover, out->arena, &label);
+    if (why != NULL) {
+        return refuse_row(r, row, why, err);
+    }
+    if (!tm__label_number(options->bundle, tm__str(label.value), &number)) {
         return bad_row(r, row, "a label is no number, and the model predicts one", err);
     }
     const uint32_t n_classes = tm__bundle_classes(options->bundle);
     out->n_other += n_classes > 0 && number == (double)n_classes;
     out->rows[out->n] = row;
-    out->labels[out->n++] = (tm_label){.prediction_id = r->entity == NULL ? name : NULL,
-                                       .model = options->model,
-                                       .entity = r->entity != NULL ? name : NULL,
-                                       .event_us = time_of(r->time, row),
-                                       .within_us = r->time != NULL ? options->within_us : 0,
-                                       .value = value,
-                                       .observed_us = time_of(r->known, row),
-                                       .origin = options->origin};
+    out->labels[out->n++] = label;
     return TM_OK;
 }
 
@@ -125,6 +139,7 @@ tm_status tm__label_rows_read(const tm_table *table, const tm_label_rows_options
     const uint64_t n = tm__table_rows(table);
     *out = (tm_label_rows){0};
     TM_TRY(find_columns(&r, err));
+    TM_TRY(tm__label_cover_init(options->bundle, &r.cover, err));
     out->arena = tm__arena_create(TEXT_BYTES);
     out->labels = tm__mem_zalloc(n, sizeof(*out->labels));
     out->rows = tm__mem_zalloc(n, sizeof(*out->rows));

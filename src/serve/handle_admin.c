@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "serve/handle.h"
+#include "serve/label_door.h"
 
 #define REASON_BYTES_MAX 500u
 
@@ -195,22 +196,21 @@ static tm_status declare_within(tm_registry *registry, tm_label *labels, size_t 
     return TM_OK;
 }
 
-static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
-    const size_t n = json_array_size(list);
-    tm_label *labels = tm_arena_alloc(arena, tm_label, n + 1);
-    tm_label_result *results = tm_arena_zalloc(arena, tm_label_result, n + 1);
-    if (labels == NULL || results == NULL) {
-        tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
-        return;
-    }
-    bool is_denied = false;
+/* Read and check them; what is wrong with some is noted as errors of the exchange. */
+static tm_status take_labels(tm_exchange *x, const json_t *list, tm_arena *arena, tm_label *labels,
+                             bool *out_denied, tm_err *err) {
     const char *models = tm__access_models(&x->current->keyring, &x->access);
-    for (size_t i = 0; i < n; i++) {
+    tm_label_door door = {0};
+    tm_status st = TM_OK;
+    for (size_t i = 0; st == TM_OK && i < json_array_size(list); i++) {
         const char *why = read_label(arena, json_array_get(list, i), &labels[i]);
         labels[i].origin = x->access.actor;
         if (why == NULL) {
             why = check_scope(models, &labels[i]);
-            is_denied = is_denied || why != NULL;
+            *out_denied = *out_denied || why != NULL;
+        }
+        if (why == NULL) {
+            st = tm__label_door_pass(&door, x, arena, &labels[i], &why, err);
         }
         if (why != NULL) {
             tm_row_error e = {.row = i, .has_row = true};
@@ -220,8 +220,23 @@ static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
             }
         }
     }
+    tm__label_door_done(&door);
+    return st;
+}
+
+static void store_labels(tm_exchange *x, const json_t *list, tm_arena *arena) {
+    const size_t n = json_array_size(list);
+    tm_label *labels = tm_arena_alloc(arena, tm_label, n + 1);
+    tm_label_result *results = tm_arena_zalloc(arena, tm_label_result, n + 1);
+    if (labels == NULL || results == NULL) {
+        tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
+        return;
+    }
+    bool is_denied = false;
     tm_err err = {0};
-    if (x->n_errors > 0) {
+    if (take_labels(x, list, arena, labels, &is_denied, &err) != TM_OK) {
+        tm__problem_from_err(x, &err);
+    } else if (x->n_errors > 0) {
         tm__problem_reply(x, is_denied ? 403 : 400, is_denied ? "denied" : "bad-labels",
                           x->errors[0].detail, NULL);
     } else if (tm__buf_reserve(&x->reply, 256 + n * 16) == NULL) {

@@ -196,6 +196,8 @@ TM_NODISCARD tm_status tm__intake_replay(const tm_home *home, const char *name,
  */
 TM_NODISCARD tm_status tm__intake_privacy(const tm_home *home, const char *name, json_t **out,
                                           tm_err *err);
+/** Whether a source of the home keeps a column by pseudonyms; a home without sources has none. */
+TM_NODISCARD tm_status tm__intake_has_pseudonyms(const tm_home *home, bool *out, tm_err *err);
 /** Apply policies of a recipe ("privacy"; NULL: none) to a table that the caller owns, in its
  * place; a NULL table stays so. Errors: those of tm__privacy_table() and tm__privacy_key_read(). */
 TM_NODISCARD tm_status tm__intake_privacy_apply(const tm_home *home, const json_t *privacy,

@@ -442,4 +442,7 @@ tm_file *tm__intake_files_lock(const tm_home *home);
 /** Folder of a source's segments or keys; the caller frees it. NULL when out of memory. */
 char *tm__intake_dir(const tm_home *home, const char *what, const char *source);
 
+/** Name the key in what a recipe says of policies. intake_privacy.c */
+TM_NODISCARD tm_status tm__privacy_add_check(const tm_hash *key, json_t *privacy, tm_err *err);
+
 #endif

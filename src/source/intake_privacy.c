@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Policies of a source's columns, for those that learn from its rows and answer about others. */
+#include <string.h>
+
+#include "base/fs.h"
 #include "source/intake_priv.h"
 #include "store/privacy_key.h"
 
@@ -14,14 +17,19 @@ static json_t *policies_of(const tm_intake_columns *columns) {
     return policies;
 }
 
-static tm_status add_check(const tm_home *home, json_t *privacy, tm_err *err) {
+tm_status tm__privacy_add_check(const tm_hash *key, json_t *privacy, tm_err *err) {
     char check[TM_HASH_TEXT];
-    tm_hash key;
-    TM_TRY(tm__privacy_key_read(home, &key, err));
-    tm__privacy_key_check(&key, check);
-    tm__hash_reset(&key);
+    tm__privacy_key_check(key, check);
     json_object_set_new(privacy, "key", json_string(check));
     return tm__json_check(err);
+}
+
+static tm_status add_check(const tm_home *home, json_t *privacy, tm_err *err) {
+    tm_hash key;
+    TM_TRY(tm__privacy_key_read(home, &key, err));
+    const tm_status st = tm__privacy_add_check(&key, privacy, err);
+    tm__hash_reset(&key);
+    return st;
 }
 
 tm_status tm__intake_privacy(const tm_home *home, const char *name, json_t **out, tm_err *err) {
@@ -64,5 +72,36 @@ tm_status tm__intake_privacy_apply(const tm_home *home, const json_t *privacy, t
         tm__table_unref(*table);
         *table = kept;
     }
+    return st;
+}
+
+static tm_status has_pseudonyms(const tm_home *home, const char *name, bool *out, tm_err *err) {
+    json_t *source = NULL;
+    size_t i = 0;
+    const json_t *column = NULL;
+    TM_TRY(tm__intake_show(home, name, &source, err));
+    json_array_foreach(json_object_get(source, "columns"), i, column) {
+        *out = *out || strcmp(tm__json_text(column, "policy", ""), "pseudonym") == 0;
+    }
+    json_decref(source);
+    return TM_OK;
+}
+
+tm_status tm__intake_has_pseudonyms(const tm_home *home, bool *out, tm_err *err) {
+    json_t *list = NULL;
+    size_t i = 0;
+    const json_t *one = NULL;
+    *out = false;
+    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(tm__intake_list(home, &list, err));
+    tm_status st = TM_OK;
+    json_array_foreach(list, i, one) {
+        if (st == TM_OK && !*out) {
+            st = has_pseudonyms(home, tm__json_text(one, "source", ""), out, err);
+        }
+    }
+    json_decref(list);
     return st;
 }

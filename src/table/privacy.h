@@ -75,6 +75,10 @@ void tm__privacy_key_check(const tm_hash *key, char out[TM_HASH_TEXT]);
  */
 TM_NODISCARD tm_status tm__privacy_table(const json_t *policies, const tm_hash *key,
                                          tm_table *table, tm_table **out, tm_err *err);
+/** Whether each value of a column [n_rows] is what the policy leaves of it; false as well for one
+ * that has no value, but where the policy leaves none. Any thread. */
+bool tm__privacy_leaves(const tm_privacy *privacy, const tm_hash *key, const tm_column *column,
+                        uint64_t n_rows);
 /** Whether one of {COLUMN: POLICY} makes pseudonyms. */
 bool tm__privacy_needs_key(const json_t *policies);
 

@@ -22,6 +22,30 @@ bool tm__privacy_needs_key(const json_t *policies) {
     return needs;
 }
 
+static bool is_same_cell(const tm_cell *a, const tm_cell *b) {
+    return a->type == b->type && (a->type == TM_TYPE_TEXT    ? tm__str_eq(a->text, b->text)
+                                  : a->type == TM_TYPE_FLOAT ? a->f64 == b->f64
+                                                             : a->i64 == b->i64);
+}
+
+bool tm__privacy_leaves(const tm_privacy *privacy, const tm_hash *key, const tm_column *column,
+                        uint64_t n_rows) {
+    bool has_value = privacy->kind == TM_PRIVACY_DROP;
+    for (uint64_t row = 0; row < n_rows; row++) {
+        const tm_cell before = tm__column_cell(column, row);
+        tm_cell after = before;
+        char room[TM_PRIVACY_ROOM];
+        if (before.type == TM_TYPE_NONE) {
+            continue;
+        }
+        if (!tm__privacy_cell(privacy, key, &after, room) || !is_same_cell(&before, &after)) {
+            return false;
+        }
+        has_value = true;
+    }
+    return has_value;
+}
+
 static tm_status parse(const json_t *policies, const char *column, tm_privacy *out, tm_err *err) {
     const char *const text = tm__json_text(policies, column, NULL);
     *out = (tm_privacy){.kind = TM_PRIVACY_NONE};

@@ -10,7 +10,7 @@ from expression_reader import Expression
 
 M64 = (1 << 64) - 1
 NAN = float("nan")
-SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes", 7: "golden", 8: "calibration", 9: "intervals"}
+SECTIONS = {1: "info", 2: "program", 3: "model", 4: "reference", 5: "notes", 7: "golden", 8: "calibration", 9: "intervals", 10: "privacy"}
 TASKS = {1: "binary", 2: "multiclass", 3: "regression", 4: "ranking"}
 BLANKS = b" \t\n\v\f\r"
 

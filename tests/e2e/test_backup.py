@@ -262,7 +262,7 @@ def test_sources_come_back_as_they_were(tm):
     status, _, _ = server.request("POST", "/v1/sources/orders/rows", "{", {KEY_HEADER: key, "Content-Type": "application/x-ndjson"})
     assert status == 200
     report = tm.ok("backup", "home.tar.zst", "--json").json
-    assert (report["sources"], report["source_rows"], report["source_files"], report["formats"]["intake.db"]) == (2, 602, 2, 3)
+    assert (report["sources"], report["source_rows"], report["source_files"], report["formats"]["intake.db"]) == (2, 602, 2, 4)
     assert server.stop() == 0
     home = tm.folder / "restored"
     assert "2 sources" in tm.ok("restore", "home.tar.zst", "--check").out

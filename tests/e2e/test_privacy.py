@@ -2,6 +2,7 @@
 """Policies of columns: what is kept of personal values, that answers stay right, and who has the key."""
 import json
 
+import bundle_reader
 from conftest import Server
 from duck import Duck
 
@@ -133,3 +134,46 @@ def test_policies_that_cannot_be_are_refused(tm):
     tm.write("tidemill.yaml", PROJECT.replace("email: {policy: pseudonym}", "email: {type: text}"))
     changed = tm("apply")
     assert changed.code == 5 and "policy 'pseudonym', not 'none'" in changed.err
+
+
+def test_labels_by_the_id_join_and_leave_no_id(tm):
+    apply(tm)
+    tm.ok("train", "--source", "people", "--target", "late", "--entity", "email", "--name", "late", "--learner", "baseline")
+    server = Server(tm)
+    assert server.request("POST", "/v1/labels", {"labels": [{"model": "none", "entity": person(1)["email"], "label": "no"}]})[0] == 400
+    rows = [{k: v for k, v in person(i).items() if k != "phone"} for i in range(4)]
+    assert server.request("POST", "/v1/routes/late/predict", {"rows": rows})[0] == 200
+    said = server.request("POST", "/v1/labels", {"labels": [{"model": "late", "entity": person(0)["email"], "label": "yes"},
+                                                           {"model": "late", "entity": "anna.planted77@example.org", "label": "no"}]})
+    assert said[0] == 200 and (said[2]["joined"], said[2]["unknown"]) == (1, 1)
+    assert server.stop() == 0
+    # Of a file, and rows of a source that has them as they are.
+    tm.write("known.csv", "who,late\n" + "".join(f"{person(i)['email']},no\n" for i in (1, 78)))
+    said = tm.ok("monitor", "labels", "late", "known.csv", "--entity", "who", "--json").json
+    assert (said["joined"], said["unknown"]) == (1, 1)
+    for path, data in home_bytes(tm).items():
+        assert b"planted" not in data, path
+    erased = tm.ok("subject", "erase", person(1)["email"], "--certificate", "c.json", "--if-refused", "promote")
+    assert "p_" in erased.out and len((tm.folder / ".tidemill" / "subjects.erased").read_text().splitlines()) == 3
+    # The id as it was is looked for in files as well.
+    tm.write(".tidemill/strange.txt", person(2)["email"])
+    refused = tm("subject", "erase", person(2)["email"], "--certificate", "d.json")
+    assert refused.code == 5 and "strange.txt" in refused.err
+
+
+def test_a_query_hands_policies_on_and_the_bundle_says_so(tm):
+    apply(tm)
+    tm.ok("train", "--sql", "SELECT email AS who, phone, age, spend + 1 AS zip, late FROM people", "--target", "late", "--entity", "who", "--name", "q", "--learner", "baseline")
+    data = next((tm.folder / ".tidemill" / "bundles").glob("*.tmb")).read_bytes()
+    # A section that earlier releases do not know, so that they refuse the file.
+    said = bundle_reader.read_sections(data)[0]["privacy"]
+    assert json.loads(said)["columns"] == {"who": "pseudonym", "phone": "drop", "age": "generalise:10"}
+    at = data.rindex(said)
+    (tm.folder / "q.tmb").write_bytes(bundle_reader.mend(data[:at] + said.replace(b"drop", b"drip") + data[at + len(said):]))
+    other = tm("predict", "q.tmb", "people.csv", "-o", "x.csv")
+    assert other.code == 8 and "section 'privacy'" in other.err
+    server = Server(tm)
+    assert server.request("POST", "/v1/routes/q/predict", {"rows": [{"who": person(5)["email"], "age": 33, "zip": 5}]})[0] == 200
+    assert server.stop() == 0
+    for path, data in home_bytes(tm).items():
+        assert b"planted" not in data, path

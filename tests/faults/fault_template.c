@@ -243,6 +243,9 @@ static void make_empty(const char *folder) {
         path_of(folder, "sources.yaml"),
         "sources:\n  pushed: {push: true, key: id, columns: {x: {type: float, required: true}}}\n"
         "  more: {files: few.csv, every: 1h, columns: {x: float, y: {role: target}}}\n");
+    fault_write_text(path_of(folder, "people.yaml"),
+                     "sources:\n  people: {files: data.csv, key: id, columns: {id: {policy: "
+                     "pseudonym}, x: {policy: \"generalise:0.1\"}}}\n");
     (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", folder);
     fault_must(system(shell) == 0, "gzip");
 }
@@ -261,6 +264,7 @@ void fault_templates(const char *root) {
                                          "--model", "made",     "--read",
                                          "fed",     "--to-csv", FAULT_HERE "/answers",
                                          NULL};
+    static const char *const people[] = {"apply", "--file", "people.yaml", NULL};
     char from[1024], to[1024];
     (void)snprintf(from, sizeof(from), "%s/empty", root);
     make_empty(from);
@@ -310,4 +314,8 @@ void fault_templates(const char *root) {
     (void)snprintf(to, sizeof(to), "%s/moved", root);
     fault_copy(from, to);
     run_plain(to, promote, NULL);
+    (void)snprintf(from, sizeof(from), "%s/empty", root);
+    (void)snprintf(to, sizeof(to), "%s/people", root);
+    fault_copy(from, to);
+    run_plain(to, people, NULL);
 }

@@ -42,6 +42,15 @@ static void columns_become_what_is_kept_of_them(void **state) {
                 tm__table_column(kept, 1)->floats[2] == 32);
     assert_int_equal(tm__table_column(kept, 2)->n_missing, 3);
     assert_true(tm__str_is(tm__column_cell(tm__table_column(kept, 3), 1).text, "1985-01-01"));
+    /* What a policy leaves is known as that. */
+    tm_privacy p;
+    assert_int_equal(tm__privacy_parse("who", "pseudonym", TM_TYPE_NONE, &p, NULL), TM_OK);
+    assert_true(tm__privacy_leaves(&p, &key, who, 3));
+    assert_false(tm__privacy_leaves(&p, &key, tm__table_column(table, 0), 3));
+    assert_false(tm__privacy_leaves(&p, &key, tm__table_column(kept, 2), 3)); /* no value */
+    p.kind = TM_PRIVACY_DROP;
+    assert_true(tm__privacy_leaves(&p, NULL, tm__table_column(kept, 2), 3));
+    assert_false(tm__privacy_leaves(&p, NULL, who, 3));
     /* Again it is the same, with the key and without it. */
     for (int i = 0; i < 2; i++) {
         tm_hash a, b;
