@@ -10,6 +10,7 @@
 #include "cli/model_args.h"
 #include "cli/page_priv.h"
 #include "cli/profile_page.h"
+#include "cli/profile_policies.h"
 #include "cli/profile_target.h"
 #include "cli/train_words.h"
 #include "source/intake.h"
@@ -177,6 +178,14 @@ static void print_target(tm_cli *cli, const json_t *profile) {
     }
 }
 
+static tm_status put_declared(tm_cli *cli, const char *source, json_t *result, tm_err *err) {
+    tm_home *home = NULL;
+    TM_TRY(tm__home_open(cli->home, false, &home, err));
+    const tm_status st = tm__profile_policies_declared(home, source, result, err);
+    tm__home_close(home);
+    return st;
+}
+
 static tm_status report(tm_cli *cli, tm_ctx *ctx, const shown *what, tm_err *err) {
     const tm_profile_words words = {.shows_values = tm__cli_flag(cli, "show-values")};
     const char *path = tm__cli_arg(cli, "DATA");
@@ -190,6 +199,7 @@ static tm_status report(tm_cli *cli, tm_ctx *ctx, const shown *what, tm_err *err
     st = tm__json_check(err);
     if (st == TM_OK && what->is_source) {
         put_span(&what->span, result);
+        st = put_declared(cli, path, result, err);
     }
     if (st == TM_OK && what->sample != NULL) {
         st = put_relations(cli, ctx, what->sample, result, err);
@@ -205,6 +215,7 @@ static tm_status report(tm_cli *cli, tm_ctx *ctx, const shown *what, tm_err *err
     } else if (st == TM_OK) {
         print_profile(cli, result);
         print_target(cli, result);
+        tm__profile_policies_print(cli, result);
     }
     json_decref(profile);
     json_decref(result);

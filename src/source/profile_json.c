@@ -383,8 +383,10 @@ static void put_personal(const column_view *v, json_t *out) {
         }
     }
     if (v->personal != NULL || json_object_size(parts) > 0) {
-        json_object_set_new(out, "personal",
-                            json_pack("{s:s?, s:O}", "what", v->personal, "shares", parts));
+        json_object_set_new(
+            out, "personal",
+            json_pack("{s:s?, s:O, s:s?}", "what", v->personal, "shares", parts, "policy",
+                      v->personal == NULL ? NULL : tm__personal_policy(v->personal)));
     }
     json_decref(parts);
 }

@@ -279,11 +279,12 @@ const char *tm__personal_column(const char *name) {
                  {"postaladdress", "addresses"},         {"ipaddress", "network addresses"}};
     static const struct {
         const char *whole, *what;
-    } wholes[] = {{"dob", "birth dates"},           {"ssn", "national numbers"},
-                  {"iban", "bank account numbers"}, {"address", "addresses"},
-                  {"zip", "postal codes"},          {"zipcode", "postal codes"},
-                  {"postcode", "postal codes"},     {"postalcode", "postal codes"},
-                  {"ip", "network addresses"},      {"lastip", "network addresses"}};
+    } wholes[] = {{"dob", "birth dates"},         {"ssn", "national numbers"},
+                  {"born", "birth dates"},        {"iban", "bank account numbers"},
+                  {"address", "addresses"},       {"zip", "postal codes"},
+                  {"zipcode", "postal codes"},    {"postcode", "postal codes"},
+                  {"postalcode", "postal codes"}, {"ip", "network addresses"},
+                  {"lastip", "network addresses"}};
     char plain[64]; /* letters alone, lower */
     size_t n = 0;
     for (size_t i = 0; name[i] != '\0' && n + 1 < sizeof(plain); i++) {
@@ -300,6 +301,27 @@ const char *tm__personal_column(const char *name) {
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (strstr(plain, parts[i].part) != NULL) {
             return parts[i].what;
+        }
+    }
+    return NULL;
+}
+
+const char *tm__personal_policy(const char *words) {
+    static const struct {
+        const char *words, *policy;
+    } policies[] = {{"e-mail addresses", "pseudonym"},
+                    {"phone numbers", "drop"},
+                    {"payment card numbers", "drop"},
+                    {"bank account numbers", "drop"},
+                    {"national numbers", "drop"},
+                    {"names of people", "drop"},
+                    {"addresses", "drop"},
+                    {"birth dates", "generalise:year"},
+                    {"postal codes", "generalise:prefix:2"},
+                    {"network addresses", "generalise:ip"}};
+    for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+        if (strcmp(words, policies[i].words) == 0) {
+            return policies[i].policy;
         }
     }
     return NULL;

@@ -40,5 +40,8 @@ uint32_t tm__personal_in(tm_str text);
 /** What the values of a column of this name are likely to be ("names", "birth dates",
  * "addresses", ...); NULL when the name says nothing. */
 const char *tm__personal_column(const char *name);
+/** What to keep of a column (table/privacy.h) whose values are this, in words as people read it;
+ * NULL for other words. */
+const char *tm__personal_policy(const char *words);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "table/privacy.h"
 #include "test.h"
 
 #define NONE TM_PERSONALS
@@ -110,6 +111,12 @@ static void names_of_columns_tell(void **state) {
     assert_null(tm__personal_column("zipped_files"));
     assert_null(tm__personal_column("product_name"));
     assert_null(tm__personal_column("ship"));
+    for (int kind = 0; kind < (int)TM_PERSONALS; kind++) { /* each has one that is a policy */
+        tm_privacy p;
+        const char *const policy = tm__personal_policy(tm__personal_words((tm_personal)kind));
+        assert_int_equal(tm__privacy_parse("c", policy, TM_TYPE_NONE, &p, NULL), TM_OK);
+    }
+    assert_null(tm__personal_policy("none"));
     assert_null(tm__personal_column(""));
 }
 
