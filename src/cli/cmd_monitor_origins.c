@@ -7,6 +7,7 @@
 #include "cli/model_args.h"
 #include "cli/train_words.h"
 #include "loop/label_guard.h"
+#include "loop/row_guard.h"
 
 #define HIDDEN_ANSWERS 100 /* of a decision, before its labels are missed */
 
@@ -97,14 +98,31 @@ static tm_status look(const tm_place *place, json_t **out, tm_err *err) {
     return st;
 }
 
+/* Rows of a value that the declared column may have. */
+static bool is_of_rows(const json_t *recipe, const char *origin) {
+    const char *const column = tm__row_guard_column(recipe);
+    const size_t len = column != NULL ? strlen(column) : 0;
+    return column != NULL && strncmp(origin, column, len) == 0 && origin[len] == '=';
+}
+
 /* A name that nobody sends labels by is a slip. */
-static tm_status find_origin(const tm_place *place, const json_t *found, const char *origin,
-                             json_t **out, tm_err *err) {
+static tm_status find_origin(const tm_place *place, json_t *found, const char *origin, json_t **out,
+                             tm_err *err) {
+    json_t *recipe = NULL;
     size_t i = 0;
     json_array_foreach(json_object_get(found, "origins"), i, *out) {
         if (strcmp(tm__json_text(*out, "origin", ""), origin) == 0) {
             return TM_OK;
         }
+    }
+    TM_TRY(tm__registry_recipe(place->registry, place->version.model, &recipe, err));
+    const bool is_row = is_of_rows(recipe, origin);
+    json_decref(recipe);
+    if (is_row) {
+        *out = json_pack("{s:s, s:i, s:i, s:s}", "origin", origin, "labels", 0, "others", 0,
+                         "verdict", "too few");
+        json_array_append_new(json_object_get(found, "origins"), *out);
+        return tm__json_check(err);
     }
     const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "no label of '%s' is of origin '%.80s'",
                                  place->version.model, origin);
@@ -113,7 +131,7 @@ static tm_status find_origin(const tm_place *place, const json_t *found, const c
     return st;
 }
 
-static tm_status set(tm_cli *cli, const tm_place *place, const char *option, const json_t *found,
+static tm_status set(tm_cli *cli, const tm_place *place, const char *option, json_t *found,
                      tm_err *err) {
     char user[80];
     const bool is_trusted = strcmp(option, "trust") == 0;

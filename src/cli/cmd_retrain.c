@@ -63,6 +63,27 @@ static void print_reasons(tm_cli *cli, const json_t *turn) {
     }
 }
 
+/* Whose labels and rows were kept out: why is in the history. */
+static void print_quarantined(tm_cli *cli, const json_t *turn, const char *before) {
+    const json_t *const names = json_object_get(turn, "quarantined");
+    const int64_t n_rows = tm__json_i64(turn, "quarantined_rows", 0);
+    const json_t *name = NULL;
+    size_t i = 0;
+    char rows[32];
+    if (json_array_size(names) == 0) {
+        return;
+    }
+    tm__cli_print(cli, "%s", before);
+    json_array_foreach((json_t *)(uintptr_t)names, i, name) {
+        tm__cli_print(cli, "%s%.80s", i > 0 ? ", " : "", json_string_value(name));
+    }
+    tm__cli_print(cli, ": labels that do not fit");
+    if (n_rows > 0) {
+        tm__cli_print(cli, ", %s rows", tm__count_text(n_rows, rows));
+    }
+    tm__cli_print(cli, "; 'tidemill monitor origins %s' has why\n", word(turn, "model", ""));
+}
+
 static void print_turn(tm_cli *cli, const json_t *turn) {
     const json_t *step = NULL;
     size_t i = 0;
@@ -76,6 +97,7 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
                   (long long)tm__json_i64(turn, "rows", 0),
                   (long long)tm__json_i64(turn, "new_rows", 0),
                   (long long)tm__json_i64(turn, "champion", 0));
+    print_quarantined(cli, turn, "  kept out ");
     print_how(cli, json_object_get(turn, "how"));
     print_window(cli, json_object_get(turn, "window"));
     print_reasons(cli, turn);
@@ -159,6 +181,7 @@ static void print_story(tm_cli *cli, const json_t *story) {
         tm__cli_print(cli, "%s rows are left out, for their labels have not matured yet\n",
                       tm__count_text(n_early, rows));
     }
+    print_quarantined(cli, story, "kept out: ");
     if (json_is_object(candidate)) {
         tm__scores_print(cli, candidate, json_is_object(champion) ? champion : NULL, "candidate",
                          "champion");

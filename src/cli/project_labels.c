@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model's `labels: {...}`: when they are known, how far before them answers may lie, and the
- * source whose rows they are. */
+/* A model's `labels: {...}`: when they are known, how far before them answers may lie, whose rows
+ * with a target are, and the source whose rows labels are. */
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cli/project_priv.h"
 
-static const char *const names[] = {"delay",  "within", "source", "id",
+static const char *const names[] = {"delay",  "within", "origin", "source",  "id",
                                     "entity", "time",   "label",  "known_at"};
-enum { DELAY, WITHIN, SOURCE, ID, ENTITY, TIME, LABEL, KNOWN_AT, N_NAMES };
+enum { DELAY, WITHIN, ORIGIN, SOURCE, ID, ENTITY, TIME, LABEL, KNOWN_AT, N_NAMES };
 
 static tm_status read_span(const tm_yaml *r, const yaml_node_t *value, uint32_t i, json_t *labels,
                            tm_err *err) {

@@ -70,6 +70,35 @@ tm_status tm__label_guard_set(tm_registry *registry, const char *model, const ch
 
 /* ---- what is found ---- */
 
+static bool is_listed(const json_t *origins, const char *name) {
+    const json_t *entry = NULL;
+    size_t i = 0;
+    json_array_foreach((json_t *)(uintptr_t)origins, i, entry) {
+        if (strcmp(tm__json_text(entry, "origin", ""), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that something was said of and that sent no label, with the last evidence. */
+static void add_silent(const json_t *states, json_t *origins) {
+    const json_t *state = NULL;
+    const char *name = NULL;
+    json_object_foreach((json_t *)(uintptr_t)states, name, state) {
+        const json_t *const evidence = json_object_get(state, "evidence");
+        if (is_listed(origins, name)) {
+            continue;
+        }
+        json_t *const entry = json_is_object(evidence)
+                                  ? json_deep_copy(evidence)
+                                  : json_pack("{s:s, s:i, s:i, s:s}", "origin", name, "labels", 0,
+                                              "others", 0, "verdict", "too few");
+        json_object_set(entry, "state", json_object_get(state, "state"));
+        json_array_append_new(origins, entry);
+    }
+}
+
 static tm_status look(const tm_label_guard *guard, const json_t *states, json_t **out,
                       tm_err *err) {
     const int64_t delay_us = tm__json_i64(json_object_get(guard->recipe, "labels"), "delay_us", 0);
@@ -83,6 +112,12 @@ static tm_status look(const tm_label_guard *guard, const json_t *states, json_t 
     json_array_foreach(json_object_get(found, "origins"), i, entry) {
         const char *const state = state_of(states, tm__json_text(entry, "origin", ""));
         json_object_set_new(entry, "state", json_string(state[0] != '\0' ? state : TRUSTED));
+    }
+    add_silent(states, json_object_get(found, "origins"));
+    const tm_status st = tm__json_check(err);
+    if (st != TM_OK) {
+        json_decref(found);
+        return st;
     }
     *out = found;
     return TM_OK;
@@ -98,8 +133,8 @@ tm_status tm__label_guard_look(const tm_label_guard *guard, json_t **out, tm_err
 
 /* ---- what is done about it ---- */
 
-static tm_status quarantine(const tm_label_guard *guard, const tm_actor *actor, const json_t *entry,
-                            tm_err *err) {
+static tm_status quarantine(tm_registry *registry, const char *model, const tm_actor *actor,
+                            const json_t *entry, tm_err *err) {
     const json_t *const wrong = json_object_get(entry, "wrong");
     char reason[160];
     (void)snprintf(reason, sizeof(reason),
@@ -108,30 +143,43 @@ static tm_status quarantine(const tm_label_guard *guard, const tm_actor *actor, 
                    100 * tm__json_f64(wrong, "share", 0), 100 * tm__json_f64(wrong, "low", 0),
                    100 * tm__json_f64(wrong, "high", 1));
     const tm_actor with = {.name = actor->name, .reason = reason};
-    return tm__label_guard_set(guard->registry, guard->model, tm__json_text(entry, "origin", ""),
-                               false, &with, entry, err);
+    return tm__label_guard_set(registry, model, tm__json_text(entry, "origin", ""), false, &with,
+                               entry, err);
+}
+
+tm_status tm__label_guard_found(tm_registry *registry, const char *model, const json_t *origins,
+                                const tm_actor *actor, json_t *names, tm_err *err) {
+    json_t *states = NULL;
+    const json_t *entry = NULL;
+    size_t i = 0;
+    TM_TRY(tm__label_guard_states(registry, model, &states, err));
+    tm_status st = TM_OK;
+    json_array_foreach((json_t *)(uintptr_t)origins, i, entry) {
+        const char *const origin = tm__json_text(entry, "origin", "");
+        if (st == TM_OK && strcmp(tm__json_text(entry, "verdict", ""), "wrong") == 0 &&
+            json_object_get(states, origin) == NULL) {
+            st = quarantine(registry, model, actor, entry, err);
+            json_array_append_new(names, json_string(origin));
+        }
+    }
+    json_decref(states);
+    return st;
 }
 
 static tm_status act(const tm_label_guard *guard, const tm_actor *actor, const json_t *states,
                      json_t *names, tm_err *err) {
-    json_t *found = NULL, *entry = NULL;
+    json_t *found = NULL;
     const json_t *state = NULL;
     const char *origin = NULL;
-    size_t i = 0;
     json_object_foreach((json_t *)(uintptr_t)states, origin, state) {
         if (strcmp(tm__json_text(state, "state", ""), QUARANTINED) == 0) {
             json_array_append_new(names, json_string(origin));
         }
     }
     tm_status st = look(guard, states, &found, err);
-    json_array_foreach(json_object_get(found, "origins"), i, entry) {
-        origin = tm__json_text(entry, "origin", "");
-        if (st == TM_OK && strcmp(tm__json_text(entry, "verdict", ""), "wrong") == 0 &&
-            json_object_get(states, origin) == NULL) {
-            st = quarantine(guard, actor, entry, err);
-            json_array_append_new(names, json_string(origin));
-        }
-    }
+    st = st == TM_OK ? tm__label_guard_found(guard->registry, guard->model,
+                                             json_object_get(found, "origins"), actor, names, err)
+                     : st;
     json_decref(found);
     return st;
 }

@@ -36,8 +36,15 @@ typedef struct tm_label_guard {
 } tm_label_guard;
 
 /** What tm__label_origins() finds now of the last 90 days, each origin also with its "state"
- * ("trusted" where nothing was said). New reference. */
+ * ("trusted" where nothing was said); and origins that something was said of and that sent no label
+ * meanwhile (of rows: row_guard.h), as they were found then. New reference. */
 TM_NODISCARD tm_status tm__label_guard_look(const tm_label_guard *guard, json_t **out, tm_err *err);
+
+/** Quarantine who of these (as "origins" of tm__label_origins()) is found wrong and of whom nothing
+ * was said yet; their names are appended. The actor is noted with the evidence. */
+TM_NODISCARD tm_status tm__label_guard_found(tm_registry *registry, const char *model,
+                                             const json_t *origins, const tm_actor *actor,
+                                             json_t *names, tm_err *err);
 
 /** Look, quarantine what is found wrong, and give the origins that are quarantined now as an array
  * of names. New reference in *out_names. The actor is noted with the evidence. */

@@ -56,10 +56,11 @@ typedef struct tm_harvest {
     uint64_t n_source_rows; /* in the source when it was read */
     uint64_t n_labels;      /* labelled answers, learned before and new */
     uint64_t n_unmatured;   /* and those left out, for they are known too early or not yet */
+    uint64_t n_quarantined; /* rows of the source that are left out for who they are from */
     tm_label_cut labels;
-    char source_hash[TM_HASH_TEXT];
-    json_t *snapshots;  /* of sources that the query reads, {NAME: hash}; or NULL */
-    char rows_text[64]; /* "1,204 newest labelled rows" */
+    char source_hash[TM_HASH_TEXT]; /* of its rows without those */
+    json_t *snapshots;              /* of sources that the query reads, {NAME: hash}; or NULL */
+    char rows_text[64];             /* "1,204 newest labelled rows" */
 } tm_harvest;
 typedef struct tm_harvest_input {
     const tm_home *home;
@@ -68,8 +69,9 @@ typedef struct tm_harvest_input {
     const tm_version *champion;
     const tm_bundle *bundle; /* of the champion */
     const json_t *recipe;
-    const json_t *left_out; /* origins whose labels take no part */
-    int64_t now_us;         /* the cut: what had matured then */
+    json_t *left_out;      /* origins whose labels and rows take no part; found ones are appended */
+    const tm_actor *actor; /* of what is found */
+    int64_t now_us;        /* the cut: what had matured then */
 } tm_harvest_input;
 /** What of a model's labels has matured at now_us by the delay that its recipe declares; of those
  * that joined up to joined_us. */

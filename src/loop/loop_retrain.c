@@ -224,6 +224,7 @@ static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
                                  .bundle = r->champion_bundle,
                                  .recipe = r->recipe,
                                  .left_out = r->left_out,
+                                 .actor = &r->actor,
                                  .now_us = now_us};
     TM_TRY(tm__loop_harvest(ctx, &in, &r->harvest, err));
     TM_TRY(repeat_check(r, err));

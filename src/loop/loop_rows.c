@@ -15,7 +15,7 @@
  * 4. Labels that have not matured at the cut take no part: of a moment whose labels are still to
  *    come the quick ones alone are there. They are new in a later retraining, whenever they joined.
  *    An answer without a label is never learned from, whether its delay is over or not.
- * 5. Labels of who is quarantined (label_guard.h) take no part in either.
+ * 5. Labels of who is quarantined (label_guard.h), and rows (row_guard.h), take no part in either.
  */
 #include <math.h>
 #include <stdio.h>
@@ -24,6 +24,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/loop_priv.h"
+#include "loop/row_guard.h"
 #include "source/intake.h"
 #include "source/sql_sources.h"
 
@@ -393,6 +394,26 @@ static tm_status keep_matured(const tm_harvest_input *in, const tm_table *source
     return st;
 }
 
+/* Rows of who is found wrong, now or before, go; the champion may have learned some of them. */
+static tm_status guard_rows(tm_ctx *ctx, const tm_harvest_input *in, tm_crop *crop,
+                            tm_harvest *harvest, tm_err *err) {
+    const tm_row_guard guard = {.home = in->home,
+                                .registry = in->registry,
+                                .bundle = in->bundle,
+                                .model = in->champion->model,
+                                .recipe = in->recipe,
+                                .actor = in->actor};
+    TM_TRY(tm__row_guard_act(ctx, &guard, crop->source, &crop->news, in->left_out, err));
+    TM_TRY(tm__row_guard_leave_out(in->recipe, in->left_out, &crop->source, &crop->news,
+                                   &harvest->n_quarantined, err));
+    if (harvest->n_quarantined > 0) { /* who is let in again brings new rows */
+        tm_hash hash;
+        tm__table_hash(crop->source, &hash);
+        tm__hash_to_text(&hash, harvest->source_hash);
+    }
+    return TM_OK;
+}
+
 /* ---- Labelled answers ---- */
 
 /* Labelled answers of a span in the source's columns, less those that are in the source; NULL when
@@ -590,6 +611,7 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
     if (st == TM_OK) {
         st = keep_matured(in, crop.source, &crop.news, err);
     }
+    st = st == TM_OK ? guard_rows(ctx, in, &crop, &harvest, err) : st;
     if (st == TM_OK) {
         st = cut(in, &crop, &harvest, err);
     }

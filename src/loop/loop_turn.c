@@ -103,6 +103,7 @@ static json_t *write_story(const tm_retraining *r) {
     set(story, "tries", 1);
     if (json_array_size(r->left_out) > 0) {
         json_object_set(story, "quarantined", r->left_out);
+        set(story, "quarantined_rows", (int64_t)h->n_quarantined);
     }
     return story;
 }

@@ -2,6 +2,7 @@
 #include "metric/flips.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "base/fmath.h"
 
@@ -11,6 +12,7 @@
  * cannot tell, and a sharper likelihood would fall between the points of c. */
 #define REFERENCE_TIMES 4.0
 #define RATE_LEAST 1e-6
+#define STEPS 41u /* of log-odds, from -3 to 3 */
 
 /* What a reference leaves open of a rate: values and logs of their weights. */
 typedef struct rates {
@@ -36,22 +38,61 @@ static void find_rates(const tm_flip_cell *cell, rates *out) {
     }
 }
 
-/* Log of the chance of a cell's hits, but for what f does not change. */
-static double log_chance(const tm_flip_cell *cell, const rates *r, double f, uint32_t n_classes) {
-    double logs[RATES], most = -INFINITY, sum = 0;
-    const double weight = fmin(1, REFERENCE_TIMES * cell->ref_n / (double)cell->n);
-    const double n_hits = weight * (double)cell->n_hits, n = weight * (double)cell->n;
-    for (uint32_t i = 0; i < RATES; i++) {
-        const double c = r->c[i];
-        const double other = isnan(cell->other_hits) ? (1 - c) / (n_classes - 1) : cell->other_hits;
-        const double rate = fmin(fmax(c + f * (other - c), RATE_LEAST), 1 - RATE_LEAST);
-        logs[i] = r->weight[i] + n_hits * tm__log(rate) + (n - n_hits) * tm__log(1 - rate);
+static double log_sum(const double *logs, uint32_t n) {
+    double most = -INFINITY, sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
         most = fmax(most, logs[i]);
     }
-    for (uint32_t i = 0; i < RATES; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         sum += tm__exp(logs[i] - most);
     }
     return most + tm__log(sum);
+}
+
+/* Log of the chance of a cell's hits at these rates, but for what they do not change. */
+static double log_chance(const tm_flip_cell *cell, const rates *r, const double *hits) {
+    double logs[RATES];
+    const double weight = fmin(1, REFERENCE_TIMES * cell->ref_n / (double)cell->n);
+    const double n_hits = weight * (double)cell->n_hits, n = weight * (double)cell->n;
+    for (uint32_t i = 0; i < RATES; i++) {
+        const double rate = fmin(fmax(hits[i], RATE_LEAST), 1 - RATE_LEAST);
+        logs[i] = r->weight[i] + n_hits * tm__log(rate) + (n - n_hits) * tm__log(1 - rate);
+    }
+    return log_sum(logs, RATES);
+}
+
+static double flipped_chance(const tm_flip_cell *cell, const rates *r, double f,
+                             uint32_t n_classes) {
+    double hits[RATES];
+    for (uint32_t i = 0; i < RATES; i++) {
+        const double c = r->c[i];
+        const double other = isnan(cell->other_hits) ? (1 - c) / (n_classes - 1) : cell->other_hits;
+        hits[i] = c + f * (other - c);
+    }
+    return log_chance(cell, r, hits);
+}
+
+static double shifted_chance(const tm_flip_cell *cell, const rates *r, double step) {
+    double hits[RATES];
+    for (uint32_t i = 0; i < RATES; i++) {
+        const double odds = r->c[i] / (1 - r->c[i]) * tm__exp(step);
+        hits[i] = odds / (1 + odds);
+    }
+    return log_chance(cell, r, hits);
+}
+
+static double step_at(uint32_t i) {
+    return -3 + 6.0 * i / (STEPS - 1);
+}
+
+/* Steps by a normal distribution of deviation 1, against none. */
+static double shift_evidence(const double logs[STEPS]) {
+    double weighed[STEPS], prior[STEPS];
+    for (uint32_t i = 0; i < STEPS; i++) {
+        prior[i] = -step_at(i) * step_at(i) / 2;
+        weighed[i] = logs[i] + prior[i];
+    }
+    return log_sum(weighed, STEPS) - log_sum(prior, STEPS) - logs[STEPS / 2];
 }
 
 static double share_at(uint32_t i) {
@@ -89,7 +130,8 @@ static tm_flips summarize(const double logs[SHARES]) {
 }
 
 tm_flips tm__flips_judge(const tm_flip_cell *cells, uint32_t n_cells, uint32_t n_classes) {
-    double logs[SHARES] = {0};
+    double logs[SHARES] = {0}, shifts[STEPS] = {0};
+    bool is_shift = n_classes == 2;
     for (uint32_t k = 0; k < n_cells; k++) {
         rates r;
         if (cells[k].n == 0) {
@@ -97,8 +139,14 @@ tm_flips tm__flips_judge(const tm_flip_cell *cells, uint32_t n_cells, uint32_t n
         }
         find_rates(&cells[k], &r);
         for (uint32_t i = 0; i < SHARES; i++) {
-            logs[i] += log_chance(&cells[k], &r, share_at(i), n_classes);
+            logs[i] += flipped_chance(&cells[k], &r, share_at(i), n_classes);
+        }
+        is_shift = is_shift && isnan(cells[k].other_hits);
+        for (uint32_t i = 0; i < STEPS && is_shift; i++) {
+            shifts[i] += shifted_chance(&cells[k], &r, step_at(i));
         }
     }
-    return summarize(logs);
+    tm_flips out = summarize(logs);
+    out.shifted = is_shift ? shift_evidence(shifts) : 0;
+    return out;
 }

@@ -10,7 +10,6 @@
 
 #include "base/mem.h"
 #include "monitor/monitor_walk.h"
-#include "monitor/origin_judge.h"
 
 #define NAME_MAX 80u
 #define COVERED_MAX 64u /* classes that coverage is told of */
@@ -69,20 +68,16 @@ static bool is_same_number(double a, double b) {
     return fabs(a - b) <= 5e-7 * fmax(fabs(a), fabs(b));
 }
 
-/* What is none of its classes, or no number, cannot be compared. */
-static bool fill(const reading *r, const tm_walk_row *row, tm_origin_label *out) {
-    double y = 0;
-    if (!tm__label_number(r->bundle, tm__str(row->label), &y)) {
-        return false;
-    }
-    const double *const p = row->outputs;
-    if (tm__bundle_task(r->bundle) == TM_TASK_REGRESSION) {
+bool tm__origin_label(const tm_bundle *bundle, const double *outputs, uint32_t n_outputs, double y,
+                      tm_origin_label *out) {
+    const double *const p = outputs;
+    if (tm__bundle_task(bundle) == TM_TASK_REGRESSION) {
         *out = (tm_origin_label){.is_copy = is_same_number(y, p[0]), .score = p[0], .claim = y};
         return isfinite(p[0]) && isfinite(y);
     }
-    const uint32_t decision = tm__bundle_decide(r->bundle, p);
+    const uint32_t decision = tm__bundle_decide(bundle, p);
     *out = (tm_origin_label){.is_copy = y == (double)decision};
-    if (row->n_outputs == 1) {
+    if (n_outputs == 1) {
         out->hits = y == 1;
         out->score = p[0];
         out->claim = decision == 1 ? p[0] : 1 - p[0];
@@ -90,7 +85,14 @@ static bool fill(const reading *r, const tm_walk_row *row, tm_origin_label *out)
         out->hits = out->is_copy;
         out->score = out->claim = p[decision];
     }
-    return isfinite(out->score) && y < (double)tm__bundle_classes(r->bundle);
+    return isfinite(out->score) && y < (double)tm__bundle_classes(bundle);
+}
+
+/* What is none of its classes, or no number, cannot be compared. */
+static bool fill(const reading *r, const tm_walk_row *row, tm_origin_label *out) {
+    double y = 0;
+    return tm__label_number(r->bundle, tm__str(row->label), &y) &&
+           tm__origin_label(r->bundle, row->outputs, row->n_outputs, y, out);
 }
 
 static tm_status look(void *arg, const tm_walk_row *row, tm_err *err) {
@@ -122,18 +124,19 @@ static json_t *flips_to_json(const tm_flips *f) {
                      tm__json_number(f->low), "high", tm__json_number(f->high));
 }
 
-static json_t *origins_to_json(const reading *r, const tm_origin_found *found) {
+static json_t *origins_to_json(const char *const *names, uint32_t n_names,
+                               const tm_origin_found *found) {
     json_t *list = json_array();
     bool is_told[TM_ORIGINS_MAX] = {false};
-    for (uint32_t place = 0; place < r->n_names; place++) {
+    for (uint32_t place = 0; place < n_names; place++) {
         uint32_t best = UINT32_MAX;
-        for (uint32_t i = 0; i < r->n_names; i++) {
+        for (uint32_t i = 0; i < n_names; i++) {
             best = !is_told[i] && (best == UINT32_MAX || found[i].n > found[best].n) ? i : best;
         }
         const tm_origin_found *const f = &found[best];
         is_told[best] = true;
         json_array_append_new(
-            list, json_pack("{s:s, s:I, s:I, s:o, s:o, s:s}", "origin", r->names[best], "labels",
+            list, json_pack("{s:s, s:I, s:I, s:o, s:o, s:s}", "origin", names[best], "labels",
                             (json_int_t)f->n, "others", (json_int_t)f->n_others, "wrong",
                             flips_to_json(&f->wrong), "copied", flips_to_json(&f->copied),
                             "verdict", tm__origin_verdict_names[f->verdict]));
@@ -161,17 +164,17 @@ static double error_rate(const tm_bundle *bundle) {
     return 1 - tm__json_f64(test, "accuracy", NAN);
 }
 
-static tm_status judge(const reading *r, json_t **out, tm_err *err) {
-    const tm_task task = tm__bundle_task(r->bundle);
-    const tm_origin_input in = {.task = task == TM_TASK_REGRESSION ? TM_ORIGIN_NUMBERS
-                                        : task == TM_TASK_BINARY   ? TM_ORIGIN_TWO
-                                                                   : TM_ORIGIN_CLASSES,
-                                .n_classes =
-                                    task == TM_TASK_REGRESSION ? 2 : tm__bundle_classes(r->bundle),
-                                .n_origins = r->n_names,
-                                .labels = r->labels,
-                                .n = r->n,
-                                .error_rate = error_rate(r->bundle)};
+tm_status tm__origins_tell(const tm_origin_labels *all, json_t **out, tm_err *err) {
+    const tm_task task = tm__bundle_task(all->bundle);
+    const tm_origin_input in = {
+        .task = task == TM_TASK_REGRESSION ? TM_ORIGIN_NUMBERS
+                : task == TM_TASK_BINARY   ? TM_ORIGIN_TWO
+                                           : TM_ORIGIN_CLASSES,
+        .n_classes = task == TM_TASK_REGRESSION ? 2 : tm__bundle_classes(all->bundle),
+        .n_origins = all->n_names,
+        .labels = all->labels,
+        .n = all->n,
+        .error_rate = error_rate(all->bundle)};
     tm_origin_found *const found = tm__mem_zalloc(TM_ORIGINS_MAX, sizeof(*found));
     if (found == NULL) {
         return no_memory(err);
@@ -179,11 +182,31 @@ static tm_status judge(const reading *r, json_t **out, tm_err *err) {
     json_t *told = NULL;
     tm_status st = tm__origins_judge(&in, found, err);
     if (st == TM_OK) {
-        told = json_pack("{s:s, s:I, s:o, s:o}", "model", r->ask->model, "labels", (json_int_t)r->n,
-                         "origins", origins_to_json(r, found), "coverage", coverage_to_json(r));
+        told = origins_to_json(all->names, all->n_names, found);
+        st = tm__json_check(err);
     }
     tm__mem_free(found);
-    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(told);
+        return st;
+    }
+    *out = told;
+    return TM_OK;
+}
+
+static tm_status judge(const reading *r, json_t **out, tm_err *err) {
+    const char *names[TM_ORIGINS_MAX];
+    json_t *list = NULL;
+    for (uint32_t i = 0; i < r->n_names; i++) {
+        names[i] = r->names[i];
+    }
+    const tm_origin_labels all = {
+        .bundle = r->bundle, .names = names, .n_names = r->n_names, .labels = r->labels, .n = r->n};
+    TM_TRY(tm__origins_tell(&all, &list, err));
+    json_t *const told =
+        json_pack("{s:s, s:I, s:o, s:o}", "model", r->ask->model, "labels", (json_int_t)r->n,
+                  "origins", list, "coverage", coverage_to_json(r));
+    const tm_status st = tm__json_check(err);
     if (st != TM_OK) {
         json_decref(told);
         return st;

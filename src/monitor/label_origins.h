@@ -7,6 +7,7 @@
 #define TM_MONITOR_LABEL_ORIGINS_H
 
 #include "monitor/monitor.h"
+#include "monitor/origin_judge.h"
 
 #define TM_ORIGIN_ROWS_MAX ((uint64_t)200000) /* labels that are judged: the newest */
 
@@ -28,5 +29,25 @@ typedef struct tm_origins_ask {
  */
 TM_NODISCARD tm_status tm__label_origins(tm_monitor *monitor, const tm_bundle *bundle,
                                          const tm_origins_ask *ask, json_t **out, tm_err *err);
+
+/** A known target with what a model answered: all but who said it and when. y: the class or value.
+ * False for what cannot be compared (no class of the model, not finite). Threads: any. */
+bool tm__origin_label(const tm_bundle *bundle, const double *outputs, uint32_t n_outputs, double y,
+                      tm_origin_label *out);
+
+typedef struct tm_origin_labels {
+    const tm_bundle *bundle;
+    const char *const *names; /* [n_names] of origins */
+    uint32_t n_names;         /* <= TM_ORIGINS_MAX */
+    const tm_origin_label *labels;
+    uint64_t n;
+} tm_origin_labels;
+
+/**
+ * Judge them: "origins" of tm__label_origins().
+ *
+ * Owns: *out is a new reference.  Errors: TM_E_NOMEM.  Threads: any.
+ */
+TM_NODISCARD tm_status tm__origins_tell(const tm_origin_labels *all, json_t **out, tm_err *err);
 
 #endif

@@ -18,8 +18,11 @@
 
 #define CELLS 10u
 #define AROUND_US INT64_C(86400000000) /* others of the same days count */
-#define COPY_ROWS 50.0                 /* that the claimed probability counts like */
-#define COPY_CHANCE 1e-3               /* of a number to be the answer to six digits */
+/* Of two classes: the others' labels must follow the answers at all (chi-squared, nine degrees, one
+ * in a thousand). Where they do not, half of the labels flipped looks like none. */
+#define APART_LEAST 27.88
+#define COPY_ROWS 50.0   /* that the claimed probability counts like */
+#define COPY_CHANCE 1e-3 /* of a number to be the answer to six digits */
 
 const char *const tm__origin_verdict_names[TM_ORIGIN_VERDICTS] = {"too few", "fine", "wrong",
                                                                   "copies"};
@@ -153,6 +156,21 @@ static tm_flips judge_wrong(matching *m) {
     return tm__flips_judge(m->cells, CELLS, m->in->n_classes);
 }
 
+/* How far the others' rates of the cells lie apart: chi-squared. */
+static double find_apart(const matching *m) {
+    double n = 0, n_hits = 0, sum = 0;
+    for (uint32_t k = 0; k < CELLS; k++) {
+        n += m->cells[k].ref_n;
+        n_hits += m->cells[k].ref_hits;
+    }
+    const double rate = n_hits / n;
+    for (uint32_t k = 0; k < CELLS && n_hits > 0 && n_hits < n; k++) {
+        const double gap = m->cells[k].ref_hits - m->cells[k].ref_n * rate;
+        sum += m->cells[k].ref_n > 0 ? gap * gap / (m->cells[k].ref_n * rate * (1 - rate)) : 0;
+    }
+    return sum;
+}
+
 /* Cells of equal claims: what an answer says of itself is the reference. */
 static tm_flips judge_copied(const tm_origin_input *in, uint32_t origin, double *out_miss) {
     tm_flip_cell cells[CELLS] = {0};
@@ -198,8 +216,11 @@ static tm_origin_verdict verdict_of(const tm_origin_input *in, const tm_origin_f
     if (f->n_others < TM_ORIGIN_OTHERS) {
         return TM_ORIGIN_FEW;
     }
-    return f->wrong.evidence >= bound && f->wrong.share >= TM_ORIGIN_SHARE ? TM_ORIGIN_WRONG
-                                                                           : TM_ORIGIN_FINE;
+    /* Where its world has another base rate, flips explain it, but that explains it as well. */
+    const bool is_flipped =
+        f->is_told && f->wrong.evidence >= bound &&
+        f->wrong.evidence - fmax(f->wrong.shifted, 0) >= tm__log(TM_ORIGIN_BETTER);
+    return is_flipped && f->wrong.share >= TM_ORIGIN_SHARE ? TM_ORIGIN_WRONG : TM_ORIGIN_FINE;
 }
 
 tm_status tm__origins_judge(const tm_origin_input *in, tm_origin_found *out, tm_err *err) {
@@ -217,6 +238,8 @@ tm_status tm__origins_judge(const tm_origin_input *in, tm_origin_found *out, tm_
             out[i].n += in->labels[k].origin == i;
         }
         out[i].n_others = m.n_others;
+        out[i].is_told =
+            in->task != TM_ORIGIN_TWO || m.n_others == 0 || find_apart(&m) >= APART_LEAST;
         out[i].verdict = verdict_of(in, &out[i], miss);
     }
     tm__mem_free(room);

@@ -27,6 +27,7 @@
 #define TM_ORIGIN_LABELS 50u  /* fewer of an origin are not judged */
 #define TM_ORIGIN_OTHERS 200u /* nor by fewer of others */
 #define TM_ORIGIN_SHARE 0.02  /* so many wrong ones at least (most likely), to be doubted */
+#define TM_ORIGIN_BETTER 20.0 /* so many times likelier than a base rate of its own, too */
 #define TM_ORIGIN_COPIES 0.5  /* so many repeated decisions, to be flagged */
 #define TM_ORIGIN_ALPHA 0.001 /* chance that an honest origin of a model is ever doubted */
 
@@ -62,6 +63,7 @@ extern const char *const tm__origin_verdict_names[TM_ORIGIN_VERDICTS];
 typedef struct tm_origin_found {
     uint64_t n, n_others; /* labels; of others in the time of its own */
     tm_flips wrong, copied;
+    bool is_told; /* labels of others follow the answers at all; else nothing is wrong */
     tm_origin_verdict verdict;
 } tm_origin_found;
 

@@ -18,7 +18,8 @@ static void what_is_said_stands_in_the_recipe(void **state) {
     (void)state;
     tm_project project;
     tm_err err = {0};
-    if (parse("{delay: 1d, within: 2h, source: outcomes, entity: customer, time: asked_at, "
+    if (parse("{delay: 1d, within: 2h, origin: branch, source: outcomes, entity: customer, time: "
+              "asked_at, "
               "label: came, known_at: told_at}",
               &project, &err) != TM_OK) {
         fail_msg("%s", err.message);
@@ -26,6 +27,7 @@ static void what_is_said_stands_in_the_recipe(void **state) {
     const json_t *const labels = json_object_get(project.models[0].recipe, "labels");
     assert_int_equal(tm__json_i64(labels, "delay_us", 0), INT64_C(86400000000));
     assert_int_equal(tm__json_i64(labels, "within_us", 0), INT64_C(7200000000));
+    assert_string_equal(tm__json_text(labels, "origin", ""), "branch");
     assert_string_equal(tm__json_text(labels, "source", ""), "outcomes");
     assert_string_equal(tm__json_text(labels, "entity", ""), "customer");
     assert_string_equal(tm__json_text(labels, "time", ""), "asked_at");
@@ -40,6 +42,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
         {"{delay: soon}", "delay"},
         {"{within: -1h}", "within"},
         {"{source: ''}", "source"},
+        {"{origin: ''}", "origin"},
         {"{source: [a]}", ""},
         {"{colour: red}", "colour"},
         {"{entity: customer}", "none is named"},

@@ -54,6 +54,26 @@ static void a_share_of_flips_is_found(void **state) {
     assert_true(n_inside > n_all * 80 / 100);
 }
 
+/* An honest sender whose cases are more often so, in all cells alike, against flips. */
+static void odds_of_its_own_are_told_from_flips(void **state) {
+    (void)state;
+    for (int is_flip = 0; is_flip < 2; is_flip++) {
+        tm_flip_cell cells[CELLS];
+        for (uint32_t k = 0; k < CELLS; k++) {
+            const double c = (k + 0.5) / CELLS;
+            const double own = is_flip ? c + 0.3 * (1 - 2 * c) : 4 * c / (1 - c + 4 * c);
+            cells[k] = (tm_flip_cell){.n = 100,
+                                      .n_hits = (uint64_t)(100 * own + 0.5),
+                                      .ref_n = 1000,
+                                      .ref_hits = 1000 * c,
+                                      .other_hits = NAN};
+        }
+        const tm_flips f = tm__flips_judge(cells, CELLS, 2);
+        assert_true(is_flip ? f.evidence > f.shifted + 10 : f.shifted > f.evidence + 10);
+        assert_true(tm__flips_judge(cells, CELLS, 3).shifted == 0);
+    }
+}
+
 /* Looked at after every tenth label, with references of any size. */
 static void honest_labels_are_rarely_doubted(void **state) {
     (void)state;
@@ -117,6 +137,7 @@ static void extremes_stay_finite(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_share_of_flips_is_found),
+        cmocka_unit_test(odds_of_its_own_are_told_from_flips),
         cmocka_unit_test(honest_labels_are_rarely_doubted),
         cmocka_unit_test(a_known_rate_of_other_labels_is_used),
         cmocka_unit_test(nothing_is_known_of_no_labels),

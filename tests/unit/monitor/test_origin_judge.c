@@ -13,6 +13,9 @@ typedef struct made {
     uint32_t n_classes;
     uint64_t n, n_third; /* of those n */
     double wrong, copied;
+    double odds;    /* of a hit, times so many for the third; 0: as the others' */
+    bool is_turned; /* the world of all has turned round since the model learned, */
+    bool is_chance; /* or has nothing to do with it any more */
 } made;
 
 static double noise(tm_rng *rng) {
@@ -30,9 +33,14 @@ static tm_origin_label draw_number(tm_rng *rng, bool is_wrong, bool is_copied) {
         .score = answer, .claim = is_copied ? answer : truth, .is_copy = is_copied};
 }
 
-static tm_origin_label draw_class(tm_rng *rng, const made *m, bool is_wrong, bool is_copied) {
+static tm_origin_label draw_class(tm_rng *rng, const made *m, bool is_third, bool is_wrong,
+                                  bool is_copied) {
     const double p = tm__rng_f64(rng), claim = m->n_classes == 2 ? p : 0.3 + 0.7 * p;
-    bool hits = tm__rng_f64(rng) < claim;
+    const double odds = m->odds > 0 && is_third ? m->odds : 1;
+    const double right = m->is_chance   ? 0.5
+                         : m->is_turned ? 1 - claim
+                                        : odds * claim / (1 - claim + odds * claim);
+    bool hits = tm__rng_f64(rng) < right;
     if (is_wrong) {
         hits = !hits && tm__rng_below(rng, m->n_classes - 1) == 0;
     }
@@ -52,8 +60,9 @@ static tm_origin_found judge(const made *m, uint64_t seed, uint32_t origin) {
         const bool is_third = tm__rng_below(&rng, m->n) < m->n_third;
         const bool is_wrong = is_third && tm__rng_f64(&rng) < m->wrong;
         const bool is_copied = is_third && tm__rng_f64(&rng) < m->copied;
-        labels[i] = m->task == TM_ORIGIN_NUMBERS ? draw_number(&rng, is_wrong, is_copied)
-                                                 : draw_class(&rng, m, is_wrong, is_copied);
+        labels[i] = m->task == TM_ORIGIN_NUMBERS
+                        ? draw_number(&rng, is_wrong, is_copied)
+                        : draw_class(&rng, m, is_third, is_wrong, is_copied);
         labels[i].at_us = (int64_t)i;
         labels[i].origin = is_third ? 2 : (uint32_t)(i % 2);
     }
@@ -108,6 +117,22 @@ static void honest_senders_are_left_alone(void **state) {
     }
 }
 
+/* A change of the world is everybody's, or one of how often it is so: neither is a flip. */
+static void honest_senders_of_a_changed_world_are_left_alone(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        made m = kinds[0];
+        m.n = 4000;
+        m.n_third = 800;
+        m.is_turned = seed % 3 == 0;
+        m.is_chance = seed % 3 == 1;
+        m.odds = seed % 3 == 2 ? 4 : 0;
+        for (uint32_t origin = 0; origin < 3; origin++) {
+            assert_int_equal(judge(&m, seed, origin).verdict, TM_ORIGIN_FINE);
+        }
+    }
+}
+
 static void copies_are_told_from_good_answers(void **state) {
     (void)state;
     for (int k = 0; k < 3; k++) {
@@ -158,6 +183,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_labels_are_found_with_their_sender),
         cmocka_unit_test(honest_senders_are_left_alone),
+        cmocka_unit_test(honest_senders_of_a_changed_world_are_left_alone),
         cmocka_unit_test(copies_are_told_from_good_answers),
         cmocka_unit_test(few_labels_say_nothing),
         cmocka_unit_test(an_origin_alone_is_not_judged),
