@@ -77,3 +77,9 @@ void tm__ctx_progress(const tm_ctx *ctx, const char *stage, uint64_t done, uint6
         ctx->progress(ctx->progress_arg, stage, done, total, note);
     }
 }
+
+void tm__ctx_round(const tm_ctx *ctx, uint32_t round, double score) {
+    if (ctx->on_round != NULL) {
+        ctx->on_round(ctx->on_round_arg, round, score);
+    }
+}

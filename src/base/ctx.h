@@ -52,6 +52,10 @@ typedef struct tm_budget {
 typedef void (*tm_progress_fn)(void *arg, const char *stage, uint64_t done, uint64_t total,
                                const char *note);
 
+/* Called as progress is, after a round of a fit that is stopped by rows it does not learn from:
+ * the score of these, which the fit's own rule of stopping reads. */
+typedef void (*tm_round_fn)(void *arg, uint32_t round, double score);
+
 typedef struct tm_ctx {
     struct tm_pool *pool; /* may be NULL: one thread */
     struct tm_arena
@@ -63,6 +67,8 @@ typedef struct tm_ctx {
     tm_budget *budget;             /* may be NULL: none */
     tm_progress_fn progress;       /* may be NULL */
     void *progress_arg;
+    tm_round_fn on_round; /* may be NULL */
+    void *on_round_arg;
     uint64_t memory_limit; /* bytes that a training may bring tm__mem_bytes() to; 0: none */
     struct tm_comm *comm;  /* of base/comm.h: ranks that train together; NULL: one alone */
     struct tm_checkpoint
@@ -84,5 +90,6 @@ bool tm__budget_is_late(tm_budget *budget, uint64_t need_ns);
 bool tm__ctx_is_spent(const tm_ctx *ctx);
 void tm__ctx_progress(const tm_ctx *ctx, const char *stage, uint64_t done, uint64_t total,
                       const char *note);
+void tm__ctx_round(const tm_ctx *ctx, uint32_t round, double score);
 
 #endif

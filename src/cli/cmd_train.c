@@ -26,6 +26,7 @@
 #include "cli/train_repeat.h"
 #include "cli/train_words.h"
 #include "loop/loop.h"
+#include "loop/training_told.h"
 #include "model/checkpoint.h"
 #include "source/intake.h"
 #include "source/source.h"
@@ -598,7 +599,11 @@ static tm_status learn(training *t, tm_err *err) {
     }
     tm__board_init(&t->board, t->cli, &t->ctx, &t->options);
     if (st == TM_OK) {
+        tm_training_told *const told =
+            is_first(t) ? tm__training_told_begin(t->place.home, "train", &t->ctx, &t->options)
+                        : NULL;
         st = tm__train_run(&t->ctx, t->table, t->test, &t->options, &t->result, err);
+        tm__training_told_end(told, &t->ctx, &t->options);
     }
     st = lift_limit(t, st, err);
     if (st == TM_OK) {

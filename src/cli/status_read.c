@@ -25,6 +25,7 @@
 #include "registry/route_json.h"
 #include "source/intake.h"
 #include "store/serving_file.h"
+#include "store/training_file.h"
 
 typedef struct gathering {
     const tm_place *place;
@@ -337,22 +338,24 @@ static json_t *summary_of(const json_t *models) {
 }
 
 static tm_status gather(gathering *g, json_t **out, tm_err *err) {
-    json_t *models = NULL;
+    json_t *models = NULL, *trainings = NULL;
     TM_TRY(tm__serving_read(g->place->home, &g->serving, err));
     g->is_fresh = tm__serving_is_fresh(g->serving, g->now_us);
     TM_TRY(open_log(g, err));
     TM_TRY(read_rest(g, err));
     TM_TRY(tm__registry_models(g->place->registry, &models, err));
-    tm_status st = TM_OK;
+    tm_status st = tm__trainings_read(g->place->home, g->now_us, &trainings, err);
     for (size_t i = 0; st == TM_OK && i < json_array_size(models); i++) {
         st = add_model(g, json_array_get(models, i), err);
     }
     if (st == TM_OK) {
-        *out = json_pack("{s:s, s:o, s:o, s:o, s:O, s:O}", "home", tm__home_path(g->place->home),
-                         "server", server_of(g), "summary", summary_of(models), "models",
-                         tm__status_sort(models), "jobs", g->jobs, "problems", g->problems);
+        *out = json_pack("{s:s, s:o, s:o, s:o, s:O, s:O, s:O}", "home",
+                         tm__home_path(g->place->home), "server", server_of(g), "summary",
+                         summary_of(models), "models", tm__status_sort(models), "jobs", g->jobs,
+                         "problems", g->problems, "trainings", trainings);
         st = tm__json_check(err);
     }
+    json_decref(trainings);
     json_decref(models);
     return st;
 }

@@ -10,8 +10,8 @@
 /**
  * {"home", "server": {"state": "running", "silent" (it said nothing for some seconds), "stopped" or
  * "none", "at", "age_seconds", ...}, "summary": {"models", "bad", "warn", "ok", "idle",
- * "answers_per_second"}, "models": [M], "jobs"}; docs/monitoring.md has the members of M, which
- * come with what needs attention first.
+ * "answers_per_second"}, "models": [M], "jobs", "trainings" (that run now: docs/formats/home.md)};
+ * docs/monitoring.md has the members of M, which come with what needs attention first.
  *
  * Errors:  TM_E_NOMEM, those of the registry. A log, a source or alerts that cannot be read are
  *          told in "problems" ([TEXT]) and the rest all the same.

@@ -341,6 +341,23 @@ static void put_log(const drawing *d) {
     }
 }
 
+/* What is learned meanwhile. */
+static void put_trainings(const drawing *d) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    char score[48], span[32];
+    json_array_foreach(json_object_get(d->status, "trainings"), i, one) {
+        const json_t *const best = json_array_get(json_object_get(one, "trials"), 0);
+        (void)snprintf(score, sizeof score, "%.4g", tm__json_f64(best, "score", 0));
+        tm__buf_printf(
+            d->out, "'%s' learns for %s: %s, %lld trials%s%s%s%s\n",
+            tm__json_text(one, "model", ""), tm__span_text(tm__json_f64(one, "seconds", 0), span),
+            tm__json_text(one, "stage", ""), (long long)tm__json_i64(one, "n_trials", 0),
+            best != NULL ? ", best " : "", best != NULL ? tm__json_text(one, "metric", "") : "",
+            best != NULL ? " " : "", best != NULL ? score : "");
+    }
+}
+
 static void put_head(const drawing *d) {
     const json_t *const server = json_object_get(d->status, "server");
     const json_t *const sum = json_object_get(d->status, "summary");
@@ -358,6 +375,7 @@ static void put_head(const drawing *d) {
     }
     tm__buf_byte(d->out, '\n');
     put_log(d);
+    put_trainings(d);
     json_array_foreach(json_object_get(d->status, "problems"), i, item) {
         tm__buf_printf(d->out, "cannot be read: %s\n", json_string_value(item));
     }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "loop/loop_choice_priv.h"
 #include "loop/loop_how.h"
+#include "loop/training_told.h"
 #include "model/checkpoint.h"
 #include "source/intake.h"
 #include "source/sql_privacy.h"
@@ -127,7 +128,11 @@ static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_
     tm__train_events_use(&r->events, &recipe.options);
     tm_status st = open_checkpoint(ctx, r, &recipe.options, err);
     if (st == TM_OK) {
+        const char *const because = r->options->because != NULL ? r->options->because : "retrain";
+        tm_training_told *const told =
+            tm__training_told_begin(r->home, because, ctx, &recipe.options);
         st = tm__train_run(ctx, r->harvest.train, r->harvest.held, &recipe.options, out, err);
+        tm__training_told_end(told, ctx, &recipe.options);
     }
     tm__recipe_done(&recipe);
     return st;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the dashboard watches besides: how the server fares, the hours of a route, the sources. On
+ * What the dashboard watches besides: how the server fares, trainings that run, the hours of a
+ * route, the sources. On
  * the desk's thread.
  *
  * A stream of events ends after what there is to say now, with the time after which the browser is
@@ -12,6 +13,7 @@
 #include "monitor/traffic_store.h"
 #include "serve/handle.h"
 #include "store/serving_file.h"
+#include "store/training_file.h"
 
 #define RETRY_MS 2000u /* the figures are those of a second; two halve the cost of a page */
 
@@ -22,22 +24,37 @@ static bool put_event(tm_buf *out, const char *name, const json_t *value) {
     return is_whole && !out->failed;
 }
 
+/* Trainings of models that a key may not see. */
+static void leave_out(const tm_exchange *x, json_t *trainings) {
+    for (size_t i = json_array_size(trainings); i-- > 0;) {
+        if (!tm__handle_may_see(x, tm__json_text(json_array_get(trainings, i), "model", ""))) {
+            json_array_remove(trainings, i);
+        }
+    }
+}
+
 void tm__handle_events(tm_exchange *x) {
     tm_err err = {0};
-    json_t *told = NULL;
-    if (tm__serving_read(x->desk->home, &told, &err) != TM_OK) {
+    json_t *told = NULL, *trainings = NULL;
+    tm_status st = tm__serving_read(x->desk->home, &told, &err);
+    st = st == TM_OK ? tm__trainings_read(x->desk->home, tm__now_us(), &trainings, &err) : st;
+    if (st != TM_OK) {
+        json_decref(told);
         tm__problem_from_err(x, &err);
         return;
     }
+    leave_out(x, trainings);
     json_t *const nothing = json_object();
     tm__buf_reset(&x->reply);
     x->status = 200;
     x->content_type = "text/event-stream";
     const bool is_fresh = told != NULL && tm__serving_is_fresh(told, tm__now_us());
-    if (!put_event(&x->reply, is_fresh ? "serving" : "silent", is_fresh ? told : nothing)) {
+    if (!put_event(&x->reply, is_fresh ? "serving" : "silent", is_fresh ? told : nothing) ||
+        !put_event(&x->reply, "training", trainings)) {
         tm__problem_reply(x, 503, "out-of-memory", "out of memory", NULL);
     }
     json_decref(nothing);
+    json_decref(trainings);
     json_decref(told);
 }
 

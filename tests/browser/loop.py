@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A loop for the dashboard to show: versions, a gate, traffic, labels, a source, keys, and columns that moved."""
 import pathlib
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import made_data  # noqa: E402
-from conftest import Server, Tidemill  # noqa: E402
+from conftest import PROGRAM, Server, Tidemill  # noqa: E402
 
 MODEL = "churn"
 PASSWORD = "a tide that mills"
@@ -28,6 +29,12 @@ def make(folder):
     program.write("anna.txt", PASSWORD + "\n")
     program.ok("key", "create", "--role", "viewer", "--name", "anna", "--password", "anna.txt")
     return program, {role: program.ok("key", "create", "--role", role, "--json").json["key"] for role in ("client", "viewer", "auditor", "deployer")}
+
+
+def train_beside(program, seconds=6):
+    """A training of the model in a process of its own, which ends by itself."""
+    words = [PROGRAM, "train", "customers.csv", "--target", "churned", "--name", MODEL, "--budget", f"{seconds}s", "-q"]
+    return subprocess.Popen([str(w) for w in words], cwd=program.folder, env=program.env, stdout=subprocess.DEVNULL)
 
 
 def empty(folder):

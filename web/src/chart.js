@@ -60,19 +60,19 @@ function markPlugin(marks, paint) {
   };
 }
 
-function options(element, series, marks, unit, width, isLog) {
+function options(element, series, marks, unit, width, isLog, along) {
   const paint = colours(element);
   const axis = { stroke: paint.ink, grid: { stroke: paint.line, width: 1 }, ticks: { stroke: paint.line, width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
   const dashes = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
   return {
     width, height: HEIGHT, legend: { show: false }, cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
-    scales: { x: { range: (u, from, to) => (from === to ? [from - ROOM_S, to + ROOM_S] : [from, to]) }, y: isLog ? { distr: 3 } : { range: (u, low, high) => {
+    scales: { x: { time: !along, range: (u, from, to) => (from === to ? [from - (along ? 1 : ROOM_S), to + (along ? 1 : ROOM_S)] : [from, to]) }, y: isLog ? { distr: 3 } : { range: (u, low, high) => {
       if (low == null) return [0, 1];
       const room = (high - low || Math.abs(high) || 1) * 0.12;
       return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
     } } },
-    axes: [{ ...axis, space: 70, values: TIMES }, isLog ? { ...axis, ...POWERS, grid: { ...axis.grid, ...POWERS }, ticks: { ...axis.ticks, ...POWERS }, size: 56, values: (u, values) => values.map(power) } : { ...axis, size: 56, values: (u, values) => values.map((v) => figure(v) + unit) }],
+    axes: [{ ...axis, space: 70, values: along ? (u, values) => values.map((v) => figure(v)) : TIMES }, isLog ? { ...axis, ...POWERS, grid: { ...axis.grid, ...POWERS }, ticks: { ...axis.ticks, ...POWERS }, size: 56, values: (u, values) => values.map(power) } : { ...axis, size: 56, values: (u, values) => values.map((v) => figure(v) + unit) }],
     series: [{}, ...series.map((s, i) => s.isBand
       ? { label: s.name, stroke: "transparent", width: 0, points: { show: false } }
       : { label: s.name, stroke: paint.series[s.colour ?? i % N_COLOURS], width: 2, dash: dashes[(s.colour ?? i) % 4], spanGaps: true, points: { show: (u) => u.data[0].length < 60, size: 5 } })],
@@ -81,11 +81,14 @@ function options(element, series, marks, unit, width, isLog) {
   };
 }
 
-function csv(times, series) {
-  const cell = (text) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
-  const lines = [["time", ...series.map((s) => s.name)].map(cell).join(",")];
-  times.forEach((t, i) => lines.push([new Date(t * 1000).toISOString(), ...series.map((s) => s.values[i] ?? "")].join(",")));
-  return lines.join("\n") + "\n";
+/** Rows of cells as CSV (RFC 4180); what is null is empty. */
+export function csv(rows) {
+  const cell = (x) => (/[",\r\n]/.test(x ?? "") ? `"${String(x).replace(/"/g, '""')}"` : x ?? "");
+  return rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
+}
+
+function figures(times, series, along) {
+  return csv([[along || "time", ...series.map((s) => s.name)], ...times.map((t, i) => [along ? t : new Date(t * 1000).toISOString(), ...series.map((s) => s.values[i])])]);
 }
 
 export function download(name, text, type = "text/csv") {
@@ -98,16 +101,16 @@ export function download(name, text, type = "text/csv") {
 
 /**
  * times: seconds since 1970, rising. series: [{name, values, isBand, colour}]; two bands that follow each other are the edges of one.
- * marks: [{at, text}]. file: the name of the download. command: what prints the same. isLog: values over 0, by their size.
+ * along: what stands in place of times, such as "round". marks: [{at, text}]. file: the name of the download. command: what prints the same. isLog: values over 0, by their size.
  */
-export function Chart({ title, times, series, marks = [], unit = "", file, command, isLog = false }) {
+export function Chart({ title, times, series, marks = [], unit = "", file, command, isLog = false, along = "" }) {
   const place = useRef(), plot = useRef();
   const shape = series.map((s) => s.name).join("\n") + marks.map((m) => m.at + m.text).join();
   useEffect(() => {
     const element = place.current;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(element, series, marks, unit, element.clientWidth || 300, isLog), [times, ...series.map((s) => s.values)], element);
+      plot.current = new uPlot(options(element, series, marks, unit, element.clientWidth || 300, isLog, along), [times, ...series.map((s) => s.values)], element);
     };
     draw();
     const resize = new ResizeObserver(() => element.clientWidth > 0 && plot.current.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -130,7 +133,7 @@ export function Chart({ title, times, series, marks = [], unit = "", file, comma
     <figcaption><span class="title">${title}</span>
       <span class="legend">${shown.map((s) => html`<span class=${"key s" + (s.colour ?? series.indexOf(s) % N_COLOURS)}>${s.name} <b>${figure(last(s))}${unit}</b></span>`)}</span>
     </figcaption>
-    <div ref=${place} class="plot" role="img" aria-label=${`${title}: ${shown.map((s) => `${s.name} last ${figure(last(s))}${unit}`).join(", ")}; ${times.length} points${times.length ? " until " + moment(times[times.length - 1] * 1000) : ""}`}></div>
-    <footer><button type="button" class="quiet" onClick=${() => download(file + ".csv", csv(times, series))}>CSV</button>${command && html`<${Command}>${command}<//>`}</footer>
+    <div ref=${place} class="plot" role="img" aria-label=${`${title}: ${shown.map((s) => `${s.name} last ${figure(last(s))}${unit}`).join(", ")}; ${times.length} points${times.length ? (along ? ` until ${along} ${figure(times[times.length - 1])}` : " until " + moment(times[times.length - 1] * 1000)) : ""}`}></div>
+    <footer><button type="button" class="quiet" onClick=${() => download(file + ".csv", figures(times, series, along))}>CSV</button>${command && html`<${Command}>${command}<//>`}</footer>
   </figure>`;
 }

@@ -6,6 +6,8 @@ const KEPT = 300; // moments
 
 /** The newest {server, routes, ...}; null until the first. */
 export const serving = signal(null);
+/** Trainings that run now, as their files say (docs/formats/home.md), the newest first. */
+export const trainings = signal([]);
 /** [{at: seconds, routes: {name: {answers, p99, ...}}}], the oldest first. */
 export const trail = signal([]);
 
@@ -34,6 +36,14 @@ function take(text) {
   moved = state;
 }
 
+/** When one ended, what it made is asked for. */
+function takeTrainings(text) {
+  const now = JSON.parse(text);
+  const before = trainings.get();
+  if (now.length > 0 || before.length > 0) trainings.set(now);
+  if (before.some((t) => !now.some((n) => n.id === t.id))) renew();
+}
+
 let source = null;
 let isFollowing = false; // somebody is signed in, or need not be
 
@@ -46,6 +56,7 @@ function open() {
   if (source || !isFollowing || document.hidden) return;
   source = new EventSource("/v1/events");
   source.addEventListener("serving", (e) => take(e.data));
+  source.addEventListener("training", (e) => takeTrainings(e.data));
   source.onerror = () => {
     // A stream that ends is opened again by the browser; one that is refused is not.
     if (source?.readyState === EventSource.CLOSED) {

@@ -3,6 +3,7 @@
 import { path, useValue } from "./api.js";
 import { Chart } from "./chart.js";
 import { html } from "./html.js";
+import { Learning } from "./learning.js";
 import { useNewest, useVersions } from "./models.js";
 import { Find, Pager } from "./paging.js";
 import { href } from "./route.js";
@@ -53,8 +54,8 @@ function Turns({ model }) {
 export function Training({ place }) {
   const models = useValue("/v1/models", 15000);
   return html`<h1>Training</h1><${Await} of=${models}>${(v) => {
-    if (v.models.length === 0) return html`<${Card}><${Empty} command="tidemill train data.csv --target COLUMN">Nothing was learned yet.<//><//>`;
+    if (v.models.length === 0) return html`<${Learning} /><${Card}><${Empty} command="tidemill train data.csv --target COLUMN">Nothing was learned yet.<//><//>`;
     const model = v.models.find((m) => m.model === place.parts[1])?.model ?? v.models[0].model;
-    return html`<div class="heading"><label>Model <select value=${model} onChange=${(e) => { location.hash = href(["training", e.target.value]); }}>${v.models.map((m) => html`<option value=${m.model}>${m.model}</option>`)}</select></label></div><${Runs} model=${model} place=${place} key=${model} />`;
+    return html`<div class="heading"><label>Model <select value=${model} onChange=${(e) => { location.hash = href(["training", e.target.value]); }}>${v.models.map((m) => html`<option value=${m.model}>${m.model}</option>`)}</select></label></div><${Learning} /><${Runs} model=${model} place=${place} key=${model} />`;
   }}<//>`;
 }

@@ -677,6 +677,7 @@ static tm_status valid_check(boost *b, bool *out, tm_err *err) {
         valid->best_rounds = n_rounds;
         memcpy(b->best_gains, b->model->gains, b->model->base.n_cols * sizeof(double));
     }
+    tm__ctx_round(b->ctx, n_rounds, score);
     *out = n_rounds - valid->best_rounds >= (uint32_t)b->params[TM_GBDT_STOPPING];
     return TM_OK;
 }

@@ -243,6 +243,7 @@ static bool judge(trainer *t, uint32_t epoch) {
         return true;
     }
     const double loss = valid_loss(t);
+    tm__ctx_round(t->ctx, epoch, loss);
     if (loss < t->best_loss) {
         t->best_loss = loss;
         keep_best(t, epoch);
