@@ -24,15 +24,6 @@ static bool put_event(tm_buf *out, const char *name, const json_t *value) {
     return is_whole && !out->failed;
 }
 
-/* Trainings of models that a key may not see. */
-static void leave_out(const tm_exchange *x, json_t *trainings) {
-    for (size_t i = json_array_size(trainings); i-- > 0;) {
-        if (!tm__handle_may_see(x, tm__json_text(json_array_get(trainings, i), "model", ""))) {
-            json_array_remove(trainings, i);
-        }
-    }
-}
-
 void tm__handle_events(tm_exchange *x) {
     tm_err err = {0};
     json_t *told = NULL, *trainings = NULL;
@@ -43,7 +34,6 @@ void tm__handle_events(tm_exchange *x) {
         tm__problem_from_err(x, &err);
         return;
     }
-    leave_out(x, trainings);
     json_t *const nothing = json_object();
     tm__buf_reset(&x->reply);
     x->status = 200;

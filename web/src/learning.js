@@ -31,7 +31,7 @@ function Rounds({ t }) {
   return html`<${Chart} title="Loss on rows that are not learned from, by round" along="round" times=${at} series=${series} file=${`${t.model}-rounds`} command="tidemill status --json" />`;
 }
 
-function One({ t }) {
+function One({ t, place }) {
   const isSilent = t.age_seconds > SILENT_S;
   const best = t.trials[0];
   const has = t.best.at.length > 1;
@@ -39,11 +39,11 @@ function One({ t }) {
     <${Facts} rows=${[["for", span(t.seconds)], ["step", `${STAGES[t.stage] ?? t.stage} ${ofAll(t.done, t.total)}`.trim()], t.fit_done > 0 && ["rounds of this fit", ofAll(t.fit_done, t.fit_total)], ["trials", count(t.n_trials)], isNumber(t.budget_used) && ["of its budget", percent(Math.min(1, t.budget_used), 0)],
       [`best ${t.metric || "score"}`, best ? html`<b>${figure(best.score, 5)}</b> ${best.learner}` : NONE]]} />
     ${(has || t.rounds.at.length > 1 || t.best_rounds.at.length > 1) && html`<div class="columns spaced">${has && html`<${Chart} title=${`Best ${t.metric} of the search, ${t.smaller_is_better ? "less" : "more"} is better`} along="seconds" times=${t.best.at} series=${[{ name: t.metric, values: t.best.score }]} file=${`${t.model}-search`} command="tidemill status --json" />`}<${Rounds} t=${t} /></div>`}
-    ${t.trials.length > 0 && html`<h3>The best of ${count(t.n_trials)} trials</h3><${Leaderboard} rows=${t.trials} metric=${t.metric} />`}<//>`;
+    ${t.trials.length > 0 && html`<h3>The best of ${count(t.n_trials)} trials</h3><${Leaderboard} rows=${t.trials} metric=${t.metric} label=${`Leaderboard so far of training ${place}`} />`}<//>`;
 }
 
 /** Of one model, or of all; nothing when none runs. */
 export function Learning({ model }) {
   const all = useSignal(trainings).filter((t) => !model || t.model === model);
-  return html`<div role="status" class="sr">${all.map((t) => `${t.model} ${STAGES[t.stage] ?? t.stage}`).join("; ")}</div>${all.map((t) => html`<${One} t=${t} key=${t.id} />`)}`;
+  return html`<div role="status" class="sr">${all.map((t) => `${t.model} ${STAGES[t.stage] ?? t.stage}`).join("; ")}</div>${all.map((t, i) => html`<${One} t=${t} place=${i + 1} key=${t.id} />`)}`;
 }

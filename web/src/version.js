@@ -35,10 +35,10 @@ function Importance({ columns }) {
   ]} />${columns.length > N_COLUMNS && html`<p class="note">and ${count(columns.length - N_COLUMNS)} more</p>`}`;
 }
 
-export function Leaderboard({ rows, metric }) {
+export function Leaderboard({ rows, metric, label = "Leaderboard" }) {
   const scores = rows.map((r) => r.score).filter(isNumber);
   const range = { from: Math.min(...scores), to: Math.max(...scores) };
-  return html`<${Table} label="Leaderboard" rows=${rows} onRow=${(r) => (r.chosen ? "chosen" : "")} columns=${[
+  return html`<${Table} label=${label} rows=${rows} onRow=${(r) => (r.chosen ? "chosen" : "")} columns=${[
     { title: "Learner", isMain: true, cell: (r) => html`${r.learner} ${r.chosen ? html`<${Badge} is="good">chosen<//>` : ""}` },
     { title: metric ?? "Score", isNumber: true, cell: (r) => figure(r.score, 5) },
     { title: "", cell: (r) => html`<${Interval} value=${r.score} ...${range} label="score" />` },

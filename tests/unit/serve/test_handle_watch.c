@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include "monitor/traffic_store.h"
 #include "serve_case.h"
+#include "store/training_file.h"
 #include "temp_home.h"
 
 static void add_hour(tm_home *home) {
@@ -46,9 +51,39 @@ static void what_a_page_watches_is_told_to_who_may_read(void **state) {
     serve_case_close(&c);
 }
 
+static void say_training(const tm_home *home, const char *name, const char *model) {
+    char text[160];
+    char *const path = tm__fs_join(tm__home_jobs(home), name);
+    const int len =
+        snprintf(text, sizeof text, "{\"schema\":\"%s\",\"model\":\"%s\",\"at_us\":%lld}",
+                 TM_TRAINING_SCHEMA, model, (long long)tm__now_us());
+    assert_int_equal(tm__fs_replace(path, text, (size_t)len, NULL), TM_OK);
+    tm__mem_free(path);
+}
+
+static void trainings_are_told_to_who_may_see_all_models(void **state) {
+    serve_case c;
+    tm_key all, some;
+    serve_case_open(&c, *state, NULL);
+    assert_int_equal(serve_case_call(&c, "/v1/events", NULL, NULL), 200);
+    assert_non_null(strstr(c.body, "event: training\ndata: []"));
+    say_training(*state, "training.1.json", "secret");
+    tm__key_create(&some);
+    const tm_actor actor = {.name = "test"};
+    const tm_key_terms terms = {.role = TM_GUARD_VIEWER, .models = "tiny"};
+    assert_int_equal(tm__registry_key_add(c.registry, &some, &terms, &actor, NULL), TM_OK);
+    serve_case_key_seen(&c, TM_GUARD_VIEWER, &all);
+    assert_int_equal(serve_case_call(&c, "/v1/events", NULL, all.text), 200);
+    assert_non_null(strstr(c.body, "\"model\":\"secret\""));
+    assert_int_equal(serve_case_call(&c, "/v1/events", NULL, some.text), 403);
+    serve_case_close(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_page_watches_is_told_to_who_may_read,
+                                        tm__temp_home_open, tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(trainings_are_told_to_who_may_see_all_models,
                                         tm__temp_home_open, tm__temp_home_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
