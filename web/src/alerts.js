@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Alerts: those that are open, those that were, and what may be done about one.
 import { useValue } from "./api.js";
+import { byWeight } from "./home.js";
 import { html } from "./html.js";
 import { Paged } from "./paging.js";
 import { href } from "./route.js";
@@ -27,7 +28,7 @@ export function AlertsPage({ place }) {
     const one = place.parts[1] && alerts.find((a) => String(a.id) === place.parts[1]);
     if (place.parts[1]) return html`<p class="crumbs"><a href="#/alerts">All alerts</a></p>${one ? html`<${One} a=${one} />` : html`<${Empty}>There is no such alert.<//>`}`;
     return html`<${Card} wide title=${plural(alerts.length, "alert")} actions=${html`<label><input type="checkbox" checked=${isAll} onChange=${(e) => place.set({ all: e.target.checked ? "true" : null, from: null })} /> also resolved</label>`}>
-      ${alerts.length === 0 ? html`<${Empty} command="tidemill monitor alerts --all">Nothing is open.<//>` : html`<${Paged} rows=${alerts} place=${place}>${(part) => html`<ul class="list">${part.map((a) => html`<li key=${a.id}><${Badge} is=${a.state === "resolved" ? "good" : SEVERITY[a.severity] ?? "warn"}>${a.severity ?? a.state}<//>
+      ${alerts.length === 0 ? html`<${Empty} command="tidemill monitor alerts --all">Nothing is open.<//>` : html`<${Paged} rows=${isAll ? alerts : byWeight(alerts)} place=${place}>${(part) => html`<ul class="list alerts">${part.map((a) => html`<li key=${a.id}><${Badge} is=${a.state === "resolved" ? "good" : SEVERITY[a.severity] ?? "warn"}>${a.severity ?? a.state}<//>
         <div><a href=${href(["alerts", a.id])}>${a.summary}</a><small>${a.model ?? ""} · ${a.state} · <${Time} at=${a.at ?? a.first ?? a.since} /></small></div></li>`)}</ul>`}<//>`}<p><${Command}>tidemill monitor alerts<//></p><//>`;
   }}<//>`;
 }

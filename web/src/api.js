@@ -91,8 +91,22 @@ export function renew() {
   for (const again of [...anew]) again();
 }
 
-/** {value, error, isNew, again} of a path; asked again every `every` ms while the page is seen. Path null: nothing. */
-export function useValue(at, every = 0) {
+const AHEAD_MS = 60; // after which a page is at rest
+
+/** Ask for what will be looked at next, so that it is there at once. Path null: nothing. */
+export function useAhead(at) {
+  useEffect(() => {
+    if (!at || cache.has(at)) return undefined;
+    const timer = setTimeout(() => get(at).then((value) => cache.set(at, value), () => null), AHEAD_MS);
+    return () => clearTimeout(timer);
+  }, [at]);
+}
+
+/**
+ * {value, error, again} of a path; asked again every `every` ms while the page is seen. Path null: nothing. keeps: of another path the
+ * value before stays until the new one is there, so that a list is not taken away from under a hand.
+ */
+export function useValue(at, every = 0, keeps = false) {
   const [state, set] = useState({ at, value: cache.get(at), error: null });
   const latest = useRef(at);
   latest.current = at;
@@ -117,7 +131,7 @@ export function useValue(at, every = 0) {
       clearInterval(timer);
     };
   }, [at]);
-  const current = state.at === at ? state : { value: cache.get(at), error: null };
+  const current = state.at === at ? state : { value: cache.get(at) ?? (keeps ? state.value : undefined), error: null };
   return { value: current.value, error: current.error, again };
 }
 

@@ -8,6 +8,7 @@ import { figure, moment } from "./words.js";
 
 const HEIGHT = 190;
 const N_COLOURS = 4;
+const DECADES_MOST = 1e8; // of a scale by size, above its least value: what is beyond leaves the picture
 const ROOM_S = 1800; // on either side of a moment that stands alone
 // From which step of the axis on, what stands at a tick, and below it where a year or a day begins.
 const BELOW = ["\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1];
@@ -67,7 +68,7 @@ function options(element, series, marks, unit, width, isLog, along) {
   return {
     width, height: HEIGHT, legend: { show: false }, cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
-    scales: { x: { time: !along, range: (u, from, to) => (from === to ? [from - (along ? 1 : ROOM_S), to + (along ? 1 : ROOM_S)] : [from, to]) }, y: isLog ? { distr: 3 } : { range: (u, low, high) => {
+    scales: { x: { time: !along, range: (u, from, to) => (from === to ? [from - (along ? 1 : ROOM_S), to + (along ? 1 : ROOM_S)] : [from, to]) }, y: isLog ? { distr: 3, range: (u, low, high) => [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(Math.min(high, low * DECADES_MOST)))] } : { range: (u, low, high) => {
       if (low == null) return [0, 1];
       const room = (high - low || Math.abs(high) || 1) * 0.12;
       return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources and how fresh they are; what moved in the columns that models read.
-import { path, useValue } from "./api.js";
+import { path, useAhead, useValue } from "./api.js";
 import { Chart } from "./chart.js";
 import { html } from "./html.js";
-import { asked, Find, pageOf, Paged, Pager } from "./paging.js";
+import { asked, Find, nextOf, pageOf, Paged, Pager } from "./paging.js";
 import { href } from "./route.js";
 import { Await, Badge, Bar, Card, Command, Empty, Facts, Table, Tabs, Time } from "./ui.js";
 import { count, figure, isNumber, NONE, percent, plural, quoted, span } from "./words.js";
@@ -77,7 +77,9 @@ function Drift({ place }) {
   const routes = status.value?.routes ?? [];
   const model = routes.find((r) => r.model === place.query.model)?.model ?? routes[0]?.model;
   const { find, moved } = place.query;
-  const at = useValue(model ? `/v1/drift?${asked({ model, find, moved, ...pageOf(place) })}` : null, 15000);
+  const of = (page) => (model && page ? `/v1/drift?${asked({ model, find, moved, ...page })}` : null);
+  const at = useValue(of(pageOf(place)), 15000, true);
+  useAhead(of(nextOf(place, at.value?.models[0]?.n_found)));
   if (status.value && routes.length === 0) return html`<${Card}><${Empty}>Nothing is served, so nothing can move.<//><//>`;
   return html`<${Await} of=${at}>${({ models }) => html`<${DriftOf} m=${models[0]} models=${routes} place=${place} />`}<//>`;
 }

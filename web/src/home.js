@@ -59,7 +59,7 @@ function Vitals({ status, told, ready, alerts }) {
   const p99 = Math.max(0, ...(told?.routes ?? []).map((r) => r.p99_seconds || 0));
   const dropped = status.log.dropped + status.log.killed;
   const open = alerts?.filter((a) => a.state !== "resolved") ?? [];
-  const state = bad.length > 0 ? ["bad", "Not well"] : open.length > 0 ? ["warn", plural(open.length, "open alert")] : ["good", "All is well"];
+  const state = bad.length > 0 ? ["bad", "Not well"] : open.length > 0 ? [open.some((a) => a.severity === "critical") ? "bad" : "warn", plural(open.length, "open alert")] : ["good", "All is well"];
   return html`<div class="vitals">
     <div class="vital main"><${Badge} is=${state[0]}>${state[1]}<//><small>${bad.length > 0 ? bad.map((c) => `${c.name}: ${c.detail ?? "failed"}`).join("; ") : `up ${span(status.uptime_s)}, ${plural(status.routes.length, "route")}`}</small></div>
     <div class="vital"><b>${told ? rate(total) : NONE}</b><small>answers a second</small></div>
@@ -71,9 +71,13 @@ function Vitals({ status, told, ready, alerts }) {
 }
 
 const SEVERITY = { critical: "bad", warning: "warn", info: "idle" };
+const WEIGHTS = ["critical", "warning", "info"];
+/** What weighs most first, else as they came. */
+export const byWeight = (alerts) => [...alerts].sort((a, b) => WEIGHTS.indexOf(a.severity) - WEIGHTS.indexOf(b.severity));
+
 export function Alerts({ alerts, limit }) {
   if (alerts.length === 0) return html`<${Empty} command="tidemill monitor alerts --all">Nothing is open.<//>`;
-  return html`<ul class="list">${alerts.slice(0, limit).map((a) => html`<li key=${a.id}>
+  return html`<ul class="list alerts">${byWeight(alerts).slice(0, limit).map((a) => html`<li key=${a.id}>
     <${Badge} is=${a.state === "resolved" ? "good" : SEVERITY[a.severity] ?? "warn"}>${a.severity ?? a.state}<//>
     <div><a href=${href(["alerts", a.id])}>${a.summary}</a><small>${a.model ? html`<a href=${href(["models", a.model])}>${a.model}</a> · ` : ""}${a.state} · <${Time} at=${a.last ?? a.at ?? a.raised ?? a.first} /></small></div></li>`)}</ul>`;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models, and one of them: its versions, what tells two apart, its gate, what happened to it.
-import { path, useValue } from "./api.js";
+import { path, useAhead, useValue } from "./api.js";
 import { html } from "./html.js";
 import { Changes } from "./home.js";
-import { asked, Find, PAGE, pageOf, Paged, Pager } from "./paging.js";
+import { asked, Find, nextOf, pageOf, Paged, Pager } from "./paging.js";
 import { href } from "./route.js";
 import { Version } from "./version.js";
 import { Await, Badge, Card, Command, Empty, Facts, Hash, Move, Table, Tabs, Tag, Time } from "./ui.js";
@@ -130,7 +130,12 @@ function Gates({ model }) {
 export const useNewest = (model) => useValue(model && path`/v1/models/${model}` + `?newest=${N_NEWEST}`, 10000);
 
 /** The part of its versions that a place shows. */
-export const useVersions = (model, place) => useValue(path`/v1/models/${model}` + `?${asked({ find: place.query.find, ...pageOf(place) })}`, 10000);
+export function useVersions(model, place) {
+  const of = (page) => page && path`/v1/models/${model}` + `?${asked({ find: place.query.find, ...page })}`;
+  const at = useValue(of(pageOf(place)), 10000, true);
+  useAhead(of(nextOf(place, at.value?.n_found)));
+  return at;
+}
 
 function One({ place }) {
   const model = place.parts[1];

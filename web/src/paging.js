@@ -12,6 +12,9 @@ const fromOf = (place) => Math.max(0, Number(place.query.from) || 0);
 /** What a server that pages is asked for: {from, count}. */
 export const pageOf = (place) => ({ from: fromOf(place) + 1, count: PAGE });
 
+/** What it will be asked for when who looks goes on; null at the end of `total` rows. */
+export const nextOf = (place, total) => (fromOf(place) + PAGE < (total ?? 0) ? { from: fromOf(place) + PAGE + 1, count: PAGE } : null);
+
 /** The text of a query; what is null, false or "" is left out. */
 export const asked = (query) => new URLSearchParams(Object.entries(query).filter(([, v]) => v != null && v !== "" && v !== false)).toString();
 

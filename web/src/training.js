@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs: what each version of a model learned, how its scores went from version to version, and what was tried.
 import { path, useValue } from "./api.js";
-import { Chart } from "./chart.js";
+import { Chart, csv, download } from "./chart.js";
 import { html } from "./html.js";
 import { Learning } from "./learning.js";
 import { useNewest, useVersions } from "./models.js";
 import { Find, Pager } from "./paging.js";
 import { href } from "./route.js";
-import { Await, Badge, Card, Command, Empty, Table, Time } from "./ui.js";
-import { count, figure, plural, quoted } from "./words.js";
-import { Leaderboard } from "./version.js";
+import { Await, Badge, Card, Command, Empty, Facts, Table, Time } from "./ui.js";
+import { count, figure, isNumber, plural, quoted } from "./words.js";
+import { Leaderboard, Scores } from "./version.js";
 
-function Tried({ model, version }) {
+/** What was tried, as a table for other programs. */
+function trialsOf(v) {
+  const names = [...new Set(v.leaderboard.flatMap((r) => Object.keys(r.params ?? {})))].sort();
+  return csv([["chosen", "learner", v.metric, "rows", "folds", "rounds", ...names], ...v.leaderboard.map((r) => [r.chosen ? 1 : 0, r.learner, r.score, r.rows, r.folds, r.rounds, ...names.map((n) => r.params?.[n])])]);
+}
+
+/** The report of a run: its rows, what was chosen and how it scores, what the gate said of it, and all that was tried. */
+function Report({ model, version }) {
   const at = useValue(path`/v1/models/${model}/versions/${version}`);
-  return html`<${Card} wide title=${`What was tried for version ${version}`} actions=${html`<${Command}>tidemill model report ${quoted(`${model}@${version}`)} -o report.html<//>`}><${Await} of=${at}>${(v) => v.leaderboard?.length
-    ? html`<${Leaderboard} rows=${v.leaderboard} metric=${v.metric} />` : html`<${Empty}>One learner with given parameters: nothing was searched.<//>`}<//><//>`;
+  const story = useValue(path`/v1/models/${model}/history?newest=500`, 15000);
+  const gate = [...(story.value?.history ?? [])].reverse().find((e) => e.version === version && (e.event === "gate.opened" || e.event === "gate.refused"));
+  return html`<${Card} wide title=${`The run that made version ${version}`} actions=${html`<a href=${href(["models", model, "versions", version])}>its card</a><${Command}>tidemill model report ${quoted(`${model}@${version}`)} -o report.html<//>`}><${Await} of=${at}>${(v) => html`
+    <${Facts} rows=${[["learned from", `${count(v.rows)} rows, ${count(v.columns)} columns`], ["tested on", isNumber(v.test?.n_rows) && plural(v.test.n_rows, "row")], ["predicts", `${v.target} (${v.task})`], ["chosen", v.learner], ["seed", v.seed], ["left out", v.left_out?.length ? plural(v.left_out.length, "column") : "no column"], ["made", html`<${Time} at=${v.created} />`],
+      ["gate", gate ? html`<${Badge} is=${gate.event === "gate.opened" ? "good" : "bad"}>${gate.event === "gate.opened" ? "open" : "refused"}<//>` : "was not asked"]].filter(([, x]) => x != null && x !== false)} />
+    ${gate?.reason && html`<p class="note">${gate.reason}</p>`}
+    <div class="columns spaced"><div><h3>Scores</h3><${Scores} v=${v} /></div><div><h3>What was tried for version ${version}${v.leaderboard?.length ? html` <button type="button" class="quiet" onClick=${() => download(`${model}-${version}-trials.csv`, trialsOf(v))}>CSV</button>` : ""}</h3>
+      ${v.leaderboard?.length ? html`<${Leaderboard} rows=${v.leaderboard} metric=${v.metric} />` : html`<${Empty}>One learner with given parameters: nothing was searched.<//>`}</div></div>`}<//><//>`;
 }
 
 function Runs({ model, place }) {
@@ -32,7 +45,7 @@ function Runs({ model, place }) {
         { title: "Learner", cell: (v) => v.learner }, { title: "State", cell: (v) => html`<${Badge} is=${v.state === "ready" ? "good" : "bad"}>${v.state}<//>` },
         ...names.slice(0, 5).map((n) => ({ title: n, isNumber: true, cell: (v) => figure(v.test?.[n]) })),
         { title: "Test rows", isNumber: true, cell: (v) => count(v.test?.n_rows) }, { title: "Made", cell: (v) => html`<${Time} at=${v.created} />` },
-      ]} /><${Pager} place=${place} n=${m.versions.length} total=${m.n_found} /><//>${chosen && html`<${Tried} model=${model} version=${chosen} key=${chosen} />`}<${Turns} model=${model} />`;
+      ]} /><${Pager} place=${place} n=${m.versions.length} total=${m.n_found} /><//>${chosen && html`<${Report} model=${model} version=${chosen} key=${chosen} />`}<${Turns} model=${model} />`;
   }}<//>`;
 }
 

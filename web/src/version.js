@@ -16,7 +16,8 @@ function text(value) {
   return typeof value === "string" ? (value.length > 80 ? value.slice(0, 79) + "…" : value) : JSON.stringify(value).slice(0, 120);
 }
 
-function Scores({ v }) {
+/** Scores of a version beside those of a constant answer. */
+export function Scores({ v }) {
   const names = Object.keys(v.test ?? v.validation ?? {}).filter((n) => n !== "n_rows");
   return html`<${Table} label="Scores" rows=${names} columns=${[
     { title: "Score", isMain: true, cell: (n) => n },
@@ -48,22 +49,21 @@ export function Leaderboard({ rows, metric, label = "Leaderboard" }) {
   ]} />`;
 }
 
-/** Data, snapshot, version, what it came after and who serves it: boxes from left to right. */
+/** From the rows to who answers with them: steps from left to right, each a link where there is more to see; read aloud as a list. */
 function Lineage({ model, v }) {
   const of = v.lineage ?? {};
   const from = of.source ?? {};
-  const boxes = [
-    ["data", from.path ?? from.source ?? (from.sql || from.query ? "a query" : "a table"), isNumber(v.rows) ? `${count(v.rows)} rows` : ""],
-    ["snapshot", String(of.snapshot ?? v.snapshot ?? NONE).slice(0, 12), of.test_snapshot ? "and one to test" : ""],
-    ["version", `${model}@${v.version}`, (v.learner ?? "") + (v.aliases ? `, ${v.aliases}` : "")],
+  const status = useValue("/v1/status", 30000);
+  const routes = (status.value?.routes ?? []).filter((r) => r.model === model && r.version === v.version);
+  const before = of.parent ?? of.continues?.version;
+  const steps = [
+    ["data", from.source ? html`<a href=${href(["data"])}>${from.source}</a>` : from.path ?? (from.sql || from.query ? "a query" : "a table"), `${isNumber(v.columns) ? `${count(v.columns)} columns` : ""}`],
+    ["snapshot", html`<${Hash} of=${String(of.snapshot ?? v.snapshot ?? NONE)} />`, `${isNumber(v.rows) ? `${count(v.rows)} rows to learn from` : ""}${of.test_snapshot ? ", others to test" : ""}`],
+    ["run", html`<a href=${href(["training", model], { version: v.version })}>${v.learner ?? "training"}</a>`, v.leaderboard?.length > 1 ? `the best of ${count(v.leaderboard.length)} trials, seed ${v.seed}` : `seed ${v.seed}`],
+    ["version", html`<b>${model}@${v.version}</b>`, html`${before ? html`after <a href=${href(["models", model, "versions", before])}>version ${before}</a>` : "the first"}`],
+    ["route", routes.length ? routes.map((r) => html`<a href=${href(["routes", r.route])}>${r.route}</a> `) : "none", routes.length ? `answers${isNumber(routes[0].weight) ? ` ${figure(routes[0].weight)} %` : ""}` : "nobody is answered by it"],
   ];
-  if (of.parent) boxes.splice(2, 0, ["came after", `${model}@${of.parent}`, ""]);
-  if (of.continues) boxes.splice(2, 0, ["continues", typeof of.continues === "object" ? (of.continues.version ? `${model}@${of.continues.version}` : "an earlier one") : String(of.continues).slice(0, 12), ""]);
-  const width = 178, gap = 36;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Where it comes from"><svg class="lineage" width=${boxes.length * (width + gap) - gap} height="74" role="img" aria-label=${boxes.map((b) => b.join(" ")).join(", then ")}>
-    ${boxes.map(([kind, name, note], i) => html`<g transform=${`translate(${i * (width + gap)} 1)`}>
-      ${i > 0 && html`<path class="arrow" d=${`M${-gap + 3} 36h${gap - 10}m-5-4l5 4-5 4`} />`}
-      <rect width=${width} height="72" rx="6" /><text class="kind" x="12" y="20">${kind}</text><text class="name" x="12" y="41">${String(name).slice(0, 22)}</text><text class="kind" x="12" y="60">${note.slice(0, 28)}</text></g>`)}</svg></div>`;
+  return html`<ol class="lineage" aria-label="Where it comes from and where it goes">${steps.map(([kind, name, note]) => html`<li><span class="kind">${kind}</span><span class="name">${name}</span><small>${note}</small></li>`)}</ol>`;
 }
 
 export function Version({ place }) {
