@@ -50,12 +50,33 @@ static void print_hidden(tm_cli *cli, const json_t *coverage) {
         }
     }
     if (least != NULL && tm__json_f64(least, "share", 0) < most / 10) {
+        tm__cli_print(
+            cli,
+            "\nOf answers '%s' %.1f %% get a label, of others %.1f %%: what it decides "
+            "chooses what it learns.\nLet some pass whatever it says: draw them ('explore: "
+            "0.02' of tidemill.yaml), or have another arm ('tidemill route split').\n",
+            tm__json_text(least, "decision", ""), 100 * tm__json_f64(least, "share", 0),
+            100 * most);
+    }
+}
+
+/* What it is really worth, and what knowing that costs. */
+static void print_explored(tm_cli *cli, const json_t *explored) {
+    char rows[32], labels[32];
+    if (!json_is_object(explored)) {
+        return;
+    }
+    tm__cli_print(cli, "\nDrawn decisions: %s answers, %s of them labelled.\n",
+                  tm__count_text(tm__json_i64(explored, "answers", 0), rows),
+                  tm__count_text(tm__json_i64(explored, "labelled", 0), labels));
+    if (tm__json_i64(explored, "labelled", 0) > 0) {
         tm__cli_print(cli,
-                      "\nOf answers '%s' %.1f %% get a label, of others %.1f %%: what it decides "
-                      "chooses what it learns.\nLet some pass whatever it says, such as those of "
-                      "another arm ('tidemill route split').\n",
-                      tm__json_text(least, "decision", ""), 100 * tm__json_f64(least, "share", 0),
-                      100 * most);
+                      "The model is wrong for %.1f %% of these, which stand for all answers, and "
+                      "for %.1f %% of the labels that came by its own decisions.\nThe draws cost "
+                      "%.1f more wrong decisions in 1,000.\n",
+                      100 * tm__json_f64(explored, "wrong", 0),
+                      100 * tm__json_f64(explored, "others_wrong", 0),
+                      1000 * tm__json_f64(explored, "costs", 0));
     }
 }
 
@@ -78,6 +99,7 @@ static void print_look(tm_cli *cli, const json_t *look) {
         }
     }
     print_hidden(cli, json_object_get(look, "coverage"));
+    print_explored(cli, json_object_get(look, "explored"));
 }
 
 /* ---- what is asked for ---- */

@@ -26,6 +26,7 @@
 #include "feature/feature_expr.h"
 #include "feature/window_text.h"
 #include "metric/metric.h"
+#include "monitor/explored.h"
 #include "source/rows_from.h"
 #include "train/train.h"
 
@@ -349,6 +350,17 @@ static tm_status read_events(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
     return tm__json_check(err);
 }
 
+/* explore: 0.02: of such a share of requests decisions are drawn. */
+static tm_status read_explore(tm_yaml *r, const yaml_node_t *node, json_t *recipe, tm_err *err) {
+    double share = 0;
+    if (node->type != YAML_SCALAR_NODE || !tm__str_to_f64(tm__yaml_scalar(node), &share) ||
+        !(share >= 0 && share <= TM_EXPLORED_SHARE_MAX)) {
+        return tm__yaml_bad_value(r, node, "explore", "a share of requests, 0 to 0.5", err);
+    }
+    json_object_set_new(recipe, "explore", json_real(share));
+    return TM_OK;
+}
+
 /* warm_up: 256: so many logged requests must have an answer before a version is visible. */
 static tm_status read_warm_up(tm_yaml *r, const yaml_node_t *node, json_t *recipe, tm_err *err) {
     uint64_t n = 0;
@@ -362,7 +374,7 @@ static tm_status read_warm_up(tm_yaml *r, const yaml_node_t *node, json_t *recip
 
 static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
                                 tm_project_model *model, tm_err *err) {
-    const char *names[N_KEYS + 12];
+    const char *names[N_KEYS + 13];
     for (uint32_t k = 0; k < N_KEYS; k++) {
         names[k] = keys[k].name;
         if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
@@ -403,6 +415,9 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     if (tm__str_is(tm__yaml_scalar(key), "warm_up")) {
         return read_warm_up(r, value, model->recipe, err);
     }
+    if (tm__str_is(tm__yaml_scalar(key), "explore")) {
+        return read_explore(r, value, model->recipe, err);
+    }
     if (tm__str_is(tm__yaml_scalar(key), "columns")) {
         return tm__project_read_columns(r, value, model->recipe, err);
     }
@@ -418,7 +433,8 @@ static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_n
     names[N_KEYS + 9] = "warm_up";
     names[N_KEYS + 10] = "rollout";
     names[N_KEYS + 11] = "columns";
-    return tm__yaml_unknown_key(r, key, names, N_KEYS + 12, err);
+    names[N_KEYS + 12] = "explore";
+    return tm__yaml_unknown_key(r, key, names, N_KEYS + 13, err);
 }
 
 static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,

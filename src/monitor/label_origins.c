@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "monitor/explored.h"
 #include "monitor/monitor_walk.h"
 
 #define NAME_MAX 80u
@@ -18,6 +19,13 @@ typedef struct covered {
     uint64_t n, n_labelled;
 } covered;
 
+/* Labels of decisions that were drawn, and of those that were made. */
+typedef struct explored {
+    double share;                      /* of requests that are drawn: the last that was recorded */
+    uint64_t n, n_labelled, n_wrong;   /* of the labelled: what the model would have decided */
+    uint64_t n_others, n_others_wrong; /* labelled ones that the model decided, and was wrong on */
+} explored;
+
 typedef struct reading {
     const tm_bundle *bundle;
     const tm_origins_ask *ask;
@@ -26,6 +34,7 @@ typedef struct reading {
     tm_origin_label *labels; /* [n_max], a ring once it is full */
     uint64_t n, n_max, n_seen;
     covered by_decision[COVERED_MAX];
+    explored explored;
 } reading;
 
 static tm_status no_memory(tm_err *err) {
@@ -95,6 +104,23 @@ static bool fill(const reading *r, const tm_walk_row *row, tm_origin_label *out)
            tm__origin_label(r->bundle, row->outputs, row->n_outputs, y, out);
 }
 
+/* Where labels follow what was decided, those of drawn decisions alone are a sample of all rows. */
+static void count_explored(explored *e, const tm_walk_row *row, const tm_bundle *bundle,
+                           uint32_t made, double share) {
+    double y = 0;
+    const bool has_label = row->label != NULL && tm__label_number(bundle, tm__str(row->label), &y);
+    const bool is_wrong = has_label && y != (double)made;
+    if (share > 0) {
+        e->share = share;
+        e->n++;
+        e->n_labelled += has_label;
+        e->n_wrong += is_wrong;
+    } else {
+        e->n_others += has_label;
+        e->n_others_wrong += is_wrong;
+    }
+}
+
 static tm_status look(void *arg, const tm_walk_row *row, tm_err *err) {
     reading *const r = arg;
     tm_origin_label label;
@@ -103,7 +129,11 @@ static tm_status look(void *arg, const tm_walk_row *row, tm_err *err) {
     }
     if (tm__bundle_task(r->bundle) != TM_TASK_REGRESSION &&
         row->at_us <= r->ask->until_us - r->ask->delay_us) {
-        const uint32_t k = tm__bundle_decide(r->bundle, row->outputs);
+        const double share = tm__explored_share(row->arm);
+        const uint32_t made = tm__bundle_decide(r->bundle, row->outputs);
+        const uint32_t k =
+            share > 0 ? tm__explored_class(row->id, tm__bundle_classes(r->bundle)) : made;
+        count_explored(&r->explored, row, r->bundle, made, share);
         if (k < COVERED_MAX) {
             r->by_decision[k].n++;
             r->by_decision[k].n_labelled += row->label != NULL;
@@ -159,6 +189,23 @@ static json_t *coverage_to_json(const reading *r) {
     return list;
 }
 
+static json_t *rate_to_json(uint64_t n, uint64_t of) {
+    return of > 0 ? tm__json_number((double)n / (double)of) : json_null();
+}
+
+/* A draw is wrong for all but one of n_classes, whatever is right. */
+static json_t *explored_to_json(const explored *e, uint32_t n_classes) {
+    if (e->n == 0) {
+        return json_null();
+    }
+    const double wrong = (double)e->n_wrong / (double)e->n_labelled; /* NaN: no label */
+    return json_pack(
+        "{s:o, s:I, s:I, s:o, s:o, s:I, s:o}", "share", tm__json_number(e->share), "answers",
+        (json_int_t)e->n, "labelled", (json_int_t)e->n_labelled, "wrong", tm__json_number(wrong),
+        "costs", tm__json_number(e->share * (1 - 1.0 / n_classes - wrong)), "others",
+        (json_int_t)e->n_others, "others_wrong", rate_to_json(e->n_others_wrong, e->n_others));
+}
+
 static double error_rate(const tm_bundle *bundle) {
     const json_t *const test = json_object_get(tm__bundle_info(bundle), "test");
     return 1 - tm__json_f64(test, "accuracy", NAN);
@@ -204,8 +251,9 @@ static tm_status judge(const reading *r, json_t **out, tm_err *err) {
         .bundle = r->bundle, .names = names, .n_names = r->n_names, .labels = r->labels, .n = r->n};
     TM_TRY(tm__origins_tell(&all, &list, err));
     json_t *const told =
-        json_pack("{s:s, s:I, s:o, s:o}", "model", r->ask->model, "labels", (json_int_t)r->n,
-                  "origins", list, "coverage", coverage_to_json(r));
+        json_pack("{s:s, s:I, s:o, s:o, s:o}", "model", r->ask->model, "labels", (json_int_t)r->n,
+                  "origins", list, "coverage", coverage_to_json(r), "explored",
+                  explored_to_json(&r->explored, tm__bundle_classes(r->bundle)));
     const tm_status st = tm__json_check(err);
     if (st != TM_OK) {
         json_decref(told);

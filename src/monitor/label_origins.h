@@ -20,9 +20,12 @@ typedef struct tm_origins_ask {
 /**
  * {"model", "labels", "origins": [{"origin", "labels", "others", "wrong": {"share", "low", "high"},
  * "copied": {"share", "low", "high"}, "verdict": "too few", "fine", "wrong" or "copies"}],
- * "coverage": [{"decision", "answers", "labelled", "share"}] by what was decided (classes only)},
- * origins by their number of labels. The bundle is the champion's: answers of other versions with
- * as many outputs count, too.
+ * "coverage": [{"decision", "answers", "labelled", "share"}] by what was decided (classes only),
+ * "explored": null where no decisions were drawn (explored.h), else {"share", "answers",
+ * "labelled", "wrong": share of these for which the model would have decided wrongly, "costs": what
+ * the draws add to the share of wrong decisions, "others", "others_wrong": of labels that were not
+ * drawn}}, origins by their number of labels. The bundle is the champion's: answers of other
+ * versions with as many outputs count, too.
  *
  * Owns: *out is a new reference.  Errors: TM_E_NOMEM, TM_E_INTEGRITY.  Threads: any.
  * Cost: reads the answers of the time once; 48 bytes a label.

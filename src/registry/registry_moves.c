@@ -96,7 +96,7 @@ static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, ui
                                      tm_err *err) {
     static const char *const kept[] = {"retrain", "online",  "owner",    "dir",
                                        "labels",  "monitor", "webhooks", "log",
-                                       "warm_up", "rollout", "columns"};
+                                       "warm_up", "rollout", "columns",  "explore"};
     tm_version version = {0};
     json_t *before = NULL, *after = NULL;
     TM_TRY(tm__registry_load(registry, model_id, number, &version, err));

@@ -333,6 +333,8 @@ static bool is_as_declared(const loader *l, const tm_served *served) {
     const double gap = from - tm__bundle_threshold(served->bundle);
     const json_t *const columns = json_object_get(recipe, "columns");
     bool is_so = tm__bundle_task(served->bundle) != TM_TASK_BINARY || (!(gap < 0) && !(gap > 0));
+    const double more = tm__explored_of(recipe, served->bundle) - served->explore;
+    is_so = is_so && !(more < 0) && !(more > 0);
     is_so = is_so && (columns == NULL || json_equal(columns, tm__bundle_columns(served->bundle)));
     if (is_so && tm__online_plan_has(info) && served->fill != NULL) {
         is_so = tm__fill_is_like(served->fill, info, recipe);

@@ -367,7 +367,7 @@ static void put_raw(infer *v, uint32_t which, const char *id, const double *outp
             tm__buf_f64(&v->raw, outputs[k]);
         }
     } else {
-        const char *class = tm__bundle_class(s->served->bundle, tm__score_chosen(s, outputs));
+        const char *class = tm__bundle_class(s->served->bundle, tm__score_given(s, id, outputs));
         if (s->served->classes_are_bool) {
             tm__buf_byte(&v->raw, strcmp(class, "true") == 0 ? 1 : 0);
         } else if (s->served->classes_are_int) {
@@ -390,7 +390,7 @@ static void put_json(infer *v, uint32_t which, const char *id, const double *out
             tm__score_write_number(outputs[k], out);
         }
     } else {
-        tm__score_write_class(s, tm__score_chosen(s, outputs), out);
+        tm__score_write_class(s, tm__score_given(s, id, outputs), out);
     }
 }
 

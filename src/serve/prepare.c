@@ -7,11 +7,13 @@
  */
 #include "serve/prepare.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "monitor/explored.h"
 #include "registry/moments.h"
 #include "serve/counted.h"
 #include "serve/decode.h"
@@ -106,11 +108,17 @@ static tm_status check_room(const tm_prepare *terms, uint64_t bytes, tm_err *err
     return TM_E_REFUSED;
 }
 
+double tm__explored_of(const json_t *recipe, const tm_bundle *bundle) {
+    const double share = tm__json_f64(recipe, "explore", 0);
+    return tm__bundle_classes(bundle) > 0 && share > 0 ? fmin(share, TM_EXPLORED_SHARE_MAX) : 0;
+}
+
 /* The plan of rows, and what fills those that leave features out. */
 static tm_status make_plan(const tm_prepare *terms, tm_served *served, tm_err *err) {
     json_t *recipe = NULL;
     TM_TRY(tm__registry_recipe(terms->registry, served->model, &recipe, err));
     tm_status st = tm__fill_create(served->bundle, recipe, served->n_scratches, &served->fill, err);
+    served->explore = tm__explored_of(recipe, served->bundle);
     json_decref(recipe);
     TM_TRY(st);
     tm_plan_filled filled = {0};

@@ -27,6 +27,9 @@ TM_NODISCARD tm_status tm__prepare(const tm_prepare *terms, tm_served **out, tm_
  * older NULL: it cannot answer. NULL when out of memory. */
 tm_served *tm__prepare_stale(const tm_prepare *terms, const tm_served *older, const char *problem);
 
+/** Of which share of its requests decisions are drawn, as a recipe declares; 0 without classes. */
+double tm__explored_of(const json_t *recipe, const tm_bundle *bundle);
+
 tm_served *tm__served_ref(tm_served *served);
 void tm__served_unref(tm_served *served);
 

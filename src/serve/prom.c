@@ -31,11 +31,10 @@ static void add(tm_prom_counter *c, uint64_t n) {
 }
 
 const char *tm__arm_text(tm_arm_kind arm) {
-    static const char *const names[] = {[TM_ARM_CHAMPION] = "champion",
-                                        [TM_ARM_CHALLENGER] = "challenger",
-                                        [TM_ARM_FALLBACK] = "fallback",
-                                        [TM_ARM_NAMED] = "named",
-                                        [TM_ARM_SHADOW] = TM_SHADOW_ARM};
+    static const char *const names[] = {
+        [TM_ARM_CHAMPION] = "champion", [TM_ARM_CHALLENGER] = "challenger",
+        [TM_ARM_FALLBACK] = "fallback", [TM_ARM_NAMED] = "named",
+        [TM_ARM_EXPLORED] = "explored", [TM_ARM_SHADOW] = TM_SHADOW_ARM};
     return names[arm];
 }
 

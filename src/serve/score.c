@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "monitor/explored.h"
 
 #define EXPLAIN_BYTES 2048u              /* of a body with more rows than a worker explains */
 #define MEASURED_BYTES ((size_t)8 << 10) /* of a body: a look at the clock is nothing beside it */
@@ -59,6 +60,11 @@ uint32_t tm__score_chosen(const scoring *s, const double *outputs) {
         return outputs[0] >= s->threshold ? 1 : 0;
     }
     return tm__bundle_decide(s->served->bundle, outputs);
+}
+
+uint32_t tm__score_given(const scoring *s, const char *id, const double *outputs) {
+    return s->arm == TM_ARM_EXPLORED ? tm__explored_class(id, tm__bundle_classes(s->served->bundle))
+                                     : tm__score_chosen(s, outputs);
 }
 
 void tm__score_write_probability(const scoring *s, const double *outputs, tm_buf *out) {
@@ -176,7 +182,8 @@ static bool score_row(scoring *s, tm_err *err) {
         return false;
     }
     tm__stages_lap(&desk->stages, TM_STAGE_LOG);
-    if (s->form->row != NULL && !s->form->row(s, answer.id, tm__score_chosen(s, s->outputs), err)) {
+    if (s->form->row != NULL &&
+        !s->form->row(s, answer.id, tm__score_given(s, answer.id, s->outputs), err)) {
         return false;
     }
     if (x->reply.failed) {
@@ -203,9 +210,11 @@ bool tm__score_answer(const scoring *s, tm_score_place *place, char out_id[27], 
 tm_stream *tm__score_stream(tm_served *served, tm_arm_kind arm, tm_monitor *monitor) {
     tm_stream *stream = atomic_load_explicit(&served->streams[arm], memory_order_acquire);
     if (stream == NULL) {
+        char explored[TM_EXPLORED_ARM_SIZE];
+        tm__explored_arm(served->explore, explored);
         const tm_stream_spec spec = {
             .route = served->route,
-            .arm = tm__arm_text(arm),
+            .arm = arm == TM_ARM_EXPLORED ? explored : tm__arm_text(arm),
             .model = served->model,
             .version = served->version,
             .columns = tm__plan_names(served->plan),
@@ -340,6 +349,10 @@ bool tm__score_pick(scoring *s, uint64_t version) {
                                : TM_ARM_CHAMPION;
     if (arms != NULL) {
         tm__arms_pick(s, arms);
+    } else if (s->arm == TM_ARM_CHAMPION && !s->is_named && found->explore > 0) {
+        char id[27];
+        tm__id_next(&s->x->desk->ids, id);
+        s->arm = tm__explored_is(id, found->explore) ? TM_ARM_EXPLORED : s->arm;
     }
     return true;
 }

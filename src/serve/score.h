@@ -113,6 +113,8 @@ bool tm__score_answer(const tm_scoring *s, tm_score_place *place, char out_id[27
 tm_decode_counts tm__score_counts(const tm_scoring *s);
 /** The class that outputs name; 0 without classes. */
 uint32_t tm__score_chosen(const tm_scoring *s, const double *outputs);
+/** The class that the answer with this id is given: the chosen one, or a drawn one. */
+uint32_t tm__score_given(const tm_scoring *s, const char *id, const double *outputs);
 bool tm__score_has_classes(const tm_scoring *s);
 /** Append parts of an answer as JSON. */
 void tm__score_write_class(const tm_scoring *s, uint32_t index, tm_buf *out);

@@ -164,6 +164,7 @@ typedef enum tm_arm_kind {
     TM_ARM_FALLBACK,   /* for one that cannot be served, or failed inside: the champion, or for it
                           the one before */
     TM_ARM_NAMED,      /* the request named it */
+    TM_ARM_EXPLORED,   /* the champion, but what its rows are decided as is drawn (explored.h) */
     TM_ARM_SHADOW,     /* nobody was given its answer */
     TM_ARMS_N
 } tm_arm_kind;
@@ -190,6 +191,7 @@ typedef struct tm_served {
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
     bool classes_are_bool, classes_are_int;
+    double explore;            /* share of requests whose decisions are drawn; 0: none */
     _Atomic uint64_t n_broken; /* requests on which it failed inside */
     /* Its answers in the log, by why it gave them; NULL until the first. */
     _Atomic(tm_stream *) streams[TM_ARMS_N];
