@@ -99,32 +99,43 @@ static int64_t newest_change(const json_t *source) {
     return newest;
 }
 
-/* Rows that the champion's training knew: recorded by a retraining, else those with a target. */
-static int64_t rows_known(const json_t *history, const tm_version *champion) {
+/* Rows that the last training knew: recorded by a retraining, else those with a target. */
+static int64_t rows_known(const json_t *history, const tm_version *champion, uint32_t number) {
     const json_t *const split = json_object_get(champion->info, "split");
     int64_t n = tm__json_i64(split, "train_rows", 0) + tm__json_i64(split, "test_rows", 0);
     size_t i = 0;
     const json_t *item = NULL;
     json_array_foreach(history, i, item) {
         if (strcmp(tm__json_text(item, "event", ""), "retrain.trained") == 0 &&
-            tm__json_i64(item, "version", 0) == (int64_t)champion->number) {
+            tm__json_i64(item, "version", 0) == (int64_t)number) {
             n = tm__json_i64(json_object_get(item, "details"), "source_rows", n);
         }
     }
     return n;
 }
 
+/* What counts as learned: by the champion, or by what was refused in its place, which the same rows
+ * would give again. */
+static tm_status find_last(const tm_evidence *e, const tm_version *champion, uint32_t *out_number,
+                           tm_err *err) {
+    TM_TRY(tm__loop_refused(e->registry, champion->model, out_number, err));
+    *out_number = *out_number > champion->number ? *out_number : champion->number;
+    return TM_OK;
+}
+
 static tm_status look_source(const tm_evidence *e, const json_t *recipe, const tm_version *champion,
                              tm_trigger_facts *out, tm_err *err) {
     const char *const name = tm__json_text(json_object_get(recipe, "source"), "source", NULL);
     json_t *source = NULL, *history = NULL;
+    uint32_t number = 0;
     if (name == NULL) {
         return TM_OK;
     }
+    TM_TRY(find_last(e, champion, &number, err));
     tm_status st = tm__intake_show(e->home, name, &source, err);
     st = st == TM_OK ? tm__registry_history(e->registry, champion->model, &history, err) : st;
     if (st == TM_OK) {
-        const int64_t n = tm__json_i64(source, "rows", 0) - rows_known(history, champion);
+        const int64_t n = tm__json_i64(source, "rows", 0) - rows_known(history, champion, number);
         out->new_rows = n > 0 ? (uint64_t)n : 0;
         out->schema_us = newest_change(source);
         out->schema_us = out->schema_us <= out->now_us ? out->schema_us : 0;
@@ -166,7 +177,9 @@ static tm_status look_log(tm_evidence *e, const tm_trigger_terms *terms, const t
         return TM_OK;
     }
     if (terms->new_labels > 0) {
-        TM_TRY(tm__loop_learned(e->registry, champion, &learned, err));
+        tm_version last = *champion;
+        TM_TRY(find_last(e, champion, &last.number, err));
+        TM_TRY(tm__loop_learned(e->registry, &last, &learned, err));
         TM_TRY(tm__monitor_labelled_after(e->monitor, champion->model, learned.labels.joined_us,
                                           &out->new_labels, err));
     }

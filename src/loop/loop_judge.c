@@ -40,14 +40,25 @@ tm_status tm__loop_learned(tm_registry *registry, const tm_version *version, tm_
 }
 
 /* A cut is another one each time; the labels of it are the same when as many of the same are. */
-static bool is_same(const json_t *details, const tm_learned *learned) {
-    return tm__json_i64(details, "labelled_until_us", -1) == learned->labels.joined_us &&
-           tm__json_i64(details, "labelled_rows", learned->n_labels) == learned->n_labels &&
-           strcmp(tm__json_text(details, "source_hash", ""), learned->source_hash) == 0;
+static bool is_same(const tm_learned *a, const tm_learned *b) {
+    return a->labels.joined_us == b->labels.joined_us &&
+           (a->n_labels == b->n_labels || a->n_labels == -1) &&
+           strcmp(a->source_hash, b->source_hash) == 0;
 }
 
-tm_status tm__loop_refused_before(tm_registry *registry, const char *model,
-                                  const tm_learned *learned, uint32_t *out_version, tm_err *err) {
+/* Events that leave a verdict as it is; any other one is a reason for another try. */
+static bool is_verdict_kept(const char *event) {
+    static const char *const kept[] = {"collected", "tagged", "noted"};
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        if (strcmp(event, kept[i]) == 0) {
+            return true;
+        }
+    }
+    return strncmp(event, "retrain.", 8) == 0;
+}
+
+tm_status tm__loop_refused(tm_registry *registry, const char *model, uint32_t *out_version,
+                           tm_err *err) {
     json_t *history = NULL, *item;
     size_t i;
     uint32_t trained = 0, refused = 0;
@@ -56,16 +67,30 @@ tm_status tm__loop_refused_before(tm_registry *registry, const char *model,
         const char *event = tm__json_text(item, "event", "");
         const uint32_t version = (uint32_t)tm__json_i64(item, "version", 0);
         if (strcmp(event, "retrain.trained") == 0) {
-            trained = is_same(json_object_get(item, "details"), learned) ? version : 0;
+            trained = version;
             refused = 0;
         } else if (strcmp(event, "gate.refused") == 0 && version == trained) {
             refused = trained;
-        } else if (strncmp(event, "retrain.", 8) != 0) {
-            refused = 0; /* another recipe, gate or champion: it is worth another try */
+        } else if (!is_verdict_kept(event)) {
+            refused = 0; /* another recipe, gate or champion */
         }
     }
     json_decref(history);
     *out_version = refused;
+    return TM_OK;
+}
+
+tm_status tm__loop_refused_before(tm_registry *registry, const char *model,
+                                  const tm_learned *learned, uint32_t *out_version, tm_err *err) {
+    tm_version refused = {0};
+    tm_learned before = {0};
+    *out_version = 0;
+    (void)tm__str_copy(refused.model, sizeof(refused.model), tm__str(model));
+    TM_TRY(tm__loop_refused(registry, model, &refused.number, err));
+    if (refused.number > 0) {
+        TM_TRY(tm__loop_learned(registry, &refused, &before, err));
+        *out_version = is_same(&before, learned) ? refused.number : 0;
+    }
     return TM_OK;
 }
 

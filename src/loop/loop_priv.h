@@ -24,6 +24,10 @@ typedef struct tm_learned {
 TM_NODISCARD tm_status tm__loop_learned(tm_registry *registry, const tm_version *version,
                                         tm_learned *out, tm_err *err);
 
+/** The version of the last retraining when its gate refused it and nothing changed since that would
+ * give another verdict on the same rows: not the gate, the recipe or the champion; else 0. */
+TM_NODISCARD tm_status tm__loop_refused(tm_registry *registry, const char *model,
+                                        uint32_t *out_version, tm_err *err);
 /** Version that learned the same and was refused, with nothing changed since; 0 when there is none.
  */
 TM_NODISCARD tm_status tm__loop_refused_before(tm_registry *registry, const char *model,

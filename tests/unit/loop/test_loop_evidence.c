@@ -110,11 +110,49 @@ static void jobs_tell_what_was_spent(void **state) {
     tm__registry_close(registry);
 }
 
+static void event(tm_registry *registry, const char *name, uint32_t version, json_t *details) {
+    const tm_actor actor = {.name = "test"};
+    assert_int_equal(tm__registry_note(registry, "made", name, version, &actor, details, NULL),
+                     TM_OK);
+    json_decref(details);
+}
+
+/* What was refused would be refused again: until there is more, or a reason to think otherwise,
+ * nothing is new. */
+static void what_was_refused_is_not_new(void **state) {
+    tm_registry *const registry = trained(*state);
+    tm_evidence *const evidence = tm__evidence_create(*state, registry);
+    tm_monitor *monitor = NULL;
+    const tm_monitor_options options = {.can_write = true};
+    int64_t until_us = 0;
+    assert_int_equal(tm__monitor_open(*state, &options, &monitor, NULL), TM_OK);
+    tm__made_traffic(monitor, &(tm_made_rows){.first = 1000, .n = 300, .is_sure = true});
+    assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
+    assert_int_equal(look(evidence, registry).new_labels, 300);
+    assert_int_equal(tm__monitor_labelled_until(monitor, "made", &until_us, NULL), TM_OK);
+    event(registry, "retrain.trained", 2,
+          json_pack("{s:I, s:i}", "labelled_until_us", (json_int_t)until_us, "labelled_rows", 300));
+    assert_int_equal(look(evidence, registry).new_labels, 300);
+    event(registry, "gate.refused", 2, NULL);
+    assert_int_equal(look(evidence, registry).new_labels, 0);
+    event(registry, "collected", 2, NULL);
+    assert_int_equal(look(evidence, registry).new_labels, 0);
+    tm__made_traffic(monitor, &(tm_made_rows){.first = 2000, .n = 100, .is_sure = true});
+    assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
+    assert_int_equal(look(evidence, registry).new_labels, 100);
+    event(registry, "gate.set", 0, NULL);
+    assert_int_equal(look(evidence, registry).new_labels, 400);
+    tm__monitor_close(monitor);
+    tm__evidence_free(evidence);
+    tm__registry_close(registry);
+}
+
 #define HOME(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         HOME(labels_and_their_score_are_news),
+        HOME(what_was_refused_is_not_new),
         HOME(alerts_since_the_last_run_count),
         HOME(jobs_tell_what_was_spent),
     };
