@@ -265,6 +265,9 @@ static void show_limits(tm_cli *cli, const json_t *source) {
                                 : "what the disk has");
     tm__cli_print(cli, "%-12s %s\n", "kept",
                   retention_s > 0 ? tm__span_text((double)retention_s, a) : "forever");
+    if (tm__json_text(source, "purpose", NULL) != NULL) {
+        tm__cli_print(cli, "%-12s %s\n", "for", tm__json_text(source, "purpose", ""));
+    }
     if (tm__json_i64(source, "removed", 0) > 0) {
         tm__cli_print(cli, "%-12s %s rows, last at %.19s\n", "removed",
                       count_text(source, "removed", a), tm__json_text(source, "removed_at", ""));

@@ -29,6 +29,7 @@
 #include "loop/training_told.h"
 #include "model/checkpoint.h"
 #include "source/intake.h"
+#include "source/purpose.h"
 #include "source/source.h"
 #include "source/sql_privacy.h"
 #include "source/sql_sources.h"
@@ -155,35 +156,12 @@ static tm_status describe_source(training *t, tm_err *err) {
 
 /* What the model to go on from decides cannot be said again. */
 static tm_status check_continue(const tm_cli *cli, tm_err *err) {
-    static const char *const decided[] = {"target",
-                                          "task",
-                                          "positive",
-                                          "metric",
-                                          "learner",
-                                          "drop",
-                                          "time",
-                                          "entity",
-                                          "weight",
-                                          "group",
-                                          "budget",
-                                          "repeat",
-                                          "monotone",
-                                          "interact",
-                                          "seed",
-                                          "level-means",
-                                          "class-weight",
-                                          "init-score",
-                                          "feature",
-                                          "known",
-                                          "label-delay",
-                                          "max-latency-us",
-                                          "max-bundle-bytes",
-                                          "calibrate",
-                                          "threshold",
-                                          "select",
-                                          "as",
-                                          "crosses",
-                                          "gap"};
+    static const char *const decided[] = {
+        "target",     "task",      "positive", "metric",      "learner",        "drop",
+        "time",       "entity",    "purpose",  "weight",      "group",          "budget",
+        "repeat",     "monotone",  "interact", "seed",        "level-means",    "class-weight",
+        "init-score", "feature",   "known",    "label-delay", "max-latency-us", "max-bundle-bytes",
+        "calibrate",  "threshold", "select",   "as",          "crosses",        "gap"};
     for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
         if (tm__cli_has(cli, decided[i])) {
             const tm_status st =
@@ -217,6 +195,25 @@ static tm_status continue_options(training *t, tm_err *err) {
     }
     t->options.model = t->name;
     return split != NULL ? tm__split_parse(split, &t->options.split, err) : TM_OK;
+}
+
+/* Of each source that rows of any kind come from, before one is read. */
+static tm_status check_purpose(const training *t, tm_err *err) {
+    const char *const purpose = t->options.purpose;
+    json_t *events = NULL;
+    TM_TRY(tm__cli_events(t->cli, &events, err));
+    json_t *from = json_pack(
+        "{s:{s:s*}, s:{s:s*}, s:{s:s*}}", "source", "source", tm__cli_text(t->cli, "source"), "sql",
+        "sql", tm__cli_text(t->cli, "sql"), "test", "sql", tm__cli_text(t->cli, "test-sql"));
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__purpose_check_all(t->place.home, from, purpose, err) : st;
+    st = st == TM_OK ? tm__purpose_check_all(t->place.home, events, purpose, err) : st;
+    st = st == TM_OK && json_object_size(events) == 0
+             ? tm__purpose_check_all(t->place.home, t->options.events_from, purpose, err)
+             : st;
+    json_decref(events);
+    json_decref(from);
+    return st;
 }
 
 /* The rows to learn from: of a source, a file or a query. */
@@ -349,6 +346,7 @@ static tm_status read_tables(training *t, tm_err *err) {
     const char *test = tm__cli_text(t->cli, "test");
     const char *test_sql = tm__cli_text(t->cli, "test-sql");
     tm__ctx_progress(&t->ctx, "read", 0, 0, NULL);
+    TM_TRY(check_purpose(t, err));
     TM_TRY(read_rows(t, err));
     if (test != NULL || test_sql != NULL) {
         tm_schema schema;
@@ -403,6 +401,7 @@ static tm_status fill_options(training *t, tm_err *err) {
     o->label_delay_us = tm__cli_duration_us(cli, "label-delay");
     o->gap_ms = (uint64_t)tm__cli_duration_us(cli, "gap") / 1000;
     o->entity = tm__cli_text(cli, "entity");
+    o->purpose = tm__cli_text(cli, "purpose");
     o->weight = tm__cli_text(cli, "weight");
     o->group = tm__cli_text(cli, "group");
     o->init_score = tm__cli_text(cli, "init-score");

@@ -56,6 +56,7 @@ static const model_key keys[] = {
     {"metric", "metric", VALUE_TEXT, NULL},
     {"time", "time", VALUE_TEXT, NULL},
     {"entity", "entity", VALUE_TEXT, NULL},
+    {"purpose", "purpose", VALUE_TEXT, NULL},
     {"weight", "weight", VALUE_TEXT, NULL},
     {"group", "group", VALUE_TEXT, NULL},
     {"init_score", "init_score", VALUE_TEXT, NULL},

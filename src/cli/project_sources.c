@@ -76,6 +76,7 @@ static const source_key keys[] = {
     {"quarantine_rows", "quarantine_rows", COUNT, NULL},
     {"max_bytes", "max_bytes", SIZE, NULL},
     {"retention", "retention_s", DURATION, NULL},
+    {"purpose", "purpose", TEXT, NULL},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 

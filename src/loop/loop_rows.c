@@ -26,6 +26,7 @@
 #include "loop/loop_priv.h"
 #include "loop/row_guard.h"
 #include "source/intake.h"
+#include "source/purpose.h"
 #include "source/sql_sources.h"
 
 static tm_status no_memory(tm_err *err) {
@@ -322,6 +323,9 @@ static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table *
         .temp_dir = tm__home_temp(in->home),
     };
     const char *name = tm__json_text(source, "source", NULL);
+    const char *const purpose = tm__json_text(in->recipe, "purpose", NULL);
+    TM_TRY(tm__purpose_check(in->home, source, purpose, err));
+    TM_TRY(tm__purpose_check_all(in->home, json_object_get(in->recipe, "events"), purpose, err));
     if (name != NULL) {
         return tm__intake_table(ctx, in->home, name, out, err);
     }

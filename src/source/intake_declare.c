@@ -35,6 +35,7 @@ static const struct {
     {"cache_bytes", "cache", " bytes"},
     {"credentials", "credentials", ""},
     {"retention_s", "retention", " s"},
+    {"purpose", "purpose", ""},
     {"max_bytes", "max_bytes", " bytes"},
     {"quarantine_rows", "quarantine_rows", ""},
     {"quarantine_bytes", "quarantine_bytes", " bytes"},

@@ -483,7 +483,8 @@ static tm_status limits_json(tm_db *db, const tm_source_row *s, json_t *out, tm_
     const int64_t retention_s = tm__json_i64(s->spec, "retention_s", 0);
     const int64_t bytes_max = tm__json_i64(s->spec, "max_bytes", 0);
     json_t *limits = json_pack(
-        "{s:I, s:o, s:o, s:I, s:o, s:o, s:I, s:I}", "bytes", (json_int_t)n_bytes, "max_bytes",
+        "{s:s?, s:I, s:o, s:o, s:I, s:o, s:o, s:I, s:I}", "purpose",
+        tm__json_text(s->spec, "purpose", NULL), "bytes", (json_int_t)n_bytes, "max_bytes",
         bytes_max > 0 ? json_integer(bytes_max) : json_null(), "retention_seconds",
         retention_s > 0 ? json_integer(retention_s) : json_null(), "removed_bytes",
         (json_int_t)s->removed_bytes, "removed_at", time_json(s->removed_us), "held_by",

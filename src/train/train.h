@@ -120,6 +120,7 @@ typedef struct tm_train_options {
     const json_t *events_snapshots; /* {NAME: hash}, stored in info; may be NULL */
     bool is_trial; /* to measure a leak: few rows, and what is not known counts as known */
     const char *time, *entity, *weight, *group; /* column names or NULL */
+    const char *purpose; /* what the model is for, in a word; stored in info.recipe; may be NULL */
     int64_t label_delay_us; /* after its row's time a label is known; 0: `known` says, or with it */
     uint64_t gap_ms;        /* between rows to learn from and those that come later; 0: none */
     int64_t label_cut_us;   /* labels that were known later take no part; 0: now */

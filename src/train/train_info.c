@@ -103,6 +103,7 @@ json_t *tm__train_recipe(const tm_train_options *options) {
     set_delays(recipe, options);
     set_text(recipe, "time", options->time);
     set_text(recipe, "entity", options->entity);
+    set_text(recipe, "purpose", options->purpose);
     set_text(recipe, "weight", options->weight);
     set_text(recipe, "group", options->group);
     set_text(recipe, "init_score", options->init_score);

@@ -27,11 +27,12 @@ static tm_status read_texts(const json_t *recipe, const char *name, const char *
     return TM_OK;
 }
 
-/* What is made of columns. */
+/* What is made of columns, and for what. */
 static tm_status read_features(const json_t *recipe, tm_recipe *read, tm_err *err) {
     tm_train_options *o = &read->options;
     o->columns = json_object_get(recipe, "columns");
     o->privacy = json_object_get(recipe, "privacy");
+    o->purpose = tm__json_text(recipe, "purpose", NULL);
     o->has_no_crosses = strcmp(tm__json_text(recipe, "crosses", "auto"), "none") == 0;
     TM_TRY(read_texts(recipe, "features", &read->features, &o->n_features, err));
     return read_texts(recipe, "as", &read->as, &o->n_as, err);

@@ -177,3 +177,26 @@ def test_a_query_hands_policies_on_and_the_bundle_says_so(tm):
     assert server.stop() == 0
     for path, data in home_bytes(tm).items():
         assert b"planted" not in data, path
+
+
+def test_rows_are_learned_from_for_their_purpose_only(tm):
+    write_people(tm, n=120)
+    declared = "sources:\n  people: {files: people.csv, key: email, purpose: \"support, fraud\"}\n  free: {files: people.csv}\n"
+    tm.write("tidemill.yaml", declared)
+    tm.ok("apply")
+    small = ("--target", "late", "--name", "late", "--learner", "baseline")
+    for words, said in ((("--source", "people"), "declares none"), (("--source", "people", "--purpose", "ads"), "not for the purpose 'ads'"),
+                        (("--sql", "SELECT p.* FROM people p", "--purpose", "ads"), "not for the purpose"), (("people.csv", "--test-sql", "SELECT * FROM people"), "declares none"),
+                        (("people.csv", "--purpose", "ads", "--feature", "n = count(age) of e at born by zip over 9d", "--time", "born", "--events", "e=people"), "not for the purpose")):
+        refused = tm("train", *words, *small)
+        assert refused.code == 4 and said in refused.err and "support, fraud" in refused.err, refused.err
+    tm.ok("train", "--source", "free", *small)
+    version = tm.ok("train", "--source", "people", *small, "--purpose", "fraud", "--json").json["version"]
+    assert '"purpose": "fraud"' in json.dumps(tm.ok("model", "show", f"late@{version}", "--json").json)
+    assert "support, fraud" in tm.ok("data", "show", "people").out
+    # Retraining asks again, and purposes may change.
+    tm.ok("model", "promote", f"late@{version}", "--force")
+    tm.write("tidemill.yaml", declared.replace("support, fraud", "support") + "models:\n  late: {from: people, target: late, purpose: fraud, learner: baseline}\n")
+    tm.ok("apply")
+    refused = tm("retrain", "late")
+    assert refused.code == 4 and "not for the purpose 'fraud'" in refused.err

@@ -243,9 +243,10 @@ static void make_empty(const char *folder) {
         path_of(folder, "sources.yaml"),
         "sources:\n  pushed: {push: true, key: id, columns: {x: {type: float, required: true}}}\n"
         "  more: {files: few.csv, every: 1h, columns: {x: float, y: {role: target}}}\n");
-    fault_write_text(path_of(folder, "people.yaml"),
-                     "sources:\n  people: {files: data.csv, key: id, columns: {id: {policy: "
-                     "pseudonym}, x: {policy: \"generalise:0.1\"}}}\n");
+    fault_write_text(
+        path_of(folder, "people.yaml"),
+        "sources:\n  people: {files: data.csv, key: id, purpose: care, columns: {id: {policy: "
+        "pseudonym}, x: {policy: \"generalise:0.1\"}}}\n");
     (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", folder);
     fault_must(system(shell) == 0, "gzip");
 }

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source/purpose.h"
+
+#include "base/fs.h"
+#include "source/intake_priv.h"
+#include "source/sql_sources.h"
+
+static bool has_word(tm_str words, const char *word) {
+    bool has = false;
+    while (words.len > 0 && !has) {
+        has = tm__str_is(tm__str_trim(tm__str_cut(&words, ',')), word);
+    }
+    return has;
+}
+
+static tm_status refuse(const char *source, const char *declared, const char *purpose,
+                        tm_err *err) {
+    const tm_status st =
+        purpose == NULL
+            ? TM_FAIL(err, TM_E_NOT_ALLOWED,
+                      "rows of '%s' are for declared purposes, and the run declares none", source)
+            : TM_FAIL(err, TM_E_NOT_ALLOWED, "rows of '%s' are not for the purpose '%.80s'", source,
+                      purpose);
+    tm_err_hint(err, "They are for: %.120s.", declared);
+    return st;
+}
+
+/* A word that is no source is a table of the query's own. */
+static tm_status check_source(const tm_home *home, const char *name, const char *purpose,
+                              tm_err *err) {
+    tm_intake_place place = {0};
+    tm_err own = {0};
+    tm_status st = tm__intake_place_open(home, name, &place, &own);
+    if (st != TM_OK) {
+        return st == TM_E_NOT_FOUND ? TM_OK : TM_FAIL(err, st, "%s", own.message);
+    }
+    const char *const declared = tm__json_text(place.source.spec, "purpose", NULL);
+    if (declared != NULL && (purpose == NULL || !has_word(tm__str(declared), purpose))) {
+        st = refuse(name, declared, purpose, err);
+    }
+    tm__intake_place_done(&place);
+    return st;
+}
+
+static tm_status check_query(const tm_home *home, const char *sql, const char *purpose,
+                             tm_err *err) {
+    json_t *const words = tm__sql_table_words(sql);
+    size_t i = 0;
+    const json_t *word = NULL;
+    tm_status st = words == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a query") : TM_OK;
+    json_array_foreach(words, i, word) {
+        st = st == TM_OK ? check_source(home, json_string_value(word), purpose, err) : st;
+    }
+    json_decref(words);
+    return st;
+}
+
+tm_status tm__purpose_check(const tm_home *home, const json_t *from, const char *purpose,
+                            tm_err *err) {
+    const char *const source = tm__json_text(from, "source", NULL);
+    const char *const sql = tm__json_text(from, "sql", NULL);
+    if (home == NULL || tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    return source != NULL ? check_source(home, source, purpose, err)
+           : sql != NULL  ? check_query(home, sql, purpose, err)
+                          : TM_OK;
+}
+
+tm_status tm__purpose_check_all(const tm_home *home, const json_t *events, const char *purpose,
+                                tm_err *err) {
+    const char *name = NULL;
+    json_t *from = NULL;
+    json_object_foreach((json_t *)(uintptr_t)events, name, from) {
+        TM_TRY(tm__purpose_check(home, from, purpose, err));
+    }
+    return TM_OK;
+}
