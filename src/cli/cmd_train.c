@@ -28,6 +28,7 @@
 #include "loop/loop.h"
 #include "loop/training_told.h"
 #include "model/checkpoint.h"
+#include "registry/collect.h"
 #include "source/intake.h"
 #include "source/purpose.h"
 #include "source/source.h"
@@ -467,6 +468,17 @@ static void say_unmatured(const training *t) {
     }
 }
 
+/* A subject was erased meanwhile: nobody may keep what was learned from, and what came of it. */
+static void drop_files(const training *t) {
+    char bundle[TM_HASH_TEXT];
+    tm__hash_to_text(&t->result.bundle_hash, bundle);
+    const char *const files[] = {t->options.snapshot, t->options.test_snapshot, bundle};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        const tm_status st = tm__registry_file_drop(t->place.registry, files[i], NULL);
+        (void)st; /* the error is that of registering; 'model gc' removes what stays */
+    }
+}
+
 /* Bundle on disk, proof that it is served as it was trained, then one transaction that makes it a
  * version. */
 static tm_status publish(training *t, tm_err *err) {
@@ -491,6 +503,9 @@ static tm_status publish(training *t, tm_err *err) {
     json_t *recipe = json_copy(json_object_get(told, "recipe"));
     json_object_set_new(recipe, "dir", json_string(here));
     st = tm__registry_add(t->place.registry, t->name, t->bundle, recipe, &actor, &t->version, err);
+    if (st == TM_E_CONFLICT) {
+        drop_files(t);
+    }
     json_decref(recipe);
     json_decref(evidence);
     tm__mem_free(here);
@@ -581,6 +596,9 @@ static tm_status lift_limit(const training *t, tm_status st, tm_err *err) {
 /* What all ranks do: each reads the rows, and together they learn. */
 static tm_status learn(training *t, tm_err *err) {
     tm_status st = open_place(t, err);
+    if (t->place.registry != NULL) {
+        tm__registry_learns_since(t->place.registry, tm__now_us());
+    }
     if (st == TM_OK && tm__cli_has(t->cli, "continue")) {
         st = continue_options(t, err);
     }

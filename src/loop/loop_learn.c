@@ -199,8 +199,10 @@ static tm_status register_new(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     json_t *evidence = NULL;
     TM_TRY(prove(ctx, r, &evidence, err));
     actor.evidence = evidence;
+    tm__registry_learns_since(r->registry, r->turn.began_us);
     const tm_status st = tm__registry_add(r->registry, r->options->model, r->candidate_bundle, NULL,
                                           &actor, &r->candidate, err);
+    tm__registry_learns_since(r->registry, 0);
     json_decref(evidence);
     return st;
 }

@@ -21,6 +21,7 @@
 #include "loop/loop_how.h"
 #include "loop/loop_turn.h"
 #include "model/checkpoint.h"
+#include "registry/collect.h"
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -307,6 +308,16 @@ static bool may_pass(tm_status st) {
     return st == TM_E_NOMEM || st == TM_E_IO || st == TM_E_UNAVAILABLE;
 }
 
+/* A subject was erased meanwhile: nobody may keep what was learned from, and what came of it. */
+static void drop_files(tm_retraining *r) {
+    static const char *const names[] = {"snapshot", "held_snapshot", "bundle_hash"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *const hash = tm__json_text(r->turn.story, names[i], "");
+        const tm_status st = tm__registry_file_drop(r->registry, hash, NULL);
+        (void)st; /* 'model gc' removes what stays */
+    }
+}
+
 /* The failure itself is what the caller must hear, whether it could be noted or not. A run that was
  * asked to stop is gone on with, and that was no try. */
 static void fail(tm_retraining *r, tm_status st, const tm_err *own) {
@@ -323,6 +334,9 @@ static void fail(tm_retraining *r, tm_status st, const tm_err *own) {
     const tm_status ended = tm__turn_end(r->registry, &r->turn, "failed", own->message, NULL);
     (void)noted;
     (void)ended;
+    if (st == TM_E_CONFLICT) {
+        drop_files(r);
+    }
 }
 
 static tm_status retrain(tm_ctx *ctx, tm_retraining *r, tm_err *err) {

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "loop/loop_upkeep_priv.h"
 #include "source/sinks.h"
+#include "store/settle.h"
 
 #define BLOCK_ROWS UINT64_C(131072)
 #define VIEWS_MAX 1024u
@@ -49,6 +50,8 @@ typedef struct upkeep {
     kept_source *sources; /* [n_sources] */
     uint32_t n_views, n_sources;
     uint64_t n_rows;
+    uint64_t settled; /* number of what was asked last (store/settle.h) */
+    bool must_begin_anew;
 } upkeep;
 
 static tm_status no_memory(tm_err *err) {
@@ -366,8 +369,21 @@ static tm_status one_round(upkeep *u, bool *out_more, tm_err *err) {
     return TM_OK;
 }
 
+/* Rows of sources were erased: nothing that was made of them may stay. */
+static bool is_asked_to_begin_anew(upkeep *u) {
+    tm_settle asked = {0};
+    tm__settle_asked(u->home, &asked);
+    const bool is_new = asked.begins_anew && asked.number != u->settled;
+    u->settled = asked.number;
+    return is_new;
+}
+
 static tm_status go_on(upkeep *u, bool follows, tm_err *err) {
     for (bool more = true; more || follows;) {
+        u->must_begin_anew = follows && is_asked_to_begin_anew(u);
+        if (u->must_begin_anew) {
+            return TM_OK;
+        }
         if (tm__ctx_cancelled(u->ctx)) {
             return follows ? TM_OK : TM_FAIL(err, TM_E_CANCELLED, "stopped");
         }
@@ -414,7 +430,7 @@ tm_status tm__upkeep_run(tm_ctx *ctx, const tm_home *home, const tm_upkeep_optio
         was_anew = was_anew || is_anew;
         st = st == TM_OK ? go_on(&u, options->follows, err) : st;
         /* Damage that shows in the middle: once more with an empty store. */
-        again = st == TM_E_INTEGRITY && !is_anew;
+        again = (st == TM_E_INTEGRITY && !is_anew) || (st == TM_OK && u.must_begin_anew);
         forget(&u);
         tm__online_unref(u.online);
         u.online = NULL;

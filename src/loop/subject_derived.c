@@ -7,7 +7,6 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "store/online.h"
 
 static const char *const folders[] = {"cache", "checkpoints"};
 
@@ -63,6 +62,5 @@ tm_status tm__subject_remove_derived(const tm_home *home, tm_err *err) {
         tm__mem_free(folder);
         TM_TRY(st);
     }
-    TM_TRY(empty_folder(tm__home_jobs(home), remove_spool, err));
-    return tm__online_remove(home, err);
+    return empty_folder(tm__home_jobs(home), remove_spool, err);
 }

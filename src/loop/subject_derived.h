@@ -11,7 +11,7 @@
 bool tm__subject_is_derived(const char *entry);
 /** Whether a file, named below the home, holds rows that a sink has spooled. */
 bool tm__subject_is_spool(const char *name);
-/** Remove all of it. TM_E_CONFLICT while another process writes online features. */
+/** Remove all of it but online features (subject_beside.h). Errors of files. */
 TM_NODISCARD tm_status tm__subject_remove_derived(const tm_home *home, tm_err *err);
 
 #endif

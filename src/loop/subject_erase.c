@@ -3,27 +3,32 @@
  *   look ──> refuse what is not reached ──> "subject.erasing" in the chain, with what was found
  *     ──> rows of sources, quarantine ──> answers of the log ──> what is derived of rows (online
  *   features, caches, checkpoints) ──> champions fitted anew and promoted ──> versions and their
- *   rows removed ──> look again, and into every file ──> what a certificate says
+ *   rows removed ──> a server lets go of all that ──> "subject.cleared" in the chain ──> look
+ * again, and into every file ──> what a certificate says
  *
  * 1. Nothing is changed before all refusals were asked.
  * 2. Each step does nothing when it was done before, so a run that was killed is gone on with by
  *    running it again; what was found at first is in the chain.
+ * 3. A version that learned before "subject.cleared" and is registered after it is refused there,
+ * so the look behind it finds all there will be.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/subject.h"
+#include "loop/subject_beside.h"
+#include "loop/subject_certificate.h"
 #include "loop/subject_derived.h"
 #include "loop/subject_refit.h"
 #include "loop/subject_scan.h"
-#include "loop/subject_sinks.h"
 #include "monitor/monitor_erase.h"
 #include "registry/chain.h"
 #include "registry/collect.h"
 #include "source/intake_erase.h"
+
+#define ROUNDS 5u /* beside a server */
 
 typedef struct erasing {
     tm_ctx *ctx;
@@ -35,7 +40,7 @@ typedef struct erasing {
     json_t *found;   /* what was there at first; owned */
     json_t *refused; /* versions that a gate refused; owned */
     tm_buf numbers;  /* of answers in the log that are there */
-    tm_file *lock;   /* no server runs while it is held */
+    tm_beside beside;
 } erasing;
 
 static tm_status look(erasing *e, tm_err *err) {
@@ -44,18 +49,6 @@ static tm_status look(erasing *e, tm_err *err) {
     e->now = NULL;
     tm__buf_reset(&e->numbers);
     return tm__subject_find(e->ctx, e->home, e->registry, &ask, &e->now, err);
-}
-
-static tm_status lock_server(erasing *e, tm_err *err) {
-    char *path = tm__fs_join(tm__home_path(e->home), "log.lock");
-    tm_status st = path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                                : tm__lock_open(path, &e->lock, err);
-    tm__mem_free(path);
-    if (st == TM_E_CONFLICT) {
-        st = TM_FAIL(err, TM_E_CONFLICT, "a server runs on this home");
-        tm_err_hint(err, "Stop it, erase, and start it again.");
-    }
-    return st;
 }
 
 /* ---- What is refused ---- */
@@ -116,11 +109,11 @@ static tm_status scan(const erasing *e, bool (*is_asked)(const char *entry), tm_
 static tm_status refuse_spilled(const erasing *e, tm_err *err) {
     bool has_spilled = false;
     TM_TRY(tm__log_has_spilled(e->home, &has_spilled, err));
-    if (!has_spilled) {
+    if (!has_spilled || e->beside.lock == NULL) {
         return TM_OK;
     }
     const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "answers wait in the folder 'spill'");
-    tm_err_hint(err, "Start the server, which writes them to the log; stop it, and erase then.");
+    tm_err_hint(err, "Start the server, which writes them to the log, and erase then.");
     return st;
 }
 
@@ -161,17 +154,22 @@ static tm_status can_refit(erasing *e, const tm_version *version, const json_t *
     return tm__subject_can_refit(version, err);
 }
 
-/* A champion beside which a gate refused the one that was fitted anew. */
-static bool is_kept(const erasing *e, const json_t *version) {
-    const char *const model = tm__json_text(version, "model", "");
+/* A gate refused the version that was fitted anew. */
+static bool is_refused(const erasing *e, const char *model) {
     size_t i = 0;
     const json_t *one = NULL;
     json_array_foreach(e->refused, i, one) {
         if (strcmp(tm__json_text(one, "model", ""), model) == 0) {
-            return is_champion(e, model, tm__json_i64(version, "version", 0));
+            return true;
         }
     }
     return false;
+}
+
+/* The champion beside it goes on. */
+static bool is_kept(const erasing *e, const json_t *version) {
+    const char *const model = tm__json_text(version, "model", "");
+    return is_refused(e, model) && is_champion(e, model, tm__json_i64(version, "version", 0));
 }
 
 static tm_status collect(const erasing *e, bool is_dry, tm_err *err) {
@@ -214,20 +212,31 @@ static bool is_same(const json_t *a, const json_t *b) {
            tm__json_i64(a, "version", 0) == tm__json_i64(b, "version", 0);
 }
 
-/* What is there now and was not at first is found too. */
-static void add_found(json_t *found, const json_t *now, const char *name) {
+static void add_some(json_t *found, const json_t *now, const char *name, bool came) {
     json_t *list = json_object_get(found, name);
     size_t i = 0, k = 0;
     json_t *one = NULL, *other = NULL;
     json_array_foreach(json_object_get(now, name), i, one) {
-        bool is_there = false;
+        json_t *before = NULL;
         json_array_foreach(list, k, other) {
-            is_there = is_there || is_same(one, other);
+            before = before == NULL && is_same(one, other) ? other : before;
         }
-        if (!is_there) {
+        if (before == NULL) {
             json_array_append(list, one);
+        } else if (came) {
+            const int64_t n = tm__json_i64(before, "n", 0) + tm__json_i64(one, "n", 0);
+            json_object_set_new(before, "n", json_integer((json_int_t)n));
         }
     }
+}
+
+/* What is there now and was not at first is found too. came: after what was there had gone, so that
+ * numbers add up; versions stay until the end. */
+static void add_found(erasing *e, bool came) {
+    add_some(e->found, e->now, "sources", came);
+    add_some(e->found, e->now, "versions", false);
+    add_some(e->found, e->now, "answers", came);
+    add_some(e->found, e->now, "delivered", false);
 }
 
 /* Go on with an erasure that was not ended, or begin one. */
@@ -252,10 +261,7 @@ static tm_status begin(erasing *e, tm_err *err) {
     e->found = goes_on ? e->found
                        : json_pack("{s:[], s:[], s:[], s:[]}", "sources", "versions", "answers",
                                    "delivered");
-    add_found(e->found, e->now, "sources");
-    add_found(e->found, e->now, "versions");
-    add_found(e->found, e->now, "answers");
-    add_found(e->found, e->now, "delivered");
+    add_found(e, false);
     TM_TRY(tm__json_check(err));
     if (goes_on) {
         return TM_OK;
@@ -269,7 +275,8 @@ static tm_status begin(erasing *e, tm_err *err) {
 
 /* ---- Steps ---- */
 
-static tm_status erase_sources(erasing *e, tm_err *err) {
+static tm_status erase_sources(void *arg, tm_err *err) {
+    erasing *const e = arg;
     size_t i = 0;
     const json_t *one = NULL;
     json_array_foreach(json_object_get(e->found, "sources"), i, one) {
@@ -287,7 +294,8 @@ static int by_number(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static tm_status erase_answers(erasing *e, tm_err *err) {
+static tm_status erase_answers(void *arg, tm_err *err) {
+    const erasing *const e = arg;
     tm_log_erased erased = {0};
     const size_t n = e->numbers.len / sizeof(int64_t);
     int64_t *const numbers = tm__mem_alloc(n + 1, sizeof(*numbers));
@@ -310,8 +318,14 @@ static bool has_found(const erasing *e) {
            json_array_size(json_object_get(e->found, "answers")) > 0;
 }
 
-static tm_status erase_derived(erasing *e, tm_err *err) {
-    bool must = has_found(e);
+static tm_status remove_derived(void *arg, tm_err *err) {
+    const erasing *const e = arg;
+    TM_TRY(tm__intake_can_erase(e->home, err)); /* no batch needs what is spooled */
+    return tm__subject_remove_derived(e->home, err);
+}
+
+/* must: rows went from where it was derived. */
+static tm_status erase_derived(erasing *e, bool must, tm_err *err) {
     if (!must) {
         json_t *files = json_array();
         const tm_status st = scan_files(e, tm__subject_is_derived, files, err);
@@ -319,11 +333,18 @@ static tm_status erase_derived(erasing *e, tm_err *err) {
         json_decref(files);
         TM_TRY(st);
     }
-    return must ? tm__subject_remove_derived(e->home, err) : TM_OK;
+    if (!must) {
+        return TM_OK;
+    }
+    TM_TRY(tm__beside_try(&e->beside, remove_derived, e, err));
+    return tm__beside_online(&e->beside, err);
 }
 
 static tm_status refit(erasing *e, const tm_version *version, const json_t *columns, tm_err *err) {
     json_t *refused = NULL;
+    if (is_refused(e, version->model)) {
+        return TM_OK;
+    }
     const tm_refit_order order = {e->home, e->registry, version, columns, e->erasure};
     TM_TRY(tm__subject_refit(e->ctx, &order, &refused, err));
     if (refused != NULL) {
@@ -333,134 +354,84 @@ static tm_status refit(erasing *e, const tm_version *version, const json_t *colu
 }
 
 static bool keeps_any(const erasing *e) {
-    return e->erasure->models == TM_SUBJECT_LIST || json_array_size(e->refused) > 0;
+    return e->erasure->models != TM_SUBJECT_REFIT || json_array_size(e->refused) > 0;
+}
+
+static tm_status note_cleared(erasing *e, tm_err *err) {
+    const tm_audit_note note = {
+        .event = "subject.cleared", .object = "subject", .subject = &e->subject};
+    return tm__audit_append(e->registry, &note, e->erasure->actor, err);
 }
 
 static tm_status check_gone(erasing *e, tm_err *err) {
     const bool keeps_models = keeps_any(e);
+    TM_TRY(note_cleared(e, err)); /* who learned before and registers later is refused */
     TM_TRY(look(e, err));
     if (json_array_size(json_object_get(e->now, "sources")) > 0 ||
         tm__json_i64(e->now, "n_answers", 0) > 0 ||
         (!keeps_models && json_array_size(json_object_get(e->now, "versions")) > 0)) {
         const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "rows of the subject came meanwhile");
-        tm_err_hint(err, "Run the same command again.");
+        tm_err_hint(err, "Whoever sends them must stop; then run the same command again.");
         return st;
     }
     return keeps_models ? TM_OK : scan(e, is_any, TM_E_INTEGRITY, "still holds the id", err);
 }
 
-/* ---- What a certificate says ---- */
-
-static void say_not_reached(json_t *list, const char *what, const char *why) {
-    json_array_append_new(list, json_pack("{s:s, s:s}", "what", what, "why", why));
-}
-
-static tm_status say_backups(const erasing *e, json_t *list, tm_err *err) {
-    json_t *entries = NULL;
-    int64_t next = 0;
-    size_t i = 0;
-    const json_t *one = NULL;
-    const tm_audit_filter filter = {.event = "backup.made", .newest = TM_AUDIT_LIST_MAX};
-    TM_TRY(tm__audit_list(e->registry, &filter, &entries, &next, err));
-    json_array_foreach(entries, i, one) {
-        json_t *what = json_sprintf("backup:%s",
-                                    tm__json_text(json_object_get(one, "details"), "blake2b", ""));
-        json_array_append_new(list, json_pack("{s:o, s:s}", "what", what, "why",
-                                              "it was made before, and lies outside of the home"));
-    }
-    json_decref(entries);
-    return TM_OK;
-}
-
-/* What a gate said of a version the last time, from the audit chain; NULL: nothing. */
-static tm_status gate_of(const erasing *e, const char *model, uint32_t version, json_t **out,
-                         tm_err *err) {
-    const tm_history_filter filter = {.event = "gate", .version = version};
-    json_t *entries = NULL;
-    size_t i = 0;
-    const json_t *one = NULL;
-    TM_TRY(tm__registry_history_find(e->registry, model, &filter, &entries, err));
-    json_array_foreach(entries, i, one) {
-        json_decref(*out);
-        *out = json_pack("{s:b, s:s}", "open",
-                         strcmp(tm__json_text(one, "event", ""), "gate.opened") == 0, "reason",
-                         tm__json_text(one, "reason", ""));
-    }
-    json_decref(entries);
-    return tm__json_check(err);
-}
-
-static tm_status say_models(const erasing *e, json_t *list, tm_err *err) {
-    size_t i = 0;
-    const json_t *one = NULL;
-    const char *last = "";
-    json_array_foreach(json_object_get(e->found, "versions"), i, one) {
-        const char *const model = tm__json_text(one, "model", "");
-        tm_version version = {0};
-        char hash[TM_HASH_TEXT];
-        if (strcmp(last, model) == 0) {
-            continue;
-        }
-        last = model;
-        TM_TRY(tm__registry_find(e->registry, model, &version, err));
-        tm__hash_to_text(&version.bundle_hash, hash);
-        json_t *said = NULL;
-        const tm_status st = gate_of(e, model, version.number, &said, err);
-        json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s, s:o*}", "model", model,
-                                              "version", (json_int_t)version.number, "bundle_hash",
-                                              hash, "snapshot", version.snapshot, "gate", said));
-        tm__version_done(&version);
-        TM_TRY(st);
-    }
-    return TM_OK;
-}
-
-static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
-    char subject[TM_HASH_TEXT], at[48];
-    const bool is_refit = e->erasure->models == TM_SUBJECT_REFIT;
-    const json_t *const unasked = json_object_get(e->now, "not_looked_into");
-    const bool is_complete = !keeps_any(e) && json_array_size(unasked) == 0;
-    json_t *models = json_array(), *rest = json_array();
-    tm__hash_to_text(&e->subject, subject);
-    at[tm__time_to_text(tm__now_us(), at)] = '\0';
-    tm_status st = say_models(e, models, err);
-    st = st == TM_OK ? say_backups(e, rest, err) : st;
-    st = st == TM_OK && has_found(e) ? tm__subject_say_sinks(e->home, e->found, rest, err) : st;
-    if (json_array_size(json_object_get(e->found, "sources")) > 0) {
-        say_not_reached(rest, "files and databases that sources read",
-                        "they lie outside of the home; of a source with a key no row is taken "
-                        "twice");
-    }
-    json_t *body = json_pack(
-        "{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:b, s:O, s:O}", "schema", "tidemill.erasure/1",
-        "subject", subject, "at", at, "complete", is_complete, "policy",
-        is_refit ? "refit" : "list", "found", e->found, "models", models, "refused", e->refused,
-        "scanned", can_scan(e) && !keeps_any(e), "not_looked_into", unasked, "not_reached", rest);
-    json_decref(models);
-    json_decref(rest);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st == TM_OK) {
-        *out = body;
-    } else {
-        json_decref(body);
-    }
-    return st;
-}
-
-static tm_status erase(erasing *e, json_t **out, tm_err *err) {
-    TM_TRY(lock_server(e, err));
-    TM_TRY(tm__audit_subject_make(e->registry, e->erasure->id, &e->subject, err));
-    TM_TRY(look(e, err));
-    TM_TRY(refuse(e, err));
-    TM_TRY(begin(e, err));
-    TM_TRY(erase_sources(e, err));
-    TM_TRY(erase_answers(e, err));
-    TM_TRY(erase_derived(e, err));
+static tm_status erase_all(erasing *e, uint32_t round, tm_err *err) {
+    const bool must =
+        round == 0 ? has_found(e) : json_array_size(json_object_get(e->now, "sources")) > 0;
+    TM_TRY(tm__beside_try(&e->beside, erase_sources, e, err));
+    TM_TRY(tm__beside_try(&e->beside, erase_answers, e, err));
+    TM_TRY(erase_derived(e, must, err));
     if (e->erasure->models == TM_SUBJECT_REFIT) {
         TM_TRY(each_champion(e, refit, err));
         TM_TRY(collect(e, false, err));
     }
-    TM_TRY(check_gone(e, err));
+    return tm__beside_settle(&e->beside, err);
+}
+
+/* A server goes on meanwhile: what it still had of the subject, or got, is found by looking again.
+ */
+static tm_status erase_until_gone(erasing *e, tm_err *err) {
+    tm_err own = {0};
+    tm_status st = TM_E_CONFLICT;
+    for (uint32_t round = 0; round < ROUNDS && (st == TM_E_CONFLICT || st == TM_E_INTEGRITY);
+         round++) {
+        if (round > 0) {
+            add_found(e, true);
+        }
+        TM_TRY(erase_all(e, round, err));
+        st = check_gone(e, &own);
+        if (e->beside.lock != NULL) {
+            break;
+        }
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
+    return st;
+}
+
+static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
+    const tm_certificate_facts facts = {.home = e->home,
+                                        .registry = e->registry,
+                                        .erasure = e->erasure,
+                                        .subject = e->subject,
+                                        .found = e->found,
+                                        .now = e->now,
+                                        .refused = e->refused,
+                                        .has_found = has_found(e),
+                                        .can_scan = can_scan(e)};
+    return tm__certificate_make(&facts, out, err);
+}
+
+static tm_status erase(erasing *e, json_t **out, tm_err *err) {
+    TM_TRY(tm__beside_look(&e->beside, err));
+    TM_TRY(tm__audit_subject_make(e->registry, e->erasure->id, &e->subject, err));
+    TM_TRY(look(e, err));
+    TM_TRY(refuse(e, err));
+    TM_TRY(begin(e, err));
+    TM_TRY(erase_until_gone(e, err));
     return certify(e, out, err);
 }
 
@@ -470,13 +441,14 @@ tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *regis
                  .home = home,
                  .registry = registry,
                  .erasure = erasure,
-                 .refused = json_array()};
+                 .refused = json_array(),
+                 .beside = {.ctx = ctx, .home = home}};
     tm__buf_init(&e.numbers, SIZE_MAX / 2);
     tm_status st = tm__json_check(err);
     st = st == TM_OK ? erase(&e, out, err) : st;
     json_decref(e.refused);
     tm__buf_done(&e.numbers);
-    tm__file_close(e.lock);
+    tm__beside_end(&e.beside);
     json_decref(e.now);
     json_decref(e.found);
     return st;

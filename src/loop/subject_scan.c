@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "store/vault.h"
 
+#define PIECE_BYTES ((size_t)1 << 20)
 #define DEPTH_MAX 4u /* segments/<source>/<file> */
 
 typedef struct scan {
@@ -20,17 +21,60 @@ typedef struct scan {
 
 static tm_status scan_folder(scan *s);
 
-static tm_status scan_file(const scan *s, const char *path, const char *name, tm_err *err) {
+/* A file that is published whole, and may be sealed. */
+static tm_status scan_whole(const scan *s, const char *path, bool *out_has, tm_err *err) {
     tm_map map = {0};
+    TM_TRY(tm__vault_map_open(path, &map, err));
+    *out_has = memmem(map.data, map.len, s->id, strlen(s->id)) != NULL;
+    tm__map_close(&map);
+    return TM_OK;
+}
+
+/* A file that others may cut while it is read: a map of it would end the process. */
+static tm_status scan_changing(const scan *s, const char *path, bool *out_has, tm_err *err) {
+    const size_t id_len = strlen(s->id);
+    tm_file *file = NULL;
+    uint8_t *const piece = tm__mem_alloc(PIECE_BYTES + id_len, 1);
+    size_t kept = 0, n = 1;
+    if (piece == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    tm_status st = tm__file_open(path, TM_OPEN_READ, &file, err);
+    while (st == TM_OK && n > 0 && !*out_has) {
+        st = tm__file_read(file, piece + kept, PIECE_BYTES, &n, err);
+        if (st == TM_OK) {
+            const size_t len = kept + n;
+            *out_has = memmem(piece, len, s->id, id_len) != NULL;
+            kept = len < id_len - 1 ? len : id_len - 1;
+            memmove(piece, piece + len - kept, kept);
+        }
+    }
+    tm__file_close(file);
+    tm__mem_free(piece);
+    return st;
+}
+
+static tm_status scan_file(const scan *s, const char *path, const char *name, tm_err *err) {
+    bool has = false;
+    tm_err own = {0};
     if (tm__fs_info(path).size_bytes == 0) {
         return TM_OK;
     }
-    TM_TRY(tm__vault_map_open(path, &map, err));
-    if (memmem(map.data, map.len, s->id, strlen(s->id)) != NULL) {
+    const bool is_whole =
+        strncmp(name, "segments/", 9) == 0 || strncmp(name, "snapshots/", 10) == 0 ||
+        strncmp(name, "bundles/", 8) == 0 || strncmp(name, "checkpoints/", 12) == 0;
+    const tm_status st =
+        is_whole ? scan_whole(s, path, &has, &own) : scan_changing(s, path, &has, &own);
+    if (has) {
         json_array_append_new(s->out, json_string(name));
     }
-    tm__map_close(&map);
-    return TM_OK;
+    if (st != TM_OK && tm__fs_info(path).kind == TM_PATH_NONE) { /* it went meanwhile */
+        return TM_OK;
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
+    return st;
 }
 
 static bool scan_entry(void *arg, const char *entry) {

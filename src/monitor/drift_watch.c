@@ -118,6 +118,20 @@ tm_status tm__drift_watch_add(tm_drift_watch *self, const tm_drift_news *news, i
     return TM_OK;
 }
 
+void tm__drift_watch_leave(tm_drift_watch *self,
+                           bool (*stays)(void *arg, const char *model, uint32_t version),
+                           void *arg) {
+    for (watched **at = &self->versions; *at != NULL;) {
+        watched *const w = *at;
+        if (stays(arg, w->model, w->version)) {
+            at = &w->next;
+        } else {
+            *at = w->next;
+            watched_free(w);
+        }
+    }
+}
+
 /* ---- keep ---- */
 
 typedef struct merging {

@@ -32,4 +32,10 @@ TM_NODISCARD tm_status tm__drift_watch_add(tm_drift_watch *self, const tm_drift_
  * it is said once. */
 void tm__drift_watch_step(tm_drift_watch *self, int64_t now_us);
 
+/** Let go of versions for which stays gives false: their files are gone. What of theirs was not
+ * kept is lost. */
+void tm__drift_watch_leave(tm_drift_watch *self,
+                           bool (*stays)(void *arg, const char *model, uint32_t version),
+                           void *arg);
+
 #endif

@@ -192,6 +192,20 @@ static uint32_t rank_of(const tm_error_watch *self, const watched *w) {
     return n;
 }
 
+void tm__error_watch_leave(tm_error_watch *self,
+                           bool (*stays)(void *arg, const char *model, uint32_t version),
+                           void *arg) {
+    for (watched **at = &self->versions; *at != NULL;) {
+        watched *const w = *at;
+        if (stays(arg, w->model, w->version)) {
+            at = &w->next;
+        } else {
+            *at = w->next;
+            watched_free(w);
+        }
+    }
+}
+
 void tm__error_watch_sweep(tm_error_watch *self, int64_t now_us) {
     for (watched **at = &self->versions; *at != NULL;) {
         watched *const w = *at;

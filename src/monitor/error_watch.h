@@ -28,6 +28,10 @@ typedef struct tm_error_watched {
  * read or told now is tried again. Owner thread; it waits for a disk. */
 TM_NODISCARD tm_status tm__error_watch_see(tm_error_watch *self, const tm_error_watched *served,
                                            int64_t now_us, tm_err *err);
+/** Let go of versions for which stays gives false: their files are gone. */
+void tm__error_watch_leave(tm_error_watch *self,
+                           bool (*stays)(void *arg, const char *model, uint32_t version),
+                           void *arg);
 /** Versions that nobody has seen for an hour are let go. */
 void tm__error_watch_sweep(tm_error_watch *self, int64_t now_us);
 

@@ -21,12 +21,11 @@ typedef struct tm_log_erased {
 
 /**
  * In one transaction; then free pages are overwritten and given back, and the write-ahead log is
- * emptied. A home without a log has nothing to erase. The process that takes answers must not run:
- * log.lock is the caller's.
+ * emptied. A home without a log has nothing to erase. A server may go on writing meanwhile; what it
+ * has in memory is not reached.
  *
- * Errors:  TM_E_INTEGRITY for a damaged block; TM_E_CONFLICT when another process reads or writes;
- *          those of files. Nothing is changed then, but free pages may stay.
- * Threads: one caller.
+ * Errors:  TM_E_INTEGRITY for a damaged block; TM_E_CONFLICT when another process holds the file
+ * for long; those of files. Nothing is changed then, but free pages may stay. Threads: one caller.
  * Cost:    writes the blocks with such answers, then the whole file once.
  */
 TM_NODISCARD tm_status tm__log_erase(const tm_home *home, const tm_log_erasure *erasure,

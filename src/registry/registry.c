@@ -647,6 +647,33 @@ static tm_status check_file_locked(tm_registry *registry, const tm_bundle *bundl
                                   "the model file was collected before it was registered");
 }
 
+void tm__registry_learns_since(tm_registry *registry, int64_t since_us) {
+    registry->learns_us = since_us;
+}
+
+/* An erasure says that it looks once more, and looks then: what is added before is found, and what
+ * was begun before and is added later is refused. */
+static tm_status check_erased_locked(tm_registry *registry, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    if (registry->learns_us == 0) {
+        return TM_OK;
+    }
+    TM_TRY(tm__stmt_init(registry->db,
+                         "SELECT 1 FROM history WHERE model = '' AND event = 'subject.cleared' AND"
+                         " at_us >= ? LIMIT 1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, registry->learns_us);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        st = TM_FAIL(err, TM_E_CONFLICT,
+                     "a subject was erased while the model learned, perhaps from their rows");
+        tm_err_hint(err, "Train again: the rows that are read now are without them.");
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
 static tm_status note_added_locked(tm_registry *registry, const tm_adding *in, uint32_t number,
                                    uint32_t champion, tm_err *err) {
     const json_t *info = tm__bundle_info(in->bundle);
@@ -681,6 +708,7 @@ static tm_status add_locked(tm_registry *registry, void *arg, tm_err *err) {
     int64_t model_id = 0;
     uint32_t number = 0, champion = 0;
     TM_TRY(check_file_locked(registry, in->bundle, err));
+    TM_TRY(check_erased_locked(registry, err));
     TM_TRY(add_model_locked(registry, in, &model_id, err));
     TM_TRY(add_version_locked(registry, in, model_id, &number, err));
     TM_TRY(tm__registry_alias(registry, model_id, "champion", &champion, err));

@@ -55,6 +55,11 @@ TM_NODISCARD tm_status tm__registry_add(tm_registry *registry, const char *model
                                         const tm_bundle *bundle, const json_t *recipe,
                                         const tm_actor *actor, tm_version *out, tm_err *err);
 
+/** Rows are read to learn from since then: a version that is added is refused (TM_E_CONFLICT) when
+ * a subject was erased meanwhile, for its rows may be theirs. 0: of none that this can be said of.
+ * Owner thread. */
+void tm__registry_learns_since(tm_registry *registry, int64_t since_us);
+
 /** "late", "late@3", "late@champion"; a bare name is the champion. TM_E_NOT_FOUND lists the nearest
  * name in the hint. */
 TM_NODISCARD tm_status tm__registry_find(tm_registry *registry, const char *name, tm_version *out,

@@ -8,6 +8,7 @@
  */
 #include "registry/collect.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -368,6 +369,42 @@ tm_status tm__registry_collect(tm_registry *registry, const tm_collection *optio
     json_decref(c.released);
     json_decref(c.versions);
     json_decref(c.files);
+    return st;
+}
+
+/* ---- One file ---- */
+
+static tm_status remove_named(const char *dir, const char *hash, const char *suffix, tm_err *err) {
+    char name[TM_HASH_TEXT + 16];
+    (void)snprintf(name, sizeof(name), "%.*s%s", TM_HASH_TEXT - 1, hash, suffix);
+    char *const path = tm__fs_join(dir, name);
+    const tm_status st =
+        path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : tm__fs_remove(path, err);
+    tm__mem_free(path);
+    return st;
+}
+
+static tm_status drop_locked(collecting *c, const char *hash, tm_err *err) {
+    const tm_home *const home = c->registry->home;
+    TM_TRY(read_all_names(c, err));
+    if (json_object_get(c->reached, hash) != NULL) {
+        return TM_OK;
+    }
+    TM_TRY(remove_named(tm__home_snapshots(home), hash, ".parquet", err));
+    return remove_named(tm__home_bundles(home), hash, ".tmb", err);
+}
+
+tm_status tm__registry_file_drop(tm_registry *registry, const char *hash, tm_err *err) {
+    collecting c = {.registry = registry, .reached = json_object(), .released = json_object()};
+    tm_hash checked;
+    tm_status st = tm__json_check(err);
+    if (st == TM_OK && tm__hash_from_text(hash, &checked)) {
+        st = tm__db_begin(registry->db, err);
+        st = st == TM_OK ? drop_locked(&c, hash, err) : st;
+        tm__db_rollback(registry->db);
+    }
+    json_decref(c.reached);
+    json_decref(c.released);
     return st;
 }
 

@@ -13,6 +13,7 @@ struct tm_registry {
     const tm_home *home;  /* borrowed */
     int64_t moved_n;      /* number of what it last appended and did not anchor; 0: nothing */
     uint64_t anchored_ns; /* when that was */
+    int64_t learns_us;    /* since when rows were read to learn from; 0: none were */
 };
 
 /** Open meta.db by its path; arg is for migrations and may be NULL when read_only. */

@@ -411,9 +411,22 @@ static bool keep(loader *l, tm_served *served) {
            count_kept(current, served->route) < KEPT_MAX && append_kept(current, served);
 }
 
+/* A version whose file was removed, of an erased subject say, is not to answer any more. */
+static bool is_collected(tm_registry *registry, const tm_route *route) {
+    char name[TM_MAX_NAME + 24];
+    tm_version version = {0};
+    (void)snprintf(name, sizeof name, "%s@%u", route->model, route->version);
+    const bool is = tm__registry_find(registry, name, &version, NULL) == TM_OK &&
+                    strcmp(version.state, "collected") == 0;
+    tm__version_done(&version);
+    return is;
+}
+
 /* Keep a version of a route that is resident. */
 static void keep_version(loader *l, const tm_route *route) {
-    tm_served *const found = has_version(l->current, route) ? NULL : find_resident(l->past, route);
+    tm_served *const found = has_version(l->current, route) || is_collected(l->registry, route)
+                                 ? NULL
+                                 : find_resident(l->past, route);
     tm_served *const served = found == NULL ? NULL : tm__served_ref(found);
     if (served != NULL && !keep(l, served)) {
         tm__served_unref(served);
@@ -440,11 +453,12 @@ static bool find_wanted(tm_registry *registry, const tm_route *served, uint32_t 
     if (tm__registry_find(registry, name, &version, NULL) != TM_OK) {
         return false;
     }
+    const bool is_there = strcmp(version.state, "collected") != 0;
     *out = *served;
     out->version = version.number;
     out->bundle_hash = version.bundle_hash;
     tm__version_done(&version);
-    return true;
+    return is_there;
 }
 
 /* What a route keeps, in the order in which it would be missed. */
@@ -676,4 +690,26 @@ tm_status tm__current_prepare(tm_registry *registry, const tm_current_past *past
     }
     *out = NULL;
     return TM_OK;
+}
+
+bool tm__current_is_same(const tm_current *a, const tm_current *b) {
+    if (a->n != b->n || a->keyring.ever != b->keyring.ever || a->keyring.n != b->keyring.n) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->keyring.n; i++) {
+        const tm_known_key *k = &a->keyring.keys[i];
+        const tm_known_key *l = &b->keyring.keys[i];
+        if (k->role != l->role || k->expires_us != l->expires_us ||
+            !tm__hash_eq(&k->hash, &l->hash)) {
+            return false;
+        }
+    }
+    bool same = a->n_kept == b->n_kept && a->online == b->online;
+    for (uint32_t i = 0; same && i < a->n; i++) {
+        same = a->routes[i] == b->routes[i] && tm__arms_are_same(a->arms[i], b->arms[i]);
+    }
+    for (uint32_t i = 0; same && i < a->n_kept; i++) {
+        same = a->kept[i] == b->kept[i];
+    }
+    return same;
 }

@@ -243,6 +243,8 @@ TM_NODISCARD tm_status tm__current_keep(tm_registry *registry, const tm_current_
  * route wants it. Takes as long as reading the file. */
 TM_NODISCARD tm_status tm__current_prepare(tm_registry *registry, const tm_current_past *past,
                                            const tm_version *version, tm_served **out, tm_err *err);
+/** True when nothing that is served changed: a history entry or a job is not worth an install. */
+bool tm__current_is_same(const tm_current *a, const tm_current *b);
 tm_served *tm__current_find(const tm_current *current, const char *route);
 /** The entry that answers a version of a route (0: what is served); NULL when none is ready. */
 tm_served *tm__current_version(const tm_current *current, tm_served *served, uint64_t version);

@@ -52,10 +52,12 @@
 #include "serve/quota.h"
 #include "serve/serving.h"
 #include "serve/session.h"
+#include "serve/settling.h"
 #include "serve/shadow.h"
 #include "serve/watching.h"
 #include "serve/worker.h"
 #include "source/parquet_rows.h"
+#include "store/online.h"
 
 #define WATCH_MS 20u
 #define COUNT_TURNS 50u /* of the watch, from one look at what was counted to the next */
@@ -136,29 +138,6 @@ static tm_prom *acceptors_prom(tm_server *server) {
     return server->proms[server->n_desks];
 }
 
-/* True when nothing that is served changed: a history entry or a job is not worth an install. */
-static bool is_same(const tm_current *a, const tm_current *b) {
-    if (a->n != b->n || a->keyring.ever != b->keyring.ever || a->keyring.n != b->keyring.n) {
-        return false;
-    }
-    for (uint32_t i = 0; i < a->keyring.n; i++) {
-        const tm_known_key *k = &a->keyring.keys[i];
-        const tm_known_key *l = &b->keyring.keys[i];
-        if (k->role != l->role || k->expires_us != l->expires_us ||
-            !tm__hash_eq(&k->hash, &l->hash)) {
-            return false;
-        }
-    }
-    bool same = a->n_kept == b->n_kept && a->online == b->online;
-    for (uint32_t i = 0; same && i < a->n; i++) {
-        same = a->routes[i] == b->routes[i] && tm__arms_are_same(a->arms[i], b->arms[i]);
-    }
-    for (uint32_t i = 0; same && i < a->n_kept; i++) {
-        same = a->kept[i] == b->kept[i];
-    }
-    return same;
-}
-
 /* Say what a swap changes. */
 static void log_swap(tm_server *server, const tm_current *old, const tm_current *new) {
     for (uint32_t i = 0; i < new->n; i++) {
@@ -209,7 +188,7 @@ static tm_status refresh(tm_server *server, tm_registry *registry, tm_served *op
         tm__current_unref(current);
         current = NULL;
     }
-    if (st == TM_OK && server->latest != NULL && is_same(server->latest, current)) {
+    if (st == TM_OK && server->latest != NULL && tm__current_is_same(server->latest, current)) {
         tm__current_unref(current);
     } else if (st == TM_OK) {
         publish_locked(server, current);
@@ -305,7 +284,8 @@ static tm_current *take_past(tm_server *server) {
     tm__mutex_lock(server->refresh_lock);
     for (tm_current **at = &server->retired; *at != NULL;) {
         tm_current *old = *at;
-        if (tm__published_is_past(server->shared.published, old->retired_epoch)) {
+        if (atomic_load(&old->refs) == 1 && /* no exchange holds it, nor can one take it up */
+            tm__published_is_past(server->shared.published, old->retired_epoch)) {
             *at = old->next_retired;
             old->next_retired = past;
             past = old;
@@ -357,6 +337,32 @@ static bool has_new_store(tm_server *server) {
     server->store = store;
     tm__mutex_unlock(server->refresh_lock);
     return is_new;
+}
+
+static bool refresh_from_watch(void *arg) {
+    tm_server *const server = arg;
+    if (tm__online_newest(server->home) == 0) { /* it was removed: nothing is to answer of it */
+        tm__mutex_lock(server->refresh_lock);
+        server->store = 0;
+        tm__mutex_unlock(server->refresh_lock);
+    }
+    return refresh(server, server->watch_registry, NULL, NULL) == TM_OK;
+}
+
+static bool is_settled(void *arg) {
+    tm_server *const server = arg;
+    tm__mutex_lock(server->refresh_lock);
+    const tm_online *const online = server->latest->online;
+    const bool is =
+        server->retired == NULL &&
+        (online == NULL || tm__online_generation(online) == tm__online_newest(server->home));
+    tm_current *const current = tm__current_ref(server->latest);
+    tm__mutex_unlock(server->refresh_lock);
+    if (is) {
+        tm__watching_leave(server->watching, current, tm__now_us());
+    }
+    tm__current_unref(current);
+    return is;
 }
 
 /* A disk that hangs makes the watch wait, not who asks. */
@@ -433,11 +439,15 @@ static void moves_main(void *arg) {
 static void watch_main(void *arg) {
     tm_server *server = arg;
     uint32_t n_turns = 0;
+    tm_settling settling = {0};
+    const tm_settling_place settles = {server->home, server->monitor, refresh_from_watch,
+                                       is_settled, server};
     tm__thread_lower();
     look_at_disk(server);
     tell_status(server, false);
     while (!wait_for_end(server, WATCH_MS)) {
         free_retired(server);
+        tm__settling_step(&settling, &settles);
         const bool must_reload = atomic_exchange(&server->must_reload, false);
         if (must_reload || ++n_turns % (1000 / WATCH_MS) == 0) {
             tm__door_reload(server->door, must_reload, server->log);
@@ -646,16 +656,6 @@ bool tm__server_has_tls(const tm_server *server) {
     return tm__door_has_tls(server->door);
 }
 
-static bool remove_temp(void *arg, const char *name) {
-    char *path = tm__fs_join(arg, name);
-    if (path != NULL) {
-        const tm_status st = tm__fs_remove(path, NULL);
-        (void)st; /* what cannot go now goes at the next start */
-    }
-    tm__mem_free(path);
-    return true;
-}
-
 static tm_status open_home(tm_server *server, tm_err *err) {
     char *path = tm__fs_join(tm__home_path(server->home), "serve.lock");
     if (path == NULL) {
@@ -698,12 +698,7 @@ static tm_status open_home(tm_server *server, tm_err *err) {
         server->desks[i].intake = server->intake;
         server->desks[i].parquet = server->parquet;
     }
-    char *temp = tm__mem_strdup(tm__home_temp(server->home));
-    if (temp != NULL && tm__fs_info(temp).kind == TM_PATH_DIR) {
-        const tm_status listed = tm__fs_list(temp, remove_temp, temp, NULL);
-        (void)listed;
-    }
-    tm__mem_free(temp);
+    tm__home_temp_reset(server->home);
     TM_TRY(tm__registry_epoch_begin(the_desk(server)->registry, &epoch, err));
     TM_TRY(tm__registry_generation(server->moves_registry, &server->generation, err));
     TM_TRY(refresh(server, server->watch_registry, NULL, err));

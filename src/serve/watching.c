@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -233,6 +234,24 @@ void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t
         tm__teller_problem(&watching->teller, err.message);
     }
     watching->is_failing = st != TM_OK;
+}
+
+static bool is_ready(void *arg, const char *model, uint32_t version) {
+    const tm_current *const current = arg;
+    for (uint32_t i = 0; i < current->n + current->n_kept; i++) {
+        const tm_served *const served = version_at(current, i);
+        if (served->version == version && strcmp(served->model, model) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void tm__watching_leave(tm_watching *watching, const tm_current *current, int64_t now_us) {
+    tm_current *const arg = (tm_current *)(uintptr_t)current;
+    tm__drift_watch_step(watching->rows, now_us);
+    tm__drift_watch_leave(watching->rows, is_ready, arg);
+    tm__error_watch_leave(watching->errors, is_ready, arg);
 }
 
 void tm__watching_audit(tm_watching *watching) {

@@ -24,6 +24,8 @@ void tm__watching_end(tm_watching *watching, const tm_current *current, int64_t 
 /** Keep and look at what came; current may be NULL. What cannot be done now is tried again; it is
  * said once. */
 void tm__watching_step(tm_watching *watching, const tm_current *current, int64_t now_us);
+/** Let go of versions that are neither served nor kept ready: their files may be gone. */
+void tm__watching_leave(tm_watching *watching, const tm_current *current, int64_t now_us);
 /** Append to the audit chain what requests left for it and is not appended yet. */
 void tm__watching_audit(tm_watching *watching);
 /** Keeps what is left. */

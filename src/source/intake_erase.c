@@ -189,9 +189,26 @@ static tm_status move_sinks_locked(erasing *e, const segment *s, tm_err *err) {
     return st;
 }
 
+static tm_status is_named(erasing *e, const tm_hash *hash, bool *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    TM_TRY(
+        tm__stmt_init(e->db, "SELECT 1 FROM segments WHERE source = ? AND hash = ?", &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, e->source.id);
+    tm__stmt_bind_blob(stmt, 2, hash->bytes, TM_HASH_BYTES);
+    const tm_status st = tm__stmt_step(stmt, out, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
 static tm_status replace_locked(erasing *e, const segment *s, tm_err *err) {
     const uint64_t n_left = s->n_rows - s->n_theirs;
     tm_stmt *stmt = NULL;
+    bool is_there = false;
+    TM_TRY(is_named(e, &s->hash, &is_there, err));
+    if (!is_there) { /* its retention removed it meanwhile */
+        return TM_OK;
+    }
+    TM_TRY(check_sinks(e->db, err));
     TM_TRY(move_sinks_locked(e, s, err));
     TM_TRY(tm__stmt_init(e->db,
                          n_left == 0 ? "DELETE FROM segments WHERE seq = ?1"
@@ -288,17 +305,6 @@ typedef struct sweep {
     tm_err *err;
 } sweep;
 
-static tm_status is_named(erasing *e, const tm_hash *hash, bool *out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    TM_TRY(
-        tm__stmt_init(e->db, "SELECT 1 FROM segments WHERE source = ? AND hash = ?", &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, e->source.id);
-    tm__stmt_bind_blob(stmt, 2, hash->bytes, TM_HASH_BYTES);
-    const tm_status st = tm__stmt_step(stmt, out, err);
-    tm__stmt_done(stmt);
-    return st;
-}
-
 static bool sweep_one(void *arg, const char *name) {
     sweep *const s = arg;
     char text[TM_HASH_TEXT];
@@ -317,14 +323,19 @@ static bool sweep_one(void *arg, const char *name) {
     return s->st == TM_OK;
 }
 
+/* Not while a backup copies them. */
 static tm_status sweep_files(erasing *e, tm_err *err) {
     sweep s = {.e = e, .err = err};
+    tm_file *held = NULL;
     if (tm__fs_info(e->dir).kind != TM_PATH_DIR) {
         return TM_OK;
     }
-    TM_TRY(tm__fs_list(e->dir, sweep_one, &s, err));
-    TM_TRY(s.st);
-    return tm__fs_sync_folder(e->dir, err);
+    TM_TRY(tm__intake_hold(e->home, e->ctx, &held, err));
+    tm_status st = tm__fs_list(e->dir, sweep_one, &s, err);
+    st = st == TM_OK ? s.st : st;
+    st = st == TM_OK ? tm__fs_sync_folder(e->dir, err) : st;
+    tm__file_close(held);
+    return st;
 }
 
 /* ---- Quarantine ---- */

@@ -18,7 +18,7 @@ typedef struct tm_intake_erased {
  * columns: names of those that hold ids. Called again after a crash it goes on: a segment is
  * changed in one transaction, and its old file goes with the next call at the latest.
  *
- * Nothing may take pushes or read the source meanwhile: intake.lock is the caller's.
+ * A server may take pushes and make segments meanwhile; a row that comes behind the look stays.
  * Errors:  TM_E_CONFLICT when a sink has a batch that is not done, or another process reads it;
  *          TM_E_NOT_FOUND; those of files. What was changed before stays changed.
  * Threads: one caller; uses ctx->pool.

@@ -370,7 +370,8 @@ tm_status tm__segment_size(const char *dir, tm_segment *segment, tm_err *err) {
 }
 
 typedef struct tm_portion {
-    int64_t last; /* number of the last batch */
+    int64_t last;   /* number of the last batch */
+    int64_t newest; /* number of the newest batch that is there */
     int64_t n_batches, n_rows;
     tm_buf parts; /* tm_segment_part of each batch */
 } tm_portion;
@@ -396,6 +397,7 @@ static tm_status choose(tm_intake_place *p, tm_portion *out, int64_t *out_pendin
         const int64_t rows = tm__stmt_i64(stmt, 1);
         n_bytes += tm__stmt_i64(stmt, 2);
         *out_pending += rows;
+        chosen.newest = tm__stmt_i64(stmt, 0);
         if (chosen.n_batches == 0 ||
             (n_bytes <= SEGMENT_BYTES_MAX && chosen.n_rows + rows <= SEGMENT_ROWS_MAX)) {
             const tm_segment_part part = {tm__stmt_i64(stmt, 3), (uint64_t)rows};
@@ -475,6 +477,7 @@ tm_status tm__intake_compact(tm_ctx *ctx, const tm_home *home, const char *name,
                              uint64_t n_rows_min, uint64_t *out_rows, tm_err *err) {
     tm_intake_place p = {.home = home};
     uint64_t n_rows = 0;
+    int64_t until = 0; /* what comes meanwhile is for the next call, or this one might never end */
     tm_status st = tm__intake_db_open_there(home, true, &p.db, err);
     for (bool more = true; st == TM_OK && more;) {
         tm_portion portion = {0};
@@ -497,6 +500,8 @@ tm_status tm__intake_compact(tm_ctx *ctx, const tm_home *home, const char *name,
         if (more && st == TM_OK) {
             st = make_segment(ctx, &p, &portion, err);
             n_rows += st == TM_OK ? (uint64_t)portion.n_rows : 0;
+            until = until == 0 ? portion.newest : until;
+            more = portion.last < until;
         }
         tm__buf_done(&portion.parts);
         if (st == TM_OK && tm__ctx_cancelled(ctx)) {

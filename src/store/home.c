@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Paths of a home, made once and borrowed from it; what is published there goes by the vault, which
+ * seals it where the home says so.
+ */
 #include "store/home.h"
 
 #include <stdlib.h>
@@ -188,4 +192,23 @@ void tm__home_close(tm_home *home) {
     tm__mem_free(home->jobs);
     tm__mem_free(home->temp);
     tm__mem_free(home);
+}
+
+static bool remove_temp(void *arg, const char *name) {
+    char *const path = tm__fs_join(arg, name);
+    if (path != NULL) {
+        const tm_status st = tm__fs_remove(path, NULL);
+        (void)st; /* what cannot go now goes at the next start */
+    }
+    tm__mem_free(path);
+    return true;
+}
+
+void tm__home_temp_reset(const tm_home *home) {
+    char *const temp = tm__mem_strdup(tm__home_temp(home));
+    if (temp != NULL && tm__fs_info(temp).kind == TM_PATH_DIR) {
+        const tm_status listed = tm__fs_list(temp, remove_temp, temp, NULL);
+        (void)listed;
+    }
+    tm__mem_free(temp);
 }

@@ -29,6 +29,8 @@ const char *tm__home_snapshots(const tm_home *home);  /* folder */
 const char *tm__home_bundles(const tm_home *home);    /* folder */
 const char *tm__home_jobs(const tm_home *home);       /* folder: logs and results of children */
 const char *tm__home_temp(const tm_home *home);       /* folder, 0700, emptied at start of serve */
+/** Remove what killed processes left there, when nobody else works in it. Any thread. */
+void tm__home_temp_reset(const tm_home *home);
 /** Path of a bundle by hash; the caller frees with tm__mem_free(). */
 char *tm__home_bundle_path(const tm_home *home, const tm_hash *hash);
 /** Write bytes under their hash unless they are there. */

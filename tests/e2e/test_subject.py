@@ -202,10 +202,6 @@ def test_what_erase_does_not_reach_is_refused_by_name_and_nothing_changes(tm):
     token = secrets.token_hex(16)
     plant(tm, 40, [token])
     before = {(who, path) for who, path in where(tm.folder / ".tidemill", [token]) if not path.endswith("-wal")}
-    server = Server(tm)
-    result = tm("subject", "erase", token, "--certificate", "c.json")
-    assert result.code == 5 and "a server runs" in result.err
-    assert server.stop() == 0
     tm.ok("route", "split", "late", "1=50", "2=50")
     result = tm("subject", "erase", token, "--certificate", "c.json")
     assert result.code == 5 and "a split of its route" in result.err

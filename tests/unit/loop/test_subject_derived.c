@@ -4,7 +4,6 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/subject_derived.h"
-#include "store/online.h"
 #include "temp_home.h"
 
 static void put(const tm_home *home, const char *folder, const char *name) {
@@ -24,23 +23,15 @@ static bool is_there(const tm_home *home, const char *name) {
 }
 
 static void all_of_it_goes_and_nothing_else(void **state) {
-    tm_online *online = NULL;
-    bool is_new = false;
     assert_int_equal(tm__subject_remove_derived(*state, NULL), TM_OK); /* there is none */
     put(*state, "cache", "a.csv");
     put(*state, "checkpoints", "b.0");
     put(*state, "spill", "1.tms");
     put(*state, "jobs", "sink.1.0.rows");
     put(*state, "jobs", "1.out");
-    assert_int_equal(tm__online_open_write(*state, false, &online, &is_new, NULL), TM_OK);
-    assert_int_equal(tm__online_publish(online, NULL), TM_OK);
-    assert_int_equal(tm__subject_remove_derived(*state, NULL), TM_E_CONFLICT); /* it is written */
-    tm__online_unref(online);
-    assert_int_equal(tm__online_newest(*state), 1);
     assert_int_equal(tm__subject_remove_derived(*state, NULL), TM_OK);
-    assert_int_equal(tm__online_newest(*state), 0);
     assert_false(is_there(*state, "cache/a.csv") || is_there(*state, "checkpoints/b.0") ||
-                 is_there(*state, "online/1") || is_there(*state, "jobs/sink.1.0.rows"));
+                 is_there(*state, "jobs/sink.1.0.rows"));
     assert_true(is_there(*state, "spill/1.tms") && is_there(*state, "jobs/1.out"));
     assert_true(tm__subject_is_derived("online") && tm__subject_is_derived("cache"));
     assert_false(tm__subject_is_derived("spill"));

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/subject_certificate.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "loop/subject_sinks.h"
+#include "registry/chain.h"
+
+bool tm__certificate_keeps_any(const tm_certificate_facts *e) {
+    return e->erasure->models != TM_SUBJECT_REFIT || json_array_size(e->refused) > 0;
+}
+
+static void say_not_reached(json_t *list, const char *what, const char *why) {
+    json_array_append_new(list, json_pack("{s:s, s:s}", "what", what, "why", why));
+}
+
+static tm_status say_backups(const tm_certificate_facts *e, json_t *list, tm_err *err) {
+    json_t *entries = NULL;
+    int64_t next = 0;
+    size_t i = 0;
+    const json_t *one = NULL;
+    const tm_audit_filter filter = {.event = "backup.made", .newest = TM_AUDIT_LIST_MAX};
+    TM_TRY(tm__audit_list(e->registry, &filter, &entries, &next, err));
+    json_array_foreach(entries, i, one) {
+        json_t *what = json_sprintf("backup:%s",
+                                    tm__json_text(json_object_get(one, "details"), "blake2b", ""));
+        json_array_append_new(list, json_pack("{s:o, s:s}", "what", what, "why",
+                                              "it was made before, and lies outside of the home"));
+    }
+    json_decref(entries);
+    return TM_OK;
+}
+
+/* What a gate said of a version the last time, from the audit chain; NULL: nothing. */
+static tm_status gate_of(const tm_certificate_facts *e, const char *model, uint32_t version,
+                         json_t **out, tm_err *err) {
+    const tm_history_filter filter = {.event = "gate", .version = version};
+    json_t *entries = NULL;
+    size_t i = 0;
+    const json_t *one = NULL;
+    TM_TRY(tm__registry_history_find(e->registry, model, &filter, &entries, err));
+    json_array_foreach(entries, i, one) {
+        json_decref(*out);
+        *out = json_pack("{s:b, s:s}", "open",
+                         strcmp(tm__json_text(one, "event", ""), "gate.opened") == 0, "reason",
+                         tm__json_text(one, "reason", ""));
+    }
+    json_decref(entries);
+    return tm__json_check(err);
+}
+
+static tm_status say_models(const tm_certificate_facts *e, json_t *list, tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    const char *last = "";
+    json_array_foreach(json_object_get(e->found, "versions"), i, one) {
+        const char *const model = tm__json_text(one, "model", "");
+        tm_version version = {0};
+        char hash[TM_HASH_TEXT];
+        if (strcmp(last, model) == 0) {
+            continue;
+        }
+        last = model;
+        TM_TRY(tm__registry_find(e->registry, model, &version, err));
+        tm__hash_to_text(&version.bundle_hash, hash);
+        json_t *said = NULL;
+        const tm_status st = gate_of(e, model, version.number, &said, err);
+        json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s, s:o*}", "model", model,
+                                              "version", (json_int_t)version.number, "bundle_hash",
+                                              hash, "snapshot", version.snapshot, "gate", said));
+        tm__version_done(&version);
+        TM_TRY(st);
+    }
+    return TM_OK;
+}
+
+tm_status tm__certificate_make(const tm_certificate_facts *e, json_t **out, tm_err *err) {
+    char subject[TM_HASH_TEXT], at[48];
+    const bool is_refit = e->erasure->models == TM_SUBJECT_REFIT;
+    const json_t *const unasked = json_object_get(e->now, "not_looked_into");
+    const bool is_complete = !tm__certificate_keeps_any(e) && json_array_size(unasked) == 0;
+    json_t *models = json_array(), *rest = json_array();
+    tm__hash_to_text(&e->subject, subject);
+    at[tm__time_to_text(tm__now_us(), at)] = '\0';
+    tm_status st = say_models(e, models, err);
+    st = st == TM_OK ? say_backups(e, rest, err) : st;
+    st = st == TM_OK && e->has_found ? tm__subject_say_sinks(e->home, e->found, rest, err) : st;
+    if (json_array_size(json_object_get(e->found, "sources")) > 0) {
+        say_not_reached(rest, "files and databases that sources read",
+                        "they lie outside of the home; of a source with a key no row is taken "
+                        "twice");
+    }
+    json_t *body =
+        json_pack("{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:b, s:O, s:O}", "schema",
+                  "tidemill.erasure/1", "subject", subject, "at", at, "complete", is_complete,
+                  "policy", is_refit ? "refit" : "list", "found", e->found, "models", models,
+                  "refused", e->refused, "scanned", e->can_scan && !tm__certificate_keeps_any(e),
+                  "not_looked_into", unasked, "not_reached", rest);
+    json_decref(models);
+    json_decref(rest);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st == TM_OK) {
+        *out = body;
+    } else {
+        json_decref(body);
+    }
+    return st;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What it says of real erasures: tests/e2e/test_subject.py. */
+#include "test.h"
+
+#include "loop/subject_certificate.h"
+#include "temp_home.h"
+
+static const tm_actor actor = {.name = "test"};
+
+static void it_is_complete_when_nothing_stays_and_nothing_was_unasked(void **state) {
+    tm_registry *registry = NULL;
+    json_t *found =
+        json_pack("{s:[], s:[], s:[], s:[]}", "sources", "versions", "answers", "delivered");
+    json_t *now = json_pack("{s:[]}", "not_looked_into"), *refused = json_array(), *body = NULL;
+    tm_subject_erasure erasure = {.id = "somebody", .actor = &actor};
+    tm_certificate_facts facts = {.home = *state,
+                                  .erasure = &erasure,
+                                  .found = found,
+                                  .now = now,
+                                  .refused = refused,
+                                  .can_scan = true};
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    facts.registry = registry;
+    assert_false(tm__certificate_keeps_any(&facts));
+    assert_int_equal(tm__certificate_make(&facts, &body, NULL), TM_OK);
+    assert_true(tm__json_bool(body, "complete", false) && tm__json_bool(body, "scanned", false));
+    json_decref(body);
+    erasure.models = TM_SUBJECT_LIST;
+    assert_true(tm__certificate_keeps_any(&facts));
+    assert_int_equal(tm__certificate_make(&facts, &body, NULL), TM_OK);
+    assert_false(tm__json_bool(body, "complete", true) || tm__json_bool(body, "scanned", true));
+    assert_string_equal(tm__json_text(body, "policy", ""), "list");
+    json_decref(body);
+    tm__registry_close(registry);
+    json_decref(found);
+    json_decref(now);
+    json_decref(refused);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(it_is_complete_when_nothing_stays_and_nothing_was_unasked,
+                                        tm__temp_home_open, tm__temp_home_close)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
