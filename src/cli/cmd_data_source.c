@@ -529,6 +529,19 @@ tm_status cmd_data_snapshot(tm_cli *cli, tm_err *err) {
     return st;
 }
 
+static tm_status note_compacted(const tm_home *home, const char *name, uint64_t n_rows,
+                                uint64_t n_removed, tm_err *err) {
+    if (n_rows + n_removed == 0) {
+        return TM_OK;
+    }
+    const tm_cli_deed deed = {.event = "source.compacted",
+                              .kind = "source",
+                              .name = name,
+                              .details = json_pack("{s:I, s:I}", "rows", (json_int_t)n_rows,
+                                                   "removed", (json_int_t)n_removed)};
+    return tm__cli_audit(home, &deed, err);
+}
+
 static tm_status compact_all(tm_cli *cli, tm_ctx *ctx, const tm_home *home, json_t *done,
                              tm_err *err) {
     const uint64_t n_min = (uint64_t)tm__cli_i64(cli, "min-rows");
@@ -563,6 +576,10 @@ static tm_status compact_all(tm_cli *cli, tm_ctx *ctx, const tm_home *home, json
                         one);
             tm__cli_print(cli, "%s: %llu rows are older than its retention and removed\n", one,
                           (unsigned long long)gone.n_rows);
+        }
+        st = note_compacted(home, one, n_rows, gone.n_rows, err);
+        if (st != TM_OK) {
+            break;
         }
         if (gone.n_held > 0) {
             tm__cli_note(cli, "%llu old segments of '%s' are kept until sink '%s' has read them",

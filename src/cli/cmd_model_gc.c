@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `model gc`: files of versions that nothing reaches. */
+#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "registry/collect.h"
@@ -20,6 +21,19 @@ static void print_words(tm_cli *cli, const json_t *result, bool is_dry) {
                   (long long)tm__json_i64(result, "kept", 0));
 }
 
+/* Versions have entries of their own. */
+static tm_status note(const tm_place *place, const json_t *result, tm_err *err) {
+    const size_t n = json_array_size(json_object_get(result, "files"));
+    if (n == 0) {
+        return TM_OK;
+    }
+    const tm_cli_deed deed = {.event = "files.collected",
+                              .kind = "home",
+                              .details = json_pack("{s:I, s:O}", "files", (json_int_t)n, "bytes",
+                                                   json_object_get(result, "bytes"))};
+    return tm__cli_audit(place->home, &deed, err);
+}
+
 tm_status cmd_model_gc(tm_cli *cli, tm_err *err) {
     char user[80];
     tm_place place = {0};
@@ -30,9 +44,10 @@ tm_status cmd_model_gc(tm_cli *cli, tm_err *err) {
                                    .older_us = tm__cli_duration_us(cli, "older-than"),
                                    .actor = &actor};
     TM_TRY(tm__place_open(cli, false, &place, err));
-    const tm_status st = tm__registry_collect(place.registry, &options, &result, err);
+    tm_status st = tm__registry_collect(place.registry, &options, &result, err);
     if (st == TM_OK && !options.is_dry) {
         tm__cli_did(cli, "what nothing reaches is collected");
+        st = note(&place, result, err);
     }
     if (st == TM_OK && cli->json) {
         json_object_set_new(result, "dry_run", json_boolean(options.is_dry));

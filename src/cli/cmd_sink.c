@@ -279,6 +279,16 @@ tm_status cmd_sink_run(tm_cli *cli, tm_err *err) {
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
     st = st == TM_OK ? tm__home_open(cli->home, false, &home, err) : st;
     st = st == TM_OK ? tm__sink_run(&ctx, home, name, &result, err) : st;
+    if (st == TM_OK && tm__json_i64(result, "batches", 0) > 0) {
+        const tm_cli_deed deed = {
+            .event = "sink.wrote",
+            .kind = "sink",
+            .name = name,
+            .details = json_pack("{s:O, s:O}", "rows", json_object_get(result, "rows"), "batches",
+                                 json_object_get(result, "batches"))};
+        tm__cli_did(cli, "the rows are written");
+        st = tm__cli_audit(home, &deed, err);
+    }
     if (st == TM_OK && cli->json) {
         tm__cli_print_object(cli, "tidemill.sink.run/1", result);
     } else if (st == TM_OK) {

@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/pool.h"
 #include "base/simd.h"
+#include "base/sandbox.h"
 #include "base/system.h"
 #include "base/tls.h"
 #include "cli/doctor.h"
@@ -137,11 +138,22 @@ static void check_clock(tm_checks *checks) {
                       : "none; times are UTC and no command needs one");
 }
 
+static void check_sandbox(tm_checks *checks) {
+    const bool is_there = tm__sandbox_is_there();
+    tm__check_add(checks, "sandbox", is_there ? TM_CHECK_OK : TM_CHECK_WARN,
+                  "Use a kernel with seccomp filters: without them children that parse and train "
+                  "have limits, and nothing else holds them back.",
+                  "%s",
+                  is_there ? "children are held back by a filter of system calls"
+                           : "this kernel, or this build, has no filters of system calls");
+}
+
 void tm__check_machine(tm_checks *checks) {
     check_processor(checks);
     check_memory(checks);
     check_limits(checks);
     check_clock(checks);
+    check_sandbox(checks);
 }
 
 /* ---- Libraries ---- */

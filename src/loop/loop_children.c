@@ -38,7 +38,7 @@ bool tm__children_next_ended(tm_children *c, char out_name[TM_MAX_NAME + 1],
 }
 
 /* Of addresses, which a small machine with many threads reserves more of than it has memory. */
-static uint64_t memory_max(void) {
+uint64_t tm__children_memory_max(void) {
     const uint64_t memory = tm__memory_bytes(NULL);
     return TM_CHILD_ADDRESSES(memory > ADDRESSES_MIN ? memory : ADDRESSES_MIN);
 }
@@ -56,7 +56,7 @@ tm_status tm__children_start(tm_children *c, const char *command, const char *ve
                           tm__home_path(c->home), "--json", c->option, NULL};
     const tm_child_spec spec = {.argv = argv,
                                 .stderr_path = errors,
-                                .memory_bytes_max = memory_max(),
+                                .memory_bytes_max = tm__children_memory_max(),
                                 .has_network = c->has_network};
     const tm_status st = tm__child_start(c->supervisor, &spec, &one->id, err);
     tm__mem_free(errors);
@@ -80,12 +80,15 @@ void tm__children_stop(tm_children *c) {
 /* ---- One alone ---- */
 
 tm_status tm__lone_start(tm_lone_child *c, const char *const *argv, const char *errors,
-                         uint32_t seconds_max, tm_err *err) {
+                         const tm_lone_limits *limits, tm_err *err) {
     char *const path = tm__fs_join(tm__home_jobs(c->home), errors);
     if (path == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    const tm_child_spec spec = {.argv = argv, .stderr_path = path, .seconds_max = seconds_max};
+    const tm_child_spec spec = {.argv = argv,
+                                .stderr_path = path,
+                                .memory_bytes_max = limits->memory_bytes_max,
+                                .seconds_max = limits->seconds_max};
     const tm_status st = tm__child_start(c->supervisor, &spec, &c->id, err);
     tm__mem_free(path);
     c->is_running = st == TM_OK;

@@ -25,7 +25,8 @@ static tm_status child_start(tm_compacting *c, const char *source, tm_err *err) 
                           is_collecting ? tm__home_path(c->child.home) : "--json",
                           is_collecting ? "--json" : NULL,
                           NULL};
-    return tm__lone_start(&c->child, argv, "compact.err", CHILD_SECONDS_MAX, err);
+    const tm_lone_limits limits = {CHILD_SECONDS_MAX, tm__children_memory_max()};
+    return tm__lone_start(&c->child, argv, "compact.err", &limits, err);
 }
 
 static void say(const tm_compacting *c, tm_log_level level, const char *event, const char *text) {

@@ -129,10 +129,16 @@ typedef struct tm_lone_child {
     bool is_running;
     uint64_t id;
 } tm_lone_child;
-/** Start a program that may take seconds_max (0: for ever); what it says to stderr is kept as
- * `errors` among the jobs of the home. */
+typedef struct tm_lone_limits {
+    uint32_t seconds_max;      /* 0: none */
+    uint64_t memory_bytes_max; /* of addresses; 0: none, for who maps a large file */
+} tm_lone_limits;
+/** Addresses that a child which reads and learns may have. */
+uint64_t tm__children_memory_max(void);
+/** Start a program; what it says to stderr is kept as `errors` among the jobs of the home. */
 TM_NODISCARD tm_status tm__lone_start(tm_lone_child *child, const char *const *argv,
-                                      const char *errors, uint32_t seconds_max, tm_err *err);
+                                      const char *errors, const tm_lone_limits *limits,
+                                      tm_err *err);
 /** True once when it has ended; *out_exit is -1 when how is not known. */
 bool tm__lone_has_ended(tm_lone_child *child, int *out_exit);
 /** What cannot be stopped now dies with its supervisor: a kill loses nothing. */

@@ -37,7 +37,8 @@ static tm_status start(tm_tending *t, tm_err *err) {
     const char *const argv[] = {
         tm__program_path(),           t->duty->command, t->duty->verb, "--follow", "--home",
         tm__home_path(t->child.home), "--json",         NULL};
-    return tm__lone_start(&t->child, argv, t->duty->errors, 0, err);
+    static const tm_lone_limits none = {0}; /* it goes on, and maps the online store */
+    return tm__lone_start(&t->child, argv, t->duty->errors, &none, err);
 }
 
 /* Looked at anew when the registry changed. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit chain from outside: what is in it, what of it is found changed, and what it never holds."""
 import json
+import os
 import shutil
 import sqlite3
 
@@ -108,3 +109,27 @@ def test_what_apply_replay_and_quarantine_did_is_there(tm):
     tm.ok("data", "replay", "a", "--drop")
     tm.ok("apply")  # changes nothing
     assert [e["event"] for e in entries(tm, "--object", "source:a")] == ["source.added", "quarantine.read", "source.replayed", "source.dropped"]
+
+
+def test_what_upkeep_did_is_there(tm):
+    tm.write("rows.csv", "id,x,y\n" + "".join(f"{i},{i % 7},{'yes' if i % 3 else 'no'}\n" for i in range(60)))
+    tm.ok("train", "rows.csv", "--target", "y", "--drop", "id", "--name", "m", "--learner", "baseline", "-q")
+    tm.ok("data", "add", "pushed", "--push", "--key", "id")
+    tm.ok("data", "push", "pushed", "rows.csv")
+    tm.ok("data", "compact", "--min-rows", "1")
+    tm.ok("data", "compact", "--min-rows", "1")  # nothing to do
+    tm.ok("sink", "add", "scored", "--model", "m", "--read", "pushed", "--to-csv", "scored")
+    tm.ok("sink", "run", "scored")
+    tm.ok("online", "rebuild")
+    left = tm.folder / ".tidemill" / "snapshots" / f"{'0' * 64}.parquet"
+    left.write_bytes(b"x")
+    os.utime(left, (1, 1))
+    tm.ok("model", "gc")
+    tm.ok("backup", "b.tar.zst")
+    tm.ok("restore", "b.tar.zst", "--home", "again")
+    there = [(e["event"], e["object"], e["details"]) for e in entries(tm)]
+    assert [e for e in there if e[0] == "source.compacted"] == [("source.compacted", "source:pushed", {"rows": 60, "removed": 0})]
+    assert ("sink.wrote", "sink:scored", {"rows": 60, "batches": 1}) in there and ("online.rebuilt", "online", {"rows": 0}) in there
+    assert ("files.collected", "home", {"files": 1, "bytes": 1}) in there
+    again = tm.ok("--home", "again", "audit", "tail", "--newest", "1000", "--json").json["entries"]
+    assert [e["event"] for e in again][-1] == "backup.restored" and again[-1]["details"]["created"] and tm.ok("--home", "again", "audit", "verify").code == 0
