@@ -357,6 +357,23 @@ static tm_status archive_create(tm_backup *b, tm_err *err) {
     return st;
 }
 
+/* Databases are copied as they are: of a sealed home to where their like lies already, since what is
+ * sealed beside the file's place is not to stand there in clear, not even for a moment. */
+static tm_status open_staging(tm_backup *b, tm_err *err) {
+    const char *const temp = tm__home_temp(b->place.home);
+    bool is_sealed = false;
+    TM_TRY(tm__vault_has(tm__home_meta_db(b->place.home), &is_sealed, err));
+    if (!is_sealed) {
+        return tm__staging_open(b->path, &b->staging, err);
+    }
+    TM_TRY(tm__fs_mkdir(temp, err));
+    char *const beside = tm__fs_join(temp, "backup");
+    const tm_status st =
+        beside == NULL ? no_memory(err) : tm__staging_open(beside, &b->staging, err);
+    tm__mem_free(beside);
+    return st;
+}
+
 static tm_status backup(tm_backup *b, tm_err *err) {
     char created[48];
     char hash_text[TM_HASH_TEXT];
@@ -364,7 +381,7 @@ static tm_status backup(tm_backup *b, tm_err *err) {
     uint64_t size_bytes = 0;
     tm_hash hash;
     tm__time_to_text(tm__now_us(), created);
-    TM_TRY(tm__staging_open(b->path, &b->staging, err));
+    TM_TRY(open_staging(b, err));
     TM_TRY(copy_databases(b, err));
     b->n_files = 6 + json_array_size(b->owned) +
                  json_array_size(json_object_get(b->files, "bundles")) +

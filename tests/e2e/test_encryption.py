@@ -155,7 +155,14 @@ def test_a_backup_is_sealed_and_comes_back_with_its_key_alone(tm):
     source = write_key(tm)
     tm.ok("encrypt", "--key", source)
     fill(tm)
-    tm.ok("backup", "home.tar.zst")
+    (tm.folder / "away").mkdir()
+    making = tm.popen([str(tm.program), "backup", "away/home.tar.zst"], cwd=tm.folder, env=tm.env)
+    stood = set()
+    while making.poll() is None:
+        stood |= {p.name for p in (tm.folder / "away").rglob("*.db")}
+    assert making.returncode == 0 and stood == set() and [p.name for p in (tm.folder / "away").iterdir()] == ["home.tar.zst"]
+    assert list((tm.folder / ".tidemill" / "temp").iterdir()) == []
+    (tm.folder / "away" / "home.tar.zst").rename(tm.folder / "home.tar.zst")
     refused = tm("restore", "home.tar.zst", "--home", "again")
     assert refused.code == 4 and "--key" in refused.err and not (tm.folder / "again").exists()
     assert tm("restore", "home.tar.zst", "--home", "again", "--key", write_key(tm, "other.key")).code == 4
