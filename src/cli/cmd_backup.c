@@ -357,8 +357,8 @@ static tm_status archive_create(tm_backup *b, tm_err *err) {
     return st;
 }
 
-/* Databases are copied as they are: of a sealed home to where their like lies already, since what is
- * sealed beside the file's place is not to stand there in clear, not even for a moment. */
+/* Databases are copied as they are: of a sealed home to where their like lies already, since what
+ * is sealed beside the file's place is not to stand there in clear, not even for a moment. */
 static tm_status open_staging(tm_backup *b, tm_err *err) {
     const char *const temp = tm__home_temp(b->place.home);
     bool is_sealed = false;

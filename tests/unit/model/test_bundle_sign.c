@@ -169,21 +169,20 @@ static void swap(tampering *t) {
  * how many (./run campaign bundles: 10,000); TM_SEED where they begin. */
 static void every_tampered_bundle_is_refused(void **state) {
     (void)state;
-    static void (*const ways[])(tampering *t) = {flip, overwrite, cut, lengthen, take_out, swap};
+    static void (*const ways[])(tampering * t) = {flip, overwrite, cut, lengthen, take_out, swap};
     const char *const text = getenv("TM_BUNDLES"), *const seed = getenv("TM_SEED");
     const unsigned long n = text == NULL ? 150 : strtoul(text, NULL, 10);
-    tampering t = {
-        .rng = tm__rng_split(seed == NULL ? 1 : strtoull(seed, NULL, 10), "bundles", 0)};
+    tampering t = {.rng = tm__rng_split(seed == NULL ? 1 : strtoull(seed, NULL, 10), "bundles", 0)};
     tm_buf plain, good;
     tm_hash hash;
     tm_signing_key key;
-    unsigned long n_same = 0;
+    unsigned long n_found = 0;
     tm__signing_key_create(&key);
     bundle_data_write(data, &plain, &hash);
     sign(&plain, &key, &good);
     t.bytes = malloc(good.len + 1);
     assert_non_null(t.bytes);
-    for (unsigned long i = 0; i < n; i++) {
+    while (n_found < n) {
         tm_bundle *bundle = NULL;
         memcpy(t.bytes, good.data, good.len);
         t.len = good.len;
@@ -193,12 +192,14 @@ static void every_tampered_bundle_is_refused(void **state) {
             bundle_bytes_mend(t.bytes, t.len);
         }
         if (t.len == good.len && memcmp(t.bytes, good.data, t.len) == 0) {
-            n_same++; /* put right again, or two bytes alike changed places */
-        } else if (tm__bundle_load(t.bytes, t.len, &bundle, NULL) == TM_OK) {
-            fail_msg("bundle %lu, way %zu: the change was not noticed", i, way);
+            continue; /* put right again, or two bytes alike changed places */
         }
+        if (tm__bundle_load(t.bytes, t.len, &bundle, NULL) == TM_OK) {
+            fail_msg("bundle %lu, way %zu: the change was not noticed", n_found, way);
+        }
+        n_found++;
     }
-    printf("%lu tampered bundles, all found (%lu more were as before)\n", n - n_same, n_same);
+    printf("%lu tampered bundles, all found\n", n);
     free(t.bytes);
     tm__buf_done(&plain);
     tm__buf_done(&good);
