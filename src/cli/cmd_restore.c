@@ -15,7 +15,6 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/staging.h"
@@ -358,14 +357,6 @@ static tm_status erase_again(tm_restore *r, tm_err *err) {
     return st;
 }
 
-static tm_status note_restored(const tm_restore *r, tm_err *err) {
-    const tm_cli_deed deed = {
-        .event = "backup.restored",
-        .kind = "home",
-        .details = json_pack("{s:O*}", "created", json_object_get(r->manifest, "created"))};
-    return tm__cli_audit(r->staging.home, &deed, err);
-}
-
 /* The project file goes beside the home when none is there. *out_what: "none", "written", "same",
  * "kept" (another stands there). */
 static tm_status project_restore(tm_restore *r, const char *home, const char **out_what,
@@ -456,7 +447,6 @@ static tm_status restore(tm_restore *r, const char *home, tm_err *err) {
         TM_TRY(sources_restore(r, err));
         TM_TRY(file_sync(&r->staging, "intake.db", err));
         TM_TRY(erase_again(r, err));
-        TM_TRY(note_restored(r, err));
         TM_TRY(project_restore(r, home, &project, err));
         TM_TRY(tm__staging_publish(&r->staging, home, err));
     }
