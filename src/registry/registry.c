@@ -176,18 +176,7 @@ void tm__registry_close(tm_registry *registry) {
 }
 
 tm_status tm__registry_generation(tm_registry *registry, int64_t *out, tm_err *err) {
-    /* data_version counts the commits of others, total_changes one's own: the sum never falls. */
-    int64_t others = 0;
-    TM_TRY(tm__db_data_version(registry->db, &others, err));
-    tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db, "SELECT total_changes()", &stmt, err));
-    bool has_row = false;
-    const tm_status st = tm__stmt_step(stmt, &has_row, err);
-    if (st == TM_OK) {
-        *out = others + tm__stmt_i64(stmt, 0);
-    }
-    tm__stmt_done(stmt);
-    return st;
+    return tm__db_data_version(registry->db, out, err);
 }
 
 tm_status tm__registry_transact(tm_registry *registry,
@@ -331,7 +320,7 @@ tm_status tm__registry_alias(tm_registry *registry, int64_t model_id, const char
 #define TM_VERSION_COLUMNS                                                                         \
     "m.name, v.number, v.bundle_hash, v.created_us, v.snapshot, v.info, coalesce(d.is_open, 1),"   \
     " coalesce((SELECT group_concat(name, ' ') FROM (SELECT name FROM aliases a"                   \
-    " WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY name)), ''),"                 \
+    " WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY name) n), ''),"               \
     " c.at_us"                                                                                     \
     " FROM versions v JOIN models m ON m.id = v.model_id"                                          \
     " LEFT JOIN verdicts d ON d.model_id = v.model_id AND d.number = v.number"                     \
@@ -367,7 +356,8 @@ static tm_status version_absent(tm_registry *registry, int64_t model_id, uint32_
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(registry->db,
                          "SELECT m.name, coalesce(max(v.number), 0) FROM models m"
-                         " LEFT JOIN versions v ON v.model_id = m.id WHERE m.id = ?",
+                         " LEFT JOIN versions v ON v.model_id = m.id WHERE m.id = ?"
+                         " GROUP BY m.name",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, model_id);
     bool has_row = false;
@@ -581,7 +571,7 @@ static tm_status add_model_locked(tm_registry *registry, const tm_adding *in, in
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(registry->db,
                          "INSERT INTO models(name, created_us, recipe) VALUES(?1, ?2, ?3)"
-                         " ON CONFLICT(name) DO UPDATE SET recipe = coalesce(recipe, ?3)"
+                         " ON CONFLICT(name) DO UPDATE SET recipe = coalesce(models.recipe, ?3)"
                          " RETURNING id",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, in->model);
@@ -877,7 +867,8 @@ tm_status tm__registry_models(tm_registry *registry, json_t **out, tm_err *err) 
 
 /* ?2 is what is looked for. */
 #define FOUND                                                                                      \
-    " (?2 = '' OR substr(v.number, 1, length(?2)) = ?2 OR EXISTS(SELECT 1 FROM aliases f"          \
+    " (?2 = '' OR substr(CAST(v.number AS varchar), 1, length(?2)) = ?2 OR EXISTS(SELECT 1 FROM "  \
+    "aliases f"                                                                                    \
     " WHERE f.model_id = v.model_id AND f.number = v.number AND instr(lower(f.name), lower(?2)) "  \
     "> 0)"                                                                                         \
     " OR EXISTS(SELECT 1 FROM tags f WHERE f.model_id = v.model_id AND f.number = v.number"        \
@@ -888,7 +879,7 @@ static tm_status count_versions(tm_registry *registry, int64_t model_id, const c
     tm_stmt *stmt = NULL;
     bool has_row = false;
     TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT count(*), coalesce(sum(" FOUND "), 0)"
+                         "SELECT count(*), count(CASE WHEN" FOUND " THEN 1 END)"
                          " FROM versions v WHERE v.model_id = ?1",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, model_id);
@@ -917,7 +908,7 @@ tm_status tm__registry_versions_find(tm_registry *registry, const char *model,
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, model_id);
     tm__stmt_bind_text(stmt, 2, find);
-    tm__stmt_bind_i64(stmt, 3, filter->count == 0 ? -1 : (int64_t)filter->count);
+    tm__stmt_bind_i64(stmt, 3, filter->count == 0 ? INT64_MAX : (int64_t)filter->count);
     tm__stmt_bind_i64(stmt, 4, filter->from == 0 ? 0 : (int64_t)filter->from - 1);
     return list_rows(stmt, version_item, out, err);
 }

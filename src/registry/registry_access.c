@@ -338,11 +338,11 @@ tm_status tm__registry_runs(tm_registry *registry, const char *kind, const char 
         " SELECT coalesce(max(CASE WHEN ended_us <= ?4 THEN ended_us END), 0),"
         " coalesce(sum(CASE WHEN started_us >= ?3"
         " THEN max(min(coalesce(ended_us, ?4), ?4) - started_us, 0) END), 0),"
-        " coalesce(sum((state = 'failed' OR state = 'refused' AND"
+        " count(CASE WHEN (state = 'failed' OR state = 'refused' AND"
         " json_extract(result, '$.version') IS NOT NULL) AND started_us > max("
         " coalesce((SELECT max(started_us) FROM runs WHERE state = 'done'), 0),"
         " coalesce((SELECT max(at_us) FROM history WHERE model = ?2 AND at_us <= ?4 AND event IN"
-        " ('promoted', 'rolled_back', 'gate.set', 'recipe.set')), 0))), 0) FROM runs",
+        " ('promoted', 'rolled_back', 'gate.set', 'recipe.set')), 0)) THEN 1 END) FROM runs",
         &stmt, err));
     tm__stmt_bind_text(stmt, 1, kind);
     tm__stmt_bind_text(stmt, 2, model);

@@ -157,7 +157,7 @@ static tm_status list_item(tm_stmt *stmt, json_t *list, int64_t *out_seq, tm_err
     " FROM history WHERE seq > ?1 AND (?2 IS NULL OR event = ?2 OR"                                \
     " substr(event, 1, length(?2) + 1) = ?2 || '.') AND (?3 IS NULL OR actor = ?3)"                \
     " AND (?4 IS NULL OR object = ?4 OR substr(object, 1, length(?4) + 1) = ?4 || ':')"            \
-    " AND (?5 IS NULL OR model = ?5) AND (?6 IS NULL OR subject = ?6)"                             \
+    " AND (?5 IS NULL OR model = ?5) AND (subject = ?6 OR ?6 IS NULL)"                             \
     " AND (?7 = 0 OR at_us >= ?7) AND (?8 = 0 OR at_us < ?8)"
 
 static void bind_filter(tm_stmt *stmt, const tm_audit_filter *filter, uint32_t limit) {
@@ -180,7 +180,7 @@ tm_status tm__audit_list(tm_registry *registry, const tm_audit_filter *filter, j
                          int64_t *out_next, tm_err *err) {
     static const char oldest[] = "SELECT " COLUMNS WHERE " ORDER BY seq LIMIT ?9";
     static const char newest[] =
-        "SELECT * FROM (SELECT " COLUMNS WHERE " ORDER BY seq DESC LIMIT ?9) ORDER BY seq";
+        "SELECT * FROM (SELECT " COLUMNS WHERE " ORDER BY seq DESC LIMIT ?9) n ORDER BY seq";
     tm_stmt *stmt = NULL;
     const bool is_newest = filter->newest != 0;
     const uint32_t most =

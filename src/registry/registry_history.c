@@ -247,7 +247,7 @@ tm_status tm__registry_history_find(tm_registry *registry, const char *model,
         "SELECT at_us, event, version, from_version, actor, reason, details FROM (SELECT * FROM"
         " history WHERE model = ?1 AND (?2 IS NULL OR event = ?2 OR"
         " substr(event, 1, length(?2) + 1) = ?2 || '.') AND (?3 = 0 OR version = ?3) AND"
-        " (?4 = 0 OR at_us >= ?4) AND (?5 = 0 OR at_us < ?5) ORDER BY seq DESC LIMIT ?6)"
+        " (?4 = 0 OR at_us >= ?4) AND (?5 = 0 OR at_us < ?5) ORDER BY seq DESC LIMIT ?6) n"
         " ORDER BY seq",
         &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
@@ -255,7 +255,7 @@ tm_status tm__registry_history_find(tm_registry *registry, const char *model,
     tm__stmt_bind_i64(stmt, 3, filter->version);
     tm__stmt_bind_i64(stmt, 4, filter->since_us);
     tm__stmt_bind_i64(stmt, 5, filter->until_us);
-    tm__stmt_bind_i64(stmt, 6, filter->newest == 0 ? -1 : (int64_t)filter->newest);
+    tm__stmt_bind_i64(stmt, 6, filter->newest == 0 ? INT64_MAX : (int64_t)filter->newest);
     json_t *list = json_array();
     tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
     for (bool has_row = true; st == TM_OK && has_row;) {

@@ -173,7 +173,7 @@ static tm_status done_locked(tm_registry *registry, void *arg, tm_err *err) {
     }
     wait_us = wait_us < MOST_WAIT_US ? wait_us : MOST_WAIT_US;
     TM_TRY(tm__stmt_init(registry->db,
-                         "UPDATE hooks SET seq = CASE WHEN ?3 THEN max(seq, ?4) ELSE seq END,"
+                         "UPDATE hooks SET seq = CASE WHEN ?3 != 0 THEN max(seq, ?4) ELSE seq END,"
                          " n_tries = ?5, next_us = ?6, error = ?7 WHERE model = ?1 AND name = ?2",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, in->model);

@@ -125,8 +125,12 @@ static tm_status save_locked(tm_registry *registry, const char *model, const tm_
     st = st == TM_OK ? tm__registry_json_text(r->counted, &counted, err) : st;
     st = st == TM_OK
              ? tm__stmt_init(registry->db,
-                             "INSERT OR REPLACE INTO rollouts(model, number, champion, step,"
-                             " is_paused, entered_us, terms, counted) VALUES(?,?,?,?,?,?,?,?)",
+                             "INSERT INTO rollouts(model, number, champion, step,"
+                             " is_paused, entered_us, terms, counted) VALUES(?,?,?,?,?,?,?,?)"
+                             " ON CONFLICT(model) DO UPDATE SET number = excluded.number,"
+                             " champion = excluded.champion, step = excluded.step,"
+                             " is_paused = excluded.is_paused, entered_us = excluded.entered_us,"
+                             " terms = excluded.terms, counted = excluded.counted",
                              &stmt, err)
              : st;
     if (st == TM_OK) {

@@ -338,7 +338,7 @@ static tm_status verify_open(const tm_ctx *ctx, verify *v, tm_audit_report *out,
 
 /* One read transaction, so that an entry which another process adds meanwhile does not show. */
 static tm_status verify_still(const tm_ctx *ctx, verify *v, tm_audit_report *out, tm_err *err) {
-    TM_TRY(tm__db_exec(v->db, "BEGIN", err));
+    TM_TRY(tm__db_begin_read(v->db, err));
     const tm_status st = verify_open(ctx, v, out, err);
     tm__db_rollback(v->db);
     return st;

@@ -121,7 +121,7 @@ tm_status tm__turn_list(tm_registry *registry, const char *model, uint32_t n, js
                          "SELECT " COLUMNS " WHERE model = ? ORDER BY number DESC LIMIT ?", &stmt,
                          err));
     tm__stmt_bind_text(stmt, 1, model);
-    tm__stmt_bind_i64(stmt, 2, n == 0 ? -1 : (int64_t)n);
+    tm__stmt_bind_i64(stmt, 2, n == 0 ? INT64_MAX : (int64_t)n);
     json_t *list = json_array();
     tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
     for (bool has_row = true; st == TM_OK && has_row;) {

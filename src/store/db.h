@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite behind base's VFS: WAL, synchronous=FULL, foreign keys, busy timeout, strict tables,
- * numbered migrations in one transaction under an exclusive lock. A connection has one owner at a
- * time; writers of one database in a process share one thread. A commit that returned TM_OK is
- * durable.
+ * Tables that outlive the program, in a file of SQLite (WAL, synchronous=FULL, behind base's VFS)
+ * or in a schema of PostgreSQL. Foreign keys hold, writers come one after the other and wait for
+ * each other, numbered migrations are one transaction under an exclusive lock. A connection has one
+ * owner at a time; writers of one database in a process share one thread. A commit that returned
+ * TM_OK is durable.
+ *
+ * SQL is written once, in what both engines understand; docs/store.md says what that is.
  */
 #ifndef TM_STORE_DB_H
 #define TM_STORE_DB_H
@@ -20,7 +23,7 @@ typedef struct tm_db tm_db;
 typedef struct tm_stmt tm_stmt;
 
 typedef struct tm_migration {
-    uint32_t version; /* 1, 2, ...: stored as user_version */
+    uint32_t version; /* 1, 2, ...: stored beside the tables */
     const char *sql;
     /* NULL, or what SQL cannot say: runs after it, in the same transaction. */
     tm_status (*run_locked)(tm_db *db, tm_err *err);
@@ -37,6 +40,12 @@ typedef struct tm_db_options {
     void *migration_arg;            /* for run_locked: see tm__db_migration_arg() */
     uint32_t page_bytes; /* of a file that is made: a power of two, 512 to 65,536; 0: 4,096 */
 } tm_db_options;
+/**
+ * path names a file of SQLite, or (it ends in .json) a file that says where in PostgreSQL the
+ * tables are: {"postgres": {"dsn_file": ABSOLUTE, "schema": NAME}}. A connection to PostgreSQL that
+ * broke outside a transaction is made anew at the next call, which is TM_E_UNAVAILABLE as long as
+ * that fails.
+ */
 TM_NODISCARD tm_status tm__db_open(const char *path, const tm_db_options *options, tm_db **out,
                                    tm_err *err);
 void tm__db_close(tm_db *db);
@@ -48,17 +57,22 @@ void *tm__db_migration_arg(const tm_db *db);
 TM_NODISCARD tm_status tm__db_begin(tm_db *db, tm_err *err);
 TM_NODISCARD tm_status tm__db_commit(tm_db *db, tm_err *err);
 void tm__db_rollback(tm_db *db);
-/** False after a failure in which SQLite rolled back by itself, as it may when memory or disk run
- * out.
+/** False after a failure in which the engine rolled back by itself, as it may when memory or disk
+ * run out.
  */
 bool tm__db_is_in_transaction(const tm_db *db);
 /** Statements without parameters or rows. */
 TM_NODISCARD tm_status tm__db_exec(tm_db *db, const char *sql, tm_err *err);
-/** Counter that grows when another connection or process commits: to notice changes. */
+/** Same for reading alone: every statement until tm__db_rollback() sees what is there at the first.
+ */
+TM_NODISCARD tm_status tm__db_begin_read(tm_db *db, tm_err *err);
+/** Counter that grows when anybody commits a change, this connection too: to notice changes.
+ * Compare it with what the same connection gave. */
 TM_NODISCARD tm_status tm__db_data_version(tm_db *db, int64_t *out, tm_err *err);
 /**
  * Call a function with the pages of the write-ahead log after each commit that wrote, in the thread
  * that committed, in place of SQLite's copying the log into the file then. NULL: SQLite again.
+ * PostgreSQL keeps its log itself: fn is never called, and a checkpoint has nothing to do.
  */
 typedef void (*tm_db_log_fn)(void *arg, uint32_t n_pages);
 void tm__db_on_log(tm_db *db, tm_db_log_fn fn, void *arg);
@@ -66,7 +80,8 @@ void tm__db_on_log(tm_db *db, tm_db_log_fn fn, void *arg);
  * go on meanwhile. TM_E_CONFLICT when another connection does just that. */
 TM_NODISCARD tm_status tm__db_checkpoint(tm_db *db, tm_err *err);
 /** Write the whole file anew without what was deleted, and empty the write-ahead log: no page keeps
- * old bytes. TM_E_CONFLICT while others read or write. Cost: the size of the file in memory. */
+ * old bytes. TM_E_CONFLICT while others read or write. Cost: the size of the file in memory.
+ * TM_E_UNSUPPORTED for PostgreSQL. */
 TM_NODISCARD tm_status tm__db_vacuum(tm_db *db, tm_err *err);
 int64_t tm__db_last_id(const tm_db *db);
 uint64_t tm__db_changes(const tm_db *db);
@@ -77,8 +92,9 @@ uint64_t tm__db_changes(const tm_db *db);
 TM_NODISCARD tm_status tm__db_copy(tm_db *db, const tm_ctx *ctx, const char *to, tm_err *err);
 /** Check every page, row and index; TM_E_INTEGRITY. Reads the whole file. */
 TM_NODISCARD tm_status tm__db_check(tm_db *db, tm_err *err);
-/** The file's format: the version of its last migration. */
+/** The format: the version of the last migration. */
 TM_NODISCARD tm_status tm__db_format(tm_db *db, uint32_t *out, tm_err *err);
+bool tm__db_is_postgres(const tm_db *db);
 
 /** A statement from the connection's cache, reset and unbound; give it back with tm__stmt_done().
  * sql is a literal. */
@@ -96,6 +112,11 @@ void tm__stmt_bind_null(tm_stmt *stmt, int index);
 TM_NODISCARD tm_status tm__stmt_step(tm_stmt *stmt, bool *out_row, tm_err *err);
 /** Step a statement that gives no row. */
 TM_NODISCARD tm_status tm__stmt_run(tm_stmt *stmt, tm_err *err);
+typedef enum tm_db_type { TM_DB_NULL, TM_DB_INT, TM_DB_REAL, TM_DB_TEXT, TM_DB_BLOB } tm_db_type;
+/** What a column of the row at hand holds; its name and how many there are. */
+tm_db_type tm__stmt_type(tm_stmt *stmt, int col);
+int tm__stmt_n_cols(tm_stmt *stmt);
+const char *tm__stmt_col_name(tm_stmt *stmt, int col);
 int64_t tm__stmt_i64(tm_stmt *stmt, int col);
 double tm__stmt_f64(tm_stmt *stmt, int col);
 const char *tm__stmt_text(tm_stmt *stmt, int col); /* valid until the next step; NULL for null */

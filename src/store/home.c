@@ -63,7 +63,11 @@ static tm_status home_find(const char *name, bool create, tm_err *err) {
 }
 
 static tm_status home_paths(tm_home *home, tm_err *err) {
-    home->meta_db = tm__fs_join(home->path, "meta.db");
+    home->meta_db = tm__fs_join(home->path, TM_HOME_STORE);
+    if (home->meta_db != NULL && tm__fs_info(home->meta_db).kind == TM_PATH_NONE) {
+        tm__mem_free(home->meta_db);
+        home->meta_db = tm__fs_join(home->path, "meta.db");
+    }
     home->log_db = tm__fs_join(home->path, "log.db");
     home->watch_db = tm__fs_join(home->path, "watch.db");
     home->server_key = tm__fs_join(home->path, TM_HOME_SERVER_KEY);

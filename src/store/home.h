@@ -12,6 +12,7 @@
 typedef struct tm_home tm_home;
 
 #define TM_HOME_SERVER_KEY "keys.secret"     /* name in the home */
+#define TM_HOME_STORE "store.json"           /* when the tables of meta.db are somewhere else */
 #define TM_HOME_SIGNING_KEY "signing.secret" /* same of what signs the files that leave it */
 
 /** Find or make a home. path NULL: $TIDEMILL_HOME, else .tidemill in this folder. create false and
@@ -20,6 +21,7 @@ TM_NODISCARD tm_status tm__home_open(const char *path, bool create, tm_home **ou
 /** Where tm__home_open() looks: path, else $TIDEMILL_HOME, else ".tidemill". Borrowed. */
 const char *tm__home_name(const char *path);
 const char *tm__home_path(const tm_home *home); /* absolute */
+/** meta.db, or store.json when that was there as the home was opened: for tm__db_open(). */
 const char *tm__home_meta_db(const tm_home *home);
 const char *tm__home_log_db(const tm_home *home);
 const char *tm__home_watch_db(const tm_home *home);

@@ -12,6 +12,7 @@
  */
 #include "store/pq.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -23,6 +24,7 @@
 #include "store/sql_text.h"
 
 #define WAIT_MS 100
+#define SILENCE_MS 60000u
 #define QUOTED_MAX (64u << 20) /* statements with a query of the user in them */
 
 /* ---- Opening ---- */
@@ -50,7 +52,9 @@ static tm_status check_dsn(const tm_pq_api *api, const char *dsn, const char *ds
     return TM_OK;
 }
 
-static tm_status connect_as(tm_pq *pq, const char *dsn, tm_err *err) {
+static tm_status connect_as(tm_pq *pq, const char *dsn, uint32_t silence_ms, tm_err *err) {
+    char silence[16];
+    (void)snprintf(silence, sizeof(silence), "%u", silence_ms == 0 ? SILENCE_MS : silence_ms);
     /* What stands before the DSN is a default, what stands behind it is not for it to say. */
     const char *const names[] = {"application_name",
                                  "connect_timeout",
@@ -61,7 +65,7 @@ static tm_status connect_as(tm_pq *pq, const char *dsn, tm_err *err) {
                                  "dbname",
                                  "client_encoding",
                                  NULL};
-    const char *const values[] = {"tidemill", "10", "30", "10", "3", "60000", dsn, "UTF8", NULL};
+    const char *const values[] = {"tidemill", "10", "30", "10", "3", silence, dsn, "UTF8", NULL};
     _Static_assert(sizeof(names) == sizeof(values), "a value for each name");
     pq->conn = pq->api.PQconnectdbParams(names, values, 1);
     if (pq->conn == NULL) {
@@ -103,7 +107,9 @@ tm_status tm__pq_open(const char *dsn_file, const tm_pq_options *options, tm_pq 
     st = tm__pq_api_load(&pq->api, err);
     st = st != TM_OK ? st : tm__secret_read(dsn_file, &dsn, err);
     st = st != TM_OK ? st : check_dsn(&pq->api, (const char *)dsn.data, dsn_file, err);
-    st = st != TM_OK ? st : connect_as(pq, (const char *)dsn.data, err);
+    st = st != TM_OK ? st
+                     : connect_as(pq, (const char *)dsn.data,
+                                  options == NULL ? 0 : options->silence_ms, err);
     st = st != TM_OK ? st
                      : tm__pq_exec(pq,
                                    "SET datestyle TO 'ISO'; SET timezone TO 'UTC'; "
@@ -204,6 +210,7 @@ tm_status tm__pq_result_fail(tm_pq *pq, const PGresult *result, tm_err *err) {
     if (sqlstate == NULL) {
         return tm__pq_lost(pq, err); /* libpq's own words: the connection is gone */
     }
+    (void)tm__str_copy(pq->sqlstate, sizeof(pq->sqlstate), tm__str(sqlstate));
     const char *const constraint = pq->api.PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
     const char *const column = pq->api.PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
     const tm_pq_report report = {.sqlstate = sqlstate,
@@ -279,13 +286,29 @@ struct tm_pq_rows {
     PGresult *result;
 };
 
+tm_status tm__pq_take_rows(tm_pq *pq, tm_pq_rows **out_rows, tm_err *err) {
+    PGresult *result = NULL;
+    tm_pq_rows *rows = out_rows == NULL ? NULL : tm__mem_zalloc(1, sizeof(*rows));
+    tm_status st = tm__pq_finish(pq, &result, err);
+    if (st == TM_OK && out_rows != NULL && rows == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory for the rows of a statement");
+    }
+    if (st == TM_OK && out_rows != NULL) {
+        *rows = (tm_pq_rows){pq->api, result};
+        *out_rows = rows;
+        rows = NULL;
+        result = NULL;
+    }
+    pq->api.PQclear(result);
+    tm__mem_free(rows);
+    return st;
+}
+
 tm_status tm__pq_query(tm_pq *pq, const char *sql, const tm_str *params, uint32_t n_params,
                        tm_pq_rows **out_rows, tm_err *err) {
     TM_TRY(check_idle(pq, err));
-    PGresult *result = NULL;
-    tm_pq_rows *rows = tm__mem_zalloc(1, sizeof(*rows));
     char **values = tm__mem_zalloc(n_params, sizeof(*values));
-    bool has_memory = rows != NULL && values != NULL;
+    bool has_memory = values != NULL;
     for (uint32_t i = 0; has_memory && i < n_params; i++) {
         values[i] = params[i].ptr == NULL ? NULL : tm__mem_strndup(params[i].ptr, params[i].len);
         has_memory = params[i].ptr == NULL || values[i] != NULL;
@@ -297,20 +320,12 @@ tm_status tm__pq_query(tm_pq *pq, const char *sql, const tm_str *params, uint32_
                                          (const char *const *)values, NULL, NULL, 0) == 0) {
         st = tm__pq_lost(pq, err);
     } else {
-        st = tm__pq_finish(pq, &result, err);
+        st = tm__pq_take_rows(pq, out_rows, err);
     }
-    if (st == TM_OK && out_rows != NULL) {
-        *rows = (tm_pq_rows){pq->api, result};
-        *out_rows = rows;
-        rows = NULL;
-        result = NULL;
-    }
-    pq->api.PQclear(result);
     for (uint32_t i = 0; values != NULL && i < n_params; i++) {
         tm__mem_free(values[i]);
     }
     tm__mem_free(values);
-    tm__mem_free(rows);
     return st;
 }
 
@@ -325,6 +340,11 @@ uint64_t tm__pq_rows_changed(const tm_pq_rows *rows) {
 
 uint32_t tm__pq_rows_cols(const tm_pq_rows *rows) {
     return (uint32_t)rows->api.PQnfields(rows->result);
+}
+
+uint32_t tm__pq_rows_type(const tm_pq_rows *rows, uint32_t col) {
+    TM_ASSERT(col < tm__pq_rows_cols(rows));
+    return rows->api.PQftype(rows->result, (int)col);
 }
 
 const char *tm__pq_rows_name(const tm_pq_rows *rows, uint32_t col) {

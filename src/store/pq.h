@@ -30,6 +30,7 @@ typedef struct tm_pq tm_pq;
 typedef struct tm_pq_options {
     volatile _Atomic bool *cancel; /* may be NULL */
     bool is_read_only;             /* every transaction is */
+    uint32_t silence_ms; /* a peer that says nothing to what was sent is lost then; 0: 60 s */
 } tm_pq_options;
 
 /** Connect as a file says: conninfo text or a postgres:// URL. options may be NULL. */
@@ -56,6 +57,25 @@ const char *tm__pq_rows_name(const tm_pq_rows *rows, uint32_t col);
 /** A value as text; ptr NULL is null. Lives as long as the rows. */
 tm_str tm__pq_rows_text(const tm_pq_rows *rows, uint64_t row, uint32_t col);
 void tm__pq_rows_free(tm_pq_rows *rows);
+
+/** Type of a column: an OID of pg_type. */
+uint32_t tm__pq_rows_type(const tm_pq_rows *rows, uint32_t col);
+
+/** Prepare a statement under a name of this connection; types are OIDs, 0: the server infers it. */
+TM_NODISCARD tm_status tm__pq_prepare(tm_pq *pq, const char *name, const char *sql,
+                                      const uint32_t *types, uint32_t n_types, tm_err *err);
+typedef struct tm_pq_param {
+    tm_str value; /* ptr NULL is null; a text ends with a zero byte behind its len */
+    bool is_binary;
+} tm_pq_param;
+/** Run what was prepared; its rows as tm__pq_query() gives them. */
+TM_NODISCARD tm_status tm__pq_run(tm_pq *pq, const char *name, const tm_pq_param *params,
+                                  uint32_t n_params, tm_pq_rows **out_rows, tm_err *err);
+/** Whether a transaction is open, be it that it has failed. */
+bool tm__pq_is_in_transaction(const tm_pq *pq);
+bool tm__pq_is_lost(const tm_pq *pq);
+/** SQLSTATE of the last failure that the server told; "" when there was none. */
+const char *tm__pq_sqlstate(const tm_pq *pq);
 
 /** Append a text ('...') or a name ("...") as PostgreSQL has it, whatever its bytes are. */
 bool tm__pq_quote(tm_buf *sql, tm_str text, char quote);

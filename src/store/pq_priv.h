@@ -45,10 +45,12 @@
     X(PQsendPrepare)                                                                               \
     X(PQsendQuery)                                                                                 \
     X(PQsendQueryParams)                                                                           \
+    X(PQsendQueryPrepared)                                                                         \
     X(PQsetNoticeReceiver)                                                                         \
     X(PQsetnonblocking)                                                                            \
     X(PQsocket)                                                                                    \
-    X(PQstatus)
+    X(PQstatus)                                                                                    \
+    X(PQtransactionStatus)
 
 typedef struct tm_pq_api {
 #define X(name) __typeof__(&name) name;
@@ -62,6 +64,7 @@ struct tm_pq {
     char *dsn_file; /* for messages */
     volatile _Atomic bool *cancel;
     tm_buf text;       /* of COPY, on its way out */
+    char sqlstate[6];  /* of the last failure that the server told; "": none yet */
     bool is_lost;      /* invariant 3 */
     bool is_cancelled; /* the server was told to stop */
     bool is_copying;
@@ -97,6 +100,8 @@ TM_NODISCARD tm_status tm__pq_wait(tm_pq *pq, bool want_write, tm_err *err);
 TM_NODISCARD tm_status tm__pq_next(tm_pq *pq, PGresult **out, tm_err *err);
 /** Read results to the end; the last good one when out is given. The first failure counts. */
 TM_NODISCARD tm_status tm__pq_finish(tm_pq *pq, PGresult **out, tm_err *err);
+/** Wait for the results of what was sent; its rows, when out_rows is given. */
+TM_NODISCARD tm_status tm__pq_take_rows(tm_pq *pq, tm_pq_rows **out_rows, tm_err *err);
 /** Drop what results are left, after a failure. */
 void tm__pq_drain(tm_pq *pq);
 /** Append rows [row, row_end) as COPY's text format. */

@@ -2,6 +2,7 @@
 #include "late_case.h"
 
 #include "failing_disk.h"
+#include "temp_home.h"
 #include "test.h"
 #include "tiny_bundle.h"
 
@@ -49,6 +50,7 @@ static uint64_t n_records(tm_registry *registry) {
 void tm__late_each_write(const tm_home *home, bool forever,
                          tm_status (*move)(tm_registry *registry),
                          void (*check)(tm_registry *registry, bool is_made)) {
+    tm__temp_home_needs_file();
     tm_registry *registry = tm__late_open(home, 0);
     const uint64_t n_before = n_records(registry);
     bool is_made = false;

@@ -94,6 +94,7 @@ static void an_open_turn_names_its_rows_and_its_bundle(void **state) {
 }
 
 static void a_copy_of_the_registry_is_a_registry(void **state) {
+    tm__temp_home_needs_file();
     const tm_home *home = *state;
     const tm_ctx ctx = {0};
     char hash[TM_HASH_TEXT];

@@ -30,6 +30,7 @@ static tm_registry *with_history(const tm_home *home) {
 
 /* What somebody with the sqlite3 program could do. */
 static int tamper(const tm_home *home, const char *sql) {
+    tm__temp_home_needs_file();
     sqlite3 *handle = NULL;
     assert_int_equal(sqlite3_open(tm__home_meta_db(home), &handle), SQLITE_OK);
     const int rc = sqlite3_exec(handle, sql, NULL, NULL, NULL);

@@ -254,6 +254,7 @@ static bool set_recipe(void *home) {
 
 static void a_move_leaks_nothing_when_memory_runs_out(void **state) {
     tm__registry_close(with_versions(*state, 1));
+    tm__temp_home_needs_file();
     test_each_mem_fault(set_recipe, *state);
 }
 

@@ -311,6 +311,7 @@ static bool start_shadowed_anew(void *home) {
 
 static void a_shadowed_rollout_leaks_nothing_when_memory_runs_out(void **state) {
     tm__registry_close(tm__late_open(*state, 2));
+    tm__temp_home_needs_file();
     test_each_mem_fault(start_shadowed_anew, *state);
 }
 
@@ -381,6 +382,7 @@ static bool start_anew(void *home) {
 
 static void a_rollout_leaks_nothing_when_memory_runs_out(void **state) {
     tm__registry_close(tm__late_open(*state, 2));
+    tm__temp_home_needs_file();
     test_each_mem_fault(start_anew, *state);
 }
 

@@ -140,6 +140,7 @@ static void when_no_key_needs_a_lost_one_the_next_key_makes_another(void **state
 
 /* As version 2 of meta.db was: plain hashes, no table of the server key. */
 static void keys_of_before_stay_valid(void **state) {
+    tm__temp_home_needs_file();
     static const tm_migration none[] = {{1, "", NULL}, {2, "", NULL}, {3, "", NULL},
                                         {4, "", NULL}, {5, "", NULL}, {6, "", NULL},
                                         {7, "", NULL}, {8, "", NULL}, {0, NULL, NULL}};

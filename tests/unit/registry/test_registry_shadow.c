@@ -60,6 +60,7 @@ static bool shadow_anew(void *home) {
 
 static void a_shadow_leaks_nothing_when_memory_runs_out(void **state) {
     tm__registry_close(tm__late_open(*state, 2));
+    tm__temp_home_needs_file();
     test_each_mem_fault(shadow_anew, *state);
 }
 

@@ -139,6 +139,7 @@ static bool split_anew(void *home) {
 
 static void a_split_leaks_nothing_when_memory_runs_out(void **state) {
     tm__registry_close(tm__late_open(*state, 2));
+    tm__temp_home_needs_file();
     test_each_mem_fault(split_anew, *state);
 }
 
