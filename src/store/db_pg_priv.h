@@ -35,11 +35,12 @@ void tm__pg_forget(tm_pg_db *db);
 /** A failure in the words of a database: who holds it, what its rules are. */
 tm_status tm__pg_fail(const tm_pg_db *db, tm_status st, tm_err *err);
 
-TM_NODISCARD tm_status tm__pg_begin(tm_db *db, tm_err *err);
-TM_NODISCARD tm_status tm__pg_commit(tm_db *db, tm_err *err);
-void tm__pg_rollback(tm_db *db);
+TM_NODISCARD tm_status tm__pg_begin(tm_db *base, tm_err *err);
+TM_NODISCARD tm_status tm__pg_commit(tm_db *base, tm_err *err);
+void tm__pg_rollback(tm_db *base);
 
-TM_NODISCARD tm_status tm__pg_open(const char *path, const tm_db_options *options, tm_db **out, tm_err *err);
+TM_NODISCARD tm_status tm__pg_open(const char *path, const tm_db_options *options, tm_db **out,
+                                   tm_err *err);
 /** Make the schema, its functions and tables, or bring them to the last version. */
 TM_NODISCARD tm_status tm__pg_bring_up(tm_pg_db *db, const tm_db_options *options, tm_err *err);
 /** The one row beside the tables. *out_has: false when there is none. */
@@ -58,22 +59,22 @@ const char *tm__pg_functions(void);
 
 /* Statements: see tm_db_ops. */
 TM_NODISCARD tm_status tm__pg_stmt_create(tm_db *db, const char *sql, tm_stmt **out, tm_err *err);
-void tm__pg_stmt_free(tm_stmt *stmt);
-void tm__pg_stmt_start(tm_stmt *stmt);
-void tm__pg_stmt_end(tm_stmt *stmt);
+void tm__pg_stmt_free(tm_stmt *base);
+void tm__pg_stmt_start(tm_stmt *base);
+void tm__pg_stmt_end(tm_stmt *base);
 void tm__pg_bind_i64(tm_stmt *stmt, int index, int64_t value);
 void tm__pg_bind_f64(tm_stmt *stmt, int index, double value);
 void tm__pg_bind_str(tm_stmt *stmt, int index, tm_str value);
 void tm__pg_bind_blob(tm_stmt *stmt, int index, const void *data, size_t len, bool is_view);
 void tm__pg_bind_null(tm_stmt *stmt, int index, tm_db_type type);
-TM_NODISCARD tm_status tm__pg_step(tm_stmt *stmt, bool *out_row, tm_err *err);
-void tm__pg_rewind(tm_stmt *stmt);
-int64_t tm__pg_i64(tm_stmt *stmt, int col);
-double tm__pg_f64(tm_stmt *stmt, int col);
-const char *tm__pg_text(tm_stmt *stmt, int col);
-tm_str tm__pg_blob(tm_stmt *stmt, int col);
-tm_db_type tm__pg_type(tm_stmt *stmt, int col);
-int tm__pg_n_cols(tm_stmt *stmt);
-const char *tm__pg_col_name(tm_stmt *stmt, int col);
+TM_NODISCARD tm_status tm__pg_step(tm_stmt *base, bool *out_row, tm_err *err);
+void tm__pg_rewind(tm_stmt *base);
+int64_t tm__pg_i64(tm_stmt *base, int col);
+double tm__pg_f64(tm_stmt *base, int col);
+const char *tm__pg_text(tm_stmt *base, int col);
+tm_str tm__pg_blob(tm_stmt *base, int col);
+tm_db_type tm__pg_type(tm_stmt *base, int col);
+int tm__pg_n_cols(tm_stmt *base);
+const char *tm__pg_col_name(tm_stmt *base, int col);
 
 #endif
