@@ -175,6 +175,7 @@ static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm
                                 .stdout_path = out_path,
                                 .stderr_path = err_path,
                                 .has_children = true, /* the load of its gate */
+                                .has_network = tm__home_has_server(loop->home),
                                 .memory_bytes_max =
                                     TM_CHILD_ADDRESSES(tm__memory_bytes(NULL) / 4 * 3)};
     const tm_status st = out_path == NULL || err_path == NULL

@@ -145,7 +145,6 @@ static void undo(tm_pg_db *db) {
 tm_status tm__pg_begin(tm_db *base, tm_err *err) {
     tm_pg_db *db = tm__pg_of(base);
     TM_ASSERT(!db->is_open);
-    base->has_lost = false;
     if (db->is_read_only) {
         return TM_FAIL(err, TM_E_NOT_ALLOWED, "cannot write '%s': it was opened to read",
                        base->path);
@@ -168,7 +167,6 @@ tm_status tm__pg_begin(tm_db *base, tm_err *err) {
 static tm_status pg_begin_read(tm_db *base, tm_err *err) {
     tm_pg_db *db = tm__pg_of(base);
     TM_ASSERT(!db->is_open);
-    base->has_lost = false;
     TM_TRY(tm__pg_connect(db, err));
     TM_TRY(tm__pq_exec(db->pq, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err));
     db->is_open = true;
@@ -219,10 +217,6 @@ static tm_status find_commit(tm_pg_db *db, tm_err *err) {
 tm_status tm__pg_commit(tm_db *base, tm_err *err) {
     tm_pg_db *db = tm__pg_of(base);
     TM_ASSERT(db->is_open);
-    if (base->has_lost) {
-        tm__pg_rollback(base);
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory while reading '%s'", base->path);
-    }
     tm_status st = TM_OK;
     if (db->has_written) {
         st = tm__pq_exec(db->pq, "UPDATE tidemill SET generation = generation + 1", err);

@@ -56,7 +56,7 @@ typedef struct pg_stmt {
     bool is_out_of_memory; /* a bind was; shown by the next step */
     tm_pq_rows *rows;      /* NULL: it has not run */
     uint64_t row;          /* behind the one at hand */
-    tm_buf *blobs;         /* [n_cols], of the row at hand; NULL: none was read */
+    tm_buf *blobs;         /* [n_cols], of the row at hand; NULL: no row had one */
     int n_blobs;
 } pg_stmt;
 
@@ -274,6 +274,42 @@ static tm_status run_where_it_stands(pg_stmt *stmt, tm_pg_db *db, tm_err *err) {
     return stmt->is_write ? run_write(stmt, db, err) : run_read(stmt, db, err);
 }
 
+static uint8_t nibble(char c) {
+    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* The server's \x0aff as bytes. */
+static bool put_bytes(tm_str text, tm_buf *out) {
+    TM_ASSERT(text.len >= 2 && text.len % 2 == 0 && text.ptr[0] == '\\');
+    uint8_t *room = tm__buf_reserve(out, text.len / 2);
+    for (size_t i = 2; room != NULL && i < text.len; i += 2) {
+        const uint8_t byte = (uint8_t)(nibble(text.ptr[i]) << 4 | nibble(text.ptr[i + 1]));
+        (void)tm__buf_byte(out, byte);
+    }
+    return room != NULL;
+}
+
+/* Blobs of a row, when it comes to hand: a reader of one cannot fail any more. */
+static bool read_blobs(pg_stmt *stmt, uint64_t row) {
+    const uint32_t n_cols = tm__pq_rows_cols(stmt->rows);
+    bool is_read = true;
+    for (uint32_t col = 0; is_read && col < n_cols; col++) {
+        const tm_str text = tm__pq_rows_text(stmt->rows, row, col);
+        if (tm__pq_rows_type(stmt->rows, col) != OID_BYTEA || text.ptr == NULL) {
+            continue;
+        }
+        if (stmt->blobs == NULL) {
+            stmt->blobs = tm__mem_zalloc(n_cols, sizeof(*stmt->blobs));
+            stmt->n_blobs = stmt->blobs == NULL ? 0 : (int)n_cols;
+            for (int i = 0; i < stmt->n_blobs; i++) {
+                tm__buf_init(&stmt->blobs[i], BLOB_BYTES_MAX);
+            }
+        }
+        is_read = stmt->blobs != NULL && put_bytes(text, &stmt->blobs[col]);
+    }
+    return is_read;
+}
+
 tm_status tm__pg_step(tm_stmt *base, bool *out_row, tm_err *err) {
     pg_stmt *stmt = of(base);
     tm_pg_db *db = tm__pg_of(base->db);
@@ -286,12 +322,15 @@ tm_status tm__pg_step(tm_stmt *base, bool *out_row, tm_err *err) {
             return tm__pg_fail(db, st, err);
         }
     }
-    *out_row = stmt->row < tm__pq_rows_count(stmt->rows);
-    if (*out_row) {
-        stmt->row++;
-    } else {
+    const bool has_row = stmt->row < tm__pq_rows_count(stmt->rows);
+    if (!has_row) {
         drop_rows(stmt); /* as in SQLite, a further step runs it anew */
+    } else if (!read_blobs(stmt, stmt->row)) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory while reading '%s'", db->base.path);
+    } else {
+        stmt->row++;
     }
+    *out_row = has_row;
     return TM_OK;
 }
 
@@ -329,23 +368,8 @@ const char *tm__pg_text(tm_stmt *base, int col) {
     return cell(base, col).ptr;
 }
 
-static uint8_t nibble(char c) {
-    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
-/* The server's \x0aff as bytes. */
-static bool put_bytes(tm_str text, tm_buf *out) {
-    TM_ASSERT(text.len >= 2 && text.len % 2 == 0 && text.ptr[0] == '\\');
-    uint8_t *room = tm__buf_reserve(out, text.len / 2);
-    for (size_t i = 2; room != NULL && i < text.len; i += 2) {
-        const uint8_t byte = (uint8_t)(nibble(text.ptr[i]) << 4 | nibble(text.ptr[i + 1]));
-        (void)tm__buf_byte(out, byte);
-    }
-    return room != NULL;
-}
-
 tm_str tm__pg_blob(tm_stmt *base, int col) {
-    pg_stmt *stmt = of(base);
+    const pg_stmt *stmt = of(base);
     const tm_str text = cell(base, col);
     if (text.ptr == NULL) {
         return (tm_str){"", 0};
@@ -353,22 +377,7 @@ tm_str tm__pg_blob(tm_stmt *base, int col) {
     if (tm__pq_rows_type(stmt->rows, (uint32_t)col) != OID_BYTEA) {
         return text;
     }
-    if (stmt->blobs == NULL) {
-        stmt->blobs = tm__mem_zalloc(tm__pq_rows_cols(stmt->rows), sizeof(*stmt->blobs));
-        stmt->n_blobs = stmt->blobs == NULL ? 0 : (int)tm__pq_rows_cols(stmt->rows);
-        for (int i = 0; i < stmt->n_blobs; i++) {
-            tm__buf_init(&stmt->blobs[i], BLOB_BYTES_MAX);
-        }
-    }
-    if (stmt->blobs == NULL) {
-        tm__db_lost(base->db);
-        return (tm_str){"", 0};
-    }
-    tm_buf *bytes = &stmt->blobs[col];
-    if (bytes->len == 0 && !put_bytes(text, bytes)) {
-        tm__db_lost(base->db);
-        return (tm_str){"", 0};
-    }
+    const tm_buf *bytes = &stmt->blobs[col];
     return (tm_str){bytes->data == NULL ? "" : (const char *)bytes->data, bytes->len};
 }
 

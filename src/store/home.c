@@ -122,6 +122,10 @@ const char *tm__home_meta_db(const tm_home *home) {
     return home->meta_db;
 }
 
+bool tm__home_has_server(const tm_home *home) {
+    return tm__str_has_suffix(tm__str(home->meta_db), "/" TM_HOME_STORE);
+}
+
 const char *tm__home_log_db(const tm_home *home) {
     return home->log_db;
 }

@@ -21,6 +21,8 @@ TM_NODISCARD tm_status tm__home_open(const char *path, bool create, tm_home **ou
 /** Where tm__home_open() looks: path, else $TIDEMILL_HOME, else ".tidemill". Borrowed. */
 const char *tm__home_name(const char *path);
 const char *tm__home_path(const tm_home *home); /* absolute */
+/** Whether the tables of meta.db are in PostgreSQL: who reads them needs the network. */
+bool tm__home_has_server(const tm_home *home);
 /** meta.db, or store.json when that was there as the home was opened: for tm__db_open(). */
 const char *tm__home_meta_db(const tm_home *home);
 const char *tm__home_log_db(const tm_home *home);
