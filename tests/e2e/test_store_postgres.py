@@ -46,6 +46,5 @@ def test_a_model_has_the_same_hash_and_the_chain_holds(tm, dsn_file):
     tm.write("remote/store.json", json.dumps({"postgres": {"dsn_file": str(dsn_file), "schema": "whole"}}))
     remote = tm.ok(*train, "--home", "remote").json
     assert remote["bundle_hash"] == local["bundle_hash"]
-    tm.ok("model", "promote", "x@1", "--force", "--home", "remote")
     assert "meta.db" not in os.listdir(tm.folder / "remote")
     tm.ok("audit", "verify", "--home", "remote")
