@@ -9,8 +9,6 @@
 #include "loop/label_guard.h"
 #include "loop/row_guard.h"
 
-#define HIDDEN_ANSWERS 100 /* of a decision, before its labels are missed */
-
 /* ---- what it says ---- */
 
 static void cell_flips(tm_cli_table *out, const json_t *flips) {
@@ -37,26 +35,16 @@ static void print_origins(tm_cli *cli, const json_t *origins) {
     tm__cli_table_print(cli, &out);
 }
 
-/* Where labels come for one decision alone, the model never hears of its other mistakes. */
-static void print_hidden(tm_cli *cli, const json_t *coverage) {
-    const json_t *entry = NULL, *least = NULL;
-    double most = 0;
-    size_t i = 0;
-    json_array_foreach(coverage, i, entry) {
-        const double share = tm__json_f64(entry, "share", 0);
-        if (tm__json_i64(entry, "answers", 0) >= HIDDEN_ANSWERS) {
-            most = share > most ? share : most;
-            least = least == NULL || share < tm__json_f64(least, "share", 0) ? entry : least;
-        }
-    }
-    if (least != NULL && tm__json_f64(least, "share", 0) < most / 10) {
-        tm__cli_print(
-            cli,
-            "\nOf answers '%s' %.1f %% get a label, of others %.1f %%: what it decides "
-            "chooses what it learns.\nLet some pass whatever it says: draw them ('explore: "
-            "0.02' of tidemill.yaml), or have another arm ('tidemill route split').\n",
-            tm__json_text(least, "decision", ""), 100 * tm__json_f64(least, "share", 0),
-            100 * most);
+/* Of the decision whose labels are missing. */
+static void print_hidden(tm_cli *cli, const json_t *hidden) {
+    if (json_is_object(hidden)) {
+        tm__cli_print(cli,
+                      "\nOf answers '%s' %.1f %% get a label, of others %.1f %%: what it decides "
+                      "chooses what it learns.\nLet some pass whatever it says: draw them "
+                      "('explore: 0.02' of tidemill.yaml), or have another arm ('tidemill route "
+                      "split').\n",
+                      tm__json_text(hidden, "decision", ""), 100 * tm__json_f64(hidden, "share", 0),
+                      100 * tm__json_f64(hidden, "others", 0));
     }
 }
 
@@ -90,15 +78,15 @@ static void print_look(tm_cli *cli, const json_t *look) {
         return;
     }
     print_origins(cli, origins);
-    json_array_foreach(origins, i, entry) {
-        if (strcmp(tm__json_text(entry, "verdict", ""), "copies") == 0) {
-            tm__cli_print(cli,
-                          "\nLabels of '%s' are what the model answered: it would learn its own "
-                          "mistakes.\n",
-                          tm__json_text(entry, "origin", ""));
-        }
+    json_t *const feedback = tm__label_guard_feedback(look);
+    json_array_foreach(json_object_get(feedback, "copies"), i, entry) {
+        tm__cli_print(cli,
+                      "\nLabels of '%s' are what the model answered: it would learn its own "
+                      "mistakes.\n",
+                      json_string_value(entry));
     }
-    print_hidden(cli, json_object_get(look, "coverage"));
+    print_hidden(cli, json_object_get(feedback, "hidden"));
+    json_decref(feedback);
     print_explored(cli, json_object_get(look, "explored"));
 }
 

@@ -84,6 +84,20 @@ static void print_quarantined(tm_cli *cli, const json_t *turn, const char *befor
     tm__cli_print(cli, "; 'tidemill monitor origins %s' has why\n", word(turn, "model", ""));
 }
 
+/* Where it learns from its own decisions; 'monitor origins' has the figures. */
+static void print_feedback(tm_cli *cli, const json_t *turn, const char *before) {
+    const json_t *const feedback = json_object_get(turn, "feedback");
+    const json_t *const hidden = json_object_get(feedback, "hidden");
+    const bool has_copies = json_array_size(json_object_get(feedback, "copies")) > 0;
+    if (feedback != NULL) {
+        tm__cli_print(cli, "%s%s%s%s%s\n", before,
+                      has_copies ? "labels that repeat its answers" : "",
+                      has_copies && json_is_object(hidden) ? ", " : "",
+                      json_is_object(hidden) ? "hardly a label of answers " : "",
+                      word(hidden, "decision", ""));
+    }
+}
+
 static void print_turn(tm_cli *cli, const json_t *turn) {
     const json_t *step = NULL;
     size_t i = 0;
@@ -98,6 +112,7 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
                   (long long)tm__json_i64(turn, "new_rows", 0),
                   (long long)tm__json_i64(turn, "champion", 0));
     print_quarantined(cli, turn, "  kept out ");
+    print_feedback(cli, turn, "  feedback ");
     print_how(cli, json_object_get(turn, "how"));
     print_window(cli, json_object_get(turn, "window"));
     print_reasons(cli, turn);
@@ -182,6 +197,7 @@ static void print_story(tm_cli *cli, const json_t *story) {
                       tm__count_text(n_early, rows));
     }
     print_quarantined(cli, story, "kept out: ");
+    print_feedback(cli, story, "it learns from itself: ");
     if (json_is_object(candidate)) {
         tm__scores_print(cli, candidate, json_is_object(champion) ? champion : NULL, "candidate",
                          "champion");

@@ -7,6 +7,8 @@
 #include "monitor/label_origins.h"
 
 #define LOOK_BACK_US (90 * INT64_C(86400000000))
+#define HIDDEN_ANSWERS 100 /* of a decision, before its labels are missed */
+#define HIDDEN_TIMES 10    /* that others get a label as often */
 #define QUARANTINED "quarantined"
 #define TRUSTED "trusted"
 
@@ -131,6 +133,44 @@ tm_status tm__label_guard_look(const tm_label_guard *guard, json_t **out, tm_err
     return st;
 }
 
+/* ---- a model that teaches itself ---- */
+
+/* Where labels come for one decision alone, the model never hears of its other mistakes. */
+static json_t *find_hidden(const json_t *coverage) {
+    const json_t *entry = NULL, *least = NULL;
+    double most = 0;
+    size_t i = 0;
+    json_array_foreach((json_t *)(uintptr_t)coverage, i, entry) {
+        const double share = tm__json_f64(entry, "share", 0);
+        if (tm__json_i64(entry, "answers", 0) >= HIDDEN_ANSWERS) {
+            most = share > most ? share : most;
+            least = least == NULL || share < tm__json_f64(least, "share", 0) ? entry : least;
+        }
+    }
+    const double share = tm__json_f64(least, "share", 0);
+    return least == NULL || share >= most / HIDDEN_TIMES
+               ? json_null()
+               : json_pack("{s:O, s:o, s:o}", "decision", json_object_get(least, "decision"),
+                           "share", tm__json_number(share), "others", tm__json_number(most));
+}
+
+json_t *tm__label_guard_feedback(const json_t *found) {
+    json_t *const copies = json_array();
+    json_t *const hidden = find_hidden(json_object_get(found, "coverage"));
+    const json_t *entry = NULL;
+    size_t i = 0;
+    json_array_foreach(json_object_get(found, "origins"), i, entry) {
+        if (strcmp(tm__json_text(entry, "verdict", ""), "copies") == 0) {
+            json_array_append(copies, json_object_get(entry, "origin"));
+        }
+    }
+    if (json_array_size(copies) == 0 && json_is_null(hidden)) {
+        json_decref(copies);
+        return NULL;
+    }
+    return json_pack("{s:o, s:o}", "copies", copies, "hidden", hidden);
+}
+
 /* ---- what is done about it ---- */
 
 static tm_status quarantine(tm_registry *registry, const char *model, const tm_actor *actor,
@@ -167,7 +207,7 @@ tm_status tm__label_guard_found(tm_registry *registry, const char *model, const 
 }
 
 static tm_status act(const tm_label_guard *guard, const tm_actor *actor, const json_t *states,
-                     json_t *names, tm_err *err) {
+                     json_t *names, json_t **out_feedback, tm_err *err) {
     json_t *found = NULL;
     const json_t *state = NULL;
     const char *origin = NULL;
@@ -180,15 +220,18 @@ static tm_status act(const tm_label_guard *guard, const tm_actor *actor, const j
     st = st == TM_OK ? tm__label_guard_found(guard->registry, guard->model,
                                              json_object_get(found, "origins"), actor, names, err)
                      : st;
+    if (st == TM_OK && out_feedback != NULL) {
+        *out_feedback = tm__label_guard_feedback(found);
+    }
     json_decref(found);
     return st;
 }
 
 tm_status tm__label_guard_act(const tm_label_guard *guard, const tm_actor *actor,
-                              json_t **out_names, tm_err *err) {
+                              json_t **out_names, json_t **out_feedback, tm_err *err) {
     json_t *states = NULL, *names = json_array();
     tm_status st = tm__label_guard_states(guard->registry, guard->model, &states, err);
-    st = st == TM_OK ? act(guard, actor, states, names, err) : st;
+    st = st == TM_OK ? act(guard, actor, states, names, out_feedback, err) : st;
     st = st == TM_OK ? tm__json_check(err) : st;
     json_decref(states);
     if (st != TM_OK) {

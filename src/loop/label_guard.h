@@ -46,9 +46,16 @@ TM_NODISCARD tm_status tm__label_guard_found(tm_registry *registry, const char *
                                              const json_t *origins, const tm_actor *actor,
                                              json_t *names, tm_err *err);
 
+/** Where the model teaches itself, of what was found: {"copies": [ORIGIN], "hidden": {"decision",
+ * "share", "others"} or null}: whose labels repeat its answers, and the decision (of 100 answers at
+ * the least) whose answers get labels not a tenth as often as those of another. NULL where neither
+ * is; otherwise a new reference. Threads: any. */
+json_t *tm__label_guard_feedback(const json_t *found);
+
 /** Look, quarantine what is found wrong, and give the origins that are quarantined now as an array
- * of names. New reference in *out_names. The actor is noted with the evidence. */
+ * of names. New references in *out_names and, if it is not NULL, in *out_feedback, which is NULL
+ * where there is none. The actor is noted with the evidence. */
 TM_NODISCARD tm_status tm__label_guard_act(const tm_label_guard *guard, const tm_actor *actor,
-                                           json_t **out_names, tm_err *err);
+                                           json_t **out_names, json_t **out_feedback, tm_err *err);
 
 #endif

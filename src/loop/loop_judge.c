@@ -235,7 +235,7 @@ static tm_status guard_labels(tm_judging_of *j, const tm_actor *actor, tm_err *e
                                   .recipe = recipe,
                                   .now_us = tm__now_us()};
     j->matured = tm__loop_label_cut(recipe, INT64_MAX, guard.now_us);
-    const tm_status st = tm__label_guard_act(&guard, actor, &j->left_out, err);
+    const tm_status st = tm__label_guard_act(&guard, actor, &j->left_out, NULL, err);
     json_decref(recipe);
     return st;
 }

@@ -100,7 +100,7 @@ static tm_status read_rows(tm_retraining *r, const tm_bundle *before, tm_table *
                                                  .model = r->turn.model,
                                                  .recipe = r->recipe,
                                                  .now_us = tm__now_us()},
-                               &r->actor, &r->left_out, err));
+                               &r->actor, &r->left_out, NULL, err));
     TM_TRY(tm__monitor_labelled_until(r->monitor, r->turn.model, &joined_us, err));
     const tm_span span = {
         .after = {tm__json_i64(story, "labelled_until_us", 0),

@@ -217,7 +217,7 @@ static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
                                                  .model = r->options->model,
                                                  .recipe = r->recipe,
                                                  .now_us = now_us},
-                               &r->actor, &r->left_out, err));
+                               &r->actor, &r->left_out, &r->feedback, err));
     const tm_harvest_input in = {.home = r->home,
                                  .registry = r->registry,
                                  .monitor = r->monitor,
@@ -380,6 +380,7 @@ tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_op
     json_decref(r.recipe);
     json_decref(r.how_recipe);
     json_decref(r.left_out);
+    json_decref(r.feedback);
     tm__checkpoint_close(ctx->checkpoint);
     ctx->checkpoint = NULL;
     tm__harvest_done(&r.harvest);

@@ -101,6 +101,9 @@ static json_t *write_story(const tm_retraining *r) {
     write_asked(r, story);
     tm__how_write_asked(r, story);
     set(story, "tries", 1);
+    if (r->feedback != NULL) {
+        json_object_set(story, "feedback", r->feedback);
+    }
     if (json_array_size(r->left_out) > 0) {
         json_object_set(story, "quarantined", r->left_out);
         set(story, "quarantined_rows", (int64_t)h->n_quarantined);

@@ -32,6 +32,7 @@ typedef struct tm_retraining {
     tm_version champion, candidate;
     tm_bundle *champion_bundle, *candidate_bundle;
     json_t *recipe, *left_out;
+    json_t *feedback; /* label_guard.h; NULL: none */
     tm_harvest harvest;
     tm_train_events events; /* of other sources */
     uint32_t n_resumed;     /* fits that a checkpoint gave */

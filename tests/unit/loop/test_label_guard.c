@@ -50,7 +50,7 @@ static json_t *look(const tm_home *home, tm_registry *registry, bool acts) {
     assert_int_equal(tm__registry_bundle(registry, &version, &bundle, NULL), TM_OK);
     guard.bundle = bundle;
     assert_int_equal(tm__monitor_open(home, &reading, &guard.monitor, NULL), TM_OK);
-    assert_int_equal(acts ? tm__label_guard_act(&guard, &actor, &out, NULL)
+    assert_int_equal(acts ? tm__label_guard_act(&guard, &actor, &out, NULL, NULL)
                           : tm__label_guard_look(&guard, &out, NULL),
                      TM_OK);
     tm__monitor_close(guard.monitor);
