@@ -7,7 +7,8 @@
 
 #define LOSS_MAX 4.6    /* of one row: no single one decides */
 #define GAIN_ROWS 100.0 /* that must have told what fits are worth */
-#define STEP_FACTOR 1.5
+#define STEP_FACTOR 2.0
+#define SURE 2.0 /* standard errors by which a fit that pays is told from chance */
 #define RARE 4.0 /* an arm without a say waits so many times as long, */
 #define LEADS 0.6
 #define LEADER 0.3 /* one that leads so much shorter */
@@ -21,12 +22,17 @@ const char *tm__policy_why_text(tm_policy_why why) {
 void tm__policy_init(tm_policy *self, const tm_policy_terms *terms) {
     memset(self, 0, sizeof(*self));
     self->terms = *terms;
+    tm__blend_init(&self->blend, terms->n_arms, terms->fast_memory, terms->slow_memory);
     for (uint32_t i = 0; i < terms->n_arms; i++) {
-        self->arms[i].step = (double)terms->step;
+        self->arms[i].step = (double)terms->step * (terms->arms[i].costs > 1.0 ? 2.0 : 1.0);
     }
 }
 
 /* ---- what labels say ---- */
+
+static bool is_dear(const tm_policy *self, uint32_t i) {
+    return self->terms.arms[i].costs > 1.0;
+}
 
 static double clip(double loss) {
     return loss < LOSS_MAX ? loss : LOSS_MAX;
@@ -41,7 +47,9 @@ static void learn_arm(tm_policy *self, uint32_t i, const tm_policy_label *label)
         arm->loss += clip(loss);
     }
     if (loss == loss && label->before[i] == label->before[i]) {
-        arm->gain = arm->gain * keep + clip(label->before[i]) - clip(loss);
+        const double saved = clip(label->before[i]) - clip(loss);
+        arm->gain = arm->gain * keep + saved;
+        arm->gain_spread = arm->gain_spread * keep * keep + saved * saved;
         arm->n_gain = arm->n_gain * keep + 1.0;
         arm->lost = arm->lost * keep + clip(loss);
     }
@@ -63,8 +71,11 @@ static void fill_losses(const tm_policy *self, tm_policy_label *label) {
 static void forget(tm_policy *self) {
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         self->arms[i].loss *= FORGET;
-        self->arms[i].step = (double)self->terms.step_min;
+        if (!is_dear(self, i)) {
+            self->arms[i].step = (double)self->terms.step_min;
+        }
     }
+    tm__blend_forget(&self->blend, FORGET);
 }
 
 void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *label) {
@@ -74,6 +85,7 @@ void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *la
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         learn_arm(self, i, &whole);
     }
+    tm__blend_add(&self->blend, label->products, &label->shares);
     self->n_labels++;
     if (tm__adwin_add(&self->adwin, label->champion) && tm__adwin_mean(&self->adwin) > was) {
         self->n_changes++;
@@ -119,8 +131,8 @@ static bool is_within_budget(const tm_policy *self, uint64_t n_known) {
 }
 
 bool tm__policy_next(const tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
-    double weights[TM_POLICY_ARMS_MAX];
-    tm__policy_weights(self, weights);
+    tm_blend_shares shares;
+    tm__policy_shares(self, &shares);
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         const tm_policy_arm *const arm = &self->arms[i];
         const uint64_t begin = window_begin(self, &self->terms.arms[i], n_known);
@@ -133,13 +145,14 @@ bool tm__policy_next(const tm_policy *self, uint64_t n_known, tm_policy_fit *out
         if (n_new < self->terms.cool_down || n_new == 0 || !is_within_budget(self, n_known)) {
             continue;
         }
-        const double share = share_of(self, i, weights[i], n_known - begin);
+        const double share = share_of(self, i, shares.both[i], n_known - begin);
         if (self->has_change && arm->end < self->alarm_at && (double)n_new >= share &&
-            (self->terms.arms[i].from_change || weights[i] >= self->terms.say_min)) {
+            !is_dear(self, i) &&
+            (self->terms.arms[i].from_change || shares.both[i] >= self->terms.say_min)) {
             out->why = TM_POLICY_CHANGE;
             return true;
         }
-        if ((double)n_new >= step_of(self, i, weights[i], n_known - begin)) {
+        if ((double)n_new >= step_of(self, i, shares.both[i], n_known - begin)) {
             out->why = TM_POLICY_NEW_ROWS;
             return true;
         }
@@ -157,16 +170,21 @@ void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work)
     if (arm->n_gain < GAIN_ROWS) {
         return;
     }
-    const double gain = arm->lost > 0.0 ? arm->gain / arm->lost : 0.0;
-    arm->step = gain < t->pays         ? arm->step * STEP_FACTOR
-                : gain > 2.0 * t->pays ? arm->step / STEP_FACTOR
-                                       : arm->step;
+    const double costs = t->arms[fit->arm].costs;
+    const double pays = t->pays * (costs > 0.0 ? costs : 1.0) * arm->lost;
+    if (arm->gain < pays) {
+        arm->step *= STEP_FACTOR;
+    } else if (arm->gain - SURE * tm__sqrt(arm->gain_spread) > pays) {
+        arm->step /= STEP_FACTOR;
+    }
     arm->step = arm->step < (double)t->step_min   ? (double)t->step_min
                 : arm->step > (double)t->step_max ? (double)t->step_max
                                                   : arm->step;
 }
 
-void tm__policy_weights(const tm_policy *self, double *out) {
+/* ---- who has how much to say ---- */
+
+static void say_by_loss(const tm_policy *self, double *out) {
     double least = 1e300, sum = 0.0;
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         if (self->arms[i].is_fitted && self->arms[i].loss < least) {
@@ -181,4 +199,14 @@ void tm__policy_weights(const tm_policy *self, double *out) {
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         out[i] = sum > 0.0 ? out[i] / sum : 0.0;
     }
+}
+
+void tm__policy_shares(const tm_policy *self, tm_blend_shares *out) {
+    double begin[TM_POLICY_ARMS_MAX];
+    bool is_in[TM_POLICY_ARMS_MAX];
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        is_in[i] = self->arms[i].is_fitted;
+    }
+    say_by_loss(self, begin);
+    tm__blend_shares(&self->blend, begin, is_in, out);
 }

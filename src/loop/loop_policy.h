@@ -4,13 +4,13 @@
  * as they become known: no clock, file or model in it, so that a replay and a daemon decide alike.
  *
  * Some arms (a learner on a window of rows) answer every row side by side; the champion is their
- * mean by weight. A weight follows from the loss of the arm's own live answers, newer ones counting
- * more: exp(-eta * loss), the exponentially weighted average forecaster with forgetting (Herbster
- * and Warmuth, "Tracking the best expert" (1998), doi:10.1023/A:1007424614876). So candidates are
- * judged against each other on the newest labels, of rows that none of them had learned from when
- * it answered, and a fit that turns out worse loses its say by itself.
+ * mean by shares that would have been best for the labels that are known (loop_blend.h). So
+ * candidates are judged against each other on the newest labels, of rows that none of them had
+ * learned from when it answered, and a fit that turns out worse loses its say by itself. Until a
+ * hundred labels are known a share is exp(-eta * loss), newer losses counting more (Herbster and
+ * Warmuth, "Tracking the best expert" (1998), doi:10.1023/A:1007424614876).
  *
- *     labels ──> losses of arms ──> weights
+ *     labels ──> what arms were off ──> shares
  *          └──> what the last fit of an arm was worth ──> rows until its next (step)
  *          └──> ADWIN over the champion's errors ──> arms that have a say are due at once
  */
@@ -20,14 +20,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loop/loop_blend.h"
 #include "monitor/adwin.h"
 
-#define TM_POLICY_ARMS_MAX 8u
+#define TM_POLICY_ARMS_MAX TM_BLEND_MAX
 
 typedef struct tm_policy_arm_terms {
     uint64_t window;   /* newest labels to learn from; 0: all */
     bool from_change;  /* no older ones than the last change that was found */
     double step_share; /* at least this share of the labels learned from is new; 0: any */
+    /* A fit must save so many times as much; 0: once. Of one above 1 a change is no reason by
+     * itself, and its first step is twice as long */
+    double costs;
 } tm_policy_arm_terms;
 
 typedef struct tm_policy_terms {
@@ -35,9 +39,10 @@ typedef struct tm_policy_terms {
     tm_policy_arm_terms arms[TM_POLICY_ARMS_MAX];
     uint64_t step, step_min, step_max; /* new labels between two fits of an arm: to begin with, and
                                           between what bounds it moves; step_max is the backstop */
-    uint64_t cool_down;      /* new labels between two fits, also when a change was found */
-    uint64_t memory;         /* labels after which a loss counts 1/e */
-    double eta;              /* of a loss */
+    uint64_t cool_down; /* new labels between two fits, also when a change was found */
+    uint64_t memory;    /* labels after which a loss counts 1/e */
+    double eta;         /* of a loss */
+    uint64_t fast_memory, slow_memory; /* of the blend */
     double pays;             /* share of an arm's loss that a fit must save to be worth its time */
     double say_min;          /* an arm of less weight is fitted a quarter as often */
     uint64_t work_per_label; /* budget of all fits, in units of work; 0: none */
@@ -62,15 +67,18 @@ typedef struct tm_policy_label {
     double champion; /* error of 0 to 1 */
     double losses[TM_POLICY_ARMS_MAX];
     double before[TM_POLICY_ARMS_MAX]; /* of the arm as it was before its last fit */
+    /* Of what each two arms were off; 0 throughout for a row that an arm did not answer */
+    double products[TM_POLICY_ARMS_MAX][TM_POLICY_ARMS_MAX];
+    tm_blend_shares shares; /* in force when it was answered */
 } tm_policy_label;
 
 typedef struct tm_policy_arm {
     bool is_fitted;
     uint64_t end; /* labels known at its last fit */
     double step;
-    double loss;               /* sum, older ones counting less */
-    double gain, lost, n_gain; /* the same of what the last fits saved, of what was lost beside it,
-                              and of rows */
+    double loss; /* sum, older ones counting less */
+    /* The same of what the last fits saved, of its squares, of what was lost beside it, of rows */
+    double gain, gain_spread, lost, n_gain;
     uint64_t n_fits;
 } tm_policy_arm;
 
@@ -79,6 +87,7 @@ typedef struct tm_policy {
     tm_policy_terms terms;
     tm_policy_arm arms[TM_POLICY_ARMS_MAX];
     tm_adwin adwin;
+    tm_blend blend;
     uint64_t n_labels; /* seen */
     bool has_change;
     uint64_t change_at; /* the label since which errors are higher */
@@ -95,8 +104,7 @@ void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *la
 bool tm__policy_next(const tm_policy *self, uint64_t n_known, tm_policy_fit *out);
 /** It was done; work: units that it took. */
 void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work);
-/** Shares of the arms in an answer [n_arms]: 0 for those that were never fitted, else they add up
- * to 1. */
-void tm__policy_weights(const tm_policy *self, double *out);
+/** Shares of the arms in an answer: 0 for those that were never fitted, else they add up to 1. */
+void tm__policy_shares(const tm_policy *self, tm_blend_shares *out);
 
 #endif

@@ -15,6 +15,8 @@
 #define TICK_ROWS 50u /* between looks of the policy */
 #define TURNS_MAX 1000u
 #define P_MIN 0.01
+#define NOISE_ROWS 300.0
+#define USUAL_ROWS 3000.0
 
 typedef struct arm_recipe {
     const char *name, *learner;
@@ -25,8 +27,8 @@ typedef struct arm_recipe {
 
 static const char *const boosted[] = {
     "n_trees", "25", "learning_rate", "0.2", "max_leaves", "8", "max_bins", "63", NULL};
-static const char *const many[] = {"max_bins",      "63",   "n_trees", "60",
-                                   "learning_rate", "0.15", NULL};
+static const char *const many[] = {
+    "n_trees", "60", "learning_rate", "0.15", "max_leaves", "15", "max_bins", "63", NULL};
 static const char *const lines[] = {"strength", "0.001", "max_iter", "50", NULL};
 
 static const arm_recipe recipes[] = {
@@ -35,7 +37,8 @@ static const arm_recipe recipes[] = {
     {"line of all", "linear", lines, {.step_share = 0.4}, 0.0},
     {"trees of 2,000", "gbdt", boosted, {.window = 2000}, 0.0},
     {"trees since the change", "gbdt", boosted, {.window = 3000, .from_change = true}, 0.0},
-    {"many trees", "gbdt", many, {.window = 20000, .step_share = 0.2}, 8000.0},
+    {"many trees of 5,000", "gbdt", many, {.window = 5000, .step_share = 0.1, .costs = 4.0}, 0.0},
+    {"many trees", "gbdt", many, {.window = 20000, .step_share = 0.2, .costs = 4.0}, 8000.0},
 };
 #define N_ARMS (sizeof(recipes) / sizeof(recipes[0]))
 
@@ -51,9 +54,11 @@ typedef struct running {
     uint64_t seed;
     tm_policy policy;
     arm arms[N_ARMS];
+    tm_blend_shares *shares; /* by which each TICK_ROWS rows were answered */
     tm_replay_run *run;
     uint64_t n_known; /* labels told to the policy, or of rows that nobody answered */
-    double variance, mean, n_values; /* of values known, older ones counting less */
+    double n_values;
+    double noise, usual; /* mean squared error of the answers, of late and for long */
     json_t *turns;
     uint64_t n_why[3];
 } running;
@@ -63,11 +68,13 @@ static tm_policy_terms make_terms(void) {
         .n_arms = N_ARMS,
         .step = 500,
         .step_min = 500,
-        .step_max = 2000,
-        .cool_down = 150,
+        .step_max = 6000,
+        .cool_down = 300,
         .memory = 500,
+        .fast_memory = 700,
+        .slow_memory = 3000,
         .eta = 0.08,
-        .pays = 0.005,
+        .pays = 0.01,
         .say_min = 0.05,
     };
     for (uint32_t i = 0; i < N_ARMS; i++) {
@@ -89,14 +96,20 @@ static double loss_of(const running *r, const float *answers, uint64_t row) {
         return -tm__log(p > P_MIN ? p : P_MIN);
     }
     const double off = (double)a[0] - s->y[row];
-    return r->variance > 0.0 ? off * off / r->variance : 0.0;
+    return r->noise > 0.0 ? off * off / (2.0 * r->noise) : 0.0;
 }
 
-static void know_value(running *r, double y) {
-    r->n_values = r->n_values < 5000.0 ? r->n_values + 1.0 : r->n_values;
-    const double off = y - r->mean;
-    r->mean += off / r->n_values;
-    r->variance += (off * off - r->variance) / r->n_values;
+/* A mean over so many newest rows, all of them as long as they are fewer. */
+static double follow(double mean, double value, double n_seen, double n_most) {
+    return mean + (value - mean) / (n_seen < n_most ? n_seen : n_most);
+}
+
+/* Errors of values are held against what they are of late. */
+static void know_error(running *r, uint64_t row) {
+    const double off = r->run->answers[row] - r->stream->y[row];
+    r->n_values += 1.0;
+    r->noise = follow(r->noise, off * off, r->n_values, NOISE_ROWS);
+    r->usual = follow(r->usual, off * off, r->n_values, USUAL_ROWS);
 }
 
 static double champion_error(const running *r, uint64_t row) {
@@ -105,7 +118,31 @@ static double champion_error(const running *r, uint64_t row) {
         return r->run->answers[row] == s->y[row] ? 0.0 : 1.0;
     }
     const double off = r->run->answers[row] - s->y[row];
-    return r->variance > 0.0 ? off * off / (16.0 * r->variance) : 0.0;
+    return r->usual > 0.0 ? off * off / (off * off + r->usual) : 0.0;
+}
+
+static void note_products(const running *r, uint64_t row, tm_policy_label *label) {
+    const uint32_t k = r->stream->n_outputs;
+    memset(label->products, 0, sizeof(label->products));
+    for (uint32_t i = 0; i < N_ARMS; i++) {
+        const float *const a = r->arms[i].answers + row * k;
+        if (a[0] != a[0]) {
+            return;
+        }
+    }
+    const double y = r->stream->y[row];
+    for (uint32_t i = 0; i < N_ARMS; i++) {
+        const float *const a = r->arms[i].answers + row * k;
+        for (uint32_t j = 0; j < N_ARMS; j++) {
+            const float *const b = r->arms[j].answers + row * k;
+            double sum = 0.0;
+            for (uint32_t c = 0; c < k; c++) {
+                const double t = !r->stream->is_classes ? y : (uint32_t)y == c ? 1.0 : 0.0;
+                sum += ((double)a[c] - t) * ((double)b[c] - t);
+            }
+            label->products[i][j] = sum;
+        }
+    }
 }
 
 /* Tell the policy of labels that are known at a row. */
@@ -117,17 +154,19 @@ static void tell_labels(running *r, uint64_t known) {
         if (s->y[row] != s->y[row]) {
             continue;
         }
-        if (!s->is_classes) {
-            know_value(r, s->y[row]);
-        }
         if (row < s->first) {
             continue;
+        }
+        if (!s->is_classes) {
+            know_error(r, row);
         }
         label.champion = champion_error(r, row);
         for (uint32_t i = 0; i < N_ARMS; i++) {
             label.losses[i] = loss_of(r, r->arms[i].answers, row);
             label.before[i] = loss_of(r, r->arms[i].answers_before, row);
         }
+        note_products(r, row, &label);
+        label.shares = r->shares[(row - s->first) / TICK_ROWS];
         tm__policy_add(&r->policy, row + 1, &label);
     }
 }
@@ -189,14 +228,14 @@ static tm_status answer_arm(running *r, const tm_replay_model *model, uint64_t b
 
 static void answer_together(running *r, uint64_t begin, uint64_t end, double *room) {
     const uint32_t n_outputs = r->stream->n_outputs;
-    double weights[TM_POLICY_ARMS_MAX];
-    tm__policy_weights(&r->policy, weights);
+    tm_blend_shares *const shares = &r->shares[(begin - r->stream->first) / TICK_ROWS];
+    tm__policy_shares(&r->policy, shares);
     for (uint64_t row = begin; row < end; row++) {
         for (uint32_t c = 0; c < n_outputs; c++) {
             double sum = 0.0;
             for (uint32_t i = 0; i < N_ARMS; i++) {
                 const float p = r->arms[i].answers[row * n_outputs + c];
-                sum += p == p ? weights[i] * (double)p : 0.0;
+                sum += p == p ? shares->both[i] * (double)p : 0.0;
             }
             room[c] = sum;
         }
@@ -250,7 +289,8 @@ static tm_status prepare(running *r, double **room, tm_err *err) {
         r->arms[i].answers_before = tm__mem_alloc(n, sizeof(float));
         ok = ok && r->arms[i].answers != NULL && r->arms[i].answers_before != NULL;
     }
-    if (!ok || *room == NULL) {
+    r->shares = tm__mem_zalloc(r->stream->n_rows / TICK_ROWS + 1, sizeof(*r->shares));
+    if (!ok || *room == NULL || r->shares == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the answers of a replay");
     }
     for (uint32_t i = 0; i < N_ARMS; i++) {
@@ -263,14 +303,14 @@ static tm_status prepare(running *r, double **room, tm_err *err) {
 }
 
 static json_t *tell_arms(const running *r) {
-    double weights[TM_POLICY_ARMS_MAX];
+    tm_blend_shares shares;
     json_t *const list = json_array();
-    tm__policy_weights(&r->policy, weights);
+    tm__policy_shares(&r->policy, &shares);
     for (uint32_t i = 0; i < N_ARMS; i++) {
         json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:f, s:f}", "arm", recipes[i].name,
                                               "learner", recipes[i].learner, "fits",
                                               (json_int_t)r->policy.arms[i].n_fits, "weight",
-                                              weights[i], "step_rows", r->policy.arms[i].step));
+                                              shares.both[i], "step_rows", r->policy.arms[i].step));
     }
     return list;
 }
@@ -315,6 +355,7 @@ tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
         tm__mem_free(r->arms[i].answers_before);
     }
     json_decref(r->turns);
+    tm__mem_free(r->shares);
     tm__mem_free(room);
     tm__mem_free(r);
     return st;

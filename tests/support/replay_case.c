@@ -13,8 +13,9 @@ tm_table *replay_case_table(const replay_made *how) {
     assert_int_equal(
         tm__builder_add_column(builder, "y", how->is_value ? TM_TYPE_FLOAT : TM_TYPE_INT, NULL),
         TM_OK);
-    for (uint64_t i = 0; i < REPLAY_ROWS; i++) {
-        const uint64_t row = how->is_reversed ? REPLAY_ROWS - 1 - i : i;
+    const uint64_t n_rows = how->n_rows > 0 ? how->n_rows : REPLAY_ROWS;
+    for (uint64_t i = 0; i < n_rows; i++) {
+        const uint64_t row = how->is_reversed ? n_rows - 1 - i : i;
         bits ^= bits << 13;
         bits ^= bits >> 7;
         bits ^= bits << 17;

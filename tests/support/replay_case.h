@@ -10,6 +10,7 @@
 
 typedef struct replay_made {
     bool has_time, is_reversed, is_value;
+    uint64_t n_rows;            /* 0: REPLAY_ROWS */
     uint64_t n_unlabelled_from; /* rows from here on have no label; 0: all have one */
     bool is_secret;             /* what the label means changes at random every REPLAY_BLOCK rows */
 } replay_made;

@@ -14,6 +14,8 @@ static const tm_policy_terms terms = {
     .step_max = 2000,
     .cool_down = 100,
     .memory = 200,
+    .fast_memory = 200,
+    .slow_memory = 1000,
     .eta = 1.0,
     .pays = 0.01,
     .say_min = 0.05,
@@ -59,40 +61,40 @@ static void the_better_arm_gets_the_say(void **state) {
     (void)state;
     tm_policy policy;
     tm_policy_why why;
-    double weights[TM_POLICY_ARMS_MAX];
+    tm_blend_shares shares;
     tm__policy_init(&policy, &terms);
-    tm__policy_weights(&policy, weights);
-    assert_true(weights[0] == 0.0 && weights[1] == 0.0);
+    tm__policy_shares(&policy, &shares);
+    assert_true(shares.both[0] == 0.0 && shares.both[1] == 0.0);
     (void)fit_due(&policy, 1000, &why);
-    tm__policy_weights(&policy, weights);
-    assert_true(weights[0] == 0.5 && weights[1] == 0.5);
+    tm__policy_shares(&policy, &shares);
+    assert_true(shares.both[0] == 0.5 && shares.both[1] == 0.5);
     const tm_policy_label better = label_of(0.2, 0.7, 0.0);
     for (uint64_t i = 0; i < 100; i++) {
         tm__policy_add(&policy, 1001 + i, &better);
     }
-    tm__policy_weights(&policy, weights);
-    assert_true(weights[0] > 0.99 && weights[0] + weights[1] <= 1.0 + 1e-12);
+    tm__policy_shares(&policy, &shares);
+    assert_true(shares.both[0] > 0.99 && shares.both[0] + shares.both[1] <= 1.0 + 1e-12);
     const tm_policy_label worse = label_of(0.7, 0.2, 0.0);
     for (uint64_t i = 0; i < 600; i++) {
         tm__policy_add(&policy, 1101 + i, &worse);
     }
-    tm__policy_weights(&policy, weights);
-    assert_true(weights[1] > 0.99);
+    tm__policy_shares(&policy, &shares);
+    assert_true(shares.both[1] > 0.99);
 }
 
 static void an_arm_without_answers_does_not_lead_by_it(void **state) {
     (void)state;
     tm_policy policy;
     tm_policy_why why;
-    double weights[TM_POLICY_ARMS_MAX];
+    tm_blend_shares shares;
     const tm_policy_label label = label_of(0.5, NAN, 0.0);
     tm__policy_init(&policy, &terms);
     (void)fit_due(&policy, 1000, &why);
     for (uint64_t i = 0; i < 100; i++) {
         tm__policy_add(&policy, 1001 + i, &label);
     }
-    tm__policy_weights(&policy, weights);
-    assert_true(weights[0] == 0.5 && weights[1] == 0.5);
+    tm__policy_shares(&policy, &shares);
+    assert_true(shares.both[0] == 0.5 && shares.both[1] == 0.5);
 }
 
 static void a_change_is_acted_on_and_cuts_the_window(void **state) {
@@ -195,6 +197,42 @@ static void the_budget_holds_fits(void **state) {
     assert_int_equal(fit_due(&policy, 1000020, &why), 2);
 }
 
+static void a_dear_arm_waits_for_its_step_also_after_a_change(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_fit fit;
+    tm_policy_why why;
+    tm_policy_terms some = terms;
+    some.arms[1].costs = 4.0;
+    some.arms[1].from_change = false;
+    tm__policy_init(&policy, &some);
+    (void)fit_due(&policy, 1000, &why);
+    policy.has_change = true;
+    policy.alarm_at = 1200;
+    assert_true(tm__policy_next(&policy, 1250, &fit) && fit.arm == 0);
+    policy.arms[0].end = 1999;
+    assert_false(tm__policy_next(&policy, 1999, &fit));
+    assert_true(tm__policy_next(&policy, 2000, &fit) && fit.arm == 1);
+}
+
+static void what_may_be_chance_does_not_pay(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    uint64_t known = 1000;
+    tm__policy_init(&policy, &terms);
+    for (uint32_t i = 0; i < 150; i++) { /* 2 % are saved in the mean, by ups and downs of 80 % */
+        (void)fit_due(&policy, known, &why);
+        tm_policy_label label = label_of(0.5, 0.5, 0.1);
+        label.before[0] = i % 2 == 0 ? 0.92 : 0.1;
+        label.before[1] = 0.51;
+        tm__policy_add(&policy, ++known, &label);
+    }
+    (void)fit_due(&policy, 1500, &why);
+    assert_true(policy.arms[0].step == 500.0);
+    assert_true(policy.arms[1].step == 250.0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_arm_learns_at_first_and_none_twice),
@@ -205,6 +243,8 @@ int main(void) {
         cmocka_unit_test(a_better_score_is_no_alarm),
         cmocka_unit_test(fits_that_do_not_pay_become_rare),
         cmocka_unit_test(the_budget_holds_fits),
+        cmocka_unit_test(a_dear_arm_waits_for_its_step_also_after_a_change),
+        cmocka_unit_test(what_may_be_chance_does_not_pay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

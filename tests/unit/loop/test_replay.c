@@ -8,6 +8,8 @@
 #include "replay_case.h"
 #include "test.h"
 
+#define FEW_ROWS 2500u /* of what holds for any number of them: time grows with their square */
+
 static json_t *replay(const replay_made *how, const tm_replay_options *options,
                       uint32_t n_threads) {
     tm_err err = {0};
@@ -62,15 +64,15 @@ static void what_is_not_known_yet_does_not_help(void **state) {
 
 static void what_does_not_change_is_learned_once(void **state) {
     (void)state;
-    const replay_made how = {0};
+    const replay_made how = {.n_rows = FEW_ROWS};
     const tm_replay_options options = {
-        .target = "y", .time = "t", .first = 0.2, .delay_us = INT64_C(500) * 1000000};
+        .target = "y", .time = "t", .first = 0.2, .delay_us = INT64_C(100) * 1000000};
     json_t *const out = replay(&how, &options, 1);
     assert_true(score(out, "static") > 0.999);
     assert_true(score(out, "policy") > 0.999);
     assert_true(score(out, "schedule") > 0.999);
     assert_true(score(out, "trivial") < 0.6);
-    assert_int_equal(tm__json_i64(out, "scored_rows", 0), REPLAY_ROWS - REPLAY_ROWS / 5);
+    assert_int_equal(tm__json_i64(out, "scored_rows", 0), FEW_ROWS - FEW_ROWS / 5);
     json_decref(out);
 }
 
@@ -96,7 +98,7 @@ static void drop_seconds(json_t *value) {
 static void threads_change_nothing_but_seconds(void **state) {
     (void)state;
     for (uint32_t is_value = 0; is_value < 2; is_value++) {
-        const replay_made how = {.is_secret = true, .is_value = is_value != 0};
+        const replay_made how = {.n_rows = FEW_ROWS, .is_secret = true, .is_value = is_value != 0};
         const tm_replay_options options = {.target = "y", .first = 0.2, .delay_rows = 10};
         json_t *const one = replay(&how, &options, 1);
         json_t *const three = replay(&how, &options, 3);
@@ -110,7 +112,8 @@ static void threads_change_nothing_but_seconds(void **state) {
 
 static void rows_are_put_in_order(void **state) {
     (void)state;
-    const replay_made straight = {0}, reversed = {.is_reversed = true};
+    const replay_made straight = {.n_rows = FEW_ROWS},
+                      reversed = {.n_rows = FEW_ROWS, .is_reversed = true};
     const tm_replay_options options = {.target = "y", .time = "t", .first = 0.2, .delay_rows = 10};
     json_t *const one = replay(&straight, &options, 1);
     json_t *const other = replay(&reversed, &options, 1);
@@ -123,11 +126,11 @@ static void rows_are_put_in_order(void **state) {
 
 static void labels_that_never_come_are_passed_over(void **state) {
     (void)state;
-    const replay_made how = {.n_unlabelled_from = REPLAY_ROWS / 2};
-    const replay_made none = {.n_unlabelled_from = 1000};
+    const replay_made how = {.n_rows = FEW_ROWS, .n_unlabelled_from = FEW_ROWS / 2};
+    const replay_made none = {.n_rows = FEW_ROWS, .n_unlabelled_from = FEW_ROWS / 5};
     const tm_replay_options options = {.target = "y", .first = 0.2, .delay_rows = 100};
     json_t *const out = replay(&how, &options, 1);
-    assert_int_equal(tm__json_i64(out, "scored_rows", 0), REPLAY_ROWS / 2 - REPLAY_ROWS / 5);
+    assert_int_equal(tm__json_i64(out, "scored_rows", 0), FEW_ROWS / 2 - FEW_ROWS / 5);
     assert_true(score(out, "policy") > 0.999);
     json_decref(out);
     assert_int_equal(fails(&none, &options), TM_E_DATA);
@@ -135,11 +138,11 @@ static void labels_that_never_come_are_passed_over(void **state) {
 
 static void what_cannot_be_replayed_is_said(void **state) {
     (void)state;
-    const replay_made how = {0};
+    const replay_made how = {.n_rows = FEW_ROWS};
     tm_replay_options options = {.target = "z", .first = 0.2, .delay_rows = 1};
     assert_int_equal(fails(&how, &options), TM_E_USAGE);
     options.target = "y";
-    options.delay_rows = REPLAY_ROWS;
+    options.delay_rows = FEW_ROWS;
     assert_int_equal(fails(&how, &options), TM_E_DATA);
     options.delay_rows = 1;
     options.time = "x";

@@ -24,7 +24,7 @@ static void the_policy_follows_what_changes(void **state) {
         const uint64_t row = (uint64_t)tm__json_i64(turn, "row", 0) - 1;
         assert_true((uint64_t)tm__json_i64(turn, "to", 0) <= s.known[row]); /* nothing later */
     }
-    assert_int_equal(i, run.n_retrains + 6);
+    assert_int_equal(i, run.n_retrains + 7);
     json_decref(json);
     tm__replay_run_done(&run);
     tm__replay_stream_done(&s);
