@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What labels say comes first (losses, what the last fits saved, a change), then what is due, then
+ * who has how much to say. An arm's step is doubled after a fit that did not pay and halved after
+ * one that surely did: what is in between may be chance, and changes nothing.
+ */
 #include "loop/loop_policy.h"
 
 #include <string.h>
