@@ -4,7 +4,8 @@
 
 Tables in order of time, tables without drift in the order of their file, and streams that are made here by a fixed seed. For each `tidemill replay` says
 how the policy, the best schedule in hindsight, a static model and the best rule fared (accuracy or -RMSE), and how many seconds of training the policy
-and that schedule took. MADE_FOR are the streams that the policy was made while looking at; JUDGED were looked at when it was done.
+and that schedule took. MADE_FOR are the streams that the policy was made while looking at; JUDGED
+were looked at when it was done, but for plane, churn and recurring.
 """
 import argparse
 import csv
