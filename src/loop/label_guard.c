@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose labels count, and where a model teaches itself.
+ *
+ *   labels by origin ──> judged against the champion's answers ──> quarantined or trusted, with
+ *                        evidence, as events of the model's history (who was asked last holds)
+ *   answers ──> labels that copy them; decisions whose labels never come ──> told in the turn
+ *
+ * Nothing is removed here: who counts is asked when rows are read (loop_rows.c).
+ */
 #include "loop/label_guard.h"
 
 #include <stdio.h>
