@@ -160,10 +160,10 @@ static tm_status keep(tm_cli *cli, const tm_upkeep_options *options, const char 
     st = st == TM_OK ? tm__home_open(cli->home, false, &home, err) : st;
     st = st == TM_OK ? tm__upkeep_run(&ctx, home, options, &result, err) : st;
     if (st == TM_OK && options->begins_anew) {
-        const tm_cli_deed deed = {
-            .event = "online.rebuilt",
-            .kind = "online",
-            .details = json_pack("{s:O}", "rows", json_object_get(result, "rows"))};
+        const tm_cli_deed deed = {.event = "online.rebuilt",
+                                  .kind = "online",
+                                  .details =
+                                      json_pack("{s:O}", "rows", json_object_get(result, "rows"))};
         tm__cli_did(cli, "the online store is made anew");
         st = tm__cli_audit(home, &deed, err);
     }

@@ -280,12 +280,12 @@ tm_status cmd_sink_run(tm_cli *cli, tm_err *err) {
     st = st == TM_OK ? tm__home_open(cli->home, false, &home, err) : st;
     st = st == TM_OK ? tm__sink_run(&ctx, home, name, &result, err) : st;
     if (st == TM_OK && tm__json_i64(result, "batches", 0) > 0) {
-        const tm_cli_deed deed = {
-            .event = "sink.wrote",
-            .kind = "sink",
-            .name = name,
-            .details = json_pack("{s:O, s:O}", "rows", json_object_get(result, "rows"), "batches",
-                                 json_object_get(result, "batches"))};
+        const tm_cli_deed deed = {.event = "sink.wrote",
+                                  .kind = "sink",
+                                  .name = name,
+                                  .details = json_pack("{s:O, s:O}", "rows",
+                                                       json_object_get(result, "rows"), "batches",
+                                                       json_object_get(result, "batches"))};
         tm__cli_did(cli, "the rows are written");
         st = tm__cli_audit(home, &deed, err);
     }
