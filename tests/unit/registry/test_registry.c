@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "registry/chain.h"
 #include "registry/registry.h"
 #include "temp_home.h"
 #include "tiny_bundle.h"
@@ -195,10 +197,32 @@ static void generation_grows_with_every_change_by_anyone(void **state) {
     tm__registry_close(b);
 }
 
+/* A training that began before an erasure may have read the rows of who is forgotten. */
+static void what_learned_before_an_erasure_is_not_registered_after_it(void **state) {
+    tm_registry *const registry = open_registry(*state);
+    const tm_audit_note cleared = {.event = "subject.cleared", .object = "subject"};
+    tm_bundle *const bundle =
+        tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.model = "late", .auc = 0.7});
+    tm_version version = {0};
+    tm_err err = {0};
+    const int64_t began_us = tm__now_us();
+    assert_int_equal(tm__audit_append(registry, &cleared, &actor, NULL), TM_OK);
+    tm__registry_learns_since(registry, began_us);
+    assert_int_equal(tm__registry_add(registry, "late", bundle, NULL, &actor, &version, &err),
+                     TM_E_CONFLICT);
+    assert_string_equal(err.hint, "Train again: the rows that are read now are without them.");
+    assert_int_equal(tm__registry_find(registry, "late", &version, NULL), TM_E_NOT_FOUND);
+    tm__bundle_unref(bundle);
+    tm__registry_learns_since(registry, tm__now_us() + 1);
+    assert_int_equal(add(registry, *state, "late", 0.7), 1);
+    tm__registry_close(registry);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(what_learned_before_an_erasure_is_not_registered_after_it),
         TEST(the_first_version_becomes_champion_and_the_next_challenger),
         TEST(what_is_not_there_is_named_with_the_nearest),
         TEST(names_that_urls_and_shells_would_break_are_refused),
