@@ -201,8 +201,6 @@ static tm_status look_at(tm_ctx *ctx, const tm_row_guard *guard, tm_table *sourc
 tm_status tm__row_guard_act(tm_ctx *ctx, const tm_row_guard *guard, tm_table *source,
                             const tm_row_list *news, json_t *names, tm_err *err) {
     const char *const column = tm__row_guard_column(guard->recipe);
-    const uint64_t n = news->n < TM_ORIGIN_ROWS_MAX ? news->n : TM_ORIGIN_ROWS_MAX;
-    const tm_row_list newest = {.rows = news->rows + (news->n - n), .n = n};
     json_t *found = NULL;
     if (column == NULL || tm__bundle_task(guard->bundle) == TM_TASK_RANKING) {
         return TM_OK;
@@ -214,9 +212,11 @@ tm_status tm__row_guard_act(tm_ctx *ctx, const tm_row_guard *guard, tm_table *so
                     "'labels: {origin: ...}' names a column of the rows that are learned from.");
         return st;
     }
-    if (n == 0) {
+    if (news->n == 0) {
         return TM_OK;
     }
+    const uint64_t n = news->n < TM_ORIGIN_ROWS_MAX ? news->n : TM_ORIGIN_ROWS_MAX;
+    const tm_row_list newest = {.rows = news->rows + (news->n - n), .n = n};
     origins *const o = tm__mem_zalloc(1, sizeof(*o));
     tm_status st = o == NULL ? no_memory(err) : TM_OK;
     if (st == TM_OK) {
