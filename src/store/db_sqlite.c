@@ -346,7 +346,8 @@ static tm_status db_begin_read(tm_db *db, tm_err *err) {
 
 static tm_status db_commit(tm_db *db, tm_err *err) {
     TM_TRY(db_usable(db, err));
-    TM_ASSERT(sqlite3_get_autocommit(of_db(db)->handle) == 0);
+    /* SQLite may take a transaction back by itself when it has no memory. */
+    TM_ASSERT(db->has_lost || sqlite3_get_autocommit(of_db(db)->handle) == 0);
     const tm_status st =
         db->has_lost ? TM_FAIL(err, TM_E_NOMEM, "out of memory while reading '%s'", db->path)
                      : db_exec(db, "COMMIT", err);
