@@ -140,17 +140,6 @@ static tm_status cover_values(const covering *c, tm_err *err) {
     return TM_OK;
 }
 
-static void copy_column(const tm_column *from, uint64_t n_rows, tm_table_builder *to,
-                        uint32_t col) {
-    if (from->ints != NULL) {
-        memcpy(tm__builder_ints(to, col), from->ints, n_rows * sizeof(*from->ints));
-    } else if (from->floats != NULL) {
-        memcpy(tm__builder_floats(to, col), from->floats, n_rows * sizeof(*from->floats));
-    } else if (from->codes != NULL) {
-        memcpy(tm__builder_codes(to, col), from->codes, n_rows * sizeof(*from->codes));
-    }
-}
-
 static tm_status fill(const json_t *policies, const tm_hash *key, const tm_table *table,
                       tm_table_builder *to, tm_err *err) {
     const uint32_t n = tm__table_cols(table);
@@ -170,7 +159,7 @@ static tm_status fill(const json_t *policies, const tm_hash *key, const tm_table
         c.policy = tm__json_text(policies, c.from->name, "");
         TM_TRY(parse(policies, c.from->name, &c.privacy, err));
         if (!tm__privacy_changes(&c.privacy)) {
-            copy_column(c.from, c.n_rows, to, i);
+            tm__builder_copy_column(to, i, c.from, c.n_rows);
         } else {
             TM_TRY(c.from->type == TM_TYPE_TEXT && tm__builder_codes(to, i) != NULL
                        ? cover_texts(&c, err)

@@ -193,17 +193,6 @@ static tm_status add_columns(const tm_renames *self, const tm_table *table, cons
     return tm__builder_reserve(to, tm__table_rows(table), err);
 }
 
-static void copy_column(const tm_column *from, uint64_t n_rows, tm_table_builder *to,
-                        uint32_t col) {
-    if (from->ints != NULL) {
-        memcpy(tm__builder_ints(to, col), from->ints, n_rows * sizeof(*from->ints));
-    } else if (from->floats != NULL) {
-        memcpy(tm__builder_floats(to, col), from->floats, n_rows * sizeof(*from->floats));
-    } else if (from->codes != NULL) {
-        memcpy(tm__builder_codes(to, col), from->codes, n_rows * sizeof(*from->codes));
-    }
-}
-
 static tm_status fill_parts(const tm_renames *self, const tm_table *table, group *g, part *parts,
                             tm_table_builder *to, tm_err *err) {
     uint32_t n = 0;
@@ -211,7 +200,8 @@ static tm_status fill_parts(const tm_renames *self, const tm_table *table, group
     TM_TRY(add_columns(self, table, parts, n, to, err));
     for (uint32_t i = 0; i < n; i++) {
         if (parts[i].column == UINT32_MAX) {
-            copy_column(tm__table_column(table, parts[i].col), tm__table_rows(table), to, i);
+            tm__builder_copy_column(to, i, tm__table_column(table, parts[i].col),
+                                    tm__table_rows(table));
         } else {
             gather(self, table, parts[i].column, g);
             TM_TRY(fill_group(self, table, g, to, i, parts[i].type, err));

@@ -121,6 +121,10 @@ int64_t *tm__builder_ints(tm_table_builder *builder, uint32_t col);
 double *tm__builder_floats(tm_table_builder *builder, uint32_t col);
 uint32_t *tm__builder_codes(tm_table_builder *builder, uint32_t col);
 tm_dict *tm__builder_dict(tm_table_builder *builder, uint32_t col);
+/** Values of a column of the same storage into rows 0 .. n_rows - 1, which are reserved; codes are
+ * those of the dictionary that both share. */
+void tm__builder_copy_column(tm_table_builder *builder, uint32_t col, const tm_column *from,
+                             uint64_t n_rows);
 /** Move a whole column in: values [n_rows] of tm__mem_alloc() in the storage of its type, and the
  * dictionary of a text column. On success the builder owns both. All columns of a table come this
  * way then, each with the same n_rows, which is stated once more by tm__builder_set_rows(). */

@@ -187,6 +187,17 @@ static const build_column *column_of(const tm_table_builder *builder, uint32_t c
     return &builder->cols[col];
 }
 
+void tm__builder_copy_column(tm_table_builder *builder, uint32_t col, const tm_column *from,
+                             uint64_t n_rows) {
+    if (from->ints != NULL) {
+        memcpy(tm__builder_ints(builder, col), from->ints, n_rows * sizeof(*from->ints));
+    } else if (from->floats != NULL) {
+        memcpy(tm__builder_floats(builder, col), from->floats, n_rows * sizeof(*from->floats));
+    } else if (from->codes != NULL) {
+        memcpy(tm__builder_codes(builder, col), from->codes, n_rows * sizeof(*from->codes));
+    }
+}
+
 int64_t *tm__builder_ints(tm_table_builder *builder, uint32_t col) {
     const build_column *const c = column_of(builder, col);
     return c->type == TM_TYPE_TEXT || c->type == TM_TYPE_FLOAT ? NULL : c->values;
