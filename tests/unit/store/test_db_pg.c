@@ -19,7 +19,7 @@ static int tear_down(void **state) {
 
 static void needs_server(void) {
     if (!db_case_is_postgres()) {
-        skip();
+        fail_msg("TIDEMILL_TEST_DSN names no server; tests/e2e/test_store_postgres.py starts one");
     }
 }
 
