@@ -200,3 +200,12 @@ def test_rows_are_learned_from_for_their_purpose_only(tm):
     tm.ok("apply")
     refused = tm("retrain", "late")
     assert refused.code == 4 and "not for the purpose 'fraud'" in refused.err
+    # Records of processing tell both, whom answers go to and what nobody declared.
+    records = tm.ok("data", "records", "-o", "records.md", "--json").json
+    people, free = ({s["data"]: s for s in records["data"] if s["kind"] == "source"}[name] for name in ("people", "free"))
+    assert (people["purposes"], people["models"][0]["purposes"], people["models"][0]["answers"]) == (["support"], ["fraud"], version)
+    assert {(r["kind"], r["name"]) for r in people["recipients"]} == {("route", "late")} and "a purpose" in free["gaps"] and "a purpose" not in people["gaps"]
+    assert {c["column"]: c.get("personal") for c in free["columns"]}["email"] == "e-mail addresses" and "a policy for 'email' (e-mail addresses)" in free["gaps"]
+    page = (tm.folder / "records.md").read_text(encoding="utf-8")
+    assert "## source people" in page and "@example.org" not in page and "purpose fraud" in page
+    assert tm.ok("audit", "tail", "--event", "records", "--json").json["entries"][0]["details"] == {"data": len(records["data"])}
