@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   # Records of processing
+ *   ## source, file or query NAME    purposes, retention, models, recipients, what is not declared
+ *      | column | personal | policy | role |
+ *   ## Logged answers   ## Recipients of all   ## Security   ## Rights of persons
+ *
+ * Columns without anything of people are counted, or a wide table would hide the others.
+ */
 #include "cli/records_text.h"
 
 #include <string.h>
