@@ -6,16 +6,23 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/experiment_act.h"
-#include "cli/experiment_guard.h"
-#include "cli/experiment_log.h"
+#include "cli/experiment_args.h"
 #include "cli/experiment_rows.h"
 #include "cli/model_args.h"
+#include "monitor/experiment_guard.h"
+#include "monitor/experiment_log.h"
 #include "registry/experiment.h"
 
 static tm_status usage(const char *what, const char *hint, tm_err *err) {
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "%s", what);
     tm_err_hint(err, "%s", hint);
     return st;
+}
+
+#define POINTS_PRINTED 24u /* over time, on a terminal */
+
+static uint32_t points_of(const tm_cli *cli) {
+    return !tm__cli_flag(cli, "over-time") ? 0 : cli->json ? TM_EXPERIMENT_POINTS : POINTS_PRINTED;
 }
 
 /* ---- status of a table ---- */
@@ -26,6 +33,7 @@ static tm_status judge_table(tm_cli *cli, tm_ctx *ctx, tm_experiment *e, json_t 
     TM_TRY(tm__cli_read(cli, ctx, tm__cli_text(cli, "data"), tm__cli_text(cli, "sql"), NULL, &table,
                         err));
     e->is_looked_at_once = true;
+    e->n_points = points_of(cli);
     tm_status st = tm__experiment_options(cli, e, err);
     if (st == TM_OK) {
         st = tm__experiment_rows(cli, table, e, err);
@@ -66,27 +74,24 @@ static tm_status table_status(tm_cli *cli, tm_err *err) {
 
 /* ---- status of a model ---- */
 
-static tm_status judge_log(const tm_place *place, const char *model, json_t **out, tm_err *err) {
-    json_t *found = NULL, *verdict = NULL;
-    tm_experiment e = {0};
+static tm_status judge_log(tm_cli *cli, const tm_place *place, const char *model, json_t **out,
+                           tm_err *err) {
+    const tm_monitor_options reading_only = {.can_write = false};
+    json_t *found = NULL;
+    tm_bundle *bundles[2] = {NULL, NULL};
+    tm_monitor *monitor = NULL;
     TM_TRY(tm__registry_experiment(place->registry, model, &found, err));
-    tm_status st = tm__experiment_log(place, found, model, &e, err);
+    tm_status st = tm__registry_experiment_bundles(place->registry, model, found, bundles, err);
+    st = st == TM_OK ? tm__monitor_open(place->home, &reading_only, &monitor, err) : st;
     if (st == TM_OK) {
-        st = tm__experiment_judge(&e, &verdict, err);
+        const tm_experiment_ask ask = {
+            place->home, monitor, model, found, {bundles[0], bundles[1]}};
+        st = tm__experiment_told(&ask, points_of(cli), out, err);
     }
-    if (st == TM_OK) {
-        json_object_set_new(found, "model", json_string(model));
-        json_object_del(found, "metric"); /* the verdict's has the name */
-        json_object_update(found, verdict);
-        st = tm__json_check(err);
-    }
-    tm__experiment_done(&e);
-    json_decref(verdict);
-    if (st == TM_OK) {
-        *out = found;
-    } else {
-        json_decref(found);
-    }
+    tm__monitor_close(monitor);
+    tm__bundle_unref(bundles[0]);
+    tm__bundle_unref(bundles[1]);
+    json_decref(found);
     return st;
 }
 
@@ -109,7 +114,7 @@ static tm_status model_status(tm_cli *cli, const char *model, tm_err *err) {
     }
     char user[80];
     TM_TRY(tm__place_open(cli, false, &place, err));
-    tm_status st = judge_log(&place, model, &result, err);
+    tm_status st = judge_log(cli, &place, model, &result, err);
     if (st == TM_OK && tm__cli_flag(cli, "act")) {
         st = tm__experiment_act(&place, model, tm__cli_actor(NULL, user, sizeof(user)).name, result,
                                 err);

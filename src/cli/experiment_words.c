@@ -77,8 +77,34 @@ static void print_notes(tm_cli *cli, const json_t *result) {
     }
 }
 
+static void print_series(tm_cli *cli, const json_t *series) {
+    const char *titles[] = {"  judged by", "control",  "treatment",
+                            "difference",  "at least", "at most"};
+    const json_t *point = NULL;
+    tm_cli_table table;
+    size_t i = 0;
+    tm__cli_print(cli, "\nover time, as units were judged:\n");
+    tm__cli_table_init(&table, 6, titles);
+    json_array_foreach((json_t *)(uintptr_t)series, i, point) {
+        const json_t *units = json_object_get(point, "units");
+        tm__cli_cell(&table, "  %s", tm__json_text(point, "at", "-"));
+        for (size_t arm = 0; arm < 2; arm++) {
+            char text[32];
+            const json_int_t n = json_integer_value(json_array_get(units, arm));
+            tm__cli_cell(&table, "%s", tm__count_text(n, text));
+        }
+        print_number(&table, json_object_get(point, "difference"), 3);
+        print_number(&table, json_object_get(point, "low"), 3);
+        print_number(&table, json_object_get(point, "high"), 3);
+    }
+    tm__cli_table_print(cli, &table);
+}
+
 void tm__experiment_print(tm_cli *cli, const json_t *result) {
     tm__cli_print(cli, "%s\n", tm__json_text(result, "verdict", ""));
     print_metrics(cli, result);
     print_notes(cli, result);
+    if (json_is_array(json_object_get(result, "over_time"))) {
+        print_series(cli, json_object_get(result, "over_time"));
+    }
 }

@@ -73,6 +73,8 @@ static void walk(tm_ab_judging *j) {
                 tm__ab_compare_add(&j->guardrails[g], arm, in->guardrails[g].values[i]);
             }
         }
+        const bool is_full = in->horizon > 0 && tm__ab_compare_units(&j->metric) == in->horizon;
+        tm__ab_series_look(&j->series, in, &j->metric, i, is_full || i + 1 == in->n_matured);
     }
 }
 
@@ -292,7 +294,7 @@ static json_t *coverage_to_json(const tm_ab_judging *j) {
                      tm__json_number(j->coverage_p), "differs", j->coverage_p < TM_AB_RATIO_ALPHA);
 }
 
-static json_t *to_json(const tm_ab_judging *j, const char *decision) {
+static json_t *to_json(tm_ab_judging *j, const char *decision) {
     const tm_ab_input *in = j->in;
     char words[TM_AB_WORDS_MAX];
     tm__ab_words(j, decision, words, sizeof(words));
@@ -309,13 +311,17 @@ static json_t *to_json(const tm_ab_judging *j, const char *decision) {
                                   in->is_looked_at_once ? "one" : "any", "mismatch", j->is_mismatch,
                                   "took_turns", j->is_in_turns));
     json_object_set_new(out, "coverage", coverage_to_json(j));
-    json_object_set_new(out, "metric", primary_to_json(j));
+    json_t *const metric = primary_to_json(j);
+    json_object_set_new(out, "metric", metric);
     json_object_set_new(out, "guardrails", guardrails_to_json(j));
+    if (in->n_points > 0) {
+        json_object_set_new(out, "over_time", tm__ab_series_take(&j->series, metric));
+    }
     return out;
 }
 
 tm_status tm__ab_judge(const tm_ab_input *in, json_t **out, tm_err *err) {
-    tm_ab_judging j = {.in = in};
+    tm_ab_judging j = {.in = in, .series = {.n_points = in->n_points}};
     if (in->n_guardrails > TM_AB_GUARDRAILS_MAX || in->n_shares > TM_AB_GUARDRAILS_MAX ||
         tm__ab_guards(&j) > TM_AB_GUARDRAILS_MAX) {
         return TM_FAIL(err, TM_E_INVALID, "an experiment has more than %u guardrails",

@@ -38,6 +38,8 @@ typedef struct tm_ab_input {
     uint64_t n_units;
     const uint8_t *arms;     /* [n_units] 0: control, 1: treatment */
     const int64_t *times_us; /* [n_units] of assignment, rising; NULL: not known */
+    int64_t delay_us;        /* after its time a unit is judged */
+    uint32_t n_points;       /* moments over time that are told; 0: none */
     uint64_t n_matured;      /* of the first units all outcomes that come are there */
     uint64_t n_in_both;      /* units left out because they were in both arms */
     const char *names[2];
@@ -60,7 +62,8 @@ typedef struct tm_ab_input {
  * "alpha_guardrails", "horizon", "tuned_for"}, "sample_ratio": {"p_value": of one look,
  * "any_time_p_value", "looks": "one" or "any", "mismatch", "took_turns"}, "coverage": {"shares": of
  * matured units with a value by arm, "p_value", "differs"}, "metric": M, "guardrails": [M with
- * "margin" and "state": "breach", "kept" or "open"]}
+ * "margin" and "state": "breach", "kept" or "open"], "over_time": where n_points are asked for, as
+ * tm__ab_series_look() has them}
  *
  * M: {"metric", "kind", "smaller_is_better", "means", "deviations": by arm, "difference", "low",
  * "high", "level": of the interval, "relative": difference over the control's mean,

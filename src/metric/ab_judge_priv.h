@@ -5,6 +5,7 @@
 
 #include "metric/ab_judge.h"
 #include "metric/ab_ratio.h"
+#include "metric/ab_series.h"
 
 #define TM_AB_WORDS_MAX 1024u
 
@@ -12,6 +13,7 @@ typedef struct tm_ab_judging {
     const tm_ab_input *in;
     tm_ab_ratio ratio;
     tm_ab_compare metric, guardrails[TM_AB_GUARDRAILS_MAX];
+    tm_ab_series series;
     uint64_t n_matured[2], n_after;
     uint64_t last, decided_unit; /* indices of units */
     double alpha_early, alpha_last;

@@ -356,3 +356,25 @@ tm_status tm__registry_experiment_stop(tm_registry *registry, const char *model,
     TM_TRY(tm__registry_model_id(registry, model, &id, err));
     return change(registry, stop_locked, &in, err);
 }
+
+tm_status tm__registry_experiment_bundles(tm_registry *registry, const char *model,
+                                          const json_t *record, tm_bundle *out[2], tm_err *err) {
+    tm_bundle *bundles[2] = {NULL, NULL};
+    tm_status st = TM_OK;
+    for (size_t arm = 0; st == TM_OK && arm < 2; arm++) {
+        char name[TM_MAX_NAME + 16];
+        tm_version version = {0};
+        (void)snprintf(
+            name, sizeof(name), "%s@%u", model,
+            (uint32_t)json_integer_value(json_array_get(json_object_get(record, "versions"), arm)));
+        st = tm__registry_find(registry, name, &version, err);
+        st = st == TM_OK ? tm__registry_bundle(registry, &version, &bundles[arm], err) : st;
+        tm__version_done(&version);
+    }
+    if (st != TM_OK) {
+        tm__bundle_unref(bundles[0]);
+        return st;
+    }
+    memcpy(out, bundles, sizeof(bundles));
+    return TM_OK;
+}

@@ -79,6 +79,14 @@ TM_NODISCARD tm_status tm__registry_experiment_end(tm_registry *registry, const 
  */
 TM_NODISCARD tm_status tm__registry_experiment(tm_registry *registry, const char *model,
                                                json_t **out, tm_err *err);
+/**
+ * The bundles of its arms, control first; record as tm__registry_experiment() gives it. The caller
+ * ends both with tm__bundle_unref(). Errors: TM_E_NOT_FOUND (a version is gone), TM_E_INTEGRITY
+ * (its file is gone or damaged).
+ */
+TM_NODISCARD tm_status tm__registry_experiment_bundles(tm_registry *registry, const char *model,
+                                                       const json_t *record, tm_bundle *out[2],
+                                                       tm_err *err);
 /** Names of the models of which one runs that acts: ["churn"]. New reference. */
 TM_NODISCARD tm_status tm__registry_experiments_acting(tm_registry *registry, json_t **out,
                                                        tm_err *err);

@@ -50,6 +50,7 @@ void tm__handle_audit(tm_exchange *x);
 void tm__handle_audit_verify(tm_exchange *x);
 void tm__handle_column(tm_exchange *x);
 void tm__handle_scores(tm_exchange *x);
+void tm__handle_experiment(tm_exchange *x);
 void tm__handle_jobs(tm_exchange *x);
 void tm__handle_receivers(tm_exchange *x);
 void tm__handle_turns(tm_exchange *x);

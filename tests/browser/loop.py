@@ -67,6 +67,16 @@ def traffic(server, key, n=1500):
     return ids
 
 
+def experiment(server, program, client, n=360):
+    """An experiment on versions 1 and 2, half each, with n requests of single units and their labels."""
+    program.ok("route", "split", MODEL, "1=50", "2=50")
+    program.ok("experiment", "start", MODEL, "--guardrail", "accuracy=0.05", "--reason", "less may be enough")
+    for i, row in enumerate(made_data.churn_rows(n, seed=9)):
+        body = server.request("POST", f"/v1/routes/{MODEL}/predict", {"rows": [made_data.request_row(row)]}, {"X-Api-Key": client, "X-Tidemill-Unit": f"visitor {i}"})[2]
+        labels = [{"prediction_id": body["predictions"][0]["id"], "model": MODEL, "label": row["churned"]}]
+        assert server.request("POST", "/v1/labels", {"labels": labels}, {"X-Api-Key": client})[0] == 200
+
+
 def wait_champion(server, key, version, seconds=10):
     end = time.monotonic() + seconds
     while True:

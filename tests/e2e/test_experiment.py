@@ -198,6 +198,11 @@ def test_versions_of_a_model_are_arms(tm, serve):
     assert result["decision"] == "treatment_better" and result["model"] == "churn" and result["state"] == "running"
     assert [a["arm"] for a in result["arms"]] == ["version 1", "version 2"] and [a["judged"] for a in result["arms"]] == [600, 600]
     assert result["metric"]["metric"] == "brier" and result["metric"]["smaller_is_better"] and result["metric"]["high"] < 0
+    told = server.request("GET", "/v1/models/churn/experiment")[2]
+    points = told["over_time"]
+    assert (told["decision"], told["metric"]) == (result["decision"], result["metric"]) and points == status(tm, "churn", "--over-time")["over_time"]
+    assert [p["at"] for p in points] == sorted(p["at"] for p in points) and points[-1]["units"] == [600, 600] and points[-1]["low"] == result["metric"]["low"]
+    assert "over time, as units were judged" in tm.ok("experiment", "status", "churn", "--over-time").out
     assert tm.ok("experiment", "status", "churn").out.startswith("experiment 1 of 'churn', running, started 20")
     assert tm("experiment", "status", "churn", "--alpha", 0.5).code == 2  # a rule is not changed afterwards
     stopped = tm.ok("experiment", "stop", "churn", "--reason", "enough", "--json").json

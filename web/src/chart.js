@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import { useEffect, useRef } from "preact/hooks";
 import { html } from "./html.js";
 import { Command } from "./ui.js";
-import { figure, moment } from "./words.js";
+import { figure, isNumber, moment } from "./words.js";
 
 const HEIGHT = 190;
 const N_COLOURS = 4;
@@ -61,14 +61,21 @@ function markPlugin(marks, paint) {
   };
 }
 
-function options(element, series, marks, unit, width, isLog, along) {
+/** The least and the largest value from a place on. */
+function reach(series, from) {
+  const values = series.flatMap((s) => s.values.slice(from)).filter(isNumber);
+  return values.length ? [Math.min(...values), Math.max(...values)] : [null, null];
+}
+
+function options(element, series, marks, unit, width, isLog, along, fitFrom) {
   const paint = colours(element);
   const axis = { stroke: paint.ink, grid: { stroke: paint.line, width: 1 }, ticks: { stroke: paint.line, width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
   const dashes = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
   return {
     width, height: HEIGHT, legend: { show: false }, cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
-    scales: { x: { time: !along, range: (u, from, to) => (from === to ? [from - (along ? 1 : ROOM_S), to + (along ? 1 : ROOM_S)] : [from, to]) }, y: isLog ? { distr: 3, range: (u, low, high) => [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(Math.min(high, low * DECADES_MOST)))] } : { range: (u, low, high) => {
+    scales: { x: { time: !along, range: (u, from, to) => (from === to ? [from - (along ? 1 : ROOM_S), to + (along ? 1 : ROOM_S)] : [from, to]) }, y: isLog ? { distr: 3, range: (u, low, high) => [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(Math.min(high, low * DECADES_MOST)))] } : { range: (u, least, most) => {
+      const [low, high] = fitFrom ? reach(series, fitFrom) : [least, most];
       if (low == null) return [0, 1];
       const room = (high - low || Math.abs(high) || 1) * 0.12;
       return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
@@ -77,7 +84,7 @@ function options(element, series, marks, unit, width, isLog, along) {
     series: [{}, ...series.map((s, i) => s.isBand
       ? { label: s.name, stroke: "transparent", width: 0, points: { show: false } }
       : { label: s.name, stroke: paint.series[s.colour ?? i % N_COLOURS], width: 2, dash: dashes[(s.colour ?? i) % 4], spanGaps: true, points: { show: (u) => u.data[0].length < 60, size: 5 } })],
-    bands: series.flatMap((s, i) => (s.isBand && series[i + 1]?.isBand ? [{ series: [i + 1, i + 2], fill: paint.series[s.colour ?? 0] + "26" }] : [])),
+    bands: series.flatMap((s, i) => (s.isBand && series[i + 1]?.isBand ? [{ series: [i + 2, i + 1], fill: paint.series[s.colour ?? 0] + "26" }] : [])),
     plugins: [markPlugin(marks, paint)],
   };
 }
@@ -101,17 +108,19 @@ export function download(name, text, type = "text/csv") {
 }
 
 /**
- * times: seconds since 1970, rising. series: [{name, values, isBand, colour}]; two bands that follow each other are the edges of one.
+ * times: seconds since 1970, rising. series: [{name, values, isBand, isHidden, colour}]; two bands that follow each other are the lower and the upper edge of one; what is hidden is of the CSV alone.
  * along: what stands in place of times, such as "round". marks: [{at, text}]. file: the name of the download. command: what prints the same. isLog: values over 0, by their size.
+ * fitFrom: the scale shows all from this point on; what came before may leave the picture.
  */
-export function Chart({ title, times, series, marks = [], unit = "", file, command, isLog = false, along = "" }) {
+export function Chart({ title, times, series: all, marks = [], unit = "", file, command, isLog = false, along = "", fitFrom = 0 }) {
+  const series = all.filter((s) => !s.isHidden);
   const place = useRef(), plot = useRef();
   const shape = series.map((s) => s.name).join("\n") + marks.map((m) => m.at + m.text).join();
   useEffect(() => {
     const element = place.current;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(element, series, marks, unit, element.clientWidth || 300, isLog, along), [times, ...series.map((s) => s.values)], element);
+      plot.current = new uPlot(options(element, series, marks, unit, element.clientWidth || 300, isLog, along, fitFrom), [times, ...series.map((s) => s.values)], element);
     };
     draw();
     const resize = new ResizeObserver(() => element.clientWidth > 0 && plot.current.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -126,7 +135,7 @@ export function Chart({ title, times, series, marks = [], unit = "", file, comma
       plot.current?.destroy();
       plot.current = null;
     };
-  }, [shape]);
+  }, [shape, fitFrom]);
   useEffect(() => plot.current?.setData([times, ...series.map((s) => s.values)]), [times, ...series.map((s) => s.values)]);
   const shown = series.filter((s) => !s.isBand);
   const last = (s) => [...s.values].reverse().find((v) => v != null);
@@ -135,6 +144,6 @@ export function Chart({ title, times, series, marks = [], unit = "", file, comma
       <span class="legend">${shown.map((s) => html`<span class=${"key s" + (s.colour ?? series.indexOf(s) % N_COLOURS)}>${s.name} <b>${figure(last(s))}${unit}</b></span>`)}</span>
     </figcaption>
     <div ref=${place} class="plot" role="img" aria-label=${`${title}: ${shown.map((s) => `${s.name} last ${figure(last(s))}${unit}`).join(", ")}; ${times.length} points${times.length ? (along ? ` until ${along} ${figure(times[times.length - 1])}` : " until " + moment(times[times.length - 1] * 1000)) : ""}`}></div>
-    <footer><button type="button" class="quiet" onClick=${() => download(file + ".csv", figures(times, series, along))}>CSV</button>${command && html`<${Command}>${command}<//>`}</footer>
+    <footer><button type="button" class="quiet" onClick=${() => download(file + ".csv", figures(times, all, along))}>CSV</button>${command && html`<${Command}>${command}<//>`}</footer>
   </figure>`;
 }

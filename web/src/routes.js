@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Routes: who answers which share, rollouts step by step, shadows, and the experiment of the model; promote and roll back.
 import { path, useSignal, useValue, useValues } from "./api.js";
+import { Experiment } from "./experiment.js";
 import { html } from "./html.js";
 import { Routes as RouteTable, routeState } from "./home.js";
 import { serving } from "./live.js";
 import { href } from "./route.js";
 import { Await, Badge, Card, Command, Empty, Facts, Move, Shares, Table, Time } from "./ui.js";
-import { count, figure, isNumber, NONE, percent, plural, quoted, span } from "./words.js";
+import { count, event, figure, isNumber, NONE, percent, plural, quoted, span } from "./words.js";
 
 function List() {
   const status = useValue("/v1/status", 5000);
@@ -28,7 +29,7 @@ function Rollout({ rollout, route }) {
 }
 
 function Arms({ told, route }) {
-  const arms = told?.routes.find((r) => r.route === route)?.arms ?? [];
+  const arms = [...(told?.routes.find((r) => r.route === route)?.arms ?? [])].sort((a, b) => a.arm.localeCompare(b.arm) || a.version - b.version);
   if (arms.length === 0) return html`<${Empty}>No request came since the server started.<//>`;
   return html`<${Table} label="Requests by version" rows=${arms} columns=${[
     { title: "Version", isMain: true, cell: (a) => html`${a.version} <small>${a.arm}</small>` },
@@ -47,18 +48,15 @@ function One({ place }) {
   const model = at.value?.model;
   const story = useValue(model ? path`/v1/models/${model}/history?newest=200` : null, 15000);
   const moves = (story.value?.history ?? []).filter((e) => /promot|roll|split|shadow|experiment|fallback/.test(e.event)).reverse();
-  const experiment = moves.find((e) => /experiment/.test(e.event));
   return html`<p class="crumbs"><a href="#/routes">Routes</a></p><h1>${name}</h1><${Await} of=${at}>${(r) => html`
     <div class="heading">${live && html`<${Badge} is=${routeState(live)[0]}>${routeState(live)[1]}<//>`}<a href=${href(["models", r.model])}>model ${r.model}</a><a href=${href(["live", name])}>live figures</a>
       <${Move} to=${path`/v1/models/${r.model}:rollback`} body=${{}} label="Roll back" question=${`What served before version ${r.champion} answers again. It is kept ready, so this takes milliseconds.`} done=${(v) => `version ${v.version} serves again`} /></div>
     <${Card} wide title="Who answers" note=${r.shadow ? `version ${r.shadow.version} sees ${figure(r.shadow.share)} % and answers nobody` : ""}>
       <${Shares} label="Requests" parts=${r.arms.map((a) => ({ name: `version ${a.version}${a.version === r.champion ? ", champion" : ""}`, percent: a.weight }))} />
       <h3>Since the server started</h3><${Arms} told=${told} route=${name} /><p><${Command}>tidemill route ls ${quoted(name)}<//></p><//>
+    <${Experiment} model=${r.model} champion=${r.champion} />
     <div class="columns">${r.rollout && html`<${Rollout} rollout=${r.rollout} route=${name} />`}
-      <${Card} title="Experiment">${experiment ? html`<p><${Badge} is=${/start/.test(experiment.event) ? "good" : "idle"}>${/start/.test(experiment.event) ? "running" : "stopped"}<//> <${Time} at=${experiment.at} /></p>${experiment.reason && html`<p>${experiment.reason}</p>`}
-        <${Facts} rows=${Object.entries(experiment.details ?? {}).filter(([, v]) => v != null && typeof v !== "object").map(([k, v]) => [k.replace(/_/g, " "), typeof v === "number" ? figure(v) : String(v)])} />
-        <p><${Command}>tidemill experiment status ${quoted(r.model)}<//></p>` : html`<${Empty} command=${`tidemill experiment start ${quoted(r.model)} --help`}>None was made on the versions of this model.<//>`}<//>
-      <${Card} title="Moves">${moves.length ? html`<ul class="list changes">${moves.slice(0, 12).map((e) => html`<li key=${e.at + e.event}><${Time} at=${e.at} /><div>${e.event.replace(/[._]/g, " ")}${e.version ? ` version ${e.version}` : ""}<small>${e.actor}${e.reason ? ` — ${e.reason}` : ""}</small></div></li>`)}</ul>` : html`<${Empty}>Nothing was moved yet.<//>`}<//></div>`}<//>`;
+      <${Card} title="Moves">${moves.length ? html`<ul class="list changes">${moves.slice(0, 12).map((e) => html`<li key=${e.at + e.event}><${Time} at=${e.at} /><div>${event(e)}<small>${e.actor}${e.reason ? ` — ${e.reason}` : ""}</small></div></li>`)}</ul>` : html`<${Empty}>Nothing was moved yet.<//>`}<//></div>`}<//>`;
 }
 
 export function Routes({ place }) {

@@ -77,13 +77,13 @@ export function Tabs({ label, tabs, at }) {
 
 // ---- Small pictures ----
 
-/** A figure with the interval that holds it, on a line from `from` to `to`. */
-export function Interval({ value, low, high, from, to, label }) {
+/** A figure with the interval that holds it, on a line from `from` to `to`; zero: 0 is marked. */
+export function Interval({ value, low, high, from, to, label, zero }) {
   if (!isNumber(value)) return html`<span class="unknown">${NONE}</span>`;
   const hasRange = isNumber(low) && isNumber(high);
   const x = (v) => 2 + 96 * Math.min(1, Math.max(0, (v - from) / (to - from || 1)));
   return html`<svg class="interval" viewBox="0 0 100 12" preserveAspectRatio="none" role="img" aria-label=${`${label ?? ""} ${figure(value)}${hasRange ? `, from ${figure(low)} to ${figure(high)}` : ""}`}>
-    <path class="axis" d="M0 6H100" />${hasRange && html`<path class="range" d=${`M${x(low)} 6H${x(high)}`} />`}<path class="point" d=${`M${x(value)} 2V10`} />
+    <path class="axis" d=${`M0 6H100${zero ? `M${x(0)} 0V12` : ""}`} />${hasRange && html`<path class="range" d=${`M${x(low)} 6H${x(high)}`} />`}<path class="point" d=${`M${x(value)} 2V10`} />
   </svg>`;
 }
 

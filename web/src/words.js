@@ -70,11 +70,13 @@ export function quoted(text) {
 
 const EVENTS = {
   registered: "was registered", promoted: "was promoted", rolled_back: "was rolled back to",
-  "gate.set": "has a new gate", "gate.opened": "was let through by its gate", "gate.refused": "was refused by its gate", split: "requests were split", shadow: "shadow was set",
+  "gate.set": "has a new gate", "gate.opened": "was let through by its gate", "gate.refused": "was refused by its gate", "experiment.started": "is tried in an experiment", "experiment.stopped": "is tried no more: the experiment ended", "split.ended": "answers all requests again",
 };
+const WHOLE = { split: "requests were split", shadow: "the shadow was set" }; // of a route, whatever version they are filed under
 
 /** A record of the history in words. */
 export function event(e) {
+  if (WHOLE[e.event]) return WHOLE[e.event];
   const known = EVENTS[e.event] ?? e.event.replace(/[._]/g, " ");
   return e.version == null ? known : `version ${e.version} ${known}`;
 }

@@ -9,8 +9,8 @@
  * Without one it is what is known now, and units stand where their first value became known.
  * Units of the same time stand in an order of chance, which the rows' places alone decide.
  */
-#ifndef TM_CLI_EXPERIMENT_UNITS_H
-#define TM_CLI_EXPERIMENT_UNITS_H
+#ifndef TM_METRIC_EXPERIMENT_UNITS_H
+#define TM_METRIC_EXPERIMENT_UNITS_H
 
 #include "metric/ab_judge.h"
 #include "table/table.h"

@@ -7,7 +7,7 @@
  * 2. Without one units stand where their first value became known: new ones come last.
  * 3. Units of one time stand by chance: files are sorted by many things, arms among them.
  */
-#include "cli/experiment_units.h"
+#include "metric/experiment_units.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/experiment_units.h"
+#include "metric/experiment_units.h"
 
 #include <math.h>
 

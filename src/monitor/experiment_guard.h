@@ -9,26 +9,16 @@
  * whose first answer was slow, which is known at once. "errors" is the share of requests that
  * failed or were answered by the control for the treatment, as the server counts them.
  */
-#ifndef TM_CLI_EXPERIMENT_GUARD_H
-#define TM_CLI_EXPERIMENT_GUARD_H
+#ifndef TM_MONITOR_EXPERIMENT_GUARD_H
+#define TM_MONITOR_EXPERIMENT_GUARD_H
 
-#include "cli/experiment_rows.h"
-#include "model/bundle.h"
+#include "metric/ab_judge.h"
 #include "monitor/monitor_arms.h"
 #include "store/home.h"
 
 #define TM_GUARD_LATENCY "latency"
 #define TM_GUARD_ERRORS "errors"
 
-/**
- * --guardrail METRIC[=MARGIN]... and --slow of a command, for a bundle's task; metric is what the
- * experiment compares. Null when none is said. New reference.
- *
- * Errors: TM_E_USAGE (no such metric, one that is said twice, a margin that is no number from 0,
- *         latency without --slow or the contrary), TM_E_NOMEM.
- */
-TM_NODISCARD tm_status tm__guards_read(const tm_cli *cli, const tm_bundle *bundle,
-                                       const char *metric, json_t **out, tm_err *err);
 /** Does a list of guardrails have this one? */
 bool tm__guards_have(const json_t *guardrails, const char *metric);
 

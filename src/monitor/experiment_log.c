@@ -4,22 +4,22 @@
  *                        └──> guardrails of counts
  *     log ──> each answer: a row of its unit with a value a metric, NaN until its label came
  */
-#include "cli/experiment_log.h"
+#include "monitor/experiment_log.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/fmath.h"
-#include "cli/experiment_guard.h"
 #include "metric/metric.h"
+#include "monitor/experiment_guard.h"
 #include "monitor/monitor_arms.h"
 
 #define OUTCOME "outcome"
 
 typedef struct reading {
     tm_experiment *experiment;
-    tm_bundle *bundles[2];
+    const tm_bundle *bundles[2];
     const tm_metric_ops *ops[TM_UNIT_METRICS_MAX]; /* of each metric; NULL: the outcome itself */
     bool has_first; /* of units: how long their first answers took is asked */
     tm_first_answers first;
@@ -104,17 +104,6 @@ static tm_status take_answer(void *arg, const tm_arm_answer *answer, tm_err *err
     return tm__units_add(units, &row, values, err);
 }
 
-static tm_status open_arm(const tm_place *place, const char *model, uint32_t number,
-                          tm_bundle **out, tm_err *err) {
-    char name[TM_MAX_NAME + 16];
-    tm_version version = {0};
-    (void)snprintf(name, sizeof(name), "%s@%u", model, number);
-    TM_TRY(tm__registry_find(place->registry, name, &version, err));
-    const tm_status st = tm__registry_bundle(place->registry, &version, out, err);
-    tm__version_done(&version);
-    return st;
-}
-
 static int64_t time_of(const json_t *experiment, const char *member, int64_t otherwise) {
     int64_t us = 0;
     const char *text = tm__json_text(experiment, member, "");
@@ -137,25 +126,19 @@ static void take_terms(const json_t *experiment, tm_experiment *out) {
     }
 }
 
-static tm_status read_log(const tm_place *place, const json_t *experiment, const char *model,
-                          reading *r, tm_err *err) {
-    const tm_monitor_options reading_only = {.can_write = false};
-    const json_t *versions = json_object_get(experiment, "versions");
-    tm_monitor *monitor = NULL;
-    tm_arms_query query = {.model = model,
-                           .from_us = time_of(experiment, "started", INT64_MIN),
-                           .until_us = time_of(experiment, "stopped", INT64_MAX),
-                           .waits = tm__json_bool(experiment, "split", false),
+static tm_status read_log(const tm_experiment_ask *ask, reading *r, tm_err *err) {
+    const json_t *versions = json_object_get(ask->record, "versions");
+    tm_arms_query query = {.model = ask->model,
+                           .from_us = time_of(ask->record, "started", INT64_MIN),
+                           .until_us = time_of(ask->record, "stopped", INT64_MAX),
+                           .waits = tm__json_bool(ask->record, "split", false),
                            .fn = take_answer,
                            .arg = r};
     for (size_t arm = 0; arm < 2; arm++) {
         query.versions[arm] = (uint32_t)json_integer_value(json_array_get(versions, arm));
-        TM_TRY(open_arm(place, model, query.versions[arm], &r->bundles[arm], err));
     }
-    TM_TRY(tm__monitor_open(place->home, &reading_only, &monitor, err));
-    const tm_status st = tm__monitor_arms(monitor, &query, err);
-    tm__monitor_close(monitor);
-    return st == TM_OK ? tm__units_make(&r->experiment->units, err) : st;
+    TM_TRY(tm__monitor_arms(ask->monitor, &query, err));
+    return tm__units_make(&r->experiment->units, err);
 }
 
 /* A metric of single answers by its recorded name. */
@@ -200,39 +183,58 @@ static tm_status add_guardrails(const json_t *experiment, reading *r, tm_err *er
 }
 
 /* Guardrails of counts, once the log is read. */
-static tm_status count(const tm_place *place, const json_t *experiment, const char *model,
-                       reading *r, tm_err *err) {
-    const json_t *versions = json_object_get(experiment, "versions");
+static tm_status count(const tm_experiment_ask *ask, reading *r, tm_err *err) {
+    const json_t *versions = json_object_get(ask->record, "versions");
     const uint32_t numbers[2] = {(uint32_t)json_integer_value(json_array_get(versions, 0)),
                                  (uint32_t)json_integer_value(json_array_get(versions, 1))};
     for (uint32_t i = 0; i < r->experiment->n_shares; i++) {
         tm_ab_share *share = &r->experiment->shares[i];
         if (strcmp(share->name, TM_GUARD_LATENCY) == 0) {
             tm__first_answers_count(&r->first, share);
-        } else if (strcmp(tm__json_text(experiment, "state", ""), "running") == 0) {
+        } else if (strcmp(tm__json_text(ask->record, "state", ""), "running") == 0) {
             json_t *now = NULL;
-            TM_TRY(tm__guards_counted(place->home, model, numbers, &now, err));
-            tm__guards_errors(experiment, now, share);
+            TM_TRY(tm__guards_counted(ask->home, ask->model, numbers, &now, err));
+            tm__guards_errors(ask->record, now, share);
             json_decref(now);
         } else {
-            tm__guards_errors_then(experiment, share);
+            tm__guards_errors_then(ask->record, share);
         }
     }
     return TM_OK;
 }
 
-tm_status tm__experiment_log(const tm_place *place, const json_t *experiment, const char *model,
-                             tm_experiment *out, tm_err *err) {
-    reading r = {.experiment = out};
-    take_terms(experiment, out);
-    add_metric(&r, tm__json_text(experiment, "metric", ""), 0);
-    TM_TRY(add_guardrails(experiment, &r, err));
+tm_status tm__experiment_log(const tm_experiment_ask *ask, tm_experiment *out, tm_err *err) {
+    reading r = {.experiment = out, .bundles = {ask->bundles[0], ask->bundles[1]}};
+    take_terms(ask->record, out);
+    add_metric(&r, tm__json_text(ask->record, "metric", ""), 0);
+    TM_TRY(add_guardrails(ask->record, &r, err));
     tm__buf_init(&r.key, TM_MAX_TEXT_BYTES);
-    tm_status st = read_log(place, experiment, model, &r, err);
-    st = st == TM_OK ? count(place, experiment, model, &r, err) : st;
+    tm_status st = read_log(ask, &r, err);
+    st = st == TM_OK ? count(ask, &r, err) : st;
     tm__buf_done(&r.key);
     tm__first_answers_done(&r.first);
-    tm__bundle_unref(r.bundles[0]);
-    tm__bundle_unref(r.bundles[1]);
+    return st;
+}
+
+tm_status tm__experiment_told(const tm_experiment_ask *ask, uint32_t n_points, json_t **out,
+                              tm_err *err) {
+    tm_experiment e = {0};
+    json_t *verdict = NULL;
+    tm_status st = tm__experiment_log(ask, &e, err);
+    e.n_points = n_points;
+    st = st == TM_OK ? tm__experiment_judge(&e, &verdict, err) : st;
+    tm__experiment_done(&e);
+    TM_TRY(st);
+    json_t *const made = json_copy((json_t *)(uintptr_t)ask->record);
+    json_object_set_new(made, "model", json_string(ask->model));
+    json_object_del(made, "metric"); /* the verdict's has the name */
+    json_object_update(made, verdict);
+    json_decref(verdict);
+    st = tm__json_check(err);
+    if (st == TM_OK) {
+        *out = made;
+    } else {
+        json_decref(made);
+    }
     return st;
 }
