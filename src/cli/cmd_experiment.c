@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/experiment_act.h"
-#include "cli/experiment_args.h"
+#include "cli/experiment_asked.h"
 #include "cli/experiment_rows.h"
 #include "cli/model_args.h"
 #include "monitor/experiment_guard.h"

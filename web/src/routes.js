@@ -29,7 +29,7 @@ function Rollout({ rollout, route }) {
 }
 
 function Arms({ told, route }) {
-  const arms = [...(told?.routes.find((r) => r.route === route)?.arms ?? [])].sort((a, b) => a.arm.localeCompare(b.arm) || a.version - b.version);
+  const arms = [...(told?.routes.find((r) => r.route === route)?.arms ?? [])].sort((a, b) => (b.arm === "champion") - (a.arm === "champion") || a.version - b.version);
   if (arms.length === 0) return html`<${Empty}>No request came since the server started.<//>`;
   return html`<${Table} label="Requests by version" rows=${arms} columns=${[
     { title: "Version", isMain: true, cell: (a) => html`${a.version} <small>${a.arm}</small>` },

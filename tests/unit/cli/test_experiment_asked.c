@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/experiment_args.h"
+#include "cli/experiment_asked.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What `experiment start` is told to watch besides. */
-#ifndef TM_CLI_EXPERIMENT_ARGS_H
-#define TM_CLI_EXPERIMENT_ARGS_H
+#ifndef TM_CLI_EXPERIMENT_ASKED_H
+#define TM_CLI_EXPERIMENT_ASKED_H
 
 #include "cli/cli.h"
 #include "model/bundle.h"
