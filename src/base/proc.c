@@ -92,6 +92,12 @@ tm_status tm__child_begin(tm_err *err) {
     return is_kind(TM_PROC_LEAF) ? tm__sandbox_enter(TM_SANDBOX_NO_EXEC, err) : TM_OK;
 }
 
+int64_t tm__process_epoch(void) {
+    int64_t epoch = 0;
+    const char *const text = getenv(TM_PROC_EPOCH);
+    return text != NULL && tm__str_to_i64(tm__str(text), &epoch) ? epoch : 0;
+}
+
 tm_status tm__supervisor_open(tm_supervisor **out_supervisor, tm_err *err) {
     int fds[2] = {-1, -1};
     tm_status st = TM_OK;
@@ -209,6 +215,7 @@ tm_status tm__child_start(tm_supervisor *supervisor, const tm_child_spec *spec, 
     (void)tm__buf_u32(&request, spec->seconds_max);
     (void)tm__buf_u8(&request, spec->has_network ? 1 : 0);
     (void)tm__buf_u8(&request, spec->has_children ? 1 : 0);
+    (void)tm__buf_i64(&request, spec->epoch);
     (void)tm__buf_str(&request, tm__str(spec->stdout_path));
     (void)tm__buf_str(&request, tm__str(spec->stderr_path));
     uint32_t n = 0;

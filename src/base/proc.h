@@ -27,6 +27,7 @@ typedef struct tm_child_spec {
     uint32_t seconds_max;      /* wall clock; then SIGTERM, 5 s later SIGKILL; 0: none */
     bool has_network;          /* it may make sockets */
     bool has_children;         /* it opens a supervisor of its own, and starts nothing else */
+    int64_t epoch; /* of the leader that it works for: tm__process_epoch() there; 0: of none */
 } tm_child_spec;
 
 typedef struct tm_child_state {
@@ -52,6 +53,9 @@ TM_NODISCARD tm_status tm__supervisor_check(tm_supervisor *supervisor, tm_err *e
  * programs, unless its spec says that it has children: then that is given up once it opened its
  * supervisor. In any other program nothing happens. */
 TM_NODISCARD tm_status tm__child_begin(tm_err *err);
+/** Epoch of the leader for which a supervisor started this program, or one that started that; 0:
+ * of none. */
+int64_t tm__process_epoch(void);
 /** End the supervisor and all children. */
 void tm__supervisor_close(tm_supervisor *supervisor);
 

@@ -22,6 +22,7 @@
 #define TM_PROC_VARIABLE "TIDEMILL_CHILD"
 #define TM_PROC_LEAF "leaf"
 #define TM_PROC_PARENT "parent"
+#define TM_PROC_EPOCH "TIDEMILL_EPOCH" /* of the leader that a child works for */
 #define TM_PROC_MESSAGE_MAX ((size_t)16 << 20)
 
 /** Send a message; false when the peer is gone. Blocks. */

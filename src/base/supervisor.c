@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -57,6 +58,7 @@ typedef struct start_request {
     uint64_t memory_bytes_max;
     uint32_t seconds_max;
     bool has_network, has_children;
+    int64_t epoch; /* 0: as this process has it */
     const char *stdout_path;
     const char *stderr_path;
     char **argv;
@@ -160,9 +162,12 @@ static bool hold_back(const start_request *request) {
     const struct rlimit memory = {request->memory_bytes_max, request->memory_bytes_max};
     const tm_sandbox kind = request->has_network ? TM_SANDBOX_NETWORK : TM_SANDBOX_WORK;
     (void)setrlimit(RLIMIT_CORE, &no_core);
+    char epoch[24];
+    (void)snprintf(epoch, sizeof(epoch), "%lld", (long long)request->epoch);
     errno = EPERM; /* of a filter; libseccomp's own numbers are none of errno */
     return setenv(TM_PROC_VARIABLE, request->has_children ? TM_PROC_PARENT : TM_PROC_LEAF, 1) ==
                0 &&
+           (request->epoch == 0 || setenv(TM_PROC_EPOCH, epoch, 1) == 0) &&
            (request->memory_bytes_max == 0 || setrlimit(RLIMIT_AS, &memory) == 0) &&
            tm__sandbox_enter(kind, NULL) == TM_OK;
 }
@@ -262,6 +267,7 @@ static tm_status handle_start(supervisor *self, tm_reader *in, tm_err *err) {
     request.seconds_max = tm__reader_u32(in);
     request.has_network = tm__reader_u8(in) != 0;
     request.has_children = tm__reader_u8(in) != 0;
+    request.epoch = tm__reader_i64(in);
     char *stdout_path = read_text(in);
     char *stderr_path = read_text(in);
     const uint32_t n = tm__reader_u32(in);

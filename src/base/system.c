@@ -226,6 +226,13 @@ bool tm__access_info(const char *path, tm_file_access *out) {
 
 /* ---- Clock ---- */
 
+void tm__host_name(char *out, size_t size) {
+    if (gethostname(out, size) != 0 || out[0] == '\0') {
+        (void)snprintf(out, size, "?");
+    }
+    out[size - 1] = '\0';
+}
+
 tm_clock_state tm__clock_state(void) {
     struct timex state = {.modes = 0};
     const int result = adjtimex(&state);

@@ -53,6 +53,9 @@ bool tm__access_info(const char *path, tm_file_access *out);
 /** Name of the user of this process as /etc/passwd has it, else "uid N". Takes no memory. */
 void tm__user_name(char *out, size_t size);
 
+/** Name of this machine; "?" when it has none. Takes no memory. */
+void tm__host_name(char *out, size_t size);
+
 typedef enum tm_clock_state {
     TM_CLOCK_SYNCED,
     TM_CLOCK_FREE, /* nobody disciplines it */

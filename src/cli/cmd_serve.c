@@ -1,27 +1,92 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `serve` answers predictions; `run` does so and turns the loop: the schedule's steps run on a
  * thread of their own, so that no request waits for them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/proc.h"
 #include "base/sandbox.h"
+#include "base/system.h"
 #include "cli/cli.h"
 #include "loop/loop.h"
+#include "registry/leader.h"
 #include "serve/serve.h"
 #include "store/home.h"
 
+#define STANDBY_MS 100u
+#define AGAIN_MS 1000u
+
 typedef struct turning {
-    tm_loop *loop;
+    tm_loop *loop; /* NULL: another one leads */
+    int64_t epoch; /* that it was opened in */
+    tm_leader *leader;
     tm_supervisor *supervisor;
+    const tm_home *home;
+    const tm_log *log;
+    tm_leader_state told; /* what the log has of who leads */
 } turning;
+
+/* The loop is open while this one leads, and in one epoch. */
+static tm_status turn_with_leader(turning *turn, tm_err *err) {
+    tm_leader_state state;
+    tm__leader_state(turn->leader, &state);
+    if (turn->loop != NULL && (!state.leads || state.epoch != turn->epoch)) {
+        tm__loop_close(turn->loop);
+        turn->loop = NULL;
+    }
+    if (turn->loop != NULL || !state.leads) {
+        return TM_OK;
+    }
+    const tm_loop_place place = {.home = turn->home,
+                                 .supervisor = turn->supervisor,
+                                 .log = turn->log,
+                                 .epoch = state.is_shared ? state.epoch : 0};
+    turn->epoch = state.epoch;
+    return tm__loop_open(&place, &turn->loop, err);
+}
 
 /* Without its supervisor the loop would stand still while the server answers: then both end. */
 static uint32_t turn_loop(void *arg) {
-    const turning *turn = arg;
+    turning *turn = arg;
+    tm_err err = {0};
     if (tm__supervisor_check(turn->supervisor, NULL) != TM_OK) {
         return TM_TICK_STOP;
     }
-    return tm__loop_step(turn->loop);
+    if (turn_with_leader(turn, &err) != TM_OK) {
+        tm_log_event(turn->log, TM_WARN, "loop.waits", TM_FT("error", err.message));
+        return AGAIN_MS;
+    }
+    const uint32_t ms = turn->loop == NULL ? STANDBY_MS : tm__loop_step(turn->loop);
+    return turn->loop != NULL && tm__home_has_server(turn->home) && ms > STANDBY_MS ? STANDBY_MS
+                                                                                    : ms;
+}
+
+static void tell_leader(const tm_log *log, const tm_leader_state *was, const tm_leader_state *is) {
+    if (is->leads && (!was->leads || is->epoch != was->epoch)) {
+        tm_log_event(log, TM_INFO, "leader.taken", TM_FI("epoch", is->epoch));
+    } else if (was->leads && !is->leads) {
+        tm_log_event(log, TM_WARN, "leader.lost", TM_FI("epoch", was->epoch));
+    }
+    if (is->n_ended != was->n_ended) {
+        tm_log_event(log, TM_WARN, "leader.silent", TM_FI("ended", is->n_ended));
+    }
+    if (!is->leads && is->leader[0] != '\0' && strcmp(is->leader, was->leader) != 0) {
+        tm_log_event(log, TM_INFO, "leader.standby", TM_FT("leader", is->leader),
+                     TM_FI("epoch", is->epoch));
+    }
+    if (was->is_known && !is->is_known) {
+        tm_log_event(log, TM_WARN, "leader.unknown", TM_FT("error", is->why));
+    }
+}
+
+static uint32_t beat(void *arg) {
+    turning *const turn = arg;
+    tm_leader_state is;
+    const uint32_t ms = tm__leader_step(turn->leader);
+    tm__leader_state(turn->leader, &is);
+    tell_leader(turn->log, &turn->told, &is);
+    turn->told = is;
+    return ms;
 }
 
 /* Before the first thread: what starts programs is the supervisor, which is another process; this
@@ -49,8 +114,11 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *
         .label_wait_us = tm__cli_duration_us(cli, "label-wait"),
         .log = &cli->log,
         .supervisor = turn->supervisor,
-        .tick = turn->loop != NULL ? turn_loop : NULL,
+        .tick = turn->leader != NULL ? turn_loop : NULL,
         .tick_arg = turn,
+        .beat = turn->leader != NULL && tm__home_has_server(home) ? beat : NULL,
+        .beat_arg = turn,
+        .leader = turn->leader,
     };
     TM_TRY(tm__cli_size(cli, "memory-limit", &options.memory_max, err));
     TM_TRY(tm__server_open(home, &options, &server, err));
@@ -78,24 +146,27 @@ tm_status cmd_serve(tm_cli *cli, tm_err *err) {
     return st;
 }
 
+static tm_status open_leader(tm_cli *cli, const tm_home *home, tm_leader **out, tm_err *err) {
+    char host[32], name[64];
+    tm__host_name(host, sizeof(host));
+    (void)snprintf(name, sizeof(name), "tidemill run %s %s", host, tm__cli_text(cli, "listen"));
+    const tm_leader_options options = {.name = name};
+    return tm__leader_open(home, &options, out, err);
+}
+
 tm_status cmd_run(tm_cli *cli, tm_err *err) {
-    tm_supervisor *supervisor = NULL;
+    turning turn = {.log = &cli->log, .told = {.is_known = true}};
     tm_home *home = NULL;
-    tm_loop *loop = NULL;
-    tm_status st = begin(&supervisor, err);
+    tm_status st = begin(&turn.supervisor, err);
     st = st == TM_OK ? tm__home_open(cli->home, true, &home, err) : st;
-    if (st == TM_OK) {
-        st = tm__loop_open(home, supervisor, &cli->log, &loop, err);
-    }
-    if (st == TM_OK) {
-        turning turn = {.loop = loop, .supervisor = supervisor};
-        st = serve_until_stopped(cli, home, &turn, err);
-    }
-    if (st == TM_OK) {
-        st = tm__supervisor_check(supervisor, err);
-    }
-    tm__loop_close(loop);
+    turn.home = home;
+    st = st == TM_OK ? open_leader(cli, home, &turn.leader, err) : st;
+    st = st == TM_OK ? turn_with_leader(&turn, err) : st;
+    st = st == TM_OK ? serve_until_stopped(cli, home, &turn, err) : st;
+    st = st == TM_OK ? tm__supervisor_check(turn.supervisor, err) : st;
+    tm__loop_close(turn.loop);
+    tm__leader_close(turn.leader);
     tm__home_close(home);
-    tm__supervisor_close(supervisor);
+    tm__supervisor_close(turn.supervisor);
     return st;
 }

@@ -312,13 +312,27 @@ static void put_row(const drawing *d, const row *r) {
 
 /* ---- head ---- */
 
+/* Of one `tidemill run` among several; "" of any other. */
+static const char *role_text(const json_t *leader, char out[160]) {
+    const char *const name = tm__json_text(leader, "leader", NULL);
+    const bool leads = strcmp(tm__json_text(leader, "role", ""), "leader") == 0;
+    out[0] = '\0';
+    if (leader != NULL && !json_is_null(leader)) {
+        (void)snprintf(out, 160, " and %s (epoch %lld%s%s)", leads ? "leads" : "stands by",
+                       (long long)tm__json_i64(leader, "epoch", 0), name == NULL ? "" : ": ",
+                       name == NULL ? "" : name);
+    }
+    return out;
+}
+
 static void put_server(const drawing *d) {
     const json_t *const server = json_object_get(d->status, "server");
     const char *const state = tm__json_text(server, "state", "");
-    char span[32];
+    char span[32], role[160];
     (void)tm__span_text(tm__json_f64(server, "age_seconds", 0), span);
     if (strcmp(state, "running") == 0) {
-        tm__buf_printf(d->out, "server runs on %s\n", tm__json_text(server, "address", "?"));
+        tm__buf_printf(d->out, "server runs on %s%s\n", tm__json_text(server, "address", "?"),
+                       role_text(json_object_get(server, "leader"), role));
     } else if (strcmp(state, "silent") == 0) {
         tm__buf_printf(d->out, "no word from the server for %s: it hangs, or it was killed\n",
                        span);

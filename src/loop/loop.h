@@ -89,11 +89,19 @@ typedef struct tm_judging_first {
 TM_NODISCARD tm_status tm__loop_judge_first(tm_ctx *ctx, const tm_judging_first *in,
                                             tm_gate_verdict *out, tm_err *err);
 
+/* Where a schedule works. */
+typedef struct tm_loop_place {
+    const tm_home *home;
+    tm_supervisor *supervisor;
+    const struct tm_log *log; /* may be NULL */
+    int64_t epoch; /* of the leader (registry/leader.h), which each commit is held against; 0: none
+                    */
+} tm_loop_place;
+
 /* The schedule of a daemon: which model is due when. Owner thread: a thread of `tidemill run`.
  * Opening changes nothing: whoever holds the home (the server) begins the epoch of its jobs. */
 typedef struct tm_loop tm_loop;
-TM_NODISCARD tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor,
-                                     const struct tm_log *log, tm_loop **out, tm_err *err);
+TM_NODISCARD tm_status tm__loop_open(const tm_loop_place *place, tm_loop **out, tm_err *err);
 /** One look at what is due; starts or reaps children. Returns milliseconds until the next look. */
 uint32_t tm__loop_step(tm_loop *loop);
 void tm__loop_close(tm_loop *loop);

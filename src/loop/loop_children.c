@@ -57,6 +57,7 @@ tm_status tm__children_start(tm_children *c, const char *command, const char *ve
     const tm_child_spec spec = {.argv = argv,
                                 .stderr_path = errors,
                                 .memory_bytes_max = tm__children_memory_max(),
+                                .epoch = c->epoch,
                                 .has_network = c->has_network || tm__home_has_server(c->home)};
     const tm_status st = tm__child_start(c->supervisor, &spec, &one->id, err);
     tm__mem_free(errors);
@@ -89,6 +90,7 @@ tm_status tm__lone_start(tm_lone_child *c, const char *const *argv, const char *
                                 .stderr_path = path,
                                 .memory_bytes_max = limits->memory_bytes_max,
                                 .seconds_max = limits->seconds_max,
+                                .epoch = c->epoch,
                                 .has_network = tm__home_has_server(c->home)};
     const tm_status st = tm__child_start(c->supervisor, &spec, &c->id, err);
     tm__mem_free(path);

@@ -96,6 +96,7 @@ typedef struct tm_children {
     tm_supervisor *supervisor;
     const char *option; /* that each is given; may be NULL */
     bool has_network;   /* they reach something outside of the machine */
+    int64_t epoch;      /* see tm_loop_place */
     tm_named_child items[TM_CHILDREN_MAX];
     uint32_t n;
 } tm_children;
@@ -126,6 +127,7 @@ typedef struct tm_lone_child {
     const tm_home *home;
     tm_supervisor *supervisor;
     const struct tm_log *log; /* may be NULL */
+    int64_t epoch;            /* see tm_loop_place */
     bool is_running;
     uint64_t id;
 } tm_lone_child;

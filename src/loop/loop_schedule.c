@@ -45,6 +45,7 @@ struct tm_loop {
     const tm_home *home;
     tm_supervisor *supervisor;
     const struct tm_log *log; /* may be NULL */
+    int64_t epoch;
     tm_registry *registry;
     tm_running running[TM_LOOP_RUNS_MAX];
     uint32_t n_running;
@@ -60,8 +61,11 @@ struct tm_loop {
     tm_pulling pulling, streaming;
 };
 
-tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const struct tm_log *log,
-                        tm_loop **out, tm_err *err) {
+tm_status tm__loop_open(const tm_loop_place *place, tm_loop **out, tm_err *err) {
+    const tm_home *const home = place->home;
+    tm_supervisor *const supervisor = place->supervisor;
+    const struct tm_log *const log = place->log;
+    const int64_t epoch = place->epoch;
     tm_loop *loop = tm__mem_zalloc(1, sizeof(*loop));
     if (loop == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -69,12 +73,15 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->home = home;
     loop->supervisor = supervisor;
     loop->log = log;
-    const tm_lone_child alone = {.home = home, .supervisor = supervisor, .log = log};
+    loop->epoch = epoch;
+    const tm_lone_child alone = {
+        .home = home, .supervisor = supervisor, .log = log, .epoch = epoch};
     loop->compacting = (tm_compacting){.child = alone};
     loop->tending = (tm_tending){.child = alone, .duty = &tm__duty_online};
     loop->joining = (tm_tending){.child = alone, .duty = &tm__duty_labels};
-    const tm_children watching = {.home = home, .supervisor = supervisor};
-    const tm_children children = {.home = home, .supervisor = supervisor, .has_network = true};
+    const tm_children watching = {.home = home, .supervisor = supervisor, .epoch = epoch};
+    const tm_children children = {
+        .home = home, .supervisor = supervisor, .has_network = true, .epoch = epoch};
     loop->rolling = (tm_rolling){.log = log, .children = watching};
     loop->telling = (tm_telling){.log = log, .children = children};
     loop->pulling = (tm_pulling){.log = log, .children = children};
@@ -83,6 +90,7 @@ tm_status tm__loop_open(const tm_home *home, tm_supervisor *supervisor, const st
     loop->sinking = (tm_sinking){.log = log, .children = children};
     tm_status st = tm__registry_open(home, &loop->registry, err);
     if (st == TM_OK) {
+        tm__registry_work_for(loop->registry, epoch);
         st = tm__job_files_reset(home, err); /* of a daemon that was killed */
     }
     if (st == TM_OK) {
@@ -176,6 +184,7 @@ static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm
                                 .stderr_path = err_path,
                                 .has_children = true, /* the load of its gate */
                                 .has_network = tm__home_has_server(loop->home),
+                                .epoch = loop->epoch,
                                 .memory_bytes_max =
                                     TM_CHILD_ADDRESSES(tm__memory_bytes(NULL) / 4 * 3)};
     const tm_status st = out_path == NULL || err_path == NULL

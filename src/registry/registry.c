@@ -21,6 +21,7 @@
 #include "base/json_scan.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "registry/registry_priv.h"
 #include "store/privacy_key.h"
 #include "tidemill/bundle.h"
@@ -152,11 +153,16 @@ static tm_status registry_open(const tm_home *home, bool read_only, tm_registry 
     const tm_status st =
         tm__registry_db_open(tm__home_meta_db(home), read_only, registry, &registry->db, err);
     if (st == TM_OK) {
+        tm__registry_work_for(registry, tm__process_epoch());
         *out = registry;
         registry = NULL;
     }
     tm__registry_close(registry);
     return st;
+}
+
+void tm__registry_work_for(tm_registry *registry, int64_t epoch) {
+    tm__db_fence(registry->db, epoch == 0 ? NULL : "SELECT number FROM epoch", epoch);
 }
 
 tm_status tm__registry_open(const tm_home *home, tm_registry **out, tm_err *err) {

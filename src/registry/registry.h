@@ -23,6 +23,10 @@ TM_NODISCARD tm_status tm__registry_open(const tm_home *home, tm_registry **out,
  */
 TM_NODISCARD tm_status tm__registry_open_read(const tm_home *home, tm_registry **out, tm_err *err);
 void tm__registry_close(tm_registry *registry);
+/** This handle works for the leader of an epoch: from now on what it would write is refused
+ * (TM_E_CONFLICT) once another epoch was begun. 0: for none. A program that a leader's supervisor
+ * started has its epoch from the start. */
+void tm__registry_work_for(tm_registry *registry, int64_t epoch);
 /** Grows when anything in meta.db changes, also by another process. */
 TM_NODISCARD tm_status tm__registry_generation(tm_registry *registry, int64_t *out, tm_err *err);
 

@@ -15,6 +15,7 @@
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
 #include "registry/hooks.h"
+#include "registry/leader.h"
 #include "registry/rollout.h"
 #include "serve/arms.h"
 #include "serve/fill.h"
@@ -272,6 +273,9 @@ void tm__handle_metrics(tm_exchange *x) {
     const uint64_t now = tm__mono_ns();
     tm__prom_write(desk->proms, desk->n_proms, &x->reply);
     tm__prom_process(desk->started_us, &x->reply);
+    if (desk->health->leader != NULL) {
+        tm__prom_leader(desk->health->leader, &x->reply);
+    }
     if (desk->live_ns == 0 || now - desk->live_ns > LIVE_NS) {
         make_live_text(x);
         desk->live_ns = desk->live_text.failed ? 0 : now;
@@ -348,14 +352,16 @@ static json_t *route_status(tm_exchange *x, const tm_served *served) {
 void tm__handle_status(tm_exchange *x) {
     json_t *routes = json_array();
     char started[40];
+    const tm_leader *const leader = x->desk->health->leader;
     started[tm__time_to_text(x->desk->started_us, started)] = '\0';
     for (uint32_t i = 0; routes != NULL && i < x->current->n; i++) {
         (void)json_array_append_new(routes, route_status(x, x->current->routes[i]));
     }
-    tm__reply_json(x,
-                   json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "schema", "tidemill.status/1",
-                             "version", tm_version_text(), "started", started, "uptime_s",
-                             (json_int_t)((tm__now_us() - x->desk->started_us) / 1000000),
-                             "has_keys", x->current->keyring.ever, "routes", routes, "log",
-                             tm__monitor_counters(x->desk->monitor)));
+    tm__reply_json(x, json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:o, s:o}", "schema",
+                                "tidemill.status/1", "version", tm_version_text(), "started",
+                                started, "uptime_s",
+                                (json_int_t)((tm__now_us() - x->desk->started_us) / 1000000),
+                                "has_keys", x->current->keyring.ever, "routes", routes, "log",
+                                tm__monitor_counters(x->desk->monitor), "leader",
+                                leader == NULL ? json_null() : tm__leader_json(leader)));
 }

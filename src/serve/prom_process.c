@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/system.h"
+#include "registry/leader.h"
 #include "serve/serve_priv.h"
 #include "tidemill/bundle.h"
 
@@ -78,6 +79,17 @@ void tm__prom_process(int64_t started_us, tm_buf *out) {
                     (double)limits.open_files.now);
     }
     tm__buf_done(&text);
+}
+
+void tm__prom_leader(const tm_leader *leader, tm_buf *out) {
+    tm_leader_state state;
+    tm__leader_state(leader, &state);
+    if (state.is_shared) {
+        write_value(out, "tidemill_leader", "gauge", "1: leads; 0: stands by for who does.",
+                    state.leads ? 1 : 0);
+        write_value(out, "tidemill_leader_epoch", "counter", "Times that somebody took over.",
+                    (double)state.epoch);
+    }
 }
 
 /* ---- the log of answers ---- */

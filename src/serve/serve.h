@@ -56,7 +56,11 @@ typedef struct tm_serve_options {
      * until it returns TM_TICK_STOP, which stops the server; NULL: none. For `tidemill run`. */
     uint32_t (*tick)(void *arg);
     void *tick_arg;
-    const tm_serve_limits *limits; /* NULL: the defaults; tests make them small */
+    /* Same, and never kept waiting by it: for who leads. */
+    uint32_t (*beat)(void *arg);
+    void *beat_arg;
+    const struct tm_leader *leader; /* shown in status and metrics; NULL: `tidemill serve` */
+    const tm_serve_limits *limits;  /* NULL: the defaults; tests make them small */
 } tm_serve_options;
 
 /** Open home, registry and monitor, load the champions, listen. TM_E_CONFLICT when another server

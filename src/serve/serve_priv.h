@@ -335,6 +335,9 @@ bool tm__prom_write(tm_prom *const *proms, uint32_t n, tm_buf *out);
 void tm__prom_sources(const json_t *sources, tm_buf *out);
 /** Time of processors, memory, open files, by the names that Prometheus knows. */
 void tm__prom_process(int64_t started_us, tm_buf *out);
+struct tm_leader;
+/** Whether this `tidemill run` leads; nothing with tables in a file. */
+void tm__prom_leader(const struct tm_leader *leader, tm_buf *out);
 /** Resident memory of this process; 0 when it is not known. */
 uint64_t tm__prom_resident_bytes(void);
 /** Of what is served; alerts: what tm__alert_list() gives. */
@@ -360,6 +363,7 @@ typedef struct tm_row_error {
 typedef struct tm_health {
     _Atomic uint64_t disk_free_bytes; /* of the home */
     _Atomic bool has_disk;            /* it is known */
+    const struct tm_leader *leader;   /* NULL: this one leads nothing and stands by for nothing */
 } tm_health;
 
 /* What handlers may use besides their request. Every thread that answers (workers, batch threads,

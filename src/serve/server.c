@@ -13,6 +13,7 @@
  *      watch      of low priority: opens what is to be kept ready besides, frees what is no longer
  *                 served, counts, tells
  *      tick       only for a caller's own work (the closed loop's schedule)
+ *      beat       same, of what must not wait for that (who leads)
  *
  *      moves, desk --refresh()--> published pointer <--view-- workers
  *
@@ -70,6 +71,14 @@
 
 enum { TAG_LISTEN = 1, TAG_WAKE = 2, TAG_SIGNAL = 3 };
 
+/* Work of the caller's, again and again in a thread of its own. */
+typedef struct ticking {
+    tm_server *server;
+    uint32_t (*fn)(void *arg);
+    void *arg;
+    tm_thread *thread;
+} ticking;
+
 struct tm_server {
     const tm_home *home;
     const tm_log *log;
@@ -78,8 +87,7 @@ struct tm_server {
     tm_door *door;
     tm_poller *poller;
     int wake_fd, signal_fd;
-    uint32_t (*tick)(void *arg);
-    void *tick_arg;
+    ticking tick, beat;  /* fn NULL: none */
     uint64_t memory_max; /* of bundles; 0: no limit */
 
     /* Desks of the workers, of the batch threads, of the shadows and of the desk, in this order; so
@@ -125,7 +133,7 @@ struct tm_server {
     tm_mutex *end_lock; /* around is_ending */
     tm_cond *end_cond;
     bool is_ending;
-    tm_thread *moves_thread, *watch_thread, *tick_thread;
+    tm_thread *moves_thread, *watch_thread;
     _Atomic bool stop_asked;
     uint64_t stop_ns, end_ns;
 };
@@ -470,11 +478,12 @@ static void watch_main(void *arg) {
 }
 
 static void tick_main(void *arg) {
-    tm_server *server = arg;
+    const ticking *const tick = arg;
+    tm_server *const server = tick->server;
     bool is_ending = false;
     while (!is_ending) {
         tm__json_reset();
-        const uint32_t wait_ms = server->tick(server->tick_arg);
+        const uint32_t wait_ms = tick->fn(tick->arg);
         if (wait_ms == TM_TICK_STOP) {
             tm__server_stop(server);
             return;
@@ -699,7 +708,9 @@ static tm_status open_home(tm_server *server, tm_err *err) {
         server->desks[i].parquet = server->parquet;
     }
     tm__home_temp_reset(server->home);
-    TM_TRY(tm__registry_epoch_begin(the_desk(server)->registry, &epoch, err));
+    if (!tm__home_has_server(server->home)) { /* there, who leads begins one (registry/leader.h) */
+        TM_TRY(tm__registry_epoch_begin(the_desk(server)->registry, &epoch, err));
+    }
     TM_TRY(tm__registry_generation(server->moves_registry, &server->generation, err));
     TM_TRY(refresh(server, server->watch_registry, NULL, err));
     const tm_quota_time now = {.now_us = tm__now_us(), .now_ns = tm__mono_ns()};
@@ -727,20 +738,16 @@ static tm_status open_door(tm_server *server, const tm_serve_options *options, t
     return ok ? TM_OK : TM_FAIL(err, TM_E_UNAVAILABLE, "cannot watch sockets");
 }
 
-static tm_status no_memory(tm_err *err) {
-    return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-}
-
 static tm_status open_desks(tm_server *server, tm_err *err) {
     server->desks = tm__mem_zalloc(server->n_desks, sizeof *server->desks);
     server->proms = tm__mem_zalloc(server->n_desks + 1, sizeof(tm_prom *));
     if (server->desks == NULL || server->proms == NULL) {
-        return no_memory(err);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     for (uint32_t i = 0; i <= server->n_desks; i++) {
         server->proms[i] = tm__prom_create();
         if (server->proms[i] == NULL) {
-            return no_memory(err);
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory");
         }
     }
     for (uint32_t i = 0; i < server->n_desks; i++) {
@@ -756,7 +763,7 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
         tm__buf_init(&server->desks[i].answers, LOGGED_BYTES_MAX);
         server->desks[i].filler = tm__fill_desk_create();
         if (server->desks[i].arena == NULL || server->desks[i].filler == NULL) {
-            return no_memory(err);
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory");
         }
     }
     for (uint32_t i = 0; i < server->n_desks; i++) {
@@ -787,7 +794,7 @@ static tm_status open_parts(tm_server *server, tm_err *err) {
     if (server->refresh_lock == NULL || server->end_lock == NULL || server->end_cond == NULL ||
         server->wake_fd < 0 || server->poller == NULL || server->shared.published == NULL ||
         server->workers == NULL || server->sessions == NULL) {
-        return no_memory(err);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     return open_desks(server, err);
 }
@@ -802,7 +809,12 @@ static tm_status open_serving(tm_server *server, tm_err *err) {
                                     .recent = server->recent,
                                     .health = &server->health};
     server->serving = tm__serving_create(&place);
-    return server->serving != NULL ? TM_OK : no_memory(err);
+    return server->serving != NULL ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+static bool start_ticking(ticking *tick, const char *name) {
+    tick->thread = tick->fn == NULL ? NULL : tm__thread_create(tick_main, tick, name);
+    return tick->fn == NULL || tick->thread != NULL;
 }
 
 /* Last, when all that threads share exists (and after tm__signal_open(), whose mask they inherit).
@@ -812,7 +824,7 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
     for (uint32_t i = 0; i < n; i++) {
         server->workers[i] = tm__worker_create(&server->shared, &server->desks[i]);
         if (server->workers[i] == NULL) {
-            return no_memory(err);
+            return TM_FAIL(err, TM_E_NOMEM, "out of memory");
         }
     }
     server->batch_jobs = tm__jobs_create("tm-batch", &server->desks[n], n);
@@ -830,10 +842,7 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
         server->watch_thread = tm__thread_create(watch_main, server, "tm-watch");
         ok = server->moves_thread != NULL && server->watch_thread != NULL;
     }
-    if (ok && server->tick != NULL) {
-        server->tick_thread = tm__thread_create(tick_main, server, "tm-tick");
-        ok = server->tick_thread != NULL;
-    }
+    ok = ok && start_ticking(&server->tick, "tm-tick") && start_ticking(&server->beat, "tm-beat");
     return ok ? TM_OK : TM_FAIL(err, TM_E_UNAVAILABLE, "no memory or no room for a thread");
 }
 
@@ -851,7 +860,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
                           tm_err *err) {
     tm_server *server = tm__mem_zalloc(1, sizeof *server);
     if (server == NULL) {
-        return no_memory(err);
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     server->home = home;
     server->log = options->log;
@@ -860,8 +869,9 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
         (tm_probe){.home = home, .supervisor = options->supervisor, .log = options->log};
     server->expiry =
         (tm_expiry){.home = home, .log = options->log, .wait_us = options->label_wait_us};
-    server->tick = options->tick;
-    server->tick_arg = options->tick_arg;
+    server->tick = (ticking){server, options->tick, options->tick_arg, NULL};
+    server->beat = (ticking){server, options->beat, options->beat_arg, NULL};
+    server->health.leader = options->leader;
     server->memory_max = options->memory_max;
     server->wake_fd = -1;
     server->signal_fd = -1;
@@ -912,7 +922,8 @@ static void join_threads(tm_server *server) {
     tm__intake_close(server->intake); /* answers pushes that wait for the disk */
     tm__thread_join(server->moves_thread);
     tm__thread_join(server->watch_thread);
-    tm__thread_join(server->tick_thread);
+    tm__thread_join(server->tick.thread);
+    tm__thread_join(server->beat.thread);
     if (server->watch_thread != NULL) {
         keep_quotas(server);
         for (tm_current *old = server->retired; old != NULL; old = old->next_retired) {

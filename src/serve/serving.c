@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "registry/leader.h"
 #include "store/serving_file.h"
 #include "tidemill/bundle.h"
 
@@ -183,6 +184,8 @@ static json_t *server_of(const tm_serving *self, bool is_stopped, int64_t now_us
                         atomic_load(&health->has_disk)
                             ? json_integer((json_int_t)atomic_load(&health->disk_free_bytes))
                             : json_null());
+    json_object_set_new(out, "leader",
+                        health->leader == NULL ? json_null() : tm__leader_json(health->leader));
     json_object_set_new(out, "log", tm__monitor_counters(self->place.monitor));
     return out;
 }

@@ -218,8 +218,36 @@ void tm__stmt_done(tm_stmt *stmt) {
 
 /* ---- Transactions and the whole ---- */
 
+void tm__db_fence(tm_db *db, const char *sql, int64_t value) {
+    db->fence_sql = sql;
+    db->fence_value = value;
+}
+
+/* A statement of its own after the lock is held: it sees what the writer before has committed. */
+static tm_status fence_check(tm_db *db, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, db->fence_sql, &stmt, err));
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    const int64_t value = st == TM_OK && has_row ? tm__stmt_i64(stmt, 0) : 0;
+    tm__stmt_done(stmt);
+    if (st == TM_OK && value != db->fence_value) {
+        st = TM_FAIL(err, TM_E_CONFLICT,
+                     "nothing was written to '%s': epoch %lld is over, another leader holds %lld",
+                     db->path, (long long)db->fence_value, (long long)value);
+        tm_err_hint(err, "The leader of now does what is left to do; nothing is to be mended.");
+        tm_err_at(err, db->path, 0, 0);
+    }
+    return st;
+}
+
 tm_status tm__db_begin(tm_db *db, tm_err *err) {
-    return db->ops->begin(db, err);
+    TM_TRY(db->ops->begin(db, err));
+    const tm_status st = db->fence_sql == NULL ? TM_OK : fence_check(db, err);
+    if (st != TM_OK) {
+        tm__db_rollback(db);
+    }
+    return st;
 }
 
 tm_status tm__db_begin_read(tm_db *db, tm_err *err) {

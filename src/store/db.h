@@ -57,6 +57,11 @@ void *tm__db_migration_arg(const tm_db *db);
 TM_NODISCARD tm_status tm__db_begin(tm_db *db, tm_err *err);
 TM_NODISCARD tm_status tm__db_commit(tm_db *db, tm_err *err);
 void tm__db_rollback(tm_db *db);
+/** From now on each transaction that is to write is refused (TM_E_CONFLICT), in its beginning and
+ * under the lock that keeps other writers out, unless sql (a literal, one row) gives this value; so
+ * a writer whose time is over changes nothing. sql NULL: none is. In SQLite it is asked only of
+ * what tm__db_begin() begins. */
+void tm__db_fence(tm_db *db, const char *sql, int64_t value);
 /** False after a failure in which the engine rolled back by itself, as it may when memory or disk
  * run out.
  */

@@ -263,7 +263,7 @@ static tm_status pg_exec(tm_db *base, const char *sql, tm_err *err) {
     if (db->is_open) {
         return exec_open(db, sql, err);
     }
-    TM_TRY(tm__pg_begin(base, err));
+    TM_TRY(tm__db_begin(base, err));
     const tm_status st = exec_open(db, sql, err);
     if (st != TM_OK) {
         tm__pg_rollback(base);

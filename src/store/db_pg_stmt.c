@@ -247,7 +247,7 @@ static tm_status run_read(pg_stmt *stmt, tm_pg_db *db, tm_err *err) {
 
 /* Invariant 2. */
 static tm_status run_write(pg_stmt *stmt, tm_pg_db *db, tm_err *err) {
-    TM_TRY(tm__pg_begin(&db->base, err));
+    TM_TRY(tm__db_begin(&db->base, err));
     const tm_status st = run(stmt, db, err);
     if (st != TM_OK) {
         tm__pg_rollback(&db->base);

@@ -70,6 +70,8 @@ struct tm_db {
     uint32_t n_cached;
     uint32_t version; /* last one that this program knows; that of the place once it is open */
     void *migration_arg;
+    const char *fence_sql; /* see tm__db_fence() */
+    int64_t fence_value;
     bool has_lost; /* a value of this transaction could not be read for want of memory */
 };
 

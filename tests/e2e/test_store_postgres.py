@@ -3,15 +3,24 @@
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
-from conftest import PROGRAM
+from conftest import PROGRAM, Server
 from servers import Postgres
 
 # Each of the registry's files has its part of the SQL; a sink runs in a child, which needs the network then.
 SUITES = ["db", "db_pg", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
-          "registry_files", "registry_record", "registry_tags", "turn", "loop_sink_schedule"]
+          "registry_files", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule"]
+
+
+def wait_until(is_so, seconds=5):
+    """Until something is true."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it is not so"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module", name="server")
@@ -50,3 +59,24 @@ def test_a_model_has_the_same_hash_and_the_chain_holds(tm, dsn_file):
     assert remote["bundle_hash"] == local["bundle_hash"]
     assert "meta.db" not in os.listdir(tm.folder / "remote")
     tm.ok("audit", "verify", "--home", "remote")
+
+
+def test_one_run_leads_and_the_other_takes_over(tm, dsn_file):
+    for name in ("one", "two"):
+        tm.write(f"{name}/store.json", json.dumps({"postgres": {"dsn_file": str(dsn_file), "schema": "led"}}))
+    one, two = (Server(tm, "--home", name, command="run") for name in ("one", "two"))
+    try:
+        role = lambda server: server.request("GET", "/v1/status")[2]["leader"]
+        first, second = role(one), role(two)
+        assert (first["role"], second["role"], second["epoch"]) == ("leader", "standby", first["epoch"])
+        assert second["leader"].endswith(one.address)
+        assert b"\ntidemill_leader 0\n" in two.request("GET", "/metrics")[2]
+        one.process.kill()
+        wait_until(lambda: role(two)["role"] == "leader")
+        assert role(two)["epoch"] == first["epoch"] + 1
+        wait_until(lambda: "and leads (epoch" in tm.ok("status", "--home", "two").out)
+        one.process.wait()
+        assert tm("run", "--listen", "127.0.0.1:0", "--home", "two").code == 5  # the home's own lock
+    finally:
+        one.process.kill()
+        assert two.stop() == 0

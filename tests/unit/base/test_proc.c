@@ -41,12 +41,18 @@ static void a_child_writes_files_and_gives_its_code(void **state) {
         .stdout_path = test_folder_join(&folder, "out", out, sizeof(out)),
         .stderr_path = test_folder_join(&folder, "err", err_path, sizeof(err_path)),
     };
-    const uint64_t id = start_shell(supervisor, "echo \"$0 $1\"; echo bad >&2; cat; exit 7", spec);
-    const tm_child_state ended = await_child(supervisor, id);
+    uint64_t id = start_shell(supervisor, "echo \"$0 $1\"; echo bad >&2; cat; exit 7", spec);
+    tm_child_state ended = await_child(supervisor, id);
     assert_int_equal(ended.exit_code, 7);
     assert_int_equal(ended.signal, 0);
     check_file(out, "/bin/sh \n");
     check_file(err_path, "bad\n");
+    assert_int_equal(tm__process_epoch(), 0);
+    tm_child_spec led = spec;
+    led.epoch = 7;
+    id = start_shell(supervisor, "echo \"$TIDEMILL_EPOCH\"", led);
+    (void)await_child(supervisor, id);
+    check_file(out, "7\n");
 }
 
 static void a_child_killed_by_a_signal_says_so(void **state) {

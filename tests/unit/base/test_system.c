@@ -123,6 +123,8 @@ static void the_user_has_the_name_that_the_system_gives(void **state) {
     }
     tm__user_name(small, sizeof(small));
     assert_true(strlen(small) < sizeof(small));
+    tm__host_name(name, sizeof(name));
+    assert_true(name[0] != '\0');
     /* A user from beyond the file, in a child that may become it. */
     const pid_t child = fork();
     if (child == 0) {

@@ -91,6 +91,24 @@ static void forty_models_fit_on_a_small_screen(void **state) {
     }
 }
 
+static void of_several_runs_each_says_whether_it_leads(void **state) {
+    (void)state;
+    json_t *status = make_status(2, 0, 0);
+    json_t *server = json_object_get(status, "server");
+    json_object_set_new(server, "leader",
+                        json_pack("{s:s, s:i, s:s}", "role", "standby", "epoch", 7, "leader",
+                                  "tidemill run host :1"));
+    drawn d = draw(status, 160, 50);
+    must_have(&d, "runs on 127.0.0.1:8080 and stands by (epoch 7: tidemill run host :1)\n");
+    tm__buf_done(&d.text);
+    json_object_set_new(server, "leader",
+                        json_pack("{s:s, s:i, s:n}", "role", "leader", "epoch", 8, "leader"));
+    d = draw(status, 160, 50);
+    must_have(&d, "runs on 127.0.0.1:8080 and leads (epoch 8)\n");
+    tm__buf_done(&d.text);
+    json_decref(status);
+}
+
 static void a_wide_screen_has_more_columns(void **state) {
     (void)state;
     json_t *status = make_status(40, 2, 3);
@@ -135,6 +153,7 @@ static void what_is_not_known_is_a_dash(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forty_models_fit_on_a_small_screen),
+        cmocka_unit_test(of_several_runs_each_says_whether_it_leads),
         cmocka_unit_test(a_wide_screen_has_more_columns),
         cmocka_unit_test(what_is_not_known_is_a_dash),
     };

@@ -70,7 +70,9 @@ static void models_that_are_due_are_retrained_in_children(void **state) {
     for (size_t i = 0; i < 4; i++) {
         add(*state, registry, want[i][0], strcmp(want[i][0], "never") == 0 ? 0 : 60);
     }
-    assert_int_equal(tm__loop_open(*state, supervisor, NULL, &loop, NULL), TM_OK);
+    assert_int_equal(
+        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = supervisor}, &loop, NULL),
+        TM_OK);
     assert_true(tm__loop_step(loop) > 500); /* nothing is due yet */
     job_of(registry, "good", got, &is_right);
     assert_string_equal(got, "");
@@ -99,7 +101,9 @@ static void a_model_is_not_started_while_its_job_runs(void **state) {
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     tm__clock_fix(1000000000);
     add(*state, registry, "slow", 1);
-    assert_int_equal(tm__loop_open(*state, supervisor, NULL, &loop, NULL), TM_OK);
+    assert_int_equal(
+        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = supervisor}, &loop, NULL),
+        TM_OK);
     for (int i = 1; i < 5; i++) {
         tm__clock_fix(1000000000 + i * INT64_C(2000000));
         (void)tm__loop_step(loop);
@@ -134,7 +138,9 @@ static tm_loop *opened(const tm_home *home, const char *model, tm_registry **out
     assert_int_equal(tm__registry_open(home, out_registry, NULL), TM_OK);
     tm__clock_fix(T0);
     add(home, *out_registry, model, 60);
-    assert_int_equal(tm__loop_open(home, supervisor, NULL, &loop, NULL), TM_OK);
+    assert_int_equal(
+        tm__loop_open(&(tm_loop_place){.home = home, .supervisor = supervisor}, &loop, NULL),
+        TM_OK);
     return loop;
 }
 

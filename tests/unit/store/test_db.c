@@ -278,6 +278,35 @@ static void many_processes_make_a_fresh_file_at_once(void **state) {
     tm__db_close(db);
 }
 
+static void behind_a_fence_nothing_is_written(void **state) {
+    (void)state;
+    static const char fence[] = "SELECT count(*) FROM t";
+    tm_err err = {0};
+    db_case_fill(3);
+    tm_db *db = db_case_open(&db_case_make), *other = db_case_open(&db_case_make);
+    tm__db_fence(db, fence, 3);
+    assert_int_equal(tm__db_begin(db, NULL), TM_OK);
+    assert_int_equal(db_case_insert(db, "own", NULL), TM_OK); /* asked in the beginning only */
+    assert_int_equal(tm__db_commit(db, NULL), TM_OK);
+    tm__db_fence(db, fence, 4);
+    assert_int_equal(tm__db_begin(db, NULL), TM_OK);
+    tm__db_rollback(db);
+    assert_int_equal(db_case_insert(other, "next", NULL), TM_OK);
+    assert_int_equal(tm__db_begin(db, &err), TM_E_CONFLICT);
+    assert_non_null(strstr(err.message, "epoch 4 is over, another leader holds 5"));
+    assert_false(tm__db_is_in_transaction(db));
+    assert_int_equal(db_case_insert(other, "free", NULL), TM_OK); /* it holds no lock */
+    if (db_case_is_postgres()) {
+        assert_int_equal(db_case_insert(db, "alone", NULL), TM_E_CONFLICT);
+        assert_int_equal(tm__db_exec(db, "DELETE FROM t", NULL), TM_E_CONFLICT);
+    }
+    assert_int_equal(db_case_number(db, fence), 6); /* who only reads is not asked */
+    tm__db_fence(db, NULL, 0);
+    assert_int_equal(db_case_insert(db, "again", NULL), TM_OK);
+    tm__db_close(db);
+    tm__db_close(other);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, db_case_set_up, db_case_tear_down)
 
 int main(void) {
@@ -287,6 +316,7 @@ int main(void) {
         TEST(a_rolled_back_transaction_leaves_nothing),
         TEST(data_version_moves_with_the_commits_of_others),
         TEST(a_second_equal_name_is_a_conflict),
+        TEST(behind_a_fence_nothing_is_written),
         TEST(migrations_are_applied_once_and_whole),
         TEST(a_migration_may_run_code),
         TEST(a_read_only_connection_sees_what_is_written),
