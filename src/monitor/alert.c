@@ -194,13 +194,14 @@ static tm_status insert(tm_db *db, const tm_alert_raise *raise, const tm_buf *ke
 static tm_status renew(tm_db *db, const tm_alert_raise *raise, const found *f, bool opens,
                        const tm_buf *detail, tm_err *err) {
     tm_stmt *s = NULL;
-    TM_TRY(tm__stmt_init(db,
-                         "UPDATE alerts SET n = n + 1, version = ?2, last_us = max(last_us, ?3),"
-                         " summary = ?4, detail = ?5, state = CASE WHEN ?6 THEN 0 ELSE state END,"
-                         " severity = CASE WHEN ?7 THEN 'critical' ELSE severity END,"
-                         " silent_until_us = CASE WHEN ?6 THEN 0 ELSE silent_until_us END"
-                         " WHERE id = ?1",
-                         &s, err));
+    TM_TRY(
+        tm__stmt_init(db,
+                      "UPDATE alerts SET n = n + 1, version = ?2, last_us = max(last_us, ?3),"
+                      " summary = ?4, detail = ?5, state = CASE WHEN ?6 = 1 THEN 0 ELSE state END,"
+                      " severity = CASE WHEN ?7 = 1 THEN 'critical' ELSE severity END,"
+                      " silent_until_us = CASE WHEN ?6 = 1 THEN 0 ELSE silent_until_us END"
+                      " WHERE id = ?1",
+                      &s, err));
     tm__stmt_bind_i64(s, 1, f->id);
     tm__stmt_bind_i64(s, 2, raise->version);
     tm__stmt_bind_i64(s, 3, raise->at_us);
@@ -284,7 +285,7 @@ static tm_status list_all(tm_db *db, const tm_alert_filter *filter, json_t *list
     tm_status st = TM_OK;
     TM_TRY(tm__stmt_init(db,
                          "SELECT " COLUMNS " FROM alerts WHERE (?1 IS NULL OR model = ?1)"
-                         " AND (?2 OR state < 3) ORDER BY last_us DESC, id DESC LIMIT ?3",
+                         " AND (?2 = 1 OR state < 3) ORDER BY last_us DESC, id DESC LIMIT ?3",
                          &s, err));
     tm__stmt_bind_text(s, 1, filter->model);
     tm__stmt_bind_i64(s, 2, filter->all);

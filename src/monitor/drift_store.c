@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #define APPLICATION_ID 0x544D5754u /* "TMWT" */
+#define PART "watch"
 #define WINDOW_BYTES_MAX ((size_t)8 << 20)
 
 static const tm_migration migrations[] = {
@@ -48,8 +49,19 @@ int64_t tm__span_us(tm_drift_span span) {
     return us[span];
 }
 
+int64_t tm__span_begin(int64_t at_us, tm_drift_span span) {
+    const int64_t us = tm__span_us(span), rest = at_us % us;
+    return at_us - (rest < 0 ? rest + us : rest);
+}
+
+/* On a server all replicas have one. */
+static const char *path_of(const tm_home *home) {
+    return tm__home_has_server(home) ? tm__home_meta_db(home) : tm__home_watch_db(home);
+}
+
 static tm_status db_open(const char *path, bool can_write, tm_db **out, tm_err *err) {
-    const tm_db_options options = {.create = can_write,
+    const tm_db_options options = {.part = PART,
+                                   .create = can_write,
                                    .read_only = !can_write,
                                    .migrations = migrations,
                                    .application_id = APPLICATION_ID};
@@ -74,7 +86,7 @@ static tm_status db_open_any(const char *path, bool can_write, tm_db **out, tm_e
 tm_status tm__drift_store_open(const tm_home *home, bool can_write, tm_drift_store **out,
                                tm_err *err) {
     *out = NULL;
-    const char *const path = tm__home_watch_db(home);
+    const char *const path = path_of(home);
     tm_drift_store *const self = tm__mem_zalloc(1, sizeof(*self));
     tm_status st = self == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for what is watched") : TM_OK;
     if (st == TM_OK && (can_write || tm__fs_info(path).kind == TM_PATH_FILE)) {
@@ -105,7 +117,10 @@ tm_db *tm__drift_store_db(tm_drift_store *store) {
 tm_status tm__drift_store_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
                                tm_err *err) {
     tm_db *db = NULL;
-    tm_status st = db_open_any(tm__home_watch_db(home), false, &db, err);
+    if (tm__home_has_server(home)) { /* pg_dump has them */
+        return TM_OK;
+    }
+    tm_status st = db_open_any(path_of(home), false, &db, err);
     st = st == TM_OK ? tm__db_copy(db, ctx, to, err) : st;
     tm__db_close(db);
     return st == TM_E_NOT_FOUND ? TM_OK : st;
@@ -113,10 +128,12 @@ tm_status tm__drift_store_copy(const tm_home *home, const tm_ctx *ctx, const cha
 
 tm_status tm__drift_store_check(const tm_home *home, bool read_only, uint32_t *out_format,
                                 tm_err *err) {
-    const tm_db_options options = {
-        .read_only = read_only, .migrations = migrations, .application_id = APPLICATION_ID};
+    const tm_db_options options = {.part = PART,
+                                   .read_only = read_only,
+                                   .migrations = migrations,
+                                   .application_id = APPLICATION_ID};
     tm_db *db = NULL;
-    TM_TRY(tm__db_open(tm__home_watch_db(home), &options, &db, err));
+    TM_TRY(tm__db_open(path_of(home), &options, &db, err));
     tm_status st = tm__db_check(db, err);
     st = st == TM_OK ? tm__db_format(db, out_format, err) : st;
     tm__db_close(db);
@@ -124,12 +141,6 @@ tm_status tm__drift_store_check(const tm_home *home, bool read_only, uint32_t *o
 }
 
 /* ---- add ---- */
-
-/* Where a window of this span begins; times before 1970 too. */
-static int64_t begin_of(int64_t at_us, tm_drift_span span) {
-    const int64_t us = tm__span_us(span), rest = at_us % us;
-    return at_us - (rest < 0 ? rest + us : rest);
-}
 
 static void bind_key(tm_stmt *stmt, const tm_drift_window_key *key, tm_drift_span span) {
     tm__stmt_bind_text(stmt, 1, key->model);
@@ -148,7 +159,7 @@ static tm_status load_window(tm_db *db, const tm_drift_window_add *add, tm_drift
                          " AND span = ? AND at_us = ?",
                          &stmt, err));
     bind_key(stmt, &add->key, span);
-    tm__stmt_bind_i64(stmt, 4, begin_of(add->at_us, span));
+    tm__stmt_bind_i64(stmt, 4, tm__span_begin(add->at_us, span));
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK && has_row) {
         const tm_str bytes = tm__stmt_blob(stmt, 1);
@@ -164,11 +175,12 @@ static tm_status save_window(tm_db *db, const tm_drift_window_add *add, tm_drift
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO windows(model, version, span, at_us, n_rows, data)"
-                         " VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                         " VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(model, version, span,"
+                         " at_us) DO UPDATE SET"
                          " n_rows = excluded.n_rows, data = excluded.data",
                          &stmt, err));
     bind_key(stmt, &add->key, span);
-    tm__stmt_bind_i64(stmt, 4, begin_of(add->at_us, span));
+    tm__stmt_bind_i64(stmt, 4, tm__span_begin(add->at_us, span));
     tm__stmt_bind_i64(stmt, 5, n_rows);
     tm__stmt_bind_blob(stmt, 6, bytes->data, bytes->len);
     const tm_status st = tm__stmt_run(stmt, err);
@@ -255,7 +267,7 @@ static tm_status cut(tm_db *db, const tm_drift_window_key *key, tm_drift_span sp
         *out = INT64_MAX;
         return TM_OK;
     }
-    const int64_t begin = begin_of(at, (tm_drift_span)(span + 1));
+    const int64_t begin = tm__span_begin(at, (tm_drift_span)(span + 1));
     /* Nothing older than the finer windows: they have all; else the first one may lack a part. */
     *out = first >= begin ? begin : begin + tm__span_us((tm_drift_span)(span + 1));
     return TM_OK;

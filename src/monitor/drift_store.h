@@ -48,6 +48,8 @@ typedef enum tm_drift_span {
     TM_SPANS
 } tm_drift_span;
 int64_t tm__span_us(tm_drift_span span);
+/** Where the window of a moment begins; times before 1970 too. */
+int64_t tm__span_begin(int64_t at_us, tm_drift_span span);
 
 /* A version whose counts have one shape. */
 typedef struct tm_drift_window_key {

@@ -27,10 +27,12 @@ static void bind(tm_stmt *stmt, const tm_drift_window_key *key) {
 static tm_status has_room(tm_db *db, const tm_field_add *add, bool *out, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT count(*) < ?6 OR coalesce(max(name = ?5), 0) FROM fields"
-                         " WHERE model = ?1 AND version = ?2 AND at_us = ?3 AND kind = ?4",
-                         &stmt, err));
+    TM_TRY(
+        tm__stmt_init(db,
+                      "SELECT CASE WHEN count(*) < ?6 OR count(CASE WHEN name = ?5 THEN 1 END) > 0"
+                      " THEN 1 ELSE 0 END FROM fields"
+                      " WHERE model = ?1 AND version = ?2 AND at_us = ?3 AND kind = ?4",
+                      &stmt, err));
     bind(stmt, &add->key);
     tm__stmt_bind_i64(stmt, 3, day_of(add->at_us));
     tm__stmt_bind_i64(stmt, 4, add->kind);
@@ -51,7 +53,8 @@ tm_status tm__field_days_add_locked(tm_drift_store *store, const tm_field_add *a
     }
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO fields(model, version, at_us, kind, name, n)"
-                         " VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+                         " VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(model, version, at_us,"
+                         " kind, name) DO UPDATE SET n = fields.n + excluded.n",
                          &stmt, err));
     bind(stmt, &add->key);
     tm__stmt_bind_i64(stmt, 3, day_of(add->at_us));

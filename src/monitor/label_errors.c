@@ -176,11 +176,6 @@ tm_status tm__errors_read(tm_monitor *monitor, const tm_bundle *bundle, const tm
 
 /* ---- detecting ---- */
 
-static int64_t minute_of(int64_t us) {
-    const int64_t rest = us % TM_MINUTE_US;
-    return us - (rest < 0 ? rest + TM_MINUTE_US : rest);
-}
-
 /* What goes on within a day of the change before, the same way, is that change. */
 static void note_change(tm_errors *self, const tm_adwin_cut *cut) {
     const bool is_rise = cut->is > cut->was;
@@ -217,7 +212,7 @@ void tm__errors_end_minute(tm_errors *self) {
 }
 
 void tm__errors_add(tm_errors *self, const tm_label_error *row) {
-    const int64_t minute_us = minute_of(row->joined_us);
+    const int64_t minute_us = tm__span_begin(row->joined_us, TM_SPAN_MINUTE);
     if (self->has_minute && minute_us != self->minute_us) {
         tm__errors_end_minute(self);
     }

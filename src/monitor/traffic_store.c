@@ -6,8 +6,8 @@ static tm_status add_cell(tm_db *db, const char *route, int64_t at_us, uint32_t 
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO traffic(route, at_us, cell, n) VALUES(?1, ?2, ?3, ?4)"
-                         " ON CONFLICT DO UPDATE SET"
-                         " n = CASE WHEN ?5 THEN n | excluded.n ELSE n + excluded.n END",
+                         " ON CONFLICT(route, at_us, cell) DO UPDATE SET n = CASE WHEN ?5 = 1"
+                         " THEN traffic.n | excluded.n ELSE traffic.n + excluded.n END",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, route);
     tm__stmt_bind_i64(stmt, 2, at_us);

@@ -54,18 +54,13 @@ static void watched_free(watched *w) {
     tm__mem_free(w);
 }
 
-static int64_t minute_of(int64_t us) {
-    const int64_t rest = us % TM_MINUTE_US;
-    return us - (rest < 0 ? rest + TM_MINUTE_US : rest);
-}
-
 static int64_t hour_of(int64_t us) {
     const int64_t rest = us % TM_HOUR_US;
     return us - (rest < 0 ? rest + TM_HOUR_US : rest);
 }
 
 static void begin_minute(watched *w, tm_moment now) {
-    w->minute = (tm_traffic_minute){.at_us = minute_of(now.now_us)};
+    w->minute = (tm_traffic_minute){.at_us = tm__span_begin(now.now_us, TM_SPAN_MINUTE)};
     w->begin_ns = now.mono_ns;
 }
 
@@ -209,7 +204,8 @@ static tm_status look(tm_traffic_watch *self, watched *w, tm_moment now, tm_err 
 
 /* A clock that went back begins another minute too. */
 static bool is_over(const watched *w, tm_moment now) {
-    return minute_of(now.now_us) != w->minute.at_us || now.mono_ns - w->begin_ns > MINUTE_MOST_NS;
+    return tm__span_begin(now.now_us, TM_SPAN_MINUTE) != w->minute.at_us ||
+           now.mono_ns - w->begin_ns > MINUTE_MOST_NS;
 }
 
 tm_status tm__traffic_watch_step(tm_traffic_watch *self, tm_moment now, tm_err *err) {

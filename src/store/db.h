@@ -39,6 +39,7 @@ typedef struct tm_db_options {
     uint32_t application_id;        /* a file of another kind is TM_E_DATA */
     void *migration_arg;            /* for run_locked: see tm__db_migration_arg() */
     uint32_t page_bytes; /* of a file that is made: a power of two, 512 to 65,536; 0: 4,096 */
+    const char *part; /* PostgreSQL: these tables have a schema of their own, NAME_part; or NULL */
 } tm_db_options;
 /**
  * path names a file of SQLite, or (it ends in .json) a file that says where in PostgreSQL the

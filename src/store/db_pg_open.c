@@ -25,7 +25,20 @@ static tm_status bad_place(const char *path, tm_err *err) {
     return TM_E_DATA;
 }
 
-static tm_status place_fields(const json_t *place, tm_pg_db *db, tm_err *err) {
+static char *schema_of(const char *name, const char *part) {
+    char *out = NULL;
+    tm_buf text;
+    if (part == NULL) {
+        return tm__mem_strdup(name);
+    }
+    tm__buf_init(&text, PLACE_BYTES_MAX);
+    (void)tm__buf_printf(&text, "%s_%s", name, part);
+    out = text.failed ? NULL : tm__mem_strdup((const char *)text.data);
+    tm__buf_done(&text);
+    return out;
+}
+
+static tm_status place_fields(const json_t *place, const char *part, tm_pg_db *db, tm_err *err) {
     const json_t *postgres = json_object_get(place, "postgres");
     const char *dsn_file = json_string_value(json_object_get(postgres, "dsn_file"));
     const char *schema = json_string_value(json_object_get(postgres, "schema"));
@@ -33,12 +46,12 @@ static tm_status place_fields(const json_t *place, tm_pg_db *db, tm_err *err) {
         return bad_place(db->base.path, err);
     }
     db->dsn_file = tm__mem_strdup(dsn_file);
-    db->schema = tm__mem_strdup(schema);
+    db->schema = schema_of(schema, part);
     return db->dsn_file != NULL && db->schema != NULL ? TM_OK
                                                       : TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
-static tm_status place_read(tm_pg_db *db, tm_err *err) {
+static tm_status place_read(tm_pg_db *db, const char *part, tm_err *err) {
     tm_buf text;
     json_t *place = NULL;
     tm__buf_init(&text, PLACE_BYTES_MAX);
@@ -47,7 +60,7 @@ static tm_status place_read(tm_pg_db *db, tm_err *err) {
         st = tm__json_parse(text.data, text.len, TM_MAX_JSON_DEPTH, &place, NULL);
         st = st == TM_OK || st == TM_E_NOMEM ? st : bad_place(db->base.path, err);
     }
-    st = st == TM_OK ? place_fields(place, db, err) : st;
+    st = st == TM_OK ? place_fields(place, part, db, err) : st;
     json_decref(place);
     tm__buf_done(&text);
     return st;
@@ -228,8 +241,8 @@ tm_status tm__pg_open(const char *path, const tm_db_options *options, tm_db **ou
     db->base.migration_arg = options->migration_arg;
     db->base.path = tm__mem_strdup(path);
     db->is_read_only = options->read_only;
-    tm_status st =
-        db->base.path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : place_read(db, err);
+    tm_status st = db->base.path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                         : place_read(db, options->part, err);
     st = st == TM_OK ? tm__pg_connect(db, err) : st;
     st = st == TM_OK ? tm__pg_bring_up(db, options, err) : st;
     if (st == TM_OK) {

@@ -11,6 +11,7 @@ static void minutes(tm_drift_watch *watch, drift_case *c, int64_t from, int64_t 
         const tm_drift_news news = {
             .bundle = c->bundle, .model = "mill", .version = 3, .counts = &c->counts};
         drift_case_rows(c, 50, moved);
+        tm__drift_watch_step(watch, i * TM_MINUTE_US); /* of what was before */
         assert_int_equal(tm__drift_watch_add(watch, &news, i * TM_MINUTE_US + 5, NULL), TM_OK);
         tm__drift_watch_step(watch, i * TM_MINUTE_US + 10);
     }

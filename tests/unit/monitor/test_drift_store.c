@@ -99,8 +99,13 @@ static void a_window_of_another_kind_gives_way(void **state) {
     tm_drift_store *store = NULL;
     assert_int_equal(tm__drift_store_open(*state, true, &store, NULL), TM_OK);
     add(store, 5, 0);
+    tm_stmt *stmt = NULL;
     assert_int_equal(
-        tm__db_exec(tm__drift_store_db(store), "UPDATE windows SET data = x'78'", NULL), TM_OK);
+        tm__stmt_init(tm__drift_store_db(store), "UPDATE windows SET data = ?", &stmt, NULL),
+        TM_OK);
+    tm__stmt_bind_blob(stmt, 1, "x", 1);
+    assert_int_equal(tm__stmt_run(stmt, NULL), TM_OK);
+    tm__stmt_done(stmt);
     add(store, 2, 0);
     assert_int_equal(read_all(store, INT64_MIN).n_rows, 2);
     tm__drift_store_close(store);

@@ -20,6 +20,8 @@ static void sql_becomes_what_postgresql_has(void **state) {
          "NULL,"
          " x DOUBLE PRECISION, s TEXT COLLATE \"C\", b BYTEA) ;",
          0},
+        {"CREATE TABLE t(n INTEGER, PRIMARY KEY(n)) STRICT, WITHOUT ROWID;",
+         "CREATE  TABLE t(n BIGINT, PRIMARY KEY(n)) ;", 0},
         {"INSERT INTO t VALUES(zeroblob(32), 'INTEGER', integer)",
          "INSERT INTO t VALUES(decode(repeat('00', 32), 'hex'), 'INTEGER', integer)", 0},
         {"CREATE TRIGGER t_update BEFORE UPDATE ON t\n BEGIN SELECT RAISE(ABORT, 'it''s so'); END;",
