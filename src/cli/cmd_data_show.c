@@ -268,6 +268,13 @@ static void show_limits(tm_cli *cli, const json_t *source) {
     if (tm__json_text(source, "purpose", NULL) != NULL) {
         tm__cli_print(cli, "%-12s %s\n", "for", tm__json_text(source, "purpose", ""));
     }
+    const json_t *const consent = json_object_get(json_object_get(source, "spec"), "consent");
+    if (consent != NULL) {
+        tm__cli_print(cli, "%-12s column '%s' of '%s', for %s\n", "consent",
+                      tm__json_text(consent, "column", ""),
+                      tm__json_text(consent, "source", tm__json_text(source, "source", "")),
+                      tm__json_text(consent, "for", "all purposes"));
+    }
     if (tm__json_i64(source, "removed", 0) > 0) {
         tm__cli_print(cli, "%-12s %s rows, last at %.19s\n", "removed",
                       count_text(source, "removed", a), tm__json_text(source, "removed_at", ""));

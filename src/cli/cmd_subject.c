@@ -62,6 +62,21 @@ static tm_status write_file(const export *e, tm_err *err) {
     return st;
 }
 
+static void say_consent(tm_cli *cli, const json_t *sources) {
+    size_t i = 0, k = 0;
+    const json_t *source = NULL, *one = NULL;
+    json_array_foreach(sources, i, source) {
+        json_array_foreach(json_object_get(source, "consent"), k, one) {
+            const json_t *const given = json_object_get(one, "given");
+            tm__cli_print(cli, "consent of '%s' for %s: %s\n", tm__json_text(source, "source", ""),
+                          tm__json_text(one, "for", "all purposes"),
+                          json_is_true(given)    ? "given"
+                          : json_is_false(given) ? "not given, or taken back"
+                                                 : "nothing was said: not given");
+        }
+    }
+}
+
 static void say(const export *e, int64_t n_rows, int64_t n_answers) {
     const json_t *const versions = json_object_get(e->found, "versions");
     const json_t *const rest = json_object_get(e->found, "not_looked_into");
@@ -76,6 +91,7 @@ static void say(const export *e, int64_t n_rows, int64_t n_answers) {
     }
     tm__cli_print(e->cli, "%lld rows, %lld answers, in the training rows of %zu versions: %s\n",
                   (long long)n_rows, (long long)n_answers, json_array_size(versions), e->path);
+    say_consent(e->cli, json_object_get(e->found, "sources"));
     json_array_foreach(rest, i, one) {
         tm__cli_warn(e->cli, "%s was not looked into: %s", tm__json_text(one, "what", ""),
                      tm__json_text(one, "why", ""));

@@ -42,10 +42,11 @@ typedef struct training {
     tm_place place;
     tm_table *table, *test;
     json_t *source;
-    json_t *ranks;      /* what this one sent to others; NULL: there are none */
-    json_t *privacy;    /* of the source; NULL: none */
-    int64_t as_of_us;   /* of a source; INT64_MAX: now */
-    tm_sql_sources sql; /* the query, with what it reads of sources */
+    json_t *ranks;        /* what this one sent to others; NULL: there are none */
+    json_t *privacy;      /* of the source; NULL: none */
+    int64_t as_of_us;     /* of a source; INT64_MAX: now */
+    tm_learning learning; /* rows that are read are for it */
+    tm_sql_sources sql;   /* the query, with what it reads of sources */
     tm_train_options options;
     tm_train_result result;
     tm_version version;
@@ -79,6 +80,7 @@ static void training_done(training *t) {
     json_decref(t->source);
     json_decref(t->ranks);
     json_decref(t->privacy);
+    json_decref(t->learning.left_out);
     tm__sql_sources_done(&t->sql);
     tm__checkpoint_close(t->checkpoint);
     tm__recipe_done(&t->recipe);
@@ -227,7 +229,8 @@ static tm_status read_rows(training *t, tm_err *err) {
     const bool has_late_labels = t->options.label_delay_us > 0 || t->options.n_known > 0;
     TM_TRY(tm__cli_when(t->cli, "as-of", &t->as_of_us, err));
     if (sql != NULL) {
-        TM_TRY(tm__sql_sources_open(&t->ctx, t->place.home, sql, t->as_of_us, &t->sql, err));
+        const tm_sql_ask ask = {.sql = sql, .as_of_us = t->as_of_us, .learning = &t->learning};
+        TM_TRY(tm__sql_sources_open(&t->ctx, t->place.home, &ask, &t->sql, err));
     }
     if (t->as_of_us != INT64_MAX && name == NULL && !has_late_labels &&
         json_object_size(t->sql.snapshots) == 0) {
@@ -249,7 +252,8 @@ static tm_status read_rows(training *t, tm_err *err) {
         tm_err_hint(err, "Give one of DATA, --sql and --source.");
         return st;
     }
-    return tm__intake_table_at(&t->ctx, t->place.home, name, t->as_of_us, &t->table, err);
+    return tm__learning_table(&t->ctx, t->place.home, name, t->as_of_us, &t->learning, &t->table,
+                              err);
 }
 
 /* Events of other sources: those given, else those of the model that is gone on from. */
@@ -261,7 +265,8 @@ static tm_status read_events(training *t, tm_err *err) {
     if (t->options.events_from == NULL) {
         return TM_OK;
     }
-    const tm_events_place place = {.home = t->place.home, .bundle = t->base_bundle};
+    const tm_events_place place = {
+        .home = t->place.home, .bundle = t->base_bundle, .learning = &t->learning};
     TM_TRY(tm__train_events_read(&t->ctx, &place, t->options.events_from, &t->events, err));
     if (is_first(t)) {
         TM_TRY(tm__train_events_save(&t->ctx, t->place.home, &t->events, err));
@@ -342,20 +347,34 @@ static tm_status cover_tables(training *t, tm_err *err) {
     return tm__intake_privacy_apply(t->place.home, t->options.privacy, &t->test, err);
 }
 
+/* Rows to test on; of sources those that may be learned from. */
+static tm_status read_test(training *t, const char *test, const char *test_sql, tm_err *err) {
+    const tm_sql_ask ask = {.sql = test_sql, .as_of_us = INT64_MAX, .learning = &t->learning};
+    tm_sql_sources sources = {0};
+    tm_schema schema;
+    TM_TRY(tm__cli_check_source(test, test_sql, err));
+    TM_TRY(tm__schema_from_table(t->table, &schema, err));
+    tm_status st = test_sql == NULL
+                       ? TM_OK
+                       : tm__sql_sources_open(&t->ctx, t->place.home, &ask, &sources, err);
+    if (st == TM_OK) {
+        st = tm__cli_read(t->cli, &t->ctx, test, sources.sql, &schema, &t->test, err);
+        tm__sql_sources_place(&sources, err);
+    }
+    tm__sql_sources_done(&sources);
+    tm__schema_done(&schema);
+    return st;
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
     const char *test_sql = tm__cli_text(t->cli, "test-sql");
     tm__ctx_progress(&t->ctx, "read", 0, 0, NULL);
+    t->learning.purpose = t->options.purpose;
     TM_TRY(check_purpose(t, err));
     TM_TRY(read_rows(t, err));
-    if (test != NULL || test_sql != NULL) {
-        tm_schema schema;
-        TM_TRY(tm__schema_from_table(t->table, &schema, err));
-        const tm_status st = tm__cli_read(t->cli, &t->ctx, test, test_sql, &schema, &t->test, err);
-        tm__schema_done(&schema);
-        TM_TRY(st);
-    }
+    TM_TRY(test != NULL || test_sql != NULL ? read_test(t, test, test_sql, err) : TM_OK);
     TM_TRY(rename_tables(t, err));
     TM_TRY(cover_tables(t, err));
     TM_TRY(keep_rows(t, t->table, t->options.snapshot, err));
@@ -548,6 +567,9 @@ static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool ju
     if (t->ranks != NULL) {
         json_object_set(report, "ranks", t->ranks);
     }
+    if (t->learning.left_out != NULL) {
+        json_object_set(report, "without_consent", t->learning.left_out);
+    }
     if (judged) {
         json_object_set_new(report, "gate",
                             json_pack("{s:b, s:s, s:O}", "open", verdict->is_open, "reason",
@@ -629,12 +651,26 @@ static tm_status learn(training *t, tm_err *err) {
     return st;
 }
 
+/* Who did not agree is not in the model: told, and kept beside the version. */
+static tm_status tell_consent(training *t, tm_err *err) {
+    char user[80], words[512];
+    const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    if (t->learning.left_out == NULL) {
+        return TM_OK;
+    }
+    tm__learning_words(&t->learning, words, sizeof(words));
+    tm__cli_note(t->cli, "left out without consent: %s", words);
+    return tm__registry_note(t->place.registry, t->name, "consent.left_out", t->version.number,
+                             &actor, t->learning.left_out, err);
+}
+
 /* What rank 0 does alone: a version, its verdict, and what is said of them. */
 static tm_status finish(training *t, tm_err *err) {
     tm_gate_verdict verdict = {0};
     bool judged = false;
     say_unmatured(t);
     tm_status st = publish(t, err);
+    st = st == TM_OK ? tell_consent(t, err) : st;
     if (st == TM_OK && t->checkpoint != NULL) {
         st = tm__checkpoint_remove(t->checkpoint, err);
     }

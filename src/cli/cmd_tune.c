@@ -28,8 +28,13 @@ static tm_status read_rows(tuning *t, tm_ctx *ctx, tm_err *err) {
                        t->place.version.model);
     }
     TM_TRY(tm__renames_create(json_object_get(t->recipe, "columns"), NULL, &names, err));
-    tm_status st = tm__rows_from_read(ctx, t->place.home, source, dir,
-                                      tm__bundle_schema(t->place.bundle), &t->table, err);
+    tm_learning learning = {.purpose = tm__json_text(t->recipe, "purpose", NULL)};
+    const tm_rows_ask ask = {.from = source,
+                             .dir = dir,
+                             .schema = tm__bundle_schema(t->place.bundle),
+                             .learning = &learning};
+    tm_status st = tm__rows_from_read(ctx, t->place.home, &ask, &t->table, err);
+    json_decref(learning.left_out);
     st = st == TM_OK ? tm__renames_replace(names, &t->table, err) : st;
     tm__renames_free(names);
     return st;

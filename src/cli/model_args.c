@@ -72,7 +72,8 @@ tm_status tm__cli_query(tm_cli *cli, tm_ctx *ctx, const char *sql, tm_sql_source
     }
     tm_status st = tm__home_open(cli->home, false, &home, err);
     if (st == TM_OK || st == TM_E_NOT_FOUND) {
-        st = tm__sql_sources_open(ctx, home, sql, INT64_MAX, out, err);
+        const tm_sql_ask ask = {.sql = sql, .as_of_us = INT64_MAX};
+        st = tm__sql_sources_open(ctx, home, &ask, out, err);
     }
     tm__home_close(home);
     return st;

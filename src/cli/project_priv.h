@@ -33,6 +33,10 @@ TM_NODISCARD tm_status tm__project_read_sources(tm_yaml *r, const yaml_node_t *m
                                                 tm_project *project, tm_err *err);
 void tm__project_source_done(tm_project_source *source);
 
+/** consent: {column, for, by, source} of a source, into its spec as source/consent.h has it. */
+TM_NODISCARD tm_status tm__project_read_consent(tm_yaml *r, const yaml_node_t *map, json_t *spec,
+                                                tm_err *err);
+
 /** sinks: {NAME: {...}} */
 TM_NODISCARD tm_status tm__project_read_sinks(tm_yaml *r, const yaml_node_t *map,
                                               tm_project *project, tm_err *err);

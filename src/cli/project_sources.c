@@ -93,7 +93,8 @@ static const struct {
 };
 #define N_FEEDS (sizeof(feeds) / sizeof(feeds[0]))
 
-static const char *const others[] = {"push", "key", "expect", "policy", "columns", "options"};
+static const char *const others[] = {"push",    "key",     "expect", "policy",
+                                     "columns", "options", "consent"};
 #define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
 static const yaml_node_t *value_of(tm_yaml *r, const yaml_node_pair_t *pair) {
@@ -512,6 +513,9 @@ static tm_status read_one(reading *s, const yaml_node_pair_t *pair, tm_err *err)
     }
     if (tm__str_is(name, "options")) {
         return read_options(s, value, err);
+    }
+    if (tm__str_is(name, "consent")) {
+        return tm__project_read_consent(s->r, value, s->source->spec, err);
     }
     for (size_t i = 0; i < N_KEYS; i++) {
         names[n++] = keys[i].name;

@@ -146,6 +146,12 @@ static void write_set(tm_buf *out, const json_t *set) {
         write_i64(out, tm__json_i64(set, "rows", 0));
         tm__buf_text(out, ", removed by retention ");
         write_i64(out, tm__json_i64(set, "removed_rows", 0));
+        if (json_object_get(set, "consent") != NULL) {
+            tm__buf_text(out, "\n- consent: column ");
+            write_name(out, tm__json_text(json_object_get(set, "consent"), "column", ""));
+            tm__buf_text(out, ", for ");
+            write_name(out, tm__json_text(json_object_get(set, "consent"), "for", "all purposes"));
+        }
         tm__buf_text(out, "\n- key: ");
         write_list(out, json_object_get(set, "key"));
     }

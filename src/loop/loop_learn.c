@@ -242,7 +242,7 @@ static tm_status note_trained(tm_retraining *r, tm_err *err) {
         return TM_OK;
     }
     return tm__turn_note(r, "retrain.trained", r->candidate.number,
-                         json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:s, s:I}", "source_rows",
+                         json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:s, s:I, s:O*}", "source_rows",
                                    json_object_get(story, "source_rows"), "labelled_until_us",
                                    json_object_get(story, "labelled_until_us"), "labelled_known_us",
                                    json_object_get(story, "labelled_known_us"),
@@ -251,7 +251,8 @@ static tm_status note_trained(tm_retraining *r, tm_err *err) {
                                    json_object_get(story, "labelled_rows"), "source_hash",
                                    json_object_get(story, "source_hash"), "learner",
                                    tm__json_text(r->candidate.info, "learner", ""), "turn",
-                                   (json_int_t)r->turn.number),
+                                   (json_int_t)r->turn.number, "without_consent",
+                                   json_object_get(story, "without_consent")),
                          err);
 }
 

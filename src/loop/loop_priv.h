@@ -5,6 +5,7 @@
 
 #include "loop/loop.h"
 #include "monitor/monitor.h"
+#include "source/consent.h"
 #include "source/source.h"
 #include "train/train.h"
 
@@ -73,6 +74,7 @@ typedef struct tm_harvest_input {
     const tm_version *champion;
     const tm_bundle *bundle; /* of the champion */
     const json_t *recipe;
+    tm_learning *learning; /* rows of who did not agree to it take no part */
     json_t *left_out;      /* origins whose labels and rows take no part; found ones are appended */
     const tm_actor *actor; /* of what is found */
     int64_t now_us;        /* the cut: what had matured then */

@@ -218,12 +218,14 @@ static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
                                                  .recipe = r->recipe,
                                                  .now_us = now_us},
                                &r->actor, &r->left_out, &r->feedback, err));
+    r->learning = (tm_learning){.purpose = tm__json_text(r->recipe, "purpose", NULL)};
     const tm_harvest_input in = {.home = r->home,
                                  .registry = r->registry,
                                  .monitor = r->monitor,
                                  .champion = &r->champion,
                                  .bundle = r->champion_bundle,
                                  .recipe = r->recipe,
+                                 .learning = &r->learning,
                                  .left_out = r->left_out,
                                  .actor = &r->actor,
                                  .now_us = now_us};
@@ -380,6 +382,7 @@ tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home, const tm_retrain_op
     json_decref(r.recipe);
     json_decref(r.how_recipe);
     json_decref(r.left_out);
+    json_decref(r.learning.left_out);
     json_decref(r.feedback);
     tm__checkpoint_close(ctx->checkpoint);
     ctx->checkpoint = NULL;

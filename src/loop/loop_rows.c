@@ -291,10 +291,11 @@ static tm_status query_check(tm_ctx *ctx, const tm_harvest_input *in, const char
 /* A query, with the sources that it names as they are now. */
 static tm_status query_read(tm_ctx *ctx, const tm_harvest_input *in, const tm_source_spec *spec,
                             const char *dir, tm_table **out, json_t **out_snapshots, tm_err *err) {
+    const tm_sql_ask ask = {.sql = spec->sql, .as_of_us = INT64_MAX, .learning = in->learning};
     tm_sql_sources sources = {0};
     tm_source_spec with = *spec;
     tm_table *table = NULL;
-    TM_TRY(tm__sql_sources_open(ctx, in->home, spec->sql, INT64_MAX, &sources, err));
+    TM_TRY(tm__sql_sources_open(ctx, in->home, &ask, &sources, err));
     with.sql = sources.sql;
     tm_status st = tm__source_read_in(ctx, &with, dir, &table, err);
     tm__sql_sources_place(&sources, err);
@@ -327,7 +328,7 @@ static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table *
     TM_TRY(tm__purpose_check(in->home, source, purpose, err));
     TM_TRY(tm__purpose_check_all(in->home, json_object_get(in->recipe, "events"), purpose, err));
     if (name != NULL) {
-        return tm__intake_table(ctx, in->home, name, out, err);
+        return tm__learning_table(ctx, in->home, name, INT64_MAX, in->learning, out, err);
     }
     if ((spec.path == NULL) == (spec.sql == NULL)) {
         const tm_status st = TM_FAIL(err, TM_E_REFUSED, "model '%s' has no source to learn from",
@@ -422,12 +423,13 @@ static tm_status guard_rows(tm_ctx *ctx, const tm_harvest_input *in, tm_crop *cr
 
 /* Labelled answers of a span in the source's columns, less those that are in the source; NULL when
  * there are none. */
-static tm_status labelled_rows(const tm_harvest_input *in, const tm_crop *crop, tm_span span,
-                               tm_table **out, uint64_t *out_unmatured, tm_err *err) {
+static tm_status labelled_rows(tm_ctx *ctx, const tm_harvest_input *in, const tm_crop *crop,
+                               tm_span span, tm_table **out, uint64_t *out_unmatured, tm_err *err) {
     const tm_table *const source = crop->source;
     tm_table *raw = NULL, *fitted = NULL;
     tm_row_list unknown = {0};
     const char *weight = tm__json_text(in->recipe, "weight", NULL);
+    const char *const name = tm__json_text(json_object_get(in->recipe, "source"), "source", NULL);
     tm_status st = tm__monitor_labelled_span(in->monitor, in->bundle, in->champion->model, span,
                                              &raw, out_unmatured, err);
     if (st != TM_OK || raw == NULL) {
@@ -436,6 +438,9 @@ static tm_status labelled_rows(const tm_harvest_input *in, const tm_crop *crop, 
     st = tm__renames_replace(crop->names, &raw, err);
     if (st == TM_OK) {
         st = tm__rows_fit(raw, source, weight, &fitted, err);
+    }
+    if (st == TM_OK && name != NULL) { /* an answer is about somebody, too */
+        st = tm__learning_keep(ctx, in->home, name, in->learning, &fitted, err);
     }
     if (st == TM_OK) {
         st = tm__rows_unknown(in->bundle, source, fitted, &unknown, err);
@@ -602,10 +607,10 @@ tm_status tm__loop_harvest(tm_ctx *ctx, const tm_harvest_input *in, tm_harvest *
         .after = learned.labels, .until = harvest.labels, .left_out = in->left_out};
     if (st == TM_OK) {
         harvest.n_source_rows = tm__table_rows(crop.source);
-        st = labelled_rows(in, &crop, before, &crop.before, NULL, err);
+        st = labelled_rows(ctx, in, &crop, before, &crop.before, NULL, err);
     }
     if (st == TM_OK) {
-        st = labelled_rows(in, &crop, fresh, &crop.fresh, &harvest.n_unmatured, err);
+        st = labelled_rows(ctx, in, &crop, fresh, &crop.fresh, &harvest.n_unmatured, err);
     }
     harvest.n_labels = (crop.before == NULL ? 0 : tm__table_rows(crop.before)) +
                        (crop.fresh == NULL ? 0 : tm__table_rows(crop.fresh));

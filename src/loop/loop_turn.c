@@ -52,7 +52,8 @@ static tm_status save_rows(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 /* Events of other sources as they are by now. */
 static tm_status save_events(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     const json_t *const from = json_object_get(r->recipe, "events");
-    const tm_events_place place = {.home = r->home, .dir = tm__json_text(r->recipe, "dir", NULL)};
+    const tm_events_place place = {
+        .home = r->home, .dir = tm__json_text(r->recipe, "dir", NULL), .learning = &r->learning};
     if (!json_is_object(from)) {
         return TM_OK;
     }
@@ -121,6 +122,9 @@ tm_status tm__turn_open(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     TM_TRY(tm__json_check(err));
     TM_TRY(save_rows(ctx, r, err));
     TM_TRY(save_events(ctx, r, err));
+    if (r->learning.left_out != NULL) {
+        json_object_set(r->turn.story, "without_consent", r->learning.left_out);
+    }
     TM_TRY(tm__json_check(err));
     return tm__turn_begin(r->registry, &r->turn, err);
 }

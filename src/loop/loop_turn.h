@@ -32,7 +32,8 @@ typedef struct tm_retraining {
     tm_version champion, candidate;
     tm_bundle *champion_bundle, *candidate_bundle;
     json_t *recipe, *left_out;
-    json_t *feedback; /* label_guard.h; NULL: none */
+    json_t *feedback;     /* label_guard.h; NULL: none */
+    tm_learning learning; /* rows that are read are for it; what it leaves out is told */
     tm_harvest harvest;
     tm_train_events events; /* of other sources */
     uint32_t n_resumed;     /* fits that a checkpoint gave */

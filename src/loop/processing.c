@@ -80,6 +80,7 @@ static void put_source(const records *r, const json_t *source, const json_t *pro
     json_object_set(set, "rows", json_object_get(source, "rows"));
     json_object_set(set, "key", json_object_get(source, "key"));
     json_object_set(set, "removed_rows", json_object_get(source, "removed"));
+    json_object_set(set, "consent", json_object_get(json_object_get(source, "spec"), "consent"));
     json_object_set(set, "retention_seconds", json_object_get(source, "retention_seconds"));
     if (json_array_size(json_object_get(set, "purposes")) == 0) {
         json_array_append_new(gaps, json_string("a purpose"));
@@ -174,10 +175,10 @@ static tm_status put_other(const records *r, const tm_version *version, const ch
 static tm_status put_query(const records *r, const tm_version *version, const char *sql,
                            tm_err *err) {
     char name[TM_MAX_NAME + 16];
-    json_t *const words = tm__sql_table_words(sql);
+    json_t *words = NULL;
     size_t i = 0, n_found = 0;
     const json_t *word = NULL;
-    tm_status st = words == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a query") : TM_OK;
+    TM_TRY(tm__sql_source_names(r->home, sql, &words, err));
     json_array_foreach(words, i, word) {
         json_t *const set = find_set(r, "source", json_string_value(word));
         if (set != NULL) {
@@ -187,7 +188,7 @@ static tm_status put_query(const records *r, const tm_version *version, const ch
     }
     json_decref(words);
     (void)snprintf(name, sizeof(name), "query of %s", version->model);
-    return st != TM_OK || n_found > 0 ? st : put_other(r, version, "query", name, err);
+    return n_found > 0 ? TM_OK : put_other(r, version, "query", name, err);
 }
 
 /* from: as a recipe has it. A source that is gone has no entry of its own any more. */

@@ -21,7 +21,8 @@ typedef struct tm_subject_ask {
 } tm_subject_ask;
 /**
  * Look for a subject: {"sources": [{"source", "columns": by which it was found, "n", "rows":
- * [{}]}], "versions": [{"model", "version", "column", "snapshot", "n": training rows, "rows":
+ * [{}], "consent"? of subject_consent.h}], "versions": [{"model", "version", "column", "snapshot",
+ * "n": training rows, "rows":
  * [{}]}], "answers": [{"id", "model", "version", "route", "arm", "at", "row", "outputs", "label",
  * "label_known"}] (with counts_only [{"model", "n"}]), "n_answers", "delivered" (with counts_only,
  * see subject_sinks.h), "not_looked_into": [{"what", "why"}]: what has no column that names a

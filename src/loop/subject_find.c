@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/subject.h"
+#include "loop/subject_consent.h"
 #include "loop/subject_ids.h"
 #include "loop/subject_scan.h"
 #include "loop/subject_sinks.h"
@@ -85,8 +86,11 @@ static tm_status take_rows(finding *f, const tm_table *table, const json_t *name
 
 /* ---- Sources ---- */
 
-static tm_status look_in_source(finding *f, const char *name, const json_t *columns, tm_err *err) {
+static tm_status look_in_source(finding *f, const json_t *source, const json_t *columns,
+                                tm_err *err) {
+    const char *const name = tm__json_text(source, "source", "");
     tm_table *table = NULL;
+    json_t *consent = NULL;
     uint64_t n = 0;
     json_t *rows = f->ask->counts_only ? NULL : json_array();
     tm_status st = tm__intake_table(f->ctx, f->home, name, &table, err);
@@ -97,11 +101,15 @@ static tm_status look_in_source(finding *f, const char *name, const json_t *colu
         st = tm__subject_delivered(f->home, &theirs, f->delivered, err);
     }
     tm__table_unref(table);
-    if (st == TM_OK && n > 0) {
-        json_array_append_new(f->sources,
-                              json_pack("{s:s, s:O, s:I, s:O*}", "source", name, "columns", columns,
-                                        "n", (json_int_t)n, "rows", rows));
+    if (st == TM_OK && n > 0 && !f->ask->counts_only) {
+        st = tm__subject_consent(f->ctx, f->home, source, f->ask->id, &consent, err);
     }
+    if (st == TM_OK && n > 0) {
+        json_array_append_new(f->sources, json_pack("{s:s, s:O, s:I, s:O*, s:O*}", "source", name,
+                                                    "columns", columns, "n", (json_int_t)n, "rows",
+                                                    rows, "consent", consent));
+    }
+    json_decref(consent);
     json_decref(rows);
     return st;
 }
@@ -126,7 +134,7 @@ static tm_status look_in_sources(finding *f, tm_err *err) {
         if (st == TM_OK && json_array_size(columns) == 0) {
             leave_out(f, "source", name, "it has neither a column of role entity nor a key");
         } else if (st == TM_OK) {
-            st = look_in_source(f, name, columns, err);
+            st = look_in_source(f, source, columns, err);
         }
         json_decref(columns);
         json_decref(source);

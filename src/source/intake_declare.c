@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "source/consent.h"
 #include "source/expect.h"
 #include "source/feed.h"
 #include "source/intake_priv.h"
@@ -177,6 +178,7 @@ tm_status tm__intake_check_add(const tm_intake_add *add, tm_err *err) {
     TM_TRY(tm__policy_check(json_object_get(add->spec, "policy"),
                             json_object_get(add->spec, "expect"), err));
     TM_TRY(tm__expect_check(json_object_get(add->spec, "expect"), NULL, err));
+    TM_TRY(tm__consent_check(add->spec, err));
     return check_columns(add->spec, err);
 }
 
@@ -295,6 +297,19 @@ static void note_rules(json_t *changes, const json_t *now, const json_t *before)
     }
 }
 
+static const char *consent_column(const json_t *spec) {
+    return tm__json_text(json_object_get(spec, "consent"), "column", "none");
+}
+
+static void note_consent(json_t *changes, const json_t *now, const json_t *before) {
+    const json_t *const is = json_object_get(now, "consent");
+    const json_t *const was = json_object_get(before, "consent");
+    if (is != was && (is == NULL || was == NULL || json_equal(is, was) == 0)) {
+        json_array_append_new(changes, json_sprintf("consent: %s instead of %s",
+                                                    consent_column(now), consent_column(before)));
+    }
+}
+
 static void compare_free(const json_t *before, const json_t *now, json_t *changes) {
     const json_t *const rules = json_object_get(now, "expect");
     const json_t *const old_rules = json_object_get(before, "expect");
@@ -317,13 +332,14 @@ static void compare_free(const json_t *before, const json_t *now, json_t *change
         }
     }
     note_rules(changes, rules, old_rules);
+    note_consent(changes, now, before);
     json_decref(was);
     json_decref(is);
 }
 
 /* The spec after a declaration. New reference. */
 static json_t *merged_spec(const tm_source_row *source, const tm_intake_add *add) {
-    static const char *const others[] = {"policy", "expect", "columns", "declared"};
+    static const char *const others[] = {"policy", "expect", "columns", "declared", "consent"};
     json_t *spec = json_deep_copy(source->spec);
     for (size_t i = 0; i < N_FREE + sizeof(others) / sizeof(others[0]); i++) {
         const char *name = i < N_FREE ? free_members[i].member : others[i - N_FREE];

@@ -25,7 +25,7 @@ static tm_status refuse(const char *source, const char *declared, const char *pu
     return st;
 }
 
-/* A word that is no source is a table of the query's own. */
+/* Whoever reads a source that is not there is told so then. */
 static tm_status check_source(const tm_home *home, const char *name, const char *purpose,
                               tm_err *err) {
     tm_intake_place place = {0};
@@ -44,14 +44,15 @@ static tm_status check_source(const tm_home *home, const char *name, const char 
 
 static tm_status check_query(const tm_home *home, const char *sql, const char *purpose,
                              tm_err *err) {
-    json_t *const words = tm__sql_table_words(sql);
+    json_t *names = NULL;
     size_t i = 0;
-    const json_t *word = NULL;
-    tm_status st = words == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a query") : TM_OK;
-    json_array_foreach(words, i, word) {
-        st = st == TM_OK ? check_source(home, json_string_value(word), purpose, err) : st;
+    const json_t *name = NULL;
+    TM_TRY(tm__sql_source_names(home, sql, &names, err));
+    tm_status st = TM_OK;
+    json_array_foreach(names, i, name) {
+        st = st == TM_OK ? check_source(home, json_string_value(name), purpose, err) : st;
     }
-    json_decref(words);
+    json_decref(names);
     return st;
 }
 

@@ -32,27 +32,30 @@ json_t *tm__rows_from_text(const char *text, const char *dir) {
                                 : json_pack("{s:s, s:b}", "path", text, "no_header", 0);
 }
 
-tm_status tm__rows_from_read(tm_ctx *ctx, const tm_home *home, const json_t *from, const char *dir,
-                             const tm_schema *schema, tm_table **out, tm_err *err) {
+tm_status tm__rows_from_read(tm_ctx *ctx, const tm_home *home, const tm_rows_ask *ask,
+                             tm_table **out, tm_err *err) {
+    const json_t *const from = ask->from;
     const char *const name = tm__json_text(from, "source", NULL);
     const tm_source_spec spec = {.path = tm__json_text(from, "path", NULL),
                                  .sql = tm__json_text(from, "sql", NULL),
                                  .no_header = tm__json_bool(from, "no_header", false),
-                                 .schema = schema,
+                                 .schema = ask->schema,
                                  .temp_dir = home != NULL ? tm__home_temp(home) : NULL};
     if (name != NULL) {
         tm_table *rows = NULL;
-        TM_TRY(tm__intake_table(ctx, home, name, &rows, err));
-        const tm_status st = tm__source_fit(rows, schema, 0, out, err);
+        TM_TRY(tm__learning_table(ctx, home, name, INT64_MAX, ask->learning, &rows, err));
+        const tm_status st = tm__source_fit(rows, ask->schema, 0, out, err);
         tm__table_unref(rows);
         return st;
     }
     if (spec.sql != NULL && spec.path == NULL) {
         tm_sql_sources sources = {0};
         tm_source_spec with = spec;
-        TM_TRY(tm__sql_sources_open(ctx, home, spec.sql, INT64_MAX, &sources, err));
+        const tm_sql_ask query = {
+            .sql = spec.sql, .as_of_us = INT64_MAX, .learning = ask->learning};
+        TM_TRY(tm__sql_sources_open(ctx, home, &query, &sources, err));
         with.sql = sources.sql;
-        const tm_status st = tm__source_read_in(ctx, &with, dir, out, err);
+        const tm_status st = tm__source_read_in(ctx, &with, ask->dir, out, err);
         tm__sql_sources_place(&sources, err);
         tm__sql_sources_done(&sources);
         return st;
@@ -60,5 +63,5 @@ tm_status tm__rows_from_read(tm_ctx *ctx, const tm_home *home, const json_t *fro
     if (spec.path == NULL || spec.sql != NULL) {
         return TM_FAIL(err, TM_E_USAGE, "no rows are named: a source, a query or a path");
     }
-    return tm__source_read_in(ctx, &spec, dir, out, err);
+    return tm__source_read_in(ctx, &spec, ask->dir, out, err);
 }

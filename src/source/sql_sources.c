@@ -152,11 +152,44 @@ static tm_status find_source(tm_db *db, const char *word, char *out, size_t size
     return st;
 }
 
-static tm_status save(tm_ctx *ctx, const tm_home *home, const char *name, int64_t as_of_us,
+static tm_status take_names(tm_db *db, const json_t *words, json_t *names, tm_err *err) {
+    size_t i = 0;
+    const json_t *word = NULL;
+    json_array_foreach(words, i, word) {
+        char name[TM_MAX_NAME + 1];
+        TM_TRY(find_source(db, json_string_value(word), name, sizeof(name), err));
+        if (name[0] != '\0' && !tm__json_has_text(names, name)) {
+            json_array_append_new(names, json_string(name));
+        }
+    }
+    return tm__json_check(err);
+}
+
+tm_status tm__sql_source_names(const tm_home *home, const char *sql, json_t **out, tm_err *err) {
+    json_t *const words = tm__sql_table_words(sql), *names = json_array();
+    const bool has_sources =
+        home != NULL && tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_FILE;
+    tm_db *db = NULL;
+    tm_status st = words == NULL || names == NULL ? no_memory(err) : TM_OK;
+    if (st == TM_OK && has_sources && json_array_size(words) > 0) {
+        st = tm__intake_db_open_there(home, false, &db, err);
+        st = st == TM_OK ? take_names(db, words, names, err) : st;
+    }
+    tm__db_close(db);
+    json_decref(words);
+    if (st != TM_OK) {
+        json_decref(names);
+        return st;
+    }
+    *out = names;
+    return TM_OK;
+}
+
+static tm_status save(tm_ctx *ctx, const tm_home *home, const char *name, const tm_sql_ask *ask,
                       char out_hash[TM_HASH_TEXT], tm_err *err) {
     tm_table *table = NULL;
     tm_hash hash;
-    TM_TRY(tm__intake_table_at(ctx, home, name, as_of_us, &table, err));
+    TM_TRY(tm__learning_table(ctx, home, name, ask->as_of_us, ask->learning, &table, err));
     const tm_status st = tm__snapshot_save(ctx, tm__home_snapshots(home), table, &hash, err);
     tm__table_unref(table);
     if (st == TM_OK) {
@@ -168,8 +201,7 @@ static tm_status save(tm_ctx *ctx, const tm_home *home, const char *name, int64_
 typedef struct opening {
     tm_ctx *ctx;
     const tm_home *home;
-    int64_t as_of_us;
-    tm_db *db;
+    const tm_sql_ask *ask;
     char *dir; /* of snapshots, from the root */
     tm_buf with;
     json_t *snapshots;
@@ -177,13 +209,9 @@ typedef struct opening {
     uint32_t n_views;
 } opening;
 
-static tm_status add_source(opening *o, const char *word, tm_err *err) {
-    char name[TM_MAX_NAME + 1], hash[TM_HASH_TEXT], file[TM_HASH_TEXT + 16];
-    TM_TRY(find_source(o->db, word, name, sizeof(name), err));
-    if (name[0] == '\0' || json_object_get(o->snapshots, name) != NULL) {
-        return TM_OK;
-    }
-    TM_TRY(save(o->ctx, o->home, name, o->as_of_us, hash, err));
+static tm_status add_source(opening *o, const char *name, tm_err *err) {
+    char hash[TM_HASH_TEXT], file[TM_HASH_TEXT + 16];
+    TM_TRY(save(o->ctx, o->home, name, o->ask, hash, err));
     if (o->dir == NULL) {
         TM_TRY(tm__fs_real_path(tm__home_snapshots(o->home), &o->dir, err));
     }
@@ -232,30 +260,25 @@ static tm_status join(opening *o, const char *sql, char **out, tm_err *err) {
     return *out == NULL ? no_memory(err) : TM_OK;
 }
 
-tm_status tm__sql_sources_open(tm_ctx *ctx, const tm_home *home, const char *sql, int64_t as_of_us,
+tm_status tm__sql_sources_open(tm_ctx *ctx, const tm_home *home, const tm_sql_ask *ask,
                                tm_sql_sources *out, tm_err *err) {
-    opening o = {.ctx = ctx, .home = home, .as_of_us = as_of_us, .snapshots = json_object()};
-    json_t *const words = tm__sql_table_words(sql);
-    const json_t *word = NULL;
+    opening o = {.ctx = ctx, .home = home, .ask = ask, .snapshots = json_object()};
+    json_t *names = NULL;
+    const json_t *name = NULL;
     size_t i = 0;
     tm__buf_init(&o.with, SQL_MAX);
-    const bool has_sources =
-        home != NULL && tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_FILE;
-    o.views = tm__mem_zalloc(has_sources ? TM_SQL_SOURCES_MAX : 1, sizeof(*o.views));
-    tm_status st = words == NULL || o.snapshots == NULL || o.views == NULL ? no_memory(err) : TM_OK;
-    if (st == TM_OK && has_sources && json_array_size(words) > 0) {
-        st = tm__intake_db_open_there(home, false, &o.db, err);
-    }
-    json_array_foreach(words, i, word) {
-        st = st == TM_OK && o.db != NULL ? add_source(&o, json_string_value(word), err) : st;
+    tm_status st = tm__sql_source_names(home, ask->sql, &names, err);
+    o.views = tm__mem_zalloc(json_array_size(names) > 0 ? TM_SQL_SOURCES_MAX : 1, sizeof(*o.views));
+    st = st == TM_OK && (o.snapshots == NULL || o.views == NULL) ? no_memory(err) : st;
+    json_array_foreach(names, i, name) {
+        st = st == TM_OK ? add_source(&o, json_string_value(name), err) : st;
     }
     char *whole = NULL;
     st = st == TM_OK ? tm__json_check(err) : st;
-    st = st == TM_OK ? join(&o, sql, &whole, err) : st;
-    tm__db_close(o.db);
+    st = st == TM_OK ? join(&o, ask->sql, &whole, err) : st;
     tm__buf_done(&o.with);
     tm__mem_free(o.dir);
-    json_decref(words);
+    json_decref(names);
     *out = (tm_sql_sources){
         .sql = whole, .snapshots = o.snapshots, .views = o.views, .n_views = o.n_views};
     if (st != TM_OK) {

@@ -181,10 +181,12 @@ typedef struct tm_train_events {
     json_t *snapshots;         /* {NAME: hash}; NULL before they are saved */
 } tm_train_events;
 typedef struct tm_events_place {
-    const struct tm_home *home; /* of sources; NULL: none are named */
-    const char *dir;            /* where paths begin; NULL: where the process is */
-    const tm_bundle *bundle;    /* whose types events have; NULL: they are inferred */
-    int64_t as_of_us;           /* sources as they were then, and nothing else; 0: as they are */
+    const struct tm_home *home;   /* of sources; NULL: none are named */
+    const char *dir;              /* where paths begin; NULL: where the process is */
+    const tm_bundle *bundle;      /* whose types events have; NULL: they are inferred */
+    int64_t as_of_us;             /* sources as they were then, and nothing else; 0: as they are */
+    struct tm_learning *learning; /* rows without consent to it are left out; NULL: nobody learns
+                                     from them */
 } tm_events_place;
 /** Read the events of a recipe: {NAME: {"path"}, {"sql"} or {"source"}}. */
 TM_NODISCARD tm_status tm__train_events_read(tm_ctx *ctx, const tm_events_place *place,

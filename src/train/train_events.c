@@ -2,7 +2,7 @@
 /* Events of other sources: read from what a recipe names, kept as snapshots, loaded from them. */
 #include "base/mem.h"
 #include "model/bundle_windows.h"
-#include "source/intake.h"
+#include "source/consent.h"
 #include "source/rows_from.h"
 #include "train/train.h"
 
@@ -46,7 +46,8 @@ static tm_status read_past(tm_ctx *ctx, const tm_events_place *place, const char
                     name);
         return st;
     }
-    TM_TRY(tm__intake_table_at(ctx, place->home, source, place->as_of_us, &rows, err));
+    TM_TRY(
+        tm__learning_table(ctx, place->home, source, place->as_of_us, place->learning, &rows, err));
     const tm_status st = tm__source_fit(rows, schema, 0, out, err);
     tm__table_unref(rows);
     return st;
@@ -59,9 +60,11 @@ static tm_status read_one(tm_ctx *ctx, const tm_events_place *place, const char 
         TM_TRY(tm__bundle_events_schema(place->bundle, name, &schema, err));
     }
     const tm_schema *const types = place->bundle != NULL ? &schema : NULL;
-    const tm_status st = place->as_of_us != 0 ? read_past(ctx, place, name, from, types, out, err)
-                                              : tm__rows_from_read(ctx, place->home, from,
-                                                                   place->dir, types, out, err);
+    const tm_rows_ask ask = {
+        .from = from, .dir = place->dir, .schema = types, .learning = place->learning};
+    const tm_status st = place->as_of_us != 0
+                             ? read_past(ctx, place, name, from, types, out, err)
+                             : tm__rows_from_read(ctx, place->home, &ask, out, err);
     tm__schema_done(&schema);
     return st;
 }

@@ -209,3 +209,43 @@ def test_rows_are_learned_from_for_their_purpose_only(tm):
     page = (tm.folder / "records.md").read_text(encoding="utf-8")
     assert "## source people" in page and "@example.org" not in page and "purpose fraud" in page
     assert tm.ok("audit", "tail", "--event", "records", "--json").json["entries"][0]["details"] == {"data": len(records["data"])}
+
+
+def test_who_did_not_agree_is_not_learned_from(tm):
+    """A person's newest row decides: consent that is taken back acts on the next training, and subject export tells it."""
+    def rows(who, first=0):
+        return "".join(f"{first + i},P{i},{20 + i * 7 % 50},{'ab'[i % 2]},{'yes' if i * 7 % 50 > 25 else 'no'},{who(i)}\n" for i in range(120))
+    def total(report):
+        return report["rows"] + report["test"]["n_rows"]
+    tm.write("people.csv", "id,who,age,city,late,agreed\n" + rows(lambda i: "no" if i % 4 == 0 else "ads" if i % 4 == 1 else "yes"))
+    tm.write("tidemill.yaml", "sources:\n  people: {files: '*.csv', key: id, purpose: ads, consent: {column: agreed, for: [ads, care], by: who}}\n")
+    refused = tm("apply")
+    assert refused.code == 7 and "purpose" in refused.err
+    tm.write("tidemill.yaml", "sources:\n  people: {files: '*.csv', key: id, purpose: \"ads, care\", consent: {column: agreed, for: [ads]}, columns: {who: {role: entity}}}\n")
+    tm.ok("apply")
+    small = ("--target", "late", "--entity", "who", "--learner", "baseline", "--json")
+    made = tm.ok("train", "--source", "people", *small, "--name", "late", "--purpose", "ads").json
+    assert (total(made), made["without_consent"]) == (90, {"people": 30})
+    assert total(tm.ok("train", "--source", "people", *small, "--name", "care", "--purpose", "care").json) == 120
+    query = tm.ok("train", "--sql", "SELECT * FROM People WHERE age > 0", *small, "--name", "asked", "--purpose", "ads").json
+    assert (total(query), query["without_consent"]) == (90, {"people": 30})
+    assert tm.ok("train", "--repeat", "asked@1", "--json").json["same"]
+    # P1 takes it back by another row, P0 gives it.
+    tm.write("more.csv", "id,who,age,city,late,agreed\n900,P1,27,b,no,no\n901,P0,27,b,no,yes\n")
+    tm.ok("data", "pull", "people")
+    again = tm.ok("train", "--source", "people", *small, "--name", "late", "--purpose", "ads").json
+    assert (total(again), again["without_consent"]) == (91, {"people": 31})
+    for who, given in (("P1", False), ("P0", True)):
+        assert ("ads: given" in tm.ok("subject", "export", who, "-o", f"{who}.json").out) == given
+        found = json.loads((tm.folder / f"{who}.json").read_text(encoding="utf-8"))
+        assert found["sources"][0]["consent"] == [{"for": "ads", "given": given}]
+        assert sorted((v["model"], v["version"]) for v in found["versions"]) == ([("asked", 1), ("care", 1), ("late", 1)] if who == "P1" else [("care", 1), ("late", 2)])
+    noted = tm.ok("audit", "tail", "--event", "consent", "--json").json["entries"]
+    assert [(e["model"], e["version"], e["details"]) for e in noted] == [("late", 1, {"people": 30}), ("asked", 1, {"people": 30}), ("late", 2, {"people": 31})]
+    assert "for ads" in tm.ok("data", "records").out
+    # A retraining asks, too.
+    tm.write("later.csv", "id,who,age,city,late,agreed\n" + "".join(f"{1000 + i},Q{i},{20 + i * 7 % 50},a,{'yes' if i * 7 % 50 > 25 else 'no'},{'yes' if i % 2 else 'no'}\n" for i in range(80)))
+    tm.ok("data", "pull", "people")
+    tm("retrain", "late")
+    trained = [e for e in tm.ok("audit", "tail", "--event", "retrain", "--json").json["entries"] if e["event"] == "retrain.trained"]
+    assert trained[0]["details"]["without_consent"] == {"people": 71} and trained[0]["details"]["source_rows"] == 131

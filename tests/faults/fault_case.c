@@ -75,6 +75,12 @@ const fault_case fault_cases[] = {
       "--purpose", "care", FAULT_SMALL},
      .says = "is registered",
      .want = 0},
+    {"train people consent", /* half of them agreed */
+     "people",
+     {"train", "--source", "people", "--target", "y", "--name", "shy", "--purpose", "a",
+      FAULT_SMALL},
+     .says = "is registered",
+     .want = 0},
     {"train people sql",
      "people",
      {"train", "--sql", "SELECT id AS who, x, y FROM people", "--target", "y", "--name", "shy",

@@ -245,7 +245,8 @@ static void make_empty(const char *folder) {
         "  more: {files: few.csv, every: 1h, columns: {x: float, y: {role: target}}}\n");
     fault_write_text(
         path_of(folder, "people.yaml"),
-        "sources:\n  people: {files: data.csv, key: id, purpose: care, columns: {id: {policy: "
+        "sources:\n  people: {files: data.csv, key: id, purpose: \"care, a\", consent: "
+        "{column: c, for: a}, columns: {id: {policy: "
         "pseudonym}, x: {policy: \"generalise:0.1\"}}}\n");
     (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", folder);
     fault_must(system(shell) == 0, "gzip");

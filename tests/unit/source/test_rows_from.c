@@ -37,17 +37,20 @@ static void rows_come_from_where_it_says(void **state) {
     assert_true(fputs("a,b\n1,x\n2,y\n", file) >= 0);
     assert_int_equal(fclose(file), 0);
     json_t *from = json_pack("{s:s}", "path", "p.csv");
-    assert_int_equal(tm__rows_from_read(&ctx, home, from, tm__home_path(home), NULL, &table, NULL),
+    assert_int_equal(tm__rows_from_read(&ctx, home,
+                                        &(tm_rows_ask){.from = from, .dir = tm__home_path(home)},
+                                        &table, NULL),
                      TM_OK);
     assert_int_equal(tm__table_rows(table), 2);
     tm__table_unref(table);
     json_decref(from);
     from = json_pack("{s:s}", "source", "nobody");
-    assert_int_equal(tm__rows_from_read(&ctx, home, from, NULL, NULL, &table, &err),
+    assert_int_equal(tm__rows_from_read(&ctx, home, &(tm_rows_ask){.from = from}, &table, &err),
                      TM_E_NOT_FOUND);
     json_decref(from);
     from = json_object();
-    assert_int_equal(tm__rows_from_read(&ctx, home, from, NULL, NULL, &table, &err), TM_E_USAGE);
+    assert_int_equal(tm__rows_from_read(&ctx, home, &(tm_rows_ask){.from = from}, &table, &err),
+                     TM_E_USAGE);
     json_decref(from);
 }
 

@@ -72,7 +72,8 @@ static void each_source_is_a_snapshot_under_its_name(void **state) {
         "WITH p AS (SELECT * FROM \"people\")\nSELECT id, land FROM orders JOIN p USING (who) "
         "ORDER BY id"};
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(tm__sql_sources_open(ctx, home, queries[i], INT64_MAX, &sources, &err),
+        assert_int_equal(tm__sql_sources_open(ctx, home, &(tm_sql_ask){queries[i], INT64_MAX, NULL},
+                                              &sources, &err),
                          TM_OK);
         assert_int_equal(json_object_size(sources.snapshots), 2);
         assert_int_equal(strlen(tm__json_text(sources.snapshots, "people", "")), TM_HASH_TEXT - 1);
@@ -86,8 +87,10 @@ static void each_source_is_a_snapshot_under_its_name(void **state) {
         tm__sql_sources_done(&sources);
     }
     /* A fault has its place in the query as it was written. */
-    assert_int_equal(tm__sql_sources_open(ctx, home, "SELECT id\nFROM orders WHERE nothing = 1",
-                                          INT64_MAX, &sources, &err),
+    assert_int_equal(tm__sql_sources_open(
+                         ctx, home,
+                         &(tm_sql_ask){"SELECT id\nFROM orders WHERE nothing = 1", INT64_MAX, NULL},
+                         &sources, &err),
                      TM_OK);
     const tm_source_spec bad = {.sql = sources.sql};
     assert_int_not_equal(tm__source_read(ctx, &bad, &table, &err), TM_OK);
@@ -95,14 +98,18 @@ static void each_source_is_a_snapshot_under_its_name(void **state) {
     assert_int_equal(err.data_row, 2);
     tm__sql_sources_done(&sources);
     /* Of a time before there were rows, and of a query that names none. */
-    assert_int_equal(tm__sql_sources_open(ctx, home, "FROM orders", 1000000, &sources, &err),
+    assert_int_equal(tm__sql_sources_open(ctx, home, &(tm_sql_ask){"FROM orders", 1000000, NULL},
+                                          &sources, &err),
                      TM_E_DATA);
-    assert_int_equal(tm__sql_sources_open(ctx, home, "SELECT 1 FROM 'x.csv'", 1, &sources, &err),
+    assert_int_equal(tm__sql_sources_open(ctx, home,
+                                          &(tm_sql_ask){"SELECT 1 FROM 'x.csv'", 1, NULL}, &sources,
+                                          &err),
                      TM_OK);
     assert_string_equal(sources.sql, "SELECT 1 FROM 'x.csv'");
     assert_int_equal(json_object_size(sources.snapshots), 0);
     tm__sql_sources_done(&sources);
-    assert_int_equal(tm__sql_sources_open(ctx, NULL, "SELECT 1 FROM orders", 1, &sources, &err),
+    assert_int_equal(tm__sql_sources_open(ctx, NULL, &(tm_sql_ask){"SELECT 1 FROM orders", 1, NULL},
+                                          &sources, &err),
                      TM_OK);
     tm__sql_sources_done(&sources);
     test_ctx_free(ctx);
