@@ -5,8 +5,9 @@ import secrets
 import threading
 
 from conftest import Server
+from planted_values import where
 from test_online import at_once, flights, is_filled, is_up_to, predict, wait_for  # noqa: F401, pylint: disable=unused-import
-from test_subject import check_certificate, plant, where
+from test_subject import check_certificate, plant
 
 CSV = {"Content-Type": "text/csv"}
 

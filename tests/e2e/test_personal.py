@@ -3,16 +3,15 @@
 import json
 import os
 import random
-import re
 
 import pytest
 from conftest import Server, Tidemill
+from planted_values import Searcher, inside
 
 VALUES = int(os.environ.get("TM_VALUES", "240"))  # ./run campaign personal: 10,000
 KINDS = ("email", "phone", "card", "iban", "ssn", "ip", "name", "note")
 ROWS = max(VALUES // len(KINDS), 120)
 POLICIES = {"email": "pseudonym", "phone": "drop", "card": "drop", "iban": "drop", "ssn": "drop", "ip": "generalise:ip", "name": "drop", "note": "drop"}
-FORM = re.compile(rb"zq[0-9a-f]{8}@planted\.example|n[0-9a-f]{8}@planted\.example|zqn[0-9a-f]{8}|Zqanna [0-9a-f]{8}|\+49 170 \d{8}|492912\d{10}|DE\d{20}|\d{3}-\d\d-\d{4}|10\.1\d\d\.1\d\d\.1\d\d")
 # Where rows themselves are kept: by choice sealed, and erased by the person.
 ROWS_THEMSELVES = ("intake.db", "log.db", "segments", "snapshots", "temp")
 
@@ -66,14 +65,15 @@ class Seen:
         home = self.tm.folder / ".tidemill"
         for path in sorted(p for p in home.rglob("*") if p.is_file()):
             if rows_too or not str(path.relative_to(home)).startswith(ROWS_THEMSELVES):
-                self.said.append((str(path.relative_to(self.tm.folder)), path.read_bytes()))
+                name = str(path.relative_to(self.tm.folder))
+                self.said += [(name, path.read_bytes())] + [(f"{name} ({what})", data) for what, data in inside(path, None)]
         for path in [*self.tm.folder.glob("server-*.log"), *self.tm.folder.glob("*.html"), *self.tm.folder.glob("*.tmb")]:
             self.said.append((path.name, path.read_bytes()))
 
     def found(self, values):
-        """(where, value) of all that were told."""
-        wanted = set(values)
-        return {(where, value.decode()) for where, data in self.said for value in FORM.findall(data) if value.decode() in wanted}
+        """(where, value) of all that were told, in whatever form."""
+        searcher = Searcher(values)
+        return {(where, value) for where, data in self.said for value in searcher.find(data)}
 
 
 def planted():
@@ -166,7 +166,7 @@ def test_planted_values_are_told_nobody(folder, policies):
     ask_and_tell(seen, rows, wrong, rows_too=bool(policies))
     seen.files(rows_too=bool(policies))
     values = planted()
-    assert all(FORM.fullmatch(v.encode()) for v in values) and len(set(values)) == len(values) == 9 * ROWS
+    assert len(set(values)) == len(values) == 9 * ROWS
     found = seen.found(values)
     print(f"{'with' if policies else 'without'} policies: {len(values)} values planted, {len(seen.said)} places, {len(found)} told")
     assert not found, sorted(found)[:20]
