@@ -323,52 +323,73 @@ void tm__seal_reader_free(tm_seal_reader *reader) {
 
 /* ---- Cells ---- */
 
-#define CELL_MAGIC "TMSCELL1"
-#define CELL_HEAD 40u /* magic, id, nonce */
-#define TABLE_MAX 64u
+#define CELL_MAGIC "TMSCELL"
+#define CELL_MAGIC_BYTES (sizeof(CELL_MAGIC) - 1)
+#define CELL_OF_TABLE '1' /* bound to the table alone, as earlier releases sealed */
+#define CELL_OF_ROW '2'
+#define CELL_HEAD 40u /* magic and form, id, nonce */
+#define BOUND_MAX (16u + TM_CELL_PLACE_MAX)
 
-/* What a cell is bound to; its length. */
-static size_t bound_cell(const uint8_t *head, const char *table, uint8_t out[16 + TABLE_MAX]) {
-    const size_t len = strlen(table);
-    TM_ASSERT(len <= TABLE_MAX);
+/* What a cell of a form is bound to; its length, 0 for a form that is not known. */
+static size_t bound_cell(const uint8_t *head, const tm_cell_place *place, uint8_t out[BOUND_MAX]) {
+    const size_t n_column = strlen(place->column);
+    const char *const dot = strchr(place->column, '.');
+    TM_ASSERT(n_column + place->row.len < TM_CELL_PLACE_MAX);
     memcpy(out, head, 16);
-    memcpy(out + 16, table, len);
-    return 16 + len;
+    if (head[CELL_MAGIC_BYTES] == CELL_OF_TABLE) {
+        const size_t n_table = dot == NULL ? n_column : (size_t)(dot - place->column);
+        memcpy(out + 16, place->column, n_table);
+        return 16 + n_table;
+    }
+    if (head[CELL_MAGIC_BYTES] != CELL_OF_ROW) {
+        return 0;
+    }
+    memcpy(out + 16, place->column, n_column);
+    out[16 + n_column] = ':';
+    memcpy(out + 17 + n_column, place->row.ptr, place->row.len);
+    return 17 + n_column + place->row.len;
 }
 
-void tm__seal_cell(const tm_envelope_key *key, const char *table, const void *data, size_t len,
-                   uint8_t *out) {
-    uint8_t bound[16 + TABLE_MAX];
-    memcpy(out, CELL_MAGIC, 8);
+void tm__seal_cell(const tm_envelope_key *key, const tm_cell_place *place, const void *data,
+                   size_t len, uint8_t *out) {
+    uint8_t bound[BOUND_MAX];
+    memcpy(out, CELL_MAGIC, CELL_MAGIC_BYTES);
+    out[CELL_MAGIC_BYTES] = CELL_OF_ROW;
     memcpy(out + 8, key->id, TM_ENVELOPE_ID_BYTES);
     tm__random_bytes(out + 16, CELL_HEAD - 16);
     (void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + CELL_HEAD, NULL, data, len, bound,
-                                                     bound_cell(out, table, bound), NULL, out + 16,
+                                                     bound_cell(out, place, bound), NULL, out + 16,
                                                      key->bytes);
 }
 
-bool tm__seal_is_cell(const void *data, size_t len, uint8_t out_id[TM_ENVELOPE_ID_BYTES]) {
-    if (len < TM_SEAL_CELL_BYTES || memcmp(data, CELL_MAGIC, 8) != 0) {
+bool tm__seal_is_cell(const void *data, size_t len, tm_cell_head *out_head) {
+    if (len < TM_SEAL_CELL_BYTES || memcmp(data, CELL_MAGIC, CELL_MAGIC_BYTES) != 0) {
         return false;
     }
-    if (out_id != NULL) {
-        memcpy(out_id, (const uint8_t *)data + 8, TM_ENVELOPE_ID_BYTES);
+    if (out_head != NULL) {
+        memcpy(out_head->key_id, (const uint8_t *)data + 8, TM_ENVELOPE_ID_BYTES);
+        out_head->is_of_row = ((const uint8_t *)data)[CELL_MAGIC_BYTES] == CELL_OF_ROW;
     }
     return true;
 }
 
-tm_status tm__unseal_cell(const tm_envelope_ring *ring, const char *table, const void *data,
-                          size_t len, uint8_t *out, tm_err *err) {
-    uint8_t id[TM_ENVELOPE_ID_BYTES], bound[16 + TABLE_MAX];
+tm_status tm__unseal_cell(const tm_envelope_ring *ring, const tm_cell_place *place,
+                          const void *data, size_t len, uint8_t *out, tm_err *err) {
+    tm_cell_head head;
+    uint8_t bound[BOUND_MAX];
     const uint8_t *const cell = data;
-    const bool is_cell = tm__seal_is_cell(data, len, id);
+    const bool is_cell = tm__seal_is_cell(data, len, &head);
     TM_ASSERT(is_cell);
-    const tm_envelope_key *const key = key_of(ring, id);
+    const size_t n_bound = bound_cell(cell, place, bound);
+    const tm_envelope_key *const key = key_of(ring, head.key_id);
+    if (n_bound == 0) {
+        return TM_FAIL(err, TM_E_INTEGRITY, "a sealed record has a form that is not known here");
+    }
     if (key == NULL) {
-        return fail_key("record", id, err);
+        return fail_key("record", head.key_id, err);
     }
     const bool is_good = crypto_aead_xchacha20poly1305_ietf_decrypt(
-                             out, NULL, NULL, cell + CELL_HEAD, len - CELL_HEAD, bound,
-                             bound_cell(cell, table, bound), cell + 16, key->bytes) == 0;
+                             out, NULL, NULL, cell + CELL_HEAD, len - CELL_HEAD, bound, n_bound,
+                             cell + 16, key->bytes) == 0;
     return is_good ? TM_OK : TM_FAIL(err, TM_E_INTEGRITY, "a sealed record is damaged");
 }

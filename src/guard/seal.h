@@ -62,17 +62,29 @@ void tm__seal_key_id(const void *head /* [TM_SEAL_HEAD_BYTES] */,
                      uint8_t out[TM_ENVELOPE_ID_BYTES]);
 
 /* A cell of a database is sealed by the envelope key itself, with a nonce of its own, and bound to
- * the table it belongs to (not to its row): "TMSCELL1", id of the key, nonce (24), bytes and 16. */
+ * its place: "TMSCELL", its form, id of the key, nonce (24), bytes and 16. */
 #define TM_SEAL_CELL_BYTES 56u /* that a sealed cell is longer */
+#define TM_CELL_PLACE_MAX 192u /* bytes of a place, with one between */
+
+/* Where a cell belongs: in another place it does not open. */
+typedef struct tm_cell_place {
+    const char *column; /* "table.column" */
+    tm_str row;         /* what its row has alone, and keeps */
+} tm_cell_place;
+
+typedef struct tm_cell_head {
+    uint8_t key_id[TM_ENVELOPE_ID_BYTES];
+    bool is_of_row; /* false: of before cells were bound to their row */
+} tm_cell_head;
 
 /** out holds len + TM_SEAL_CELL_BYTES. */
-void tm__seal_cell(const tm_envelope_key *key, const char *table, const void *data, size_t len,
-                   uint8_t *out);
-/** Whether a cell is sealed; then out_id (may be NULL) is that of its key. */
-bool tm__seal_is_cell(const void *data, size_t len, uint8_t out_id[TM_ENVELOPE_ID_BYTES]);
-/** Open a cell that is sealed; out holds len - TM_SEAL_CELL_BYTES. TM_E_NOT_ALLOWED when its key is
- * not in the ring, TM_E_INTEGRITY. */
-TM_NODISCARD tm_status tm__unseal_cell(const tm_envelope_ring *ring, const char *table,
+void tm__seal_cell(const tm_envelope_key *key, const tm_cell_place *place, const void *data,
+                   size_t len, uint8_t *out);
+/** Whether a cell is sealed; then what its head says (out_head may be NULL). */
+bool tm__seal_is_cell(const void *data, size_t len, tm_cell_head *out_head);
+/** Open a cell that is sealed, of this form or an earlier one; out holds len - TM_SEAL_CELL_BYTES.
+ * TM_E_NOT_ALLOWED when its key is not in the ring, TM_E_INTEGRITY, also of another place. */
+TM_NODISCARD tm_status tm__unseal_cell(const tm_envelope_ring *ring, const tm_cell_place *place,
                                        const void *data, size_t len, uint8_t *out, tm_err *err);
 
 typedef struct tm_seal_reader tm_seal_reader;

@@ -7,7 +7,8 @@
 
 tm_status tm__log_cells_renew(const tm_home *home, const char *key, bool is_renewing,
                               uint64_t *out_n, tm_err *err) {
-    static const tm_sealed_column column = TM_SEALED_COLUMN("blocks", "first_seq", "data");
+    static const tm_sealed_column column =
+        TM_SEALED_COLUMN("blocks", "first_seq", "first_seq", "data");
     tm_db *db = NULL;
     if (tm__fs_info(tm__home_log_db(home)).kind == TM_PATH_NONE) {
         *out_n = 0;

@@ -72,11 +72,11 @@ static tm_status take_row(tm_block *block, tm_stmt *stmt, tm_err *err) {
 /* The block that holds an answer; none (first_seq 0) when there is no such answer. */
 static tm_status load_block(tm_block *block, int64_t seq, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(
-        block->db,
-        "SELECT first_seq, n, stream, unseal('blocks', data) FROM blocks WHERE first_seq <= ?"
-        " ORDER BY first_seq DESC LIMIT 1",
-        &stmt, err));
+    TM_TRY(tm__stmt_init(block->db,
+                         "SELECT first_seq, n, stream, unseal('blocks.data', first_seq, data) FROM "
+                         "blocks WHERE first_seq <= ?"
+                         " ORDER BY first_seq DESC LIMIT 1",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, seq);
     bool has_row = false;
     tm_status st = tm__stmt_step(stmt, &has_row, err);
@@ -403,7 +403,7 @@ static tm_status insert_block(tm_filling *f, tm_err *err) {
     TM_TRY(pack(f, &data, err));
     TM_TRY(tm__stmt_init(f->batch->db,
                          "INSERT INTO blocks(first_seq, n, stream, first_us, last_us, data)"
-                         " VALUES(?, ?, ?, ?, ?, seal('blocks', ?))",
+                         " VALUES(?1, ?2, ?3, ?4, ?5, seal('blocks.data', ?1, ?6))",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, f->first_seq);
     tm__stmt_bind_i64(stmt, 2, f->n);

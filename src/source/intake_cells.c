@@ -8,9 +8,9 @@
 tm_status tm__intake_cells_renew(const tm_home *home, const char *key, bool is_renewing,
                                  uint64_t *out_n, tm_err *err) {
     static const tm_sealed_column columns[] = {
-        TM_SEALED_COLUMN("batches", "seq", "rows"),
-        TM_SEALED_COLUMN("profiles", "rowid", "profile"),
-        TM_SEALED_COLUMN("quarantine", "seq", "bytes"),
+        TM_SEALED_COLUMN("batches", "seq", "seq", "rows"),
+        TM_SEALED_COLUMN("profiles", "rowid", "source || '.' || hex(segment)", "profile"),
+        TM_SEALED_COLUMN("quarantine", "seq", "seq", "bytes"),
     };
     tm_db *db = NULL;
     uint64_t sum = 0;

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
+#include "store/db_seal.h"
 
 #define INTAKE_APPLICATION_ID 0x544D494Eu /* "TMIN" */
 
@@ -546,8 +547,9 @@ tm_status tm__intake_db_add_batch_locked(tm_db *db, int64_t source, uint64_t n_r
                                          tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "INSERT INTO batches(source, at_us, n_rows, n_bytes, rows)"
-                         " VALUES(?,?,?,?,seal('batches', ?))",
+                         "INSERT INTO batches(seq, source, at_us, n_rows, n_bytes, rows)"
+                         " SELECT n.seq, ?1, ?2, ?3, ?4, seal('batches.rows', n.seq, ?5)"
+                         " FROM (" TM_NEXT_SEQ("batches") ") n",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_i64(stmt, 2, tm__now_us());
@@ -586,7 +588,7 @@ static tm_status add_profile_locked(tm_db *db, int64_t source, const tm_segment 
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT OR REPLACE INTO profiles(source, segment, profile)"
-                         " VALUES(?,?,seal('profiles', ?))",
+                         " VALUES(?1, ?2, seal('profiles.profile', ?1 || '.' || hex(?2), ?3))",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_blob(stmt, 2, segment->hash.bytes, TM_HASH_BYTES);

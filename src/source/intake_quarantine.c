@@ -14,6 +14,7 @@
 #include "base/json_scan.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
+#include "store/db_seal.h"
 
 #define GROUPS_MAX 1000
 #define FILE_BYTES_MAX ((size_t)4 << 30)
@@ -65,9 +66,11 @@ static tm_status keep_locked(tm_db *db, int64_t source, const char *origin, cons
                              const tm_bad_row *bad, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "INSERT INTO quarantine(source, at_us, origin, row, col, reason,"
+                         "INSERT INTO quarantine(seq, source, at_us, origin, row, col, reason,"
                          " detail, bytes, names, dialect)"
-                         " VALUES(?,?,?,?,?,?,?,seal('quarantine', ?),?,?)",
+                         " SELECT n.seq, ?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+                         " seal('quarantine.bytes', n.seq, ?8), ?9, ?10"
+                         " FROM (" TM_NEXT_SEQ("quarantine") ") n",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_i64(stmt, 2, tm__now_us());
@@ -177,7 +180,7 @@ tm_status tm__intake_quarantine(const tm_home *home, const char *name,
     if (st == TM_OK) {
         st = choose(&p,
                     "SELECT seq, at_us, origin, row, col, reason, detail,"
-                    " substr(unseal('quarantine', bytes), 1, 1048576)" CHOSEN
+                    " substr(unseal('quarantine.bytes', seq, bytes), 1, 1048576)" CHOSEN
                     " ORDER BY seq LIMIT ?5",
                     choice, &stmt, err);
     }

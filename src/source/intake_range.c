@@ -216,9 +216,9 @@ static tm_status read_batches(tm_reading *r, tm_err *err) {
         const uint64_t n = (uint64_t)tm__stmt_i64(stmt, 1);
         if (is_wanted(r, n)) { /* bytes of batches before it are not read */
             tm_stmt *bytes = NULL;
-            st = tm__stmt_init(r->place->db,
-                               "SELECT unseal('batches', rows) FROM batches WHERE seq = ?", &bytes,
-                               err);
+            st = tm__stmt_init(
+                r->place->db, "SELECT unseal('batches.rows', seq, rows) FROM batches WHERE seq = ?",
+                &bytes, err);
             if (st == TM_OK) {
                 bool is_there = false;
                 tm__stmt_bind_i64(bytes, 1, tm__stmt_i64(stmt, 0));

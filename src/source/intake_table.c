@@ -100,10 +100,11 @@ static tm_status builder_open(const tm_intake_columns *columns, tm_table_builder
 static tm_status read_batches(tm_intake_place *p, int64_t last, int64_t until_us,
                               tm_table_builder *builder, uint64_t *n_rows, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(p->db,
-                         "SELECT unseal('batches', rows), at_us FROM batches WHERE source = ? AND "
-                         "seq <= ? ORDER BY seq",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(
+        p->db,
+        "SELECT unseal('batches.rows', seq, rows), at_us FROM batches WHERE source = ? AND "
+        "seq <= ? ORDER BY seq",
+        &stmt, err));
     tm__stmt_bind_i64(stmt, 1, p->source.id);
     tm__stmt_bind_i64(stmt, 2, last);
     tm_status st = TM_OK;

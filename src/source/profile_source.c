@@ -160,12 +160,12 @@ static tm_status take_segments(taking *t, tm_err *err) {
     TM_TRY(count_segments(t, &n, err));
     const uint32_t last = t->window->n_segments;
     const uint64_t skips = last > 0 && n > last ? n - last : 0;
-    TM_TRY(tm__stmt_init(
-        t->place->db,
-        "SELECT s.hash, s.parts, unseal('profiles', p.profile) FROM segments s LEFT JOIN profiles p"
-        " ON p.source = s.source AND p.segment = s.hash WHERE s.source = ?"
-        " ORDER BY s.seq",
-        &stmt, err));
+    TM_TRY(tm__stmt_init(t->place->db,
+                         "SELECT s.hash, s.parts, unseal('profiles.profile', p.source || '.' || "
+                         "hex(p.segment), p.profile) FROM segments s LEFT JOIN profiles p"
+                         " ON p.source = s.source AND p.segment = s.hash WHERE s.source = ?"
+                         " ORDER BY s.seq",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, t->place->source.id);
     tm_status st = TM_OK;
     for (bool has_row = true; st == TM_OK;) {

@@ -57,9 +57,16 @@ static tm_status look(cells *c, tm_err *err) {
     return TM_OK;
 }
 
-static const char *text_of(sqlite3_value *value) {
-    const unsigned char *const text = sqlite3_value_text(value);
-    return text == NULL ? "" : (const char *)text;
+/* The place that the first two arguments name; false for what can be none. */
+static bool place_of(sqlite3_context *call, sqlite3_value **values, tm_cell_place *out) {
+    const char *const column = (const char *)sqlite3_value_text(values[0]);
+    const char *const row = (const char *)sqlite3_value_text(values[1]);
+    if (column == NULL || row == NULL || strlen(column) + strlen(row) >= TM_CELL_PLACE_MAX) {
+        sqlite3_result_error(call, "a sealed cell needs a place", -1);
+        return false;
+    }
+    *out = (tm_cell_place){column, tm__str(row)};
+    return true;
 }
 
 /* Bytes of strangers (of a bad row) may begin as a sealed cell does: they stand behind a mark. */
@@ -91,22 +98,26 @@ static void call_seal(sqlite3_context *call, int n, sqlite3_value **values) {
     (void)n;
     cells *const c = sqlite3_user_data(call);
     tm_err err = {0};
-    if (sqlite3_value_type(values[1]) == SQLITE_NULL || look(c, &err) != TM_OK || c->ring.n == 0) {
+    tm_cell_place place;
+    if (sqlite3_value_type(values[2]) == SQLITE_NULL || look(c, &err) != TM_OK || c->ring.n == 0) {
         if (err.status != TM_OK) {
             say(call, &err);
         } else {
-            give_plain(call, values[1]);
+            give_plain(call, values[2]);
         }
         return;
     }
-    const void *const data = sqlite3_value_blob(values[1]);
-    const size_t len = (size_t)sqlite3_value_bytes(values[1]);
+    if (!place_of(call, values, &place)) {
+        return;
+    }
+    const void *const data = sqlite3_value_blob(values[2]);
+    const size_t len = (size_t)sqlite3_value_bytes(values[2]);
     uint8_t *const out = tm__mem_alloc(len + TM_SEAL_CELL_BYTES, 1);
     if (out == NULL) {
         sqlite3_result_error_nomem(call);
         return;
     }
-    tm__seal_cell(&c->ring.keys[0], text_of(values[0]), data, len, out);
+    tm__seal_cell(&c->ring.keys[0], &place, data, len, out);
     sqlite3_result_blob64(call, out, len + TM_SEAL_CELL_BYTES, tm__mem_free);
 }
 
@@ -114,22 +125,26 @@ static void call_unseal(sqlite3_context *call, int n, sqlite3_value **values) {
     (void)n;
     cells *const c = sqlite3_user_data(call);
     tm_err err = {0};
-    const void *const data = sqlite3_value_blob(values[1]);
-    const size_t len = (size_t)sqlite3_value_bytes(values[1]);
+    tm_cell_place place;
+    const void *const data = sqlite3_value_blob(values[2]);
+    const size_t len = (size_t)sqlite3_value_bytes(values[2]);
     if (data != NULL && has_mark(data, len, MARK_BYTES)) {
         sqlite3_result_blob64(call, (const uint8_t *)data + MARK_BYTES, len - MARK_BYTES,
                               SQLITE_TRANSIENT);
         return;
     }
     if (data == NULL || !tm__seal_is_cell(data, len, NULL)) {
-        sqlite3_result_value(call, values[1]);
+        sqlite3_result_value(call, values[2]);
+        return;
+    }
+    if (!place_of(call, values, &place)) {
         return;
     }
     uint8_t *const out = tm__mem_alloc(len, 1);
     if (out == NULL) {
         sqlite3_result_error_nomem(call);
     } else if (look(c, &err) != TM_OK ||
-               tm__unseal_cell(&c->ring, text_of(values[0]), data, len, out, &err) != TM_OK) {
+               tm__unseal_cell(&c->ring, &place, data, len, out, &err) != TM_OK) {
         say(call, &err);
         tm__mem_free(out);
     } else {
@@ -139,11 +154,12 @@ static void call_unseal(sqlite3_context *call, int n, sqlite3_value **values) {
 
 static void call_sealed_by(sqlite3_context *call, int n, sqlite3_value **values) {
     (void)n;
-    uint8_t id[TM_ENVELOPE_ID_BYTES];
+    tm_cell_head head;
     char text[TM_ENVELOPE_ID_TEXT] = "";
     const void *const data = sqlite3_value_blob(values[0]);
-    if (data != NULL && tm__seal_is_cell(data, (size_t)sqlite3_value_bytes(values[0]), id)) {
-        tm__envelope_id_to_text(id, text);
+    if (data != NULL && tm__seal_is_cell(data, (size_t)sqlite3_value_bytes(values[0]), &head) &&
+        head.is_of_row) {
+        tm__envelope_id_to_text(head.key_id, text);
     }
     sqlite3_result_text(call, text, -1, SQLITE_TRANSIENT);
 }
@@ -169,9 +185,9 @@ tm_status tm__db_seal_init(sqlite3 *handle, const char *path, tm_err *err) {
     const int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
     /* The first owns c: a failure ends it, too. */
     const bool is_made =
-        sqlite3_create_function_v2(handle, "unseal", 2, flags, c, call_unseal, NULL, NULL,
+        sqlite3_create_function_v2(handle, "unseal", 3, flags, c, call_unseal, NULL, NULL,
                                    cells_free) == SQLITE_OK &&
-        sqlite3_create_function_v2(handle, "seal", 2, flags, c, call_seal, NULL, NULL, NULL) ==
+        sqlite3_create_function_v2(handle, "seal", 3, flags, c, call_seal, NULL, NULL, NULL) ==
             SQLITE_OK &&
         sqlite3_create_function_v2(handle, "sealed_by", 1, flags | SQLITE_DETERMINISTIC, c,
                                    call_sealed_by, NULL, NULL, NULL) == SQLITE_OK;

@@ -2,12 +2,14 @@
 /*
  * Functions of SQL that seal cells of a home's databases, and open them:
  *
- *   seal('blocks', data)     sealed by the first key of the home; as it was where the home has none
- *   unseal('blocks', data)   what was sealed; as it was where it is plain or null
- *   sealed_by(data)          id of the key, an empty text for a plain one
+ *   seal('blocks.data', first_seq, data)     by the first key of the home; as it was without one
+ *   unseal('blocks.data', first_seq, data)   what was sealed; as it was where it is plain or null
+ *   sealed_by(data)                          id of the key; an empty text for a plain cell, and for
+ *                                            one of before cells were bound to their row
  *
- * The first argument names the table that the cell is bound to. A key that is not at hand is
- * TM_E_NOT_ALLOWED, a damaged cell TM_E_INTEGRITY of the statement.
+ * The first two arguments name the place that the cell is bound to: its table and column, and a
+ * number or text that its row has alone and keeps. A key that is not at hand is TM_E_NOT_ALLOWED; a
+ * cell that is damaged, of another place or of a later release TM_E_INTEGRITY of the statement.
  */
 #ifndef TM_STORE_DB_SEAL_H
 #define TM_STORE_DB_SEAL_H
@@ -34,14 +36,20 @@ TM_NODISCARD tm_status tm__db_seal_renew(tm_db *db, const tm_sealed_column *colu
  * undone, and no failure, while somebody else reads or writes. Cost: its size in memory. */
 TM_NODISCARD tm_status tm__db_seal_wipe(tm_db *db, tm_err *err);
 
-/* The statements of a column: `key` is its table's primary key. */
-#define TM_SEALED_COLUMN(table, key, column)                                                       \
+/* The number that the next row of a table with AUTOINCREMENT has: as `seq`, in a transaction that
+ * writes. */
+#define TM_NEXT_SEQ(table)                                                                         \
+    "SELECT 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = '" table "'), 0) AS seq"
+
+/* The statements of a column: `key` is its table's primary key, `row` what cells are bound to. */
+#define TM_SEALED_COLUMN(table, key, row, column)                                                  \
     {                                                                                              \
         "SELECT count(*) FROM " table " WHERE " column " IS NOT NULL AND sealed_by(" column        \
         ") IS NOT ?1",                                                                             \
-            "UPDATE " table " SET " column " = seal('" table "', unseal('" table "', " column      \
-            ")) WHERE " key " IN (SELECT " key " FROM " table " WHERE " column                     \
-            " IS NOT NULL AND sealed_by(" column ") IS NOT ?1 LIMIT 64)"                           \
+            "UPDATE " table " SET " column " = seal('" table "." column "', " row                  \
+            ", unseal('" table "." column "', " row ", " column ")) WHERE " key " IN (SELECT " key \
+            " FROM " table " WHERE " column " IS NOT NULL AND sealed_by(" column                   \
+            ") IS NOT ?1 LIMIT 64)"                                                                \
     }
 
 #endif

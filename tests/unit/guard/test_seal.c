@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guard/seal.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -151,29 +152,59 @@ static void another_key_is_named_by_its_id(void **state) {
     tm__buf_done(&back);
 }
 
-static void a_cell_is_bound_to_its_table_and_its_key(void **state) {
+static tm_status unseal(const tm_envelope_ring *ring, const char *column, const char *row,
+                        const uint8_t *sealed, uint8_t *back) {
+    const tm_cell_place place = {column, tm__str(row)};
+    return tm__unseal_cell(ring, &place, sealed, 5 + TM_SEAL_CELL_BYTES, back, NULL);
+}
+
+static void a_cell_is_bound_to_its_column_its_row_and_its_key(void **state) {
     (void)state;
+    static const tm_cell_place place = {"blocks.data", {"17", 2}};
     const tm_envelope_ring ring = ring_of(0, 1), other = ring_of(1, 1);
-    uint8_t sealed[5 + TM_SEAL_CELL_BYTES], again[5 + TM_SEAL_CELL_BYTES], back[5], id[8];
-    tm__seal_cell(&ring.keys[0], "blocks", "hello", 5, sealed);
-    tm__seal_cell(&ring.keys[0], "blocks", "hello", 5, again);
+    uint8_t sealed[5 + TM_SEAL_CELL_BYTES], again[5 + TM_SEAL_CELL_BYTES], back[5];
+    tm_cell_head head;
+    tm__seal_cell(&ring.keys[0], &place, "hello", 5, sealed);
+    tm__seal_cell(&ring.keys[0], &place, "hello", 5, again);
     assert_memory_not_equal(sealed, again, sizeof(sealed)); /* a nonce of its own */
-    assert_true(tm__seal_is_cell(sealed, sizeof(sealed), id));
-    assert_memory_equal(id, ring.keys[0].id, sizeof(id));
+    assert_true(tm__seal_is_cell(sealed, sizeof(sealed), &head) && head.is_of_row);
+    assert_memory_equal(head.key_id, ring.keys[0].id, sizeof(head.key_id));
     assert_false(tm__seal_is_cell(sealed, 20, NULL));
     assert_false(tm__seal_is_cell("hello", 5, NULL));
-    assert_int_equal(tm__unseal_cell(&ring, "blocks", sealed, sizeof(sealed), back, NULL), TM_OK);
+    assert_int_equal(unseal(&ring, "blocks.data", "17", sealed, back), TM_OK);
     assert_memory_equal(back, "hello", 5);
-    assert_int_equal(tm__unseal_cell(&ring, "batches", sealed, sizeof(sealed), back, NULL),
-                     TM_E_INTEGRITY);
-    assert_int_equal(tm__unseal_cell(&other, "blocks", sealed, sizeof(sealed), back, NULL),
-                     TM_E_NOT_ALLOWED);
+    assert_int_equal(unseal(&ring, "blocks.data", "18", sealed, back), TM_E_INTEGRITY);
+    assert_int_equal(unseal(&ring, "blocks.data", "", sealed, back), TM_E_INTEGRITY);
+    assert_int_equal(unseal(&ring, "blocks.note", "17", sealed, back), TM_E_INTEGRITY);
+    assert_int_equal(unseal(&ring, "batches.data", "17", sealed, back), TM_E_INTEGRITY);
+    assert_int_equal(unseal(&other, "blocks.data", "17", sealed, back), TM_E_NOT_ALLOWED);
     for (size_t at = 16; at < sizeof(sealed); at++) {
         sealed[at] ^= 1;
-        assert_int_equal(tm__unseal_cell(&ring, "blocks", sealed, sizeof(sealed), back, NULL),
-                         TM_E_INTEGRITY);
+        assert_int_equal(unseal(&ring, "blocks.data", "17", sealed, back), TM_E_INTEGRITY);
         sealed[at] ^= 1;
     }
+    for (const char *form = "013"; *form != '\0';
+         form++) { /* also an earlier one is not taken for this */
+        sealed[7] = (uint8_t)*form;
+        assert_int_equal(unseal(&ring, "blocks.data", "17", sealed, back), TM_E_INTEGRITY);
+    }
+}
+
+static void a_cell_of_before_rows_were_bound_opens(void **state) {
+    (void)state;
+    static const char text[] =
+        "544d5343454c4c31dc7cc8b651070cef000102030405060708090a0b0c0d0e0f1011121314151617"
+        "f6a76313ffa558eb425d9ea8a81e8af8a8a23d847b";
+    const tm_envelope_ring ring = ring_of(0, 1);
+    uint8_t sealed[5 + TM_SEAL_CELL_BYTES], back[5];
+    tm_cell_head head;
+    size_t n = 0;
+    assert_int_equal(sodium_hex2bin(sealed, sizeof(sealed), text, sizeof(text) - 1, NULL, &n, NULL),
+                     0);
+    assert_true(tm__seal_is_cell(sealed, n, &head) && !head.is_of_row);
+    assert_int_equal(unseal(&ring, "blocks.data", "17", sealed, back), TM_OK);
+    assert_memory_equal(back, "hello", 5);
+    assert_int_equal(unseal(&ring, "batches.data", "17", sealed, back), TM_E_INTEGRITY);
 }
 
 static void what_is_no_key_is_refused(void **state) {
@@ -214,7 +245,8 @@ int main(void) {
         cmocka_unit_test(what_is_sealed_comes_back_with_any_length),
         cmocka_unit_test(a_changed_cut_or_swapped_file_is_found),
         cmocka_unit_test(another_key_is_named_by_its_id),
-        cmocka_unit_test(a_cell_is_bound_to_its_table_and_its_key),
+        cmocka_unit_test(a_cell_is_bound_to_its_column_its_row_and_its_key),
+        cmocka_unit_test(a_cell_of_before_rows_were_bound_opens),
         cmocka_unit_test(what_is_no_key_is_refused),
         cmocka_unit_test(without_memory_nothing_is_left),
     };

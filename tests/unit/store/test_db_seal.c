@@ -13,12 +13,19 @@
 #define PATH HOME "/things.db"
 #define KEY_A "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define KEY_B "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-#define PUT "INSERT INTO things(data) VALUES(seal('things', ?))"
-#define GET "SELECT unseal('things', data), sealed_by(data) FROM things ORDER BY id"
+#define PUT                                                                                        \
+    "INSERT INTO things(id, data) SELECT n.seq, seal('things.data', n.seq, ?) FROM (" TM_NEXT_SEQ( \
+        "things") ") n"
+#define GET "SELECT unseal('things.data', id, data), sealed_by(data) FROM things ORDER BY id"
+/* "early" of the table things under KEY_A, as it was sealed before cells were bound to rows. */
+#define EARLY                                                                                      \
+    "544d5343454c4c31dc7cc8b651070cef000102030405060708090a0b0c0d0e0f1011121314151617"             \
+    "fba37d13e91b6d4c619b6f7cee880067a80a7a6d2b"
 
 static const tm_migration migrations[] = {
-    {1, "CREATE TABLE things(id INTEGER PRIMARY KEY, data BLOB) STRICT;", NULL}, {0, NULL, NULL}};
-static const tm_sealed_column column = TM_SEALED_COLUMN("things", "id", "data");
+    {1, "CREATE TABLE things(id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB) STRICT;", NULL},
+    {0, NULL, NULL}};
+static const tm_sealed_column column = TM_SEALED_COLUMN("things", "id", "id", "data");
 
 static tm_home *home;
 static tm_db *db;
@@ -120,7 +127,8 @@ static void another_key_takes_over_some_cells_at_a_time(void **state) {
     assert_int_equal(tm__db_seal_renew(db, &column, second, false, &n, NULL), TM_OK);
     assert_int_equal(n, 0);
     assert_int_equal(tm__fs_remove("a.key", NULL), TM_OK); /* not needed any more */
-    assert_int_equal(tm__db_exec(db, "DELETE FROM things WHERE id > 1", NULL), TM_OK);
+    assert_int_equal(
+        tm__db_exec(db, "DELETE FROM things WHERE id > (SELECT min(id) FROM things)", NULL), TM_OK);
     assert_int_equal(get(",", by, NULL), TM_OK);
     assert_string_equal(by, second);
 }
@@ -144,6 +152,43 @@ static void without_the_key_and_damaged_there_is_no_answer(void **state) {
     assert_int_equal(put("x", &err), TM_E_NOT_ALLOWED);
     assert_non_null(strstr(err.message, "b.key"));
     assert_null(strstr(err.message, KEY_B));
+}
+
+static void a_cell_does_not_open_in_the_row_of_another(void **state) {
+    (void)state;
+    char id[TM_ENVELOPE_ID_TEXT], by[TM_ENVELOPE_ID_TEXT];
+    tm_err err = {0};
+    use("file:a.key", id);
+    assert_int_equal(put("one", NULL), TM_OK);
+    assert_int_equal(put("two", NULL), TM_OK);
+    assert_int_equal(tm__db_exec(db,
+                                 "CREATE TEMP TABLE kept AS SELECT * FROM things;"
+                                 "UPDATE things SET data = (SELECT data FROM kept WHERE"
+                                 " kept.id != things.id)",
+                                 NULL),
+                     TM_OK);
+    assert_int_equal(get("", by, &err), TM_E_INTEGRITY);
+    assert_int_equal(tm__db_exec(db,
+                                 "UPDATE things SET id = -id;"
+                                 "UPDATE things SET id = (SELECT id FROM kept WHERE"
+                                 " kept.id != -things.id); DROP TABLE kept",
+                                 NULL),
+                     TM_OK);
+    assert_int_equal(get("one,two,", by, NULL), TM_OK); /* each with its number again */
+}
+
+static void a_cell_of_before_rows_were_bound_opens_and_is_renewed(void **state) {
+    (void)state;
+    char id[TM_ENVELOPE_ID_TEXT], by[TM_ENVELOPE_ID_TEXT];
+    uint64_t n = 0;
+    use("file:a.key", id);
+    assert_int_equal(tm__db_exec(db, "INSERT INTO things(data) VALUES(x'" EARLY "')", NULL), TM_OK);
+    assert_int_equal(get("early,", by, NULL), TM_OK);
+    assert_string_equal(by, "");
+    assert_int_equal(tm__db_seal_renew(db, &column, id, true, &n, NULL), TM_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(get("early,", by, NULL), TM_OK);
+    assert_string_equal(by, id);
 }
 
 /* As a stranger may send a bad row. */
@@ -190,6 +235,8 @@ int main(void) {
         TEST(cells_are_sealed_from_the_moment_that_the_home_has_a_key),
         TEST(another_key_takes_over_some_cells_at_a_time),
         TEST(without_the_key_and_damaged_there_is_no_answer),
+        TEST(a_cell_does_not_open_in_the_row_of_another),
+        TEST(a_cell_of_before_rows_were_bound_opens_and_is_renewed),
         TEST(what_looks_sealed_is_what_it_was),
         TEST(without_memory_nothing_is_lost),
     };
