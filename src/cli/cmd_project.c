@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/project.h"
+#include "cli/project_encrypt.h"
 #include "cli/source_add.h"
 #include "loop/sink.h"
 #include "registry/chain.h"
@@ -150,6 +151,40 @@ static const char *change_text(const difference *change) {
         return "recipe and gate differ";
     }
     return change->recipe ? "recipe differs" : change->gate ? "gate differs" : "as the file says";
+}
+
+/* ---- Encryption ---- */
+
+/* Before anything is stored. */
+static tm_status apply_encrypt(tm_cli *cli, const tm_home *home, const tm_project *project,
+                               json_t *changes, tm_err *err) {
+    const bool dry = tm__cli_flag(cli, "dry-run");
+    tm_encrypt_change change = TM_ENCRYPT_SAME;
+    if (project->encrypt_from == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(tm__project_encrypt_compare(home, project, tm__cli_text(cli, "file"), &change, err));
+    if (change != TM_ENCRYPT_SAME && !dry) {
+        TM_TRY(tm__project_encrypt_apply(home, project, err));
+    }
+    tm__cli_print(cli, "encrypt: %s%s\n", tm__project_encrypt_text(change),
+                  change == TM_ENCRYPT_SAME ? ""
+                  : dry                     ? " (not applied)"
+                                            : ", applied");
+    json_array_append_new(changes, json_pack("{s:s, s:s}", "encrypt", project->encrypt_from,
+                                             "change", tm__project_encrypt_text(change)));
+    return TM_OK;
+}
+
+static tm_status count_encrypt(tm_cli *cli, const tm_home *home, const tm_project *project,
+                               uint32_t *n, tm_err *err) {
+    tm_encrypt_change change = TM_ENCRYPT_SAME;
+    TM_TRY(tm__project_encrypt_compare(home, project, tm__cli_text(cli, "file"), &change, err));
+    if (change != TM_ENCRYPT_SAME) {
+        (*n)++;
+        tm__cli_print(cli, "encrypt: %s\n", tm__project_encrypt_text(change));
+    }
+    return TM_OK;
 }
 
 /* ---- Sources ---- */
@@ -350,8 +385,9 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
     const bool dry = tm__cli_flag(cli, "dry-run");
     const tm_actor actor = tm__cli_actor("tidemill.yaml", user, sizeof(user));
     TM_TRY(tm__place_open(cli, true, &place, err));
-    json_t *changes = json_array(), *left = json_array();
+    json_t *changes = json_array(), *left = json_array(), *sealing = json_array();
     tm_status st = plan_sources(cli, place.home, project, changes, err);
+    st = st == TM_OK ? apply_encrypt(cli, place.home, project, sealing, err) : st;
     st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
     st = st == TM_OK && !dry ? make_key(place.registry, project, err) : st;
     if (st == TM_OK && project->n_sources > 0) {
@@ -378,6 +414,7 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
         }
     }
     st = st == TM_OK ? apply_sinks(cli, place.home, project, changes, err) : st;
+    json_array_extend(changes, sealing);
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack("{s:s, s:b, s:O, s:O}", "schema", "tidemill.apply/1", "dry_run",
                                    dry, "changes", changes, "left", left);
@@ -387,6 +424,7 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
         tm__cli_print(cli, "nothing changed\n");
     }
     json_decref(left);
+    json_decref(sealing);
     json_decref(changes);
     tm__place_close(&place);
     return st;
@@ -442,7 +480,8 @@ static tm_status count_differences(tm_cli *cli, const tm_project *project, uint3
     if (opened != TM_OK) {
         return opened == TM_E_NOT_FOUND ? TM_OK : opened;
     }
-    tm_status st = count_sources(cli, place.home, project, out_n, err);
+    tm_status st = count_encrypt(cli, place.home, project, out_n, err);
+    st = st == TM_OK ? count_sources(cli, place.home, project, out_n, err) : st;
     st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
     for (uint32_t i = 0; st == TM_OK && i < project->n_models; i++) {
         difference change;
@@ -483,7 +522,9 @@ tm_status cmd_check(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK && n_different > 0) {
         st = TM_FAIL(err, TM_E_REFUSED, "the home differs from the file in %u of %u entries",
-                     n_different, project.n_sources + project.n_models + project.n_sinks);
+                     n_different,
+                     project.n_sources + project.n_models + project.n_sinks +
+                         (project.encrypt_from != NULL));
         tm_err_hint(err, "Bring it to the file with 'tidemill apply'.");
     }
     tm__project_done(&project);

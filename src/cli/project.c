@@ -510,6 +510,7 @@ static const struct {
     {"sources", tm__project_read_sources},
     {"models", read_models},
     {"sinks", tm__project_read_sinks},
+    {"encrypt", tm__project_read_encrypt},
 };
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
@@ -644,6 +645,7 @@ void tm__project_done(tm_project *project) {
         json_decref(project->sinks[i].spec);
     }
     tm__mem_free(project->sinks);
+    tm__mem_free(project->encrypt_from);
     memset(project, 0, sizeof(*project));
 }
 

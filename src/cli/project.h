@@ -42,6 +42,9 @@ typedef struct tm_project {
     uint32_t n_sources;
     tm_project_sink *sinks; /* [n_sinks], owned */
     uint32_t n_sinks;
+    char *encrypt_from; /* where the key is that seals the home, as store/vault.h has it; NULL: the
+                           file does not say; owned */
+    uint32_t encrypt_line, encrypt_col; /* of it in the file */
 } tm_project;
 
 /** Read and check a file; err has path, line (data_row) and column of the first fault. */

@@ -41,6 +41,10 @@ TM_NODISCARD tm_status tm__project_read_consent(tm_yaml *r, const yaml_node_t *m
 TM_NODISCARD tm_status tm__project_read_sinks(tm_yaml *r, const yaml_node_t *map,
                                               tm_project *project, tm_err *err);
 
+/** encrypt: {key: SOURCE} */
+TM_NODISCARD tm_status tm__project_read_encrypt(tm_yaml *r, const yaml_node_t *map,
+                                                tm_project *project, tm_err *err);
+
 /** online: {...} of a model, into its recipe as registry/online_plan.h has it. */
 TM_NODISCARD tm_status tm__project_read_online(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                                tm_err *err);

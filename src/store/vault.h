@@ -61,6 +61,18 @@ TM_NODISCARD tm_status tm__vault_ring_of(const char *const *sources, uint32_t n,
 /** What a home says: [{"id", "from"}], the first seals; an empty array when it seals nothing. New
  * reference. */
 TM_NODISCARD tm_status tm__vault_keys(const tm_home *home, json_t **out, tm_err *err);
+/** Whether a text has the form of a source. */
+bool tm__vault_is_source(const char *text);
+/* A source and the key that is there. */
+typedef struct tm_vault_source {
+    char *from; /* as a home writes it down, owned */
+    char id[TM_ENVELOPE_ID_TEXT];
+} tm_vault_source;
+/** Look at a source. The caller ends it. TM_E_USAGE as tm__vault_use(), TM_E_NOT_FOUND when there
+ * is no key. */
+TM_NODISCARD tm_status tm__vault_source_find(const tm_home *home, const char *source,
+                                             tm_vault_source *out, tm_err *err);
+void tm__vault_source_done(tm_vault_source *source);
 /** Let the key of a source seal from now on; those before still open. The same key again moves to
  * the front, with this source. *out_id holds TM_ENVELOPE_ID_TEXT bytes. TM_E_USAGE for a source
  * that is none or a key inside of the home. */

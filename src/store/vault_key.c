@@ -104,6 +104,13 @@ static tm_status key_of_credential(const char *source, const char *name, tm_enve
     return st;
 }
 
+bool tm__vault_is_source(const char *text) {
+    const char *const variable = behind(text, "env");
+    const char *const credential = behind(text, "credential");
+    return behind(text, "file") != NULL || (variable != NULL && is_name(variable)) ||
+           (credential != NULL && is_name(credential));
+}
+
 static tm_status key_of(const char *source, tm_envelope_key *out, tm_err *err) {
     const char *const path = behind(source, "file");
     const char *const variable = behind(source, "env");
@@ -354,16 +361,36 @@ static tm_status id_of(const char *source, char *out, tm_err *err) {
     return st;
 }
 
+tm_status tm__vault_source_find(const tm_home *home, const char *source, tm_vault_source *out,
+                                tm_err *err) {
+    tm_vault_source found = {0};
+    tm_status st = source_text(home, source, &found.from, err);
+    st = st == TM_OK ? id_of(found.from, found.id, err) : st;
+    if (st != TM_OK) {
+        tm__vault_source_done(&found);
+        return st;
+    }
+    *out = found;
+    return TM_OK;
+}
+
+void tm__vault_source_done(tm_vault_source *source) {
+    tm__mem_free(source->from);
+    *source = (tm_vault_source){0};
+}
+
 tm_status tm__vault_use(const tm_home *home, const char *source, char *out_id, tm_err *err) {
-    char *from = NULL;
+    tm_vault_source found;
     json_t *keys = NULL, *list = NULL;
-    tm_status st = source_text(home, source, &from, err);
-    st = st == TM_OK ? id_of(from, out_id, err) : st;
-    st = st == TM_OK ? tm__vault_keys(home, &keys, err) : st;
-    st = st == TM_OK ? with_key(keys, out_id, from, &list, err) : st;
+    TM_TRY(tm__vault_source_find(home, source, &found, err));
+    tm_status st = tm__vault_keys(home, &keys, err);
+    st = st == TM_OK ? with_key(keys, found.id, found.from, &list, err) : st;
     st = st == TM_OK ? tm__vault_keys_save(home, list, err) : st;
+    if (st == TM_OK) {
+        memcpy(out_id, found.id, sizeof(found.id));
+    }
     json_decref(keys);
     json_decref(list);
-    tm__mem_free(from);
+    tm__vault_source_done(&found);
     return st;
 }

@@ -189,3 +189,26 @@ def test_a_person_is_erased_from_sealed_segments(tm):
     assert json.loads((tm.folder / "c.json").read_text(encoding="utf-8"))["certificate"]["complete"]
     assert all(p.read_bytes()[:8] == b"TMSEALED" for p in files_of(tm.folder / ".tidemill", *SEALED))
     assert [tm.ok("subject", "export", who, "-o", f"{who}.json", "--json").json["rows"] for who in ("P7", "P8")] == [0, 1]
+
+
+def test_a_project_file_declares_it_and_a_home_that_is_otherwise_is_refused(tm):
+    write_rows(tm, 60)
+    write_key(tm)
+    tm.write("tidemill.yaml", "encrypt: {key: file:data.key}\nsources:\n  people: {files: people.csv, key: id}\n")
+    tm.ok("data", "add", "early", "--files", "people.csv", "--key", "id", "--home", "plain")
+    refused = tm("apply", "--home", "plain")
+    assert refused.code == 5 and "in clear" in refused.err and "tidemill.yaml:1" in refused.err and tm("check", "--home", "plain").code == 5
+    assert "the home is not sealed (not applied)" in tm.ok("apply", "--dry-run").out
+    assert "encrypt: the home is not sealed, applied" in tm.ok("apply").out
+    assert tm.ok("check").out.count("encrypt") == 0
+    assert "encrypt: as the file says" in tm.ok("apply").out
+    tm.ok("data", "compact")
+    assert doctor(tm)["state"] == "ok" and tm.ok("encrypt", "--json").json["plain"] == 0
+    write_key(tm, "other.key")
+    tm.write("tidemill.yaml", "encrypt: {key: file:other.key}\n")
+    refused = tm("apply")
+    assert refused.code == 5 and "another key" in refused.err
+    (tm.folder / "other.key").write_bytes((tm.folder / "data.key").read_bytes())
+    assert tm("check").code == 1 and "read from elsewhere, applied" in tm.ok("apply").out
+    (tm.folder / "data.key").unlink()
+    assert tm.ok("data", "show", "people", "--json").json["rows"] == 60
