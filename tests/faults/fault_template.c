@@ -245,6 +245,7 @@ static void make_empty(const char *folder) {
         "  more: {files: few.csv, every: 1h, columns: {x: float, y: {role: target}}}\n");
     fault_write_text(
         path_of(folder, "people.yaml"),
+        "encrypt: {key: file:data.key}\n"
         "sources:\n  people: {files: data.csv, key: id, purpose: \"care, a\", consent: "
         "{column: c, for: a}, columns: {id: {policy: "
         "pseudonym}, x: {policy: \"generalise:0.1\"}}}\n");
