@@ -6,7 +6,8 @@
  *                                   └─ bad ───> stays, with its reason of now         ┘ transaction
  *
  * 1. A row is accepted and leaves quarantine in one transaction: after a kill it is in one of both.
- * 2. Whoever takes pushes, or reads the feed, has the keys in memory: its lock is held meanwhile.
+ * 2. Whoever takes pushes, or reads the feed, has the keys in memory: its lock is held meanwhile,
+ *    but to drop rows.
  * 3. What a batch as a whole showed is not held against a single row again: who replays has looked.
  * 4. A mended row takes the place of the one with its number. That number is gone with it, so that
  *    the same file again changes nothing. It is read as the file was written that the row came in.
@@ -397,9 +398,10 @@ static tm_status replay_locked(replay *r, kept *row, tm_err *err) {
 /* Some rows in one transaction; *out_more false: none was left. */
 static tm_status chunk(replay *r, kept *row, bool *out_more, tm_err *err) {
     const tm_intake_replayed before = r->done;
-    TM_TRY(tm__source_writer_load(r->writer, r->db, err));
+    const bool is_taking = r->writer != NULL;
+    TM_TRY(is_taking ? tm__source_writer_load(r->writer, r->db, err) : TM_OK);
     TM_TRY(tm__db_begin(r->db, err));
-    tm_status st = tm__source_writer_check_locked(r->writer, r->db, err);
+    tm_status st = is_taking ? tm__source_writer_check_locked(r->writer, r->db, err) : TM_OK;
     *out_more = true;
     for (int i = 0; i < CHUNK_ROWS && st == TM_OK && *out_more; i++) {
         bool is_found = false;
@@ -420,11 +422,13 @@ static tm_status chunk(replay *r, kept *row, bool *out_more, tm_err *err) {
     } else {
         tm__db_rollback(r->db);
     }
-    tm__source_writer_settle(r->writer, st == TM_OK);
-    if (st == TM_OK) {
-        tm__source_writer_tend(r->writer, r->db, true);
-    } else {
+    if (is_taking) {
+        tm__source_writer_settle(r->writer, st == TM_OK);
+    }
+    if (st != TM_OK) {
         r->done = before;
+    } else if (is_taking) {
+        tm__source_writer_tend(r->writer, r->db, true);
     }
     return st;
 }
@@ -432,6 +436,9 @@ static tm_status chunk(replay *r, kept *row, bool *out_more, tm_err *err) {
 static tm_status open_source(replay *r, const tm_home *home, const char *name, tm_err *err) {
     TM_TRY(tm__intake_db_open_there(home, true, &r->db, err));
     TM_TRY(tm__intake_db_source(r->db, name, &r->source, err));
+    if (r->what->drop) { /* touches no keys */
+        return TM_OK;
+    }
     TM_TRY(take_lock(r, home, err));
     TM_TRY(tm__intake_db_columns(r->db, &r->source, &r->columns, err));
     TM_TRY(tm__source_writer_watch(home, r->db, &r->source, r->columns, err));
