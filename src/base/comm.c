@@ -94,6 +94,20 @@ static bool is_alone(const tm_comm *comm) {
     return comm == NULL || comm->n_ranks == 1 || tm__comm_is_lost(comm);
 }
 
+typedef struct moment {
+    uint64_t ns, cpu_ns;
+} moment;
+
+static moment now(void) {
+    return (moment){tm__mono_ns(), tm__thread_cpu_ns()};
+}
+
+static void wait_count(tm_comm *comm, moment started) {
+    const moment ended = now();
+    comm->traffic.waited_ns += ended.ns - started.ns;
+    comm->traffic.waited_cpu_ns += ended.cpu_ns - started.cpu_ns;
+}
+
 /* Messages of any length, in pieces. */
 static void exchange(tm_comm *comm, tm_exchange e) {
     while (!tm__comm_is_lost(comm) && (e.out_bytes > 0 || e.in_bytes > 0)) {
@@ -151,6 +165,20 @@ typedef struct tm_span {
     size_t begin, end;
 } tm_span;
 
+/* Two give each other all they hold: the bytes of halving and doubling in half of its messages. */
+static void sum_pair(tm_comm *comm, int64_t *io, size_t n) {
+    const uint32_t other = comm->rank ^ 1;
+    exchange(comm, (tm_exchange){.to = other,
+                                 .out = io,
+                                 .out_bytes = n * sizeof(int64_t),
+                                 .from = other,
+                                 .in = comm->buffer,
+                                 .in_bytes = n * sizeof(int64_t)});
+    if (!tm__comm_is_lost(comm)) {
+        add(io, comm->buffer, n);
+    }
+}
+
 /* Halve and double among the first n_group ranks, a power of two. */
 static void sum_group(tm_comm *comm, int64_t *io, size_t n, uint32_t n_group) {
     tm_span held[STEPS_MAX + 1] = {{0, n}};
@@ -190,7 +218,7 @@ void tm__comm_sum(tm_comm *comm, int64_t *io, size_t n) {
     if (is_alone(comm) || n == 0 || !has_buffer(comm, n)) {
         return;
     }
-    const uint64_t started = tm__mono_ns();
+    const moment started = now();
     uint32_t n_group = 1;
     while (n_group <= comm->n_ranks / 2) {
         n_group *= 2;
@@ -206,12 +234,16 @@ void tm__comm_sum(tm_comm *comm, int64_t *io, size_t n) {
                 add(io, comm->buffer, n);
             }
         }
-        sum_group(comm, io, n, n_group);
+        if (n_group == 2) {
+            sum_pair(comm, io, n);
+        } else {
+            sum_group(comm, io, n, n_group);
+        }
         if (comm->rank < n_rest) {
             send_to(comm, comm->rank + n_group, io, n * sizeof(int64_t));
         }
     }
-    comm->traffic.waited_ns += tm__mono_ns() - started;
+    wait_count(comm, started);
 }
 
 uint64_t tm__comm_total(tm_comm *comm, uint64_t n) {
@@ -236,7 +268,7 @@ void tm__comm_gather(tm_comm *comm, tm_row_deal deal, size_t row_bytes, void *al
     if (is_alone(comm)) {
         return;
     }
-    const uint64_t started = tm__mono_ns();
+    const moment started = now();
     const uint32_t p = comm->n_ranks;
     for (uint32_t step = 0; step + 1 < p; step++) {
         const tm_row_part out = tm__comm_part(deal, (comm->rank + p - step) % p, p);
@@ -248,14 +280,14 @@ void tm__comm_gather(tm_comm *comm, tm_row_deal deal, size_t row_bytes, void *al
                                      .in = bytes + in.begin * row_bytes,
                                      .in_bytes = (in.end - in.begin) * row_bytes});
     }
-    comm->traffic.waited_ns += tm__mono_ns() - started;
+    wait_count(comm, started);
 }
 
 void tm__comm_spread_from(tm_comm *comm, uint32_t from, void *data, size_t bytes) {
     if (is_alone(comm)) {
         return;
     }
-    const uint64_t started = tm__mono_ns();
+    const moment started = now();
     const uint32_t p = comm->n_ranks, place = (comm->rank + p - from) % p; /* in the tree */
     uint32_t mask = 1;
     while (mask < p && (place & mask) == 0) {
@@ -269,7 +301,7 @@ void tm__comm_spread_from(tm_comm *comm, uint32_t from, void *data, size_t bytes
             send_to(comm, (place + mask + from) % p, data, bytes);
         }
     }
-    comm->traffic.waited_ns += tm__mono_ns() - started;
+    wait_count(comm, started);
 }
 
 void tm__comm_spread(tm_comm *comm, void *data, size_t bytes) {

@@ -78,8 +78,8 @@ TM_NODISCARD tm_status tm__comm_status(const tm_comm *comm, tm_err *err);
 bool tm__comm_is_lost(const tm_comm *comm);
 
 /** Sums over ranks, modulo 2^64: io [n]. Each rank sends 2 (p - 1) / p of the bytes in 2 log2(p)
- * messages (Rabenseifner 2004, doi:10.1007/978-3-540-24685-5_1); with p no power of two some send
- * all of it once more. */
+ * messages (Rabenseifner 2004, doi:10.1007/978-3-540-24685-5_1), of two ranks in one; with p no
+ * power of two some send all of it once more. */
 void tm__comm_sum(tm_comm *comm, int64_t *io, size_t n);
 /** The sum of one count. */
 uint64_t tm__comm_total(tm_comm *comm, uint64_t n);
@@ -110,8 +110,9 @@ TM_NODISCARD tm_status tm__comm_check(tm_comm *comm, tm_status st, tm_err *err);
 typedef struct tm_comm_traffic {
     uint64_t n_messages;
     uint64_t bytes;
-    uint64_t waited_ns; /* in calls of this table */
-    uint64_t n_trees;   /* of these it was: */
+    uint64_t waited_ns;     /* in calls of this table */
+    uint64_t waited_cpu_ns; /* of it on a core of the caller's thread */
+    uint64_t n_trees;       /* of these it was: */
     uint64_t tree_messages, tree_bytes;
 } tm_comm_traffic;
 tm_comm_traffic tm__comm_traffic(const tm_comm *comm);

@@ -15,6 +15,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/comm.h"
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -151,6 +152,7 @@ typedef struct bin_job {
     const uint32_t *sample; /* rows, or NULL for all */
     uint64_t n_sample;
     uint64_t row_begin;     /* of the view, is row 0 of the bins */
+    uint64_t col_begin;     /* of the first item of cuts_task */
     double *cuts;           /* [n_cols x CUTS_PADDED] */
     tm_bin_column *columns; /* [n_cols] as found, n_bins 0 for those of no use */
     sort_scratch *scratch;  /* [n_workers] */
@@ -159,16 +161,17 @@ typedef struct bin_job {
 
 static void cuts_task(void *arg, uint64_t item, uint32_t worker) {
     bin_job *job = arg;
-    const tm_feature *feature = &job->x->features[item];
-    const double *x = job->x->cols[item];
-    double *cuts = job->cuts + item * CUTS_PADDED;
+    const uint64_t col = job->col_begin + item;
+    const tm_feature *feature = &job->x->features[col];
+    const double *x = job->x->cols[col];
+    double *cuts = job->cuts + col * CUTS_PADDED;
     sort_scratch *scratch = &job->scratch[worker];
     uint64_t n = 0, n_missing = 0;
     if (tm__ctx_cancelled(job->ctx)) {
         return;
     }
-    tm_bin_column *column = &job->columns[item];
-    *column = (tm_bin_column){.col = (uint32_t)item, .cuts = cuts};
+    tm_bin_column *column = &job->columns[col];
+    *column = (tm_bin_column){.col = (uint32_t)col, .cuts = cuts};
     column->is_categorical = feature->is_categorical;
     for (uint64_t i = 0; i < job->n_sample; i++) {
         const double value = x[job->sample != NULL ? job->sample[i] : i];
@@ -290,8 +293,8 @@ static tm_status sample_rows(uint64_t n_rows, uint64_t seed, uint32_t **out, uin
     return TM_OK;
 }
 
-/* Find the cuts of all columns, in parallel over columns. */
-static tm_status cuts_fit(bin_job *job, tm_err *err) {
+/* Find the cuts of some columns, in parallel over them. */
+static tm_status cuts_fit(bin_job *job, tm_row_part cols, tm_err *err) {
     const uint32_t n_workers = tm__pool_threads(job->ctx->pool);
     tm_status st = TM_OK;
     job->scratch = tm__mem_zalloc(n_workers, sizeof(sort_scratch));
@@ -306,7 +309,8 @@ static tm_status cuts_fit(bin_job *job, tm_err *err) {
              scratch->counts != NULL;
     }
     if (ok) {
-        tm__pool_run(job->ctx->pool, job->x->n_cols, cuts_task, job);
+        job->col_begin = cols.begin;
+        tm__pool_run(job->ctx->pool, cols.end - cols.begin, cuts_task, job);
     } else {
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory for sorting %llu values",
                      (unsigned long long)job->n_sample);
@@ -320,6 +324,15 @@ static tm_status cuts_fit(bin_job *job, tm_err *err) {
     tm__mem_free(job->scratch);
     job->scratch = NULL;
     return st;
+}
+
+/* What all ranks found; addresses are this rank's own. */
+static void cuts_gather(bin_job *job, tm_row_deal deal, struct tm_comm *comm) {
+    tm__comm_gather(comm, deal, sizeof(tm_bin_column), job->columns);
+    tm__comm_gather(comm, deal, CUTS_PADDED * sizeof(double), job->cuts);
+    for (uint32_t c = 0; c < job->x->n_cols; c++) {
+        job->columns[c].cuts = job->cuts + (size_t)c * CUTS_PADDED;
+    }
 }
 
 /* Bytes of a row: short rows are padded so that none straddles two cache lines. */
@@ -399,24 +412,26 @@ tm_status tm__bins_fit_part(tm_ctx *ctx, const tm_view *x, const tm_bin_part *pa
                    .max_bins = part->max_bins,
                    .row_begin = part->row_begin,
                    .bins = &bins};
+    const tm_row_deal deal = {x->n_cols, 1};
+    const tm_row_part own =
+        tm__comm_part(deal, tm__comm_rank(part->comm), tm__comm_ranks(part->comm));
     uint32_t *sample = NULL;
     tm_status st = sample_rows(x->n_rows, part->seed, &sample, &job.n_sample, err);
-    if (st != TM_OK) {
-        goto out;
-    }
     job.sample = sample;
-    bins.cuts = tm__mem_alloc((size_t)x->n_cols * CUTS_PADDED, sizeof(double));
+    bins.cuts = tm__mem_zalloc((size_t)x->n_cols * CUTS_PADDED, sizeof(double));
     bins.columns = tm__mem_zalloc(x->n_cols, sizeof(tm_bin_column));
     job.columns = tm__mem_zalloc(x->n_cols, sizeof(tm_bin_column));
     job.cuts = bins.cuts;
-    if (bins.cuts == NULL || bins.columns == NULL || job.columns == NULL) {
+    if (st == TM_OK && (bins.cuts == NULL || bins.columns == NULL || job.columns == NULL)) {
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory for the bins of %u columns", x->n_cols);
-        goto out;
     }
-    st = cuts_fit(&job, err);
+    st = st == TM_OK ? cuts_fit(&job, own, err) : st;
+    st = tm__comm_check(part->comm, st, err);
     if (st == TM_OK) {
-        st = bins_fill(&job, err);
+        cuts_gather(&job, deal, part->comm);
+        st = tm__comm_status(part->comm, err);
     }
+    st = st == TM_OK ? bins_fill(&job, err) : st;
     if (st == TM_OK && tm__ctx_cancelled(ctx)) {
         st = TM_FAIL(err, TM_E_CANCELLED, "binning was cancelled");
     }
@@ -424,7 +439,6 @@ tm_status tm__bins_fit_part(tm_ctx *ctx, const tm_view *x, const tm_bin_part *pa
         *out = bins;
         bins = (tm_bins){0};
     }
-out:
     tm__mem_free(job.columns);
     tm__mem_free(sample);
     tm__bins_done(&bins);

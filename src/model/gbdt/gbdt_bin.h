@@ -48,13 +48,17 @@ typedef struct tm_bins {
  */
 TM_NODISCARD tm_status tm__bins_fit(tm_ctx *ctx, const tm_view *x, uint32_t max_bins, uint64_t seed,
                                     tm_bins *out, tm_err *err);
+struct tm_comm;
+
 typedef struct tm_bin_part {
     uint32_t max_bins;
     uint64_t seed;
     uint64_t row_begin, row_end;
+    struct tm_comm *comm; /* ranks that each find the cuts of some columns; NULL: this one of all */
 } tm_bin_part;
 /** Cuts of all rows, and bins of some: n_rows are those, counted from 0. No column shares a byte
- * with another, because which can is not known without the other rows. */
+ * with another, because which can is not known without the other rows. All ranks of `comm` call it,
+ * and what fails before their cuts are gathered fails on all. */
 TM_NODISCARD tm_status tm__bins_fit_part(tm_ctx *ctx, const tm_view *x, const tm_bin_part *part,
                                          tm_bins *out, tm_err *err);
 void tm__bins_done(tm_bins *bins);

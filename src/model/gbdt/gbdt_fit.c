@@ -410,14 +410,16 @@ static tm_status bins_init(boost *b, tm_err *err) {
     const tm_bin_part part = {.max_bins = (uint32_t)b->params[TM_GBDT_BINS],
                               .seed = in->seed,
                               .row_begin = b->own.row_begin,
-                              .row_end = b->own.row_begin + b->own.n_rows};
+                              .row_end = b->own.row_begin + b->own.n_rows,
+                              .comm = b->comm};
     const uint64_t start_ns = tm__mono_ns();
     TM_TRY(tm__bins_fit_part(b->ctx, in->x, &part, &b->bins, err));
     b->model->base.seconds_bin = (double)(tm__mono_ns() - start_ns) * 1e-9;
     return TM_OK;
 }
 
-static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
+/* What needs no other rank. */
+static tm_status boost_begin(boost *b, const tm_params *params, tm_err *err) {
     const tm_fit_input *in = b->in;
     const uint32_t k = in->task == TM_TASK_MULTICLASS ? in->n_classes : 1;
     tm_loss_spec spec = tm__gbdt_loss_spec(in->task, k, params);
@@ -437,9 +439,13 @@ static tm_status boost_init(boost *b, const tm_params *params, tm_err *err) {
         TM_TRY(tm__renewal_init(&b->loss, (uint32_t)b->params[TM_GBDT_LEAVES], &b->renewal, err));
     }
     b->model = tm__gbdt_create(in->task, objective, k, in->x->n_cols);
-    if (b->model == NULL) {
-        return nomem(err);
-    }
+    return b->model != NULL ? TM_OK : nomem(err);
+}
+
+static tm_status boost_init(boost *b, tm_err *err) {
+    const tm_fit_input *in = b->in;
+    const uint32_t k = b->model->base.n_outputs;
+    const tm_objective objective = b->loss.spec.objective;
     TM_TRY(bins_init(b, err));
     if (in->base != NULL && ((const tm_gbdt *)in->base)->objective != objective) {
         return TM_FAIL(err, TM_E_INVALID, "trees of objective '%s' cannot go on with '%s'",
@@ -737,7 +743,10 @@ tm_status tm__gbdt_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *par
     tm_status st = tm__gbdt_plan(in, params, tm__pool_threads(ctx->pool), allowed, &b.plan, err);
     TM_TRY(tm__comm_check(b.comm, st, err));
     tm__comm_spread(b.comm, &b.plan, sizeof(b.plan)); /* slots are the same everywhere */
-    st = tm__comm_check(b.comm, boost_init(&b, params, err), err);
+    st = tm__comm_check(b.comm, boost_begin(&b, params, err), err);
+    if (st == TM_OK) {
+        st = tm__comm_check(b.comm, boost_init(&b, err), err);
+    }
     if (st == TM_OK) {
         b.model->base.bytes_planned = held + b.plan.total_bytes;
         const uint64_t start_ns = tm__mono_ns();
