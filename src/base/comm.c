@@ -89,6 +89,12 @@ void tm__comm_count_trees(tm_comm *comm, const tm_comm_traffic *before, uint32_t
     }
 }
 
+void tm__comm_count_fit(tm_comm *comm) {
+    if (comm != NULL) {
+        comm->traffic.n_fits++;
+    }
+}
+
 /* Nothing to say to anybody. */
 static bool is_alone(const tm_comm *comm) {
     return comm == NULL || comm->n_ranks == 1 || tm__comm_is_lost(comm);

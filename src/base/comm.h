@@ -114,9 +114,12 @@ typedef struct tm_comm_traffic {
     uint64_t waited_cpu_ns; /* of it on a core of the caller's thread */
     uint64_t n_trees;       /* of these it was: */
     uint64_t tree_messages, tree_bytes;
+    uint64_t n_fits; /* that ranks made at the same time, each another one */
 } tm_comm_traffic;
 tm_comm_traffic tm__comm_traffic(const tm_comm *comm);
 /** What was sent since `before` was for n trees. */
 void tm__comm_count_trees(tm_comm *comm, const tm_comm_traffic *before, uint32_t n);
+/** A fit that ranks made at the same time as others was of use. */
+void tm__comm_count_fit(tm_comm *comm);
 
 #endif

@@ -95,11 +95,11 @@ json_t *tm__train_ranks_report(const tm_ctx *ctx) {
     }
     const tm_comm_traffic traffic = tm__comm_traffic(ctx->comm);
     const double n_trees = traffic.n_trees > 0 ? (double)traffic.n_trees : 1;
-    return json_pack("{s:I, s:I, s:I, s:o, s:I, s:o, s:o}", "n",
+    return json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:o}", "n",
                      (json_int_t)tm__comm_ranks(ctx->comm), "messages",
                      (json_int_t)traffic.n_messages, "bytes_sent", (json_int_t)traffic.bytes,
-                     "seconds_waited", tm__json_number((double)traffic.waited_ns * 1e-9), "trees",
-                     (json_int_t)traffic.n_trees, "messages_per_tree",
+                     "seconds_waited", tm__json_number((double)traffic.waited_ns * 1e-9), "fits_dealt",
+                     (json_int_t)traffic.n_fits, "trees", (json_int_t)traffic.n_trees, "messages_per_tree",
                      tm__json_number((double)traffic.tree_messages / n_trees), "bytes_per_tree",
                      tm__json_number((double)traffic.tree_bytes / n_trees));
 }

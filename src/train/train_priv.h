@@ -108,6 +108,28 @@ typedef struct tm_stacking {
     double score, blend_score; /* of the deciding metric, on such rows */
 } tm_stacking;
 
+/* One fit of a trial, and what it found. */
+typedef struct tm_trial_fit {
+    uint32_t candidate; /* of the search */
+    uint32_t fold;      /* of the rung */
+} tm_trial_fit;
+typedef struct tm_trial_found {
+    tm_status status;
+    tm_link link; /* of the raw answers */
+    bool is_cut;
+    uint64_t rounds, work;
+    uint64_t spent; /* of the budget */
+    double log_strength, seconds;
+} tm_trial_found;
+#define TM_AHEAD_MAX 16u
+/* A fit that a rank made before it was its turn. */
+typedef struct tm_ahead {
+    tm_trial_fit fit;
+    tm_trial_found found;
+    tm_err err;
+    double *raw; /* [n_valid of the fold x n_outputs], owned */
+} tm_ahead;
+
 typedef struct tm_search {
     tm_train_data *data; /* the final fit drops columns that no feature comes from */
     const tm_train_options *options;
@@ -134,6 +156,9 @@ typedef struct tm_search {
     uint64_t valid_ends[TM_MAX_FOLDS]; /* [n_valid_folds] behind the rows of each fold */
     uint32_t n_valid_folds;
     double seconds_features;
+    tm_ahead ahead[TM_AHEAD_MAX];
+    uint32_t n_ahead;
+    bool is_ahead_off; /* fits ahead were in vain once */
 } tm_search;
 
 /* train_run.c */

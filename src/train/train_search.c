@@ -193,6 +193,18 @@ static void settle_metric(tm_search *search, const tm_rung *rung) {
     }
 }
 
+/* Where a trial is one fit, the next candidates, each on another rank. */
+static tm_status trials_ahead(tm_ctx *ctx, tm_search *search, const tm_rung *rung,
+                              const uint32_t *candidates, uint32_t n_left, tm_err *err) {
+    tm_trial_fit fits[TM_AHEAD_MAX];
+    const uint32_t n_max = rung->n_folds == 1 ? tm__ahead_room(ctx, search) : 0;
+    uint32_t n = 0;
+    for (; n < n_left && n < n_max; n++) {
+        fits[n] = (tm_trial_fit){.candidate = candidates[n]};
+    }
+    return tm__ahead_fit(ctx, search, rung, fits, n, err);
+}
+
 /* The first candidate on the first fold tells how many folds there are for all. */
 static tm_status first_trial(tm_ctx *ctx, tm_search *search, tm_rung *rung, tm_err *err) {
     tm_budget *whole = ctx->budget;
@@ -231,8 +243,12 @@ static tm_status first_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, tm_
     const uint32_t n_listed = search->n_candidates;
     const bool has_budget = search->options->work > 0 || search->options->budget_ms > 0;
     const bool is_all = search->data->n_train <= n_rows;
+    uint32_t listed[TM_MAX_CANDIDATES];
     TM_TRY(tm__rung_init(ctx, &rung, search, n_rows, err));
     search->rung_rows = rung.n_rows;
+    for (uint32_t i = 0; i < n_listed; i++) {
+        listed[i] = i;
+    }
     tm_status st = first_trial(ctx, search, &rung, err);
     for (uint32_t i = 1; st == TM_OK && i < n_listed; i++) {
         /* One that is like an earlier one but starved would only look worse. */
@@ -242,7 +258,10 @@ static tm_status first_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, tm_
         }
         tm__ctx_progress(ctx, "search", i, n_listed, search->candidates[i].ops->name);
         /* No trial may take what the others of the list would need. */
-        st = try_within(ctx, search, &rung, i, fmin(0.8, 2.0 / (double)(n_listed - i)), err);
+        st = trials_ahead(ctx, search, &rung, listed + i, n_listed - i, err);
+        if (st == TM_OK) {
+            st = try_within(ctx, search, &rung, i, fmin(0.8, 2.0 / (double)(n_listed - i)), err);
+        }
     }
     if (st == TM_OK && n_listed > 1) {
         const uint32_t n_default = has_budget                               ? TM_MAX_CANDIDATES
@@ -250,6 +269,7 @@ static tm_status first_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, tm_
                                                                             : 0;
         st = try_draws(ctx, search, &rung, n_default, err);
     }
+    tm__ahead_done(search);
     tm__rung_take_truth(&rung, search);
     tm__rung_done(&rung);
     return st;
@@ -302,8 +322,12 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, uint
             break;
         }
         tm__ctx_progress(ctx, is_full ? "full fit" : "search", i, n, NULL);
-        st = try_within(ctx, search, &rung, order[i], 1.0 / (double)(n - i), err);
+        st = trials_ahead(ctx, search, &rung, order + i, n - i, err);
+        if (st == TM_OK) {
+            st = try_within(ctx, search, &rung, order[i], 1.0 / (double)(n - i), err);
+        }
     }
+    tm__ahead_done(search);
     tm__rung_take_truth(&rung, search);
     tm__rung_done(&rung);
     return st;

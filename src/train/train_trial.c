@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/comm.h"
 #include "base/fmath.h"
 #include "base/mem.h"
 
@@ -109,26 +110,68 @@ static tm_status answers_init(const tm_search *search, const tm_rung *rung, tm_t
                               : TM_FAIL(err, TM_E_NOMEM, "no memory for validation answers");
 }
 
+tm_status tm__trial_fit(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_trial_fit fit,
+                        double *raw, tm_trial_found *out, tm_err *err) {
+    const uint64_t started = tm__budget_now_ns(ctx->budget);
+    const uint64_t used = ctx->budget != NULL ? ctx->budget->work_used : 0;
+    tm_model *model = NULL;
+    TM_TRY(fit_fold(ctx, search, &rung->folds[fit.fold], &search->candidates[fit.candidate], &model,
+                    raw, err));
+    *out = (tm_trial_found){
+        .link = tm__model_link_of(model),
+        .is_cut = ctx->budget != NULL && ctx->budget->is_cut,
+        .rounds = model->n_rounds,
+        .work = model->work_used,
+        .spent = ctx->budget != NULL ? ctx->budget->work_used - used : 0,
+        .log_strength = tm__log(fmax(chosen_strength(model), 1e-12)),
+        .seconds = (double)(tm__budget_now_ns(ctx->budget) - started) * 1e-9,
+    };
+    tm__model_free(model);
+    return TM_OK;
+}
+
+/* From what a rank found ahead, or by a fit. */
+static tm_status find_or_fit(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_trial_fit fit,
+                             double *raw, tm_trial_found *out, tm_err *err) {
+    const tm_ahead *ahead = tm__ahead_find(search, fit, ctx->budget);
+    if (ahead == NULL) {
+        return tm__trial_fit(ctx, search, rung, fit, raw, out, err);
+    }
+    if (ahead->found.status != TM_OK) {
+        if (err != NULL) {
+            *err = ahead->err;
+        }
+        return ahead->found.status;
+    }
+    *out = ahead->found;
+    tm__comm_count_fit(ctx->comm);
+    memcpy(raw, ahead->raw,
+           rung->folds[fit.fold].n_valid * tm__train_outputs(search->data) * sizeof(double));
+    if (ctx->budget != NULL) {
+        ctx->budget->work_used += out->spent;
+    }
+    return TM_OK;
+}
+
 tm_status tm__trial_fold(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_trial_run *trial,
                          tm_err *err) {
-    const uint64_t started = tm__budget_now_ns(ctx->budget);
     tm_candidate *candidate = &search->candidates[trial->candidate];
     const tm_fold *fold = &rung->folds[trial->n_folds];
-    tm_model *model = NULL;
+    tm_trial_found found;
     if (trial->raw == NULL) {
         TM_TRY(answers_init(search, rung, trial, err));
     }
     double *const raw = trial->raw + trial->n_valid * tm__train_outputs(search->data);
-    TM_TRY(fit_fold(ctx, search, fold, candidate, &model, raw, err));
-    trial->is_cut = trial->is_cut || (ctx->budget != NULL && ctx->budget->is_cut);
-    candidate->link = tm__model_link_of(model);
-    trial->rounds += model->n_rounds;
-    trial->work += model->work_used;
-    trial->log_strength += tm__log(fmax(chosen_strength(model), 1e-12));
+    const tm_trial_fit fit = {trial->candidate, trial->n_folds};
+    TM_TRY(find_or_fit(ctx, search, rung, fit, raw, &found, err));
+    trial->is_cut = trial->is_cut || found.is_cut;
+    candidate->link = found.link;
+    trial->rounds += found.rounds;
+    trial->work += found.work;
+    trial->log_strength += found.log_strength;
     trial->n_valid += fold->n_valid;
     trial->n_folds++;
-    trial->seconds += (double)(tm__budget_now_ns(ctx->budget) - started) * 1e-9;
-    tm__model_free(model);
+    trial->seconds += found.seconds;
     double *const so_far = &candidate->so_far[trial->n_folds - 1];
     *so_far = tm__nan(); /* of some folds alone it may not be defined: such races are not decided */
     if (trial->n_folds < rung->n_folds || rung->n_folds < rung->n_planned) {
@@ -225,6 +268,18 @@ static bool is_too_wide(const tm_search *search, const tm_trial_run *trial, tm_s
     return st == TM_E_LIMIT && trial->n_folds == 0 && search->options->learners == NULL;
 }
 
+/* The next folds, each on another rank. */
+static tm_status folds_ahead(tm_ctx *ctx, tm_search *search, const tm_rung *rung,
+                             const tm_trial_run *trial, tm_err *err) {
+    tm_trial_fit fits[TM_AHEAD_MAX];
+    const uint32_t n_max = tm__ahead_room(ctx, search);
+    uint32_t n = 0;
+    for (uint32_t fold = trial->n_folds; fold < rung->n_folds && n < n_max; fold++) {
+        fits[n++] = (tm_trial_fit){trial->candidate, fold};
+    }
+    return tm__ahead_fit(ctx, search, rung, fits, n, err);
+}
+
 tm_status tm__trial_finish(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_trial_run *trial,
                            tm_err *err) {
     tm_budget *whole = ctx->budget;
@@ -232,8 +287,9 @@ tm_status tm__trial_finish(tm_ctx *ctx, tm_search *search, const tm_rung *rung, 
     while (st == TM_OK && trial->n_folds < rung->n_folds) {
         tm_budget part = tm__budget_part(whole, 1.0 / (double)(rung->n_folds - trial->n_folds));
         tm_err own = {0};
+        st = folds_ahead(ctx, search, rung, trial, &own);
         ctx->budget = &part;
-        st = tm__trial_fold(ctx, search, rung, trial, &own);
+        st = st == TM_OK ? tm__trial_fold(ctx, search, rung, trial, &own) : st;
         whole->work_used += part.work_used;
         if (is_too_wide(search, trial, st)) {
             ctx->budget = whole;
