@@ -39,8 +39,9 @@ int main(void) {
     if (tm__comm_rank(comm) == 0) {
         const uint32_t p = tm__comm_ranks(comm);
         const double bytes = 2.0 * (p - 1) / p * MUCH * sizeof(int64_t);
-        printf("{\"ranks\": %u, \"sum_us\": %.2f, \"histogram_us\": %.2f, \"bytes_per_us\": %.1f}\n",
-               p, one, histogram, bytes / much);
+        printf(
+            "{\"ranks\": %u, \"sum_us\": %.2f, \"histogram_us\": %.2f, \"bytes_per_us\": %.1f}\n",
+            p, one, histogram, bytes / much);
     }
     tm__mem_free(cells);
     const bool is_ok = tm__comm_status(comm, &err) == TM_OK;

@@ -7,12 +7,14 @@
  *
  * A wait looks at the cancel flag: when a rank is lost, mpirun sends the others SIGTERM, and they
  * can say what they waited for. A rank that hangs, and a network that is cut, are known by the time
- * in which nothing came. Long waits sleep between looks, so that they cost no core to who computes.
+ * in which nothing came. Waits sleep between looks, so that they cost no core to who computes. They
+ * do not yield, and the library must not: on a core that others want, who yields gets it back after
+ * milliseconds, and who sleeps as soon as it wakes.
  */
 #include <assert.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -20,9 +22,11 @@
 #include "base/mem.h"
 #include "base/module.h"
 
-enum { THREAD_FUNNELED = 1, ERROR_NONE = 0, TAG = 7, SPINS = 200, SLEEP_US = 50 };
+enum { THREAD_FUNNELED = 1, ERROR_NONE = 0, TAG = 7, SPINS = 200 };
+enum { SLEEP_US = 5, LONG_SLEEP_US = 50, SLACK_NS = 1000 };
 
-static const uint64_t SLEEPS_AFTER_NS = 200000; /* longer than most messages are on their way */
+static const uint64_t SLEEPS_AFTER_NS = 30000; /* longer than most messages are on their way */
+static const uint64_t SLEEPS_LONG_AFTER_NS = 2000000;
 
 typedef struct mpi_api {
     int (*init_thread)(int *argc, char ***argv, int required, int *provided);
@@ -94,9 +98,7 @@ static tm_status wait_all(const mpi *m, int n, void *requests[], const tm_exchan
             started_ns = started_ns > 0 ? started_ns : now_ns;
             TM_TRY(wait_check(m, now_ns - started_ns, e, err));
             if (now_ns - started_ns > SLEEPS_AFTER_NS) {
-                tm__sleep_us(SLEEP_US);
-            } else {
-                (void)sched_yield(); /* ranks may share a core */
+                tm__sleep_us(now_ns - started_ns > SLEEPS_LONG_AFTER_NS ? LONG_SLEEP_US : SLEEP_US);
             }
         }
     }
@@ -140,6 +142,7 @@ bool tm__comm_is_rank(void) {
 static tm_status world_open(mpi *m, tm_comm **out, tm_err *err) {
     int provided = 0, size = 0;
     TM_TRY(tm__library_load(&library, NULL, &m->api, err));
+    (void)setenv("OMPI_MCA_mpi_yield_when_idle", "0", 1); /* waits sleep by themselves */
     m->world = address_of(m->api.world);
     m->byte = address_of(m->api.byte);
     if (m->api.init_thread(NULL, NULL, THREAD_FUNNELED, &provided) != ERROR_NONE ||
@@ -147,6 +150,7 @@ static tm_status world_open(mpi *m, tm_comm **out, tm_err *err) {
         m->api.comm_size(m->world, &size) != ERROR_NONE || provided < THREAD_FUNNELED) {
         return TM_FAIL(err, TM_E_UNAVAILABLE, "the library of MPI cannot start");
     }
+    (void)prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0); /* sleeps as short as they are meant */
     *out = tm__comm_create(&mpi_ops, m, (uint32_t)m->rank, (uint32_t)size);
     return *out != NULL ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory for ranks");
 }

@@ -98,10 +98,10 @@ json_t *tm__train_ranks_report(const tm_ctx *ctx) {
     return json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:o, s:o}", "n",
                      (json_int_t)tm__comm_ranks(ctx->comm), "messages",
                      (json_int_t)traffic.n_messages, "bytes_sent", (json_int_t)traffic.bytes,
-                     "seconds_waited", tm__json_number((double)traffic.waited_ns * 1e-9), "fits_dealt",
-                     (json_int_t)traffic.n_fits, "trees", (json_int_t)traffic.n_trees, "messages_per_tree",
-                     tm__json_number((double)traffic.tree_messages / n_trees), "bytes_per_tree",
-                     tm__json_number((double)traffic.tree_bytes / n_trees));
+                     "seconds_waited", tm__json_number((double)traffic.waited_ns * 1e-9),
+                     "fits_dealt", (json_int_t)traffic.n_fits, "trees", (json_int_t)traffic.n_trees,
+                     "messages_per_tree", tm__json_number((double)traffic.tree_messages / n_trees),
+                     "bytes_per_tree", tm__json_number((double)traffic.tree_bytes / n_trees));
 }
 
 /* Only the machine of a rank can make it fail where the others do not. */

@@ -17,8 +17,8 @@ TM_NODISCARD tm_status tm__train_ranks_check(const tm_ctx *ctx, const tm_train_o
                                              tm_err *err);
 /** Another model than rank 0 learned: TM_E_INTEGRITY. */
 TM_NODISCARD tm_status tm__train_ranks_same(const tm_ctx *ctx, const tm_hash *bundle, tm_err *err);
-/** {"n", "messages", "bytes_sent", "seconds_waited", "fits_dealt"} of this rank, and what of it was for "trees"
- * of boosting: "messages_per_tree", "bytes_per_tree". NULL for a process alone. */
+/** {"n", "messages", "bytes_sent", "seconds_waited", "fits_dealt"} of this rank, and what of it was
+ * for "trees" of boosting: "messages_per_tree", "bytes_per_tree". NULL for a process alone. */
 json_t *tm__train_ranks_report(const tm_ctx *ctx);
 /** The end of what ranks do together. Says which rank failed; a failure that rank 0 tells, too, is
  * not told twice. ctx->comm is NULL after it. */

@@ -432,6 +432,7 @@ tm_status tm__search_run(tm_ctx *ctx, tm_search *search, tm_err *err) {
 
 void tm__search_done(tm_search *search) {
     forget_raw(search);
+    tm__ahead_done(search);
     tm__stacking_done(&search->stacking);
     tm__mem_free(search->valid_pred);
     tm__mem_free(search->valid_y);
