@@ -23,10 +23,9 @@
 #include "base/module.h"
 
 enum { THREAD_FUNNELED = 1, ERROR_NONE = 0, TAG = 7, SPINS = 200 };
-enum { SLEEP_US = 5, LONG_SLEEP_US = 50, SLACK_NS = 1000 };
+enum { SLEEP_US_MIN = 5, SLEEP_US_MAX = 500, SLEEP_PART = 8, SLACK_NS = 1000 };
 
 static const uint64_t SLEEPS_AFTER_NS = 30000; /* longer than most messages are on their way */
-static const uint64_t SLEEPS_LONG_AFTER_NS = 2000000;
 
 typedef struct mpi_api {
     int (*init_thread)(int *argc, char ***argv, int required, int *provided);
@@ -85,6 +84,17 @@ static tm_status wait_check(const mpi *m, uint64_t waited_ns, const tm_exchange 
     return st;
 }
 
+/* An eighth of what was waited, so that a wait becomes little longer and a long one costs no core.
+ */
+static void sleep_some(uint64_t waited_ns) {
+    const uint64_t us = waited_ns / 1000 / SLEEP_PART;
+    if (waited_ns > SLEEPS_AFTER_NS) {
+        tm__sleep_us(us < SLEEP_US_MIN   ? SLEEP_US_MIN
+                     : us < SLEEP_US_MAX ? (uint32_t)us
+                                         : SLEEP_US_MAX);
+    }
+}
+
 static tm_status wait_all(const mpi *m, int n, void *requests[], const tm_exchange *e,
                           tm_err *err) {
     int is_done = 0;
@@ -97,9 +107,7 @@ static tm_status wait_all(const mpi *m, int n, void *requests[], const tm_exchan
             const uint64_t now_ns = tm__mono_ns();
             started_ns = started_ns > 0 ? started_ns : now_ns;
             TM_TRY(wait_check(m, now_ns - started_ns, e, err));
-            if (now_ns - started_ns > SLEEPS_AFTER_NS) {
-                tm__sleep_us(now_ns - started_ns > SLEEPS_LONG_AFTER_NS ? LONG_SLEEP_US : SLEEP_US);
-            }
+            sleep_some(now_ns - started_ns);
         }
     }
     return TM_OK;
