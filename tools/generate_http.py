@@ -3,7 +3,7 @@
 
 An endpoint says name, method, path (a segment is a word, {param} or {param}:verb), permission, handler and summary; further
 description, query, request (by content type), body_optional, errors (their shape), responses, desk (it may wait for a disk, so it does not run on a
-worker), batch (it always runs on a batch thread), general (it says nothing of models, so keys of one model may ask too) and scoped (its handler
+worker), study (the same, and it may read much: a thread of its own does it), batch (it always runs on a batch thread), general (it says nothing of models, so keys of one model may ask too) and scoped (its handler
 holds what the body names to the models of the key). An endpoint without a known permission fails the build.
 """
 import json
@@ -11,7 +11,7 @@ import os
 import re
 
 PERMISSIONS = {"public", "predict", "label", "read", "promote", "train", "admin", "ingest", "audit", "login"}
-KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "batch", "errors", "general", "scoped"}
+KEYS = {"name", "method", "path", "permission", "handler", "summary", "description", "query", "request", "body_optional", "responses", "desk", "study", "batch", "errors", "general", "scoped"}
 MEDIA = {"application/json": "TM_MEDIA_JSON", "application/x-ndjson": "TM_MEDIA_LINES", "text/csv": "TM_MEDIA_CSV", "application/vnd.apache.parquet": "TM_MEDIA_PARQUET", "application/octet-stream": "TM_MEDIA_BYTES"}
 SHAPES = {"v2": "TM_ERRORS_V2", "mlflow": "TM_ERRORS_MLFLOW"}  # of other protocols' errors; the schemas V2Error and MlflowError
 METHODS = {"GET": "TM_GET", "POST": "TM_POST"}
@@ -111,6 +111,8 @@ def tables(folder):
                   f".handle = tm__handle_{e['handler']}"]
         if e.get("desk"):
             fields.append(".on_desk = true")
+        if e.get("study"):
+            fields.append(".on_study = true")
         if e.get("batch"):
             fields.append(".on_batch = true")
         if e.get("general"):

@@ -297,10 +297,12 @@ static void refuse_overload(tm_conn *conn, const char *reason) {
 
 static bool queue_takes(tm_conn *conn, tm_queue queue) {
     tm_conns *conns = conn->conns;
-    /* What waits for a disk is not worth less when it is late: the desk takes all that has room. */
-    const uint64_t wait_ns = queue == TM_QUEUE_DESK ? UINT64_MAX : patience_ns(conn, conns->now_ns);
+    /* What waits for a disk is not worth less when it is late: desk and study take all that has
+     * room. */
+    const uint64_t wait_ns =
+        queue != TM_QUEUE_BATCH ? UINT64_MAX : patience_ns(conn, conns->now_ns);
     if (!conns->can_take(conns->post_arg, queue, wait_ns)) {
-        refuse_overload(conn, queue == TM_QUEUE_DESK
+        refuse_overload(conn, queue != TM_QUEUE_BATCH
                                   ? "too many requests wait for the disk"
                                   : "more large batches than can be scored in time");
         return false;
@@ -613,11 +615,13 @@ static void dispatch(tm_conn *conn) {
             finish(conn);
             return;
         }
-        const bool is_here = !endpoint->on_desk && !is_batch(x);
+        const bool is_here = !endpoint->on_desk && !endpoint->on_study && !is_batch(x);
         if (is_here) {
             answer_here(conn);
         }
-        const tm_queue queue = endpoint->on_desk ? TM_QUEUE_DESK : TM_QUEUE_BATCH;
+        const tm_queue queue = endpoint->on_desk    ? TM_QUEUE_DESK
+                               : endpoint->on_study ? TM_QUEUE_STUDY
+                                                    : TM_QUEUE_BATCH;
         if ((!is_here || x->wants_batch) && queue_takes(conn, queue)) {
             hand_over(conn, queue);
             return;

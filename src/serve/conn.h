@@ -23,8 +23,9 @@ typedef struct tm_conn tm_conn;
 
 /* Who answers an exchange that its worker does not. */
 typedef enum tm_queue {
-    TM_QUEUE_DESK, /* it waits for a disk */
-    TM_QUEUE_BATCH /* it is so large that others would wait for it */
+    TM_QUEUE_DESK,  /* it waits for a disk */
+    TM_QUEUE_STUDY, /* it reads much, and others that wait for a disk would wait for it */
+    TM_QUEUE_BATCH  /* it is so large that others would wait for it */
 } tm_queue;
 
 /* What the connections of one worker share. */

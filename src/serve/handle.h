@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What endpoints do; api/http names these. A handler sets x->status and x->reply and never fails
- * to. Those of endpoints with "desk" run on the desk's thread, the others on a worker or, when
- * there is much to do, on a batch thread.
+ * to. Those of endpoints with "desk" run on the desk's thread, those with "study" on the study's,
+ * the others on a worker or, when there is much to do, on a batch thread.
  */
 #ifndef TM_SERVE_HANDLE_H
 #define TM_SERVE_HANDLE_H

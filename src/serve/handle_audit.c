@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The audit chain: its entries, and whether it is whole. On the desk's thread. */
+/* The audit chain: its entries, and whether it is whole. On the desk's thread; the
+ * check, which reads all of it and is never remembered, on the study's. */
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"

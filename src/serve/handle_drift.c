@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What moved, and alerts. All of it reads a disk, so it runs on the desk's thread. */
+/* What moved, on the study's thread; alerts, on the desk's. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 #include "monitor/field_days.h"
 #include "monitor/label_errors.h"
 #include "serve/handle.h"
+#include "serve/remembered.h"
 
 bool tm__handle_may_see(const tm_exchange *x, const char *model) {
     const char *const models = tm__access_models(&x->current->keyring, &x->access);
@@ -17,14 +19,11 @@ bool tm__handle_may_see(const tm_exchange *x, const char *model) {
 /* ---- drift ---- */
 
 /* What there is to say of a version; members are set in *out as they are made. */
-static tm_status describe(tm_exchange *x, const tm_served *served, json_t *out, tm_err *err) {
-    json_t *recipe = NULL, *columns = NULL, *errors = NULL, *fields = NULL;
-    TM_TRY(tm__registry_recipe(x->desk->registry, served->model, &recipe, err));
+static tm_status describe(tm_exchange *x, const tm_served *served, int64_t budget_us, json_t *out,
+                          tm_err *err) {
+    json_t *columns = NULL, *errors = NULL, *fields = NULL;
     const tm_drift_ask ask = {
-        .model = served->model,
-        .version = served->version,
-        .budget_us = tm__json_i64(json_object_get(recipe, "monitor"), "false_alarm_us", 0)};
-    json_decref(recipe);
+        .model = served->model, .version = served->version, .budget_us = budget_us};
     const tm_errors_ask labelled = {served->model, served->version, INT64_MIN};
     const tm_drift_window_key key = {served->model, served->version};
     TM_TRY(tm__drift_report(x->desk->home, served->bundle, &ask, &columns, err));
@@ -35,6 +34,35 @@ static tm_status describe(tm_exchange *x, const tm_served *served, json_t *out, 
     TM_TRY(tm__field_days_report(x->desk->home, &key, &fields, err));
     tm__field_days_price(served->bundle, fields);
     json_object_set_new(out, "fields", fields);
+    return TM_OK;
+}
+
+/* The same as it is remembered, or made now. New reference of what must not be changed. */
+static tm_status recall(tm_exchange *x, const tm_served *served, json_t **out, tm_err *err) {
+    char key[TM_MAX_NAME + 64];
+    json_t *recipe = NULL;
+    TM_TRY(tm__registry_recipe(x->desk->registry, served->model, &recipe, err));
+    const int64_t budget_us = tm__json_i64(json_object_get(recipe, "monitor"), "false_alarm_us", 0);
+    json_decref(recipe);
+    (void)snprintf(key, sizeof(key), "drift %s %u %lld", served->model, served->version,
+                   (long long)budget_us);
+    const tm_remembered_now now = tm__remembered_now(x->desk->home);
+    *out = tm__remembered_find(x->desk->remembered, key, &now);
+    if (*out != NULL) {
+        return TM_OK;
+    }
+    json_t *const made =
+        json_pack("{s:s, s:I, s:b}", "model", served->model, "version", (json_int_t)served->version,
+                  "has_reference", tm__bundle_reference(served->bundle) != NULL);
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? describe(x, served, budget_us, made, err) : st;
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(made);
+        return st;
+    }
+    tm__remembered_keep(x->desk->remembered, key, &now, made);
+    *out = made;
     return TM_OK;
 }
 
@@ -60,14 +88,13 @@ static void cut(tm_exchange *x, const tm_list_page *page, json_t *out) {
 
 static tm_status add_served(tm_exchange *x, const tm_served *served, const tm_list_page *page,
                             json_t *list, tm_err *err) {
-    json_t *const out =
-        json_pack("{s:s, s:I, s:b}", "model", served->model, "version", (json_int_t)served->version,
-                  "has_reference", tm__bundle_reference(served->bundle) != NULL);
-    TM_TRY(tm__json_check(err));
-    const tm_status st = describe(x, served, out, err);
+    json_t *all = NULL;
+    TM_TRY(recall(x, served, &all, err));
+    json_t *const out = json_copy(all);
+    json_decref(all);
     cut(x, page, out);
     json_array_append_new(list, out);
-    return st;
+    return tm__json_check(err);
 }
 
 void tm__handle_drift(tm_exchange *x) {

@@ -62,6 +62,7 @@ typedef struct tm_endpoint {
     void (*handle)(tm_exchange *x);
     bool is_scoped; /* it holds what the body names to the models of the key itself */
     bool on_desk;   /* may wait for a disk: runs on the desk's thread, not on a worker */
+    bool on_study;  /* may read much besides: runs on the study's thread */
     bool on_batch;  /* its body is work, and it waits for others: runs on a batch thread */
     unsigned media; /* kinds of bodies that it takes; 0: none */
     tm_error_shape errors;
@@ -370,16 +371,17 @@ typedef struct tm_health {
  * the desk) has one of its own, and an exchange points to that of the thread that has it. */
 typedef struct tm_desk {
     uint32_t index;        /* of this thread's scratch in a tm_served */
-    tm_registry *registry; /* the desk's only; NULL elsewhere */
+    tm_registry *registry; /* the desk's and the study's; NULL elsewhere */
     const tm_home *home;
-    struct tm_jobs *crew;        /* threads that help with a large batch; NULL: none do */
-    struct tm_fill_desk *filler; /* this thread's way into the online store */
-    struct tm_shadows *shadows;  /* the server's; NULL: no version shadows another */
-    struct tm_audited *audited;  /* the server's: any thread; NULL: nothing is counted */
-    tm_monitor *monitor;         /* answers: any thread; the rest: the desk */
-    struct tm_recent *recent;    /* how versions fare: any thread */
-    tm_intake *intake;           /* any thread */
-    struct tm_parquet *parquet;  /* any thread */
+    struct tm_jobs *crew;             /* threads that help with a large batch; NULL: none do */
+    struct tm_fill_desk *filler;      /* this thread's way into the online store */
+    struct tm_shadows *shadows;       /* the server's; NULL: no version shadows another */
+    struct tm_audited *audited;       /* the server's: any thread; NULL: nothing is counted */
+    tm_monitor *monitor;              /* answers and reports: any thread; the rest: the desk */
+    struct tm_remembered *remembered; /* the study's; NULL elsewhere */
+    struct tm_recent *recent;         /* how versions fare: any thread */
+    tm_intake *intake;                /* any thread */
+    struct tm_parquet *parquet;       /* any thread */
     bool is_parked; /* the exchange just handled is answered later, by another thread */
     /* The desk's only: serve what the registry says now, before this request is answered. */
     void (*refresh)(void *arg);

@@ -7,7 +7,9 @@
  *      workers    epoll loops: parsing, predictions, health (worker.c)
  *      batch      as many threads: large predictions, so that no connection waits for another's
  *      desk       one request after the other that waits for a disk: labels, models, moves, live
- *                 scores, counters (jobs.c has these two queues)
+ *                 scores, counters
+ *      study      one request after the other that reads much of the log: reports, experiments, the
+ *                 audit; so no move waits for them (jobs.c has these three queues)
  *      moves      looks at the registry every WATCH_MS and loads what is to be served now, so that
  *                 no request waits for a model file
  *      watch      of low priority: opens what is to be kept ready besides, frees what is no longer
@@ -51,6 +53,7 @@
 #include "serve/prepare.h"
 #include "serve/probe.h"
 #include "serve/quota.h"
+#include "serve/remembered.h"
 #include "serve/serving.h"
 #include "serve/session.h"
 #include "serve/settling.h"
@@ -90,14 +93,14 @@ struct tm_server {
     ticking tick, beat;  /* fn NULL: none */
     uint64_t memory_max; /* of bundles; 0: no limit */
 
-    /* Desks of the workers, of the batch threads, of the shadows and of the desk, in this order; so
-     * the counters, with those of the acceptor behind them. */
+    /* Desks of the workers, of the batch threads, of the shadows, of the study and of the desk, in
+     * this order; so the counters, with those of the acceptor behind them. */
     uint32_t n_workers, n_desks;
     tm_desk *desks;  /* [n_desks] */
     tm_prom **proms; /* [n_desks + 1] */
     tm_worker_shared shared;
     tm_worker **workers; /* [n_workers] */
-    tm_jobs *batch_jobs, *desk_jobs;
+    tm_jobs *batch_jobs, *desk_jobs, *study_jobs;
     tm_shadows *shadows;
     _Atomic bool is_stopping;
     tm_health health;
@@ -137,6 +140,10 @@ struct tm_server {
     _Atomic bool stop_asked;
     uint64_t stop_ns, end_ns;
 };
+
+static tm_desk *the_study(tm_server *server) {
+    return &server->desks[server->n_desks - 2];
+}
 
 static tm_desk *the_desk(tm_server *server) {
     return &server->desks[server->n_desks - 1];
@@ -498,15 +505,19 @@ static void tick_main(void *arg) {
     }
 }
 
+static tm_jobs *jobs_of(tm_server *server, tm_queue queue) {
+    return queue == TM_QUEUE_DESK    ? server->desk_jobs
+           : queue == TM_QUEUE_STUDY ? server->study_jobs
+                                     : server->batch_jobs;
+}
+
 static void post(void *arg, tm_conn *conn, tm_queue queue) {
-    tm_server *server = arg;
-    tm__jobs_post(queue == TM_QUEUE_DESK ? server->desk_jobs : server->batch_jobs, conn);
+    tm__jobs_post(jobs_of(arg, queue), conn);
 }
 
 static bool can_take(void *arg, tm_queue queue, uint64_t wait_ns_max) {
     tm_server *server = arg;
-    return tm__jobs_can_take(queue == TM_QUEUE_DESK ? server->desk_jobs : server->batch_jobs,
-                             server->limits.in_flight_max, wait_ns_max);
+    return tm__jobs_can_take(jobs_of(server, queue), server->limits.in_flight_max, wait_ns_max);
 }
 
 static bool has_room(void *arg) {
@@ -684,6 +695,7 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     TM_TRY(tm__registry_open(server->home, &server->watch_registry, err));
     TM_TRY(tm__registry_open(server->home, &server->moves_registry, err));
     TM_TRY(tm__registry_open(server->home, &the_desk(server)->registry, err));
+    TM_TRY(tm__registry_open(server->home, &the_study(server)->registry, err));
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
     server->intake = tm__intake_create(server->home);
     server->parquet = tm__parquet_create(server->home, server->supervisor);
@@ -773,6 +785,10 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
         server->desks[i].refresh_arg = server;
     }
     the_desk(server)->refresh = refresh_from_desk;
+    the_study(server)->remembered = tm__remembered_create();
+    if (the_study(server)->remembered == NULL) {
+        return no_memory(err);
+    }
     the_desk(server)->prepare = prepare_from_desk;
     return TM_OK;
 }
@@ -829,11 +845,13 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
     }
     server->batch_jobs = tm__jobs_create("tm-batch", &server->desks[n], n);
     server->desk_jobs = tm__jobs_create("tm-desk", the_desk(server), 1);
+    server->study_jobs = tm__jobs_create("tm-study", the_study(server), 1);
     server->shadows = tm__shadows_create(&server->desks[2 * n], server->log, &server->limits);
     for (uint32_t i = 0; i < 2 * n; i++) {
         server->desks[i].shadows = server->shadows;
     }
-    bool ok = server->batch_jobs != NULL && server->desk_jobs != NULL && server->shadows != NULL;
+    bool ok = server->batch_jobs != NULL && server->desk_jobs != NULL &&
+              server->study_jobs != NULL && server->shadows != NULL;
     for (uint32_t i = 0; ok && i < n; i++) {
         ok = tm__worker_start(server->workers[i]);
     }
@@ -877,7 +895,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->signal_fd = -1;
     server->n_workers = options->threads > 0 ? options->threads : tm__cpu_count();
     server->n_workers = server->n_workers > THREADS_MAX ? THREADS_MAX : server->n_workers;
-    server->n_desks = 2 * server->n_workers + 2;
+    server->n_desks = 2 * server->n_workers + 3;
     tm__serve_limits_init(&server->limits, options->limits);
     tm_status st = read_log_policy(server, options->log_policy, err);
     st = st != TM_OK ? st : open_parts(server, err);
@@ -917,6 +935,7 @@ static void join_threads(tm_server *server) {
     }
     tm__jobs_free(server->batch_jobs);
     tm__jobs_free(server->desk_jobs);
+    tm__jobs_free(server->study_jobs);
     tm__shadows_stop(server->shadows);
     tm__parquet_free(server->parquet);
     tm__intake_close(server->intake); /* answers pushes that wait for the disk */
@@ -946,6 +965,7 @@ static void free_desks(tm_server *server) {
         tm__fill_desk_free(desk->filler);
         tm__buf_done(&desk->answers);
         tm__buf_done(&desk->live_text);
+        tm__remembered_free(desk->remembered);
     }
     for (uint32_t i = 0; server->proms != NULL && i <= server->n_desks; i++) {
         tm__prom_free(server->proms[i]);
