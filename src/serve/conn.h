@@ -27,6 +27,7 @@ typedef enum tm_queue {
     TM_QUEUE_STUDY, /* it reads much, and others that wait for a disk would wait for it */
     TM_QUEUE_BATCH  /* it is so large that others would wait for it */
 } tm_queue;
+#define TM_QUEUES 3
 
 /* What the connections of one worker share. */
 typedef struct tm_conns {

@@ -8,8 +8,7 @@
  *      batch      as many threads: large predictions, so that no connection waits for another's
  *      desk       one request after the other that waits for a disk: labels, models, moves, live
  *                 scores, counters
- *      study      one request after the other that reads much of the log: reports, experiments, the
- *                 audit; so no move waits for them (jobs.c has these three queues)
+ *      study      same for what reads much of the log: no move waits for it (jobs.c: all three)
  *      moves      looks at the registry every WATCH_MS and loads what is to be served now, so that
  *                 no request waits for a model file
  *      watch      of low priority: opens what is to be kept ready besides, frees what is no longer
@@ -99,8 +98,8 @@ struct tm_server {
     tm_desk *desks;  /* [n_desks] */
     tm_prom **proms; /* [n_desks + 1] */
     tm_worker_shared shared;
-    tm_worker **workers; /* [n_workers] */
-    tm_jobs *batch_jobs, *desk_jobs, *study_jobs;
+    tm_worker **workers;        /* [n_workers] */
+    tm_jobs *queues[TM_QUEUES]; /* by tm_queue */
     tm_shadows *shadows;
     _Atomic bool is_stopping;
     tm_health health;
@@ -505,26 +504,21 @@ static void tick_main(void *arg) {
     }
 }
 
-static tm_jobs *jobs_of(tm_server *server, tm_queue queue) {
-    return queue == TM_QUEUE_DESK    ? server->desk_jobs
-           : queue == TM_QUEUE_STUDY ? server->study_jobs
-                                     : server->batch_jobs;
-}
-
 static void post(void *arg, tm_conn *conn, tm_queue queue) {
-    tm__jobs_post(jobs_of(arg, queue), conn);
+    tm_server *server = arg;
+    tm__jobs_post(server->queues[queue], conn);
 }
 
 static bool can_take(void *arg, tm_queue queue, uint64_t wait_ns_max) {
     tm_server *server = arg;
-    return tm__jobs_can_take(jobs_of(server, queue), server->limits.in_flight_max, wait_ns_max);
+    return tm__jobs_can_take(server->queues[queue], server->limits.in_flight_max, wait_ns_max);
 }
 
 static bool has_room(void *arg) {
     tm_server *server = arg;
     const uint32_t n_max = server->limits.in_flight_max;
-    return tm__jobs_can_take(server->desk_jobs, n_max, UINT64_MAX) &&
-           tm__jobs_can_take(server->batch_jobs, n_max,
+    return tm__jobs_can_take(server->queues[TM_QUEUE_DESK], n_max, UINT64_MAX) &&
+           tm__jobs_can_take(server->queues[TM_QUEUE_BATCH], n_max,
                              server->limits.wait_ms_max * UINT64_C(1000000));
 }
 
@@ -785,12 +779,9 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
         server->desks[i].refresh_arg = server;
     }
     the_desk(server)->refresh = refresh_from_desk;
-    the_study(server)->remembered = tm__remembered_create();
-    if (the_study(server)->remembered == NULL) {
-        return no_memory(err);
-    }
     the_desk(server)->prepare = prepare_from_desk;
-    return TM_OK;
+    the_study(server)->remembered = tm__remembered_create();
+    return the_study(server)->remembered != NULL ? TM_OK : no_memory(err);
 }
 
 static tm_status open_parts(tm_server *server, tm_err *err) {
@@ -843,15 +834,17 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory");
         }
     }
-    server->batch_jobs = tm__jobs_create("tm-batch", &server->desks[n], n);
-    server->desk_jobs = tm__jobs_create("tm-desk", the_desk(server), 1);
-    server->study_jobs = tm__jobs_create("tm-study", the_study(server), 1);
+    server->queues[TM_QUEUE_BATCH] = tm__jobs_create("tm-batch", &server->desks[n], n);
+    server->queues[TM_QUEUE_DESK] = tm__jobs_create("tm-desk", the_desk(server), 1);
+    server->queues[TM_QUEUE_STUDY] = tm__jobs_create("tm-study", the_study(server), 1);
     server->shadows = tm__shadows_create(&server->desks[2 * n], server->log, &server->limits);
     for (uint32_t i = 0; i < 2 * n; i++) {
         server->desks[i].shadows = server->shadows;
     }
-    bool ok = server->batch_jobs != NULL && server->desk_jobs != NULL &&
-              server->study_jobs != NULL && server->shadows != NULL;
+    bool ok = server->shadows != NULL;
+    for (uint32_t i = 0; i < TM_QUEUES; i++) {
+        ok = ok && server->queues[i] != NULL;
+    }
     for (uint32_t i = 0; ok && i < n; i++) {
         ok = tm__worker_start(server->workers[i]);
     }
@@ -933,9 +926,9 @@ static void join_threads(tm_server *server) {
             tm__worker_join(server->workers[i]);
         }
     }
-    tm__jobs_free(server->batch_jobs);
-    tm__jobs_free(server->desk_jobs);
-    tm__jobs_free(server->study_jobs);
+    for (uint32_t i = 0; i < TM_QUEUES; i++) {
+        tm__jobs_free(server->queues[i]);
+    }
     tm__shadows_stop(server->shadows);
     tm__parquet_free(server->parquet);
     tm__intake_close(server->intake); /* answers pushes that wait for the disk */
