@@ -45,6 +45,7 @@
 #include "serve/arms.h"
 #include "serve/audited.h"
 #include "serve/declared_log.h"
+#include "serve/desk.h"
 #include "serve/door.h"
 #include "serve/expiry.h"
 #include "serve/fill.h"
@@ -68,8 +69,6 @@
 #define STOP_TURN_MS 5
 #define EVENTS_MAX 16u
 #define THREADS_MAX 256u
-#define ARENA_BYTES_MAX ((size_t)64 << 20)
-#define LOGGED_BYTES_MAX ((size_t)512 << 20)
 
 enum { TAG_LISTEN = 1, TAG_WAKE = 2, TAG_SIGNAL = 3 };
 
@@ -757,22 +756,13 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
         }
     }
     for (uint32_t i = 0; i < server->n_desks; i++) {
-        server->desks[i] = (tm_desk){
-            .index = i,
-            .prom = server->proms[i],
-            .proms = server->proms,
-            .n_proms = server->n_desks + 1,
-            .arena = tm__arena_create(ARENA_BYTES_MAX),
-            .is_stopping = &server->is_stopping,
-            .started_us = tm__now_us(),
-        };
-        tm__buf_init(&server->desks[i].answers, LOGGED_BYTES_MAX);
-        server->desks[i].filler = tm__fill_desk_create();
-        if (server->desks[i].arena == NULL || server->desks[i].filler == NULL) {
+        if (!tm__desk_init(&server->desks[i], i)) {
             return TM_FAIL(err, TM_E_NOMEM, "out of memory");
         }
-    }
-    for (uint32_t i = 0; i < server->n_desks; i++) {
+        server->desks[i].prom = server->proms[i];
+        server->desks[i].proms = server->proms;
+        server->desks[i].n_proms = server->n_desks + 1;
+        server->desks[i].is_stopping = &server->is_stopping;
         server->desks[i].health = &server->health;
         server->desks[i].sessions = server->sessions;
         server->desks[i].has_room = has_room;
@@ -781,7 +771,8 @@ static tm_status open_desks(tm_server *server, tm_err *err) {
     the_desk(server)->refresh = refresh_from_desk;
     the_desk(server)->prepare = prepare_from_desk;
     the_study(server)->remembered = tm__remembered_create();
-    return the_study(server)->remembered != NULL ? TM_OK : no_memory(err);
+    return the_study(server)->remembered != NULL ? TM_OK
+                                                 : TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
 static tm_status open_parts(tm_server *server, tm_err *err) {
@@ -952,13 +943,7 @@ static void join_threads(tm_server *server) {
 
 static void free_desks(tm_server *server) {
     for (uint32_t i = 0; server->desks != NULL && i < server->n_desks; i++) {
-        tm_desk *desk = &server->desks[i];
-        tm__registry_close(desk->registry);
-        tm__arena_free(desk->arena);
-        tm__fill_desk_free(desk->filler);
-        tm__buf_done(&desk->answers);
-        tm__buf_done(&desk->live_text);
-        tm__remembered_free(desk->remembered);
+        tm__desk_done(&server->desks[i]);
     }
     for (uint32_t i = 0; server->proms != NULL && i <= server->n_desks; i++) {
         tm__prom_free(server->proms[i]);
