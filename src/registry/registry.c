@@ -143,6 +143,18 @@ tm_status tm__registry_db_open(const char *path, bool read_only, tm_registry *ar
     return tm__db_open(path, &options, out, err);
 }
 
+tm_status tm__registry_db_move_open(const char *path, tm_registry *arg, bool create, tm_db **out,
+                                    tm_err *err) {
+    const tm_db_options options = {
+        .create = create,
+        .is_moving = true,
+        .migrations = meta_migrations,
+        .application_id = TM_META_APPLICATION_ID,
+        .migration_arg = arg,
+    };
+    return tm__db_open(path, &options, out, err);
+}
+
 static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,
                                tm_err *err) {
     tm_registry *registry = tm__mem_zalloc(1, sizeof(*registry));

@@ -20,6 +20,10 @@ struct tm_registry {
 TM_NODISCARD tm_status tm__registry_db_open(const char *path, bool read_only, tm_registry *arg,
                                             tm_db **out, tm_err *err);
 
+/** Same for who moves tables (tm_db_options.is_moving). */
+TM_NODISCARD tm_status tm__registry_db_move_open(const char *path, tm_registry *arg, bool create,
+                                                 tm_db **out, tm_err *err);
+
 /** Run fn inside one transaction: all of it or nothing. */
 TM_NODISCARD tm_status tm__registry_transact(tm_registry *registry,
                                              tm_status (*fn)(tm_registry *registry, void *arg,

@@ -24,6 +24,10 @@ void tm__db_close(tm_db *db) {
     }
 }
 
+const char *tm__db_path(const tm_db *db) {
+    return db->path;
+}
+
 bool tm__db_is_postgres(const tm_db *db) {
     return db->ops == &tm__db_pg;
 }
@@ -64,11 +68,23 @@ uint32_t tm__db_version_last(const tm_migration *migrations) {
     return version_last;
 }
 
+bool tm__db_version_moves(const tm_db_options *options, int64_t version) {
+    const int64_t last = tm__db_version_last(options->migrations);
+    return options->is_moving && (version <= last || version == (int64_t)TM_DB_FORMAT_MOVED ||
+                                  version == (last | (int64_t)TM_DB_FORMAT_HALF));
+}
+
 tm_status tm__db_version_fail(const tm_db *db, int64_t version, bool is_now, tm_err *err) {
     if (version == (int64_t)TM_DB_FORMAT_MOVED) {
         (void)TM_FAIL(err, TM_E_UNSUPPORTED, "the tables of '%s' were moved to another store",
                       db->path);
-        tm_err_hint(err, "Start the program again: the home says where they are now.");
+        tm_err_hint(err,
+                    "Start the program again: the home says where they are now. If it says here, "
+                    "run the same 'tidemill store migrate' again.");
+    } else if ((version & (int64_t)TM_DB_FORMAT_HALF) != 0) {
+        (void)TM_FAIL(err, TM_E_UNSUPPORTED, "the tables of '%s' are half-applied", db->path);
+        tm_err_hint(
+            err, "A 'tidemill store migrate' to there did not end: run it again where it began.");
     } else if (is_now) {
         (void)TM_FAIL(err, TM_E_UNSUPPORTED,
                       "'%s' has format %lld now and this program knows up to %u", db->path,

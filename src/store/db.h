@@ -38,6 +38,8 @@ typedef struct tm_db_options {
     const tm_migration *migrations; /* ends with version 0 */
     uint32_t application_id;        /* a file of another kind is TM_E_DATA */
     void *migration_arg;            /* for run_locked: see tm__db_migration_arg() */
+    bool is_moving; /* for db_move.h: nothing is migrated; a place that was left or is half moved
+                       opens too, and one that is made is half */
     uint32_t page_bytes; /* of a file that is made: a power of two, 512 to 65,536; 0: 4,096 */
     const char *part; /* PostgreSQL: these tables have a schema of their own, NAME_part; or NULL */
 } tm_db_options;
@@ -101,6 +103,7 @@ TM_NODISCARD tm_status tm__db_check(tm_db *db, tm_err *err);
 /** The format: the version of the last migration. */
 TM_NODISCARD tm_status tm__db_format(tm_db *db, uint32_t *out, tm_err *err);
 bool tm__db_is_postgres(const tm_db *db);
+const char *tm__db_path(const tm_db *db); /* as it was opened; borrowed */
 
 /** A statement from the connection's cache, reset and unbound; give it back with tm__stmt_done().
  * sql is a literal. */

@@ -33,9 +33,13 @@
 
 static tm_status set_up(const tm_pg_db *db, tm_pq *pq, tm_err *err) {
     tm_buf sql;
+    char name[64]; /* by which tm__db_users() finds them */
+    (void)snprintf(name, sizeof(name), "tidemill %s", db->schema);
     tm__buf_init(&sql, 1024);
     (void)tm__buf_text(&sql, "SET search_path TO ");
     (void)tm__pq_quote(&sql, tm__str(db->schema), '"');
+    (void)tm__buf_text(&sql, "; SET application_name TO ");
+    (void)tm__pq_quote(&sql, tm__str(name), '\'');
     (void)tm__buf_text(&sql, "; SET bytea_output TO hex; SET lock_timeout TO '10s';"
                              " SET idle_in_transaction_session_timeout TO '60s';"
                              " SET default_transaction_isolation TO 'read committed';"

@@ -121,7 +121,8 @@ static tm_status label_check(const tm_pg_db *db, const tm_db_options *options,
     if (label->application_id != (int64_t)options->application_id) {
         return foreign(db, err);
     }
-    return label->format > (int64_t)db->base.version
+    return label->format > (int64_t)db->base.version &&
+                   !tm__db_version_moves(options, label->format)
                ? tm__db_version_fail(&db->base, label->format, false, err)
                : TM_OK;
 }
@@ -219,7 +220,12 @@ tm_status tm__pg_bring_up(tm_pg_db *db, const tm_db_options *options, tm_err *er
         return TM_FAIL(err, TM_E_NOT_FOUND, "nothing is in '%s' yet", db->base.path);
     }
     TM_TRY(has_label ? label_check(db, options, &label, err) : TM_OK);
-    const bool is_current = has_label && label.format == (int64_t)db->base.version;
+    bool is_current = has_label && label.format == (int64_t)db->base.version;
+    if (options->is_moving) {
+        db->base.version =
+            has_label ? (uint32_t)label.format : db->base.version | TM_DB_FORMAT_HALF;
+        is_current = has_label;
+    }
     if (options->read_only && !is_current) {
         (void)TM_FAIL(err, TM_E_UNSUPPORTED, "'%s' has format %lld and needs %u", db->base.path,
                       (long long)label.format, db->base.version);

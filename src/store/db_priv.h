@@ -13,6 +13,8 @@
 
 /* Of a place whose rows were moved to another engine: nobody writes there any more. */
 #define TM_DB_FORMAT_MOVED 0x7fffffffu
+/* And this bit is in the format of a place where rows are being moved to. */
+#define TM_DB_FORMAT_HALF 0x40000000u
 
 struct tm_stmt {
     tm_db *db;
@@ -86,6 +88,9 @@ void tm__db_lost(tm_db *db);
 /** Fail because the place has a version that this program does not know: found at opening, or
  * (is_now) meanwhile. */
 tm_status tm__db_version_fail(const tm_db *db, int64_t version, bool is_now, tm_err *err);
+/** Whether a place of this format, which is not the last one of the options, may be opened as it
+ * is: by who moves tables. */
+bool tm__db_version_moves(const tm_db_options *options, int64_t version);
 /** The last version of a list of migrations. */
 uint32_t tm__db_version_last(const tm_migration *migrations);
 

@@ -530,7 +530,7 @@ static tm_status db_label_check(const tm_db *db, const tm_db_options *options,
         tm_err_at(err, db->path, 0, 0);
         return st;
     }
-    if (label->version > (int64_t)version_last) {
+    if (label->version > (int64_t)version_last && !tm__db_version_moves(options, label->version)) {
         return tm__db_version_fail(db, label->version, false, err);
     }
     return TM_OK;
@@ -551,7 +551,7 @@ static tm_status db_migrate_locked(tm_db *db, const tm_db_options *options, uint
     tm__buf_init(&text, 128);
     tm_status st = TM_OK;
     if (tm__buf_printf(&text, "PRAGMA application_id=%u; PRAGMA user_version=%u",
-                       options->application_id, version_last)) {
+                       options->application_id, db->version)) {
         st = db_exec(db, (const char *)text.data, err);
     } else {
         st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -576,7 +576,8 @@ static tm_status db_admit(tm_db *db, const tm_db_options *options, tm_db_label *
 
 static tm_status db_migrate(tm_db *db, const tm_db_options *options, tm_err *err) {
     TM_TRY(db_exec(db, "BEGIN EXCLUSIVE", err));
-    const tm_status st = db_migrate_locked(db, options, db->version, err);
+    const tm_status st =
+        db_migrate_locked(db, options, tm__db_version_last(options->migrations), err);
     if (st != TM_OK) {
         db_rollback(db);
         return st;
@@ -602,7 +603,7 @@ static tm_status db_bring_up(tm_db *db, const tm_db_options *options, tm_err *er
     tm_db_label label = {0};
     TM_TRY(db_configure(db, err));
     TM_TRY(db_admit(db, options, &label, err));
-    const bool is_current = label.version == (int64_t)db->version;
+    bool is_current = label.version == (int64_t)db->version;
     if (options->read_only && label.is_fresh) {
         return TM_FAIL(err, TM_E_NOT_FOUND, "nothing is in '%s' yet", db->path);
     }
@@ -614,6 +615,10 @@ static tm_status db_bring_up(tm_db *db, const tm_db_options *options, tm_err *er
     }
     if (options->read_only) {
         return TM_OK;
+    }
+    if (options->is_moving) {
+        db->version = label.is_fresh ? db->version | TM_DB_FORMAT_HALF : (uint32_t)label.version;
+        is_current = !label.is_fresh;
     }
     TM_TRY(label.is_fresh ? db_set_page(db, options->page_bytes, err) : TM_OK);
     TM_TRY(db_use_wal(db, err));

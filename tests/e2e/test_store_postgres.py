@@ -2,16 +2,18 @@
 """The tables of meta.db in PostgreSQL 15: what the unit tests of the store and the registry ask of SQLite, asked of a server."""
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import time
 
 import pytest
 
 from conftest import PROGRAM, Server
-from servers import Postgres
+from servers import Postgres, PASSWORD, POSTGRES_BIN
 
 # Each of the registry's files has its part of the SQL; a sink runs in a child, which needs the network then.
-SUITES = ["db", "db_pg", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
+SUITES = ["db", "db_move", "db_pg", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
           "registry_files", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule", "alert", "alert_teller",
           "drift_store", "drift_watch", "drift_minute", "drift_report", "drift_series", "error_watch", "field_days", "traffic_store", "traffic_watch"]
 
@@ -81,3 +83,96 @@ def test_one_run_leads_and_the_other_takes_over(tm, dsn_file):
     finally:
         one.process.kill()
         assert two.stop() == 0
+
+
+@pytest.fixture(name="home")
+def fixture_home(tm):
+    """A home with a model, a key and rows to ask."""
+    tm.write("x.csv", "a,late\n" + "".join(f"{i},{i % 3 == 0 and 1 or 0}\n" for i in range(300)))
+    tm.ok("train", "x.csv", "--target", "late", "--learner", "linear")
+    tm.ok("key", "create", "--role", "admin", "--name", "me")
+    return tm
+
+
+def test_tables_move_to_postgresql_and_back(home, serve, dsn_file):
+    tm, go = home, ("store", "migrate", "sqlite", "postgres", "--dsn-file", dsn_file)
+    asked = lambda: (tm.ok("predict", "x", "x.csv").out, tm.ok("model", "show", "x", "--json").json, tm.ok("key", "ls", "--json").json)
+    before = asked()
+    server = serve()
+    assert "a server works on" in tm(*go).err
+    server.stop()
+    there = tm.ok(*go, "--schema", "moved", "--json").json
+    assert (there["to"], there["tables"]) == ("postgres", 18)
+    assert asked() == before
+    tm.ok("audit", "verify")
+    assert tm(*go, "--schema", "moved").code == 5 and "already" in tm(*go).err
+    tm.ok("train", "x.csv", "--target", "late", "--learner", "linear", "--seed", "2")  # numbers go on
+    server = serve()
+    back = ("store", "migrate", "postgres", "sqlite")
+    assert tm(*back).code == 5
+    tm.write("other/store.json", (tm.folder / ".tidemill/store.json").read_text())
+    shutil.copy2(tm.folder / ".tidemill/keys.secret", tm.folder / "other")
+    (tm.folder / "other/bundles").symlink_to(tm.folder / ".tidemill/bundles")
+    beside = Server(tm, "--home", "other")  # another home on the same tables
+    server.stop()
+    assert "of tidemill use" in tm(*back).err
+    beside.stop()
+    tm.ok(*back)
+    assert sorted(os.listdir(tm.folder / ".tidemill"))[-2:] == ["snapshots", "temp"] and (tm.folder / ".tidemill/meta.db").exists()
+    assert asked()[0] == before[0] and len(tm.ok("model", "show", "x@2", "--json").json["bundle_hash"]) == 64
+    tm.ok("audit", "verify")
+    assert "were moved" in tm("model", "ls", "--home", "other").err
+    assert tm(*go, "--schema", "moved").code == 5  # what was left there is left
+    tm.ok(*go, "--schema", "moved_again")
+    assert asked()[0] == before[0]
+
+
+def hold(server, sql):
+    """A session of psql that has run this and stays."""
+    words = [str(POSTGRES_BIN / "psql"), "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", str(server.port), "-U", "mill", "-d", "mill"]
+    held = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PGPASSWORD": PASSWORD})
+    held.stdin.write(f"BEGIN; {sql}; SELECT 'held';\n")
+    held.stdin.flush()
+    assert held.stdout.readline() == "held\n"
+    return held
+
+
+def test_a_move_that_was_killed_is_refused_by_name_and_goes_on(home, server, dsn_file):
+    tm, words = home, ("store", "migrate", "sqlite", "postgres", "--dsn-file", str(dsn_file), "--schema", "half")
+    tm.write("other/store.json", json.dumps({"postgres": {"dsn_file": str(dsn_file), "schema": "half"}}))
+    (tm.folder / "other/bundles").mkdir()
+    before = tm.ok("model", "ls", "--json").json
+
+    def kill_when(is_so):
+        with tm.popen([str(tm.program), *words], cwd=tm.folder, env=tm.env, stderr=subprocess.DEVNULL) as moving:
+            wait_until(is_so)
+            moving.kill()
+        said = tm("model", "ls", "--home", "other")
+        assert said.code == 2 and "half-applied" in said.err and "store migrate" in said.err
+        assert tm.ok("model", "ls", "--json").json == before and "store.json" not in os.listdir(tm.folder / ".tidemill")
+
+    with sqlite3.connect(tm.folder / ".tidemill/meta.db", isolation_level=None) as writer:  # before the first row
+        writer.execute("BEGIN IMMEDIATE")
+        kill_when(lambda: server.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'half' AND tablename = 'tidemill'") == "1"
+                  and server.sql("SELECT count(*) FROM half.tidemill WHERE format > 1000000") == "1")
+        writer.execute("ROLLBACK")
+    held = hold(server, "LOCK TABLE half.jobs IN ACCESS EXCLUSIVE MODE")  # among the rows
+    kill_when(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1")
+    held.communicate("ROLLBACK;\n")
+    tm.ok(*words)
+    assert tm.ok("model", "ls", "--json").json == before == tm.ok("model", "ls", "--home", "other", "--json").json
+    tm.ok("audit", "verify")
+    left = sqlite3.connect(tm.folder / ".tidemill/meta.db")
+    assert left.execute("PRAGMA user_version").fetchone()[0] == 0x7fffffff
+    left.close()
+    (tm.folder / ".tidemill/store.json").rename(tm.folder / ".tidemill/store.moving.json")  # killed before the home said where
+    assert "were moved" in tm("model", "ls").err
+    tm.ok(*words)
+    assert tm.ok("model", "ls", "--json").json == before
+
+
+def test_a_newer_format_is_not_moved(home, dsn_file):
+    with sqlite3.connect(home.folder / ".tidemill/meta.db") as newer:
+        newer.execute("PRAGMA user_version = 99")
+    said = home("store", "migrate", "sqlite", "postgres", "--dsn-file", dsn_file, "--schema", "newer")
+    assert said.code == 2 and "has format 99" in said.err

@@ -444,6 +444,11 @@ const fault_case fault_cases[] = {
      .changes_early = true, /* file by file, and gone on with */
      .want = 0},
     {"encrypt forget", "full", {"encrypt", "--forget", "0"}, .want = 3},
+    {"store migrate",
+     "full",
+     {"store", "migrate", "sqlite", "postgres", "--dsn-file", "data.key"},
+     .want = 7},
+    {"store migrate back", "full", {"store", "migrate", "postgres", "sqlite"}, .want = 5},
     {"backup", "full", {"backup", "copy.tar.zst"}, .says = "is written", .want = 0},
     {"restore", "full", {"restore", "home.tar.zst", "--home", "again"}, .want = 0},
     {"restore check", "full", {"restore", "home.tar.zst", "--check", "--json"}, .want = 0},
