@@ -77,9 +77,10 @@ TM_NODISCARD tm_status tm__registry_bundle_check(tm_registry *registry, const tm
                                                  tm_err *err);
 /**
  * From which probability on a version with this info calls the positive class of two: by the rule
- * of its model's recipe where that is another one than it was trained with and needs no rows (a
- * cost, of calibrated answers; a value), else as the version says. So a cost that changed acts
- * before anything is learned again. Any thread.
+ * of its model's recipe where that is another one than it was trained with and can be told (a cost,
+ * of calibrated answers; a value; capacity, recall and F1 by the cells of its validation rows,
+ * which versions of before do not have), else as the version says. So a cost or a capacity that
+ * changed acts before anything is learned again. Any thread.
  */
 double tm__registry_threshold(const json_t *recipe, const json_t *info);
 /** True when its file is the one that a bundle was opened from, and as it was then. */

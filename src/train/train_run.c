@@ -22,7 +22,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/pool.h"
-#include "metric/threshold.h"
+#include "metric/threshold_cells.h"
 #include "train/train_calibrate.h"
 #include "train/train_conformal.h"
 #include "train/train_reference.h"
@@ -229,7 +229,9 @@ static void describe_threshold(run *r) {
         json_object_set(said, names[i], json_object_get(json_object_get(reach, names[i]), "value"));
     }
     json_object_set_new(said, "validation", r->has_validation ? reach : json_null());
-    if (!r->has_validation) {
+    if (r->has_validation) {
+        json_object_set_new(said, "cells", tm__threshold_cells(&rows));
+    } else {
         json_decref(reach);
     }
     json_object_set_new(r->info, "threshold", said);

@@ -58,13 +58,22 @@ def test_what_is_no_rule_or_has_no_rows_is_refused(made, rule, more, part):
     assert result.code == 2 and part in result.err, result.err
 
 
-def test_a_cost_that_changed_acts_on_the_route_at_once_and_back(tm, serve):
+def test_a_cost_or_capacity_that_changed_acts_on_the_route_at_once_and_back(tm, serve):
     """Before anything is learned again; the history has it, and the file of before undoes it."""
     draw = random.Random(5)
     rows = [(draw.random(), draw.gauss(0, 1)) for _ in range(2000)]
     tm.write("rows.csv", "a,b,y\n" + "".join(f"{a:.4f},{b:.4f},{int(draw.random() < a * a * 0.8)}\n" for a, b in rows))
     project = "models:\n  m:\n    from: rows.csv\n    target: y\n    threshold: %s\n"
-    own = train(tm, "0.5").json["threshold"]["value"]
+    trained = train(tm, "0.5").json["threshold"]
+    own, cells = trained["value"], trained["cells"]
+
+    def from_of(share):
+        total, called, value = sum(cells["positives"]) + sum(cells["negatives"]), 0, 1.0
+        for answer, yes, no in zip(cells["answers"], cells["positives"], cells["negatives"]):
+            called += yes + no
+            value = answer if called <= share * total else value
+        return value
+
     server = serve()
     asked = {"rows": [{"a": a / 50, "b": 0} for a in range(50)]}
 
@@ -72,7 +81,8 @@ def test_a_cost_that_changed_acts_on_the_route_at_once_and_back(tm, serve):
         told = server.request("POST", "/v1/routes/m/predict", asked)[2]["predictions"]
         return [(p["probability"], p["prediction"] in (1, True, "1")) for p in told]
 
-    for rule, value in (("0.5", own), ("cost:1:9", 0.1), ("cost:2:1", 2 / 3), ("0.25", 0.25), ("0.5", own)):
+    for rule, value in (("0.5", own), ("cost:1:9", 0.1), ("cost:2:1", 2 / 3), ("0.25", 0.25), ("capacity:0.1", from_of(0.1)),
+                        ("capacity:0.3", from_of(0.3)), ("0.5", own)):
         tm.write("tidemill.yaml", project % rule)
         tm.ok("apply")
         end = time.monotonic() + 10
@@ -85,5 +95,5 @@ def test_a_cost_that_changed_acts_on_the_route_at_once_and_back(tm, serve):
         assert sum("1" == line.split(",")[-2] for line in told) == sum(c for _, c in calls()), rule
         assert tm.ok("model", "show", "m@1", "--json").json["calls_from"] == pytest.approx(value)
     events = [e["event"] for e in tm.ok("model", "history", "m", "--json").json["history"]]
-    assert events.count("recipe.set") == 4  # the first file says what the home does
+    assert events.count("recipe.set") == 6  # the first file says what the home does
     assert server.stop() == 0
