@@ -110,18 +110,24 @@ void tm__system_limits(tm_limits *out) {
                        .address_bytes = limit_of(RLIMIT_AS)};
 }
 
-/* The least memory.max of this process's cgroup and those above it; 0: none. */
-static uint64_t cgroup_memory(void) {
+/* Folder of this process's cgroup below /sys/fs/cgroup; "": none. out [256] */
+static void cgroup_folder(char *out) {
     tm_buf buf;
-    char folder[256] = "", path[320];
     tm_str rest = kernel_text("/proc/self/cgroup", &buf);
+    out[0] = '\0';
     while (rest.len > 0) {
         const tm_str line = tm__str_cut(&rest, '\n');
         if (tm__str_has_prefix(line, "0::/")) {
-            (void)tm__str_copy(folder, sizeof(folder), (tm_str){line.ptr + 3, line.len - 3});
+            (void)tm__str_copy(out, 256, (tm_str){line.ptr + 3, line.len - 3});
         }
     }
     tm__buf_done(&buf);
+}
+
+/* The least memory.max of this process's cgroup and those above it; 0: none. */
+static uint64_t cgroup_memory(void) {
+    char folder[256], path[320];
+    cgroup_folder(folder);
     uint64_t least = kernel_number("/sys/fs/cgroup/memory/memory.limit_in_bytes");
     for (;;) {
         (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", folder);
@@ -145,6 +151,54 @@ uint64_t tm__memory_bytes(bool *out_is_cgroup) {
         *out_is_cgroup = is_cgroup;
     }
     return is_cgroup ? group : machine;
+}
+
+/* The number behind a word at the begin of a line; 0: there is none. */
+static uint64_t kernel_field(const char *path, const char *word) {
+    tm_buf buf;
+    uint64_t value = 0;
+    tm_str rest = kernel_text(path, &buf);
+    while (rest.len > 0 && value == 0) {
+        tm_str line = tm__str_cut(&rest, '\n');
+        if (tm__str_is(tm__str_cut(&line, ' '), word)) {
+            line = tm__str_trim(line);
+            (void)tm__str_to_u64(tm__str_cut(&line, ' '), &value);
+        }
+    }
+    tm__buf_done(&buf);
+    return value;
+}
+
+/* What a cgroup with a limit leaves, with the pages of files that it would give up; UINT64_MAX: it
+ * has no limit. */
+static uint64_t cgroup_left(const char *folder) {
+    char path[320];
+    (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", folder);
+    const uint64_t limit = kernel_number(path);
+    (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.current", folder);
+    const uint64_t used = kernel_number(path);
+    (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.stat", folder);
+    const uint64_t given_up = kernel_field(path, "inactive_file");
+    if (limit == 0) {
+        return UINT64_MAX;
+    }
+    const uint64_t held = used > given_up ? used - given_up : 0;
+    return limit > held ? limit - held : 1;
+}
+
+uint64_t tm__memory_free(void) {
+    char folder[256];
+    uint64_t least = kernel_field("/proc/meminfo", "MemAvailable:") * 1024;
+    cgroup_folder(folder);
+    for (;;) {
+        const uint64_t left = cgroup_left(folder);
+        least = left != UINT64_MAX && (least == 0 || left < least) ? left : least;
+        char *const slash = strrchr(folder, '/');
+        if (slash == NULL) {
+            return least;
+        }
+        *slash = '\0';
+    }
 }
 
 uint32_t tm__cpu_affinity(void) {

@@ -22,6 +22,10 @@ void tm__system_limits(tm_limits *out);
 /** Bytes of memory that this process may use: of the machine, or less by its cgroup; 0 when not
  * known. *out_is_cgroup says which (may be NULL). */
 uint64_t tm__memory_bytes(bool *out_is_cgroup);
+/** Bytes of memory that could still be taken before something is killed or swapped: what the kernel
+ * holds for available on the machine, or less by a cgroup; 0 when not known. It changes all the
+ * time. */
+uint64_t tm__memory_free(void);
 /** CPUs that this process may run on, before a quota of its cgroup. */
 uint32_t tm__cpu_affinity(void);
 /** "always", "madvise" or "never": how the kernel gives huge pages; "unknown". Static. */

@@ -98,6 +98,16 @@ static void print_feedback(tm_cli *cli, const json_t *turn, const char *before) 
     }
 }
 
+static void print_wait(tm_cli *cli, const json_t *waits) {
+    if (waits != NULL) {
+        tm__cli_print(cli, "  %s %s%s%s: %s\n",
+                      json_object_get(waits, "until") != NULL ? "waited  " : "waits   ",
+                      word(waits, "since", ""),
+                      json_object_get(waits, "until") != NULL ? " to " : "",
+                      word(waits, "until", ""), word(waits, "reason", ""));
+    }
+}
+
 static void print_turn(tm_cli *cli, const json_t *turn) {
     const json_t *step = NULL;
     size_t i = 0;
@@ -111,6 +121,7 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
                   (long long)tm__json_i64(turn, "rows", 0),
                   (long long)tm__json_i64(turn, "new_rows", 0),
                   (long long)tm__json_i64(turn, "champion", 0));
+    print_wait(cli, json_object_get(turn, "waits"));
     print_quarantined(cli, turn, "  kept out ");
     print_feedback(cli, turn, "  feedback ");
     print_how(cli, json_object_get(turn, "how"));
@@ -219,7 +230,7 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
     json_t *story = NULL;
     tm_gate_load load = {0};
     const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
-    const tm_retrain_options options = {
+    tm_retrain_options options = {
         .model = tm__cli_arg(cli, "MODEL"),
         .resumes = tm__cli_flag(cli, "resume"),
         .promote = !tm__cli_flag(cli, "no-promote"),
@@ -237,7 +248,8 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
     if (tm__cli_flag(cli, "turns")) {
         return tell_turns(cli, err);
     }
-    tm_status st = tm__gate_load_open(cli, options.model, &load, err);
+    tm_status st = tm__cli_size(cli, "training-memory", &options.memory_max, err);
+    st = st == TM_OK ? tm__gate_load_open(cli, options.model, &load, err) : st;
     st = st == TM_OK ? tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err) : st;
     if (st == TM_OK) {
         st = tm__home_open(cli->home, false, &home, err);

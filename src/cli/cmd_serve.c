@@ -24,6 +24,7 @@ typedef struct turning {
     const tm_home *home;
     const tm_log *log;
     tm_leader_state told; /* what the log has of who leads */
+    uint64_t training_memory_max;
 } turning;
 
 /* The loop is open while this one leads, and in one epoch. */
@@ -40,7 +41,8 @@ static tm_status turn_with_leader(turning *turn, tm_err *err) {
     const tm_loop_place place = {.home = turn->home,
                                  .supervisor = turn->supervisor,
                                  .log = turn->log,
-                                 .epoch = state.is_shared ? state.epoch : 0};
+                                 .epoch = state.is_shared ? state.epoch : 0,
+                                 .training_memory_max = turn->training_memory_max};
     turn->epoch = state.epoch;
     return tm__loop_open(&place, &turn->loop, err);
 }
@@ -158,6 +160,7 @@ tm_status cmd_run(tm_cli *cli, tm_err *err) {
     turning turn = {.log = &cli->log, .told = {.is_known = true}};
     tm_home *home = NULL;
     tm_status st = begin(&turn.supervisor, err);
+    st = st == TM_OK ? tm__cli_size(cli, "training-memory", &turn.training_memory_max, err) : st;
     st = st == TM_OK ? tm__home_open(cli->home, true, &home, err) : st;
     turn.home = home;
     st = st == TM_OK ? open_leader(cli, home, &turn.leader, err) : st;

@@ -106,7 +106,10 @@ static void judge_learning(json_t *m) {
     const char *const last = tm__json_text(m, "last_retrain", "");
     const char *const status = tm__json_text(m, "source_status", "");
     char span[32];
-    if (strcmp(last, "failed") == 0) {
+    const char *const waits = tm__json_text(m, "retrain_waits", NULL);
+    if (waits != NULL) {
+        say(m, "warn", "retrain", "a retraining waits: %s", waits);
+    } else if (strcmp(last, "failed") == 0) {
         say(m, "warn", "retrain", "the last retraining failed: tidemill model history %s",
             tm__json_text(m, "model", ""));
     } else if (number(m, "retrains_fruitless") >= TM_TRIGGER_FRUITLESS) {

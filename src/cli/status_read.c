@@ -23,6 +23,7 @@
 #include "monitor/monitor_recent.h"
 #include "registry/hooks.h"
 #include "registry/route_json.h"
+#include "registry/turn.h"
 #include "source/intake.h"
 #include "store/serving_file.h"
 #include "store/training_file.h"
@@ -196,6 +197,19 @@ static void add_data(const gathering *g, json_t *m, const json_t *recipe,
     }
 }
 
+/* Why a retraining that was begun does not go on; null: none waits. */
+static tm_status add_waiting(const gathering *g, json_t *m, const char *model, tm_err *err) {
+    tm_turn turn = {0};
+    bool has = false;
+    TM_TRY(tm__turn_find(g->place->registry, model, &turn, &has, err));
+    const json_t *const waits = has ? json_object_get(turn.story, "waits") : NULL;
+    const bool is_over = json_object_get(waits, "until") != NULL;
+    json_object_set(m, "retrain_waits",
+                    waits == NULL || is_over ? json_null() : json_object_get(waits, "reason"));
+    tm__turn_done(&turn);
+    return TM_OK;
+}
+
 static tm_status add_schedule(const gathering *g, json_t *m, const json_t *recipe,
                               const char *model, tm_err *err) {
     const json_t *const retrain = json_object_get(recipe, "retrain");
@@ -225,6 +239,7 @@ static tm_status add_schedule(const gathering *g, json_t *m, const json_t *recip
     json_object_set_new(m, "retrain_every_seconds",
                         has_next ? json_integer((json_int_t)every_s) : json_null());
     set_copy(m, "last_retrain", last, "state");
+    TM_TRY(add_waiting(g, m, model, err));
     json_object_set_new(m, "retrains_fruitless", json_integer((json_int_t)runs.n_fruitless));
     return TM_OK;
 }

@@ -155,6 +155,8 @@ static void next_text(const json_t *m, char *out) {
     const double left = number(m, "next_retrain_seconds");
     if (strcmp(tm__json_text(m, "last_retrain", ""), "running") == 0) {
         (void)snprintf(out, CELL_BYTES, "now");
+    } else if (json_is_string(json_object_get(m, "retrain_waits"))) {
+        (void)snprintf(out, CELL_BYTES, "waits");
     } else if (left < 0) {
         (void)snprintf(out, CELL_BYTES, "due");
     } else {

@@ -44,6 +44,7 @@ typedef struct tm_retrain_options {
     tm_status (*prove)(tm_ctx *ctx, const tm_bundle *bundle, tm_table *table,
                        const tm_window_tables *others, json_t **out, tm_err *err);
     const tm_load_tester *load; /* NULL: a gate that asks for a load refuses */
+    uint64_t memory_max; /* that the training is held to have, besides what is free; 0: no bound */
 } tm_retrain_options;
 /**
  * Read the recipe's source again, add the labelled answers that are newer than the champion's
@@ -54,7 +55,8 @@ typedef struct tm_retrain_options {
  * of the outcome}. Nothing new to learn from is TM_E_REFUSED with a hint.
  *
  * Errors: also TM_E_CONFLICT while another training runs in the home, or a version of the model
- * comes in steps. What fails ends the turn; TM_E_CANCELLED and a kill leave it to be gone on with.
+ * comes in steps. What fails ends the turn; TM_E_CANCELLED, a kill, and TM_E_LIMIT of a plan that
+ * asks for more memory than is free (loop_admit.h) leave it to be gone on with.
  */
 TM_NODISCARD tm_status tm__loop_retrain(tm_ctx *ctx, const tm_home *home,
                                         const tm_retrain_options *options, json_t **out,
@@ -96,6 +98,7 @@ typedef struct tm_loop_place {
     const struct tm_log *log; /* may be NULL */
     int64_t epoch; /* of the leader (registry/leader.h), which each commit is held against; 0: none
                     */
+    uint64_t training_memory_max; /* bytes that a training may have; 0: what is free */
 } tm_loop_place;
 
 /* The schedule of a daemon: which model is due when. Owner thread: a thread of `tidemill run`.

@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "loop/loop_admit.h"
 #include "loop/loop_choice_priv.h"
 #include "loop/loop_how.h"
 #include "loop/training_told.h"
@@ -126,6 +127,9 @@ static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_
     (void)tm__str_copy(recipe.options.test_snapshot, sizeof(recipe.options.test_snapshot),
                        tm__str(tm__json_text(story, "held_snapshot", "")));
     tm__train_events_use(&r->events, &recipe.options);
+    r->admission =
+        (tm_admission){.free_bytes = tm__admit_free(r->options->memory_max, tm__mem_bytes())};
+    recipe.options.admission = &r->admission;
     tm_status st = open_checkpoint(ctx, r, &recipe.options, err);
     if (st == TM_OK) {
         const char *const because = r->options->because != NULL ? r->options->because : "retrain";
@@ -162,6 +166,7 @@ static tm_status keep_bundle(tm_retraining *r, const tm_train_result *result, tm
     TM_TRY(tm__home_bundle_save(r->home, &result->bundle_hash, bytes->data, bytes->len, err));
     TM_TRY(tm__bundle_load(bytes->data, bytes->len, &r->candidate_bundle, err));
     json_object_set_new(r->turn.story, "bundle_hash", json_string(hash));
+    tm__admit_begin(&r->turn, &r->admission);
     json_object_set_new(r->turn.story, "candidates", tm__turn_candidates(result->report));
     json_object_set(r->turn.story, "seconds", json_object_get(result->report, "seconds"));
     json_object_set_new(r->turn.story, "unmatured_source_rows",

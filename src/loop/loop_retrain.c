@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "loop/label_guard.h"
+#include "loop/loop_admit.h"
 #include "loop/loop_choice.h"
 #include "loop/loop_how.h"
 #include "loop/loop_turn.h"
@@ -320,10 +321,21 @@ static void drop_files(tm_retraining *r) {
     }
 }
 
+/* The plan asks for more than is free: it waits, and that was no try. */
+static void wait_for_memory(tm_retraining *r, const tm_err *own) {
+    tm__admit_wait(&r->turn, &r->admission, own->message);
+    const tm_status given_back = tm__turn_not_tried(r->registry, &r->turn);
+    (void)given_back; /* one of its tries is lost then, and it does not say why it waits */
+}
+
 /* The failure itself is what the caller must hear, whether it could be noted or not. A run that was
  * asked to stop is gone on with, and that was no try. */
 static void fail(tm_retraining *r, tm_status st, const tm_err *own) {
     if (r->turn.state == TM_TURN_ENDED || may_pass(st)) {
+        return;
+    }
+    if (r->admission.is_refused) {
+        wait_for_memory(r, own);
         return;
     }
     if (st == TM_E_CANCELLED) {

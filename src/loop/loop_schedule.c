@@ -7,8 +7,9 @@
  *   a turn that nobody works on, or labels to watch a version by ── the same with `--resume`
  *     running ── exit ──> done | refused | failed, a newer daemon ──> lost
  *
- * One at a time: a training uses all cores and may take most of the memory, and forty that are due
- * at two in the morning must not kill the machine that serves.
+ * One at a time: a training uses all cores, and forty that are due at two in the morning must not
+ * kill the machine that serves. One whose plan asks for more memory than is free waits
+ * (loop_admit.h), and the others go before it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/system.h"
+#include "loop/loop_admit.h"
 #include "loop/loop_evidence.h"
 #include "loop/loop_job.h"
 #include "loop/loop_priv.h"
@@ -46,6 +48,7 @@ struct tm_loop {
     tm_supervisor *supervisor;
     const struct tm_log *log; /* may be NULL */
     int64_t epoch;
+    uint64_t training_memory_max;
     tm_registry *registry;
     tm_running running[TM_LOOP_RUNS_MAX];
     uint32_t n_running;
@@ -74,6 +77,7 @@ tm_status tm__loop_open(const tm_loop_place *place, tm_loop **out, tm_err *err) 
     loop->supervisor = supervisor;
     loop->log = log;
     loop->epoch = epoch;
+    loop->training_memory_max = place->training_memory_max;
     const tm_lone_child alone = {
         .home = home, .supervisor = supervisor, .log = log, .epoch = epoch};
     loop->compacting = (tm_compacting){.child = alone};
@@ -114,11 +118,21 @@ static void log_failure(const tm_loop *loop, const char *model, const tm_err *er
 
 /* ---- Children that ended ---- */
 
-static const char *job_state(const tm_child_state *child) {
+/* A turn that waits for memory says so itself; its child ended as one that failed. */
+static bool waits_now(tm_loop *loop, const char *model) {
+    tm_turn turn = {0};
+    bool has = false;
+    const tm_status st = tm__turn_find(loop->registry, model, &turn, &has, NULL);
+    const bool waits = st == TM_OK && has && tm__admit_waits(&turn, NULL);
+    tm__turn_done(&turn);
+    return waits;
+}
+
+static const char *job_state(tm_loop *loop, const char *model, const tm_child_state *child) {
     if (child->exit_code == 0) {
         return "done";
     }
-    return child->exit_code == 1 ? "refused" : "failed";
+    return child->exit_code == 1 ? "refused" : waits_now(loop, model) ? "waits" : "failed";
 }
 
 /* That a model is asked for less and less is said each time one more run came to nothing. */
@@ -135,7 +149,7 @@ static void tell_back_off(tm_loop *loop, const char *model) {
 static void reap(tm_loop *loop, const tm_running *run, const tm_child_state *child) {
     tm_err err = {0};
     json_t *result = tm__job_result(loop->home, run->job);
-    const char *state = job_state(child);
+    const char *state = job_state(loop, run->model, child);
     if (child->exit_code != 0 && child->exit_code != 1) {
         (void)tm__str_copy(loop->failed, sizeof(loop->failed), tm__str(run->model));
         loop->turns_ns = tm__mono_ns() + TM_LOOP_AGAIN_NS;
@@ -173,12 +187,15 @@ static void reap_all(tm_loop *loop) {
 static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm_err *err) {
     char *out_path = tm__job_path(loop->home, run->job, "out");
     char *err_path = tm__job_path(loop->home, run->job, "err");
+    char most[32];
+    (void)snprintf(most, sizeof(most), "%llu", (unsigned long long)loop->training_memory_max);
+    const char *const bound = loop->training_memory_max > 0 ? "--training-memory" : NULL;
     const char *const begins[] = {
         tm__program_path(),        "retrain", run->model, "--because", why, "--home",
-        tm__home_path(loop->home), "--json",  NULL};
-    const char *const goes_on[] = {tm__program_path(), "retrain", run->model,
-                                   "--resume",         "--home",  tm__home_path(loop->home),
-                                   "--json",           NULL};
+        tm__home_path(loop->home), "--json",  bound,      most,        NULL};
+    const char *const goes_on[] = {
+        tm__program_path(),        "retrain", run->model, "--resume", "--home",
+        tm__home_path(loop->home), "--json",  bound,      most,       NULL};
     const tm_child_spec spec = {.argv = why != NULL ? begins : goes_on,
                                 .stdout_path = out_path,
                                 .stderr_path = err_path,
@@ -228,7 +245,8 @@ typedef struct due {
 static tm_status look_at_turn(tm_loop *loop, const char *model, due *next, bool *out_is_free,
                               tm_err *err) {
     tm_turn_need need = TM_TURN_FREE;
-    TM_TRY(tm__turn_need(loop->home, loop->registry, loop->evidence, model, &need, err));
+    TM_TRY(tm__turn_need(loop->home, loop->registry, loop->evidence, model,
+                         loop->training_memory_max, &need, err));
     *out_is_free = need == TM_TURN_FREE;
     const bool is_paused = strcmp(loop->failed, model) == 0 && tm__mono_ns() < loop->turns_ns;
     if ((need == TM_TURN_GO_ON || need == TM_TURN_LOOK) && !is_paused) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "loop/loop_admit.h"
 #include "loop/loop_evidence.h"
 #include "loop/loop_how.h"
 #include "registry/rollout.h"
@@ -324,7 +325,7 @@ static tm_status watch_need(struct tm_evidence *evidence, const tm_turn *turn, t
 }
 
 tm_status tm__turn_need(const tm_home *home, tm_registry *registry, struct tm_evidence *evidence,
-                        const char *model, tm_turn_need *out, tm_err *err) {
+                        const char *model, uint64_t memory_max, tm_turn_need *out, tm_err *err) {
     tm_turn turn = {0};
     bool has = false;
     tm_status st = tm__turn_find(registry, model, &turn, &has, err);
@@ -335,7 +336,9 @@ tm_status tm__turn_need(const tm_home *home, tm_registry *registry, struct tm_ev
     } else if (st == TM_OK && has && turn.state == TM_TURN_WATCHING) {
         st = watch_need(evidence, &turn, out, err);
     } else if (st == TM_OK && has) {
-        *out = is_locked(home) ? TM_TURN_WAIT : TM_TURN_GO_ON;
+        const bool may_begin =
+            !tm__admit_waits(&turn, NULL) || tm__admit_fits(&turn, tm__admit_free(memory_max, 0));
+        *out = !may_begin || is_locked(home) ? TM_TURN_WAIT : TM_TURN_GO_ON;
     }
     tm__turn_done(&turn);
     return st;

@@ -40,8 +40,9 @@ typedef struct tm_retraining {
     bool promotes;
     uint64_t work, budget_ms;
     tm_turn_how how;
-    json_t *how_recipe;   /* of one that goes on from the champion's model */
-    tm_row_window window; /* of rows to learn from; UNSAID before it is chosen, or asked for */
+    json_t *how_recipe;     /* of one that goes on from the champion's model */
+    tm_admission admission; /* of the training */
+    tm_row_window window;   /* of rows to learn from; UNSAID before it is chosen, or asked for */
 } tm_retraining;
 
 /** One training at a time in a home: TM_E_CONFLICT while another process has it. */
@@ -99,14 +100,15 @@ void tm__regret_judge(const double *now, const double *before, uint64_t n, tm_re
 /* What an open turn asks of the daemon. */
 typedef enum tm_turn_need {
     TM_TURN_FREE,  /* nothing: the next may begin when it is due */
-    TM_TURN_WAIT,  /* somebody works on it */
+    TM_TURN_WAIT,  /* somebody works on it, or it waits for memory */
     TM_TURN_GO_ON, /* a child is to go on with it */
     TM_TURN_LOOK   /* a child is to look at the labels */
 } tm_turn_need;
 struct tm_evidence;
-/** Cheap, for each look of a daemon; what a rollout came to is noted in passing. */
+/** Cheap, for each look of a daemon; what a rollout came to is noted in passing. memory_max: as of
+ * tm_loop_place. */
 TM_NODISCARD tm_status tm__turn_need(const tm_home *home, tm_registry *registry,
                                      struct tm_evidence *evidence, const char *model,
-                                     tm_turn_need *out, tm_err *err);
+                                     uint64_t memory_max, tm_turn_need *out, tm_err *err);
 
 #endif

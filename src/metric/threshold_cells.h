@@ -9,17 +9,17 @@
 #include "metric/threshold.h"
 
 /**
- * {"answers": [n], "positives": [n], "negatives": [n]}: the surest first; a cell has the weights of
- * the rows whose answer is at least its own and below that of the cell before. Equal answers are in
- * one cell. Each cell reaches a sixteenth further than the one before, from a thousandth of the
- * rows on, so that a share is met to a sixteenth of it, whatever it is; 120 cells or so.
+ * {"answers": [n], "weights": [n]}: the surest first; a cell has the weight of the rows whose
+ * answer is at least its own and below that of the cell before. Equal answers are in one cell. Each
+ * cell reaches a sixteenth further than the one before, from a thousandth of the rows on, so that a
+ * share is met to a sixteenth of it, whatever it is; 120 cells or so.
  *
  * Owns:    a new reference; NULL when out of memory.  Cost: O(n log n).
  * Errors:  none.  Threads: any.
  */
 json_t *tm__threshold_cells(const tm_called_rows *rows);
-/** As tm__threshold_find() on the rows of cells, for CAPACITY, RECALL and F1; the others ask how
- * many rows there were, or need none.
+/** As tm__threshold_find() on the rows of cells, for CAPACITY; the others ask for truths, or for
+ * no rows.
  *
  * Owns:    nothing of cells, which may come from a file of anybody.
  * Errors:  TM_E_UNSUPPORTED (another rule), TM_E_INVALID (no cells, or none that could be),

@@ -8,8 +8,8 @@ static const char *rule_of(const json_t *recipe) {
     return tm__json_text(recipe, "threshold", "");
 }
 
-/* Costs go by calibrated answers, a value by itself; what needs rows by what the version keeps of
- * its validation rows. */
+/* Costs go by calibrated answers, a value by itself, a capacity by what the version keeps of its
+ * validation rows. */
 static tm_status find(const tm_threshold_rule *rule, const json_t *info, tm_threshold *out) {
     const tm_called_rows none = {0};
     return rule->kind == TM_RULE_COST || rule->kind == TM_RULE_VALUE

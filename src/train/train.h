@@ -88,6 +88,15 @@ typedef struct tm_trial {
 /* Called from the thread that trains. */
 typedef void (*tm_trial_fn)(void *arg, const tm_trial *trial);
 
+/* What a training may take of a machine that others work on, and what it would. */
+typedef struct tm_admission {
+    uint64_t free_bytes;  /* beside what the process holds when the training begins; 0: not known */
+    uint64_t needs_bytes; /* filled: at the least, with what is held; 0: it was not come to */
+    bool is_refused;      /* filled: the plan does not fit */
+} tm_admission;
+/** Whether what is needed can be had, with a fourth of it to spare, for a plan is the least. */
+bool tm__admission_fits(uint64_t needs_bytes, uint64_t free_bytes);
+
 typedef struct tm_train_options {
     const char *model; /* name, for info */
     const char *target;
@@ -154,6 +163,8 @@ typedef struct tm_train_options {
     bool is_repeat;                   /* of a run with budget_ms: `stops` stand for the clock */
     const uint64_t *stops;            /* [n_stops] info.stops of that run */
     uint32_t n_stops;
+    tm_admission *admission; /* TM_E_LIMIT before anything is learned when the plan does not fit;
+                                what is learned does not depend on it; NULL: nobody asks */
 } tm_train_options;
 
 /* A query whose columns may look at the future. */

@@ -85,12 +85,25 @@ static tm_status refuse(const tm_train_plan *plan, uint64_t limit, tm_err *err) 
     return st;
 }
 
-/* The features of the training rows, of which only the shape is wanted. */
+/* The features of the training rows, of which only the shape is wanted; of many rows every n-th
+ * tells it where nothing but an admission asks. */
 static tm_status fit_program(tm_ctx *ctx, const tm_search *search, tm_program **out, tm_err *err) {
     const tm_train_data *data = search->data;
     const tm_program_options options = tm__train_program_options(data, search->options->seed);
-    return tm__program_fit(ctx, data->table, &data->schema, data->y, data->train, data->n_train,
-                           &options, out, NULL, err);
+    const bool is_rough = search->options->admission != NULL && ctx->memory_limit == 0;
+    const uint64_t step = is_rough ? 1 + data->n_train / SLICE_ROWS : 1;
+    const uint64_t n = (data->n_train + step - 1) / step;
+    uint32_t *const rows = tm__mem_alloc(n > 0 ? n : 1, sizeof(*rows));
+    if (rows == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a plan");
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        rows[i] = data->train[i * step];
+    }
+    const tm_status st = tm__program_fit(ctx, data->table, &data->schema, data->y, rows, n,
+                                         &options, out, NULL, err);
+    tm__mem_free(rows);
+    return st;
 }
 
 /* What a training needs at the least; *out_features: that its rows become. */
@@ -133,15 +146,41 @@ static tm_status plan_memory(tm_ctx *ctx, const tm_search *search, bool is_singl
     return TM_OK;
 }
 
+bool tm__admission_fits(uint64_t needs_bytes, uint64_t free_bytes) {
+    return free_bytes == 0 || needs_bytes <= free_bytes - free_bytes / 5;
+}
+
+static tm_status admit(const tm_train_plan *plan, tm_admission *admission, tm_err *err) {
+    const uint64_t needs = total(plan) - plan->held, free_bytes = admission->free_bytes;
+    const double mib = 1.0 / (1 << 20);
+    admission->needs_bytes = total(plan);
+    if (tm__admission_fits(needs, free_bytes)) {
+        return TM_OK;
+    }
+    admission->is_refused = true;
+    const tm_status st =
+        TM_FAIL(err, TM_E_LIMIT, "training needs %.0f MiB more at the least, and %.0f MiB are free",
+                (double)needs * mib + 1, (double)free_bytes * mib);
+    tm_err_hint(err,
+                "It waits until a fourth more than it needs is free; features take %.0f MiB, "
+                "fitting %.0f.",
+                (double)plan->features * mib, (double)plan->fitting * mib);
+    return st;
+}
+
 tm_status tm__train_plan_check(tm_ctx *ctx, const tm_search *search, bool is_single,
                                tm_train_plan *out, tm_err *err) {
     uint32_t n_features = 0;
     tm_train_plan plan = {0};
-    if (ctx->memory_limit == 0) {
+    tm_admission *const admission = search->options->admission;
+    if (ctx->memory_limit == 0 && admission == NULL) {
         return TM_OK;
     }
     TM_TRY(plan_memory(ctx, search, is_single, &plan, &n_features, err));
-    if (total(&plan) > ctx->memory_limit) {
+    if (admission != NULL) {
+        TM_TRY(admit(&plan, admission, err));
+    }
+    if (ctx->memory_limit > 0 && total(&plan) > ctx->memory_limit) {
         return refuse(&plan, ctx->memory_limit, err);
     }
     *out = plan;

@@ -372,7 +372,9 @@ typedef struct tm_train_plan {
     uint64_t answers;  /* of the rows to validate or test on */
 } tm_train_plan;
 /** What a training needs at the least, before it begins; TM_E_LIMIT when that is over
- * ctx->memory_limit. Nothing is done without one. */
+ * ctx->memory_limit, or more than the options' admission lets it take. Nothing is done without
+ * both.
+ */
 TM_NODISCARD tm_status tm__train_plan_check(tm_ctx *ctx, const tm_search *search, bool is_single,
                                             tm_train_plan *out, tm_err *err);
 /* train_rules.c */

@@ -68,10 +68,10 @@ def test_a_cost_or_capacity_that_changed_acts_on_the_route_at_once_and_back(tm, 
     own, cells = trained["value"], trained["cells"]
 
     def from_of(share):
-        total, called, value = sum(cells["positives"]) + sum(cells["negatives"]), 0, 1.0
-        for answer, yes, no in zip(cells["answers"], cells["positives"], cells["negatives"]):
-            called += yes + no
-            value = answer if called <= share * total else value
+        called, value = 0, 1.0
+        for answer, weight in zip(cells["answers"], cells["weights"]):
+            called += weight
+            value = answer if called <= share * sum(cells["weights"]) else value
         return value
 
     server = serve()

@@ -106,3 +106,24 @@ def test_two_projects_on_one_machine_do_not_meet(tm):
     for project in projects:
         project.ok("model", "verify")
         assert {t["model"] for t in turns(project)} == {"churn"}
+
+
+def test_a_retraining_that_would_not_fit_waits_says_why_and_goes_on(tm):
+    rows = prepare(tm) + churn_rows(300, seed=6)
+    tm.write("data.csv", csv_text(rows))
+    for words in (["retrain", "churn"], *[["retrain", "churn", "--resume"]] * 4):  # waiting is no try
+        refused = tm(*words, "--training-memory", "300K")
+        assert refused.code == 7 and "more at the least" in refused.err, refused.err
+    told = turns(tm)[0]
+    assert told["outcome"] is None and told["waits"]["needs_bytes"] > 300 << 10 and "until" not in told["waits"]
+    assert "waits    " in tm.ok("retrain", "churn", "--turns").out
+    status = tm("status", "--json").json["models"][0]
+    assert status["retrain_waits"] == told["waits"]["reason"]
+    server = Server(tm, "--training-memory", "4G", command="run")
+    try:
+        wait_for(lambda: not is_open(tm))
+    finally:
+        assert server.stop() == 0
+    told = turns(tm)[0]
+    assert told["waits"]["until"] >= told["waits"]["since"] and told["plan"]["needs_bytes"] > 300 << 10
+    check_record(tm)

@@ -33,6 +33,8 @@ static void limits_are_those_of_the_process(void **state) {
 static void memory_and_processors_are_there(void **state) {
     (void)state;
     assert_true(tm__memory_bytes(NULL) > (UINT64_C(64) << 20));
+    assert_true(tm__memory_free() > 0);
+    assert_true(tm__memory_free() <= tm__memory_bytes(NULL));
     assert_true(tm__cpu_affinity() >= tm__cpu_count());
     const char *pages = tm__huge_pages();
     assert_true(strcmp(pages, "always") == 0 || strcmp(pages, "madvise") == 0 ||

@@ -7,17 +7,37 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "registry/turn.h"
 #include "temp_home.h"
 #include "tiny_bundle.h"
 
 static const tm_actor actor = {.name = "test"};
 static tm_supervisor *supervisor;
 
+/* `test_loop_schedule retrain MODEL --resume --home DIR --json --training-memory BYTES` */
+static int end_turn(char **argv) {
+    tm_home *home = NULL;
+    tm_registry *registry = NULL;
+    tm_turn turn = {0};
+    bool has = false;
+    tm_status st = tm__home_open(argv[5], false, &home, NULL);
+    st = st == TM_OK ? tm__registry_open(home, &registry, NULL) : st;
+    st = st == TM_OK ? tm__turn_find(registry, argv[2], &turn, &has, NULL) : st;
+    st = st == TM_OK ? tm__turn_end(registry, &turn, "kept", "played", NULL) : st;
+    tm__turn_done(&turn);
+    tm__registry_close(registry);
+    tm__home_close(home);
+    return st == TM_OK ? 0 : 7;
+}
+
 /* This program is its own child: `test_loop_schedule retrain MODEL --because WHY --home DIR
  * --json`.
  */
 static int play_child(int argc, char **argv) {
-    const bool is_asked_right = argc == 8 && strcmp(argv[3], "--because") == 0 &&
+    if (strcmp(argv[3], "--resume") == 0) {
+        return argc == 9 && strcmp(argv[7], "--training-memory") == 0 ? end_turn(argv) : 7;
+    }
+    const bool is_asked_right = argc >= 8 && strcmp(argv[3], "--because") == 0 &&
                                 strcmp(argv[4], "schedule") == 0 &&
                                 strcmp(argv[5], "--home") == 0 && strcmp(argv[7], "--json") == 0;
     if (strcmp(argv[2], "slow") == 0) {
@@ -113,6 +133,67 @@ static void a_model_is_not_started_while_its_job_runs(void **state) {
     tm__loop_close(loop);
     job_of(registry, "slow", got, &is_right);
     assert_string_equal(got, "lost");
+    tm__registry_close(registry);
+}
+
+/* A turn that was begun, and waits for memory. */
+static void begin_waiting(tm_registry *registry, const char *model, json_int_t needs_bytes) {
+    tm_turn turn = {.champion = 1,
+                    .story = json_pack("{s:{s:s, s:I}}", "waits", "reason", "it is large",
+                                       "needs_bytes", needs_bytes)};
+    snprintf(turn.model, sizeof(turn.model), "%s", model);
+    assert_int_equal(tm__turn_begin(registry, &turn, NULL), TM_OK);
+    tm__turn_done(&turn);
+}
+
+static size_t jobs_of(tm_registry *registry, const char *state) {
+    json_t *jobs = NULL, *job;
+    size_t i, n = 0;
+    assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);
+    json_array_foreach(jobs, i, job) {
+        n += strcmp(tm__json_text(job, "state", ""), state) == 0;
+    }
+    json_decref(jobs);
+    return n;
+}
+
+/* With a bound of memory until nothing can be started; how many runs ended well by then. */
+static size_t done_within(const tm_home *home, tm_registry *registry, uint64_t memory_max) {
+    const tm_loop_place place = {
+        .home = home, .supervisor = supervisor, .training_memory_max = memory_max};
+    tm_loop *loop = NULL;
+    assert_int_equal(tm__loop_open(&place, &loop, NULL), TM_OK);
+    for (int tries = 0; tries < 5000 && tm__loop_step(loop) <= 500; tries++) {
+        assert_true(jobs_of(registry, "running") <= 1);
+        tm__sleep_ms(1);
+    }
+    tm__loop_close(loop);
+    return jobs_of(registry, "done");
+}
+
+static void of_forty_that_are_due_at_once_one_runs_and_what_is_too_large_waits(void **state) {
+    tm_registry *registry = NULL;
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    tm__clock_fix(1000000000);
+    for (int i = 0; i < 40; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "m%02d", i);
+        add(*state, registry, name, 3600);
+        if (i % 2 == 0) {
+            begin_waiting(registry, name, i % 4 == 0 ? 1 << 19 : 1 << 21);
+        }
+    }
+    tm__clock_fix(1000000000 + 3601 * INT64_C(1000000));
+    assert_int_equal(done_within(*state, registry, 1 << 20), 30);
+    for (int i = 2; i < 40; i += 4) {
+        char name[16], got[16];
+        bool is_right = false;
+        snprintf(name, sizeof(name), "m%02d", i);
+        job_of(registry, name, got, &is_right);
+        assert_string_equal(got, ""); /* not even tried */
+    }
+    assert_int_equal(done_within(*state, registry, 1 << 22), 40);
+    assert_int_equal(jobs_of(registry, "failed"), 0);
     tm__registry_close(registry);
 }
 
@@ -213,6 +294,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(models_that_are_due_are_retrained_in_children),
         TEST(a_model_is_not_started_while_its_job_runs),
+        TEST(of_forty_that_are_due_at_once_one_runs_and_what_is_too_large_waits),
         TEST(a_clock_that_jumps_a_day_neither_stalls_nor_floods),
         TEST(a_month_that_was_missed_is_one_run),
         TEST(a_model_that_is_always_refused_is_asked_less_and_less),

@@ -58,21 +58,6 @@ static void a_capacity_is_met_to_a_sixteenth_and_never_exceeded(void **state) {
     }
 }
 
-static void the_others_are_near_what_the_rows_say(void **state) {
-    (void)state;
-    static const char *const texts[] = {"f1", "recall:0.8"};
-    static drawn d;
-    const tm_called_rows rows = draw(&d, false);
-    for (size_t i = 0; i < 2; i++) {
-        tm_threshold_rule rule;
-        tm_threshold found;
-        assert_int_equal(tm__threshold_parse(texts[i], &rule, NULL), TM_OK);
-        assert_int_equal(tm__threshold_find(&rule, &rows, &found, NULL), TM_OK);
-        const double gap = found.value - of_cells(&rows, texts[i]);
-        assert_true(gap > -0.05 && gap < 0.05);
-    }
-}
-
 static void equal_answers_stay_together(void **state) {
     (void)state;
     const double y[] = {1, 0, 1, 0}, pred[] = {0.9, 0.9, 0.2, 0.2};
@@ -87,15 +72,15 @@ static void what_cells_do_not_say_is_refused(void **state) {
         const char *rule, *cells;
         tm_status want;
     } cases[] = {
-        {"cost:1:2", "{\"answers\":[0.5],\"positives\":[1],\"negatives\":[1]}", TM_E_UNSUPPORTED},
-        {"precision:0.9", "{\"answers\":[0.5],\"positives\":[1],\"negatives\":[1]}",
-         TM_E_UNSUPPORTED},
-        {"f1", "{}", TM_E_INVALID},
-        {"f1", "{\"answers\":[]}", TM_E_INVALID},
-        {"f1", "{\"answers\":[0.5],\"positives\":[1]}", TM_E_INVALID},
-        {"f1", "{\"answers\":[2],\"positives\":[1],\"negatives\":[1]}", TM_E_INVALID},
-        {"f1", "{\"answers\":[0.5],\"positives\":[-1],\"negatives\":[1]}", TM_E_INVALID},
-        {"f1", "{\"answers\":[\"a\"],\"positives\":[1],\"negatives\":[1]}", TM_E_INVALID},
+        {"cost:1:2", "{\"answers\":[0.5],\"weights\":[1]}", TM_E_UNSUPPORTED},
+        {"f1", "{\"answers\":[0.5],\"weights\":[1]}", TM_E_UNSUPPORTED},
+        {"capacity:1", "{\"answers\":[0.5],\"weights\":[1]}", TM_OK},
+        {"capacity:1", "{}", TM_E_INVALID},
+        {"capacity:1", "{\"answers\":[]}", TM_E_INVALID},
+        {"capacity:1", "{\"answers\":[0.5]}", TM_E_INVALID},
+        {"capacity:1", "{\"answers\":[2],\"weights\":[1]}", TM_E_INVALID},
+        {"capacity:1", "{\"answers\":[0.5],\"weights\":[-1]}", TM_E_INVALID},
+        {"capacity:1", "{\"answers\":[\"a\"],\"weights\":[1]}", TM_E_INVALID},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_threshold_rule rule;
@@ -103,7 +88,7 @@ static void what_cells_do_not_say_is_refused(void **state) {
         json_t *const cells = json_loads(cases[i].cells, 0, NULL);
         assert_int_equal(tm__threshold_parse(cases[i].rule, &rule, NULL), TM_OK);
         assert_int_equal(tm__threshold_of_cells(&rule, cells, &found, NULL), cases[i].want);
-        assert_true(found.value == 0.25);
+        assert_true(found.value == (cases[i].want == TM_OK ? 0.5 : 0.25));
         json_decref(cells);
     }
     json_t *const none = tm__threshold_cells(&(tm_called_rows){0});
@@ -114,7 +99,6 @@ static void what_cells_do_not_say_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_capacity_is_met_to_a_sixteenth_and_never_exceeded),
-        cmocka_unit_test(the_others_are_near_what_the_rows_say),
         cmocka_unit_test(equal_answers_stay_together),
         cmocka_unit_test(what_cells_do_not_say_is_refused),
     };
