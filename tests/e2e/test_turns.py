@@ -111,7 +111,7 @@ def test_two_projects_on_one_machine_do_not_meet(tm):
 def test_a_retraining_that_would_not_fit_waits_says_why_and_goes_on(tm):
     rows = prepare(tm) + churn_rows(300, seed=6)
     tm.write("data.csv", csv_text(rows))
-    for words in (["retrain", "churn"], *[["retrain", "churn", "--resume"]] * 4):  # waiting is no try
+    for words in (["retrain", "churn"], *[["retrain", "churn", "--resume"]] * 3):  # waiting is no try
         refused = tm(*words, "--training-memory", "300K")
         assert refused.code == 7 and "more at the least" in refused.err, refused.err
     told = turns(tm)[0]
@@ -127,3 +127,30 @@ def test_a_retraining_that_would_not_fit_waits_says_why_and_goes_on(tm):
     told = turns(tm)[0]
     assert told["waits"]["until"] >= told["waits"]["since"] and told["plan"]["needs_bytes"] > 300 << 10
     check_record(tm)
+
+
+def test_a_month_without_rows_and_then_ten_times_as_many_is_one_turn(tm):
+    tm.write("data.csv", csv_text(churn_rows(400)))
+    train = ["train", "data.csv", "--target", "churned", "--time", "joined", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=10"]
+    tm.ok(*train)
+    late = [{**r, "joined": f"2031-05-01T{i // 180:02d}:{i // 3 % 60:02d}:00"} for i, r in enumerate(churn_rows(4000, seed=8))]
+    tm.write("data.csv", csv_text(churn_rows(400) + late))
+    told = tm("retrain", "churn", "--window", "auto", "--json").json
+    assert told["new_rows"] == 4000 and told["rows"] > 3000 and told["window"]["kind"] in ("all", "sliding", "weighted", "cut")
+    again = tm("retrain", "churn")
+    assert again.code == 1 and "nothing is new" in again.err, again.err
+    assert len(turns(tm)) == 1
+
+
+def test_a_new_column_joins_the_next_version_and_clients_without_it_are_served(tm):
+    tm.write("data.csv", csv_text(churn_rows(400)))
+    tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=10")
+    rows = churn_rows(1200, seed=9)
+    told = [{**r, "calls": 9 if r["churned"] == "yes" and i % 7 else 1} for i, r in enumerate(rows)]
+    tm.write("data.csv", csv_text(told))
+    assert tm("retrain", "churn", "--json").json["promoted"]
+    names = lambda version: {c["name"] for c in tm.ok("model", "show", f"churn@{version}", "--json").json["schema"]["columns"]}
+    assert "calls" in names(2) - names(1)
+    tm.write("old.csv", csv_text([{k: v for k, v in r.items() if k != "churned"} for r in rows[:20]]))
+    for model in ("churn@1", "churn@2"):
+        assert len(tm.ok("predict", model, "old.csv", "--json").out.splitlines()) == 20
