@@ -3,9 +3,6 @@
  *     progress (stage, n of N) ──┐
  *     trials of the search ──────┼──> what is known now ── twice a second ──> jobs/training.ID.json
  *     scores of rounds ──────────┘
- *
- * Curves are kept in at most CURVE_MAX points: when there are more, every second one goes and from
- * then on only every second one comes.
  */
 #include "loop/training_told.h"
 
@@ -21,17 +18,12 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "store/training_file.h"
+#include "train/train_curve.h"
 
 #define WRITE_NS UINT64_C(500000000)
 #define PLACES 24u
-#define CURVE_MAX 160u
 #define PARAMS_MAX 640u
 #define BYTES_MAX ((size_t)128 << 10)
-
-typedef struct curve {
-    double x[CURVE_MAX], y[CURVE_MAX];
-    uint32_t n, step, n_seen; /* every step-th point is kept */
-} curve;
 
 typedef struct trial_place {
     char learner[24];
@@ -60,34 +52,11 @@ struct tm_training_told {
     uint32_t n_trials;
     trial_place places[PLACES]; /* [n_places] best first */
     uint32_t n_places;
-    curve best;   /* the best score, by seconds */
-    curve round;  /* what stops the fit that runs, by rounds */
-    curve chosen; /* same of the best trial so far */
+    tm_curve best;   /* the best score, by seconds */
+    tm_curve round;  /* what stops the fit that runs, by rounds */
+    tm_curve chosen; /* same of the best trial so far */
     char fitted[24];
 };
-
-/* ---- Curves ---- */
-
-static void curve_reset(curve *c) {
-    c->n = c->n_seen = 0;
-    c->step = 1;
-}
-
-static void curve_add(curve *c, double x, double y) {
-    if (c->n_seen++ % c->step != 0) {
-        return;
-    }
-    if (c->n == CURVE_MAX) {
-        for (uint32_t i = 0; 2 * i < CURVE_MAX; i++) {
-            c->x[i] = c->x[2 * i];
-            c->y[i] = c->y[2 * i];
-        }
-        c->n = CURVE_MAX / 2;
-        c->step *= 2;
-    }
-    c->x[c->n] = x;
-    c->y[c->n++] = y;
-}
 
 /* ---- Trials ---- */
 
@@ -160,7 +129,7 @@ static void put_values(tm_buf *out, const char *name, const double *values, uint
     tm__buf_text(out, "]");
 }
 
-static void put_curve(tm_buf *out, const char *name, const curve *c) {
+static void put_curve(tm_buf *out, const char *name, const tm_curve *c) {
     tm__buf_printf(out, ",\"%s\":{", name);
     put_values(out, "at", c->x, c->n);
     tm__buf_text(out, ",");
@@ -255,9 +224,9 @@ static void hear_progress(void *arg, const char *stage, uint64_t done, uint64_t 
 static void hear_round(void *arg, uint32_t round, double score) {
     tm_training_told *const t = arg;
     if (t->round.n > 0 && round <= t->round.x[t->round.n - 1]) {
-        curve_reset(&t->round);
+        tm__curve_init(&t->round, TM_CURVE_MAX);
     }
-    curve_add(&t->round, round, score);
+    tm__curve_add(&t->round, round, score);
 }
 
 static void hear_trial(void *arg, const tm_trial *trial) {
@@ -285,8 +254,8 @@ static void hear_trial(void *arg, const tm_trial *trial) {
     if (trial->is_best) {
         t->chosen = t->round;
     }
-    curve_reset(&t->round);
-    curve_add(&t->best, (double)(tm__mono_ns() - t->began_ns) * 1e-9, t->places[0].score);
+    tm__curve_init(&t->round, TM_CURVE_MAX);
+    tm__curve_add(&t->best, (double)(tm__mono_ns() - t->began_ns) * 1e-9, t->places[0].score);
     write_in_time(t);
 }
 
@@ -319,9 +288,9 @@ tm_training_told *tm__training_told_begin(const tm_home *home, const char *becau
     t->began_us = tm__now_us();
     t->began_ns = tm__mono_ns();
     t->budget_used = tm__nan();
-    curve_reset(&t->best);
-    curve_reset(&t->round);
-    curve_reset(&t->chosen);
+    tm__curve_init(&t->best, TM_CURVE_MAX);
+    tm__curve_init(&t->round, TM_CURVE_MAX);
+    tm__curve_init(&t->chosen, TM_CURVE_MAX);
     t->progress = ctx->progress;
     t->progress_arg = ctx->progress_arg;
     t->on_trial = options->on_trial;

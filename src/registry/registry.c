@@ -735,6 +735,20 @@ static tm_status add_locked(tm_registry *registry, void *arg, tm_err *err) {
     return tm__registry_load(registry, model_id, number, &in->version, err);
 }
 
+/* What is shown of a version: the record that its hash covers, and the curves of its run, which are
+ * beside it for their seconds. */
+static tm_status info_text(const tm_bundle *bundle, char **out, tm_err *err) {
+    json_t *const info = json_copy((json_t *)(uintptr_t)tm__bundle_info(bundle));
+    json_t *const curves = json_object_get(tm__bundle_notes(bundle), "curves");
+    if (json_object_size(curves) > 0) {
+        json_object_set(info, "curves", curves);
+    }
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__registry_json_text(info, out, err) : st;
+    json_decref(info);
+    return st;
+}
+
 tm_status tm__registry_add(tm_registry *registry, const char *model, const tm_bundle *bundle,
                            const json_t *recipe, const tm_actor *actor, tm_version *out,
                            tm_err *err) {
@@ -743,7 +757,7 @@ tm_status tm__registry_add(tm_registry *registry, const char *model, const tm_bu
     TM_TRY(bundle_open(registry, tm__bundle_hash(bundle), &stored, err)); /* invariant 1 */
     tm__bundle_unref(stored);
     tm_adding in = {.model = model, .bundle = bundle, .recipe = recipe, .actor = actor};
-    tm_status st = tm__registry_json_text(tm__bundle_info(bundle), &in.info, err);
+    tm_status st = info_text(bundle, &in.info, err);
     if (st == TM_OK) {
         st = tm__registry_json_text(recipe, &in.recipe_text, err);
     }

@@ -25,6 +25,7 @@
 #include "metric/threshold_cells.h"
 #include "train/train_calibrate.h"
 #include "train/train_conformal.h"
+#include "train/train_curve.h"
 #include "train/train_reference.h"
 #include "train/train_select.h"
 
@@ -54,6 +55,7 @@ typedef struct run {
     json_t *leaks, *findings; /* about the rows, known before the search */
     json_t *info;
     json_t *crosses; /* NULL: not looked for */
+    tm_kept_curves curves;
 } run;
 
 static void run_done(run *r) {
@@ -536,8 +538,9 @@ static json_t *make_notes(const run *r, double total) {
     if (r->windows.set != NULL) {
         json_object_set_new(seconds, "windows", tm__json_number(r->seconds_windows));
     }
-    return json_pack("{s:s, s:s, s:I, s:o}", "created", created, "compiler", __VERSION__, "threads",
-                     (json_int_t)tm__pool_threads(r->ctx->pool), "seconds", seconds);
+    return json_pack("{s:s, s:s, s:I, s:o, s:o}", "created", created, "compiler", __VERSION__,
+                     "threads", (json_int_t)tm__pool_threads(r->ctx->pool), "seconds", seconds,
+                     "curves", tm__kept_curves_json(&r->curves));
 }
 
 static json_t *make_report(const run *r, const json_t *notes, const tm_hash *hash) {
@@ -632,11 +635,14 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
 
 tm_status tm__train_run(tm_ctx *ctx, tm_table *table, tm_table *test,
                         const tm_train_options *options, tm_train_result *out, tm_err *err) {
-    run r = {.ctx = ctx, .options = options};
+    run r = {.ctx = ctx};
     tm_train_result result = {0};
     tm_budget *budget = ctx->budget;
     tm__buf_init(&result.bundle, TM_MAX_BUNDLE_BYTES);
+    tm__kept_curves_begin(&r.curves, ctx, options);
+    r.options = &r.curves.options;
     const tm_status st = run_all(&r, table, test, &result, err);
+    tm__kept_curves_end(&r.curves);
     ctx->budget = budget;
     run_done(&r);
     if (st != TM_OK) {

@@ -17,6 +17,16 @@ function trialsOf(v) {
   return csv([["chosen", "learner", v.metric, "rows", "folds", "rounds", ...names], ...v.leaderboard.map((r) => [r.chosen ? 1 : 0, r.learner, r.score, r.rows, r.folds, r.rounds, ...names.map((n) => r.params?.[n])])]);
 }
 
+/** How its search and the fits of what it chose went, as it was heard while it ran. */
+function Curves({ v, model }) {
+  const { search, rounds } = v.curves ?? {};
+  const command = `tidemill model show ${quoted(`${model}@${v.version}`)} --json`;
+  if (!search && !rounds) return null;
+  return html`<div class="columns spaced">
+    ${search && html`<${Chart} title=${`Best ${v.metric} of the search`} along="seconds" times=${search.seconds} series=${[{ name: v.metric, values: search.score }]} file=${`${model}-${v.version}-search`} command=${command} />`}
+    ${rounds && html`<${Chart} title=${`Loss on rows that are not learned from, by round${rounds.learner ? `: ${rounds.learner}` : ""}`} along="round" times=${rounds.round} series=${[{ name: "loss", values: rounds.loss }]} file=${`${model}-${v.version}-rounds`} command=${command} />`}</div>`;
+}
+
 /** The report of a run: its rows, what was chosen and how it scores, what the gate said of it, and all that was tried. */
 function Report({ model, version }) {
   const at = useValue(path`/v1/models/${model}/versions/${version}`);
@@ -26,6 +36,7 @@ function Report({ model, version }) {
     <${Facts} rows=${[["learned from", `${count(v.rows)} rows, ${count(v.columns)} columns`], ["tested on", isNumber(v.test?.n_rows) && plural(v.test.n_rows, "row")], ["predicts", `${v.target} (${v.task})`], ["chosen", v.learner], ["seed", v.seed], ["left out", v.left_out?.length ? plural(v.left_out.length, "column") : "no column"], ["made", html`<${Time} at=${v.created} />`],
       ["gate", gate ? html`<${Badge} is=${gate.event === "gate.opened" ? "good" : "bad"}>${gate.event === "gate.opened" ? "open" : "refused"}<//>` : "was not asked"]].filter(([, x]) => x != null && x !== false)} />
     ${gate?.reason && html`<p class="note">${gate.reason}</p>`}
+    <${Curves} v=${v} model=${model} />
     <div class="columns spaced"><div><h3>Scores</h3><${Scores} v=${v} /></div><div><h3>What was tried for version ${version}${v.leaderboard?.length ? html` <button type="button" class="quiet" onClick=${() => download(`${model}-${version}-trials.csv`, trialsOf(v))}>CSV</button>` : ""}</h3>
       ${v.leaderboard?.length ? html`<${Leaderboard} rows=${v.leaderboard} metric=${v.metric} />` : html`<${Empty}>One learner with given parameters: nothing was searched.<//>`}</div></div>`}<//><//>`;
 }
