@@ -74,7 +74,10 @@ function options(element, series, marks, unit, width, isLog, along, fitFrom) {
   return {
     width, height: HEIGHT, legend: { show: false }, cursor: { points: { size: 6 }, drag: { x: true, y: false } },
     tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
-    scales: { x: { time: !along, range: (u, from, to) => (from === to ? [from - (along ? 1 : ROOM_S), to + (along ? 1 : ROOM_S)] : [from, to]) }, y: isLog ? { distr: 3, range: (u, low, high) => [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(Math.min(high, low * DECADES_MOST)))] } : { range: (u, least, most) => {
+    scales: { x: { time: !along, range: (u, from, to) => {
+      const only = u.data[0].length === 1 ? u.data[0][0] : null; // of one moment uPlot would show years
+      return only == null ? [from, to] : [only - (along ? 1 : ROOM_S), only + (along ? 1 : ROOM_S)];
+    } }, y: isLog ? { distr: 3, range: (u, low, high) => [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(Math.min(high, low * DECADES_MOST)))] } : { range: (u, least, most) => {
       const [low, high] = fitFrom ? reach(series, fitFrom) : [least, most];
       if (low == null) return [0, 1];
       const room = (high - low || Math.abs(high) || 1) * 0.12;

@@ -23,7 +23,7 @@ function Curves({ v, model }) {
   const command = `tidemill model show ${quoted(`${model}@${v.version}`)} --json`;
   if (!search && !rounds) return null;
   return html`<div class="columns spaced">
-    ${search && html`<${Chart} title=${`Best ${v.metric} of the search`} along="seconds" times=${search.seconds} series=${[{ name: v.metric, values: search.score }]} file=${`${model}-${v.version}-search`} command=${command} />`}
+    ${search && html`<${Chart} title=${`Best ${v.metric} of the search, by seconds`} along="seconds" times=${search.seconds} series=${[{ name: v.metric, values: search.score }]} file=${`${model}-${v.version}-search`} command=${command} />`}
     ${rounds && html`<${Chart} title=${`Loss on rows that are not learned from, by round${rounds.learner ? `: ${rounds.learner}` : ""}`} along="round" times=${rounds.round} series=${[{ name: "loss", values: rounds.loss }]} file=${`${model}-${v.version}-rounds`} command=${command} />`}</div>`;
 }
 

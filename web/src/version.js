@@ -84,6 +84,6 @@ export function Version({ place }) {
         ${v.intervals?.test?.length ? html`<${Card} title="Do its intervals hold?" note=${v.intervals.reason}><${Table} label="Intervals" rows=${v.intervals.test} columns=${[
           { title: "Promised", isMain: true, cell: (r) => percent(r.level, 0) }, { title: "Covered", isNumber: true, cell: (r) => percent(r.covered) },
           { title: "", cell: (r) => html`<${Interval} value=${r.covered} low=${r.low} high=${r.high} from=${0.4} to=${1} label="covered" />` },
-          { title: "Width", isNumber: true, cell: (r) => figure(r.classes ?? r.width) + (r.classes ? " classes" : "") }]} /><//>` : null}
+          { title: "Width", isNumber: true, cell: (r) => figure(r.classes ?? r.width) + (r.classes ? (r.classes === 1 ? " class" : " classes") : "") }]} /><//>` : null}
       </div>`}<//>`;
 }
