@@ -265,6 +265,16 @@ static void show_limits(tm_cli *cli, const json_t *source) {
                                 : "what the disk has");
     tm__cli_print(cli, "%-12s %s\n", "kept",
                   retention_s > 0 ? tm__span_text((double)retention_s, a) : "forever");
+    const char *column = NULL;
+    json_t *declared = NULL;
+    json_object_foreach(json_object_get(json_object_get(source, "spec"), "columns"), column,
+                        declared) {
+        const int64_t keep_s = tm__json_i64(declared, "keep_s", 0);
+        if (keep_s > 0) {
+            tm__cli_print(cli, "%-12s column '%s': %s\n", "kept", column,
+                          tm__span_text((double)keep_s, a));
+        }
+    }
     if (tm__json_text(source, "purpose", NULL) != NULL) {
         tm__cli_print(cli, "%-12s %s\n", "for", tm__json_text(source, "purpose", ""));
     }

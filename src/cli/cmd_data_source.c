@@ -14,6 +14,8 @@
 #include "source/expect.h"
 #include "source/feed.h"
 #include "source/intake.h"
+#include "source/intake_blank.h"
+#include "source/intake_erase.h"
 #include "source/intake_retain.h"
 #include "source/source.h"
 
@@ -529,22 +531,82 @@ tm_status cmd_data_snapshot(tm_cli *cli, tm_err *err) {
     return st;
 }
 
-static tm_status note_compacted(const tm_home *home, const char *name, uint64_t n_rows,
-                                uint64_t n_removed, tm_err *err) {
-    if (n_rows + n_removed == 0) {
+/* What the upkeep did to one source. */
+typedef struct kept {
+    uint64_t n_rows; /* that became segments */
+    tm_removable gone;
+    tm_blanked blanked;
+} kept;
+
+static tm_status note_compacted(const tm_home *home, const char *name, const kept *k, tm_err *err) {
+    if (k->n_rows + k->gone.n_rows + k->blanked.n_rows + k->blanked.n_quarantined == 0) {
         return TM_OK;
     }
-    const tm_cli_deed deed = {.event = "source.compacted",
-                              .kind = "source",
-                              .name = name,
-                              .details = json_pack("{s:I, s:I}", "rows", (json_int_t)n_rows,
-                                                   "removed", (json_int_t)n_removed)};
+    const tm_cli_deed deed = {
+        .event = "source.compacted",
+        .kind = "source",
+        .name = name,
+        .details = json_pack("{s:I, s:I, s:I, s:I}", "rows", (json_int_t)k->n_rows, "removed",
+                             (json_int_t)k->gone.n_rows, "blanked", (json_int_t)k->blanked.n_rows,
+                             "quarantined_removed", (json_int_t)k->blanked.n_quarantined)};
     return tm__cli_audit(home, &deed, err);
+}
+
+/* Rows and values that are older than they are kept; no page of the database has them then. */
+static tm_status expire_one(tm_cli *cli, tm_ctx *ctx, const tm_home *home, const char *name,
+                            kept *k, tm_err *err) {
+    char rows[32];
+    TM_TRY(tm__intake_expire(home, name, &k->gone, err));
+    if (k->gone.n_rows > 0) {
+        tm__cli_did(cli, "%s old rows of '%s' are removed",
+                    tm__count_text((int64_t)k->gone.n_rows, rows), name);
+        tm__cli_print(cli, "%s: %llu rows are older than its retention and removed\n", name,
+                      (unsigned long long)k->gone.n_rows);
+    }
+    TM_TRY(tm__intake_blank(ctx, home, name, &k->blanked, err));
+    if (k->blanked.n_rows > 0) {
+        tm__cli_did(cli, "old values of '%s' are removed", name);
+        tm__cli_print(cli, "%s: columns of %llu rows are older than they are kept and blank\n",
+                      name, (unsigned long long)k->blanked.n_rows);
+    }
+    if (k->blanked.n_quarantined > 0) {
+        tm__cli_print(cli, "%s: %llu rows in quarantine are older than is kept and removed\n", name,
+                      (unsigned long long)k->blanked.n_quarantined);
+    }
+    return k->gone.n_rows + k->blanked.n_rows + k->blanked.n_quarantined > 0
+               ? tm__intake_vacuum(home, err)
+               : TM_OK;
+}
+
+static void say_held(tm_cli *cli, const char *name, uint64_t n, const char *sink) {
+    if (n > 0) {
+        tm__cli_note(cli, "%llu old segments of '%s' are kept until sink '%s' has read them",
+                     (unsigned long long)n, name, sink);
+    }
+}
+
+static tm_status compact_one(tm_cli *cli, tm_ctx *ctx, const tm_home *home, const char *name,
+                             json_t *done, tm_err *err) {
+    const uint64_t n_min = (uint64_t)tm__cli_i64(cli, "min-rows");
+    kept k = {0};
+    TM_TRY(tm__intake_compact(ctx, home, name, n_min, &k.n_rows, err));
+    if (k.n_rows > 0) {
+        tm__cli_did(cli, "%llu rows of '%s' are in segments", (unsigned long long)k.n_rows, name);
+    }
+    tm__cli_print(cli, "%s: %llu rows\n", name, (unsigned long long)k.n_rows);
+    TM_TRY(expire_one(cli, ctx, home, name, &k, err));
+    TM_TRY(note_compacted(home, name, &k, err));
+    say_held(cli, name, k.gone.n_held, k.gone.held_by);
+    say_held(cli, name, k.blanked.n_held, k.blanked.held_by);
+    json_array_append_new(
+        done, json_pack("{s:s, s:I, s:I, s:I, s:I}", "source", name, "rows", (json_int_t)k.n_rows,
+                        "removed", (json_int_t)k.gone.n_rows, "held_segments",
+                        (json_int_t)k.gone.n_held, "blanked", (json_int_t)k.blanked.n_rows));
+    return TM_OK;
 }
 
 static tm_status compact_all(tm_cli *cli, tm_ctx *ctx, const tm_home *home, json_t *done,
                              tm_err *err) {
-    const uint64_t n_min = (uint64_t)tm__cli_i64(cli, "min-rows");
     const char *name = tm__cli_arg(cli, "NAME");
     json_t *list = NULL;
     size_t i = 0;
@@ -556,39 +618,9 @@ static tm_status compact_all(tm_cli *cli, tm_ctx *ctx, const tm_home *home, json
     }
     tm_status st = TM_OK;
     json_array_foreach(list, i, source) {
-        const char *one = tm__json_text(source, "source", "");
-        uint64_t n_rows = 0;
-        st = tm__intake_compact(ctx, home, one, n_min, &n_rows, err);
-        if (st != TM_OK) {
-            break;
-        }
-        if (n_rows > 0) {
-            tm__cli_did(cli, "%llu rows of '%s' are in segments", (unsigned long long)n_rows, one);
-        }
-        tm__cli_print(cli, "%s: %llu rows\n", one, (unsigned long long)n_rows);
-        tm_removable gone = {0};
-        st = tm__intake_expire(home, one, &gone, err);
-        if (st != TM_OK) {
-            break;
-        }
-        if (gone.n_rows > 0) {
-            tm__cli_did(cli, "%llu old rows of '%s' are removed", (unsigned long long)gone.n_rows,
-                        one);
-            tm__cli_print(cli, "%s: %llu rows are older than its retention and removed\n", one,
-                          (unsigned long long)gone.n_rows);
-        }
-        st = note_compacted(home, one, n_rows, gone.n_rows, err);
-        if (st != TM_OK) {
-            break;
-        }
-        if (gone.n_held > 0) {
-            tm__cli_note(cli, "%llu old segments of '%s' are kept until sink '%s' has read them",
-                         (unsigned long long)gone.n_held, one, gone.held_by);
-        }
-        json_array_append_new(done,
-                              json_pack("{s:s, s:I, s:I, s:I}", "source", one, "rows",
-                                        (json_int_t)n_rows, "removed", (json_int_t)gone.n_rows,
-                                        "held_segments", (json_int_t)gone.n_held));
+        st = st == TM_OK
+                 ? compact_one(cli, ctx, home, tm__json_text(source, "source", ""), done, err)
+                 : st;
     }
     json_decref(list);
     return st;

@@ -350,7 +350,7 @@ static tm_status read_privacy(tm_yaml *r, const yaml_node_t *value, const char *
 
 static tm_status read_column(tm_yaml *r, const yaml_node_t *value, const char *column, json_t *to,
                              tm_err *err) {
-    static const char *const names[] = {"type", "required", "role", "policy"};
+    static const char *const names[] = {"type", "required", "role", "policy", "keep"};
     if (value->type == YAML_SCALAR_NODE) {
         return read_word(r, value, "type", tm__column_types, to, err);
     }
@@ -371,8 +371,11 @@ static tm_status read_column(tm_yaml *r, const yaml_node_t *value, const char *c
             }
         } else if (tm__str_is(tm__yaml_scalar(key), "policy")) {
             TM_TRY(read_privacy(r, value_of(r, p), column, to, err));
+        } else if (tm__str_is(tm__yaml_scalar(key), "keep")) {
+            static const source_key keep = {"keep", "keep_s", DURATION, NULL};
+            TM_TRY(put_value(r, value_of(r, p), &keep, to, err));
         } else {
-            return tm__yaml_unknown_key(r, key, names, 4, err);
+            return tm__yaml_unknown_key(r, key, names, 5, err);
         }
     }
     return TM_OK;

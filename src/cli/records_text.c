@@ -61,11 +61,12 @@ static void write_list(tm_buf *out, const json_t *list) {
 static void write_columns(tm_buf *out, const json_t *columns) {
     size_t i = 0, n_others = 0;
     const json_t *column = NULL;
-    tm__buf_text(out, "\n| column | personal | policy | role |\n|---|---|---|---|\n");
+    tm__buf_text(out, "\n| column | personal | policy | kept | role |\n|---|---|---|---|---|\n");
     json_array_foreach(columns, i, column) {
         const char *const personal = tm__json_text(column, "personal", NULL);
         const char *const policy = tm__json_text(column, "policy", NULL);
-        if (personal == NULL && policy == NULL) {
+        const json_t *const keep = json_object_get(column, "keep_seconds");
+        if (personal == NULL && policy == NULL && keep == NULL) {
             n_others++;
             continue;
         }
@@ -75,6 +76,8 @@ static void write_columns(tm_buf *out, const json_t *columns) {
         tm__buf_text(out, personal == NULL ? "-" : personal);
         tm__buf_text(out, " | ");
         tm__buf_text(out, policy == NULL ? "none" : policy);
+        tm__buf_text(out, " | ");
+        write_seconds(out, keep, "as its row");
         tm__buf_text(out, " | ");
         tm__buf_text(out, tm__json_text(column, "role", "-"));
         tm__buf_text(out, " |\n");

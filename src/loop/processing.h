@@ -16,7 +16,8 @@
  * {"at", "data": [{"data": name, "kind": "source", "file" or "query", "feed"?, "purposes": [],
  * "rows"?, "retention_seconds"?, "removed_rows"?, "key"?, "consent"?: as
  * it is declared (source/consent.h), "columns": [{"column", "type", "role"?,
- * "personal"?: what of people it holds, by its values or its name, "policy"?}], "models":
+ * "keep_seconds"?, "personal"?: what of people it holds, by its values or its name, "policy"?}],
+ * "models":
  * [{"model", "purposes", "versions": numbers of those that have files, "removed": n, "answers":
  * version or null}], "recipients": [{"kind": "route" or "sink", "name", "model", "to"?}], "gaps":
  * [what is not declared]}], "answers": [{"model", "keep_seconds"?}]: logs, "recipients":

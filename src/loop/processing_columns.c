@@ -31,6 +31,7 @@ static void add_column(json_t *set, const char *name, const char *type, const ch
 void tm__processing_columns_of_source(json_t *set, const json_t *source, const json_t *profile) {
     size_t i = 0;
     const json_t *column = NULL;
+    const json_t *const declared = json_object_get(json_object_get(source, "spec"), "columns");
     json_array_foreach(json_object_get(source, "columns"), i, column) {
         const char *const name = tm__json_text(column, "name", "");
         const char *const found = found_in(profile, name);
@@ -38,6 +39,11 @@ void tm__processing_columns_of_source(json_t *set, const json_t *source, const j
                    tm__json_text(column, "role", NULL),
                    found != NULL ? found : tm__personal_column(name),
                    tm__json_text(column, "policy", NULL));
+        const json_t *const keep = json_object_get(json_object_get(declared, name), "keep_s");
+        if (keep != NULL) {
+            json_object_set(json_array_get(json_object_get(set, "columns"), i), "keep_seconds",
+                            (json_t *)(uintptr_t)keep);
+        }
     }
 }
 

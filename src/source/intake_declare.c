@@ -19,6 +19,7 @@
 #include "source/consent.h"
 #include "source/expect.h"
 #include "source/feed.h"
+#include "source/intake_blank.h"
 #include "source/intake_priv.h"
 
 const char *const tm__column_types[] = {"bool", "int", "float", "text", "date", "time", NULL};
@@ -179,6 +180,7 @@ tm_status tm__intake_check_add(const tm_intake_add *add, tm_err *err) {
                             json_object_get(add->spec, "expect"), err));
     TM_TRY(tm__expect_check(json_object_get(add->spec, "expect"), NULL, err));
     TM_TRY(tm__consent_check(add->spec, err));
+    TM_TRY(tm__blank_check(add->spec, add->keys, add->n_keys, err));
     return check_columns(add->spec, err);
 }
 
@@ -310,6 +312,23 @@ static void note_consent(json_t *changes, const json_t *now, const json_t *befor
     }
 }
 
+static void note_keeps(json_t *changes, const json_t *now, const json_t *before) {
+    const char *column = NULL;
+    json_t *is = NULL;
+    char name[TM_MAX_COLUMN_NAME + 8];
+    json_object_foreach((json_t *)(uintptr_t)now, column, is) {
+        (void)snprintf(name, sizeof(name), "keep %s", column);
+        note(changes, name, " s", json_object_get(is, "keep_s"),
+             json_object_get(json_object_get(before, column), "keep_s"));
+    }
+    json_object_foreach((json_t *)(uintptr_t)before, column, is) {
+        if (json_object_get(now, column) == NULL) {
+            (void)snprintf(name, sizeof(name), "keep %s", column);
+            note(changes, name, " s", NULL, json_object_get(is, "keep_s"));
+        }
+    }
+}
+
 static void compare_free(const json_t *before, const json_t *now, json_t *changes) {
     const json_t *const rules = json_object_get(now, "expect");
     const json_t *const old_rules = json_object_get(before, "expect");
@@ -333,6 +352,7 @@ static void compare_free(const json_t *before, const json_t *now, json_t *change
     }
     note_rules(changes, rules, old_rules);
     note_consent(changes, now, before);
+    note_keeps(changes, json_object_get(now, "columns"), json_object_get(before, "columns"));
     json_decref(was);
     json_decref(is);
 }

@@ -23,6 +23,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/system.h"
+#include "source/intake_blank.h"
 #include "source/intake_priv.h"
 #include "source/intake_retain.h"
 #include "source/sinks.h"
@@ -108,8 +109,7 @@ tm_status tm__intake_has_room(const tm_home *home, tm_db *db, const tm_source_ro
 
 /* ---- What may be removed ---- */
 
-/* Newest acceptance of a segment's rows. */
-static int64_t newest_us(tm_str parts, int64_t created_us) {
+int64_t tm__segment_newest_us(tm_str parts, int64_t created_us) {
     int64_t newest = parts.len >= 16 ? 0 : created_us;
     for (size_t at = 0; at + 16 <= parts.len; at += 16) {
         uint64_t us = 0;
@@ -121,9 +121,8 @@ static int64_t newest_us(tm_str parts, int64_t created_us) {
     return newest;
 }
 
-/* Place behind which nothing may be removed, and whose it is; UINT64_MAX: nobody's. */
-static tm_status find_hold(tm_db *db, const char *source, uint64_t *out, char name[129],
-                           tm_err *err) {
+tm_status tm__intake_db_hold(tm_db *db, const char *source, uint64_t *out, char name[129],
+                             tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
     *out = UINT64_MAX;
@@ -166,7 +165,7 @@ tm_status tm__intake_db_removable(tm_db *db, const tm_source_row *source, tm_rem
         return TM_OK;
     }
     const int64_t before_us = tm__now_us() - retention_s * 1000000;
-    TM_TRY(find_hold(db, source->name, &hold, out->held_by, err));
+    TM_TRY(tm__intake_db_hold(db, source->name, &hold, out->held_by, err));
     TM_TRY(count_present(db, source->id, &n_present, err));
     uint64_t place = source->n_accepted - n_present;
     TM_TRY(tm__stmt_init(db,
@@ -178,7 +177,7 @@ tm_status tm__intake_db_removable(tm_db *db, const tm_source_row *source, tm_rem
     for (bool has_row = true; st == TM_OK;) {
         st = tm__stmt_step(stmt, &has_row, err);
         if (st != TM_OK || !has_row ||
-            newest_us(tm__stmt_blob(stmt, 4), tm__stmt_i64(stmt, 3)) >= before_us) {
+            tm__segment_newest_us(tm__stmt_blob(stmt, 4), tm__stmt_i64(stmt, 3)) >= before_us) {
             break;
         }
         const uint64_t n_rows = (uint64_t)tm__stmt_i64(stmt, 1);
@@ -286,7 +285,8 @@ tm_status tm__intake_expire_due(const tm_home *home, char out[129], tm_err *err)
     tm_status st = tm__intake_db_open_there(home, false, &db, err);
     st = st == TM_OK ? tm__stmt_init(db,
                                      "SELECT name FROM sources WHERE"
-                                     " json_extract(spec, '$.retention_s') > 0 ORDER BY id",
+                                     " json_extract(spec, '$.retention_s') > 0 OR"
+                                     " spec LIKE '%\"keep_s\"%' ORDER BY id",
                                      &stmt, err)
                      : st;
     for (bool has_row = true; st == TM_OK;) {
@@ -302,8 +302,12 @@ tm_status tm__intake_expire_due(const tm_home *home, char out[129], tm_err *err)
         tm_removable what = {0};
         st = st == TM_OK ? tm__intake_db_source(db, json_string_value(name), &source, err) : st;
         st = st == TM_OK ? tm__intake_db_removable(db, &source, &what, err) : st;
+        bool is_due = what.n_segments > 0;
+        if (st == TM_OK && !is_due) {
+            st = tm__intake_db_blank_due(db, &source, &is_due, err);
+        }
         tm__source_row_done(&source);
-        if (st == TM_OK && what.n_segments > 0) {
+        if (st == TM_OK && is_due) {
             (void)tm__str_copy(out, TM_MAX_NAME + 1, tm__str(json_string_value(name)));
         }
         if (st != TM_OK || out[0] != '\0') {

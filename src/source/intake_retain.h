@@ -6,6 +6,7 @@
 #ifndef TM_SOURCE_INTAKE_RETAIN_H
 #define TM_SOURCE_INTAKE_RETAIN_H
 
+#include "base/str.h"
 #include "store/home.h"
 
 struct tm_db;
@@ -25,6 +26,11 @@ TM_NODISCARD tm_status tm__intake_expire(const tm_home *home, const char *name, 
 /** Name of a source of which there is something to remove. Empty when there is none. */
 TM_NODISCARD tm_status tm__intake_expire_due(const tm_home *home, char out[129], tm_err *err);
 
+/** When the newest row of a segment was accepted, by its parts; created_us: of one without. */
+int64_t tm__segment_newest_us(tm_str parts, int64_t created_us);
+/** Place behind which sinks have not read, and whose it is; UINT64_MAX: nobody's. */
+TM_NODISCARD tm_status tm__intake_db_hold(struct tm_db *db, const char *source, uint64_t *out,
+                                          char name[129], tm_err *err);
 /** What may be removed now. */
 TM_NODISCARD tm_status tm__intake_db_removable(struct tm_db *db, const struct tm_source_row *source,
                                                tm_removable *out, tm_err *err);

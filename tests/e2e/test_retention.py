@@ -4,6 +4,7 @@ import json
 import sqlite3
 import time
 
+from duck import Duck
 from kills import Killer
 
 
@@ -29,6 +30,40 @@ def age(tm, seconds):
     base.execute("UPDATE segments SET parts = NULL, created_us = created_us - ?", (seconds * 1000000,))
     base.commit()
     base.close()
+
+
+def test_old_values_leave_columns_and_files(tm):
+    """A column is kept for shorter than its rows: then no file, free page or profile of the home has its values."""
+    secret = [f"zqsecret{i:04}" for i in range(300)]
+    tm.write("a.csv", "id,note,x\n" + "".join(f"{i},{secret[i]},{i % 7}\n" for i in range(300)) + "900,zqsecretbad\n")
+    tm.write("tidemill.yaml", "sources:\n  s: {files: '*.csv', key: id, columns: {note: {keep: 30d}, x: int}}\n")
+    tm.ok("apply")
+    tm.ok("data", "compact", "s")
+    assert "column 'note': 30 d" in tm.ok("data", "show", "s").out
+    age(tm, 31 * 86400)
+    base = sqlite3.connect(tm.folder / ".tidemill/intake.db")
+    base.execute("UPDATE quarantine SET at_us = at_us - ?", (31 * 86400 * 1000000,))
+    base.commit()
+    base.close()
+    tm.write("b.csv", "id,note,x\n1000,zqyoung,1\n")
+    tm.ok("data", "pull", "s")
+    done = tm.ok("data", "compact", "s")
+    assert "columns of 300 rows are older" in done.out and "1 rows in quarantine" in done.out
+    assert tm.ok("data", "compact", "s", "--json").json["sources"][0]["blanked"] == 0
+    snapshot = tm.ok("data", "snapshot", "s", "--json").json
+    with Duck() as duck:
+        duck.query(f"COPY (SELECT note, count(*) AS n FROM '{snapshot['path']}' GROUP BY note) TO '{tm.folder / 'out.txt'}'")
+    assert sorted((tm.folder / "out.txt").read_text().split()) == [",300", "note,n", "zqyoung,1"]
+    # The file of before waits an hour for who reads it; nothing else has a value.
+    files = [p for p in (tm.folder / ".tidemill").rglob("*") if p.is_file() and p.suffix != ".parquet"]
+    assert files and not [p for p in files if b"zqsecret" in p.read_bytes()]
+    noted = tm.ok("audit", "tail", "--event", "source.compacted", "--json").json["entries"][-1]["details"]
+    assert (noted["blanked"], noted["quarantined_removed"]) == (300, 1)
+    # Declaring it otherwise is a change; a key cannot be blanked.
+    tm.write("tidemill.yaml", "sources:\n  s: {files: '*.csv', key: id, columns: {note: {keep: 60d}, x: int}}\n")
+    assert "keep note: 5184000 s instead of 2592000 s" in tm.ok("apply").out
+    tm.write("tidemill.yaml", "sources:\n  s: {files: '*.csv', key: id, columns: {id: {keep: 60d}}}\n")
+    assert tm("apply").code == 7
 
 
 def test_old_rows_leave_and_models_of_them_stay_whole(tm):

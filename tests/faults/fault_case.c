@@ -75,6 +75,11 @@ const fault_case fault_cases[] = {
       "--purpose", "care", FAULT_SMALL},
      .says = "is registered",
      .want = 0},
+    {"data compact people", /* values that are older than they are kept */
+     "people",
+     {"data", "compact", "people", "--threads", "1"},
+     .changes_early = true, /* a segment at a time */
+     .want = 0},
     {"train people consent", /* half of them agreed */
      "people",
      {"train", "--source", "people", "--target", "y", "--name", "shy", "--purpose", "a",

@@ -248,7 +248,7 @@ static void make_empty(const char *folder) {
         "encrypt: {key: file:data.key}\n"
         "sources:\n  people: {files: data.csv, key: id, purpose: \"care, a\", consent: "
         "{column: c, for: a}, columns: {id: {policy: "
-        "pseudonym}, x: {policy: \"generalise:0.1\"}}}\n");
+        "pseudonym}, x: {policy: \"generalise:0.1\", keep: 1s}}}\n");
     (void)snprintf(shell, sizeof(shell), "gzip -k '%s/new.csv'", folder);
     fault_must(system(shell) == 0, "gzip");
 }

@@ -16,7 +16,7 @@ static void a_name_neither_ends_a_cell_nor_begins_a_tag(void **state) {
     assert_true(tm__buf_byte(&text, '\0'));
     const char *const words = (const char *)text.data;
     assert_non_null(strstr(words, "## source a\\|b?\\<i\\>\n"));
-    assert_non_null(strstr(words, "| e\\|mail | names | none | - |"));
+    assert_non_null(strstr(words, "| e\\|mail | names | none | as its row | - |"));
     assert_non_null(strstr(words, "- purposes: care\n"));
     assert_non_null(strstr(words, "- not declared: a retention\n"));
     assert_non_null(strstr(words, "- kept: without an end\n"));
