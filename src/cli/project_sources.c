@@ -77,6 +77,7 @@ static const source_key keys[] = {
     {"max_bytes", "max_bytes", SIZE, NULL},
     {"retention", "retention_s", DURATION, NULL},
     {"purpose", "purpose", TEXT, NULL},
+    {"personal", "personal", TEXT, NULL},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 

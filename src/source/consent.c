@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "source/intake.h"
+#include "source/strict.h"
 #include "table/schema.h"
 
 #define ID_BYTES_MAX ((size_t)1 << 20)
@@ -372,6 +373,7 @@ tm_status tm__learning_keep(tm_ctx *ctx, const tm_home *home, const char *name,
 tm_status tm__learning_table(tm_ctx *ctx, const tm_home *home, const char *name, int64_t until_us,
                              tm_learning *learning, tm_table **out, tm_err *err) {
     tm_table *table = NULL;
+    TM_TRY(learning == NULL ? TM_OK : tm__strict_check_rows(ctx, home, name, err));
     TM_TRY(tm__intake_table_at(ctx, home, name, until_us, &table, err));
     tm_status st = tm__learning_keep(ctx, home, name, learning, &table, err);
     if (st == TM_OK && tm__table_rows(table) == 0) {

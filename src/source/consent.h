@@ -52,8 +52,8 @@ typedef struct tm_learning {
     json_t *left_out;    /* {source: rows without consent}; NULL: none; end it with json_decref() */
 } tm_learning;
 /** Rows of a source as tm__intake_table_at() has them, without those whose people did not agree to
- * the run. learning NULL: nobody learns from them, and all are there. TM_E_DATA when none is left.
- */
+ * the run. learning NULL: nobody learns from them, and all are there. TM_E_DATA when none is left,
+ * TM_E_NOT_ALLOWED as tm__strict_check_rows(). */
 TM_NODISCARD tm_status tm__learning_table(tm_ctx *ctx, const tm_home *home, const char *name,
                                           int64_t until_us, tm_learning *learning, tm_table **out,
                                           tm_err *err);

@@ -21,6 +21,7 @@
 #include "source/feed.h"
 #include "source/intake_blank.h"
 #include "source/intake_priv.h"
+#include "source/strict.h"
 
 const char *const tm__column_types[] = {"bool", "int", "float", "text", "date", "time", NULL};
 const char *const tm__column_roles[] = {"target", "time",      "entity", "weight",
@@ -38,6 +39,7 @@ static const struct {
     {"credentials", "credentials", ""},
     {"retention_s", "retention", " s"},
     {"purpose", "purpose", ""},
+    {"personal", "personal", ""},
     {"max_bytes", "max_bytes", " bytes"},
     {"quarantine_rows", "quarantine_rows", ""},
     {"quarantine_bytes", "quarantine_bytes", " bytes"},
@@ -180,6 +182,7 @@ tm_status tm__intake_check_add(const tm_intake_add *add, tm_err *err) {
                             json_object_get(add->spec, "expect"), err));
     TM_TRY(tm__expect_check(json_object_get(add->spec, "expect"), NULL, err));
     TM_TRY(tm__consent_check(add->spec, err));
+    TM_TRY(tm__strict_check(add->spec, add->keys, add->n_keys, err));
     TM_TRY(tm__blank_check(add->spec, add->keys, add->n_keys, err));
     return check_columns(add->spec, err);
 }

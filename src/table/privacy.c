@@ -32,7 +32,7 @@ static tm_status unknown(const char *column, const char *text, tm_err *err) {
     if (near != NULL && strcmp(near, "generalise") != 0) {
         tm_err_hint(err, "Did you mean '%s'?", near);
     } else {
-        tm_err_hint(err, "Policies are drop, pseudonym, and generalise:10, :month, :year, "
+        tm_err_hint(err, "Policies are plain, drop, pseudonym, and generalise:10, :month, :year, "
                          ":prefix:3 or :ip.");
     }
     return TM_E_USAGE;
@@ -81,6 +81,10 @@ tm_status tm__privacy_parse(const char *column, const char *text, tm_type type, 
                             tm_err *err) {
     tm_privacy p = {0};
     const tm_str words = tm__str(text);
+    if (strcmp(text, "plain") == 0) {
+        *out = p;
+        return TM_OK;
+    }
     if (strcmp(text, "drop") == 0) {
         p.kind = TM_PRIVACY_DROP;
     } else if (strcmp(text, "pseudonym") == 0) {

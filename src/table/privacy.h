@@ -2,6 +2,7 @@
 /*
  * What becomes of a column that tells who somebody is, before anything of it is kept.
  *
+ *   plain              what came: somebody looked and said so
  *   drop               the value is missing
  *   pseudonym          a text that stands for the value: the same for the same value and key, so
  *                      that joins work, and nothing without the key

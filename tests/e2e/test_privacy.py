@@ -211,6 +211,25 @@ def test_rows_are_learned_from_for_their_purpose_only(tm):
     assert tm.ok("audit", "tail", "--event", "records", "--json").json["entries"][0]["details"] == {"data": len(records["data"])}
 
 
+def test_a_strict_source_asks_for_a_policy_by_name_and_by_values(tm):
+    tm.write("people.csv", "id,email,contact,age,late\n" + "".join(f"{i},a{i}@planted.example,b{i}@planted.example,{20 + i % 50},{'yes' if i % 50 > 25 else 'no'}\n" for i in range(100)))
+    declared = "sources:\n  people: {files: people.csv, key: id, personal: declared, columns: {email: %s, contact: %s}}\n"
+    for columns, said in ((("text", "text"), "'email' looks like e-mail addresses"), (("{policy: never}", "text"), "plain, drop")):
+        tm.write("tidemill.yaml", declared % columns)
+        refused = tm("apply")
+        assert refused.code == 7 and said in refused.err, refused.err
+    tm.write("tidemill.yaml", declared % ("{policy: pseudonym}", "text"))
+    tm.ok("apply")
+    small = ("--target", "late", "--name", "late", "--learner", "baseline")
+    for words in (("--source", "people"), ("--sql", "SELECT age, late FROM people")):
+        refused = tm("train", *words, *small)
+        assert refused.code == 4 and "'contact' looks like e-mail addresses" in refused.err and "planted" not in refused.err
+    tm.write("tidemill.yaml", declared % ("{policy: pseudonym}", "{type: text, policy: plain}"))
+    tm.ok("apply")
+    tm.ok("train", "--source", "people", *small)
+    assert tm.ok("data", "records", "--json").json["data"][0]["gaps"] == ["a purpose", "a retention"]
+
+
 def test_who_did_not_agree_is_not_learned_from(tm):
     """A person's newest row decides: consent that is taken back acts on the next training, and subject export tells it."""
     def rows(who, first=0):
