@@ -146,7 +146,8 @@ def test_a_new_column_joins_the_next_version_and_clients_without_it_are_served(t
     tm.write("data.csv", csv_text(churn_rows(400)))
     tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=10")
     rows = churn_rows(1200, seed=9)
-    told = [{**r, "calls": 9 if r["churned"] == "yes" and i % 7 else 1} for i, r in enumerate(rows)]
+    told = [{**r, "calls": ""} for r in churn_rows(400)]
+    told += [{**r, "calls": 9 if r["churned"] == "yes" and i % 7 else 1} for i, r in enumerate(rows)]
     tm.write("data.csv", csv_text(told))
     assert tm("retrain", "churn", "--json").json["promoted"]
     reads = [str(tm.ok("model", "show", f"churn@{version}", "--json").json["importance"]) for version in (1, 2)]
