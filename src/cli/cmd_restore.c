@@ -19,6 +19,7 @@
 #include "cli/model_args.h"
 #include "cli/staging.h"
 #include "loop/subject_tombs.h"
+#include "registry/restored.h"
 #include "source/intake.h"
 #include "store/archive.h"
 #include "store/vault.h"
@@ -336,6 +337,20 @@ static tm_status file_sync(const tm_staging *staging, const char *name, tm_err *
     return st;
 }
 
+/* For the audit chain, before anything else is. */
+static tm_status tell(tm_restore *r, tm_err *err) {
+    char user[80], hash[TM_HASH_TEXT];
+    tm_registry *registry = NULL;
+    const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
+    tm__hash_to_text(&r->info.hash, hash);
+    const tm_restored restored = {
+        .actor = actor.name, .hash = hash, .taken = tm__json_text(r->manifest, "created", "")};
+    TM_TRY(tm__registry_open(r->staging.home, &registry, err));
+    const tm_status st = tm__registry_restored(registry, &restored, err);
+    tm__registry_close(registry);
+    return st;
+}
+
 /* Before anybody can see the home. */
 static tm_status erase_again(tm_restore *r, tm_err *err) {
     tm_registry *registry = NULL;
@@ -446,6 +461,7 @@ static tm_status restore(tm_restore *r, const char *home, tm_err *err) {
         TM_TRY(file_sync(&r->staging, "watch.db", err));
         TM_TRY(sources_restore(r, err));
         TM_TRY(file_sync(&r->staging, "intake.db", err));
+        TM_TRY(tell(r, err));
         TM_TRY(erase_again(r, err));
         TM_TRY(project_restore(r, home, &project, err));
         TM_TRY(tm__staging_publish(&r->staging, home, err));

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "registry/registry_priv.h"
+#include "registry/restored.h"
 
 /* ---- The head ---- */
 
@@ -172,16 +173,31 @@ static tm_status append_key(tm_registry *registry, const tm_signing_key *key, co
     return st;
 }
 
+/* The home came out of a backup, and nothing was appended since. */
+static tm_status append_restored(tm_registry *registry, const json_t *restored, tm_audit_head *head,
+                                 tm_err *err) {
+    const tm_actor who = {.name = tm__json_text(restored, "actor", "")};
+    const tm_event event = {.model = "",
+                            .event = "backup.restored",
+                            .actor = &who,
+                            .details = json_object_get(restored, "details"),
+                            .object = "backup"};
+    return restored == NULL ? TM_OK : append_one(registry, &event, head, err);
+}
+
 tm_status tm__history_append_locked(tm_registry *registry, const tm_event *event, tm_err *err) {
     tm_audit_head head;
     tm_signing_key key;
+    json_t *restored = NULL;
     bool is_signed = false;
     TM_TRY(tm__chain_load(registry->db, &head, &is_signed, err));
     TM_TRY(tm__trust_own_locked(registry, &key, err));
-    tm_status st = TM_OK;
-    if (is_signed && memcmp(&head.key, &key.public_key, sizeof(head.key)) != 0) {
+    tm_status st = tm__restored_find_locked(registry, &restored, err);
+    if (st == TM_OK && is_signed && memcmp(&head.key, &key.public_key, sizeof(head.key)) != 0) {
         st = append_key(registry, &key, event->actor, &head, err);
     }
+    st = st == TM_OK ? append_restored(registry, restored, &head, err) : st;
+    json_decref(restored);
     st = st == TM_OK ? append_one(registry, event, &head, err) : st;
     st = st == TM_OK ? chain_save(registry->db, &key, &head, err) : st;
     tm__signing_key_done(&key);

@@ -70,14 +70,30 @@ def test_an_older_copy_is_told_by_the_anchor(made, tmp_path):
 
 def test_a_restored_home_says_that_its_key_is_another(made, tmp_path):
     before = made.ok("trust", "key").out.strip()
-    made.ok("backup", tmp_path / "b.tar.zst")
+    backup = made.ok("backup", tmp_path / "b.tar.zst", "--json").json
     restored = Tidemill(tmp_path)
     restored.ok("restore", tmp_path / "b.tar.zst")
     assert restored.ok("audit", "verify", "--key", before, "--json").json["ok"]
     restored.ok("key", "create", "--role", "viewer")
+    told, = entries(restored, "--event", "backup.restored")
+    assert told["details"]["backup"] == backup["hash"] and told["object"] == "backup"
+    assert [e["event"] for e in entries(restored)][-3:] == ["audit.key", "backup.restored", "key.created"] and told["details"]["entries"] == told["seq"] - 2
+    restored.ok("key", "create", "--role", "viewer")
+    assert len(entries(restored, "--event", "backup.restored")) == 1 and not (tmp_path / ".tidemill" / "restored.json").exists()
     entry = entries(restored, "--event", "audit.key")[0]
     assert entry["details"]["before"] == before and entry["details"]["key"] == restored.ok("trust", "key").out.strip() != before
     assert restored.ok("audit", "verify").code == 0 and restored("audit", "verify", "--key", before).code == 8
+
+
+def test_who_kept_the_signing_key_goes_on_with_it(made, tmp_path):
+    before = made.ok("trust", "key").out.strip()
+    made.ok("backup", tmp_path / "b.tar.zst")
+    restored = Tidemill(tmp_path)
+    restored.ok("restore", tmp_path / "b.tar.zst")
+    shutil.copy(made.folder / ".tidemill" / "signing.secret", tmp_path / ".tidemill" / "signing.secret")
+    restored.ok("key", "create", "--role", "viewer")
+    assert [e["event"] for e in entries(restored)][-2:] == ["backup.restored", "key.created"]
+    assert entries(restored, "--event", "audit.key") == [] and restored.ok("audit", "verify", "--key", before, "--json").json["ok"]
 
 
 def test_refusals_and_imports_of_a_server_and_no_id_anywhere(made):
