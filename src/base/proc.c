@@ -212,6 +212,7 @@ tm_status tm__child_start(tm_supervisor *supervisor, const tm_child_spec *spec, 
     tm__buf_init(&request, TM_PROC_MESSAGE_MAX);
     (void)tm__buf_u8(&request, TM_PROC_START);
     (void)tm__buf_u64(&request, spec->memory_bytes_max);
+    (void)tm__buf_u64(&request, spec->data_bytes_max);
     (void)tm__buf_u32(&request, spec->seconds_max);
     (void)tm__buf_u8(&request, spec->has_network ? 1 : 0);
     (void)tm__buf_u8(&request, spec->has_children ? 1 : 0);

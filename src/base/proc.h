@@ -24,6 +24,7 @@ typedef struct tm_child_spec {
     const char *stdout_path; /* file that takes the child's stdout; NULL: /dev/null */
     const char *stderr_path; /* same for stderr */
     uint64_t memory_bytes_max; /* RLIMIT_AS; 0: none */
+    uint64_t data_bytes_max;   /* RLIMIT_DATA: memory of its own, without files that it maps; 0 */
     uint32_t seconds_max;      /* wall clock; then SIGTERM, 5 s later SIGKILL; 0: none */
     bool has_network;          /* it may make sockets */
     bool has_children;         /* it opens a supervisor of its own, and starts nothing else */

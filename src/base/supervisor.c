@@ -55,7 +55,7 @@ typedef struct supervisor {
 
 /* A request to start, as views into the message. */
 typedef struct start_request {
-    uint64_t memory_bytes_max;
+    uint64_t memory_bytes_max, data_bytes_max;
     uint32_t seconds_max;
     bool has_network, has_children;
     int64_t epoch; /* 0: as this process has it */
@@ -160,6 +160,7 @@ static bool redirect(int fd, const char *path, int flags) {
 static bool hold_back(const start_request *request) {
     const struct rlimit no_core = {0, 0};
     const struct rlimit memory = {request->memory_bytes_max, request->memory_bytes_max};
+    const struct rlimit data = {request->data_bytes_max, request->data_bytes_max};
     const tm_sandbox kind = request->has_network ? TM_SANDBOX_NETWORK : TM_SANDBOX_WORK;
     (void)setrlimit(RLIMIT_CORE, &no_core);
     char epoch[24];
@@ -169,6 +170,7 @@ static bool hold_back(const start_request *request) {
                0 &&
            (request->epoch == 0 || setenv(TM_PROC_EPOCH, epoch, 1) == 0) &&
            (request->memory_bytes_max == 0 || setrlimit(RLIMIT_AS, &memory) == 0) &&
+           (request->data_bytes_max == 0 || setrlimit(RLIMIT_DATA, &data) == 0) &&
            tm__sandbox_enter(kind, NULL) == TM_OK;
 }
 
@@ -264,6 +266,7 @@ static char *read_text(tm_reader *in) {
 
 static tm_status handle_start(supervisor *self, tm_reader *in, tm_err *err) {
     start_request request = {.memory_bytes_max = tm__reader_u64(in)};
+    request.data_bytes_max = tm__reader_u64(in);
     request.seconds_max = tm__reader_u32(in);
     request.has_network = tm__reader_u8(in) != 0;
     request.has_children = tm__reader_u8(in) != 0;

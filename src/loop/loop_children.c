@@ -89,6 +89,7 @@ tm_status tm__lone_start(tm_lone_child *c, const char *const *argv, const char *
     const tm_child_spec spec = {.argv = argv,
                                 .stderr_path = path,
                                 .memory_bytes_max = limits->memory_bytes_max,
+                                .data_bytes_max = limits->data_bytes_max,
                                 .seconds_max = limits->seconds_max,
                                 .epoch = c->epoch,
                                 .has_network = tm__home_has_server(c->home)};

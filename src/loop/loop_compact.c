@@ -25,7 +25,8 @@ static tm_status child_start(tm_compacting *c, const char *source, tm_err *err) 
                           is_collecting ? tm__home_path(c->child.home) : "--json",
                           is_collecting ? "--json" : NULL,
                           NULL};
-    const tm_lone_limits limits = {CHILD_SECONDS_MAX, tm__children_memory_max()};
+    const tm_lone_limits limits = {.seconds_max = CHILD_SECONDS_MAX,
+                                   .memory_bytes_max = tm__children_memory_max()};
     return tm__lone_start(&c->child, argv, "compact.err", &limits, err);
 }
 

@@ -136,8 +136,9 @@ typedef struct tm_lone_child {
 typedef struct tm_lone_limits {
     uint32_t seconds_max;      /* 0: none */
     uint64_t memory_bytes_max; /* of addresses; 0: none, for who maps a large file */
+    uint64_t data_bytes_max;   /* of memory of its own; 0: none */
 } tm_lone_limits;
-/** Addresses that a child which reads and learns may have. */
+/** Addresses, or memory of its own, that a child which reads and learns may have. */
 uint64_t tm__children_memory_max(void);
 /** Start a program; what it says to stderr is kept as `errors` among the jobs of the home. */
 TM_NODISCARD tm_status tm__lone_start(tm_lone_child *child, const char *const *argv,

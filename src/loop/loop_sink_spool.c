@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/loop_sink_priv.h"
+#include "store/vault.h"
 
 #define MAGIC 0x52534D54u /* "TMSR" */
 #define VERSION 1u
@@ -63,7 +64,7 @@ tm_status tm__sink_spool_write(const char *path, const tm_table *table, tm_hash 
     tm_status st = bytes.failed ? no_memory(err) : TM_OK;
     if (st == TM_OK) {
         tm__hash_bytes(bytes.data, bytes.len, out_hash);
-        st = tm__fs_publish_secret(path, bytes.data, bytes.len, err);
+        st = tm__vault_publish(path, bytes.data, bytes.len, err);
     }
     tm__buf_done(&bytes);
     return st;
@@ -193,7 +194,7 @@ tm_status tm__sink_spool_read(const char *path, const tm_hash *hash, tm_table **
         return damaged(path, err);
     }
     tm__buf_init(&bytes, SPOOL_BYTES_MAX);
-    tm_status st = tm__fs_read_all(path, &bytes, err);
+    tm_status st = tm__vault_read_all(path, &bytes, err);
     if (st == TM_OK) {
         tm__hash_bytes(bytes.data, bytes.len, &found);
         st = tm__hash_eq(&found, hash) ? parse(path, &bytes, out, err) : damaged(path, err);

@@ -37,8 +37,9 @@ static tm_status start(tm_tending *t, tm_err *err) {
     const char *const argv[] = {
         tm__program_path(),           t->duty->command, t->duty->verb, "--follow", "--home",
         tm__home_path(t->child.home), "--json",         NULL};
-    static const tm_lone_limits none = {0}; /* it goes on, and maps the online store */
-    return tm__lone_start(&t->child, argv, t->duty->errors, &none, err);
+    /* It goes on, and maps the online store, which takes more addresses than there is memory. */
+    const tm_lone_limits limits = {.data_bytes_max = tm__children_memory_max()};
+    return tm__lone_start(&t->child, argv, t->duty->errors, &limits, err);
 }
 
 /* Looked at anew when the registry changed. */

@@ -54,9 +54,12 @@ static void a_limit_of_memory_is_kept(void **state) {
     assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
     /* tail keeps the line that never ends. */
     const char *script = "head -c 300000000 /dev/zero | tail -n 1 > /dev/null";
-    const tm_child_spec small = {.memory_bytes_max = (uint64_t)64 << 20};
-    assert_int_not_equal(await_child(supervisor, start_shell(supervisor, script, small)).exit_code,
-                         0);
+    const tm_child_spec limits[] = {{.memory_bytes_max = (uint64_t)64 << 20},
+                                    {.data_bytes_max = (uint64_t)64 << 20}};
+    for (size_t i = 0; i < 2; i++) {
+        const uint64_t id = start_shell(supervisor, script, limits[i]);
+        assert_int_not_equal(await_child(supervisor, id).exit_code, 0);
+    }
     tm__supervisor_close(supervisor);
 }
 
