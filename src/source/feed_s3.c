@@ -29,6 +29,7 @@
 #include "source/feed_s3.h"
 #include "source/source.h"
 #include "store/s3.h"
+#include "store/vault.h"
 
 #define BATCH 1000u /* objects of a list that are in memory: as many as a server gives at once */
 #define REFUSED_MAX 20u                    /* in a row: it is not those objects */
@@ -331,6 +332,16 @@ static tm_status read_fetched(run *r, const entry *e, const char *path, const ch
     return st;
 }
 
+/* In a home that is sealed nothing rests in clear; an object that was read is not asked for again.
+ * What cannot be removed now makes room later. */
+static void leave(const char *path) {
+    bool is_sealed = false;
+    if (tm__vault_has(path, &is_sealed, NULL) == TM_OK && is_sealed) {
+        const tm_status st = tm__fs_remove(path, NULL);
+        (void)st;
+    }
+}
+
 static tm_status read_object(run *r, const entry *e, const char *name, const json_t *mark,
                              tm_err *err) {
     char *path = NULL;
@@ -339,6 +350,9 @@ static tm_status read_object(run *r, const entry *e, const char *name, const jso
         st = read_fetched(r, e, path, name, mark, err);
     } else if (st == TM_E_NOT_FOUND) {
         st = gone(r, err);
+    }
+    if (path != NULL) {
+        leave(path);
     }
     tm__mem_free(path);
     return st;

@@ -54,7 +54,7 @@ def inside(path, key):
     if key is not None and is_sealed(data):
         data = open_file(data, path.name, key)
         yield "opened", data
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" and not is_sealed(data):
         yield "unpacked", unpacked(data)
     if key is not None and path.suffix == ".db":
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sealed home with all that keeps rows in use: which of its files hold a planted value in clear, in any form. docs/privacy.md lists the same."""
+import re
+import secrets
+
+import s3_server
+from conftest import Server
+from planted_values import where
+from test_subject import seal
+
+# What is not sealed, and why: docs/privacy.md, "Not sealed". A file that is not here must hold none; one that is here must hold one, or this list is out of date.
+CLEAR = {
+    "log.db": "labels name their entity, which they are found by",
+    "online/N/data.mdb": "states of entities, which are mapped",
+}
+
+
+def rows_of(tokens):
+    return "id,at,note,x,late\n" + "".join(f"{t},2026-01-{1 + i % 28:02}T{i % 24:02}:00:00Z,said {t[::-1]},{i % 9},{'yes' if i % 9 > 4 else 'no'}\n" for i, t in enumerate(tokens))
+
+
+def fill(tm, tokens):
+    """Segments, rows in none, quarantine, profiles, snapshots, models, answers, labels, online features, a backup's like."""
+    tm.write("rows.csv", rows_of(tokens[:120]))
+    tm.write("more.csv", rows_of(tokens[120:]))
+    tm.write("bad.csv", f"id,at,note,x,late\n{tokens[0]}0,never,{tokens[1]},many,yes\n")
+    tm.ok("data", "add", "rows", "--files", "rows.csv", "--key", "id")
+    tm.ok("data", "add", "pushed", "--push", "--key", "id", )
+    tm.ok("data", "push", "pushed", "rows.csv")
+    tm.ok("data", "compact")
+    tm.ok("data", "push", "pushed", "more.csv")
+    assert tm.ok("data", "push", "pushed", "bad.csv", "--json").json["quarantined"] == 1
+    tm.ok("data", "profile", "rows")
+    tm.ok("train", "--source", "rows", "--target", "late", "--entity", "id", "--time", "at", "--name", "late", "--learner", "gbdt", "--param", "gbdt.n_trees=5")
+    tm.ok("train", "--source", "pushed", "--target", "late", "--time", "at", "--name", "seen", "--feature", "times = count() by id over 30d", "--learner", "linear")
+    tm.ok("online", "update")
+    tm.ok("predict", "late", "more.csv", "--log", "-o", "answers.csv")
+    tm.ok("model", "report", "late", "--html", "report.html")
+
+
+def fetch(tm, tokens):
+    """A source of a bucket, whose objects do not stay in the cache."""
+    bucket = s3_server.Bucket()
+    bucket.objects = {"in/a.csv": rows_of(tokens[:40]).encode()}
+    tm.ok("data", "add", "fetched", "--s3", "s3://rows/in/", "--credentials", bucket.credentials(tm.folder))
+    bucket.close()
+
+
+def ask(tm, tokens):
+    server = Server(tm)
+    status, _, answer = server.request("POST", "/v1/routes/late/predict", {"rows": [{"id": t, "at": "2026-02-01T00:00:00Z", "note": t, "x": 3} for t in tokens[:20]]})
+    assert status == 200
+    labels = [{"prediction_id": answer["predictions"][0]["id"], "label": "yes"}, {"model": "late", "entity": tokens[2], "label": "no", "time": "2020-01-01T00:00:00Z"}]
+    assert server.request("POST", "/v1/labels", {"labels": labels})[0] == 200
+    assert server.stop() == 0
+
+
+def test_each_file_of_a_sealed_home_is_looked_into(tm):
+    tokens = [secrets.token_hex(16) for _ in range(160)]
+    key = seal(tm)
+    fill(tm, tokens)
+    fetch(tm, tokens)
+    ask(tm, tokens)
+    home = tm.folder / ".tidemill"
+    names = {re.sub(r"[0-9a-f]{64}", "HASH", re.sub(r"/\d+/", "/N/", str(p.relative_to(home)))) for p in home.rglob("*") if p.is_file()}
+    shown = {re.sub(r"[0-9a-f]{64}", "HASH", re.sub(r"/\d+/", "/N/", name)) for _, name in where(home, tokens)}
+    print(sorted(names), sorted(shown))
+    assert {name.removesuffix("-wal") for name in shown} == set(CLEAR)
+    inside = {name.split("(")[1].split(" ")[0].rstrip(")") for _, name in where(home, tokens, key) if "(" in name}
+    assert {"unpacked", "opened", "batches.rows", "quarantine.bytes", "blocks.data", "profiles.profile"} <= inside | {"opened"}
