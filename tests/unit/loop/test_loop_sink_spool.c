@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "loop/loop_sink_priv.h"
+#include "store/vault.h"
 #include "support.h"
 #include "test.h"
 
@@ -49,6 +51,28 @@ static void rows_come_back_as_they_were(void **state) {
     }
 }
 
+static void they_are_sealed_in_a_home_that_is(void **state) {
+    (void)state;
+    tm_home *home = NULL;
+    tm_vault_look look;
+    tm_table *table = make_table(10), *back = NULL;
+    tm_hash hash;
+    char id[TM_ENVELOPE_ID_TEXT];
+    assert_int_equal(setenv("TM_TEST_KEY",
+                            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 1),
+                     0);
+    assert_int_equal(tm__home_open("home", true, &home, NULL), TM_OK);
+    assert_int_equal(tm__vault_use(home, "env:TM_TEST_KEY", id, NULL), TM_OK);
+    assert_int_equal(tm__sink_spool_write("home/" PATH, table, &hash, NULL), TM_OK);
+    assert_int_equal(tm__vault_look("home/" PATH, &look, NULL), TM_OK);
+    assert_true(look.is_sealed);
+    assert_int_equal(tm__sink_spool_read("home/" PATH, &hash, &back, NULL), TM_OK);
+    assert_int_equal(tm__table_rows(back), 10);
+    tm__table_unref(back);
+    tm__table_unref(table);
+    tm__home_close(home);
+}
+
 /* Also when the hash is that of the damaged bytes: they are read with care. */
 static void damaged_rows_are_refused(void **state) {
     (void)state;
@@ -90,6 +114,7 @@ static void damaged_rows_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back_as_they_were),
+        cmocka_unit_test(they_are_sealed_in_a_home_that_is),
         cmocka_unit_test(damaged_rows_are_refused),
     };
     return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
