@@ -72,7 +72,7 @@ def test_a_restored_home_answers_as_the_old_one(made, tmp_path):
     home = tmp_path / "mill"
     made.ok("restore", "home.tar.zst", "--home", home)
     assert home.stat().st_mode & 0o777 == 0o700
-    assert entries(home) == ["bundles", "jobs", "keys.secret", "log.db", "meta.db", "snapshots", "temp", "watch.db"]
+    assert entries(home) == ["bundles", "jobs", "keys.secret", "log.db", "meta.db", "restored.json", "snapshots", "temp", "watch.db"]
     assert (home / "keys.secret").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "tidemill.yaml").read_bytes() == (made.folder / "tidemill.yaml").read_bytes()
     made.ok("model", "verify", "--home", home)
