@@ -57,6 +57,8 @@ bool tm__ctx_spend(tm_ctx *ctx, uint64_t work) {
     }
     if (budget->work_limit != 0 && budget->work_used >= budget->work_limit) {
         budget->is_cut = true;
+        budget->cut_above = budget->work_used - work;
+        budget->cut_at = budget->work_used;
     } else if (tm__budget_is_late(budget, 0)) {
         budget->is_cut = true;
         budget->clock_cut = true;

@@ -45,6 +45,8 @@ typedef struct tm_budget {
     tm_stops *stops;      /* what the clock said, shared by the parts of a run; NULL: not kept */
     bool is_cut;          /* a checkpoint ended the run before its natural end */
     bool clock_cut;       /* and it was the clock                          */
+    uint64_t cut_above;   /* limits above this and up to what was used when the work ended it */
+    uint64_t cut_at;      /* would have ended it there                         */
 } tm_budget;
 
 /* Called from the owner thread at checkpoints: stage is a static word ("fit", "search"), done of

@@ -2,13 +2,14 @@
 /*
  * Fits of trials that ranks make ahead, each another one, with all rows of its fold: folds of a
  * trial, or candidates where there is one fold. A fit depends on its rows, parameters and seed, and
- * on its budget only when that ends it. So what was fitted with more room than the search then has
- * for it is what the search would have fitted, unless it took more than that; then all ranks fit
- * it again, together. What is found ahead and never asked for costs the time of a rank that had
- * nothing else to do.
+ * on its budget only when that ends it, at the first checkpoint that reaches the limit. So what was
+ * fitted within another limit than the search then has for it is what the search would have fitted,
+ * when the same checkpoint is the first to reach both; else all ranks fit it again, together. What
+ * is found ahead and never asked for costs the time of a rank that had nothing else to do.
  *
- * Not with a budget of time, whose parts are moments; nor with a checkpoint, which is of one fit
- * after the other; nor with a limit of memory, where a part of the rows may fit and all may not.
+ * Not with a budget of time, whose parts are moments; nor with a checkpoint on disk, which is of
+ * one fit after the other; nor with a limit of memory, where a part of the rows may fit and all may
+ * not.
  */
 #include "train/train_search_priv.h"
 
@@ -34,25 +35,25 @@ static const tm_ahead *find(const tm_search *search, tm_trial_fit fit) {
     return NULL;
 }
 
-const tm_ahead *tm__ahead_find(tm_search *search, tm_trial_fit fit, const tm_budget *budget) {
-    const tm_ahead *ahead = find(search, fit);
-    if (ahead == NULL) {
-        return NULL;
+/* Whether a fit within this budget ends where that one ended. */
+static bool ends_there(const tm_trial_found *found, const tm_budget *budget) {
+    const uint64_t limit = budget != NULL ? budget->work_limit : 0;
+    if (limit == 0) {
+        return !found->is_cut;
     }
-    const bool has_room = budget == NULL || budget->work_limit == 0 ||
-                          budget->work_used + ahead->found.spent < budget->work_limit;
-    if (ahead->found.is_cut || !has_room) {
-        search->is_ahead_off = true; /* budgets are tight: more would be in vain */
-        return NULL;
-    }
-    return ahead;
+    const uint64_t left = limit > budget->work_used ? limit - budget->work_used : 0;
+    return found->is_cut ? found->cut_above < left && left <= found->cut_at : found->spent < left;
 }
 
-uint32_t tm__ahead_room(const tm_ctx *ctx, const tm_search *search) {
+const tm_ahead *tm__ahead_find(const tm_search *search, tm_trial_fit fit, const tm_budget *budget) {
+    const tm_ahead *ahead = find(search, fit);
+    return ahead != NULL && ends_there(&ahead->found, budget) ? ahead : NULL;
+}
+
+uint32_t tm__ahead_room(const tm_ctx *ctx) {
     const uint32_t n_ranks = tm__comm_ranks(ctx->comm);
     const bool has_clock = ctx->budget != NULL && ctx->budget->deadline_ns > 0;
-    if (n_ranks == 1 || has_clock || ctx->checkpoint != NULL || ctx->memory_limit > 0 ||
-        search->is_ahead_off) {
+    if (n_ranks == 1 || has_clock || ctx->checkpoint != NULL || ctx->memory_limit > 0) {
         return 0;
     }
     return n_ranks < TM_AHEAD_MAX ? n_ranks : TM_AHEAD_MAX;
@@ -79,7 +80,7 @@ static void fit_own(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_ahea
     tm_budget part = {0};
     own.comm = NULL;
     if (ctx->budget != NULL) {
-        part = tm__budget_part(ctx->budget, 1.0);
+        part = tm__budget_part(ctx->budget, ahead->fit.share);
         own.budget = &part;
     }
     ahead->found.status =

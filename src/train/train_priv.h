@@ -112,13 +112,15 @@ typedef struct tm_stacking {
 typedef struct tm_trial_fit {
     uint32_t candidate; /* of the search */
     uint32_t fold;      /* of the rung */
+    double share;       /* of what the budget has left, when it is made ahead */
 } tm_trial_fit;
 typedef struct tm_trial_found {
     tm_status status;
     tm_link link; /* of the raw answers */
     bool is_cut;
     uint64_t rounds, work;
-    uint64_t spent; /* of the budget */
+    uint64_t spent;             /* of the budget */
+    uint64_t cut_above, cut_at; /* when that ended it: as in tm_budget */
     double log_strength, seconds;
 } tm_trial_found;
 #define TM_AHEAD_MAX 16u
@@ -158,7 +160,6 @@ typedef struct tm_search {
     double seconds_features;
     tm_ahead ahead[TM_AHEAD_MAX];
     uint32_t n_ahead;
-    bool is_ahead_off; /* fits ahead were in vain once */
 } tm_search;
 
 /* train_run.c */

@@ -195,12 +195,13 @@ static void settle_metric(tm_search *search, const tm_rung *rung) {
 
 /* Where a trial is one fit, the next candidates, each on another rank. */
 static tm_status trials_ahead(tm_ctx *ctx, tm_search *search, const tm_rung *rung,
-                              const uint32_t *candidates, uint32_t n_left, tm_err *err) {
+                              const uint32_t *candidates, uint32_t n_left, double share,
+                              tm_err *err) {
     tm_trial_fit fits[TM_AHEAD_MAX];
-    const uint32_t n_max = rung->n_folds == 1 ? tm__ahead_room(ctx, search) : 0;
+    const uint32_t n_max = rung->n_folds == 1 ? tm__ahead_room(ctx) : 0;
     uint32_t n = 0;
     for (; n < n_left && n < n_max; n++) {
-        fits[n] = (tm_trial_fit){.candidate = candidates[n]};
+        fits[n] = (tm_trial_fit){.candidate = candidates[n], .share = share};
     }
     return tm__ahead_fit(ctx, search, rung, fits, n, err);
 }
@@ -258,9 +259,10 @@ static tm_status first_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, tm_
         }
         tm__ctx_progress(ctx, "search", i, n_listed, search->candidates[i].ops->name);
         /* No trial may take what the others of the list would need. */
-        st = trials_ahead(ctx, search, &rung, listed + i, n_listed - i, err);
+        const double share = fmin(0.8, 2.0 / (double)(n_listed - i));
+        st = trials_ahead(ctx, search, &rung, listed + i, n_listed - i, share, err);
         if (st == TM_OK) {
-            st = try_within(ctx, search, &rung, i, fmin(0.8, 2.0 / (double)(n_listed - i)), err);
+            st = try_within(ctx, search, &rung, i, share, err);
         }
     }
     if (st == TM_OK && n_listed > 1) {
@@ -322,9 +324,10 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, uint
             break;
         }
         tm__ctx_progress(ctx, is_full ? "full fit" : "search", i, n, NULL);
-        st = trials_ahead(ctx, search, &rung, order + i, n - i, err);
+        const double share = 1.0 / (double)(n - i);
+        st = trials_ahead(ctx, search, &rung, order + i, n - i, share, err);
         if (st == TM_OK) {
-            st = try_within(ctx, search, &rung, order[i], 1.0 / (double)(n - i), err);
+            st = try_within(ctx, search, &rung, order[i], share, err);
         }
     }
     tm__ahead_done(search);

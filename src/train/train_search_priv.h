@@ -62,16 +62,17 @@ TM_NODISCARD tm_status tm__rung_pool(tm_rung *rung, tm_err *err);
 
 /* ---- train_ahead.c ---- */
 /** How many fits may be made at once, each on another rank; 0: only one after the other. */
-uint32_t tm__ahead_room(const tm_ctx *ctx, const tm_search *search);
+uint32_t tm__ahead_room(const tm_ctx *ctx);
 /**
- * Make n of these fits now, each on a rank, all within ctx->budget; at most tm__ahead_room().
+ * Make n of these fits now, each on a rank and within its share of ctx->budget; at most
+ * tm__ahead_room().
  * Nothing for one fit alone, or when the first was made already. All ranks call it. A fit that
  * failed is told when it is found.
  */
 TM_NODISCARD tm_status tm__ahead_fit(tm_ctx *ctx, tm_search *search, const tm_rung *rung,
                                      const tm_trial_fit *fits, uint32_t n, tm_err *err);
 /** What was found ahead, if it is what a fit within this budget finds; else NULL. */
-const tm_ahead *tm__ahead_find(tm_search *search, tm_trial_fit fit, const tm_budget *budget);
+const tm_ahead *tm__ahead_find(const tm_search *search, tm_trial_fit fit, const tm_budget *budget);
 void tm__ahead_done(tm_search *search);
 
 /* ---- train_trial.c ---- */

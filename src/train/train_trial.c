@@ -123,6 +123,8 @@ tm_status tm__trial_fit(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm_
         .rounds = model->n_rounds,
         .work = model->work_used,
         .spent = ctx->budget != NULL ? ctx->budget->work_used - used : 0,
+        .cut_above = ctx->budget != NULL ? ctx->budget->cut_above : 0,
+        .cut_at = ctx->budget != NULL ? ctx->budget->cut_at : 0,
         .log_strength = tm__log(fmax(chosen_strength(model), 1e-12)),
         .seconds = (double)(tm__budget_now_ns(ctx->budget) - started) * 1e-9,
     };
@@ -149,6 +151,7 @@ static tm_status find_or_fit(tm_ctx *ctx, tm_search *search, const tm_rung *rung
            rung->folds[fit.fold].n_valid * tm__train_outputs(search->data) * sizeof(double));
     if (ctx->budget != NULL) {
         ctx->budget->work_used += out->spent;
+        ctx->budget->is_cut = out->is_cut;
     }
     return TM_OK;
 }
@@ -162,7 +165,7 @@ tm_status tm__trial_fold(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm
         TM_TRY(answers_init(search, rung, trial, err));
     }
     double *const raw = trial->raw + trial->n_valid * tm__train_outputs(search->data);
-    const tm_trial_fit fit = {trial->candidate, trial->n_folds};
+    const tm_trial_fit fit = {.candidate = trial->candidate, .fold = trial->n_folds};
     TM_TRY(find_or_fit(ctx, search, rung, fit, raw, &found, err));
     trial->is_cut = trial->is_cut || found.is_cut;
     candidate->link = found.link;
@@ -272,10 +275,11 @@ static bool is_too_wide(const tm_search *search, const tm_trial_run *trial, tm_s
 static tm_status folds_ahead(tm_ctx *ctx, tm_search *search, const tm_rung *rung,
                              const tm_trial_run *trial, tm_err *err) {
     tm_trial_fit fits[TM_AHEAD_MAX];
-    const uint32_t n_max = tm__ahead_room(ctx, search);
+    const uint32_t n_max = tm__ahead_room(ctx);
     uint32_t n = 0;
     for (uint32_t fold = trial->n_folds; fold < rung->n_folds && n < n_max; fold++) {
-        fits[n++] = (tm_trial_fit){trial->candidate, fold};
+        fits[n++] =
+            (tm_trial_fit){trial->candidate, fold, 1.0 / (double)(rung->n_folds - trial->n_folds)};
     }
     return tm__ahead_fit(ctx, search, rung, fits, n, err);
 }

@@ -18,44 +18,44 @@ static void silent_close(void *self, bool is_ok) {
 
 static const tm_comm_ops silent = {"silent", silent_exchange, silent_close};
 
-static void what_the_budget_would_have_ended_is_not_found(void **state) {
+static bool is_found(const tm_search *search, uint32_t fold, uint64_t limit) {
+    const tm_budget budget = {.work_limit = limit, .work_used = 5};
+    const tm_trial_fit fit = {.candidate = 3, .fold = fold};
+    return tm__ahead_find(search, fit, limit > 0 ? &budget : NULL) == &search->ahead[fold];
+}
+
+static void what_another_limit_ends_elsewhere_is_not_found(void **state) {
     (void)state;
     tm_search search = {.n_ahead = 2};
-    search.ahead[0] = (tm_ahead){.fit = {3, 0}, .found = {.work = 10, .spent = 10}};
-    search.ahead[1] = (tm_ahead){.fit = {3, 1}, .found = {.spent = 10, .is_cut = true}};
-    const tm_budget wide = {.work_limit = 16, .work_used = 5};
-    const tm_budget tight = {.work_limit = 15, .work_used = 5};
-    assert_ptr_equal(tm__ahead_find(&search, (tm_trial_fit){3, 0}, &wide), &search.ahead[0]);
-    assert_ptr_equal(tm__ahead_find(&search, (tm_trial_fit){3, 0}, NULL), &search.ahead[0]);
-    assert_null(tm__ahead_find(&search, (tm_trial_fit){2, 0}, &wide));
-    assert_false(search.is_ahead_off);
-    assert_null(tm__ahead_find(&search, (tm_trial_fit){3, 0}, &tight));
-    assert_true(search.is_ahead_off);
-    assert_null(tm__ahead_find(&search, (tm_trial_fit){3, 1}, &wide));
+    search.ahead[0] = (tm_ahead){.fit = {.candidate = 3}, .found = {.spent = 10}};
+    search.ahead[1] =
+        (tm_ahead){.fit = {.candidate = 3, .fold = 1},
+                   .found = {.spent = 12, .is_cut = true, .cut_above = 8, .cut_at = 10}};
+    assert_true(is_found(&search, 0, 16) && is_found(&search, 0, 0));
+    assert_false(is_found(&search, 0, 15)); /* its last checkpoint would have reached it */
+    assert_true(is_found(&search, 1, 14) && is_found(&search, 1, 15));
+    assert_false(is_found(&search, 1, 13) || is_found(&search, 1, 16) || is_found(&search, 1, 0));
+    assert_null(tm__ahead_find(&search, (tm_trial_fit){.candidate = 2}, NULL));
 }
 
 static void fits_are_dealt_only_where_they_follow_from_rows_and_work(void **state) {
     (void)state;
-    tm_search search = {0};
     tm_budget clock = {.deadline_ns = 1}, work = {.work_limit = 1};
     tm_ctx ctx = {.budget = &work};
-    assert_int_equal(tm__ahead_room(&ctx, &search), 0); /* one alone */
+    assert_int_equal(tm__ahead_room(&ctx), 0); /* one alone */
     ctx.comm = tm__comm_create(&silent, NULL, 1, 4);
-    assert_int_equal(tm__ahead_room(&ctx, &search), 4);
+    assert_int_equal(tm__ahead_room(&ctx), 4);
     ctx.budget = &clock;
-    assert_int_equal(tm__ahead_room(&ctx, &search), 0);
+    assert_int_equal(tm__ahead_room(&ctx), 0);
     ctx.budget = NULL;
     ctx.memory_limit = 1;
-    assert_int_equal(tm__ahead_room(&ctx, &search), 0);
-    ctx.memory_limit = 0;
-    search.is_ahead_off = true;
-    assert_int_equal(tm__ahead_room(&ctx, &search), 0);
+    assert_int_equal(tm__ahead_room(&ctx), 0);
     tm__comm_close(ctx.comm, true);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_the_budget_would_have_ended_is_not_found),
+        cmocka_unit_test(what_another_limit_ends_elsewhere_is_not_found),
         cmocka_unit_test(fits_are_dealt_only_where_they_follow_from_rows_and_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,7 +166,7 @@ static void what_a_rank_fitted_ahead_is_what_the_trial_finds(void **state) {
     init(&c);
     assert_int_equal(tm__trial_fold(&ctx, &c.search, &c.rung, &alone, NULL), TM_OK);
     ctx = (tm_ctx){.budget = &two, .comm = tm__comm_create(&zeros, NULL, 0, 2)};
-    const tm_trial_fit fits[] = {{0, 0}, {0, 1}};
+    const tm_trial_fit fits[] = {{0, 0, 1.0}, {0, 1, 1.0}};
     assert_int_equal(tm__ahead_fit(&ctx, &c.search, &c.rung, fits, 2, NULL), TM_OK);
     assert_int_equal(two.work_used, 0); /* nothing was asked for yet */
     assert_int_equal(tm__trial_fold(&ctx, &c.search, &c.rung, &dealt, NULL), TM_OK);
